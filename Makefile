@@ -1,0 +1,64 @@
+# Everything starts here: each target makes its own virtual environment first, with nothing but Python 3.11+ and make.
+#   make demo    the demo pipeline on real input, for real and in the simulator
+#   make test    the whole test suite; another interpreter: make test PYTHON=python3.13
+.PHONY: demo test test-others test-all typecheck lint format coverage build bench clean
+
+PYTHON := python3
+# .venv; for an interpreter named on the command line one of its own, such as .venv-3.13
+VENV   := .venv$(addprefix -,$(patsubst python%,%,$(filter-out python python3,$(notdir $(PYTHON)))))
+BIN    := $(VENV)/bin
+USE    := $(VENV)/.installed
+DEV    := $(VENV)/.installed-dev
+PYTEST := -m pytest --numprocesses=logical --maxprocesses=8
+OTHERS := 3.12 3.13
+
+demo: $(USE)
+	$(BIN)/python examples/stdlib_survey.py
+
+test: $(DEV)
+	$(BIN)/python $(PYTEST)
+
+# A name on the PATH may be a pyenv shim that runs nothing: then the interpreter is looked for where pyenv keeps it.
+test-others:
+	@for v in $(OTHERS); do for python in python$$v "$${PYENV_ROOT:-$$HOME/.pyenv}"/versions/$$v*/bin/python$$v; do \
+	  if "$$python" -c '' 2>/dev/null; then $(MAKE) --no-print-directory test PYTHON="$$python" || exit 1; break; fi; done; done
+
+test-all: test test-others
+
+typecheck: $(DEV)
+	$(BIN)/mypy && $(BIN)/pyright --pythonpath $(BIN)/python
+	MYPYPATH=stubs $(BIN)/stubtest --ignore-missing-stub cloudpickle
+
+lint: $(DEV)
+	$(BIN)/ruff check && $(BIN)/ruff format --check
+
+format: $(DEV)
+	$(BIN)/ruff check --fix && $(BIN)/ruff format
+
+# The pure core, everything directly under conveyor/ but the builder and the facade, is covered line by line and branch
+# by branch; the two worlds around it are reported first.
+coverage: $(DEV)
+	$(BIN)/coverage erase && $(BIN)/coverage run $(PYTEST) && $(BIN)/coverage combine --quiet && $(BIN)/coverage report
+	$(BIN)/coverage report --fail-under=100 --include='conveyor/*.py' --omit='conveyor/pipeline.py,conveyor/__init__.py'
+
+# The wheel is installed by itself and used from another directory, as a user has it.
+build: $(DEV)
+	rm -rf dist build && $(BIN)/python -m build && $(BIN)/python -m venv build/user && build/user/bin/pip install -q dist/*.whl
+	cd build && user/bin/python ../.ci/hello.py
+
+bench: $(DEV)
+	$(BIN)/python -m benchmarks
+
+clean:
+	rm -rf .venv* build dist .coverage* htmlcov .hypothesis .mypy_cache .pytest_cache .ruff_cache
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +
+
+$(USE): pyproject.toml | $(BIN)/python
+	$(BIN)/python -m pip install -q --disable-pip-version-check -e . && touch $@
+
+$(DEV): pyproject.toml | $(BIN)/python
+	$(BIN)/python -m pip install -q --disable-pip-version-check -e '.[dev]' && touch $@ $(USE)
+
+$(BIN)/python:
+	@$(PYTHON) -c 'import sys; sys.exit("Python 3.11 or newer is needed; name one: make PYTHON=python3.12" if sys.version_info < (3, 11) else 0)'
+	$(PYTHON) -m venv $(VENV) || { rm -rf $(VENV); exit 1; }

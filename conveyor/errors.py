@@ -1,0 +1,105 @@
+"""Every error that Conveyor raises, and what each one means.
+
+Knows: the words.  Must never know: how anything runs.
+
+    ConveyorError
+    ├── TopologyError            the pipeline cannot be built this way
+    │   └── StageTypeError       ... because a stage does not fit the type of its lane
+    ├── LifecycleError           the call does not fit what the pipeline is doing now
+    ├── RunError                 a run could not deliver all results
+    │   ├── JobExited            a job raised SystemExit, KeyboardInterrupt or the like
+    │   ├── JobRaised            a job raised an exception that cannot travel between processes
+    │   ├── NotPicklable         an item, a result or a stage cannot be pickled or unpickled
+    │   ├── WorkerCrashed        a worker process died
+    │   ├── PoisonItem           ... each time it was given the same item
+    │   ├── ItemTimeout          an item took longer than its stage allows
+    │   ├── Deadlock             bounded pipes wait for one another in a circle
+    │   └── SharedMemoryFull     there is no room for the pipeline's channels
+    └── ScheduleMismatch         a schedule does not fit the pipeline it is replayed on
+    ImplicitPipeWarning          (UserWarning) a strict pipeline had a pipe put in
+
+A job's own `Exception` is none of these: it keeps its type and gains a note that says where it was raised.
+"""
+
+from __future__ import annotations
+
+__all__ = [
+    "ConveyorError",
+    "Deadlock",
+    "ImplicitPipeWarning",
+    "ItemTimeout",
+    "JobExited",
+    "JobRaised",
+    "LifecycleError",
+    "NotPicklable",
+    "PoisonItem",
+    "RunError",
+    "ScheduleMismatch",
+    "SharedMemoryFull",
+    "StageTypeError",
+    "TopologyError",
+    "WorkerCrashed",
+]
+
+
+class ConveyorError(Exception):
+    """The root of every error that is Conveyor's own."""
+
+
+class TopologyError(ConveyorError):
+    """The pipeline cannot be built this way; what was refused had no effect."""
+
+
+class StageTypeError(TopologyError):
+    """A stage takes something else than its lane carries."""
+
+
+class LifecycleError(ConveyorError):
+    """The call does not fit what the pipeline is doing: opened twice, added to after a run, and so on."""
+
+
+class RunError(ConveyorError):
+    """A run ended before it could deliver all its results."""
+
+
+class JobExited(RunError):
+    """A job raised `SystemExit`, `KeyboardInterrupt` or another exception that is not an `Exception`.
+
+    The original is the `__cause__`.
+    """
+
+
+class JobRaised(RunError):
+    """A job raised an exception that does not survive pickling; its type, text and traceback are in the message."""
+
+
+class NotPicklable(RunError):
+    """An item, a result or a stage cannot be pickled, or cannot be unpickled where it arrived."""
+
+
+class WorkerCrashed(RunError):
+    """A worker process died by a signal, or left without finishing its work."""
+
+
+class PoisonItem(RunError):
+    """A worker died again and again on the same item."""
+
+
+class ItemTimeout(RunError):
+    """An item took longer than its stage's `timeout_s`."""
+
+
+class Deadlock(RunError):
+    """Bounded pipes wait for one another in a circle."""
+
+
+class SharedMemoryFull(RunError):
+    """The system has no memory left for the pipeline's channels."""
+
+
+class ScheduleMismatch(ConveyorError):
+    """A schedule or a recording does not fit the pipeline or the items it is replayed on."""
+
+
+class ImplicitPipeWarning(UserWarning):
+    """A pipe that a strict pipeline expects to be written was put in silently."""

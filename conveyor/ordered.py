@@ -1,0 +1,218 @@
+"""The order of an ordered join: items between a fork and its join that know where they came from.
+
+Knows: stamps and marks.  Must never know: processes, time, how lanes are chosen.
+
+Rule 1.  Behind a fork whose lanes an ordered join takes, an item is a tuple (kind, data, origin, last, ...): one pair for each
+         such fork around it, the innermost at the end.  `origin` counts what the fork took; `last` is true on the last item
+         in its lane that came of that origin.
+Rule 2.  Every origin shows in its lane: where a stage drops an item, a *mark* goes on in its place.  So the join knows
+         without waiting that nothing will come, and bounded lanes cannot starve it.
+Rule 3.  The join takes origin after origin, within one lane after lane, and takes the pair off.
+Rule 4.  What `finish` gives has the origin FINISH and comes after all others, by lane.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from typing import Final, TypeAlias
+
+from conveyor.channel import Inlet
+from conveyor.codec import Sealed
+from conveyor.nodes import ItemFailed, Node, Piece
+
+__all__ = ["OrderedInlet", "StampNode", "TrackedNode"]
+
+Tracked: TypeAlias = tuple[object, ...]
+
+VALUE: Final = 0
+SEALED: Final = 1
+MARK: Final = 2
+FINISH: Final = -1
+
+
+class StampNode:
+    """Stamps what a node gives with the ordinal at which the fork takes it; `taken()` says how many it took so far."""
+
+    def __init__(self, node: Node, taken: Callable[[], int], depth: int) -> None:
+        self.node = node
+        self.tally = node.tally
+        self.taken = taken
+        self.tracked = depth > 0
+
+    def __call__(self, items: list[object], skip: int, limit: int) -> Iterable[Piece]:
+        return self.stamp(self.node(items, skip, limit))
+
+    def finish(self, skip: int, limit: int) -> Iterable[Piece]:
+        return self.stamp(self.node.finish(skip, limit))
+
+    def stamp(self, pieces: Iterable[Piece]) -> Iterator[Piece]:
+        for out, done, extra in pieces:
+            origin = self.taken()
+            if self.tracked:
+                stamped: list[object] = [(*_tracked(item), origin + i, True) for i, item in enumerate(out)]
+            else:
+                stamped = [_wrapped(item, (origin + i, True)) for i, item in enumerate(out)]
+            yield stamped, done, extra
+
+
+class TrackedNode:
+    """Runs a node on tracked items, one by one, and stamps what comes of each as it was stamped."""
+
+    def __init__(self, node: Node, depth: int) -> None:
+        self.node = node
+        self.tally = node.tally
+        self.depth = depth
+
+    def __call__(self, items: list[object], skip: int, limit: int) -> Iterator[Piece]:
+        out: list[object] = []
+        for index, item in enumerate(items):
+            given = 0 if index else skip
+            try:
+                for results, done in self.results(_tracked(item), given, limit):
+                    if len(out) + len(results) > limit:
+                        yield out, index, given
+                        out = []
+                    out += results
+                    given = 0 if done else given + len(results)
+            except ItemFailed:
+                yield out, index, given
+                raise
+        yield out, len(items), 0
+
+    def results(self, item: Tracked, skip: int, limit: int) -> Iterator[tuple[list[object], bool]]:
+        """What comes of one item, tracked, in pieces, and whether it is the last piece."""
+        stamps = item[2:]
+        if item[0] == MARK:
+            yield [item], True
+            return
+        unfinished = _not_last(stamps)
+        value = Sealed(item[1]) if item[0] == SEALED and isinstance(item[1], bytes) else item[1]
+        for out, done, _ in self.node([value], skip, limit):
+            results: list[object] = [_wrapped(result, unfinished) for result in out]
+            if done and results:
+                results[-1] = _wrapped(out[-1], stamps)
+            elif done:
+                results = [(MARK, None, *stamps)]
+            yield results, bool(done)
+
+    def finish(self, skip: int, limit: int) -> Iterator[Piece]:
+        stamps = (FINISH, False) * self.depth
+        for out, done, extra in self.node.finish(skip, limit):
+            yield [_wrapped(result, stamps) for result in out], done, extra
+
+
+class OrderedInlet:
+    """The lanes of one fork, read as one in the order in which the fork took their items.
+
+    `balanced`: each origin is in one lane; else in every lane.  `depth`: how many ordered joins are around this one.
+    """
+
+    def __init__(self, inlets: Sequence[Inlet], balanced: bool, depth: int) -> None:
+        self.inlets = inlets
+        self.balanced = balanced
+        self.depth = depth
+        self.origin = 0
+        self.lane = 0
+        self.plan: list[tuple[int, int, int]] = []  # of each item seen by `peek`: its lane; origin and lane behind it
+
+    @property
+    def head(self) -> int:
+        return sum(inlet.head for inlet in self.inlets)
+
+    def start(self, run: int) -> None:
+        for inlet in self.inlets:
+            inlet.start(run)
+
+    def pending(self) -> bool:
+        while True:
+            shown = self.peek(1)
+            if shown:
+                return True
+            if not self.plan:
+                return False
+            self.commit(self.head + len(self.plan))  # marks that say nothing to the joins around this one
+
+    def ended(self) -> bool:
+        return not self.pending() and all(inlet.ended() for inlet in self.inlets)
+
+    def peek(self, n: int) -> list[object]:
+        views = [inlet.peek(n) if inlet.pending() else [] for inlet in self.inlets]
+        ended = [not view and inlet.ended() for view, inlet in zip(views, self.inlets, strict=True)]
+        at = [0] * len(views)
+        origin, lane = self.origin, self.lane
+        out: list[object] = []
+        self.plan = []
+        self.shown: list[int] = []
+        while len(out) < n:
+            heads = [_tracked(view[i]) if i < len(view) else None for view, i in zip(views, at, strict=True)]
+            taken = self.next_lane(heads, ended, origin, lane)
+            if taken is None:
+                break
+            item = heads[taken]
+            assert item is not None
+            shown = self.unstamped(item, taken)
+            if shown is not None and out and isinstance(shown, Sealed) != isinstance(out[0], Sealed):
+                break  # a slice is uniform
+            at[taken] += 1
+            if item[-2] != FINISH and item[-1]:
+                lane = 0 if self.balanced else (taken + 1) % len(views)
+                origin += lane == 0
+            self.plan.append((taken, origin, lane))
+            if shown is not None:
+                out.append(shown)
+                self.shown.append(len(self.plan))
+        return out
+
+    def next_lane(self, heads: list[Tracked | None], ended: list[bool], origin: int, lane: int) -> int | None:
+        """The lane that has the next item; None if it has not come yet."""
+        for index in range(len(heads)) if self.balanced else (lane,):
+            head = heads[index]
+            if head is not None and head[-2] == origin:
+                return index
+        if all(end or (head is not None and head[-2] == FINISH) for head, end in zip(heads, ended, strict=True)):
+            for index, head in enumerate(heads):
+                if head is not None:
+                    return index
+        return None
+
+    def unstamped(self, item: Tracked, lane: int) -> object | None:
+        """The item as it is behind this join; None for a mark that has nothing more to say."""
+        stamps = item[2:-2]
+        if not self.balanced and lane < len(self.inlets) - 1:
+            stamps = _not_last(stamps)  # the last item that came of an outer origin is in the last lane
+        if item[0] == MARK and not any(stamps[1::2]):
+            return None
+        if self.depth:
+            return (item[0], item[1], *stamps)
+        return Sealed(item[1]) if item[0] == SEALED and isinstance(item[1], bytes) else item[1]
+
+    def position(self, n: int) -> int:
+        return self.head + (self.shown[n - 1] if n else 0)
+
+    def commit(self, upto: int) -> None:
+        count = upto - self.head
+        at = 0
+        while at < count:  # in order, so that the heads of the lanes always add up to a position
+            lane = self.plan[at][0]
+            behind = at
+            while behind < count and self.plan[behind][0] == lane:
+                behind += 1
+            inlet = self.inlets[lane]
+            inlet.commit(inlet.position(behind - at))
+            _, self.origin, self.lane = self.plan[behind - 1]
+            at = behind
+        del self.plan[:count]
+        self.shown = [place - count for place in self.shown if place > count]
+
+
+def _tracked(item: object) -> Tracked:
+    assert isinstance(item, tuple)
+    return item
+
+
+def _wrapped(item: object, stamps: Tracked) -> Tracked:
+    return (SEALED, item.data, *stamps) if isinstance(item, Sealed) else (VALUE, item, *stamps)
+
+
+def _not_last(stamps: Tracked) -> Tracked:
+    return tuple(False if i % 2 else stamp for i, stamp in enumerate(stamps))

@@ -1,0 +1,1 @@
+"""The real world: processes, shared memory, cores and signals.  It knows nothing of schedules or simulation."""

@@ -1,0 +1,157 @@
+"""The words that workers and parent write for one another beside the channels.
+
+Knows: where each word is, and which side writes it.  Must never know: what anybody does about it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import fields
+from typing import Final
+
+from conveyor.report import Tally
+from conveyor.runtime.memory import Memory
+from conveyor.runtime.ring import Ring
+from conveyor.topology import Topology
+
+__all__ = ["Board", "Layout", "NodeBoard"]
+
+WORD: Final = 8
+PAGE: Final = 4096
+LEDGER_CAPACITY: Final = 256
+SPILL_RANGE: Final = 1 << 40  # of addresses, for each node; only what is written takes memory
+
+# Words of the whole pipeline.
+RUN, STOP, ALERT = 0, 1, 16  # the parent writes the first two, any worker sets the third
+BOARD_WORDS: Final = 32
+
+# Words of one node, all written by its worker.
+DONE, STATE, BUSY, WAITING, BLOCKED, BATCHES, ORDINAL = range(7)
+TALLY: Final = 8
+TALLY_NAMES: Final = tuple(field.name for field in fields(Tally))
+NODE_WORDS: Final = 32
+
+# Words of one adapting fork: how many lanes are open (the parent writes it), and wanted (the worker that forks does).
+OPEN, WANTED = 0, 1
+FORK_WORDS: Final = 16
+
+
+class Layout:
+    """Which part of the memory is whose; every process works out the same."""
+
+    def __init__(self, topology: Topology, forks: Sequence[str]) -> None:
+        at = BOARD_WORDS * WORD
+        self.nodes = [at + index * NODE_WORDS * WORD for index in range(len(topology.nodes))]
+        at += len(self.nodes) * NODE_WORDS * WORD
+        self.forks = {name: at + index * FORK_WORDS * WORD for index, name in enumerate(forks)}
+        at += len(self.forks) * FORK_WORDS * WORD
+        capacities = [channel.capacity for channel in topology.channels] + [LEDGER_CAPACITY] * len(topology.nodes)
+        self.rings: list[tuple[int, int]] = []
+        for capacity in capacities:
+            at = -(-at // PAGE) * PAGE
+            self.rings.append((at, capacity))
+            at += Ring.bytes_for(capacity)
+        self.size = -(-at // PAGE) * PAGE
+        self.channels = len(topology.channels)
+
+    def ring(self, memory: Memory, channel: int) -> Ring:
+        return Ring(memory, *self.rings[channel])
+
+    def ledger(self, memory: Memory, node: int) -> Ring:
+        """The lane from a worker to the parent: failures and dead letters."""
+        return Ring(memory, *self.rings[self.channels + node])
+
+    def spill_base(self, node: int) -> int:
+        return self.size + (node + 1) * SPILL_RANGE
+
+
+class Board:
+    """The words of the whole pipeline, and of its adapting forks."""
+
+    def __init__(self, memory: Memory, layout: Layout) -> None:
+        self.words = memory.view[: BOARD_WORDS * WORD].cast("Q")
+        self.forks = {
+            name: memory.view[at : at + FORK_WORDS * WORD].cast("Q") for name, at in layout.forks.items()
+        }
+
+    @property
+    def run(self) -> int:
+        return self.words[RUN]
+
+    @run.setter
+    def run(self, run: int) -> None:
+        self.words[RUN] = run
+
+    @property
+    def stopping(self) -> bool:
+        return self.words[STOP] != 0
+
+    def stop(self) -> None:
+        self.words[STOP] = 1
+
+    def alert(self) -> None:
+        """Tells the parent to read the ledgers."""
+        self.words[ALERT] = 1
+
+    def take_alert(self) -> bool:
+        if self.words[ALERT]:
+            self.words[ALERT] = 0
+            return True
+        return False
+
+    def open_lanes(self, fork: str) -> int:
+        return self.forks[fork][OPEN]
+
+    def set_open_lanes(self, fork: str, lanes: int) -> None:
+        self.forks[fork][OPEN] = lanes
+
+    def wanted_lanes(self, fork: str) -> int:
+        return self.forks[fork][WANTED]
+
+    def want_lanes(self, fork: str, lanes: int) -> None:
+        self.forks[fork][WANTED] = lanes
+
+
+class NodeBoard:
+    """The words of one node."""
+
+    def __init__(self, memory: Memory, layout: Layout, node: int) -> None:
+        at = layout.nodes[node]
+        self.words = memory.view[at : at + NODE_WORDS * WORD].cast("Q")
+
+    @property
+    def done(self) -> int:
+        """The last run that the worker has finished."""
+        return self.words[DONE]
+
+    @done.setter
+    def done(self, run: int) -> None:
+        self.words[DONE] = run
+
+    def write(self, tally: Tally) -> None:
+        words = self.words
+        words[TALLY] = tally.items_in
+        words[TALLY + 1] = tally.items_out
+        words[TALLY + 2] = tally.passed
+        words[TALLY + 3] = tally.dropped
+        words[TALLY + 4] = tally.skipped
+        words[TALLY + 5] = tally.dead_lettered
+        words[TALLY + 6] = tally.failed
+        words[TALLY + 7] = tally.flushed
+        words[TALLY + 8] = tally.left_over
+
+    def write_times(self, busy: int, waiting: int, blocked: int, batches: int) -> None:
+        words = self.words
+        words[BUSY], words[WAITING], words[BLOCKED], words[BATCHES] = busy, waiting, blocked, batches
+
+    def tally(self) -> Tally:
+        return Tally(**{name: self.words[TALLY + i] for i, name in enumerate(TALLY_NAMES)})
+
+    def times(self) -> tuple[int, int, int, int]:
+        """Busy, waiting and blocked nanoseconds, and batches."""
+        words = self.words
+        return words[BUSY], words[WAITING], words[BLOCKED], words[BATCHES]
+
+    def clear(self) -> None:
+        for word in range(BUSY, NODE_WORDS):
+            self.words[word] = 0

@@ -1,0 +1,77 @@
+"""Steps a drive loop for real: answers what it asks, and says when it has to wait.
+
+Knows: requests and their answers, sleeping flags.  Must never know: how the waiting is done, and for whom.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from conveyor.decisions import Choose, Full, Idle, Merge, Request
+from conveyor.drive import Drive
+from conveyor.runtime.pace import Lanes, Turns
+from conveyor.runtime.ring import Blob, RingInlet, RingOutlet
+
+__all__ = ["Loop"]
+
+
+class Loop:
+    """One drive loop under way; `lanes` is there if its worker owns a balancing fork."""
+
+    def __init__(
+        self, drive: Drive[Blob], inlets: Sequence[RingInlet], outlets: Sequence[RingOutlet], lanes: Lanes | None
+    ) -> None:
+        self.drive = drive
+        self.inlets = inlets
+        self.outlets = outlets
+        self.lanes = lanes
+        self.turns = Turns()
+        self.request: Request[Blob] | None = None
+        self.finished = False
+
+    def step(self) -> bool:
+        """Goes on until there is something to wait for; was there anything to do?"""
+        moved = False
+        while not self.finished:
+            request = self.request
+            try:
+                if request is None:
+                    self.request = next(self.drive)
+                elif self.able():
+                    self.request = self.drive.send(self.answer(request))
+                else:
+                    break
+            except StopIteration:
+                self.finished = True
+            moved = True
+        return moved
+
+    def able(self) -> bool:
+        """Can the loop go on from where it stands?"""
+        request = self.request
+        if isinstance(request, Choose):
+            return self.lanes is None or self.lanes.can_choose(request)
+        return request is None or request.ready()
+
+    def answer(self, request: Request[Blob]) -> int:
+        if isinstance(request, Merge):
+            return self.turns.next(request)
+        if isinstance(request, Choose) and self.lanes is not None:
+            return self.lanes.choose(request)
+        return 0
+
+    def blocked(self) -> bool:
+        """Is it room behind it that the loop waits for, and not input?"""
+        return isinstance(self.request, Full | Choose)
+
+    def sleeps(self, flag: int) -> None:
+        """Tells the other sides of what is waited for that they have to ring, or no longer."""
+        if flag and self.lanes is not None:
+            self.lanes.press()
+        request = self.request
+        if isinstance(request, Idle | Merge):
+            for inlet in self.inlets:
+                inlet.sleeps(flag)
+        if not isinstance(request, Merge):  # a source that idles waits for room, too
+            for outlet in self.outlets:
+                outlet.sleeps(flag)

@@ -1,0 +1,218 @@
+"""How much at a time, and to which lane: what production measures and decides, so that nobody has to choose a size.
+
+Knows: the clock, the cost of an item, how much is queued.  Must never know: what an item is, or how to wait.
+
+A worker takes a slice of about a millisecond of its own work, at most a quarter of the smallest capacity it feeds.  A balancing
+fork queues about two milliseconds of work a lane; one item while the lane's speed is unknown, or if an item takes longer.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from time import perf_counter_ns
+from typing import Final
+
+from conveyor.decisions import ALL_ENDED, Choose, Merge
+from conveyor.nodes import Node, Piece
+from conveyor.route import Balance, Leaf, Replicate, Route, leaves
+from conveyor.runtime.board import Board, NodeBoard
+from conveyor.runtime.ring import RingInlet, RingOutlet
+
+__all__ = ["Lanes", "Meter", "Turns", "WorkerCut"]
+
+SLICE_NS: Final = 1_000_000
+LANE_NS: Final = 2_000_000
+LARGEST_SLICE: Final = 4096
+
+# A lane is worth opening while an item keeps its lane busy for longer than it costs to hand it over.
+WORTH_A_LANE_NS: Final = 20_000
+IDLE_LANE_NS: Final = 500_000_000
+
+
+class Meter:
+    """A node with a clock around it: measures what an item costs, and writes down what the node counts."""
+
+    def __init__(self, node: Node, board: NodeBoard, inlets: Sequence[RingInlet]) -> None:
+        self.node = node
+        self.tally = node.tally
+        self.board = board
+        self.inlets = inlets
+        self.per_item = 0.0  # nanoseconds, smoothed
+        self.busy = self.waiting = self.blocked = self.batches = 0
+        self.last_blocked = 0
+        self.last_items = 0
+
+    def __call__(self, items: list[object], skip: int, limit: int) -> Iterable[Piece]:
+        if self.blocked != self.last_blocked and self.last_items:
+            self.learn((self.blocked - self.last_blocked) / self.last_items + self.per_item)
+        self.last_blocked = self.blocked
+        self.last_items = len(items)
+        started = perf_counter_ns()
+        pieces = self.node(items, skip, limit)
+        if isinstance(pieces, tuple):
+            spent = perf_counter_ns() - started
+            self.busy += spent
+            self.learn(spent / len(items))
+            self.record()
+            return pieces
+        return self.timed(pieces, len(items), started)
+
+    def finish(self, skip: int, limit: int) -> Iterable[Piece]:
+        return self.timed(self.node.finish(skip, limit), 0, perf_counter_ns())
+
+    def timed(self, pieces: Iterable[Piece], items: int, started: int) -> Iterator[Piece]:
+        spent = 0
+        try:
+            for piece in pieces:
+                spent += perf_counter_ns() - started
+                yield piece
+                started = perf_counter_ns()
+        finally:
+            spent += perf_counter_ns() - started
+            self.busy += spent
+            if items:
+                self.learn(spent / items)
+            self.record()
+
+    def learn(self, per_item: float) -> None:
+        known = self.per_item
+        # A slice during which the system ran something else says little about the job.
+        weight = 0.3 if per_item < 4 * known else 0.1
+        self.per_item = known + weight * (per_item - known) if known else per_item
+        for inlet in self.inlets:
+            inlet.set_cost(int(self.per_item) + 1)
+
+    def record(self) -> None:
+        self.batches += 1
+        self.board.write(self.tally)
+        self.board.write_times(self.busy, self.waiting, self.blocked, self.batches)
+
+
+class WorkerCut:
+    """Slices of about a millisecond of the worker's own work, and no more than its lanes can take."""
+
+    def __init__(self, meter: Meter, lanes: Lanes | None, smallest_capacity: int) -> None:
+        self.meter = meter
+        self.lanes = lanes
+        self.most = max(1, min(smallest_capacity // 4, LARGEST_SLICE))
+        self.last = 1
+
+    @property
+    def n(self) -> int:
+        per_item = self.meter.per_item
+        n = int(SLICE_NS / per_item) + 1 if per_item else 1
+        n = self.last = min(n, 2 * self.last, self.most)
+        return n if self.lanes is None else max(1, min(n, self.lanes.room()))
+
+
+def allowance(lane: Sequence[RingOutlet]) -> int:
+    """How many items a lane of a balancing fork may be given now."""
+    return min(_allowance(outlet) for outlet in lane)
+
+
+def _allowance(outlet: RingOutlet) -> int:
+    queued, cost = outlet.queued(), outlet.cost()
+    if cost == 0 or cost > LANE_NS:
+        return 0 if queued else 1
+    return min(LANE_NS // cost - queued, outlet.capacity - queued)
+
+
+def wait_ahead(lane: Sequence[RingOutlet]) -> tuple[int, int]:
+    """How long an item would wait in a lane before it is begun, and how long it would take then, in nanoseconds."""
+    return max((outlet.queued() * outlet.cost(), outlet.cost()) for outlet in lane)
+
+
+class Lanes:
+    """The lanes of a worker's balancing forks: which takes the next record, how many items fit now, are more lanes wanted."""
+
+    def __init__(self, route: Route, outlets: Sequence[RingOutlet], board: Board, tell_parent: Callable[[], None]) -> None:
+        self.route = route
+        self.outlets = outlets
+        self.board = board
+        self.tell_parent = tell_parent
+        self.last_used: dict[str, int] = {}  # of the highest open lane of each adapting fork: when it was last chosen
+
+    def choose(self, choose: Choose) -> int:
+        """The lane where an item waits least, among those that may be given one."""
+        lanes = self.open_lanes(choose.name, choose.adaptive, [self.outlets[r.start : r.stop] for r in choose.lanes])
+        free = [index for index, lane in enumerate(lanes) if allowance(lane) > 0]
+        chosen = min(free or range(len(lanes)), key=lambda index: wait_ahead(lanes[index]))
+        if choose.adaptive:
+            self.note_use(choose.name, chosen == len(lanes) - 1, len(lanes))
+        return chosen
+
+    def can_choose(self, choose: Choose) -> bool:
+        lanes = self.open_lanes(choose.name, choose.adaptive, [self.outlets[r.start : r.stop] for r in choose.lanes])
+        return any(allowance(lane) > 0 for lane in lanes)
+
+    def open_lanes(
+        self, name: str, adaptive: bool, lanes: Sequence[Sequence[RingOutlet]]
+    ) -> Sequence[Sequence[RingOutlet]]:
+        return lanes[: self.board.open_lanes(name)] if adaptive else lanes
+
+    def room(self) -> int:
+        """How many items the route would take at once; none while a lane that must have them is full."""
+        return self._room(self.route, 0)
+
+    def _room(self, route: Route, first: int) -> int:
+        if isinstance(route, Leaf):
+            outlet = self.outlets[first]
+            return outlet.capacity - outlet.queued()
+        rooms: list[int] = []
+        for lane in route.lanes:
+            behind = first + len(leaves(lane))
+            room = self._room(lane, first)
+            rooms.append(min(room, allowance(self.outlets[first:behind])) if isinstance(route, Balance) else room)
+            first = behind
+        if isinstance(route, Replicate):
+            return min(rooms)
+        return max(rooms[: self.board.open_lanes(route.name)] if route.adaptive else rooms)
+
+    def press(self) -> None:
+        """Called when the worker is about to wait: asks for another lane of each adapting fork that is stalled by slow work."""
+        for name, lanes in self._adaptive(self.route, 0):
+            opened = lanes[: self.board.open_lanes(name)]
+            stalled = all(allowance(lane) <= 0 for lane in opened)
+            worth_it = all(max(outlet.cost() for outlet in lane) >= WORTH_A_LANE_NS for lane in opened)
+            if stalled and worth_it and len(opened) < len(lanes):
+                self.want(name, len(opened) + 1)
+
+    def note_use(self, name: str, highest: bool, opened: int) -> None:
+        """Gives back the highest lane once the others have done without it for a while."""
+        now = perf_counter_ns()
+        if highest or name not in self.last_used:
+            self.last_used[name] = now
+        elif opened > 1 and now - self.last_used[name] > IDLE_LANE_NS:
+            self.last_used[name] = now
+            self.want(name, opened - 1)
+
+    def want(self, name: str, lanes: int) -> None:
+        if self.board.wanted_lanes(name) != lanes:
+            self.board.want_lanes(name, lanes)
+            self.tell_parent()
+
+    def _adaptive(self, route: Route, first: int) -> Iterator[tuple[str, Sequence[Sequence[RingOutlet]]]]:
+        if isinstance(route, Leaf):
+            return
+        lanes: list[Sequence[RingOutlet]] = []
+        for lane in route.lanes:
+            yield from self._adaptive(lane, first)
+            behind = first + len(leaves(lane))
+            lanes.append(self.outlets[first:behind])
+            first = behind
+        if isinstance(route, Balance) and route.adaptive:
+            yield route.name, lanes
+
+
+class Turns:
+    """Which input of a join is read next, as it arrives: the next one that has something, in turn."""
+
+    def __init__(self) -> None:
+        self.last = -1
+
+    def next(self, merge: Merge) -> int:
+        options = merge.options()
+        if not options:
+            return ALL_ENDED
+        self.last = next((option for option in options if option > self.last), options[0])
+        return self.last

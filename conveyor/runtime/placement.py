@@ -1,0 +1,85 @@
+"""Which worker runs on which core.
+
+Knows: cores and affinity.  Must never know: what the workers do.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, field
+
+import psutil
+
+from conveyor.errors import TopologyError
+
+__all__ = ["Placement", "usable_cores", "usable_physical_cores"]
+
+CGROUP_QUOTA = "/sys/fs/cgroup/cpu.max"
+
+
+@dataclass(frozen=True, slots=True)
+class Placement:
+    """Where the workers of a pipeline run.
+
+    By default each has a core of its own while cores last, neighbours on neighbouring cores; where there are more workers than
+    cores, the system places them.  `pinned` names cores for some stages, `unpinned` leaves all to the system.
+
+    >>> Placement.pinned({"resize": [0, 1]}).cores["resize"]
+    (0, 1)
+    """
+
+    cores: Mapping[str, tuple[int, ...]] = field(default_factory=dict[str, tuple[int, ...]])
+    spread: bool = True
+
+    @classmethod
+    def pinned(cls, cores: Mapping[str, Collection[int]]) -> Placement:
+        """The named stages on these cores; all others are left to the system."""
+        return cls({name: tuple(sorted(chosen)) for name, chosen in cores.items()}, spread=False)
+
+    @classmethod
+    def unpinned(cls) -> Placement:
+        """Every worker wherever the system puts it."""
+        return cls(spread=False)
+
+    def place(self, workers: Sequence[str]) -> tuple[list[tuple[int, ...]], tuple[str, ...]]:
+        """The cores of each worker, by name (none: left to the system), and what the report should say about it.
+
+        Raises `TopologyError` for a stage that is not there or a core that cannot be used.
+        """
+        stages = {name.partition("/")[0] for name in workers} | set(workers)
+        for name, cores in self.cores.items():
+            if name not in stages:
+                raise TopologyError(f"placement: there is no stage {name!r}; the workers are {', '.join(workers)}")
+            if not cores or not set(cores) <= set(usable_cores()):
+                raise TopologyError(f"placement of {name!r}: cores {list(cores)}; this process may use {usable_cores()}")
+        if not hasattr(os, "sched_setaffinity"):
+            note = ("placement: this system does not let a process choose its cores",) if self.spread or self.cores else ()
+            return [() for _ in workers], note
+        if self.spread and len(workers) <= len(usable_cores()):
+            return [(core,) for core, _ in zip(usable_cores(), workers, strict=False)], ()
+        return [self.cores.get(name) or self.cores.get(name.partition("/")[0], ()) for name in workers], ()
+
+
+def usable_cores() -> list[int]:
+    """The logical cores that this process may run on."""
+    if hasattr(os, "sched_getaffinity"):
+        return sorted(os.sched_getaffinity(0))
+    return list(range(os.cpu_count() or 1))
+
+
+def usable_physical_cores() -> int:
+    """How many physical cores this process may use, its affinity and its cgroup's quota respected; 1 at least."""
+    logical = len(usable_cores())
+    physical, all_logical = psutil.cpu_count(logical=False), psutil.cpu_count()
+    threads = max(1, all_logical // physical) if physical and all_logical else 1
+    return max(1, min(-(-logical // threads), _quota() or logical))
+
+
+def _quota() -> int | None:
+    try:
+        with open(CGROUP_QUOTA) as file:
+            quota, period = file.read().split()
+    except (OSError, ValueError):
+        return None  # no such limit here
+    return None if quota == "max" else max(1, int(quota) // int(period))

@@ -1,0 +1,153 @@
+"""How worker processes are started, and how they come to end with their parent.
+
+Knows: multiprocessing's start methods.  Must never know: pipelines.
+
+Rule 1.  A worker never imports the user's main module, so no script needs a main guard.
+Rule 2.  A worker is killed by the system when its parent is gone, whatever it is doing: the parent alone holds the write end of a
+         pipe, its *lifeline*, and the end of the last writer sends the reader's signal.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import multiprocessing
+import multiprocessing.spawn
+import os
+import select
+import signal
+import sys
+import threading
+from collections.abc import Callable, Iterable
+from multiprocessing import reduction
+from multiprocessing.context import BaseContext
+from multiprocessing.process import BaseProcess
+from typing import Final, Literal
+
+from conveyor.errors import TopologyError
+
+__all__ = ["START_METHODS", "Descriptors", "StartMethod", "checked_start_method", "end_with_parent", "lifeline", "start_process"]
+
+StartMethod = Literal["forkserver", "spawn", "fork"]
+START_METHODS: Final[tuple[StartMethod, ...]] = ("forkserver", "spawn", "fork")
+
+START_METHOD_VARIABLE: Final = "CONVEYOR_START_METHOD"
+
+F_SETSIG: Final = 10  # Linux: which signal O_ASYNC sends
+
+
+def checked_start_method(method: str | None) -> StartMethod:
+    """The start method that was asked for, by the program or by the environment; raises `TopologyError` for another word."""
+    chosen = method or os.environ.get(START_METHOD_VARIABLE) or "forkserver"
+    for known in START_METHODS:
+        if chosen == known:
+            return known
+    raise TopologyError(f"start method {chosen!r}: it must be one of {', '.join(START_METHODS)}")
+
+
+class Descriptors(dict[int, int]):
+    """File descriptors that travel to a worker by the start method's own means: the parent's number -> the worker's."""
+
+    def __init__(self, fds: Iterable[int]) -> None:
+        super().__init__((fd, fd) for fd in fds)
+
+    def __reduce__(self) -> tuple[Callable[[list[tuple[int, object]]], Descriptors], tuple[list[tuple[int, object]]]]:
+        return _received, ([(fd, reduction.DupFd(fd)) for fd in sorted(self)],)
+
+
+def _received(duplicates: list[tuple[int, object]]) -> Descriptors:
+    received = Descriptors(())
+    for fd, duplicate in duplicates:
+        detach: Callable[[], int] = getattr(duplicate, "detach")  # noqa: B009  # multiprocessing does not name the type
+        received[fd] = detach()
+    return received
+
+
+_starting = threading.local()
+_preparation_data: Callable[[str], dict[str, object]] = multiprocessing.spawn.get_preparation_data
+
+
+def _without_main(name: str) -> dict[str, object]:
+    """What a new process is told about its parent; for our workers, nothing of the main module."""
+    data = _preparation_data(name)
+    if getattr(_starting, "a_worker", False):
+        data.pop("init_main_from_name", None)
+        data.pop("init_main_from_path", None)
+    return data
+
+
+# multiprocessing offers no other way to start a process that does not run the user's script again.
+setattr(multiprocessing.spawn, "get_preparation_data", _without_main)  # noqa: B010  # not an assignment to a function
+
+
+def start_process(method: StartMethod, target: Callable[[object], None], order: object, name: str) -> BaseProcess:
+    """Starts `target(order)` in a process of its own."""
+    context: BaseContext = multiprocessing.get_context(method)
+    if method == "forkserver":
+        _preload(context)
+    process: BaseProcess = context.Process(  # type: ignore[attr-defined]  # every context has it; BaseContext does not say so
+        target=_run, args=(target, order), name=name, daemon=True
+    )
+    _starting.a_worker = True
+    try:
+        process.start()
+    finally:
+        _starting.a_worker = False
+    return process
+
+
+def _run(target: Callable[[object], None], order: object) -> None:
+    # A daemon is ended by multiprocessing when the parent forgets to; but a job may have workers of its own.
+    multiprocessing.current_process()._config["daemon"] = False  # type: ignore[attr-defined]  # the public setter refuses
+    target(order)
+
+
+def _preload(context: BaseContext) -> None:
+    """The fork server, if it is not running yet, imports the worker module once, for all workers."""
+    context.set_forkserver_preload(["conveyor.runtime.worker"])
+
+
+class _Lifeline:
+    """The pipe of this process; a forked child drops its copy of the write end."""
+
+    def __init__(self) -> None:
+        self.ends: tuple[int, int] | None = None
+        os.register_at_fork(after_in_child=self.drop)
+
+    def read_end(self) -> int:
+        if self.ends is None:
+            self.ends = os.pipe()
+        return self.ends[0]
+
+    def drop(self) -> None:
+        if self.ends is not None:
+            os.close(self.ends[1])
+            self.ends = None
+
+
+_lifeline = _Lifeline()
+
+
+def lifeline() -> int:
+    """The read end of this process's lifeline, for its workers."""
+    return _lifeline.read_end()
+
+
+def end_with_parent(fd: int) -> None:
+    """Called in a worker: from now on it is killed as soon as nobody holds the other end of `fd` any more."""
+    if sys.platform == "linux" and os.path.exists(f"/proc/self/fd/{fd}"):
+        # A description of its own, since the owner of the signal is kept there and workers share what they inherit.
+        own = os.open(f"/proc/self/fd/{fd}", os.O_RDONLY | os.O_NONBLOCK)
+        fcntl.fcntl(own, fcntl.F_SETOWN, os.getpid())
+        fcntl.fcntl(own, F_SETSIG, signal.SIGKILL)
+        fcntl.fcntl(own, fcntl.F_SETFL, fcntl.fcntl(own, fcntl.F_GETFL) | os.O_ASYNC)
+        poll = select.poll()
+        poll.register(own, select.POLLHUP)
+        if poll.poll(0):  # the parent was gone before the signal was asked for
+            os._exit(1)
+    else:
+        threading.Thread(target=_watch, args=(fd,), name="conveyor-lifeline", daemon=True).start()
+
+
+def _watch(fd: int) -> None:
+    os.read(fd, 1)
+    os.kill(os.getpid(), signal.SIGKILL)

@@ -1,0 +1,348 @@
+"""A channel in shared memory: a ring of records between two processes.
+
+Knows: words, bytes, and the order in which they are written.  Must never know: what waits, what is in an item, who lives.
+
+Rule 1.  Head and tail are 64-bit words that only ever grow; each is written by one side, in one store, far from the other.
+Rule 2.  Publish: payload and header first, tail last.  Commit: the head in items, one store; the bytes behind it follow and
+         can be worked out again.
+Rule 3.  The newest record is found from the tail, by its length in its last word; so it needs no word of its own.
+Rule 4.  Memory, large records in extents of their own included, is used again only by the producer.
+Rule 5.  A side that sleeps sets its flag, fences, and looks again; the other side publishes or commits, fences, and then looks
+         at the flag.  An uncontended lock, taken and released, is the fence.
+"""
+
+from __future__ import annotations
+
+import pickle
+import threading
+import zlib
+from collections import deque
+from collections.abc import Callable
+from struct import Struct
+from typing import Final
+
+from conveyor.channel import Tag
+from conveyor.codec import PROTOCOL, Sealed
+from conveyor.errors import RunError
+from conveyor.runtime.memory import Memory
+
+__all__ = ["Blob", "Extents", "Ring", "RingInlet", "RingOutlet", "fence", "ring_bytes"]
+
+# Words of a ring's control block; those of one side are 128 bytes from those of the other.
+TAIL, CLOSED, PRODUCER_SLEEPS = 0, 1, 2
+HEAD, HEAD_BYTES, CONSUMER_SLEEPS, COST = 16, 17, 18, 19
+CONTROL_BYTES: Final = 256
+
+# A record: size, form, first item, count, and the tag; behind it the checksum of all that.  Its last word is its length.
+HEADER: Final = Struct("10Q")
+PAYLOAD_AT: Final = HEADER.size + 8
+OVERHEAD: Final = PAYLOAD_AT + 8
+PLAIN, SEALED, SPILLED = 0, 1, 2
+
+EXTENT: Final = Struct("2Q")
+SPILL_BOUND: Final = 64 << 20
+PAGE: Final = 4096
+
+_lock = threading.Lock()
+
+
+def fence() -> None:
+    """No load or store moves across this."""
+    with _lock:
+        pass
+
+
+def ring_bytes(capacity: int) -> int:
+    """The memory of a ring, from its capacity in items: generous for small items; larger ones fill it sooner."""
+    return min(max(capacity * 64, 16 << 10), 1 << 20)
+
+
+class Blob:
+    """A slice, encoded once for all the lanes it goes to."""
+
+    __slots__ = ("data", "extent", "form")
+
+    def __init__(self, form: int, data: bytes, extent: Extent | None = None) -> None:
+        self.form = form
+        self.data = data
+        self.extent = extent
+
+
+class Extent:
+    """Where a large record lies, and the rings whose consumers have still to read it."""
+
+    __slots__ = ("offset", "readers", "size")
+
+    def __init__(self, offset: int, size: int) -> None:
+        self.offset = offset
+        self.size = size
+        self.readers: list[tuple[memoryview, int]] = []
+
+    def done(self) -> bool:
+        return all(words[HEAD] >= behind for words, behind in self.readers)
+
+
+class Extents:
+    """The large records of one producer, in a range of the file that is its own."""
+
+    def __init__(self, memory: Memory, base: int) -> None:
+        self.memory = memory
+        self.base = base
+        self.live: list[Extent] = []  # by offset
+
+    def room(self, size: int) -> bool:
+        self.live = [extent for extent in self.live if not extent.done()]
+        return not self.live or sum(extent.size for extent in self.live) + size <= SPILL_BOUND
+
+    def put(self, data: bytes) -> Extent:
+        self.room(len(data))
+        at, place = self.base, 0
+        for place, extent in enumerate(self.live):  # noqa: B007  # the place is where the new extent goes
+            if extent.offset - at >= len(data):
+                break
+            at = extent.offset + -(-extent.size // PAGE) * PAGE
+        else:
+            place = len(self.live)
+        self.memory.write_at(at, data)
+        new = Extent(at, len(data))
+        self.live.insert(place, new)
+        return new
+
+
+class Ring:
+    """The part of the memory that one channel has, seen from either side."""
+
+    __slots__ = ("capacity", "data", "memory", "size", "words")
+
+    def __init__(self, memory: Memory, offset: int, capacity: int) -> None:
+        self.memory = memory
+        self.capacity = capacity
+        self.size = ring_bytes(capacity)
+        self.words = memory.view[offset : offset + CONTROL_BYTES].cast("Q")
+        self.data = memory.view[offset + CONTROL_BYTES : offset + CONTROL_BYTES + self.size]
+
+    @staticmethod
+    def bytes_for(capacity: int) -> int:
+        return CONTROL_BYTES + ring_bytes(capacity)
+
+    def header(self, at: int) -> tuple[int, ...]:
+        """The header at a place in the ring; raises `RunError` if it is not what was written there."""
+        end = at + HEADER.size
+        if zlib.crc32(self.data[at:end]) != int.from_bytes(self.data[end : end + 8], "little"):
+            raise RunError(f"a record in a channel is damaged, {at} bytes from its beginning; nothing of it was used")
+        return HEADER.unpack_from(self.data, at)
+
+    def payload(self, at: int, size: int, form: int) -> bytes | memoryview:
+        start = at + PAYLOAD_AT
+        if not form & SPILLED:
+            return self.data[start : start + size]
+        offset, length = EXTENT.unpack_from(self.data, start)
+        return self.memory.read_at(offset, length)
+
+
+def _record_bytes(payload: int) -> int:
+    return payload + OVERHEAD + 7 & ~7
+
+
+class RingOutlet:
+    """The producer's end."""
+
+    __slots__ = ("_last_at", "_tag", "capacity", "data", "extents", "largest", "ring", "tail", "wake", "words")
+
+    def __init__(self, ring: Ring, wake: Callable[[], None], extents: Extents) -> None:
+        self.ring = ring
+        self.words = ring.words
+        self.data = ring.data
+        self.capacity = ring.capacity
+        self.wake = wake
+        self.extents = extents
+        self.largest = ring.size // 4
+        self.tail = 0
+        self._tag: Tag | None = None
+        self._last_at = -1
+        tail = self.words[TAIL]
+        if tail:  # another worker was here before
+            end = tail % ring.size or ring.size
+            self._last_at = end - int.from_bytes(self.data[end - 8 : end], "little")
+            _, _, first, count, *tag = ring.header(self._last_at)
+            self.tail = first + count
+            self._tag = Tag(*tag)
+
+    def queued(self) -> int:
+        return self.tail - self.words[HEAD]
+
+    def cost(self) -> int:
+        """Nanoseconds that the consumer takes for an item; 0 while that is not known."""
+        return self.words[COST]
+
+    def pack(self, items: list[object]) -> Blob:
+        if isinstance(items[0], Sealed):
+            return Blob(SEALED, pickle.dumps([item.data for item in items if isinstance(item, Sealed)], PROTOCOL))
+        return Blob(PLAIN, pickle.dumps(items, PROTOCOL))
+
+    def fits(self, n: int, blob: Blob) -> bool:
+        words = self.words
+        if self.capacity - self.tail + words[HEAD] < n:
+            return False
+        size = len(blob.data)
+        if size > self.largest:
+            if blob.extent is None and not self.extents.room(size):
+                return False
+            size = EXTENT.size
+        need = _record_bytes(size)
+        tail = words[TAIL]
+        to_end = self.ring.size - tail % self.ring.size
+        if need > to_end:
+            need += to_end
+        return self.ring.size - tail + words[HEAD_BYTES] >= need
+
+    def publish(self, n: int, blob: Blob, tag: Tag) -> None:
+        words, data, ring_size = self.words, self.data, self.ring.size
+        form, payload = blob.form, blob.data
+        extent = None
+        if len(payload) > self.largest:
+            extent = blob.extent = blob.extent or self.extents.put(payload)
+            form |= SPILLED
+            payload = EXTENT.pack(extent.offset, extent.size)
+        tail = words[TAIL]
+        at = tail % ring_size
+        need = _record_bytes(len(payload))
+        if at + need > ring_size:  # a size of 0 sends the reader back to the beginning
+            data[at : at + 8] = bytes(8)
+            tail += ring_size - at
+            at = 0
+        start = at + PAYLOAD_AT
+        header = HEADER.pack(len(payload), form, self.tail, n, *tag)
+        data[at:start] = header + zlib.crc32(header).to_bytes(8, "little")
+        data[start : start + len(payload)] = payload
+        data[at + need - 8 : at + need] = need.to_bytes(8, "little")
+        self.tail += n
+        self._last_at = at
+        self._tag = tag
+        if extent is not None:
+            extent.readers.append((words, self.tail))
+        words[TAIL] = tail + need  # the one store that counts
+        fence()
+        if words[CONSUMER_SLEEPS]:
+            self.wake()
+
+    def last_tag(self) -> Tag | None:
+        return self._tag
+
+    def last_blob(self) -> tuple[int, Blob]:
+        size, form, _, count, *_ = self.ring.header(self._last_at)
+        data = bytes(self.ring.payload(self._last_at, size, form))
+        return count, Blob(form & ~SPILLED, data)
+
+    def close(self, run: int) -> None:
+        self.words[CLOSED] = run
+        fence()
+        self.wake()
+
+    def sleeps(self, flag: int) -> None:
+        self.words[PRODUCER_SLEEPS] = flag
+
+
+class RingInlet:
+    """The consumer's end."""
+
+    __slots__ = ("_at", "_ends", "_form", "_items", "_taken", "data", "head", "ring", "run", "wake", "words")
+
+    def __init__(self, ring: Ring, wake: Callable[[], None]) -> None:
+        self.ring = ring
+        self.words = ring.words
+        self.data = ring.data
+        self.wake = wake
+        self.run = 0
+        self.head = self.words[HEAD]
+        self._at = self.words[HEAD_BYTES]  # the next byte to read
+        self._items: list[object] = []  # of the records read, from the first that is not committed
+        self._taken = 0  # how many of them are committed
+        self._form = PLAIN
+        self._ends: deque[tuple[int, int]] = deque()  # of each record read: position behind it, in items and in bytes
+        self._settle()
+
+    def _settle(self) -> None:
+        """Gives back the bytes of records whose items are all committed.
+
+        A worker that died between the two stores of its commit left them; without this, `pending()` would promise an item
+        that `peek` cannot give.
+        """
+        while (record := self._next_record()) is not None:
+            at, size, _, first, count = record
+            if first + count > self.head:
+                break
+            self._at += _record_bytes(size)
+            self.words[HEAD_BYTES] = self._at
+
+    def _next_record(self) -> tuple[int, int, int, int, int] | None:
+        """Place, size, form, first item and count of the record to be read next."""
+        if self._at == self.words[TAIL]:
+            return None
+        at = self._at % self.ring.size
+        if not int.from_bytes(self.data[at : at + 8], "little"):
+            self._at += self.ring.size - at
+            at = 0
+        size, form, first, count, *_ = self.ring.header(at)
+        return at, size, form, first, count
+
+    def start(self, run: int) -> None:
+        self.run = run
+
+    def pending(self) -> bool:
+        return self._taken < len(self._items) or self.words[TAIL] != self._at
+
+    def ended(self) -> bool:
+        return self.words[CLOSED] == self.run and not self.pending()
+
+    def peek(self, n: int) -> list[object]:
+        have = len(self._items) - self._taken
+        while have < n and (record := self._next_record()) is not None:
+            at, size, form, first, count = record
+            if have and form & SEALED != self._form:
+                break  # a slice is uniform
+            items = self._read(at, size, form)
+            if first < self.head:
+                items = items[self.head - first :]
+            self._at += _record_bytes(size)
+            self._ends.append((first + count, self._at))
+            if have:
+                if self._taken:
+                    self._items = self._items[self._taken :]
+                    self._taken = 0
+                self._items += items
+            else:
+                self._items, self._taken, self._form = items, 0, form & SEALED
+            have = len(self._items)
+        taken = self._taken
+        return self._items if not taken and have <= n else self._items[taken : taken + n]
+
+    def _read(self, at: int, size: int, form: int) -> list[object]:
+        items: list[object] = pickle.loads(self.ring.payload(at, size, form))
+        return [Sealed(data) for data in items if isinstance(data, bytes)] if form & SEALED else items
+
+    def position(self, n: int) -> int:
+        return self.head + n
+
+    def commit(self, upto: int) -> None:
+        words = self.words
+        self._taken += upto - self.head
+        self.head = upto
+        words[HEAD] = upto  # the one store that counts
+        ends = self._ends
+        while ends and ends[0][0] <= upto:
+            words[HEAD_BYTES] = ends.popleft()[1]
+        if self._taken >= len(self._items):
+            unread = self._taken > len(self._items)
+            self._items, self._taken = [], 0
+            if unread:  # recovery commits what another worker had read
+                self._settle()
+        fence()
+        if words[PRODUCER_SLEEPS]:
+            self.wake()
+
+    def set_cost(self, nanoseconds: int) -> None:
+        self.words[COST] = nanoseconds
+
+    def sleeps(self, flag: int) -> None:
+        self.words[CONSUMER_SLEEPS] = flag

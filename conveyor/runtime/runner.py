@@ -1,0 +1,152 @@
+"""Runs a pipeline for real: the parent's two drive loops, source and sink, and what they wait for.
+
+Knows: how a run begins, goes on and ends, in the calling thread.  Must never know: how workers are started or what they do.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from time import perf_counter
+
+from conveyor.channel import Inlet
+from conveyor.drive import drive
+from conveyor.nodes import CollectNode, Node, RelayNode
+from conveyor.report import DeadLetter, Report, RunResult, StageReport
+from conveyor.runtime.crew import GRACE_S, PATIENCE_S, Crew
+from conveyor.runtime.loop import Loop
+from conveyor.runtime.pace import LARGEST_SLICE, Lanes
+from conveyor.runtime.placement import Placement
+from conveyor.runtime.processes import StartMethod
+from conveyor.runtime.ring import RingOutlet, fence
+from conveyor.runtime.source import Feed, Puller, PushFeed
+from conveyor.runtime.worker import Ends
+from conveyor.topology import Kind, Topology
+
+__all__ = ["Runner"]
+
+NANO = 1e-9
+
+
+class SinkCut:
+    """How much the sink takes at once."""
+
+    def __init__(self, n: int) -> None:
+        self.n = n
+
+
+class Runner:
+    """An open pipeline: its crew, kept warm from run to run, and the parent's ends of its channels."""
+
+    def __init__(self, topology: Topology, start_method: StartMethod, placement: Placement) -> None:
+        self.topology = topology
+        self.crew = Crew(topology, start_method, placement)
+        self.source_spec, self.sink_spec = topology.nodes[0], topology.nodes[-1]
+        self.source_ends: Ends = self.crew.ends(self.source_spec)
+        self.sink_ends: Ends = self.crew.ends(self.sink_spec)
+        self.lanes = self.lanes_of_source()
+
+    def lanes_of_source(self) -> Lanes:
+        assert self.source_spec.route is not None
+        return Lanes(self.source_spec.route, self.source_ends.outlets, self.crew.board, self.crew.board.alert)
+
+    @property
+    def smallest_capacity(self) -> int:
+        return min(outlet.capacity for outlet in self.source_ends.outlets)
+
+    @property
+    def smallest_result_capacity(self) -> int:
+        """Of the channels to the sink, so that what a stream holds in hand leaves room behind it."""
+        return max(1, min(inlet.ring.capacity for inlet in self.sink_ends.inlets) // 4)
+
+    def source_loop(self, run: int, feed: Feed | PushFeed) -> Loop:
+        spec, ends = self.source_spec, self.source_ends
+        node = ends.stamped(spec, RelayNode())
+        return Loop(drive(run, node, [feed], ends.outlets, spec.route, feed), [], ends.outlets, self.lanes)
+
+    def sink_loop(self, run: int, node: Node, inputs: Sequence[Inlet], at_once: int) -> Loop:
+        nothing: list[RingOutlet] = []
+        steps = drive(run, node, inputs, nothing, None, SinkCut(at_once), self.sink_spec.merge_name)
+        return Loop(steps, self.sink_ends.inlets, nothing, None)
+
+    def run(self, items: Iterable[object]) -> RunResult[object]:
+        """All outputs of a run to the end of `items`.  Raises what ended it early; the crew is then gone."""
+        started = perf_counter()
+        results: RunResult[object] = RunResult()
+        try:
+            puller = Puller(items)
+            run = self.crew.begin_run()
+            source = self.source_loop(run, Feed(puller, self.lanes.room, self.smallest_capacity))
+            sink = self.sink_loop(run, CollectNode(results.extend), self.sink_ends.inputs, LARGEST_SLICE)
+            while not (source.finished and sink.finished):
+                if source.step() | sink.step():
+                    continue
+                self.wait([loop for loop in (source, sink) if not loop.finished])
+            self.finish_run()
+        except BaseException:
+            self.end(failed=True)
+            raise
+        results.report = self.report(perf_counter() - started)
+        results.dead_letters = self.letters()
+        return results
+
+    def wait(self, loops: list[Loop], timeout_ms: int | None = None) -> None:
+        """Sleeps until one of the loops may be able to go on."""
+        for loop in loops:
+            loop.sleeps(1)
+        fence()
+        if not any(loop.able() for loop in loops):
+            self.crew.look_around()
+            self.crew.sleep(timeout_ms)
+        for loop in loops:
+            loop.sleeps(0)
+
+    def finish_run(self) -> None:
+        """Waits until every worker has finished the run, and has sent on what its jobs printed."""
+        while not self.crew.is_done():
+            self.crew.sleep()
+        self.crew.look_around()
+
+    def end(self, failed: bool = False) -> None:
+        self.crew.end(GRACE_S if failed else PATIENCE_S)
+
+    def letters(self) -> tuple[DeadLetter, ...]:
+        """The dead letters so far, ordered by stage, then ordinal."""
+        return tuple(sorted(self.crew.dead_letters, key=lambda letter: (self.position(letter.stage), letter.ordinal)))
+
+    def position(self, stage: str) -> int:
+        return next(i for i, info in enumerate(self.topology.stages) if info.name == stage)
+
+    def report(self, seconds: float) -> Report:
+        """The stages in the order in which they were added; routers and pipes with what went through them."""
+        stages: dict[str, StageReport] = {}
+        for spec in self.topology.nodes:
+            if spec.kind in (Kind.JOB, Kind.RELAY):
+                stages[spec.name] = self.stage_report(spec.index)
+        return Report(stages, seconds, self.crew.notes)
+
+    def stage_report(self, index: int) -> StageReport:
+        spec, board = self.topology.nodes[index], self.crew.boards[index]
+        tally = board.tally()
+        busy, waiting, blocked, batches = board.times()
+        cores = self.crew.cores[index]
+        return StageReport(
+            spec.name,
+            type(spec.stage).__name__ if spec.stage is not None else "relay",
+            tally.items_in,
+            tally.items_out,
+            tally.passed,
+            tally.dropped,
+            tally.skipped,
+            tally.dead_lettered,
+            tally.failed,
+            tally.flushed,
+            tally.left_over,
+            tally.in_hand,
+            busy * NANO,
+            waiting * NANO,
+            blocked * NANO,
+            batches,
+            0,
+            self.crew.pid(index),
+            cores[0] if len(cores) == 1 else None,
+        )

@@ -1,0 +1,108 @@
+"""How stages reach their workers, and what the user's main module defines.
+
+Knows: cloudpickle.  Must never know: how processes are started.
+
+Stages travel by value where they must: lambdas, closures, and everything that is defined in `__main__`, which workers never import.
+Classes and functions of `__main__` are made known to a worker under that name, each when it is first looked up, so that items of
+such classes go both ways and keep their class.
+"""
+
+from __future__ import annotations
+
+import pickle
+import sys
+from collections.abc import Callable
+from types import CodeType, FunctionType, ModuleType
+
+import cloudpickle
+
+from conveyor.codec import PROTOCOL, is_atom
+from conveyor.errors import NotPicklable
+from conveyor.stages import Job
+
+__all__ = ["Definitions", "install_main", "pack_error", "pack_main", "pack_stage", "unpack_stage"]
+
+
+def pack_stage(stage: Job[object, object], name: str) -> bytes:
+    """A stage as it travels; raises `NotPicklable` if it cannot."""
+    try:
+        return cloudpickle.dumps(stage, PROTOCOL)
+    except Exception as error:
+        raise NotPicklable(
+            f"stage {name!r} cannot be sent to its worker: {type(error).__name__}: {error}. "
+            "What its function refers to must be picklable; open files, locks and connections belong into setup()"
+        ) from error
+
+
+def unpack_stage(data: bytes) -> Job[object, object]:
+    stage: object = pickle.loads(data)
+    assert isinstance(stage, Job)
+    return stage
+
+
+class Definitions:
+    """What `__main__` defines, each on its own: pickled, or the reason why it could not be."""
+
+    def __init__(self) -> None:
+        self.pickled: dict[str, bytes] = {}
+        self.refused: dict[str, str] = {}
+
+
+def pack_main() -> Definitions:
+    """The classes and functions of this process's `__main__`."""
+    definitions = Definitions()
+    for name, value in list(vars(sys.modules["__main__"]).items()):
+        if getattr(value, "__module__", None) != "__main__":
+            continue
+        if isinstance(value, FunctionType) and (data := _data_used(value)):
+            definitions.refused[name] = f"it refers to {data}, which is not a definition"
+        elif isinstance(value, type | FunctionType):
+            try:
+                definitions.pickled[name] = cloudpickle.dumps(value, PROTOCOL)
+            except Exception as error:  # only if an item needs it is that an error, and then it says this
+                definitions.refused[name] = f"{type(error).__name__}: {error}"
+    return definitions
+
+
+def _data_used(function: FunctionType) -> str | None:
+    """A global that a function refers to and that would have to be copied to ship it; a stage ships what it needs by itself."""
+    for name in _names(function.__code__):
+        value = function.__globals__.get(name)
+        if not (isinstance(value, type | ModuleType) or callable(value) or is_atom(value)):
+            return name
+    return None
+
+
+def _names(code: CodeType) -> list[str]:
+    inner = [name for constant in code.co_consts if isinstance(constant, CodeType) for name in _names(constant)]
+    return [*code.co_names, *inner]
+
+
+def install_main(definitions: Definitions) -> None:
+    """Called in a worker: looks up in `definitions` what its `__main__` has not got."""
+    main = sys.modules["__main__"]
+    setattr(main, "__getattr__", _finder(main, definitions))  # noqa: B010  # PEP 562; a module has no such attribute to assign
+
+
+def _finder(main: ModuleType, definitions: Definitions) -> Callable[[str], object]:
+    def find(name: str) -> object:
+        if name in definitions.pickled:
+            value: object = pickle.loads(definitions.pickled.pop(name))
+            setattr(main, name, value)
+            return value
+        reason = definitions.refused.get(name)
+        because = f": it could not be sent to the worker, {reason}" if reason else ""
+        raise AttributeError(f"module '__main__' has no attribute {name!r}{because}")
+
+    return find
+
+
+def pack_error(error: BaseException) -> bytes | None:
+    """An exception as it travels; None if it would not arrive as what it is."""
+    try:
+        data = pickle.dumps(error, PROTOCOL)
+        if type(pickle.loads(data)) is type(error):
+            return data
+    except Exception:
+        return None  # it then travels as text
+    return None

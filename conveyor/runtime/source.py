@@ -1,0 +1,122 @@
+"""The items that a run is given, as the inlet of the source's drive loop.
+
+Knows: how to pull from an iterable without running ahead of the pipeline.  Must never know: processes, how to wait.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from itertools import islice
+from operator import countOf
+from time import perf_counter_ns
+from typing import Final
+
+from conveyor.codec import is_atom, seal, uniform
+from conveyor.errors import NotPicklable
+from conveyor.runtime.pace import LARGEST_SLICE, SLICE_NS
+
+__all__ = ["Feed", "PushFeed", "Puller"]
+
+
+class Puller:
+    """Takes items from an iterable and makes each safe at once (`codec`).
+
+    `is_sequence`: to read it runs none of the user's code, so nothing can block or change an item meanwhile.
+    """
+
+    def __init__(self, items: Iterable[object]) -> None:
+        self.sequence: Sequence[object] | None = items if isinstance(items, list | tuple | range) else None
+        self.is_sequence = type(items) in (list, tuple, range)
+        self.iterator: Iterator[object] = iter(items)
+        self.pulled = 0
+        self.exhausted = False
+
+    def pull(self, n: int) -> list[object]:
+        """The next `n` items as a slice; fewer only at the end.  Raises what the iterable raises, or `NotPicklable`."""
+        if self.sequence is not None and self.is_sequence:
+            items = list(self.sequence[self.pulled : self.pulled + n])
+            if not items or countOf(map(type, items), int) == len(items):
+                self.pulled += len(items)
+                self.exhausted = len(items) < n
+                return items
+        else:
+            items = islice(self.iterator, n)
+        safe: list[object] = []
+        for item in items:
+            self.pulled += 1
+            safe.append(item if is_atom(item) else self.seal(item))
+        self.exhausted = len(safe) < n
+        return uniform(safe)
+
+    def seal(self, item: object) -> object:
+        try:
+            return seal(item)
+        except NotPicklable as error:
+            error.add_note(f"It is item {self.pulled - 1} of the run's input.")
+            raise
+
+
+class Pulled:
+    """What all feeds share: a buffer of items pulled and not yet published, as an inlet."""
+
+    def __init__(self) -> None:
+        self.head = 0
+        self.buffer: list[object] = []
+
+    def start(self, run: int) -> None:
+        """Every feed is of one run."""
+
+    def peek(self, n: int) -> list[object]:
+        return uniform(self.buffer if n >= len(self.buffer) else self.buffer[:n])
+
+    def position(self, n: int) -> int:
+        return self.head + n
+
+    def commit(self, upto: int) -> None:
+        done = upto - self.head
+        self.head = upto
+        self.buffer = self.buffer[done:] if done < len(self.buffer) else []
+
+
+class Feed(Pulled):
+    """Pulls when its drive loop asks, in the same thread: a slice at a time, and no more than `room()`.
+
+    `n` is how much it pulls at once: it doubles while pulling is quick and halves while it is slow, so that a slow source
+    holds nothing back.
+    """
+
+    def __init__(self, puller: Puller, room: Callable[[], int], smallest_capacity: int) -> None:
+        super().__init__()
+        self.puller = puller
+        self.room = room
+        self.most = max(1, min(smallest_capacity // 4, LARGEST_SLICE))
+        self.n = 1
+
+    def pending(self) -> bool:
+        if not self.buffer and not self.puller.exhausted and (room := self.room()) > 0:
+            started = perf_counter_ns()
+            self.buffer = self.puller.pull(min(room, self.n))
+            quick = self.puller.is_sequence or perf_counter_ns() - started < SLICE_NS
+            self.n = min(2 * self.n, self.most) if quick else max(1, self.n // 2)
+        return bool(self.buffer)
+
+    def ended(self) -> bool:
+        return self.puller.exhausted and not self.buffer
+
+
+class PushFeed(Pulled):
+    """Is given its items by a thread that pulls them; `n` bounds a record."""
+
+    def __init__(self, smallest_capacity: int) -> None:
+        super().__init__()
+        self.n = max(1, min(smallest_capacity // 4, LARGEST_SLICE))
+        self.closed = False
+
+    def push(self, items: list[object]) -> None:
+        self.buffer = self.buffer + items if self.buffer else items
+
+    def pending(self) -> bool:
+        return bool(self.buffer)
+
+    def ended(self) -> bool:
+        return self.closed and not self.buffer

@@ -1,0 +1,262 @@
+"""A run whose results are taken one by one, and whose items come from a thread of their own.
+
+Knows: the two loops of the parent, one in the consumer's thread, one in the source's.  Must never know: how workers live.
+
+Rule 1.  The consumer's thread alone watches the workers; it does so whenever it waits for a result.
+Rule 2.  The source's thread publishes by itself and pulls only into free room; while it is inside the user's iterator it holds
+         no lock, and the consumer's thread sends on what it had gathered.
+Rule 3.  A result is committed when the one after it is asked for, so results that nobody takes stop the pipeline.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import select
+import threading
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator
+from time import perf_counter
+from types import TracebackType
+from typing import Final, Generic
+
+from typing_extensions import Self, TypeVar
+
+from conveyor.channel import Inlet
+from conveyor.nodes import CollectNode
+from conveyor.report import DeadLetter, Report
+from conveyor.runtime.bell import Bell
+from conveyor.runtime.loop import Loop
+from conveyor.runtime.ring import fence
+from conveyor.runtime.runner import Runner
+from conveyor.runtime.source import Puller, PushFeed
+
+__all__ = ["Stream"]
+
+Out = TypeVar("Out")
+
+GATHER_MS: Final = 1
+
+
+class OnDemand:
+    """An inlet that shows nothing until it is wanted, and commits only then what was taken before."""
+
+    def __init__(self, inlet: Inlet, wanted: Callable[[], bool]) -> None:
+        self.inlet = inlet
+        self.wanted = wanted
+        self.due: int | None = None
+
+    @property
+    def head(self) -> int:
+        return self.inlet.head
+
+    def start(self, run: int) -> None:
+        self.inlet.start(run)
+
+    def settled(self) -> bool:
+        """Is the inlet wanted?  Then nothing that was taken from it is in hand any more."""
+        if not self.wanted():
+            return False
+        if self.due is not None:
+            self.inlet.commit(self.due)
+            self.due = None
+        return True
+
+    def pending(self) -> bool:
+        return self.settled() and self.inlet.pending()
+
+    def ended(self) -> bool:
+        return self.settled() and self.inlet.ended()
+
+    def peek(self, n: int) -> list[object]:
+        return self.inlet.peek(n)
+
+    def position(self, n: int) -> int:
+        return self.inlet.position(n)
+
+    def commit(self, upto: int) -> None:
+        self.due = upto
+
+
+class SourceThread:
+    """Pulls the items of a stream and publishes them."""
+
+    def __init__(self, runner: Runner, run: int, items: Iterable[object]) -> None:
+        self.puller = Puller(items)
+        self.feed = PushFeed(runner.smallest_capacity)
+        self.loop: Loop = runner.source_loop(run, self.feed)
+        self.lanes = runner.lanes
+        self.outlets = runner.source_ends.outlets
+        self.bell: Bell = runner.crew.bells[0]
+        self.consumer_bell: Bell = runner.crew.bells[len(runner.topology.nodes) - 1]
+        self.lock = threading.Lock()
+        self.stopping = False
+        self.inside_iterator = False
+        self.error: BaseException | None = None  # of the source: raised behind the results before it
+        self.fault: BaseException | None = None  # of ours: raised at once
+        self.thread = threading.Thread(target=self.work, name="conveyor source", daemon=True)
+
+    def work(self) -> None:
+        try:
+            while self.publish():
+                self.take()
+        except BaseException as fault:  # raised again in the consumer's thread
+            self.fault = fault
+            self.consumer_bell.ring()
+
+    def publish(self) -> bool:
+        """Sends on what is gathered, and waits until there is room for more; is there more to do?"""
+        poll = select.poll()
+        poll.register(self.bell.read_fd, select.POLLIN)
+        while True:
+            with self.lock:
+                if self.stopping:
+                    return False
+                if self.is_time_to_send():
+                    self.loop.step()
+                if self.loop.finished:
+                    return False
+                if not self.feed.closed and self.lanes.room() > len(self.feed.buffer):
+                    return True
+                self.loop.sleeps(1)
+                fence()
+                waiting = not (self.loop.able() or (not self.feed.closed and self.lanes.room() > len(self.feed.buffer)))
+            if waiting:
+                poll.poll()
+                self.bell.silence()
+            with self.lock:
+                self.loop.sleeps(0)
+
+    def is_time_to_send(self) -> bool:
+        """Is somebody idle, or enough gathered?  Else the consumer's thread sends it on before long."""
+        gathered = len(self.feed.buffer)
+        if self.feed.closed or gathered >= self.feed.n or gathered >= self.lanes.room():
+            return True
+        if any(outlet.queued() == 0 for outlet in self.outlets):
+            return True
+        if gathered == 1:
+            self.consumer_bell.ring()
+        return False
+
+    def take(self) -> None:
+        """Pulls what there is room for: of an iterator one item, since the next may be long in coming."""
+        n = min(self.feed.n, self.lanes.room() - len(self.feed.buffer)) if self.puller.is_sequence else 1
+        self.inside_iterator = True
+        items: list[object] = []
+        try:
+            items = self.puller.pull(n)
+        except BaseException as error:
+            self.error = error
+        self.inside_iterator = False
+        with self.lock:
+            self.feed.push(items)
+            self.feed.closed = self.puller.exhausted or self.error is not None
+
+    def send_on(self) -> None:
+        """Called in the consumer's thread: publishes what has been gathered."""
+        with self.lock:
+            if not self.stopping and self.feed.buffer:
+                self.loop.step()
+
+    def stop(self) -> None:
+        with self.lock:
+            self.stopping = True
+        self.bell.ring()
+        # Inside the user's iterator it may be for ever; it then ends by itself, and touches nothing any more.
+        while self.thread.is_alive() and not self.inside_iterator:
+            self.thread.join(0.01)
+
+
+class Stream(Generic[Out]):
+    """The results of a run as a lazy iterator, and a context manager that ends the run when it is left.
+
+    Input is taken only as fast as results are, so it may be endless.  An exception in the source is raised behind the
+    results before it; a failure in a worker at once.
+    """
+
+    def __init__(self, runner: Runner, items: Iterable[object], ended: Callable[[bool], None]) -> None:
+        self._runner = runner
+        self._ended = ended
+        self._results: deque[object] = deque()
+        self._started = perf_counter()
+        self._seconds: float | None = None
+        self._report: Report | None = None
+        self._letters: tuple[DeadLetter, ...] = ()
+        results = self._results
+        run = runner.crew.begin_run()
+        self._source = SourceThread(runner, run, items)
+        inputs: list[Inlet] = [OnDemand(inlet, lambda: not results) for inlet in runner.sink_ends.inputs]
+        self._sink = runner.sink_loop(run, CollectNode(results.extend), inputs, runner.smallest_result_capacity)
+        runner.crew.watch_source(False)
+        self._source.thread.start()
+
+    def __iter__(self) -> Iterator[Out]:
+        return self
+
+    def __next__(self) -> Out:
+        while not self._results:
+            if self._seconds is not None:
+                raise StopIteration
+            try:
+                self._advance()
+            except BaseException:
+                self._end(failed=True)
+                raise
+        result: Out = self._results.popleft()  # type: ignore[assignment]  # what the last stage gives is Out
+        return result
+
+    def _advance(self) -> None:
+        """Takes what has arrived, or waits for it; at the end, ends the run."""
+        source, crew = self._source, self._runner.crew
+        if source.fault is not None:
+            raise source.fault
+        if not self._sink.step():
+            source.send_on()
+            self._runner.wait([self._sink], GATHER_MS if source.feed.buffer and source.inside_iterator else None)
+        if self._sink.finished and not self._results:
+            source.thread.join()
+            self._runner.finish_run()
+            crew.look_around()
+            self._end(failed=False)
+            if source.error is not None:
+                raise source.error
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Ends the run, wherever it is; results not yet taken are gone.  Does nothing if it has ended."""
+        self._end(failed=True)
+
+    def __del__(self) -> None:
+        with contextlib.suppress(AttributeError):  # it never began
+            self._end(failed=True)
+
+    def _end(self, failed: bool) -> None:
+        if self._seconds is not None:
+            return
+        self._seconds = perf_counter() - self._started
+        self._results.clear()
+        try:
+            self._source.stop()
+            self._report = self._runner.report(self._seconds)
+            self._letters = self._runner.letters()
+            self._runner.crew.watch_source(True)
+        finally:
+            if failed:
+                self._runner.end(failed=True)
+            self._ended(failed)
+
+    @property
+    def report(self) -> Report:
+        """How the run went; until it has ended, how it goes."""
+        return self._report if self._report is not None else self._runner.report(perf_counter() - self._started)
+
+    @property
+    def dead_letters(self) -> tuple[DeadLetter, ...]:
+        """The items that were given up so far, ordered by stage, then ordinal."""
+        return self._letters if self._seconds is not None else self._runner.letters()

@@ -1,0 +1,311 @@
+"""A worker process: one node, stepped through run after run until the parent says stop.
+
+Knows: its node's part of the topology, how to wait, how to report.  Must never know: the user's items, schedules, the other workers.
+"""
+
+from __future__ import annotations
+
+import os
+import pickle
+import signal
+import sys
+import traceback
+from collections.abc import Callable
+from dataclasses import dataclass
+from time import perf_counter_ns
+
+from conveyor.channel import Inlet, Tag, ZipInlet
+from conveyor.codec import PROTOCOL
+from conveyor.drive import drive
+from conveyor.nodes import ItemFailed, Node, RelayNode, node_for
+from conveyor.ordered import OrderedInlet, StampNode, TrackedNode
+from conveyor.report import DeadLetter
+from conveyor.route import leaves, taken
+from conveyor.runtime.bell import Bell
+from conveyor.runtime.board import Board, Layout, NodeBoard
+from conveyor.runtime.loop import Loop
+from conveyor.runtime.memory import Memory
+from conveyor.runtime.pace import Lanes, Meter, WorkerCut
+from conveyor.runtime.processes import Descriptors, end_with_parent
+from conveyor.runtime.ring import Blob, Extents, RingInlet, RingOutlet, fence
+from conveyor.runtime.shipping import Definitions, install_main, pack_error, unpack_stage
+from conveyor.stages import Job
+from conveyor.topology import Input, Kind, NodeSpec, OrderedInput, Topology, ZipInput
+
+__all__ = ["Ends", "Failure", "Order", "work"]
+
+STANDARD_OUTPUT = (1, 2)
+THREADS_OF_NUMERIC_LIBRARIES = (
+    "OMP_NUM_THREADS",
+    "OPENBLAS_NUM_THREADS",
+    "MKL_NUM_THREADS",
+    "NUMEXPR_NUM_THREADS",
+    "VECLIB_MAXIMUM_THREADS",
+)
+
+
+@dataclass(slots=True)
+class Order:
+    """All that a worker is told when it starts."""
+
+    topology: Topology
+    forks: tuple[str, ...]
+    node: int
+    stage: bytes | None
+    size: int
+    descriptors: Descriptors
+    memory: int  # these and the ends of the bells are the parent's numbers
+    lifeline: int
+    bells: dict[int, tuple[int, int]]
+    cores: tuple[int, ...]
+    environment: dict[str, str]
+    path: list[str]
+    directory: str
+    main: Definitions | None
+
+
+@dataclass(frozen=True, slots=True)
+class Failure:
+    """What ended a worker's run, as the parent reads it in the ledger.  `error` is None if it would not survive pickling."""
+
+    node: int
+    phase: str
+    ordinal: int | None
+    item: str | None
+    error: bytes | None
+    kind: str
+    text: str
+    trace: str
+    is_exception: bool
+
+
+class Stopped(BaseException):
+    """The parent has told everybody to stop."""
+
+
+class Ends:
+    """The ends of the channels of one node, as they are in shared memory."""
+
+    def __init__(self, topology: Topology, layout: Layout, memory: Memory, spec: NodeSpec, ring: Callable[[int], Callable[[], None]]) -> None:
+        self.topology = topology
+        self.layout = layout
+        self.memory = memory
+        self.ring = ring
+        self.inlets: list[RingInlet] = []
+        self.inputs = [self.inlet(each) for each in spec.inputs]
+        extents = Extents(memory, layout.spill_base(spec.index))
+        channels = leaves(spec.route) if spec.route is not None else []
+        self.outlets = [self.outlet(channel, extents) for channel in channels]
+
+    def inlet(self, source: Input) -> Inlet:
+        if isinstance(source, ZipInput):
+            return ZipInlet([self.inlet(each) for each in source.inputs])
+        if isinstance(source, OrderedInput):
+            return OrderedInlet([self.inlet(each) for each in source.inputs], source.balanced, source.depth)
+        producer = self.topology.channels[source.channel].producer
+        inlet = RingInlet(self.layout.ring(self.memory, source.channel), self.ring(producer))
+        self.inlets.append(inlet)
+        return inlet
+
+    def outlet(self, channel: int, extents: Extents) -> RingOutlet:
+        consumer = self.topology.channels[channel].consumer
+        return RingOutlet(self.layout.ring(self.memory, channel), self.ring(consumer), extents)
+
+    def stamped(self, spec: NodeSpec, node: Node) -> Node:
+        """`node`, with what an ordered join behind or around it needs."""
+        if spec.depth and spec.kind is Kind.JOB:
+            node = TrackedNode(node, spec.depth)
+        route = spec.route
+        if spec.stamps and route is not None:
+            node = StampNode(node, lambda: taken(route, [outlet.tail for outlet in self.outlets]), spec.depth)
+        return node
+
+
+def work(order: object) -> None:
+    """The life of a worker process."""
+    assert isinstance(order, Order)
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    signal.signal(signal.SIGTERM, signal.SIG_DFL)
+    end_with_parent(order.descriptors[order.lifeline])
+    settle_in(order)
+    worker = Worker(order)
+    try:
+        worker.live()
+    except Stopped:
+        worker.tear_down()
+    finally:
+        flush()
+
+
+def settle_in(order: Order) -> None:
+    """Makes the process like its parent: output, directory, import path, environment; and puts it on its cores."""
+    for standard in STANDARD_OUTPUT:
+        if order.descriptors.get(standard, standard) != standard:
+            os.dup2(order.descriptors[standard], standard)
+    os.environ.update(order.environment)
+    for name in THREADS_OF_NUMERIC_LIBRARIES:
+        os.environ.setdefault(name, "1")
+    sys.path[:] = order.path
+    os.chdir(order.directory)
+    if order.cores:
+        os.sched_setaffinity(0, order.cores)
+    if order.main is not None:
+        install_main(order.main)
+
+
+def flush() -> None:
+    """Sends on what the jobs have printed."""
+    for stream in (sys.stdout, sys.stderr):
+        if stream is not None:
+            stream.flush()
+
+
+class Worker:
+    """One node with its channels, and the means to wait and to report."""
+
+    def __init__(self, order: Order) -> None:
+        self.order = order
+        self.spec = order.topology.nodes[order.node]
+        layout = Layout(order.topology, order.forks)
+        own = order.descriptors
+        memory = Memory(own[order.memory], order.size)
+        self.board = Board(memory, layout)
+        self.node_board = NodeBoard(memory, layout, order.node)
+        self.bells = {node: Bell(own[read], own[write]) for node, (read, write) in order.bells.items()}
+        self.bell = self.bells[order.node]
+        self.parent = self.bells[len(order.topology.nodes) - 1]
+        self.ends = Ends(order.topology, layout, memory, self.spec, lambda node: self.bells[node].ring)
+        self.ledger = RingOutlet(
+            layout.ledger(memory, order.node), self.tell_parent, Extents(memory, layout.spill_base(order.node) + (1 << 39))
+        )
+        self.stage: Job[object, object] | None = None
+        self.reports = 0
+
+    def live(self) -> None:
+        try:
+            if self.order.stage is not None:
+                self.stage = unpack_stage(self.order.stage)
+                self.stage.setup()
+        except BaseException as error:  # reported, not handled: the parent ends the run
+            self.fail("setup()" if self.stage is not None else "loading the stage", None, None, error)
+            self.wait_for_stop()
+        run = self.node_board.done
+        while True:
+            run = self.next_run(run)
+            try:
+                self.run(run)
+            except ItemFailed as failed:
+                self.fail("", failed.ordinal, failed.item, failed.error)
+                self.wait_for_stop()
+            flush()
+            self.node_board.done = run
+            self.parent.ring()
+
+    def next_run(self, last: int) -> int:
+        while self.board.run == last:
+            self.sleep()
+        return self.board.run
+
+    def sleep(self) -> None:
+        self.bell.wait()
+        if self.board.stopping:
+            raise Stopped
+
+    def wait_for_stop(self) -> None:
+        while True:
+            self.sleep()
+
+    def run(self, run: int) -> None:
+        """One run, from the first item to the end."""
+        self.node_board.clear()
+        spec, ends = self.spec, self.ends
+        node = node_for(self.stage, spec.name, self.bury) if self.stage is not None else RelayNode()
+        meter = Meter(ends.stamped(spec, node), self.node_board, ends.inlets)
+        lanes = None
+        if spec.route is not None and _has_balance(spec):
+            lanes = Lanes(spec.route, ends.outlets, self.board, self.tell_parent)
+        cut = WorkerCut(meter, lanes, min(outlet.capacity for outlet in ends.outlets))
+        loop = Loop(
+            drive(run, meter, ends.inputs, ends.outlets, spec.route, cut, spec.merge_name), ends.inlets, ends.outlets, lanes
+        )
+        while loop.step() and not loop.finished:
+            self.wait(loop, meter)
+        while not loop.finished:
+            self.wait(loop, meter)
+            loop.step()
+        meter.tally.left_over = sum(each.left_over for each in ends.inputs if isinstance(each, ZipInlet))
+        meter.record()
+
+    def wait(self, loop: Loop, meter: Meter) -> None:
+        """Sleeps until the loop can go on."""
+        started = perf_counter_ns()
+        while True:
+            loop.sleeps(1)
+            fence()
+            if loop.able():
+                break
+            flush()
+            self.sleep()
+        loop.sleeps(0)
+        spent = perf_counter_ns() - started
+        if loop.blocked():
+            meter.blocked += spent
+        else:
+            meter.waiting += spent
+
+    def tell_parent(self) -> None:
+        self.board.alert()
+        self.parent.ring()
+
+    def report(self, message: Failure | tuple[int, bytes]) -> None:
+        """Publishes a message in the ledger."""
+        self.reports += 1
+        blob = self.ledger.pack([pickle.dumps(message, PROTOCOL)])
+        while not self.ledger.fits(1, blob):
+            self.ledger.sleeps(1)
+            fence()
+            if not self.ledger.fits(1, blob):
+                self.tell_parent()
+                self.sleep()
+        self.ledger.sleeps(0)
+        self.ledger.publish(1, blob, Tag(self.board.run, self.reports, 0, 0, 0, 0))
+        self.tell_parent()
+
+    def bury(self, letter: DeadLetter) -> None:
+        """Sends a dead letter; what of it cannot be pickled travels as text."""
+        try:
+            data = pickle.dumps(letter, PROTOCOL)
+            pickle.loads(data)
+        except Exception:
+            cause = RuntimeError("".join(traceback.format_exception_only(letter.exception)).strip())
+            data = pickle.dumps(DeadLetter(letter.stage, letter.ordinal, repr(letter.item), cause, letter.attempts), PROTOCOL)
+        self.report((self.order.node, data))
+
+    def fail(self, phase: str, ordinal: int | None, item: str | None, error: BaseException) -> None:
+        flush()
+        self.report(
+            Failure(
+                self.order.node,
+                phase,
+                ordinal,
+                item,
+                pack_error(error),
+                f"{type(error).__module__}.{type(error).__qualname__}",
+                str(error),
+                "".join(traceback.format_exception(error)),
+                isinstance(error, Exception),
+            )
+        )
+
+    def tear_down(self) -> None:
+        if self.stage is not None:
+            self.stage.teardown()
+
+
+def _has_balance(spec: NodeSpec) -> bool:
+    from conveyor.route import Balance, Leaf, Route
+
+    def balances(route: Route) -> bool:
+        return not isinstance(route, Leaf) and (isinstance(route, Balance) or any(map(balances, route.lanes)))
+
+    return spec.route is not None and balances(spec.route)

@@ -1,0 +1,305 @@
+"""What the user writes: the stages of a pipeline.
+
+Knows: what the user said.  Must never know: how it runs.
+
+The routers are what Akka Streams calls Broadcast (`ReplicatingFork`), Balance (`BalancingFork`) and Merge (`Join`).
+"""
+
+from __future__ import annotations
+
+import functools
+import inspect
+from collections.abc import Callable, Iterable
+from enum import Enum
+from typing import Final, Generic, Literal, overload
+
+from typing_extensions import TypeVar
+
+from conveyor.errors import TopologyError
+
+__all__ = [
+    "BalancingFork",
+    "Filter",
+    "FlatMap",
+    "Job",
+    "Join",
+    "OnError",
+    "Pipe",
+    "Processor",
+    "ReplicatingFork",
+    "Stage",
+    "Zip",
+]
+
+In = TypeVar("In", contravariant=True)
+Out = TypeVar("Out", covariant=True)
+T = TypeVar("T")
+
+OnError = Literal["raise", "skip", "dead_letter"]
+ON_ERROR: Final = ("raise", "skip", "dead_letter")
+DEFAULT_CAPACITY: Final = 16384
+
+
+class Unset(Enum):
+    """Tells an argument that was left out from one that is None."""
+
+    UNSET = "unset"
+
+
+UNSET: Final = Unset.UNSET
+
+
+class Stage:
+    """Anything that can be added to a pipeline."""
+
+    name: str | None = None
+
+    def default_name(self) -> str:
+        return "".join(f"_{c.lower()}" if c.isupper() else c for c in type(self).__name__).lstrip("_")
+
+
+class Job(Stage, Generic[In, Out]):
+    """A stage that does work: in a real run it has a process of its own."""
+
+    on_error: OnError = "raise"
+    retries: int = 0
+    _fn: Callable[..., object] | None = None
+
+    def _take(self, fn: Callable[..., object] | None, name: str | None, on_error: OnError, retries: int) -> None:
+        kind = type(self).__name__
+        if fn is None and type(self) in (Processor, FlatMap, Filter):
+            raise TopologyError(f"{kind}() has nothing to do: give it a function, or subclass it and write process()")
+        if fn is not None:
+            check_takes_one_item(kind, fn)
+        if on_error not in ON_ERROR:
+            raise TopologyError(f"{kind}: on_error is {on_error!r}; it must be one of {', '.join(map(repr, ON_ERROR))}")
+        if isinstance(retries, bool) or not isinstance(retries, int) or retries < 0:
+            raise TopologyError(f"{kind}: retries is {retries!r}; it must be a whole number, 0 or more")
+        self._fn = fn
+        self.name = checked_name(kind, name)
+        self.on_error = on_error
+        self.retries = retries
+
+    @property
+    def is_stateful(self) -> bool:
+        """Was this stage written as a class, whose state lives as long as its worker?"""
+        return type(self) not in (Processor, FlatMap, Filter)
+
+    def default_name(self) -> str:
+        return type(self).__name__ if self._fn is None else name_of(self._fn)
+
+    def job(self) -> Callable[[object], object]:
+        """What is called with each item."""
+        if self._fn is not None:
+            return self._fn
+        process: Callable[[object], object] | None = getattr(self, "process", None)
+        if process is None:
+            raise TopologyError(f"{type(self).__name__} has no process() method")
+        return process
+
+    def setup(self) -> None:
+        """Called once in each worker process, before its first item."""
+
+    def finish(self) -> Iterable[Out]:
+        """Called at the end of every run; what it gives is sent on after all other outputs."""
+        return ()
+
+    def teardown(self) -> None:
+        """Called once in each worker process, when it stops."""
+
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}({self.default_name() if self._fn is not None else ''})"
+
+
+class Processor(Job[In, Out]):
+    """One item in, at most one out: a result of None is no output.
+
+    `fn` is anything that can be called with exactly one item.  A stateful processor is a subclass that writes
+    `process(self, item)` and, if wanted, `setup`, `finish` and `teardown`.
+
+    `on_error` says what becomes of an item whose job raises, after `retries` further attempts: `"raise"` ends the run,
+    `"skip"` drops the item and counts it, `"dead_letter"` keeps it in the result's `.dead_letters`.
+
+    Raises `TopologyError` if `fn` cannot be called with one argument or an option is out of range.
+
+    >>> Processor(len)
+    Processor(len)
+    """
+
+    def __init__(
+        self,
+        fn: Callable[[In], Out] | None = None,
+        *,
+        name: str | None = None,
+        on_error: OnError = "raise",
+        retries: int = 0,
+    ) -> None:
+        self._take(fn, name, on_error, retries)
+
+    def process(self, item: In, /) -> Out | None:
+        """What a stateful processor does with one item; a processor made of a function calls that."""
+        if self._fn is None:
+            raise TopologyError(f"{type(self).__name__} has no process() method")
+        result: Out | None = self._fn(item)  # type: ignore[assignment]  # __init__ took a Callable[[In], Out]
+        return result
+
+
+class FlatMap(Job[In, Out]):
+    """One item in, any number out: `fn(item)` gives an iterable, which is taken lazily.
+
+    >>> FlatMap(str.split)
+    FlatMap(split)
+    """
+
+    def __init__(
+        self,
+        fn: Callable[[In], Iterable[Out]] | None = None,
+        *,
+        name: str | None = None,
+        on_error: OnError = "raise",
+        retries: int = 0,
+    ) -> None:
+        self._take(fn, name, on_error, retries)
+
+
+class Filter(Job[T, T]):
+    """Passes the items for which the predicate holds.
+
+    >>> Filter(str.isdigit)
+    Filter(isdigit)
+    """
+
+    def __init__(
+        self,
+        predicate: Callable[[T], object] | None = None,
+        *,
+        name: str | None = None,
+        on_error: OnError = "raise",
+        retries: int = 0,
+    ) -> None:
+        self._take(predicate, name, on_error, retries)
+
+
+class Pipe(Stage):
+    """A bounded first-in-first-out buffer between two stages; it costs no process.
+
+    `capacity` counts items: published by the stage before it and not yet done by the stage behind it.  Where no pipe is
+    written one is put in; adjacent pipes are one, their capacities added.
+    """
+
+    def __init__(self, capacity: int = DEFAULT_CAPACITY, *, name: str | None = None) -> None:
+        self.capacity = checked_count("Pipe", "capacity", capacity)
+        self.name = checked_name("Pipe", name)
+
+    def __repr__(self) -> str:
+        return f"Pipe({self.capacity})"
+
+
+class Fork(Stage):
+    """One lane becomes several."""
+
+    n: int | None
+
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}({'' if self.n is None else self.n})"
+
+
+class ReplicatingFork(Fork):
+    """Every item goes to all n lanes, each lane with its own copy; to all at once or to none."""
+
+    n: int
+
+    def __init__(self, n: int, *, name: str | None = None) -> None:
+        self.n = checked_count("ReplicatingFork", "n", n)
+        self.name = checked_name("ReplicatingFork", name)
+
+
+class BalancingFork(Fork):
+    """Every item goes to one of n lanes: the one where it will wait least.
+
+    Without `n` it has as many lanes as it needs, `max_lanes` at most (by default one for each physical core that the
+    process may use): it starts with one, opens another while that one stalls it, and stops choosing one that idles.  The
+    stages behind it are then written once and stand for every lane, up to `Join()`.
+    """
+
+    @overload
+    def __init__(self, n: int, *, name: str | None = None) -> None: ...
+    @overload
+    def __init__(self, *, max_lanes: int | None = None, name: str | None = None) -> None: ...
+    def __init__(self, n: int | Unset = UNSET, *, max_lanes: int | None = None, name: str | None = None) -> None:
+        if n is not UNSET and max_lanes is not None:
+            raise TopologyError("BalancingFork: give either n, or max_lanes for a fork that adapts, not both")
+        self.n = None if n is UNSET else checked_count("BalancingFork", "n", n)
+        self.max_lanes = None if max_lanes is None else checked_count("BalancingFork", "max_lanes", max_lanes)
+        self.name = checked_name("BalancingFork", name)
+
+
+class Join(Stage):
+    """n lanes become one, first come first served, each lane in its own order.
+
+    With `ordered=True` items come in the order in which the fork took them, then by lane, then by order of production.
+    Without `n` it closes the lanes of a `BalancingFork()`.
+    """
+
+    @overload
+    def __init__(self, n: int, *, ordered: bool = False, name: str | None = None) -> None: ...
+    @overload
+    def __init__(self, *, ordered: bool = False, name: str | None = None) -> None: ...
+    def __init__(self, n: int | Unset = UNSET, *, ordered: bool = False, name: str | None = None) -> None:
+        self.n = None if n is UNSET else checked_count("Join", "n", n)
+        self.ordered = ordered
+        self.name = checked_name("Join", name)
+
+    def __repr__(self) -> str:
+        words = ([] if self.n is None else [str(self.n)]) + (["ordered=True"] if self.ordered else [])
+        return f"Join({', '.join(words)})"
+
+
+class Zip(Stage):
+    """Takes one item from each of n lanes in turn and gives a tuple.
+
+    Ends when a lane ends; what is left over in the other lanes is counted in the report.
+    """
+
+    def __init__(self, n: int, *, name: str | None = None) -> None:
+        self.n = checked_count("Zip", "n", n)
+        self.name = checked_name("Zip", name)
+
+    def __repr__(self) -> str:
+        return f"Zip({self.n})"
+
+
+def checked_count(kind: str, what: str, value: object) -> int:
+    if isinstance(value, bool) or not isinstance(value, int) or value < 1:
+        raise TopologyError(f"{kind}: {what} is {value!r}; it must be a whole number, 1 or more")
+    return value
+
+
+def checked_name(kind: str, name: object) -> str | None:
+    if name is None or (isinstance(name, str) and name):
+        return name
+    raise TopologyError(f"{kind}: name is {name!r}; it must be a string that is not empty")
+
+
+def name_of(fn: Callable[..., object]) -> str:
+    if isinstance(fn, functools.partial):
+        return name_of(fn.func)
+    name = getattr(fn, "__name__", None)
+    return type(fn).__name__ if not isinstance(name, str) else "lambda" if name == "<lambda>" else name
+
+
+def check_takes_one_item(kind: str, fn: object) -> None:
+    """Refuses what cannot be called with exactly one positional argument."""
+    if not callable(fn):
+        raise TopologyError(f"{kind} takes a function of one item, not {fn!r}")
+    try:
+        signature = inspect.signature(fn)
+    except (ValueError, TypeError):
+        return  # a builtin without a signature: only the call itself can tell
+    try:
+        signature.bind(None)
+    except TypeError as error:
+        raise TopologyError(
+            f"{kind}({name_of(fn)}): the function must take exactly one required argument, the item; "
+            f"{name_of(fn)}{signature} does not ({error})"
+        ) from None

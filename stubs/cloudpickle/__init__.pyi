@@ -1,0 +1,23 @@
+"""The part of cloudpickle that Conveyor uses; `make typecheck` holds it against the installed package."""
+
+from collections.abc import Callable, Iterable
+from pickle import PickleBuffer
+from types import ModuleType
+
+def dumps(
+    obj: object, protocol: int | None = None, buffer_callback: Callable[[PickleBuffer], object] | None = None
+) -> bytes: ...
+
+# The very function of `pickle`; `object`, so that callers must check what came.
+def loads(
+    data: bytes | bytearray | memoryview,
+    /,
+    *,
+    fix_imports: bool = True,
+    encoding: str = "ASCII",
+    errors: str = "strict",
+    buffers: Iterable[object] | None = (),
+) -> object: ...
+def register_pickle_by_value(module: ModuleType) -> None: ...
+def unregister_pickle_by_value(module: ModuleType) -> None: ...
+def list_registry_pickle_by_value() -> set[str]: ...

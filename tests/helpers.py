@@ -1,0 +1,119 @@
+"""What several test files need: an untyped pipeline, scripts run as scripts, and a look at what is left over.
+
+Knows the public API only. Nothing here waits for a fixed time: `eventually` looks again until it is true, or too late.
+"""
+
+from __future__ import annotations
+
+import gc
+import os
+import re
+import subprocess
+import sys
+import time
+import traceback
+from collections import Counter
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import psutil
+
+from conveyor import Pipeline
+
+TESTS = Path(__file__).resolve().parent
+ROOT = TESTS.parent
+SCRIPTS = TESTS / "scripts"
+SEED = TESTS / "seed"
+
+START_METHODS = ("forkserver", "spawn", "fork")
+PATIENCE_S = 10.0  # how long anything may take that should be prompt, on a busy machine
+
+
+def pipeline(start_method: str = "fork", **options: Any) -> Any:
+    """An empty pipeline, by fork unless said otherwise, because that is quick.
+
+    Untyped on purpose: types have tests of their own, and these tests also make the mistakes that types prevent.
+    """
+    make: Any = Pipeline
+    return make(start_method=start_method, **options)
+
+
+def environment(start_method: str) -> dict[str, str]:
+    """The environment of a script that runs under a start method without naming it."""
+    path = os.pathsep.join(filter(None, [str(ROOT), os.environ.get("PYTHONPATH")]))
+    return {**os.environ, "CONVEYOR_START_METHOD": start_method, "PYTHONPATH": path}
+
+
+def run_script(script: Path, start_method: str, *arguments: str) -> list[str]:
+    """The lines that a script prints, run as a user runs it; it must end well and say nothing on stderr."""
+    done = subprocess.run(
+        [sys.executable, script, *arguments],
+        env=environment(start_method),
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert done.stderr == ""
+    return done.stdout.splitlines()
+
+
+def eventually(condition: Callable[[], object], within_s: float = PATIENCE_S) -> None:
+    """Looks until the condition holds; too late is a failure."""
+    deadline = time.monotonic() + within_s
+    while not condition():
+        assert time.monotonic() < deadline, f"not true within {within_s} s"
+        time.sleep(0.005)
+
+
+def is_alive(pid: int) -> bool:
+    """Does the process still do anything? A zombie that nobody has waited for does not."""
+    try:
+        return psutil.Process(pid).status() != psutil.STATUS_ZOMBIE
+    except psutil.NoSuchProcess:
+        return False
+
+
+def living_children() -> list[int]:
+    """The processes below this one, but for multiprocessing's own two helpers."""
+    me = psutil.Process()
+    return [
+        child.pid
+        for child in me.children(recursive=True)
+        if is_alive(child.pid) and not (_parent(child) == me.pid and _is_helper(child))
+    ]
+
+
+def descriptors() -> Counter[str]:
+    """The open descriptors of this process, by what they are open on, numbers left out."""
+    gc.collect()  # what is only unreachable is not yet leaked
+    return Counter(re.sub(r"\d+", "#", _target(fd)) for fd in os.listdir("/dev/fd"))
+
+
+def told(error: BaseException) -> str:
+    """All that a user sees of an error: notes, causes and the tracebacks that came with them."""
+    return "".join(traceback.format_exception(error))
+
+
+def _parent(process: psutil.Process) -> int:
+    try:
+        return process.ppid()
+    except psutil.NoSuchProcess:
+        return 0
+
+
+def _is_helper(process: psutil.Process) -> bool:
+    try:
+        words = " ".join(process.cmdline())
+    except psutil.Error:
+        return False
+    return "multiprocessing.forkserver" in words or "multiprocessing.resource_tracker" in words
+
+
+def _target(fd: str) -> str:
+    try:
+        return os.readlink(f"/dev/fd/{fd}")
+    except OSError:  # closed since, or a system without such links
+        return "unknown"

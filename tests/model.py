@@ -1,0 +1,315 @@
+"""A reference model: a description of a topology that can be built as a pipeline, and computed with plain loops.
+
+A `Chain` is what one lane passes through: stages, pipes, and `Diamond`s, each a fork with its lanes and its join.
+`build` adds it to a pipeline row by row; `results` says what must come out; `assert_as_promised` holds what did come
+out against that: nothing lost, nothing repeated, and every order that the specification promises.
+
+An item is a pair (trail, value). The value is what the jobs work on; the trail notes where the item came by, so that
+two results can be told apart and their order judged. Workers import this file: it knows no test tool.
+"""
+
+from __future__ import annotations
+
+import zlib
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from copy import deepcopy
+from dataclasses import dataclass
+from enum import Enum
+from itertools import combinations, zip_longest
+from typing import Any
+
+from conveyor import BalancingFork, Filter, FlatMap, Join, Pipe, Processor, ReplicatingFork, Zip
+
+Step = tuple[int, str, int]  # where (numbered along every way through the pipeline), what kind of mark, which one
+Trail = tuple[Step, ...]
+Item = tuple[Trail, Any]
+
+
+# ---------------------------------------------------------------------------------------------- what jobs do to values
+
+
+def wrapped(value: Any) -> Any:
+    return [value]
+
+
+def paired(value: Any) -> Any:
+    return value, len(repr(value))
+
+
+def named(value: Any) -> Any:
+    return {"value": value}
+
+
+def spelled(value: Any) -> Any:
+    return repr(value)
+
+
+def changed_in_place(value: Any) -> Any:
+    result: Any = value  # the very same, and still anything when its type has been looked at
+    if isinstance(value, list):
+        result.append("seen")
+    elif isinstance(value, dict):
+        result["seen"] = len(result)
+    return result
+
+
+def die(value: Any, sides: int) -> int:
+    """Throws a die that always falls the same way for the same value."""
+    return zlib.crc32(repr(value).encode()) % sides
+
+
+CHANGES: tuple[Callable[[Any], Any], ...] = (wrapped, paired, named, spelled, changed_in_place)
+
+
+# ----------------------------------------------------------------------------------------------------- the description
+
+
+@dataclass(frozen=True)
+class Map:
+    """A processor: one in, one out."""
+
+    change: Callable[[Any], Any]
+
+
+@dataclass(frozen=True)
+class Drop:
+    """A processor that returns None for some items."""
+
+
+@dataclass(frozen=True)
+class Keep:
+    """A filter."""
+
+
+@dataclass(frozen=True)
+class Copies:
+    """A flat-map that gives none to two outputs, two of them the same list, longer the second time."""
+
+    site: int
+
+
+@dataclass(frozen=True)
+class Buffer:
+    """A pipe."""
+
+    capacity: int
+
+
+class Forks(Enum):
+    REPLICATE = "replicate"
+    BALANCE = "balance"
+    ADAPT = "adapt"
+
+
+class Joins(Enum):
+    FIRST_COME = "first come"
+    ORDERED = "ordered"
+    ZIP = "zip"
+
+
+@dataclass(frozen=True)
+class Diamond:
+    """A fork, its lanes and its join.  A fork that adapts has one lane, which stands for all.
+
+    Marked lanes begin with a job that notes in each item's trail by which lane it went.
+    """
+
+    site: int
+    fork: Forks
+    lanes: tuple[Chain, ...]
+    join: Joins
+    is_marked: bool
+
+
+Part = Map | Drop | Keep | Copies | Buffer | Diamond
+Chain = tuple[Part, ...]
+
+
+def sources(values: Iterable[Any]) -> list[Item]:
+    return [(((0, "item", number),), value) for number, value in enumerate(values)]
+
+
+# -------------------------------------------------------------------------------------------- jobs, one item at a time
+
+
+def map_job(change: Callable[[Any], Any]) -> Callable[[Item], Item]:
+    def job(item: Item) -> Item:
+        trail, value = item
+        return trail, change(value)
+
+    return job
+
+
+def drop_job(item: Item) -> Item | None:
+    return None if die(item[1], 3) == 0 else item
+
+
+def keep_job(item: Item) -> bool:
+    return die(item[1], 4) != 0
+
+
+def copies_job(site: int) -> Callable[[Item], Iterator[Item]]:
+    def job(item: Item) -> Iterator[Item]:
+        trail, value = item
+        grows: list[Any] = [value]
+        for number in range(die(value, 3)):
+            yield (*trail, (site, "copy", number)), grows
+            grows.append(number)
+
+    return job
+
+
+def mark_job(site: int, kind: str, lane: int) -> Callable[[Item], Item]:
+    def job(item: Item) -> Item:
+        trail, value = item
+        return (*trail, (site, kind, lane)), value
+
+    return job
+
+
+def unzip_job(items: tuple[Item, ...]) -> Item:
+    """Makes one item of those that a zip gave: the trail of the first, the values of all."""
+    return items[0][0], tuple(value for _, value in items)
+
+
+def marks(diamond: Diamond) -> str:
+    return "balanced" if diamond.fork is not Forks.REPLICATE else diamond.join.value
+
+
+# ------------------------------------------------------------------------------------------------- built as a pipeline
+
+
+def build(chain: Chain, pl: Any) -> Any:
+    """Adds the chain to a pipeline, row by row."""
+    for row in rows(chain):
+        pl.add(*row)
+    return pl
+
+
+def rows(chain: Sequence[Part]) -> list[list[Any]]:
+    return [row for part in chain for row in rows_of(part)]
+
+
+def rows_of(part: Part) -> list[list[Any]]:
+    match part:
+        case Map(change):
+            return [[Processor(map_job(change), name=change.__name__)]]
+        case Drop():
+            return [[Processor(drop_job)]]
+        case Keep():
+            return [[Filter(keep_job)]]
+        case Copies(site):
+            return [[FlatMap(copies_job(site), name="copies")]]
+        case Buffer(capacity):
+            return [[Pipe(capacity)]]
+        case Diamond(fork=Forks.ADAPT, lanes=(lane,)):
+            return [[BalancingFork(max_lanes=2)], *rows(lane), [Join(ordered=part.join is Joins.ORDERED)]]
+        case Diamond(lanes=lanes):
+            fork = ReplicatingFork if part.fork is Forks.REPLICATE else BalancingFork
+            by_lane = [[*mark_row(part, number), *rows(lane)] for number, lane in enumerate(lanes)]
+            return [[fork(len(lanes))], *side_by_side(by_lane), *join_rows(part)]
+
+
+def side_by_side(by_lane: Sequence[list[list[Any]]]) -> list[list[Any]]:
+    """The rows of several lanes as rows of all; lanes that are shorter are filled up: a row takes every open lane."""
+    levels = zip_longest(*by_lane)
+    return [[stage for row in level for stage in ([Pipe()] if row is None else row)] for level in levels]
+
+
+def mark_row(diamond: Diamond, lane: int) -> list[list[Any]]:
+    return [[Processor(mark_job(diamond.site, marks(diamond), lane), name="mark")]] if diamond.is_marked else []
+
+
+def join_rows(diamond: Diamond) -> list[list[Any]]:
+    width = len(diamond.lanes)
+    if diamond.join is Joins.ZIP:
+        return [[Zip(width)], [Processor(unzip_job)]]
+    return [[Join(width, ordered=diamond.join is Joins.ORDERED)]]
+
+
+# ------------------------------------------------------------------------------------------- computed with plain loops
+
+
+def results(chain: Sequence[Part], items: Sequence[Item]) -> list[Item]:
+    """What comes out, in order if the chain `is_exact`; where a balancing fork chooses, by lane 0."""
+    for part in chain:
+        items = results_of(part, items)
+    return list(items)
+
+
+def results_of(part: Part, items: Sequence[Item]) -> list[Item]:
+    match part:
+        case Map(change):
+            return [map_job(change)(deepcopy(item)) for item in items]
+        case Drop():
+            return [item for item in items if drop_job(item) is not None]
+        case Keep():
+            return [item for item in items if keep_job(item)]
+        case Copies(site):
+            return [deepcopy(out) for item in items for out in copies_job(site)(deepcopy(item))]
+        case Buffer():
+            return list(items)
+        case Diamond(join=Joins.ZIP):
+            by_lane = [results_of_lane(part, number, items) for number in range(len(part.lanes))]
+            return [unzip_job(together) for together in zip(*by_lane, strict=False)]
+        case Diamond(fork=Forks.REPLICATE, join=Joins.ORDERED, lanes=lanes):
+            return [out for item in items for lane in range(len(lanes)) for out in results_of_lane(part, lane, [item])]
+        case Diamond(fork=Forks.REPLICATE, lanes=lanes):
+            return [out for lane in range(len(lanes)) for out in results_of_lane(part, lane, items)]
+        case Diamond():  # the lanes are alike
+            return results_of_lane(part, 0, items)
+
+
+def results_of_lane(diamond: Diamond, lane: int, items: Sequence[Item]) -> list[Item]:
+    mark = mark_job(diamond.site, marks(diamond), lane)
+    return results(diamond.lanes[lane], [mark(item) for item in items] if diamond.is_marked else items)
+
+
+# ---------------------------------------------------------------------------------------------------- what is promised
+
+
+def is_exact(chain: Sequence[Part]) -> bool:
+    """Does the specification promise one order?  It does if nothing is joined first come, first served."""
+    inner = [part for part in chain if isinstance(part, Diamond)]
+    return all(d.join is not Joins.FIRST_COME and all(map(is_exact, d.lanes)) for d in inner)
+
+
+def is_marked(chain: Sequence[Part]) -> bool:
+    """Can the order of two results be told from their trails?"""
+    inner = [part for part in chain if isinstance(part, Diamond)]
+    return all((d.is_marked or _needs_no_mark(d)) and all(map(is_marked, d.lanes)) for d in inner)
+
+
+def _needs_no_mark(diamond: Diamond) -> bool:
+    """One item gives results by one lane only, and items keep their order whatever lane they took."""
+    return diamond.join is Joins.ZIP or (diamond.join is Joins.ORDERED and diamond.fork is not Forks.REPLICATE)
+
+
+def must_come_before(one: Trail, other: Trail) -> bool:
+    """Do the trails of two results promise that the first comes before the second?"""
+    passed = {site: (kind, number) for site, kind, number in one}
+    order = 0
+    for site, kind, number in other:
+        if site not in passed or passed[site][1] == number:
+            continue
+        if kind in (Joins.FIRST_COME.value, "balanced"):
+            return False  # by different lanes, joined first come, first served
+        order = order or (1 if passed[site][1] < number else -1)
+    return order == 1
+
+
+def without_choices(trail: Trail) -> Trail:
+    """The trail, but for which lane a balancing fork chose."""
+    return tuple((site, kind, 0 if kind == "balanced" else number) for site, kind, number in trail)
+
+
+def assert_as_promised(chain: Chain, values: Sequence[Any], outputs: Sequence[Item]) -> None:
+    expected = [(without_choices(trail), value) for trail, value in results(chain, sources(deepcopy(values)))]
+    actual = [(without_choices(trail), value) for trail, value in outputs]
+    if is_exact(chain):
+        assert actual == expected
+        return
+    assert sorted(map(repr, actual)) == sorted(map(repr, expected))
+    if is_marked(chain):
+        for earlier, later in combinations(outputs, 2):
+            assert not must_come_before(later[0], earlier[0]), f"{later} must come before {earlier}"

@@ -1,0 +1,9 @@
+from conveyor.pipeline import Pipeline
+from conveyor.stages import Processor
+
+def job(arg):
+    return arg + 1
+
+with Pipeline() as pl:
+    pl.add(Processor(job))
+    pl.add(Processor(job))

@@ -1,0 +1,152 @@
+"""The law of ARCHITECTURE.md: imports point down only, the core is pure, and each power is held by one file."""
+
+import ast
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+from graphlib import TopologicalSorter
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[1]
+
+LAYERS = (
+    {"errors", "report", "context"},
+    {"stages", "codec", "kernels"},
+    {"channel", "decisions", "nodes", "ordered", "route"},
+    {"draft", "topology", "drive", "lifecycle"},
+    {"runtime", "sim"},
+    {"pipeline"},
+)
+FACADE = "conveyor"  # may import everything, and nothing imports it
+
+CONCURRENCY = {"multiprocessing", "threading", "asyncio", "socket", "signal", "subprocess", "mmap"}
+OUTSIDE_WORLD = CONCURRENCY | {"os", "time", "random", "logging"}
+SHARED_MEMORY = {"mmap", "os.memfd_create"}
+NEW_PROCESSES = {"multiprocessing", "subprocess", "os.fork", "os.forkpty", "os.posix_spawn", "os.posix_spawnp"}
+
+
+def module_name(path: Path) -> str:
+    return ".".join(path.relative_to(ROOT).with_suffix("").parts).removesuffix(".__init__")
+
+
+PATHS = {module_name(path): path for path in sorted((ROOT / "conveyor").rglob("*.py"))}
+TREES = {module: ast.parse(path.read_bytes(), str(path)) for module, path in PATHS.items()}
+CORE = [m for m in TREES if m.count(".") == 1 and m not in {"conveyor.pipeline", "conveyor.runtime", "conveyor.sim"}]
+
+
+def imported_names(module: str) -> Iterator[str]:
+    """Every import, wherever it stands: ``from os import path as p`` is ``os.path``."""
+    package = module if PATHS[module].name == "__init__.py" else module.rpartition(".")[0]
+    for node in ast.walk(TREES[module]):
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            parts = package.split(".")
+            above = parts[: len(parts) + 1 - node.level] if node.level else []
+            yield from (".".join([*above, *filter(None, [node.module]), alias.name]) for alias in node.names)
+
+
+def imported_modules(module: str) -> set[str]:
+    """The files of this package that ``module`` imports from."""
+    names = [name for name in imported_names(module) if name.split(".")[0] == FACADE]
+    return {max((m for m in TREES if f"{name}.".startswith(f"{m}.")), key=len) for name in names} - {module}
+
+
+def powers(module: str) -> set[str]:
+    """What ``module`` can reach outside the package: imports, and the functions of ``os`` that it names."""
+    reached = set(imported_names(module))
+    for node in ast.walk(TREES[module]):
+        if isinstance(node, ast.Attribute) and isinstance(node.value, ast.Name) and node.value.id == "os":
+            reached.add(f"os.{node.attr}")
+    return reached
+
+
+def users(forbidden: set[str]) -> set[str]:
+    """The modules that can reach anything of ``forbidden``."""
+    return {m for m in TREES if any(f"{name}.".startswith(f"{f}.") for name in powers(m) for f in forbidden)}
+
+
+def layer(module: str) -> int:
+    return next((number for number, members in enumerate(LAYERS) if module.split(".")[1] in members), len(LAYERS))
+
+
+def is_set(node: ast.expr) -> bool:
+    match node:
+        case ast.Set() | ast.SetComp() | ast.Call(func=ast.Name(id="set" | "frozenset")):
+            return True
+        case ast.BinOp(left=left, right=right):
+            return is_set(left) or is_set(right)
+        case _:
+            return False
+
+
+def takes_in_order(node: ast.AST) -> list[ast.expr]:
+    match node:
+        case ast.For(iter=taken) | ast.comprehension(iter=taken) | ast.Starred(value=taken):
+            return [taken]
+        case ast.Call(func=ast.Name(id="list" | "tuple" | "enumerate" | "iter" | "zip" | "map" | "dict"), args=taken):
+            return taken
+        case _:
+            return []
+
+
+def test_every_file_has_a_layer() -> None:
+    found = {module.split(".")[1] for module in TREES if module != FACADE}
+    known = set[str]().union(*LAYERS)
+    assert not found - known, f"give it a layer, here and in ARCHITECTURE.md: {sorted(found - known)}"
+    assert not known - found, f"has a layer, but no file: {sorted(known - found)}"
+
+
+def test_imports_point_down() -> None:
+    edges = {(module, target) for module in TREES if module != FACADE for target in imported_modules(module)}
+    assert not {(m, t) for m, t in edges if t == FACADE or layer(m) < layer(t)}
+
+
+def test_there_are_no_cycles() -> None:
+    TopologicalSorter({module: imported_modules(module) for module in TREES}).prepare()
+
+
+def test_the_two_worlds_never_import_each_other() -> None:
+    reached = {module: " ".join(imported_modules(module)) for module in TREES}
+    assert not {m for m in reached if m.startswith("conveyor.runtime") and "conveyor.sim" in reached[m]}
+    assert not {m for m in reached if m.startswith("conveyor.sim") and "conveyor.runtime" in reached[m]}
+
+
+def test_the_core_knows_no_outside_world() -> None:
+    assert not users(OUTSIDE_WORLD) & set(CORE)
+
+
+def test_the_core_iterates_over_no_set() -> None:
+    places = ((module, taken) for module in CORE for node in ast.walk(TREES[module]) for taken in takes_in_order(node))
+    found = [f"{module}:{taken.lineno}" for module, taken in places if is_set(taken)]
+    assert not found, "the order of a set differs from run to run: sort it, or take a dict"
+
+
+def test_the_simulator_knows_no_processes_and_no_clock() -> None:
+    assert not {module for module in users(CONCURRENCY | {"time"}) if module.startswith("conveyor.sim")}
+
+
+def test_chance_lives_in_one_file_of_the_simulator() -> None:
+    owners = users({"random"})
+    assert len(owners) <= 1
+    assert all(owner.startswith("conveyor.sim.") for owner in owners)
+
+
+def test_shared_memory_lives_in_one_file() -> None:
+    assert users(SHARED_MEMORY) <= {"conveyor.runtime.memory"}
+
+
+def test_processes_are_started_in_one_file() -> None:
+    assert users(NEW_PROCESSES) <= {"conveyor.runtime.processes"}
+
+
+def test_importing_the_library_starts_nothing() -> None:
+    script = (
+        "import conveyor, sys; print(sorted({'multiprocessing', 'asyncio', 'numpy'} & sys.modules.keys()))\n"
+        "import psutil; me = psutil.Process(); print(me.num_threads(), me.children())"
+    )
+    # A measurement of coverage would start in the new interpreter too, and bring modules of its own.
+    env = {name: value for name, value in os.environ.items() if not name.startswith("COVERAGE_")}
+    done = subprocess.run([sys.executable, "-c", script], env=env, capture_output=True, text=True, check=True, cwd=ROOT)
+    assert done.stdout == "[]\n1 []\n"
