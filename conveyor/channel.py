@@ -95,10 +95,11 @@ class ZipInlet:
     What is left over in the others is then taken and counted, so that no producer waits for room for ever.
     """
 
-    __slots__ = ("inlets", "left_over")
+    __slots__ = ("inlets", "left_over", "tuples")
 
     def __init__(self, inlets: list[Inlet]) -> None:
         self.inlets = inlets
+        self.tuples = 0  # given in this run
         self.left_over = 0
 
     @property
@@ -106,7 +107,7 @@ class ZipInlet:
         return max(inlet.head for inlet in self.inlets)
 
     def start(self, run: int) -> None:
-        self.left_over = 0
+        self.tuples = self.left_over = 0
         for inlet in self.inlets:
             inlet.start(run)
 
@@ -135,5 +136,6 @@ class ZipInlet:
 
     def commit(self, upto: int) -> None:
         n = upto - self.head
+        self.tuples += n
         for inlet in self.inlets:
             inlet.commit(inlet.position(n))

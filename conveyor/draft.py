@@ -75,14 +75,14 @@ class Draft:
         """The draft with one more row; raises `TopologyError` if the row does not fit."""
         row = self.rows + 1
         check_kinds(row, stages)
+        if not self.places:
+            self.check_beginning(stages[0])
         widths = [taken_by(stage) for stage in stages]
         if sum(widths) != len(self.lanes):
             raise TopologyError(
                 f"row {row}: {_words(stages)} {'takes' if len(stages) == 1 else 'take'} {_lanes(sum(widths))}, "
                 f"but {_open(len(self.lanes))}; {_would_fit(len(self.lanes))}"
             )
-        if not self.places:
-            self.check_beginning(stages[0])
         draft = self
         lanes: list[Lane] = []
         at = 0
@@ -94,7 +94,10 @@ class Draft:
 
     def check_beginning(self, stage: Stage) -> None:
         if isinstance(stage, Join | Zip):
-            raise TopologyError(f"row 1, lane 1: a pipeline cannot begin with {stage!r}: there are no lanes to bring together")
+            raise TopologyError(
+                f"row 1, lane 1: a pipeline cannot begin with {stage!r}: there are no lanes to bring together; "
+                f"begin with a {'Processor' if self.strict else 'Processor, a Pipe or a fork'}"
+            )
         if self.strict and not isinstance(stage, Job):
             raise TopologyError(
                 f"row 1, lane 1: a strict pipeline begins with a processor, not with {stage!r}; "

@@ -102,7 +102,7 @@ class Pipeline(Generic[In, Out]):
         from conveyor.runtime.stream import Stream
 
         try:
-            stream: Stream[Out] = Stream(self._open_runner(placement), items, _Ended(self))
+            stream: Stream[Out] = Stream(self._open_runner(placement), items, self._run_ended)
         except BaseException:
             self._run_ended(True)
             raise
@@ -163,15 +163,3 @@ class Pipeline(Generic[In, Out]):
         stream = self._stream() if self._stream is not None else None
         if stream is not None:
             stream.close()
-
-
-class _Ended:
-    """Tells a pipeline, if it is still there, that its stream has ended."""
-
-    def __init__(self, pipeline: Pipeline[Any, Any]) -> None:
-        self.pipeline = weakref.ref(pipeline)
-
-    def __call__(self, failed: bool) -> None:
-        pipeline = self.pipeline()
-        if pipeline is not None:
-            pipeline._run_ended(failed)

@@ -31,7 +31,6 @@ class Tally:
     dead_lettered: int = 0
     failed: int = 0
     flushed: int = 0
-    left_over: int = 0
 
     @property
     def in_hand(self) -> int:

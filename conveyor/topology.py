@@ -22,7 +22,7 @@ from conveyor.draft import Draft, Frame, Place, Port
 from conveyor.route import Balance, Leaf, Replicate, Route, leaves
 from conveyor.stages import DEFAULT_CAPACITY, BalancingFork, Fork, Job, Join, Pipe, Stage, Zip
 
-__all__ = ["Channel", "Input", "Kind", "NodeSpec", "OrderedInput", "StageInfo", "Topology", "ZipInput", "channels_of", "compile_topology"]
+__all__ = ["Channel", "Input", "Kind", "NodeSpec", "OrderedInput", "StageInfo", "Topology", "ZipInput", "adaptive_forks", "channels_of", "compile_topology", "zips_of"]
 
 
 class Kind(Enum):
@@ -68,8 +68,8 @@ class NodeSpec:
     """What runs: a job with its inputs and its route.
 
     Several `inputs` are read first come, first served, under the name of their join.  `depth` counts the ordered joins
-    around it; `stamps`: its route is a fork whose lanes an ordered join takes.  `lane` is (fork, lane) of the innermost
-    adapting fork around it.
+    around it; `stamps`: its route is a fork whose lanes an ordered join takes.  `lanes` are (fork, lane) of
+    the adapting forks around it, the innermost at the end.
     """
 
     index: int
@@ -81,7 +81,7 @@ class NodeSpec:
     route: Route | None
     depth: int
     stamps: bool
-    lane: tuple[str, int] | None
+    lanes: tuple[tuple[str, int], ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -335,7 +335,7 @@ class _Compiler:
             route,
             0 if kind in (Kind.SOURCE, Kind.SINK) else self.depth(self.draft.places[copy[0]].frames),
             self.stamps(copy),
-            self.adaptive_lane(copy),
+            self.adaptive_lanes_around(copy),
         )
 
     def stamps(self, copy: Copy) -> bool:
@@ -347,15 +347,24 @@ class _Compiler:
             target, _ = self.target_of[target, 0]
         return target is not FINAL and target[0] in self.stamped
 
-    def adaptive_lane(self, copy: Copy) -> tuple[str, int] | None:
-        if copy is START or copy is FINAL or not copy[1]:
-            return None
-        fork = self.frames(copy[0])[-1].fork
-        return self.name((fork, copy[1][:-1])), copy[1][-1]
+    def adaptive_lanes_around(self, copy: Copy) -> tuple[tuple[str, int], ...]:
+        forks = [] if copy in (START, FINAL) else [frame.fork for frame in self.frames(copy[0])]
+        return tuple((self.name((fork, copy[1][:level])), copy[1][level]) for level, fork in enumerate(forks))
 
 
-def route_capacity(topology: Topology, node: NodeSpec) -> int:
-    """The smallest capacity that a node feeds; 0 if it feeds nothing."""
-    if node.route is None:
-        return 0
-    return min(topology.channels[channel].capacity for channel in leaves(node.route))
+def zips_of(inputs: Sequence[Input]) -> list[tuple[str, int]]:
+    """The zips among some inputs, by name, and how many lanes each takes."""
+    found: list[tuple[str, int]] = []
+    for each in inputs:
+        if not isinstance(each, Leaf):
+            found += [(each.name, len(each.inputs))] if isinstance(each, ZipInput) else []
+            found += zips_of(each.inputs)
+    return found
+
+
+def adaptive_forks(route: Route | None) -> list[str]:
+    """The names of the forks in a route whose lanes are opened while the pipeline runs."""
+    if route is None or isinstance(route, Leaf):
+        return []
+    inner = [name for lane in route.lanes for name in adaptive_forks(lane)]
+    return [route.name, *inner] if isinstance(route, Balance) and route.adaptive else inner

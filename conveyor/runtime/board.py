@@ -5,14 +5,15 @@ Knows: where each word is, and which side writes it.  Must never know: what anyb
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping
 from dataclasses import fields
 from typing import Final
 
+from conveyor.channel import ZipInlet
 from conveyor.report import Tally
 from conveyor.runtime.memory import Memory
 from conveyor.runtime.ring import Ring
-from conveyor.topology import Topology
+from conveyor.topology import Topology, adaptive_forks, zips_of
 
 __all__ = ["Board", "Layout", "NodeBoard"]
 
@@ -35,16 +36,24 @@ NODE_WORDS: Final = 32
 OPEN, WANTED = 0, 1
 FORK_WORDS: Final = 16
 
+# Words of one zip, written by whoever reads it: what it gave in this run, and what it could not pair.
+TUPLES, LEFT_OVER = 0, 1
+ZIP_WORDS: Final = 16
+
 
 class Layout:
     """Which part of the memory is whose; every process works out the same."""
 
-    def __init__(self, topology: Topology, forks: Sequence[str]) -> None:
+    def __init__(self, topology: Topology) -> None:
         at = BOARD_WORDS * WORD
         self.nodes = [at + index * NODE_WORDS * WORD for index in range(len(topology.nodes))]
         at += len(self.nodes) * NODE_WORDS * WORD
+        forks = [name for spec in topology.nodes for name in adaptive_forks(spec.route)]
         self.forks = {name: at + index * FORK_WORDS * WORD for index, name in enumerate(forks)}
         at += len(self.forks) * FORK_WORDS * WORD
+        zips = [name for spec in topology.nodes for name, _ in zips_of(spec.inputs)]
+        self.zips = {name: at + index * ZIP_WORDS * WORD for index, name in enumerate(zips)}
+        at += len(self.zips) * ZIP_WORDS * WORD
         capacities = [channel.capacity for channel in topology.channels] + [LEDGER_CAPACITY] * len(topology.nodes)
         self.rings: list[tuple[int, int]] = []
         for capacity in capacities:
@@ -70,9 +79,8 @@ class Board:
 
     def __init__(self, memory: Memory, layout: Layout) -> None:
         self.words = memory.view[: BOARD_WORDS * WORD].cast("Q")
-        self.forks = {
-            name: memory.view[at : at + FORK_WORDS * WORD].cast("Q") for name, at in layout.forks.items()
-        }
+        self.forks = {name: memory.view[at : at + FORK_WORDS * WORD].cast("Q") for name, at in layout.forks.items()}
+        self.zips = {name: memory.view[at : at + ZIP_WORDS * WORD].cast("Q") for name, at in layout.zips.items()}
 
     @property
     def run(self) -> int:
@@ -111,6 +119,14 @@ class Board:
     def want_lanes(self, fork: str, lanes: int) -> None:
         self.forks[fork][WANTED] = lanes
 
+    def write_zips(self, zips: Mapping[str, ZipInlet]) -> None:
+        for name, inlet in zips.items():
+            self.zips[name][TUPLES], self.zips[name][LEFT_OVER] = inlet.tuples, inlet.left_over
+
+    def read_zip(self, name: str) -> tuple[int, int]:
+        """The tuples that a zip gave, and the items that it could not pair."""
+        return self.zips[name][TUPLES], self.zips[name][LEFT_OVER]
+
 
 class NodeBoard:
     """The words of one node."""
@@ -138,7 +154,6 @@ class NodeBoard:
         words[TALLY + 5] = tally.dead_lettered
         words[TALLY + 6] = tally.failed
         words[TALLY + 7] = tally.flushed
-        words[TALLY + 8] = tally.left_over
 
     def write_times(self, busy: int, waiting: int, blocked: int, batches: int) -> None:
         words = self.words

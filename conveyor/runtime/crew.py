@@ -18,7 +18,6 @@ import sys
 import time
 from collections.abc import Sequence
 from dataclasses import replace
-from multiprocessing.process import BaseProcess
 from typing import Final, NoReturn
 
 from conveyor.errors import JobExited, JobRaised, NotPicklable, WorkerCrashed
@@ -27,11 +26,11 @@ from conveyor.runtime.bell import Bell
 from conveyor.runtime.board import Board, Layout, NodeBoard
 from conveyor.runtime.memory import Memory
 from conveyor.runtime.placement import Placement
-from conveyor.runtime.processes import Descriptors, StartMethod, lifeline, start_process
+from conveyor.runtime.processes import Descriptors, Process, StartMethod, lifeline, start_process
 from conveyor.runtime.ring import RingInlet
 from conveyor.runtime.shipping import pack_main, pack_stage
 from conveyor.runtime.worker import STANDARD_OUTPUT, Ends, Failure, Order, work
-from conveyor.topology import Kind, NodeSpec, Topology, channels_of
+from conveyor.topology import Kind, NodeSpec, Topology, adaptive_forks, channels_of
 from conveyor.route import Balance, Leaf, Route, leaves
 
 __all__ = ["Crew"]
@@ -61,7 +60,7 @@ class Crew:
         self.run = 0
         self.dead_letters: list[DeadLetter] = []
         self.ended = False
-        self.processes: dict[int, BaseProcess] = {}
+        self.processes: dict[int, Process] = {}
         self.boards: list[NodeBoard] = []
         self.bells: dict[int, Bell] = {}
         workers = [spec for spec in topology.nodes if spec.kind in (Kind.JOB, Kind.RELAY)]
@@ -71,12 +70,12 @@ class Crew:
             spec.index: None if spec.stage is None else pack_stage(spec.stage, spec.name) for spec in workers
         }
         self.main = pack_main() if start_method != "fork" else None
-        self.forks = tuple(dict.fromkeys(spec.lane[0] for spec in workers if spec.lane is not None))
+        self.forks = tuple(name for spec in topology.nodes for name in adaptive_forks(spec.route))
         self.stateful_forks = {
-            spec.lane[0] for spec in workers if spec.lane is not None and spec.stage is not None and spec.stage.is_stateful
+            fork for spec in workers if spec.stage is not None and spec.stage.is_stateful for fork, _ in spec.lanes
         }
         self.bare = replace(topology, nodes=tuple(replace(spec, stage=None) for spec in topology.nodes))
-        layout = Layout(topology, self.forks)
+        layout = Layout(topology)
         self.layout = layout
         self.memory = Memory.create(layout.size)
         try:
@@ -109,7 +108,7 @@ class Crew:
 
     def is_shut(self, spec: NodeSpec) -> bool:
         """Is the node in a lane that has not been opened?"""
-        return spec.index not in self.processes and spec.lane is not None and spec.lane[1] >= self.board.open_lanes(spec.lane[0])
+        return any(lane >= self.board.open_lanes(fork) for fork, lane in spec.lanes)
 
     def start(self, spec: NodeSpec) -> None:
         near = {self.topology.channels[c].producer for c in channels_of(spec.inputs)}
@@ -119,7 +118,6 @@ class Crew:
         output = [fd for fd in STANDARD_OUTPUT if _is_open(fd)]
         order = Order(
             self.bare,
-            self.forks,
             spec.index,
             self.stages[spec.index],
             self.layout.size,
@@ -199,10 +197,14 @@ class Crew:
 
     def set_lanes(self, fork: str, lanes: int) -> None:
         """Opens lanes, by starting their workers, or shuts them: then they are not chosen any more."""
-        for spec in self.topology.nodes:
-            if spec.lane is not None and spec.lane[0] == fork and spec.lane[1] < lanes and spec.index not in self.processes:
-                self.shut(spec, 0)
-                self.start(spec)
+        before = self.board.open_lanes(fork)
+        self.board.set_open_lanes(fork, lanes)
+        new = [spec for spec in self.topology.nodes if spec.lanes and spec.index not in self.processes and not self.is_shut(spec)]
+        self.board.set_open_lanes(fork, before)  # not to be chosen yet
+        for spec in new:
+            self.shut(spec, 0)
+        for spec in new:
+            self.start(spec)
         self.board.set_open_lanes(fork, lanes)
         self.ring_all()
 

@@ -20,12 +20,12 @@ import threading
 from collections.abc import Callable, Iterable
 from multiprocessing import reduction
 from multiprocessing.context import BaseContext
-from multiprocessing.process import BaseProcess
+from multiprocessing.process import BaseProcess as Process
 from typing import Final, Literal
 
 from conveyor.errors import TopologyError
 
-__all__ = ["START_METHODS", "Descriptors", "StartMethod", "checked_start_method", "end_with_parent", "lifeline", "start_process"]
+__all__ = ["START_METHODS", "Descriptors", "Process", "StartMethod", "checked_start_method", "end_with_parent", "lifeline", "start_process"]
 
 StartMethod = Literal["forkserver", "spawn", "fork"]
 START_METHODS: Final[tuple[StartMethod, ...]] = ("forkserver", "spawn", "fork")
@@ -79,12 +79,12 @@ def _without_main(name: str) -> dict[str, object]:
 setattr(multiprocessing.spawn, "get_preparation_data", _without_main)  # noqa: B010  # not an assignment to a function
 
 
-def start_process(method: StartMethod, target: Callable[[object], None], order: object, name: str) -> BaseProcess:
+def start_process(method: StartMethod, target: Callable[[object], None], order: object, name: str) -> Process:
     """Starts `target(order)` in a process of its own."""
     context: BaseContext = multiprocessing.get_context(method)
     if method == "forkserver":
         _preload(context)
-    process: BaseProcess = context.Process(  # type: ignore[attr-defined]  # every context has it; BaseContext does not say so
+    process: Process = context.Process(  # type: ignore[attr-defined]  # every context has it; BaseContext does not say so
         target=_run, args=(target, order), name=name, daemon=True
     )
     _starting.a_worker = True

@@ -20,7 +20,7 @@ from conveyor.runtime.processes import StartMethod
 from conveyor.runtime.ring import RingOutlet, fence
 from conveyor.runtime.source import Feed, Puller, PushFeed
 from conveyor.runtime.worker import Ends
-from conveyor.topology import Kind, Topology
+from conveyor.topology import Topology, zips_of
 
 __all__ = ["Runner"]
 
@@ -117,12 +117,21 @@ class Runner:
         return next(i for i, info in enumerate(self.topology.stages) if info.name == stage)
 
     def report(self, seconds: float) -> Report:
-        """The stages in the order in which they were added; routers and pipes with what went through them."""
+        """All workers and zips, in the order in which their stages were added."""
+        self.crew.board.write_zips(self.sink_ends.zips)
         stages: dict[str, StageReport] = {}
-        for spec in self.topology.nodes:
-            if spec.kind in (Kind.JOB, Kind.RELAY):
-                stages[spec.name] = self.stage_report(spec.index)
+        for stage in self.topology.stages:
+            if stage.node is not None:
+                stages[stage.name] = self.stage_report(stage.node)
+            elif stage.name in self.crew.layout.zips:
+                tuples, left_over = self.crew.board.read_zip(stage.name)
+                items_in = tuples * self.width(stage.name) + left_over
+                stages[stage.name] = StageReport(stage.name, stage.kind, items_in, tuples, left_over=left_over)
         return Report(stages, seconds, self.crew.notes)
+
+    def width(self, name: str) -> int:
+        """How many lanes a zip takes."""
+        return next(width for spec in self.topology.nodes for zipped, width in zips_of(spec.inputs) if zipped == name)
 
     def stage_report(self, index: int) -> StageReport:
         spec, board = self.topology.nodes[index], self.crew.boards[index]
@@ -140,7 +149,7 @@ class Runner:
             tally.dead_lettered,
             tally.failed,
             tally.flushed,
-            tally.left_over,
+            0,
             tally.in_hand,
             busy * NANO,
             waiting * NANO,

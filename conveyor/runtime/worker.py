@@ -49,7 +49,6 @@ class Order:
     """All that a worker is told when it starts."""
 
     topology: Topology
-    forks: tuple[str, ...]
     node: int
     stage: bytes | None
     size: int
@@ -92,6 +91,7 @@ class Ends:
         self.memory = memory
         self.ring = ring
         self.inlets: list[RingInlet] = []
+        self.zips: dict[str, ZipInlet] = {}
         self.inputs = [self.inlet(each) for each in spec.inputs]
         extents = Extents(memory, layout.spill_base(spec.index))
         channels = leaves(spec.route) if spec.route is not None else []
@@ -99,7 +99,8 @@ class Ends:
 
     def inlet(self, source: Input) -> Inlet:
         if isinstance(source, ZipInput):
-            return ZipInlet([self.inlet(each) for each in source.inputs])
+            zipped = self.zips[source.name] = ZipInlet([self.inlet(each) for each in source.inputs])
+            return zipped
         if isinstance(source, OrderedInput):
             return OrderedInlet([self.inlet(each) for each in source.inputs], source.balanced, source.depth)
         producer = self.topology.channels[source.channel].producer
@@ -166,7 +167,7 @@ class Worker:
     def __init__(self, order: Order) -> None:
         self.order = order
         self.spec = order.topology.nodes[order.node]
-        layout = Layout(order.topology, order.forks)
+        layout = Layout(order.topology)
         own = order.descriptors
         memory = Memory(own[order.memory], order.size)
         self.board = Board(memory, layout)
@@ -228,13 +229,12 @@ class Worker:
         loop = Loop(
             drive(run, meter, ends.inputs, ends.outlets, spec.route, cut, spec.merge_name), ends.inlets, ends.outlets, lanes
         )
-        while loop.step() and not loop.finished:
-            self.wait(loop, meter)
+        loop.step()
         while not loop.finished:
             self.wait(loop, meter)
             loop.step()
-        meter.tally.left_over = sum(each.left_over for each in ends.inputs if isinstance(each, ZipInlet))
         meter.record()
+        self.board.write_zips(ends.zips)
 
     def wait(self, loop: Loop, meter: Meter) -> None:
         """Sleeps until the loop can go on."""
