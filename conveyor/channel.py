@@ -47,22 +47,28 @@ class Inlet(Protocol):
     @property
     def head(self) -> int:
         """How many items have been committed since the channel was made."""
+        ...
 
     def pending(self) -> bool: ...
     def ended(self) -> bool:
         """Is the end of the current run reached, with nothing pending?"""
+        ...
 
     def peek(self, n: int) -> list[object]:
         """Up to `n` items from the front, not given up: a slice, as `codec` defines it.  Not empty if `pending()`."""
+        ...
 
     def position(self, n: int) -> int:
         """Where the inlet will stand once the first `n` items of the last `peek` are committed."""
+        ...
 
     def commit(self, upto: int) -> None:
         """Everything up to this position is done."""
+        ...
 
     def start(self, run: int) -> None:
         """From now on, only the end of this run is the end."""
+        ...
 
 
 class Outlet(Protocol, Generic[Blob]):
@@ -73,18 +79,22 @@ class Outlet(Protocol, Generic[Blob]):
     @property
     def tail(self) -> int:
         """How many items have been published since the channel was made."""
+        ...
 
     def queued(self) -> int:
         """Items published and not yet committed."""
+        ...
 
     def pack(self, items: list[object]) -> Blob:
         """A slice as it goes into the channel, encoded once for all lanes."""
+        ...
 
     def fits(self, n: int, blob: Blob) -> bool: ...
     def publish(self, n: int, blob: Blob, tag: Tag) -> None: ...
     def last_tag(self) -> Tag | None: ...
     def last_blob(self) -> tuple[int, Blob]:
         """The last record published and how many items it holds, committed or not."""
+        ...
 
     def close(self, run: int) -> None: ...
 

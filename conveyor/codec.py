@@ -15,7 +15,7 @@ from __future__ import annotations
 
 import pickle
 from collections.abc import Iterable, Iterator
-from typing import Final
+from typing import Final, cast
 
 from conveyor.errors import NotPicklable
 
@@ -35,7 +35,13 @@ def is_atom(item: object, depth: int = DEPTH) -> bool:
     kind = type(item)
     if kind in SIMPLE:
         return True
-    return isinstance(item, tuple) and kind is tuple and depth > 0 and all(is_atom(part, depth - 1) for part in item)
+    return kind is tuple and depth > 0 and all(is_atom(part, depth - 1) for part in parts_of(item))
+
+
+def parts_of(item: object) -> tuple[object, ...]:
+    """`item`, which is a tuple, as the type checkers may know it."""
+    assert isinstance(item, tuple)
+    return cast("tuple[object, ...]", item)
 
 
 class Sealed:

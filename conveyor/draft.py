@@ -14,10 +14,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import TypeAlias
+from typing import Final, TypeAlias
 
 from conveyor.errors import TopologyError
-from conveyor.stages import BalancingFork, Filter, FlatMap, Fork, Job, Join, Pipe, Processor, ReplicatingFork, Stage, Zip
+from conveyor.stages import BalancingFork, Fork, Job, Join, Pipe, Stage, Zip
 
 __all__ = ["Draft", "Frame", "Place", "Port", "implicit_pipes"]
 
@@ -144,8 +144,8 @@ class Draft:
         for i, forks in enumerate(inside):
             if forks != adaptive:
                 raise TopologyError(
-                    f"{where}: {join!r} takes lane {i + 1} out of {self.places[forks[-1]].name!r}, a BalancingFork() whose lanes "
-                    "end only at a Join() of their own; put a Join() before it"
+                    f"{where}: {join!r} takes lane {i + 1} out of {self.places[forks[-1]].name!r}, a BalancingFork() whose "
+                    "lanes end only at a Join() of their own; put a Join() before it"
                 )
         if isinstance(join, Join) and join.ordered:
             return lanes[0].frames[:-1], self.check_order_kept(join, where, lanes)
@@ -158,7 +158,7 @@ class Draft:
         fork = lanes[0].frames[-1].fork
         name, stage = self.places[fork].name, self.places[fork].stage
         width = stage.n if isinstance(stage, Fork) and stage.n is not None else 1
-        tops = [lane.frames[-1] for lane in lanes if lane.frames]
+        tops = [frame for lane in lanes for frame in lane.frames[-1:]]
         if [(top.fork, top.lane) for top in tops] != [(fork, out) for out in range(width)] or len(tops) != len(lanes):
             raise TopologyError(
                 f"{where}: {join!r} must take all lanes of one fork, and nothing else; {name!r} has {_lanes(width)}. "
@@ -167,8 +167,8 @@ class Draft:
         scrambled = [i + 1 for i, top in enumerate(tops) if top.scrambled]
         if scrambled:
             raise TopologyError(
-                f"{where}: {join!r} cannot give back the order of {name!r}: in its lane {scrambled[0]} a join that is first come, "
-                "first served, or a zip, has lost it; make every join inside ordered=True"
+                f"{where}: {join!r} cannot give back the order of {name!r}: in its lane {scrambled[0]} a join that is first "
+                "come, first served, or a zip, has lost it; make every join inside ordered=True"
             )
         return fork
 
@@ -195,7 +195,8 @@ class Draft:
             raise TopologyError(
                 f"{call}: {_open(len(self.lanes))} after row {self.rows}; join them first: add(Join({len(self.lanes)}))"
             )
-        adaptive = [frame.fork for frame in self.lanes[0].frames if self.is_adaptive(frame.fork)]
+        (lane,) = self.lanes
+        adaptive = [frame.fork for frame in lane.frames if self.is_adaptive(frame.fork)]
         if adaptive:
             raise TopologyError(
                 f"{call}: the lanes of {self.places[adaptive[-1]].name!r} are still open after row {self.rows}; "
@@ -208,17 +209,19 @@ def implicit_pipes(before: Draft, after: Draft) -> list[str]:
     said: list[str] = []
     for place in after.places[len(before.places) :]:
         for port in place.sources:
-            stage = None if port is None else before.places[port.place].stage
-            if stage is None or isinstance(stage, Pipe) or isinstance(place.stage, Pipe):
+            source = None if port is None else before.places[port.place]
+            if source is None or isinstance(source.stage, Pipe) or isinstance(place.stage, Pipe):
                 continue
-            if isinstance(place.stage, Job) and not isinstance(stage, Job):
+            if is_job(place.stage) and not is_job(source.stage):
                 continue  # a processor may follow a fork or a join directly
-            assert port is not None
             said.append(
-                f"row {place.row}: a pipe was put in between {before.places[port.place].name!r} and {place.name!r}; "
-                "write Pipe() to say so"
+                f"row {place.row}: a pipe was put in between {source.name!r} and {place.name!r}; write Pipe() to say so"
             )
     return said
+
+
+def is_job(stage: Stage) -> bool:
+    return isinstance(stage, Job)
 
 
 def taken_by(stage: Stage) -> int:
@@ -226,7 +229,7 @@ def taken_by(stage: Stage) -> int:
     return stage.n or 1 if isinstance(stage, Join | Zip) else 1
 
 
-KINDS = (Processor, FlatMap, Filter, Job, Pipe, ReplicatingFork, BalancingFork, Join, Zip)
+KINDS: Final = (Job, Pipe, Fork, Join, Zip)
 
 
 def check_kinds(row: int, stages: Sequence[object]) -> None:
@@ -235,11 +238,15 @@ def check_kinds(row: int, stages: Sequence[object]) -> None:
     for lane, stage in enumerate(stages):
         if isinstance(stage, KINDS):
             continue
-        if isinstance(stage, type) and issubclass(stage, Stage):
-            hint = f"make one: {stage.__name__}(...)"
-        else:
-            hint = "wrap it: Processor(...)" if callable(stage) else "stages are Processor, FlatMap, Filter, Pipe, forks, joins"
-        raise TopologyError(f"row {row}, lane {lane + 1}: {stage!r} is not a stage; {hint}")
+        raise TopologyError(f"row {row}, lane {lane + 1}: {stage!r} is not a stage; {_hint(stage)}")
+
+
+def _hint(thing: object) -> str:
+    if isinstance(thing, type) and issubclass(thing, Stage):
+        return f"make one: {thing.__name__}(...)"
+    if hasattr(thing, "__call__"):
+        return "wrap it: Processor(...)"
+    return "stages are Processor, FlatMap, Filter, Pipe, forks and joins"
 
 
 def _common(frames: Sequence[Frames]) -> Frames:

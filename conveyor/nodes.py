@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
 from itertools import islice
-from typing import NamedTuple, Protocol, TypeAlias
+from typing import NamedTuple, Protocol, TypeAlias, cast
 
 from conveyor.codec import Bundle, Sealed, all_sealed, is_atom, opened, seal, short_repr, uniform
 from conveyor.errors import ConveyorError, RunError
@@ -234,7 +234,7 @@ class FlatMapNode(JobNode):
         iterable = self.job(item.open() if isinstance(item, Sealed) else item)
         if not isinstance(iterable, Iterable):
             raise TypeError(f"{self.policy.stage} is a FlatMap: its function must give an iterable, not {iterable!r}")
-        results = iter(iterable)
+        results = iter(cast("Iterable[object]", iterable))
         again = sum(1 for _ in islice(results, given))
         if again < given:
             raise RunError(

@@ -17,7 +17,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Final, TypeAlias
 
 from conveyor.channel import Inlet
-from conveyor.codec import Sealed
+from conveyor.codec import Sealed, parts_of
 from conveyor.nodes import ItemFailed, Node, Piece
 
 __all__ = ["OrderedInlet", "StampNode", "TrackedNode"]
@@ -49,7 +49,7 @@ class StampNode:
         for out, done, extra in pieces:
             origin = self.taken()
             if self.tracked:
-                stamped: list[object] = [(*_tracked(item), origin + i, True) for i, item in enumerate(out)]
+                stamped: list[object] = [(*parts_of(item), origin + i, True) for i, item in enumerate(out)]
             else:
                 stamped = [_wrapped(item, (origin + i, True)) for i, item in enumerate(out)]
             yield stamped, done, extra
@@ -68,7 +68,7 @@ class TrackedNode:
         for index, item in enumerate(items):
             given = 0 if index else skip
             try:
-                for results, done in self.results(_tracked(item), given, limit):
+                for results, done in self.results(parts_of(item), given, limit):
                     if len(out) + len(results) > limit:
                         yield out, index, given
                         out = []
@@ -144,7 +144,7 @@ class OrderedInlet:
         self.plan = []
         self.shown: list[int] = []
         while len(out) < n:
-            heads = [_tracked(view[i]) if i < len(view) else None for view, i in zip(views, at, strict=True)]
+            heads = [parts_of(view[i]) if i < len(view) else None for view, i in zip(views, at, strict=True)]
             taken = self.next_lane(heads, ended, origin, lane)
             if taken is None:
                 break
@@ -203,11 +203,6 @@ class OrderedInlet:
             at = behind
         del self.plan[:count]
         self.shown = [place - count for place in self.shown if place > count]
-
-
-def _tracked(item: object) -> Tracked:
-    assert isinstance(item, tuple)
-    return item
 
 
 def _wrapped(item: object, stamps: Tracked) -> Tracked:

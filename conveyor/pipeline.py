@@ -9,9 +9,9 @@ import warnings
 import weakref
 from collections.abc import Iterable
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, Generic, cast
+from typing import TYPE_CHECKING, Any, Generic, Self, cast
 
-from typing_extensions import Self, TypeVar
+from typing_extensions import TypeVar
 
 from conveyor.draft import Draft, implicit_pipes
 from conveyor.errors import ImplicitPipeWarning
@@ -125,9 +125,7 @@ class Pipeline(Generic[In, Out]):
         self._lifecycle.call(Call.ENTER)
         return self
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
         self._end_stream()
         self._lifecycle.call(Call.EXIT)
         self._end_runner()

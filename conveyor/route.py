@@ -11,7 +11,7 @@ from typing import TypeAlias
 
 from conveyor.decisions import Choose
 
-__all__ = ["Balance", "Leaf", "Replicate", "Route", "Way", "leaves", "taken", "ways"]
+__all__ = ["Balance", "Leaf", "Replicate", "Route", "Way", "balances", "leaves", "taken", "ways"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,6 +48,11 @@ def leaves(route: Route) -> list[int]:
     [3, 4, 5]
     """
     return [route.channel] if isinstance(route, Leaf) else [c for lane in route.lanes for c in leaves(lane)]
+
+
+def balances(route: Route) -> bool:
+    """Is there anything to choose?"""
+    return isinstance(route, Balance) or (isinstance(route, Replicate) and any(map(balances, route.lanes)))
 
 
 def taken(route: Route, tails: Sequence[int]) -> int:

@@ -55,6 +55,7 @@ class Stage:
     name: str | None = None
 
     def default_name(self) -> str:
+        """What the stage is called if nobody says: its kind, or the name of its function."""
         return "".join(f"_{c.lower()}" if c.isupper() else c for c in type(self).__name__).lstrip("_")
 
 
@@ -65,7 +66,7 @@ class Job(Stage, Generic[In, Out]):
     retries: int = 0
     _fn: Callable[..., object] | None = None
 
-    def _take(self, fn: Callable[..., object] | None, name: str | None, on_error: OnError, retries: int) -> None:
+    def _take(self, fn: Callable[..., object] | None, name: str | None, on_error: OnError, retries: object) -> None:
         kind = type(self).__name__
         if fn is None and type(self) in (Processor, FlatMap, Filter):
             raise TopologyError(f"{kind}() has nothing to do: give it a function, or subclass it and write process()")
@@ -196,9 +197,11 @@ class Pipe(Stage):
 
 
 class Fork(Stage):
-    """One lane becomes several."""
+    """One lane becomes several; `n` is None where that is decided at run time."""
 
-    n: int | None
+    def __init__(self, n: int | None, name: str | None) -> None:
+        self.n = n
+        self.name = name
 
     def __repr__(self) -> str:
         return f"{type(self).__name__}({'' if self.n is None else self.n})"
@@ -207,11 +210,8 @@ class Fork(Stage):
 class ReplicatingFork(Fork):
     """Every item goes to all n lanes, each lane with its own copy; to all at once or to none."""
 
-    n: int
-
     def __init__(self, n: int, *, name: str | None = None) -> None:
-        self.n = checked_count("ReplicatingFork", "n", n)
-        self.name = checked_name("ReplicatingFork", name)
+        super().__init__(checked_count("ReplicatingFork", "n", n), checked_name("ReplicatingFork", name))
 
 
 class BalancingFork(Fork):
@@ -229,9 +229,9 @@ class BalancingFork(Fork):
     def __init__(self, n: int | Unset = UNSET, *, max_lanes: int | None = None, name: str | None = None) -> None:
         if n is not UNSET and max_lanes is not None:
             raise TopologyError("BalancingFork: give either n, or max_lanes for a fork that adapts, not both")
-        self.n = None if n is UNSET else checked_count("BalancingFork", "n", n)
+        width = None if n is UNSET else checked_count("BalancingFork", "n", n)
+        super().__init__(width, checked_name("BalancingFork", name))
         self.max_lanes = None if max_lanes is None else checked_count("BalancingFork", "max_lanes", max_lanes)
-        self.name = checked_name("BalancingFork", name)
 
 
 class Join(Stage):

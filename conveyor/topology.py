@@ -16,13 +16,26 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from enum import Enum
 from itertools import product
-from typing import TypeAlias
+from typing import TypeAlias, cast
 
 from conveyor.draft import Draft, Frame, Place, Port
-from conveyor.route import Balance, Leaf, Replicate, Route, leaves
+from conveyor.route import Balance, Leaf, Replicate, Route
 from conveyor.stages import DEFAULT_CAPACITY, BalancingFork, Fork, Job, Join, Pipe, Stage, Zip
 
-__all__ = ["Channel", "Input", "Kind", "NodeSpec", "OrderedInput", "StageInfo", "Topology", "ZipInput", "adaptive_forks", "channels_of", "compile_topology", "zips_of"]
+__all__ = [
+    "Channel",
+    "Input",
+    "Kind",
+    "NodeSpec",
+    "OrderedInput",
+    "StageInfo",
+    "Topology",
+    "ZipInput",
+    "adaptive_forks",
+    "channels_of",
+    "compile_topology",
+    "zips_of",
+]
 
 
 class Kind(Enum):
@@ -322,7 +335,7 @@ class _Compiler:
             kind, name, stage = Kind.SINK, "sink", None
         else:
             written = self.stage(copy)
-            stage = written if isinstance(written, Job) else None
+            stage = cast("Job[object, object]", written) if isinstance(written, Job) else None
             kind, name = (Kind.RELAY if stage is None else Kind.JOB), self.name(copy)
         merge_name, inputs = ("", ()) if copy is START else self.inputs((copy, 0))
         return NodeSpec(

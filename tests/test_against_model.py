@@ -42,9 +42,7 @@ values = st.lists(
     st.recursive(
         st.none() | st.integers() | st.text(max_size=5),
         lambda inner: (
-            st.lists(inner, max_size=3)
-            | st.tuples(inner, inner)
-            | st.dictionaries(st.text(max_size=3), inner, max_size=2)
+            st.lists(inner, max_size=3) | st.tuples(inner, inner) | st.dictionaries(st.text(max_size=3), inner, max_size=2)
         ),
         max_leaves=4,
     ),

@@ -74,9 +74,7 @@ def test_every_refusal_is_a_conveyor_error() -> None:
     assert issubclass(ImplicitPipeWarning, UserWarning)
 
 
-@pytest.mark.parametrize(
-    "stage", [Processor(double), Pipe(), ReplicatingFork(2), BalancingFork(2), BalancingFork()], ids=label
-)
+@pytest.mark.parametrize("stage", [Processor(double), Pipe(), ReplicatingFork(2), BalancingFork(2), BalancingFork()], ids=label)
 def test_a_pipeline_may_begin_with_any_stage_but_a_join_or_a_zip(stage: Any) -> None:
     pl = pipeline()
 
@@ -336,9 +334,7 @@ def test_a_refused_add_changes_nothing(row: Row) -> None:
     assert pl.run([1, 2, 3]) == [2, 4, 6]
 
 
-@pytest.mark.parametrize(
-    "row", [(Processor(increment),), (Join(3),), (Pipe(), double), (Zip(2), Pipe()), (Join(),)], ids=label
-)
+@pytest.mark.parametrize("row", [(Processor(increment),), (Join(3),), (Pipe(), double), (Zip(2), Pipe()), (Join(),)], ids=label)
 def test_a_refused_add_leaves_the_lanes_open_as_they_were(row: Row) -> None:
     pl = built((ReplicatingFork(2),), (Processor(double), Pipe()))
 
@@ -388,9 +384,7 @@ def test_names_that_are_given_twice_are_told_apart() -> None:
 # -------------------------------------------------------------------------------------------------------------- strict
 
 
-@pytest.mark.parametrize(
-    "stage", [Pipe(), ReplicatingFork(2), BalancingFork(2), BalancingFork(), Join(2), Zip(2)], ids=label
-)
+@pytest.mark.parametrize("stage", [Pipe(), ReplicatingFork(2), BalancingFork(2), BalancingFork(), Join(2), Zip(2)], ids=label)
 def test_a_strict_pipeline_begins_with_a_processor(stage: Any) -> None:
     assert "processor" in refusal(pipeline(strict=True), stage).lower()
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import gc
 import importlib
 import itertools
 import math
@@ -493,6 +494,23 @@ def test_a_stream_ends_with_its_input() -> None:
 
 def test_a_stream_needs_no_with() -> None:
     assert list(pipeline().add(Processor(double)).stream([1, 2, 3])) == [2, 4, 6]
+    eventually(lambda: not living_children())
+
+
+def test_a_stream_keeps_its_pipeline_running_though_nobody_else_holds_it() -> None:
+    stream = pipeline().add(Processor(double)).stream(iter([1, 2, 3]))
+    gc.collect()
+
+    assert list(stream) == [2, 4, 6]
+
+
+def test_a_stream_that_nobody_holds_ends() -> None:
+    stream = pipeline().add(Processor(double)).stream(itertools.count())
+    assert next(stream) == 0
+
+    del stream
+    gc.collect()
+
     eventually(lambda: not living_children())
 
 

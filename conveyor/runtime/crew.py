@@ -16,14 +16,15 @@ import select
 import signal
 import sys
 import time
-from collections.abc import Sequence
 from dataclasses import replace
 from typing import Final, NoReturn
 
+from conveyor import codec
 from conveyor.errors import JobExited, JobRaised, NotPicklable, WorkerCrashed
 from conveyor.report import DeadLetter
+from conveyor.route import leaves
 from conveyor.runtime.bell import Bell
-from conveyor.runtime.board import Board, Layout, NodeBoard
+from conveyor.runtime.board import LEDGER_CAPACITY, Board, Layout, NodeBoard
 from conveyor.runtime.memory import Memory
 from conveyor.runtime.placement import Placement
 from conveyor.runtime.processes import Descriptors, Process, StartMethod, lifeline, start_process
@@ -31,7 +32,6 @@ from conveyor.runtime.ring import RingInlet
 from conveyor.runtime.shipping import pack_main, pack_stage
 from conveyor.runtime.worker import STANDARD_OUTPUT, Ends, Failure, Order, work
 from conveyor.topology import Kind, NodeSpec, Topology, adaptive_forks, channels_of
-from conveyor.route import Balance, Leaf, Route, leaves
 
 __all__ = ["Crew"]
 
@@ -66,9 +66,7 @@ class Crew:
         workers = [spec for spec in topology.nodes if spec.kind in (Kind.JOB, Kind.RELAY)]
         cores, self.notes = placement.place([spec.name for spec in workers])
         self.cores = {spec.index: chosen for spec, chosen in zip(workers, cores, strict=True)}
-        self.stages = {
-            spec.index: None if spec.stage is None else pack_stage(spec.stage, spec.name) for spec in workers
-        }
+        self.stages = {spec.index: None if spec.stage is None else pack_stage(spec.stage, spec.name) for spec in workers}
         self.main = pack_main() if start_method != "fork" else None
         self.forks = tuple(name for spec in topology.nodes for name in adaptive_forks(spec.route))
         self.stateful_forks = {
@@ -184,11 +182,10 @@ class Crew:
         """Reads what the workers have reported, and opens or shuts lanes as they ask; raises the first failure."""
         if not self.board.take_alert():
             return
-        for index, ledger in self.ledgers.items():
+        for ledger in self.ledgers.values():
             while ledger.pending():
-                for data in ledger.peek(1 << 10):
-                    assert isinstance(data, bytes)
-                    self.read(pickle.loads(data))
+                for message in codec.opened(ledger.peek(LEDGER_CAPACITY)):
+                    self.read(message)
                     ledger.commit(ledger.position(1))
         for fork in self.forks:
             wanted, opened = self.board.wanted_lanes(fork), self.board.open_lanes(fork)
@@ -199,7 +196,8 @@ class Crew:
         """Opens lanes, by starting their workers, or shuts them: then they are not chosen any more."""
         before = self.board.open_lanes(fork)
         self.board.set_open_lanes(fork, lanes)
-        new = [spec for spec in self.topology.nodes if spec.lanes and spec.index not in self.processes and not self.is_shut(spec)]
+        absent = [spec for spec in self.topology.nodes if spec.lanes and spec.index not in self.processes]
+        new = [spec for spec in absent if not self.is_shut(spec)]
         self.board.set_open_lanes(fork, before)  # not to be chosen yet
         for spec in new:
             self.shut(spec, 0)
@@ -211,10 +209,8 @@ class Crew:
     def read(self, message: object) -> None:
         if isinstance(message, Failure):
             self.failed(message)
-        assert isinstance(message, tuple)
-        letter = pickle.loads(message[1])
-        assert isinstance(letter, DeadLetter)
-        self.dead_letters.append(letter)
+        assert isinstance(message, DeadLetter)
+        self.dead_letters.append(message)
 
     def failed(self, failure: Failure) -> NoReturn:
         """Raises what a worker reported, with a note that says where it happened."""

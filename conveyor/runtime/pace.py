@@ -145,9 +145,7 @@ class Lanes:
         lanes = self.open_lanes(choose.name, choose.adaptive, [self.outlets[r.start : r.stop] for r in choose.lanes])
         return any(allowance(lane) > 0 for lane in lanes)
 
-    def open_lanes(
-        self, name: str, adaptive: bool, lanes: Sequence[Sequence[RingOutlet]]
-    ) -> Sequence[Sequence[RingOutlet]]:
+    def open_lanes(self, name: str, adaptive: bool, lanes: Sequence[Sequence[RingOutlet]]) -> Sequence[Sequence[RingOutlet]]:
         return lanes[: self.board.open_lanes(name)] if adaptive else lanes
 
     def room(self) -> int:

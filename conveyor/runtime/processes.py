@@ -3,8 +3,8 @@
 Knows: multiprocessing's start methods.  Must never know: pipelines.
 
 Rule 1.  A worker never imports the user's main module, so no script needs a main guard.
-Rule 2.  A worker is killed by the system when its parent is gone, whatever it is doing: the parent alone holds the write end of a
-         pipe, its *lifeline*, and the end of the last writer sends the reader's signal.
+Rule 2.  A worker is killed by the system when its parent is gone, whatever it is doing: the parent alone holds the write end
+         of a pipe, its *lifeline*, and the end of the last writer sends the reader's signal.
 """
 
 from __future__ import annotations
@@ -19,13 +19,22 @@ import sys
 import threading
 from collections.abc import Callable, Iterable
 from multiprocessing import reduction
-from multiprocessing.context import BaseContext
+from multiprocessing.context import ForkContext, ForkServerContext, SpawnContext
 from multiprocessing.process import BaseProcess as Process
 from typing import Final, Literal
 
 from conveyor.errors import TopologyError
 
-__all__ = ["START_METHODS", "Descriptors", "Process", "StartMethod", "checked_start_method", "end_with_parent", "lifeline", "start_process"]
+__all__ = [
+    "START_METHODS",
+    "Descriptors",
+    "Process",
+    "StartMethod",
+    "checked_start_method",
+    "end_with_parent",
+    "lifeline",
+    "start_process",
+]
 
 StartMethod = Literal["forkserver", "spawn", "fork"]
 START_METHODS: Final[tuple[StartMethod, ...]] = ("forkserver", "spawn", "fork")
@@ -81,12 +90,7 @@ setattr(multiprocessing.spawn, "get_preparation_data", _without_main)  # noqa: B
 
 def start_process(method: StartMethod, target: Callable[[object], None], order: object, name: str) -> Process:
     """Starts `target(order)` in a process of its own."""
-    context: BaseContext = multiprocessing.get_context(method)
-    if method == "forkserver":
-        _preload(context)
-    process: Process = context.Process(  # type: ignore[attr-defined]  # every context has it; BaseContext does not say so
-        target=_run, args=(target, order), name=name, daemon=True
-    )
+    process: Process = _context(method).Process(target=_run, args=(target, order), name=name, daemon=True)
     _starting.a_worker = True
     try:
         process.start()
@@ -101,9 +105,15 @@ def _run(target: Callable[[object], None], order: object) -> None:
     target(order)
 
 
-def _preload(context: BaseContext) -> None:
-    """The fork server, if it is not running yet, imports the worker module once, for all workers."""
+def _context(method: StartMethod) -> ForkContext | SpawnContext | ForkServerContext:
+    if method == "fork":
+        return multiprocessing.get_context("fork")
+    if method == "spawn":
+        return multiprocessing.get_context("spawn")
+    context = multiprocessing.get_context("forkserver")
+    # The fork server, if it is not running yet, imports the worker module once, for all workers.
     context.set_forkserver_preload(["conveyor.runtime.worker"])
+    return context
 
 
 class _Lifeline:

@@ -269,7 +269,7 @@ class RingInlet:
         that `peek` cannot give.
         """
         while (record := self._next_record()) is not None:
-            at, size, _, first, count = record
+            _, size, _, first, count = record
             if first + count > self.head:
                 break
             self._at += _record_bytes(size)

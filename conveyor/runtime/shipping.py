@@ -2,9 +2,9 @@
 
 Knows: cloudpickle.  Must never know: how processes are started.
 
-Stages travel by value where they must: lambdas, closures, and everything that is defined in `__main__`, which workers never import.
-Classes and functions of `__main__` are made known to a worker under that name, each when it is first looked up, so that items of
-such classes go both ways and keep their class.
+Stages travel by value where they must: lambdas, closures, and everything that is defined in `__main__`, which workers never
+import.  Classes and functions of `__main__` are made known to a worker under that name, each when it is first looked up, so
+that items of such classes go both ways and keep their class.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ import pickle
 import sys
 from collections.abc import Callable
 from types import CodeType, FunctionType, ModuleType
+from typing import cast
 
 import cloudpickle
 
@@ -35,9 +36,7 @@ def pack_stage(stage: Job[object, object], name: str) -> bytes:
 
 
 def unpack_stage(data: bytes) -> Job[object, object]:
-    stage: object = pickle.loads(data)
-    assert isinstance(stage, Job)
-    return stage
+    return cast("Job[object, object]", pickle.loads(data))
 
 
 class Definitions:

@@ -9,7 +9,6 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from itertools import islice
 from operator import countOf
 from time import perf_counter_ns
-from typing import Final
 
 from conveyor.codec import is_atom, seal, uniform
 from conveyor.errors import NotPicklable
@@ -21,26 +20,27 @@ __all__ = ["Feed", "PushFeed", "Puller"]
 class Puller:
     """Takes items from an iterable and makes each safe at once (`codec`).
 
-    `is_sequence`: to read it runs none of the user's code, so nothing can block or change an item meanwhile.
+    A `sequence` is a list, a tuple or a range itself: to read it runs none of the user's code, so nothing can block or change
+    an item meanwhile.
     """
 
     def __init__(self, items: Iterable[object]) -> None:
-        self.sequence: Sequence[object] | None = items if isinstance(items, list | tuple | range) else None
-        self.is_sequence = type(items) in (list, tuple, range)
+        self.sequence: Sequence[object] | None = None
+        if isinstance(items, list | tuple | range) and type(items) in (list, tuple, range):
+            self.sequence = items
         self.iterator: Iterator[object] = iter(items)
         self.pulled = 0
         self.exhausted = False
 
     def pull(self, n: int) -> list[object]:
         """The next `n` items as a slice; fewer only at the end.  Raises what the iterable raises, or `NotPicklable`."""
-        if self.sequence is not None and self.is_sequence:
-            items = list(self.sequence[self.pulled : self.pulled + n])
-            if not items or countOf(map(type, items), int) == len(items):
-                self.pulled += len(items)
-                self.exhausted = len(items) < n
-                return items
-        else:
-            items = islice(self.iterator, n)
+        items: Iterable[object] = islice(self.iterator, n)
+        if self.sequence is not None:
+            items = part = list(self.sequence[self.pulled : self.pulled + n])
+            if countOf(map(type, part), int) == len(part):  # the commonest case, at the least cost
+                self.pulled += len(part)
+                self.exhausted = len(part) < n
+                return part
         safe: list[object] = []
         for item in items:
             self.pulled += 1
@@ -96,7 +96,7 @@ class Feed(Pulled):
         if not self.buffer and not self.puller.exhausted and (room := self.room()) > 0:
             started = perf_counter_ns()
             self.buffer = self.puller.pull(min(room, self.n))
-            quick = self.puller.is_sequence or perf_counter_ns() - started < SLICE_NS
+            quick = self.puller.sequence is not None or perf_counter_ns() - started < SLICE_NS
             self.n = min(2 * self.n, self.most) if quick else max(1, self.n // 2)
         return bool(self.buffer)
 

@@ -17,9 +17,9 @@ from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from time import perf_counter
 from types import TracebackType
-from typing import Final, Generic
+from typing import Final, Generic, Self
 
-from typing_extensions import Self, TypeVar
+from typing_extensions import TypeVar
 
 from conveyor.channel import Inlet
 from conveyor.nodes import CollectNode
@@ -139,7 +139,7 @@ class SourceThread:
 
     def take(self) -> None:
         """Pulls what there is room for: of an iterator one item, since the next may be long in coming."""
-        n = min(self.feed.n, self.lanes.room() - len(self.feed.buffer)) if self.puller.is_sequence else 1
+        n = min(self.feed.n, self.lanes.room() - len(self.feed.buffer)) if self.puller.sequence is not None else 1
         self.inside_iterator = True
         items: list[object] = []
         try:
@@ -223,9 +223,7 @@ class Stream(Generic[Out]):
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
         self.close()
 
     def close(self) -> None:

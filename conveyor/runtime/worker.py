@@ -1,12 +1,11 @@
 """A worker process: one node, stepped through run after run until the parent says stop.
 
-Knows: its node's part of the topology, how to wait, how to report.  Must never know: the user's items, schedules, the other workers.
+Knows: its node's part of the topology, how to wait, how to report.  Must never know: schedules, the other workers.
 """
 
 from __future__ import annotations
 
 import os
-import pickle
 import signal
 import sys
 import traceback
@@ -15,19 +14,20 @@ from dataclasses import dataclass
 from time import perf_counter_ns
 
 from conveyor.channel import Inlet, Tag, ZipInlet
-from conveyor.codec import PROTOCOL
+from conveyor.codec import seal, short_repr
 from conveyor.drive import drive
+from conveyor.errors import NotPicklable
 from conveyor.nodes import ItemFailed, Node, RelayNode, node_for
 from conveyor.ordered import OrderedInlet, StampNode, TrackedNode
 from conveyor.report import DeadLetter
-from conveyor.route import leaves, taken
+from conveyor.route import balances, leaves, taken
 from conveyor.runtime.bell import Bell
 from conveyor.runtime.board import Board, Layout, NodeBoard
 from conveyor.runtime.loop import Loop
 from conveyor.runtime.memory import Memory
 from conveyor.runtime.pace import Lanes, Meter, WorkerCut
 from conveyor.runtime.processes import Descriptors, end_with_parent
-from conveyor.runtime.ring import Blob, Extents, RingInlet, RingOutlet, fence
+from conveyor.runtime.ring import Extents, RingInlet, RingOutlet, fence
 from conveyor.runtime.shipping import Definitions, install_main, pack_error, unpack_stage
 from conveyor.stages import Job
 from conveyor.topology import Input, Kind, NodeSpec, OrderedInput, Topology, ZipInput
@@ -85,7 +85,9 @@ class Stopped(BaseException):
 class Ends:
     """The ends of the channels of one node, as they are in shared memory."""
 
-    def __init__(self, topology: Topology, layout: Layout, memory: Memory, spec: NodeSpec, ring: Callable[[int], Callable[[], None]]) -> None:
+    def __init__(
+        self, topology: Topology, layout: Layout, memory: Memory, spec: NodeSpec, ring: Callable[[int], Callable[[], None]]
+    ) -> None:
         self.topology = topology
         self.layout = layout
         self.memory = memory
@@ -223,7 +225,7 @@ class Worker:
         node = node_for(self.stage, spec.name, self.bury) if self.stage is not None else RelayNode()
         meter = Meter(ends.stamped(spec, node), self.node_board, ends.inlets)
         lanes = None
-        if spec.route is not None and _has_balance(spec):
+        if spec.route is not None and balances(spec.route):
             lanes = Lanes(spec.route, ends.outlets, self.board, self.tell_parent)
         cut = WorkerCut(meter, lanes, min(outlet.capacity for outlet in ends.outlets))
         loop = Loop(
@@ -257,10 +259,10 @@ class Worker:
         self.board.alert()
         self.parent.ring()
 
-    def report(self, message: Failure | tuple[int, bytes]) -> None:
+    def report(self, message: Failure | DeadLetter) -> None:
         """Publishes a message in the ledger."""
         self.reports += 1
-        blob = self.ledger.pack([pickle.dumps(message, PROTOCOL)])
+        blob = self.ledger.pack([seal(message)])
         while not self.ledger.fits(1, blob):
             self.ledger.sleeps(1)
             fence()
@@ -272,14 +274,13 @@ class Worker:
         self.tell_parent()
 
     def bury(self, letter: DeadLetter) -> None:
-        """Sends a dead letter; what of it cannot be pickled travels as text."""
+        """Sends a dead letter; one that would not survive the way travels as text."""
         try:
-            data = pickle.dumps(letter, PROTOCOL)
-            pickle.loads(data)
-        except Exception:
+            seal(letter).open()
+        except NotPicklable:  # then as text
             cause = RuntimeError("".join(traceback.format_exception_only(letter.exception)).strip())
-            data = pickle.dumps(DeadLetter(letter.stage, letter.ordinal, repr(letter.item), cause, letter.attempts), PROTOCOL)
-        self.report((self.order.node, data))
+            letter = DeadLetter(letter.stage, letter.ordinal, short_repr(letter.item), cause, letter.attempts)
+        self.report(letter)
 
     def fail(self, phase: str, ordinal: int | None, item: str | None, error: BaseException) -> None:
         flush()
@@ -300,12 +301,3 @@ class Worker:
     def tear_down(self) -> None:
         if self.stage is not None:
             self.stage.teardown()
-
-
-def _has_balance(spec: NodeSpec) -> bool:
-    from conveyor.route import Balance, Leaf, Route
-
-    def balances(route: Route) -> bool:
-        return not isinstance(route, Leaf) and (isinstance(route, Balance) or any(map(balances, route.lanes)))
-
-    return spec.route is not None and balances(spec.route)
