@@ -97,8 +97,8 @@ def uniform(items: list[object]) -> list[object]:
     >>> [type(item).__name__ for item in uniform([1, seal([2])])]
     ['Sealed', 'Sealed']
     """
-    sealed = sum(type(item) is Sealed for item in items)
-    return items if sealed == len(items) or not any(isinstance(item, Sealed) for item in items) else all_sealed(items)
+    sealed = sum(isinstance(item, Sealed) for item in items)
+    return items if sealed in (0, len(items)) else all_sealed(items)
 
 
 def all_sealed(items: list[object]) -> list[object]:

@@ -191,7 +191,7 @@ class Draft:
         """Raises `TopologyError` unless there is exactly one open lane to run from end to end."""
         if not self.places:
             raise TopologyError(f"{call}: the pipeline has no stage yet; add one first")
-        if len(self.lanes) > 1:
+        if len(self.lanes) != 1:
             raise TopologyError(
                 f"{call}: {_open(len(self.lanes))} after row {self.rows}; join them first: add(Join({len(self.lanes)}))"
             )
@@ -242,11 +242,8 @@ def check_kinds(row: int, stages: Sequence[object]) -> None:
 
 
 def _hint(thing: object) -> str:
-    if isinstance(thing, type) and issubclass(thing, Stage):
-        return f"make one: {thing.__name__}(...)"
-    if hasattr(thing, "__call__"):
-        return "wrap it: Processor(...)"
-    return "stages are Processor, FlatMap, Filter, Pipe, forks and joins"
+    otherwise = "wrap it: Processor(...)" if callable(thing) else "stages are Processor, FlatMap, Filter, Pipe, forks and joins"
+    return f"make one: {thing.__name__}(...)" if isinstance(thing, type) and issubclass(thing, Stage) else otherwise
 
 
 def _common(frames: Sequence[Frames]) -> Frames:

@@ -10,7 +10,7 @@ from itertools import islice
 from operator import countOf
 from time import perf_counter_ns
 
-from conveyor.codec import is_atom, seal, uniform
+from conveyor.codec import Sealed, is_atom, seal, uniform
 from conveyor.errors import NotPicklable
 from conveyor.runtime.pace import LARGEST_SLICE, SLICE_NS
 
@@ -57,7 +57,7 @@ class Puller:
 
 
 class Pulled:
-    """What all feeds share: a buffer of items pulled and not yet published, as an inlet."""
+    """What all feeds share: a slice of items pulled and not yet published, as an inlet."""
 
     def __init__(self) -> None:
         self.head = 0
@@ -67,7 +67,7 @@ class Pulled:
         """Every feed is of one run."""
 
     def peek(self, n: int) -> list[object]:
-        return uniform(self.buffer if n >= len(self.buffer) else self.buffer[:n])
+        return self.buffer if n >= len(self.buffer) else self.buffer[:n]
 
     def position(self, n: int) -> int:
         return self.head + n
@@ -113,7 +113,9 @@ class PushFeed(Pulled):
         self.closed = False
 
     def push(self, items: list[object]) -> None:
-        self.buffer = self.buffer + items if self.buffer else items
+        """Adds a slice to those that have not been published yet."""
+        mixed = self.buffer and items and isinstance(self.buffer[0], Sealed) != isinstance(items[0], Sealed)
+        self.buffer = uniform(self.buffer + items) if mixed else self.buffer + items
 
     def pending(self) -> bool:
         return bool(self.buffer)
