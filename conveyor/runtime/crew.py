@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import contextlib
 import os
-import pickle
 import select
 import signal
 import sys
@@ -29,8 +28,8 @@ from conveyor.runtime.memory import Memory
 from conveyor.runtime.placement import Placement
 from conveyor.runtime.processes import Descriptors, Process, StartMethod, lifeline, start_process
 from conveyor.runtime.ring import RingInlet
-from conveyor.runtime.shipping import pack_main, pack_stage
-from conveyor.runtime.worker import STANDARD_OUTPUT, Ends, Failure, Order, work
+from conveyor.runtime.shipping import pack_main, pack_stage, unpack_error
+from conveyor.runtime.worker import LOADING, STANDARD_OUTPUT, Ends, Failure, Order, work
 from conveyor.topology import Kind, NodeSpec, Topology, adaptive_forks, channels_of
 
 __all__ = ["Crew"]
@@ -218,15 +217,15 @@ class Crew:
         pid = self.processes[failure.node].pid
         what = failure.phase if failure.ordinal is None else f"item {failure.ordinal}: {failure.item}"
         note = f"in stage {name!r}, worker {pid}, {what}"
-        error: object = pickle.loads(failure.error) if failure.error is not None else None
+        error = unpack_error(failure.error)
         trace = WorkerTraceback(failure.trace)
         if not failure.is_exception:
             leaving = JobExited(f"stage {name!r}: the job ended itself with {failure.kind}({failure.text}); {note}")
             leaving.add_note(note)
-            raise leaving from (error if isinstance(error, BaseException) else trace)
+            raise leaving from error or trace
         if not isinstance(error, Exception):
             error = JobRaised(f"{failure.kind}: {failure.text}\n{failure.trace}")
-        if failure.phase == "loading the stage":
+        if failure.phase == LOADING:
             error = NotPicklable(f"stage {name!r} cannot be loaded in its worker: {failure.kind}: {failure.text}")
         error.add_note(note)
         raise error from trace
@@ -259,6 +258,8 @@ class Crew:
                 self.board.stop()
                 self.ring_all()
             self.join(grace)
+            if grace >= PATIENCE_S:  # all went well so far; a teardown may have raised
+                self.look_around()
         finally:
             for process in self.processes.values():
                 if process.is_alive():

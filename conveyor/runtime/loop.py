@@ -68,10 +68,9 @@ class Loop:
         """Tells the other sides of what is waited for that they have to ring, or no longer."""
         if flag and self.lanes is not None:
             self.lanes.press()
-        request = self.request
-        if isinstance(request, Idle | Merge):
+        if self.inlets and isinstance(self.request, Idle | Merge):
             for inlet in self.inlets:
                 inlet.sleeps(flag)
-        if not isinstance(request, Merge):  # a source that idles waits for room, too
+        else:  # a source that idles waits for room, too
             for outlet in self.outlets:
                 outlet.sleeps(flag)

@@ -8,6 +8,7 @@ from __future__ import annotations
 import os
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import count
 
 import psutil
 
@@ -16,6 +17,8 @@ from conveyor.errors import TopologyError
 __all__ = ["Placement", "usable_cores", "usable_physical_cores"]
 
 CGROUP_QUOTA = "/sys/fs/cgroup/cpu.max"
+
+_turn = count()
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,8 +59,10 @@ class Placement:
         if not hasattr(os, "sched_setaffinity"):
             note = ("placement: this system does not let a process choose its cores",) if self.spread or self.cores else ()
             return [() for _ in workers], note
-        if self.spread and len(workers) <= len(usable_cores()):
-            return [(core,) for core, _ in zip(usable_cores(), workers, strict=False)], ()
+        usable = usable_cores()
+        if self.spread and len(workers) <= len(usable):
+            first = next(_turn) if len(workers) < len(usable) else 0  # two pipelines should not meet on one core
+            return [(usable[(first + i) % len(usable)],) for i in range(len(workers))], ()
         return [self.cores.get(name) or self.cores.get(name.partition("/")[0], ()) for name in workers], ()
 
 

@@ -21,7 +21,7 @@ from conveyor.codec import PROTOCOL, is_atom
 from conveyor.errors import NotPicklable
 from conveyor.stages import Job
 
-__all__ = ["Definitions", "install_main", "pack_error", "pack_main", "pack_stage", "unpack_stage"]
+__all__ = ["Definitions", "install_main", "pack_error", "pack_main", "pack_stage", "unpack_error", "unpack_stage"]
 
 
 def pack_stage(stage: Job[object, object], name: str) -> bytes:
@@ -94,6 +94,15 @@ def _finder(main: ModuleType, definitions: Definitions) -> Callable[[str], objec
         raise AttributeError(f"module '__main__' has no attribute {name!r}{because}")
 
     return find
+
+
+def unpack_error(data: bytes | None) -> BaseException | None:
+    """An exception that arrived; None if it did not arrive as one."""
+    try:
+        error: object = pickle.loads(data) if data is not None else None
+    except Exception:
+        return None  # its class is not known here; it is then told as text
+    return error if isinstance(error, BaseException) else None
 
 
 def pack_error(error: BaseException) -> bytes | None:

@@ -5,6 +5,8 @@ Knows: its node's part of the topology, how to wait, how to report.  Must never 
 
 from __future__ import annotations
 
+import contextlib
+import gc
 import os
 import signal
 import sys
@@ -32,7 +34,7 @@ from conveyor.runtime.shipping import Definitions, install_main, pack_error, unp
 from conveyor.stages import Job
 from conveyor.topology import Input, Kind, NodeSpec, OrderedInput, Topology, ZipInput
 
-__all__ = ["Ends", "Failure", "Order", "work"]
+__all__ = ["LOADING", "Ends", "Failure", "Order", "work"]
 
 STANDARD_OUTPUT = (1, 2)
 THREADS_OF_NUMERIC_LIBRARIES = (
@@ -76,6 +78,9 @@ class Failure:
     text: str
     trace: str
     is_exception: bool
+
+
+LOADING = "loading the stage"
 
 
 class Stopped(BaseException):
@@ -136,8 +141,6 @@ def work(order: object) -> None:
         worker.live()
     except Stopped:
         worker.tear_down()
-    finally:
-        flush()
 
 
 def settle_in(order: Order) -> None:
@@ -190,17 +193,24 @@ class Worker:
                 self.stage = unpack_stage(self.order.stage)
                 self.stage.setup()
         except BaseException as error:  # reported, not handled: the parent ends the run
-            self.fail("setup()" if self.stage is not None else "loading the stage", None, None, error)
+            self.fail("setup()" if self.stage is not None else LOADING, None, None, error)
             self.wait_for_stop()
+        gc.collect()
+        gc.freeze()  # what is there now lives as long as the worker: no need to look through it again and again
         run = self.node_board.done
         while True:
             run = self.next_run(run)
             try:
                 self.run(run)
+                flush()
+            except Stopped:
+                raise
             except ItemFailed as failed:
                 self.fail("", failed.ordinal, failed.item, failed.error)
                 self.wait_for_stop()
-            flush()
+            except BaseException as error:  # ours, or the system's: a full disk, output that nobody reads any more
+                self.fail("the worker itself", None, None, error)
+                self.wait_for_stop()
             self.node_board.done = run
             self.parent.ring()
 
@@ -283,7 +293,8 @@ class Worker:
         self.report(letter)
 
     def fail(self, phase: str, ordinal: int | None, item: str | None, error: BaseException) -> None:
-        flush()
+        with contextlib.suppress(OSError):  # nobody reads the output any more; what is reported now matters more
+            flush()
         self.report(
             Failure(
                 self.order.node,
@@ -299,5 +310,9 @@ class Worker:
         )
 
     def tear_down(self) -> None:
-        if self.stage is not None:
-            self.stage.teardown()
+        try:
+            if self.stage is not None:
+                self.stage.teardown()
+            flush()
+        except BaseException as error:  # reported: closing the pipeline raises it
+            self.fail("teardown()", None, None, error)
