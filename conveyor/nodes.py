@@ -150,6 +150,8 @@ class SliceNode(JobNode):
                 self.give_up(items[finished], first + finished, progress.error, attempts)
                 finished += 1
                 yield [], finished, 0
+            if finished == len(items):
+                return  # not one more piece that finishes nothing: the last item would seem to end twice
             out = []
             done, sealed, error = self.kernel(items[finished:], out)
 

@@ -315,8 +315,8 @@ def compare_with_loops(paths: Sequence[str], root: Path) -> bool:
 
     loop_s, leaner_s, run_s = (min(seconds for seconds, _ in times) for times in (loops, leaner_loops, runs))
     print(f"{run_s:6.2f} s  the pipeline, its workers' start and stop included")
-    print(f"{loop_s:6.2f} s  a plain loop doing the same work in one process: {loop_s / run_s:.2f} times as long")
-    print(f"{leaner_s:6.2f} s  a loop that parses a file once for both analyses: {leaner_s / run_s:.2f} times as long")
+    print(f"{loop_s:6.2f} s  a plain loop doing the same work in one process: speed-up {loop_s / run_s:.2f}")
+    print(f"{leaner_s:6.2f} s  a loop that parses a file once for both analyses: speed-up {leaner_s / run_s:.2f}")
     print(f"(over {len(paths)} files, best of {ROUNDS} each, taken in turn)")
 
     equal = all(found == survey for _, found in loops + leaner_loops) and all(found == survey for _, (found, _) in runs)

@@ -299,8 +299,8 @@ class RingInlet:
         have = len(self._items) - self._taken
         while have < n and (record := self._next_record()) is not None:
             at, size, form, first, count = record
-            if have and form & SEALED != self._form:
-                break  # a slice is uniform
+            if have and (form & SEALED != self._form or have + count > n):
+                break  # a slice is uniform; and whole records need not be cut and copied
             items = self._read(at, size, form)
             if first < self.head:
                 items = items[self.head - first :]

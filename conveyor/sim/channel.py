@@ -2,7 +2,8 @@
 
 Knows: what `channel` promises.  Must never know: processes, threads, bytes.
 
-An item is kept as it would travel: an atom as it is, anything else sealed, so that a job which changes its item changes a copy.
+An item is kept as it would travel: an atom as it is, anything else pickled, so that a job which changes its item changes a copy.
+What was not sealed when it came is not sealed when it is read (`Loose`): an ordered join looks into its items.
 Items are never taken out of the list; so the state of a channel is a few small values.
 """
 
@@ -12,6 +13,15 @@ from conveyor.channel import Tag
 from conveyor.codec import Sealed, is_atom, seal, uniform
 
 __all__ = ["MemoryChannel"]
+
+
+class Loose:
+    """An item that came in a slice without seals, and is no atom: opened anew by each `peek`."""
+
+    __slots__ = ("kept",)
+
+    def __init__(self, item: object) -> None:
+        self.kept = seal(item)
 
 
 class MemoryChannel:
@@ -42,7 +52,8 @@ class MemoryChannel:
         return self.closed == self.run and not self.pending()
 
     def peek(self, n: int) -> list[object]:
-        return uniform(self.items[self.head : self.head + n])
+        items = self.items[self.head : self.head + n]
+        return uniform([item.kept.open() if type(item) is Loose else item for item in items])
 
     def position(self, n: int) -> int:
         return self.head + n
@@ -54,7 +65,7 @@ class MemoryChannel:
         return len(self.items) - self.head
 
     def pack(self, items: list[object]) -> list[object]:
-        return [item if isinstance(item, Sealed) or is_atom(item) else seal(item) for item in items]
+        return [item if isinstance(item, Sealed) or is_atom(item) else Loose(item) for item in items]
 
     def fits(self, n: int, blob: list[object]) -> bool:
         return self.capacity - self.queued() >= n

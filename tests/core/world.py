@@ -1,0 +1,380 @@
+"""A pipeline in memory, in one thread, whose every decision is the test's.
+
+A `World` has the nodes, drive loops and channels of a compiled topology.  `run` takes the decisions one by one from a `Pick`,
+everything else in a fixed order; `shuffle` takes the steps of all loops in any order.  A worker can be told to die before one
+of its stores, and is started again.  After each step no channel may hold more than its capacity, and what goes in and out of
+a node must be what `codec` and `nodes` promise.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from copy import deepcopy
+from dataclasses import dataclass
+from random import Random
+from typing import TypeAlias, TypeVar
+
+from conveyor.channel import Inlet, Tag, ZipInlet
+from conveyor.codec import Sealed, is_atom, seal
+from conveyor.decisions import ALL_ENDED, Choose, Merge, Request
+from conveyor.draft import Draft
+from conveyor.drive import Drive, drive
+from conveyor.nodes import CollectNode, ItemFailed, Node, Piece, RelayNode, node_for
+from conveyor.ordered import OrderedInlet, StampNode, TrackedNode
+from conveyor.report import DeadLetter
+from conveyor.route import leaves, taken
+from conveyor.sim.channel import MemoryChannel
+from conveyor.stages import Stage
+from conveyor.topology import Input, Kind, NodeSpec, OrderedInput, Topology, ZipInput, channels_of, compile_topology
+
+Blob: TypeAlias = list[object]
+Pick: TypeAlias = Callable[[int], int]  # how many options there are -> which one
+
+T = TypeVar("T")
+
+ROOMY = 1 << 40
+
+
+def compiled(*rows: Sequence[Stage], lanes: int = 2) -> Topology:
+    """The graph of a pipeline with these rows."""
+    draft = Draft()
+    for row in rows:
+        draft = draft.add(row)
+    draft.check_complete("compiled()")
+    return compile_topology(draft, lanes)
+
+
+class Killed(BaseException):
+    """A worker dies."""
+
+
+class Deadlocked(AssertionError):
+    """Nobody can go on, and somebody has not finished."""
+
+
+@dataclass
+class Life:
+    """How many stores a worker has made, in all its lives, and before which it dies: once, or never."""
+
+    dies_before: int | None = None
+    stores: int = 0
+
+    def store(self) -> None:
+        if self.stores == self.dies_before:
+            self.dies_before = None
+            raise Killed
+        self.stores += 1
+
+
+class Port:
+    """One worker's end of a channel: either one, as `MemoryChannel` is both."""
+
+    def __init__(self, channel: MemoryChannel, life: Life) -> None:
+        self.channel = channel
+        self.life = life
+        self.capacity = channel.capacity
+        self.start = channel.start
+        self.pending = channel.pending
+        self.ended = channel.ended
+        self.peek = channel.peek
+        self.position = channel.position
+        self.queued = channel.queued
+        self.pack = channel.pack
+        self.fits = channel.fits
+        self.last_tag = channel.last_tag
+        self.last_blob = channel.last_blob
+
+    @property
+    def head(self) -> int:
+        return self.channel.head
+
+    @property
+    def tail(self) -> int:
+        return self.channel.tail
+
+    def commit(self, upto: int) -> None:
+        self.life.store()
+        self.channel.commit(upto)
+
+    def publish(self, n: int, blob: Blob, tag: Tag) -> None:
+        self.life.store()
+        self.channel.publish(n, blob, tag)
+
+    def close(self, run: int) -> None:
+        self.life.store()
+        self.channel.close(run)
+
+
+class Watched:
+    """A node that is held to what slices and pieces promise."""
+
+    def __init__(self, node: Node) -> None:
+        self.node = node
+        self.tally = node.tally
+
+    def __call__(self, items: list[object], skip: int, limit: int) -> Iterator[Piece]:
+        assert 0 < len(items) <= limit
+        assert is_slice(items)
+        finished = 0
+        for out, done, extra in self.node(items, skip, limit):
+            assert len(out) <= limit
+            assert is_slice(out)
+            assert finished <= done <= len(items)
+            assert not extra or done < len(items)
+            finished = done
+            yield out, done, extra
+        assert finished == len(items)
+
+    def finish(self, skip: int, limit: int) -> Iterator[Piece]:
+        for out, done, extra in self.node.finish(skip, limit):
+            assert 0 < len(out) <= limit
+            assert is_slice(out)
+            assert not done
+            yield out, done, extra
+
+
+def is_slice(items: list[object]) -> bool:
+    """Sealed items only, or none."""
+    return len({isinstance(item, Sealed) for item in items}) < 2
+
+
+class Slices:
+    """Where slices end: after as many items as `n_items` says, each time anew."""
+
+    def __init__(self, n_items: Callable[[], int]) -> None:
+        self.n_items = n_items
+
+    @property
+    def n(self) -> int:
+        return self.n_items()
+
+
+class Worker:
+    """One node with its ends of the channels, stepped through one run after the other."""
+
+    def __init__(self, world: World, spec: NodeSpec) -> None:
+        self.world = world
+        self.spec = spec
+        self.life = Life()
+        self.finished = True
+        self.is_dead = False
+        self.be_born()
+
+    def be_born(self) -> None:
+        """Everything new but the channels."""
+        self.is_dead = False
+        self.stage = deepcopy(self.spec.stage)
+        if self.stage is not None:
+            self.stage.setup()
+        self.zips: dict[str, ZipInlet] = {}
+        self.inputs = [self.inlet(each) for each in self.spec.inputs]
+        if self.spec.kind is Kind.SOURCE:
+            self.inputs = [self.port(self.world.source)]
+        self.outlets = [self.port(self.world.channels[c]) for c in self.channels()]
+
+    def channels(self) -> list[int]:
+        return leaves(self.spec.route) if self.spec.route is not None else []
+
+    def port(self, channel: MemoryChannel) -> Port:
+        return Port(channel, self.life)
+
+    def inlet(self, source: Input) -> Inlet:
+        if isinstance(source, ZipInput):
+            zipped = self.zips[source.name] = ZipInlet([self.inlet(each) for each in source.inputs])
+            return zipped
+        if isinstance(source, OrderedInput):
+            return OrderedInlet([self.inlet(each) for each in source.inputs], source.balanced, source.depth)
+        return self.port(self.world.channels[source.channel])
+
+    def node(self) -> Node:
+        spec, route = self.spec, self.spec.route
+        node: Node = RelayNode()
+        if spec.kind is Kind.SINK:
+            node = CollectNode(self.world.outputs.extend)
+        elif self.stage is not None:
+            node = node_for(self.stage, spec.name, self.world.dead_letters.append)
+        if spec.depth and spec.kind is Kind.JOB:
+            node = TrackedNode(node, spec.depth)
+        if spec.stamps and route is not None:
+            node = StampNode(node, lambda: taken(route, [outlet.tail for outlet in self.outlets]), spec.depth)
+        return Watched(node)
+
+    def begin(self) -> None:
+        """A drive loop, from where the channels say."""
+        node = self.node()
+        self.tally = node.tally
+        self.drive: Drive[Blob] = drive(
+            self.world.run_number,
+            node,
+            self.inputs,
+            self.outlets,
+            self.spec.route,
+            self.world.slices,
+            self.spec.merge_name,
+        )
+        self.request: Request[Blob] | None = None
+        self.finished = False
+
+    def is_able(self) -> bool:
+        """Can the loop go on from where it stands?"""
+        if self.finished or self.is_dead:
+            return False
+        return self.request is None or isinstance(self.request, Choose) or self.request.ready()
+
+    def has_to_decide(self) -> bool:
+        """Does it stand at a merge that may read an item?"""
+        return self.is_able() and isinstance(self.request, Merge) and bool(self.request.options())
+
+    def step(self, pick: Pick) -> None:
+        """Goes on to the next request."""
+        try:
+            self.request = next(self.drive) if self.request is None else self.drive.send(self.answer(self.request, pick))
+        except StopIteration:
+            self.finished = True
+        except Killed:
+            self.is_dead = True
+        except ItemFailed as failed:
+            self.finished = True
+            self.world.failures.append((self.spec.name, failed))
+        self.world.check()
+
+    def answer(self, request: Request[Blob], pick: Pick) -> int:
+        if isinstance(request, Choose):
+            return one_of(range(len(request.lanes)), pick)
+        if isinstance(request, Merge):
+            options = request.options()
+            return one_of(options, pick) if options else ALL_ENDED
+        return 0
+
+
+class World:
+    """A pipeline in memory.
+
+    `slices` says how many items the next slice may have; `kill` is the name of the worker to be killed and the number of
+    stores that it may make before.
+    """
+
+    def __init__(
+        self, topology: Topology, *, slices: Callable[[], int] = lambda: 1, kill: tuple[str, int] | None = None
+    ) -> None:
+        self.topology = topology
+        self.slices = Slices(slices)
+        self.run_number = 0
+        self.source = MemoryChannel(ROOMY)
+        self.channels = [MemoryChannel(channel.capacity) for channel in topology.channels]
+        self.outputs: list[object] = []
+        self.dead_letters: list[DeadLetter] = []
+        self.failures: list[tuple[str, ItemFailed]] = []
+        self.workers = {spec.name: Worker(self, spec) for spec in topology.nodes}
+        self.in_order = downstream(topology, list(self.workers.values()))
+        if kill is not None:
+            self.workers[kill[0]].life.dies_before = kill[1]
+
+    def begin(self, items: Iterable[object]) -> None:
+        """Another run."""
+        self.run_number += 1
+        self.outputs.clear()
+        self.dead_letters.clear()
+        blob = [item if is_atom(item) else seal(item) for item in items]
+        self.source.publish(len(blob), blob, Tag(self.run_number, 0, 0, 0, 0, 0))
+        self.source.close(self.run_number)
+        for worker in self.workers.values():
+            worker.begin()
+
+    def run(self, items: Iterable[object], pick: Pick) -> list[object]:
+        """A run in which only merges, balances, and when the dead come back are decided; the most upstream merge first."""
+        self.begin(items)
+        while True:
+            self.settle(pick)
+            merge = next((worker for worker in self.in_order if worker.has_to_decide()), None)
+            dead = next((worker for worker in self.in_order if worker.is_dead), None)
+            if dead is not None and (merge is None or pick(2)):
+                dead.be_born()
+                dead.begin()
+            elif merge is not None:
+                merge.step(pick)
+            else:
+                return self.results()
+
+    def settle(self, pick: Pick) -> None:
+        """Everybody goes on as far as they can without reading from a merge."""
+        moved = True
+        while moved:
+            moved = False
+            for worker in self.in_order:
+                while worker.is_able() and not worker.has_to_decide():
+                    worker.step(pick)
+                    moved = True
+
+    def shuffle(self, items: Iterable[object], random: Random) -> list[object]:
+        """A run in which everything goes on in any order."""
+        self.begin(items)
+        while able := [worker for worker in self.in_order if worker.is_able()]:
+            random.choice(able).step(random.randrange)
+        return self.results()
+
+    def results(self) -> list[object]:
+        stuck = [f"{w.spec.name}: {type(w.request).__name__}" for w in self.in_order if not w.finished]
+        if stuck and not self.failures:
+            raise Deadlocked(stuck)
+        return self.outputs
+
+    def check(self) -> None:
+        for channel in self.channels:
+            assert 0 <= channel.queued() <= channel.capacity
+
+    def left_over(self) -> dict[str, int]:
+        return {name: zipped.left_over for worker in self.in_order for name, zipped in worker.zips.items()}
+
+    def jobs(self) -> list[Worker]:
+        return [worker for worker in self.in_order if worker.spec.kind in (Kind.JOB, Kind.RELAY)]
+
+
+def downstream(topology: Topology, workers: list[Worker]) -> list[Worker]:
+    """The workers so that each comes after those that it reads from."""
+
+    def distance(spec: NodeSpec) -> int:
+        producers = [topology.channels[c].producer for c in channels_of(spec.inputs)]
+        return max((1 + distance(topology.nodes[p]) for p in producers), default=0)
+
+    return sorted(workers, key=lambda worker: distance(worker.spec))
+
+
+def one_of(options: Sequence[int], pick: Pick) -> int:
+    """A choice with one option is no choice."""
+    return options[pick(len(options))] if len(options) > 1 else options[0]
+
+
+def first(n: int) -> int:
+    """The simplest schedule."""
+    return 0
+
+
+class Schedule:
+    """A list of decisions that is followed, and made longer by 0 where it ends."""
+
+    def __init__(self, taken: Sequence[int]) -> None:
+        self.taken = list(taken)
+        self.options: list[int] = []
+
+    def __call__(self, n: int) -> int:
+        at = len(self.options)
+        self.options.append(n)
+        if at == len(self.taken):
+            self.taken.append(0)
+        return self.taken[at]
+
+    def next(self) -> Schedule | None:
+        """The schedule that comes after this one, which has been followed to its end; None if this was the last."""
+        for at in reversed(range(len(self.options))):
+            if self.taken[at] + 1 < self.options[at]:
+                return Schedule([*self.taken[:at], self.taken[at] + 1])
+        return None
+
+
+def every_schedule(run: Callable[[Pick], T]) -> Iterator[T]:
+    """What `run` gives for each way of deciding, each exactly once."""
+    schedule: Schedule | None = Schedule(())
+    while schedule is not None:
+        yield run(schedule)
+        schedule = schedule.next()
