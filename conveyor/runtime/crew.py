@@ -128,7 +128,12 @@ class Crew:
             os.getcwd(),
             self.main,
         )
-        process = start_process(self.start_method, work, order, f"conveyor {spec.name}")
+        try:
+            process = start_process(self.start_method, work, order, f"conveyor {spec.name}")
+        except (EOFError, OSError) as error:
+            raise WorkerCrashed(
+                f"no worker could be started for stage {spec.name!r} by {self.start_method}: {type(error).__name__}: {error}"
+            ) from error
         self.processes[spec.index] = process
         self.sentinels[process.sentinel] = spec.index
         self.poll.register(process.sentinel, select.POLLIN)

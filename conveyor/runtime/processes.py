@@ -9,6 +9,7 @@ Rule 2.  A worker is killed by the system when its parent is gone, whatever it i
 
 from __future__ import annotations
 
+import contextlib
 import fcntl
 import multiprocessing
 import multiprocessing.spawn
@@ -17,7 +18,7 @@ import select
 import signal
 import sys
 import threading
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from multiprocessing import reduction
 from multiprocessing.context import ForkContext, ForkServerContext, SpawnContext
 from multiprocessing.process import BaseProcess as Process
@@ -40,6 +41,8 @@ StartMethod = Literal["forkserver", "spawn", "fork"]
 START_METHODS: Final[tuple[StartMethod, ...]] = ("forkserver", "spawn", "fork")
 
 START_METHOD_VARIABLE: Final = "CONVEYOR_START_METHOD"
+
+SAFE_PATH: Final = "PYTHONSAFEPATH"
 
 F_SETSIG: Final = 10  # Linux: which signal O_ASYNC sends
 
@@ -72,6 +75,7 @@ def _received(duplicates: list[tuple[int, object]]) -> Descriptors:
 
 
 _starting = threading.local()
+_environment_lock = threading.Lock()
 _preparation_data: Callable[[str], dict[str, object]] = multiprocessing.spawn.get_preparation_data
 
 
@@ -91,12 +95,27 @@ setattr(multiprocessing.spawn, "get_preparation_data", _without_main)  # noqa: B
 def start_process(method: StartMethod, target: Callable[[object], None], order: object, name: str) -> Process:
     """Starts `target(order)` in a process of its own."""
     process: Process = _context(method).Process(target=_run, args=(target, order), name=name, daemon=True)
-    _starting.a_worker = True
-    try:
-        process.start()
-    finally:
-        _starting.a_worker = False
+    with _environment_lock, _environment(SAFE_PATH, "1"):
+        _starting.a_worker = True
+        try:
+            process.start()
+        finally:
+            _starting.a_worker = False
     return process
+
+
+@contextlib.contextmanager
+def _environment(name: str, value: str) -> Iterator[None]:
+    """A new interpreter must not find modules in the working directory that its parent does not look for there."""
+    before = os.environ.get(name)
+    os.environ[name] = value
+    try:
+        yield
+    finally:
+        if before is None:
+            del os.environ[name]
+        else:
+            os.environ[name] = before
 
 
 def _run(target: Callable[[object], None], order: object) -> None:

@@ -148,6 +148,8 @@ def settle_in(order: Order) -> None:
     for standard in STANDARD_OUTPUT:
         if order.descriptors.get(standard, standard) != standard:
             os.dup2(order.descriptors[standard], standard)
+    for name in [name for name in os.environ if name not in order.environment]:
+        del os.environ[name]
     os.environ.update(order.environment)
     for name in THREADS_OF_NUMERIC_LIBRARIES:
         os.environ.setdefault(name, "1")

@@ -298,20 +298,26 @@ class World:
 
     def settle(self, pick: Pick) -> None:
         """Everybody goes on as far as they can without reading from a merge."""
-        moved = True
-        while moved:
-            moved = False
-            for worker in self.in_order:
+        while free := [worker for worker in self.able() if not worker.has_to_decide()]:
+            for worker in free:
                 while worker.is_able() and not worker.has_to_decide():
                     worker.step(pick)
-                    moved = True
 
     def shuffle(self, items: Iterable[object], random: Random) -> list[object]:
         """A run in which everything goes on in any order."""
         self.begin(items)
-        while able := [worker for worker in self.in_order if worker.is_able()]:
+        while able := self.able():
             random.choice(able).step(random.randrange)
         return self.results()
+
+    def able(self) -> list[Worker]:
+        """The workers that can go on.
+
+        All are looked at twice: to look at an ordered join or a zip takes its marks or leftovers away, and that makes room.
+        """
+        for worker in self.in_order:
+            worker.is_able()
+        return [worker for worker in self.in_order if worker.is_able()]
 
     def results(self) -> list[object]:
         stuck = [f"{w.spec.name}: {type(w.request).__name__}" for w in self.in_order if not w.finished]
