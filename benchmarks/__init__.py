@@ -1,0 +1,1 @@
+"""What Conveyor costs beside its peers, measured side by side: `make bench`."""

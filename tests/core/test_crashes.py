@@ -1,0 +1,278 @@
+"""Each worker is killed before each of its stores, and started again at once or later: nothing is lost, nothing repeated.
+
+The jobs are not deterministic: they number their calls, so that an item that was run again is not the same item.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from itertools import count, islice
+from random import Random
+from typing import TypeAlias
+
+import pytest
+
+from conveyor.stages import BalancingFork, FlatMap, Join, Pipe, Processor, ReplicatingFork, Stage
+from conveyor.topology import Topology
+from tests.core.world import Pick, World, compiled, every_schedule, first
+
+Rows: TypeAlias = list[list[Stage]]
+Call: TypeAlias = tuple[object, int]  # an item, and which call of the job gave it
+
+SCHEDULES = 40  # for each place to die: all there are, if there are no more
+CALLS = count()
+
+
+def call(item: object) -> Call:
+    return item, next(CALLS)
+
+
+def call_for_even(item: int) -> Call | None:
+    return call(item) if item % 2 == 0 else None
+
+
+def calls(item: int) -> Iterator[Call]:
+    """One less than an item says."""
+    for number in range(item):
+        yield call((item, number))
+
+
+def twice(item: object) -> Iterator[Call]:
+    yield call(item)
+    yield call(item)
+
+
+def fails_at_first(item: int) -> Call:
+    result = call(item)
+    if result[1] % 3 == 0:
+        raise ValueError(result)
+    return result
+
+
+def same(item: object) -> object:
+    return item
+
+
+def labelled(label: str) -> Processor[object, object]:
+    def job(item: object) -> object:
+        return label, item
+
+    return Processor(job, name=label)
+
+
+def labels(names: str) -> list[Stage]:
+    return [labelled(name) for name in names]
+
+
+def pipes(n: int, capacity: int) -> list[Stage]:
+    return [Pipe(capacity) for _ in range(n)]
+
+
+def by_label(outputs: Sequence[object]) -> dict[str, list[object]]:
+    found: dict[str, list[object]] = {}
+    for output in outputs:
+        assert isinstance(output, tuple)
+        label, item = output
+        found.setdefault(str(label), []).append(item)
+    return found
+
+
+def items_of(found: Sequence[object]) -> list[object]:
+    """What was called, call by call; no call twice."""
+    assert len(set(found)) == len(found)
+    pairs = [each for each in found if isinstance(each, tuple)]
+    return [item for item, _ in pairs]
+
+
+# ---------------------------------------------------------------------------------------------------------- what must be
+
+
+def in_order(outputs: Sequence[object], n_items: int) -> None:
+    assert items_of(outputs) == list(range(n_items))
+
+
+def only_even_in_both_lanes(outputs: Sequence[object], n_items: int) -> None:
+    lanes = by_label(outputs)
+    assert lanes["a"] == lanes["b"]
+    assert items_of(lanes["a"]) == list(range(0, n_items, 2))
+
+
+def identical_lanes(outputs: Sequence[object], n_items: int) -> None:
+    lanes = by_label(outputs)
+    assert lanes["a"] == lanes["b"]
+    in_order(lanes["a"], n_items)
+
+
+def each_by_one_lane(outputs: Sequence[object], n_items: int) -> None:
+    lanes = by_label(outputs)
+    found = [items_of(lane) for lane in lanes.values()]
+    assert all(lane == sorted(lane, key=repr) for lane in found)
+    assert sorted(sum(found, []), key=repr) == list(range(n_items))
+
+
+def each_by_one_lane_of_every_fork(outputs: Sequence[object], n_items: int) -> None:
+    lanes = by_label(outputs)
+    left, right = lanes.get("a", []) + lanes.get("b", []), lanes.get("c", []) + lanes.get("d", [])
+    assert sorted(left, key=repr) == sorted(right, key=repr)
+    assert sorted(items_of(left), key=repr) == list(range(n_items))
+
+
+def the_same_by_one_lane_and_by_two(outputs: Sequence[object], n_items: int) -> None:
+    lanes = by_label(outputs)
+    in_order(lanes["a"], n_items)
+    assert sorted(lanes.get("b", []) + lanes.get("c", []), key=repr) == sorted(lanes["a"], key=repr)
+
+
+def identical_lanes_of_many(outputs: Sequence[object], n_items: int) -> None:
+    lanes = by_label(outputs)
+    assert lanes["a"] == lanes["b"]
+    assert items_of(lanes["a"]) == [(item, number) for item in range(n_items) for number in range(item)]
+
+
+def each_twice_in_a_row(outputs: Sequence[object], n_items: int) -> None:
+    found = items_of(outputs)
+    assert found[::2] == found[1::2]
+    assert Counter(found[::2]) == Counter((label, item) for label in "ab" for item in range(n_items))
+    for label in "ab":
+        assert [item for item in found[::2] if item in [(label, x) for x in range(n_items)]] == [
+            (label, x) for x in range(n_items)
+        ]
+
+
+@dataclass(frozen=True)
+class Case:
+    """A pipeline whose lanes and other pipes have these capacities, and what must hold of its outputs."""
+
+    rows: Callable[[int, int], Rows]
+    holds: Callable[[Sequence[object], int], None]
+
+
+CASES = {
+    "linear": Case(lambda cap, lane: [[Pipe(cap)], [Processor(call)], [Pipe(cap)], [Processor(same)], [Pipe(cap)]], in_order),
+    "failing now and then": Case(
+        lambda cap, lane: [[Pipe(cap)], [Processor(fails_at_first, retries=2)], [Pipe(cap)]],
+        in_order,
+    ),
+    "dropping, replicated": Case(
+        lambda cap, lane: [
+            [Processor(call_for_even)],
+            [ReplicatingFork(2)],
+            pipes(2, lane),
+            labels("ab"),
+            pipes(2, cap),
+            [Join(2)],
+        ],
+        only_even_in_both_lanes,
+    ),
+    "replicated": Case(
+        lambda cap, lane: [
+            [Processor(call)],
+            [ReplicatingFork(2)],
+            pipes(2, lane),
+            labels("ab"),
+            pipes(2, cap),
+            [Join(2)],
+            [Processor(same)],
+            [Pipe(cap)],
+        ],
+        identical_lanes,
+    ),
+    "balanced": Case(
+        lambda cap, lane: [[Processor(call)], [BalancingFork(2)], pipes(2, lane), labels("ab"), pipes(2, cap), [Join(2)]],
+        each_by_one_lane,
+    ),
+    "balanced in one lane of a replicate": Case(
+        lambda cap, lane: [
+            [Processor(call)],
+            [ReplicatingFork(2)],
+            [Pipe(lane), BalancingFork(2)],
+            pipes(3, lane),
+            labels("abc"),
+            [Join(3)],
+        ],
+        the_same_by_one_lane_and_by_two,
+    ),
+    "balanced in both lanes of a replicate": Case(
+        lambda cap, lane: [
+            [Processor(call)],
+            [ReplicatingFork(2)],
+            [BalancingFork(2), BalancingFork(2)],
+            pipes(4, lane),
+            labels("abcd"),
+            [Join(4)],
+        ],
+        each_by_one_lane_of_every_fork,
+    ),
+    "flat-map, replicated": Case(
+        lambda cap, lane: [[FlatMap(calls)], [ReplicatingFork(2)], pipes(2, lane), labels("ab"), pipes(2, cap), [Join(2)]],
+        identical_lanes_of_many,
+    ),
+    "joined, flat-map": Case(
+        lambda cap, lane: [[ReplicatingFork(2)], labels("ab"), pipes(2, lane), [Join(2)], [FlatMap(twice)], [Pipe(lane)]],
+        each_twice_in_a_row,
+    ),
+    "joined, flat-map, replicated": Case(
+        lambda cap, lane: [
+            [ReplicatingFork(2)],
+            pipes(2, lane),
+            [Join(2)],
+            [FlatMap(twice)],
+            [ReplicatingFork(2)],
+            pipes(2, lane),
+            labels("ab"),
+            [Join(2)],
+        ],
+        lambda outputs, n_items: identical_calls_for_each_copy(outputs, n_items),
+    ),
+}
+
+
+def identical_calls_for_each_copy(outputs: Sequence[object], n_items: int) -> None:
+    lanes = by_label(outputs)
+    assert lanes["a"] == lanes["b"]
+    found = items_of(lanes["a"])
+    assert found[::2] == found[1::2]
+    assert Counter(found) == {item: 4 for item in range(n_items)}
+
+
+# ------------------------------------------------------------------------------------------------------ places to die at
+
+
+def places_to_die(topology: Topology, n_items: int, slices: int) -> list[tuple[str, int]]:
+    """Before each store that a run without deaths makes, but for those of the parent."""
+    world = World(topology, slices=lambda: slices)
+    world.run(range(n_items), first)
+    return [(worker.spec.name, store) for worker in world.jobs() for store in range(worker.life.stores)]
+
+
+def run(topology: Topology, n_items: int, slices: int, place: tuple[str, int], pick: Pick) -> tuple[bool, list[object]]:
+    """Did the worker die, and what came out."""
+    world = World(topology, slices=lambda: slices, kill=place)
+    outputs = world.run(range(n_items), pick)
+    return world.workers[place[0]].life.dies_before is None, outputs
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_a_death_at_any_store_is_not_to_be_seen(name: str) -> None:
+    topology = compiled(*CASES[name].rows(100, 100))
+    for place in places_to_die(topology, 2, 1):
+        died = 0
+        for dead, outputs in islice(every_schedule(lambda pick, at=place: run(topology, 2, 1, at, pick)), SCHEDULES):
+            CASES[name].holds(outputs, 2)
+            died += dead
+        assert died, place
+
+
+@pytest.mark.parametrize(("n_items", "cap", "lane", "slices"), [(3, 2, 1, 1), (3, 1, 1, 2), (5, 4, 4, 2), (5, 3, 2, 3)])
+@pytest.mark.parametrize("name", CASES)
+def test_nor_is_it_with_tight_pipes_and_larger_slices(name: str, n_items: int, cap: int, lane: int, slices: int) -> None:
+    topology = compiled(*CASES[name].rows(cap, lane))
+    died: Counter[str] = Counter()
+    for place in places_to_die(topology, n_items, slices):
+        for seed in range(5):
+            dead, outputs = run(topology, n_items, slices, place, Random(seed).randrange)
+            CASES[name].holds(outputs, n_items)
+            died[place[0]] += dead
+    assert all(died[worker.spec.name] for worker in World(topology).jobs())
