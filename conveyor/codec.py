@@ -3,7 +3,7 @@
 Knows: which items may travel together, and how one travels alone.  Must never know: channels, records, processes.
 
 Rule 1.  An item leaves its job the moment it is returned or yielded.  What happens to the object afterwards must not show.
-Rule 2.  An *atom* cannot change: int, float, complex, str, bytes, bool, None, and shallow tuples of them.  Atoms are
+Rule 2.  An *atom* cannot change: int, float, complex, str, bytes, bool, None, and tuples of them.  Atoms are
          carried as they are, and a whole slice of them is encoded at once.
 Rule 3.  Anything else is *sealed*: pickled at once and alone, and opened again just before the next job sees it.  So every
          lane and every attempt opens a copy of its own, and an item that cannot be pickled is known by name.
@@ -23,10 +23,9 @@ __all__ = ["Bundle", "Sealed", "is_atom", "opened", "seal", "uniform"]
 
 PROTOCOL: Final = 5
 SIMPLE: Final = frozenset({int, float, complex, str, bytes, bool, type(None)})
-DEPTH: Final = 4
 
 
-def is_atom(item: object, depth: int = DEPTH) -> bool:
+def is_atom(item: object) -> bool:
     """Is `item` of a type that nobody can change afterwards?
 
     >>> is_atom((1, "a", None)), is_atom([1]), is_atom((1, [2]))
@@ -35,7 +34,7 @@ def is_atom(item: object, depth: int = DEPTH) -> bool:
     kind = type(item)
     if kind in SIMPLE:
         return True
-    return kind is tuple and depth > 0 and all(is_atom(part, depth - 1) for part in parts_of(item))
+    return kind is tuple and all(is_atom(part) for part in parts_of(item))
 
 
 def parts_of(item: object) -> tuple[object, ...]:

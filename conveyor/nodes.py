@@ -9,6 +9,7 @@ channel stops the job in the middle of an item.
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Iterator
 from itertools import islice
 from typing import NamedTuple, Protocol, TypeAlias, cast
@@ -108,11 +109,11 @@ class JobNode:
             tally.dead_lettered += 1
 
 
-class SliceNode(JobNode):
+class SliceNode(JobNode, ABC):
     """A node whose job gives at most one output an item, so that a slice is one piece unless an item fails."""
 
-    def kernel(self, items: list[object], out: list[object]) -> Progress:
-        raise NotImplementedError
+    @abstractmethod
+    def kernel(self, items: list[object], out: list[object]) -> Progress: ...
 
     def __call__(self, items: list[object], skip: int, limit: int) -> Iterable[Piece]:
         self.tally.items_in += len(items)

@@ -17,7 +17,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Final, TypeAlias
 
 from conveyor.channel import Inlet
-from conveyor.codec import Sealed, parts_of
+from conveyor.codec import Sealed, is_atom, parts_of, seal
 from conveyor.nodes import ItemFailed, Node, Piece
 
 __all__ = ["OrderedInlet", "StampNode", "TrackedNode"]
@@ -206,7 +206,9 @@ class OrderedInlet:
 
 
 def _wrapped(item: object, stamps: Tracked) -> Tracked:
-    return (SEALED, item.data, *stamps) if isinstance(item, Sealed) else (VALUE, item, *stamps)
+    """An item of a slice with stamps: a tuple of atoms, whatever the item is."""
+    safe = item if isinstance(item, Sealed) or is_atom(item) else seal(item)
+    return (SEALED, safe.data, *stamps) if isinstance(safe, Sealed) else (VALUE, safe, *stamps)
 
 
 def _not_last(stamps: Tracked) -> Tracked:

@@ -12,24 +12,26 @@ from __future__ import annotations
 import contextlib
 import os
 import select
-import signal
 import sys
 import time
+from collections.abc import Mapping
 from dataclasses import replace
-from typing import Final, NoReturn
+from typing import Final
 
 from conveyor import codec
-from conveyor.errors import JobExited, JobRaised, NotPicklable, WorkerCrashed
+from conveyor.errors import WorkerCrashed
 from conveyor.report import DeadLetter
 from conveyor.route import leaves
 from conveyor.runtime.bell import Bell
 from conveyor.runtime.board import LEDGER_CAPACITY, Board, Layout, NodeBoard
+from conveyor.runtime.ends import Ends
+from conveyor.runtime.failures import Failure, crash, raised_by
 from conveyor.runtime.memory import Memory
 from conveyor.runtime.placement import Placement
 from conveyor.runtime.processes import Descriptors, Process, StartMethod, lifeline, start_process
 from conveyor.runtime.ring import RingInlet
-from conveyor.runtime.shipping import pack_main, pack_stage, unpack_error
-from conveyor.runtime.worker import LOADING, STANDARD_OUTPUT, Ends, Failure, Order, work
+from conveyor.runtime.shipping import pack_main, pack_stage
+from conveyor.runtime.worker import STANDARD_OUTPUT, Order, work
 from conveyor.topology import Kind, NodeSpec, Topology, adaptive_forks, channels_of
 
 __all__ = ["Crew"]
@@ -37,17 +39,6 @@ __all__ = ["Crew"]
 GRACE_S: Final = 0.5
 PATIENCE_S: Final = 10.0  # for teardown, when nothing has gone wrong
 KILL_AFTER_S: Final = 0.3
-
-
-class WorkerTraceback(Exception):
-    """The traceback of an exception, as it was printed in the worker; the exception's cause."""
-
-    def __init__(self, text: str) -> None:
-        super().__init__(text)
-        self.text = text
-
-    def __str__(self) -> str:
-        return f"\n{self.text}"
 
 
 class Crew:
@@ -59,53 +50,50 @@ class Crew:
         self.run = 0
         self.dead_letters: list[DeadLetter] = []
         self.ended = False
+        self.workers = [spec for spec in topology.nodes if spec.kind in (Kind.JOB, Kind.RELAY)]
         self.processes: dict[int, Process] = {}
-        self.boards: list[NodeBoard] = []
-        self.bells: dict[int, Bell] = {}
-        workers = [spec for spec in topology.nodes if spec.kind in (Kind.JOB, Kind.RELAY)]
-        cores, self.notes = placement.place([spec.name for spec in workers])
-        self.cores = {spec.index: chosen for spec, chosen in zip(workers, cores, strict=True)}
-        self.stages = {spec.index: None if spec.stage is None else pack_stage(spec.stage, spec.name) for spec in workers}
-        self.main = pack_main() if start_method != "fork" else None
+        self.sentinels: dict[int, int] = {}
+        cores, self.notes = placement.place([spec.name for spec in self.workers])
+        self.cores = {spec.index: chosen for spec, chosen in zip(self.workers, cores, strict=True)}
         self.forks = tuple(name for spec in topology.nodes for name in adaptive_forks(spec.route))
-        self.stateful_forks = {
-            fork for spec in workers if spec.stage is not None and spec.stage.is_stateful for fork, _ in spec.lanes
-        }
+        self.keep_open = {fork for spec in self.workers if is_stateful(spec) for fork, _ in spec.lanes}
+        self.stages = {spec.index: pack_stage(spec.stage, spec.name) for spec in self.workers if spec.stage is not None}
+        self.main = pack_main() if start_method != "fork" else None
         self.bare = replace(topology, nodes=tuple(replace(spec, stage=None) for spec in topology.nodes))
-        layout = Layout(topology)
-        self.layout = layout
-        self.memory = Memory.create(layout.size)
+        self.layout = Layout(topology)
+        self.bells: dict[int, Bell] = {}
+        self.memory = Memory.create(self.layout.size)
         try:
-            self.board = Board(self.memory, layout)
-            self.boards = [NodeBoard(self.memory, layout, spec.index) for spec in topology.nodes]
-            ends = {topology.nodes[0].index, topology.nodes[-1].index}
-            for spec in topology.nodes:
-                self.bells[spec.index] = Bell.create(blocking=spec.index not in ends)
-            self.ledgers = {
-                spec.index: RingInlet(layout.ledger(self.memory, spec.index), self.bells[spec.index].ring) for spec in workers
-            }
-            self.poll = select.poll()
-            self.bell_of = {self.bells[end].read_fd: self.bells[end] for end in ends}
-            for fd in self.bell_of:
-                self.poll.register(fd, select.POLLIN)
-            self.sentinels: dict[int, int] = {}
-            for fork in self.forks:
-                self.board.set_open_lanes(fork, 1)
-                self.board.want_lanes(fork, 1)
-            for spec in workers:
-                if not self.is_shut(spec):
+            self.share()
+            opened = dict.fromkeys(self.forks, 1)
+            for spec in self.workers:
+                if not is_shut(spec, opened):
                     self.start(spec)
         except BaseException:
             self.end(GRACE_S)
             raise
 
+    def share(self) -> None:
+        """Sets up what the workers and the parent tell one another with."""
+        self.board = Board(self.memory, self.layout)
+        self.boards = [NodeBoard(self.memory, self.layout, spec.index) for spec in self.topology.nodes]
+        ends = (0, len(self.topology.nodes) - 1)
+        for spec in self.topology.nodes:
+            self.bells[spec.index] = Bell.create(blocking=spec.index not in ends)
+        self.ledgers = [
+            RingInlet(self.layout.ledger(self.memory, spec.index), self.bells[spec.index].ring) for spec in self.workers
+        ]
+        self.bell_of = {self.bells[end].read_fd: self.bells[end] for end in ends}
+        self.poll = select.poll()
+        for fd in self.bell_of:
+            self.poll.register(fd, select.POLLIN)
+        for fork in self.forks:
+            self.board.set_open_lanes(fork, 1)
+            self.board.want_lanes(fork, 1)
+
     def ends(self, spec: NodeSpec) -> Ends:
         """The channel ends of the source or the sink."""
         return Ends(self.topology, self.layout, self.memory, spec, lambda node: self.bells[node].ring)
-
-    def is_shut(self, spec: NodeSpec) -> bool:
-        """Is the node in a lane that has not been opened?"""
-        return any(lane >= self.board.open_lanes(fork) for fork, lane in spec.lanes)
 
     def start(self, spec: NodeSpec) -> None:
         near = {self.topology.channels[c].producer for c in channels_of(spec.inputs)}
@@ -116,7 +104,7 @@ class Crew:
         order = Order(
             self.bare,
             spec.index,
-            self.stages[spec.index],
+            self.stages.get(spec.index),
             self.layout.size,
             Descriptors([self.memory.fd, lifeline(), *output, *(fd for pair in bells.values() for fd in pair)]),
             self.memory.fd,
@@ -125,7 +113,7 @@ class Crew:
             self.cores[spec.index],
             dict(os.environ),
             list(sys.path),
-            os.getcwd(),
+            _directory(),
             self.main,
         )
         try:
@@ -142,8 +130,8 @@ class Crew:
         """Lets the workers begin; gives the number of the run."""
         self.dead_letters = []
         self.run += 1
-        for spec in self.topology.nodes:
-            if spec.index not in self.processes and spec.kind in (Kind.JOB, Kind.RELAY):
+        for spec in self.workers:
+            if spec.index not in self.processes:
                 self.shut(spec, self.run)
         self.board.run = self.run
         self.ring_all()
@@ -153,7 +141,7 @@ class Crew:
         """A node that has no worker has ended every run before it begins; with run 0, it has not."""
         assert spec.route is not None
         for channel in leaves(spec.route):
-            self.layout.ring(self.memory, channel).words[1] = run
+            self.layout.ring(self.memory, channel).set_ended(run)
 
     def ring_all(self) -> None:
         for bell in self.bells.values():
@@ -180,78 +168,41 @@ class Crew:
                 self.bell_of[fd].silence()
         self.look_around()
         if deaths:
-            self.crashed(self.sentinels[deaths[0]])
+            node = self.sentinels[deaths[0]]
+            process = self.processes[node]
+            process.join(KILL_AFTER_S)
+            raise crash(self.topology.nodes[node].name, process.pid, process.exitcode, self.boards[node].tally().items_in)
 
     def look_around(self) -> None:
         """Reads what the workers have reported, and opens or shuts lanes as they ask; raises the first failure."""
         if not self.board.take_alert():
             return
-        for ledger in self.ledgers.values():
+        for ledger in self.ledgers:
             while ledger.pending():
                 for message in codec.opened(ledger.peek(LEDGER_CAPACITY)):
                     self.read(message)
                     ledger.commit(ledger.position(1))
         for fork in self.forks:
             wanted, opened = self.board.wanted_lanes(fork), self.board.open_lanes(fork)
-            if wanted > opened or (wanted < opened and fork not in self.stateful_forks):
+            if wanted > opened or (wanted < opened and fork not in self.keep_open):
                 self.set_lanes(fork, wanted)
 
     def set_lanes(self, fork: str, lanes: int) -> None:
         """Opens lanes, by starting their workers, or shuts them: then they are not chosen any more."""
-        before = self.board.open_lanes(fork)
-        self.board.set_open_lanes(fork, lanes)
-        absent = [spec for spec in self.topology.nodes if spec.lanes and spec.index not in self.processes]
-        new = [spec for spec in absent if not self.is_shut(spec)]
-        self.board.set_open_lanes(fork, before)  # not to be chosen yet
+        opened = {each: self.board.open_lanes(each) for each in self.forks} | {fork: lanes}
+        new = [spec for spec in self.workers if spec.index not in self.processes and not is_shut(spec, opened)]
         for spec in new:
             self.shut(spec, 0)
         for spec in new:
             self.start(spec)
-        self.board.set_open_lanes(fork, lanes)
+        self.board.set_open_lanes(fork, lanes)  # only now may they be chosen
         self.ring_all()
 
     def read(self, message: object) -> None:
         if isinstance(message, Failure):
-            self.failed(message)
+            raise raised_by(message, self.topology.nodes[message.node].name, self.pid(message.node))
         assert isinstance(message, DeadLetter)
         self.dead_letters.append(message)
-
-    def failed(self, failure: Failure) -> NoReturn:
-        """Raises what a worker reported, with a note that says where it happened."""
-        name = self.topology.nodes[failure.node].name
-        pid = self.processes[failure.node].pid
-        what = failure.phase if failure.ordinal is None else f"item {failure.ordinal}: {failure.item}"
-        note = f"in stage {name!r}, worker {pid}, {what}"
-        error = unpack_error(failure.error)
-        trace = WorkerTraceback(failure.trace)
-        if not failure.is_exception:
-            leaving = JobExited(f"stage {name!r}: the job ended itself with {failure.kind}({failure.text}); {note}")
-            leaving.add_note(note)
-            raise leaving from error or trace
-        if not isinstance(error, Exception):
-            error = JobRaised(f"{failure.kind}: {failure.text}\n{failure.trace}")
-        if failure.phase == LOADING:
-            error = NotPicklable(f"stage {name!r} cannot be loaded in its worker: {failure.kind}: {failure.text}")
-        error.add_note(note)
-        raise error from trace
-
-    def crashed(self, node: int) -> NoReturn:
-        """Raises `WorkerCrashed` for a worker that is gone."""
-        name, process = self.topology.nodes[node].name, self.processes[node]
-        process.join(KILL_AFTER_S)
-        code = process.exitcode
-        if code is not None and code < 0:
-            how = f"was killed by {signal.Signals(-code).name}"
-            how += " (possibly by the system, for memory)" if -code == signal.SIGKILL else ""
-        else:
-            how = f"left with exit code {code}"
-        done = self.boards[node].tally()
-        error = WorkerCrashed(
-            f"the worker of stage {name!r} (pid {process.pid}) {how} after {done.items_in} items; "
-            "the run was ended, because what it had in hand may be lost"
-        )
-        error.add_note(f"in stage {name!r}, worker {process.pid}, item {done.items_in} or one soon after")
-        raise error
 
     def end(self, grace: float) -> None:
         """Ends all workers, the quick way if they do not stop by themselves, and gives back what they shared."""
@@ -292,6 +243,22 @@ class Crew:
     def pid(self, node: int) -> int | None:
         process = self.processes.get(node)
         return process.pid if process is not None else None
+
+
+def is_stateful(spec: NodeSpec) -> bool:
+    return spec.stage is not None and spec.stage.is_stateful
+
+
+def is_shut(spec: NodeSpec, opened: Mapping[str, int]) -> bool:
+    """Is the node in a lane that has not been opened?"""
+    return any(lane >= opened[fork] for fork, lane in spec.lanes)
+
+
+def _directory() -> str | None:
+    try:
+        return os.getcwd()
+    except FileNotFoundError:
+        return None  # it is gone; a worker then stays where it is
 
 
 def _is_open(fd: int) -> bool:

@@ -9,7 +9,6 @@ Rule 2.  A worker is killed by the system when its parent is gone, whatever it i
 
 from __future__ import annotations
 
-import contextlib
 import fcntl
 import multiprocessing
 import multiprocessing.spawn
@@ -18,7 +17,7 @@ import select
 import signal
 import sys
 import threading
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable
 from multiprocessing import reduction
 from multiprocessing.context import ForkContext, ForkServerContext, SpawnContext
 from multiprocessing.process import BaseProcess as Process
@@ -75,7 +74,7 @@ def _received(duplicates: list[tuple[int, object]]) -> Descriptors:
 
 
 _starting = threading.local()
-_environment_lock = threading.Lock()
+_interpreter_lock = threading.Lock()
 _preparation_data: Callable[[str], dict[str, object]] = multiprocessing.spawn.get_preparation_data
 
 
@@ -95,27 +94,22 @@ setattr(multiprocessing.spawn, "get_preparation_data", _without_main)  # noqa: B
 def start_process(method: StartMethod, target: Callable[[object], None], order: object, name: str) -> Process:
     """Starts `target(order)` in a process of its own."""
     process: Process = _context(method).Process(target=_run, args=(target, order), name=name, daemon=True)
-    with _environment_lock, _environment(SAFE_PATH, "1"):
+    if method == "fork":  # no new interpreter; and nothing may be locked in the child that nobody unlocks there
+        process.start()
+        return process
+    with _interpreter_lock:
+        before = os.environ.get(SAFE_PATH)
+        os.environ[SAFE_PATH] = "1"  # else it finds modules in the working directory that its parent does not look for there
         _starting.a_worker = True
         try:
             process.start()
         finally:
             _starting.a_worker = False
+            if before is None:
+                del os.environ[SAFE_PATH]
+            else:
+                os.environ[SAFE_PATH] = before
     return process
-
-
-@contextlib.contextmanager
-def _environment(name: str, value: str) -> Iterator[None]:
-    """A new interpreter must not find modules in the working directory that its parent does not look for there."""
-    before = os.environ.get(name)
-    os.environ[name] = value
-    try:
-        yield
-    finally:
-        if before is None:
-            del os.environ[name]
-        else:
-            os.environ[name] = before
 
 
 def _run(target: Callable[[object], None], order: object) -> None:

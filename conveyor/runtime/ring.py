@@ -26,7 +26,7 @@ from conveyor.codec import PROTOCOL, Sealed
 from conveyor.errors import RunError
 from conveyor.runtime.memory import Memory
 
-__all__ = ["Blob", "Extents", "Ring", "RingInlet", "RingOutlet", "fence", "ring_bytes"]
+__all__ = ["Blob", "Extents", "Ring", "RingInlet", "RingOutlet", "fence", "renew_fence", "ring_bytes"]
 
 # Words of a ring's control block; those of one side are 128 bytes from those of the other.
 TAIL, CLOSED, PRODUCER_SLEEPS = 0, 1, 2
@@ -44,6 +44,12 @@ SPILL_BOUND: Final = 64 << 20
 PAGE: Final = 4096
 
 _lock = threading.Lock()
+
+
+def renew_fence() -> None:
+    """Called in a worker: a thread of the parent may have been inside the fence when the worker was forked."""
+    global _lock
+    _lock = threading.Lock()
 
 
 def fence() -> None:
@@ -124,6 +130,10 @@ class Ring:
     @staticmethod
     def bytes_for(capacity: int) -> int:
         return CONTROL_BYTES + ring_bytes(capacity)
+
+    def set_ended(self, run: int) -> None:
+        """The producer's side has ended this run; done by the parent where there is no producer."""
+        self.words[CLOSED] = run
 
     def header(self, at: int) -> tuple[int, ...]:
         """The header at a place in the ring; raises `RunError` if it is not what was written there."""

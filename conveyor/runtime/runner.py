@@ -13,13 +13,13 @@ from conveyor.drive import drive
 from conveyor.nodes import CollectNode, Node, RelayNode
 from conveyor.report import DeadLetter, Report, RunResult, StageReport
 from conveyor.runtime.crew import GRACE_S, PATIENCE_S, Crew
+from conveyor.runtime.ends import Ends
 from conveyor.runtime.loop import Loop
 from conveyor.runtime.pace import LARGEST_SLICE, Lanes
 from conveyor.runtime.placement import Placement
 from conveyor.runtime.processes import StartMethod
 from conveyor.runtime.ring import RingOutlet, fence
 from conveyor.runtime.source import Feed, Puller, PushFeed
-from conveyor.runtime.worker import Ends
 from conveyor.topology import Topology, zips_of
 
 __all__ = ["Runner"]

@@ -11,30 +11,30 @@ import os
 import signal
 import sys
 import traceback
-from collections.abc import Callable
 from dataclasses import dataclass
 from time import perf_counter_ns
 
-from conveyor.channel import Inlet, Tag, ZipInlet
+from conveyor.channel import Tag
 from conveyor.codec import seal, short_repr
 from conveyor.drive import drive
 from conveyor.errors import NotPicklable
-from conveyor.nodes import ItemFailed, Node, RelayNode, node_for
-from conveyor.ordered import OrderedInlet, StampNode, TrackedNode
+from conveyor.nodes import RelayNode, node_for
 from conveyor.report import DeadLetter
-from conveyor.route import balances, leaves, taken
+from conveyor.route import balances
 from conveyor.runtime.bell import Bell
 from conveyor.runtime.board import Board, Layout, NodeBoard
+from conveyor.runtime.ends import Ends
+from conveyor.runtime.failures import LOADING, Failure, failure_of
 from conveyor.runtime.loop import Loop
 from conveyor.runtime.memory import Memory
 from conveyor.runtime.pace import Lanes, Meter, WorkerCut
 from conveyor.runtime.processes import Descriptors, end_with_parent
-from conveyor.runtime.ring import Extents, RingInlet, RingOutlet, fence
-from conveyor.runtime.shipping import Definitions, install_main, pack_error, unpack_stage
+from conveyor.runtime.ring import Extents, RingOutlet, fence, renew_fence
+from conveyor.runtime.shipping import Definitions, install_main, unpack_stage
 from conveyor.stages import Job
-from conveyor.topology import Input, Kind, NodeSpec, OrderedInput, Topology, ZipInput
+from conveyor.topology import Topology
 
-__all__ = ["LOADING", "Ends", "Failure", "Order", "work"]
+__all__ = ["STANDARD_OUTPUT", "Order", "work"]
 
 STANDARD_OUTPUT = (1, 2)
 THREADS_OF_NUMERIC_LIBRARIES = (
@@ -61,72 +61,12 @@ class Order:
     cores: tuple[int, ...]
     environment: dict[str, str]
     path: list[str]
-    directory: str
+    directory: str | None
     main: Definitions | None
-
-
-@dataclass(frozen=True, slots=True)
-class Failure:
-    """What ended a worker's run, as the parent reads it in the ledger.  `error` is None if it would not survive pickling."""
-
-    node: int
-    phase: str
-    ordinal: int | None
-    item: str | None
-    error: bytes | None
-    kind: str
-    text: str
-    trace: str
-    is_exception: bool
-
-
-LOADING = "loading the stage"
 
 
 class Stopped(BaseException):
     """The parent has told everybody to stop."""
-
-
-class Ends:
-    """The ends of the channels of one node, as they are in shared memory."""
-
-    def __init__(
-        self, topology: Topology, layout: Layout, memory: Memory, spec: NodeSpec, ring: Callable[[int], Callable[[], None]]
-    ) -> None:
-        self.topology = topology
-        self.layout = layout
-        self.memory = memory
-        self.ring = ring
-        self.inlets: list[RingInlet] = []
-        self.zips: dict[str, ZipInlet] = {}
-        self.inputs = [self.inlet(each) for each in spec.inputs]
-        extents = Extents(memory, layout.spill_base(spec.index))
-        channels = leaves(spec.route) if spec.route is not None else []
-        self.outlets = [self.outlet(channel, extents) for channel in channels]
-
-    def inlet(self, source: Input) -> Inlet:
-        if isinstance(source, ZipInput):
-            zipped = self.zips[source.name] = ZipInlet([self.inlet(each) for each in source.inputs])
-            return zipped
-        if isinstance(source, OrderedInput):
-            return OrderedInlet([self.inlet(each) for each in source.inputs], source.balanced, source.depth)
-        producer = self.topology.channels[source.channel].producer
-        inlet = RingInlet(self.layout.ring(self.memory, source.channel), self.ring(producer))
-        self.inlets.append(inlet)
-        return inlet
-
-    def outlet(self, channel: int, extents: Extents) -> RingOutlet:
-        consumer = self.topology.channels[channel].consumer
-        return RingOutlet(self.layout.ring(self.memory, channel), self.ring(consumer), extents)
-
-    def stamped(self, spec: NodeSpec, node: Node) -> Node:
-        """`node`, with what an ordered join behind or around it needs."""
-        if spec.depth and spec.kind is Kind.JOB:
-            node = TrackedNode(node, spec.depth)
-        route = spec.route
-        if spec.stamps and route is not None:
-            node = StampNode(node, lambda: taken(route, [outlet.tail for outlet in self.outlets]), spec.depth)
-        return node
 
 
 def work(order: object) -> None:
@@ -134,6 +74,7 @@ def work(order: object) -> None:
     assert isinstance(order, Order)
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.signal(signal.SIGTERM, signal.SIG_DFL)
+    renew_fence()
     end_with_parent(order.descriptors[order.lifeline])
     settle_in(order)
     worker = Worker(order)
@@ -154,7 +95,8 @@ def settle_in(order: Order) -> None:
     for name in THREADS_OF_NUMERIC_LIBRARIES:
         os.environ.setdefault(name, "1")
     sys.path[:] = order.path
-    os.chdir(order.directory)
+    if order.directory is not None:
+        os.chdir(order.directory)
     if order.cores:
         os.sched_setaffinity(0, order.cores)
     if order.main is not None:
@@ -195,9 +137,8 @@ class Worker:
                 self.stage = unpack_stage(self.order.stage)
                 self.stage.setup()
         except BaseException as error:  # reported, not handled: the parent ends the run
-            self.fail("setup()" if self.stage is not None else LOADING, None, None, error)
+            self.fail("setup()" if self.stage is not None else LOADING, error)
             self.wait_for_stop()
-        gc.collect()
         gc.freeze()  # what is there now lives as long as the worker: no need to look through it again and again
         run = self.node_board.done
         while True:
@@ -207,11 +148,8 @@ class Worker:
                 flush()
             except Stopped:
                 raise
-            except ItemFailed as failed:
-                self.fail("", failed.ordinal, failed.item, failed.error)
-                self.wait_for_stop()
-            except BaseException as error:  # ours, or the system's: a full disk, output that nobody reads any more
-                self.fail("the worker itself", None, None, error)
+            except BaseException as error:  # an item's; else ours, or the system's: a full disk, output that nobody reads
+                self.fail("the worker itself", error)
                 self.wait_for_stop()
             self.node_board.done = run
             self.parent.ring()
@@ -294,22 +232,10 @@ class Worker:
             letter = DeadLetter(letter.stage, letter.ordinal, short_repr(letter.item), cause, letter.attempts)
         self.report(letter)
 
-    def fail(self, phase: str, ordinal: int | None, item: str | None, error: BaseException) -> None:
+    def fail(self, where: str, error: BaseException) -> None:
         with contextlib.suppress(OSError):  # nobody reads the output any more; what is reported now matters more
             flush()
-        self.report(
-            Failure(
-                self.order.node,
-                phase,
-                ordinal,
-                item,
-                pack_error(error),
-                f"{type(error).__module__}.{type(error).__qualname__}",
-                str(error),
-                "".join(traceback.format_exception(error)),
-                isinstance(error, Exception),
-            )
-        )
+        self.report(failure_of(self.order.node, where, error))
 
     def tear_down(self) -> None:
         try:
@@ -317,4 +243,4 @@ class Worker:
                 self.stage.teardown()
             flush()
         except BaseException as error:  # reported: closing the pipeline raises it
-            self.fail("teardown()", None, None, error)
+            self.fail("teardown()", error)

@@ -2,8 +2,7 @@
 
 Knows: what `channel` promises.  Must never know: processes, threads, bytes.
 
-An item is kept as it would travel: an atom as it is, anything else pickled, so that a job which changes its item changes a copy.
-What was not sealed when it came is not sealed when it is read (`Loose`): an ordered join looks into its items.
+An item is kept as it would travel: an atom as it is, anything else pickled, so that a job that changes its item changes a copy.
 Items are never taken out of the list; so the state of a channel is a few small values.
 """
 
@@ -13,15 +12,6 @@ from conveyor.channel import Tag
 from conveyor.codec import Sealed, is_atom, seal, uniform
 
 __all__ = ["MemoryChannel"]
-
-
-class Loose:
-    """An item that came in a slice without seals, and is no atom: opened anew by each `peek`."""
-
-    __slots__ = ("kept",)
-
-    def __init__(self, item: object) -> None:
-        self.kept = seal(item)
 
 
 class MemoryChannel:
@@ -52,8 +42,7 @@ class MemoryChannel:
         return self.closed == self.run and not self.pending()
 
     def peek(self, n: int) -> list[object]:
-        items = self.items[self.head : self.head + n]
-        return uniform([item.kept.open() if type(item) is Loose else item for item in items])
+        return uniform(self.items[self.head : self.head + n])
 
     def position(self, n: int) -> int:
         return self.head + n
@@ -65,7 +54,7 @@ class MemoryChannel:
         return len(self.items) - self.head
 
     def pack(self, items: list[object]) -> list[object]:
-        return [item if isinstance(item, Sealed) or is_atom(item) else Loose(item) for item in items]
+        return [item if isinstance(item, Sealed) or is_atom(item) else seal(item) for item in items]
 
     def fits(self, n: int, blob: list[object]) -> bool:
         return self.capacity - self.queued() >= n

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from itertools import count, islice
+from itertools import chain, count, islice
 from random import Random
 from typing import TypeAlias
 
@@ -109,7 +109,7 @@ def each_by_one_lane(outputs: Sequence[object], n_items: int) -> None:
     lanes = by_label(outputs)
     found = [items_of(lane) for lane in lanes.values()]
     assert all(lane == sorted(lane, key=repr) for lane in found)
-    assert sorted(sum(found, []), key=repr) == list(range(n_items))
+    assert sorted(chain.from_iterable(found), key=repr) == list(range(n_items))
 
 
 def each_by_one_lane_of_every_fork(outputs: Sequence[object], n_items: int) -> None:
@@ -139,6 +139,14 @@ def each_twice_in_a_row(outputs: Sequence[object], n_items: int) -> None:
         assert [item for item in found[::2] if item in [(label, x) for x in range(n_items)]] == [
             (label, x) for x in range(n_items)
         ]
+
+
+def identical_lanes_of_twice_two(outputs: Sequence[object], n_items: int) -> None:
+    lanes = by_label(outputs)
+    assert lanes["a"] == lanes["b"]
+    found = items_of(lanes["a"])
+    assert found[::2] == found[1::2]
+    assert Counter(found) == dict.fromkeys(range(n_items), 4)
 
 
 @dataclass(frozen=True)
@@ -224,17 +232,9 @@ CASES = {
             labels("ab"),
             [Join(2)],
         ],
-        lambda outputs, n_items: identical_calls_for_each_copy(outputs, n_items),
+        identical_lanes_of_twice_two,
     ),
 }
-
-
-def identical_calls_for_each_copy(outputs: Sequence[object], n_items: int) -> None:
-    lanes = by_label(outputs)
-    assert lanes["a"] == lanes["b"]
-    found = items_of(lanes["a"])
-    assert found[::2] == found[1::2]
-    assert Counter(found) == {item: 4 for item in range(n_items)}
 
 
 # ------------------------------------------------------------------------------------------------------ places to die at

@@ -43,8 +43,8 @@ def test_decisions_alone_give_what_plain_loops_give(chain: Chain, values: list[A
 @given(chains(), st.lists(values, min_size=2, max_size=3), seeds, most)
 def test_runs_of_the_same_workers_do_not_mix(chain: Chain, runs: list[list[Any]], seed: int, most: int) -> None:
     there, random = world(chain, seed, most)
-    for values in runs:
-        assert_as_promised(chain, values, there.shuffle(sources(values), random))
+    for items in runs:
+        assert_as_promised(chain, items, there.shuffle(sources(items), random))
 
 
 @settings(in_memory, max_examples=25)

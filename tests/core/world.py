@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from copy import deepcopy
 from dataclasses import dataclass
 from random import Random
-from typing import TypeAlias, TypeVar
+from typing import Any, TypeAlias, TypeVar
 
 from conveyor.channel import Inlet, Tag, ZipInlet
 from conveyor.codec import Sealed, is_atom, seal
@@ -262,7 +262,7 @@ class World:
         self.run_number = 0
         self.source = MemoryChannel(ROOMY)
         self.channels = [MemoryChannel(channel.capacity) for channel in topology.channels]
-        self.outputs: list[object] = []
+        self.outputs: list[Any] = []
         self.dead_letters: list[DeadLetter] = []
         self.failures: list[tuple[str, ItemFailed]] = []
         self.workers = {spec.name: Worker(self, spec) for spec in topology.nodes}
@@ -281,7 +281,7 @@ class World:
         for worker in self.workers.values():
             worker.begin()
 
-    def run(self, items: Iterable[object], pick: Pick) -> list[object]:
+    def run(self, items: Iterable[object], pick: Pick) -> list[Any]:
         """A run in which only merges, balances, and when the dead come back are decided; the most upstream merge first."""
         self.begin(items)
         while True:
@@ -303,7 +303,7 @@ class World:
                 while worker.is_able() and not worker.has_to_decide():
                     worker.step(pick)
 
-    def shuffle(self, items: Iterable[object], random: Random) -> list[object]:
+    def shuffle(self, items: Iterable[object], random: Random) -> list[Any]:
         """A run in which everything goes on in any order."""
         self.begin(items)
         while able := self.able():
@@ -319,7 +319,7 @@ class World:
             worker.is_able()
         return [worker for worker in self.in_order if worker.is_able()]
 
-    def results(self) -> list[object]:
+    def results(self) -> list[Any]:
         stuck = [f"{w.spec.name}: {type(w.request).__name__}" for w in self.in_order if not w.finished]
         if stuck and not self.failures:
             raise Deadlocked(stuck)
