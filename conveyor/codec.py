@@ -8,7 +8,7 @@ Rule 2.  An *atom* cannot change: int, float, complex, str, bytes, bool, None, a
 Rule 3.  Anything else is *sealed*: pickled at once and alone, and opened again just before the next job sees it.  So every
          lane and every attempt opens a copy of its own, and an item that cannot be pickled is known by name.
 
-A slice, between a node and a channel, holds either sealed items only, or none.
+A slice, between a node and a channel, holds either sealed items only, or atoms only.
 """
 
 from __future__ import annotations

@@ -16,7 +16,7 @@ from typing import NamedTuple, Protocol, TypeAlias, cast
 
 from conveyor.codec import Bundle, Sealed, all_sealed, is_atom, opened, seal, short_repr, uniform
 from conveyor.errors import ConveyorError, RunError
-from conveyor.kernels import Progress, filter_slice, is_self_contained, map_freely, map_slice
+from conveyor.kernels import Progress, filter_slice, map_slice, quick_loop
 from conveyor.report import DeadLetter, Tally
 from conveyor.stages import Filter, FlatMap, Job
 
@@ -169,12 +169,12 @@ class MapNode(SliceNode):
 
     def __init__(self, stage: Job[object, object], policy: Policy) -> None:
         super().__init__(stage, policy)
-        self.free = is_self_contained(self.job)
+        self.quick = quick_loop(self.job)
 
     def kernel(self, items: list[object], out: list[object]) -> Progress:
-        if self.free and len(items) > 1 and not isinstance(items[0], Sealed):
+        if self.quick is not None and len(items) > 1 and not isinstance(items[0], Sealed):
             try:
-                out += map_freely(self.job, items)
+                out += self.quick(items)
             except Exception:
                 # Nothing has happened yet that could be noticed: the careful loop finds the item and its error again.
                 return map_slice(self.job, items, out)

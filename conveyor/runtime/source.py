@@ -37,7 +37,7 @@ class Puller:
         items: Iterable[object] = islice(self.iterator, n)
         if self.sequence is not None:
             items = part = list(self.sequence[self.pulled : self.pulled + n])
-            if countOf(map(type, part), int) == len(part):  # the commonest case, at the least cost
+            if isinstance(self.sequence, range) or countOf(map(type, part), int) == len(part):  # at the least cost
                 self.pulled += len(part)
                 self.exhausted = len(part) < n
                 return part

@@ -6,11 +6,12 @@ The jobs are not deterministic: they number their calls, so that an item that wa
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import partial
 from itertools import chain, count, islice
 from random import Random
-from typing import TypeAlias
+from typing import Any, TypeAlias
 
 import pytest
 
@@ -19,6 +20,7 @@ from conveyor.topology import Topology
 from tests.core.world import Pick, World, compiled, every_schedule, first
 
 Rows: TypeAlias = list[list[Stage]]
+Outputs: TypeAlias = list[Any]
 Call: TypeAlias = tuple[object, int]  # an item, and which call of the job gave it
 
 SCHEDULES = 40  # for each place to die: all there are, if there are no more
@@ -70,68 +72,65 @@ def pipes(n: int, capacity: int) -> list[Stage]:
     return [Pipe(capacity) for _ in range(n)]
 
 
-def by_label(outputs: Sequence[object]) -> dict[str, list[object]]:
-    found: dict[str, list[object]] = {}
-    for output in outputs:
-        assert isinstance(output, tuple)
-        label, item = output
-        found.setdefault(str(label), []).append(item)
+def by_label(outputs: Outputs) -> dict[str, Outputs]:
+    found: dict[str, Outputs] = {}
+    for label, item in outputs:
+        found.setdefault(label, []).append(item)
     return found
 
 
-def items_of(found: Sequence[object]) -> list[object]:
+def items_of(found: Outputs) -> list[Any]:
     """What was called, call by call; no call twice."""
     assert len(set(found)) == len(found)
-    pairs = [each for each in found if isinstance(each, tuple)]
-    return [item for item, _ in pairs]
+    return [item for item, _ in found]
 
 
 # ---------------------------------------------------------------------------------------------------------- what must be
 
 
-def in_order(outputs: Sequence[object], n_items: int) -> None:
+def in_order(outputs: Outputs, n_items: int) -> None:
     assert items_of(outputs) == list(range(n_items))
 
 
-def only_even_in_both_lanes(outputs: Sequence[object], n_items: int) -> None:
+def only_even_in_both_lanes(outputs: Outputs, n_items: int) -> None:
     lanes = by_label(outputs)
     assert lanes["a"] == lanes["b"]
     assert items_of(lanes["a"]) == list(range(0, n_items, 2))
 
 
-def identical_lanes(outputs: Sequence[object], n_items: int) -> None:
+def identical_lanes(outputs: Outputs, n_items: int) -> None:
     lanes = by_label(outputs)
     assert lanes["a"] == lanes["b"]
     in_order(lanes["a"], n_items)
 
 
-def each_by_one_lane(outputs: Sequence[object], n_items: int) -> None:
+def each_by_one_lane(outputs: Outputs, n_items: int) -> None:
     lanes = by_label(outputs)
     found = [items_of(lane) for lane in lanes.values()]
     assert all(lane == sorted(lane, key=repr) for lane in found)
     assert sorted(chain.from_iterable(found), key=repr) == list(range(n_items))
 
 
-def each_by_one_lane_of_every_fork(outputs: Sequence[object], n_items: int) -> None:
+def each_by_one_lane_of_every_fork(outputs: Outputs, n_items: int) -> None:
     lanes = by_label(outputs)
     left, right = lanes.get("a", []) + lanes.get("b", []), lanes.get("c", []) + lanes.get("d", [])
     assert sorted(left, key=repr) == sorted(right, key=repr)
     assert sorted(items_of(left), key=repr) == list(range(n_items))
 
 
-def the_same_by_one_lane_and_by_two(outputs: Sequence[object], n_items: int) -> None:
+def the_same_by_one_lane_and_by_two(outputs: Outputs, n_items: int) -> None:
     lanes = by_label(outputs)
     in_order(lanes["a"], n_items)
     assert sorted(lanes.get("b", []) + lanes.get("c", []), key=repr) == sorted(lanes["a"], key=repr)
 
 
-def identical_lanes_of_many(outputs: Sequence[object], n_items: int) -> None:
+def identical_lanes_of_many(outputs: Outputs, n_items: int) -> None:
     lanes = by_label(outputs)
     assert lanes["a"] == lanes["b"]
     assert items_of(lanes["a"]) == [(item, number) for item in range(n_items) for number in range(item)]
 
 
-def each_twice_in_a_row(outputs: Sequence[object], n_items: int) -> None:
+def each_twice_in_a_row(outputs: Outputs, n_items: int) -> None:
     found = items_of(outputs)
     assert found[::2] == found[1::2]
     assert Counter(found[::2]) == Counter((label, item) for label in "ab" for item in range(n_items))
@@ -141,7 +140,7 @@ def each_twice_in_a_row(outputs: Sequence[object], n_items: int) -> None:
         ]
 
 
-def identical_lanes_of_twice_two(outputs: Sequence[object], n_items: int) -> None:
+def identical_lanes_of_twice_two(outputs: Outputs, n_items: int) -> None:
     lanes = by_label(outputs)
     assert lanes["a"] == lanes["b"]
     found = items_of(lanes["a"])
@@ -154,7 +153,7 @@ class Case:
     """A pipeline whose lanes and other pipes have these capacities, and what must hold of its outputs."""
 
     rows: Callable[[int, int], Rows]
-    holds: Callable[[Sequence[object], int], None]
+    holds: Callable[[Outputs, int], None]
 
 
 CASES = {
@@ -247,7 +246,7 @@ def places_to_die(topology: Topology, n_items: int, slices: int) -> list[tuple[s
     return [(worker.spec.name, store) for worker in world.jobs() for store in range(worker.life.stores)]
 
 
-def run(topology: Topology, n_items: int, slices: int, place: tuple[str, int], pick: Pick) -> tuple[bool, list[object]]:
+def run(topology: Topology, n_items: int, slices: int, place: tuple[str, int], pick: Pick) -> tuple[bool, Outputs]:
     """Did the worker die, and what came out."""
     world = World(topology, slices=lambda: slices, kill=place)
     outputs = world.run(range(n_items), pick)
@@ -258,21 +257,21 @@ def run(topology: Topology, n_items: int, slices: int, place: tuple[str, int], p
 def test_a_death_at_any_store_is_not_to_be_seen(name: str) -> None:
     topology = compiled(*CASES[name].rows(100, 100))
     for place in places_to_die(topology, 2, 1):
-        died = 0
-        for dead, outputs in islice(every_schedule(lambda pick, at=place: run(topology, 2, 1, at, pick)), SCHEDULES):
+        deaths = 0
+        for died, outputs in islice(every_schedule(partial(run, topology, 2, 1, place)), SCHEDULES):
             CASES[name].holds(outputs, 2)
-            died += dead
-        assert died, place
+            deaths += died
+        assert deaths, place
 
 
 @pytest.mark.parametrize(("n_items", "cap", "lane", "slices"), [(3, 2, 1, 1), (3, 1, 1, 2), (5, 4, 4, 2), (5, 3, 2, 3)])
 @pytest.mark.parametrize("name", CASES)
 def test_nor_is_it_with_tight_pipes_and_larger_slices(name: str, n_items: int, cap: int, lane: int, slices: int) -> None:
     topology = compiled(*CASES[name].rows(cap, lane))
-    died: Counter[str] = Counter()
+    deaths: Counter[str] = Counter()
     for place in places_to_die(topology, n_items, slices):
         for seed in range(5):
-            dead, outputs = run(topology, n_items, slices, place, Random(seed).randrange)
+            died, outputs = run(topology, n_items, slices, place, Random(seed).randrange)
             CASES[name].holds(outputs, n_items)
-            died[place[0]] += dead
-    assert all(died[worker.spec.name] for worker in World(topology).jobs())
+            deaths[place[0]] += died
+    assert all(deaths[worker.spec.name] for worker in World(topology).jobs())

@@ -32,14 +32,22 @@ ALLOWED: dict[tuple[Call | None, ...], set[Call]] = {
     (ENTER, START, EXIT, ENDED): {OPEN, ENTER, START},
 }
 
-WARM = {(OPEN,), (OPEN, START), (OPEN, START, ENDED), (OPEN, CLOSE, OPEN), (ENTER,), (ENTER, ADD), (ENTER, START)}
-WARM |= {(ENTER, START, ENDED)}
+WARM: set[tuple[Call | None, ...]] = {
+    (OPEN,),
+    (OPEN, START),
+    (OPEN, START, ENDED),
+    (OPEN, CLOSE, OPEN),
+    (ENTER,),
+    (ENTER, ADD),
+    (ENTER, START),
+    (ENTER, START, ENDED),
+}
 
 
 def after(calls: tuple[Call | None, ...]) -> Lifecycle:
     cycle = Lifecycle()
     for call in calls:
-        if call is ENDED:
+        if call is None:
             cycle.run_ended()
         else:
             cycle.call(call)

@@ -3,20 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass
-from itertools import pairwise
+from dataclasses import dataclass, field
 from typing import Any
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from conveyor.codec import Sealed, seal
-from conveyor.nodes import ItemFailed, Node, Piece, node_for
+from conveyor.codec import Bundle, Sealed, seal
+from conveyor.errors import NotPicklable, RunError
+from conveyor.nodes import CollectNode, ItemFailed, Node, Piece, RelayNode, node_for
 from conveyor.report import DeadLetter, Tally
 from conveyor.stages import Filter, FlatMap, Job, OnError, Processor
 
 POLICIES: tuple[OnError, ...] = ("raise", "skip", "dead_letter")
-Given = tuple[list[object], list[Piece], ItemFailed | None]
+KINDS = ("map", "filter", "flat")
 
 
 class Unloadable:
@@ -27,28 +28,30 @@ class Unloadable:
 
 
 def made(stage: Job[Any, Any]) -> tuple[Node, list[DeadLetter]]:
+    """The node of a stage, and the list of its dead letters."""
     letters: list[DeadLetter] = []
     return node_for(stage, "stage", letters.append), letters
 
 
-def opened(items: Iterable[object]) -> list[object]:
+def opened(items: Iterable[object]) -> list[Any]:
     return [item.open() if isinstance(item, Sealed) else item for item in items]
 
 
-def fed(node: Node, items: list[Any], *, skip: int = 0, limit: int = 100) -> Given:
-    """What a node gives for a slice: all outputs, opened; the pieces; and the failure that ended it."""
+def fed(node: Node, items: list[Any], *, skip: int = 0, limit: int = 100) -> tuple[list[Piece], ItemFailed | None]:
+    """The pieces that a node gives, and the failure that ended it, if one did."""
     pieces: list[Piece] = []
-    failed = None
     try:
-        pieces.extend(piece for piece in node(items, skip, limit))
-    except ItemFailed as error:
-        failed = error
-    return [item for out, _, _ in pieces for item in opened(out)], pieces, failed
+        for out, done, extra in node(items, skip, limit):
+            pieces.append((opened(out), done, extra))
+    except ItemFailed as failed:
+        return pieces, failed
+    return pieces, None
 
 
-def grown(pieces: Iterable[Piece]) -> list[Piece]:
-    """`pieces` into a list that keeps what came before a failure."""
-    return list(pieces)
+def failure(node: Node, *items: object) -> ItemFailed:
+    _, failed = fed(node, list(items))
+    assert failed is not None
+    return failed
 
 
 def refuse_odd(item: int) -> int:
@@ -57,128 +60,423 @@ def refuse_odd(item: int) -> int:
     return item * 10
 
 
+def repeat(item: int) -> Iterator[int]:
+    for _ in range(item):
+        yield item
+
+
 # ------------------------------------------------------------------------------------------------ all policies, by a model
 
 
 @dataclass
 class Order:
-    """An item that says what its job does: so many outputs, and how many attempts fail, each after `at` outputs."""
+    """An item that says what its job does: so many outputs, and so many attempts that fail, each behind `at` outputs."""
 
-    number: int
     outputs: int
     failures: int
     at: int
+    number: int = 0
+    seen: list[int] = field(default_factory=list[int])
 
 
-orders = st.builds(Order, st.integers(0, 9), st.integers(0, 3), st.sampled_from([0, 0, 0, 1, 2, 5]), st.integers(0, 3))
-slices = st.lists(st.lists(orders, min_size=1, max_size=5), max_size=4)
+orders = st.builds(Order, st.integers(0, 3), st.sampled_from([0, 0, 0, 1, 2, 5]), st.integers(0, 3))
+slices = st.lists(st.lists(orders, min_size=1, max_size=5), min_size=1, max_size=4)
 
 
 class Obedient:
-    """A job of each kind that does what its items say, and spoils them."""
+    """A job of each kind, which does what its items say and changes them."""
 
     def __init__(self) -> None:
         self.attempts: dict[int, int] = {}
-        self.ordinal = -1
 
-    def begin(self, order: Order) -> bool:
-        """Is this attempt to fail?"""
-        assert not hasattr(order, "spoiled"), "an attempt sees what another has left"
+    def fails(self, order: Order) -> bool:
+        assert not order.seen, "this attempt sees what another has left"
+        order.seen.append(1)
         attempt = self.attempts[order.number] = self.attempts.get(order.number, 0) + 1
-        order.__dict__["spoiled"] = True
         return attempt <= order.failures
 
     def map(self, order: Order) -> object:
-        if self.begin(order):
+        if self.fails(order):
             raise ValueError(order.number)
         return (order.number, 0) if order.outputs else None
 
     def keep(self, order: Order) -> object:
-        if self.begin(order):
+        if self.fails(order):
             raise ValueError(order.number)
         return order.outputs
 
     def flat(self, order: Order) -> Iterator[object]:
-        fails = self.begin(order)
+        fails = self.fails(order)
         for index in range(order.outputs):
             if fails and index == order.at:
-                raise ValueError(order.number)
+                break
             yield order.number, index
         if fails:
             raise ValueError(order.number)
 
-
-def stage_of(kind: str, job: Obedient, on_error: OnError, retries: int) -> Job[Any, Any]:
-    if kind == "map":
-        return Processor(job.map, on_error=on_error, retries=retries)
-    if kind == "filter":
-        return Filter(job.keep, on_error=on_error, retries=retries)
-    return FlatMap(job.flat, on_error=on_error, retries=retries)
-
-
-def outputs_of(kind: str, order: Order, gives_up: bool) -> list[object]:
-    if kind == "flat":
-        return [(order.number, index) for index in range(min(order.at, order.outputs) if gives_up else order.outputs)]
-    if gives_up or not order.outputs:
-        return []
-    return [(order.number, 0)] if kind == "map" else [order.number]
+    def stage(self, kind: str, on_error: OnError, retries: int) -> Job[Any, Any]:
+        if kind == "map":
+            return Processor(self.map, on_error=on_error, retries=retries)
+        if kind == "filter":
+            return Filter(self.keep, on_error=on_error, retries=retries)
+        return FlatMap(self.flat, on_error=on_error, retries=retries)
 
 
-@given(
-    st.sampled_from(["map", "filter", "flat"]),
-    slices,
-    st.sampled_from(POLICIES),
-    st.integers(0, 3),
-    st.integers(1, 4),
-    st.booleans(),
-)
+@dataclass
+class Outcome:
+    """What became of a run of slices."""
+
+    outputs: list[object] = field(default_factory=list[object])
+    tally: Tally = field(default_factory=Tally)
+    letters: list[int] = field(default_factory=list[int])
+    failed_at: int | None = None
+
+
+def by_plain_loops(kind: str, slices: list[list[Order]], on_error: OnError, retries: int) -> Outcome:
+    there = Outcome()
+    tally = there.tally
+    for orders in slices:
+        tally.items_in += len(orders)
+        for order in orders:
+            gives_up = order.failures > retries
+            if kind == "flat":
+                n = min(order.at, order.outputs) if gives_up else order.outputs
+                there.outputs += [(order.number, index) for index in range(n)]
+            elif order.outputs and not gives_up:
+                there.outputs.append((order.number, 0) if kind == "map" else order.number)
+            if not gives_up:
+                tally.passed += bool(order.outputs)
+                tally.dropped += not order.outputs
+            elif on_error == "raise":
+                tally.failed += 1
+                there.failed_at = order.number
+                return there
+            elif on_error == "skip":
+                tally.skipped += 1
+            else:
+                tally.dead_lettered += 1
+                there.letters.append(order.number)
+    return there
+
+
+@given(st.sampled_from(KINDS), slices, st.sampled_from(POLICIES), st.integers(0, 3), st.integers(1, 4), st.booleans())
 def test_each_item_has_its_attempts_and_then_what_its_stage_says(
     kind: str, slices: list[list[Order]], on_error: OnError, retries: int, limit: int, sealed: bool
 ) -> None:
-    node, letters = made(stage_of(kind, Obedient(), on_error, retries))
-    number = 0
-    expected: list[object] = []
-    given_up: list[tuple[int, int, int]] = []
-    tally = Tally()
+    for number, order in enumerate(order for orders in slices for order in orders):
+        order.number = number
+    expected = by_plain_loops(kind, slices, on_error, retries)
+    expected.tally.items_out = len(expected.outputs)
+    node, letters = made(Obedient().stage(kind, on_error, retries))
+    there = Outcome(tally=node.tally)
     for orders in slices:
-        for order in orders:  # each by a number of its own, for the attempts
-            order.number = number
-            number += 1
-        ended = False
-        for order in orders:
-            gives_up = order.failures > retries
-            expected += outputs_of(kind, order, gives_up)
-            if gives_up:
-                given_up.append((order.number, order.number, retries + 1))
-                ended = on_error == "raise"
-            else:
-                tally.passed += bool(order.outputs)
-                tally.dropped += not order.outputs
-            if ended:
-                break
-        tally.items_in += len(orders)
-        before = list(expected)
-        del expected[:]
-        items = [seal(order) for order in orders] if sealed or kind == "filter" or on_error == "raise" else list(orders)
-        out, pieces, failed = fed(node, items, limit=limit if kind == "flat" else 100)
-
-        assert [item.number if isinstance(item, Order) else item for item in out] == before
-        tally.items_out += len(out)
-        assert all(earlier[1] <= later[1] for earlier, later in pairwise(pieces))
-        assert [done for _, done, _ in pieces].count(len(items)) == (failed is None)
-        if ended:
-            assert failed is not None
-            assert (failed.ordinal, failed.attempts, type(failed.error)) == (given_up[-1][0], retries + 1, ValueError)
-            assert failed.__cause__ is failed.error
-            tally.failed += 1
+        items = [seal(order) if sealed else Order(order.outputs, order.failures, order.at, order.number) for order in orders]
+        pieces, failed = fed(node, items, limit=limit if kind == "flat" else 100)
+        there.outputs += [item.number if isinstance(item, Order) else item for out, _, _ in pieces for item in out]
+        if failed is not None:
+            there.failed_at = failed.ordinal
+            assert (type(failed.error), failed.attempts) == (ValueError, retries + 1)
             break
-        assert failed is None
-    if on_error == "skip":
-        tally.skipped = len(given_up)
-    if on_error == "dead_letter":
-        tally.dead_lettered = len(given_up)
-        assert [(letter.ordinal, getattr(letter.item, "number"), letter.attempts) for letter in letters] == given_up  # noqa: B009
-        assert all(letter.stage == "stage" and type(letter.exception) is ValueError for letter in letters)
-    else:
-        assert letters == []
-    assert node.tally == tally
+        finished = [done for _, done, _ in pieces]
+        assert finished == sorted(finished)
+        assert finished.count(len(items)) == 1, "the last item seems to end twice"
+    there.letters = [letter.ordinal for letter in letters]
+
+    assert there == expected
+    for letter in letters:
+        assert (letter.stage, letter.attempts, type(letter.exception)) == ("stage", retries + 1, ValueError)
+        assert isinstance(letter.item, Order)
+        assert (letter.item.number, letter.item.seen) == (letter.ordinal, [])
+
+
+# ------------------------------------------------------------------------------------------------------- items that fail
+
+
+@pytest.mark.parametrize("items", [[0, 2, 3, 4], [0, 2, 3], [seal(0), seal(2), seal(3)]], ids=["inside", "last", "sealed"])
+def test_results_before_an_item_that_fails_are_given_out(items: list[object]) -> None:
+    node, _ = made(Processor(refuse_odd))
+    pieces, failed = fed(node, items)
+
+    assert pieces == [([0, 20], 2, 0)]
+    assert failed is not None
+    assert (failed.ordinal, failed.item, repr(failed.error), failed.attempts) == (2, "3", "ValueError(3)", 1)
+    assert failed.__cause__ is failed.error
+    assert node.tally == Tally(items_in=len(items), items_out=2, passed=2, failed=1)
+    assert node.tally.in_hand == len(items) - 3
+
+
+def test_results_of_a_flat_map_before_its_failure_are_given_out() -> None:
+    def job(item: int) -> Iterator[int]:
+        yield item
+        yield item
+        raise ValueError(item)
+
+    node, _ = made(FlatMap(job))
+    pieces, failed = fed(node, [7, 8])
+
+    assert pieces == [([7, 7], 0, 2)]
+    assert failed is not None
+    assert failed.ordinal == 0
+
+
+def test_ordinals_count_all_items_of_the_run() -> None:
+    node, letters = made(Processor(refuse_odd, on_error="dead_letter"))
+    for items in ([0, 1], [2], [4, 3, 6, 5]):
+        fed(node, items)
+
+    assert [letter.ordinal for letter in letters] == [1, 4, 6]
+    assert [letter.item for letter in letters] == [1, 3, 5]
+
+
+@pytest.mark.parametrize("error", [KeyboardInterrupt, SystemExit, GeneratorExit])
+@pytest.mark.parametrize("on_error", POLICIES)
+def test_what_is_no_exception_ends_the_run_whatever_the_stage_says(error: type[BaseException], on_error: OnError) -> None:
+    def job(item: object) -> object:
+        raise error
+
+    for stage in (Processor(job, on_error=on_error, retries=5), Filter(job, on_error=on_error, retries=5)):
+        failed = failure(made(stage)[0], 1)
+        assert (type(failed.error), failed.attempts) == (error, 1)
+
+
+def test_nor_may_a_flat_map_leave() -> None:
+    def job(item: object) -> Iterator[object]:
+        yield item
+        raise SystemExit
+
+    failed = failure(made(FlatMap(job, on_error="skip", retries=5))[0], 1)
+    assert (type(failed.error), failed.attempts) == (SystemExit, 1)
+
+
+def test_an_item_that_cannot_be_opened_fails_as_an_item() -> None:
+    node, letters = made(Processor(str, on_error="dead_letter"))
+    pieces, failed = fed(node, [seal("a"), seal(Unloadable()), seal("b")])
+
+    assert failed is None
+    assert [item for out, _, _ in pieces for item in out] == ["a", "b"]
+    assert [(letter.ordinal, letter.item) for letter in letters] == [(1, "<an item that cannot be unpickled>")]
+    assert type(letters[0].exception) is NotPicklable
+    assert failure(made(Processor(str))[0], seal(Unloadable())).item == "<an item that cannot be unpickled>"
+
+
+def test_a_result_that_cannot_be_pickled_fails_as_an_item() -> None:
+    def job(item: int) -> object:
+        return (lambda: item) if item else [item]
+
+    node, letters = made(Processor(job, on_error="dead_letter"))
+    pieces, _ = fed(node, [0, 1, 0])
+
+    assert [item for out, _, _ in pieces for item in out] == [[0], [0]]
+    assert [(letter.ordinal, type(letter.exception)) for letter in letters] == [(1, NotPicklable)]
+
+
+def test_a_retry_sees_the_item_as_it_came() -> None:
+    attempts: list[list[int]] = []
+
+    def job(item: list[int]) -> object:
+        attempts.append(list(item))
+        item.append(0)
+        raise ValueError
+
+    node, letters = made(Processor(job, on_error="dead_letter", retries=2))
+    fed(node, [[1], [2]])
+
+    assert attempts == [[1]] * 3 + [[2]] * 3
+    assert [letter.item for letter in letters] == [[1], [2]]
+
+
+# --------------------------------------------------------------------------------------------------------- the quick way
+
+
+def test_a_job_of_operators_runs_a_slice_at_once() -> None:
+    def job(item: Any) -> object:
+        return (item, 10 // item) if item != 4 else None
+
+    node, _ = made(Processor(job))
+
+    assert fed(node, [1, 4, 5]) == ([([(1, 10), (5, 2)], 3, 0)], None)
+    assert fed(node, [1]) == ([([(1, 10)], 1, 0)], None)
+    assert fed(node, [seal(1), seal(2)]) == ([([(1, 10), (2, 5)], 2, 0)], None)
+    assert node.tally == Tally(items_in=6, items_out=5, passed=5, dropped=1)
+
+
+def test_it_still_finds_the_item_that_fails() -> None:
+    def job(item: Any) -> object:
+        return 10 // item
+
+    node, _ = made(Processor(job))
+    pieces, failed = fed(node, [1, 2, 0, 5])
+
+    assert pieces == [([10, 5], 2, 0)]
+    assert failed is not None
+    assert (failed.ordinal, type(failed.error)) == (2, ZeroDivisionError)
+
+
+@pytest.mark.parametrize("results", [[1, [2], 3], [[1], [2], [3]], [1, 2, 3]], ids=repr)
+def test_a_piece_has_sealed_items_only_or_none(results: list[object]) -> None:
+    def map_job(index: int) -> object:
+        return results[index]
+
+    def flat_job(item: object) -> object:
+        return iter(results)
+
+    flat: Any = flat_job
+    slices: list[tuple[Node, list[object]]] = [(made(Processor(map_job))[0], [0, 1, 2]), (made(FlatMap(flat))[0], [0])]
+    for node, items in slices:
+        ((out, _, _),) = node(items, 0, 100)
+        assert len({type(item) is Sealed for item in out}) == 1
+        assert opened(out) == results
+
+
+# --------------------------------------------------------------------------------------------------------------- flat-maps
+
+
+@given(st.lists(st.integers(0, 6), min_size=1, max_size=6), st.integers(1, 5), st.integers(0, 6))
+def test_a_flat_map_is_cut_where_its_outputs_fill_the_channel(items: list[int], limit: int, skip: int) -> None:
+    skip = min(skip, items[0])
+    pieces, _ = fed(made(FlatMap(repeat))[0], items, skip=skip, limit=limit)
+
+    given_out = [(index, given) for index, item in enumerate(items) for given in range(item)][skip:]
+    for number, (out, done, extra) in enumerate(pieces[:-1], start=1):
+        assert len(out) == limit
+        assert (done, extra) == given_out[number * limit]  # the output behind it was there to be given
+    assert [item for out, _, _ in pieces for item in out] == [items[index] for index, _ in given_out]
+    assert pieces[-1][1:] == (len(items), 0)
+
+
+def test_a_flat_map_gives_its_next_output_only_when_there_is_room() -> None:
+    taken: list[int] = []
+
+    def job(item: int) -> Iterator[int]:
+        for number in range(item):
+            taken.append(number)
+            yield number
+
+    node, _ = made(FlatMap(job))
+    pieces = iter(node([100], 0, 3))
+    for _ in range(4):
+        next(pieces)
+
+    assert len(taken) == 4 * 3 + 1  # one more: to know that there is more
+
+
+def test_a_flat_map_that_is_left_in_the_middle_has_not_failed() -> None:
+    node, letters = made(FlatMap(repeat, on_error="dead_letter"))
+    pieces = node([5], 0, 2)
+    assert isinstance(pieces, Iterator)
+    next(pieces)
+    getattr(pieces, "close")()  # noqa: B009
+
+    assert letters == []
+    assert node.tally == Tally(items_in=1, items_out=2)
+
+
+@pytest.mark.parametrize("result", [None, 3, len], ids=repr)
+def test_a_flat_map_must_give_an_iterable(result: object) -> None:
+    job: Any = {1: result}.get
+    failed = failure(made(FlatMap(job))[0], 1)
+
+    assert type(failed.error) is TypeError
+    assert "stage is a FlatMap: its function must give an iterable" in str(failed.error)
+
+
+def test_a_flat_map_that_gives_less_when_it_is_run_again_is_an_error() -> None:
+    failed = None
+    try:
+        list(made(FlatMap(repeat))[0]([2], 3, 100))
+    except ItemFailed as error:
+        failed = error
+
+    assert failed is not None
+    assert type(failed.error) is RunError
+    assert "stage gave at least 3 outputs for an item, and only 2 when it was run again" in str(failed.error)
+
+
+# --------------------------------------------------------------------------------------------------------------------- finish
+
+
+class Flush(Processor[int, object]):
+    """Gives `n` outputs at the end, the odd ones lists; fails behind them if it is to."""
+
+    def __init__(self, n: int, error: type[BaseException] | None = None) -> None:
+        super().__init__()
+        self.n = n
+        self.error = error
+
+    def process(self, item: int, /) -> object:
+        return item
+
+    def finish(self) -> Iterator[object]:
+        for number in range(self.n):
+            yield [number] if number % 2 else number
+        if self.error is not None:
+            raise self.error
+
+
+@given(st.integers(0, 7), st.integers(0, 7), st.integers(1, 4))
+def test_finish_goes_on_behind_what_is_already_out(n: int, skip: int, limit: int) -> None:
+    skip = min(skip, n)
+    node, _ = made(Flush(n))
+    pieces = [(opened(out), done, extra) for out, done, extra in node.finish(skip, limit)]
+
+    expected = [[number] if number % 2 else number for number in range(skip, n)]
+    assert [item for out, _, _ in pieces for item in out] == expected
+    assert [len(out) for out, _, _ in pieces[:-1]] == [limit] * len(pieces[:-1])
+    assert all(out and not done for out, done, _ in pieces)
+    assert [extra for _, _, extra in pieces] == [skip + at for at in [*range(limit, n - skip, limit), n - skip][: len(pieces)]]
+    assert node.tally == Tally(flushed=n - skip, items_out=n - skip)
+
+
+@pytest.mark.parametrize("error", [ValueError, SystemExit])
+def test_a_finish_that_fails_ends_the_run_behind_what_it_gave(error: type[BaseException]) -> None:
+    node, _ = made(Flush(2, error))
+    pieces = iter(node.finish(0, 2))
+
+    assert opened(next(pieces)[0]) == [0, [1]]
+    with pytest.raises(ItemFailed) as failed:
+        next(pieces)
+    assert (failed.value.ordinal, failed.value.item, type(failed.value.error)) == (None, "finish()", error)
+
+
+def test_a_finish_that_is_left_in_the_middle_has_not_failed() -> None:
+    pieces = made(Flush(9))[0].finish(0, 2)
+    assert isinstance(pieces, Iterator)
+    next(pieces)
+    getattr(pieces, "close")()  # noqa: B009
+
+    assert list(pieces) == []
+
+
+def test_a_stage_without_finish_gives_nothing_more() -> None:
+    assert list(made(Processor(refuse_odd))[0].finish(0, 5)) == []
+
+
+# ---------------------------------------------------------------------------------------------------------- relay and sink
+
+
+def test_a_relay_passes_on_what_it_gets() -> None:
+    node = RelayNode()
+    sealed = [seal([1])]
+
+    assert fed(node, [1, 2]) == ([([1, 2], 2, 0)], None)
+    assert fed(node, sealed) == ([([[1]], 1, 0)], None)
+    assert list(node.finish(0, 5)) == []
+    assert node.tally == Tally(items_in=3, items_out=3, passed=3)
+
+
+def test_a_relay_makes_one_item_of_a_bundle() -> None:
+    ((out, _, _),) = RelayNode()([Bundle((1, seal([2])))], 0, 5)
+
+    assert [type(item) for item in out] == [Sealed]
+    assert opened(out) == [(1, [2])]
+
+
+def test_the_sink_opens_what_arrives() -> None:
+    results: list[object] = []
+    node = CollectNode(results.extend)
+
+    assert fed(node, [1, 2]) == ([([], 2, 0)], None)
+    assert fed(node, [seal([3]), Bundle((4, seal([5])))]) == ([([], 2, 0)], None)
+    assert results == [1, 2, [3], (4, [5])]
+    assert list(node.finish(0, 5)) == []
+    assert node.tally == Tally(items_in=4)

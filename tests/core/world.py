@@ -134,8 +134,8 @@ class Watched:
 
 
 def is_slice(items: list[object]) -> bool:
-    """Sealed items only, or none."""
-    return len({isinstance(item, Sealed) for item in items}) < 2
+    """Sealed items only, or atoms only."""
+    return all(isinstance(item, Sealed) for item in items) or all(map(is_atom, items))
 
 
 class Slices:
