@@ -15,6 +15,7 @@ from __future__ import annotations
 
 import pickle
 from collections.abc import Iterable, Iterator
+from reprlib import Repr
 from typing import Final, cast
 
 from conveyor.errors import NotPicklable
@@ -22,6 +23,8 @@ from conveyor.errors import NotPicklable
 __all__ = ["Bundle", "Sealed", "is_atom", "opened", "seal", "uniform"]
 
 PROTOCOL: Final = 5
+SHORT: Final = Repr()
+SHORT.maxstring = SHORT.maxother = SHORT.maxlong = 80
 SIMPLE: Final = frozenset({int, float, complex, str, bytes, bool, type(None)})
 
 
@@ -121,9 +124,13 @@ def _open_each(items: list[object]) -> Iterator[object]:
 
 
 def short_repr(item: object, width: int = 80) -> str:
-    """A repr that fits in a message, whatever `__repr__` does."""
+    """A repr that fits in a message, whatever `__repr__` does, and of large containers only the beginning.
+
+    >>> short_repr(range(3)), short_repr([0] * 100)
+    ('range(0, 3)', '[0, 0, 0, 0, 0, 0, ...]')
+    """
     try:
-        text = repr(item)
+        text = SHORT.repr(item)
     except Exception as error:
         text = f"<{type(item).__name__} whose repr raised {type(error).__name__}>"
     return text if len(text) <= width else text[: width - 3] + "..."

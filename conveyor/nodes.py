@@ -217,7 +217,9 @@ class FlatMapNode(JobNode):
 
     def results(self, item: object, ordinal: int, given: int) -> Iterator[object]:
         """The results of one item behind the first `given`, through all its attempts."""
-        for attempt in range(1, self.policy.retries + 2):
+        attempt = 0
+        while True:
+            attempt += 1
             try:
                 for result in self.attempt(item, given):
                     yield result if is_atom(result) else seal(result)

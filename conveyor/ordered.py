@@ -154,7 +154,7 @@ class OrderedInlet:
             if shown is not None and out and isinstance(shown, Sealed) != isinstance(out[0], Sealed):
                 break  # a slice is uniform
             at[taken] += 1
-            if item[-2] != FINISH and item[-1]:
+            if item[-1]:  # never true of what came of `finish`
                 lane = 0 if self.balanced else (taken + 1) % len(views)
                 origin += lane == 0
             self.plan.append((taken, origin, lane))

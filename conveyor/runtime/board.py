@@ -160,7 +160,9 @@ class NodeBoard:
         words[BUSY], words[WAITING], words[BLOCKED], words[BATCHES] = busy, waiting, blocked, batches
 
     def tally(self) -> Tally:
-        return Tally(**{name: self.words[TALLY + i] for i, name in enumerate(TALLY_NAMES)})
+        # Written from the first to the last: read the other way, what is counted out never exceeds what is counted in.
+        last_first = [(name, self.words[TALLY + i]) for i, name in reversed(list(enumerate(TALLY_NAMES)))]
+        return Tally(**dict(last_first))
 
     def times(self) -> tuple[int, int, int, int]:
         """Busy, waiting and blocked nanoseconds, and batches."""

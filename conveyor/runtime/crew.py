@@ -50,9 +50,11 @@ class Crew:
         self.run = 0
         self.dead_letters: list[DeadLetter] = []
         self.ended = False
+        self.owner = os.getpid()
         self.workers = [spec for spec in topology.nodes if spec.kind in (Kind.JOB, Kind.RELAY)]
         self.processes: dict[int, Process] = {}
         self.sentinels: dict[int, int] = {}
+        self.pids: dict[int, int | None] = {}  # which outlive the processes, for the report
         cores, self.notes = placement.place([spec.name for spec in self.workers])
         self.cores = {spec.index: chosen for spec, chosen in zip(self.workers, cores, strict=True)}
         self.forks = tuple(name for spec in topology.nodes for name in adaptive_forks(spec.route))
@@ -123,6 +125,7 @@ class Crew:
                 f"no worker could be started for stage {spec.name!r} by {self.start_method}: {type(error).__name__}: {error}"
             ) from error
         self.processes[spec.index] = process
+        self.pids[spec.index] = process.pid
         self.sentinels[process.sentinel] = spec.index
         self.poll.register(process.sentinel, select.POLLIN)
 
@@ -206,7 +209,7 @@ class Crew:
 
     def end(self, grace: float) -> None:
         """Ends all workers, the quick way if they do not stop by themselves, and gives back what they shared."""
-        if self.ended:
+        if self.ended or os.getpid() != self.owner:  # a child that was forked has a copy of this, and no say
             return
         self.ended = True
         try:
@@ -241,8 +244,7 @@ class Crew:
         self.memory.close()
 
     def pid(self, node: int) -> int | None:
-        process = self.processes.get(node)
-        return process.pid if process is not None else None
+        return self.pids.get(node)
 
 
 def is_stateful(spec: NodeSpec) -> bool:

@@ -15,6 +15,7 @@ import sys
 import tempfile
 
 from conveyor.errors import SharedMemoryFull
+from conveyor.runtime.descriptors import above_standard
 
 __all__ = ["Memory"]
 
@@ -33,7 +34,7 @@ class Memory:
     @classmethod
     def create(cls, size: int) -> Memory:
         """New memory, all zeros; raises `SharedMemoryFull` if the system has not got that much."""
-        fd = _nameless_file()
+        fd = above_standard(_nameless_file())
         try:
             _reserve(fd, size)
             return cls(fd, size)

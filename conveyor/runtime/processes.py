@@ -11,6 +11,8 @@ from __future__ import annotations
 
 import fcntl
 import multiprocessing
+import multiprocessing.forkserver
+import multiprocessing.process
 import multiprocessing.spawn
 import os
 import select
@@ -21,9 +23,10 @@ from collections.abc import Callable, Iterable
 from multiprocessing import reduction
 from multiprocessing.context import ForkContext, ForkServerContext, SpawnContext
 from multiprocessing.process import BaseProcess as Process
-from typing import Final, Literal
+from typing import Final, Literal, cast
 
 from conveyor.errors import TopologyError
+from conveyor.runtime.descriptors import above_standard
 
 __all__ = [
     "START_METHODS",
@@ -74,7 +77,7 @@ def _received(duplicates: list[tuple[int, object]]) -> Descriptors:
 
 
 _starting = threading.local()
-_interpreter_lock = threading.Lock()
+_start_lock = threading.Lock()
 _preparation_data: Callable[[str], dict[str, object]] = multiprocessing.spawn.get_preparation_data
 
 
@@ -91,13 +94,17 @@ def _without_main(name: str) -> dict[str, object]:
 setattr(multiprocessing.spawn, "get_preparation_data", _without_main)  # noqa: B010  # not an assignment to a function
 
 
+def _renew_locks() -> None:
+    """Called in a new process: a forked one has a copy of the lock that its parent held when it was started."""
+    global _start_lock
+    _start_lock = threading.Lock()
+    _starting.a_worker = False
+
+
 def start_process(method: StartMethod, target: Callable[[object], None], order: object, name: str) -> Process:
     """Starts `target(order)` in a process of its own."""
     process: Process = _context(method).Process(target=_run, args=(target, order), name=name, daemon=True)
-    if method == "fork":  # no new interpreter; and nothing may be locked in the child that nobody unlocks there
-        process.start()
-        return process
-    with _interpreter_lock:
+    with _start_lock:
         before = os.environ.get(SAFE_PATH)
         os.environ[SAFE_PATH] = "1"  # else it finds modules in the working directory that its parent does not look for there
         _starting.a_worker = True
@@ -109,10 +116,13 @@ def start_process(method: StartMethod, target: Callable[[object], None], order: 
                 del os.environ[SAFE_PATH]
             else:
                 os.environ[SAFE_PATH] = before
+    # Whoever starts a process next, in any thread, would else look after this one, and take its exit code.
+    multiprocessing.process._children.discard(process)  # type: ignore[attr-defined]  # there is no public way to opt out
     return process
 
 
 def _run(target: Callable[[object], None], order: object) -> None:
+    _renew_locks()
     # A daemon is ended by multiprocessing when the parent forgets to; but a job may have workers of its own.
     multiprocessing.current_process()._config["daemon"] = False  # type: ignore[attr-defined]  # the public setter refuses
     target(order)
@@ -124,8 +134,10 @@ def _context(method: StartMethod) -> ForkContext | SpawnContext | ForkServerCont
     if method == "spawn":
         return multiprocessing.get_context("spawn")
     context = multiprocessing.get_context("forkserver")
-    # The fork server, if it is not running yet, imports the worker module once, for all workers.
-    context.set_forkserver_preload(["conveyor.runtime.worker"])
+    # The fork server, if it is not running yet, imports the worker module once, for all workers; and never the main module.
+    server: object = multiprocessing.forkserver._forkserver  # what it preloads can be set, not asked
+    wanted = cast("list[str]", getattr(server, "_preload_modules", []))
+    context.set_forkserver_preload(list(dict.fromkeys([*filter("__main__".__ne__, wanted), "conveyor.runtime.worker"])))
     return context
 
 
@@ -138,7 +150,8 @@ class _Lifeline:
 
     def read_end(self) -> int:
         if self.ends is None:
-            self.ends = os.pipe()
+            read_end, write_end = os.pipe()
+            self.ends = above_standard(read_end), above_standard(write_end)
         return self.ends[0]
 
     def drop(self) -> None:

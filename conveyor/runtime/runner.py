@@ -5,7 +5,7 @@ Knows: how a run begins, goes on and ends, in the calling thread.  Must never kn
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from time import perf_counter
 
 from conveyor.channel import Inlet
@@ -39,11 +39,16 @@ class Runner:
 
     def __init__(self, topology: Topology, start_method: StartMethod, placement: Placement) -> None:
         self.topology = topology
-        self.crew = Crew(topology, start_method, placement)
+        self.before_end: Callable[[], None] | None = None  # stops a thread that still uses the channels
         self.source_spec, self.sink_spec = topology.nodes[0], topology.nodes[-1]
-        self.source_ends: Ends = self.crew.ends(self.source_spec)
-        self.sink_ends: Ends = self.crew.ends(self.sink_spec)
-        self.lanes = self.lanes_of_source()
+        self.crew = Crew(topology, start_method, placement)
+        try:
+            self.source_ends: Ends = self.crew.ends(self.source_spec)
+            self.sink_ends: Ends = self.crew.ends(self.sink_spec)
+            self.lanes = self.lanes_of_source()
+        except BaseException:
+            self.crew.end(GRACE_S)
+            raise
 
     def lanes_of_source(self) -> Lanes:
         assert self.source_spec.route is not None
@@ -102,11 +107,17 @@ class Runner:
 
     def finish_run(self) -> None:
         """Waits until every worker has finished the run, and has sent on what its jobs printed."""
-        while not self.crew.is_done():
+        while True:
+            self.crew.look_around()  # may start the worker of one more lane, which then has this run to finish, too
+            if self.crew.is_done():
+                return
             self.crew.sleep()
-        self.crew.look_around()
 
     def end(self, failed: bool = False) -> None:
+        """Ends the workers and gives back all that was shared."""
+        before_end, self.before_end = self.before_end, None
+        if before_end is not None:
+            before_end()
         self.crew.end(GRACE_S if failed else PATIENCE_S)
 
     def letters(self) -> tuple[DeadLetter, ...]:

@@ -9,6 +9,7 @@ that items of such classes go both ways and keep their class.
 
 from __future__ import annotations
 
+import dis
 import pickle
 import sys
 from collections.abc import Callable
@@ -45,6 +46,7 @@ class Definitions:
     def __init__(self) -> None:
         self.pickled: dict[str, bytes] = {}
         self.refused: dict[str, str] = {}
+        self.nesting: list[str] = []  # classes that have classes inside
 
 
 def pack_main() -> Definitions:
@@ -58,6 +60,8 @@ def pack_main() -> Definitions:
         elif isinstance(value, type | FunctionType):
             try:
                 definitions.pickled[name] = cloudpickle.dumps(value, PROTOCOL)
+                if any(isinstance(inner, type) and inner.__module__ == "__main__" for inner in vars(value).values()):
+                    definitions.nesting.append(name)
             except Exception as error:  # only if an item needs it is that an error, and then it says this
                 definitions.refused[name] = f"{type(error).__name__}: {error}"
     return definitions
@@ -73,14 +77,26 @@ def _data_used(function: FunctionType) -> str | None:
 
 
 def _names(code: CodeType) -> list[str]:
-    inner = [name for constant in code.co_consts if isinstance(constant, CodeType) for name in _names(constant)]
-    return [*code.co_names, *inner]
+    """The globals that some code reads, functions inside it included."""
+    own = [str(each.argval) for each in dis.get_instructions(code) if each.opname in ("LOAD_GLOBAL", "LOAD_NAME")]
+    return own + [name for constant in code.co_consts if isinstance(constant, CodeType) for name in _names(constant)]
 
 
 def install_main(definitions: Definitions) -> None:
     """Called in a worker: looks up in `definitions` what its `__main__` has not got."""
     main = sys.modules["__main__"]
-    setattr(main, "__getattr__", _finder(main, definitions))  # noqa: B010  # PEP 562; a module has no such attribute to assign
+    find = _finder(main, definitions)
+    setattr(main, "__getattr__", find)  # noqa: B010  # PEP 562; a module has no such attribute to assign
+    for name in definitions.nesting:
+        _name_nested(find(name))
+
+
+def _name_nested(value: object) -> None:
+    """Gives the classes inside a class their full names back, by which pickle finds them."""
+    for name, inner in list(vars(value).items()):
+        if isinstance(inner, type) and isinstance(value, type) and inner.__module__ == "__main__":
+            inner.__qualname__ = f"{value.__qualname__}.{name}"
+            _name_nested(inner)
 
 
 def _finder(main: ModuleType, definitions: Definitions) -> Callable[[str], object]:

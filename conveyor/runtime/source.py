@@ -31,9 +31,12 @@ class Puller:
         self.iterator: Iterator[object] = iter(items)
         self.pulled = 0
         self.exhausted = False
+        self.error: BaseException | None = None
 
     def pull(self, n: int) -> list[object]:
         """The next `n` items as a slice; fewer only at the end.  Raises what the iterable raises, or `NotPicklable`."""
+        if self.error is not None:
+            raise self.error
         items: Iterable[object] = islice(self.iterator, n)
         if self.sequence is not None:
             items = part = list(self.sequence[self.pulled : self.pulled + n])
@@ -42,10 +45,16 @@ class Puller:
                 self.exhausted = len(part) < n
                 return part
         safe: list[object] = []
-        for item in items:
-            self.pulled += 1
-            safe.append(item if is_atom(item) else self.seal(item))
-        self.exhausted = len(safe) < n
+        try:
+            for item in items:
+                self.pulled += 1
+                safe.append(item if is_atom(item) else self.seal(item))
+        except BaseException as error:
+            if not safe:
+                raise
+            self.error = error  # what came before it goes first
+        else:
+            self.exhausted = len(safe) < n
         return uniform(safe)
 
     def seal(self, item: object) -> object:

@@ -10,7 +10,6 @@ Rule 3.  A result is committed when the one after it is asked for, so results th
 
 from __future__ import annotations
 
-import contextlib
 import select
 import threading
 from collections import deque
@@ -88,7 +87,7 @@ class SourceThread:
         self.outlets = runner.source_ends.outlets
         self.bell: Bell = runner.crew.bells[0]
         self.consumer_bell: Bell = runner.crew.bells[len(runner.topology.nodes) - 1]
-        self.lock = threading.Lock()
+        self.lock = threading.RLock()  # a stream may be collected, and then stopped, anywhere, inside the lock too
         self.stopping = False
         self.inside_iterator = False
         self.error: BaseException | None = None  # of the source: raised behind the results before it
@@ -158,11 +157,14 @@ class SourceThread:
                 self.loop.step()
 
     def stop(self) -> None:
+        """Ends the thread; does nothing the second time."""
         with self.lock:
+            if self.stopping:
+                return
             self.stopping = True
         self.bell.ring()
         # Inside the user's iterator it may be for ever; it then ends by itself, and touches nothing any more.
-        while self.thread.is_alive() and not self.inside_iterator:
+        while self.thread.is_alive() and not self.inside_iterator and self.thread is not threading.current_thread():
             self.thread.join(0.01)
 
 
@@ -173,12 +175,14 @@ class Stream(Generic[Out]):
     results before it; a failure in a worker at once.
     """
 
+    _begun = False
+
     def __init__(self, runner: Runner, items: Iterable[object], ended: Callable[[bool], None]) -> None:
+        self._seconds: float | None = None
         self._runner = runner
         self._ended = ended
         self._results: deque[object] = deque()
         self._started = perf_counter()
-        self._seconds: float | None = None
         self._report: Report | None = None
         self._letters: tuple[DeadLetter, ...] = ()
         results = self._results
@@ -187,7 +191,9 @@ class Stream(Generic[Out]):
         inputs: list[Inlet] = [OnDemand(inlet, lambda: not results) for inlet in runner.sink_ends.inputs]
         self._sink = runner.sink_loop(run, CollectNode(results.extend), inputs, runner.smallest_result_capacity)
         runner.crew.watch_source(False)
+        runner.before_end = self._source.stop
         self._source.thread.start()
+        self._begun = True
 
     def __iter__(self) -> Iterator[Out]:
         return self
@@ -198,6 +204,9 @@ class Stream(Generic[Out]):
                 raise StopIteration
             try:
                 self._advance()
+            except StopIteration as error:  # of a job or the source: here it would look like the end of the results
+                self._end(failed=True)
+                raise RuntimeError("a job or the source raised StopIteration") from error
             except BaseException:
                 self._end(failed=True)
                 raise
@@ -231,16 +240,16 @@ class Stream(Generic[Out]):
         self._end(failed=True)
 
     def __del__(self) -> None:
-        with contextlib.suppress(AttributeError):  # it never began
-            self._end(failed=True)
+        self._end(failed=True)
 
     def _end(self, failed: bool) -> None:
-        if self._seconds is not None:
+        if self._seconds is not None or not self._begun:
             return
         self._seconds = perf_counter() - self._started
         self._results.clear()
         try:
             self._source.stop()
+            self._runner.before_end = None
             self._report = self._runner.report(self._seconds)
             self._letters = self._runner.letters()
             self._runner.crew.watch_source(True)

@@ -11,6 +11,7 @@ import os
 import signal
 import sys
 import traceback
+from collections.abc import Callable
 from dataclasses import dataclass
 from time import perf_counter_ns
 
@@ -101,6 +102,9 @@ def settle_in(order: Order) -> None:
         os.sched_setaffinity(0, order.cores)
     if order.main is not None:
         install_main(order.main)
+    reconfigure: Callable[..., None] | None = getattr(sys.stdout, "reconfigure", None)
+    if reconfigure is not None:
+        reconfigure(line_buffering=True)  # several workers may print: whole lines, then, never parts of them
 
 
 def flush() -> None:

@@ -329,7 +329,7 @@ def test_the_quick_loop_gives_what_the_careful_one_gives_and_only_atoms(source: 
 
 
 @pytest.mark.parametrize("source", CALCULATES)
-@pytest.mark.parametrize("item", [0, 1, 2, -1, 7, "", "ab", (None, 1), (2, None), (), True])
+@pytest.mark.parametrize("item", [None, 0, 1, 2, -1, 7, "", "ab", (None, 1), (2, None), (), True])
 def test_a_result_of_none_is_no_output_in_either_loop(source: str, item: object) -> None:
     job, out = written(source), list[object]()
     quick = quick_loop(job)

@@ -90,6 +90,14 @@ DRAWN: dict[str, tuple[list[list[Any]], str]] = {
         ordered(c2 | c3) | c1 -> sink [sink]
         """,
     ),
+    "a pipe behind a join is no channel": (
+        [[ReplicatingFork(2)], [Join(2)], [Pipe(3)], [Pipe(4)], [job("a")]],
+        """
+        source [source] -> (c0 + c1)
+        c0 | c1 -> a [job] -> c2
+        c2 -> sink [sink]
+        """,
+    ),
     "zips of zips": (
         [[ReplicatingFork(3)], [Zip(2), Pipe()], [Zip(2)]],
         """
