@@ -13,19 +13,31 @@ import pytest
 from conveyor import FlatMap, Pipeline, Processor
 
 
+def same(item: object) -> object:
+    return item
+
+
+def add_one(item: int) -> int:
+    return item + 1
+
+
+def in_a_list(number: int) -> list[int]:
+    return [number]
+
+
 def test_a_job_that_changes_its_item_and_then_raises_is_not_run_again_on_what_it_changed() -> None:
     def change(item: list[int]) -> int:
         item.append(1)
         return 10 // (len(item) - 3) if item[0] == 900 else len(item)
 
-    pipeline = Pipeline[int](start_method="fork").add(Processor(lambda number: [number])).add(Processor(change))
+    pipeline = Pipeline[int](start_method="fork").add(Processor(in_a_list)).add(Processor(change))
 
     assert pipeline.run(range(2000)) == [-10 if number == 900 else 2 for number in range(2000)]
 
 
 def test_a_job_that_raises_stop_iteration_does_not_look_like_the_end_of_a_stream() -> None:
     def stop(item: int) -> int:
-        return item if item != 2 else next(iter(()))
+        return item if item != 2 else next(iter(list[int]()))
 
     results: list[int] = []
     with pytest.raises(RuntimeError, match="StopIteration"):
@@ -36,7 +48,7 @@ def test_a_job_that_raises_stop_iteration_does_not_look_like_the_end_of_a_stream
 
 def test_what_came_before_an_item_that_cannot_be_pickled_is_still_delivered_by_a_stream() -> None:
     results: list[object] = []
-    stream = Pipeline[object](start_method="fork").add(Processor(lambda item: item)).stream([1, 2, 3, lambda: 0])
+    stream = Pipeline[object](start_method="fork").add(Processor(same)).stream([1, 2, 3, lambda: 0])
     with pytest.raises(Exception, match="cannot be pickled"):
         results.extend(stream)
 
@@ -44,7 +56,7 @@ def test_what_came_before_an_item_that_cannot_be_pickled_is_still_delivered_by_a
 
 
 def test_a_stream_that_could_not_begin_ends_nothing_else_when_it_is_collected() -> None:
-    pipeline = Pipeline[int](start_method="fork").add(Processor(lambda item: item))
+    pipeline = Pipeline[int](start_method="fork").add(Processor(same))
     not_iterable: object = 5
     try:
         pipeline.stream(not_iterable)  # type: ignore[arg-type]  # the mistake that this is about
@@ -59,7 +71,7 @@ def test_a_stream_that_could_not_begin_ends_nothing_else_when_it_is_collected() 
 
 
 def test_a_child_that_the_program_forks_leaves_the_workers_alone() -> None:
-    with Pipeline[int](start_method="fork").add(Processor(lambda item: item + 1)) as pipeline:
+    with Pipeline[int](start_method="fork").add(Processor(add_one)) as pipeline:
         assert pipeline.run([1]) == [2]
         pid = os.fork()
         if pid == 0:
@@ -77,7 +89,7 @@ def test_threads_that_fork_at_once_do_not_take_one_anothers_workers() -> None:
     def run_some() -> None:
         for _ in range(10):
             try:
-                results = Pipeline[int](start_method="fork").add(Processor(lambda item: item + 1)).run([1, 2])
+                results = Pipeline[int](start_method="fork").add(Processor(add_one)).run([1, 2])
                 if results != [2, 3]:
                     wrong.append(results)
             except Exception as error:

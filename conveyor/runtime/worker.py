@@ -11,7 +11,6 @@ import os
 import signal
 import sys
 import traceback
-from collections.abc import Callable
 from dataclasses import dataclass
 from time import perf_counter_ns
 
@@ -102,9 +101,10 @@ def settle_in(order: Order) -> None:
         os.sched_setaffinity(0, order.cores)
     if order.main is not None:
         install_main(order.main)
-    reconfigure: Callable[..., None] | None = getattr(sys.stdout, "reconfigure", None)
-    if reconfigure is not None:
-        reconfigure(line_buffering=True)  # several workers may print: whole lines, then, never parts of them
+    if sys.stdout is not None:
+        # Several workers may print to one file: whole lines, then, never parts of them.
+        encoding, errors = sys.stdout.encoding, sys.stdout.errors
+        sys.stdout = open(STANDARD_OUTPUT[0], "w", buffering=1, encoding=encoding, errors=errors, closefd=False)  # noqa: SIM115  # for life
 
 
 def flush() -> None:
