@@ -9,8 +9,6 @@ import contextlib
 import os
 import sys
 
-from conveyor.runtime.descriptors import above_standard
-
 __all__ = ["Bell"]
 
 ONE = (1).to_bytes(8, sys.byteorder)
@@ -29,9 +27,9 @@ class Bell:
     def create(cls, blocking: bool) -> Bell:
         """`blocking`: for a sleeper that waits for nothing else; else it polls `read_fd` and calls `silence`."""
         if sys.platform == "linux":
-            fd = above_standard(os.eventfd(0, os.EFD_CLOEXEC | (0 if blocking else os.EFD_NONBLOCK)))
+            fd = os.eventfd(0, os.EFD_CLOEXEC | (0 if blocking else os.EFD_NONBLOCK))
             return cls(fd, fd)
-        read_fd, write_fd = map(above_standard, os.pipe())
+        read_fd, write_fd = os.pipe()
         os.set_blocking(read_fd, blocking)
         os.set_blocking(write_fd, False)
         return cls(read_fd, write_fd)

@@ -24,6 +24,7 @@ from conveyor.report import DeadLetter
 from conveyor.route import leaves
 from conveyor.runtime.bell import Bell
 from conveyor.runtime.board import LEDGER_CAPACITY, Board, Layout, NodeBoard
+from conveyor.runtime.descriptors import fill_standard
 from conveyor.runtime.ends import Ends
 from conveyor.runtime.failures import Failure, crash, raised_by
 from conveyor.runtime.memory import Memory
@@ -45,6 +46,7 @@ class Crew:
     """The workers of a topology and all that they share with the parent."""
 
     def __init__(self, topology: Topology, start_method: StartMethod, placement: Placement) -> None:
+        fill_standard()
         self.topology = topology
         self.start_method: StartMethod = start_method
         self.run = 0
@@ -102,13 +104,12 @@ class Crew:
         near |= {self.topology.channels[c].consumer for c in leaves(spec.route)} if spec.route is not None else set()
         near |= {spec.index, self.topology.nodes[-1].index}
         bells = {node: (self.bells[node].read_fd, self.bells[node].write_fd) for node in sorted(near)}
-        output = [fd for fd in STANDARD_OUTPUT if _is_open(fd)]
         order = Order(
             self.bare,
             spec.index,
             self.stages.get(spec.index),
             self.layout.size,
-            Descriptors([self.memory.fd, lifeline(), *output, *(fd for pair in bells.values() for fd in pair)]),
+            Descriptors([self.memory.fd, lifeline(), *STANDARD_OUTPUT, *(fd for pair in bells.values() for fd in pair)]),
             self.memory.fd,
             lifeline(),
             bells,
@@ -261,11 +262,3 @@ def _directory() -> str | None:
         return os.getcwd()
     except FileNotFoundError:
         return None  # it is gone; a worker then stays where it is
-
-
-def _is_open(fd: int) -> bool:
-    try:
-        os.fstat(fd)
-    except OSError:
-        return False
-    return True

@@ -15,7 +15,6 @@ import sys
 import tempfile
 
 from conveyor.errors import SharedMemoryFull
-from conveyor.runtime.descriptors import above_standard
 
 __all__ = ["Memory"]
 
@@ -34,7 +33,7 @@ class Memory:
     @classmethod
     def create(cls, size: int) -> Memory:
         """New memory, all zeros; raises `SharedMemoryFull` if the system has not got that much."""
-        fd = above_standard(_nameless_file())
+        fd = _nameless_file()
         try:
             _reserve(fd, size)
             return cls(fd, size)

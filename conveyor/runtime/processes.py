@@ -26,7 +26,6 @@ from multiprocessing.process import BaseProcess as Process
 from typing import Final, Literal, cast
 
 from conveyor.errors import TopologyError
-from conveyor.runtime.descriptors import above_standard
 
 __all__ = [
     "START_METHODS",
@@ -135,7 +134,7 @@ def _context(method: StartMethod) -> ForkContext | SpawnContext | ForkServerCont
         return multiprocessing.get_context("spawn")
     context = multiprocessing.get_context("forkserver")
     # The fork server, if it is not running yet, imports the worker module once, for all workers; and never the main module.
-    server: object = multiprocessing.forkserver._forkserver  # what it preloads can be set, not asked
+    server: object = getattr(multiprocessing.forkserver, "_forkserver", None)  # what it preloads can be set, not asked
     wanted = cast("list[str]", getattr(server, "_preload_modules", []))
     context.set_forkserver_preload(list(dict.fromkeys([*filter("__main__".__ne__, wanted), "conveyor.runtime.worker"])))
     return context
@@ -150,8 +149,7 @@ class _Lifeline:
 
     def read_end(self) -> int:
         if self.ends is None:
-            read_end, write_end = os.pipe()
-            self.ends = above_standard(read_end), above_standard(write_end)
+            self.ends = os.pipe()
         return self.ends[0]
 
     def drop(self) -> None:

@@ -87,7 +87,7 @@ def work(order: object) -> None:
 def settle_in(order: Order) -> None:
     """Makes the process like its parent: output, directory, import path, environment; and puts it on its cores."""
     for standard in STANDARD_OUTPUT:
-        if order.descriptors.get(standard, standard) != standard:
+        if order.descriptors[standard] != standard:
             os.dup2(order.descriptors[standard], standard)
     for name in [name for name in os.environ if name not in order.environment]:
         del os.environ[name]
