@@ -115,6 +115,13 @@ DRAWN: dict[str, tuple[list[list[Any]], str]] = {
         c3 | c4 | c5 -> sink [sink]
         """,
     ),
+    "lanes with nothing in them": (
+        [[BalancingFork()], [Join()]],
+        """
+        source [source] -> (c0 / c1)
+        c0 | c1 -> sink [sink]
+        """,
+    ),
     "lanes that are written once, inside such lanes": (
         [[BalancingFork()], [job("a")], [BalancingFork(max_lanes=1)], [Pipe(7)], [Join()], [job("b")], [Join()]],
         """
