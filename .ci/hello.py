@@ -1,4 +1,4 @@
-"""What `make build` runs with the wheel installed and nothing else: a pipeline of processes, then the simulated one."""
+"""What `make build` runs with the wheel installed and nothing else: a pipeline of processes."""
 
 from pathlib import Path
 
