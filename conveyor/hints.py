@@ -12,6 +12,7 @@ Rule 3.  `Any` stands for what is not known: as what is taken it accepts everyth
 from __future__ import annotations
 
 import collections.abc as abc
+import functools
 import inspect
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
@@ -37,7 +38,7 @@ from typing import (
     get_type_hints,
 )
 
-from typing_extensions import ReadOnly, get_protocol_members, is_typeddict
+from typing_extensions import Buffer, ReadOnly, get_protocol_members, is_typeddict
 
 from conveyor.typeforms import (
     STRUCTURAL,
@@ -57,7 +58,7 @@ from conveyor.typeforms import (
     variances,
 )
 
-__all__ = ["Fit", "fits", "hint_of", "positional"]
+__all__ = ["Fit", "attribute", "fits", "hint_of", "positional"]
 
 PROMOTIONS: Final[Mapping[object, tuple[type, ...]]] = {float: (int,), complex: (int, float)}
 OLD_PROMOTIONS: Final[Mapping[object, tuple[type, ...]]] = {bytes: (bytearray, memoryview)}  # true of some versions of mypy
@@ -126,6 +127,8 @@ class _Relation:
         carried, taken = plain(carried), plain(taken)
         if taken is Any or taken is object:
             return Fit.YES
+        if type(carried) is type is type(taken) and Any not in carried.__mro__:
+            return self.nominal(carried, taken)  # the rules are for others
         if carried is Any or not is_readable(carried) or not is_readable(taken):
             return Fit.UNSURE
         if carried is Never or carried is NoReturn or carried == taken:
@@ -239,7 +242,7 @@ class _Relation:
         if not is_callable(carried):
             return None
         if is_protocol(taken):
-            alone = get_protocol_members(origin_of(taken)) == {"__call__"}  # type: ignore[arg-type]  # it is a protocol
+            alone = members_of(origin_of(taken)) == ["__call__"]
             return doubted(self.shapes(shape_of(carried), shape_of(taken))) if alone else Fit.UNSURE
         return Fit.UNSURE if origin_of(taken) is abc.Hashable or module_of(taken) in ("types", "typing") else Fit.NO
 
@@ -293,7 +296,7 @@ class _Relation:
         cls, wanted = origin_of(carried), origin_of(taken)
         if not isinstance(cls, type) or not isinstance(wanted, type) or is_typeddict(cls):
             return Fit.UNSURE
-        return all_of(self.member(name, carried, cls, taken, wanted) for name in sorted(get_protocol_members(wanted)))
+        return all_of(self.member(name, carried, cls, taken, wanted) for name in members_of(wanted))
 
     def member(self, name: str, carried: object, cls: type, taken: object, wanted: type) -> Fit:
         """Does one member of a class do for a protocol?"""
@@ -303,6 +306,8 @@ class _Relation:
         if isinstance(have, FunctionType) and isinstance(want, FunctionType):
             answer = self.shapes(shape_of_function(have, 1, carried, mine), shape_of_function(want, 1, taken, theirs))
             return doubted(answer) if name == "__call__" else answer  # there a checker compares the names as well
+        if not (have is ... or isinstance(have, property)) or not (want is ... or isinstance(want, property)):
+            return Fit.UNSURE
         found, expected = read_as(have, name, carried, mine), read_as(want, name, taken, theirs)
         if isinstance(want, property):
             return self.fits(found, expected)
@@ -345,7 +350,7 @@ def unrelated(have: type, want: type, has_args: bool) -> Fit:
     """What is to be said of classes if neither the bases nor the table say that one is a kind of the other."""
     if issubclass(have, OLD_PROMOTIONS.get(want, ())):
         return Fit.UNSURE
-    if have in FILES or (want in FILES and module_of(have) != "builtins"):
+    if have in FILES or (want in (*FILES, Buffer) and module_of(have) != "builtins"):
         return Fit.UNSURE
     if "numpy" == module_of(have) == module_of(want) and NUMPY_C_NAMES & {have.__name__, want.__name__}:
         return Fit.UNSURE
@@ -370,6 +375,11 @@ def tuple_of(args: tuple[object, ...]) -> object:
 
 def is_protocol(tp: object) -> bool:
     return getattr(origin_of(tp), "_is_protocol", False) is True
+
+
+@functools.lru_cache(maxsize=256)
+def members_of(protocol: type) -> list[str]:
+    return sorted(get_protocol_members(protocol))
 
 
 def is_callable(tp: object) -> bool:
@@ -455,12 +465,13 @@ def evaluated(hint: object, function: FunctionType) -> object:
 
 
 def attribute(cls: object, name: str) -> tuple[type | None, object]:
-    """Which class of the bases has a name, and what there: `...` if it is only annotated."""
+    """Which class, of this one and its bases, has a name, and what it is there: `...` if it is data with an annotation."""
     for base in ancestors(cls):
+        annotations = vars(base).get("__annotations__")
+        if isinstance(annotations, dict) and name in annotations:
+            return base, ...
         if name in vars(base):
             return base, vars(base)[name]
-        if name in inspect.get_annotations(base):
-            return base, ...
     return None, None
 
 

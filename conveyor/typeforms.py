@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import collections
 import collections.abc as abc
+import functools
 import sys
 from collections.abc import Iterable, Mapping, Sequence
 from types import GenericAlias, NoneType, SimpleNamespace, UnionType
@@ -227,28 +228,40 @@ def args_as(tp: object, target: object) -> tuple[object, ...] | None:
     origin = origin_of(tp)
     if origin is target:
         return get_args(tp)
-    if target not in VARIANCES and target not in STRUCTURAL and target not in getattr(origin, "__mro__", ()):
-        return None
-    for base in bases_of(tp, origin):
+    if origin is tuple:
+        return args_as(of(abc.Sequence, union(elements_of_tuple(tp))), target)
+    template = _template(origin, target) if isinstance(origin, type) else None
+    if not template:
+        return template
+    known = dict(zip(parameters_of(origin), get_args(tp), strict=False))
+    return tuple(substitute(arg, known) for arg in template)
+
+
+@functools.lru_cache(maxsize=512)  # classes and their bases do not change, and it is a long way up
+def _template(cls: type, target: object) -> tuple[object, ...] | None:
+    """The type arguments of `target` in terms of the parameters of `cls`."""
+    for base in bases_of(cls):
         args = args_as(base, target)
         if args is not None:
             return args
     return None
 
 
-def bases_of(tp: object, origin: object) -> Iterable[object]:
+def parameters_of(cls: object) -> tuple[object, ...]:
+    """The type variables of a generic class."""
+    forgotten = BASES.get(cls)
+    return forgotten[0] if forgotten else getattr(cls, "__parameters__", ())
+
+
+def bases_of(cls: type) -> Sequence[object]:
     """The bases of a class, with their type arguments."""
-    if origin is tuple:
-        return (GenericAlias(abc.Sequence, (union(elements_of_tuple(tp)),)),)
-    if is_typeddict(origin):
-        return (abc.Mapping[str, object],)
-    if not isinstance(origin, type):
-        return ()
-    parameters, bases = BASES.get(origin) or (getattr(origin, "__parameters__", ()), get_original_bases(origin))
-    if is_named_tuple(origin):
-        bases = (tuple[tuple(get_type_hints(origin).values())],)  # type: ignore[misc]  # made at run time
-    known = dict(zip(parameters, get_args(tp), strict=False))
-    return [substitute(base, known) for base in bases if get_origin(base) not in (Generic, Protocol)]
+    if is_typeddict(cls):
+        return (of(abc.Mapping, str, object),)
+    if is_named_tuple(cls):
+        return (of(tuple, *get_type_hints(cls).values()),)
+    if cls in BASES:
+        return BASES[cls][1]
+    return [base for base in get_original_bases(cls) if get_origin(base) not in (Generic, Protocol)]
 
 
 def ancestors(cls: object) -> Iterable[type]:
