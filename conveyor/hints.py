@@ -338,7 +338,7 @@ class _Relation:
                 return self.same(have, want)
             case _:  # it varies in a way that nobody says: refused if no way would do
                 ways = [self.fits(have, want), self.fits(want, have)]
-                return Fit.YES if all_of(ways) is Fit.YES else doubted(any_of(ways))
+                return Fit.YES if want is Any or all_of(ways) is Fit.YES else doubted(any_of(ways))
 
 
 def doubted(answer: Fit) -> Fit:

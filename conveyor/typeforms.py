@@ -229,7 +229,8 @@ def args_as(tp: object, target: object) -> tuple[object, ...] | None:
     if origin is target:
         return get_args(tp)
     if origin is tuple:
-        return args_as(of(abc.Sequence, union(elements_of_tuple(tp))), target)
+        elements = elements_of_tuple(tp)
+        return args_as(of(abc.Sequence, UNKNOWN if UNKNOWN in elements else union(elements)), target)
     template = _template(origin, target) if isinstance(origin, type) else None
     if not template:
         return template
