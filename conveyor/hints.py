@@ -315,11 +315,10 @@ class _Relation:
 
     def nominal(self, carried: object, taken: object) -> Fit:
         """By the bases of the class."""
-        have, want = origin_of(carried), origin_of(taken)
         if taken is Never or taken is NoReturn:
             return Fit.NO
-        if not isinstance(have, type) or not isinstance(want, type):
-            return Fit.UNSURE
+        have: Any = origin_of(carried)  # classes both, as all that is readable and came here
+        want: Any = origin_of(taken)
         if issubclass(have, PROMOTIONS.get(want, ())):
             return Fit.YES
         args, wanted = args_as(carried, want), get_args(taken)

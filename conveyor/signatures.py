@@ -37,7 +37,7 @@ from typing_extensions import Buffer
 
 from conveyor.hints import Fit, attribute, fits, hint_of, is_wrapped, positional
 from conveyor.stages import Filter, FlatMap, Fork, Job, Join, Pipe, Stage, Zip
-from conveyor.typeforms import UNKNOWN, args_as, bind, element_of, members, of, substitute, union, without_none, words
+from conveyor.typeforms import UNKNOWN, args_as, bind, element_of, members, of, plain, substitute, union, without_none, words
 
 __all__ = ["Passage", "Signature", "declared_input", "pass_through", "signatures_of"]
 
@@ -99,7 +99,7 @@ def _through_job(job: Job[Any, Any], carried: object) -> Passage:
         return Passage(carried)
     (gives,) = found
     if not isinstance(job, FlatMap):
-        return Passage(without_none(gives))
+        return Passage(without_none(plain(gives)))
     if _declared(job)[1] is not UNKNOWN:
         return Passage(gives)
     if fits(gives, abc.Iterable) is Fit.NO:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import re
 import subprocess
 import sys
@@ -9,14 +10,15 @@ from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
 from random import Random
-from typing import Any, Union, get_type_hints
+from typing import Any, Concatenate, Generic, ParamSpec, Self, TypeVar, TypeVarTuple, Union, Unpack, get_type_hints
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from typing_extensions import TypeAliasType
 
 from conveyor.hints import Fit, fits
-from conveyor.typeforms import element_of, members, union, without_none, words
+from conveyor.typeforms import UNKNOWN, element_of, members, substitute, union, without_none, words
 from tests.core import hint_types
 from tests.core.hint_types import FUNCTIONS, NAMES, Animal, Box, Callme, Color, Dog, Getter, Listed, Movie, Point, UserId
 
@@ -47,7 +49,7 @@ def refused_by_mypy(asked: list[tuple[str, str]], directory: Path) -> set[tuple[
     at: dict[int, tuple[str, str]] = {}
     for number, (carried, taken) in enumerate(asked):
         lines.append(f"def question_{number}(carried: {carried}) -> None:")
-        lines.append(f"    given = {taken[:-1]}carried)" if taken.endswith("()") else f"    taken: {taken} = carried")
+        lines.append(f"    given: object = {taken[:-1]}carried)" if taken.endswith("()") else f"    taken: {taken} = carried")
         at[len(lines)] = (carried, taken)
     file = directory / "questions.py"
     file.write_text("\n".join(lines) + "\n", encoding="utf-8")
@@ -86,7 +88,7 @@ UserId -> int | AdminId -> UserId | Literal["a"] -> str | Literal[1] -> Literal[
 Callable[[float], bool] -> Callable[[int], int] | Callable[..., str] -> Callable[[int], object] | Box[int] -> Box[int]
 Source[bool] -> Source[int] | Sink[float] -> Sink[int] | IntBox -> Getter[float] | LongMovie -> Movie
 Movie -> Mapping[str, object] | type[bool] -> type[int] | list[int] -> Sized
-npt.NDArray[np.float64] -> npt.NDArray[Any] | Annotated[int, 1] -> float | Json -> Json | Plain -> Json | Bush -> Tree
+np.float64 -> float | Annotated[int, 1] -> float | Json -> Json | Plain -> Json | Bush -> Tree
 Generator[int, None, None] -> Iterator[float] | int -> Hashable | Union[int, bool] -> float | Bakery -> Closes
 Animal -> HasName | Color -> Literal[Color.RED, Color.BLUE] | range -> Sequence[int] | object -> object | Never -> int
 list[int] -> list[Any] | int -/> str | str -/> int | float -/> int | Optional[int] -/> int | int -/> None
@@ -184,3 +186,53 @@ class Spite(metaclass=Spiteful):
 
 def test_types_that_raise_when_they_are_looked_at_tell_nothing() -> None:
     assert fits(Spite, int) is Fit.UNSURE
+
+
+# ------------------------------------------------------------------------------------------------------- at the edges
+
+T = TypeVar("T")
+Ts = TypeVarTuple("Ts")
+P = ParamSpec("P")
+Growing = TypeAliasType("Growing", "list[Growing[list[T]]]", type_params=(T,))
+
+
+class Wide(Generic[Unpack[Ts]]):
+    pass
+
+
+class Loud:
+    def sound(self, *words: str) -> str:
+        return ""
+
+
+class Renamed:
+    @functools.wraps(len)
+    def sound(self) -> str:
+        return ""
+
+
+UNSURE: list[tuple[Any, Any]] = [
+    (Growing[int], Growing[str]),
+    (tuple[int, Unpack[tuple[str, ...]]], tuple[int, str]),
+    (tuple[int, *tuple[str, ...]], tuple[int, str]),
+    (Wide[int, str], Wide[int, bool]),
+    (Loud, hint_types.Speaks),
+    (Renamed, hint_types.SpeaksInNumbers),
+    (Callable[P, int], Callable[[int], int]),
+    (Callable[Concatenate[int, P], int], Callable[[int], int]),
+    (TypeVar("Unbound"), int),
+    (Self, int),
+    (hint_types.np.longlong, hint_types.np.int64),
+    (bytearray, bytes),
+]
+
+
+@pytest.mark.parametrize(("carried", "taken"), UNSURE, ids=str)
+def test_what_is_not_followed_to_its_end_is_left_open(carried: Any, taken: Any) -> None:
+    assert fits(carried, taken) is Fit.UNSURE
+
+
+def test_the_type_variables_of_a_function_of_functions_are_not_guessed() -> None:
+    assert substitute(Callable[P, T], {T: int}) is UNKNOWN
+    assert substitute(dict[str, T], {T: int}) == dict[str, int]
+    assert substitute(list[T], {}, None) == list[T]
