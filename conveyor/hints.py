@@ -68,7 +68,7 @@ NUMPY_C_NAMES: Final = frozenset("intc uintc long ulong longlong ulonglong longd
 
 FILES: Final = (IO, TextIO, BinaryIO)  # for a checker the bases of what open() gives
 
-DEEPEST: Final = 40  # a type that unfolds further than this is not followed
+DEEPEST, MOST = 30, 300  # a type that unfolds deeper, or more often, than this is not followed
 
 
 class Fit(Enum):
@@ -116,10 +116,11 @@ def any_of(answers: Iterable[Fit]) -> Fit:
 class _Relation:
     """One question, with the pairs of types that are under comparison: a type may contain itself."""
 
-    __slots__ = ("pending",)
+    __slots__ = ("pending", "unfolded")
 
     def __init__(self) -> None:
         self.pending: list[tuple[object, object]] = []
+        self.unfolded = 0
 
     def fits(self, carried: object, taken: object) -> Fit:
         if is_alias(carried) or is_alias(taken):
@@ -153,7 +154,8 @@ class _Relation:
         pair = (carried, taken)
         if pair in self.pending:
             return Fit.YES
-        if len(self.pending) >= DEEPEST:
+        self.unfolded += 1
+        if self.unfolded > MOST or len(self.pending) >= DEEPEST:
             return Fit.UNSURE
         self.pending.append(pair)
         answer = compare(carried, taken)
