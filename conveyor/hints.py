@@ -52,6 +52,7 @@ from conveyor.typeforms import (
     is_readable,
     members,
     origin_of,
+    parameters_of,
     plain,
     substitute,
     value_of_alias,
@@ -61,12 +62,13 @@ from conveyor.typeforms import (
 __all__ = ["Fit", "attribute", "fits", "hint_of", "positional"]
 
 PROMOTIONS: Final[Mapping[object, tuple[type, ...]]] = {float: (int,), complex: (int, float)}
-OLD_PROMOTIONS: Final[Mapping[object, tuple[type, ...]]] = {bytes: (bytearray, memoryview)}  # true of some versions of mypy
+OLD_PROMOTIONS: Final[Mapping[object, frozenset[type]]] = {bytes: frozenset((bytearray, memoryview))}  # mypy's, once
 
 # C's names of number types: a class of its own on some machines, for a checker another name of int64 and the like.
 NUMPY_C_NAMES: Final = frozenset("intc uintc long ulong longlong ulonglong longdouble clongdouble".split())
 
-FILES: Final = (IO, TextIO, BinaryIO)  # for a checker the bases of what open() gives
+CALLABLE: Final[object] = abc.Callable
+FILES: Final[tuple[object, ...]] = (IO, TextIO, BinaryIO)  # for a checker the bases of what open() gives
 
 DEEPEST, MOST = 30, 300  # a type that unfolds deeper, or more often, than this is not followed
 
@@ -128,7 +130,7 @@ class _Relation:
         carried, taken = plain(carried), plain(taken)
         if taken is Any or taken is object:
             return Fit.YES
-        if type(carried) is type is type(taken) and Any not in carried.__mro__:
+        if type(carried) is type is type(taken) and Any not in getattr(carried, "__mro__", ()):
             return self.nominal(carried, taken)  # the rules are for others
         if carried is Any or not is_readable(carried) or not is_readable(taken):
             return Fit.UNSURE
@@ -211,8 +213,8 @@ class _Relation:
         if carried is LiteralString:
             return self.fits(str, taken)
         if get_origin(carried) is Literal:
-            (value,) = get_args(carried)
-            return Fit.NO if get_origin(taken) is Literal else self.fits(type(value), taken)
+            kind: object = type(get_args(carried)[0])
+            return Fit.NO if get_origin(taken) is Literal else self.fits(kind, taken)
         return self.every_value(carried, taken) if get_origin(taken) is Literal else None
 
     def new_type(self, carried: object, taken: object) -> Fit | None:
@@ -225,7 +227,7 @@ class _Relation:
         if get_origin(taken) is type:
             if get_origin(carried) is type:
                 return self.fits(get_args(carried)[0], get_args(taken)[0])
-            return Fit.UNSURE if isinstance(carried, type) and issubclass(carried, type) else Fit.NO
+            return Fit.UNSURE if isinstance(carried, type) and type in carried.__mro__ else Fit.NO
         if get_origin(carried) is not type:
             return None
         (cls,) = get_args(carried)
@@ -347,9 +349,9 @@ def doubted(answer: Fit) -> Fit:
     return Fit.NO if answer is Fit.NO else Fit.UNSURE
 
 
-def unrelated(have: type, want: type, has_args: bool) -> Fit:
+def unrelated(have: type[object], want: type[object], has_args: bool) -> Fit:
     """What is to be said of classes if neither the bases nor the table say that one is a kind of the other."""
-    if issubclass(have, OLD_PROMOTIONS.get(want, ())):
+    if not OLD_PROMOTIONS.get(want, frozenset()).isdisjoint(have.__mro__):
         return Fit.UNSURE
     if have in FILES or (want in (*FILES, Buffer) and module_of(have) != "builtins"):
         return Fit.UNSURE
@@ -384,7 +386,7 @@ def members_of(protocol: type) -> list[str]:
 
 
 def is_callable(tp: object) -> bool:
-    return origin_of(tp) is abc.Callable
+    return origin_of(tp) is CALLABLE
 
 
 def module_of(tp: object) -> str:
@@ -409,11 +411,11 @@ def shape_of(tp: object) -> Shape | None:
         definer, member = attribute(origin_of(tp), "__call__")
         return shape_of_function(member, 1, tp, definer) if isinstance(member, FunctionType) and definer else None
     args = get_args(tp)
-    params = args[0] if args else ...
+    params: Any = args[0] if args else ...
     gives = args[1] if args else UNKNOWN
     if params is ...:
         return Shape(None, 0, gives)
-    return Shape(tuple(params), len(params), gives) if isinstance(params, list) else None
+    return Shape(tuple(params), len(params), gives) if isinstance(args[0], list) else None  # else a ParamSpec
 
 
 def shape_of_function(function: FunctionType, given: int, owner: object, definer: type) -> Shape | None:
@@ -430,7 +432,7 @@ def shape_of_function(function: FunctionType, given: int, owner: object, definer
 
 def variables_of(owner: object, definer: type) -> dict[object, object]:
     """What the type variables of a base stand for in `owner`."""
-    return dict(zip(getattr(definer, "__parameters__", ()), args_as(owner, definer) or (), strict=False))
+    return dict(zip(parameters_of(definer), args_as(owner, definer) or (), strict=False))
 
 
 def is_wrapped(function: object) -> bool:
@@ -503,7 +505,7 @@ class Field:
 def fields_of(tp: object) -> dict[str, Field]:
     """The fields of a TypedDict."""
     cls: Any = origin_of(tp)
-    known = dict(zip(getattr(cls, "__parameters__", ()), get_args(tp), strict=False))
+    known: dict[object, object] = dict(zip(parameters_of(cls), get_args(tp), strict=False))
     return {
         name: field_of(hint, name in cls.__required_keys__, known)
         for name, hint in get_type_hints(cls, include_extras=True).items()

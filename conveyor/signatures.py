@@ -75,17 +75,11 @@ def pass_through(stage: Stage, carried: Sequence[object]) -> Passage:
     'takes Sized, but the lane carries int'
     """
     try:
-        match stage:
-            case Pipe() | Fork():
-                return Passage(carried[0])
-            case Join():
-                return Passage(union(carried))
-            case Zip():
-                return Passage(of(tuple, *carried))
-            case Job():
-                return _through_job(stage, carried[0])
-            case _:
-                return NOT_SAID
+        if isinstance(stage, Job):
+            return _through_job(stage, carried[0])  # pyright: ignore[reportUnknownArgumentType]  # whichever job it is
+        if isinstance(stage, Zip):
+            return Passage(of(tuple, *carried))
+        return Passage(union(carried) if isinstance(stage, Pipe | Fork | Join) else UNKNOWN)
     except Exception:  # annotations are anybody's objects, and may do anything when they are looked at
         return NOT_SAID
 
@@ -141,7 +135,7 @@ def _signatures_of_job(job: Job[Any, Any]) -> Sequence[Signature]:
     if takes is not UNKNOWN and gives is not UNKNOWN:
         return (Signature(takes, gives),)
     signatures = signatures_of(job.job())
-    if type(job).finish is not Job.finish and gives is UNKNOWN:  # then it gives more than its process() does
+    if attribute(type(job), "finish")[0] is not Job and gives is UNKNOWN:  # then it gives more than its process() does
         signatures = [Signature(found.takes, UNKNOWN) for found in signatures]
     if takes is not UNKNOWN:
         return [Signature(takes, found.gives) for found in signatures[:1]]

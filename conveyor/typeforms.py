@@ -30,6 +30,7 @@ from typing import (  # noqa: UP035
     TypeGuard,
     TypeVar,
     Union,
+    cast,
     get_args,
     get_origin,
     get_type_hints,
@@ -51,6 +52,7 @@ __all__ = [
     "is_readable",
     "members",
     "origin_of",
+    "parameters_of",
     "plain",
     "substitute",
     "union",
@@ -130,7 +132,7 @@ VARIANCES: Final[Mapping[object, str]] = {
 }
 
 # Classes that a checker compares by their methods, and the interpreter too.
-STRUCTURAL: Final = (
+STRUCTURAL: Final[tuple[object, ...]] = (
     *(abc.Hashable, abc.Sized, abc.Iterable, abc.Iterator, abc.Reversible, abc.Container, abc.Collection),
     *(abc.Awaitable, abc.AsyncIterable, abc.AsyncIterator),
 )
@@ -325,7 +327,7 @@ def _bind(taken: object, carried: object, known: dict[Any, object]) -> None:
         known[taken] = UNKNOWN if again or taken.__constraints__ else carried
         return
     origin = get_origin(taken)
-    if origin is abc.Callable or not isinstance(origin, type) or is_alias(taken):
+    if not isinstance(origin, type) or origin.__name__ == "Callable" or is_alias(taken):
         return  # a union, say: which of its members it will be is for a checker to find out
     wanted, given = get_args(taken), args_as(carried, origin)
     if given is None or len(given) != len(wanted) or (origin_of(carried) is tuple and len(members(given[0])) > 1):
@@ -360,7 +362,7 @@ def words(tp: object, *, full: bool = False) -> str:
     if tp is ...:
         return "..."
     if isinstance(tp, list):
-        listed: list[object] = tp
+        listed = cast("list[object]", tp)
         return f"[{', '.join(words(part, full=full) for part in listed)}]"
     origin = get_origin(tp)
     if origin is Literal or (origin is None and not isinstance(tp, type | NewType)):

@@ -26,7 +26,7 @@ from tests.core.hint_types import FUNCTIONS, NAMES, Animal, Box, Callme, Color, 
 ROOT = Path(__file__).resolve().parents[2]
 SAMPLE = 20_000  # of the 58,000 pairs of these types; all of them take mypy half a minute
 
-TYPES: dict[str, Any] = {name: eval(name, vars(hint_types)) for name in NAMES}
+TYPES: dict[str, Any] = {name: eval(name, dict(vars(hint_types))) for name in NAMES}
 
 
 def questions() -> dict[tuple[str, str], Callable[[], Fit]]:
@@ -118,7 +118,7 @@ def decided() -> list[Any]:
 
 @pytest.mark.parametrize(("carried", "taken", "answer"), decided())
 def test_what_must_be_decided(carried: str, taken: str, answer: Fit) -> None:
-    assert fits(eval(carried, vars(hint_types)), eval(taken, vars(hint_types))) is answer
+    assert fits(eval(carried, dict(vars(hint_types))), eval(taken, dict(vars(hint_types)))) is answer
 
 
 # ----------------------------------------------------------------------------------------------------- any types at all
@@ -129,6 +129,7 @@ Set: Any = set
 Dict: Any = dict
 Tuple: Any = tuple
 Function: Any = Callable
+Concatenated: Any = Concatenate
 Generics: Any = (Listed, Getter)
 COMPOSED: st.SearchStrategy[Any] = st.recursive(
     LEAVES,
@@ -225,7 +226,7 @@ UNSURE: list[tuple[Any, Any]] = [
     (Loud, hint_types.Speaks),
     (Renamed, hint_types.SpeaksInNumbers),
     (Function[P, int], Callable[[int], int]),
-    (Function[Concatenate[int, P], int], Callable[[int], int]),
+    (Function[Concatenated[int, P], int], Callable[[int], int]),
     (TypeVar("Unbound"), int),
     (Self, int),
     (np.longlong, np.int64),

