@@ -213,8 +213,8 @@ class _Relation:
         if carried is LiteralString:
             return self.fits(str, taken)
         if get_origin(carried) is Literal:
-            kind: object = type(get_args(carried)[0])
-            return Fit.NO if get_origin(taken) is Literal else self.fits(kind, taken)
+            value: object = get_args(carried)[0]
+            return Fit.NO if get_origin(taken) is Literal else self.fits(type(value), taken)
         return self.every_value(carried, taken) if get_origin(taken) is Literal else None
 
     def new_type(self, carried: object, taken: object) -> Fit | None:
@@ -353,9 +353,9 @@ def unrelated(have: type[object], want: type[object], has_args: bool) -> Fit:
     """What is to be said of classes if neither the bases nor the table say that one is a kind of the other."""
     if not OLD_PROMOTIONS.get(want, frozenset()).isdisjoint(have.__mro__):
         return Fit.UNSURE
-    if have in FILES or (want in (*FILES, Buffer) and module_of(have) != "builtins"):
-        return Fit.UNSURE
     if "numpy" == module_of(have) == module_of(want) and NUMPY_C_NAMES & {have.__name__, want.__name__}:
+        return Fit.UNSURE
+    if have in FILES or (any(want is base for base in (*FILES, Buffer)) and module_of(have) != "builtins"):
         return Fit.UNSURE
     if want is abc.Hashable:
         return hashable(have)

@@ -195,8 +195,18 @@ def without_none(tp: object) -> object:
     >>> without_none(int | None)
     <class 'int'>
     """
-    kept = [member for member in members(plain(tp)) if member is not None and member is not NoneType]
-    return tp if len(kept) == len(members(plain(tp))) else union(kept)
+    every = unfolded(tp)
+    kept = [member for member in every if member is not NoneType]
+    return tp if len(kept) == len(every) else union(kept)
+
+
+def unfolded(tp: object) -> list[object]:
+    """The members of a union, and of those that have a name of their own."""
+    tp = plain(value_of_alias(tp) if is_alias(tp) else tp)
+    parts = members(tp)
+    if len(parts) == 1 and not is_alias(tp):
+        return [tp]
+    return [member for part in parts for member in unfolded(part)]
 
 
 def is_readable(tp: object) -> bool:
@@ -304,8 +314,8 @@ def element_of(tp: object) -> object:
     (<class 'str'>, <class 'int'>)
     """
     found: list[object] = []
-    for member in members(plain(tp)):
-        args = args_as(plain(member), abc.Iterable)
+    for member in unfolded(tp):
+        args = args_as(member, abc.Iterable)
         found.append(args[0] if args else UNKNOWN)
     return union(found)
 

@@ -26,6 +26,7 @@ from typing import (
 )
 
 import pytest
+from typing_extensions import TypeAliasType
 
 from conveyor import BalancingFork, Filter, FlatMap, Join, Pipe, Pipeline, Processor, ReplicatingFork, Zip
 from conveyor.draft import Draft
@@ -203,11 +204,26 @@ def local_functions() -> Callable[[Any], Any]:
 keeps = local_functions()
 
 unlike: Any = parse
+Maybe = TypeAliasType("Maybe", "int | None")
+Lines = TypeAliasType("Lines", list[str])
+Deeper = TypeAliasType("Deeper", "Maybe | list[str]")
+
 unannotated: Any = lambda x: x  # noqa: E731  # pyright: ignore[reportUnknownLambdaType, reportUnknownVariableType]
 loose: Any = scaled
 List: Any = list
 Dict: Any = dict
 Either: Any = Union
+
+
+def signed(takes: Any, gives: Any) -> Callable[[Any], Any]:
+    """A function with these annotations."""
+
+    def made(item: Any) -> Any:
+        return item
+
+    made.__annotations__ = {"item": takes, "return": gives}
+    return made
+
 
 Read = tuple[Any, str, str]
 
@@ -307,6 +323,8 @@ PASSED: list[Passed] = [
     (Processor(parse), [UNKNOWN], "int"),
     (Processor(maybe), [bool], "str"),
     (Processor(sink), [int], "Never"),
+    (Processor(signed(int, Deeper)), [int], "int | list[str]"),
+    (FlatMap(signed(int, Lines)), [int], "str"),
     (Processor(same), [int], "int"),
     (Processor(same), [UNKNOWN], "Any"),
     (Processor(wrap), [str], "list[str]"),
@@ -388,16 +406,6 @@ def test_classes_of_the_same_name_are_told_apart() -> None:
     assert pass_through(Processor(signed(Row, int)), [other]).refusal == (
         f"takes {__name__}.Row, but the lane carries elsewhere.Row"
     )
-
-
-def signed(takes: Any, gives: Any) -> Callable[[Any], Any]:
-    """A function with these annotations."""
-
-    def made(item: Any) -> Any:
-        return item
-
-    made.__annotations__ = {"item": takes, "return": gives}
-    return made
 
 
 @pytest.mark.parametrize("hint", ["not a type", "1 +", 3, "Missing", "list[Missing]", ["int"], "1 / 0"])
