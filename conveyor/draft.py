@@ -1,12 +1,14 @@
 """A pipeline while it is being written: rows of stages on open lanes.
 
-Knows: which row fits which lanes, and how to say why one does not.  Must never know: workers, channels, how it runs.
+Knows: which row fits which lanes, in number and in type, and how to say why one does not.  Must never know: workers, channels,
+how it runs.
 
 Rule 1.  A row takes the open lanes from left to right: a job or a pipe takes one and gives one, a fork takes one and gives n,
          a join or a zip takes n and gives one.  It must take all of them.
 Rule 2.  A pipeline begins with anything but a join or a zip; a strict one begins with a processor.
 Rule 3.  Lanes of a `BalancingFork()` are written once, and end at a `Join()`.
-Rule 4.  An ordered join takes all lanes of one fork, and nothing between the two has lost the order.
+Rule 4.  A stage fits what its lanes carry, as far as annotations tell: a clear misfit is a `StageTypeError`.
+Rule 5.  An ordered join takes all lanes of one fork, and nothing between the two has lost the order.
 A draft is a value: a row that is refused leaves it as it was.
 """
 
@@ -16,8 +18,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Final, TypeAlias
 
-from conveyor.errors import TopologyError
+from conveyor.errors import StageTypeError, TopologyError
+from conveyor.annotations import pass_through
 from conveyor.stages import BalancingFork, Fork, Job, Join, Pipe, Stage, Zip
+from conveyor.typeforms import UNKNOWN
 
 __all__ = ["Draft", "Frame", "Place", "Port", "implicit_pipes"]
 
@@ -44,10 +48,11 @@ Frames: TypeAlias = tuple[Frame, ...]
 
 @dataclass(frozen=True, slots=True)
 class Lane:
-    """An open end of the draft; `port` is None where nothing has been added yet."""
+    """An open end of the draft, and the type of what it carries; `port` is None where nothing has been added yet."""
 
     port: Port | None
     frames: Frames
+    carries: object = UNKNOWN
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,8 +76,12 @@ class Draft:
     lanes: tuple[Lane, ...] = (Lane(None, ()),)
     rows: int = 0
 
+    def declare(self, carries: object) -> Draft:
+        """The draft, empty as yet, of a pipeline whose items are of this type."""
+        return replace(self, lanes=(Lane(None, (), carries),))
+
     def add(self, stages: Sequence[Stage]) -> Draft:
-        """The draft with one more row; raises `TopologyError` if the row does not fit."""
+        """The draft with one more row; raises `TopologyError` if the row does not fit, `StageTypeError` if a type does not."""
         row = self.rows + 1
         check_kinds(row, stages)
         if not self.places:
@@ -114,12 +123,16 @@ class Draft:
             frames, undoes = self.after_adaptive(stage, where, lanes[0])
         elif isinstance(stage, Join | Zip):
             frames, undoes = self.after_join(stage, where, lanes)
+        passage = pass_through(stage, [lane.carries for lane in lanes])
+        if passage.refusal is not None:
+            raise StageTypeError(f"{where}: {stage!r} {passage.refusal}")
+        carries = passage.gives
         place = Place(stage, self.free_name(stage), row, tuple(lane.port for lane in lanes), frames, undoes)
         draft = replace(self, places=(*self.places, place))
         if isinstance(stage, Fork):
             width = 1 if stage.n is None else stage.n
-            return draft, [Lane(Port(index, out), (*frames, Frame(index, out))) for out in range(width)]
-        return draft, [Lane(Port(index, 0), frames)]
+            return draft, [Lane(Port(index, out), (*frames, Frame(index, out)), carries) for out in range(width)]
+        return draft, [Lane(Port(index, 0), frames, carries)]
 
     def after_adaptive(self, join: Join, where: str, lane: Lane) -> tuple[Frames, int | None]:
         """The frames behind a `Join()`."""

@@ -17,6 +17,7 @@ from conveyor.draft import Draft, implicit_pipes
 from conveyor.errors import ImplicitPipeWarning
 from conveyor.lifecycle import Call, Lifecycle
 from conveyor.report import RunResult
+from conveyor.annotations import declared_input
 from conveyor.stages import Stage
 from conveyor.topology import Topology, compile_topology
 
@@ -57,11 +58,12 @@ class Pipeline(Generic[In, Out]):
     def add(self, *stages: Stage) -> Pipeline[In, Any]:
         """Adds a row of stages, which takes all open lanes from left to right; gives the pipeline itself.
 
-        Raises `TopologyError` if the row does not fit, `LifecycleError` if the topology is fixed; the pipeline is then as it
-        was.
+        Raises `TopologyError` if the row does not fit, `StageTypeError` if annotations tell that a stage does not take what its
+        lane carries, `LifecycleError` if the topology is fixed; the pipeline is then as it was.
         """
         self._lifecycle.check(Call.ADD)
-        before, after = self._draft, self._draft.add(stages)
+        before = self._draft if self._draft.rows else self._draft.declare(declared_input(self, Pipeline))
+        after = before.add(stages)
         if before.strict:
             for sentence in implicit_pipes(before, after):
                 warnings.warn(sentence, ImplicitPipeWarning, stacklevel=2)

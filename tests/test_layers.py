@@ -11,8 +11,8 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parents[1]
 
 LAYERS = (
-    {"errors", "report"},
-    {"stages", "codec", "kernels"},
+    {"errors", "report", "typeforms"},
+    {"stages", "codec", "kernels", "hints", "annotations"},
     {"channel", "decisions", "nodes", "ordered", "route"},
     {"draft", "topology", "drive", "lifecycle"},
     {"runtime", "sim"},
