@@ -11,7 +11,7 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parents[1]
 
 LAYERS = (
-    {"errors", "report"},
+    {"errors", "report", "signatures"},
     {"stages", "codec", "kernels"},
     {"channel", "decisions", "nodes", "ordered", "route"},
     {"draft", "topology", "drive", "lifecycle"},
