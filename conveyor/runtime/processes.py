@@ -18,7 +18,7 @@ import select
 import signal
 import sys
 import threading
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Generator, Iterable
 from multiprocessing import reduction
 from multiprocessing.context import ForkContext, ForkServerContext, SpawnContext
 from multiprocessing.process import BaseProcess as Process
@@ -105,7 +105,7 @@ def start_process(method: StartMethod, target: Callable[[object], None], order: 
 
 
 @contextlib.contextmanager
-def _environment(name: str, value: str) -> Iterator[None]:
+def _environment(name: str, value: str) -> Generator[None]:
     """A new interpreter must not find modules in the working directory that its parent does not look for there."""
     before = os.environ.get(name)
     os.environ[name] = value

@@ -8,9 +8,10 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import partial
 from itertools import count, islice
 from random import Random
-from typing import TypeAlias
+from typing import TypeAlias, cast
 
 import pytest
 
@@ -74,7 +75,7 @@ def by_label(outputs: Sequence[object]) -> dict[str, list[object]]:
     found: dict[str, list[object]] = {}
     for output in outputs:
         assert isinstance(output, tuple)
-        label, item = output
+        label, item = cast("tuple[object, object]", output)
         found.setdefault(str(label), []).append(item)
     return found
 
@@ -82,7 +83,7 @@ def by_label(outputs: Sequence[object]) -> dict[str, list[object]]:
 def items_of(found: Sequence[object]) -> list[object]:
     """What was called, call by call; no call twice."""
     assert len(set(found)) == len(found)
-    pairs = [each for each in found if isinstance(each, tuple)]
+    pairs: list[tuple[object, object]] = [each for each in found if isinstance(each, tuple)]
     return [item for item, _ in pairs]
 
 
@@ -109,7 +110,7 @@ def each_by_one_lane(outputs: Sequence[object], n_items: int) -> None:
     lanes = by_label(outputs)
     found = [items_of(lane) for lane in lanes.values()]
     assert all(lane == sorted(lane, key=repr) for lane in found)
-    assert sorted(sum(found, []), key=repr) == list(range(n_items))
+    assert sorted(sum(found, list[object]()), key=repr) == list(range(n_items))
 
 
 def each_by_one_lane_of_every_fork(outputs: Sequence[object], n_items: int) -> None:
@@ -259,7 +260,7 @@ def test_a_death_at_any_store_is_not_to_be_seen(name: str) -> None:
     topology = compiled(*CASES[name].rows(100, 100))
     for place in places_to_die(topology, 2, 1):
         died = 0
-        for dead, outputs in islice(every_schedule(lambda pick, at=place: run(topology, 2, 1, at, pick)), SCHEDULES):
+        for dead, outputs in islice(every_schedule(partial(run, topology, 2, 1, place)), SCHEDULES):
             CASES[name].holds(outputs, 2)
             died += dead
         assert died, place
