@@ -16,7 +16,7 @@ from dataclasses import dataclass, field
 from enum import Enum
 from typing import Final
 
-__all__ = ["Place", "Position", "Trust", "read"]
+__all__ = ["Names", "Place", "Position", "Trust", "Use", "read"]
 
 Position = tuple[int, int, int, int]  # first line and column, last line and column, as both ast and mypy count them
 Place = str  # a variable: "pl", or with dots: "self.pl"
@@ -68,15 +68,34 @@ class Scope:
     itself: str | None = None  # a method's first parameter
 
 
-def read(source: bytes | str) -> dict[Position, Trust]:
-    """The trust in the root variable of every method call in a file; raises `SyntaxError` for what is no Python."""
-    reader = Reader(ast.parse(source))
-    added = {event.place for scope in reader.scopes for event in scope.events if event.kind is Kind.ADD}
-    for scope in reader.scopes:
-        note_captures(scope)
-    return {
-        event.call: trust(scope, event, added) for scope in reader.scopes for event in scope.events if event.call is not None
-    }
+@dataclass(frozen=True)
+class Use:
+    """A method call on a variable; `is_first`: nothing was added since the variable was bound, on any way to here."""
+
+    trust: Trust
+    is_first: bool
+
+
+class Names:
+    """All variables of a file."""
+
+    def __init__(self, scopes: list[Scope]) -> None:
+        self._added = {event.place for scope in scopes for event in scope.events if event.kind is Kind.ADD}
+        self._calls = {event.call: (scope, event) for scope in scopes for event in scope.events if event.call is not None}
+        for scope in scopes:
+            note_captures(scope)
+
+    def use(self, call: Position) -> Use:
+        """What is known of the variable of a method call; of one that was not found, nothing."""
+        if call not in self._calls:
+            return Use(Trust.LOST, False)
+        scope, event = self._calls[call]
+        return Use(trust(scope, event, self._added), is_first(scope, event))
+
+
+def read(source: bytes | str) -> Names:
+    """Reads a file; raises `SyntaxError` for what is no Python."""
+    return Names(Reader(ast.parse(source)).scopes)
 
 
 def place_of(node: ast.AST) -> Place | None:
@@ -261,12 +280,12 @@ class Reader:
             self.read(argument) if kind is Kind.READ else self.visit(argument)
 
     def assign(self, targets: list[ast.expr], value: ast.expr) -> None:
-        self.visit(value) if place_of(value) is None else None
+        if place_of(value) is None or (isinstance(value, ast.Attribute) and value.attr in RETURNS_ITSELF):
+            self.visit(value)
         held = set(may_be(value))
-        names = [target for target in targets]
         for target in targets:
             others = held - {place_of(target)}
-            self.bind(target, value, Kind.ALIAS if others or len(names) > 1 or place_of(value) is not None else Kind.BIND)
+            self.bind(target, value, Kind.ALIAS if others or len(targets) > 1 or place_of(value) is not None else Kind.BIND)
         own = {place_of(target) for target in targets}
         for place in sorted(held - own):
             self.note(place, Kind.ESCAPE, value)
@@ -366,6 +385,12 @@ def trust(scope: Scope, use: Event, added: set[Place]) -> Trust:
         return Trust.LOST
     is_handed_on = any(e.place == place and e.kind is Kind.ESCAPE for e in scope.events)
     return Trust.HIDDEN if is_handed_on else Trust.FOLLOWED
+
+
+def is_first(scope: Scope, use: Event) -> bool:
+    binds = [e for e in scope.events if e.place == use.place and e.kind in (Kind.BIND, Kind.ALIAS)]
+    adds = (e for e in scope.events if e.place == use.place and e.kind is Kind.ADD)
+    return not any(reaches(add, use, latest(binds, use)) for add in adds if add is not use or add.loops)
 
 
 def latest(binds: list[Event], use: Event) -> Event | None:

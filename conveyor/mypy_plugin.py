@@ -39,7 +39,8 @@ from mypy.nodes import (
     OverloadedFuncDef,
     TypeInfo,
 )
-from mypy.plugin import ClassDefContext, FunctionContext, MethodContext, MethodSigContext, Plugin
+from mypy.plugin import ClassDefContext, FunctionContext, MethodSigContext, Plugin
+from mypy.subtypes import find_member
 from mypy.typeops import make_simplified_union
 from mypy.types import (
     AnyType,
@@ -62,11 +63,13 @@ from mypy.types import (
     get_proper_type,
 )
 
-from conveyor.mypy_names import RETURNS_ITSELF, Position, Trust, read
+from conveyor.mypy_names import RETURNS_ITSELF, Names, Trust, Use, read
 
 __all__ = ["ConveyorPlugin", "plugin"]
 
 CODE: Final = ErrorCode("conveyor", "Stages fit the lanes that are open", "Conveyor")
+
+ANYTHING: Final = AnyType(TypeOfAny.special_form)
 
 PIPELINE: Final = "conveyor.pipeline.Pipeline"
 STATEMENT: Final = "conveyor.pipeline.StatementPipeline"
@@ -74,10 +77,8 @@ WIDE: Final = "conveyor.pipeline.WidePipeline"
 ADAPTIVE: Final = "conveyor.pipeline.AdaptivePipeline"
 PIPELINES: Final = frozenset({PIPELINE, STATEMENT, WIDE, ADAPTIVE})
 UNDECLARED: Final = "conveyor.signatures.Undeclared"
-ONE_TO_ONE: Final = ("conveyor.signatures.Worker", "conveyor.signatures.Keeper", "conveyor.signatures.Passes")
-OPENS: Final = "conveyor.signatures.OpensLanes"
-CLOSES: Final = "conveyor.signatures.ClosesLanes"
-ZIPS: Final = "conveyor.signatures.ZipsLanes"
+STAGE: Final = "conveyor.stages.Stage"
+PROCESSOR: Final = "conveyor.stages.Processor"
 
 RUNS: Final = frozenset({"run", "stream", "simulate", "explore", "replay", "count"})
 PASSES_OF_A_LOOP: Final = 6  # a row that still changes after so many is not followed any further
@@ -113,6 +114,14 @@ class Kind(Enum):
     ANY = "cannot be told"
 
 
+WIDE_STAGES: Final = {
+    "conveyor.stages.ReplicatingFork": Kind.FORK,
+    "conveyor.stages.BalancingFork": Kind.FORK,
+    "conveyor.stages.Join": Kind.JOIN,
+    "conveyor.stages.Zip": Kind.ZIP,
+}
+
+
 @dataclass(frozen=True)
 class Stage:
     """One argument of `add`."""
@@ -122,7 +131,6 @@ class Stage:
     type: ProperType
     width: int | None = 1  # None: not known before it runs
     adapts: bool = False
-    keeps_none: bool = False
     is_sound: bool = True  # the expression by itself is without error
 
 
@@ -164,9 +172,6 @@ class ConveyorPlugin(Plugin):
     def get_function_hook(self, fullname: str) -> Callable[[FunctionContext], Type] | None:
         return self._new if fullname == PIPELINE else None
 
-    def get_method_hook(self, fullname: str) -> Callable[[MethodContext], Type] | None:
-        return self._enter if fullname == f"{PIPELINE}.__enter__" else None
-
     def _new(self, ctx: FunctionContext) -> Type:
         """`Pipeline()` has no lanes, also where mypy takes the default of the class's parameter for them."""
         new = get_proper_type(ctx.default_return_type)
@@ -174,15 +179,8 @@ class ConveyorPlugin(Plugin):
             return new.copy_modified(args=new.args[:1])
         return new
 
-    def _enter(self, ctx: MethodContext) -> Type:
-        """What `with` gives for a pipeline without lanes still says whether its input was declared."""
-        entered, whole = get_proper_type(ctx.default_return_type), get_proper_type(ctx.type)
-        if isinstance(entered, Instance) and isinstance(whole, Instance) and entered.type.fullname == STATEMENT:
-            return entered.copy_modified(args=whole.args[:1])
-        return entered
-
     def _add(self, ctx: MethodSigContext) -> FunctionLike:
-        accepted = ctx.default_signature.copy_modified(ret_type=AnyType(TypeOfAny.special_form))
+        accepted = ctx.default_signature.copy_modified(ret_type=ANYTHING)
         return self._guarded(lambda: self._of(ctx).add(ctx), accepted)
 
     def _run(self, ctx: MethodSigContext) -> FunctionLike:
@@ -213,7 +211,7 @@ def plain_add(ctx: ClassDefContext) -> None:
             if isinstance(function, FuncDef) and isinstance(function.type, CallableType):
                 for kind in {id(function.type): function.type, id(function.unanalyzed_type): function.unanalyzed_type}.values():
                     if isinstance(kind, CallableType):
-                        kind.ret_type = AnyType(TypeOfAny.special_form)
+                        kind.ret_type = ANYTHING
                 body[index] = function
 
 
@@ -226,7 +224,7 @@ class File:
 
     def __init__(self, checker: TypeChecker) -> None:
         self.checker = checker
-        self.trusts = trusts_in(checker.tree)
+        self.names = names_in(checker.tree)
         self.made_by: dict[int, tuple[Type, CallExpr, Type]] = {}  # a row's id: the row, the call that made it, and from what
         self.passes: dict[CallExpr, set[str]] = {}
 
@@ -235,8 +233,9 @@ class File:
     def add(self, ctx: MethodSigContext) -> FunctionLike:
         call = ctx.context
         assert isinstance(call, CallExpr)
-        root, trust = self.root(call)
-        before = self.before(call, ctx.type, root, trust)
+        root, use = self.root(call)
+        trust = use.trust
+        before = self.before(call, ctx.type, root, use)
         rows = self.rows(before)
         if trust is Trust.LOST:
             rows = [replace(row, kind=Lanes.UNKNOWN, lanes=()) for row in rows[:1]]
@@ -270,8 +269,9 @@ class File:
         call = ctx.context
         assert isinstance(call, CallExpr)
         assert isinstance(call.callee, MemberExpr)
-        root, trust = self.root(call)
-        rows = self.rows(self.before(call, ctx.type, root, trust))
+        root, use = self.root(call)
+        trust = use.trust
+        rows = self.rows(self.before(call, ctx.type, root, use))
         if trust is Trust.LOST or (trust is Trust.DECLARED and any(row.kind is Lanes.NOTHING for row in rows)):
             rows = [replace(row, kind=Lanes.UNKNOWN, lanes=()) for row in rows]
         if not all(row.kind is Lanes.NOTHING for row in rows):
@@ -296,29 +296,31 @@ class File:
 
     # --- what is known before a call -----------------------------------------------------------------------------------
 
-    def root(self, call: CallExpr) -> tuple[NameExpr | MemberExpr | None, Trust]:
+    def root(self, call: CallExpr) -> tuple[NameExpr | MemberExpr | None, Use]:
         """The variable that the chain of this call begins with, and how far it can be believed."""
         assert isinstance(call.callee, MemberExpr)
         owner = call.callee.expr
         while isinstance(owner, CallExpr) and isinstance(owner.callee, MemberExpr) and owner.callee.name in RETURNS_ITSELF:
             owner = owner.callee.expr
         if isinstance(owner, CallExpr):
-            return None, Trust.FOLLOWED
+            return None, Use(Trust.FOLLOWED, True)
         if isinstance(owner, NameExpr | MemberExpr):
             position = (call.line, call.column, call.end_line or 0, call.end_column or 0)
-            return owner, self.trusts.get(position, Trust.LOST)
-        return None, Trust.LOST if call.callee.name == "add" else Trust.DECLARED
+            return owner, Use(Trust.LOST, False) if self.names is None else self.names.use(position)
+        return None, Use(Trust.LOST if call.callee.name == "add" else Trust.DECLARED, False)
 
-    def before(self, call: CallExpr, receiver: Type, root: NameExpr | MemberExpr | None, trust: Trust) -> Type:
+    def before(self, call: CallExpr, receiver: Type, root: NameExpr | MemberExpr | None, use: Use) -> Type:
         """The type of the pipeline when the call begins."""
         assert isinstance(call.callee, MemberExpr)
         owner = call.callee.expr
         whole = self.checker.lookup_type_or_none(owner) or receiver
-        if root is None or owner is not root or trust in (Trust.DECLARED, Trust.LOST):
+        if root is None or owner is not root or use.trust in (Trust.DECLARED, Trust.LOST):
             return whole
-        known = self.checker.binder.get(row_name(root))
+        known = None if use.is_first else self.checker.binder.get(row_name(root))
         if known is None:
             # Nothing was added on any way here: this holds for the branches not taken, too, so it belongs below all frames.
+            # In a loop mypy still has what was added to the pipeline that the variable held the last time.
+            self.checker.binder.cleanse(row_name(root))
             whole = make_simplified_union([self.type_of(row) for row in self.rows(whole)])
             self.put(row_name(root), whole, at_the_bottom=True)
             return whole
@@ -338,7 +340,10 @@ class File:
             self.made_by[id(after)] = (after, call, before)
             self.put(row_name(root), after)
         if trust is Trust.FOLLOWED:
-            self.put(root, TypeGuardedType(after))
+            rows = self.rows(after)
+            # A row that is not known reads as what `with` gives: before 2.4 mypy lets nothing else with any lanes be run.
+            any_lanes = [Instance(self.info(STATEMENT), [row.takes or ANYTHING]) for row in rows if row.kind is Lanes.UNKNOWN]
+            self.put(root, TypeGuardedType(any_lanes[0] if any_lanes else after))
 
     def put(self, name: Expression, kind: Type, *, at_the_bottom: bool = False) -> None:
         binder = self.checker.binder
@@ -372,7 +377,9 @@ class File:
         for name, known in ((STATEMENT, Lanes.NOTHING), (WIDE, Lanes.WIDE), (ADAPTIVE, Lanes.ADAPTIVE)):
             if kind.type.has_base(name):
                 args = map_instance_to_supertype(kind, self.info(name)).args
-                return Row(declared(args[0]), known, tuple(args[1:]))
+                # `with Pipeline() as pl` takes anything for a checker, which is why nobody said what it takes.
+                takes = None if isinstance(get_proper_type(args[0]), AnyType) else declared(args[0])
+                return Row(takes, known, tuple(args[1:]))
         if not kind.type.has_base(PIPELINE):
             return Row(None, Lanes.UNKNOWN)
         args = map_instance_to_supertype(kind, self.info(PIPELINE)).args
@@ -386,7 +393,7 @@ class File:
         name = {Lanes.WIDE: WIDE, Lanes.ADAPTIVE: ADAPTIVE}.get(row.kind, PIPELINE)
         lanes: list[Type] = list(row.lanes)
         if row.kind is Lanes.UNKNOWN:
-            lanes = [UnpackType(self.checker.named_generic_type("builtins.tuple", [AnyType(TypeOfAny.special_form)]))]
+            lanes = [UnpackType(self.checker.named_generic_type("builtins.tuple", [ANYTHING]))]
         return Instance(self.info(name), [takes, *lanes])
 
     # --- one row on one pipeline ---------------------------------------------------------------------------------------
@@ -406,7 +413,7 @@ class File:
             if stages[0].kind in (Kind.JOIN, Kind.ZIP):
                 return replace(unknown, mistake=Mistake("a pipeline cannot begin with a Join or a Zip", stages[0].expr))
             row = replace(row, takes=row.takes or self.first_takes(stages[0]))
-            lanes = (row.takes or AnyType(TypeOfAny.special_form),)
+            lanes = (row.takes or ANYTHING,)
         for stage in stages:
             if stage.kind in (Kind.JOIN, Kind.ZIP) and stage.adapts:
                 sentence = f"Join() closes what a BalancingFork() opened; with {count(lanes)} open, say how many it joins"
@@ -428,7 +435,7 @@ class File:
                 formals.extend(out.formals)
                 variables.extend(out.variables)
                 continue
-            formals.append(AnyType(TypeOfAny.special_form))
+            formals.append(ANYTHING)
             if stage.kind is Kind.FORK:
                 given.extend([left.pop(0)] * width)
             else:
@@ -487,19 +494,19 @@ class File:
         if isinstance(kind, UnionType):
             parts = [self.classed(expr, get_proper_type(item)) for item in kind.items]
             if all(part.kind is Kind.ONE for part in parts):
-                return Stage(expr, Kind.ONE, kind, keeps_none=all(part.keeps_none for part in parts))
+                return Stage(expr, Kind.ONE, kind)
             return Stage(expr, Kind.ANY, kind)
         if not isinstance(kind, Instance):
             return Stage(expr, Kind.FOREIGN, kind)
-        if any(kind.type.has_base(name) for name in ONE_TO_ONE):
-            return Stage(expr, Kind.ONE, kind, keeps_none=not kind.type.has_base(ONE_TO_ONE[0]))
-        for name, what in ((OPENS, Kind.FORK), (CLOSES, Kind.JOIN), (ZIPS, Kind.ZIP)):
+        if kind.type.get("_lane_") is not None:
+            return Stage(expr, Kind.ONE, kind)
+        for name, what in WIDE_STAGES.items():
             if kind.type.has_base(name):
                 width = get_proper_type(map_instance_to_supertype(kind, self.info(name)).args[0])
                 if isinstance(width, LiteralType) and isinstance(width.value, int):
                     return Stage(expr, what, kind, width.value)
                 return Stage(expr, what, kind, None, adapts=isinstance(width, NoneType))
-        is_stage = kind.type.has_base("conveyor.stages.Stage") or kind.type.fallback_to_any
+        is_stage = kind.type.has_base(STAGE) or kind.type.fallback_to_any
         return Stage(expr, Kind.ANY if is_stage else Kind.FOREIGN, kind)
 
     def fit(self, stage: Stage, lane: Type, number: int) -> Added:
@@ -512,15 +519,16 @@ class File:
             self.checker.named_type("builtins.object"),
             UninhabitedType(),
         )
-        shape, out = ("Keeps", given) if stage.keeps_none else ("Stage", UnionType([given, NoneType()]))
-        formal = Instance(self.info(f"conveyor.signatures.{shape}"), [lane, out])
-        signature = CallableType(
-            [formal], [ARG_POS], [None], given, self.checker.named_type("builtins.function"), variables=[given]
-        )
+        formal = Instance(self.info("conveyor.signatures.Stage"), [lane, given])
+        # It gives the stage, not the lane: what is wanted of the whole call, outside, must not be read into this lane.
+        function = self.checker.named_type("builtins.function")
+        signature = CallableType([formal], [ARG_POS], [None], formal, function, variables=[given])
         with self.checker.msg.filter_errors() as errors, self.checker.local_type_map:
             result, _ = self.checker.expr_checker.check_call(signature, [stage.expr], [ARG_POS], stage.expr)
-        if not errors.has_new_errors():
-            return Added(Row(None, Lanes.EXACT, (result,)), (formal,), (given,))
+        fitted = get_proper_type(result)
+        if not errors.has_new_errors() and isinstance(fitted, Instance):
+            gives = without_none(fitted.args[1]) if is_processor(stage.type) else fitted.args[1]
+            return Added(Row(None, Lanes.EXACT, (gives,)), (formal,), (given,))
         anything = Row(None, Lanes.EXACT, (AnyType(TypeOfAny.from_error),))
         if not stage.is_sound:
             return Added(anything, (AnyType(TypeOfAny.from_error),))
@@ -536,20 +544,18 @@ class File:
 
     def takes(self, stage: Stage) -> ProperType | None:
         """What a stage takes, as far as it is known without its lane."""
-        for name in ONE_TO_ONE[:2]:
-            if isinstance(stage.type, Instance) and stage.type.type.has_base(name):
-                return get_proper_type(map_instance_to_supertype(stage.type, self.info(name)).args[0])
-        return None
+        if not isinstance(stage.type, Instance):
+            return None
+        lane = get_proper_type(find_member("_lane_", stage.type, stage.type))
+        return get_proper_type(lane.arg_types[0]) if isinstance(lane, CallableType) and lane.arg_types else None
 
     def first_takes(self, stage: Stage) -> Type:
         takes = self.takes(stage) if stage.kind is Kind.ONE else None
-        return takes if takes is not None and is_plain(takes) else AnyType(TypeOfAny.special_form)
+        return takes if takes is not None and is_plain(takes) else ANYTHING
 
     def no_stage(self, stage: Stage) -> str:
         if isinstance(stage.type, FunctionLike):
-            if stage.type.is_type_obj() and any(
-                base in PIPELINES or base.startswith("conveyor.") for base in bases(stage.type)
-            ):
+            if stage.type.is_type_obj() and stage.type.type_object().has_base(STAGE):
                 return "is a class, not a stage: call it"
             return "is a function, not a stage: write Processor(...) around it"
         return f"is of type {format_type_bare(stage.type, self.checker.options)}, which is no stage"
@@ -566,11 +572,10 @@ class File:
         itself = get_proper_type(kind.arg_types[0])
         if not isinstance(itself, Instance) or not all(isinstance(get_proper_type(arg), TypeVarType) for arg in itself.args):
             return otherwise
-        anything = AnyType(TypeOfAny.special_form)
         takes = rows[0].takes if len({str(row.takes) for row in rows}) == 1 else None
-        gives = [row.lanes[0] if row.kind is Lanes.EXACT and len(row.lanes) == 1 else anything for row in rows]
+        gives = [row.lanes[0] if row.kind is Lanes.EXACT and len(row.lanes) == 1 else ANYTHING for row in rows]
         filled: dict[TypeVarId, Type] = {}
-        for variable, value in zip(itself.args, (takes or anything, make_simplified_union(gives)), strict=False):
+        for variable, value in zip(itself.args, (takes or ANYTHING, make_simplified_union(gives)), strict=False):
             variable = get_proper_type(variable)
             assert isinstance(variable, TypeVarType)
             filled[variable.id] = value
@@ -601,17 +606,17 @@ class File:
         return f"this pipeline takes items of type {wants}, but {name}() is given {has}"
 
 
-def trusts_in(tree: MypyFile) -> dict[Position, Trust]:
-    """Empty where the file cannot be read as mypy did: then no variable is followed."""
+def names_in(tree: MypyFile) -> Names | None:
+    """None where the file cannot be read as mypy did: then no variable is followed."""
     try:
         with tokenize.open(tree.path) as file:
             return read(file.read())
     except (OSError, SyntaxError, ValueError, RecursionError):
-        return {}
+        return None
 
 
 def row_name(root: NameExpr | MemberExpr) -> MemberExpr:
-    """What the binder keeps a variable's row under: an attribute that nobody can write, and that goes when the variable does."""
+    """What the binder keeps a variable's row under: an attribute that nobody can write, forgotten with the variable."""
     return MemberExpr(root, "<row>")
 
 
@@ -632,7 +637,7 @@ def declared(takes: Type) -> Type | None:
 
 
 def unite(one: Row, other: Row) -> Row:
-    takes = one.takes if str(one.takes) == str(other.takes) else AnyType(TypeOfAny.special_form)
+    takes = one.takes if str(one.takes) == str(other.takes) else ANYTHING
     lanes = zip(one.lanes, other.lanes, strict=True)
     return Row(takes, one.kind, tuple(make_simplified_union([right, left]) for left, right in lanes))
 
@@ -658,9 +663,20 @@ def is_plain(kind: ProperType) -> bool:
     return not isinstance(kind, AnyType | UninhabitedType | TypeVarType)
 
 
+def is_processor(kind: ProperType) -> bool:
+    """A None that a processor returns is no item; from anything else it is one."""
+    items = kind.items if isinstance(kind, UnionType) else [kind]
+    return any(isinstance(item, Instance) and item.type.has_base(PROCESSOR) for item in map(get_proper_type, items))
+
+
+def without_none(kind: Type) -> Type:
+    proper = get_proper_type(kind)
+    if isinstance(proper, NoneType):
+        return UninhabitedType()
+    if isinstance(proper, UnionType):
+        return UnionType.make_union([item for item in proper.items if not isinstance(get_proper_type(item), NoneType)])
+    return kind
+
+
 def has_lambda(expr: Expression) -> bool:
     return isinstance(expr, CallExpr) and any(isinstance(arg, LambdaExpr) for arg in expr.args)
-
-
-def bases(kind: FunctionLike) -> list[str]:
-    return [base.fullname for base in kind.type_object().mro]
