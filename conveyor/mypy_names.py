@@ -85,12 +85,15 @@ class Names:
         for scope in scopes:
             note_captures(scope)
 
-    def use(self, call: Position) -> Use:
+    def use(self, call: Position, place: Place) -> Use:
         """What is known of the variable of a method call; of one that was not found, nothing."""
-        if call not in self._calls:
-            return Use(Trust.LOST, False)
-        scope, event = self._calls[call]
-        return Use(trust(scope, event, self._added), is_first(scope, event))
+        found = [self._calls[call]] if call in self._calls else self._near(call)
+        uses = {Use(trust(scope, event, self._added), is_first(scope, event)) for scope, event in found if event.place == place}
+        return uses.pop() if len(uses) == 1 else Use(Trust.LOST, False)
+
+    def _near(self, call: Position) -> list[tuple[Scope, Event]]:
+        """The calls on the same lines: where a line is not ASCII, mypy 2.4 counts its columns in a way of its own."""
+        return [found for position, found in self._calls.items() if position[0] == call[0] and position[2] == call[2]]
 
 
 def read(source: bytes | str) -> Names:

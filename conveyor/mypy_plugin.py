@@ -37,6 +37,7 @@ from mypy.nodes import (
     MypyFile,
     NameExpr,
     OverloadedFuncDef,
+    RefExpr,
     TypeInfo,
 )
 from mypy.plugin import ClassDefContext, FunctionContext, MethodSigContext, Plugin
@@ -180,15 +181,19 @@ class ConveyorPlugin(Plugin):
         return new
 
     def _add(self, ctx: MethodSigContext) -> FunctionLike:
-        accepted = ctx.default_signature.copy_modified(ret_type=ANYTHING)
-        return self._guarded(lambda: self._of(ctx).add(ctx), accepted)
+        return self._guarded(File.add, ctx, ctx.default_signature.copy_modified(ret_type=ANYTHING))
 
     def _run(self, ctx: MethodSigContext) -> FunctionLike:
-        return self._guarded(lambda: self._of(ctx).run(ctx), ctx.default_signature)
+        return self._guarded(File.run, ctx, ctx.default_signature)
 
-    def _guarded(self, work: Callable[[], FunctionLike], otherwise: FunctionLike) -> FunctionLike:
+    def _guarded(
+        self, work: Callable[[File, MethodSigContext], FunctionLike], ctx: MethodSigContext, otherwise: FunctionLike
+    ) -> FunctionLike:
+        callee = ctx.context.callee if isinstance(ctx.context, CallExpr) else None
+        if not isinstance(callee, MemberExpr) or (isinstance(callee.expr, RefExpr) and isinstance(callee.expr.node, TypeInfo)):
+            return otherwise  # Pipeline.add(pl, ...) and super().add(...)
         try:
-            return work()
+            return work(self._of(ctx), ctx)
         except Exception:  # another release of mypy, or a fault of ours
             if self.options.show_traceback:
                 raise
@@ -306,7 +311,7 @@ class File:
             return None, Use(Trust.FOLLOWED, True)
         if isinstance(owner, NameExpr | MemberExpr):
             position = (call.line, call.column, call.end_line or 0, call.end_column or 0)
-            return owner, Use(Trust.LOST, False) if self.names is None else self.names.use(position)
+            return owner, Use(Trust.LOST, False) if self.names is None else self.names.use(position, text_of(owner))
         return None, Use(Trust.LOST if call.callee.name == "add" else Trust.DECLARED, False)
 
     def before(self, call: CallExpr, receiver: Type, root: NameExpr | MemberExpr | None, use: Use) -> Type:
@@ -613,6 +618,13 @@ def names_in(tree: MypyFile) -> Names | None:
             return read(file.read())
     except (OSError, SyntaxError, ValueError, RecursionError):
         return None
+
+
+def text_of(name: Expression) -> str:
+    """A variable as it is written, where it is only names and dots."""
+    if isinstance(name, MemberExpr):
+        return f"{text_of(name.expr)}.{name.name}"
+    return name.name if isinstance(name, NameExpr) else "?"
 
 
 def row_name(root: NameExpr | MemberExpr) -> MemberExpr:
