@@ -54,6 +54,7 @@ class Event:
     loops: tuple[int, ...]
     blocks: tuple[int, ...]
     call: Position | None = None
+    sources: tuple[Place, ...] = ()  # of an alias that is the result of `source.add(...)`: it is good while nobody adds to that
 
 
 @dataclass
@@ -142,9 +143,11 @@ class Reader:
         self.blocks: tuple[int, ...] = ()
         self.visit_all(tree.body)
 
-    def note(self, place: Place, kind: Kind, node: ast.AST, call: Position | None = None) -> None:
+    def note(
+        self, place: Place, kind: Kind, node: ast.AST, call: Position | None = None, sources: tuple[Place, ...] = ()
+    ) -> None:
         at = (getattr(node, "end_lineno", 0), getattr(node, "end_col_offset", 0))
-        self.scope.events.append(Event(place, kind, at, self.loops, self.blocks, call))
+        self.scope.events.append(Event(place, kind, at, self.loops, self.blocks, call, sources))
 
     def visit_all(self, nodes: list[ast.stmt] | list[ast.expr] | list[ast.excepthandler]) -> None:
         for node in nodes:
@@ -286,9 +289,13 @@ class Reader:
         if place_of(value) is None or (isinstance(value, ast.Attribute) and value.attr in RETURNS_ITSELF):
             self.visit(value)
         held = set(may_be(value))
-        for target in targets:
-            others = held - {place_of(target)}
-            self.bind(target, value, Kind.ALIAS if others or len(targets) > 1 or place_of(value) is not None else Kind.BIND)
+        if isinstance(value, ast.Call) and held and len(targets) == 1 and isinstance(targets[0], ast.Name):
+            self.scope.bound.add(targets[0].id)
+            self.note(targets[0].id, Kind.ALIAS, value, sources=tuple(held - {targets[0].id}))
+        else:
+            for target in targets:
+                others = held - {place_of(target)}
+                self.bind(target, value, Kind.ALIAS if others or len(targets) > 1 or place_of(value) is not None else Kind.BIND)
         own = {place_of(target) for target in targets}
         for place in sorted(held - own):
             self.note(place, Kind.ESCAPE, value)
@@ -384,7 +391,14 @@ def trust(scope: Scope, use: Event, added: set[Place]) -> Trust:
     if place in scope.captures or (is_attribute and place.partition(".")[0] in scope.captures):
         return Trust.LOST
     spoils = [e for e in scope.events if spoils_of(place, e)]
-    if any(reaches(spoil, use, latest(binds, use)) for spoil in spoils):
+    bind = latest(binds, use)
+    if bind is not None and bind.sources:
+        spoils = [spoil for spoil in spoils if spoil is not bind]
+        if not all(owner_of(scope, source) is scope and source not in scope.captures for source in bind.sources):
+            return Trust.LOST
+        # The names at the source may not change what both hold; how they are spoiled at `bind` itself is how it came about.
+        spoils += [e for e in scope.events if e.place in bind.sources and e.at != bind.at and changes(e)]
+    if any(reaches(spoil, use, bind) for spoil in spoils):
         return Trust.LOST
     is_handed_on = any(e.place == place and e.kind is Kind.ESCAPE for e in scope.events)
     return Trust.HIDDEN if is_handed_on else Trust.FOLLOWED
@@ -394,6 +408,10 @@ def is_first(scope: Scope, use: Event) -> bool:
     binds = [e for e in scope.events if e.place == use.place and e.kind in (Kind.BIND, Kind.ALIAS)]
     adds = (e for e in scope.events if e.place == use.place and e.kind is Kind.ADD)
     return not any(reaches(add, use, latest(binds, use)) for add in adds if add is not use or add.loops)
+
+
+def changes(event: Event) -> bool:
+    return event.kind in (Kind.ADD, Kind.ESCAPE, Kind.ALIAS)
 
 
 def latest(binds: list[Event], use: Event) -> Event | None:

@@ -317,8 +317,8 @@ def second_name_of_the_result() -> None:
 def walrus() -> None:
     with Pipeline[str]() as pl:
         pl.add(Processor(parse))
-        if (other := pl) is not None:
-            other.add(Processor(show))
+        print(other := pl)
+        other.add(Processor(show))
         pl.add(Processor(shout))
 
 
@@ -447,3 +447,17 @@ def in_a_dictionary(named: dict[str, Pipeline[Any, *tuple[Any, ...]]]) -> None:
     named["a"].add(Processor(parse))
     named["a"].add(Processor(parse))
     named["a"].run([1])
+
+
+def results_with_names_of_their_own() -> None:
+    source = Pipeline[str]()
+    parsed = source.add(Processor(parse))
+    halved = parsed.add(Processor(half))
+    halved.run(["1"])
+
+
+def added_to_the_first_name_too() -> None:
+    source = Pipeline[str]()
+    parsed = source.add(Processor(parse))
+    source.add(Processor(show))
+    parsed.run(["1"])

@@ -326,7 +326,7 @@ def handed_on_afterwards(log: Callable[[object], None]) -> None:
 
 def handed_on_before() -> None:
     with Pipeline[str]() as pl:
-        print(pl, isinstance(pl, Pipeline), pl.topology)
+        print(pl, repr(pl), pl.topology)
         pl.add(Processor(parse))
         pl.add(Processor(shout))  # mistake 47
 
@@ -394,3 +394,11 @@ def of_an_option(flag: bool) -> None:
     with Pipeline[str]() as pl:
         pl.add(Processor(parse) if flag else Processor(len))
         pl.add(Processor(shout))  # mistake 56
+
+
+def result_with_a_name_of_its_own() -> None:
+    source = Pipeline()
+    source.add(Processor(shout))
+    parsed = source.add(Processor(parse))
+    parsed.add(Processor(half))
+    parsed.add(Processor(half))  # mistake 57
