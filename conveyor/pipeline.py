@@ -81,6 +81,10 @@ if TYPE_CHECKING:  # a world is imported when it is first run in
         Step6,
         Step7,
         Step8,
+        Turn1,
+        Turn2,
+        Turn3,
+        Turn4,
         ZipsLanes,
     )
     from conveyor.stages import Fork, Job, Merge, Pipe
@@ -216,7 +220,7 @@ class Pipeline(Generic[In, *Row]):
     @overload
     def add(
         self: Pipeline[In, A1, *Left, A2],
-        stage1: Step1[tuple[A1, *Left], tuple[()], tuple[()], tuple[*New]],
+        stage1: Turn1[tuple[A1, *Left], tuple[()], tuple[()], tuple[*New]],
         stage2: Stage[A2, B2],
         /,
     ) -> Pipeline[In, *New, B2]: ...
@@ -224,13 +228,20 @@ class Pipeline(Generic[In, *Row]):
     def add(
         self: Pipeline[In, A1, A2, *Left],
         stage1: Stage[A1, B1],
-        stage2: Step2[tuple[A2, *Left], tuple[()], tuple[()], tuple[*New]],
+        stage2: Turn2[tuple[A2, *Left], tuple[()], tuple[()], tuple[*New]],
         /,
     ) -> Pipeline[In, B1, *New]: ...
     @overload
     def add(
+        self: Pipeline[In, A1, A2, *Left],
+        stage1: Turn1[tuple[A1, A2, *Left], tuple[()], T1, D1],
+        stage2: Turn2[T1, D1, tuple[()], tuple[*New]],
+        /,
+    ) -> Pipeline[In, *New]: ...
+    @overload
+    def add(
         self: Pipeline[In, A1, *Left, A2, A3],
-        stage1: Step1[tuple[A1, *Left], tuple[()], tuple[()], tuple[*New]],
+        stage1: Turn1[tuple[A1, *Left], tuple[()], tuple[()], tuple[*New]],
         stage2: Stage[A2, B2],
         stage3: Stage[A3, B3],
         /,
@@ -239,7 +250,7 @@ class Pipeline(Generic[In, *Row]):
     def add(
         self: Pipeline[In, A1, A2, *Left, A3],
         stage1: Stage[A1, B1],
-        stage2: Step2[tuple[A2, *Left], tuple[()], tuple[()], tuple[*New]],
+        stage2: Turn2[tuple[A2, *Left], tuple[()], tuple[()], tuple[*New]],
         stage3: Stage[A3, B3],
         /,
     ) -> Pipeline[In, B1, *New, B3]: ...
@@ -248,13 +259,37 @@ class Pipeline(Generic[In, *Row]):
         self: Pipeline[In, A1, A2, A3, *Left],
         stage1: Stage[A1, B1],
         stage2: Stage[A2, B2],
-        stage3: Step3[tuple[A3, *Left], tuple[()], tuple[()], tuple[*New]],
+        stage3: Turn3[tuple[A3, *Left], tuple[()], tuple[()], tuple[*New]],
         /,
     ) -> Pipeline[In, B1, B2, *New]: ...
     @overload
     def add(
+        self: Pipeline[In, A1, A2, *Left, A3],
+        stage1: Turn1[tuple[A1, A2, *Left], tuple[()], T1, D1],
+        stage2: Turn2[T1, D1, tuple[()], tuple[*New]],
+        stage3: Stage[A3, B3],
+        /,
+    ) -> Pipeline[In, *New, B3]: ...
+    @overload
+    def add(
+        self: Pipeline[In, A1, A2, A3, *Left],
+        stage1: Stage[A1, B1],
+        stage2: Turn2[tuple[A2, A3, *Left], tuple[()], T1, D1],
+        stage3: Turn3[T1, D1, tuple[()], tuple[*New]],
+        /,
+    ) -> Pipeline[In, B1, *New]: ...
+    @overload
+    def add(
+        self: Pipeline[In, A1, A2, A3, *Left],
+        stage1: Turn1[tuple[A1, A2, A3, *Left], tuple[()], T1, D1],
+        stage2: Step2[T1, D1, T2, D2],
+        stage3: Turn3[T2, D2, tuple[()], tuple[*New]],
+        /,
+    ) -> Pipeline[In, *New]: ...
+    @overload
+    def add(
         self: Pipeline[In, A1, *Left, A2, A3, A4],
-        stage1: Step1[tuple[A1, *Left], tuple[()], tuple[()], tuple[*New]],
+        stage1: Turn1[tuple[A1, *Left], tuple[()], tuple[()], tuple[*New]],
         stage2: Stage[A2, B2],
         stage3: Stage[A3, B3],
         stage4: Stage[A4, B4],
@@ -264,7 +299,7 @@ class Pipeline(Generic[In, *Row]):
     def add(
         self: Pipeline[In, A1, A2, *Left, A3, A4],
         stage1: Stage[A1, B1],
-        stage2: Step2[tuple[A2, *Left], tuple[()], tuple[()], tuple[*New]],
+        stage2: Turn2[tuple[A2, *Left], tuple[()], tuple[()], tuple[*New]],
         stage3: Stage[A3, B3],
         stage4: Stage[A4, B4],
         /,
@@ -274,7 +309,7 @@ class Pipeline(Generic[In, *Row]):
         self: Pipeline[In, A1, A2, A3, *Left, A4],
         stage1: Stage[A1, B1],
         stage2: Stage[A2, B2],
-        stage3: Step3[tuple[A3, *Left], tuple[()], tuple[()], tuple[*New]],
+        stage3: Turn3[tuple[A3, *Left], tuple[()], tuple[()], tuple[*New]],
         stage4: Stage[A4, B4],
         /,
     ) -> Pipeline[In, B1, B2, *New, B4]: ...
@@ -284,31 +319,61 @@ class Pipeline(Generic[In, *Row]):
         stage1: Stage[A1, B1],
         stage2: Stage[A2, B2],
         stage3: Stage[A3, B3],
-        stage4: Step4[tuple[A4, *Left], tuple[()], tuple[()], tuple[*New]],
+        stage4: Turn4[tuple[A4, *Left], tuple[()], tuple[()], tuple[*New]],
         /,
     ) -> Pipeline[In, B1, B2, B3, *New]: ...
     @overload
     def add(
-        self: Pipeline[In, A1, A2, *Left],
-        stage1: Step1[tuple[A1, A2, *Left], tuple[()], T1, D1],
-        stage2: Step2[T1, D1, tuple[()], tuple[*New]],
+        self: Pipeline[In, A1, A2, *Left, A3, A4],
+        stage1: Turn1[tuple[A1, A2, *Left], tuple[()], T1, D1],
+        stage2: Turn2[T1, D1, tuple[()], tuple[*New]],
+        stage3: Stage[A3, B3],
+        stage4: Stage[A4, B4],
         /,
-    ) -> Pipeline[In, *New]: ...
+    ) -> Pipeline[In, *New, B3, B4]: ...
     @overload
     def add(
-        self: Pipeline[In, A1, A2, A3, *Left],
-        stage1: Step1[tuple[A1, A2, A3, *Left], tuple[()], T1, D1],
-        stage2: Step2[T1, D1, T2, D2],
-        stage3: Step3[T2, D2, tuple[()], tuple[*New]],
+        self: Pipeline[In, A1, A2, A3, *Left, A4],
+        stage1: Stage[A1, B1],
+        stage2: Turn2[tuple[A2, A3, *Left], tuple[()], T1, D1],
+        stage3: Turn3[T1, D1, tuple[()], tuple[*New]],
+        stage4: Stage[A4, B4],
         /,
-    ) -> Pipeline[In, *New]: ...
+    ) -> Pipeline[In, B1, *New, B4]: ...
     @overload
     def add(
         self: Pipeline[In, A1, A2, A3, A4, *Left],
-        stage1: Step1[tuple[A1, A2, A3, A4, *Left], tuple[()], T1, D1],
+        stage1: Stage[A1, B1],
+        stage2: Stage[A2, B2],
+        stage3: Turn3[tuple[A3, A4, *Left], tuple[()], T1, D1],
+        stage4: Turn4[T1, D1, tuple[()], tuple[*New]],
+        /,
+    ) -> Pipeline[In, B1, B2, *New]: ...
+    @overload
+    def add(
+        self: Pipeline[In, A1, A2, A3, *Left, A4],
+        stage1: Turn1[tuple[A1, A2, A3, *Left], tuple[()], T1, D1],
+        stage2: Step2[T1, D1, T2, D2],
+        stage3: Turn3[T2, D2, tuple[()], tuple[*New]],
+        stage4: Stage[A4, B4],
+        /,
+    ) -> Pipeline[In, *New, B4]: ...
+    @overload
+    def add(
+        self: Pipeline[In, A1, A2, A3, A4, *Left],
+        stage1: Stage[A1, B1],
+        stage2: Turn2[tuple[A2, A3, A4, *Left], tuple[()], T1, D1],
+        stage3: Step3[T1, D1, T2, D2],
+        stage4: Turn4[T2, D2, tuple[()], tuple[*New]],
+        /,
+    ) -> Pipeline[In, B1, *New]: ...
+    @overload
+    def add(
+        self: Pipeline[In, A1, A2, A3, A4, *Left],
+        stage1: Turn1[tuple[A1, A2, A3, A4, *Left], tuple[()], T1, D1],
         stage2: Step2[T1, D1, T2, D2],
         stage3: Step3[T2, D2, T3, D3],
-        stage4: Step4[T3, D3, tuple[()], tuple[*New]],
+        stage4: Turn4[T3, D3, tuple[()], tuple[*New]],
         /,
     ) -> Pipeline[In, *New]: ...
     @overload

@@ -82,22 +82,6 @@ A5 = TypeVar("A5")
 A6 = TypeVar("A6")
 A7 = TypeVar("A7")
 A8 = TypeVar("A8")
-T1 = TypeVar("T1")
-T2 = TypeVar("T2")
-T3 = TypeVar("T3")
-T4 = TypeVar("T4")
-T5 = TypeVar("T5")
-T6 = TypeVar("T6")
-T7 = TypeVar("T7")
-T8 = TypeVar("T8")
-D1 = TypeVar("D1")
-D2 = TypeVar("D2")
-D3 = TypeVar("D3")
-D4 = TypeVar("D4")
-D5 = TypeVar("D5")
-D6 = TypeVar("D6")
-D7 = TypeVar("D7")
-D8 = TypeVar("D8")
 B1 = TypeVar("B1", default=Never)
 B2 = TypeVar("B2", default=Never)
 B3 = TypeVar("B3", default=Never)
@@ -106,6 +90,20 @@ B5 = TypeVar("B5", default=Never)
 B6 = TypeVar("B6", default=Never)
 B7 = TypeVar("B7", default=Never)
 B8 = TypeVar("B8", default=Never)
+T1 = TypeVar("T1", default=Never)
+T2 = TypeVar("T2", default=Never)
+T3 = TypeVar("T3", default=Never)
+T4 = TypeVar("T4", default=Never)
+T5 = TypeVar("T5", default=Never)
+T6 = TypeVar("T6", default=Never)
+T7 = TypeVar("T7", default=Never)
+D1 = TypeVar("D1", default=Never)
+D2 = TypeVar("D2", default=Never)
+D3 = TypeVar("D3", default=Never)
+D4 = TypeVar("D4", default=Never)
+D5 = TypeVar("D5", default=Never)
+D6 = TypeVar("D6", default=Never)
+D7 = TypeVar("D7", default=Never)
 Rest = TypeVarTuple("Rest")
 Done = TypeVarTuple("Done")
 Left = TypeVarTuple("Left")
@@ -149,20 +147,40 @@ if TYPE_CHECKING:
 
         def _step1_(self, todo: Todo_contra, done: Done_contra, /) -> tuple[Left_co, Made_co]: ...
 
+    class Turn1(Step1[Todo_contra, Done_contra, Left_co, Made_co], Protocol):
+        """A fork, a join or a zip at place 1 of a row."""
+
+        def _turns_(self) -> None: ...
+
     class Step2(Protocol[Todo_contra, Done_contra, Left_co, Made_co]):
         """Any stage at place 2 of a row: takes lanes off those to do, appends what it gives to those that are done."""
 
         def _step2_(self, todo: Todo_contra, done: Done_contra, /) -> tuple[Left_co, Made_co]: ...
+
+    class Turn2(Step2[Todo_contra, Done_contra, Left_co, Made_co], Protocol):
+        """A fork, a join or a zip at place 2 of a row."""
+
+        def _turns_(self) -> None: ...
 
     class Step3(Protocol[Todo_contra, Done_contra, Left_co, Made_co]):
         """Any stage at place 3 of a row: takes lanes off those to do, appends what it gives to those that are done."""
 
         def _step3_(self, todo: Todo_contra, done: Done_contra, /) -> tuple[Left_co, Made_co]: ...
 
+    class Turn3(Step3[Todo_contra, Done_contra, Left_co, Made_co], Protocol):
+        """A fork, a join or a zip at place 3 of a row."""
+
+        def _turns_(self) -> None: ...
+
     class Step4(Protocol[Todo_contra, Done_contra, Left_co, Made_co]):
         """Any stage at place 4 of a row: takes lanes off those to do, appends what it gives to those that are done."""
 
         def _step4_(self, todo: Todo_contra, done: Done_contra, /) -> tuple[Left_co, Made_co]: ...
+
+    class Turn4(Step4[Todo_contra, Done_contra, Left_co, Made_co], Protocol):
+        """A fork, a join or a zip at place 4 of a row."""
+
+        def _turns_(self) -> None: ...
 
     class Step5(Protocol[Todo_contra, Done_contra, Left_co, Made_co]):
         """Any stage at place 5 of a row: takes lanes off those to do, appends what it gives to those that are done."""
@@ -280,6 +298,9 @@ class OpensLanes(Generic[Width]):
             raise NotImplementedError
 
         def _opening_(self, width: Width, /) -> Width:
+            raise NotImplementedError
+
+        def _turns_(self) -> None:
             raise NotImplementedError
 
         @overload
@@ -702,6 +723,9 @@ class ClosesLanes(Generic[Width]):
         def _closing_(self, width: Width, /) -> Width:
             raise NotImplementedError
 
+        def _turns_(self) -> None:
+            raise NotImplementedError
+
         @overload
         def _step1_(
             self: ClosesLanes[Literal[1]], todo: tuple[A1, *Rest], done: tuple[*Done], /
@@ -1118,6 +1142,9 @@ class ZipsLanes(Generic[Width]):
             raise NotImplementedError
 
         def _closing_(self, width: Width, /) -> Width:
+            raise NotImplementedError
+
+        def _turns_(self) -> None:
             raise NotImplementedError
 
         @overload

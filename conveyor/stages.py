@@ -11,7 +11,7 @@ import functools
 import inspect
 from collections.abc import Callable, Iterable
 from enum import Enum
-from typing import Final, Literal, Never, overload
+from typing import Any, Final, Literal, Never, overload
 
 from typing_extensions import TypeVar
 
@@ -32,9 +32,9 @@ __all__ = [
     "Zip",
 ]
 
-In = TypeVar("In", contravariant=True)
+In = TypeVar("In", contravariant=True, default=Any)  # a lambda on its own says nothing of what it takes
 Out = TypeVar("Out", covariant=True, default=Never)  # what gives nothing but None gives nothing
-T = TypeVar("T")
+T = TypeVar("T", default=Any)
 
 OnError = Literal["raise", "skip", "dead_letter"]
 ON_ERROR: Final = ("raise", "skip", "dead_letter")
@@ -128,6 +128,18 @@ class Processor(Job[In, Out]):
     Processor(len)
     """
 
+    # A None that the function gives is not of `Out`.  The second overload is for functions of which nothing is known before
+    # their lane is: mypy looks at a stage once without it.
+    @overload
+    def __init__(
+        self, fn: Callable[[In], Out | None], *, name: str | None = None, on_error: OnError = "raise", retries: int = 0
+    ) -> None: ...
+    @overload
+    def __init__(  # type: ignore[overload-cannot-match]  # pyright: ignore[reportOverlappingOverload]
+        self, fn: Callable[[In], Out], *, name: str | None = None, on_error: OnError = "raise", retries: int = 0
+    ) -> None: ...
+    @overload
+    def __init__(self, *, name: str | None = None, on_error: OnError = "raise", retries: int = 0) -> None: ...
     def __init__(
         self,
         fn: Callable[[In], Out | None] | None = None,
