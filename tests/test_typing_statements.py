@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 import subprocess
 import sys
@@ -20,10 +21,18 @@ TYPING = ROOT / "tests" / "typing"
 pytestmark = pytest.mark.timeout(100)
 
 
+@pytest.fixture(scope="module")
+def cache(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """mypy reads the library once for all tests here."""
+    return tmp_path_factory.mktemp("mypy")
+
+
 def mypy_with_the_plugin(cache: Path, files: Iterable[Path]) -> str:
     # --show-traceback: a fault of the plugin's own, which a user never sees, ends the run.
     options = ("--config-file", "mypy-plugin.ini", "--show-traceback", "--no-error-summary", "--cache-dir", str(cache))
-    command = [sys.executable, "-m", "mypy", *options, *map(str, files)]
+    # Another interpreter has another release of mypy: python tools/try_mypy_releases.py
+    python = os.environ.get("CONVEYOR_MYPY_PYTHON", sys.executable)
+    command = [python, "-m", "mypy", *options, *map(str, files)]
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
     assert not done.stderr, done.stderr
     return done.stdout
@@ -40,12 +49,12 @@ def marked(file: Path) -> dict[tuple[str, int], int]:
     return {(file.name, number): int(mark[1]) for number, line in lines if (mark := re.search(r"# mistake (\d+)$", line))}
 
 
-def test_each_mistake_is_reported_on_its_line_and_nothing_else(tmp_path: Path) -> None:
+def test_each_mistake_is_reported_on_its_line_and_nothing_else(cache: Path) -> None:
     mistakes = marked(TYPING / "statement_mistakes.py")
     assert list(mistakes.values()) == list(range(1, len(mistakes) + 1))
     assert len(mistakes) >= 40
 
-    output = mypy_with_the_plugin(tmp_path, [*sorted(TYPING.glob("statement_*.py")), *sorted(SEED.glob("*.py"))])
+    output = mypy_with_the_plugin(cache, [*sorted(TYPING.glob("statement_*.py")), *sorted(SEED.glob("*.py"))])
 
     assert reported(output).keys() == mistakes.keys(), output
 
@@ -92,11 +101,11 @@ SENTENCES = """
 """
 
 
-def test_mistakes_are_told_in_sentences(tmp_path: Path) -> None:
+def test_mistakes_are_told_in_sentences(tmp_path: Path, cache: Path) -> None:
     file = tmp_path / "sentences.py"
     file.write_text(dedent(SENTENCES).replace("Processor(abs)", "Processor(abs_of)").replace("def parse", ABS_OF + "def parse"))
 
-    sentences = list(reported(mypy_with_the_plugin(tmp_path, [file])).values())
+    sentences = list(reported(mypy_with_the_plugin(cache, [file])).values())
 
     assert [sentence.removesuffix("  [conveyor]") for sentence in sentences] == [
         "stage 2 of this row takes int, but its lane carries str",
@@ -162,11 +171,11 @@ NARROWED = """
 """
 
 
-def test_a_variable_is_of_the_type_of_what_was_added(tmp_path: Path) -> None:
+def test_a_variable_is_of_the_type_of_what_was_added(tmp_path: Path, cache: Path) -> None:
     file = tmp_path / "narrowed.py"
     file.write_text(dedent(NARROWED).replace("def parse", ABS_OF + "def parse"))
 
-    assert mypy_with_the_plugin(tmp_path, [file]) == ""
+    assert mypy_with_the_plugin(cache, [file]) == ""
 
 
 @pytest.mark.parametrize("file", sorted((ROOT / "conveyor").rglob("*.py")), ids=lambda file: file.name)
