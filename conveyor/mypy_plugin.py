@@ -172,6 +172,8 @@ class File:
         if stages is None or any(row.kind is Lanes.UNKNOWN for row in rows) or len(seen) > PASSES_OF_A_LOOP:
             rows = [unknown.row]
         made = [unknown if stages is None else self.judge.made(row, stages) for row in rows]
+        if not call.args:
+            self.checker.fail("add() needs a stage for each open lane", call, code=CODE)
         if is_first(self.checker, call, ctx.type):
             for sentence in {added.mistake: None for added in made if added.mistake is not None}:
                 self.checker.fail(sentence.sentence, sentence.where, code=CODE)

@@ -238,7 +238,7 @@ class Judge:
         first = stages[0]
         if len(stages) == 1 and first.kind in (Kind.JOIN, Kind.ZIP):
             if adapts and not (first.kind is Kind.JOIN and first.adapts):
-                return unknown
+                return replace(unknown, mistake=Mistake("what a BalancingFork() opened is closed by Join()", first.expr))
             given = lane if first.kind is Kind.JOIN else self.checker.named_generic_type("builtins.tuple", [lane])
             return Added(Row(row.takes, Lanes.EXACT, (given,)))
         if any(stage.kind is not Kind.ONE for stage in stages) or (adapts and len(stages) > 1):
