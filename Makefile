@@ -1,7 +1,7 @@
 # Everything starts here: each target makes its own virtual environment first, with nothing but Python 3.11+ and make.
 #   make demo    the demo pipeline on real input
 #   make test    the whole test suite; another interpreter: make test PYTHON=python3.13
-.PHONY: demo test test-others test-all typecheck lint format coverage build bench clean
+.PHONY: demo test test-others test-all typecheck typecheck-others lint format coverage build bench clean
 
 PYTHON := python3
 # .venv; for an interpreter named on the command line one of its own, such as .venv-3.13
@@ -26,8 +26,12 @@ test-others:
 test-all: test test-others
 
 typecheck: $(DEV)
-	$(BIN)/mypy && $(BIN)/pyright --pythonpath $(BIN)/python
+	$(BIN)/mypy && $(BIN)/mypy --config-file mypy-plugin.ini && $(BIN)/pyright --pythonpath $(BIN)/python
 	MYPYPATH=stubs $(BIN)/stubtest --ignore-missing-stub cloudpickle
+
+# The plugin under each release of mypy that it is made for.
+typecheck-others: $(DEV)
+	$(BIN)/python tools/try_mypy_releases.py
 
 lint: $(DEV)
 	$(BIN)/ruff check && $(BIN)/ruff format --check
@@ -39,7 +43,7 @@ format: $(DEV)
 # by branch; the two worlds around it are reported first.
 coverage: $(DEV)
 	$(BIN)/coverage erase && $(BIN)/coverage run $(PYTEST) && $(BIN)/coverage combine --quiet && $(BIN)/coverage report
-	$(BIN)/coverage report --fail-under=100 --include='conveyor/*.py' --omit='conveyor/pipeline.py,conveyor/__init__.py'
+	$(BIN)/coverage report --fail-under=100 --include='conveyor/*.py' --omit='conveyor/pipeline.py,conveyor/__init__.py,conveyor/mypy_*.py'
 
 # The wheel is installed by itself and used from another directory, as a user has it.
 build: $(DEV)

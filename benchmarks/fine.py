@@ -24,9 +24,9 @@ def measure(items: int, rounds: int) -> Table:
     numbers = list(range(items))
     expected = items + 3
     table = Table(f"Fine: {items:,} integers through four stages of `x + 1`", "M items/s", items / MILLION)
-    pipeline = Pipeline[int]()
-    for _ in range(4):
-        pipeline.add(Processor(add_one))
+    pipeline = Pipeline[int]().add(Processor(add_one))
+    for _ in range(3):
+        pipeline = pipeline.add(Processor(add_one))
     with get_context("fork").Pool(2) as pool, pipeline:
         chunk = best_chunk(pool, numbers)
         pipeline.run(numbers)

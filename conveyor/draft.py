@@ -18,9 +18,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Final, TypeAlias
 
-from conveyor.errors import StageTypeError, TopologyError
 from conveyor.annotations import pass_through
-from conveyor.stages import BalancingFork, Fork, Job, Join, Pipe, Stage, Zip
+from conveyor.errors import StageTypeError, TopologyError
+from conveyor.stages import AnyJoin, BalancingFork, Fork, Job, Merge, Pipe, Stage
 from conveyor.typeforms import UNKNOWN
 
 __all__ = ["Draft", "Frame", "Place", "Port", "implicit_pipes"]
@@ -102,7 +102,7 @@ class Draft:
         return replace(draft, lanes=tuple(lanes), rows=row)
 
     def check_beginning(self, stage: Stage) -> None:
-        if isinstance(stage, Join | Zip):
+        if isinstance(stage, Merge):
             raise TopologyError(
                 f"row 1, lane 1: a pipeline cannot begin with {stage!r}: there are no lanes to bring together; "
                 f"begin with a {'Processor' if self.strict else 'Processor, a Pipe or a fork'}"
@@ -119,9 +119,9 @@ class Draft:
         where = f"row {row}, lane {at + 1}"
         frames = lanes[0].frames
         undoes = None
-        if isinstance(stage, Join) and stage.n is None:
+        if isinstance(stage, AnyJoin) and stage.n is None:
             frames, undoes = self.after_adaptive(stage, where, lanes[0])
-        elif isinstance(stage, Join | Zip):
+        elif isinstance(stage, Merge):
             frames, undoes = self.after_join(stage, where, lanes)
         passage = pass_through(stage, [lane.carries for lane in lanes])
         if passage.refusal is not None:
@@ -134,7 +134,7 @@ class Draft:
             return draft, [Lane(Port(index, out), (*frames, Frame(index, out)), carries) for out in range(width)]
         return draft, [Lane(Port(index, 0), frames, carries)]
 
-    def after_adaptive(self, join: Join, where: str, lane: Lane) -> tuple[Frames, int | None]:
+    def after_adaptive(self, join: AnyJoin, where: str, lane: Lane) -> tuple[Frames, int | None]:
         """The frames behind a `Join()`."""
         if not lane.frames or not self.is_adaptive(lane.frames[-1].fork):
             inner = f"; join the lanes of {self.places[lane.frames[-1].fork].name!r} first" if lane.frames else ""
@@ -149,7 +149,7 @@ class Draft:
             return outer, fork.fork
         return tuple(replace(frame, scrambled=True) for frame in outer), None
 
-    def after_join(self, join: Join | Zip, where: str, lanes: Sequence[Lane]) -> tuple[Frames, int | None]:
+    def after_join(self, join: Merge, where: str, lanes: Sequence[Lane]) -> tuple[Frames, int | None]:
         """The frames behind a join or a zip: those that all its lanes share."""
         inside = [[frame.fork for frame in lane.frames if self.is_adaptive(frame.fork)] for lane in lanes]
         shared = _common([lane.frames for lane in lanes])
@@ -160,11 +160,11 @@ class Draft:
                     f"{where}: {join!r} takes lane {i + 1} out of {self.places[forks[-1]].name!r}, a BalancingFork() whose "
                     "lanes end only at a Join() of their own; put a Join() before it"
                 )
-        if isinstance(join, Join) and join.ordered:
+        if isinstance(join, AnyJoin) and join.ordered:
             return lanes[0].frames[:-1], self.check_order_kept(join, where, lanes)
         return tuple(replace(frame, scrambled=True) for frame in shared), None
 
-    def check_order_kept(self, join: Join, where: str, lanes: Sequence[Lane]) -> int:
+    def check_order_kept(self, join: AnyJoin, where: str, lanes: Sequence[Lane]) -> int:
         """The fork that an ordered join undoes."""
         if not lanes[0].frames:
             raise TopologyError(f"{where}: {join!r} needs the lanes of one fork, and there is no fork before it")
@@ -239,10 +239,10 @@ def is_job(stage: Stage) -> bool:
 
 def taken_by(stage: Stage) -> int:
     """How many lanes a stage takes."""
-    return stage.n or 1 if isinstance(stage, Join | Zip) else 1
+    return stage.n or 1 if isinstance(stage, Merge) else 1
 
 
-KINDS: Final = (Job, Pipe, Fork, Join, Zip)
+KINDS: Final = (Job, Pipe, Fork, Merge)
 
 
 def check_kinds(row: int, stages: Sequence[object]) -> None:

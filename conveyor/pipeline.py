@@ -3,22 +3,26 @@
 Knows: both worlds, and which call is for which.  Must never know: what goes on in either.
 """
 
+# The overloads of `add` overlap where a stage could be of two shapes, which none is.
+# mypy: disable-error-code="overload-overlap"
+# pyright: reportOverlappingOverload=false
+
 from __future__ import annotations
 
 import warnings
 import weakref
 from collections.abc import Iterable
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, Generic, Self, cast
+from typing import TYPE_CHECKING, Any, Generic, Self, TypeAlias, overload
 
-from typing_extensions import TypeVar
+from typing_extensions import TypeVar, TypeVarTuple, Unpack
 
+from conveyor.annotations import declared_input
 from conveyor.draft import Draft, implicit_pipes
 from conveyor.errors import ImplicitPipeWarning
 from conveyor.lifecycle import Call, Lifecycle
 from conveyor.report import RunResult
-from conveyor.annotations import declared_input
-from conveyor.stages import Stage
+from conveyor.signatures import Undeclared
 from conveyor.topology import Topology, compile_topology
 
 if TYPE_CHECKING:  # a world is imported when it is first run in
@@ -26,14 +30,77 @@ if TYPE_CHECKING:  # a world is imported when it is first run in
     from conveyor.runtime.processes import StartMethod
     from conveyor.runtime.runner import Runner
     from conveyor.runtime.stream import Stream
+    from conveyor.signatures import (
+        A1,
+        A2,
+        A3,
+        A4,
+        A5,
+        A6,
+        A7,
+        A8,
+        B1,
+        B2,
+        B3,
+        B4,
+        B5,
+        B6,
+        B7,
+        B8,
+        D1,
+        D2,
+        D3,
+        D4,
+        D5,
+        D6,
+        D7,
+        T1,
+        T2,
+        T3,
+        T4,
+        T5,
+        T6,
+        T7,
+        AddAStageFirst,
+        Closes,
+        ClosesAsNeeded,
+        ClosesLanes,
+        JoinTheOpenLanesFirst,
+        Left,
+        New,
+        Opens,
+        OpensAsNeeded,
+        OpensLanes,
+        OpensSome,
+        RowDoesNotFitTheLanes,
+        Stage,
+        Step1,
+        Step2,
+        Step3,
+        Step4,
+        Step5,
+        Step6,
+        Step7,
+        Step8,
+        Turn1,
+        Turn2,
+        Turn3,
+        Turn4,
+        ZipsLanes,
+    )
+    from conveyor.stages import Fork, Job, Merge, Pipe
 
-__all__ = ["Pipeline"]
+    AnyStage: TypeAlias = Job[Any, Any] | Pipe | Fork | Merge  # Job first: it is what gives a lambda its context
 
-In = TypeVar("In", default=Any)
-Out = TypeVar("Out", default=Any)
+__all__ = ["AdaptivePipeline", "Pipeline", "StatementPipeline", "WidePipeline"]
+
+In = TypeVar("In", default=Undeclared)
+Row = TypeVarTuple("Row", default=Unpack[tuple[Any, ...]])  # the open lanes, from left to right
+Out = TypeVar("Out")
+Lane = TypeVar("Lane", default=Any)
 
 
-class Pipeline(Generic[In, Out]):
+class Pipeline(Generic[In, *Row]):
     """A pipeline: rows of stages, added one after the other, and run as often as wanted.
 
     `strict` holds the stricter rules of construction: it begins with a processor, and a pipe that is put in silently raises an
@@ -46,16 +113,322 @@ class Pipeline(Generic[In, Out]):
     [1, 3, 5]
     """
 
-    def __init__(self, *, strict: bool = False, start_method: StartMethod | None = None) -> None:
+    if TYPE_CHECKING:
+
+        def __new__(cls, *, strict: bool = False, start_method: StartMethod | None = None) -> Pipeline[In, *tuple[()]]: ...
+
+    # What mypy reads, which looks here before it looks at __new__; pyright reads __new__.
+    def __init__(
+        self: Pipeline[In, *tuple[()]],  # pyright: ignore[reportInvalidTypeVarUse]
+        *,
+        strict: bool = False,
+        start_method: StartMethod | None = None,
+    ) -> None:
         self._draft = Draft(strict=strict)
         self._start_method = start_method
         self._lifecycle = Lifecycle()
         self._runner: Runner | None = None
         self._placement: Placement | None = None
-        self._finalizer: weakref.finalize[[], Pipeline[Any, Any]] | None = None
+        self._finalizer: weakref.finalize[[], Pipeline[In, *Row]] | None = None
         self._stream: weakref.ref[Stream[Any]] | None = None
 
-    def add(self, *stages: Stage) -> Pipeline[In, Any]:
+    # The overloads of `add` are generated: python tools/generate_signatures.py
+    @overload
+    def add(self: Pipeline[Undeclared, *tuple[()]], stage: Job[A1, B1], /) -> Pipeline[A1, B1]: ...
+    @overload
+    def add(self: Pipeline[Undeclared, *tuple[()]], *stages: AnyStage) -> StatementPipeline[Undeclared]: ...
+    @overload
+    def add(self: Pipeline[In, *tuple[()]], stage: Stage[In, B1], /) -> Pipeline[In, B1]: ...
+    @overload
+    def add(self: Pipeline[In, *tuple[()]], fork: OpensAsNeeded, /) -> AdaptivePipeline[In, In]: ...
+    @overload
+    def add(self: Pipeline[In, *tuple[()]], fork: OpensSome, /) -> WidePipeline[In, In]: ...
+    @overload
+    def add(self: Pipeline[In, *tuple[()]], fork: Opens[In, tuple[*New]], /) -> Pipeline[In, *New]: ...
+    @overload
+    def add(self: Pipeline[In, A1], stage: Stage[A1, B1], /) -> Pipeline[In, B1]: ...
+    @overload
+    def add(self: Pipeline[In, A1], fork: OpensAsNeeded, /) -> AdaptivePipeline[In, A1]: ...
+    @overload
+    def add(self: Pipeline[In, A1], fork: OpensSome, /) -> WidePipeline[In, A1]: ...
+    @overload
+    def add(self: Pipeline[In, A1], fork: Opens[A1, tuple[*New]], /) -> Pipeline[In, *New]: ...
+    @overload
+    def add(self: Pipeline[In, *tuple[()]], stage: AddAStageFirst, /, *stages: AddAStageFirst) -> StatementPipeline[In]: ...
+    @overload
+    def add(self: Pipeline[In, A1, *Left], join: Closes[tuple[A1, *Left], B1], /) -> Pipeline[In, B1]: ...
+    @overload
+    def add(self: Pipeline[In, A1, A2], stage1: Stage[A1, B1], stage2: Stage[A2, B2], /) -> Pipeline[In, B1, B2]: ...
+    @overload
+    def add(
+        self: Pipeline[In, A1, A2, A3], stage1: Stage[A1, B1], stage2: Stage[A2, B2], stage3: Stage[A3, B3], /
+    ) -> Pipeline[In, B1, B2, B3]: ...
+    @overload
+    def add(
+        self: Pipeline[In, A1, A2, A3, A4],
+        stage1: Stage[A1, B1],
+        stage2: Stage[A2, B2],
+        stage3: Stage[A3, B3],
+        stage4: Stage[A4, B4],
+        /,
+    ) -> Pipeline[In, B1, B2, B3, B4]: ...
+    @overload
+    def add(
+        self: Pipeline[In, A1, A2, A3, A4, A5],
+        stage1: Stage[A1, B1],
+        stage2: Stage[A2, B2],
+        stage3: Stage[A3, B3],
+        stage4: Stage[A4, B4],
+        stage5: Stage[A5, B5],
+        /,
+    ) -> Pipeline[In, B1, B2, B3, B4, B5]: ...
+    @overload
+    def add(
+        self: Pipeline[In, A1, A2, A3, A4, A5, A6],
+        stage1: Stage[A1, B1],
+        stage2: Stage[A2, B2],
+        stage3: Stage[A3, B3],
+        stage4: Stage[A4, B4],
+        stage5: Stage[A5, B5],
+        stage6: Stage[A6, B6],
+        /,
+    ) -> Pipeline[In, B1, B2, B3, B4, B5, B6]: ...
+    @overload
+    def add(
+        self: Pipeline[In, A1, A2, A3, A4, A5, A6, A7],
+        stage1: Stage[A1, B1],
+        stage2: Stage[A2, B2],
+        stage3: Stage[A3, B3],
+        stage4: Stage[A4, B4],
+        stage5: Stage[A5, B5],
+        stage6: Stage[A6, B6],
+        stage7: Stage[A7, B7],
+        /,
+    ) -> Pipeline[In, B1, B2, B3, B4, B5, B6, B7]: ...
+    @overload
+    def add(
+        self: Pipeline[In, A1, A2, A3, A4, A5, A6, A7, A8],
+        stage1: Stage[A1, B1],
+        stage2: Stage[A2, B2],
+        stage3: Stage[A3, B3],
+        stage4: Stage[A4, B4],
+        stage5: Stage[A5, B5],
+        stage6: Stage[A6, B6],
+        stage7: Stage[A7, B7],
+        stage8: Stage[A8, B8],
+        /,
+    ) -> Pipeline[In, B1, B2, B3, B4, B5, B6, B7, B8]: ...
+    @overload
+    def add(
+        self: Pipeline[In, A1, *Left, A2],
+        stage1: Turn1[tuple[A1, *Left], tuple[()], tuple[()], tuple[*New]],
+        stage2: Stage[A2, B2],
+        /,
+    ) -> Pipeline[In, *New, B2]: ...
+    @overload
+    def add(
+        self: Pipeline[In, A1, A2, *Left],
+        stage1: Stage[A1, B1],
+        stage2: Turn2[tuple[A2, *Left], tuple[()], tuple[()], tuple[*New]],
+        /,
+    ) -> Pipeline[In, B1, *New]: ...
+    @overload
+    def add(
+        self: Pipeline[In, A1, A2, *Left],
+        stage1: Turn1[tuple[A1, A2, *Left], tuple[()], T1, D1],
+        stage2: Turn2[T1, D1, tuple[()], tuple[*New]],
+        /,
+    ) -> Pipeline[In, *New]: ...
+    @overload
+    def add(
+        self: Pipeline[In, A1, *Left, A2, A3],
+        stage1: Turn1[tuple[A1, *Left], tuple[()], tuple[()], tuple[*New]],
+        stage2: Stage[A2, B2],
+        stage3: Stage[A3, B3],
+        /,
+    ) -> Pipeline[In, *New, B2, B3]: ...
+    @overload
+    def add(
+        self: Pipeline[In, A1, A2, *Left, A3],
+        stage1: Stage[A1, B1],
+        stage2: Turn2[tuple[A2, *Left], tuple[()], tuple[()], tuple[*New]],
+        stage3: Stage[A3, B3],
+        /,
+    ) -> Pipeline[In, B1, *New, B3]: ...
+    @overload
+    def add(
+        self: Pipeline[In, A1, A2, A3, *Left],
+        stage1: Stage[A1, B1],
+        stage2: Stage[A2, B2],
+        stage3: Turn3[tuple[A3, *Left], tuple[()], tuple[()], tuple[*New]],
+        /,
+    ) -> Pipeline[In, B1, B2, *New]: ...
+    @overload
+    def add(
+        self: Pipeline[In, A1, A2, *Left, A3],
+        stage1: Turn1[tuple[A1, A2, *Left], tuple[()], T1, D1],
+        stage2: Turn2[T1, D1, tuple[()], tuple[*New]],
+        stage3: Stage[A3, B3],
+        /,
+    ) -> Pipeline[In, *New, B3]: ...
+    @overload
+    def add(
+        self: Pipeline[In, A1, A2, A3, *Left],
+        stage1: Stage[A1, B1],
+        stage2: Turn2[tuple[A2, A3, *Left], tuple[()], T1, D1],
+        stage3: Turn3[T1, D1, tuple[()], tuple[*New]],
+        /,
+    ) -> Pipeline[In, B1, *New]: ...
+    @overload
+    def add(
+        self: Pipeline[In, A1, A2, A3, *Left],
+        stage1: Turn1[tuple[A1, A2, A3, *Left], tuple[()], T1, D1],
+        stage2: Step2[T1, D1, T2, D2],
+        stage3: Turn3[T2, D2, tuple[()], tuple[*New]],
+        /,
+    ) -> Pipeline[In, *New]: ...
+    @overload
+    def add(
+        self: Pipeline[In, A1, *Left, A2, A3, A4],
+        stage1: Turn1[tuple[A1, *Left], tuple[()], tuple[()], tuple[*New]],
+        stage2: Stage[A2, B2],
+        stage3: Stage[A3, B3],
+        stage4: Stage[A4, B4],
+        /,
+    ) -> Pipeline[In, *New, B2, B3, B4]: ...
+    @overload
+    def add(
+        self: Pipeline[In, A1, A2, *Left, A3, A4],
+        stage1: Stage[A1, B1],
+        stage2: Turn2[tuple[A2, *Left], tuple[()], tuple[()], tuple[*New]],
+        stage3: Stage[A3, B3],
+        stage4: Stage[A4, B4],
+        /,
+    ) -> Pipeline[In, B1, *New, B3, B4]: ...
+    @overload
+    def add(
+        self: Pipeline[In, A1, A2, A3, *Left, A4],
+        stage1: Stage[A1, B1],
+        stage2: Stage[A2, B2],
+        stage3: Turn3[tuple[A3, *Left], tuple[()], tuple[()], tuple[*New]],
+        stage4: Stage[A4, B4],
+        /,
+    ) -> Pipeline[In, B1, B2, *New, B4]: ...
+    @overload
+    def add(
+        self: Pipeline[In, A1, A2, A3, A4, *Left],
+        stage1: Stage[A1, B1],
+        stage2: Stage[A2, B2],
+        stage3: Stage[A3, B3],
+        stage4: Turn4[tuple[A4, *Left], tuple[()], tuple[()], tuple[*New]],
+        /,
+    ) -> Pipeline[In, B1, B2, B3, *New]: ...
+    @overload
+    def add(
+        self: Pipeline[In, A1, A2, *Left, A3, A4],
+        stage1: Turn1[tuple[A1, A2, *Left], tuple[()], T1, D1],
+        stage2: Turn2[T1, D1, tuple[()], tuple[*New]],
+        stage3: Stage[A3, B3],
+        stage4: Stage[A4, B4],
+        /,
+    ) -> Pipeline[In, *New, B3, B4]: ...
+    @overload
+    def add(
+        self: Pipeline[In, A1, A2, A3, *Left, A4],
+        stage1: Stage[A1, B1],
+        stage2: Turn2[tuple[A2, A3, *Left], tuple[()], T1, D1],
+        stage3: Turn3[T1, D1, tuple[()], tuple[*New]],
+        stage4: Stage[A4, B4],
+        /,
+    ) -> Pipeline[In, B1, *New, B4]: ...
+    @overload
+    def add(
+        self: Pipeline[In, A1, A2, A3, A4, *Left],
+        stage1: Stage[A1, B1],
+        stage2: Stage[A2, B2],
+        stage3: Turn3[tuple[A3, A4, *Left], tuple[()], T1, D1],
+        stage4: Turn4[T1, D1, tuple[()], tuple[*New]],
+        /,
+    ) -> Pipeline[In, B1, B2, *New]: ...
+    @overload
+    def add(
+        self: Pipeline[In, A1, A2, A3, *Left, A4],
+        stage1: Turn1[tuple[A1, A2, A3, *Left], tuple[()], T1, D1],
+        stage2: Step2[T1, D1, T2, D2],
+        stage3: Turn3[T2, D2, tuple[()], tuple[*New]],
+        stage4: Stage[A4, B4],
+        /,
+    ) -> Pipeline[In, *New, B4]: ...
+    @overload
+    def add(
+        self: Pipeline[In, A1, A2, A3, A4, *Left],
+        stage1: Stage[A1, B1],
+        stage2: Turn2[tuple[A2, A3, A4, *Left], tuple[()], T1, D1],
+        stage3: Step3[T1, D1, T2, D2],
+        stage4: Turn4[T2, D2, tuple[()], tuple[*New]],
+        /,
+    ) -> Pipeline[In, B1, *New]: ...
+    @overload
+    def add(
+        self: Pipeline[In, A1, A2, A3, A4, *Left],
+        stage1: Turn1[tuple[A1, A2, A3, A4, *Left], tuple[()], T1, D1],
+        stage2: Step2[T1, D1, T2, D2],
+        stage3: Step3[T2, D2, T3, D3],
+        stage4: Turn4[T3, D3, tuple[()], tuple[*New]],
+        /,
+    ) -> Pipeline[In, *New]: ...
+    @overload
+    def add(
+        self: Pipeline[In, A1, A2, A3, A4, A5, *Left],
+        stage1: Step1[tuple[A1, A2, A3, A4, A5, *Left], tuple[()], T1, D1],
+        stage2: Step2[T1, D1, T2, D2],
+        stage3: Step3[T2, D2, T3, D3],
+        stage4: Step4[T3, D3, T4, D4],
+        stage5: Step5[T4, D4, tuple[()], tuple[*New]],
+        /,
+    ) -> Pipeline[In, *New]: ...
+    @overload
+    def add(
+        self: Pipeline[In, A1, A2, A3, A4, A5, A6, *Left],
+        stage1: Step1[tuple[A1, A2, A3, A4, A5, A6, *Left], tuple[()], T1, D1],
+        stage2: Step2[T1, D1, T2, D2],
+        stage3: Step3[T2, D2, T3, D3],
+        stage4: Step4[T3, D3, T4, D4],
+        stage5: Step5[T4, D4, T5, D5],
+        stage6: Step6[T5, D5, tuple[()], tuple[*New]],
+        /,
+    ) -> Pipeline[In, *New]: ...
+    @overload
+    def add(
+        self: Pipeline[In, A1, A2, A3, A4, A5, A6, A7, *Left],
+        stage1: Step1[tuple[A1, A2, A3, A4, A5, A6, A7, *Left], tuple[()], T1, D1],
+        stage2: Step2[T1, D1, T2, D2],
+        stage3: Step3[T2, D2, T3, D3],
+        stage4: Step4[T3, D3, T4, D4],
+        stage5: Step5[T4, D4, T5, D5],
+        stage6: Step6[T5, D5, T6, D6],
+        stage7: Step7[T6, D6, tuple[()], tuple[*New]],
+        /,
+    ) -> Pipeline[In, *New]: ...
+    @overload
+    def add(
+        self: Pipeline[In, A1, A2, A3, A4, A5, A6, A7, A8, *Left],
+        stage1: Step1[tuple[A1, A2, A3, A4, A5, A6, A7, A8, *Left], tuple[()], T1, D1],
+        stage2: Step2[T1, D1, T2, D2],
+        stage3: Step3[T2, D2, T3, D3],
+        stage4: Step4[T3, D3, T4, D4],
+        stage5: Step5[T4, D4, T5, D5],
+        stage6: Step6[T5, D5, T6, D6],
+        stage7: Step7[T6, D6, T7, D7],
+        stage8: Step8[T7, D7, tuple[()], tuple[*New]],
+        /,
+    ) -> Pipeline[In, *New]: ...
+    @overload
+    def add(
+        self: Pipeline[In, A1, *Left], stage: RowDoesNotFitTheLanes, /, *stages: RowDoesNotFitTheLanes
+    ) -> StatementPipeline[In]: ...
+    # End of what is generated.
+    def add(self, *stages: Any) -> object:
         """Adds a row of stages, which takes all open lanes from left to right; gives the pipeline itself.
 
         Raises `TopologyError` if the row does not fit, `StageTypeError` if annotations tell that a stage does not take what its
@@ -78,7 +451,17 @@ class Pipeline(Generic[In, Out]):
         self._draft.check_complete("topology")
         return compile_topology(self._draft, usable_physical_cores())
 
-    def run(self, items: Iterable[In], *, placement: Placement | None = None) -> RunResult[Out]:
+    @overload
+    def run(self: Pipeline[In, Out], items: Iterable[In], *, placement: Placement | None = None) -> RunResult[Out]: ...
+    @overload
+    def run(
+        self: Pipeline[Undeclared, *tuple[()]], items: Iterable[Any], *, placement: Placement | None = None
+    ) -> RunResult[Any]: ...
+    @overload
+    def run(self: Pipeline[In, *tuple[()]], items: AddAStageFirst) -> RunResult[Any]: ...
+    @overload
+    def run(self: Pipeline[In, A1, A2, *Left], items: JoinTheOpenLanesFirst) -> RunResult[Any]: ...
+    def run(self, items: Any, *, placement: Placement | None = None) -> object:
         """Runs to the end of `items`, each processor in a process of its own, and gives all outputs.
 
         Raises what a job or `items` raised, or a `RunError`; all workers are then gone.  `LifecycleError` if another run is
@@ -92,9 +475,19 @@ class Pipeline(Generic[In, Out]):
             failed = False
         finally:
             self._run_ended(failed)
-        return cast("RunResult[Out]", result)
+        return result
 
-    def stream(self, items: Iterable[In], *, placement: Placement | None = None) -> Stream[Out]:
+    @overload
+    def stream(self: Pipeline[In, Out], items: Iterable[In], *, placement: Placement | None = None) -> Stream[Out]: ...
+    @overload
+    def stream(
+        self: Pipeline[Undeclared, *tuple[()]], items: Iterable[Any], *, placement: Placement | None = None
+    ) -> Stream[Any]: ...
+    @overload
+    def stream(self: Pipeline[In, *tuple[()]], items: AddAStageFirst) -> Stream[Any]: ...
+    @overload
+    def stream(self: Pipeline[In, A1, A2, *Left], items: JoinTheOpenLanesFirst) -> Stream[Any]: ...
+    def stream(self, items: Any, *, placement: Placement | None = None) -> object:
         """Runs lazily: an iterator over the outputs, which takes items only as fast as outputs are taken.
 
         Raises as `run` does, from the iterator; close it, or use it as a context manager, to end early.
@@ -104,7 +497,7 @@ class Pipeline(Generic[In, Out]):
         from conveyor.runtime.stream import Stream
 
         try:
-            stream: Stream[Out] = Stream(self._open_runner(placement), items, self._run_ended)
+            stream: Stream[object] = Stream(self._open_runner(placement), items, self._run_ended)
         except BaseException:
             self._run_ended(True)
             raise
@@ -123,7 +516,13 @@ class Pipeline(Generic[In, Out]):
         self._lifecycle.call(Call.CLOSE)
         self._end_runner()
 
-    def __enter__(self) -> Self:
+    @overload
+    def __enter__(self: Pipeline[Undeclared, *tuple[()]]) -> StatementPipeline[Any]: ...
+    @overload
+    def __enter__(self: Pipeline[In, *tuple[()]]) -> StatementPipeline[In]: ...
+    @overload
+    def __enter__(self) -> Self: ...
+    def __enter__(self) -> object:
         self._lifecycle.call(Call.ENTER)
         return self
 
@@ -163,3 +562,76 @@ class Pipeline(Generic[In, Out]):
         stream = self._stream() if self._stream is not None else None
         if stream is not None:
             stream.close()
+
+
+if TYPE_CHECKING:
+
+    class StatementPipeline(Pipeline[Any, *tuple[Any, ...]], Generic[In]):
+        """What `with Pipeline() as pl` gives: stages are added to one variable, whose type cannot follow them.
+
+        Checkers accept any row here; the plugin for mypy follows it, and `add` itself checks it when the pipeline is built.
+        """
+
+        def add(self, *stages: AnyStage) -> StatementPipeline[In]:  # type: ignore[override]  # pyright: ignore[reportIncompatibleMethodOverride]
+            raise NotImplementedError
+
+        def run(  # type: ignore[override]  # pyright: ignore[reportIncompatibleMethodOverride]
+            self, items: Iterable[In], *, placement: Placement | None = None
+        ) -> RunResult[Any]:
+            raise NotImplementedError
+
+        def stream(  # type: ignore[override]  # pyright: ignore[reportIncompatibleMethodOverride]
+            self, items: Iterable[In], *, placement: Placement | None = None
+        ) -> Stream[Any]:
+            raise NotImplementedError
+
+        def __enter__(self) -> Self:  # pyright: ignore[reportIncompatibleMethodOverride]
+            raise NotImplementedError
+
+    class OpenLanes(Generic[In]):
+        """What cannot be run before its lanes are joined."""
+
+        def run(self, items: JoinTheOpenLanesFirst) -> RunResult[Any]:
+            raise NotImplementedError
+
+        def stream(self, items: JoinTheOpenLanesFirst) -> Stream[Any]:
+            raise NotImplementedError
+
+        def __enter__(self) -> StatementPipeline[In]:
+            raise NotImplementedError
+
+        def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+            raise NotImplementedError
+
+    class WidePipeline(OpenLanes[In], Generic[In, Lane]):
+        """A pipeline with lanes of one type, nobody knows how many: behind a fork whose width is not a literal, or beyond 8."""
+
+        @overload
+        def add(self, join: ClosesLanes[Any], /) -> Pipeline[In, Lane]: ...
+        @overload
+        def add(self, zip: ZipsLanes[Any], /) -> Pipeline[In, tuple[Lane, ...]]: ...
+        @overload
+        def add(self, *stages: Stage[Lane, B1]) -> WidePipeline[In, B1]: ...
+        @overload
+        def add(self, *stages: Stage[Lane, Lane] | OpensLanes[Any] | ClosesLanes[Any]) -> WidePipeline[In, Lane]: ...
+        @overload
+        def add(self, stage: RowDoesNotFitTheLanes, /, *stages: RowDoesNotFitTheLanes) -> StatementPipeline[In]: ...
+        def add(self, *stages: Any) -> Any:
+            raise NotImplementedError
+
+    class AdaptivePipeline(OpenLanes[In], Generic[In, Lane]):
+        """A pipeline whose `BalancingFork()` decides how many lanes it has: what follows is written once, up to `Join()`."""
+
+        @overload
+        def add(self, join: ClosesAsNeeded, /) -> Pipeline[In, Lane]: ...
+        @overload
+        def add(self, *stages: Stage[Lane, B1]) -> AdaptivePipeline[In, B1]: ...
+        @overload
+        def add(self, *stages: Stage[Lane, Lane] | OpensLanes[Any] | ClosesLanes[Any]) -> AdaptivePipeline[In, Lane]: ...
+        @overload
+        def add(self, stage: RowDoesNotFitTheLanes, /, *stages: RowDoesNotFitTheLanes) -> StatementPipeline[In]: ...
+        def add(self, *stages: Any) -> Any:
+            raise NotImplementedError
+
+else:
+    StatementPipeline = WidePipeline = AdaptivePipeline = Pipeline

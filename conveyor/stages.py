@@ -11,11 +11,12 @@ import functools
 import inspect
 from collections.abc import Callable, Iterable
 from enum import Enum
-from typing import Final, Generic, Literal, overload
+from typing import Any, Final, Literal, Never, overload
 
 from typing_extensions import TypeVar
 
 from conveyor.errors import TopologyError
+from conveyor.signatures import ClosesLanes, OpensLanes, PassesALane, TakesALane, Width, ZipsLanes
 
 __all__ = [
     "BalancingFork",
@@ -31,9 +32,9 @@ __all__ = [
     "Zip",
 ]
 
-In = TypeVar("In", contravariant=True)
-Out = TypeVar("Out", covariant=True)
-T = TypeVar("T")
+In = TypeVar("In", contravariant=True, default=Any)  # a lambda on its own says nothing of what it takes
+Out = TypeVar("Out", covariant=True, default=Never)  # what gives nothing but None gives nothing
+T = TypeVar("T", default=Any)
 
 OnError = Literal["raise", "skip", "dead_letter"]
 ON_ERROR: Final = ("raise", "skip", "dead_letter")
@@ -59,7 +60,7 @@ class Stage:
         return "".join(f"_{c.lower()}" if c.isupper() else c for c in type(self).__name__).lstrip("_")
 
 
-class Job(Stage, Generic[In, Out]):
+class Job(Stage, TakesALane[In, Out]):
     """A stage that does work: in a real run it has a process of its own."""
 
     on_error: OnError = "raise"
@@ -127,9 +128,21 @@ class Processor(Job[In, Out]):
     Processor(len)
     """
 
+    # A None that the function gives is not of `Out`.  The second overload is for functions of which nothing is known before
+    # their lane is: mypy looks at a stage once without it.
+    @overload
+    def __init__(
+        self, fn: Callable[[In], Out | None], *, name: str | None = None, on_error: OnError = "raise", retries: int = 0
+    ) -> None: ...
+    @overload
+    def __init__(  # type: ignore[overload-cannot-match]  # pyright: ignore[reportOverlappingOverload]
+        self, fn: Callable[[In], Out], *, name: str | None = None, on_error: OnError = "raise", retries: int = 0
+    ) -> None: ...
+    @overload
+    def __init__(self, *, name: str | None = None, on_error: OnError = "raise", retries: int = 0) -> None: ...
     def __init__(
         self,
-        fn: Callable[[In], Out] | None = None,
+        fn: Callable[[In], Out | None] | None = None,
         *,
         name: str | None = None,
         on_error: OnError = "raise",
@@ -141,7 +154,7 @@ class Processor(Job[In, Out]):
         """What a stateful processor does with one item; a processor made of a function calls that."""
         if self._fn is None:
             raise TopologyError(f"{type(self).__name__} has no process() method")
-        result: Out | None = self._fn(item)  # type: ignore[assignment]  # __init__ took a Callable[[In], Out]
+        result: Out | None = self._fn(item)  # type: ignore[assignment]  # __init__ took a Callable[[In], Out | None]
         return result
 
 
@@ -181,7 +194,7 @@ class Filter(Job[T, T]):
         self._take(predicate, name, on_error, retries)
 
 
-class Pipe(Stage):
+class Pipe(Stage, PassesALane):
     """A bounded first-in-first-out buffer between two stages; it costs no process.
 
     `capacity` counts items: published by the stage before it and not yet done by the stage behind it.  Where no pipe is
@@ -207,14 +220,34 @@ class Fork(Stage):
         return f"{type(self).__name__}({'' if self.n is None else self.n})"
 
 
-class ReplicatingFork(Fork):
+class ReplicatingFork(Fork, OpensLanes[Width]):
     """Every item goes to all n lanes, each lane with its own copy; to all at once or to none."""
 
+    # The overloads of `ReplicatingFork` are generated: python tools/generate_signatures.py
+    @overload
+    def __init__(self: ReplicatingFork[Literal[1]], n: Literal[1], *, name: str | None = None) -> None: ...
+    @overload
+    def __init__(self: ReplicatingFork[Literal[2]], n: Literal[2], *, name: str | None = None) -> None: ...
+    @overload
+    def __init__(self: ReplicatingFork[Literal[3]], n: Literal[3], *, name: str | None = None) -> None: ...
+    @overload
+    def __init__(self: ReplicatingFork[Literal[4]], n: Literal[4], *, name: str | None = None) -> None: ...
+    @overload
+    def __init__(self: ReplicatingFork[Literal[5]], n: Literal[5], *, name: str | None = None) -> None: ...
+    @overload
+    def __init__(self: ReplicatingFork[Literal[6]], n: Literal[6], *, name: str | None = None) -> None: ...
+    @overload
+    def __init__(self: ReplicatingFork[Literal[7]], n: Literal[7], *, name: str | None = None) -> None: ...
+    @overload
+    def __init__(self: ReplicatingFork[Literal[8]], n: Literal[8], *, name: str | None = None) -> None: ...
+    @overload
+    def __init__(self: ReplicatingFork[int], n: int, *, name: str | None = None) -> None: ...
+    # End of what is generated.
     def __init__(self, n: int, *, name: str | None = None) -> None:
         super().__init__(checked_count("ReplicatingFork", "n", n), checked_name("ReplicatingFork", name))
 
 
-class BalancingFork(Fork):
+class BalancingFork(Fork, OpensLanes[Width]):
     """Every item goes to one of n lanes: the one where it will wait least.
 
     Without `n` it has as many lanes as it needs, `max_lanes` at most (by default one for each physical core that the
@@ -222,10 +255,28 @@ class BalancingFork(Fork):
     stages behind it are then written once and stand for every lane, up to `Join()`.
     """
 
+    # The overloads of `BalancingFork` are generated: python tools/generate_signatures.py
     @overload
-    def __init__(self, n: int, *, name: str | None = None) -> None: ...
+    def __init__(self: BalancingFork[Literal[1]], n: Literal[1], *, name: str | None = None) -> None: ...
     @overload
-    def __init__(self, *, max_lanes: int | None = None, name: str | None = None) -> None: ...
+    def __init__(self: BalancingFork[Literal[2]], n: Literal[2], *, name: str | None = None) -> None: ...
+    @overload
+    def __init__(self: BalancingFork[Literal[3]], n: Literal[3], *, name: str | None = None) -> None: ...
+    @overload
+    def __init__(self: BalancingFork[Literal[4]], n: Literal[4], *, name: str | None = None) -> None: ...
+    @overload
+    def __init__(self: BalancingFork[Literal[5]], n: Literal[5], *, name: str | None = None) -> None: ...
+    @overload
+    def __init__(self: BalancingFork[Literal[6]], n: Literal[6], *, name: str | None = None) -> None: ...
+    @overload
+    def __init__(self: BalancingFork[Literal[7]], n: Literal[7], *, name: str | None = None) -> None: ...
+    @overload
+    def __init__(self: BalancingFork[Literal[8]], n: Literal[8], *, name: str | None = None) -> None: ...
+    @overload
+    def __init__(self: BalancingFork[int], n: int, *, name: str | None = None) -> None: ...
+    @overload
+    def __init__(self: BalancingFork[None], *, max_lanes: int | None = None, name: str | None = None) -> None: ...
+    # End of what is generated.
     def __init__(self, n: int | Unset = UNSET, *, max_lanes: int | None = None, name: str | None = None) -> None:
         if n is not UNSET and max_lanes is not None:
             raise TopologyError("BalancingFork: give either n, or max_lanes for a fork that adapts, not both")
@@ -234,17 +285,51 @@ class BalancingFork(Fork):
         self.max_lanes = None if max_lanes is None else checked_count("BalancingFork", "max_lanes", max_lanes)
 
 
-class Join(Stage):
+class Merge(Stage):
+    """Several lanes become one; `n` is None where their number is decided at run time."""
+
+    n: int | None
+
+
+class AnyJoin(Merge):
+    """What a `Join` is, whatever the checkers know of its width."""
+
+    ordered: bool
+
+
+class AnyZip(Merge):
+    """What a `Zip` is, whatever the checkers know of its width."""
+
+
+class Join(AnyJoin, ClosesLanes[Width]):
     """n lanes become one, first come first served, each lane in its own order.
 
     With `ordered=True` items come in the order in which the fork took them, then by lane, then by order of production.
     Without `n` it closes the lanes of a `BalancingFork()`.
     """
 
+    # The overloads of `Join` are generated: python tools/generate_signatures.py
     @overload
-    def __init__(self, n: int, *, ordered: bool = False, name: str | None = None) -> None: ...
+    def __init__(self: Join[Literal[1]], n: Literal[1], *, ordered: bool = False, name: str | None = None) -> None: ...
     @overload
-    def __init__(self, *, ordered: bool = False, name: str | None = None) -> None: ...
+    def __init__(self: Join[Literal[2]], n: Literal[2], *, ordered: bool = False, name: str | None = None) -> None: ...
+    @overload
+    def __init__(self: Join[Literal[3]], n: Literal[3], *, ordered: bool = False, name: str | None = None) -> None: ...
+    @overload
+    def __init__(self: Join[Literal[4]], n: Literal[4], *, ordered: bool = False, name: str | None = None) -> None: ...
+    @overload
+    def __init__(self: Join[Literal[5]], n: Literal[5], *, ordered: bool = False, name: str | None = None) -> None: ...
+    @overload
+    def __init__(self: Join[Literal[6]], n: Literal[6], *, ordered: bool = False, name: str | None = None) -> None: ...
+    @overload
+    def __init__(self: Join[Literal[7]], n: Literal[7], *, ordered: bool = False, name: str | None = None) -> None: ...
+    @overload
+    def __init__(self: Join[Literal[8]], n: Literal[8], *, ordered: bool = False, name: str | None = None) -> None: ...
+    @overload
+    def __init__(self: Join[int], n: int, *, ordered: bool = False, name: str | None = None) -> None: ...
+    @overload
+    def __init__(self: Join[None], *, ordered: bool = False, name: str | None = None) -> None: ...
+    # End of what is generated.
     def __init__(self, n: int | Unset = UNSET, *, ordered: bool = False, name: str | None = None) -> None:
         self.n = None if n is UNSET else checked_count("Join", "n", n)
         self.ordered = ordered
@@ -255,12 +340,32 @@ class Join(Stage):
         return f"Join({', '.join(words)})"
 
 
-class Zip(Stage):
+class Zip(AnyZip, ZipsLanes[Width]):
     """Takes one item from each of n lanes in turn and gives a tuple.
 
     Ends when a lane ends; what is left over in the other lanes is counted in the report.
     """
 
+    # The overloads of `Zip` are generated: python tools/generate_signatures.py
+    @overload
+    def __init__(self: Zip[Literal[1]], n: Literal[1], *, name: str | None = None) -> None: ...
+    @overload
+    def __init__(self: Zip[Literal[2]], n: Literal[2], *, name: str | None = None) -> None: ...
+    @overload
+    def __init__(self: Zip[Literal[3]], n: Literal[3], *, name: str | None = None) -> None: ...
+    @overload
+    def __init__(self: Zip[Literal[4]], n: Literal[4], *, name: str | None = None) -> None: ...
+    @overload
+    def __init__(self: Zip[Literal[5]], n: Literal[5], *, name: str | None = None) -> None: ...
+    @overload
+    def __init__(self: Zip[Literal[6]], n: Literal[6], *, name: str | None = None) -> None: ...
+    @overload
+    def __init__(self: Zip[Literal[7]], n: Literal[7], *, name: str | None = None) -> None: ...
+    @overload
+    def __init__(self: Zip[Literal[8]], n: Literal[8], *, name: str | None = None) -> None: ...
+    @overload
+    def __init__(self: Zip[int], n: int, *, name: str | None = None) -> None: ...
+    # End of what is generated.
     def __init__(self, n: int, *, name: str | None = None) -> None:
         self.n = checked_count("Zip", "n", n)
         self.name = checked_name("Zip", name)

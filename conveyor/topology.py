@@ -20,7 +20,7 @@ from typing import TypeAlias, cast
 
 from conveyor.draft import Draft, Frame, Place, Port
 from conveyor.route import Balance, Leaf, Replicate, Route
-from conveyor.stages import DEFAULT_CAPACITY, BalancingFork, Fork, Job, Join, Pipe, Stage, Zip
+from conveyor.stages import DEFAULT_CAPACITY, AnyJoin, AnyZip, BalancingFork, Fork, Job, Merge, Pipe, Stage
 
 __all__ = [
     "Channel",
@@ -166,8 +166,8 @@ def _with_relays(draft: Draft) -> Draft:
             if before is None:
                 continue
             stage = before.stage
-            after_join = isinstance(stage, Join | Zip) and isinstance(place.stage, Fork)
-            join_in_zip = isinstance(stage, Join) and not stage.ordered and isinstance(place.stage, Zip)
+            after_join = isinstance(stage, Merge) and isinstance(place.stage, Fork)
+            join_in_zip = isinstance(stage, AnyJoin) and not stage.ordered and isinstance(place.stage, AnyZip)
             after_fork = isinstance(stage, Fork) and index in stamped
             if after_join or join_in_zip or after_fork:
                 frames = place.frames if isinstance(place.stage, Fork) else before.frames
@@ -260,7 +260,7 @@ class _Compiler:
     def sources(self, copy: Copy) -> list[End]:
         index, lanes = copy
         place = self.draft.places[index]
-        if isinstance(place.stage, Join) and place.stage.n is None:
+        if isinstance(place.stage, AnyJoin) and place.stage.n is None:
             (port,) = place.sources
             assert port is not None
             fork = self.adaptive_fork_before(port)
@@ -317,7 +317,7 @@ class _Compiler:
         read = [self.inputs((source, slot))[1] for slot in range(len(self.sources(source)))]
         flat = tuple(each for inputs in read for each in inputs)
         place = self.draft.places[source[0]]
-        if isinstance(stage, Zip):
+        if isinstance(stage, AnyZip):
             return "", (ZipInput(self.name(source), flat),)
         if place.undoes is not None:
             balanced = isinstance(self.draft.places[place.undoes].stage, BalancingFork)

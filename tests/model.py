@@ -303,7 +303,7 @@ def without_choices(trail: Trail) -> Trail:
     return tuple((site, kind, 0 if kind == "balanced" else number) for site, kind, number in trail)
 
 
-def assert_as_promised(chain: Chain, values: Sequence[Any], outputs: Sequence[Item]) -> None:
+def assert_as_promised(chain: Chain, values: Sequence[Any], outputs: Sequence[Any]) -> None:
     expected = [(without_choices(trail), value) for trail, value in results(chain, sources(deepcopy(values)))]
     actual = [(without_choices(trail), value) for trail, value in outputs]
     if is_exact(chain):

@@ -11,12 +11,16 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parents[1]
 
 LAYERS = (
-    {"errors", "report", "typeforms"},
-    {"stages", "codec", "kernels", "hints", "annotations"},
+    {"errors", "report", "typeforms", "signatures"},
+    {"stages", "codec", "kernels"},
+    {"hints", "annotations"},
     {"channel", "decisions", "nodes", "ordered", "route"},
     {"draft", "topology", "drive", "lifecycle"},
     {"runtime", "sim"},
     {"pipeline"},
+    {"mypy_names"},
+    {"mypy_rows"},
+    {"mypy_plugin"},
 )
 FACADE = "conveyor"  # may import everything, and nothing imports it
 
@@ -32,7 +36,9 @@ def module_name(path: Path) -> str:
 
 PATHS = {module_name(path): path for path in sorted((ROOT / "conveyor").rglob("*.py"))}
 TREES = {module: ast.parse(path.read_bytes(), str(path)) for module, path in PATHS.items()}
-CORE = [m for m in TREES if m.count(".") == 1 and m not in {"conveyor.pipeline", "conveyor.runtime", "conveyor.sim"}]
+# Beside the library, not in it: what mypy loads.
+PLUGIN = {m for m in TREES if m.startswith("conveyor.mypy_")}
+CORE = [m for m in TREES if m.count(".") == 1 and m not in {"conveyor.pipeline", "conveyor.runtime", "conveyor.sim"} | PLUGIN]
 
 
 def imported_names(module: str) -> Iterator[str]:
@@ -141,9 +147,14 @@ def test_processes_are_started_in_one_file() -> None:
     assert users(NEW_PROCESSES) <= {"conveyor.runtime.processes"}
 
 
+def test_only_the_plugin_knows_mypy_and_nothing_else_knows_the_plugin() -> None:
+    assert users({"mypy"}) == {"conveyor.mypy_plugin", "conveyor.mypy_rows"}
+    assert not {m for m in TREES if m not in PLUGIN and imported_modules(m) & PLUGIN}
+
+
 def test_importing_the_library_starts_nothing() -> None:
     script = (
-        "import conveyor, sys; print(sorted({'multiprocessing', 'asyncio', 'numpy'} & sys.modules.keys()))\n"
+        "import conveyor, sys; print(sorted({'multiprocessing', 'asyncio', 'numpy', 'mypy'} & sys.modules.keys()))\n"
         "import psutil; me = psutil.Process(); print(me.num_threads(), me.children())"
     )
     # A measurement of coverage would start in the new interpreter too, and bring modules of its own.

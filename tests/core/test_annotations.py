@@ -29,9 +29,9 @@ import pytest
 from typing_extensions import TypeAliasType
 
 from conveyor import BalancingFork, Filter, FlatMap, Join, Pipe, Pipeline, Processor, ReplicatingFork, Zip
+from conveyor.annotations import declared_input, pass_through, signatures_of
 from conveyor.draft import Draft
 from conveyor.errors import StageTypeError, TopologyError
-from conveyor.annotations import declared_input, pass_through, signatures_of
 from conveyor.stages import Stage
 from conveyor.typeforms import UNKNOWN, bind, words
 

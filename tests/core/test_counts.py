@@ -104,11 +104,8 @@ def test_nested_joins(m: int, between: list[Sequence[Stage]]) -> None:
 @pytest.mark.parametrize("fork", [BalancingFork(2), BalancingFork(max_lanes=2)], ids=["fixed", "adapting"])
 @pytest.mark.parametrize("m", [1, 2, 3, 4])
 def test_a_balance_chooses_for_each_item(m: int, fork: BalancingFork) -> None:
-    lane, join = [Processor(same)], Join(2)
-    if fork.n is None:
-        join = Join()
-    else:
-        lane *= 2
+    adapts = fork.n is None
+    lane, join = [Processor(same)] * (1 if adapts else 2), Join() if adapts else Join(2)
     found = outcomes(compiled((fork,), lane, (join,)), m)
 
     assert (len(found), len(set(found))) == (comb(2 * m, m), catalan(m))

@@ -1,0 +1,307 @@
+"""The plugin for mypy: checks `pl.add(...)` on one variable as strictly as a chain of `add`s, and says what is wrong in words.
+
+Knows: mypy's hooks and its binder.  Must never know: what fits what, which is `mypy_rows`' business, and anything that happens
+at run time.  mypy is imported in these two files and nowhere else in the library; importing `conveyor` never imports them.
+
+How it works.  The overloads of `add` are taken away, and a plain `add` is left.  At each call the hook works out which lanes
+are open, gives mypy the exact signature of this one row, and remembers the new row in mypy's binder under a name of its own,
+`pl.<row>`: so branches, loops, `try` and early returns are mypy's business, and an assignment to `pl` forgets the row.
+`mypy_names` says how far a variable can be followed; where it cannot, nothing is claimed and nothing is reported.
+
+A fault in here must not become the user's: every hook falls back to what is accepted unchecked; `mypy --show-traceback`
+shows it.
+"""
+
+from __future__ import annotations
+
+import tokenize
+from collections.abc import Callable
+from dataclasses import replace
+from typing import Final
+
+from mypy.checker import TypeChecker
+from mypy.errorcodes import ErrorCode
+from mypy.nodes import (
+    ARG_POS,
+    CallExpr,
+    Decorator,
+    Expression,
+    FuncDef,
+    MemberExpr,
+    MypyFile,
+    NameExpr,
+    OverloadedFuncDef,
+    RefExpr,
+    TypeInfo,
+)
+from mypy.plugin import ClassDefContext, FunctionContext, MethodSigContext, Plugin
+from mypy.typeops import make_simplified_union
+from mypy.types import (
+    AnyType,
+    CallableType,
+    FunctionLike,
+    Instance,
+    Type,
+    TypeGuardedType,
+    TypeOfAny,
+    UnionType,
+    get_proper_type,
+)
+
+from conveyor.mypy_names import RETURNS_ITSELF, Names, Trust, Use, read
+from conveyor.mypy_rows import (
+    ANYTHING,
+    PIPELINE,
+    PIPELINES,
+    STATEMENT,
+    Added,
+    Judge,
+    Lanes,
+    cannot_run,
+    changed,
+    giving,
+    has_any_lanes,
+)
+
+__all__ = ["ConveyorPlugin", "plugin"]
+
+CODE: Final = ErrorCode("conveyor", "Stages fit the lanes that are open", "Conveyor")
+RUNS: Final = frozenset({"run", "stream", "simulate", "explore", "replay", "count"})
+PASSES_OF_A_LOOP: Final = 6  # a row that still changes after so many is not followed any further
+
+
+def plugin(version: str) -> type[Plugin]:
+    """mypy's way in."""
+    return ConveyorPlugin
+
+
+class ConveyorPlugin(Plugin):
+    """The hooks; what they find out is kept in `File`, for one file at a time."""
+
+    _file: File | None = None
+
+    def get_customize_class_mro_hook(self, fullname: str) -> Callable[[ClassDefContext], None] | None:
+        return plain_add if fullname in PIPELINES else None
+
+    def get_method_signature_hook(self, fullname: str) -> Callable[[MethodSigContext], FunctionLike] | None:
+        owner, _, name = fullname.rpartition(".")
+        if owner not in PIPELINES:
+            return None
+        return self._add if name == "add" else self._run if name in RUNS else None
+
+    def get_function_hook(self, fullname: str) -> Callable[[FunctionContext], Type] | None:
+        return self._new if fullname == PIPELINE else None
+
+    def _new(self, ctx: FunctionContext) -> Type:
+        """`Pipeline()` has no lanes, also where mypy takes the default of the class's parameter for them."""
+        new = get_proper_type(ctx.default_return_type)
+        if isinstance(new, Instance) and new.type.fullname == PIPELINE and has_any_lanes(new):
+            return Instance(new.type, new.args[:1])
+        return new
+
+    def _add(self, ctx: MethodSigContext) -> FunctionLike:
+        return self._guarded(File.add, ctx, giving(ctx.default_signature, ANYTHING))
+
+    def _run(self, ctx: MethodSigContext) -> FunctionLike:
+        return self._guarded(File.run, ctx, ctx.default_signature)
+
+    def _guarded(
+        self, work: Callable[[File, MethodSigContext], FunctionLike], ctx: MethodSigContext, otherwise: FunctionLike
+    ) -> FunctionLike:
+        callee = ctx.context.callee if isinstance(ctx.context, CallExpr) else None
+        if not isinstance(callee, MemberExpr) or (isinstance(callee.expr, RefExpr) and isinstance(callee.expr.node, TypeInfo)):
+            return otherwise  # Pipeline.add(pl, ...) and super().add(...)
+        try:
+            return work(self._of(ctx), ctx)
+        except Exception:  # another release of mypy, or a fault of ours
+            if self.options.show_traceback:
+                raise
+            return otherwise
+
+    def _of(self, ctx: MethodSigContext) -> File:
+        checker = ctx.api
+        assert isinstance(checker, TypeChecker)
+        if self._file is None or self._file.checker is not checker or self._file.tree is not checker.tree:
+            self._file = File(checker)
+        return self._file
+
+
+def plain_add(ctx: ClassDefContext) -> None:
+    """Takes the overloads of `add` out of the class before mypy reads them, and leaves the function itself."""
+    body = ctx.cls.defs.body
+    for index, statement in enumerate(body):
+        if isinstance(statement, OverloadedFuncDef) and statement.items and name_of(statement.items[0]) == "add":
+            function = statement.impl or statement.items[-1]
+            if isinstance(function, FuncDef) and isinstance(function.type, CallableType):
+                for kind in {id(function.type): function.type, id(function.unanalyzed_type): function.unanalyzed_type}.values():
+                    if isinstance(kind, CallableType):
+                        kind.ret_type = ANYTHING
+                body[index] = function
+
+
+def name_of(item: Decorator | FuncDef) -> str:
+    return item.func.name if isinstance(item, Decorator) else item.name
+
+
+class File:
+    """What is known while mypy checks one file."""
+
+    def __init__(self, checker: TypeChecker) -> None:
+        self.checker = checker
+        self.tree = checker.tree
+        self.judge = Judge(checker)
+        self.names = names_in(checker.tree)
+        self.made_by: dict[int, tuple[Type, CallExpr, Type]] = {}  # a row's id: the row, the call that made it, and from what
+        self.passes: dict[CallExpr, set[str]] = {}
+
+    # --- the two hooks -------------------------------------------------------------------------------------------------
+
+    def add(self, ctx: MethodSigContext) -> FunctionLike:
+        call = ctx.context
+        assert isinstance(call, CallExpr)
+        root, use = self.root(call)
+        trust = use.trust
+        before = self.before(call, ctx.type, root, use)
+        rows = self.judge.rows(before)
+        if trust is Trust.LOST:
+            rows = [replace(row, kind=Lanes.UNKNOWN, lanes=()) for row in rows[:1]]
+        stages = None if any(kind is not ARG_POS for kind in call.arg_kinds) else [self.judge.stage(arg) for arg in call.args]
+        seen = self.passes.setdefault(call, set())
+        seen.add(str(before))
+        unknown = Added(replace(rows[0], kind=Lanes.UNKNOWN, lanes=()))
+        if stages is None or any(row.kind is Lanes.UNKNOWN for row in rows) or len(seen) > PASSES_OF_A_LOOP:
+            rows = [unknown.row]
+        made = [unknown if stages is None else self.judge.made(row, stages) for row in rows]
+        if not call.args:
+            self.checker.fail("add() needs a stage for each open lane", call, code=CODE)
+        if is_first(self.checker, call, ctx.type):
+            for sentence in {added.mistake: None for added in made if added.mistake is not None}:
+                self.checker.fail(sentence.sentence, sentence.where, code=CODE)
+        if any(added.mistake is not None for added in made):
+            made = [unknown]
+        after = make_simplified_union([self.judge.type_of(added.row) for added in made])
+        if root is not None:
+            self.remember(root, before, after, call, trust)
+        first = made[0]
+        if not first.formals:
+            return giving(ctx.default_signature, after)
+        width = len(first.formals)
+        return changed(ctx.default_signature, first.formals, [ARG_POS] * width, [None] * width, first.variables, after)
+
+    def run(self, ctx: MethodSigContext) -> FunctionLike:
+        call = ctx.context
+        assert isinstance(call, CallExpr)
+        assert isinstance(call.callee, MemberExpr)
+        root, use = self.root(call)
+        trust = use.trust
+        rows = self.judge.rows(self.before(call, ctx.type, root, use))
+        if trust is Trust.LOST or (trust is Trust.DECLARED and any(row.kind is Lanes.NOTHING for row in rows)):
+            rows = [replace(row, kind=Lanes.UNKNOWN, lanes=()) for row in rows]
+        if not all(row.kind is Lanes.NOTHING for row in rows):
+            rows = [row for row in rows if row.kind is not Lanes.NOTHING]  # a loop that may add nothing: only the run can tell
+        name = call.callee.name
+        sentence = next((found for row in rows if (found := cannot_run(row, name)) is not None), None)
+        signature = self.judge.run_signature(rows, name, ctx.default_signature)
+        if sentence is None and call.args and call.arg_kinds[0] is ARG_POS:
+            sentence = self.judge.wrong_input(rows, name, signature, call.args[0])
+        if sentence is None:
+            return signature
+        if is_first(self.checker, call, ctx.type):
+            self.checker.fail(sentence, call.args[0] if call.args else call, code=CODE)
+        accepting = [AnyType(TypeOfAny.from_error), *signature.arg_types[1:]]
+        return changed(signature, accepting, signature.arg_kinds, signature.arg_names, signature.variables, signature.ret_type)
+
+    # --- what is known before a call -----------------------------------------------------------------------------------
+
+    def root(self, call: CallExpr) -> tuple[NameExpr | MemberExpr | None, Use]:
+        """The variable that the chain of this call begins with, and how far it can be believed."""
+        assert isinstance(call.callee, MemberExpr)
+        owner = call.callee.expr
+        while isinstance(owner, CallExpr) and isinstance(owner.callee, MemberExpr) and owner.callee.name in RETURNS_ITSELF:
+            owner = owner.callee.expr
+        if isinstance(owner, CallExpr):
+            return None, Use(Trust.FOLLOWED, True)
+        if isinstance(owner, NameExpr | MemberExpr):
+            position = (call.line, call.column, call.end_line or 0, call.end_column or 0)
+            return owner, Use(Trust.LOST, False) if self.names is None else self.names.use(position, text_of(owner))
+        return None, Use(Trust.LOST if call.callee.name == "add" else Trust.DECLARED, False)
+
+    def before(self, call: CallExpr, receiver: Type, root: NameExpr | MemberExpr | None, use: Use) -> Type:
+        """The type of the pipeline when the call begins."""
+        assert isinstance(call.callee, MemberExpr)
+        owner = call.callee.expr
+        whole = self.checker.lookup_type_or_none(owner) or receiver
+        if root is None or owner is not root or use.trust in (Trust.DECLARED, Trust.LOST):
+            return whole
+        known = None if use.is_first else self.checker.binder.get(row_name(root))
+        if known is None:
+            # Nothing was added on any way here: this holds for the branches not taken, too, so it belongs below all frames.
+            # In a loop mypy still has what was added to the pipeline that the variable held the last time.
+            self.checker.binder.cleanse(row_name(root))
+            whole = make_simplified_union([self.judge.type_of(row) for row in self.judge.rows(whole)])
+            self.put(row_name(root), whole, at_the_bottom=True)
+            return whole
+        # mypy may look at one call several times: then it has already been counted.
+        step, from_ = self.made_by.get(id(known)), known
+        for _ in range(len(self.made_by)):
+            if step is None:
+                return known
+            _, maker, from_ = step
+            if maker is call:
+                return from_
+            step = self.made_by.get(id(from_))
+        return known
+
+    def remember(self, root: NameExpr | MemberExpr, before: Type, after: Type, call: CallExpr, trust: Trust) -> None:
+        if trust in (Trust.FOLLOWED, Trust.HIDDEN, Trust.LOST):
+            self.made_by[id(after)] = (after, call, before)
+            self.put(row_name(root), after)
+        if trust is Trust.FOLLOWED:
+            rows = self.judge.rows(after)
+            # A row that is not known reads as what `with` gives: before 2.4 mypy lets nothing else with any lanes be run.
+            any_lanes = [
+                Instance(self.judge.info(STATEMENT), [row.takes or ANYTHING]) for row in rows if row.kind is Lanes.UNKNOWN
+            ]
+            self.put(root, TypeGuardedType(any_lanes[0] if any_lanes else after))
+
+    def put(self, name: Expression, kind: Type, *, at_the_bottom: bool = False) -> None:
+        binder = self.checker.binder
+        if at_the_bottom:
+            frames = binder.frames[1:]
+            del binder.frames[1:]
+            try:
+                binder.put(name, kind)
+            finally:
+                binder.frames.extend(frames)
+            return
+        binder.put(name, kind)
+        for frame in sorted(binder.try_frames):
+            binder.allow_jump(frame)
+
+
+def names_in(tree: MypyFile) -> Names | None:
+    """None where the file cannot be read as mypy did: then no variable is followed."""
+    try:
+        with tokenize.open(tree.path) as file:
+            return read(file.read())
+    except (OSError, SyntaxError, ValueError, RecursionError):
+        return None
+
+
+def text_of(name: Expression) -> str:
+    """A variable as it is written, where it is only names and dots."""
+    if isinstance(name, MemberExpr):
+        return f"{text_of(name.expr)}.{name.name}"
+    return name.name if isinstance(name, NameExpr) else "?"
+
+
+def row_name(root: NameExpr | MemberExpr) -> MemberExpr:
+    """What the binder keeps a variable's row under: an attribute that nobody can write, forgotten with the variable."""
+    return MemberExpr(root, "<row>")
+
+
+def is_first(checker: TypeChecker, call: CallExpr, receiver: Type) -> bool:
+    """mypy asks once for each type in a union; one answer is enough."""
+    assert isinstance(call.callee, MemberExpr)
+    whole = get_proper_type(checker.lookup_type_or_none(call.callee.expr) or receiver)
+    return not isinstance(whole, UnionType) or str(get_proper_type(whole.items[0])) == str(get_proper_type(receiver))

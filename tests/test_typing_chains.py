@@ -1,0 +1,157 @@
+"""What mypy --strict and pyright strict say of chain style, with no plugin: every mistake, on its line, and nothing else.
+
+Knows: the marks in `tests/typing`, and how to ask each checker.  Must never know: how the signatures are made.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import shutil
+import subprocess
+import sys
+import venv
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TypeAlias
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[1]
+TYPING = ROOT / "tests" / "typing"
+MISTAKES = TYPING / "mistakes"
+
+CHECKERS = ("mypy", "pyright")
+MARK = re.compile(r"# error: (.+)$")
+UNKNOWN = re.compile(r"\b(Any|Unknown|Undeclared)\b")
+
+Lines: TypeAlias = dict[str, set[tuple[str, int]]]
+
+pytestmark = pytest.mark.timeout(110)
+each_checker = pytest.mark.parametrize("checker", CHECKERS)
+
+
+def mypy(*arguments: str | Path, cwd: Path = ROOT, cache: Path) -> str:
+    """What it prints; its own way of failing is no report of a mistake."""
+    command = [sys.executable, "-m", "mypy", "--no-error-summary", f"--cache-dir={cache}", *map(str, arguments)]
+    # Only the configuration says where to look: MYPYPATH would make an installed package one of the user's own files.
+    environment = {name: value for name, value in os.environ.items() if name != "MYPYPATH"}
+    done = subprocess.run(command, cwd=cwd, env=environment, capture_output=True, text=True, check=False)
+    assert done.returncode in (0, 1), done.stdout + done.stderr
+    return done.stdout
+
+
+def pyright(project: Path, python: str = sys.executable, **settings: object) -> list[dict[str, object]]:
+    """Its diagnostics of all files of a directory, in strict mode."""
+    (project / "pyrightconfig.json").write_text(json.dumps({"typeCheckingMode": "strict", **settings}))
+    command = [sys.executable, "-m", "pyright", "--outputjson", "--pythonpath", python, "--project", str(project)]
+    done = subprocess.run(command, cwd=project, capture_output=True, text=True, check=False)
+    assert done.returncode in (0, 1), done.stdout + done.stderr
+    found: list[dict[str, object]] = json.loads(done.stdout)["generalDiagnostics"]
+    return found
+
+
+def line_of(diagnostic: dict[str, object]) -> int:
+    return int(json.loads(json.dumps(diagnostic))["range"]["start"]["line"]) + 1
+
+
+def marked() -> Lines:
+    """The lines that each checker should report."""
+    lines: Lines = {checker: set() for checker in CHECKERS}
+    for file in sorted(MISTAKES.glob("*.py")):
+        for number, line in enumerate(file.read_text(encoding="utf-8").splitlines(), 1):
+            if mark := MARK.search(line):
+                for checker in mark[1].split():
+                    lines[checker].add((file.name, number))
+    return lines
+
+
+@pytest.fixture(scope="module")
+def reported(tmp_path_factory: pytest.TempPathFactory) -> tuple[Lines, str]:
+    """The lines that each checker does report, in the chains with mistakes and in everything that has none; and its words."""
+    there = tmp_path_factory.mktemp("typing")
+    correct = [TYPING / "chains.py", TYPING / "chain_stock.py", *sorted((ROOT / "tests" / "seed").glob("*.py"))]
+    words = mypy(*correct, *sorted(MISTAKES.glob("*.py")), cache=there / "cache")
+    found: Lines = {
+        "mypy": {(Path(file).name, int(line)) for file, line in re.findall(r"^(\S+?):(\d+): error: ", words, re.MULTILINE)}
+    }
+    # pyright looks at a directory of its own: here the mistakes are no longer left out, and the seed keeps its licence.
+    project = there / "project"
+    for file in [*correct, *MISTAKES.glob("*.py")]:
+        copy = project / file.relative_to(ROOT)
+        copy.parent.mkdir(parents=True, exist_ok=True)
+        shutil.copy(file, copy)
+    diagnostics = pyright(project, extraPaths=[str(ROOT)], executionEnvironments=list(environments()))
+    errors = [d for d in diagnostics if d["severity"] == "error"]
+    found["pyright"] = {(Path(str(d["file"])).name, line_of(d)) for d in errors}
+    return found, "\n".join([words, *(f"{d['file']}:{line_of(d)} {d['message']}" for d in diagnostics)])
+
+
+def environments() -> Iterator[dict[str, object]]:
+    """The seed's functions have no annotations, word for word; all else is strict."""
+    unknown = ("ArgumentType", "LambdaType", "MemberType", "ParameterType", "VariableType")
+    rules = {f"reportUnknown{kind}": False for kind in unknown}
+    yield {"root": "tests/seed", "extraPaths": [str(ROOT)], "reportMissingParameterType": False, **rules}
+
+
+def test_there_are_enough_mistakes() -> None:
+    assert all(len(lines) >= 60 for lines in marked().values())
+
+
+@each_checker
+def test_each_mistake_is_reported_and_nothing_else_is(checker: str, reported: tuple[Lines, str]) -> None:
+    found, words = reported
+    missed, false = marked()[checker] - found[checker], found[checker] - marked()[checker]
+    assert not missed, f"not reported: {sorted(missed)}"
+    assert not false, f"reported without a mistake: {sorted(false)}\n{words}"
+
+
+def test_nobody_is_asked_for_an_annotation(reported: tuple[Lines, str]) -> None:
+    assert "need type annotation" not in reported[1].lower()
+
+
+@pytest.mark.parametrize(
+    ("chain", "sentence"),
+    [
+        ("Pipeline[int]().run([1])", 'expected "AddAStageFirst"'),
+        ("Pipeline[int]().add(ReplicatingFork(2)).run([1])", 'expected "JoinTheOpenLanesFirst"'),
+        ("Pipeline[str]().add(Processor(parse)).add(Processor(shout))", '"Callable[[str], str]"; expected "Callable[[int]'),
+    ],
+)
+def test_what_mypy_says_names_the_mistake(chain: str, sentence: str, reported: tuple[Lines, str]) -> None:
+    source = (MISTAKES / "chain_style.py").read_text(encoding="utf-8").splitlines()
+    (line,) = [number for number, text in enumerate(source, 1) if text.strip().startswith(f"{chain}  #")]
+    (said,) = re.findall(rf"^tests/typing/mistakes/chain_style\.py:{line}: error: (.*)$", reported[1], re.MULTILINE)
+    assert sentence in said
+
+
+def test_what_is_generated_is_current() -> None:
+    command = [sys.executable, "tools/generate_signatures.py", "--check"]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, f"{done.stdout}{done.stderr}run: python tools/generate_signatures.py"
+
+
+def test_a_user_of_the_installed_package_sees_no_error_and_no_any(tmp_path: Path) -> None:
+    # What the wheel holds, in a new environment; what it depends on comes from this one, and this one's conveyor does not.
+    venv.create(tmp_path / "venv", with_pip=False)
+    python = tmp_path / "venv" / "bin" / "python"
+    (site,) = (tmp_path / "venv" / "lib").glob("python*/site-packages")
+    shutil.copytree(ROOT / "conveyor", site / "conveyor", ignore=shutil.ignore_patterns("__pycache__"))
+    here = Path(pytest.__file__).resolve().parents[1]
+    for name in ("typing_extensions.py", "cloudpickle", "psutil", "psutil-stubs"):
+        if (here / name).exists():
+            os.symlink(here / name, site / name)
+    project = tmp_path / "project"
+    shutil.copytree(TYPING / "user", project)
+
+    words = mypy("--strict", f"--python-executable={python}", "survey.py", cwd=project, cache=tmp_path / "cache")
+    diagnostics = pyright(project, str(python))
+
+    revealed = re.findall(r'Revealed type is "(.*)"', words)
+    shown = [str(d["message"]) for d in diagnostics if d["severity"] == "information"]
+    calls = (project / "survey.py").read_text(encoding="utf-8").count("reveal_type(")
+    assert ": error: " not in words, words
+    assert not [d for d in diagnostics if d["severity"] in ("error", "warning")], diagnostics
+    assert len(revealed) == len(shown) == calls
+    assert not [text for text in [*revealed, *shown] if UNKNOWN.search(text)]

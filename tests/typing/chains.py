@@ -1,0 +1,322 @@
+"""Chain style, without a mistake: every checker accepts each line, and reads each type as it stands here."""
+
+from __future__ import annotations
+
+import json
+import math
+import operator
+from collections.abc import Callable, Iterable
+from functools import partial
+from typing import Any, assert_type
+
+from conveyor import (
+    BalancingFork,
+    Filter,
+    FlatMap,
+    Join,
+    Pipe,
+    Pipeline,
+    Processor,
+    ReplicatingFork,
+    RunResult,
+    Stream,
+    Zip,
+)
+from conveyor.pipeline import AdaptivePipeline, StatementPipeline, WidePipeline
+from tests.typing.chain_stock import (
+    Adder,
+    Converter,
+    Keep,
+    Square,
+    Total,
+    UserId,
+    anything,
+    boxed,
+    decode,
+    double,
+    doubled,
+    either,
+    either_way,
+    encode,
+    first,
+    grown,
+    half,
+    is_even,
+    is_long,
+    letters,
+    maybe,
+    measure,
+    nothing,
+    pair_sum,
+    parse,
+    perhaps,
+    register,
+    same,
+    scaled,
+    shout,
+    show,
+    square,
+    untyped,
+    with_default,
+    words,
+)
+
+
+def straight() -> None:
+    assert_type(Pipeline[str]().add(Processor(parse)), Pipeline[str, int])
+    assert_type(Pipeline[str]().add(Processor(parse)).add(Processor(half)), Pipeline[str, float])
+    assert_type(Pipeline[str]().add(Pipe()).add(Processor(parse)).add(Pipe(3)), Pipeline[str, int])
+    assert_type(Pipeline[str]().add(FlatMap(words)).add(FlatMap(letters)), Pipeline[str, str])
+    assert_type(Pipeline[str]().add(Filter(is_long)).add(Processor(parse)).add(Filter(is_even)), Pipeline[str, int])
+    assert_type(Pipeline[str](strict=True, start_method="spawn").add(Processor(parse)), Pipeline[str, int])
+    assert_type(
+        Pipeline[str]().add(Processor(parse, name="p", on_error="skip", retries=2)).add(Filter(is_even, name="even")),
+        Pipeline[str, int],
+    )
+
+
+def none_is_no_output() -> None:
+    assert_type(Pipeline[str]().add(Processor(maybe)), Pipeline[str, int])
+    assert_type(Pipeline[str]().add(Processor(maybe)).add(Processor(half)), Pipeline[str, float])
+    assert_type(Pipeline[str]().add(Processor({"a": 1}.get)), Pipeline[str, int])
+    assert_type(Pipeline[str]().add(Processor(perhaps)), Pipeline[str, str])
+    Pipeline[str]().add(Processor(print)).run(["a"])
+    Pipeline[str]().add(Processor(nothing)).add(Processor(parse)).run(["a"])
+
+
+def none_is_an_item_elsewhere() -> None:
+    assert_type(Pipeline[int | None]().add(Pipe()), Pipeline[int | None, int | None])
+    assert_type(
+        Pipeline[int | None]().add(ReplicatingFork(2)).add(Pipe(), Pipe()).add(Join(2)), Pipeline[int | None, int | None]
+    )
+    assert_type(Pipeline[int | None]().add(Pipe()).run([None, 1]), RunResult[int | None])
+
+
+def every_kind_of_callable() -> None:
+    assert_type(Pipeline[str]().add(Processor(lambda line: line.upper())), Pipeline[str, str])
+    assert_type(Pipeline[str]().add(Processor(lambda line: len(line) or None)), Pipeline[str, int])
+    assert_type(Pipeline[str]().add(FlatMap(lambda line: line.split())), Pipeline[str, str])
+    assert_type(Pipeline[str]().add(FlatMap(lambda line: (len(word) for word in line.split()))), Pipeline[str, int])
+    assert_type(Pipeline[str]().add(Filter(lambda line: line.isdigit())), Pipeline[str, str])
+    assert_type(Pipeline[str]().add(Processor(len)), Pipeline[str, int])
+    assert_type(Pipeline[str]().add(Processor(int)), Pipeline[str, int])
+    assert_type(Pipeline[str]().add(Processor(str.upper)), Pipeline[str, str])
+    assert_type(Pipeline[str]().add(Processor(str.encode)), Pipeline[str, bytes])
+    assert_type(Pipeline[int]().add(Processor(abs)), Pipeline[int, int])
+    assert_type(Pipeline[int]().add(Processor(math.sqrt)), Pipeline[int, float])
+    assert_type(Pipeline[str]().add(Processor(sorted)), Pipeline[str, list[str]])
+    assert_type(Pipeline[str]().add(FlatMap(list)), Pipeline[str, str])
+    assert_type(Pipeline[int]().add(FlatMap(range)), Pipeline[int, int])
+    assert_type(Pipeline[str]().add(Processor(same)), Pipeline[str, str])
+    assert_type(Pipeline[str]().add(Processor(boxed)), Pipeline[str, list[str]])
+    assert_type(Pipeline[str]().add(Processor(boxed)).add(Processor(first)), Pipeline[str, str])
+    assert_type(Pipeline[str]().add(Processor(doubled)), Pipeline[str, str])
+    assert_type(Pipeline[Square]().add(Processor(grown)), Pipeline[Square, Square])
+    assert_type(Pipeline[str]().add(Processor(either)), Pipeline[str, bytes])
+    assert_type(Pipeline[int]().add(Processor(either)), Pipeline[int, str])
+    assert_type(Pipeline[int]().add(Processor(partial(scaled, 3))), Pipeline[int, float])
+    assert_type(Pipeline[str]().add(Processor(partial(with_default, base=16))), Pipeline[str, int])
+    assert_type(Pipeline[str]().add(Processor(with_default)), Pipeline[str, int])
+    assert_type(Pipeline[int]().add(Processor(Adder(3))), Pipeline[int, int])
+    assert_type(Pipeline[int]().add(Processor(Adder(3).method)), Pipeline[int, str])
+    assert_type(Pipeline[int]().add(Processor(Adder(3).stored)), Pipeline[int, bytes])
+    assert_type(Pipeline[str]().add(Processor(Adder.named)), Pipeline[str, Adder])
+    assert_type(Pipeline[str]().add(Processor(Adder.parsed)), Pipeline[str, int])
+    assert_type(Pipeline[int]().add(Processor(Adder)), Pipeline[int, Adder])
+    assert_type(Pipeline[tuple[int, str]]().add(Processor(operator.itemgetter(1))), Pipeline[tuple[int, str], Any])
+
+
+def with_any_no_complaint() -> None:
+    assert_type(Pipeline[str]().add(Processor(untyped)), Pipeline[str, Any])
+    assert_type(Pipeline[str]().add(Processor(untyped)).add(Processor(half)), Pipeline[str, float])
+    assert_type(Pipeline[str]().add(Processor(json.loads)).add(Processor(show)), Pipeline[str, str])
+
+
+def stateful_and_protocols(converter: Converter, function: Callable[[str], bytes]) -> None:
+    assert_type(Pipeline[int]().add(Total()), Pipeline[int, int])
+    assert_type(Pipeline[int]().add(Total(3)).add(Processor(half)), Pipeline[int, float])
+    assert_type(Pipeline[str]().add(Keep[str]()), Pipeline[str, list[str]])
+    assert_type(Pipeline[str]().add(Processor(converter)), Pipeline[str, float])
+    assert_type(Pipeline[str]().add(Processor(function)), Pipeline[str, bytes])
+
+
+def a_lane_fits_what_takes_more() -> None:
+    assert_type(Pipeline[str]().add(Processor(anything)), Pipeline[str, str])
+    assert_type(Pipeline[int]().add(Processor(either_way)), Pipeline[int, int])
+    assert_type(Pipeline[int]().add(Processor(square)).add(Processor(measure)), Pipeline[int, float])
+    assert_type(Pipeline[bool]().add(Processor(half)), Pipeline[bool, float])
+    assert_type(Pipeline[UserId]().add(Processor(double)), Pipeline[UserId, int])
+    assert_type(Pipeline[UserId]().add(Processor(register)), Pipeline[UserId, str])
+    assert_type(Pipeline[int]().add(Processor(math.floor)), Pipeline[int, int])
+
+
+def stages_in_variables() -> None:
+    stage = Processor(parse)
+    fork, join = ReplicatingFork(2), Join(2)
+    assert_type(Pipeline[str]().add(stage).add(fork).add(Pipe(), Processor(half)).add(join), Pipeline[str, int | float])
+    source = Pipeline[str]()
+    parsed = source.add(Processor(parse))
+    assert_type(parsed, Pipeline[str, int])
+    assert_type(parsed.add(Processor(show)), Pipeline[str, str])
+
+
+def forks_and_joins() -> None:
+    assert_type(Pipeline[str]().add(ReplicatingFork(1)), Pipeline[str, str])
+    assert_type(Pipeline[str]().add(ReplicatingFork(2)), Pipeline[str, str, str])
+    assert_type(Pipeline[str]().add(BalancingFork(3)), Pipeline[str, str, str, str])
+    assert_type(Pipeline[str]().add(ReplicatingFork(8)), Pipeline[str, str, str, str, str, str, str, str, str])
+    split = Pipeline[str]().add(ReplicatingFork(2)).add(Processor(parse), Processor(encode))
+    assert_type(split, Pipeline[str, int, bytes])
+    assert_type(split.add(Join(2)), Pipeline[str, int | bytes])
+    assert_type(split.add(Join(2, ordered=True)), Pipeline[str, int | bytes])
+    assert_type(split.add(Zip(2)), Pipeline[str, tuple[int, bytes]])
+    assert_type(split.add(Pipe(), Processor(decode)), Pipeline[str, int, str])
+    assert_type(split.add(Processor(show), Processor(decode)).add(Join(2)), Pipeline[str, str])
+    assert_type(Pipeline[str]().add(ReplicatingFork(2)).add(Processor(maybe), FlatMap(words)), Pipeline[str, int, str])
+    assert_type(Pipeline[str]().add(BalancingFork(2)).add(Processor(parse), Processor(parse)).add(Join(2)), Pipeline[str, int])
+    assert_type(
+        Pipeline[int]().add(ReplicatingFork(2)).add(Pipe(), Processor(half)).add(Zip(2)).add(Processor(pair_sum)),
+        Pipeline[int, float],
+    )
+    assert_type(
+        Pipeline[int]().add(ReplicatingFork(3)).add(Total(), Total(), Processor(show)).add(Zip(3)),
+        Pipeline[int, tuple[int, int, str]],
+    )
+    assert_type(
+        Pipeline[int]().add(ReplicatingFork(2)).add(Processor(lambda n: n + 1), Processor(lambda n: str(n))),
+        Pipeline[int, int, str],
+    )
+
+
+def eight_lanes() -> None:
+    eight = Pipeline[int]().add(ReplicatingFork(8))
+    different = eight.add(
+        Processor(half),
+        Processor(show),
+        Pipe(),
+        Processor(square),
+        Processor(lambda n: [n]),
+        FlatMap(range),
+        Filter(is_even),
+        Total(),
+    )
+    assert_type(different, Pipeline[int, float, str, int, Square, list[int], int, int, int])
+    assert_type(different.add(Zip(8)), Pipeline[int, tuple[float, str, int, Square, list[int], int, int, int]])
+    assert_type(different.add(Join(8)), Pipeline[int, float | str | int | Square | list[int]])
+    assert_type(
+        different.add(Join(2), Join(2), Join(2), Join(2)),
+        Pipeline[int, float | str, int | Square, list[int] | int, int],
+    )
+    assert_type(
+        different.add(Pipe(), Pipe(), Zip(2), Join(3), Pipe()),
+        Pipeline[int, float, str, tuple[int, Square], list[int] | int, int],
+    )
+
+
+def mixed_rows() -> None:
+    split = Pipeline[str]().add(ReplicatingFork(2)).add(Processor(parse), Processor(encode))
+    assert_type(split.add(ReplicatingFork(2), Pipe()), Pipeline[str, int, int, bytes])
+    assert_type(split.add(Pipe(), ReplicatingFork(2)), Pipeline[str, int, bytes, bytes])
+    assert_type(split.add(ReplicatingFork(2), BalancingFork(2)), Pipeline[str, int, int, bytes, bytes])
+    assert_type(split.add(Processor(show), ReplicatingFork(3)), Pipeline[str, str, bytes, bytes, bytes])
+    assert_type(split.add(ReplicatingFork(2), Processor(lambda data: data.decode())), Pipeline[str, int, int, str])
+    assert_type(split.add(Processor(lambda number: [number]), ReplicatingFork(2)), Pipeline[str, list[int], bytes, bytes])
+    three = split.add(Pipe(), ReplicatingFork(2))
+    assert_type(three.add(Join(2), Pipe()), Pipeline[str, int | bytes, bytes])
+    assert_type(three.add(Pipe(), Join(2)), Pipeline[str, int, bytes])
+    assert_type(three.add(Processor(show), Zip(2)), Pipeline[str, str, tuple[bytes, bytes]])
+    assert_type(three.add(Processor(show), Zip(2)).add(Join(2)), Pipeline[str, str | tuple[bytes, bytes]])
+    four = split.add(ReplicatingFork(2), ReplicatingFork(2))
+    assert_type(four.add(Join(2), Join(2)), Pipeline[str, int, bytes])
+    assert_type(four.add(Zip(2), Processor(decode), Pipe()), Pipeline[str, tuple[int, int], str, bytes])
+    assert_type(four.add(Processor(half), Join(2), Processor(decode)), Pipeline[str, float, int | bytes, str])
+    assert_type(four.add(Processor(half), Pipe(), Join(2)), Pipeline[str, float, int, bytes])
+    assert_type(four.add(Join(1), Join(3)), Pipeline[str, int, int | bytes])
+    assert_type(four.add(ReplicatingFork(2), Pipe(), Join(2)), Pipeline[str, int, int, int, bytes])
+    assert_type(
+        Pipeline[str]().add(ReplicatingFork(3)).add(Processor(maybe), ReplicatingFork(2), ReplicatingFork(2)),
+        Pipeline[str, int, str, str, str, str],
+    )
+    assert_type(
+        Pipeline[str]().add(ReplicatingFork(3)).add(ReplicatingFork(2), Processor(maybe), ReplicatingFork(2)),
+        Pipeline[str, str, str, int, str, str],
+    )
+
+
+def lanes_without_a_number(n: int, functions: list[Callable[[str], int]]) -> None:
+    wide = Pipeline[str]().add(ReplicatingFork(n))
+    assert_type(wide, WidePipeline[str, str])
+    assert_type(wide.add(*(Processor(f) for f in functions)), WidePipeline[str, int])
+    assert_type(wide.add(*(Processor(f) for f in functions)).add(Join(n)), Pipeline[str, int])
+    assert_type(wide.add(*[Pipe() for _ in range(n)]).add(Zip(n)), Pipeline[str, tuple[str, ...]])
+    assert_type(Pipeline[str]().add(BalancingFork(12)), WidePipeline[str, str])
+    assert_type(Pipeline[str]().add(BalancingFork(12)).add(Join(12)), Pipeline[str, str])
+    assert_type(Pipeline[str]().add(ReplicatingFork(2)).add(Join(n)), Pipeline[str, str])
+
+
+def lanes_as_needed() -> None:
+    balanced = Pipeline[str]().add(BalancingFork())
+    assert_type(balanced, AdaptivePipeline[str, str])
+    assert_type(balanced.add(Processor(parse)), AdaptivePipeline[str, int])
+    assert_type(balanced.add(Processor(lambda line: line.upper())), AdaptivePipeline[str, str])
+    assert_type(balanced.add(Processor(maybe)).add(Pipe()).add(Join()), Pipeline[str, int])
+    assert_type(Pipeline[str]().add(BalancingFork(max_lanes=4)).add(FlatMap(words)).add(Join(ordered=True)), Pipeline[str, str])
+    assert_type(balanced.add(Processor(parse)).add(Join()).add(Processor(half)).run(["1"]), RunResult[float])
+    assert_type(Pipeline[str]().add(Processor(parse)).add(BalancingFork()).add(Join()), Pipeline[str, int])
+    nested = Pipeline[str]().add(ReplicatingFork(2)).add(BalancingFork(), Pipe())
+    assert_type(nested.add(Processor(parse), Pipe()).add(Join(), Pipe()).add(Join(2)), Pipeline[str, int | str])
+
+
+def running(lines: list[str], source: Iterable[str]) -> None:
+    pipeline = Pipeline[str]().add(Processor(parse))
+    assert_type(pipeline.run(lines), RunResult[int])
+    assert_type(pipeline.run(source), RunResult[int])
+    assert_type(pipeline.run(line for line in lines), RunResult[int])
+    assert_type(pipeline.run(lines)[0], int)
+    total: int = sum(pipeline.run(lines))
+    numbers: list[int] = pipeline.run(["1"])
+    print(total, numbers, pipeline.run(lines).report, pipeline.run(lines).dead_letters)
+    assert_type(pipeline.stream(source), Stream[int])
+    with pipeline.stream(source) as stream:
+        for number in stream:
+            assert_type(number, int)
+    with pipeline as opened:
+        assert_type(opened, Pipeline[str, int])
+        assert_type(opened.run(lines), RunResult[int])
+    assert_type(pipeline.open(), Pipeline[str, int])
+    print(pipeline.open().topology)
+    pipeline.close()
+
+
+def nobody_said_what_comes_in() -> None:
+    assert_type(Pipeline().add(Processor(parse)), Pipeline[str, int])
+    assert_type(Pipeline().add(Processor(parse)).add(Processor(half)).run(["1"]), RunResult[float])
+    assert_type(Pipeline().add(FlatMap(words)).add(Filter(is_long)), Pipeline[str, str])
+
+
+def as_parts(extra: Processor[int, bytes]) -> Pipeline[str, bytes]:
+    def stages(pipeline: Pipeline[str, int]) -> Pipeline[str, float]:
+        return pipeline.add(Processor(half))
+
+    assert_type(stages(Pipeline[str]().add(Processor(parse))), Pipeline[str, float])
+    return Pipeline[str]().add(Processor(parse)).add(extra)
+
+
+def the_statement_style_of_one_pipeline() -> None:
+    with Pipeline[str]() as pipeline:
+        assert_type(pipeline, StatementPipeline[str])
+
+
+def several_lines(lines: list[str]) -> RunResult[str]:
+    return (
+        Pipeline[str]()
+        .add(Processor(shout))
+        .add(ReplicatingFork(2))
+        .add(
+            Processor(parse),
+            Pipe(),
+        )
+        .add(Join(2))
+        .add(Processor(lambda item: f"{item}"))
+        .run(lines)
+    )

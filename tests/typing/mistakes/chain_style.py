@@ -1,0 +1,250 @@
+"""Chain style, with mistakes: each marked line is reported by the checkers that its mark names, and no other line is.
+
+Where a chain goes over several lines, pyright reports a row that does not fit at the row and at the chain's first line.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable
+from functools import partial
+
+from conveyor import BalancingFork, Filter, FlatMap, Join, Pipe, Pipeline, Processor, ReplicatingFork, RunResult, Zip
+from tests.typing.chain_stock import (
+    Adder,
+    Converter,
+    Keep,
+    Total,
+    UserId,
+    decode,
+    double,
+    either,
+    encode,
+    first,
+    grown,
+    half,
+    is_even,
+    is_long,
+    letters,
+    maybe,
+    measure,
+    pair_sum,
+    parse,
+    perhaps,
+    register,
+    same,
+    scaled,
+    shout,
+    show,
+    two,
+    words,
+)
+
+
+def a_stage_that_does_not_fit(converter: Converter) -> None:
+    Pipeline[int]().add(Processor(parse))  # error: mypy pyright
+    Pipeline[bytes]().add(Processor(parse))  # error: mypy pyright
+    Pipeline[str]().add(Processor(parse)).add(Processor(parse))  # error: mypy pyright
+    Pipeline[str]().add(Processor(parse)).add(Processor(shout))  # error: mypy pyright
+    Pipeline[str]().add(Processor(maybe)).add(Processor(shout))  # error: mypy pyright
+    Pipeline[str]().add(Pipe()).add(Processor(half))  # error: mypy pyright
+    Pipeline[str]().add(Processor(parse)).add(Pipe()).add(Pipe()).add(Processor(decode))  # error: mypy pyright
+    Pipeline[int]().add(Processor(half)).add(Processor(double))  # error: mypy pyright
+    Pipeline[str]().add(Processor(math.sqrt))  # error: mypy pyright
+    Pipeline[str]().add(Processor(abs))  # error: mypy pyright
+    Pipeline[int]().add(Processor(len))  # error: mypy pyright
+    Pipeline[int]().add(Processor(str.upper))  # error: mypy pyright
+    Pipeline[bytes]().add(Processor({"a": 1}.get))  # error: mypy pyright
+    Pipeline[float]().add(Processor(either))  # error: mypy pyright
+    Pipeline[str]().add(Processor(first)).add(Processor(double))  # error: mypy pyright
+    Pipeline[int]().add(Processor(first))  # error: mypy pyright
+    Pipeline[str]().add(Processor(grown))  # error: mypy pyright
+    Pipeline[str]().add(Processor(same)).add(Processor(half))  # error: mypy pyright
+    Pipeline[str]().add(Processor(perhaps)).add(Processor(half))  # error: mypy pyright
+    Pipeline[str]().add(Processor(partial(scaled, 3)))  # error: pyright
+    Pipeline[str]().add(Processor(Adder(3)))  # error: mypy pyright
+    Pipeline[str]().add(Processor(Adder(3).method))  # error: mypy pyright
+    Pipeline[str]().add(Processor(Adder))  # error: mypy pyright
+    Pipeline[int]().add(Processor(Adder.named))  # error: mypy pyright
+    Pipeline[int]().add(Processor(converter))  # error: mypy pyright
+    Pipeline[int]().add(Processor(register))  # error: mypy pyright
+    Pipeline[UserId]().add(Processor(shout))  # error: mypy pyright
+    Pipeline[int]().add(Processor(measure))  # error: mypy pyright
+    Pipeline[int | None]().add(Processor(half))  # error: mypy pyright
+    Pipeline[int | str]().add(Processor(half))  # error: mypy pyright
+    Pipeline[int]().add(Processor(lambda number: number.upper()))  # error: mypy pyright
+    Pipeline[str]().add(Processor(lambda line: line + 1))  # error: mypy pyright
+    Pipeline[str]().add(Processor(lambda line: len(line))).add(Processor(shout))  # error: mypy pyright
+    Pipeline().add(Processor(parse)).add(Processor(shout))  # error: mypy pyright
+
+
+def a_flat_map_or_a_filter_that_does_not_fit() -> None:
+    Pipeline[int]().add(FlatMap(words))  # error: mypy pyright
+    Pipeline[str]().add(FlatMap(words)).add(Processor(half))  # error: mypy pyright
+    Pipeline[str]().add(FlatMap(letters)).add(FlatMap(range))  # error: mypy pyright
+    Pipeline[str]().add(FlatMap(len))  # error: mypy pyright
+    Pipeline[str]().add(FlatMap(parse))  # error: mypy pyright
+    Pipeline[str]().add(FlatMap(lambda line: len(line)))  # error: mypy pyright
+    Pipeline[str]().add(Filter(is_even))  # error: mypy pyright
+    Pipeline[str]().add(Processor(parse)).add(Filter(is_long))  # error: mypy pyright
+    Pipeline[str]().add(Filter(is_long)).add(Processor(half))  # error: mypy pyright
+    Pipeline[int]().add(Filter(lambda number: number.isdigit()))  # error: mypy pyright
+
+
+def a_stateful_stage_that_does_not_fit() -> None:
+    Pipeline[str]().add(Total())  # error: mypy pyright
+    Pipeline[int]().add(Total()).add(Processor(shout))  # error: mypy pyright
+    Pipeline[int]().add(Keep[str]())  # error: mypy pyright
+    Pipeline[int]().add(Total("nothing"))  # error: mypy pyright
+
+
+def the_wrong_number_of_lanes() -> None:
+    Pipeline[int]().add(ReplicatingFork(2)).add(Processor(half))  # error: mypy pyright
+    Pipeline[int]().add(ReplicatingFork(2)).add(Pipe())  # error: mypy pyright
+    Pipeline[int]().add(ReplicatingFork(2)).add(Processor(half), Pipe(), Pipe())  # error: mypy pyright
+    Pipeline[int]().add(BalancingFork(3)).add(Processor(half), Processor(half))  # error: mypy pyright
+    Pipeline[int]().add(Processor(half), Pipe())  # error: mypy pyright
+    Pipeline[int]().add(Processor(half)).add(Pipe(), Pipe())  # error: mypy pyright
+    Pipeline[int]().add(ReplicatingFork(2), Pipe())  # error: mypy pyright
+    Pipeline[int]().add(ReplicatingFork(2)).add(ReplicatingFork(2))  # error: mypy pyright
+    Pipeline[int]().add(ReplicatingFork(2)).add(BalancingFork())  # error: mypy pyright
+    Pipeline[int]().add()  # error: mypy pyright
+    Pipeline[int]().add(ReplicatingFork(2)).add()  # error: mypy pyright
+    Pipeline[int]().add(ReplicatingFork(8)).add(Pipe(), Pipe(), Pipe(), Pipe(), Pipe(), Pipe(), Pipe())  # error: mypy pyright
+
+
+def a_join_or_a_zip_of_the_wrong_width() -> None:
+    Pipeline[int]().add(ReplicatingFork(2)).add(Join(3))  # error: mypy pyright
+    Pipeline[int]().add(ReplicatingFork(3)).add(Join(2))  # error: mypy pyright
+    Pipeline[int]().add(ReplicatingFork(3)).add(Zip(2))  # error: mypy pyright
+    Pipeline[int]().add(BalancingFork(4)).add(Join(5, ordered=True))  # error: mypy pyright
+    Pipeline[int]().add(ReplicatingFork(2)).add(Join())  # error: mypy pyright
+    Pipeline[int]().add(Processor(half)).add(Join(2))  # error: mypy pyright
+    Pipeline[int]().add(Processor(half)).add(Zip(2))  # error: mypy pyright
+    Pipeline[int]().add(Processor(half)).add(Join())  # error: mypy pyright
+    Pipeline[int]().add(Join(2))  # error: mypy pyright
+    Pipeline[int]().add(Zip(2))  # error: mypy pyright
+    Pipeline[int]().add(Join())  # error: mypy pyright
+    Pipeline[int]().add(ReplicatingFork(4)).add(Join(2), Join(3))  # error: mypy pyright
+    Pipeline[int]().add(ReplicatingFork(4)).add(Join(2), Pipe())  # error: mypy pyright
+    Pipeline[int]().add(ReplicatingFork(3)).add(Zip(2), Pipe(), Pipe())  # error: mypy pyright
+    Pipeline[int]().add(BalancingFork()).add(Processor(half)).add(Zip(2))  # error: mypy pyright
+
+
+def a_lane_of_a_row_that_does_not_fit() -> None:
+    pairs = Pipeline[int]().add(ReplicatingFork(2)).add(Pipe(), Processor(show)).add(Zip(2))
+    pairs.add(Processor(pair_sum))  # error: mypy pyright
+    Pipeline[int]().add(ReplicatingFork(2)).add(Processor(half), Processor(shout))  # error: mypy pyright
+    Pipeline[int]().add(ReplicatingFork(2)).add(Processor(shout), Processor(half))  # error: mypy pyright
+    Pipeline[int]().add(ReplicatingFork(3)).add(Processor(half), Pipe(), Filter(is_long))  # error: mypy pyright
+    Pipeline[int]().add(ReplicatingFork(2)).add(Processor(show), Pipe()).add(Pipe(), Processor(shout))  # error: mypy pyright
+    Pipeline[int]().add(BalancingFork(2)).add(Processor(show), Pipe()).add(Join(2)).add(Processor(shout))  # error: mypy pyright
+    Pipeline[int]().add(BalancingFork(2)).add(Pipe(), Processor(show)).add(Zip(2)).add(Processor(two))  # error: mypy pyright
+    Pipeline[int]().add(ReplicatingFork(2)).add(Pipe(), Pipe()).add(Zip(2)).add(Processor(two))  # error: mypy pyright
+    Pipeline[int]().add(BalancingFork()).add(Processor(shout))  # error: mypy pyright
+    Pipeline[int]().add(BalancingFork()).add(Processor(half)).add(Join()).add(Processor(double))  # error: mypy pyright
+    Pipeline[int]().add(ReplicatingFork(2)).add(Total(), Keep[str]())  # error: mypy pyright
+    Pipeline[int]().add(ReplicatingFork(2)).add(Pipe(), Processor(lambda number: number.upper()))  # error: mypy pyright
+
+
+def a_mixed_row_that_does_not_fit() -> None:
+    Pipeline[int]().add(ReplicatingFork(2)).add(ReplicatingFork(2), Processor(shout))  # error: mypy pyright
+    Pipeline[int]().add(ReplicatingFork(2)).add(Processor(shout), BalancingFork(2))  # error: mypy pyright
+    Pipeline[int]().add(ReplicatingFork(3)).add(Join(2), Processor(shout))  # error: mypy pyright
+    Pipeline[int]().add(ReplicatingFork(3)).add(Processor(shout), Zip(2))  # error: mypy pyright
+    Pipeline[int]().add(ReplicatingFork(3)).add(Join(2), Pipe()).add(Processor(half), Processor(shout))  # error: mypy pyright
+    Pipeline[int]().add(ReplicatingFork(2)).add(ReplicatingFork(2), Pipe()).add(Join(2))  # error: mypy pyright
+    Pipeline[int]().add(ReplicatingFork(5)).add(Join(2), Processor(shout), Zip(2))  # error: mypy pyright
+    Pipeline[int]().add(ReplicatingFork(6)).add(Pipe(), Pipe(), Pipe(), Join(2), Processor(shout))  # error: mypy pyright
+
+
+def the_wrong_input() -> None:
+    Pipeline[str]().add(Processor(parse)).run([1, 2])  # error: mypy pyright
+    Pipeline[str]().add(Processor(parse)).run(b"bytes")  # error: mypy pyright
+    Pipeline[int]().add(Processor(half)).run("123")  # error: mypy pyright
+    Pipeline[int]().add(Processor(half)).run(3)  # error: mypy pyright
+    Pipeline[int]().add(Processor(half)).run([1, None])  # error: mypy pyright
+    Pipeline[int]().add(Processor(half)).run()  # error: mypy pyright
+    Pipeline[str]().add(Processor(parse)).stream(range(3))  # error: mypy pyright
+    Pipeline().add(Processor(parse)).run([1])  # error: mypy pyright
+    Pipeline[str]().add(BalancingFork()).add(Processor(parse)).add(Join()).run([1])  # error: mypy pyright
+    Pipeline[str]().add(ReplicatingFork(2)).add(Processor(parse), Pipe()).add(Join(2)).stream([b""])  # error: mypy pyright
+
+
+def the_result_at_the_wrong_type() -> None:
+    pipeline = Pipeline[str]().add(Processor(parse))
+    strings: list[str] = pipeline.run(["1"])  # error: mypy pyright
+    floats: RunResult[str] = pipeline.run(["1"])  # error: mypy pyright
+    text: str = pipeline.run(["1"])[0]  # error: mypy pyright
+    stream: Iterable[bytes] = pipeline.stream(["1"])  # error: mypy pyright
+    other: Pipeline[str, str] = pipeline  # error: mypy pyright
+    lanes: Pipeline[str, int] = pipeline.add(ReplicatingFork(2))  # error: mypy pyright
+    pipeline.run(["1"])[0].upper()  # error: mypy pyright
+    for number in pipeline.stream(["1"]):
+        number.upper()  # error: mypy pyright
+    print(strings, floats, text, stream, other, lanes)
+
+
+def run_on_open_lanes() -> None:
+    Pipeline[int]().add(ReplicatingFork(2)).run([1])  # error: mypy pyright
+    Pipeline[int]().add(ReplicatingFork(2)).stream([1])  # error: mypy pyright
+    Pipeline[int]().add(BalancingFork(3)).add(Pipe(), Pipe(), Pipe()).run([1])  # error: mypy pyright
+    Pipeline[int]().add(ReplicatingFork(3)).add(Join(2), Pipe()).run([1])  # error: mypy pyright
+    Pipeline[int]().add(BalancingFork()).run([1])  # error: mypy pyright
+    Pipeline[int]().add(BalancingFork()).add(Processor(half)).stream([1])  # error: mypy pyright
+    Pipeline[int]().add(BalancingFork()).add(Join(2)).run([1])  # error: mypy pyright
+    Pipeline[int]().add(ReplicatingFork(len("four"))).run([1])  # error: mypy pyright
+
+
+def run_on_no_stage() -> None:
+    Pipeline[int]().run([1])  # error: mypy pyright
+    Pipeline[int]().stream([1])  # error: mypy pyright
+
+
+def a_thing_instead_of_a_stage() -> None:
+    Pipeline[str]().add(parse)  # error: mypy pyright
+    Pipeline[str]().add(Processor(parse)).add(half)  # error: mypy pyright
+    Pipeline[str]().add(Processor(parse)).add(lambda number: number + 1)  # error: mypy pyright
+    Pipeline[str]().add(Processor)  # error: mypy pyright
+    Pipeline[str]().add(Processor(parse)).add(Pipe)  # error: mypy pyright
+    Pipeline[str]().add(None)  # error: mypy pyright
+    Pipeline[str]().add(ReplicatingFork(2)).add(parse, parse)  # error: mypy pyright
+    Pipeline[str]().add(ReplicatingFork(2)).add(Processor(parse), parse)  # error: mypy pyright
+    Pipeline[str]().add(Processor(parse)).add(2)  # error: mypy pyright
+    Pipeline[str]().add(Processor(parse)).add([Processor(half)])  # error: mypy pyright
+
+
+def what_cannot_be_called_with_one_item() -> None:
+    Pipeline[int]().add(Processor(two))  # error: mypy pyright
+    Pipeline[str]().add(Processor("parse"))  # error: mypy pyright
+    Pipeline[str]().add(Processor(lambda: 1))  # error: mypy pyright
+    Pipeline[str]().add(Processor(lambda left, right: left))  # error: mypy pyright
+    Pipeline[str]().add(Processor(parse, retries="three"))  # error: mypy pyright
+    Pipeline[str]().add(Processor(parse, on_error="ignore"))  # error: mypy pyright
+    Pipeline[str]().add(Pipe("large"))  # error: mypy pyright
+    Pipeline[str]().add(ReplicatingFork("2"))  # error: mypy pyright
+    Pipeline[str]().add(ReplicatingFork())  # error: mypy pyright
+
+
+def over_several_lines() -> None:
+    (
+        Pipeline[str]()  # error: pyright
+        .add(Processor(parse))
+        .add(Processor(encode))  # error: mypy pyright
+        .add(Processor(decode))
+        .add(Pipe())
+        .run(["a"])
+    )
+    (
+        Pipeline[str]()  # error: pyright
+        .add(ReplicatingFork(2))
+        .add(
+            Processor(parse),
+            Processor(half),  # error: mypy pyright
+        )
+        .add(Join(2))
+        .run(["a"])
+    )
+    (
+        Pipeline[str]().add(Processor(parse)).add(Processor(half)).run([1])  # error: mypy pyright
+    )

@@ -1,0 +1,404 @@
+"""Statement style, with mistakes: each line that is marked is reported by mypy with the plugin, and no other line.
+
+Plain mypy and pyright accept every line of it: to them the variable's type stays what it was.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+
+from conveyor import BalancingFork, Filter, FlatMap, Join, Pipe, Pipeline, Processor, ReplicatingFork, Zip
+
+
+def parse(line: str) -> int:
+    return int(line)
+
+
+def half(number: int) -> float:
+    return number / 2
+
+
+def shout(text: str) -> str:
+    return text.upper()
+
+
+def encode(text: str) -> bytes:
+    return text.encode()
+
+
+def positive(number: int) -> int | None:
+    return number if number > 0 else None
+
+
+def words(text: str) -> list[str]:
+    return text.split()
+
+
+def is_even(number: int) -> bool:
+    return number % 2 == 0
+
+
+def total(pair: tuple[int, float]) -> float:
+    return sum(pair)
+
+
+class Counter(Processor[str, int]):
+    def process(self, item: str, /) -> int:
+        return len(item)
+
+
+class Scale:
+    def by(self, number: int) -> int:
+        return number * 2
+
+    def __call__(self, number: int) -> str:
+        return str(number)
+
+
+# --- One stage after the other ---
+
+with Pipeline() as pl:
+    pl.add(Processor(parse))
+    pl.add(Processor(shout))  # mistake 1
+
+with Pipeline[str]() as pl:
+    pl.add(Processor(half))  # mistake 2
+
+with Pipeline[str]() as pl:
+    pl.add(Pipe())
+    pl.add(Processor(shout))
+    pl.add(Pipe(5))
+    pl.add(Processor(half))  # mistake 3
+
+with Pipeline[str]() as pl:
+    pl.add(Processor(parse))
+    pl.add(Processor(positive))
+    pl.add(Processor(half))
+    pl.add(Processor(positive))  # mistake 4
+
+with Pipeline[str]() as pl:
+    pl.add(FlatMap(words))
+    pl.add(Processor(words))
+    pl.add(Processor(shout))  # mistake 5
+
+with Pipeline[str]() as pl:
+    pl.add(Filter(str.isdigit))
+    pl.add(Filter(is_even))  # mistake 6
+
+with Pipeline[str]() as pl:
+    pl.add(Counter())
+    pl.add(Counter())  # mistake 7
+
+with Pipeline[str]() as pl:
+    pl.add(Processor(len))
+    pl.add(Processor(Scale().by))
+    pl.add(Processor(Scale()))
+    pl.add(Processor(Scale()))  # mistake 8
+
+with Pipeline[str]() as pl:
+    pl.add(Processor(lambda text: len(text)))
+    pl.add(Processor(lambda number: [number]))
+    pl.add(Processor(half))  # mistake 9
+
+with Pipeline[str]() as pl:
+    pl.add(Processor(parse)).add(Processor(half))
+    pl.add(Processor(half))  # mistake 10
+
+with Pipeline[str]() as pl:
+    pl.add(Processor(parse)).add(Processor(encode))  # mistake 11
+
+# --- Lanes ---
+
+with Pipeline[str]() as pl:
+    pl.add(ReplicatingFork(2))
+    pl.add(Processor(parse), Processor(half))  # mistake 12
+
+with Pipeline[str]() as pl:
+    pl.add(ReplicatingFork(2))
+    pl.add(Processor(parse), Processor(encode))
+    pl.add(Processor(half), Processor(encode))  # mistake 13
+
+with Pipeline[str]() as pl:
+    pl.add(ReplicatingFork(3))
+    pl.add(Processor(parse), Pipe())  # mistake 14
+
+with Pipeline[str]() as pl:
+    pl.add(BalancingFork(2))
+    pl.add(Processor(parse))  # mistake 15
+
+with Pipeline[str]() as pl:
+    pl.add(Processor(parse), Processor(parse))  # mistake 16
+
+with Pipeline[str]() as pl:
+    pl.add(ReplicatingFork(2))
+    pl.add(Join(3))  # mistake 17
+
+with Pipeline[str]() as pl:
+    pl.add(ReplicatingFork(2))
+    pl.add(Processor(parse), Pipe())
+    pl.add(Join(2))
+    pl.add(Processor(half))  # mistake 18
+
+with Pipeline[str]() as pl:
+    pl.add(ReplicatingFork(2))
+    pl.add(Processor(parse), Processor(len))
+    pl.add(Pipe(), Processor(half))
+    pl.add(Zip(2))
+    pl.add(Processor(total))
+    pl.add(Processor(total))  # mistake 19
+
+with Pipeline[str]() as pl:
+    pl.add(ReplicatingFork(2))
+    pl.add(ReplicatingFork(2), Pipe())
+    pl.add(Processor(parse), Processor(encode), Processor(half))  # mistake 20
+
+with Pipeline[str]() as pl:
+    pl.add(ReplicatingFork(3))
+    pl.add(Join(2), Processor(parse))
+    pl.add(Processor(shout), Processor(shout))  # mistake 21
+
+with Pipeline[str]() as pl:
+    pl.add(Join(2))  # mistake 22
+
+with Pipeline[str]() as pl:
+    pl.add(ReplicatingFork(2))
+    pl.add(Join())  # mistake 23
+
+with Pipeline[str]() as pl:
+    pl.add(BalancingFork())
+    pl.add(Processor(parse))
+    pl.add(Processor(shout))  # mistake 24
+
+with Pipeline[str]() as pl:
+    pl.add(BalancingFork(max_lanes=4))
+    pl.add(Processor(parse))
+    pl.add(Join())
+    pl.add(Processor(encode))  # mistake 25
+
+# --- Running ---
+
+with Pipeline() as pl:
+    pl.add(Pipe())
+    pl.add(Processor(parse))
+    pl.add(ReplicatingFork(2))
+    pl.add(Pipe(), Processor(half))
+    pl.run(["1"])  # mistake 26
+
+with Pipeline() as pl:
+    pl.add(Processor(parse))
+    pl.run([1, 2])  # mistake 27
+
+with Pipeline[str]() as pl:
+    pl.add(ReplicatingFork(2))
+    pl.run(["1"])  # mistake 28
+
+with Pipeline[str]() as pl:
+    pl.run(["1"])  # mistake 29
+
+with Pipeline[str]() as pl:
+    pl.add(Processor(parse))
+    texts: list[str] = pl.run(["1"])  # mistake 30
+
+with Pipeline[str]() as pl:
+    pl.add(Processor(parse))
+    for number in pl.stream(["1"]):
+        number.upper()  # mistake 31
+
+with Pipeline[str]() as pl:
+    pl.add(BalancingFork())
+    pl.stream(["1"])  # mistake 32
+
+
+# --- In functions ---
+
+
+def without_with(lines: Iterable[str]) -> None:
+    pl = Pipeline()
+    pl.add(Processor(parse))
+    pl.add(Processor(shout))  # mistake 33
+
+
+def in_branches(flag: bool) -> None:
+    with Pipeline[str]() as pl:
+        if flag:
+            pl.add(Processor(parse))
+        else:
+            pl.add(Processor(encode))
+        pl.add(Processor(half))  # mistake 34
+
+
+def in_one_branch(flag: bool) -> None:
+    with Pipeline[str]() as pl:
+        pl.add(Processor(shout))
+        if flag:
+            pl.add(Processor(parse))
+        pl.add(Processor(encode))  # mistake 35
+
+
+def one_branch_forks(flag: bool) -> None:
+    with Pipeline[str]() as pl:
+        if flag:
+            pl.add(ReplicatingFork(2))
+        pl.add(Processor(parse))  # mistake 36
+
+
+def inside_a_branch(flag: bool) -> None:
+    with Pipeline[str]() as pl:
+        pl.add(Processor(parse))
+        if flag:
+            pl.add(Processor(encode))  # mistake 37
+        else:
+            pl.add(Processor(half))
+
+
+def in_a_loop(times: int) -> None:
+    with Pipeline[str]() as pl:
+        for _ in range(times):
+            pl.add(Processor(parse))  # mistake 38
+
+
+def behind_a_loop(jobs: list[Callable[[str], str]]) -> None:
+    with Pipeline[str]() as pl:
+        for job in jobs:
+            pl.add(Processor(job))
+        pl.add(Processor(half))  # mistake 39
+
+
+def in_while(times: int) -> None:
+    with Pipeline[str]() as pl:
+        pl.add(Processor(parse))
+        while times:
+            times -= 1
+            pl.add(Processor(shout))  # mistake 40
+
+
+def in_try(lines: list[str]) -> None:
+    with Pipeline[str]() as pl:
+        try:
+            pl.add(Processor(parse))
+        except ValueError:
+            return
+        pl.add(Processor(encode))  # mistake 41
+
+
+def in_finally(lines: list[str]) -> None:
+    with Pipeline() as pl:
+        pl.add(Processor(parse))
+        try:
+            pl.run(lines)
+        finally:
+            pl.run([1])  # mistake 42
+
+
+def in_match(mode: str) -> None:
+    with Pipeline[str]() as pl:
+        match mode:
+            case "numbers":
+                pl.add(Processor(parse))
+            case "halves":
+                pl.add(Processor(parse))
+                pl.add(Processor(half))
+            case _:
+                return
+        pl.add(Processor(shout))  # mistake 43
+
+
+def behind_an_early_return(flag: bool) -> None:
+    with Pipeline[str]() as pl:
+        pl.add(Processor(parse))
+        if flag:
+            pl.add(Processor(half))
+            return
+        pl.add(Processor(shout))  # mistake 44
+
+
+def as_a_parameter(pl: Pipeline[str, int]) -> None:
+    pl.add(Processor(half))
+    pl.add(Processor(half))  # mistake 45
+
+
+def handed_on_afterwards(log: Callable[[object], None]) -> None:
+    with Pipeline[str]() as pl:
+        pl.add(Processor(parse))
+        pl.add(Processor(shout))  # mistake 46
+        log(pl)
+
+
+def handed_on_before() -> None:
+    with Pipeline[str]() as pl:
+        print(pl, repr(pl), pl.topology)
+        pl.add(Processor(parse))
+        pl.add(Processor(shout))  # mistake 47
+
+
+def bound_anew(log: Callable[[object], None]) -> None:
+    with Pipeline[str]() as pl:
+        pl.add(Processor(parse))
+        log(pl)
+    with Pipeline[str]() as pl:
+        pl.add(Processor(parse))
+        pl.add(Processor(shout))  # mistake 48
+
+
+def of_unknown_width(n: int) -> None:
+    with Pipeline[str]() as pl:
+        pl.add(ReplicatingFork(n))
+        pl.add(Processor(parse))
+        pl.add(Processor(encode))  # mistake 49
+
+
+def two_at_once() -> None:
+    with Pipeline[str]() as one, Pipeline[int]() as two:
+        one.add(Processor(parse))
+        two.add(Processor(half))
+        two.add(Processor(half))  # mistake 50
+        one.add(Processor(half))
+
+
+def used_by_a_closure_that_only_runs_it() -> Callable[[list[str]], list[int]]:
+    with Pipeline[str]() as pl:
+        pl.add(Processor(parse))
+        pl.add(Processor(encode))  # mistake 51
+    return lambda lines: pl.run(lines)
+
+
+class Application:
+    def __init__(self) -> None:
+        self.pl = Pipeline()
+        self.pl.add(Processor(parse))
+        self.pl.add(Processor(shout))  # mistake 52
+
+    def build(self, flag: bool) -> None:
+        with Pipeline[str]() as self.other:
+            self.other.add(ReplicatingFork(2))
+            if flag:
+                self.other.add(Processor(parse), Processor(half))  # mistake 53
+
+
+def over_several_lines() -> None:
+    with Pipeline[str]() as pl:
+        pl.add(ReplicatingFork(2))
+        pl.add(
+            Processor(parse),
+            Processor(half),  # mistake 54
+        )
+
+
+async def in_a_coroutine(lines: list[str]) -> None:
+    with Pipeline[str]() as pl:
+        pl.add(Processor(parse))
+        pl.add(Processor(shout))  # mistake 55
+
+
+def of_an_option(flag: bool) -> None:
+    with Pipeline[str]() as pl:
+        pl.add(Processor(parse) if flag else Processor(len))
+        pl.add(Processor(shout))  # mistake 56
+
+
+def result_with_a_name_of_its_own() -> None:
+    source = Pipeline()
+    source.add(Processor(shout))
+    parsed = source.add(Processor(parse))
+    parsed.add(Processor(half))
+    parsed.add(Processor(half))  # mistake 57
