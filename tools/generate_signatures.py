@@ -38,7 +38,7 @@ method that is solved twice in one call.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Generic, Literal, Never, Protocol, final, overload
+from typing import TYPE_CHECKING, Any, Generic, Literal, Never, Protocol, Required, TypedDict, final, overload
 
 from typing_extensions import TypeVar, TypeVarTuple, Unpack
 
@@ -94,6 +94,26 @@ New = TypeVarTuple("New", default=Unpack[tuple[()]])
 
 
 if TYPE_CHECKING:
+    MYPY: Literal[False] = False  # mypy, and it alone, takes a variable of this name for true
+
+    class NotNone(Protocol):
+        """Everything but None, to mypy, which lets None have no methods but those of a Hashable."""
+
+        def __ne__(self, other: object, /) -> bool: ...
+
+    Some = TypeVar("Some", bound=NotNone)
+
+    if MYPY:
+
+        class ForMypy(TypedDict):
+            """No further argument."""
+
+    else:
+
+        class ForMypy(TypedDict):
+            """An argument that nobody gives, so that pyright passes by an overload of which it has no need."""
+
+            mypy: Required[Never]
 
     class Stage(Protocol[In_contra, Out_co]):
         """Takes one lane and gives one."""
