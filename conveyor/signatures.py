@@ -368,6 +368,9 @@ class OpensLanes(Generic[Width]):
             self: OpensLanes[None], todo: tuple[A1, *Rest], done: tuple[*Done], /
         ) -> tuple[tuple[*Rest], tuple[*Done, A1]]: ...
 
+        @overload
+        def _step1_(self: OpensLanes[int], todo: Never, done: Never, /) -> tuple[Never, Never]: ...
+
         def _step1_(self, todo: Any, done: Any, /) -> Any:
             raise NotImplementedError
 
@@ -415,6 +418,9 @@ class OpensLanes(Generic[Width]):
         def _step2_(
             self: OpensLanes[None], todo: tuple[A1, *Rest], done: tuple[*Done], /
         ) -> tuple[tuple[*Rest], tuple[*Done, A1]]: ...
+
+        @overload
+        def _step2_(self: OpensLanes[int], todo: Never, done: Never, /) -> tuple[Never, Never]: ...
 
         def _step2_(self, todo: Any, done: Any, /) -> Any:
             raise NotImplementedError
@@ -464,6 +470,9 @@ class OpensLanes(Generic[Width]):
             self: OpensLanes[None], todo: tuple[A1, *Rest], done: tuple[*Done], /
         ) -> tuple[tuple[*Rest], tuple[*Done, A1]]: ...
 
+        @overload
+        def _step3_(self: OpensLanes[int], todo: Never, done: Never, /) -> tuple[Never, Never]: ...
+
         def _step3_(self, todo: Any, done: Any, /) -> Any:
             raise NotImplementedError
 
@@ -511,6 +520,9 @@ class OpensLanes(Generic[Width]):
         def _step4_(
             self: OpensLanes[None], todo: tuple[A1, *Rest], done: tuple[*Done], /
         ) -> tuple[tuple[*Rest], tuple[*Done, A1]]: ...
+
+        @overload
+        def _step4_(self: OpensLanes[int], todo: Never, done: Never, /) -> tuple[Never, Never]: ...
 
         def _step4_(self, todo: Any, done: Any, /) -> Any:
             raise NotImplementedError
@@ -560,6 +572,9 @@ class OpensLanes(Generic[Width]):
             self: OpensLanes[None], todo: tuple[A1, *Rest], done: tuple[*Done], /
         ) -> tuple[tuple[*Rest], tuple[*Done, A1]]: ...
 
+        @overload
+        def _step5_(self: OpensLanes[int], todo: Never, done: Never, /) -> tuple[Never, Never]: ...
+
         def _step5_(self, todo: Any, done: Any, /) -> Any:
             raise NotImplementedError
 
@@ -607,6 +622,9 @@ class OpensLanes(Generic[Width]):
         def _step6_(
             self: OpensLanes[None], todo: tuple[A1, *Rest], done: tuple[*Done], /
         ) -> tuple[tuple[*Rest], tuple[*Done, A1]]: ...
+
+        @overload
+        def _step6_(self: OpensLanes[int], todo: Never, done: Never, /) -> tuple[Never, Never]: ...
 
         def _step6_(self, todo: Any, done: Any, /) -> Any:
             raise NotImplementedError
@@ -656,6 +674,9 @@ class OpensLanes(Generic[Width]):
             self: OpensLanes[None], todo: tuple[A1, *Rest], done: tuple[*Done], /
         ) -> tuple[tuple[*Rest], tuple[*Done, A1]]: ...
 
+        @overload
+        def _step7_(self: OpensLanes[int], todo: Never, done: Never, /) -> tuple[Never, Never]: ...
+
         def _step7_(self, todo: Any, done: Any, /) -> Any:
             raise NotImplementedError
 
@@ -703,6 +724,9 @@ class OpensLanes(Generic[Width]):
         def _step8_(
             self: OpensLanes[None], todo: tuple[A1, *Rest], done: tuple[*Done], /
         ) -> tuple[tuple[*Rest], tuple[*Done, A1]]: ...
+
+        @overload
+        def _step8_(self: OpensLanes[int], todo: Never, done: Never, /) -> tuple[Never, Never]: ...
 
         def _step8_(self, todo: Any, done: Any, /) -> Any:
             raise NotImplementedError
@@ -791,6 +815,9 @@ class ClosesLanes(Generic[Width]):
             self: ClosesLanes[None], todo: tuple[A1, *Rest], done: tuple[*Done], /
         ) -> tuple[tuple[*Rest], tuple[*Done, A1]]: ...
 
+        @overload
+        def _step1_(self: ClosesLanes[int], todo: Never, done: Never, /) -> tuple[Never, Never]: ...
+
         def _step1_(self, todo: Any, done: Any, /) -> Any:
             raise NotImplementedError
 
@@ -838,6 +865,9 @@ class ClosesLanes(Generic[Width]):
         def _step2_(
             self: ClosesLanes[None], todo: tuple[A1, *Rest], done: tuple[*Done], /
         ) -> tuple[tuple[*Rest], tuple[*Done, A1]]: ...
+
+        @overload
+        def _step2_(self: ClosesLanes[int], todo: Never, done: Never, /) -> tuple[Never, Never]: ...
 
         def _step2_(self, todo: Any, done: Any, /) -> Any:
             raise NotImplementedError
@@ -887,6 +917,9 @@ class ClosesLanes(Generic[Width]):
             self: ClosesLanes[None], todo: tuple[A1, *Rest], done: tuple[*Done], /
         ) -> tuple[tuple[*Rest], tuple[*Done, A1]]: ...
 
+        @overload
+        def _step3_(self: ClosesLanes[int], todo: Never, done: Never, /) -> tuple[Never, Never]: ...
+
         def _step3_(self, todo: Any, done: Any, /) -> Any:
             raise NotImplementedError
 
@@ -934,6 +967,9 @@ class ClosesLanes(Generic[Width]):
         def _step4_(
             self: ClosesLanes[None], todo: tuple[A1, *Rest], done: tuple[*Done], /
         ) -> tuple[tuple[*Rest], tuple[*Done, A1]]: ...
+
+        @overload
+        def _step4_(self: ClosesLanes[int], todo: Never, done: Never, /) -> tuple[Never, Never]: ...
 
         def _step4_(self, todo: Any, done: Any, /) -> Any:
             raise NotImplementedError
@@ -983,6 +1019,9 @@ class ClosesLanes(Generic[Width]):
             self: ClosesLanes[None], todo: tuple[A1, *Rest], done: tuple[*Done], /
         ) -> tuple[tuple[*Rest], tuple[*Done, A1]]: ...
 
+        @overload
+        def _step5_(self: ClosesLanes[int], todo: Never, done: Never, /) -> tuple[Never, Never]: ...
+
         def _step5_(self, todo: Any, done: Any, /) -> Any:
             raise NotImplementedError
 
@@ -1030,6 +1069,9 @@ class ClosesLanes(Generic[Width]):
         def _step6_(
             self: ClosesLanes[None], todo: tuple[A1, *Rest], done: tuple[*Done], /
         ) -> tuple[tuple[*Rest], tuple[*Done, A1]]: ...
+
+        @overload
+        def _step6_(self: ClosesLanes[int], todo: Never, done: Never, /) -> tuple[Never, Never]: ...
 
         def _step6_(self, todo: Any, done: Any, /) -> Any:
             raise NotImplementedError
@@ -1079,6 +1121,9 @@ class ClosesLanes(Generic[Width]):
             self: ClosesLanes[None], todo: tuple[A1, *Rest], done: tuple[*Done], /
         ) -> tuple[tuple[*Rest], tuple[*Done, A1]]: ...
 
+        @overload
+        def _step7_(self: ClosesLanes[int], todo: Never, done: Never, /) -> tuple[Never, Never]: ...
+
         def _step7_(self, todo: Any, done: Any, /) -> Any:
             raise NotImplementedError
 
@@ -1126,6 +1171,9 @@ class ClosesLanes(Generic[Width]):
         def _step8_(
             self: ClosesLanes[None], todo: tuple[A1, *Rest], done: tuple[*Done], /
         ) -> tuple[tuple[*Rest], tuple[*Done, A1]]: ...
+
+        @overload
+        def _step8_(self: ClosesLanes[int], todo: Never, done: Never, /) -> tuple[Never, Never]: ...
 
         def _step8_(self, todo: Any, done: Any, /) -> Any:
             raise NotImplementedError
@@ -1207,6 +1255,9 @@ class ZipsLanes(Generic[Width]):
             self: ZipsLanes[Literal[8]], todo: tuple[A1, A2, A3, A4, A5, A6, A7, A8, *Rest], done: tuple[*Done], /
         ) -> tuple[tuple[*Rest], tuple[*Done, tuple[A1, A2, A3, A4, A5, A6, A7, A8]]]: ...
 
+        @overload
+        def _step1_(self: ZipsLanes[int], todo: Never, done: Never, /) -> tuple[Never, Never]: ...
+
         def _step1_(self, todo: Any, done: Any, /) -> Any:
             raise NotImplementedError
 
@@ -1249,6 +1300,9 @@ class ZipsLanes(Generic[Width]):
         def _step2_(
             self: ZipsLanes[Literal[8]], todo: tuple[A1, A2, A3, A4, A5, A6, A7, A8, *Rest], done: tuple[*Done], /
         ) -> tuple[tuple[*Rest], tuple[*Done, tuple[A1, A2, A3, A4, A5, A6, A7, A8]]]: ...
+
+        @overload
+        def _step2_(self: ZipsLanes[int], todo: Never, done: Never, /) -> tuple[Never, Never]: ...
 
         def _step2_(self, todo: Any, done: Any, /) -> Any:
             raise NotImplementedError
@@ -1293,6 +1347,9 @@ class ZipsLanes(Generic[Width]):
             self: ZipsLanes[Literal[8]], todo: tuple[A1, A2, A3, A4, A5, A6, A7, A8, *Rest], done: tuple[*Done], /
         ) -> tuple[tuple[*Rest], tuple[*Done, tuple[A1, A2, A3, A4, A5, A6, A7, A8]]]: ...
 
+        @overload
+        def _step3_(self: ZipsLanes[int], todo: Never, done: Never, /) -> tuple[Never, Never]: ...
+
         def _step3_(self, todo: Any, done: Any, /) -> Any:
             raise NotImplementedError
 
@@ -1335,6 +1392,9 @@ class ZipsLanes(Generic[Width]):
         def _step4_(
             self: ZipsLanes[Literal[8]], todo: tuple[A1, A2, A3, A4, A5, A6, A7, A8, *Rest], done: tuple[*Done], /
         ) -> tuple[tuple[*Rest], tuple[*Done, tuple[A1, A2, A3, A4, A5, A6, A7, A8]]]: ...
+
+        @overload
+        def _step4_(self: ZipsLanes[int], todo: Never, done: Never, /) -> tuple[Never, Never]: ...
 
         def _step4_(self, todo: Any, done: Any, /) -> Any:
             raise NotImplementedError
@@ -1379,6 +1439,9 @@ class ZipsLanes(Generic[Width]):
             self: ZipsLanes[Literal[8]], todo: tuple[A1, A2, A3, A4, A5, A6, A7, A8, *Rest], done: tuple[*Done], /
         ) -> tuple[tuple[*Rest], tuple[*Done, tuple[A1, A2, A3, A4, A5, A6, A7, A8]]]: ...
 
+        @overload
+        def _step5_(self: ZipsLanes[int], todo: Never, done: Never, /) -> tuple[Never, Never]: ...
+
         def _step5_(self, todo: Any, done: Any, /) -> Any:
             raise NotImplementedError
 
@@ -1421,6 +1484,9 @@ class ZipsLanes(Generic[Width]):
         def _step6_(
             self: ZipsLanes[Literal[8]], todo: tuple[A1, A2, A3, A4, A5, A6, A7, A8, *Rest], done: tuple[*Done], /
         ) -> tuple[tuple[*Rest], tuple[*Done, tuple[A1, A2, A3, A4, A5, A6, A7, A8]]]: ...
+
+        @overload
+        def _step6_(self: ZipsLanes[int], todo: Never, done: Never, /) -> tuple[Never, Never]: ...
 
         def _step6_(self, todo: Any, done: Any, /) -> Any:
             raise NotImplementedError
@@ -1465,6 +1531,9 @@ class ZipsLanes(Generic[Width]):
             self: ZipsLanes[Literal[8]], todo: tuple[A1, A2, A3, A4, A5, A6, A7, A8, *Rest], done: tuple[*Done], /
         ) -> tuple[tuple[*Rest], tuple[*Done, tuple[A1, A2, A3, A4, A5, A6, A7, A8]]]: ...
 
+        @overload
+        def _step7_(self: ZipsLanes[int], todo: Never, done: Never, /) -> tuple[Never, Never]: ...
+
         def _step7_(self, todo: Any, done: Any, /) -> Any:
             raise NotImplementedError
 
@@ -1507,6 +1576,9 @@ class ZipsLanes(Generic[Width]):
         def _step8_(
             self: ZipsLanes[Literal[8]], todo: tuple[A1, A2, A3, A4, A5, A6, A7, A8, *Rest], done: tuple[*Done], /
         ) -> tuple[tuple[*Rest], tuple[*Done, tuple[A1, A2, A3, A4, A5, A6, A7, A8]]]: ...
+
+        @overload
+        def _step8_(self: ZipsLanes[int], todo: Never, done: Never, /) -> tuple[Never, Never]: ...
 
         def _step8_(self, todo: Any, done: Any, /) -> Any:
             raise NotImplementedError
