@@ -13,7 +13,7 @@ method that is solved twice in one call.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Generic, Literal, Never, Protocol, final, overload
+from typing import TYPE_CHECKING, Any, Generic, Literal, Never, Protocol, Required, TypedDict, final, overload
 
 from typing_extensions import TypeVar, TypeVarTuple, Unpack
 
@@ -111,6 +111,26 @@ New = TypeVarTuple("New", default=Unpack[tuple[()]])
 
 
 if TYPE_CHECKING:
+    MYPY: Literal[False] = False  # mypy, and it alone, takes a variable of this name for true
+
+    class NotNone(Protocol):
+        """Everything but None, to mypy, which lets None have no methods but those of a Hashable."""
+
+        def __ne__(self, other: object, /) -> bool: ...
+
+    Some = TypeVar("Some", bound=NotNone)
+
+    if MYPY:
+
+        class ForMypy(TypedDict):
+            """No further argument."""
+
+    else:
+
+        class ForMypy(TypedDict):
+            """An argument that nobody gives, so that pyright passes by an overload of which it has no need."""
+
+            mypy: Required[Never]
 
     class Stage(Protocol[In_contra, Out_co]):
         """Takes one lane and gives one."""
@@ -348,6 +368,9 @@ class OpensLanes(Generic[Width]):
             self: OpensLanes[None], todo: tuple[A1, *Rest], done: tuple[*Done], /
         ) -> tuple[tuple[*Rest], tuple[*Done, A1]]: ...
 
+        @overload
+        def _step1_(self: OpensLanes[int], todo: Never, done: Never, /) -> tuple[Never, Never]: ...
+
         def _step1_(self, todo: Any, done: Any, /) -> Any:
             raise NotImplementedError
 
@@ -395,6 +418,9 @@ class OpensLanes(Generic[Width]):
         def _step2_(
             self: OpensLanes[None], todo: tuple[A1, *Rest], done: tuple[*Done], /
         ) -> tuple[tuple[*Rest], tuple[*Done, A1]]: ...
+
+        @overload
+        def _step2_(self: OpensLanes[int], todo: Never, done: Never, /) -> tuple[Never, Never]: ...
 
         def _step2_(self, todo: Any, done: Any, /) -> Any:
             raise NotImplementedError
@@ -444,6 +470,9 @@ class OpensLanes(Generic[Width]):
             self: OpensLanes[None], todo: tuple[A1, *Rest], done: tuple[*Done], /
         ) -> tuple[tuple[*Rest], tuple[*Done, A1]]: ...
 
+        @overload
+        def _step3_(self: OpensLanes[int], todo: Never, done: Never, /) -> tuple[Never, Never]: ...
+
         def _step3_(self, todo: Any, done: Any, /) -> Any:
             raise NotImplementedError
 
@@ -491,6 +520,9 @@ class OpensLanes(Generic[Width]):
         def _step4_(
             self: OpensLanes[None], todo: tuple[A1, *Rest], done: tuple[*Done], /
         ) -> tuple[tuple[*Rest], tuple[*Done, A1]]: ...
+
+        @overload
+        def _step4_(self: OpensLanes[int], todo: Never, done: Never, /) -> tuple[Never, Never]: ...
 
         def _step4_(self, todo: Any, done: Any, /) -> Any:
             raise NotImplementedError
@@ -540,6 +572,9 @@ class OpensLanes(Generic[Width]):
             self: OpensLanes[None], todo: tuple[A1, *Rest], done: tuple[*Done], /
         ) -> tuple[tuple[*Rest], tuple[*Done, A1]]: ...
 
+        @overload
+        def _step5_(self: OpensLanes[int], todo: Never, done: Never, /) -> tuple[Never, Never]: ...
+
         def _step5_(self, todo: Any, done: Any, /) -> Any:
             raise NotImplementedError
 
@@ -587,6 +622,9 @@ class OpensLanes(Generic[Width]):
         def _step6_(
             self: OpensLanes[None], todo: tuple[A1, *Rest], done: tuple[*Done], /
         ) -> tuple[tuple[*Rest], tuple[*Done, A1]]: ...
+
+        @overload
+        def _step6_(self: OpensLanes[int], todo: Never, done: Never, /) -> tuple[Never, Never]: ...
 
         def _step6_(self, todo: Any, done: Any, /) -> Any:
             raise NotImplementedError
@@ -636,6 +674,9 @@ class OpensLanes(Generic[Width]):
             self: OpensLanes[None], todo: tuple[A1, *Rest], done: tuple[*Done], /
         ) -> tuple[tuple[*Rest], tuple[*Done, A1]]: ...
 
+        @overload
+        def _step7_(self: OpensLanes[int], todo: Never, done: Never, /) -> tuple[Never, Never]: ...
+
         def _step7_(self, todo: Any, done: Any, /) -> Any:
             raise NotImplementedError
 
@@ -683,6 +724,9 @@ class OpensLanes(Generic[Width]):
         def _step8_(
             self: OpensLanes[None], todo: tuple[A1, *Rest], done: tuple[*Done], /
         ) -> tuple[tuple[*Rest], tuple[*Done, A1]]: ...
+
+        @overload
+        def _step8_(self: OpensLanes[int], todo: Never, done: Never, /) -> tuple[Never, Never]: ...
 
         def _step8_(self, todo: Any, done: Any, /) -> Any:
             raise NotImplementedError
@@ -771,6 +815,9 @@ class ClosesLanes(Generic[Width]):
             self: ClosesLanes[None], todo: tuple[A1, *Rest], done: tuple[*Done], /
         ) -> tuple[tuple[*Rest], tuple[*Done, A1]]: ...
 
+        @overload
+        def _step1_(self: ClosesLanes[int], todo: Never, done: Never, /) -> tuple[Never, Never]: ...
+
         def _step1_(self, todo: Any, done: Any, /) -> Any:
             raise NotImplementedError
 
@@ -818,6 +865,9 @@ class ClosesLanes(Generic[Width]):
         def _step2_(
             self: ClosesLanes[None], todo: tuple[A1, *Rest], done: tuple[*Done], /
         ) -> tuple[tuple[*Rest], tuple[*Done, A1]]: ...
+
+        @overload
+        def _step2_(self: ClosesLanes[int], todo: Never, done: Never, /) -> tuple[Never, Never]: ...
 
         def _step2_(self, todo: Any, done: Any, /) -> Any:
             raise NotImplementedError
@@ -867,6 +917,9 @@ class ClosesLanes(Generic[Width]):
             self: ClosesLanes[None], todo: tuple[A1, *Rest], done: tuple[*Done], /
         ) -> tuple[tuple[*Rest], tuple[*Done, A1]]: ...
 
+        @overload
+        def _step3_(self: ClosesLanes[int], todo: Never, done: Never, /) -> tuple[Never, Never]: ...
+
         def _step3_(self, todo: Any, done: Any, /) -> Any:
             raise NotImplementedError
 
@@ -914,6 +967,9 @@ class ClosesLanes(Generic[Width]):
         def _step4_(
             self: ClosesLanes[None], todo: tuple[A1, *Rest], done: tuple[*Done], /
         ) -> tuple[tuple[*Rest], tuple[*Done, A1]]: ...
+
+        @overload
+        def _step4_(self: ClosesLanes[int], todo: Never, done: Never, /) -> tuple[Never, Never]: ...
 
         def _step4_(self, todo: Any, done: Any, /) -> Any:
             raise NotImplementedError
@@ -963,6 +1019,9 @@ class ClosesLanes(Generic[Width]):
             self: ClosesLanes[None], todo: tuple[A1, *Rest], done: tuple[*Done], /
         ) -> tuple[tuple[*Rest], tuple[*Done, A1]]: ...
 
+        @overload
+        def _step5_(self: ClosesLanes[int], todo: Never, done: Never, /) -> tuple[Never, Never]: ...
+
         def _step5_(self, todo: Any, done: Any, /) -> Any:
             raise NotImplementedError
 
@@ -1010,6 +1069,9 @@ class ClosesLanes(Generic[Width]):
         def _step6_(
             self: ClosesLanes[None], todo: tuple[A1, *Rest], done: tuple[*Done], /
         ) -> tuple[tuple[*Rest], tuple[*Done, A1]]: ...
+
+        @overload
+        def _step6_(self: ClosesLanes[int], todo: Never, done: Never, /) -> tuple[Never, Never]: ...
 
         def _step6_(self, todo: Any, done: Any, /) -> Any:
             raise NotImplementedError
@@ -1059,6 +1121,9 @@ class ClosesLanes(Generic[Width]):
             self: ClosesLanes[None], todo: tuple[A1, *Rest], done: tuple[*Done], /
         ) -> tuple[tuple[*Rest], tuple[*Done, A1]]: ...
 
+        @overload
+        def _step7_(self: ClosesLanes[int], todo: Never, done: Never, /) -> tuple[Never, Never]: ...
+
         def _step7_(self, todo: Any, done: Any, /) -> Any:
             raise NotImplementedError
 
@@ -1106,6 +1171,9 @@ class ClosesLanes(Generic[Width]):
         def _step8_(
             self: ClosesLanes[None], todo: tuple[A1, *Rest], done: tuple[*Done], /
         ) -> tuple[tuple[*Rest], tuple[*Done, A1]]: ...
+
+        @overload
+        def _step8_(self: ClosesLanes[int], todo: Never, done: Never, /) -> tuple[Never, Never]: ...
 
         def _step8_(self, todo: Any, done: Any, /) -> Any:
             raise NotImplementedError
@@ -1187,6 +1255,9 @@ class ZipsLanes(Generic[Width]):
             self: ZipsLanes[Literal[8]], todo: tuple[A1, A2, A3, A4, A5, A6, A7, A8, *Rest], done: tuple[*Done], /
         ) -> tuple[tuple[*Rest], tuple[*Done, tuple[A1, A2, A3, A4, A5, A6, A7, A8]]]: ...
 
+        @overload
+        def _step1_(self: ZipsLanes[int], todo: Never, done: Never, /) -> tuple[Never, Never]: ...
+
         def _step1_(self, todo: Any, done: Any, /) -> Any:
             raise NotImplementedError
 
@@ -1229,6 +1300,9 @@ class ZipsLanes(Generic[Width]):
         def _step2_(
             self: ZipsLanes[Literal[8]], todo: tuple[A1, A2, A3, A4, A5, A6, A7, A8, *Rest], done: tuple[*Done], /
         ) -> tuple[tuple[*Rest], tuple[*Done, tuple[A1, A2, A3, A4, A5, A6, A7, A8]]]: ...
+
+        @overload
+        def _step2_(self: ZipsLanes[int], todo: Never, done: Never, /) -> tuple[Never, Never]: ...
 
         def _step2_(self, todo: Any, done: Any, /) -> Any:
             raise NotImplementedError
@@ -1273,6 +1347,9 @@ class ZipsLanes(Generic[Width]):
             self: ZipsLanes[Literal[8]], todo: tuple[A1, A2, A3, A4, A5, A6, A7, A8, *Rest], done: tuple[*Done], /
         ) -> tuple[tuple[*Rest], tuple[*Done, tuple[A1, A2, A3, A4, A5, A6, A7, A8]]]: ...
 
+        @overload
+        def _step3_(self: ZipsLanes[int], todo: Never, done: Never, /) -> tuple[Never, Never]: ...
+
         def _step3_(self, todo: Any, done: Any, /) -> Any:
             raise NotImplementedError
 
@@ -1315,6 +1392,9 @@ class ZipsLanes(Generic[Width]):
         def _step4_(
             self: ZipsLanes[Literal[8]], todo: tuple[A1, A2, A3, A4, A5, A6, A7, A8, *Rest], done: tuple[*Done], /
         ) -> tuple[tuple[*Rest], tuple[*Done, tuple[A1, A2, A3, A4, A5, A6, A7, A8]]]: ...
+
+        @overload
+        def _step4_(self: ZipsLanes[int], todo: Never, done: Never, /) -> tuple[Never, Never]: ...
 
         def _step4_(self, todo: Any, done: Any, /) -> Any:
             raise NotImplementedError
@@ -1359,6 +1439,9 @@ class ZipsLanes(Generic[Width]):
             self: ZipsLanes[Literal[8]], todo: tuple[A1, A2, A3, A4, A5, A6, A7, A8, *Rest], done: tuple[*Done], /
         ) -> tuple[tuple[*Rest], tuple[*Done, tuple[A1, A2, A3, A4, A5, A6, A7, A8]]]: ...
 
+        @overload
+        def _step5_(self: ZipsLanes[int], todo: Never, done: Never, /) -> tuple[Never, Never]: ...
+
         def _step5_(self, todo: Any, done: Any, /) -> Any:
             raise NotImplementedError
 
@@ -1401,6 +1484,9 @@ class ZipsLanes(Generic[Width]):
         def _step6_(
             self: ZipsLanes[Literal[8]], todo: tuple[A1, A2, A3, A4, A5, A6, A7, A8, *Rest], done: tuple[*Done], /
         ) -> tuple[tuple[*Rest], tuple[*Done, tuple[A1, A2, A3, A4, A5, A6, A7, A8]]]: ...
+
+        @overload
+        def _step6_(self: ZipsLanes[int], todo: Never, done: Never, /) -> tuple[Never, Never]: ...
 
         def _step6_(self, todo: Any, done: Any, /) -> Any:
             raise NotImplementedError
@@ -1445,6 +1531,9 @@ class ZipsLanes(Generic[Width]):
             self: ZipsLanes[Literal[8]], todo: tuple[A1, A2, A3, A4, A5, A6, A7, A8, *Rest], done: tuple[*Done], /
         ) -> tuple[tuple[*Rest], tuple[*Done, tuple[A1, A2, A3, A4, A5, A6, A7, A8]]]: ...
 
+        @overload
+        def _step7_(self: ZipsLanes[int], todo: Never, done: Never, /) -> tuple[Never, Never]: ...
+
         def _step7_(self, todo: Any, done: Any, /) -> Any:
             raise NotImplementedError
 
@@ -1487,6 +1576,9 @@ class ZipsLanes(Generic[Width]):
         def _step8_(
             self: ZipsLanes[Literal[8]], todo: tuple[A1, A2, A3, A4, A5, A6, A7, A8, *Rest], done: tuple[*Done], /
         ) -> tuple[tuple[*Rest], tuple[*Done, tuple[A1, A2, A3, A4, A5, A6, A7, A8]]]: ...
+
+        @overload
+        def _step8_(self: ZipsLanes[int], todo: Never, done: Never, /) -> tuple[Never, Never]: ...
 
         def _step8_(self, todo: Any, done: Any, /) -> Any:
             raise NotImplementedError

@@ -11,12 +11,15 @@ import functools
 import inspect
 from collections.abc import Callable, Iterable
 from enum import Enum
-from typing import Any, Final, Literal, Never, overload
+from typing import TYPE_CHECKING, Any, Final, Literal, Never, Unpack, overload
 
 from typing_extensions import TypeVar
 
 from conveyor.errors import TopologyError
 from conveyor.signatures import ClosesLanes, OpensLanes, PassesALane, TakesALane, Width, ZipsLanes
+
+if TYPE_CHECKING:
+    from conveyor.signatures import ForMypy, Some
 
 __all__ = [
     "BalancingFork",
@@ -128,8 +131,19 @@ class Processor(Job[In, Out]):
     Processor(len)
     """
 
-    # A None that the function gives is not of `Out`.  The second overload is for functions of which nothing is known before
-    # their lane is: mypy looks at a stage once without it.
+    # A None that the function gives is not of `Out`.  Where mypy takes a None off it makes an object of any union, so it alone
+    # has the first overload, for functions that give none.  The third is for functions of which nothing is known before their
+    # lane is: mypy looks at each stage once without it.
+    @overload
+    def __init__(
+        self: Processor[In, Some],  # pyright: ignore[reportInvalidTypeVarUse]
+        fn: Callable[[In], Some],
+        *,
+        name: str | None = None,
+        on_error: OnError = "raise",
+        retries: int = 0,
+        **only: Unpack[ForMypy],
+    ) -> None: ...
     @overload
     def __init__(
         self, fn: Callable[[In], Out | None], *, name: str | None = None, on_error: OnError = "raise", retries: int = 0
@@ -140,9 +154,9 @@ class Processor(Job[In, Out]):
     ) -> None: ...
     @overload
     def __init__(self, *, name: str | None = None, on_error: OnError = "raise", retries: int = 0) -> None: ...
-    def __init__(
+    def __init__(  # pyright: ignore[reportInconsistentOverload]
         self,
-        fn: Callable[[In], Out | None] | None = None,
+        fn: Callable[[In], object] | None = None,
         *,
         name: str | None = None,
         on_error: OnError = "raise",

@@ -38,7 +38,7 @@ method that is solved twice in one call.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Generic, Literal, Never, Protocol, final, overload
+from typing import TYPE_CHECKING, Any, Generic, Literal, Never, Protocol, Required, TypedDict, final, overload
 
 from typing_extensions import TypeVar, TypeVarTuple, Unpack
 
@@ -94,6 +94,26 @@ New = TypeVarTuple("New", default=Unpack[tuple[()]])
 
 
 if TYPE_CHECKING:
+    MYPY: Literal[False] = False  # mypy, and it alone, takes a variable of this name for true
+
+    class NotNone(Protocol):
+        """Everything but None, to mypy, which lets None have no methods but those of a Hashable."""
+
+        def __ne__(self, other: object, /) -> bool: ...
+
+    Some = TypeVar("Some", bound=NotNone)
+
+    if MYPY:
+
+        class ForMypy(TypedDict):
+            """No further argument."""
+
+    else:
+
+        class ForMypy(TypedDict):
+            """An argument that nobody gives, so that pyright passes by an overload of which it has no need."""
+
+            mypy: Required[Never]
 
     class Stage(Protocol[In_contra, Out_co]):
         """Takes one lane and gives one."""
@@ -184,6 +204,11 @@ def step(self: str, taken: list[str], given: list[str]) -> tuple[str, str]:
     )
 
 
+def unknown(kind: str) -> tuple[str, str]:
+    """Fits no row: where no overload is for this width, mypy would take the first."""
+    return f"self: {kind}[int], todo: Never, done: Never, /", "tuple[Never, Never]"
+
+
 def literal(width: int) -> str:
     return f"Literal[{width}]"
 
@@ -210,7 +235,7 @@ def signatures() -> Iterator[str]:
     whole = [(f"self: OpensLanes[{width}], item: A1, /", tuple_of(["A1"] * len(lanes))) for width, lanes in exact]
     whole += [(f"self: OpensLanes[{width}], item: Never, /", "tuple[()]") for width in ("int", "None")]
     steps = [step(f"self: OpensLanes[{width}]", ["A1"], ["A1"] * len(lanes)) for width, lanes in exact]
-    steps += [step("self: OpensLanes[None]", ["A1"], ["A1"])]
+    steps += [step("self: OpensLanes[None]", ["A1"], ["A1"]), unknown("OpensLanes")]
     what = "The shape of the forks.  One that decides by itself is written as one lane."
     yield from shape("OpensLanes", what, any_width, alone("_opens_", whole, "_opening_"), steps)
 
@@ -218,13 +243,14 @@ def signatures() -> Iterator[str]:
     whole += [("self: ClosesLanes[int], lanes: tuple[A1, ...], /", "A1")]
     whole += [("self: ClosesLanes[None], lanes: Never, /", "Never")]
     steps = [step(f"self: ClosesLanes[{width}]", lanes, [" | ".join(lanes)]) for width, lanes in exact]
-    steps += [step("self: ClosesLanes[None]", ["A1"], ["A1"])]
+    steps += [step("self: ClosesLanes[None]", ["A1"], ["A1"]), unknown("ClosesLanes")]
     what = "The shape of a `Join`: what comes out is of any of the lanes' types."
     yield from shape("ClosesLanes", what, any_width, alone("_closes_", whole, "_closing_"), steps)
 
     whole = [(f"self: ZipsLanes[{width}], lanes: {tuple_of(lanes)}, /", tuple_of(lanes)) for width, lanes in exact]
     whole += [("self: ZipsLanes[int], lanes: tuple[A1, ...], /", "tuple[A1, ...]")]
     steps = [step(f"self: ZipsLanes[{width}]", lanes, [tuple_of(lanes)]) for width, lanes in exact]
+    steps += [unknown("ZipsLanes")]
     yield from shape("ZipsLanes", "The shape of a `Zip`.", any_width, alone("_closes_", whole, "_closing_"), steps)
 
 

@@ -127,6 +127,10 @@ def register(user: UserId) -> str:
     return str(user)
 
 
+def number_or_text(line: str) -> int | str:
+    return int(line) if line.isdigit() else line
+
+
 def either_way(item: int | str) -> int:
     return int(item)
 

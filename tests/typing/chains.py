@@ -47,6 +47,7 @@ from tests.typing.chain_stock import (
     maybe,
     measure,
     nothing,
+    number_or_text,
     pair_sum,
     parse,
     perhaps,
@@ -148,6 +149,12 @@ def a_lane_fits_what_takes_more() -> None:
     assert_type(Pipeline[UserId]().add(Processor(double)), Pipeline[UserId, int])
     assert_type(Pipeline[UserId]().add(Processor(register)), Pipeline[UserId, str])
     assert_type(Pipeline[int]().add(Processor(math.floor)), Pipeline[int, int])
+
+
+def a_union_stays_one() -> None:
+    assert_type(Pipeline[str]().add(Processor(number_or_text)), Pipeline[str, int | str])
+    assert_type(Pipeline[str]().add(Processor(number_or_text)).add(Processor(either_way)), Pipeline[str, int])
+    assert_type(Pipeline[int | str]().add(Processor(either_way)), Pipeline[int | str, int])
 
 
 def stages_in_variables() -> None:

@@ -28,6 +28,7 @@ from tests.typing.chain_stock import (
     letters,
     maybe,
     measure,
+    number_or_text,
     pair_sum,
     parse,
     perhaps,
@@ -72,6 +73,7 @@ def a_stage_that_does_not_fit(converter: Converter) -> None:
     Pipeline[int]().add(Processor(measure))  # error: mypy pyright
     Pipeline[int | None]().add(Processor(half))  # error: mypy pyright
     Pipeline[int | str]().add(Processor(half))  # error: mypy pyright
+    Pipeline[str]().add(Processor(number_or_text)).add(Processor(shout))  # error: mypy pyright
     Pipeline[int]().add(Processor(lambda number: number.upper()))  # error: mypy pyright
     Pipeline[str]().add(Processor(lambda line: line + 1))  # error: mypy pyright
     Pipeline[str]().add(Processor(lambda line: len(line))).add(Processor(shout))  # error: mypy pyright
