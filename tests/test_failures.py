@@ -74,7 +74,7 @@ def failure(expected: Any, run: Callable[[], object]) -> Any:
     return failed.value
 
 
-def exclaim(answer: str) -> str:
+def exclaim(answer: object) -> str:
     return f"{answer}!"
 
 

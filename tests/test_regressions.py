@@ -7,6 +7,7 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 from threading import Thread
+from typing import Any
 
 import pytest
 
@@ -57,9 +58,9 @@ def test_what_came_before_an_item_that_cannot_be_pickled_is_still_delivered_by_a
 
 def test_a_stream_that_could_not_begin_ends_nothing_else_when_it_is_collected() -> None:
     pipeline = Pipeline[int](start_method="fork").add(Processor(same))
-    not_iterable: object = 5
+    not_iterable: Any = 5
     try:
-        pipeline.stream(not_iterable)  # type: ignore[arg-type]  # the mistake that this is about
+        pipeline.stream(not_iterable)
     except TypeError as error:
         kept: BaseException | None = error
     stream = pipeline.stream(range(3))
