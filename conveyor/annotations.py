@@ -36,7 +36,7 @@ from typing import (
 from typing_extensions import Buffer
 
 from conveyor.hints import Fit, attribute, fits, hint_of, is_wrapped, positional
-from conveyor.stages import Filter, FlatMap, Fork, Job, Join, Pipe, Stage, Zip
+from conveyor.stages import Filter, FlatMap, Fork, Job, Join, Pipe, Stage, Zip, job_of
 from conveyor.typeforms import UNKNOWN, args_as, bind, element_of, members, of, plain, substitute, union, without_none, words
 
 __all__ = ["Passage", "Signature", "declared_input", "pass_through", "signatures_of"]
@@ -134,7 +134,7 @@ def _signatures_of_job(job: Job[Any, Any]) -> Sequence[Signature]:
     takes, gives = _declared(job)
     if takes is not UNKNOWN and gives is not UNKNOWN:
         return (Signature(takes, gives),)
-    signatures = signatures_of(job.job())
+    signatures = signatures_of(job_of(job))
     if attribute(type(job), "finish")[0] is not Job and gives is UNKNOWN:  # then it gives more than its process() does
         signatures = [Signature(found.takes, UNKNOWN) for found in signatures]
     if takes is not UNKNOWN:

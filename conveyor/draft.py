@@ -20,7 +20,7 @@ from typing import Final, TypeAlias
 
 from conveyor.annotations import pass_through
 from conveyor.errors import StageTypeError, TopologyError
-from conveyor.stages import AnyJoin, BalancingFork, Fork, Job, Merge, Pipe, Stage
+from conveyor.stages import AnyJoin, BalancingFork, Fork, Job, Merge, Pipe, Stage, name_wanted
 from conveyor.typeforms import UNKNOWN
 
 __all__ = ["Draft", "Frame", "Place", "Port", "implicit_pipes"]
@@ -191,7 +191,7 @@ class Draft:
 
     def free_name(self, stage: Stage) -> str:
         """The stage's name, with #2, #3 ... where it has been taken."""
-        wanted = stage.name or stage.default_name()
+        wanted = name_wanted(stage)
         names = {place.name for place in self.places}
         if wanted not in names:
             return wanted

@@ -18,7 +18,7 @@ from conveyor.codec import Bundle, Sealed, all_sealed, is_atom, opened, seal, sh
 from conveyor.errors import ConveyorError, RunError
 from conveyor.kernels import Progress, filter_slice, map_slice, quick_loop
 from conveyor.report import DeadLetter, Tally
-from conveyor.stages import Filter, FlatMap, Job
+from conveyor.stages import Filter, FlatMap, Job, job_of, policy_of
 
 __all__ = ["CollectNode", "FilterNode", "FlatMapNode", "ItemFailed", "MapNode", "Node", "Piece", "RelayNode", "node_for"]
 
@@ -61,7 +61,7 @@ class Policy(NamedTuple):
 
 def node_for(stage: Job[object, object], name: str, bury: Callable[[DeadLetter], None]) -> Node:
     """The node that runs `stage`; `bury` is told of each dead letter before its item is committed."""
-    policy = Policy(name, stage.on_error, stage.retries, bury)
+    policy = Policy(name, *policy_of(stage), bury)
     if isinstance(stage, FlatMap):
         return FlatMapNode(stage, policy)
     return FilterNode(stage, policy) if isinstance(stage, Filter) else MapNode(stage, policy)
@@ -72,7 +72,7 @@ class JobNode:
 
     def __init__(self, stage: Job[object, object], policy: Policy) -> None:
         self.stage = stage
-        self.job = stage.job()
+        self.job = job_of(stage)
         self.policy = policy
         self.tally = Tally()
 

@@ -56,7 +56,7 @@ UNSET: Final = Unset.UNSET
 class Stage:
     """Anything that can be added to a pipeline."""
 
-    name: str | None = None
+    _name: str | None = None  # what is said has private names, so that a subclass may use any other
 
     def default_name(self) -> str:
         """What the stage is called if nobody says: its kind, or the name of its function."""
@@ -66,8 +66,8 @@ class Stage:
 class Job(Stage, TakesALane[In, Out]):
     """A stage that does work: in a real run it has a process of its own."""
 
-    on_error: OnError = "raise"
-    retries: int = 0
+    _on_error: OnError = "raise"
+    _retries: int = 0
     _fn: Callable[..., object] | None = None
 
     def _take(self, fn: Callable[..., object] | None, name: str | None, on_error: OnError, retries: object) -> None:
@@ -81,9 +81,9 @@ class Job(Stage, TakesALane[In, Out]):
         if isinstance(retries, bool) or not isinstance(retries, int) or retries < 0:
             raise TopologyError(f"{kind}: retries is {retries!r}; it must be a whole number, 0 or more")
         self._fn = fn
-        self.name = checked_name(kind, name)
-        self.on_error = on_error
-        self.retries = retries
+        self._name = checked_name(kind, name)
+        self._on_error = on_error
+        self._retries = retries
 
     @property
     def is_stateful(self) -> bool:
@@ -92,15 +92,6 @@ class Job(Stage, TakesALane[In, Out]):
 
     def default_name(self) -> str:
         return type(self).__name__ if self._fn is None else name_of(self._fn)
-
-    def job(self) -> Callable[[object], object]:
-        """What is called with each item."""
-        if self._fn is not None:
-            return self._fn
-        process: Callable[[object], object] | None = getattr(self, "process", None)
-        if process is None:
-            raise TopologyError(f"{type(self).__name__} has no process() method")
-        return process
 
     def setup(self) -> None:
         """Called once in each worker process, before its first item."""
@@ -217,7 +208,7 @@ class Pipe(Stage, PassesALane):
 
     def __init__(self, capacity: int = DEFAULT_CAPACITY, *, name: str | None = None) -> None:
         self.capacity = checked_count("Pipe", "capacity", capacity)
-        self.name = checked_name("Pipe", name)
+        self._name = checked_name("Pipe", name)
 
     def __repr__(self) -> str:
         return f"Pipe({self.capacity})"
@@ -228,7 +219,7 @@ class Fork(Stage):
 
     def __init__(self, n: int | None, name: str | None) -> None:
         self.n = n
-        self.name = name
+        self._name = name
 
     def __repr__(self) -> str:
         return f"{type(self).__name__}({'' if self.n is None else self.n})"
@@ -347,7 +338,7 @@ class Join(AnyJoin, ClosesLanes[Width]):
     def __init__(self, n: int | Unset = UNSET, *, ordered: bool = False, name: str | None = None) -> None:
         self.n = None if n is UNSET else checked_count("Join", "n", n)
         self.ordered = ordered
-        self.name = checked_name("Join", name)
+        self._name = checked_name("Join", name)
 
     def __repr__(self) -> str:
         words = ([] if self.n is None else [str(self.n)]) + (["ordered=True"] if self.ordered else [])
@@ -382,10 +373,30 @@ class Zip(AnyZip, ZipsLanes[Width]):
     # End of what is generated.
     def __init__(self, n: int, *, name: str | None = None) -> None:
         self.n = checked_count("Zip", "n", n)
-        self.name = checked_name("Zip", name)
+        self._name = checked_name("Zip", name)
 
     def __repr__(self) -> str:
         return f"Zip({self.n})"
+
+
+def name_wanted(stage: Stage) -> str:
+    """What a stage is to be called."""
+    return stage._name or stage.default_name()
+
+
+def policy_of(job: Job[Any, Any]) -> tuple[OnError, int]:
+    """What becomes of an item whose job raises, and after how many attempts more."""
+    return job._on_error, job._retries
+
+
+def job_of(job: Job[Any, Any]) -> Callable[[object], object]:
+    """What is called with each item."""
+    if job._fn is not None:
+        return job._fn
+    process: Callable[[object], object] | None = getattr(job, "process", None)
+    if process is None:
+        raise TopologyError(f"{type(job).__name__} has no process() method")
+    return process
 
 
 def checked_count(kind: str, what: str, value: object) -> int:

@@ -10,7 +10,21 @@ from typing import Any
 import pytest
 
 from conveyor.errors import TopologyError
-from conveyor.stages import BalancingFork, Filter, FlatMap, Job, Join, Pipe, Processor, ReplicatingFork, Stage, Zip
+from conveyor.stages import (
+    BalancingFork,
+    Filter,
+    FlatMap,
+    Job,
+    Join,
+    Pipe,
+    Processor,
+    ReplicatingFork,
+    Stage,
+    Zip,
+    job_of,
+    name_wanted,
+    policy_of,
+)
 from tests.jobs import Multiplier, Total, double, repeated
 
 JOBS: tuple[Any, ...] = (Processor, FlatMap, Filter)
@@ -47,15 +61,15 @@ def refused(make: Callable[[], object]) -> str:
     "fn", [double, len, str.upper, Multiplier(2), Multiplier(2).times, functools.partial(max, 3), optional]
 )
 def test_a_job_may_be_made_of_anything_that_takes_one_item(kind: Any, fn: object) -> None:
-    assert kind(fn).job() is fn
+    assert job_of(kind(fn)) is fn
 
 
 def test_a_builtin_that_hides_its_signature_is_taken_at_its_word() -> None:
     fn: Any = dict[int, int]().get
-    assert Processor(fn).job() is fn
-    assert Processor(int).job() is int
+    assert job_of(Processor(fn)) is fn
+    assert job_of(Processor(int)) is int
     untold: Any = math.hypot
-    assert Processor(untold).job() is untold
+    assert job_of(Processor(untold)) is untold
 
 
 @pytest.mark.parametrize("kind", JOBS)
@@ -85,8 +99,8 @@ def test_options_are_checked(kind: Any) -> None:
     for retries in (-1, True, 1.0, "1", None):
         assert f"retries is {retries!r}" in refused(functools.partial(kind, double, retries=retries))
     stage = kind(double, on_error="skip", retries=3)
-    assert (stage.on_error, stage.retries) == ("skip", 3)
-    assert (kind(double).on_error, kind(double).retries) == ("raise", 0)
+    assert policy_of(stage) == ("skip", 3)
+    assert policy_of(kind(double)) == ("raise", 0)
 
 
 COUNTED: dict[str, Callable[[Any], Stage]] = {
@@ -133,8 +147,8 @@ NAMED: list[Callable[..., Stage]] = [
 
 @pytest.mark.parametrize("make", NAMED, ids=lambda make: type(make()).__name__)
 def test_every_stage_takes_a_name(make: Callable[..., Stage]) -> None:
-    assert make(name="mine").name == "mine"
-    assert make().name is None
+    assert name_wanted(make(name="mine")) == "mine"
+    assert name_wanted(make()) == make().default_name()
     for name in ("", 3, b"mine"):
         assert f"name is {name!r}; it must be a string" in refused(functools.partial(make, name=name))
 
@@ -186,7 +200,7 @@ def test_a_stage_that_is_a_class_does_what_it_says() -> None:
     stage = Twice()
 
     assert stage.is_stateful
-    assert stage.job()(4) == 8
+    assert job_of(stage)(4) == 8
     assert not Processor(double).is_stateful
     assert Processor(double).process(4) == 8
 
@@ -201,5 +215,22 @@ def test_by_default_a_stage_has_nothing_to_set_up_flush_or_tear_down() -> None:
 
 
 def test_a_class_that_does_not_write_process_says_so() -> None:
-    assert refused(lambda: Unwritten().job()(1)) == "Unwritten has no process() method"
-    assert refused(lambda: UnwrittenFlatMap().job()) == "UnwrittenFlatMap has no process() method"
+    assert refused(lambda: job_of(Unwritten())(1)) == "Unwritten has no process() method"
+    assert refused(lambda: job_of(UnwrittenFlatMap())) == "UnwrittenFlatMap has no process() method"
+
+
+class Busy(Processor[int, int]):
+    """Uses for itself every name that a stage could have used for what was said of it."""
+
+    def __init__(self) -> None:
+        super().__init__(name="busy", on_error="skip", retries=2)
+        self.name = self.job = self.retries = self.on_error = self.fn = "mine"
+
+    def process(self, item: int, /) -> int:
+        return item
+
+
+def test_a_subclass_may_use_any_name_for_itself() -> None:
+    busy = Busy()
+
+    assert (name_wanted(busy), policy_of(busy), job_of(busy)(3)) == ("busy", ("skip", 2), 3)
