@@ -11,7 +11,7 @@ import functools
 import inspect
 from collections.abc import Callable, Iterable
 from enum import Enum
-from typing import TYPE_CHECKING, Any, Final, Literal, Never, Unpack, overload
+from typing import TYPE_CHECKING, Any, Final, Literal, NamedTuple, Never, Unpack, overload
 
 from typing_extensions import TypeVar
 
@@ -53,10 +53,19 @@ class Unset(Enum):
 UNSET: Final = Unset.UNSET
 
 
+class Said(NamedTuple):
+    """What was said of a stage when it was made."""
+
+    name: str | None = None
+    fn: Callable[..., object] | None = None
+    on_error: OnError = "raise"
+    retries: int = 0
+
+
 class Stage:
     """Anything that can be added to a pipeline."""
 
-    _name: str | None = None  # what is said has private names, so that a subclass may use any other
+    said = Said()  # all in one attribute, so that a subclass may use any other name for itself
 
     def default_name(self) -> str:
         """What the stage is called if nobody says: its kind, or the name of its function."""
@@ -65,10 +74,6 @@ class Stage:
 
 class Job(Stage, TakesALane[In, Out]):
     """A stage that does work: in a real run it has a process of its own."""
-
-    _on_error: OnError = "raise"
-    _retries: int = 0
-    _fn: Callable[..., object] | None = None
 
     def _take(self, fn: Callable[..., object] | None, name: str | None, on_error: OnError, retries: object) -> None:
         kind = type(self).__name__
@@ -80,10 +85,7 @@ class Job(Stage, TakesALane[In, Out]):
             raise TopologyError(f"{kind}: on_error is {on_error!r}; it must be one of {', '.join(map(repr, ON_ERROR))}")
         if isinstance(retries, bool) or not isinstance(retries, int) or retries < 0:
             raise TopologyError(f"{kind}: retries is {retries!r}; it must be a whole number, 0 or more")
-        self._fn = fn
-        self._name = checked_name(kind, name)
-        self._on_error = on_error
-        self._retries = retries
+        self.said = Said(checked_name(kind, name), fn, on_error, retries)
 
     @property
     def is_stateful(self) -> bool:
@@ -91,7 +93,7 @@ class Job(Stage, TakesALane[In, Out]):
         return type(self) not in (Processor, FlatMap, Filter)
 
     def default_name(self) -> str:
-        return type(self).__name__ if self._fn is None else name_of(self._fn)
+        return type(self).__name__ if self.said.fn is None else name_of(self.said.fn)
 
     def setup(self) -> None:
         """Called once in each worker process, before its first item."""
@@ -104,7 +106,7 @@ class Job(Stage, TakesALane[In, Out]):
         """Called once in each worker process, when it stops."""
 
     def __repr__(self) -> str:
-        return f"{type(self).__name__}({self.default_name() if self._fn is not None else ''})"
+        return f"{type(self).__name__}({self.default_name() if self.said.fn is not None else ''})"
 
 
 class Processor(Job[In, Out]):
@@ -157,9 +159,9 @@ class Processor(Job[In, Out]):
 
     def process(self, item: In, /) -> Out | None:
         """What a stateful processor does with one item; a processor made of a function calls that."""
-        if self._fn is None:
+        if self.said.fn is None:
             raise TopologyError(f"{type(self).__name__} has no process() method")
-        result: Out | None = self._fn(item)  # type: ignore[assignment]  # __init__ took a Callable[[In], Out | None]
+        result: Out | None = self.said.fn(item)  # type: ignore[assignment]  # __init__ took a Callable[[In], Out | None]
         return result
 
 
@@ -208,7 +210,7 @@ class Pipe(Stage, PassesALane):
 
     def __init__(self, capacity: int = DEFAULT_CAPACITY, *, name: str | None = None) -> None:
         self.capacity = checked_count("Pipe", "capacity", capacity)
-        self._name = checked_name("Pipe", name)
+        self.said = Said(checked_name("Pipe", name))
 
     def __repr__(self) -> str:
         return f"Pipe({self.capacity})"
@@ -219,7 +221,7 @@ class Fork(Stage):
 
     def __init__(self, n: int | None, name: str | None) -> None:
         self.n = n
-        self._name = name
+        self.said = Said(name)
 
     def __repr__(self) -> str:
         return f"{type(self).__name__}({'' if self.n is None else self.n})"
@@ -338,7 +340,7 @@ class Join(AnyJoin, ClosesLanes[Width]):
     def __init__(self, n: int | Unset = UNSET, *, ordered: bool = False, name: str | None = None) -> None:
         self.n = None if n is UNSET else checked_count("Join", "n", n)
         self.ordered = ordered
-        self._name = checked_name("Join", name)
+        self.said = Said(checked_name("Join", name))
 
     def __repr__(self) -> str:
         words = ([] if self.n is None else [str(self.n)]) + (["ordered=True"] if self.ordered else [])
@@ -373,7 +375,7 @@ class Zip(AnyZip, ZipsLanes[Width]):
     # End of what is generated.
     def __init__(self, n: int, *, name: str | None = None) -> None:
         self.n = checked_count("Zip", "n", n)
-        self._name = checked_name("Zip", name)
+        self.said = Said(checked_name("Zip", name))
 
     def __repr__(self) -> str:
         return f"Zip({self.n})"
@@ -381,18 +383,18 @@ class Zip(AnyZip, ZipsLanes[Width]):
 
 def name_wanted(stage: Stage) -> str:
     """What a stage is to be called."""
-    return stage._name or stage.default_name()
+    return stage.said.name or stage.default_name()
 
 
 def policy_of(job: Job[Any, Any]) -> tuple[OnError, int]:
     """What becomes of an item whose job raises, and after how many attempts more."""
-    return job._on_error, job._retries
+    return job.said.on_error, job.said.retries
 
 
 def job_of(job: Job[Any, Any]) -> Callable[[object], object]:
     """What is called with each item."""
-    if job._fn is not None:
-        return job._fn
+    if job.said.fn is not None:
+        return job.said.fn
     process: Callable[[object], object] | None = getattr(job, "process", None)
     if process is None:
         raise TopologyError(f"{type(job).__name__} has no process() method")
