@@ -136,9 +136,12 @@ class Lanes:
         """The lane where an item waits least, among those that may be given one."""
         lanes = self.open_lanes(choose.name, choose.adaptive, [self.outlets[r.start : r.stop] for r in choose.lanes])
         free = [index for index, lane in enumerate(lanes) if allowance(lane) > 0]
-        chosen = min(free or range(len(lanes)), key=lambda index: wait_ahead(lanes[index]))
-        if choose.adaptive:
-            self.note_use(choose.name, chosen == len(lanes) - 1, len(lanes))
+        waits = [wait_ahead(lane) for lane in lanes]
+        if not choose.adaptive:
+            return min(free or range(len(lanes)), key=waits.__getitem__)
+        # Its lanes are alike: of those where an item waits as short, the first, so that one that is not needed idles.
+        chosen = min(free or range(len(lanes)), key=lambda index: (waits[index][0], index))
+        self.note_use(choose.name, chosen == len(lanes) - 1, len(lanes))
         return chosen
 
     def can_choose(self, choose: Choose) -> bool:
