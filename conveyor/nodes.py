@@ -11,6 +11,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Iterator
+from contextlib import suppress
 from itertools import islice
 from typing import NamedTuple, Protocol, TypeAlias, cast
 
@@ -171,14 +172,16 @@ class MapNode(SliceNode):
         super().__init__(stage, policy)
         self.quick = quick_loop(self.job)
 
+    def __call__(self, items: list[object], skip: int, limit: int) -> Iterable[Piece]:
+        if self.quick is not None and not isinstance(items[0], Sealed):
+            # If it raises nothing has happened yet that could be noticed: the careful loop finds the item and its error again.
+            with suppress(Exception):
+                out = self.quick(items)
+                self.tally.items_in += len(items)
+                return (self.piece(items, out, len(items), len(items), 0),)
+        return super().__call__(items, skip, limit)
+
     def kernel(self, items: list[object], out: list[object]) -> Progress:
-        if self.quick is not None and len(items) > 1 and not isinstance(items[0], Sealed):
-            try:
-                out += self.quick(items)
-            except Exception:
-                # Nothing has happened yet that could be noticed: the careful loop finds the item and its error again.
-                return map_slice(self.job, items, out)
-            return Progress(len(items), 0, None)
         return map_slice(self.job, opened(items), out)
 
 

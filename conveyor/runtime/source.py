@@ -39,7 +39,8 @@ class Puller:
             raise self.error
         items: Iterable[object] = islice(self.iterator, n)
         if self.sequence is not None:
-            items = part = list(self.sequence[self.pulled : self.pulled + n])
+            sliced = self.sequence[self.pulled : self.pulled + n]
+            items = part = sliced if isinstance(sliced, list) else list(sliced)
             if isinstance(self.sequence, range) or countOf(map(type, part), int) == len(part):  # at the least cost
                 self.pulled += len(part)
                 self.exhausted = len(part) < n
