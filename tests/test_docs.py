@@ -70,6 +70,5 @@ def test_a_snippet_does_what_the_document_says(snippet: Snippet, tmp_path: Path)
         assert in_order(done.stdout.splitlines()) == in_order(snippet.prints), snippet.where
 
 
-@pytest.mark.skipif(not README.exists(), reason="there is no README.md yet")
 def test_the_readme_shows_code() -> None:
     assert any(snippet.where.startswith("README.md:") for snippet in SNIPPETS)

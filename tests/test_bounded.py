@@ -1,0 +1,83 @@
+"""However much goes in, and however slowly it is taken out: what is on the way stays small."""
+
+from collections.abc import Iterator
+
+import psutil
+import pytest
+
+from conveyor import Pipe, Pipeline, Processor
+from conveyor.runtime.processes import START_METHODS, StartMethod
+
+MEGABYTE = 1 << 20
+ALLOWED = 20 * MEGABYTE
+
+
+def same(item: object) -> object:
+    return item
+
+
+def kilobyte(number: int) -> bytes:
+    return number.to_bytes(4, "little") * 256
+
+
+def resident() -> dict[int, int]:
+    """The memory of this process and of all its workers, by pid."""
+    own = psutil.Process()
+    return {process.pid: process.memory_info().rss for process in [own, *own.children(recursive=True)]}
+
+
+@pytest.mark.parametrize("start_method", START_METHODS)
+def test_a_million_items_taken_one_by_one_leave_the_memory_of_every_process_flat(start_method: StartMethod) -> None:
+    early: dict[int, int] = {}
+    late: dict[int, int] = {}
+    pipeline: Pipeline[int, object] = Pipeline[int](start_method=start_method).add(Processor(same)).add(Processor(same))
+    with pipeline.stream(range(1_000_000)) as stream:
+        for number, result in enumerate(stream):
+            assert result == number
+            if number == 100_000:
+                early = resident()
+            if number == 900_000:
+                late = resident()
+
+    grown = {pid: (late[pid] - early[pid]) / MEGABYTE for pid in early if pid in late}
+    assert len(grown) >= 3
+    assert max(grown.values()) * MEGABYTE < ALLOWED, grown
+
+
+def test_items_of_a_kilobyte_that_nobody_takes_stop_the_source() -> None:
+    pulled = 0
+
+    def source() -> Iterator[int]:
+        nonlocal pulled
+        for number in range(10_000_000):
+            pulled = number + 1
+            yield number
+
+    with Pipeline[int]().add(Processor(kilobyte)).add(Processor(same)).stream(source()) as stream:
+        assert next(stream) == kilobyte(0)
+        before = resident()
+        for _ in range(1000):
+            next(stream)
+        grown = sum(resident().values()) - sum(before.values())
+
+    assert grown < ALLOWED
+    assert pulled < 200_000
+
+
+@pytest.mark.parametrize("capacity", [1, 3])
+def test_no_more_is_pulled_than_the_pipes_and_the_stages_hold(capacity: int) -> None:
+    pulled = 0
+
+    def source() -> Iterator[int]:
+        nonlocal pulled
+        for number in range(2000):
+            pulled = number + 1
+            yield number
+
+    pipeline = (
+        Pipeline[int]().add(Pipe(capacity)).add(Processor(same)).add(Pipe(capacity)).add(Processor(same)).add(Pipe(capacity))
+    )
+    with pipeline.stream(source()) as stream:
+        ahead = [pulled - delivered for delivered, _ in enumerate(stream, 1)]
+
+    assert max(ahead) <= 3 * capacity + 2
