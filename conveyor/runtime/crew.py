@@ -29,7 +29,7 @@ from conveyor.runtime.ends import Ends
 from conveyor.runtime.failures import Failure, crash, raised_by
 from conveyor.runtime.memory import Memory
 from conveyor.runtime.placement import Placement
-from conveyor.runtime.processes import Descriptors, Process, StartMethod, lifeline, start_process
+from conveyor.runtime.processes import Descriptors, Process, StartMethod, environment, lifeline, start_process
 from conveyor.runtime.ring import RingInlet
 from conveyor.runtime.shipping import pack_main, pack_stage
 from conveyor.runtime.worker import STANDARD_OUTPUT, Order, work
@@ -114,7 +114,7 @@ class Crew:
             lifeline(),
             bells,
             self.cores[spec.index],
-            dict(os.environ),
+            environment(),
             list(sys.path),
             _directory(),
             self.main,

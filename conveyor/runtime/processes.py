@@ -34,6 +34,7 @@ __all__ = [
     "StartMethod",
     "checked_start_method",
     "end_with_parent",
+    "environment",
     "lifeline",
     "start_process",
 ]
@@ -93,11 +94,20 @@ def _without_main(name: str) -> dict[str, object]:
 setattr(multiprocessing.spawn, "get_preparation_data", _without_main)  # noqa: B010  # not an assignment to a function
 
 
+def environment() -> dict[str, str]:
+    """The program's environment, without what is set in it for a moment while another thread starts a process."""
+    with _start_lock:
+        return dict(os.environ)
+
+
 def _renew_locks() -> None:
-    """Called in a new process: a forked one has a copy of the lock that its parent held when it was started."""
+    """In a process that was forked: it has a copy of the lock, which a thread that it has not got may hold."""
     global _start_lock
     _start_lock = threading.Lock()
     _starting.a_worker = False
+
+
+os.register_at_fork(after_in_child=_renew_locks)
 
 
 def start_process(method: StartMethod, target: Callable[[object], None], order: object, name: str) -> Process:
@@ -121,7 +131,6 @@ def start_process(method: StartMethod, target: Callable[[object], None], order: 
 
 
 def _run(target: Callable[[object], None], order: object) -> None:
-    _renew_locks()
     # A daemon is ended by multiprocessing when the parent forgets to; but a job may have workers of its own.
     multiprocessing.current_process()._config["daemon"] = False  # type: ignore[attr-defined]  # the public setter refuses
     target(order)

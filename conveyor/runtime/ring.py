@@ -13,6 +13,7 @@ Rule 5.  A side that sleeps sets its flag, fences, and looks again; the other si
 
 from __future__ import annotations
 
+import os
 import pickle
 import threading
 import zlib
@@ -26,7 +27,7 @@ from conveyor.codec import PROTOCOL, Sealed
 from conveyor.errors import RunError
 from conveyor.runtime.memory import Memory
 
-__all__ = ["Blob", "Extents", "Ring", "RingInlet", "RingOutlet", "fence", "renew_fence", "ring_bytes"]
+__all__ = ["Blob", "Extents", "Ring", "RingInlet", "RingOutlet", "fence", "ring_bytes"]
 
 # Words of a ring's control block; those of one side are 128 bytes from those of the other.
 TAIL, CLOSED, PRODUCER_SLEEPS = 0, 1, 2
@@ -46,10 +47,13 @@ PAGE: Final = 4096
 _lock = threading.Lock()
 
 
-def renew_fence() -> None:
-    """Called in a worker: a thread of the parent may have been inside the fence when the worker was forked."""
+def _renew_fence() -> None:
+    """In a process that was forked: a thread that it has not got may have been inside the fence."""
     global _lock
     _lock = threading.Lock()
+
+
+os.register_at_fork(after_in_child=_renew_fence)
 
 
 def fence() -> None:

@@ -29,7 +29,7 @@ from conveyor.runtime.loop import Loop
 from conveyor.runtime.memory import Memory
 from conveyor.runtime.pace import Lanes, Meter, WorkerCut
 from conveyor.runtime.processes import Descriptors, end_with_parent
-from conveyor.runtime.ring import Extents, RingOutlet, fence, renew_fence
+from conveyor.runtime.ring import Extents, RingOutlet, fence
 from conveyor.runtime.shipping import Definitions, install_main, unpack_stage
 from conveyor.stages import Job
 from conveyor.topology import Topology
@@ -74,7 +74,6 @@ def work(order: object) -> None:
     assert isinstance(order, Order)
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.signal(signal.SIGTERM, signal.SIG_DFL)
-    renew_fence()
     end_with_parent(order.descriptors[order.lifeline])
     settle_in(order)
     worker = Worker(order)
