@@ -27,7 +27,7 @@ RUN, STOP, ALERT = 0, 1, 16  # the parent writes the first two, any worker sets 
 BOARD_WORDS: Final = 32
 
 # Words of one node, all written by its worker.
-DONE, STATE, BUSY, WAITING, BLOCKED, BATCHES, ORDINAL = range(7)
+DONE, BUSY, WAITING, BLOCKED, BATCHES = range(5)
 TALLY: Final = 8
 TALLY_NAMES: Final = tuple(field.name for field in fields(Tally))
 NODE_WORDS: Final = 32

@@ -31,7 +31,7 @@ class Puller:
         self.iterator: Iterator[object] = iter(items)
         self.pulled = 0
         self.exhausted = False
-        self.error: BaseException | None = None
+        self.error: Exception | None = None
 
     def pull(self, n: int) -> list[object]:
         """The next `n` items as a slice; fewer only at the end.  Raises what the iterable raises, or `NotPicklable`."""
@@ -50,7 +50,7 @@ class Puller:
             for item in items:
                 self.pulled += 1
                 safe.append(item if is_atom(item) else self.seal(item))
-        except BaseException as error:
+        except Exception as error:  # of the source; an interrupt is raised at once
             if not safe:
                 raise
             self.error = error  # what came before it goes first
