@@ -11,7 +11,7 @@ from conveyor.decisions import Choose
 from conveyor.draft import Draft
 from conveyor.runtime import pace
 from conveyor.runtime.board import Board, Layout
-from conveyor.runtime.ends import Ends
+from conveyor.runtime.ends import ring_ends
 from conveyor.runtime.memory import Memory
 from conveyor.runtime.pace import IDLE_LANE_NS, LANE_NS, WORTH_A_LANE_NS, Lanes
 from conveyor.runtime.ring import RingInlet, RingOutlet
@@ -48,8 +48,8 @@ def pool(monkeypatch: pytest.MonkeyPatch) -> Iterator[Pool]:
     memory = Memory.create(layout.size)
     board = Board(memory, layout)
     board.set_open_lanes("pool", 1)
-    source = Ends(topology, layout, memory, topology.nodes[0], lambda _: lambda: None)
-    workers = [Ends(topology, layout, memory, node, lambda _: lambda: None) for node in topology.nodes[1:3]]
+    source = ring_ends(topology, layout, memory, topology.nodes[0], lambda _: lambda: None)
+    workers = [ring_ends(topology, layout, memory, node, lambda _: lambda: None) for node in topology.nodes[1:3]]
     assert topology.nodes[0].route is not None
     lanes = Lanes(topology.nodes[0].route, source.outlets, board, lambda: None)
     made = Pool(lanes, board, source.outlets, [ends.inlets[0] for ends in workers])

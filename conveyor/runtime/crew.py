@@ -20,19 +20,21 @@ from typing import Final
 
 from conveyor import codec
 from conveyor.errors import WorkerCrashed
+from conveyor.failures import Failure, raised_by
 from conveyor.report import DeadLetter
 from conveyor.route import leaves
 from conveyor.runtime.bell import Bell
 from conveyor.runtime.board import LEDGER_CAPACITY, Board, Layout, NodeBoard
+from conveyor.runtime.crash import crash
 from conveyor.runtime.descriptors import fill_standard
-from conveyor.runtime.ends import Ends
-from conveyor.runtime.failures import Failure, crash, raised_by
+from conveyor.runtime.ends import RingEnds, ring_ends
 from conveyor.runtime.memory import Memory
 from conveyor.runtime.placement import Placement
 from conveyor.runtime.processes import Descriptors, Process, StartMethod, environment, lifeline, start_process
 from conveyor.runtime.ring import RingInlet
-from conveyor.runtime.shipping import pack_main, pack_stage
+from conveyor.runtime.shipping import pack_main
 from conveyor.runtime.worker import STANDARD_OUTPUT, Order, work
+from conveyor.shipping import pack_stage
 from conveyor.topology import Kind, NodeSpec, Topology, adaptive_forks, channels_of
 
 __all__ = ["Crew"]
@@ -95,9 +97,9 @@ class Crew:
             self.board.set_open_lanes(fork, 1)
             self.board.want_lanes(fork, 1)
 
-    def ends(self, spec: NodeSpec) -> Ends:
+    def ends(self, spec: NodeSpec) -> RingEnds:
         """The channel ends of the source or the sink."""
-        return Ends(self.topology, self.layout, self.memory, spec, lambda node: self.bells[node].ring)
+        return ring_ends(self.topology, self.layout, self.memory, spec, lambda node: self.bells[node].ring)
 
     def start(self, spec: NodeSpec) -> None:
         near = {self.topology.channels[c].producer for c in channels_of(spec.inputs)}

@@ -11,16 +11,17 @@ from time import perf_counter
 from conveyor.channel import Inlet
 from conveyor.drive import drive
 from conveyor.nodes import CollectNode, Node, RelayNode
-from conveyor.report import DeadLetter, Report, RunResult, StageReport
+from conveyor.report import DeadLetter, Report, RunResult
 from conveyor.runtime.crew import GRACE_S, PATIENCE_S, Crew
-from conveyor.runtime.ends import Ends
+from conveyor.runtime.ends import RingEnds
 from conveyor.runtime.loop import Loop
 from conveyor.runtime.pace import LARGEST_SLICE, Lanes
 from conveyor.runtime.placement import Placement
 from conveyor.runtime.processes import StartMethod
 from conveyor.runtime.ring import RingOutlet, fence
 from conveyor.runtime.source import Feed, Puller, PushFeed
-from conveyor.topology import Topology, zips_of
+from conveyor.summary import Figures, ordered_letters, report_of
+from conveyor.topology import Topology
 
 __all__ = ["Runner"]
 
@@ -43,8 +44,8 @@ class Runner:
         self.source_spec, self.sink_spec = topology.nodes[0], topology.nodes[-1]
         self.crew = Crew(topology, start_method, placement)
         try:
-            self.source_ends: Ends = self.crew.ends(self.source_spec)
-            self.sink_ends: Ends = self.crew.ends(self.sink_spec)
+            self.source_ends: RingEnds = self.crew.ends(self.source_spec)
+            self.sink_ends: RingEnds = self.crew.ends(self.sink_spec)
             self.lanes = self.lanes_of_source()
         except BaseException:
             self.crew.end(GRACE_S)
@@ -122,51 +123,16 @@ class Runner:
 
     def letters(self) -> tuple[DeadLetter, ...]:
         """The dead letters so far, ordered by stage, then ordinal."""
-        return tuple(sorted(self.crew.dead_letters, key=lambda letter: (self.position(letter.stage), letter.ordinal)))
-
-    def position(self, stage: str) -> int:
-        return next(i for i, info in enumerate(self.topology.stages) if info.name == stage)
+        return ordered_letters(self.topology, self.crew.dead_letters)
 
     def report(self, seconds: float) -> Report:
         """All workers and zips, in the order in which their stages were added."""
         self.crew.board.write_zips(self.sink_ends.zips)
-        stages: dict[str, StageReport] = {}
-        for stage in self.topology.stages:
-            if stage.node is not None:
-                stages[stage.name] = self.stage_report(stage.node)
-            elif stage.name in self.crew.layout.zips:
-                tuples, left_over = self.crew.board.read_zip(stage.name)
-                items_in = tuples * self.width(stage.name) + left_over
-                stages[stage.name] = StageReport(stage.name, stage.kind, items_in, tuples, left_over=left_over)
-        return Report(stages, seconds, self.crew.notes)
+        return report_of(self.topology, self.figures, self.crew.board.read_zip, seconds, self.crew.notes)
 
-    def width(self, name: str) -> int:
-        """How many lanes a zip takes."""
-        return next(width for spec in self.topology.nodes for zipped, width in zips_of(spec.inputs) if zipped == name)
-
-    def stage_report(self, index: int) -> StageReport:
-        spec, board = self.topology.nodes[index], self.crew.boards[index]
-        tally = board.tally()
+    def figures(self, index: int) -> Figures:
+        """What the board says of a node."""
+        board, cores = self.crew.boards[index], self.crew.cores[index]
         busy, waiting, blocked, batches = board.times()
-        cores = self.crew.cores[index]
-        return StageReport(
-            spec.name,
-            type(spec.stage).__name__ if spec.stage is not None else "relay",
-            tally.items_in,
-            tally.items_out,
-            tally.passed,
-            tally.dropped,
-            tally.skipped,
-            tally.dead_lettered,
-            tally.failed,
-            tally.flushed,
-            0,
-            tally.in_hand,
-            busy * NANO,
-            waiting * NANO,
-            blocked * NANO,
-            batches,
-            0,
-            self.crew.pid(index),
-            cores[0] if len(cores) == 1 else None,
-        )
+        core = cores[0] if len(cores) == 1 else None
+        return Figures(board.tally(), busy * NANO, waiting * NANO, blocked * NANO, batches, 0, self.crew.pid(index), core)

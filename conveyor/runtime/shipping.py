@@ -1,10 +1,9 @@
-"""How stages reach their workers, and what the user's main module defines.
+"""How what the user's main module defines reaches the workers, which never import it.
 
 Knows: cloudpickle.  Must never know: how processes are started.
 
-Stages travel by value where they must: lambdas, closures, and everything that is defined in `__main__`, which workers never
-import.  Classes and functions of `__main__` are made known to a worker under that name, each when it is first looked up, so
-that items of such classes go both ways and keep their class.
+Classes and functions of `__main__` are made known to a worker under that name, each when it is first looked up, so that items
+of such classes go both ways and keep their class.
 """
 
 from __future__ import annotations
@@ -14,30 +13,12 @@ import pickle
 import sys
 from collections.abc import Callable
 from types import CodeType, FunctionType, ModuleType
-from typing import cast
 
 import cloudpickle
 
 from conveyor.codec import PROTOCOL, is_atom
-from conveyor.errors import NotPicklable
-from conveyor.stages import Job
 
-__all__ = ["Definitions", "install_main", "pack_error", "pack_main", "pack_stage", "unpack_error", "unpack_stage"]
-
-
-def pack_stage(stage: Job[object, object], name: str) -> bytes:
-    """A stage as it travels; raises `NotPicklable` if it cannot."""
-    try:
-        return cloudpickle.dumps(stage, PROTOCOL)
-    except Exception as error:
-        raise NotPicklable(
-            f"stage {name!r} cannot be sent to its worker: {type(error).__name__}: {error}. "
-            "What its function refers to must be picklable; open files, locks and connections belong into setup()"
-        ) from error
-
-
-def unpack_stage(data: bytes) -> Job[object, object]:
-    return cast("Job[object, object]", pickle.loads(data))
+__all__ = ["Definitions", "install_main", "pack_main"]
 
 
 class Definitions:
@@ -110,23 +91,3 @@ def _finder(main: ModuleType, definitions: Definitions) -> Callable[[str], objec
         raise AttributeError(f"module '__main__' has no attribute {name!r}{because}")
 
     return find
-
-
-def unpack_error(data: bytes | None) -> BaseException | None:
-    """An exception that arrived; None if it did not arrive as one."""
-    try:
-        error: object = pickle.loads(data) if data is not None else None
-    except Exception:
-        return None  # its class is not known here; it is then told as text
-    return error if isinstance(error, BaseException) else None
-
-
-def pack_error(error: BaseException) -> bytes | None:
-    """An exception as it travels; None if it would not arrive as what it is."""
-    try:
-        data = pickle.dumps(error, PROTOCOL)
-        if type(pickle.loads(data)) is type(error):
-            return data
-    except Exception:
-        return None  # it then travels as text
-    return None

@@ -18,19 +18,20 @@ from conveyor.channel import Tag
 from conveyor.codec import seal, short_repr
 from conveyor.drive import drive
 from conveyor.errors import NotPicklable
+from conveyor.failures import LOADING, Failure, failure_of
 from conveyor.nodes import RelayNode, node_for
 from conveyor.report import DeadLetter
 from conveyor.route import balances
 from conveyor.runtime.bell import Bell
 from conveyor.runtime.board import Board, Layout, NodeBoard
-from conveyor.runtime.ends import Ends
-from conveyor.runtime.failures import LOADING, Failure, failure_of
+from conveyor.runtime.ends import ring_ends
 from conveyor.runtime.loop import Loop
 from conveyor.runtime.memory import Memory
 from conveyor.runtime.pace import Lanes, Meter, WorkerCut
 from conveyor.runtime.processes import Descriptors, end_with_parent
 from conveyor.runtime.ring import Extents, RingOutlet, fence
-from conveyor.runtime.shipping import Definitions, install_main, unpack_stage
+from conveyor.runtime.shipping import Definitions, install_main
+from conveyor.shipping import unpack_stage
 from conveyor.stages import Job
 from conveyor.topology import Topology
 
@@ -127,7 +128,7 @@ class Worker:
         self.bells = {node: Bell(own[read], own[write]) for node, (read, write) in order.bells.items()}
         self.bell = self.bells[order.node]
         self.parent = self.bells[len(order.topology.nodes) - 1]
-        self.ends = Ends(order.topology, layout, memory, self.spec, lambda node: self.bells[node].ring)
+        self.ends = ring_ends(order.topology, layout, memory, self.spec, lambda node: self.bells[node].ring)
         self.ledger = RingOutlet(
             layout.ledger(memory, order.node), self.tell_parent, Extents(memory, layout.spill_base(order.node) + (1 << 39))
         )

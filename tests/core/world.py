@@ -14,18 +14,17 @@ from dataclasses import dataclass
 from random import Random
 from typing import Any, TypeAlias, TypeVar
 
-from conveyor.channel import Inlet, Tag, ZipInlet
+from conveyor.channel import Inlet, Tag
 from conveyor.codec import Sealed, is_atom, seal
 from conveyor.decisions import ALL_ENDED, Choose, Merge, Request
 from conveyor.draft import Draft
 from conveyor.drive import Drive, drive
+from conveyor.ends import Ends
 from conveyor.nodes import CollectNode, ItemFailed, Node, Piece, RelayNode, node_for
-from conveyor.ordered import OrderedInlet, StampNode, TrackedNode
 from conveyor.report import DeadLetter
-from conveyor.route import leaves, taken
 from conveyor.sim.channel import MemoryChannel
 from conveyor.stages import Stage
-from conveyor.topology import Input, Kind, NodeSpec, OrderedInput, Topology, ZipInput, channels_of, compile_topology
+from conveyor.topology import Kind, NodeSpec, Topology, channels_of, compile_topology
 
 Blob: TypeAlias = list[object]
 Pick: TypeAlias = Callable[[int], int]  # how many options there are -> which one
@@ -166,38 +165,24 @@ class Worker:
         self.stage = deepcopy(self.spec.stage)
         if self.stage is not None:
             self.stage.setup()
-        self.zips: dict[str, ZipInlet] = {}
-        self.inputs = [self.inlet(each) for each in self.spec.inputs]
+        self.ends: Ends[Port, Port] = Ends(self.spec, self.port, self.port)
+        self.zips = self.ends.zips
+        self.inputs: list[Inlet] = self.ends.inputs
         if self.spec.kind is Kind.SOURCE:
-            self.inputs = [self.port(self.world.source)]
-        self.outlets = [self.port(self.world.channels[c]) for c in self.channels()]
+            self.inputs = [Port(self.world.source, self.life)]
+        self.outlets = self.ends.outlets
 
-    def channels(self) -> list[int]:
-        return leaves(self.spec.route) if self.spec.route is not None else []
-
-    def port(self, channel: MemoryChannel) -> Port:
-        return Port(channel, self.life)
-
-    def inlet(self, source: Input) -> Inlet:
-        if isinstance(source, ZipInput):
-            zipped = self.zips[source.name] = ZipInlet([self.inlet(each) for each in source.inputs])
-            return zipped
-        if isinstance(source, OrderedInput):
-            return OrderedInlet([self.inlet(each) for each in source.inputs], source.balanced, source.depth)
-        return self.port(self.world.channels[source.channel])
+    def port(self, channel: int) -> Port:
+        return Port(self.world.channels[channel], self.life)
 
     def node(self) -> Node:
-        spec, route = self.spec, self.spec.route
+        spec = self.spec
         node: Node = RelayNode()
         if spec.kind is Kind.SINK:
             node = CollectNode(self.world.outputs.extend)
         elif self.stage is not None:
             node = node_for(self.stage, spec.name, self.world.dead_letters.append)
-        if spec.depth and spec.kind is Kind.JOB:
-            node = TrackedNode(node, spec.depth)
-        if spec.stamps and route is not None:
-            node = StampNode(node, lambda: taken(route, [outlet.tail for outlet in self.outlets]), spec.depth)
-        return Watched(node)
+        return Watched(self.ends.stamped(spec, node))
 
     def begin(self) -> None:
         """A drive loop, from where the channels say."""

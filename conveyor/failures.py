@@ -1,20 +1,19 @@
 """How a failure in a worker becomes an exception of the caller.
 
-Knows: what a worker tells of a failure, and the words for it.  Must never know: how processes are watched or ended.
+Knows: what a worker tells of a failure, and the words for it.  Must never know: how workers are watched or ended.
 """
 
 from __future__ import annotations
 
-import signal
 import traceback
 from dataclasses import dataclass
 from typing import Final
 
-from conveyor.errors import JobExited, JobRaised, NotPicklable, WorkerCrashed
+from conveyor.errors import JobExited, JobRaised, NotPicklable
 from conveyor.nodes import ItemFailed
-from conveyor.runtime.shipping import pack_error, unpack_error
+from conveyor.shipping import pack_error, unpack_error
 
-__all__ = ["LOADING", "Failure", "crash", "failure_of", "raised_by"]
+__all__ = ["LOADING", "Failure", "failure_of", "raised_by"]
 
 LOADING: Final = "loading the stage"
 
@@ -71,19 +70,4 @@ def raised_by(failure: Failure, stage: str, pid: int | None) -> BaseException:
         error = original
     error.add_note(f"in stage {stage!r}, worker {pid}, {failure.where}")
     error.__cause__ = original if original is not None and error is not original else WorkerTraceback(failure.trace)
-    return error
-
-
-def crash(stage: str, pid: int | None, exit_code: int | None, items: int) -> WorkerCrashed:
-    """The exception for a worker that is gone."""
-    if exit_code is not None and exit_code < 0:
-        how = f"was killed by {signal.Signals(-exit_code).name}"
-        how += " (possibly by the system, for memory)" if -exit_code == signal.SIGKILL else ""
-    else:
-        how = f"left with exit code {exit_code}"
-    error = WorkerCrashed(
-        f"the worker of stage {stage!r} (pid {pid}) {how} after {items} items; "
-        "the run was ended, because what it had in hand may be lost"
-    )
-    error.add_note(f"in stage {stage!r}, worker {pid}, item {items} or one soon after")
     return error

@@ -1,0 +1,54 @@
+"""How stages and exceptions travel between processes.
+
+Knows: pickle, and cloudpickle for stages.  Must never know: how processes are started, or whether there are any.
+
+A stage travels by value where it must: lambdas, closures, and everything that is defined in `__main__`.
+"""
+
+from __future__ import annotations
+
+import pickle
+from typing import cast
+
+import cloudpickle
+
+from conveyor.codec import PROTOCOL
+from conveyor.errors import NotPicklable
+from conveyor.stages import Job
+
+__all__ = ["pack_error", "pack_stage", "unpack_error", "unpack_stage"]
+
+
+def pack_stage(stage: Job[object, object], name: str) -> bytes:
+    """A stage as it travels; raises `NotPicklable` if it cannot."""
+    try:
+        return cloudpickle.dumps(stage, PROTOCOL)
+    except Exception as error:
+        raise NotPicklable(
+            f"stage {name!r} cannot be sent to its worker: {type(error).__name__}: {error}. "
+            "What its function refers to must be picklable; open files, locks and connections belong into setup()"
+        ) from error
+
+
+def unpack_stage(data: bytes) -> Job[object, object]:
+    return cast("Job[object, object]", pickle.loads(data))
+
+
+def unpack_error(data: bytes | None) -> BaseException | None:
+    """An exception that arrived; None if it did not arrive as one."""
+    try:
+        error: object = pickle.loads(data) if data is not None else None
+    except Exception:
+        return None  # its class is not known here; it is then told as text
+    return error if isinstance(error, BaseException) else None
+
+
+def pack_error(error: BaseException) -> bytes | None:
+    """An exception as it travels; None if it would not arrive as what it is."""
+    try:
+        data = pickle.dumps(error, PROTOCOL)
+        if type(pickle.loads(data)) is type(error):
+            return data
+    except Exception:
+        return None  # it then travels as text
+    return None
