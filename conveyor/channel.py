@@ -18,7 +18,7 @@ from typing_extensions import TypeVar
 
 from conveyor.codec import Bundle, Sealed
 
-__all__ = ["Inlet", "Outlet", "Tag", "ZipInlet"]
+__all__ = ["Inlet", "Note", "Outlet", "Tag", "ZipInlet"]
 
 Blob = TypeVar("Blob")
 
@@ -99,27 +99,92 @@ class Outlet(Protocol, Generic[Blob]):
     def close(self, run: int) -> None: ...
 
 
+class Words(Protocol):
+    """Unsigned numbers side by side, each of which is stored whole or not at all."""
+
+    def __len__(self) -> int: ...
+    def __getitem__(self, at: int, /) -> int: ...
+    def __setitem__(self, at: int, value: int, /) -> None: ...
+
+
+class Note:
+    """What a reader of several channels must still know after a restart, kept where its channels are.
+
+    There are two slots, of a key and some values each; the newest is never written over before the next is whole.  `words` are
+    all zero at first.
+    """
+
+    __slots__ = ("at", "width", "words")
+
+    def __init__(self, words: Words) -> None:
+        self.words = words
+        self.width = len(words) // 2
+        self.at = 0
+
+    @staticmethod
+    def words_for(values: int) -> int:
+        return 2 * (1 + values)
+
+    def write(self, key: int, *values: int) -> None:
+        words, at = self.words, self.at
+        words[at] = 0  # holds nothing, until the last store
+        for place, value in enumerate(values, at + 1):
+            words[place] = value
+        words[at] = key + 1
+        self.at = self.width - at
+
+    def read(self, key: int) -> list[int] | None:
+        """The values written under a key; None if it is not that of the last note or the one before."""
+        for at in (0, self.width):
+            if self.words[at] == key + 1:
+                self.at = self.width - at
+                return [self.words[place] for place in range(at + 1, at + self.width)]
+        return None
+
+
 class ZipInlet:
     """Several inlets read as one that gives tuples, one item of each; it ends when one of them does.
 
-    What is left over in the others is then taken and counted, so that no producer waits for room for ever.
+    What is left over in the others is then taken and counted, so that no producer waits for room for ever.  The note holds
+    where each inlet stood when the run began, so that a worker that died while it committed a tuple leaves the lanes in step.
     """
 
-    __slots__ = ("inlets", "left_over", "tuples")
+    __slots__ = ("bases", "inlets", "left_over", "note", "tuples")
 
-    def __init__(self, inlets: list[Inlet]) -> None:
+    def __init__(self, inlets: list[Inlet], note: Note | None = None) -> None:
         self.inlets = inlets
+        self.note = note or Note([0] * Note.words_for(len(inlets)))
+        self.bases = [inlet.head for inlet in inlets]
         self.tuples = 0  # given in this run
         self.left_over = 0
 
     @property
     def head(self) -> int:
-        return max(inlet.head for inlet in self.inlets)
+        return max(self.bases) + self.tuples
 
     def start(self, run: int) -> None:
-        self.tuples = self.left_over = 0
         for inlet in self.inlets:
             inlet.start(run)
+        bases = self.note.read(run)
+        if bases is None:
+            bases = [inlet.head for inlet in self.inlets]
+            self.note.write(run, *bases)
+        self.bases = bases
+        self.fall_in()
+
+    def fall_in(self) -> None:
+        """Brings every inlet as far as the first that was committed."""
+        most = max(self.counts())
+        for inlet, count in zip(self.inlets, self.counts(), strict=True):
+            if count < most:
+                there = len(inlet.peek(most - count))  # fewer, if its lane has ended
+                inlet.commit(inlet.position(there))
+        counts = self.counts()
+        self.tuples = min(counts)
+        self.left_over = sum(counts) - self.tuples * len(counts)
+
+    def counts(self) -> list[int]:
+        return [inlet.head - base for inlet, base in zip(self.inlets, self.bases, strict=True)]
 
     def pending(self) -> bool:
         return all(inlet.pending() for inlet in self.inlets)

@@ -16,7 +16,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Final, TypeAlias
 
-from conveyor.channel import Inlet
+from conveyor.channel import Inlet, Note
 from conveyor.codec import Sealed, is_atom, parts_of, seal
 from conveyor.nodes import ItemFailed, Node, Piece
 
@@ -104,15 +104,16 @@ class TrackedNode:
 class OrderedInlet:
     """The lanes of one fork, read as one in the order in which the fork took their items.
 
-    `balanced`: each origin is in one lane; else in every lane.  `depth`: how many ordered joins are around this one.
+    `balanced`: each origin is in one lane; else in every lane.  `depth`: how many ordered joins are around this one.  The note
+    holds the origin and the lane that come next, for each position that a commit may leave the lanes in.
     """
 
-    def __init__(self, inlets: Sequence[Inlet], balanced: bool, depth: int) -> None:
+    def __init__(self, inlets: Sequence[Inlet], balanced: bool, depth: int, note: Note | None = None) -> None:
         self.inlets = inlets
         self.balanced = balanced
         self.depth = depth
-        self.origin = 0
-        self.lane = 0
+        self.note = note or Note([0] * Note.words_for(2))
+        self.origin, self.lane = self.note.read(self.head) or (0, 0)
         self.plan: list[tuple[int, int, int]] = []  # of each item seen by `peek`: its lane; origin and lane behind it
 
     @property
@@ -190,16 +191,23 @@ class OrderedInlet:
         return self.head + (self.shown[n - 1] if n else 0)
 
     def commit(self, upto: int) -> None:
-        count = upto - self.head
+        while (count := upto - self.head) > 0:
+            if not self.plan:
+                self.peek(count)  # recovery commits what another worker had read
+            self.commit_planned(min(count, len(self.plan)))
+
+    def commit_planned(self, count: int) -> None:
+        """Lane by lane, in order, so that the heads of the lanes always add up to a position."""
         at = 0
-        while at < count:  # in order, so that the heads of the lanes always add up to a position
+        while at < count:
             lane = self.plan[at][0]
             behind = at
             while behind < count and self.plan[behind][0] == lane:
                 behind += 1
             inlet = self.inlets[lane]
-            inlet.commit(inlet.position(behind - at))
             _, self.origin, self.lane = self.plan[behind - 1]
+            self.note.write(self.head + behind - at, self.origin, self.lane)
+            inlet.commit(inlet.position(behind - at))
             at = behind
         del self.plan[:count]
         self.shown = [place - count for place in self.shown if place > count]

@@ -10,6 +10,7 @@ from dataclasses import fields
 from typing import Final
 
 from conveyor.channel import ZipInlet
+from conveyor.ends import words_of_notes
 from conveyor.report import Tally
 from conveyor.runtime.memory import Memory
 from conveyor.runtime.ring import Ring
@@ -54,6 +55,9 @@ class Layout:
         zips = [name for spec in topology.nodes for name, _ in zips_of(spec.inputs)]
         self.zips = {name: at + index * ZIP_WORDS * WORD for index, name in enumerate(zips)}
         at += len(self.zips) * ZIP_WORDS * WORD
+        self.words_of_notes = [words_of_notes(spec.inputs) or 1 for spec in topology.nodes]
+        self.first_notes = [at + sum(self.words_of_notes[:index]) * WORD for index in range(len(topology.nodes))]
+        at += sum(self.words_of_notes) * WORD
         capacities = [channel.capacity for channel in topology.channels] + [LEDGER_CAPACITY] * len(topology.nodes)
         self.rings: list[tuple[int, int]] = []
         for capacity in capacities:
@@ -69,6 +73,11 @@ class Layout:
     def ledger(self, memory: Memory, node: int) -> Ring:
         """The lane from a worker to the parent: failures and dead letters."""
         return Ring(memory, *self.rings[self.channels + node])
+
+    def notes(self, memory: Memory, node: int) -> memoryview[int]:
+        """The words in which a node notes how far it has read from several channels at once."""
+        at = self.first_notes[node]
+        return memory.view[at : at + self.words_of_notes[node] * WORD].cast("Q")
 
     def spill_base(self, node: int) -> int:
         return self.size + (node + 1) * SPILL_RANGE

@@ -31,4 +31,4 @@ def ring_ends(
     def outlet(channel: int) -> RingOutlet:
         return RingOutlet(layout.ring(memory, channel), ring(topology.channels[channel].consumer), extents)
 
-    return Ends(spec, inlet, outlet)
+    return Ends(spec, layout.notes(memory, spec.index), inlet, outlet)

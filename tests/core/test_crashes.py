@@ -15,7 +15,7 @@ from typing import Any, TypeAlias
 
 import pytest
 
-from conveyor.stages import BalancingFork, FlatMap, Join, Pipe, Processor, ReplicatingFork, Stage
+from conveyor.stages import BalancingFork, Filter, FlatMap, Join, Pipe, Processor, ReplicatingFork, Stage, Zip
 from conveyor.topology import Topology
 from tests.core.world import Pick, World, compiled, every_schedule, first
 
@@ -140,6 +140,35 @@ def each_twice_in_a_row(outputs: Outputs, n_items: int) -> None:
         ]
 
 
+def pairs_in_order(outputs: Outputs, n_items: int) -> None:
+    assert [left for left, _ in outputs] == [("a", right) for _, right in outputs]
+    in_order([right for _, right in outputs], n_items)
+
+
+def pairs_of_even(outputs: Outputs, n_items: int) -> None:
+    assert outputs == [((0, "a", item), (0, "b", item)) for item in range(0, n_items, 2)]
+
+
+def labelled_in_order(outputs: Outputs, n_items: int) -> None:
+    in_order([item for _, item in outputs], n_items)
+
+
+def both_lanes_in_order(outputs: Outputs, n_items: int) -> None:
+    assert [label for label, _ in outputs] == ["a", "b"] * n_items
+    assert outputs[::2] == [("a", item) for _, item in outputs[1::2]]
+    in_order([item for _, item in outputs[::2]], n_items)
+
+
+def twice_each_in_order(outputs: Outputs, n_items: int) -> None:
+    assert [item for item, _ in outputs] == [(label, item) for item in range(n_items) for label in "ab" for _ in range(2)]
+    items_of(outputs)
+
+
+def nested_in_order(outputs: Outputs, n_items: int) -> None:
+    found = [(outer, inner) for outer, (inner, _) in outputs]
+    assert found == [(outer, item) for item in range(n_items) for outer in ("x", "y")]
+
+
 def identical_lanes_of_twice_two(outputs: Outputs, n_items: int) -> None:
     lanes = by_label(outputs)
     assert lanes["a"] == lanes["b"]
@@ -156,7 +185,84 @@ class Case:
     holds: Callable[[Outputs, int], None]
 
 
+def evens(label: str) -> Processor[int, object]:
+    def job(item: int) -> object:
+        return (0, label, item) if item % 2 == 0 else None
+
+    return Processor(job, name=label)
+
+
 CASES = {
+    "zipped": Case(
+        lambda cap, lane: [
+            [Processor(call)],
+            [ReplicatingFork(2)],
+            [labelled("a"), Pipe(lane)],
+            [Zip(2)],
+            [Processor(same)],
+            [Pipe(cap)],
+        ],
+        pairs_in_order,
+    ),
+    "zipped, dropping": Case(
+        lambda cap, lane: [
+            [ReplicatingFork(2)],
+            [evens("a"), evens("b")],
+            pipes(2, lane),
+            [Zip(2)],
+            [Filter(bool)],
+            [Pipe(cap)],
+        ],
+        pairs_of_even,
+    ),
+    "ordered, balanced": Case(
+        lambda cap, lane: [
+            [Processor(call)],
+            [BalancingFork(2)],
+            labels("ab"),
+            pipes(2, lane),
+            [Join(2, ordered=True)],
+            [Processor(same)],
+            [Pipe(cap)],
+        ],
+        labelled_in_order,
+    ),
+    "ordered, replicated": Case(
+        lambda cap, lane: [
+            [Processor(call)],
+            [ReplicatingFork(2)],
+            pipes(2, lane),
+            labels("ab"),
+            [Join(2, ordered=True)],
+            [Processor(same)],
+            [Pipe(cap)],
+        ],
+        both_lanes_in_order,
+    ),
+    "ordered, flat-map": Case(
+        lambda cap, lane: [
+            [ReplicatingFork(2)],
+            labels("ab"),
+            pipes(2, lane),
+            [Join(2, ordered=True)],
+            [FlatMap(twice)],
+            [Pipe(lane)],
+        ],
+        twice_each_in_order,
+    ),
+    "ordered in ordered": Case(
+        lambda cap, lane: [
+            [ReplicatingFork(2)],
+            [BalancingFork(2), Pipe(lane)],
+            [Processor(call), Processor(call), Processor(call)],
+            pipes(3, lane),
+            [Join(2, ordered=True), Pipe(cap)],
+            labels("xy"),
+            [Join(2, ordered=True)],
+            [Processor(same)],
+        ],
+        nested_in_order,
+    ),
     "linear": Case(lambda cap, lane: [[Pipe(cap)], [Processor(call)], [Pipe(cap)], [Processor(same)], [Pipe(cap)]], in_order),
     "failing now and then": Case(
         lambda cap, lane: [[Pipe(cap)], [Processor(fails_at_first, retries=2)], [Pipe(cap)]],

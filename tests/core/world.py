@@ -8,6 +8,7 @@ a node must be what `codec` and `nodes` promise.
 
 from __future__ import annotations
 
+from array import array
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from copy import deepcopy
 from dataclasses import dataclass
@@ -19,7 +20,7 @@ from conveyor.codec import Sealed, is_atom, seal
 from conveyor.decisions import ALL_ENDED, Choose, Merge, Request
 from conveyor.draft import Draft
 from conveyor.drive import Drive, drive
-from conveyor.ends import Ends
+from conveyor.ends import Ends, words_of_notes
 from conveyor.nodes import CollectNode, ItemFailed, Node, Piece, RelayNode, node_for
 from conveyor.report import DeadLetter
 from conveyor.sim.channel import MemoryChannel
@@ -155,6 +156,7 @@ class Worker:
         self.world = world
         self.spec = spec
         self.life = Life()
+        self.notes = memoryview(array("Q", [0] * words_of_notes(spec.inputs)))
         self.finished = True
         self.is_dead = False
         self.be_born()
@@ -165,7 +167,7 @@ class Worker:
         self.stage = deepcopy(self.spec.stage)
         if self.stage is not None:
             self.stage.setup()
-        self.ends: Ends[Port, Port] = Ends(self.spec, self.port, self.port)
+        self.ends: Ends[Port, Port] = Ends(self.spec, self.notes, self.port, self.port)
         self.zips = self.ends.zips
         self.inputs: list[Inlet] = self.ends.inputs
         if self.spec.kind is Kind.SOURCE:
