@@ -57,11 +57,12 @@ __all__ = [
 
 ANYTHING: Final = AnyType(TypeOfAny.special_form)
 
+BUILDER: Final = "conveyor.builder.Builder"
 PIPELINE: Final = "conveyor.pipeline.Pipeline"
 STATEMENT: Final = "conveyor.pipeline.StatementPipeline"
 WIDE: Final = "conveyor.pipeline.WidePipeline"
 ADAPTIVE: Final = "conveyor.pipeline.AdaptivePipeline"
-PIPELINES: Final = frozenset({PIPELINE, STATEMENT, WIDE, ADAPTIVE})
+PIPELINES: Final = frozenset({BUILDER, PIPELINE, STATEMENT, WIDE, ADAPTIVE})
 UNDECLARED: Final = "conveyor.signatures.Undeclared"
 STAGE: Final = "conveyor.stages.Stage"
 PROCESSOR: Final = "conveyor.stages.Processor"

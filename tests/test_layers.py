@@ -17,6 +17,7 @@ LAYERS = (
     {"channel", "decisions", "nodes", "ordered", "route", "shipping", "failures"},
     {"draft", "topology", "drive", "lifecycle", "ends", "summary"},
     {"runtime", "sim"},
+    {"builder"},
     {"pipeline"},
     {"mypy_names"},
     {"mypy_rows"},
@@ -38,7 +39,8 @@ PATHS = {module_name(path): path for path in sorted((ROOT / "conveyor").rglob("*
 TREES = {module: ast.parse(path.read_bytes(), str(path)) for module, path in PATHS.items()}
 # Beside the library, not in it: what mypy loads.
 PLUGIN = {m for m in TREES if m.startswith("conveyor.mypy_")}
-CORE = [m for m in TREES if m.count(".") == 1 and m not in {"conveyor.pipeline", "conveyor.runtime", "conveyor.sim"} | PLUGIN]
+SHELLS = {"conveyor.builder", "conveyor.pipeline", "conveyor.runtime", "conveyor.sim"}
+CORE = [m for m in TREES if m.count(".") == 1 and m not in SHELLS | PLUGIN]
 
 
 def imported_names(module: str) -> Iterator[str]:

@@ -1,0 +1,172 @@
+"""A pipeline at work: rows of stages are taken one after the other, and run in one of the two worlds.
+
+Knows: both worlds, and which call is for which.  Must never know: what goes on in either, or which rows a checker accepts.
+"""
+
+from __future__ import annotations
+
+import warnings
+import weakref
+from collections.abc import Iterable
+from types import TracebackType
+from typing import TYPE_CHECKING, Any, Generic, Self, overload
+
+from typing_extensions import TypeVar, TypeVarTuple, Unpack
+
+from conveyor.annotations import declared_input
+from conveyor.draft import Draft, implicit_pipes
+from conveyor.errors import ImplicitPipeWarning
+from conveyor.lifecycle import Call, Lifecycle
+from conveyor.report import RunResult
+from conveyor.signatures import Undeclared
+from conveyor.topology import Topology, compile_topology
+
+if TYPE_CHECKING:  # a world is imported when it is first run in
+    from conveyor.runtime.placement import Placement
+    from conveyor.runtime.processes import StartMethod
+    from conveyor.runtime.runner import Runner
+    from conveyor.runtime.stream import Stream
+    from conveyor.signatures import A1, A2, AddAStageFirst, JoinTheOpenLanesFirst, Left
+
+__all__ = ["Builder"]
+
+In = TypeVar("In", default=Undeclared)
+Row = TypeVarTuple("Row", default=Unpack[tuple[Any, ...]])  # the open lanes, from left to right
+Out = TypeVar("Out")
+
+
+class Builder(Generic[In, *Row]):
+    """What a `Pipeline` does; how its lanes' types follow from its stages is said there."""
+
+    def __init__(self, *, strict: bool = False, start_method: StartMethod | None = None) -> None:
+        self._draft = Draft(strict=strict)
+        self._start_method = start_method
+        self._lifecycle = Lifecycle()
+        self._runner: Runner | None = None
+        self._placement: Placement | None = None
+        self._finalizer: weakref.finalize[[], Builder[In, *Row]] | None = None
+        self._stream: weakref.ref[Stream[Any]] | None = None
+
+    def _add(self, stages: tuple[Any, ...]) -> Self:
+        self._lifecycle.check(Call.ADD)
+        before = self._draft if self._draft.rows else self._draft.declare(declared_input(self, Builder))
+        after = before.add(stages)
+        if before.strict:
+            for sentence in implicit_pipes(before, after):
+                warnings.warn(sentence, ImplicitPipeWarning, stacklevel=3)
+        self._draft = after
+        return self
+
+    @property
+    def topology(self) -> Topology:
+        """The frozen graph of what `run` executes.  Raises `TopologyError` if the pipeline is not complete."""
+        from conveyor.runtime.placement import usable_physical_cores
+
+        self._draft.check_complete("topology")
+        return compile_topology(self._draft, usable_physical_cores())
+
+    @overload
+    def run(self: Builder[In, Out], items: Iterable[In], *, placement: Placement | None = None) -> RunResult[Out]: ...
+    @overload
+    def run(
+        self: Builder[Undeclared, *tuple[()]], items: Iterable[Any], *, placement: Placement | None = None
+    ) -> RunResult[Any]: ...
+    @overload
+    def run(self: Builder[In, *tuple[()]], items: AddAStageFirst) -> RunResult[Any]: ...
+    @overload
+    def run(self: Builder[In, A1, A2, *Left], items: JoinTheOpenLanesFirst) -> RunResult[Any]: ...
+    def run(self, items: Any, *, placement: Placement | None = None) -> object:
+        """Runs to the end of `items`, each processor in a process of its own, and gives all outputs.
+
+        Raises what a job or `items` raised, or a `RunError`; all workers are then gone.  `LifecycleError` if another run is
+        under way, `TopologyError` if lanes are open.
+        """
+        self._draft.check_complete("run()")
+        self._lifecycle.call(Call.START)
+        failed = True
+        try:
+            result = self._open_runner(placement).run(items)
+            failed = False
+        finally:
+            self._run_ended(failed)
+        return result
+
+    @overload
+    def stream(self: Builder[In, Out], items: Iterable[In], *, placement: Placement | None = None) -> Stream[Out]: ...
+    @overload
+    def stream(
+        self: Builder[Undeclared, *tuple[()]], items: Iterable[Any], *, placement: Placement | None = None
+    ) -> Stream[Any]: ...
+    @overload
+    def stream(self: Builder[In, *tuple[()]], items: AddAStageFirst) -> Stream[Any]: ...
+    @overload
+    def stream(self: Builder[In, A1, A2, *Left], items: JoinTheOpenLanesFirst) -> Stream[Any]: ...
+    def stream(self, items: Any, *, placement: Placement | None = None) -> object:
+        """Runs lazily: an iterator over the outputs, which takes items only as fast as outputs are taken.
+
+        Raises as `run` does, from the iterator; close it, or use it as a context manager, to end early.
+        """
+        self._draft.check_complete("stream()")
+        self._lifecycle.call(Call.START)
+        from conveyor.runtime.stream import Stream
+
+        try:
+            stream: Stream[object] = Stream(self._open_runner(placement), items, self._run_ended)
+        except BaseException:
+            self._run_ended(True)
+            raise
+        self._stream = weakref.ref(stream)
+        return stream
+
+    def open(self) -> Self:
+        """From now on the workers, which the first run starts, are kept for the next; until `close`."""
+        self._draft.check_complete("open()")
+        self._lifecycle.call(Call.OPEN)
+        return self
+
+    def close(self) -> None:
+        """Ends the workers of an opened pipeline."""
+        self._end_stream()
+        self._lifecycle.call(Call.CLOSE)
+        self._end_runner()
+
+    def _enter(self) -> Self:
+        self._lifecycle.call(Call.ENTER)
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        self._end_stream()
+        self._lifecycle.call(Call.EXIT)
+        self._end_runner()
+
+    def _open_runner(self, placement: Placement | None) -> Runner:
+        """The runner that is warm, or a new one."""
+        from conveyor.runtime.placement import Placement
+        from conveyor.runtime.processes import checked_start_method
+        from conveyor.runtime.runner import Runner
+
+        if self._runner is not None and placement is not None and placement != self._placement:
+            self._end_runner()
+        if self._runner is None:
+            self._placement = placement or Placement()
+            self._runner = Runner(self.topology, checked_start_method(self._start_method), self._placement)
+            self._finalizer = weakref.finalize(self, self._runner.end)
+        return self._runner
+
+    def _run_ended(self, failed: bool) -> None:
+        self._lifecycle.run_ended()
+        if failed or not self._lifecycle.is_warm:
+            self._end_runner()
+
+    def _end_runner(self) -> None:
+        if self._finalizer is not None:
+            self._finalizer.detach()
+            self._finalizer = None
+        runner, self._runner = self._runner, None
+        if runner is not None:
+            runner.end()
+
+    def _end_stream(self) -> None:
+        stream = self._stream() if self._stream is not None else None
+        if stream is not None:
+            stream.close()
