@@ -1,7 +1,8 @@
 """The plugin for mypy: checks `pl.add(...)` on one variable as strictly as a chain of `add`s, and says what is wrong in words.
 
 Knows: mypy's hooks and its binder.  Must never know: what fits what, which is `mypy_rows`' business, and anything that happens
-at run time.  mypy is imported in these two files and nowhere else in the library; importing `conveyor` never imports them.
+at run time.  mypy is imported here, in `mypy_rows` and in `mypy_types`, and nowhere else in the library, which never imports
+these.
 
 How it works.  The overloads of `add` are taken away, and a plain `add` is left.  At each call the hook works out which lanes
 are open, gives mypy the exact signature of this one row, and remembers the new row in mypy's binder under a name of its own,
@@ -49,18 +50,19 @@ from mypy.types import (
 )
 
 from conveyor.mypy_names import RETURNS_ITSELF, Names, Trust, Use, read
-from conveyor.mypy_rows import (
+from conveyor.mypy_rows import Added, Judge, Lanes, cannot_run
+from conveyor.mypy_types import (
     ANYTHING,
     PIPELINE,
     PIPELINES,
+    PROCESSOR,
     STATEMENT,
-    Added,
-    Judge,
-    Lanes,
-    cannot_run,
     changed,
+    given_by,
     giving,
     has_any_lanes,
+    is_object,
+    without_none,
 )
 
 __all__ = ["ConveyorPlugin", "plugin"]
@@ -90,7 +92,7 @@ class ConveyorPlugin(Plugin):
         return self._add if name == "add" else self._run if name in RUNS else None
 
     def get_function_hook(self, fullname: str) -> Callable[[FunctionContext], Type] | None:
-        return self._new if fullname == PIPELINE else None
+        return {PIPELINE: self._new, PROCESSOR: self._processor}.get(fullname)
 
     def _new(self, ctx: FunctionContext) -> Type:
         """`Pipeline()` has no lanes, also where mypy takes the default of the class's parameter for them."""
@@ -98,6 +100,14 @@ class ConveyorPlugin(Plugin):
         if isinstance(new, Instance) and new.type.fullname == PIPELINE and has_any_lanes(new):
             return Instance(new.type, new.args[:1])
         return new
+
+    def _processor(self, ctx: FunctionContext) -> Type:
+        """Where mypy takes a `None` off a union it makes `object` of what is left."""
+        made = get_proper_type(ctx.default_return_type)
+        given = given_by(ctx.arg_types[0][0]) if ctx.arg_types and ctx.arg_types[0] else None
+        if isinstance(made, Instance) and isinstance(given, UnionType) and is_object(made.args[-1]):
+            return Instance(made.type, [*made.args[:-1], without_none(given)])
+        return made
 
     def _add(self, ctx: MethodSigContext) -> FunctionLike:
         return self._guarded(File.add, ctx, giving(ctx.default_signature, ANYTHING))

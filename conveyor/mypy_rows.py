@@ -6,7 +6,6 @@ before.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from enum import Enum
 from typing import Final
@@ -15,7 +14,7 @@ from mypy.checker import TypeChecker
 from mypy.expandtype import expand_type
 from mypy.maptype import map_instance_to_supertype
 from mypy.messages import format_type_bare
-from mypy.nodes import ARG_POS, ArgKind, CallExpr, Context, Expression, LambdaExpr, TypeInfo
+from mypy.nodes import ARG_POS, CallExpr, Context, Expression, LambdaExpr, TypeInfo
 from mypy.subtypes import find_member
 from mypy.typeops import make_simplified_union
 from mypy.types import (
@@ -31,7 +30,6 @@ from mypy.types import (
     Type,
     TypeOfAny,
     TypeVarId,
-    TypeVarLikeType,
     TypeVarType,
     UninhabitedType,
     UnionType,
@@ -39,33 +37,30 @@ from mypy.types import (
     get_proper_type,
 )
 
+from conveyor.mypy_types import (
+    ADAPTIVE,
+    ANYTHING,
+    PIPELINE,
+    STAGE,
+    STATEMENT,
+    UNDECLARED,
+    WIDE,
+    changed,
+    has_any_lanes,
+    is_of_a_partial,
+    is_plain,
+    is_processor,
+    without_none,
+)
+
 __all__ = [
-    "ANYTHING",
-    "PIPELINE",
-    "PIPELINES",
-    "STATEMENT",
     "Added",
     "Judge",
     "Lanes",
     "Row",
     "Stage",
     "cannot_run",
-    "changed",
-    "giving",
-    "has_any_lanes",
 ]
-
-ANYTHING: Final = AnyType(TypeOfAny.special_form)
-
-BUILDER: Final = "conveyor.builder.Builder"
-PIPELINE: Final = "conveyor.pipeline.Pipeline"
-STATEMENT: Final = "conveyor.pipeline.StatementPipeline"
-WIDE: Final = "conveyor.pipeline.WidePipeline"
-ADAPTIVE: Final = "conveyor.pipeline.AdaptivePipeline"
-PIPELINES: Final = frozenset({BUILDER, PIPELINE, STATEMENT, WIDE, ADAPTIVE})
-UNDECLARED: Final = "conveyor.signatures.Undeclared"
-STAGE: Final = "conveyor.stages.Stage"
-PROCESSOR: Final = "conveyor.stages.Processor"
 
 
 class Lanes(Enum):
@@ -327,7 +322,7 @@ class Judge:
             return Added(anything, (formal,), (given,))  # what is wrong in a lambda, mypy says best
         carries = format_type_bare(lane, self.checker.options)
         sentence = f"stage {number} of this row cannot take what its lane carries: {carries}"
-        if takes is not None and is_plain(takes):
+        if takes is not None and is_plain(takes) and not is_of_a_partial(takes):
             wants = format_type_bare(takes, self.checker.options)
             sentence = f"stage {number} of this row takes {wants}, but its lane carries {carries}"
         return Added(anything, mistake=Mistake(sentence, stage.expr))
@@ -391,10 +386,6 @@ class Judge:
         return f"this pipeline takes items of type {wants}, but {name}() is given {has}"
 
 
-def has_any_lanes(kind: Instance) -> bool:
-    return any(isinstance(get_proper_type(arg), UnpackType) for arg in kind.args)
-
-
 def declared(takes: Type) -> Type | None:
     proper = get_proper_type(takes)
     return None if isinstance(proper, Instance) and proper.type.fullname == UNDECLARED else takes
@@ -421,47 +412,6 @@ def cannot_run(row: Row, name: str) -> str | None:
 def count(lanes: tuple[Type, ...] | int) -> str:
     number = lanes if isinstance(lanes, int) else len(lanes)
     return f"{number} lane{'' if number == 1 else 's'}"
-
-
-def is_plain(kind: ProperType) -> bool:
-    return not isinstance(kind, AnyType | UninhabitedType | TypeVarType)
-
-
-def is_processor(kind: ProperType) -> bool:
-    """A None that a processor returns is no item; from anything else it is one."""
-    items = kind.items if isinstance(kind, UnionType) else [kind]
-    return any(isinstance(item, Instance) and item.type.has_base(PROCESSOR) for item in map(get_proper_type, items))
-
-
-def without_none(kind: Type) -> Type:
-    proper = get_proper_type(kind)
-    if isinstance(proper, NoneType):
-        return UninhabitedType()
-    if isinstance(proper, UnionType):
-        return UnionType.make_union([item for item in proper.items if not isinstance(get_proper_type(item), NoneType)])
-    return kind
-
-
-def changed(
-    signature: CallableType,
-    arg_types: Sequence[Type],
-    arg_kinds: Sequence[ArgKind],
-    arg_names: Sequence[str | None],
-    variables: Sequence[TypeVarLikeType],
-    ret_type: Type,
-) -> CallableType:
-    """The same function with another signature."""
-    return signature.copy_modified(  # pyright: ignore[reportUnknownMemberType]  # mypy leaves these parameters without a type
-        arg_types=list(arg_types),
-        arg_kinds=list(arg_kinds),
-        arg_names=list(arg_names),
-        variables=list(variables),
-        ret_type=ret_type,
-    )
-
-
-def giving(signature: CallableType, ret_type: Type) -> CallableType:
-    return changed(signature, signature.arg_types, signature.arg_kinds, signature.arg_names, signature.variables, ret_type)
 
 
 def has_lambda(expr: Expression) -> bool:

@@ -13,6 +13,7 @@ method that is solved twice in one call.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, Generic, Literal, Never, Protocol, Required, TypedDict, final, overload
 
 from typing_extensions import TypeVar, TypeVarTuple, Unpack
@@ -27,6 +28,7 @@ __all__ = [
     "Stage",
     "Undeclared",
     "TakesALane",
+    "WhatThePartialLeavesOpen",
     "ZipsLanes",
 ]
 
@@ -39,6 +41,11 @@ class Undeclared:
 @final
 class RowDoesNotFitTheLanes:
     """A stage of this row takes another type than its lane carries, or the row takes another number of lanes than are open."""
+
+
+@final
+class WhatThePartialLeavesOpen:
+    """This `functools.partial` cannot be called with what its lane carries."""
 
 
 @final
@@ -131,6 +138,20 @@ if TYPE_CHECKING:
             """An argument that nobody gives, so that pyright passes by an overload of which it has no need."""
 
             mypy: Required[Never]
+
+    class AnyPartial(Protocol):
+        """A `functools.partial` to mypy, which lets it be called with anything, but keeps here what it has left open."""
+
+        @property
+        def __mypy_partial(self) -> object: ...
+
+        def __call__(self, /, *args: Any, **kwargs: Any) -> Any: ...
+
+    class OpenPartial(AnyPartial, Protocol[In_contra, Out_co]):
+        """One that has left open just this."""
+
+        @property
+        def __mypy_partial(self) -> Callable[[In_contra], Out_co]: ...
 
     class Stage(Protocol[In_contra, Out_co]):
         """Takes one lane and gives one."""

@@ -19,7 +19,7 @@ from conveyor.errors import TopologyError
 from conveyor.signatures import ClosesLanes, OpensLanes, PassesALane, TakesALane, Width, ZipsLanes
 
 if TYPE_CHECKING:
-    from conveyor.signatures import ForMypy, Some
+    from conveyor.signatures import AnyPartial, ForMypy, OpenPartial, Some, WhatThePartialLeavesOpen
 
 __all__ = [
     "BalancingFork",
@@ -40,6 +40,17 @@ Out = TypeVar("Out", covariant=True, default=Never)  # what gives nothing but No
 T = TypeVar("T", default=Any)
 
 OnError = Literal["raise", "skip", "dead_letter"]
+
+if TYPE_CHECKING:
+
+    class OptionsForMypy(ForMypy, total=False):
+        """The options of a job, where a `functools.partial` is told apart, which only mypy needs."""
+
+        name: str | None
+        on_error: OnError
+        retries: int
+
+
 ON_ERROR: Final = ("raise", "skip", "dead_letter")
 DEFAULT_CAPACITY: Final = 16384
 
@@ -126,7 +137,22 @@ class Processor(Job[In, Out]):
 
     # A None that the function gives is not of `Out`.  Where mypy takes a None off it makes an object of any union, so it alone
     # has the first overload, for functions that give none.  The third is for functions of which nothing is known before their
-    # lane is: mypy looks at each stage once without it.
+    # lane is: mypy looks at each stage once without it.  To mypy a partial can be called with anything: those that fit, and
+    # those that do not, are told apart before.
+    @overload
+    def __init__(
+        self: Processor[In, Some],  # pyright: ignore[reportInvalidTypeVarUse]
+        fn: OpenPartial[In, Some],
+        **options: Unpack[OptionsForMypy],
+    ) -> None: ...
+    @overload
+    def __init__(  # pyright: ignore[reportOverlappingOverload]
+        self, fn: OpenPartial[In, Out | None], **options: Unpack[OptionsForMypy]
+    ) -> None: ...
+    @overload
+    def __init__(
+        self: Processor[WhatThePartialLeavesOpen, Never], fn: AnyPartial, **options: Unpack[OptionsForMypy]
+    ) -> None: ...
     @overload
     def __init__(
         self: Processor[In, Some],  # pyright: ignore[reportInvalidTypeVarUse]
@@ -172,7 +198,20 @@ class FlatMap(Job[In, Out]):
     FlatMap(split)
     """
 
+    @overload  # of a partial: as above
+    def __init__(self, fn: OpenPartial[In, Iterable[Out]], **options: Unpack[OptionsForMypy]) -> None: ...
+    @overload
+    def __init__(self: FlatMap[WhatThePartialLeavesOpen, Never], fn: AnyPartial, **options: Unpack[OptionsForMypy]) -> None: ...
+    @overload
     def __init__(
+        self,
+        fn: Callable[[In], Iterable[Out]] | None = None,
+        *,
+        name: str | None = None,
+        on_error: OnError = "raise",
+        retries: int = 0,
+    ) -> None: ...
+    def __init__(  # pyright: ignore[reportInconsistentOverload]
         self,
         fn: Callable[[In], Iterable[Out]] | None = None,
         *,
@@ -190,7 +229,20 @@ class Filter(Job[T, T]):
     Filter(isdigit)
     """
 
+    @overload  # of a partial: as above
+    def __init__(self, predicate: OpenPartial[T, object], **options: Unpack[OptionsForMypy]) -> None: ...
+    @overload
+    def __init__(self: Filter[WhatThePartialLeavesOpen], predicate: AnyPartial, **options: Unpack[OptionsForMypy]) -> None: ...
+    @overload
     def __init__(
+        self,
+        predicate: Callable[[T], object] | None = None,
+        *,
+        name: str | None = None,
+        on_error: OnError = "raise",
+        retries: int = 0,
+    ) -> None: ...
+    def __init__(  # pyright: ignore[reportInconsistentOverload]
         self,
         predicate: Callable[[T], object] | None = None,
         *,

@@ -19,7 +19,7 @@ LAYERS = (
     {"runtime", "sim"},
     {"builder"},
     {"pipeline"},
-    {"mypy_names"},
+    {"mypy_names", "mypy_types"},
     {"mypy_rows"},
     {"mypy_plugin"},
 )
@@ -150,7 +150,7 @@ def test_processes_are_started_in_one_file() -> None:
 
 
 def test_only_the_plugin_knows_mypy_and_nothing_else_knows_the_plugin() -> None:
-    assert users({"mypy"}) == {"conveyor.mypy_plugin", "conveyor.mypy_rows"}
+    assert users({"mypy"}) == {"conveyor.mypy_plugin", "conveyor.mypy_rows", "conveyor.mypy_types"}
     assert not {m for m in TREES if m not in PLUGIN and imported_modules(m) & PLUGIN}
 
 

@@ -59,11 +59,30 @@ def test_each_mistake_is_reported_on_its_line_and_nothing_else(cache: Path) -> N
     assert reported(output).keys() == mistakes.keys(), output
 
 
+def test_chain_style_is_read_as_without_the_plugin(cache: Path) -> None:
+    chains, mistakes = TYPING / "chains.py", TYPING / "mistakes" / "chain_style.py"
+
+    found = reported(mypy_with_the_plugin(cache, [chains, mistakes]))
+
+    unchecked = lines_with("# plugin: unchecked", chains)
+    assert found.keys() == unchecked | lines_with("# error: mypy", mistakes), found
+    assert all("Any" in found[line] for line in unchecked)
+
+
+def lines_with(mark: str, file: Path) -> set[tuple[str, int]]:
+    return {(file.name, number) for number, line in enumerate(file.read_text().splitlines(), 1) if mark in line}
+
+
 SENTENCES = """
+    from functools import partial
+
     from conveyor import BalancingFork, Join, Pipeline, Processor, ReplicatingFork
 
     def parse(line: str) -> int:
         return int(line)
+
+    def power(base: int, number: int) -> float:
+        return float(base**number)
 
     with Pipeline[str]() as one:
         one.add(ReplicatingFork(2))
@@ -98,6 +117,8 @@ SENTENCES = """
     Pipeline[str]().add(parse)
     Pipeline[str]().add(Processor)
     Pipeline[str]().add("parse")
+    Pipeline[str]().add(Processor(partial(power, 2)))
+    Pipeline[str]().add(Processor(partial(power, 2, 3)))
 """
 
 
@@ -120,12 +141,15 @@ def test_mistakes_are_told_in_sentences(tmp_path: Path, cache: Path) -> None:
         "stage 1 of this row is a function, not a stage: write Processor(...) around it",
         "stage 1 of this row is a class, not a stage: call it",
         "stage 1 of this row is of type str, which is no stage",
+        "stage 1 of this row takes int, but its lane carries str",
+        "stage 1 of this row cannot take what its lane carries: str",
     ]
 
 
 ABS_OF = "def abs_of(number: int) -> int:\n    return abs(number)\n\n"
 
 NARROWED = """
+    from functools import partial
     from typing import assert_type
 
     from conveyor import Pipeline, Processor, ReplicatingFork, RunResult, Zip
@@ -137,6 +161,21 @@ NARROWED = """
 
     def half(number: int) -> float:
         return number / 2
+
+
+    def number_or_text(line: str) -> int | str | None:
+        return parse(line) if line.isdigit() else line or None
+
+
+    def in_base(base: int, line: str) -> int | str | None:
+        return int(line, base) if line.isdigit() else line or None
+
+
+    def a_union_without_none() -> None:
+        assert_type(Pipeline[str]().add(Processor(number_or_text)), Pipeline[str, int | str])
+        with Pipeline[str]() as pl:
+            pl.add(Processor(partial(in_base, 2)))
+            assert_type(pl, Pipeline[str, int | str])
 
 
     def build(flag: bool) -> Pipeline[str, tuple[int, float]]:

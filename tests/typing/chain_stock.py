@@ -115,6 +115,26 @@ def with_default(line: str, base: int = 10) -> int:
     return int(line, base)
 
 
+def number_or_text_in(base: int, line: str) -> int | str:
+    return int(line, base) if line.isdigit() else line
+
+
+def boxed_times(times: int, item: T) -> list[T]:
+    return [item] * times
+
+
+def maybe_in(base: int, line: str) -> int | None:
+    return int(line, base) if line else None
+
+
+def parts(separator: str, line: str) -> list[str]:
+    return line.split(separator)
+
+
+def is_above(least: int, number: int) -> bool:
+    return number > least
+
+
 def two(left: int, right: int) -> int:
     return left + right
 

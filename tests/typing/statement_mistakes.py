@@ -6,6 +6,7 @@ Plain mypy and pyright accept every line of it: to them the variable's type stay
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
+from functools import partial
 
 from conveyor import BalancingFork, Filter, FlatMap, Join, Pipe, Pipeline, Processor, ReplicatingFork, Zip
 
@@ -40,6 +41,18 @@ def is_even(number: int) -> bool:
 
 def total(pair: tuple[int, float]) -> float:
     return sum(pair)
+
+
+def cut(width: int, text: str) -> str:
+    return text[:width]
+
+
+def power(base: int, number: int) -> float:
+    return float(base**number)
+
+
+def is_above(least: int, number: int) -> bool:
+    return number > least
 
 
 class Counter(Processor[str, int]):
@@ -402,3 +415,23 @@ def result_with_a_name_of_its_own() -> None:
     parsed = source.add(Processor(parse))
     parsed.add(Processor(half))
     parsed.add(Processor(half))  # mistake 57
+
+
+def part_of_a_function() -> None:
+    with Pipeline[str]() as pl:
+        pl.add(Processor(partial(cut, 2)))
+        pl.add(Processor(partial(cut, 2)))
+        pl.add(Processor(partial(power, 2)))  # mistake 58
+
+
+def part_of_a_predicate(flag: bool) -> None:
+    with Pipeline[str]() as pl:
+        pl.add(ReplicatingFork(2))
+        pl.add(Processor(parse), Processor(parse))
+        pl.add(Filter(partial(is_above, 2)), Filter(partial(cut, 2)))  # mistake 59
+
+
+def behind_a_part_of_a_function() -> None:
+    with Pipeline() as pl:
+        pl.add(Processor(partial(power, 2)))
+        pl.add(Processor(shout))  # mistake 60

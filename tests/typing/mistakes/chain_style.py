@@ -14,8 +14,10 @@ from tests.typing.chain_stock import (
     Adder,
     Converter,
     Keep,
+    Square,
     Total,
     UserId,
+    boxed_times,
     decode,
     double,
     either,
@@ -23,14 +25,18 @@ from tests.typing.chain_stock import (
     first,
     grown,
     half,
+    is_above,
     is_even,
     is_long,
     letters,
     maybe,
+    maybe_in,
     measure,
     number_or_text,
+    number_or_text_in,
     pair_sum,
     parse,
+    parts,
     perhaps,
     register,
     same,
@@ -38,6 +44,7 @@ from tests.typing.chain_stock import (
     shout,
     show,
     two,
+    with_default,
     words,
 )
 
@@ -62,7 +69,7 @@ def a_stage_that_does_not_fit(converter: Converter) -> None:
     Pipeline[str]().add(Processor(grown))  # error: mypy pyright
     Pipeline[str]().add(Processor(same)).add(Processor(half))  # error: mypy pyright
     Pipeline[str]().add(Processor(perhaps)).add(Processor(half))  # error: mypy pyright
-    Pipeline[str]().add(Processor(partial(scaled, 3)))  # error: pyright
+    Pipeline[str]().add(Processor(partial(scaled, 3)))  # error: mypy pyright
     Pipeline[str]().add(Processor(Adder(3)))  # error: mypy pyright
     Pipeline[str]().add(Processor(Adder(3).method))  # error: mypy pyright
     Pipeline[str]().add(Processor(Adder))  # error: mypy pyright
@@ -78,6 +85,28 @@ def a_stage_that_does_not_fit(converter: Converter) -> None:
     Pipeline[str]().add(Processor(lambda line: line + 1))  # error: mypy pyright
     Pipeline[str]().add(Processor(lambda line: len(line))).add(Processor(shout))  # error: mypy pyright
     Pipeline().add(Processor(parse)).add(Processor(shout))  # error: mypy pyright
+
+
+def a_partial_that_does_not_fit() -> None:
+    Pipeline[str]().add(Processor(partial(scaled, by=3)))  # error: mypy pyright
+    Pipeline[int]().add(Processor(partial(with_default, base=16)))  # error: mypy pyright
+    Pipeline[int]().add(Processor(partial(maybe_in, 16)))  # error: mypy pyright
+    Pipeline[str]().add(Processor(partial(maybe_in, 16))).add(Processor(shout))  # error: mypy pyright
+    Pipeline[str]().add(Processor(partial(number_or_text_in, 16))).add(Processor(half))  # error: mypy pyright
+    Pipeline[str]().add(Processor(partial(boxed_times, 2))).add(Processor(shout))  # error: mypy pyright
+    Pipeline[str]().add(Processor(partial(Square, 2.0)))  # error: mypy pyright
+    Pipeline[str]().add(Processor(partial(Adder(3).method), name="method"))  # error: mypy pyright
+    Pipeline[int]().add(Processor(partial(scaled)))  # error: mypy pyright
+    Pipeline[int]().add(Processor(partial(scaled, "3")))  # error: mypy pyright
+    Pipeline[int]().add(Processor(partial(scaled, 3, 4)))  # error: mypy pyright
+    Pipeline[int]().add(FlatMap(partial(parts, ",")))  # error: mypy pyright
+    Pipeline[str]().add(FlatMap(partial(parts, ","))).add(Processor(half))  # error: mypy pyright
+    Pipeline[int]().add(FlatMap(partial(scaled, 3)))  # error: mypy pyright
+    Pipeline[str]().add(Filter(partial(is_above, 3)))  # error: mypy pyright
+    Pipeline[str]().add(ReplicatingFork(2)).add(Pipe(), Processor(partial(scaled, 3)))  # error: mypy pyright
+    Pipeline[str]().add(ReplicatingFork(3)).add(Join(2), Processor(partial(scaled, 3)))  # error: mypy pyright
+    Pipeline[str]().add(BalancingFork()).add(Processor(partial(scaled, 3)))  # error: mypy pyright
+    Pipeline[int]().add(Processor(partial(scaled, 3), retries="three"))  # error: mypy pyright
 
 
 def a_flat_map_or_a_filter_that_does_not_fit() -> None:
@@ -179,11 +208,11 @@ def the_result_at_the_wrong_type() -> None:
     floats: RunResult[str] = pipeline.run(["1"])  # error: mypy pyright
     text: str = pipeline.run(["1"])[0]  # error: mypy pyright
     stream: Iterable[bytes] = pipeline.stream(["1"])  # error: mypy pyright
-    other: Pipeline[str, str] = pipeline  # error: mypy pyright
-    lanes: Pipeline[str, int] = pipeline.add(ReplicatingFork(2))  # error: mypy pyright
     pipeline.run(["1"])[0].upper()  # error: mypy pyright
     for number in pipeline.stream(["1"]):
         number.upper()  # error: mypy pyright
+    other: Pipeline[str, str] = pipeline  # error: mypy pyright
+    lanes: Pipeline[str, int] = Pipeline[str]().add(Processor(parse)).add(ReplicatingFork(2))  # error: mypy pyright
     print(strings, floats, text, stream, other, lanes)
 
 
