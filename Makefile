@@ -9,6 +9,7 @@ VENV   := .venv$(addprefix -,$(patsubst python%,%,$(filter-out python python3,$(
 BIN    := $(VENV)/bin
 USE    := $(VENV)/.installed
 DEV    := $(VENV)/.installed-dev
+BENCH  := $(VENV)/.installed-bench
 PYTEST := -m pytest --numprocesses=logical --maxprocesses=8
 OTHERS := 3.12 3.13
 
@@ -50,8 +51,9 @@ build: $(DEV)
 	rm -rf dist build && $(BIN)/python -m build && $(BIN)/python -m venv build/user && build/user/bin/pip install -q dist/*.whl
 	cd build && user/bin/python ../.ci/hello.py
 
-bench: $(DEV)
-	$(BIN)/python -m benchmarks
+# All workloads beside their peers; one of them: make bench ONLY=latency
+bench: $(BENCH)
+	$(BIN)/python -m benchmarks $(ONLY)
 
 clean:
 	rm -rf .venv* build dist .coverage* htmlcov .hypothesis .mypy_cache .pytest_cache .ruff_cache
@@ -62,6 +64,9 @@ $(USE): pyproject.toml | $(BIN)/python
 
 $(DEV): pyproject.toml | $(BIN)/python
 	$(BIN)/python -m pip install -q --disable-pip-version-check -e '.[dev]' && touch $@ $(USE)
+
+$(BENCH): pyproject.toml | $(DEV)
+	$(BIN)/python -m pip install -q --disable-pip-version-check -e '.[dev,bench]' && touch $@
 
 $(BIN)/python:
 	@$(PYTHON) -c 'import sys; sys.exit("Python 3.11 or newer is needed; name one: make PYTHON=python3.12" if sys.version_info < (3, 11) else 0)'

@@ -15,7 +15,7 @@ LAYERS = (
     {"stages", "codec", "kernels"},
     {"hints", "annotations"},
     {"channel", "decisions", "nodes", "ordered", "route", "shipping", "failures"},
-    {"draft", "topology", "drive", "lifecycle", "ends", "summary"},
+    {"draft", "topology", "drive", "lifecycle", "ends", "summary", "deadlock"},
     {"runtime", "sim"},
     {"builder"},
     {"pipeline"},

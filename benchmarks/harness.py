@@ -1,0 +1,105 @@
+"""How competitors are compared: run in turn, round after round, so that a machine that slows down slows each.
+
+Knows: rounds, medians, ratios within a round, goals.  Must never know: what is measured.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from statistics import median
+from time import perf_counter
+
+__all__ = ["Comparison", "Goal", "Section"]
+
+
+@dataclass(frozen=True, slots=True)
+class Goal:
+    """What was to be reached: a figure and its bound, which it must not exceed, or must not fall short of."""
+
+    number: str
+    what: str
+    figure: float
+    bound: float
+    at_least: bool = True
+
+    @property
+    def met(self) -> bool:
+        return self.figure >= self.bound if self.at_least else self.figure <= self.bound
+
+    def markdown(self) -> str:
+        missed = abs(self.figure - self.bound) / self.bound
+        verdict = "met" if self.met else f"missed by {missed:.0%}" if missed >= 0.01 else "missed by less than 1 %"
+        return (
+            f"| {self.number} | {self.what} | {'≥' if self.at_least else '≤'} {self.bound:g} | {self.figure:.3g} | {verdict} |"
+        )
+
+
+@dataclass
+class Comparison:
+    """Figures of several competitors, one a round; each is compared with the first of the same round."""
+
+    unit: str
+    rounds: int
+    competitors: dict[str, Callable[[], float]] = field(default_factory=dict[str, Callable[[], float]])
+    figures: dict[str, list[float]] = field(default_factory=dict[str, list[float]])
+
+    def add(self, name: str, figure: Callable[[], float]) -> None:
+        """A competitor that measures itself."""
+        self.competitors[name] = figure
+
+    def add_rate(self, name: str, work: float, run: Callable[[], object]) -> None:
+        """A competitor that does so much work when it runs; its figure is work a second."""
+        self.competitors[name] = lambda: work / _seconds(run)
+
+    def add_seconds(self, name: str, run: Callable[[], object]) -> None:
+        """A competitor whose figure is how long it takes."""
+        self.competitors[name] = lambda: _seconds(run)
+
+    def measure(self) -> Comparison:
+        """All rounds, behind one of which nothing is kept."""
+        for each in self.competitors.values():
+            each()
+        for _ in range(self.rounds):
+            for name, figure in self.competitors.items():
+                self.figures.setdefault(name, []).append(figure())
+        return self
+
+    def median(self, name: str) -> float:
+        return median(self.figures[name])
+
+    def ratio(self, name: str, other: str) -> float:
+        """The median of the ratios within a round."""
+        return median(own / theirs for own, theirs in zip(self.figures[name], self.figures[other], strict=True))
+
+    def best(self, *names: str) -> str:
+        return max(names, key=self.median)
+
+    def markdown(self) -> str:
+        first = next(iter(self.figures))
+        lines = [f"| | {self.unit} | ratio | rounds |", "| --- | --- | --- | --- |"]
+        for name, figures in self.figures.items():
+            rounds = " ".join(f"{figure:.3g}" for figure in figures)
+            lines.append(f"| {name} | {median(figures):.3g} | {self.ratio(name, first):.3g} | {rounds} |")
+        return "\n".join(lines)
+
+
+@dataclass(frozen=True)
+class Section:
+    """What one workload has to say: a heading, what was done, tables, and which goals it is about."""
+
+    title: str
+    text: str
+    tables: list[str]
+    goals: list[Goal]
+
+    def markdown(self) -> str:
+        goals = ["| goal | what | bound | reached | |", "| --- | --- | --- | --- | --- |", *(g.markdown() for g in self.goals)]
+        parts = [f"## {self.title}", self.text, *self.tables, *(["\n".join(goals)] if self.goals else [])]
+        return "\n\n".join(parts)
+
+
+def _seconds(run: Callable[[], object]) -> float:
+    started = perf_counter()
+    run()
+    return perf_counter() - started
