@@ -8,8 +8,9 @@ from __future__ import annotations
 import warnings
 import weakref
 from collections.abc import Iterable
+from time import monotonic
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, Generic, Self, overload
+from typing import TYPE_CHECKING, Any, Final, Generic, Self, overload
 
 from typing_extensions import TypeVar, TypeVarTuple, Unpack
 
@@ -27,12 +28,17 @@ if TYPE_CHECKING:  # a world is imported when it is first run in
     from conveyor.runtime.runner import Runner
     from conveyor.runtime.stream import Stream
     from conveyor.signatures import A1, A2, AddAStageFirst, JoinTheOpenLanesFirst, Left
+    from conveyor.sim.api import Strategy
+    from conveyor.sim.faults import Faults
+    from conveyor.sim.schedulers.scheduler import Scheduler
 
 __all__ = ["Builder"]
 
 In = TypeVar("In", default=Undeclared)
 Row = TypeVarTuple("Row", default=Unpack[tuple[Any, ...]])  # the open lanes, from left to right
 Out = TypeVar("Out")
+
+LANES_SIMULATED: Final = 2  # of a fork that adapts
 
 
 class Builder(Generic[In, *Row]):
@@ -117,6 +123,54 @@ class Builder(Generic[In, *Row]):
             raise
         self._stream = weakref.ref(stream)
         return stream
+
+    def simulate(self, items: Any, *, seed: int = 0, scheduler: Scheduler | None = None, faults: Faults | None = None) -> Any:
+        """One schedule in the simulator."""
+        from conveyor.sim.api import simulated
+
+        return simulated(self._simulated("simulate()"), items, seed, scheduler, faults)
+
+    def explore(
+        self,
+        items: Any,
+        check: Any = None,
+        *,
+        strategy: Strategy | Scheduler = "portfolio",
+        schedules: int = 1000,
+        seconds: float | None = None,
+        seed: int = 0,
+        faults: Faults | None = None,
+    ) -> Any:
+        """Many schedules in the simulator."""
+        from conveyor.sim.api import explored
+
+        deadline = None if seconds is None else monotonic() + seconds
+        return explored(
+            self._simulated("explore()"),
+            items,
+            check,
+            strategy=strategy,
+            schedules=schedules,
+            expired=lambda: deadline is not None and monotonic() > deadline,
+            seed=seed,
+            faults=faults,
+        )
+
+    def replay(self, items: Any, schedule: str) -> Any:
+        """A certain schedule in the simulator."""
+        from conveyor.sim.api import replayed
+
+        return replayed(self._simulated("replay()"), items, schedule)
+
+    def count(self, items: Any) -> int | None:
+        """How many classes of schedules there are."""
+        from conveyor.sim.api import count
+
+        return count(self._simulated("count()"), items)
+
+    def _simulated(self, call: str) -> Topology:
+        self._draft.check_complete(call)
+        return compile_topology(self._draft, LANES_SIMULATED)
 
     def open(self) -> Self:
         """From now on the workers, which the first run starts, are kept for the next; until `close`."""

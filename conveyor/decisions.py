@@ -8,7 +8,7 @@ A loop makes one object of each kind it needs and yields it again and again.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Final, Generic, TypeAlias
+from typing import Final, Generic, TypeAlias, final
 
 from typing_extensions import TypeVar
 
@@ -21,6 +21,7 @@ Blob = TypeVar("Blob")
 ALL_ENDED: Final = -1
 
 
+@final
 class Idle:
     """A wait: the only input has nothing pending and has not ended."""
 
@@ -33,6 +34,7 @@ class Idle:
         return self.inlet.pending() or self.inlet.ended()
 
 
+@final
 class Merge:
     """A decision: which input of a first-come join is read next; `ALL_ENDED` when none can give anything any more."""
 
@@ -52,6 +54,7 @@ class Merge:
         return all(inlet.ended() for inlet in self.inlets)
 
 
+@final
 class Choose:
     """A decision: which lane of a balancing fork the next record goes to; `lanes` says which outlets are below each.
 
@@ -67,6 +70,7 @@ class Choose:
         self.items = 0
 
 
+@final
 class Full(Generic[Blob]):
     """A wait: there is no room yet for a record in every lane it goes to."""
 

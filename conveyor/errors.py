@@ -15,7 +15,8 @@ Knows: the words.  Must never know: how anything runs.
     │   ├── ItemTimeout          an item took longer than its stage allows
     │   ├── Deadlock             bounded pipes wait for one another in a circle
     │   └── SharedMemoryFull     there is no room for the pipeline's channels
-    └── ScheduleMismatch         a schedule does not fit the pipeline it is replayed on
+    ├── ScheduleMismatch         a schedule does not fit the pipeline it is replayed on
+    └── NotDeterministic         the same schedule gives something else when it is run again
     ImplicitPipeWarning          (UserWarning) a strict pipeline had a pipe put in
 
 A job's own `Exception` is none of these: it keeps its type and gains a note that says where it was raised.
@@ -31,6 +32,7 @@ __all__ = [
     "JobExited",
     "JobRaised",
     "LifecycleError",
+    "NotDeterministic",
     "NotPicklable",
     "PoisonItem",
     "RunError",
@@ -99,6 +101,10 @@ class SharedMemoryFull(RunError):
 
 class ScheduleMismatch(ConveyorError):
     """A schedule or a recording does not fit the pipeline or the items it is replayed on."""
+
+
+class NotDeterministic(ConveyorError):
+    """A job gives something else for the same items when it is run again: it depends on more than its item."""
 
 
 class ImplicitPipeWarning(UserWarning):

@@ -56,7 +56,7 @@ def failure_of(node: int, where: str, error: BaseException) -> Failure:
     )
 
 
-def raised_by(failure: Failure, stage: str, pid: int | None) -> BaseException:
+def raised_by(failure: Failure, stage: str, worker: str) -> BaseException:
     """The exception that a failure is for the caller; its cause is the worker's traceback, its note says where it happened."""
     original = unpack_error(failure.error)
     error: BaseException
@@ -68,6 +68,6 @@ def raised_by(failure: Failure, stage: str, pid: int | None) -> BaseException:
         error = JobRaised(f"{failure.text}\n{failure.trace}")
     else:
         error = original
-    error.add_note(f"in stage {stage!r}, worker {pid}, {failure.where}")
+    error.add_note(f"in stage {stage!r}, {worker}, {failure.where}")
     error.__cause__ = original if original is not None and error is not original else WorkerTraceback(failure.trace)
     return error

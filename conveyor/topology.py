@@ -12,7 +12,7 @@ Rule 4.  What is written once behind a `BalancingFork()` stands here once for ea
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from enum import Enum
 from itertools import product
@@ -34,6 +34,7 @@ __all__ = [
     "adaptive_forks",
     "channels_of",
     "compile_topology",
+    "is_shut",
     "zips_of",
 ]
 
@@ -381,3 +382,8 @@ def adaptive_forks(route: Route | None) -> list[str]:
         return []
     inner = [name for lane in route.lanes for name in adaptive_forks(lane)]
     return [route.name, *inner] if isinstance(route, Balance) and route.adaptive else inner
+
+
+def is_shut(spec: NodeSpec, opened: Mapping[str, int]) -> bool:
+    """Is the node in a lane that has not been opened?  `opened`: how many lanes of each adapting fork are, if not all."""
+    return any(lane >= opened.get(fork, lane + 1) for fork, lane in spec.lanes)

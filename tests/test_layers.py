@@ -11,7 +11,7 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parents[1]
 
 LAYERS = (
-    {"errors", "report", "typeforms", "signatures"},
+    {"errors", "report", "typeforms", "signatures", "trace"},
     {"stages", "codec", "kernels"},
     {"hints", "annotations"},
     {"channel", "decisions", "nodes", "ordered", "route", "shipping", "failures"},

@@ -14,7 +14,6 @@ import os
 import select
 import sys
 import time
-from collections.abc import Mapping
 from dataclasses import replace
 from typing import Final
 
@@ -35,7 +34,7 @@ from conveyor.runtime.ring import RingInlet
 from conveyor.runtime.shipping import pack_main
 from conveyor.runtime.worker import STANDARD_OUTPUT, Order, work
 from conveyor.shipping import pack_stage
-from conveyor.topology import Kind, NodeSpec, Topology, adaptive_forks, channels_of
+from conveyor.topology import Kind, NodeSpec, Topology, adaptive_forks, channels_of, is_shut
 
 __all__ = ["Crew"]
 
@@ -206,7 +205,7 @@ class Crew:
 
     def read(self, message: object) -> None:
         if isinstance(message, Failure):
-            raise raised_by(message, self.topology.nodes[message.node].name, self.pid(message.node))
+            raise raised_by(message, self.topology.nodes[message.node].name, f"worker {self.pid(message.node)}")
         assert isinstance(message, DeadLetter)
         self.dead_letters.append(message)
 
@@ -252,11 +251,6 @@ class Crew:
 
 def is_stateful(spec: NodeSpec) -> bool:
     return spec.stage is not None and spec.stage.is_stateful
-
-
-def is_shut(spec: NodeSpec, opened: Mapping[str, int]) -> bool:
-    """Is the node in a lane that has not been opened?"""
-    return any(lane >= opened[fork] for fork, lane in spec.lanes)
 
 
 def _directory() -> str | None:

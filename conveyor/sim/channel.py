@@ -8,25 +8,43 @@ Items are never taken out of the list; so the state of a channel is a few small 
 
 from __future__ import annotations
 
-from conveyor.channel import Tag
-from conveyor.codec import Sealed, is_atom, seal, uniform
+from typing import TypeAlias
 
-__all__ = ["MemoryChannel"]
+from conveyor.channel import Tag
+from conveyor.codec import uniform
+
+__all__ = ["MemoryChannel", "State"]
+
+State: TypeAlias = tuple[int, int, int, Tag | None, int]
 
 
 class MemoryChannel:
     """Both ends in one."""
 
-    __slots__ = ("capacity", "closed", "head", "items", "last", "run", "tag")
+    __slots__ = ("capacity", "closed", "head", "index", "items", "last", "run", "tag")
 
-    def __init__(self, capacity: int) -> None:
+    def __init__(self, capacity: int, index: int = -1) -> None:
         self.capacity = capacity
+        self.index = index  # in the topology
         self.items: list[object] = []
+        self.clear()
+
+    def clear(self) -> None:
+        """Back to what it was when it was made."""
+        self.items.clear()
         self.head = 0
         self.run = 0
         self.closed = 0  # the last run that has ended
         self.tag: Tag | None = None
         self.last = 0  # how many items the last record holds
+
+    def state(self) -> State:
+        """What `restore` goes back to, as long as nothing but this channel's own future was added since."""
+        return len(self.items), self.head, self.closed, self.tag, self.last
+
+    def restore(self, state: State) -> None:
+        length, self.head, self.closed, self.tag, self.last = state
+        del self.items[length:]
 
     @property
     def tail(self) -> int:
@@ -39,10 +57,11 @@ class MemoryChannel:
         return len(self.items) > self.head
 
     def ended(self) -> bool:
-        return self.closed == self.run and not self.pending()
+        return self.closed == self.run and len(self.items) == self.head
 
     def peek(self, n: int) -> list[object]:
-        return uniform(self.items[self.head : self.head + n])
+        head = self.head
+        return self.items[head : head + 1] if n == 1 else uniform(self.items[head : head + n])
 
     def position(self, n: int) -> int:
         return self.head + n
@@ -54,10 +73,10 @@ class MemoryChannel:
         return len(self.items) - self.head
 
     def pack(self, items: list[object]) -> list[object]:
-        return [item if isinstance(item, Sealed) or is_atom(item) else seal(item) for item in items]
+        return items  # a slice is safe already
 
     def fits(self, n: int, blob: list[object]) -> bool:
-        return self.capacity - self.queued() >= n
+        return self.capacity - len(self.items) + self.head >= n
 
     def publish(self, n: int, blob: list[object], tag: Tag) -> None:
         self.items += blob

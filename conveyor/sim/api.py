@@ -1,0 +1,120 @@
+"""What a pipeline asks of the simulator: one schedule, many, a certain one, or how many there are.
+
+Knows: which scheduler is meant by which word.  Must never know: how schedules are run, the clock.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from typing import Literal, TypeAlias
+
+from conveyor.errors import TopologyError
+from conveyor.sim.chance import Chance
+from conveyor.sim.count import count_classes
+from conveyor.sim.exploration import Exploration, explore
+from conveyor.sim.faults import Faults
+from conveyor.sim.plan import Plan
+from conveyor.sim.port import Life
+from conveyor.sim.schedule import Schedule
+from conveyor.sim.schedulers.deviations import Deviations
+from conveyor.sim.schedulers.exhaustive import Exhaustive
+from conveyor.sim.schedulers.pct import Priorities
+from conveyor.sim.schedulers.portfolio import Portfolio
+from conveyor.sim.schedulers.random import RandomWalk
+from conveyor.sim.schedulers.replay import Replay
+from conveyor.sim.schedulers.scheduler import Default, Scheduler
+from conveyor.sim.schedulers.urw import UniformWalk
+from conveyor.sim.simulation import Simulation, Simulator
+from conveyor.topology import Topology
+
+__all__ = ["STRATEGIES", "Strategy", "count", "explored", "replayed", "simulated"]
+
+Strategy: TypeAlias = Literal["portfolio", "random", "urw", "pct", "deviations", "exhaustive"]
+Check: TypeAlias = Callable[[Simulation[object]], object]
+
+STRATEGIES: tuple[Strategy, ...] = ("portfolio", "random", "urw", "pct", "deviations", "exhaustive")
+PCT_DEPTH = 3
+
+
+def simulated(
+    topology: Topology, items: Iterable[object], seed: int, scheduler: Scheduler | None, faults: Faults | None
+) -> Simulation[object]:
+    """One schedule; with faults, one death in it, drawn from the seed."""
+    simulator = Simulator(Plan(topology), items)
+    chosen = RandomWalk(seed) if scheduler is None else scheduler
+    if not chosen.begin():
+        raise TopologyError(f"simulate(): {type(chosen).__name__} has no schedule left; make a new one")
+    lives = [] if faults is None else one_death(simulator, faults, seed)
+    return simulator.simulation(simulator.attempt(chosen, lives), seed)
+
+
+def one_death(simulator: Simulator, faults: Faults, seed: int) -> list[Life]:
+    """A worker that dies before one of the stores that it makes by default; nobody, if there are none."""
+    counters = [simulator.life(worker) for worker in faults.checked(simulator.plan.workers)]
+    simulator.attempt(Default(), counters)
+    stores = [(life.worker, store) for life in counters for store in range(life.stores)]
+    if not stores:
+        return []
+    worker, store = stores[Chance(seed).below(len(stores))]
+    return [simulator.life(worker, before=store)]
+
+
+def replayed(topology: Topology, items: Iterable[object], schedule: str) -> Simulation[object]:
+    """The schedule that a text says."""
+    said = Schedule.parse(schedule)
+    simulator = Simulator(Plan(topology), items)
+    Faults([death.worker for death in said.deaths]).checked(simulator.plan.workers)
+    replay = Replay(said)
+    replay.begin()
+    attempt = simulator.attempt(replay, simulator.lives_in(said))
+    replay.check_deaths(attempt.deaths)
+    return simulator.simulation(attempt, None)
+
+
+def explored(
+    topology: Topology,
+    items: Iterable[object],
+    check: Check | None,
+    *,
+    strategy: Strategy | Scheduler,
+    schedules: int,
+    expired: Callable[[], bool],
+    seed: int,
+    faults: Faults | None,
+) -> Exploration[object]:
+    """Many schedules."""
+    plan = Plan(topology)
+    simulator = Simulator(plan, items)
+    return explore(
+        simulator,
+        check,
+        (lambda: strategy) if isinstance(strategy, Scheduler) else lambda: made(strategy, plan, seed),
+        most=schedules,
+        expired=expired,
+        faults=faults,
+        total=count_classes(plan, simulator.items),
+    )
+
+
+def made(strategy: Strategy, plan: Plan, seed: int) -> Scheduler:
+    """The scheduler that a word names."""
+    match strategy:
+        case "portfolio":
+            return Portfolio(seed)
+        case "random":
+            return RandomWalk(seed)
+        case "urw":
+            return UniformWalk(seed)
+        case "pct":
+            return Priorities(PCT_DEPTH, seed)
+        case "deviations":
+            return Deviations()
+        case "exhaustive":
+            return Exhaustive(several=sum(len(seat.spec.inputs) > 1 for seat in plan.seats) > 1)
+    raise TopologyError(f"explore(): strategy is {strategy!r}; it must be a Scheduler or one of {', '.join(STRATEGIES)}")
+
+
+def count(topology: Topology, items: Iterable[object]) -> int | None:
+    """How many classes of schedules there are, if that can be worked out."""
+    plan = Plan(topology)
+    return count_classes(plan, list(items))

@@ -1,0 +1,115 @@
+"""A pipeline made ready to be simulated again and again.
+
+Knows: which stages may be shared between runs, and how to make a copy of the others.  Must never know: schedules.
+
+Every run starts fresh: a stage is made for each place in the graph as a worker gets it, through a pickle.  A stage that can
+hold no state, because it is nothing but a function that travels by name or one that only calculates, is its own copy.
+"""
+
+from __future__ import annotations
+
+import pickle
+import sys
+from collections.abc import Callable
+from dataclasses import replace
+from types import BuiltinFunctionType, FunctionType, MethodDescriptorType
+from typing import TypeAlias
+
+from conveyor.kernels import only_calculates
+from conveyor.route import Balance, Leaf, Route
+from conveyor.shipping import pack_stage, unpack_stage
+from conveyor.stages import Job
+from conveyor.topology import Kind, NodeSpec, Topology, channels_of
+
+__all__ = ["Plan", "Seat"]
+
+AnyJob: TypeAlias = Job[object, object]
+
+
+class Seat:
+    """A place in the graph, and how the stage gets there."""
+
+    def __init__(self, spec: NodeSpec) -> None:
+        self.spec = spec
+        self.shared = spec.stage if spec.stage is None or holds_nothing(spec.stage) else None
+        self.packed = None if spec.stage is None or self.shared is not None else pack_stage(spec.stage, spec.name)
+        self.sets_up = spec.stage is not None and type(spec.stage).setup is not Job.setup
+        self.tears_down = spec.stage is not None and type(spec.stage).teardown is not Job.teardown
+
+    @property
+    def is_stateless(self) -> bool:
+        return self.packed is None
+
+    def stage(self) -> AnyJob | None:
+        """The stage as a new worker has it."""
+        return self.shared if self.packed is None else unpack_stage(self.packed)
+
+
+class Plan:
+    """The seats of a topology, each behind those that it reads from."""
+
+    def __init__(self, topology: Topology) -> None:
+        self.topology = topology
+        distance = distances(topology)
+        self.seats = [Seat(spec) for spec in sorted(topology.nodes, key=lambda spec: (distance[spec.index], spec.index))]
+        self.is_stateless = all(seat.is_stateless for seat in self.seats)
+        self.telling_forks = [
+            (route.name, len(route.lanes))
+            for spec in topology.nodes
+            for route in adaptive_routes(spec.route)
+            if any(
+                fork == route.name and node.stage is not None and node.stage.is_stateful
+                for node in topology.nodes
+                for fork, _ in node.lanes
+            )
+        ]
+        self.workers = [seat.spec.name for seat in self.seats if seat.spec.kind in (Kind.JOB, Kind.RELAY)]
+
+    def with_capacity(self, channel: int, capacity: int) -> Plan:
+        """The same pipeline with another capacity of one of its channels."""
+        channels = list(self.topology.channels)
+        channels[channel] = replace(channels[channel], capacity=capacity)
+        return Plan(replace(self.topology, channels=tuple(channels)))
+
+
+def distances(topology: Topology) -> list[int]:
+    """How many channels are at most between the source and each node."""
+    found: dict[int, int] = {}
+
+    def distance(node: int) -> int:
+        if node not in found:
+            producers = [topology.channels[c].producer for c in channels_of(topology.nodes[node].inputs)]
+            found[node] = max((1 + distance(producer) for producer in producers), default=0)
+        return found[node]
+
+    return [distance(spec.index) for spec in topology.nodes]
+
+
+def holds_nothing(stage: AnyJob) -> bool:
+    """Is the stage the same thing after any number of calls, as far as a worker's copy of it goes?"""
+    fn = stage.said.fn
+    return not stage.is_stateful and fn is not None and (is_known_by_name(fn) or calculates(fn))
+
+
+def calculates(fn: Callable[..., object]) -> bool:
+    return isinstance(fn, FunctionType) and only_calculates(fn)
+
+
+def is_known_by_name(fn: Callable[..., object]) -> bool:
+    """Does `fn` travel as a name, which a worker looks up in a module that it has imported?"""
+    if not isinstance(fn, FunctionType | BuiltinFunctionType | MethodDescriptorType | type) or fn.__module__ == "__main__":
+        return False
+    if isinstance(fn, FunctionType) and getattr(sys.modules.get(fn.__module__), fn.__qualname__, None) is not fn:
+        return False
+    try:
+        return pickle.loads(pickle.dumps(fn)) is fn
+    except Exception:  # it has no name by which it could be found
+        return False
+
+
+def adaptive_routes(route: Route | None) -> list[Balance]:
+    """The forks in a route whose lanes are opened while the pipeline runs."""
+    if route is None or isinstance(route, Leaf):
+        return []
+    inner = [balance for lane in route.lanes for balance in adaptive_routes(lane)]
+    return [route, *inner] if isinstance(route, Balance) and route.adaptive else inner

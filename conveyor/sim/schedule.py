@@ -1,0 +1,127 @@
+"""A schedule: what was decided otherwise than by default, as text that survives an edit elsewhere.
+
+Knows: names of decision points, and how they are written.  Must never know: who decides, or what a pipeline does.
+
+Rule 1.  A decision is named by its point and its ordinal there, never by its place in the run; where a schedule says nothing
+         the default is taken.  So it stays short, shrinks by leaving keys out, and survives a stage that is put in.
+Rule 2.  The text is `cv1:` and parts between semicolons: `merge.3=1` (read 3 of the join `merge` takes lane 1, both counted
+         from 0), `!pool/0.4.emitted` (the worker of `pool/0` dies with item 4 emitted and not yet committed), `+2` behind that
+         (it comes back two decisions later).
+Rule 3.  Points that are no stage have a suffix: `pool~lanes` (how many lanes of an adapting fork are open), `x~cut` (where a
+         slice of a worker that is to die ends), `x~timer` (whether an item's time runs out), `~stop` (which failure ends the
+         run).
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Final, NamedTuple
+
+from conveyor.errors import ScheduleMismatch
+
+__all__ = ["CUT", "LANES", "RESTART", "STOP", "TIMER", "TURN", "Death", "Decision", "Key", "Schedule"]
+
+VERSION: Final = "cv1:"
+END: Final = "end"
+
+RESTART: Final = "!"  # before the name of a worker: does another take its place now, or later
+CUT: Final = "~cut"
+LANES: Final = "~lanes"
+STOP: Final = "~stop"
+TIMER: Final = "~timer"
+TURN: Final = "~turn"  # which of several joins reads first: never written, as each waits for what it has to read
+
+SPECIAL: Final = re.compile(r"[^\w\-/#~,()]")
+CHOICE: Final = re.compile(r"(?P<point>[^.=;!]+)\.(?P<ordinal>\d+)=(?P<option>\d+)")
+DEATH: Final = re.compile(r"!(?P<worker>[^.=;!]+)\.(?P<item>\d+|end)\.(?P<step>[a-z]+\d*)(\+(?P<wait>\d+))?")
+
+
+class Key(NamedTuple):
+    """A decision: the `ordinal`-th at its point, counted from 0."""
+
+    point: str
+    ordinal: int
+
+
+class Decision(NamedTuple):
+    """One decision as it was taken."""
+
+    point: str
+    ordinal: int
+    option: int
+    default: int
+
+
+class Death(NamedTuple):
+    """A worker that dies: with which item in hand (counted from 0; None: at the end of its run), at which step, and how many
+    decisions later another takes its place.
+
+    Steps: `taken`: nothing of the item is out; `copied1`: one copy of a record is out, not all; `emitted1`: one record is out,
+    and there are more; `emitted`: all that came of it is out, and it is not committed.
+    """
+
+    worker: str
+    item: int | None
+    step: str
+    wait: int = 0
+
+    def __str__(self) -> str:
+        item = END if self.item is None else self.item
+        return f"!{escaped(self.worker)}.{item}.{self.step}{f'+{self.wait}' if self.wait else ''}"
+
+
+@dataclass(frozen=True, slots=True)
+class Schedule:
+    """Decisions that are not the default, and deaths.
+
+    >>> schedule = Schedule.parse("cv1:merge.3=1;!pool/0.4.emitted+2")
+    >>> schedule.choices
+    {Key(point='merge', ordinal=3): 1}
+    >>> str(schedule)
+    'cv1:merge.3=1;!pool/0.4.emitted+2'
+    """
+
+    choices: Mapping[Key, int] = field(default_factory=dict[Key, int])
+    deaths: tuple[Death, ...] = ()
+
+    def __str__(self) -> str:
+        parts = [f"{escaped(point)}.{ordinal}={option}" for (point, ordinal), option in self.choices.items()]
+        return VERSION + ";".join([*parts, *map(str, self.deaths)])
+
+    def __len__(self) -> int:
+        """How many decisions are not the default."""
+        return len(self.choices) + sum(1 + death.wait for death in self.deaths)
+
+    @classmethod
+    def parse(cls, text: str) -> Schedule:
+        """The schedule that a text says; raises `ScheduleMismatch` if it is none."""
+        if not text.startswith(VERSION):
+            raise ScheduleMismatch(f"{text[:40]!r} is no schedule: it must begin with {VERSION!r}")
+        choices: dict[Key, int] = {}
+        deaths: list[Death] = []
+        for part in filter(None, text.removeprefix(VERSION).split(";")):
+            if found := CHOICE.fullmatch(part):
+                choices[Key(plain(found["point"]), int(found["ordinal"]))] = int(found["option"])
+            elif found := DEATH.fullmatch(part):
+                item = None if found["item"] == END else int(found["item"])
+                deaths.append(Death(plain(found["worker"]), item, found["step"], int(found["wait"] or 0)))
+            else:
+                raise ScheduleMismatch(
+                    f"{part!r} is no part of a schedule: write point.ordinal=option, or !worker.item.step for a death"
+                )
+        return cls(choices, tuple(deaths))
+
+
+def escaped(name: str) -> str:
+    """A name without the signs that mean something in a schedule, or to a shell.
+
+    >>> escaped("a.b c"), plain(escaped("a.b c"))
+    ('a%2Eb%20c', 'a.b c')
+    """
+    return SPECIAL.sub(lambda sign: "".join(f"%{byte:02X}" for byte in sign[0].encode()), name)
+
+
+def plain(name: str) -> str:
+    return re.sub(r"(%[0-9A-F]{2})+", lambda signs: bytes.fromhex(signs[0].replace("%", "")).decode(), name)

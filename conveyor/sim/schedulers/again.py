@@ -1,0 +1,32 @@
+"""What was decided before, decision by decision.
+
+Knows: a list of decisions.  Must never know: what they were for.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from conveyor.sim.schedule import Decision
+from conveyor.sim.schedulers.scheduler import Scheduler
+
+__all__ = ["Again"]
+
+
+class Again(Scheduler):
+    """Takes the decisions of a run that has been, in their order; where jobs decide otherwise now, the default."""
+
+    asks_always = True
+
+    def __init__(self, log: Sequence[Decision]) -> None:
+        self.log = list(log)
+        self.at = 0
+
+    def pick(self, point: str, ordinal: int, options: Sequence[int]) -> int:
+        then = self.log[self.at] if self.at < len(self.log) else None
+        self.at += 1
+        return then.option if then is not None and then.point == point and then.option in options else options[0]
+
+    def turn(self, points: Sequence[str], options: Sequence[Sequence[int]]) -> int:
+        point = self.log[self.at].point if self.at < len(self.log) else ""
+        return points.index(point) if point in points else 0

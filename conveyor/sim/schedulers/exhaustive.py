@@ -1,0 +1,116 @@
+"""Every schedule, each class of them once.
+
+Knows: what has been tried at each decision of the schedule under way.  Must never know: what a pipeline does.
+
+A depth-first search over decisions.  The world asks of one join at a time wherever that loses nothing (its persistent set);
+where the turn of several joins is a choice, too, sleep sets keep two reads that do not touch from being tried in both orders
+(Godefroid, "Partial-Order Methods for the Verification of Concurrent Systems", 1996).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TypeAlias
+
+from conveyor.sim.schedule import RESTART, Decision
+from conveyor.sim.schedulers.scheduler import Scheduler
+
+__all__ = ["Exhaustive", "Redundant"]
+
+Step: TypeAlias = tuple[str, int]  # a decision point, and the option taken there
+
+
+class Redundant(Exception):
+    """Whatever can come of this schedule has been seen."""
+
+
+class Frame:
+    """One decision of the schedule under way: what can be done, how much of it has been, and what need not be."""
+
+    __slots__ = ("at", "sleep", "steps")
+
+    def __init__(self, steps: list[Step], sleep: frozenset[Step]) -> None:
+        self.steps = steps
+        self.sleep = sleep
+        self.at = 0
+
+    @property
+    def step(self) -> Step:
+        return self.steps[self.at]
+
+    def asleep_behind(self) -> frozenset[Step]:
+        """What need not be tried behind this step: what was tried before it, or asleep already, and does not touch it."""
+        point = self.step[0]
+        if point.startswith(RESTART):  # a worker that comes back may touch anything
+            return frozenset()
+        return frozenset(step for step in (*self.sleep, *self.steps[: self.at]) if step[0] != point)
+
+
+class Exhaustive(Scheduler):
+    """Takes the first option of each new decision, and comes back for the others.
+
+    `several`: can more than one join be ready to read?  Else nothing ever sleeps, and decisions of one option need no look.
+    """
+
+    def __init__(self, several: bool) -> None:
+        self.asks_always = several
+        self.frames: list[Frame] = []
+        self.at = 0
+        self.sleep: frozenset[Step] = frozenset()
+        self.chosen: Step | None = None
+        self.begun = False
+
+    def begin(self) -> bool:
+        """The next schedule: another option of the last decision that has one left."""
+        if self.begun and not self.step_back():
+            return False
+        self.begun = True
+        self.start_over()
+        return True
+
+    def step_back(self) -> bool:
+        frames = self.frames
+        while frames:
+            frame = frames[-1]
+            if frame.at + 1 < len(frame.steps):
+                frame.at += 1
+                return True
+            frames.pop()
+        return False
+
+    def start_over(self, at: int = 0) -> None:
+        """The next decision that is asked for is the one at place `at`."""
+        self.at = at
+        self.sleep = self.frames[at - 1].asleep_behind() if at else frozenset()
+        self.chosen = None
+
+    def turn(self, points: Sequence[str], options: Sequence[Sequence[int]]) -> int:
+        steps = [(point, lane) for point, lanes in zip(points, options, strict=True) for lane in lanes]
+        self.chosen = self.decide(steps)
+        return points.index(self.chosen[0])
+
+    def pick(self, point: str, ordinal: int, options: Sequence[int]) -> int:
+        if self.chosen is not None:  # together with the turn
+            chosen, self.chosen = self.chosen, None
+            return chosen[1]
+        if len(options) == 1:
+            if (point, options[0]) in self.sleep:
+                raise Redundant
+            if self.sleep:
+                self.sleep = frozenset(step for step in self.sleep if step[0] != point)
+            return options[0]
+        return self.decide([(point, option) for option in options])[1]
+
+    def decide(self, steps: list[Step]) -> Step:
+        if self.at == len(self.frames):
+            awake = [step for step in steps if step not in self.sleep]
+            if not awake:
+                raise Redundant
+            self.frames.append(Frame(awake, self.sleep))
+        frame = self.frames[self.at]
+        self.at += 1
+        self.sleep = frame.asleep_behind()
+        return frame.step
+
+    def end(self, decisions: Sequence[Decision]) -> None:
+        """Nothing to learn: the frames know all."""

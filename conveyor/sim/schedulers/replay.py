@@ -1,0 +1,66 @@
+"""What a schedule says, and the default elsewhere.
+
+Knows: one schedule.  Must never know: where it came from.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from conveyor.errors import ScheduleMismatch
+from conveyor.sim.schedule import Death, Decision, Key, Schedule
+from conveyor.sim.schedulers.scheduler import Scheduler
+
+__all__ = ["Follow", "Replay"]
+
+
+class Follow(Scheduler):
+    """Takes what the schedule says where that is possible: for shrinking, where it need not be any more."""
+
+    waits = True
+
+    def __init__(self, schedule: Schedule) -> None:
+        self.schedule = schedule
+        self.wanted: dict[tuple[str, int], int] = dict(schedule.choices.items())
+        self.once = True
+
+    def begin(self) -> bool:
+        once, self.once = self.once, False
+        return once
+
+    def pick(self, point: str, ordinal: int, options: Sequence[int]) -> int:
+        wanted = self.wanted.get((point, ordinal))
+        return wanted if wanted is not None and wanted in options else options[0]
+
+    def wants(self, point: str, ordinal: int) -> int | None:
+        return self.wanted.get((point, ordinal))
+
+
+class Replay(Follow):
+    """Takes exactly what the schedule says; anything else is a `ScheduleMismatch`."""
+
+    def pick(self, point: str, ordinal: int, options: Sequence[int]) -> int:
+        wanted = self.wanted.get((point, ordinal))
+        if wanted is None:
+            return options[0]
+        if wanted not in options:
+            possible = ", ".join(map(str, options))
+            raise ScheduleMismatch(
+                f"{point!r} #{ordinal}: the schedule wants {wanted}, and possible is {possible}; it belongs to another "
+                "pipeline, other items, or another version of a job"
+            )
+        return wanted
+
+    def end(self, decisions: Sequence[Decision]) -> None:
+        reached = {Key(point, ordinal) for point, ordinal, _, _ in decisions}
+        for key, wanted in self.schedule.choices.items():
+            if key not in reached:
+                there = sum(point == key.point for point, _ in reached)
+                had = f"the run came to {there} decisions there" if there else "the run has no such decision point"
+                raise ScheduleMismatch(f"{key.point!r} #{key.ordinal}: the schedule wants {wanted}, and {had}")
+
+    def check_deaths(self, died: Sequence[Death]) -> None:
+        """Called behind the run with who died in it; each that the schedule names must have."""
+        for death in self.schedule.deaths:
+            if death[:3] not in [each[:3] for each in died]:
+                raise ScheduleMismatch(f"{death}: the worker {death.worker!r} never came to where the schedule has it die")

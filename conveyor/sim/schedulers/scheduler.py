@@ -1,0 +1,54 @@
+"""What a scheduler is: it takes the decisions that in a real run the world takes.
+
+Knows: options.  Must never know: what a pipeline does with what is decided.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from conveyor.sim.schedule import Decision
+
+__all__ = ["Default", "Scheduler"]
+
+
+class Scheduler:
+    """Decides for one schedule after the other.  Write `pick`, and where there is more to know, the others.
+
+    >>> class LastLane(Scheduler):
+    ...     def pick(self, point, ordinal, options):
+    ...         return options[-1]
+    >>> from conveyor import Join, Pipe, Pipeline, ReplicatingFork
+    >>> pl = Pipeline[int]().add(ReplicatingFork(2)).add(Pipe(), Pipe()).add(Join(2))
+    >>> pl.simulate([1, 2], scheduler=LastLane()).schedule
+    'cv1:join.0=1;join.1=1'
+    """
+
+    asks_always = False  # is `pick` to be asked where there is one option, too?
+    waits = False  # does `wants` ever say anything?
+
+    def begin(self) -> bool:
+        """Called before each schedule: is there another?"""
+        return True
+
+    def pick(self, point: str, ordinal: int, options: Sequence[int]) -> int:
+        """One of `options`, of which the first is the default: lanes of the join or fork that `point` names, in most cases."""
+        raise NotImplementedError
+
+    def wants(self, point: str, ordinal: int) -> int | None:
+        """The option that this decision has to wait for; None if any will do."""
+        return None
+
+    def turn(self, points: Sequence[str], options: Sequence[Sequence[int]]) -> int:
+        """Which of several joins reads next, by its place in `points`; `options` has the lanes of each."""
+        return 0
+
+    def end(self, decisions: Sequence[Decision]) -> None:
+        """Called behind each schedule, with what was decided."""
+
+
+class Default(Scheduler):
+    """Takes every default."""
+
+    def pick(self, point: str, ordinal: int, options: Sequence[int]) -> int:
+        return options[0]

@@ -1,0 +1,176 @@
+"""One schedule of a pipeline, from its items to its outputs.
+
+Knows: how a run in memory becomes a result or an error.  Must never know: which schedules are worth running.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from functools import cached_property
+from typing import Final, Generic
+
+from typing_extensions import TypeVar
+
+from conveyor.errors import Deadlock
+from conveyor.failures import raised_by
+from conveyor.report import DeadLetter, Report, Tally
+from conveyor.sim.cure import cures
+from conveyor.sim.plan import Plan
+from conveyor.sim.port import Life
+from conveyor.sim.schedule import CUT, RESTART, Death, Decision, Key, Schedule
+from conveyor.sim.schedulers.again import Again
+from conveyor.sim.schedulers.scheduler import Scheduler
+from conveyor.sim.traced import Tracer
+from conveyor.sim.world import World
+from conveyor.summary import Figures, ordered_letters, report_of
+from conveyor.trace import Trace
+
+__all__ = ["Attempt", "Simulation", "Simulator"]
+
+Out = TypeVar("Out", default=object)
+
+SIMULATED: Final = ("simulated: time is virtual, so no seconds are measured",)
+
+
+class Attempt:
+    """What came of one schedule: outputs, or an error; and all that was decided."""
+
+    __slots__ = ("deaths", "error", "letters", "lives", "log", "outputs", "tallies", "turned", "zips")
+
+    def __init__(self, world: World, error: BaseException | None) -> None:
+        self.outputs = list(world.outputs)
+        self.error = error
+        self.log: Sequence[Decision] = world.log
+        self.turned = world.turned
+        self.letters = world.dead_letters
+        self.tallies: list[tuple[int, Tally]] = [(loop.spec.index, loop.tally) for loop in world.loops]
+        self.zips = [loop.ends.zips for loop in world.loops if loop.composite]
+        self.lives = {life.worker: life.died for life in world.deaths.values()}
+        self.deaths = [death for death in self.lives.values() if death is not None]
+
+    def schedule(self) -> Schedule:
+        """What has to be said to get the same again."""
+        waits = [decision for decision in self.log if decision.point.startswith(RESTART)]
+        deaths = tuple(
+            death._replace(wait=sum(wait.option for wait in waits if wait.point == RESTART + death.worker))
+            for death in self.deaths
+        )
+        choices = {
+            Key(point, ordinal): option
+            for point, ordinal, option, default in self.log
+            if (option != default or self.turned) and not point.startswith(RESTART)
+        }
+        return Schedule(choices, deaths)
+
+
+class Simulator:
+    """A plan and the items that go through it; runs any number of schedules."""
+
+    def __init__(self, plan: Plan, items: Iterable[object], *, checked: bool = True) -> None:
+        self.plan = plan
+        self.items = list(items)
+        self.world = World(plan, self.items)
+
+    def attempt(self, scheduler: Scheduler, deaths: Sequence[Life] = ()) -> Attempt:
+        """One schedule, decided by `scheduler`."""
+        return self.finished(self.world, scheduler, deaths)
+
+    def finished(self, world: World, scheduler: Scheduler, deaths: Sequence[Life] = ()) -> Attempt:
+        world.begin(scheduler, {life.worker: life for life in deaths})
+        world.finish()
+        return self.outcome(world)
+
+    def outcome(self, world: World) -> Attempt:
+        """What has come of a run in which nobody can go on."""
+        error: BaseException | None = None
+        failure = world.failure()
+        if failure is not None:
+            error = raised_by(failure, self.plan.topology.nodes[failure.node].name, "simulated worker")
+        elif not all(loop.finished for loop in world.loops):
+            error = self.deadlock(world)
+        else:
+            for loop in world.loops:
+                loop.tear_down()
+        world.scheduler.end(world.log)
+        return Attempt(world, error)
+
+    def deadlock(self, world: World) -> Deadlock:
+        circle = world.circle()
+        assert circle is not None, "who can never go on waits in a circle"
+        cured = cures(self.plan, self.items, circle.full, Attempt(world, None).log)
+        return Deadlock("\n".join([circle.describe(world.states()), *map(str, cured)]))
+
+    def again(self, attempt: Attempt) -> tuple[Attempt, Trace]:
+        """The same schedule once more, and what happens in it, step by step."""
+        tracer = Tracer()
+        world = World(self.plan, self.items, tracer)
+        lives = [self.life(worker, death) for worker, death in attempt.lives.items()]
+        once_more = self.finished(world, Again(attempt.log), lives)
+        return once_more, tracer.trace()
+
+    def life(self, worker: str, at: Death | None = None, before: int | None = None) -> Life:
+        """A worker that may die: where it is said, or before one of its stores."""
+        spec = next(spec for spec in self.plan.topology.nodes if spec.name == worker)
+        return Life(worker, len(spec.inputs), at=at, before=before)
+
+    def lives_in(self, schedule: Schedule) -> list[Life]:
+        """The workers that may die in a schedule: those that do, and those whose slices it cuts because they might."""
+        deaths: dict[str, Death | None] = {
+            point.removesuffix(CUT): None for point, _ in schedule.choices if point.endswith(CUT)
+        }
+        deaths |= {death.worker: death for death in schedule.deaths}
+        return [self.life(worker, death) for worker, death in deaths.items()]
+
+    def simulation(self, attempt: Attempt, seed: int | None) -> Simulation[object]:
+        """The attempt as the caller gets it; raises what ended it early, with the schedule that does it again."""
+        if attempt.error is not None:
+            attempt.error.add_note(f"replay it: pl.replay(items, {str(attempt.schedule())!r})")
+            raise attempt.error
+        return Simulation(attempt, self, seed)
+
+    def report(self, attempt: Attempt) -> Report:
+        tallies = dict(attempt.tallies)
+        zips = {name: (zipped.tuples, zipped.left_over) for each in attempt.zips for name, zipped in each.items()}
+        return report_of(self.plan.topology, lambda node: Figures(tallies[node]), zips.__getitem__, 0.0, SIMULATED)
+
+
+class Simulation(list[Out], Generic[Out]):
+    """The outputs of one simulated run, in order, and everything about it.
+
+    >>> from conveyor import Join, Pipe, Pipeline, ReplicatingFork
+    >>> pl = Pipeline[int]().add(ReplicatingFork(2)).add(Pipe(), Pipe()).add(Join(2))
+    >>> simulation = pl.simulate([1, 2], seed=3)
+    >>> pl.replay([1, 2], simulation.schedule) == simulation
+    True
+    """
+
+    def __init__(self, attempt: Attempt, simulator: Simulator, seed: int | None = None) -> None:
+        super().__init__(attempt.outputs)  # type: ignore[arg-type]  # what the last stage gives is Out
+        self._attempt = attempt
+        self._simulator = simulator
+        self.seed = seed
+
+    @property
+    def schedule(self) -> str:
+        """What was decided otherwise than by default, as `pl.replay` takes it."""
+        return str(self._attempt.schedule())
+
+    @property
+    def decisions(self) -> tuple[Decision, ...]:
+        """Every decision in the order in which it was taken."""
+        return tuple(self._attempt.log)
+
+    @cached_property
+    def trace(self) -> Trace:
+        """What happened, step by step; the schedule is run once more for it."""
+        return self._simulator.again(self._attempt)[1]
+
+    @cached_property
+    def report(self) -> Report:
+        """What became of the items of each stage."""
+        return self._simulator.report(self._attempt)
+
+    @cached_property
+    def dead_letters(self) -> tuple[DeadLetter, ...]:
+        """The items that were given up, ordered by stage, then ordinal."""
+        return ordered_letters(self._simulator.plan.topology, self._attempt.letters)

@@ -1,0 +1,463 @@
+"""A pipeline in memory, stepped in one thread; whatever could happen in more than one way is asked of a scheduler.
+
+Knows: the nodes, drive loops and channels of a topology, and which of them can go on.  Must never know: processes, threads, the
+clock; where schedulers come from; what is done with the results.
+
+Rule 1.  Only joins, balances, and what a fault plan adds are decided.  Everything else goes on as far as it can, in a fixed
+         order: it can change nothing of what comes out (Kahn networks).
+Rule 2.  A join reads only when nothing else can go on, so every lane that can have an item has one.  Where several joins could
+         read, one whose other lanes can get nothing without it goes first; if there is none, their turn is a choice, too.
+Rule 3.  A balancing fork chooses first and waits for room then.
+Rule 4.  A worker that fails stops; the others go on to where they must stop, and then one of the failures is the run's.
+"""
+
+from __future__ import annotations
+
+from array import array
+from collections.abc import Callable, Sequence
+from typing import Final, Protocol, TypeAlias
+
+from conveyor.channel import Tag
+from conveyor.codec import is_atom, seal
+from conveyor.deadlock import ChannelState, Circle, Wait, WaitsFor, find_cycle
+from conveyor.decisions import ALL_ENDED, Choose, Full, Merge, Request
+from conveyor.drive import Drive, drive
+from conveyor.ends import Ends, words_of_notes
+from conveyor.failures import LOADING, Failure, failure_of
+from conveyor.nodes import CollectNode, ItemFailed, Node, RelayNode, node_for
+from conveyor.report import DeadLetter, Tally
+from conveyor.route import leaves
+from conveyor.sim.channel import MemoryChannel, State
+from conveyor.sim.plan import Plan, Seat
+from conveyor.sim.port import Killed, Life, Port
+from conveyor.sim.schedule import CUT, LANES, RESTART, STOP, Death, Decision
+from conveyor.sim.schedulers.scheduler import Scheduler
+from conveyor.stages import Job
+from conveyor.topology import Kind, NodeSpec, channels_of, is_shut
+
+__all__ = ["Loop", "Memory", "World"]
+
+Blob: TypeAlias = list[object]
+
+RUN: Final = 1
+ROOMY: Final = 1 << 40
+
+
+class Observer(Protocol):
+    """Is told what happens."""
+
+    def watch(self, loop: Loop, node: Node) -> Node:
+        """The node that takes the place of `node` in a loop."""
+        ...
+
+    def decided(self, decision: Decision) -> None: ...
+    def died(self, death: Death) -> None: ...
+    def restarted(self, worker: str) -> None: ...
+    def failed(self, worker: str, text: str) -> None: ...
+
+
+class OneByOne:
+    """Slices of one item: larger ones give a part of the same outcomes."""
+
+    n = 1
+
+
+class CutOrNot:
+    """Where a worker is to die, a slice is one item or all there is."""
+
+    def __init__(self, world: World, loop: Loop) -> None:
+        self.world = world
+        self.loop = loop
+
+    @property
+    def n(self) -> int:
+        there = max((end.queued() for end in self.loop.channels_in), default=1)
+        if there <= 1 or not self.loop.life or not self.loop.life.will_die:
+            return 1
+        return ROOMY if self.world.decide(self.loop.spec.name + CUT, (0, 1)) else 1
+
+
+ONE_BY_ONE: Final = OneByOne()
+
+
+class Loop:
+    """One node with its ends of the channels, stepped through one run."""
+
+    def __init__(self, world: World, seat: Seat) -> None:
+        self.world = world
+        self.seat = seat
+        self.spec = seat.spec
+        self.notes = memoryview(array("Q", [0] * words_of_notes(self.spec.inputs)))
+        self.channels_in = [world.channels[c] for c in channels_of(self.spec.inputs)]
+        if self.spec.kind is Kind.SOURCE:
+            self.channels_in = [world.source]
+        self.composite = len(self.notes) > 0
+        self.life: Life | None = None
+        self.node: Node | None = None
+        self.tally = Tally()
+        self.moves = 0
+        self.reads = 0
+        self.finished = self.dead = False
+        self.request: Request[Blob] | None = None
+        self.stage: Job[object, object] | None = None
+
+    def begin(self) -> None:
+        """A new run, and a new worker in it."""
+        for at in range(len(self.notes)):
+            self.notes[at] = 0
+        self.life = self.world.life_of(self.spec)
+        self.reads = 0
+        self.tally = Tally()
+        self.node = None
+        if is_shut(self.spec, self.world.opened):
+            self.finished, self.dead, self.request, self.stage = True, False, None, None
+        else:
+            self.be_born()
+
+    def be_born(self) -> None:
+        """A new worker: everything is new but the channels and the notes."""
+        self.moves += 1
+        self.finished = self.dead = False
+        self.request = None
+        world, spec = self.world, self.spec
+        try:
+            node = self.make_node()
+        except BaseException as error:  # reported, as a worker's is: the run ends
+            self.fail("setup()" if self.node is None and self.stage is not None else LOADING, error)
+            return
+        life = self.life
+        if life is None:
+            ends: Ends[MemoryChannel, MemoryChannel] | Ends[Port, Port] = Ends(spec, self.notes, world.channel, world.channel)
+        else:
+            ends = Ends(spec, self.notes, self.port(life), self.port(life))
+        inputs = ends.inputs if spec.inputs else [world.source if life is None else Port(world.source, life)]
+        self.ends = ends
+        node = ends.stamped(spec, node)
+        if world.observer is not None:
+            node = world.observer.watch(self, node)
+        cut = ONE_BY_ONE if life is None else CutOrNot(world, self)
+        self.drive: Drive[Blob] = drive(RUN, node, inputs, ends.outlets, spec.route, cut, spec.merge_name)
+        self.send = self.drive.send
+
+    def port(self, life: Life) -> Callable[[int], Port]:
+        return lambda channel: Port(self.world.channels[channel], life)
+
+    def make_node(self) -> Node:
+        spec, world = self.spec, self.world
+        self.stage = None
+        if spec.kind is Kind.SINK:
+            return CollectNode(world.outputs.extend)
+        if spec.stage is None:
+            return RelayNode()
+        node = world.nodes.get(spec.index)
+        if node is None:
+            self.stage = stage = self.seat.stage()
+            assert stage is not None
+            if self.seat.sets_up:
+                stage.setup()
+            node = node_for(stage, spec.name, world.dead_letters.append)
+            if self.seat.is_stateless:
+                world.nodes[spec.index] = node
+        node.tally = self.tally
+        return node
+
+    def go(self, answer: int | None) -> None:
+        """Goes on to the next wait, or the next read of a join."""
+        self.moves += 1
+        send, world = self.send, self.world
+        try:
+            while True:
+                request = send(answer)  # type: ignore[arg-type]  # None at first, and where nothing was asked
+                if type(request) is Choose:
+                    answer = world.choose(request)
+                elif type(request) is Merge or not request.ready():
+                    self.request = request
+                    return
+                else:
+                    answer = None
+        except StopIteration:
+            self.finished = True
+        except Killed:
+            self.dead = True
+            world.dead.append(self)
+            if world.observer is not None and self.life is not None and self.life.died is not None:
+                world.observer.died(self.life.died)
+        except ItemFailed as failed:
+            self.fail("", failed)
+        except Exception as error:
+            self.fail("the worker itself", error)
+
+    def fail(self, where: str, error: BaseException) -> None:
+        self.finished = True
+        failure = failure_of(self.spec.index, where, error)
+        self.world.failures.append(failure)
+        if self.world.observer is not None:
+            self.world.observer.failed(self.spec.name, f"{failure.where}: {failure.text}")
+
+    def tear_down(self) -> None:
+        if self.stage is not None and self.seat.tears_down:
+            self.stage.teardown()
+
+
+class Memory:
+    """What a world can go back to: everything that a step of stateless nodes changes."""
+
+    __slots__ = ("channels", "log", "loops", "notes", "outputs", "reads", "source", "tallies")
+
+    def __init__(self, world: World) -> None:
+        self.channels: list[State] = [channel.state() for channel in world.channels]
+        self.source = world.source.head
+        self.outputs = len(world.outputs)
+        self.log = len(world.log)
+        self.loops = [(loop.moves, loop.finished, loop.request, loop.reads) for loop in world.loops]
+        self.notes = [list(loop.notes) if loop.composite else None for loop in world.loops]
+
+
+class World:
+    """One pipeline in memory; `run` it as often as wanted, each time with a scheduler that decides."""
+
+    def __init__(self, plan: Plan, items: Sequence[object], observer: Observer | None = None) -> None:
+        self.plan = plan
+        self.observer = observer
+        self.nodes: dict[int, Node] = {}
+        self.source = MemoryChannel(ROOMY)
+        self.items: list[object] = [item if is_atom(item) else seal(item) for item in items]
+        self.channels = [MemoryChannel(channel.capacity, channel.index) for channel in plan.topology.channels]
+        self.channel = self.channels.__getitem__
+        self.outputs: list[object] = []
+        self.dead_letters: list[DeadLetter] = []
+        self.failures: list[Failure] = []
+        self.dead: list[Loop] = []
+        self.log: list[Decision] = []
+        self.counts: dict[str, int] = {}
+        self.scheduler = Scheduler()
+        self.deaths: dict[str, Life] = {}
+        self.opened: dict[str, int] = {}  # how many lanes of an adapting fork are open, if that matters
+        self.loops = [Loop(self, seat) for seat in plan.seats]
+        self.loop_of = {loop.spec.index: loop for loop in self.loops}
+        self.joins = [loop for loop in self.loops if len(loop.spec.inputs) > 1]
+        self.composite = any(loop.composite for loop in self.loops)
+
+    def life_of(self, spec: NodeSpec) -> Life | None:
+        return self.deaths.get(spec.name)
+
+    # ------------------------------------------------------------------------------------------------------------ one run
+
+    def begin(self, scheduler: Scheduler, deaths: dict[str, Life] | None = None) -> None:
+        """Everything as it is before the first item."""
+        self.scheduler = scheduler
+        self.deaths = deaths or {}
+        self.waits = scheduler.waits
+        self.asks_always = scheduler.asks_always
+        for channel in self.channels:
+            channel.clear()
+        self.source.clear()
+        self.source.publish(len(self.items), self.items, Tag(RUN, 0, 0, 0, 0, 0))
+        self.source.close(RUN)
+        self.outputs.clear()
+        self.dead_letters = []
+        self.failures = []
+        self.dead = []
+        self.log = []
+        self.counts = {}
+        self.turned = False  # did a join read before one that would have been first?
+        self.open_lanes()
+        for loop in self.loops:
+            loop.begin()
+        self.active = list(self.loops)
+
+    def open_lanes(self) -> None:
+        """How many lanes of an adapting fork are opened in this run: it shows where a lane says something at the end."""
+        self.opened = {fork: self.decide(fork + LANES, range(lanes, 0, -1)) for fork, lanes in self.plan.telling_forks}
+        for loop in self.loops:
+            if is_shut(loop.spec, self.opened):
+                for channel in leaves(loop.spec.route) if loop.spec.route is not None else ():
+                    self.channels[channel].close(RUN)
+
+    def finish(self) -> None:
+        """Runs to where nobody can go on."""
+        while True:
+            self.settle()
+            loop = self.next_join()
+            if self.dead and (loop is None or not self.decide(RESTART + self.dead[0].spec.name, (0, 1))):
+                dead = self.dead.pop(0)
+                if self.observer is not None:
+                    self.observer.restarted(dead.spec.name)
+                dead.be_born()
+            elif loop is not None:
+                self.read(loop)
+            else:
+                return
+
+    def settle(self) -> None:
+        """Everybody goes on as far as they can without reading from a join."""
+        looked_twice = not self.composite
+        while True:
+            moved = False
+            for loop in self.active:
+                request = loop.request
+                if loop.finished or loop.dead:
+                    continue
+                if type(request) is Merge:
+                    if request.options() or not request.ready():
+                        continue
+                    loop.go(ALL_ENDED)
+                elif request is None or (type(request) is not Choose and request.ready()):
+                    loop.go(None)
+                else:
+                    continue
+                moved = True
+            if moved:
+                looked_twice = not self.composite
+            elif looked_twice:
+                return
+            else:  # to look at an ordered join or a zip takes its marks away, and that makes room
+                looked_twice = True
+
+    def read(self, loop: Loop) -> None:
+        """One read of a join, which is decided."""
+        merge = loop.request
+        assert type(merge) is Merge
+        options = merge.options()
+        point, ordinal = loop.spec.merge_name, loop.reads
+        lane = options[0]
+        if len(options) > 1 or self.asks_always or self.waits:
+            lane = self.scheduler.pick(point, ordinal, options)
+        loop.reads = ordinal + 1
+        self.note(Decision(point, ordinal, lane, options[0]))
+        loop.go(lane)
+
+    def next_join(self) -> Loop | None:
+        """The join that reads next; None if none can."""
+        ready: list[Loop] = []
+        for loop in self.joins:
+            if not loop.finished and not loop.dead and type(loop.request) is Merge and loop.request.options():
+                ready.append(loop)
+        if not ready:
+            return None
+        if self.waits:
+            ready = [loop for loop in ready if self.has_what_it_wants(loop)] or ready[:1]
+        if len(ready) == 1:
+            return ready[0]
+        for loop in ready:
+            if self.has_all_it_can_get(loop):
+                return loop
+        options = [loop.request.options() for loop in ready if isinstance(loop.request, Merge)]
+        turn = self.scheduler.turn([loop.spec.merge_name for loop in ready], options)
+        self.turned = self.turned or turn > 0
+        return ready[turn]
+
+    def has_what_it_wants(self, loop: Loop) -> bool:
+        wanted = self.scheduler.wants(loop.spec.merge_name, loop.reads)
+        return wanted is None or (isinstance(loop.request, Merge) and wanted in loop.request.options())
+
+    def choose(self, choose: Choose) -> int:
+        """The lane that a balancing fork gives its next record."""
+        lanes = range(len(choose.lanes))
+        if choose.adaptive:
+            lanes = range(self.opened.get(choose.name, len(lanes)))
+        return self.decide(choose.name, lanes)
+
+    def decide(self, point: str, options: Sequence[int]) -> int:
+        """A decision of which there are several at one point, counted from 0."""
+        ordinal = self.counts.get(point, 0)
+        self.counts[point] = ordinal + 1
+        option = options[0]
+        if len(options) > 1 or self.asks_always:
+            option = self.scheduler.pick(point, ordinal, options)
+        self.note(Decision(point, ordinal, option, options[0]))
+        return option
+
+    def note(self, decision: Decision) -> None:
+        self.log.append(decision)
+        if self.observer is not None:
+            self.observer.decided(decision)
+
+    def failure(self) -> Failure | None:
+        """Which failure is the run's."""
+        if not self.failures:
+            return None
+        return self.failures[self.decide(STOP, range(len(self.failures)))]
+
+    # ------------------------------------------------------------------------------------------- what a join can still get
+
+    def has_all_it_can_get(self, loop: Loop) -> bool:
+        """Can none of the lanes that have nothing for this join get something before it reads?"""
+        node = loop.spec.index
+        for source in channels_of(loop.spec.inputs):
+            channel = self.channels[source]
+            if not channel.pending() and channel.closed != RUN and self.can_get(source, node, ()):
+                return False
+        return True
+
+    def can_get(self, channel: int, without: int, asked: tuple[int, ...]) -> bool:
+        """Could a channel get an item while the node `without` does nothing?"""
+        return self.can_go_on(self.plan.topology.channels[channel].producer, without, asked)
+
+    def can_go_on(self, node: int, without: int, asked: tuple[int, ...]) -> bool:
+        if node == without or node in asked:  # who waits for itself in a circle gets nothing
+            return False
+        loop = self.loop_of[node]
+        if loop.dead:
+            return True
+        request = loop.request
+        asked = (*asked, node)
+        if loop.finished:
+            return False
+        if isinstance(request, Full):
+            consumers = [self.plan.topology.channels[c].consumer for c in lacking_room(request)]
+            return all(self.can_go_on(consumer, without, asked) for consumer in consumers)
+        if isinstance(request, Merge) and request.options():
+            return True
+        return any(self.can_get(channel, without, asked) for channel in channels_of(loop.spec.inputs))
+
+    # ------------------------------------------------------------------------------------------------------ there and back
+
+    def restore(self, memory: Memory) -> None:
+        """Back to where `memory` was taken: workers that have moved since are replaced, as if they had died."""
+        for channel, state in zip(self.channels, memory.channels, strict=True):
+            channel.restore(state)
+        self.source.head = memory.source
+        del self.outputs[memory.outputs :]
+        del self.log[memory.log :]
+        self.counts = {}
+        for point, ordinal, _, _ in self.log:
+            self.counts[point] = ordinal + 1
+        for loop, notes, (moves, finished, request, reads) in zip(self.loops, memory.notes, memory.loops, strict=True):
+            if loop.moves == moves:
+                continue
+            if notes is not None:
+                for at, word in enumerate(notes):
+                    loop.notes[at] = word
+            loop.be_born()
+            loop.reads = reads
+            loop.finished = finished
+            if not finished and isinstance(request, Merge):
+                loop.go(None)
+        self.active = list(self.loops)
+
+    # ---------------------------------------------------------------------------------------------------------- what is stuck
+
+    def waits_of(self) -> dict[int, Wait]:
+        """What those who have not finished wait for."""
+        return {loop.spec.index: self.wait_of(loop) for loop in self.loops if not loop.finished}
+
+    def wait_of(self, loop: Loop) -> Wait:
+        if isinstance(loop.request, Full):
+            return Wait(WaitsFor.ROOM, tuple(lacking_room(loop.request)))
+        lacking = [c for c in channels_of(loop.spec.inputs) if not self.channels[c].pending() and not self.channels[c].closed]
+        return Wait(WaitsFor.ITEMS, tuple(lacking))
+
+    def circle(self) -> Circle | None:
+        """The pipes that wait for one another, once nobody can go on."""
+        return find_cycle(self.plan.topology, self.waits_of())
+
+    def states(self) -> dict[int, ChannelState]:
+        return {channel.index: ChannelState(channel.queued(), channel.capacity) for channel in self.channels}
+
+
+def lacking_room(full: Full[Blob]) -> list[int]:
+    """The channels that have no room for what is to go out."""
+    blob = full.blob
+    ends = [end.channel if isinstance(end, Port) else end for end in full.outlets]
+    return [end.index for end in ends if isinstance(end, MemoryChannel) and (blob is None or not end.fits(full.items, blob))]

@@ -1,0 +1,72 @@
+"""What happened in a simulated run, step by step.
+
+Knows: events, and how to print them.  Must never know: who saw them happen.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from enum import Enum
+from typing import Final, NamedTuple
+
+__all__ = ["Event", "Happening", "Trace"]
+
+WIDEST: Final = 60
+
+
+class Happening(Enum):
+    RUN = "run"  # a worker did a slice of items
+    FINISH = "finish"  # it gave what comes after the last item
+    DECISION = "decision"
+    DEATH = "dies"
+    RESTART = "comes back"
+    FAILURE = "fails"
+
+
+class Event(NamedTuple):
+    """One thing that happened.
+
+    time: virtual, in slices: one takes a tick, and begins when its items are there and its worker is free; worker: the name of
+    its stage, or of the join or fork that decided; items and outputs: short reprs; text: what was decided, or how it failed.
+    """
+
+    time: int
+    worker: str
+    what: Happening
+    items: tuple[str, ...] = ()
+    outputs: tuple[str, ...] = ()
+    text: str = ""
+
+
+class Trace(tuple[Event, ...]):
+    """The events of a run in the order in which they happened; `print(trace)` is a table.
+
+    >>> print(Trace([Event(1, "double", Happening.RUN, ("2",), ("4",))]))
+    time  worker  what  items  outputs
+    ----  ------  ----  -----  -------
+       1  double  run   2      4
+    """
+
+    __slots__ = ()
+
+    def __new__(cls, events: Iterable[Event] = ()) -> Trace:
+        return super().__new__(cls, tuple(events))
+
+    def __str__(self) -> str:
+        rows = [("time", "worker", "what", "items", "outputs")]
+        rows += [
+            (str(event.time), event.worker, event.what.value, _cell(event.items) or event.text, _cell(event.outputs))
+            for event in self
+        ]
+        widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+        lines = [
+            "  ".join([row[0].rjust(widths[0]), *(cell.ljust(width) for cell, width in zip(row[1:], widths[1:], strict=True))])
+            for row in rows
+        ]
+        lines.insert(1, "  ".join("-" * width for width in widths))
+        return "\n".join(line.rstrip() for line in lines)
+
+
+def _cell(shown: tuple[str, ...]) -> str:
+    text = ", ".join(shown)
+    return text if len(text) <= WIDEST else text[: WIDEST - 3] + "..."
