@@ -1,7 +1,7 @@
 # Everything starts here: each target makes its own virtual environment first, with nothing but Python 3.11+ and make.
 #   make demo    the demo pipeline on real input
 #   make test    the whole test suite; another interpreter: make test PYTHON=python3.13
-.PHONY: demo test test-others test-all typecheck typecheck-others lint format coverage build bench clean
+.PHONY: demo test test-others test-all typecheck typecheck-others lint format coverage build bench faults clean
 
 PYTHON := python3
 # .venv; for an interpreter named on the command line one of its own, such as .venv-3.13
@@ -9,6 +9,7 @@ VENV   := .venv$(addprefix -,$(patsubst python%,%,$(filter-out python python3,$(
 BIN    := $(VENV)/bin
 USE    := $(VENV)/.installed
 DEV    := $(VENV)/.installed-dev
+PEERS  := $(VENV)/.installed-bench
 PYTEST := -m pytest --numprocesses=logical --maxprocesses=8
 OTHERS := 3.12 3.13
 
@@ -50,8 +51,12 @@ build: $(DEV)
 	rm -rf dist build && $(BIN)/python -m build && $(BIN)/python -m venv build/user && build/user/bin/pip install -q dist/*.whl
 	cd build && user/bin/python ../.ci/hello.py
 
-bench: $(DEV)
+bench: $(PEERS)
 	$(BIN)/python -m benchmarks
+
+# What becomes of the same faults in several libraries; about five minutes.
+faults: $(PEERS)
+	$(BIN)/python -m benchmarks.faults
 
 clean:
 	rm -rf .venv* build dist .coverage* htmlcov .hypothesis .mypy_cache .pytest_cache .ruff_cache
@@ -62,6 +67,9 @@ $(USE): pyproject.toml | $(BIN)/python
 
 $(DEV): pyproject.toml | $(BIN)/python
 	$(BIN)/python -m pip install -q --disable-pip-version-check -e '.[dev]' && touch $@ $(USE)
+
+$(PEERS): $(DEV)
+	$(BIN)/python -m pip install -q --disable-pip-version-check -e '.[bench]' && touch $@
 
 $(BIN)/python:
 	@$(PYTHON) -c 'import sys; sys.exit("Python 3.11 or newer is needed; name one: make PYTHON=python3.12" if sys.version_info < (3, 11) else 0)'
