@@ -56,7 +56,6 @@ from conveyor.mypy_types import (
     PIPELINE,
     PIPELINES,
     PROCESSOR,
-    STATEMENT,
     changed,
     given_by,
     giving,
@@ -267,12 +266,8 @@ class File:
             self.made_by[id(after)] = (after, call, before)
             self.put(row_name(root), after)
         if trust is Trust.FOLLOWED:
-            rows = self.judge.rows(after)
-            # A row that is not known reads as what `with` gives: before 2.4 mypy lets nothing else with any lanes be run.
-            any_lanes = [
-                Instance(self.judge.info(STATEMENT), [row.takes or ANYTHING]) for row in rows if row.kind is Lanes.UNKNOWN
-            ]
-            self.put(root, TypeGuardedType(any_lanes[0] if any_lanes else after))
+            unknown = [row for row in self.judge.rows(after) if row.kind is Lanes.UNKNOWN]
+            self.put(root, TypeGuardedType(self.judge.type_of(unknown[0]) if unknown else after))
 
     def put(self, name: Expression, kind: Type, *, at_the_bottom: bool = False) -> None:
         binder = self.checker.binder

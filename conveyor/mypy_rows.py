@@ -33,7 +33,6 @@ from mypy.types import (
     TypeVarType,
     UninhabitedType,
     UnionType,
-    UnpackType,
     get_proper_type,
 )
 
@@ -43,6 +42,7 @@ from conveyor.mypy_types import (
     PIPELINE,
     STAGE,
     STATEMENT,
+    UNCHECKED,
     UNDECLARED,
     WIDE,
     changed,
@@ -159,7 +159,12 @@ class Judge:
     def row(self, kind: ProperType) -> Row:
         if not isinstance(kind, Instance):
             return Row(None, Lanes.UNKNOWN)
-        for name, known in ((STATEMENT, Lanes.NOTHING), (WIDE, Lanes.WIDE), (ADAPTIVE, Lanes.ADAPTIVE)):
+        for name, known in (
+            (UNCHECKED, Lanes.UNKNOWN),
+            (STATEMENT, Lanes.NOTHING),
+            (WIDE, Lanes.WIDE),
+            (ADAPTIVE, Lanes.ADAPTIVE),
+        ):
             if kind.type.has_base(name):
                 args = map_instance_to_supertype(kind, self.info(name)).args
                 # `with Pipeline() as pl` takes anything for a checker, which is why nobody said what it takes.
@@ -175,11 +180,10 @@ class Judge:
 
     def type_of(self, row: Row) -> Type:
         takes = row.takes or Instance(self.info(UNDECLARED), [])
-        name = {Lanes.WIDE: WIDE, Lanes.ADAPTIVE: ADAPTIVE}.get(row.kind, PIPELINE)
-        lanes: list[Type] = list(row.lanes)
         if row.kind is Lanes.UNKNOWN:
-            lanes = [UnpackType(self.checker.named_generic_type("builtins.tuple", [ANYTHING]))]
-        return Instance(self.info(name), [takes, *lanes])
+            takes = row.takes or ANYTHING
+        name = {Lanes.WIDE: WIDE, Lanes.ADAPTIVE: ADAPTIVE, Lanes.UNKNOWN: UNCHECKED}.get(row.kind, PIPELINE)
+        return Instance(self.info(name), [takes, *row.lanes])
 
     # --- one row on one pipeline ---------------------------------------------------------------------------------------
 

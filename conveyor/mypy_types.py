@@ -33,6 +33,7 @@ __all__ = [
     "PROCESSOR",
     "STAGE",
     "STATEMENT",
+    "UNCHECKED",
     "UNDECLARED",
     "WIDE",
     "changed",
@@ -48,12 +49,12 @@ __all__ = [
 
 ANYTHING: Final = AnyType(TypeOfAny.special_form)
 
-BUILDER: Final = "conveyor.builder.Builder"
 PIPELINE: Final = "conveyor.pipeline.Pipeline"
 STATEMENT: Final = "conveyor.pipeline.StatementPipeline"
+UNCHECKED: Final = "conveyor.pipeline.UncheckedPipeline"
 WIDE: Final = "conveyor.pipeline.WidePipeline"
 ADAPTIVE: Final = "conveyor.pipeline.AdaptivePipeline"
-PIPELINES: Final = frozenset({BUILDER, PIPELINE, STATEMENT, WIDE, ADAPTIVE})
+PIPELINES: Final = frozenset({PIPELINE, STATEMENT, UNCHECKED, WIDE, ADAPTIVE})
 UNDECLARED: Final = "conveyor.signatures.Undeclared"
 STAGE: Final = "conveyor.stages.Stage"
 PROCESSOR: Final = "conveyor.stages.Processor"

@@ -85,7 +85,7 @@ if TYPE_CHECKING:
 
     AnyStage: TypeAlias = Job[Any, Any] | Pipe | Fork | Merge  # Job first: it is what gives a lambda its context
 
-__all__ = ["AdaptivePipeline", "Pipeline", "StatementPipeline", "WidePipeline"]
+__all__ = ["AdaptivePipeline", "Pipeline", "StatementPipeline", "UncheckedPipeline", "WidePipeline"]
 
 In = TypeVar("In", default=Undeclared)
 Row = TypeVarTuple("Row", default=Unpack[tuple[Any, ...]])  # the open lanes, from left to right
@@ -456,6 +456,9 @@ if TYPE_CHECKING:
         def __enter__(self) -> Self:  # pyright: ignore[reportIncompatibleMethodOverride]
             raise NotImplementedError
 
+    class UncheckedPipeline(StatementPipeline[In], Generic[In]):
+        """What the plugin for mypy makes of a pipeline that it follows no further."""
+
     class OpenLanes(Generic[In]):
         """What cannot be run before its lanes are joined."""
 
@@ -502,4 +505,4 @@ if TYPE_CHECKING:
             raise NotImplementedError
 
 else:
-    StatementPipeline = WidePipeline = AdaptivePipeline = Pipeline
+    StatementPipeline = UncheckedPipeline = WidePipeline = AdaptivePipeline = Pipeline

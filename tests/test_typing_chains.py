@@ -34,7 +34,9 @@ each_checker = pytest.mark.parametrize("checker", CHECKERS)
 
 def mypy(*arguments: str | Path, cwd: Path = ROOT, cache: Path) -> str:
     """What it prints; its own way of failing is no report of a mistake."""
-    command = [sys.executable, "-m", "mypy", "--no-error-summary", f"--cache-dir={cache}", *map(str, arguments)]
+    # Another interpreter has another release of mypy: python tools/try_mypy_releases.py
+    python = os.environ.get("CONVEYOR_MYPY_PYTHON", sys.executable)
+    command = [python, "-m", "mypy", "--no-error-summary", f"--cache-dir={cache}", *map(str, arguments)]
     # Only the configuration says where to look: MYPYPATH would make an installed package one of the user's own files.
     environment = {name: value for name, value in os.environ.items() if name != "MYPYPATH"}
     done = subprocess.run(command, cwd=cwd, env=environment, capture_output=True, text=True, check=False)
@@ -132,21 +134,29 @@ def test_what_is_generated_is_current() -> None:
     assert done.returncode == 0, f"{done.stdout}{done.stderr}run: python tools/generate_signatures.py"
 
 
-def test_a_user_of_the_installed_package_sees_no_error_and_no_any(tmp_path: Path) -> None:
-    # What the wheel holds, in a new environment; what it depends on comes from this one, and this one's conveyor does not.
+@pytest.fixture
+def user(tmp_path: Path) -> Path:
+    """The interpreter of a user, who has installed the built wheel; what it depends on is what is installed here."""
+    build = [sys.executable, "-m", "build", "--wheel", "--no-isolation", f"--outdir={tmp_path}", str(ROOT)]
+    subprocess.run(build, capture_output=True, check=True)
+    (wheel,) = tmp_path.glob("*.whl")
     venv.create(tmp_path / "venv", with_pip=False)
     python = tmp_path / "venv" / "bin" / "python"
+    install = [sys.executable, "-m", "pip", "--python", str(python), "install", "-q", "--no-deps", "--no-index", str(wheel)]
+    subprocess.run(install, capture_output=True, check=True)
     (site,) = (tmp_path / "venv" / "lib").glob("python*/site-packages")
-    shutil.copytree(ROOT / "conveyor", site / "conveyor", ignore=shutil.ignore_patterns("__pycache__"))
     here = Path(pytest.__file__).resolve().parents[1]
     for name in ("typing_extensions.py", "cloudpickle", "psutil", "psutil-stubs"):
-        if (here / name).exists():
-            os.symlink(here / name, site / name)
+        os.symlink(here / name, site / name)
+    return python
+
+
+def test_a_user_of_the_built_wheel_sees_no_error_and_no_any(user: Path, tmp_path: Path) -> None:
     project = tmp_path / "project"
     shutil.copytree(TYPING / "user", project)
 
-    words = mypy("--strict", f"--python-executable={python}", "survey.py", cwd=project, cache=tmp_path / "cache")
-    diagnostics = pyright(project, str(python))
+    words = mypy("--strict", f"--python-executable={user}", "survey.py", cwd=project, cache=tmp_path / "cache")
+    diagnostics = pyright(project, str(user))
 
     revealed = re.findall(r'Revealed type is "(.*)"', words)
     shown = [str(d["message"]) for d in diagnostics if d["severity"] == "information"]
@@ -155,3 +165,8 @@ def test_a_user_of_the_installed_package_sees_no_error_and_no_any(tmp_path: Path
     assert not [d for d in diagnostics if d["severity"] in ("error", "warning")], diagnostics
     assert len(revealed) == len(shown) == calls
     assert not [text for text in [*revealed, *shown] if UNKNOWN.search(text)]
+
+    # Was it the wheel that was checked?  Without its mark the same package has no types to the user.
+    (mark,) = (tmp_path / "venv" / "lib").glob("python*/site-packages/conveyor/py.typed")
+    mark.unlink()
+    assert "py.typed" in mypy("--strict", f"--python-executable={user}", "survey.py", cwd=project, cache=tmp_path / "again")

@@ -1,4 +1,4 @@
-"""Runs the tests of the mypy plugin under each release of mypy that it is made for, or under those named: `2.3 2.4`.
+"""Runs what the tests ask mypy, with the plugin and without, under each release that it is made for, or those named: `2.3 2.4`.
 
 Knows: which releases those are.  Must never know: what is tested.
 
@@ -15,6 +15,11 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[1]
 RELEASES = ("2.1", "2.2", "2.3", "2.4")
+ASK_MYPY = (
+    "tests/test_typing_statements.py",
+    "tests/test_typing_chains.py::test_each_mistake_is_reported_and_nothing_else_is[mypy]",
+    "tests/test_typing_chains.py::test_what_mypy_says_names_the_mistake",
+)
 BESIDE_IT = ("cloudpickle", "psutil", "typing-extensions", "types-psutil")
 
 
@@ -31,7 +36,7 @@ def python_with(release: str) -> Path:
 def passes(release: str) -> bool:
     environment = os.environ | {"CONVEYOR_MYPY_PYTHON": str(python_with(release))}
     print(f"mypy {release}:", flush=True)
-    tests = [sys.executable, "-m", "pytest", "-q", "tests/test_typing_statements.py"]
+    tests = [sys.executable, "-m", "pytest", "-q", *ASK_MYPY]
     return subprocess.run(tests, cwd=ROOT, env=environment).returncode == 0
 
 
