@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from conveyor.context import Context, context
 from conveyor.pipeline import Pipeline
 from conveyor.report import Report, RunResult
 from conveyor.stages import BalancingFork, Filter, FlatMap, Join, Pipe, Processor, ReplicatingFork, Zip
@@ -28,6 +29,7 @@ else:
 
 __all__ = [
     "BalancingFork",
+    "Context",
     "Filter",
     "FlatMap",
     "Join",
@@ -39,4 +41,5 @@ __all__ = [
     "RunResult",
     "Stream",
     "Zip",
+    "context",
 ]

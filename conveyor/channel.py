@@ -12,13 +12,14 @@ Rule 6.  The end is a flag with the number of the run, read behind the last item
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Final, Generic, NamedTuple, Protocol
 
 from typing_extensions import TypeVar
 
 from conveyor.codec import Bundle, Sealed
 
-__all__ = ["Inlet", "Note", "Outlet", "Tag", "ZipInlet"]
+__all__ = ["Inlet", "Note", "Outlet", "Tag", "Words", "ZipInlet", "words_of_zip"]
 
 Blob = TypeVar("Blob")
 
@@ -108,83 +109,79 @@ class Words(Protocol):
 
 
 class Note:
-    """What a reader of several channels must still know after a restart, kept where its channels are.
+    """A few numbers that outlive the worker that stored them, kept where its channels are.
 
-    There are two slots, of a key and some values each; the newest is never written over before the next is whole.  `words` are
-    all zero at first.
+    `store` is done as a whole or not at all: there are two slots, and behind the one that is written comes one more store, of
+    how many notes there were.  `words` are all zero at first.
     """
 
-    __slots__ = ("at", "width", "words")
+    __slots__ = ("size", "words")
 
     def __init__(self, words: Words) -> None:
         self.words = words
-        self.width = len(words) // 2
-        self.at = 0
+        self.size = (len(words) - 1) // 2
 
     @staticmethod
     def words_for(values: int) -> int:
-        return 2 * (1 + values)
+        return 1 + 2 * values
 
-    def write(self, key: int, *values: int) -> None:
-        words, at = self.words, self.at
-        words[at] = 0  # holds nothing, until the last store
-        for place, value in enumerate(values, at + 1):
+    def store(self, values: Sequence[int]) -> None:
+        """Takes the place of the older note."""
+        words = self.words
+        number = words[0] + 1
+        for place, value in enumerate(values, 1 + number % 2 * self.size):
             words[place] = value
-        words[at] = key + 1
-        self.at = self.width - at
+        words[0] = number  # the one store that counts
 
-    def read(self, key: int) -> list[int] | None:
-        """The values written under a key; None if it is not that of the last note or the one before."""
-        for at in (0, self.width):
-            if self.words[at] == key + 1:
-                self.at = self.width - at
-                return [self.words[place] for place in range(at + 1, at + self.width)]
-        return None
+    def newest(self) -> list[int]:
+        """What was stored last; zeros if nothing was."""
+        return self._slot(self.words[0])
+
+    def older(self) -> list[int]:
+        """What was stored before that; of use as long as nobody stores."""
+        return self._slot(self.words[0] + 1)
+
+    def _slot(self, number: int) -> list[int]:
+        first = 1 + number % 2 * self.size
+        return [self.words[place] for place in range(first, first + self.size)]
 
 
 class ZipInlet:
     """Several inlets read as one that gives tuples, one item of each; it ends when one of them does.
 
-    What is left over in the others is then taken and counted, so that no producer waits for room for ever.  The note holds
-    where each inlet stood when the run began, so that a worker that died while it committed a tuple leaves the lanes in step.
+    What is left over in the others is then taken and counted, so that no producer waits for room for ever.  A position counts
+    the tuples of this run.  What is committed is stored first, with where that leaves each inlet: a worker that finds the
+    inlets behind that brings them there.
     """
 
-    __slots__ = ("bases", "inlets", "left_over", "note", "tuples")
+    __slots__ = ("inlets", "left_over", "note", "run", "seen", "tuples")
 
     def __init__(self, inlets: list[Inlet], note: Note | None = None) -> None:
         self.inlets = inlets
-        self.note = note or Note([0] * Note.words_for(len(inlets)))
-        self.bases = [inlet.head for inlet in inlets]
+        self.note = note if note is not None else Note([0] * words_of_zip(len(inlets)))
+        self.run = 0
         self.tuples = 0  # given in this run
         self.left_over = 0
+        self.seen = 0  # of the last `peek`, not yet committed
 
     @property
     def head(self) -> int:
-        return max(self.bases) + self.tuples
+        return self.tuples
 
     def start(self, run: int) -> None:
         for inlet in self.inlets:
             inlet.start(run)
-        bases = self.note.read(run)
-        if bases is None:
-            bases = [inlet.head for inlet in self.inlets]
-            self.note.write(run, *bases)
-        self.bases = bases
-        self.fall_in()
+        self.run = run
+        self.seen = self.tuples = self.left_over = 0
+        of_run, tuples, left_over, *positions = self.note.newest()
+        if of_run == run:
+            self.tuples, self.left_over = tuples, left_over
+            self.bring(positions)
 
-    def fall_in(self) -> None:
-        """Brings every inlet as far as the first that was committed."""
-        most = max(self.counts())
-        for inlet, count in zip(self.inlets, self.counts(), strict=True):
-            if count < most:
-                there = len(inlet.peek(most - count))  # fewer, if its lane has ended
-                inlet.commit(inlet.position(there))
-        counts = self.counts()
-        self.tuples = min(counts)
-        self.left_over = sum(counts) - self.tuples * len(counts)
-
-    def counts(self) -> list[int]:
-        return [inlet.head - base for inlet, base in zip(self.inlets, self.bases, strict=True)]
+    def bring(self, positions: Sequence[int]) -> None:
+        for inlet, position in zip(self.inlets, positions, strict=True):
+            if inlet.head < position:
+                inlet.commit(position)
 
     def pending(self) -> bool:
         return all(inlet.pending() for inlet in self.inlets)
@@ -192,16 +189,24 @@ class ZipInlet:
     def ended(self) -> bool:
         if not any(inlet.ended() for inlet in self.inlets):
             return False
-        for inlet in self.inlets:
+        for index, inlet in enumerate(self.inlets):
             while inlet.pending():
                 unpaired = len(inlet.peek(UNPAIRED_AT_ONCE))
-                inlet.commit(inlet.position(unpaired))
                 self.left_over += unpaired
+                positions = [each.head for each in self.inlets]
+                positions[index] = inlet.position(unpaired)
+                self.keep(positions)
         return all(inlet.ended() for inlet in self.inlets)
+
+    def keep(self, positions: Sequence[int]) -> None:
+        """Commits up to these positions: all of them, whoever dies meanwhile."""
+        self.note.store((self.run, self.tuples, self.left_over, *positions))
+        self.bring(positions)
 
     def peek(self, n: int) -> list[object]:
         columns = [inlet.peek(n) for inlet in self.inlets]
         rows = zip(*columns, strict=False)
+        self.seen = min(map(len, columns))
         if any(isinstance(column[0], Sealed) for column in columns):
             return [Bundle(row) for row in rows]
         return list(rows)
@@ -210,7 +215,15 @@ class ZipInlet:
         return self.head + n
 
     def commit(self, upto: int) -> None:
-        n = upto - self.head
-        self.tuples += n
-        for inlet in self.inlets:
-            inlet.commit(inlet.position(n))
+        while self.tuples < upto:
+            if not self.seen:  # recovery commits what another worker had read
+                self.peek(upto - self.tuples)
+            n = min(upto - self.tuples, self.seen)
+            self.seen -= n
+            self.tuples += n
+            self.keep([inlet.position(n) for inlet in self.inlets])
+
+
+def words_of_zip(inlets: int) -> int:
+    """How many words the note of a zip takes: the run, its tuples, what was left over, and the position of each inlet."""
+    return Note.words_for(3 + inlets)

@@ -20,7 +20,7 @@ from typing import Final, cast
 
 from conveyor.errors import NotPicklable
 
-__all__ = ["Bundle", "Sealed", "is_atom", "opened", "seal", "uniform"]
+__all__ = ["Bundle", "Sealed", "is_atom", "opened", "opened_each", "seal", "uniform"]
 
 PROTOCOL: Final = 5
 SHORT: Final = Repr()
@@ -115,10 +115,10 @@ def whole(item: object) -> Sealed:
 
 def opened(items: list[object]) -> Iterable[object]:
     """The items of a slice as a job may see them, each opened when its turn comes."""
-    return _open_each(items) if items and isinstance(items[0], Sealed) else items
+    return opened_each(items) if items and isinstance(items[0], Sealed) else items
 
 
-def _open_each(items: list[object]) -> Iterator[object]:
+def opened_each(items: Iterable[object]) -> Iterator[object]:
     for item in items:
         yield item.open() if isinstance(item, Sealed) else item
 

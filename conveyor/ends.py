@@ -11,11 +11,12 @@ from typing import Generic, Protocol
 
 from typing_extensions import TypeVar
 
-from conveyor.channel import Inlet, Note, ZipInlet
-from conveyor.nodes import Node
-from conveyor.ordered import OrderedInlet, StampNode, TrackedNode
-from conveyor.route import leaves, taken
-from conveyor.topology import Input, Kind, NodeSpec, OrderedInput, ZipInput
+from conveyor.channel import Inlet, Note, ZipInlet, words_of_zip
+from conveyor.nodes import JobNode, Node
+from conveyor.ordered import OrderedInlet, StampNode, TrackedNode, words_of_ordered
+from conveyor.route import Leaf, leaves, taken
+from conveyor.snapshots import Replay
+from conveyor.topology import Input, NodeSpec, OrderedInput, ZipInput
 
 __all__ = ["AnyOutlet", "Ends", "words_of_notes"]
 
@@ -42,33 +43,34 @@ class Ends(Generic[In, Out]):
         self, spec: NodeSpec, notes: memoryview[int], inlet: Callable[[int], In], outlet: Callable[[int], Out]
     ) -> None:
         self.notes = notes
-        self.noted = 0
         self.inlets: list[In] = []
         self.zips: dict[str, ZipInlet] = {}
         self.inputs = [self.read(each, inlet) for each in spec.inputs]
         self.outlets = [outlet(channel) for channel in leaves(spec.route)] if spec.route is not None else []
 
     def read(self, source: Input, inlet: Callable[[int], In]) -> Inlet:
-        if isinstance(source, ZipInput):
-            below = [self.read(each, inlet) for each in source.inputs]
-            zipped = self.zips[source.name] = ZipInlet(below, self.note(source))
-            return zipped
+        if isinstance(source, Leaf):
+            end = inlet(source.channel)
+            self.inlets.append(end)
+            return end
+        words = _words_of_note(source)
+        note = self.note(self.notes[:words])
+        self.notes = self.notes[words:]
+        below = [self.read(each, inlet) for each in source.inputs]
         if isinstance(source, OrderedInput):
-            below = [self.read(each, inlet) for each in source.inputs]
-            return OrderedInlet(below, source.balanced, source.depth, self.note(source))
-        end = inlet(source.channel)
-        self.inlets.append(end)
-        return end
+            return OrderedInlet(below, source.balanced, source.depth, note)
+        zipped = self.zips[source.name] = ZipInlet(below, note)
+        return zipped
 
-    def note(self, source: ZipInput | OrderedInput) -> Note:
-        first = self.noted
-        self.noted += _words_of_note(source)
-        return Note(self.notes[first : self.noted])
+    def note(self, words: memoryview[int]) -> Note:
+        return Note(words)
 
-    def stamped(self, spec: NodeSpec, node: Node) -> Node:
-        """`node`, with what an ordered join behind or around it needs."""
-        if spec.depth and spec.kind is Kind.JOB:
+    def stamped(self, spec: NodeSpec, node: Node, replay: Replay | None = None) -> Node:
+        """`node`, with what an ordered join behind or around it needs; `replay` belongs inside the stamps."""
+        if spec.depth and isinstance(node, JobNode):
             node = TrackedNode(node, spec.depth)
+        if replay is not None:
+            node = replay.around(node)
         route = spec.route
         if spec.stamps and route is not None:
             node = StampNode(node, lambda: taken(route, [outlet.tail for outlet in self.outlets]), spec.depth)
@@ -77,10 +79,9 @@ class Ends(Generic[In, Out]):
 
 def words_of_notes(inputs: Sequence[Input]) -> int:
     """How many words the notes of a node with these inputs take."""
-    return sum(
-        words_of_notes(each.inputs) + _words_of_note(each) for each in inputs if isinstance(each, ZipInput | OrderedInput)
-    )
+    return sum(_words_of_note(each) + words_of_notes(each.inputs) for each in inputs if not isinstance(each, Leaf))
 
 
 def _words_of_note(source: ZipInput | OrderedInput) -> int:
-    return Note.words_for(len(source.inputs) if isinstance(source, ZipInput) else 2)
+    width = len(source.inputs)
+    return words_of_zip(width) if isinstance(source, ZipInput) else words_of_ordered(width)

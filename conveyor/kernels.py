@@ -61,7 +61,7 @@ def map_slice(job: JobCall, items: Iterable[object], out: list[object]) -> Progr
     return Progress(len(out) - before + dropped, sealed, error)
 
 
-def filter_slice(predicate: JobCall, items: list[object], out: list[object]) -> Progress:
+def filter_slice(predicate: JobCall, items: Iterable[object], out: list[object]) -> Progress:
     """Appends to `out` the items for which `predicate` holds, as they came in."""
     done = sealed = 0
     error: BaseException | None = None

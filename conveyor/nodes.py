@@ -13,15 +13,32 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import suppress
 from itertools import islice
-from typing import NamedTuple, Protocol, TypeAlias, cast
+from operator import length_hint
+from typing import Final, NamedTuple, Protocol, TypeAlias, cast
 
-from conveyor.codec import Bundle, Sealed, all_sealed, is_atom, opened, seal, short_repr, uniform
-from conveyor.errors import ConveyorError, RunError
+from conveyor.codec import Bundle, Sealed, all_sealed, is_atom, opened, opened_each, seal, short_repr, uniform
+from conveyor.context import CURRENT, Context
+from conveyor.deaths import FRESH, Past
+from conveyor.errors import ConveyorError, ItemTimeout, PoisonItem, RunError
 from conveyor.kernels import Progress, filter_slice, map_slice, quick_loop
 from conveyor.report import DeadLetter, Tally
 from conveyor.stages import Filter, FlatMap, Job, job_of, policy_of
 
-__all__ = ["CollectNode", "FilterNode", "FlatMapNode", "ItemFailed", "MapNode", "Node", "Piece", "RelayNode", "node_for"]
+__all__ = [
+    "ALONE",
+    "CollectNode",
+    "FilterNode",
+    "FlatMapNode",
+    "ItemClock",
+    "ItemFailed",
+    "JobNode",
+    "MapNode",
+    "Node",
+    "Piece",
+    "RelayNode",
+    "Surroundings",
+    "node_for",
+]
 
 Piece: TypeAlias = tuple[list[object], int, int]
 
@@ -57,28 +74,104 @@ class Policy(NamedTuple):
     stage: str
     on_error: str
     retries: int
+    timeout_s: float | None
     bury: Callable[[DeadLetter], None]
 
 
-def node_for(stage: Job[object, object], name: str, bury: Callable[[DeadLetter], None]) -> Node:
+class ItemClock(Protocol):
+    """Whoever sees to time limits; it is told at which item a job begins, and when none is under way."""
+
+    def start(self, index: int) -> None: ...
+    def stop(self) -> None: ...
+
+
+class Surroundings(NamedTuple):
+    """What the world does for a node that runs jobs.
+
+    `place` gives the input and the position of an item of what the drive loop has in hand; `pause` waits before an attempt,
+    which is counted from 2; `past` tells how earlier workers fared with an item, if some died; `clock` is there where jobs have
+    a time limit.
+    """
+
+    place: Callable[[int], tuple[int, int]] = lambda index: (0, index)
+    pause: Callable[[int], None] = lambda attempt: None
+    past: Callable[[int], Past] | None = None
+    clock: ItemClock | None = None
+
+
+ALONE: Final = Surroundings()
+
+
+def node_for(
+    stage: Job[object, object], name: str, bury: Callable[[DeadLetter], None], surroundings: Surroundings = ALONE
+) -> JobNode:
     """The node that runs `stage`; `bury` is told of each dead letter before its item is committed."""
     policy = Policy(name, *policy_of(stage), bury)
     if isinstance(stage, FlatMap):
-        return FlatMapNode(stage, policy)
-    return FilterNode(stage, policy) if isinstance(stage, Filter) else MapNode(stage, policy)
+        return FlatMapNode(stage, policy, surroundings)
+    return (FilterNode if isinstance(stage, Filter) else MapNode)(stage, policy, surroundings)
 
 
-class JobNode:
-    """What the nodes of all jobs share: policies, and `finish`."""
+class JobNode(ABC):
+    """What the nodes of all jobs share: policies, the item at its job, and `finish`."""
 
-    def __init__(self, stage: Job[object, object], policy: Policy) -> None:
+    def __init__(self, stage: Job[object, object], policy: Policy, surroundings: Surroundings) -> None:
         self.stage = stage
         self.job = job_of(stage)
         self.policy = policy
+        self.surroundings = surroundings
+        self.clock = surroundings.clock
         self.tally = Tally()
+        self.offset = 0  # of the slice, in what the drive loop has in hand
+        self.size = 0
+        self.cursor: Iterator[object] = iter(())  # over the slice: how far it is says which item is at its job
+        self.past = FRESH  # attempts that ended with their workers: of the only item of a slice, others have none
+        self.attempt = 1
+
+    @abstractmethod
+    def __call__(self, items: list[object], skip: int, limit: int) -> Iterable[Piece]: ...
+
+    def begin(self, items: list[object]) -> Iterator[object]:
+        """Takes a slice in hand: its items, as the job will come to them."""
+        CURRENT.job = self
+        self.size = len(items)
+        self.cursor = iter(items)
+        if self.surroundings.past is not None:
+            self.past = self.surroundings.past(self.offset) if self.size == 1 else FRESH
+        return self.cursor
+
+    def index(self) -> int:
+        """Which item of what the drive loop has in hand is at its job."""
+        return self.offset + self.size - length_hint(self.cursor) - 1
+
+    def context(self) -> Context:
+        source, position = self.surroundings.place(self.index())
+        return Context(self.past.attempts + self.attempt, f"{self.policy.stage}:{source}:{position}")
+
+    def condemned(self) -> Exception | None:
+        """The error of an item that is not tried again, for what it did to its workers."""
+        stage, timeouts = self.policy.stage, self.past.timeouts
+        if self.past.is_poison:
+            return PoisonItem(f"stage {stage!r}: {self.past.attempts} workers died when they were given this item")
+        if timeouts > self.policy.retries:
+            limit = f"timeout_s={self.policy.timeout_s}"
+            return ItemTimeout(
+                f"stage {stage!r}: this item took longer than {limit} allows, in {timeouts} of {timeouts} attempts"
+            )
+        return None
+
+    def may_retry(self, error: BaseException | None) -> bool:
+        """Waits, if the item that failed with `error` is to be tried again."""
+        made = self.past.timeouts + self.attempt
+        if not isinstance(error, Exception) or made > self.policy.retries:
+            return False
+        self.surroundings.pause(made + 1)
+        self.attempt += 1
+        return True
 
     def finish(self, skip: int, limit: int) -> Iterator[Piece]:
         """The outputs of the stage's `finish`, which finish no item."""
+        CURRENT.job = None
         flushed = skip
         try:
             for out in _chunks(islice(self.stage.finish(), skip, None), limit):
@@ -97,9 +190,10 @@ class JobNode:
             return items
         return items if all(isinstance(item, Sealed) or is_atom(item) for item in items) else all_sealed(items)
 
-    def give_up(self, item: object, ordinal: int, error: BaseException, attempts: int) -> None:
+    def give_up(self, item: object, ordinal: int, error: BaseException) -> None:
         """Does with a failed item what its stage's policy says."""
         tally, policy = self.tally, self.policy
+        attempts, self.attempt = self.past.attempts + self.attempt, 1
         if policy.on_error == "raise" or not isinstance(error, Exception):
             tally.failed += 1
             raise ItemFailed(ordinal, _repr_of(item), error, attempts) from error
@@ -114,16 +208,37 @@ class SliceNode(JobNode, ABC):
     """A node whose job gives at most one output an item, so that a slice is one piece unless an item fails."""
 
     @abstractmethod
-    def kernel(self, items: list[object], out: list[object]) -> Progress: ...
+    def kernel(self, items: Iterator[object], sealed: bool, out: list[object]) -> Progress:
+        """Runs the job on items that are all sealed, or all not."""
+        ...
 
     def __call__(self, items: list[object], skip: int, limit: int) -> Iterable[Piece]:
         self.tally.items_in += len(items)
         items = self.safe(items)
+        cursor = self.begin(items)
+        if self.past is not FRESH and (verdict := self.condemned()) is not None:
+            self.attempt = 0
+            self.give_up(items[0], self.tally.items_in - 1, verdict)
+            return (([], 1, 0),)
         out: list[object] = []
-        done, sealed, error = self.kernel(items, out)
-        if error is not None:
-            return self.around_failures(items, out, done, sealed, error)
+        done, sealed, failure = self.attempt_all(cursor, items, out)
+        if failure is not None:
+            return self.around_failures(items, out, done, sealed, failure)
         return (self.piece(items, out, done, done, sealed),)
+
+    def attempt_all(self, cursor: Iterator[object], items: list[object], out: list[object]) -> Progress:
+        """The job on each item until one fails, under its time limit."""
+        sealed = isinstance(items[0], Sealed)
+        if self.clock is None:
+            return self.kernel(cursor, sealed, out)
+        progress = self.kernel(self.timed(cursor, self.clock), sealed, out)
+        self.clock.stop()
+        return progress
+
+    def timed(self, items: Iterator[object], clock: ItemClock) -> Iterator[object]:
+        for item in items:
+            clock.start(self.index())
+            yield item
 
     def piece(self, items: list[object], out: list[object], finished: int, done: int, sealed: int) -> Piece:
         """`out`, the outputs of the last `done` items, with which `finished` items of the slice are finished."""
@@ -143,34 +258,42 @@ class SliceNode(JobNode, ABC):
             yield self.piece(items, out, finished, done, sealed)
             if error is None:
                 return
+            CURRENT.job = self  # somebody else may have been running meanwhile
             retried: list[object] = []
-            attempts, progress = self.retry(items[finished], retried, error)
+            progress = self.retry(items[finished], retried, error)
             if progress.error is None:
                 finished += 1
                 yield self.piece(items, retried, finished, 1, progress.sealed)
             else:
-                self.give_up(items[finished], first + finished, progress.error, attempts)
+                self.give_up(items[finished], first + finished, progress.error)
                 finished += 1
                 yield [], finished, 0
             if finished == len(items):
                 return  # not one more piece that finishes nothing: the last item would seem to end twice
+            CURRENT.job = self
             out = []
-            done, sealed, error = self.kernel(items[finished:], out)
+            done, sealed, error = self.attempt_all(self.cursor, items, out)
 
-    def retry(self, item: object, out: list[object], error: BaseException) -> tuple[int, Progress]:
-        attempts, progress = 1, Progress(0, 0, error)
-        while isinstance(progress.error, Exception) and attempts <= self.policy.retries:
-            attempts += 1
-            progress = self.kernel([item], out)
-        return attempts, progress
+    def retry(self, item: object, out: list[object], error: BaseException) -> Progress:
+        progress = Progress(0, 0, error)
+        while self.may_retry(progress.error):
+            if self.clock is not None:
+                self.clock.start(self.index())
+            progress = self.kernel(iter([item]), isinstance(item, Sealed), out)
+            if self.clock is not None:
+                self.clock.stop()
+        if progress.error is None:
+            self.attempt = 1
+        return progress
 
 
 class MapNode(SliceNode):
     """A `Processor`."""
 
-    def __init__(self, stage: Job[object, object], policy: Policy) -> None:
-        super().__init__(stage, policy)
-        self.quick = quick_loop(self.job)
+    def __init__(self, stage: Job[object, object], policy: Policy, surroundings: Surroundings) -> None:
+        super().__init__(stage, policy, surroundings)
+        in_haste = surroundings.clock is None and surroundings.past is None
+        self.quick = quick_loop(self.job) if in_haste else None
 
     def __call__(self, items: list[object], skip: int, limit: int) -> Iterable[Piece]:
         if self.quick is not None and not isinstance(items[0], Sealed):
@@ -181,14 +304,14 @@ class MapNode(SliceNode):
                 return (self.piece(items, out, len(items), len(items), 0),)
         return super().__call__(items, skip, limit)
 
-    def kernel(self, items: list[object], out: list[object]) -> Progress:
-        return map_slice(self.job, opened(items), out)
+    def kernel(self, items: Iterator[object], sealed: bool, out: list[object]) -> Progress:
+        return map_slice(self.job, opened_each(items) if sealed else items, out)
 
 
 class FilterNode(SliceNode):
     """A `Filter`."""
 
-    def kernel(self, items: list[object], out: list[object]) -> Progress:
+    def kernel(self, items: Iterator[object], sealed: bool, out: list[object]) -> Progress:
         return filter_slice(self.job, items, out)
 
 
@@ -200,12 +323,17 @@ class FlatMapNode(JobNode):
         self.tally.items_in += len(items)
         items = self.safe(items)
         out: list[object] = []
-        for index, item in enumerate(items):
+        for index, item in enumerate(self.begin(items)):
             given = 0 if index else skip
             try:
                 for result in self.results(item, first + index, given):
                     if len(out) == limit:  # full, and there is more: cut inside the item
+                        if self.clock is not None:  # to wait for room is not the job's
+                            self.clock.stop()
                         yield self.piece(out, index, given)
+                        CURRENT.job = self  # somebody else may have been running meanwhile
+                        if self.clock is not None:
+                            self.clock.start(self.index())
                         out = []
                     out.append(result)
                     given += 1
@@ -220,25 +348,38 @@ class FlatMapNode(JobNode):
 
     def results(self, item: object, ordinal: int, given: int) -> Iterator[object]:
         """The results of one item behind the first `given`, through all its attempts."""
-        attempt = 0
+        if self.past is not FRESH and (verdict := self.condemned()) is not None:
+            self.attempt = 0
+            self.give_up(item, ordinal, verdict)
+            return
         while True:
-            attempt += 1
             try:
-                for result in self.attempt(item, given):
+                for result in self.timed_attempt(item, given):
                     yield result if is_atom(result) else seal(result)
                     given += 1
             except GeneratorExit:
                 raise
             except BaseException as error:  # the item's own, whatever it is
-                if attempt > self.policy.retries or not isinstance(error, Exception):
-                    self.give_up(item, ordinal, error, attempt)
+                if not self.may_retry(error):
+                    self.give_up(item, ordinal, error)
                     return
             else:
+                self.attempt = 1
                 self.tally.passed += given > 0
                 self.tally.dropped += given == 0
                 return
 
-    def attempt(self, item: object, given: int) -> Iterator[object]:
+    def timed_attempt(self, item: object, given: int) -> Iterable[object]:
+        return self.trial(item, given) if self.clock is None else self.under(self.clock, item, given)
+
+    def under(self, clock: ItemClock, item: object, given: int) -> Iterator[object]:
+        clock.start(self.index())
+        try:
+            yield from self.trial(item, given)
+        finally:
+            clock.stop()
+
+    def trial(self, item: object, given: int) -> Iterator[object]:
         iterable = self.job(item.open() if isinstance(item, Sealed) else item)
         if not isinstance(iterable, Iterable):
             raise TypeError(f"{self.policy.stage} is a FlatMap: its function must give an iterable, not {iterable!r}")

@@ -9,6 +9,8 @@ Rule 2.  Every origin shows in its lane: where a stage drops an item, a *mark* g
          without waiting that nothing will come, and bounded lanes cannot starve it.
 Rule 3.  The join takes origin after origin, within one lane after lane, and takes the pair off.
 Rule 4.  What `finish` gives has the origin FINISH and comes after all others, by lane.
+Rule 5.  A commit moves the heads of several lanes.  Where that leaves each, and which origin comes then, is stored first; a
+         worker that finds a lane behind that brings it there.
 """
 
 from __future__ import annotations
@@ -18,9 +20,9 @@ from typing import Final, TypeAlias
 
 from conveyor.channel import Inlet, Note
 from conveyor.codec import Sealed, is_atom, parts_of, seal
-from conveyor.nodes import ItemFailed, Node, Piece
+from conveyor.nodes import ItemFailed, JobNode, Node, Piece
 
-__all__ = ["OrderedInlet", "StampNode", "TrackedNode"]
+__all__ = ["OrderedInlet", "StampNode", "TrackedNode", "words_of_ordered"]
 
 Tracked: TypeAlias = tuple[object, ...]
 
@@ -58,7 +60,7 @@ class StampNode:
 class TrackedNode:
     """Runs a node on tracked items, one by one, and stamps what comes of each as it was stamped."""
 
-    def __init__(self, node: Node, depth: int) -> None:
+    def __init__(self, node: JobNode, depth: int) -> None:
         self.node = node
         self.tally = node.tally
         self.depth = depth
@@ -67,13 +69,17 @@ class TrackedNode:
         out: list[object] = []
         for index, item in enumerate(items):
             given = 0 if index else skip
+            if 2 * len(out) > limit:  # before the item is begun: what is counted belongs to what is out
+                yield out, index, 0
+                out = []
+            self.node.offset = index
             try:
-                for results, done in self.results(parts_of(item), given, limit):
-                    if len(out) + len(results) > limit:
+                for results, done in self.results(parts_of(item), given, limit - len(out)):
+                    out += results
+                    given += len(results)
+                    if results and not done:  # cut inside the item, because that was all the room there is
                         yield out, index, given
                         out = []
-                    out += results
-                    given = 0 if done else given + len(results)
             except ItemFailed:
                 yield out, index, given
                 raise
@@ -112,17 +118,24 @@ class OrderedInlet:
         self.inlets = inlets
         self.balanced = balanced
         self.depth = depth
-        self.note = note or Note([0] * Note.words_for(2))
-        self.origin, self.lane = self.note.read(self.head) or (0, 0)
+        self.note = note if note is not None else Note([0] * words_of_ordered(len(inlets)))
+        self.head = 0  # counts items and marks, since the channels were made
+        self.origin = 0
+        self.lane = 0
         self.plan: list[tuple[int, int, int]] = []  # of each item seen by `peek`: its lane; origin and lane behind it
-
-    @property
-    def head(self) -> int:
-        return sum(inlet.head for inlet in self.inlets)
+        self.shown: list[int] = []  # of each item that `peek` gave: how many of the plan it ends
 
     def start(self, run: int) -> None:
         for inlet in self.inlets:
             inlet.start(run)
+        self.head, self.origin, self.lane, *positions = self.note.newest()
+        self.plan, self.shown = [], []
+        self.bring(positions)
+
+    def bring(self, positions: Sequence[int]) -> None:
+        for inlet, position in zip(self.inlets, positions, strict=True):
+            if inlet.head < position:
+                inlet.commit(position)
 
     def pending(self) -> bool:
         while True:
@@ -142,8 +155,7 @@ class OrderedInlet:
         at = [0] * len(views)
         origin, lane = self.origin, self.lane
         out: list[object] = []
-        self.plan = []
-        self.shown: list[int] = []
+        self.plan, self.shown = [], []
         while len(out) < n:
             heads = [parts_of(view[i]) if i < len(view) else None for view, i in zip(views, at, strict=True)]
             taken = self.next_lane(heads, ended, origin, lane)
@@ -192,25 +204,27 @@ class OrderedInlet:
 
     def commit(self, upto: int) -> None:
         while (count := upto - self.head) > 0:
-            if not self.plan:
-                self.peek(count)  # recovery commits what another worker had read
-            self.commit_planned(min(count, len(self.plan)))
+            if not self.plan:  # recovery commits what another worker had read
+                self.peek(count)
+            self.take(min(count, len(self.plan)))
 
-    def commit_planned(self, count: int) -> None:
-        """Lane by lane, in order, so that the heads of the lanes always add up to a position."""
-        at = 0
-        while at < count:
-            lane = self.plan[at][0]
-            behind = at
-            while behind < count and self.plan[behind][0] == lane:
-                behind += 1
-            inlet = self.inlets[lane]
-            _, self.origin, self.lane = self.plan[behind - 1]
-            self.note.write(self.head + behind - at, self.origin, self.lane)
-            inlet.commit(inlet.position(behind - at))
-            at = behind
+    def take(self, count: int) -> None:
+        """Commits the next `count` of the plan."""
+        taken = [0] * len(self.inlets)
+        for lane, _, _ in self.plan[:count]:
+            taken[lane] += 1
+        positions = [inlet.position(n) if n else inlet.head for inlet, n in zip(self.inlets, taken, strict=True)]
+        self.head += count
+        _, self.origin, self.lane = self.plan[count - 1]
+        self.note.store((self.head, self.origin, self.lane, *positions))
+        self.bring(positions)
         del self.plan[:count]
         self.shown = [place - count for place in self.shown if place > count]
+
+
+def words_of_ordered(lanes: int) -> int:
+    """How many words the note of an ordered join takes: its head, the origin and lane behind it, the position of each inlet."""
+    return Note.words_for(3 + lanes)
 
 
 def _wrapped(item: object, stamps: Tracked) -> Tracked:

@@ -8,13 +8,13 @@ failed), and items_out == passed + flushed (but for FlatMap, whose inputs give a
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, fields
 from typing import Final, Generic
 
 from typing_extensions import TypeVar
 
-__all__ = ["DeadLetter", "Report", "RunResult", "StageReport", "Tally"]
+__all__ = ["COUNTS", "DeadLetter", "Report", "RunResult", "StageReport", "Tally"]
 
 Out = TypeVar("Out")
 
@@ -34,7 +34,32 @@ class Tally:
 
     @property
     def in_hand(self) -> int:
-        return self.items_in - self.passed - self.dropped - self.skipped - self.dead_lettered - self.failed
+        return self.items_in - self.done
+
+    @property
+    def done(self) -> int:
+        return self.passed + self.dropped + self.skipped + self.dead_lettered + self.failed
+
+    def counts(self) -> tuple[int, ...]:
+        """All of them, in the order of the fields."""
+        return (
+            self.items_in,
+            self.items_out,
+            self.passed,
+            self.dropped,
+            self.skipped,
+            self.dead_lettered,
+            self.failed,
+            self.flushed,
+        )
+
+    def restore(self, counts: Sequence[int]) -> None:
+        """Goes on from `counts`, with nothing in hand."""
+        _, self.items_out, self.passed, self.dropped, self.skipped, self.dead_lettered, self.failed, self.flushed = counts
+        self.items_in = self.done
+
+
+COUNTS: Final = len(fields(Tally))
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import functools
 import inspect
+import math
 from collections.abc import Callable, Iterable
 from enum import Enum
 from typing import TYPE_CHECKING, Any, Final, Literal, NamedTuple, Never, Unpack, overload
@@ -71,6 +72,7 @@ class Said(NamedTuple):
     fn: Callable[..., object] | None = None
     on_error: OnError = "raise"
     retries: int = 0
+    timeout_s: float | None = None
 
 
 class Stage:
@@ -86,7 +88,9 @@ class Stage:
 class Job(Stage, TakesALane[In, Out]):
     """A stage that does work: in a real run it has a process of its own."""
 
-    def _take(self, fn: Callable[..., object] | None, name: str | None, on_error: OnError, retries: object) -> None:
+    def _take(
+        self, fn: Callable[..., object] | None, name: str | None, on_error: OnError, retries: object, timeout_s: object
+    ) -> None:
         kind = type(self).__name__
         if fn is None and type(self) in (Processor, FlatMap, Filter):
             raise TopologyError(f"{kind}() has nothing to do: give it a function, or subclass it and write process()")
@@ -96,7 +100,7 @@ class Job(Stage, TakesALane[In, Out]):
             raise TopologyError(f"{kind}: on_error is {on_error!r}; it must be one of {', '.join(map(repr, ON_ERROR))}")
         if isinstance(retries, bool) or not isinstance(retries, int) or retries < 0:
             raise TopologyError(f"{kind}: retries is {retries!r}; it must be a whole number, 0 or more")
-        self.said = Said(checked_name(kind, name), fn, on_error, retries)
+        self.said = Said(checked_name(kind, name), fn, on_error, retries, checked_timeout(kind, timeout_s))
 
     @property
     def is_stateful(self) -> bool:
@@ -127,7 +131,9 @@ class Processor(Job[In, Out]):
     `process(self, item)` and, if wanted, `setup`, `finish` and `teardown`.
 
     `on_error` says what becomes of an item whose job raises, after `retries` further attempts: `"raise"` ends the run,
-    `"skip"` drops the item and counts it, `"dead_letter"` keeps it in the result's `.dead_letters`.
+    `"skip"` drops the item and counts it, `"dead_letter"` keeps it in the result's `.dead_letters`.  Before the second
+    attempt there is a wait of 10 ms, before each further one twice as long, a second at most.  An item that takes longer than
+    `timeout_s` seconds fails, too, with `ItemTimeout`: its worker is killed and replaced.
 
     Raises `TopologyError` if `fn` cannot be called with one argument or an option is out of range.
 
@@ -161,18 +167,38 @@ class Processor(Job[In, Out]):
         name: str | None = None,
         on_error: OnError = "raise",
         retries: int = 0,
+        timeout_s: float | None = None,
         **only: Unpack[ForMypy],
     ) -> None: ...
     @overload
     def __init__(
-        self, fn: Callable[[In], Out | None], *, name: str | None = None, on_error: OnError = "raise", retries: int = 0
+        self,
+        fn: Callable[[In], Out | None],
+        *,
+        name: str | None = None,
+        on_error: OnError = "raise",
+        retries: int = 0,
+        timeout_s: float | None = None,
     ) -> None: ...
     @overload
     def __init__(  # type: ignore[overload-cannot-match]  # pyright: ignore[reportOverlappingOverload]
-        self, fn: Callable[[In], Out], *, name: str | None = None, on_error: OnError = "raise", retries: int = 0
+        self,
+        fn: Callable[[In], Out],
+        *,
+        name: str | None = None,
+        on_error: OnError = "raise",
+        retries: int = 0,
+        timeout_s: float | None = None,
     ) -> None: ...
     @overload
-    def __init__(self, *, name: str | None = None, on_error: OnError = "raise", retries: int = 0) -> None: ...
+    def __init__(
+        self,
+        *,
+        name: str | None = None,
+        on_error: OnError = "raise",
+        retries: int = 0,
+        timeout_s: float | None = None,
+    ) -> None: ...
     def __init__(  # pyright: ignore[reportInconsistentOverload]
         self,
         fn: Callable[[In], object] | None = None,
@@ -180,8 +206,9 @@ class Processor(Job[In, Out]):
         name: str | None = None,
         on_error: OnError = "raise",
         retries: int = 0,
+        timeout_s: float | None = None,
     ) -> None:
-        self._take(fn, name, on_error, retries)
+        self._take(fn, name, on_error, retries, timeout_s)
 
     def process(self, item: In, /) -> Out | None:
         """What a stateful processor does with one item; a processor made of a function calls that."""
@@ -210,6 +237,7 @@ class FlatMap(Job[In, Out]):
         name: str | None = None,
         on_error: OnError = "raise",
         retries: int = 0,
+        timeout_s: float | None = None,
     ) -> None: ...
     def __init__(  # pyright: ignore[reportInconsistentOverload]
         self,
@@ -218,8 +246,9 @@ class FlatMap(Job[In, Out]):
         name: str | None = None,
         on_error: OnError = "raise",
         retries: int = 0,
+        timeout_s: float | None = None,
     ) -> None:
-        self._take(fn, name, on_error, retries)
+        self._take(fn, name, on_error, retries, timeout_s)
 
 
 class Filter(Job[T, T]):
@@ -241,6 +270,7 @@ class Filter(Job[T, T]):
         name: str | None = None,
         on_error: OnError = "raise",
         retries: int = 0,
+        timeout_s: float | None = None,
     ) -> None: ...
     def __init__(  # pyright: ignore[reportInconsistentOverload]
         self,
@@ -249,8 +279,9 @@ class Filter(Job[T, T]):
         name: str | None = None,
         on_error: OnError = "raise",
         retries: int = 0,
+        timeout_s: float | None = None,
     ) -> None:
-        self._take(predicate, name, on_error, retries)
+        self._take(predicate, name, on_error, retries, timeout_s)
 
 
 class Pipe(Stage, PassesALane):
@@ -438,9 +469,9 @@ def name_wanted(stage: Stage) -> str:
     return stage.said.name or stage.default_name()
 
 
-def policy_of(job: Job[Any, Any]) -> tuple[OnError, int]:
-    """What becomes of an item whose job raises, and after how many attempts more."""
-    return job.said.on_error, job.said.retries
+def policy_of(job: Job[Any, Any]) -> tuple[OnError, int, float | None]:
+    """What becomes of an item whose job fails, after how many attempts more, and how many seconds an attempt may take."""
+    return job.said.on_error, job.said.retries, job.said.timeout_s
 
 
 def job_of(job: Job[Any, Any]) -> Callable[[object], object]:
@@ -457,6 +488,14 @@ def checked_count(kind: str, what: str, value: object) -> int:
     if isinstance(value, bool) or not isinstance(value, int) or value < 1:
         raise TopologyError(f"{kind}: {what} is {value!r}; it must be a whole number, 1 or more")
     return value
+
+
+def checked_timeout(kind: str, value: object) -> float | None:
+    if value is None:
+        return None
+    if isinstance(value, bool) or not isinstance(value, int | float) or not 0 < value < math.inf:
+        raise TopologyError(f"{kind}: timeout_s is {value!r}; it must be a number of seconds above 0, or None")
+    return float(value)
 
 
 def checked_name(kind: str, name: object) -> str | None:

@@ -11,7 +11,7 @@ from typing import NamedTuple
 from conveyor.report import DeadLetter, Report, StageReport, Tally
 from conveyor.topology import Topology, zips_of
 
-__all__ = ["Figures", "ordered_letters", "report_of"]
+__all__ = ["Figures", "Letters", "ordered_letters", "report_of"]
 
 
 class Figures(NamedTuple):
@@ -25,6 +25,23 @@ class Figures(NamedTuple):
     restarts: int = 0
     pid: int | None = None
     core: int | None = None
+
+
+class Letters:
+    """The dead letters of a run, each once: those of items that a worker had not committed when it died are void."""
+
+    def __init__(self) -> None:
+        self.of_node: dict[int, list[DeadLetter]] = {}
+
+    def add(self, node: int, letter: DeadLetter) -> None:
+        self.of_node.setdefault(node, []).append(letter)
+
+    def void(self, node: int, ordinal: int) -> None:
+        """Another worker begins again at the input of this ordinal."""
+        self.of_node[node] = [letter for letter in self.of_node.get(node, []) if letter.ordinal < ordinal]
+
+    def all(self) -> list[DeadLetter]:
+        return [letter for letters in self.of_node.values() for letter in letters]
 
 
 def report_of(

@@ -12,9 +12,9 @@ ROOT = Path(__file__).resolve().parents[1]
 
 LAYERS = (
     {"errors", "report", "typeforms", "signatures", "trace"},
-    {"stages", "codec", "kernels"},
+    {"stages", "codec", "kernels", "deaths", "context"},
     {"hints", "annotations"},
-    {"channel", "decisions", "nodes", "ordered", "route", "shipping", "failures"},
+    {"channel", "decisions", "nodes", "ordered", "route", "shipping", "failures", "journal", "snapshots"},
     {"draft", "topology", "drive", "lifecycle", "ends", "summary", "deadlock"},
     {"runtime", "sim"},
     {"builder"},

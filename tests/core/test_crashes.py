@@ -15,9 +15,11 @@ from typing import Any, TypeAlias
 
 import pytest
 
+from conveyor.errors import RunError
+from conveyor.route import Leaf, leaves, taken
 from conveyor.stages import BalancingFork, Filter, FlatMap, Join, Pipe, Processor, ReplicatingFork, Stage, Zip
-from conveyor.topology import Topology
-from tests.core.world import Pick, World, compiled, every_schedule, first
+from conveyor.topology import Topology, ZipInput
+from tests.core.world import Pick, Worker, World, compiled, every_schedule, first
 
 Rows: TypeAlias = list[list[Stage]]
 Outputs: TypeAlias = list[Any]
@@ -53,8 +55,56 @@ def fails_at_first(item: int) -> Call:
     return result
 
 
+def refuse_odd(item: int) -> Call:
+    if item % 2:
+        raise ValueError(item)
+    return call(item)
+
+
 def same(item: object) -> object:
     return item
+
+
+class Counted(Processor[object, tuple[int, object]]):
+    """Gives each second item with how many there were before it; at the end, how many there were."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.seen = 0
+
+    def process(self, item: object, /) -> tuple[int, object] | None:
+        self.seen += 1
+        return (self.seen - 1, item) if self.seen % 2 else None
+
+    def finish(self) -> Iterator[tuple[int, object]]:
+        for number in range(2):
+            yield self.seen, f"end {number}"
+        self.seen += 100
+
+    def snapshot(self) -> int:
+        return self.seen
+
+    def restore(self, state: int) -> None:
+        self.seen = state
+
+
+class Repeated(FlatMap[object, tuple[int, object]]):
+    """Gives each item as often as there were items, itself included."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.seen = 0
+
+    def process(self, item: object, /) -> Iterator[tuple[int, object]]:
+        self.seen += 1
+        for _ in range(self.seen):
+            yield self.seen, item
+
+    def snapshot(self) -> int:
+        return self.seen
+
+    def restore(self, state: int) -> None:
+        self.seen = state
 
 
 def labelled(label: str) -> Processor[object, object]:
@@ -175,6 +225,49 @@ def identical_lanes_of_twice_two(outputs: Outputs, n_items: int) -> None:
     found = items_of(lanes["a"])
     assert found[::2] == found[1::2]
     assert Counter(found) == dict.fromkeys(range(n_items), 4)
+
+
+def pairs_with_the_even(outputs: Outputs, n_items: int) -> None:
+    assert [right for _, right in outputs] == list(range(len(outputs)))
+    assert items_of([left for left, _ in outputs]) == list(range(0, n_items, 2))
+
+
+def many_of_each_in_order(outputs: Outputs, n_items: int) -> None:
+    assert items_of(outputs) == [(item, number) for item in range(n_items) for number in range(item)]
+
+
+def even_in_order(outputs: Outputs, n_items: int) -> None:
+    assert items_of(outputs) == list(range(0, n_items, 2))
+
+
+def pairs_of_joined(outputs: Outputs, n_items: int) -> None:
+    assert items_of([left for left, _ in outputs]) == list(range(n_items))
+    assert [right for _, right in outputs] == list(range(n_items))
+
+
+def counted(outputs: Outputs, n_items: int) -> None:
+    even = [(number, number) for number in range(0, n_items, 2)]
+    assert outputs == [*even, (n_items, "end 0"), (n_items, "end 1")]
+
+
+def counted_as_joined(outputs: Outputs, n_items: int) -> None:
+    """What was seen is known of each second item only; the lanes keep their order, and all was seen."""
+    assert outputs[-2:] == [(2 * n_items, "end 0"), (2 * n_items, "end 1")]
+    assert [number for number, _ in outputs[:-2]] == list(range(0, 2 * n_items, 2))
+    assert len({item for _, item in outputs[:-2]}) == n_items
+    for label in "ab":
+        of_lane = [item[1] for _, item in outputs[:-2] if item[0] == label]
+        assert of_lane == sorted(of_lane)
+
+
+def counted_in_both_lanes(outputs: Outputs, n_items: int) -> None:
+    lanes = by_label(outputs)
+    assert lanes["a"] == lanes["b"]
+    counted(lanes["a"], n_items)
+
+
+def repeated_more_and_more(outputs: Outputs, n_items: int) -> None:
+    assert outputs == [(number + 1, number) for number in range(n_items) for _ in range(number + 1)]
 
 
 @dataclass(frozen=True)
@@ -339,7 +432,96 @@ CASES = {
         ],
         identical_lanes_of_twice_two,
     ),
+    "zipped, and some left over": Case(
+        lambda cap, lane: [
+            [ReplicatingFork(2)],
+            [Processor(call_for_even), Pipe(100)],
+            [Zip(2)],
+            [FlatMap(lambda item: [item])],
+            [Pipe(cap)],
+        ],
+        pairs_with_the_even,
+    ),
+    "balanced flat-maps, joined in order": Case(
+        lambda cap, lane: [
+            [BalancingFork(2)],
+            pipes(2, lane),
+            [FlatMap(calls), FlatMap(calls)],
+            [Join(2, ordered=True)],
+            [Processor(same)],
+            [Pipe(cap)],
+        ],
+        many_of_each_in_order,
+    ),
+    "joined in order inside an ordered join": Case(
+        lambda cap, lane: [
+            [BalancingFork(2)],
+            [BalancingFork(2), Processor(call_for_even)],
+            [Processor(call_for_even), Processor(call_for_even), Pipe(lane)],
+            [Join(2, ordered=True), Pipe()],
+            [Join(2, ordered=True)],
+            [Processor(same)],
+            [Pipe(cap)],
+        ],
+        even_in_order,
+    ),
+    "a zip of an ordered join": Case(
+        lambda cap, lane: [
+            [ReplicatingFork(2)],
+            [BalancingFork(2), Pipe(100)],
+            [Processor(call), Processor(call), Pipe()],
+            [Join(2, ordered=True), Pipe()],
+            [Zip(2)],
+            [Processor(same)],
+            [Pipe(cap)],
+        ],
+        pairs_of_joined,
+    ),
+    "dead letters": Case(
+        lambda cap, lane: [[Pipe(cap)], [Processor(refuse_odd, on_error="dead_letter", retries=1)], [Pipe(lane)]],
+        even_in_order,
+    ),
+    "stateful": Case(lambda cap, lane: [[Pipe(cap)], [Counted()], [Pipe(lane)], [Processor(same)], [Pipe(cap)]], counted),
+    "stateful, behind a join": Case(
+        lambda cap, lane: [[ReplicatingFork(2)], labels("ab"), pipes(2, lane), [Join(2)], [Counted()], [Pipe(cap)]],
+        counted_as_joined,
+    ),
+    "stateful, replicated": Case(
+        lambda cap, lane: [[Counted()], [ReplicatingFork(2)], pipes(2, lane), labels("ab"), pipes(2, cap), [Join(2)]],
+        counted_in_both_lanes,
+    ),
+    "stateful, in front of an ordered join": Case(
+        lambda cap, lane: [[Counted()], [BalancingFork(2)], pipes(2, lane), [Processor(same)] * 2, [Join(2, ordered=True)]],
+        counted,
+    ),
+    "stateful flat-map": Case(
+        lambda cap, lane: [[Repeated()], [Pipe(lane)], [Processor(same)], [Pipe(cap)]], repeated_more_and_more
+    ),
 }
+
+
+# ------------------------------------------------------------------------------------------------------- what is counted
+
+
+def counts_add_up(world: World) -> None:
+    """What each worker counted is what went through its channels, however often it died."""
+    for worker in world.jobs():
+        tally = worker.tally
+        assert tally.in_hand == 0
+        if all(isinstance(each, Leaf | ZipInput) for each in worker.spec.inputs) and worker.spec.depth == 0:
+            assert tally.items_in == sum(inlet.head for inlet in worker.inputs)
+        if not worker.spec.stamps and worker.spec.depth == 0:
+            assert tally.items_out == given_by(worker)
+        if not isinstance(worker.stage, FlatMap):
+            assert tally.items_out == tally.passed + tally.flushed
+        letters = [letter.ordinal for letter in world.letters.all() if letter.stage == worker.spec.name]
+        assert len(letters) == len(set(letters)) == tally.dead_lettered
+
+
+def given_by(worker: Worker) -> int:
+    assert worker.spec.route is not None
+    assert len(leaves(worker.spec.route)) == len(worker.outlets)
+    return taken(worker.spec.route, [outlet.tail for outlet in worker.outlets])
 
 
 # ------------------------------------------------------------------------------------------------------ places to die at
@@ -356,6 +538,7 @@ def run(topology: Topology, n_items: int, slices: int, place: tuple[str, int], p
     """Did the worker die, and what came out."""
     world = World(topology, slices=lambda: slices, kill=place)
     outputs = world.run(range(n_items), pick)
+    counts_add_up(world)
     return world.workers[place[0]].life.dies_before is None, outputs
 
 
@@ -381,3 +564,30 @@ def test_nor_is_it_with_tight_pipes_and_larger_slices(name: str, n_items: int, c
             CASES[name].holds(outputs, n_items)
             deaths[place[0]] += died
     assert all(deaths[worker.spec.name] for worker in World(topology).jobs())
+
+
+def two_runs(place: tuple[str, int] | None) -> tuple[World, list[Outputs]]:
+    world = World(compiled([Counted()], [Pipe(2)], [Processor(same, name="next")]), slices=lambda: 2, kill=place)
+    return world, [list(world.run(range(3), first)) for _ in range(2)]
+
+
+def test_a_state_goes_on_into_the_next_run_whenever_its_worker_died() -> None:
+    without, expected = two_runs(None)
+
+    assert expected == [
+        [(0, 0), (2, 2), (3, "end 0"), (3, "end 1")],
+        [(104, 1), (106, "end 0"), (106, "end 1")],
+    ]
+    for worker in without.jobs():
+        for store in range(worker.life.stores):
+            assert two_runs((worker.spec.name, store))[1] == expected, (worker.spec.name, store)
+
+
+def test_a_state_that_does_not_give_the_same_again_is_an_error() -> None:
+    class Forgets(Counted):
+        def restore(self, state: int) -> None:
+            self.seen = 1
+
+    world = World(compiled([Forgets()]), kill=("Forgets", 3))
+    with pytest.raises(RunError, match="did not come again"):
+        world.run(range(1), first)

@@ -335,7 +335,7 @@ def test_pieces_of_tracked_items_say_how_far_they_came() -> None:
     node = tracked(repeated, FlatMap)
     pieces = list(node([(VALUE, 1, 0, True), (VALUE, 3, 1, True), (VALUE, 2, 2, True)], 0, 2))
 
-    assert [(len(out), done, extra) for out, done, extra in pieces] == [(1, 1, 0), (2, 1, 2), (1, 2, 0), (2, 3, 0)]
+    assert [(len(out), done, extra) for out, done, extra in pieces] == [(2, 1, 1), (1, 1, 2), (2, 2, 1), (1, 3, 0)]
 
 
 def test_a_tracked_item_that_fails_ends_the_run_behind_what_was_given() -> None:

@@ -98,9 +98,11 @@ def test_options_are_checked(kind: Any) -> None:
         assert f"on_error is {on_error!r}; it must be one of 'raise', 'skip', 'dead_letter'" in text
     for retries in (-1, True, 1.0, "1", None):
         assert f"retries is {retries!r}" in refused(functools.partial(kind, double, retries=retries))
-    stage = kind(double, on_error="skip", retries=3)
-    assert policy_of(stage) == ("skip", 3)
-    assert policy_of(kind(double)) == ("raise", 0)
+    for timeout_s in (0, -1, True, "1", float("inf"), float("nan")):
+        assert f"timeout_s is {timeout_s!r}" in refused(functools.partial(kind, double, timeout_s=timeout_s))
+    stage = kind(double, on_error="skip", retries=3, timeout_s=2)
+    assert policy_of(stage) == ("skip", 3, 2.0)
+    assert policy_of(kind(double)) == ("raise", 0, None)
 
 
 COUNTED: dict[str, Callable[[Any], Stage]] = {
@@ -233,4 +235,4 @@ class Busy(Processor[int, int]):
 def test_a_subclass_may_use_any_name_for_itself() -> None:
     busy = Busy()
 
-    assert (name_wanted(busy), policy_of(busy), job_of(busy)(3)) == ("busy", ("skip", 2), 3)
+    assert (name_wanted(busy), policy_of(busy), job_of(busy)(3)) == ("busy", ("skip", 2, None), 3)

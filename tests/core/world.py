@@ -8,6 +8,7 @@ a node must be what `codec` and `nodes` promise.
 
 from __future__ import annotations
 
+import pickle
 from array import array
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from copy import deepcopy
@@ -15,16 +16,19 @@ from dataclasses import dataclass
 from random import Random
 from typing import Any, TypeAlias, TypeVar
 
-from conveyor.channel import Inlet, Tag
+from conveyor.channel import Inlet, Note, Tag, Words
 from conveyor.codec import Sealed, is_atom, seal
 from conveyor.decisions import ALL_ENDED, Choose, Merge, Request
 from conveyor.draft import Draft
 from conveyor.drive import Drive, drive
 from conveyor.ends import Ends, words_of_notes
-from conveyor.nodes import CollectNode, ItemFailed, Node, Piece, RelayNode, node_for
-from conveyor.report import DeadLetter
+from conveyor.journal import PAGE_SIZE, Journal
+from conveyor.nodes import CollectNode, ItemFailed, Node, Piece, RelayNode, Surroundings, node_for
+from conveyor.report import DeadLetter, Tally
 from conveyor.sim.channel import MemoryChannel
+from conveyor.snapshots import Replay, Saved
 from conveyor.stages import Stage
+from conveyor.summary import Letters
 from conveyor.topology import Kind, NodeSpec, Topology, channels_of, compile_topology
 
 Blob: TypeAlias = list[object]
@@ -105,6 +109,52 @@ class Port:
         self.channel.close(run)
 
 
+class NotePort(Note):
+    """What outlives a worker besides its channels."""
+
+    __slots__ = ("life",)
+
+    def __init__(self, words: Words, life: Life) -> None:
+        super().__init__(words)
+        self.life = life
+
+    def store(self, values: Sequence[int]) -> None:
+        self.life.store()
+        super().store(values)
+
+
+class WorkerEnds(Ends[Port, Port]):
+    def __init__(self, worker: Worker) -> None:
+        self.life = worker.life
+        super().__init__(worker.spec, worker.notes, worker.port, worker.port)
+
+    def note(self, words: memoryview[int]) -> Note:
+        return NotePort(words, self.life)
+
+
+class States:
+    """The states that a processor saved, which outlive it."""
+
+    def __init__(self, worker: Worker) -> None:
+        self.worker = worker
+        self.saved: Saved | None = None
+        self.state = b""
+
+    def newest(self) -> Saved | None:
+        return self.saved
+
+    def save(self, saved: Saved) -> None:
+        stage: Any = self.worker.stage
+        state = pickle.dumps(stage.snapshot())
+        self.worker.life.store()
+        self.saved, self.state = saved, state
+
+    def restore(self) -> None:
+        stage: Any = self.worker.stage
+        if self.saved is not None:
+            stage.restore(pickle.loads(self.state))
+
+
 class Watched:
     """A node that is held to what slices and pieces promise."""
 
@@ -157,6 +207,8 @@ class Worker:
         self.spec = spec
         self.life = Life()
         self.notes = memoryview(array("Q", [0] * words_of_notes(spec.inputs)))
+        self.pages = NotePort([0] * Note.words_for(PAGE_SIZE), self.life)
+        self.states = States(self)
         self.finished = True
         self.is_dead = False
         self.be_born()
@@ -167,7 +219,8 @@ class Worker:
         self.stage = deepcopy(self.spec.stage)
         if self.stage is not None:
             self.stage.setup()
-        self.ends: Ends[Port, Port] = Ends(self.spec, self.notes, self.port, self.port)
+            self.states.restore()
+        self.ends = WorkerEnds(self)
         self.zips = self.ends.zips
         self.inputs: list[Inlet] = self.ends.inputs
         if self.spec.kind is Kind.SOURCE:
@@ -179,17 +232,28 @@ class Worker:
 
     def node(self) -> Node:
         spec = self.spec
-        node: Node = RelayNode()
         if spec.kind is Kind.SINK:
-            node = CollectNode(self.world.outputs.extend)
-        elif self.stage is not None:
-            node = node_for(self.stage, spec.name, self.world.dead_letters.append)
-        return Watched(self.ends.stamped(spec, node))
+            return CollectNode(self.world.outputs.extend)
+        if self.stage is None:
+            return RelayNode()
+        return node_for(self.stage, spec.name, self.bury, Surroundings(self.place))
+
+    def bury(self, letter: DeadLetter) -> None:
+        self.world.letters.add(self.spec.index, letter)
+
+    def void(self, ordinal: int) -> None:
+        self.world.letters.void(self.spec.index, ordinal)
+
+    def place(self, index: int) -> tuple[int, int]:
+        return self.journal.place(index)
 
     def begin(self) -> None:
         """A drive loop, from where the channels say."""
         node = self.node()
-        self.tally = node.tally
+        self.tally: Tally = node.tally
+        self.journal = Journal(node.tally, self.pages, resumed=self.void)
+        replay = Replay(self.states) if hasattr(self.stage, "snapshot") else None
+        node = Watched(self.ends.stamped(self.spec, node, replay))
         self.drive: Drive[Blob] = drive(
             self.world.run_number,
             node,
@@ -198,6 +262,8 @@ class Worker:
             self.spec.route,
             self.world.slices,
             self.spec.merge_name,
+            self.journal if self.spec.kind in (Kind.JOB, Kind.RELAY) else None,
+            replay,
         )
         self.request: Request[Blob] | None = None
         self.finished = False
@@ -250,7 +316,7 @@ class World:
         self.source = MemoryChannel(ROOMY)
         self.channels = [MemoryChannel(channel.capacity) for channel in topology.channels]
         self.outputs: list[Any] = []
-        self.dead_letters: list[DeadLetter] = []
+        self.letters = Letters()
         self.failures: list[tuple[str, ItemFailed]] = []
         self.workers = {spec.name: Worker(self, spec) for spec in topology.nodes}
         self.in_order = downstream(topology, list(self.workers.values()))
@@ -261,7 +327,7 @@ class World:
         """Another run."""
         self.run_number += 1
         self.outputs.clear()
-        self.dead_letters.clear()
+        self.letters = Letters()
         blob = [item if is_atom(item) else seal(item) for item in items]
         self.source.publish(len(blob), blob, Tag(self.run_number, 0, 0, 0, 0, 0))
         self.source.close(self.run_number)
