@@ -216,7 +216,7 @@ def deaths_of(search: Search, worker: str, strategy: Strategy) -> bool:
 def class_of(attempt: Attempt) -> tuple[object, ...]:
     """What tells one class of schedules from another: what was decided at each point."""
     if not attempt.turned:
-        return (*(decision.option for decision in attempt.log), *attempt.deaths)
+        return (*[option for _, _, option, _ in attempt.log], *attempt.deaths)
     points: dict[str, list[int]] = {}
     for point, _, option, _ in attempt.log:
         points.setdefault(point, []).append(option)

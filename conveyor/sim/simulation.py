@@ -13,7 +13,7 @@ from typing_extensions import TypeVar
 
 from conveyor.errors import Deadlock
 from conveyor.failures import raised_by
-from conveyor.report import DeadLetter, Report, Tally
+from conveyor.report import DeadLetter, Report
 from conveyor.sim.cure import cures
 from conveyor.sim.plan import Plan
 from conveyor.sim.port import Life
@@ -43,10 +43,10 @@ class Attempt:
         self.log: Sequence[Decision] = world.log
         self.turned = world.turned
         self.letters = world.dead_letters
-        self.tallies: list[tuple[int, Tally]] = [(loop.spec.index, loop.tally) for loop in world.loops]
-        self.zips = [loop.ends.zips for loop in world.loops if loop.composite]
-        self.lives = {life.worker: life.died for life in world.deaths.values()}
-        self.deaths = [death for death in self.lives.values() if death is not None]
+        self.tallies = [loop.tally for loop in world.loops]
+        self.zips = [loop.ends.zips for loop in world.loops] if world.composite else []
+        self.lives = {life.worker: life.died for life in world.deaths.values()} if world.deaths else {}
+        self.deaths = [death for death in self.lives.values() if death is not None] if world.deaths else []
 
     def schedule(self) -> Schedule:
         """What has to be said to get the same again."""
@@ -70,6 +70,7 @@ class Simulator:
         self.plan = plan
         self.items = list(items)
         self.world = World(plan, self.items)
+        self.second = World(plan, self.items)  # for what must not be taken over from the schedule before
 
     def attempt(self, scheduler: Scheduler, deaths: Sequence[Life] = ()) -> Attempt:
         """One schedule, decided by `scheduler`."""
@@ -100,12 +101,19 @@ class Simulator:
         cured = cures(self.plan, self.items, circle.full, Attempt(world, None).log)
         return Deadlock("\n".join([circle.describe(world.states()), *map(str, cured)]))
 
+    def repeat(self, attempt: Attempt) -> Attempt:
+        """The same schedule once more, every job of it."""
+        self.second.memories.clear()
+        return self.finished(self.second, Again(attempt.log), self.lives_of(attempt))
+
+    def lives_of(self, attempt: Attempt) -> list[Life]:
+        return [self.life(worker, death) for worker, death in attempt.lives.items()]
+
     def again(self, attempt: Attempt) -> tuple[Attempt, Trace]:
         """The same schedule once more, and what happens in it, step by step."""
         tracer = Tracer()
         world = World(self.plan, self.items, tracer)
-        lives = [self.life(worker, death) for worker, death in attempt.lives.items()]
-        once_more = self.finished(world, Again(attempt.log), lives)
+        once_more = self.finished(world, Again(attempt.log), self.lives_of(attempt))
         return once_more, tracer.trace()
 
     def life(self, worker: str, at: Death | None = None, before: int | None = None) -> Life:
@@ -129,7 +137,7 @@ class Simulator:
         return Simulation(attempt, self, seed)
 
     def report(self, attempt: Attempt) -> Report:
-        tallies = dict(attempt.tallies)
+        tallies = {seat.spec.index: tally for seat, tally in zip(self.plan.seats, attempt.tallies, strict=True)}
         zips = {name: (zipped.tuples, zipped.left_over) for each in attempt.zips for name, zipped in each.items()}
         return report_of(self.plan.topology, lambda node: Figures(tallies[node]), zips.__getitem__, 0.0, SIMULATED)
 

@@ -16,11 +16,11 @@ __all__ = ["suspicion"]
 
 
 def suspicion(simulator: Simulator, attempt: Attempt) -> NotDeterministic | None:
-    """Runs a schedule twice more; if anything differs, the error that says where."""
-    once, first = simulator.again(attempt)
-    twice, second = simulator.again(attempt)
-    if first == second and told(once) == told(twice) == told(attempt):
+    """Runs a schedule once more, from the start; if anything differs, twice more, for an error that says where."""
+    if told(simulator.repeat(attempt)) == told(attempt):
         return None
+    _, first = simulator.again(attempt)
+    _, second = simulator.again(attempt)
     return NotDeterministic(
         f"{blame(first, second)}; the schedule is {str(attempt.schedule())!r}. Jobs must depend on nothing but their item: "
         "not on the clock, on chance, on the order of a set, or on what other calls left in a global variable"

@@ -14,14 +14,14 @@ Rule 4.  A worker that fails stops; the others go on to where they must stop, an
 from __future__ import annotations
 
 from array import array
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import Final, Protocol, TypeAlias
 
 from conveyor.channel import Tag
 from conveyor.codec import is_atom, seal
 from conveyor.deadlock import ChannelState, Circle, Wait, WaitsFor, find_cycle
 from conveyor.decisions import ALL_ENDED, Choose, Full, Merge, Request
-from conveyor.drive import Drive, drive
+from conveyor.drive import drive
 from conveyor.ends import Ends, words_of_notes
 from conveyor.failures import LOADING, Failure, failure_of
 from conveyor.nodes import CollectNode, ItemFailed, Node, RelayNode, node_for
@@ -33,11 +33,15 @@ from conveyor.sim.port import Killed, Life, Port
 from conveyor.sim.schedule import CUT, LANES, RESTART, STOP, Death, Decision
 from conveyor.sim.schedulers.scheduler import Scheduler
 from conveyor.stages import Job
-from conveyor.topology import Kind, NodeSpec, channels_of, is_shut
+from conveyor.topology import Kind, channels_of, is_shut
 
 __all__ = ["Loop", "Memory", "World"]
 
 Blob: TypeAlias = list[object]
+LoopState: TypeAlias = "tuple[Loop, int, Request[Blob] | None, int, tuple[int, ...], list[int] | None]"
+AnyEnds: TypeAlias = "Ends[MemoryChannel, MemoryChannel] | Ends[Port, Port]"
+
+new = tuple.__new__
 
 RUN: Final = 1
 ROOMY: Final = 1 << 40
@@ -91,10 +95,13 @@ class Loop:
         self.channels_in = [world.channels[c] for c in channels_of(self.spec.inputs)]
         if self.spec.kind is Kind.SOURCE:
             self.channels_in = [world.source]
+        self.channels = [world.channels[c] for c in channels_of(self.spec.inputs)]
+        self.channels += [world.channels[c] for c in leaves(self.spec.route)] if self.spec.route is not None else []
         self.composite = len(self.notes) > 0
+        self.ends = self.deathless = self.make_ends(None)
         self.life: Life | None = None
-        self.node: Node | None = None
         self.tally = Tally()
+        self.options: list[int] = []  # the lanes of its join that have something, while it waits to read
         self.moves = 0
         self.reads = 0
         self.finished = self.dead = False
@@ -105,10 +112,9 @@ class Loop:
         """A new run, and a new worker in it."""
         for at in range(len(self.notes)):
             self.notes[at] = 0
-        self.life = self.world.life_of(self.spec)
+        self.life = self.world.deaths.get(self.spec.name)
         self.reads = 0
         self.tally = Tally()
-        self.node = None
         if is_shut(self.spec, self.world.opened):
             self.finished, self.dead, self.request, self.stage = True, False, None, None
         else:
@@ -119,28 +125,29 @@ class Loop:
         self.moves += 1
         self.finished = self.dead = False
         self.request = None
-        world, spec = self.world, self.spec
+        world, spec, life = self.world, self.spec, self.life
         try:
             node = self.make_node()
         except BaseException as error:  # reported, as a worker's is: the run ends
-            self.fail("setup()" if self.node is None and self.stage is not None else LOADING, error)
+            self.fail("setup()" if self.stage is not None else LOADING, error)
             return
-        life = self.life
-        if life is None:
-            ends: Ends[MemoryChannel, MemoryChannel] | Ends[Port, Port] = Ends(spec, self.notes, world.channel, world.channel)
-        else:
-            ends = Ends(spec, self.notes, self.port(life), self.port(life))
-        inputs = ends.inputs if spec.inputs else [world.source if life is None else Port(world.source, life)]
-        self.ends = ends
+        self.ends = ends = self.deathless if life is None and not self.composite else self.make_ends(life)
+        inputs = ends.inputs or [world.source if life is None else Port(world.source, life)]
         node = ends.stamped(spec, node)
         if world.observer is not None:
             node = world.observer.watch(self, node)
         cut = ONE_BY_ONE if life is None else CutOrNot(world, self)
-        self.drive: Drive[Blob] = drive(RUN, node, inputs, ends.outlets, spec.route, cut, spec.merge_name)
-        self.send = self.drive.send
+        self.send = drive(RUN, node, inputs, ends.outlets, spec.route, cut, spec.merge_name).send
 
-    def port(self, life: Life) -> Callable[[int], Port]:
-        return lambda channel: Port(self.world.channels[channel], life)
+    def make_ends(self, life: Life | None) -> AnyEnds:
+        channel = self.world.channels.__getitem__
+        if life is None:
+            return Ends(self.spec, self.notes, channel, channel)
+
+        def port(index: int) -> Port:
+            return Port(channel(index), life)
+
+        return Ends(self.spec, self.notes, port, port)
 
     def make_node(self) -> Node:
         spec, world = self.spec, self.world
@@ -155,7 +162,7 @@ class Loop:
             assert stage is not None
             if self.seat.sets_up:
                 stage.setup()
-            node = node_for(stage, spec.name, world.dead_letters.append)
+            node = node_for(stage, spec.name, world.bury)
             if self.seat.is_stateless:
                 world.nodes[spec.index] = node
         node.tally = self.tally
@@ -189,6 +196,7 @@ class Loop:
 
     def fail(self, where: str, error: BaseException) -> None:
         self.finished = True
+        self.world.nodes.pop(self.spec.index, None)  # it may have been left in the middle of something
         failure = failure_of(self.spec.index, where, error)
         self.world.failures.append(failure)
         if self.world.observer is not None:
@@ -200,17 +208,21 @@ class Loop:
 
 
 class Memory:
-    """What a world can go back to: everything that a step of stateless nodes changes."""
+    """What a world can go back to: all that those who have not finished may still change, as long as they are stateless."""
 
-    __slots__ = ("channels", "log", "loops", "notes", "outputs", "reads", "source", "tallies")
+    __slots__ = ("asked", "channels", "log", "loops", "outputs", "source")
 
     def __init__(self, world: World) -> None:
-        self.channels: list[State] = [channel.state() for channel in world.channels]
+        self.asked = world.scheduler.at
         self.source = world.source.head
         self.outputs = len(world.outputs)
         self.log = len(world.log)
-        self.loops = [(loop.moves, loop.finished, loop.request, loop.reads) for loop in world.loops]
-        self.notes = [list(loop.notes) if loop.composite else None for loop in world.loops]
+        self.channels: list[tuple[MemoryChannel, State]] = []
+        self.loops: list[LoopState] = []
+        for loop in world.active:
+            self.channels += [(channel, channel.state()) for channel in loop.channels]
+            notes = loop.notes.tolist() if loop.composite else None
+            self.loops.append((loop, loop.moves, loop.request, loop.reads, loop.tally.counts(), notes))
 
 
 class World:
@@ -223,7 +235,6 @@ class World:
         self.source = MemoryChannel(ROOMY)
         self.items: list[object] = [item if is_atom(item) else seal(item) for item in items]
         self.channels = [MemoryChannel(channel.capacity, channel.index) for channel in plan.topology.channels]
-        self.channel = self.channels.__getitem__
         self.outputs: list[object] = []
         self.dead_letters: list[DeadLetter] = []
         self.failures: list[Failure] = []
@@ -235,11 +246,14 @@ class World:
         self.opened: dict[str, int] = {}  # how many lanes of an adapting fork are open, if that matters
         self.loops = [Loop(self, seat) for seat in plan.seats]
         self.loop_of = {loop.spec.index: loop for loop in self.loops}
-        self.joins = [loop for loop in self.loops if len(loop.spec.inputs) > 1]
         self.composite = any(loop.composite for loop in self.loops)
 
-    def life_of(self, spec: NodeSpec) -> Life | None:
-        return self.deaths.get(spec.name)
+        self.active = self.loops
+        self.memories: list[Memory] = []  # along the schedule under way, where it may have to be gone back to
+        self.goes_back = plan.is_stateless and observer is None
+
+    def bury(self, letter: DeadLetter) -> None:
+        self.dead_letters.append(letter)
 
     # ------------------------------------------------------------------------------------------------------------ one run
 
@@ -249,6 +263,10 @@ class World:
         self.deaths = deaths or {}
         self.waits = scheduler.waits
         self.asks_always = scheduler.asks_always
+        if self.deaths:
+            self.memories.clear()
+        elif self.go_back():
+            return
         for channel in self.channels:
             channel.clear()
         self.source.clear()
@@ -266,6 +284,23 @@ class World:
             loop.begin()
         self.active = list(self.loops)
 
+    def go_back(self) -> bool:
+        """Is there a place that this schedule comes by, too?  Then it begins there."""
+        shared = self.scheduler.shared()
+        while self.memories and self.memories[-1].asked > shared:
+            self.memories.pop()
+        if not self.memories:
+            return False
+        self.restore(self.memories[-1])
+        self.scheduler.go_on(self.memories[-1].asked)
+        return True
+
+    def remember(self) -> None:
+        """Keeps the place where a decision is about to be taken: the first, and the others of those who come by again."""
+        asked = self.scheduler.at if self.scheduler.shares else len(self.log)
+        if (asked == 0 or self.scheduler.shares) and not (self.memories and self.memories[-1].asked >= asked):
+            self.memories.append(Memory(self))
+
     def open_lanes(self) -> None:
         """How many lanes of an adapting fork are opened in this run: it shows where a lane says something at the end."""
         self.opened = {fork: self.decide(fork + LANES, range(lanes, 0, -1)) for fork, lanes in self.plan.telling_forks}
@@ -277,29 +312,36 @@ class World:
     def finish(self) -> None:
         """Runs to where nobody can go on."""
         while True:
-            self.settle()
-            loop = self.next_join()
-            if self.dead and (loop is None or not self.decide(RESTART + self.dead[0].spec.name, (0, 1))):
-                dead = self.dead.pop(0)
-                if self.observer is not None:
-                    self.observer.restarted(dead.spec.name)
-                dead.be_born()
-            elif loop is not None:
-                self.read(loop)
+            ready = self.settle()
+            if self.dead and (not ready or not self.decide(RESTART + self.dead[0].spec.name, (0, 1))):
+                self.restart(self.dead.pop(0))
+            elif ready:
+                if self.goes_back and not self.deaths and not self.failures and not self.dead_letters:
+                    self.remember()
+                self.read(ready[0] if len(ready) == 1 else self.next_of(ready))
             else:
                 return
 
-    def settle(self) -> None:
-        """Everybody goes on as far as they can without reading from a join."""
+    def restart(self, loop: Loop) -> None:
+        if self.observer is not None:
+            self.observer.restarted(loop.spec.name)
+        loop.be_born()
+        self.active = [each for each in self.loops if not each.finished]
+
+    def settle(self) -> list[Loop]:
+        """Everybody goes on as far as they can without reading from a join; gives the joins that could read then."""
         looked_twice = not self.composite
         while True:
             moved = False
+            ready: list[Loop] = []
             for loop in self.active:
                 request = loop.request
-                if loop.finished or loop.dead:
-                    continue
                 if type(request) is Merge:
-                    if request.options() or not request.ready():
+                    loop.options = request.options()
+                    if loop.options:
+                        ready.append(loop)
+                        continue
+                    if not request.ready():
                         continue
                     loop.go(ALL_ENDED)
                 elif request is None or (type(request) is not Choose and request.ready()):
@@ -309,47 +351,40 @@ class World:
                 moved = True
             if moved:
                 looked_twice = not self.composite
+                self.active = [loop for loop in self.active if not loop.finished and not loop.dead]
             elif looked_twice:
-                return
+                return ready
             else:  # to look at an ordered join or a zip takes its marks away, and that makes room
                 looked_twice = True
 
     def read(self, loop: Loop) -> None:
         """One read of a join, which is decided."""
-        merge = loop.request
-        assert type(merge) is Merge
-        options = merge.options()
-        point, ordinal = loop.spec.merge_name, loop.reads
+        options, point, ordinal = loop.options, loop.spec.merge_name, loop.reads
         lane = options[0]
         if len(options) > 1 or self.asks_always or self.waits:
             lane = self.scheduler.pick(point, ordinal, options)
         loop.reads = ordinal + 1
-        self.note(Decision(point, ordinal, lane, options[0]))
+        self.note(point, ordinal, lane, options[0])
         loop.go(lane)
+        if loop.finished or loop.dead:
+            self.active = [each for each in self.active if each is not loop]
 
-    def next_join(self) -> Loop | None:
-        """The join that reads next; None if none can."""
-        ready: list[Loop] = []
-        for loop in self.joins:
-            if not loop.finished and not loop.dead and type(loop.request) is Merge and loop.request.options():
-                ready.append(loop)
-        if not ready:
-            return None
+    def next_of(self, ready: list[Loop]) -> Loop:
+        """Which of several joins reads next."""
         if self.waits:
             ready = [loop for loop in ready if self.has_what_it_wants(loop)] or ready[:1]
-        if len(ready) == 1:
-            return ready[0]
+            if len(ready) == 1:
+                return ready[0]
         for loop in ready:
             if self.has_all_it_can_get(loop):
                 return loop
-        options = [loop.request.options() for loop in ready if isinstance(loop.request, Merge)]
-        turn = self.scheduler.turn([loop.spec.merge_name for loop in ready], options)
+        turn = self.scheduler.turn([loop.spec.merge_name for loop in ready], [loop.options for loop in ready])
         self.turned = self.turned or turn > 0
         return ready[turn]
 
     def has_what_it_wants(self, loop: Loop) -> bool:
         wanted = self.scheduler.wants(loop.spec.merge_name, loop.reads)
-        return wanted is None or (isinstance(loop.request, Merge) and wanted in loop.request.options())
+        return wanted is None or wanted in loop.options
 
     def choose(self, choose: Choose) -> int:
         """The lane that a balancing fork gives its next record."""
@@ -365,10 +400,11 @@ class World:
         option = options[0]
         if len(options) > 1 or self.asks_always:
             option = self.scheduler.pick(point, ordinal, options)
-        self.note(Decision(point, ordinal, option, options[0]))
+        self.note(point, ordinal, option, options[0])
         return option
 
-    def note(self, decision: Decision) -> None:
+    def note(self, point: str, ordinal: int, option: int, default: int) -> None:
+        decision = new(Decision, (point, ordinal, option, default))  # at half the cost of Decision(...)
         self.log.append(decision)
         if self.observer is not None:
             self.observer.decided(decision)
@@ -415,26 +451,28 @@ class World:
 
     def restore(self, memory: Memory) -> None:
         """Back to where `memory` was taken: workers that have moved since are replaced, as if they had died."""
-        for channel, state in zip(self.channels, memory.channels, strict=True):
-            channel.restore(state)
         self.source.head = memory.source
+        for channel, state in memory.channels:
+            channel.restore(state)
         del self.outputs[memory.outputs :]
-        del self.log[memory.log :]
-        self.counts = {}
-        for point, ordinal, _, _ in self.log:
-            self.counts[point] = ordinal + 1
-        for loop, notes, (moves, finished, request, reads) in zip(self.loops, memory.notes, memory.loops, strict=True):
+        self.log = self.log[: memory.log]
+        if self.counts:
+            self.counts = {point: ordinal + 1 for point, ordinal, _, _ in self.log}
+        self.dead_letters, self.failures, self.turned = [], [], False
+        self.active = []
+        for loop, moves, request, reads, counts, notes in memory.loops:
+            self.active.append(loop)
             if loop.moves == moves:
                 continue
-            if notes is not None:
-                for at, word in enumerate(notes):
-                    loop.notes[at] = word
-            loop.be_born()
+            for at, word in enumerate(notes or ()):
+                loop.notes[at] = word
             loop.reads = reads
-            loop.finished = finished
-            if not finished and isinstance(request, Merge):
+            loop.tally = Tally()
+            loop.tally.restore(counts)
+            loop.be_born()
+            if type(request) is Merge:
                 loop.go(None)
-        self.active = list(self.loops)
+            loop.moves = moves
 
     # ---------------------------------------------------------------------------------------------------------- what is stuck
 

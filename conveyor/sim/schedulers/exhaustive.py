@@ -52,10 +52,11 @@ class Exhaustive(Scheduler):
     `several`: can more than one join be ready to read?  Else nothing ever sleeps, and decisions of one option need no look.
     """
 
+    shares = True
+
     def __init__(self, several: bool) -> None:
         self.asks_always = several
         self.frames: list[Frame] = []
-        self.at = 0
         self.sleep: frozenset[Step] = frozenset()
         self.chosen: Step | None = None
         self.begun = False
@@ -65,7 +66,7 @@ class Exhaustive(Scheduler):
         if self.begun and not self.step_back():
             return False
         self.begun = True
-        self.start_over()
+        self.go_on(0)
         return True
 
     def step_back(self) -> bool:
@@ -78,10 +79,12 @@ class Exhaustive(Scheduler):
             frames.pop()
         return False
 
-    def start_over(self, at: int = 0) -> None:
-        """The next decision that is asked for is the one at place `at`."""
+    def shared(self) -> int:
+        return max(0, len(self.frames) - 1)
+
+    def go_on(self, at: int) -> None:
         self.at = at
-        self.sleep = self.frames[at - 1].asleep_behind() if at else frozenset()
+        self.sleep = self.frames[at].sleep if at < len(self.frames) else frozenset()
         self.chosen = None
 
     def turn(self, points: Sequence[str], options: Sequence[Sequence[int]]) -> int:
@@ -93,6 +96,8 @@ class Exhaustive(Scheduler):
         if self.chosen is not None:  # together with the turn
             chosen, self.chosen = self.chosen, None
             return chosen[1]
+        if self.at < len(self.frames) and len(options) > 1:
+            return self.decide([])[1]
         if len(options) == 1:
             if (point, options[0]) in self.sleep:
                 raise Redundant
@@ -103,13 +108,14 @@ class Exhaustive(Scheduler):
 
     def decide(self, steps: list[Step]) -> Step:
         if self.at == len(self.frames):
-            awake = [step for step in steps if step not in self.sleep]
+            awake = [step for step in steps if step not in self.sleep] if self.sleep else steps
             if not awake:
                 raise Redundant
             self.frames.append(Frame(awake, self.sleep))
         frame = self.frames[self.at]
         self.at += 1
-        self.sleep = frame.asleep_behind()
+        if self.asks_always:
+            self.sleep = frame.asleep_behind()
         return frame.step
 
     def end(self, decisions: Sequence[Decision]) -> None:

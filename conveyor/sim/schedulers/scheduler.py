@@ -26,6 +26,8 @@ class Scheduler:
 
     asks_always = False  # is `pick` to be asked where there is one option, too?
     waits = False  # does `wants` ever say anything?
+    shares = False  # does a schedule begin as the one before did, so that the world need not run that part again?
+    at = 0  # then: how many decisions it has taken
 
     def begin(self) -> bool:
         """Called before each schedule: is there another?"""
@@ -42,6 +44,14 @@ class Scheduler:
     def turn(self, points: Sequence[str], options: Sequence[Sequence[int]]) -> int:
         """Which of several joins reads next, by its place in `points`; `options` has the lanes of each."""
         return 0
+
+    def shared(self) -> int:
+        """How many decisions the schedule that begins has in common with the one before."""
+        return 0
+
+    def go_on(self, at: int) -> None:
+        """The first `at` decisions are taken; the next is to be asked for."""
+        self.at = at
 
     def end(self, decisions: Sequence[Decision]) -> None:
         """Called behind each schedule, with what was decided."""
