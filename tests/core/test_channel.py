@@ -1,4 +1,4 @@
-"""The channel in memory keeps what a channel promises; a zip reads several as one."""
+"""A peek of the channel in memory; a zip reads several channels as one."""
 
 from __future__ import annotations
 
@@ -27,58 +27,6 @@ def filled(*items: object, run: int = 1, ended: bool = True) -> MemoryChannel:
     if ended:
         channel.close(run)
     return channel
-
-
-# ------------------------------------------------------------------------------------------------------ a channel in memory
-
-
-@given(st.integers(1, 5), st.randoms(use_true_random=False))
-def test_a_channel_is_a_queue_with_exact_room(capacity: int, random: Random) -> None:
-    channel = MemoryChannel(capacity)
-    queue: list[int] = []
-    for step in range(40):
-        n = random.randint(1, capacity)
-        blob = channel.pack(list(range(step, step + n)))
-        assert channel.fits(n, blob) == (len(queue) + n <= capacity)
-        if channel.fits(n, blob):
-            tag = TAG._replace(ordinal=step)
-            channel.publish(n, blob, tag)
-            queue += range(step, step + n)
-            assert (channel.last_tag(), channel.last_blob()) == (tag, (n, blob))
-        assert channel.peek(capacity) == queue
-        assert channel.peek(n) == queue[:n]
-        assert channel.pending() == bool(queue)
-        done = random.randint(0, len(queue))
-        channel.commit(channel.position(done))
-        del queue[:done]
-        assert channel.queued() == len(queue) == channel.tail - channel.head
-
-
-def test_a_new_channel_has_no_tag() -> None:
-    assert MemoryChannel(1).last_tag() is None
-
-
-def test_the_end_is_read_behind_the_last_item_and_belongs_to_a_run() -> None:
-    channel = filled(1)
-
-    assert not channel.ended()
-    channel.commit(1)
-    assert channel.ended()
-    channel.close(1)
-    assert channel.ended()
-    channel.start(2)
-    assert not channel.ended()
-
-
-def test_each_peek_gives_copies_of_what_can_change() -> None:
-    item = [1]
-    channel = filled(item, 2)
-    item.append(9)
-    (one, two), (other, _) = opened(channel.peek(2)), opened(channel.peek(2))
-
-    assert one == other == [1]
-    assert one is not other
-    assert two == 2
 
 
 @given(st.lists(st.integers() | st.builds(seal, st.integers()) | st.lists(st.integers(), max_size=1)))
