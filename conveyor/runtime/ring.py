@@ -118,6 +118,14 @@ class Extents:
         self.live.insert(place, new)
         return new
 
+    def keep(self, offset: int, size: int, reader: tuple[memoryview, int]) -> None:
+        """What another worker has put there is in use until this reader is done with it."""
+        known = [extent for extent in self.live if extent.offset == offset]
+        if not known:
+            known = [Extent(offset, size)]
+            self.live = sorted([*self.live, *known], key=lambda extent: extent.offset)
+        known[0].readers.append(reader)
+
 
 class Ring:
     """The part of the memory that one channel has, seen from either side."""
@@ -145,6 +153,37 @@ class Ring:
         if zlib.crc32(self.data[at:end]) != int.from_bytes(self.data[end : end + 8], "little"):
             raise RunError(f"a record in a channel is damaged, {at} bytes from its beginning; nothing of it was used")
         return HEADER.unpack_from(self.data, at)
+
+    def next_record(self, at: int, item: int) -> tuple[int, int, int, int, int, int] | None:
+        """The record at a position that only grows, or at the ring's beginning if a size of 0 says so, if there is one.
+
+        Place, size, form, first item, count, and the position behind it.  `item` is the first that has not been read: a
+        record that begins behind it is not the one that was published there.
+        """
+        tail = self.words[TAIL]
+        if at == tail:
+            return None
+        place = at % self.size
+        if not int.from_bytes(self.data[place : place + 8], "little"):
+            at += self.size - place
+            place = 0
+        size, form, first, count, *_ = self.header(place)
+        at += _record_bytes(size)
+        if first > item or at > tail:
+            raise RunError(
+                f"a record in a channel is damaged: items {item} to {first} are missing; nothing was used in their place"
+            )
+        return place, size, form, first, count, at
+
+    def last_record(self) -> int:
+        """The place of the newest record; raises `RunError` if its length is not what was written there."""
+        end = self.words[TAIL] % self.size or self.size
+        length = int.from_bytes(self.data[end - 8 : end], "little")
+        if not OVERHEAD <= length <= end or _record_bytes(self.header(end - length)[0]) != length:
+            raise RunError(
+                f"the newest record in a channel is damaged: {length} bytes is not its length; nothing of it was used"
+            )
+        return end - length
 
     def payload(self, at: int, size: int, form: int) -> bytes | memoryview:
         start = at + PAYLOAD_AT
@@ -174,13 +213,22 @@ class RingOutlet:
         self.tail = 0
         self._tag: Tag | None = None
         self._last_at = -1
-        tail = self.words[TAIL]
-        if tail:  # another worker was here before
-            end = tail % ring.size or ring.size
-            self._last_at = end - int.from_bytes(self.data[end - 8 : end], "little")
+        if self.words[TAIL]:  # another worker was here before
+            self._last_at = ring.last_record()
             _, _, first, count, *tag = ring.header(self._last_at)
             self.tail = first + count
             self._tag = Tag(*tag)
+            self._spare_large_records()
+
+    def _spare_large_records(self) -> None:
+        """Learns which extents are still to be read: another worker wrote them, and this one must not use them again."""
+        at, item = self.words[HEAD_BYTES], self.words[HEAD]
+        while (record := self.ring.next_record(at, item)) is not None:
+            place, _, form, first, count, at = record
+            item = first + count
+            if form & SPILLED:
+                offset, size = EXTENT.unpack_from(self.data, place + PAYLOAD_AT)
+                self.extents.keep(offset, size, (self.words, item))
 
     def queued(self) -> int:
         return self.tail - self.words[HEAD]
@@ -282,23 +330,12 @@ class RingInlet:
         A worker that died between the two stores of its commit left them; without this, `pending()` would promise an item
         that `peek` cannot give.
         """
-        while (record := self._next_record()) is not None:
-            _, size, _, first, count = record
+        while (record := self.ring.next_record(self._at, self.head)) is not None:
+            _, _, _, first, count, behind = record
             if first + count > self.head:
                 break
-            self._at += _record_bytes(size)
+            self._at = behind
             self.words[HEAD_BYTES] = self._at
-
-    def _next_record(self) -> tuple[int, int, int, int, int] | None:
-        """Place, size, form, first item and count of the record to be read next."""
-        if self._at == self.words[TAIL]:
-            return None
-        at = self._at % self.ring.size
-        if not int.from_bytes(self.data[at : at + 8], "little"):
-            self._at += self.ring.size - at
-            at = 0
-        size, form, first, count, *_ = self.ring.header(at)
-        return at, size, form, first, count
 
     def start(self, run: int) -> None:
         self.run = run
@@ -311,14 +348,14 @@ class RingInlet:
 
     def peek(self, n: int) -> list[object]:
         have = len(self._items) - self._taken
-        while have < n and (record := self._next_record()) is not None:
-            at, size, form, first, count = record
+        while have < n and (record := self.ring.next_record(self._at, self.head + have)) is not None:
+            at, size, form, first, count, behind = record
             if have and (form & SEALED != self._form or have + count > n):
                 break  # a slice is uniform; and whole records need not be cut and copied
             items = self._read(at, size, form)
             if first < self.head:
                 items = items[self.head - first :]
-            self._at += _record_bytes(size)
+            self._at = behind
             self._ends.append((first + count, self._at))
             if have:
                 if self._taken:
