@@ -1,7 +1,7 @@
 # Everything starts here: each target makes its own virtual environment first, with nothing but Python 3.11+ and make.
 #   make demo    the demo pipeline on real input
 #   make test    the whole test suite; another interpreter: make test PYTHON=python3.13
-.PHONY: demo test test-others test-all typecheck typecheck-others lint format coverage build bench clean
+.PHONY: demo test test-others test-all typecheck typecheck-others lint format coverage build bench faults clean
 
 PYTHON := python3
 # .venv; for an interpreter named on the command line one of its own, such as .venv-3.13
@@ -54,6 +54,10 @@ build: $(DEV)
 # All workloads beside their peers; one of them: make bench ONLY=latency
 bench: $(BENCH)
 	$(BIN)/python -m benchmarks $(ONLY)
+
+# What becomes of the same faults in several libraries; about five minutes.
+faults: $(BENCH)
+	$(BIN)/python -m benchmarks.faults
 
 clean:
 	rm -rf .venv* build dist .coverage* htmlcov .hypothesis .mypy_cache .pytest_cache .ruff_cache
