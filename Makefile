@@ -1,7 +1,7 @@
 # Everything starts here: each target makes its own virtual environment first, with nothing but Python 3.11+ and make.
 #   make demo    the demo pipeline on real input
 #   make test    the whole test suite; another interpreter: make test PYTHON=python3.13
-.PHONY: demo test test-others test-all typecheck typecheck-others lint format coverage build bench faults clean
+.PHONY: demo test test-others test-all typecheck typecheck-others lint format coverage build bench faults chaos clean
 
 PYTHON := python3
 # .venv; for an interpreter named on the command line one of its own, such as .venv-3.13
@@ -58,6 +58,10 @@ bench: $(BENCH)
 # What becomes of the same faults in several libraries; about five minutes.
 faults: $(BENCH)
 	$(BIN)/python -m benchmarks.faults
+
+# Kills workers by the thousand and counts every item; shorter: make chaos CHAOS='--steps 20 --kills 500 --items 50000'
+chaos: $(DEV)
+	$(BIN)/python -m tests.chaos $(CHAOS)
 
 clean:
 	rm -rf .venv* build dist .coverage* htmlcov .hypothesis .mypy_cache .pytest_cache .ruff_cache

@@ -1,0 +1,132 @@
+"""What the stages of the chaos pipelines do.  Workers import this by name."""
+
+from __future__ import annotations
+
+import os
+import signal
+import threading
+import time
+from collections.abc import Iterator
+from typing import Any, Final
+
+from conveyor import Processor
+from tests.chaos.board import board
+
+__all__ = ["Burst", "Counter", "Even", "Label", "Trouble", "Work", "is_poison", "is_slow", "times"]
+
+# With trouble: items that raise when a process sees them first, items that kill whoever works on them, and endless ones.
+RAISES_EVERY, RAISES_AT = 101, 50
+POISON_EVERY, POISON_AT = 20_000, 5_000
+SLOW_EVERY, SLOW_AT = 40_000, 15_000
+LIMIT_S: Final = 0.25
+
+
+def is_poison(item: int) -> bool:
+    return item % POISON_EVERY == POISON_AT
+
+
+def is_slow(item: int) -> bool:
+    return item % SLOW_EVERY == SLOW_AT
+
+
+def times(item: int) -> int:
+    """How often a flat-map gives an item."""
+    return item % 4
+
+
+class Work:
+    """Passes items on, some work each; says so on the board."""
+
+    def __init__(self, slot: int, microseconds: int) -> None:
+        self.slot = slot
+        self.microseconds = microseconds
+
+    def __call__(self, item: Any) -> Any:
+        self.work()
+        return item
+
+    def work(self) -> None:
+        board().beat(self.slot)
+        end = time.perf_counter_ns() + 1000 * self.microseconds
+        while time.perf_counter_ns() < end:
+            pass
+
+
+class Nonce(Work):
+    """Gives each item with a number that it never gives again: run twice, it gives something else."""
+
+    def __call__(self, item: Any) -> Any:
+        self.work()
+        return item, int.from_bytes(os.urandom(6), "little")
+
+
+class Label(Work):
+    """Gives each item under the name of its lane."""
+
+    def __init__(self, slot: int, microseconds: int, name: str) -> None:
+        super().__init__(slot, microseconds)
+        self.name = name
+
+    def __call__(self, item: Any) -> Any:
+        self.work()
+        return self.name, item
+
+
+class Even(Work):
+    """A predicate."""
+
+    def __call__(self, item: Any) -> bool:
+        self.work()
+        return bool(item % 2 == 0)
+
+
+class Burst(Work):
+    """A flat-map."""
+
+    def __call__(self, item: Any) -> Iterator[Any]:
+        for number in range(times(item)):
+            self.work()
+            yield item, number
+
+
+class Trouble(Work):
+    """Work on items of which some raise, some kill and some never end."""
+
+    def __init__(self, slot: int, microseconds: int) -> None:
+        super().__init__(slot, microseconds)
+        self.seen: set[int] = set()
+
+    def __call__(self, item: Any) -> Any:
+        self.work()
+        if is_poison(item):
+            os.kill(os.getpid(), signal.SIGKILL)
+        if is_slow(item):
+            threading.Event().wait()
+        if item % RAISES_EVERY == RAISES_AT and item not in self.seen:
+            self.seen.add(item)
+            raise ValueError(item)
+        return item
+
+
+class Counter(Processor[Any, Any]):
+    """Numbers the items, and adds them up: what it gives depends on all that went before."""
+
+    def __init__(self, slot: int, microseconds: int, name: str) -> None:
+        super().__init__(name=name)
+        self.work = Work(slot, microseconds)
+        self.count = self.total = 0
+
+    def process(self, item: Any, /) -> Any:
+        self.work(item)
+        self.count += 1
+        self.total += item
+        return self.count, self.total
+
+    def finish(self) -> Iterator[Any]:
+        yield -1, self.total
+
+    def snapshot(self) -> tuple[int, int]:
+        return self.count, self.total
+
+    def restore(self, state: tuple[int, int]) -> None:
+        self.count, self.total = state

@@ -1,0 +1,196 @@
+"""The pipelines that are hammered, and what must come out of each, worked out by plain loops.
+
+Knows nothing of how anything runs.  Every pipeline takes the numbers from 0 on; how many of them is known only afterwards.
+"""
+
+from __future__ import annotations
+
+from collections import Counter as Multiset
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from itertools import pairwise
+from typing import Any, TypeAlias
+
+from conveyor import BalancingFork, Filter, FlatMap, Join, Pipe, Processor, ReplicatingFork, Zip
+from tests.chaos.jobs import LIMIT_S, Burst, Counter, Even, Label, Nonce, Trouble, Work, is_poison, is_slow, times
+
+__all__ = ["PIPELINES", "Found", "Hammered"]
+
+Outputs: TypeAlias = list[Any]
+
+
+@dataclass
+class Found:
+    """What was wrong with the outputs of a run; `disorder` counts pairs that came the wrong way round or did not agree."""
+
+    lost: int = 0
+    repeated: int = 0
+    disorder: int = 0
+
+    def __add__(self, other: Found) -> Found:
+        return Found(self.lost + other.lost, self.repeated + other.repeated, self.disorder + other.disorder)
+
+
+def in_order(outputs: Iterable[object], expected: Iterable[object]) -> Found:
+    """Compares a lane with what must be in it, in its order."""
+    got, due = list(outputs), list(expected)
+    if got == due:
+        return Found()
+    there, wanted = Multiset(got), Multiset(due)
+    lost, repeated = (wanted - there).total(), (there - wanted).total()
+    return Found(lost, repeated, 0 if lost or repeated else sum(a != b for a, b in zip(got, due, strict=True)))
+
+
+def in_some_order(outputs: Iterable[object], expected: Iterable[object]) -> Found:
+    there, wanted = Multiset(outputs), Multiset(expected)
+    return Found((wanted - there).total(), (there - wanted).total())
+
+
+def lanes(outputs: Outputs) -> dict[str, Outputs]:
+    found: dict[str, Outputs] = {}
+    for name, item in outputs:
+        found.setdefault(name, []).append(item)
+    return found
+
+
+@dataclass(frozen=True)
+class Hammered:
+    """A pipeline whose pipes have a capacity and whose jobs take some microseconds; `slots`: its stages on the board."""
+
+    build: Callable[[int, int, Any], Any]
+    check: Callable[[Outputs, int], Found]
+    slots: tuple[str, ...]
+
+
+# ----------------------------------------------------------------------------------------------- stage after stage
+
+
+def line(capacity: int, us: int, pl: Any) -> Any:
+    pl = pl.add(Pipe(capacity)).add(Processor(Work(0, us), name="map")).add(Pipe(capacity))
+    pl = pl.add(Filter(Even(1, us), name="filter")).add(Pipe(capacity)).add(FlatMap(Burst(2, us), name="flat"))
+    return pl.add(Pipe(capacity)).add(Processor(Work(3, us), name="last")).add(Pipe(capacity))
+
+
+def check_line(outputs: Outputs, n: int) -> Found:
+    return in_order(outputs, ((item, number) for item in range(0, n, 2) for number in range(times(item))))
+
+
+def troubled(capacity: int, us: int, pl: Any) -> Any:
+    options: dict[str, Any] = {"retries": 2, "timeout_s": LIMIT_S, "on_error": "skip"}
+    pl = pl.add(Pipe(capacity)).add(Processor(Work(0, us), name="before")).add(Pipe(capacity))
+    pl = pl.add(Processor(Trouble(1, us), name="trouble", **options)).add(Pipe(capacity))
+    return pl.add(Processor(Work(2, us), name="after")).add(Pipe(capacity))
+
+
+def check_troubled(outputs: Outputs, n: int) -> Found:
+    return in_order(outputs, (item for item in range(n) if not is_poison(item) and not is_slow(item)))
+
+
+def snapshots(capacity: int, us: int, pl: Any) -> Any:
+    pl = pl.add(Pipe(capacity)).add(Processor(Work(0, us), name="before")).add(Pipe(capacity))
+    return pl.add(Counter(1, us, "stateful")).add(Pipe(capacity)).add(Processor(Work(2, us), name="after")).add(Pipe(capacity))
+
+
+def check_snapshots(outputs: Outputs, n: int) -> Found:
+    sums: list[object] = []
+    total = 0
+    for item in range(n):
+        total += item
+        sums.append((item + 1, total))
+    return in_order(outputs, [*sums, (-1, total)])
+
+
+# ------------------------------------------------------------------------------------------------------- replicated
+
+
+def replicated(capacity: int, us: int, pl: Any) -> Any:
+    pl = pl.add(Processor(Nonce(0, us), name="nonce")).add(ReplicatingFork(2)).add(Pipe(capacity), Pipe(capacity))
+    pl = pl.add(Processor(Label(1, us, "a"), name="a"), Processor(Label(2, us, "b"), name="b"))
+    pl = pl.add(Pipe(capacity), Pipe(capacity)).add(Join(2)).add(Processor(Work(3, 0), name="behind"))
+    return pl.add(Pipe(capacity))
+
+
+def check_replicated(outputs: Outputs, n: int) -> Found:
+    """Both lanes have all items, in order, and the very same nonce with each."""
+    found = lanes(outputs)
+    a, b = found.get("a", []), found.get("b", [])
+    each = in_order((item for item, _ in a), range(n)) + in_order((item for item, _ in b), range(n))
+    return each + Found(disorder=sum(one != other for one, other in zip(a, b, strict=False)))
+
+
+def relayed(capacity: int, us: int, pl: Any) -> Any:
+    pl = pl.add(ReplicatingFork(2)).add(Pipe(capacity), Pipe(capacity))
+    pl = pl.add(Processor(Label(0, us, "a"), name="a"), Processor(Label(1, us, "b"), name="b"))
+    pl = pl.add(Pipe(capacity), Pipe(capacity)).add(Join(2, name="join")).add(ReplicatingFork(2))
+    pl = pl.add(Pipe(capacity), Pipe(capacity))
+    pl = pl.add(Processor(Label(2, us, "c"), name="c"), Processor(Label(3, us, "d"), name="d"))
+    return pl.add(Pipe(capacity), Pipe(capacity)).add(Join(2)).add(Pipe(capacity))
+
+
+def check_relayed(outputs: Outputs, n: int) -> Found:
+    """Behind the relay both lanes see the same merge of the lanes before it."""
+    found = lanes(outputs)
+    total = Found(disorder=int(found.get("c", []) != found.get("d", [])))
+    for lane in "cd":
+        merged = lanes(found.get(lane, []))
+        total += in_order(merged.get("a", []), range(n)) + in_order(merged.get("b", []), range(n))
+    return total
+
+
+def zipped(capacity: int, us: int, pl: Any) -> Any:
+    pl = pl.add(ReplicatingFork(2)).add(Pipe(capacity), Pipe(capacity))
+    pl = pl.add(Processor(Work(0, us), name="left"), Processor(Label(1, us, "r"), name="right"))
+    return pl.add(Pipe(capacity), Pipe(capacity)).add(Zip(2)).add(Processor(Work(2, us), name="pairs")).add(Pipe(capacity))
+
+
+def check_zipped(outputs: Outputs, n: int) -> Found:
+    return in_order(outputs, ((item, ("r", item)) for item in range(n)))
+
+
+# --------------------------------------------------------------------------------------------------------- balanced
+
+
+def balanced(capacity: int, us: int, pl: Any) -> Any:
+    pl = pl.add(Processor(Work(0, 0), name="front")).add(BalancingFork(2)).add(Pipe(capacity), Pipe(capacity))
+    pl = pl.add(Processor(Label(1, us, "a"), name="a"), Processor(Label(2, us, "b"), name="b"))
+    return pl.add(Pipe(capacity), Pipe(capacity)).add(Join(2)).add(Pipe(capacity))
+
+
+def check_balanced(outputs: Outputs, n: int) -> Found:
+    """Every item by one lane, each lane in order."""
+    found = in_some_order((item for _, item in outputs), range(n))
+    for lane in lanes(outputs).values():
+        found += Found(disorder=sum(one > after for one, after in pairwise(lane)))
+    return found
+
+
+def ordered(capacity: int, us: int, pl: Any) -> Any:
+    pl = pl.add(BalancingFork(3)).add(Pipe(capacity), Pipe(capacity), Pipe(capacity))
+    pl = pl.add(*(FlatMap(Burst(slot, us), name=name) for slot, name in enumerate("abc")))
+    return pl.add(Pipe(capacity), Pipe(capacity), Pipe(capacity)).add(Join(3, ordered=True)).add(Pipe(capacity))
+
+
+def check_ordered(outputs: Outputs, n: int) -> Found:
+    return in_order(outputs, ((item, number) for item in range(n) for number in range(times(item))))
+
+
+def adapting(capacity: int, us: int, pl: Any) -> Any:
+    pl = pl.add(BalancingFork(max_lanes=2)).add(Pipe(capacity)).add(Processor(Work(0, us), name="pool")).add(Pipe(capacity))
+    return pl.add(Join(ordered=True)).add(Pipe(capacity))
+
+
+def check_adapting(outputs: Outputs, n: int) -> Found:
+    return in_order(outputs, range(n))
+
+
+PIPELINES: dict[str, Hammered] = {
+    "line": Hammered(line, check_line, ("map", "filter", "flat", "last")),
+    "troubled": Hammered(troubled, check_troubled, ("before", "trouble", "after")),
+    "snapshots": Hammered(snapshots, check_snapshots, ("before", "stateful", "after")),
+    "replicated": Hammered(replicated, check_replicated, ("nonce", "a", "b", "behind")),
+    "relayed": Hammered(relayed, check_relayed, ("a", "b", "c", "d")),
+    "zipped": Hammered(zipped, check_zipped, ("left", "right", "pairs")),
+    "balanced": Hammered(balanced, check_balanced, ("front", "a", "b")),
+    "ordered": Hammered(ordered, check_ordered, ("a", "b", "c")),
+    "adapting": Hammered(adapting, check_adapting, ("pool",)),
+}

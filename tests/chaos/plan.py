@@ -1,0 +1,61 @@
+"""Which scenarios make up the whole: every step of every kind of stage, and random kills through every pipeline."""
+
+from __future__ import annotations
+
+from random import Random
+from typing import Final
+
+from tests.chaos.pipelines import PIPELINES
+from tests.chaos.scenario import Spec
+from tests.chaos.steps import BETWEEN_LANES, STEPS
+
+__all__ = ["KINDS", "random_kills", "step_kills"]
+
+# The kinds of stage and their positions: a pipeline, and the stage in it whose workers die.
+KINDS: Final = {
+    "map, at the source": ("line", "map"),
+    "filter": ("line", "filter"),
+    "flat-map": ("line", "flat"),
+    "map, before the sink": ("line", "last"),
+    "stateful, with snapshots": ("snapshots", "stateful"),
+    "before a replicating fork": ("replicated", "nonce"),
+    "in a lane of it": ("replicated", "a"),
+    "behind a join": ("replicated", "behind"),
+    "relay, a join and a fork": ("relayed", "join"),
+    "behind a zip": ("zipped", "pairs"),
+    "before a balancing fork": ("balanced", "front"),
+    "in a lane of it ": ("balanced", "a"),
+    "in a lane of an ordered join": ("ordered", "b"),
+    "in a lane of an adapting fork": ("adapting", "pool/0"),
+}
+FORKING: Final = ("before a replicating fork", "relay, a join and a fork")
+
+METHODS: Final = {"fork": 5, "forkserver": 3, "spawn": 2}  # of ten seeds
+CAPACITIES: Final = (1, 5, 64, 1024, 16384)
+
+
+def step_kills(kills: int) -> dict[str, list[Spec]]:
+    """For each kind of stage, a scenario for each step; the capacities of the pipes take turns."""
+    plan: dict[str, list[Spec]] = {}
+    for kind, (pipeline, stage) in KINDS.items():
+        steps = STEPS | (BETWEEN_LANES if kind in FORKING else {})
+        plan[kind] = [
+            Spec(pipeline, "fork", (4, 64)[number % 2], 20, 100, kills, number, number % 3 == 0, (stage, place), 90.0)
+            for number, place in enumerate(steps.values())
+        ]
+    return plan
+
+
+def random_kills(kills: int, items: int, first_seed: int, seeds: int) -> dict[str, list[Spec]]:
+    """For each seed a scenario of each pipeline, under one start method."""
+    order = [method for method, share in METHODS.items() for _ in range(share)]
+    scenarios = seeds * len(PIPELINES)
+    share, load = -(-kills // scenarios), -(-items // scenarios)
+    plan: dict[str, list[Spec]] = {}
+    for seed in range(first_seed, first_seed + seeds):
+        random, method = Random(seed), order[seed * 3 % len(order)]
+        plan[f"seed {seed}, {method}"] = [
+            Spec(name, method, random.choice(CAPACITIES), 20, load, share, 1000 * seed + number, number % 2 == 0, seconds=240)
+            for number, name in enumerate(PIPELINES)
+        ]
+    return plan

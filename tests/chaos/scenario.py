@@ -1,0 +1,130 @@
+"""The inner process: one pipeline, run to its end while its workers are killed, and the verdict on what came out.
+
+    python -m tests.chaos.scenario SPEC DIRECTORY
+
+It knows nothing of the kills but how many there have been: its source goes on until there were enough.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+import time
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any, Final
+
+from conveyor import Pipeline, Processor, Report
+from tests.chaos.board import FILE, Board
+from tests.chaos.pipelines import PIPELINES, Found
+from tests.chaos.steps import install
+from tests.helpers import descriptors, living_children
+
+__all__ = ["VERDICT", "Spec", "Verdict"]
+
+VERDICT: Final = "verdict.json"
+
+
+@dataclass(frozen=True)
+class Spec:
+    """What is to be run, and how much of it; `step`: whose workers die, and where, if they are not killed from outside."""
+
+    pipeline: str
+    method: str
+    capacity: int
+    microseconds: int
+    items: int
+    kills: int
+    seed: int = 0
+    streamed: bool = False
+    step: tuple[str, str] | None = None
+    seconds: float = 60.0  # the source ends then, whatever has been reached
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """What came of it; `miscounted`: stages whose report does not add up; `error`: what ended the run before its time."""
+
+    items: int = 0
+    lost: int = 0
+    repeated: int = 0
+    disorder: int = 0
+    miscounted: int = 0
+    restarts: int = 0
+    children: int = 0
+    descriptors: int = 0
+    seconds: float = 0.0
+    error: str = ""
+
+
+def source(spec: Spec, board: Board) -> Iterator[int]:
+    """Numbers, until there were enough of them and enough kills."""
+    deadline = time.monotonic() + spec.seconds
+    number = 0
+    while (number < spec.items or board.kills < spec.kills) and time.monotonic() < deadline:
+        board.pulled = number + 1
+        yield number
+        number += 1
+
+
+def judged(spec: Spec, board: Board) -> Verdict:
+    empty: Any = Pipeline
+    empty(start_method=spec.method).add(Processor(abs)).run([1])  # what a first run leaves open for good
+    before = descriptors()
+    if spec.step is not None:
+        install(*spec.step, spec.kills)
+    started, error = time.monotonic(), ""
+    outputs: list[object] = []
+    report = Report()
+    try:
+        outputs, report = results(spec, board)
+    except Exception as raised:
+        error = f"{type(raised).__name__}: {raised}"
+    seconds = time.monotonic() - started
+    found = Found() if error else PIPELINES[spec.pipeline].check(outputs, board.pulled)
+    return Verdict(
+        items=board.pulled,
+        lost=found.lost,
+        repeated=found.repeated,
+        disorder=found.disorder,
+        miscounted=miscounted(report),
+        restarts=sum(stage.restarts for stage in report.stages.values()),
+        children=len(living_children()),
+        descriptors=(descriptors() - before).total(),
+        seconds=seconds,
+        error=error,
+    )
+
+
+def results(spec: Spec, board: Board) -> tuple[list[object], Report]:
+    pipeline: Any = Pipeline
+    pipeline = PIPELINES[spec.pipeline].build(spec.capacity, spec.microseconds, pipeline(start_method=spec.method))
+    if not spec.streamed:
+        result = pipeline.run(source(spec, board))
+        return list(result), result.report
+    with pipeline.stream(source(spec, board)) as stream:
+        return list(stream), stream.report
+
+
+def miscounted(report: Report) -> int:
+    """In how many stages more or fewer items came in than are accounted for."""
+    return sum(
+        stage.items_in != stage.passed + stage.dropped + stage.skipped + stage.dead_lettered + stage.failed
+        for stage in report.stages.values()
+        if stage.kind in ("Processor", "Filter", "FlatMap")
+    )
+
+
+def main() -> None:
+    values = json.loads(sys.argv[1])
+    if values["step"] is not None:
+        values["step"] = tuple(values["step"])
+    directory = Path(sys.argv[2])
+    verdict = judged(Spec(**values), Board(Path(os.environ[FILE])))
+    (directory / VERDICT).write_text(json.dumps(asdict(verdict)))
+
+
+if __name__ == "__main__":
+    main()

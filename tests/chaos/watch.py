@@ -1,0 +1,191 @@
+"""The outer process: runs one scenario in a session of its own, kills its workers, and counts who is left.
+
+Only processes of the session that was started here are ever killed, by their number.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterator
+from contextlib import suppress
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from random import Random
+from typing import Final
+
+from tests.chaos.board import FILE, Board
+from tests.chaos.pipelines import PIPELINES
+from tests.chaos.scenario import VERDICT, Spec, Verdict
+
+__all__ = ["Outcome", "end_session", "members", "outcome", "workers"]
+
+ROOT: Final = Path(__file__).resolve().parents[2]
+GRACE_S: Final = 20.0  # more than the scenario was given: then it hangs
+PROMPT_S: Final = 1.0  # in which every process has to be gone
+
+
+@dataclass
+class Outcome:
+    """What became of a scenario, seen from outside."""
+
+    spec: Spec
+    verdict: Verdict = field(default_factory=Verdict)
+    kills: int = 0
+    hangs: int = 0
+    orphans: int = 0
+    recoveries_ms: list[float] = field(default_factory=list[float])
+    stderr: str = ""
+
+    @property
+    def is_clean(self) -> bool:
+        verdict = self.verdict
+        wrong = verdict.lost + verdict.repeated + verdict.disorder + verdict.miscounted + verdict.children + verdict.descriptors
+        return not (wrong or self.hangs or self.orphans or verdict.error)
+
+
+def outcome(spec: Spec) -> Outcome:
+    """Runs a scenario to its end, or until its time is over."""
+    result = Outcome(spec)
+    with tempfile.TemporaryDirectory(prefix="chaos-") as name:
+        directory = Path(name)
+        board = Board.create(directory / "board")
+        with (directory / "stderr").open("wb") as stderr:
+            process = subprocess.Popen(
+                [sys.executable, "-m", "tests.chaos.scenario", json.dumps(asdict(spec)), name],
+                cwd=ROOT,
+                env={**os.environ, FILE: str(directory / "board")},
+                start_new_session=True,
+                stdout=subprocess.DEVNULL,
+                stderr=stderr,
+            )
+        deadline = time.monotonic() + spec.seconds + GRACE_S
+        if spec.step is None and spec.kills:
+            Killer(spec, process, board, result.recoveries_ms).work(deadline)
+        try:
+            process.wait(max(0.1, deadline - time.monotonic()))
+        except subprocess.TimeoutExpired:
+            result.hangs = 1
+        else:
+            result.orphans = len(left_of(process.pid))
+        end_session(process.pid)
+        process.wait()
+        result.kills = board.kills
+        result.stderr = (directory / "stderr").read_text(errors="replace")[-2000:]
+        if (directory / VERDICT).exists():
+            result.verdict = Verdict(**json.loads((directory / VERDICT).read_text()))
+        elif not result.hangs:
+            result.verdict = Verdict(error=f"no verdict, exit code {process.returncode}: {result.stderr}")
+    return result
+
+
+class Killer:
+    """Kills the workers of one scenario at random times, often several, now and then while another recovers."""
+
+    def __init__(self, spec: Spec, process: subprocess.Popen[bytes], board: Board, recoveries_ms: list[float]) -> None:
+        self.spec = spec
+        self.process = process
+        self.board = board
+        self.recoveries_ms = recoveries_ms
+        self.random = Random(spec.seed)
+        self.slots = range(len(PIPELINES[spec.pipeline].slots))
+        self.impatient = 0
+
+    def work(self, deadline: float) -> None:
+        while self.board.kills < self.spec.kills and self.process.poll() is None and time.monotonic() < deadline:
+            time.sleep(self.random.expovariate(1 / 0.004))
+            there = list(workers(self.process.pid))
+            if not there or not self.board.pulled:
+                continue
+            chance = self.random.random()
+            many = len(there) if chance < 0.03 else 2 if chance < 0.15 else 1
+            victims = self.random.sample(there, min(many, len(there)))
+            at = {slot: self.board.last(slot)[0] for slot in self.slots}
+            killed = time.monotonic_ns()
+            for victim in victims:
+                self.kill(victim)
+            # A stage whose every worker is killed while it starts would be given up, and rightly so.
+            self.impatient = self.impatient + 1 if self.random.random() < 0.15 else 0
+            if not 0 < self.impatient < 3:
+                self.await_recovery({slot: pid for slot, pid in at.items() if pid in victims}, killed)
+
+    def kill(self, pid: int) -> None:
+        with suppress(ProcessLookupError):
+            if self.random.random() < 0.1:
+                os.kill(pid, signal.SIGSTOP)
+                time.sleep(0.002)
+            os.kill(pid, signal.SIGKILL)
+            self.board.kills += 1
+
+    def await_recovery(self, slots: dict[int, int], killed: int) -> None:
+        """Until another worker is at work in each of these slots, or has nothing to do there."""
+        give_up = time.monotonic() + 1.0
+        while slots and time.monotonic() < give_up and self.process.poll() is None:
+            for slot, dead in list(slots.items()):
+                pid, at = self.board.last(slot)
+                if pid != dead and at > killed:
+                    self.recoveries_ms.append((at - killed) / 1e6)
+                    del slots[slot]
+            time.sleep(0.0005)
+
+
+def workers(pid: int) -> Iterator[int]:
+    """The workers of a scenario: not multiprocessing's helpers, but what the fork server has forked."""
+    for child in children(pid):
+        command = command_of(child)
+        if "multiprocessing.forkserver" in command:
+            yield from children(child)
+        elif "resource_tracker" not in command:
+            yield child
+
+
+def children(pid: int) -> list[int]:
+    """The processes started by any thread of a process that are still alive."""
+    found: list[int] = []
+    with suppress(OSError):
+        for thread in os.listdir(f"/proc/{pid}/task"):
+            with suppress(OSError):
+                found += map(int, Path(f"/proc/{pid}/task/{thread}/children").read_text().split())
+    return [child for child in found if is_alive(child)]
+
+
+def is_alive(pid: int) -> bool:
+    with suppress(OSError):
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] not in "ZX"
+    return False
+
+
+def command_of(pid: int) -> str:
+    with suppress(OSError):
+        return Path(f"/proc/{pid}/cmdline").read_text(errors="replace")
+    return ""
+
+
+def members(session: int) -> list[int]:
+    """The processes of a session that are alive."""
+    found: list[int] = []
+    for name in os.listdir("/proc"):
+        if name.isdigit():
+            with suppress(ProcessLookupError):
+                if os.getsid(int(name)) == session and is_alive(int(name)):
+                    found.append(int(name))
+    return found
+
+
+def left_of(session: int) -> list[int]:
+    """Who is still there when everybody should have gone."""
+    deadline = time.monotonic() + PROMPT_S
+    while (left := members(session)) and time.monotonic() < deadline:
+        time.sleep(0.02)
+    return left
+
+
+def end_session(session: int) -> None:
+    for pid in members(session):
+        with suppress(ProcessLookupError):
+            os.kill(pid, signal.SIGKILL)

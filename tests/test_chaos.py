@@ -1,0 +1,43 @@
+"""The hammer in a short form, and whether its verifier sees what it is there to see; all of it: `make chaos`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from conveyor import Pipeline
+from tests.chaos.board import FILE, Board
+from tests.chaos.pipelines import PIPELINES, Found
+from tests.chaos.scenario import Spec
+from tests.chaos.watch import outcome
+
+WITHOUT_TROUBLE = [name for name in PIPELINES if name not in ("troubled", "snapshots")]
+
+
+@pytest.mark.parametrize("name", WITHOUT_TROUBLE)
+def test_a_run_that_nobody_disturbs_is_clean(name: str) -> None:
+    found = outcome(Spec(name, "fork", 16, 0, 300, 0, streamed=True))
+
+    assert found.is_clean, found
+    assert found.verdict.items == 300
+
+
+@pytest.mark.parametrize("name", WITHOUT_TROUBLE)
+def test_the_verifier_sees_one_output_that_is_missing_or_there_twice_or_in_the_wrong_place(
+    name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    n_items = 12
+    monkeypatch.setenv(FILE, str(tmp_path / "board"))
+    Board.create(tmp_path / "board")
+    pipeline: Any = Pipeline
+    outputs = list(PIPELINES[name].build(4, 0, pipeline(start_method="fork")).run(range(n_items)))
+    check = PIPELINES[name].check
+
+    assert check(outputs, n_items) == Found()
+    for place in range(len(outputs)):
+        assert check(outputs[:place] + outputs[place + 1 :], n_items).lost == 1
+        assert check([*outputs, outputs[place]], n_items).repeated == 1
+    assert check(outputs[::-1], n_items).disorder
+    assert check(outputs, n_items + 4).lost
