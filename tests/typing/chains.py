@@ -26,6 +26,10 @@ from conveyor import (
     Zip,
 )
 from conveyor.pipeline import AdaptivePipeline, StatementPipeline, WidePipeline
+from conveyor.sim.exploration import Exploration
+from conveyor.sim.faults import Faults
+from conveyor.sim.schedulers.scheduler import Scheduler
+from conveyor.sim.simulation import Simulation
 from tests.typing.chain_stock import (
     Adder,
     Converter,
@@ -45,6 +49,7 @@ from tests.typing.chain_stock import (
     first,
     grown,
     half,
+    in_order,
     is_above,
     is_even,
     is_long,
@@ -349,6 +354,33 @@ def running(lines: list[str], source: Iterable[str]) -> None:
     assert_type(pipeline.open(), Pipeline[str, int])
     print(pipeline.open().topology)
     pipeline.close()
+
+
+def in_the_simulated_world(lines: list[str], scheduler: Scheduler, check: Callable[[list[int]], bool]) -> None:
+    pipeline = Pipeline[str]().add(Processor(parse))
+    assert_type(pipeline.simulate(lines), Simulation[int])
+    assert_type(pipeline.simulate(line for line in lines), Simulation[int])
+    assert_type(pipeline.simulate(lines, seed=3, scheduler=scheduler, faults=Faults()), Simulation[int])
+    assert_type(pipeline.simulate(lines)[0], int)
+    assert_type(pipeline.explore(lines), Exploration[int])
+    assert_type(pipeline.explore(lines, in_order), Exploration[int])
+    assert_type(pipeline.explore(lines, check=in_order, strategy="exhaustive", schedules=10), Exploration[int])
+    assert_type(pipeline.explore(lines, check, strategy=scheduler, seconds=1, seed=2), Exploration[int])
+    assert_type(pipeline.explore(lines, lambda simulation: sum(simulation) > 0), Exploration[int])
+    assert_type(pipeline.explore(lines, lambda simulation: assert_type(simulation, Simulation[int])), Exploration[int])
+    assert_type(pipeline.explore(lines, print, faults=Faults(["parse"])), Exploration[int])
+    assert_type(pipeline.explore(lines, anything), Exploration[int])
+    assert_type(pipeline.explore(lines).outputs, set[tuple[int, ...]])
+    assert_type(pipeline.replay(lines, "cv1:"), Simulation[int])
+    assert_type(pipeline.replay(lines, pipeline.simulate(lines).schedule), Simulation[int])
+    assert_type(pipeline.count(lines), int | None)
+    assert_type(Pipeline().add(Processor(parse)).simulate(["1"]), Simulation[int])
+    assert_type(
+        Pipeline[int]().add(ReplicatingFork(2)).add(Processor(half), Processor(show)).add(Zip(2)).simulate([1]),
+        Simulation[tuple[float, str]],
+    )
+    assert_type(Pipeline[int]().add(ReplicatingFork(2)).add(Join(2)).explore([1], in_order).outputs, set[tuple[int, ...]])
+    assert_type(Pipeline[str]().add(BalancingFork()).add(Processor(parse)).add(Join()).replay(lines, "cv1:"), Simulation[int])
 
 
 def nobody_said_what_comes_in() -> None:
