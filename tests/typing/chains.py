@@ -89,6 +89,17 @@ def straight() -> None:
     )
 
 
+def with_options(seconds: float | None) -> None:
+    assert_type(Pipeline[str]().add(Processor(parse, timeout_s=1)), Pipeline[str, int])
+    assert_type(Pipeline[str]().add(Processor(maybe, timeout_s=0.5, retries=1)), Pipeline[str, int])
+    assert_type(Pipeline[str]().add(Processor(number_or_text, timeout_s=seconds)), Pipeline[str, int | str])
+    assert_type(Pipeline[str]().add(Processor(lambda line: line.upper(), timeout_s=None)), Pipeline[str, str])
+    assert_type(Pipeline[int]().add(Processor(partial(scaled, 3), timeout_s=1)), Pipeline[int, float])
+    assert_type(Pipeline[str]().add(FlatMap(words, timeout_s=1, on_error="dead_letter")), Pipeline[str, str])
+    assert_type(Pipeline[str]().add(FlatMap(partial(parts, ","), timeout_s=1)), Pipeline[str, str])
+    assert_type(Pipeline[str]().add(Filter(is_long, timeout_s=1, name="long")), Pipeline[str, str])
+
+
 def none_is_no_output() -> None:
     assert_type(Pipeline[str]().add(Processor(maybe)), Pipeline[str, int])
     assert_type(Pipeline[str]().add(Processor(maybe)).add(Processor(half)), Pipeline[str, float])

@@ -320,6 +320,12 @@ def what_cannot_be_called_with_one_item() -> None:
     Pipeline[str]().add(Processor(lambda left, right: left))  # error: mypy pyright
     Pipeline[str]().add(Processor(parse, retries="three"))  # error: mypy pyright
     Pipeline[str]().add(Processor(parse, on_error="ignore"))  # error: mypy pyright
+    Pipeline[str]().add(Processor(parse, timeout_s="1"))  # error: mypy pyright
+    Pipeline[int]().add(Processor(partial(scaled, 3), timeout_s="1"))  # error: mypy pyright
+    Pipeline[str]().add(FlatMap(words, timeout_s=[1]))  # error: mypy pyright
+    Pipeline[str]().add(Filter(is_long, timeout_s=b"1"))  # error: mypy pyright
+    Pipeline[str]().add(Pipe(timeout_s=1))  # error: mypy pyright
+    Pipeline[str]().add(Processor(parse, timeout=1))  # error: mypy pyright
     Pipeline[str]().add(Pipe("large"))  # error: mypy pyright
     Pipeline[str]().add(ReplicatingFork("2"))  # error: mypy pyright
     Pipeline[str]().add(ReplicatingFork())  # error: mypy pyright
