@@ -7,10 +7,10 @@ from __future__ import annotations
 
 import warnings
 import weakref
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from time import monotonic
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, Final, Generic, Self, overload
+from typing import TYPE_CHECKING, Any, Final, Generic, Self, TypedDict, overload
 
 from typing_extensions import TypeVar, TypeVarTuple, Unpack
 
@@ -29,8 +29,27 @@ if TYPE_CHECKING:  # a world is imported when it is first run in
     from conveyor.runtime.stream import Stream
     from conveyor.signatures import A1, A2, AddAStageFirst, JoinTheOpenLanesFirst, Left
     from conveyor.sim.api import Strategy
+    from conveyor.sim.exploration import Exploration
     from conveyor.sim.faults import Faults
     from conveyor.sim.schedulers.scheduler import Scheduler
+    from conveyor.sim.simulation import Simulation
+
+    class HowToSimulate(TypedDict, total=False):
+        """The options of `simulate`, as they stand there."""
+
+        seed: int
+        scheduler: Scheduler | None
+        faults: Faults | None
+
+    class HowToExplore(TypedDict, total=False):
+        """The options of `explore`, as they stand there."""
+
+        strategy: Strategy | Scheduler
+        schedules: int
+        seconds: float | None
+        seed: int
+        faults: Faults | None
+
 
 __all__ = ["Builder"]
 
@@ -124,12 +143,66 @@ class Builder(Generic[In, *Row]):
         self._stream = weakref.ref(stream)
         return stream
 
-    def simulate(self, items: Any, *, seed: int = 0, scheduler: Scheduler | None = None, faults: Faults | None = None) -> Any:
+    @overload
+    def simulate(
+        self: Builder[In, Out],
+        items: Iterable[In],
+        *,
+        seed: int = 0,
+        scheduler: Scheduler | None = None,
+        faults: Faults | None = None,
+    ) -> Simulation[Out]: ...
+    @overload
+    def simulate(
+        self: Builder[Undeclared, *tuple[()]], items: Iterable[Any], **options: Unpack[HowToSimulate]
+    ) -> Simulation[Any]: ...
+    @overload
+    def simulate(self: Builder[In, *tuple[()]], items: AddAStageFirst, **options: Unpack[HowToSimulate]) -> Simulation[Any]: ...
+    @overload
+    def simulate(
+        self: Builder[In, A1, A2, *Left], items: JoinTheOpenLanesFirst, **options: Unpack[HowToSimulate]
+    ) -> Simulation[Any]: ...
+    def simulate(
+        self, items: Any, *, seed: int = 0, scheduler: Scheduler | None = None, faults: Faults | None = None
+    ) -> object:
         """One schedule in the simulator."""
         from conveyor.sim.api import simulated
 
         return simulated(self._simulated("simulate()"), items, seed, scheduler, faults)
 
+    @overload
+    def explore(
+        self: Builder[In, Out],
+        items: Iterable[In],
+        check: Callable[[Simulation[Out]], object] | None = None,
+        *,
+        strategy: Strategy | Scheduler = "portfolio",
+        schedules: int = 1000,
+        seconds: float | None = None,
+        seed: int = 0,
+        faults: Faults | None = None,
+    ) -> Exploration[Out]: ...
+    @overload
+    def explore(
+        self: Builder[Undeclared, *tuple[()]],
+        items: Iterable[Any],
+        check: Callable[[Simulation[Any]], object] | None = None,
+        **options: Unpack[HowToExplore],
+    ) -> Exploration[Any]: ...
+    @overload
+    def explore(
+        self: Builder[In, *tuple[()]],
+        items: AddAStageFirst,
+        check: Callable[[Simulation[Any]], object] | None = None,
+        **options: Unpack[HowToExplore],
+    ) -> Exploration[Any]: ...
+    @overload
+    def explore(
+        self: Builder[In, A1, A2, *Left],
+        items: JoinTheOpenLanesFirst,
+        check: Callable[[Simulation[Any]], object] | None = None,
+        **options: Unpack[HowToExplore],
+    ) -> Exploration[Any]: ...
     def explore(
         self,
         items: Any,
@@ -140,7 +213,7 @@ class Builder(Generic[In, *Row]):
         seconds: float | None = None,
         seed: int = 0,
         faults: Faults | None = None,
-    ) -> Any:
+    ) -> object:
         """Many schedules in the simulator."""
         from conveyor.sim.api import explored
 
@@ -156,12 +229,28 @@ class Builder(Generic[In, *Row]):
             faults=faults,
         )
 
-    def replay(self, items: Any, schedule: str) -> Any:
+    @overload
+    def replay(self: Builder[In, Out], items: Iterable[In], schedule: str) -> Simulation[Out]: ...
+    @overload
+    def replay(self: Builder[Undeclared, *tuple[()]], items: Iterable[Any], schedule: str) -> Simulation[Any]: ...
+    @overload
+    def replay(self: Builder[In, *tuple[()]], items: AddAStageFirst, schedule: str) -> Simulation[Any]: ...
+    @overload
+    def replay(self: Builder[In, A1, A2, *Left], items: JoinTheOpenLanesFirst, schedule: str) -> Simulation[Any]: ...
+    def replay(self, items: Any, schedule: str) -> object:
         """A certain schedule in the simulator."""
         from conveyor.sim.api import replayed
 
         return replayed(self._simulated("replay()"), items, schedule)
 
+    @overload
+    def count(self: Builder[In, Out], items: Iterable[In]) -> int | None: ...
+    @overload
+    def count(self: Builder[Undeclared, *tuple[()]], items: Iterable[Any]) -> int | None: ...
+    @overload
+    def count(self: Builder[In, *tuple[()]], items: AddAStageFirst) -> int | None: ...
+    @overload
+    def count(self: Builder[In, A1, A2, *Left], items: JoinTheOpenLanesFirst) -> int | None: ...
     def count(self, items: Any) -> int | None:
         """How many classes of schedules there are."""
         from conveyor.sim.api import count

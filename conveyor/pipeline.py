@@ -9,7 +9,7 @@ Knows: the states that a pipeline can be in for a checker.  Must never know: wha
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Generic, Self, TypeAlias, overload
 
@@ -19,6 +19,7 @@ from conveyor.builder import Builder
 from conveyor.signatures import Undeclared
 
 if TYPE_CHECKING:
+    from conveyor.builder import HowToExplore, HowToSimulate
     from conveyor.report import RunResult
     from conveyor.runtime.placement import Placement
     from conveyor.runtime.processes import StartMethod
@@ -81,6 +82,8 @@ if TYPE_CHECKING:
         Turn4,
         ZipsLanes,
     )
+    from conveyor.sim.exploration import Exploration
+    from conveyor.sim.simulation import Simulation
     from conveyor.stages import Fork, Job, Merge, Pipe
 
     AnyStage: TypeAlias = Job[Any, Any] | Pipe | Fork | Merge  # Job first: it is what gives a lambda its context
@@ -453,6 +456,26 @@ if TYPE_CHECKING:
         ) -> Stream[Any]:
             raise NotImplementedError
 
+        def simulate(  # type: ignore[override]  # pyright: ignore[reportIncompatibleMethodOverride]
+            self, items: Iterable[In], **options: Unpack[HowToSimulate]
+        ) -> Simulation[Any]:
+            raise NotImplementedError
+
+        def explore(  # type: ignore[override]  # pyright: ignore[reportIncompatibleMethodOverride]
+            self, items: Iterable[In], check: Callable[[Simulation[Any]], object] | None = None, **options: Unpack[HowToExplore]
+        ) -> Exploration[Any]:
+            raise NotImplementedError
+
+        def replay(  # type: ignore[override]  # pyright: ignore[reportIncompatibleMethodOverride]
+            self, items: Iterable[In], schedule: str
+        ) -> Simulation[Any]:
+            raise NotImplementedError
+
+        def count(  # type: ignore[override]  # pyright: ignore[reportIncompatibleMethodOverride]
+            self, items: Iterable[In]
+        ) -> int | None:
+            raise NotImplementedError
+
         def __enter__(self) -> Self:  # pyright: ignore[reportIncompatibleMethodOverride]
             raise NotImplementedError
 
@@ -466,6 +489,23 @@ if TYPE_CHECKING:
             raise NotImplementedError
 
         def stream(self, items: JoinTheOpenLanesFirst) -> Stream[Any]:
+            raise NotImplementedError
+
+        def simulate(self, items: JoinTheOpenLanesFirst, **options: Unpack[HowToSimulate]) -> Simulation[Any]:
+            raise NotImplementedError
+
+        def explore(
+            self,
+            items: JoinTheOpenLanesFirst,
+            check: Callable[[Simulation[Any]], object] | None = None,
+            **options: Unpack[HowToExplore],
+        ) -> Exploration[Any]:
+            raise NotImplementedError
+
+        def replay(self, items: JoinTheOpenLanesFirst, schedule: str) -> Simulation[Any]:
+            raise NotImplementedError
+
+        def count(self, items: JoinTheOpenLanesFirst) -> int | None:
             raise NotImplementedError
 
         def __enter__(self) -> StatementPipeline[In]:

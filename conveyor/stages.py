@@ -50,6 +50,7 @@ if TYPE_CHECKING:
         name: str | None
         on_error: OnError
         retries: int
+        timeout_s: float | None
 
 
 ON_ERROR: Final = ("raise", "skip", "dead_letter")

@@ -109,6 +109,18 @@ def test_each_mistake_is_reported_and_nothing_else_is(checker: str, reported: tu
     assert not false, f"reported without a mistake: {sorted(false)}\n{words}"
 
 
+def test_the_documented_numbers_are_those_of_the_marks() -> None:
+    table = re.findall(r"^\|.* of .*\|$", (ROOT / "docs" / "typing.md").read_text(encoding="utf-8"), re.MULTILINE)
+    rows = [re.findall(r"(\d+) of (\d+)", row) for row in table]
+    columns = list(zip(*(row for row in rows if len(row) == 3), strict=True))
+    reported = [sum(int(count) for count, _ in column) for column in columns]
+    there = [sum(int(count) for _, count in column) for column in columns]
+    in_chains = {checker: len(lines) for checker, lines in marked().items()}
+    assert reported == there == [in_chains["mypy"], in_chains["mypy"], in_chains["pyright"]]
+    statements = (TYPING / "statement_mistakes.py").read_text(encoding="utf-8").count("# mistake ")
+    assert [row for row in rows if len(row) == 1] == [[(str(statements), str(statements))]]
+
+
 def test_nobody_is_asked_for_an_annotation(reported: tuple[Lines, str]) -> None:
     assert "need type annotation" not in reported[1].lower()
 

@@ -71,7 +71,7 @@ class Shrinker:
         """Brings workers back as early as will do."""
         for death in self.best.deaths:
             for wait in range(death.wait):
-                sooner = [part._replace(wait=wait) if part == death else part for part in parts_of(self.best)]
+                sooner = [death._replace(wait=wait) if part == death else part for part in parts_of(self.best)]
                 if self.try_without(sooner):
                     break
 

@@ -8,6 +8,7 @@ from functools import cached_property
 from typing import Any, Generic, NewType, Protocol, TypeVar, overload
 
 from conveyor import Processor
+from conveyor.sim.simulation import Simulation
 
 T = TypeVar("T")
 S = TypeVar("S", bound="Shape")
@@ -133,6 +134,14 @@ def parts(separator: str, line: str) -> list[str]:
 
 def is_above(least: int, number: int) -> bool:
     return number > least
+
+
+def in_order(simulation: Simulation[int]) -> bool:
+    return sorted(simulation) == simulation
+
+
+def spelled_in_order(simulation: Simulation[str]) -> bool:
+    return sorted(simulation) == simulation
 
 
 def two(left: int, right: int) -> int:

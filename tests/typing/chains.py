@@ -26,6 +26,10 @@ from conveyor import (
     Zip,
 )
 from conveyor.pipeline import AdaptivePipeline, StatementPipeline, WidePipeline
+from conveyor.sim.exploration import Exploration
+from conveyor.sim.faults import Faults
+from conveyor.sim.schedulers.scheduler import Scheduler
+from conveyor.sim.simulation import Simulation
 from tests.typing.chain_stock import (
     Adder,
     Converter,
@@ -45,6 +49,7 @@ from tests.typing.chain_stock import (
     first,
     grown,
     half,
+    in_order,
     is_above,
     is_even,
     is_long,
@@ -82,6 +87,17 @@ def straight() -> None:
         Pipeline[str]().add(Processor(parse, name="p", on_error="skip", retries=2)).add(Filter(is_even, name="even")),
         Pipeline[str, int],
     )
+
+
+def with_options(seconds: float | None) -> None:
+    assert_type(Pipeline[str]().add(Processor(parse, timeout_s=1)), Pipeline[str, int])
+    assert_type(Pipeline[str]().add(Processor(maybe, timeout_s=0.5, retries=1)), Pipeline[str, int])
+    assert_type(Pipeline[str]().add(Processor(number_or_text, timeout_s=seconds)), Pipeline[str, int | str])
+    assert_type(Pipeline[str]().add(Processor(lambda line: line.upper(), timeout_s=None)), Pipeline[str, str])
+    assert_type(Pipeline[int]().add(Processor(partial(scaled, 3), timeout_s=1)), Pipeline[int, float])
+    assert_type(Pipeline[str]().add(FlatMap(words, timeout_s=1, on_error="dead_letter")), Pipeline[str, str])
+    assert_type(Pipeline[str]().add(FlatMap(partial(parts, ","), timeout_s=1)), Pipeline[str, str])
+    assert_type(Pipeline[str]().add(Filter(is_long, timeout_s=1, name="long")), Pipeline[str, str])
 
 
 def none_is_no_output() -> None:
@@ -349,6 +365,33 @@ def running(lines: list[str], source: Iterable[str]) -> None:
     assert_type(pipeline.open(), Pipeline[str, int])
     print(pipeline.open().topology)
     pipeline.close()
+
+
+def in_the_simulated_world(lines: list[str], scheduler: Scheduler, check: Callable[[list[int]], bool]) -> None:
+    pipeline = Pipeline[str]().add(Processor(parse))
+    assert_type(pipeline.simulate(lines), Simulation[int])
+    assert_type(pipeline.simulate(line for line in lines), Simulation[int])
+    assert_type(pipeline.simulate(lines, seed=3, scheduler=scheduler, faults=Faults()), Simulation[int])
+    assert_type(pipeline.simulate(lines)[0], int)
+    assert_type(pipeline.explore(lines), Exploration[int])
+    assert_type(pipeline.explore(lines, in_order), Exploration[int])
+    assert_type(pipeline.explore(lines, check=in_order, strategy="exhaustive", schedules=10), Exploration[int])
+    assert_type(pipeline.explore(lines, check, strategy=scheduler, seconds=1, seed=2), Exploration[int])
+    assert_type(pipeline.explore(lines, lambda simulation: sum(simulation) > 0), Exploration[int])
+    assert_type(pipeline.explore(lines, lambda simulation: assert_type(simulation, Simulation[int])), Exploration[int])
+    assert_type(pipeline.explore(lines, print, faults=Faults(["parse"])), Exploration[int])
+    assert_type(pipeline.explore(lines, anything), Exploration[int])
+    assert_type(pipeline.explore(lines).outputs, set[tuple[int, ...]])
+    assert_type(pipeline.replay(lines, "cv1:"), Simulation[int])
+    assert_type(pipeline.replay(lines, pipeline.simulate(lines).schedule), Simulation[int])
+    assert_type(pipeline.count(lines), int | None)
+    assert_type(Pipeline().add(Processor(parse)).simulate(["1"]), Simulation[int])
+    assert_type(
+        Pipeline[int]().add(ReplicatingFork(2)).add(Processor(half), Processor(show)).add(Zip(2)).simulate([1]),
+        Simulation[tuple[float, str]],
+    )
+    assert_type(Pipeline[int]().add(ReplicatingFork(2)).add(Join(2)).explore([1], in_order).outputs, set[tuple[int, ...]])
+    assert_type(Pipeline[str]().add(BalancingFork()).add(Processor(parse)).add(Join()).replay(lines, "cv1:"), Simulation[int])
 
 
 def nobody_said_what_comes_in() -> None:

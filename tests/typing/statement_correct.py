@@ -7,6 +7,7 @@ from functools import partial
 from typing import Any
 
 from conveyor import BalancingFork, Filter, FlatMap, Join, Pipe, Pipeline, Processor, ReplicatingFork, RunResult, Zip
+from conveyor.sim.simulation import Simulation
 
 
 def parse(line: str) -> int:
@@ -461,3 +462,29 @@ def added_to_the_first_name_too() -> None:
     parsed = source.add(Processor(parse))
     source.add(Processor(show))
     parsed.run(["1"])
+
+
+def in_order(simulation: Simulation[float]) -> bool:
+    return sorted(simulation) == simulation
+
+
+def in_the_simulated_world(lines: list[str], attach: Callable[[object], None]) -> None:
+    with Pipeline[str]() as pl:
+        pl.add(Processor(parse))
+        print([show(number.bit_length()) for number in pl.simulate(lines, seed=3)])
+        numbers: list[int] = pl.replay(lines, "cv1:")
+        pl.explore(lines, lambda simulation: simulation[0].bit_length() > 0, strategy="exhaustive")
+        pl.add(Processor(half))
+        pl.explore(lines, in_order, schedules=3)
+        classes: int | None = pl.count(lines)
+        attach((numbers, classes, pl))
+        pl.simulate(lines)[0].upper()
+        pl.explore(lines, same)
+
+
+def in_the_simulated_world_undeclared(lines: list[str]) -> None:
+    pl = Pipeline()
+    pl.add(Processor(parse)).add(Processor(half))
+    assert pl.explore(lines, in_order, strategy="pct", seed=4).outputs
+    assert pl.simulate(lines)
+    assert pl.count(lines)

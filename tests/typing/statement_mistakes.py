@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterable
 from functools import partial
 
 from conveyor import BalancingFork, Filter, FlatMap, Join, Pipe, Pipeline, Processor, ReplicatingFork, Zip
+from conveyor.sim.simulation import Simulation
 
 
 def parse(line: str) -> int:
@@ -435,3 +436,53 @@ def behind_a_part_of_a_function() -> None:
     with Pipeline() as pl:
         pl.add(Processor(partial(power, 2)))
         pl.add(Processor(shout))  # mistake 60
+
+
+# --- In the simulated world ---
+
+
+def in_order(simulation: Simulation[int]) -> bool:
+    return sorted(simulation) == simulation
+
+
+def simulated(lines: list[str], numbers: list[int]) -> None:
+    with Pipeline() as pl:
+        pl.simulate(lines)  # mistake 61
+        pl.add(Processor(parse))
+        pl.simulate(numbers)  # mistake 62
+        pl.simulate(lines)[0].upper()  # mistake 63
+        pl.add(ReplicatingFork(2))
+        pl.simulate(lines, seed=3)  # mistake 64
+
+
+def explored(lines: list[str], numbers: list[int]) -> None:
+    with Pipeline() as pl:
+        pl.add(Processor(parse))
+        pl.explore(numbers, in_order)  # mistake 65
+        pl.explore(lines, lambda simulation: simulation[0].upper())  # mistake 66
+        texts: set[tuple[str, ...]] = pl.explore(lines).outputs  # mistake 67
+        print(texts)
+        pl.add(Processor(half))
+        pl.explore(lines, in_order)  # mistake 68
+        pl.add(BalancingFork())
+        pl.explore(lines, strategy="urw")  # mistake 69
+
+
+def replayed(lines: list[str], numbers: list[int]) -> None:
+    pl = Pipeline()
+    pl.add(Processor(parse))
+    pl.replay(numbers, "cv1:")  # mistake 70
+    text: str = pl.replay(lines, "cv1:")[0]  # mistake 71
+    print(text)
+    pl.add(ReplicatingFork(2))
+    pl.replay(lines, "cv1:")  # mistake 72
+
+
+def counted(lines: list[str], numbers: list[int]) -> None:
+    with Pipeline() as pl:
+        pl.count(lines)  # mistake 73
+        pl.add(Processor(parse))
+        pl.add(ReplicatingFork(2))
+        pl.count(lines)  # mistake 74
+        pl.add(Join(2))
+        pl.count(numbers)  # mistake 75

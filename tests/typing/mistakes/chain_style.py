@@ -10,6 +10,7 @@ from collections.abc import Iterable
 from functools import partial
 
 from conveyor import BalancingFork, Filter, FlatMap, Join, Pipe, Pipeline, Processor, ReplicatingFork, RunResult, Zip
+from conveyor.sim.simulation import Simulation
 from tests.typing.chain_stock import (
     Adder,
     Converter,
@@ -25,6 +26,7 @@ from tests.typing.chain_stock import (
     first,
     grown,
     half,
+    in_order,
     is_above,
     is_even,
     is_long,
@@ -43,6 +45,7 @@ from tests.typing.chain_stock import (
     scaled,
     shout,
     show,
+    spelled_in_order,
     two,
     with_default,
     words,
@@ -232,6 +235,71 @@ def run_on_no_stage() -> None:
     Pipeline[int]().stream([1])  # error: mypy pyright
 
 
+def the_wrong_input_to_a_simulation() -> None:
+    pipeline = Pipeline[str]().add(Processor(parse))
+    pipeline.simulate([1, 2])  # error: mypy pyright
+    pipeline.simulate(b"bytes", seed=3)  # error: mypy pyright
+    pipeline.simulate()  # error: mypy pyright
+    pipeline.explore([1, 2])  # error: mypy pyright
+    pipeline.explore([1, 2], in_order)  # error: mypy pyright
+    pipeline.explore(3, strategy="exhaustive")  # error: mypy pyright
+    pipeline.replay([1, 2], "cv1:")  # error: mypy pyright
+    pipeline.count([1, 2])  # error: mypy pyright
+    Pipeline().add(Processor(parse)).simulate([1])  # error: mypy pyright
+
+
+def a_check_that_does_not_fit() -> None:
+    pipeline = Pipeline[str]().add(Processor(parse))
+    pipeline.explore(["1"], spelled_in_order)  # error: mypy pyright
+    pipeline.explore(["1"], check=spelled_in_order, schedules=10)  # error: mypy pyright
+    pipeline.explore(["1"], parse)  # error: mypy pyright
+    pipeline.explore(["1"], lambda: True)  # error: mypy pyright
+    pipeline.explore(["1"], lambda simulation: simulation[0].upper())  # error: mypy pyright
+    pipeline.explore(["1"], "in_order")  # error: mypy pyright
+    pipeline.add(Processor(show)).explore(["1"], in_order)  # error: mypy pyright
+
+
+def a_wrong_option_of_a_simulation() -> None:
+    pipeline = Pipeline[str]().add(Processor(parse))
+    pipeline.simulate(["1"], seed="3")  # error: mypy pyright
+    pipeline.simulate(["1"], 3)  # error: mypy pyright
+    pipeline.simulate(["1"], scheduler="random")  # error: mypy pyright
+    pipeline.simulate(["1"], schedules=3)  # error: mypy pyright
+    pipeline.explore(["1"], in_order, strategy="exhausting")  # error: mypy pyright
+    pipeline.explore(["1"], in_order, schedules="all")  # error: mypy pyright
+    pipeline.explore(["1"], in_order, faults=1)  # error: mypy pyright
+    pipeline.replay(["1"])  # error: mypy pyright
+    pipeline.replay(["1"], 3)  # error: mypy pyright
+    pipeline.replay(["1"], b"cv1:")  # error: mypy pyright
+
+
+def a_simulation_at_the_wrong_type() -> None:
+    pipeline = Pipeline[str]().add(Processor(parse))
+    strings: list[str] = pipeline.simulate(["1"])  # error: mypy pyright
+    pipeline.simulate(["1"])[0].upper()  # error: mypy pyright
+    outputs: set[tuple[str, ...]] = pipeline.explore(["1"]).outputs  # error: mypy pyright
+    texts: Simulation[str] = pipeline.replay(["1"], "cv1:")  # error: mypy pyright
+    classes: int = pipeline.count(["1"])  # error: mypy pyright
+    print(strings, outputs, texts, classes)
+
+
+def simulate_on_open_lanes_or_no_stage() -> None:
+    Pipeline[int]().add(ReplicatingFork(2)).simulate([1])  # error: mypy pyright
+    Pipeline[int]().add(ReplicatingFork(2)).simulate([1], seed=3)  # error: mypy pyright
+    Pipeline[int]().add(BalancingFork(3)).add(Pipe(), Pipe(), Pipe()).explore([1], in_order)  # error: mypy pyright
+    Pipeline[int]().add(ReplicatingFork(3)).add(Join(2), Pipe()).replay([1], "cv1:")  # error: mypy pyright
+    Pipeline[int]().add(ReplicatingFork(2)).count([1])  # error: mypy pyright
+    Pipeline[int]().add(BalancingFork()).simulate([1])  # error: mypy pyright
+    Pipeline[int]().add(BalancingFork()).add(Processor(half)).explore([1], strategy="urw")  # error: mypy pyright
+    Pipeline[int]().add(ReplicatingFork(len("four"))).replay([1], "cv1:")  # error: mypy pyright
+    Pipeline[int]().add(ReplicatingFork(len("four"))).count([1])  # error: mypy pyright
+    Pipeline[int]().simulate([1])  # error: mypy pyright
+    Pipeline[int]().simulate([1], seed=3)  # error: mypy pyright
+    Pipeline[int]().explore([1], in_order, strategy="pct")  # error: mypy pyright
+    Pipeline[int]().replay([1], "cv1:")  # error: mypy pyright
+    Pipeline[int]().count([1])  # error: mypy pyright
+
+
 def a_thing_instead_of_a_stage() -> None:
     Pipeline[str]().add(parse)  # error: mypy pyright
     Pipeline[str]().add(Processor(parse)).add(half)  # error: mypy pyright
@@ -252,6 +320,12 @@ def what_cannot_be_called_with_one_item() -> None:
     Pipeline[str]().add(Processor(lambda left, right: left))  # error: mypy pyright
     Pipeline[str]().add(Processor(parse, retries="three"))  # error: mypy pyright
     Pipeline[str]().add(Processor(parse, on_error="ignore"))  # error: mypy pyright
+    Pipeline[str]().add(Processor(parse, timeout_s="1"))  # error: mypy pyright
+    Pipeline[int]().add(Processor(partial(scaled, 3), timeout_s="1"))  # error: mypy pyright
+    Pipeline[str]().add(FlatMap(words, timeout_s=[1]))  # error: mypy pyright
+    Pipeline[str]().add(Filter(is_long, timeout_s=b"1"))  # error: mypy pyright
+    Pipeline[str]().add(Pipe(timeout_s=1))  # error: mypy pyright
+    Pipeline[str]().add(Processor(parse, timeout=1))  # error: mypy pyright
     Pipeline[str]().add(Pipe("large"))  # error: mypy pyright
     Pipeline[str]().add(ReplicatingFork("2"))  # error: mypy pyright
     Pipeline[str]().add(ReplicatingFork())  # error: mypy pyright

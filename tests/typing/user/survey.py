@@ -74,6 +74,14 @@ def main(lines: list[str]) -> Report:
         again: RunResult[tuple[tuple[str, int], int]] = pipeline.run(lines)
     except TopologyError as error:
         raise SystemExit(str(error)) from None
+    simulation = pipeline.simulate(lines, seed=3)
+    reveal_type(simulation)
+    reveal_type(simulation[0])
+    reveal_type(pipeline.replay(lines, simulation.schedule))
+    exploration = pipeline.explore(lines, lambda found: len(found) == len(again), strategy="random", schedules=10)
+    reveal_type(exploration)
+    reveal_type(exploration.outputs)
+    reveal_type(pipeline.count(lines))
     reveal_type(again.report)
     reveal_type(again.dead_letters)
     reveal_type(pipeline.topology)
