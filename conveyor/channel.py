@@ -19,7 +19,7 @@ from typing_extensions import TypeVar
 
 from conveyor.codec import Bundle, Sealed
 
-__all__ = ["Inlet", "Note", "Outlet", "Tag", "Words", "ZipInlet", "words_of_zip"]
+__all__ = ["Inlet", "Note", "OneByOne", "Outlet", "Tag", "Words", "ZipInlet", "words_of_zip"]
 
 Blob = TypeVar("Blob")
 
@@ -133,6 +133,11 @@ class Note:
             words[place] = value
         words[0] = number  # the one store that counts
 
+    @property
+    def number(self) -> int:
+        """How often something was stored."""
+        return self.words[0]
+
     def newest(self) -> list[int]:
         """What was stored last; zeros if nothing was."""
         return self._slot(self.words[0])
@@ -144,6 +149,28 @@ class Note:
     def _slot(self, number: int) -> list[int]:
         first = 1 + number % 2 * self.size
         return [self.words[place] for place in range(first, first + self.size)]
+
+
+class OneByOne:
+    """An inlet whose items are taken one by one up to a position."""
+
+    __slots__ = ("commit", "ended", "inlet", "pending", "position", "start", "until")
+
+    def __init__(self, inlet: Inlet, until: int) -> None:
+        self.inlet = inlet
+        self.until = until
+        self.start = inlet.start
+        self.pending = inlet.pending
+        self.ended = inlet.ended
+        self.position = inlet.position
+        self.commit = inlet.commit
+
+    @property
+    def head(self) -> int:
+        return self.inlet.head
+
+    def peek(self, n: int) -> list[object]:
+        return self.inlet.peek(1 if self.inlet.head < self.until else n)
 
 
 class ZipInlet:

@@ -23,17 +23,24 @@ POISONOUS_DEATHS: Final = 3
 
 
 class Death(NamedTuple):
-    """What a worker had in hand when it died: items [first, end) of an input; `at`: the one it was at, if that is known."""
+    """What a worker had in hand when it died: items [first, end) of an input.
+
+    `at` is the one it was at, if that is known; `running`: the job was at work, and what came of it was not yet being sent on.
+    """
 
     input: int
     first: int
     end: int
-    at: int | None
+    at: int | None = None
+    running: bool = True
     timed_out: bool = False
+    how: str = "died"
 
     @property
     def suspect(self) -> int | None:
         """The position of the only item that can have been the cause."""
+        if not self.running:
+            return None
         return self.first if self.end - self.first == 1 else self.at
 
     def may_have_begun(self, source: int, position: int) -> bool:
@@ -47,6 +54,7 @@ class Past(NamedTuple):
     attempts: int
     timeouts: int
     is_poison: bool
+    how: str = ""  # the last of them ended
 
 
 FRESH: Final = Past(0, 0, False)
@@ -94,14 +102,14 @@ class History:
 
     def past(self, source: int, position: int) -> Past:
         """
-        >>> history = History([Death(0, 5, 9, None), Death(0, 6, 7, None), Death(0, 6, 7, None, timed_out=True)])
+        >>> history = History([Death(0, 5, 9), Death(0, 6, 7), Death(0, 6, 7, timed_out=True)])
         >>> history.past(0, 6), history.past(0, 7), history.past(1, 6)
-        (Past(attempts=3, timeouts=1, is_poison=False), Past(attempts=1, timeouts=0, is_poison=False), \
-Past(attempts=0, timeouts=0, is_poison=False))
+        (Past(attempts=3, timeouts=1, is_poison=False, how='died'), Past(attempts=1, timeouts=0, is_poison=False, how='died'), \
+Past(attempts=0, timeouts=0, is_poison=False, how=''))
         """
         mine = [death for death in self.deaths if death.may_have_begun(source, position)]
         if not mine:
             return FRESH
         alone = [death for death in mine if death.suspect == position]
         timeouts = sum(death.timed_out for death in alone)
-        return Past(len(mine), timeouts, len(alone) - timeouts >= POISONOUS_DEATHS)
+        return Past(len(mine), timeouts, len(alone) - timeouts >= POISONOUS_DEATHS, mine[-1].how)

@@ -18,7 +18,7 @@ from conveyor.route import Leaf, leaves, taken
 from conveyor.snapshots import Replay
 from conveyor.topology import Input, NodeSpec, OrderedInput, ZipInput
 
-__all__ = ["AnyOutlet", "Ends", "words_of_notes"]
+__all__ = ["AnyOutlet", "Ends", "notes_of", "words_of_notes"]
 
 
 class AnyOutlet(Protocol):
@@ -80,6 +80,17 @@ class Ends(Generic[In, Out]):
 def words_of_notes(inputs: Sequence[Input]) -> int:
     """How many words the notes of a node with these inputs take."""
     return sum(_words_of_note(each) + words_of_notes(each.inputs) for each in inputs if not isinstance(each, Leaf))
+
+
+def notes_of(inputs: Sequence[Input], first: int = 0) -> list[tuple[ZipInput | OrderedInput, int, int]]:
+    """Each zip and ordered join among some inputs, with the first of the words of its note, and how many there are."""
+    found: list[tuple[ZipInput | OrderedInput, int, int]] = []
+    for each in inputs:
+        if not isinstance(each, Leaf):
+            words = _words_of_note(each)
+            found += [(each, first, words), *notes_of(each.inputs, first + words)]
+            first += words + words_of_notes(each.inputs)
+    return found
 
 
 def _words_of_note(source: ZipInput | OrderedInput) -> int:

@@ -152,7 +152,10 @@ class JobNode(ABC):
         """The error of an item that is not tried again, for what it did to its workers."""
         stage, timeouts = self.policy.stage, self.past.timeouts
         if self.past.is_poison:
-            return PoisonItem(f"stage {stage!r}: {self.past.attempts} workers died when they were given this item")
+            return PoisonItem(
+                f"stage {stage!r}: {self.past.attempts} workers died, one after the other, when they were given this item; "
+                f"the last {self.past.how}"
+            )
         if timeouts > self.policy.retries:
             limit = f"timeout_s={self.policy.timeout_s}"
             return ItemTimeout(

@@ -12,7 +12,7 @@ import inspect
 import math
 from collections.abc import Callable, Iterable
 from enum import Enum
-from typing import TYPE_CHECKING, Any, Final, Literal, NamedTuple, Never, Unpack, overload
+from typing import TYPE_CHECKING, Any, Final, Literal, NamedTuple, Never, Protocol, Unpack, overload, runtime_checkable
 
 from typing_extensions import TypeVar
 
@@ -86,6 +86,19 @@ class Stage:
         return "".join(f"_{c.lower()}" if c.isupper() else c for c in type(self).__name__).lstrip("_")
 
 
+@runtime_checkable
+class Restorable(Protocol):
+    """A stateful processor that survives its worker."""
+
+    def snapshot(self) -> object:
+        """The state, as something that can be pickled."""
+        ...
+
+    def restore(self, state: Any, /) -> None:
+        """Called behind `setup` in a new worker, with what `snapshot` gave last."""
+        ...
+
+
 class Job(Stage, TakesALane[In, Out]):
     """A stage that does work: in a real run it has a process of its own."""
 
@@ -101,12 +114,19 @@ class Job(Stage, TakesALane[In, Out]):
             raise TopologyError(f"{kind}: on_error is {on_error!r}; it must be one of {', '.join(map(repr, ON_ERROR))}")
         if isinstance(retries, bool) or not isinstance(retries, int) or retries < 0:
             raise TopologyError(f"{kind}: retries is {retries!r}; it must be a whole number, 0 or more")
+        if callable(getattr(self, "snapshot", None)) != callable(getattr(self, "restore", None)):
+            raise TopologyError(f"{kind}: write both snapshot() and restore(state), or neither")
         self.said = Said(checked_name(kind, name), fn, on_error, retries, checked_timeout(kind, timeout_s))
 
     @property
     def is_stateful(self) -> bool:
         """Was this stage written as a class, whose state lives as long as its worker?"""
         return type(self) not in (Processor, FlatMap, Filter)
+
+    @property
+    def is_restorable(self) -> bool:
+        """Can its state be saved, and given to another worker?"""
+        return self.is_stateful and isinstance(self, Restorable)
 
     def default_name(self) -> str:
         return type(self).__name__ if self.said.fn is None else name_of(self.said.fn)
@@ -129,7 +149,9 @@ class Processor(Job[In, Out]):
     """One item in, at most one out: a result of None is no output.
 
     `fn` is anything that can be called with exactly one item.  A stateful processor is a subclass that writes
-    `process(self, item)` and, if wanted, `setup`, `finish` and `teardown`.
+    `process(self, item)` and, if wanted, `setup`, `finish` and `teardown`.  If its worker dies its state is lost, and the run
+    fails; unless it also has `snapshot(self)`, which gives the state as something that can be pickled, and
+    `restore(self, state)`, which another worker calls behind `setup`.
 
     `on_error` says what becomes of an item whose job raises, after `retries` further attempts: `"raise"` ends the run,
     `"skip"` drops the item and counts it, `"dead_letter"` keeps it in the result's `.dead_letters`.  Before the second

@@ -5,18 +5,20 @@ Knows: where each word is, and which side writes it.  Must never know: what anyb
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import fields
-from typing import Final
+from typing import Final, NamedTuple
 
-from conveyor.channel import ZipInlet
-from conveyor.ends import words_of_notes
+from conveyor.channel import Note
+from conveyor.deaths import Death
+from conveyor.ends import notes_of, words_of_notes
+from conveyor.journal import PAGE_SIZE
+from conveyor.report import COUNTS as KINDS_OF_COUNTS
 from conveyor.report import Tally
+from conveyor.route import leaves
 from conveyor.runtime.memory import Memory
 from conveyor.runtime.ring import Ring
-from conveyor.topology import Topology, adaptive_forks, zips_of
+from conveyor.topology import Topology, ZipInput, adaptive_forks, channels_of
 
-__all__ = ["Board", "Layout", "NodeBoard"]
+__all__ = ["Board", "Lack", "Layout", "NodeBoard"]
 
 WORD: Final = 8
 PAGE: Final = 4096
@@ -28,44 +30,79 @@ RUN, STOP, ALERT = 0, 1, 16  # the parent writes the first two, any worker sets 
 BOARD_WORDS: Final = 32
 
 # Words of one node, all written by its worker.
-DONE, BUSY, WAITING, BLOCKED, BATCHES = range(5)
-TALLY: Final = 8
-TALLY_NAMES: Final = tuple(field.name for field in fields(Tally))
-NODE_WORDS: Final = 32
+DONE, BEGUN, BUSY, WAITING, BLOCKED, BATCHES = range(6)
+HAND_INPUT, HAND_FIRST, HAND_END, RUNNING, ITEM_AT, ITEM_SINCE = range(6, 12)
+WAIT_KIND, WAIT_LANES, WAIT_ITEMS, WAIT_BYTES, SLEEPS, EVER_HELD = range(12, 18)
+COUNTS: Final = 24
+NODE_WORDS: Final = 48
 
 # Words of one adapting fork: how many lanes are open (the parent writes it), and wanted (the worker that forks does).
 OPEN, WANTED = 0, 1
 FORK_WORDS: Final = 16
 
-# Words of one zip, written by whoever reads it: what it gave in this run, and what it could not pair.
-TUPLES, LEFT_OVER = 0, 1
-ZIP_WORDS: Final = 16
+# What is noted with a saved state: run, finished, given, size, checksum; behind that the positions of the inputs.
+SAVED: Final = 5
+
+
+class Lack(NamedTuple):
+    """What a loop waits for: items (1) or room (2); a bit for each channel in question; room for how much."""
+
+    kind: int
+    lanes: int
+    items: int = 0
+    size: int = 0
+
+
+FOR_NOTHING: Final = Lack(0, 0)
+FOR_ITEMS: Final = 1
+FOR_ROOM: Final = 2
 
 
 class Layout:
     """Which part of the memory is whose; every process works out the same."""
 
     def __init__(self, topology: Topology) -> None:
-        at = BOARD_WORDS * WORD
-        self.nodes = [at + index * NODE_WORDS * WORD for index in range(len(topology.nodes))]
-        at += len(self.nodes) * NODE_WORDS * WORD
-        forks = [name for spec in topology.nodes for name in adaptive_forks(spec.route)]
-        self.forks = {name: at + index * FORK_WORDS * WORD for index, name in enumerate(forks)}
-        at += len(self.forks) * FORK_WORDS * WORD
-        zips = [name for spec in topology.nodes for name, _ in zips_of(spec.inputs)]
-        self.zips = {name: at + index * ZIP_WORDS * WORD for index, name in enumerate(zips)}
-        at += len(self.zips) * ZIP_WORDS * WORD
-        self.words_of_notes = [words_of_notes(spec.inputs) or 1 for spec in topology.nodes]
-        self.first_notes = [at + sum(self.words_of_notes[:index]) * WORD for index in range(len(topology.nodes))]
-        at += sum(self.words_of_notes) * WORD
-        capacities = [channel.capacity for channel in topology.channels] + [LEDGER_CAPACITY] * len(topology.nodes)
+        self.at = BOARD_WORDS * WORD
+        specs = topology.nodes
+        self.nodes = [self.take(NODE_WORDS) for _ in specs]
+        self.forks = {name: self.take(FORK_WORDS) for spec in specs for name in adaptive_forks(spec.route)}
+        self.words_of_notes = [words_of_notes(spec.inputs) or 1 for spec in specs]
+        self.first_notes = [self.take(words) for words in self.words_of_notes]
+        self.zips = {
+            source.name: (self.first_notes[spec.index] + first * WORD, words)
+            for spec in specs
+            for source, first, words in notes_of(spec.inputs)
+            if isinstance(source, ZipInput)
+        }
+        self.words_of_states = [Note.words_for(SAVED + len(spec.inputs)) for spec in specs]
+        self.states = [self.take(words) for words in self.words_of_states]
+        capacities = [channel.capacity for channel in topology.channels] + [LEDGER_CAPACITY] * len(specs)
         self.rings: list[tuple[int, int]] = []
         for capacity in capacities:
-            at = -(-at // PAGE) * PAGE
-            self.rings.append((at, capacity))
-            at += Ring.bytes_for(capacity)
-        self.size = -(-at // PAGE) * PAGE
+            self.at = -(-self.at // PAGE) * PAGE
+            self.rings.append((self.at, capacity))
+            self.at += Ring.bytes_for(capacity)
+        self.size = -(-self.at // PAGE) * PAGE
         self.channels = len(topology.channels)
+
+    def take(self, words: int) -> int:
+        at = self.at
+        self.at += words * WORD
+        return at
+
+    def words(self, memory: Memory, at: int, words: int) -> memoryview[int]:
+        return memory.view[at : at + words * WORD].cast("Q")
+
+    def node(self, memory: Memory, node: int) -> memoryview[int]:
+        return self.words(memory, self.nodes[node], NODE_WORDS)
+
+    def notes(self, memory: Memory, node: int) -> memoryview[int]:
+        """The words in which a node notes how far it has read from several channels at once."""
+        return self.words(memory, self.first_notes[node], self.words_of_notes[node])
+
+    def state(self, memory: Memory, node: int) -> memoryview[int]:
+        """The words of what goes with the state of a processor."""
+        return self.words(memory, self.states[node], self.words_of_states[node])
 
     def ring(self, memory: Memory, channel: int) -> Ring:
         return Ring(memory, *self.rings[channel])
@@ -74,22 +111,18 @@ class Layout:
         """The lane from a worker to the parent: failures and dead letters."""
         return Ring(memory, *self.rings[self.channels + node])
 
-    def notes(self, memory: Memory, node: int) -> memoryview[int]:
-        """The words in which a node notes how far it has read from several channels at once."""
-        at = self.first_notes[node]
-        return memory.view[at : at + self.words_of_notes[node] * WORD].cast("Q")
-
     def spill_base(self, node: int) -> int:
+        """Where the large records of a node begin; those of its ledger lie half a range behind, its states a quarter before."""
         return self.size + (node + 1) * SPILL_RANGE
 
 
 class Board:
-    """The words of the whole pipeline, and of its adapting forks."""
+    """The words of the whole pipeline, of its adapting forks and its zips."""
 
     def __init__(self, memory: Memory, layout: Layout) -> None:
-        self.words = memory.view[: BOARD_WORDS * WORD].cast("Q")
-        self.forks = {name: memory.view[at : at + FORK_WORDS * WORD].cast("Q") for name, at in layout.forks.items()}
-        self.zips = {name: memory.view[at : at + ZIP_WORDS * WORD].cast("Q") for name, at in layout.zips.items()}
+        self.words = layout.words(memory, 0, BOARD_WORDS)
+        self.forks = {name: layout.words(memory, at, FORK_WORDS) for name, at in layout.forks.items()}
+        self.zips = {name: layout.words(memory, *place) for name, place in layout.zips.items()}
 
     @property
     def run(self) -> int:
@@ -128,21 +161,18 @@ class Board:
     def want_lanes(self, fork: str, lanes: int) -> None:
         self.forks[fork][WANTED] = lanes
 
-    def write_zips(self, zips: Mapping[str, ZipInlet]) -> None:
-        for name, inlet in zips.items():
-            self.zips[name][TUPLES], self.zips[name][LEFT_OVER] = inlet.tuples, inlet.left_over
-
     def read_zip(self, name: str) -> tuple[int, int]:
-        """The tuples that a zip gave, and the items that it could not pair."""
-        return self.zips[name][TUPLES], self.zips[name][LEFT_OVER]
+        """The tuples that a zip gave in this run, and the items that it could not pair."""
+        run, tuples, left_over, *_ = read_whole(self.zips[name])
+        return (tuples, left_over) if run == self.run else (0, 0)
 
 
 class NodeBoard:
     """The words of one node."""
 
-    def __init__(self, memory: Memory, layout: Layout, node: int) -> None:
-        at = layout.nodes[node]
-        self.words = memory.view[at : at + NODE_WORDS * WORD].cast("Q")
+    def __init__(self, words: memoryview[int]) -> None:
+        self.words = words
+        self.counts = Note(words[COUNTS : COUNTS + Note.words_for(PAGE_SIZE)])
 
     @property
     def done(self) -> int:
@@ -153,31 +183,95 @@ class NodeBoard:
     def done(self, run: int) -> None:
         self.words[DONE] = run
 
-    def write(self, tally: Tally) -> None:
+    def begin(self, run: int) -> bool:
+        """Called by a worker that starts on a run; was another worker at it before?"""
+        if self.words[BEGUN] == run:
+            return True
+        self.words[EVER_HELD] = self.has_begun()
+        for word in range(BUSY, SLEEPS):
+            self.words[word] = 0
+        self.words[BEGUN] = run
+        return False
+
+    def hold(self, source: int, first: int, end: int) -> None:
+        """Items [first, end) of an input are taken in hand."""
         words = self.words
-        words[TALLY] = tally.items_in
-        words[TALLY + 1] = tally.items_out
-        words[TALLY + 2] = tally.passed
-        words[TALLY + 3] = tally.dropped
-        words[TALLY + 4] = tally.skipped
-        words[TALLY + 5] = tally.dead_lettered
-        words[TALLY + 6] = tally.failed
-        words[TALLY + 7] = tally.flushed
+        words[HAND_END] = 0
+        words[HAND_INPUT] = source
+        words[HAND_FIRST] = first
+        words[HAND_END] = end
+
+    def set_running(self, flag: int) -> None:
+        """Is the job at work on what is in hand?"""
+        self.words[RUNNING] = flag
+
+    def set_item(self, position: int, since: int) -> None:
+        """Which item a job with a time limit is at, and since when; 0 if it is at none."""
+        self.words[ITEM_AT], self.words[ITEM_SINCE] = position, since
+
+    @property
+    def item_since(self) -> int:
+        return self.words[ITEM_SINCE]
+
+    def has_begun(self) -> bool:
+        """Has any worker of this node ever taken an item in hand?"""
+        return self.words[HAND_END] != 0 or self.words[EVER_HELD] != 0
+
+    def death(self, run: int, timed_out: bool, how: str) -> Death | None:
+        """What a worker had in hand, now that it is dead."""
+        words = self.words
+        if words[BEGUN] != run or not words[HAND_END]:
+            return None
+        at = words[ITEM_AT] if words[ITEM_SINCE] else None
+        return Death(words[HAND_INPUT], words[HAND_FIRST], words[HAND_END], at, words[RUNNING] != 0, timed_out, how)
+
+    def set_lack(self, lack: Lack) -> None:
+        words = self.words
+        words[WAIT_LANES], words[WAIT_ITEMS], words[WAIT_BYTES] = lack.lanes, lack.items, lack.size
+        words[SLEEPS] += 1
+        words[WAIT_KIND] = lack.kind
+
+    def is_awake(self) -> None:
+        self.words[WAIT_KIND] = 0
+
+    def lack(self) -> Lack:
+        words = self.words
+        return Lack(words[WAIT_KIND], words[WAIT_LANES], words[WAIT_ITEMS], words[WAIT_BYTES])
+
+    @property
+    def sleeps(self) -> int:
+        """How often the worker went to sleep."""
+        return self.words[SLEEPS]
 
     def write_times(self, busy: int, waiting: int, blocked: int, batches: int) -> None:
         words = self.words
         words[BUSY], words[WAITING], words[BLOCKED], words[BATCHES] = busy, waiting, blocked, batches
-
-    def tally(self) -> Tally:
-        # Written from the first to the last: read the other way, what is counted out never exceeds what is counted in.
-        last_first = [(name, self.words[TALLY + i]) for i, name in reversed(list(enumerate(TALLY_NAMES)))]
-        return Tally(**dict(last_first))
 
     def times(self) -> tuple[int, int, int, int]:
         """Busy, waiting and blocked nanoseconds, and batches."""
         words = self.words
         return words[BUSY], words[WAITING], words[BLOCKED], words[BATCHES]
 
-    def clear(self) -> None:
-        for word in range(BUSY, NODE_WORDS):
-            self.words[word] = 0
+    def tally(self, run: int) -> Tally:
+        page = read_whole(self.words[COUNTS : COUNTS + Note.words_for(PAGE_SIZE)])
+        return Tally(*page[PAGE_SIZE - KINDS_OF_COUNTS :]) if page[0] == run else Tally()
+
+
+def read_whole(words: memoryview[int]) -> list[int]:
+    """The newest note of another process, which may be writing the next."""
+    note = Note(words)
+    while True:
+        number = words[0]
+        values = note.newest()
+        if words[0] == number:
+            return values
+
+
+def channels_out(topology: Topology, node: int) -> list[int]:
+    """The channels that a node writes, as its lanes are numbered."""
+    route = topology.nodes[node].route
+    return leaves(route) if route is not None else []
+
+
+def channels_in(topology: Topology, node: int) -> list[int]:
+    return channels_of(topology.nodes[node].inputs)

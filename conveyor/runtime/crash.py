@@ -9,19 +9,19 @@ import signal
 
 from conveyor.errors import WorkerCrashed
 
-__all__ = ["crash"]
+__all__ = ["crash", "way_to_go"]
 
 
-def crash(stage: str, pid: int | None, exit_code: int | None, items: int) -> WorkerCrashed:
-    """The exception for a worker that is gone."""
-    if exit_code is not None and exit_code < 0:
-        how = f"was killed by {signal.Signals(-exit_code).name}"
-        how += " (possibly by the system, for memory)" if -exit_code == signal.SIGKILL else ""
-    else:
-        how = f"left with exit code {exit_code}"
-    error = WorkerCrashed(
-        f"the worker of stage {stage!r} (pid {pid}) {how} after {items} items; "
-        "the run was ended, because what it had in hand may be lost"
-    )
+def way_to_go(exit_code: int | None) -> str:
+    """How a worker ended."""
+    if exit_code is None or exit_code >= 0:
+        return f"left with exit code {exit_code}"
+    name = signal.Signals(-exit_code).name
+    return f"was killed by {name}" + (" (possibly by the system, for memory)" if name == "SIGKILL" else "")
+
+
+def crash(stage: str, pid: int, how: str, items: int, why: str) -> WorkerCrashed:
+    """The exception for a worker that is gone; `why` says why there is no other in its place."""
+    error = WorkerCrashed(f"the worker of stage {stage!r} (pid {pid}) {how} after {items} items; {why}")
     error.add_note(f"in stage {stage!r}, worker {pid}, item {items} or one soon after")
     return error

@@ -10,30 +10,34 @@ Rule 3.  Nothing has a name: when the processes are gone, so is all that they sh
 from __future__ import annotations
 
 import contextlib
+import math
 import os
 import select
+import signal
 import sys
 import time
+from collections import Counter
 from dataclasses import replace
 from typing import Final
 
 from conveyor import codec
 from conveyor.errors import WorkerCrashed
 from conveyor.failures import Failure, raised_by
-from conveyor.report import DeadLetter
 from conveyor.route import leaves
 from conveyor.runtime.bell import Bell
 from conveyor.runtime.board import LEDGER_CAPACITY, Board, Layout, NodeBoard
-from conveyor.runtime.crash import crash
 from conveyor.runtime.descriptors import fill_standard
 from conveyor.runtime.ends import RingEnds, ring_ends
+from conveyor.runtime.faults import faults_of
 from conveyor.runtime.memory import Memory
 from conveyor.runtime.placement import Placement
-from conveyor.runtime.processes import Descriptors, Process, StartMethod, environment, lifeline, start_process
+from conveyor.runtime.processes import Descriptors, Handle, StartMethod, environment, lifeline, start_process
+from conveyor.runtime.recovery import Recovery, is_stateful
 from conveyor.runtime.ring import RingInlet
 from conveyor.runtime.shipping import pack_main
-from conveyor.runtime.worker import STANDARD_OUTPUT, Order, work
+from conveyor.runtime.worker import STANDARD_OUTPUT, Buried, Order, Resumed, work
 from conveyor.shipping import pack_stage
+from conveyor.summary import Letters
 from conveyor.topology import Kind, NodeSpec, Topology, adaptive_forks, channels_of, is_shut
 
 __all__ = ["Crew"]
@@ -41,6 +45,8 @@ __all__ = ["Crew"]
 GRACE_S: Final = 0.5
 PATIENCE_S: Final = 10.0  # for teardown, when nothing has gone wrong
 KILL_AFTER_S: Final = 0.3
+GLANCE_S: Final = 0.01
+WATCH_MS: Final = 250.0  # how often somebody looks whether anything can still happen
 
 
 class Crew:
@@ -51,13 +57,16 @@ class Crew:
         self.topology = topology
         self.start_method: StartMethod = start_method
         self.run = 0
-        self.dead_letters: list[DeadLetter] = []
+        self.letters = Letters()
         self.ended = False
+        self.next_glance = 0.0
         self.owner = os.getpid()
         self.workers = [spec for spec in topology.nodes if spec.kind in (Kind.JOB, Kind.RELAY)]
-        self.processes: dict[int, Process] = {}
-        self.sentinels: dict[int, int] = {}
-        self.pids: dict[int, int | None] = {}  # which outlive the processes, for the report
+        self.handles: dict[int, Handle] = {}
+        self.nodes: dict[int, int] = {}  # by the descriptor of the worker's end
+        self.open: set[int] = set()  # the nodes that have a worker, or will have another in a moment
+        self.lives: Counter[int] = Counter()
+        self.pids: dict[int, int] = {}  # which outlive the processes, for the report
         cores, self.notes = placement.place([spec.name for spec in self.workers])
         self.cores = {spec.index: chosen for spec, chosen in zip(self.workers, cores, strict=True)}
         self.forks = tuple(name for spec in topology.nodes for name in adaptive_forks(spec.route))
@@ -81,7 +90,9 @@ class Crew:
     def share(self) -> None:
         """Sets up what the workers and the parent tell one another with."""
         self.board = Board(self.memory, self.layout)
-        self.boards = [NodeBoard(self.memory, self.layout, spec.index) for spec in self.topology.nodes]
+        self.boards = [NodeBoard(self.layout.node(self.memory, spec.index)) for spec in self.topology.nodes]
+        self.rings = [self.layout.ring(self.memory, channel.index) for channel in self.topology.channels]
+        self.recovery = Recovery(self.topology, self.boards, self.committed)
         ends = (0, len(self.topology.nodes) - 1)
         for spec in self.topology.nodes:
             self.bells[spec.index] = Bell.create(blocking=spec.index not in ends)
@@ -101,6 +112,8 @@ class Crew:
         return ring_ends(self.topology, self.layout, self.memory, spec, lambda node: self.bells[node].ring)
 
     def start(self, spec: NodeSpec) -> None:
+        self.open.add(spec.index)
+        self.lives[spec.index] += 1
         near = {self.topology.channels[c].producer for c in channels_of(spec.inputs)}
         near |= {self.topology.channels[c].consumer for c in leaves(spec.route)} if spec.route is not None else set()
         near |= {spec.index, self.topology.nodes[-1].index}
@@ -119,24 +132,33 @@ class Crew:
             list(sys.path),
             _directory(),
             self.main,
+            self.run,
+            self.recovery.history(spec.index),
+            faults_of(spec.name, self.lives[spec.index]),
         )
         try:
-            process = start_process(self.start_method, work, order, f"conveyor {spec.name}")
+            handle = start_process(self.start_method, work, order, f"conveyor {spec.name}")
         except (EOFError, OSError) as error:
             raise WorkerCrashed(
                 f"no worker could be started for stage {spec.name!r} by {self.start_method}: {type(error).__name__}: {error}"
             ) from error
-        self.processes[spec.index] = process
-        self.pids[spec.index] = process.pid
-        self.sentinels[process.sentinel] = spec.index
-        self.poll.register(process.sentinel, select.POLLIN)
+        self.handles[spec.index] = handle
+        self.pids[spec.index] = handle.pid
+        self.nodes[handle.fd] = spec.index
+        self.poll.register(handle.fd, select.POLLIN)
+        self.recovery.started(spec.index)
+
+    def committed(self, node: int) -> int:
+        """How many items a node has committed since its channels were made."""
+        return sum(self.rings[channel].head() for channel in channels_of(self.topology.nodes[node].inputs))
 
     def begin_run(self) -> int:
         """Lets the workers begin; gives the number of the run."""
-        self.dead_letters = []
+        self.letters = Letters()
         self.run += 1
+        self.recovery.begin_run(self.run)
         for spec in self.workers:
-            if spec.index not in self.processes:
+            if spec.index not in self.open:
                 self.shut(spec, self.run)
         self.board.run = self.run
         self.ring_all()
@@ -161,22 +183,48 @@ class Crew:
 
     def is_done(self) -> bool:
         """Have all workers finished the run?"""
-        return all(self.boards[index].done == self.run for index in self.processes)
+        return all(self.boards[index].done == self.run for index in self.open)
 
-    def sleep(self, timeout_ms: int | None = None) -> None:
-        """Waits for a bell or the end of a worker; raises what a worker reported, or that it died."""
-        deaths: list[int] = []
-        for fd, _ in self.poll.poll(timeout_ms):
-            if fd in self.sentinels:
-                deaths.append(fd)
-            else:
+    def sleep(self, timeout_ms: float | None = None) -> bool:
+        """Waits for a bell or the end of a worker, or as long as it may; did anything happen?
+
+        Raises what a worker reported, or that one died and there is not to be another.
+        """
+        waits = [wait for wait in (timeout_ms, self.recovery.patience_ms(), WATCH_MS) if wait is not None]
+        rung = self.poll.poll(math.ceil(min(waits)))
+        for fd, _ in rung:
+            if fd in self.bell_of:
                 self.bell_of[fd].silence()
         self.look_around()
-        if deaths:
-            node = self.sentinels[deaths[0]]
-            process = self.processes[node]
-            process.join(KILL_AFTER_S)
-            raise crash(self.topology.nodes[node].name, process.pid, process.exitcode, self.boards[node].tally().items_in)
+        self.look_after([self.nodes[fd] for fd, _ in rung if fd in self.nodes])
+        return bool(rung)
+
+    def glance(self) -> None:
+        """Looks after the workers now and then, while the parent has no reason to sleep."""
+        now = time.monotonic()
+        if now >= self.next_glance:
+            self.next_glance = now + GLANCE_S
+            self.sleep(0)
+
+    def look_after(self, dead: list[int]) -> None:
+        """Replaces workers that died, and kills those whose item takes too long."""
+        for node in dead:
+            self.bury(node)
+        for node in self.recovery.now_due():
+            self.start(self.topology.nodes[node])
+        for node in self.recovery.overdue():
+            self.handles[node].send(signal.SIGKILL)
+
+    def bury(self, node: int) -> None:
+        handle = self.handles.pop(node)
+        del self.nodes[handle.fd]
+        self.poll.unregister(handle.fd)
+        handle.wait(KILL_AFTER_S)
+        exit_code = handle.exit_code()
+        handle.close()
+        self.look_around()  # it may have told of a failure before it died
+        self.recovery.died(node, handle.pid, exit_code)
+        self.ring_all()  # it may have died between a store and the bell that tells of it
 
     def look_around(self) -> None:
         """Reads what the workers have reported, and opens or shuts lanes as they ask; raises the first failure."""
@@ -195,7 +243,7 @@ class Crew:
     def set_lanes(self, fork: str, lanes: int) -> None:
         """Opens lanes, by starting their workers, or shuts them: then they are not chosen any more."""
         opened = {each: self.board.open_lanes(each) for each in self.forks} | {fork: lanes}
-        new = [spec for spec in self.workers if spec.index not in self.processes and not is_shut(spec, opened)]
+        new = [spec for spec in self.workers if spec.index not in self.open and not is_shut(spec, opened)]
         for spec in new:
             self.shut(spec, 0)
         for spec in new:
@@ -206,8 +254,11 @@ class Crew:
     def read(self, message: object) -> None:
         if isinstance(message, Failure):
             raise raised_by(message, self.topology.nodes[message.node].name, f"worker {self.pid(message.node)}")
-        assert isinstance(message, DeadLetter)
-        self.dead_letters.append(message)
+        if isinstance(message, Resumed):
+            self.letters.void(message.node, message.ordinal)
+        else:
+            assert isinstance(message, Buried)
+            self.letters.add(message.node, message.letter)
 
     def end(self, grace: float) -> None:
         """Ends all workers, the quick way if they do not stop by themselves, and gives back what they shared."""
@@ -215,42 +266,40 @@ class Crew:
             return
         self.ended = True
         try:
-            if self.processes:
+            if self.handles:
                 self.board.stop()
                 self.ring_all()
             self.join(grace)
             if grace >= PATIENCE_S:  # all went well so far; a teardown may have raised
                 self.look_around()
         finally:
-            for process in self.processes.values():
-                if process.is_alive():
-                    process.terminate()
+            self.send(signal.SIGTERM)
             with contextlib.suppress(KeyboardInterrupt):  # it is being ended as fast as can be
                 self.join(KILL_AFTER_S)
-            for process in self.processes.values():
-                if process.is_alive():
-                    process.kill()
+            self.send(signal.SIGKILL)
             self.join(PATIENCE_S)
             self.release()
 
     def join(self, seconds: float) -> None:
         deadline = time.monotonic() + seconds
-        for process in self.processes.values():
-            process.join(max(0.0, deadline - time.monotonic()))
+        for handle in self.handles.values():
+            handle.wait(max(0.0, deadline - time.monotonic()))
+
+    def send(self, number: signal.Signals) -> None:
+        """To all that are still there."""
+        for handle in self.handles.values():
+            if not handle.wait(0):
+                handle.send(number)
 
     def release(self) -> None:
-        for process in self.processes.values():
-            process.close()
+        for handle in self.handles.values():
+            handle.close()
         for bell in self.bells.values():
             bell.close()
         self.memory.close()
 
     def pid(self, node: int) -> int | None:
         return self.pids.get(node)
-
-
-def is_stateful(spec: NodeSpec) -> bool:
-    return spec.stage is not None and spec.stage.is_stateful
 
 
 def _directory() -> str | None:

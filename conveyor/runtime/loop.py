@@ -9,6 +9,7 @@ from collections.abc import Sequence
 
 from conveyor.decisions import Choose, Full, Idle, Merge, Request
 from conveyor.drive import Drive
+from conveyor.runtime.board import FOR_ITEMS, FOR_NOTHING, FOR_ROOM, Lack
 from conveyor.runtime.pace import Lanes, Turns
 from conveyor.runtime.ring import Blob, RingInlet, RingOutlet
 
@@ -63,6 +64,30 @@ class Loop:
     def blocked(self) -> bool:
         """Is it room behind it that the loop waits for, and not input?"""
         return isinstance(self.request, Full | Choose)
+
+    def lack(self) -> Lack:
+        """What the loop waits for, once it sleeps."""
+        request = self.request
+        if isinstance(request, Full):
+            items, blob = request.items, request.blob
+            assert blob is not None
+            return Lack(FOR_ROOM, self.mask([o for o in request.outlets if not o.fits(items, blob)]), items, len(blob.data))
+        if isinstance(request, Choose) or (not self.inlets and self.outlets):  # a source that idles waits for room, too
+            return Lack(FOR_ROOM, self.mask([outlet for outlet in self.outlets if outlet.queued()]))
+        if self.inlets:
+            empty = [not inlet.pending() and not inlet.ended() for inlet in self.inlets]
+            return Lack(FOR_ITEMS, sum(lacks << lane for lane, lacks in enumerate(empty)))
+        return FOR_NOTHING
+
+    def mask(self, outlets: Sequence[object]) -> int:
+        return sum((outlet in outlets) << lane for lane, outlet in enumerate(self.outlets))
+
+    def wake(self) -> None:
+        """Takes back every word of sleeping, whoever gave it."""
+        for inlet in self.inlets:
+            inlet.sleeps(0)
+        for outlet in self.outlets:
+            outlet.sleeps(0)
 
     def sleeps(self, flag: int) -> None:
         """Tells the other sides of what is waited for that they have to ring, or no longer."""

@@ -23,6 +23,7 @@ __all__ = ["Lanes", "Meter", "Turns", "WorkerCut"]
 SLICE_NS: Final = 1_000_000
 LANE_NS: Final = 2_000_000
 LARGEST_SLICE: Final = 4096
+SAVING_SHARE: Final = 10  # a slice takes at least so many times as long as saving the state behind it
 
 # A lane is worth opening while an item keeps its lane busy for longer than it costs to hand it over.
 WORTH_A_LANE_NS: Final = 20_000
@@ -30,7 +31,7 @@ IDLE_LANE_NS: Final = 500_000_000
 
 
 class Meter:
-    """A node with a clock around it: measures what an item costs, and writes down what the node counts."""
+    """A node with a clock around it: measures what an item costs, and says when the job is at work."""
 
     def __init__(self, node: Node, board: NodeBoard, inlets: Sequence[RingInlet]) -> None:
         self.node = node
@@ -38,8 +39,8 @@ class Meter:
         self.board = board
         self.inlets = inlets
         self.per_item = 0.0  # nanoseconds, smoothed
-        self.busy = self.waiting = self.blocked = self.batches = 0
-        self.last_blocked = 0
+        self.busy, self.waiting, self.blocked, self.batches = board.times()
+        self.last_blocked = self.blocked
         self.last_items = 0
 
     def __call__(self, items: list[object], skip: int, limit: int) -> Iterable[Piece]:
@@ -47,10 +48,12 @@ class Meter:
             self.learn((self.blocked - self.last_blocked) / self.last_items + self.per_item)
         self.last_blocked = self.blocked
         self.last_items = len(items)
+        self.board.set_running(1)
         started = perf_counter_ns()
         pieces = self.node(items, skip, limit)
         if isinstance(pieces, tuple):
             spent = perf_counter_ns() - started
+            self.board.set_running(0)
             self.busy += spent
             self.learn(spent / len(items))
             self.record()
@@ -65,10 +68,13 @@ class Meter:
         try:
             for piece in pieces:
                 spent += perf_counter_ns() - started
+                self.board.set_running(0)
                 yield piece
+                self.board.set_running(1)
                 started = perf_counter_ns()
         finally:
             spent += perf_counter_ns() - started
+            self.board.set_running(0)
             self.busy += spent
             if items:
                 self.learn(spent / items)
@@ -84,23 +90,29 @@ class Meter:
 
     def record(self) -> None:
         self.batches += 1
-        self.board.write(self.tally)
         self.board.write_times(self.busy, self.waiting, self.blocked, self.batches)
 
 
 class WorkerCut:
-    """Slices of about a millisecond of the worker's own work, and no more than its lanes can take."""
+    """Slices of about a millisecond of the worker's own work, and no more than its lanes can take.
 
-    def __init__(self, meter: Meter, lanes: Lanes | None, smallest_capacity: int) -> None:
+    Where a state is saved after each slice, and `saving` says how many nanoseconds that takes, slices are longer.
+    """
+
+    def __init__(
+        self, meter: Meter, lanes: Lanes | None, smallest_capacity: int, saving: Callable[[], int] | None = None
+    ) -> None:
         self.meter = meter
         self.lanes = lanes
+        self.saving = saving
         self.most = max(1, min(smallest_capacity // 4, LARGEST_SLICE))
         self.last = 1
 
     @property
     def n(self) -> int:
         per_item = self.meter.per_item
-        n = int(SLICE_NS / per_item) + 1 if per_item else 1
+        slice_ns = SLICE_NS if self.saving is None else SLICE_NS + SAVING_SHARE * self.saving()
+        n = int(slice_ns / per_item) + 1 if per_item else 1
         n = self.last = min(n, 2 * self.last, self.most)
         return n if self.lanes is None else max(1, min(n, self.lanes.room()))
 

@@ -9,6 +9,7 @@ Rule 2.  A worker is killed by the system when its parent is gone, whatever it i
 
 from __future__ import annotations
 
+import contextlib
 import fcntl
 import multiprocessing
 import multiprocessing.forkserver
@@ -20,7 +21,7 @@ import signal
 import sys
 import threading
 from collections.abc import Callable, Iterable
-from multiprocessing import reduction
+from multiprocessing import reduction, util
 from multiprocessing.context import ForkContext, ForkServerContext, SpawnContext
 from multiprocessing.process import BaseProcess as Process
 from typing import Final, Literal, cast
@@ -30,12 +31,13 @@ from conveyor.errors import TopologyError
 __all__ = [
     "START_METHODS",
     "Descriptors",
-    "Process",
+    "Handle",
     "StartMethod",
     "checked_start_method",
     "end_with_parent",
     "environment",
     "lifeline",
+    "serve_forks",
     "start_process",
 ]
 
@@ -45,6 +47,8 @@ START_METHODS: Final[tuple[StartMethod, ...]] = ("forkserver", "spawn", "fork")
 START_METHOD_VARIABLE: Final = "CONVEYOR_START_METHOD"
 
 SAFE_PATH: Final = "PYTHONSAFEPATH"
+
+PRELOAD: Final = "conveyor.runtime.preload"  # by the fork server
 
 F_SETSIG: Final = 10  # Linux: which signal O_ASYNC sends
 
@@ -110,16 +114,67 @@ def _renew_locks() -> None:
 os.register_at_fork(after_in_child=_renew_locks)
 
 
-def start_process(method: StartMethod, target: Callable[[object], None], order: object, name: str) -> Process:
+class Handle:
+    """A process that was started: waited for, signalled and asked by what the system itself says of it.
+
+    multiprocessing hears of the children of its fork server from that server, which may be killed; `fd` is ready when the
+    process is gone, whoever its parent is.
+    """
+
+    def __init__(self, process: Process) -> None:
+        self.process = process
+        self.pid: int = process.pid or 0
+        self.fd: int = process.sentinel
+        self.is_own = False
+        if sys.platform == "linux":
+            with contextlib.suppress(ProcessLookupError):  # it is gone already, and the sentinel says so, too
+                self.fd = os.pidfd_open(self.pid)
+                self.is_own = True
+
+    def wait(self, seconds: float) -> bool:
+        """Waits for its end; is it gone?"""
+        poll = select.poll()
+        poll.register(self.fd, select.POLLIN)
+        gone = bool(poll.poll(seconds * 1000))
+        if gone:
+            self.process.join(REAP_S)
+        return gone
+
+    def exit_code(self) -> int | None:
+        return self.process.exitcode
+
+    def send(self, number: signal.Signals) -> None:
+        with contextlib.suppress(ProcessLookupError):
+            if self.is_own and sys.platform == "linux":
+                signal.pidfd_send_signal(self.fd, number)
+            else:
+                os.kill(self.pid, number)
+
+    def close(self) -> None:
+        """Gives back what the system keeps for it."""
+        self.process.join(0)
+        with contextlib.suppress(ValueError):  # it is still there, in a state in which no signal reaches it
+            self.process.close()
+        if self.is_own:
+            os.close(self.fd)
+
+
+REAP_S: Final = 0.3
+
+
+def start_process(method: StartMethod, target: Callable[[object], None], order: object, name: str) -> Handle:
     """Starts `target(order)` in a process of its own."""
     process: Process = _context(method).Process(target=_run, args=(target, order), name=name, daemon=True)
     with _start_lock:
         before = os.environ.get(SAFE_PATH)
         os.environ[SAFE_PATH] = "1"  # else it finds modules in the working directory that its parent does not look for there
         _starting.a_worker = True
+        # An interrupt of the whole group would end an interpreter that is just starting, with a traceback of its own.
+        mask = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
         try:
             process.start()
         finally:
+            signal.pthread_sigmask(signal.SIG_SETMASK, mask)
             _starting.a_worker = False
             if before is None:
                 del os.environ[SAFE_PATH]
@@ -127,10 +182,25 @@ def start_process(method: StartMethod, target: Callable[[object], None], order: 
                 os.environ[SAFE_PATH] = before
     # Whoever starts a process next, in any thread, would else look after this one, and take its exit code.
     multiprocessing.process._children.discard(process)  # type: ignore[attr-defined]  # there is no public way to opt out
-    return process
+    return Handle(process)
+
+
+def serve_forks(anything: object) -> None:
+    """Called in the fork server: its children take interrupts as ever once they are ready, but for workers.
+
+    The server has them blocked if it was a worker that wanted it first, and so do its children at their birth.
+    """
+    util.register_after_fork(anything, _let_interrupts_in)
+
+
+def _let_interrupts_in(_anything: object) -> None:
+    if getattr(multiprocessing.current_process(), "_target", None) is not _run:
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT})
 
 
 def _run(target: Callable[[object], None], order: object) -> None:
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT})  # it was born with it blocked
     # A daemon is ended by multiprocessing when the parent forgets to; but a job may have workers of its own.
     multiprocessing.current_process()._config["daemon"] = False  # type: ignore[attr-defined]  # the public setter refuses
     target(order)
@@ -145,7 +215,7 @@ def _context(method: StartMethod) -> ForkContext | SpawnContext | ForkServerCont
     # The fork server, if it is not running yet, imports the worker module once, for all workers; and never the main module.
     server: object = getattr(multiprocessing.forkserver, "_forkserver", None)  # what it preloads can be set, not asked
     wanted = cast("list[str]", getattr(server, "_preload_modules", []))
-    context.set_forkserver_preload(list(dict.fromkeys([*filter("__main__".__ne__, wanted), "conveyor.runtime.worker"])))
+    context.set_forkserver_preload(list(dict.fromkeys([*filter("__main__".__ne__, wanted), PRELOAD])))
     return context
 
 

@@ -143,6 +143,10 @@ class Ring:
     def bytes_for(capacity: int) -> int:
         return CONTROL_BYTES + ring_bytes(capacity)
 
+    def head(self) -> int:
+        """How many items were committed."""
+        return self.words[HEAD]
+
     def set_ended(self, run: int) -> None:
         """The producer's side has ended this run; done by the parent where there is no producer."""
         self.words[CLOSED] = run

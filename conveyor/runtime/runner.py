@@ -85,6 +85,7 @@ class Runner:
             sink = self.sink_loop(run, CollectNode(results.extend), self.sink_ends.inputs, LARGEST_SLICE)
             while not (source.finished and sink.finished):
                 if source.step() | sink.step():
+                    self.crew.glance()
                     continue
                 self.wait([loop for loop in (source, sink) if not loop.finished])
             self.finish_run()
@@ -123,11 +124,10 @@ class Runner:
 
     def letters(self) -> tuple[DeadLetter, ...]:
         """The dead letters so far, ordered by stage, then ordinal."""
-        return ordered_letters(self.topology, self.crew.dead_letters)
+        return ordered_letters(self.topology, self.crew.letters.all())
 
     def report(self, seconds: float) -> Report:
         """All workers and zips, in the order in which their stages were added."""
-        self.crew.board.write_zips(self.sink_ends.zips)
         return report_of(self.topology, self.figures, self.crew.board.read_zip, seconds, self.crew.notes)
 
     def figures(self, index: int) -> Figures:
@@ -135,4 +135,5 @@ class Runner:
         board, cores = self.crew.boards[index], self.crew.cores[index]
         busy, waiting, blocked, batches = board.times()
         core = cores[0] if len(cores) == 1 else None
-        return Figures(board.tally(), busy * NANO, waiting * NANO, blocked * NANO, batches, 0, self.crew.pid(index), core)
+        tally, restarts = board.tally(self.crew.run), self.crew.recovery.restarts(index)
+        return Figures(tally, busy * NANO, waiting * NANO, blocked * NANO, batches, restarts, self.crew.pid(index), core)

@@ -8,36 +8,45 @@ from __future__ import annotations
 import contextlib
 import gc
 import os
+import select
 import signal
 import sys
 import traceback
 from dataclasses import dataclass
-from time import perf_counter_ns
+from time import perf_counter, perf_counter_ns
+from typing import Final, NamedTuple
 
-from conveyor.channel import Tag
+from conveyor.channel import Inlet, Note, OneByOne, Tag
 from conveyor.codec import seal, short_repr
+from conveyor.deaths import Death, History, Past
 from conveyor.drive import drive
 from conveyor.errors import NotPicklable
 from conveyor.failures import LOADING, Failure, failure_of
-from conveyor.nodes import RelayNode, node_for
+from conveyor.journal import Journal
+from conveyor.nodes import Node, RelayNode, Surroundings, node_for
 from conveyor.report import DeadLetter
 from conveyor.route import balances
 from conveyor.runtime.bell import Bell
 from conveyor.runtime.board import Board, Layout, NodeBoard
 from conveyor.runtime.ends import ring_ends
+from conveyor.runtime.faults import Fault, FaultyLayout
 from conveyor.runtime.loop import Loop
 from conveyor.runtime.memory import Memory
 from conveyor.runtime.pace import Lanes, Meter, WorkerCut
 from conveyor.runtime.processes import Descriptors, end_with_parent
 from conveyor.runtime.ring import Extents, RingOutlet, fence
 from conveyor.runtime.shipping import Definitions, install_main
+from conveyor.runtime.states import States
 from conveyor.shipping import unpack_stage
-from conveyor.stages import Job
+from conveyor.snapshots import Replay
+from conveyor.stages import Job, Restorable
 from conveyor.topology import Topology
 
-__all__ = ["STANDARD_OUTPUT", "Order", "work"]
+__all__ = ["STANDARD_OUTPUT", "Buried", "Order", "Resumed", "work"]
 
 STANDARD_OUTPUT = (1, 2)
+FIRST_PAUSE_S: Final = 0.01
+LONGEST_PAUSE_S: Final = 1.0
 THREADS_OF_NUMERIC_LIBRARIES = (
     "OMP_NUM_THREADS",
     "OPENBLAS_NUM_THREADS",
@@ -64,6 +73,23 @@ class Order:
     path: list[str]
     directory: str | None
     main: Definitions | None
+    run: int  # in which others died before it, and how
+    deaths: tuple[Death, ...]
+    faults: tuple[Fault, ...]
+
+
+class Buried(NamedTuple):
+    """A dead letter on its way to the parent."""
+
+    node: int
+    letter: DeadLetter
+
+
+class Resumed(NamedTuple):
+    """Another worker has died: its dead letters from this ordinal on are void."""
+
+    node: int
+    ordinal: int
 
 
 class Stopped(BaseException):
@@ -120,28 +146,38 @@ class Worker:
     def __init__(self, order: Order) -> None:
         self.order = order
         self.spec = order.topology.nodes[order.node]
-        layout = Layout(order.topology)
+        layout = FaultyLayout(order.topology, order.faults) if order.faults else Layout(order.topology)
         own = order.descriptors
         memory = Memory(own[order.memory], order.size)
         self.board = Board(memory, layout)
-        self.node_board = NodeBoard(memory, layout, order.node)
+        self.node_board = NodeBoard(layout.node(memory, order.node))
         self.bells = {node: Bell(own[read], own[write]) for node, (read, write) in order.bells.items()}
         self.bell = self.bells[order.node]
         self.parent = self.bells[len(order.topology.nodes) - 1]
         self.ends = ring_ends(order.topology, layout, memory, self.spec, lambda node: self.bells[node].ring)
-        self.ledger = RingOutlet(
-            layout.ledger(memory, order.node), self.tell_parent, Extents(memory, layout.spill_base(order.node) + (1 << 39))
-        )
+        base = layout.spill_base(order.node)
+        self.ledger = RingOutlet(layout.ledger(memory, order.node), self.tell_parent, Extents(memory, base + (1 << 39)))
+        self.state_note = Note(layout.state(memory, order.node))
+        self.state_place = memory, self.state_note, base + (1 << 38)
+        self.history = History(order.deaths)
         self.stage: Job[object, object] | None = None
+        self.states: States | None = None
+        self.journal: Journal | None = None
         self.reports = 0
 
     def live(self) -> None:
+        where = LOADING
         try:
             if self.order.stage is not None:
                 self.stage = unpack_stage(self.order.stage)
+                where = "setup()"
                 self.stage.setup()
+                if self.stage.is_restorable and isinstance(self.stage, Restorable):
+                    where = "restore()"
+                    self.states = States(self.stage, self.spec.name, *self.state_place)
+                    self.states.restore()
         except BaseException as error:  # reported, not handled: the parent ends the run
-            self.fail("setup()" if self.stage is not None else LOADING, error)
+            self.fail(where, error)
             self.wait_for_stop()
         gc.freeze()  # what is there now lives as long as the worker: no need to look through it again and again
         run = self.node_board.done
@@ -153,6 +189,8 @@ class Worker:
             except Stopped:
                 raise
             except BaseException as error:  # an item's; else ours, or the system's: a full disk, output that nobody reads
+                if self.journal is not None:
+                    self.journal.note_failure()
                 self.fail("the worker itself", error)
                 self.wait_for_stop()
             self.node_board.done = run
@@ -173,24 +211,71 @@ class Worker:
             self.sleep()
 
     def run(self, run: int) -> None:
-        """One run, from the first item to the end."""
-        self.node_board.clear()
+        """One run, from the first item to the end, or from where another worker left it."""
+        resumed = self.node_board.begin(run)
         spec, ends = self.spec, self.ends
-        node = node_for(self.stage, spec.name, self.bury) if self.stage is not None else RelayNode()
-        meter = Meter(ends.stamped(spec, node), self.node_board, ends.inlets)
+        node = self.node(run)
+        hold, resume = self.node_board.hold, self.resume if resumed else None
+        journal = self.journal = Journal(node.tally, self.node_board.counts, hold, resume)
+        replay = Replay(self.states) if self.states is not None else None
+        meter = Meter(ends.stamped(spec, node, replay), self.node_board, ends.inlets)
         lanes = None
         if spec.route is not None and balances(spec.route):
             lanes = Lanes(spec.route, ends.outlets, self.board, self.tell_parent)
-        cut = WorkerCut(meter, lanes, min(outlet.capacity for outlet in ends.outlets))
-        loop = Loop(
-            drive(run, meter, ends.inputs, ends.outlets, spec.route, cut, spec.merge_name), ends.inlets, ends.outlets, lanes
-        )
+        saving = self.states.cost if self.states is not None else None
+        cut = WorkerCut(meter, lanes, min(outlet.capacity for outlet in ends.outlets), saving)
+        steps = drive(run, meter, self.inputs(run), ends.outlets, spec.route, cut, spec.merge_name, journal, replay)
+        loop = Loop(steps, ends.inlets, ends.outlets, lanes)
+        loop.wake()  # whoever was here before may have died asleep
         loop.step()
         while not loop.finished:
             self.wait(loop, meter)
             loop.step()
         meter.record()
-        self.board.write_zips(ends.zips)
+
+    def node(self, run: int) -> Node:
+        """What does the work; more careful where workers died at it."""
+        if self.stage is None:
+            return RelayNode()
+        past = self.past if self.order.deaths and run == self.order.run else None
+        clock = self if self.stage.said.timeout_s is not None else None
+        return node_for(self.stage, self.spec.name, self.bury, Surroundings(self.place, self.pause, past, clock))
+
+    def inputs(self, run: int) -> list[Inlet]:
+        """What the node reads: one by one, what another worker had in hand when it died."""
+        if run != self.order.run:
+            return self.ends.inputs
+        until = [self.history.careful_until(source) for source in range(len(self.ends.inputs))]
+        return [OneByOne(each, end) if end else each for each, end in zip(self.ends.inputs, until, strict=True)]
+
+    def place(self, index: int) -> tuple[int, int]:
+        assert self.journal is not None
+        return self.journal.place(index)
+
+    def past(self, index: int) -> Past:
+        return self.history.past(*self.place(index))
+
+    def resume(self, ordinal: int) -> None:
+        """What came of the item with this ordinal, and of those behind it, is void: it is done again."""
+        self.report(Resumed(self.order.node, ordinal))
+
+    def start(self, index: int) -> None:
+        """A job that has a time limit begins with an item."""
+        self.node_board.set_item(self.place(index)[1], perf_counter_ns())
+
+    def stop(self) -> None:
+        """It has ended."""
+        self.node_board.set_item(0, 0)
+
+    def pause(self, attempt: int) -> None:
+        """Waits before an attempt: 10 ms before the second, then twice as long each time, a second at most."""
+        flush()
+        poll = select.poll()
+        poll.register(self.bell.read_fd, select.POLLIN)
+        until = perf_counter() + min(FIRST_PAUSE_S * 2 ** (attempt - 2), LONGEST_PAUSE_S)
+        while (left := until - perf_counter()) > 0:
+            if poll.poll(left * 1000):
+                self.sleep()  # the ring may be for whoever waits next; before that, each looks for itself
 
     def wait(self, loop: Loop, meter: Meter) -> None:
         """Sleeps until the loop can go on."""
@@ -201,7 +286,9 @@ class Worker:
             if loop.able():
                 break
             flush()
+            self.node_board.set_lack(loop.lack())
             self.sleep()
+            self.node_board.is_awake()
         loop.sleeps(0)
         spent = perf_counter_ns() - started
         if loop.blocked():
@@ -213,7 +300,7 @@ class Worker:
         self.board.alert()
         self.parent.ring()
 
-    def report(self, message: Failure | DeadLetter) -> None:
+    def report(self, message: Failure | Buried | Resumed) -> None:
         """Publishes a message in the ledger."""
         self.reports += 1
         blob = self.ledger.pack([seal(message)])
@@ -234,7 +321,7 @@ class Worker:
         except NotPicklable:  # then as text
             cause = RuntimeError("".join(traceback.format_exception_only(letter.exception)).strip())
             letter = DeadLetter(letter.stage, letter.ordinal, short_repr(letter.item), cause, letter.attempts)
-        self.report(letter)
+        self.report(Buried(self.order.node, letter))
 
     def fail(self, where: str, error: BaseException) -> None:
         with contextlib.suppress(OSError):  # nobody reads the output any more; what is reported now matters more
