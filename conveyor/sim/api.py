@@ -92,7 +92,7 @@ def explored(
         most=schedules,
         expired=expired,
         faults=faults,
-        total=count_classes(plan, simulator.items),
+        total=lambda: count_classes(plan, simulator.world.items),
     )
 
 

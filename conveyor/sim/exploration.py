@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
+from functools import cached_property
 from typing import Final, Generic, NamedTuple, TypeAlias
 
 from typing_extensions import TypeVar
@@ -67,17 +68,26 @@ class Exploration(Generic[Out]):
     (Chao, 1984), exact where their number is known; failure: the first that was found, or None.
     """
 
-    def __init__(self, total: int | None = None) -> None:
+    def __init__(self, count: Callable[[], int | None] = lambda: None) -> None:
         self.schedules = 0
-        self.complete = False
+        self.exhausted = False
         self.outputs: set[tuple[Out, ...]] = set()
         self.failure: Found | None = None
-        self.total = total
+        self._count = count  # asked only when it matters: it takes longer than some searches
         self._seen: Counter[tuple[object, ...]] = Counter()
 
     @property
     def classes(self) -> int:
         return len(self._seen)
+
+    @cached_property
+    def total(self) -> int | None:
+        """How many classes there are, if that can be worked out."""
+        return self._count()
+
+    @property
+    def complete(self) -> bool:
+        return self.exhausted or self.classes == self.total
 
     @property
     def unseen(self) -> int:
@@ -107,7 +117,7 @@ class Search:
     """One exploration under way."""
 
     def __init__(
-        self, simulator: Simulator, check: Check | None, most: int, expired: Callable[[], bool], total: int | None
+        self, simulator: Simulator, check: Check | None, most: int, expired: Callable[[], bool], total: Callable[[], int | None]
     ) -> None:
         self.simulator = simulator
         self.check = check
@@ -180,23 +190,21 @@ def explore(
     most: int,
     expired: Callable[[], bool],
     faults: Faults | None,
-    total: int | None,
+    total: Callable[[], int | None],
 ) -> Exploration[object]:
     """Runs schedules until one fails, there are no more, or it has been enough."""
-    search = Search(simulator, check, most, expired, total)
+    search = Search(simulator, check, most, expired, total if faults is None else lambda: None)
     scheduler = strategy()
     exhausted, _ = search.go(scheduler, tuple)
     for worker in faults.checked(simulator.plan.workers) if faults is not None else ():
         exhausted = deaths_of(search, worker, strategy) and exhausted
     found = search.found
-    if isinstance(scheduler, Exhaustive):
-        found.complete = exhausted and found.failure is None
-        if found.complete and faults is None and total is not None:
-            assert found.classes == total, (
-                f"{found.classes} classes were found, and there are {total}: an error of the simulator"
-            )
-    else:
-        found.complete = faults is None and total is not None and found.classes == total
+    found.exhausted = isinstance(scheduler, Exhaustive) and exhausted and found.failure is None
+    if found.exhausted and found.total is not None:
+        assert found.classes == found.total, (
+            f"{found.classes} classes were found, and there are {found.total}: "
+            "an error of the simulator, or a job that depends on more than its item"
+        )
     return found
 
 
