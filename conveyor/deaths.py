@@ -13,13 +13,17 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Final, NamedTuple
 
-__all__ = ["FRESH", "Death", "Deaths", "History", "Past"]
+__all__ = ["FRESH", "FRUITLESS_DEATHS", "NO_STATE", "Death", "Deaths", "History", "Past"]
 
 FRUITLESS_DEATHS: Final = 10
 FIRST_WAIT_AT: Final = 3
 WAIT_MS: Final = 10
 LONGEST_WAIT_MS: Final = 200
 POISONOUS_DEATHS: Final = 3
+
+NO_STATE: Final = (
+    "its state died with it. A processor that has snapshot() and restore(state), or is a plain function, is replaced instead"
+)
 
 
 class Death(NamedTuple):

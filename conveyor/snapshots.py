@@ -39,11 +39,15 @@ class StateMemory(Protocol):
 
 
 class Replay:
-    """A node whose first `left` outputs are out already; `memory` keeps the state of its processor."""
+    """A node whose first `left` outputs are out already; `memory` keeps the state of its processor.
+
+    They come of the items before the position `until`, which may be taken in smaller slices than the first time.
+    """
 
     def __init__(self, memory: StateMemory) -> None:
         self.memory = memory
         self.left = 0
+        self.until = 0
 
     def around(self, node: Node) -> Node:
         self.node = node

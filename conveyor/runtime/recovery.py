@@ -9,7 +9,7 @@ from collections.abc import Callable
 from time import monotonic, perf_counter_ns
 from typing import Final
 
-from conveyor.deaths import FRUITLESS_DEATHS, Death, Deaths
+from conveyor.deaths import FRUITLESS_DEATHS, NO_STATE, Death, Deaths
 from conveyor.errors import ItemTimeout
 from conveyor.runtime.board import NodeBoard
 from conveyor.runtime.crash import crash, way_to_go
@@ -19,10 +19,6 @@ from conveyor.topology import NodeSpec, Topology
 __all__ = ["Recovery"]
 
 NANO: Final = 10**9
-
-NO_STATE: Final = (
-    "its state died with it. A processor that has snapshot() and restore(state), or is a plain function, is replaced instead"
-)
 
 
 class Recovery:

@@ -36,6 +36,8 @@ class Life:
         self.records = 0  # of the item in hand that are out
         self.copies = 0  # of the newest record that are out
         self.ordinal = -1
+        self.closed = 0  # channels whose end is told
+        self.saves = False  # is the state of its processor saved before each commit?
         self.died: Death | None = None
 
     @property
@@ -78,7 +80,7 @@ class Port:
 
     def commit(self, upto: int) -> None:
         life, count = self.life, upto - self.channel.head
-        life.store(lambda: (life.done, "emitted"))
+        life.store(lambda: (life.done, "saved" if life.saves else "emitted"))
         self.channel.commit(upto)
         life.done += count
         life.records = 0
@@ -95,13 +97,9 @@ class Port:
 
     def close(self, run: int) -> None:
         life = self.life
-        life.store(lambda: (None, f"closed{life.copies}" if life.ordinal == CLOSING else "taken"))
+        life.store(lambda: (None, f"closed{life.closed}"))
         self.channel.close(run)
-        life.copies = life.copies + 1 if life.ordinal == CLOSING else 1
-        life.ordinal = CLOSING
-
-
-CLOSING = -2  # in place of a record's ordinal
+        life.closed += 1
 
 
 def _step(life: Life, is_copy: bool) -> str:

@@ -7,7 +7,8 @@ Rule 1.  A decision is named by its point and its ordinal there, never by its pl
 Rule 2.  The text is `cv1:` and parts between semicolons: `merge.3=1` (read 3 of the join `merge` takes lane 1, both counted
          from 0), `!pool/0.4.emitted` (the worker of `pool/0` dies with item 4 emitted and not yet committed), `+2` behind that
          (it comes back two decisions later).
-Rule 3.  Points that are no stage have a suffix: `pool~lanes` (how many lanes of an adapting fork are open), `x~cut` (where a
+Rule 3.  The ordinals of a join count the items that it has read, those of a fork the items that it has taken.
+Rule 4.  Points that are no stage have a suffix: `pool~lanes` (how many lanes of an adapting fork are open), `x~cut` (where a
          slice of a worker that is to die ends), `x~timer` (whether an item's time runs out), `~stop` (which failure ends the
          run).
 """
@@ -59,7 +60,8 @@ class Death(NamedTuple):
     decisions later another takes its place.
 
     Steps: `taken`: nothing of the item is out; `copied1`: one copy of a record is out, not all; `emitted1`: one record is out,
-    and there are more; `emitted`: all that came of it is out, and it is not committed.
+    and there are more; `emitted`: all that came of it is out, and it is not committed; `saved`: the state behind it is saved,
+    too.
     """
 
     worker: str

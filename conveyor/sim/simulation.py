@@ -5,6 +5,7 @@ Knows: how a run in memory becomes a result or an error.  Must never know: which
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Sequence
 from functools import cached_property
 from typing import Final, Generic
@@ -139,7 +140,12 @@ class Simulator:
     def report(self, attempt: Attempt) -> Report:
         tallies = {seat.spec.index: tally for seat, tally in zip(self.plan.seats, attempt.tallies, strict=True)}
         zips = {name: (zipped.tuples, zipped.left_over) for each in attempt.zips for name, zipped in each.items()}
-        return report_of(self.plan.topology, lambda node: Figures(tallies[node]), zips.__getitem__, 0.0, SIMULATED)
+        restarts = Counter(death.worker for death in attempt.deaths)
+
+        def figures(node: int) -> Figures:
+            return Figures(tallies[node], restarts=restarts[self.plan.topology.nodes[node].name])
+
+        return report_of(self.plan.topology, figures, zips.__getitem__, 0.0, SIMULATED)
 
 
 class Simulation(list[Out], Generic[Out]):

@@ -20,18 +20,22 @@ from typing import Final, Protocol, TypeAlias
 from conveyor.channel import Tag
 from conveyor.codec import is_atom, seal
 from conveyor.deadlock import ChannelState, Circle, Wait, WaitsFor, find_cycle
+from conveyor.deaths import NO_STATE
 from conveyor.decisions import ALL_ENDED, Choose, Full, Merge, Request
 from conveyor.drive import drive
 from conveyor.ends import Ends, words_of_notes
+from conveyor.errors import WorkerCrashed
 from conveyor.failures import LOADING, Failure, failure_of
-from conveyor.nodes import CollectNode, ItemFailed, Node, RelayNode, node_for
+from conveyor.nodes import ALONE, CollectNode, ItemFailed, Node, RelayNode, node_for
 from conveyor.report import DeadLetter, Tally
 from conveyor.route import leaves
 from conveyor.sim.channel import MemoryChannel, State
+from conveyor.sim.estate import Estate
 from conveyor.sim.plan import Plan, Seat
 from conveyor.sim.port import Killed, Life, Port
 from conveyor.sim.schedule import CUT, LANES, RESTART, STOP, Death, Decision
 from conveyor.sim.schedulers.scheduler import Scheduler
+from conveyor.snapshots import Replay
 from conveyor.stages import Job
 from conveyor.topology import Kind, channels_of, is_shut
 
@@ -100,6 +104,8 @@ class Loop:
         self.composite = len(self.notes) > 0
         self.ends = self.deathless = self.make_ends(None)
         self.life: Life | None = None
+        self.estate: Estate | None = None
+        self.lane = 0  # of its join, that it reads
         self.tally = Tally()
         self.options: list[int] = []  # the lanes of its join that have something, while it waits to read
         self.moves = 0
@@ -113,7 +119,8 @@ class Loop:
         for at in range(len(self.notes)):
             self.notes[at] = 0
         self.life = self.world.deaths.get(self.spec.name)
-        self.reads = 0
+        self.estate = None if self.life is None else Estate(self.life, self.void)
+        self.reads = self.lane = 0
         self.tally = Tally()
         if is_shut(self.spec, self.world.opened):
             self.finished, self.dead, self.request, self.stage = True, False, None, None
@@ -133,11 +140,14 @@ class Loop:
             return
         self.ends = ends = self.deathless if life is None and not self.composite else self.make_ends(life)
         inputs = ends.inputs or [world.source if life is None else Port(world.source, life)]
-        node = ends.stamped(spec, node)
+        estate = self.estate
+        replay = Replay(estate) if estate is not None and estate.stage is not None else None
+        node = ends.stamped(spec, node, replay)
         if world.observer is not None:
             node = world.observer.watch(self, node)
         cut = ONE_BY_ONE if life is None else CutOrNot(world, self)
-        self.send = drive(RUN, node, inputs, ends.outlets, spec.route, cut, spec.merge_name).send
+        journal = None if estate is None else estate.journal
+        self.send = drive(RUN, node, inputs, ends.outlets, spec.route, cut, spec.merge_name, journal, replay).send
 
     def make_ends(self, life: Life | None) -> AnyEnds:
         channel = self.world.channels.__getitem__
@@ -150,23 +160,46 @@ class Loop:
         return Ends(self.spec, self.notes, port, port)
 
     def make_node(self) -> Node:
-        spec, world = self.spec, self.world
+        spec, world, estate = self.spec, self.world, self.estate
         self.stage = None
         if spec.kind is Kind.SINK:
             return CollectNode(world.outputs.extend)
-        if spec.stage is None:
-            return RelayNode()
-        node = world.nodes.get(spec.index)
-        if node is None:
+        if estate is not None:
+            self.tally = Tally()  # the journal knows what the last worker had counted
+        node = None if spec.stage is None or estate is not None else world.nodes.get(spec.index)
+        if node is None and spec.stage is not None:
             self.stage = stage = self.seat.stage()
             assert stage is not None
             if self.seat.sets_up:
                 stage.setup()
-            node = node_for(stage, spec.name, world.bury)
-            if self.seat.is_stateless:
+            surroundings = ALONE._replace(place=self.place)
+            if estate is not None:
+                estate.heir(stage, self.tally)
+                surroundings = estate.surroundings()
+            node = node_for(stage, spec.name, self.bury, surroundings)
+            if self.seat.is_stateless and estate is None:
                 world.nodes[spec.index] = node
+        if node is None:
+            node = RelayNode()
+            if estate is not None:
+                estate.heir(None, self.tally)
         node.tally = self.tally
         return node
+
+    def place(self, index: int) -> tuple[int, int]:
+        """Which of its inputs an item of the slice in hand is from, and its position there."""
+        return self.lane, self.ends.inputs[self.lane].position(index + 1) - 1
+
+    def bury(self, letter: DeadLetter) -> None:
+        life = self.life
+        if life is not None:
+            life.store(lambda: (life.done, "taken"))
+        self.world.dead_letters.append(letter)
+
+    def void(self, ordinal: int) -> None:
+        """What was said of the item with this ordinal, and of those behind it, is said again."""
+        name, letters = self.spec.name, self.world.dead_letters
+        self.world.dead_letters = [each for each in letters if each.stage != name or each.ordinal < ordinal]
 
     def go(self, answer: int | None) -> None:
         """Goes on to the next wait, or the next read of a join."""
@@ -185,14 +218,25 @@ class Loop:
         except StopIteration:
             self.finished = True
         except Killed:
-            self.dead = True
-            world.dead.append(self)
-            if world.observer is not None and self.life is not None and self.life.died is not None:
-                world.observer.died(self.life.died)
+            self.die()
         except ItemFailed as failed:
             self.fail("", failed)
         except Exception as error:
             self.fail("the worker itself", error)
+
+    def die(self) -> None:
+        """Its worker is gone: another will take its place, unless a state died with it."""
+        assert self.life is not None
+        assert self.estate is not None
+        assert self.life.died is not None
+        if self.world.observer is not None:
+            self.world.observer.died(self.life.died)
+        if self.stage is not None and self.stage.is_stateful and not self.stage.is_restorable:
+            self.fail("", WorkerCrashed(f"the worker of stage {self.spec.name!r} died in the simulation; {NO_STATE}"))
+        else:
+            self.estate.died()
+            self.dead = True
+            self.world.dead.append(self)
 
     def fail(self, where: str, error: BaseException) -> None:
         self.finished = True
@@ -251,9 +295,6 @@ class World:
         self.active = self.loops
         self.memories: list[Memory] = []  # along the schedule under way, where it may have to be gone back to
         self.goes_back = plan.is_stateless and observer is None
-
-    def bury(self, letter: DeadLetter) -> None:
-        self.dead_letters.append(letter)
 
     # ------------------------------------------------------------------------------------------------------------ one run
 
@@ -363,7 +404,7 @@ class World:
         lane = options[0]
         if len(options) > 1 or self.asks_always or self.waits:
             lane = self.scheduler.pick(point, ordinal, options)
-        loop.reads = ordinal + 1
+        loop.reads, loop.lane = ordinal + 1, lane
         self.note(point, ordinal, lane, options[0])
         loop.go(lane)
         if loop.finished or loop.dead:
@@ -391,12 +432,12 @@ class World:
         lanes = range(len(choose.lanes))
         if choose.adaptive:
             lanes = range(self.opened.get(choose.name, len(lanes)))
-        return self.decide(choose.name, lanes)
+        return self.decide(choose.name, lanes, choose.items)
 
-    def decide(self, point: str, options: Sequence[int]) -> int:
-        """A decision of which there are several at one point, counted from 0."""
+    def decide(self, point: str, options: Sequence[int], count: int = 1) -> int:
+        """A decision about the next `count` of what its point counts."""
         ordinal = self.counts.get(point, 0)
-        self.counts[point] = ordinal + 1
+        self.counts[point] = ordinal + count
         option = options[0]
         if len(options) > 1 or self.asks_always:
             option = self.scheduler.pick(point, ordinal, options)
