@@ -73,10 +73,10 @@ class Circle:
         lines = ["bounded pipes wait for one another in a circle:"]
         lines += [f"  {self._line(link, channels[link.channel])}" for link in self.links]
         by_bytes = [channel for channel in self.full if channels[channel].by_bytes]
-        cure = f"Give {' or '.join(self._pipe(channel) for channel in self.full)} more room: Pipe(capacity)"
-        if by_bytes:
-            cure += "; what binds is bytes, not items, so send smaller items (a path, an index), too"
-        return "\n".join([*lines, f"{cure}, or let no lane run ahead of the others."])
+        pipes = " or ".join(self._pipe(channel) for channel in self.full if channel not in by_bytes)
+        cures = [f"give {pipes} more room: Pipe(capacity)"] if pipes else []
+        cures += ["send smaller items, such as a path or an index: bytes are what binds"] if by_bytes else []
+        return "\n".join([*lines, f"To cure it, {'; or '.join(cures)}; or let no lane run ahead of the others."])
 
     def _line(self, link: Link, state: ChannelState) -> str:
         name = self._name(link.node)

@@ -93,7 +93,7 @@ class Surroundings(NamedTuple):
     a time limit.
     """
 
-    place: Callable[[int], tuple[int, int]] = lambda index: (0, index)
+    place: Callable[[int], tuple[int, int]] | None = None
     pause: Callable[[int], None] = lambda attempt: None
     past: Callable[[int], Past] | None = None
     clock: ItemClock | None = None
@@ -145,7 +145,10 @@ class JobNode(ABC):
         return self.offset + self.size - length_hint(self.cursor) - 1
 
     def context(self) -> Context:
-        source, position = self.surroundings.place(self.index())
+        if self.surroundings.place is not None:
+            source, position = self.surroundings.place(self.index())
+        else:
+            source, position = 0, self.tally.items_in - length_hint(self.cursor) - 1
         return Context(self.past.attempts + self.attempt, f"{self.policy.stage}:{source}:{position}")
 
     def condemned(self) -> Exception | None:

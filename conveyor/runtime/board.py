@@ -13,10 +13,9 @@ from conveyor.ends import notes_of, words_of_notes
 from conveyor.journal import PAGE_SIZE
 from conveyor.report import COUNTS as KINDS_OF_COUNTS
 from conveyor.report import Tally
-from conveyor.route import leaves
 from conveyor.runtime.memory import Memory
 from conveyor.runtime.ring import Ring
-from conveyor.topology import Topology, ZipInput, adaptive_forks, channels_of
+from conveyor.topology import Topology, ZipInput, adaptive_forks
 
 __all__ = ["Board", "Lack", "Layout", "NodeBoard"]
 
@@ -32,7 +31,7 @@ BOARD_WORDS: Final = 32
 # Words of one node, all written by its worker.
 DONE, BEGUN, BUSY, WAITING, BLOCKED, BATCHES = range(6)
 HAND_INPUT, HAND_FIRST, HAND_END, RUNNING, ITEM_AT, ITEM_SINCE = range(6, 12)
-WAIT_KIND, WAIT_LANES, WAIT_ITEMS, WAIT_BYTES, SLEEPS, EVER_HELD = range(12, 18)
+WAIT_KIND, WAIT_LANES, WAIT_ITEMS, SLEEPS, EVER_HELD = range(12, 17)
 COUNTS: Final = 24
 NODE_WORDS: Final = 48
 
@@ -50,7 +49,6 @@ class Lack(NamedTuple):
     kind: int
     lanes: int
     items: int = 0
-    size: int = 0
 
 
 FOR_NOTHING: Final = Lack(0, 0)
@@ -217,17 +215,20 @@ class NodeBoard:
         """Has any worker of this node ever taken an item in hand?"""
         return self.words[HAND_END] != 0 or self.words[EVER_HELD] != 0
 
-    def death(self, run: int, timed_out: bool, how: str) -> Death | None:
-        """What a worker had in hand, now that it is dead."""
+    def take_death(self, run: int, timed_out: bool, how: str) -> Death | None:
+        """What a worker had in hand, now that it is dead; the next has nothing in hand yet."""
         words = self.words
-        if words[BEGUN] != run or not words[HAND_END]:
-            return None
-        at = words[ITEM_AT] if words[ITEM_SINCE] else None
-        return Death(words[HAND_INPUT], words[HAND_FIRST], words[HAND_END], at, words[RUNNING] != 0, timed_out, how)
+        death = None
+        if words[BEGUN] == run and words[HAND_END]:
+            at = words[ITEM_AT] if words[ITEM_SINCE] else None
+            death = Death(words[HAND_INPUT], words[HAND_FIRST], words[HAND_END], at, words[RUNNING] != 0, timed_out, how)
+        words[EVER_HELD] = self.has_begun()
+        words[HAND_END] = words[RUNNING] = words[ITEM_SINCE] = words[WAIT_KIND] = 0
+        return death
 
     def set_lack(self, lack: Lack) -> None:
         words = self.words
-        words[WAIT_LANES], words[WAIT_ITEMS], words[WAIT_BYTES] = lack.lanes, lack.items, lack.size
+        words[WAIT_LANES], words[WAIT_ITEMS] = lack.lanes, lack.items
         words[SLEEPS] += 1
         words[WAIT_KIND] = lack.kind
 
@@ -236,7 +237,7 @@ class NodeBoard:
 
     def lack(self) -> Lack:
         words = self.words
-        return Lack(words[WAIT_KIND], words[WAIT_LANES], words[WAIT_ITEMS], words[WAIT_BYTES])
+        return Lack(words[WAIT_KIND], words[WAIT_LANES], words[WAIT_ITEMS])
 
     @property
     def sleeps(self) -> int:
@@ -265,13 +266,3 @@ def read_whole(words: memoryview[int]) -> list[int]:
         values = note.newest()
         if words[0] == number:
             return values
-
-
-def channels_out(topology: Topology, node: int) -> list[int]:
-    """The channels that a node writes, as its lanes are numbered."""
-    route = topology.nodes[node].route
-    return leaves(route) if route is not None else []
-
-
-def channels_in(topology: Topology, node: int) -> list[int]:
-    return channels_of(topology.nodes[node].inputs)

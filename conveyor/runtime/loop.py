@@ -68,10 +68,14 @@ class Loop:
     def lack(self) -> Lack:
         """What the loop waits for, once it sleeps."""
         request = self.request
+        if self.finished or request is None:
+            return FOR_NOTHING
         if isinstance(request, Full):
             items, blob = request.items, request.blob
             assert blob is not None
-            return Lack(FOR_ROOM, self.mask([o for o in request.outlets if not o.fits(items, blob)]), items, len(blob.data))
+            # A large record may be waiting for others of its producer to be read: in lanes that are not empty.
+            full = [outlet for outlet in request.outlets if outlet.queued() and not outlet.fits(items, blob)]
+            return Lack(FOR_ROOM, self.mask(full), items)
         if isinstance(request, Choose) or (not self.inlets and self.outlets):  # a source that idles waits for room, too
             return Lack(FOR_ROOM, self.mask([outlet for outlet in self.outlets if outlet.queued()]))
         if self.inlets:

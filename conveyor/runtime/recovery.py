@@ -64,7 +64,7 @@ class Recovery:
                 raise ItemTimeout(f"stage {name!r}: an item took longer than {limit} allows; {NO_STATE}")
             raise crash(name, pid, how, items, NO_STATE)
         commits = self.committed(node) - self.at_start[node] + (since != 0 and not timed_out)
-        wait_ms = self.deaths.setdefault(node, Deaths()).died(commits, board.death(self.run, timed_out, how))
+        wait_ms = self.deaths.setdefault(node, Deaths()).died(commits, board.take_death(self.run, timed_out, how))
         if wait_ms is None:
             why = f"so did the {FRUITLESS_DEATHS - 1} workers before it, and none of them had finished an item"
             raise crash(name, pid, how, items, why)

@@ -27,7 +27,7 @@ from conveyor.codec import PROTOCOL, Sealed
 from conveyor.errors import RunError
 from conveyor.runtime.memory import Memory
 
-__all__ = ["Blob", "Extents", "Ring", "RingInlet", "RingOutlet", "fence", "ring_bytes"]
+__all__ = ["Blob", "Extents", "Ring", "RingInlet", "RingOutlet", "RingState", "fence", "ring_bytes"]
 
 # Words of a ring's control block; those of one side are 128 bytes from those of the other.
 TAIL, CLOSED, PRODUCER_SLEEPS = 0, 1, 2
@@ -401,3 +401,25 @@ class RingInlet:
 
     def sleeps(self, flag: int) -> None:
         self.words[CONSUMER_SLEEPS] = flag
+
+
+class RingState:
+    """How a ring stands, as somebody sees it who neither reads nor writes it; true only while nobody else does."""
+
+    def __init__(self, ring: Ring) -> None:
+        words = ring.words
+        self.capacity = ring.capacity
+        self.ended: int = words[CLOSED]
+        self.tail_bytes: int = words[TAIL]
+        self.head_bytes: int = words[HEAD_BYTES]
+        self.queued = 0
+        if self.tail_bytes:
+            _, _, first, count, *_ = ring.header(ring.last_record())
+            self.queued = first + count - words[HEAD]
+
+    def is_empty(self) -> bool:
+        return self.tail_bytes == self.head_bytes
+
+    def has_room_for(self, items: int) -> bool:
+        """Of their number; whether their bytes fit is another question."""
+        return self.capacity - self.queued >= items

@@ -12,6 +12,7 @@ from conveyor.channel import Inlet
 from conveyor.drive import drive
 from conveyor.nodes import CollectNode, Node, RelayNode
 from conveyor.report import DeadLetter, Report, RunResult
+from conveyor.runtime.board import Lack
 from conveyor.runtime.crew import GRACE_S, PATIENCE_S, Crew
 from conveyor.runtime.ends import RingEnds
 from conveyor.runtime.loop import Loop
@@ -20,6 +21,7 @@ from conveyor.runtime.placement import Placement
 from conveyor.runtime.processes import StartMethod
 from conveyor.runtime.ring import RingOutlet, fence
 from conveyor.runtime.source import Feed, Puller, PushFeed
+from conveyor.runtime.watchdog import Watchdog
 from conveyor.summary import Figures, ordered_letters, report_of
 from conveyor.topology import Topology
 
@@ -43,6 +45,8 @@ class Runner:
         self.before_end: Callable[[], None] | None = None  # stops a thread that still uses the channels
         self.source_spec, self.sink_spec = topology.nodes[0], topology.nodes[-1]
         self.crew = Crew(topology, start_method, placement)
+        self.watchdog = Watchdog(topology, self.crew.layout, self.crew.memory, self.crew.boards)
+        self.lacks: Callable[[], dict[int, Lack]] = dict  # what source and sink wait for
         try:
             self.source_ends: RingEnds = self.crew.ends(self.source_spec)
             self.sink_ends: RingEnds = self.crew.ends(self.sink_spec)
@@ -83,6 +87,7 @@ class Runner:
             run = self.crew.begin_run()
             source = self.source_loop(run, Feed(puller, self.lanes.room, self.smallest_capacity))
             sink = self.sink_loop(run, CollectNode(results.extend), self.sink_ends.inputs, LARGEST_SLICE)
+            self.lacks = lambda: {0: source.lack(), len(self.topology.nodes) - 1: sink.lack()}
             while not (source.finished and sink.finished):
                 if source.step() | sink.step():
                     self.crew.glance()
@@ -103,7 +108,8 @@ class Runner:
         fence()
         if not any(loop.able() for loop in loops):
             self.crew.look_around()
-            self.crew.sleep(timeout_ms)
+            if not self.crew.sleep(timeout_ms) and not self.crew.recovery.due:
+                self.watchdog.look(self.crew.run, self.lacks())
         for loop in loops:
             loop.sleeps(0)
 

@@ -24,6 +24,7 @@ from conveyor.channel import Inlet
 from conveyor.nodes import CollectNode
 from conveyor.report import DeadLetter, Report
 from conveyor.runtime.bell import Bell
+from conveyor.runtime.board import FOR_NOTHING, Lack
 from conveyor.runtime.loop import Loop
 from conveyor.runtime.ring import fence
 from conveyor.runtime.runner import Runner
@@ -88,7 +89,7 @@ class SourceThread:
         self.bell: Bell = runner.crew.bells[0]
         self.consumer_bell: Bell = runner.crew.bells[len(runner.topology.nodes) - 1]
         self.lock = threading.RLock()  # a stream may be collected, and then stopped, anywhere, inside the lock too
-        self.stopping = False
+        self.stopping = self.asleep = False
         self.inside_iterator = False
         self.error: BaseException | None = None  # of the source: raised behind the results before it
         self.fault: BaseException | None = None  # of ours: raised at once
@@ -120,10 +121,16 @@ class SourceThread:
                 fence()
                 waiting = not (self.loop.able() or (not self.feed.closed and self.lanes.room() > len(self.feed.buffer)))
             if waiting:
+                self.asleep = True
                 poll.poll()
+                self.asleep = False
                 self.bell.silence()
             with self.lock:
                 self.loop.sleeps(0)
+
+    def lack(self) -> Lack:
+        """What the thread waits for, as the consumer's sees it."""
+        return self.loop.lack() if self.asleep else FOR_NOTHING
 
     def is_time_to_send(self) -> bool:
         """Is somebody idle, or enough gathered?  Else the consumer's thread sends it on before long."""
@@ -190,6 +197,8 @@ class Stream(Generic[Out]):
         self._source = SourceThread(runner, run, items)
         inputs: list[Inlet] = [OnDemand(inlet, lambda: not results) for inlet in runner.sink_ends.inputs]
         self._sink = runner.sink_loop(run, CollectNode(results.extend), inputs, runner.smallest_result_capacity)
+        last = len(runner.topology.nodes) - 1
+        runner.lacks = lambda: {0: self._source.lack(), last: self._sink.lack()}
         runner.crew.watch_source(False)
         runner.before_end = self._source.stop
         self._source.thread.start()

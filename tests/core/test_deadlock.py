@@ -45,7 +45,7 @@ def test_the_circle_is_told_with_every_stage_and_pipe_in_it() -> None:
         "  the source waits for room before the sink: c1 (the source -> the sink) is full: 4 of 4 items",
         "  the sink waits for items from 'double': c2 ('double' -> the sink) is empty",
         "  'double' waits for items from the source: c0 (the source -> 'double') is empty",
-        "Give c1 (the source -> the sink) more room: Pipe(capacity), or let no lane run ahead of the others.",
+        "To cure it, give c1 (the source -> the sink) more room: Pipe(capacity); or let no lane run ahead of the others.",
     ]
 
 
@@ -58,6 +58,7 @@ def test_bytes_are_named_where_they_are_what_binds() -> None:
 
     assert "c1 (the source -> the sink) is full by bytes: it holds 2 of 4 items" in text
     assert "smaller items" in text
+    assert "Pipe(capacity)" not in text
 
 
 def test_a_pipe_with_some_room_but_not_enough_is_told_as_it_is() -> None:
