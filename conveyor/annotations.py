@@ -39,7 +39,7 @@ from conveyor.hints import Fit, attribute, fits, hint_of, is_wrapped, positional
 from conveyor.stages import Filter, FlatMap, Fork, Job, Join, Pipe, Stage, Zip, job_of
 from conveyor.typeforms import UNKNOWN, args_as, bind, element_of, members, of, plain, substitute, union, without_none, words
 
-__all__ = ["Passage", "Signature", "declared_input", "pass_through", "signatures_of"]
+__all__ = ["Passage", "Signature", "declared_input", "pass_through", "signatures_of", "taken_by"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -140,6 +140,20 @@ def _signatures_of_job(job: Job[Any, Any]) -> Sequence[Signature]:
     if takes is not UNKNOWN:
         return [Signature(takes, found.gives) for found in signatures[:1]]
     return signatures if gives is UNKNOWN else [Signature(found.takes, gives) for found in signatures]
+
+
+def taken_by(job: Job[Any, Any]) -> object:
+    """The type of what a job can be given; UNKNOWN if it does not say.
+
+    >>> from conveyor.stages import Processor
+    >>> taken_by(Processor(str.upper)), taken_by(Processor(lambda item: item))
+    (<class 'str'>, typing.Any)
+    """
+    try:
+        taken = [signature.takes for signature in _signatures_of_job(job)]
+        return UNKNOWN if UNKNOWN in taken else union(taken)
+    except Exception:  # as above
+        return UNKNOWN
 
 
 def declared_input(pipeline: object, kind: type) -> object:

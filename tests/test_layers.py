@@ -13,7 +13,7 @@ ROOT = Path(__file__).resolve().parents[1]
 LAYERS = (
     {"errors", "report", "typeforms", "signatures", "trace"},
     {"stages", "codec", "kernels", "deaths", "context"},
-    {"hints", "annotations"},
+    {"hints", "annotations", "values"},
     {"channel", "decisions", "nodes", "ordered", "route", "shipping", "failures", "journal", "snapshots"},
     {"draft", "topology", "drive", "lifecycle", "ends", "summary", "deadlock"},
     {"runtime", "sim"},

@@ -1,0 +1,211 @@
+"""What is looked at in a run that is made for that: are values what stages take, do jobs depend on nothing else?
+
+Knows: what goes into a job and what comes out.  Must never know: schedules, channels.
+
+A function is called beside its double (`doubles`), each with a copy of the item, and their results are compared at once, so
+that the stage can be named.  The state of a class cannot be had twice: there the double runs alone, and the two runs of a
+schedule are compared as a whole.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterable, Iterator
+from functools import partial
+from itertools import zip_longest
+from typing import Final, NamedTuple, TypeAlias, cast
+
+from conveyor.annotations import taken_by
+from conveyor.codec import is_atom, seal, short_repr
+from conveyor.errors import ConveyorError, NotDeterministic, StageTypeError
+from conveyor.hints import Fit
+from conveyor.nodes import JobNode, MapNode
+from conveyor.sim.doubles import double_of_job, reordered
+from conveyor.sim.plan import Seat
+from conveyor.stages import FlatMap, job_of
+from conveyor.typeforms import UNKNOWN, words
+from conveyor.values import value_fits
+
+__all__ = ["Inspection", "alike"]
+
+AnyJob: TypeAlias = Callable[[object], object]
+
+ADDRESS: Final = re.compile(r" at 0x[0-9a-fA-F]+")
+
+
+class Inspection:
+    """Looks at the jobs of a world; `error` is the first that was wrong in a run, whatever the stage does with errors."""
+
+    def __init__(self, *, doubles: bool) -> None:
+        self.doubles = doubles
+        self.error: ConveyorError | None = None
+
+    def begin(self) -> None:
+        self.error = None
+
+    def found(self, error: ConveyorError) -> None:
+        self.error = self.error or error
+
+    def take(self, seat: Seat, node: JobNode) -> None:
+        """From now on the node's job is looked at."""
+        job = node.job
+        if self.doubles:
+            job = self.doubled(seat, node)
+        taken = taken_by(node.stage)
+        if taken is not UNKNOWN:
+            job = self.checked(node, taken, job)
+        if job is not node.job:
+            node.job = job
+            if isinstance(node, MapNode):
+                node.quick = None
+
+    def checked(self, node: JobNode, taken: object, job: AnyJob) -> AnyJob:
+        def checked_job(item: object) -> object:
+            if value_fits(item, taken) is Fit.NO:
+                error = StageTypeError(
+                    f"stage {node.policy.stage!r} takes {words(taken)}, but item {ordinal(node)} is {short_repr(item)}, "
+                    f"which is of type {words(type(item))}"
+                )
+                self.found(error)
+                raise error
+            return job(item)
+
+        return checked_job
+
+    def doubled(self, seat: Seat, node: JobNode) -> AnyJob:
+        """The job beside its double."""
+        stage = seat.stage()  # with a state of its own, if its function has one
+        assert stage is not None
+        if stage.is_stateful:
+            double = double_of_job(node.job)
+            return lambda item: double(reordered(item))
+        double = double_of_job(job_of(stage))
+        pair = Pair(node.job, double, partial(self.differs, node))
+        return pair.iterated if isinstance(stage, FlatMap) else pair.called
+
+    def differs(self, node: JobNode, item: object, one: Outcome, other: Outcome) -> None:
+        self.found(
+            NotDeterministic(
+                f"the job of stage {node.policy.stage!r} is not deterministic: for item {ordinal(node)}, {short_repr(item)}, "
+                f"it {one}; and then, when the time, chance and the order of sets were other, it {other}. "
+                "Jobs must depend on nothing but their item"
+            )
+        )
+
+
+def ordinal(node: JobNode) -> int:
+    """Which of the stage's items is at its job."""
+    return node.tally.items_in - node.size + node.index() - node.offset
+
+
+class Outcome(NamedTuple):
+    """What came of a call."""
+
+    result: object
+    error: BaseException | None
+
+    def __str__(self) -> str:
+        if self.error is not None:
+            return f"raised {type(self.error).__name__}: {self.error}"
+        return "gave nothing more" if self.result is NOTHING else f"gave {short_repr(self.result)}"
+
+    def is_like(self, other: Outcome) -> bool:
+        if self.error is None or other.error is None:
+            return self.error is other.error and alike(self.result, other.result)
+        return type(self.error) is type(other.error) and plain_repr(self.error) == plain_repr(other.error)
+
+
+NOTHING: Final = object()
+
+
+class Pair(NamedTuple):
+    """A job and its double, called side by side."""
+
+    job: AnyJob
+    double: AnyJob
+    differs: Callable[[object, Outcome, Outcome], None]
+
+    def called(self, item: object) -> object:
+        copy = copied(item)
+        one, other = called(self.job, item), called(self.double, reordered(copied(copy)))
+        if not one.is_like(other):
+            self.differs(copy, one, other)
+        if one.error is not None:
+            raise one.error
+        return one.result
+
+    def iterated(self, item: object) -> object:
+        """The same for a job that gives several results, when they are taken."""
+        copy = copied(item)
+        results = self.job(item)
+        return self.results(cast("Iterable[object]", results), copy) if isinstance(results, Iterable) else results
+
+    def results(self, results: Iterable[object], item: object) -> Iterator[object]:
+        others = outcomes(lambda: cast("Iterable[object]", self.double(reordered(copied(item)))))
+        end = Outcome(NOTHING, None)
+        for one, other in zip_longest(outcomes(lambda: results), others, fillvalue=end):
+            if not one.is_like(other):
+                self.differs(item, one, other)
+            if one.error is not None:
+                raise one.error
+            if one is end:
+                return
+            yield one.result
+
+
+def called(job: AnyJob, item: object) -> Outcome:
+    try:
+        return Outcome(job(item), None)
+    except BaseException as error:  # it is raised again, once the double has been asked
+        return Outcome(None, error)
+
+
+def outcomes(call: Callable[[], Iterable[object]]) -> Iterator[Outcome]:
+    try:
+        for result in call():
+            yield Outcome(result, None)
+    except GeneratorExit:
+        raise
+    except BaseException as error:  # as above
+        yield Outcome(None, error)
+
+
+def copied(item: object) -> object:
+    return item if is_atom(item) else seal(item).open()
+
+
+# ------------------------------------------------------------------------------------------------------------ comparing
+
+
+def alike(one: object, other: object) -> bool:
+    """Could anybody tell these two from one another?  In doubt not: sets have no order, and addresses mean nothing.
+
+    >>> alike([{1, 2}, object()], [{2, 1}, object()]), alike([1, 2], [2, 1])
+    (True, False)
+    """
+    try:
+        if one is other or bool(one == other):
+            return True
+    except Exception:  # objects may compare as they like, or not at all
+        return plain_repr(one) == plain_repr(other)
+    kind: type[object] = type(one)
+    if kind is not type(other):
+        return False
+    if kind is list or kind is tuple:
+        mine, theirs = cast("list[object]", one), cast("list[object]", other)
+        return len(mine) == len(theirs) and all(map(alike, mine, theirs))
+    if kind is dict:
+        ours, others = cast("dict[object, object]", one), cast("dict[object, object]", other)
+        return ours.keys() == others.keys() and all(alike(ours[key], others[key]) for key in ours)
+    if kind is set or kind is frozenset:
+        return sorted(map(plain_repr, cast("set[object]", one))) == sorted(map(plain_repr, cast("set[object]", other)))
+    if hasattr(one, "__dict__") and kind.__eq__ is object.__eq__:
+        return alike(vars(one), vars(other))
+    return plain_repr(one) == plain_repr(other)
+
+
+def plain_repr(value: object) -> str:
+    try:
+        return ADDRESS.sub("", repr(value))
+    except Exception as error:
+        return f"<{type(value).__name__} whose repr raised {type(error).__name__}>"
