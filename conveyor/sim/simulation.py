@@ -160,6 +160,11 @@ class Simulation(list[Out], Generic[Out]):
         self.seed = seed
 
     @property
+    def items(self) -> list[object]:
+        """The items that went in."""
+        return list(self._simulator.items)
+
+    @property
     def schedule(self) -> str:
         """What was decided otherwise than by default, as `pl.replay` takes it."""
         return str(self._attempt.schedule())
