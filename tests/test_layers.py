@@ -19,6 +19,7 @@ LAYERS = (
     {"runtime", "sim"},
     {"builder"},
     {"pipeline"},
+    {"pytest_plugin"},
     {"mypy_names", "mypy_types"},
     {"mypy_rows"},
     {"mypy_plugin"},
@@ -39,7 +40,7 @@ PATHS = {module_name(path): path for path in sorted((ROOT / "conveyor").rglob("*
 TREES = {module: ast.parse(path.read_bytes(), str(path)) for module, path in PATHS.items()}
 # Beside the library, not in it: what mypy loads.
 PLUGIN = {m for m in TREES if m.startswith("conveyor.mypy_")}
-SHELLS = {"conveyor.builder", "conveyor.pipeline", "conveyor.runtime", "conveyor.sim"}
+SHELLS = {"conveyor.builder", "conveyor.pipeline", "conveyor.pytest_plugin", "conveyor.runtime", "conveyor.sim"}
 CORE = [m for m in TREES if m.count(".") == 1 and m not in SHELLS | PLUGIN]
 
 

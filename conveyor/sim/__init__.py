@@ -1,1 +1,42 @@
-"""The simulated world: the same nodes and the same drive loop in one thread.  It knows nothing of processes or clocks."""
+"""The simulated world: the same nodes, drive loops and recovery in one thread, and every decision in a scheduler's hand.
+
+Of what is here a pipeline's own calls (`simulate`, `explore`, `replay`, `count`) need nothing to be imported.  What they take
+and give has its names here:
+
+>>> from conveyor.sim import Faults
+>>> from conveyor import Pipeline, Processor
+>>> pl = Pipeline[int]().add(Processor(abs))
+>>> pl.explore([-1, 2], lambda found: found == [1, 2], faults=Faults(["abs"]), schedules=50).failure is None
+True
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from conveyor.sim.exploration import Exploration
+    from conveyor.sim.faults import Faults
+    from conveyor.sim.generated import schedules
+    from conveyor.sim.schedulers.scheduler import Scheduler
+    from conveyor.sim.simulation import Simulation
+else:
+
+    def __getattr__(name: str) -> object:
+        # Each name is imported when it is asked for: `schedules` needs Hypothesis, which need not be there for the others.
+        if name in HOMES:
+            from importlib import import_module
+
+            return getattr(import_module(HOMES[name]), name)
+        raise AttributeError(f"module 'conveyor.sim' has no attribute {name!r}")
+
+
+HOMES = {
+    "Exploration": "conveyor.sim.exploration",
+    "Faults": "conveyor.sim.faults",
+    "Scheduler": "conveyor.sim.schedulers.scheduler",
+    "Simulation": "conveyor.sim.simulation",
+    "schedules": "conveyor.sim.generated",
+}
+
+__all__ = ["Exploration", "Faults", "Scheduler", "Simulation", "schedules"]

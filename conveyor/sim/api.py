@@ -11,7 +11,7 @@ from typing import Literal, TypeAlias
 from conveyor.errors import TopologyError
 from conveyor.sim.chance import Chance
 from conveyor.sim.count import count_classes
-from conveyor.sim.exploration import Exploration, explore
+from conveyor.sim.exploration import Exploration, Search, explore, stores_of
 from conveyor.sim.faults import Faults
 from conveyor.sim.plan import Plan
 from conveyor.sim.port import Life
@@ -22,7 +22,7 @@ from conveyor.sim.schedulers.pct import Priorities
 from conveyor.sim.schedulers.portfolio import Portfolio
 from conveyor.sim.schedulers.random import RandomWalk
 from conveyor.sim.schedulers.replay import Replay
-from conveyor.sim.schedulers.scheduler import Default, Scheduler
+from conveyor.sim.schedulers.scheduler import Scheduler
 from conveyor.sim.schedulers.urw import UniformWalk
 from conveyor.sim.simulation import Simulation, Simulator
 from conveyor.topology import Topology
@@ -50,9 +50,7 @@ def simulated(
 
 def one_death(simulator: Simulator, faults: Faults, seed: int) -> list[Life]:
     """A worker that dies before one of the stores that it makes by default; nobody, if there are none."""
-    counters = [simulator.life(worker) for worker in faults.checked(simulator.plan.workers)]
-    simulator.attempt(Default(), counters)
-    stores = [(life.worker, store) for life in counters for store in range(life.stores)]
+    stores = stores_of(simulator, faults)
     if not stores:
         return []
     worker, store = stores[Chance(seed).below(len(stores))]
@@ -85,14 +83,14 @@ def explored(
     """Many schedules."""
     plan = Plan(topology)
     simulator = Simulator(plan, items)
+
+    def total() -> int | None:
+        return count_classes(plan, simulator.world.items)
+
     return explore(
-        simulator,
-        check,
+        Search(simulator, check, schedules, expired, total if faults is None else lambda: None),
         (lambda: strategy) if isinstance(strategy, Scheduler) else lambda: made(strategy, plan, seed),
-        most=schedules,
-        expired=expired,
-        faults=faults,
-        total=lambda: count_classes(plan, simulator.world.items),
+        faults,
     )
 
 

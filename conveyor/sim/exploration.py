@@ -6,7 +6,7 @@ Knows: how a search goes on and ends.  Must never know: how a scheduler decides,
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from functools import cached_property
 from typing import Final, Generic, NamedTuple, TypeAlias
 
@@ -17,17 +17,20 @@ from conveyor.sim.faults import Faults
 from conveyor.sim.port import Life
 from conveyor.sim.schedule import Schedule
 from conveyor.sim.schedulers.exhaustive import Exhaustive, Redundant
-from conveyor.sim.schedulers.scheduler import Scheduler
+from conveyor.sim.schedulers.replay import Follow
+from conveyor.sim.schedulers.scheduler import Default, Scheduler
 from conveyor.sim.shrink import shrunk
 from conveyor.sim.simulation import Attempt, Simulation, Simulator
 from conveyor.sim.suspicion import suspicion
+from conveyor.sim.words import in_words
 
-__all__ = ["Exploration", "Failed", "Found", "explore"]
+__all__ = ["Exploration", "Failed", "Found", "Search", "explore", "stores_of"]
 
 Out = TypeVar("Out", default=object)
 
 Check: TypeAlias = Callable[[Simulation[object]], object]
 Strategy: TypeAlias = Callable[[], Scheduler]  # one for each fault plan
+Lives: TypeAlias = Callable[[], Sequence[Life]]
 
 REPEATED: Final = 20  # one schedule of so many is run again and compared
 
@@ -40,7 +43,7 @@ class Found(NamedTuple):
     """A schedule that fails: as small as it could be made, and how it was found.
 
     error: what the check or the run raised; number: of the schedule in the search, from 1; decisions: how many it had that were
-    not the default; runs: how many it took to make them fewer.
+    not the default; runs: how many it took to make them fewer; words: the decisions that are left.
     """
 
     error: BaseException
@@ -48,16 +51,17 @@ class Found(NamedTuple):
     number: int
     decisions: int
     runs: int
+    words: str
 
     def __str__(self) -> str:
-        fewer = Schedule.parse(self.schedule)
-        lines = [
-            f"{type(self.error).__name__}: {self.error}",
-            f"schedule {self.number}, shrunk from {self.decisions} decisions to {len(fewer)} in {self.runs} runs",
-            f"default everywhere except: {described(fewer)}",
-            f"replay: pl.replay(items, {self.schedule!r})",
-        ]
-        return "\n".join(lines)
+        what = f"{type(self.error).__name__}: {self.error}"
+        return f"{what}\nschedule {self.number}, {self.story()}\nreplay: pl.replay(items, {self.schedule!r})"
+
+    def story(self) -> str:
+        """How small it has become, and what is left."""
+        fewer = len(Schedule.parse(self.schedule))
+        shrunk = f"shrunk from {self.decisions} decisions to {fewer} in {self.runs} runs"
+        return f"{shrunk}\ndefault everywhere except: {self.words}"
 
 
 class Exploration(Generic[Out]):
@@ -128,21 +132,36 @@ class Search:
     def is_over(self) -> bool:
         return self.found.failure is not None or self.found.schedules >= self.most or self.expired()
 
-    def go(self, scheduler: Scheduler, lives: Callable[[], Sequence[Life]]) -> tuple[bool, bool]:
+    def go(self, scheduler: Scheduler, lives: Lives) -> tuple[bool, bool]:
         """Every schedule that `scheduler` has, until the search is over: had it no more, and did a worker die in any?"""
         died = False
         while not self.is_over():
             if not scheduler.begin():
                 return True, died
-            try:
-                attempt = self.simulator.attempt(scheduler, lives())
-            except Redundant:
-                continue
-            if attempt.lives and not attempt.deaths:
-                continue  # nobody came to where they should have died: it is as if nobody should
-            died = died or bool(attempt.deaths)
-            self.look_at(attempt)
+            died = self.step(scheduler, lives) or died
         return False, died
+
+    def step(self, scheduler: Scheduler, lives: Lives) -> bool:
+        """The schedule that `scheduler` has begun: did a worker die in it?"""
+        try:
+            attempt = self.attempt(scheduler, lives)
+        except Redundant:
+            return False
+        if not attempt.lives or attempt.deaths:  # else nobody came to where they should have died: it is as if nobody should
+            self.look_at(attempt)
+        return bool(attempt.deaths)
+
+    def attempt(self, scheduler: Scheduler, lives: Lives) -> Attempt:
+        """One schedule; who may die in it is asked when the pipeline is there."""
+        return self.simulator.attempt(scheduler, lives())
+
+    def follow(self, schedule: Schedule) -> Attempt:
+        """A certain schedule, as far as it fits."""
+        return self.attempt(Follow(schedule), lambda: self.simulator.lives_in(schedule))
+
+    def rerun(self, schedule: Schedule) -> tuple[Schedule, BaseException | None]:
+        attempt = self.follow(schedule)
+        return attempt.schedule(), self.judge(attempt)
 
     def look_at(self, attempt: Attempt) -> None:
         """Counts a schedule in, and checks it."""
@@ -175,36 +194,32 @@ class Search:
         decisions, runs = len(schedule), 0
         doubt = suspicion(self.simulator, attempt)
         if doubt is None:
-            smaller = shrunk(self.simulator, schedule, self.judge)
+            smaller = shrunk(schedule, self.rerun)
             schedule, error, runs = smaller.schedule, smaller.error or error, smaller.runs
         else:
             error = doubt
-        self.found.failure = Found(error, str(schedule), self.found.schedules, decisions, runs)
+        words = in_words(schedule, self.simulator.plan.topology)
+        self.found.failure = Found(error, str(schedule), self.found.schedules, decisions, runs, words)
 
 
-def explore(
-    simulator: Simulator,
-    check: Check | None,
-    strategy: Strategy,
-    *,
-    most: int,
-    expired: Callable[[], bool],
-    faults: Faults | None,
-    total: Callable[[], int | None],
-) -> Exploration[object]:
+def explore(search: Search, strategy: Strategy, faults: Faults | None) -> Exploration[object]:
     """Runs schedules until one fails, there are no more, or it has been enough."""
-    search = Search(simulator, check, most, expired, total if faults is None else lambda: None)
     scheduler = strategy()
-    exhausted, _ = search.go(scheduler, tuple)
-    for worker in faults.checked(simulator.plan.workers) if faults is not None else ():
-        exhausted = deaths_of(search, worker, strategy) and exhausted
     found = search.found
-    found.exhausted = isinstance(scheduler, Exhaustive) and exhausted and found.failure is None
-    if found.exhausted and found.total is not None:
-        assert found.classes == found.total, (
-            f"{found.classes} classes were found, and there are {found.total}: "
-            "an error of the simulator, or a job that depends on more than its item"
-        )
+    if isinstance(scheduler, Exhaustive):
+        exhausted, _ = search.go(scheduler, tuple)
+        for worker in faults.checked(search.simulator.plan.workers) if faults is not None else ():
+            exhausted = deaths_of(search, worker, strategy) and exhausted
+        found.exhausted = exhausted and found.failure is None
+        if found.exhausted and found.total is not None:
+            assert found.classes == found.total, (
+                f"{found.classes} classes were found, and there are {found.total}: "
+                "an error of the simulator, or a job that depends on more than its item"
+            )
+    elif faults is None:
+        search.go(scheduler, tuple)
+    else:
+        in_turn(search, strategy, stores_of(search.simulator, faults))
     return found
 
 
@@ -212,13 +227,37 @@ def deaths_of(search: Search, worker: str, strategy: Strategy) -> bool:
     """Every plan in which a worker dies: before its first store, its second, and so on, until it never comes so far."""
     store = 0
     while not search.is_over():
-        exhausted, died = search.go(strategy(), lambda: [search.simulator.life(worker, before=store)])  # noqa: B023  # used before it changes
+        exhausted, died = search.go(strategy(), dies(search, worker, store))
         if not exhausted:
             return False
         if not died:
             return True
         store += 1
     return False
+
+
+def in_turn(search: Search, strategy: Strategy, stores: Sequence[tuple[str, int]]) -> None:
+    """A schedule without a death, one of each plan, and so on: a search that has no end would never come to the next plan."""
+    turns = [(strategy(), lives) for lives in (tuple, *(dies(search, worker, store) for worker, store in stores))]
+    while turns:
+        for turn in list(turns):
+            if search.is_over():
+                return
+            if turn[0].begin():
+                search.step(*turn)
+            else:
+                turns.remove(turn)
+
+
+def dies(search: Search, worker: str, store: int) -> Lives:
+    return lambda: [search.simulator.life(worker, before=store)]
+
+
+def stores_of(simulator: Simulator, faults: Faults) -> list[tuple[str, int]]:
+    """The stores before which a worker may die, as many as there are by default: first all first ones, and so on."""
+    counters = [simulator.life(worker) for worker in faults.checked(simulator.plan.workers)]
+    simulator.attempt(Default(), counters)
+    return sorted(((life.worker, store) for life in counters for store in range(life.stores)), key=lambda found: found[1])
 
 
 def class_of(attempt: Attempt) -> tuple[object, ...]:
@@ -238,17 +277,3 @@ def hashable(outputs: list[object]) -> tuple[object, ...]:
     except TypeError:
         return tuple(map(repr, outputs))
     return found
-
-
-def described(schedule: Schedule) -> str:
-    """The decisions of a schedule in words."""
-    return "; ".join(_words(schedule)) or "nothing"
-
-
-def _words(schedule: Schedule) -> Iterator[str]:
-    for (point, ordinal), option in schedule.choices.items():
-        yield f"{point!r} #{ordinal} takes {option}"
-    for death in schedule.deaths:
-        when = "at the end of its run" if death.item is None else f"with item {death.item} {death.step}"
-        later = f", and comes back {death.wait} decisions later" if death.wait else ""
-        yield f"worker {death.worker!r} dies {when}{later}"

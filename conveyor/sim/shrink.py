@@ -1,6 +1,6 @@
 """A failing schedule made as small as can be.
 
-Knows: what may be left out of a schedule.  Must never know: what fails in it.
+Knows: what may be left out of a schedule.  Must never know: how it is run, what fails in it.
 
 Delta debugging (Zeller and Hildebrandt, "Simplifying and Isolating Failure-Inducing Input", 2002) over the decisions that are
 not the default, and the deaths: what is left out falls back to the default.
@@ -12,12 +12,12 @@ from collections.abc import Callable, Sequence
 from typing import Final, NamedTuple, TypeAlias
 
 from conveyor.sim.schedule import Death, Key, Schedule
-from conveyor.sim.schedulers.replay import Follow
-from conveyor.sim.simulation import Attempt, Simulator
 
 __all__ = ["Shrunk", "shrunk"]
 
 Part: TypeAlias = tuple[Key, int] | Death
+# Runs a schedule as far as it fits: the schedule as it really ran, and what failed in it, if anything did.
+Rerun: TypeAlias = Callable[[Schedule], tuple[Schedule, BaseException | None]]
 
 MOST_RUNS: Final = 200
 
@@ -33,9 +33,8 @@ class Shrunk(NamedTuple):
 class Shrinker:
     """One failure being made smaller."""
 
-    def __init__(self, simulator: Simulator, schedule: Schedule, judge: Callable[[Attempt], BaseException | None]) -> None:
-        self.simulator = simulator
-        self.judge = judge
+    def __init__(self, schedule: Schedule, rerun: Rerun) -> None:
+        self.rerun = rerun
         self.best = schedule
         self.error: BaseException | None = None
         self.runs = 0
@@ -46,11 +45,9 @@ class Shrinker:
             return False
         self.runs += 1
         schedule = of_parts(parts)
-        attempt = self.simulator.attempt(Follow(schedule), self.simulator.lives_in(schedule))
-        error = self.judge(attempt)
+        ran, error = self.rerun(schedule)
         if error is None:
             return False
-        ran = attempt.schedule()
         self.best, self.error = (ran, error) if len(ran) <= len(schedule) else (schedule, error)
         return True
 
@@ -76,9 +73,9 @@ class Shrinker:
                     break
 
 
-def shrunk(simulator: Simulator, schedule: Schedule, judge: Callable[[Attempt], BaseException | None]) -> Shrunk:
-    """The smallest schedule that still fails, by `judge`; the first error if nothing can be left out."""
-    shrinker = Shrinker(simulator, schedule, judge)
+def shrunk(schedule: Schedule, rerun: Rerun) -> Shrunk:
+    """The smallest schedule that still fails when it is run by `rerun`; no error if nothing could be left out."""
+    shrinker = Shrinker(schedule, rerun)
     shrinker.reduce()
     return Shrunk(shrinker.best, shrinker.error, shrinker.runs)
 

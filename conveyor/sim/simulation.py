@@ -123,12 +123,13 @@ class Simulator:
         return Life(worker, len(spec.inputs), at=at, before=before)
 
     def lives_in(self, schedule: Schedule) -> list[Life]:
-        """The workers that may die in a schedule: those that do, and those whose slices it cuts because they might."""
+        """The workers that may die in a schedule: those that do, and those whose slices it cuts because they might; who is not
+        there is left out."""
         deaths: dict[str, Death | None] = {
             point.removesuffix(CUT): None for point, _ in schedule.choices if point.endswith(CUT)
         }
         deaths |= {death.worker: death for death in schedule.deaths}
-        return [self.life(worker, death) for worker, death in deaths.items()]
+        return [self.life(worker, death) for worker, death in deaths.items() if worker in self.plan.workers]
 
     def simulation(self, attempt: Attempt, seed: int | None) -> Simulation[object]:
         """The attempt as the caller gets it; raises what ended it early, with the schedule that does it again."""
@@ -163,6 +164,11 @@ class Simulation(list[Out], Generic[Out]):
         self._attempt = attempt
         self._simulator = simulator
         self.seed = seed
+
+    @property
+    def items(self) -> list[object]:
+        """The items that went in."""
+        return list(self._simulator.items)
 
     @property
     def schedule(self) -> str:

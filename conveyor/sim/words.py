@@ -1,0 +1,63 @@
+"""A schedule in words.
+
+Knows: what the points of a topology are.  Must never know: how a schedule was found, or what fails in it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from conveyor.route import Balance, Leaf, Route
+from conveyor.sim.schedule import CUT, LANES, STOP, Death, Key, Schedule
+from conveyor.topology import Topology, channels_of
+
+__all__ = ["in_words"]
+
+
+def in_words(schedule: Schedule, topology: Topology) -> str:
+    """What a schedule decides otherwise than by default: "nothing" if it is the default."""
+    parts = [choice_in_words(key, option, topology) for key, option in schedule.choices.items()]
+    return "; ".join([*parts, *map(death_in_words, schedule.deaths)]) or "nothing"
+
+
+def choice_in_words(key: Key, option: int, topology: Topology) -> str:
+    point, ordinal = key
+    for node in topology.nodes:
+        if node.merge_name == point and option < len(node.inputs):
+            channel = topology.channels[channels_of(node.inputs[option : option + 1])[0]]
+            lane = f"lane {option} (of {len(node.inputs)}), from {topology.nodes[channel.producer].name!r}"
+            return f"join {point!r} #{ordinal} takes {lane}"
+        for fork in balances_in(node.route):
+            if fork.name == point:
+                return f"fork {point!r} #{ordinal} gives to lane {option} (of {len(fork.lanes)})"
+            if fork.name + LANES == point:
+                return f"fork {fork.name!r} opens {option} of {len(fork.lanes)} lanes"
+    if point.endswith(CUT):
+        much = "all the items that are there" if option else "one item"
+        return f"worker {point.removesuffix(CUT)!r} takes {much} (#{ordinal})"
+    if point == STOP:
+        return f"failure {option} of those that there are ends the run"
+    return f"{point!r} #{ordinal} takes {option}"
+
+
+def death_in_words(death: Death) -> str:
+    item = "what comes after the last item" if death.item is None else f"item {death.item}"
+    step, number = death.step.rstrip("0123456789"), death.step.lstrip("abcdefghijklmnopqrstuvwxyz")
+    when = {
+        "taken": f"before anything of {item} is out",
+        "copied": f"with {number} copies of a record of {item} out, not all",
+        "emitted": f"after it emitted {item}" if not number else f"with {number} records of {item} out, not all",
+        "closed": f"with {number} of its channels closed, not all",
+    }.get(step, f"with {item} {death.step}")
+    later = f", and comes back {death.wait} decisions later" if death.wait else ""
+    return f"worker {death.worker!r} dies {when}{later}"
+
+
+def balances_in(route: Route | None) -> Iterator[Balance]:
+    """The balancing forks of a route."""
+    if route is None or isinstance(route, Leaf):
+        return
+    if isinstance(route, Balance):
+        yield route
+    for lane in route.lanes:
+        yield from balances_in(lane)

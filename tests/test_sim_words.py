@@ -1,0 +1,74 @@
+"""What the simulator says of a schedule: in words, and that deaths are tried by every strategy."""
+
+from __future__ import annotations
+
+import pytest
+
+from conveyor import BalancingFork, Join, Pipe, Pipeline, Processor, ReplicatingFork
+from conveyor.errors import ScheduleMismatch
+from conveyor.sim.api import STRATEGIES, Strategy
+from conveyor.sim.faults import Faults
+from conveyor.sim.schedule import Schedule
+from conveyor.sim.words import in_words
+
+
+def add_one(n: int) -> int:
+    return n + 1
+
+
+def diamond() -> Pipeline[int, int]:
+    return Pipeline[int]().add(ReplicatingFork(2)).add(Processor(add_one), Pipe()).add(Join(2))
+
+
+def pool() -> Pipeline[int, int]:
+    return Pipeline[int]().add(BalancingFork(2, name="pool")).add(Processor(add_one), Processor(add_one)).add(Join(2))
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("cv1:", "nothing"),
+        ("cv1:join.3=1", "join 'join' #3 takes lane 1 (of 2), from 'add_one#2'"),
+        ("cv1:pool.0=1", "fork 'pool' #0 gives to lane 1 (of 2)"),
+        ("cv1:join.0=9", "'join' #0 takes 9"),
+        ("cv1:add_one~cut.0=1", "worker 'add_one' takes all the items that are there (#0)"),
+        ("cv1:~stop.0=1", "failure 1 of those that there are ends the run"),
+        ("cv1:!add_one.4.emitted", "worker 'add_one' dies after it emitted item 4"),
+        (
+            "cv1:!add_one.4.emitted1+2",
+            "worker 'add_one' dies with 1 records of item 4 out, not all, and comes back 2 decisions later",
+        ),
+        ("cv1:!add_one.end.taken", "worker 'add_one' dies before anything of what comes after the last item is out"),
+        (
+            "cv1:pool.0=1;!add_one.0.taken",
+            "fork 'pool' #0 gives to lane 1 (of 2); worker 'add_one' dies before anything of item 0 is out",
+        ),
+    ],
+)
+def test_a_schedule_reads_as_words(text: str, words: str) -> None:
+    assert in_words(Schedule.parse(text), pool().topology) == words
+
+
+def test_an_adapting_fork_opens_lanes() -> None:
+    topology = Pipeline[int]().add(BalancingFork(max_lanes=3)).add(Processor(add_one)).add(Join()).topology
+    assert in_words(Schedule.parse("cv1:balancing_fork~lanes.0=2"), topology) == "fork 'balancing_fork' opens 2 of 3 lanes"
+
+
+@pytest.mark.parametrize("strategy", STRATEGIES)
+def test_every_strategy_lets_workers_die(strategy: Strategy) -> None:
+    explored = diamond().explore([1, 2], lambda found: "!" not in found.schedule, strategy=strategy, faults=Faults())
+    assert explored.failure is not None
+    assert "dies" in str(explored.failure)
+
+
+def test_each_store_of_each_worker_is_one_before_which_it_dies() -> None:
+    deaths: set[str] = set()
+    diamond().explore([1, 2], lambda found: deaths.add(found.schedule.partition("!")[2]), schedules=200, faults=Faults())
+    steps = {death.partition("+")[0] for death in deaths} - {""}
+    assert steps >= {"add_one.0.taken", "add_one.0.emitted", "add_one.1.taken", "add_one.1.emitted", "add_one.end.taken"}
+
+
+@pytest.mark.parametrize("text", ["cv1:nobody~cut.0=1", "cv1:nobody.0=1"])
+def test_a_schedule_of_another_pipeline_is_refused(text: str) -> None:
+    with pytest.raises(ScheduleMismatch, match="no such decision point"):
+        diamond().replay([1, 2], text)
