@@ -61,12 +61,14 @@ def is_atom(item: object) -> bool:
     kind = type(item)
     if kind in SIMPLE:
         return True
-    return kind is tuple and all(is_atom(part) for part in parts_of(item))
+    if kind is not tuple:
+        return False
+    parts = parts_of(item)
+    return SIMPLE.issuperset(map(type, parts)) or all(is_atom(part) for part in parts)
 
 
 def parts_of(item: object) -> tuple[object, ...]:
     """`item`, which is a tuple, as the type checkers may know it."""
-    assert isinstance(item, tuple)
     return cast("tuple[object, ...]", item)
 
 

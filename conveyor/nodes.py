@@ -441,7 +441,7 @@ class CollectNode:
 
     def __call__(self, items: list[object], skip: int, limit: int) -> Iterable[Piece]:
         self.tally.items_in += len(items)
-        self.take(list(opened(items, self.memory)))
+        self.take(list(opened(items, self.memory)) if items and isinstance(items[0], Sealed) else items)
         return (([], len(items), 0),)
 
     def finish(self, skip: int, limit: int) -> Iterable[Piece]:

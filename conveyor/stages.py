@@ -519,6 +519,11 @@ def policy_of(job: Job[Any, Any]) -> tuple[OnError, int, float | None]:
     return job.said.on_error, job.said.retries, job.said.timeout_s
 
 
+def is_plain(job: Job[Any, Any]) -> bool:
+    """Was nothing said of how it is to be run, and of items that fail?"""
+    return not job.is_stateful and job.said._replace(name=None, fn=None, read_only=False) == Said()
+
+
 def only_reads(job: Job[Any, Any]) -> bool:
     """Does the job promise that it does not change its items, and keeps none?"""
     return job.said.read_only
