@@ -42,8 +42,8 @@ def parse(line: str) -> Record:
     return record
 
 
-def matters(record: Record) -> bool:
-    return bool(record["level"] != "debug" and record["ms"] > 5.0)
+def matters(record: Record) -> object:
+    return record["level"] != "debug" and record["ms"] > 5.0
 
 
 def normalise(record: Record) -> tuple[str, str]:

@@ -7,6 +7,8 @@ Rule 2.  An *atom* cannot change: int, float, complex, str, bytes, bool, None, a
          carried as they are, and a whole slice of them is encoded at once.
 Rule 3.  Anything else is *sealed*: pickled at once and alone, and opened again just before the next job sees it.  So every
          lane and every attempt opens a copy of its own, and an item that cannot be pickled is known by name.
+Rule 4.  A large buffer of a sealed item is kept beside the pickle, copied at once.  Whoever opens the item gets a copy
+         again, or, having promised not to change it, the buffer itself, read-only, until the item is committed.
 
 A slice, between a node and a channel, holds either sealed items only, or atoms only.
 """
@@ -14,17 +16,39 @@ A slice, between a node and a channel, holds either sealed items only, or atoms 
 from __future__ import annotations
 
 import pickle
-from collections.abc import Iterable, Iterator
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from pickle import PickleBuffer
 from reprlib import Repr
-from typing import Final, cast
+from sys import getrefcount
+from typing import Final, Protocol, TypeAlias, cast
 
 from conveyor.errors import NotPicklable
 
-__all__ = ["Bundle", "Sealed", "is_atom", "opened", "opened_each", "seal", "uniform"]
+__all__ = [
+    "Bundle",
+    "Copied",
+    "Keep",
+    "Kept",
+    "Recycler",
+    "Seal",
+    "Sealed",
+    "Take",
+    "in_place",
+    "is_atom",
+    "opened",
+    "opened_each",
+    "seal",
+    "sealer",
+    "uniform",
+]
 
 PROTOCOL: Final = 5
 SHORT: Final = Repr()
 SHORT.maxstring = SHORT.maxother = SHORT.maxlong = 80
+LARGE: Final = 32 << 10  # bytes from which on a buffer does better outside of the pickle
+RECYCLED: Final = 4
+LARGEST_RECYCLED: Final = 64 << 20
 SIMPLE: Final = frozenset({int, float, complex, str, bytes, bool, type(None)})
 
 
@@ -37,26 +61,88 @@ def is_atom(item: object) -> bool:
     kind = type(item)
     if kind in SIMPLE:
         return True
-    return kind is tuple and all(is_atom(part) for part in parts_of(item))
+    if kind is not tuple:
+        return False
+    parts = parts_of(item)
+    return SIMPLE.issuperset(map(type, parts)) or all(is_atom(part) for part in parts)
 
 
 def parts_of(item: object) -> tuple[object, ...]:
     """`item`, which is a tuple, as the type checkers may know it."""
-    assert isinstance(item, tuple)
     return cast("tuple[object, ...]", item)
+
+
+class Kept(Protocol):
+    """A large buffer of an item, outside of its pickle."""
+
+    @property
+    def view(self) -> memoryview:
+        """Its bytes, read-only; they stay what they are until the item is committed."""
+        ...
+
+
+class Copied:
+    """A buffer that its item carries along."""
+
+    __slots__ = ("view",)
+
+    def __init__(self, raw: bytes | memoryview) -> None:
+        self.view = memoryview(bytes(raw))
+
+
+# How a buffer is kept when an item is sealed: whatever happens to the object afterwards, the copy stays as it is.
+Keep: TypeAlias = Callable[[memoryview], Kept]
+# What an item gets for a buffer when it is opened: a copy of its own, unless its job promises only to read.
+Take: TypeAlias = Callable[[memoryview], object]
+Seal: TypeAlias = "Callable[[object], Sealed]"
+
+
+def in_place(view: memoryview) -> object:
+    """The buffer itself, for a job that promises only to read."""
+    return view
+
+
+class Recycler:
+    """Copies of buffers, in memory that is used again as soon as nothing refers to it: new pages cost more than the copy."""
+
+    __slots__ = ("used",)
+
+    def __init__(self) -> None:
+        self.used: deque[bytearray] = deque(maxlen=RECYCLED)
+
+    def __call__(self, view: memoryview) -> object:
+        used = self.used
+        for index in range(len(used)):
+            # Twice: from the deque, and as an argument here.  A view of it, such as an array, would be one more.
+            if len(used[index]) == len(view) and getrefcount(used[index]) == 2:
+                used[index][:] = view
+                return used[index]
+        copy = bytearray(view)
+        if len(copy) <= LARGEST_RECYCLED:
+            used.append(copy)
+        return copy
 
 
 class Sealed:
     """One item, pickled: nothing can change it any more, and each `open` gives a new copy."""
 
-    __slots__ = ("data",)
+    __slots__ = ("buffers", "data")
 
-    def __init__(self, data: bytes) -> None:
+    def __init__(self, data: bytes, buffers: Sequence[Kept] = ()) -> None:
         self.data = data
+        self.buffers = buffers
 
-    def open(self) -> object:
+    @property
+    def size(self) -> int:
+        return sum([len(buffer.view) for buffer in self.buffers], len(self.data))
+
+    def open(self, take: Take = bytearray) -> object:
         try:
-            item: object = pickle.loads(self.data)
+            item: object = (
+                pickle.loads(self.data, buffers=[take(buffer.view) for buffer in self.buffers])
+                if self.buffers
+                else pickle.loads(self.data)
+            )
         except Exception as error:
             raise NotPicklable(
                 f"an item cannot be unpickled: {type(error).__name__}: {error}. "
@@ -74,23 +160,53 @@ class Bundle(Sealed):
         super().__init__(b"")
         self.parts = parts
 
-    def open(self) -> object:
-        return tuple(part.open() if isinstance(part, Sealed) else part for part in self.parts)
+    def open(self, take: Take = bytearray) -> object:
+        return tuple(part.open(take) if isinstance(part, Sealed) else part for part in self.parts)
+
+
+def sealer(keep: Keep = Copied) -> Seal:
+    """What seals items, one at a time: to be shared by those in one thread only.  `keep` says where large buffers go."""
+    large: list[memoryview] = []
+
+    def is_small(buffer: PickleBuffer) -> bool:
+        raw = buffer.raw()
+        if raw.nbytes < LARGE:
+            return True
+        large.append(raw)
+        return False
+
+    # Only a large pickle can have a large buffer in it: a callback that is never called costs a small item a quarter more.
+    expected = False
+
+    def seal(item: object) -> Sealed:
+        nonlocal expected
+        try:
+            if not expected:
+                data = pickle.dumps(item, PROTOCOL)
+                if len(data) < LARGE:
+                    return Sealed(data)
+            data = pickle.dumps(item, PROTOCOL, buffer_callback=is_small)
+        except Exception as error:
+            large.clear()
+            raise NotPicklable(
+                f"{short_repr(item)} cannot be pickled: {type(error).__name__}: {error}. "
+                "Items and results travel between processes by pickle; send something that can be pickled instead."
+            ) from error
+        kept = [keep(raw) for raw in large]
+        expected = bool(kept) or len(data) >= LARGE
+        large.clear()
+        return Sealed(data, kept)
+
+    return seal
 
 
 def seal(item: object) -> Sealed:
-    """`item`, pickled on its own.
+    """`item`, pickled on its own, its large buffers (of arrays, say) kept beside the pickle.
 
     >>> seal([1, 2]).open()
     [1, 2]
     """
-    try:
-        return Sealed(pickle.dumps(item, PROTOCOL))
-    except Exception as error:
-        raise NotPicklable(
-            f"{short_repr(item)} cannot be pickled: {type(error).__name__}: {error}. "
-            "Items and results travel between processes by pickle; send something that can be pickled instead."
-        ) from error
+    return sealer()(item)
 
 
 def uniform(items: list[object]) -> list[object]:
@@ -113,14 +229,14 @@ def whole(item: object) -> Sealed:
     return seal(item.open() if isinstance(item, Sealed) else item)
 
 
-def opened(items: list[object]) -> Iterable[object]:
+def opened(items: list[object], take: Take = bytearray) -> Iterable[object]:
     """The items of a slice as a job may see them, each opened when its turn comes."""
-    return opened_each(items) if items and isinstance(items[0], Sealed) else items
+    return opened_each(items, take) if items and isinstance(items[0], Sealed) else items
 
 
-def opened_each(items: Iterable[object]) -> Iterator[object]:
+def opened_each(items: Iterable[object], take: Take = bytearray) -> Iterator[object]:
     for item in items:
-        yield item.open() if isinstance(item, Sealed) else item
+        yield item.open(take) if isinstance(item, Sealed) else item
 
 
 def short_repr(item: object, width: int = 80) -> str:

@@ -14,7 +14,7 @@ from inspect import CO_VARKEYWORDS
 from types import CodeType, FunctionType
 from typing import Final, NamedTuple, TypeAlias
 
-from conveyor.codec import Sealed, is_atom, seal, whole
+from conveyor.codec import Seal, Sealed, Take, is_atom, seal, whole
 
 __all__ = ["Progress", "QuickLoop", "filter_slice", "map_slice", "quick_loop"]
 
@@ -30,7 +30,7 @@ class Progress(NamedTuple):
     error: BaseException | None
 
 
-def map_slice(job: JobCall, items: Iterable[object], out: list[object]) -> Progress:
+def map_slice(job: JobCall, items: Iterable[object], out: list[object], seal: Seal = seal) -> Progress:
     """Appends to `out` what `job` gives for each item; None is no result.
 
     >>> out = []
@@ -61,14 +61,14 @@ def map_slice(job: JobCall, items: Iterable[object], out: list[object]) -> Progr
     return Progress(len(out) - before + dropped, sealed, error)
 
 
-def filter_slice(predicate: JobCall, items: Iterable[object], out: list[object]) -> Progress:
+def filter_slice(predicate: JobCall, items: Iterable[object], out: list[object], take: Take = bytearray) -> Progress:
     """Appends to `out` the items for which `predicate` holds, as they came in."""
     done = sealed = 0
     error: BaseException | None = None
     try:
         for item in items:
             safe = whole(item) if isinstance(item, Sealed) or not is_atom(item) else item
-            if predicate(safe.open() if isinstance(safe, Sealed) else safe):
+            if predicate(safe.open(take) if isinstance(safe, Sealed) else safe):
                 out.append(safe)
                 sealed += isinstance(safe, Sealed)
             done += 1

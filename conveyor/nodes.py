@@ -16,13 +16,28 @@ from itertools import islice
 from operator import length_hint
 from typing import Final, NamedTuple, Protocol, TypeAlias, cast
 
-from conveyor.codec import Bundle, Sealed, all_sealed, is_atom, opened, opened_each, seal, short_repr, uniform
+from conveyor.codec import (
+    Bundle,
+    Copied,
+    Keep,
+    Recycler,
+    Seal,
+    Sealed,
+    all_sealed,
+    in_place,
+    is_atom,
+    opened,
+    opened_each,
+    sealer,
+    short_repr,
+    uniform,
+)
 from conveyor.context import CURRENT, Context
 from conveyor.deaths import FRESH, Past
 from conveyor.errors import ConveyorError, ItemTimeout, PoisonItem, RunError
 from conveyor.kernels import Progress, filter_slice, map_slice, quick_loop
 from conveyor.report import DeadLetter, Tally
-from conveyor.stages import Filter, FlatMap, Job, job_of, policy_of
+from conveyor.stages import Filter, FlatMap, Job, job_of, only_reads, policy_of
 
 __all__ = [
     "ALONE",
@@ -90,13 +105,14 @@ class Surroundings(NamedTuple):
 
     `place` gives the input and the position of an item of what the drive loop has in hand; `pause` waits before an attempt,
     which is counted from 2; `past` tells how earlier workers fared with an item, if some died; `clock` is there where jobs have
-    a time limit.
+    a time limit; `keep` is where the large buffers of results go.
     """
 
     place: Callable[[int], tuple[int, int]] | None = None
     pause: Callable[[int], None] = lambda attempt: None
     past: Callable[[int], Past] | None = None
     clock: ItemClock | None = None
+    keep: Keep = Copied
 
 
 ALONE: Final = Surroundings()
@@ -121,6 +137,8 @@ class JobNode(ABC):
         self.policy = policy
         self.surroundings = surroundings
         self.clock = surroundings.clock
+        self.take = in_place if only_reads(stage) else Recycler()
+        self.seal = sealer(surroundings.keep)
         self.tally = Tally()
         self.offset = 0  # of the slice, in what the drive loop has in hand
         self.size = 0
@@ -180,7 +198,7 @@ class JobNode(ABC):
         CURRENT.job = None
         flushed = skip
         try:
-            for out in _chunks(islice(self.stage.finish(), skip, None), limit):
+            for out in _chunks(islice(self.stage.finish(), skip, None), limit, self.seal):
                 flushed += len(out)
                 self.tally.flushed += len(out)
                 self.tally.items_out += len(out)
@@ -311,14 +329,14 @@ class MapNode(SliceNode):
         return super().__call__(items, skip, limit)
 
     def kernel(self, items: Iterator[object], sealed: bool, out: list[object]) -> Progress:
-        return map_slice(self.job, opened_each(items) if sealed else items, out)
+        return map_slice(self.job, opened_each(items, self.take) if sealed else items, out, self.seal)
 
 
 class FilterNode(SliceNode):
     """A `Filter`."""
 
     def kernel(self, items: Iterator[object], sealed: bool, out: list[object]) -> Progress:
-        return filter_slice(self.job, items, out)
+        return filter_slice(self.job, items, out, self.take)
 
 
 class FlatMapNode(JobNode):
@@ -361,7 +379,7 @@ class FlatMapNode(JobNode):
         while True:
             try:
                 for result in self.timed_attempt(item, given):
-                    yield result if is_atom(result) else seal(result)
+                    yield result if is_atom(result) else self.seal(result)
                     given += 1
             except GeneratorExit:
                 raise
@@ -386,7 +404,7 @@ class FlatMapNode(JobNode):
             clock.stop()
 
     def trial(self, item: object, given: int) -> Iterator[object]:
-        iterable = self.job(item.open() if isinstance(item, Sealed) else item)
+        iterable = self.job(item.open(self.take) if isinstance(item, Sealed) else item)
         if not isinstance(iterable, Iterable):
             raise TypeError(f"{self.policy.stage} is a FlatMap: its function must give an iterable, not {iterable!r}")
         results = iter(cast("Iterable[object]", iterable))
@@ -422,17 +440,18 @@ class CollectNode:
     def __init__(self, take: Callable[[list[object]], object]) -> None:
         self.tally = Tally()
         self.take = take
+        self.memory = Recycler()
 
     def __call__(self, items: list[object], skip: int, limit: int) -> Iterable[Piece]:
         self.tally.items_in += len(items)
-        self.take(list(opened(items)))
+        self.take(list(opened(items, self.memory)) if items and isinstance(items[0], Sealed) else items)
         return (([], len(items), 0),)
 
     def finish(self, skip: int, limit: int) -> Iterable[Piece]:
         return ()
 
 
-def _chunks(results: Iterator[object], limit: int) -> Iterator[list[object]]:
+def _chunks(results: Iterator[object], limit: int, seal: Seal) -> Iterator[list[object]]:
     """`results` in lists of at most `limit`, each result made safe at once."""
     while out := [result if is_atom(result) else seal(result) for result in islice(results, limit)]:
         yield uniform(out)

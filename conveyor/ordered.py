@@ -16,10 +16,10 @@ Rule 5.  A commit moves the heads of several lanes.  Where that leaves each, and
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from typing import Final, TypeAlias
+from typing import Final, TypeAlias, cast
 
 from conveyor.channel import Inlet, Note
-from conveyor.codec import Sealed, is_atom, parts_of, seal
+from conveyor.codec import Copied, Sealed, is_atom, parts_of, seal
 from conveyor.nodes import ItemFailed, JobNode, Node, Piece
 
 __all__ = ["OrderedInlet", "StampNode", "TrackedNode", "words_of_ordered"]
@@ -92,8 +92,7 @@ class TrackedNode:
             yield [item], True
             return
         unfinished = _not_last(stamps)
-        value = Sealed(item[1]) if item[0] == SEALED and isinstance(item[1], bytes) else item[1]
-        for out, done, _ in self.node([value], skip, limit):
+        for out, done, _ in self.node([_unwrapped(item)], skip, limit):
             results: list[object] = [_wrapped(result, unfinished) for result in out]
             if done and results:
                 results[-1] = _wrapped(out[-1], stamps)
@@ -197,7 +196,7 @@ class OrderedInlet:
             return None
         if self.depth:
             return (item[0], item[1], *stamps)
-        return Sealed(item[1]) if item[0] == SEALED and isinstance(item[1], bytes) else item[1]
+        return _unwrapped(item)
 
     def position(self, n: int) -> int:
         return self.head + (self.shown[n - 1] if n else 0)
@@ -230,7 +229,19 @@ def words_of_ordered(lanes: int) -> int:
 def _wrapped(item: object, stamps: Tracked) -> Tracked:
     """An item of a slice with stamps: a tuple of atoms, whatever the item is."""
     safe = item if isinstance(item, Sealed) or is_atom(item) else seal(item)
-    return (SEALED, safe.data, *stamps) if isinstance(safe, Sealed) else (VALUE, safe, *stamps)
+    if not isinstance(safe, Sealed):
+        return (VALUE, safe, *stamps)
+    return (SEALED, (safe.data, *(bytes(each.view) for each in safe.buffers)) if safe.buffers else safe.data, *stamps)
+
+
+def _unwrapped(item: Tracked) -> object:
+    """The item without its stamps, as it is in a slice."""
+    if item[0] != SEALED:
+        return item[1]
+    if isinstance(item[1], bytes):
+        return Sealed(item[1])
+    data, *buffers = cast("tuple[bytes, ...]", item[1])
+    return Sealed(data, [Copied(each) for each in buffers])
 
 
 def _not_last(stamps: Tracked) -> Tracked:

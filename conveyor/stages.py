@@ -51,6 +51,7 @@ if TYPE_CHECKING:
         on_error: OnError
         retries: int
         timeout_s: float | None
+        read_only: bool
 
 
 ON_ERROR: Final = ("raise", "skip", "dead_letter")
@@ -74,6 +75,7 @@ class Said(NamedTuple):
     on_error: OnError = "raise"
     retries: int = 0
     timeout_s: float | None = None
+    read_only: bool = False
 
 
 class Stage:
@@ -103,7 +105,13 @@ class Job(Stage, TakesALane[In, Out]):
     """A stage that does work: in a real run it has a process of its own."""
 
     def _take(
-        self, fn: Callable[..., object] | None, name: str | None, on_error: OnError, retries: object, timeout_s: object
+        self,
+        fn: Callable[..., object] | None,
+        name: str | None,
+        on_error: OnError,
+        retries: object,
+        timeout_s: object,
+        read_only: object,
     ) -> None:
         kind = type(self).__name__
         if fn is None and type(self) in (Processor, FlatMap, Filter):
@@ -116,7 +124,9 @@ class Job(Stage, TakesALane[In, Out]):
             raise TopologyError(f"{kind}: retries is {retries!r}; it must be a whole number, 0 or more")
         if callable(getattr(self, "snapshot", None)) != callable(getattr(self, "restore", None)):
             raise TopologyError(f"{kind}: write both snapshot() and restore(state), or neither")
-        self.said = Said(checked_name(kind, name), fn, on_error, retries, checked_timeout(kind, timeout_s))
+        if not isinstance(read_only, bool):
+            raise TopologyError(f"{kind}: read_only is {read_only!r}; it must be True or False")
+        self.said = Said(checked_name(kind, name), fn, on_error, retries, checked_timeout(kind, timeout_s), read_only)
 
     @property
     def is_stateful(self) -> bool:
@@ -158,6 +168,9 @@ class Processor(Job[In, Out]):
     attempt there is a wait of 10 ms, before each further one twice as long, a second at most.  An item that takes longer than
     `timeout_s` seconds fails, too, with `ItemTimeout`: its worker is killed and replaced.
 
+    `read_only=True` promises that the job does not change its item and keeps no part of it once it has returned: large
+    buffers (arrays) are then read in place, read-only, where they would else be copied.  It may return them, or parts.
+
     Raises `TopologyError` if `fn` cannot be called with one argument or an option is out of range.
 
     >>> Processor(len)
@@ -191,6 +204,7 @@ class Processor(Job[In, Out]):
         on_error: OnError = "raise",
         retries: int = 0,
         timeout_s: float | None = None,
+        read_only: bool = False,
         **only: Unpack[ForMypy],
     ) -> None: ...
     @overload
@@ -202,6 +216,7 @@ class Processor(Job[In, Out]):
         on_error: OnError = "raise",
         retries: int = 0,
         timeout_s: float | None = None,
+        read_only: bool = False,
     ) -> None: ...
     @overload
     def __init__(  # type: ignore[overload-cannot-match]  # pyright: ignore[reportOverlappingOverload]
@@ -212,6 +227,7 @@ class Processor(Job[In, Out]):
         on_error: OnError = "raise",
         retries: int = 0,
         timeout_s: float | None = None,
+        read_only: bool = False,
     ) -> None: ...
     @overload
     def __init__(
@@ -221,6 +237,7 @@ class Processor(Job[In, Out]):
         on_error: OnError = "raise",
         retries: int = 0,
         timeout_s: float | None = None,
+        read_only: bool = False,
     ) -> None: ...
     def __init__(  # pyright: ignore[reportInconsistentOverload]
         self,
@@ -230,8 +247,9 @@ class Processor(Job[In, Out]):
         on_error: OnError = "raise",
         retries: int = 0,
         timeout_s: float | None = None,
+        read_only: bool = False,
     ) -> None:
-        self._take(fn, name, on_error, retries, timeout_s)
+        self._take(fn, name, on_error, retries, timeout_s, read_only)
 
     def process(self, item: In, /) -> Out | None:
         """What a stateful processor does with one item; a processor made of a function calls that."""
@@ -261,6 +279,7 @@ class FlatMap(Job[In, Out]):
         on_error: OnError = "raise",
         retries: int = 0,
         timeout_s: float | None = None,
+        read_only: bool = False,
     ) -> None: ...
     def __init__(  # pyright: ignore[reportInconsistentOverload]
         self,
@@ -270,8 +289,9 @@ class FlatMap(Job[In, Out]):
         on_error: OnError = "raise",
         retries: int = 0,
         timeout_s: float | None = None,
+        read_only: bool = False,
     ) -> None:
-        self._take(fn, name, on_error, retries, timeout_s)
+        self._take(fn, name, on_error, retries, timeout_s, read_only)
 
 
 class Filter(Job[T, T]):
@@ -294,6 +314,7 @@ class Filter(Job[T, T]):
         on_error: OnError = "raise",
         retries: int = 0,
         timeout_s: float | None = None,
+        read_only: bool = False,
     ) -> None: ...
     def __init__(  # pyright: ignore[reportInconsistentOverload]
         self,
@@ -303,8 +324,9 @@ class Filter(Job[T, T]):
         on_error: OnError = "raise",
         retries: int = 0,
         timeout_s: float | None = None,
+        read_only: bool = False,
     ) -> None:
-        self._take(predicate, name, on_error, retries, timeout_s)
+        self._take(predicate, name, on_error, retries, timeout_s, read_only)
 
 
 class Pipe(Stage, PassesALane):
@@ -495,6 +517,16 @@ def name_wanted(stage: Stage) -> str:
 def policy_of(job: Job[Any, Any]) -> tuple[OnError, int, float | None]:
     """What becomes of an item whose job fails, after how many attempts more, and how many seconds an attempt may take."""
     return job.said.on_error, job.said.retries, job.said.timeout_s
+
+
+def is_plain(job: Job[Any, Any]) -> bool:
+    """Was nothing said of how it is to be run, and of items that fail?"""
+    return not job.is_stateful and job.said._replace(name=None, fn=None, read_only=False) == Said()
+
+
+def only_reads(job: Job[Any, Any]) -> bool:
+    """Does the job promise that it does not change its items, and keeps none?"""
+    return job.said.read_only
 
 
 def job_of(job: Job[Any, Any]) -> Callable[[object], object]:

@@ -44,16 +44,18 @@ class Kind(Enum):
     JOB = "job"
     RELAY = "relay"
     SINK = "sink"
+    FUSED = "fused"  # a job that runs in the worker of another (`fusing`)
 
 
 @dataclass(frozen=True, slots=True)
 class Channel:
-    """A pipe between two nodes; `capacity` counts items."""
+    """A pipe between two nodes; `capacity` counts items; `written`: somebody asked for it, it was not put in."""
 
     index: int
     capacity: int
     producer: int
     consumer: int
+    written: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,7 +85,8 @@ class NodeSpec:
 
     Several `inputs` are read first come, first served, under the name of their join.  `depth` counts the ordered joins
     around it; `stamps`: its route is a fork whose lanes an ordered join takes.  `lanes` are (fork, lane) of
-    the adapting forks around it, the innermost at the end.
+    the adapting forks around it, the innermost at the end.  `parts` are the nodes whose jobs run here, one after the other,
+    itself the first, if they share a worker; `within` is that worker's node for all the others.
     """
 
     index: int
@@ -96,6 +99,8 @@ class NodeSpec:
     depth: int
     stamps: bool
     lanes: tuple[tuple[str, int], ...]
+    parts: tuple[int, ...] = ()
+    within: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -289,7 +294,7 @@ class _Compiler:
             capacity += stage.capacity
             target, slot = self.target_of[target, 0]
         if target is FINAL or not isinstance(fork := self.stage(target), Fork):
-            return Leaf(self.channel((target, slot), capacity or DEFAULT_CAPACITY, producer))
+            return Leaf(self.channel((target, slot), capacity, producer))
         lanes = tuple(self.route((target, out), producer) for out in range(self.width(target[0])))
         if isinstance(fork, BalancingFork):
             return Balance(self.name(target), lanes, fork.n is None)
@@ -298,7 +303,7 @@ class _Compiler:
     def channel(self, end: End, capacity: int, producer: int) -> int:
         index = len(self.channels)
         self.channel_of[end] = index
-        self.channels.append(Channel(index, capacity, producer, self.owner(end[0])))
+        self.channels.append(Channel(index, capacity or DEFAULT_CAPACITY, producer, self.owner(end[0]), capacity > 0))
         return index
 
     def owner(self, copy: Copy) -> int:

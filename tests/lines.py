@@ -10,12 +10,12 @@ from collections.abc import Callable
 from typing import Any, Protocol, cast
 
 from conveyor.channel import Inlet, Outlet, Tag
+from conveyor.runtime.extents import Extents
 from conveyor.runtime.memory import Memory
-from conveyor.runtime.ring import Extents, Ring, RingInlet, RingOutlet
+from conveyor.runtime.ring import Ring, RingInlet, RingOutlet
 from conveyor.sim.channel import MemoryChannel
 
 RUN = 7
-SPILL_RANGE = 1 << 30
 
 
 class Line(Protocol):
@@ -106,12 +106,18 @@ class LargeRecords:
         self.memory = memory
         self.life = life
 
-    def write_at(self, offset: int, data: bytes) -> None:
+    def write(self, offset: int, data: bytes) -> None:
         middle = len(data) // 2
         self.life.place()
-        self.memory.write_at(offset, data[:middle])
+        self.memory.write(offset, data[:middle])
         self.life.place()
-        self.memory.write_at(offset + middle, data[middle:])
+        self.memory.write(offset + middle, data[middle:])
+
+    def reserve(self, start: int, end: int) -> None:
+        self.memory.reserve(start, end)
+
+    def at(self, offset: int, size: int) -> memoryview:
+        return self.memory.at(offset, size)
 
 
 class RingLine:
@@ -122,7 +128,7 @@ class RingLine:
         self.life = life or Life()
         self.wake = wake
         self.size = Ring.bytes_for(capacity)
-        self.memory = Memory.create(self.size)
+        self.memory = Memory.create(self.size, regions=1)
         self.reopen_inlet()
         self.reopen_outlet()
 
@@ -135,7 +141,7 @@ class RingLine:
         self.inlet = RingInlet(self.ring(), self.wake)
 
     def reopen_outlet(self) -> None:
-        extents = Extents(self.memory, self.size + SPILL_RANGE)
+        extents = Extents(self.memory, self.memory.regions)
         extents.memory = cast("Memory", LargeRecords(self.memory, self.life))
         self.outlet = RingOutlet(self.ring(), self.wake, extents)
         self.outlet.data = cast("memoryview", Bytes(self.outlet.data, self.life))

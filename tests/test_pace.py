@@ -45,7 +45,7 @@ def pool(monkeypatch: pytest.MonkeyPatch) -> Iterator[Pool]:
         draft = draft.add(row)
     topology = compile_topology(draft, 2)
     layout = Layout(topology)
-    memory = Memory.create(layout.size)
+    memory = Memory.create(layout.size, layout.regions)
     board = Board(memory, layout)
     board.set_open_lanes("pool", 1)
     source = ring_ends(topology, layout, memory, topology.nodes[0], lambda _: lambda: None)

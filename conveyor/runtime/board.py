@@ -13,16 +13,14 @@ from conveyor.ends import notes_of, words_of_notes
 from conveyor.journal import PAGE_SIZE
 from conveyor.report import COUNTS as KINDS_OF_COUNTS
 from conveyor.report import Tally
-from conveyor.runtime.memory import Memory
+from conveyor.runtime.memory import PAGE, REGION, Memory
 from conveyor.runtime.ring import Ring
 from conveyor.topology import Topology, ZipInput, adaptive_forks
 
 __all__ = ["Board", "Lack", "Layout", "NodeBoard"]
 
 WORD: Final = 8
-PAGE: Final = 4096
 LEDGER_CAPACITY: Final = 256
-SPILL_RANGE: Final = 1 << 40  # of addresses, for each node; only what is written takes memory
 
 # Words of the whole pipeline.
 RUN, STOP, ALERT = 0, 1, 16  # the parent writes the first two, any worker sets the third
@@ -81,6 +79,7 @@ class Layout:
             self.rings.append((self.at, capacity))
             self.at += Ring.bytes_for(capacity)
         self.size = -(-self.at // PAGE) * PAGE
+        self.regions = 3 * len(specs)
         self.channels = len(topology.channels)
 
     def take(self, words: int) -> int:
@@ -110,8 +109,14 @@ class Layout:
         return Ring(memory, *self.rings[self.channels + node])
 
     def spill_base(self, node: int) -> int:
-        """Where the large records of a node begin; those of its ledger lie half a range behind, its states a quarter before."""
-        return self.size + (node + 1) * SPILL_RANGE
+        """Where the large records of a node begin, in a region of their own; as those of its ledger, and its states, do."""
+        return self.size + node * REGION
+
+    def ledger_base(self, node: int) -> int:
+        return self.spill_base(len(self.nodes) + node)
+
+    def state_base(self, node: int) -> int:
+        return self.spill_base(2 * len(self.nodes) + node)
 
 
 class Board:

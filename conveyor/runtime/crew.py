@@ -76,7 +76,7 @@ class Crew:
         self.bare = replace(topology, nodes=tuple(replace(spec, stage=None) for spec in topology.nodes))
         self.layout = Layout(topology)
         self.bells: dict[int, Bell] = {}
-        self.memory = Memory.create(self.layout.size)
+        self.memory = Memory.create(self.layout.size, self.layout.regions)
         try:
             self.share()
             opened = dict.fromkeys(self.forks, 1)

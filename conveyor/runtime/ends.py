@@ -10,8 +10,9 @@ from typing import TypeAlias
 
 from conveyor.ends import Ends
 from conveyor.runtime.board import Layout
+from conveyor.runtime.extents import Extents
 from conveyor.runtime.memory import Memory
-from conveyor.runtime.ring import Extents, RingInlet, RingOutlet
+from conveyor.runtime.ring import RingInlet, RingOutlet
 from conveyor.topology import NodeSpec, Topology
 
 __all__ = ["RingEnds", "ring_ends"]

@@ -13,29 +13,37 @@ import mmap
 import os
 import sys
 import tempfile
+from typing import Final
 
 from conveyor.errors import SharedMemoryFull
 
-__all__ = ["Memory"]
+__all__ = ["PAGE", "REGION", "WINDOW", "Memory"]
 
-CHUNK = 1 << 30  # one read or write moves at most 2 GiB on Linux
+PAGE: Final = mmap.ALLOCATIONGRANULARITY
+REGION: Final = 1 << 39  # of addresses, for each producer of large records; only what is reserved takes memory
+WINDOW: Final = 128 << 20  # the part of a region that a process maps once and for all
+
+CHUNK: Final = 1 << 30  # one read or write moves at most 2 GiB on Linux
 
 
 class Memory:
-    """`size` bytes that are mapped, and room behind them that is only read and written (`read_at`, `write_at`)."""
+    """`size` bytes that are mapped, and regions behind them, which are mapped by those who use them (`at`)."""
 
     def __init__(self, fd: int, size: int) -> None:
         self.fd = fd
         self.size = size
+        self.regions = -(-size // PAGE) * PAGE
         self.map = mmap.mmap(fd, size)
         self.view = memoryview(self.map)
+        self.windows: dict[int, memoryview] = {}
 
     @classmethod
-    def create(cls, size: int) -> Memory:
+    def create(cls, size: int, regions: int = 0) -> Memory:
         """New memory, all zeros; raises `SharedMemoryFull` if the system has not got that much."""
         fd = _nameless_file()
         try:
-            _reserve(fd, size)
+            _reserve(fd, 0, size)
+            os.ftruncate(fd, size + PAGE + regions * REGION)
             return cls(fd, size)
         except BaseException:
             os.close(fd)
@@ -44,6 +52,10 @@ class Memory:
     def close(self) -> None:
         """Gives back the descriptor; the mapping goes with the last view of it."""
         os.close(self.fd)
+
+    def reserve(self, start: int, end: int) -> None:
+        """Pages for this part of a region; raises `SharedMemoryFull`.  What was not reserved must not be written."""
+        _reserve(self.fd, start, end)
 
     def write_at(self, offset: int, data: bytes) -> None:
         """Writes behind the mapped part; raises `SharedMemoryFull` if the system has no room."""
@@ -66,6 +78,19 @@ class Memory:
             size -= len(part)
         return parts[0] if len(parts) == 1 else b"".join(parts)
 
+    def write(self, offset: int, data: bytes | memoryview) -> None:
+        self.at(offset, len(data))[:] = data
+
+    def at(self, offset: int, size: int) -> memoryview:
+        """A part of a region, mapped."""
+        base = self.regions + (offset - self.regions) // REGION * REGION
+        if offset + size > base + WINDOW:
+            return memoryview(mmap.mmap(self.fd, size, offset=offset))
+        window = self.windows.get(base)
+        if window is None:
+            window = self.windows[base] = memoryview(mmap.mmap(self.fd, WINDOW, offset=base))
+        return window[offset - base : offset - base + size]
+
 
 def _nameless_file() -> int:
     if sys.platform == "linux":
@@ -75,16 +100,16 @@ def _nameless_file() -> int:
     return fd
 
 
-def _reserve(fd: int, size: int) -> None:
+def _reserve(fd: int, start: int, end: int) -> None:
     try:
         if sys.platform == "linux":
-            os.posix_fallocate(fd, 0, size)
+            os.posix_fallocate(fd, start, end - start)
         else:  # no call reserves pages there; writing them does
             zeros = bytes(1 << 20)
-            for offset in range(0, size, len(zeros)):
-                os.pwrite(fd, zeros[: size - offset], offset)
+            for offset in range(start, end, len(zeros)):
+                os.pwrite(fd, zeros[: end - offset], offset)
     except OSError as error:
-        raise _full(size, error) from error
+        raise _full(end - start, error) from error
 
 
 def _full(size: int, error: OSError) -> SharedMemoryFull:

@@ -18,16 +18,17 @@ import pickle
 import threading
 import zlib
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from struct import Struct
-from typing import Final
+from typing import Final, TypeAlias
 
 from conveyor.channel import Tag
-from conveyor.codec import PROTOCOL, Sealed
+from conveyor.codec import PROTOCOL, Copied, Sealed
 from conveyor.errors import RunError
+from conveyor.runtime.extents import Extent, Extents
 from conveyor.runtime.memory import Memory
 
-__all__ = ["Blob", "Extents", "Ring", "RingInlet", "RingOutlet", "RingState", "fence", "ring_bytes"]
+__all__ = ["Blob", "Ring", "RingInlet", "RingOutlet", "RingState", "fence", "ring_bytes"]
 
 # Words of a ring's control block; those of one side are 128 bytes from those of the other.
 TAIL, CLOSED, PRODUCER_SLEEPS = 0, 1, 2
@@ -41,8 +42,6 @@ OVERHEAD: Final = PAYLOAD_AT + 8
 PLAIN, SEALED, SPILLED = 0, 1, 2
 
 EXTENT: Final = Struct("2Q")
-SPILL_BOUND: Final = 64 << 20
-PAGE: Final = 4096
 
 _lock = threading.Lock()
 
@@ -68,63 +67,20 @@ def ring_bytes(capacity: int) -> int:
 
 
 class Blob:
-    """A slice, encoded once for all the lanes it goes to."""
+    """A slice, encoded once for all the lanes it goes to; `kept` are the buffers of its items that lie outside."""
 
-    __slots__ = ("data", "extent", "form")
+    __slots__ = ("data", "extent", "form", "kept")
 
-    def __init__(self, form: int, data: bytes, extent: Extent | None = None) -> None:
+    def __init__(self, form: int, data: bytes, kept: Sequence[Extent] = (), extent: Extent | None = None) -> None:
         self.form = form
         self.data = data
-        self.extent = extent
+        self.kept = kept
+        self.extent = extent  # where `data` lies, if it is too large for the ring
 
-
-class Extent:
-    """Where a large record lies, and the rings whose consumers have still to read it."""
-
-    __slots__ = ("offset", "readers", "size")
-
-    def __init__(self, offset: int, size: int) -> None:
-        self.offset = offset
-        self.size = size
-        self.readers: list[tuple[memoryview, int]] = []
-
-    def done(self) -> bool:
-        return all(words[HEAD] >= behind for words, behind in self.readers)
-
-
-class Extents:
-    """The large records of one producer, in a range of the file that is its own."""
-
-    def __init__(self, memory: Memory, base: int) -> None:
-        self.memory = memory
-        self.base = base
-        self.live: list[Extent] = []  # by offset
-
-    def room(self, size: int) -> bool:
-        self.live = [extent for extent in self.live if not extent.done()]
-        return not self.live or sum(extent.size for extent in self.live) + size <= SPILL_BOUND
-
-    def put(self, data: bytes) -> Extent:
-        self.room(len(data))
-        at, place = self.base, 0
-        for place, extent in enumerate(self.live):  # noqa: B007  # the place is where the new extent goes
-            if extent.offset - at >= len(data):
-                break
-            at = extent.offset + -(-extent.size // PAGE) * PAGE
-        else:
-            place = len(self.live)
-        self.memory.write_at(at, data)
-        new = Extent(at, len(data))
-        self.live.insert(place, new)
-        return new
-
-    def keep(self, offset: int, size: int, reader: tuple[memoryview, int]) -> None:
-        """What another worker has put there is in use until this reader is done with it."""
-        known = [extent for extent in self.live if extent.offset == offset]
-        if not known:
-            known = [Extent(offset, size)]
-            self.live = sorted([*self.live, *known], key=lambda extent: extent.offset)
-        known[0].readers.append(reader)
+    def outside(self, largest: int) -> int:
+        """How many bytes of it do not lie in the ring."""
+        size = len(self.data)
+        return sum([extent.size for extent in self.kept], size if size > largest else 0)
 
 
 class Ring:
@@ -189,12 +145,26 @@ class Ring:
             )
         return end - length
 
-    def payload(self, at: int, size: int, form: int) -> bytes | memoryview:
+    def payload(self, at: int, size: int, form: int) -> memoryview:
         start = at + PAYLOAD_AT
         if not form & SPILLED:
             return self.data[start : start + size]
-        offset, length = EXTENT.unpack_from(self.data, start)
-        return self.memory.read_at(offset, length)
+        return self.memory.at(*self.spilled(at))
+
+    def spilled(self, at: int) -> tuple[int, int]:
+        """Offset and size of the payload of a record that is too large for the ring."""
+        offset, size = EXTENT.unpack_from(self.data, at + PAYLOAD_AT)
+        return offset, size
+
+
+# An item with buffers, in a record: its pickle, and of each buffer where it lies, or what is in it.
+Where: TypeAlias = tuple[int, int]
+Part: TypeAlias = tuple[bytes, *tuple[bytes | Where, ...]]
+
+
+def _parts(payload: bytes | memoryview) -> list[bytes | Part]:
+    parts: list[bytes | Part] = pickle.loads(payload)
+    return parts
 
 
 def _record_bytes(payload: int) -> int:
@@ -222,17 +192,7 @@ class RingOutlet:
             _, _, first, count, *tag = ring.header(self._last_at)
             self.tail = first + count
             self._tag = Tag(*tag)
-            self._spare_large_records()
-
-    def _spare_large_records(self) -> None:
-        """Learns which extents are still to be read: another worker wrote them, and this one must not use them again."""
-        at, item = self.words[HEAD_BYTES], self.words[HEAD]
-        while (record := self.ring.next_record(at, item)) is not None:
-            place, _, form, first, count, at = record
-            item = first + count
-            if form & SPILLED:
-                offset, size = EXTENT.unpack_from(self.data, place + PAYLOAD_AT)
-                self.extents.keep(offset, size, (self.words, item))
+            self._find_unread()
 
     def queued(self) -> int:
         return self.tail - self.words[HEAD]
@@ -241,19 +201,51 @@ class RingOutlet:
         """Nanoseconds that the consumer takes for an item; 0 while that is not known."""
         return self.words[COST]
 
+    def _find_unread(self) -> None:
+        """Learns which extents are still to be read: another worker wrote them, and this one must not use them again."""
+        at, item = self.words[HEAD_BYTES], self.words[HEAD]
+        while (record := self.ring.next_record(at, item)) is not None:
+            place, size, form, first, count, at = record
+            item = first + count
+            for extent in self._extents_of(place, size, form):
+                self.extents.reading(extent, self.words, item)
+
+    def _extents_of(self, at: int, size: int, form: int) -> list[Extent]:
+        found = [self.extents.found(*self.ring.spilled(at))] if form & SPILLED else []
+        return found + self._buffers_in(self.ring.payload(at, size, form)) if form & SEALED else found
+
+    def _buffers_in(self, payload: bytes | memoryview) -> list[Extent]:
+        wheres = [each for part in _parts(payload) if isinstance(part, tuple) for each in part if isinstance(each, tuple)]
+        return [self.extents.found(*where) for where in wheres]
+
     def pack(self, items: list[object]) -> Blob:
-        if isinstance(items[0], Sealed):
-            return Blob(SEALED, pickle.dumps([item.data for item in items if isinstance(item, Sealed)], PROTOCOL))
-        return Blob(PLAIN, pickle.dumps(items, PROTOCOL))
+        if not isinstance(items[0], Sealed):
+            return Blob(PLAIN, pickle.dumps(items, PROTOCOL))
+        kept: list[Extent] = []
+        parts = [self._part(item, kept) if item.buffers else item.data for item in items if isinstance(item, Sealed)]
+        return Blob(SEALED, pickle.dumps(parts, PROTOCOL), kept)
+
+    def _part(self, item: Sealed, kept: list[Extent]) -> Part:
+        """An item with buffers, as it is told of in a record: its pickle, and where each lies, or what is in it."""
+        part: list[bytes | Where] = []
+        for buffer in item.buffers:
+            if not (isinstance(buffer, Extent) and buffer.slot is not None):
+                buffer = self.extents.keep(buffer.view)  # of another producer, or there was no room
+            if isinstance(buffer, Extent):
+                kept.append(buffer)
+                part.append((buffer.offset, buffer.size))
+            else:
+                part.append(bytes(buffer.view))
+        return item.data, *part
 
     def fits(self, n: int, blob: Blob) -> bool:
         words = self.words
         if self.capacity - self.tail + words[HEAD] < n:
             return False
         size = len(blob.data)
+        if (blob.kept or size > self.largest) and not self.extents.room(blob.outside(self.largest)):
+            return False
         if size > self.largest:
-            if blob.extent is None and not self.extents.room(size):
-                return False
             size = EXTENT.size
         need = _record_bytes(size)
         tail = words[TAIL]
@@ -286,7 +278,9 @@ class RingOutlet:
         self._last_at = at
         self._tag = tag
         if extent is not None:
-            extent.readers.append((words, self.tail))
+            self.extents.reading(extent, words, self.tail)
+        for kept in blob.kept:
+            self.extents.reading(kept, words, self.tail)
         words[TAIL] = tail + need  # the one store that counts
         fence()
         if words[CONSUMER_SLEEPS]:
@@ -298,7 +292,7 @@ class RingOutlet:
     def last_blob(self) -> tuple[int, Blob]:
         size, form, _, count, *_ = self.ring.header(self._last_at)
         data = bytes(self.ring.payload(self._last_at, size, form))
-        return count, Blob(form & ~SPILLED, data)
+        return count, Blob(form & ~SPILLED, data, self._buffers_in(data) if form & SEALED else ())
 
     def close(self, run: int) -> None:
         self.words[CLOSED] = run
@@ -373,8 +367,15 @@ class RingInlet:
         return self._items if not taken and have <= n else self._items[taken : taken + n]
 
     def _read(self, at: int, size: int, form: int) -> list[object]:
-        items: list[object] = pickle.loads(self.ring.payload(at, size, form))
-        return [Sealed(data) for data in items if isinstance(data, bytes)] if form & SEALED else items
+        payload = self.ring.payload(at, size, form)
+        if form & SEALED:
+            return [Sealed(part) if isinstance(part, bytes) else self._sealed(*part) for part in _parts(payload)]
+        items: list[object] = pickle.loads(payload)
+        return items
+
+    def _sealed(self, data: bytes, *buffers: bytes | Where) -> Sealed:
+        at = self.ring.memory.at
+        return Sealed(data, [Copied(each) if isinstance(each, bytes) else Extent(at(*each), each[0]) for each in buffers])
 
     def position(self, n: int) -> int:
         return self.head + n

@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterable, Sequence
 from time import perf_counter
 
 from conveyor.channel import Inlet
+from conveyor.codec import Seal, sealer
 from conveyor.drive import drive
 from conveyor.nodes import CollectNode, Node, RelayNode
 from conveyor.report import DeadLetter, Report, RunResult
@@ -59,6 +60,10 @@ class Runner:
         assert self.source_spec.route is not None
         return Lanes(self.source_spec.route, self.source_ends.outlets, self.crew.board, self.crew.board.alert)
 
+    def sealer(self) -> Seal:
+        """What seals the items that are sent in."""
+        return sealer(self.source_ends.outlets[0].extents.keep)
+
     @property
     def smallest_capacity(self) -> int:
         return min(outlet.capacity for outlet in self.source_ends.outlets)
@@ -83,7 +88,7 @@ class Runner:
         started = perf_counter()
         results: RunResult[object] = RunResult()
         try:
-            puller = Puller(items)
+            puller = Puller(items, self.sealer())
             run = self.crew.begin_run()
             source = self.source_loop(run, Feed(puller, self.lanes.room, self.smallest_capacity))
             sink = self.sink_loop(run, CollectNode(results.extend), self.sink_ends.inputs, LARGEST_SLICE)

@@ -9,12 +9,15 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from itertools import islice
 from operator import countOf
 from time import perf_counter_ns
+from typing import Final
 
-from conveyor.codec import Sealed, is_atom, seal, uniform
+from conveyor.codec import Seal, Sealed, is_atom, sealer, uniform
 from conveyor.errors import NotPicklable
 from conveyor.runtime.pace import LARGEST_SLICE, SLICE_NS
 
 __all__ = ["Feed", "PushFeed", "Puller"]
+
+LARGEST_BYTES: Final = 1 << 20  # of sealed items; then a slice is long enough
 
 
 class Puller:
@@ -24,7 +27,8 @@ class Puller:
     an item meanwhile.
     """
 
-    def __init__(self, items: Iterable[object]) -> None:
+    def __init__(self, items: Iterable[object], seal: Seal | None = None) -> None:
+        self.seal = seal or sealer()
         self.sequence: Sequence[object] | None = None
         if isinstance(items, list | tuple | range) and type(items) in (list, tuple, range):
             self.sequence = items
@@ -46,21 +50,31 @@ class Puller:
                 self.exhausted = len(part) < n
                 return part
         safe: list[object] = []
+        size = 0
+        enough = False
         try:
             for item in items:
                 self.pulled += 1
-                safe.append(item if is_atom(item) else self.seal(item))
+                if is_atom(item):
+                    safe.append(item)
+                    continue
+                sealed = self.sealed(item)
+                safe.append(sealed)
+                size += sealed.size
+                enough = size > LARGEST_BYTES
+                if enough:
+                    break
         except Exception as error:  # of the source; an interrupt is raised at once
             if not safe:
                 raise
             self.error = error  # what came before it goes first
         else:
-            self.exhausted = len(safe) < n
+            self.exhausted = len(safe) < n and not enough
         return uniform(safe)
 
-    def seal(self, item: object) -> object:
+    def sealed(self, item: object) -> Sealed:
         try:
-            return seal(item)
+            return self.seal(item)
         except NotPicklable as error:
             error.add_note(f"It is item {self.pulled - 1} of the run's input.")
             raise

@@ -81,7 +81,7 @@ class SourceThread:
     """Pulls the items of a stream and publishes them."""
 
     def __init__(self, runner: Runner, run: int, items: Iterable[object]) -> None:
-        self.puller = Puller(items)
+        self.puller = Puller(items, runner.sealer())
         self.feed = PushFeed(runner.smallest_capacity)
         self.loop: Loop = runner.source_loop(run, self.feed)
         self.lanes = runner.lanes

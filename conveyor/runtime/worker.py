@@ -29,12 +29,13 @@ from conveyor.route import balances
 from conveyor.runtime.bell import Bell
 from conveyor.runtime.board import Board, Layout, NodeBoard
 from conveyor.runtime.ends import ring_ends
+from conveyor.runtime.extents import Extents
 from conveyor.runtime.faults import Fault, FaultyLayout
 from conveyor.runtime.loop import Loop
 from conveyor.runtime.memory import Memory
 from conveyor.runtime.pace import Lanes, Meter, WorkerCut
 from conveyor.runtime.processes import Descriptors, end_with_parent
-from conveyor.runtime.ring import Extents, RingOutlet, fence
+from conveyor.runtime.ring import RingOutlet, fence
 from conveyor.runtime.shipping import Definitions, install_main
 from conveyor.runtime.states import States
 from conveyor.shipping import unpack_stage
@@ -155,10 +156,10 @@ class Worker:
         self.bell = self.bells[order.node]
         self.parent = self.bells[len(order.topology.nodes) - 1]
         self.ends = ring_ends(order.topology, layout, memory, self.spec, lambda node: self.bells[node].ring)
-        base = layout.spill_base(order.node)
-        self.ledger = RingOutlet(layout.ledger(memory, order.node), self.tell_parent, Extents(memory, base + (1 << 39)))
+        extents = Extents(memory, layout.ledger_base(order.node))
+        self.ledger = RingOutlet(layout.ledger(memory, order.node), self.tell_parent, extents)
         self.state_note = Note(layout.state(memory, order.node))
-        self.state_place = memory, self.state_note, base + (1 << 38)
+        self.state_place = memory, self.state_note, layout.state_base(order.node)
         self.history = History(order.deaths)
         self.stage: Job[object, object] | None = None
         self.states: States | None = None
@@ -239,7 +240,8 @@ class Worker:
             return RelayNode()
         past = self.past if self.order.deaths and run == self.order.run else None
         clock = self if self.stage.said.timeout_s is not None else None
-        return node_for(self.stage, self.spec.name, self.bury, Surroundings(self.place, self.pause, past, clock))
+        surroundings = Surroundings(self.place, self.pause, past, clock, self.ends.outlets[0].extents.keep)
+        return node_for(self.stage, self.spec.name, self.bury, surroundings)
 
     def inputs(self, run: int) -> list[Inlet]:
         """What the node reads: one by one, what another worker had in hand when it died."""

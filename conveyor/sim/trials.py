@@ -45,7 +45,7 @@ class Trials(Search):
         most: int = 1,
         expired: Callable[[], bool] = lambda: False,
     ) -> None:
-        super().__init__(NoSimulator(), None, most, expired, None)
+        super().__init__(NoSimulator(), None, most, expired, lambda: None)
         self.body = body
         self.tells_failure = tells_failure
         self.scheduler: Scheduler | None = None

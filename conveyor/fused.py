@@ -1,0 +1,57 @@
+"""Several jobs one after the other in one worker, as one node.
+
+Knows: that each of its nodes gives a slice for a slice.  Must never know: which jobs may be together (`fusing`), or why.
+
+An item is as much by itself between two of them as it is between two workers: sealed as soon as a job returns it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+
+from conveyor.codec import uniform
+from conveyor.nodes import ItemFailed, Node, Piece
+
+__all__ = ["FusedNode"]
+
+
+class FusedNode:
+    """Nodes that give at most one output an item, and end the run with an item that fails."""
+
+    def __init__(self, nodes: Sequence[Node]) -> None:
+        self.nodes = nodes
+        self.tally = nodes[0].tally
+
+    def __call__(self, items: list[object], skip: int, limit: int) -> Iterable[Piece]:
+        out = items
+        failed: ItemFailed | None = None
+        for node in self.nodes:
+            if not out:
+                break
+            pieces = node(out, 0, limit)
+            if isinstance(pieces, tuple):
+                ((out, _, _),) = pieces
+            else:
+                out, failure = _up_to_failure(pieces)
+                failed = failure or failed  # an item that came further is an earlier one
+        return ((out, len(items), 0),) if failed is None else _then_fail(out, failed)
+
+    def finish(self, skip: int, limit: int) -> Iterable[Piece]:
+        return ()
+
+
+def _up_to_failure(pieces: Iterable[Piece]) -> tuple[list[object], ItemFailed | None]:
+    given: list[object] = []
+    try:
+        for out, _, _ in pieces:
+            given += out
+    except ItemFailed as failed:
+        return uniform(given), failed
+    return uniform(given), None
+
+
+def _then_fail(out: list[object], failed: ItemFailed) -> Iterator[Piece]:
+    """What came of the items before the one that failed; nobody will go on behind that."""
+    if out:
+        yield out, 0, len(out)
+    raise failed
