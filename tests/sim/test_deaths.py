@@ -1,0 +1,219 @@
+"""Every worker dies before every store it makes, and comes back at every decision later, under every schedule: nothing shows.
+
+Knows: the pipelines of `tests/core/test_crashes`, whose jobs number their calls.  Each rule of the protocol is then broken on
+purpose, and must be missed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from itertools import count, islice
+from pathlib import Path
+from types import ModuleType
+from typing import Any, NamedTuple
+
+import pytest
+
+import conveyor.drive
+from conveyor.channel import ZipInlet
+from conveyor.ordered import OrderedInlet
+from conveyor.sim import world
+from conveyor.sim.plan import Plan
+from conveyor.sim.schedulers.exhaustive import Exhaustive, Redundant
+from conveyor.sim.simulation import Attempt, Simulator
+from conveyor.topology import Topology
+from tests.core.test_crashes import CASES
+from tests.core.world import compiled
+
+SOME = 15  # schedules for each place to die: enough to miss each rule
+LARGE = {"balanced in both lanes of a replicate", "joined, flat-map, replicated"}  # tens of thousands with two items
+SMALL = [name for name in CASES if name not in LARGE]
+
+
+def every_death(topology: Topology, n_items: int, most: int = 1 << 30) -> Iterator[Attempt]:
+    """Each schedule, up to `most`, of each run in which one worker dies."""
+    plan = Plan(topology)
+    simulator = Simulator(plan, range(n_items))
+    several = sum(len(seat.spec.inputs) > 1 for seat in plan.seats) > 1
+    for worker in plan.workers:
+        for store in count():
+            scheduler = Exhaustive(several)
+            died = 0
+            while died < most and scheduler.begin():
+                try:
+                    attempt = simulator.attempt(scheduler, [simulator.life(worker, before=store)])
+                except Redundant:
+                    continue
+                if attempt.deaths:
+                    died += 1
+                    yield attempt
+            if not died:
+                break
+
+
+def check(name: str, attempt: Attempt, n_items: int) -> None:
+    """What came out is what must, and the report knows what became of every item."""
+    if attempt.error is not None:
+        raise attempt.error
+    CASES[name].holds(attempt.outputs, n_items)
+    for tally in attempt.tallies:
+        assert tally.in_hand == 0 or tally.items_out == 0  # the sink keeps no account
+    assert len({(letter.stage, letter.ordinal) for letter in attempt.letters}) == len(attempt.letters)
+
+
+@pytest.mark.parametrize("name", SMALL)
+@pytest.mark.parametrize(("cap", "lane"), [(2, 1), (3, 3)])
+def test_a_death_anywhere_in_any_schedule_is_not_to_be_seen(name: str, cap: int, lane: int) -> None:
+    seen = 0
+    for attempt in islice(every_death(compiled(*CASES[name].rows(cap, lane)), 2), 5000):
+        check(name, attempt, 2)
+        seen += 1
+    assert seen >= 10
+
+
+@pytest.mark.parametrize("name", sorted(LARGE))
+def test_nor_where_there_are_very_many_schedules(name: str) -> None:
+    for attempt in islice(every_death(compiled(*CASES[name].rows(2, 1)), 1), 1500):
+        check(name, attempt, 1)
+
+
+# ------------------------------------------------------------------------------------------------- rules broken on purpose
+
+
+def changed(module: ModuleType, *replacements: tuple[str, str]) -> dict[str, Any]:
+    """What a module would define if its text read otherwise."""
+    assert module.__file__ is not None
+    text = Path(module.__file__).read_text(encoding="utf-8")
+    for old, new in replacements:
+        assert text.count(old) == 1, f"{old!r} stands {text.count(old)} times in {module.__name__}"
+        text = text.replace(old, new)
+    names: dict[str, Any] = {"__name__": module.__name__}
+    exec(compile(text, f"{module.__name__}, changed", "exec"), names)
+    return names
+
+
+SEND_THEN_COMMIT = """\
+            if out:
+                yield from sender.send(out, source, upto, extra)
+            if done > finished:
+                inlet.commit(upto)
+                finished = done
+"""
+COMMIT_THEN_SEND = """\
+            if done > finished:
+                inlet.commit(upto)
+                finished = done
+            if out:
+                yield from sender.send(out, source, upto, extra)
+"""
+SEND_COPIES = """\
+    if missing:  # there was room"""
+SEND_NO_COPIES = """\
+    if False:  # there was room"""
+RUN_AGAIN = """\
+    inlet = inlets[tag.input]
+    if any(_ordinal(each) != tag.ordinal for bit, each in enumerate(outlets) if tag.lanes >> bit & 1):
+        return Resumed(tag.ordinal, tag.input, 0)
+    if inlet.head < tag.upto:
+"""
+PUBLISH = """\
+        for target in targets:
+            target.publish(items, blob, tag)
+"""
+PUBLISH_WHERE_IT_LACKS = """\
+        for target in targets:
+            last = target.last_tag()
+            if last is None or last[2:5] != tag[2:5]:
+                target.publish(items, blob, tag)
+"""
+FROM_THE_TAG = """\
+    tag = send_missing(run, outlets)
+    if tag is None or tag.run != run:  #"""
+FROM_NOTHING = """\
+    tag = None
+    if tag is None or tag.run != run:  #"""
+LANES_OF_THE_TAG = "    lanes = [outlet for bit, outlet in enumerate(outlets) if tag.lanes >> bit & 1]\n"
+ALL_LANES = "    lanes = list(outlets)\n"
+COMMIT_WHAT_IS_OUT = "    inlet = inlets[tag.input]\n    if inlet.head < tag.upto:\n"
+SAVE_THEN_COMMIT = """\
+            replay.memory.save(Saved(run, False, sent, _positions(inlets, source, len(items))))
+            inlet.commit(inlet.position(len(items)))
+"""
+COMMIT_THEN_SAVE = """\
+            position, positions = inlet.position(len(items)), _positions(inlets, source, len(items))
+            inlet.commit(position)
+            replay.memory.save(Saved(run, False, sent, positions))
+"""
+
+
+class Mutant(NamedTuple):
+    """What is changed in the text of the drive loop, and the pipeline that shows it."""
+
+    shown_by: str
+    changes: tuple[tuple[str, str], ...]
+
+
+MUTANTS = {
+    "commit first": Mutant("linear", ((SEND_THEN_COMMIT, COMMIT_THEN_SEND),)),
+    "no tags": Mutant("linear", ((FROM_THE_TAG, FROM_NOTHING),)),
+    "lanes not in the tag": Mutant("balanced", ((LANES_OF_THE_TAG, ALL_LANES),)),
+    "copies that are missing are not made": Mutant("replicated", ((SEND_COPIES, SEND_NO_COPIES),)),
+    "copies made by running the job again": Mutant(
+        "replicated", ((SEND_COPIES, SEND_NO_COPIES), (COMMIT_WHAT_IS_OUT, RUN_AGAIN), (PUBLISH, PUBLISH_WHERE_IT_LACKS))
+    ),
+    "merge not kept": Mutant(
+        "joined, flat-map",
+        (("elif not skip and (replay is None or not replay.left):", "elif replay is None or not replay.left:"),),
+    ),
+    "outputs of the item in hand not counted": Mutant("joined, flat-map", (("tag.extra if half_out else 0)", "0)"),)),
+    "outputs of the end not counted": Mutant(
+        "stateful", (("Resumed(ordinal, tag.input, tag.extra)", "Resumed(ordinal, tag.input, 0)"),)
+    ),
+    "state saved behind the commit": Mutant("stateful", ((SAVE_THEN_COMMIT, COMMIT_THEN_SAVE),)),
+}
+
+
+def look_for_harm(name: str) -> None:
+    for cap, lane in ((2, 1), (3, 3)):
+        for attempt in every_death(compiled(*CASES[name].rows(cap, lane)), 2, most=SOME):
+            check(name, attempt, 2)
+
+
+@pytest.mark.parametrize("name", sorted({mutant.shown_by for mutant in MUTANTS.values()}))
+def test_the_protocol_as_it_is_passes_what_catches_the_others(name: str) -> None:
+    look_for_harm(name)
+
+
+@pytest.mark.parametrize("name", MUTANTS)
+def test_a_drive_loop_without_this_rule_is_caught(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(world, "drive", changed(conveyor.drive, *MUTANTS[name].changes)["drive"])
+
+    with pytest.raises(Exception):  # noqa: B017, PT011  # lost, repeated, stuck or refused: all the same here
+        look_for_harm(MUTANTS[name].shown_by)
+
+
+def lane_by_lane(zipped: ZipInlet, positions: list[int]) -> None:
+    zipped.bring(positions)
+
+
+def from_the_beginning(joined: OrderedInlet, run: int) -> None:
+    for inlet in joined.inlets:
+        inlet.start(run)
+
+
+@pytest.mark.parametrize(
+    ("owner", "method", "instead", "name"),
+    [
+        (ZipInlet, "keep", lane_by_lane, "zipped"),
+        (OrderedInlet, "start", from_the_beginning, "ordered, balanced"),
+        (world.Loop, "void", lambda loop, ordinal: None, "dead letters"),
+    ],
+    ids=["the end of a tuple committed piecemeal", "the order forgotten", "dead letters told twice"],
+)
+def test_nor_does_this_go_unseen(
+    owner: type[object], method: str, instead: Callable[..., Any], name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(owner, method, instead)
+
+    with pytest.raises(Exception):  # noqa: B017, PT011  # as above
+        look_for_harm(name)
