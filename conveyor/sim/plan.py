@@ -97,7 +97,9 @@ def calculates(fn: Callable[..., object]) -> bool:
 
 def is_known_by_name(fn: Callable[..., object]) -> bool:
     """Does `fn` travel as a name, which a worker looks up in a module that it has imported?"""
-    if not isinstance(fn, FunctionType | BuiltinFunctionType | MethodDescriptorType | type) or fn.__module__ == "__main__":
+    if not isinstance(fn, FunctionType | BuiltinFunctionType | MethodDescriptorType | type):
+        return False
+    if getattr(fn, "__module__", None) == "__main__":  # a method of a builtin class has no module
         return False
     if isinstance(fn, FunctionType) and getattr(sys.modules.get(fn.__module__), fn.__qualname__, None) is not fn:
         return False

@@ -31,6 +31,7 @@ from conveyor.report import DeadLetter, Tally
 from conveyor.route import leaves
 from conveyor.sim.channel import MemoryChannel, State
 from conveyor.sim.estate import Estate
+from conveyor.sim.inspection import Inspection
 from conveyor.sim.plan import Plan, Seat
 from conveyor.sim.port import Killed, Life, Port
 from conveyor.sim.schedule import CUT, LANES, RESTART, STOP, Death, Decision
@@ -177,6 +178,8 @@ class Loop:
                 estate.heir(stage, self.tally)
                 surroundings = estate.surroundings()
             node = node_for(stage, spec.name, self.bury, surroundings)
+            if world.inspection is not None:
+                world.inspection.take(self.seat, node)
             if self.seat.is_stateless and estate is None:
                 world.nodes[spec.index] = node
         if node is None:
@@ -272,9 +275,12 @@ class Memory:
 class World:
     """One pipeline in memory; `run` it as often as wanted, each time with a scheduler that decides."""
 
-    def __init__(self, plan: Plan, items: Sequence[object], observer: Observer | None = None) -> None:
+    def __init__(
+        self, plan: Plan, items: Sequence[object], observer: Observer | None = None, inspection: Inspection | None = None
+    ) -> None:
         self.plan = plan
         self.observer = observer
+        self.inspection = inspection
         self.nodes: dict[int, Node] = {}
         self.source = MemoryChannel(ROOMY)
         self.items: list[object] = [item if is_atom(item) else seal(item) for item in items]
@@ -294,7 +300,7 @@ class World:
 
         self.active = self.loops
         self.memories: list[Memory] = []  # along the schedule under way, where it may have to be gone back to
-        self.goes_back = plan.is_stateless and observer is None
+        self.goes_back = plan.is_stateless and observer is None and inspection is None
 
     # ------------------------------------------------------------------------------------------------------------ one run
 
@@ -304,6 +310,8 @@ class World:
         self.deaths = deaths or {}
         self.waits = scheduler.waits
         self.asks_always = scheduler.asks_always
+        if self.inspection is not None:
+            self.inspection.begin()
         if self.deaths:
             self.memories.clear()
         elif self.go_back():
