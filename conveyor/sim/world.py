@@ -28,7 +28,7 @@ from conveyor.errors import WorkerCrashed
 from conveyor.failures import LOADING, Failure, failure_of
 from conveyor.nodes import ALONE, CollectNode, ItemFailed, Node, RelayNode, node_for
 from conveyor.report import DeadLetter, Tally
-from conveyor.route import leaves
+from conveyor.route import balances, leaves
 from conveyor.sim.channel import MemoryChannel, State
 from conveyor.sim.estate import Estate
 from conveyor.sim.inspection import Inspection
@@ -297,7 +297,7 @@ class World:
         self.loops = [Loop(self, seat) for seat in plan.seats]
         self.loop_of = {loop.spec.index: loop for loop in self.loops}
         self.composite = any(loop.composite for loop in self.loops)
-
+        self.choosers = [loop for loop in self.loops if loop.spec.route is not None and balances(loop.spec.route)]
         self.active = self.loops
         self.memories: list[Memory] = []  # along the schedule under way, where it may have to be gone back to
         self.goes_back = plan.is_stateless and observer is None and inspection is None
@@ -365,11 +365,15 @@ class World:
             if self.dead and (not ready or not self.decide(RESTART + self.dead[0].spec.name, (0, 1))):
                 self.restart(self.dead.pop(0))
             elif ready:
-                if self.goes_back and not self.deaths and not self.failures and not self.dead_letters:
+                if self.goes_back and not self.deaths and not self.failures and not self.dead_letters and not self.has_chosen():
                     self.remember()
                 self.read(ready[0] if len(ready) == 1 else self.next_of(ready))
             else:
                 return
+
+    def has_chosen(self) -> bool:
+        """Does a balance wait for room in the lane that it chose?  A worker in its place would choose again."""
+        return any(type(loop.request) is Full and not loop.finished for loop in self.choosers)
 
     def restart(self, loop: Loop) -> None:
         if self.observer is not None:
