@@ -22,7 +22,7 @@ from conveyor.errors import ConveyorError, NotDeterministic, StageTypeError
 from conveyor.hints import Fit
 from conveyor.nodes import JobNode, MapNode
 from conveyor.sim.doubles import double_of_job, reordered
-from conveyor.sim.plan import Seat
+from conveyor.sim.plan import Seat, calculates
 from conveyor.stages import FlatMap, job_of
 from conveyor.typeforms import UNKNOWN, words
 from conveyor.values import value_fits
@@ -52,7 +52,7 @@ class Inspection:
     def take(self, seat: Seat, node: JobNode) -> None:
         """From now on the node's job is looked at."""
         job = node.job
-        if self.doubles:
+        if self.doubles and not calculates(job):
             job = self.doubled(seat, node)
         taken = taken_by(node.stage)
         if taken is not UNKNOWN:
@@ -64,7 +64,7 @@ class Inspection:
 
     def checked(self, node: JobNode, taken: object, job: AnyJob) -> AnyJob:
         def checked_job(item: object) -> object:
-            if value_fits(item, taken) is Fit.NO:
+            if type(item) is not taken and value_fits(item, taken) is Fit.NO:
                 error = StageTypeError(
                     f"stage {node.policy.stage!r} takes {words(taken)}, but item {ordinal(node)} is {short_repr(item)}, "
                     f"which is of type {words(type(item))}"

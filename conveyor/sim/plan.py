@@ -21,7 +21,7 @@ from conveyor.shipping import pack_stage, unpack_stage
 from conveyor.stages import Job
 from conveyor.topology import Kind, NodeSpec, Topology, channels_of
 
-__all__ = ["Plan", "Seat"]
+__all__ = ["AnyJob", "Plan", "Seat", "calculates"]
 
 AnyJob: TypeAlias = Job[object, object]
 
@@ -92,6 +92,7 @@ def holds_nothing(stage: AnyJob) -> bool:
 
 
 def calculates(fn: Callable[..., object]) -> bool:
+    """Is it a function that looks at nothing but its item?"""
     return isinstance(fn, FunctionType) and only_calculates(fn)
 
 
