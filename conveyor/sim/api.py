@@ -82,7 +82,7 @@ def explored(
 ) -> Exploration[object]:
     """Many schedules."""
     plan = Plan(topology)
-    simulator = Simulator(plan, items)
+    simulator = Simulator(plan, items, checked=False)
 
     def total() -> int | None:
         return count_classes(plan, simulator.world.items)

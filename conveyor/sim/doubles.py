@@ -37,6 +37,7 @@ SALT: Final = "another seed"
 
 CLOCKS: Final = frozenset("time monotonic perf_counter process_time thread_time".split())
 OF_SECONDS: Final = frozenset("localtime gmtime ctime".split())  # of now, where they are not told when
+CLASSES: Final = ("datetime", "date")
 MODULES: Final = ("time", "datetime", "random")
 TABLES: Final = [2**n for n in range(4, 15)]  # sizes of sets' tables that are tried
 
@@ -113,7 +114,7 @@ class Doubles:
         owner = getattr(value, "__self__", None)
         if isinstance(value, BuiltinFunctionType) and module == "time":
             return later(value, name)
-        if isinstance(value, type) and module == "datetime" and name in ("datetime", "date"):
+        if isinstance(value, type) and module == "datetime" and name in CLASSES:
             return Ahead(value, lambda attribute: today_later(value, attribute))
         if isinstance(value, MethodType | BuiltinMethodType) and owner is self.random.original and owner is not None:
             return cast("object", getattr(self.random.double, name))
@@ -240,22 +241,31 @@ def rebuilt(value: object, elements: list[object]) -> Iterator[set[object] | fro
         yield made
 
 
+ASKS: Final = ("LOAD_ATTR", "LOAD_METHOD")
+
+
 def names_used(code: CodeType) -> set[str]:
     """The globals that a function, or one inside of it, does nothing with but call them, or ask for an attribute."""
     used: set[str] = set()
     otherwise: set[str] = set()
-    for instruction, following in pairs(code):
+    for instruction, following, last in triples(code):
         if instruction.opname in ("LOAD_GLOBAL", "LOAD_NAME"):
             is_called = instruction.opname == "LOAD_GLOBAL" and bool((instruction.arg or 0) & 1)
-            asks = following is not None and following.opname in ("LOAD_ATTR", "LOAD_METHOD")
+            asks = following.opname in ASKS and (following.argval not in CLASSES or is_for_use(following, last))
             (used if is_called or asks else otherwise).add(cast("str", instruction.argval))
     return used - otherwise
 
 
-def pairs(code: CodeType) -> Iterator[tuple[dis.Instruction, dis.Instruction | None]]:
-    """Each instruction of a function, and of those inside of it, with the one that follows."""
+def is_for_use(asks: dis.Instruction, following: dis.Instruction) -> bool:
+    """Is what is asked for called, or asked for something itself?"""
+    is_called = asks.opname == "LOAD_METHOD" or (sys.version_info >= (3, 12) and bool((asks.arg or 0) & 1))
+    return is_called or following.opname in ASKS
+
+
+def triples(code: CodeType) -> Iterator[tuple[dis.Instruction, dis.Instruction, dis.Instruction]]:
+    """Each instruction of a function, and of those inside of it, with the two that follow."""
     instructions = list(dis.get_instructions(code))
-    yield from zip(instructions, [*instructions[1:], None], strict=True)
+    yield from zip(instructions, instructions[1:], instructions[2:], strict=False)
     for const in code.co_consts:
         if isinstance(const, CodeType):
-            yield from pairs(const)
+            yield from triples(const)

@@ -13,6 +13,7 @@ import re
 from collections.abc import Callable, Iterable, Iterator
 from functools import partial
 from itertools import zip_longest
+from types import FunctionType, ModuleType
 from typing import Final, NamedTuple, TypeAlias, cast
 
 from conveyor.annotations import taken_by
@@ -21,12 +22,12 @@ from conveyor.errors import ConveyorError, NotDeterministic, StageTypeError
 from conveyor.hints import Fit
 from conveyor.nodes import JobNode, MapNode
 from conveyor.sim.doubles import double_of_job, reordered
-from conveyor.sim.plan import Seat
+from conveyor.sim.plan import Seat, calculates
 from conveyor.stages import FlatMap, job_of
 from conveyor.typeforms import UNKNOWN, words
 from conveyor.values import value_fits
 
-__all__ = ["Inspection", "alike"]
+__all__ = ["Inspection", "alike", "plain_repr", "without_addresses"]
 
 AnyJob: TypeAlias = Callable[[object], object]
 
@@ -39,9 +40,11 @@ class Inspection:
     def __init__(self, *, doubles: bool) -> None:
         self.doubles = doubles
         self.error: ConveyorError | None = None
+        self.changes: dict[str, str] = {}  # of a global: the stage whose job changed it
 
     def begin(self) -> None:
         self.error = None
+        self.changes = {}
 
     def found(self, error: ConveyorError) -> None:
         self.error = self.error or error
@@ -49,7 +52,7 @@ class Inspection:
     def take(self, seat: Seat, node: JobNode) -> None:
         """From now on the node's job is looked at."""
         job = node.job
-        if self.doubles:
+        if self.doubles and not calculates(job):
             job = self.doubled(seat, node)
         taken = taken_by(node.stage)
         if taken is not UNKNOWN:
@@ -61,13 +64,12 @@ class Inspection:
 
     def checked(self, node: JobNode, taken: object, job: AnyJob) -> AnyJob:
         def checked_job(item: object) -> object:
-            if value_fits(item, taken) is Fit.NO:
+            if type(item) is not taken and value_fits(item, taken) is Fit.NO:
                 error = StageTypeError(
                     f"stage {node.policy.stage!r} takes {words(taken)}, but item {ordinal(node)} is {short_repr(item)}, "
                     f"which is of type {words(type(item))}"
                 )
                 self.found(error)
-                raise error
             return job(item)
 
         return checked_job
@@ -80,8 +82,28 @@ class Inspection:
             double = double_of_job(node.job)
             return lambda item: double(reordered(item))
         double = double_of_job(job_of(stage))
-        pair = Pair(node.job, double, partial(self.differs, node))
+        pair = Pair(self.watched(node, node.job), double, partial(self.differs, node))
         return pair.iterated if isinstance(stage, FlatMap) else pair.called
+
+    def watched(self, node: JobNode, job: AnyJob) -> AnyJob:
+        """The job, with a look at the globals that it names before and after each call."""
+        if not isinstance(job, FunctionType):
+            return job
+        names = [name for name in job.__code__.co_names if is_data(job.__globals__.get(name))]
+        if not names:
+            return job
+        known = cast("dict[str, object]", job.__globals__)
+
+        def watched_job(item: object) -> object:
+            before = [plain_repr(known[name]) for name in names]
+            try:
+                return job(item)
+            finally:
+                for name, text in zip(names, before, strict=True):
+                    if plain_repr(known[name]) != text:
+                        self.changes.setdefault(name, node.policy.stage)
+
+        return watched_job
 
     def differs(self, node: JobNode, item: object, one: Outcome, other: Outcome) -> None:
         self.found(
@@ -91,6 +113,11 @@ class Inspection:
                 "Jobs must depend on nothing but their item"
             )
         )
+
+
+def is_data(value: object) -> bool:
+    """Is it what a job may have changed, rather than something to be called or imported?"""
+    return value is not None and not isinstance(value, ModuleType) and not callable(value)
 
 
 def ordinal(node: JobNode) -> int:
@@ -206,6 +233,10 @@ def alike(one: object, other: object) -> bool:
 
 def plain_repr(value: object) -> str:
     try:
-        return ADDRESS.sub("", repr(value))
+        return without_addresses(repr(value))
     except Exception as error:
         return f"<{type(value).__name__} whose repr raised {type(error).__name__}>"
+
+
+def without_addresses(text: str) -> str:
+    return ADDRESS.sub("", text)

@@ -21,7 +21,7 @@ from conveyor.shipping import pack_stage, unpack_stage
 from conveyor.stages import Job
 from conveyor.topology import Kind, NodeSpec, Topology, channels_of
 
-__all__ = ["Plan", "Seat"]
+__all__ = ["AnyJob", "Plan", "Seat", "calculates"]
 
 AnyJob: TypeAlias = Job[object, object]
 
@@ -92,12 +92,15 @@ def holds_nothing(stage: AnyJob) -> bool:
 
 
 def calculates(fn: Callable[..., object]) -> bool:
+    """Is it a function that looks at nothing but its item?"""
     return isinstance(fn, FunctionType) and only_calculates(fn)
 
 
 def is_known_by_name(fn: Callable[..., object]) -> bool:
     """Does `fn` travel as a name, which a worker looks up in a module that it has imported?"""
-    if not isinstance(fn, FunctionType | BuiltinFunctionType | MethodDescriptorType | type) or fn.__module__ == "__main__":
+    if not isinstance(fn, FunctionType | BuiltinFunctionType | MethodDescriptorType | type):
+        return False
+    if getattr(fn, "__module__", None) == "__main__":  # a method of a builtin class has no module
         return False
     if isinstance(fn, FunctionType) and getattr(sys.modules.get(fn.__module__), fn.__qualname__, None) is not fn:
         return False

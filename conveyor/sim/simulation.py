@@ -16,6 +16,7 @@ from conveyor.errors import Deadlock
 from conveyor.failures import raised_by
 from conveyor.report import DeadLetter, Report
 from conveyor.sim.cure import cures
+from conveyor.sim.inspection import Inspection
 from conveyor.sim.plan import Plan
 from conveyor.sim.port import Life
 from conveyor.sim.schedule import CUT, RESTART, Death, Decision, Key, Schedule
@@ -70,8 +71,8 @@ class Simulator:
     def __init__(self, plan: Plan, items: Iterable[object], *, checked: bool = True) -> None:
         self.plan = plan
         self.items = list(items)
-        self.world = World(plan, self.items)
-        self.second = World(plan, self.items)  # for what must not be taken over from the schedule before
+        self.world = World(plan, self.items, inspection=Inspection(doubles=False) if checked else None)
+        self.second = World(plan, self.items, inspection=Inspection(doubles=True))  # takes nothing over from other schedules
 
     def attempt(self, scheduler: Scheduler, deaths: Sequence[Life] = ()) -> Attempt:
         """One schedule, decided by `scheduler`."""
@@ -94,6 +95,8 @@ class Simulator:
             for loop in world.loops:
                 loop.tear_down()
         world.scheduler.end(world.log)
+        if world.inspection is not None and world.inspection.error is not None:
+            error = world.inspection.error
         return Attempt(world, error)
 
     def deadlock(self, world: World) -> Deadlock:
@@ -107,13 +110,18 @@ class Simulator:
         self.second.memories.clear()
         return self.finished(self.second, Again(attempt.log), self.lives_of(attempt))
 
+    def changed_globals(self) -> dict[str, str]:
+        """Which globals were changed by a job when a schedule was last repeated, and by the job of which stage."""
+        assert self.second.inspection is not None
+        return self.second.inspection.changes
+
     def lives_of(self, attempt: Attempt) -> list[Life]:
         return [self.life(worker, death) for worker, death in attempt.lives.items()]
 
-    def again(self, attempt: Attempt) -> tuple[Attempt, Trace]:
+    def again(self, attempt: Attempt, *, doubles: bool = False) -> tuple[Attempt, Trace]:
         """The same schedule once more, and what happens in it, step by step."""
         tracer = Tracer()
-        world = World(self.plan, self.items, tracer)
+        world = World(self.plan, self.items, tracer, Inspection(doubles=True) if doubles else None)
         once_more = self.finished(world, Again(attempt.log), self.lives_of(attempt))
         return once_more, tracer.trace()
 

@@ -3,39 +3,45 @@
 Knows: how to compare two runs.  Must never know: which schedules are compared.
 
 A simulated run is its items and its decisions.  Where the same of both gives another result, a job looks at something else: the
-clock, chance, a global that an earlier run left behind.
+clock, chance, a global that an earlier run left behind.  To be seen in two runs that are moments apart, clock, chance and the
+order of sets are other in the second (`inspection`); so are values checked there against what stages take.
 """
 
 from __future__ import annotations
 
-from conveyor.errors import NotDeterministic
+from conveyor.errors import ConveyorError, NotDeterministic, StageTypeError
+from conveyor.sim.inspection import alike, plain_repr
 from conveyor.sim.simulation import Attempt, Simulator
 from conveyor.trace import Happening, Trace
 
 __all__ = ["suspicion"]
 
 
-def suspicion(simulator: Simulator, attempt: Attempt) -> NotDeterministic | None:
-    """Runs a schedule once more, from the start; if anything differs, twice more, for an error that says where."""
-    if told(simulator.repeat(attempt)) == told(attempt):
+def suspicion(simulator: Simulator, attempt: Attempt) -> ConveyorError | None:
+    """Runs a schedule once more, from the start, and looks; what is wrong, with the stage that is to blame."""
+    repeated = simulator.repeat(attempt)
+    if isinstance(repeated.error, StageTypeError | NotDeterministic):
+        return repeated.error
+    if alike(repeated.outputs, attempt.outputs) and ended(repeated) == ended(attempt):
         return None
     _, first = simulator.again(attempt)
-    _, second = simulator.again(attempt)
+    _, second = simulator.again(attempt, doubles=True)
+    changes = simulator.changed_globals()
+    told = "".join(f"; the job of stage {stage!r} changes the global variable {name!r}" for name, stage in changes.items())
     return NotDeterministic(
-        f"{blame(first, second)}; the schedule is {str(attempt.schedule())!r}. Jobs must depend on nothing but their item: "
-        "not on the clock, on chance, on the order of a set, or on what other calls left in a global variable"
+        f"{blame(first, second)}{told}; the schedule is {str(attempt.schedule())!r}. Jobs must depend on nothing but their "
+        "item: not on the clock, on chance, on the order of a set, or on what other calls left in a global variable"
     )
 
 
-def told(attempt: Attempt) -> tuple[str, str]:
-    """What a caller sees of a run, as text, since items need not be comparable."""
-    return repr(attempt.outputs), "" if attempt.error is None else f"{type(attempt.error).__name__}: {attempt.error}"
+def ended(attempt: Attempt) -> str:
+    return "" if attempt.error is None else f"{type(attempt.error).__name__}: {plain_repr(attempt.error)}"
 
 
 def blame(first: Trace, second: Trace) -> str:
     """Where two runs part for the first time, in words."""
     for one, other in zip(first, second, strict=False):
-        if one == other:
+        if plain_repr(one) == plain_repr(other):
             continue
         if one.worker == other.worker and one.what is other.what is Happening.RUN and one.items == other.items:
             return (

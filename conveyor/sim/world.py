@@ -28,9 +28,10 @@ from conveyor.errors import WorkerCrashed
 from conveyor.failures import LOADING, Failure, failure_of
 from conveyor.nodes import ALONE, CollectNode, ItemFailed, Node, RelayNode, node_for
 from conveyor.report import DeadLetter, Tally
-from conveyor.route import leaves
+from conveyor.route import balances, leaves
 from conveyor.sim.channel import MemoryChannel, State
 from conveyor.sim.estate import Estate
+from conveyor.sim.inspection import Inspection
 from conveyor.sim.plan import Plan, Seat
 from conveyor.sim.port import Killed, Life, Port
 from conveyor.sim.schedule import CUT, LANES, RESTART, STOP, Death, Decision
@@ -177,6 +178,8 @@ class Loop:
                 estate.heir(stage, self.tally)
                 surroundings = estate.surroundings()
             node = node_for(stage, spec.name, self.bury, surroundings)
+            if world.inspection is not None:
+                world.inspection.take(self.seat, node)
             if self.seat.is_stateless and estate is None:
                 world.nodes[spec.index] = node
         if node is None:
@@ -272,9 +275,12 @@ class Memory:
 class World:
     """One pipeline in memory; `run` it as often as wanted, each time with a scheduler that decides."""
 
-    def __init__(self, plan: Plan, items: Sequence[object], observer: Observer | None = None) -> None:
+    def __init__(
+        self, plan: Plan, items: Sequence[object], observer: Observer | None = None, inspection: Inspection | None = None
+    ) -> None:
         self.plan = plan
         self.observer = observer
+        self.inspection = inspection
         self.nodes: dict[int, Node] = {}
         self.source = MemoryChannel(ROOMY)
         self.items: list[object] = [item if is_atom(item) else seal(item) for item in items]
@@ -291,10 +297,10 @@ class World:
         self.loops = [Loop(self, seat) for seat in plan.seats]
         self.loop_of = {loop.spec.index: loop for loop in self.loops}
         self.composite = any(loop.composite for loop in self.loops)
-
+        self.choosers = [loop for loop in self.loops if loop.spec.route is not None and balances(loop.spec.route)]
         self.active = self.loops
         self.memories: list[Memory] = []  # along the schedule under way, where it may have to be gone back to
-        self.goes_back = plan.is_stateless and observer is None
+        self.goes_back = plan.is_stateless and observer is None and inspection is None
 
     # ------------------------------------------------------------------------------------------------------------ one run
 
@@ -304,6 +310,8 @@ class World:
         self.deaths = deaths or {}
         self.waits = scheduler.waits
         self.asks_always = scheduler.asks_always
+        if self.inspection is not None:
+            self.inspection.begin()
         if self.deaths:
             self.memories.clear()
         elif self.go_back():
@@ -357,11 +365,15 @@ class World:
             if self.dead and (not ready or not self.decide(RESTART + self.dead[0].spec.name, (0, 1))):
                 self.restart(self.dead.pop(0))
             elif ready:
-                if self.goes_back and not self.deaths and not self.failures and not self.dead_letters:
+                if self.goes_back and not self.deaths and not self.failures and not self.dead_letters and not self.has_chosen():
                     self.remember()
                 self.read(ready[0] if len(ready) == 1 else self.next_of(ready))
             else:
                 return
+
+    def has_chosen(self) -> bool:
+        """Does a balance wait for room in the lane that it chose?  A worker in its place would choose again."""
+        return any(type(loop.request) is Full and not loop.finished for loop in self.choosers)
 
     def restart(self, loop: Loop) -> None:
         if self.observer is not None:
