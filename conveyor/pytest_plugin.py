@@ -63,8 +63,8 @@ class Simulate:
             raise TypeError(f"simulate(pl, items): pl must be a Pipeline, not {type(pl).__name__}")
         if self._trials is None:
             raise RuntimeError("simulate(pl, items) is for the body of a test; here, use pl.simulate(items, seed=0)")
-        topology = pl._simulated("simulate()")  # pyright: ignore[reportPrivateUsage, reportUnknownMemberType]  # two faces of one library
         try:
+            topology = pl._simulated("simulate()")  # pyright: ignore[reportPrivateUsage, reportUnknownMemberType]  # two faces of one library
             return self._trials.simulate(topology, items)  # type: ignore[return-value]  # pyright: ignore[reportReturnType]  # what the pipeline gives is Out
         except BaseException as error:
             raise error.with_traceback(None)  # noqa: B904  # the simulator's own frames say nothing to a reader
@@ -232,11 +232,12 @@ def search(item: pytest.Function, trials: Trials, asked: Asked) -> None:
     except ConveyorError as error:
         if error is trials.fault or error is trials.error:
             raise
-        pytest.fail(f"@pytest.mark.explore: {error}", pytrace=False)
+        raise pytest.fail.Exception(f"@pytest.mark.explore: {error}", pytrace=False) from None
     found = result.failure
     memory.remember([] if found is None else [found.schedule])
     if found is None:
         check_completeness(asked, result)
+        item.add_report_section("call", SECTION, repr(result))  # shown by -rP
         return
     item.stash[TOLD] = told(item, found, len(known), asked.strategy)
     if isinstance(found.error, NotDeterministic):

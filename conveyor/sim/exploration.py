@@ -60,7 +60,9 @@ class Found(NamedTuple):
     def story(self) -> str:
         """How small it has become, and what is left."""
         fewer = len(Schedule.parse(self.schedule))
-        shrunk = f"shrunk from {self.decisions} decisions to {fewer} in {self.runs} runs"
+        if not fewer:
+            return "default everywhere: no certain order is needed for this"
+        shrunk = f"shrunk from {several(self.decisions, 'decision')} to {fewer} in {several(self.runs, 'run')}"
         return f"{shrunk}\ndefault everywhere except: {self.words}"
 
 
@@ -258,6 +260,10 @@ def stores_of(simulator: Simulator, faults: Faults) -> list[tuple[str, int]]:
     counters = [simulator.life(worker) for worker in faults.checked(simulator.plan.workers)]
     simulator.attempt(Default(), counters)
     return sorted(((life.worker, store) for life in counters for store in range(life.stores)), key=lambda found: found[1])
+
+
+def several(number: int, word: str) -> str:
+    return f"{number} {word}{'' if number == 1 else 's'}"
 
 
 def class_of(attempt: Attempt) -> tuple[object, ...]:

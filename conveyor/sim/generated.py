@@ -6,6 +6,8 @@ Knows: Hypothesis, which need not be installed until this file is imported.  Mus
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from itertools import chain, repeat
+from typing import Final
 
 from hypothesis import currently_in_test_context, note
 from hypothesis import strategies as st
@@ -20,18 +22,26 @@ __all__ = ["schedules"]
 In = TypeVar("In")
 Out = TypeVar("Out")
 
+# A number is an option, counted from 0, which is the default, and round again.
+NUMBERS: Final = st.lists(st.integers(0, 63), max_size=100)
+DEFAULTS: Final = st.just(0) | st.integers(0, 31)
+
 
 class Drawn(Scheduler):
-    """Each decision is a number that Hypothesis draws; 0, to which it shrinks, is the default."""
+    """Decides what was drawn: by default at first, then number by number, and by default again when there are none left.
 
-    def __init__(self, draw: st.DrawFn) -> None:
-        self.draw = draw
+    A number for each decision, drawn when it is asked for, would leave no number over when an item is taken away, so most of
+    what Hypothesis tries to leave out would come to nothing.
+    """
+
+    def __init__(self, defaults: int, numbers: Sequence[int]) -> None:
+        self.numbers = chain(repeat(0, defaults), numbers)
 
     def pick(self, point: str, ordinal: int, options: Sequence[int]) -> int:
-        return options[self.draw(st.integers(0, len(options) - 1))]
+        return options[next(self.numbers, 0) % len(options)]
 
     def turn(self, points: Sequence[str], options: Sequence[Sequence[int]]) -> int:
-        return self.draw(st.integers(0, len(points) - 1))
+        return next(self.numbers, 0) % len(points)
 
 
 def schedules(pl: Simulable[In, Out], items: st.SearchStrategy[Iterable[In]]) -> st.SearchStrategy[Simulation[Out]]:
@@ -51,7 +61,7 @@ def schedules(pl: Simulable[In, Out], items: st.SearchStrategy[Iterable[In]]) ->
     @st.composite
     def simulations(draw: st.DrawFn) -> Simulation[Out]:
         drawn = list(draw(items))
-        simulation = pl.simulate(drawn, scheduler=Drawn(draw))
+        simulation = pl.simulate(drawn, scheduler=Drawn(draw(DEFAULTS), draw(NUMBERS)))
         if currently_in_test_context():
             note(f"replay: pl.replay({drawn!r}, {simulation.schedule!r})")
         return simulation
