@@ -73,9 +73,8 @@ class Crew:
         self.forks = tuple(name for spec in topology.nodes for name in adaptive_forks(spec.route))
         self.keep_open = {fork for spec in self.workers if is_stateful(spec) for fork, _ in spec.lanes}
         self.stages = {spec.index: pack_stage(spec.stage, spec.name) for spec in topology.nodes if spec.stage is not None}
-        self.notes += tuple(
-            f"one worker for {' + '.join(names)}: there are more stages than cores" for names in fused_names(topology)
-        )
+        for names in fused_names(topology):
+            self.notes += (f"one worker for {' + '.join(names)}: there are more stages than cores",)
         self.main = pack_main() if start_method != "fork" else None
         self.bare = replace(topology, nodes=tuple(replace(spec, stage=None) for spec in topology.nodes))
         self.layout = Layout(topology)
