@@ -27,8 +27,8 @@ SPIN = 400  # about 20 µs
 SIZE_BYTES = 256 << 20  # moved in all, but for small items
 NANO = 1e9
 
-TEXT = """Warm runs, medians. A run has a fixed cost, which a thousand items show: {thousand:.1f} ms to wake the workers and hear
-from each that it is done. From 1e5 items on time is proportional. It is not linear in
+TEXT = """Warm runs, medians. A run has a fixed cost, which a thousand items show: {thousand:.1f} ms to wake the workers and
+hear from each that it is done. From 1e5 items on time is proportional. It is not linear in
 
 - few items: slices double from one item on, so the first some thousand items pay more each;
 - stages up to the number of cores: these run side by side, and each more adds only what it costs beyond the slowest;
