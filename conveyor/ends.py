@@ -12,6 +12,7 @@ from typing import Generic, Protocol
 from typing_extensions import TypeVar
 
 from conveyor.channel import Inlet, Note, ZipInlet, words_of_zip
+from conveyor.fused import FusedNode
 from conveyor.nodes import JobNode, Node
 from conveyor.ordered import OrderedInlet, StampNode, TrackedNode, words_of_ordered
 from conveyor.route import Leaf, leaves, taken
@@ -67,7 +68,7 @@ class Ends(Generic[In, Out]):
 
     def stamped(self, spec: NodeSpec, node: Node, replay: Replay | None = None) -> Node:
         """`node`, with what an ordered join behind or around it needs; `replay` belongs inside the stamps."""
-        if spec.depth and isinstance(node, JobNode):
+        if spec.depth and isinstance(node, JobNode | FusedNode):
             node = TrackedNode(node, spec.depth)
         if replay is not None:
             node = replay.around(node)

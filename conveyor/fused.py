@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 
 from conveyor.codec import uniform
-from conveyor.nodes import ItemFailed, Node, Piece
+from conveyor.nodes import ItemFailed, JobNode, Node, Piece
 
 __all__ = ["FusedNode"]
 
@@ -18,14 +18,16 @@ __all__ = ["FusedNode"]
 class FusedNode:
     """Nodes that give at most one output an item, and end the run with an item that fails."""
 
-    def __init__(self, nodes: Sequence[Node]) -> None:
-        self.nodes = nodes
-        self.tally = nodes[0].tally
+    def __init__(self, first: JobNode, others: Sequence[Node]) -> None:
+        self.first = first
+        self.nodes = [first, *others]
+        self.tally = first.tally
+        self.failed = 0  # which of them ended the run
 
     def __call__(self, items: list[object], skip: int, limit: int) -> Iterable[Piece]:
         out = items
         failed: ItemFailed | None = None
-        for node in self.nodes:
+        for number, node in enumerate(self.nodes):
             if not out:
                 break
             pieces = node(out, 0, limit)
@@ -33,8 +35,18 @@ class FusedNode:
                 ((out, _, _),) = pieces
             else:
                 out, failure = _up_to_failure(pieces)
-                failed = failure or failed  # an item that came further is an earlier one
+                if failure is not None:  # of an earlier item than one that did not come so far
+                    failed, self.failed = failure, number
         return ((out, len(items), 0),) if failed is None else _then_fail(out, failed)
+
+    @property
+    def offset(self) -> int:
+        """Of the slice, in what the drive loop has in hand."""
+        return self.first.offset
+
+    @offset.setter
+    def offset(self, items: int) -> None:
+        self.first.offset = items
 
     def finish(self, skip: int, limit: int) -> Iterable[Piece]:
         return ()

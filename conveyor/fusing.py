@@ -17,7 +17,7 @@ from conveyor.route import Leaf, leaves
 from conveyor.stages import Filter, Processor, is_plain
 from conveyor.topology import Kind, NodeSpec, Topology
 
-__all__ = ["fuse", "fused_names"]
+__all__ = ["fuse", "fused_names", "home"]
 
 
 def fuse(topology: Topology, workers: int, may_move: Callable[[str], bool] = lambda name: True) -> Topology:
@@ -38,6 +38,12 @@ def fuse(topology: Topology, workers: int, may_move: Callable[[str], bool] = lam
 def fused_names(topology: Topology) -> list[list[str]]:
     """The names of the stages of each worker that has several."""
     return [[topology.nodes[part].name for part in spec.parts] for spec in topology.nodes if spec.parts]
+
+
+def home(topology: Topology, node: int) -> int:
+    """The node whose worker runs the job of a node."""
+    within = topology.nodes[node].within
+    return node if within is None else within
 
 
 def _links(topology: Topology, may_move: Callable[[str], bool]) -> dict[tuple[str, str], list[tuple[int, int]]]:

@@ -9,7 +9,7 @@ Rule 2.  The two newest notes are kept.  The older is always true: nothing is no
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Final
 
 from conveyor.channel import Inlet, Note
@@ -24,7 +24,8 @@ class Journal:
     """Of one node in one run.
 
     `hold` is told of each slice that is taken in hand: its input, first position and end.  `resumed` is told the ordinal of the
-    next item when a loop starts: what came of that one, and of all behind it, is void.
+    next item when a loop starts: what came of that one, and of all behind it, is void.  `others` are those of nodes whose jobs
+    run in the same worker, behind this one's.
     """
 
     def __init__(
@@ -33,12 +34,14 @@ class Journal:
         note: Note,
         hold: Callable[[int, int, int], None] | None = None,
         resumed: Callable[[int], None] | None = None,
+        others: Sequence[Journal] = (),
     ) -> None:
         self.run = 0
         self.tally = tally
         self.counts = note
         self.hold = hold
         self.resumed = resumed
+        self.others = others
         self.ordinal = 0
         self.position = 0
         self.input = 0
@@ -52,6 +55,8 @@ class Journal:
             if page[0] == self.run and page[1] <= ordinal and page[2] <= position:
                 self.tally.restore(page[3:])
                 break
+        for other in self.others:
+            other.recall(run, ordinal, position)
         if self.resumed is not None:
             self.resumed(self.tally.items_in)
 
@@ -65,10 +70,14 @@ class Journal:
         """A piece is about to go out: the record with this ordinal, if it has outputs, and then `finished` items are done."""
         self.counts.store((self.run, ordinal, position, *self.tally.counts()))
         self.ordinal, self.position, self.finished = ordinal, position, finished
+        for other in self.others:
+            other.note(ordinal, position, finished)
 
     def note_failure(self) -> None:
         """The run ends here: what was counted last is told, too."""
         self.counts.store((self.run, self.ordinal, self.position, *self.tally.counts()))
+        for other in self.others:
+            other.note_failure()
 
     def place(self, index: int) -> tuple[int, int]:
         """Which input an item of the slice in hand is from, and its position there: nobody else's, in any attempt."""

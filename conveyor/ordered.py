@@ -20,6 +20,7 @@ from typing import Final, TypeAlias, cast
 
 from conveyor.channel import Inlet, Note
 from conveyor.codec import Copied, Sealed, is_atom, parts_of, seal
+from conveyor.fused import FusedNode
 from conveyor.nodes import ItemFailed, JobNode, Node, Piece
 
 __all__ = ["OrderedInlet", "StampNode", "TrackedNode", "words_of_ordered"]
@@ -60,7 +61,7 @@ class StampNode:
 class TrackedNode:
     """Runs a node on tracked items, one by one, and stamps what comes of each as it was stamped."""
 
-    def __init__(self, node: JobNode, depth: int) -> None:
+    def __init__(self, node: JobNode | FusedNode, depth: int) -> None:
         self.node = node
         self.tally = node.tally
         self.depth = depth

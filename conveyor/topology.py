@@ -123,6 +123,10 @@ class Topology:
     def __str__(self) -> str:
         return "\n".join(self._line(node) for node in self.nodes)
 
+    def title(self, node: int) -> str:
+        """What the worker of a node is called: by all the stages that it runs."""
+        return " + ".join(self.nodes[part].name for part in self.nodes[node].parts or (node,))
+
     def _line(self, node: NodeSpec) -> str:
         text = f"{node.name} [{node.kind.value}]"
         if node.inputs:

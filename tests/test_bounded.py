@@ -21,9 +21,14 @@ def kilobyte(number: int) -> bytes:
 
 
 def resident() -> dict[int, int]:
-    """The memory of this process and of all its workers, by pid."""
+    """The memory of this process and of all its workers, by pid, but for what they share: that has a bound of its own."""
     own = psutil.Process()
-    return {process.pid: process.memory_info().rss for process in [own, *own.children(recursive=True)]}
+    return {process.pid: private(process) for process in [own, *own.children(recursive=True)]}
+
+
+def private(process: psutil.Process) -> int:
+    info = process.memory_info()
+    return info.rss - int(getattr(info, "shared", 0))
 
 
 @pytest.mark.parametrize("start_method", START_METHODS)

@@ -23,6 +23,7 @@ from typing import Final
 from conveyor import codec
 from conveyor.errors import WorkerCrashed
 from conveyor.failures import Failure, raised_by
+from conveyor.fusing import fused_names, home
 from conveyor.route import leaves
 from conveyor.runtime.bell import Bell
 from conveyor.runtime.board import LEDGER_CAPACITY, Board, Layout, NodeBoard
@@ -71,7 +72,9 @@ class Crew:
         self.cores = {spec.index: chosen for spec, chosen in zip(self.workers, cores, strict=True)}
         self.forks = tuple(name for spec in topology.nodes for name in adaptive_forks(spec.route))
         self.keep_open = {fork for spec in self.workers if is_stateful(spec) for fork, _ in spec.lanes}
-        self.stages = {spec.index: pack_stage(spec.stage, spec.name) for spec in self.workers if spec.stage is not None}
+        self.stages = {spec.index: pack_stage(spec.stage, spec.name) for spec in topology.nodes if spec.stage is not None}
+        for names in fused_names(topology):
+            self.notes += (f"one worker for {' + '.join(names)}: there are more stages than cores",)
         self.main = pack_main() if start_method != "fork" else None
         self.bare = replace(topology, nodes=tuple(replace(spec, stage=None) for spec in topology.nodes))
         self.layout = Layout(topology)
@@ -121,7 +124,7 @@ class Crew:
         order = Order(
             self.bare,
             spec.index,
-            self.stages.get(spec.index),
+            tuple(self.stages[part] for part in spec.parts or (spec.index,) if part in self.stages),
             self.layout.size,
             Descriptors([self.memory.fd, lifeline(), *STANDARD_OUTPUT, *(fd for pair in bells.values() for fd in pair)]),
             self.memory.fd,
@@ -137,10 +140,11 @@ class Crew:
             faults_of(spec.name, self.lives[spec.index]),
         )
         try:
-            handle = start_process(self.start_method, work, order, f"conveyor {spec.name}")
+            handle = start_process(self.start_method, work, order, f"conveyor {self.topology.title(spec.index)}")
         except (EOFError, OSError) as error:
             raise WorkerCrashed(
-                f"no worker could be started for stage {spec.name!r} by {self.start_method}: {type(error).__name__}: {error}"
+                f"no worker could be started for stage {self.topology.title(spec.index)!r} by {self.start_method}: "
+                f"{type(error).__name__}: {error}"
             ) from error
         self.handles[spec.index] = handle
         self.pids[spec.index] = handle.pid
@@ -299,7 +303,7 @@ class Crew:
         self.memory.close()
 
     def pid(self, node: int) -> int | None:
-        return self.pids.get(node)
+        return self.pids.get(home(self.topology, node))
 
 
 def _directory() -> str | None:

@@ -18,7 +18,7 @@ from conveyor.route import Balance, Leaf, Replicate, Route, leaves
 from conveyor.runtime.board import Board, NodeBoard
 from conveyor.runtime.ring import RingInlet, RingOutlet
 
-__all__ = ["Lanes", "Meter", "Turns", "WorkerCut"]
+__all__ = ["Lanes", "Meter", "Part", "Turns", "WorkerCut"]
 
 SLICE_NS: Final = 1_000_000
 LANE_NS: Final = 2_000_000
@@ -33,13 +33,15 @@ IDLE_LANE_NS: Final = 500_000_000
 class Meter:
     """A node with a clock around it: measures what an item costs, and says when the job is at work."""
 
-    def __init__(self, node: Node, board: NodeBoard, inlets: Sequence[RingInlet]) -> None:
+    def __init__(self, node: Node, board: NodeBoard, inlets: Sequence[RingInlet], parts: Sequence[Part] = ()) -> None:
         self.node = node
         self.tally = node.tally
         self.board = board
         self.inlets = inlets
+        self.parts = parts  # of the node, behind its first: their time is theirs
         self.per_item = 0.0  # nanoseconds, smoothed
-        self.busy, self.waiting, self.blocked, self.batches = board.times()
+        busy, self.waiting, self.blocked, self.batches = board.times()
+        self.busy = busy + sum(part.busy for part in parts)
         self.last_blocked = self.blocked
         self.last_items = 0
 
@@ -90,7 +92,29 @@ class Meter:
 
     def record(self) -> None:
         self.batches += 1
-        self.board.write_times(self.busy, self.waiting, self.blocked, self.batches)
+        busy = self.busy - sum([part.busy for part in self.parts]) if self.parts else self.busy
+        self.board.write_times(busy, self.waiting, self.blocked, self.batches)
+
+
+class Part:
+    """One of the nodes of a worker that runs several, with a clock around it."""
+
+    def __init__(self, node: Node, board: NodeBoard) -> None:
+        self.node = node
+        self.tally = node.tally
+        self.board = board
+        self.busy, _, _, self.batches = board.times()
+
+    def __call__(self, items: list[object], skip: int, limit: int) -> Iterable[Piece]:
+        started = perf_counter_ns()
+        pieces = self.node(items, skip, limit)
+        self.busy += perf_counter_ns() - started
+        self.batches += 1
+        self.board.write_times(self.busy, 0, 0, self.batches)
+        return pieces
+
+    def finish(self, skip: int, limit: int) -> Iterable[Piece]:
+        return self.node.finish(skip, limit)
 
 
 class WorkerCut:

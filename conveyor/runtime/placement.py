@@ -25,8 +25,10 @@ _turn = count()
 class Placement:
     """Where the workers of a pipeline run.
 
-    By default each has a core of its own while cores last, neighbours on neighbouring cores; where there are more workers than
-    cores, the system places them.  `pinned` names cores for some stages, `unpinned` leaves all to the system.
+    By default each has a core of its own while cores last, neighbours on neighbouring cores.  Where there are more processors
+    than cores, neighbours share a worker, if nothing on them or between them asks for more; and if there still are more workers
+    than cores, the system places them.  `pinned` names cores for some stages, `unpinned` leaves all to the system; stages that
+    are pinned, and with `fuse=False` all, have a worker each.
 
     >>> Placement.pinned({"resize": [0, 1]}).cores["resize"]
     (0, 1)
@@ -34,6 +36,7 @@ class Placement:
 
     cores: Mapping[str, tuple[int, ...]] = field(default_factory=dict[str, tuple[int, ...]])
     spread: bool = True
+    fuse: bool = True
 
     @classmethod
     def pinned(cls, cores: Mapping[str, Collection[int]]) -> Placement:
@@ -44,6 +47,10 @@ class Placement:
     def unpinned(cls) -> Placement:
         """Every worker wherever the system puts it."""
         return cls(spread=False)
+
+    def may_share(self, stage: str) -> bool:
+        """May this stage share a worker with its neighbours?"""
+        return self.fuse and stage not in self.cores and stage.partition("/")[0] not in self.cores
 
     def place(self, workers: Sequence[str]) -> tuple[list[tuple[int, ...]], tuple[str, ...]]:
         """The cores of each worker, by name (none: left to the system), and what the report should say about it.

@@ -57,7 +57,7 @@ class Recovery:
         spec, board = self.topology.nodes[node], self.boards[node]
         since = self.killed.pop(node, 0)
         timed_out = since != 0 and board.item_since == since
-        name, how, items = spec.name, way_to_go(exit_code), board.tally(self.run).items_in
+        name, how, items = self.topology.title(node), way_to_go(exit_code), board.tally(self.run).items_in
         if is_stateful(spec) and not is_restorable(spec) and board.has_begun():
             if timed_out:
                 limit = f"timeout_s={self.limits[node] / NANO:g}"

@@ -11,6 +11,7 @@ from time import perf_counter
 from conveyor.channel import Inlet
 from conveyor.codec import Seal, sealer
 from conveyor.drive import drive
+from conveyor.fusing import fuse, home
 from conveyor.nodes import CollectNode, Node, RelayNode
 from conveyor.report import DeadLetter, Report, RunResult
 from conveyor.runtime.board import Lack
@@ -18,7 +19,7 @@ from conveyor.runtime.crew import GRACE_S, PATIENCE_S, Crew
 from conveyor.runtime.ends import RingEnds
 from conveyor.runtime.loop import Loop
 from conveyor.runtime.pace import LARGEST_SLICE, Lanes
-from conveyor.runtime.placement import Placement
+from conveyor.runtime.placement import Placement, usable_cores
 from conveyor.runtime.processes import StartMethod
 from conveyor.runtime.ring import RingOutlet, fence
 from conveyor.runtime.source import Feed, Puller, PushFeed
@@ -44,9 +45,10 @@ class Runner:
     def __init__(self, topology: Topology, start_method: StartMethod, placement: Placement) -> None:
         self.topology = topology
         self.before_end: Callable[[], None] | None = None  # stops a thread that still uses the channels
-        self.source_spec, self.sink_spec = topology.nodes[0], topology.nodes[-1]
-        self.crew = Crew(topology, start_method, placement)
-        self.watchdog = Watchdog(topology, self.crew.layout, self.crew.memory, self.crew.boards)
+        fused = fuse(topology, len(usable_cores()), placement.may_share)
+        self.source_spec, self.sink_spec = fused.nodes[0], fused.nodes[-1]
+        self.crew = Crew(fused, start_method, placement)
+        self.watchdog = Watchdog(fused, self.crew.layout, self.crew.memory, self.crew.boards)
         self.lacks: Callable[[], dict[int, Lack]] = dict  # what source and sink wait for
         try:
             self.source_ends: RingEnds = self.crew.ends(self.source_spec)
@@ -143,8 +145,9 @@ class Runner:
 
     def figures(self, index: int) -> Figures:
         """What the board says of a node."""
-        board, cores = self.crew.boards[index], self.crew.cores[index]
+        worker = home(self.crew.topology, index)
+        board, cores = self.crew.boards[index], self.crew.cores[worker]
         busy, waiting, blocked, batches = board.times()
         core = cores[0] if len(cores) == 1 else None
-        tally, restarts = board.tally(self.crew.run), self.crew.recovery.restarts(index)
+        tally, restarts = board.tally(self.crew.run), self.crew.recovery.restarts(worker)
         return Figures(tally, busy * NANO, waiting * NANO, blocked * NANO, batches, restarts, self.crew.pid(index), core)

@@ -22,8 +22,9 @@ from conveyor.deaths import Death, History, Past
 from conveyor.drive import drive
 from conveyor.errors import NotPicklable
 from conveyor.failures import LOADING, Failure, failure_of
+from conveyor.fused import FusedNode
 from conveyor.journal import Journal
-from conveyor.nodes import Node, RelayNode, Surroundings, node_for
+from conveyor.nodes import JobNode, Node, RelayNode, Surroundings, node_for
 from conveyor.report import DeadLetter
 from conveyor.route import balances
 from conveyor.runtime.bell import Bell
@@ -33,7 +34,7 @@ from conveyor.runtime.extents import Extents
 from conveyor.runtime.faults import Fault, FaultyLayout
 from conveyor.runtime.loop import Loop
 from conveyor.runtime.memory import Memory
-from conveyor.runtime.pace import Lanes, Meter, WorkerCut
+from conveyor.runtime.pace import Lanes, Meter, Part, WorkerCut
 from conveyor.runtime.processes import Descriptors, end_with_parent
 from conveyor.runtime.ring import RingOutlet, fence
 from conveyor.runtime.shipping import Definitions, install_main
@@ -63,7 +64,7 @@ class Order:
 
     topology: Topology
     node: int
-    stage: bytes | None
+    stages: tuple[bytes, ...]
     size: int
     descriptors: Descriptors
     memory: int  # these and the ends of the bells are the parent's numbers
@@ -151,7 +152,9 @@ class Worker:
         own = order.descriptors
         memory = Memory(own[order.memory], order.size)
         self.board = Board(memory, layout)
-        self.node_board = NodeBoard(layout.node(memory, order.node))
+        self.parts = self.spec.parts or (order.node,)
+        self.boards = [NodeBoard(layout.node(memory, part)) for part in self.parts]
+        self.node_board = self.boards[0]
         self.bells = {node: Bell(own[read], own[write]) for node, (read, write) in order.bells.items()}
         self.bell = self.bells[order.node]
         self.parent = self.bells[len(order.topology.nodes) - 1]
@@ -161,21 +164,25 @@ class Worker:
         self.state_note = Note(layout.state(memory, order.node))
         self.state_place = memory, self.state_note, layout.state_base(order.node)
         self.history = History(order.deaths)
-        self.stage: Job[object, object] | None = None
+        self.stages: list[Job[object, object]] = []
+        self.at = order.node  # whose failure it would be
         self.states: States | None = None
         self.journal: Journal | None = None
+        self.fused: FusedNode | None = None
         self.reports = 0
 
     def live(self) -> None:
         where = LOADING
         try:
-            if self.order.stage is not None:
-                self.stage = unpack_stage(self.order.stage)
+            for part, data in zip(self.parts, self.order.stages, strict=False):
+                self.at, where = part, LOADING
+                stage = unpack_stage(data)
+                self.stages.append(stage)
                 where = "setup()"
-                self.stage.setup()
-                if self.stage.is_restorable and isinstance(self.stage, Restorable):
+                stage.setup()
+                if stage.is_restorable and isinstance(stage, Restorable):
                     where = "restore()"
-                    self.states = States(self.stage, self.spec.name, *self.state_place)
+                    self.states = States(stage, self.spec.name, *self.state_place)
                     self.states.restore()
         except BaseException as error:  # reported, not handled: the parent ends the run
             self.fail(where, error)
@@ -192,6 +199,7 @@ class Worker:
             except BaseException as error:  # an item's; else ours, or the system's: a full disk, output that nobody reads
                 if self.journal is not None:
                     self.journal.note_failure()
+                self.at = self.parts[self.fused.failed] if self.fused is not None else self.order.node
                 self.fail("the worker itself", error)
                 self.wait_for_stop()
             self.node_board.done = run
@@ -213,13 +221,16 @@ class Worker:
 
     def run(self, run: int) -> None:
         """One run, from the first item to the end, or from where another worker left it."""
-        resumed = self.node_board.begin(run)
+        resumed, *_ = [board.begin(run) for board in self.boards]
         spec, ends = self.spec, self.ends
-        node = self.node(run)
+        node, others = self.nodes(run)
+        parts = [Part(other, board) for other, board in zip(others, self.boards[1:], strict=True)]
+        journals = [Journal(part.tally, part.board.counts) for part in parts]
         hold, resume = self.node_board.hold, self.resume if resumed else None
-        journal = self.journal = Journal(node.tally, self.node_board.counts, hold, resume)
+        journal = self.journal = Journal(node.tally, self.node_board.counts, hold, resume, journals)
         replay = Replay(self.states) if self.states is not None else None
-        meter = Meter(ends.stamped(spec, node, replay), self.node_board, ends.inlets)
+        self.fused = FusedNode(node, parts) if isinstance(node, JobNode) and parts else None
+        meter = Meter(ends.stamped(spec, self.fused or node, replay), self.node_board, ends.inlets, parts)
         lanes = None
         if spec.route is not None and balances(spec.route):
             lanes = Lanes(spec.route, ends.outlets, self.board, self.tell_parent)
@@ -234,14 +245,25 @@ class Worker:
             loop.step()
         meter.record()
 
-    def node(self, run: int) -> Node:
-        """What does the work; more careful where workers died at it."""
-        if self.stage is None:
-            return RelayNode()
+    def nodes(self, run: int) -> tuple[Node, list[Node]]:
+        """What does the work, more careful where workers died at it; and the nodes that share the worker."""
+        if not self.stages:
+            return RelayNode(), []
         past = self.past if self.order.deaths and run == self.order.run else None
-        clock = self if self.stage.said.timeout_s is not None else None
-        surroundings = Surroundings(self.place, self.pause, past, clock, self.ends.outlets[0].extents.keep)
-        return node_for(self.stage, self.spec.name, self.bury, surroundings)
+        clock = self if self.stages[0].said.timeout_s is not None else None
+        around = Surroundings(self.place, self.pause, past, clock, self.ends.outlets[0].extents.keep)
+        first = node_for(self.stages[0], self.spec.name, self.bury, around)
+        return first, [self.inner_node(part, stage) for part, stage in zip(self.parts[1:], self.stages[1:], strict=True)]
+
+    def inner_node(self, part: int, stage: Job[object, object]) -> Node:
+        """The node of a job behind another in this worker: there the place of an item is how many came before it."""
+        node: JobNode
+
+        def place(index: int) -> tuple[int, int]:
+            return 0, node.tally.items_in - node.size + index
+
+        node = node_for(stage, self.order.topology.nodes[part].name, self.bury, Surroundings(place, self.pause))
+        return node
 
     def inputs(self, run: int) -> list[Inlet]:
         """What the node reads: one by one, what another worker had in hand when it died."""
@@ -328,12 +350,13 @@ class Worker:
     def fail(self, where: str, error: BaseException) -> None:
         with contextlib.suppress(OSError):  # nobody reads the output any more; what is reported now matters more
             flush()
-        self.report(failure_of(self.order.node, where, error))
+        self.report(failure_of(self.at, where, error))
 
     def tear_down(self) -> None:
         try:
-            if self.stage is not None:
-                self.stage.teardown()
+            for part, stage in zip(self.parts, self.stages, strict=False):
+                self.at = part
+                stage.teardown()
             flush()
         except BaseException as error:  # reported: closing the pipeline raises it
             self.fail("teardown()", error)

@@ -13,7 +13,7 @@ from conveyor import BalancingFork, Filter, FlatMap, Join, Pipe, Pipeline, Proce
 from conveyor.codec import is_atom, opened, seal, uniform
 from conveyor.fused import FusedNode
 from conveyor.fusing import fuse, fused_names
-from conveyor.nodes import ItemFailed, Node, node_for
+from conveyor.nodes import ItemFailed, JobNode, node_for
 from conveyor.topology import Kind, Topology
 from tests.helpers import pipeline
 
@@ -144,11 +144,16 @@ STAGES: list[Callable[[], Any]] = [
 ]
 
 
-def node_of(stage: Any) -> Node:
+def node_of(stage: Any) -> JobNode:
     return node_for(stage, "stage", lambda letter: None)
 
 
-def one_after_the_other(nodes: list[Node], items: list[object]) -> tuple[list[object], str]:
+def fused_of(*stages: Any) -> FusedNode:
+    first, *others = map(node_of, stages)
+    return FusedNode(first, others)
+
+
+def one_after_the_other(nodes: list[JobNode], items: list[object]) -> tuple[list[object], str]:
     """Each item by itself through all nodes, to the first that fails."""
     given: list[object] = []
     for item in items:
@@ -170,7 +175,7 @@ def test_what_comes_out_of_fused_nodes_is_what_comes_out_of_each_after_the_other
     stages: list[Callable[[], Any]], numbers: list[int]
 ) -> None:
     items = uniform([item if is_atom(item) else seal(item) for item in numbers])
-    fused = FusedNode([node_of(make()) for make in stages])
+    fused = fused_of(*(make() for make in stages))
     out: list[object] = []
     done, error = 0, ""
     try:
@@ -188,7 +193,7 @@ def test_what_comes_out_of_fused_nodes_is_what_comes_out_of_each_after_the_other
 
 def test_counts_are_those_of_each_stage() -> None:
     nodes = [node_of(Processor(half)), node_of(Filter(whole)), node_of(Processor(listed))]
-    list(FusedNode(nodes)([0, 1, 2, 3, 4], 0, 99))
+    list(FusedNode(nodes[0], nodes[1:])([0, 1, 2, 3, 4], 0, 99))
 
     assert [(n.tally.items_in, n.tally.items_out, n.tally.dropped) for n in nodes] == [(5, 3, 2), (3, 2, 1), (2, 2, 0)]
 
@@ -200,11 +205,11 @@ def test_a_job_that_changes_what_it_gave_does_not_reach_into_the_next() -> None:
         shared[:] = [item]
         return shared
 
-    fused = FusedNode([node_of(Processor(same_list_again)), node_of(Processor(grow)), node_of(Processor(len))])
+    fused = fused_of(Processor(same_list_again), Processor(grow), Processor(len))
     ((out, _, _),) = fused([1, 2, 3], 0, 99)
     assert out == [2, 2, 2]
 
-    fused = FusedNode([node_of(Processor(same_list_again)), node_of(Processor(whole))])
+    fused = fused_of(Processor(same_list_again), Processor(whole))
     ((out, _, _),) = fused([1, 2, 3], 0, 99)
     assert out == [1, 2, 3]
 
