@@ -89,7 +89,8 @@ def drive(
             yield from remembered_slice(sender, node, inlets, source, items, replay)
             if journal is not None:
                 journal.note(sender.ordinal, elsewhere + inlet.position(len(items)), len(items))
-            replay.memory.save(Saved(run, False, given(route, outlets), _positions(inlets, source, len(items))))
+            there = given(route, outlets) - replay.left
+            replay.memory.save(Saved(run, False, there, _positions(inlets, source, len(items))))
             inlet.commit(inlet.position(len(items)))
             continue
         finished = 0
@@ -118,7 +119,7 @@ def remembered_slice(
     for out, done, extra in node(items, 0, sender.limit):
         if out:
             yield from sender.send(out, source, inlets[source].position(done), extra)
-    if replay.left:
+    if replay.left and inlets[source].position(len(items)) >= replay.until:
         raise RunError(
             f"{replay.left} outputs that a worker had given before it died did not come again from the state that was saved: "
             "a processor with snapshot() and restore() must give the same outputs for the same items"
@@ -215,6 +216,7 @@ def resume_state(
     if tag.input == len(inlets):
         return Resumed(ordinal, tag.input, tag.extra)
     replay.left = given(route, outlets) - saved.given
+    replay.until = tag.upto + (tag.extra > 0)
     return Resumed(ordinal, tag.input, 0)
 
 
