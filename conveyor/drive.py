@@ -89,8 +89,8 @@ def drive(
             yield from remembered_slice(sender, node, inlets, source, items, replay)
             if journal is not None:
                 journal.note(sender.ordinal, elsewhere + inlet.position(len(items)), len(items))
-            sent = given(route, outlets) - replay.left
-            replay.memory.save(Saved(run, False, sent, _positions(inlets, source, len(items))))
+            there = given(route, outlets) - replay.left
+            replay.memory.save(Saved(run, False, there, _positions(inlets, source, len(items))))
             inlet.commit(inlet.position(len(items)))
             continue
         finished = 0
@@ -215,7 +215,8 @@ def resume_state(
         return Resumed(ordinal, 0, 0)
     if tag.input == len(inlets):
         return Resumed(ordinal, tag.input, tag.extra)
-    replay.left, replay.until = given(route, outlets) - saved.given, tag.upto
+    replay.left = given(route, outlets) - saved.given
+    replay.until = tag.upto + (tag.extra > 0)
     return Resumed(ordinal, tag.input, 0)
 
 

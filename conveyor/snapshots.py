@@ -47,7 +47,7 @@ class Replay:
     def __init__(self, memory: StateMemory) -> None:
         self.memory = memory
         self.left = 0
-        self.until = 0
+        self.until = 0  # the position of the input behind which nothing may be left
 
     def around(self, node: Node) -> Node:
         self.node = node

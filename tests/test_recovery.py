@@ -131,8 +131,8 @@ def check(shape: str, result: Any) -> int:
     joined = ("join" in shape and "ordered" not in shape) or shape == "in a lane"
     assert (sorted(result) if joined else list(result)) == SHAPES[shape][1]
     for stage in result.report.stages.values():
-        assert stage.items_in == stage.passed + stage.dropped
-        assert stage.kind == "FlatMap" or stage.kind == "Zip" or stage.items_out == stage.passed + stage.flushed
+        assert stage.items_in == (2 * stage.items_out if stage.kind == "Zip" else stage.passed + stage.dropped)
+        assert stage.kind in ("FlatMap", "Zip") or stage.items_out == stage.passed + stage.flushed
     it = result.report.stages["it"]
     assert it.items_in == {"behind a join": 2 * N, "stateful, behind a join": 2 * N}.get(shape, N)
     restarts: int = it.restarts
@@ -151,12 +151,12 @@ def die_often(shape: str, start_method: str, faults: list[Fault]) -> int:
 @pytest.mark.parametrize("store", STORES)
 @pytest.mark.parametrize("shape", SHAPES)
 def test_a_death_at_any_store_is_not_to_be_seen(shape: str, store: str, after: bool) -> None:
-    restarts = 0
-    for nth in (1, 2, 7):
-        restarts += die_often(shape, "fork", [Fault("it", store, nth, after)])
+    once = store in ("closed", "begun", "done")
+    restarts = die_often(shape, "fork", [Fault("it", store, 1 if once else 3, after), Fault("it", store, 1, after, life=2)])
 
     never = (store == "note" and shape not in NOTED) or (store == "state" and "stateful" not in shape)
-    assert bool(restarts) != never or store.endswith("sleeps")
+    maybe = store.endswith("sleeps") or (store, after) == ("done", True)  # which a run may do without, or not notice
+    assert maybe or bool(restarts) != never
 
 
 NOTED = ("behind an ordered join", "behind a zip")

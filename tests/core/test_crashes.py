@@ -535,8 +535,8 @@ def places_to_die(topology: Topology, n_items: int, slices: int) -> list[tuple[s
 
 
 def run(topology: Topology, n_items: int, slices: int, place: tuple[str, int], pick: Pick) -> tuple[bool, Outputs]:
-    """Did the worker die, and what came out."""
-    world = World(topology, slices=lambda: slices, kill=place)
+    """Did the worker die, and what came out.  After its death all slices are of one item."""
+    world = World(topology, slices=lambda: slices if world.workers[place[0]].life.dies_before is not None else 1, kill=place)
     outputs = world.run(range(n_items), pick)
     counts_add_up(world)
     return world.workers[place[0]].life.dies_before is None, outputs

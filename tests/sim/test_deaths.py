@@ -136,13 +136,13 @@ LANES_OF_THE_TAG = "    lanes = [outlet for bit, outlet in enumerate(outlets) if
 ALL_LANES = "    lanes = list(outlets)\n"
 COMMIT_WHAT_IS_OUT = "    inlet = inlets[tag.input]\n    if inlet.head < tag.upto:\n"
 SAVE_THEN_COMMIT = """\
-            replay.memory.save(Saved(run, False, sent, _positions(inlets, source, len(items))))
+            replay.memory.save(Saved(run, False, there, _positions(inlets, source, len(items))))
             inlet.commit(inlet.position(len(items)))
 """
 COMMIT_THEN_SAVE = """\
             position, positions = inlet.position(len(items)), _positions(inlets, source, len(items))
             inlet.commit(position)
-            replay.memory.save(Saved(run, False, sent, positions))
+            replay.memory.save(Saved(run, False, there, positions))
 """
 
 
