@@ -1,9 +1,94 @@
-"""The long cases: each gives a complaint, or nothing if all was as it must be."""
+"""The long cases: each gives a complaint, or nothing if all was as it must be.  Every one runs in a process of its own."""
 
 from __future__ import annotations
 
+import os
+import signal
+import subprocess
+import sys
+import time
 from collections.abc import Callable
+from functools import partial
+from typing import Final
 
-__all__ = ["ENDS"]
+from tests.chaos.watch import ROOT, end_session, members
 
-ENDS: dict[str, Callable[[], str]] = {}
+__all__ = ["ENDS", "parents_killed", "script"]
+
+SCRIPTS: Final = ROOT / "tests" / "scripts"
+PROMPT_S: Final = 1.0  # in which everybody has to be gone
+METHODS: Final = ("fork", "forkserver", "spawn")
+STATES: Final = ("idle", "asleep", "busy")
+
+
+def environment(method: str) -> dict[str, str]:
+    return {**os.environ, "CONVEYOR_START_METHOD": method, "PYTHONPATH": str(ROOT)}
+
+
+def start(name: str, method: str, *arguments: str) -> subprocess.Popen[str]:
+    """A script in a session of its own."""
+    return subprocess.Popen(
+        [sys.executable, SCRIPTS / name, *arguments],
+        env=environment(method),
+        stdout=subprocess.PIPE,
+        stderr=subprocess.DEVNULL,
+        text=True,
+        start_new_session=True,
+    )
+
+
+def parents_killed(method: str, state: str, times: int) -> str:
+    """A parent is killed while its workers are idle, asleep, or hold the interpreter: who is left after a second?"""
+    left, slowest = 0, 0.0
+    for _ in range(times):
+        process = start("parent.py", method, state)
+        assert process.stdout is not None
+        ready = process.stdout.readline()
+        os.kill(process.pid, signal.SIGKILL)
+        killed = time.monotonic()
+        process.wait()
+        while members(process.pid) and time.monotonic() < killed + PROMPT_S:
+            time.sleep(0.002)
+        slowest = max(slowest, time.monotonic() - killed)
+        left += len(members(process.pid))
+        end_session(process.pid)
+        process.stdout.close()
+        if not ready:
+            return "the pipeline never got to work"
+    print(f"    gone within {1000 * slowest:.0f} ms", flush=True)
+    return f"{left} orphans" if left else ""
+
+
+def script(name: str, method: str, limit_s: float, *arguments: str) -> str:
+    """A script that prints nothing if all is well."""
+    process = start(name, method, *arguments)
+    try:
+        said, _ = process.communicate(timeout=limit_s)
+    except subprocess.TimeoutExpired:
+        end_session(process.pid)
+        process.communicate()
+        return "hangs"
+    left = members(process.pid)
+    end_session(process.pid)
+    if process.returncode:
+        return f"exit code {process.returncode}"
+    return said.strip() or (f"{len(left)} orphans" if left else "")
+
+
+def hand_overs(method: str, items: int) -> str:
+    return script("hand_over.py", method, 300, str(items))
+
+
+def pause(method: str, seconds: int) -> str:
+    return script("pause.py", method, seconds + 30, str(seconds))
+
+
+ENDS: dict[str, Callable[[], str]] = {
+    **{
+        f"parent killed, workers {state}, {method}, 100 times": partial(parents_killed, method, state, 100)
+        for method in METHODS
+        for state in STATES
+    },
+    "300,000 hand-overs through pipes of capacity 1": partial(hand_overs, "forkserver", 100_000),
+    "a consumer pauses 10 s, workers below 1 % of a core": partial(pause, "forkserver", 10),
+}

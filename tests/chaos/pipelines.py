@@ -104,7 +104,12 @@ def check_snapshots(outputs: Outputs, n: int) -> Found:
 
 
 def replicated(capacity: int, us: int, pl: Any) -> Any:
-    pl = pl.add(Processor(Nonce(0, us), name="nonce")).add(ReplicatingFork(2)).add(Pipe(capacity), Pipe(capacity))
+    pl = (
+        pl.add(Pipe(capacity))
+        .add(Processor(Nonce(0, us), name="nonce"))
+        .add(ReplicatingFork(2))
+        .add(Pipe(capacity), Pipe(capacity))
+    )
     pl = pl.add(Processor(Label(1, us, "a"), name="a"), Processor(Label(2, us, "b"), name="b"))
     pl = pl.add(Pipe(capacity), Pipe(capacity)).add(Join(2)).add(Processor(Work(3, 0), name="behind"))
     return pl.add(Pipe(capacity))
@@ -121,7 +126,7 @@ def check_replicated(outputs: Outputs, n: int) -> Found:
 def relayed(capacity: int, us: int, pl: Any) -> Any:
     pl = pl.add(ReplicatingFork(2)).add(Pipe(capacity), Pipe(capacity))
     pl = pl.add(Processor(Label(0, us, "a"), name="a"), Processor(Label(1, us, "b"), name="b"))
-    pl = pl.add(Pipe(capacity), Pipe(capacity)).add(Join(2, name="join")).add(ReplicatingFork(2))
+    pl = pl.add(Pipe(capacity), Pipe(capacity)).add(Join(2, name="join")).add(ReplicatingFork(2, name="again"))
     pl = pl.add(Pipe(capacity), Pipe(capacity))
     pl = pl.add(Processor(Label(2, us, "c"), name="c"), Processor(Label(3, us, "d"), name="d"))
     return pl.add(Pipe(capacity), Pipe(capacity)).add(Join(2)).add(Pipe(capacity))
@@ -151,7 +156,12 @@ def check_zipped(outputs: Outputs, n: int) -> Found:
 
 
 def balanced(capacity: int, us: int, pl: Any) -> Any:
-    pl = pl.add(Processor(Work(0, 0), name="front")).add(BalancingFork(2)).add(Pipe(capacity), Pipe(capacity))
+    pl = (
+        pl.add(Pipe(capacity))
+        .add(Processor(Work(0, 0), name="front"))
+        .add(BalancingFork(2))
+        .add(Pipe(capacity), Pipe(capacity))
+    )
     pl = pl.add(Processor(Label(1, us, "a"), name="a"), Processor(Label(2, us, "b"), name="b"))
     return pl.add(Pipe(capacity), Pipe(capacity)).add(Join(2)).add(Pipe(capacity))
 

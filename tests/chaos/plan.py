@@ -21,7 +21,7 @@ KINDS: Final = {
     "before a replicating fork": ("replicated", "nonce"),
     "in a lane of it": ("replicated", "a"),
     "behind a join": ("replicated", "behind"),
-    "relay, a join and a fork": ("relayed", "join"),
+    "relay, a join and a fork": ("relayed", "join-again"),
     "behind a zip": ("zipped", "pairs"),
     "before a balancing fork": ("balanced", "front"),
     "in a lane of it ": ("balanced", "a"),

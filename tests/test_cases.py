@@ -1,0 +1,127 @@
+"""Cases that must hold whatever parents, consumers and items do; those of workers that die are in `test_recovery`."""
+
+from __future__ import annotations
+
+import os
+import re
+import signal
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import psutil
+import pytest
+
+from conveyor import Pipe, Processor
+from tests.chaos.watch import workers
+from tests.helpers import SCRIPTS, START_METHODS, descriptors, environment, eventually, living_children, pipeline
+from tests.jobs import increment
+
+pytestmark = pytest.mark.timeout(60)
+
+under_each_start_method = pytest.mark.parametrize("start_method", START_METHODS)
+
+
+@pytest.fixture(autouse=True)
+def nothing_is_left_behind() -> Iterator[None]:
+    yield
+    eventually(lambda: not living_children())
+
+
+# --------------------------------------------------------------------------------------- items and results that do harm
+
+WORKER, PARENT = "a worker", "the parent"
+WHERE = {
+    ("item", "pickled"): PARENT,
+    ("item", "unpickled"): WORKER,
+    ("result", "pickled"): WORKER,
+    ("result", "unpickled"): PARENT,
+}
+
+
+@pytest.mark.parametrize("harm", ["error", "exit", "crash"])
+@pytest.mark.parametrize(("what", "when"), WHERE)
+def test_harm_done_by_pickling_is_named_and_never_silent(what: str, when: str, harm: str) -> None:
+    done = subprocess.run(
+        [sys.executable, SCRIPTS / "pickles.py", what, when, harm],
+        env=environment("forkserver"),
+        capture_output=True,
+        text=True,
+        timeout=20,
+    )
+    if WHERE[what, when] == PARENT and harm != "error":  # it is the program itself that exits, or is killed
+        assert "SystemExit" in done.stdout if harm == "exit" else done.returncode == -signal.SIGKILL
+        return
+    assert "RunError" in done.stdout, done.stdout + done.stderr
+    assert "harm" in done.stdout if harm == "error" else "carrier" in done.stdout
+    assert not done.stdout.startswith("results")
+
+
+def test_an_item_of_200_megabytes() -> None:
+    item = os.urandom(1000) * 200_000
+
+    assert pipeline().add(Processor(bytearray)).run([item]) == [item]
+
+
+# ------------------------------------------------------------------------------------------------ parents and consumers
+
+
+def test_a_consumer_that_pauses_leaves_the_workers_asleep() -> None:
+    with pipeline().add(Processor(increment)).add(Processor(increment)).stream(iter(range(10**9))) as stream:
+        next(stream)
+        crew = [psutil.Process(pid) for pid in workers(os.getpid())]
+
+        def busy() -> float:
+            return sum(process.cpu_times().user + process.cpu_times().system for process in crew)
+
+        eventually(lambda: settled(busy))
+        before = busy()
+        time.sleep(1)
+        assert len(crew) == 2
+        assert busy() - before < 0.05  # of two seconds in all; the clock that counts it ticks every 0.01
+
+
+def settled(busy: Callable[[], float]) -> bool:
+    """Has everybody filled the pipes, and gone to sleep?"""
+    before = busy()
+    time.sleep(0.1)
+    return busy() == before
+
+
+def test_pipes_of_capacity_1_hand_over_without_a_hang() -> None:
+    pl = pipeline().add(Pipe(1)).add(Processor(increment)).add(Pipe(1)).add(Processor(increment)).add(Pipe(1))
+
+    assert pl.run(range(3000)) == list(range(2, 3002))
+
+
+@under_each_start_method
+def test_a_parent_with_threads_that_hold_locks(start_method: str) -> None:
+    done = subprocess.run(
+        [sys.executable, SCRIPTS / "held_locks.py"], env=environment(start_method), capture_output=True, text=True, timeout=30
+    )
+
+    assert (done.returncode, done.stdout) == (0, "True\n"), done.stderr[-2000:]
+
+
+def maps() -> int:
+    return len(re.findall("memfd:conveyor", Path("/proc/self/maps").read_text()))
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="counts maps by Linux's own list")
+def test_a_hundred_pipelines_opened_and_closed_leave_descriptors_threads_and_maps_as_they_were() -> None:
+    pl = pipeline().add(Processor(increment))
+    pl.run([1])
+    before = descriptors(), threading.active_count(), maps()
+    for number in range(100):
+        if number % 2:
+            assert pl.run([number]) == [number + 1]
+        else:
+            with pl.stream([number]) as stream:
+                assert next(stream) == number + 1
+    stream = None
+
+    assert (descriptors(), threading.active_count(), maps()) == before
+    assert stream is None
