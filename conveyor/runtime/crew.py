@@ -138,6 +138,10 @@ class Crew:
         )
         try:
             handle = start_process(self.start_method, work, order, f"conveyor {spec.name}")
+        except BrokenPipeError:  # somebody killed it before it had read its order
+            self.recovery.started(spec.index)
+            self.recovery.died(spec.index, 0, None)
+            return
         except (EOFError, OSError) as error:
             raise WorkerCrashed(
                 f"no worker could be started for stage {spec.name!r} by {self.start_method}: {type(error).__name__}: {error}"

@@ -99,20 +99,25 @@ class Killer:
     def work(self, deadline: float) -> None:
         while self.board.kills < self.spec.kills and self.process.poll() is None and time.monotonic() < deadline:
             time.sleep(self.random.expovariate(1 / 0.004))
+            at_work = {slot: self.board.last(slot)[0] for slot in self.slots}
             there = list(workers(self.process.pid))
-            if not there or not self.board.pulled:
+            # A stage whose every worker is killed while it starts would be given up, and rightly so.
+            patient = self.random.random() < 0.9 or self.impatient > 1
+            self.impatient = 0 if patient else self.impatient + 1
+            if patient and self.starting(there, at_work):
                 continue
             chance = self.random.random()
             many = len(there) if chance < 0.03 else 2 if chance < 0.15 else 1
             victims = self.random.sample(there, min(many, len(there)))
-            at = {slot: self.board.last(slot)[0] for slot in self.slots}
             killed = time.monotonic_ns()
             for victim in victims:
                 self.kill(victim)
-            # A stage whose every worker is killed while it starts would be given up, and rightly so.
-            self.impatient = self.impatient + 1 if self.random.random() < 0.15 else 0
-            if not 0 < self.impatient < 3:
-                self.await_recovery({slot: pid for slot, pid in at.items() if pid in victims}, killed)
+            self.await_recovery({slot: pid for slot, pid in at_work.items() if pid in victims}, killed)
+
+    def starting(self, there: list[int], at_work: dict[int, int]) -> bool:
+        """Is there a worker that has not done anything yet?  (A relay never says what it does.)"""
+        new = [pid for pid in there if pid not in at_work.values()]
+        return not there or not self.board.pulled or len(new) > PIPELINES[self.spec.pipeline].relays
 
     def kill(self, pid: int) -> None:
         with suppress(ProcessLookupError):
