@@ -35,7 +35,7 @@ MORE: Final = {
     "behind a zip": "zip",
 }
 
-METHODS: Final = {"fork": 5, "forkserver": 3, "spawn": 2}  # of ten seeds
+METHODS: Final = {"fork": 5, "forkserver": 4, "spawn": 1}  # of ten seeds
 CAPACITIES: Final = (1, 5, 64, 1024, 16384)
 
 
