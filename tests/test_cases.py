@@ -1,4 +1,4 @@
-"""Cases that must hold whatever parents, consumers and items do; those of workers that die are in `test_recovery`."""
+"""Cases that must hold whatever parents, consumers and items do; those of workers that die are in `test_deaths`."""
 
 from __future__ import annotations
 

@@ -13,6 +13,10 @@ from tests.chaos.pipelines import PIPELINES, Found
 from tests.chaos.scenario import Spec
 from tests.chaos.watch import outcome
 
+# A stage whose output, state and merge are all at stake, and the steps at which most is.
+STEPS = ("middle of data", "after tail", "after head", "recovery")
+KILLED = {"stateful": "snapshots", "nonce": "replicated", "join-again": "relayed", "pairs": "zipped", "pool/0": "adapting"}
+
 WITHOUT_TROUBLE = [name for name in PIPELINES if name not in ("troubled", "snapshots")]
 
 
@@ -41,3 +45,21 @@ def test_the_verifier_sees_one_output_that_is_missing_or_there_twice_or_in_the_w
         assert check([*outputs, outputs[place]], n_items).repeated == 1
     assert check(outputs[::-1], n_items).disorder
     assert check(outputs, n_items + 4).lost
+
+
+@pytest.mark.parametrize("stage", KILLED)
+@pytest.mark.parametrize("place", STEPS)
+def test_workers_killed_at_a_step_of_the_protocol(stage: str, place: str) -> None:
+    found = outcome(Spec(KILLED[stage], "fork", 16, 0, 100, 5, step=(stage, place)))
+
+    assert found.is_clean, found
+    assert found.kills == found.verdict.restarts == 5
+
+
+@pytest.mark.parametrize("name", PIPELINES)
+def test_workers_killed_at_random(name: str) -> None:
+    found = outcome(Spec(name, "fork", 64, 20, 1000, 10, streamed=True))
+
+    assert found.is_clean, found
+    assert found.kills >= 10
+    assert found.verdict.restarts

@@ -14,7 +14,9 @@ __all__ = ["crash", "way_to_go"]
 
 def way_to_go(exit_code: int | None) -> str:
     """How a worker ended."""
-    if exit_code is None or exit_code >= 0:
+    if exit_code is None:
+        return "died before it had begun"
+    if exit_code >= 0:
         return f"left with exit code {exit_code}"
     name = signal.Signals(-exit_code).name
     return f"was killed by {name}" + (" (possibly by the system, for memory)" if name == "SIGKILL" else "")

@@ -141,6 +141,10 @@ class Crew:
         )
         try:
             handle = start_process(self.start_method, work, order, f"conveyor {self.topology.title(spec.index)}")
+        except BrokenPipeError:  # somebody killed it before it had read its order
+            self.recovery.started(spec.index)
+            self.recovery.died(spec.index, 0, None)
+            return
         except (EOFError, OSError) as error:
             raise WorkerCrashed(
                 f"no worker could be started for stage {self.topology.title(spec.index)!r} by {self.start_method}: "

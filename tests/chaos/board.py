@@ -14,7 +14,7 @@ FILE: Final = "CONVEYOR_CHAOS_BOARD"
 
 KILLS, PULLED = 0, 1
 FIRST_SLOT, SLOTS = 8, 16
-WORDS: Final = FIRST_SLOT + 2 * SLOTS
+WORDS: Final = FIRST_SLOT + 3 * SLOTS
 
 
 class Board:
@@ -47,12 +47,17 @@ class Board:
 
     def beat(self, slot: int) -> None:
         """A job is at work."""
-        self.words[FIRST_SLOT + 2 * slot + 1] = time.monotonic_ns()
-        self.words[FIRST_SLOT + 2 * slot] = os.getpid()
+        at = FIRST_SLOT + 3 * slot
+        if self.words[at] != os.getpid():
+            self.words[at + 2] = 0
+            self.words[at + 1] = time.monotonic_ns()
+            self.words[at] = os.getpid()
+        self.words[at + 2] += 1
 
-    def last(self, slot: int) -> tuple[int, int]:
-        """Which process worked here last, and when."""
-        return self.words[FIRST_SLOT + 2 * slot], self.words[FIRST_SLOT + 2 * slot + 1]
+    def last(self, slot: int) -> tuple[int, int, int]:
+        """Which process worked here last, since when, and how often its job was run."""
+        at = FIRST_SLOT + 3 * slot
+        return self.words[at], self.words[at + 1], self.words[at + 2]
 
 
 _boards: dict[str, Board] = {}

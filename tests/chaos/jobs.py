@@ -7,18 +7,19 @@ import signal
 import threading
 import time
 from collections.abc import Iterator
+from multiprocessing import current_process
 from typing import Any, Final
 
 from conveyor import Processor
 from tests.chaos.board import board
 
-__all__ = ["Burst", "Counter", "Even", "Label", "Trouble", "Work", "is_poison", "is_slow", "times"]
+__all__ = ["Burst", "Counter", "Even", "InLane", "Label", "Nonce", "Trouble", "Work", "is_poison", "is_slow", "times"]
 
 # With trouble: items that raise when a process sees them first, items that kill whoever works on them, and endless ones.
 RAISES_EVERY, RAISES_AT = 101, 50
 POISON_EVERY, POISON_AT = 20_000, 5_000
 SLOW_EVERY, SLOW_AT = 40_000, 15_000
-LIMIT_S: Final = 0.25
+LIMIT_S: Final = 1.0
 
 
 def is_poison(item: int) -> bool:
@@ -50,6 +51,14 @@ class Work:
         end = time.perf_counter_ns() + 1000 * self.microseconds
         while time.perf_counter_ns() < end:
             pass
+
+
+class InLane(Work):
+    """Work in the lanes of an adapting fork, each with a slot of its own."""
+
+    def work(self) -> None:
+        self.slot = int(current_process().name.rpartition("/")[2])
+        super().work()
 
 
 class Nonce(Work):

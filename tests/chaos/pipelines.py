@@ -12,7 +12,7 @@ from itertools import pairwise
 from typing import Any, TypeAlias
 
 from conveyor import BalancingFork, Filter, FlatMap, Join, Pipe, Processor, ReplicatingFork, Zip
-from tests.chaos.jobs import LIMIT_S, Burst, Counter, Even, Label, Nonce, Trouble, Work, is_poison, is_slow, times
+from tests.chaos.jobs import LIMIT_S, Burst, Counter, Even, InLane, Label, Nonce, Trouble, Work, is_poison, is_slow, times
 
 __all__ = ["PIPELINES", "Found", "Hammered"]
 
@@ -60,6 +60,7 @@ class Hammered:
     build: Callable[[int, int, Any], Any]
     check: Callable[[Outputs, int], Found]
     slots: tuple[str, ...]
+    relays: int = 0
 
 
 # ----------------------------------------------------------------------------------------------- stage after stage
@@ -76,7 +77,7 @@ def check_line(outputs: Outputs, n: int) -> Found:
 
 
 def troubled(capacity: int, us: int, pl: Any) -> Any:
-    options: dict[str, Any] = {"retries": 2, "timeout_s": LIMIT_S, "on_error": "skip"}
+    options: dict[str, Any] = {"retries": 2, "timeout_s": LIMIT_S, "on_error": "dead_letter"}
     pl = pl.add(Pipe(capacity)).add(Processor(Work(0, us), name="before")).add(Pipe(capacity))
     pl = pl.add(Processor(Trouble(1, us), name="trouble", **options)).add(Pipe(capacity))
     return pl.add(Processor(Work(2, us), name="after")).add(Pipe(capacity))
@@ -185,7 +186,7 @@ def check_ordered(outputs: Outputs, n: int) -> Found:
 
 
 def adapting(capacity: int, us: int, pl: Any) -> Any:
-    pl = pl.add(BalancingFork(max_lanes=2)).add(Pipe(capacity)).add(Processor(Work(0, us), name="pool")).add(Pipe(capacity))
+    pl = pl.add(BalancingFork(max_lanes=2)).add(Pipe(capacity)).add(Processor(InLane(0, us), name="pool")).add(Pipe(capacity))
     return pl.add(Join(ordered=True)).add(Pipe(capacity))
 
 
@@ -198,9 +199,9 @@ PIPELINES: dict[str, Hammered] = {
     "troubled": Hammered(troubled, check_troubled, ("before", "trouble", "after")),
     "snapshots": Hammered(snapshots, check_snapshots, ("before", "stateful", "after")),
     "replicated": Hammered(replicated, check_replicated, ("nonce", "a", "b", "behind")),
-    "relayed": Hammered(relayed, check_relayed, ("a", "b", "c", "d")),
+    "relayed": Hammered(relayed, check_relayed, ("a", "b", "c", "d"), relays=1),
     "zipped": Hammered(zipped, check_zipped, ("left", "right", "pairs")),
     "balanced": Hammered(balanced, check_balanced, ("front", "a", "b")),
     "ordered": Hammered(ordered, check_ordered, ("a", "b", "c")),
-    "adapting": Hammered(adapting, check_adapting, ("pool",)),
+    "adapting": Hammered(adapting, check_adapting, ("pool/0", "pool/1")),
 }

@@ -7,7 +7,7 @@ from typing import Final
 
 from tests.chaos.pipelines import PIPELINES
 from tests.chaos.scenario import Spec
-from tests.chaos.steps import BETWEEN_LANES, STEPS
+from tests.chaos.steps import STEPS, STEPS_OF
 
 __all__ = ["KINDS", "random_kills", "step_kills"]
 
@@ -28,9 +28,14 @@ KINDS: Final = {
     "in a lane of an ordered join": ("ordered", "b"),
     "in a lane of an adapting fork": ("adapting", "pool/0"),
 }
-FORKING: Final = ("before a replicating fork", "relay, a join and a fork")
+MORE: Final = {
+    "stateful, with snapshots": "state",
+    "before a replicating fork": "fork",
+    "relay, a join and a fork": "fork",
+    "behind a zip": "zip",
+}
 
-METHODS: Final = {"fork": 5, "forkserver": 3, "spawn": 2}  # of ten seeds
+METHODS: Final = {"fork": 5, "forkserver": 4, "spawn": 1}  # of ten seeds
 CAPACITIES: Final = (1, 5, 64, 1024, 16384)
 
 
@@ -38,7 +43,7 @@ def step_kills(kills: int) -> dict[str, list[Spec]]:
     """For each kind of stage, a scenario for each step; the capacities of the pipes take turns."""
     plan: dict[str, list[Spec]] = {}
     for kind, (pipeline, stage) in KINDS.items():
-        steps = STEPS | (BETWEEN_LANES if kind in FORKING else {})
+        steps = STEPS | (STEPS_OF[MORE[kind]] if kind in MORE else {})
         plan[kind] = [
             Spec(pipeline, "fork", (4, 64)[number % 2], 20, 100, kills, number, number % 3 == 0, (stage, place), 90.0)
             for number, place in enumerate(steps.values())

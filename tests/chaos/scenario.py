@@ -11,13 +11,16 @@ import json
 import os
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
+from contextlib import nullcontext
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, cast
 
 from conveyor import Pipeline, Processor, Report
+from conveyor.report import DeadLetter
 from tests.chaos.board import FILE, Board
+from tests.chaos.jobs import is_poison, is_slow
 from tests.chaos.pipelines import PIPELINES, Found
 from tests.chaos.steps import install
 from tests.helpers import descriptors, living_children
@@ -73,13 +76,13 @@ def judged(spec: Spec, board: Board) -> Verdict:
     empty: Any = Pipeline
     empty(start_method=spec.method).add(Processor(abs)).run([1])  # what a first run leaves open for good
     before = descriptors()
-    if spec.step is not None:
-        install(*spec.step, spec.kills)
+    deaths = install(*spec.step, spec.kills) if spec.step is not None else nullcontext()
     started, error = time.monotonic(), ""
     outputs: list[object] = []
     report = Report()
     try:
-        outputs, report = results(spec, board)
+        with deaths:
+            outputs, report, error = results(spec, board)
     except Exception as raised:
         error = f"{type(raised).__name__}: {raised}"
     seconds = time.monotonic() - started
@@ -98,14 +101,20 @@ def judged(spec: Spec, board: Board) -> Verdict:
     )
 
 
-def results(spec: Spec, board: Board) -> tuple[list[object], Report]:
+def results(spec: Spec, board: Board) -> tuple[list[object], Report, str]:
+    """The outputs, the report, and which items were given up that should not have been."""
     pipeline: Any = Pipeline
     pipeline = PIPELINES[spec.pipeline].build(spec.capacity, spec.microseconds, pipeline(start_method=spec.method))
     if not spec.streamed:
         result = pipeline.run(source(spec, board))
-        return list(result), result.report
+        return list(result), result.report, wrongly_buried(result.dead_letters)
     with pipeline.stream(source(spec, board)) as stream:
-        return list(stream), stream.report
+        return list(stream), stream.report, wrongly_buried(stream.dead_letters)
+
+
+def wrongly_buried(letters: Iterable[DeadLetter]) -> str:
+    wrong = [letter for letter in letters if not (is_poison(cast("int", letter.item)) or is_slow(cast("int", letter.item)))]
+    return "; ".join(f"item {letter.item} was given up: {letter.exception!r}" for letter in wrong)
 
 
 def miscounted(report: Report) -> int:

@@ -1,8 +1,8 @@
 """Lets the workers of one stage die at one step of the protocol, whenever they have done some of it well.
 
-The views through which a ring is written are put into wrappers, as the processes of that stage open it: so each store has a
-place before and behind it.  It works by fork alone: the workers inherit the wrappers.  Between two deaths a worker finishes
-some records, or else it would be taken for one that never gets anywhere; at `recovery` every other one dies at its first store.
+`conveyor.runtime.faults` says which store comes next; here is decided who dies, and where a record is cut in two.  It works by
+fork alone: the workers inherit it.  Between two deaths a worker finishes some records, or else it would be taken for one that
+never gets anywhere; at `recovery` every other one dies at its first store.
 """
 
 from __future__ import annotations
@@ -10,48 +10,49 @@ from __future__ import annotations
 import os
 import signal
 from collections.abc import Callable
+from contextlib import ExitStack
 from multiprocessing import current_process
 from random import Random
 from typing import Any, Final, cast
 
-from conveyor.runtime import ring
-from conveyor.runtime.ring import Ring, RingInlet, RingOutlet
+from conveyor.runtime.faults import Executioner, Fault, planned
+from conveyor.runtime.ring import RingOutlet
 from tests.chaos.board import board
 
-__all__ = ["BETWEEN_LANES", "STEPS", "install"]
+__all__ = ["STEPS", "STEPS_OF", "install"]
 
-NAMES: Final = {
-    ring.TAIL: "tail",
-    ring.HEAD: "head",
-    ring.HEAD_BYTES: "room",
-    ring.PRODUCER_SLEEPS: "sleep",
-    ring.CONSUMER_SLEEPS: "sleep",
-    ring.CLOSED: "end",
-}
-
-# What has happened when the worker dies, and where that is.
+# What a worker has done when it dies, and where that is.
 STEPS: Final = {
-    "has taken a slice, not begun": "peeked",
-    "has run the job, published nothing": "before data",
+    "has taken a slice in hand": "after hand",
+    "is at its job": "after running",
+    "has run the job, written nothing": "before data",
     "has written half a record": "middle of data",
-    "has written a record, not published": "before tail",
+    "has written a record, not published it": "before tail",
     "has published, not rung": "after tail",
     "has published and rung, not committed": "before head",
     "is between the two stores of a commit": "after head",
-    "has committed, not rung": "after room",
+    "has committed, not rung": "after head bytes",
     "is about to sleep": "before sleep",
-    "is about to go on after the death of another": "recovery",
+    "has noted what it counted": "after counts",
+    "has just gone on in the place of another": "recovery",
 }
-BETWEEN_LANES: Final = {"has published in one lane of two": "between lanes"}
+# Steps that only some stages take.
+STEPS_OF: Final = {
+    "fork": {"has published in one lane of two": "between lanes"},
+    "zip": {"is about to commit a tuple": "before note", "has committed a tuple": "after note"},
+    "state": {"is about to save its state": "before state", "has saved its state": "after state"},
+}
+FIRST_STORES: Final = ("before tail", "before head")
 
 
 class Reaper:
-    """The death of one worker."""
+    """The deaths of the workers of one stage."""
 
     def __init__(self, place: str, wanted: int) -> None:
         self.place = place
         self.wanted = wanted
         self.pid = 0
+        self.left = 0
 
     def born(self) -> None:
         """In a new worker: how long it is to live."""
@@ -63,30 +64,13 @@ class Reaper:
     def at(self, place: str) -> None:
         if os.getpid() != self.pid:
             self.born()
-        if place != self.place and not (self.place == "recovery" and place in ("before tail", "before head")):
+        if place != self.place and not (self.place == "recovery" and place in FIRST_STORES):
             return
         if self.left:
             self.left -= 1
         elif board().kills < self.wanted:
             board().kills += 1
             os.kill(os.getpid(), signal.SIGKILL)
-
-
-class Words:
-    """A view of words, with a place before and behind each store."""
-
-    def __init__(self, words: memoryview, at: Callable[[str], None]) -> None:
-        self.words = words
-        self.at = at
-
-    def __getitem__(self, index: int) -> int:
-        return self.words[index]
-
-    def __setitem__(self, index: int, value: int) -> None:
-        name = NAMES.get(index, "other")
-        self.at(f"before {name}")
-        self.words[index] = value
-        self.at(f"after {name}")
 
 
 class Bytes:
@@ -107,42 +91,31 @@ class Bytes:
         self.data[index.start + middle : index.stop] = value[middle:]
 
 
-def install(stage: str, place: str, wanted: int) -> None:
+def install(stage: str, place: str, wanted: int) -> ExitStack:
     """From now on, workers of `stage` die at `place`, until `wanted` have."""
     reaper = Reaper(place, wanted)
-    make_ring, make_outlet, peek = Ring.__init__, RingOutlet.__init__, RingInlet.peek
-    outlets: list[tuple[int, RingOutlet]] = []
+    make_outlet = RingOutlet.__init__
+    made: list[tuple[int, RingOutlet]] = []  # with the process that made it
 
-    def concerned() -> bool:
-        return current_process().name == f"conveyor {stage}"
-
-    def new_ring(self: Ring, *arguments: Any) -> None:
-        make_ring(self, *arguments)
-        if concerned():
-            self.words = cast("memoryview", Words(self.words, reaper.at))
+    def store(_executioner: Executioner, name: str, words: memoryview, at: int, value: int) -> None:
+        name = "sleep" if name.endswith("sleeps") else name
+        reaper.at(f"before {name}")
+        words[at] = value
+        reaper.at(f"after {name}")
 
     def new_outlet(self: RingOutlet, *arguments: Any) -> None:
         make_outlet(self, *arguments)
-        if concerned():
-            outlets.append((os.getpid(), self))
-            second = [pid for pid, _ in outlets].count(os.getpid()) == 2
-            self.data = cast("memoryview", Bytes(self.data, reaper.at if not second else lambda what: at_second(what)))
+        if current_process().name == f"conveyor {stage}":
+            made.append((os.getpid(), self))
+            is_second = [pid for pid, _ in made].count(os.getpid()) == 2
+            self.data = cast("memoryview", Bytes(self.data, at_second if is_second else reaper.at))
 
-    def at_second(what: str) -> None:
-        """Of the second lane: nothing is written there before the first has all."""
-        if what == "before data":
-            reaper.at("between lanes")
-        reaper.at(what)
+    def at_second(place: str) -> None:
+        """In the second lane, where nothing is written before the first has all."""
+        reaper.at("between lanes" if place == "before data" else place)
 
-    def watched_peek(self: RingInlet, n: int) -> list[object]:
-        items = peek(self, n)
-        if items and concerned():
-            reaper.at("peeked")
-        return items
-
-    for kind, name, replacement in (
-        (Ring, "__init__", new_ring),
-        (RingOutlet, "__init__", new_outlet),
-        (RingInlet, "peek", watched_peek),
-    ):
-        setattr(kind, name, replacement)
+    setattr(Executioner, "store", store)  # noqa: B010  # the checkers would have the original kept
+    setattr(RingOutlet, "__init__", new_outlet)  # noqa: B010
+    plan = ExitStack()
+    plan.enter_context(planned(Fault(stage, "tail", life=0)))
+    return plan

@@ -12,7 +12,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import suppress
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -27,6 +27,7 @@ __all__ = ["Outcome", "end_session", "members", "outcome", "workers"]
 
 ROOT: Final = Path(__file__).resolve().parents[2]
 GRACE_S: Final = 20.0  # more than the scenario was given: then it hangs
+RECOVERY_S: Final = 2.0  # after which a stage is taken to have nothing to do
 PROMPT_S: Final = 1.0  # in which every process has to be gone
 
 
@@ -94,25 +95,32 @@ class Killer:
         self.recoveries_ms = recoveries_ms
         self.random = Random(spec.seed)
         self.slots = range(len(PIPELINES[spec.pipeline].slots))
-        self.impatient = 0
+        self.at_once = False
 
     def work(self, deadline: float) -> None:
         while self.board.kills < self.spec.kills and self.process.poll() is None and time.monotonic() < deadline:
             time.sleep(self.random.expovariate(1 / 0.004))
+            if not self.board.pulled:
+                continue
             there = list(workers(self.process.pid))
-            if not there or not self.board.pulled:
+            last = {slot: self.board.last(slot) for slot in self.slots}
+            if not self.at_once and self.new(there, last.values()):
                 continue
             chance = self.random.random()
             many = len(there) if chance < 0.03 else 2 if chance < 0.15 else 1
             victims = self.random.sample(there, min(many, len(there)))
-            at = {slot: self.board.last(slot)[0] for slot in self.slots}
             killed = time.monotonic_ns()
             for victim in victims:
                 self.kill(victim)
-            # A stage whose every worker is killed while it starts would be given up, and rightly so.
-            self.impatient = self.impatient + 1 if self.random.random() < 0.15 else 0
-            if not 0 < self.impatient < 3:
-                self.await_recovery({slot: pid for slot, pid in at.items() if pid in victims}, killed)
+            # Now and then a worker is killed while it starts; were it always, its stage would be given up, and rightly so.
+            self.at_once = not self.at_once and self.random.random() < 0.15
+            if not self.at_once:
+                self.await_recovery({slot: pid for slot, (pid, _, _) in last.items() if pid in victims}, killed)
+
+    def new(self, there: list[int], last: Iterable[tuple[int, int, int]]) -> bool:
+        """Is there a worker that may not have committed anything yet?  (A relay never says what it does.)"""
+        settled = {pid for pid, _, runs in last if runs > 1}
+        return len([pid for pid in there if pid not in settled]) > PIPELINES[self.spec.pipeline].relays
 
     def kill(self, pid: int) -> None:
         with suppress(ProcessLookupError):
@@ -124,10 +132,10 @@ class Killer:
 
     def await_recovery(self, slots: dict[int, int], killed: int) -> None:
         """Until another worker is at work in each of these slots, or has nothing to do there."""
-        give_up = time.monotonic() + 1.0
+        give_up = time.monotonic() + RECOVERY_S
         while slots and time.monotonic() < give_up and self.process.poll() is None:
             for slot, dead in list(slots.items()):
-                pid, at = self.board.last(slot)
+                pid, at, _ = self.board.last(slot)
                 if pid != dead and at > killed:
                     self.recoveries_ms.append((at - killed) / 1e6)
                     del slots[slot]
