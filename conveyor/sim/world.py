@@ -28,7 +28,7 @@ from conveyor.errors import WorkerCrashed
 from conveyor.failures import LOADING, Failure, failure_of
 from conveyor.nodes import ALONE, CollectNode, ItemFailed, Node, RelayNode, node_for
 from conveyor.report import DeadLetter, Tally
-from conveyor.route import leaves
+from conveyor.route import balances, leaves
 from conveyor.sim.channel import MemoryChannel, State
 from conveyor.sim.estate import Estate
 from conveyor.sim.plan import Plan, Seat
@@ -102,6 +102,8 @@ class Loop:
         self.channels = [world.channels[c] for c in channels_of(self.spec.inputs)]
         self.channels += [world.channels[c] for c in leaves(self.spec.route)] if self.spec.route is not None else []
         self.composite = len(self.notes) > 0
+        route = self.spec.route
+        self.decides = route is not None and (len(self.spec.inputs) > 1 or balances(route))  # before it waits for room
         self.ends = self.deathless = self.make_ends(None)
         self.life: Life | None = None
         self.estate: Estate | None = None
@@ -254,13 +256,14 @@ class Loop:
 class Memory:
     """What a world can go back to: all that those who have not finished may still change, as long as they are stateless."""
 
-    __slots__ = ("asked", "channels", "log", "loops", "outputs", "source")
+    __slots__ = ("asked", "channels", "counts", "log", "loops", "outputs", "source")
 
     def __init__(self, world: World) -> None:
         self.asked = world.scheduler.at
         self.source = world.source.head
         self.outputs = len(world.outputs)
         self.log = len(world.log)
+        self.counts = dict(world.counts)
         self.channels: list[tuple[MemoryChannel, State]] = []
         self.loops: list[LoopState] = []
         for loop in world.active:
@@ -295,6 +298,7 @@ class World:
         self.active = self.loops
         self.memories: list[Memory] = []  # along the schedule under way, where it may have to be gone back to
         self.goes_back = plan.is_stateless and observer is None
+        self.deciding = [loop for loop in self.loops if loop.decides]
 
     # ------------------------------------------------------------------------------------------------------------ one run
 
@@ -337,7 +341,13 @@ class World:
         return True
 
     def remember(self) -> None:
-        """Keeps the place where a decision is about to be taken: the first, and the others of those who come by again."""
+        """Keeps the place where a decision is about to be taken: the first, and the others of those who come by again.
+
+        Not while a record waits for room whose input or lane is decided: whoever takes that worker's place would ask again.
+        """
+        for loop in self.deciding:
+            if type(loop.request) is Full:
+                return
         asked = self.scheduler.at if self.scheduler.shares else len(self.log)
         if (asked == 0 or self.scheduler.shares) and not (self.memories and self.memories[-1].asked >= asked):
             self.memories.append(Memory(self))
@@ -497,8 +507,7 @@ class World:
             channel.restore(state)
         del self.outputs[memory.outputs :]
         self.log = self.log[: memory.log]
-        if self.counts:
-            self.counts = {point: ordinal + 1 for point, ordinal, _, _ in self.log}
+        self.counts = dict(memory.counts)
         self.dead_letters, self.failures, self.turned = [], [], False
         self.active = []
         for loop, moves, request, reads, counts, notes in memory.loops:
