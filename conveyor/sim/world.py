@@ -14,7 +14,7 @@ Rule 4.  A worker that fails stops; the others go on to where they must stop, an
 from __future__ import annotations
 
 from array import array
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Final, Protocol, TypeAlias
 
 from conveyor.channel import Tag
@@ -26,7 +26,7 @@ from conveyor.drive import drive
 from conveyor.ends import Ends, words_of_notes
 from conveyor.errors import WorkerCrashed
 from conveyor.failures import LOADING, Failure, failure_of
-from conveyor.nodes import ALONE, CollectNode, ItemFailed, Node, RelayNode, node_for
+from conveyor.nodes import ALONE, CollectNode, ItemFailed, Node, Piece, RelayNode, node_for
 from conveyor.report import DeadLetter, Tally
 from conveyor.route import balances, leaves
 from conveyor.sim.channel import MemoryChannel, State
@@ -68,6 +68,20 @@ class OneByOne:
     """Slices of one item: larger ones give a part of the same outcomes."""
 
     n = 1
+
+
+class OneOutput:
+    """A node that gives its outputs one by one: where a larger slice cuts them, any two may be chosen different lanes."""
+
+    def __init__(self, node: Node) -> None:
+        self.node = node
+        self.tally = node.tally
+
+    def __call__(self, items: list[object], skip: int, limit: int) -> Iterable[Piece]:
+        return self.node(items, skip, 1)
+
+    def finish(self, skip: int, limit: int) -> Iterable[Piece]:
+        return self.node.finish(skip, 1)
 
 
 class CutOrNot:
@@ -145,6 +159,8 @@ class Loop:
         estate = self.estate
         replay = Replay(estate) if estate is not None and estate.stage is not None else None
         node = ends.stamped(spec, node, replay)
+        if spec.route is not None and balances(spec.route):
+            node = OneOutput(node)
         if world.observer is not None:
             node = world.observer.watch(self, node)
         cut = ONE_BY_ONE if life is None else CutOrNot(world, self)

@@ -20,7 +20,7 @@ from conveyor.codec import is_atom, seal
 from conveyor.decisions import ALL_ENDED, Choose, Merge, Request
 from conveyor.drive import Drive, drive
 from conveyor.ends import Ends, words_of_notes
-from conveyor.nodes import CollectNode, ItemFailed, Node, RelayNode, node_for
+from conveyor.nodes import CollectNode, ItemFailed, Node, Piece, RelayNode, node_for
 from conveyor.route import leaves
 from conveyor.sim.channel import MemoryChannel
 from conveyor.topology import Kind, NodeSpec, Topology, channels_of
@@ -110,6 +110,20 @@ class OneItem:
     n = 1
 
 
+class OneOutput:
+    """A node whose every output is a record: a larger slice may end a record anywhere."""
+
+    def __init__(self, node: Node) -> None:
+        self.node = node
+        self.tally = node.tally
+
+    def __call__(self, items: list[object], skip: int, limit: int) -> Iterable[Piece]:
+        return self.node(items, skip, 1)
+
+    def finish(self, skip: int, limit: int) -> Iterable[Piece]:
+        return self.node.finish(skip, 1)
+
+
 class Worker:
     """One node; `steps` says what it can do next, from any state of its channels."""
 
@@ -152,7 +166,7 @@ class Worker:
         spec = self.spec
         ends = NotedEnds(spec, notes, self.port, self.port)
         inputs: list[Any] = [self.port(self.around[0])] if spec.kind is Kind.SOURCE else ends.inputs
-        node = ends.stamped(spec, self.node(outputs))
+        node = OneOutput(ends.stamped(spec, self.node(outputs)))
         return drive(RUN, node, inputs, ends.outlets, spec.route, OneItem(), spec.merge_name)
 
     def port(self, channel: int) -> Port:

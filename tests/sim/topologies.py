@@ -76,6 +76,7 @@ TOPOLOGIES: dict[str, Callable[[], Sequence[Sequence[Stage]]]] = {
     "tight balance": lambda: rows("B 11 ab 11 J"),
     "tight balance, no jobs": lambda: rows("B 11 J"),
     "many out of one, balanced": lambda: [[times(2)], *rows("B 11 ab 11 J")],
+    "many out of one, balanced, into roomy lanes": lambda: [[times(2)], *rows("B ab J")],
     "balance in a replicate": lambda: [*rows("R 1B 111"), labels("abc"), [Join(3)]],
     "replicate in a balance": lambda: [*rows("B 1R 111"), labels("abc"), [Join(3)]],
     "balance and its own join in a lane": lambda: rows("R 1B 111 -bc 111 1J 11 J"),
