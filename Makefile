@@ -1,7 +1,7 @@
 # Everything starts here: each target makes its own virtual environment first, with nothing but Python 3.11+ and make.
 #   make demo    the demo pipeline on real input
 #   make test    the whole test suite; another interpreter: make test PYTHON=python3.13
-.PHONY: demo test test-others test-all typecheck typecheck-others lint format coverage build bench faults chaos clean
+.PHONY: demo test test-others test-all prove typecheck typecheck-others lint format coverage build bench faults chaos clean
 
 PYTHON := python3
 # .venv; for an interpreter named on the command line one of its own, such as .venv-3.13
@@ -25,6 +25,10 @@ test-others:
 	  if "$$python" -c '' 2>/dev/null; then $(MAKE) --no-print-directory test PYTHON="$$python" || exit 1; break; fi; done; done
 
 test-all: test test-others
+
+# The proof of the simulator in full: every single step of more topologies, more real runs; some minutes.
+prove: $(DEV)
+	CONVEYOR_PROVE=1 $(BIN)/python $(PYTEST) tests/sim
 
 typecheck: $(DEV)
 	$(BIN)/mypy && $(BIN)/mypy --config-file mypy-plugin.ini && $(BIN)/pyright --pythonpath $(BIN)/python

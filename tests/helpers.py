@@ -27,6 +27,7 @@ SCRIPTS = TESTS / "scripts"
 SEED = TESTS / "seed"
 
 START_METHODS = ("forkserver", "spawn", "fork")
+PROVE = "CONVEYOR_PROVE" in os.environ  # `make prove`: the same tests, on more
 PATIENCE_S = 10.0  # how long anything may take that should be prompt, on a busy machine
 
 

@@ -272,7 +272,7 @@ class Step:
         return targets if isinstance(targets, int) else 0
 
     def pieces(self, node: NodeSpec, entry: Entry | None) -> list[Piece]:
-        """What comes of an item, in pieces that fit into the smallest pipe behind the node."""
+        """What comes of an item, in pieces that fit into the smallest pipe behind; one by one where a lane is chosen."""
         assert entry is not None
         item, *stamps = entry
         below = self.flows.leaves[node.index]
@@ -282,6 +282,8 @@ class Step:
         unfinished = not_last(stamps)
         outputs = [*[(numbers, unfinished) for numbers in results[:-1]], (results[-1], tuple(stamps))]
         most = min((self.channels[channel].capacity for channel in below), default=len(outputs))
+        if node.route is not None and balances(node.route):
+            most = 1
         return [tuple(outputs[at : at + most]) for at in range(0, len(outputs), most)]
 
     # ------------------------------------------------------------------------------------------------------------ inputs

@@ -14,7 +14,7 @@ Rule 4.  A worker that fails stops; the others go on to where they must stop, an
 from __future__ import annotations
 
 from array import array
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Final, Protocol, TypeAlias
 
 from conveyor.channel import Tag
@@ -26,7 +26,7 @@ from conveyor.drive import drive
 from conveyor.ends import Ends, words_of_notes
 from conveyor.errors import WorkerCrashed
 from conveyor.failures import LOADING, Failure, failure_of
-from conveyor.nodes import ALONE, CollectNode, ItemFailed, Node, RelayNode, node_for
+from conveyor.nodes import ALONE, CollectNode, ItemFailed, Node, Piece, RelayNode, node_for
 from conveyor.report import DeadLetter, Tally
 from conveyor.route import balances, leaves
 from conveyor.sim.channel import MemoryChannel, State
@@ -71,6 +71,20 @@ class OneByOne:
     n = 1
 
 
+class OneOutput:
+    """A node that gives its outputs one by one: where a larger slice cuts them, any two may be chosen different lanes."""
+
+    def __init__(self, node: Node) -> None:
+        self.node = node
+        self.tally = node.tally
+
+    def __call__(self, items: list[object], skip: int, limit: int) -> Iterable[Piece]:
+        return self.node(items, skip, 1)
+
+    def finish(self, skip: int, limit: int) -> Iterable[Piece]:
+        return self.node.finish(skip, 1)
+
+
 class CutOrNot:
     """Where a worker is to die, a slice is one item or all there is."""
 
@@ -103,6 +117,8 @@ class Loop:
         self.channels = [world.channels[c] for c in channels_of(self.spec.inputs)]
         self.channels += [world.channels[c] for c in leaves(self.spec.route)] if self.spec.route is not None else []
         self.composite = len(self.notes) > 0
+        route = self.spec.route
+        self.decides = route is not None and (len(self.spec.inputs) > 1 or balances(route))  # before it waits for room
         self.ends = self.deathless = self.make_ends(None)
         self.life: Life | None = None
         self.estate: Estate | None = None
@@ -144,6 +160,8 @@ class Loop:
         estate = self.estate
         replay = Replay(estate) if estate is not None and estate.stage is not None else None
         node = ends.stamped(spec, node, replay)
+        if spec.route is not None and balances(spec.route):
+            node = OneOutput(node)
         if world.observer is not None:
             node = world.observer.watch(self, node)
         cut = ONE_BY_ONE if life is None else CutOrNot(world, self)
@@ -257,13 +275,14 @@ class Loop:
 class Memory:
     """What a world can go back to: all that those who have not finished may still change, as long as they are stateless."""
 
-    __slots__ = ("asked", "channels", "log", "loops", "outputs", "source")
+    __slots__ = ("asked", "channels", "counts", "log", "loops", "outputs", "source")
 
     def __init__(self, world: World) -> None:
         self.asked = world.scheduler.at
         self.source = world.source.head
         self.outputs = len(world.outputs)
         self.log = len(world.log)
+        self.counts = dict(world.counts)
         self.channels: list[tuple[MemoryChannel, State]] = []
         self.loops: list[LoopState] = []
         for loop in world.active:
@@ -297,10 +316,10 @@ class World:
         self.loops = [Loop(self, seat) for seat in plan.seats]
         self.loop_of = {loop.spec.index: loop for loop in self.loops}
         self.composite = any(loop.composite for loop in self.loops)
-        self.choosers = [loop for loop in self.loops if loop.spec.route is not None and balances(loop.spec.route)]
         self.active = self.loops
         self.memories: list[Memory] = []  # along the schedule under way, where it may have to be gone back to
         self.goes_back = plan.is_stateless and observer is None and inspection is None
+        self.deciding = [loop for loop in self.loops if loop.decides]
 
     # ------------------------------------------------------------------------------------------------------------ one run
 
@@ -345,7 +364,13 @@ class World:
         return True
 
     def remember(self) -> None:
-        """Keeps the place where a decision is about to be taken: the first, and the others of those who come by again."""
+        """Keeps the place where a decision is about to be taken: the first, and the others of those who come by again.
+
+        Not while a record waits for room whose input or lane is decided: whoever takes that worker's place would ask again.
+        """
+        for loop in self.deciding:
+            if type(loop.request) is Full:
+                return
         asked = self.scheduler.at if self.scheduler.shares else len(self.log)
         if (asked == 0 or self.scheduler.shares) and not (self.memories and self.memories[-1].asked >= asked):
             self.memories.append(Memory(self))
@@ -365,15 +390,11 @@ class World:
             if self.dead and (not ready or not self.decide(RESTART + self.dead[0].spec.name, (0, 1))):
                 self.restart(self.dead.pop(0))
             elif ready:
-                if self.goes_back and not self.deaths and not self.failures and not self.dead_letters and not self.has_chosen():
+                if self.goes_back and not self.deaths and not self.failures and not self.dead_letters:
                     self.remember()
                 self.read(ready[0] if len(ready) == 1 else self.next_of(ready))
             else:
                 return
-
-    def has_chosen(self) -> bool:
-        """Does a balance wait for room in the lane that it chose?  A worker in its place would choose again."""
-        return any(type(loop.request) is Full and not loop.finished for loop in self.choosers)
 
     def restart(self, loop: Loop) -> None:
         if self.observer is not None:
@@ -509,8 +530,7 @@ class World:
             channel.restore(state)
         del self.outputs[memory.outputs :]
         self.log = self.log[: memory.log]
-        if self.counts:
-            self.counts = {point: ordinal + 1 for point, ordinal, _, _ in self.log}
+        self.counts = dict(memory.counts)
         self.dead_letters, self.failures, self.turned = [], [], False
         self.active = []
         for loop, moves, request, reads, counts, notes in memory.loops:
