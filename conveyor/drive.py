@@ -184,7 +184,7 @@ class Resumed(NamedTuple):
 
 def resume(run: int, inlets: Sequence[Inlet], outlets: Sequence[Outlet[Blob]]) -> Resumed:
     """Does what a worker that died had still to do for its newest record, and says where to go on."""
-    tag = send_missing(run, outlets)
+    tag = send_missing(run, outlets) if outlets else None
     if tag is None or tag.run != run:  # of a run that ended: nothing is left to do
         return Resumed(tag.ordinal if tag is not None else 0, 0, 0)
     if tag.input == len(inlets):

@@ -53,6 +53,7 @@ class Plan:
         distance = distances(topology)
         self.seats = [Seat(spec) for spec in sorted(topology.nodes, key=lambda spec: (distance[spec.index], spec.index))]
         self.is_stateless = all(seat.is_stateless for seat in self.seats)
+        self.tears_down = any(seat.tears_down for seat in self.seats)
         self.telling_forks = [
             (route.name, len(route.lanes))
             for spec in topology.nodes

@@ -89,9 +89,9 @@ class Simulator:
         failure = world.failure()
         if failure is not None:
             error = raised_by(failure, self.plan.topology.nodes[failure.node].name, "simulated worker")
-        elif not all(loop.finished for loop in world.loops):
+        elif world.active:
             error = self.deadlock(world)
-        else:
+        elif self.plan.tears_down:
             for loop in world.loops:
                 loop.tear_down()
         world.scheduler.end(world.log)

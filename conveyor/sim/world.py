@@ -288,7 +288,8 @@ class Memory:
         for loop in world.active:
             self.channels += [(channel, channel.state()) for channel in loop.channels]
             notes = loop.notes.tolist() if loop.composite else None
-            self.loops.append((loop, loop.moves, loop.request, loop.reads, loop.tally.counts(), notes))
+            counts = loop.tally.counts() if loop.spec.stage is not None else ()
+            self.loops.append((loop, loop.moves, loop.request, loop.reads, counts, notes))
 
 
 class World:
@@ -438,7 +439,10 @@ class World:
         if len(options) > 1 or self.asks_always or self.waits:
             lane = self.scheduler.pick(point, ordinal, options)
         loop.reads, loop.lane = ordinal + 1, lane
-        self.note(point, ordinal, lane, options[0])
+        decision = new(Decision, (point, ordinal, lane, options[0]))  # at half the cost of Decision(...)
+        self.log.append(decision)
+        if self.observer is not None:
+            self.observer.decided(decision)
         loop.go(lane)
         if loop.finished or loop.dead:
             self.active = [each for each in self.active if each is not loop]
@@ -474,14 +478,11 @@ class World:
         option = options[0]
         if len(options) > 1 or self.asks_always:
             option = self.scheduler.pick(point, ordinal, options)
-        self.note(point, ordinal, option, options[0])
-        return option
-
-    def note(self, point: str, ordinal: int, option: int, default: int) -> None:
-        decision = new(Decision, (point, ordinal, option, default))  # at half the cost of Decision(...)
+        decision = Decision(point, ordinal, option, options[0])
         self.log.append(decision)
         if self.observer is not None:
             self.observer.decided(decision)
+        return option
 
     def failure(self) -> Failure | None:
         """Which failure is the run's."""
@@ -541,7 +542,8 @@ class World:
                 loop.notes[at] = word
             loop.reads = reads
             loop.tally = Tally()
-            loop.tally.restore(counts)
+            if counts:
+                loop.tally.restore(counts)
             loop.be_born()
             if type(request) is Merge:
                 loop.go(None)

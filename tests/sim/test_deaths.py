@@ -127,7 +127,7 @@ PUBLISH_WHERE_IT_LACKS = """\
                 target.publish(items, blob, tag)
 """
 FROM_THE_TAG = """\
-    tag = send_missing(run, outlets)
+    tag = send_missing(run, outlets) if outlets else None
     if tag is None or tag.run != run:  #"""
 FROM_NOTHING = """\
     tag = None
