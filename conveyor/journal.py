@@ -4,7 +4,8 @@ Knows: when what a worker had counted is true.  Must never know: where it is wri
 
 Rule 1.  The counts are noted before a piece goes out, with the ordinal of its record and the position of the inputs that the
          piece leads to.  They are true if that record is out and that position is committed.
-Rule 2.  The two newest notes are kept.  The older is always true: nothing is noted before the last piece is out and committed.
+Rule 2.  The two newest notes are kept.  One of them is always true: nothing is noted before the last piece is out and
+         committed, and a worker that starts first notes again what it found to be true.
 """
 
 from __future__ import annotations
@@ -57,6 +58,7 @@ class Journal:
                 break
         for other in self.others:
             other.recall(run, ordinal, position)
+        self.note(ordinal, position, 0)  # the older note, which goes next, is then not the only one that is true
         if self.resumed is not None:
             self.resumed(self.tally.items_in)
 

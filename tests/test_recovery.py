@@ -363,5 +363,5 @@ def test_a_state_that_gives_something_else_is_an_error() -> None:
         def restore(self, state: tuple[int, int], /) -> None:
             self.sum = 1
 
-    with planned(Fault("it", "counts", 1)), pytest.raises(RunError, match="did not come again"):
+    with planned(Fault("it", "state", 2)), pytest.raises(RunError, match="did not come again"):
         pipeline().add(Forgets(name="it")).run(islice(count(), 5))

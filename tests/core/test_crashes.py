@@ -25,7 +25,7 @@ Rows: TypeAlias = list[list[Stage]]
 Outputs: TypeAlias = list[Any]
 Call: TypeAlias = tuple[object, int]  # an item, and which call of the job gave it
 
-SCHEDULES = 40  # for each place to die: all there are, if there are no more
+SCHEDULES = 12  # for each place to die: all there are, if there are no more
 CALLS = count()
 
 
@@ -534,9 +534,13 @@ def places_to_die(topology: Topology, n_items: int, slices: int) -> list[tuple[s
     return [(worker.spec.name, store) for worker in world.jobs() for store in range(worker.life.stores)]
 
 
-def run(topology: Topology, n_items: int, slices: int, place: tuple[str, int], pick: Pick) -> tuple[bool, Outputs]:
+def run(
+    topology: Topology, n_items: int, slices: int, place: tuple[str, int], pick: Pick, again: int | None = None
+) -> tuple[bool, Outputs]:
     """Did the worker die, and what came out.  After its death all slices are of one item."""
-    world = World(topology, slices=lambda: slices if world.workers[place[0]].life.dies_before is not None else 1, kill=place)
+    world = World(
+        topology, slices=lambda: slices if world.workers[place[0]].life.dies_before is not None else 1, kill=place, again=again
+    )
     outputs = world.run(range(n_items), pick)
     counts_add_up(world)
     return world.workers[place[0]].life.dies_before is None, outputs
@@ -564,6 +568,15 @@ def test_nor_is_it_with_tight_pipes_and_larger_slices(name: str, n_items: int, c
             CASES[name].holds(outputs, n_items)
             deaths[place[0]] += died
     assert all(deaths[worker.spec.name] for worker in World(topology).jobs())
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_nor_are_two_deaths_soon_after_one_another(name: str) -> None:
+    topology = compiled(*CASES[name].rows(3, 2))
+    for place in places_to_die(topology, 3, 2):
+        for again in range(5):
+            _, outputs = run(topology, 3, 2, place, Random(again).randrange, again)
+            CASES[name].holds(outputs, 3)
 
 
 def two_runs(place: tuple[str, int] | None) -> tuple[World, list[Outputs]]:

@@ -58,14 +58,16 @@ class Deadlocked(AssertionError):
 
 @dataclass
 class Life:
-    """How many stores a worker has made, in all its lives, and before which it dies: once, or never."""
+    """How many stores a worker has made, in all its lives, and before which it dies; `again`: so many later once more."""
 
     dies_before: int | None = None
     stores: int = 0
+    again: int | None = None
 
     def store(self) -> None:
         if self.stores == self.dies_before:
-            self.dies_before = None
+            self.dies_before = self.stores + self.again if self.again is not None else None
+            self.again = None
             raise Killed
         self.stores += 1
 
@@ -304,11 +306,16 @@ class World:
     """A pipeline in memory.
 
     `slices` says how many items the next slice may have; `kill` is the name of the worker to be killed and the number of
-    stores that it may make before.
+    stores that it may make before; `again`, how many more before it is killed a second time.
     """
 
     def __init__(
-        self, topology: Topology, *, slices: Callable[[], int] = lambda: 1, kill: tuple[str, int] | None = None
+        self,
+        topology: Topology,
+        *,
+        slices: Callable[[], int] = lambda: 1,
+        kill: tuple[str, int] | None = None,
+        again: int | None = None,
     ) -> None:
         self.topology = topology
         self.slices = Slices(slices)
@@ -322,6 +329,7 @@ class World:
         self.in_order = downstream(topology, list(self.workers.values()))
         if kill is not None:
             self.workers[kill[0]].life.dies_before = kill[1]
+            self.workers[kill[0]].life.again = again
 
     def begin(self, items: Iterable[object]) -> None:
         """Another run."""
