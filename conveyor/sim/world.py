@@ -351,7 +351,7 @@ class World:
         self.open_lanes()
         for loop in self.loops:
             loop.begin()
-        self.active = list(self.loops)
+        self.active = [loop for loop in self.loops if not loop.finished]
 
     def go_back(self) -> bool:
         """Is there a place that this schedule comes by, too?  Then it begins there."""
