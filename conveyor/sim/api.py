@@ -40,12 +40,16 @@ def simulated(
     topology: Topology, items: Iterable[object], seed: int, scheduler: Scheduler | None, faults: Faults | None
 ) -> Simulation[object]:
     """One schedule; with faults, one death in it, drawn from the seed."""
-    simulator = Simulator(Plan(topology), items)
+    simulator = Simulator(planned(topology, faults), items)
     chosen = RandomWalk(seed) if scheduler is None else scheduler
     if not chosen.begin():
         raise TopologyError(f"simulate(): {type(chosen).__name__} has no schedule left; make a new one")
     lives = [] if faults is None else one_death(simulator, faults, seed)
     return simulator.simulation(simulator.attempt(chosen, lives), seed)
+
+
+def planned(topology: Topology, faults: Faults | None) -> Plan:
+    return Plan(topology, timers=faults is not None and faults.timeouts)
 
 
 def one_death(simulator: Simulator, faults: Faults, seed: int) -> list[Life]:
@@ -60,7 +64,7 @@ def one_death(simulator: Simulator, faults: Faults, seed: int) -> list[Life]:
 def replayed(topology: Topology, items: Iterable[object], schedule: str) -> Simulation[object]:
     """The schedule that a text says."""
     said = Schedule.parse(schedule)
-    simulator = Simulator(Plan(topology), items)
+    simulator = Simulator(Plan(topology, timers=said.has_timers), items)
     Faults([death.worker for death in said.deaths]).checked(simulator.plan.workers)
     replay = Replay(said)
     replay.begin()
@@ -81,7 +85,7 @@ def explored(
     faults: Faults | None,
 ) -> Exploration[object]:
     """Many schedules."""
-    plan = Plan(topology)
+    plan = planned(topology, faults)
     simulator = Simulator(plan, items, checked=False)
 
     def total() -> int | None:

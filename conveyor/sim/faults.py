@@ -20,15 +20,18 @@ __all__ = ["Faults"]
 class Faults:
     """One worker of a run dies, before any one of its stores, and comes back at once or later: each such plan.
 
-    `workers` are the names of the stages whose workers may die; without it, all may.
+    `workers` are the names of the stages whose workers may die; without it, all may.  With `timeouts`, whether the time of an
+    item runs out is a decision, too, in every stage that has a `timeout_s`; else it never does.
 
     >>> Faults(["double"]).workers
     ('double',)
     """
 
     workers: tuple[str, ...] | None = None
+    timeouts: bool = False
 
-    def __init__(self, workers: Sequence[str] | None = None) -> None:
+    def __init__(self, workers: Sequence[str] | None = None, *, timeouts: bool = False) -> None:
+        object.__setattr__(self, "timeouts", timeouts)
         object.__setattr__(self, "workers", None if workers is None else tuple(workers))
 
     def checked(self, workers: Sequence[str]) -> tuple[str, ...]:

@@ -48,8 +48,9 @@ class Seat:
 class Plan:
     """The seats of a topology, each behind those that it reads from."""
 
-    def __init__(self, topology: Topology) -> None:
+    def __init__(self, topology: Topology, *, timers: bool = False) -> None:
         self.topology = topology
+        self.timers = timers  # can the time of an item run out?
         distance = distances(topology)
         self.seats = [Seat(spec) for spec in sorted(topology.nodes, key=lambda spec: (distance[spec.index], spec.index))]
         self.is_stateless = all(seat.is_stateless for seat in self.seats)
@@ -70,7 +71,7 @@ class Plan:
         """The same pipeline with another capacity of one of its channels."""
         channels = list(self.topology.channels)
         channels[channel] = replace(channels[channel], capacity=capacity)
-        return Plan(replace(self.topology, channels=tuple(channels)))
+        return Plan(replace(self.topology, channels=tuple(channels)), timers=self.timers)
 
 
 def distances(topology: Topology) -> list[int]:

@@ -96,6 +96,11 @@ class Schedule:
         """How many decisions are not the default."""
         return len(self.choices) + sum(1 + death.wait for death in self.deaths)
 
+    @property
+    def has_timers(self) -> bool:
+        """Does it say of an item that its time runs out?"""
+        return any(point.endswith(TIMER) for point, _ in self.choices)
+
     @classmethod
     def parse(cls, text: str) -> Schedule:
         """The schedule that a text says; raises `ScheduleMismatch` if it is none."""

@@ -34,8 +34,9 @@ from conveyor.sim.estate import Estate
 from conveyor.sim.inspection import Inspection
 from conveyor.sim.plan import Plan, Seat
 from conveyor.sim.port import Killed, Life, Port
-from conveyor.sim.schedule import CUT, LANES, RESTART, STOP, Death, Decision
+from conveyor.sim.schedule import CUT, LANES, RESTART, STOP, TIMER, Death, Decision
 from conveyor.sim.schedulers.scheduler import Scheduler
+from conveyor.sim.timers import put_timer
 from conveyor.snapshots import Replay
 from conveyor.stages import Job
 from conveyor.topology import Kind, channels_of, is_shut
@@ -198,6 +199,8 @@ class Loop:
             node = node_for(stage, spec.name, self.bury, surroundings)
             if world.inspection is not None:
                 world.inspection.take(self.seat, node)
+            if world.plan.timers:
+                put_timer(node, lambda: bool(world.decide(spec.name + TIMER, (0, 1))))
             if self.seat.is_stateless and estate is None:
                 world.nodes[spec.index] = node
         if node is None:
@@ -319,7 +322,7 @@ class World:
         self.composite = any(loop.composite for loop in self.loops)
         self.active = self.loops
         self.memories: list[Memory] = []  # along the schedule under way, where it may have to be gone back to
-        self.goes_back = plan.is_stateless and observer is None and inspection is None
+        self.goes_back = plan.is_stateless and observer is None and inspection is None and not plan.timers
         self.deciding = [loop for loop in self.loops if loop.decides]
 
     # ------------------------------------------------------------------------------------------------------------ one run
