@@ -7,6 +7,7 @@
 
 from __future__ import annotations
 
+from importlib import import_module
 from typing import TYPE_CHECKING
 
 from conveyor.context import Context, context
@@ -16,20 +17,26 @@ from conveyor.stages import BalancingFork, Filter, FlatMap, Join, Pipe, Processo
 
 if TYPE_CHECKING:
     from conveyor.runtime.stream import Stream
+    from conveyor.sim.exploration import Exploration
+    from conveyor.sim.simulation import Simulation
 else:
+    # What belongs to one of the two worlds, which `import conveyor` does not start.
+    WORLDS = {
+        "Exploration": "conveyor.sim.exploration",
+        "Simulation": "conveyor.sim.simulation",
+        "Stream": "conveyor.runtime.stream",
+    }
 
     def __getattr__(name: str) -> object:
-        # The class of streams belongs to a world that `import conveyor` does not start.
-        if name == "Stream":
-            from conveyor.runtime.stream import Stream
-
-            return Stream
+        if name in WORLDS:
+            return getattr(import_module(WORLDS[name]), name)
         raise AttributeError(f"module 'conveyor' has no attribute {name!r}")
 
 
 __all__ = [
     "BalancingFork",
     "Context",
+    "Exploration",
     "Filter",
     "FlatMap",
     "Join",
@@ -39,6 +46,7 @@ __all__ = [
     "ReplicatingFork",
     "Report",
     "RunResult",
+    "Simulation",
     "Stream",
     "Zip",
     "context",

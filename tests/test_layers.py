@@ -6,6 +6,7 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from graphlib import TopologicalSorter
+from importlib import import_module
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -15,7 +16,7 @@ LAYERS = (
     {"stages", "codec", "kernels", "deaths", "context"},
     {"hints", "annotations", "values"},
     {"channel", "decisions", "nodes", "ordered", "route", "shipping", "failures", "journal", "snapshots", "fused"},
-    {"draft", "topology", "drive", "lifecycle", "ends", "summary", "fusing", "deadlock"},
+    {"draft", "topology", "drive", "lifecycle", "ends", "summary", "fusing", "deadlock", "picture"},
     {"runtime", "sim"},
     {"builder"},
     {"pipeline"},
@@ -153,6 +154,19 @@ def test_processes_are_started_in_one_file() -> None:
 def test_only_the_plugin_knows_mypy_and_nothing_else_knows_the_plugin() -> None:
     assert users({"mypy"}) == {"conveyor.mypy_plugin", "conveyor.mypy_rows", "conveyor.mypy_types"}
     assert not {m for m in TREES if m not in PLUGIN and imported_modules(m) & PLUGIN}
+
+
+def test_importing_the_library_imports_neither_world() -> None:
+    script = (
+        "import conveyor, sys; print([name for name in sys.modules if name.startswith(('conveyor.runtime', 'conveyor.sim'))])"
+    )
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True, cwd=ROOT)
+    assert done.stdout == "[]\n"
+
+
+def test_every_public_name_is_there() -> None:
+    conveyor = import_module("conveyor")
+    assert {name: getattr(conveyor, name).__name__ for name in conveyor.__all__} == {name: name for name in conveyor.__all__}
 
 
 def test_importing_the_library_starts_nothing() -> None:

@@ -14,6 +14,7 @@ from typing_extensions import TypeVar
 
 from conveyor.errors import Deadlock
 from conveyor.failures import raised_by
+from conveyor.picture import picture
 from conveyor.report import DeadLetter, Report
 from conveyor.sim.cure import cures
 from conveyor.sim.inspection import Inspection
@@ -192,6 +193,11 @@ class Simulation(list[Out], Generic[Out]):
     def trace(self) -> Trace:
         """What happened, step by step; the schedule is run once more for it."""
         return self._simulator.again(self._attempt)[1]
+
+    def picture(self) -> str:
+        """The trace as a page of HTML that needs nothing else: `Path("run.html").write_text(simulation.picture())`."""
+        facts = {"outputs": repr(list(self)), "schedule": self.schedule}
+        return picture(self.trace, self._simulator.plan.topology, facts)
 
     @cached_property
     def report(self) -> Report:
