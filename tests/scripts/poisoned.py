@@ -53,7 +53,7 @@ for module in (_thread, threading):  # of threads Python 3.11 tells no auditor
 _posixsubprocess.fork_exec = poisoned("fork_exec", _posixsubprocess.fork_exec)
 sys.addaudithook(audited)
 
-import conveyor.sim.api  # noqa: E402  # what it imports in its turn may look at a clock while it is loaded
+import conveyor.sim.api  # noqa: E402, F401  # what it imports in its turn may look at a clock while it is loaded
 from conveyor.sim.faults import Faults  # noqa: E402  # only now: it must not have taken the clocks before
 from tests.scripts.tells import pools, quickstart, tight, zipped  # noqa: E402
 
