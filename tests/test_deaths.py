@@ -17,6 +17,7 @@ import pytest
 from conveyor import Join, Pipe, Processor, ReplicatingFork
 from conveyor.errors import PoisonItem, WorkerCrashed
 from conveyor.runtime import crew
+from conveyor.runtime.faults import Fault, planned
 from conveyor.runtime.processes import start_process
 from conveyor.stages import OnError
 from tests.chaos.watch import workers
@@ -89,6 +90,28 @@ def test_or_all_others_arrive_without_it(on_error: OnError) -> None:
     assert letters == ([(50, 50)] if on_error == "dead_letter" else [])
     stage = result.report.stages["job"]
     assert (stage.items_in, stage.passed, stage.skipped + stage.dead_lettered) == (200, 199, 1)
+
+
+@pytest.mark.timeout(20)
+def test_a_worker_killed_between_publishing_and_ringing_leaves_nobody_asleep() -> None:
+    results: list[int] = []
+
+    def arrived(number: int) -> bool:
+        return len(results) == number
+
+    def source() -> Iterator[int]:
+        for number in range(5):
+            eventually(partial(arrived, number))  # nothing else is under way that could wake anybody
+            yield number
+
+    with planned(Fault("first", "tail", 3, after=True)):
+        pl = pipeline().add(Processor(increment, name="first")).add(Processor(increment, name="second"))
+        with pl.stream(source()) as stream:
+            for result in stream:
+                results.append(result)
+
+    assert results == [2, 3, 4, 5, 6]
+    assert stream.report.stages["first"].restarts == 1
 
 
 def kill(pids: list[int]) -> None:
