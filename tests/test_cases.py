@@ -20,8 +20,6 @@ from tests.chaos.watch import workers
 from tests.helpers import SCRIPTS, START_METHODS, descriptors, environment, eventually, living_children, pipeline
 from tests.jobs import increment
 
-pytestmark = pytest.mark.timeout(60)
-
 under_each_start_method = pytest.mark.parametrize("start_method", START_METHODS)
 
 
@@ -50,7 +48,7 @@ def test_harm_done_by_pickling_is_named_and_never_silent(what: str, when: str, h
         env=environment("forkserver"),
         capture_output=True,
         text=True,
-        timeout=20,
+        timeout=60,
     )
     if WHERE[what, when] == PARENT and harm != "error":  # it is the program itself that exits, or is killed
         assert "SystemExit" in done.stdout if harm == "exit" else done.returncode == -signal.SIGKILL
@@ -81,7 +79,7 @@ def test_a_consumer_that_pauses_leaves_the_workers_asleep() -> None:
         before = busy()
         time.sleep(1)
         assert len(crew) == 2
-        assert busy() - before < 0.05  # of two seconds in all; the clock that counts it ticks every 0.01
+        assert busy() - before < 0.1  # of two seconds in all; a worker that looks again and again would take more
 
 
 def settled(busy: Callable[[], float]) -> bool:
@@ -100,7 +98,7 @@ def test_pipes_of_capacity_1_hand_over_without_a_hang() -> None:
 @under_each_start_method
 def test_a_parent_with_threads_that_hold_locks(start_method: str) -> None:
     done = subprocess.run(
-        [sys.executable, SCRIPTS / "held_locks.py"], env=environment(start_method), capture_output=True, text=True, timeout=30
+        [sys.executable, SCRIPTS / "held_locks.py"], env=environment(start_method), capture_output=True, text=True, timeout=60
     )
 
     assert (done.returncode, done.stdout) == (0, "True\n"), done.stderr[-2000:]

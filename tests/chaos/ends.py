@@ -75,6 +75,10 @@ def script(name: str, method: str, limit_s: float, *arguments: str) -> str:
     return said.strip() or (f"{len(left)} orphans" if left else "")
 
 
+def prompt(how: str, limit_ms: int) -> str:
+    return script("prompt.py", "forkserver", 120, how, str(limit_ms))
+
+
 def hand_overs(method: str, items: int) -> str:
     return script("hand_over.py", method, 300, str(items))
 
@@ -89,6 +93,10 @@ ENDS: dict[str, Callable[[], str]] = {
         for method in METHODS
         for state in STATES
     },
+    "a job raises: an error of the run within 50 ms": partial(prompt, "raise", 50),
+    "a job calls sys.exit: the same": partial(prompt, "exit", 50),
+    "a job is interrupted: the same": partial(prompt, "interrupt", 50),
+    "workers die in setup: an error within 3 s": partial(prompt, "setup", 3000),
     "300,000 hand-overs through pipes of capacity 1": partial(hand_overs, "forkserver", 100_000),
     "a consumer pauses 10 s, workers below 1 % of a core": partial(pause, "forkserver", 10),
 }
