@@ -16,7 +16,7 @@ from typing import Final, NamedTuple, TypeAlias
 
 from conveyor.codec import Seal, Sealed, Take, is_atom, seal, whole
 
-__all__ = ["Progress", "QuickLoop", "filter_slice", "map_slice", "quick_loop"]
+__all__ = ["Progress", "QuickLoop", "filter_slice", "map_slice", "operations", "quick_loop"]
 
 JobCall: TypeAlias = Callable[[object], object]
 QuickLoop: TypeAlias = Callable[[list[object]], list[object]]
@@ -119,7 +119,7 @@ def only_calculates(job: FunctionType) -> bool:
     return (
         all(map(is_atom, given))
         and not code.co_flags & CO_VARKEYWORDS
-        and all(name in CALCULATES or name.startswith("POP_JUMP_") for name in _operations(code))
+        and all(name in CALCULATES or name.startswith("POP_JUMP_") for name in operations(code))
     )
 
 
@@ -144,5 +144,6 @@ def _gives_something(instruction: dis.Instruction) -> bool:
     return instruction.opname in OPERATORS - {"BINARY_SUBSCR"} and instruction.argrepr != "[]"
 
 
-def _operations(code: CodeType) -> list[str]:
+def operations(code: CodeType) -> list[str]:
+    """The names of the operations of a piece of code, in order."""
     return [instruction.opname for instruction in dis.get_instructions(code)]

@@ -4,14 +4,15 @@ Knows: what a function refers to.  Must never know: pipelines, schedules, the cl
 
 A double has the code of its function, and other globals.  In them
   * clocks of `time` and `datetime` are nearly three years ahead, and `random` is in another state;
-  * `set(...)` and `frozenset(...)` give sets of another order, and `hash` of text another number, as under another hash seed;
+  * `set(...)`, `frozenset(...)` and displays `{...}` give sets of another order, and `hash` of text another number, as they
+    would under another hash seed;
   * functions of the same module that it calls are doubles, too.
 Sets in the item itself are given another order.  A name gets a double only where it is called or asked for an attribute: a
 double is not the thing itself, and a job may compare.  Sets of numbers are left alone: their order does not hang on the seed.
 
-Not covered: frozensets of a few elements, which have but one order unless hashes collide; set displays and comprehensions;
-operators that give sets; functions of other modules, and methods of objects, that look at the clock or at a set for the job.
-For these there is only the comparison of two runs, under one hash seed.
+Not covered: frozensets of a few elements, which have but one order unless hashes collide; operators that give sets; displays
+in a function without source; functions of other modules, and methods of objects, that look at the clock or at a set for the
+job.  For these there is only the comparison of two runs, under one hash seed.
 """
 
 from __future__ import annotations
@@ -25,6 +26,7 @@ from types import BuiltinFunctionType, BuiltinMethodType, CellType, CodeType, Fu
 from typing import Any, Final, TypeAlias, cast
 
 from conveyor.hints import attribute
+from conveyor.sim.displays import HOOK, with_hooks
 
 __all__ = ["double_of_job", "reordered"]
 
@@ -42,16 +44,17 @@ MODULES: Final = ("time", "datetime", "random")
 TABLES: Final = [2**n for n in range(4, 15)]  # sizes of sets' tables that are tried
 
 
-def double_of_job(job: AnyJob) -> AnyJob:
-    """The job's double; the job itself where nothing that it refers to has one."""
-    found = Doubles().of_callable(job)
+def double_of_job(job: AnyJob, written: object = None) -> AnyJob:
+    """The job's double; the job itself where nothing that it refers to has one.  `written`: the same before it travelled."""
+    found = Doubles(file_of(written)).of_callable(job)
     return job if found is None else found
 
 
 class Doubles:
     """The doubles that belong together: of a job, and of what it calls."""
 
-    def __init__(self) -> None:
+    def __init__(self, file: str) -> None:
+        self.file = file
         self.made: dict[FunctionType, FunctionType] = {}
         self.random = Random()
 
@@ -77,7 +80,8 @@ class Doubles:
         names = dict(fn.__globals__)
         names["__builtins__"] = {**vars(builtins), "__import__": self.imported}
         closure = fn.__closure__ and tuple(map(self.of_cell, fn.__closure__))
-        double = FunctionType(fn.__code__, names, fn.__name__, fn.__defaults__, closure)
+        names[HOOK] = reordered
+        double = FunctionType(with_hooks(fn, self.file), names, fn.__name__, fn.__defaults__, closure)
         double.__kwdefaults__ = fn.__kwdefaults__
         self.made[fn] = double
         for name in sorted(names_used(fn.__code__)):
@@ -123,6 +127,12 @@ class Doubles:
     def imported(self, name: str, *args: Any) -> object:
         module = __import__(name, *args)
         return self.of_module(module) or module
+
+
+def file_of(job: object) -> str:
+    if isinstance(job, functools.partial):
+        return file_of(job.func)
+    return job.__code__.co_filename if isinstance(job, FunctionType) else ""
 
 
 class Random:

@@ -64,7 +64,8 @@ class Inspection:
 
     def checked(self, node: JobNode, taken: object, job: AnyJob) -> AnyJob:
         def checked_job(item: object) -> object:
-            if type(item) is not taken and value_fits(item, taken) is Fit.NO:
+            kind: object = type(item)  # in most cases just what is taken, and that is quick to see
+            if kind is not taken and value_fits(item, taken) is Fit.NO:
                 error = StageTypeError(
                     f"stage {node.policy.stage!r} takes {words(taken)}, but item {ordinal(node)} is {short_repr(item)}, "
                     f"which is of type {words(type(item))}"
@@ -81,7 +82,8 @@ class Inspection:
         if stage.is_stateful:
             double = double_of_job(node.job)
             return lambda item: double(reordered(item))
-        double = double_of_job(job_of(stage))
+        assert seat.spec.stage is not None
+        double = double_of_job(job_of(stage), job_of(seat.spec.stage))
         pair = Pair(self.watched(node, node.job), double, partial(self.differs, node))
         return pair.iterated if isinstance(stage, FlatMap) else pair.called
 

@@ -64,6 +64,18 @@ def test_joins_one_behind_the_other_multiply(m: int) -> None:
     assert pl.count(range(m)) == multinomial(m, m, m)
 
 
+@pytest.mark.parametrize("m", [1, 2])
+def test_joins_beside_each_other_read_in_any_turn_and_it_makes_no_difference(m: int) -> None:
+    rows = [ReplicatingFork(2)], [BalancingFork(2)] * 2, [Pipe()] * 4, [Join(2)] * 2, [Zip(2)]
+    assert with_rows(*rows).count(range(m)) == comb(2 * m, m) ** 2
+
+
+def test_what_an_ordered_join_leaves_out_is_nothing_to_read() -> None:
+    rows = [ReplicatingFork(2)], [ReplicatingFork(2), Pipe()], [Filter(is_even), Pipe(), Pipe()]
+    pl = with_rows(*rows, [Join(2, ordered=True), Pipe()], [Join(2)])
+    assert pl.count([0, 1, 2]) == multinomial(2 + 3, 3)
+
+
 @pytest.mark.parametrize("m", [1, 2, 3, 4, 12])
 def test_a_balance_has_all_choices_and_its_join_all_orders_of_each(m: int) -> None:
     balanced: Any = Pipeline[int]().add(BalancingFork(2)).add(Pipe(), Pipe()).add(Join(2))

@@ -83,6 +83,14 @@ def words(item: str) -> list[str]:
     return list(set(item.split()))
 
 
+def displayed(item: str) -> list[str]:
+    return [*{word for word in item.split() if word in {"to", "be", "or", "not", "that"}}]
+
+
+def starred(item: str) -> str:
+    return " ".join({*item.split(), "and"})
+
+
 def first_word(item: str) -> str:
     return next(iter(set(item.split())))
 
@@ -116,9 +124,11 @@ class Stamped(Processor[str, str]):
 
 LAMBDA: Callable[[str], int] = lambda item: round(time.time())  # noqa: E731  # a function without a name of its own
 
+DISPLAYS: Callable[[str], str] = lambda item: " ".join({letter for letter in item if letter > "a"})  # noqa: E731  # as above
+
 CULPRITS: list[Callable[..., object]] = [
     *(seconds, nanoseconds, ticks, day, year, today, imported_inside, by_a_helper, drawn, chosen, drawn_from_a_shared_state),
-    *(words, first_word, hashed, counts_calls, functools.partial(seconds), LAMBDA),
+    *(words, displayed, starred, DISPLAYS, first_word, hashed, counts_calls, functools.partial(seconds), LAMBDA),
 ]
 
 
