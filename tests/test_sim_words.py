@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from itertools import permutations
+
 import pytest
 
-from conveyor import BalancingFork, Join, Pipe, Pipeline, Processor, ReplicatingFork
+from conveyor import BalancingFork, Join, Pipe, Pipeline, Processor, ReplicatingFork, Simulation
 from conveyor.errors import ScheduleMismatch
 from conveyor.sim.api import STRATEGIES, Strategy
 from conveyor.sim.faults import Faults
@@ -47,6 +49,28 @@ def pool() -> Pipeline[int, int]:
 )
 def test_a_schedule_reads_as_words(text: str, words: str) -> None:
     assert in_words(Schedule.parse(text), pool().topology) == words
+
+
+def test_the_quickstart_has_every_interleaving_of_its_lanes_and_each_can_be_had_again() -> None:
+    items, lanes = [2, 9, 11], ((3, 10, 12), (2, 9, 11))
+    explored = diamond().explore(items, strategy="exhaustive")
+    expected = {
+        tuple(order)
+        for order in permutations([*lanes[0], *lanes[1]])
+        if all(tuple(filter(lane.__contains__, order)) == lane for lane in lanes)
+    }
+    assert explored.complete
+    assert explored.outputs == expected
+    assert len(expected) == 20
+    assert (3, 10, 12, 2, 9, 11) in expected
+    for order in sorted(expected):
+
+        def differs(run: Simulation[int], order: tuple[int, ...] = order) -> bool:
+            return tuple(run) != order
+
+        never = diamond().explore(items, differs, strategy="exhaustive")
+        assert never.failure is not None
+        assert tuple(diamond().replay(items, never.failure.schedule)) == order
 
 
 def test_an_adapting_fork_opens_lanes() -> None:
