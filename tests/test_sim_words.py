@@ -40,6 +40,7 @@ def pool() -> Pipeline[int, int]:
             "cv1:!add_one.4.emitted1+2",
             "worker 'add_one' dies with 1 records of item 4 out, not all, and comes back 2 decisions later",
         ),
+        ("cv1:!add_one.end.closed0", "worker 'add_one' dies after its last item, with 0 of its channels closed, not all"),
         ("cv1:!add_one.end.taken", "worker 'add_one' dies before anything of what comes after the last item is out"),
         (
             "cv1:pool.0=1;!add_one.0.taken",
@@ -89,7 +90,7 @@ def test_each_store_of_each_worker_is_one_before_which_it_dies() -> None:
     deaths: set[str] = set()
     diamond().explore([1, 2], lambda found: deaths.add(found.schedule.partition("!")[2]), schedules=200, faults=Faults())
     steps = {death.partition("+")[0] for death in deaths} - {""}
-    assert steps >= {"add_one.0.taken", "add_one.0.emitted", "add_one.1.taken", "add_one.1.emitted", "add_one.end.taken"}
+    assert steps >= {"add_one.0.taken", "add_one.0.emitted", "add_one.1.taken", "add_one.1.emitted", "add_one.end.closed0"}
 
 
 @pytest.mark.parametrize("text", ["cv1:nobody~cut.0=1", "cv1:nobody.0=1"])
