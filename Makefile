@@ -1,5 +1,5 @@
 # Everything starts here: each target makes its own virtual environment first, with nothing but Python 3.11+ and make.
-#   make demo    the demo pipeline on real input
+#   make demo    the demo pipeline on real input, for real and in the simulator
 #   make test    the whole test suite; another interpreter: make test PYTHON=python3.13
 .PHONY: demo test test-others test-all prove typecheck typecheck-others lint format coverage build bench faults chaos clean
 

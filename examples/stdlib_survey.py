@@ -9,11 +9,12 @@ balanced over two workers, into one stateful summary:
                             │          ┌─ functions ─┐       │
                             └─ balance ┴─ functions ─┴ join ─┘
 
-A plain loop in one process does the same. Both must give equal results, and their times are compared.
+A plain loop in one process does the same. Both must give equal results, and their times are compared. Then some of the files go
+through the same pipeline in the simulator, in many different orders: none may change what is found.
 
     python examples/stdlib_survey.py [--files N] [--root FOLDER]
 
-Ends with status 1 if the pipeline and the loop disagree.
+Ends with status 1 if the pipeline and the loop disagree, for real or in the simulator.
 """
 
 from __future__ import annotations
@@ -31,12 +32,14 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TypeVar
 
-from conveyor import BalancingFork, Join, Pipeline, Processor, ReplicatingFork, RunResult
+from conveyor import BalancingFork, Exploration, Join, Pipeline, Processor, ReplicatingFork, RunResult, Simulation
 
 Result = TypeVar("Result")
 
 DEFAULT_FILES = 350
 ROUNDS = 2
+SIMULATED_FILES = 8
+SCHEDULES = 30
 NOT_OF_THE_LIBRARY = {"site-packages", "dist-packages"}
 INVALID_ON_PURPOSE = ("lib2to3/tests/data/", "test/tokenizedata/", "test/bad")
 
@@ -214,12 +217,22 @@ def pipeline() -> Pipeline[str, Survey]:
 
 def in_the_pipeline(paths: Sequence[str]) -> tuple[Survey, RunResult[Survey]]:
     result = pipeline().run(paths)
+    return survey_of(result), result
+
+
+def in_the_simulator(paths: Sequence[str]) -> Exploration[Survey]:
+    """The same pipeline in one thread, under many schedules: each must find what a plain loop finds."""
+    expected = in_a_loop(paths, with_one_tree)
+    return pipeline().explore(paths, lambda run: survey_of(run) == expected, schedules=SCHEDULES)
+
+
+def survey_of(result: RunResult[Survey] | Simulation[Survey]) -> Survey:
     [survey] = result
     unreadable: set[tuple[str, str]] = set()  # both analyses report the same file
     for letter in result.dead_letters:
         path = letter.item.path if isinstance(letter.item, Source) else str(letter.item)
         unreadable.add((path, type(letter.exception).__name__))
-    return replace(survey, unreadable=tuple(sorted(unreadable))), result
+    return replace(survey, unreadable=tuple(sorted(unreadable)))
 
 
 def in_a_loop(paths: Iterable[str], analyse: Callable[[Source], tuple[Imports, Functions]]) -> Survey:
@@ -324,6 +337,16 @@ def compare_with_loops(paths: Sequence[str], root: Path) -> bool:
     return equal
 
 
+def simulate(paths: Sequence[str]) -> bool:
+    """Run a few files in the simulator; print in how many ways, and whether one of them gives anything else."""
+    explored = in_the_simulator(paths)
+    print(f"\nin the simulator: {len(paths)} files under {explored.schedules} schedules, {explored.classes} of them different")
+    if explored.failure is not None:
+        print(explored.failure)
+    print(f"under each of them equal to a plain loop: {yes_or_no(explored.failure is None)}")
+    return explored.failure is None
+
+
 def main(arguments: Sequence[str]) -> int:
     parser = argparse.ArgumentParser(description="Survey Python source files in parallel, and check it against a loop.")
     parser.add_argument("--files", type=int, default=DEFAULT_FILES, help="how many files (default: %(default)s)")
@@ -334,7 +357,8 @@ def main(arguments: Sequence[str]) -> int:
     everything = source_files(root)
     paths = evenly(everything, options.files)
     print(f"{len(paths)} of the {len(everything)} Python files below {root}\n")
-    return 0 if compare_with_loops(paths, root) else 1
+    equal = compare_with_loops(paths, root)
+    return 0 if simulate(evenly(paths, SIMULATED_FILES)) and equal else 1
 
 
 sys.exit(main(sys.argv[1:]))

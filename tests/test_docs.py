@@ -1,7 +1,8 @@
 """What the documents show is what happens: every ``python`` fence is a script of its own, run as its reader would.
 
 A ``text`` or ``console`` fence that comes next, with nothing but blank lines between, is what the script prints: word
-for word, or, marked ``text unordered``, the same lines in any order. ``python no-run`` is only compiled.
+for word, or, marked ``text unordered``, the same lines in any order. ``python no-run`` is only compiled. ``python pytest`` is a
+file of tests: the lines that come next are some of those that pytest prints, in this order.
 """
 
 import re
@@ -29,6 +30,7 @@ class Snippet:
     where: str
     script: str
     runs: bool
+    tests: bool
     prints: list[str] | None
     in_any_order: bool
 
@@ -48,6 +50,7 @@ def snippets(document: Path) -> Iterator[Snippet]:
             where=f"{document.relative_to(ROOT)}:{line}",
             script="\n" * line + dedent(fence["body"]),  # a traceback gives the document's own line numbers
             runs="no-run" not in options,
+            tests="pytest" in options,
             prints=dedent(shown).splitlines() if how[0] in ("text", "console") else None,
             in_any_order="unordered" in how,
         )
@@ -61,13 +64,23 @@ def test_a_snippet_does_what_the_document_says(snippet: Snippet, tmp_path: Path)
     compile(snippet.script, snippet.where, "exec")
     if not snippet.runs:
         return
-    script = tmp_path / "script.py"
+    script = tmp_path / ("test_it.py" if snippet.tests else "script.py")
     script.write_text(snippet.script, encoding="utf-8")
+    if snippet.tests:
+        tells(script, snippet.prints or [])
+        return
     done = subprocess.run([sys.executable, script], cwd=tmp_path, capture_output=True, text=True, timeout=60)
     assert done.returncode == 0, f"{snippet.where}\n{done.stdout}{done.stderr}"
     if snippet.prints is not None:
         in_order = sorted if snippet.in_any_order else list
         assert in_order(done.stdout.splitlines()) == in_order(snippet.prints), snippet.where
+
+
+def tells(tests: Path, lines: list[str]) -> None:
+    """pytest prints these lines, among others."""
+    command = [sys.executable, "-m", "pytest", "-p", "no:cacheprovider", tests.name]
+    printed = subprocess.run(command, cwd=tests.parent, capture_output=True, text=True, timeout=60).stdout.splitlines()
+    assert [line for line in printed if line in lines] == lines, "\n".join(printed)
 
 
 def test_the_readme_shows_code() -> None:

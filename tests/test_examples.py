@@ -48,7 +48,9 @@ def test_the_survey_equals_a_plain_loop_and_says_so() -> None:
     printed = run_example("stdlib_survey.py", "--files", "40")
 
     assert value_of("files", printed) == "40"
-    assert "equal to a plain loop: yes" in printed
+    assert "\nequal to a plain loop: yes" in printed
+    assert "in the simulator: 8 files under 30 schedules, " in printed
+    assert "under each of them equal to a plain loop: yes" in printed
 
 
 def test_the_survey_finds_what_is_in_the_files(tmp_path: Path) -> None:
@@ -82,6 +84,7 @@ def test_the_survey_finds_what_is_in_the_files(tmp_path: Path) -> None:
     assert value_of("unreadable files", printed) == "2"
     assert value_of("  SyntaxError", printed) == "syntax.py"
     assert value_of("  UnicodeDecodeError", printed) == "encoding.py"
+    assert "in the simulator: 4 files under 30 schedules, " in printed
     assert "equal to a plain loop: yes" in printed
 
 

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from itertools import permutations
+
 import pytest
 
-from conveyor import BalancingFork, Join, Pipe, Pipeline, Processor, ReplicatingFork
+from conveyor import BalancingFork, Join, Pipe, Pipeline, Processor, ReplicatingFork, Simulation
 from conveyor.errors import ScheduleMismatch
 from conveyor.sim.api import STRATEGIES, Strategy
 from conveyor.sim.faults import Faults
@@ -38,6 +40,7 @@ def pool() -> Pipeline[int, int]:
             "cv1:!add_one.4.emitted1+2",
             "worker 'add_one' dies with 1 records of item 4 out, not all, and comes back 2 decisions later",
         ),
+        ("cv1:!add_one.end.closed0", "worker 'add_one' dies after its last item, with 0 of its channels closed, not all"),
         ("cv1:!add_one.end.taken", "worker 'add_one' dies before anything of what comes after the last item is out"),
         (
             "cv1:pool.0=1;!add_one.0.taken",
@@ -47,6 +50,28 @@ def pool() -> Pipeline[int, int]:
 )
 def test_a_schedule_reads_as_words(text: str, words: str) -> None:
     assert in_words(Schedule.parse(text), pool().topology) == words
+
+
+def test_the_quickstart_has_every_interleaving_of_its_lanes_and_each_can_be_had_again() -> None:
+    items, lanes = [2, 9, 11], ((3, 10, 12), (2, 9, 11))
+    explored = diamond().explore(items, strategy="exhaustive")
+    expected = {
+        tuple(order)
+        for order in permutations([*lanes[0], *lanes[1]])
+        if all(tuple(filter(lane.__contains__, order)) == lane for lane in lanes)
+    }
+    assert explored.complete
+    assert explored.outputs == expected
+    assert len(expected) == 20
+    assert (3, 10, 12, 2, 9, 11) in expected
+    for order in sorted(expected):
+
+        def differs(run: Simulation[int], order: tuple[int, ...] = order) -> bool:
+            return tuple(run) != order
+
+        never = diamond().explore(items, differs, strategy="exhaustive")
+        assert never.failure is not None
+        assert tuple(diamond().replay(items, never.failure.schedule)) == order
 
 
 def test_an_adapting_fork_opens_lanes() -> None:
@@ -65,7 +90,7 @@ def test_each_store_of_each_worker_is_one_before_which_it_dies() -> None:
     deaths: set[str] = set()
     diamond().explore([1, 2], lambda found: deaths.add(found.schedule.partition("!")[2]), schedules=200, faults=Faults())
     steps = {death.partition("+")[0] for death in deaths} - {""}
-    assert steps >= {"add_one.0.taken", "add_one.0.emitted", "add_one.1.taken", "add_one.1.emitted", "add_one.end.taken"}
+    assert steps >= {"add_one.0.taken", "add_one.0.emitted", "add_one.1.taken", "add_one.1.emitted", "add_one.end.closed0"}
 
 
 @pytest.mark.parametrize("text", ["cv1:nobody~cut.0=1", "cv1:nobody.0=1"])

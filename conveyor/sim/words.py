@@ -49,7 +49,7 @@ def death_in_words(death: Death) -> str:
         "taken": f"before anything of {item} is out",
         "copied": f"with {number} copies of a record of {item} out, not all",
         "emitted": f"after it emitted {item}" if not number else f"with {number} records of {item} out, not all",
-        "closed": f"with {number} of its channels closed, not all",
+        "closed": f"after its last item, with {number} of its channels closed, not all",
     }.get(step, f"with {item} {death.step}")
     later = f", and comes back {death.wait} decisions later" if death.wait else ""
     return f"worker {death.worker!r} dies {when}{later}"
