@@ -7,6 +7,7 @@ Rule 2.  An *atom* cannot change: int, float, complex, str, bytes, bool, None, a
          carried as they are, and a whole slice of them is encoded at once.
 Rule 3.  Anything else is *sealed*: pickled at once and alone, and opened again just before the next job sees it.  So every
          lane and every attempt opens a copy of its own, and an item that cannot be pickled is known by name.
+         A dict or a list of simple things to which nobody refers but we is as good as sealed: opened, it is copied.
 Rule 4.  A large buffer of a sealed item is kept beside the pickle, copied at once.  Whoever opens the item gets a copy
          again, or, having promised not to change it, the buffer itself, read-only, until the item is committed.
 
@@ -30,14 +31,17 @@ __all__ = [
     "Copied",
     "Keep",
     "Kept",
+    "Owned",
     "Recycler",
     "Seal",
     "Sealed",
     "Take",
     "in_place",
     "is_atom",
+    "is_simple",
     "opened",
     "opened_each",
+    "owned",
     "seal",
     "sealer",
     "uniform",
@@ -164,6 +168,59 @@ class Bundle(Sealed):
         return tuple(part.open(take) if isinstance(part, Sealed) else part for part in self.parts)
 
 
+class Owned(Sealed):
+    """A dict or a list of simple things that nobody else refers to: it cannot change any more, either, and needs no pickle."""
+
+    __slots__ = ("value",)
+
+    def __init__(self, value: dict[object, object] | list[object]) -> None:
+        self.buffers = ()
+        self.value = value
+
+    @property
+    def data(self) -> bytes:  # type: ignore[override]  # pyright: ignore[reportIncompatibleVariableOverride]  # made when asked for
+        return pickle.dumps(self.value, PROTOCOL)
+
+    def open(self, take: Take = bytearray) -> object:
+        return self.value.copy()
+
+
+def owned(item: object) -> Owned | None:
+    """`item`, if it is simple, and the caller has the only reference to it; to be called with a variable of the caller's.
+
+    >>> fresh, shared = {"a": 1}, [2]
+    >>> elsewhere = shared
+    >>> [type(owned(fresh)).__name__, owned(shared)]
+    ['Owned', None]
+    """
+    if getrefcount(item) != ALONE:
+        return None
+    if type(item) is dict:
+        plain = cast("dict[object, object]", item)
+        return Owned(plain) if is_simple(plain) and is_simple(plain.values()) else None
+    if type(item) is list:
+        things = cast("list[object]", item)
+        return Owned(things) if is_simple(things) else None
+    return None
+
+
+def is_simple(things: Iterable[object]) -> bool:
+    """Are all of them atoms, and none a tuple?"""
+    return SIMPLE.issuperset(map(type, things))
+
+
+def _count(item: object) -> int:
+    return getrefcount(item)
+
+
+def _count_of_one() -> int:
+    item: list[object] = []
+    return _count(item)
+
+
+ALONE: Final = _count_of_one()  # what a function sees of an argument to which only its caller's variable refers
+
+
 def sealer(keep: Keep = Copied) -> Seal:
     """What seals items, one at a time: to be shared by those in one thread only.  `keep` says where large buffers go."""
     large: list[memoryview] = []
@@ -224,9 +281,9 @@ def all_sealed(items: list[object]) -> list[object]:
 
 
 def whole(item: object) -> Sealed:
-    if type(item) is Sealed:
-        return item
-    return seal(item.open() if isinstance(item, Sealed) else item)
+    if isinstance(item, Sealed):
+        return seal(item.open()) if isinstance(item, Bundle) else item
+    return seal(item)
 
 
 def opened(items: list[object], take: Take = bytearray) -> Iterable[object]:

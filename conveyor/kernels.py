@@ -14,7 +14,7 @@ from inspect import CO_VARKEYWORDS
 from types import CodeType, FunctionType
 from typing import Final, NamedTuple, TypeAlias
 
-from conveyor.codec import Seal, Sealed, Take, is_atom, seal, whole
+from conveyor.codec import Seal, Sealed, Take, is_atom, owned, seal, whole
 
 __all__ = ["Progress", "QuickLoop", "filter_slice", "map_slice", "operations", "quick_loop"]
 
@@ -45,14 +45,19 @@ def map_slice(job: JobCall, items: Iterable[object], out: list[object], seal: Se
     try:
         for item in items:
             result = job(item)
-            if type(result) is usual:
+            kind = type(result)
+            if kind is usual:
                 append(result)
             elif result is None:
                 dropped += 1
+            elif kind is dict or kind is list:
+                item = None  # a job may have given it back
+                append(owned(result) or seal(result))
+                sealed += 1
             elif is_atom(result):
                 append(result)
-                if type(result) is not tuple:
-                    usual = type(result)
+                if kind is not tuple:
+                    usual = kind
             else:
                 append(seal(result))
                 sealed += 1

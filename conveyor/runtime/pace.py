@@ -26,7 +26,7 @@ LARGEST_SLICE: Final = 4096
 SAVING_SHARE: Final = 10  # a slice takes at least so many times as long as saving the state behind it
 
 # A lane is worth opening while an item keeps its lane busy for longer than it costs to hand it over.
-WORTH_A_LANE_NS: Final = 20_000
+WORTH_A_LANE_NS: Final = 2_000
 IDLE_LANE_NS: Final = 500_000_000
 
 

@@ -23,7 +23,7 @@ from struct import Struct
 from typing import Final, TypeAlias
 
 from conveyor.channel import Tag
-from conveyor.codec import PROTOCOL, Copied, Sealed
+from conveyor.codec import PROTOCOL, Copied, Owned, Sealed
 from conveyor.errors import RunError
 from conveyor.runtime.extents import Extent, Extents
 from conveyor.runtime.memory import Memory
@@ -157,13 +157,13 @@ class Ring:
         return offset, size
 
 
-# An item with buffers, in a record: its pickle, and of each buffer where it lies, or what is in it.
+# An item in a record: itself, if it is simple; its pickle; or its pickle and of each buffer where it lies, or what is in it.
 Where: TypeAlias = tuple[int, int]
-Part: TypeAlias = tuple[bytes, *tuple[bytes | Where, ...]]
+Part: TypeAlias = dict[object, object] | list[object] | bytes | tuple[bytes, *tuple[bytes | Where, ...]]
 
 
-def _parts(payload: bytes | memoryview) -> list[bytes | Part]:
-    parts: list[bytes | Part] = pickle.loads(payload)
+def _parts(payload: bytes | memoryview) -> list[Part]:
+    parts: list[Part] = pickle.loads(payload)
     return parts
 
 
@@ -222,11 +222,17 @@ class RingOutlet:
         if not isinstance(items[0], Sealed):
             return Blob(PLAIN, pickle.dumps(items, PROTOCOL))
         kept: list[Extent] = []
-        parts = [self._part(item, kept) if item.buffers else item.data for item in items if isinstance(item, Sealed)]
+        parts = [
+            item.data if type(item) is Sealed and not item.buffers else self._part(item, kept)
+            for item in items
+            if isinstance(item, Sealed)
+        ]
         return Blob(SEALED, pickle.dumps(parts, PROTOCOL), kept)
 
     def _part(self, item: Sealed, kept: list[Extent]) -> Part:
-        """An item with buffers, as it is told of in a record: its pickle, and where each lies, or what is in it."""
+        """An item, as it is told of in a record."""
+        if isinstance(item, Owned):
+            return item.value
         part: list[bytes | Where] = []
         for buffer in item.buffers:
             if not (isinstance(buffer, Extent) and buffer.slot is not None):
@@ -369,11 +375,14 @@ class RingInlet:
     def _read(self, at: int, size: int, form: int) -> list[object]:
         payload = self.ring.payload(at, size, form)
         if form & SEALED:
-            return [Sealed(part) if isinstance(part, bytes) else self._sealed(*part) for part in _parts(payload)]
+            return [Sealed(part) if isinstance(part, bytes) else self._opened(part) for part in _parts(payload)]
         items: list[object] = pickle.loads(payload)
         return items
 
-    def _sealed(self, data: bytes, *buffers: bytes | Where) -> Sealed:
+    def _opened(self, part: dict[object, object] | list[object] | tuple[bytes, *tuple[bytes | Where, ...]]) -> Sealed:
+        if not isinstance(part, tuple):
+            return Owned(part)
+        data, *buffers = part
         at = self.ring.memory.at
         return Sealed(data, [Copied(each) if isinstance(each, bytes) else Extent(at(*each), each[0]) for each in buffers])
 

@@ -11,7 +11,7 @@ from operator import countOf
 from time import perf_counter_ns
 from typing import Final
 
-from conveyor.codec import Seal, Sealed, is_atom, sealer, uniform
+from conveyor.codec import Seal, Sealed, is_atom, is_simple, sealer, uniform
 from conveyor.errors import NotPicklable
 from conveyor.runtime.pace import LARGEST_SLICE, SLICE_NS
 
@@ -45,7 +45,9 @@ class Puller:
         if self.sequence is not None:
             sliced = self.sequence[self.pulled : self.pulled + n]
             items = part = sliced if isinstance(sliced, list) else list(sliced)
-            if isinstance(self.sequence, range) or countOf(map(type, part), int) == len(part):  # at the least cost
+            # At the least cost: mostly all are of one kind.
+            kind = type(part[0]) if part else int
+            if isinstance(self.sequence, range) or (countOf(map(type, part), kind) == len(part) and is_simple(part[:1])):
                 self.pulled += len(part)
                 self.exhausted = len(part) < n
                 return part
