@@ -318,7 +318,7 @@ def test_a_yes_is_given_where_it_can_be_known() -> None:
 
 
 LEAVES: list[Any] = [
-    *(int, str, float, complex, bool, bytes, None, datetime.date, datetime.datetime, decimal.Decimal, fractions.Fraction),
+    *(int, str, float, complex, bool, bytes, datetime.date, datetime.datetime, decimal.Decimal, fractions.Fraction),
     *(
         Literal[1, "a", None],
         Literal[Color.RED],
