@@ -3,12 +3,13 @@
 Knows: what may be left out of a schedule.  Must never know: how it is run, what fails in it.
 
 Delta debugging (Zeller and Hildebrandt, "Simplifying and Isolating Failure-Inducing Input", 2002) over the decisions that are
-not the default, and the deaths: what is left out falls back to the default.
+not the default, and the deaths: what is left out falls back to the default.  Where nothing more can be left out, the same is
+decided earlier, as long as it still fails: of two failures that are as small the earlier one may have more to leave out.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Final, NamedTuple, TypeAlias
 
 from conveyor.sim.schedule import Death, Key, Schedule
@@ -39,8 +40,8 @@ class Shrinker:
         self.error: BaseException | None = None
         self.runs = 0
 
-    def try_without(self, parts: Sequence[Part]) -> bool:
-        """Does the schedule of these parts alone fail?  Then it is the best so far, as it really ran."""
+    def fails_with(self, parts: Sequence[Part]) -> bool:
+        """Does the schedule of these parts fail?  Then it is the best so far, as it really ran."""
         if self.runs == MOST_RUNS:
             return False
         self.runs += 1
@@ -52,24 +53,37 @@ class Shrinker:
         return True
 
     def reduce(self) -> None:
+        while True:
+            self.leave_out()
+            if not self.try_each_alone() and not self.decide_earlier():
+                break
+        self.shorten_waits()
+
+    def leave_out(self) -> None:
         """Leaves out halves, quarters, and so on, and at last each single part."""
         size = max(1, len(parts_of(self.best)) // 2)
         while self.runs < MOST_RUNS:
             parts = parts_of(self.best)
-            smaller = any(self.try_without(parts[:at] + parts[at + size :]) for at in reversed(range(0, len(parts), size)))
+            smaller = any(self.fails_with(parts[:at] + parts[at + size :]) for at in reversed(range(0, len(parts), size)))
             if smaller:
                 continue
             if size == 1:
                 break
             size = max(1, size // 2)
-        self.shorten_waits()
+
+    def try_each_alone(self) -> bool:
+        parts = parts_of(self.best)
+        return len(parts) > 2 and any(self.fails_with([part]) for part in parts)
+
+    def decide_earlier(self) -> bool:
+        return any(self.fails_with(parts) for parts in earlier(self.best))
 
     def shorten_waits(self) -> None:
         """Brings workers back as early as will do."""
         for death in self.best.deaths:
             for wait in range(death.wait):
                 sooner = [death._replace(wait=wait) if part == death else part for part in parts_of(self.best)]
-                if self.try_without(sooner):
+                if self.fails_with(sooner):
                     break
 
 
@@ -78,6 +92,24 @@ def shrunk(schedule: Schedule, rerun: Rerun) -> Shrunk:
     shrinker = Shrinker(schedule, rerun)
     shrinker.reduce()
     return Shrunk(shrinker.best, shrinker.error, shrinker.runs)
+
+
+def earlier(schedule: Schedule) -> Iterator[list[Part]]:
+    """The schedule with all decisions of one point, or a single one, some ordinals earlier."""
+    for point in {key.point: None for key in schedule.choices}:
+        first = min(key.ordinal for key in schedule.choices if key.point == point)
+        for by in sorted({first, min(first, 1)} - {0}, reverse=True):
+            yield moved(schedule, {key: by for key in schedule.choices if key.point == point})
+    for key in schedule.choices:
+        if key.ordinal and key._replace(ordinal=key.ordinal - 1) not in schedule.choices:
+            yield moved(schedule, {key: 1})
+
+
+def moved(schedule: Schedule, by: Mapping[Key, int]) -> list[Part]:
+    return [
+        *((key._replace(ordinal=key.ordinal - by.get(key, 0)), option) for key, option in schedule.choices.items()),
+        *schedule.deaths,
+    ]
 
 
 def parts_of(schedule: Schedule) -> list[Part]:

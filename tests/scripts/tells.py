@@ -70,7 +70,7 @@ def main() -> None:
     print("== with a death", dying, dying.schedule, dying.trace, sep="\n")
     for strategy in ("portfolio", "random", "urw", "pct", "deviations", "exhaustive"):
         found = quickstart().explore([2, 9, 11], is_as_wanted, strategy=strategy, seed=3)
-        print(f"== {strategy}", found, found.failure, sep="\n")
+        print(f"== {strategy}", found, sep="\n")
 
 
 if __name__ == "__main__":
