@@ -229,7 +229,7 @@ def search(item: pytest.Function, trials: Trials, asked: Asked) -> None:
     seed = asked.seed if option is None else option
     try:
         result = under_many(trials, known, strategy=asked.strategy, seed=seed, faults=asked.faults)
-    except ConveyorError as error:
+    except (ConveyorError, TypeError, ValueError) as error:
         if error is trials.fault or error is trials.error:
             raise
         raise pytest.fail.Exception(f"@pytest.mark.explore: {error}", pytrace=False) from None

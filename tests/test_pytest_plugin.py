@@ -213,6 +213,14 @@ MISUSES = (
         "faults: there is no worker 'nobody'; the workers are add_one",
     ),
     (
+        "@pytest.mark.explore(faults=['add_one'])\ndef test_it(simulate): simulate(diamond(), [1])",
+        "explore(): faults must be of type Faults, and is ['add_one']",
+    ),
+    (
+        "@pytest.mark.explore(schedules=0)\ndef test_it(simulate): simulate(diamond(), [1])",
+        "schedules is 0; it must be 1 or more",
+    ),
+    (
         "@pytest.mark.explore(strategy='exhaustive', schedules=9)\ndef test_it(simulate): simulate(diamond(), [1, 2, 3])",
         "not every schedule was run: 9 schedules were not enough",
     ),

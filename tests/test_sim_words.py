@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import re
 from itertools import permutations
 
 import pytest
 
 from conveyor import BalancingFork, Join, Pipe, Pipeline, Processor, ReplicatingFork, Simulation
-from conveyor.errors import ScheduleMismatch
+from conveyor.errors import ScheduleMismatch, TopologyError
 from conveyor.sim.api import STRATEGIES, Strategy
 from conveyor.sim.faults import Faults
 from conveyor.sim.schedule import Schedule
@@ -97,3 +98,25 @@ def test_each_store_of_each_worker_is_one_before_which_it_dies() -> None:
 def test_a_schedule_of_another_pipeline_is_refused(text: str) -> None:
     with pytest.raises(ScheduleMismatch, match="no such decision point"):
         diamond().replay([1, 2], text)
+
+
+@pytest.mark.parametrize(
+    ("call", "option", "given", "told"),
+    [
+        ("simulate", "scheduler", "random", "simulate(): scheduler must be of type Scheduler, and is 'random'"),
+        ("simulate", "faults", True, "simulate(): faults must be of type Faults, and is True"),
+        ("replay", "schedule", None, "replay(): schedule must be of type str, and is None"),
+        ("explore", "check", [2], "explore(): check must be a function that takes a simulation, not [2]"),
+        ("explore", "schedules", 0, "explore(): schedules is 0; it must be 1 or more"),
+        ("explore", "schedules", "5", "explore(): schedules must be of type int, and is '5'"),
+        ("explore", "strategy", "luck", "explore(): strategy is 'luck'; it must be a Scheduler or one of portfolio"),
+    ],
+)
+def test_what_makes_no_sense_is_told_at_once(call: str, option: str, given: object, told: str) -> None:
+    with pytest.raises((TypeError, ValueError, TopologyError), match=re.escape(told)):
+        getattr(diamond(), call)([1], **{option: given})
+
+
+def test_faults_take_a_list_of_names() -> None:
+    with pytest.raises(TypeError, match=re.escape("write Faults(['add_one'])")):
+        Faults("add_one")

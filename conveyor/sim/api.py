@@ -6,8 +6,10 @@ Knows: which scheduler is meant by which word.  Must never know: how schedules a
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from typing import Literal, TypeAlias
+from types import UnionType
+from typing import Literal, TypeAlias, get_args
 
+from conveyor.codec import short_repr
 from conveyor.errors import TopologyError
 from conveyor.sim.chance import Chance
 from conveyor.sim.count import count_classes
@@ -27,7 +29,7 @@ from conveyor.sim.schedulers.urw import UniformWalk
 from conveyor.sim.simulation import Simulation, Simulator
 from conveyor.topology import Topology
 
-__all__ = ["STRATEGIES", "Strategy", "count", "explored", "replayed", "simulated"]
+__all__ = ["STRATEGIES", "Strategy", "check_bounds", "count", "explored", "replayed", "simulated"]
 
 Strategy: TypeAlias = Literal["portfolio", "random", "urw", "pct", "deviations", "exhaustive"]
 Check: TypeAlias = Callable[[Simulation[object]], object]
@@ -40,6 +42,8 @@ def simulated(
     topology: Topology, items: Iterable[object], seed: int, scheduler: Scheduler | None, faults: Faults | None
 ) -> Simulation[object]:
     """One schedule; with faults, one death in it, drawn from the seed."""
+    must_be(Scheduler | None, scheduler, "simulate(): scheduler")
+    must_be(Faults | None, faults, "simulate(): faults")
     simulator = Simulator(planned(topology, faults), items)
     chosen = RandomWalk(seed) if scheduler is None else scheduler
     if not chosen.begin():
@@ -63,6 +67,7 @@ def one_death(simulator: Simulator, faults: Faults, seed: int) -> list[Life]:
 
 def replayed(topology: Topology, items: Iterable[object], schedule: str) -> Simulation[object]:
     """The schedule that a text says."""
+    must_be(str, schedule, "replay(): schedule")
     said = Schedule.parse(schedule)
     simulator = Simulator(Plan(topology, timers=said.has_timers), items)
     Faults([death.worker for death in said.deaths]).checked(simulator.plan.workers)
@@ -85,6 +90,9 @@ def explored(
     faults: Faults | None,
 ) -> Exploration[object]:
     """Many schedules."""
+    check_bounds(schedules, faults, "explore()")
+    if check is not None and not callable(check):
+        raise TypeError(f"explore(): check must be a function that takes a simulation, not {short_repr(check)}")
     plan = planned(topology, faults)
     simulator = Simulator(plan, items, checked=False)
 
@@ -96,6 +104,21 @@ def explored(
         (lambda: strategy) if isinstance(strategy, Scheduler) else lambda: made(strategy, plan, seed),
         faults,
     )
+
+
+def check_bounds(schedules: object, faults: object, call: str) -> None:
+    """Raises `TypeError` or `ValueError` for what a search cannot work with."""
+    must_be(int, schedules, f"{call}: schedules")
+    must_be(Faults | None, faults, f"{call}: faults")
+    if isinstance(schedules, int) and schedules < 1:
+        raise ValueError(f"{call}: schedules is {schedules}; it must be 1 or more")
+
+
+def must_be(kind: type | UnionType, given: object, what: str) -> None:
+    """Raises `TypeError` if `given` is something else."""
+    if not isinstance(given, kind):
+        name = kind.__name__ if isinstance(kind, type) else " | ".join(each.__name__ for each in get_args(kind))
+        raise TypeError(f"{what} must be of type {name.removesuffix(' | NoneType')}, and is {short_repr(given)}")
 
 
 def made(strategy: Strategy, plan: Plan, seed: int) -> Scheduler:

@@ -31,6 +31,8 @@ class Faults:
     timeouts: bool = False
 
     def __init__(self, workers: Sequence[str] | None = None, *, timeouts: bool = False) -> None:
+        if isinstance(workers, str):
+            raise TypeError(f"Faults takes a list of names: write Faults([{workers!r}])")
         object.__setattr__(self, "timeouts", timeouts)
         object.__setattr__(self, "workers", None if workers is None else tuple(workers))
 

@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterable, Sequence
 from typing import TypeAlias
 
 from conveyor.errors import ConveyorError, LifecycleError
-from conveyor.sim.api import Strategy, made
+from conveyor.sim.api import Strategy, check_bounds, made
 from conveyor.sim.exploration import Exploration, Lives, Search, explore
 from conveyor.sim.faults import Faults
 from conveyor.sim.plan import Plan
@@ -53,6 +53,7 @@ class Trials(Search):
         self.made: Attempt | None = None
         self.error: BaseException | None = None
         self.fault: BaseException | None = None  # that is not the pipeline's
+        self.timers = False  # is it decided whether the time of an item runs out?
 
     def attempt(self, scheduler: Scheduler, lives: Lives) -> Attempt:
         """The body once."""
@@ -89,7 +90,7 @@ class Trials(Search):
                 "simulate() is called a second time in one run of the test: a schedule belongs to one pipeline. Write a test "
                 "for each, or parametrize it; pl.simulate(items, seed=0) gives a schedule that stays the same"
             )
-        self.simulator = Simulator(Plan(topology), items)
+        self.simulator = Simulator(Plan(topology, timers=self.timers), items)
         self.made = self.simulator.attempt(self.scheduler, self.lives())
         if self.made.error is not None:
             raise self.made.error
@@ -103,6 +104,8 @@ def under_many(
     trials: Trials, known: Sequence[Schedule], *, strategy: Strategy | Scheduler, seed: int, faults: Faults | None
 ) -> Exploration[object]:
     """First the schedules that are `known` to have failed, then the default, then as `pl.explore` does."""
+    check_bounds(trials.most, faults, "explore()")
+    trials.timers = faults is not None and faults.timeouts
     for schedule in (*known, Schedule()):
         if not trials.is_over():
             trials.look_at(trials.follow(schedule))
@@ -116,6 +119,7 @@ def under_many(
 
 def replayed(trials: Trials, schedule: Schedule) -> None:
     """The body under one schedule; raises what it raises, and `ScheduleMismatch` if the schedule does not fit."""
+    trials.timers = schedule.has_timers
     replay = Replay(schedule)
     attempt = trials.attempt(replay, lambda: trials.simulator.lives_in(schedule))
     replay.check_deaths(attempt.deaths)
