@@ -101,9 +101,10 @@ class Extents:
         """The consumer of a ring has read an extent when it has committed so many items."""
         slot = extent.slot
         assert slot is not None
-        if not slot.readers:
-            self.published += slot.end - slot.offset
-        slot.readers.append((words, behind))
+        with self.lock:
+            if not slot.readers:
+                self.published += slot.end - slot.offset
+            slot.readers.append((words, behind))
 
     def found(self, offset: int, size: int) -> Extent:
         """An extent that this producer has published, also if that was another process in its place."""
