@@ -39,12 +39,17 @@ PCT_DEPTH = 3
 
 
 def simulated(
-    topology: Topology, items: Iterable[object], seed: int, scheduler: Scheduler | None, faults: Faults | None
+    topology: Topology,
+    items: Iterable[object],
+    seed: int,
+    scheduler: Scheduler | None,
+    faults: Faults | None,
+    copy: bool = True,
 ) -> Simulation[object]:
     """One schedule; with faults, one death in it, drawn from the seed."""
     must_be(Scheduler | None, scheduler, "simulate(): scheduler")
     must_be(Faults | None, faults, "simulate(): faults")
-    simulator = Simulator(planned(topology, faults), items)
+    simulator = Simulator(planned(topology, faults, copy), items)
     chosen = RandomWalk(seed) if scheduler is None else scheduler
     if not chosen.begin():
         raise TopologyError(f"simulate(): {type(chosen).__name__} has no schedule left; make a new one")
@@ -52,8 +57,8 @@ def simulated(
     return simulator.simulation(simulator.attempt(chosen, lives), seed)
 
 
-def planned(topology: Topology, faults: Faults | None) -> Plan:
-    return Plan(topology, timers=faults is not None and faults.timeouts)
+def planned(topology: Topology, faults: Faults | None, copy: bool) -> Plan:
+    return Plan(topology, timers=faults is not None and faults.timeouts, copies=copy)
 
 
 def one_death(simulator: Simulator, faults: Faults, seed: int) -> list[Life]:
@@ -88,12 +93,13 @@ def explored(
     expired: Callable[[], bool],
     seed: int,
     faults: Faults | None,
+    copy: bool = True,
 ) -> Exploration[object]:
     """Many schedules."""
     check_bounds(schedules, faults, "explore()")
     if check is not None and not callable(check):
         raise TypeError(f"explore(): check must be a function that takes a simulation, not {short_repr(check)}")
-    plan = planned(topology, faults)
+    plan = planned(topology, faults, copy)
     simulator = Simulator(plan, items, checked=False)
 
     def total() -> int | None:

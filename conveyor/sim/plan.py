@@ -48,9 +48,10 @@ class Seat:
 class Plan:
     """The seats of a topology, each behind those that it reads from."""
 
-    def __init__(self, topology: Topology, *, timers: bool = False) -> None:
+    def __init__(self, topology: Topology, *, timers: bool = False, copies: bool = True) -> None:
         self.topology = topology
         self.timers = timers  # can the time of an item run out?
+        self.copies = copies  # does every job get a copy of its item, through a pickle?
         distance = distances(topology)
         self.seats = [Seat(spec) for spec in sorted(topology.nodes, key=lambda spec: (distance[spec.index], spec.index))]
         self.is_stateless = all(seat.is_stateless for seat in self.seats)
@@ -71,7 +72,7 @@ class Plan:
         """The same pipeline with another capacity of one of its channels."""
         channels = list(self.topology.channels)
         channels[channel] = replace(channels[channel], capacity=capacity)
-        return Plan(replace(self.topology, channels=tuple(channels)), timers=self.timers)
+        return Plan(replace(self.topology, channels=tuple(channels)), timers=self.timers, copies=self.copies)
 
 
 def distances(topology: Topology) -> list[int]:

@@ -32,6 +32,7 @@ from conveyor.route import balances, leaves
 from conveyor.sim.channel import MemoryChannel, State
 from conveyor.sim.estate import Estate
 from conveyor.sim.inspection import Inspection
+from conveyor.sim.lent import Lent
 from conveyor.sim.plan import Plan, Seat
 from conveyor.sim.port import Killed, Life, Port
 from conveyor.sim.schedule import CUT, LANES, RESTART, STOP, TIMER, Death, Decision
@@ -197,6 +198,8 @@ class Loop:
                 estate.heir(stage, self.tally)
                 surroundings = estate.surroundings()
             node = node_for(stage, spec.name, self.bury, surroundings)
+            if not world.plan.copies:
+                node.seal = Lent
             if world.inspection is not None:
                 world.inspection.take(self.seat, node)
             if world.plan.timers:
@@ -306,7 +309,8 @@ class World:
         self.inspection = inspection
         self.nodes: dict[int, Node] = {}
         self.source = MemoryChannel(ROOMY)
-        self.items: list[object] = [item if is_atom(item) else seal(item) for item in items]
+        safe = seal if plan.copies else Lent
+        self.items: list[object] = [item if is_atom(item) else safe(item) for item in items]
         self.channels = [MemoryChannel(channel.capacity, channel.index) for channel in plan.topology.channels]
         self.outputs: list[object] = []
         self.dead_letters: list[DeadLetter] = []
