@@ -60,8 +60,8 @@ def chain(depth: int) -> Pipeline[Any, Any]:
     return pipeline
 
 
-def balanced(width: int) -> Pipeline[Any, Any]:
-    pipeline: Pipeline[Any, Any] = Pipeline()
+def balanced(width: int) -> Any:
+    pipeline: Any = Pipeline()
     pipeline.add(BalancingFork(width)).add(*(Processor(spin) for _ in range(width))).add(Join(width))
     return pipeline
 

@@ -93,7 +93,7 @@ def test_an_item_that_kills_each_worker_can_be_left_out(on_error: Any) -> None:
 
     assert list(result) == [item for item in range(200) if item != BAD]
     assert counts(result.report, "die") == (200, 199, on_error == "skip", on_error == "dead_letter", 0)
-    letters = [(letter.ordinal, letter.item, type(letter.exception)) for letter in result.dead_letters]
+    letters: list[Any] = [(letter.ordinal, letter.item, type(letter.exception)) for letter in result.dead_letters]
     assert letters == [(BAD, BAD, PoisonItem)] * (on_error == "dead_letter")
 
 
@@ -221,7 +221,7 @@ def test_an_item_has_an_id_of_its_own_in_each_stage() -> None:
     pl.add(Processor(what_it_knows))
     result = pl.run(range(500))
 
-    ids = [known for item, _, known in result] + [item[2] for item, _, _ in result]
+    ids = [known for _, _, known in result] + [item[2] for item, _, _ in result]
     assert len(set(ids)) == len(ids) == 2000
     assert {attempt for _, attempt, _ in result} == {1}
 

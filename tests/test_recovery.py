@@ -65,12 +65,17 @@ class Unsaved(Processor[int, int]):
 
 TOTALS = [sum(range(item + 1)) for item in range(N)]
 
+
+def below_five(number: int) -> int:
+    return number % 5
+
+
 # A pipeline around a stage "it", and what must come out of it, sorted where lanes may overtake one another.
 SHAPES: dict[str, tuple[Callable[[], Any], Any]] = {
     "processor": (lambda: [[Processor(double, name="it")]], [2 * n for n in range(N)]),
     "filter": (lambda: [[Filter(is_even, name="it")]], list(range(0, N, 2))),
     "flat-map": (
-        lambda: [[Processor(lambda n: n % 5)], [FlatMap(repeated, name="it")]],
+        lambda: [[Processor(below_five)], [FlatMap(repeated, name="it")]],
         [n % 5 for n in range(N) for _ in range(n % 5)],
     ),
     "stateful": (lambda: [[Total(name="it")]], [*TOTALS, -N]),

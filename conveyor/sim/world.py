@@ -14,7 +14,7 @@ Rule 4.  A worker that fails stops; the others go on to where they must stop, an
 from __future__ import annotations
 
 from array import array
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Final, Protocol, TypeAlias
 
 from conveyor.channel import Tag
@@ -48,7 +48,7 @@ Blob: TypeAlias = list[object]
 LoopState: TypeAlias = "tuple[Loop, int, Request[Blob] | None, int, tuple[int, ...], list[int] | None]"
 AnyEnds: TypeAlias = "Ends[MemoryChannel, MemoryChannel] | Ends[Port, Port]"
 
-new = tuple.__new__
+new: Callable[[type[Decision], tuple[str, int, int, int]], Decision] = tuple.__new__  # pyright: ignore[reportUnknownMemberType, reportUnknownVariableType]  # of a generic class
 
 RUN: Final = 1
 ROOMY: Final = 1 << 40
@@ -324,7 +324,7 @@ class World:
         self.loops = [Loop(self, seat) for seat in plan.seats]
         self.loop_of = {loop.spec.index: loop for loop in self.loops}
         self.composite = any(loop.composite for loop in self.loops)
-        self.active = self.loops
+        self.active: list[Loop] = self.loops
         self.memories: list[Memory] = []  # along the schedule under way, where it may have to be gone back to
         self.goes_back = plan.is_stateless and observer is None and inspection is None and not plan.timers
         self.deciding = [loop for loop in self.loops if loop.decides]

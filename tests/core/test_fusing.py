@@ -120,19 +120,23 @@ def listed(item: Any) -> Any:
     return [item]
 
 
+def is_list(item: object) -> bool:
+    return isinstance(item, list)
+
+
 def grow(item: Any) -> Any:
-    return [*item, item[0]] if isinstance(item, list) else item + 1
+    return [*item, item[0]] if is_list(item) else item + 1
 
 
 def fussy(item: Any) -> Any:
-    value = item[0] if isinstance(item, list) else item
+    value = item[0] if is_list(item) else item
     if value == 7:
         raise ValueError(f"{value} is not wanted")
     return item
 
 
 def whole(item: Any) -> Any:
-    return item[0] if isinstance(item, list) else item
+    return item[0] if is_list(item) else item
 
 
 STAGES: list[Callable[[], Any]] = [

@@ -36,8 +36,12 @@ class Total(Processor[Any, Any]):
         yield "total", self.total
 
 
+def increment(number: int) -> int:
+    return number + 1
+
+
 def quickstart() -> Any:
-    return Pipeline[Any]().add(ReplicatingFork(2)).add(Processor(lambda x: x + 1), Pipe()).add(Join(2))
+    return Pipeline[Any]().add(ReplicatingFork(2)).add(Processor(increment), Pipe()).add(Join(2))
 
 
 def tight() -> Any:

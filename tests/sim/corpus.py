@@ -12,6 +12,8 @@ from dataclasses import dataclass
 from typing import Any
 from unittest import mock
 
+from typing_extensions import Generator
+
 import conveyor.drive
 from conveyor import BalancingFork, Filter, FlatMap, Join, Pipe, Processor, ReplicatingFork, Zip
 from conveyor.drive import Resumed, resume
@@ -166,7 +168,7 @@ def resume_without_extra(run: int, inlets: Any, outlets: Any) -> Resumed:
 
 
 @contextmanager
-def resumed_by(wrong: Callable[..., Resumed]) -> Iterator[None]:
+def resumed_by(wrong: Callable[..., Resumed]) -> Generator[None]:
     with mock.patch.object(conveyor.drive, "resume", wrong):
         yield
 

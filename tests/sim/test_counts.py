@@ -305,7 +305,11 @@ def test_an_ordered_join_hides_what_a_balance_chose(counts: Counts) -> None:
 def test_the_quickstart_without_its_print_has_twenty_outputs() -> None:
     pl: Any = built([ReplicatingFork(2)], [Processor(increment), Pipe()], [Join(2)])
     schedules: dict[Outcome, str] = {}
-    found = pl.explore([2, 9, 11], lambda run: schedules.update({tuple(run): run.schedule}), strategy="exhaustive")
+
+    def note(run: Any) -> None:
+        schedules[tuple(run)] = run.schedule
+
+    found = pl.explore([2, 9, 11], note, strategy="exhaustive")
 
     assert found.complete
     assert len(found.outputs) == 20

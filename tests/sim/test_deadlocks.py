@@ -26,7 +26,7 @@ CURE = re.compile(
 
 def cures_in(report: str) -> dict[tuple[str, str], tuple[int, int]]:
     """Of each pipe, by its two ends, what it has and what it needs, as the report says."""
-    found = {}
+    found: dict[tuple[str, str], tuple[int, int]] = {}
     for producer, consumer, had, needs, rest in CURE.findall(report):
         assert rest == f"with Pipe({int(needs) - 1}) it does not."
         found[producer, consumer] = int(had), int(needs)

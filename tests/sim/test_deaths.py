@@ -196,18 +196,25 @@ def lane_by_lane(zipped: ZipInlet, positions: list[int]) -> None:
     zipped.bring(positions)
 
 
+def says_nothing(loop: world.Loop, ordinal: int) -> None:
+    """As if nothing had to be said again."""
+
+
 def from_the_beginning(joined: OrderedInlet, run: int) -> None:
     for inlet in joined.inlets:
         inlet.start(run)
 
 
+FORGETFUL: list[tuple[type[object], str, Callable[..., Any], str]] = [
+    (ZipInlet, "keep", lane_by_lane, "zipped"),
+    (OrderedInlet, "start", from_the_beginning, "ordered, balanced"),
+    (world.Loop, "void", says_nothing, "dead letters"),
+]
+
+
 @pytest.mark.parametrize(
     ("owner", "method", "instead", "name"),
-    [
-        (ZipInlet, "keep", lane_by_lane, "zipped"),
-        (OrderedInlet, "start", from_the_beginning, "ordered, balanced"),
-        (world.Loop, "void", lambda loop, ordinal: None, "dead letters"),
-    ],
+    FORGETFUL,
     ids=["the end of a tuple committed piecemeal", "the order forgotten", "dead letters told twice"],
 )
 def test_nor_does_this_go_unseen(

@@ -84,7 +84,11 @@ ENDING = [name for name in TOPOLOGIES if "fail" not in name and "starves" not in
 def test_every_class_has_a_schedule_of_its_own_that_gives_it_again(name: str) -> None:
     pl = built(*TOPOLOGIES[name]())
     runs: dict[str, list[Any]] = {}
-    found = pl.explore(items(name), lambda run: runs.update({run.schedule: list(run)}), strategy="exhaustive", schedules=10_000)
+
+    def note(run: Any) -> None:
+        runs[run.schedule] = list(run)
+
+    found = pl.explore(items(name), note, strategy="exhaustive", schedules=10_000)
 
     assert found.complete
     assert len(runs) == found.classes
