@@ -1,15 +1,16 @@
-"""What is said of a worker process that is gone.
+"""What is said of a worker process that is gone, and of a program that was interrupted.
 
-Knows: exit codes and signals.  Must never know: how processes are watched or ended.
+Knows: exit codes, signals, frames.  Must never know: how processes are watched or ended.
 """
 
 from __future__ import annotations
 
 import signal
+from types import TracebackType
 
 from conveyor.errors import WorkerCrashed
 
-__all__ = ["crash", "way_to_go"]
+__all__ = ["crash", "way_to_go", "without_our_frames"]
 
 
 def way_to_go(exit_code: int | None) -> str:
@@ -27,3 +28,13 @@ def crash(stage: str, pid: int, how: str, items: int, why: str) -> WorkerCrashed
     error = WorkerCrashed(f"the worker of stage {stage!r} (pid {pid}) {how} after {items} items; {why}")
     error.add_note(f"in stage {stage!r}, worker {pid}, item {items} or one soon after")
     return error
+
+
+def without_our_frames(trace: TracebackType | None) -> TracebackType | None:
+    """A traceback as a user wants it who pressed Ctrl-C: the frames of the program, and of its source of items."""
+    if trace is None:
+        return None
+    rest = without_our_frames(trace.tb_next)
+    if str(trace.tb_frame.f_globals.get("__name__", "")).partition(".")[0] == "conveyor":
+        return rest
+    return TracebackType(rest, trace.tb_frame, trace.tb_lasti, trace.tb_lineno)

@@ -86,6 +86,9 @@ class Crew:
             for spec in self.workers:
                 if not is_shut(spec, opened):
                     self.start(spec)
+        except KeyboardInterrupt as interrupt:
+            self.end(GRACE_S)
+            raise interrupt.with_traceback(None) from None  # how far it had come with starting is of no interest
         except BaseException:
             self.end(GRACE_S)
             raise

@@ -45,6 +45,9 @@ class Memory:
             _reserve(fd, 0, size)
             os.ftruncate(fd, size + PAGE + regions * REGION)
             return cls(fd, size)
+        except OSError as error:  # a limit on files, or no room to map it
+            os.close(fd)
+            raise _full(size, error) from error
         except BaseException:
             os.close(fd)
             raise

@@ -21,7 +21,7 @@ import signal
 import sys
 import threading
 from collections.abc import Callable, Iterable
-from multiprocessing import reduction, util
+from multiprocessing import reduction, resource_tracker, util
 from multiprocessing.context import ForkContext, ForkServerContext, SpawnContext
 from multiprocessing.process import BaseProcess as Process
 from typing import Final, Literal, cast
@@ -169,6 +169,8 @@ def start_process(method: StartMethod, target: Callable[[object], None], order: 
         before = os.environ.get(SAFE_PATH)
         os.environ[SAFE_PATH] = "1"  # else it finds modules in the working directory that its parent does not look for there
         _starting.a_worker = True
+        if method != "fork":
+            resource_tracker.ensure_running()  # which lets interrupts in again when it has just been started
         # An interrupt of the whole group would end an interpreter that is just starting, with a traceback of its own.
         mask = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
         try:

@@ -15,6 +15,7 @@ from conveyor.fusing import fuse, home
 from conveyor.nodes import CollectNode, Node, RelayNode
 from conveyor.report import DeadLetter, Report, RunResult
 from conveyor.runtime.board import Lack
+from conveyor.runtime.crash import without_our_frames
 from conveyor.runtime.crew import GRACE_S, PATIENCE_S, Crew
 from conveyor.runtime.ends import RingEnds
 from conveyor.runtime.loop import Loop
@@ -101,6 +102,9 @@ class Runner:
                     continue
                 self.wait([loop for loop in (source, sink) if not loop.finished])
             self.finish_run()
+        except KeyboardInterrupt as interrupt:
+            self.end(failed=True)
+            raise interrupt.with_traceback(without_our_frames(interrupt.__traceback__)) from None
         except BaseException:
             self.end(failed=True)
             raise

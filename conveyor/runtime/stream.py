@@ -198,7 +198,8 @@ class Stream(Generic[Out]):
         inputs: list[Inlet] = [OnDemand(inlet, lambda: not results) for inlet in runner.sink_ends.inputs]
         self._sink = runner.sink_loop(run, CollectNode(results.extend), inputs, runner.smallest_result_capacity)
         last = len(runner.topology.nodes) - 1
-        runner.lacks = lambda: {0: self._source.lack(), last: self._sink.lack()}
+        source, sink = self._source, self._sink  # not the stream: nobody may keep it alive but who takes its results
+        runner.lacks = lambda: {0: source.lack(), last: sink.lack()}
         runner.crew.watch_source(False)
         runner.before_end = self._source.stop
         self._source.thread.start()

@@ -1,0 +1,258 @@
+"""However a program ends or is short of something: one error, no process, no descriptor, no thread is left."""
+
+from __future__ import annotations
+
+import gc
+import os
+import signal
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Iterator
+from itertools import count
+from multiprocessing import forkserver
+from pathlib import Path
+from typing import Any
+
+import psutil
+import pytest
+
+from conveyor import Pipe, Processor
+from tests.helpers import (
+    PATIENCE_S,
+    ROOT,
+    SCRIPTS,
+    START_METHODS,
+    descriptors,
+    environment,
+    eventually,
+    is_alive,
+    living_children,
+    pipeline,
+)
+from tests.jobs import double
+
+pytestmark = pytest.mark.timeout(120)
+
+MOST_LINES = 20
+
+
+@pytest.fixture(autouse=True)
+def nothing_is_left_behind() -> Iterator[None]:
+    yield
+    eventually(lambda: not living_children())
+
+
+def session(leader: int) -> list[int]:
+    """The processes that are alive in a session."""
+    found: list[int] = []
+    for pid in psutil.pids():
+        try:
+            if os.getsid(pid) == leader and is_alive(pid):
+                found.append(pid)
+        except (ProcessLookupError, PermissionError):
+            continue
+    return found
+
+
+def begun(script: str, start_method: str) -> subprocess.Popen[str]:
+    """A script in a session of its own that has printed its first line."""
+    process = subprocess.Popen(
+        [sys.executable, SCRIPTS / script],
+        env=environment(start_method),
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        start_new_session=True,
+    )
+    assert process.stdout is not None
+    process.stdout.readline()
+    return process
+
+
+# --------------------------------------------------------------------------------------------------------- the program ends
+
+
+@pytest.mark.parametrize("start_method", START_METHODS)
+@pytest.mark.parametrize("delay_s", [0.1, 0.3, 0.6, 1.2])
+def test_ctrl_c_while_workers_start_is_one_interrupt(delay_s: float, start_method: str) -> None:
+    script = begun("starts.py", start_method)
+    time.sleep(delay_s)  # somewhere in the middle of starting; where, does not matter
+    os.killpg(script.pid, signal.SIGINT)
+    _, stderr = script.communicate(timeout=2 * PATIENCE_S)
+
+    assert script.returncode == -signal.SIGINT
+    assert stderr.count("Traceback") == 1, stderr
+    assert sum(line.startswith("KeyboardInterrupt") for line in stderr.splitlines()) == 1, stderr
+    eventually(lambda: not session(script.pid))
+
+
+@pytest.mark.parametrize("start_method", START_METHODS)
+@pytest.mark.parametrize("end", [signal.SIGINT, signal.SIGTERM, signal.SIGKILL])
+def test_a_signal_to_the_program_ends_everybody_and_says_little(end: signal.Signals, start_method: str) -> None:
+    script = begun("waits.py", start_method)
+    os.kill(script.pid, end)
+    _, stderr = script.communicate(timeout=PATIENCE_S)
+
+    assert script.returncode == -end
+    assert len(stderr.splitlines()) <= MOST_LINES, stderr
+    eventually(lambda: not session(script.pid))
+
+
+def test_an_interrupt_shows_the_frames_of_the_program_and_none_of_ours() -> None:
+    script = begun("waits.py", "fork")
+    os.kill(script.pid, signal.SIGINT)
+    _, stderr = script.communicate(timeout=PATIENCE_S)
+
+    assert "waits.py" in stderr
+    assert str(ROOT / "conveyor" / "runtime" / "loop.py") not in stderr
+
+
+# --------------------------------------------------------------------------------------------------------- a stream is left
+
+
+def leave_by_break(pl: Any) -> None:
+    for item in pl.stream(count()):
+        if item == 6:
+            break
+
+
+def leave_by_an_exception_of_the_consumer(pl: Any) -> None:
+    def take() -> None:
+        with pl.stream(count()) as stream:
+            assert all(12 // (6 - item) for item in stream)
+
+    with pytest.raises(ZeroDivisionError):
+        take()
+
+
+def leave_by_an_exception_of_the_source(pl: Any) -> None:
+    def source() -> Iterator[int]:
+        yield from range(3)
+        raise ZeroDivisionError
+
+    with pytest.raises(ZeroDivisionError):
+        list(pl.stream(source()))
+
+
+def leave_by_forgetting(pl: Any) -> None:
+    stream = pl.stream(count())
+    assert next(stream) == 0
+    del stream
+    gc.collect()
+
+
+def leave_with(pl: Any) -> None:
+    def run() -> None:
+        with pl:
+            assert 1 // pl.run([0])[0]
+
+    with pytest.raises(ZeroDivisionError):
+        run()
+
+
+WAYS = [
+    leave_by_break,
+    leave_by_an_exception_of_the_consumer,
+    leave_by_an_exception_of_the_source,
+    leave_by_forgetting,
+    leave_with,
+]
+
+
+@pytest.mark.parametrize("start_method", ["fork", "forkserver"])
+@pytest.mark.parametrize("leave", WAYS)
+def test_nothing_is_left_of_a_stream_that_is_left(leave: Any, start_method: str) -> None:
+    def run() -> None:
+        leave(pipeline(start_method).add(Processor(double)).add(Pipe(4)))
+        gc.collect()
+        eventually(lambda: not living_children())
+
+    run()  # the first starts what serves all
+    before = descriptors(), threading.active_count()
+    run()
+
+    eventually(lambda: (descriptors(), threading.active_count()) == before)
+
+
+# ------------------------------------------------------------------------------------------------------- the fork server ends
+
+
+def slowly(item: int) -> int:
+    threading.Event().wait(0.001)
+    return item
+
+
+def spin(item: int) -> int:
+    while True:
+        pass
+
+
+def kill_the_fork_server() -> None:
+    server: Any = getattr(forkserver, "_forkserver")  # noqa: B009  # a test may know it
+    os.kill(server._forkserver_pid, signal.SIGKILL)
+
+
+def test_workers_outlive_the_fork_server() -> None:
+    with pipeline("forkserver").add(Processor(slowly)).stream(range(1000)) as stream:
+        first = [next(stream) for _ in range(5)]
+        kill_the_fork_server()
+        assert [*first, *stream] == list(range(1000))
+    assert pipeline("forkserver").add(Processor(double)).run([1]) == [2]
+
+
+def test_a_busy_worker_without_its_fork_server_is_ended_all_the_same() -> None:
+    stream = pipeline("forkserver").add(Processor(spin)).stream(range(10))
+    eventually(lambda: stream.report.stages["spin"].pid)
+    pid = stream.report.stages["spin"].pid
+    kill_the_fork_server()
+    stream.close()
+
+    eventually(lambda: not is_alive(pid))
+
+
+# ------------------------------------------------------------------------------------------------------------ short of things
+
+LIMITED = """
+import os, resource, sys
+import conveyor.runtime.runner
+from conveyor import Pipe, Pipeline, Processor
+def same(item): return item
+def large(item): return bytes(item)
+pl = Pipeline(start_method=sys.argv[1])
+for _ in range(4): pl.add(Processor(same)).add(Pipe(10))
+used = int(open("/proc/self/statm").read().split()[0]) * os.sysconf("SC_PAGE_SIZE")
+{limit}
+try:
+    print(pl.run(range(3)))
+except Exception as error:
+    print(type(error).__module__, type(error).__name__, error)
+"""
+
+LIMITS = {
+    "descriptors": ("resource.setrlimit(resource.RLIMIT_NOFILE, (14, 14))", "Too many open files"),
+    "address space": ("resource.setrlimit(resource.RLIMIT_AS, (used + 1000000,) * 2)", "conveyor.errors SharedMemoryFull"),
+    "size of a file": ("resource.setrlimit(resource.RLIMIT_FSIZE, (100000,) * 2)", "conveyor.errors SharedMemoryFull"),
+}
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="limits are different elsewhere")
+@pytest.mark.parametrize("start_method", START_METHODS)
+@pytest.mark.parametrize("what", LIMITS)
+def test_a_limit_is_one_error(what: str, start_method: str, tmp_path: Path) -> None:
+    limit, said = LIMITS[what]
+    file = tmp_path / "limited.py"
+    file.write_text(LIMITED.format(limit=limit))
+    done = subprocess.run(
+        [sys.executable, file, start_method],
+        env=environment(start_method),
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+
+    assert said in done.stdout, done.stdout + done.stderr
+    assert done.returncode == 0
+    assert len(done.stderr.splitlines()) <= MOST_LINES, done.stderr
