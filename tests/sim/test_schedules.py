@@ -51,6 +51,17 @@ def test_so_does_that_of_a_run_in_which_a_worker_dies(chain: Chain, values: list
     assert_same_run(build(chain, pipeline()).replay(sources(values), run.schedule), run)
 
 
+@pytest.mark.parametrize(
+    "name", ["diamond", "tight balance", "a fork behind a job, into two joins", "one diamond behind another"]
+)
+def test_a_worker_that_comes_back_later_comes_back_as_late(name: str) -> None:
+    runs = [built(*TOPOLOGIES[name]()).simulate(range(3), seed=seed, faults=Faults()) for seed in range(60)]
+
+    assert any("+" in run.schedule for run in runs)
+    for run in runs:
+        assert_same_run(built(*TOPOLOGIES[name]()).replay(range(3), run.schedule), run)
+
+
 @examples
 @given(chains(), values, seeds, st.data())
 def test_a_stage_that_is_put_in_elsewhere_changes_no_schedule(
