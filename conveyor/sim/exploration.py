@@ -15,7 +15,7 @@ from typing_extensions import TypeVar
 from conveyor.codec import short_repr
 from conveyor.sim.faults import Faults
 from conveyor.sim.port import Life
-from conveyor.sim.schedule import Schedule
+from conveyor.sim.schedule import TURN, Schedule
 from conveyor.sim.schedulers.exhaustive import Exhaustive, Redundant
 from conveyor.sim.schedulers.replay import Follow
 from conveyor.sim.schedulers.scheduler import Default, Scheduler
@@ -272,7 +272,8 @@ def class_of(attempt: Attempt) -> tuple[object, ...]:
         return (*[option for _, _, option, _ in attempt.log], *attempt.deaths)
     points: dict[str, list[int]] = {}
     for point, _, option, _ in attempt.log:
-        points.setdefault(point, []).append(option)
+        if point != TURN:
+            points.setdefault(point, []).append(option)
     return (*sorted((point, tuple(options)) for point, options in points.items()), *attempt.deaths)
 
 

@@ -32,7 +32,7 @@ CUT: Final = "~cut"
 LANES: Final = "~lanes"
 STOP: Final = "~stop"
 TIMER: Final = "~timer"
-TURN: Final = "~turn"  # which of several joins reads first: never written, as each waits for what it has to read
+TURN: Final = "~turn"  # which of several joins reads first: only where workers die, else each waits for what it is to read
 
 SPECIAL: Final = re.compile(r"[^\w\-/#~,()]")
 CHOICE: Final = re.compile(r"(?P<point>[^.=;!]+)\.(?P<ordinal>\d+)=(?P<option>\d+)")

@@ -58,10 +58,11 @@ class Attempt:
             death._replace(wait=sum(wait.option for wait in waits if wait.point == RESTART + death.worker))
             for death in self.deaths
         )
+        defaults_too = self.turned and not deaths  # else the turns say which lane was the first that had something
         choices = {
             Key(point, ordinal): option
             for point, ordinal, option, default in self.log
-            if (option != default or self.turned) and not point.startswith(RESTART)
+            if (option != default or defaults_too) and not point.startswith(RESTART)
         }
         return Schedule(choices, deaths)
 

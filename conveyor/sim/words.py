@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from conveyor.route import Balance, Leaf, Route
-from conveyor.sim.schedule import CUT, LANES, STOP, TIMER, Death, Key, Schedule
+from conveyor.sim.schedule import CUT, LANES, STOP, TIMER, TURN, Death, Key, Schedule
 from conveyor.topology import Topology, channels_of
 
 __all__ = ["in_words"]
@@ -37,6 +37,8 @@ def choice_in_words(key: Key, option: int, topology: Topology) -> str:
         return f"worker {point.removesuffix(CUT)!r} takes {much} (#{ordinal})"
     if point.endswith(TIMER):
         return f"the time of attempt #{ordinal} of {point.removesuffix(TIMER)!r} {'runs out' if option else 'suffices'}"
+    if point == TURN:
+        return f"of the joins that can read, number {option} does (#{ordinal})"
     if point == STOP:
         return f"failure {option} of those that there are ends the run"
     return f"{point!r} #{ordinal} takes {option}"

@@ -35,7 +35,7 @@ from conveyor.sim.inspection import Inspection
 from conveyor.sim.lent import Lent
 from conveyor.sim.plan import Plan, Seat
 from conveyor.sim.port import Killed, Life, Port
-from conveyor.sim.schedule import CUT, LANES, RESTART, STOP, TIMER, Death, Decision
+from conveyor.sim.schedule import CUT, LANES, RESTART, STOP, TIMER, TURN, Death, Decision
 from conveyor.sim.schedulers.scheduler import Scheduler
 from conveyor.sim.timers import put_timer
 from conveyor.snapshots import Replay
@@ -465,6 +465,9 @@ class World:
                 return loop
         turn = self.scheduler.turn([loop.spec.merge_name for loop in ready], [loop.options for loop in ready])
         self.turned = self.turned or turn > 0
+        if self.deaths:  # when another takes the place of the dead is counted in decisions, whichever join they are of
+            self.note(Decision(TURN, self.counts.get(TURN, 0), turn, 0))
+            self.counts[TURN] = self.counts.get(TURN, 0) + 1
         return ready[turn]
 
     def has_what_it_wants(self, loop: Loop) -> bool:
@@ -485,17 +488,20 @@ class World:
         option = options[0]
         if len(options) > 1 or self.asks_always:
             option = self.scheduler.pick(point, ordinal, options)
-        decision = Decision(point, ordinal, option, options[0])
+        self.note(Decision(point, ordinal, option, options[0]))
+        return option
+
+    def note(self, decision: Decision) -> None:
         self.log.append(decision)
         if self.observer is not None:
             self.observer.decided(decision)
-        return option
 
     def failure(self) -> Failure | None:
         """Which failure is the run's."""
         if not self.failures:
             return None
-        return self.failures[self.decide(STOP, range(len(self.failures)))]
+        failures = sorted(self.failures, key=lambda failure: failure.node)  # whoever failed first
+        return failures[self.decide(STOP, range(len(failures)))]
 
     # ------------------------------------------------------------------------------------------- what a join can still get
 

@@ -46,9 +46,24 @@ def test_a_run_is_as_promised_and_its_schedule_gives_it_again(chain: Chain, valu
 @given(chains(), values, seeds)
 def test_so_does_that_of_a_run_in_which_a_worker_dies(chain: Chain, values: list[Any], seed: int) -> None:
     run = build(chain, pipeline()).simulate(sources(values), seed=seed, faults=Faults())
+    again = build(chain, pipeline()).replay(sources(values), run.schedule)
 
     assert_as_promised(chain, values, run)
-    assert_same_run(build(chain, pipeline()).replay(sources(values), run.schedule), run)
+    assert (list(again), again.schedule) == (list(run), run.schedule)
+    if "!" in run.schedule:  # else who was to die never came so far, and where its slices end was decided for nothing
+        assert_same_run(again, run)
+
+
+LATE = ["diamond", "tight balance", "a fork behind a job, into two joins", "one diamond behind another"]
+
+
+@pytest.mark.parametrize("name", LATE)
+def test_a_worker_that_comes_back_later_comes_back_as_late(name: str) -> None:
+    runs = [built(*TOPOLOGIES[name]()).simulate(range(3), seed=seed, faults=Faults()) for seed in range(60)]
+
+    assert any("+" in run.schedule for run in runs)
+    for run in runs:
+        assert_same_run(built(*TOPOLOGIES[name]()).replay(range(3), run.schedule), run)
 
 
 @examples

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from conveyor.sim.schedule import Decision
+from conveyor.sim.schedule import TURN, Decision
 from conveyor.sim.schedulers.scheduler import Scheduler
 
 __all__ = ["Again"]
@@ -28,5 +28,9 @@ class Again(Scheduler):
         return then.option if then is not None and then.point == point and then.option in options else options[0]
 
     def turn(self, points: Sequence[str], options: Sequence[Sequence[int]]) -> int:
-        point = self.log[self.at].point if self.at < len(self.log) else ""
+        then = self.log[self.at] if self.at < len(self.log) else None
+        if then is not None and then.point == TURN:
+            self.at += 1
+            return then.option if then.option < len(points) else 0
+        point = then.point if then is not None else ""
         return points.index(point) if point in points else 0

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from conveyor.errors import ScheduleMismatch
-from conveyor.sim.schedule import Death, Decision, Key, Schedule
+from conveyor.sim.schedule import RESTART, TURN, Death, Decision, Key, Schedule
 from conveyor.sim.schedulers.scheduler import Scheduler
 
 __all__ = ["Follow", "Replay"]
@@ -17,11 +17,14 @@ __all__ = ["Follow", "Replay"]
 class Follow(Scheduler):
     """Takes what the schedule says where that is possible: for shrinking, where it need not be any more."""
 
-    waits = True
-
     def __init__(self, schedule: Schedule) -> None:
         self.schedule = schedule
         self.wanted: dict[tuple[str, int], int] = dict(schedule.choices.items())
+        for death in schedule.deaths:
+            self.wanted |= {(RESTART + death.worker, asked): 1 for asked in range(death.wait)}
+        self.waits = not any(key.point == TURN for key in schedule.choices)
+        self.asks_always = not self.waits
+        self.turns = 0
         self.once = True
 
     def begin(self) -> bool:
@@ -31,6 +34,12 @@ class Follow(Scheduler):
     def pick(self, point: str, ordinal: int, options: Sequence[int]) -> int:
         wanted = self.wanted.get((point, ordinal))
         return wanted if wanted is not None and wanted in options else options[0]
+
+    def turn(self, points: Sequence[str], options: Sequence[Sequence[int]]) -> int:
+        ordinal = self.turns
+        self.turns += 1
+        turn = self.wanted.get((TURN, ordinal), 0)
+        return turn if turn < len(points) else 0
 
     def wants(self, point: str, ordinal: int) -> int | None:
         return self.wanted.get((point, ordinal))
