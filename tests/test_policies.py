@@ -113,6 +113,16 @@ def test_the_lanes_of_an_ordered_join_keep_step_around_poison() -> None:
     assert pl.run(range(60)) == [item for item in range(60) if item != BAD]
 
 
+def test_a_slice_that_killed_its_worker_is_taken_item_by_item() -> None:
+    def die_late(item: int) -> int:
+        return die(BAD if item == 3000 else -item)
+
+    result = pipeline().add(Processor(die_late, on_error="skip", name="it")).run(range(5000))
+
+    assert len(result) == 4999
+    assert 3 <= result.report.stages["it"].restarts <= 4  # once among others, and three times alone
+
+
 def test_poison_in_every_run_of_an_open_pipeline() -> None:
     with pipeline().add(Processor(die, on_error="skip")) as pl:
         for _ in range(3):

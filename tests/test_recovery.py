@@ -34,6 +34,11 @@ def same(item: Any) -> Any:
     return item
 
 
+def slowly(item: int) -> int:
+    threading.Event().wait(0.005)
+    return item
+
+
 class Total(Processor[int, int]):
     """Gives the sum so far; at the end, how many there were."""
 
@@ -192,6 +197,15 @@ def test_all_workers_die_at_once_and_again() -> None:
 
     assert list(result) == [2 * n for n in range(N)]
     assert [result.report.stages[name].restarts for name in names] == [3, 3, 3]
+
+
+@pytest.mark.parametrize("nth", [1, 2, 5])
+def test_a_producer_that_was_not_told_of_room_is_told_when_its_consumer_dies(nth: int) -> None:
+    pl = pipeline().add(Processor(same, name="before", retries=1)).add(Pipe(1)).add(Processor(slowly, name="it", retries=1))
+    with planned(Fault("it", "head bytes", nth, after=True)):
+        result = pl.run(range(20))
+
+    assert list(result) == list(range(20))
 
 
 def test_an_unknown_store_is_no_plan() -> None:
