@@ -74,16 +74,21 @@ Said: TypeAlias = "str | PathLike[str]"  # a schedule as text, or the file of a 
 LANES_SIMULATED: Final = 2  # of a fork that adapts
 
 
-def schedule_of(said: Said) -> Schedule | Recording:
-    """The schedule that a text says, or that a file has recorded.  Raises `ScheduleMismatch` or `OSError`."""
+def schedule_of(said: Said, what: str) -> Schedule | Recording:
+    """The schedule that a text says, or that a file has recorded; raises `ScheduleMismatch` if there is neither."""
+    from conveyor.sim.api import must_be
     from conveyor.sim.schedule import VERSION, Schedule
 
+    must_be(str | PathLike, said, what)
     if isinstance(said, str) and said.startswith(VERSION):
         return Schedule.parse(said)
     try:
         data = Path(said).read_bytes()
-    except FileNotFoundError:
-        raise ScheduleMismatch(f"{str(said)[:80]!r} is no schedule, which begins with {VERSION!r}, and no file") from None
+    except OSError as error:
+        raise ScheduleMismatch(
+            f"{str(said)[:80]!r} is no schedule: it must begin with {VERSION!r}, or name the file of a recording, which cannot be "
+            f"read: {error.strerror}"
+        ) from None
     return Recording.read(data, str(said))
 
 
@@ -257,7 +262,7 @@ class Builder(Generic[In, *Row]):
         from conveyor.sim.api import explored
 
         deadline = None if seconds is None else monotonic() + seconds
-        said = None if start is None else schedule_of(start)
+        said = None if start is None else schedule_of(start, "explore(): start")
         return explored(
             self._simulated("explore()", said),
             items,
@@ -286,7 +291,7 @@ class Builder(Generic[In, *Row]):
         """A certain schedule in the simulator."""
         from conveyor.sim.api import replayed
 
-        said = schedule_of(schedule)
+        said = schedule_of(schedule, "replay(): schedule")
         return replayed(self._simulated("replay()", said), items, said)
 
     @overload

@@ -132,7 +132,7 @@ def test_what_is_no_recording_is_refused(path: Path, data: bytes, says: str) -> 
 
 
 def test_a_name_that_is_neither_schedule_nor_file_is_refused() -> None:
-    with pytest.raises(ScheduleMismatch, match="'cv2:x' is no schedule, which begins with 'cv1:', and no file"):
+    with pytest.raises(ScheduleMismatch, match="'cv2:x' is no schedule: it must begin with 'cv1:', or name the file of a recording"):
         pool().replay(range(3), "cv2:x")
 
 
@@ -246,10 +246,10 @@ def test_a_recording_of_other_items_is_refused_with_the_difference(path: Path, i
 
 
 def test_where_a_run_parts_from_its_recording_the_stage_and_ordinal_are_named(path: Path) -> None:
-    """The job gives less than it did: at some item the recorded lane has nothing."""
+    """The jobs give less than they did: at some item the recorded lane has nothing."""
     pool(Processor(double), Processor(double)).run(range(40), record=path)
     with pytest.raises(ScheduleMismatch, match=r"'merge' #\d+: .*run\.cvd has [01], and (possible is|the run came to no more)"):
-        pool(Filter(is_even), Processor(double)).replay(range(40), path)
+        pool(Filter(is_even), Filter(is_even)).replay(range(40), path)
 
 
 def test_a_failure_is_done_again(path: Path) -> None:
