@@ -1,7 +1,7 @@
 # Everything starts here: each target makes its own virtual environment first, with nothing but Python 3.11+ and make.
 #   make demo    the demo pipeline on real input, for real and in the simulator
 #   make test    the whole test suite; another interpreter: make test PYTHON=python3.13
-.PHONY: demo test test-others test-all prove typecheck typecheck-others lint format coverage build bench faults chaos clean
+.PHONY: demo test test-others test-all prove typecheck typecheck-others lint format coverage build bench faults chaos conform clean
 
 PYTHON := python3
 # .venv; for an interpreter named on the command line one of its own, such as .venv-3.13
@@ -48,7 +48,7 @@ format: $(DEV)
 # by branch; the two worlds around it are reported first.
 coverage: $(DEV)
 	$(BIN)/coverage erase && $(BIN)/coverage run $(PYTEST) && $(BIN)/coverage combine --quiet && $(BIN)/coverage report
-	$(BIN)/coverage report --fail-under=100 --include='conveyor/*.py' --omit='conveyor/builder.py,conveyor/pipeline.py,conveyor/__init__.py,conveyor/mypy_*.py,conveyor/pytest_plugin.py'
+	$(BIN)/coverage report --fail-under=100 --include='conveyor/*.py' --omit='conveyor/builder.py,conveyor/pipeline.py,conveyor/__init__.py,conveyor/mypy_*.py,conveyor/pytest_plugin.py,conveyor/conform.py,conveyor/__main__.py'
 
 # The wheel is installed by itself and used from another directory, as a user has it.
 build: $(DEV)
@@ -66,6 +66,10 @@ faults: $(BENCH)
 # Kills workers by the thousand and counts every item; shorter: make chaos CHAOS='--steps 20 --kills 500 --items 50000'
 chaos: $(DEV)
 	$(BIN)/python -m tests.chaos $(CHAOS)
+
+# Real runs, recorded by the thousand and done again in the simulator; shorter: make conform CONFORM='--recordings 200'
+conform: $(DEV)
+	$(BIN)/python -m tests.conformance $(CONFORM)
 
 clean:
 	rm -rf .venv* build dist .coverage* htmlcov .hypothesis .mypy_cache .pytest_cache .ruff_cache

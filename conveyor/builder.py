@@ -8,16 +8,19 @@ from __future__ import annotations
 import warnings
 import weakref
 from collections.abc import Callable, Iterable
+from os import PathLike
+from pathlib import Path
 from time import monotonic
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, Final, Generic, Self, TypedDict, overload
+from typing import TYPE_CHECKING, Any, Final, Generic, Self, TypeAlias, TypedDict, overload
 
 from typing_extensions import TypeVar, TypeVarTuple, Unpack
 
 from conveyor.annotations import declared_input
 from conveyor.draft import Draft, implicit_pipes
-from conveyor.errors import ImplicitPipeWarning
+from conveyor.errors import ImplicitPipeWarning, ScheduleMismatch
 from conveyor.lifecycle import Call, Lifecycle
+from conveyor.recording import Recording
 from conveyor.report import RunResult
 from conveyor.signatures import Undeclared
 from conveyor.topology import Topology, compile_topology
@@ -25,14 +28,22 @@ from conveyor.topology import Topology, compile_topology
 if TYPE_CHECKING:  # a world is imported when it is first run in
     from conveyor.runtime.placement import Placement
     from conveyor.runtime.processes import StartMethod
+    from conveyor.runtime.recorder import Recorder
     from conveyor.runtime.runner import Runner
     from conveyor.runtime.stream import Stream
     from conveyor.signatures import A1, A2, AddAStageFirst, JoinTheOpenLanesFirst, Left
     from conveyor.sim.api import Strategy
     from conveyor.sim.exploration import Exploration
     from conveyor.sim.faults import Faults
+    from conveyor.sim.schedule import Schedule
     from conveyor.sim.schedulers.scheduler import Scheduler
     from conveyor.sim.simulation import Simulation
+
+    class HowToRun(TypedDict, total=False):
+        """The options of `run` and `stream`, as they stand there."""
+
+        placement: Placement | None
+        record: str | PathLike[str] | None
 
     class HowToSimulate(TypedDict, total=False):
         """The options of `simulate`, as they stand there."""
@@ -49,6 +60,7 @@ if TYPE_CHECKING:  # a world is imported when it is first run in
         seconds: float | None
         seed: int
         faults: Faults | None
+        start: Said | None
 
 
 __all__ = ["Builder"]
@@ -57,7 +69,27 @@ In = TypeVar("In", default=Undeclared)
 Row = TypeVarTuple("Row", default=Unpack[tuple[Any, ...]])  # the open lanes, from left to right
 Out = TypeVar("Out")
 
+Said: TypeAlias = "str | PathLike[str]"  # a schedule as text, or the file of a recording
+
 LANES_SIMULATED: Final = 2  # of a fork that adapts
+
+
+def schedule_of(said: Said, what: str) -> Schedule | Recording:
+    """The schedule that a text says, or that a file has recorded; raises `ScheduleMismatch` if there is neither."""
+    from conveyor.sim.api import must_be
+    from conveyor.sim.schedule import VERSION, Schedule
+
+    must_be(str | PathLike, said, what)
+    if isinstance(said, str) and said.startswith(VERSION):
+        return Schedule.parse(said)
+    try:
+        data = Path(said).read_bytes()
+    except OSError as error:
+        raise ScheduleMismatch(
+            f"{str(said)[:80]!r} is no schedule: it must begin with {VERSION!r}, or name the file of a recording, which "
+            f"cannot be read: {error.strerror}"
+        ) from None
+    return Recording.read(data, str(said))
 
 
 class Builder(Generic[In, *Row]):
@@ -91,16 +123,20 @@ class Builder(Generic[In, *Row]):
         return compile_topology(self._draft, usable_physical_cores())
 
     @overload
-    def run(self: Builder[In, Out], items: Iterable[In], *, placement: Placement | None = None) -> RunResult[Out]: ...
-    @overload
     def run(
-        self: Builder[Undeclared, *tuple[()]], items: Iterable[Any], *, placement: Placement | None = None
-    ) -> RunResult[Any]: ...
+        self: Builder[In, Out],
+        items: Iterable[In],
+        *,
+        placement: Placement | None = None,
+        record: str | PathLike[str] | None = None,
+    ) -> RunResult[Out]: ...
+    @overload
+    def run(self: Builder[Undeclared, *tuple[()]], items: Iterable[Any], **options: Unpack[HowToRun]) -> RunResult[Any]: ...
     @overload
     def run(self: Builder[In, *tuple[()]], items: AddAStageFirst) -> RunResult[Any]: ...
     @overload
     def run(self: Builder[In, A1, A2, *Left], items: JoinTheOpenLanesFirst) -> RunResult[Any]: ...
-    def run(self, items: Any, *, placement: Placement | None = None) -> object:
+    def run(self, items: Any, *, placement: Placement | None = None, record: str | PathLike[str] | None = None) -> object:
         """Runs to the end of `items`, each processor in a process of its own, and gives all outputs.
 
         Raises what a job or `items` raised, or a `RunError`; all workers are then gone.  `LifecycleError` if another run is
@@ -110,23 +146,28 @@ class Builder(Generic[In, *Row]):
         self._lifecycle.call(Call.START)
         failed = True
         try:
-            result = self._open_runner(placement).run(items)
+            runner = self._open_runner(placement)
+            result = runner.run(items, self._recorder(runner, record))
             failed = False
         finally:
             self._run_ended(failed)
         return result
 
     @overload
-    def stream(self: Builder[In, Out], items: Iterable[In], *, placement: Placement | None = None) -> Stream[Out]: ...
-    @overload
     def stream(
-        self: Builder[Undeclared, *tuple[()]], items: Iterable[Any], *, placement: Placement | None = None
-    ) -> Stream[Any]: ...
+        self: Builder[In, Out],
+        items: Iterable[In],
+        *,
+        placement: Placement | None = None,
+        record: str | PathLike[str] | None = None,
+    ) -> Stream[Out]: ...
+    @overload
+    def stream(self: Builder[Undeclared, *tuple[()]], items: Iterable[Any], **options: Unpack[HowToRun]) -> Stream[Any]: ...
     @overload
     def stream(self: Builder[In, *tuple[()]], items: AddAStageFirst) -> Stream[Any]: ...
     @overload
     def stream(self: Builder[In, A1, A2, *Left], items: JoinTheOpenLanesFirst) -> Stream[Any]: ...
-    def stream(self, items: Any, *, placement: Placement | None = None) -> object:
+    def stream(self, items: Any, *, placement: Placement | None = None, record: str | PathLike[str] | None = None) -> object:
         """Runs lazily: an iterator over the outputs, which takes items only as fast as outputs are taken.
 
         Raises as `run` does, from the iterator; close it, or use it as a context manager, to end early.
@@ -136,7 +177,8 @@ class Builder(Generic[In, *Row]):
         from conveyor.runtime.stream import Stream
 
         try:
-            stream: Stream[object] = Stream(self._open_runner(placement), items, self._run_ended)
+            runner = self._open_runner(placement)
+            stream: Stream[object] = Stream(runner, items, self._run_ended, self._recorder(runner, record))
         except BaseException:
             self._run_ended(True)
             raise
@@ -181,6 +223,7 @@ class Builder(Generic[In, *Row]):
         seconds: float | None = None,
         seed: int = 0,
         faults: Faults | None = None,
+        start: Said | None = None,
     ) -> Exploration[Out]: ...
     @overload
     def explore(
@@ -213,13 +256,15 @@ class Builder(Generic[In, *Row]):
         seconds: float | None = None,
         seed: int = 0,
         faults: Faults | None = None,
+        start: Said | None = None,
     ) -> object:
         """Many schedules in the simulator."""
         from conveyor.sim.api import explored
 
         deadline = None if seconds is None else monotonic() + seconds
+        said = None if start is None else schedule_of(start, "explore(): start")
         return explored(
-            self._simulated("explore()"),
+            self._simulated("explore()", said),
             items,
             check,
             strategy=strategy,
@@ -227,21 +272,27 @@ class Builder(Generic[In, *Row]):
             expired=lambda: deadline is not None and monotonic() > deadline,
             seed=seed,
             faults=faults,
+            start=said,
         )
 
     @overload
-    def replay(self: Builder[In, Out], items: Iterable[In], schedule: str) -> Simulation[Out]: ...
+    def replay(self: Builder[In, Out], items: Iterable[In], schedule: Said) -> Simulation[Out]: ...
     @overload
-    def replay(self: Builder[Undeclared, *tuple[()]], items: Iterable[Any], schedule: str) -> Simulation[Any]: ...
+    def replay(
+        self: Builder[Undeclared, *tuple[()]], items: Iterable[Any], schedule: str | PathLike[str]
+    ) -> Simulation[Any]: ...
     @overload
-    def replay(self: Builder[In, *tuple[()]], items: AddAStageFirst, schedule: str) -> Simulation[Any]: ...
+    def replay(self: Builder[In, *tuple[()]], items: AddAStageFirst, schedule: Said) -> Simulation[Any]: ...
     @overload
-    def replay(self: Builder[In, A1, A2, *Left], items: JoinTheOpenLanesFirst, schedule: str) -> Simulation[Any]: ...
-    def replay(self, items: Any, schedule: str) -> object:
+    def replay(
+        self: Builder[In, A1, A2, *Left], items: JoinTheOpenLanesFirst, schedule: str | PathLike[str]
+    ) -> Simulation[Any]: ...
+    def replay(self, items: Any, schedule: Said) -> object:
         """A certain schedule in the simulator."""
         from conveyor.sim.api import replayed
 
-        return replayed(self._simulated("replay()"), items, schedule)
+        said = schedule_of(schedule, "replay(): schedule")
+        return replayed(self._simulated("replay()", said), items, said)
 
     @overload
     def count(self: Builder[In, Out], items: Iterable[In]) -> int | None: ...
@@ -257,9 +308,10 @@ class Builder(Generic[In, *Row]):
 
         return count(self._simulated("count()"), items)
 
-    def _simulated(self, call: str) -> Topology:
+    def _simulated(self, call: str, said: Schedule | Recording | None = None) -> Topology:
         self._draft.check_complete(call)
-        return compile_topology(self._draft, LANES_SIMULATED)
+        adaptive_lanes = said.adaptive_lanes if isinstance(said, Recording) else LANES_SIMULATED
+        return compile_topology(self._draft, adaptive_lanes)
 
     def open(self) -> Self:
         """From now on the workers, which the first run starts, are kept for the next; until `close`."""
@@ -295,6 +347,14 @@ class Builder(Generic[In, *Row]):
             self._runner = Runner(self.topology, checked_start_method(self._start_method), self._placement)
             self._finalizer = weakref.finalize(self, self._runner.end)
         return self._runner
+
+    def _recorder(self, runner: Runner, path: str | PathLike[str] | None) -> Recorder | None:
+        if path is None:
+            return None
+        from conveyor.runtime.placement import usable_physical_cores
+        from conveyor.runtime.recorder import Recorder
+
+        return Recorder(path, runner.topology, usable_physical_cores())
 
     def _run_ended(self, failed: bool) -> None:
         self._lifecycle.run_ended()

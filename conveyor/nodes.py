@@ -340,7 +340,11 @@ class FilterNode(SliceNode):
 
 
 class FlatMapNode(JobNode):
-    """A `FlatMap`: any number of outputs an item, taken from the job only when there is room for them."""
+    """A `FlatMap`: any number of outputs an item, taken from the job only when there is room for them.
+
+    However items are sliced, the outputs of one are cut only after each `limit` of them: so what a fork does with a record it
+    could do with slices of one item.
+    """
 
     def __call__(self, items: list[object], skip: int, limit: int) -> Iterator[Piece]:
         first = self.tally.items_in
@@ -349,16 +353,20 @@ class FlatMapNode(JobNode):
         out: list[object] = []
         for index, item in enumerate(self.begin(items)):
             given = 0 if index else skip
+            whole = len(out)  # of which none is this item's
             try:
                 for result in self.results(item, first + index, given):
-                    if len(out) == limit:  # full, and there is more: cut inside the item
+                    if len(out) == limit:
                         if self.clock is not None:  # to wait for room is not the job's
                             self.clock.stop()
-                        yield self.piece(out, index, given)
+                        if whole:  # items that are finished go first, so that this one's outputs begin a record
+                            yield self.piece(out[:whole], index, 0)
+                        else:  # full, and there is more: cut inside the item
+                            yield self.piece(out, index, given)
                         CURRENT.job = self  # somebody else may have been running meanwhile
                         if self.clock is not None:
                             self.clock.start(self.index())
-                        out = []
+                        out, whole = out[whole:] if whole else [], 0
                     out.append(result)
                     given += 1
             except ItemFailed:

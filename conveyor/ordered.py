@@ -70,12 +70,18 @@ class TrackedNode:
         out: list[object] = []
         for index, item in enumerate(items):
             given = 0 if index else skip
-            if 2 * len(out) > limit:  # before the item is begun: what is counted belongs to what is out
-                yield out, index, 0
-                out = []
+            before = self.tally.counts()
             self.node.offset = index
             try:
-                for results, done in self.results(parts_of(item), given, limit - len(out)):
+                for results, done in self.results(parts_of(item), given, limit):
+                    if out and len(out) + len(results) > limit:
+                        # What is finished goes first, so that an item's outputs are cut as if it had come alone; and what is
+                        # counted by then belongs to what is out.
+                        counts = self.tally.counts()
+                        self.tally.set(before)
+                        yield out, index, 0
+                        self.tally.set(counts)
+                        out = []
                     out += results
                     given += len(results)
                     if results and not done:  # cut inside the item, because that was all the room there is

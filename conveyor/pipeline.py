@@ -19,9 +19,8 @@ from conveyor.builder import Builder
 from conveyor.signatures import Undeclared
 
 if TYPE_CHECKING:
-    from conveyor.builder import HowToExplore, HowToSimulate
+    from conveyor.builder import HowToExplore, HowToRun, HowToSimulate, Said
     from conveyor.report import RunResult
-    from conveyor.runtime.placement import Placement
     from conveyor.runtime.processes import StartMethod
     from conveyor.runtime.stream import Stream
     from conveyor.signatures import (
@@ -447,12 +446,12 @@ if TYPE_CHECKING:
             raise NotImplementedError
 
         def run(  # type: ignore[override]  # pyright: ignore[reportIncompatibleMethodOverride]
-            self, items: Iterable[In], *, placement: Placement | None = None
+            self, items: Iterable[In], **options: Unpack[HowToRun]
         ) -> RunResult[Any]:
             raise NotImplementedError
 
         def stream(  # type: ignore[override]  # pyright: ignore[reportIncompatibleMethodOverride]
-            self, items: Iterable[In], *, placement: Placement | None = None
+            self, items: Iterable[In], **options: Unpack[HowToRun]
         ) -> Stream[Any]:
             raise NotImplementedError
 
@@ -467,7 +466,7 @@ if TYPE_CHECKING:
             raise NotImplementedError
 
         def replay(  # type: ignore[override]  # pyright: ignore[reportIncompatibleMethodOverride]
-            self, items: Iterable[In], schedule: str
+            self, items: Iterable[In], schedule: Said
         ) -> Simulation[Any]:
             raise NotImplementedError
 
@@ -502,7 +501,7 @@ if TYPE_CHECKING:
         ) -> Exploration[Any]:
             raise NotImplementedError
 
-        def replay(self, items: JoinTheOpenLanesFirst, schedule: str) -> Simulation[Any]:
+        def replay(self, items: JoinTheOpenLanesFirst, schedule: Said) -> Simulation[Any]:
             raise NotImplementedError
 
         def count(self, items: JoinTheOpenLanesFirst) -> int | None:

@@ -53,6 +53,11 @@ class Tally:
             self.flushed,
         )
 
+    def set(self, counts: Sequence[int]) -> None:
+        """Back to `counts`, and what is in hand there."""
+        self.restore(counts)
+        self.items_in = counts[0]
+
     def restore(self, counts: Sequence[int]) -> None:
         """Goes on from `counts`, with nothing in hand."""
         _, self.items_out, self.passed, self.dropped, self.skipped, self.dead_lettered, self.failed, self.flushed = counts

@@ -15,12 +15,15 @@ LAYERS = (
     {"errors", "report", "typeforms", "signatures", "trace"},
     {"stages", "codec", "kernels", "deaths", "context"},
     {"hints", "annotations", "values"},
+    {"fingerprint"},
     {"channel", "decisions", "nodes", "ordered", "route", "shipping", "failures", "journal", "snapshots", "fused"},
     {"draft", "topology", "drive", "lifecycle", "ends", "summary", "fusing", "deadlock", "picture"},
+    {"recording"},
     {"runtime", "sim"},
     {"builder"},
     {"pipeline"},
-    {"pytest_plugin"},
+    {"pytest_plugin", "conform"},
+    {"__main__"},
     {"mypy_names", "mypy_types"},
     {"mypy_rows"},
     {"mypy_plugin"},
@@ -41,7 +44,10 @@ PATHS = {module_name(path): path for path in sorted((ROOT / "conveyor").rglob("*
 TREES = {module: ast.parse(path.read_bytes(), str(path)) for module, path in PATHS.items()}
 # Beside the library, not in it: what mypy loads.
 PLUGIN = {m for m in TREES if m.startswith("conveyor.mypy_")}
-SHELLS = {"conveyor.builder", "conveyor.pipeline", "conveyor.pytest_plugin", "conveyor.runtime", "conveyor.sim"}
+SHELLS = {"conveyor.builder", "conveyor.pipeline", "conveyor.pytest_plugin", "conveyor.runtime", "conveyor.sim"} | {
+    "conveyor.conform",
+    "conveyor.__main__",
+}
 CORE = [m for m in TREES if m.count(".") == 1 and m not in SHELLS | PLUGIN]
 
 

@@ -105,7 +105,7 @@ def test_a_schedule_of_another_pipeline_is_refused(text: str) -> None:
     [
         ("simulate", "scheduler", "random", "simulate(): scheduler must be of type Scheduler, and is 'random'"),
         ("simulate", "faults", True, "simulate(): faults must be of type Faults, and is True"),
-        ("replay", "schedule", None, "replay(): schedule must be of type str, and is None"),
+        ("replay", "schedule", None, "replay(): schedule must be of type str | PathLike, and is None"),
         ("explore", "check", [2], "explore(): check must be a function that takes a simulation, not [2]"),
         ("explore", "schedules", 0, "explore(): schedules is 0; it must be 1 or more"),
         ("explore", "schedules", "5", "explore(): schedules must be of type int, and is '5'"),

@@ -13,17 +13,19 @@ from conveyor.ends import notes_of, words_of_notes
 from conveyor.journal import PAGE_SIZE
 from conveyor.report import COUNTS as KINDS_OF_COUNTS
 from conveyor.report import Tally
+from conveyor.route import balances
 from conveyor.runtime.memory import PAGE, REGION, Memory
 from conveyor.runtime.ring import Ring
-from conveyor.topology import Topology, ZipInput, adaptive_forks
+from conveyor.topology import Kind, NodeSpec, Topology, ZipInput, adaptive_forks
 
-__all__ = ["Board", "Lack", "Layout", "NodeBoard"]
+__all__ = ["LOG_WORDS", "Board", "Lack", "Layout", "NodeBoard", "decides"]
 
 WORD: Final = 8
+LOG_WORDS: Final = 1056  # of which 32 say how far either side is
 LEDGER_CAPACITY: Final = 256
 
 # Words of the whole pipeline.
-RUN, STOP, ALERT = 0, 1, 16  # the parent writes the first two, any worker sets the third
+RUN, STOP, RECORDING, ALERT = 0, 1, 2, 16  # the parent writes all but the last, which any worker sets
 BOARD_WORDS: Final = 32
 
 # Words of one node, all written by its worker.
@@ -72,6 +74,7 @@ class Layout:
         }
         self.words_of_states = [Note.words_for(SAVED + len(spec.inputs)) for spec in specs]
         self.states = [self.take(words) for words in self.words_of_states]
+        self.logs = {spec.index: self.take(LOG_WORDS) for spec in specs if decides(spec)}
         capacities = [channel.capacity for channel in topology.channels] + [LEDGER_CAPACITY] * len(specs)
         self.rings: list[tuple[int, int]] = []
         for capacity in capacities:
@@ -101,6 +104,10 @@ class Layout:
         """The words of what goes with the state of a processor."""
         return self.words(memory, self.states[node], self.words_of_states[node])
 
+    def log(self, memory: Memory, node: int) -> memoryview[int]:
+        """The words in which a node that decides notes what."""
+        return self.words(memory, self.logs[node], LOG_WORDS)
+
     def ring(self, memory: Memory, channel: int) -> Ring:
         return Ring(memory, *self.rings[channel])
 
@@ -117,6 +124,12 @@ class Layout:
 
     def state_base(self, node: int) -> int:
         return self.spill_base(2 * len(self.nodes) + node)
+
+
+def decides(spec: NodeSpec) -> bool:
+    """Is there a first-come join before a worker, or a balancing fork behind it?"""
+    works = spec.kind not in (Kind.SOURCE, Kind.SINK)
+    return works and (len(spec.inputs) > 1 or (spec.route is not None and balances(spec.route)))
 
 
 class Board:
@@ -141,6 +154,14 @@ class Board:
 
     def stop(self) -> None:
         self.words[STOP] = 1
+
+    @property
+    def recording(self) -> bool:
+        """Is what is decided in this run to be noted?"""
+        return self.words[RECORDING] != 0
+
+    def record(self, recording: bool) -> None:
+        self.words[RECORDING] = recording
 
     def alert(self) -> None:
         """Tells the parent to read the ledgers."""

@@ -18,10 +18,11 @@ import sys
 import time
 from collections import Counter
 from dataclasses import replace
-from typing import Final
+from typing import Final, Protocol
 
 from conveyor import codec
-from conveyor.errors import WorkerCrashed
+from conveyor.deaths import Death
+from conveyor.errors import RunError, WorkerCrashed
 from conveyor.failures import Failure, raised_by
 from conveyor.fusing import fused_names, home
 from conveyor.route import leaves
@@ -50,6 +51,15 @@ GLANCE_S: Final = 0.01
 WATCH_MS: Final = 250.0  # how often somebody looks whether anything can still happen
 
 
+class Witness(Protocol):
+    """Is told what becomes of a run that is recorded."""
+
+    def drain(self) -> None: ...
+    def died(self, node: int, hand: Death | None) -> None: ...
+    def resumed(self, node: int, done: int) -> None: ...
+    def failed(self, node: int) -> None: ...
+
+
 class Crew:
     """The workers of a topology and all that they share with the parent."""
 
@@ -59,6 +69,7 @@ class Crew:
         self.start_method: StartMethod = start_method
         self.run = 0
         self.letters = Letters()
+        self.witness: Witness | None = None
         self.ended = False
         self.next_glance = 0.0
         self.owner = os.getpid()
@@ -163,8 +174,10 @@ class Crew:
         """How many items a node has committed since its channels were made."""
         return sum(self.rings[channel].head() for channel in channels_of(self.topology.nodes[node].inputs))
 
-    def begin_run(self) -> int:
+    def begin_run(self, witness: Witness | None = None) -> int:
         """Lets the workers begin; gives the number of the run."""
+        self.witness = witness
+        self.board.record(witness is not None)
         self.letters = Letters()
         self.run += 1
         self.recovery.begin_run(self.run)
@@ -234,11 +247,21 @@ class Crew:
         exit_code = handle.exit_code()
         handle.close()
         self.look_around()  # it may have told of a failure before it died
-        self.recovery.died(node, handle.pid, exit_code)
+        try:
+            self.recovery.died(node, handle.pid, exit_code)
+        except RunError:
+            if self.witness is not None:
+                self.witness.failed(node)
+            raise
+        finally:
+            if self.witness is not None:
+                self.witness.died(node, self.recovery.newest)
         self.ring_all()  # it may have died between a store and the bell that tells of it
 
     def look_around(self) -> None:
         """Reads what the workers have reported, and opens or shuts lanes as they ask; raises the first failure."""
+        if self.witness is not None:
+            self.witness.drain()
         if not self.board.take_alert():
             return
         for ledger in self.ledgers:
@@ -264,9 +287,13 @@ class Crew:
 
     def read(self, message: object) -> None:
         if isinstance(message, Failure):
+            if self.witness is not None:
+                self.witness.failed(message.node)
             raise raised_by(message, self.topology.nodes[message.node].name, f"worker {self.pid(message.node)}")
         if isinstance(message, Resumed):
             self.letters.void(message.node, message.ordinal)
+            if self.witness is not None:
+                self.witness.resumed(message.node, message.ordinal)
         else:
             assert isinstance(message, Buried)
             self.letters.add(message.node, message.letter)

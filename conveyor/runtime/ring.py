@@ -422,10 +422,11 @@ class RingState:
         self.ended: int = words[CLOSED]
         self.tail_bytes: int = words[TAIL]
         self.head_bytes: int = words[HEAD_BYTES]
-        self.queued = 0
+        self.tail = 0
         if self.tail_bytes:
             _, _, first, count, *_ = ring.header(ring.last_record())
-            self.queued = first + count - words[HEAD]
+            self.tail = first + count
+        self.queued = self.tail - words[HEAD]
 
     def is_empty(self) -> bool:
         return self.tail_bytes == self.head_bytes

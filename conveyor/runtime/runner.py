@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterable, Sequence
 from time import perf_counter
 
 from conveyor.channel import Inlet
-from conveyor.codec import Seal, sealer
+from conveyor.codec import sealer
 from conveyor.drive import drive
 from conveyor.fusing import fuse, home
 from conveyor.nodes import CollectNode, Node, RelayNode
@@ -17,11 +17,13 @@ from conveyor.report import DeadLetter, Report, RunResult
 from conveyor.runtime.board import Lack
 from conveyor.runtime.crash import without_our_frames
 from conveyor.runtime.crew import GRACE_S, PATIENCE_S, Crew
+from conveyor.runtime.decision_log import NotedLanes
 from conveyor.runtime.ends import RingEnds
 from conveyor.runtime.loop import Loop
 from conveyor.runtime.pace import LARGEST_SLICE, Lanes
 from conveyor.runtime.placement import Placement, usable_cores
 from conveyor.runtime.processes import StartMethod
+from conveyor.runtime.recorder import RecordedPuller, Recorder
 from conveyor.runtime.ring import RingOutlet, fence
 from conveyor.runtime.source import Feed, Puller, PushFeed
 from conveyor.runtime.watchdog import Watchdog
@@ -45,6 +47,7 @@ class Runner:
 
     def __init__(self, topology: Topology, start_method: StartMethod, placement: Placement) -> None:
         self.topology = topology
+        self.recorder: Recorder | None = None
         self.before_end: Callable[[], None] | None = None  # stops a thread that still uses the channels
         fused = fuse(topology, len(usable_cores()), placement.may_share)
         self.source_spec, self.sink_spec = fused.nodes[0], fused.nodes[-1]
@@ -60,12 +63,11 @@ class Runner:
             raise
 
     def lanes_of_source(self) -> Lanes:
-        assert self.source_spec.route is not None
-        return Lanes(self.source_spec.route, self.source_ends.outlets, self.crew.board, self.crew.board.alert)
-
-    def sealer(self) -> Seal:
-        """What seals the items that are sent in."""
-        return sealer(self.source_ends.outlets[0].extents.keep)
+        route, outlets, board = self.source_spec.route, self.source_ends.outlets, self.crew.board
+        assert route is not None
+        if self.recorder is None:
+            return Lanes(route, outlets, board, board.alert)
+        return NotedLanes(route, outlets, board, board.alert, self.recorder.note_source)
 
     @property
     def smallest_capacity(self) -> int:
@@ -76,6 +78,19 @@ class Runner:
         """Of the channels to the sink, so that what a stream holds in hand leaves room behind it."""
         return max(1, min(inlet.ring.capacity for inlet in self.sink_ends.inlets) // 4)
 
+    def begin_run(self, recorder: Recorder | None) -> int:
+        """Lets the workers begin, and whoever writes down what they decide."""
+        self.recorder = recorder
+        self.lanes = self.lanes_of_source()
+        if recorder is not None:
+            recorder.begin(self.crew)
+        return self.crew.begin_run(recorder)
+
+    def puller(self, items: Iterable[object]) -> Puller:
+        """What pulls the items that are sent in, and seals them."""
+        seal = sealer(self.source_ends.outlets[0].extents.keep)
+        return Puller(items, seal) if self.recorder is None else RecordedPuller(items, seal, self.recorder)
+
     def source_loop(self, run: int, feed: Feed | PushFeed) -> Loop:
         spec, ends = self.source_spec, self.source_ends
         node = ends.stamped(spec, RelayNode())
@@ -83,16 +98,19 @@ class Runner:
 
     def sink_loop(self, run: int, node: Node, inputs: Sequence[Inlet], at_once: int) -> Loop:
         nothing: list[RingOutlet] = []
-        steps = drive(run, node, inputs, nothing, None, SinkCut(at_once), self.sink_spec.merge_name)
+        journal = None
+        if self.recorder is not None and len(inputs) > 1:
+            journal = self.recorder.journal_of_sink(node.tally, inputs)
+        steps = drive(run, node, inputs, nothing, None, SinkCut(at_once), self.sink_spec.merge_name, journal)
         return Loop(steps, self.sink_ends.inlets, nothing, None)
 
-    def run(self, items: Iterable[object]) -> RunResult[object]:
+    def run(self, items: Iterable[object], recorder: Recorder | None = None) -> RunResult[object]:
         """All outputs of a run to the end of `items`.  Raises what ended it early; the crew is then gone."""
         started = perf_counter()
         results: RunResult[object] = RunResult()
         try:
-            puller = Puller(items, self.sealer())
-            run = self.crew.begin_run()
+            run = self.begin_run(recorder)
+            puller = self.puller(items)
             source = self.source_loop(run, Feed(puller, self.lanes.room, self.smallest_capacity))
             sink = self.sink_loop(run, CollectNode(results.extend), self.sink_ends.inputs, LARGEST_SLICE)
             self.lacks = lambda: {0: source.lack(), len(self.topology.nodes) - 1: sink.lack()}
@@ -103,14 +121,28 @@ class Runner:
                 self.wait([loop for loop in (source, sink) if not loop.finished])
             self.finish_run()
         except KeyboardInterrupt as interrupt:
+            if recorder is not None:
+                recorder.gave(results)
+            self.record_end("stopped", interrupt)
             self.end(failed=True)
             raise interrupt.with_traceback(without_our_frames(interrupt.__traceback__)) from None
-        except BaseException:
+        except BaseException as error:
+            self.record_end("failed", error)
             self.end(failed=True)
             raise
+        if recorder is not None:
+            recorder.gave(results)
+        self.record_end("done")
         results.report = self.report(perf_counter() - started)
         results.dead_letters = self.letters()
         return results
+
+    def record_end(self, how: str, error: BaseException | None = None) -> None:
+        """The recording says how the run ended, before what is shared is given back."""
+        recorder, self.recorder = self.recorder, None
+        if recorder is not None:
+            self.crew.witness = None
+            recorder.end(how, error, self.letters())
 
     def wait(self, loops: list[Loop], timeout_ms: int | None = None) -> None:
         """Sleeps until one of the loops may be able to go on."""

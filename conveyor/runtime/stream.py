@@ -26,9 +26,10 @@ from conveyor.report import DeadLetter, Report
 from conveyor.runtime.bell import Bell
 from conveyor.runtime.board import FOR_NOTHING, Lack
 from conveyor.runtime.loop import Loop
+from conveyor.runtime.recorder import Recorder
 from conveyor.runtime.ring import fence
 from conveyor.runtime.runner import Runner
-from conveyor.runtime.source import Puller, PushFeed
+from conveyor.runtime.source import PushFeed
 
 __all__ = ["Stream"]
 
@@ -81,7 +82,7 @@ class SourceThread:
     """Pulls the items of a stream and publishes them."""
 
     def __init__(self, runner: Runner, run: int, items: Iterable[object]) -> None:
-        self.puller = Puller(items, runner.sealer())
+        self.puller = runner.puller(items)
         self.feed = PushFeed(runner.smallest_capacity)
         self.loop: Loop = runner.source_loop(run, self.feed)
         self.lanes = runner.lanes
@@ -184,7 +185,9 @@ class Stream(Generic[Out]):
 
     _begun = False
 
-    def __init__(self, runner: Runner, items: Iterable[object], ended: Callable[[bool], None]) -> None:
+    def __init__(
+        self, runner: Runner, items: Iterable[object], ended: Callable[[bool], None], recorder: Recorder | None = None
+    ) -> None:
         self._seconds: float | None = None
         self._runner = runner
         self._ended = ended
@@ -193,7 +196,8 @@ class Stream(Generic[Out]):
         self._report: Report | None = None
         self._letters: tuple[DeadLetter, ...] = ()
         results = self._results
-        run = runner.crew.begin_run()
+        self._recorder = recorder
+        run = runner.begin_run(recorder)
         self._source = SourceThread(runner, run, items)
         inputs: list[Inlet] = [OnDemand(inlet, lambda: not results) for inlet in runner.sink_ends.inputs]
         self._sink = runner.sink_loop(run, CollectNode(results.extend), inputs, runner.smallest_result_capacity)
@@ -215,12 +219,14 @@ class Stream(Generic[Out]):
             try:
                 self._advance()
             except StopIteration as error:  # of a job or the source: here it would look like the end of the results
-                self._end(failed=True)
+                self._end(failed=True, error=error)
                 raise RuntimeError("a job or the source raised StopIteration") from error
-            except BaseException:
-                self._end(failed=True)
+            except BaseException as error:
+                self._end(failed=True, error=error)
                 raise
         result: Out = self._results.popleft()  # type: ignore[assignment]  # what the last stage gives is Out
+        if self._recorder is not None:
+            self._recorder.gave((result,))
         return result
 
     def _advance(self) -> None:
@@ -228,6 +234,8 @@ class Stream(Generic[Out]):
         source, crew = self._source, self._runner.crew
         if source.fault is not None:
             raise source.fault
+        if self._recorder is not None:
+            self._recorder.drain()
         if not self._sink.step():
             source.send_on()
             self._runner.wait([self._sink], GATHER_MS if source.feed.buffer and source.inside_iterator else None)
@@ -235,7 +243,7 @@ class Stream(Generic[Out]):
             source.thread.join()
             self._runner.finish_run()
             crew.look_around()
-            self._end(failed=False)
+            self._end(failed=False, error=source.error)
             if source.error is not None:
                 raise source.error
 
@@ -252,7 +260,7 @@ class Stream(Generic[Out]):
     def __del__(self) -> None:
         self._end(failed=True)
 
-    def _end(self, failed: bool) -> None:
+    def _end(self, failed: bool, error: BaseException | None = None) -> None:
         if self._seconds is not None or not self._begun:
             return
         self._seconds = perf_counter() - self._started
@@ -262,6 +270,7 @@ class Stream(Generic[Out]):
             self._runner.before_end = None
             self._report = self._runner.report(self._seconds)
             self._letters = self._runner.letters()
+            self._runner.record_end("failed" if error is not None else "stopped" if failed else "done", error)
             self._runner.crew.watch_source(True)
         finally:
             if failed:

@@ -12,6 +12,7 @@ import select
 import signal
 import sys
 import traceback
+from collections.abc import Callable
 from dataclasses import dataclass
 from time import perf_counter, perf_counter_ns
 from typing import Final, NamedTuple
@@ -26,9 +27,10 @@ from conveyor.fused import FusedNode
 from conveyor.journal import Journal
 from conveyor.nodes import JobNode, Node, RelayNode, Surroundings, node_for
 from conveyor.report import DeadLetter
-from conveyor.route import balances
+from conveyor.route import Route, balances
 from conveyor.runtime.bell import Bell
 from conveyor.runtime.board import Board, Layout, NodeBoard
+from conveyor.runtime.decision_log import JOIN, STANDS, DecisionLog, NotedLanes, NotedReads, forks_taken
 from conveyor.runtime.ends import ring_ends
 from conveyor.runtime.extents import Extents
 from conveyor.runtime.faults import Fault, FaultyLayout
@@ -161,6 +163,7 @@ class Worker:
         self.ends = ring_ends(order.topology, layout, memory, self.spec, lambda node: self.bells[node].ring)
         extents = Extents(memory, layout.ledger_base(order.node))
         self.ledger = RingOutlet(layout.ledger(memory, order.node), self.tell_parent, extents)
+        self.log = DecisionLog(layout.log(memory, order.node)) if order.node in layout.logs else None
         self.state_note = Note(layout.state(memory, order.node))
         self.state_place = memory, self.state_note, layout.state_base(order.node)
         self.history = History(order.deaths)
@@ -226,14 +229,12 @@ class Worker:
         node, others = self.nodes(run)
         parts = [Part(other, board) for other, board in zip(others, self.boards[1:], strict=True)]
         journals = [Journal(part.tally, part.board.counts) for part in parts]
-        hold, resume = self.node_board.hold, self.resume if resumed else None
+        hold, resume = self.hold(), self.resume if resumed else None
         journal = self.journal = Journal(node.tally, self.node_board.counts, hold, resume, journals)
         replay = Replay(self.states) if self.states is not None else None
         self.fused = FusedNode(node, parts) if isinstance(node, JobNode) and parts else None
         meter = Meter(ends.stamped(spec, self.fused or node, replay), self.node_board, ends.inlets, parts)
-        lanes = None
-        if spec.route is not None and balances(spec.route):
-            lanes = Lanes(spec.route, ends.outlets, self.board, self.tell_parent)
+        lanes = self.lanes(spec.route) if spec.route is not None and balances(spec.route) else None
         saving = self.states.cost if self.states is not None else None
         cut = WorkerCut(meter, lanes, min(outlet.capacity for outlet in ends.outlets), saving)
         steps = drive(run, meter, self.inputs(run), ends.outlets, spec.route, cut, spec.merge_name, journal, replay)
@@ -279,9 +280,32 @@ class Worker:
     def past(self, index: int) -> Past:
         return self.history.past(*self.place(index))
 
+    def lanes(self, route: Route) -> Lanes:
+        """Who chooses the lanes of its forks; notes them if the run is recorded."""
+        if self.board.recording:
+            return NotedLanes(route, self.ends.outlets, self.board, self.tell_parent, self.note)
+        return Lanes(route, self.ends.outlets, self.board, self.tell_parent)
+
+    def hold(self) -> Callable[[int, int, int], None]:
+        """Who is told of what is taken in hand; notes what a join decided if the run is recorded."""
+        hold = self.node_board.hold
+        joins = self.board.recording and len(self.ends.inputs) > 1
+        return NotedReads(self.ends.inputs, self.note, hold) if joins else hold
+
+    def note(self, point: int, lane: int, count: int) -> None:
+        """Notes a decision for the parent, before anything comes of it."""
+        assert self.log is not None
+        self.log.add(point, lane, count, self.tell_parent, self.sleep)
+
     def resume(self, ordinal: int) -> None:
         """What came of the item with this ordinal, and of those behind it, is void: it is done again."""
         self.report(Resumed(self.order.node, ordinal))
+        if self.board.recording and self.log is not None:
+            if len(self.ends.inputs) > 1:
+                self.note(STANDS | JOIN, 0, ordinal)
+            assert self.spec.route is not None
+            for fork, taken in forks_taken(self.spec.route, [outlet.tail for outlet in self.ends.outlets]):
+                self.note(STANDS | fork, 0, taken)
 
     def start(self, index: int) -> None:
         """A job that has a time limit begins with an item."""

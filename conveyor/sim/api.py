@@ -11,12 +11,14 @@ from typing import Literal, TypeAlias, get_args
 
 from conveyor.codec import short_repr
 from conveyor.errors import TopologyError
+from conveyor.recording import Recording
 from conveyor.sim.chance import Chance
 from conveyor.sim.count import count_classes
-from conveyor.sim.exploration import Exploration, Search, explore, stores_of
+from conveyor.sim.exploration import Exploration, Search, explore, stores_of, with_fewer
 from conveyor.sim.faults import Faults
 from conveyor.sim.plan import Plan
 from conveyor.sim.port import Life
+from conveyor.sim.recorded import follow, followed
 from conveyor.sim.schedule import Schedule
 from conveyor.sim.schedulers.deviations import Deviations
 from conveyor.sim.schedulers.exhaustive import Exhaustive
@@ -70,10 +72,11 @@ def one_death(simulator: Simulator, faults: Faults, seed: int) -> list[Life]:
     return [simulator.life(worker, before=store)]
 
 
-def replayed(topology: Topology, items: Iterable[object], schedule: str) -> Simulation[object]:
-    """The schedule that a text says."""
-    must_be(str, schedule, "replay(): schedule")
-    said = Schedule.parse(schedule)
+def replayed(topology: Topology, items: Iterable[object], said: Schedule | Recording) -> Simulation[object]:
+    """A certain schedule, or what a real run decided."""
+    if isinstance(said, Recording):
+        simulator, attempt = followed(topology, items, said)
+        return simulator.simulation(attempt, None)
     simulator = Simulator(Plan(topology, timers=said.has_timers), items)
     Faults([death.worker for death in said.deaths]).checked(simulator.plan.workers)
     replay = Replay(said)
@@ -94,8 +97,9 @@ def explored(
     seed: int,
     faults: Faults | None,
     copy: bool = True,
+    start: Schedule | Recording | None = None,
 ) -> Exploration[object]:
-    """Many schedules."""
+    """Many schedules; that of `start` before all others."""
     check_bounds(schedules, faults, "explore()")
     if check is not None and not callable(check):
         raise TypeError(f"explore(): check must be a function that takes a simulation, not {short_repr(check)}")
@@ -105,8 +109,14 @@ def explored(
     def total() -> int | None:
         return count_classes(plan, simulator.world.items)
 
+    search = Search(simulator, check, schedules, expired, total if faults is None and start is None else lambda: None)
+    if isinstance(start, Recording):
+        search.look_at(follow(simulator, start))
+    elif start is not None:
+        search.look_at(search.follow(start))
+    with_fewer(search)
     return explore(
-        Search(simulator, check, schedules, expired, total if faults is None else lambda: None),
+        search,
         (lambda: strategy) if isinstance(strategy, Scheduler) else lambda: made(strategy, plan, seed),
         faults,
     )

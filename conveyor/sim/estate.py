@@ -32,15 +32,18 @@ class Estate:
         self.life = life
         self.void = void
         self.counts = Note(memoryview(array("Q", [0] * Note.words_for(PAGE_SIZE))))
-        self.held = (0, 0, 0)
+        self.held: tuple[int, int, int] | None = None
         self.deaths: list[Death] = []
+        self.is_inherited = False
+        self.has_begun = False  # had a worker that died ever taken an item in hand?
         self.journal = Journal(Tally(), self.counts)
         self.stage: Restorable | None = None
         self.saved: tuple[Saved, bytes] | None = None
 
     def heir(self, stage: Job[object, object] | None, tally: Tally) -> None:
-        """Another worker takes over, with a stage that is new."""
-        self.journal = Journal(tally, self.counts, self.hold, self.void if self.deaths else None)
+        """Another worker takes over, with a stage that is new and nothing in hand."""
+        self.held = None
+        self.journal = Journal(tally, self.counts, self.hold, self.void if self.is_inherited else None)
         if stage is not None and stage.is_restorable and isinstance(stage, Restorable):
             self.stage = stage
             self.life.saves = True
@@ -48,10 +51,15 @@ class Estate:
                 stage.restore(pickle.loads(self.saved[1]))
 
     def hold(self, source: int, first: int, end: int) -> None:
+        self.life.begin()
         self.held = (source, first, end)
 
     def died(self) -> None:
-        self.deaths.append(Death(*self.held))
+        self.is_inherited = True
+        hand = self.life.hand(Death(*self.held) if self.held is not None else None)
+        if hand is not None:
+            self.deaths.append(hand)
+            self.has_begun = True
 
     def surroundings(self) -> Surroundings:
         """What a node may ask about its items."""

@@ -16,6 +16,7 @@ from conveyor.codec import short_repr
 from conveyor.sim.faults import Faults
 from conveyor.sim.port import Life
 from conveyor.sim.schedule import TURN, Schedule
+from conveyor.sim.schedulers.deviations import Deviations
 from conveyor.sim.schedulers.exhaustive import Exhaustive, Redundant
 from conveyor.sim.schedulers.replay import Follow
 from conveyor.sim.schedulers.scheduler import Default, Scheduler
@@ -24,7 +25,7 @@ from conveyor.sim.simulation import Attempt, Simulation, Simulator
 from conveyor.sim.suspicion import suspicion
 from conveyor.sim.words import in_words
 
-__all__ = ["Exploration", "Failed", "Found", "Search", "explore", "stores_of"]
+__all__ = ["Exploration", "Failed", "Found", "Search", "explore", "stores_of", "with_fewer"]
 
 Out = TypeVar("Out", default=object)
 
@@ -32,6 +33,7 @@ Check: TypeAlias = Callable[[Simulation[object]], object]
 Strategy: TypeAlias = Callable[[], Scheduler]  # one for each fault plan
 Lives: TypeAlias = Callable[[], Sequence[Life]]
 
+FEWER: Final = 200  # schedules that are tried for a failure with fewer decisions
 REPEATED: Final = 20  # one schedule of so many is run again and compared
 
 
@@ -202,6 +204,23 @@ class Search:
             error = doubt
         words = in_words(schedule, self.simulator.plan.topology)
         self.found.failure = Found(error, str(schedule), self.found.schedules, decisions, runs, words)
+
+
+def with_fewer(search: Search) -> None:
+    """Another failure in the place of the one that was found, if one of the first schedules has fewer decisions and fails."""
+    failure = search.found.failure
+    if failure is None:
+        return
+    scheduler = Deviations(len(Schedule.parse(failure.schedule)) - 1)
+    for run in range(1, FEWER + 1):
+        if not scheduler.begin():
+            return
+        attempt = search.attempt(scheduler, tuple)
+        if (error := search.judge(attempt)) is not None:
+            schedule = attempt.schedule()
+            words = in_words(schedule, search.simulator.plan.topology)
+            search.found.failure = failure._replace(error=error, schedule=str(schedule), runs=failure.runs + run, words=words)
+            return
 
 
 def explore(search: Search, strategy: Strategy, faults: Faults | None) -> Exploration[object]:

@@ -7,13 +7,15 @@ A death is before a store: what was stored stays, what was not is lost with the 
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 from conveyor.channel import Tag
+from conveyor.deaths import Death as Hand
+from conveyor.recording import Fallen
 from conveyor.sim.channel import MemoryChannel
 from conveyor.sim.schedule import Death
 
-__all__ = ["Killed", "Life", "Port"]
+__all__ = ["Killed", "Life", "LifeOnRecord", "Port"]
 
 
 class Killed(BaseException):
@@ -21,16 +23,19 @@ class Killed(BaseException):
 
 
 class Life:
-    """How many stores a worker has made in all its lives, and where it dies: before one store, by number or by name; once.
+    """How many stores a worker has made in all its lives, and where it dies: before one store by number, or before each that
+    has one of these names, one after the other.
 
-    `died` is where it died, by name.
+    `died` is where it died last, by name, `deaths` all of it.
     """
 
-    def __init__(self, worker: str, inputs: int, *, before: int | None = None, at: Death | None = None) -> None:
+    gives_up = False  # has the last of all workers died that were to be?
+
+    def __init__(self, worker: str, inputs: int, *, before: int | None = None, at: Sequence[Death] = ()) -> None:
         self.worker = worker
         self.inputs = inputs  # how many it has; what comes of one more is what `finish` gives
         self.before = before
-        self.at = at
+        self.at = list(at)
         self.stores = 0
         self.done = 0  # items committed, of all the channels that it reads
         self.records = 0  # of the item in hand that are out
@@ -38,18 +43,77 @@ class Life:
         self.ordinal = -1
         self.closed = 0  # channels whose end is told
         self.saves = False  # is the state of its processor saved before each commit?
-        self.died: Death | None = None
+        self.deaths: list[Death] = []
+
+    @property
+    def died(self) -> Death | None:
+        return self.deaths[-1] if self.deaths else None
 
     @property
     def will_die(self) -> bool:
-        return self.died is None
+        return bool(self.at) or not self.deaths
+
+    def again(self) -> Life:
+        """One that dies where this one did."""
+        return Life(self.worker, self.inputs, at=self.deaths)
+
+    def hand(self, held: Hand | None) -> Hand | None:
+        """What is told of what it had in hand when it died; None: nothing."""
+        return held
+
+    def begin(self) -> None:
+        """Called when a slice is taken in hand, before the job is given any of it."""
 
     def store(self, name: Callable[[], tuple[int | None, str]]) -> None:
         """Called before a store, whose name is asked for only if it may matter."""
-        if self.died is None and (self.before == self.stores or (self.at is not None and self.at[1:3] == name())):
-            self.died = Death(self.worker, *name(), self.at.wait if self.at is not None else 0)
-            raise Killed
+        if self.at and self.at[0][1:3] == name():
+            self.die(self.at.pop(0))
+        if not self.deaths and self.before == self.stores:
+            self.die(Death(self.worker, *name()))
         self.stores += 1
+
+    def die(self, death: Death) -> None:
+        self.deaths.append(death)
+        raise Killed
+
+
+class LifeOnRecord(Life):
+    """Dies with the next item in hand, or at the end, once so many are done; as often as it is recorded.
+
+    Before the job is given the item: it may be what kills, or takes too long.
+    """
+
+    def __init__(self, worker: str, inputs: int, fallen: Sequence[Fallen], gives_up: bool) -> None:
+        super().__init__(worker, inputs)
+        self.fallen = list(fallen)
+        self.left = list(fallen)
+        self.gave_up = gives_up
+
+    @property
+    def will_die(self) -> bool:
+        return bool(self.left)
+
+    @property
+    def gives_up(self) -> bool:  # type: ignore[override]  # a constant for others
+        return self.gave_up and not self.left
+
+    def again(self) -> Life:
+        return LifeOnRecord(self.worker, self.inputs, self.fallen, self.gave_up)
+
+    def hand(self, held: Hand | None) -> Hand | None:
+        return self.fallen[len(self.deaths) - 1].hand
+
+    def begin(self) -> None:
+        self.die_if_due(lambda: (self.done, "taken"))
+
+    def store(self, name: Callable[[], tuple[int | None, str]]) -> None:
+        self.die_if_due(name)
+        self.stores += 1
+
+    def die_if_due(self, name: Callable[[], tuple[int | None, str]]) -> None:
+        if self.left and self.done >= self.left[0].done:
+            self.left.pop(0)
+            self.die(Death(self.worker, *name()))
 
 
 class Port:

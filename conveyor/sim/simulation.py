@@ -48,8 +48,8 @@ class Attempt:
         self.letters = world.dead_letters
         self.tallies = [loop.tally for loop in world.loops]
         self.zips = [loop.ends.zips for loop in world.loops] if world.composite else []
-        self.lives = {life.worker: life.died for life in world.deaths.values()} if world.deaths else {}
-        self.deaths = [death for death in self.lives.values() if death is not None] if world.deaths else []
+        self.lives = [life.again() for life in world.deaths.values()] if world.deaths else []
+        self.deaths = [death for life in world.deaths.values() for death in life.deaths] if world.deaths else []
 
     def schedule(self) -> Schedule:
         """What has to be said to get the same again."""
@@ -118,7 +118,7 @@ class Simulator:
         return self.second.inspection.changes
 
     def lives_of(self, attempt: Attempt) -> list[Life]:
-        return [self.life(worker, death) for worker, death in attempt.lives.items()]
+        return [life.again() for life in attempt.lives]
 
     def again(self, attempt: Attempt, *, doubles: bool = False) -> tuple[Attempt, Trace]:
         """The same schedule once more, and what happens in it, step by step."""
@@ -127,18 +127,19 @@ class Simulator:
         once_more = self.finished(world, Again(attempt.log), self.lives_of(attempt))
         return once_more, tracer.trace()
 
-    def life(self, worker: str, at: Death | None = None, before: int | None = None) -> Life:
+    def life(self, worker: str, at: Sequence[Death] = (), before: int | None = None) -> Life:
         """A worker that may die: where it is said, or before one of its stores."""
-        spec = next(spec for spec in self.plan.topology.nodes if spec.name == worker)
-        return Life(worker, len(spec.inputs), at=at, before=before)
+        return Life(worker, self.inputs_of(worker), at=at, before=before)
+
+    def inputs_of(self, worker: str) -> int:
+        return next(len(spec.inputs) for spec in self.plan.topology.nodes if spec.name == worker)
 
     def lives_in(self, schedule: Schedule) -> list[Life]:
         """The workers that may die in a schedule: those that do, and those whose slices it cuts because they might; who is not
         there is left out."""
-        deaths: dict[str, Death | None] = {
-            point.removesuffix(CUT): None for point, _ in schedule.choices if point.endswith(CUT)
-        }
-        deaths |= {death.worker: death for death in schedule.deaths}
+        deaths: dict[str, list[Death]] = {point.removesuffix(CUT): [] for point, _ in schedule.choices if point.endswith(CUT)}
+        for death in schedule.deaths:
+            deaths.setdefault(death.worker, []).append(death)
         return [self.life(worker, death) for worker, death in deaths.items() if worker in self.plan.workers]
 
     def simulation(self, attempt: Attempt, seed: int | None) -> Simulation[object]:

@@ -27,8 +27,9 @@ from conveyor.ends import Ends, words_of_notes
 from conveyor.errors import WorkerCrashed
 from conveyor.failures import LOADING, Failure, failure_of
 from conveyor.nodes import ALONE, CollectNode, ItemFailed, Node, Piece, RelayNode, node_for
+from conveyor.recording import forks_of
 from conveyor.report import DeadLetter, Tally
-from conveyor.route import balances, leaves
+from conveyor.route import balances, leaves, taken
 from conveyor.sim.channel import MemoryChannel, State
 from conveyor.sim.estate import Estate
 from conveyor.sim.inspection import Inspection
@@ -227,6 +228,12 @@ class Loop:
         """What was said of the item with this ordinal, and of those behind it, is said again."""
         name, letters = self.spec.name, self.world.dead_letters
         self.world.dead_letters = [each for each in letters if each.stage != name or each.ordinal < ordinal]
+        scheduler, spec = self.world.scheduler, self.spec
+        if len(spec.inputs) > 1:
+            scheduler.void(spec.merge_name, self.reads, ordinal)
+        for fork in forks_of(spec.route):
+            tails = [self.world.channels[channel].tail for channel in leaves(fork)]
+            scheduler.void(fork.name, self.world.counts.get(fork.name, 0), taken(fork, tails))
 
     def go(self, answer: int | None) -> None:
         """Goes on to the next wait, or the next read of a join."""
@@ -258,10 +265,13 @@ class Loop:
         assert self.life.died is not None
         if self.world.observer is not None:
             self.world.observer.died(self.life.died)
-        if self.stage is not None and self.stage.is_stateful and not self.stage.is_restorable:
+        self.estate.died()
+        stage = self.stage
+        if stage is not None and stage.is_stateful and not stage.is_restorable and self.estate.has_begun:
             self.fail("", WorkerCrashed(f"the worker of stage {self.spec.name!r} died in the simulation; {NO_STATE}"))
+        elif self.life.gives_up:
+            self.fail("", WorkerCrashed(f"the workers of stage {self.spec.name!r} died one after the other, as it is recorded"))
         else:
-            self.estate.died()
             self.dead = True
             self.world.dead.append(self)
 
@@ -457,7 +467,9 @@ class World:
     def next_of(self, ready: list[Loop]) -> Loop:
         """Which of several joins reads next."""
         if self.waits:
-            ready = [loop for loop in ready if self.has_what_it_wants(loop)] or ready[:1]
+            having = [loop for loop in ready if self.has_what_it_wants(loop)] or ready[:1]
+            self.turned = self.turned or having[0] is not ready[0]
+            ready = having
             if len(ready) == 1:
                 return ready[0]
         for loop in ready:
@@ -501,7 +513,15 @@ class World:
         if not self.failures:
             return None
         failures = sorted(self.failures, key=lambda failure: failure.node)  # whoever failed first
-        return failures[self.decide(STOP, range(len(failures)))]
+        said = self.scheduler.stop([self.plan.topology.nodes[failure.node].name for failure in failures])
+        if said is None:
+            return failures[self.decide(STOP, range(len(failures)))]
+        self.note(Decision(STOP, 0, said, 0))
+        return failures[said]
+
+    def decided(self) -> dict[str, int]:
+        """How much was decided at each join and each fork."""
+        return self.counts | {loop.spec.merge_name: loop.reads for loop in self.loops if len(loop.spec.inputs) > 1}
 
     # ------------------------------------------------------------------------------------------- what a join can still get
 

@@ -331,17 +331,26 @@ def test_a_piece_has_sealed_items_only_or_none(results: list[object]) -> None:
 # --------------------------------------------------------------------------------------------------------------- flat-maps
 
 
+def packed(items: list[int], limit: int, skip: int) -> list[list[tuple[int, int]]]:
+    """The outputs, as (item, its how-manieth), in records: each item's cut after every `limit`, whole cuts side by side."""
+    records: list[list[tuple[int, int]]] = [[]]
+    for index, item in enumerate(items):
+        outputs = [(index, number) for number in range(skip if not index else 0, item)]
+        for cut in (outputs[at : at + limit] for at in range(0, len(outputs), limit)):
+            if len(records[-1]) + len(cut) > limit:
+                records.append([])
+            records[-1] += cut
+    return records
+
+
 @given(st.lists(st.integers(0, 6), min_size=1, max_size=6), st.integers(1, 5), st.integers(0, 6))
-def test_a_flat_map_is_cut_where_its_outputs_fill_the_channel(items: list[int], limit: int, skip: int) -> None:
+def test_the_outputs_of_a_flat_map_are_cut_as_if_each_item_had_come_alone(items: list[int], limit: int, skip: int) -> None:
     skip = min(skip, items[0])
     pieces, _ = fed(made(FlatMap(repeat))[0], items, skip=skip, limit=limit)
 
-    given_out = [(index, given) for index, item in enumerate(items) for given in range(item)][skip:]
-    for number, (out, done, extra) in enumerate(pieces[:-1], start=1):
-        assert len(out) == limit
-        assert (done, extra) == given_out[number * limit]  # the output behind it was there to be given
-    assert [item for out, _, _ in pieces for item in out] == [items[index] for index, _ in given_out]
-    assert pieces[-1][1:] == (len(items), 0)
+    records = packed(items, limit, skip)
+    assert [out for out, _, _ in pieces] == [[items[index] for index, _ in record] for record in records]
+    assert [piece[1:] for piece in pieces] == [*(record[0] for record in records[1:]), (len(items), 0)]
 
 
 def test_a_flat_map_gives_its_next_output_only_when_there_is_room() -> None:

@@ -335,7 +335,32 @@ def test_pieces_of_tracked_items_say_how_far_they_came() -> None:
     node = tracked(repeated, FlatMap)
     pieces = list(node([(VALUE, 1, 0, True), (VALUE, 3, 1, True), (VALUE, 2, 2, True)], 0, 2))
 
-    assert [(len(out), done, extra) for out, done, extra in pieces] == [(2, 1, 1), (1, 1, 2), (2, 2, 1), (1, 3, 0)]
+    assert [(len(out), done, extra) for out, done, extra in pieces] == [(1, 1, 0), (2, 1, 2), (1, 2, 0), (2, 3, 0)]
+
+
+@given(st.lists(st.integers(0, 6), min_size=1, max_size=6), st.integers(1, 5))
+def test_tracked_outputs_are_cut_as_if_each_item_had_come_alone_and_counted_with_the_piece_they_are_in(
+    items: list[int], limit: int
+) -> None:
+    node, alone = tracked(repeated, FlatMap), tracked(repeated, FlatMap)
+    stamped: list[object] = [(VALUE, item, index, True) for index, item in enumerate(items)]
+
+    cuts = [out for item in stamped for out, _, _ in alone([item], 0, limit) if out]
+    left = list(cuts)
+    for out, done, extra in node(stamped, 0, limit):
+        assert len(out) <= limit
+        record: list[object] = []
+        while left and len(record) < len(out):
+            record += left.pop(0)
+        assert out == record
+        assert node.tally.done == done
+        assert node.tally.items_out == sum(item[0] == VALUE for cut in cuts[: len(cuts) - len(left)] for item in _parts(cut))
+        assert node.tally.in_hand == bool(extra)
+    assert not left
+
+
+def _parts(cut: list[object]) -> list[tuple[object, ...]]:
+    return [item for item in cut if isinstance(item, tuple)]
 
 
 def test_a_tracked_item_that_fails_ends_the_run_behind_what_was_given() -> None:

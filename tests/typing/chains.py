@@ -10,6 +10,7 @@ import math
 import operator
 from collections.abc import Callable, Iterable
 from functools import partial
+from pathlib import Path
 from typing import Any, assert_type
 
 from conveyor import (
@@ -384,6 +385,11 @@ def in_the_simulated_world(lines: list[str], scheduler: Scheduler, check: Callab
     assert_type(pipeline.explore(lines).outputs, set[tuple[int, ...]])
     assert_type(pipeline.replay(lines, "cv1:"), Simulation[int])
     assert_type(pipeline.replay(lines, pipeline.simulate(lines).schedule), Simulation[int])
+    assert_type(pipeline.replay(lines, Path("run.cvd")), Simulation[int])
+    assert_type(pipeline.run(lines, record=Path("run.cvd")), RunResult[int])
+    assert_type(pipeline.stream(lines, record="run.cvd"), Stream[int])
+    assert_type(pipeline.explore(lines, in_order, start=Path("run.cvd"), schedules=10), Exploration[int])
+    assert_type(pipeline.explore(lines, start="cv1:"), Exploration[int])
     assert_type(pipeline.count(lines), int | None)
     assert_type(Pipeline().add(Processor(parse)).simulate(["1"]), Simulation[int])
     assert_type(

@@ -473,6 +473,8 @@ def in_the_simulated_world(lines: list[str], attach: Callable[[object], None]) -
         pl.add(Processor(parse))
         print([show(number.bit_length()) for number in pl.simulate(lines, seed=3)])
         numbers: list[int] = pl.replay(lines, "cv1:")
+        numbers = pl.run(lines, record="run.cvd")
+        pl.explore(lines, start="run.cvd")
         pl.explore(lines, lambda simulation: simulation[0].bit_length() > 0, strategy="exhaustive")
         pl.add(Processor(half))
         pl.explore(lines, in_order, schedules=3)

@@ -486,3 +486,15 @@ def counted(lines: list[str], numbers: list[int]) -> None:
         pl.count(lines)  # mistake 74
         pl.add(Join(2))
         pl.count(numbers)  # mistake 75
+
+
+def recorded(lines: list[str], numbers: list[int]) -> None:
+    with Pipeline() as pl:
+        pl.add(Processor(parse))
+        pl.stream(numbers, record="run.cvd")  # mistake 76
+        pl.run(numbers, record="run.cvd")  # mistake 77
+        text: str = pl.run(lines, record="run.cvd")[0]  # mistake 78
+        print(text)
+        pl.explore(numbers, start="run.cvd")  # mistake 79
+        pl.add(ReplicatingFork(2))
+        pl.stream(lines, record="run.cvd")  # mistake 80

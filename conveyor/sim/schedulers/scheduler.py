@@ -45,6 +45,13 @@ class Scheduler:
         """Which of several joins reads next, by its place in `points`; `options` has the lanes of each."""
         return 0
 
+    def stop(self, workers: Sequence[str]) -> int | None:
+        """Which of several failures, in workers of these names, ends the run; None: ask `pick`."""
+        return None
+
+    def void(self, point: str, decided: int, stands: int) -> None:
+        """A worker died: of all that it had decided at a point, this much stands; the rest is asked for again."""
+
     def shared(self) -> int:
         """How many decisions the schedule that begins has in common with the one before."""
         return 0

@@ -8,6 +8,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable
 from functools import partial
+from pathlib import Path
 
 from conveyor import BalancingFork, Filter, FlatMap, Join, Pipe, Pipeline, Processor, ReplicatingFork, RunResult, Zip
 from conveyor.sim.simulation import Simulation
@@ -271,6 +272,14 @@ def a_wrong_option_of_a_simulation() -> None:
     pipeline.replay(["1"])  # error: mypy pyright
     pipeline.replay(["1"], 3)  # error: mypy pyright
     pipeline.replay(["1"], b"cv1:")  # error: mypy pyright
+    pipeline.replay([1], Path("run.cvd"))  # error: mypy pyright
+    pipeline.run(["1"], record=True)  # error: mypy pyright
+    pipeline.run(["1"], record=b"run.cvd")  # error: mypy pyright
+    pipeline.run([1], record="run.cvd")  # error: mypy pyright
+    pipeline.stream(["1"], record=3)  # error: mypy pyright
+    pipeline.explore(["1"], in_order, start=7)  # error: mypy pyright
+    pipeline.explore([1], start="run.cvd")  # error: mypy pyright
+    pipeline.simulate(["1"], start="run.cvd")  # error: mypy pyright
 
 
 def a_simulation_at_the_wrong_type() -> None:

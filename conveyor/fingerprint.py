@@ -1,0 +1,110 @@
+"""What can be told of items without keeping them: how many there were, and a checksum of some.
+
+Knows: how to turn an item into bytes that are the same in every process.  Must never know: files, processes, who compares.
+
+Rule 1.  Items that are equal and of one type have the same print, in whatever process, order of a set or of a dict.
+Rule 2.  Of a long run a part is looked at: the first thousand items, and then every 1024th, by their ordinals alone.
+"""
+
+from __future__ import annotations
+
+import marshal
+from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Set as AbstractSet
+from enum import Enum
+from typing import Final, cast
+from zlib import crc32
+
+from conveyor.codec import Sealed
+
+__all__ = ["Fingerprint", "print_of"]
+
+FIRST: Final = 1000
+EVERY: Final = 1024
+DEEPEST: Final = 12
+SIMPLE: Final = frozenset({int, float, complex, str, bytes, bool, type(None)})
+WITHOUT_REFERENCES: Final = 2  # a format of marshal in which equal atoms are equal bytes
+
+
+def print_of(item: object) -> int:
+    """A checksum of what an item is worth.
+
+    >>> print_of({"a": {1, 2}, "b": []}) == print_of({"b": [], "a": {2, 1}}), print_of(1) == print_of(1.0)
+    (True, False)
+    """
+    return crc32(canonical(item, 0))
+
+
+def canonical(item: object, depth: int) -> bytes:
+    """The same bytes for the same value; of what nothing is known, its class alone."""
+    kind = type(item)
+    if kind in SIMPLE:
+        return marshal.dumps(cast("int", item), WITHOUT_REFERENCES)
+    name = f"<{kind.__module__}.{kind.__qualname__}>".encode()
+    if depth >= DEEPEST:
+        return name
+    if isinstance(item, Mapping):
+        pairs = cast("Mapping[object, object]", item).items()
+        return name + b"".join(sorted(canonical(pair, depth + 1) for pair in pairs))
+    if isinstance(item, AbstractSet):
+        return name + b"".join(sorted(canonical(each, depth + 1) for each in cast("AbstractSet[object]", item)))
+    if isinstance(item, list | tuple):
+        parts = [canonical(each, depth + 1) for each in cast("Sequence[object]", item)]
+        return name + len(parts).to_bytes(8, "little") + b"".join(parts)
+    if isinstance(item, Enum):
+        return name + item.name.encode()
+    return name + inside(item, depth)
+
+
+def inside(item: object, depth: int) -> bytes:
+    """What an object holds: a buffer, the arguments of an exception, its attributes."""
+    try:
+        with memoryview(item) as view:  # type: ignore[arg-type]  # that it has no buffer is what is tried
+            return repr((view.format, view.shape)).encode() + view.tobytes()
+    except (TypeError, ValueError, BufferError):
+        pass
+    held: dict[str, object] = {"args": item.args} if isinstance(item, BaseException) else {}
+    held |= getattr(item, "__dict__", {})
+    for base in type(item).__mro__:
+        slots: object = base.__dict__.get("__slots__", ())
+        for name in (slots,) if isinstance(slots, str) else cast("Iterable[str]", slots):
+            if hasattr(item, name):
+                held[name] = getattr(item, name)
+    return canonical(held, depth + 1) if held else b""
+
+
+class Fingerprint:
+    """Of items that come slice by slice.  `prints` are two bytes of each item that was looked at."""
+
+    def __init__(self) -> None:
+        self.count = 0
+        self.sum = 0
+        self.prints = bytearray()
+
+    def add(self, items: Sequence[object]) -> None:
+        """The next items, as they are in a slice or as they are."""
+        first, self.count = self.count, self.count + len(items)
+        for ordinal in sampled(first, self.count):
+            item = items[ordinal - first]
+            found = print_of(item.open() if isinstance(item, Sealed) else item)
+            self.sum = crc32(found.to_bytes(4, "little"), self.sum)
+            self.prints += (found & 0xFFFF).to_bytes(2, "little")
+
+    def first_difference(self, other: Fingerprint) -> int | None:
+        """The ordinal of the first item looked at that the other has otherwise, if it is among those that both have."""
+        for index, ordinal in enumerate(sampled(0, min(self.count, other.count))):
+            place = slice(2 * index, 2 * index + 2)
+            if self.prints[place] != other.prints[place]:
+                return ordinal
+        return None
+
+
+def sampled(first: int, end: int) -> Iterable[int]:
+    """The ordinals in [first, end) that are looked at.
+
+    >>> [*sampled(998, 1001)], [*sampled(1001, 3000)]
+    ([998, 999], [1024, 2048])
+    """
+    yield from range(first, min(end, FIRST))
+    later = max(first, FIRST)
+    yield from range(-(-later // EVERY) * EVERY, end, EVERY)

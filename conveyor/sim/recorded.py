@@ -1,0 +1,103 @@
+"""A real run, done again in memory as it was recorded.
+
+Knows: what a recording says, and which lives and decisions that means.  Must never know: how a recording was made, files.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from itertools import islice
+
+from conveyor.errors import ScheduleMismatch
+from conveyor.fingerprint import Fingerprint
+from conveyor.recording import Recording
+from conveyor.sim.plan import Plan
+from conveyor.sim.port import Life, LifeOnRecord
+from conveyor.sim.schedulers.recorded import Recorded
+from conveyor.sim.simulation import Attempt, Simulator
+from conveyor.summary import ordered_letters
+from conveyor.topology import Topology
+
+__all__ = ["accepted", "follow", "followed"]
+
+
+def followed(topology: Topology, items: Iterable[object], recording: Recording) -> tuple[Simulator, Attempt]:
+    """The run that was recorded; raises `ScheduleMismatch` if that was another pipeline, other items, or it does not fit."""
+    recording.check(topology)
+    given = list(items if recording.is_whole else islice(items, recording.given.count))
+    simulator = Simulator(Plan(topology), given)
+    return simulator, follow(simulator, recording)
+
+
+def follow(simulator: Simulator, recording: Recording) -> Attempt:
+    """The same with a simulator that is there."""
+    recording.check(simulator.plan.topology)
+    recording.check_items(simulator.items)
+    scheduler = Recorded(recording)
+    scheduler.begin()
+    attempt = simulator.attempt(scheduler, lives_on_record(simulator, recording))
+    if attempt.error is None:
+        scheduler.check_end(simulator.world.decided())
+        for life in simulator.world.deaths.values():
+            if isinstance(life, LifeOnRecord) and life.left and recording.is_whole:
+                raise ScheduleMismatch(
+                    f"{recording.name}: the worker {life.worker!r} never came to where it died: {life.left[0]}"
+                )
+    if recording.end is not None and recording.end.how == "stopped":  # what would have come later never came
+        attempt.error = None
+        del attempt.outputs[recording.end.results :]
+    return attempt
+
+
+def lives_on_record(simulator: Simulator, recording: Recording) -> list[Life]:
+    """The workers that died in the run."""
+    names = dict.fromkeys(fallen.worker for fallen in recording.fallen)
+    unknown = [name for name in names if name not in simulator.plan.workers]
+    if unknown:
+        raise ScheduleMismatch(f"{recording.name}: the worker {unknown[0]!r} died, and here there is none of that name")
+    end = recording.end
+    crashed = end.stage if end is not None and end.error[0] == "conveyor.errors.WorkerCrashed" else None
+    return [
+        LifeOnRecord(
+            name, simulator.inputs_of(name), [each for each in recording.fallen if each.worker == name], name == crashed
+        )
+        for name in names
+    ]
+
+
+def accepted(recording: Recording) -> str:
+    """What is different when the pipeline that a recording has kept follows it; empty if nothing is.
+
+    Raises `ScheduleMismatch` where the two part, and what unpickling the pipeline raises.
+    """
+    topology = recording.topology()
+    if topology is None or recording.items is None:
+        raise ScheduleMismatch(
+            f"{recording.name} did not keep its {'pipeline' if topology is None else 'input'}: it is too large"
+        )
+    _, attempt = followed(topology, recording.items, recording)
+    end = recording.end
+    if end is None:
+        return ""
+    if attempt.error is not None or end.how == "failed":
+        return difference_of_errors(attempt, recording)
+    outputs = Fingerprint()
+    outputs.add(attempt.outputs)
+    if (outputs.count, outputs.sum) != (end.results, end.outputs):
+        return f"the run gave {end.results} outputs, and its replay {outputs.count} that are not the same"
+    letters = tuple(
+        (each.stage, each.ordinal, each.attempts, type(each.exception).__qualname__)
+        for each in ordered_letters(topology, attempt.letters)
+    )
+    if end.how == "done" and letters != end.letters:
+        return f"the run had the dead letters {end.letters}, and its replay {letters}"
+    return ""
+
+
+def difference_of_errors(attempt: Attempt, recording: Recording) -> str:
+    end, error = recording.end, attempt.error
+    assert end is not None
+    kind = "" if error is None else f"{type(error).__module__}.{type(error).__qualname__}"
+    if kind == end.error[0] or (end.how == "failed" and not end.stage):  # of the source, which is not replayed
+        return ""
+    return f"the run ended with {end.error[0] or 'no error'}: {end.error[1]}; its replay with {kind or 'no error'}: {error}"

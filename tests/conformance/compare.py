@@ -1,0 +1,141 @@
+"""One real run, recorded, and the same in the simulator; what differs is told, and is a bug in one of the two worlds."""
+
+from __future__ import annotations
+
+import os
+import re
+import signal
+import threading
+from collections.abc import Iterable, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from itertools import islice
+from pathlib import Path
+from random import Random
+from typing import Any, Final
+
+import psutil
+
+from conveyor.errors import ScheduleMismatch
+from conveyor.recording import Recording
+from conveyor.report import DeadLetter, Report
+from conveyor.runtime.faults import STORES, Fault, planned
+from tests.conformance.topologies import Case
+
+__all__ = ["Outcome", "Recorded", "sizes"]
+
+STAGE: Final = re.compile(r"stage '[^']*'")
+COUNTED: Final = ("items_in", "items_out", "passed", "dropped", "skipped", "dead_lettered", "failed", "flushed", "left_over")
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What came of a run: its outputs, dead letters and counts, or the error that ended it."""
+
+    outputs: tuple[object, ...] = ()
+    letters: tuple[tuple[str, int, str, str, int], ...] = ()
+    counts: tuple[tuple[str, tuple[int, ...]], ...] = ()
+    error: str = ""
+
+    @classmethod
+    def of(cls, outputs: Sequence[object], letters: Iterable[DeadLetter], report: Report) -> Outcome:
+        counts = [(name, tuple(getattr(stage, count) for count in COUNTED)) for name, stage in report.stages.items()]
+        told = [(each.stage, each.ordinal, repr(each.item), repr(each.exception), each.attempts) for each in letters]
+        return cls(tuple(outputs), tuple(told), tuple(counts))
+
+    @classmethod
+    def of_error(cls, error: BaseException) -> Outcome:
+        if type(error).__name__ == "WorkerCrashed":  # it tells of a process
+            return cls(error=f"WorkerCrashed: {STAGE.findall(str(error))}")
+        places = [note.partition(",")[0] for note in getattr(error, "__notes__", ()) if note.startswith("in stage")]
+        items = [note.rpartition("item ")[2] for note in getattr(error, "__notes__", ()) if note.startswith("in stage")]
+        return cls(error=f"{type(error).__name__}: {error} {places} {items}")
+
+    def difference(self, other: Outcome) -> str:
+        for name in ("error", "outputs", "letters", "counts"):
+            mine, theirs = getattr(self, name), getattr(other, name)
+            if mine != theirs:
+                return f"{name}: recorded {mine!r}, replayed {theirs!r}"
+        return ""
+
+
+class Recorded:
+    """A pipeline that is kept open, recorded run by run."""
+
+    def __init__(self, case: Case, path: Path, random: Random) -> None:
+        self.case = case
+        self.path = path
+        self.random = random
+        self.pipeline: Any = case.build()
+        self.deaths = 0
+        # Beside the kills at any moment, some at a store: in a worker's first life, and so once in each pipeline.
+        stages = random.sample(case.killed, random.randint(0, len(case.killed)))
+        self.plan = planned(*[Fault(stage, random.choice(STORES), random.choice((1, 2, 5, 20))) for stage in stages])
+        self.pids: dict[str, int] = {}
+
+    def __enter__(self) -> Recorded:
+        self.plan.__enter__()
+        self.pipeline.__enter__()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.pipeline.__exit__(None, None, None)
+        self.plan.__exit__(None, None, None)
+
+    def run(self, items: Sequence[int], streamed: int | None) -> Outcome:
+        """One run; of one that is streamed that many results are taken."""
+        killer = threading.Timer(self.random.random() * 0.02, self.kill)
+        if self.case.killed and self.pids and self.random.random() < 0.7:
+            killer.start()
+        try:
+            return self.outcome(items, streamed)
+        except Exception as error:
+            self.pids = {}
+            return Outcome.of_error(error)
+        finally:
+            killer.cancel()
+            if killer.ident is not None:
+                killer.join()
+
+    def outcome(self, items: Sequence[int], streamed: int | None) -> Outcome:
+        if streamed is None:
+            result = self.pipeline.run(items, record=self.path)
+            self.pids = {name: stage.pid for name, stage in result.report.stages.items() if stage.pid}
+            return Outcome.of(result, result.dead_letters, result.report)
+        with self.pipeline.stream(items, record=self.path) as stream:
+            results: Iterable[object] = stream
+            outputs = list(islice(results, streamed))
+            if len(outputs) == streamed:
+                self.pids = {}
+                return Outcome(tuple(outputs))
+        self.pids = {name: stage.pid for name, stage in stream.report.stages.items() if stage.pid}
+        return Outcome.of(outputs, stream.dead_letters, stream.report)
+
+    def kill(self) -> None:
+        pid = self.pids.pop(self.random.choice(self.case.killed), None)
+        with suppress(psutil.NoSuchProcess):
+            if pid is not None and psutil.Process(pid).ppid() == os.getpid():
+                os.kill(pid, signal.SIGKILL)
+
+    def replay(self, items: Sequence[int]) -> Outcome:
+        try:
+            simulation = self.pipeline.replay(items, self.path)
+        except ScheduleMismatch as mismatch:
+            return Outcome(error=f"ScheduleMismatch: {mismatch}")
+        except Exception as error:
+            return Outcome.of_error(error)
+        return Outcome.of(simulation, simulation.dead_letters, simulation.report)
+
+    def divergence(self, items: Sequence[int], streamed: int | None = None) -> str:
+        """What one run and its replay differ in."""
+        real = self.run(items, streamed)
+        replayed = self.replay(items)
+        self.deaths += len(Recording.read(self.path.read_bytes(), self.path.name).fallen)
+        if streamed is not None and not real.error and not real.counts:  # a stream that was closed early
+            return Outcome(real.outputs).difference(Outcome(replayed.outputs, error=replayed.error))
+        return real.difference(replayed)
+
+
+def sizes(random: Random, most: int) -> int:
+    """Mostly a handful of items, now and then many."""
+    return random.choice([0, 1, 2, 3, 5, 8, 13, 30, min(most, 100), most])

@@ -1,0 +1,119 @@
+"""What the stages of the recorded pipelines do.  Workers import this by name."""
+
+from __future__ import annotations
+
+import os
+import signal
+import time
+from collections.abc import Iterable, Iterator
+from typing import Any
+
+from conveyor import Processor
+from conveyor.context import context
+
+
+def increment(item: int) -> int:
+    return item + 1
+
+
+def label(item: object) -> tuple[str, object]:
+    return "b", item
+
+
+def odd(item: int) -> bool:
+    return item % 2 == 1
+
+
+def repeated(item: int) -> Iterator[int]:
+    """Gives an item up to five times."""
+    for _ in range(item % 6):
+        yield item
+
+
+def halves(item: int) -> list[int]:
+    """An item that is no atom, so that it travels on its own."""
+    return [item // 2, item - item // 2]
+
+
+def total(item: list[int]) -> int:
+    return sum(item)
+
+
+def slow(item: int) -> int:
+    time.sleep(0.0002 * (item % 3))
+    return item
+
+
+def failing(item: int) -> int:
+    if item % 7 == 3:
+        raise ValueError(f"{item} is refused")
+    return item
+
+
+def refusing(item: int) -> int:
+    """Fails for one item in twenty."""
+    if item % 20 == 19:
+        raise ValueError(f"{item} is refused")
+    return item
+
+
+def stuck(item: int) -> int:
+    """Takes far too long with one item in ten."""
+    if item % 10 == 7:
+        time.sleep(2)
+    return item
+
+
+def deadly(item: int) -> int:
+    """Kills whoever works on one item in ten."""
+    if item % 10 == 7:
+        os.kill(os.getpid(), signal.SIGKILL)
+    return item
+
+
+def attempted(item: int) -> tuple[int, int]:
+    """Which attempt an item came through in: what workers that died had in hand is tried again."""
+    return item, context().attempt
+
+
+class Numbered(Processor[Any, Any]):
+    """Numbers what it sees, and says how much that was: what comes out depends on the order."""
+
+    def setup(self) -> None:
+        self.seen = 0
+
+    def process(self, item: Any, /) -> Any:
+        self.seen += 1
+        return self.seen, item
+
+    def finish(self) -> Iterable[Any]:
+        yield "seen", self.seen
+        self.seen = 0
+
+
+class Remembered(Numbered):
+    """The same, and it goes on where another died."""
+
+    def snapshot(self) -> object:
+        return self.seen
+
+    def restore(self, state: object, /) -> None:
+        assert isinstance(state, int)
+        self.seen = state
+
+
+class Deduplicated(Processor[int, int]):
+    """Drops what it has seen."""
+
+    def setup(self) -> None:
+        self.seen: set[int] = set()
+
+    def process(self, item: int, /) -> int | None:
+        if item in self.seen:
+            return None
+        self.seen.add(item)
+        return item
+
+    def finish(self) -> Iterable[int]:
+        self.seen = set()
+        return ()

@@ -1,0 +1,220 @@
+"""The pipelines that are recorded: every fork and join, nested, bounded, stateful, and with workers that die.
+
+Untyped: types have tests of their own.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, Final, NamedTuple
+
+from conveyor import BalancingFork, Filter, FlatMap, Join, Pipe, Processor, ReplicatingFork, Zip
+from tests.conformance import jobs
+from tests.helpers import pipeline
+
+__all__ = ["CASES", "Case"]
+
+
+class Case(NamedTuple):
+    """`build` makes the pipeline; `killed`: stages whose workers are killed in some runs; `most` items are sent at most.
+
+    `streams`: may a run be left before its end?  Not where a job is deadly: it would be given what it never was in the run.
+    """
+
+    build: Callable[[], Any]
+    killed: tuple[str, ...] = ()
+    most: int = 2000
+    streams: bool = True
+
+
+def replicated() -> Any:
+    return pipeline().add(ReplicatingFork(2)).add(Processor(jobs.increment), Processor(jobs.label)).add(Join(2))
+
+
+def replicated_into_join() -> Any:
+    return pipeline().add(ReplicatingFork(3)).add(Join(3))
+
+
+def balanced() -> Any:
+    return pipeline().add(BalancingFork(2)).add(Processor(jobs.slow), Processor(jobs.slow)).add(Join(2))
+
+
+def balanced_into_join() -> Any:
+    return pipeline().add(BalancingFork(3)).add(Pipe(4), Pipe(1), Pipe(2)).add(Join(3))
+
+
+def narrow() -> Any:
+    lanes = pipeline().add(ReplicatingFork(2)).add(Pipe(1), Pipe(1))
+    return lanes.add(Processor(jobs.increment), Filter(jobs.odd)).add(Pipe(1), Pipe(1)).add(Join(2))
+
+
+def numbered() -> Any:
+    """A state behind a join: the outputs tell the order in which it read."""
+    lanes = pipeline().add(ReplicatingFork(2)).add(Processor(jobs.increment), Processor(jobs.slow))
+    return lanes.add(Join(2)).add(jobs.Numbered())
+
+
+def deduplicated() -> Any:
+    """A state behind a balancing fork: what is dropped depends on which lane an item went to."""
+    lanes = pipeline().add(Processor(jobs.halves)).add(FlatMap(list)).add(BalancingFork(2))
+    return lanes.add(jobs.Deduplicated(), jobs.Deduplicated()).add(Join(2))
+
+
+def flat() -> Any:
+    lanes = pipeline().add(Pipe(8)).add(FlatMap(jobs.repeated)).add(BalancingFork(2)).add(Pipe(3), Pipe(5))
+    return lanes.add(Processor(jobs.slow), Processor(jobs.increment)).add(Join(2))
+
+
+def flat_on_its_own() -> Any:
+    """Items that are no atoms, and flat-maps on both sides of a join."""
+    lanes = pipeline().add(BalancingFork(2)).add(Processor(jobs.halves), Processor(jobs.halves)).add(Join(2))
+    lanes = lanes.add(FlatMap(list)).add(BalancingFork(2)).add(Pipe(1), Pipe(2))
+    return lanes.add(FlatMap(jobs.repeated), Filter(jobs.odd)).add(Join(2))
+
+
+def nested() -> Any:
+    lanes = pipeline().add(ReplicatingFork(2)).add(BalancingFork(2), Processor(jobs.label))
+    lanes = lanes.add(Processor(jobs.increment), Processor(jobs.slow), Pipe(3))
+    return lanes.add(Join(2), Pipe()).add(Join(2)).add(jobs.Numbered())
+
+
+def nested_balances() -> Any:
+    lanes = pipeline().add(BalancingFork(2)).add(BalancingFork(2), ReplicatingFork(2))
+    lanes = lanes.add(Processor(jobs.increment), Pipe(2), Processor(jobs.slow), Pipe(1))
+    return lanes.add(Join(4))
+
+
+def joins_in_a_row() -> Any:
+    lanes = pipeline().add(ReplicatingFork(2)).add(Processor(jobs.increment), Processor(jobs.slow)).add(Join(2))
+    lanes = lanes.add(BalancingFork(2)).add(Processor(jobs.increment), Filter(jobs.odd)).add(Join(2))
+    return lanes.add(ReplicatingFork(2)).add(jobs.Numbered(), Pipe(1)).add(Join(2))
+
+
+def two_joins() -> Any:
+    """Two joins side by side, both of which can read."""
+    lanes = pipeline().add(ReplicatingFork(4)).add(*[Processor(jobs.increment) for _ in range(4)])
+    return lanes.add(Join(2), Join(2)).add(jobs.Numbered(), Processor(jobs.label)).add(Join(2))
+
+
+def zipped() -> Any:
+    lanes = pipeline().add(ReplicatingFork(2)).add(Processor(jobs.increment), Processor(jobs.slow)).add(Zip(2))
+    return lanes.add(BalancingFork(2)).add(Processor(len), Processor(sum)).add(Join(2))
+
+
+def zip_of_joins() -> Any:
+    lanes = (
+        pipeline().add(ReplicatingFork(4)).add(Processor(jobs.increment), Pipe(), Processor(jobs.slow), Processor(jobs.label))
+    )
+    return lanes.add(Join(2), Join(2)).add(Zip(2))
+
+
+def ordered() -> Any:
+    """An ordered join decides nothing; the balance before it does."""
+    lanes = pipeline().add(BalancingFork(2)).add(jobs.Numbered(), Processor(jobs.slow))
+    return lanes.add(Join(2, ordered=True)).add(ReplicatingFork(2)).add(Processor(jobs.label), Pipe(2)).add(Join(2))
+
+
+def ordered_flat() -> Any:
+    """Forks inside of an ordered join, with flat-maps whose outputs are spread over them."""
+    lanes = pipeline().add(ReplicatingFork(2)).add(FlatMap(jobs.repeated), Processor(jobs.increment))
+    lanes = lanes.add(BalancingFork(2), Pipe(2)).add(Pipe(3), Processor(jobs.slow), Pipe())
+    lanes = lanes.add(Join(2, ordered=True), Pipe()).add(Join(2, ordered=True))
+    return lanes.add(BalancingFork(2)).add(Pipe(1), Pipe(2)).add(Join(2))
+
+
+def adaptive() -> Any:
+    return pipeline().add(BalancingFork()).add(Processor(jobs.slow)).add(Join())
+
+
+def adaptive_with_state() -> Any:
+    """Each open lane says something at the end."""
+    return pipeline().add(BalancingFork(max_lanes=3)).add(jobs.Numbered()).add(Join())
+
+
+def dead_letters() -> Any:
+    lanes = pipeline().add(BalancingFork(2))
+    lanes = lanes.add(Processor(jobs.failing, on_error="dead_letter", retries=1), Processor(jobs.failing, on_error="skip"))
+    return lanes.add(Join(2)).add(FlatMap(jobs.repeated, on_error="dead_letter"))
+
+
+def refused() -> Any:
+    """A run that ends where a job in one of two lanes raises first."""
+    return pipeline().add(BalancingFork(2)).add(Processor(jobs.refusing), Processor(jobs.refusing)).add(Join(2))
+
+
+def refused_behind_join() -> Any:
+    lanes = pipeline().add(ReplicatingFork(2)).add(Processor(jobs.increment), Processor(jobs.slow)).add(Join(2))
+    return lanes.add(BalancingFork(2)).add(FlatMap(jobs.repeated), Pipe(1)).add(Join(2)).add(Processor(jobs.refusing))
+
+
+def killed() -> Any:
+    lanes = pipeline().add(ReplicatingFork(2)).add(Processor(jobs.slow, name="one"), Processor(jobs.attempted, name="two"))
+    return lanes.add(Join(2)).add(jobs.Remembered(name="three"))
+
+
+def killed_at_forks() -> Any:
+    lanes = pipeline().add(FlatMap(jobs.repeated, name="one")).add(BalancingFork(2)).add(Pipe(2), Pipe(4))
+    lanes = lanes.add(Processor(jobs.slow, name="two"), Processor(jobs.increment, name="three")).add(Join(2))
+    return lanes.add(ReplicatingFork(2)).add(BalancingFork(2), Pipe(3)).add(Processor(jobs.label), Pipe(), Pipe()).add(Join(3))
+
+
+def killed_with_state() -> Any:
+    """The state dies with its worker, and so does the run."""
+    lanes = pipeline().add(BalancingFork(2)).add(Processor(jobs.slow), Processor(jobs.slow)).add(Join(2))
+    return lanes.add(jobs.Numbered(name="one"))
+
+
+def killed_letters() -> Any:
+    lanes = pipeline().add(BalancingFork(2))
+    lanes = lanes.add(Processor(jobs.failing, on_error="dead_letter", name="one"), Processor(jobs.slow, name="two"))
+    return lanes.add(Join(2)).add(FlatMap(jobs.repeated, on_error="dead_letter", name="three"))
+
+
+def timed_out() -> Any:
+    """Whose time limit runs out is killed; a second attempt, and then a dead letter or an error."""
+    lanes = pipeline().add(BalancingFork(2))
+    lanes = lanes.add(Processor(jobs.stuck, timeout_s=0.05, retries=1, on_error="dead_letter"), Pipe(3))
+    return lanes.add(Join(2)).add(Processor(jobs.attempted))
+
+
+def timed_out_for_good() -> Any:
+    lanes = pipeline().add(BalancingFork(2)).add(Processor(jobs.stuck, timeout_s=0.05), Processor(jobs.slow))
+    return lanes.add(Join(2))
+
+
+def poisoned() -> Any:
+    lanes = pipeline().add(ReplicatingFork(2)).add(Processor(jobs.deadly, on_error="dead_letter"), Processor(jobs.slow))
+    return lanes.add(Join(2))
+
+
+CASES: Final[dict[str, Case]] = {
+    "replicated": Case(replicated),
+    "replicated into join": Case(replicated_into_join),
+    "balanced": Case(balanced, most=300),
+    "balanced into join": Case(balanced_into_join),
+    "narrow": Case(narrow, most=200),
+    "numbered": Case(numbered, most=300),
+    "deduplicated": Case(deduplicated),
+    "flat": Case(flat, most=300),
+    "flat on its own": Case(flat_on_its_own, most=300),
+    "nested": Case(nested, most=300),
+    "nested balances": Case(nested_balances, most=300),
+    "joins in a row": Case(joins_in_a_row, most=200),
+    "two joins": Case(two_joins, most=300),
+    "zipped": Case(zipped, most=300),
+    "zip of joins": Case(zip_of_joins, most=300),
+    "ordered": Case(ordered, most=300),
+    "ordered flat": Case(ordered_flat, most=200),
+    "adaptive": Case(adaptive, most=300),
+    "adaptive with state": Case(adaptive_with_state, most=500),
+    "dead letters": Case(dead_letters),
+    "refused": Case(refused, most=100),
+    "refused behind join": Case(refused_behind_join, most=100),
+    "timed out": Case(timed_out, most=25, streams=False),
+    "timed out for good": Case(timed_out_for_good, most=25, streams=False),
+    "poisoned": Case(poisoned, most=13, streams=False),
+    "killed": Case(killed, ("one", "two", "three"), most=500),
+    "killed at forks": Case(killed_at_forks, ("one", "two", "three"), most=500),
+    "killed with state": Case(killed_with_state, ("one",), most=100),
+    "killed letters": Case(killed_letters, ("one", "two", "three"), most=500),
+}

@@ -1,0 +1,352 @@
+"""A real run is written down as it goes, and the file is believed as far as it goes."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from conveyor import BalancingFork, Filter, Join, Pipe, Processor, ReplicatingFork, recording
+from conveyor.__main__ import main
+from conveyor.deaths import Death
+from conveyor.errors import ScheduleMismatch
+from conveyor.fingerprint import Fingerprint, print_of
+from conveyor.recording import End, Fallen, Point, Recording, Runs, points_of
+from tests.conformance.jobs import Numbered, refusing, slow
+from tests.helpers import ROOT, pipeline
+from tests.jobs import double, increment, is_even
+
+POINTS = (Point("merge", "join", 3, ("pool",)), Point("pool", "balance", 2, ()))
+
+
+@pytest.fixture
+def path(tmp_path: Path) -> Path:
+    return tmp_path / "run.cvd"
+
+
+def pool(*lanes: Any, behind: Any = ()) -> Any:
+    built = pipeline().add(BalancingFork(2, name="pool")).add(*(lanes or (Processor(increment), Processor(double))))
+    built = built.add(Join(2, name="merge"))
+    return built.add(behind) if behind else built
+
+
+# ------------------------------------------------------------------------------------------------------------- the file
+
+
+class Written:
+    """A file, and beside it what must be read from it."""
+
+    def __init__(self) -> None:
+        self.runs = [Runs(point.lanes) for point in POINTS]
+        self.file = recording.head(POINTS, 2)
+        self.expected: list[list[int]] = [[] for _ in POINTS]
+        self.at_frame = [(len(self.file), [list[int]() for _ in POINTS])]
+
+    def note(self, point: int, lane: int, items: int) -> None:
+        self.runs[point].add(lane, items)
+        self.expected[point] += [lane] * items
+
+    def flush(self, stands: int | None = None) -> None:
+        """A frame; what of the first point stands is said in another."""
+        self.file += recording.decided(self.runs)
+        if stands is not None:
+            stands = min(stands, len(self.expected[0]))
+            self.at_frame.append((len(self.file), [list(each) for each in self.expected]))
+            self.file += recording.void([(0, stands)])
+            del self.expected[0][stands:]
+        self.at_frame.append((len(self.file), [list(each) for each in self.expected]))
+
+
+NOTES = st.tuples(st.integers(0, 1), st.integers(0, 1), st.integers(1, 400))
+STEPS = st.lists(st.one_of(NOTES, st.none(), st.integers(0, 500)), max_size=30)
+
+
+@given(STEPS, st.data())
+def test_a_file_that_is_cut_off_holds_up_to_its_last_whole_frame(steps: list[Any], data: st.DataObject) -> None:
+    written = Written()
+    for step in steps:
+        if isinstance(step, tuple):
+            written.note(*step)
+        else:
+            written.flush(step)
+    written.flush()
+
+    cut = data.draw(st.integers(written.at_frame[0][0], len(written.file)))
+    read = Recording.read(written.file[:cut], "run.cvd")
+
+    frames = [decisions for end, decisions in written.at_frame if end <= cut]
+    assert [list(read.decisions[point.name]) for point in POINTS] == frames[-1]
+    assert read.points == POINTS
+    assert read.end is None
+
+
+@given(STEPS, st.integers(0, 10_000), st.integers(1, 255))
+def test_a_damaged_frame_is_never_read(steps: list[Any], place: int, flip: int) -> None:
+    written = Written()
+    for step in steps:
+        written.note(*step) if isinstance(step, tuple) else written.flush()
+    written.flush()
+    first = written.at_frame[0][0]
+    if len(written.file) > first:
+        damaged = bytearray(written.file)
+        damaged[first + place % (len(damaged) - first)] ^= flip
+
+        read = Recording.read(bytes(damaged), "run.cvd")
+
+        assert [list(read.decisions[point.name]) for point in POINTS] in [decisions for _, decisions in written.at_frame]
+
+
+@given(st.integers(1, 64), st.integers(0, 1))
+def test_a_short_run_takes_a_byte(items: int, lane: int) -> None:
+    runs = Runs(2)
+    runs.add(lane, items)
+    assert len(runs.take()) == 1
+
+
+def test_deaths_and_the_end_are_read_as_they_were_written() -> None:
+    fallen = [Fallen("double", 3, Death(0, 3, 9, 5, True, False, "was killed by SIGKILL")), Fallen("double", 4, None)]
+    end = End("failed", "double", ("builtins.ValueError", "no"), 7, 12, (("double", 4, 2, "ValueError"),), {"pool": 2})
+
+    read = Recording.read(recording.head(POINTS, 4) + b"".join(map(recording.fell, fallen)) + end.packed(), "run.cvd")
+
+    assert list(read.fallen) == fallen
+    assert read.end == end
+    assert read.adaptive_lanes == 4
+
+
+@pytest.mark.parametrize(
+    ("data", "says"),
+    [(b"", "no recording"), (b"PNG", "no recording"), (b"cvd9\n", "of another version"), (b"cvd1\n", "was cut off")],
+)
+def test_what_is_no_recording_is_refused(path: Path, data: bytes, says: str) -> None:
+    path.write_bytes(data)
+    with pytest.raises(ScheduleMismatch, match=says):
+        pool().replay(range(3), path)
+
+
+def test_a_name_that_is_neither_schedule_nor_file_is_refused() -> None:
+    with pytest.raises(ScheduleMismatch, match="'cv2:x' is no schedule: it must begin with 'cv1:', or name the file"):
+        pool().replay(range(3), "cv2:x")
+
+
+# ------------------------------------------------------------------------------------------------------------ the items
+
+ATOMS = st.one_of(st.integers(), st.floats(allow_nan=False), st.text(), st.binary(), st.booleans(), st.none())
+ITEMS = st.recursive(
+    ATOMS,
+    lambda inner: st.one_of(st.lists(inner), st.frozensets(ATOMS), st.dictionaries(ATOMS, inner), st.tuples(inner, inner)),
+)
+
+
+def turned(item: object) -> object:
+    """An equal item, whose sets and dicts were filled in another order."""
+    if isinstance(item, frozenset):
+        return frozenset(reversed(list(item)))
+    if isinstance(item, dict):
+        return {key: turned(value) for key, value in reversed(list(item.items()))}
+    if isinstance(item, list):
+        return [turned(each) for each in item]
+    return tuple(map(turned, item)) if isinstance(item, tuple) else item
+
+
+@given(ITEMS)
+def test_equal_items_have_the_same_print_in_whatever_order_they_are_kept(item: object) -> None:
+    assert print_of(item) == print_of(turned(item))
+
+
+def test_a_print_is_the_same_in_every_process() -> None:
+    code = "from conveyor.fingerprint import print_of; print(print_of([{'a', 'b', 'c'}, ValueError('x'), slice(1, 2)]))"
+    prints = {
+        subprocess.run(
+            [sys.executable, "-c", code], env={**os.environ, "PYTHONHASHSEED": seed}, cwd=ROOT, capture_output=True
+        ).stdout
+        for seed in "123"
+    }
+    assert len(prints) == 1
+
+
+@given(st.integers(1, 5000), st.lists(st.integers(1, 2000), max_size=5), st.data())
+def test_a_fingerprint_does_not_depend_on_slices_and_names_the_first_item_it_saw_differ(
+    count: int, cuts: list[int], data: st.DataObject
+) -> None:
+    items = list(range(count))
+    whole, sliced, other = Fingerprint(), Fingerprint(), Fingerprint()
+    whole.add(items)
+    for first, end in zip([0, *sorted(cuts)], [*sorted(cuts), count], strict=True):
+        sliced.add(items[first:end]) if first < end else None
+    if max([0, *cuts]) <= count:
+        assert (whole.count, whole.sum, whole.prints) == (sliced.count, sliced.sum, sliced.prints)
+
+    changed = data.draw(st.integers(0, min(count, 1000) - 1))
+    other.add([*items[:changed], -1, *items[changed + 1 :]])
+    assert whole.first_difference(other) == changed
+    assert whole.sum != other.sum
+
+
+# --------------------------------------------------------------------------------------------------------------- replay
+
+
+def test_a_recorded_run_is_done_again(path: Path) -> None:
+    result = pool().run(range(200), record=path)
+    assert pool().replay(range(200), path) == result
+    assert pool().replay(range(200), str(path)) == result
+
+
+def test_a_recording_is_small(path: Path) -> None:
+    """About a byte a decision; 40,000 were taken at the join and at the fork together."""
+    pool(Processor(double), Processor(double)).run(range(20_000), record=path)
+    read = Recording.read(path.read_bytes(), "run.cvd")
+    assert sum(map(len, read.decisions.values())) == 40_000
+    assert path.stat().st_size < 40_000 + 70_000  # the pipeline, and the input or its prints, are in there, too
+
+
+def test_a_recording_survives_a_stage_that_decides_nothing(path: Path) -> None:
+    result = pool().run(range(50), record=path)
+    longer = pool(behind=Processor(increment))
+    assert longer.replay(range(50), path) == [item + 1 for item in result]
+
+
+@pytest.mark.parametrize(
+    ("other", "says"),
+    [
+        (lambda: pipeline().add(ReplicatingFork(2)).add(Pipe(), Pipe()).add(Join(2, name="merge")), "no 'pool'"),
+        (
+            lambda: pipeline().add(BalancingFork(3, name="pool")).add(Pipe(), Pipe(), Pipe()).add(Join(3, name="merge")),
+            r"recorded with the join 'merge' of 2 lanes, behind pool; here there is the join 'merge' of 3 lanes|"
+            r"recorded with the balance 'pool' of 2 lanes; here there is the balance 'pool' of 3 lanes",
+        ),
+        (lambda: pool().add(BalancingFork(2, name="more")).add(Pipe(), Pipe()).add(Join(2, name="last")), "no 'more'"),
+    ],
+)
+def test_a_recording_of_another_pipeline_is_refused_with_the_difference(path: Path, other: Any, says: str) -> None:
+    pool().run(range(5), record=path)
+    with pytest.raises(ScheduleMismatch, match=says):
+        other().replay(range(5), path)
+
+
+@pytest.mark.parametrize(
+    ("items", "says"),
+    [
+        ([0, 1, 7, 3, 4], "of 5 items, number 2 was another one"),
+        ([0, 1, 2], "on 5 items; here there are 3"),
+        (range(9), "on 5 items; here there are 9"),
+    ],
+)
+def test_a_recording_of_other_items_is_refused_with_the_difference(path: Path, items: Any, says: str) -> None:
+    pool().run(range(5), record=path)
+    with pytest.raises(ScheduleMismatch, match=says):
+        pool().replay(items, path)
+
+
+def test_where_a_run_parts_from_its_recording_the_stage_and_ordinal_are_named(path: Path) -> None:
+    """The jobs give less than they did: at some item the recorded lane has nothing."""
+    pool(Processor(double), Processor(double)).run(range(40), record=path)
+    with pytest.raises(ScheduleMismatch, match=r"'merge' #\d+: .*run\.cvd has [01], and (possible is|the run came to no more)"):
+        pool(Filter(is_even), Filter(is_even)).replay(range(40), path)
+
+
+def test_a_failure_is_done_again(path: Path) -> None:
+    failing = pool(Processor(refusing), Processor(refusing))
+    with pytest.raises(ValueError, match="is refused") as real:
+        failing.run(range(100), record=path)
+    with pytest.raises(ValueError, match="is refused") as replayed:
+        failing.replay(range(100), path)
+    assert str(replayed.value) == str(real.value)
+    assert pool(Processor(slow), Processor(slow)).replay(range(100), path), "and it is gone once the job is mended"
+
+
+def test_a_stream_that_is_left_early_is_done_again_as_far_as_it_came(path: Path) -> None:
+    def endless() -> Iterator[int]:
+        number = 0
+        while True:
+            yield number
+            number += 1
+
+    with pool().stream(endless(), record=path) as stream:
+        taken = [next(stream) for _ in range(25)]
+    assert pool().replay(endless(), path) == taken
+
+
+SCRIPT = """
+import os, sys
+from tests.test_recording import pool
+with pool().stream(range(100_000), record=sys.argv[1]) as stream:
+    for number, result in enumerate(stream):
+        if number == 30_000:
+            os._exit(1)
+"""
+
+
+def test_a_crash_of_the_parent_leaves_a_recording_of_what_had_come(path: Path) -> None:
+    done = subprocess.run([sys.executable, "-c", SCRIPT, path], cwd=ROOT, capture_output=True, timeout=60)
+    assert done.returncode == 1, done.stderr
+
+    read = Recording.read(path.read_bytes(), "run.cvd")
+    assert read.end is None
+    assert len(read.decisions["merge"]) > 10_000, "all but the last tenth of a second"
+    assert len(pool().replay(range(100_000), path)) == read.given.count
+
+
+def test_the_smallest_schedule_that_still_fails_is_found_from_a_recording(path: Path) -> None:
+    numbered = (
+        pipeline().add(ReplicatingFork(2)).add(Processor(slow), Processor(increment)).add(Join(2, name="merge")).add(Numbered())
+    )
+    result = numbered.run(range(30), record=path)
+    orders = [item for _, item in result[:-1]]
+    assert orders == [item for _, item in numbered.replay(range(30), path)[:-1]]
+
+    def check(simulation: Any) -> bool:
+        return [item for _, item in simulation[:-1]][:2] != orders[:2]
+
+    found = numbered.explore(range(30), check, start=path)
+    assert found.failure is not None
+    assert found.failure.number == 1
+    assert not check(numbered.replay(range(30), found.failure.schedule))
+    assert found.failure.decisions >= found.failure.schedule.count("=")
+    assert found.failure.schedule.count("=") <= 2
+
+
+# -------------------------------------------------------------------------------------------------------------- conform
+
+
+def test_conform_accepts_what_was_recorded(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    for number in range(3):
+        pool().run(range(20), record=tmp_path / f"{number}.cvd")
+    assert main(["conform", str(tmp_path)]) == 0
+    assert capsys.readouterr().out == "3/3 accepted\n"
+
+
+def test_conform_names_the_first_that_is_not_accepted(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    pool().run(range(20), record=tmp_path / "0.cvd")
+    pool().run(range(20), record=tmp_path / "1.cvd")
+    whole = (tmp_path / "1.cvd").read_bytes()
+    read = Recording.read(whole, "1.cvd")
+    assert read.end is not None
+    (tmp_path / "1.cvd").write_bytes(whole + End("done", results=20, outputs=read.end.outputs + 1).packed())
+
+    assert main(["conform", str(tmp_path)]) == 1
+    out = capsys.readouterr().out
+    assert "1.cvd: the run gave 20 outputs, and its replay 20 that are not the same" in out
+    assert "1 accepted before it" in out
+
+
+def test_conform_says_that_a_large_input_was_not_kept(path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    pool(Processor(double), Processor(double)).run(range(100_000), record=path)
+    assert main(["conform", str(path)]) == 1
+    assert "did not keep its input" in capsys.readouterr().out
+
+
+def test_the_points_of_a_pipeline_tell_what_comes_before_each() -> None:
+    built = pipeline().add(ReplicatingFork(2)).add(BalancingFork(2, name="pool"), Pipe()).add(Pipe(), Pipe(), Pipe())
+    built = built.add(Join(2, name="inner"), Pipe()).add(Join(2, name="outer"))
+    assert points_of(built.topology) == (
+        Point("pool", "balance", 2, ()),
+        Point("outer", "join", 3, ("pool",)),
+    )
