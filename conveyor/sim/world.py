@@ -466,15 +466,20 @@ class World:
 
     def next_of(self, ready: list[Loop]) -> Loop:
         """Which of several joins reads next."""
+        able = ready
         if self.waits:
-            having = [loop for loop in ready if self.has_what_it_wants(loop)] or ready[:1]
-            self.turned = self.turned or having[0] is not ready[0]
-            ready = having
-            if len(ready) == 1:
-                return ready[0]
-        for loop in ready:
-            if self.has_all_it_can_get(loop):
-                return loop
+            able = [loop for loop in ready if self.has_what_it_wants(loop)] or ready[:1]
+            if (self.first_of(ready) or ready[0]) not in able:
+                self.turned = True
+            if len(able) == 1:
+                return able[0]
+        return self.first_of(able) or self.turn_of(able)
+
+    def first_of(self, ready: list[Loop]) -> Loop | None:
+        """The first that has all it can get, and loses nothing by reading now."""
+        return next((loop for loop in ready if self.has_all_it_can_get(loop)), None)
+
+    def turn_of(self, ready: list[Loop]) -> Loop:
         turn = self.scheduler.turn([loop.spec.merge_name for loop in ready], [loop.options for loop in ready])
         self.turned = self.turned or turn > 0
         if self.deaths:  # when another takes the place of the dead is counted in decisions, whichever join they are of
