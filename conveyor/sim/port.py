@@ -54,8 +54,8 @@ class Life:
         return bool(self.at) or not self.deaths
 
     def again(self) -> Life:
-        """One that dies where this one did."""
-        return Life(self.worker, self.inputs, at=self.deaths)
+        """One that dies where this one did, or is to."""
+        return Life(self.worker, self.inputs, at=[*self.deaths, *self.at])
 
     def hand(self, held: Hand | None) -> Hand | None:
         """What is told of what it had in hand when it died; None: nothing."""

@@ -6,7 +6,7 @@ Knows: how a run in memory becomes a result or an error.  Must never know: which
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from functools import cached_property
 from typing import Final, Generic
 
@@ -20,7 +20,7 @@ from conveyor.sim.cure import cures
 from conveyor.sim.inspection import Inspection
 from conveyor.sim.plan import Plan
 from conveyor.sim.port import Life
-from conveyor.sim.schedule import CUT, RESTART, Death, Decision, Key, Schedule
+from conveyor.sim.schedule import CUT, RESTART, TURN, Death, Decision, Key, Schedule
 from conveyor.sim.schedulers.again import Again
 from conveyor.sim.schedulers.scheduler import Scheduler
 from conveyor.sim.traced import Tracer
@@ -53,18 +53,26 @@ class Attempt:
 
     def schedule(self) -> Schedule:
         """What has to be said to get the same again."""
-        waits = [decision for decision in self.log if decision.point.startswith(RESTART)]
-        deaths = tuple(
-            death._replace(wait=sum(wait.option for wait in waits if wait.point == RESTART + death.worker))
-            for death in self.deaths
-        )
+        deaths = tuple(self.deaths_with_waits()) if self.deaths else ()
         defaults_too = self.turned and not deaths  # else the turns say which lane was the first that had something
         choices = {
             Key(point, ordinal): option
             for point, ordinal, option, default in self.log
-            if (option != default or defaults_too) and not point.startswith(RESTART)
+            if (option != default or defaults_too) and not point.startswith(RESTART) and (deaths or point != TURN)
         }
         return Schedule(choices, deaths)
+
+    def deaths_with_waits(self) -> Iterator[Death]:
+        """The deaths, and how often it was said of each that another comes later."""
+        later = {(point, ordinal) for point, ordinal, option, _ in self.log if option and point.startswith(RESTART)}
+        asked: dict[str, int] = {}
+        for death in self.deaths:
+            point = RESTART + death.worker
+            first = ordinal = asked.get(point, 0)
+            while (point, ordinal) in later:
+                ordinal += 1
+            asked[point] = ordinal + 1
+            yield death._replace(wait=ordinal - first)
 
 
 class Simulator:

@@ -405,7 +405,7 @@ class World:
         """Runs to where nobody can go on."""
         while True:
             ready = self.settle()
-            if self.dead and (not ready or not self.decide(RESTART + self.dead[0].spec.name, (0, 1))):
+            if self.dead and self.comes_back(bool(ready)):
                 self.restart(self.dead.pop(0))
             elif ready:
                 if self.goes_back and not self.deaths and not self.failures and not self.dead_letters:
@@ -413,6 +413,14 @@ class World:
                 self.read(ready[0] if len(ready) == 1 else self.next_of(ready))
             else:
                 return
+
+    def comes_back(self, can_wait: bool) -> bool:
+        """Does another take the place of the dead now?  Each death has one answer that says so, asked for or not."""
+        point = RESTART + self.dead[0].spec.name
+        if can_wait:
+            return not self.decide(point, (0, 1))
+        self.counts[point] = self.counts.get(point, 0) + 1
+        return True
 
     def restart(self, loop: Loop) -> None:
         if self.observer is not None:

@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from conveyor.sim.faults import Faults
 from conveyor.sim.schedule import Death, Key, Schedule
 from conveyor.sim.schedulers.replay import Follow
+from conveyor.trace import Happening
 from tests.chains import chains, values
 from tests.helpers import PROVE, pipeline
 from tests.model import Buffer, Chain, Map, assert_as_promised, build, sources
@@ -64,6 +65,7 @@ def test_a_worker_that_comes_back_later_comes_back_as_late(name: str) -> None:
     assert any("+" in run.schedule for run in runs)
     for run in runs:
         assert_same_run(built(*TOPOLOGIES[name]()).replay(range(3), run.schedule), run)
+        assert sum(event.what is Happening.DEATH for event in run.trace) == run.schedule.count("!")
 
 
 @examples

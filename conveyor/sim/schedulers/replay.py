@@ -20,8 +20,12 @@ class Follow(Scheduler):
     def __init__(self, schedule: Schedule) -> None:
         self.schedule = schedule
         self.wanted: dict[tuple[str, int], int] = dict(schedule.choices.items())
+        asked: dict[str, int] = {}
         for death in schedule.deaths:
-            self.wanted |= {(RESTART + death.worker, asked): 1 for asked in range(death.wait)}
+            point = RESTART + death.worker
+            first = asked.get(point, 0)
+            self.wanted |= {(point, ordinal): 1 for ordinal in range(first, first + death.wait)}
+            asked[point] = first + death.wait + 1
         self.waits = not any(key.point == TURN for key in schedule.choices)
         self.asks_always = not self.waits
         self.turns = 0
