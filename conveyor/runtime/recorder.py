@@ -50,6 +50,13 @@ class Before(NamedTuple):
     taken: dict[int, int]
 
 
+class SlicesOnly(Journal):
+    """Of a node that never dies, so that nobody asks for its counts."""
+
+    def note(self, ordinal: int, position: int, finished: int) -> None:
+        """Nothing."""
+
+
 class Recorder:
     """One run on its way into a file; made before the run begins."""
 
@@ -131,7 +138,7 @@ class Recorder:
 
     def journal_of_sink(self, tally: Tally, inputs: Sequence[Inlet]) -> Journal:
         """What is told of the slices that the sink takes in hand."""
-        return Journal(tally, Note([0] * Note.words_for(PAGE_SIZE)), NotedReads(inputs, self.note_sink))
+        return SlicesOnly(tally, Note([0] * Note.words_for(PAGE_SIZE)), NotedReads(inputs, self.note_sink))
 
     def stands(self, node: int, noted: Noted) -> None:
         """Another worker goes on: so much of what the dead one had decided at a point stands."""
