@@ -4,8 +4,12 @@ from __future__ import annotations
 
 import json
 import os
+import pickle
 import subprocess
 import sys
+from array import array
+from collections.abc import Callable
+from enum import Enum
 from itertools import count
 from pathlib import Path
 from typing import Any, TypeAlias, cast
@@ -123,6 +127,12 @@ def test_deaths_and_the_end_are_read_as_they_were_written() -> None:
     assert read.adaptive_lanes == 4
 
 
+def test_an_input_that_once_was_too_large_is_not_kept_in_part() -> None:
+    parts = [pickle.dumps([1, 2]), b"", pickle.dumps([3])]
+    read = Recording.read(recording.head(POINTS, 2) + b"".join(recording.frame(recording.INPUT, each) for each in parts), "x")
+    assert read.items is None
+
+
 @pytest.mark.parametrize(
     ("data", "says"),
     [(b"", "no recording"), (b"PNG", "no recording"), (b"cvd9\n", "of another version"), (b"cvd1\n", "was cut off")],
@@ -161,6 +171,51 @@ def turned(item: object) -> object:
 @given(ITEMS)
 def test_equal_items_have_the_same_print_in_whatever_order_they_are_kept(item: object) -> None:
     assert print_of(item) == print_of(turned(item))
+
+
+class Color(Enum):
+    RED = 1
+    GREEN = 2
+
+
+class Plain:
+    def __init__(self, number: int) -> None:
+        self.number = number
+
+
+class Slotted:
+    __slots__ = ("never_set", "number")
+
+    def __init__(self, number: int) -> None:
+        self.number = number
+
+
+def deep(number: int) -> list[object]:
+    item: list[object] = [number]
+    for _ in range(30):
+        item = [item]
+    return item
+
+
+MAKERS: list[Callable[[int], object]] = [
+    Plain,
+    Slotted,
+    lambda number: Color(number + 1),
+    ValueError,
+    lambda number: bytearray([number]),
+    lambda number: array("d", [number]),
+    lambda number: {(number,)},
+]
+
+
+@pytest.mark.parametrize("make", MAKERS)
+def test_what_an_object_holds_makes_its_print(make: Callable[[int], object]) -> None:
+    assert print_of(make(0)) == print_of(make(0)) != print_of(make(1))
+
+
+def test_of_an_object_that_holds_nothing_and_of_what_lies_too_deep_the_class_is_looked_at() -> None:
+    assert print_of(object()) == print_of(object())
+    assert print_of(deep(1)) == print_of(deep(2))
 
 
 def test_a_print_is_the_same_in_every_process() -> None:
@@ -272,6 +327,9 @@ def test_a_stream_that_is_left_early_is_done_again_as_far_as_it_came(path: Path)
 
 SCRIPT = """
 import os, sys
+from array import array
+from collections.abc import Callable
+from enum import Enum
 from itertools import count
 from tests.test_recording import pool
 results = []
@@ -337,6 +395,31 @@ def test_conform_names_the_first_that_is_not_accepted(tmp_path: Path, capsys: py
     out = capsys.readouterr().out
     assert "1.cvd: the run gave 20 outputs, and its replay 20 that are not the same" in out
     assert "1 accepted before it" in out
+
+
+def test_conform_says_that_a_pipeline_was_not_kept(path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    path.write_bytes(recording.head(POINTS, 2) + recording.frame(b"?", b"of a later version") + End("done").packed())
+    assert main(["conform", str(path)]) == 1
+    assert "did not keep its pipeline" in capsys.readouterr().out
+
+
+def test_conform_needs_something_to_look_at(path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["conform", str(path)]) == 2
+    assert "there is no such directory" in capsys.readouterr().err
+
+
+def test_conform_accepts_failures_dead_letters_and_what_was_left_early(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    letters = Processor(refusing, on_error="dead_letter")
+    result = pool(letters, letters).run(range(60), record=tmp_path / "letters.cvd")
+    assert result.dead_letters
+    with pytest.raises(ValueError, match="is refused"):
+        pool(Processor(refusing), Processor(refusing)).run(range(60), record=tmp_path / "failed.cvd")
+    with pool().stream(count(), record=tmp_path / "left.cvd") as stream:
+        next(stream)
+    assert main(["conform", str(tmp_path)]) == 0
+    assert capsys.readouterr().out == "3/3 accepted\n"
 
 
 def test_conform_says_that_a_large_input_was_not_kept(path: Path, capsys: pytest.CaptureFixture[str]) -> None:
