@@ -11,7 +11,9 @@ from typing import Any
 
 import pytest
 
-from conveyor import FlatMap, Pipeline, Processor
+from conveyor import BalancingFork, FlatMap, Join, Pipeline, Processor
+from tests.helpers import pipeline
+from tests.jobs import Total
 
 
 def same(item: object) -> object:
@@ -182,3 +184,14 @@ def test_a_flat_map_is_asked_for_no_more_than_there_is_room_for() -> None:
 
     with Pipeline[int](start_method="fork").add(FlatMap(count_up)).stream([5]) as stream:
         assert [next(stream) for _ in range(4)] == [5, 6, 7, 8]
+
+
+def test_a_lane_that_is_wanted_when_the_run_is_over_says_nothing_in_the_next() -> None:
+    """Its worker would have run to the end of the run, and what it gave there have been read in the next."""
+    with pipeline().add(BalancingFork(max_lanes=3)).add(Total()).add(Join()) as pl:
+        assert pl.run([1]) == [1]
+        crew: Any = pl._runner.crew
+        crew.board.want_lanes("balancing_fork", 2)
+        crew.board.alert()
+        crew.look_around()
+        assert pl.run([2]) == [3]

@@ -25,6 +25,7 @@ from conveyor.deaths import Death
 from conveyor.errors import RunError, WorkerCrashed
 from conveyor.failures import Failure, raised_by
 from conveyor.fusing import fused_names, home
+from conveyor.recording import forks_of
 from conveyor.route import leaves
 from conveyor.runtime.bell import Bell
 from conveyor.runtime.board import LEDGER_CAPACITY, Board, Layout, NodeBoard
@@ -35,12 +36,12 @@ from conveyor.runtime.memory import Memory
 from conveyor.runtime.placement import Placement
 from conveyor.runtime.processes import Descriptors, Handle, StartMethod, environment, lifeline, start_process
 from conveyor.runtime.recovery import Recovery, is_stateful
-from conveyor.runtime.ring import RingInlet
+from conveyor.runtime.ring import RingInlet, fence
 from conveyor.runtime.shipping import pack_main
 from conveyor.runtime.worker import STANDARD_OUTPUT, Buried, Order, Resumed, work
 from conveyor.shipping import pack_stage
 from conveyor.summary import Letters
-from conveyor.topology import Kind, NodeSpec, Topology, adaptive_forks, channels_of, is_shut
+from conveyor.topology import Kind, NodeSpec, Topology, channels_of, is_shut
 
 __all__ = ["Crew"]
 
@@ -81,7 +82,9 @@ class Crew:
         self.pids: dict[int, int] = {}  # which outlive the processes, for the report
         cores, self.notes = placement.place([spec.name for spec in self.workers])
         self.cores = {spec.index: chosen for spec, chosen in zip(self.workers, cores, strict=True)}
-        self.forks = tuple(name for spec in topology.nodes for name in adaptive_forks(spec.route))
+        forks = [fork for spec in topology.nodes for fork in forks_of(spec.route) if fork.adaptive]
+        self.forks = tuple(fork.name for fork in forks)
+        self.lanes_of = {fork.name: leaves(fork) for fork in forks}
         self.keep_open = {fork for spec in self.workers if is_stateful(spec) for fork, _ in spec.lanes}
         self.stages = {spec.index: pack_stage(spec.stage, spec.name) for spec in topology.nodes if spec.stage is not None}
         for names in fused_names(topology):
@@ -280,10 +283,23 @@ class Crew:
         new = [spec for spec in self.workers if spec.index not in self.open and not is_shut(spec, opened)]
         for spec in new:
             self.shut(spec, 0)
+        fence()
+        if new and self.is_closing(
+            fork
+        ):  # whoever reads from the new lanes may be done: what they gave would come in the next run
+            for spec in new:
+                self.shut(spec, self.run)
+            self.board.want_lanes(fork, self.board.open_lanes(fork))
+            self.ring_all()
+            return
         for spec in new:
             self.start(spec)
         self.board.set_open_lanes(fork, lanes)  # only now may they be chosen
         self.ring_all()
+
+    def is_closing(self, fork: str) -> bool:
+        """Has whoever owns a fork begun to tell its lanes that the run ends?"""
+        return any(self.rings[channel].has_ended(self.run) for channel in self.lanes_of[fork])
 
     def read(self, message: object) -> None:
         if isinstance(message, Failure):

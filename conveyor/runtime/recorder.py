@@ -36,7 +36,8 @@ from conveyor.topology import Input, NodeSpec, OrderedInput, Topology
 
 __all__ = ["RecordedPuller", "Recorder"]
 
-KEPT_INPUT: Final = 64 << 10
+KEPT_INPUT: Final = 64 << 10  # bytes
+MOST_KEPT: Final = 16 << 10  # items between two frames
 KEPT_PIPELINE: Final = 1 << 20
 FRAME_BYTES: Final = 8 << 10
 FRAME_S: Final = 0.1
@@ -49,6 +50,13 @@ class Before(NamedTuple):
     taken: dict[int, int]
 
 
+class SlicesOnly(Journal):
+    """Of a node that never dies, so that nobody asks for its counts."""
+
+    def note(self, ordinal: int, position: int, finished: int) -> None:
+        """Nothing."""
+
+
 class Recorder:
     """One run on its way into a file; made before the run begins."""
 
@@ -56,12 +64,13 @@ class Recorder:
         self.file = Path(path).open("wb", buffering=0)  # noqa: SIM115  # closed by `end`
         self.topology = topology
         points = points_of(topology)
-        self.number = {point.name: number for number, point in enumerate(points)}
+        self.number_of = {point.name: number for number, point in enumerate(points)}
+        self.number: dict[tuple[int, int], int] = {}  # of a node's point
         self.runs = [Runs(point.lanes) for point in points]
         self.lock = RLock()  # the source of a stream notes from a thread of its own
         self.given, self.told = Fingerprint(), 0
         self.outputs = Fingerprint()
-        self.input: list[bytes] = []
+        self.input: list[object] = []  # that is kept and not written yet
         self.kept = 0  # bytes of the input, or -1 if it is too large
         self.last_frame = monotonic()
         self.grown = 0
@@ -94,6 +103,8 @@ class Recorder:
         for node, log in self.logs.items():
             log.take(crew.bells[node].ring)
         for spec in crew.topology.nodes:
+            for place, name in enumerate([spec.merge_name, *(fork.name for fork in forks_of(spec.route))]):
+                self.number[spec.index, place] = self.number_of.get(name, -1)  # without a name: no join
             forks: dict[int, int] = {}
             if spec.route is not None:
                 forks |= forks_taken(spec.route, [RingState(crew.rings[channel]).tail for channel in leaves(spec.route)])
@@ -110,18 +121,13 @@ class Recorder:
             return Note(words).newest()[0]
         return 0
 
-    def name(self, spec: NodeSpec, point: int) -> str:
-        return spec.merge_name if point == JOIN else forks_of(spec.route)[point - 1].name
-
     def note(self, node: int, noted: Noted) -> None:
         """What was decided in a node."""
-        assert self.crew is not None
-        spec = self.crew.topology.nodes[node]
         with self.lock:
             if noted.point & STANDS:
-                self.stands(spec, noted)
+                self.stands(node, noted)
             else:
-                self.runs[self.number[self.name(spec, noted.point)]].add(noted.lane, noted.items)
+                self.runs[self.number[node, noted.point]].add(noted.lane, noted.items)
                 self.grown += 1
 
     def note_source(self, point: int, lane: int, count: int) -> None:
@@ -132,15 +138,15 @@ class Recorder:
 
     def journal_of_sink(self, tally: Tally, inputs: Sequence[Inlet]) -> Journal:
         """What is told of the slices that the sink takes in hand."""
-        return Journal(tally, Note([0] * Note.words_for(PAGE_SIZE)), NotedReads(inputs, self.note_sink))
+        return SlicesOnly(tally, Note([0] * Note.words_for(PAGE_SIZE)), NotedReads(inputs, self.note_sink))
 
-    def stands(self, spec: NodeSpec, noted: Noted) -> None:
+    def stands(self, node: int, noted: Noted) -> None:
         """Another worker goes on: so much of what the dead one had decided at a point stands."""
         point, count = noted.point & ~STANDS, noted.items
         if point != JOIN:
-            count -= self.before[spec.index].taken[point]
+            count -= self.before[node].taken[point]
         self.flush()
-        self.write(recording.void([(self.number[self.name(spec, point)], count)]))
+        self.write(recording.void([(self.number[node, point], count)]))
 
     def since_start(self, node: int, hand: Death | None) -> Death | None:
         """What a dead worker had in hand, counted from the start of the run."""
@@ -178,29 +184,34 @@ class Recorder:
         with self.lock:
             self.given.add(items)
             self.grown += 1
-            if self.kept >= 0 and items:
-                self.keep(items)
+            if self.kept >= 0:
+                self.input += items
+                if len(self.input) > MOST_KEPT:
+                    self.flush()
 
-    def keep(self, items: Sequence[object]) -> None:
-        part = pickle.dumps([item.open() if isinstance(item, Sealed) else item for item in items], PROTOCOL)
-        self.kept += len(part)
-        if self.kept > KEPT_INPUT:
-            self.kept, self.input, part = -1, [], b""
-        self.input.append(part)
+    def kept_input(self) -> bytes:
+        """A frame with the items that came in, or one that says that they are too many."""
+        if not self.input:
+            return b""
+        items, self.input = self.input, []
+        part = b""
+        if len(items) <= MOST_KEPT:
+            part = pickle.dumps([item.open() if isinstance(item, Sealed) else item for item in items], PROTOCOL)
+            self.kept += len(part)
+        if not part or self.kept > KEPT_INPUT:
+            self.kept, part = -1, b""
+        return recording.frame(recording.INPUT, part)
 
-    def gave(self, results: Iterable[object]) -> None:
+    def gave(self, results: Sequence[object]) -> None:
         """The next results, as they are handed out."""
-        self.outputs.add(list(results))
+        self.outputs.add(results)
 
     def flush(self) -> None:
         """Writes what has come in."""
         with self.lock:
-            kept, self.input = self.input, []
-            for part in kept:
-                self.write(recording.frame(recording.INPUT, part))
             prints = bytes(self.given.prints[self.told :])
             self.told += len(prints)
-            self.write(recording.progressed(self.given, prints) + recording.decided(self.runs))
+            self.write(self.kept_input() + recording.progressed(self.given, prints) + recording.decided(self.runs))
             self.grown, self.last_frame = 0, monotonic()
 
     # -------------------------------------------------------------------------------------------------------- when it ends

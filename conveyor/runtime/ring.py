@@ -103,6 +103,10 @@ class Ring:
         """How many items were committed."""
         return self.words[HEAD]
 
+    def has_ended(self, run: int) -> bool:
+        """Has the producer's side ended this run?"""
+        return self.words[CLOSED] == run
+
     def set_ended(self, run: int) -> None:
         """The producer's side has ended this run; done by the parent where there is no producer."""
         self.words[CLOSED] = run

@@ -24,8 +24,7 @@ __all__ = ["accepted", "follow", "followed"]
 def followed(topology: Topology, items: Iterable[object], recording: Recording) -> tuple[Simulator, Attempt]:
     """The run that was recorded; raises `ScheduleMismatch` if that was another pipeline, other items, or it does not fit."""
     recording.check(topology)
-    given = list(items if recording.is_whole else islice(items, recording.given.count))
-    simulator = Simulator(Plan(topology), given)
+    simulator = Simulator(Plan(topology), of_interest(topology, items, recording))
     return simulator, follow(simulator, recording)
 
 
@@ -47,6 +46,15 @@ def follow(simulator: Simulator, recording: Recording) -> Attempt:
         attempt.error = None
         del attempt.outputs[recording.end.results :]
     return attempt
+
+
+def of_interest(topology: Topology, items: Iterable[object], recording: Recording) -> list[object]:
+    """The items of the run; and if it failed, as many more as can fill all pipes: it may have failed because they were full."""
+    if recording.is_whole:
+        return list(items)
+    failed = recording.end is not None and recording.end.how == "failed"
+    more = sum(channel.capacity for channel in topology.channels) + len(topology.nodes) if failed else 0
+    return list(islice(items, recording.given.count + more))
 
 
 def lives_on_record(simulator: Simulator, recording: Recording) -> list[Life]:
@@ -75,8 +83,12 @@ def accepted(recording: Recording) -> str:
         raise ScheduleMismatch(
             f"{recording.name} did not keep its {'pipeline' if topology is None else 'input'}: it is too large"
         )
-    _, attempt = followed(topology, recording.items, recording)
     end = recording.end
+    if end is not None and end.error[0] == "conveyor.errors.Deadlock":
+        raise ScheduleMismatch(
+            f"{recording.name} kept only the items that went in before the pipes were full: replay it with all"
+        )
+    _, attempt = followed(topology, recording.items, recording)
     if end is None:
         return ""
     if attempt.error is not None or end.how == "failed":
