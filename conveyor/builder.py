@@ -51,6 +51,7 @@ if TYPE_CHECKING:  # a world is imported when it is first run in
         seed: int
         scheduler: Scheduler | None
         faults: Faults | None
+        copy: bool
 
     class HowToExplore(TypedDict, total=False):
         """The options of `explore`, as they stand there."""
@@ -61,6 +62,7 @@ if TYPE_CHECKING:  # a world is imported when it is first run in
         seed: int
         faults: Faults | None
         start: Said | None
+        copy: bool
 
 
 __all__ = ["Builder"]
@@ -193,6 +195,7 @@ class Builder(Generic[In, *Row]):
         seed: int = 0,
         scheduler: Scheduler | None = None,
         faults: Faults | None = None,
+        copy: bool = True,
     ) -> Simulation[Out]: ...
     @overload
     def simulate(
@@ -205,12 +208,30 @@ class Builder(Generic[In, *Row]):
         self: Builder[In, A1, A2, *Left], items: JoinTheOpenLanesFirst, **options: Unpack[HowToSimulate]
     ) -> Simulation[Any]: ...
     def simulate(
-        self, items: Any, *, seed: int = 0, scheduler: Scheduler | None = None, faults: Faults | None = None
+        self,
+        items: Any,
+        *,
+        seed: int = 0,
+        scheduler: Scheduler | None = None,
+        faults: Faults | None = None,
+        copy: bool = True,
     ) -> object:
-        """One schedule in the simulator."""
+        """Runs one schedule in the simulator: in this thread, with no process and no clock; the same for a seed everywhere.
+
+        `scheduler` decides instead of the seed; with `faults` one worker dies, where the seed says.  Every item that would
+        cross a pickle between two processes crosses one here, but with `copy=False`, which is quicker.
+
+        Raises what a job raised, or a `RunError`, each with a note of the schedule that replays it; `StageTypeError` for an
+        item that clearly is not what a stage takes; `TopologyError` if lanes are open.
+
+        >>> from conveyor import Join, Pipe, Pipeline, ReplicatingFork
+        >>> pl = Pipeline[int]().add(ReplicatingFork(2)).add(Pipe(), Pipe()).add(Join(2))
+        >>> pl.simulate([1, 2], seed=1) == pl.simulate([1, 2], seed=1)
+        True
+        """
         from conveyor.sim.api import simulated
 
-        return simulated(self._simulated("simulate()"), items, seed, scheduler, faults)
+        return simulated(self._simulated("simulate()"), items, seed, scheduler, faults, copy)
 
     @overload
     def explore(
@@ -224,6 +245,7 @@ class Builder(Generic[In, *Row]):
         seed: int = 0,
         faults: Faults | None = None,
         start: Said | None = None,
+        copy: bool = True,
     ) -> Exploration[Out]: ...
     @overload
     def explore(
@@ -257,8 +279,23 @@ class Builder(Generic[In, *Row]):
         seed: int = 0,
         faults: Faults | None = None,
         start: Said | None = None,
+        copy: bool = True,
     ) -> object:
-        """Many schedules in the simulator."""
+        """Runs many schedules in the simulator, until one fails: `check` raises or returns False, or the run itself raises.
+
+        `strategy` chooses them: "exhaustive" each class once, the others at random or by few deviations; `schedules` and
+        `seconds` are the most there are.  `faults`: workers die, in each of these schedules.  `start`: a schedule or a
+        recording that comes first.  The failure, `.failure`, is made as small as can be, with the text that replays it.  Every
+        twentieth schedule is run again, to find jobs that depend on more than their item (`NotDeterministic`).
+
+        Raises `TopologyError` if lanes are open, `TypeError` or `ValueError` for options that cannot be.
+
+        >>> from conveyor import Join, Pipe, Pipeline, ReplicatingFork
+        >>> pl = Pipeline[str]().add(ReplicatingFork(2)).add(Pipe(), Pipe()).add(Join(2))
+        >>> found = pl.explore("ab", strategy="exhaustive")
+        >>> found.complete, found.classes, sorted(map("".join, found.outputs))
+        (True, 6, ['aabb', 'abab'])
+        """
         from conveyor.sim.api import explored
 
         deadline = None if seconds is None else monotonic() + seconds
@@ -273,6 +310,7 @@ class Builder(Generic[In, *Row]):
             seed=seed,
             faults=faults,
             start=said,
+            copy=copy,
         )
 
     @overload
@@ -288,7 +326,16 @@ class Builder(Generic[In, *Row]):
         self: Builder[In, A1, A2, *Left], items: JoinTheOpenLanesFirst, schedule: str | PathLike[str]
     ) -> Simulation[Any]: ...
     def replay(self, items: Any, schedule: Said) -> object:
-        """A certain schedule in the simulator."""
+        """Runs exactly what a schedule says, or what a recorded run did.
+
+        Raises as `simulate` does, and `ScheduleMismatch` where it does not fit: which decision, what was wanted, what was
+        possible.
+
+        >>> from conveyor import Join, Pipe, Pipeline, ReplicatingFork
+        >>> pl = Pipeline[str]().add(ReplicatingFork(2)).add(Pipe(), Pipe()).add(Join(2))
+        >>> pl.replay("ab", "cv1:join.1=1")
+        ['a', 'a', 'b', 'b']
+        """
         from conveyor.sim.api import replayed
 
         said = schedule_of(schedule, "replay(): schedule")
@@ -303,7 +350,12 @@ class Builder(Generic[In, *Row]):
     @overload
     def count(self: Builder[In, A1, A2, *Left], items: JoinTheOpenLanesFirst) -> int | None: ...
     def count(self, items: Any) -> int | None:
-        """How many classes of schedules there are."""
+        """How many classes of schedules there are, worked out without running any; None where no way to do that is known.
+
+        >>> from conveyor import Join, Pipe, Pipeline, ReplicatingFork
+        >>> Pipeline[int]().add(ReplicatingFork(2)).add(Pipe(), Pipe()).add(Join(2)).count(range(4))
+        70
+        """
         from conveyor.sim.api import count
 
         return count(self._simulated("count()"), items)

@@ -51,6 +51,7 @@ def simulated(
     """One schedule; with faults, one death in it, drawn from the seed."""
     must_be(Scheduler | None, scheduler, "simulate(): scheduler")
     must_be(Faults | None, faults, "simulate(): faults")
+    must_be(bool, copy, "simulate(): copy")
     simulator = Simulator(planned(topology, faults, copy), items)
     chosen = RandomWalk(seed) if scheduler is None else scheduler
     if not chosen.begin():
@@ -101,6 +102,7 @@ def explored(
 ) -> Exploration[object]:
     """Many schedules; that of `start` before all others."""
     check_bounds(schedules, faults, "explore()")
+    must_be(bool, copy, "explore(): copy")
     if check is not None and not callable(check):
         raise TypeError(f"explore(): check must be a function that takes a simulation, not {short_repr(check)}")
     plan = planned(topology, faults, copy)
