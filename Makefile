@@ -1,6 +1,6 @@
 # Everything starts here: each target makes its own virtual environment first, with nothing but Python 3.11+ and make.
 #   make demo    the demo pipeline on real input, for real and in the simulator
-#   make test    the whole test suite; another interpreter: make test PYTHON=python3.13
+#   make test    the whole test suite; another interpreter: make test PYTHON=python3.13; a part: make test TESTS=tests/core
 .PHONY: demo test test-others test-all prove typecheck typecheck-others lint format coverage build bench faults chaos conform clean
 
 PYTHON := python3
@@ -17,7 +17,7 @@ demo: $(USE)
 	$(BIN)/python examples/stdlib_survey.py
 
 test: $(DEV)
-	$(BIN)/python $(PYTEST)
+	$(BIN)/python $(PYTEST) $(TESTS)
 
 # A name on the PATH may be a pyenv shim that runs nothing: then the interpreter is looked for where pyenv keeps it.
 test-others:

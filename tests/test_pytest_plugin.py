@@ -85,7 +85,7 @@ def test_a_rare_failure_is_told_with_the_line_that_replays_it(user: pytest.Pytes
     told = printed[printed.index("- conveyor -") :]
     assert re.search(r"schedule \d+ of the portfolio, shrunk from \d+ decisions to 3 in \d+ runs", told)
     assert "default everywhere except: join 'join' #0 takes lane 1 (of 2), from 'source'; join" in told
-    assert printed.count("assert [2, 3, 9, 11, 10, 12] != [2, 3, 9, 11, 10, 12]\n") == 1
+    assert printed.count("E       assert [2, 3, 9, 11, 10, 12] != [2, 3, 9, 11, 10, 12]\n") == 1
     assert printed.count("replay: ") == 1
     assert printed.count("out is") == 1 + RARE.count("out is"), "what the last run printed, and the source"
 
