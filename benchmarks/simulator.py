@@ -63,7 +63,8 @@ def scaled(work: float, run: Callable[[], object]) -> Callable[[], float]:
 
 
 def explore(items: int) -> Callable[[], object]:
-    return lambda: diamond().explore(range(items), strategy="exhaustive", schedules=1 << 30)
+    pipeline = diamond()
+    return lambda: pipeline.explore(range(items), strategy="exhaustive", schedules=1 << 30)
 
 
 def shrunk() -> float:

@@ -32,6 +32,7 @@ __all__ = ["Cut", "Drive", "drive"]
 Blob = TypeVar("Blob")
 
 UNBOUNDED: Final = 1 << 40
+NOWHERE: Final = Way(0, (), None)
 
 Drive: TypeAlias = Generator[Request[Blob], int, None]
 
@@ -62,10 +63,10 @@ def drive(
         inlet.start(run)
     resumed = resume(run, inlets, outlets) if replay is None else resume_state(run, inlets, outlets, route, replay)
     source, skip = resumed.source, resumed.skip
-    sender = Sender(run, resumed.ordinal, outlets, ways(route) if route is not None else Way(0, (), None))
+    sender = Sender(run, resumed.ordinal, outlets, ways(route) if route is not None else NOWHERE)
     limit = sender.limit
     merge = Merge(merge_name, inlets) if len(inlets) > 1 else None
-    idle = Idle(inlets[0])
+    idle = Idle(inlets[0]) if merge is None else None
     if journal is not None:
         journal.recall(run, resumed.ordinal, sum(inlet.head for inlet in inlets))
     while source < len(inlets):
@@ -73,6 +74,7 @@ def drive(
             if not inlets[0].pending():
                 if inlets[0].ended():
                     break
+                assert idle is not None
                 yield idle
                 continue
         elif not skip and (replay is None or not replay.left):
@@ -80,7 +82,8 @@ def drive(
             if source == ALL_ENDED:
                 break
         inlet = inlets[source]
-        items = inlet.peek(min(cut.n, limit))
+        n = cut.n
+        items = inlet.peek(n if n < limit else limit)
         elsewhere = 0
         if journal is not None:
             journal.begin(source, inlet, len(items))

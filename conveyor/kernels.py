@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import dis
 from collections.abc import Callable, Iterable
+from functools import lru_cache
 from inspect import CO_VARKEYWORDS
 from types import CodeType, FunctionType
 from typing import Final, NamedTuple, TypeAlias
@@ -128,6 +129,7 @@ def only_calculates(job: FunctionType) -> bool:
     )
 
 
+@lru_cache(maxsize=1024)
 def never_none(code: CodeType) -> bool:
     """Is each thing that such a function returns the result of an operator?
 
@@ -149,6 +151,7 @@ def _gives_something(instruction: dis.Instruction) -> bool:
     return instruction.opname in OPERATORS - {"BINARY_SUBSCR"} and instruction.argrepr != "[]"
 
 
-def operations(code: CodeType) -> list[str]:
+@lru_cache(maxsize=1024)
+def operations(code: CodeType) -> tuple[str, ...]:
     """The names of the operations of a piece of code, in order."""
-    return [instruction.opname for instruction in dis.get_instructions(code)]
+    return tuple(instruction.opname for instruction in dis.get_instructions(code))

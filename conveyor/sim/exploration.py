@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable, Sequence
 from functools import cached_property
+from operator import itemgetter
 from typing import Final, Generic, NamedTuple, TypeAlias
 
 from typing_extensions import TypeVar
@@ -34,6 +35,7 @@ Strategy: TypeAlias = Callable[[], Scheduler]  # one for each fault plan
 Lives: TypeAlias = Callable[[], Sequence[Life]]
 
 FEWER: Final = 200  # schedules that are tried for a failure with fewer decisions
+OPTION: Final = itemgetter(2)  # of a decision
 REPEATED: Final = 20  # one schedule of so many is run again and compared
 
 
@@ -171,7 +173,8 @@ class Search:
         """Counts a schedule in, and checks it."""
         found = self.found
         found.schedules += 1
-        found._seen[class_of(attempt)] += 1  # pyright: ignore[reportPrivateUsage]  # this is who fills it
+        seen, this = found._seen, class_of(attempt)  # pyright: ignore[reportPrivateUsage]  # this is who fills it
+        seen[this] = seen.get(this, 0) + 1
         if attempt.error is None:
             found.outputs.add(hashable(attempt.outputs))
         error = self.judge(attempt)
@@ -288,7 +291,7 @@ def several(number: int, word: str) -> str:
 def class_of(attempt: Attempt) -> tuple[object, ...]:
     """What tells one class of schedules from another: what was decided at each point."""
     if not attempt.turned:
-        return (*[option for _, _, option, _ in attempt.log], *attempt.deaths)
+        return (*map(OPTION, attempt.log), *attempt.deaths)
     points: dict[str, list[int]] = {}
     for point, _, option, _ in attempt.log:
         if point != TURN:
@@ -298,8 +301,9 @@ def class_of(attempt: Attempt) -> tuple[object, ...]:
 
 def hashable(outputs: list[object]) -> tuple[object, ...]:
     """The outputs as a member of a set."""
+    found = tuple(outputs)
     try:
-        hash(found := tuple(outputs))
+        hash(found)
     except TypeError:
         return tuple(map(repr, outputs))
     return found

@@ -113,6 +113,7 @@ class Loop:
         self.world = world
         self.seat = seat
         self.spec = seat.spec
+        self.merge_name = seat.spec.merge_name
         self.notes = memoryview(array("Q", [0] * words_of_notes(self.spec.inputs)))
         self.channels_in = [world.channels[c] for c in channels_of(self.spec.inputs)]
         if self.spec.kind is Kind.SOURCE:
@@ -121,7 +122,9 @@ class Loop:
         self.channels += [world.channels[c] for c in leaves(self.spec.route)] if self.spec.route is not None else []
         self.composite = len(self.notes) > 0
         route = self.spec.route
-        self.decides = route is not None and (len(self.spec.inputs) > 1 or balances(route))  # before it waits for room
+        self.balances = route is not None and balances(route)
+        self.decides = route is not None and (len(self.spec.inputs) > 1 or self.balances)  # before it waits for room
+        self.is_stamped = self.spec.depth > 0 or self.spec.stamps
         self.ends = self.deathless = self.make_ends(None)
         self.life: Life | None = None
         self.estate: Estate | None = None
@@ -162,8 +165,9 @@ class Loop:
         inputs = ends.inputs or [world.source if life is None else Port(world.source, life)]
         estate = self.estate
         replay = Replay(estate) if estate is not None and estate.stage is not None else None
-        node = ends.stamped(spec, node, replay)
-        if spec.route is not None and balances(spec.route):
+        if self.is_stamped or replay is not None:
+            node = ends.stamped(spec, node, replay)
+        if self.balances:
             node = OneOutput(node)
         if world.observer is not None:
             node = world.observer.watch(self, node)
@@ -185,7 +189,8 @@ class Loop:
         spec, world, estate = self.spec, self.world, self.estate
         self.stage = None
         if spec.kind is Kind.SINK:
-            return CollectNode(world.outputs.extend)
+            world.sink.tally = self.tally
+            return world.sink
         if estate is not None:
             self.tally = Tally()  # the journal knows what the last worker had counted
         node = None if spec.stage is None or estate is not None else world.nodes.get(spec.index)
@@ -323,6 +328,7 @@ class World:
         self.items: list[object] = [item if is_atom(item) else safe(item) for item in items]
         self.channels = [MemoryChannel(channel.capacity, channel.index) for channel in plan.topology.channels]
         self.outputs: list[object] = []
+        self.sink = CollectNode(self.outputs.extend)
         self.dead_letters: list[DeadLetter] = []
         self.failures: list[Failure] = []
         self.dead: list[Loop] = []
@@ -347,6 +353,7 @@ class World:
         self.deaths = deaths or {}
         self.waits = scheduler.waits
         self.asks_always = scheduler.asks_always
+        self.asks_of_one = scheduler.asks_always or scheduler.waits  # is a read decided that has no other lane?
         if self.inspection is not None:
             self.inspection.begin()
         if self.deaths:
@@ -381,11 +388,14 @@ class World:
         self.scheduler.go_on(self.memories[-1].asked)
         return True
 
-    def remember(self) -> None:
+    def remember(self, ready: Sequence[Loop]) -> None:
         """Keeps the place where a decision is about to be taken: the first, and the others of those who come by again.
 
         Not while a record waits for room whose input or lane is decided: whoever takes that worker's place would ask again.
         """
+        is_forced = len(ready) == 1 and len(ready[0].options) == 1
+        if (is_forced and self.scheduler.shares) or self.deaths or self.failures or self.dead_letters:
+            return
         for loop in self.deciding:
             if type(loop.request) is Full:
                 return
@@ -408,8 +418,8 @@ class World:
             if self.dead and self.comes_back(bool(ready)):
                 self.restart(self.dead.pop(0))
             elif ready:
-                if self.goes_back and not self.deaths and not self.failures and not self.dead_letters:
-                    self.remember()
+                if self.goes_back and (not self.log or self.scheduler.shares):
+                    self.remember(ready)
                 self.read(ready[0] if len(ready) == 1 else self.next_of(ready))
             else:
                 return
@@ -459,9 +469,9 @@ class World:
 
     def read(self, loop: Loop) -> None:
         """One read of a join, which is decided."""
-        options, point, ordinal = loop.options, loop.spec.merge_name, loop.reads
+        options, point, ordinal = loop.options, loop.merge_name, loop.reads
         lane = options[0]
-        if len(options) > 1 or self.asks_always or self.waits:
+        if len(options) > 1 or self.asks_of_one:
             lane = self.scheduler.pick(point, ordinal, options)
         loop.reads, loop.lane = ordinal + 1, lane
         decision = new(Decision, (point, ordinal, lane, options[0]))  # at half the cost of Decision(...)
