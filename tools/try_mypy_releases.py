@@ -20,7 +20,7 @@ ASK_MYPY = (
     "tests/test_typing_chains.py::test_each_mistake_is_reported_and_nothing_else_is[mypy]",
     "tests/test_typing_chains.py::test_what_mypy_says_names_the_mistake",
 )
-BESIDE_IT = ("cloudpickle", "psutil", "typing-extensions", "types-psutil")
+BESIDE_IT = ("cloudpickle", "hypothesis", "psutil", "pytest", "typing-extensions", "types-psutil")
 
 
 def python_with(release: str) -> Path:
