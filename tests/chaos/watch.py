@@ -28,7 +28,7 @@ __all__ = ["Outcome", "end_session", "left_of", "members", "outcome", "workers"]
 ROOT: Final = Path(__file__).resolve().parents[2]
 GRACE_S: Final = 20.0  # more than the scenario was given: then it hangs
 RECOVERY_S: Final = 2.0  # after which a stage is taken to have nothing to do
-PATIENCE_S: Final = 3.0  # for who has to be gone in one, on a busy machine
+PATIENCE_S: Final = 1.0  # for who has to be gone
 
 
 @dataclass
