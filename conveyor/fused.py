@@ -2,29 +2,60 @@
 
 Knows: that each of its nodes gives a slice for a slice.  Must never know: which jobs may be together (`fusing`), or why.
 
-An item is as much by itself between two of them as it is between two workers: sealed as soon as a job returns it.
+An item is as much by itself between two of them as it is between two workers: sealed as soon as a job returns it.  Where
+nothing can tell the difference, all jobs run in one loop, item by item.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
+from contextlib import suppress
+from typing import Protocol
 
-from conveyor.codec import uniform
-from conveyor.nodes import ItemFailed, JobNode, Node, Piece
+from conveyor.codec import Sealed, uniform
+from conveyor.kernels import QuickLoop, quick_loop
+from conveyor.nodes import ItemFailed, JobNode, MapNode, Node, Piece
 
-__all__ = ["FusedNode"]
+__all__ = ["FusedNode", "loop_through"]
+
+
+class Inner(Node, Protocol):
+    """A node behind the first."""
+
+    def passed_on(self, items: int) -> None: ...
+
+
+def loop_through(nodes: Sequence[Node]) -> QuickLoop | None:
+    """One loop for the jobs of all of them, if each allows it (`kernels.quick_loop`)."""
+    quick = [node.job for node in nodes if isinstance(node, MapNode) and node.quick is not None]
+    return quick_loop(*quick) if len(quick) == len(nodes) else None
 
 
 class FusedNode:
-    """Nodes that give at most one output an item, and end the run with an item that fails."""
+    """Nodes that give at most one output an item, and end the run with an item that fails.
 
-    def __init__(self, first: JobNode, others: Sequence[Node]) -> None:
+    `loop` is one for all their jobs, if there is one.
+    """
+
+    def __init__(self, first: JobNode, others: Sequence[Inner], loop: QuickLoop | None = None) -> None:
         self.first = first
-        self.nodes = [first, *others]
+        self.others = others
+        self.nodes: list[Node] = [first, *others]
+        self.loop = loop
         self.tally = first.tally
         self.failed = 0  # which of them ended the run
 
     def __call__(self, items: list[object], skip: int, limit: int) -> Iterable[Piece]:
+        if self.loop is not None and not isinstance(items[0], Sealed):
+            # As with one job: if it raises, node by node the item and its error are found again.
+            with suppress(Exception):
+                out = self.loop(items)
+                for node in (self.first, *self.others):
+                    node.passed_on(len(items))
+                return ((out, len(items), 0),)
+        return self.one_by_one(items, limit)
+
+    def one_by_one(self, items: list[object], limit: int) -> Iterable[Piece]:
         out = items
         failed: ItemFailed | None = None
         for number, node in enumerate(self.nodes):

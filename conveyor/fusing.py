@@ -1,11 +1,13 @@
 """Which jobs share a worker: neighbours, while there are more workers than cores.
 
-Knows: a topology, and what it may not change.  Must never know: cores, processes, what a job does.
+Knows: a topology, what it may not change, which jobs are next to nothing.  Must never know: cores, processes.
 
 Rule 1.  Two neighbours may share a worker if nothing on them or between them asks otherwise: a written pipe, a class (which may
          have a state, and something to set up), options for items that fail, a job that gives any number of outputs.
 Rule 2.  Jobs that share a worker are still nodes of their own in reports, and nothing that comes out is different.
 Rule 3.  The fewest are put together at a time, and all lanes of an adapting fork alike.
+Rule 4.  A job that only calculates (`kernels`) weighs nothing: to move an item costs as much.  Where workers are short it
+         joins a neighbour.
 """
 
 from __future__ import annotations
@@ -13,24 +15,33 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import replace
 
+from conveyor.kernels import quick_loop
 from conveyor.route import Leaf, leaves
-from conveyor.stages import Filter, Processor, is_plain
+from conveyor.stages import Filter, Job, Processor, is_plain, job_of
 from conveyor.topology import Kind, NodeSpec, Topology
 
 __all__ = ["fuse", "fused_names", "home"]
 
 
 def fuse(topology: Topology, workers: int, may_move: Callable[[str], bool] = lambda name: True) -> Topology:
-    """The same nodes and channels on `workers` workers, or as few as may be.
+    """The same nodes and channels on `workers` workers, or as few as may be; on fewer, if some are not worth one.
 
     The node of a worker that runs several jobs names them as its `parts`.  The other nodes among these have no inputs and no
     route any more, and the channels between them are not used.  `may_move` says, by the name of a stage, whether it may share.
     """
     groups = {spec.index: [spec.index] for spec in topology.nodes if spec.kind in (Kind.JOB, Kind.RELAY)}
-    links = _links(topology, may_move)
-    while len(groups) > workers and links:
-        smallest = min(links, key=lambda names: max(len(groups[_head(groups, a)]) + len(groups[b]) for a, b in links[names]))
-        for before, behind in links.pop(smallest):
+    links = _links(topology, may_move) if len(groups) > workers else {}
+
+    def weight(names: tuple[str, str]) -> tuple[int, int]:
+        """Of the largest group that would come of a link: how many jobs that matter, how many at all."""
+        together = [groups[_head(groups, before)] + groups[behind] for before, behind in links[names]]
+        return max((sum(_matters(topology.nodes[each].stage) for each in group), len(group)) for group in together)
+
+    while links:
+        lightest = min(links, key=weight)
+        if len(groups) <= workers and weight(lightest)[0] > 1:
+            break
+        for before, behind in links.pop(lightest):
             groups[_head(groups, before)] += groups.pop(behind)
     return _with_groups(topology, [group for group in groups.values() if len(group) > 1])
 
@@ -57,6 +68,10 @@ def _links(topology: Topology, may_move: Callable[[str], bool]) -> dict[tuple[st
         if not channel.written and behind.inputs == (spec.route,) and _may_share(behind, may_move):
             links.setdefault((_written_name(spec), _written_name(behind)), []).append((spec.index, behind.index))
     return links
+
+
+def _matters(stage: Job[object, object] | None) -> bool:
+    return stage is None or quick_loop(job_of(stage)) is None
 
 
 def _may_share(spec: NodeSpec, may_move: Callable[[str], bool]) -> bool:

@@ -158,6 +158,12 @@ class JobNode(ABC):
             self.past = self.surroundings.past(self.offset) if self.size == 1 else FRESH
         return self.cursor
 
+    def passed_on(self, items: int) -> None:
+        """So many items went through the job in a loop with others (`fused`), and as many came out."""
+        self.tally.items_in += items
+        self.tally.items_out += items
+        self.tally.passed += items
+
     def index(self) -> int:
         """Which item of what the drive loop has in hand is at its job."""
         return self.offset + self.size - length_hint(self.cursor) - 1

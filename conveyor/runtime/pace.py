@@ -13,7 +13,7 @@ from time import perf_counter_ns
 from typing import Final
 
 from conveyor.decisions import ALL_ENDED, Choose, Merge
-from conveyor.nodes import Node, Piece
+from conveyor.nodes import JobNode, Node, Piece
 from conveyor.route import Balance, Leaf, Replicate, Route, leaves
 from conveyor.runtime.board import Board, NodeBoard
 from conveyor.runtime.ring import RingInlet, RingOutlet
@@ -57,6 +57,8 @@ class Meter:
             spent = perf_counter_ns() - started
             self.board.set_running(0)
             self.busy += spent
+            for part in self.parts:
+                part.share(spent // (len(self.parts) + 1))
             self.learn(spent / len(items))
             self.record()
             return pieces
@@ -99,19 +101,33 @@ class Meter:
 class Part:
     """One of the nodes of a worker that runs several, with a clock around it."""
 
-    def __init__(self, node: Node, board: NodeBoard) -> None:
+    def __init__(self, node: JobNode, board: NodeBoard) -> None:
         self.node = node
         self.tally = node.tally
         self.board = board
         self.busy, _, _, self.batches = board.times()
+        self.unmeasured = False
 
     def __call__(self, items: list[object], skip: int, limit: int) -> Iterable[Piece]:
         started = perf_counter_ns()
         pieces = self.node(items, skip, limit)
-        self.busy += perf_counter_ns() - started
+        self.took(perf_counter_ns() - started)
+        return pieces
+
+    def took(self, nanoseconds: int) -> None:
+        self.busy += nanoseconds
         self.batches += 1
         self.board.write_times(self.busy, 0, 0, self.batches)
-        return pieces
+
+    def passed_on(self, items: int) -> None:
+        self.node.passed_on(items)
+        self.unmeasured = True
+
+    def share(self, nanoseconds: int) -> None:
+        """Its part of the time of a loop that ran all jobs, if there was one: nobody can tell whose is how much."""
+        if self.unmeasured:
+            self.unmeasured = False
+            self.took(nanoseconds)
 
     def finish(self, skip: int, limit: int) -> Iterable[Piece]:
         return self.node.finish(skip, limit)

@@ -23,7 +23,7 @@ from conveyor.deaths import Death, History, Past
 from conveyor.drive import drive
 from conveyor.errors import NotPicklable
 from conveyor.failures import LOADING, Failure, failure_of
-from conveyor.fused import FusedNode
+from conveyor.fused import FusedNode, loop_through
 from conveyor.journal import Journal
 from conveyor.nodes import JobNode, Node, RelayNode, Surroundings, node_for
 from conveyor.report import DeadLetter
@@ -232,7 +232,7 @@ class Worker:
         hold, resume = self.hold(), self.resume if resumed else None
         journal = self.journal = Journal(node.tally, self.node_board.counts, hold, resume, journals)
         replay = Replay(self.states) if self.states is not None else None
-        self.fused = FusedNode(node, parts) if isinstance(node, JobNode) and parts else None
+        self.fused = FusedNode(node, parts, loop_through([node, *others])) if isinstance(node, JobNode) and parts else None
         meter = Meter(ends.stamped(spec, self.fused or node, replay), self.node_board, ends.inlets, parts)
         lanes = self.lanes(spec.route) if spec.route is not None and balances(spec.route) else None
         saving = self.states.cost if self.states is not None else None
@@ -246,7 +246,7 @@ class Worker:
             loop.step()
         meter.record()
 
-    def nodes(self, run: int) -> tuple[Node, list[Node]]:
+    def nodes(self, run: int) -> tuple[Node, list[JobNode]]:
         """What does the work, more careful where workers died at it; and the nodes that share the worker."""
         if not self.stages:
             return RelayNode(), []
@@ -256,7 +256,7 @@ class Worker:
         first = node_for(self.stages[0], self.spec.name, self.bury, around)
         return first, [self.inner_node(part, stage) for part, stage in zip(self.parts[1:], self.stages[1:], strict=True)]
 
-    def inner_node(self, part: int, stage: Job[object, object]) -> Node:
+    def inner_node(self, part: int, stage: Job[object, object]) -> JobNode:
         """The node of a job behind another in this worker: there the place of an item is how many came before it."""
         node: JobNode
 

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from conveyor import BalancingFork, Filter, FlatMap, Join, Pipe, Pipeline, Processor, ReplicatingFork
 from conveyor.codec import is_atom, opened, seal, uniform
-from conveyor.fused import FusedNode
+from conveyor.fused import FusedNode, loop_through
 from conveyor.fusing import fuse, fused_names
 from conveyor.nodes import ItemFailed, JobNode, node_for
 from conveyor.topology import Kind, Topology
@@ -19,7 +19,11 @@ from tests.helpers import pipeline
 
 
 def job(item: Any) -> Any:
-    return item
+    return str(item)
+
+
+def twice(item: Any) -> Any:
+    return item * 2
 
 
 class Stateful(Processor[Any, Any]):
@@ -62,6 +66,22 @@ def test_the_fewest_are_put_together_that_are_needed(workers: int, together: lis
 )
 def test_what_asks_for_a_worker_of_its_own_gets_it(between: Any) -> None:
     assert names(*named("a", "b"), between, *named("c", "d")) == [["a", "b"], ["c", "d"]]
+
+
+@pytest.mark.parametrize(
+    ("jobs", "workers", "together"),
+    [
+        ([twice, twice, twice], 3, []),
+        ([twice, twice, twice], 2, [["0", "1", "2"]]),
+        ([job, twice, job, twice, job], 4, [["0", "1"], ["2", "3"]]),
+        ([job, twice, twice, job], 2, [["0", "1", "2"]]),
+        ([job, twice, twice, job], 1, [["0", "1", "2", "3"]]),
+    ],
+)
+def test_jobs_that_only_calculate_weigh_nothing_where_workers_are_short(
+    jobs: list[Any], workers: int, together: list[list[str]]
+) -> None:
+    assert names(*(Processor(each, name=str(at)) for at, each in enumerate(jobs)), workers=workers) == together
 
 
 def test_a_stage_that_may_not_move_stays_alone() -> None:
@@ -139,12 +159,18 @@ def whole(item: Any) -> Any:
     return item[0] if is_list(item) else item
 
 
+def shared_out(item: Any) -> Any:
+    return 12 // (item - 3)
+
+
 STAGES: list[Callable[[], Any]] = [
     lambda: Processor(whole),
     lambda: Processor(listed),
     lambda: Processor(grow),
     lambda: Processor(fussy),
     lambda: Filter(whole),
+    lambda: Processor(twice),
+    lambda: Processor(shared_out),
 ]
 
 
@@ -154,7 +180,7 @@ def node_of(stage: Any) -> JobNode:
 
 def fused_of(*stages: Any) -> FusedNode:
     first, *others = map(node_of, stages)
-    return FusedNode(first, others)
+    return FusedNode(first, others, loop_through([first, *others]))
 
 
 def one_after_the_other(nodes: list[JobNode], items: list[object]) -> tuple[list[object], str]:
@@ -200,6 +226,18 @@ def test_counts_are_those_of_each_stage() -> None:
     list(FusedNode(nodes[0], nodes[1:])([0, 1, 2, 3, 4], 0, 99))
 
     assert [(n.tally.items_in, n.tally.items_out, n.tally.dropped) for n in nodes] == [(5, 3, 2), (3, 2, 1), (2, 2, 0)]
+
+
+def test_jobs_that_only_calculate_run_in_one_loop_and_each_is_counted() -> None:
+    nodes = [node_of(Processor(twice)), node_of(Processor(shared_out)), node_of(Processor(twice))]
+    loop = loop_through(nodes)
+    assert loop is not None
+    ((out, finished, _),) = FusedNode(nodes[0], nodes[1:], loop)([1, 2, 4], 0, 99)
+
+    assert (out, finished) == ([-24, 24, 4], 3)
+    assert [(n.tally.items_in, n.tally.items_out, n.tally.passed) for n in nodes] == [(3, 3, 3)] * 3
+    assert loop_through([*nodes, node_of(Processor(half))]) is None  # it may give nothing, which is to be counted
+    assert loop_through([*nodes, node_of(Filter(twice))]) is None
 
 
 def test_a_job_that_changes_what_it_gave_does_not_reach_into_the_next() -> None:
