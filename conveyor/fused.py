@@ -50,9 +50,11 @@ class FusedNode:
             # As with one job: if it raises, node by node the item and its error are found again.
             with suppress(Exception):
                 out = self.loop(items)
-                for node in (self.first, *self.others):
-                    node.passed_on(len(items))
-                return ((out, len(items), 0),)
+                if len(out) == len(items):
+                    for node in (self.first, *self.others):
+                        node.passed_on(len(items))
+                    return ((out, len(items), 0),)
+                self.loop = None  # one of them drops items: which is to be counted
         return self.one_by_one(items, limit)
 
     def one_by_one(self, items: list[object], limit: int) -> Iterable[Piece]:

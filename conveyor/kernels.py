@@ -9,8 +9,8 @@ function, and says how far it came.  Every result is made safe (`codec`) before 
 from __future__ import annotations
 
 import dis
-from collections.abc import Callable, Iterable, Sequence
-from functools import lru_cache
+from collections.abc import Callable, Iterable
+from functools import lru_cache, reduce
 from inspect import CO_VARKEYWORDS
 from types import CodeType, FunctionType
 from typing import Final, NamedTuple, TypeAlias
@@ -90,27 +90,27 @@ def quick_loop(*jobs: JobCall) -> QuickLoop | None:
     A function of nothing but operators makes atoms of atoms.  It shares nothing between its calls, so its results need no
     look before the next call; and running it again on the same slice, to find which item raised, cannot be noticed.
 
-    >>> quick_loop(lambda x: x + 1)([1, 2]), quick_loop(lambda x: x + 1, lambda x: -x)([1, 2])
-    ([2, 3], [-2, -3])
+    >>> quick_loop(lambda x: x + 1)([1, 2]), quick_loop(lambda x: x or None, lambda x: -x)([0, 1, 2])
+    ([2, 3], [-1, -2])
     >>> quick_loop(print) is None
     True
     """
     codes = [job.__code__ for job in jobs if isinstance(job, FunctionType) and only_calculates(job)]
     if len(codes) < len(jobs):
         return None
+    names = [f"job{number}" for number in range(len(jobs))]
     if all(map(never_none, codes)):
-        return compiled_loop("[{} for item in items]", jobs)
-    return compiled_loop("[result for item in items if (result := {}) is not None]", jobs) if len(jobs) == 1 else None
+        calls = reduce(lambda inner, name: f"{name}({inner})", names, "item")
+        return compiled_loop(f"[{calls} for item in items]", dict(zip(names, jobs, strict=True)))
+    checks = [f"(item := {name}({'item' if at else 'each'})) is not None" for at, name in enumerate(names)]
+    return compiled_loop(f"[item for each in items if {' and '.join(checks)}]", dict(zip(names, jobs, strict=True)))
 
 
-def compiled_loop(template: str, jobs: Sequence[JobCall]) -> QuickLoop:
-    """The loop of a template, with the calls in place, as code of its own: the interpreter remembers with the code what is
-    called there, and finds it without a look as long as that stays the same (PEP 659)."""
-    calls = "item"
-    for number in range(len(jobs)):
-        calls = f"job{number}({calls})"
-    loop: QuickLoop = eval(f"lambda items: {template.format(calls)}", {f"job{number}": job for number, job in enumerate(jobs)})
-    return loop
+def compiled_loop(loop: str, jobs: dict[str, JobCall]) -> QuickLoop:
+    """Code of its own: the interpreter remembers with the code what is called there, and calls it without another look as long
+    as it stays the same (PEP 659)."""
+    made: QuickLoop = eval(f"lambda items: {loop}", {**jobs})
+    return made
 
 
 # What a function may be made of to make nothing but atoms of atoms, and to leave no trace; names of all CPython versions.

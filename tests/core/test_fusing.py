@@ -136,6 +136,10 @@ def half(item: Any) -> Any:
     return item // 2 if item % 2 == 0 else None
 
 
+def odd(item: Any) -> Any:
+    return item if item % 2 else None
+
+
 def listed(item: Any) -> Any:
     return [item]
 
@@ -171,6 +175,7 @@ STAGES: list[Callable[[], Any]] = [
     lambda: Filter(whole),
     lambda: Processor(twice),
     lambda: Processor(shared_out),
+    lambda: Processor(odd),
 ]
 
 
@@ -236,8 +241,16 @@ def test_jobs_that_only_calculate_run_in_one_loop_and_each_is_counted() -> None:
 
     assert (out, finished) == ([-24, 24, 4], 3)
     assert [(n.tally.items_in, n.tally.items_out, n.tally.passed) for n in nodes] == [(3, 3, 3)] * 3
-    assert loop_through([*nodes, node_of(Processor(half))]) is None  # it may give nothing, which is to be counted
     assert loop_through([*nodes, node_of(Filter(twice))]) is None
+
+
+def test_what_each_of_them_drops_is_counted() -> None:
+    nodes: list[Any] = [node_of(Processor(half)), node_of(Processor(odd)), node_of(Processor(twice))]
+    fused = FusedNode(nodes[0], nodes[1:], loop_through(nodes))
+    given = [out for items in ([2, 6], [4, 5, 10], [1, 14]) for piece in fused(items, 0, 99) for out in piece[0]]
+
+    assert given == [2, 6, 10, 14]
+    assert [(n.tally.items_in, n.tally.items_out, n.tally.dropped) for n in nodes] == [(7, 5, 2), (5, 4, 1), (4, 4, 0)]
 
 
 def test_a_job_that_changes_what_it_gave_does_not_reach_into_the_next() -> None:
