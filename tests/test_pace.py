@@ -13,7 +13,7 @@ from conveyor.runtime import pace
 from conveyor.runtime.board import Board, Layout
 from conveyor.runtime.ends import ring_ends
 from conveyor.runtime.memory import Memory
-from conveyor.runtime.pace import IDLE_LANE_NS, LANE_NS, WORTH_A_LANE_NS, Lanes
+from conveyor.runtime.pace import IDLE_LANE_NS, LANE_NS, WORTH_A_LANE_NS, Drowsiness, Lanes
 from conveyor.runtime.ring import RingInlet, RingOutlet
 from conveyor.stages import Stage
 from conveyor.topology import compile_topology
@@ -71,6 +71,41 @@ def test_a_lane_is_given_what_keeps_it_busy_for_a_while_and_no_more(pool: Pool) 
     pool.send(0, 10)
 
     assert pool.lanes.room() == 0
+
+
+def test_a_lane_is_given_more_when_half_of_that_is_done_and_its_reader_knows_when_that_is(pool: Pool) -> None:
+    pool.inlets[0].set_cost(LANE_NS // 10)
+    pool.send(0, 10)
+    ready = pool.lanes.room_from(pool.outlets[0])
+
+    for done in range(1, 10):
+        pool.inlets[0].commit(done)
+        assert (pool.lanes.room() > 0) == (done >= ready)
+
+
+@pytest.mark.parametrize("cost", [0, LANE_NS + 1])
+def test_a_lane_that_takes_one_item_at_a_time_is_heard_of_after_each(pool: Pool, cost: int) -> None:
+    pool.inlets[0].set_cost(cost)
+    pool.send(0, 1)
+
+    assert pool.lanes.room_from(pool.outlets[0]) == 1
+
+
+def test_results_gather_while_they_come_often_and_no_longer_than_that(monkeypatch: pytest.MonkeyPatch) -> None:
+    now = LANE_NS
+    monkeypatch.setattr(pace, "perf_counter_ns", lambda: now)
+    drowsiness = Drowsiness(20)
+    often = []
+    for _ in range(6):
+        often.append(drowsiness.next())
+        now += LANE_NS // 2
+    seldom = []
+    for _ in range(6):
+        now += LANE_NS
+        seldom.append(drowsiness.next())
+
+    assert often == [1, 2, 4, 8, 16, 20]
+    assert seldom == [10, 5, 2, 1, 1, 1]
 
 
 @pytest.mark.parametrize(("cost", "wanted"), [(WORTH_A_LANE_NS - 1, 0), (WORTH_A_LANE_NS, 2)])

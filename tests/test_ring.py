@@ -11,7 +11,9 @@ from hypothesis import strategies as st
 
 from conveyor.codec import is_atom, opened, seal, uniform
 from conveyor.errors import RunError
-from conveyor.runtime.ring import HEAD_BYTES, OVERHEAD, PAYLOAD_AT, TAIL
+from conveyor.runtime.extents import Extents
+from conveyor.runtime.memory import Memory
+from conveyor.runtime.ring import HEAD_BYTES, OVERHEAD, PAYLOAD_AT, TAIL, Ring, RingInlet, RingOutlet
 from tests.lines import Killed, Life, RingLine, tag
 
 Records = list[list[object]]
@@ -202,3 +204,29 @@ def test_a_producer_is_not_sent_to_another_record_by_a_length_that_is_wrong(payl
         with pytest.raises(RunError, match="damaged"):
             line.reopen_outlet()
     line.close()
+
+
+@given(st.lists(st.integers(1, 3), min_size=1, max_size=8), st.integers(0, 12), st.integers(0, 12))
+def test_each_side_wakes_the_other_from_the_position_on_that_it_asked_for(
+    records: list[int], published: int, committed: int
+) -> None:
+    memory = Memory.create(Ring.bytes_for(64), 1)
+    heard: list[str] = []
+    ring = Ring(memory, 0, 64)
+    outlet = RingOutlet(ring, lambda: heard.append("reader"), Extents(memory, Ring.bytes_for(64)))
+    inlet = RingInlet(ring, lambda: heard.append("writer"))
+    inlet.sleeps(published)
+    outlet.sleeps(committed)
+    for number, items in enumerate(records):
+        heard.clear()
+        outlet.publish(items, outlet.pack([0] * items), tag(number + 1))
+        assert heard == (["reader"] if 0 < published <= sum(records[: number + 1]) else [])
+    for number in range(sum(records)):
+        heard.clear()
+        inlet.peek(1)
+        inlet.commit(number + 1)
+        assert heard == (["writer"] if 0 < committed <= number + 1 else [])
+    heard.clear()
+    outlet.knock()
+    assert heard == (["reader"] if published else [])
+    memory.close()

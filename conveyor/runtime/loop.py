@@ -11,7 +11,7 @@ from conveyor.decisions import Choose, Full, Idle, Merge, Request
 from conveyor.drive import Drive
 from conveyor.runtime.board import FOR_ITEMS, FOR_NOTHING, FOR_ROOM, Lack
 from conveyor.runtime.pace import Lanes, Turns
-from conveyor.runtime.ring import Blob, RingInlet, RingOutlet
+from conveyor.runtime.ring import Blob, RingInlet, RingOutlet, fence
 
 __all__ = ["Loop"]
 
@@ -86,20 +86,24 @@ class Loop:
     def mask(self, outlets: Sequence[object]) -> int:
         return sum((outlet in outlets) << lane for lane, outlet in enumerate(self.outlets))
 
-    def wake(self) -> None:
+    def is_awake(self) -> None:
         """Takes back every word of sleeping, whoever gave it."""
         for inlet in self.inlets:
             inlet.sleeps(0)
         for outlet in self.outlets:
             outlet.sleeps(0)
 
-    def sleeps(self, flag: int) -> None:
-        """Tells the other sides of what is waited for that they have to ring, or no longer."""
-        if flag and self.lanes is not None:
+    def sleeps(self, gather: int = 1) -> None:
+        """Tells the other sides of what is waited for that they have to ring; of input, when so many items have come."""
+        if self.lanes is not None:
             self.lanes.press()
         if self.inlets and isinstance(self.request, Idle | Merge):
             for inlet in self.inlets:
-                inlet.sleeps(flag)
-        else:  # a source that idles waits for room, too
-            for outlet in self.outlets:
-                outlet.sleeps(flag)
+                inlet.sleeps(inlet.head + gather)
+            return
+        for outlet in self.outlets:  # a source that idles waits for room, too
+            in_any = self.lanes is None or isinstance(self.request, Full)
+            outlet.sleeps(1 if in_any or self.lanes is None else self.lanes.room_from(outlet))
+        fence()
+        for outlet in self.outlets:
+            outlet.knock()

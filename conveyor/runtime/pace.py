@@ -3,7 +3,8 @@
 Knows: the clock, the cost of an item, how much is queued.  Must never know: what an item is, or how to wait.
 
 A worker takes a slice of about a millisecond of its own work, at most a quarter of the smallest capacity it feeds.  A balancing
-fork queues about two milliseconds of work a lane; one item while the lane's speed is unknown, or if an item takes longer.
+fork queues about four milliseconds of work a lane, and more when half of it is done; one item while the lane's speed is
+unknown, or if an item takes longer.
 """
 
 from __future__ import annotations
@@ -18,10 +19,10 @@ from conveyor.route import Balance, Leaf, Replicate, Route, leaves
 from conveyor.runtime.board import Board, NodeBoard
 from conveyor.runtime.ring import RingInlet, RingOutlet
 
-__all__ = ["Lanes", "Meter", "Part", "Turns", "WorkerCut"]
+__all__ = ["Drowsiness", "Lanes", "Meter", "Part", "Turns", "WorkerCut"]
 
 SLICE_NS: Final = 1_000_000
-LANE_NS: Final = 2_000_000
+LANE_NS: Final = 4_000_000
 LARGEST_SLICE: Final = 4096
 SAVING_SHARE: Final = 10  # a slice takes at least so many times as long as saving the state behind it
 
@@ -166,7 +167,15 @@ def _allowance(outlet: RingOutlet) -> int:
     queued, cost = outlet.queued(), outlet.cost()
     if cost == 0 or cost > LANE_NS:
         return 0 if queued else 1
-    return min(LANE_NS // cost - queued, outlet.capacity - queued)
+    most = min(LANE_NS // cost, outlet.capacity)
+    return most - queued if queued <= most // 2 else 0
+
+
+def _under_balance(route: Route) -> list[bool]:
+    """Of each channel of a route: is it in a lane that is chosen?"""
+    if isinstance(route, Replicate):
+        return [chosen for lane in route.lanes for chosen in _under_balance(lane)]
+    return [isinstance(route, Balance)] * len(leaves(route))
 
 
 def wait_ahead(lane: Sequence[RingOutlet]) -> tuple[int, int]:
@@ -182,6 +191,7 @@ class Lanes:
         self.outlets = outlets
         self.board = board
         self.tell_parent = tell_parent
+        self.is_lane = dict(zip(outlets, _under_balance(route), strict=True))
         self.last_used: dict[str, int] = {}  # of the highest open lane of each adapting fork: when it was last chosen
 
     def choose(self, choose: Choose) -> int:
@@ -221,6 +231,12 @@ class Lanes:
             return min(rooms)
         return max(rooms[: self.board.open_lanes(route.name)] if route.adaptive else rooms)
 
+    def room_from(self, outlet: RingOutlet) -> int:
+        """From which position of its reader on a lane may be given more; 1 if any may do."""
+        if not self.is_lane[outlet] or not 0 < (cost := outlet.cost()) <= LANE_NS:
+            return 1
+        return max(1, outlet.tail - min(LANE_NS // cost, outlet.capacity) // 2)
+
     def press(self) -> None:
         """Called when the worker is about to wait: asks for another lane of each adapting fork that is stalled by slow work."""
         for name, lanes in self._adaptive(self.route, 0):
@@ -255,6 +271,23 @@ class Lanes:
             first = behind
         if isinstance(route, Balance) and route.adaptive:
             yield route.name, lanes
+
+
+class Drowsiness:
+    """How many results may gather before the sink of a run is woken: about what comes in four milliseconds."""
+
+    def __init__(self, most: int) -> None:
+        self.most = most
+        self.results = 1
+        self.last = 0
+
+    def next(self) -> int:
+        """To be asked whenever it goes to sleep."""
+        now = perf_counter_ns()
+        often = now - self.last < LANE_NS
+        self.last = now
+        self.results = min(2 * self.results, self.most) if often else max(1, self.results // 2)
+        return self.results
 
 
 class Turns:

@@ -7,8 +7,10 @@ Rule 2.  Publish: payload and header first, tail last.  Commit: the head in item
          can be worked out again.
 Rule 3.  The newest record is found from the tail, by its length in its last word; so it needs no word of its own.
 Rule 4.  Memory, large records in extents of their own included, is used again only by the producer.
-Rule 5.  A side that sleeps sets its flag, fences, and looks again; the other side publishes or commits, fences, and then looks
-         at the flag.  An uncontended lock, taken and released, is the fence.
+Rule 5.  A side that sleeps says from which position of the other side on it is to be woken (1: in any case), fences, and looks
+         again; the other side publishes or commits, fences, and then looks there.  An uncontended lock, taken and released, is
+         the fence.
+Rule 6.  Who sleeps until there is room first wakes a reader that lets items gather: there will not be more.
 """
 
 from __future__ import annotations
@@ -293,7 +295,7 @@ class RingOutlet:
             self.extents.reading(kept, words, self.tail)
         words[TAIL] = tail + need  # the one store that counts
         fence()
-        if words[CONSUMER_SLEEPS]:
+        if (position := words[CONSUMER_SLEEPS]) and self.tail >= position:
             self.wake()
 
     def last_tag(self) -> Tag | None:
@@ -309,8 +311,14 @@ class RingOutlet:
         fence()
         self.wake()
 
-    def sleeps(self, flag: int) -> None:
-        self.words[PRODUCER_SLEEPS] = flag
+    def sleeps(self, position: int) -> None:
+        """Asks to be woken when so many items are committed; 0: is awake."""
+        self.words[PRODUCER_SLEEPS] = position
+
+    def knock(self) -> None:
+        """Wakes a reader that sleeps, however much it waits for."""
+        if self.words[CONSUMER_SLEEPS]:
+            self.wake()
 
 
 class RingInlet:
@@ -407,14 +415,15 @@ class RingInlet:
             if unread:  # recovery commits what another worker had read
                 self._settle()
         fence()
-        if words[PRODUCER_SLEEPS]:
+        if (position := words[PRODUCER_SLEEPS]) and upto >= position:
             self.wake()
 
     def set_cost(self, nanoseconds: int) -> None:
         self.words[COST] = nanoseconds
 
-    def sleeps(self, flag: int) -> None:
-        self.words[CONSUMER_SLEEPS] = flag
+    def sleeps(self, position: int) -> None:
+        """Asks to be woken when so many items are published; 0: is awake."""
+        self.words[CONSUMER_SLEEPS] = position
 
 
 class RingState:

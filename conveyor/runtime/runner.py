@@ -14,13 +14,14 @@ from conveyor.drive import drive
 from conveyor.fusing import fuse, home
 from conveyor.nodes import CollectNode, Node, RelayNode
 from conveyor.report import DeadLetter, Report, RunResult
+from conveyor.route import Leaf
 from conveyor.runtime.board import Lack
 from conveyor.runtime.crash import without_our_frames
 from conveyor.runtime.crew import GRACE_S, PATIENCE_S, Crew
 from conveyor.runtime.decision_log import NotedLanes
 from conveyor.runtime.ends import RingEnds
 from conveyor.runtime.loop import Loop
-from conveyor.runtime.pace import LARGEST_SLICE, Lanes
+from conveyor.runtime.pace import LARGEST_SLICE, Drowsiness, Lanes
 from conveyor.runtime.placement import Placement, usable_cores
 from conveyor.runtime.processes import StartMethod
 from conveyor.runtime.recorder import RecordedPuller, Recorder
@@ -114,11 +115,14 @@ class Runner:
             source = self.source_loop(run, Feed(puller, self.lanes.room, self.smallest_capacity))
             sink = self.sink_loop(run, CollectNode(results.extend), self.sink_ends.inputs, LARGEST_SLICE)
             self.lacks = lambda: {0: source.lack(), len(self.topology.nodes) - 1: sink.lack()}
+            # A zip or an ordered join may need one item of one lane while others are full.
+            takes_any = all(isinstance(each, Leaf) for each in self.sink_spec.inputs)
+            drowsiness = Drowsiness(self.smallest_result_capacity if takes_any else 1)
             while not (source.finished and sink.finished):
                 if source.step() | sink.step():
                     self.crew.glance()
                     continue
-                self.wait([loop for loop in (source, sink) if not loop.finished])
+                self.wait([loop for loop in (source, sink) if not loop.finished], drowsiness.next())
             self.finish_run()
         except KeyboardInterrupt as interrupt:
             if recorder is not None:
@@ -144,17 +148,17 @@ class Runner:
             self.crew.witness = None
             recorder.end(how, error, self.letters())
 
-    def wait(self, loops: list[Loop], timeout_ms: int | None = None) -> None:
-        """Sleeps until one of the loops may be able to go on."""
+    def wait(self, loops: list[Loop], results: int = 1, timeout_ms: int | None = None) -> None:
+        """Sleeps until one of the loops may be able to go on; the sink, when so many results have gathered."""
         for loop in loops:
-            loop.sleeps(1)
+            loop.sleeps(results)
         fence()
         if not any(loop.able() for loop in loops):
             self.crew.look_around()
             if not self.crew.sleep(timeout_ms) and not self.crew.recovery.due:
                 self.watchdog.look(self.crew.run, self.lacks())
         for loop in loops:
-            loop.sleeps(0)
+            loop.is_awake()
 
     def finish_run(self) -> None:
         """Waits until every worker has finished the run, and has sent on what its jobs printed."""

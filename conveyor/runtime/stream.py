@@ -118,7 +118,7 @@ class SourceThread:
                     return False
                 if not self.feed.closed and self.lanes.room() > len(self.feed.buffer):
                     return True
-                self.loop.sleeps(1)
+                self.loop.sleeps()
                 fence()
                 waiting = not (self.loop.able() or (not self.feed.closed and self.lanes.room() > len(self.feed.buffer)))
             if waiting:
@@ -127,7 +127,7 @@ class SourceThread:
                 self.asleep = False
                 self.bell.silence()
             with self.lock:
-                self.loop.sleeps(0)
+                self.loop.is_awake()
 
     def lack(self) -> Lack:
         """What the thread waits for, as the consumer's sees it."""
@@ -238,7 +238,7 @@ class Stream(Generic[Out]):
             self._recorder.drain()
         if not self._sink.step():
             source.send_on()
-            self._runner.wait([self._sink], GATHER_MS if source.feed.buffer and source.inside_iterator else None)
+            self._runner.wait([self._sink], timeout_ms=GATHER_MS if source.feed.buffer and source.inside_iterator else None)
         if self._sink.finished and not self._results:
             source.thread.join()
             self._runner.finish_run()

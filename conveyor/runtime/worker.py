@@ -239,7 +239,7 @@ class Worker:
         cut = WorkerCut(meter, lanes, min(outlet.capacity for outlet in ends.outlets), saving)
         steps = drive(run, meter, self.inputs(run), ends.outlets, spec.route, cut, spec.merge_name, journal, replay)
         loop = Loop(steps, ends.inlets, ends.outlets, lanes)
-        loop.wake()  # whoever was here before may have died asleep
+        loop.is_awake()  # whoever was here before may have died asleep
         loop.step()
         while not loop.finished:
             self.wait(loop, meter)
@@ -329,7 +329,7 @@ class Worker:
         """Sleeps until the loop can go on."""
         started = perf_counter_ns()
         while True:
-            loop.sleeps(1)
+            loop.sleeps()
             fence()
             if loop.able():
                 break
@@ -337,7 +337,7 @@ class Worker:
             self.node_board.set_lack(loop.lack())
             self.sleep()
             self.node_board.is_awake()
-        loop.sleeps(0)
+        loop.is_awake()
         spent = perf_counter_ns() - started
         if loop.blocked():
             meter.blocked += spent

@@ -245,9 +245,10 @@ def test_jobs_that_only_calculate_run_in_one_loop_and_each_is_counted() -> None:
 
 
 def test_what_each_of_them_drops_is_counted() -> None:
-    nodes: list[Any] = [node_of(Processor(half)), node_of(Processor(odd)), node_of(Processor(twice))]
+    nodes = [node_of(Processor(half)), node_of(Processor(odd)), node_of(Processor(twice))]
     fused = FusedNode(nodes[0], nodes[1:], loop_through(nodes))
-    given = [out for items in ([2, 6], [4, 5, 10], [1, 14]) for piece in fused(items, 0, 99) for out in piece[0]]
+    slices: list[list[object]] = [[2, 6], [4, 5, 10], [1, 14]]
+    given = [out for items in slices for piece in fused(items, 0, 99) for out in piece[0]]
 
     assert given == [2, 6, 10, 14]
     assert [(n.tally.items_in, n.tally.items_out, n.tally.dropped) for n in nodes] == [(7, 5, 2), (5, 4, 1), (4, 4, 0)]
