@@ -11,7 +11,8 @@ Rule 3.  Anything else is *sealed*: pickled at once and alone, and opened again 
 Rule 4.  A large buffer of a sealed item is kept beside the pickle, copied at once.  Whoever opens the item gets a copy
          again, or, having promised not to change it, the buffer itself, read-only, until the item is committed.
 
-A slice, between a node and a channel, holds either sealed items only, or atoms only.
+A slice, between a node and a channel, holds either sealed items only, or atoms only.  Within a worker that runs several jobs it
+is *loose*: any of them, and, as they are, dicts and lists of simple things to which nothing else refers; a job gets a copy.
 """
 
 from __future__ import annotations
@@ -19,6 +20,7 @@ from __future__ import annotations
 import pickle
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from operator import countOf
 from pickle import PickleBuffer
 from reprlib import Repr
 from sys import getrefcount
@@ -27,6 +29,7 @@ from typing import Final, Protocol, TypeAlias, cast
 from conveyor.errors import NotPicklable
 
 __all__ = [
+    "ATOMS",
     "Bundle",
     "Copied",
     "Keep",
@@ -37,13 +40,16 @@ __all__ = [
     "Sealed",
     "Take",
     "in_place",
+    "kind_of_all",
     "is_atom",
+    "is_owned",
     "is_simple",
     "opened",
     "opened_each",
-    "owned",
+    "opened_loose",
     "seal",
     "sealer",
+    "tight",
     "uniform",
 ]
 
@@ -54,6 +60,7 @@ LARGE: Final = 32 << 10  # bytes from which on a buffer does better outside of t
 RECYCLED: Final = 4
 LARGEST_RECYCLED: Final = 64 << 20
 SIMPLE: Final = frozenset({int, float, complex, str, bytes, bool, type(None)})
+ATOMS: Final = SIMPLE | {tuple}  # what is in a slice that is not sealed; a tuple is one if its parts are
 
 
 def is_atom(item: object) -> bool:
@@ -185,23 +192,20 @@ class Owned(Sealed):
         return self.value.copy()
 
 
-def owned(item: object) -> Owned | None:
-    """`item`, if it is simple, and the caller has the only reference to it; to be called with a variable of the caller's.
+def is_owned(item: object) -> bool:
+    """Is `item` a dict or a list of simple things to which only the caller's variable refers that it is called with?
 
     >>> fresh, shared = {"a": 1}, [2]
     >>> elsewhere = shared
-    >>> [type(owned(fresh)).__name__, owned(shared)]
-    ['Owned', None]
+    >>> is_owned(fresh), is_owned(shared)
+    (True, False)
     """
     if getrefcount(item) != ALONE:
-        return None
+        return False
     if type(item) is dict:
         plain = cast("dict[object, object]", item)
-        return Owned(plain) if is_simple(plain) and is_simple(plain.values()) else None
-    if type(item) is list:
-        things = cast("list[object]", item)
-        return Owned(things) if is_simple(things) else None
-    return None
+        return is_simple(plain) and is_simple(plain.values())
+    return type(item) is list and is_simple(cast("list[object]", item))
 
 
 def is_simple(things: Iterable[object]) -> bool:
@@ -294,6 +298,48 @@ def opened(items: list[object], take: Take = bytearray) -> Iterable[object]:
 def opened_each(items: Iterable[object], take: Take = bytearray) -> Iterator[object]:
     for item in items:
         yield item.open(take) if isinstance(item, Sealed) else item
+
+
+def kind_of_all(items: list[object]) -> type[object] | None:
+    """The type of all items of a slice, if it is one."""
+    kind = type(items[0])
+    return kind if countOf(map(type, items), kind) == len(items) else None
+
+
+def opened_loose(items: list[object], cursor: Iterator[object], take: Take = bytearray) -> Iterator[object]:
+    """What a job may see of a loose slice, as `cursor` comes to it.
+
+    >>> items = [{"a": 1}, seal([2]), 3]
+    >>> seen = list(opened_loose(items, iter(items)))
+    >>> seen, seen[0] is items[0]
+    ([{'a': 1}, [2], 3], False)
+    """
+    kind = kind_of_all(items)  # as a rule they are alike, and then nothing is called for each
+    if kind is dict:
+        return map(dict[object, object].copy, cast("Iterator[dict[object, object]]", cursor))
+    return cursor if kind in ATOMS else _opened_loose(cursor, take)
+
+
+def _opened_loose(items: Iterator[object], take: Take) -> Iterator[object]:
+    for item in items:
+        if isinstance(item, Sealed):
+            yield item.open(take)
+        elif type(item) is dict or type(item) is list:
+            yield cast("list[object]", item).copy()
+        else:
+            yield item
+
+
+def tight(items: list[object]) -> list[object]:
+    """A loose slice as it goes to a channel.
+
+    >>> [type(item).__name__ for item in tight([1, {"a": 1}])]
+    ['Sealed', 'Owned']
+    """
+    kinds = set(map(type, items))
+    if not kinds.isdisjoint((dict, list)):
+        items = [Owned(cast("list[object]", item)) if type(item) in (dict, list) else item for item in items]
+    return uniform(items) if Bundle not in kinds else all_sealed(items)
 
 
 def short_repr(item: object, width: int = 80) -> str:

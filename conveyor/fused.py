@@ -12,7 +12,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from contextlib import suppress
 from typing import Protocol
 
-from conveyor.codec import Sealed, uniform
+from conveyor.codec import Sealed, tight
 from conveyor.kernels import QuickLoop, quick_loop
 from conveyor.nodes import ItemFailed, JobNode, MapNode, Node, Piece
 
@@ -70,6 +70,7 @@ class FusedNode:
                 out, failure = _up_to_failure(pieces)
                 if failure is not None:  # of an earlier item than one that did not come so far
                     failed, self.failed = failure, number
+        out = tight(out)
         return ((out, len(items), 0),) if failed is None else _then_fail(out, failed)
 
     @property
@@ -91,8 +92,8 @@ def _up_to_failure(pieces: Iterable[Piece]) -> tuple[list[object], ItemFailed | 
         for out, _, _ in pieces:
             given += out
     except ItemFailed as failed:
-        return uniform(given), failed
-    return uniform(given), None
+        return given, failed
+    return given, None
 
 
 def _then_fail(out: list[object], failed: ItemFailed) -> Iterator[Piece]:

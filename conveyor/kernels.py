@@ -15,7 +15,7 @@ from inspect import CO_VARKEYWORDS
 from types import CodeType, FunctionType
 from typing import Final, NamedTuple, TypeAlias
 
-from conveyor.codec import Seal, Sealed, Take, is_atom, owned, seal, whole
+from conveyor.codec import Owned, Seal, Sealed, Take, is_atom, is_owned, seal, whole
 
 __all__ = ["Progress", "QuickLoop", "filter_slice", "map_slice", "operations", "quick_loop"]
 
@@ -31,8 +31,8 @@ class Progress(NamedTuple):
     error: BaseException | None
 
 
-def map_slice(job: JobCall, items: Iterable[object], out: list[object], seal: Seal = seal) -> Progress:
-    """Appends to `out` what `job` gives for each item; None is no result.
+def map_slice(job: JobCall, items: Iterable[object], out: list[object], seal: Seal = seal, loose: bool = False) -> Progress:
+    """Appends to `out` what `job` gives for each item; None is no result.  `loose` says that `out` may be (`codec`).
 
     >>> out = []
     >>> map_slice({1: "a", 3: "c"}.get, [1, 2, 3], out), out
@@ -53,7 +53,10 @@ def map_slice(job: JobCall, items: Iterable[object], out: list[object], seal: Se
                 dropped += 1
             elif kind is dict or kind is list:
                 item = None  # a job may have given it back
-                append(owned(result) or seal(result))
+                if is_owned(result):
+                    append(result if loose else Owned(result))  # type: ignore[arg-type]  # mypy does not see what `kind` says
+                else:
+                    append(seal(result))
                 sealed += 1
             elif is_atom(result):
                 append(result)
@@ -81,6 +84,20 @@ def filter_slice(predicate: JobCall, items: Iterable[object], out: list[object],
     except BaseException as raised:  # as above
         error = raised
     return Progress(done, sealed, error)
+
+
+def filter_loose(predicate: JobCall, items: list[object], opened: Iterable[object], out: list[object]) -> Progress:
+    """The same for a loose slice: `opened` is what the predicate may see of `items`."""
+    done = 0
+    error: BaseException | None = None
+    try:
+        for item, seen in zip(items, opened, strict=True):
+            if predicate(seen):
+                out.append(item)
+            done += 1
+    except BaseException as raised:  # as above
+        error = raised
+    return Progress(done, done, error)
 
 
 def quick_loop(*jobs: JobCall) -> QuickLoop | None:

@@ -17,6 +17,7 @@ from operator import length_hint
 from typing import Final, NamedTuple, Protocol, TypeAlias, cast
 
 from conveyor.codec import (
+    ATOMS,
     Bundle,
     Copied,
     Keep,
@@ -26,8 +27,10 @@ from conveyor.codec import (
     all_sealed,
     in_place,
     is_atom,
+    kind_of_all,
     opened,
     opened_each,
+    opened_loose,
     sealer,
     short_repr,
     uniform,
@@ -35,7 +38,7 @@ from conveyor.codec import (
 from conveyor.context import CURRENT, Context
 from conveyor.deaths import FRESH, Past
 from conveyor.errors import ConveyorError, ItemTimeout, PoisonItem, RunError
-from conveyor.kernels import Progress, filter_slice, map_slice, quick_loop
+from conveyor.kernels import Progress, filter_loose, filter_slice, map_slice, quick_loop
 from conveyor.report import DeadLetter, Tally
 from conveyor.stages import Filter, FlatMap, Job, job_of, only_reads, policy_of
 
@@ -103,11 +106,13 @@ class ItemClock(Protocol):
 class Surroundings(NamedTuple):
     """What the world does for a node that runs jobs.
 
-    `place` gives the input and the position of an item of what the drive loop has in hand; `pause` waits before an attempt,
-    which is counted from 2; `past` tells how earlier workers fared with an item, if some died; `clock` is there where jobs have
-    a time limit; `keep` is where the large buffers of results go.
+    `fused` says that others run in the same worker, so that its slices are loose (`codec`) on either side.  `place` gives the
+    input and the position of an item of what the drive loop has in hand; `pause` waits before an attempt, which is counted from
+    2; `past` tells how earlier workers fared with an item, if some died; `clock` is there where jobs have a time limit; `keep`
+    is where the large buffers of results go.
     """
 
+    fused: bool = False
     place: Callable[[int], tuple[int, int]] | None = None
     pause: Callable[[int], None] = lambda attempt: None
     past: Callable[[int], Past] | None = None
@@ -137,6 +142,7 @@ class JobNode(ABC):
         self.policy = policy
         self.surroundings = surroundings
         self.clock = surroundings.clock
+        self.fused = surroundings.fused
         self.take = in_place if only_reads(stage) else Recycler()
         self.seal = sealer(surroundings.keep)
         self.tally = Tally()
@@ -242,6 +248,11 @@ class SliceNode(JobNode, ABC):
         """Runs the job on items that are all sealed, or all not."""
         ...
 
+    @abstractmethod
+    def loose_kernel(self, items: list[object], cursor: Iterator[object], out: list[object]) -> Progress:
+        """Runs the job on a loose slice, to a loose slice."""
+        ...
+
     def __call__(self, items: list[object], skip: int, limit: int) -> Iterable[Piece]:
         self.tally.items_in += len(items)
         items = self.safe(items)
@@ -258,6 +269,8 @@ class SliceNode(JobNode, ABC):
 
     def attempt_all(self, cursor: Iterator[object], items: list[object], out: list[object]) -> Progress:
         """The job on each item until one fails, under its time limit."""
+        if self.fused:
+            return self.loose_kernel(items, cursor, out)
         sealed = isinstance(items[0], Sealed)
         if self.clock is None:
             return self.kernel(cursor, sealed, out)
@@ -275,7 +288,7 @@ class SliceNode(JobNode, ABC):
         self.tally.items_out += len(out)
         self.tally.passed += len(out)
         self.tally.dropped += done - len(out)
-        return (uniform(out) if sealed else out), finished, 0
+        return (uniform(out) if sealed and not self.fused else out), finished, 0
 
     def around_failures(
         self, items: list[object], out: list[object], done: int, sealed: int, error: BaseException | None
@@ -326,7 +339,7 @@ class MapNode(SliceNode):
         self.quick = quick_loop(self.job) if in_haste else None
 
     def __call__(self, items: list[object], skip: int, limit: int) -> Iterable[Piece]:
-        if self.quick is not None and not isinstance(items[0], Sealed):
+        if self.quick is not None and self.are_atoms(items):
             # If it raises nothing has happened yet that could be noticed: the careful loop finds the item and its error again.
             with suppress(Exception):
                 out = self.quick(items)
@@ -334,8 +347,14 @@ class MapNode(SliceNode):
                 return (self.piece(items, out, len(items), len(items), 0),)
         return super().__call__(items, skip, limit)
 
+    def are_atoms(self, items: list[object]) -> bool:
+        return kind_of_all(items) in ATOMS if self.fused else not isinstance(items[0], Sealed)
+
     def kernel(self, items: Iterator[object], sealed: bool, out: list[object]) -> Progress:
         return map_slice(self.job, opened_each(items, self.take) if sealed else items, out, self.seal)
+
+    def loose_kernel(self, items: list[object], cursor: Iterator[object], out: list[object]) -> Progress:
+        return map_slice(self.job, opened_loose(items, cursor, self.take), out, self.seal, loose=True)
 
 
 class FilterNode(SliceNode):
@@ -343,6 +362,9 @@ class FilterNode(SliceNode):
 
     def kernel(self, items: Iterator[object], sealed: bool, out: list[object]) -> Progress:
         return filter_slice(self.job, items, out, self.take)
+
+    def loose_kernel(self, items: list[object], cursor: Iterator[object], out: list[object]) -> Progress:
+        return filter_loose(self.job, items, opened_loose(items, cursor, self.take), out)
 
 
 class FlatMapNode(JobNode):

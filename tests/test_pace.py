@@ -95,11 +95,11 @@ def test_results_gather_while_they_come_often_and_no_longer_than_that(monkeypatc
     now = LANE_NS
     monkeypatch.setattr(pace, "perf_counter_ns", lambda: now)
     drowsiness = Drowsiness(20)
-    often = []
+    often: list[int] = []
     for _ in range(6):
         often.append(drowsiness.next())
         now += LANE_NS // 2
-    seldom = []
+    seldom: list[int] = []
     for _ in range(6):
         now += LANE_NS
         seldom.append(drowsiness.next())

@@ -252,7 +252,7 @@ class Worker:
             return RelayNode(), []
         past = self.past if self.order.deaths and run == self.order.run else None
         clock = self if self.stages[0].said.timeout_s is not None else None
-        around = Surroundings(self.place, self.pause, past, clock, self.ends.outlets[0].extents.keep)
+        around = Surroundings(len(self.stages) > 1, self.place, self.pause, past, clock, self.ends.outlets[0].extents.keep)
         first = node_for(self.stages[0], self.spec.name, self.bury, around)
         return first, [self.inner_node(part, stage) for part, stage in zip(self.parts[1:], self.stages[1:], strict=True)]
 
@@ -263,7 +263,7 @@ class Worker:
         def place(index: int) -> tuple[int, int]:
             return 0, node.tally.items_in - node.size + index
 
-        node = node_for(stage, self.order.topology.nodes[part].name, self.bury, Surroundings(place, self.pause))
+        node = node_for(stage, self.order.topology.nodes[part].name, self.bury, Surroundings(True, place, self.pause))
         return node
 
     def inputs(self, run: int) -> list[Inlet]:

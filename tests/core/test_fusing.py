@@ -13,7 +13,7 @@ from conveyor import BalancingFork, Filter, FlatMap, Join, Pipe, Pipeline, Proce
 from conveyor.codec import is_atom, opened, seal, uniform
 from conveyor.fused import FusedNode, loop_through
 from conveyor.fusing import fuse, fused_names
-from conveyor.nodes import ItemFailed, JobNode, node_for
+from conveyor.nodes import ItemFailed, JobNode, Surroundings, node_for
 from conveyor.topology import Kind, Topology
 from tests.helpers import pipeline
 
@@ -179,8 +179,8 @@ STAGES: list[Callable[[], Any]] = [
 ]
 
 
-def node_of(stage: Any) -> JobNode:
-    return node_for(stage, "stage", lambda letter: None)
+def node_of(stage: Any, fused: bool = True) -> JobNode:
+    return node_for(stage, "stage", lambda letter: None, Surroundings(fused))
 
 
 def fused_of(*stages: Any) -> FusedNode:
@@ -219,7 +219,7 @@ def test_what_comes_out_of_fused_nodes_is_what_comes_out_of_each_after_the_other
             done = finished
     except ItemFailed as failed:
         error = str(failed.error)
-    expected, expected_error = one_after_the_other([node_of(make()) for make in stages], items)
+    expected, expected_error = one_after_the_other([node_of(make(), fused=False) for make in stages], items)
 
     assert out == list(opened(uniform(expected)))
     assert error == expected_error

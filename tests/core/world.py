@@ -238,7 +238,7 @@ class Worker:
             return CollectNode(self.world.outputs.extend)
         if self.stage is None:
             return RelayNode()
-        return node_for(self.stage, spec.name, self.bury, Surroundings(self.place))
+        return node_for(self.stage, spec.name, self.bury, Surroundings(place=self.place))
 
     def bury(self, letter: DeadLetter) -> None:
         self.world.letters.add(self.spec.index, letter)
