@@ -93,7 +93,8 @@ def by_width(rounds: int) -> Points:
 def by_size(rounds: int) -> Points:
     points: Points = []
     for size in SIZES:
-        items = [bytes(size)] * max(4, min(ITEMS // 3, SIZE_BYTES // size))
+        # Each an object of its own: of one that comes again a pickle says no more than that.
+        items = [bytes(size) for _ in range(max(4, min(ITEMS // 3, SIZE_BYTES // size)))]
         pipeline = Pipeline[bytes]().add(Processor(same)).add(Processor(len))
         points.append((size, seconds(pipeline, items, rounds) / len(items) * NANO))
     return points

@@ -91,6 +91,18 @@ def test_a_lane_that_takes_one_item_at_a_time_is_heard_of_after_each(pool: Pool,
     assert pool.lanes.room_from(pool.outlets[0]) == 1
 
 
+@pytest.mark.parametrize("size", [100, 1_000, 30_000, 1_000_000])
+def test_of_large_items_only_so_many_are_taken_as_make_a_record_of_a_quarter_of_the_ring(pool: Pool, size: int) -> None:
+    pool.inlets[0].set_cost(1)
+    outlet = pool.outlets[0]
+    outlet.publish(2, outlet.pack([bytes(size), bytes(size)]), Tag(1, 1, 0, 0, 0, 1))
+    pool.inlets[0].commit(2)
+
+    n = pool.lanes.room()
+    assert n == 1 or n * size <= outlet.largest
+    assert (n + 1) * size > 0.8 * outlet.largest
+
+
 def test_results_gather_while_they_come_often_and_no_longer_than_that(monkeypatch: pytest.MonkeyPatch) -> None:
     now = LANE_NS
     monkeypatch.setattr(pace, "perf_counter_ns", lambda: now)

@@ -180,7 +180,7 @@ def _record_bytes(payload: int) -> int:
 class RingOutlet:
     """The producer's end."""
 
-    __slots__ = ("_last_at", "_tag", "capacity", "data", "extents", "largest", "ring", "tail", "wake", "words")
+    __slots__ = ("_last_at", "_tag", "at_once", "capacity", "data", "extents", "largest", "ring", "tail", "wake", "words")
 
     def __init__(self, ring: Ring, wake: Callable[[], None], extents: Extents) -> None:
         self.ring = ring
@@ -190,6 +190,7 @@ class RingOutlet:
         self.wake = wake
         self.extents = extents
         self.largest = ring.size // 4
+        self.at_once = ring.capacity  # how many items, as large as the last ones, make a record that is no larger than that
         self.tail = 0
         self._tag: Tag | None = None
         self._last_at = -1
@@ -269,6 +270,7 @@ class RingOutlet:
     def publish(self, n: int, blob: Blob, tag: Tag) -> None:
         words, data, ring_size = self.words, self.data, self.ring.size
         form, payload = blob.form, blob.data
+        self.at_once = max(1, self.largest * n // len(payload))
         extent = None
         if len(payload) > self.largest:
             extent = blob.extent = blob.extent or self.extents.put(payload)

@@ -236,7 +236,7 @@ class Worker:
         meter = Meter(ends.stamped(spec, self.fused or node, replay), self.node_board, ends.inlets, parts)
         lanes = self.lanes(spec.route) if spec.route is not None and balances(spec.route) else None
         saving = self.states.cost if self.states is not None else None
-        cut = WorkerCut(meter, lanes, min(outlet.capacity for outlet in ends.outlets), saving)
+        cut = WorkerCut(meter, lanes, ends.outlets, saving)
         steps = drive(run, meter, self.inputs(run), ends.outlets, spec.route, cut, spec.merge_name, journal, replay)
         loop = Loop(steps, ends.inlets, ends.outlets, lanes)
         loop.is_awake()  # whoever was here before may have died asleep
