@@ -12,7 +12,7 @@ from collections.abc import Callable
 from benchmarks.document import DOCUMENT, goals, write_section
 from benchmarks.harness import Section
 
-WORKLOADS = "fine coarse arrays latency start skew records fan memory growth watching simulator".split()
+WORKLOADS = "fine coarse arrays latency start skew records fan memory growth watching profile simulator".split()
 
 
 def main() -> None:

@@ -6,8 +6,7 @@ Rule 1.  Two neighbours may share a worker if nothing on them or between them as
          have a state, and something to set up), options for items that fail, a job that gives any number of outputs.
 Rule 2.  Jobs that share a worker are still nodes of their own in reports, and nothing that comes out is different.
 Rule 3.  The fewest are put together at a time, and all lanes of an adapting fork alike.
-Rule 4.  A job that only calculates (`kernels`) weighs nothing: to move an item costs as much.  Where workers are short it
-         joins a neighbour.
+Rule 4.  A job that only calculates (`kernels`) weighs next to nothing: to move an item costs as much.
 """
 
 from __future__ import annotations
@@ -24,24 +23,21 @@ __all__ = ["fuse", "fused_names", "home"]
 
 
 def fuse(topology: Topology, workers: int, may_move: Callable[[str], bool] = lambda name: True) -> Topology:
-    """The same nodes and channels on `workers` workers, or as few as may be; on fewer, if some are not worth one.
+    """The same nodes and channels on `workers` workers, or as few as may be.
 
     The node of a worker that runs several jobs names them as its `parts`.  The other nodes among these have no inputs and no
     route any more, and the channels between them are not used.  `may_move` says, by the name of a stage, whether it may share.
     """
     groups = {spec.index: [spec.index] for spec in topology.nodes if spec.kind in (Kind.JOB, Kind.RELAY)}
-    links = _links(topology, may_move) if len(groups) > workers else {}
+    links = _links(topology, may_move)
 
     def weight(names: tuple[str, str]) -> tuple[int, int]:
         """Of the largest group that would come of a link: how many jobs that matter, how many at all."""
         together = [groups[_head(groups, before)] + groups[behind] for before, behind in links[names]]
         return max((sum(_matters(topology.nodes[each].stage) for each in group), len(group)) for group in together)
 
-    while links:
-        lightest = min(links, key=weight)
-        if len(groups) <= workers and weight(lightest)[0] > 1:
-            break
-        for before, behind in links.pop(lightest):
+    while len(groups) > workers and links:
+        for before, behind in links.pop(min(links, key=weight)):
             groups[_head(groups, before)] += groups.pop(behind)
     return _with_groups(topology, [group for group in groups.values() if len(group) > 1])
 
