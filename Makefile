@@ -12,6 +12,7 @@ DEV    := $(VENV)/.installed-dev
 BENCH  := $(VENV)/.installed-bench
 PYTEST := -m pytest --numprocesses=logical --maxprocesses=8
 OTHERS := 3.12 3.13
+RUNS   := 3
 
 demo: $(USE)
 	$(BIN)/python examples/stdlib_survey.py
@@ -55,9 +56,9 @@ build: $(DEV)
 	rm -rf dist build && $(BIN)/python -m build && $(BIN)/python -m venv build/user && build/user/bin/pip install -q dist/*.whl
 	cd build && user/bin/python ../.ci/hello.py
 
-# All workloads beside their peers; one of them: make bench ONLY=latency
+# All workloads beside their peers, three times in a row; one of them, once: make bench ONLY=latency RUNS=1
 bench: $(BENCH)
-	$(BIN)/python -m benchmarks $(ONLY)
+	$(BIN)/python -m benchmarks --runs $(RUNS) $(ONLY)
 
 # What becomes of the same faults in several libraries; about five minutes.
 faults: $(BENCH)

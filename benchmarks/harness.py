@@ -6,33 +6,41 @@ Knows: rounds, medians, ratios within a round, goals.  Must never know: what is 
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from statistics import median
 from time import perf_counter
 
-__all__ = ["Comparison", "Goal", "Section"]
+__all__ = ["Comparison", "Goal", "Section", "in_a_row"]
 
 
 @dataclass(frozen=True, slots=True)
 class Goal:
-    """What was to be reached: a figure and its bound, which it must not exceed, or must not fall short of."""
+    """What was to be reached: a figure and its bound, which it must not exceed, or must not fall short of, in any run."""
 
     number: str
     what: str
     figure: float
     bound: float
     at_least: bool = True
+    before: tuple[float, ...] = ()  # what earlier runs reached
+
+    @property
+    def figures(self) -> tuple[float, ...]:
+        return *self.before, self.figure
+
+    @property
+    def worst(self) -> float:
+        return min(self.figures) if self.at_least else max(self.figures)
 
     @property
     def met(self) -> bool:
-        return self.figure >= self.bound if self.at_least else self.figure <= self.bound
+        return self.worst >= self.bound if self.at_least else self.worst <= self.bound
 
     def markdown(self) -> str:
-        missed = abs(self.figure - self.bound) / self.bound
+        missed = abs(self.worst - self.bound) / self.bound
         verdict = "met" if self.met else f"missed by {missed:.0%}" if missed >= 0.01 else "missed by less than 1 %"
-        return (
-            f"| {self.number} | {self.what} | {'≥' if self.at_least else '≤'} {self.bound:g} | {self.figure:.3g} | {verdict} |"
-        )
+        bound = f"{'≥' if self.at_least else '≤'} {self.bound:g}"
+        return f"| {self.number} | {self.what} | {bound} | {' '.join(f'{figure:.3g}' for figure in self.figures)} | {verdict} |"
 
 
 @dataclass
@@ -97,6 +105,14 @@ class Section:
         goals = ["| goal | what | bound | reached | |", "| --- | --- | --- | --- | --- |", *(g.markdown() for g in self.goals)]
         parts = [f"## {self.title}", self.text, *self.tables, *(["\n".join(goals)] if self.goals else [])]
         return "\n\n".join(parts)
+
+
+def in_a_row(sections: list[Section]) -> Section:
+    """What several runs have to say: the last, and what each reached of the goals."""
+    last = sections[-1]
+    figures = zip(*[[goal.figure for goal in section.goals] for section in sections], strict=True)
+    goals = [replace(goal, before=reached[:-1]) for goal, reached in zip(last.goals, figures, strict=True)]
+    return replace(last, goals=goals)
 
 
 def _seconds(run: Callable[[], object]) -> float:

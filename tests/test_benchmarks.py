@@ -16,7 +16,7 @@ import psutil
 import pytest
 
 from benchmarks.document import goals, replaced
-from benchmarks.harness import Comparison, Goal
+from benchmarks.harness import Comparison, Goal, Section, in_a_row
 from benchmarks.plot import Panel, svg
 from conveyor import Processor
 from tests.helpers import pipeline
@@ -116,10 +116,20 @@ def test_a_ratio_is_the_median_of_those_within_a_round() -> None:
         (Goal("P1", "", 1.04, 1.3), "missed by 20%"),
         (Goal("P5", "", 75, 50, at_least=False), "missed by 50%"),
         (Goal("P5", "", 50, 50, at_least=False), "met"),
+        (Goal("P5", "", 50, 50, at_least=False, before=(40, 60)), "missed by 20%"),
     ],
 )
 def test_a_goal_says_by_how_much_it_is_missed(goal: Goal, verdict: str) -> None:
     assert goal.markdown().split("|")[-2].strip() == verdict
+
+
+def test_of_runs_in_a_row_each_has_to_meet_a_goal() -> None:
+    runs = [Section("", "", [table], [Goal("P1", "", figure, 1.0)]) for table, figure in (("first", 0.9), ("last", 1.1))]
+    section = in_a_row(runs)
+
+    assert section.tables == ["last"]
+    assert section.goals[0].figures == (0.9, 1.1)
+    assert not section.goals[0].met
 
 
 def test_a_section_replaces_itself_and_no_other() -> None:
