@@ -10,12 +10,13 @@ unknown, or if an item takes longer.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from itertools import accumulate
 from time import perf_counter_ns
-from typing import Final
+from typing import Final, TypeAlias
 
 from conveyor.decisions import ALL_ENDED, Choose, Merge
 from conveyor.nodes import JobNode, Node, Piece
-from conveyor.route import Balance, Leaf, Replicate, Route, leaves
+from conveyor.route import Leaf, Replicate, Route, leaves
 from conveyor.runtime.board import Board, NodeBoard
 from conveyor.runtime.ring import RingInlet, RingOutlet
 
@@ -163,9 +164,12 @@ class WorkerCut:
         return n if self.lanes is None else max(1, min(n, self.lanes.room()))
 
 
-def allowance(lane: Sequence[RingOutlet]) -> int:
+Lane: TypeAlias = Sequence[RingOutlet]
+
+
+def allowance(lane: Lane) -> int:
     """How many items a lane of a balancing fork may be given now."""
-    return min(_allowance(outlet) for outlet in lane)
+    return _allowance(lane[0]) if len(lane) == 1 else min(map(_allowance, lane))
 
 
 def _allowance(outlet: RingOutlet) -> int:
@@ -176,79 +180,85 @@ def _allowance(outlet: RingOutlet) -> int:
     return most - queued if queued <= most // 2 else 0
 
 
-def _under_balance(route: Route) -> list[bool]:
-    """Of each channel of a route: is it in a lane that is chosen?"""
-    if isinstance(route, Replicate):
-        return [chosen for lane in route.lanes for chosen in _under_balance(lane)]
-    return [isinstance(route, Balance)] * len(leaves(route))
-
-
-def wait_ahead(lane: Sequence[RingOutlet]) -> tuple[int, int]:
+def wait_ahead(lane: Lane) -> tuple[int, int]:
     """How long an item would wait in a lane before it is begun, and how long it would take then, in nanoseconds."""
-    return max((outlet.queued() * outlet.cost(), outlet.cost()) for outlet in lane)
+    return _wait_ahead(lane[0]) if len(lane) == 1 else max(map(_wait_ahead, lane))
+
+
+def _wait_ahead(outlet: RingOutlet) -> tuple[int, int]:
+    cost = outlet.cost()
+    return outlet.queued() * cost, cost
 
 
 class Lanes:
-    """The lanes of a worker's balancing forks: which takes the next record, how many items fit now, are more lanes wanted."""
+    """The lanes of a worker's balancing forks: which takes the next record, how many items fit now, are more lanes wanted.
+
+    `room()` says how many items the route would take at once; none while a lane that must have them is full.
+    """
 
     def __init__(self, route: Route, outlets: Sequence[RingOutlet], board: Board, tell_parent: Callable[[], None]) -> None:
-        self.route = route
-        self.outlets = outlets
         self.board = board
         self.tell_parent = tell_parent
-        self.is_lane = dict(zip(outlets, _under_balance(route), strict=True))
+        self.forks: dict[str, list[Lane]] = {}
+        self.adaptive: list[str] = []
+        self.chosen: set[RingOutlet] = set()  # the outlets below a balancing fork
         self.last_used: dict[str, int] = {}  # of the highest open lane of each adapting fork: when it was last chosen
+        self.room = self.learn(route, outlets)
+
+    def learn(self, route: Route, outlets: Sequence[RingOutlet]) -> Callable[[], int]:
+        """Takes note of the forks of a route over these outlets, and gives what says how much it would take."""
+        if isinstance(route, Leaf):
+            (outlet,) = outlets
+            return lambda: min(outlet.capacity - outlet.queued(), outlet.at_once)
+        widths = [len(leaves(lane)) for lane in route.lanes]
+        lanes = [outlets[behind - width : behind] for width, behind in zip(widths, accumulate(widths), strict=True)]
+        rooms = [self.learn(below, lane) for below, lane in zip(route.lanes, lanes, strict=True)]
+        if isinstance(route, Replicate):
+            return lambda: min([room() for room in rooms])
+        self.forks[route.name] = lanes
+        self.chosen |= set(outlets)
+        if route.adaptive:
+            self.adaptive.append(route.name)
+        name, adaptive = route.name, route.adaptive
+        return lambda: max(
+            [min(room(), allowance(lane)) for room, lane in zip(rooms, self.open_lanes(name, adaptive), strict=False)]
+        )
 
     def choose(self, choose: Choose) -> int:
         """The lane where an item waits least, among those that may be given one."""
-        lanes = self.open_lanes(choose.name, choose.adaptive, [self.outlets[r.start : r.stop] for r in choose.lanes])
-        free = [index for index, lane in enumerate(lanes) if allowance(lane) > 0]
-        waits = [wait_ahead(lane) for lane in lanes]
+        lanes = self.open_lanes(choose.name, choose.adaptive)
+        free = [index for index, lane in enumerate(lanes) if allowance(lane) > 0] or range(len(lanes))
         if not choose.adaptive:
-            return min(free or range(len(lanes)), key=waits.__getitem__)
+            return min(free, key=lambda index: wait_ahead(lanes[index]))
         # Its lanes are alike: of those where an item waits as short, the first, so that one that is not needed idles.
-        chosen = min(free or range(len(lanes)), key=lambda index: (waits[index][0], index))
+        chosen = min(free, key=lambda index: wait_ahead(lanes[index])[0])
         self.note_use(choose.name, chosen == len(lanes) - 1, len(lanes))
         return chosen
 
     def can_choose(self, choose: Choose) -> bool:
-        lanes = self.open_lanes(choose.name, choose.adaptive, [self.outlets[r.start : r.stop] for r in choose.lanes])
-        return any(allowance(lane) > 0 for lane in lanes)
+        for lane in self.open_lanes(choose.name, choose.adaptive):
+            if allowance(lane) > 0:
+                return True
+        return False
 
-    def open_lanes(self, name: str, adaptive: bool, lanes: Sequence[Sequence[RingOutlet]]) -> Sequence[Sequence[RingOutlet]]:
+    def open_lanes(self, name: str, adaptive: bool = True) -> list[Lane]:
+        lanes = self.forks[name]
         return lanes[: self.board.open_lanes(name)] if adaptive else lanes
-
-    def room(self) -> int:
-        """How many items the route would take at once; none while a lane that must have them is full."""
-        return self._room(self.route, 0)
-
-    def _room(self, route: Route, first: int) -> int:
-        if isinstance(route, Leaf):
-            outlet = self.outlets[first]
-            return min(outlet.capacity - outlet.queued(), outlet.at_once)
-        rooms: list[int] = []
-        for lane in route.lanes:
-            behind = first + len(leaves(lane))
-            room = self._room(lane, first)
-            rooms.append(min(room, allowance(self.outlets[first:behind])) if isinstance(route, Balance) else room)
-            first = behind
-        if isinstance(route, Replicate):
-            return min(rooms)
-        return max(rooms[: self.board.open_lanes(route.name)] if route.adaptive else rooms)
 
     def room_from(self, outlet: RingOutlet) -> int:
         """From which position of its reader on a lane may be given more; 1 if any may do."""
-        if not self.is_lane[outlet] or not 0 < (cost := outlet.cost()) <= LANE_NS:
+        if outlet not in self.chosen or not 0 < (cost := outlet.cost()) <= LANE_NS:
             return 1
         return max(1, outlet.tail - min(LANE_NS // cost, outlet.capacity) // 2)
 
     def press(self) -> None:
         """Called when the worker is about to wait: asks for another lane of each adapting fork that is stalled by slow work."""
-        for name, lanes in self._adaptive(self.route, 0):
-            opened = lanes[: self.board.open_lanes(name)]
+        for name in self.adaptive:
+            opened = self.open_lanes(name)
+            if len(opened) == len(self.forks[name]):
+                continue
             stalled = all(allowance(lane) <= 0 for lane in opened)
-            worth_it = all(max(outlet.cost() for outlet in lane) >= WORTH_A_LANE_NS for lane in opened)
-            if stalled and worth_it and len(opened) < len(lanes):
+            if stalled and all(max(outlet.cost() for outlet in lane) >= WORTH_A_LANE_NS for lane in opened):
                 self.want(name, len(opened) + 1)
 
     def note_use(self, name: str, highest: bool, opened: int) -> None:
@@ -264,18 +274,6 @@ class Lanes:
         if self.board.wanted_lanes(name) != lanes:
             self.board.want_lanes(name, lanes)
             self.tell_parent()
-
-    def _adaptive(self, route: Route, first: int) -> Iterator[tuple[str, Sequence[Sequence[RingOutlet]]]]:
-        if isinstance(route, Leaf):
-            return
-        lanes: list[Sequence[RingOutlet]] = []
-        for lane in route.lanes:
-            yield from self._adaptive(lane, first)
-            behind = first + len(leaves(lane))
-            lanes.append(self.outlets[first:behind])
-            first = behind
-        if isinstance(route, Balance) and route.adaptive:
-            yield route.name, lanes
 
 
 class Drowsiness:
