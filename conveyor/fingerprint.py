@@ -32,6 +32,8 @@ def print_of(item: object) -> int:
     >>> print_of({"a": {1, 2}, "b": []}) == print_of({"b": [], "a": {2, 1}}), print_of(1) == print_of(1.0)
     (True, False)
     """
+    if type(item) in SIMPLE:
+        return crc32(marshal.dumps(cast("int", item), WITHOUT_REFERENCES))
     return crc32(canonical(item, 0))
 
 
@@ -84,11 +86,13 @@ class Fingerprint:
     def add(self, items: Sequence[object]) -> None:
         """The next items, as they are in a slice or as they are."""
         first, self.count = self.count, self.count + len(items)
+        total, prints = self.sum, self.prints
         for ordinal in sampled(first, self.count):
             item = items[ordinal - first]
-            found = print_of(item.open() if isinstance(item, Sealed) else item)
-            self.sum = crc32(found.to_bytes(4, "little"), self.sum)
-            self.prints += (found & 0xFFFF).to_bytes(2, "little")
+            found = print_of(item.open() if isinstance(item, Sealed) else item).to_bytes(4, "little")
+            total = crc32(found, total)
+            prints += found[:2]
+        self.sum = total
 
     def first_difference(self, other: Fingerprint) -> int | None:
         """The ordinal of the first item looked at that the other has otherwise, if it is among those that both have."""
@@ -99,12 +103,12 @@ class Fingerprint:
         return None
 
 
-def sampled(first: int, end: int) -> Iterable[int]:
+def sampled(first: int, end: int) -> Sequence[int]:
     """The ordinals in [first, end) that are looked at.
 
     >>> [*sampled(254, 260)], [*sampled(260, 9000)]
     ([254, 255], [4096, 8192])
     """
-    yield from range(first, min(end, FIRST))
-    later = max(first, FIRST)
-    yield from range(-(-later // EVERY) * EVERY, end, EVERY)
+    if first >= FIRST:
+        return range(-(-first // EVERY) * EVERY, end, EVERY)
+    return [*range(first, min(end, FIRST)), *range(EVERY, end, EVERY)]

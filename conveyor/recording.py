@@ -26,7 +26,7 @@ from conveyor.deaths import Death
 from conveyor.errors import ScheduleMismatch
 from conveyor.fingerprint import Fingerprint
 from conveyor.route import Balance, Leaf, Route
-from conveyor.shipping import pack_stage, unpack_stage
+from conveyor.shipping import unpack_stage
 from conveyor.topology import Topology, channels_of
 
 __all__ = ["End", "Fallen", "Point", "Recording", "Runs", "forks_of", "frame", "pack_topology", "points_of"]
@@ -382,8 +382,7 @@ def told(name: str, points: Mapping[str, Point]) -> str:
     return f"the {point.kind} {name!r} of {point.lanes} lanes{behind}"
 
 
-def pack_topology(topology: Topology) -> bytes:
-    """A pipeline as a recording keeps it, with its stages as they travel; raises `NotPicklable`."""
-    stages = {spec.index: pack_stage(spec.stage, spec.name) for spec in topology.nodes if spec.stage is not None}
+def pack_topology(topology: Topology, stages: Mapping[int, bytes]) -> bytes:
+    """A pipeline as a recording keeps it, with its stages as they travel, by node."""
     bare = replace(topology, nodes=tuple(replace(spec, stage=None) for spec in topology.nodes))
-    return pickle.dumps((bare, stages))
+    return pickle.dumps((bare, dict(stages)))

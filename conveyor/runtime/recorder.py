@@ -9,7 +9,7 @@ Rule 2.  What a dead worker had noted and not committed is taken back when anoth
 from __future__ import annotations
 
 import pickle
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from os import PathLike
 from pathlib import Path
 from threading import RLock
@@ -21,7 +21,6 @@ from conveyor.channel import Inlet, Note
 from conveyor.codec import PROTOCOL, Seal, Sealed
 from conveyor.deaths import Death
 from conveyor.ends import notes_of
-from conveyor.errors import NotPicklable
 from conveyor.fingerprint import Fingerprint
 from conveyor.journal import PAGE_SIZE, Journal
 from conveyor.recording import End, Fallen, Runs, forks_of, points_of
@@ -80,16 +79,12 @@ class Recorder:
         self.crew: Crew | None = None
         self.logs: dict[int, DecisionLog] = {}
         self.write(recording.head(points, adaptive_lanes))
-        self.keep_pipeline()
 
     def write(self, data: bytes) -> None:
         self.file.write(data)
 
-    def keep_pipeline(self) -> None:
-        try:
-            packed = recording.pack_topology(self.topology)
-        except NotPicklable:
-            return  # the run itself will say so
+    def keep_pipeline(self, stages: Mapping[int, bytes]) -> None:
+        packed = recording.pack_topology(self.topology, stages)
         if len(packed) <= KEPT_PIPELINE:
             self.write(recording.frame(recording.PIPELINE, packed))
 
@@ -98,6 +93,7 @@ class Recorder:
     def begin(self, crew: Crew) -> None:
         """The workers are idle: from here on what they decide is of this run."""
         self.crew = crew
+        self.keep_pipeline(crew.stages)
         layout, memory = crew.layout, crew.memory
         self.logs = {node: DecisionLog(layout.log(memory, node)) for node in layout.logs}
         for node, log in self.logs.items():
