@@ -18,6 +18,7 @@ import pickle
 from array import array
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from math import inf
 from struct import Struct
 from typing import Final, NamedTuple
 from zlib import crc32
@@ -29,13 +30,28 @@ from conveyor.route import Balance, Leaf, Route
 from conveyor.shipping import unpack_stage
 from conveyor.topology import Topology, channels_of
 
-__all__ = ["End", "Fallen", "Point", "Recording", "Runs", "forks_of", "frame", "pack_topology", "points_of"]
+__all__ = [
+    "End",
+    "Fallen",
+    "Place",
+    "Point",
+    "Recording",
+    "Runs",
+    "Timeout",
+    "forks_of",
+    "frame",
+    "pack_topology",
+    "points_of",
+]
 
 MAGIC: Final = b"cvd1\n"
 FRAME: Final = Struct("<cII")
 PROGRESS: Final = Struct("<QI")
 
-HEAD, PIPELINE, INPUT, PROGRESSED, DECIDED, VOID, FELL, ENDED = b"H", b"P", b"I", b"N", b"D", b"V", b"K", b"T"
+DIGITS: Final = "0123456789"
+STEPS: Final = ("begun", "taken", "", "emitted", "saved", "closed")  # the empty one: some of the item's outputs are out
+
+HEAD, PIPELINE, INPUT, PROGRESSED, DECIDED, VOID, FELL, RAN_OUT, ENDED = b"H", b"P", b"I", b"N", b"D", b"V", b"K", b"O", b"T"
 
 
 class Point(NamedTuple):
@@ -47,12 +63,55 @@ class Point(NamedTuple):
     before: tuple[str, ...]
 
 
+class Place(NamedTuple):
+    """Before which store a worker died, in the words of a schedule: with which `item` (None: at the end), at which `step`.
+
+    `given`: how many outputs it had given by then, the newest to some lanes only where the step is `copied`.
+
+    >>> Place(4, "emitted", 5) < Place(5, "taken", 5) < Place(5, "copied1", 6) < Place(5, "emitted1", 6)
+    True
+    """
+
+    item: int | None
+    step: str
+    given: int
+
+    @property
+    def is_inside(self) -> bool:
+        """Are some of the outputs of the item out, and perhaps not all?"""
+        return self.step[-1] in DIGITS and not self.step.startswith("closed")
+
+    def rank(self) -> tuple[float, int, int, str, int]:
+        """Grows along the way of a worker through its run."""
+        word = self.step.rstrip(DIGITS)
+        number = int(self.step.removeprefix(word) or 0)
+        inside = self.is_inside
+        return (
+            inf if self.item is None else self.item,
+            STEPS.index("" if inside else word),
+            self.given if inside else 0,
+            word if inside else "",
+            number,
+        )
+
+    def __lt__(self, other: tuple[object, ...]) -> bool:
+        return self.rank() < other.rank() if isinstance(other, Place) else NotImplemented
+
+
 class Fallen(NamedTuple):
-    """A worker that died once `done` of its items were committed, and what it had in hand, counted from the run's start."""
+    """A worker that died, where, and what it had in hand, counted from the run's start."""
 
     worker: str
-    done: int
+    place: Place
     hand: Death | None
+
+
+class Timeout(NamedTuple):
+    """The time of an item ran out: of this position of an input, counted from the run's start."""
+
+    worker: str
+    input: int
+    position: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,6 +181,7 @@ class Recording:
     adaptive_lanes: int
     decisions: Mapping[str, array[int]]
     fallen: tuple[Fallen, ...] = ()
+    timeouts: tuple[Timeout, ...] = ()
     given: Fingerprint = field(default_factory=Fingerprint)
     end: End | None = None
     pipeline: bytes | None = None
@@ -169,6 +229,11 @@ class Recording:
         """Did the run come to the end of its items?"""
         return self.end is not None and self.end.how == "done"
 
+    @property
+    def has_timers(self) -> bool:
+        """Did the time of an item run out?"""
+        return bool(self.timeouts)
+
     def topology(self) -> Topology | None:
         """The pipeline itself, if it was kept; raises what unpickling it raises."""
         if self.pipeline is None:
@@ -186,6 +251,7 @@ class Reader:
         self.recording = recording
         self.lanes = [array("H") for _ in recording.points]
         self.fallen: list[Fallen] = []
+        self.timeouts: list[Timeout] = []
         self.items: list[object] | None = []
         self.given = Fingerprint()
         self.end: End | None = None
@@ -196,11 +262,11 @@ class Reader:
             self.take(kind, payload)
         decisions = {point.name: lanes for point, lanes in zip(self.recording.points, self.lanes, strict=True)}
         items = tuple(self.items) if self.items is not None and len(self.items) == self.given.count else None
-        fallen = tuple(self.fallen)
         return replace(
             self.recording,
             decisions=decisions,
-            fallen=fallen,
+            fallen=tuple(self.fallen),
+            timeouts=tuple(self.timeouts),
             given=self.given,
             end=self.end,
             pipeline=self.pipeline,
@@ -214,8 +280,10 @@ class Reader:
             for point, stands in json.loads(payload):
                 del self.lanes[point][stands:]
         elif kind == FELL:
-            worker, done, hand = json.loads(payload)
-            self.fallen.append(Fallen(worker, done, Death(*hand) if hand is not None else None))
+            worker, place, hand = json.loads(payload)
+            self.fallen.append(Fallen(worker, Place(*place), Death(*hand) if hand is not None else None))
+        elif kind == RAN_OUT:
+            self.timeouts.append(Timeout(*json.loads(payload)))
         elif kind == PROGRESSED:
             self.given.count, self.given.sum = PROGRESS.unpack_from(payload)
             self.given.prints += payload[PROGRESS.size :]
@@ -275,7 +343,11 @@ def void(stands: Iterable[tuple[int, int]]) -> bytes:
 
 def fell(fallen: Fallen) -> bytes:
     hand = list(fallen.hand) if fallen.hand is not None else None
-    return frame(FELL, json.dumps([fallen.worker, fallen.done, hand]).encode())
+    return frame(FELL, json.dumps([fallen.worker, fallen.place, hand]).encode())
+
+
+def ran_out(timeout: Timeout) -> bytes:
+    return frame(RAN_OUT, json.dumps(timeout).encode())
 
 
 def progressed(given: Fingerprint, prints: bytes) -> bytes:

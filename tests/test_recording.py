@@ -23,7 +23,7 @@ from conveyor.__main__ import main
 from conveyor.deaths import Death
 from conveyor.errors import ScheduleMismatch
 from conveyor.fingerprint import Fingerprint, print_of
-from conveyor.recording import End, Fallen, Point, Recording, Runs, points_of
+from conveyor.recording import End, Fallen, Place, Point, Recording, Runs, Timeout, points_of
 from tests.conformance.jobs import Numbered, refusing, slow
 from tests.helpers import ROOT, pipeline
 from tests.jobs import double, increment, is_even
@@ -117,12 +117,16 @@ def test_a_short_run_takes_a_byte(items: int, lane: int) -> None:
 
 
 def test_deaths_and_the_end_are_read_as_they_were_written() -> None:
-    fallen = [Fallen("double", 3, Death(0, 3, 9, 5, True, False, "was killed by SIGKILL")), Fallen("double", 4, None)]
+    death = Death(0, 3, 9, 5, True, False, "was killed by SIGKILL")
+    fallen = [Fallen("double", Place(3, "emitted", 4), death), Fallen("double", Place(None, "closed1", 9), None)]
+    timeouts = [Timeout("double", 0, 7)]
     end = End("failed", "double", ("builtins.ValueError", "no"), 7, 12, (("double", 4, 2, "ValueError"),), {"pool": 2})
 
-    read = Recording.read(recording.head(POINTS, 4) + b"".join(map(recording.fell, fallen)) + end.packed(), "run.cvd")
+    told = b"".join([*map(recording.fell, fallen), *map(recording.ran_out, timeouts), end.packed()])
+    read = Recording.read(recording.head(POINTS, 4) + told, "run.cvd")
 
     assert list(read.fallen) == fallen
+    assert list(read.timeouts) == timeouts
     assert read.end == end
     assert read.adaptive_lanes == 4
 

@@ -20,18 +20,17 @@ from conveyor import recording
 from conveyor.channel import Inlet, Note
 from conveyor.codec import PROTOCOL, Seal, Sealed
 from conveyor.deaths import Death
-from conveyor.ends import notes_of
 from conveyor.fingerprint import Fingerprint
 from conveyor.journal import PAGE_SIZE, Journal
-from conveyor.recording import End, Fallen, Runs, forks_of, points_of
+from conveyor.recording import End, Fallen, Runs, Timeout, forks_of, points_of
 from conveyor.report import DeadLetter, Tally
-from conveyor.route import Leaf, leaves
-from conveyor.runtime.board import NodeBoard
+from conveyor.route import leaves
 from conveyor.runtime.crew import Crew
 from conveyor.runtime.decision_log import JOIN, STANDS, DecisionLog, Noted, NotedReads, forks_taken
+from conveyor.runtime.post_mortem import Account, Remains
 from conveyor.runtime.ring import RingState
 from conveyor.runtime.source import Puller
-from conveyor.topology import Input, NodeSpec, OrderedInput, Topology
+from conveyor.topology import Topology
 
 __all__ = ["RecordedPuller", "Recorder"]
 
@@ -43,9 +42,9 @@ FRAME_S: Final = 0.1
 
 
 class Before(NamedTuple):
-    """How far a node was when the run began: its inputs, and its forks by number."""
+    """How far a node was when the run began, and its forks by number."""
 
-    heads: list[int]
+    account: Account
     taken: dict[int, int]
 
 
@@ -75,7 +74,7 @@ class Recorder:
         self.grown = 0
         self.failed_in = ""
         self.before: dict[int, Before] = {}
-        self.dead: dict[int, list[Death | None]] = {}
+        self.remains: dict[int, Remains] = {}
         self.crew: Crew | None = None
         self.logs: dict[int, DecisionLog] = {}
         self.write(recording.head(points, adaptive_lanes))
@@ -104,18 +103,10 @@ class Recorder:
             forks: dict[int, int] = {}
             if spec.route is not None:
                 forks |= forks_taken(spec.route, [RingState(crew.rings[channel]).tail for channel in leaves(spec.route)])
-            self.before[spec.index] = Before([self.head(each, spec) for each in spec.inputs], forks)
-
-    def head(self, source: Input, spec: NodeSpec) -> int:
-        """Where an input stands: a channel, an ordered join; a zip counts from the run's start."""
-        assert self.crew is not None
-        if isinstance(source, Leaf):
-            return self.crew.rings[source.channel].head()
-        if isinstance(source, OrderedInput):
-            all_notes = self.crew.layout.notes(self.crew.memory, spec.index)
-            (words,) = [all_notes[first : first + size] for each, first, size in notes_of(spec.inputs) if each == source]
-            return Note(words).newest()[0]
-        return 0
+            saves = spec.stage is not None and spec.stage.is_restorable
+            state = Note(layout.state(memory, spec.index)) if saves else None
+            self.remains[spec.index] = Remains(spec, crew.rings, layout.notes(memory, spec.index), state)
+            self.before[spec.index] = Before(self.remains[spec.index].account(0), forks)
 
     def note(self, node: int, noted: Noted) -> None:
         """What was decided in a node."""
@@ -144,23 +135,24 @@ class Recorder:
         self.flush()
         self.write(recording.void([(self.number[node, point], count)]))
 
-    def since_start(self, node: int, hand: Death | None) -> Death | None:
-        """What a dead worker had in hand, counted from the start of the run."""
-        if hand is None:
-            return None
-        head = self.before[node].heads[hand.input]
-        at = None if hand.at is None else hand.at - head
-        return hand._replace(first=hand.first - head, end=hand.end - head, at=at)
-
     def died(self, node: int, hand: Death | None) -> None:
-        """A worker died; how far it had come its successor says."""
-        self.dead.setdefault(node, []).append(hand)
-
-    def resumed(self, node: int, done: int) -> None:
-        """Another worker goes on in its place, behind so many items."""
+        """A worker died; nobody has taken its place yet."""
+        assert self.crew is not None
+        name, begun, remains = self.topology.nodes[node].name, self.before[node].account, self.remains[node]
+        place = remains.place(self.crew.run, begun)
         with self.lock:
-            for hand in self.dead.pop(node, []):
-                self.write(recording.fell(Fallen(self.topology.nodes[node].name, done, self.since_start(node, hand))))
+            if hand is not None:
+                head = begun.heads[hand.input]
+                at = None if hand.at is None else hand.at - head
+                hand = hand._replace(first=hand.first - head, end=hand.end - head, at=at)
+                if at is not None and hand.timed_out and not place.is_inside:
+                    # For whoever looks at results that is a decision, and no death, but for the items before that one.
+                    self.write(recording.ran_out(Timeout(name, hand.input, at)))
+                    first = max(hand.first, remains.head(remains.spec.inputs[hand.input], self.crew.run) - head)
+                    if first == at:
+                        return
+                    hand = hand._replace(first=first, end=at, at=None, running=False, timed_out=False)
+            self.write(recording.fell(Fallen(name, place, hand)))
 
     def failed(self, node: int) -> None:
         """The failure of this node ends the run."""
@@ -220,11 +212,6 @@ class Recorder:
             lanes: dict[str, int] = {}
             if self.crew is not None and self.before:
                 self.drain()
-                for node in list(self.dead):
-                    board: NodeBoard = self.crew.boards[node]
-                    fatal = self.topology.nodes[node].name == self.failed_in
-                    if fatal or board.done != self.crew.run:  # nobody took its place
-                        self.resumed(node, board.tally(self.crew.run).items_in)
                 lanes = {fork: self.crew.board.open_lanes(fork) for fork in self.crew.forks}
             self.flush()
             failure = ("", "") if error is None else (f"{type(error).__module__}.{type(error).__qualname__}", str(error))

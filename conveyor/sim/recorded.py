@@ -24,7 +24,7 @@ __all__ = ["accepted", "follow", "followed"]
 def followed(topology: Topology, items: Iterable[object], recording: Recording) -> tuple[Simulator, Attempt]:
     """The run that was recorded; raises `ScheduleMismatch` if that was another pipeline, other items, or it does not fit."""
     recording.check(topology)
-    simulator = Simulator(Plan(topology), of_interest(topology, items, recording))
+    simulator = Simulator(Plan(topology, timers=recording.has_timers), of_interest(topology, items, recording))
     return simulator, follow(simulator, recording)
 
 

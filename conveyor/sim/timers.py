@@ -2,15 +2,15 @@
 
 Knows: jobs with a time limit.  Must never know: the clock, who decides.
 
-An attempt whose time runs out fails before it has done anything, with `ItemTimeout`, as it does for whoever looks at results
-in production, where its worker is replaced.  Attempts that gave some of their outputs before are not simulated.
+An attempt whose time runs out fails before it has done anything, as it does for whoever looks at results in production.  There
+its worker is replaced, and the one after it knows of attempts that took too long, but of no others.  Attempts that gave some of
+their outputs before are not simulated.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
 
-from conveyor.errors import ItemTimeout
 from conveyor.nodes import JobNode, MapNode
 
 __all__ = ["put_timer"]
@@ -22,9 +22,19 @@ def put_timer(node: JobNode, runs_out: Callable[[], bool]) -> None:
     if policy.timeout_s is None or (stage.is_stateful and not stage.is_restorable):
         return
 
+    at: tuple[int, int] | None = None  # which item the job is at
+    timeouts = 0  # of that item
+
     def timed_job(item: object) -> object:
-        if runs_out():
-            raise ItemTimeout(f"stage {policy.stage!r}: this item took longer than timeout_s={policy.timeout_s} allows")
+        nonlocal at, timeouts
+        if at != (at := (node.tally.items_in, node.index())):
+            timeouts, node.attempt = 0, 1
+        while runs_out():
+            timeouts += 1
+            node.attempt = timeouts
+            if (error := node.out_of_time(node.past.timeouts + timeouts)) is not None:
+                raise error
+            node.attempt += 1
         return job(item)
 
     node.job = timed_job

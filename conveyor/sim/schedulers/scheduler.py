@@ -49,6 +49,10 @@ class Scheduler:
         """Which of several failures, in workers of these names, ends the run; None: ask `pick`."""
         return None
 
+    def timer(self, worker: str, place: tuple[int, int]) -> int | None:
+        """Does the time of an item run out: that at a position of an input, both counted from 0?  None: ask `pick`."""
+        return None
+
     def void(self, point: str, decided: int, stands: int) -> None:
         """A worker died: of all that it had decided at a point, this much stands; the rest is asked for again."""
 
