@@ -28,6 +28,7 @@ from conveyor.route import leaves
 from conveyor.runtime.crew import Crew
 from conveyor.runtime.decision_log import JOIN, STANDS, DecisionLog, Noted, NotedReads, forks_taken
 from conveyor.runtime.post_mortem import Account, Remains
+from conveyor.runtime.recovery import is_restorable, is_stateful
 from conveyor.runtime.ring import RingState
 from conveyor.runtime.source import Puller
 from conveyor.topology import Topology
@@ -103,8 +104,7 @@ class Recorder:
             forks: dict[int, int] = {}
             if spec.route is not None:
                 forks |= forks_taken(spec.route, [RingState(crew.rings[channel]).tail for channel in leaves(spec.route)])
-            saves = spec.stage is not None and spec.stage.is_restorable
-            state = Note(layout.state(memory, spec.index)) if saves else None
+            state = Note(layout.state(memory, spec.index)) if is_restorable(spec) else None
             self.remains[spec.index] = Remains(spec, crew.rings, layout.notes(memory, spec.index), state)
             self.before[spec.index] = Before(self.remains[spec.index].account(0), forks)
 
@@ -149,7 +149,7 @@ class Recorder:
                     # For whoever looks at results that is a decision, and no death, but for the items before that one.
                     self.write(recording.ran_out(Timeout(name, hand.input, at)))
                     first = max(hand.first, remains.head(remains.spec.inputs[hand.input], self.crew.run) - head)
-                    if first == at:
+                    if first == at or (is_stateful(remains.spec) and not is_restorable(remains.spec)):  # that ends the run
                         return
                     hand = hand._replace(first=first, end=at, at=None, running=False, timed_out=False)
             self.write(recording.fell(Fallen(name, place, hand)))

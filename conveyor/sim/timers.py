@@ -11,17 +11,27 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+from conveyor.deaths import NO_STATE
+from conveyor.errors import ItemTimeout
 from conveyor.nodes import JobNode, MapNode
 
-__all__ = ["put_timer"]
+__all__ = ["StateLost", "put_timer"]
+
+
+class StateLost(BaseException):
+    """The time of an item ran out, and the state of its processor is lost with the worker: that ends the run."""
+
+    def __init__(self, error: ItemTimeout) -> None:
+        super().__init__()
+        self.error = error
 
 
 def put_timer(node: JobNode, runs_out: Callable[[], bool]) -> None:
-    """From now on `runs_out` is asked before each attempt, if there is a limit, and the worker can be replaced."""
+    """From now on `runs_out` is asked before each attempt, if there is a limit."""
     job, policy, stage = node.job, node.policy, node.stage
-    if policy.timeout_s is None or (stage.is_stateful and not stage.is_restorable):
+    if policy.timeout_s is None:
         return
-
+    can_be_replaced = stage.is_restorable or not stage.is_stateful
     at: tuple[int, int] | None = None  # which item the job is at
     timeouts = 0  # of that item
 
@@ -30,6 +40,9 @@ def put_timer(node: JobNode, runs_out: Callable[[], bool]) -> None:
         if at != (at := (node.tally.items_in, node.index())):
             timeouts, node.attempt = 0, 1
         while runs_out():
+            if not can_be_replaced:
+                limit = f"timeout_s={policy.timeout_s:g}"
+                raise StateLost(ItemTimeout(f"stage {policy.stage!r}: an item took longer than {limit} allows; {NO_STATE}"))
             timeouts += 1
             node.attempt = timeouts
             if (error := node.out_of_time(node.past.timeouts + timeouts)) is not None:

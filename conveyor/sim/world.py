@@ -38,7 +38,7 @@ from conveyor.sim.plan import Plan, Seat
 from conveyor.sim.port import Killed, Life, Port
 from conveyor.sim.schedule import CUT, LANES, RESTART, STOP, TIMER, TURN, Death, Decision
 from conveyor.sim.schedulers.scheduler import Scheduler
-from conveyor.sim.timers import put_timer
+from conveyor.sim.timers import StateLost, put_timer
 from conveyor.snapshots import Replay
 from conveyor.stages import Job
 from conveyor.topology import Kind, channels_of, is_shut
@@ -270,7 +270,7 @@ class Loop:
         except Killed:
             self.die()
         except ItemFailed as failed:
-            self.fail("", failed)
+            self.fail("", failed.error.error if isinstance(failed.error, StateLost) else failed)
         except Exception as error:
             self.fail("the worker itself", error)
 

@@ -16,6 +16,7 @@ from typing import Any, Final
 
 import psutil
 
+from conveyor.deaths import NO_STATE
 from conveyor.errors import ScheduleMismatch
 from conveyor.recording import Recording
 from conveyor.report import DeadLetter, Report
@@ -49,6 +50,8 @@ class Outcome:
     def of_error(cls, error: BaseException) -> Outcome:
         if type(error).__name__ == "WorkerCrashed":  # it tells of a process
             return cls(error=f"WorkerCrashed: {STAGE.findall(str(error))}")
+        if NO_STATE in str(error):  # whoever says so in a real run is the parent, who does not know the item
+            return cls(error=f"{type(error).__name__}: {error}")
         places = [note.partition(",")[0] for note in getattr(error, "__notes__", ()) if note.startswith("in stage")]
         items = [note.rpartition("item ")[2] for note in getattr(error, "__notes__", ()) if note.startswith("in stage")]
         return cls(error=f"{type(error).__name__}: {error} {places} {items}")

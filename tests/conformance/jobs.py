@@ -91,6 +91,13 @@ class Numbered(Processor[Any, Any]):
         self.seen = 0
 
 
+class Stuck(Numbered):
+    """Takes far too long with one item in ten; and then its state is lost."""
+
+    def process(self, item: Any, /) -> Any:
+        return super().process(stuck(item))
+
+
 class Remembered(Numbered):
     """The same, and it goes on where another died."""
 
