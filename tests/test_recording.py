@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import pickle
+import re
 import subprocess
 import sys
 from array import array
@@ -18,12 +19,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from conveyor import BalancingFork, Filter, Join, Pipe, Processor, ReplicatingFork, recording
+from conveyor import BalancingFork, Filter, Join, Pipe, Processor, ReplicatingFork, Zip, recording
 from conveyor.__main__ import main
 from conveyor.deaths import Death
-from conveyor.errors import ScheduleMismatch
+from conveyor.errors import Deadlock, ScheduleMismatch
 from conveyor.fingerprint import Fingerprint, print_of
 from conveyor.recording import End, Fallen, Place, Point, Recording, Runs, Timeout, points_of
+from conveyor.shipping import pack_stage
+from conveyor.sim import simulation
 from tests.conformance.jobs import Numbered, refusing, slow
 from tests.helpers import ROOT, pipeline
 from tests.jobs import double, increment, is_even
@@ -424,6 +427,51 @@ def test_conform_accepts_failures_dead_letters_and_what_was_left_early(
         next(stream)
     assert main(["conform", str(tmp_path)]) == 0
     assert capsys.readouterr().out == "3/3 accepted\n"
+
+
+def circle() -> Any:
+    return pipeline().add(ReplicatingFork(2)).add(Filter(is_large), Pipe(4)).add(Zip(2))
+
+
+def is_large(item: int) -> bool:
+    return item > 100
+
+
+def test_conform_accepts_pipes_that_waited_for_one_another(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    with pytest.raises(Deadlock, match="is full: 4 of 4 items") as real:
+        circle().run(range(50), record=path)
+    with pytest.raises(Deadlock) as replayed:
+        circle().replay(range(50), path)
+    assert str(replayed.value).startswith(str(real.value))
+
+    monkeypatch.setattr(simulation, "cures", None)  # with more room jobs would be given what never was in the run
+    assert main(["conform", str(path)]) == 0
+
+
+@pytest.mark.parametrize(
+    ("said", "says"),
+    [
+        ("c9 (a -> b) is full: 4 of 4 items", r"in the run the pipes \['c9'\] were full, and in its replay \['c1'\]"),
+        ("c1 (a -> b) is full by bytes: it holds 1 of 4 items", ""),
+    ],
+)
+def test_conform_accepts_no_other_deadlock(path: Path, capsys: pytest.CaptureFixture[str], said: str, says: str) -> None:
+    with pytest.raises(Deadlock):
+        circle().run(range(50), record=path)
+    path.write_bytes(path.read_bytes() + End("failed", error=("conveyor.errors.Deadlock", said)).packed())
+    assert main(["conform", str(path)]) == bool(says)
+    assert re.search(says, capsys.readouterr().out)
+
+
+def test_conform_does_not_accept_a_deadlock_that_has_gone(path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(Deadlock):
+        circle().run(range(50), record=path)
+    data = path.read_bytes()
+    roomier = pipeline().add(ReplicatingFork(2)).add(Filter(is_large), Pipe(9)).add(Zip(2))
+    stages = {node.index: pack_stage(node.stage, node.name) for node in roomier.topology.nodes if node.stage is not None}
+    path.write_bytes(data + recording.frame(recording.PIPELINE, recording.pack_topology(roomier.topology, stages)))
+    assert main(["conform", str(path)]) == 1
+    assert "the run got stuck before its item" in capsys.readouterr().out
 
 
 def test_conform_says_that_a_large_input_was_not_kept(path: Path, capsys: pytest.CaptureFixture[str]) -> None:

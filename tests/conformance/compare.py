@@ -17,7 +17,7 @@ from typing import Any, Final
 import psutil
 
 from conveyor.deaths import NO_STATE
-from conveyor.errors import ScheduleMismatch
+from conveyor.errors import Deadlock, ScheduleMismatch
 from conveyor.recording import Recording
 from conveyor.report import DeadLetter, Report
 from conveyor.runtime.faults import STORES, Fault, planned
@@ -50,6 +50,8 @@ class Outcome:
     def of_error(cls, error: BaseException) -> Outcome:
         if type(error).__name__ == "WorkerCrashed":  # it tells of a process
             return cls(error=f"WorkerCrashed: {STAGE.findall(str(error))}")
+        if isinstance(error, Deadlock):  # what would cure it a real run does not try
+            return cls(error="\n".join(line for line in str(error).splitlines() if line.startswith("  ")))
         if NO_STATE in str(error):  # whoever says so in a real run is the parent, who does not know the item
             return cls(error=f"{type(error).__name__}: {error}")
         places = [note.partition(",")[0] for note in getattr(error, "__notes__", ()) if note.startswith("in stage")]

@@ -24,6 +24,11 @@ def odd(item: int) -> bool:
     return item % 2 == 1
 
 
+def odd_one(item: int) -> int | None:
+    """Drops all but a few."""
+    return item if item % 7 == 0 else None
+
+
 def repeated(item: int) -> Iterator[int]:
     """Gives an item up to five times."""
     for _ in range(item % 6):

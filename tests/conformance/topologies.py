@@ -147,6 +147,13 @@ def refused_behind_join() -> Any:
     return lanes.add(BalancingFork(2)).add(FlatMap(jobs.repeated), Pipe(1)).add(Join(2)).add(Processor(jobs.refusing))
 
 
+def stuck() -> Any:
+    """Pipes that wait for one another, now and then: how many items there are decides."""
+    lanes = pipeline().add(BalancingFork(2)).add(Processor(jobs.increment), Processor(jobs.slow)).add(Join(2))
+    lanes = lanes.add(ReplicatingFork(2)).add(Processor(jobs.odd_one), Pipe(4)).add(Zip(2))
+    return lanes.add(Processor(sum))
+
+
 def killed() -> Any:
     lanes = pipeline().add(ReplicatingFork(2)).add(Processor(jobs.slow, name="one"), Processor(jobs.attempted, name="two"))
     return lanes.add(Join(2)).add(jobs.Remembered(name="three"))
@@ -241,6 +248,7 @@ CASES: Final[dict[str, Case]] = {
     "timed out for good": Case(timed_out_for_good, most=25, streams=False),
     "timed out with state": Case(timed_out_with_state, most=25, streams=False),
     "poisoned": Case(poisoned, most=13, streams=False),
+    "stuck": Case(stuck, most=40, streams=False),
     "killed": Case(killed, ("one", "two", "three"), most=500),
     "killed at forks": Case(killed_at_forks, ("one", "two", "three"), most=500),
     "killed with state": Case(killed_with_state, ("one",), most=100),
