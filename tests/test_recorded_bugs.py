@@ -153,6 +153,25 @@ def others_first(window: int) -> Callable[[Gate], Rows]:
     return rows
 
 
+def duplicates_apart(gate: Gate) -> Rows:
+    return [[BalancingFork(2)], [HeldOnce(gate), HeldOnce(gate)], [Join(2)]]
+
+
+def first_apart(gate: Gate) -> Rows:
+    return [[BalancingFork(2)], [HeldGathered(gate), HeldGathered(gate)], [Join(2)]]
+
+
+# Slices of one item, between pipes that are so small: what a worker does is then what it does in the simulator.
+
+
+def doubled_singly(_: Gate) -> Rows:
+    return [[Pipe(2)], [Processor(double)], [Pipe(2)], [Processor(same)]]
+
+
+def twice_singly(_: Gate) -> Rows:
+    return [[Pipe(2)], [FlatMap(twice)], [Pipe(1)], [Processor(same)]]
+
+
 class Real(NamedTuple):
     """What is run for real so that a bug of the corpus shows, and which worker dies."""
 
@@ -163,29 +182,18 @@ class Real(NamedTuple):
         return nullcontext() if self.fault is None else planned(self.fault)
 
 
-# Slices of one item, between pipes that are so small: what a worker does is then what it does in the simulator.
-SINGLY: Final = Pipe(2)
-
 SHOWN: dict[str, Real] = {
     "outputs in the order of the join": Real(labels_b_first),
-    "duplicates looked for in each lane of a balance": Real(
-        lambda gate: [[BalancingFork(2)], [HeldOnce(gate), HeldOnce(gate)], [Join(2)]]
-    ),
+    "duplicates looked for in each lane of a balance": Real(duplicates_apart),
     "a reduce that does not commute": Real(expenses_first),
     "a zip behind a lane that drops": Real(in_any_case("a zip behind a lane that drops")),
     "a zip behind a lane that gathers": Real(in_any_case("a zip behind a lane that gathers")),
     "a window of 2": Real(others_first(2)),
     "a window of 4": Real(others_first(4)),
     "a window of 6": Real(others_first(6)),
-    "a crash between publish and commit": Real(
-        lambda gate: [[SINGLY], [Processor(double)], [SINGLY], [Processor(same)]], Fault("double", "head", 2)
-    ),
-    "a crash inside a step of several outputs": Real(
-        lambda gate: [[SINGLY], [FlatMap(twice)], [Pipe(1)], [Processor(same)]], Fault("twice", "tail", 4)
-    ),
-    "a lane that is closed with something in hand": Real(
-        lambda gate: [[BalancingFork(2)], [HeldGathered(gate), HeldGathered(gate)], [Join(2)]]
-    ),
+    "a crash between publish and commit": Real(doubled_singly, Fault("double", "head", 2)),
+    "a crash inside a step of several outputs": Real(twice_singly, Fault("twice", "tail", 4)),
+    "a lane that is closed with something in hand": Real(first_apart),
 }
 
 

@@ -11,30 +11,24 @@ from collections.abc import Mapping, Sequence
 from conveyor.errors import ScheduleMismatch
 from conveyor.recording import Recording, Timeout
 from conveyor.sim.schedule import LANES
-from conveyor.sim.schedulers.scheduler import Scheduler
+from conveyor.sim.schedulers.scheduler import Once, possible
 
 __all__ = ["Recorded"]
 
 
-class Recorded(Scheduler):
+class Recorded(Once):
     """Takes exactly what was recorded; behind that, if the run did not come to its end, the defaults."""
 
     waits = True
     asks_always = True
 
     def __init__(self, recording: Recording) -> None:
+        super().__init__()
         self.recording = recording
         self.lanes = {point.name: recording.decisions[point.name] for point in recording.points}
         self.opened = dict(recording.end.lanes) if recording.end is not None else {}
         self.timeouts = Counter(recording.timeouts)  # that are still to come
         self.again: dict[str, int] = {}  # how many decisions of a point were taken by workers that died, and are void
-        self.once = True
-
-    def begin(self) -> bool:
-        once, self.once = self.once, False
-        self.again = {}
-        self.timeouts = Counter(self.recording.timeouts)
-        return once
 
     def wants(self, point: str, ordinal: int) -> int | None:
         lanes = self.lanes.get(point)
@@ -53,15 +47,7 @@ class Recorded(Scheduler):
                 )
         else:
             wanted = None
-        if wanted is None:
-            return options[0]
-        if wanted not in options:
-            possible = ", ".join(map(str, options))
-            raise ScheduleMismatch(
-                f"{point!r} #{ordinal}: {self.recording.name} has {wanted}, and possible is {possible}; it belongs to another "
-                "pipeline, other items, or another version of a job"
-            )
-        return wanted
+        return options[0] if wanted is None else possible(point, ordinal, options, wanted, f"{self.recording.name} has")
 
     def stop(self, workers: Sequence[str]) -> int | None:
         end = self.recording.end
