@@ -18,26 +18,23 @@ import pickle
 from array import array
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from math import inf
 from struct import Struct
 from typing import Final, NamedTuple
 from zlib import crc32
 
 from conveyor.deaths import Death
 from conveyor.errors import ScheduleMismatch
-from conveyor.fingerprint import Fingerprint
+from conveyor.fingerprint import Digest, Stretches
+from conveyor.places import Fallen, Place, Timeout
 from conveyor.route import Balance, Leaf, Route
 from conveyor.shipping import unpack_stage
 from conveyor.topology import Topology, channels_of
 
 __all__ = [
     "End",
-    "Fallen",
-    "Place",
     "Point",
     "Recording",
     "Runs",
-    "Timeout",
     "forks_of",
     "frame",
     "pack_topology",
@@ -46,10 +43,7 @@ __all__ = [
 
 MAGIC: Final = b"cvd1\n"
 FRAME: Final = Struct("<cII")
-PROGRESS: Final = Struct("<QI")
-
-DIGITS: Final = "0123456789"
-STEPS: Final = ("begun", "taken", "", "emitted", "saved", "closed")  # the empty one: some of the item's outputs are out
+PROGRESS: Final = Struct("<QII")
 
 HEAD, PIPELINE, INPUT, PROGRESSED, DECIDED, VOID, FELL, RAN_OUT, ENDED = b"H", b"P", b"I", b"N", b"D", b"V", b"K", b"O", b"T"
 
@@ -61,57 +55,6 @@ class Point(NamedTuple):
     kind: str
     lanes: int
     before: tuple[str, ...]
-
-
-class Place(NamedTuple):
-    """Before which store a worker died, in the words of a schedule: with which `item` (None: at the end), at which `step`.
-
-    `given`: how many outputs it had given by then, the newest to some lanes only where the step is `copied`.
-
-    >>> Place(4, "emitted", 5) < Place(5, "taken", 5) < Place(5, "copied1", 6) < Place(5, "emitted1", 6)
-    True
-    """
-
-    item: int | None
-    step: str
-    given: int
-
-    @property
-    def is_inside(self) -> bool:
-        """Are some of the outputs of the item out, and perhaps not all?"""
-        return self.step[-1] in DIGITS and not self.step.startswith("closed")
-
-    def rank(self) -> tuple[float, int, int, str, int]:
-        """Grows along the way of a worker through its run."""
-        word = self.step.rstrip(DIGITS)
-        number = int(self.step.removeprefix(word) or 0)
-        inside = self.is_inside
-        return (
-            inf if self.item is None else self.item,
-            STEPS.index("" if inside else word),
-            self.given if inside else 0,
-            word if inside else "",
-            number,
-        )
-
-    def __lt__(self, other: tuple[object, ...]) -> bool:
-        return self.rank() < other.rank() if isinstance(other, Place) else NotImplemented
-
-
-class Fallen(NamedTuple):
-    """A worker that died, where, and what it had in hand, counted from the run's start."""
-
-    worker: str
-    place: Place
-    hand: Death | None
-
-
-class Timeout(NamedTuple):
-    """The time of an item ran out: of this position of an input, counted from the run's start."""
-
-    worker: str
-    input: int
-    position: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -182,7 +125,7 @@ class Recording:
     decisions: Mapping[str, array[int]]
     fallen: tuple[Fallen, ...] = ()
     timeouts: tuple[Timeout, ...] = ()
-    given: Fingerprint = field(default_factory=Fingerprint)
+    given: Digest = field(default_factory=Digest)
     end: End | None = None
     pipeline: bytes | None = None
     items: tuple[object, ...] | None = None
@@ -214,15 +157,13 @@ class Recording:
     def check_items(self, items: Sequence[object]) -> None:
         """Raises `ScheduleMismatch` if it is of a run on other items."""
         failed = self.end is not None and self.end.how == "failed"  # then there may be more that never went in
-        found = Fingerprint()
-        found.add(items[: self.given.count] if failed else items)
-        ordinal = self.given.first_difference(found)
-        if ordinal is not None:
-            raise ScheduleMismatch(
-                f"{self.name} is of a run on other items: of {self.given.count} items, number {ordinal} was another one"
-            )
-        if found.count != self.given.count:
-            raise ScheduleMismatch(f"{self.name} is of a run on {self.given.count} items; here there are {found.count}")
+        count = self.given.count
+        other = self.given.first_difference(items)
+        if other is not None:
+            which = f"number {other[0]}" if len(other) == 1 else f"one of the numbers {other[0]} to {other[-1]}"
+            raise ScheduleMismatch(f"{self.name} is of a run on other items: of {count} items, {which} was another one")
+        if len(items) != count and not (failed and len(items) > count):
+            raise ScheduleMismatch(f"{self.name} is of a run on {count} items; here there are {len(items)}")
 
     @property
     def is_whole(self) -> bool:
@@ -253,7 +194,7 @@ class Reader:
         self.fallen: list[Fallen] = []
         self.timeouts: list[Timeout] = []
         self.items: list[object] | None = []
-        self.given = Fingerprint()
+        self.given = Digest()
         self.end: End | None = None
         self.pipeline: bytes | None = None
 
@@ -285,8 +226,11 @@ class Reader:
         elif kind == RAN_OUT:
             self.timeouts.append(Timeout(*json.loads(payload)))
         elif kind == PROGRESSED:
-            self.given.count, self.given.sum = PROGRESS.unpack_from(payload)
-            self.given.prints += payload[PROGRESS.size :]
+            count, total, size = PROGRESS.unpack_from(payload)
+            lengths = payload[PROGRESS.size : PROGRESS.size + size]
+            self.given.sample.count = count
+            self.given.sample.prints += payload[PROGRESS.size + size :]
+            self.given.told.append(Stretches(count, tuple(numbers_in(lengths)), total))
         elif kind == INPUT:
             if not payload:
                 self.items = None
@@ -350,9 +294,10 @@ def ran_out(timeout: Timeout) -> bytes:
     return frame(RAN_OUT, json.dumps(timeout).encode())
 
 
-def progressed(given: Fingerprint, prints: bytes) -> bytes:
-    """So many items were taken in; `prints` of those since the last time."""
-    return frame(PROGRESSED, PROGRESS.pack(given.count, given.sum) + prints)
+def progressed(told: Stretches, prints: bytes) -> bytes:
+    """So many items were taken in; `prints` of the sample since the last time."""
+    lengths = b"".join(map(varint, told.lengths))
+    return frame(PROGRESSED, PROGRESS.pack(told.upto, told.sum, len(lengths)) + lengths + prints)
 
 
 def varint(value: int) -> bytes:

@@ -21,10 +21,14 @@ from hypothesis import strategies as st
 
 from conveyor import BalancingFork, Filter, Join, Pipe, Processor, ReplicatingFork, Zip, recording
 from conveyor.__main__ import main
+from conveyor.codec import seal
 from conveyor.deaths import Death
 from conveyor.errors import Deadlock, ScheduleMismatch
-from conveyor.fingerprint import Fingerprint, print_of
-from conveyor.recording import End, Fallen, Place, Point, Recording, Runs, Timeout, points_of
+from conveyor.fingerprint import Digest, Fingerprint, print_of
+from conveyor.places import Fallen, Place, Timeout
+from conveyor.recording import End, Point, Recording, Runs, points_of
+from conveyor.runtime import recorder
+from conveyor.runtime.recorder import AHEAD_NS, SHARE, Gauged
 from conveyor.shipping import pack_stage
 from conveyor.sim import simulation
 from tests.conformance.jobs import Numbered, refusing, slow
@@ -252,6 +256,72 @@ def test_a_fingerprint_does_not_depend_on_slices_and_names_the_first_item_it_saw
     other.add([*items[:changed], -1, *items[changed + 1 :]])
     assert whole.first_difference(other) == changed
     assert whole.sum != other.sum
+
+
+SLICES = st.lists(st.tuples(st.integers(1, 400), st.booleans(), st.booleans()), min_size=1, max_size=8)
+
+
+@given(SLICES, st.lists(st.one_of(ATOMS, st.tuples(ATOMS, ATOMS)), min_size=1, max_size=5), st.data())
+def test_a_digest_finds_each_item_that_was_looked_at(
+    slices: list[tuple[int, bool, bool]], some: list[object], data: st.DataObject
+) -> None:
+    """However it was cut, and whether an item came as it is or sealed."""
+    digest = Digest()
+    items: list[object] = []
+    looked: list[int] = []
+    for size, look, is_sealed in slices:
+        part = [some[at % len(some)] for at in range(size)]
+        digest.add([seal(item) for item in part] if is_sealed else part, look)
+        looked += range(len(items), len(items) + size) if look else range(len(items), min(len(items) + size, 256))
+        items += part
+        if data.draw(st.booleans()):
+            digest.tell()
+    digest.tell()
+
+    assert digest.first_difference(items) is None
+    assert digest.first_difference(items[:-1]) is None
+    assert digest.first_difference([*items, 1]) is None
+    if looked:
+        place = data.draw(st.sampled_from(looked))
+        among = digest.first_difference([*items[:place], "another", *items[place + 1 :]])
+        assert among is not None
+        assert place in among
+
+
+@pytest.mark.parametrize(("cost", "pause", "least", "most"), [(1_000, 1_000_000, 1, 1), (1_000_000, 10_000_000, 0.02, 0.2)])
+def test_as_many_items_are_looked_at_as_there_is_time_for(cost: int, pause: int, least: float, most: float) -> None:
+    """To look takes `cost`, and then nothing is to be done for a while."""
+    now = 0
+
+    def clock() -> int:
+        nonlocal now
+        now += cost
+        return now
+
+    gauged = Gauged(clock)
+    for _ in range(1000):
+        gauged.take([0] * 256)
+        now += pause
+    told, _ = gauged.news()
+    assert told.upto == sum(told.lengths) == 256_000
+    assert least <= sum(told.lengths[1::2]) / told.upto <= most
+    assert gauged.spent * SHARE <= now + AHEAD_NS + SHARE * cost
+
+
+def test_one_item_among_many_that_is_another_is_found(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(recorder, "SHARE", 0)
+    pool().run(range(600), record=path)
+    other = [*range(600)]
+    other[555] = -1
+    with pytest.raises(ScheduleMismatch, match=r"of 600 items, one of the numbers 0 to 599 was another one"):
+        pool().replay(other, path)
+
+
+def test_the_input_is_kept_as_it_was_when_it_came_in(path: Path) -> None:
+    """Large buffers lie in memory that is used again once their item is through."""
+    items = [bytearray([number]) * 40_000 if number == 0 else bytearray([number]) * 10 for number in range(50)]
+    pool(Processor(len), Processor(len)).run((bytearray(item) for item in items), record=path)
+    assert list(Recording.read(path.read_bytes(), "run.cvd").items or ()) == items
 
 
 # --------------------------------------------------------------------------------------------------------------- replay

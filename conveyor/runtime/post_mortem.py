@@ -13,7 +13,7 @@ from collections.abc import Sequence
 
 from conveyor.channel import Note, Tag
 from conveyor.ends import notes_of
-from conveyor.recording import Place
+from conveyor.places import Place
 from conveyor.route import Leaf, leaves, taken
 from conveyor.runtime.ring import Ring, RingState
 from conveyor.topology import Input, NodeSpec, OrderedInput, ZipInput, channels_of

@@ -11,7 +11,7 @@ from collections.abc import Callable, Sequence
 
 from conveyor.channel import Tag
 from conveyor.deaths import Death as Hand
-from conveyor.recording import Fallen, Place
+from conveyor.places import Fallen, Place
 from conveyor.sim.channel import MemoryChannel
 from conveyor.sim.schedule import Death
 
