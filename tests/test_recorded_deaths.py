@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import time
 from collections.abc import Iterable, Iterator
 from itertools import count
 from pathlib import Path
@@ -10,9 +12,11 @@ from typing import Any, NamedTuple
 import pytest
 
 from conveyor import BalancingFork, Filter, FlatMap, Join, Pipe, Processor, ReplicatingFork, Zip
+from conveyor.errors import ItemTimeout
+from conveyor.places import Timeout
 from conveyor.recording import Recording
 from conveyor.runtime.faults import Fault, planned
-from tests.conformance.jobs import Remembered, increment, label, odd, repeated, stuck
+from tests.conformance.jobs import Remembered, Stuck, increment, label, odd, repeated, stuck
 from tests.helpers import pipeline
 from tests.jobs import double
 
@@ -184,3 +188,38 @@ def test_a_time_that_ran_out_is_recorded_as_the_decision_that_a_simulated_run_ha
     assert (same.ordinal, same.attempts, repr(same.exception)) == (letter.ordinal, letter.attempts, repr(letter.exception))
     assert replayed.schedule == "cv1:" + ";".join(f"x~timer.{7 + attempt}=1" for attempt in range(retries + 1))
     assert limited(retries).replay(range(10), replayed.schedule) == result
+
+
+def test_a_recording_with_a_time_that_ran_out_shrinks_to_that(tmp_path: Path) -> None:
+    path, here = tmp_path / "run.cvd", os.getpid()
+
+    def stuck_elsewhere(item: int) -> int:
+        if item == 7 and os.getpid() != here:
+            time.sleep(5)
+        return item
+
+    limited_twice = Processor(stuck_elsewhere, name="x", timeout_s=0.05, on_error="skip")
+    lanes = pipeline().add(ReplicatingFork(2)).add(limited_twice, Processor(double)).add(Join(2))
+    lanes.run(range(10), record=path)
+
+    def check(run: Any) -> bool:
+        return len(run) == 20
+
+    failure = lanes.explore(range(10), check, start=path).failure
+    assert failure.number == 1
+    assert failure.schedule.count("=1") == failure.schedule.count("x~timer.") == 1
+    assert len(lanes.replay(range(10), failure.schedule)) == 19
+
+
+def test_a_time_limit_that_takes_a_state_with_it_ends_the_run_and_its_replay(tmp_path: Path) -> None:
+    path = tmp_path / "run.cvd"
+    pl = pipeline().add(SINGLY).add(Stuck(name="x", timeout_s=0.05, on_error="skip")).add(Processor(label))
+    with pytest.raises(ItemTimeout, match="its state died with it") as real:
+        pl.run(range(10), record=path)
+    recording = Recording.read(path.read_bytes(), "run.cvd")
+    assert (recording.fallen, recording.timeouts) == ((), (Timeout("x", 0, 7),))
+    with pytest.raises(ItemTimeout) as replayed:
+        pl.replay(range(10), path)
+    assert str(replayed.value) == str(real.value)
+    with pytest.raises(ItemTimeout):
+        pl.replay(range(10), "cv1:x~timer.7=1")

@@ -112,7 +112,7 @@ class LifeOnRecord(Life):
         return self.fallen[len(self.deaths) - 1].hand
 
     def begin(self) -> None:
-        self.die_if_due(self.done, "taken")
+        self.die_if_due(self.done, f"emitted{self.records}" if self.records else "taken")
 
     def store(self, name: Callable[[], tuple[int | None, str]]) -> None:
         self.die_if_due(*name())

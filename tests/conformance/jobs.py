@@ -76,6 +76,13 @@ def deadly(item: int) -> int:
     return item
 
 
+def deadly_late(item: int) -> Iterator[int]:
+    """The same, once two of its outputs are there."""
+    yield item
+    yield item
+    yield deadly(item)
+
+
 def attempted(item: int) -> tuple[int, int]:
     """Which attempt an item came through in: what workers that died had in hand is tried again."""
     return item, context().attempt

@@ -216,9 +216,21 @@ def killed_at_zips() -> Any:
     )
 
 
+def killed_together() -> Any:
+    """Neighbours that share a worker."""
+    lanes = pipeline().add(Processor(jobs.increment, name="one")).add(Filter(jobs.odd, name="two"))
+    lanes = lanes.add(Processor(jobs.slow, name="three")).add(Processor(jobs.increment, name="four"))
+    return lanes.add(ReplicatingFork(2)).add(Pipe(), Pipe(3)).add(Join(2))
+
+
 def poisoned() -> Any:
     lanes = pipeline().add(ReplicatingFork(2)).add(Processor(jobs.deadly, on_error="dead_letter"), Processor(jobs.slow))
     return lanes.add(Join(2))
+
+
+def poisoned_inside() -> Any:
+    lanes = pipeline().add(ReplicatingFork(2)).add(FlatMap(jobs.deadly_late, on_error="dead_letter"), Processor(jobs.slow))
+    return lanes.add(Pipe(1), Pipe(2)).add(Join(2))
 
 
 CASES: Final[dict[str, Case]] = {
@@ -248,11 +260,13 @@ CASES: Final[dict[str, Case]] = {
     "timed out for good": Case(timed_out_for_good, most=25, streams=False),
     "timed out with state": Case(timed_out_with_state, most=25, streams=False),
     "poisoned": Case(poisoned, most=13, streams=False),
+    "poisoned inside": Case(poisoned_inside, most=13, streams=False),
     "stuck": Case(stuck, most=40, streams=False),
     "killed": Case(killed, ("one", "two", "three"), most=500),
     "killed at forks": Case(killed_at_forks, ("one", "two", "three"), most=500),
     "killed with state": Case(killed_with_state, ("one",), most=100),
     "killed singly": Case(killed_singly, ("one", "two", "three"), most=100),
     "killed at zips": Case(killed_at_zips, ("one", "two", "three", "four"), most=100),
+    "killed together": Case(killed_together, ("one", "two", "three", "four"), most=100),
     "killed letters": Case(killed_letters, ("one", "two", "three"), most=500),
 }
