@@ -3,7 +3,8 @@
 Knows: how to turn an item into bytes that are the same in every process.  Must never know: files, processes, who compares.
 
 Rule 1.  Items that are equal and of one type have the same print, in whatever process, order of a set or of a dict.
-Rule 2.  Of a long run a part is looked at: the first 256 items, and then every 4096th, by their ordinals alone.
+Rule 2.  Of a long run a sample is looked at: the first 256 items, and then every 4096th, by their ordinals alone.
+Rule 3.  A digest says besides which stretches of items were looked at, every item of them; a checksum stands for those.
 """
 
 from __future__ import annotations
@@ -12,17 +13,18 @@ import marshal
 from collections.abc import Iterable, Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from enum import Enum
-from typing import Final, cast
+from typing import Final, NamedTuple, cast
 from zlib import crc32
 
-from conveyor.codec import Sealed
+from conveyor.codec import Sealed, is_atom
 
-__all__ = ["Fingerprint", "print_of"]
+__all__ = ["Digest", "Fingerprint", "print_of"]
 
 FIRST: Final = 256
 EVERY: Final = 4096
 DEEPEST: Final = 12
 SIMPLE: Final = frozenset({int, float, complex, str, bytes, bool, type(None)})
+HEAD_OF_LIST: Final = 5  # bytes before the first item of a list, in that format
 WITHOUT_REFERENCES: Final = 2  # a format of marshal in which equal atoms are equal bytes
 
 
@@ -32,6 +34,8 @@ def print_of(item: object) -> int:
     >>> print_of({"a": {1, 2}, "b": []}) == print_of({"b": [], "a": {2, 1}}), print_of(1) == print_of(1.0)
     (True, False)
     """
+    if type(item) in SIMPLE:
+        return crc32(marshal.dumps(cast("int", item), WITHOUT_REFERENCES))
     return crc32(canonical(item, 0))
 
 
@@ -84,11 +88,13 @@ class Fingerprint:
     def add(self, items: Sequence[object]) -> None:
         """The next items, as they are in a slice or as they are."""
         first, self.count = self.count, self.count + len(items)
+        total, prints = self.sum, self.prints
         for ordinal in sampled(first, self.count):
             item = items[ordinal - first]
-            found = print_of(item.open() if isinstance(item, Sealed) else item)
-            self.sum = crc32(found.to_bytes(4, "little"), self.sum)
-            self.prints += (found & 0xFFFF).to_bytes(2, "little")
+            found = print_of(item.open() if isinstance(item, Sealed) else item).to_bytes(4, "little")
+            total = crc32(found, total)
+            prints += found[:2]
+        self.sum = total
 
     def first_difference(self, other: Fingerprint) -> int | None:
         """The ordinal of the first item looked at that the other has otherwise, if it is among those that both have."""
@@ -99,12 +105,83 @@ class Fingerprint:
         return None
 
 
-def sampled(first: int, end: int) -> Iterable[int]:
+class Stretches(NamedTuple):
+    """What was looked at of the items up to an ordinal: how many were left out, how many were looked at, and so on in turn; and
+    the checksum of all that were looked at by then."""
+
+    upto: int
+    lengths: tuple[int, ...]
+    sum: int
+
+
+class Digest:
+    """Of items that come slice by slice, all or none of each slice looked at; a sample is looked at in any case."""
+
+    def __init__(self) -> None:
+        self.sample = Fingerprint()
+        self.told: list[Stretches] = []
+        self.sum = 0
+        self.lengths = [0, 0]
+
+    @property
+    def count(self) -> int:
+        return self.sample.count
+
+    def add(self, items: Sequence[object], look: bool) -> None:
+        """The next items, as they are in a slice."""
+        self.sample.add(items)
+        lengths, found = self.lengths, len(items)
+        if not look:
+            if lengths[-1]:
+                lengths += (found, 0)
+            else:
+                lengths[-2] += found
+            return
+        lengths[-1] += found
+        if found and not isinstance(items[0], Sealed):  # atoms, all at once: that is what each gives, one behind the other
+            self.sum = crc32(memoryview(marshal.dumps(cast("list[int]", items), WITHOUT_REFERENCES))[HEAD_OF_LIST:], self.sum)
+        else:
+            for item in items:
+                self.sum = crc32(encoded(item.open() if isinstance(item, Sealed) else item), self.sum)
+
+    def tell(self) -> Stretches:
+        """What was looked at since this was asked the last time."""
+        self.told.append(Stretches(self.count, tuple(self.lengths), self.sum))
+        self.lengths = [0, 0]
+        return self.told[-1]
+
+    def first_difference(self, items: Sequence[object]) -> range | None:
+        """Among which ordinals the first item is that cannot have been given, as far as there are items."""
+        found = Fingerprint()
+        found.add(items[: self.count])
+        ordinal = self.sample.first_difference(found)
+        if ordinal is not None:
+            return range(ordinal, ordinal + 1)
+        at = total = 0
+        for upto, lengths, told in self.told:
+            first = at
+            if upto > len(items):
+                break
+            for left_out, looked_at in zip(lengths[::2], lengths[1::2], strict=True):
+                at += left_out
+                for item in items[at : at + looked_at]:
+                    total = crc32(encoded(item), total)
+                at += looked_at
+            if total != told:
+                return range(first, upto)
+        return None
+
+
+def encoded(item: object) -> bytes:
+    return marshal.dumps(cast("int", item), WITHOUT_REFERENCES) if is_atom(item) else canonical(item, 0)
+
+
+def sampled(first: int, end: int) -> Sequence[int]:
     """The ordinals in [first, end) that are looked at.
 
     >>> [*sampled(254, 260)], [*sampled(260, 9000)]
     ([254, 255], [4096, 8192])
     """
-    yield from range(first, min(end, FIRST))
-    later = max(first, FIRST)
-    yield from range(-(-later // EVERY) * EVERY, end, EVERY)
+    if first >= FIRST:
+        return range(-(-first // EVERY) * EVERY, end, EVERY)
+    return [*range(first, min(end, FIRST)), *range(EVERY, end, EVERY)]

@@ -183,18 +183,21 @@ class JobNode(ABC):
 
     def condemned(self) -> Exception | None:
         """The error of an item that is not tried again, for what it did to its workers."""
-        stage, timeouts = self.policy.stage, self.past.timeouts
         if self.past.is_poison:
             return PoisonItem(
-                f"stage {stage!r}: {self.past.attempts} workers died, one after the other, when they were given this item; "
-                f"the last {self.past.how}"
+                f"stage {self.policy.stage!r}: {self.past.attempts} workers died, one after the other, when they were given "
+                f"this item; the last {self.past.how}"
             )
-        if timeouts > self.policy.retries:
-            limit = f"timeout_s={self.policy.timeout_s}"
-            return ItemTimeout(
-                f"stage {stage!r}: this item took longer than {limit} allows, in {timeouts} of {timeouts} attempts"
-            )
-        return None
+        return self.out_of_time(self.past.timeouts)
+
+    def out_of_time(self, timeouts: int) -> ItemTimeout | None:
+        """The error of an item whose time ran out so often, if there is not to be another attempt."""
+        if timeouts <= self.policy.retries:
+            return None
+        limit = f"timeout_s={self.policy.timeout_s}"
+        return ItemTimeout(
+            f"stage {self.policy.stage!r}: this item took longer than {limit} allows, in {timeouts} of {timeouts} attempts"
+        )
 
     def may_retry(self, error: BaseException | None) -> bool:
         """Waits, if the item that failed with `error` is to be tried again."""

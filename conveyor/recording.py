@@ -24,18 +24,28 @@ from zlib import crc32
 
 from conveyor.deaths import Death
 from conveyor.errors import ScheduleMismatch
-from conveyor.fingerprint import Fingerprint
+from conveyor.fingerprint import Digest, Stretches
+from conveyor.places import Fallen, Place, Timeout
 from conveyor.route import Balance, Leaf, Route
-from conveyor.shipping import pack_stage, unpack_stage
+from conveyor.shipping import unpack_stage
 from conveyor.topology import Topology, channels_of
 
-__all__ = ["End", "Fallen", "Point", "Recording", "Runs", "forks_of", "frame", "pack_topology", "points_of"]
+__all__ = [
+    "End",
+    "Point",
+    "Recording",
+    "Runs",
+    "forks_of",
+    "frame",
+    "pack_topology",
+    "points_of",
+]
 
 MAGIC: Final = b"cvd1\n"
 FRAME: Final = Struct("<cII")
-PROGRESS: Final = Struct("<QI")
+PROGRESS: Final = Struct("<QII")
 
-HEAD, PIPELINE, INPUT, PROGRESSED, DECIDED, VOID, FELL, ENDED = b"H", b"P", b"I", b"N", b"D", b"V", b"K", b"T"
+HEAD, PIPELINE, INPUT, PROGRESSED, DECIDED, VOID, FELL, RAN_OUT, ENDED = b"H", b"P", b"I", b"N", b"D", b"V", b"K", b"O", b"T"
 
 
 class Point(NamedTuple):
@@ -45,14 +55,6 @@ class Point(NamedTuple):
     kind: str
     lanes: int
     before: tuple[str, ...]
-
-
-class Fallen(NamedTuple):
-    """A worker that died once `done` of its items were committed, and what it had in hand, counted from the run's start."""
-
-    worker: str
-    done: int
-    hand: Death | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,7 +124,8 @@ class Recording:
     adaptive_lanes: int
     decisions: Mapping[str, array[int]]
     fallen: tuple[Fallen, ...] = ()
-    given: Fingerprint = field(default_factory=Fingerprint)
+    timeouts: tuple[Timeout, ...] = ()
+    given: Digest = field(default_factory=Digest)
     end: End | None = None
     pipeline: bytes | None = None
     items: tuple[object, ...] | None = None
@@ -154,20 +157,23 @@ class Recording:
     def check_items(self, items: Sequence[object]) -> None:
         """Raises `ScheduleMismatch` if it is of a run on other items."""
         failed = self.end is not None and self.end.how == "failed"  # then there may be more that never went in
-        found = Fingerprint()
-        found.add(items[: self.given.count] if failed else items)
-        ordinal = self.given.first_difference(found)
-        if ordinal is not None:
-            raise ScheduleMismatch(
-                f"{self.name} is of a run on other items: of {self.given.count} items, number {ordinal} was another one"
-            )
-        if found.count != self.given.count:
-            raise ScheduleMismatch(f"{self.name} is of a run on {self.given.count} items; here there are {found.count}")
+        count = self.given.count
+        other = self.given.first_difference(items)
+        if other is not None:
+            which = f"number {other[0]}" if len(other) == 1 else f"one of the numbers {other[0]} to {other[-1]}"
+            raise ScheduleMismatch(f"{self.name} is of a run on other items: of {count} items, {which} was another one")
+        if len(items) != count and not (failed and len(items) > count):
+            raise ScheduleMismatch(f"{self.name} is of a run on {count} items; here there are {len(items)}")
 
     @property
     def is_whole(self) -> bool:
         """Did the run come to the end of its items?"""
         return self.end is not None and self.end.how == "done"
+
+    @property
+    def has_timers(self) -> bool:
+        """Did the time of an item run out?"""
+        return bool(self.timeouts)
 
     def topology(self) -> Topology | None:
         """The pipeline itself, if it was kept; raises what unpickling it raises."""
@@ -186,8 +192,9 @@ class Reader:
         self.recording = recording
         self.lanes = [array("H") for _ in recording.points]
         self.fallen: list[Fallen] = []
+        self.timeouts: list[Timeout] = []
         self.items: list[object] | None = []
-        self.given = Fingerprint()
+        self.given = Digest()
         self.end: End | None = None
         self.pipeline: bytes | None = None
 
@@ -196,11 +203,11 @@ class Reader:
             self.take(kind, payload)
         decisions = {point.name: lanes for point, lanes in zip(self.recording.points, self.lanes, strict=True)}
         items = tuple(self.items) if self.items is not None and len(self.items) == self.given.count else None
-        fallen = tuple(self.fallen)
         return replace(
             self.recording,
             decisions=decisions,
-            fallen=fallen,
+            fallen=tuple(self.fallen),
+            timeouts=tuple(self.timeouts),
             given=self.given,
             end=self.end,
             pipeline=self.pipeline,
@@ -214,11 +221,16 @@ class Reader:
             for point, stands in json.loads(payload):
                 del self.lanes[point][stands:]
         elif kind == FELL:
-            worker, done, hand = json.loads(payload)
-            self.fallen.append(Fallen(worker, done, Death(*hand) if hand is not None else None))
+            worker, place, hand = json.loads(payload)
+            self.fallen.append(Fallen(worker, Place(*place), Death(*hand) if hand is not None else None))
+        elif kind == RAN_OUT:
+            self.timeouts.append(Timeout(*json.loads(payload)))
         elif kind == PROGRESSED:
-            self.given.count, self.given.sum = PROGRESS.unpack_from(payload)
-            self.given.prints += payload[PROGRESS.size :]
+            count, total, size = PROGRESS.unpack_from(payload)
+            lengths = payload[PROGRESS.size : PROGRESS.size + size]
+            self.given.sample.count = count
+            self.given.sample.prints += payload[PROGRESS.size + size :]
+            self.given.told.append(Stretches(count, tuple(numbers_in(lengths)), total))
         elif kind == INPUT:
             if not payload:
                 self.items = None
@@ -275,12 +287,17 @@ def void(stands: Iterable[tuple[int, int]]) -> bytes:
 
 def fell(fallen: Fallen) -> bytes:
     hand = list(fallen.hand) if fallen.hand is not None else None
-    return frame(FELL, json.dumps([fallen.worker, fallen.done, hand]).encode())
+    return frame(FELL, json.dumps([fallen.worker, fallen.place, hand]).encode())
 
 
-def progressed(given: Fingerprint, prints: bytes) -> bytes:
-    """So many items were taken in; `prints` of those since the last time."""
-    return frame(PROGRESSED, PROGRESS.pack(given.count, given.sum) + prints)
+def ran_out(timeout: Timeout) -> bytes:
+    return frame(RAN_OUT, json.dumps(timeout).encode())
+
+
+def progressed(told: Stretches, prints: bytes) -> bytes:
+    """So many items were taken in; `prints` of the sample since the last time."""
+    lengths = b"".join(map(varint, told.lengths))
+    return frame(PROGRESSED, PROGRESS.pack(told.upto, told.sum, len(lengths)) + lengths + prints)
 
 
 def varint(value: int) -> bytes:
@@ -382,8 +399,7 @@ def told(name: str, points: Mapping[str, Point]) -> str:
     return f"the {point.kind} {name!r} of {point.lanes} lanes{behind}"
 
 
-def pack_topology(topology: Topology) -> bytes:
-    """A pipeline as a recording keeps it, with its stages as they travel; raises `NotPicklable`."""
-    stages = {spec.index: pack_stage(spec.stage, spec.name) for spec in topology.nodes if spec.stage is not None}
+def pack_topology(topology: Topology, stages: Mapping[int, bytes]) -> bytes:
+    """A pipeline as a recording keeps it, with its stages as they travel, by node."""
     bare = replace(topology, nodes=tuple(replace(spec, stage=None) for spec in topology.nodes))
-    return pickle.dumps((bare, stages))
+    return pickle.dumps((bare, dict(stages)))

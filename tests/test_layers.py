@@ -15,7 +15,7 @@ LAYERS = (
     {"errors", "report", "typeforms", "signatures", "trace"},
     {"stages", "codec", "kernels", "deaths", "context"},
     {"hints", "annotations", "values"},
-    {"fingerprint"},
+    {"fingerprint", "places"},
     {"channel", "decisions", "nodes", "ordered", "route", "shipping", "failures", "journal", "snapshots", "fused"},
     {"draft", "topology", "drive", "lifecycle", "ends", "summary", "fusing", "deadlock", "picture"},
     {"recording"},

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import pickle
+import re
 import subprocess
 import sys
 from array import array
@@ -18,12 +19,18 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from conveyor import BalancingFork, Filter, Join, Pipe, Processor, ReplicatingFork, recording
+from conveyor import BalancingFork, Filter, Join, Pipe, Processor, ReplicatingFork, Zip, recording
 from conveyor.__main__ import main
+from conveyor.codec import seal
 from conveyor.deaths import Death
-from conveyor.errors import ScheduleMismatch
-from conveyor.fingerprint import Fingerprint, print_of
-from conveyor.recording import End, Fallen, Point, Recording, Runs, points_of
+from conveyor.errors import Deadlock, ScheduleMismatch
+from conveyor.fingerprint import Digest, Fingerprint, print_of
+from conveyor.places import Fallen, Place, Timeout
+from conveyor.recording import End, Point, Recording, Runs, points_of
+from conveyor.runtime import recorder
+from conveyor.runtime.recorder import AHEAD_NS, SHARE, Gauged
+from conveyor.shipping import pack_stage
+from conveyor.sim import simulation
 from tests.conformance.jobs import Numbered, refusing, slow
 from tests.helpers import ROOT, pipeline
 from tests.jobs import double, increment, is_even
@@ -117,12 +124,16 @@ def test_a_short_run_takes_a_byte(items: int, lane: int) -> None:
 
 
 def test_deaths_and_the_end_are_read_as_they_were_written() -> None:
-    fallen = [Fallen("double", 3, Death(0, 3, 9, 5, True, False, "was killed by SIGKILL")), Fallen("double", 4, None)]
+    death = Death(0, 3, 9, 5, True, False, "was killed by SIGKILL")
+    fallen = [Fallen("double", Place(3, "emitted", 4), death), Fallen("double", Place(None, "closed1", 9), None)]
+    timeouts = [Timeout("double", 0, 7)]
     end = End("failed", "double", ("builtins.ValueError", "no"), 7, 12, (("double", 4, 2, "ValueError"),), {"pool": 2})
 
-    read = Recording.read(recording.head(POINTS, 4) + b"".join(map(recording.fell, fallen)) + end.packed(), "run.cvd")
+    told = b"".join([*map(recording.fell, fallen), *map(recording.ran_out, timeouts), end.packed()])
+    read = Recording.read(recording.head(POINTS, 4) + told, "run.cvd")
 
     assert list(read.fallen) == fallen
+    assert list(read.timeouts) == timeouts
     assert read.end == end
     assert read.adaptive_lanes == 4
 
@@ -245,6 +256,72 @@ def test_a_fingerprint_does_not_depend_on_slices_and_names_the_first_item_it_saw
     other.add([*items[:changed], -1, *items[changed + 1 :]])
     assert whole.first_difference(other) == changed
     assert whole.sum != other.sum
+
+
+SLICES = st.lists(st.tuples(st.integers(1, 400), st.booleans(), st.booleans()), min_size=1, max_size=8)
+
+
+@given(SLICES, st.lists(st.one_of(ATOMS, st.tuples(ATOMS, ATOMS)), min_size=1, max_size=5), st.data())
+def test_a_digest_finds_each_item_that_was_looked_at(
+    slices: list[tuple[int, bool, bool]], some: list[object], data: st.DataObject
+) -> None:
+    """However it was cut, and whether an item came as it is or sealed."""
+    digest = Digest()
+    items: list[object] = []
+    looked: list[int] = []
+    for size, look, is_sealed in slices:
+        part = [some[at % len(some)] for at in range(size)]
+        digest.add([seal(item) for item in part] if is_sealed else part, look)
+        looked += range(len(items), len(items) + size) if look else range(len(items), min(len(items) + size, 256))
+        items += part
+        if data.draw(st.booleans()):
+            digest.tell()
+    digest.tell()
+
+    assert digest.first_difference(items) is None
+    assert digest.first_difference(items[:-1]) is None
+    assert digest.first_difference([*items, 1]) is None
+    if looked:
+        place = data.draw(st.sampled_from(looked))
+        among = digest.first_difference([*items[:place], "another", *items[place + 1 :]])
+        assert among is not None
+        assert place in among
+
+
+@pytest.mark.parametrize(("cost", "pause", "least", "most"), [(1_000, 1_000_000, 1, 1), (1_000_000, 10_000_000, 0.02, 0.2)])
+def test_as_many_items_are_looked_at_as_there_is_time_for(cost: int, pause: int, least: float, most: float) -> None:
+    """To look takes `cost`, and then nothing is to be done for a while."""
+    now = 0
+
+    def clock() -> int:
+        nonlocal now
+        now += cost
+        return now
+
+    gauged = Gauged(clock)
+    for _ in range(1000):
+        gauged.take([0] * 256)
+        now += pause
+    told, _ = gauged.news()
+    assert told.upto == sum(told.lengths) == 256_000
+    assert least <= sum(told.lengths[1::2]) / told.upto <= most
+    assert gauged.spent * SHARE <= now + AHEAD_NS + SHARE * cost
+
+
+def test_one_item_among_many_that_is_another_is_found(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(recorder, "SHARE", 0)
+    pool().run(range(600), record=path)
+    other = [*range(600)]
+    other[555] = -1
+    with pytest.raises(ScheduleMismatch, match=r"of 600 items, one of the numbers 0 to 599 was another one"):
+        pool().replay(other, path)
+
+
+def test_the_input_is_kept_as_it_was_when_it_came_in(path: Path) -> None:
+    """Large buffers lie in memory that is used again once their item is through."""
+    items = [bytearray([number]) * 40_000 if number == 0 else bytearray([number]) * 10 for number in range(50)]
+    pool(Processor(len), Processor(len)).run((bytearray(item) for item in items), record=path)
+    assert list(Recording.read(path.read_bytes(), "run.cvd").items or ()) == items
 
 
 # --------------------------------------------------------------------------------------------------------------- replay
@@ -420,6 +497,51 @@ def test_conform_accepts_failures_dead_letters_and_what_was_left_early(
         next(stream)
     assert main(["conform", str(tmp_path)]) == 0
     assert capsys.readouterr().out == "3/3 accepted\n"
+
+
+def circle() -> Any:
+    return pipeline().add(ReplicatingFork(2)).add(Filter(is_large), Pipe(4)).add(Zip(2))
+
+
+def is_large(item: int) -> bool:
+    return item > 100
+
+
+def test_conform_accepts_pipes_that_waited_for_one_another(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    with pytest.raises(Deadlock, match="is full: 4 of 4 items") as real:
+        circle().run(range(50), record=path)
+    with pytest.raises(Deadlock) as replayed:
+        circle().replay(range(50), path)
+    assert str(replayed.value).startswith(str(real.value))
+
+    monkeypatch.setattr(simulation, "cures", None)  # with more room jobs would be given what never was in the run
+    assert main(["conform", str(path)]) == 0
+
+
+@pytest.mark.parametrize(
+    ("said", "says"),
+    [
+        ("c9 (a -> b) is full: 4 of 4 items", r"in the run the pipes \['c9'\] were full, and in its replay \['c1'\]"),
+        ("c1 (a -> b) is full by bytes: it holds 1 of 4 items", ""),
+    ],
+)
+def test_conform_accepts_no_other_deadlock(path: Path, capsys: pytest.CaptureFixture[str], said: str, says: str) -> None:
+    with pytest.raises(Deadlock):
+        circle().run(range(50), record=path)
+    path.write_bytes(path.read_bytes() + End("failed", error=("conveyor.errors.Deadlock", said)).packed())
+    assert main(["conform", str(path)]) == bool(says)
+    assert re.search(says, capsys.readouterr().out)
+
+
+def test_conform_does_not_accept_a_deadlock_that_has_gone(path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(Deadlock):
+        circle().run(range(50), record=path)
+    data = path.read_bytes()
+    roomier = pipeline().add(ReplicatingFork(2)).add(Filter(is_large), Pipe(9)).add(Zip(2))
+    stages = {node.index: pack_stage(node.stage, node.name) for node in roomier.topology.nodes if node.stage is not None}
+    path.write_bytes(data + recording.frame(recording.PIPELINE, recording.pack_topology(roomier.topology, stages)))
+    assert main(["conform", str(path)]) == 1
+    assert "the run got stuck before its item" in capsys.readouterr().out
 
 
 def test_conform_says_that_a_large_input_was_not_kept(path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -57,7 +57,6 @@ class Witness(Protocol):
 
     def drain(self) -> None: ...
     def died(self, node: int, hand: Death | None) -> None: ...
-    def resumed(self, node: int, done: int) -> None: ...
     def failed(self, node: int) -> None: ...
 
 
@@ -308,8 +307,6 @@ class Crew:
             raise raised_by(message, self.topology.nodes[message.node].name, f"worker {self.pid(message.node)}")
         if isinstance(message, Resumed):
             self.letters.void(message.node, message.ordinal)
-            if self.witness is not None:
-                self.witness.resumed(message.node, message.ordinal)
         else:
             assert isinstance(message, Buried)
             self.letters.add(message.node, message.letter)

@@ -9,30 +9,30 @@ Rule 2.  What a dead worker had noted and not committed is taken back when anoth
 from __future__ import annotations
 
 import pickle
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from os import PathLike
 from pathlib import Path
 from threading import RLock
-from time import monotonic
+from time import monotonic, perf_counter_ns
 from typing import Final, NamedTuple
 
 from conveyor import recording
 from conveyor.channel import Inlet, Note
 from conveyor.codec import PROTOCOL, Seal, Sealed
 from conveyor.deaths import Death
-from conveyor.ends import notes_of
-from conveyor.errors import NotPicklable
-from conveyor.fingerprint import Fingerprint
+from conveyor.fingerprint import Digest, Fingerprint, Stretches
 from conveyor.journal import PAGE_SIZE, Journal
-from conveyor.recording import End, Fallen, Runs, forks_of, points_of
+from conveyor.places import Fallen, Timeout
+from conveyor.recording import End, Runs, forks_of, points_of
 from conveyor.report import DeadLetter, Tally
-from conveyor.route import Leaf, leaves
-from conveyor.runtime.board import NodeBoard
+from conveyor.route import leaves
 from conveyor.runtime.crew import Crew
 from conveyor.runtime.decision_log import JOIN, STANDS, DecisionLog, Noted, NotedReads, forks_taken
+from conveyor.runtime.post_mortem import Account, Remains
+from conveyor.runtime.recovery import is_restorable, is_stateful
 from conveyor.runtime.ring import RingState
 from conveyor.runtime.source import Puller
-from conveyor.topology import Input, NodeSpec, OrderedInput, Topology
+from conveyor.topology import Topology
 
 __all__ = ["RecordedPuller", "Recorder"]
 
@@ -41,12 +41,15 @@ MOST_KEPT: Final = 16 << 10  # items between two frames
 KEPT_PIPELINE: Final = 1 << 20
 FRAME_BYTES: Final = 8 << 10
 FRAME_S: Final = 0.1
+SHARE: Final = 200  # of the time, what one part may go into looking at items
+AHEAD_NS: Final = 100_000_000  # that much of the time is granted at once, so that short runs are looked at as a whole
+FEW: Final = 256  # items, about which that is decided
 
 
 class Before(NamedTuple):
-    """How far a node was when the run began: its inputs, and its forks by number."""
+    """How far a node was when the run began, and its forks by number."""
 
-    heads: list[int]
+    account: Account
     taken: dict[int, int]
 
 
@@ -57,6 +60,34 @@ class SlicesOnly(Journal):
         """Nothing."""
 
 
+class Gauged:
+    """The digest of the input: of all items, as long as to look at them takes no more than half a hundredth of the time."""
+
+    def __init__(self, clock: Callable[[], int] = perf_counter_ns) -> None:
+        self.digest = Digest()
+        self.clock = clock
+        self.began = clock() - AHEAD_NS
+        self.spent = 0
+        self.decides_at = 0  # how many items
+        self.looks = True
+        self.told = 0
+
+    def take(self, items: Sequence[object]) -> None:
+        started = self.clock() if self.looks else 0
+        self.digest.add(items, self.looks)
+        if self.looks:
+            self.spent += self.clock() - started
+        if self.digest.count >= self.decides_at:
+            self.decides_at = self.digest.count + FEW
+            self.looks = self.spent * SHARE <= self.clock() - self.began
+
+    def news(self) -> tuple[Stretches, bytes]:
+        """What was looked at since the last time, and the prints of the sample."""
+        prints = bytes(self.digest.sample.prints[self.told :])
+        self.told += len(prints)
+        return self.digest.tell(), prints
+
+
 class Recorder:
     """One run on its way into a file; made before the run begins."""
 
@@ -65,31 +96,28 @@ class Recorder:
         self.topology = topology
         points = points_of(topology)
         self.number_of = {point.name: number for number, point in enumerate(points)}
-        self.number: dict[tuple[int, int], int] = {}  # of a node's point
+        self.numbers: dict[int, list[int]] = {}  # of a node's points
         self.runs = [Runs(point.lanes) for point in points]
         self.lock = RLock()  # the source of a stream notes from a thread of its own
-        self.given, self.told = Fingerprint(), 0
+        self.given = Gauged()
         self.outputs = Fingerprint()
         self.input: list[object] = []  # that is kept and not written yet
         self.kept = 0  # bytes of the input, or -1 if it is too large
+        self.opened = 0  # bytes of what is not written yet, where that is known
         self.last_frame = monotonic()
         self.grown = 0
         self.failed_in = ""
         self.before: dict[int, Before] = {}
-        self.dead: dict[int, list[Death | None]] = {}
+        self.remains: dict[int, Remains] = {}
         self.crew: Crew | None = None
         self.logs: dict[int, DecisionLog] = {}
         self.write(recording.head(points, adaptive_lanes))
-        self.keep_pipeline()
 
     def write(self, data: bytes) -> None:
         self.file.write(data)
 
-    def keep_pipeline(self) -> None:
-        try:
-            packed = recording.pack_topology(self.topology)
-        except NotPicklable:
-            return  # the run itself will say so
+    def keep_pipeline(self, stages: Mapping[int, bytes]) -> None:
+        packed = recording.pack_topology(self.topology, stages)
         if len(packed) <= KEPT_PIPELINE:
             self.write(recording.frame(recording.PIPELINE, packed))
 
@@ -98,43 +126,38 @@ class Recorder:
     def begin(self, crew: Crew) -> None:
         """The workers are idle: from here on what they decide is of this run."""
         self.crew = crew
+        self.keep_pipeline(crew.stages)
         layout, memory = crew.layout, crew.memory
         self.logs = {node: DecisionLog(layout.log(memory, node)) for node in layout.logs}
         for node, log in self.logs.items():
             log.take(crew.bells[node].ring)
         for spec in crew.topology.nodes:
-            for place, name in enumerate([spec.merge_name, *(fork.name for fork in forks_of(spec.route))]):
-                self.number[spec.index, place] = self.number_of.get(name, -1)  # without a name: no join
+            names = [spec.merge_name, *(fork.name for fork in forks_of(spec.route))]
+            self.numbers[spec.index] = [self.number_of.get(name, -1) for name in names]  # without a name: no join
             forks: dict[int, int] = {}
             if spec.route is not None:
                 forks |= forks_taken(spec.route, [RingState(crew.rings[channel]).tail for channel in leaves(spec.route)])
-            self.before[spec.index] = Before([self.head(each, spec) for each in spec.inputs], forks)
+            state = Note(layout.state(memory, spec.index)) if is_restorable(spec) else None
+            self.remains[spec.index] = Remains(spec, crew.rings, layout.notes(memory, spec.index), state)
+            self.before[spec.index] = Before(self.remains[spec.index].account(0), forks)
 
-    def head(self, source: Input, spec: NodeSpec) -> int:
-        """Where an input stands: a channel, an ordered join; a zip counts from the run's start."""
-        assert self.crew is not None
-        if isinstance(source, Leaf):
-            return self.crew.rings[source.channel].head()
-        if isinstance(source, OrderedInput):
-            all_notes = self.crew.layout.notes(self.crew.memory, spec.index)
-            (words,) = [all_notes[first : first + size] for each, first, size in notes_of(spec.inputs) if each == source]
-            return Note(words).newest()[0]
-        return 0
-
-    def note(self, node: int, noted: Noted) -> None:
+    def note(self, node: int, found: Sequence[Noted]) -> None:
         """What was decided in a node."""
+        runs, numbers = self.runs, self.numbers[node]
         with self.lock:
-            if noted.point & STANDS:
-                self.stands(node, noted)
-            else:
-                self.runs[self.number[node, noted.point]].add(noted.lane, noted.items)
-                self.grown += 1
+            for noted in found:
+                point, lane, items = noted
+                if point & STANDS:
+                    self.stands(node, noted)
+                else:
+                    runs[numbers[point]].add(lane, items)
+            self.grown += len(found)
 
     def note_source(self, point: int, lane: int, count: int) -> None:
-        self.note(0, Noted(point, lane, count))
+        self.note(0, (Noted(point, lane, count),))
 
     def note_sink(self, point: int, lane: int, count: int) -> None:
-        self.note(len(self.topology.nodes) - 1, Noted(point, lane, count))
+        self.note(len(self.topology.nodes) - 1, (Noted(point, lane, count),))
 
     def journal_of_sink(self, tally: Tally, inputs: Sequence[Inlet]) -> Journal:
         """What is told of the slices that the sink takes in hand."""
@@ -146,25 +169,26 @@ class Recorder:
         if point != JOIN:
             count -= self.before[node].taken[point]
         self.flush()
-        self.write(recording.void([(self.number[node, point], count)]))
-
-    def since_start(self, node: int, hand: Death | None) -> Death | None:
-        """What a dead worker had in hand, counted from the start of the run."""
-        if hand is None:
-            return None
-        head = self.before[node].heads[hand.input]
-        at = None if hand.at is None else hand.at - head
-        return hand._replace(first=hand.first - head, end=hand.end - head, at=at)
+        self.write(recording.void([(self.numbers[node][point], count)]))
 
     def died(self, node: int, hand: Death | None) -> None:
-        """A worker died; how far it had come its successor says."""
-        self.dead.setdefault(node, []).append(hand)
-
-    def resumed(self, node: int, done: int) -> None:
-        """Another worker goes on in its place, behind so many items."""
+        """A worker died; nobody has taken its place yet."""
+        assert self.crew is not None
+        name, begun, remains = self.topology.nodes[node].name, self.before[node].account, self.remains[node]
+        place = remains.place(self.crew.run, begun)
         with self.lock:
-            for hand in self.dead.pop(node, []):
-                self.write(recording.fell(Fallen(self.topology.nodes[node].name, done, self.since_start(node, hand))))
+            if hand is not None:
+                head = begun.heads[hand.input]
+                at = None if hand.at is None else hand.at - head
+                hand = hand._replace(first=hand.first - head, end=hand.end - head, at=at)
+                if at is not None and hand.timed_out and not place.is_inside:
+                    # For whoever looks at results that is a decision, and no death, but for the items before that one.
+                    self.write(recording.ran_out(Timeout(name, hand.input, at)))
+                    first = max(hand.first, remains.head(remains.spec.inputs[hand.input], self.crew.run) - head)
+                    if first == at or (is_stateful(remains.spec) and not is_restorable(remains.spec)):  # that ends the run
+                        return
+                    hand = hand._replace(first=first, end=at, at=None, running=False, timed_out=False)
+            self.write(recording.fell(Fallen(name, place, hand)))
 
     def failed(self, node: int) -> None:
         """The failure of this node ends the run."""
@@ -174,29 +198,40 @@ class Recorder:
         """Takes what the workers have noted; called again and again."""
         assert self.crew is not None
         for node, log in self.logs.items():
-            for noted in log.take(self.crew.bells[node].ring):
-                self.note(node, noted)
+            if found := log.take(self.crew.bells[node].ring):
+                self.note(node, found)
         if self.grown >= FRAME_BYTES or (self.grown and monotonic() - self.last_frame > FRAME_S):
             self.flush()
 
     def took(self, items: Sequence[object]) -> None:
         """The next items of the input, as they go in."""
         with self.lock:
-            self.given.add(items)
+            self.given.take(items)
             self.grown += 1
             if self.kept >= 0:
-                self.input += items
-                if len(self.input) > MOST_KEPT:
-                    self.flush()
+                self.keep(items)
+
+    def keep(self, items: Sequence[object]) -> None:
+        """Sealed items are opened at once: what lies outside of their pickles is soon used for others."""
+        none_is_sealed = not items or not isinstance(items[0], Sealed)  # or all are, as it is in a slice
+        sealed = [] if none_is_sealed else [item for item in items if isinstance(item, Sealed)]
+        self.opened += sum(item.size for item in sealed)
+        if self.kept + self.opened > KEPT_INPUT:
+            self.kept, self.input = -1, []
+            self.write(recording.frame(recording.INPUT, b""))
+            return
+        self.input += [item.open() for item in sealed] if sealed else items
+        if len(self.input) > MOST_KEPT:
+            self.flush()
 
     def kept_input(self) -> bytes:
         """A frame with the items that came in, or one that says that they are too many."""
         if not self.input:
             return b""
-        items, self.input = self.input, []
+        items, self.input, self.opened = self.input, [], 0
         part = b""
         if len(items) <= MOST_KEPT:
-            part = pickle.dumps([item.open() if isinstance(item, Sealed) else item for item in items], PROTOCOL)
+            part = pickle.dumps(items, PROTOCOL)
             self.kept += len(part)
         if not part or self.kept > KEPT_INPUT:
             self.kept, part = -1, b""
@@ -209,9 +244,7 @@ class Recorder:
     def flush(self) -> None:
         """Writes what has come in."""
         with self.lock:
-            prints = bytes(self.given.prints[self.told :])
-            self.told += len(prints)
-            self.write(self.kept_input() + recording.progressed(self.given, prints) + recording.decided(self.runs))
+            self.write(self.kept_input() + recording.progressed(*self.given.news()) + recording.decided(self.runs))
             self.grown, self.last_frame = 0, monotonic()
 
     # -------------------------------------------------------------------------------------------------------- when it ends
@@ -224,11 +257,6 @@ class Recorder:
             lanes: dict[str, int] = {}
             if self.crew is not None and self.before:
                 self.drain()
-                for node in list(self.dead):
-                    board: NodeBoard = self.crew.boards[node]
-                    fatal = self.topology.nodes[node].name == self.failed_in
-                    if fatal or board.done != self.crew.run:  # nobody took its place
-                        self.resumed(node, board.tally(self.crew.run).items_in)
                 lanes = {fork: self.crew.board.open_lanes(fork) for fork in self.crew.forks}
             self.flush()
             failure = ("", "") if error is None else (f"{type(error).__module__}.{type(error).__qualname__}", str(error))

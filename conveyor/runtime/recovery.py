@@ -33,7 +33,7 @@ class Recovery:
         self.due: dict[int, float] = {}  # when the next worker of a node is to be started
         self.killed: dict[int, int] = {}  # for an item that took too long: since when it had been at its job
         self.at_start: dict[int, int] = {}
-        self.newest: Death | None = None  # what the worker that died last had in hand, if that was looked at
+        self.newest: Death | None = None  # what the worker that died last had in hand
         limits = {spec.index: policy_of(spec.stage)[2] for spec in topology.nodes if spec.stage is not None}
         self.limits = {node: int(limit * NANO) for node, limit in limits.items() if limit is not None}
 
@@ -56,17 +56,16 @@ class Recovery:
     def died(self, node: int, pid: int, exit_code: int | None) -> None:
         """Plans another worker, or raises what ends the run."""
         spec, board = self.topology.nodes[node], self.boards[node]
-        self.newest = None
         since = self.killed.pop(node, 0)
         timed_out = since != 0 and board.item_since == since
         name, how, items = self.topology.title(node), way_to_go(exit_code), board.tally(self.run).items_in
+        self.newest = board.take_death(self.run, timed_out, how)
         if is_stateful(spec) and not is_restorable(spec) and board.has_begun():
             if timed_out:
                 limit = f"timeout_s={self.limits[node] / NANO:g}"
                 raise ItemTimeout(f"stage {name!r}: an item took longer than {limit} allows; {NO_STATE}")
             raise crash(name, pid, how, items, NO_STATE)
         commits = self.committed(node) - self.at_start[node] + (since != 0 and not timed_out)
-        self.newest = board.take_death(self.run, timed_out, how)
         wait_ms = self.deaths.setdefault(node, Deaths()).died(commits, self.newest)
         if wait_ms is None:
             why = f"so did the {FRUITLESS_DEATHS - 1} workers before it, and none of them had finished an item"

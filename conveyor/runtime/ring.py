@@ -438,9 +438,10 @@ class RingState:
         self.tail_bytes: int = words[TAIL]
         self.head_bytes: int = words[HEAD_BYTES]
         self.tail = 0
+        self.tag: Tag | None = None
         if self.tail_bytes:
-            _, _, first, count, *_ = ring.header(ring.last_record())
-            self.tail = first + count
+            _, _, first, count, *tag = ring.header(ring.last_record())
+            self.tail, self.tag = first + count, Tag(*tag)
         self.queued = self.tail - words[HEAD]
 
     def is_empty(self) -> bool:

@@ -60,8 +60,9 @@ def simulated(
     return simulator.simulation(simulator.attempt(chosen, lives), seed)
 
 
-def planned(topology: Topology, faults: Faults | None, copy: bool) -> Plan:
-    return Plan(topology, timers=faults is not None and faults.timeouts, copies=copy)
+def planned(topology: Topology, faults: Faults | None, copy: bool, start: Schedule | Recording | None = None) -> Plan:
+    timers = (faults is not None and faults.timeouts) or (start is not None and start.has_timers)
+    return Plan(topology, timers=timers, copies=copy)
 
 
 def one_death(simulator: Simulator, faults: Faults, seed: int) -> list[Life]:
@@ -105,7 +106,7 @@ def explored(
     must_be(bool, copy, "explore(): copy")
     if check is not None and not callable(check):
         raise TypeError(f"explore(): check must be a function that takes a simulation, not {short_repr(check)}")
-    plan = planned(topology, faults, copy)
+    plan = planned(topology, faults, copy, start)
     simulator = Simulator(plan, items, checked=False)
 
     def total() -> int | None:

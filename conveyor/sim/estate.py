@@ -25,12 +25,14 @@ __all__ = ["Estate"]
 class Estate:
     """Of one node in one run in which its worker may die.
 
-    `void` is told of the first ordinal of which nothing that was said counts: what came of that item is done again.
+    `void` is told of the first ordinal of which nothing that was said counts: what came of that item is done again.  `taken` is
+    told of each slice that is taken in hand.
     """
 
-    def __init__(self, life: Life, void: Callable[[int], None]) -> None:
+    def __init__(self, life: Life, void: Callable[[int], None], taken: Callable[[], None]) -> None:
         self.life = life
         self.void = void
+        self.taken = taken
         self.counts = Note(memoryview(array("Q", [0] * Note.words_for(PAGE_SIZE))))
         self.held: tuple[int, int, int] | None = None
         self.deaths: list[Death] = []
@@ -53,6 +55,7 @@ class Estate:
     def hold(self, source: int, first: int, end: int) -> None:
         self.life.begin()
         self.held = (source, first, end)
+        self.taken()
 
     def died(self) -> None:
         self.is_inherited = True

@@ -169,6 +169,11 @@ class Search:
         attempt = self.follow(schedule)
         return attempt.schedule(), self.judge(attempt)
 
+    def rerun_twice(self, schedule: Schedule) -> tuple[Schedule, BaseException | None]:
+        """The same, where what is wrong is that two runs of one schedule differ."""
+        attempt = self.follow(schedule)
+        return attempt.schedule(), suspicion(self.simulator, attempt)
+
     def look_at(self, attempt: Attempt) -> None:
         """Counts a schedule in, and checks it."""
         found = self.found
@@ -198,15 +203,11 @@ class Search:
     def fails(self, attempt: Attempt, error: BaseException) -> None:
         """Makes the failure as small as can be."""
         schedule = attempt.schedule()
-        decisions, runs = len(schedule), 0
         doubt = suspicion(self.simulator, attempt)
-        if doubt is None:
-            smaller = shrunk(schedule, self.rerun)
-            schedule, error, runs = smaller.schedule, smaller.error or error, smaller.runs
-        else:
-            error = doubt
-        words = in_words(schedule, self.simulator.plan.topology)
-        self.found.failure = Found(error, str(schedule), self.found.schedules, decisions, runs, words)
+        smaller = shrunk(schedule, self.rerun if doubt is None else self.rerun_twice)
+        error = smaller.error or doubt or error
+        words = in_words(smaller.schedule, self.simulator.plan.topology)
+        self.found.failure = Found(error, str(smaller.schedule), self.found.schedules, len(schedule), smaller.runs, words)
 
 
 def with_fewer(search: Search) -> None:

@@ -11,7 +11,7 @@ from collections.abc import Callable, Sequence
 
 from conveyor.channel import Tag
 from conveyor.deaths import Death as Hand
-from conveyor.recording import Fallen
+from conveyor.places import Fallen, Place
 from conveyor.sim.channel import MemoryChannel
 from conveyor.sim.schedule import Death
 
@@ -30,6 +30,7 @@ class Life:
     """
 
     gives_up = False  # has the last of all workers died that were to be?
+    by_output = False  # is each output to be sent on its own, so that it may die between any two?
 
     def __init__(self, worker: str, inputs: int, *, before: int | None = None, at: Sequence[Death] = ()) -> None:
         self.worker = worker
@@ -40,6 +41,7 @@ class Life:
         self.done = 0  # items committed, of all the channels that it reads
         self.records = 0  # of the item in hand that are out
         self.copies = 0  # of the newest record that are out
+        self.given = 0  # outputs, in all its lives
         self.ordinal = -1
         self.closed = 0  # channels whose end is told
         self.saves = False  # is the state of its processor saved before each commit?
@@ -72,16 +74,22 @@ class Life:
             self.die(Death(self.worker, *name()))
         self.stores += 1
 
+    def behind(self, item: int | None, step: str) -> None:
+        """Called when a record is out in all its lanes, or the end told to one: this is where it is then."""
+
     def die(self, death: Death) -> None:
         self.deaths.append(death)
         raise Killed
 
 
 class LifeOnRecord(Life):
-    """Dies with the next item in hand, or at the end, once so many are done; as often as it is recorded.
+    """Dies where it is recorded, as often as it is; or, if it does not come by there, at the next place that it comes to.
 
-    Before the job is given the item: it may be what kills, or takes too long.
+    Before the job is given an item of which nothing came, and right behind the last output of another: the job may be what
+    kills, or takes too long.
     """
+
+    by_output = True
 
     def __init__(self, worker: str, inputs: int, fallen: Sequence[Fallen], gives_up: bool) -> None:
         super().__init__(worker, inputs)
@@ -104,16 +112,19 @@ class LifeOnRecord(Life):
         return self.fallen[len(self.deaths) - 1].hand
 
     def begin(self) -> None:
-        self.die_if_due(lambda: (self.done, "taken"))
+        self.die_if_due(self.done, f"emitted{self.records}" if self.records else "taken")
 
     def store(self, name: Callable[[], tuple[int | None, str]]) -> None:
-        self.die_if_due(name)
+        self.die_if_due(*name())
         self.stores += 1
 
-    def die_if_due(self, name: Callable[[], tuple[int | None, str]]) -> None:
-        if self.left and self.done >= self.left[0].done:
+    def behind(self, item: int | None, step: str) -> None:
+        self.die_if_due(item, step)
+
+    def die_if_due(self, item: int | None, step: str) -> None:
+        if self.left and not Place(item, step, self.given) < self.left[0].place:
             self.left.pop(0)
-            self.die(Death(self.worker, *name()))
+            self.die(Death(self.worker, item, step))
 
 
 class Port:
@@ -157,13 +168,17 @@ class Port:
         self.channel.publish(n, blob, tag)
         life.records += not is_copy
         life.copies = life.copies + 1 if is_copy else 1
+        life.given += 0 if is_copy else n
         life.ordinal = tag.ordinal
+        if life.copies == tag.lanes.bit_count():
+            life.behind(item, f"emitted{life.records}")
 
     def close(self, run: int) -> None:
         life = self.life
         life.store(lambda: (None, f"closed{life.closed}"))
         self.channel.close(run)
         life.closed += 1
+        life.behind(None, f"closed{life.closed}")
 
 
 def _step(life: Life, is_copy: bool) -> str:

@@ -5,8 +5,10 @@ Knows: what a recording says, and which lives and decisions that means.  Must ne
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable
 from itertools import islice
+from typing import Final
 
 from conveyor.errors import ScheduleMismatch
 from conveyor.fingerprint import Fingerprint
@@ -20,12 +22,20 @@ from conveyor.topology import Topology
 
 __all__ = ["accepted", "follow", "followed"]
 
+DEADLOCK: Final = "conveyor.errors.Deadlock"
+FULL: Final = re.compile(r"(c\d+) \([^)]*\) is (?:too )?full")
+NEVER_SENT: Final = "an item that never went in"
+
 
 def followed(topology: Topology, items: Iterable[object], recording: Recording) -> tuple[Simulator, Attempt]:
     """The run that was recorded; raises `ScheduleMismatch` if that was another pipeline, other items, or it does not fit."""
     recording.check(topology)
-    simulator = Simulator(Plan(topology), of_interest(topology, items, recording))
+    simulator = simulator_for(topology, items, recording)
     return simulator, follow(simulator, recording)
+
+
+def simulator_for(topology: Topology, items: Iterable[object], recording: Recording) -> Simulator:
+    return Simulator(Plan(topology, timers=recording.has_timers), of_interest(topology, items, recording))
 
 
 def follow(simulator: Simulator, recording: Recording) -> Attempt:
@@ -84,13 +94,17 @@ def accepted(recording: Recording) -> str:
             f"{recording.name} did not keep its {'pipeline' if topology is None else 'input'}: it is too large"
         )
     end = recording.end
-    if end is not None and end.error[0] == "conveyor.errors.Deadlock":
-        raise ScheduleMismatch(
-            f"{recording.name} kept only the items that went in before the pipes were full: replay it with all"
-        )
-    _, attempt = followed(topology, recording.items, recording)
+    is_stuck = end is not None and end.error[0] == DEADLOCK
+    # Had there been no more items than those that went in, the source would have ended, and nobody would have waited for it.
+    items = (*recording.items, NEVER_SENT) if is_stuck else recording.items
+    recording.check(topology)
+    simulator = simulator_for(topology, items, recording)
+    simulator.seeks_cures = False
+    attempt = follow(simulator, recording)
     if end is None:
         return ""
+    if is_stuck and simulator.world.source.head > len(recording.items):
+        return f"the run got stuck before its item {len(recording.items)}, and its replay goes on with it"
     if attempt.error is not None or end.how == "failed":
         return difference_of_errors(attempt, recording)
     outputs = Fingerprint()
@@ -110,6 +124,9 @@ def difference_of_errors(attempt: Attempt, recording: Recording) -> str:
     end, error = recording.end, attempt.error
     assert end is not None
     kind = "" if error is None else f"{type(error).__module__}.{type(error).__qualname__}"
-    if kind == end.error[0] or (end.how == "failed" and not end.stage):  # of the source, which is not replayed
-        return ""
+    if kind == DEADLOCK == end.error[0]:
+        mine, theirs = ({*FULL.findall(text)} for text in (end.error[1], str(error)))
+        return "" if mine == theirs else f"in the run the pipes {sorted(mine)} were full, and in its replay {sorted(theirs)}"
+    if kind == end.error[0] or (end.how == "failed" and not end.stage and end.error[0] != DEADLOCK):
+        return ""  # what the source raised is not replayed
     return f"the run ended with {end.error[0] or 'no error'}: {end.error[1]}; its replay with {kind or 'no error'}: {error}"

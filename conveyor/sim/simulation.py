@@ -78,6 +78,8 @@ class Attempt:
 class Simulator:
     """A plan and the items that go through it; runs any number of schedules."""
 
+    seeks_cures = True  # is it tried how much room cures a deadlock?
+
     def __init__(self, plan: Plan, items: Iterable[object], *, checked: bool = True) -> None:
         self.plan = plan
         self.items = list(items)
@@ -112,7 +114,7 @@ class Simulator:
     def deadlock(self, world: World) -> Deadlock:
         circle = world.circle()
         assert circle is not None, "who can never go on waits in a circle"
-        cured = cures(self.plan, self.items, circle.full, Attempt(world, None).log)
+        cured = cures(self.plan, self.items, circle.full, Attempt(world, None).log) if self.seeks_cures else ()
         return Deadlock("\n".join([circle.describe(world.states()), *map(str, cured)]))
 
     def repeat(self, attempt: Attempt) -> Attempt:

@@ -2,29 +2,52 @@
 
 Knows: jobs with a time limit.  Must never know: the clock, who decides.
 
-An attempt whose time runs out fails before it has done anything, with `ItemTimeout`, as it does for whoever looks at results
-in production, where its worker is replaced.  Attempts that gave some of their outputs before are not simulated.
+An attempt whose time runs out fails before it has done anything, as it does for whoever looks at results in production.  There
+its worker is replaced, and the one after it knows of attempts that took too long, but of no others.  Attempts that gave some of
+their outputs before are not simulated.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
 
+from conveyor.deaths import NO_STATE
 from conveyor.errors import ItemTimeout
 from conveyor.nodes import JobNode, MapNode
 
-__all__ = ["put_timer"]
+__all__ = ["StateLost", "put_timer"]
+
+
+class StateLost(BaseException):
+    """The time of an item ran out, and the state of its processor is lost with the worker: that ends the run."""
+
+    def __init__(self, error: ItemTimeout) -> None:
+        super().__init__()
+        self.error = error
 
 
 def put_timer(node: JobNode, runs_out: Callable[[], bool]) -> None:
-    """From now on `runs_out` is asked before each attempt, if there is a limit, and the worker can be replaced."""
+    """From now on `runs_out` is asked before each attempt, if there is a limit."""
     job, policy, stage = node.job, node.policy, node.stage
-    if policy.timeout_s is None or (stage.is_stateful and not stage.is_restorable):
+    if policy.timeout_s is None:
         return
+    can_be_replaced = stage.is_restorable or not stage.is_stateful
+    at: tuple[int, int] | None = None  # which item the job is at
+    timeouts = 0  # of that item
 
     def timed_job(item: object) -> object:
-        if runs_out():
-            raise ItemTimeout(f"stage {policy.stage!r}: this item took longer than timeout_s={policy.timeout_s} allows")
+        nonlocal at, timeouts
+        if at != (at := (node.tally.items_in, node.index())):
+            timeouts, node.attempt = 0, 1
+        while runs_out():
+            if not can_be_replaced:
+                limit = f"timeout_s={policy.timeout_s:g}"
+                raise StateLost(ItemTimeout(f"stage {policy.stage!r}: an item took longer than {limit} allows; {NO_STATE}"))
+            timeouts += 1
+            node.attempt = timeouts
+            if (error := node.out_of_time(node.past.timeouts + timeouts)) is not None:
+                raise error
+            node.attempt += 1
         return job(item)
 
     node.job = timed_job

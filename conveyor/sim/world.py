@@ -38,7 +38,7 @@ from conveyor.sim.plan import Plan, Seat
 from conveyor.sim.port import Killed, Life, Port
 from conveyor.sim.schedule import CUT, LANES, RESTART, STOP, TIMER, TURN, Death, Decision
 from conveyor.sim.schedulers.scheduler import Scheduler
-from conveyor.sim.timers import put_timer
+from conveyor.sim.timers import StateLost, put_timer
 from conveyor.snapshots import Replay
 from conveyor.stages import Job
 from conveyor.topology import Kind, channels_of, is_shut
@@ -133,6 +133,8 @@ class Loop:
         self.options: list[int] = []  # the lanes of its join that have something, while it waits to read
         self.moves = 0
         self.reads = 0
+        self.asked = False  # was its join asked for the slice that it takes in hand?
+        self.stands = 0  # of what a worker that died had read
         self.finished = self.dead = False
         self.request: Request[Blob] | None = None
         self.stage: Job[object, object] | None = None
@@ -142,7 +144,7 @@ class Loop:
         for at in range(len(self.notes)):
             self.notes[at] = 0
         self.life = self.world.deaths.get(self.spec.name)
-        self.estate = None if self.life is None else Estate(self.life, self.void)
+        self.estate = None if self.life is None else Estate(self.life, self.void, self.taken)
         self.reads = self.lane = 0
         self.tally = Tally()
         if is_shut(self.spec, self.world.opened):
@@ -153,7 +155,7 @@ class Loop:
     def be_born(self) -> None:
         """A new worker: everything is new but the channels and the notes."""
         self.moves += 1
-        self.finished = self.dead = False
+        self.finished = self.dead = self.asked = False
         self.request = None
         world, spec, life = self.world, self.spec, self.life
         try:
@@ -167,7 +169,7 @@ class Loop:
         replay = Replay(estate) if estate is not None and estate.stage is not None else None
         if self.is_stamped or replay is not None:
             node = ends.stamped(spec, node, replay)
-        if self.balances:
+        if self.balances or (life is not None and life.by_output):
             node = OneOutput(node)
         if world.observer is not None:
             node = world.observer.watch(self, node)
@@ -209,7 +211,8 @@ class Loop:
             if world.inspection is not None:
                 world.inspection.take(self.seat, node)
             if world.plan.timers:
-                put_timer(node, lambda: bool(world.decide(spec.name + TIMER, (0, 1))))
+                job, place = node, surroundings.place or self.place
+                put_timer(job, lambda: world.runs_out(spec.name, place(job.index())))
             if self.seat.is_stateless and estate is None:
                 world.nodes[spec.index] = node
         if node is None:
@@ -234,11 +237,19 @@ class Loop:
         name, letters = self.spec.name, self.world.dead_letters
         self.world.dead_letters = [each for each in letters if each.stage != name or each.ordinal < ordinal]
         scheduler, spec = self.world.scheduler, self.spec
+        self.stands = ordinal
         if len(spec.inputs) > 1:
             scheduler.void(spec.merge_name, self.reads, ordinal)
         for fork in forks_of(spec.route):
             tails = [self.world.channels[channel].tail for channel in leaves(fork)]
             scheduler.void(fork.name, self.world.counts.get(fork.name, 0), taken(fork, tails))
+
+    def taken(self) -> None:
+        """A slice is taken in hand; where its join was not asked for it, what was decided before a worker died still stands."""
+        if len(self.spec.inputs) > 1 and not self.asked:
+            self.stands += 1
+            self.world.scheduler.void(self.spec.merge_name, self.reads, self.stands)
+        self.asked = False
 
     def go(self, answer: int | None) -> None:
         """Goes on to the next wait, or the next read of a join."""
@@ -259,7 +270,7 @@ class Loop:
         except Killed:
             self.die()
         except ItemFailed as failed:
-            self.fail("", failed)
+            self.fail("", failed.error.error if isinstance(failed.error, StateLost) else failed)
         except Exception as error:
             self.fail("the worker itself", error)
 
@@ -473,7 +484,7 @@ class World:
         lane = options[0]
         if len(options) > 1 or self.asks_of_one:
             lane = self.scheduler.pick(point, ordinal, options)
-        loop.reads, loop.lane = ordinal + 1, lane
+        loop.reads, loop.lane, loop.asked = ordinal + 1, lane, True
         decision = new(Decision, (point, ordinal, lane, options[0]))  # at half the cost of Decision(...)
         self.log.append(decision)
         if self.observer is not None:
@@ -525,6 +536,17 @@ class World:
             option = self.scheduler.pick(point, ordinal, options)
         self.note(Decision(point, ordinal, option, options[0]))
         return option
+
+    def runs_out(self, worker: str, place: tuple[int, int]) -> bool:
+        """Does the item at this place of a worker's inputs take too long?"""
+        point = worker + TIMER
+        said = self.scheduler.timer(worker, place)
+        if said is None:
+            return bool(self.decide(point, (0, 1)))
+        ordinal = self.counts.get(point, 0)
+        self.counts[point] = ordinal + 1
+        self.note(Decision(point, ordinal, said, 0))
+        return bool(said)
 
     def note(self, decision: Decision) -> None:
         self.log.append(decision)

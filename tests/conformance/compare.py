@@ -6,9 +6,9 @@ import os
 import re
 import signal
 import threading
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import islice
 from pathlib import Path
 from random import Random
@@ -16,10 +16,12 @@ from typing import Any, Final
 
 import psutil
 
-from conveyor.errors import ScheduleMismatch
+from conveyor.deaths import NO_STATE
+from conveyor.errors import Deadlock, ScheduleMismatch
 from conveyor.recording import Recording
 from conveyor.report import DeadLetter, Report
 from conveyor.runtime.faults import STORES, Fault, planned
+from conveyor.sim.schedule import Death, Schedule
 from tests.conformance.topologies import Case
 
 __all__ = ["Outcome", "Recorded", "sizes"]
@@ -36,6 +38,7 @@ class Outcome:
     letters: tuple[tuple[str, int, str, str, int], ...] = ()
     counts: tuple[tuple[str, tuple[int, ...]], ...] = ()
     error: str = ""
+    deaths: tuple[str, ...] = ()  # where workers died, in a run that came to its end
 
     @classmethod
     def of(cls, outputs: Sequence[object], letters: Iterable[DeadLetter], report: Report) -> Outcome:
@@ -47,16 +50,33 @@ class Outcome:
     def of_error(cls, error: BaseException) -> Outcome:
         if type(error).__name__ == "WorkerCrashed":  # it tells of a process
             return cls(error=f"WorkerCrashed: {STAGE.findall(str(error))}")
+        if isinstance(error, Deadlock):  # what would cure it a real run does not try
+            return cls(error="\n".join(line for line in str(error).splitlines() if line.startswith("  ")))
+        if NO_STATE in str(error):  # whoever says so in a real run is the parent, who does not know the item
+            return cls(error=f"{type(error).__name__}: {error}")
         places = [note.partition(",")[0] for note in getattr(error, "__notes__", ()) if note.startswith("in stage")]
         items = [note.rpartition("item ")[2] for note in getattr(error, "__notes__", ()) if note.startswith("in stage")]
         return cls(error=f"{type(error).__name__}: {error} {places} {items}")
 
+    def items_in(self) -> dict[str, int]:
+        """How many items each stage took."""
+        return {name: counts[0] for name, counts in self.counts}
+
     def difference(self, other: Outcome) -> str:
-        for name in ("error", "outputs", "letters", "counts"):
+        for name in ("error", "outputs", "letters", "counts", "deaths"):
             mine, theirs = getattr(self, name), getattr(other, name)
             if mine != theirs:
                 return f"{name}: recorded {mine!r}, replayed {theirs!r}"
         return ""
+
+
+def told(deaths: Iterable[Death], done: Mapping[str, int]) -> tuple[str, ...]:
+    """Where workers died; with nothing of an item out that never came, is at the end, and there the next store is not known."""
+    places: list[Death] = []
+    for worker, item, step, _ in deaths:
+        at_end = (step in ("taken", "closed0") or (step == "emitted" and item is None)) and item in (None, done[worker])
+        places.append(Death(worker, None, "end") if at_end else Death(worker, item, step))
+    return tuple(sorted(map(str, places)))
 
 
 class Recorded:
@@ -124,16 +144,21 @@ class Recorded:
             return Outcome(error=f"ScheduleMismatch: {mismatch}")
         except Exception as error:
             return Outcome.of_error(error)
-        return Outcome.of(simulation, simulation.dead_letters, simulation.report)
+        outcome = Outcome.of(simulation, simulation.dead_letters, simulation.report)
+        return replace(outcome, deaths=told(Schedule.parse(simulation.schedule).deaths, outcome.items_in()))
 
     def divergence(self, items: Sequence[int], streamed: int | None = None) -> str:
         """What one run and its replay differ in."""
         real = self.run(items, streamed)
         replayed = self.replay(items)
-        self.deaths += len(Recording.read(self.path.read_bytes(), self.path.name).fallen)
+        recording = Recording.read(self.path.read_bytes(), self.path.name)
+        self.deaths += len(recording.fallen)
         if streamed is not None and not real.error and not real.counts:  # a stream that was closed early
             return Outcome(real.outputs).difference(Outcome(replayed.outputs, error=replayed.error))
-        return real.difference(replayed)
+        if real.error:
+            return real.difference(replayed)
+        deaths = [Death(each.worker, each.place.item, each.place.step) for each in recording.fallen]
+        return replace(real, deaths=told(deaths, real.items_in())).difference(replayed)
 
 
 def sizes(random: Random, most: int) -> int:

@@ -24,6 +24,11 @@ def odd(item: int) -> bool:
     return item % 2 == 1
 
 
+def odd_one(item: int) -> int | None:
+    """Drops all but a few."""
+    return item if item % 7 == 0 else None
+
+
 def repeated(item: int) -> Iterator[int]:
     """Gives an item up to five times."""
     for _ in range(item % 6):
@@ -71,6 +76,13 @@ def deadly(item: int) -> int:
     return item
 
 
+def deadly_late(item: int) -> Iterator[int]:
+    """The same, once two of its outputs are there."""
+    yield item
+    yield item
+    yield deadly(item)
+
+
 def attempted(item: int) -> tuple[int, int]:
     """Which attempt an item came through in: what workers that died had in hand is tried again."""
     return item, context().attempt
@@ -89,6 +101,13 @@ class Numbered(Processor[Any, Any]):
     def finish(self) -> Iterable[Any]:
         yield "seen", self.seen
         self.seen = 0
+
+
+class Stuck(Numbered):
+    """Takes far too long with one item in ten; and then its state is lost."""
+
+    def process(self, item: Any, /) -> Any:
+        return super().process(stuck(item))
 
 
 class Remembered(Numbered):

@@ -147,6 +147,13 @@ def refused_behind_join() -> Any:
     return lanes.add(BalancingFork(2)).add(FlatMap(jobs.repeated), Pipe(1)).add(Join(2)).add(Processor(jobs.refusing))
 
 
+def stuck() -> Any:
+    """Pipes that wait for one another, now and then: how many items there are decides."""
+    lanes = pipeline().add(BalancingFork(2)).add(Processor(jobs.increment), Processor(jobs.slow)).add(Join(2))
+    lanes = lanes.add(ReplicatingFork(2)).add(Processor(jobs.odd_one), Pipe(4)).add(Zip(2))
+    return lanes.add(Processor(sum))
+
+
 def killed() -> Any:
     lanes = pipeline().add(ReplicatingFork(2)).add(Processor(jobs.slow, name="one"), Processor(jobs.attempted, name="two"))
     return lanes.add(Join(2)).add(jobs.Remembered(name="three"))
@@ -182,9 +189,48 @@ def timed_out_for_good() -> Any:
     return lanes.add(Join(2))
 
 
+def timed_out_with_state() -> Any:
+    """The state is lost where a time limit runs out, and so is the run."""
+    lanes = pipeline().add(BalancingFork(2)).add(Processor(jobs.slow), Pipe(3)).add(Join(2))
+    return lanes.add(jobs.Stuck(name="one", timeout_s=0.05, on_error="skip"))
+
+
+def killed_singly() -> Any:
+    """Slices of one item, whose every store can be told."""
+    lanes = pipeline().add(ReplicatingFork(2)).add(Pipe(2), Pipe(2))
+    lanes = lanes.add(Processor(jobs.increment, name="one"), Processor(jobs.slow)).add(Pipe(2), Pipe(1)).add(Join(2))
+    lanes = lanes.add(FlatMap(jobs.repeated, name="two")).add(BalancingFork(2)).add(Pipe(2), Pipe(3))
+    return lanes.add(FlatMap(jobs.repeated), jobs.Remembered(name="three")).add(Pipe(2), Pipe(2)).add(Join(2))
+
+
+def killed_at_zips() -> Any:
+    lanes = pipeline().add(ReplicatingFork(2)).add(Pipe(2), Pipe(2)).add(Processor(jobs.increment), Processor(jobs.slow))
+    lanes = lanes.add(Zip(2)).add(Processor(sum, name="one")).add(BalancingFork(2))
+    lanes = lanes.add(FlatMap(jobs.repeated, name="two"), Filter(jobs.odd, name="three"))
+    return (
+        lanes.add(Join(2, ordered=True))
+        .add(jobs.Remembered(name="four"))
+        .add(ReplicatingFork(2))
+        .add(Pipe(), Pipe(2))
+        .add(Join(2))
+    )
+
+
+def killed_together() -> Any:
+    """Neighbours that share a worker."""
+    lanes = pipeline().add(Processor(jobs.increment, name="one")).add(Filter(jobs.odd, name="two"))
+    lanes = lanes.add(Processor(jobs.slow, name="three")).add(Processor(jobs.increment, name="four"))
+    return lanes.add(ReplicatingFork(2)).add(Pipe(), Pipe(3)).add(Join(2))
+
+
 def poisoned() -> Any:
     lanes = pipeline().add(ReplicatingFork(2)).add(Processor(jobs.deadly, on_error="dead_letter"), Processor(jobs.slow))
     return lanes.add(Join(2))
+
+
+def poisoned_inside() -> Any:
+    lanes = pipeline().add(ReplicatingFork(2)).add(FlatMap(jobs.deadly_late, on_error="dead_letter"), Processor(jobs.slow))
+    return lanes.add(Pipe(1), Pipe(2)).add(Join(2))
 
 
 CASES: Final[dict[str, Case]] = {
@@ -212,9 +258,15 @@ CASES: Final[dict[str, Case]] = {
     "refused behind join": Case(refused_behind_join, most=100),
     "timed out": Case(timed_out, most=25, streams=False),
     "timed out for good": Case(timed_out_for_good, most=25, streams=False),
+    "timed out with state": Case(timed_out_with_state, most=25, streams=False),
     "poisoned": Case(poisoned, most=13, streams=False),
+    "poisoned inside": Case(poisoned_inside, most=13, streams=False),
+    "stuck": Case(stuck, most=40, streams=False),
     "killed": Case(killed, ("one", "two", "three"), most=500),
     "killed at forks": Case(killed_at_forks, ("one", "two", "three"), most=500),
     "killed with state": Case(killed_with_state, ("one",), most=100),
+    "killed singly": Case(killed_singly, ("one", "two", "three"), most=100),
+    "killed at zips": Case(killed_at_zips, ("one", "two", "three", "four"), most=100),
+    "killed together": Case(killed_together, ("one", "two", "three", "four"), most=100),
     "killed letters": Case(killed_letters, ("one", "two", "three"), most=500),
 }

@@ -15,6 +15,7 @@ import pytest
 
 from conveyor import FlatMap, Join, Pipeline, Processor, ReplicatingFork
 from conveyor.errors import ConveyorError, NotDeterministic, StageTypeError
+from tests.sim.parts import built, labels
 
 SENTENCES = ["to be or not to be", "that is the question", "whether tis nobler"]
 SEEN: list[object] = []
@@ -308,3 +309,27 @@ def test_a_value_that_a_stage_does_not_take_is_found_wherever_items_are_looked_a
         pl.replay([1, "two", 3], "cv1:")
     assert words in str(pl.explore([1, "two", 3], schedules=1).failure.error)
     assert list(pl.simulate([1, 2])) == [1, 2]
+
+
+class Fickle(Processor[Any, Any]):
+    """Looks at the clock, but only where the other lane came first."""
+
+    def setup(self) -> None:
+        self.first: Any = None
+
+    def process(self, item: Any, /) -> Any:
+        self.first = self.first or item
+        return (item, time.time()) if self.first == ("b", 0) else (item, 0)
+
+
+def test_a_schedule_with_a_culprit_is_made_as_small_as_any_other() -> None:
+    pl = built([ReplicatingFork(2)], labels("ab"), [Join(2)], [Fickle()])
+
+    def check(run: Any) -> bool:
+        return all(when == 0 for _, when in run)
+
+    failures = [pl.explore(range(4), check, strategy="random", seed=seed).failure for seed in range(5)]
+
+    assert all(isinstance(failure.error, NotDeterministic) for failure in failures)
+    assert {failure.schedule for failure in failures} == {"cv1:join.0=1"}
+    assert max(failure.decisions for failure in failures) > 1

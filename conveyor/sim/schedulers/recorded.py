@@ -5,33 +5,31 @@ Knows: a recording.  Must never know: files, how the run went in other respects.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 
 from conveyor.errors import ScheduleMismatch
+from conveyor.places import Timeout
 from conveyor.recording import Recording
 from conveyor.sim.schedule import LANES
-from conveyor.sim.schedulers.scheduler import Scheduler
+from conveyor.sim.schedulers.scheduler import Once, possible
 
 __all__ = ["Recorded"]
 
 
-class Recorded(Scheduler):
+class Recorded(Once):
     """Takes exactly what was recorded; behind that, if the run did not come to its end, the defaults."""
 
     waits = True
     asks_always = True
 
     def __init__(self, recording: Recording) -> None:
+        super().__init__()
         self.recording = recording
         self.lanes = {point.name: recording.decisions[point.name] for point in recording.points}
         self.opened = dict(recording.end.lanes) if recording.end is not None else {}
+        self.timeouts = Counter(recording.timeouts)  # that are still to come
         self.again: dict[str, int] = {}  # how many decisions of a point were taken by workers that died, and are void
-        self.once = True
-
-    def begin(self) -> bool:
-        once, self.once = self.once, False
-        self.again = {}
-        return once
 
     def wants(self, point: str, ordinal: int) -> int | None:
         lanes = self.lanes.get(point)
@@ -50,19 +48,18 @@ class Recorded(Scheduler):
                 )
         else:
             wanted = None
-        if wanted is None:
-            return options[0]
-        if wanted not in options:
-            possible = ", ".join(map(str, options))
-            raise ScheduleMismatch(
-                f"{point!r} #{ordinal}: {self.recording.name} has {wanted}, and possible is {possible}; it belongs to another "
-                "pipeline, other items, or another version of a job"
-            )
-        return wanted
+        return options[0] if wanted is None else possible(point, ordinal, options, wanted, f"{self.recording.name} has")
 
     def stop(self, workers: Sequence[str]) -> int | None:
         end = self.recording.end
         return workers.index(end.stage) if end is not None and end.stage in workers else None
+
+    def timer(self, worker: str, place: tuple[int, int]) -> int:
+        timeout = Timeout(worker, *place)
+        if not self.timeouts[timeout]:
+            return 0
+        self.timeouts[timeout] -= 1
+        return 1
 
     def void(self, point: str, decided: int, stands: int) -> None:
         self.again[point] = decided - stands
@@ -71,6 +68,11 @@ class Recorded(Scheduler):
         """Called behind the run with how much was decided at each point: nothing that was recorded may be left."""
         if not self.recording.is_whole:
             return
+        for worker, source, position in self.timeouts.elements():
+            raise ScheduleMismatch(
+                f"{worker!r}: in {self.recording.name} the time of its item {position} of input {source} runs out, and the run "
+                "never gave it that item so often"
+            )
         for point, lanes in self.lanes.items():
             came = counts.get(point, 0) - self.again.get(point, 0)
             if came < len(lanes):

@@ -9,15 +9,16 @@ from collections.abc import Sequence
 
 from conveyor.errors import ScheduleMismatch
 from conveyor.sim.schedule import RESTART, TURN, Death, Decision, Key, Schedule
-from conveyor.sim.schedulers.scheduler import Scheduler
+from conveyor.sim.schedulers.scheduler import Once, possible
 
 __all__ = ["Follow", "Replay"]
 
 
-class Follow(Scheduler):
+class Follow(Once):
     """Takes what the schedule says where that is possible: for shrinking, where it need not be any more."""
 
     def __init__(self, schedule: Schedule) -> None:
+        super().__init__()
         self.schedule = schedule
         self.wanted: dict[tuple[str, int], int] = dict(schedule.choices.items())
         asked: dict[str, int] = {}
@@ -29,11 +30,6 @@ class Follow(Scheduler):
         self.waits = not any(key.point == TURN for key in schedule.choices)
         self.asks_always = not self.waits
         self.turns = 0
-        self.once = True
-
-    def begin(self) -> bool:
-        once, self.once = self.once, False
-        return once
 
     def pick(self, point: str, ordinal: int, options: Sequence[int]) -> int:
         wanted = self.wanted.get((point, ordinal))
@@ -54,15 +50,7 @@ class Replay(Follow):
 
     def pick(self, point: str, ordinal: int, options: Sequence[int]) -> int:
         wanted = self.wanted.get((point, ordinal))
-        if wanted is None:
-            return options[0]
-        if wanted not in options:
-            possible = ", ".join(map(str, options))
-            raise ScheduleMismatch(
-                f"{point!r} #{ordinal}: the schedule wants {wanted}, and possible is {possible}; it belongs to another "
-                "pipeline, other items, or another version of a job"
-            )
-        return wanted
+        return options[0] if wanted is None else possible(point, ordinal, options, wanted, "the schedule wants")
 
     def end(self, decisions: Sequence[Decision]) -> None:
         reached = {Key(point, ordinal) for point, ordinal, _, _ in decisions}

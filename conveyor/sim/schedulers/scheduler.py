@@ -7,9 +7,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from conveyor.errors import ScheduleMismatch
 from conveyor.sim.schedule import Decision
 
-__all__ = ["Default", "Scheduler"]
+__all__ = ["Default", "Once", "Scheduler", "possible"]
 
 
 class Scheduler:
@@ -49,6 +50,10 @@ class Scheduler:
         """Which of several failures, in workers of these names, ends the run; None: ask `pick`."""
         return None
 
+    def timer(self, worker: str, place: tuple[int, int]) -> int | None:
+        """Does the time of an item run out: that at a position of an input, both counted from 0?  None: ask `pick`."""
+        return None
+
     def void(self, point: str, decided: int, stands: int) -> None:
         """A worker died: of all that it had decided at a point, this much stands; the rest is asked for again."""
 
@@ -62,6 +67,27 @@ class Scheduler:
 
     def end(self, decisions: Sequence[Decision]) -> None:
         """Called behind each schedule, with what was decided."""
+
+
+class Once(Scheduler):
+    """Has one schedule."""
+
+    def __init__(self) -> None:
+        self.is_over = False
+
+    def begin(self) -> bool:
+        was_over, self.is_over = self.is_over, True
+        return not was_over
+
+
+def possible(point: str, ordinal: int, options: Sequence[int], wanted: int, says: str) -> int:
+    """The option that is `wanted`; raises `ScheduleMismatch` if it is none.  `says` begins: who wants it."""
+    if wanted not in options:
+        raise ScheduleMismatch(
+            f"{point!r} #{ordinal}: {says} {wanted}, and possible is {', '.join(map(str, options))}; it belongs to another "
+            "pipeline, other items, or another version of a job"
+        )
+    return wanted
 
 
 class Default(Scheduler):

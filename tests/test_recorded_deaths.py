@@ -1,0 +1,225 @@
+"""A recording says before which store a worker died, and its replay dies there; a time that ran out is a timer."""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Iterable, Iterator
+from itertools import count
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import pytest
+
+from conveyor import BalancingFork, Filter, FlatMap, Join, Pipe, Processor, ReplicatingFork, Zip
+from conveyor.errors import ItemTimeout
+from conveyor.places import Timeout
+from conveyor.recording import Recording
+from conveyor.runtime.faults import Fault, planned
+from tests.conformance.jobs import Remembered, Stuck, increment, label, odd, repeated, stuck
+from tests.helpers import pipeline
+from tests.jobs import double
+
+SINGLY = Pipe(2)  # a quarter of its capacity, but one item at least, is what a slice has
+
+
+class Sums(Processor[int, int]):
+    """Says at the end what it has seen, in two parts."""
+
+    def __init__(self) -> None:
+        super().__init__(name="sums")
+        self.total = 0
+
+    def snapshot(self) -> object:
+        return self.total
+
+    def restore(self, state: object, /) -> None:
+        assert isinstance(state, int)
+        self.total = state
+
+    def process(self, item: int, /) -> None:
+        self.total += item
+
+    def finish(self) -> Iterable[int]:
+        yield self.total
+        yield -self.total
+        self.total = 0
+
+
+def thrice(item: int) -> Iterator[int]:
+    for _ in range(3):
+        yield item
+
+
+def in_a_row() -> Any:
+    return pipeline().add(SINGLY).add(Processor(double, name="x")).add(SINGLY).add(Processor(increment))
+
+
+def filtered() -> Any:
+    return pipeline().add(SINGLY).add(Filter(odd, name="x")).add(SINGLY).add(Processor(increment))
+
+
+def replicated() -> Any:
+    return pipeline().add(SINGLY).add(Processor(double, name="x")).add(ReplicatingFork(2)).add(SINGLY, SINGLY).add(Join(2))
+
+
+def flat() -> Any:
+    """Outputs go out two by two."""
+    return pipeline().add(SINGLY).add(FlatMap(thrice, name="x")).add(SINGLY).add(Processor(increment))
+
+
+def flat_replicated() -> Any:
+    return pipeline().add(SINGLY).add(FlatMap(thrice, name="x")).add(ReplicatingFork(2)).add(SINGLY, SINGLY).add(Join(2))
+
+
+def remembered() -> Any:
+    return pipeline().add(SINGLY).add(Remembered(name="x")).add(SINGLY).add(Processor(label))
+
+
+def summed() -> Any:
+    return pipeline().add(SINGLY).add(Sums()).add(Pipe(1)).add(Processor(increment))
+
+
+def joined() -> Any:
+    lanes = (
+        pipeline().add(BalancingFork(2)).add(SINGLY, SINGLY).add(Processor(increment), Processor(double)).add(SINGLY, SINGLY)
+    )
+    return lanes.add(Join(2)).add(FlatMap(repeated, name="x")).add(BalancingFork(2)).add(SINGLY, SINGLY).add(Join(2))
+
+
+def zipped() -> Any:
+    lanes = pipeline().add(ReplicatingFork(2)).add(SINGLY, SINGLY).add(Processor(increment), Processor(double))
+    return lanes.add(SINGLY, SINGLY).add(Zip(2)).add(Processor(sum, name="x")).add(SINGLY).add(Processor(increment))
+
+
+class Case(NamedTuple):
+    """A worker of a pipeline dies at the nth store of a name; in a schedule that is called so."""
+
+    build: Any
+    store: str
+    nth: int
+    told: str
+    after: bool = False
+
+
+CASES = [
+    Case(in_a_row, "tail", 1, "!x.0.taken"),
+    Case(in_a_row, "tail", 3, "!x.2.taken"),
+    Case(in_a_row, "head", 3, "!x.2.emitted"),
+    Case(in_a_row, "head", 3, "!x.3.taken", after=True),
+    Case(in_a_row, "closed", 1, "!x.end.closed0"),
+    Case(in_a_row, "closed", 1, "!x.end.closed1", after=True),
+    Case(filtered, "head", 4, "!x.3.emitted"),
+    Case(replicated, "tail", 5, "!x.2.taken"),
+    Case(replicated, "tail", 6, "!x.2.copied1"),
+    Case(replicated, "head", 3, "!x.2.emitted"),
+    Case(replicated, "closed", 2, "!x.end.closed1"),
+    Case(flat, "tail", 3, "!x.1.taken"),
+    Case(flat, "tail", 4, "!x.1.emitted2"),
+    Case(flat, "head", 2, "!x.1.emitted"),
+    Case(flat_replicated, "tail", 6, "!x.1.copied1"),
+    Case(flat_replicated, "tail", 7, "!x.1.emitted2"),
+    Case(flat_replicated, "tail", 8, "!x.1.copied1"),
+    Case(remembered, "state", 1, "!x.0.begun"),
+    Case(remembered, "tail", 2, "!x.1.taken"),
+    Case(remembered, "state", 3, "!x.1.emitted"),
+    Case(remembered, "head", 2, "!x.1.saved"),
+    Case(summed, "tail", 2, "!sums.end.emitted1"),
+    Case(summed, "closed", 1, "!sums.end.closed0"),
+    Case(zipped, "tail", 2, "!x.2.taken"),
+    Case(zipped, "head", 4, "!x.3.emitted"),
+]
+
+
+@pytest.mark.parametrize("case", CASES, ids=lambda case: f"{case.build.__name__} {case.told} {case.after}")
+def test_a_death_is_recorded_and_replayed_before_the_store_at_which_it_was(case: Case, tmp_path: Path) -> None:
+    path = tmp_path / "run.cvd"
+    worker = case.told[1 : case.told.index(".")]
+    with planned(Fault(worker, case.store, case.nth, case.after)):
+        result = case.build().run(range(6), record=path)
+    assert result.report.stages[worker].restarts == 1
+
+    (fallen,) = Recording.read(path.read_bytes(), "run.cvd").fallen
+    assert f"!{fallen.worker}.{'end' if fallen.place.item is None else fallen.place.item}.{fallen.place.step}" == case.told
+    replayed = case.build().replay(range(6), path)
+    assert replayed == result
+    assert [part for part in replayed.schedule.split(":")[1].split(";") if part.startswith("!")] == [case.told]
+
+
+@pytest.mark.parametrize("store", ["tail", "head", "head bytes", "closed"])
+def test_wherever_a_worker_behind_a_join_dies_the_same_items_come_again(store: str, tmp_path: Path) -> None:
+    """Half an item out pins the join: that decision is not taken again."""
+    path = tmp_path / "run.cvd"
+    died = 0
+    for nth in count(1):
+        with planned(Fault("x", store, nth)):
+            result = joined().run(range(6), record=path)
+        assert joined().replay(range(6), path) == result
+        if not result.report.stages["x"].restarts:
+            break
+        died += 1
+    assert died
+
+
+# --------------------------------------------------------------------------------------------------------------- time limits
+
+
+def limited(retries: int) -> Any:
+    return (
+        pipeline()
+        .add(SINGLY)
+        .add(Processor(stuck, name="x", timeout_s=0.05, retries=retries, on_error="dead_letter"))
+        .add(SINGLY)
+        .add(Processor(increment))
+    )
+
+
+@pytest.mark.parametrize("retries", [0, 1])
+def test_a_time_that_ran_out_is_recorded_as_the_decision_that_a_simulated_run_has(retries: int, tmp_path: Path) -> None:
+    path = tmp_path / "run.cvd"
+    result = limited(retries).run(range(10), record=path)
+    (letter,) = result.dead_letters
+
+    recording = Recording.read(path.read_bytes(), "run.cvd")
+    assert (recording.fallen, len(recording.timeouts)) == ((), retries + 1)
+    replayed = limited(retries).replay(range(10), path)
+    assert replayed == result
+    (same,) = replayed.dead_letters
+    assert (same.ordinal, same.attempts, repr(same.exception)) == (letter.ordinal, letter.attempts, repr(letter.exception))
+    assert replayed.schedule == "cv1:" + ";".join(f"x~timer.{7 + attempt}=1" for attempt in range(retries + 1))
+    assert limited(retries).replay(range(10), replayed.schedule) == result
+
+
+def test_a_recording_with_a_time_that_ran_out_shrinks_to_that(tmp_path: Path) -> None:
+    path, here = tmp_path / "run.cvd", os.getpid()
+
+    def stuck_elsewhere(item: int) -> int:
+        if item == 7 and os.getpid() != here:
+            time.sleep(5)
+        return item
+
+    limited_twice = Processor(stuck_elsewhere, name="x", timeout_s=0.05, on_error="skip")
+    lanes = pipeline().add(ReplicatingFork(2)).add(limited_twice, Processor(double)).add(Join(2))
+    lanes.run(range(10), record=path)
+
+    def check(run: Any) -> bool:
+        return len(run) == 20
+
+    failure = lanes.explore(range(10), check, start=path).failure
+    assert failure.number == 1
+    assert failure.schedule.count("=1") == failure.schedule.count("x~timer.") == 1
+    assert len(lanes.replay(range(10), failure.schedule)) == 19
+
+
+def test_a_time_limit_that_takes_a_state_with_it_ends_the_run_and_its_replay(tmp_path: Path) -> None:
+    path = tmp_path / "run.cvd"
+    pl = pipeline().add(SINGLY).add(Stuck(name="x", timeout_s=0.05, on_error="skip")).add(Processor(label))
+    with pytest.raises(ItemTimeout, match="its state died with it") as real:
+        pl.run(range(10), record=path)
+    recording = Recording.read(path.read_bytes(), "run.cvd")
+    assert (recording.fallen, recording.timeouts) == ((), (Timeout("x", 0, 7),))
+    with pytest.raises(ItemTimeout) as replayed:
+        pl.replay(range(10), path)
+    assert str(replayed.value) == str(real.value)
+    with pytest.raises(ItemTimeout):
+        pl.replay(range(10), "cv1:x~timer.7=1")
