@@ -25,8 +25,7 @@ from conveyor.deaths import Death
 from conveyor.errors import RunError, WorkerCrashed
 from conveyor.failures import Failure, raised_by
 from conveyor.fusing import fused_names, home
-from conveyor.recording import forks_of
-from conveyor.route import leaves
+from conveyor.route import forks_of, leaves
 from conveyor.runtime.bell import Bell
 from conveyor.runtime.board import LEDGER_CAPACITY, Board, Layout, NodeBoard
 from conveyor.runtime.descriptors import fill_standard

@@ -10,8 +10,6 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import count
 
-import psutil
-
 from conveyor.errors import TopologyError
 
 __all__ = ["Placement", "usable_cores", "usable_physical_cores"]
@@ -82,6 +80,8 @@ def usable_cores() -> list[int]:
 
 def usable_physical_cores() -> int:
     """How many physical cores this process may use, its affinity and its cgroup's quota respected; 1 at least."""
+    import psutil  # which is slow to import, and a worker does not ask
+
     logical = len(usable_cores())
     physical, all_logical = psutil.cpu_count(logical=False), psutil.cpu_count()
     threads = max(1, all_logical // physical) if physical and all_logical else 1

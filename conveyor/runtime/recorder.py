@@ -24,9 +24,9 @@ from conveyor.ends import notes_of
 from conveyor.errors import NotPicklable
 from conveyor.fingerprint import Fingerprint
 from conveyor.journal import PAGE_SIZE, Journal
-from conveyor.recording import End, Fallen, Runs, forks_of, points_of
+from conveyor.recording import End, Fallen, Runs, points_of
 from conveyor.report import DeadLetter, Tally
-from conveyor.route import Leaf, leaves
+from conveyor.route import Leaf, forks_of, leaves
 from conveyor.runtime.board import NodeBoard
 from conveyor.runtime.crew import Crew
 from conveyor.runtime.decision_log import JOIN, STANDS, DecisionLog, Noted, NotedReads, forks_taken
