@@ -180,7 +180,7 @@ def test_a_worker_imports_nothing_that_only_building_and_the_parent_need(
     """Each of these makes every worker start later, and under `spawn` each recovery."""
     lines = ["import sys", "from conveyor import Join, Pipeline, Processor", "def loaded(_): return sorted(sys.modules)"]
     (tmp_path / "a_module_with_a_job.py").write_text("\n".join(lines))
-    monkeypatch.syspath_prepend(str(tmp_path))
+    monkeypatch.setattr(sys, "path", [str(tmp_path), *sys.path])
     job = import_module("a_module_with_a_job").loaded
     (loaded,) = Pipeline[int](start_method="spawn").add(Processor(job)).run([1])
     assert "conveyor.runtime.worker" in loaded
