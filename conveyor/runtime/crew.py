@@ -28,7 +28,7 @@ from conveyor.fusing import fused_names, home
 from conveyor.route import forks_of, leaves
 from conveyor.runtime.bell import Bell
 from conveyor.runtime.board import LEDGER_CAPACITY, Board, Layout, NodeBoard
-from conveyor.runtime.descriptors import fill_standard
+from conveyor.runtime.descriptors import check_room, fill_standard
 from conveyor.runtime.ends import RingEnds, ring_ends
 from conveyor.runtime.faults import faults_of
 from conveyor.runtime.memory import Memory
@@ -48,6 +48,8 @@ GRACE_S: Final = 0.5
 PATIENCE_S: Final = 10.0  # for teardown, when nothing has gone wrong
 KILL_AFTER_S: Final = 0.3
 GLANCE_S: Final = 0.01
+FOR_A_WORKER: Final = 3  # descriptors that the parent keeps: its end, its order, and one that it watches for its end
+FOR_A_START: Final = 16  # for a moment: pipes, a connection to the fork server, what a worker opens for itself
 WATCH_MS: Final = 250.0  # how often somebody looks whether anything can still happen
 
 
@@ -92,6 +94,8 @@ class Crew:
         self.bare = replace(topology, nodes=tuple(replace(spec, stage=None) for spec in topology.nodes))
         self.layout = Layout(topology)
         self.bells: dict[int, Bell] = {}
+        here = 2 + Bell.DESCRIPTORS * len(topology.nodes)  # the memory has two
+        check_room(here + FOR_A_WORKER * len(self.workers) + FOR_A_START, f"a pipeline of {len(self.workers)} workers")
         self.memory = Memory.create(self.layout.size, self.layout.regions)
         try:
             self.share()
@@ -131,6 +135,7 @@ class Crew:
         return ring_ends(self.topology, self.layout, self.memory, spec, lambda node: self.bells[node].ring)
 
     def start(self, spec: NodeSpec) -> None:
+        check_room(FOR_A_START, f"the start of a worker for stage {self.topology.title(spec.index)!r}")
         self.open.add(spec.index)
         self.lives[spec.index] += 1
         near = {self.topology.channels[c].producer for c in channels_of(spec.inputs)}

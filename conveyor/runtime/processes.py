@@ -127,7 +127,7 @@ class Handle:
         self.fd: int = process.sentinel
         self.is_own = False
         if sys.platform == "linux":
-            with contextlib.suppress(ProcessLookupError):  # it is gone already, and the sentinel says so, too
+            with contextlib.suppress(OSError):  # it is gone already, or there is no descriptor: the sentinel tells its end, too
                 self.fd = os.pidfd_open(self.pid)
                 self.is_own = True
 
