@@ -17,6 +17,7 @@ import signal
 import sys
 import time
 from collections import Counter
+from collections.abc import Iterable
 from dataclasses import replace
 from typing import Final, Protocol
 
@@ -73,6 +74,7 @@ class Crew:
         self.letters = Letters()
         self.witness: Witness | None = None
         self.ended = False
+        self.forgotten = 0  # how often in this run somebody was woken for whom nobody had rung
         self.next_glance = 0.0
         self.owner = os.getpid()
         self.workers = [spec for spec in topology.nodes if spec.kind in (Kind.JOB, Kind.RELAY)]
@@ -186,6 +188,7 @@ class Crew:
         self.witness = witness
         self.board.record(witness is not None)
         self.letters = Letters()
+        self.forgotten = 0
         self.run += 1
         self.recovery.begin_run(self.run)
         for spec in self.workers:
@@ -202,8 +205,21 @@ class Crew:
             self.layout.ring(self.memory, channel).set_ended(run)
 
     def ring_all(self) -> None:
-        for bell in self.bells.values():
-            bell.ring()
+        self.ring(self.bells)
+
+    def ring(self, nodes: Iterable[int]) -> None:
+        for node in nodes:
+            self.bells[node].ring()
+
+    def not_begun(self) -> list[int]:
+        """The workers that have not begun with the run, since they are being started; or they were never told."""
+        return [node for node in self.open if not self.boards[node].has_begun_with(self.run)]
+
+    def is_rung(self, node: int) -> bool:
+        """Has somebody rung for a worker that has not woken yet?"""
+        poll = select.poll()
+        poll.register(self.bells[node].read_fd, select.POLLIN)
+        return bool(poll.poll(0))
 
     def watch_source(self, watch: bool) -> None:
         """Is `sleep` to end when the source's bell rings, or does somebody else listen to that?"""

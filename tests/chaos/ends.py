@@ -101,6 +101,6 @@ ENDS: dict[str, Callable[[], str]] = {
     "a job calls sys.exit: the same": partial(prompt, "exit", 50),
     "a job is interrupted: the same": partial(prompt, "interrupt", 50),
     "workers die in setup: an error within 3 s": partial(prompt, "setup", 3000),
-    "300,000 hand-overs through pipes of capacity 1": partial(hand_overs, "forkserver", 100_000),
+    "300,000 hand-overs through pipes of capacity 1, nobody woken by the net": partial(hand_overs, "forkserver", 100_000),
     "a consumer pauses 10 s, workers below 1 % of a core": partial(pause, "forkserver", 10),
 }
