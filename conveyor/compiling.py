@@ -8,6 +8,8 @@ Rule 2.  A fork belongs to the node that produces, a tree of joins or zips to th
 Rule 3.  Where a fork must not share its owner with what stands before it, a *relay* stands between the two: behind a join
          or zip, and behind another fork if an ordered join takes its lanes.  So it does between a join and a zip.
 Rule 4.  What is written once behind a `BalancingFork()` stands here once for each lane.
+Rule 5.  A node has 64 channels at most on either side: the lanes of a record, and those that a worker waits for, are the bits
+         of one word.
 """
 
 from __future__ import annotations
@@ -15,19 +17,38 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 from itertools import product
-from typing import TypeAlias, cast
+from typing import Final, TypeAlias, cast
 
 from conveyor.draft import Draft, Frame, Place, Port
-from conveyor.route import Balance, Leaf, Replicate, Route
+from conveyor.errors import TopologyError
+from conveyor.route import Balance, Leaf, Replicate, Route, leaves
 from conveyor.stages import DEFAULT_CAPACITY, AnyJoin, AnyZip, BalancingFork, Fork, Job, Merge, Pipe, Stage
-from conveyor.topology import Channel, Input, Kind, NodeSpec, OrderedInput, StageInfo, Topology, ZipInput
+from conveyor.topology import Channel, Input, Kind, NodeSpec, OrderedInput, StageInfo, Topology, ZipInput, channels_of
 
-__all__ = ["compile_topology"]
+__all__ = ["MOST_CHANNELS", "compile_topology"]
+
+MOST_CHANNELS: Final = 64
 
 
 def compile_topology(draft: Draft, adaptive_lanes: int) -> Topology:
     """The graph of a complete draft; a `BalancingFork()` gets `adaptive_lanes` lanes unless it says itself how many."""
     return _Compiler(_with_relays(draft), adaptive_lanes).compile()
+
+
+def check_channels(node: NodeSpec) -> None:
+    """Rule 5; raises `TopologyError`."""
+    given = len(leaves(node.route)) if node.route is not None else 0
+    taken = len(channels_of(node.inputs)) if node.kind is not Kind.SINK else 0  # which nobody but the parent waits for
+    if given > MOST_CHANNELS:
+        raise TopologyError(
+            f"the forks behind {node.name!r} open {given} lanes in all; one worker can serve {MOST_CHANNELS}. "
+            "Fork in two steps, with a Processor in each lane of the first"
+        )
+    if taken > MOST_CHANNELS:
+        raise TopologyError(
+            f"the joins before {node.name!r} take {taken} lanes in all; one worker can read {MOST_CHANNELS}. "
+            "Join in two steps, with a Processor behind each join of the first"
+        )
 
 
 class Relay(Stage):
@@ -95,6 +116,8 @@ class _Compiler:
         self.nodes = {copy: index for index, copy in enumerate([START, *jobs, FINAL])}
         routes = {copy: self.route((copy, 0), self.nodes[copy]) for copy in [START, *jobs]}
         nodes = [self.node(copy, routes.get(copy)) for copy in self.nodes]
+        for node in nodes:
+            check_channels(node)
         stages = [StageInfo(self.name(copy), self.kind(copy), self.nodes.get(copy)) for copy in self.copies]
         return Topology(tuple(nodes), tuple(self.channels), tuple(stages))
 
@@ -109,7 +132,7 @@ class _Compiler:
         stage = self.draft.places[fork].stage
         assert isinstance(stage, Fork)
         if isinstance(stage, BalancingFork) and stage.n is None:
-            return stage.max_lanes or self.adaptive_lanes
+            return stage.max_lanes or min(self.adaptive_lanes, MOST_CHANNELS)
         assert stage.n is not None
         return stage.n
 
