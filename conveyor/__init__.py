@@ -10,27 +10,36 @@ from __future__ import annotations
 from importlib import import_module
 from typing import TYPE_CHECKING
 
-from conveyor.context import Context, context
-from conveyor.pipeline import Pipeline
-from conveyor.report import Report, RunResult
-from conveyor.stages import BalancingFork, Filter, FlatMap, Join, Pipe, Processor, ReplicatingFork, Zip
+from conveyor.context import Context, context  # at once: the module has the name of the function, and must not hide it
 
 if TYPE_CHECKING:
+    from conveyor.pipeline import Pipeline
+    from conveyor.report import Report, RunResult
     from conveyor.runtime.stream import Stream
     from conveyor.sim.exploration import Exploration
     from conveyor.sim.simulation import Simulation
+    from conveyor.stages import BalancingFork, Filter, FlatMap, Join, Pipe, Processor, ReplicatingFork, Zip
 else:
-    # What belongs to one of the two worlds, which `import conveyor` does not start.
-    WORLDS = {
+    # Each name is imported when it is first asked for: a worker imports this package, too, and needs few of them.
+    HOMES = {
         "Exploration": "conveyor.sim.exploration",
+        "Pipeline": "conveyor.pipeline",
+        "Report": "conveyor.report",
+        "RunResult": "conveyor.report",
         "Simulation": "conveyor.sim.simulation",
         "Stream": "conveyor.runtime.stream",
-    }
+    } | dict.fromkeys(
+        ("BalancingFork", "Filter", "FlatMap", "Join", "Pipe", "Processor", "ReplicatingFork", "Zip"), "conveyor.stages"
+    )
 
     def __getattr__(name: str) -> object:
-        if name in WORLDS:
-            return getattr(import_module(WORLDS[name]), name)
-        raise AttributeError(f"module 'conveyor' has no attribute {name!r}")
+        if name not in HOMES:
+            raise AttributeError(f"module 'conveyor' has no attribute {name!r}")
+        value = globals()[name] = getattr(import_module(HOMES[name]), name)
+        return value
+
+    def __dir__() -> list[str]:
+        return sorted({*globals(), *__all__})
 
 
 __all__ = [

@@ -9,23 +9,21 @@ import warnings
 import weakref
 from collections.abc import Callable, Iterable
 from os import PathLike
-from pathlib import Path
 from time import monotonic
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Final, Generic, Self, TypeAlias, TypedDict, overload
 
 from typing_extensions import TypeVar, TypeVarTuple, Unpack
 
-from conveyor.annotations import declared_input
-from conveyor.draft import Draft, implicit_pipes
 from conveyor.errors import ImplicitPipeWarning, ScheduleMismatch
 from conveyor.lifecycle import Call, Lifecycle
-from conveyor.recording import Recording
-from conveyor.report import RunResult
 from conveyor.signatures import Undeclared
-from conveyor.topology import Topology, compile_topology
 
-if TYPE_CHECKING:  # a world is imported when it is first run in
+# A world is imported when it is first run in; and what builds, when a pipeline is first built: a worker that imports the module
+# of its job imports this with it, and never builds any.
+if TYPE_CHECKING:
+    from conveyor.recording import Recording
+    from conveyor.report import RunResult
     from conveyor.runtime.placement import Placement
     from conveyor.runtime.processes import StartMethod
     from conveyor.runtime.recorder import Recorder
@@ -38,6 +36,7 @@ if TYPE_CHECKING:  # a world is imported when it is first run in
     from conveyor.sim.schedule import Schedule
     from conveyor.sim.schedulers.scheduler import Scheduler
     from conveyor.sim.simulation import Simulation
+    from conveyor.topology import Topology
 
     class HowToRun(TypedDict, total=False):
         """The options of `run` and `stream`, as they stand there."""
@@ -78,6 +77,9 @@ LANES_SIMULATED: Final = 2  # of a fork that adapts
 
 def schedule_of(said: Said, what: str) -> Schedule | Recording:
     """The schedule that a text says, or that a file has recorded; raises `ScheduleMismatch` if there is neither."""
+    from pathlib import Path
+
+    from conveyor.recording import Recording
     from conveyor.sim.api import must_be
     from conveyor.sim.schedule import VERSION, Schedule
 
@@ -98,6 +100,8 @@ class Builder(Generic[In, *Row]):
     """What a `Pipeline` does; how its lanes' types follow from its stages is said there."""
 
     def __init__(self, *, strict: bool = False, start_method: StartMethod | None = None) -> None:
+        from conveyor.draft import Draft
+
         self._draft = Draft(strict=strict)
         self._start_method = start_method
         self._lifecycle = Lifecycle()
@@ -107,6 +111,9 @@ class Builder(Generic[In, *Row]):
         self._stream: weakref.ref[Stream[Any]] | None = None
 
     def _add(self, stages: tuple[Any, ...]) -> Self:
+        from conveyor.annotations import declared_input
+        from conveyor.draft import implicit_pipes
+
         self._lifecycle.check(Call.ADD)
         before = self._draft if self._draft.rows else self._draft.declare(declared_input(self, Builder))
         after = before.add(stages)
@@ -119,6 +126,7 @@ class Builder(Generic[In, *Row]):
     @property
     def topology(self) -> Topology:
         """The frozen graph of what `run` executes.  Raises `TopologyError` if the pipeline is not complete."""
+        from conveyor.compiling import compile_topology
         from conveyor.runtime.placement import usable_physical_cores
 
         self._draft.check_complete("topology")
@@ -361,6 +369,9 @@ class Builder(Generic[In, *Row]):
         return count(self._simulated("count()"), items)
 
     def _simulated(self, call: str, said: Schedule | Recording | None = None) -> Topology:
+        from conveyor.compiling import compile_topology
+        from conveyor.recording import Recording
+
         self._draft.check_complete(call)
         adaptive_lanes = said.adaptive_lanes if isinstance(said, Recording) else LANES_SIMULATED
         return compile_topology(self._draft, adaptive_lanes)

@@ -14,7 +14,8 @@ Knows: the words.  Must never know: how anything runs.
     │   ├── PoisonItem           ... each time it was given the same item
     │   ├── ItemTimeout          an item took longer than its stage allows
     │   ├── Deadlock             bounded pipes wait for one another in a circle
-    │   └── SharedMemoryFull     there is no room for the pipeline's channels
+    │   ├── SharedMemoryFull     there is no room for the pipeline's channels
+    │   └── TooFewDescriptors    this process may not open as many files as the pipeline's channels and workers need
     ├── ScheduleMismatch         a schedule does not fit the pipeline it is replayed on
     └── NotDeterministic         the same schedule gives something else when it is run again
     ImplicitPipeWarning          (UserWarning) a strict pipeline had a pipe put in
@@ -39,6 +40,7 @@ __all__ = [
     "ScheduleMismatch",
     "SharedMemoryFull",
     "StageTypeError",
+    "TooFewDescriptors",
     "TopologyError",
     "WorkerCrashed",
 ]
@@ -97,6 +99,10 @@ class Deadlock(RunError):
 
 class SharedMemoryFull(RunError):
     """The system has no memory left for the pipeline's channels."""
+
+
+class TooFewDescriptors(RunError):
+    """This process may not open as many files as the pipeline's channels and workers need."""
 
 
 class ScheduleMismatch(ConveyorError):

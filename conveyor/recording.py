@@ -30,16 +30,7 @@ from conveyor.route import Balance, Leaf, Route
 from conveyor.shipping import unpack_stage
 from conveyor.topology import Topology, channels_of
 
-__all__ = [
-    "End",
-    "Point",
-    "Recording",
-    "Runs",
-    "forks_of",
-    "frame",
-    "pack_topology",
-    "points_of",
-]
+__all__ = ["End", "Point", "Recording", "Runs", "frame", "pack_topology", "points_of"]
 
 MAGIC: Final = b"cvd1\n"
 FRAME: Final = Struct("<cII")
@@ -381,14 +372,6 @@ def balances_to(channel: int, route: Route) -> tuple[str, ...] | None:
         if (found := balances_to(channel, lane)) is not None:
             return (route.name, *found) if isinstance(route, Balance) else found
     return None
-
-
-def forks_of(route: Route | None) -> list[Balance]:
-    """The balancing forks in a route, the outer ones first."""
-    if route is None or isinstance(route, Leaf):
-        return []
-    inner = [fork for lane in route.lanes for fork in forks_of(lane)]
-    return [route, *inner] if isinstance(route, Balance) else inner
 
 
 def told(name: str, points: Mapping[str, Point]) -> str:

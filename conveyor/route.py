@@ -11,7 +11,7 @@ from typing import TypeAlias
 
 from conveyor.decisions import Choose
 
-__all__ = ["Balance", "Leaf", "Replicate", "Route", "Way", "balances", "leaves", "taken", "ways"]
+__all__ = ["Balance", "Leaf", "Replicate", "Route", "Way", "balances", "forks_of", "leaves", "taken", "ways"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,6 +53,14 @@ def leaves(route: Route) -> list[int]:
 def balances(route: Route) -> bool:
     """Is there anything to choose?"""
     return isinstance(route, Balance) or (isinstance(route, Replicate) and any(map(balances, route.lanes)))
+
+
+def forks_of(route: Route | None) -> list[Balance]:
+    """The balancing forks in a route, the outer ones first."""
+    if route is None or isinstance(route, Leaf):
+        return []
+    inner = [fork for lane in route.lanes for fork in forks_of(lane)]
+    return [route, *inner] if isinstance(route, Balance) else inner
 
 
 def taken(route: Route, tails: Sequence[int]) -> int:

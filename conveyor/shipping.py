@@ -10,8 +10,6 @@ from __future__ import annotations
 import pickle
 from typing import cast
 
-import cloudpickle
-
 from conveyor.codec import PROTOCOL
 from conveyor.errors import NotPicklable
 from conveyor.stages import Job
@@ -21,6 +19,8 @@ __all__ = ["pack_error", "pack_stage", "unpack_error", "unpack_stage"]
 
 def pack_stage(stage: Job[object, object], name: str) -> bytes:
     """A stage as it travels; raises `NotPicklable` if it cannot."""
+    import cloudpickle  # which is slow to import, and a worker need not have it
+
     try:
         return cloudpickle.dumps(stage, PROTOCOL)
     except Exception as error:

@@ -10,15 +10,20 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
+from itertools import count
 from pathlib import Path
 
 import psutil
 import pytest
 
 from conveyor import Pipe, Processor
+from conveyor.runtime.bell import Bell
+from conveyor.runtime.runner import WOKEN_BY_THE_NET
 from tests.chaos.watch import workers
 from tests.helpers import SCRIPTS, START_METHODS, descriptors, environment, eventually, living_children, pipeline
 from tests.jobs import increment
+
+pytestmark = pytest.mark.timeout(20)  # the slowest takes 2 s with two cores; a limit on each, not a net
 
 under_each_start_method = pytest.mark.parametrize("start_method", START_METHODS)
 
@@ -48,7 +53,7 @@ def test_harm_done_by_pickling_is_named_and_never_silent(what: str, when: str, h
         env=environment("forkserver"),
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=20,
     )
     if WHERE[what, when] == PARENT and harm != "error":  # it is the program itself that exits, or is killed
         assert "SystemExit" in done.stdout if harm == "exit" else done.returncode == -signal.SIGKILL
@@ -92,13 +97,42 @@ def settled(busy: Callable[[], float]) -> bool:
 def test_pipes_of_capacity_1_hand_over_without_a_hang() -> None:
     pl = pipeline().add(Pipe(1)).add(Processor(increment)).add(Pipe(1)).add(Processor(increment)).add(Pipe(1))
 
-    assert pl.run(range(3000)) == list(range(2, 3002))
+    result = pl.run(range(3000))
+
+    assert result == list(range(2, 3002))
+    assert not [note for note in result.report.notes if WOKEN_BY_THE_NET in note]
+
+
+LOST = range(20, 26)  # of which one or another matters: who is rung for may have looked again, and not be asleep
+
+
+@pytest.mark.parametrize("streamed", [False, True])
+def test_who_is_not_rung_for_is_woken_by_the_net_and_the_report_says_so(
+    streamed: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Workers that lose a few rings stand for a mistake in who rings when: the run is late, but it does not hang."""
+    ring, parent, rings = Bell.ring, os.getpid(), count(1)
+
+    def lossy(bell: Bell) -> None:
+        if os.getpid() == parent or next(rings) not in LOST:
+            ring(bell)
+
+    monkeypatch.setattr(Bell, "ring", lossy)
+    pl = pipeline().add(Pipe(1)).add(Processor(increment)).add(Pipe(1)).add(Processor(increment)).add(Pipe(1))
+    if streamed:
+        result = stream = pl.stream(range(2000))
+        assert list(stream) == list(range(2, 2002))
+    else:
+        result = pl.run(range(2000))
+        assert result == list(range(2, 2002))
+
+    assert [note for note in result.report.notes if WOKEN_BY_THE_NET in note]
 
 
 @under_each_start_method
 def test_a_parent_with_threads_that_hold_locks(start_method: str) -> None:
     done = subprocess.run(
-        [sys.executable, SCRIPTS / "held_locks.py"], env=environment(start_method), capture_output=True, text=True, timeout=60
+        [sys.executable, SCRIPTS / "held_locks.py"], env=environment(start_method), capture_output=True, text=True, timeout=20
     )
 
     assert (done.returncode, done.stdout) == (0, "True\n"), done.stderr[-2000:]

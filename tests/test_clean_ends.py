@@ -30,12 +30,14 @@ from tests.helpers import (
     is_alive,
     living_children,
     pipeline,
+    run_script,
 )
 from tests.jobs import double
 
 pytestmark = pytest.mark.timeout(120)
 
 MOST_LINES = 20
+STARTING_S = 3.0  # a second is promised, and measured by `make chaos`; a busy machine is given more
 
 
 @pytest.fixture(autouse=True)
@@ -56,10 +58,10 @@ def session(leader: int) -> list[int]:
     return found
 
 
-def begun(script: str, start_method: str) -> subprocess.Popen[str]:
+def begun(script: str, start_method: str, *arguments: str) -> subprocess.Popen[str]:
     """A script in a session of its own that has printed its first line."""
     process = subprocess.Popen(
-        [sys.executable, SCRIPTS / script],
+        [sys.executable, SCRIPTS / script, *arguments],
         env=environment(start_method),
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
@@ -98,6 +100,22 @@ def test_a_signal_to_the_program_ends_everybody_and_says_little(end: signal.Sign
     assert script.returncode == -end
     assert len(stderr.splitlines()) <= MOST_LINES, stderr
     eventually(lambda: not session(script.pid))
+
+
+@pytest.mark.timeout(60)
+@pytest.mark.parametrize("start_method", START_METHODS)
+@pytest.mark.parametrize("end", [signal.SIGTERM, signal.SIGKILL])
+@pytest.mark.parametrize("when", ["before", "after"])
+@pytest.mark.parametrize("worker", [1, 3])
+def test_a_parent_that_ends_while_its_workers_start_leaves_nobody(
+    worker: int, when: str, end: signal.Signals, start_method: str
+) -> None:
+    script = begun("starts.py", start_method, when, str(worker), end.name)
+    _, stderr = script.communicate(timeout=2 * PATIENCE_S)
+
+    assert script.returncode == -end
+    assert len(stderr.splitlines()) <= MOST_LINES, stderr
+    eventually(lambda: not session(script.pid), within_s=STARTING_S)
 
 
 def test_an_interrupt_shows_the_frames_of_the_program_and_none_of_ours() -> None:
@@ -231,7 +249,7 @@ except Exception as error:
 """
 
 LIMITS = {
-    "descriptors": ("resource.setrlimit(resource.RLIMIT_NOFILE, (14, 14))", "Too many open files"),
+    "descriptors": ("resource.setrlimit(resource.RLIMIT_NOFILE, (14, 14))", "conveyor.errors TooFewDescriptors"),
     "address space": ("resource.setrlimit(resource.RLIMIT_AS, (used + 1000000,) * 2)", "conveyor.errors SharedMemoryFull"),
     "size of a file": ("resource.setrlimit(resource.RLIMIT_FSIZE, (100000,) * 2)", "conveyor.errors SharedMemoryFull"),
 }
@@ -255,4 +273,48 @@ def test_a_limit_is_one_error(what: str, start_method: str, tmp_path: Path) -> N
 
     assert said in done.stdout, done.stdout + done.stderr
     assert done.returncode == 0
+    assert len(done.stderr.splitlines()) <= MOST_LINES, done.stderr
+
+
+@pytest.mark.timeout(60)
+@pytest.mark.parametrize("start_method", START_METHODS)
+def test_however_few_descriptors_there_are_the_error_says_what_is_short_and_nothing_is_left_open(start_method: str) -> None:
+    lines = run_script(SCRIPTS / "descriptors.py", start_method, "0", "48", "4")
+
+    outcomes = [line.partition(" ")[2] for line in lines]
+    refused = [outcome for outcome in outcomes if outcome.startswith("too few: ")]
+    assert len(outcomes) == 12
+    assert outcomes == [*refused, *["[1, 2]; left open: 0"] * (12 - len(refused))]  # from some limit on there are enough
+    assert 1 < len(refused) < 12
+    for outcome in refused:
+        assert "file descriptors" in outcome
+        assert "ulimit -n" in outcome
+        assert outcome.endswith("; left open: 0")
+
+
+# In a mount namespace of its own, so that the disk is gone with the script.
+ON_A_SMALL_DISK = ["unshare", "--user", "--map-root-user", "--mount", "sh", "-c"]
+
+
+def small_disk(tmp_path: Path, command: str) -> subprocess.CompletedProcess[str]:
+    """Runs a command where `tmp_path` is a memory disk of 16 MB."""
+    mounted = f"mount -t tmpfs -o size=16m tmpfs '{tmp_path}' && {command}"
+    return subprocess.run(
+        [*ON_A_SMALL_DISK, mounted], env=environment("fork"), capture_output=True, text=True, timeout=60, check=False
+    )
+
+
+@pytest.mark.timeout(90)
+@pytest.mark.skipif(sys.platform != "linux", reason="mounts a disk by Linux's own means")
+@pytest.mark.parametrize("what", ["channels", "items"])
+def test_a_memory_disk_that_is_full_is_one_error(what: str, tmp_path: Path) -> None:
+    if small_disk(tmp_path, "true").returncode:
+        pytest.skip("this system lets nobody mount a disk")
+    script = SCRIPTS / "full_disk.py"
+    done = small_disk(tmp_path, f"exec '{sys.executable}' '{script}' '{tmp_path}' {what}")
+
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert done.stdout.startswith("SharedMemoryFull"), done.stdout + done.stderr
+    assert "of shared memory cannot be had" in done.stdout
+    assert done.stdout.endswith("then [1000]; left on the disk: []\n")
     assert len(done.stderr.splitlines()) <= MOST_LINES, done.stderr

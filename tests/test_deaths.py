@@ -24,6 +24,8 @@ from tests.chaos.watch import workers
 from tests.helpers import START_METHODS, eventually, living_children, pipeline
 from tests.jobs import increment
 
+pytestmark = pytest.mark.timeout(20)  # the slowest takes 3 s with two cores; a limit on each, not a net
+
 under_each_start_method = pytest.mark.parametrize("start_method", START_METHODS)
 
 
@@ -90,7 +92,6 @@ def test_or_all_others_arrive_without_it(on_error: OnError) -> None:
     assert (stage.items_in, stage.passed, stage.skipped + stage.dead_lettered) == (200, 199, 1)
 
 
-@pytest.mark.timeout(20)
 def test_a_worker_killed_between_publishing_and_ringing_leaves_nobody_asleep() -> None:
     results: list[int] = []
 

@@ -9,6 +9,10 @@ from graphlib import TopologicalSorter
 from importlib import import_module
 from pathlib import Path
 
+import pytest
+
+from conveyor import Pipeline, Processor
+
 ROOT = Path(__file__).resolve().parents[1]
 
 LAYERS = (
@@ -17,7 +21,7 @@ LAYERS = (
     {"hints", "annotations", "values"},
     {"fingerprint", "places"},
     {"channel", "decisions", "nodes", "ordered", "route", "shipping", "failures", "journal", "snapshots", "fused"},
-    {"draft", "topology", "drive", "lifecycle", "ends", "summary", "fusing", "deadlock", "picture"},
+    {"draft", "compiling", "topology", "drive", "lifecycle", "ends", "summary", "fusing", "deadlock", "picture"},
     {"recording"},
     {"runtime", "sim"},
     {"builder"},
@@ -168,6 +172,23 @@ def test_importing_the_library_imports_neither_world() -> None:
     )
     done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True, cwd=ROOT)
     assert done.stdout == "[]\n"
+
+
+def test_a_worker_imports_nothing_that_only_building_and_the_parent_need(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Each of these makes every worker start later, and under `spawn` each recovery."""
+    lines = ["import sys", "from conveyor import Join, Pipeline, Processor", "def loaded(_): return sorted(sys.modules)"]
+    (tmp_path / "a_module_with_a_job.py").write_text("\n".join(lines))
+    monkeypatch.setattr(sys, "path", [str(tmp_path), *sys.path])
+    job = import_module("a_module_with_a_job").loaded
+    (loaded,) = Pipeline[int](start_method="spawn").add(Processor(job)).run([1])
+    assert "conveyor.runtime.worker" in loaded
+    building = "annotations compiling draft fingerprint fusing hints recording summary typeforms values deadlock".split()
+    parent = "crew recorder recovery runner stream watchdog".split()
+    heavy = {*(f"conveyor.{name}" for name in building), *(f"conveyor.runtime.{name}" for name in parent)}
+    assert not {"cloudpickle", "psutil", *heavy} & {*loaded}
+    assert not [name for name in loaded if name.startswith("conveyor.sim")]
 
 
 def test_every_public_name_is_there() -> None:

@@ -7,6 +7,7 @@ import pytest
 
 from conveyor import BalancingFork, Join, Processor
 from conveyor.channel import Tag
+from conveyor.compiling import compile_topology
 from conveyor.decisions import Choose
 from conveyor.draft import Draft
 from conveyor.runtime import pace
@@ -16,7 +17,6 @@ from conveyor.runtime.memory import Memory
 from conveyor.runtime.pace import IDLE_LANE_NS, LANE_NS, WORTH_A_LANE_NS, Drowsiness, Lanes
 from conveyor.runtime.ring import RingInlet, RingOutlet
 from conveyor.stages import Stage
-from conveyor.topology import compile_topology
 from tests.jobs import double
 
 CHOOSE = Choose("pool", [range(1), range(1, 2)], adaptive=True)

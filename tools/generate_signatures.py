@@ -2,7 +2,7 @@
 
 Knows: how many lanes are exact, and the states that a pipeline can be in for a checker.  Must never know: what anything does.
 
-It writes `conveyor/signatures.py`, and in `stages.py` and `pipeline.py` what stands between two marks.
+It writes `conveyor/signatures.pyi`, and in `stages.py` and `pipeline.py` what stands between two marks.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[1]
-SIGNATURES = ROOT / "conveyor" / "signatures.py"
+SIGNATURES = ROOT / "conveyor" / "signatures.pyi"
 PIPELINE = ROOT / "conveyor" / "pipeline.py"
 STAGES = ROOT / "conveyor" / "stages.py"
 BEGIN = "    # The overloads of `{}` are generated: python tools/generate_signatures.py\n"
@@ -30,16 +30,16 @@ Knows: how many lanes each stage takes and gives, as types.  Must never know: an
 A stage is told by its shape, not by its class: `_lane_`, `_opens_`, `_closes_` and `_step1_` to
 `_step8_` exist for checkers alone.  Every place in a row has a step of its own, as mypy confuses the type variables of one
 method that is solved twice in one call.
+
+What is left of all this at run time, in `signatures.py`, are a few names.
 """
 
 # The overloads overlap where a width were two numbers at once, which none is.
 # mypy: disable-error-code="overload-overlap"
 # pyright: reportOverlappingOverload=false
 
-from __future__ import annotations
-
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any, Generic, Literal, Never, Protocol, Required, TypedDict, final, overload
+from typing import Any, Generic, Literal, Never, Protocol, Required, TypedDict, final, overload
 
 from typing_extensions import TypeVar, TypeVarTuple, Unpack
 
@@ -100,85 +100,84 @@ Left = TypeVarTuple("Left")
 New = TypeVarTuple("New", default=Unpack[tuple[()]])
 
 
-if TYPE_CHECKING:
-    MYPY: Literal[False] = False  # mypy, and it alone, takes a variable of this name for true
+MYPY: Literal[False] = False  # mypy, and it alone, takes a variable of this name for true
 
-    class NotNone(Protocol):
-        """Everything but None, to mypy, which lets None have no methods but those of a Hashable."""
+class NotNone(Protocol):
+    """Everything but None, to mypy, which lets None have no methods but those of a Hashable."""
 
-        def __ne__(self, other: object, /) -> bool: ...
+    def __ne__(self, other: object, /) -> bool: ...
 
-    Some = TypeVar("Some", bound=NotNone)
+Some = TypeVar("Some", bound=NotNone)
 
-    if MYPY:
+if MYPY:
 
-        class ForMypy(TypedDict):
-            """No further argument."""
+    class ForMypy(TypedDict):
+        """No further argument."""
 
-    else:
+else:
 
-        class ForMypy(TypedDict):
-            """An argument that nobody gives, so that pyright passes by an overload of which it has no need."""
+    class ForMypy(TypedDict):
+        """An argument that nobody gives, so that pyright passes by an overload of which it has no need."""
 
-            mypy: Required[Never]
+        mypy: Required[Never]
 
-    class AnyPartial(Protocol):
-        """A `functools.partial` to mypy, which lets it be called with anything, but keeps here what it has left open."""
+class AnyPartial(Protocol):
+    """A `functools.partial` to mypy, which lets it be called with anything, but keeps here what it has left open."""
 
-        @property
-        def __mypy_partial(self) -> object: ...
+    @property
+    def __mypy_partial(self) -> object: ...
 
-        def __call__(self, /, *args: Any, **kwargs: Any) -> Any: ...
+    def __call__(self, /, *args: Any, **kwargs: Any) -> Any: ...
 
-    class OpenPartial(AnyPartial, Protocol[In_contra, Out_co]):
-        """One that has left open just this."""
+class OpenPartial(AnyPartial, Protocol[In_contra, Out_co]):
+    """One that has left open just this."""
 
-        @property
-        def __mypy_partial(self) -> Callable[[In_contra], Out_co]: ...
+    @property
+    def __mypy_partial(self) -> Callable[[In_contra], Out_co]: ...
 
-    class Stage(Protocol[In_contra, Out_co]):
-        """Takes one lane and gives one."""
+class Stage(Protocol[In_contra, Out_co]):
+    """Takes one lane and gives one."""
 
-        def _lane_(self, item: In_contra, /) -> Out_co: ...
+    def _lane_(self, item: In_contra, /) -> Out_co: ...
 
-    class Opens(Protocol[In_contra, Made_co]):
-        """Takes one lane and gives several."""
+class Opens(Protocol[In_contra, Made_co]):
+    """Takes one lane and gives several."""
 
-        def _opens_(self, item: In_contra, /) -> Made_co: ...
+    def _opens_(self, item: In_contra, /) -> Made_co: ...
 
-    class OpensSome(Protocol):
-        """Opens a number of lanes that is not in its type."""
+class OpensSome(Protocol):
+    """Opens a number of lanes that is not in its type."""
 
-        def _opening_(self, width: int, /) -> int: ...
+    def _opening_(self, width: int, /) -> int: ...
 
-    class OpensAsNeeded(Protocol):
-        """Decides by itself how many lanes it opens."""
+class OpensAsNeeded(Protocol):
+    """Decides by itself how many lanes it opens."""
 
-        def _opening_(self, width: None, /) -> None: ...
+    def _opening_(self, width: None, /) -> None: ...
 
-    class ClosesAsNeeded(Protocol):
-        """Closes the lanes of a fork that decides by itself."""
+class ClosesAsNeeded(Protocol):
+    """Closes the lanes of a fork that decides by itself."""
 
-        def _closing_(self, width: None, /) -> None: ...
+    def _closing_(self, width: None, /) -> None: ...
 
-    class Closes(Protocol[Todo_contra, Out_co]):
-        """Takes several lanes and gives one."""
+class Closes(Protocol[Todo_contra, Out_co]):
+    """Takes several lanes and gives one."""
 
-        def _closes_(self, lanes: Todo_contra, /) -> Out_co: ...
+    def _closes_(self, lanes: Todo_contra, /) -> Out_co: ...
 '''
 
 
 STEP = '''
-    class Step{place}(Protocol[Todo_contra, Done_contra, Left_co, Made_co]):
-        """Any stage at place {place} of a row: takes lanes off those to do, appends what it gives to those that are done."""
+class Step{place}(Protocol[Todo_contra, Done_contra, Left_co, Made_co]):
+    """Any stage at place {place} of a row: takes lanes off those to do, appends what it gives to those that are done."""
 
-        def _step{place}_(self, todo: Todo_contra, done: Done_contra, /) -> tuple[Left_co, Made_co]: ...
+    def _step{place}_(self, todo: Todo_contra, done: Done_contra, /) -> tuple[Left_co, Made_co]: ...
 '''
 TURN = '''
-    class Turn{place}(Step{place}[Todo_contra, Done_contra, Left_co, Made_co], Protocol):
-        """A fork, a join or a zip at place {place} of a row."""
+class Turn{place}(Step{place}[Todo_contra, Done_contra, Left_co, Made_co], Protocol):
+    """A fork, a join or a zip at place {place} of a row."""
 
-        def _turns_(self) -> None: ...
+    def _turns_(self) -> None: ...
 '''
 
 
@@ -194,27 +193,26 @@ def tuple_of(words: Iterable[str]) -> str:
     return f"tuple[{commas(words) or '()'}]"
 
 
-def overloads(cases: Iterable[tuple[str, str]], method: str, params: str) -> Iterator[str]:
+def overloads(cases: Iterable[tuple[str, str]], method: str) -> Iterator[str]:
     for parameters, result in cases:
-        yield f"        @overload\n        def {method}({parameters}) -> {result}: ...\n"
-    yield f"        def {method}(self, {params}) -> Any:\n            raise NotImplementedError\n"
+        yield f"    @overload\n    def {method}({parameters}) -> {result}: ...\n"
 
 
 def shape(kind: str, what: str, generic: str, whole: Iterable[str], steps: list[tuple[str, str]]) -> Iterator[str]:
     """A class that a stage inherits from: methods for the row that it fills alone, and one for each place in a longer row."""
-    yield f'\n\nclass {kind}{generic}:\n    """{what}"""\n\n    if TYPE_CHECKING:\n\n'
+    yield f'\n\nclass {kind}{generic}:\n    """{what}"""\n\n'
     yield from whole
     for place in range(1, LANES + 1):
         yield "\n"
         if len(steps) > 1:
-            yield "\n".join(overloads(steps, f"_step{place}_", "todo: Any, done: Any, /"))
+            yield "\n".join(overloads(steps, f"_step{place}_"))
         else:
             ((parameters, result),) = steps
             yield method(f"_step{place}_", parameters, result)
 
 
 def method(name: str, parameters: str, result: str) -> str:
-    return f"        def {name}({parameters}) -> {result}:\n            raise NotImplementedError\n"
+    return f"    def {name}({parameters}) -> {result}: ...\n"
 
 
 def step(self: str, taken: list[str], given: list[str]) -> tuple[str, str]:
@@ -277,7 +275,7 @@ def signatures() -> Iterator[str]:
 
 def alone(name: str, cases: list[tuple[str, str]], mark: str) -> Iterator[str]:
     """What a stage does with a whole row, and the mark by which its width is told."""
-    yield from overloads(cases, name, "lanes: Any, /")
+    yield from overloads(cases, name)
     yield method(mark, "self, width: Width, /", "Width")
     yield "\n" + method("_turns_", "self", "None")
 
@@ -370,12 +368,12 @@ def expected() -> dict[Path, str]:
     stages = between(stages, "Zip", widths("Zip", NAME))
     builder = between(PIPELINE.read_text(encoding="utf-8"), "add", adds())
     files = {SIGNATURES: "".join(signatures()), PIPELINE: builder, STAGES: stages}
-    return {path: formatted(text) for path, text in files.items()}
+    return {path: formatted(text, path.name) for path, text in files.items()}
 
 
-def formatted(source: str) -> str:
+def formatted(source: str, name: str) -> str:
     """As `ruff format` has it, so that the rest of the repository's rules hold for these files too."""
-    command = [sys.executable, "-m", "ruff", "format", "--line-length=128", "-"]
+    command = [sys.executable, "-m", "ruff", "format", "--line-length=128", f"--stdin-filename={name}", "-"]
     return subprocess.run(command, input=source, capture_output=True, text=True, check=True).stdout
 
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 import contextlib
 import os
 import sys
+from typing import Final
 
 __all__ = ["Bell"]
 
@@ -18,6 +19,8 @@ class Bell:
     """An eventfd; where there is none, a pipe.  Rings before a `wait` are not lost, and several are one."""
 
     __slots__ = ("read_fd", "write_fd")
+
+    DESCRIPTORS: Final = 1 if sys.platform == "linux" else 2
 
     def __init__(self, read_fd: int, write_fd: int) -> None:
         self.read_fd = read_fd

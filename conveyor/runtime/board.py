@@ -217,6 +217,9 @@ class NodeBoard:
         self.words[BEGUN] = run
         return False
 
+    def has_begun_with(self, run: int) -> bool:
+        return self.words[BEGUN] == run
+
     def hold(self, source: int, first: int, end: int) -> None:
         """Items [first, end) of an input are taken in hand."""
         words = self.words

@@ -17,6 +17,7 @@ import signal
 import sys
 import time
 from collections import Counter
+from collections.abc import Iterable
 from dataclasses import replace
 from typing import Final, Protocol
 
@@ -25,11 +26,10 @@ from conveyor.deaths import Death
 from conveyor.errors import RunError, WorkerCrashed
 from conveyor.failures import Failure, raised_by
 from conveyor.fusing import fused_names, home
-from conveyor.recording import forks_of
-from conveyor.route import leaves
+from conveyor.route import forks_of, leaves
 from conveyor.runtime.bell import Bell
 from conveyor.runtime.board import LEDGER_CAPACITY, Board, Layout, NodeBoard
-from conveyor.runtime.descriptors import fill_standard
+from conveyor.runtime.descriptors import check_room, fill_standard
 from conveyor.runtime.ends import RingEnds, ring_ends
 from conveyor.runtime.faults import faults_of
 from conveyor.runtime.memory import Memory
@@ -49,6 +49,8 @@ GRACE_S: Final = 0.5
 PATIENCE_S: Final = 10.0  # for teardown, when nothing has gone wrong
 KILL_AFTER_S: Final = 0.3
 GLANCE_S: Final = 0.01
+FOR_A_WORKER: Final = 3  # descriptors that the parent keeps: its end, its order, and one that it watches for its end
+FOR_A_START: Final = 16  # for a moment: pipes, a connection to the fork server, what a worker opens for itself
 WATCH_MS: Final = 250.0  # how often somebody looks whether anything can still happen
 
 
@@ -71,6 +73,7 @@ class Crew:
         self.letters = Letters()
         self.witness: Witness | None = None
         self.ended = False
+        self.forgotten = 0  # how often in this run somebody was woken for whom nobody had rung
         self.next_glance = 0.0
         self.owner = os.getpid()
         self.workers = [spec for spec in topology.nodes if spec.kind in (Kind.JOB, Kind.RELAY)]
@@ -92,6 +95,8 @@ class Crew:
         self.bare = replace(topology, nodes=tuple(replace(spec, stage=None) for spec in topology.nodes))
         self.layout = Layout(topology)
         self.bells: dict[int, Bell] = {}
+        here = 2 + Bell.DESCRIPTORS * len(topology.nodes)  # the memory has two
+        check_room(here + FOR_A_WORKER * len(self.workers) + FOR_A_START, f"a pipeline of {len(self.workers)} workers")
         self.memory = Memory.create(self.layout.size, self.layout.regions)
         try:
             self.share()
@@ -131,6 +136,7 @@ class Crew:
         return ring_ends(self.topology, self.layout, self.memory, spec, lambda node: self.bells[node].ring)
 
     def start(self, spec: NodeSpec) -> None:
+        check_room(FOR_A_START, f"the start of a worker for stage {self.topology.title(spec.index)!r}")
         self.open.add(spec.index)
         self.lives[spec.index] += 1
         near = {self.topology.channels[c].producer for c in channels_of(spec.inputs)}
@@ -181,6 +187,7 @@ class Crew:
         self.witness = witness
         self.board.record(witness is not None)
         self.letters = Letters()
+        self.forgotten = 0
         self.run += 1
         self.recovery.begin_run(self.run)
         for spec in self.workers:
@@ -197,8 +204,21 @@ class Crew:
             self.layout.ring(self.memory, channel).set_ended(run)
 
     def ring_all(self) -> None:
-        for bell in self.bells.values():
-            bell.ring()
+        self.ring(self.bells)
+
+    def ring(self, nodes: Iterable[int]) -> None:
+        for node in nodes:
+            self.bells[node].ring()
+
+    def not_begun(self) -> list[int]:
+        """The workers that have not begun with the run, since they are being started; or they were never told."""
+        return [node for node in self.open if not self.boards[node].has_begun_with(self.run)]
+
+    def is_rung(self, node: int) -> bool:
+        """Has somebody rung for a worker that has not woken yet?"""
+        poll = select.poll()
+        poll.register(self.bells[node].read_fd, select.POLLIN)
+        return bool(poll.poll(0))
 
     def watch_source(self, watch: bool) -> None:
         """Is `sleep` to end when the source's bell rings, or does somebody else listen to that?"""

@@ -15,8 +15,7 @@ from typing import Final, NamedTuple
 
 from conveyor.channel import Inlet
 from conveyor.decisions import Choose
-from conveyor.recording import forks_of
-from conveyor.route import Route, leaves, taken
+from conveyor.route import Route, forks_of, leaves, taken
 from conveyor.runtime.board import LOG_WORDS, Board
 from conveyor.runtime.pace import Lanes
 from conveyor.runtime.ring import RingOutlet, fence

@@ -1,13 +1,17 @@
-"""File descriptors 0, 1 and 2.
+"""File descriptors: which numbers are not for us, and whether there are enough of the others.
 
-Knows: that other descriptors must not have these numbers.  Must never know: what a descriptor is for.
+Knows: that 0, 1 and 2 are the program's, and that a process may have only so many.  Must never know: what a descriptor is for.
 """
 
 from __future__ import annotations
 
+import errno
 import os
+import resource
 
-__all__ = ["fill_standard", "is_open"]
+from conveyor.errors import TooFewDescriptors
+
+__all__ = ["check_room", "fill_standard", "is_open"]
 
 
 def fill_standard() -> None:
@@ -26,3 +30,31 @@ def is_open(fd: int) -> bool:
     except OSError:
         return False
     return True
+
+
+def check_room(count: int, what: str) -> None:
+    """Raises `TooFewDescriptors` unless this process can have `count` more, which is found out by having them for a moment.
+
+    Nothing has been started then.  multiprocessing, which runs out of them halfway, would keep the half that it got, and a
+    worker that was forked would have none left for itself.
+    """
+    had: list[int] = []
+    try:
+        while len(had) < count:
+            had.append(os.dup(0))
+    except OSError as error:
+        if error.errno not in (errno.EMFILE, errno.ENFILE):
+            raise
+        whose = "the system" if error.errno == errno.ENFILE else f"this process, which may have {_limit()},"
+        raise TooFewDescriptors(
+            f"{what} needs up to {count} more file descriptors, and {whose} has only {len(had)} left. Raise the limit "
+            "(`ulimit -n 4096` in the shell, or resource.setrlimit(resource.RLIMIT_NOFILE, ...) in the program), close files, "
+            "or open fewer pipelines at once"
+        ) from error
+    finally:
+        for fd in had:
+            os.close(fd)
+
+
+def _limit() -> int:
+    return resource.getrlimit(resource.RLIMIT_NOFILE)[0]

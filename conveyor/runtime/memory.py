@@ -12,7 +12,6 @@ import errno
 import mmap
 import os
 import sys
-import tempfile
 from typing import Final
 
 from conveyor.errors import SharedMemoryFull
@@ -98,6 +97,8 @@ class Memory:
 def _nameless_file() -> int:
     if sys.platform == "linux":
         return os.memfd_create("conveyor", os.MFD_CLOEXEC)
+    import tempfile
+
     fd, path = tempfile.mkstemp(prefix="conveyor-")
     os.unlink(path)
     return fd

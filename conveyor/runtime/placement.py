@@ -10,9 +10,8 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import count
 
-import psutil
-
 from conveyor.errors import TopologyError
+from conveyor.runtime.descriptors import check_room
 
 __all__ = ["Placement", "usable_cores", "usable_physical_cores"]
 
@@ -82,6 +81,9 @@ def usable_cores() -> list[int]:
 
 def usable_physical_cores() -> int:
     """How many physical cores this process may use, its affinity and its cgroup's quota respected; 1 at least."""
+    import psutil  # which is slow to import, and a worker does not ask
+
+    check_room(2, "a look at how many cores there are")
     logical = len(usable_cores())
     physical, all_logical = psutil.cpu_count(logical=False), psutil.cpu_count()
     threads = max(1, all_logical // physical) if physical and all_logical else 1

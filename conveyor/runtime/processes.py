@@ -12,7 +12,6 @@ from __future__ import annotations
 import contextlib
 import fcntl
 import multiprocessing
-import multiprocessing.forkserver
 import multiprocessing.process
 import multiprocessing.spawn
 import os
@@ -48,7 +47,8 @@ START_METHOD_VARIABLE: Final = "CONVEYOR_START_METHOD"
 
 SAFE_PATH: Final = "PYTHONSAFEPATH"
 
-PRELOAD: Final = "conveyor.runtime.preload"  # by the fork server
+# By the fork server, once for all workers: what each needs, and what comes with the module or the value of most jobs.
+PRELOAD: Final = ("conveyor.runtime.preload", "conveyor.pipeline", "cloudpickle")
 
 F_SETSIG: Final = 10  # Linux: which signal O_ASYNC sends
 
@@ -127,7 +127,7 @@ class Handle:
         self.fd: int = process.sentinel
         self.is_own = False
         if sys.platform == "linux":
-            with contextlib.suppress(ProcessLookupError):  # it is gone already, and the sentinel says so, too
+            with contextlib.suppress(OSError):  # it is gone already, or there is no descriptor: the sentinel tells its end, too
                 self.fd = os.pidfd_open(self.pid)
                 self.is_own = True
 
@@ -213,11 +213,13 @@ def _context(method: StartMethod) -> ForkContext | SpawnContext | ForkServerCont
         return multiprocessing.get_context("fork")
     if method == "spawn":
         return multiprocessing.get_context("spawn")
+    from multiprocessing import forkserver  # with sockets and more: only the parent, and only for this method
+
     context = multiprocessing.get_context("forkserver")
-    # The fork server, if it is not running yet, imports the worker module once, for all workers; and never the main module.
-    server: object = getattr(multiprocessing.forkserver, "_forkserver", None)  # what it preloads can be set, not asked
+    # The fork server, if it is not running yet, imports all this; and never the main module.
+    server: object = getattr(forkserver, "_forkserver", None)  # what it preloads can be set, not asked
     wanted = cast("list[str]", getattr(server, "_preload_modules", []))
-    context.set_forkserver_preload(list(dict.fromkeys([*filter("__main__".__ne__, wanted), PRELOAD])))
+    context.set_forkserver_preload(list(dict.fromkeys([*filter("__main__".__ne__, wanted), *PRELOAD])))
     return context
 
 

@@ -23,9 +23,9 @@ from conveyor.deaths import Death
 from conveyor.fingerprint import Digest, Fingerprint, Stretches
 from conveyor.journal import PAGE_SIZE, Journal
 from conveyor.places import Fallen, Timeout
-from conveyor.recording import End, Runs, forks_of, points_of
+from conveyor.recording import End, Runs, points_of
 from conveyor.report import DeadLetter, Tally
-from conveyor.route import leaves
+from conveyor.route import forks_of, leaves
 from conveyor.runtime.crew import Crew
 from conveyor.runtime.decision_log import JOIN, STANDS, DecisionLog, Noted, NotedReads, forks_taken
 from conveyor.runtime.post_mortem import Account, Remains

@@ -14,7 +14,7 @@ from conveyor.drive import drive
 from conveyor.fusing import fuse, home
 from conveyor.nodes import CollectNode, Node, RelayNode
 from conveyor.report import DeadLetter, Report, RunResult
-from conveyor.route import Leaf
+from conveyor.route import Leaf, balances
 from conveyor.runtime.board import Lack
 from conveyor.runtime.crash import without_our_frames
 from conveyor.runtime.crew import GRACE_S, PATIENCE_S, Crew
@@ -31,9 +31,12 @@ from conveyor.runtime.watchdog import Watchdog
 from conveyor.summary import Figures, ordered_letters, report_of
 from conveyor.topology import Topology
 
-__all__ = ["Runner"]
+__all__ = ["WOKEN_BY_THE_NET", "Runner"]
+
+WOKEN_BY_THE_NET = "woken by the net"  # a note of the report that should never be there
 
 NANO = 1e-9
+LATE_MS = 20  # how long after its store a bell may still come
 
 
 class SinkCut:
@@ -53,8 +56,10 @@ class Runner:
         fused = fuse(topology, len(usable_cores()), placement.may_share)
         self.source_spec, self.sink_spec = fused.nodes[0], fused.nodes[-1]
         self.crew = Crew(fused, start_method, placement)
-        self.watchdog = Watchdog(fused, self.crew.layout, self.crew.memory, self.crew.boards)
+        self.watchdog = Watchdog(fused, self.crew.layout, self.crew.memory, self.crew.boards, self.crew.is_rung)
+        self.apart: tuple[int, ...] = ()  # the source, if a thread of its own steps it
         self.lacks: Callable[[], dict[int, Lack]] = dict  # what source and sink wait for
+        self.source_balances = self.source_spec.route is not None and balances(self.source_spec.route)
         try:
             self.source_ends: RingEnds = self.crew.ends(self.source_spec)
             self.sink_ends: RingEnds = self.crew.ends(self.sink_spec)
@@ -156,9 +161,22 @@ class Runner:
         if not any(loop.able() for loop in loops):
             self.crew.look_around()
             if not self.crew.sleep(timeout_ms) and not self.crew.recovery.due:
-                self.watchdog.look(self.crew.run, self.lacks())
+                self.spread_net([loop for loop in loops if not loop.inlets or results == 1])
         for loop in loops:
             loop.is_awake()
+
+    def spread_net(self, loops: list[Loop]) -> None:
+        """Nothing has happened for a while: wakes who was forgotten, and raises `Deadlock` if nobody can go on any more.
+
+        A source that balances may go on without being rung for, as time goes by; and so may a sink that lets results gather, which
+        is not among these.
+        """
+        able = any(loop.able() for loop in loops if loop.lanes is None or not self.source_balances)
+        if able and not self.crew.sleep(LATE_MS):
+            self.crew.forgotten += 1
+        forgotten = self.watchdog.look(self.crew.run, self.lacks())
+        self.crew.forgotten += len(forgotten)
+        self.crew.ring([*forgotten, *self.crew.not_begun(), *self.apart])
 
     def finish_run(self) -> None:
         """Waits until every worker has finished the run, and has sent on what its jobs printed."""
@@ -166,7 +184,8 @@ class Runner:
             self.crew.look_around()  # may start the worker of one more lane, which then has this run to finish, too
             if self.crew.is_done():
                 return
-            self.crew.sleep()
+            if not self.crew.sleep() and not self.crew.recovery.due:
+                self.spread_net([])
 
     def end(self, failed: bool = False) -> None:
         """Ends the workers and gives back all that was shared."""
@@ -181,7 +200,10 @@ class Runner:
 
     def report(self, seconds: float) -> Report:
         """All workers and zips, in the order in which their stages were added."""
-        return report_of(self.topology, self.figures, self.crew.board.read_zip, seconds, self.crew.notes)
+        notes = self.crew.notes
+        if self.crew.forgotten:
+            notes += (f"{WOKEN_BY_THE_NET}: {self.crew.forgotten} times somebody slept though there was work",)
+        return report_of(self.topology, self.figures, self.crew.board.read_zip, seconds, notes)
 
     def figures(self, index: int) -> Figures:
         """What the board says of a node."""

@@ -14,8 +14,6 @@ import sys
 from collections.abc import Callable
 from types import CodeType, FunctionType, ModuleType
 
-import cloudpickle
-
 from conveyor.codec import PROTOCOL, is_atom
 
 __all__ = ["Definitions", "install_main", "pack_main"]
@@ -32,6 +30,8 @@ class Definitions:
 
 def pack_main() -> Definitions:
     """The classes and functions of this process's `__main__`."""
+    import cloudpickle  # which is slow to import, and a worker need not have it
+
     definitions = Definitions()
     for name, value in list(vars(sys.modules["__main__"]).items()):
         if getattr(value, "__module__", None) != "__main__":

@@ -205,6 +205,7 @@ class Stream(Generic[Out]):
         source, sink = self._source, self._sink  # not the stream: nobody may keep it alive but who takes its results
         runner.lacks = lambda: {0: source.lack(), last: sink.lack()}
         runner.crew.watch_source(False)
+        runner.apart = (0,)
         runner.before_end = self._source.stop
         self._source.thread.start()
         self._begun = True
@@ -271,6 +272,7 @@ class Stream(Generic[Out]):
             self._report = self._runner.report(self._seconds)
             self._letters = self._runner.letters()
             self._runner.record_end("failed" if error is not None else "stopped" if failed else "done", error)
+            self._runner.apart = ()
             self._runner.crew.watch_source(True)
         finally:
             if failed:

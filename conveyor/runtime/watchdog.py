@@ -4,17 +4,19 @@ Knows: what each worker says that it waits for, and whether the channels bear th
 
 Rule 1.  A circle is told only if each node in it sleeps, and what it waits for is not there, in two looks between which nobody
          of the circle woke.  Then nobody of them can ever go on, so nobody is told of a circle by mistake.
+Rule 2.  Who sleeps though what it waits for is there, and is not being rung for, in two looks, has been forgotten by whoever
+         had to ring.  It is woken, and that is counted: a net, which ought never to be needed.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from time import monotonic
 from typing import Final
 
 from conveyor.deadlock import ChannelState, Circle, Wait, WaitsFor, find_cycle
 from conveyor.errors import Deadlock
-from conveyor.route import leaves
+from conveyor.route import Leaf, leaves
 from conveyor.runtime.board import FOR_NOTHING, FOR_ROOM, Lack, Layout, NodeBoard
 from conveyor.runtime.memory import Memory
 from conveyor.runtime.ring import RingState
@@ -28,26 +30,54 @@ EVERY_S: Final = 0.25
 class Watchdog:
     """Of one open pipeline; `look` is called when nothing has happened for a while."""
 
-    def __init__(self, topology: Topology, layout: Layout, memory: Memory, boards: list[NodeBoard]) -> None:
+    def __init__(
+        self, topology: Topology, layout: Layout, memory: Memory, boards: list[NodeBoard], is_rung: Callable[[int], bool]
+    ) -> None:
         self.topology = topology
         self.layout = layout
         self.memory = memory
         self.boards = boards
+        self.is_rung = is_rung
+        self.suspects: dict[int, int] = {}  # who seemed to be forgotten in the last look, and how often it had slept by then
         self.next_look = 0.0
 
-    def look(self, run: int, parents: Mapping[int, Lack]) -> None:
-        """Raises `Deadlock` if there is a circle; `parents` are what the source and the sink wait for."""
+    def look(self, run: int, parents: Mapping[int, Lack]) -> list[int]:
+        """Whom somebody forgot to wake; raises `Deadlock` if there is a circle.
+
+        `parents` are what the source and the sink wait for.
+        """
         now = monotonic()
         if now < self.next_look:
-            return
+            return []
         self.next_look = now + EVERY_S
         sleeps = [board.sleeps for board in self.boards]
-        circle = find_cycle(self.topology, self.waits(run, parents))
-        if circle is None:
-            return
-        states = self.states(circle, run, parents)
-        if states is not None and sleeps == [board.sleeps for board in self.boards]:
+        waits = self.waits(run, parents)
+        circle = find_cycle(self.topology, waits)
+        states = self.states(circle, run, parents) if circle is not None else None
+        if circle is not None and states is not None and sleeps == [board.sleeps for board in self.boards]:
             raise Deadlock(circle.describe(states))
+        return self.forgotten(run, {node: wait for node, wait in waits.items() if node not in parents}, sleeps)
+
+    def forgotten(self, run: int, waits: Mapping[int, Wait], sleeps: list[int]) -> list[int]:
+        """The workers of which this is true now and was in the look before, and which have not been awake since."""
+        before = self.suspects
+        self.suspects = {
+            node: sleeps[node] for node, wait in waits.items() if self.could_go_on(node, wait, run) and not self.is_rung(node)
+        }
+        return [node for node, slept in self.suspects.items() if before.get(node) == slept == self.boards[node].sleeps]
+
+    def could_go_on(self, node: int, wait: Wait, run: int) -> bool:
+        """Is what it waits for there, beyond doubt?
+
+        Room is where a channel is empty; items have come if there are some in one channel, or in each for a zip.
+        """
+        rings = [RingState(self.layout.ring(self.memory, channel)) for channel in wait.channels]
+        if wait.kind is WaitsFor.ROOM:
+            return all(ring.is_empty() for ring in rings)
+        there = [not ring.is_empty() for ring in rings]
+        if any(there) and all(isinstance(source, Leaf) for source in self.topology.nodes[node].inputs):
+            return True
+        return all(full or ring.ended == run for full, ring in zip(there, rings, strict=True))
 
     def lack(self, node: int, parents: Mapping[int, Lack]) -> Lack:
         return parents[node] if node in parents else self.boards[node].lack()

@@ -27,9 +27,8 @@ from conveyor.ends import Ends, words_of_notes
 from conveyor.errors import WorkerCrashed
 from conveyor.failures import LOADING, Failure, failure_of
 from conveyor.nodes import ALONE, CollectNode, ItemFailed, Node, Piece, RelayNode, node_for
-from conveyor.recording import forks_of
 from conveyor.report import DeadLetter, Tally
-from conveyor.route import balances, leaves, taken
+from conveyor.route import balances, forks_of, leaves, taken
 from conveyor.sim.channel import MemoryChannel, State
 from conveyor.sim.estate import Estate
 from conveyor.sim.inspection import Inspection

@@ -9,6 +9,7 @@ import sys
 import time
 from collections.abc import Callable
 from functools import partial
+from random import Random
 from typing import Final
 
 from tests.chaos.watch import ROOT, end_session, left_of, members
@@ -18,7 +19,8 @@ __all__ = ["ENDS", "parents_killed", "script"]
 SCRIPTS: Final = ROOT / "tests" / "scripts"
 PATIENCE_S: Final = 1.0  # for who has to be gone; how long it took is printed
 METHODS: Final = ("fork", "forkserver", "spawn")
-STATES: Final = ("idle", "asleep", "busy")
+STATES: Final = ("idle", "asleep", "busy", "starting")
+STARTING_S: Final = {"fork": 0.2, "forkserver": 0.5, "spawn": 0.4}  # how long it takes to import what is needed and start three
 
 
 def environment(method: str) -> dict[str, str]:
@@ -38,12 +40,14 @@ def start(name: str, method: str, *arguments: str) -> subprocess.Popen[str]:
 
 
 def parents_killed(method: str, state: str, times: int) -> str:
-    """A parent is killed while its workers are idle, asleep, or hold the interpreter: who is left?"""
-    left, slowest = 0, 0.0
+    """A parent is killed while its workers are idle, asleep, hold the interpreter, or are being started: who is left?"""
+    left, slowest, random = 0, 0.0, Random(0)
     for _ in range(times):
-        process = start("parent.py", method, state)
+        process = start("starts.py", method) if state == "starting" else start("parent.py", method, state)
         assert process.stdout is not None
         ready = process.stdout.readline()
+        if state == "starting":
+            time.sleep(random.uniform(0, STARTING_S[method]))
         os.kill(process.pid, signal.SIGKILL)
         killed = time.monotonic()
         process.wait()
@@ -97,6 +101,6 @@ ENDS: dict[str, Callable[[], str]] = {
     "a job calls sys.exit: the same": partial(prompt, "exit", 50),
     "a job is interrupted: the same": partial(prompt, "interrupt", 50),
     "workers die in setup: an error within 3 s": partial(prompt, "setup", 3000),
-    "300,000 hand-overs through pipes of capacity 1": partial(hand_overs, "forkserver", 100_000),
+    "300,000 hand-overs through pipes of capacity 1, nobody woken by the net": partial(hand_overs, "forkserver", 100_000),
     "a consumer pauses 10 s, workers below 1 % of a core": partial(pause, "forkserver", 10),
 }

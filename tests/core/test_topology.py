@@ -7,8 +7,9 @@ from typing import Any
 
 import pytest
 
-from conveyor.route import Leaf
-from conveyor.stages import BalancingFork, Join, Pipe, Processor, ReplicatingFork, Zip
+from conveyor.errors import TopologyError
+from conveyor.route import Leaf, leaves
+from conveyor.stages import BalancingFork, Join, Pipe, Processor, ReplicatingFork, Stage, Zip
 from conveyor.topology import Kind, NodeSpec, Topology, adaptive_forks, channels_of, zips_of
 from tests.core.world import compiled
 
@@ -271,3 +272,33 @@ def test_adapting_forks_are_found_in_a_route() -> None:
 
     assert adaptive_forks(nodes(*fork)["source"].route) == ["x"]
     assert adaptive_forks(None) == adaptive_forks(Leaf(0)) == []
+
+
+def wide(lanes: int, *before: Stage) -> Topology:
+    rows: list[list[Stage]] = [[stage] for stage in before]
+    return compiled(*rows, [BalancingFork(lanes)], [Pipe()] * lanes, [Join(lanes)], [job("z")])
+
+
+def test_64_channels_are_on_one_side_of_a_worker() -> None:
+    _, a, z, _ = wide(64, job("a")).nodes
+    assert a.route is not None
+    assert (len(leaves(a.route)), len(z.inputs)) == (64, 64)
+
+
+@pytest.mark.parametrize("before", [[], [job("a")]])
+def test_and_no_more(before: list[Stage]) -> None:
+    with pytest.raises(TopologyError, match="open 65 lanes in all; one worker can serve 64"):
+        wide(65, *before)
+
+
+def test_nor_are_they_where_several_joins_meet() -> None:
+    """Two forks of 40 lanes have a worker each, and all their lanes one."""
+    two: list[list[Stage]] = [[ReplicatingFork(2)], jobs("ab"), [BalancingFork(40), BalancingFork(40)]]
+    rows: list[list[Stage]] = [*two, [Pipe()] * 80, [Join(80)]]
+    assert len(compiled(*rows).nodes[-1].inputs) == 80  # the parent reads any number
+    with pytest.raises(TopologyError, match="take 80 lanes in all; one worker can read 64"):
+        compiled(*rows, [job("z")])
+
+
+def test_a_fork_that_adapts_to_a_larger_machine_opens_64_lanes() -> None:
+    assert len(compiled([BalancingFork()], [job("a")], [Join()], lanes=200).nodes) == 66

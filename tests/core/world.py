@@ -18,6 +18,7 @@ from typing import Any, TypeAlias, TypeVar
 
 from conveyor.channel import Inlet, Note, Tag, Words
 from conveyor.codec import Sealed, is_atom, seal
+from conveyor.compiling import compile_topology
 from conveyor.decisions import ALL_ENDED, Choose, Merge, Request
 from conveyor.draft import Draft
 from conveyor.drive import Drive, drive
@@ -29,7 +30,7 @@ from conveyor.sim.channel import MemoryChannel
 from conveyor.snapshots import Replay, Saved
 from conveyor.stages import Stage
 from conveyor.summary import Letters
-from conveyor.topology import Kind, NodeSpec, Topology, channels_of, compile_topology
+from conveyor.topology import Kind, NodeSpec, Topology, channels_of
 
 Blob: TypeAlias = list[object]
 Pick: TypeAlias = Callable[[int], int]  # how many options there are -> which one

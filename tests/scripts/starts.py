@@ -1,7 +1,14 @@
-"""Says that it begins, and then starts workers for a source that never ends."""
+"""Says that it begins, and then starts workers for a source that never ends.
 
+`starts.py before|after N SIGNAL`: sends itself that signal just before or after it has started its worker number N.
+"""
+
+import os
+import signal
+import sys
 import time
 from collections.abc import Iterator
+from multiprocessing.process import BaseProcess
 
 from conveyor import Pipe, Pipeline, Processor
 
@@ -16,7 +23,24 @@ def same(item: int) -> int:
     return item
 
 
+def die(when: str, number: int, end: signal.Signals) -> None:
+    start, started = BaseProcess.start, 0
+
+    def start_or_die(process: BaseProcess) -> None:
+        nonlocal started
+        started += 1
+        if (when, started) == ("before", number):
+            os.kill(os.getpid(), end)
+        start(process)
+        if (when, started) == ("after", number):
+            os.kill(os.getpid(), end)
+
+    setattr(BaseProcess, "start", start_or_die)  # noqa: B010  # a method, replaced on purpose
+
+
 if __name__ == "__main__":
+    if sys.argv[1:]:
+        die(sys.argv[1], int(sys.argv[2]), signal.Signals[sys.argv[3]])
     print("begins", flush=True)
     pl = Pipeline[int]().add(Processor(same)).add(Pipe(3)).add(Processor(same)).add(Pipe(3)).add(Processor(same))
     pl.run(source())
