@@ -168,8 +168,8 @@ class Runner:
     def spread_net(self, loops: list[Loop]) -> None:
         """Nothing has happened for a while: wakes who was forgotten, and raises `Deadlock` if nobody can go on any more.
 
-        A source that balances may go on without being rung for, as time goes by; and so may a sink that lets results gather, which
-        is not among these.
+        A source that balances may go on without being rung for, as time goes by; and so may a sink that lets results gather,
+        which is not among these.
         """
         able = any(loop.able() for loop in loops if loop.lanes is None or not self.source_balances)
         if able and not self.crew.sleep(LATE_MS):
