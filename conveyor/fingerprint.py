@@ -3,7 +3,7 @@
 Knows: how to turn an item into bytes that are the same in every process.  Must never know: files, processes, who compares.
 
 Rule 1.  Items that are equal and of one type have the same print, in whatever process, order of a set or of a dict.
-Rule 2.  Of a long run a sample is looked at: the first 256 items, and then every 4096th, by their ordinals alone.
+Rule 2.  Of a long run a sample is looked at: the first 256 items, and then one in thousands, by their ordinals alone.
 Rule 3.  A digest says besides which stretches of items were looked at, every item of them; a checksum stands for those.
 """
 
@@ -22,6 +22,7 @@ __all__ = ["Digest", "Fingerprint", "print_of"]
 
 FIRST: Final = 256
 EVERY: Final = 4096
+RARELY: Final = 1 << 16  # where more than a sample is looked at
 DEEPEST: Final = 12
 SIMPLE: Final = frozenset({int, float, complex, str, bytes, bool, type(None)})
 HEAD_OF_LIST: Final = 5  # bytes before the first item of a list, in that format
@@ -80,7 +81,8 @@ def inside(item: object, depth: int) -> bytes:
 class Fingerprint:
     """Of items that come slice by slice.  `prints` are two bytes of each item that was looked at."""
 
-    def __init__(self) -> None:
+    def __init__(self, every: int = EVERY) -> None:
+        self.every = every
         self.count = 0
         self.sum = 0
         self.prints = bytearray()
@@ -88,8 +90,10 @@ class Fingerprint:
     def add(self, items: Sequence[object]) -> None:
         """The next items, as they are in a slice or as they are."""
         first, self.count = self.count, self.count + len(items)
+        if first >= FIRST and -first % self.every >= len(items):
+            return
         total, prints = self.sum, self.prints
-        for ordinal in sampled(first, self.count):
+        for ordinal in sampled(first, self.count, self.every):
             item = items[ordinal - first]
             found = print_of(item.open() if isinstance(item, Sealed) else item).to_bytes(4, "little")
             total = crc32(found, total)
@@ -98,7 +102,7 @@ class Fingerprint:
 
     def first_difference(self, other: Fingerprint) -> int | None:
         """The ordinal of the first item looked at that the other has otherwise, if it is among those that both have."""
-        for index, ordinal in enumerate(sampled(0, min(self.count, other.count))):
+        for index, ordinal in enumerate(sampled(0, min(self.count, other.count), self.every)):
             place = slice(2 * index, 2 * index + 2)
             if self.prints[place] != other.prints[place]:
                 return ordinal
@@ -118,7 +122,7 @@ class Digest:
     """Of items that come slice by slice, all or none of each slice looked at; a sample is looked at in any case."""
 
     def __init__(self) -> None:
-        self.sample = Fingerprint()
+        self.sample = Fingerprint(RARELY)
         self.told: list[Stretches] = []
         self.sum = 0
         self.lengths = [0, 0]
@@ -152,7 +156,7 @@ class Digest:
 
     def first_difference(self, items: Sequence[object]) -> range | None:
         """Among which ordinals the first item is that cannot have been given, as far as there are items."""
-        found = Fingerprint()
+        found = Fingerprint(RARELY)
         found.add(items[: self.count])
         ordinal = self.sample.first_difference(found)
         if ordinal is not None:
@@ -176,12 +180,12 @@ def encoded(item: object) -> bytes:
     return marshal.dumps(cast("int", item), WITHOUT_REFERENCES) if is_atom(item) else canonical(item, 0)
 
 
-def sampled(first: int, end: int) -> Sequence[int]:
+def sampled(first: int, end: int, every: int) -> Sequence[int]:
     """The ordinals in [first, end) that are looked at.
 
-    >>> [*sampled(254, 260)], [*sampled(260, 9000)]
+    >>> [*sampled(254, 260, 4096)], [*sampled(260, 9000, 4096)]
     ([254, 255], [4096, 8192])
     """
     if first >= FIRST:
-        return range(-(-first // EVERY) * EVERY, end, EVERY)
-    return [*range(first, min(end, FIRST)), *range(EVERY, end, EVERY)]
+        return range(-(-first // every) * every, end, every)
+    return [*range(first, min(end, FIRST)), *range(every, end, every)]
