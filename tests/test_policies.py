@@ -13,6 +13,7 @@ from typing import Any
 import pytest
 
 from conveyor import BalancingFork, Context, Filter, FlatMap, Join, Pipe, Processor, ReplicatingFork, Zip, context
+from conveyor.context import CURRENT
 from conveyor.errors import Deadlock, ItemTimeout, LifecycleError, PoisonItem, WorkerCrashed
 from tests.helpers import START_METHODS, eventually, living_children, pipeline
 from tests.jobs import Refused
@@ -277,7 +278,8 @@ def test_an_item_whose_worker_died_knows_and_has_the_same_id() -> None:
     assert result.report.stages["job"].restarts == 1
 
 
-def test_there_is_no_item_outside_a_job() -> None:
+def test_there_is_no_item_outside_a_job(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(CURRENT, "job", None)  # tests that step a node by hand leave one
     with pytest.raises(LifecycleError, match="no item"):
         context()
 

@@ -12,6 +12,7 @@ from typing import Final, Generic
 
 from typing_extensions import TypeVar
 
+from conveyor.context import CURRENT
 from conveyor.errors import Deadlock
 from conveyor.failures import raised_by
 from conveyor.picture import picture
@@ -97,6 +98,7 @@ class Simulator:
 
     def outcome(self, world: World) -> Attempt:
         """What has come of a run in which nobody can go on."""
+        CURRENT.job = None  # of one that failed, say: nobody is at an item any more
         error: BaseException | None = None
         failure = world.failure()
         if failure is not None:

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from conveyor import FlatMap, Join, Pipe, Pipeline, Processor, ReplicatingFork, context
-from conveyor.errors import ItemTimeout, ScheduleMismatch
+from conveyor.errors import ItemTimeout, LifecycleError, ScheduleMismatch
 from conveyor.sim.faults import Faults
 from tests.jobs import double, repeated
 
@@ -94,3 +94,14 @@ def test_a_limit_that_is_passed_ends_the_run_where_the_stage_says_so() -> None:
 def test_a_schedule_cannot_run_out_of_a_time_that_has_no_limit() -> None:
     with pytest.raises(ScheduleMismatch, match="no such decision point"):
         one(Processor(double)).replay([1, 2], "cv1:double~timer.1=1")
+
+
+def refused(item: int) -> int:
+    raise ValueError(item)
+
+
+def test_behind_a_simulated_run_that_failed_nobody_is_at_an_item() -> None:
+    with pytest.raises(ValueError, match="1"):
+        one(Processor(refused)).simulate([1])
+    with pytest.raises(LifecycleError, match="no item"):
+        context()
