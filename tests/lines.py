@@ -7,12 +7,13 @@ or in the middle of one that is longer than a word, and be opened again by whoev
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any, Protocol, cast
+from typing import Any, ClassVar, Protocol, cast
 
 from conveyor.channel import Inlet, Outlet, Tag
+from conveyor.runtime.checked import CheckedRing, inlet_of, outlet_of
 from conveyor.runtime.extents import Extents
 from conveyor.runtime.memory import Memory
-from conveyor.runtime.ring import Ring, RingInlet, RingOutlet
+from conveyor.runtime.ring import Ring
 from conveyor.sim.channel import MemoryChannel
 
 RUN = 7
@@ -123,6 +124,8 @@ class LargeRecords:
 class RingLine:
     """The real one, with a life that its processes share."""
 
+    kind: ClassVar[type[Ring]] = Ring
+
     def __init__(self, capacity: int, life: Life | None = None, wake: Callable[[], None] = lambda: None) -> None:
         self.capacity = capacity
         self.life = life or Life()
@@ -133,24 +136,30 @@ class RingLine:
         self.reopen_outlet()
 
     def ring(self) -> Ring:
-        ring = Ring(self.memory, 0, self.capacity)
+        ring = self.kind(self.memory, 0, self.capacity)
         ring.words = cast("memoryview", Words(ring.words, self.life))
         return ring
 
     def reopen_inlet(self) -> None:
-        self.inlet = RingInlet(self.ring(), self.wake)
+        self.inlet = inlet_of(self.ring(), self.wake)
 
     def reopen_outlet(self) -> None:
         extents = Extents(self.memory, self.memory.regions)
         extents.memory = cast("Memory", LargeRecords(self.memory, self.life))
-        self.outlet = RingOutlet(self.ring(), self.wake, extents)
+        self.outlet = outlet_of(self.ring(), self.wake, extents)
         self.outlet.data = cast("memoryview", Bytes(self.outlet.data, self.life))
 
     def close(self) -> None:
         self.memory.close()
 
 
-LINES: dict[str, Callable[[int], Line]] = {"memory": MemoryLine, "ring": RingLine}
+class CheckedLine(RingLine):
+    """The same, where stores are not kept in order."""
+
+    kind = CheckedRing
+
+
+LINES: dict[str, Callable[[int], Line]] = {"memory": MemoryLine, "ring": RingLine, "checked ring": CheckedLine}
 
 
 def tag(ordinal: int) -> Tag:

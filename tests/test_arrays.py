@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator
 from itertools import count
 from typing import Any
@@ -10,7 +11,7 @@ import numpy as np
 import pytest
 
 from conveyor import BalancingFork, Filter, FlatMap, Join, Pipe, Processor, ReplicatingFork, Zip
-from tests.helpers import pipeline
+from tests.helpers import eventually, pipeline
 
 LARGE = 10_000  # numbers; 80 kB
 ITEMS = 60
@@ -133,5 +134,12 @@ def test_arrays_that_nobody_takes_stop_the_source() -> None:
 
     with pipeline().add(Processor(copied)).add(Processor(copied)).stream(source()) as stream:
         assert [first(next(stream)) for _ in range(5)] == [0, 1, 2, 3, 4]
+
+        def has_stopped() -> bool:
+            before = pulled
+            time.sleep(0.2)
+            return pulled == before
+
+        eventually(has_stopped)  # the number of items alone would let 16,000 in
 
     assert pulled < 5 + 3 * 64 + 10

@@ -14,6 +14,7 @@ from conveyor.journal import PAGE_SIZE
 from conveyor.report import COUNTS as KINDS_OF_COUNTS
 from conveyor.report import Tally
 from conveyor.route import balances
+from conveyor.runtime.checked import ring_of
 from conveyor.runtime.memory import PAGE, REGION, Memory
 from conveyor.runtime.ring import Ring
 from conveyor.topology import Kind, NodeSpec, Topology, ZipInput, adaptive_forks
@@ -109,11 +110,11 @@ class Layout:
         return self.words(memory, self.logs[node], LOG_WORDS)
 
     def ring(self, memory: Memory, channel: int) -> Ring:
-        return Ring(memory, *self.rings[channel])
+        return ring_of(memory, *self.rings[channel])
 
     def ledger(self, memory: Memory, node: int) -> Ring:
         """The lane from a worker to the parent: failures and dead letters."""
-        return Ring(memory, *self.rings[self.channels + node])
+        return ring_of(memory, *self.rings[self.channels + node])
 
     def spill_base(self, node: int) -> int:
         """Where the large records of a node begin, in a region of their own; as those of its ledger, and its states, do."""

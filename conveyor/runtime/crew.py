@@ -29,6 +29,7 @@ from conveyor.fusing import fused_names, home
 from conveyor.route import forks_of, leaves
 from conveyor.runtime.bell import Bell
 from conveyor.runtime.board import LEDGER_CAPACITY, Board, Layout, NodeBoard
+from conveyor.runtime.checked import inlet_of
 from conveyor.runtime.descriptors import check_room, fill_standard
 from conveyor.runtime.ends import RingEnds, ring_ends
 from conveyor.runtime.faults import faults_of
@@ -36,7 +37,7 @@ from conveyor.runtime.memory import Memory
 from conveyor.runtime.placement import Placement
 from conveyor.runtime.processes import Descriptors, Handle, StartMethod, environment, lifeline, start_process
 from conveyor.runtime.recovery import Recovery, is_stateful
-from conveyor.runtime.ring import RingInlet, fence
+from conveyor.runtime.ring import fence
 from conveyor.runtime.shipping import pack_main
 from conveyor.runtime.worker import STANDARD_OUTPUT, Buried, Order, Resumed, work
 from conveyor.shipping import pack_stage
@@ -121,7 +122,7 @@ class Crew:
         for spec in self.topology.nodes:
             self.bells[spec.index] = Bell.create(blocking=spec.index not in ends)
         self.ledgers = [
-            RingInlet(self.layout.ledger(self.memory, spec.index), self.bells[spec.index].ring) for spec in self.workers
+            inlet_of(self.layout.ledger(self.memory, spec.index), self.bells[spec.index].ring) for spec in self.workers
         ]
         self.bell_of = {self.bells[end].read_fd: self.bells[end] for end in ends}
         self.poll = select.poll()

@@ -10,6 +10,7 @@ from typing import TypeAlias
 
 from conveyor.ends import Ends
 from conveyor.runtime.board import Layout
+from conveyor.runtime.checked import inlet_of, outlet_of
 from conveyor.runtime.extents import Extents
 from conveyor.runtime.memory import Memory
 from conveyor.runtime.ring import RingInlet, RingOutlet
@@ -27,9 +28,9 @@ def ring_ends(
     extents = Extents(memory, layout.spill_base(spec.index))
 
     def inlet(channel: int) -> RingInlet:
-        return RingInlet(layout.ring(memory, channel), ring(topology.channels[channel].producer))
+        return inlet_of(layout.ring(memory, channel), ring(topology.channels[channel].producer))
 
     def outlet(channel: int) -> RingOutlet:
-        return RingOutlet(layout.ring(memory, channel), ring(topology.channels[channel].consumer), extents)
+        return outlet_of(layout.ring(memory, channel), ring(topology.channels[channel].consumer), extents)
 
     return Ends(spec, layout.notes(memory, spec.index), inlet, outlet)

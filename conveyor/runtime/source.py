@@ -137,9 +137,15 @@ class PushFeed(Pulled):
         super().__init__()
         self.n = max(1, min(smallest_capacity // 4, LARGEST_SLICE))
         self.closed = False
+        self.size = 0  # in bytes, of those items that are sealed
+
+    def is_full(self) -> bool:
+        """Has enough been gathered for a record?"""
+        return len(self.buffer) >= self.n or self.size > LARGEST_BYTES
 
     def push(self, items: list[object]) -> None:
         """Adds a slice to those that have not been published yet."""
+        self.size += size_of(items)
         mixed = self.buffer and items and isinstance(self.buffer[0], Sealed) != isinstance(items[0], Sealed)
         self.buffer = uniform(self.buffer + items) if mixed else self.buffer + items
 
@@ -148,3 +154,12 @@ class PushFeed(Pulled):
 
     def ended(self) -> bool:
         return self.closed and not self.buffer
+
+    def commit(self, upto: int) -> None:
+        super().commit(upto)
+        self.size = size_of(self.buffer)
+
+
+def size_of(items: list[object]) -> int:
+    """The bytes of sealed items; a slice that does not begin with one has none."""
+    return sum(item.size for item in items if isinstance(item, Sealed)) if items and isinstance(items[0], Sealed) else 0

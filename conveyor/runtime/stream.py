@@ -116,11 +116,11 @@ class SourceThread:
                     self.loop.step()
                 if self.loop.finished:
                     return False
-                if not self.feed.closed and self.lanes.room() > len(self.feed.buffer):
+                if self.wants_more():
                     return True
                 self.loop.sleeps()
                 fence()
-                waiting = not (self.loop.able() or (not self.feed.closed and self.lanes.room() > len(self.feed.buffer)))
+                waiting = not (self.loop.able() or self.wants_more())
             if waiting:
                 self.asleep = True
                 poll.poll()
@@ -129,6 +129,12 @@ class SourceThread:
             with self.lock:
                 self.loop.is_awake()
 
+    def wants_more(self) -> bool:
+        """Is there room for another item?  Not while what has been gathered waits for room, be it only for its bytes."""
+        if self.feed.closed or self.lanes.room() <= len(self.feed.buffer):
+            return False
+        return not self.feed.is_full() or self.loop.able()
+
     def lack(self) -> Lack:
         """What the thread waits for, as the consumer's sees it."""
         return self.loop.lack() if self.asleep else FOR_NOTHING
@@ -136,7 +142,7 @@ class SourceThread:
     def is_time_to_send(self) -> bool:
         """Is somebody idle, or enough gathered?  Else the consumer's thread sends it on before long."""
         gathered = len(self.feed.buffer)
-        if self.feed.closed or gathered >= self.feed.n or gathered >= self.lanes.room():
+        if self.feed.closed or self.feed.is_full() or gathered >= self.lanes.room():
             return True
         if any(outlet.queued() == 0 for outlet in self.outlets):
             return True

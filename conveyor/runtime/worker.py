@@ -30,6 +30,7 @@ from conveyor.report import DeadLetter
 from conveyor.route import Route, balances
 from conveyor.runtime.bell import Bell
 from conveyor.runtime.board import Board, Layout, NodeBoard
+from conveyor.runtime.checked import outlet_of
 from conveyor.runtime.decision_log import JOIN, STANDS, DecisionLog, NotedLanes, NotedReads, forks_taken
 from conveyor.runtime.ends import ring_ends
 from conveyor.runtime.extents import Extents
@@ -38,7 +39,7 @@ from conveyor.runtime.loop import Loop
 from conveyor.runtime.memory import Memory
 from conveyor.runtime.pace import Lanes, Meter, Part, WorkerCut
 from conveyor.runtime.processes import Descriptors, end_with_parent
-from conveyor.runtime.ring import RingOutlet, fence
+from conveyor.runtime.ring import fence
 from conveyor.runtime.shipping import Definitions, install_main
 from conveyor.runtime.states import States
 from conveyor.shipping import unpack_stage
@@ -162,7 +163,7 @@ class Worker:
         self.parent = self.bells[len(order.topology.nodes) - 1]
         self.ends = ring_ends(order.topology, layout, memory, self.spec, lambda node: self.bells[node].ring)
         extents = Extents(memory, layout.ledger_base(order.node))
-        self.ledger = RingOutlet(layout.ledger(memory, order.node), self.tell_parent, extents)
+        self.ledger = outlet_of(layout.ledger(memory, order.node), self.tell_parent, extents)
         self.log = DecisionLog(layout.log(memory, order.node)) if order.node in layout.logs else None
         self.state_note = Note(layout.state(memory, order.node))
         self.state_place = memory, self.state_note, layout.state_base(order.node)
