@@ -100,12 +100,15 @@ class ItemClock(Protocol):
     def stop(self) -> None: ...
 
 
+WITHOUT_END: Final = 1 << 62
+
+
 class Surroundings(NamedTuple):
     """What the world does for a node that runs jobs.
 
     `place` gives the input and the position of an item of what the drive loop has in hand; `pause` waits before an attempt,
     which is counted from 2; `past` tells how earlier workers fared with an item, if some died; `clock` is there where jobs have
-    a time limit; `keep` is where the large buffers of results go.
+    a time limit; `keep` is where the large buffers of results go; `room` says how many outputs could be published at once.
     """
 
     place: Callable[[int], tuple[int, int]] | None = None
@@ -113,6 +116,7 @@ class Surroundings(NamedTuple):
     past: Callable[[int], Past] | None = None
     clock: ItemClock | None = None
     keep: Keep = Copied
+    room: Callable[[], int] = lambda: WITHOUT_END
 
 
 ALONE: Final = Surroundings()
@@ -139,6 +143,7 @@ class JobNode(ABC):
         self.clock = surroundings.clock
         self.take = in_place if only_reads(stage) else Recycler()
         self.seal = sealer(surroundings.keep)
+        self.room = surroundings.room
         self.tally = Tally()
         self.offset = 0  # of the slice, in what the drive loop has in hand
         self.size = 0
@@ -343,7 +348,8 @@ class FlatMapNode(JobNode):
     """A `FlatMap`: any number of outputs an item, taken from the job only when there is room for them.
 
     However items are sliced, the outputs of one are cut only after each `limit` of them: so what a fork does with a record it
-    could do with slices of one item.
+    could do with slices of one item.  Outputs of several go together only where there is room for them at once: so a record
+    never waits for more room than that of one item would.
     """
 
     def __call__(self, items: list[object], skip: int, limit: int) -> Iterator[Piece]:
@@ -351,12 +357,14 @@ class FlatMapNode(JobNode):
         self.tally.items_in += len(items)
         items = self.safe(items)
         out: list[object] = []
+        together = min(limit, self.room())
         for index, item in enumerate(self.begin(items)):
             given = 0 if index else skip
             whole = len(out)  # of which none is this item's
+            most = together if whole else limit
             try:
                 for result in self.results(item, first + index, given):
-                    if len(out) == limit:
+                    if len(out) >= most:
                         if self.clock is not None:  # to wait for room is not the job's
                             self.clock.stop()
                         if whole:  # items that are finished go first, so that this one's outputs begin a record
@@ -366,7 +374,8 @@ class FlatMapNode(JobNode):
                         CURRENT.job = self  # somebody else may have been running meanwhile
                         if self.clock is not None:
                             self.clock.start(self.index())
-                        out, whole = out[whole:] if whole else [], 0
+                        out, whole, most = out[whole:] if whole else [], 0, limit
+                        together = min(limit, self.room())
                     out.append(result)
                     given += 1
             except ItemFailed:

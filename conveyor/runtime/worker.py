@@ -37,7 +37,7 @@ from conveyor.runtime.extents import Extents
 from conveyor.runtime.faults import Fault, FaultyLayout
 from conveyor.runtime.loop import Loop
 from conveyor.runtime.memory import Memory
-from conveyor.runtime.pace import Lanes, Meter, Part, WorkerCut
+from conveyor.runtime.pace import Lanes, Meter, Part, WorkerCut, room_in
 from conveyor.runtime.processes import Descriptors, end_with_parent
 from conveyor.runtime.ring import fence
 from conveyor.runtime.shipping import Definitions, install_main
@@ -237,7 +237,9 @@ class Worker:
         meter = Meter(ends.stamped(spec, self.fused or node, replay), self.node_board, ends.inlets, parts)
         lanes = self.lanes(spec.route) if spec.route is not None and balances(spec.route) else None
         saving = self.states.cost if self.states is not None else None
-        cut = WorkerCut(meter, lanes, min(outlet.capacity for outlet in ends.outlets), saving)
+        cut = WorkerCut(
+            meter, lanes.room if lanes is not None else self.room, min(outlet.capacity for outlet in ends.outlets), saving
+        )
         steps = drive(run, meter, self.inputs(run), ends.outlets, spec.route, cut, spec.merge_name, journal, replay)
         loop = Loop(steps, ends.inlets, ends.outlets, lanes)
         loop.wake()  # whoever was here before may have died asleep
@@ -253,7 +255,7 @@ class Worker:
             return RelayNode(), []
         past = self.past if self.order.deaths and run == self.order.run else None
         clock = self if self.stages[0].said.timeout_s is not None else None
-        around = Surroundings(self.place, self.pause, past, clock, self.ends.outlets[0].extents.keep)
+        around = Surroundings(self.place, self.pause, past, clock, self.ends.outlets[0].extents.keep, self.room)
         first = node_for(self.stages[0], self.spec.name, self.bury, around)
         return first, [self.inner_node(part, stage) for part, stage in zip(self.parts[1:], self.stages[1:], strict=True)]
 
@@ -273,6 +275,9 @@ class Worker:
             return self.ends.inputs
         until = [self.history.careful_until(source) for source in range(len(self.ends.inputs))]
         return [OneByOne(each, end) if end else each for each, end in zip(self.ends.inputs, until, strict=True)]
+
+    def room(self) -> int:
+        return room_in(self.ends.outlets)
 
     def place(self, index: int) -> tuple[int, int]:
         assert self.journal is not None
