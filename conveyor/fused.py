@@ -7,7 +7,7 @@ An item is as much by itself between two of them as it is between two workers: s
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 
 from conveyor.codec import uniform
 from conveyor.nodes import ItemFailed, JobNode, Node, Piece
@@ -16,10 +16,18 @@ __all__ = ["FusedNode"]
 
 
 class FusedNode:
-    """Nodes that give at most one output an item, and end the run with an item that fails."""
+    """Nodes that give at most one output an item, and end the run with an item that fails.
 
-    def __init__(self, first: JobNode, others: Sequence[Node]) -> None:
+    `names` are those of their stages; `mark` is told which of them begins with a slice, counted from 1, but for the first.  So
+    it is known at whose job a worker died, though such an item is given up before it comes to the first.
+    """
+
+    def __init__(
+        self, first: JobNode, others: Sequence[Node], names: Sequence[str], mark: Callable[[int], None] = lambda number: None
+    ) -> None:
         self.first = first
+        first.names = names
+        self.mark = mark
         self.nodes = [first, *others]
         self.tally = first.tally
         self.failed = 0  # which of them ended the run
@@ -30,7 +38,13 @@ class FusedNode:
         for number, node in enumerate(self.nodes):
             if not out:
                 break
-            pieces = node(out, 0, limit)
+            if number:
+                self.mark(number + 1)
+            try:
+                pieces = node(out, 0, limit)
+            except ItemFailed:  # the first refuses an item that killed its workers
+                self.failed = self.first.past.part
+                raise
             if isinstance(pieces, tuple):
                 ((out, _, _),) = pieces
             else:

@@ -10,7 +10,7 @@ channel stops the job in the middle of an item.
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import suppress
 from itertools import islice
 from operator import length_hint
@@ -143,6 +143,7 @@ class JobNode(ABC):
         self.clock = surroundings.clock
         self.take = in_place if only_reads(stage) else Recycler()
         self.seal = sealer(surroundings.keep)
+        self.names: Sequence[str] = (policy.stage,)  # of all jobs in one worker, if this is the first of several
         self.room = surroundings.room
         self.tally = Tally()
         self.offset = 0  # of the slice, in what the drive loop has in hand
@@ -176,7 +177,7 @@ class JobNode(ABC):
 
     def condemned(self) -> Exception | None:
         """The error of an item that is not tried again, for what it did to its workers."""
-        stage, timeouts = self.policy.stage, self.past.timeouts
+        stage, timeouts = self.names[self.past.part], self.past.timeouts
         if self.past.is_poison:
             return PoisonItem(
                 f"stage {stage!r}: {self.past.attempts} workers died, one after the other, when they were given this item; "

@@ -233,7 +233,8 @@ class Worker:
         hold, resume = self.hold(), self.resume if resumed else None
         journal = self.journal = Journal(node.tally, self.node_board.counts, hold, resume, journals)
         replay = Replay(self.states) if self.states is not None else None
-        self.fused = FusedNode(node, parts) if isinstance(node, JobNode) and parts else None
+        names = [self.order.topology.nodes[part].name for part in self.parts]
+        self.fused = FusedNode(node, parts, names, self.node_board.set_running) if isinstance(node, JobNode) and parts else None
         meter = Meter(ends.stamped(spec, self.fused or node, replay), self.node_board, ends.inlets, parts)
         lanes = self.lanes(spec.route) if spec.route is not None and balances(spec.route) else None
         saving = self.states.cost if self.states is not None else None

@@ -154,7 +154,7 @@ def node_of(stage: Any) -> JobNode:
 
 def fused_of(*stages: Any) -> FusedNode:
     first, *others = map(node_of, stages)
-    return FusedNode(first, others)
+    return FusedNode(first, others, "abcdefgh")
 
 
 def one_after_the_other(nodes: list[JobNode], items: list[object]) -> tuple[list[object], str]:
@@ -197,7 +197,7 @@ def test_what_comes_out_of_fused_nodes_is_what_comes_out_of_each_after_the_other
 
 def test_counts_are_those_of_each_stage() -> None:
     nodes = [node_of(Processor(half)), node_of(Filter(whole)), node_of(Processor(listed))]
-    list(FusedNode(nodes[0], nodes[1:])([0, 1, 2, 3, 4], 0, 99))
+    list(FusedNode(nodes[0], nodes[1:], "abcdefgh")([0, 1, 2, 3, 4], 0, 99))
 
     assert [(n.tally.items_in, n.tally.items_out, n.tally.dropped) for n in nodes] == [(5, 3, 2), (3, 2, 1), (2, 2, 0)]
 
