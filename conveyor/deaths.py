@@ -29,7 +29,8 @@ NO_STATE: Final = (
 class Death(NamedTuple):
     """What a worker had in hand when it died: items [first, end) of an input.
 
-    `at` is the one it was at, if that is known; `running`: the job was at work, and what came of it was not yet being sent on.
+    `at` is the one it was at, if that is known; `running`: the job was at work, and what came of it was not yet being sent on;
+    `part`: which of the jobs that share the worker it was, counted from 0.
     """
 
     input: int
@@ -39,6 +40,7 @@ class Death(NamedTuple):
     running: bool = True
     timed_out: bool = False
     how: str = "died"
+    part: int = 0
 
     @property
     def suspect(self) -> int | None:
@@ -59,6 +61,7 @@ class Past(NamedTuple):
     timeouts: int
     is_poison: bool
     how: str = ""  # the last of them ended
+    part: int = 0  # and which of the jobs of its worker was at the item
 
 
 FRESH: Final = Past(0, 0, False)
@@ -107,13 +110,15 @@ class History:
     def past(self, source: int, position: int) -> Past:
         """
         >>> history = History([Death(0, 5, 9), Death(0, 6, 7), Death(0, 6, 7, timed_out=True)])
-        >>> history.past(0, 6), history.past(0, 7), history.past(1, 6)
-        (Past(attempts=3, timeouts=1, is_poison=False, how='died'), Past(attempts=1, timeouts=0, is_poison=False, how='died'), \
-Past(attempts=0, timeouts=0, is_poison=False, how=''))
+        >>> for source, position in [(0, 6), (0, 7), (1, 6)]:
+        ...     history.past(source, position)
+        Past(attempts=3, timeouts=1, is_poison=False, how='died', part=0)
+        Past(attempts=1, timeouts=0, is_poison=False, how='died', part=0)
+        Past(attempts=0, timeouts=0, is_poison=False, how='', part=0)
         """
         mine = [death for death in self.deaths if death.may_have_begun(source, position)]
         if not mine:
             return FRESH
         alone = [death for death in mine if death.suspect == position]
         timeouts = sum(death.timed_out for death in alone)
-        return Past(len(mine), timeouts, len(alone) - timeouts >= POISONOUS_DEATHS, mine[-1].how)
+        return Past(len(mine), timeouts, len(alone) - timeouts >= POISONOUS_DEATHS, mine[-1].how, mine[-1].part)

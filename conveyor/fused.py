@@ -8,7 +8,7 @@ nothing can tell the difference, all jobs run in one loop, item by item.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import suppress
 from typing import Protocol
 
@@ -34,12 +34,23 @@ def loop_through(nodes: Sequence[Node]) -> QuickLoop | None:
 class FusedNode:
     """Nodes that give at most one output an item, and end the run with an item that fails.
 
-    `loop` is one for all their jobs, if there is one.
+    `names` are those of their stages; `mark` is told which of them begins with a slice, counted from 1, but for the first.  So
+    it is known at whose job a worker died, though such an item is given up before it comes to the first.  `loop` is one for all
+    their jobs, if there is one.
     """
 
-    def __init__(self, first: JobNode, others: Sequence[Inner], loop: QuickLoop | None = None) -> None:
+    def __init__(
+        self,
+        first: JobNode,
+        others: Sequence[Inner],
+        names: Sequence[str],
+        mark: Callable[[int], None] = lambda number: None,
+        loop: QuickLoop | None = None,
+    ) -> None:
         self.first = first
+        first.names = names
         self.others = others
+        self.mark = mark
         self.nodes: list[Node] = [first, *others]
         self.loop = loop
         self.tally = first.tally
@@ -63,7 +74,13 @@ class FusedNode:
         for number, node in enumerate(self.nodes):
             if not out:
                 break
-            pieces = node(out, 0, limit)
+            if number:
+                self.mark(number + 1)
+            try:
+                pieces = node(out, 0, limit)
+            except ItemFailed:  # the first refuses an item that killed its workers
+                self.failed = self.first.past.part
+                raise
             if isinstance(pieces, tuple):
                 ((out, _, _),) = pieces
             else:

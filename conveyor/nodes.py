@@ -10,7 +10,7 @@ channel stops the job in the middle of an item.
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import suppress
 from itertools import islice
 from operator import length_hint
@@ -103,13 +103,16 @@ class ItemClock(Protocol):
     def stop(self) -> None: ...
 
 
+WITHOUT_END: Final = 1 << 62
+
+
 class Surroundings(NamedTuple):
     """What the world does for a node that runs jobs.
 
     `fused` says that others run in the same worker, so that its slices are loose (`codec`) on either side.  `place` gives the
     input and the position of an item of what the drive loop has in hand; `pause` waits before an attempt, which is counted from
     2; `past` tells how earlier workers fared with an item, if some died; `clock` is there where jobs have a time limit; `keep`
-    is where the large buffers of results go.
+    is where the large buffers of results go; `room` says how many outputs could be published at once.
     """
 
     fused: bool = False
@@ -118,6 +121,7 @@ class Surroundings(NamedTuple):
     past: Callable[[int], Past] | None = None
     clock: ItemClock | None = None
     keep: Keep = Copied
+    room: Callable[[], int] = lambda: WITHOUT_END
 
 
 ALONE: Final = Surroundings()
@@ -145,6 +149,8 @@ class JobNode(ABC):
         self.fused = surroundings.fused
         self.take = in_place if only_reads(stage) else Recycler()
         self.seal = sealer(surroundings.keep)
+        self.names: Sequence[str] = (policy.stage,)  # of all jobs in one worker, if this is the first of several
+        self.room = surroundings.room
         self.tally = Tally()
         self.offset = 0  # of the slice, in what the drive loop has in hand
         self.size = 0
@@ -183,10 +189,11 @@ class JobNode(ABC):
 
     def condemned(self) -> Exception | None:
         """The error of an item that is not tried again, for what it did to its workers."""
+        stage = self.names[self.past.part]
         if self.past.is_poison:
             return PoisonItem(
-                f"stage {self.policy.stage!r}: {self.past.attempts} workers died, one after the other, when they were given "
-                f"this item; the last {self.past.how}"
+                f"stage {stage!r}: {self.past.attempts} workers died, one after the other, when they were given this item; "
+                f"the last {self.past.how}"
             )
         return self.out_of_time(self.past.timeouts)
 
@@ -374,7 +381,8 @@ class FlatMapNode(JobNode):
     """A `FlatMap`: any number of outputs an item, taken from the job only when there is room for them.
 
     However items are sliced, the outputs of one are cut only after each `limit` of them: so what a fork does with a record it
-    could do with slices of one item.
+    could do with slices of one item.  Outputs of several go together only where there is room for them at once: so a record
+    never waits for more room than that of one item would.
     """
 
     def __call__(self, items: list[object], skip: int, limit: int) -> Iterator[Piece]:
@@ -382,12 +390,14 @@ class FlatMapNode(JobNode):
         self.tally.items_in += len(items)
         items = self.safe(items)
         out: list[object] = []
+        together = min(limit, self.room())
         for index, item in enumerate(self.begin(items)):
             given = 0 if index else skip
             whole = len(out)  # of which none is this item's
+            most = together if whole else limit
             try:
                 for result in self.results(item, first + index, given):
-                    if len(out) == limit:
+                    if len(out) >= most:
                         if self.clock is not None:  # to wait for room is not the job's
                             self.clock.stop()
                         if whole:  # items that are finished go first, so that this one's outputs begin a record
@@ -397,7 +407,8 @@ class FlatMapNode(JobNode):
                         CURRENT.job = self  # somebody else may have been running meanwhile
                         if self.clock is not None:
                             self.clock.start(self.index())
-                        out, whole = out[whole:] if whole else [], 0
+                        out, whole, most = out[whole:] if whole else [], 0, limit
+                        together = min(limit, self.room())
                     out.append(result)
                     given += 1
             except ItemFailed:

@@ -16,7 +16,7 @@ import pytest
 
 from conveyor import Join, Pipe, Processor, ReplicatingFork
 from conveyor.errors import PoisonItem, WorkerCrashed
-from conveyor.runtime import crew
+from conveyor.runtime import crew, runner
 from conveyor.runtime.faults import Fault, planned
 from conveyor.runtime.processes import start_process
 from conveyor.stages import OnError
@@ -79,6 +79,19 @@ def test_an_item_that_kills_every_worker_is_an_error_that_names_it(start_method:
         pipeline(start_method).add(Processor(partial(dies_always, 50), name="job")).run(range(200))
 
     assert "'job'" in "\n".join(caught.value.__notes__)
+
+
+@pytest.mark.parametrize("bad", range(4))
+def test_it_names_the_job_that_was_running_where_several_share_a_worker(bad: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(runner, "usable_cores", lambda: [0])
+    pl = pipeline()
+    for number in range(4):
+        pl.add(Processor(partial(dies_always, 50 if number == bad else -1), name=f"job-{number}"))
+    with pytest.raises(PoisonItem, match=f"'job-{bad}'") as caught:
+        pl.run(range(200))
+
+    assert f"in stage 'job-{bad}'" in "\n".join(caught.value.__notes__)
+    assert "item 50: 50" in "\n".join(caught.value.__notes__)
 
 
 @pytest.mark.parametrize("on_error", ["skip", "dead_letter"])

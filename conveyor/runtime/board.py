@@ -229,9 +229,9 @@ class NodeBoard:
         words[HAND_FIRST] = first
         words[HAND_END] = end
 
-    def set_running(self, flag: int) -> None:
-        """Is the job at work on what is in hand?"""
-        self.words[RUNNING] = flag
+    def set_running(self, number: int) -> None:
+        """Which job is at work on what is in hand, counted from 1; 0: none is."""
+        self.words[RUNNING] = number
 
     def set_item(self, position: int, since: int) -> None:
         """Which item a job with a time limit is at, and since when; 0 if it is at none."""
@@ -251,7 +251,9 @@ class NodeBoard:
         death = None
         if words[BEGUN] == run and words[HAND_END]:
             at = words[ITEM_AT] if words[ITEM_SINCE] else None
-            death = Death(words[HAND_INPUT], words[HAND_FIRST], words[HAND_END], at, words[RUNNING] != 0, timed_out, how)
+            running = words[RUNNING]
+            part = max(0, running - 1)
+            death = Death(words[HAND_INPUT], words[HAND_FIRST], words[HAND_END], at, running != 0, timed_out, how, part)
         words[EVER_HELD] = self.has_begun()
         words[HAND_END] = words[RUNNING] = words[ITEM_SINCE] = words[WAIT_KIND] = 0
         return death

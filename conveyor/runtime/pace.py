@@ -136,23 +136,19 @@ class Part:
 
 
 class WorkerCut:
-    """Slices of about a millisecond of the worker's own work, no larger than a ring likes, and no more than its lanes can take.
+    """Slices of about a millisecond of the worker's own work, no larger than a ring likes, and no more than there is room for.
 
-    Where a state is saved after each slice, and `saving` says how many nanoseconds that takes, slices are longer.
+    So a record waits for room only if there is none at all, just as it does where slices are of one item.  Where a state is
+    saved after each slice, and `saving` says how many nanoseconds that takes, slices are longer.
     """
 
     def __init__(
-        self,
-        meter: Meter,
-        lanes: Lanes | None,
-        outlets: Sequence[RingOutlet],
-        saving: Callable[[], int] | None = None,
+        self, meter: Meter, room: Callable[[], int], smallest_capacity: int, saving: Callable[[], int] | None = None
     ) -> None:
         self.meter = meter
-        self.lanes = lanes
-        self.outlets = outlets
+        self.room = room
         self.saving = saving
-        self.most = max(1, min(min(outlet.capacity for outlet in outlets) // 4, LARGEST_SLICE))
+        self.most = max(1, min(smallest_capacity // 4, LARGEST_SLICE))
         self.last = 1
 
     @property
@@ -160,8 +156,13 @@ class WorkerCut:
         per_item = self.meter.per_item
         slice_ns = SLICE_NS if self.saving is None else SLICE_NS + SAVING_SHARE * self.saving()
         n = int(slice_ns / per_item) + 1 if per_item else 1
-        n = self.last = min(n, 2 * self.last, self.most, *[outlet.at_once for outlet in self.outlets])
-        return n if self.lanes is None else max(1, min(n, self.lanes.room()))
+        n = self.last = min(n, 2 * self.last, self.most)
+        return max(1, min(n, self.room()))
+
+
+def room_in(outlets: Sequence[RingOutlet]) -> int:
+    """How many items all of these would take at once."""
+    return min([min(outlet.capacity - outlet.queued(), outlet.at_once) for outlet in outlets])
 
 
 Lane: TypeAlias = Sequence[RingOutlet]

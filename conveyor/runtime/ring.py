@@ -64,8 +64,8 @@ def fence() -> None:
 
 
 def ring_bytes(capacity: int) -> int:
-    """The memory of a ring, from its capacity in items: generous for small items; larger ones fill it sooner."""
-    return min(max(capacity * 64, 16 << 10), 1 << 20)
+    """The memory of a ring, from its capacity in items: enough for small items, each in a record of its own, up to 1 MiB."""
+    return min(max(capacity * 128, 16 << 10), 1 << 20)
 
 
 class Blob:

@@ -49,7 +49,7 @@ class Puller:
             kind = type(part[0]) if part else int
             if isinstance(self.sequence, range) or (countOf(map(type, part), kind) == len(part) and is_simple(part[:1])):
                 self.pulled += len(part)
-                self.exhausted = len(part) < n
+                self.exhausted = self.has_ended(len(part) < n)
                 return part
         safe: list[object] = []
         size = 0
@@ -71,8 +71,12 @@ class Puller:
                 raise
             self.error = error  # what came before it goes first
         else:
-            self.exhausted = len(safe) < n and not enough
+            self.exhausted = self.has_ended(len(safe) < n and not enough)
         return uniform(safe)
+
+    def has_ended(self, gave_fewer: bool) -> bool:
+        """Is there nothing more?  Of a sequence that is known at once, and not only once there is room to ask for more."""
+        return gave_fewer or (self.sequence is not None and self.pulled >= len(self.sequence))
 
     def sealed(self, item: object) -> Sealed:
         try:

@@ -12,7 +12,7 @@ import select
 import signal
 import sys
 import traceback
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from time import perf_counter, perf_counter_ns
 from typing import Final, NamedTuple
@@ -37,7 +37,7 @@ from conveyor.runtime.extents import Extents
 from conveyor.runtime.faults import Fault, FaultyLayout
 from conveyor.runtime.loop import Loop
 from conveyor.runtime.memory import Memory
-from conveyor.runtime.pace import Lanes, Meter, Part, WorkerCut
+from conveyor.runtime.pace import Lanes, Meter, Part, WorkerCut, room_in
 from conveyor.runtime.processes import Descriptors, end_with_parent
 from conveyor.runtime.ring import fence
 from conveyor.runtime.shipping import Definitions, install_main
@@ -233,11 +233,13 @@ class Worker:
         hold, resume = self.hold(), self.resume if resumed else None
         journal = self.journal = Journal(node.tally, self.node_board.counts, hold, resume, journals)
         replay = Replay(self.states) if self.states is not None else None
-        self.fused = FusedNode(node, parts, loop_through([node, *others])) if isinstance(node, JobNode) and parts else None
+        self.fused = self.together(node, parts) if isinstance(node, JobNode) and parts else None
         meter = Meter(ends.stamped(spec, self.fused or node, replay), self.node_board, ends.inlets, parts)
         lanes = self.lanes(spec.route) if spec.route is not None and balances(spec.route) else None
         saving = self.states.cost if self.states is not None else None
-        cut = WorkerCut(meter, lanes, ends.outlets, saving)
+        cut = WorkerCut(
+            meter, lanes.room if lanes is not None else self.room, min(outlet.capacity for outlet in ends.outlets), saving
+        )
         steps = drive(run, meter, self.inputs(run), ends.outlets, spec.route, cut, spec.merge_name, journal, replay)
         loop = Loop(steps, ends.inlets, ends.outlets, lanes)
         loop.is_awake()  # whoever was here before may have died asleep
@@ -253,9 +255,16 @@ class Worker:
             return RelayNode(), []
         past = self.past if self.order.deaths and run == self.order.run else None
         clock = self if self.stages[0].said.timeout_s is not None else None
-        around = Surroundings(len(self.stages) > 1, self.place, self.pause, past, clock, self.ends.outlets[0].extents.keep)
+        keep = self.ends.outlets[0].extents.keep
+        around = Surroundings(len(self.stages) > 1, self.place, self.pause, past, clock, keep, self.room)
         first = node_for(self.stages[0], self.spec.name, self.bury, around)
         return first, [self.inner_node(part, stage) for part, stage in zip(self.parts[1:], self.stages[1:], strict=True)]
+
+    def together(self, first: JobNode, parts: Sequence[Part]) -> FusedNode:
+        """All jobs of the worker as one node."""
+        names = [self.order.topology.nodes[part].name for part in self.parts]
+        loop = loop_through([first, *[part.node for part in parts]])
+        return FusedNode(first, parts, names, self.node_board.set_running, loop)
 
     def inner_node(self, part: int, stage: Job[object, object]) -> JobNode:
         """The node of a job behind another in this worker: there the place of an item is how many came before it."""
@@ -273,6 +282,9 @@ class Worker:
             return self.ends.inputs
         until = [self.history.careful_until(source) for source in range(len(self.ends.inputs))]
         return [OneByOne(each, end) if end else each for each, end in zip(self.ends.inputs, until, strict=True)]
+
+    def room(self) -> int:
+        return room_in(self.ends.outlets)
 
     def place(self, index: int) -> tuple[int, int]:
         assert self.journal is not None
