@@ -136,10 +136,9 @@ class Part:
 
 
 class WorkerCut:
-    """Slices of about a millisecond of the worker's own work, no larger than a ring likes, and no more than there is room for.
+    """Slices of about a millisecond of the worker's own work, and no more than `room()`.
 
-    So a record waits for room only if there is none at all, just as it does where slices are of one item.  Where a state is
-    saved after each slice, and `saving` says how many nanoseconds that takes, slices are longer.
+    Where a state is saved after each slice, and `saving` says how many nanoseconds that takes, slices are longer.
     """
 
     def __init__(

@@ -165,6 +165,7 @@ class Worker:
         extents = Extents(memory, layout.ledger_base(order.node))
         self.ledger = outlet_of(layout.ledger(memory, order.node), self.tell_parent, extents)
         self.log = DecisionLog(layout.log(memory, order.node)) if order.node in layout.logs else None
+        self.has_zips = bool(layout.zips)
         self.state_note = Note(layout.state(memory, order.node))
         self.state_place = memory, self.state_note, layout.state_base(order.node)
         self.history = History(order.deaths)
@@ -284,7 +285,12 @@ class Worker:
         return [OneByOne(each, end) if end else each for each, end in zip(self.ends.inputs, until, strict=True)]
 
     def room(self) -> int:
-        return room_in(self.ends.outlets)
+        """How many items are taken at once at most, for the sake of who reads them.
+
+        Only where there is a zip lanes may be full for good as long as others are empty: there a record must not ask for more
+        room than there is.  Elsewhere it is as large as it may be, and waits.
+        """
+        return room_in(self.ends.outlets) if self.has_zips else min([outlet.at_once for outlet in self.ends.outlets])
 
     def place(self, index: int) -> tuple[int, int]:
         assert self.journal is not None
