@@ -7,11 +7,13 @@ import json
 import os
 import threading
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from contextlib import contextmanager
 from queue import SimpleQueue
 from time import process_time_ns, thread_time_ns
 from typing import Any, NamedTuple
+
+from typing_extensions import Generator
 
 from benchmarks import coarse, fine, latency, records
 from benchmarks.harness import Section
@@ -82,7 +84,7 @@ class Profile(NamedTuple):
 
 
 @contextmanager
-def watched(watch: Stopwatch, report_to: int) -> Iterator[None]:
+def watched(watch: Stopwatch, report_to: int) -> Generator[None]:
     """All steps are timed, also in workers that are forked meanwhile, which write to a pipe what they found in a run."""
     before = [(owner, name, getattr(owner, name)) for places in STEPS.values() for owner, name in places]
     run = Worker.run

@@ -114,10 +114,10 @@ class Simulator:
         return Attempt(world, error)
 
     def deadlock(self, world: World) -> Deadlock:
-        circle = world.circle()
+        circle = world.waiting.circle()
         assert circle is not None, "who can never go on waits in a circle"
         cured = cures(self.plan, self.items, circle.full, Attempt(world, None).log) if self.seeks_cures else ()
-        return Deadlock("\n".join([circle.describe(world.states()), *map(str, cured)]))
+        return Deadlock("\n".join([circle.describe(world.waiting.states()), *map(str, cured)]))
 
     def repeat(self, attempt: Attempt) -> Attempt:
         """The same schedule once more, every job of it."""

@@ -13,8 +13,8 @@ from conveyor.codec import Sealed, short_repr
 from conveyor.errors import ConveyorError
 from conveyor.nodes import Node, Piece
 from conveyor.route import leaves
+from conveyor.sim.loop import Loop
 from conveyor.sim.schedule import Death, Decision
-from conveyor.sim.world import Loop
 from conveyor.topology import Kind, channels_of
 from conveyor.trace import Event, Happening, Trace
 

@@ -17,7 +17,7 @@ import pytest
 import conveyor.drive
 from conveyor.channel import ZipInlet
 from conveyor.ordered import OrderedInlet
-from conveyor.sim import world
+from conveyor.sim import loop
 from conveyor.sim.plan import Plan
 from conveyor.sim.schedulers.exhaustive import Exhaustive, Redundant
 from conveyor.sim.simulation import Attempt, Simulator
@@ -186,7 +186,7 @@ def test_the_protocol_as_it_is_passes_what_catches_the_others(name: str) -> None
 
 @pytest.mark.parametrize("name", MUTANTS)
 def test_a_drive_loop_without_this_rule_is_caught(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(world, "drive", changed(conveyor.drive, *MUTANTS[name].changes)["drive"])
+    monkeypatch.setattr(loop, "drive", changed(conveyor.drive, *MUTANTS[name].changes)["drive"])
 
     with pytest.raises(Exception):  # noqa: B017, PT011  # lost, repeated, stuck or refused: all the same here
         look_for_harm(MUTANTS[name].shown_by)
@@ -196,7 +196,7 @@ def lane_by_lane(zipped: ZipInlet, positions: list[int]) -> None:
     zipped.bring(positions)
 
 
-def says_nothing(loop: world.Loop, ordinal: int) -> None:
+def says_nothing(of: loop.Loop, ordinal: int) -> None:
     """As if nothing had to be said again."""
 
 
@@ -208,7 +208,7 @@ def from_the_beginning(joined: OrderedInlet, run: int) -> None:
 FORGETFUL: list[tuple[type[object], str, Callable[..., Any], str]] = [
     (ZipInlet, "keep", lane_by_lane, "zipped"),
     (OrderedInlet, "start", from_the_beginning, "ordered, balanced"),
-    (world.Loop, "void", says_nothing, "dead letters"),
+    (loop.Loop, "void", says_nothing, "dead letters"),
 ]
 
 

@@ -8,11 +8,12 @@ from random import Random
 import pytest
 
 from conveyor.errors import Deadlock
-from conveyor.sim import world as simulated
 from conveyor.sim.api import made
+from conveyor.sim.loop import Loop
 from conveyor.sim.plan import Plan
 from conveyor.sim.schedulers.exhaustive import Frame, Redundant, Step
 from conveyor.sim.simulation import Attempt, Simulator
+from conveyor.sim.waiting import Waiting
 from conveyor.topology import Topology
 from tests.core.world import World, compiled
 from tests.helpers import PROVE
@@ -68,7 +69,7 @@ def test_larger_slices_in_any_order_lead_to_nothing_else(name: str) -> None:
 # ------------------------------------------------------------------------------- would the reference notice a wrong reduction?
 
 
-def first_ready_join(world: simulated.World, loop: simulated.Loop) -> bool:
+def first_ready_join(waiting: Waiting, loop: Loop) -> bool:
     """As if a join could never get anything by another's reading."""
     return True
 
@@ -79,7 +80,7 @@ def sleeps_on(frame: Frame) -> frozenset[Step]:
 
 
 @pytest.mark.parametrize(
-    ("owner", "rule", "wrong"), [(simulated.World, "has_all_it_can_get", first_ready_join), (Frame, "asleep_behind", sleeps_on)]
+    ("owner", "rule", "wrong"), [(Waiting, "has_all_it_can_get", first_ready_join), (Frame, "asleep_behind", sleeps_on)]
 )
 def test_a_search_that_is_reduced_too_far_misses_endings(
     monkeypatch: pytest.MonkeyPatch, owner: type, rule: str, wrong: Callable[..., object]
