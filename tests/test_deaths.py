@@ -253,3 +253,38 @@ def test_a_worker_that_is_stopped_and_goes_on_again_loses_nothing() -> None:
                 threading.Timer(0.3, os.kill, (stopped, signal.SIGCONT)).start()
 
     assert results == list(range(2, 202))
+
+
+def test_a_consumer_that_is_slow_looks_after_the_workers_between_results() -> None:
+    """There are results enough for minutes: it would not wait for one, and see the death only then."""
+    with pipeline().add(Processor(increment, name="job")).stream(iter(range(10**6))) as stream:
+        taken = [next(stream) for _ in range(20)]
+        (worker,) = workers(os.getpid())
+        os.kill(worker, signal.SIGKILL)
+        while not stream.report.stages["job"].restarts:
+            assert len(taken) < 200, "the death is not seen while there are results"
+            time.sleep(0.005)
+            taken.append(next(stream))
+
+    assert taken == list(range(1, len(taken) + 1))
+
+
+def test_nor_does_an_item_take_longer_because_the_consumer_is_slow(tmp_path: Path) -> None:
+    hangs = partial(hangs_at, tmp_path / "killed", 3000)
+    started = time.monotonic()
+    with pipeline().add(Processor(hangs, name="job", timeout_s=0.1, on_error="skip")).stream(iter(range(10**6))) as stream:
+        taken = 0
+        while not stream.report.stages["job"].restarts:
+            assert taken < 1000, "the limit is not looked at while there are results"
+            time.sleep(0.005)
+            next(stream)
+            taken += 1
+
+    assert time.monotonic() - started < 10
+
+
+def hangs_at(file: Path, bad: int, item: int) -> int:
+    if item == bad:
+        file.touch()
+        threading.Event().wait()
+    return item

@@ -31,7 +31,7 @@ from conveyor.runtime.watchdog import Watchdog
 from conveyor.summary import Figures, ordered_letters, report_of
 from conveyor.topology import Topology
 
-__all__ = ["WOKEN_BY_THE_NET", "Runner"]
+__all__ = ["WOKEN_BY_THE_NET", "Runner", "SinkCut"]
 
 WOKEN_BY_THE_NET = "woken by the net"  # a note of the report that should never be there
 
@@ -102,12 +102,12 @@ class Runner:
         node = ends.stamped(spec, RelayNode())
         return Loop(drive(run, node, [feed], ends.outlets, spec.route, feed), [], ends.outlets, self.lanes)
 
-    def sink_loop(self, run: int, node: Node, inputs: Sequence[Inlet], at_once: int) -> Loop:
+    def sink_loop(self, run: int, node: Node, inputs: Sequence[Inlet], cut: SinkCut) -> Loop:
         nothing: list[RingOutlet] = []
         journal = None
         if self.recorder is not None and len(inputs) > 1:
             journal = self.recorder.journal_of_sink(node.tally, inputs)
-        steps = drive(run, node, inputs, nothing, None, SinkCut(at_once), self.sink_spec.merge_name, journal)
+        steps = drive(run, node, inputs, nothing, None, cut, self.sink_spec.merge_name, journal)
         return Loop(steps, self.sink_ends.inlets, nothing, None)
 
     def run(self, items: Iterable[object], recorder: Recorder | None = None) -> RunResult[object]:
@@ -118,7 +118,7 @@ class Runner:
             run = self.begin_run(recorder)
             puller = self.puller(items)
             source = self.source_loop(run, Feed(puller, self.lanes.room, self.smallest_capacity))
-            sink = self.sink_loop(run, CollectNode(results.extend), self.sink_ends.inputs, LARGEST_SLICE)
+            sink = self.sink_loop(run, CollectNode(results.extend), self.sink_ends.inputs, SinkCut(LARGEST_SLICE))
             self.lacks = lambda: {0: source.lack(), len(self.topology.nodes) - 1: sink.lack()}
             # A zip or an ordered join may need one item of one lane while others are full.
             takes_any = all(isinstance(each, Leaf) for each in self.sink_spec.inputs)

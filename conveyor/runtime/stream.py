@@ -2,7 +2,8 @@
 
 Knows: the two loops of the parent, one in the consumer's thread, one in the source's.  Must never know: how workers live.
 
-Rule 1.  The consumer's thread alone watches the workers; it does so whenever it waits for a result.
+Rule 1.  The consumer's thread alone watches the workers: whenever it waits for a result, and between two slices of results,
+         which are what the consumer takes in some 10 ms.  While it does something else for longer, nobody does.
 Rule 2.  The source's thread publishes by itself and pulls only into free room; while it is inside the user's iterator it holds
          no lock, and the consumer's thread sends on what it had gathered.
 Rule 3.  A result is committed when the one after it is asked for, so results that nobody takes stop the pipeline.
@@ -28,7 +29,7 @@ from conveyor.runtime.board import FOR_NOTHING, Lack
 from conveyor.runtime.loop import Loop
 from conveyor.runtime.recorder import Recorder
 from conveyor.runtime.ring import fence
-from conveyor.runtime.runner import Runner
+from conveyor.runtime.runner import Runner, SinkCut
 from conveyor.runtime.source import PushFeed
 
 __all__ = ["Stream"]
@@ -36,6 +37,7 @@ __all__ = ["Stream"]
 Out = TypeVar("Out")
 
 GATHER_MS: Final = 1
+IN_HAND_S: Final = 0.01
 
 
 class OnDemand:
@@ -76,6 +78,26 @@ class OnDemand:
 
     def commit(self, upto: int) -> None:
         self.due = upto
+
+
+class AsTaken(SinkCut):
+    """As many results at once as the consumer takes in a moment, so that somebody looks after the workers between them."""
+
+    def __init__(self, most: int) -> None:
+        super().__init__(1)
+        self.most = most
+        self.given = 0
+        self.at = 0.0
+
+    def give(self, results: int) -> None:
+        """The consumer has these now."""
+        self.given, self.at = results, perf_counter()
+
+    def taken(self) -> None:
+        """And has taken them all."""
+        if self.given:
+            in_a_moment = int(self.given * IN_HAND_S / max(perf_counter() - self.at, 1e-9))
+            self.n = max(1, min(in_a_moment, 2 * self.n, self.most))
 
 
 class SourceThread:
@@ -206,7 +228,8 @@ class Stream(Generic[Out]):
         run = runner.begin_run(recorder)
         self._source = SourceThread(runner, run, items)
         inputs: list[Inlet] = [OnDemand(inlet, lambda: not results) for inlet in runner.sink_ends.inputs]
-        self._sink = runner.sink_loop(run, CollectNode(results.extend), inputs, runner.smallest_result_capacity)
+        self._cut = AsTaken(runner.smallest_result_capacity)
+        self._sink = runner.sink_loop(run, CollectNode(results.extend), inputs, self._cut)
         last = len(runner.topology.nodes) - 1
         source, sink = self._source, self._sink  # not the stream: nobody may keep it alive but who takes its results
         runner.lacks = lambda: {0: source.lack(), last: sink.lack()}
@@ -239,11 +262,14 @@ class Stream(Generic[Out]):
     def _advance(self) -> None:
         """Takes what has arrived, or waits for it; at the end, ends the run."""
         source, crew = self._source, self._runner.crew
+        self._cut.taken()
         if source.fault is not None:
             raise source.fault
         if self._recorder is not None:
             self._recorder.drain()
-        if not self._sink.step():
+        if self._sink.step():
+            crew.glance()
+        else:
             source.send_on()
             self._runner.wait([self._sink], timeout_ms=GATHER_MS if source.feed.buffer and source.inside_iterator else None)
         if self._sink.finished and not self._results:
@@ -253,6 +279,7 @@ class Stream(Generic[Out]):
             self._end(failed=False, error=source.error)
             if source.error is not None:
                 raise source.error
+        self._cut.give(len(self._results))
 
     def __enter__(self) -> Self:
         return self
