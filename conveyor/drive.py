@@ -22,8 +22,8 @@ from typing_extensions import TypeVar
 from conveyor.channel import Inlet, Outlet, Tag
 from conveyor.decisions import ALL_ENDED, Full, Idle, Merge, Request
 from conveyor.errors import RunError
+from conveyor.job_node import Node
 from conveyor.journal import Journal
-from conveyor.nodes import Node
 from conveyor.route import Route, Way, taken, ways
 from conveyor.snapshots import Replay, Saved
 

@@ -13,7 +13,7 @@ from typing_extensions import TypeVar
 
 from conveyor.channel import Inlet, Note, ZipInlet, words_of_zip
 from conveyor.fused import FusedNode
-from conveyor.nodes import JobNode, Node
+from conveyor.job_node import JobNode, Node
 from conveyor.ordered import OrderedInlet, StampNode, TrackedNode, words_of_ordered
 from conveyor.route import Leaf, leaves, taken
 from conveyor.snapshots import Replay

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from conveyor.errors import JobExited, JobRaised, NotPicklable
-from conveyor.nodes import ItemFailed
+from conveyor.job_node import ItemFailed
 from conveyor.shipping import pack_error, unpack_error
 
 __all__ = ["LOADING", "Failure", "failure_of", "raised_by"]

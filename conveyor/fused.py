@@ -13,8 +13,9 @@ from contextlib import suppress
 from typing import Protocol
 
 from conveyor.codec import Sealed, tight
+from conveyor.job_node import ItemFailed, JobNode, Node, Piece
 from conveyor.kernels import QuickLoop, quick_loop
-from conveyor.nodes import ItemFailed, JobNode, MapNode, Node, Piece
+from conveyor.nodes import MapNode
 
 __all__ = ["FusedNode", "loop_through"]
 

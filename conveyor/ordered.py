@@ -21,7 +21,7 @@ from typing import Final, TypeAlias, cast
 from conveyor.channel import Inlet, Note
 from conveyor.codec import Copied, Sealed, is_atom, parts_of, seal
 from conveyor.fused import FusedNode
-from conveyor.nodes import ItemFailed, JobNode, Node, Piece
+from conveyor.job_node import ItemFailed, JobNode, Node, Piece
 
 __all__ = ["OrderedInlet", "StampNode", "TrackedNode", "words_of_ordered"]
 

@@ -14,7 +14,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from typing import NamedTuple, Protocol
 
-from conveyor.nodes import Node, Piece
+from conveyor.job_node import Node, Piece
 from conveyor.report import Tally
 
 __all__ = ["Replay", "Saved", "StateMemory"]

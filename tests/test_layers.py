@@ -20,7 +20,7 @@ LAYERS = (
     {"stages", "codec", "kernels", "deaths", "context"},
     {"hints", "annotations", "values"},
     {"fingerprint", "places"},
-    {"channel", "decisions", "nodes", "ordered", "route", "shipping", "failures", "journal", "snapshots", "fused"},
+    {"channel", "decisions", "job_node", "nodes", "ordered", "route", "shipping", "failures", "journal", "snapshots", "fused"},
     {"draft", "compiling", "topology", "drive", "lifecycle", "ends", "summary", "fusing", "deadlock", "picture"},
     {"recording"},
     {"runtime", "sim"},

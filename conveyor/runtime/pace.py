@@ -15,7 +15,7 @@ from time import perf_counter_ns
 from typing import Final, TypeAlias
 
 from conveyor.decisions import ALL_ENDED, Choose, Merge
-from conveyor.nodes import JobNode, Node, Piece
+from conveyor.job_node import JobNode, Node, Piece
 from conveyor.route import Leaf, Replicate, Route, leaves
 from conveyor.runtime.board import Board, NodeBoard
 from conveyor.runtime.ring import RingInlet, RingOutlet

@@ -12,7 +12,8 @@ from conveyor.channel import Inlet
 from conveyor.codec import sealer
 from conveyor.drive import drive
 from conveyor.fusing import fuse, home
-from conveyor.nodes import CollectNode, Node, RelayNode
+from conveyor.job_node import Node
+from conveyor.nodes import CollectNode, RelayNode
 from conveyor.report import DeadLetter, Report, RunResult
 from conveyor.route import Leaf, balances
 from conveyor.runtime.board import Lack

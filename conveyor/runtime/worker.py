@@ -24,8 +24,9 @@ from conveyor.drive import drive
 from conveyor.errors import NotPicklable
 from conveyor.failures import LOADING, Failure, failure_of
 from conveyor.fused import FusedNode, loop_through
+from conveyor.job_node import JobNode, Node, Surroundings
 from conveyor.journal import Journal
-from conveyor.nodes import JobNode, Node, RelayNode, Surroundings, node_for
+from conveyor.nodes import RelayNode, node_for
 from conveyor.report import DeadLetter
 from conveyor.route import Route, balances
 from conveyor.runtime.bell import Bell

@@ -12,8 +12,8 @@ from collections.abc import Callable
 from conveyor.channel import Note
 from conveyor.codec import PROTOCOL
 from conveyor.deaths import FRESH, Death, History, Past
+from conveyor.job_node import ALONE, Surroundings
 from conveyor.journal import PAGE_SIZE, Journal
-from conveyor.nodes import ALONE, Surroundings
 from conveyor.report import Tally
 from conveyor.sim.port import Life
 from conveyor.snapshots import Saved

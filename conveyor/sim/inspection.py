@@ -20,7 +20,8 @@ from conveyor.annotations import taken_by
 from conveyor.codec import is_atom, seal, short_repr
 from conveyor.errors import ConveyorError, NotDeterministic, StageTypeError
 from conveyor.hints import Fit
-from conveyor.nodes import JobNode, MapNode
+from conveyor.job_node import JobNode
+from conveyor.nodes import MapNode
 from conveyor.sim.doubles import double_of_job, reordered
 from conveyor.sim.plan import Seat, calculates
 from conveyor.stages import FlatMap, job_of

@@ -16,7 +16,8 @@ from conveyor.drive import drive
 from conveyor.ends import Ends, words_of_notes
 from conveyor.errors import WorkerCrashed
 from conveyor.failures import LOADING, Failure, failure_of
-from conveyor.nodes import ALONE, CollectNode, ItemFailed, Node, Piece, RelayNode, node_for
+from conveyor.job_node import ALONE, ItemFailed, Node, Piece
+from conveyor.nodes import CollectNode, RelayNode, node_for
 from conveyor.report import DeadLetter, Tally
 from conveyor.route import balances, forks_of, leaves, taken
 from conveyor.sim.channel import MemoryChannel

@@ -13,7 +13,8 @@ from collections.abc import Callable
 
 from conveyor.deaths import NO_STATE
 from conveyor.errors import ItemTimeout
-from conveyor.nodes import JobNode, MapNode
+from conveyor.job_node import JobNode
+from conveyor.nodes import MapNode
 
 __all__ = ["StateLost", "put_timer"]
 

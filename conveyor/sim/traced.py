@@ -11,7 +11,7 @@ from collections.abc import Iterable, Iterator
 
 from conveyor.codec import Sealed, short_repr
 from conveyor.errors import ConveyorError
-from conveyor.nodes import Node, Piece
+from conveyor.job_node import Node, Piece
 from conveyor.route import leaves
 from conveyor.sim.loop import Loop
 from conveyor.sim.schedule import Death, Decision

@@ -20,7 +20,8 @@ from conveyor.channel import Tag
 from conveyor.codec import is_atom, seal
 from conveyor.decisions import ALL_ENDED, Choose, Full, Merge, Request
 from conveyor.failures import Failure
-from conveyor.nodes import CollectNode, Node
+from conveyor.job_node import Node
+from conveyor.nodes import CollectNode
 from conveyor.report import DeadLetter, Tally
 from conveyor.route import leaves
 from conveyor.sim.channel import MemoryChannel, State

@@ -10,7 +10,8 @@ import pytest
 from conveyor.channel import Tag
 from conveyor.decisions import ALL_ENDED, Choose, Full, Idle, Merge
 from conveyor.drive import Drive, drive
-from conveyor.nodes import CollectNode, Node, RelayNode, node_for
+from conveyor.job_node import Node
+from conveyor.nodes import CollectNode, RelayNode, node_for
 from conveyor.route import Balance, Leaf, Replicate, Route
 from conveyor.sim.channel import MemoryChannel
 from conveyor.stages import FlatMap, Processor

@@ -13,7 +13,8 @@ from conveyor import BalancingFork, Filter, FlatMap, Join, Pipe, Pipeline, Proce
 from conveyor.codec import is_atom, opened, seal, uniform
 from conveyor.fused import FusedNode, loop_through
 from conveyor.fusing import fuse, fused_names
-from conveyor.nodes import ItemFailed, JobNode, Surroundings, node_for
+from conveyor.job_node import ItemFailed, JobNode, Surroundings
+from conveyor.nodes import node_for
 from conveyor.topology import Kind, Topology
 from tests.helpers import pipeline
 

@@ -12,7 +12,8 @@ from hypothesis import strategies as st
 
 from conveyor.codec import Bundle, Sealed, seal
 from conveyor.errors import NotPicklable, RunError
-from conveyor.nodes import CollectNode, ItemFailed, Node, Piece, RelayNode, node_for
+from conveyor.job_node import ItemFailed, Node, Piece
+from conveyor.nodes import CollectNode, RelayNode, node_for
 from conveyor.report import DeadLetter, Tally
 from conveyor.stages import Filter, FlatMap, Job, OnError, Processor
 

@@ -13,7 +13,8 @@ from hypothesis import strategies as st
 
 from conveyor.channel import Tag
 from conveyor.codec import Sealed, opened, seal
-from conveyor.nodes import ItemFailed, node_for
+from conveyor.job_node import ItemFailed
+from conveyor.nodes import node_for
 from conveyor.ordered import FINISH, MARK, SEALED, VALUE, OrderedInlet, StampNode, TrackedNode
 from conveyor.sim.channel import MemoryChannel
 from conveyor.stages import BalancingFork, FlatMap, Join, OnError, Pipe, Processor, ReplicatingFork, Stage

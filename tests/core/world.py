@@ -23,8 +23,9 @@ from conveyor.decisions import ALL_ENDED, Choose, Merge, Request
 from conveyor.draft import Draft
 from conveyor.drive import Drive, drive
 from conveyor.ends import Ends, words_of_notes
+from conveyor.job_node import ItemFailed, Node, Piece, Surroundings
 from conveyor.journal import PAGE_SIZE, Journal
-from conveyor.nodes import CollectNode, ItemFailed, Node, Piece, RelayNode, Surroundings, node_for
+from conveyor.nodes import CollectNode, RelayNode, node_for
 from conveyor.report import DeadLetter, Tally
 from conveyor.sim.channel import MemoryChannel
 from conveyor.snapshots import Replay, Saved

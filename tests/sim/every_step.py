@@ -20,7 +20,8 @@ from conveyor.codec import is_atom, seal
 from conveyor.decisions import ALL_ENDED, Choose, Merge, Request
 from conveyor.drive import Drive, drive
 from conveyor.ends import Ends, words_of_notes
-from conveyor.nodes import CollectNode, ItemFailed, Node, Piece, RelayNode, node_for
+from conveyor.job_node import ItemFailed, Node, Piece
+from conveyor.nodes import CollectNode, RelayNode, node_for
 from conveyor.route import leaves
 from conveyor.sim.channel import MemoryChannel
 from conveyor.topology import Kind, NodeSpec, Topology, channels_of
