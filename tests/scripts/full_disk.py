@@ -39,7 +39,7 @@ if WHAT == "channels":
 
 pipeline = Pipeline[int](start_method="fork").add(Processor(ballooned)).add(Pipe(64)).add(Processor(length))
 try:
-    print("results", pipeline.run([6 << 20] * 8))
+    print("results", pipeline.run([32 << 20]))
 except SharedMemoryFull as error:
     print(f"{type(error).__name__}: {error}")
 (DISK / "filler").unlink(missing_ok=True)
