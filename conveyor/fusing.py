@@ -29,15 +29,18 @@ def fuse(topology: Topology, workers: int, may_move: Callable[[str], bool] = lam
     route any more, and the channels between them are not used.  `may_move` says, by the name of a stage, whether it may share.
     """
     groups = {spec.index: [spec.index] for spec in topology.nodes if spec.kind in (Kind.JOB, Kind.RELAY)}
-    links = _links(topology, may_move)
+    links = _links(topology, may_move) if len(groups) > workers else {}
 
     def weight(names: tuple[str, str]) -> tuple[int, int]:
         """Of the largest group that would come of a link: how many jobs that matter, how many at all."""
         together = [groups[_head(groups, before)] + groups[behind] for before, behind in links[names]]
         return max((sum(_matters(topology.nodes[each].stage) for each in group), len(group)) for group in together)
 
-    while len(groups) > workers and links:
-        for before, behind in links.pop(min(links, key=weight)):
+    while links:
+        lightest = min(links, key=weight)
+        if len(groups) <= workers and weight(lightest)[0] > 1:
+            break
+        for before, behind in links.pop(lightest):
             groups[_head(groups, before)] += groups.pop(behind)
     return _with_groups(topology, [group for group in groups.values() if len(group) > 1])
 

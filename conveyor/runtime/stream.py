@@ -31,6 +31,7 @@ from conveyor.runtime.recorder import Recorder
 from conveyor.runtime.ring import fence
 from conveyor.runtime.runner import Runner, SinkCut
 from conveyor.runtime.source import PushFeed
+from conveyor.runtime.spin import Spin
 
 __all__ = ["Stream"]
 
@@ -230,6 +231,7 @@ class Stream(Generic[Out]):
         inputs: list[Inlet] = [OnDemand(inlet, lambda: not results) for inlet in runner.sink_ends.inputs]
         self._cut = AsTaken(runner.smallest_result_capacity)
         self._sink = runner.sink_loop(run, CollectNode(results.extend), inputs, self._cut)
+        self._spin = Spin()
         last = len(runner.topology.nodes) - 1
         source, sink = self._source, self._sink  # not the stream: nobody may keep it alive but who takes its results
         runner.lacks = lambda: {0: source.lack(), last: sink.lack()}
@@ -271,6 +273,8 @@ class Stream(Generic[Out]):
             crew.glance()
         else:
             source.send_on()
+            if self._spin(self._sink.able):
+                return
             self._runner.wait([self._sink], timeout_ms=GATHER_MS if source.feed.buffer and source.inside_iterator else None)
         if self._sink.finished and not self._results:
             source.thread.join()

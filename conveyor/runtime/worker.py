@@ -42,6 +42,7 @@ from conveyor.runtime.pace import Lanes, Meter, Part, WorkerCut, room_in
 from conveyor.runtime.processes import Descriptors, end_with_parent
 from conveyor.runtime.ring import fence
 from conveyor.runtime.shipping import Definitions, install_main
+from conveyor.runtime.spin import Spin
 from conveyor.runtime.states import States
 from conveyor.shipping import unpack_stage
 from conveyor.snapshots import Replay
@@ -176,6 +177,7 @@ class Worker:
         self.journal: Journal | None = None
         self.fused: FusedNode | None = None
         self.reports = 0
+        self.spin = Spin()
 
     def live(self) -> None:
         where = LOADING
@@ -346,8 +348,17 @@ class Worker:
                 self.sleep()  # the ring may be for whoever waits next; before that, each looks for itself
 
     def wait(self, loop: Loop, meter: Meter) -> None:
-        """Sleeps until the loop can go on."""
+        """Until the loop can go on."""
         started = perf_counter_ns()
+        if not self.spin(loop.able):
+            self.sleep_until_able(loop)
+        spent = perf_counter_ns() - started
+        if loop.blocked():
+            meter.blocked += spent
+        else:
+            meter.waiting += spent
+
+    def sleep_until_able(self, loop: Loop) -> None:
         while True:
             loop.sleeps()
             fence()
@@ -358,11 +369,6 @@ class Worker:
             self.sleep()
             self.node_board.is_awake()
         loop.is_awake()
-        spent = perf_counter_ns() - started
-        if loop.blocked():
-            meter.blocked += spent
-        else:
-            meter.waiting += spent
 
     def tell_parent(self) -> None:
         self.board.alert()
