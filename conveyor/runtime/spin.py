@@ -14,17 +14,18 @@ from typing import Final
 
 __all__ = ["Spin"]
 
-SPIN_NS: Final = 150_000
 MOST_SKIPPED: Final = 128
 
 
 class Spin:
-    """Of one who waits; between two looks others may run, threads of the process included: a yield lets go of the interpreter.
+    """Of one who waits, so long at most; between two looks others may run, threads of this process included, as a yield lets go of
+    the interpreter.
 
     Where it is in vain, and a core may be what the other side waits for, it is tried less and less often.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, nanoseconds: int) -> None:
+        self.nanoseconds = nanoseconds
         self.skipped = self.to_skip = 0
 
     def __call__(self, ready: Callable[[], bool]) -> bool:
@@ -33,7 +34,7 @@ class Spin:
             self.skipped += 1
             return False
         self.skipped = 0
-        until = perf_counter_ns() + SPIN_NS
+        until = perf_counter_ns() + self.nanoseconds
         while perf_counter_ns() < until:
             if ready():
                 self.to_skip //= 2

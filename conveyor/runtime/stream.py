@@ -38,6 +38,7 @@ __all__ = ["Stream"]
 Out = TypeVar("Out")
 
 GATHER_MS: Final = 1
+SPIN_NS: Final = 400_000  # an item may have many workers to go through
 IN_HAND_S: Final = 0.01
 
 
@@ -112,6 +113,8 @@ class SourceThread:
         self.outlets = runner.source_ends.outlets
         self.bell: Bell = runner.crew.bells[0]
         self.consumer_bell: Bell = runner.crew.bells[len(runner.topology.nodes) - 1]
+        self.poll = select.poll()
+        self.poll.register(self.bell.read_fd, select.POLLIN)
         self.lock = threading.RLock()  # a stream may be collected, and then stopped, anywhere, inside the lock too
         self.stopping = self.asleep = False
         self.inside_iterator = False
@@ -129,8 +132,6 @@ class SourceThread:
 
     def publish(self) -> bool:
         """Sends on what is gathered, and waits until there is room for more; is there more to do?"""
-        poll = select.poll()
-        poll.register(self.bell.read_fd, select.POLLIN)
         while True:
             with self.lock:
                 if self.stopping:
@@ -146,7 +147,7 @@ class SourceThread:
                 waiting = not (self.loop.able() or self.wants_more())
             if waiting:
                 self.asleep = True
-                poll.poll()
+                self.poll.poll()
                 self.asleep = False
                 self.bell.silence()
             with self.lock:
@@ -231,7 +232,7 @@ class Stream(Generic[Out]):
         inputs: list[Inlet] = [OnDemand(inlet, lambda: not results) for inlet in runner.sink_ends.inputs]
         self._cut = AsTaken(runner.smallest_result_capacity)
         self._sink = runner.sink_loop(run, CollectNode(results.extend), inputs, self._cut)
-        self._spin = Spin()
+        self._spin = Spin(SPIN_NS)
         last = len(runner.topology.nodes) - 1
         source, sink = self._source, self._sink  # not the stream: nobody may keep it alive but who takes its results
         runner.lacks = lambda: {0: source.lack(), last: sink.lack()}

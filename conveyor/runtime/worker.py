@@ -54,6 +54,7 @@ __all__ = ["STANDARD_OUTPUT", "Buried", "Order", "Resumed", "work"]
 STANDARD_OUTPUT = (1, 2)
 FIRST_PAUSE_S: Final = 0.01
 LONGEST_PAUSE_S: Final = 1.0
+SPIN_NS: Final = 150_000
 THREADS_OF_NUMERIC_LIBRARIES = (
     "OMP_NUM_THREADS",
     "OPENBLAS_NUM_THREADS",
@@ -177,7 +178,7 @@ class Worker:
         self.journal: Journal | None = None
         self.fused: FusedNode | None = None
         self.reports = 0
-        self.spin = Spin()
+        self.spin = Spin(SPIN_NS)
 
     def live(self) -> None:
         where = LOADING
@@ -368,6 +369,8 @@ class Worker:
             self.node_board.set_lack(loop.lack())
             self.sleep()
             self.node_board.is_awake()
+            if loop.able():
+                break
         loop.is_awake()
 
     def tell_parent(self) -> None:
