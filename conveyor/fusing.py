@@ -6,7 +6,8 @@ Rule 1.  Two neighbours may share a worker if nothing on them or between them as
          have a state, and something to set up), options for items that fail, a job that gives any number of outputs.
 Rule 2.  Jobs that share a worker are still nodes of their own in reports, and nothing that comes out is different.
 Rule 3.  The fewest are put together at a time, and all lanes of an adapting fork alike.
-Rule 4.  A job that only calculates (`kernels`) weighs next to nothing: to move an item costs as much.
+Rule 4.  A job that only calculates (`kernels`) weighs nothing: to move an item costs as much.  Where workers are short it joins
+         a neighbour, also beyond that.
 """
 
 from __future__ import annotations
@@ -23,7 +24,7 @@ __all__ = ["fuse", "fused_names", "home"]
 
 
 def fuse(topology: Topology, workers: int, may_move: Callable[[str], bool] = lambda name: True) -> Topology:
-    """The same nodes and channels on `workers` workers, or as few as may be.
+    """The same nodes and channels on `workers` workers, or as few as may be; on fewer, if some are not worth one.
 
     The node of a worker that runs several jobs names them as its `parts`.  The other nodes among these have no inputs and no
     route any more, and the channels between them are not used.  `may_move` says, by the name of a stage, whether it may share.

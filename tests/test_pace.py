@@ -14,7 +14,7 @@ from conveyor.runtime import pace
 from conveyor.runtime.board import Board, Layout
 from conveyor.runtime.ends import ring_ends
 from conveyor.runtime.memory import Memory
-from conveyor.runtime.pace import IDLE_LANE_NS, LANE_NS, WORTH_A_LANE_NS, Drowsiness, Lanes
+from conveyor.runtime.pace import IDLE_LANE_NS, LANE_NS, LONG_NS, WORTH_A_LANE_NS, Drowsiness, Lanes
 from conveyor.runtime.ring import RingInlet, RingOutlet
 from conveyor.stages import Stage
 from tests.jobs import double
@@ -83,7 +83,7 @@ def test_a_lane_is_given_more_when_half_of_that_is_done_and_its_reader_knows_whe
         assert (pool.lanes.room() > 0) == (done >= ready)
 
 
-@pytest.mark.parametrize("cost", [0, LANE_NS + 1])
+@pytest.mark.parametrize("cost", [0, LONG_NS + 1])
 def test_a_lane_that_takes_one_item_at_a_time_is_heard_of_after_each(pool: Pool, cost: int) -> None:
     pool.inlets[0].set_cost(cost)
     pool.send(0, 1)

@@ -3,8 +3,8 @@
 Knows: the clock, the cost of an item, how much is queued.  Must never know: what an item is, or how to wait.
 
 A worker takes a slice of about a millisecond of its own work, at most a quarter of the smallest capacity it feeds.  A balancing
-fork queues about four milliseconds of work a lane, and more when half of it is done; one item while the lane's speed is
-unknown, or if an item takes longer.
+fork queues about six milliseconds of work a lane, and more when half of it is done; one item while the lane's speed is
+unknown, or if an item takes longer than two.
 """
 
 from __future__ import annotations
@@ -23,7 +23,8 @@ from conveyor.runtime.ring import RingInlet, RingOutlet
 __all__ = ["Drowsiness", "Lanes", "Meter", "Part", "Turns", "WorkerCut"]
 
 SLICE_NS: Final = 1_000_000
-LANE_NS: Final = 4_000_000
+LANE_NS: Final = 6_000_000
+LONG_NS: Final = 2_000_000
 LARGEST_SLICE: Final = 4096
 SAVING_SHARE: Final = 10  # a slice takes at least so many times as long as saving the state behind it
 
@@ -174,7 +175,7 @@ def allowance(lane: Lane) -> int:
 
 def _allowance(outlet: RingOutlet) -> int:
     queued, cost = outlet.queued(), outlet.cost()
-    if cost == 0 or cost > LANE_NS:
+    if cost == 0 or cost > LONG_NS:
         return 0 if queued else 1
     most = min(LANE_NS // cost, outlet.capacity)
     return most - queued if queued <= most // 2 else 0
@@ -247,7 +248,7 @@ class Lanes:
 
     def room_from(self, outlet: RingOutlet) -> int:
         """From which position of its reader on a lane may be given more; 1 if any may do."""
-        if outlet not in self.chosen or not 0 < (cost := outlet.cost()) <= LANE_NS:
+        if outlet not in self.chosen or not 0 < (cost := outlet.cost()) <= LONG_NS:
             return 1
         return max(1, outlet.tail - min(LANE_NS // cost, outlet.capacity) // 2)
 
@@ -277,7 +278,7 @@ class Lanes:
 
 
 class Drowsiness:
-    """How many results may gather before the sink of a run is woken: about what comes in four milliseconds."""
+    """How many results may gather before the sink of a run is woken: about what comes in six milliseconds."""
 
     def __init__(self, most: int) -> None:
         self.most = most

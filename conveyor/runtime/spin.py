@@ -18,7 +18,7 @@ MOST_SKIPPED: Final = 128
 
 
 class Spin:
-    """Of one who waits, so long at most; between two looks others may run, threads of this process included, as a yield lets go of
+    """Of one who waits, so long at most; between two looks others may run, also threads of this process, as a yield lets go of
     the interpreter.
 
     Where it is in vain, and a core may be what the other side waits for, it is tried less and less often.

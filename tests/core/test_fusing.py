@@ -73,14 +73,17 @@ def test_what_asks_for_a_worker_of_its_own_gets_it(between: Any) -> None:
     ("jobs", "workers", "together"),
     [
         ([twice, twice, twice], 3, []),
-        ([twice, twice, twice, twice], 2, [["0", "1"], ["2", "3"]]),
+        ([twice, twice, twice, twice], 2, [["0", "1", "2", "3"]]),
         ([job, twice, job, twice, job], 3, [["0", "1"], ["2", "3"]]),
         ([job, twice, twice, job], 2, [["0", "1", "2"]]),
         ([job, job, twice, job], 3, [["1", "2"]]),
+        ([job, twice], 2, []),
         ([job, twice, twice, job], 1, [["0", "1", "2", "3"]]),
     ],
 )
-def test_jobs_that_only_calculate_weigh_next_to_nothing(jobs: list[Any], workers: int, together: list[list[str]]) -> None:
+def test_jobs_that_only_calculate_weigh_nothing_where_workers_are_short(
+    jobs: list[Any], workers: int, together: list[list[str]]
+) -> None:
     assert names(*(Processor(each, name=str(at)) for at, each in enumerate(jobs)), workers=workers) == together
 
 
