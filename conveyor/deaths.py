@@ -30,7 +30,7 @@ class Death(NamedTuple):
     """What a worker had in hand when it died: items [first, end) of an input.
 
     `at` is the one it was at, if that is known; `running`: the job was at work, and what came of it was not yet being sent on;
-    `part`: which of the jobs that share the worker it was, counted from 0.
+    `stage`: whose job it was, if not that of the first of several that share the worker.
     """
 
     input: int
@@ -40,7 +40,7 @@ class Death(NamedTuple):
     running: bool = True
     timed_out: bool = False
     how: str = "died"
-    part: int = 0
+    stage: str = ""
 
     @property
     def suspect(self) -> int | None:
@@ -61,7 +61,7 @@ class Past(NamedTuple):
     timeouts: int
     is_poison: bool
     how: str = ""  # the last of them ended
-    part: int = 0  # and which of the jobs of its worker was at the item
+    stage: str = ""  # and whose job was at the item, if not that of the first in its worker
 
 
 FRESH: Final = Past(0, 0, False)
@@ -112,13 +112,13 @@ class History:
         >>> history = History([Death(0, 5, 9), Death(0, 6, 7), Death(0, 6, 7, timed_out=True)])
         >>> for source, position in [(0, 6), (0, 7), (1, 6)]:
         ...     history.past(source, position)
-        Past(attempts=3, timeouts=1, is_poison=False, how='died', part=0)
-        Past(attempts=1, timeouts=0, is_poison=False, how='died', part=0)
-        Past(attempts=0, timeouts=0, is_poison=False, how='', part=0)
+        Past(attempts=3, timeouts=1, is_poison=False, how='died', stage='')
+        Past(attempts=1, timeouts=0, is_poison=False, how='died', stage='')
+        Past(attempts=0, timeouts=0, is_poison=False, how='', stage='')
         """
         mine = [death for death in self.deaths if death.may_have_begun(source, position)]
         if not mine:
             return FRESH
         alone = [death for death in mine if death.suspect == position]
         timeouts = sum(death.timed_out for death in alone)
-        return Past(len(mine), timeouts, len(alone) - timeouts >= POISONOUS_DEATHS, mine[-1].how, mine[-1].part)
+        return Past(len(mine), timeouts, len(alone) - timeouts >= POISONOUS_DEATHS, mine[-1].how, mine[-1].stage)

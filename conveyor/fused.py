@@ -35,21 +35,18 @@ def loop_through(nodes: Sequence[Node]) -> QuickLoop | None:
 class FusedNode:
     """Nodes that give at most one output an item, and end the run with an item that fails.
 
-    `names` are those of their stages; `mark` is told which of them begins with a slice, counted from 1, but for the first.  So
-    it is known at whose job a worker died, though such an item is given up before it comes to the first.  `loop` is one for all
-    their jobs, if there is one.
+    `mark` is told which of them begins with a slice, counted from 1, but for the first: so it is known at whose job a worker
+    died.  `loop` is one for all their jobs, if there is one.
     """
 
     def __init__(
         self,
         first: JobNode,
         others: Sequence[Inner],
-        names: Sequence[str],
         mark: Callable[[int], None] = lambda number: None,
         loop: QuickLoop | None = None,
     ) -> None:
         self.first = first
-        first.names = names
         self.others = others
         self.mark = mark
         self.nodes: list[Node] = [first, *others]
@@ -77,11 +74,7 @@ class FusedNode:
                 break
             if number:
                 self.mark(number + 1)
-            try:
-                pieces = node(out, 0, limit)
-            except ItemFailed:  # the first refuses an item that killed its workers
-                self.failed = self.first.past.part
-                raise
+            pieces = node(out, 0, limit)
             if isinstance(pieces, tuple):
                 ((out, _, _),) = pieces
             else:

@@ -10,7 +10,7 @@ channel stops the job in the middle of an item.
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator
 from itertools import islice
 from operator import length_hint
 from typing import Final, NamedTuple, Protocol, TypeAlias
@@ -54,14 +54,18 @@ class Node(Protocol):
 
 
 class ItemFailed(ConveyorError):
-    """An item failed and its stage says that this ends the run; the cause is what the job raised."""
+    """An item failed and its stage says that this ends the run; the cause is what the job raised.
 
-    def __init__(self, ordinal: int | None, item: str, error: BaseException, attempts: int) -> None:
+    `stage` is named where it is not the one whose node has the item: others share the worker.
+    """
+
+    def __init__(self, ordinal: int | None, item: str, error: BaseException, attempts: int, stage: str = "") -> None:
         super().__init__(f"item {ordinal}: {item}")
         self.ordinal = ordinal
         self.item = item
         self.error = error
         self.attempts = attempts
+        self.stage = stage
 
 
 class Policy(NamedTuple):
@@ -117,7 +121,6 @@ class JobNode(ABC):
         self.fused = surroundings.fused
         self.take = in_place if only_reads(stage) else Recycler()
         self.seal = sealer(surroundings.keep)
-        self.names: Sequence[str] = (policy.stage,)  # of all jobs in one worker, if this is the first of several
         self.room = surroundings.room
         self.tally = Tally()
         self.offset = 0  # of the slice, in what the drive loop has in hand
@@ -157,8 +160,8 @@ class JobNode(ABC):
 
     def condemned(self) -> Exception | None:
         """The error of an item that is not tried again, for what it did to its workers."""
-        stage = self.names[self.past.part]
         if self.past.is_poison:
+            stage = self.past.stage or self.policy.stage
             return PoisonItem(
                 f"stage {stage!r}: {self.past.attempts} workers died, one after the other, when they were given this item; "
                 f"the last {self.past.how}"
@@ -210,7 +213,8 @@ class JobNode(ABC):
         attempts, self.attempt = self.past.attempts + self.attempt, 1
         if policy.on_error == "raise" or not isinstance(error, Exception):
             tally.failed += 1
-            raise ItemFailed(ordinal, _repr_of(item), error, attempts) from error
+            stage = self.past.stage if isinstance(error, PoisonItem) else ""
+            raise ItemFailed(ordinal, _repr_of(item), error, attempts, stage) from error
         if policy.on_error == "skip":
             tally.skipped += 1
         else:

@@ -1,5 +1,7 @@
 """How long somebody looks again and again before going to sleep, by a clock that the test sets."""
 
+from itertools import pairwise
+
 import pytest
 
 from conveyor.runtime import spin
@@ -45,7 +47,7 @@ def test_what_never_comes_soon_is_looked_for_less_and_less_often(clock: Clock) -
         assert not wait(lambda: False)
         if clock.now > before:
             tries.append(number)
-    pauses = [later - earlier for earlier, later in zip(tries, tries[1:], strict=False)]
+    pauses = [later - earlier for earlier, later in pairwise(tries)]
 
     assert pauses == sorted(pauses)
     assert pauses[:4] == [2, 4, 8, 16]

@@ -5,6 +5,7 @@ Knows: where each word is, and which side writes it.  Must never know: what anyb
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Final, NamedTuple
 
 from conveyor.channel import Note
@@ -245,15 +246,18 @@ class NodeBoard:
         """Has any worker of this node ever taken an item in hand?"""
         return self.words[HAND_END] != 0 or self.words[EVER_HELD] != 0
 
-    def take_death(self, run: int, timed_out: bool, how: str) -> Death | None:
-        """What a worker had in hand, now that it is dead; the next has nothing in hand yet."""
+    def take_death(self, run: int, timed_out: bool, how: str, stages: Sequence[str]) -> Death | None:
+        """What a worker had in hand, now that it is dead; the next has nothing in hand yet.
+
+        `stages` are those whose jobs it runs, if it runs several.
+        """
         words = self.words
         death = None
         if words[BEGUN] == run and words[HAND_END]:
             at = words[ITEM_AT] if words[ITEM_SINCE] else None
             running = words[RUNNING]
-            part = max(0, running - 1)
-            death = Death(words[HAND_INPUT], words[HAND_FIRST], words[HAND_END], at, running != 0, timed_out, how, part)
+            stage = stages[running - 1] if running > 1 else ""
+            death = Death(words[HAND_INPUT], words[HAND_FIRST], words[HAND_END], at, running != 0, timed_out, how, stage)
         words[EVER_HELD] = self.has_begun()
         words[HAND_END] = words[RUNNING] = words[ITEM_SINCE] = words[WAIT_KIND] = 0
         return death

@@ -59,7 +59,8 @@ class Recovery:
         since = self.killed.pop(node, 0)
         timed_out = since != 0 and board.item_since == since
         name, how, items = self.topology.title(node), way_to_go(exit_code), board.tally(self.run).items_in
-        self.newest = board.take_death(self.run, timed_out, how)
+        stages = [self.topology.nodes[part].name for part in spec.parts]
+        self.newest = board.take_death(self.run, timed_out, how, stages)
         if is_stateful(spec) and not is_restorable(spec) and board.has_begun():
             if timed_out:
                 limit = f"timeout_s={self.limits[node] / NANO:g}"

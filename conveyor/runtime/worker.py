@@ -24,7 +24,7 @@ from conveyor.drive import drive
 from conveyor.errors import NotPicklable
 from conveyor.failures import LOADING, Failure, failure_of
 from conveyor.fused import FusedNode, loop_through
-from conveyor.job_node import JobNode, Node, Surroundings
+from conveyor.job_node import ItemFailed, JobNode, Node, Surroundings
 from conveyor.journal import Journal
 from conveyor.nodes import RelayNode, node_for
 from conveyor.report import DeadLetter
@@ -208,11 +208,19 @@ class Worker:
             except BaseException as error:  # an item's; else ours, or the system's: a full disk, output that nobody reads
                 if self.journal is not None:
                     self.journal.note_failure()
-                self.at = self.parts[self.fused.failed] if self.fused is not None else self.order.node
+                self.at = self.part_of(error)
                 self.fail("the worker itself", error)
                 self.wait_for_stop()
             self.node_board.done = run
             self.parent.ring()
+
+    def part_of(self, error: BaseException) -> int:
+        """The node whose job ended the run."""
+        if self.fused is None:
+            return self.order.node
+        if isinstance(error, ItemFailed) and error.stage:
+            return next(part for part in self.parts if self.order.topology.nodes[part].name == error.stage)
+        return self.parts[self.fused.failed]
 
     def next_run(self, last: int) -> int:
         while self.board.run == last:
@@ -267,9 +275,8 @@ class Worker:
 
     def together(self, first: JobNode, parts: Sequence[Part]) -> FusedNode:
         """All jobs of the worker as one node."""
-        names = [self.order.topology.nodes[part].name for part in self.parts]
         loop = loop_through([first, *[part.node for part in parts]])
-        return FusedNode(first, parts, names, self.node_board.set_running, loop)
+        return FusedNode(first, parts, self.node_board.set_running, loop)
 
     def inner_node(self, part: int, stage: Job[object, object]) -> JobNode:
         """The node of a job behind another in this worker: there the place of an item is how many came before it."""

@@ -280,7 +280,7 @@ class Loop:
         except Killed:
             self.die()
         except ItemFailed as failed:
-            self.fail("", failed.error.error if isinstance(failed.error, StateLost) else failed)
+            self.fail("", failed.error.error if isinstance(failed.error, StateLost) else failed, failed.stage)
         except Exception as error:
             self.fail("the worker itself", error)
 
@@ -301,10 +301,12 @@ class Loop:
             self.dead = True
             self.world.dead.append(self)
 
-    def fail(self, where: str, error: BaseException) -> None:
+    def fail(self, where: str, error: BaseException, stage: str = "") -> None:
+        """The run ends here; `stage` is named where that one shared a worker with this, in a run that is done again."""
         self.finished = True
         self.world.nodes.pop(self.spec.index, None)  # it may have been left in the middle of something
-        failure = failure_of(self.spec.index, where, error)
+        at = next((spec.index for spec in self.world.plan.topology.nodes if stage and spec.name == stage), self.spec.index)
+        failure = failure_of(at, where, error)
         self.world.failures.append(failure)
         if self.world.observer is not None:
             self.world.observer.failed(self.spec.name, f"{failure.where}: {failure.text}")

@@ -223,6 +223,12 @@ def killed_together() -> Any:
     return lanes.add(ReplicatingFork(2)).add(Pipe(), Pipe(3)).add(Join(2))
 
 
+def poisoned_together() -> Any:
+    """Poison for the last of three that share a worker, which ends the run."""
+    lanes = pipeline().add(Processor(jobs.increment, name="one")).add(Processor(jobs.slow, name="two"))
+    return lanes.add(Processor(jobs.deadly, name="three"))
+
+
 def poisoned() -> Any:
     lanes = pipeline().add(ReplicatingFork(2)).add(Processor(jobs.deadly, on_error="dead_letter"), Processor(jobs.slow))
     return lanes.add(Join(2))
@@ -261,6 +267,7 @@ CASES: Final[dict[str, Case]] = {
     "timed out with state": Case(timed_out_with_state, most=25, streams=False),
     "poisoned": Case(poisoned, most=13, streams=False),
     "poisoned inside": Case(poisoned_inside, most=13, streams=False),
+    "poisoned together": Case(poisoned_together, most=13, streams=False),
     "stuck": Case(stuck, most=40, streams=False),
     "killed": Case(killed, ("one", "two", "three"), most=500),
     "killed at forks": Case(killed_at_forks, ("one", "two", "three"), most=500),

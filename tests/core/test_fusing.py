@@ -188,7 +188,7 @@ def node_of(stage: Any, fused: bool = True) -> JobNode:
 
 def fused_of(*stages: Any) -> FusedNode:
     first, *others = map(node_of, stages)
-    return FusedNode(first, others, "abcdefgh", loop=loop_through([first, *others]))
+    return FusedNode(first, others, loop=loop_through([first, *others]))
 
 
 def one_after_the_other(nodes: list[JobNode], items: list[object]) -> tuple[list[object], str]:
@@ -231,7 +231,7 @@ def test_what_comes_out_of_fused_nodes_is_what_comes_out_of_each_after_the_other
 
 def test_counts_are_those_of_each_stage() -> None:
     nodes = [node_of(Processor(half)), node_of(Filter(whole)), node_of(Processor(listed))]
-    list(FusedNode(nodes[0], nodes[1:], "abcdefgh")([0, 1, 2, 3, 4], 0, 99))
+    list(FusedNode(nodes[0], nodes[1:])([0, 1, 2, 3, 4], 0, 99))
 
     assert [(n.tally.items_in, n.tally.items_out, n.tally.dropped) for n in nodes] == [(5, 3, 2), (3, 2, 1), (2, 2, 0)]
 
@@ -240,7 +240,7 @@ def test_jobs_that_only_calculate_run_in_one_loop_and_each_is_counted() -> None:
     nodes = [node_of(Processor(twice)), node_of(Processor(shared_out)), node_of(Processor(twice))]
     loop = loop_through(nodes)
     assert loop is not None
-    ((out, finished, _),) = FusedNode(nodes[0], nodes[1:], "abc", loop=loop)([1, 2, 4], 0, 99)
+    ((out, finished, _),) = FusedNode(nodes[0], nodes[1:], loop=loop)([1, 2, 4], 0, 99)
 
     assert (out, finished) == ([-24, 24, 4], 3)
     assert [(n.tally.items_in, n.tally.items_out, n.tally.passed) for n in nodes] == [(3, 3, 3)] * 3
@@ -249,7 +249,7 @@ def test_jobs_that_only_calculate_run_in_one_loop_and_each_is_counted() -> None:
 
 def test_what_each_of_them_drops_is_counted() -> None:
     nodes = [node_of(Processor(half)), node_of(Processor(odd)), node_of(Processor(twice))]
-    fused = FusedNode(nodes[0], nodes[1:], "abc", loop=loop_through(nodes))
+    fused = FusedNode(nodes[0], nodes[1:], loop=loop_through(nodes))
     slices: list[list[object]] = [[2, 6], [4, 5, 10], [1, 14]]
     given = [out for items in slices for piece in fused(items, 0, 99) for out in piece[0]]
 
