@@ -224,9 +224,9 @@ def killed_together() -> Any:
 
 
 def poisoned_together() -> Any:
-    """Poison for the last of three that share a worker, which ends the run."""
-    lanes = pipeline().add(Processor(jobs.increment, name="one")).add(Processor(jobs.slow, name="two"))
-    return lanes.add(Processor(jobs.deadly, name="three"))
+    """Poison for a job that shares a worker with one before it, which ends the run."""
+    lanes = pipeline().add(Processor(jobs.slow, name="one")).add(Processor(jobs.slow, name="two"))
+    return lanes.add(Processor(jobs.slow, name="three")).add(Processor(jobs.deadly, name="four"))
 
 
 def poisoned() -> Any:
