@@ -35,7 +35,8 @@ from typing import (
 
 from typing_extensions import Buffer
 
-from conveyor.hints import Fit, attribute, fits, hint_of, is_wrapped, positional
+from conveyor.hints import Fit, fits
+from conveyor.shapes import attribute, hint_of, is_wrapped, positional
 from conveyor.stages import Filter, FlatMap, Fork, Job, Join, Pipe, Stage, Zip, job_of
 from conveyor.typeforms import UNKNOWN, args_as, bind, element_of, members, of, plain, substitute, union, without_none, words
 

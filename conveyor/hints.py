@@ -13,11 +13,9 @@ from __future__ import annotations
 
 import collections.abc as abc
 import functools
-import inspect
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
 from enum import Enum, Flag
-from types import FunctionType, SimpleNamespace
+from types import FunctionType
 from typing import (
     IO,
     Any,
@@ -28,22 +26,18 @@ from typing import (
     Never,
     NewType,
     NoReturn,
-    NotRequired,
-    Required,
     TextIO,
     TypeVar,
     get_args,
     get_origin,
-    get_overloads,
-    get_type_hints,
 )
 
-from typing_extensions import Buffer, ReadOnly, get_protocol_members, is_typeddict
+from typing_extensions import Buffer, get_protocol_members, is_typeddict
 
+from conveyor.shapes import Field, Shape, attribute, fields_of, is_callable, names_in, read_as, shape_of, shape_of_function
 from conveyor.typeforms import (
     STRUCTURAL,
     UNKNOWN,
-    ancestors,
     args_as,
     elements_of_tuple,
     has_any_length,
@@ -52,14 +46,12 @@ from conveyor.typeforms import (
     is_readable,
     members,
     origin_of,
-    parameters_of,
     plain,
-    substitute,
     value_of_alias,
     variances,
 )
 
-__all__ = ["Fit", "attribute", "fits", "hint_of", "positional"]
+__all__ = ["Fit", "all_of", "any_of", "fits", "is_protocol"]
 
 PROMOTIONS: Final[Mapping[object, tuple[type, ...]]] = {float: (int,), complex: (int, float)}
 OLD_PROMOTIONS: Final[Mapping[object, frozenset[type]]] = {bytes: frozenset((bytearray, memoryview))}  # mypy's, once
@@ -67,7 +59,6 @@ OLD_PROMOTIONS: Final[Mapping[object, frozenset[type]]] = {bytes: frozenset((byt
 # C's names of number types: a class of its own on some machines, for a checker another name of int64 and the like.
 NUMPY_C_NAMES: Final = frozenset("intc uintc long ulong longlong ulonglong longdouble clongdouble".split())
 
-CALLABLE: Final[object] = abc.Callable
 FILES: Final[tuple[object, ...]] = (IO, TextIO, BinaryIO)  # for a checker the bases of what open() gives
 
 DEEPEST, MOST = 30, 300  # a type that unfolds deeper, or more often, than this is not followed
@@ -385,138 +376,5 @@ def members_of(protocol: type) -> list[str]:
     return sorted(get_protocol_members(protocol))
 
 
-def is_callable(tp: object) -> bool:
-    return origin_of(tp) is CALLABLE
-
-
 def module_of(tp: object) -> str:
     return str(getattr(tp, "__module__", ""))
-
-
-# ------------------------------------------------------------------------------------------------- functions and members
-
-
-@dataclass(frozen=True, slots=True)
-class Shape:
-    """Something that can be called: its parameters by position (None: any), how many it needs, what it gives."""
-
-    params: tuple[object, ...] | None
-    needed: int
-    gives: object
-
-
-def shape_of(tp: object) -> Shape | None:
-    """How a value of the type is called; None if that cannot be told."""
-    if not is_callable(tp):
-        definer, member = attribute(origin_of(tp), "__call__")
-        return shape_of_function(member, 1, tp, definer) if isinstance(member, FunctionType) and definer else None
-    args = get_args(tp)
-    params: Any = args[0] if args else ...
-    gives = args[1] if args else UNKNOWN
-    if params is ...:
-        return Shape(None, 0, gives)
-    return Shape(tuple(params), len(params), gives) if isinstance(args[0], list) else None  # else a ParamSpec
-
-
-def shape_of_function(function: FunctionType, given: int, owner: object, definer: type) -> Shape | None:
-    """The shape of a method of `owner` that the class `definer` wrote, after the first `given` arguments."""
-    code = function.__code__
-    odd = code.co_flags & (inspect.CO_VARARGS | inspect.CO_VARKEYWORDS) or code.co_kwonlyargcount
-    if odd or is_wrapped(function) or get_overloads(function):
-        return None
-    known = variables_of(owner, definer)
-    params = [substitute(hint_of(function, name), known) for name in positional(function)[given:]]
-    gives = substitute(hint_of(function, "return"), known)
-    return Shape(tuple(params), len(params) - len(function.__defaults__ or ()), gives)
-
-
-def variables_of(owner: object, definer: type) -> dict[object, object]:
-    """What the type variables of a base stand for in `owner`."""
-    return dict(zip(parameters_of(definer), args_as(owner, definer) or (), strict=False))
-
-
-def is_wrapped(function: object) -> bool:
-    """Has a decorator given it the annotations of another function, true or not?"""
-    return hasattr(function, "__wrapped__")
-
-
-def positional(function: FunctionType) -> tuple[str, ...]:
-    return function.__code__.co_varnames[: function.__code__.co_argcount]
-
-
-def hint_of(function: FunctionType, name: str) -> object:
-    """The annotation of a parameter, or of "return"; UNKNOWN if there is none or it cannot be read."""
-    hint: object = function.__annotations__.get(name, UNKNOWN)
-    if not isinstance(hint, type):
-        hint = evaluated(hint, function)
-    if name == "return" and function.__code__.co_flags & inspect.CO_COROUTINE:
-        return abc.Coroutine[Any, Any, hint]  # type: ignore[valid-type]  # made at run time
-    return hint
-
-
-def evaluated(hint: object, function: FunctionType) -> object:
-    """The annotation with the names in it looked up; UNKNOWN if one is missing, of whatever else is wrong."""
-    names: dict[str, object] = {parameter.__name__: parameter for parameter in getattr(function, "__type_params__", ())}
-    try:
-        for name, cell in zip(function.__code__.co_freevars, function.__closure__ or (), strict=True):
-            names[name] = cell.cell_contents
-        holder = SimpleNamespace(__annotations__={"hint": hint})
-        read: object = get_type_hints(holder, function.__globals__, names)["hint"]
-    except Exception:  # NameError, SyntaxError, or whatever the evaluation of a string may raise
-        return UNKNOWN
-    return read
-
-
-def attribute(cls: object, name: str) -> tuple[type | None, object]:
-    """Which class, of this one and its bases, has a name, and what it is there: `...` if it is data with an annotation."""
-    for base in ancestors(cls):
-        annotations = vars(base).get("__annotations__")
-        if isinstance(annotations, dict) and name in annotations:
-            return base, ...
-        if name in vars(base):
-            return base, vars(base)[name]
-    return None, None
-
-
-def read_as(member: object, name: str, owner: object, definer: type) -> object:
-    """The type of an attribute when it is read."""
-    if isinstance(member, property):
-        shape = shape_of_function(member.fget, 1, owner, definer) if isinstance(member.fget, FunctionType) else None
-        return UNKNOWN if shape is None else shape.gives
-    return substitute(get_type_hints(definer).get(name, UNKNOWN), variables_of(owner, definer))
-
-
-def names_in(cls: type) -> list[str]:
-    """Every name in the code of its methods: the attributes that they give to `self` are among them."""
-    functions = [member for base in cls.__mro__ for member in vars(base).values() if isinstance(member, FunctionType)]
-    return [name for function in functions for name in function.__code__.co_names]
-
-
-# ------------------------------------------------------------------------------------------------------- typed dicts
-
-
-@dataclass(frozen=True, slots=True)
-class Field:
-    hint: object
-    required: bool
-    read_only: bool
-
-
-def fields_of(tp: object) -> dict[str, Field]:
-    """The fields of a TypedDict."""
-    cls: Any = origin_of(tp)
-    known: dict[object, object] = dict(zip(parameters_of(cls), get_args(tp), strict=False))
-    return {
-        name: field_of(hint, name in cls.__required_keys__, known)
-        for name, hint in get_type_hints(cls, include_extras=True).items()
-    }
-
-
-def field_of(hint: object, required: bool, known: Mapping[object, object]) -> Field:
-    """What its qualifiers say: those in a string are not in the class's own list of required keys."""
-    read_only = False
-    while (qualifier := get_origin(hint)) in (Required, NotRequired, ReadOnly):
-        required = required if qualifier is ReadOnly else qualifier is Required
-        read_only = read_only or qualifier is ReadOnly
-        (hint,) = get_args(hint)
-    return Field(substitute(hint, known), required, read_only)

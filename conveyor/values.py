@@ -19,7 +19,8 @@ from typing import Any, Final, Literal, LiteralString, Never, NewType, NoReturn,
 from typing_extensions import get_protocol_members, is_typeddict
 
 from conveyor.codec import parts_of
-from conveyor.hints import Fit, all_of, any_of, fields_of, fits, is_callable, is_protocol
+from conveyor.hints import Fit, all_of, any_of, fits, is_protocol
+from conveyor.shapes import fields_of, is_callable
 from conveyor.typeforms import (
     args_as,
     elements_of_tuple,

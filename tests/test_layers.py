@@ -18,7 +18,7 @@ ROOT = Path(__file__).resolve().parents[1]
 LAYERS = (
     {"errors", "report", "typeforms", "signatures", "trace"},
     {"stages", "codec", "kernels", "deaths", "context"},
-    {"hints", "annotations", "values"},
+    {"hints", "shapes", "annotations", "values"},
     {"fingerprint", "places"},
     {"channel", "decisions", "job_node", "nodes", "ordered", "route", "shipping", "failures", "journal", "snapshots", "fused"},
     {"draft", "compiling", "topology", "drive", "lifecycle", "ends", "summary", "fusing", "deadlock", "picture"},

@@ -25,7 +25,7 @@ from collections.abc import Callable, Iterable, Iterator
 from types import BuiltinFunctionType, BuiltinMethodType, CellType, CodeType, FunctionType, MethodType, ModuleType
 from typing import Any, Final, TypeAlias, cast
 
-from conveyor.hints import attribute
+from conveyor.shapes import attribute
 from conveyor.sim.displays import HOOK, with_hooks
 
 __all__ = ["double_of_job", "reordered"]
