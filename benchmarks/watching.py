@@ -86,7 +86,7 @@ def measure(rounds: int) -> Section:
     ]
     text = (
         f"The same run with `record=` and without, the report as always. For its decisions a file has\n{' and '.join(sizes)}.\n"
-        "To begin and to end a recording takes one to three milliseconds. Processor time, of all processes together, says more\n"
-        "than time where others use the machine."
+        "To begin and to end a recording takes one to three milliseconds. Processor time, of all processes together, says\n"
+        "more than time where others use the machine."
     )
     return Section("Watching", text, [comparison.markdown(), costs.markdown()], goals)
