@@ -6,8 +6,8 @@ Rule 1.  Two neighbours may share a worker if nothing on them or between them as
          have a state, and something to set up), options for items that fail, a job that gives any number of outputs.
 Rule 2.  Jobs that share a worker are still nodes of their own in reports, and nothing that comes out is different.
 Rule 3.  The fewest are put together at a time, and all lanes of an adapting fork alike.
-Rule 4.  A job that only calculates (`kernels`) weighs nothing: to move an item costs as much.  Where workers are short it joins
-         a neighbour, also beyond that.
+Rule 4.  A job of a few operators (`kernels.is_slight`) weighs nothing: to move an item costs as much.  Where workers are short
+         it joins a neighbour, also beyond that.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import replace
 
-from conveyor.kernels import quick_loop
+from conveyor.kernels import is_slight
 from conveyor.route import Leaf, leaves
 from conveyor.stages import Filter, Job, Processor, is_plain, job_of
 from conveyor.topology import Kind, NodeSpec, Topology
@@ -71,7 +71,7 @@ def _links(topology: Topology, may_move: Callable[[str], bool]) -> dict[tuple[st
 
 
 def _matters(stage: Job[object, object] | None) -> bool:
-    return stage is None or quick_loop(job_of(stage)) is None
+    return stage is None or not is_slight(job_of(stage))
 
 
 def _may_share(spec: NodeSpec, may_move: Callable[[str], bool]) -> bool:

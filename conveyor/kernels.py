@@ -17,7 +17,7 @@ from typing import Final, NamedTuple, TypeAlias
 
 from conveyor.codec import Owned, Seal, Sealed, Take, is_atom, is_owned, seal, whole
 
-__all__ = ["Progress", "QuickLoop", "filter_slice", "map_slice", "operations", "quick_loop"]
+__all__ = ["Progress", "QuickLoop", "filter_loose", "filter_slice", "is_slight", "map_slice", "operations", "quick_loop"]
 
 JobCall: TypeAlias = Callable[[object], object]
 QuickLoop: TypeAlias = Callable[[list[object]], list[object]]
@@ -156,6 +156,17 @@ def only_calculates(job: FunctionType) -> bool:
         and not code.co_flags & CO_VARKEYWORDS
         and all(name in CALCULATES or name.startswith("POP_JUMP_") for name in operations(code))
     )
+
+
+def is_slight(job: JobCall) -> bool:
+    """Is `job` a function of nothing but operators, and without a loop, so that a call takes next to no time?
+
+    >>> is_slight(lambda x: x + 1), is_slight(sum)
+    (True, False)
+    """
+    if not isinstance(job, FunctionType) or not only_calculates(job):
+        return False
+    return not any("JUMP_BACKWARD" in name for name in operations(job.__code__))
 
 
 @lru_cache(maxsize=1024)

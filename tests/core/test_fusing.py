@@ -27,6 +27,12 @@ def twice(item: Any) -> Any:
     return item * 2
 
 
+def counted_down(item: Any) -> Any:
+    while item > 0:
+        item -= 1
+    return item
+
+
 class Stateful(Processor[Any, Any]):
     def process(self, item: Any, /) -> Any:
         return item
@@ -78,6 +84,7 @@ def test_what_asks_for_a_worker_of_its_own_gets_it(between: Any) -> None:
         ([job, twice, twice, job], 2, [["0", "1", "2"]]),
         ([job, job, twice, job], 3, [["1", "2"]]),
         ([job, twice], 2, []),
+        ([counted_down, counted_down, counted_down], 2, [["0", "1"]]),  # nobody knows how long
         ([job, twice, twice, job], 1, [["0", "1", "2", "3"]]),
     ],
 )
