@@ -101,9 +101,9 @@ class Loop:
             for inlet in self.inlets:
                 inlet.sleeps(inlet.head + gather)
             return
+        lanes = None if isinstance(self.request, Full) else self.lanes
         for outlet in self.outlets:  # a source that idles waits for room, too
-            in_any = self.lanes is None or isinstance(self.request, Full)
-            outlet.sleeps(1 if in_any or self.lanes is None else self.lanes.room_from(outlet))
+            outlet.sleeps(1 if lanes is None else lanes.room_from(outlet))
         fence()
         for outlet in self.outlets:
             outlet.knock()
