@@ -1,7 +1,7 @@
 # Everything starts here: each target makes its own virtual environment first, with nothing but Python 3.11+ and make.
 #   make demo    the demo pipeline on real input, for real and in the simulator
 #   make test    the whole test suite; another interpreter: make test PYTHON=python3.13; a part: make test TESTS=tests/core
-.PHONY: demo test test-others test-all prove typecheck typecheck-others lint format coverage build bench faults chaos conform clean
+.PHONY: demo test test-others test-all test-stress prove typecheck typecheck-others lint format coverage build bench faults chaos conform clean
 
 PYTHON := python3
 # .venv; for an interpreter named on the command line one of its own, such as .venv-3.13
@@ -26,6 +26,10 @@ test-others:
 	  if "$$python" -c '' 2>/dev/null; then $(MAKE) --no-print-directory test PYTHON="$$python" || exit 1; break; fi; done; done
 
 test-all: test test-others
+
+# The suite 20 times while every core is busy with something else; shorter: make test-stress STRESS='--times 3 tests/core'
+test-stress: $(DEV)
+	$(BIN)/python tools/stress_suite.py $(STRESS)
 
 # The proof of the simulator in full: every single step of more topologies, more real runs; some minutes.
 prove: $(DEV)
