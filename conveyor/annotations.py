@@ -35,6 +35,7 @@ from typing import (
 
 from typing_extensions import Buffer
 
+from conveyor.callables import LRU_CACHE
 from conveyor.hints import Fit, fits
 from conveyor.shapes import attribute, hint_of, is_wrapped, positional
 from conveyor.stages import Filter, FlatMap, Fork, Job, Join, Pipe, Stage, Zip, job_of
@@ -199,9 +200,6 @@ def _signatures(fn: object, given: int) -> Sequence[Signature]:
             return (Signature(UNKNOWN, fn),)  # list[int], called
         case _:
             return _of_method(attribute(type(fn), "__call__")[1], given + 1, type(fn))
-
-
-LRU_CACHE: Final = type(functools.lru_cache(len))
 
 
 def _of_function(fn: FunctionType, given: int) -> Sequence[Signature]:

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, Final, Generic, Self, TypeAlias, TypedDic
 
 from typing_extensions import TypeVar, TypeVarTuple, Unpack
 
-from conveyor.errors import ImplicitPipeWarning, ScheduleMismatch
+from conveyor.errors import ImplicitPipeWarning, ScheduleMismatch, TopologyError
 from conveyor.lifecycle import Call, Lifecycle
 from conveyor.signatures import Undeclared
 
@@ -115,6 +115,11 @@ class Builder(Generic[In, *Row]):
         from conveyor.draft import implicit_pipes
 
         self._lifecycle.check(Call.ADD)
+        if any(isinstance(stage, Builder) for stage in stages):
+            raise TopologyError(
+                f"row {self._draft.rows + 1}: a pipeline is not a stage; to use the same stages several times write a "
+                "function that adds them: def cleaned(pl): return pl.add(...).add(...)"
+            )
         before = self._draft if self._draft.rows else self._draft.declare(declared_input(self, Builder))
         after = before.add(stages)
         if before.strict:

@@ -20,7 +20,7 @@ from typing import Final, TypeAlias
 
 from conveyor.annotations import pass_through
 from conveyor.errors import StageTypeError, TopologyError
-from conveyor.stages import AnyJoin, BalancingFork, Fork, Job, Merge, Pipe, Stage, name_wanted
+from conveyor.stages import AnyJoin, BalancingFork, Fork, Job, Merge, Pipe, Stage, check_is_written, name_wanted
 from conveyor.typeforms import UNKNOWN
 
 __all__ = ["Draft", "Frame", "Place", "Port", "implicit_pipes"]
@@ -249,12 +249,19 @@ def check_kinds(row: int, stages: Sequence[object]) -> None:
     if not stages:
         raise TopologyError(f"row {row}: add() was given no stage")
     for lane, stage in enumerate(stages):
-        if isinstance(stage, KINDS):
-            continue
-        raise TopologyError(f"row {row}, lane {lane + 1}: {stage!r} is not a stage; {_hint(stage)}")
+        where = f"row {row}, lane {lane + 1}"
+        if not isinstance(stage, KINDS):
+            raise TopologyError(f"{where}: {stage!r} is not a stage; {_hint(stage)}")
+        if isinstance(stage, Job):
+            try:
+                check_is_written(stage)
+            except TopologyError as error:
+                raise TopologyError(f"{where}: {error}") from None
 
 
 def _hint(thing: object) -> str:
+    if isinstance(thing, Sequence) and not isinstance(thing, str) and all(isinstance(each, KINDS) for each in thing):
+        return "a row of several stages is written without brackets: add(first, second), or add(*stages)"
     otherwise = "wrap it: Processor(...)" if callable(thing) else "stages are Processor, FlatMap, Filter, Pipe, forks and joins"
     return f"make one: {thing.__name__}(...)" if isinstance(thing, type) and issubclass(thing, Stage) else otherwise
 

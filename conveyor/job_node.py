@@ -191,7 +191,13 @@ class JobNode(ABC):
         CURRENT.job = None
         flushed = skip
         try:
-            for out in _chunks(islice(self.stage.finish(), skip, None), limit, self.seal):
+            given = self.stage.finish()
+            if not hasattr(given, "__iter__") and not hasattr(given, "__getitem__"):
+                raise TypeError(
+                    f"finish() gave {short_repr(given)}; it must give an iterable of what is to be sent on: "
+                    "yield it, or return a list"
+                )
+            for out in _chunks(islice(given, skip, None), limit, self.seal):
                 flushed += len(out)
                 self.tally.flushed += len(out)
                 self.tally.items_out += len(out)

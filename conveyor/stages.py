@@ -7,15 +7,14 @@ The routers are what Akka Streams calls Broadcast (`ReplicatingFork`), Balance (
 
 from __future__ import annotations
 
-import functools
-import inspect
 import math
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from enum import Enum
 from typing import TYPE_CHECKING, Any, Final, Literal, NamedTuple, Never, Protocol, Unpack, overload, runtime_checkable
 
 from typing_extensions import TypeVar
 
+from conveyor.callables import check_is_called, check_takes_one_item, name_of, near_misses
 from conveyor.errors import TopologyError
 from conveyor.signatures import ClosesLanes, OpensLanes, PassesALane, TakesALane, Width, ZipsLanes
 
@@ -117,7 +116,7 @@ class Job(Stage, TakesALane[In, Out]):
         if fn is None and type(self) in (Processor, FlatMap, Filter):
             raise TopologyError(f"{kind}() has nothing to do: give it a function, or subclass it and write process()")
         if fn is not None:
-            check_takes_one_item(kind, fn)
+            check_is_a_job(self, kind, fn)
         if on_error not in ON_ERROR:
             raise TopologyError(f"{kind}: on_error is {on_error!r}; it must be one of {', '.join(map(repr, ON_ERROR))}")
         if isinstance(retries, bool) or not isinstance(retries, int) or retries < 0:
@@ -539,6 +538,48 @@ def job_of(job: Job[Any, Any]) -> Callable[[object], object]:
     return process
 
 
+NO_GENERATOR: Final[Mapping[str, str]] = {
+    "Processor": "a Processor gives at most one item for each: FlatMap({}) gives all that it yields",
+    "Filter": "a generator is always true: give a function that returns True or False",
+}
+
+
+def check_is_a_job(job: Job[Any, Any], kind: str, fn: object) -> None:
+    """Raises `TopologyError` for what cannot be the function of a job."""
+    if isinstance(fn, Stage):
+        raise TopologyError(f"{kind}({fn!r}): {fn!r} is a stage already; add it as it is, without {kind} around it")
+    if isinstance(fn, type) and issubclass(fn, Stage):
+        raise TopologyError(f"{kind}({fn.__name__}): {fn.__name__} is a class of stages already; add one: {fn.__name__}(...)")
+    if not callable(fn):
+        raise TopologyError(f"{kind} takes a function of one item, not {fn!r}")
+    check_works(job, f"{kind}({name_of(fn)})", fn)
+
+
+def check_works(job: Job[Any, Any], what: str, fn: Callable[..., object]) -> None:
+    """Raises `TopologyError` for a function that cannot be called with one item, or would not work when it is."""
+    check_takes_one_item(what, fn)
+    base = next((each.__name__ for each in (Processor, Filter) if isinstance(job, each)), "")
+    instead = NO_GENERATOR.get(base)
+    check_is_called(what, fn, None if instead is None else instead.format(name_of(fn)))
+
+
+def check_is_written(job: Job[Any, Any]) -> None:
+    """Raises `TopologyError` for a class of jobs that does not say what to do with an item, or could not do it.
+
+    It is asked when a stage is added: a class may have an `__init__` of its own that leaves out this one's.
+    """
+    if job.said.fn is not None:
+        return
+    cls, process = type(job), getattr(job, "process", None)
+    if not callable(process) or getattr(process, "__func__", None) is Processor.process:
+        meant = near_misses("process", set(dir(cls)) - set(dir(Processor)))
+        hint = f"; was it meant by {' or '.join(f'{name}()' for name in meant)}?" if meant else ": write process(self, item)"
+        raise TopologyError(f"{cls.__name__} has no process() method{hint}")
+    check_works(job, f"{cls.__name__}.process", process)
+    for name in ("setup", "finish", "teardown"):
+        check_is_called(f"{cls.__name__}.{name}", getattr(job, name), None)
+
+
 def checked_count(kind: str, what: str, value: object) -> int:
     if isinstance(value, bool) or not isinstance(value, int) or value < 1:
         raise TopologyError(f"{kind}: {what} is {value!r}; it must be a whole number, 1 or more")
@@ -557,27 +598,3 @@ def checked_name(kind: str, name: object) -> str | None:
     if name is None or (isinstance(name, str) and name):
         return name
     raise TopologyError(f"{kind}: name is {name!r}; it must be a string that is not empty")
-
-
-def name_of(fn: Callable[..., object]) -> str:
-    if isinstance(fn, functools.partial):
-        return name_of(fn.func)
-    name = getattr(fn, "__name__", None)
-    return type(fn).__name__ if not isinstance(name, str) else "lambda" if name == "<lambda>" else name
-
-
-def check_takes_one_item(kind: str, fn: object) -> None:
-    """Refuses what cannot be called with exactly one positional argument."""
-    if not callable(fn):
-        raise TopologyError(f"{kind} takes a function of one item, not {fn!r}")
-    try:
-        signature = inspect.signature(fn)
-    except (ValueError, TypeError):
-        return  # a builtin without a signature: only the call itself can tell
-    try:
-        signature.bind(None)
-    except TypeError as error:
-        raise TopologyError(
-            f"{kind}({name_of(fn)}): the function must take exactly one required argument, the item; "
-            f"{name_of(fn)}{signature} does not ({error})"
-        ) from None

@@ -1,0 +1,96 @@
+"""What can be a job: can something be called with one item, and does the call give what its stage works with?
+
+Knows: how callables of every kind are called.  Must never know: types, stages, lanes.
+
+Rule 1.  What is judged is what the call will run: never the function that a decorator says it stands for.
+Rule 2.  Only what no call could do is refused; where only the call can tell, it is left to tell.
+"""
+
+from __future__ import annotations
+
+import difflib
+import functools
+import inspect
+from collections.abc import Callable, Iterable
+from types import FunctionType, MethodType
+from typing import Final
+
+from conveyor.errors import TopologyError
+
+__all__ = ["LRU_CACHE", "check_is_called", "check_takes_one_item", "name_of", "near_misses"]
+
+LRU_CACHE: Final = type(functools.lru_cache(len))
+
+
+def name_of(fn: object) -> str:
+    """What a callable is called."""
+    if isinstance(fn, functools.partial):
+        return name_of(fn.func)
+    name = getattr(fn, "__name__", None)
+    return type(fn).__name__ if not isinstance(name, str) else "lambda" if name == "<lambda>" else name
+
+
+def check_takes_one_item(what: str, fn: Callable[..., object]) -> None:
+    """Raises `TopologyError` for what cannot be called with exactly one positional argument."""
+    try:
+        signature = inspect.signature(_called(fn), follow_wrapped=False)
+    except (ValueError, TypeError):
+        return  # a builtin without a signature: only the call itself can tell
+    try:
+        signature.bind(None)
+    except TypeError as error:
+        raise TopologyError(
+            f"{what}: the function must take exactly one required argument, the item; "
+            f"{name_of(fn)}{signature} does not ({error})"
+        ) from None
+
+
+def _called(fn: Callable[..., object]) -> Callable[..., object]:
+    """The same callable, without what decorators wrote onto it about another one."""
+    if isinstance(fn, MethodType):
+        return MethodType(_called(fn.__func__), fn.__self__)
+    if isinstance(fn, functools.partial):
+        return functools.partial(_called(fn.func), *fn.args, **fn.keywords)
+    if type(fn) is LRU_CACHE:
+        return _called(getattr(fn, "__wrapped__", fn))  # it calls that with what it is given
+    if not isinstance(fn, FunctionType) or not fn.__dict__:
+        return fn
+    bare = FunctionType(fn.__code__, fn.__globals__, fn.__name__, fn.__defaults__, fn.__closure__)
+    bare.__kwdefaults__ = fn.__kwdefaults__
+    bare.__annotations__ = fn.__annotations__
+    return bare
+
+
+def check_is_called(what: str, fn: object, instead_of_a_generator: str | None) -> None:
+    """Raises `TopologyError` where a call would only make a coroutine, or a generator if `instead_of_a_generator` is given.
+
+    That says what to write in its place.
+    """
+    is_any = functools.partial(_is_any_of, _ways_in(fn))
+    name = name_of(fn)
+    if is_any(inspect.iscoroutinefunction, inspect.isasyncgenfunction):
+        raise TopologyError(
+            f"{what}: {name} is an async function, and a job runs without an event loop: write a function that runs it, "
+            f"such as lambda item: asyncio.run({name}(item)); to wait for many items at a time, give lists of them to a "
+            "FlatMap whose function runs asyncio.gather"
+        )
+    if instead_of_a_generator is not None and is_any(inspect.isgeneratorfunction):
+        raise TopologyError(f"{what}: {name} is a generator function; {instead_of_a_generator}")
+
+
+def _ways_in(fn: object) -> list[object]:
+    """What may run when it is called: itself, or the method of its class that makes it callable."""
+    while isinstance(fn, functools.partial) or type(fn) is LRU_CACHE:
+        fn = fn.func if isinstance(fn, functools.partial) else getattr(fn, "__wrapped__", None)
+    return (
+        [fn] if isinstance(fn, FunctionType | MethodType | type) else [fn, inspect.getattr_static(type(fn), "__call__", None)]
+    )
+
+
+def _is_any_of(things: Iterable[object], *tests: Callable[[object], bool]) -> bool:
+    return any(test(thing) for thing in things for test in tests)
+
+
+def near_misses(wanted: str, names: Iterable[str]) -> list[str]:
+    """The names that may have been meant for another one, the nearest first."""
+    return difflib.get_close_matches(wanted, sorted(names), n=2, cutoff=0.7)
