@@ -16,7 +16,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import Final, TypeAlias
+from typing import Final, TypeAlias, cast
 
 from conveyor.annotations import pass_through
 from conveyor.errors import StageTypeError, TopologyError
@@ -254,13 +254,17 @@ def check_kinds(row: int, stages: Sequence[object]) -> None:
             raise TopologyError(f"{where}: {stage!r} is not a stage; {_hint(stage)}")
         if isinstance(stage, Job):
             try:
-                check_is_written(stage)
+                check_is_written(stage)  # pyright: ignore[reportUnknownArgumentType]  # whichever job it is
             except TopologyError as error:
                 raise TopologyError(f"{where}: {error}") from None
 
 
+def is_row(thing: object) -> bool:
+    return isinstance(thing, list | tuple) and all(isinstance(each, KINDS) for each in cast("Sequence[object]", thing))
+
+
 def _hint(thing: object) -> str:
-    if isinstance(thing, Sequence) and not isinstance(thing, str) and all(isinstance(each, KINDS) for each in thing):
+    if is_row(thing):
         return "a row of several stages is written without brackets: add(first, second), or add(*stages)"
     otherwise = "wrap it: Processor(...)" if callable(thing) else "stages are Processor, FlatMap, Filter, Pipe, forks and joins"
     return f"make one: {thing.__name__}(...)" if isinstance(thing, type) and issubclass(thing, Stage) else otherwise

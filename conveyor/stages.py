@@ -7,6 +7,7 @@ The routers are what Akka Streams calls Broadcast (`ReplicatingFork`), Balance (
 
 from __future__ import annotations
 
+import inspect
 import math
 from collections.abc import Callable, Iterable, Mapping
 from enum import Enum
@@ -548,7 +549,7 @@ def check_is_a_job(job: Job[Any, Any], kind: str, fn: object) -> None:
     """Raises `TopologyError` for what cannot be the function of a job."""
     if isinstance(fn, Stage):
         raise TopologyError(f"{kind}({fn!r}): {fn!r} is a stage already; add it as it is, without {kind} around it")
-    if isinstance(fn, type) and issubclass(fn, Stage):
+    if inspect.isclass(fn) and issubclass(fn, Stage):
         raise TopologyError(f"{kind}({fn.__name__}): {fn.__name__} is a class of stages already; add one: {fn.__name__}(...)")
     if not callable(fn):
         raise TopologyError(f"{kind} takes a function of one item, not {fn!r}")
