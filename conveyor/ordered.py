@@ -169,15 +169,17 @@ class OrderedInlet:
                 break
             item = heads[taken]
             assert item is not None
-            shown = self.unstamped(item, taken)
-            if shown is not None and out and isinstance(shown, Sealed) != isinstance(out[0], Sealed):
+            stamps = self.stamps_behind(item, taken)
+            is_over = item[0] == MARK and not any(stamps[1::2])  # a mark that has nothing more to say
+            shown = (item[0], item[1], *stamps) if self.depth else _unwrapped(item)
+            if not is_over and out and isinstance(shown, Sealed) != isinstance(out[0], Sealed):
                 break  # a slice is uniform
             at[taken] += 1
             if item[-1]:  # never true of what came of `finish`
                 lane = 0 if self.balanced else (taken + 1) % len(views)
                 origin += lane == 0
             self.plan.append((taken, origin, lane))
-            if shown is not None:
+            if not is_over:  # any value may be an item, None, too
                 out.append(shown)
                 self.shown.append(len(self.plan))
         return out
@@ -194,16 +196,12 @@ class OrderedInlet:
                     return index
         return None
 
-    def unstamped(self, item: Tracked, lane: int) -> object | None:
-        """The item as it is behind this join; None for a mark that has nothing more to say."""
+    def stamps_behind(self, item: Tracked, lane: int) -> Tracked:
+        """The stamps of the ordered joins around this one, as they are behind it."""
         stamps = item[2:-2]
         if not self.balanced and lane < len(self.inlets) - 1:
-            stamps = _not_last(stamps)  # the last item that came of an outer origin is in the last lane
-        if item[0] == MARK and not any(stamps[1::2]):
-            return None
-        if self.depth:
-            return (item[0], item[1], *stamps)
-        return _unwrapped(item)
+            return _not_last(stamps)  # the last item that came of an outer origin is in the last lane
+        return stamps
 
     def position(self, n: int) -> int:
         return self.head + (self.shown[n - 1] if n else 0)
