@@ -16,6 +16,7 @@ from conveyor.sim.chance import Chance
 from conveyor.sim.count import count_classes
 from conveyor.sim.exploration import Exploration, Search, explore, stores_of, with_fewer
 from conveyor.sim.faults import Faults
+from conveyor.sim.intake import taken_in
 from conveyor.sim.plan import Plan
 from conveyor.sim.port import Life
 from conveyor.sim.recorded import follow, followed
@@ -110,7 +111,7 @@ def explored(
     simulator = Simulator(plan, items, checked=False)
 
     def total() -> int | None:
-        return count_classes(plan, simulator.world.items)
+        return count_classes(plan, simulator.items)
 
     search = Search(simulator, check, schedules, expired, total if faults is None and start is None else lambda: None)
     if isinstance(start, Recording):
@@ -161,4 +162,4 @@ def made(strategy: Strategy, plan: Plan, seed: int) -> Scheduler:
 def count(topology: Topology, items: Iterable[object]) -> int | None:
     """How many classes of schedules there are, if that can be worked out."""
     plan = Plan(topology)
-    return count_classes(plan, list(items))
+    return count_classes(plan, taken_in(items))

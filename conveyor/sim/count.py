@@ -19,7 +19,6 @@ from itertools import product
 from math import factorial, prod
 from typing import Final, NamedTuple, TypeAlias
 
-from conveyor.codec import Sealed, is_atom, seal
 from conveyor.errors import ConveyorError
 from conveyor.route import Balance, Leaf, Route, balances
 from conveyor.sim.flows import Flows, NoAnswer, Parts, Results
@@ -45,10 +44,9 @@ def count_classes(plan: Plan, items: Sequence[object]) -> int | None:
         return None
     try:
         flows = Flows(plan)
-        safe = [item if isinstance(item, Sealed) or is_atom(item) else seal(item) for item in items]
-        found = Roomy(plan, flows).count(safe)
+        found = Roomy(plan, flows).count(items)
         if found is None:
-            found = Programme(plan, flows).count(safe)
+            found = Programme(plan, flows).count(items)
         flows.check_stateless()
     except (NoAnswer, ConveyorError):
         return None

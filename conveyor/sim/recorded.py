@@ -13,6 +13,7 @@ from typing import Final
 from conveyor.errors import ScheduleMismatch
 from conveyor.fingerprint import Fingerprint
 from conveyor.recording import Recording
+from conveyor.sim.intake import as_given, taken_in
 from conveyor.sim.plan import Plan
 from conveyor.sim.port import Life, LifeOnRecord
 from conveyor.sim.schedulers.recorded import Recorded
@@ -41,7 +42,7 @@ def simulator_for(topology: Topology, items: Iterable[object], recording: Record
 def follow(simulator: Simulator, recording: Recording) -> Attempt:
     """The same with a simulator that is there."""
     recording.check(simulator.plan.topology)
-    recording.check_items(simulator.items)
+    recording.check_items(as_given(simulator.items))
     scheduler = Recorded(recording)
     scheduler.begin()
     attempt = simulator.attempt(scheduler, lives_on_record(simulator, recording))
@@ -61,10 +62,11 @@ def follow(simulator: Simulator, recording: Recording) -> Attempt:
 def of_interest(topology: Topology, items: Iterable[object], recording: Recording) -> list[object]:
     """The items of the run; and if it failed, as many more as can fill all pipes: it may have failed because they were full."""
     if recording.is_whole:
-        return list(items)
+        return taken_in(items, expected=recording.given.count)
     failed = recording.end is not None and recording.end.how == "failed"
     more = sum(channel.capacity for channel in topology.channels) + len(topology.nodes) if failed else 0
-    return list(islice(items, recording.given.count + more))
+    most = recording.given.count + more
+    return taken_in(islice(items, most), expected=most)
 
 
 def lives_on_record(simulator: Simulator, recording: Recording) -> list[Life]:

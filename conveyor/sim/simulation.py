@@ -19,6 +19,7 @@ from conveyor.picture import picture
 from conveyor.report import DeadLetter, Report
 from conveyor.sim.cure import cures
 from conveyor.sim.inspection import Inspection
+from conveyor.sim.intake import as_given, taken_in
 from conveyor.sim.plan import Plan
 from conveyor.sim.port import Life
 from conveyor.sim.schedule import CUT, RESTART, TURN, Death, Decision, Key, Schedule
@@ -83,7 +84,7 @@ class Simulator:
 
     def __init__(self, plan: Plan, items: Iterable[object], *, checked: bool = True) -> None:
         self.plan = plan
-        self.items = list(items)
+        self.items = taken_in(items, copies=plan.copies)
         self.world = World(plan, self.items, inspection=Inspection(doubles=False) if checked else None)
         self.second = World(plan, self.items, inspection=Inspection(doubles=True))  # takes nothing over from other schedules
 
@@ -190,8 +191,8 @@ class Simulation(list[Out], Generic[Out]):
 
     @property
     def items(self) -> list[object]:
-        """The items that went in."""
-        return list(self._simulator.items)
+        """The items that went in, as they were when they were taken from the source."""
+        return as_given(self._simulator.items)
 
     @property
     def schedule(self) -> str:

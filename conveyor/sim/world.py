@@ -17,7 +17,6 @@ from collections.abc import Callable, Sequence
 from typing import Final, TypeAlias
 
 from conveyor.channel import Tag
-from conveyor.codec import is_atom, seal
 from conveyor.decisions import ALL_ENDED, Choose, Full, Merge, Request
 from conveyor.failures import Failure
 from conveyor.job_node import Node
@@ -26,7 +25,6 @@ from conveyor.report import DeadLetter, Tally
 from conveyor.route import leaves
 from conveyor.sim.channel import MemoryChannel, State
 from conveyor.sim.inspection import Inspection
-from conveyor.sim.lent import Lent
 from conveyor.sim.loop import RUN, Blob, Loop, Observer
 from conveyor.sim.plan import Plan
 from conveyor.sim.port import Life
@@ -75,8 +73,7 @@ class World:
         self.inspection = inspection
         self.nodes: dict[int, Node] = {}
         self.source = MemoryChannel(ROOMY)
-        safe = seal if plan.copies else Lent
-        self.items: list[object] = [item if is_atom(item) else safe(item) for item in items]
+        self.items = list(items)  # as they are in a slice (`intake`)
         self.channels = [MemoryChannel(channel.capacity, channel.index) for channel in plan.topology.channels]
         self.outputs: list[object] = []
         self.sink = CollectNode(self.outputs.extend)
