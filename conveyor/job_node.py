@@ -94,7 +94,8 @@ class Surroundings(NamedTuple):
     `fused` says that others run in the same worker, so that its slices are loose (`codec`) on either side.  `place` gives the
     input and the position of an item of what the drive loop has in hand; `pause` waits before an attempt, which is counted from
     2; `past` tells how earlier workers fared with an item, if some died; `clock` is there where jobs have a time limit; `keep`
-    is where the large buffers of results go; `room` says how many outputs could be published at once.
+    is where the large buffers of results go; `room` says how many outputs could be published at once; `is_final` tells
+    errors that end the run whatever the stage does with errors.
     """
 
     fused: bool = False
@@ -104,6 +105,7 @@ class Surroundings(NamedTuple):
     clock: ItemClock | None = None
     keep: Keep = Copied
     room: Callable[[], int] = lambda: WITHOUT_END
+    is_final: Callable[[BaseException], bool] = lambda error: not isinstance(error, Exception)
 
 
 ALONE: Final = Surroundings()
@@ -180,7 +182,7 @@ class JobNode(ABC):
     def may_retry(self, error: BaseException | None) -> bool:
         """Waits, if the item that failed with `error` is to be tried again."""
         made = self.past.timeouts + self.attempt
-        if not isinstance(error, Exception) or made > self.policy.retries:
+        if error is None or made > self.policy.retries or self.surroundings.is_final(error):
             return False
         self.surroundings.pause(made + 1)
         self.attempt += 1
@@ -217,7 +219,7 @@ class JobNode(ABC):
         """Does with a failed item what its stage's policy says."""
         tally, policy = self.tally, self.policy
         attempts, self.attempt = self.past.attempts + self.attempt, 1
-        if policy.on_error == "raise" or not isinstance(error, Exception):
+        if policy.on_error == "raise" or not isinstance(error, Exception) or self.surroundings.is_final(error):
             tally.failed += 1
             stage = self.past.stage if isinstance(error, PoisonItem) else ""
             raise ItemFailed(ordinal, _repr_of(item), error, attempts, stage) from error

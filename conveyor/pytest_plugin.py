@@ -20,7 +20,6 @@ from inspect import iscoroutinefunction
 from os.path import relpath
 from time import monotonic
 from typing import TYPE_CHECKING, Any, Final
-from unittest import SkipTest
 
 import pytest
 from typing_extensions import TypeVar
@@ -67,6 +66,8 @@ class Simulate:
             topology = pl._simulated("simulate()")  # pyright: ignore[reportPrivateUsage, reportUnknownMemberType]  # two faces of one library
             return self._trials.simulate(topology, items)  # type: ignore[return-value]  # pyright: ignore[reportReturnType]  # what the pipeline gives is Out
         except BaseException as error:
+            if error is self._trials.interruption:
+                raise
             raise error.with_traceback(None)  # noqa: B904  # the simulator's own frames say nothing to a reader
 
 
@@ -182,7 +183,7 @@ def explored(
 
         ends = None if asked.seconds is None else monotonic() + asked.seconds
         simulates._trials = trials = Trials(  # pyright: ignore[reportPrivateUsage]  # the test sees no more of it than a call
-            lambda: test(**arguments), tells_failure, asked.most, lambda: ends is not None and monotonic() > ends
+            lambda: test(**arguments), asked.most, lambda: ends is not None and monotonic() > ends
         )
         text = item.config.getoption("--conveyor-schedule")
         if text is not None:
@@ -191,12 +192,6 @@ def explored(
             search(item, trials, asked)
 
     return under_schedules
-
-
-def tells_failure(error: BaseException) -> bool:
-    """Does a test fail by this exception?  Others, such as that of `pytest.skip`, are none of ours."""
-    others = pytest.skip.Exception | pytest.xfail.Exception | pytest.exit.Exception | SkipTest
-    return isinstance(error, Exception | pytest.fail.Exception) and not isinstance(error, others)
 
 
 def replay(item: pytest.Function, trials: Trials, text: str) -> None:
@@ -230,7 +225,7 @@ def search(item: pytest.Function, trials: Trials, asked: Asked) -> None:
     try:
         result = under_many(trials, known, strategy=asked.strategy, seed=seed, faults=asked.faults)
     except (ConveyorError, TypeError, ValueError) as error:
-        if error is trials.fault or error is trials.error:
+        if error in (trials.fault, trials.error, trials.interruption):
             raise
         raise pytest.fail.Exception(f"@pytest.mark.explore: {error}", pytrace=False) from None
     found = result.failure

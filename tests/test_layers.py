@@ -144,7 +144,11 @@ def test_the_core_iterates_over_no_set() -> None:
 
 
 def test_the_simulator_knows_no_processes_and_no_clock() -> None:
-    assert not {module for module in users(CONCURRENCY | {"time"}) if module.startswith("conveyor.sim")}
+    assert not {module for module in users(CONCURRENCY - {"signal"} | {"time"}) if module.startswith("conveyor.sim")}
+
+
+def test_signals_are_known_to_one_file_of_the_simulator() -> None:
+    assert {module for module in users({"signal"}) if module.startswith("conveyor.sim")} == {"conveyor.sim.interruption"}
 
 
 def test_chance_lives_in_one_file_of_the_simulator() -> None:

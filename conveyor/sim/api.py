@@ -17,6 +17,7 @@ from conveyor.sim.count import count_classes
 from conveyor.sim.exploration import Exploration, Search, explore, stores_of, with_fewer
 from conveyor.sim.faults import Faults
 from conveyor.sim.intake import taken_in
+from conveyor.sim.interruption import look_for_handlers
 from conveyor.sim.plan import Plan
 from conveyor.sim.port import Life
 from conveyor.sim.recorded import follow, followed
@@ -161,5 +162,6 @@ def made(strategy: Strategy, plan: Plan, seed: int) -> Scheduler:
 
 def count(topology: Topology, items: Iterable[object]) -> int | None:
     """How many classes of schedules there are, if that can be worked out."""
+    look_for_handlers()
     plan = Plan(topology)
     return count_classes(plan, taken_in(items))

@@ -41,8 +41,7 @@ def cures(plan: Plan, items: Sequence[object], full: Sequence[int], log: Sequenc
 
         def ends(capacity: int, channel: int = channel) -> bool:
             world = World(plan.with_capacity(channel, capacity), items)
-            world.begin(Follow(schedule))
-            world.finish()
+            world.run(Follow(schedule))
             return all(loop.finished for loop in world.loops)
 
         pipe = plan.topology.channels[channel]

@@ -24,6 +24,7 @@ from conveyor.sim.schedulers.scheduler import Default, Scheduler
 from conveyor.sim.shrink import shrunk
 from conveyor.sim.simulation import Attempt, Simulation, Simulator
 from conveyor.sim.suspicion import suspicion
+from conveyor.sim.verdict import tells_failure
 from conveyor.sim.words import in_words
 
 __all__ = ["Exploration", "Failed", "Found", "Search", "explore", "stores_of", "with_fewer"]
@@ -196,7 +197,9 @@ class Search:
             return None
         try:
             verdict = self.check(Simulation(attempt, self.simulator))
-        except Exception as error:  # whatever the check raises is what it found
+        except BaseException as error:  # whatever the check raises is what it found
+            if not tells_failure(error):
+                raise
             return error
         return Failed(f"the check returned False for {short_repr(attempt.outputs)}") if verdict is False else None
 

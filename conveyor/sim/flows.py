@@ -17,6 +17,7 @@ from conveyor.context import CURRENT
 from conveyor.errors import ConveyorError
 from conveyor.route import Leaf, leaves
 from conveyor.shipping import pack_stage
+from conveyor.sim.interruption import pass_on
 from conveyor.sim.plan import AnyJob, Plan, Seat
 from conveyor.stages import Filter, FlatMap, job_of, policy_of
 from conveyor.topology import Input, Kind, ZipInput, channels_of
@@ -123,13 +124,13 @@ class Work:
         try:
             for output in self.gives(item):
                 yield output if isinstance(output, Sealed) or is_atom(output) else seal(output)
-        except (ConveyorError, NoAnswer, GeneratorExit):
+        except (ConveyorError, NoAnswer, GeneratorExit) as error:
+            pass_on(error)
             raise
-        except Exception as error:
-            if self.ends_run:
-                raise NoAnswer from error
         except BaseException as error:
-            raise NoAnswer from error
+            pass_on(error)
+            if self.ends_run or not isinstance(error, Exception):
+                raise NoAnswer from error
 
     def check_unchanged(self) -> None:
         if self.stage is not None and pack_stage(self.stage, self.name) != self.before:

@@ -23,6 +23,7 @@ from conveyor.hints import Fit
 from conveyor.job_node import JobNode
 from conveyor.nodes import MapNode
 from conveyor.sim.doubles import double_of_job, reordered
+from conveyor.sim.interruption import pass_on
 from conveyor.sim.plan import Seat, calculates
 from conveyor.stages import FlatMap, job_of
 from conveyor.typeforms import UNKNOWN, words
@@ -191,6 +192,7 @@ def called(job: AnyJob, item: object) -> Outcome:
     try:
         return Outcome(job(item), None)
     except BaseException as error:  # it is raised again, once the double has been asked
+        pass_on(error)
         return Outcome(None, error)
 
 
@@ -201,6 +203,7 @@ def outcomes(call: Callable[[], Iterable[object]]) -> Iterator[Outcome]:
     except GeneratorExit:
         raise
     except BaseException as error:  # as above
+        pass_on(error)
         yield Outcome(None, error)
 
 
@@ -220,7 +223,8 @@ def alike(one: object, other: object) -> bool:
     try:
         if one is other or bool(one == other):
             return True
-    except Exception:  # objects may compare as they like, or not at all
+    except Exception as error:  # objects may compare as they like, or not at all
+        pass_on(error)
         return plain_repr(one) == plain_repr(other)
     kind: type[object] = type(one)
     if kind is not type(other):
@@ -242,6 +246,7 @@ def plain_repr(value: object) -> str:
     try:
         return without_addresses(repr(value))
     except Exception as error:
+        pass_on(error)
         return f"<{type(value).__name__} whose repr raised {type(error).__name__}>"
 
 

@@ -17,12 +17,14 @@ from conveyor.ends import Ends, words_of_notes
 from conveyor.errors import WorkerCrashed
 from conveyor.failures import LOADING, Failure, failure_of
 from conveyor.job_node import ALONE, ItemFailed, Node, Piece
-from conveyor.nodes import CollectNode, RelayNode, node_for
+from conveyor.kernels import is_slight
+from conveyor.nodes import CollectNode, MapNode, RelayNode, node_for
 from conveyor.report import DeadLetter, Tally
 from conveyor.route import balances, forks_of, leaves, taken
 from conveyor.sim.channel import MemoryChannel
 from conveyor.sim.estate import Estate
 from conveyor.sim.inspection import Inspection
+from conveyor.sim.interruption import is_final, pass_on
 from conveyor.sim.lent import Lent
 from conveyor.sim.plan import Plan, Seat
 from conveyor.sim.port import Killed, Life, Port
@@ -33,12 +35,13 @@ from conveyor.snapshots import Replay
 from conveyor.stages import Job
 from conveyor.topology import Kind, channels_of, is_shut
 
-__all__ = ["RUN", "Blob", "Loop", "Observer"]
+__all__ = ["RUN", "TEARDOWN", "Blob", "Loop", "Observer"]
 
 Blob: TypeAlias = list[object]
 AnyEnds: TypeAlias = "Ends[MemoryChannel, MemoryChannel] | Ends[Port, Port]"
 
 RUN: Final = 1
+TEARDOWN: Final = "teardown()"
 ROOMY: Final = 1 << 40
 
 
@@ -211,11 +214,13 @@ class Loop:
             assert stage is not None
             if self.seat.sets_up:
                 stage.setup()
-            surroundings = ALONE._replace(place=self.place)
+            surroundings = ALONE._replace(place=self.place, is_final=is_final)
             if estate is not None:
                 estate.heir(stage, self.tally)
-                surroundings = estate.surroundings()
+                surroundings = estate.surroundings()._replace(is_final=is_final)
             node = node_for(stage, spec.name, self.bury, surroundings)
+            if isinstance(node, MapNode) and not is_slight(node.job):
+                node.quick = None  # it runs a job once more whose error it does not look at, be it that of a time limit
             if not world.plan.copies:
                 node.seal = Lent
             if world.inspection is not None:
@@ -289,10 +294,10 @@ class Loop:
         assert self.life is not None
         assert self.estate is not None
         assert self.life.died is not None
+        stage, self.stage = self.stage, None  # which nothing tears down
         if self.world.observer is not None:
             self.world.observer.died(self.life.died)
         self.estate.died()
-        stage = self.stage
         if stage is not None and stage.is_stateful and not stage.is_restorable and self.estate.has_begun:
             self.fail("", WorkerCrashed(f"the worker of stage {self.spec.name!r} died in the simulation; {NO_STATE}"))
         elif self.life.gives_up:
@@ -302,15 +307,28 @@ class Loop:
             self.world.dead.append(self)
 
     def fail(self, where: str, error: BaseException, stage: str = "") -> None:
-        """The run ends here; `stage` is named where that one shared a worker with this, in a run that is done again."""
+        """The run ends here; `stage` is named where that one shared a worker with this, in a run that is done again.
+
+        Raises `error` if it comes from outside of the run.
+        """
         self.finished = True
         self.world.nodes.pop(self.spec.index, None)  # it may have been left in the middle of something
+        pass_on(error.error if isinstance(error, ItemFailed) else error)
         at = next((spec.index for spec in self.world.plan.topology.nodes if stage and spec.name == stage), self.spec.index)
         failure = failure_of(at, where, error)
         self.world.failures.append(failure)
         if self.world.observer is not None:
             self.world.observer.failed(self.spec.name, f"{failure.where}: {failure.text}")
 
-    def tear_down(self) -> None:
-        if self.stage is not None and self.seat.tears_down:
-            self.stage.teardown()
+    def tear_down(self, is_told: bool) -> None:
+        """Ends the worker as production does; an error then is the run's if it `is_told`."""
+        stage, self.stage = self.stage, None
+        if stage is None or not self.seat.tears_down:
+            return
+        try:
+            stage.teardown()
+        except BaseException as error:  # reported, as a worker's is
+            if is_told:
+                self.fail(TEARDOWN, error)
+            else:
+                pass_on(error)

@@ -14,6 +14,7 @@ from conveyor.errors import ScheduleMismatch
 from conveyor.fingerprint import Fingerprint
 from conveyor.recording import Recording
 from conveyor.sim.intake import as_given, taken_in
+from conveyor.sim.loop import TEARDOWN
 from conveyor.sim.plan import Plan
 from conveyor.sim.port import Life, LifeOnRecord
 from conveyor.sim.schedulers.recorded import Recorded
@@ -105,6 +106,8 @@ def accepted(recording: Recording) -> str:
     attempt = follow(simulator, recording)
     if end is None:
         return ""
+    if end.how == "done" and any(failure.where == TEARDOWN for failure in simulator.world.failures):
+        attempt.error = None  # a run is over before anything is torn down
     if is_stuck and simulator.world.source.head > len(recording.items):
         return f"the run got stuck before its item {len(recording.items)}, and its replay goes on with it"
     if attempt.error is not None or end.how == "failed":

@@ -20,6 +20,7 @@ from conveyor.report import DeadLetter, Report
 from conveyor.sim.cure import cures
 from conveyor.sim.inspection import Inspection
 from conveyor.sim.intake import as_given, taken_in
+from conveyor.sim.interruption import look_for_handlers
 from conveyor.sim.plan import Plan
 from conveyor.sim.port import Life
 from conveyor.sim.schedule import CUT, RESTART, TURN, Death, Decision, Key, Schedule
@@ -83,6 +84,7 @@ class Simulator:
     seeks_cures = True  # is it tried how much room cures a deadlock?
 
     def __init__(self, plan: Plan, items: Iterable[object], *, checked: bool = True) -> None:
+        look_for_handlers()
         self.plan = plan
         self.items = taken_in(items, copies=plan.copies)
         self.world = World(plan, self.items, inspection=Inspection(doubles=False) if checked else None)
@@ -93,22 +95,20 @@ class Simulator:
         return self.finished(self.world, scheduler, deaths)
 
     def finished(self, world: World, scheduler: Scheduler, deaths: Sequence[Life] = ()) -> Attempt:
-        world.begin(scheduler, {life.worker: life for life in deaths})
-        world.finish()
+        try:
+            world.run(scheduler, {life.worker: life for life in deaths})
+        finally:
+            CURRENT.job = None  # of one that failed, say: nobody is at an item any more
         return self.outcome(world)
 
     def outcome(self, world: World) -> Attempt:
         """What has come of a run in which nobody can go on."""
-        CURRENT.job = None  # of one that failed, say: nobody is at an item any more
         error: BaseException | None = None
         failure = world.failure()
         if failure is not None:
             error = raised_by(failure, self.plan.topology.nodes[failure.node].name, "simulated worker")
         elif world.active:
             error = self.deadlock(world)
-        elif self.plan.tears_down:
-            for loop in world.loops:
-                loop.tear_down()
         world.scheduler.end(world.log)
         if world.inspection is not None and world.inspection.error is not None:
             error = world.inspection.error

@@ -15,12 +15,14 @@ from conveyor.errors import ConveyorError, LifecycleError
 from conveyor.sim.api import Strategy, check_bounds, made
 from conveyor.sim.exploration import Exploration, Lives, Search, explore
 from conveyor.sim.faults import Faults
+from conveyor.sim.interruption import look_for_handlers
 from conveyor.sim.plan import Plan
 from conveyor.sim.schedule import Schedule
 from conveyor.sim.schedulers.exhaustive import Redundant
 from conveyor.sim.schedulers.replay import Replay
 from conveyor.sim.schedulers.scheduler import Scheduler
 from conveyor.sim.simulation import Attempt, Simulation, Simulator
+from conveyor.sim.verdict import tells_failure
 from conveyor.topology import Topology
 
 __all__ = ["Trials", "replayed", "under_many"]
@@ -36,33 +38,31 @@ class NoSimulator(Simulator):
 
 
 class Trials(Search):
-    """Runs a body; `tells_failure`: does it fail by this exception?  Others end everything."""
+    """Runs a body; what it raises is a failure, or ends everything (`verdict`)."""
 
-    def __init__(
-        self,
-        body: Body,
-        tells_failure: Callable[[BaseException], bool],
-        most: int = 1,
-        expired: Callable[[], bool] = lambda: False,
-    ) -> None:
+    def __init__(self, body: Body, most: int = 1, expired: Callable[[], bool] = lambda: False) -> None:
         super().__init__(NoSimulator(), None, most, expired, lambda: None)
+        look_for_handlers()
         self.body = body
-        self.tells_failure = tells_failure
         self.scheduler: Scheduler | None = None
         self.lives: Lives = tuple
         self.made: Attempt | None = None
         self.error: BaseException | None = None
         self.fault: BaseException | None = None  # that is not the pipeline's
+        self.interruption: BaseException | None = None  # that came from outside into the simulation
         self.timers = False  # is it decided whether the time of an item runs out?
+
+    def begin(self, scheduler: Scheduler, lives: Lives) -> None:
+        self.scheduler, self.lives = scheduler, lives
+        self.made = self.error = self.fault = self.interruption = None
 
     def attempt(self, scheduler: Scheduler, lives: Lives) -> Attempt:
         """The body once."""
-        self.scheduler, self.lives = scheduler, lives
-        self.made = self.error = self.fault = None
+        self.begin(scheduler, lives)
         try:
             self.body()
         except BaseException as error:
-            if not self.tells_failure(error):
+            if error is self.interruption or not tells_failure(error):
                 raise
             self.error = error
         finally:
@@ -80,6 +80,10 @@ class Trials(Search):
         except (ConveyorError, Redundant) as error:
             if self.made is None or error is not self.made.error:
                 self.fault = error
+            raise
+        except BaseException as error:
+            if self.made is None:  # a job's would have been told as what ended the run
+                self.interruption = error
             raise
 
     def simulation(self, topology: Topology, items: Iterable[object]) -> Simulation[object]:

@@ -95,6 +95,18 @@ class World:
 
     # ------------------------------------------------------------------------------------------------------------ one run
 
+    def run(self, scheduler: Scheduler, deaths: dict[str, Life] | None = None) -> None:
+        """From before the first item to where nobody can go on, and to the teardown of every stage, as production does it: it
+        comes after whatever ends a run, and an error of it is told if there is no other."""
+        is_told = False
+        try:
+            self.begin(scheduler, deaths)
+            self.finish()
+            is_told = not self.failures and not self.active
+        finally:
+            for loop in self.loops if self.plan.tears_down else ():
+                loop.tear_down(is_told and not self.failures)
+
     def begin(self, scheduler: Scheduler, deaths: dict[str, Life] | None = None) -> None:
         """Everything as it is before the first item."""
         self.scheduler = scheduler

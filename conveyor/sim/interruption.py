@@ -1,0 +1,89 @@
+"""Exceptions that come from outside into a simulated run: out of a signal handler, such as Ctrl-C or the time limit of a test.
+
+Knows: which functions handle signals, and where an exception was raised.  Must never know: jobs, schedules.
+
+The interpreter raises such an exception wherever it happens to be, and that is inside a job in most cases.  It is no failure of
+that job, of a schedule or of a check, so it is never counted, retried or made smaller: it ends the call that simulates.
+Only the main thread runs handlers.  A handler that a job installs for itself is the job's own matter.
+"""
+
+from __future__ import annotations
+
+import dis
+import signal
+from functools import partial
+from inspect import unwrap
+from types import CodeType, FunctionType, MethodType
+from typing import Final
+
+from conveyor.errors import ConveyorError
+from conveyor.shapes import attribute
+
+__all__ = ["is_final", "look_for_handlers", "pass_on"]
+
+RAISES: Final = frozenset(dis.opmap[name] for name in ("RAISE_VARARGS", "RERAISE"))
+
+
+class Handlers:
+    """The code of the functions that handled signals when a simulation last began."""
+
+    __slots__ = ("codes",)
+
+    def __init__(self) -> None:
+        self.codes: frozenset[CodeType] = frozenset()
+
+
+HANDLERS: Final = Handlers()
+
+
+def look_for_handlers() -> None:
+    """Remembers which functions handle signals now; called before any job is."""
+    handler_of = unwrap(signal.getsignal)  # without a look for the name of each number, at a twentieth of the cost
+    found = (code_of(handler_of(number)) for number in range(1, signal.NSIG))
+    HANDLERS.codes = frozenset(code for code in found if code is not None)
+
+
+def code_of(handler: object) -> CodeType | None:
+    """The code that runs when a handler is called; None if it is not written in Python.
+
+    >>> code_of(partial(lambda number, frame: None)) is None, code_of(signal.default_int_handler) is None
+    (False, True)
+    """
+    while isinstance(handler, partial | MethodType):
+        handler = handler.func if isinstance(handler, partial) else handler.__func__
+    if not isinstance(handler, FunctionType):
+        _, handler = attribute(type(handler), "__call__")
+    return handler.__code__ if isinstance(handler, FunctionType) else None
+
+
+def pass_on(error: BaseException) -> None:
+    """Raises what a signal handler has raised, if that is what `error` is, or what the library has told as `error`."""
+    found = from_outside(error)
+    if found is not None:
+        raise found from found.__cause__
+
+
+def is_final(error: BaseException) -> bool:
+    """Does no policy of a stage apply to this error?"""
+    return not isinstance(error, Exception) or from_outside(error) is not None
+
+
+def from_outside(error: BaseException) -> BaseException | None:
+    """What a signal handler has raised: this error, or its cause, where the error is the library's own."""
+    if is_of_handler(error):
+        return error
+    cause = error.__cause__ if isinstance(error, ConveyorError) else None
+    return cause if cause is not None and is_of_handler(cause) else None
+
+
+def is_of_handler(error: BaseException) -> bool:
+    """Did a signal handler raise it?  One that is not written in Python leaves no frame: then no statement raised it."""
+    entry = error.__traceback__
+    by_statement = True
+    while entry is not None:
+        code = entry.tb_frame.f_code
+        if code in HANDLERS.codes:
+            return True
+        by_statement = code.co_code[entry.tb_lasti] in RAISES
+        entry = entry.tb_next
+    return isinstance(error, KeyboardInterrupt) and not by_statement

@@ -1,0 +1,38 @@
+"""Which exceptions of a check, or of a test, say that it has failed.
+
+Knows: how tests are ended in other ways.  Must never know: schedules, or which framework a test is written for.
+"""
+
+from __future__ import annotations
+
+import sys
+from typing import Any, Final
+
+from conveyor.sim.interruption import pass_on
+
+__all__ = ["tells_failure"]
+
+ENDINGS: Final = (KeyboardInterrupt, SystemExit, GeneratorExit)
+
+
+def tells_failure(error: BaseException) -> bool:
+    """Is this a failure, as that of `assert` or `pytest.fail`?  To be skipped, or to exit, is none.
+
+    Raises `error` if a signal handler did.
+
+    >>> tells_failure(AssertionError()), tells_failure(SystemExit())
+    (True, False)
+    """
+    pass_on(error)
+    return not isinstance(error, (*ENDINGS, *of_pytest(), *of_unittest()))
+
+
+def of_pytest() -> tuple[type[BaseException], ...]:
+    """What ends a test otherwise.  Where pytest has not been imported nothing can raise that."""
+    pytest: Any = sys.modules.get("pytest")
+    return () if pytest is None else (pytest.skip.Exception, pytest.xfail.Exception, pytest.exit.Exception)
+
+
+def of_unittest() -> tuple[type[BaseException], ...]:
+    unittest: Any = sys.modules.get("unittest")
+    return () if unittest is None else (unittest.SkipTest,)
