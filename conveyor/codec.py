@@ -38,6 +38,7 @@ __all__ = [
     "Recycler",
     "Seal",
     "Sealed",
+    "ShortRepr",
     "Take",
     "in_place",
     "kind_of_all",
@@ -54,7 +55,22 @@ __all__ = [
 ]
 
 PROTOCOL: Final = 5
-SHORT: Final = Repr()
+
+
+class ShortRepr(Repr):
+    """As `reprlib` makes them, and quick for bytes, too, of which it would write out all before it cuts."""
+
+    def repr_bytes(self, value: bytes | bytearray, level: int) -> str:
+        most = self.maxother
+        return repr(value) if len(value) * 4 <= most else self.cut(repr(value[:most]), most, len(value) > most)
+
+    repr_bytearray = repr_bytes
+
+    def cut(self, text: str, most: int, more: bool) -> str:
+        return text if len(text) <= most and not more else f"{text[: most - 3]}..."
+
+
+SHORT: Final = ShortRepr()
 SHORT.maxstring = SHORT.maxother = SHORT.maxlong = 80
 LARGE: Final = 32 << 10  # bytes from which on a buffer does better outside of the pickle
 RECYCLED: Final = 4
@@ -161,6 +177,14 @@ class Sealed:
             ) from error
         return item
 
+    def __reduce__(self) -> tuple[Callable[..., Sealed], tuple[object, ...]]:
+        """As one travels inside of something else, a dead letter, say: its buffers go along."""
+        return _sealed, (self.data, *(bytes(buffer.view) for buffer in self.buffers))
+
+
+def _sealed(data: bytes, *buffers: bytes) -> Sealed:
+    return Sealed(data, [Copied(raw) for raw in buffers])
+
 
 class Bundle(Sealed):
     """A tuple of items of which some are sealed: what a zip gives.  It is opened part by part."""
@@ -173,6 +197,9 @@ class Bundle(Sealed):
 
     def open(self, take: Take = bytearray) -> object:
         return tuple(part.open(take) if isinstance(part, Sealed) else part for part in self.parts)
+
+    def __reduce__(self) -> tuple[Callable[..., Sealed], tuple[object, ...]]:
+        return Bundle, (self.parts,)
 
 
 class Owned(Sealed):

@@ -1,44 +1,37 @@
-"""How a failure in a worker becomes an exception of the caller.
+"""How a failure in a worker becomes an exception of the caller, and an item that was given up a dead letter.
 
-Knows: what a worker tells of a failure, and the words for it.  Must never know: how workers are watched or ended.
+Knows: what a worker tells of these, and the words for it.  Must never know: how workers are watched or ended.
 """
 
 from __future__ import annotations
 
-import traceback
 from dataclasses import dataclass
-from typing import Final
+from typing import Final, NamedTuple
 
-from conveyor.errors import JobExited, JobRaised, NotPicklable
-from conveyor.job_node import ItemFailed
-from conveyor.shipping import pack_error, unpack_error
+from conveyor.codec import Sealed
+from conveyor.errors import JobExited, NotPicklable
+from conveyor.job_node import LOST, ItemFailed
+from conveyor.remote_errors import SentError, WorkerTraceback, sent, set_cause
+from conveyor.report import DeadLetter
 
-__all__ = ["LOADING", "Failure", "failure_of", "raised_by"]
+__all__ = ["LOADING", "Failure", "SentLetter", "failure_of", "delivered", "letter_arrived", "letter_sent", "raised_by"]
 
 LOADING: Final = "loading the stage"
 
 
 @dataclass(frozen=True, slots=True)
 class Failure:
-    """What ended a worker's run, as it travels: where, and the exception, pickled if that brings it back, and as text."""
+    """What ended a worker's run, as it travels: where, and the exception."""
 
     node: int
     where: str
-    error: bytes | None
-    text: str
-    trace: str
+    error: SentError
     is_exception: bool
 
-
-class WorkerTraceback(Exception):
-    """The traceback of an exception, as it was printed in the worker; the exception's cause."""
-
-    def __init__(self, text: str) -> None:
-        super().__init__(text)
-        self.text = text
-
-    def __str__(self) -> str:
-        return f"\n{self.text}"
+    @property
+    def text(self) -> str:
+        """The type and the text of the exception."""
+        return self.error.text
 
 
 def failure_of(node: int, where: str, error: BaseException) -> Failure:
@@ -46,28 +39,49 @@ def failure_of(node: int, where: str, error: BaseException) -> Failure:
     if isinstance(error, ItemFailed):
         where = error.item if error.ordinal is None else f"item {error.ordinal}: {error.item}"
         error = error.error
-    return Failure(
-        node,
-        where,
-        pack_error(error),
-        "".join(traceback.format_exception_only(error)).strip(),
-        "".join(traceback.format_exception(error)),
-        isinstance(error, Exception),
-    )
+    return Failure(node, where, sent(error), isinstance(error, Exception))
 
 
 def raised_by(failure: Failure, stage: str, worker: str) -> BaseException:
     """The exception that a failure is for the caller; its cause is the worker's traceback, its note says where it happened."""
-    original = unpack_error(failure.error)
+    note = f"in stage {stage!r}, {worker}, {failure.where}"
     error: BaseException
     if not failure.is_exception:
         error = JobExited(f"stage {stage!r}: the job ended its process: {failure.text}")
     elif failure.where == LOADING:
         error = NotPicklable(f"stage {stage!r} cannot be loaded in its worker: {failure.text}")
-    elif original is None:
-        error = JobRaised(f"{failure.text}\n{failure.trace}")
     else:
-        error = original
-    error.add_note(f"in stage {stage!r}, {worker}, {failure.where}")
-    error.__cause__ = original if original is not None and error is not original else WorkerTraceback(failure.trace)
+        return failure.error.arrived(note)
+    error.add_note(note)
+    set_cause(error, failure.error.original() or WorkerTraceback(failure.error.trace))
     return error
+
+
+class SentLetter(NamedTuple):
+    """A dead letter as it travels, its item as the stage got it: the caller can perhaps open it where the stage could not."""
+
+    stage: str
+    ordinal: int
+    item: object
+    error: SentError
+    attempts: int
+
+
+def letter_sent(letter: DeadLetter) -> SentLetter:
+    """Called in the worker: a letter as its node wrote it, its item still sealed, as it travels."""
+    return SentLetter(letter.stage, letter.ordinal, letter.item, sent(letter.exception), letter.attempts)
+
+
+def letter_arrived(letter: SentLetter) -> DeadLetter:
+    """The letter as the caller gets it."""
+    item = letter.item
+    try:
+        opened = item.open() if isinstance(item, Sealed) else item
+    except NotPicklable:
+        opened = LOST
+    return DeadLetter(letter.stage, letter.ordinal, opened, letter.error.arrived(), letter.attempts)
+
+
+def delivered(letter: DeadLetter) -> DeadLetter:
+    """The letter as it arrives, for a world without processes."""
+    return letter_arrived(letter_sent(letter))

@@ -34,7 +34,7 @@ from conveyor.errors import ConveyorError, ItemTimeout, PoisonItem
 from conveyor.report import DeadLetter, Tally
 from conveyor.stages import Job, job_of, only_reads
 
-__all__ = ["ALONE", "ItemClock", "ItemFailed", "JobNode", "Node", "Piece", "Policy", "Surroundings"]
+__all__ = ["ALONE", "LOST", "ItemClock", "ItemFailed", "JobNode", "Node", "Piece", "Policy", "Surroundings"]
 
 Piece: TypeAlias = tuple[list[object], int, int]
 
@@ -86,6 +86,7 @@ class ItemClock(Protocol):
 
 
 WITHOUT_END: Final = 1 << 62
+LOST: Final = "<an item that cannot be unpickled>"
 
 
 class Surroundings(NamedTuple):
@@ -226,7 +227,7 @@ class JobNode(ABC):
         if policy.on_error == "skip":
             tally.skipped += 1
         else:
-            policy.bury(DeadLetter(policy.stage, ordinal, _open_or_repr(item), error, attempts))
+            policy.bury(DeadLetter(policy.stage, ordinal, item, error, attempts))
             tally.dead_lettered += 1
 
 
@@ -236,15 +237,8 @@ def _chunks(results: Iterator[object], limit: int, seal: Seal) -> Iterator[list[
         yield uniform(out)
 
 
-def _open_or_repr(item: object) -> object:
-    try:
-        return item.open() if isinstance(item, Sealed) else item
-    except ConveyorError:
-        return _repr_of(item)
-
-
 def _repr_of(item: object) -> str:
     try:
         return short_repr(item.open() if isinstance(item, Sealed) else item)
     except ConveyorError:
-        return "<an item that cannot be unpickled>"
+        return LOST

@@ -1,4 +1,4 @@
-"""How stages and exceptions travel between processes.
+"""How stages travel between processes.
 
 Knows: pickle, and cloudpickle for stages.  Must never know: how processes are started, or whether there are any.
 
@@ -14,7 +14,7 @@ from conveyor.codec import PROTOCOL
 from conveyor.errors import NotPicklable
 from conveyor.stages import Job
 
-__all__ = ["pack_error", "pack_stage", "unpack_error", "unpack_stage"]
+__all__ = ["pack_stage", "unpack_stage"]
 
 
 def pack_stage(stage: Job[object, object], name: str) -> bytes:
@@ -32,23 +32,3 @@ def pack_stage(stage: Job[object, object], name: str) -> bytes:
 
 def unpack_stage(data: bytes) -> Job[object, object]:
     return cast("Job[object, object]", pickle.loads(data))
-
-
-def unpack_error(data: bytes | None) -> BaseException | None:
-    """An exception that arrived; None if it did not arrive as one."""
-    try:
-        error: object = pickle.loads(data) if data is not None else None
-    except Exception:
-        return None  # its class is not known here; it is then told as text
-    return error if isinstance(error, BaseException) else None
-
-
-def pack_error(error: BaseException) -> bytes | None:
-    """An exception as it travels; None if it would not arrive as what it is."""
-    try:
-        data = pickle.dumps(error, PROTOCOL)
-        if type(pickle.loads(data)) is type(error):
-            return data
-    except Exception:
-        return None  # it then travels as text
-    return None

@@ -53,7 +53,10 @@ Lane: TypeAlias = "tuple[str | Nest, ...]"
 @st.composite
 def lanes(draw: st.DrawFn, depth: int = 2) -> Lane:
     parts = st.sampled_from(["pipe", "every", "some", "none_too"])
-    return tuple(draw(nests(depth - 1) if depth and draw(st.booleans()) else parts) for _ in range(draw(st.integers(1, 2))))
+    found: list[str | Nest] = []
+    for _ in range(draw(st.integers(1, 2))):
+        found.append(draw(nests(depth - 1)) if depth and draw(st.booleans()) else draw(parts))
+    return tuple(found)
 
 
 @st.composite

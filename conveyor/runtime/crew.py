@@ -24,7 +24,7 @@ from typing import Final, Protocol
 from conveyor import codec
 from conveyor.deaths import Death
 from conveyor.errors import RunError, WorkerCrashed
-from conveyor.failures import Failure, raised_by
+from conveyor.failures import Failure, letter_arrived, raised_by
 from conveyor.fusing import fused_names, home
 from conveyor.route import forks_of, leaves
 from conveyor.runtime.bell import Bell
@@ -330,7 +330,7 @@ class Crew:
             self.letters.void(message.node, message.ordinal)
         else:
             assert isinstance(message, Buried)
-            self.letters.add(message.node, message.letter)
+            self.letters.add(message.node, letter_arrived(message.letter))
 
     def end(self, grace: float) -> None:
         """Ends all workers, the quick way if they do not stop by themselves, and gives back what they shared."""

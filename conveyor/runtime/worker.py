@@ -11,18 +11,16 @@ import os
 import select
 import signal
 import sys
-import traceback
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from time import perf_counter, perf_counter_ns
 from typing import Final, NamedTuple
 
 from conveyor.channel import Inlet, Note, OneByOne, Tag
-from conveyor.codec import seal, short_repr
+from conveyor.codec import seal
 from conveyor.deaths import Death, History, Past
 from conveyor.drive import drive
-from conveyor.errors import NotPicklable
-from conveyor.failures import LOADING, Failure, failure_of
+from conveyor.failures import LOADING, Failure, SentLetter, failure_of, letter_sent
 from conveyor.fused import FusedNode, loop_through
 from conveyor.job_node import ItemFailed, JobNode, Node, Surroundings
 from conveyor.journal import Journal
@@ -90,7 +88,7 @@ class Buried(NamedTuple):
     """A dead letter on its way to the parent."""
 
     node: int
-    letter: DeadLetter
+    letter: SentLetter
 
 
 class Resumed(NamedTuple):
@@ -399,13 +397,8 @@ class Worker:
         self.tell_parent()
 
     def bury(self, letter: DeadLetter) -> None:
-        """Sends a dead letter; one that would not survive the way travels as text."""
-        try:
-            seal(letter).open()
-        except NotPicklable:  # then as text
-            cause = RuntimeError("".join(traceback.format_exception_only(letter.exception)).strip())
-            letter = DeadLetter(letter.stage, letter.ordinal, short_repr(letter.item), cause, letter.attempts)
-        self.report(Buried(self.order.node, letter))
+        """Sends a dead letter."""
+        self.report(Buried(self.order.node, letter_sent(letter)))
 
     def fail(self, where: str, error: BaseException) -> None:
         with contextlib.suppress(OSError):  # nobody reads the output any more; what is reported now matters more

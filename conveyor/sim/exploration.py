@@ -14,6 +14,7 @@ from typing import Final, Generic, NamedTuple, TypeAlias
 from typing_extensions import TypeVar
 
 from conveyor.codec import short_repr
+from conveyor.remote_errors import add_note
 from conveyor.sim.faults import Faults
 from conveyor.sim.port import Life
 from conveyor.sim.schedule import TURN, Schedule
@@ -113,7 +114,7 @@ class Exploration(Generic[Out]):
     def raise_failure(self) -> None:
         """Raises what failed, if anything did, with the schedule that does it again."""
         if self.failure is not None:
-            self.failure.error.add_note(str(self.failure))
+            add_note(self.failure.error, str(self.failure))
             raise self.failure.error
 
     def __repr__(self) -> str:

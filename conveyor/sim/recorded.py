@@ -11,6 +11,7 @@ from itertools import islice
 from typing import Final
 
 from conveyor.errors import ScheduleMismatch
+from conveyor.failures import delivered
 from conveyor.fingerprint import Fingerprint
 from conveyor.recording import Recording
 from conveyor.sim.intake import as_given, taken_in
@@ -118,7 +119,7 @@ def accepted(recording: Recording) -> str:
         return f"the run gave {end.results} outputs, and its replay {outputs.count} that are not the same"
     letters = tuple(
         (each.stage, each.ordinal, each.attempts, type(each.exception).__qualname__)
-        for each in ordered_letters(topology, attempt.letters)
+        for each in ordered_letters(topology, map(delivered, attempt.letters))
     )
     if end.how == "done" and letters != end.letters:
         return f"the run had the dead letters {end.letters}, and its replay {letters}"

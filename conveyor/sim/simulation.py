@@ -14,8 +14,9 @@ from typing_extensions import TypeVar
 
 from conveyor.context import CURRENT
 from conveyor.errors import Deadlock
-from conveyor.failures import raised_by
+from conveyor.failures import delivered, raised_by
 from conveyor.picture import picture
+from conveyor.remote_errors import add_note
 from conveyor.report import DeadLetter, Report
 from conveyor.sim.cure import cures
 from conveyor.sim.inspection import Inspection
@@ -158,7 +159,7 @@ class Simulator:
     def simulation(self, attempt: Attempt, seed: int | None) -> Simulation[object]:
         """The attempt as the caller gets it; raises what ended it early, with the schedule that does it again."""
         if attempt.error is not None:
-            attempt.error.add_note(f"replay it: pl.replay(items, {str(attempt.schedule())!r})")
+            add_note(attempt.error, f"replay it: pl.replay(items, {str(attempt.schedule())!r})")
             raise attempt.error
         return Simulation(attempt, self, seed)
 
@@ -222,4 +223,4 @@ class Simulation(list[Out], Generic[Out]):
     @cached_property
     def dead_letters(self) -> tuple[DeadLetter, ...]:
         """The items that were given up, ordered by stage, then ordinal."""
-        return ordered_letters(self._simulator.plan.topology, self._attempt.letters)
+        return ordered_letters(self._simulator.plan.topology, map(delivered, self._attempt.letters))

@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 
 from conveyor.codec import Bundle, Sealed, seal
 from conveyor.errors import NotPicklable, RunError
+from conveyor.failures import delivered
 from conveyor.job_node import ItemFailed, Node, Piece
 from conveyor.nodes import CollectNode, RelayNode, node_for
 from conveyor.report import DeadLetter, Tally
@@ -31,7 +32,7 @@ class Unloadable:
 def made(stage: Job[Any, Any]) -> tuple[Node, list[DeadLetter]]:
     """The node of a stage, and the list of its dead letters."""
     letters: list[DeadLetter] = []
-    return node_for(stage, "stage", letters.append), letters
+    return node_for(stage, "stage", lambda letter: letters.append(delivered(letter))), letters
 
 
 def opened(items: Iterable[object]) -> list[Any]:

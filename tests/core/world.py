@@ -23,6 +23,7 @@ from conveyor.decisions import ALL_ENDED, Choose, Merge, Request
 from conveyor.draft import Draft
 from conveyor.drive import Drive, drive
 from conveyor.ends import Ends, words_of_notes
+from conveyor.failures import delivered
 from conveyor.job_node import ItemFailed, Node, Piece, Surroundings
 from conveyor.journal import PAGE_SIZE, Journal
 from conveyor.nodes import CollectNode, RelayNode, node_for
@@ -243,7 +244,7 @@ class Worker:
         return node_for(self.stage, spec.name, self.bury, Surroundings(place=self.place))
 
     def bury(self, letter: DeadLetter) -> None:
-        self.world.letters.add(self.spec.index, letter)
+        self.world.letters.add(self.spec.index, delivered(letter))
 
     def void(self, ordinal: int) -> None:
         self.world.letters.void(self.spec.index, ordinal)
