@@ -158,14 +158,17 @@ class Builder(Generic[In, *Row]):
         under way, `TopologyError` if lanes are open.
         """
         self._draft.check_complete("run()")
-        self._lifecycle.call(Call.START)
-        failed = True
-        try:
-            runner = self._open_runner(placement)
-            result = runner.run(items, self._recorder(runner, record))
-            failed = False
-        finally:
-            self._run_ended(failed)
+        from conveyor.runtime.deferral import Deferral, interruptible
+
+        with Deferral():
+            self._lifecycle.call(Call.START)
+            failed = True
+            try:
+                runner = self._open_runner(placement)
+                result = interruptible(lambda: runner.run(items, self._recorder(runner, record)))
+                failed = False
+            finally:
+                self._run_ended(failed)
         return result
 
     @overload
@@ -188,16 +191,19 @@ class Builder(Generic[In, *Row]):
         Raises as `run` does, from the iterator; close it, or use it as a context manager, to end early.
         """
         self._draft.check_complete("stream()")
-        self._lifecycle.call(Call.START)
+        from conveyor.runtime.deferral import Deferral, deliver
         from conveyor.runtime.stream import Stream
 
-        try:
-            runner = self._open_runner(placement)
-            stream: Stream[object] = Stream(runner, items, self._run_ended, self._recorder(runner, record))
-        except BaseException:
-            self._run_ended(True)
-            raise
-        self._stream = weakref.ref(stream)
+        with Deferral():
+            self._lifecycle.call(Call.START)
+            try:
+                runner = self._open_runner(placement)
+                stream: Stream[object] = Stream(runner, items, self._run_ended, self._recorder(runner, record))
+                self._stream = weakref.ref(stream)
+                deliver()
+            except BaseException:
+                self._run_ended(True)
+                raise
         return stream
 
     @overload
@@ -389,18 +395,24 @@ class Builder(Generic[In, *Row]):
 
     def close(self) -> None:
         """Ends the workers of an opened pipeline."""
-        self._end_stream()
-        self._lifecycle.call(Call.CLOSE)
-        self._end_runner()
+        from conveyor.runtime.deferral import Deferral
+
+        with Deferral():
+            self._end_stream()
+            self._lifecycle.call(Call.CLOSE)
+            self._end_runner()
 
     def _enter(self) -> Self:
         self._lifecycle.call(Call.ENTER)
         return self
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
-        self._end_stream()
-        self._lifecycle.call(Call.EXIT)
-        self._end_runner()
+        from conveyor.runtime.deferral import Deferral
+
+        with Deferral():
+            self._end_stream()
+            self._lifecycle.call(Call.EXIT)
+            self._end_runner()
 
     def _open_runner(self, placement: Placement | None) -> Runner:
         """The runner that is warm, or a new one."""

@@ -11,7 +11,6 @@ import threading
 import time
 from collections.abc import Iterator
 from itertools import count
-from multiprocessing import forkserver
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +18,7 @@ import psutil
 import pytest
 
 from conveyor import Pipe, Processor
+from conveyor.runtime.processes import server
 from tests.helpers import (
     PATIENCE_S,
     ROOT,
@@ -208,8 +208,7 @@ def spin(item: int) -> int:
 
 
 def kill_the_fork_server() -> None:
-    server: Any = getattr(forkserver, "_forkserver")  # noqa: B009  # a test may know it
-    os.kill(server._forkserver_pid, signal.SIGKILL)
+    os.kill(server.pid, signal.SIGKILL)
 
 
 def test_workers_outlive_the_fork_server() -> None:

@@ -190,7 +190,7 @@ def test_one_that_always_is_ends_the_run(monkeypatch: pytest.MonkeyPatch) -> Non
         raise BrokenPipeError
 
     monkeypatch.setattr(crew, "start_process", start)
-    with pytest.raises(WorkerCrashed, match=r"'increment'.* died before it had begun"):
+    with pytest.raises(WorkerCrashed, match=r"'increment'.* is gone"):
         pipeline().add(Processor(increment)).run(range(100))
 
 

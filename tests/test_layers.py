@@ -174,8 +174,8 @@ def test_shared_memory_lives_in_one_file() -> None:
     assert users(SHARED_MEMORY) <= {"conveyor.runtime.memory"}
 
 
-def test_processes_are_started_in_one_file() -> None:
-    assert users(NEW_PROCESSES) <= {"conveyor.runtime.processes"}
+def test_processes_are_started_in_two_files() -> None:
+    assert users(NEW_PROCESSES) <= {"conveyor.runtime.birth", "conveyor.runtime.processes"}
 
 
 def test_only_the_plugin_knows_mypy_and_nothing_else_knows_the_plugin() -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import runpy
-from multiprocessing.process import BaseProcess
+import subprocess
 from typing import NoReturn
 
 import pytest
@@ -73,8 +73,8 @@ def test_a_pipeline_that_is_only_built_starts_no_process(
         raise AssertionError("a process was started")
 
     monkeypatch.setenv("CONVEYOR_START_METHOD", start_method)
-    monkeypatch.setattr(BaseProcess, "start", refuse)
     monkeypatch.setattr(os, "fork", refuse)
+    monkeypatch.setattr(subprocess, "Popen", refuse)
     monkeypatch.setattr("multiprocessing.util.spawnv_passfds", refuse)
 
     runpy.run_path(str(SEED / f"{script}.py"), run_name="__main__")

@@ -16,11 +16,19 @@ __all__ = ["crash", "way_to_go", "without_our_frames"]
 def way_to_go(exit_code: int | None) -> str:
     """How a worker ended."""
     if exit_code is None:
-        return "died before it had begun"
+        return "is gone (how it ended is not known)"
     if exit_code >= 0:
         return f"left with exit code {exit_code}"
-    name = signal.Signals(-exit_code).name
+    name = name_of(-exit_code)
     return f"was killed by {name}" + (" (possibly by the system, for memory)" if name == "SIGKILL" else "")
+
+
+def name_of(number: int) -> str:
+    """A signal as the system calls it; of those for real time only two have a name."""
+    try:
+        return signal.Signals(number).name
+    except ValueError:
+        return f"signal {number}"
 
 
 def crash(stage: str, pid: int, how: str, items: int, why: str) -> WorkerCrashed:

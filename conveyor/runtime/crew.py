@@ -9,7 +9,6 @@ Rule 3.  Nothing has a name: when the processes are gone, so is all that they sh
 
 from __future__ import annotations
 
-import contextlib
 import math
 import os
 import select
@@ -18,6 +17,7 @@ import sys
 import time
 from collections import Counter
 from collections.abc import Iterable
+from contextlib import nullcontext
 from dataclasses import replace
 from typing import Final, Protocol
 
@@ -30,16 +30,19 @@ from conveyor.route import forks_of, leaves
 from conveyor.runtime.bell import Bell
 from conveyor.runtime.board import LEDGER_CAPACITY, Board, Layout, NodeBoard
 from conveyor.runtime.checked import inlet_of
+from conveyor.runtime.deferral import Deferral, deliver, interruptible, is_of_a_handler
 from conveyor.runtime.descriptors import check_room, fill_standard
 from conveyor.runtime.ends import RingEnds, ring_ends
 from conveyor.runtime.faults import faults_of
+from conveyor.runtime.lifeline import lifeline
 from conveyor.runtime.memory import Memory
 from conveyor.runtime.placement import Placement
-from conveyor.runtime.processes import Descriptors, Handle, StartMethod, environment, lifeline, start_process
+from conveyor.runtime.processes import Handle, StartMethod, start_process
 from conveyor.runtime.recovery import Recovery, is_stateful
 from conveyor.runtime.ring import fence
+from conveyor.runtime.settling import STANDARD_OUTPUT, Circumstances, directory
 from conveyor.runtime.shipping import pack_main
-from conveyor.runtime.worker import STANDARD_OUTPUT, Buried, Order, Resumed, work
+from conveyor.runtime.worker import Buried, Order, Resumed, work
 from conveyor.shipping import pack_stage
 from conveyor.summary import Letters
 from conveyor.topology import Kind, NodeSpec, Topology, channels_of, is_shut
@@ -89,10 +92,10 @@ class Crew:
         self.forks = tuple(fork.name for fork in forks)
         self.lanes_of = {fork.name: leaves(fork) for fork in forks}
         self.keep_open = {fork for spec in self.workers if is_stateful(spec) for fork, _ in spec.lanes}
-        self.stages = {spec.index: pack_stage(spec.stage, spec.name) for spec in topology.nodes if spec.stage is not None}
+        self.stages = interruptible(self.packed_stages)
         for names in fused_names(topology):
             self.notes += (f"one worker for {' + '.join(names)}: there are more stages than cores",)
-        self.main = pack_main() if start_method != "fork" else None
+        self.main = interruptible(pack_main) if start_method != "fork" else None
         self.bare = replace(topology, nodes=tuple(replace(spec, stage=None) for spec in topology.nodes))
         self.layout = Layout(topology)
         self.bells: dict[int, Bell] = {}
@@ -105,12 +108,17 @@ class Crew:
             for spec in self.workers:
                 if not is_shut(spec, opened):
                     self.start(spec)
+                    deliver()
         except KeyboardInterrupt as interrupt:
             self.end(GRACE_S)
             raise interrupt.with_traceback(None) from None  # how far it had come with starting is of no interest
         except BaseException:
             self.end(GRACE_S)
             raise
+
+    def packed_stages(self) -> dict[int, bytes]:
+        """The jobs as they travel; to make them so may run code of the program."""
+        return {spec.index: pack_stage(spec.stage, spec.name) for spec in self.topology.nodes if spec.stage is not None}
 
     def share(self) -> None:
         """Sets up what the workers and the parent tell one another with."""
@@ -138,46 +146,58 @@ class Crew:
 
     def start(self, spec: NodeSpec) -> None:
         check_room(FOR_A_START, f"the start of a worker for stage {self.topology.title(spec.index)!r}")
-        self.open.add(spec.index)
-        self.lives[spec.index] += 1
+        with Deferral():
+            self.open.add(spec.index)
+            self.lives[spec.index] += 1
+            try:
+                handle = self.born(spec)
+            except BrokenPipeError:  # it was killed before it had begun
+                self.recovery.started(spec.index)
+                self.recovery.died(spec.index, 0, None)
+                return
+            except (EOFError, OSError) as error:
+                if is_of_a_handler(error):
+                    raise
+                raise WorkerCrashed(
+                    f"no worker could be started for stage {self.topology.title(spec.index)!r} by {self.start_method}: "
+                    f"{type(error).__name__}: {error}"
+                ) from error
+            self.handles[spec.index] = handle
+            self.pids[spec.index] = handle.pid
+            self.nodes[handle.fd] = spec.index
+            self.poll.register(handle.fd, select.POLLIN)
+            self.recovery.started(spec.index)
+
+    def bells_near(self, spec: NodeSpec) -> dict[int, tuple[int, int]]:
+        """The bells of a node and of those to which it is connected."""
         near = {self.topology.channels[c].producer for c in channels_of(spec.inputs)}
         near |= {self.topology.channels[c].consumer for c in leaves(spec.route)} if spec.route is not None else set()
         near |= {spec.index, self.topology.nodes[-1].index}
-        bells = {node: (self.bells[node].read_fd, self.bells[node].write_fd) for node in sorted(near)}
-        order = Order(
-            self.bare,
-            spec.index,
-            tuple(self.stages[part] for part in spec.parts or (spec.index,) if part in self.stages),
-            self.layout.size,
-            Descriptors([self.memory.fd, lifeline(), *STANDARD_OUTPUT, *(fd for pair in bells.values() for fd in pair)]),
-            self.memory.fd,
-            lifeline(),
-            bells,
-            self.cores[spec.index],
-            environment(),
-            list(sys.path),
-            _directory(),
-            self.main,
-            self.run,
-            self.recovery.history(spec.index),
-            faults_of(spec.name, self.lives[spec.index]),
-        )
-        try:
-            handle = start_process(self.start_method, work, order, f"conveyor {self.topology.title(spec.index)}")
-        except BrokenPipeError:  # somebody killed it before it had read its order
-            self.recovery.started(spec.index)
-            self.recovery.died(spec.index, 0, None)
-            return
-        except (EOFError, OSError) as error:
-            raise WorkerCrashed(
-                f"no worker could be started for stage {self.topology.title(spec.index)!r} by {self.start_method}: "
-                f"{type(error).__name__}: {error}"
-            ) from error
-        self.handles[spec.index] = handle
-        self.pids[spec.index] = handle.pid
-        self.nodes[handle.fd] = spec.index
-        self.poll.register(handle.fd, select.POLLIN)
-        self.recovery.started(spec.index)
+        return {node: (self.bells[node].read_fd, self.bells[node].write_fd) for node in sorted(near)}
+
+    def born(self, spec: NodeSpec) -> Handle:
+        """A process that has been told all that the worker of a node needs to know."""
+        bells = self.bells_near(spec)
+        with directory() if self.start_method == "forkserver" else nullcontext() as place:
+            fds = [self.memory.fd, *STANDARD_OUTPUT, *dict.fromkeys(fd for pair in bells.values() for fd in pair)]
+            order = Order(
+                self.bare,
+                spec.index,
+                tuple(self.stages[part] for part in spec.parts or (spec.index,) if part in self.stages),
+                self.layout.size,
+                self.memory.fd,
+                lifeline(),
+                bells,
+                Circumstances.of_the_program(self.cores[spec.index], place),
+                list(sys.path),
+                self.main,
+                self.run,
+                self.recovery.history(spec.index),
+                faults_of(spec.name, self.lives[spec.index]),
+            )
+            fds += [place] if place is not None else []
+            name = f"conveyor {self.topology.title(spec.index)}"
+            return start_process(self.start_method, work, order, fds, lifeline(), name)
 
     def committed(self, node: int) -> int:
         """How many items a node has committed since its channels were made."""
@@ -263,12 +283,12 @@ class Crew:
             self.handles[node].send(signal.SIGKILL)
 
     def bury(self, node: int) -> None:
-        handle = self.handles.pop(node)
-        del self.nodes[handle.fd]
-        self.poll.unregister(handle.fd)
-        handle.wait(KILL_AFTER_S)
-        exit_code = handle.exit_code()
-        handle.close()
+        with Deferral():
+            handle = self.handles.pop(node)
+            del self.nodes[handle.fd]
+            self.poll.unregister(handle.fd)
+            exit_code = handle.exit_code()
+            handle.close()
         self.look_around()  # it may have told of a failure before it died
         try:
             self.recovery.died(node, handle.pid, exit_code)
@@ -336,21 +356,21 @@ class Crew:
         """Ends all workers, the quick way if they do not stop by themselves, and gives back what they shared."""
         if self.ended or os.getpid() != self.owner:  # a child that was forked has a copy of this, and no say
             return
-        self.ended = True
-        try:
-            if self.handles:
-                self.board.stop()
-                self.ring_all()
-            self.join(grace)
-            if grace >= PATIENCE_S:  # all went well so far; a teardown may have raised
-                self.look_around()
-        finally:
-            self.send(signal.SIGTERM)
-            with contextlib.suppress(KeyboardInterrupt):  # it is being ended as fast as can be
+        with Deferral():
+            self.ended = True
+            try:
+                if self.handles:
+                    self.board.stop()
+                    self.ring_all()
+                interruptible(lambda: self.join(grace))
+                if grace >= PATIENCE_S:  # all went well so far; a teardown may have raised
+                    self.look_around()
+            finally:
+                self.send(signal.SIGTERM)
                 self.join(KILL_AFTER_S)
-            self.send(signal.SIGKILL)
-            self.join(PATIENCE_S)
-            self.release()
+                self.send(signal.SIGKILL)
+                self.join(PATIENCE_S)
+                self.release()
 
     def join(self, seconds: float) -> None:
         deadline = time.monotonic() + seconds
@@ -372,10 +392,3 @@ class Crew:
 
     def pid(self, node: int) -> int | None:
         return self.pids.get(home(self.topology, node))
-
-
-def _directory() -> str | None:
-    try:
-        return os.getcwd()
-    except FileNotFoundError:
-        return None  # it is gone; a worker then stays where it is

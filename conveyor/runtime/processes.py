@@ -1,56 +1,46 @@
-"""How worker processes are started, and how they come to end with their parent.
+"""How worker processes are started, watched and ended.
 
-Knows: multiprocessing's start methods.  Must never know: pipelines.
+Knows: the start methods.  Must never know: pipelines.
 
-Rule 1.  A worker never imports the user's main module, so no script needs a main guard.
-Rule 2.  A worker is killed by the system when its parent is gone, whatever it is doing: the parent alone holds the write end
-         of a pipe, its *lifeline*, and the end of the last writer sends the reader's signal.
+Rule 1.  No name in the program's environment, and no descriptor that it can see, changes while a process is started.
+Rule 2.  A process that is started is known to the caller, or ends by itself: it waits for its order, which then does not come.
 """
 
 from __future__ import annotations
 
 import contextlib
-import fcntl
-import multiprocessing
-import multiprocessing.process
+import errno
 import multiprocessing.spawn
 import os
 import select
 import signal
+import socket
+import subprocess
 import sys
 import threading
-from collections.abc import Callable, Iterable
-from multiprocessing import reduction, resource_tracker, util
-from multiprocessing.context import ForkContext, ForkServerContext, SpawnContext
-from multiprocessing.process import BaseProcess as Process
+from multiprocessing import resource_tracker, util
+from pathlib import Path
 from typing import Final, Literal, cast
 
 from conveyor.errors import TopologyError
+from conveyor.runtime.birth import Identity, Target, fork, live, write_order
+from conveyor.runtime.deferral import Deferral, deliver
+from conveyor.runtime.forkserver import NUMBER
 
-__all__ = [
-    "START_METHODS",
-    "Descriptors",
-    "Handle",
-    "StartMethod",
-    "checked_start_method",
-    "end_with_parent",
-    "environment",
-    "lifeline",
-    "serve_forks",
-    "start_process",
-]
+__all__ = ["START_METHODS", "Handle", "StartMethod", "checked_start_method", "environment", "start_process"]
 
 StartMethod = Literal["forkserver", "spawn", "fork"]
 START_METHODS: Final[tuple[StartMethod, ...]] = ("forkserver", "spawn", "fork")
 
 START_METHOD_VARIABLE: Final = "CONVEYOR_START_METHOD"
-
-SAFE_PATH: Final = "PYTHONSAFEPATH"
+HASH_SEED: Final = "PYTHONHASHSEED"
 
 # By the fork server, once for all workers: what each needs, and what comes with the module or the value of most jobs.
-PRELOAD: Final = ("conveyor.runtime.preload", "conveyor.pipeline", "cloudpickle")
-
-F_SETSIG: Final = 10  # Linux: which signal O_ASYNC sends
+PRELOAD: Final = ("conveyor.runtime.worker", "conveyor.pipeline", "cloudpickle")
+ATTEMPTS: Final = 3  # to start a process, if the fork server is killed meanwhile
+GLANCE_S: Final = 0.05
+HERE: Final = str(Path(__file__).parents[2])  # the library itself, wherever the program has it from
+REAP_S: Final = 0.3
 
 
 def checked_start_method(method: str | None) -> StartMethod:
@@ -62,209 +52,245 @@ def checked_start_method(method: str | None) -> StartMethod:
     raise TopologyError(f"start method {chosen!r}: it must be one of {', '.join(START_METHODS)}")
 
 
-class Descriptors(dict[int, int]):
-    """File descriptors that travel to a worker by the start method's own means: the parent's number -> the worker's."""
-
-    def __init__(self, fds: Iterable[int]) -> None:
-        super().__init__((fd, fd) for fd in fds)
-
-    def __reduce__(self) -> tuple[Callable[[list[tuple[int, object]]], Descriptors], tuple[list[tuple[int, object]]]]:
-        return _received, ([(fd, reduction.DupFd(fd)) for fd in sorted(self)],)
-
-
-def _received(duplicates: list[tuple[int, object]]) -> Descriptors:
-    received = Descriptors(())
-    for fd, duplicate in duplicates:
-        detach: Callable[[], int] = getattr(duplicate, "detach")  # noqa: B009  # multiprocessing does not name the type
-        received[fd] = detach()
-    return received
-
-
-_starting = threading.local()
-_start_lock = threading.Lock()
-_preparation_data: Callable[[str], dict[str, object]] = multiprocessing.spawn.get_preparation_data
-
-
-def _without_main(name: str) -> dict[str, object]:
-    """What a new process is told about its parent; for our workers, nothing of the main module."""
-    data = _preparation_data(name)
-    if getattr(_starting, "a_worker", False):
-        data.pop("init_main_from_name", None)
-        data.pop("init_main_from_path", None)
-    return data
-
-
-# multiprocessing offers no other way to start a process that does not run the user's script again.
-setattr(multiprocessing.spawn, "get_preparation_data", _without_main)  # noqa: B010  # not an assignment to a function
-
-
 def environment() -> dict[str, str]:
-    """The program's environment, without what is set in it for a moment while another thread starts a process."""
-    with _start_lock:
-        return dict(os.environ)
-
-
-def _renew_locks() -> None:
-    """In a process that was forked: it has a copy of the lock, which a thread that it has not got may hold."""
-    global _start_lock
-    _start_lock = threading.Lock()
-    _starting.a_worker = False
-
-
-os.register_at_fork(after_in_child=_renew_locks)
+    """The program's environment, whatever another thread does to it meanwhile."""
+    return {name: value for name in list(os.environ) if (value := os.environ.get(name)) is not None}
 
 
 class Handle:
     """A process that was started: waited for, signalled and asked by what the system itself says of it.
 
-    multiprocessing hears of the children of its fork server from that server, which may be killed; `fd` is ready when the
-    process is gone, whoever its parent is.
+    `fd` is ready when the process is gone, whoever its parent is.  `way` leads to it; where another process is its parent, that
+    tells there how it ended.
     """
 
-    def __init__(self, process: Process) -> None:
-        self.process = process
-        self.pid: int = process.pid or 0
-        self.fd: int = process.sentinel
+    def __init__(self, pid: int, way: socket.socket, is_child: bool) -> None:
+        self.pid = pid
+        self.way = way
+        self.is_child = is_child
         self.is_own = False
+        self.is_gone = False
+        self.status: int | None = None
+        self.fd = way.fileno()
         if sys.platform == "linux":
-            with contextlib.suppress(OSError):  # it is gone already, or there is no descriptor: the sentinel tells its end, too
-                self.fd = os.pidfd_open(self.pid)
+            with contextlib.suppress(OSError):  # it is gone already, or there is no descriptor: the end of its way tells, too
+                self.fd = os.pidfd_open(pid)
                 self.is_own = True
 
     def wait(self, seconds: float) -> bool:
         """Waits for its end; is it gone?"""
-        poll = select.poll()
-        poll.register(self.fd, select.POLLIN)
-        gone = bool(poll.poll(seconds * 1000))
-        if gone:
-            self.process.join(REAP_S)
-        return gone
+        if not self.is_gone and is_ready(self.fd, seconds):
+            self.is_gone = True
+            self.status = self.reaped() if self.is_child else self.told()
+        return self.is_gone
+
+    def reaped(self) -> int | None:
+        with contextlib.suppress(ChildProcessError):  # the program has a handler that waits for all, or ignores SIGCHLD
+            pid, status = os.waitpid(self.pid, 0)
+            if pid:
+                return os.waitstatus_to_exitcode(status)
+        return None
+
+    def told(self) -> int | None:
+        data = b""
+        with contextlib.suppress(ConnectionResetError):
+            if is_ready(self.way.fileno(), REAP_S):
+                data = self.way.recv(NUMBER.size)
+        return cast("int", NUMBER.unpack(data)[0]) if data else None  # the fork server may be gone, too
 
     def exit_code(self) -> int | None:
-        return self.process.exitcode
+        """What it left with, below zero for a signal; None while it is there, or if that is not known."""
+        self.wait(0)
+        return self.status
 
     def send(self, number: signal.Signals) -> None:
         with contextlib.suppress(ProcessLookupError):
             if self.is_own and sys.platform == "linux":
                 signal.pidfd_send_signal(self.fd, number)
-            else:
+            elif not self.wait(0):
                 os.kill(self.pid, number)
 
     def close(self) -> None:
         """Gives back what the system keeps for it."""
-        self.process.join(0)
-        with contextlib.suppress(ValueError):  # it is still there, in a state in which no signal reaches it
-            self.process.close()
+        self.wait(0)
+        self.way.close()
         if self.is_own:
             os.close(self.fd)
 
 
-REAP_S: Final = 0.3
+def is_ready(fd: int, seconds: float) -> bool:
+    poll = select.poll()
+    poll.register(fd, select.POLLIN)
+    return bool(poll.poll(seconds * 1000))
 
 
-def start_process(method: StartMethod, target: Callable[[object], None], order: object, name: str) -> Handle:
-    """Starts `target(order)` in a process of its own."""
-    process: Process = _context(method).Process(target=_run, args=(target, order), name=name, daemon=True)
-    with _start_lock:
-        before = os.environ.get(SAFE_PATH)
-        os.environ[SAFE_PATH] = "1"  # else it finds modules in the working directory that its parent does not look for there
-        _starting.a_worker = True
-        if method != "fork":
-            resource_tracker.ensure_running()  # which lets interrupts in again when it has just been started
-        # An interrupt of the whole group would end an interpreter that is just starting, with a traceback of its own.
-        mask = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
-        try:
-            process.start()
-        finally:
-            signal.pthread_sigmask(signal.SIG_SETMASK, mask)
-            _starting.a_worker = False
-            if before is None:
-                del os.environ[SAFE_PATH]
-            else:
-                os.environ[SAFE_PATH] = before
-    # Whoever starts a process next, in any thread, would else look after this one, and take its exit code.
-    multiprocessing.process._children.discard(process)  # type: ignore[attr-defined]  # there is no public way to opt out
-    return Handle(process)
-
-
-def serve_forks(anything: object) -> None:
-    """Called in the fork server: its children take interrupts as ever once they are ready, but for workers.
-
-    The server has them blocked if it was a worker that wanted it first, and so do its children at their birth.
-    """
-    util.register_after_fork(anything, _let_interrupts_in)
-
-
-def _let_interrupts_in(_anything: object) -> None:
-    if getattr(multiprocessing.current_process(), "_target", None) is not _run:
-        signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT})
-
-
-def _run(target: Callable[[object], None], order: object) -> None:
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
-    signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT})  # it was born with it blocked
-    # A daemon is ended by multiprocessing when the parent forgets to; but a job may have workers of its own.
-    multiprocessing.current_process()._config["daemon"] = False  # type: ignore[attr-defined]  # the public setter refuses
-    target(order)
-
-
-def _context(method: StartMethod) -> ForkContext | SpawnContext | ForkServerContext:
-    if method == "fork":
-        return multiprocessing.get_context("fork")
-    if method == "spawn":
-        return multiprocessing.get_context("spawn")
-    from multiprocessing import forkserver  # with sockets and more: only the parent, and only for this method
-
-    context = multiprocessing.get_context("forkserver")
-    # The fork server, if it is not running yet, imports all this; and never the main module.
-    server: object = getattr(forkserver, "_forkserver", None)  # what it preloads can be set, not asked
-    wanted = cast("list[str]", getattr(server, "_preload_modules", []))
-    context.set_forkserver_preload(list(dict.fromkeys([*filter("__main__".__ne__, wanted), *PRELOAD])))
-    return context
-
-
-class _Lifeline:
-    """The pipe of this process; a forked child drops its copy of the write end."""
+class Server:
+    """The fork server of this process, made anew when it is gone, or when what workers inherit from it has changed."""
 
     def __init__(self) -> None:
-        self.ends: tuple[int, int] | None = None
-        os.register_at_fork(after_in_child=self.drop)
+        self.lock = threading.Lock()
+        self.requests: socket.socket | None = None
+        self.pid = 0
+        self.fits: object = None
+        self.retired: list[int] = []
+        os.register_at_fork(after_in_child=self.forget)
 
-    def read_end(self) -> int:
-        if self.ends is None:
-            self.ends = os.pipe()
-        return self.ends[0]
+    def fork(self, way: socket.socket) -> None:
+        """Asks for a process at the other end of `way`."""
+        with self.lock:
+            fits = inherited()
+            if self.requests is None or self.fits != fits:
+                self.retire()
+                ours, theirs = socket.socketpair()
+                with ours, theirs:
+                    code = f"from conveyor.runtime.forkserver import serve; serve({theirs.fileno()}, {preload()!a})"
+                    self.pid = interpreter(code, theirs.fileno(), stdin=subprocess.DEVNULL)
+                    self.requests, self.fits = ours.dup(), fits
+            try:
+                socket.send_fds(self.requests, [b"."], [way.fileno()])
+            except (BrokenPipeError, ConnectionResetError):
+                self.retire()
 
-    def drop(self) -> None:
-        if self.ends is not None:
-            os.close(self.ends[1])
-            self.ends = None
+    def retire(self) -> None:
+        """Has no more to do with the server there is; it ends when its last worker has."""
+        if self.requests is not None:
+            self.requests.close()
+            self.requests = None
+            self.retired.append(self.pid)
+        self.retired = [pid for pid in self.retired if not has_ended(pid)]
+
+    def has_failed(self) -> None:
+        """It did not answer."""
+        with self.lock:
+            self.retire()
+
+    def forget(self) -> None:
+        """In a process that was forked: it is the server of another, and a lock may be held by a thread that is not here."""
+        self.lock = threading.Lock()
+        self.retired = []
+        if self.requests is not None:
+            self.requests.close()
+            self.requests = None
 
 
-_lifeline = _Lifeline()
+server = Server()
+seed = int.from_bytes(os.urandom(4))
 
 
-def lifeline() -> int:
-    """The read end of this process's lifeline, for its workers."""
-    return _lifeline.read_end()
+def start_process(method: StartMethod, target: Target, order: object, fds: list[int], lifeline: int, name: str) -> Handle:
+    """Starts a process that does `target(order, descriptors)`, with `fds` and `lifeline` among these.
+
+    The process ends when all copies of the other end of `lifeline` are closed.  Raises `OSError` if the system has no room.
+    """
+    with Deferral():
+        if method == "fork":
+            return _forked(target, order, fds, lifeline, name)
+        with contextlib.suppress(OSError):  # a worker has none, then; only a job that shares memory under a name needs it
+            resource_tracker.ensure_running()
+        who = Identity.of_a_child(name)
+        for _ in range(ATTEMPTS):
+            handle = _spawned() if method == "spawn" else _served()
+            if handle is not None:
+                write_order(handle.way, who, lifeline, [*fds, lifeline], target, order)
+                return handle
+        raise OSError(errno.ECHILD, "the fork server ended before it could start a process, several times")
 
 
-def end_with_parent(fd: int) -> None:
-    """Called in a worker: from now on it is killed as soon as nobody holds the other end of `fd` any more."""
-    if sys.platform == "linux" and os.path.exists(f"/proc/self/fd/{fd}"):
-        # A description of its own, since the owner of the signal is kept there and workers share what they inherit.
-        own = os.open(f"/proc/self/fd/{fd}", os.O_RDONLY | os.O_NONBLOCK)
-        fcntl.fcntl(own, fcntl.F_SETOWN, os.getpid())
-        fcntl.fcntl(own, F_SETSIG, signal.SIGKILL)
-        fcntl.fcntl(own, fcntl.F_SETFL, fcntl.fcntl(own, fcntl.F_GETFL) | os.O_ASYNC)
-        poll = select.poll()
-        poll.register(own, select.POLLHUP)
-        if poll.poll(0):  # the parent was gone before the signal was asked for
-            os._exit(1)
-    else:
-        threading.Thread(target=_watch, args=(fd,), name="conveyor-lifeline", daemon=True).start()
+def _forked(target: Target, order: object, fds: list[int], lifeline: int, name: str) -> Handle:
+    who = Identity.of_a_child(name)
+    ours, theirs = socket.socketpair()
+    with theirs:
+        mask = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+        try:
+            pid = fork(lambda: live(who, target, order, {fd: fd for fd in [*fds, lifeline]}, lifeline))
+        except OSError:
+            ours.close()
+            raise
+        finally:
+            signal.pthread_sigmask(signal.SIG_SETMASK, mask)
+    return Handle(pid, ours, is_child=True)
 
 
-def _watch(fd: int) -> None:
-    os.read(fd, 1)
-    os.kill(os.getpid(), signal.SIGKILL)
+def _spawned() -> Handle:
+    ours, theirs = socket.socketpair()
+    with theirs:
+        try:
+            pid = interpreter(f"from conveyor.runtime.birth import spawned; spawned({theirs.fileno()})", theirs.fileno())
+        except OSError:
+            ours.close()
+            raise
+    return Handle(pid, ours, is_child=True)
+
+
+def _served() -> Handle | None:
+    """A process that the fork server has forked; None if the server was killed before it did."""
+    ours, theirs = socket.socketpair()
+    try:
+        with theirs:
+            server.fork(theirs)
+        while not is_ready(ours.fileno(), GLANCE_S):
+            deliver()
+        with contextlib.suppress(ConnectionResetError):
+            if data := ours.recv(NUMBER.size):
+                (pid,) = NUMBER.unpack(data)
+                if pid < 0:
+                    raise OSError(-pid, os.strerror(-pid))
+                return Handle(pid, ours, is_child=False)
+    except BaseException:
+        ours.close()
+        raise
+    ours.close()
+    server.has_failed()
+    return None
+
+
+def interpreter(code: str, fd: int, stdin: int | None = None) -> int:
+    """Starts an interpreter like this one that runs `code`, with `fd` open; gives its process.
+
+    It looks for modules where this one does: not in the working directory (-P), unless that is in the path.  Strings have
+    the same hashes in all workers, also in one that takes the place of another.
+    """
+    executable = multiprocessing.spawn.get_executable()
+    if not executable or getattr(sys, "frozen", False):
+        raise OSError(
+            errno.ENOEXEC,
+            "this program has no interpreter of its own that could be started: choose start_method='fork', or name one by "
+            "multiprocessing.set_executable()",
+        )
+    flags = cast("list[str]", util._args_from_interpreter_flags())  # type: ignore[attr-defined]  # as multiprocessing does
+    start = f"import sys; sys.path[:] = {[*map(str, sys.path), HERE]!a}; {code}"
+    # An interrupt of the whole group would end it while it starts, with a traceback of its own.
+    mask = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    try:
+        process = subprocess.Popen(
+            [os.fsdecode(executable), *flags, "-P", "-c", start],
+            env={HASH_SEED: str(seed)} | environment(),
+            pass_fds=[fd],
+            stdin=stdin,
+        )
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, mask)
+    process.returncode = 0  # it is waited for here: else `subprocess` would do so, too, or warn that it is still there
+    return process.pid
+
+
+def preload() -> list[str]:
+    """What the fork server imports: what a worker needs, and what the program wants multiprocessing's to import."""
+    module = sys.modules.get("multiprocessing.forkserver")
+    wanted = cast("list[str]", getattr(getattr(module, "_forkserver", None), "_preload_modules", []))
+    return list(dict.fromkeys([*PRELOAD, *filter("__main__".__ne__, wanted)]))
+
+
+def inherited() -> object:
+    """All that a worker has from its fork server and cannot be given later: if it changes, another server is needed."""
+    root = os.stat("/")
+    rights = os.getuid(), os.geteuid(), os.getgid(), os.getegid(), tuple(os.getgroups())
+    place = root.st_dev, root.st_ino, os.getsid(0), os.getpgrp()
+    return rights, place, os.getpriority(os.PRIO_PROCESS, 0), multiprocessing.spawn.get_executable(), preload()
+
+
+def has_ended(pid: int) -> bool:
+    try:
+        return os.waitpid(pid, os.WNOHANG)[0] != 0
+    except ChildProcessError:
+        return True

@@ -21,6 +21,7 @@ from conveyor.runtime.crash import without_our_frames
 from conveyor.runtime.crew import GRACE_S, PATIENCE_S, Crew
 from conveyor.runtime.decision_log import NotedLanes
 from conveyor.runtime.ends import RingEnds
+from conveyor.runtime.importing import check_may_run
 from conveyor.runtime.loop import Loop
 from conveyor.runtime.pace import LARGEST_SLICE, Drowsiness, Lanes
 from conveyor.runtime.placement import Placement, usable_cores
@@ -51,6 +52,7 @@ class Runner:
     """An open pipeline: its crew, kept warm from run to run, and the parent's ends of its channels."""
 
     def __init__(self, topology: Topology, start_method: StartMethod, placement: Placement) -> None:
+        check_may_run()
         self.topology = topology
         self.recorder: Recorder | None = None
         self.before_end: Callable[[], None] | None = None  # stops a thread that still uses the channels

@@ -26,6 +26,7 @@ from conveyor.nodes import CollectNode
 from conveyor.report import DeadLetter, Report
 from conveyor.runtime.bell import Bell
 from conveyor.runtime.board import FOR_NOTHING, Lack
+from conveyor.runtime.deferral import Deferral
 from conveyor.runtime.loop import Loop
 from conveyor.runtime.recorder import Recorder
 from conveyor.runtime.ring import fence
@@ -300,6 +301,10 @@ class Stream(Generic[Out]):
         self._end(failed=True)
 
     def _end(self, failed: bool, error: BaseException | None = None) -> None:
+        with Deferral():
+            self._end_once(failed, error)
+
+    def _end_once(self, failed: bool, error: BaseException | None) -> None:
         if self._seconds is not None or not self._begun:
             return
         self._seconds = perf_counter() - self._started

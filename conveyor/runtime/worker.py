@@ -7,10 +7,8 @@ from __future__ import annotations
 
 import contextlib
 import gc
-import os
 import select
 import signal
-import sys
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from time import perf_counter, perf_counter_ns
@@ -28,17 +26,20 @@ from conveyor.nodes import RelayNode, node_for
 from conveyor.report import DeadLetter
 from conveyor.route import Route, balances
 from conveyor.runtime.bell import Bell
+from conveyor.runtime.birth import Descriptors
 from conveyor.runtime.board import Board, Layout, NodeBoard
 from conveyor.runtime.checked import outlet_of
 from conveyor.runtime.decision_log import JOIN, STANDS, DecisionLog, NotedLanes, NotedReads, forks_taken
 from conveyor.runtime.ends import ring_ends
 from conveyor.runtime.extents import Extents
 from conveyor.runtime.faults import Fault, FaultyLayout
+from conveyor.runtime.importing import loading
+from conveyor.runtime.lifeline import end_with_parent
 from conveyor.runtime.loop import Loop
 from conveyor.runtime.memory import Memory
 from conveyor.runtime.pace import Lanes, Meter, Part, WorkerCut, room_in
-from conveyor.runtime.processes import Descriptors, end_with_parent
 from conveyor.runtime.ring import fence
+from conveyor.runtime.settling import Circumstances, flush, settle_in
 from conveyor.runtime.shipping import Definitions, install_main
 from conveyor.runtime.spin import Spin
 from conveyor.runtime.states import States
@@ -47,19 +48,11 @@ from conveyor.snapshots import Replay
 from conveyor.stages import Job, Restorable
 from conveyor.topology import Topology
 
-__all__ = ["STANDARD_OUTPUT", "Buried", "Order", "Resumed", "work"]
+__all__ = ["Buried", "Order", "Resumed", "work"]
 
-STANDARD_OUTPUT = (1, 2)
 FIRST_PAUSE_S: Final = 0.01
 LONGEST_PAUSE_S: Final = 1.0
 SPIN_NS: Final = 150_000
-THREADS_OF_NUMERIC_LIBRARIES = (
-    "OMP_NUM_THREADS",
-    "OPENBLAS_NUM_THREADS",
-    "MKL_NUM_THREADS",
-    "NUMEXPR_NUM_THREADS",
-    "VECLIB_MAXIMUM_THREADS",
-)
 
 
 @dataclass(slots=True)
@@ -70,14 +63,11 @@ class Order:
     node: int
     stages: tuple[bytes, ...]
     size: int
-    descriptors: Descriptors
     memory: int  # these and the ends of the bells are the parent's numbers
     lifeline: int
     bells: dict[int, tuple[int, int]]
-    cores: tuple[int, ...]
-    environment: dict[str, str]
+    circumstances: Circumstances
     path: list[str]
-    directory: str | None
     main: Definitions | None
     run: int  # in which others died before it, and how
     deaths: tuple[Death, ...]
@@ -102,58 +92,29 @@ class Stopped(BaseException):
     """The parent has told everybody to stop."""
 
 
-def work(order: object) -> None:
+def work(order: object, descriptors: Descriptors) -> None:
     """The life of a worker process."""
     assert isinstance(order, Order)
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.signal(signal.SIGTERM, signal.SIG_DFL)
-    end_with_parent(order.descriptors[order.lifeline])
-    settle_in(order)
-    worker = Worker(order)
+    end_with_parent(descriptors[order.lifeline])
+    settle_in(order.circumstances, order.path, descriptors)
+    if order.main is not None:
+        install_main(order.main)
+    worker = Worker(order, descriptors)
     try:
         worker.live()
     except Stopped:
         worker.tear_down()
 
 
-def settle_in(order: Order) -> None:
-    """Makes the process like its parent: output, directory, import path, environment; and puts it on its cores."""
-    for standard in STANDARD_OUTPUT:
-        if order.descriptors[standard] != standard:
-            os.dup2(order.descriptors[standard], standard)
-    for name in [name for name in os.environ if name not in order.environment]:
-        del os.environ[name]
-    os.environ.update(order.environment)
-    for name in THREADS_OF_NUMERIC_LIBRARIES:
-        os.environ.setdefault(name, "1")
-    sys.path[:] = order.path
-    if order.directory is not None:
-        os.chdir(order.directory)
-    if order.cores:
-        os.sched_setaffinity(0, order.cores)
-    if order.main is not None:
-        install_main(order.main)
-    if sys.stdout is not None:
-        # Several workers may print to one file: whole lines, then, never parts of them.
-        encoding, errors = sys.stdout.encoding, sys.stdout.errors
-        sys.stdout = open(STANDARD_OUTPUT[0], "w", buffering=1, encoding=encoding, errors=errors, closefd=False)  # noqa: SIM115  # for life
-
-
-def flush() -> None:
-    """Sends on what the jobs have printed."""
-    for stream in (sys.stdout, sys.stderr):
-        if stream is not None:
-            stream.flush()
-
-
 class Worker:
     """One node with its channels, and the means to wait and to report."""
 
-    def __init__(self, order: Order) -> None:
+    def __init__(self, order: Order, descriptors: Descriptors) -> None:
         self.order = order
         self.spec = order.topology.nodes[order.node]
         layout = FaultyLayout(order.topology, order.faults) if order.faults else Layout(order.topology)
-        own = order.descriptors
+        own = descriptors
         memory = Memory(own[order.memory], order.size)
         self.board = Board(memory, layout)
         self.parts = self.spec.parts or (order.node,)
@@ -183,7 +144,8 @@ class Worker:
         try:
             for part, data in zip(self.parts, self.order.stages, strict=False):
                 self.at, where = part, LOADING
-                stage = unpack_stage(data)
+                with loading():
+                    stage = unpack_stage(data)
                 self.stages.append(stage)
                 where = "setup()"
                 stage.setup()

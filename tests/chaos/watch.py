@@ -146,7 +146,7 @@ def workers(pid: int) -> Iterator[int]:
     """The workers of a scenario: not multiprocessing's helpers, but what the fork server has forked."""
     for child in children(pid):
         command = command_of(child)
-        if "multiprocessing.forkserver" in command:
+        if "conveyor.runtime.forkserver" in command:
             yield from children(child)
         elif "resource_tracker" not in command:
             yield child

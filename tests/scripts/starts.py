@@ -8,9 +8,10 @@ import signal
 import sys
 import time
 from collections.abc import Iterator
-from multiprocessing.process import BaseProcess
+from typing import Any
 
 from conveyor import Pipe, Pipeline, Processor
+from conveyor.runtime import crew, processes
 
 
 def source() -> Iterator[int]:
@@ -24,18 +25,19 @@ def same(item: int) -> int:
 
 
 def die(when: str, number: int, end: signal.Signals) -> None:
-    start, started = BaseProcess.start, 0
+    start, started = processes.start_process, 0
 
-    def start_or_die(process: BaseProcess) -> None:
+    def start_or_die(*arguments: Any) -> Any:
         nonlocal started
         started += 1
         if (when, started) == ("before", number):
             os.kill(os.getpid(), end)
-        start(process)
+        handle = start(*arguments)
         if (when, started) == ("after", number):
             os.kill(os.getpid(), end)
+        return handle
 
-    setattr(BaseProcess, "start", start_or_die)  # noqa: B010  # a method, replaced on purpose
+    setattr(crew, "start_process", start_or_die)  # noqa: B010  # a function, replaced on purpose
 
 
 if __name__ == "__main__":

@@ -1,0 +1,176 @@
+"""Signal handlers put off while something must not be left half done.
+
+Knows: Python's handlers, and that the main thread runs them between any two steps of it.  Must never know: processes, runs.
+
+A handler may raise: Ctrl-C does, and so do time limits by SIGALRM.  Blocking signals is not enough, since another thread would
+take them and the main thread still run their handlers; so each handler is replaced by one that makes a note, and called later.
+"""
+
+from __future__ import annotations
+
+import inspect
+import os
+import signal
+import threading
+from collections.abc import Callable
+from functools import partial
+from types import CodeType, FrameType, FunctionType, MethodType, TracebackType
+from typing import Final, TypeAlias
+
+from typing_extensions import TypeVar
+
+__all__ = ["Deferral", "deliver", "interruptible", "is_of_a_handler"]
+
+T = TypeVar("T")
+Handler: TypeAlias = Callable[[int, FrameType | None], object]
+
+SIGNALS: Final = tuple(sorted(signal.valid_signals() - {signal.SIGKILL, signal.SIGSTOP}))
+
+
+class State:
+    """Of the main thread, which alone runs handlers: how deep it is in deferrals, and what was put off."""
+
+    def __init__(self) -> None:
+        self.depth = 0
+        self.kept: list[tuple[int, Handler]] = []
+        self.arrived: list[int] = []
+
+
+state = State()
+
+
+def note(number: int, _frame: FrameType | None) -> None:
+    """The handler of every signal while handlers are put off."""
+    if number not in state.arrived:
+        state.arrived.append(number)
+
+
+class Deferral:
+    """A block in which no signal handler of the program runs; those of signals that came meanwhile are called at its end.
+
+    Does nothing in other threads than the main thread.  Deferrals may be nested; the outermost counts.
+    """
+
+    __slots__ = ("before",)
+
+    def __enter__(self) -> None:
+        self.before = state.depth
+        if self.before == 0 and _is_main():
+            try:
+                _hold(1)
+            except BaseException:
+                _put_back()
+                state.depth = 0
+                raise
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        if self.before == 0 and _is_main():
+            state.depth = 0
+            try:
+                _put_back()
+            finally:
+                _call_handlers()
+
+
+def deliver() -> None:
+    """Inside a deferral, at a point where nothing is half done: calls the handlers of the signals that have come."""
+    if state.arrived and _is_main():
+        _call_handlers()
+
+
+def interruptible(call: Callable[[], T]) -> T:
+    """Inside a deferral: `call()`, with the handlers of the program in force as long as it takes.
+
+    What a handler raises comes out as itself, also where it was taken for an error of what it interrupted.
+    """
+    depth = state.depth
+    if depth == 0 or not _is_main():
+        return call()
+    try:
+        try:
+            state.depth = 0
+            _put_back()
+            _call_handlers()
+            return call()
+        except Exception as error:
+            if error.__cause__ is not None and is_of_a_handler(error.__cause__):
+                raise error.__cause__ from None
+            raise
+        finally:
+            _hold(depth)
+    finally:
+        _hold(depth)  # another signal may have come just before the first
+
+
+def is_of_a_handler(error: BaseException) -> bool:
+    """Was this raised by what is now a signal handler of the program?  It may be of any type, that of an error of ours, too."""
+    codes = {code for number in SIGNALS if (code := _code_of(signal.getsignal(number))) is not None}
+    trace = error.__traceback__
+    while trace is not None:
+        if trace.tb_frame.f_code in codes:
+            return True
+        trace = trace.tb_next
+    return False
+
+
+def _is_main() -> bool:
+    return threading.current_thread() is threading.main_thread()
+
+
+def _hold(depth: int) -> None:
+    """Puts `note` in the place of all handlers; if one of them raises first, then that is raised at the end."""
+    try:
+        for number in SIGNALS:
+            handler = signal.getsignal(number)
+            if callable(handler) and handler is not note:
+                state.kept.append((number, handler))
+                signal.signal(number, note)
+        state.depth = depth
+    except ValueError:  # an embedded interpreter, whose main thread is not Python's: it runs no handlers
+        state.kept.clear()
+    except BaseException:
+        _hold(depth)
+        raise
+
+
+def _put_back() -> None:
+    """Puts the handlers back, but for one that the program itself has set meanwhile."""
+    try:
+        while state.kept:
+            number, handler = state.kept[-1]
+            if signal.getsignal(number) is note:
+                signal.signal(number, handler)
+            state.kept.pop()
+    except BaseException:
+        _put_back()
+        raise
+
+
+def _call_handlers() -> None:
+    """Calls the handlers of what has arrived, all of them even if some raise."""
+    if state.arrived:
+        number = state.arrived.pop(0)
+        handler = dict(state.kept).get(number) or signal.getsignal(number)
+        try:
+            if callable(handler):
+                handler(number, inspect.currentframe())
+        finally:
+            _call_handlers()
+
+
+def _forget() -> None:
+    """In a process that was forked: the signals were its parent's."""
+    state.arrived.clear()
+    state.depth = 0
+    _put_back()
+
+
+def _code_of(handler: object) -> CodeType | None:
+    while isinstance(handler, partial):
+        handler = handler.func
+    called = handler if isinstance(handler, FunctionType | MethodType) else getattr(handler, "__call__", handler)  # noqa: B004
+    code = getattr(called, "__code__", None)  # a method has that of its function
+    return code if isinstance(code, CodeType) else None
+
+
+os.register_at_fork(after_in_child=_forget)
