@@ -169,8 +169,13 @@ class OneByOne:
     def head(self) -> int:
         return self.inlet.head
 
+    @property
+    def is_behind(self) -> bool:
+        """Is the position still to come?"""
+        return self.inlet.head < self.until
+
     def peek(self, n: int) -> list[object]:
-        return self.inlet.peek(1 if self.inlet.head < self.until else n)
+        return self.inlet.peek(1 if self.is_behind else n)
 
 
 class ZipInlet:

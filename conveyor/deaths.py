@@ -1,24 +1,33 @@
 """What follows from the deaths of a stage's workers: start another, when, and what of its items.
 
-Knows: how often, how far, and with what in hand workers died.  Must never know: a clock, a process.
+Knows: how often, how far, at what moment and with what in hand workers died.  Must never know: a clock, a process.
 
-Rule 1.  A death counts against a stage only if its worker committed nothing; ten of those in a row end the run.
-Rule 2.  From the third of them on there is a wait before the next worker: 10 ms, doubling, 200 ms at most.
-Rule 3.  What a dead worker had in hand is done again item by item, so that the next death tells which item it was.
-Rule 4.  An item that was in hand alone at three deaths is poison.  One that was killed for taking too long has failed.
+Rule 1.  A death counts against a stage if its worker was at work and had committed nothing; ten of those in a row end the run.
+         A worker that slept, or had nothing to do, is no sign of a fault: when one of those dies, no death before it counts.
+Rule 2.  Deaths of workers that were never ready count by themselves, until one is ready.  Ten in the stage's own `setup`, which
+         no worker has come through yet, end the run.  Whatever else kills workers that start may come from outside, and pass:
+         ten end the run only if they take 10 s, or 30 s where a worker was ready before.
+Rule 3.  From the third death in a row on there is a wait before the next worker: 10 ms, doubling, 200 ms at most.  A commit, or
+         a life of a second, ends the row.
+Rule 4.  What a dead worker had in hand is done again item by item, so that the next death tells which item it was.
+Rule 5.  An item that was in hand alone at three deaths is poison.  One that was killed for taking too long has failed.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from enum import Enum, auto
 from typing import Final, NamedTuple
 
-__all__ = ["FRESH", "FRUITLESS_DEATHS", "NO_STATE", "Death", "Deaths", "History", "Past"]
+__all__ = ["FRESH", "NO_STATE", "Death", "Deaths", "History", "Moment", "Past", "remembered"]
 
-FRUITLESS_DEATHS: Final = 10
+MOST_IN_A_ROW: Final = 10
 FIRST_WAIT_AT: Final = 3
 WAIT_MS: Final = 10
 LONGEST_WAIT_MS: Final = 200
+LONG_LIFE_MS: Final = 1000
+TO_START_MS: Final = 10_000
+TO_START_AGAIN_MS: Final = 30_000
 POISONOUS_DEATHS: Final = 3
 
 NO_STATE: Final = (
@@ -26,11 +35,19 @@ NO_STATE: Final = (
 )
 
 
+class Moment(Enum):
+    """What a worker was about when it died."""
+
+    STARTING = auto()  # nothing of its stage had been touched
+    SETTING_UP = auto()  # its stage was being loaded, set up or restored
+    IDLE = auto()  # it slept, or there was nothing to do
+    AT_WORK = auto()
+
+
 class Death(NamedTuple):
     """What a worker had in hand when it died: items [first, end) of an input.
 
-    `at` is the one it was at, if that is known; `running`: the job was at work, and what came of it was not yet being sent on;
-    `stage`: whose job it was, if not that of the first of several that share the worker.
+    `at` is the one it was at, if that is known; `running`: the job was at work, and what came of it was not yet being sent on.
     """
 
     input: int
@@ -40,7 +57,6 @@ class Death(NamedTuple):
     running: bool = True
     timed_out: bool = False
     how: str = "died"
-    stage: str = ""
 
     @property
     def suspect(self) -> int | None:
@@ -61,40 +77,73 @@ class Past(NamedTuple):
     timeouts: int
     is_poison: bool
     how: str = ""  # the last of them ended
-    stage: str = ""  # and whose job was at the item, if not that of the first in its worker
 
 
 FRESH: Final = Past(0, 0, False)
 
 
 class Deaths:
-    """Of the workers of one node in one run.
+    """Of the workers of one node in one run; `was_ready` says that a worker of the node was ready once, in this run or before.
 
     >>> deaths = Deaths()
-    >>> [deaths.died(0, None) for _ in range(11)]
+    >>> [deaths.died(Moment.AT_WORK) for _ in range(11)]
     [0, 0, 10, 20, 40, 80, 160, 200, 200, None, None]
     """
 
-    def __init__(self) -> None:
+    def __init__(self, was_ready: bool = False) -> None:
+        self.was_ready = was_ready
         self.count = 0
-        self.fruitless = 0
-        self.history: list[Death] = []
+        self.fruitless = 0  # deaths at work that count
+        self.unready = 0  # deaths of workers that were never ready
+        self.unready_since = 0.0
+        self.in_a_row = 0
 
-    def died(self, commits: int, death: Death | None) -> int | None:
+    def died(
+        self, moment: Moment, commits: int = 0, *, born_ms: float = 0, now_ms: float = 0, timed_out: bool = False
+    ) -> int | None:
         """How many milliseconds to wait before the next worker is started; None if there is to be none.
 
-        `commits`: how many items the worker that died had committed.
+        `commits`: how many items the worker that died had committed; `timed_out`: it was killed for its item, which has a limit
+        of its own, and counts against nothing.
         """
         self.count += 1
-        if death is not None:
-            self.history.append(death)
-            if death.timed_out:
-                return 0  # we killed it; its item has a limit of its own
-        self.fruitless = 0 if commits else self.fruitless + 1
-        if self.fruitless >= FRUITLESS_DEATHS:
+        if timed_out:
+            return 0
+        lived_ms = now_ms - born_ms
+        self.in_a_row = 1 if commits or lived_ms >= LONG_LIFE_MS else self.in_a_row + 1
+        if moment in (Moment.STARTING, Moment.SETTING_UP):
+            self.unready_since = self.unready_since if self.unready else born_ms
+            self.unready += 1
+        else:
+            self.was_ready, self.unready = True, 0
+            self.fruitless = 0 if commits or moment is Moment.IDLE else self.fruitless + 1
+        if self.fruitless >= MOST_IN_A_ROW or self.never_starts(moment, now_ms):
             return None
-        doublings = self.fruitless - FIRST_WAIT_AT
+        doublings = self.in_a_row - FIRST_WAIT_AT
         return 0 if doublings < 0 else min(WAIT_MS << doublings, LONGEST_WAIT_MS)
+
+    def never_starts(self, moment: Moment, now_ms: float) -> bool:
+        if self.unready < MOST_IN_A_ROW:
+            return False
+        if moment is Moment.SETTING_UP and not self.was_ready:
+            return True
+        return now_ms - self.unready_since >= (TO_START_AGAIN_MS if self.was_ready else TO_START_MS)
+
+    def why(self) -> str:
+        """What to say of a stage that is given up."""
+        if self.unready:
+            return f"so did the {self.unready - 1} workers before it, and none of them was ready to work"
+        return f"so did the {self.fruitless - 1} workers before it, and none of them had finished an item"
+
+
+def remembered(deaths: Sequence[Death], death: Death) -> list[Death]:
+    """These deaths and one more, without those whose items must all be done: a worker takes an input in its order.
+
+    >>> there = [Death(0, 5, 9), Death(1, 2, 3), Death(0, 7, 8)]
+    >>> [(death.input, death.first, death.end) for death in remembered(there, Death(0, 8, 9))]
+    [(0, 5, 9), (1, 2, 3), (0, 8, 9)]
+    """
+    return [each for each in deaths if each.input != death.input or each.end > death.first] + [death]
 
 
 class History:
@@ -112,13 +161,13 @@ class History:
         >>> history = History([Death(0, 5, 9), Death(0, 6, 7), Death(0, 6, 7, timed_out=True)])
         >>> for source, position in [(0, 6), (0, 7), (1, 6)]:
         ...     history.past(source, position)
-        Past(attempts=3, timeouts=1, is_poison=False, how='died', stage='')
-        Past(attempts=1, timeouts=0, is_poison=False, how='died', stage='')
-        Past(attempts=0, timeouts=0, is_poison=False, how='', stage='')
+        Past(attempts=3, timeouts=1, is_poison=False, how='died')
+        Past(attempts=1, timeouts=0, is_poison=False, how='died')
+        Past(attempts=0, timeouts=0, is_poison=False, how='')
         """
         mine = [death for death in self.deaths if death.may_have_begun(source, position)]
         if not mine:
             return FRESH
         alone = [death for death in mine if death.suspect == position]
         timeouts = sum(death.timed_out for death in alone)
-        return Past(len(mine), timeouts, len(alone) - timeouts >= POISONOUS_DEATHS, mine[-1].how, mine[-1].stage)
+        return Past(len(mine), timeouts, len(alone) - timeouts >= POISONOUS_DEATHS, mine[-1].how)

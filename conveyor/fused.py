@@ -35,27 +35,27 @@ def loop_through(nodes: Sequence[Node]) -> QuickLoop | None:
 class FusedNode:
     """Nodes that give at most one output an item, and end the run with an item that fails.
 
-    `mark` is told which of them begins with a slice, counted from 1, but for the first: so it is known at whose job a worker
-    died.  `loop` is one for all their jobs, if there is one.
+    `begins` is told which of them begins with how many items: so it is known at whose job a worker died, and which items that
+    job may have been given.  `loop` is one for all their jobs, if there is one.
     """
 
     def __init__(
         self,
         first: JobNode,
         others: Sequence[Inner],
-        mark: Callable[[int], None] = lambda number: None,
+        begins: Callable[[int, int], None] = lambda number, items: None,
         loop: QuickLoop | None = None,
     ) -> None:
         self.first = first
         self.others = others
-        self.mark = mark
+        self.begins = begins
         self.nodes: list[Node] = [first, *others]
         self.loop = loop
         self.tally = first.tally
         self.failed = 0  # which of them ended the run
 
     def __call__(self, items: list[object], skip: int, limit: int) -> Iterable[Piece]:
-        if self.loop is not None and not isinstance(items[0], Sealed):
+        if self.loop is not None and not self.first.is_wary(items) and not isinstance(items[0], Sealed):
             # As with one job: if it raises, node by node the item and its error are found again.
             with suppress(Exception):
                 out = self.loop(items)
@@ -72,15 +72,10 @@ class FusedNode:
         for number, node in enumerate(self.nodes):
             if not out:
                 break
-            if number:
-                self.mark(number + 1)
-            pieces = node(out, 0, limit)
-            if isinstance(pieces, tuple):
-                ((out, _, _),) = pieces
-            else:
-                out, failure = _up_to_failure(pieces)
-                if failure is not None:  # of an earlier item than one that did not come so far
-                    failed, self.failed = failure, number
+            self.begins(number, len(out))
+            out, failure = _up_to_failure(node, out, limit)
+            if failure is not None:  # of an earlier item than one that did not come so far
+                failed, self.failed = failure, number
         out = tight(out)
         return ((out, len(items), 0),) if failed is None else _then_fail(out, failed)
 
@@ -97,11 +92,16 @@ class FusedNode:
         return ()
 
 
-def _up_to_failure(pieces: Iterable[Piece]) -> tuple[list[object], ItemFailed | None]:
+def _up_to_failure(node: Node, items: list[object], limit: int) -> tuple[list[object], ItemFailed | None]:
+    """What a node gives for a slice, or for the items before one that failed."""
     given: list[object] = []
     try:
-        for out, _, _ in pieces:
-            given += out
+        pieces = node(items, 0, limit)
+        if isinstance(pieces, tuple):
+            ((given, _, _),) = pieces
+        else:
+            for out, _, _ in pieces:
+                given += out
     except ItemFailed as failed:
         return given, failed
     return given, None

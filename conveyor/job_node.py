@@ -54,18 +54,14 @@ class Node(Protocol):
 
 
 class ItemFailed(ConveyorError):
-    """An item failed and its stage says that this ends the run; the cause is what the job raised.
+    """An item failed and its stage says that this ends the run; the cause is what the job raised."""
 
-    `stage` is named where it is not the one whose node has the item: others share the worker.
-    """
-
-    def __init__(self, ordinal: int | None, item: str, error: BaseException, attempts: int, stage: str = "") -> None:
+    def __init__(self, ordinal: int | None, item: str, error: BaseException, attempts: int) -> None:
         super().__init__(f"item {ordinal}: {item}")
         self.ordinal = ordinal
         self.item = item
         self.error = error
         self.attempts = attempts
-        self.stage = stage
 
 
 class Policy(NamedTuple):
@@ -144,6 +140,10 @@ class JobNode(ABC):
             self.past = self.surroundings.past(self.offset) if self.size == 1 else FRESH
         return self.cursor
 
+    def is_wary(self, items: list[object]) -> bool:
+        """May this be an item that workers died at?  Those come one by one."""
+        return len(items) == 1 and self.surroundings.past is not None
+
     def passed_on(self, items: int) -> None:
         """So many items went through the job in a loop with others (`fused`), and as many came out."""
         self.tally.items_in += items
@@ -164,11 +164,8 @@ class JobNode(ABC):
     def condemned(self) -> Exception | None:
         """The error of an item that is not tried again, for what it did to its workers."""
         if self.past.is_poison:
-            stage = self.past.stage or self.policy.stage
-            return PoisonItem(
-                f"stage {stage!r}: {self.past.attempts} workers died, one after the other, when they were given this item; "
-                f"the last {self.past.how}"
-            )
+            died = f"{self.past.attempts} workers died, one after the other, when they were given this item"
+            return PoisonItem(f"stage {self.policy.stage!r}: {died}; the last {self.past.how}")
         return self.out_of_time(self.past.timeouts)
 
     def out_of_time(self, timeouts: int) -> ItemTimeout | None:
@@ -222,8 +219,7 @@ class JobNode(ABC):
         attempts, self.attempt = self.past.attempts + self.attempt, 1
         if policy.on_error == "raise" or not isinstance(error, Exception) or self.surroundings.is_final(error):
             tally.failed += 1
-            stage = self.past.stage if isinstance(error, PoisonItem) else ""
-            raise ItemFailed(ordinal, _repr_of(item), error, attempts, stage) from error
+            raise ItemFailed(ordinal, _repr_of(item), error, attempts) from error
         if policy.on_error == "skip":
             tally.skipped += 1
         else:

@@ -141,11 +141,10 @@ class MapNode(SliceNode):
 
     def __init__(self, stage: Job[object, object], policy: Policy, surroundings: Surroundings) -> None:
         super().__init__(stage, policy, surroundings)
-        in_haste = surroundings.clock is None and surroundings.past is None
-        self.quick = quick_loop(self.job) if in_haste else None
+        self.quick = quick_loop(self.job) if surroundings.clock is None else None
 
     def __call__(self, items: list[object], skip: int, limit: int) -> Iterable[Piece]:
-        if self.quick is not None and self.are_atoms(items):
+        if self.quick is not None and not self.is_wary(items) and self.are_atoms(items):
             # If it raises nothing has happened yet that could be noticed: the careful loop finds the item and its error again.
             with suppress(Exception):
                 out = self.quick(items)

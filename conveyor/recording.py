@@ -213,7 +213,7 @@ class Reader:
                 del self.lanes[point][stands:]
         elif kind == FELL:
             worker, place, hand = json.loads(payload)
-            self.fallen.append(Fallen(worker, Place(*place), Death(*hand) if hand is not None else None))
+            self.fallen.append(Fallen(worker, Place(*place), Death(*hand[: len(Death._fields)]) if hand is not None else None))
         elif kind == RAN_OUT:
             self.timeouts.append(Timeout(*json.loads(payload)))
         elif kind == PROGRESSED:

@@ -190,7 +190,8 @@ def test_one_that_always_is_ends_the_run(monkeypatch: pytest.MonkeyPatch) -> Non
         raise BrokenPipeError
 
     monkeypatch.setattr(crew, "start_process", start)
-    with pytest.raises(WorkerCrashed, match=r"'increment'.* is gone"):
+    monkeypatch.setattr("conveyor.deaths.TO_START_MS", 1000)
+    with pytest.raises(WorkerCrashed, match=r"'increment'.* is gone.* none of them was ready"):
         pipeline().add(Processor(increment)).run(range(100))
 
 

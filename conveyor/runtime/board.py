@@ -5,11 +5,10 @@ Knows: where each word is, and which side writes it.  Must never know: what anyb
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import Final, NamedTuple
 
 from conveyor.channel import Note
-from conveyor.deaths import Death
+from conveyor.deaths import Death, Moment
 from conveyor.ends import notes_of, words_of_notes
 from conveyor.journal import PAGE_SIZE
 from conveyor.report import COUNTS as KINDS_OF_COUNTS
@@ -33,9 +32,12 @@ BOARD_WORDS: Final = 32
 # Words of one node, all written by its worker.
 DONE, BEGUN, BUSY, WAITING, BLOCKED, BATCHES = range(6)
 HAND_INPUT, HAND_FIRST, HAND_END, RUNNING, ITEM_AT, ITEM_SINCE = range(6, 12)
-WAIT_KIND, WAIT_LANES, WAIT_ITEMS, SLEEPS, EVER_HELD = range(12, 17)
+WAIT_KIND, WAIT_LANES, WAIT_ITEMS, SLEEPS, EVER_HELD, LIFE = range(12, 18)
 COUNTS: Final = 24
 NODE_WORDS: Final = 48
+
+# How far a worker has come since it was started.
+UNBORN, SETTING_UP, READY = range(3)
 
 # Words of one adapting fork: how many lanes are open (the parent writes it), and wanted (the worker that forks does).
 OPEN, WANTED = 0, 1
@@ -230,6 +232,16 @@ class NodeBoard:
         words[HAND_FIRST] = first
         words[HAND_END] = end
 
+    def hold_more(self, first: int, items: int) -> None:
+        """The job of this node begins with items that came of the slice in hand, those from `first` on in its own count."""
+        words = self.words
+        if not words[HAND_END]:
+            words[HAND_FIRST] = first
+        words[HAND_END] = first + items
+
+    def hold_nothing(self) -> None:
+        self.words[HAND_END] = 0
+
     def set_running(self, number: int) -> None:
         """Which job is at work on what is in hand, counted from 1; 0: none is."""
         self.words[RUNNING] = number
@@ -246,20 +258,36 @@ class NodeBoard:
         """Has any worker of this node ever taken an item in hand?"""
         return self.words[HAND_END] != 0 or self.words[EVER_HELD] != 0
 
-    def take_death(self, run: int, timed_out: bool, how: str, stages: Sequence[str]) -> Death | None:
+    @property
+    def running(self) -> int:
+        return self.words[RUNNING]
+
+    def is_setting_up(self) -> None:
+        self.words[LIFE] = SETTING_UP
+
+    def is_ready(self) -> None:
+        self.words[LIFE] = READY
+
+    def moment(self, run: int, has_input: bool) -> Moment:
+        """What the worker, which is dead, was about; `has_input`: there is some for it."""
+        words = self.words
+        if words[LIFE] != READY:
+            return Moment.SETTING_UP if words[LIFE] else Moment.STARTING
+        has_work = words[BEGUN] == run and (has_input or words[RUNNING] != 0)
+        return Moment.AT_WORK if has_work and not words[WAIT_KIND] else Moment.IDLE
+
+    def take_death(self, run: int, running: bool, timed_out: bool, how: str) -> Death | None:
         """What a worker had in hand, now that it is dead; the next has nothing in hand yet.
 
-        `stages` are those whose jobs it runs, if it runs several.
+        `running`: was it the job of this node that was at work?
         """
         words = self.words
         death = None
         if words[BEGUN] == run and words[HAND_END]:
             at = words[ITEM_AT] if words[ITEM_SINCE] else None
-            running = words[RUNNING]
-            stage = stages[running - 1] if running > 1 else ""
-            death = Death(words[HAND_INPUT], words[HAND_FIRST], words[HAND_END], at, running != 0, timed_out, how, stage)
+            death = Death(words[HAND_INPUT], words[HAND_FIRST], words[HAND_END], at, running, timed_out, how)
         words[EVER_HELD] = self.has_begun()
-        words[HAND_END] = words[RUNNING] = words[ITEM_SINCE] = words[WAIT_KIND] = 0
+        words[HAND_END] = words[RUNNING] = words[ITEM_SINCE] = words[WAIT_KIND] = words[LIFE] = 0
         return death
 
     def set_lack(self, lack: Lack) -> None:

@@ -16,7 +16,7 @@ import signal
 import sys
 import time
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from contextlib import nullcontext
 from dataclasses import replace
 from typing import Final, Protocol
@@ -39,7 +39,7 @@ from conveyor.runtime.memory import Memory
 from conveyor.runtime.placement import Placement
 from conveyor.runtime.processes import Handle, StartMethod, start_process
 from conveyor.runtime.recovery import Recovery, is_stateful
-from conveyor.runtime.ring import fence
+from conveyor.runtime.ring import RingState, fence
 from conveyor.runtime.settling import STANDARD_OUTPUT, Circumstances, directory
 from conveyor.runtime.shipping import pack_main
 from conveyor.runtime.worker import Buried, Order, Resumed, work
@@ -62,7 +62,7 @@ class Witness(Protocol):
     """Is told what becomes of a run that is recorded."""
 
     def drain(self) -> None: ...
-    def died(self, node: int, hand: Death | None) -> None: ...
+    def died(self, node: int, hands: Sequence[Death | None]) -> None: ...
     def failed(self, node: int) -> None: ...
 
 
@@ -125,7 +125,7 @@ class Crew:
         self.board = Board(self.memory, self.layout)
         self.boards = [NodeBoard(self.layout.node(self.memory, spec.index)) for spec in self.topology.nodes]
         self.rings = [self.layout.ring(self.memory, channel.index) for channel in self.topology.channels]
-        self.recovery = Recovery(self.topology, self.boards, self.committed)
+        self.recovery = Recovery(self.topology, self.boards, self.committed, self.has_input, self.handles.get)
         ends = (0, len(self.topology.nodes) - 1)
         for spec in self.topology.nodes:
             self.bells[spec.index] = Bell.create(blocking=spec.index not in ends)
@@ -202,6 +202,10 @@ class Crew:
     def committed(self, node: int) -> int:
         """How many items a node has committed since its channels were made."""
         return sum(self.rings[channel].head() for channel in channels_of(self.topology.nodes[node].inputs))
+
+    def has_input(self, node: int) -> bool:
+        """Is there anything before a node that it has not committed?"""
+        return any(RingState(self.rings[channel]).queued for channel in channels_of(self.topology.nodes[node].inputs))
 
     def begin_run(self, witness: Witness | None = None) -> int:
         """Lets the workers begin; gives the number of the run."""

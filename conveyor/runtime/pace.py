@@ -14,6 +14,7 @@ from itertools import accumulate
 from time import perf_counter_ns
 from typing import Final, TypeAlias
 
+from conveyor.channel import OneByOne
 from conveyor.decisions import ALL_ENDED, Choose, Merge
 from conveyor.job_node import JobNode, Node, Piece
 from conveyor.route import Leaf, Replicate, Route, leaves
@@ -295,7 +296,11 @@ class Drowsiness:
 
 
 class Turns:
-    """Which input of a join is read next, as it arrives: the next one that has something, in turn."""
+    """Which input of a join is read next, as it arrives: the next one that has something, in turn.
+
+    What a worker that died had in hand comes first.  So where several jobs share a worker, each is given the same items in the
+    same order as before, and what it was told of their attempts is true.
+    """
 
     def __init__(self) -> None:
         self.last = -1
@@ -304,5 +309,6 @@ class Turns:
         options = merge.options()
         if not options:
             return ALL_ENDED
-        self.last = next((option for option in options if option > self.last), options[0])
+        again = [option for option in options if isinstance(it := merge.inlets[option], OneByOne) and it.is_behind]
+        self.last = next((option for option in again or options if option > self.last), (again or options)[0])
         return self.last

@@ -26,6 +26,7 @@ from conveyor.errors import TopologyError
 from conveyor.runtime.birth import Identity, Target, fork, live, write_order
 from conveyor.runtime.deferral import Deferral, deliver
 from conveyor.runtime.forkserver import NUMBER
+from conveyor.runtime.stops import is_stopped, was_stopped
 
 __all__ = ["START_METHODS", "Handle", "StartMethod", "checked_start_method", "environment", "start_process"]
 
@@ -102,6 +103,13 @@ class Handle:
         """What it left with, below zero for a signal; None while it is there, or if that is not known."""
         self.wait(0)
         return self.status
+
+    def is_stopped(self) -> bool:
+        return is_stopped(self.pid)
+
+    def was_stopped(self) -> bool:
+        """Was it, since it was started?"""
+        return was_stopped(self.pid)
 
     def send(self, number: signal.Signals) -> None:
         with contextlib.suppress(ProcessLookupError):

@@ -22,7 +22,7 @@ from conveyor.codec import PROTOCOL, Seal, Sealed
 from conveyor.deaths import Death
 from conveyor.fingerprint import Digest, Fingerprint, Stretches
 from conveyor.journal import PAGE_SIZE, Journal
-from conveyor.places import Fallen, Timeout
+from conveyor.places import Fallen, Place, Timeout
 from conveyor.recording import End, Runs, points_of
 from conveyor.report import DeadLetter, Tally
 from conveyor.route import forks_of, leaves
@@ -171,11 +171,12 @@ class Recorder:
         self.flush()
         self.write(recording.void([(self.numbers[node][point], count)]))
 
-    def died(self, node: int, hand: Death | None) -> None:
-        """A worker died; nobody has taken its place yet."""
+    def died(self, node: int, hands: Sequence[Death | None]) -> None:
+        """A worker died; nobody has taken its place yet.  `hands`: what each of its jobs had in hand."""
         assert self.crew is not None
         name, begun, remains = self.topology.nodes[node].name, self.before[node].account, self.remains[node]
         place = remains.place(self.crew.run, begun)
+        hand, *others = hands
         with self.lock:
             if hand is not None:
                 head = begun.heads[hand.input]
@@ -189,6 +190,10 @@ class Recorder:
                         return
                     hand = hand._replace(first=first, end=at, at=None, running=False, timed_out=False)
             self.write(recording.fell(Fallen(name, place, hand)))
+            if place.step == "taken":  # nothing came of it: then it is lost, too, how far the jobs behind the first had come
+                for part, held in zip(remains.spec.parts[1:], others, strict=True):
+                    if held is not None:
+                        self.write(recording.fell(Fallen(self.topology.nodes[part].name, Place(held.first, "taken", 0), held)))
 
     def failed(self, node: int) -> None:
         """The failure of this node ends the run."""

@@ -5,50 +5,68 @@ Knows: the clock, what dead workers leave on the board.  Must never know: how wo
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from time import monotonic, perf_counter_ns
-from typing import Final
+from collections.abc import Callable, Sequence
+from time import monotonic
 
-from conveyor.deaths import FRUITLESS_DEATHS, NO_STATE, Death, Deaths
+from conveyor.deaths import NO_STATE, Death, Deaths, remembered
 from conveyor.errors import ItemTimeout
 from conveyor.runtime.board import NodeBoard
 from conveyor.runtime.crash import crash, way_to_go
+from conveyor.runtime.limits import Limits, Worker
 from conveyor.stages import policy_of
 from conveyor.topology import NodeSpec, Topology
 
 __all__ = ["Recovery"]
 
-NANO: Final = 10**9
-
 
 class Recovery:
-    """The deaths of one run.  `committed` says how many items a node has committed since its channels were made."""
+    """The deaths of one run.
 
-    def __init__(self, topology: Topology, boards: list[NodeBoard], committed: Callable[[int], int]) -> None:
+    `committed` says how many items a node has committed since its channels were made, `has_input` whether there are any that it
+    has not; `worker` gives its worker, if it has one now.
+    """
+
+    def __init__(
+        self,
+        topology: Topology,
+        boards: list[NodeBoard],
+        committed: Callable[[int], int],
+        has_input: Callable[[int], bool],
+        worker: Callable[[int], Worker | None],
+    ) -> None:
         self.topology = topology
         self.boards = boards
         self.committed = committed
+        self.has_input = has_input
         self.run = 0
         self.deaths: dict[int, Deaths] = {}
         self.due: dict[int, float] = {}  # when the next worker of a node is to be started
         self.killed: dict[int, int] = {}  # for an item that took too long: since when it had been at its job
         self.at_start: dict[int, int] = {}
-        self.newest: Death | None = None  # what the worker that died last had in hand
-        limits = {spec.index: policy_of(spec.stage)[2] for spec in topology.nodes if spec.stage is not None}
-        self.limits = {node: int(limit * NANO) for node, limit in limits.items() if limit is not None}
+        self.born: dict[int, float] = {}
+        self.histories: dict[int, list[Death]] = {}  # by the node of the job
+        self.newest: list[Death | None] = []  # what each job of the worker that died last had in hand
+        limits_s = {spec.index: policy_of(spec.stage)[2] for spec in topology.nodes if spec.stage is not None}
+        self.limits_s = {node: limit for node, limit in limits_s.items() if limit is not None}
+        self.limits = Limits(self.limits_s, boards, worker)
 
     def begin_run(self, run: int) -> None:
         self.run = run
-        self.deaths = {}
+        self.deaths = {node: Deaths(deaths.was_ready) for node, deaths in self.deaths.items()}
+        self.histories = {}
 
     def started(self, node: int) -> None:
         """A worker of this node was started."""
         self.at_start[node] = self.committed(node)
+        self.born[node] = monotonic()
         self.due.pop(node, None)
 
-    def history(self, node: int) -> tuple[Death, ...]:
-        """What the next worker of a node has to know."""
-        return tuple(self.deaths[node].history) if node in self.deaths else ()
+    def history(self, node: int) -> tuple[tuple[Death, ...], ...]:
+        """What the next worker of a node has to know of each of its stages."""
+        return tuple(tuple(self.histories.get(part, ())) for part in self.parts(node))
+
+    def parts(self, node: int) -> Sequence[int]:
+        return self.topology.nodes[node].parts or (node,)
 
     def restarts(self, node: int) -> int:
         return self.deaths[node].count if node in self.deaths else 0
@@ -59,19 +77,31 @@ class Recovery:
         since = self.killed.pop(node, 0)
         timed_out = since != 0 and board.item_since == since
         name, how, items = self.topology.title(node), way_to_go(exit_code), board.tally(self.run).items_in
-        stages = [self.topology.nodes[part].name for part in spec.parts]
-        self.newest = board.take_death(self.run, timed_out, how, stages)
+        moment = board.moment(self.run, self.has_input(node))
+        self.newest = self.take_death(node, timed_out, how)
         if is_stateful(spec) and not is_restorable(spec) and board.has_begun():
             if timed_out:
-                limit = f"timeout_s={self.limits[node] / NANO:g}"
+                limit = f"timeout_s={self.limits_s[node]:g}"
                 raise ItemTimeout(f"stage {name!r}: an item took longer than {limit} allows; {NO_STATE}")
             raise crash(name, pid, how, items, NO_STATE)
         commits = self.committed(node) - self.at_start[node] + (since != 0 and not timed_out)
-        wait_ms = self.deaths.setdefault(node, Deaths()).died(commits, self.newest)
+        deaths = self.deaths.setdefault(node, Deaths())
+        now, born = monotonic(), self.born[node]
+        wait_ms = deaths.died(moment, commits, born_ms=1000 * born, now_ms=1000 * now, timed_out=timed_out)
         if wait_ms is None:
-            why = f"so did the {FRUITLESS_DEATHS - 1} workers before it, and none of them had finished an item"
-            raise crash(name, pid, how, items, why)
-        self.due[node] = monotonic() + wait_ms / 1000
+            raise crash(name, pid, how, items, deaths.why())
+        self.due[node] = now + wait_ms / 1000
+
+    def take_death(self, node: int, timed_out: bool, how: str) -> list[Death | None]:
+        """What each of its jobs had in hand, which the next worker is told."""
+        running = self.boards[node].running
+        taken: list[Death | None] = []
+        for number, part in enumerate(self.parts(node), 1):
+            death = self.boards[part].take_death(self.run, running == number, timed_out, how)
+            if death is not None:
+                self.histories[part] = remembered(self.histories.get(part, ()), death)
+            taken.append(death)
+        return taken
 
     def now_due(self) -> list[int]:
         """The nodes whose next worker is to be started now."""
@@ -80,22 +110,15 @@ class Recovery:
 
     def overdue(self) -> list[int]:
         """The nodes whose worker is to be killed, because its item takes too long."""
-        found: list[int] = []
-        for node, limit in self.limits.items():
-            since = self.boards[node].item_since
-            if since and node not in self.killed and node not in self.due and perf_counter_ns() - since > limit:
-                self.killed[node] = since
-                found.append(node)
-        return found
+        new = {node: since for node, since in self.limits.over().items() if node not in self.killed}
+        self.killed |= new
+        return list(new)
 
     def patience_ms(self) -> float | None:
         """After how many milliseconds there may be something to do; None: not before something happens."""
         waits = [max(0.0, when - monotonic()) * 1000 for when in self.due.values()]
-        for node, limit in self.limits.items():
-            since = self.boards[node].item_since
-            left = limit - (perf_counter_ns() - since) if since and node not in self.killed else limit
-            waits.append(max(0, left) / 1e6)
-        return min(waits, default=None)
+        limits = self.limits.patience_ms()
+        return min(waits if limits is None else [*waits, limits], default=None)
 
 
 def is_stateful(spec: NodeSpec) -> bool:

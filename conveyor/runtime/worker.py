@@ -43,6 +43,7 @@ from conveyor.runtime.settling import Circumstances, flush, settle_in
 from conveyor.runtime.shipping import Definitions, install_main
 from conveyor.runtime.spin import Spin
 from conveyor.runtime.states import States
+from conveyor.runtime.stops import keep_note_of_stops
 from conveyor.shipping import unpack_stage
 from conveyor.snapshots import Replay
 from conveyor.stages import Job, Restorable
@@ -70,7 +71,7 @@ class Order:
     path: list[str]
     main: Definitions | None
     run: int  # in which others died before it, and how
-    deaths: tuple[Death, ...]
+    deaths: tuple[tuple[Death, ...], ...]  # of each stage's
     faults: tuple[Fault, ...]
 
 
@@ -96,6 +97,7 @@ def work(order: object, descriptors: Descriptors) -> None:
     """The life of a worker process."""
     assert isinstance(order, Order)
     signal.signal(signal.SIGTERM, signal.SIG_DFL)
+    keep_note_of_stops()
     end_with_parent(descriptors[order.lifeline])
     settle_in(order.circumstances, order.path, descriptors)
     if order.main is not None:
@@ -130,7 +132,7 @@ class Worker:
         self.has_zips = bool(layout.zips)
         self.state_note = Note(layout.state(memory, order.node))
         self.state_place = memory, self.state_note, layout.state_base(order.node)
-        self.history = History(order.deaths)
+        self.histories = [History(deaths) for deaths in order.deaths]
         self.stages: list[Job[object, object]] = []
         self.at = order.node  # whose failure it would be
         self.states: States | None = None
@@ -141,6 +143,7 @@ class Worker:
 
     def live(self) -> None:
         where = LOADING
+        self.node_board.is_setting_up()
         try:
             for part, data in zip(self.parts, self.order.stages, strict=False):
                 self.at, where = part, LOADING
@@ -156,6 +159,7 @@ class Worker:
         except BaseException as error:  # reported, not handled: the parent ends the run
             self.fail(where, error)
             self.wait_for_stop()
+        self.node_board.is_ready()
         gc.freeze()  # what is there now lives as long as the worker: no need to look through it again and again
         run = self.node_board.done
         while True:
@@ -176,11 +180,7 @@ class Worker:
 
     def part_of(self, error: BaseException) -> int:
         """The node whose job ended the run."""
-        if self.fused is None:
-            return self.order.node
-        if isinstance(error, ItemFailed) and error.stage:
-            return next(part for part in self.parts if self.order.topology.nodes[part].name == error.stage)
-        return self.parts[self.fused.failed]
+        return self.parts[self.fused.failed] if self.fused is not None and isinstance(error, ItemFailed) else self.order.node
 
     def next_run(self, last: int) -> int:
         while self.board.run == last:
@@ -226,33 +226,52 @@ class Worker:
         """What does the work, more careful where workers died at it; and the nodes that share the worker."""
         if not self.stages:
             return RelayNode(), []
-        past = self.past if self.order.deaths and run == self.order.run else None
         clock = self if self.stages[0].said.timeout_s is not None else None
         keep = self.ends.outlets[0].extents.keep
+        past = self.past(run, 0, self.place)
         around = Surroundings(len(self.stages) > 1, self.place, self.pause, past, clock, keep, self.room)
         first = node_for(self.stages[0], self.spec.name, self.bury, around)
-        return first, [self.inner_node(part, stage) for part, stage in zip(self.parts[1:], self.stages[1:], strict=True)]
+        return first, [self.inner_node(run, number) for number in range(1, len(self.stages))]
 
     def together(self, first: JobNode, parts: Sequence[Part]) -> FusedNode:
         """All jobs of the worker as one node."""
         loop = loop_through([first, *[part.node for part in parts]])
-        return FusedNode(first, parts, self.node_board.set_running, loop)
 
-    def inner_node(self, part: int, stage: Job[object, object]) -> JobNode:
-        """The node of a job behind another in this worker: there the place of an item is how many came before it."""
+        def begins(number: int, items: int) -> None:
+            if number:
+                node = parts[number - 1].node
+                self.boards[number].hold_more(self.place_behind(node.tally.items_in), items)
+            self.node_board.set_running(number + 1)
+
+        return FusedNode(first, parts, begins, loop)
+
+    def place_behind(self, came: int) -> int:
+        """The position of an item before a job behind another in this worker; before that job so many `came`.
+
+        In a lane of an ordered join a mark goes on in the place of what a job drops, so it is the same for all of them.
+        """
+        if self.spec.depth and len(self.ends.inputs) == 1:
+            assert self.fused is not None
+            return self.place(self.fused.offset)[1]
+        return came
+
+    def inner_node(self, run: int, number: int) -> JobNode:
+        """The node of a job behind another in this worker."""
         node: JobNode
+        name = self.order.topology.nodes[self.parts[number]].name
 
         def place(index: int) -> tuple[int, int]:
-            return 0, node.tally.items_in - node.size + index
+            return 0, self.place_behind(node.tally.items_in - node.size + index)
 
-        node = node_for(stage, self.order.topology.nodes[part].name, self.bury, Surroundings(True, place, self.pause))
+        around = Surroundings(True, place, self.pause, self.past(run, number, place))
+        node = node_for(self.stages[number], name, self.bury, around)
         return node
 
     def inputs(self, run: int) -> list[Inlet]:
         """What the node reads: one by one, what another worker had in hand when it died."""
         if run != self.order.run:
             return self.ends.inputs
-        until = [self.history.careful_until(source) for source in range(len(self.ends.inputs))]
+        until = [self.histories[0].careful_until(source) for source in range(len(self.ends.inputs))]
         return [OneByOne(each, end) if end else each for each, end in zip(self.ends.inputs, until, strict=True)]
 
     def room(self) -> int:
@@ -267,8 +286,10 @@ class Worker:
         assert self.journal is not None
         return self.journal.place(index)
 
-    def past(self, index: int) -> Past:
-        return self.history.past(*self.place(index))
+    def past(self, run: int, number: int, place: Callable[[int], tuple[int, int]]) -> Callable[[int], Past] | None:
+        """What tells how earlier workers fared with an item of one of the stages, if some died in this run."""
+        history = self.histories[number]
+        return (lambda index: history.past(*place(index))) if history.deaths and run == self.order.run else None
 
     def lanes(self, route: Route) -> Lanes:
         """Who chooses the lanes of its forks; notes them if the run is recorded."""
@@ -278,9 +299,14 @@ class Worker:
 
     def hold(self) -> Callable[[int, int, int], None]:
         """Who is told of what is taken in hand; notes what a join decided if the run is recorded."""
-        hold = self.node_board.hold
+        hold = self.hold_of_all if len(self.boards) > 1 else self.node_board.hold
         joins = self.board.recording and len(self.ends.inputs) > 1
         return NotedReads(self.ends.inputs, self.note, hold) if joins else hold
+
+    def hold_of_all(self, source: int, first: int, end: int) -> None:
+        for board in self.boards[1:]:
+            board.hold_nothing()  # as long as their jobs have not begun with what comes of it
+        self.node_board.hold(source, first, end)
 
     def note(self, point: int, lane: int, count: int) -> None:
         """Notes a decision for the parent, before anything comes of it."""

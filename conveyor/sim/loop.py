@@ -285,7 +285,7 @@ class Loop:
         except Killed:
             self.die()
         except ItemFailed as failed:
-            self.fail("", failed.error.error if isinstance(failed.error, StateLost) else failed, failed.stage)
+            self.fail("", failed.error.error if isinstance(failed.error, StateLost) else failed)
         except Exception as error:
             self.fail("the worker itself", error)
 
@@ -306,16 +306,12 @@ class Loop:
             self.dead = True
             self.world.dead.append(self)
 
-    def fail(self, where: str, error: BaseException, stage: str = "") -> None:
-        """The run ends here; `stage` is named where that one shared a worker with this, in a run that is done again.
-
-        Raises `error` if it comes from outside of the run.
-        """
+    def fail(self, where: str, error: BaseException) -> None:
+        """The run ends here.  Raises `error` if it comes from outside of the run."""
         self.finished = True
         self.world.nodes.pop(self.spec.index, None)  # it may have been left in the middle of something
         pass_on(error.error if isinstance(error, ItemFailed) else error)
-        at = next((spec.index for spec in self.world.plan.topology.nodes if stage and spec.name == stage), self.spec.index)
-        failure = failure_of(at, where, error)
+        failure = failure_of(self.spec.index, where, error)
         self.world.failures.append(failure)
         if self.world.observer is not None:
             self.world.observer.failed(self.spec.name, f"{failure.where}: {failure.text}")
