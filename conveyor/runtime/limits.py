@@ -40,7 +40,7 @@ class Stopwatch:
     def __init__(self, limit: int, least: int = LEAST_NS) -> None:
         self.limit = limit
         self.most = max(limit // 8, least)  # that one look adds
-        self.since = 0  # when the item began, which is unlike any other's; 0: there is none
+        self.since: int = 0  # when the item began, which is unlike any other's; 0: there is none
         self.looked = 0
         self.spent = 0
 
@@ -81,7 +81,8 @@ class Limits:
         now = perf_counter_ns()
         found: dict[int, int] = {}
         for node, watch in self.watches.items():
-            since, worker = self.boards[node].item_since, self.worker(node)
+            since = self.boards[node].item_since
+            worker = self.worker(node)
             if worker is not None and watch.is_over(since, now, worker):
                 found[node] = since
         return found
