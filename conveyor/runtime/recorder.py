@@ -4,10 +4,12 @@ Knows: what workers note, what source and sink decide, the file.  Must never kno
 
 Rule 1.  The file is written as the run goes, frame by frame, and nothing in it is ever changed.
 Rule 2.  What a dead worker had noted and not committed is taken back when another says how much stands.
+Rule 3.  Where the file takes no more, as on a full disk, it ends, and the run goes on; what is there is valid.
 """
 
 from __future__ import annotations
 
+import os
 import pickle
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from os import PathLike
@@ -92,7 +94,9 @@ class Recorder:
     """One run on its way into a file; made before the run begins."""
 
     def __init__(self, path: str | PathLike[str], topology: Topology, adaptive_lanes: int) -> None:
+        self.path = path
         self.file = Path(path).open("wb", buffering=0)  # noqa: SIM115  # closed by `end`
+        self.fault: OSError | None = None  # of the file, which took no more
         self.topology = topology
         points = points_of(topology)
         self.number_of = {point.name: number for number, point in enumerate(points)}
@@ -114,7 +118,21 @@ class Recorder:
         self.write(recording.head(points, adaptive_lanes))
 
     def write(self, data: bytes) -> None:
-        self.file.write(data)
+        if self.fault is not None:
+            return
+        try:
+            left = memoryview(data)
+            while left:
+                left = left[self.file.write(left) :]
+        except OSError as fault:
+            self.fault = fault
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """What a report has to say of the recording."""
+        if self.fault is None:
+            return ()
+        return (f"the recording {os.fspath(self.path)!r} ends before the run: {self.fault.strerror or self.fault}",)
 
     def keep_pipeline(self, stages: Mapping[int, bytes]) -> None:
         packed = recording.pack_topology(self.topology, stages)
@@ -269,7 +287,13 @@ class Recorder:
             outputs = self.outputs
             self.write(End(how, self.failed_in, failure, outputs.count, outputs.sum, told, lanes).packed())
         finally:
+            self.close()
+
+    def close(self) -> None:
+        try:
             self.file.close()
+        except OSError as fault:  # some file systems tell only now that there was no room
+            self.fault = self.fault or fault
 
 
 class RecordedPuller(Puller):

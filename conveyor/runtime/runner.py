@@ -55,6 +55,7 @@ class Runner:
         check_may_run()
         self.topology = topology
         self.recorder: Recorder | None = None
+        self.recorded: Recorder | None = None  # the same, also once it has come to its end
         self.before_end: Callable[[], None] | None = None  # stops a thread that still uses the channels
         fused = fuse(topology, len(usable_cores()), placement.may_share)
         self.source_spec, self.sink_spec = fused.nodes[0], fused.nodes[-1]
@@ -89,7 +90,7 @@ class Runner:
 
     def begin_run(self, recorder: Recorder | None) -> int:
         """Lets the workers begin, and whoever writes down what they decide."""
-        self.recorder = recorder
+        self.recorder = self.recorded = recorder
         self.lanes = self.lanes_of_source()
         if recorder is not None:
             recorder.begin(self.crew)
@@ -203,7 +204,7 @@ class Runner:
 
     def report(self, seconds: float) -> Report:
         """All workers and zips, in the order in which their stages were added."""
-        notes = self.crew.notes
+        notes = self.crew.notes + (self.recorded.notes if self.recorded is not None else ())
         if self.crew.forgotten:
             notes += (f"{WOKEN_BY_THE_NET}: {self.crew.forgotten} times somebody slept though there was work",)
         return report_of(self.topology, self.figures, self.crew.board.read_zip, seconds, notes)

@@ -312,9 +312,9 @@ class Stream(Generic[Out]):
         try:
             self._source.stop()
             self._runner.before_end = None
+            self._runner.record_end("failed" if error is not None else "stopped" if failed else "done", error)
             self._report = self._runner.report(self._seconds)
             self._letters = self._runner.letters()
-            self._runner.record_end("failed" if error is not None else "stopped" if failed else "done", error)
             self._runner.apart = ()
             self._runner.crew.watch_source(True)
         finally:
