@@ -14,7 +14,7 @@ import collections.abc as abc
 import functools
 import math
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import InitVar, dataclass
 from enum import Enum
 from inspect import CO_VARARGS
 from types import BuiltinFunctionType, FunctionType, MethodDescriptorType, MethodType, NoneType, WrapperDescriptorType
@@ -28,16 +28,20 @@ from typing import (
     SupportsFloat,
     SupportsIndex,
     SupportsInt,
+    TypeGuard,
     TypeVar,
+    cast,
+    get_args,
     get_origin,
     get_overloads,
 )
 
-from typing_extensions import Buffer
+from typing_extensions import Buffer, TypeIs
 
 from conveyor.callables import LRU_CACHE
 from conveyor.hints import Fit, fits
-from conveyor.shapes import attribute, hint_of, is_wrapped, positional
+from conveyor.scopes import annotation_in, fields_in, hint_in
+from conveyor.shapes import attribute, hint_of, is_descriptor, is_wrapped, positional
 from conveyor.stages import Filter, FlatMap, Fork, Job, Join, Pipe, Stage, Zip, job_of
 from conveyor.typeforms import UNKNOWN, args_as, bind, element_of, members, of, plain, substitute, union, without_none, words
 
@@ -91,9 +95,9 @@ def _through_job(job: Job[Any, Any], carried: object) -> Passage:
     found = _called_with(signatures, carried)
     if not found:
         return Passage(UNKNOWN, _misfit(carried, union([signature.takes for signature in signatures])))
-    if isinstance(job, Filter):
-        return Passage(carried)
     (gives,) = found
+    if isinstance(job, Filter):
+        return Passage(kept(gives, carried))
     if not isinstance(job, FlatMap):
         return Passage(without_none(plain(gives)))
     if _declared(job)[1] is not UNKNOWN:
@@ -101,6 +105,11 @@ def _through_job(job: Job[Any, Any], carried: object) -> Passage:
     if fits(gives, abc.Iterable) is Fit.NO:
         return Passage(UNKNOWN, f"must give an iterable, but {job.default_name()} gives {words(gives)}")
     return Passage(element_of(gives))
+
+
+def kept(verdict: object, carried: object) -> object:
+    """What a filter lets pass, by what its predicate gives: all that comes, or what a `TypeGuard` or `TypeIs` says."""
+    return get_args(verdict)[0] if get_origin(verdict) in (TypeGuard, TypeIs) else carried
 
 
 def _misfit(carried: object, taken: object) -> str:
@@ -231,8 +240,12 @@ def _of_method(function: object, given: int, cls: type) -> Sequence[Signature]:
     """A method: what the type variables of its class stand for is not known."""
     if not isinstance(function, FunctionType) and type(function) is not LRU_CACHE:
         return ()
+    return _of_its_class(_signatures(function, given), cls)
+
+
+def _of_its_class(signatures: Sequence[Signature], cls: type) -> Sequence[Signature]:
     parameters = [parameter for base in cls.__mro__ for parameter in getattr(base, "__parameters__", ())]
-    return _without(_signatures(function, given), dict.fromkeys(parameters, UNKNOWN), None)
+    return _without(signatures, dict.fromkeys(parameters, UNKNOWN), None)
 
 
 def _without(signatures: Sequence[Signature], known: Mapping[object, object], rest: object) -> Sequence[Signature]:
@@ -252,8 +265,24 @@ def _of_class(cls: type, given: int) -> Sequence[Signature]:
         maker, gives = getattr(cls, "__init__", None), cls
     elif "_fields" in vars(definer):  # a named tuple's
         gives = cls
-    takes = _of_method(maker, given + 1, cls)
+    takes = _of_fields(maker, given + 1, cls) or _of_method(maker, given + 1, cls)
     return [Signature(each.takes, gives) for each in takes] or (Signature(UNKNOWN, gives),)
+
+
+def _of_fields(maker: object, given: int, cls: type) -> Sequence[Signature]:
+    """A constructor that a decorator wrote: its annotations are those of the fields, and stand in the body of a class."""
+    if not isinstance(maker, FunctionType) or is_wrapped(maker) or given >= len(positional(maker)):
+        return ()
+    name = positional(maker)[given]
+    if name not in fields_in(cls) or annotation_in(cls, name)[1] is not maker.__annotations__.get(name):
+        return ()
+    try:
+        takes = hint_in(cls, name)
+    except Exception:  # NameError, or whatever the evaluation of a string may raise
+        takes = UNKNOWN
+    if isinstance(takes, InitVar):
+        takes = cast("object", takes.type)  # pyright: ignore[reportUnknownMemberType]
+    return _of_its_class([Signature(UNKNOWN if is_descriptor(takes) else takes, cls)], cls)
 
 
 def _of_builtin(fn: object) -> Sequence[Signature]:

@@ -34,7 +34,18 @@ from typing import (
 
 from typing_extensions import Buffer, get_protocol_members, is_typeddict
 
-from conveyor.shapes import Field, Shape, attribute, fields_of, is_callable, names_in, read_as, shape_of, shape_of_function
+from conveyor.shapes import (
+    Field,
+    Shape,
+    attribute,
+    fields_of,
+    has_any_attribute,
+    is_callable,
+    names_in,
+    read_as,
+    shape_of,
+    shape_of_function,
+)
 from conveyor.typeforms import (
     STRUCTURAL,
     UNKNOWN,
@@ -297,7 +308,8 @@ class _Relation:
         """Does one member of a class do for a protocol?"""
         (mine, have), (theirs, want) = attribute(cls, name), attribute(wanted, name)
         if mine is None or theirs is None or have is None:
-            return Fit.UNSURE if module_of(cls) == "numpy" or name in names_in(cls) else Fit.NO
+            unseen = module_of(cls) == "numpy" or name in names_in(cls) or has_any_attribute(cls)
+            return Fit.UNSURE if unseen else Fit.NO
         if isinstance(have, FunctionType) and isinstance(want, FunctionType):
             answer = self.shapes(shape_of_function(have, 1, carried, mine), shape_of_function(want, 1, taken, theirs))
             return doubted(answer) if name == "__call__" else answer  # there a checker compares the names as well

@@ -9,7 +9,7 @@ import collections.abc as abc
 import inspect
 from collections.abc import Mapping
 from dataclasses import dataclass
-from types import FunctionType, SimpleNamespace
+from types import FunctionType
 from typing import (
     Any,
     Final,
@@ -18,11 +18,11 @@ from typing import (
     get_args,
     get_origin,
     get_overloads,
-    get_type_hints,
 )
 
 from typing_extensions import ReadOnly
 
+from conveyor.scopes import annotations_of, hint_in, hints_in, scope_of_function
 from conveyor.typeforms import (
     UNKNOWN,
     ancestors,
@@ -37,7 +37,9 @@ __all__ = [
     "attribute",
     "fields_of",
     "hint_of",
+    "has_any_attribute",
     "is_callable",
+    "is_descriptor",
     "is_wrapped",
     "names_in",
     "positional",
@@ -106,34 +108,37 @@ def hint_of(function: FunctionType, name: str) -> object:
     """The annotation of a parameter, or of "return"; UNKNOWN if there is none or it cannot be read."""
     hint: object = function.__annotations__.get(name, UNKNOWN)
     if not isinstance(hint, type):
-        hint = evaluated(hint, function)
+        try:
+            hint = scope_of_function(function).evaluate(hint)
+        except Exception:  # NameError, SyntaxError, or whatever the evaluation of a string may raise
+            return UNKNOWN
     if name == "return" and function.__code__.co_flags & inspect.CO_COROUTINE:
         return abc.Coroutine[Any, Any, hint]  # type: ignore[valid-type]  # made at run time
     return hint
 
 
-def evaluated(hint: object, function: FunctionType) -> object:
-    """The annotation with the names in it looked up; UNKNOWN if one is missing, of whatever else is wrong."""
-    names: dict[str, object] = {parameter.__name__: parameter for parameter in getattr(function, "__type_params__", ())}
-    try:
-        for name, cell in zip(function.__code__.co_freevars, function.__closure__ or (), strict=True):
-            names[name] = cell.cell_contents
-        holder = SimpleNamespace(__annotations__={"hint": hint})
-        read: object = get_type_hints(holder, function.__globals__, names)["hint"]
-    except Exception:  # NameError, SyntaxError, or whatever the evaluation of a string may raise
-        return UNKNOWN
-    return read
-
-
 def attribute(cls: object, name: str) -> tuple[type | None, object]:
     """Which class, of this one and its bases, has a name, and what it is there: `...` if it is data with an annotation."""
     for base in ancestors(cls):
-        annotations = vars(base).get("__annotations__")
-        if isinstance(annotations, dict) and name in annotations:
+        if name in annotations_of(base):
             return base, ...
         if name in vars(base):
             return base, vars(base)[name]
     return None, None
+
+
+# What a checker takes to have any attribute, though nothing in the class says so.
+ANY_ATTRIBUTE: Final = frozenset(
+    "argparse.Namespace optparse.Values types.SimpleNamespace builtins.module multiprocessing.managers.Namespace "
+    "_ctypes.Structure _ctypes.Union weakref.ProxyType weakref.CallableProxyType _thread._local _threading_local.local".split()
+)
+
+
+def has_any_attribute(cls: type) -> bool:
+    """May a checker find an attribute of any name in the class?"""
+    if attribute(cls, "__getattr__")[0] is not None or isinstance(attribute(cls, "__getattribute__")[1], FunctionType):
+        return True
+    return any(f"{base.__module__}.{base.__name__}" in ANY_ATTRIBUTE for base in cls.__mro__)
 
 
 def read_as(member: object, name: str, owner: object, definer: type) -> object:
@@ -141,7 +146,13 @@ def read_as(member: object, name: str, owner: object, definer: type) -> object:
     if isinstance(member, property):
         shape = shape_of_function(member.fget, 1, owner, definer) if isinstance(member.fget, FunctionType) else None
         return UNKNOWN if shape is None else shape.gives
-    return substitute(get_type_hints(definer).get(name, UNKNOWN), variables_of(owner, definer))
+    hint = hint_in(definer, name)
+    return UNKNOWN if is_descriptor(hint) else substitute(hint, variables_of(owner, definer))
+
+
+def is_descriptor(tp: object) -> bool:
+    """Is an attribute of this type read, or written, as something else than it is?"""
+    return any(attribute(origin_of(tp), name)[0] is not None for name in ("__get__", "__set__"))
 
 
 def names_in(cls: type) -> list[str]:
@@ -161,10 +172,7 @@ def fields_of(tp: object) -> dict[str, Field]:
     """The fields of a TypedDict."""
     cls: Any = origin_of(tp)
     known: dict[object, object] = dict(zip(parameters_of(cls), get_args(tp), strict=False))
-    return {
-        name: field_of(hint, name in cls.__required_keys__, known)
-        for name, hint in get_type_hints(cls, include_extras=True).items()
-    }
+    return {name: field_of(hint, name in cls.__required_keys__, known) for name, hint in hints_in(cls).items()}
 
 
 def field_of(hint: object, required: bool, known: Mapping[object, object]) -> Field:

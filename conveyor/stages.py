@@ -11,9 +11,21 @@ import inspect
 import math
 from collections.abc import Callable, Iterable, Mapping
 from enum import Enum
-from typing import TYPE_CHECKING, Any, Final, Literal, NamedTuple, Never, Protocol, Unpack, overload, runtime_checkable
+from typing import (
+    TYPE_CHECKING,
+    Any,
+    Final,
+    Literal,
+    NamedTuple,
+    Never,
+    Protocol,
+    TypeGuard,
+    Unpack,
+    overload,
+    runtime_checkable,
+)
 
-from typing_extensions import TypeVar
+from typing_extensions import TypeIs, TypeVar
 
 from conveyor.callables import check_is_called, check_takes_one_item, name_of, near_misses
 from conveyor.errors import TopologyError
@@ -39,6 +51,7 @@ __all__ = [
 In = TypeVar("In", contravariant=True, default=Any)  # a lambda on its own says nothing of what it takes
 Out = TypeVar("Out", covariant=True, default=Never)  # what gives nothing but None gives nothing
 T = TypeVar("T", default=Any)
+Kept = TypeVar("Kept", default=T)
 
 OnError = Literal["raise", "skip", "dead_letter"]
 
@@ -294,21 +307,61 @@ class FlatMap(Job[In, Out]):
         self._take(fn, name, on_error, retries, timeout_s, read_only)
 
 
-class Filter(Job[T, T]):
-    """Passes the items for which the predicate holds.
+class Filter(Job[T, Kept]):
+    """Passes the items for which the predicate holds; behind one that gives a `TypeGuard` or a `TypeIs` they are of its type.
 
     >>> Filter(str.isdigit)
     Filter(isdigit)
     """
 
     @overload  # of a partial: as above
-    def __init__(self, predicate: OpenPartial[T, object], **options: Unpack[OptionsForMypy]) -> None: ...
+    def __init__(  # pyright: ignore[reportInvalidTypeVarUse]
+        self: Filter[T, T],  # pyright: ignore[reportInvalidTypeVarUse]
+        predicate: OpenPartial[T, object],
+        **options: Unpack[OptionsForMypy],
+    ) -> None: ...
     @overload
     def __init__(self: Filter[WhatThePartialLeavesOpen], predicate: AnyPartial, **options: Unpack[OptionsForMypy]) -> None: ...
     @overload
     def __init__(
         self,
+        predicate: Callable[[T], TypeGuard[Kept]],
+        *,
+        name: str | None = None,
+        on_error: OnError = "raise",
+        retries: int = 0,
+        timeout_s: float | None = None,
+        read_only: bool = False,
+        **only: Unpack[ForMypy],
+    ) -> None: ...
+    @overload
+    def __init__(
+        self,
+        predicate: Callable[[T], TypeIs[Kept]],
+        *,
+        name: str | None = None,
+        on_error: OnError = "raise",
+        retries: int = 0,
+        timeout_s: float | None = None,
+        read_only: bool = False,
+        **only: Unpack[ForMypy],
+    ) -> None: ...
+    @overload
+    def __init__(
+        self: Filter[T, T],  # pyright: ignore[reportInvalidTypeVarUse]
         predicate: Callable[[T], object] | None = None,
+        *,
+        name: str | None = None,
+        on_error: OnError = "raise",
+        retries: int = 0,
+        timeout_s: float | None = None,
+        read_only: bool = False,
+        **only: Unpack[ForMypy],
+    ) -> None: ...
+    @overload
+    def __init__(
+        self,
+        predicate: Callable[[T], object] | Callable[[T], TypeGuard[Kept]] | Callable[[T], TypeIs[Kept]] | None = None,
         *,
         name: str | None = None,
         on_error: OnError = "raise",

@@ -11,9 +11,8 @@ from __future__ import annotations
 import collections
 import collections.abc as abc
 import functools
-import sys
 from collections.abc import Iterable, Mapping, Sequence
-from types import GenericAlias, NoneType, SimpleNamespace, UnionType
+from types import GenericAlias, NoneType, UnionType
 from typing import (  # noqa: UP035
     Annotated,
     Any,
@@ -33,10 +32,11 @@ from typing import (  # noqa: UP035
     cast,
     get_args,
     get_origin,
-    get_type_hints,
 )
 
 from typing_extensions import TypeIs, get_original_bases, is_typeddict
+
+from conveyor.scopes import hints_in, scope_of_alias
 
 __all__ = [
     "STRUCTURAL",
@@ -149,8 +149,7 @@ def is_alias(tp: object) -> bool:
 def value_of_alias(tp: object) -> object:
     """What the name stands for."""
     alias: Any = get_origin(tp) or tp
-    names = vars(sys.modules[alias.__module__])  # before Python 3.12, what contains itself does so in a string
-    value = get_type_hints(SimpleNamespace(__annotations__={"value": alias.__value__}), names)["value"]
+    value = scope_of_alias(alias).evaluate(alias.__value__)  # before Python 3.12, what contains itself does so in a string
     return substitute(value, dict(zip(alias.__type_params__, get_args(tp), strict=False)))
 
 
@@ -160,6 +159,8 @@ def plain(tp: object) -> object:
         return NoneType
     while (origin := get_origin(tp)) is Annotated:
         tp = get_args(tp)[0]
+    if origin is Literal and get_args(tp) == (None,):
+        return NoneType
     return bool if origin is TypeGuard or origin is TypeIs else tp
 
 
@@ -271,7 +272,7 @@ def bases_of(cls: type) -> Sequence[object]:
     if is_typeddict(cls):
         return (of(abc.Mapping, str, object),)
     if is_named_tuple(cls):
-        return (of(tuple, *get_type_hints(cls).values()),)
+        return (of(tuple, *hints_in(cls).values()),)
     if cls in BASES:
         return BASES[cls][1]
     return [base for base in get_original_bases(cls) if get_origin(base) not in (Generic, Protocol)]

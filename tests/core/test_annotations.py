@@ -255,7 +255,7 @@ READ: list[Read] = [
     (Box[int], "Any", "Box[int]"),
     (Static(), "Any", "Any"),
     (Row, "int", "Row"),
-    (Pair, "Any", "Pair"),
+    (Pair, "int", "Pair"),
     (Plain, "Any", "Plain"),
     (Made, "int", "Any"),
     (Movie, "Any", "Any"),
