@@ -215,7 +215,7 @@ class Builder(Generic[In, *Row]):
         scheduler: Scheduler | None = None,
         faults: Faults | None = None,
         copy: bool = True,
-    ) -> Simulation[Out]: ...
+    ) -> Simulation[Out, In]: ...
     @overload
     def simulate(
         self: Builder[Undeclared, *tuple[()]], items: Iterable[Any], **options: Unpack[HowToSimulate]
@@ -256,7 +256,7 @@ class Builder(Generic[In, *Row]):
     def explore(
         self: Builder[In, Out],
         items: Iterable[In],
-        check: Callable[[Simulation[Out]], object] | None = None,
+        check: Callable[[Simulation[Out, In]], object] | None = None,
         *,
         strategy: Strategy | Scheduler = "portfolio",
         schedules: int = 1000,
@@ -333,7 +333,7 @@ class Builder(Generic[In, *Row]):
         )
 
     @overload
-    def replay(self: Builder[In, Out], items: Iterable[In], schedule: Said) -> Simulation[Out]: ...
+    def replay(self: Builder[In, Out], items: Iterable[In], schedule: Said) -> Simulation[Out, In]: ...
     @overload
     def replay(
         self: Builder[Undeclared, *tuple[()]], items: Iterable[Any], schedule: str | PathLike[str]

@@ -457,17 +457,20 @@ if TYPE_CHECKING:
 
         def simulate(  # type: ignore[override]  # pyright: ignore[reportIncompatibleMethodOverride]
             self, items: Iterable[In], **options: Unpack[HowToSimulate]
-        ) -> Simulation[Any]:
+        ) -> Simulation[Any, In]:
             raise NotImplementedError
 
         def explore(  # type: ignore[override]  # pyright: ignore[reportIncompatibleMethodOverride]
-            self, items: Iterable[In], check: Callable[[Simulation[Any]], object] | None = None, **options: Unpack[HowToExplore]
+            self,
+            items: Iterable[In],
+            check: Callable[[Simulation[Any, In]], object] | None = None,
+            **options: Unpack[HowToExplore],
         ) -> Exploration[Any]:
             raise NotImplementedError
 
         def replay(  # type: ignore[override]  # pyright: ignore[reportIncompatibleMethodOverride]
             self, items: Iterable[In], schedule: Said
-        ) -> Simulation[Any]:
+        ) -> Simulation[Any, In]:
             raise NotImplementedError
 
         def count(  # type: ignore[override]  # pyright: ignore[reportIncompatibleMethodOverride]

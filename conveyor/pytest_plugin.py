@@ -53,7 +53,7 @@ class Simulate:
     def __init__(self) -> None:
         self._trials: Trials | None = None
 
-    def __call__(self, pl: Simulable[In, Out], items: Iterable[In]) -> Simulation[Out]:
+    def __call__(self, pl: Simulable[In, Out], items: Iterable[In]) -> Simulation[Out, In]:
         """The outputs, in order, with `.schedule`, `.trace` and `.report`; raises what a job raised, or `Deadlock`."""
         __tracebackhide__ = True
         from conveyor.builder import Builder

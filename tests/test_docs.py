@@ -2,7 +2,8 @@
 
 A ``text`` or ``console`` fence that comes next, with nothing but blank lines between, is what the script prints: word
 for word, or, marked ``text unordered``, the same lines in any order. ``python no-run`` is only compiled. ``python pytest`` is a
-file of tests: the lines that come next are some of those that pytest prints, in this order.
+file of tests: the lines that come next are some of those that pytest prints, in this order. ``python mistaken``
+runs, and shows a mistake of types, which `test_docs_typed` looks for.
 """
 
 import re
@@ -31,6 +32,7 @@ class Snippet:
     script: str
     runs: bool
     tests: bool
+    mistaken: bool
     prints: list[str] | None
     in_any_order: bool
 
@@ -51,6 +53,7 @@ def snippets(document: Path) -> Iterator[Snippet]:
             script="\n" * line + dedent(fence["body"]),  # a traceback gives the document's own line numbers
             runs="no-run" not in options,
             tests="pytest" in options,
+            mistaken="mistaken" in options,
             prints=dedent(shown).splitlines() if how[0] in ("text", "console") else None,
             in_any_order="unordered" in how,
         )

@@ -44,7 +44,7 @@ class Drawn(Scheduler):
         return next(self.numbers, 0) % len(points)
 
 
-def schedules(pl: Simulable[In, Out], items: st.SearchStrategy[Iterable[In]]) -> st.SearchStrategy[Simulation[Out]]:
+def schedules(pl: Simulable[In, Out], items: st.SearchStrategy[Iterable[In]]) -> st.SearchStrategy[Simulation[Out, In]]:
     """Simulations of a pipeline, each of other `items` and under another schedule; both shrink together.
 
     What a job raises is raised where the simulation is drawn, and so is `Deadlock`: the test fails.
@@ -59,7 +59,7 @@ def schedules(pl: Simulable[In, Out], items: st.SearchStrategy[Iterable[In]]) ->
     """
 
     @st.composite
-    def simulations(draw: st.DrawFn) -> Simulation[Out]:
+    def simulations(draw: st.DrawFn) -> Simulation[Out, In]:
         drawn = list(draw(items))
         simulation = pl.simulate(drawn, scheduler=Drawn(draw(DEFAULTS), draw(NUMBERS)))
         if currently_in_test_context():

@@ -15,12 +15,12 @@ from conveyor.sim.simulation import Simulation
 
 __all__ = ["Simulable"]
 
-In = TypeVar("In", contravariant=True)
+In = TypeVar("In")
 Out = TypeVar("Out")  # a Simulation is a list, so nothing else will do
 
 
 class Simulable(Protocol[In, Out]):
     """A pipeline with one open lane."""
 
-    def simulate(self, items: Iterable[In], *, scheduler: Scheduler | None = None) -> Simulation[Out]:  # pyright: ignore[reportInvalidTypeArguments]
+    def simulate(self, items: Iterable[In], *, scheduler: Scheduler | None = None) -> Simulation[Out, In]:  # pyright: ignore[reportInvalidTypeArguments]
         ...

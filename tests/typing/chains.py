@@ -370,34 +370,39 @@ def running(lines: list[str], source: Iterable[str]) -> None:
 
 def in_the_simulated_world(lines: list[str], scheduler: Scheduler, check: Callable[[list[int]], bool]) -> None:
     pipeline = Pipeline[str]().add(Processor(parse))
-    assert_type(pipeline.simulate(lines), Simulation[int])
-    assert_type(pipeline.simulate(line for line in lines), Simulation[int])
-    assert_type(pipeline.simulate(lines, seed=3, scheduler=scheduler, faults=Faults()), Simulation[int])
+    assert_type(pipeline.simulate(lines), Simulation[int, str])
+    assert_type(pipeline.simulate(line for line in lines), Simulation[int, str])
+    assert_type(pipeline.simulate(lines, seed=3, scheduler=scheduler, faults=Faults()), Simulation[int, str])
     assert_type(pipeline.simulate(lines)[0], int)
     assert_type(pipeline.explore(lines), Exploration[int])
     assert_type(pipeline.explore(lines, in_order), Exploration[int])
     assert_type(pipeline.explore(lines, check=in_order, strategy="exhaustive", schedules=10), Exploration[int])
     assert_type(pipeline.explore(lines, check, strategy=scheduler, seconds=1, seed=2), Exploration[int])
     assert_type(pipeline.explore(lines, lambda simulation: sum(simulation) > 0), Exploration[int])
-    assert_type(pipeline.explore(lines, lambda simulation: assert_type(simulation, Simulation[int])), Exploration[int])
+    assert_type(pipeline.explore(lines, lambda simulation: assert_type(simulation, Simulation[int, str])), Exploration[int])
     assert_type(pipeline.explore(lines, print, faults=Faults(["parse"])), Exploration[int])
     assert_type(pipeline.explore(lines, anything), Exploration[int])
     assert_type(pipeline.explore(lines).outputs, set[tuple[int, ...]])
-    assert_type(pipeline.replay(lines, "cv1:"), Simulation[int])
-    assert_type(pipeline.replay(lines, pipeline.simulate(lines).schedule), Simulation[int])
-    assert_type(pipeline.replay(lines, Path("run.cvd")), Simulation[int])
+    assert_type(pipeline.replay(lines, "cv1:"), Simulation[int, str])
+    assert_type(pipeline.replay(lines, pipeline.simulate(lines).schedule), Simulation[int, str])
+    assert_type(pipeline.replay(lines, Path("run.cvd")), Simulation[int, str])
     assert_type(pipeline.run(lines, record=Path("run.cvd")), RunResult[int])
     assert_type(pipeline.stream(lines, record="run.cvd"), Stream[int])
     assert_type(pipeline.explore(lines, in_order, start=Path("run.cvd"), schedules=10), Exploration[int])
     assert_type(pipeline.explore(lines, start="cv1:"), Exploration[int])
     assert_type(pipeline.count(lines), int | None)
-    assert_type(Pipeline().add(Processor(parse)).simulate(["1"]), Simulation[int])
+    assert_type(Pipeline().add(Processor(parse)).simulate(["1"]), Simulation[int, str])
     assert_type(
         Pipeline[int]().add(ReplicatingFork(2)).add(Processor(half), Processor(show)).add(Zip(2)).simulate([1]),
-        Simulation[tuple[float, str]],
+        Simulation[tuple[float, str], int],
     )
     assert_type(Pipeline[int]().add(ReplicatingFork(2)).add(Join(2)).explore([1], in_order).outputs, set[tuple[int, ...]])
-    assert_type(Pipeline[str]().add(BalancingFork()).add(Processor(parse)).add(Join()).replay(lines, "cv1:"), Simulation[int])
+    adaptive = Pipeline[str]().add(BalancingFork()).add(Processor(parse)).add(Join())
+    assert_type(adaptive.replay(lines, "cv1:"), Simulation[int, str])
+    assert_type(pipeline.simulate(lines).items, list[str])
+    assert_type(pipeline.simulate(lines) == pipeline.run(lines), bool)
+    assert_type(pipeline.run(lines) == pipeline.replay(lines, "cv1:"), bool)
+    assert_type(pipeline.run(lines) == [1, 2], bool)
 
 
 def nobody_said_what_comes_in() -> None:
