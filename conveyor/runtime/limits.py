@@ -62,7 +62,8 @@ class Stopwatch:
 
     def turn_to(self, since: int) -> None:
         if since != self.since:
-            self.since = self.looked = since
+            self.since = since
+            self.looked = since
             self.spent = 0
 
 
