@@ -9,7 +9,7 @@ from collections.abc import Callable, Sequence
 from time import monotonic
 
 from conveyor.deaths import NO_STATE, Death, Deaths, remembered
-from conveyor.errors import ItemTimeout
+from conveyor.errors import ItemTimeout, WorkerCrashed
 from conveyor.runtime.board import NodeBoard
 from conveyor.runtime.crash import crash, way_to_go
 from conveyor.runtime.limits import Limits, Worker
@@ -45,6 +45,7 @@ class Recovery:
         self.at_start: dict[int, int] = {}
         self.born: dict[int, float] = {}
         self.histories: dict[int, list[Death]] = {}  # by the node of the job
+        self.lost: dict[int, WorkerCrashed] = {}  # nodes whose state is gone, that have done their part of the run all the same
         self.newest: list[Death | None] = []  # what each job of the worker that died last had in hand
         limits_s = {spec.index: policy_of(spec.stage)[2] for spec in topology.nodes if spec.stage is not None}
         self.limits_s = {node: limit for node, limit in limits_s.items() if limit is not None}
@@ -83,7 +84,11 @@ class Recovery:
             if timed_out:
                 limit = f"timeout_s={self.limits_s[node]:g}"
                 raise ItemTimeout(f"stage {name!r}: an item took longer than {limit} allows; {NO_STATE}")
-            raise crash(name, pid, how, items, NO_STATE)
+            error = crash(name, pid, how, items, NO_STATE)
+            if board.done != self.run:
+                raise error
+            self.lost[node] = error  # of this run nothing is
+            return
         commits = self.committed(node) - self.at_start[node] + (since != 0 and not timed_out)
         deaths = self.deaths.setdefault(node, Deaths())
         now, born = monotonic(), self.born[node]
@@ -104,7 +109,10 @@ class Recovery:
         return taken
 
     def now_due(self) -> list[int]:
-        """The nodes whose next worker is to be started now."""
+        """The nodes whose next worker is to be started now; raises what ends a run that needs a state which is gone."""
+        for node, error in self.lost.items():
+            if self.boards[node].done != self.run:
+                raise error
         now = monotonic() if self.due else 0.0
         return [node for node, when in self.due.items() if when <= now]
 
@@ -116,7 +124,8 @@ class Recovery:
 
     def patience_ms(self) -> float | None:
         """After how many milliseconds there may be something to do; None: not before something happens."""
-        waits = [max(0.0, when - monotonic()) * 1000 for when in self.due.values()]
+        waits = [0.0] if any(self.boards[node].done != self.run for node in self.lost) else []
+        waits += [max(0.0, when - monotonic()) * 1000 for when in self.due.values()]
         limits = self.limits.patience_ms()
         return min(waits if limits is None else [*waits, limits], default=None)
 
