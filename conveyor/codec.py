@@ -27,6 +27,7 @@ from sys import getrefcount
 from typing import Final, Protocol, TypeAlias, cast
 
 from conveyor.errors import NotPicklable
+from conveyor.reasons import plain_parts_of, reason
 
 __all__ = [
     "ATOMS",
@@ -170,6 +171,8 @@ class Sealed:
                 if self.buffers
                 else pickle.loads(self.data)
             )
+        except NotPicklable as error:  # its class could not be sent here, and this says why
+            raise NotPicklable(f"an item cannot be unpickled: {error}") from error
         except Exception as error:
             raise NotPicklable(
                 f"an item cannot be unpickled: {type(error).__name__}: {error}. "
@@ -276,8 +279,9 @@ def sealer(keep: Keep = Copied) -> Seal:
             data = pickle.dumps(item, PROTOCOL, buffer_callback=is_small)
         except Exception as error:
             large.clear()
+            why = reason(item, error, lambda part: pickle.dumps(part, PROTOCOL), plain_parts_of)
             raise NotPicklable(
-                f"{short_repr(item)} cannot be pickled: {type(error).__name__}: {error}. "
+                f"{short_repr(item)} cannot be pickled: {why}. "
                 "Items and results travel between processes by pickle; send something that can be pickled instead."
             ) from error
         kept = [keep(raw) for raw in large]

@@ -137,7 +137,8 @@ class ByParts(pickle.Pickler):
         kind, args, *rest = reduce(error)
         state: dict[str, object] = {**((rest[0] if rest else None) or {}), "args": arguments(error)}
         own: object = object.__getstate__(error)
-        for part in cast("tuple[Any, ...]", own if isinstance(own, tuple) else (own,)):  # type: ignore[redundant-cast]  # pyright knows less
+        parts: object = own if issubclass(type(own), tuple) else (own,)  # the second are its slots
+        for part in cast("tuple[dict[str, object] | None, ...]", parts):
             state.update(part or {})
         return rebuilt, (base, kind, group_of(error) or args), state, None, None, set_attributes
 

@@ -1,6 +1,6 @@
 """How stages travel between processes.
 
-Knows: pickle, and cloudpickle for stages.  Must never know: how processes are started, or whether there are any.
+Knows: how a stage is packed and unpacked.  Must never know: how processes are started, or whether there are any.
 
 A stage travels by value where it must: lambdas, closures, and everything that is defined in `__main__`.
 """
@@ -8,9 +8,9 @@ A stage travels by value where it must: lambdas, closures, and everything that i
 from __future__ import annotations
 
 import pickle
+from collections.abc import Iterator
 from typing import cast
 
-from conveyor.codec import PROTOCOL
 from conveyor.errors import NotPicklable
 from conveyor.stages import Job
 
@@ -18,16 +18,29 @@ __all__ = ["pack_stage", "unpack_stage"]
 
 
 def pack_stage(stage: Job[object, object], name: str) -> bytes:
-    """A stage as it travels; raises `NotPicklable` if it cannot."""
-    import cloudpickle  # which is slow to import, and a worker need not have it
+    """A stage as it travels; raises `NotPicklable`, with the way to what cannot be pickled, if it cannot."""
+    from conveyor.packing import dumped  # with cloudpickle, which is slow to import, and a worker need not have it
 
     try:
-        return cloudpickle.dumps(stage, PROTOCOL)
+        return dumped(stage)
     except Exception as error:
-        raise NotPicklable(
-            f"stage {name!r} cannot be sent to its worker: {type(error).__name__}: {error}. "
-            "What its function refers to must be picklable; open files, locks and connections belong into setup()"
-        ) from error
+        raise refused(stage, name, error) from error
+
+
+def refused(stage: Job[object, object], name: str, error: Exception) -> NotPicklable:
+    from conveyor.packing import dumped
+    from conveyor.reasons import parts_of, reason
+
+    def parts(whole: object) -> Iterator[tuple[str, object]]:
+        """Of a stage that was made with a function, that: what else there is cannot be to blame."""
+        return iter([("", stage.said.fn)]) if whole is stage and stage.said.fn is not None else parts_of(whole)
+
+    found = reason(stage, error, dumped, parts)
+    way = " -> ".join([f"stage {name!r}", *found.way])
+    return NotPicklable(
+        f"stage {name!r} cannot be sent to its worker: {way}: {found.words}. "
+        "What its function refers to must be picklable; open files, locks and connections belong into setup()"
+    )
 
 
 def unpack_stage(data: bytes) -> Job[object, object]:

@@ -16,7 +16,7 @@ from conveyor import Pipeline, Processor
 ROOT = Path(__file__).resolve().parents[1]
 
 LAYERS = (
-    {"errors", "report", "typeforms", "signatures", "trace", "callables", "scopes"},
+    {"errors", "report", "typeforms", "signatures", "trace", "callables", "scopes", "packing", "rebuilding", "reasons"},
     {"stages", "codec", "kernels", "deaths", "context"},
     {"hints", "shapes", "annotations", "values"},
     {"fingerprint", "places"},

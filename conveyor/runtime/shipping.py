@@ -1,6 +1,6 @@
 """How what the user's main module defines reaches the workers, which never import it.
 
-Knows: cloudpickle.  Must never know: how processes are started.
+Knows: what a module defines, and how it is packed.  Must never know: how processes are started.
 
 Classes and functions of `__main__` are made known to a worker under that name, each when it is first looked up, so that items
 of such classes go both ways and keep their class.
@@ -8,13 +8,14 @@ of such classes go both ways and keep their class.
 
 from __future__ import annotations
 
-import dis
 import pickle
 import sys
 from collections.abc import Callable
-from types import CodeType, FunctionType, ModuleType
+from types import FunctionType, ModuleType
 
-from conveyor.codec import PROTOCOL, is_atom
+from conveyor.codec import is_atom
+from conveyor.errors import NotPicklable
+from conveyor.rebuilding import become_worker
 
 __all__ = ["Definitions", "install_main", "pack_main"]
 
@@ -25,59 +26,45 @@ class Definitions:
     def __init__(self) -> None:
         self.pickled: dict[str, bytes] = {}
         self.refused: dict[str, str] = {}
-        self.nesting: list[str] = []  # classes that have classes inside
 
 
 def pack_main() -> Definitions:
-    """The classes and functions of this process's `__main__`."""
-    import cloudpickle  # which is slow to import, and a worker need not have it
+    """The classes and functions of this process's `__main__`, and what else items are pickled by the name of."""
+    from conveyor.packing import dumped, is_named  # with cloudpickle, which is slow to import, and a worker need not have it
+    from conveyor.reasons import parts_of, reason
 
     definitions = Definitions()
     for name, value in list(vars(sys.modules["__main__"]).items()):
-        if getattr(value, "__module__", None) != "__main__":
+        if not is_named(value):
             continue
-        if isinstance(value, FunctionType) and (data := _data_used(value)):
+        if data := _data_used(value):
             definitions.refused[name] = f"it refers to {data}, which is not a definition"
-        elif isinstance(value, type | FunctionType):
-            try:
-                definitions.pickled[name] = cloudpickle.dumps(value, PROTOCOL)
-                if any(isinstance(inner, type) and inner.__module__ == "__main__" for inner in vars(value).values()):
-                    definitions.nesting.append(name)
-            except Exception as error:  # only if an item needs it is that an error, and then it says this
-                definitions.refused[name] = f"{type(error).__name__}: {error}"
+            continue
+        try:
+            definitions.pickled[name] = dumped(value)
+        except Exception as error:  # only if an item needs it is that an error, and then it says this
+            definitions.refused[name] = str(reason(value, error, dumped, parts_of))
     return definitions
 
 
-def _data_used(function: FunctionType) -> str | None:
+def _data_used(value: object) -> str | None:
     """A global that a function refers to and that would have to be copied to ship it; a stage ships what it needs by itself."""
-    for name in _names(function.__code__):
-        value = function.__globals__.get(name)
-        if not (isinstance(value, type | ModuleType) or callable(value) or is_atom(value)):
+    from conveyor.packing import globals_of, is_named, is_of_each_process
+
+    function = getattr(value, "__wrapped__", value)
+    for name, each in globals_of(function) if isinstance(function, FunctionType) else ():
+        is_data = not (isinstance(each, type | ModuleType) or callable(each) or is_atom(each) or is_named(each))
+        if is_data and not is_of_each_process(each):
             return name
     return None
 
 
-def _names(code: CodeType) -> list[str]:
-    """The globals that some code reads, functions inside it included."""
-    own = [str(each.argval) for each in dis.get_instructions(code) if each.opname in ("LOAD_GLOBAL", "LOAD_NAME")]
-    return own + [name for constant in code.co_consts if isinstance(constant, CodeType) for name in _names(constant)]
-
-
-def install_main(definitions: Definitions) -> None:
+def install_main(definitions: Definitions | None) -> None:
     """Called in a worker: looks up in `definitions` what its `__main__` has not got."""
-    main = sys.modules["__main__"]
-    find = _finder(main, definitions)
-    setattr(main, "__getattr__", find)  # noqa: B010  # PEP 562; a module has no such attribute to assign
-    for name in definitions.nesting:
-        _name_nested(find(name))
-
-
-def _name_nested(value: object) -> None:
-    """Gives the classes inside a class their full names back, by which pickle finds them."""
-    for name, inner in list(vars(value).items()):
-        if isinstance(inner, type) and isinstance(value, type) and inner.__module__ == "__main__":
-            inner.__qualname__ = f"{value.__qualname__}.{name}"
-            _name_nested(inner)
+    become_worker()
+    if definitions is not None:
+        main = sys.modules["__main__"]
+        setattr(main, "__getattr__", _finder(main, definitions))  # noqa: B010  # PEP 562; a module has no such attribute to assign
 
 
 def _finder(main: ModuleType, definitions: Definitions) -> Callable[[str], object]:
@@ -86,8 +73,8 @@ def _finder(main: ModuleType, definitions: Definitions) -> Callable[[str], objec
             value: object = pickle.loads(definitions.pickled.pop(name))
             setattr(main, name, value)
             return value
-        reason = definitions.refused.get(name)
-        because = f": it could not be sent to the worker, {reason}" if reason else ""
-        raise AttributeError(f"module '__main__' has no attribute {name!r}{because}")
+        if name in definitions.refused:  # no AttributeError: pickle would put a text of its own in its place
+            raise NotPicklable(f"{name!r} of the script could not be sent to the worker: {definitions.refused[name]}")
+        raise AttributeError(f"module '__main__' has no attribute {name!r}")
 
     return find

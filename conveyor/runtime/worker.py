@@ -100,8 +100,7 @@ def work(order: object, descriptors: Descriptors) -> None:
     keep_note_of_stops()
     end_with_parent(descriptors[order.lifeline])
     settle_in(order.circumstances, order.path, descriptors)
-    if order.main is not None:
-        install_main(order.main)
+    install_main(order.main)
     worker = Worker(order, descriptors)
     try:
         worker.live()

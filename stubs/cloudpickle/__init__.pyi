@@ -1,8 +1,19 @@
 """The part of cloudpickle that Conveyor uses; `make typecheck` holds it against the installed package."""
 
+import pickle
+from collections import ChainMap
 from collections.abc import Callable, Iterable
 from pickle import PickleBuffer
 from types import ModuleType
+from typing import IO, Any
+
+class Pickler(pickle.Pickler):
+    dispatch_table: ChainMap[type[Any], Callable[[Any], Any]]  # type: ignore[assignment]  # narrower than pickle has it
+    def __init__(
+        self, file: IO[bytes], protocol: int | None = None, buffer_callback: Callable[[PickleBuffer], object] | None = None
+    ) -> None: ...
+    def dump(self, obj: object) -> None: ...
+    def reducer_override(self, obj: object) -> Any: ...
 
 def dumps(
     obj: object, protocol: int | None = None, buffer_callback: Callable[[PickleBuffer], object] | None = None

@@ -1,0 +1,471 @@
+"""What a script may define at its top, in jobs, items and results: each is the same here and in the workers.
+
+Run with the name of a group; prints one line for each that is not right, and "done".
+"""
+
+from __future__ import annotations
+
+import abc
+import contextvars
+import functools
+import os
+import pickle
+import sys
+import threading
+import traceback
+import typing
+import weakref
+from collections.abc import Callable
+from concurrent.futures import ProcessPoolExecutor
+from dataclasses import dataclass
+from enum import Enum
+from typing import Any, Generic, NamedTuple, NewType, ParamSpec, Protocol, TypedDict, TypeVar, TypeVarTuple
+
+from typing_extensions import TypeAliasType
+
+from conveyor import Pipeline, Processor
+
+T = TypeVar("T")
+P = ParamSpec("P")
+Ts = TypeVarTuple("Ts")
+UserId = NewType("UserId", int)
+Number = TypeAliasType("Number", int | float)
+LOCK = threading.Lock()
+AGAIN = threading.RLock()
+LOCAL = threading.local()
+LEVEL = contextvars.ContextVar("LEVEL", default=3)
+DEPTH: contextvars.ContextVar[int] = contextvars.ContextVar("DEPTH")
+DEPTH.set(7)
+CONSTANT = 5
+
+
+# --------------------------------------------------------------------------------------------------------------- slots
+
+
+class Plain:
+    __slots__ = ("a",)
+
+    def __init__(self, a: int) -> None:
+        self.a = a
+
+
+class Weak(Plain):
+    __slots__ = ("__weakref__", "b")
+
+    def __init__(self, a: int) -> None:
+        super().__init__(a)
+        self.b = a
+
+
+class Single:
+    __slots__ = "a"
+
+    def __init__(self, a: int) -> None:
+        self.a = a
+
+
+class Private:
+    __slots__ = ("__a",)
+
+    def __init__(self, a: int) -> None:
+        self.__a = a
+
+    @property
+    def a(self) -> int:
+        return self.__a
+
+
+class Open(Plain):
+    """Has a `__dict__` again."""
+
+    def __init__(self, a: int) -> None:
+        super().__init__(a)
+        self.more = a
+
+
+class WithDict:
+    __slots__ = ("__dict__", "a")
+
+    def __init__(self, a: int) -> None:
+        self.a = self.more = a
+
+
+@dataclass(slots=True)
+class Data:
+    a: int
+
+
+@dataclass(slots=True, frozen=True, weakref_slot=True)
+class Frozen:
+    a: int
+
+
+@dataclass(slots=True)
+class Derived(Data):
+    b: int = 2
+
+
+class Box(Generic[T]):
+    __slots__ = ("a",)
+
+    def __init__(self, a: T) -> None:
+        self.a = a
+
+
+class Pair(NamedTuple):
+    a: int
+    b: int = 2
+
+
+SLOTTED: tuple[Any, ...] = (Plain, Weak, Single, Private, Open, WithDict, Data, Frozen, Derived, Box, Pair)
+
+
+def same(item: Any) -> Any:
+    return item
+
+
+def a_of(item: Any) -> tuple[str, int]:
+    return type(item).__name__, item.a
+
+
+def kind_of(item: Any) -> Any:
+    return item.__class__
+
+
+def slots(check: Callable[[str, object, object], None]) -> None:
+    items = [kind(at) for at, kind in enumerate(SLOTTED)]
+    there = Pipeline[Any]().add(Processor(same)).add(Processor(same)).run(items)
+    check("types", [kind_of(each) for each in there], list(SLOTTED))
+    check("attributes", [each.a for each in there], list(range(len(SLOTTED))))
+    check("dicts", [hasattr(each, "__dict__") for each in there], [hasattr(each, "__dict__") for each in items])
+    check("read", Pipeline[Any]().add(Processor(a_of)).run(items), [(type(each).__name__, each.a) for each in items])
+
+    def made(at: int) -> Any:
+        item = SLOTTED[at](at)
+        fixed = not hasattr(item, "__dict__")
+        return item, fixed
+
+    results = Pipeline[int]().add(Processor(made)).run(range(len(SLOTTED)))
+    check(
+        "made",
+        [(kind_of(item), item.a, fixed) for item, fixed in results],
+        [made(n) and (SLOTTED[n], n, made(n)[1]) for n in range(len(SLOTTED))],
+    )
+
+
+# ------------------------------------------------------------------------------------------------------------- wrappers
+
+
+@functools.lru_cache(maxsize=7)
+def squared(number: int) -> int:
+    return number * number
+
+
+@functools.cache
+def fibonacci(number: int) -> int:
+    return number if number < 2 else fibonacci(number - 1) + fibonacci(number - 2)
+
+
+@functools.singledispatch
+def kind(value: object) -> str:
+    return "?"
+
+
+@kind.register
+def _(value: int) -> str:
+    return "int"
+
+
+@kind.register(list)
+def _(value: list[Any]) -> str:
+    return f"list of {kind(value[0])}"
+
+
+class Methods:
+    cache: typing.ClassVar[weakref.WeakValueDictionary[str, Weak]] = weakref.WeakValueDictionary()
+    lock = threading.Lock()
+    local = threading.local()
+
+    def __init__(self, base: int) -> None:
+        self.base = base
+
+    @functools.cached_property
+    def double(self) -> int:
+        with self.lock, AGAIN:
+            return 2 * self.base
+
+    @functools.lru_cache  # noqa: B019  # as is often written
+    def added(self, number: int) -> int:
+        return self.base + number
+
+    @functools.singledispatchmethod
+    def told(self, value: object) -> str:
+        return "?"
+
+    @told.register
+    def _(self, value: int) -> str:
+        return "int"
+
+    @functools.partialmethod
+    def part(self) -> int:
+        return self.base
+
+
+def decorated(function: Callable[P, T]) -> Callable[P, T]:
+    @functools.wraps(function)
+    def wrapper(*args: P.args, **kwargs: P.kwargs) -> T:
+        return function(*args, **kwargs)
+
+    return wrapper
+
+
+@decorated
+def tripled(number: int) -> int:
+    return 3 * number
+
+
+class Missing:
+    def __reduce__(self) -> str:
+        return "MISSING"
+
+
+MISSING = Missing()
+
+
+def wrappers(check: Callable[[str, object, object], None]) -> None:
+    def use(number: int) -> tuple[object, ...]:
+        with LOCK:
+            LOCAL.value = Methods.local.value = number
+            methods = Methods(number)
+            told = methods.told(number), methods.double, methods.added(1), methods.part()
+            return squared(number), fibonacci(20), kind([number]), told, LEVEL.get(), DEPTH.get(), LOCAL.value, tripled(number)
+
+    check("run", Pipeline[int]().add(Processor(use)).run([2]), [use(2)])
+    check("job", Pipeline[int]().add(Processor(squared)).run([3]), [9])
+    check("empty", Pipeline[int]().add(Processor(lambda _: squared.cache_info().currsize)).run([3]), [0])
+    check("method", Pipeline[int]().add(Processor(Methods(1).added)).run([3]), [4])
+    check("item", [each.double for each in Pipeline[Methods]().add(Processor(same)).run([Methods(3)])], [6])
+
+
+def annotated(number: Number) -> UserId:
+    return UserId(int(number))
+
+
+def spread(number: int, *more: *Ts) -> tuple[*Ts]:
+    return more
+
+
+def names(check: Callable[[str, object, object], None]) -> None:
+    check("annotations", Pipeline[int]().add(Processor(annotated)).add(Processor(spread)).run([1]), [()])
+    by_name = (UserId, T, P, Ts, Number, squared, tripled, Missing, Data, Colour, Colour.RED, MISSING)
+    for value in by_name:
+        check(f"{value} as an item", Pipeline[Any]().add(Processor(same)).run([value])[0] is value, True)
+        check(
+            f"{value} as a result",
+            Pipeline[int]().add(Processor(functools.partial(value_of, value))).run([1])[0] is value,
+            True,
+        )
+    check("a default", Pipeline[Any]().add(Processor(is_missing)).run([MISSING, 1]), [True, False])
+
+
+def value_of(value: Any, _: int) -> Any:
+    return value
+
+
+def is_missing(item: Any) -> bool:
+    return item is MISSING
+
+
+# -------------------------------------------------------------------------------------------------------------- classes
+
+
+class Colour(Enum):
+    RED = (1, "#f00")
+    BLUE = (2, "#00f")
+    ALSO_RED = (1, "#f00")  # noqa: PIE796  # an alias
+
+    def __init__(self, number: int, code: str) -> None:
+        self.number = number
+        self.code = code
+
+    @property
+    def told(self) -> str:
+        return f"{self.name} {self.code}"
+
+
+class Meta(type):
+    known: typing.ClassVar[list[str]] = []
+
+    def __new__(cls, name: str, bases: tuple[type, ...], names: dict[str, Any]) -> Meta:
+        if name in cls.known:
+            raise TypeError(f"there is a {name}")
+        cls.known.append(name)
+        return super().__new__(cls, name, bases, names)
+
+
+class Registered(metaclass=Meta):
+    def __init__(self, a: int) -> None:
+        self.a = a
+
+
+class Base:
+    known: typing.ClassVar[dict[str, type]] = {}
+
+    def __init_subclass__(cls, *, key: str) -> None:
+        Base.known[key] = cls
+
+    def __init__(self, a: int) -> None:
+        self.a = a
+
+
+class Child(Base, key="child"):
+    pass
+
+
+class Shape(abc.ABC):
+    @abc.abstractmethod
+    def area(self) -> int: ...
+
+
+class Square(Shape):
+    def __init__(self, a: int) -> None:
+        self.a = a
+
+    def area(self) -> int:
+        return self.a**2
+
+
+class Sized(Protocol):
+    a: int
+
+
+class Told(TypedDict):
+    a: int
+
+
+class Outer:
+    class Inner:
+        def __init__(self, a: int) -> None:
+            self.a = a
+
+
+class Counter:
+    """Counts what is made of it: state of a class, which each worker has of its own."""
+
+    made = 0
+
+    def __init__(self, a: int) -> None:
+        self.a = a
+        Counter.made += 1
+
+
+def classes(check: Callable[[str, object, object], None]) -> None:
+    kinds: tuple[Any, ...] = (Registered, Child, Square, Outer.Inner)
+    items = [kind(at) for at, kind in enumerate(kinds)]
+    check("types", [kind_of(each) for each in Pipeline[Any]().add(Processor(same)).run(items)], list(kinds))
+    check(
+        "results",
+        [kind_of(each) for each in Pipeline[Any]().add(Processor(lambda at: kinds[at](at))).run(range(4))],
+        list(kinds),
+    )
+
+    def use(number: int) -> tuple[object, ...]:
+        class Local:
+            constant = CONSTANT
+
+        told: Told = {"a": number}
+        is_shape = issubclass(type(same(Square(number))), Shape)
+        return sorted(Base.known), Meta.known, Colour.BLUE.told, Colour.RED.number, is_shape, told, Local.constant
+
+    check("use", Pipeline[int]().add(Processor(use)).run([1]), [use(1)])
+    check("told", Pipeline[Any]().add(Processor(lambda colour: colour.told)).run([Colour.ALSO_RED]), ["RED #f00"])
+    counted = Pipeline[Any]().add(Processor(lambda item: (Counter(item.a), Counter.made)[1])).run([Counter(1), Counter(2)])
+    check("a class is filled once", counted, [3, 4])
+    check("and here it is what it was", Counter.made, 2)
+
+
+# ------------------------------------------------------------------------------------------------------- pickled in a job
+
+
+def pickled(number: int) -> tuple[bool, int]:
+    copy = pickle.loads(pickle.dumps((tripled, squared, Data(number), pickled)))
+    return copy[0] is tripled and copy[3] is pickled, copy[2].a
+
+
+def in_a_pool(number: int) -> int:
+    import multiprocessing
+
+    with ProcessPoolExecutor(1, mp_context=multiprocessing.get_context("fork")) as pool:
+        return pool.submit(tripled, number).result()
+
+
+def pickles(check: Callable[[str, object, object], None]) -> None:
+    check("pickled", Pipeline[int]().add(Processor(pickled)).run([4]), [(True, 4)])
+    check("in a pool", Pipeline[int]().add(Processor(in_a_pool)).run([4]), [12])
+
+
+# ----------------------------------------------------------------------------------------------------------- what cannot
+
+
+class Table:
+    def __init__(self) -> None:
+        self.rows = [{"lock": threading.Lock()}]
+
+
+TABLE = Table()
+
+
+class Holder:
+    """A class that no worker can have."""
+
+    def __init__(self, a: int) -> None:
+        self.a = a
+
+    def rows(self) -> object:
+        return TABLE.rows
+
+
+def looked_up(number: int) -> object:
+    return TABLE.rows[number]
+
+
+def told_by(pl: Any, items: Any) -> str:
+    try:
+        return repr(pl.run(items))
+    except Exception as error:
+        return "".join(traceback.format_exception(error))
+
+
+def reasons(check: Callable[[str, object, object], None]) -> None:
+    way = "global 'TABLE' -> attribute 'rows' -> [0] -> ['lock']: cannot pickle '_thread.lock' object"
+    told = told_by(Pipeline[int]().add(Processor(looked_up)), [1])
+    check("a job", f"stage 'looked_up' -> {way}" in told, True)
+    told = told_by(Pipeline[Any]().add(Processor(same)), [Holder(1)])
+    why = f"'Holder' of the script could not be sent to the worker: attribute 'rows' -> {way}"
+    check("an item", why in told or os.environ["CONVEYOR_START_METHOD"] == "fork", True)  # a fork has it
+    told = told_by(Pipeline[Any]().add(Processor(same)), [[TABLE]])
+    check("inside of an item", "[0] -> attribute 'rows' -> [0] -> ['lock']: cannot pickle '_thread.lock' object" in told, True)
+    told = told_by(Pipeline[int]().add(Processor(lambda number: {"table": TABLE})), [1])
+    check("a stage of a lambda", f"stage 'lambda' -> {way}" in told, True)
+
+
+def fails(number: int) -> float:
+    return 1 / number
+
+
+def tracebacks(check: Callable[[str, object, object], None]) -> None:
+    told = told_by(Pipeline[int]().add(Processor(fails)), [0])
+    check("file", f'{__file__}", line ' in told and "return 1 / number" in told, True)
+
+
+def main(group: str) -> None:
+    def check(what: str, found: object, wanted: object) -> None:
+        if found != wanted:
+            print(f"{group}, {what}: {found!r} instead of {wanted!r}")
+
+    globals()[group](check)
+    print("done")
+
+
+if __name__ == "__main__":
+    main(sys.argv[1])

@@ -1,0 +1,44 @@
+"""What a script defines travels, under each start method: the script says what is right; and the simulator agrees."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+
+import pytest
+
+from tests.helpers import SCRIPTS, START_METHODS, environment, run_script
+
+pytestmark = pytest.mark.timeout(120)
+
+GROUPS = ("slots", "wrappers", "names", "classes", "pickles", "reasons", "tracebacks")
+
+
+@pytest.mark.parametrize("start_method", START_METHODS)
+@pytest.mark.parametrize("group", GROUPS)
+def test_what_a_script_defines_is_the_same_in_a_worker(group: str, start_method: str) -> None:
+    assert run_script(SCRIPTS / "definitions.py", start_method, group) == ["done"]
+
+
+CELL = """
+import linecache
+lines = ["def divide(number):", "    return 1 / number  # in a cell", ""]
+source = chr(10).join(lines)
+linecache.cache["<cell 7>"] = (len(source), None, [line + chr(10) for line in lines], "<cell 7>")  # as notebooks do
+exec(compile(source, "<cell 7>", "exec"))
+from conveyor import Pipeline, Processor
+try:
+    Pipeline().add(Processor(divide)).run([0])
+except ZeroDivisionError as error:
+    print(error.__cause__)
+"""
+
+
+@pytest.mark.parametrize("start_method", START_METHODS)
+def test_the_traceback_of_a_cell_has_its_lines(start_method: str) -> None:
+    done = subprocess.run(
+        [sys.executable, "-"], input=CELL, env=environment(start_method), capture_output=True, text=True, timeout=60, check=True
+    )
+
+    assert 'File "<cell 7>", line 2, in divide' in done.stdout
+    assert "return 1 / number  # in a cell" in done.stdout
