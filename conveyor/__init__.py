@@ -13,24 +13,42 @@ from typing import TYPE_CHECKING
 from conveyor.context import Context, context  # at once: the module has the name of the function, and must not hide it
 
 if TYPE_CHECKING:
-    from conveyor.pipeline import Pipeline
-    from conveyor.report import Report, RunResult
+    from conveyor.pipeline import AdaptivePipeline, Pipeline, StatementPipeline, UncheckedPipeline, WidePipeline
+    from conveyor.report import DeadLetter, Report, RunResult, StageReport
+    from conveyor.runtime.placement import Placement
+    from conveyor.runtime.processes import StartMethod
     from conveyor.runtime.stream import Stream
-    from conveyor.sim.exploration import Exploration
+    from conveyor.sim.api import Strategy
+    from conveyor.sim.exploration import Exploration, Found
+    from conveyor.sim.faults import Faults
+    from conveyor.sim.schedule import Decision
+    from conveyor.sim.schedulers.scheduler import Scheduler
     from conveyor.sim.simulation import Simulation
-    from conveyor.stages import BalancingFork, Filter, FlatMap, Join, Pipe, Processor, ReplicatingFork, Zip
+    from conveyor.stages import BalancingFork, Filter, FlatMap, Join, OnError, Pipe, Processor, ReplicatingFork, Zip
+    from conveyor.topology import Topology
+    from conveyor.trace import Trace
 else:
     # Each name is imported when it is first asked for: a worker imports this package, too, and needs few of them.
     HOMES = {
-        "Exploration": "conveyor.sim.exploration",
-        "Pipeline": "conveyor.pipeline",
-        "Report": "conveyor.report",
-        "RunResult": "conveyor.report",
-        "Simulation": "conveyor.sim.simulation",
-        "Stream": "conveyor.runtime.stream",
-    } | dict.fromkeys(
-        ("BalancingFork", "Filter", "FlatMap", "Join", "Pipe", "Processor", "ReplicatingFork", "Zip"), "conveyor.stages"
-    )
+        name: home
+        for home, names in {
+            "conveyor.pipeline": "AdaptivePipeline Pipeline StatementPipeline UncheckedPipeline WidePipeline",
+            "conveyor.report": "DeadLetter Report RunResult StageReport",
+            "conveyor.runtime.placement": "Placement",
+            "conveyor.runtime.processes": "StartMethod",
+            "conveyor.runtime.stream": "Stream",
+            "conveyor.sim.api": "Strategy",
+            "conveyor.sim.exploration": "Exploration Found",
+            "conveyor.sim.faults": "Faults",
+            "conveyor.sim.schedule": "Decision",
+            "conveyor.sim.schedulers.scheduler": "Scheduler",
+            "conveyor.sim.simulation": "Simulation",
+            "conveyor.stages": "BalancingFork Filter FlatMap Join OnError Pipe Processor ReplicatingFork Zip",
+            "conveyor.topology": "Topology",
+            "conveyor.trace": "Trace",
+        }.items()
+        for name in names.split()
+    }
 
     def __getattr__(name: str) -> object:
         if name not in HOMES:
@@ -43,20 +61,36 @@ else:
 
 
 __all__ = [
+    "AdaptivePipeline",
     "BalancingFork",
     "Context",
+    "DeadLetter",
+    "Decision",
     "Exploration",
+    "Faults",
     "Filter",
     "FlatMap",
+    "Found",
     "Join",
+    "OnError",
     "Pipe",
     "Pipeline",
+    "Placement",
     "Processor",
     "ReplicatingFork",
     "Report",
     "RunResult",
+    "Scheduler",
     "Simulation",
+    "StageReport",
+    "StartMethod",
+    "StatementPipeline",
+    "Strategy",
     "Stream",
+    "Topology",
+    "Trace",
+    "UncheckedPipeline",
+    "WidePipeline",
     "Zip",
     "context",
 ]

@@ -128,6 +128,9 @@ class Builder(Generic[In, *Row]):
         self._draft = after
         return self
 
+    def __repr__(self) -> str:
+        return f"Pipeline({self._draft})"
+
     @property
     def topology(self) -> Topology:
         """The frozen graph of what `run` executes.  Raises `TopologyError` if the pipeline is not complete."""

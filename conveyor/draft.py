@@ -43,6 +43,8 @@ class Frame:
     scrambled: bool = False
 
 
+SHOWN: Final = 12  # rows, in words
+
 Frames: TypeAlias = tuple[Frame, ...]
 
 
@@ -75,6 +77,12 @@ class Draft:
     places: tuple[Place, ...] = ()
     lanes: tuple[Lane, ...] = (Lane(None, ()),)
     rows: int = 0
+
+    def __str__(self) -> str:
+        """The stages, row by row, and how many lanes are open if it is not one."""
+        rows = [_words([place.stage for place in self.places if place.row == row]) for row in range(1, self.rows + 1)]
+        shown = rows if len(rows) <= SHOWN else [*rows[: SHOWN // 2], "...", *rows[-SHOWN // 2 :]]
+        return " | ".join([*shown, *([f"{_lanes(len(self.lanes))} open"] if len(self.lanes) > 1 else [])])
 
     def declare(self, carries: object) -> Draft:
         """The draft, empty as yet, of a pipeline whose items are of this type."""

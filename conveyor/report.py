@@ -103,13 +103,17 @@ COLUMNS: Final = (
 ALWAYS: Final = frozenset({"items_in", "items_out", "passed", "dropped", "busy_s", "waiting_s", "blocked_s", "batches"})
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, repr=False)
 class Report:
     """The stages of a run by name, in the order in which they were added; `print(report)` is a table."""
 
     stages: Mapping[str, StageReport] = field(default_factory=dict[str, StageReport])
     seconds: float = 0.0
     notes: tuple[str, ...] = ()
+
+    def __repr__(self) -> str:
+        stages = (f"{stage.name} {stage.items_in} in, {stage.items_out} out" for stage in self.stages.values())
+        return f"Report({'; '.join([f'{self.seconds:.3f} s', *stages])})"
 
     def __str__(self) -> str:
         rows = list(self.stages.values())

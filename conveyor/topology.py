@@ -104,7 +104,7 @@ class StageInfo:
     node: int | None
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, repr=False)
 class Topology:
     """Nodes (the source first, the sink last), channels, and the stages in the order in which they were added."""
 
@@ -114,6 +114,10 @@ class Topology:
 
     def __str__(self) -> str:
         return "\n".join(self._line(node) for node in self.nodes)
+
+    def __repr__(self) -> str:
+        names = ", ".join(node.name for node in self.nodes)
+        return f"Topology({len(self.nodes)} nodes: {names}; {len(self.channels)} channels)"
 
     def title(self, node: int) -> str:
         """What the worker of a node is called: by all the stages that it runs."""
