@@ -95,9 +95,11 @@ def variables_of(owner: object, definer: type) -> dict[object, object]:
     return dict(zip(parameters_of(definer), args_as(owner, definer) or (), strict=False))
 
 
-def is_wrapped(function: object) -> bool:
+def is_wrapped(function: FunctionType) -> bool:
     """Has a decorator given it the annotations of another function, true or not?"""
-    return hasattr(function, "__wrapped__")
+    if hasattr(function, "__wrapped__"):
+        return True
+    return not function.__annotations__.keys() <= {"return", *function.__code__.co_varnames}
 
 
 def positional(function: FunctionType) -> tuple[str, ...]:

@@ -538,3 +538,18 @@ def test_the_table_of_builtins_is_of_builtins() -> None:
     assert {len, print, str, int, abs, math.sqrt, str.upper} <= BUILTINS.keys()
     assert all(hasattr(owner, "__name__") for owner in BUILTINS)
     assert builtins.str in BUILTINS
+
+
+def test_annotations_that_belong_to_another_function_are_not_believed() -> None:
+    def copied(*args: Any) -> Any:
+        return parse(*args)
+
+    @functools.wraps(parse)
+    def wrapped(*args: Any) -> Any:
+        return parse(*args)
+
+    copied.__annotations__ = dict(parse.__annotations__)
+    functions: list[Any] = [copied, wrapped]
+    for function in functions:
+        (said,) = signatures_of(function)
+        assert said.takes is said.gives is UNKNOWN
