@@ -6,7 +6,6 @@ Knows: both worlds, and which call is for which.  Must never know: what goes on 
 from __future__ import annotations
 
 import warnings
-import weakref
 from collections.abc import Callable, Iterable
 from os import PathLike
 from time import monotonic
@@ -16,7 +15,7 @@ from typing import TYPE_CHECKING, Any, Final, Generic, Self, TypeAlias, TypedDic
 from typing_extensions import TypeVar, TypeVarTuple, Unpack
 
 from conveyor.errors import ImplicitPipeWarning, ScheduleMismatch, TopologyError
-from conveyor.lifecycle import Call, Lifecycle
+from conveyor.lifecycle import Call
 from conveyor.signatures import Undeclared
 
 # A world is imported when it is first run in; and what builds, when a pipeline is first built: a worker that imports the module
@@ -26,7 +25,6 @@ if TYPE_CHECKING:
     from conveyor.report import RunResult
     from conveyor.runtime.placement import Placement
     from conveyor.runtime.processes import StartMethod
-    from conveyor.runtime.recorder import Recorder
     from conveyor.runtime.runner import Runner
     from conveyor.runtime.stream import Stream
     from conveyor.signatures import A1, A2, AddAStageFirst, JoinTheOpenLanesFirst, Left
@@ -101,20 +99,17 @@ class Builder(Generic[In, *Row]):
 
     def __init__(self, *, strict: bool = False, start_method: StartMethod | None = None) -> None:
         from conveyor.draft import Draft
+        from conveyor.runtime.session import Session
 
         self._draft = Draft(strict=strict)
         self._start_method = start_method
-        self._lifecycle = Lifecycle()
-        self._runner: Runner | None = None
-        self._placement: Placement | None = None
-        self._finalizer: weakref.finalize[[], Builder[In, *Row]] | None = None
-        self._stream: weakref.ref[Stream[Any]] | None = None
+        self._session = Session()
 
     def _add(self, stages: tuple[Any, ...]) -> Self:
         from conveyor.annotations import declared_input
         from conveyor.draft import implicit_pipes
 
-        self._lifecycle.check(Call.ADD)
+        self._session.check(Call.ADD)
         if any(isinstance(stage, Builder) for stage in stages):
             raise TopologyError(
                 f"row {self._draft.rows + 1}: a pipeline is not a stage; to use the same stages several times write a "
@@ -158,21 +153,13 @@ class Builder(Generic[In, *Row]):
         """Runs to the end of `items`, each processor in a process of its own, and gives all outputs.
 
         Raises what a job or `items` raised, or a `RunError`; all workers are then gone.  `LifecycleError` if another run is
-        under way, `TopologyError` if lanes are open.
+        under way or the pipeline was opened before this process was forked, `TopologyError` if lanes are open.
         """
         self._draft.check_complete("run()")
-        from conveyor.runtime.deferral import Deferral, interruptible
-
-        with Deferral():
-            self._lifecycle.call(Call.START)
-            failed = True
-            try:
-                runner = self._open_runner(placement)
-                result = interruptible(lambda: runner.run(items, self._recorder(runner, record)))
-                failed = False
-            finally:
-                self._run_ended(failed)
-        return result
+        try:
+            return self._session.run(self._start, placement, items, record)
+        finally:
+            del items  # of which an error, that knows this frame, would else keep hold
 
     @overload
     def stream(
@@ -191,23 +178,14 @@ class Builder(Generic[In, *Row]):
     def stream(self, items: Any, *, placement: Placement | None = None, record: str | PathLike[str] | None = None) -> object:
         """Runs lazily: an iterator over the outputs, which takes items only as fast as outputs are taken.
 
-        Raises as `run` does, from the iterator; close it, or use it as a context manager, to end early.
+        `items` are iterated in a thread of their own, in a copy of the caller's context.  Raises as `run` does, from the
+        iterator; close it, or use it as a context manager, to end early.
         """
         self._draft.check_complete("stream()")
-        from conveyor.runtime.deferral import Deferral, deliver
-        from conveyor.runtime.stream import Stream
-
-        with Deferral():
-            self._lifecycle.call(Call.START)
-            try:
-                runner = self._open_runner(placement)
-                stream: Stream[object] = Stream(runner, items, self._run_ended, self._recorder(runner, record))
-                self._stream = weakref.ref(stream)
-                deliver()
-            except BaseException:
-                self._run_ended(True)
-                raise
-        return stream
+        try:
+            return self._session.begin_stream(self._start, placement, items, record)
+        finally:
+            del items
 
     @overload
     def simulate(
@@ -391,68 +369,58 @@ class Builder(Generic[In, *Row]):
         return compile_topology(self._draft, adaptive_lanes)
 
     def open(self) -> Self:
-        """From now on the workers, which the first run starts, are kept for the next; until `close`."""
+        """From now on the workers, which the first run starts, are kept for the next; until `close`.
+
+        An open pipeline belongs to this process: in one that is forked from it any use but `close` is a `LifecycleError`.
+        """
         self._draft.check_complete("open()")
-        self._lifecycle.call(Call.OPEN)
+        self._session.call(Call.OPEN)
         return self
 
     def close(self) -> None:
-        """Ends the workers of an opened pipeline."""
-        from conveyor.runtime.deferral import Deferral
+        """Ends the workers of an opened pipeline, and a stream that is open.
 
-        with Deferral():
-            self._end_stream()
-            self._lifecycle.call(Call.CLOSE)
-            self._end_runner()
+        `LifecycleError` if it is not open, or if another thread is in `run`: `stop()` ends that first.
+        """
+        self._session.close()
+
+    def stop(self) -> None:
+        """Ends the run or stream under way, which then raises `RunStopped`; does nothing if there is none.
+
+        May be called from any thread, and from a signal handler; it does not wait.  The pipeline can be run again, inside
+        `with` and after `open` with new workers.
+
+        >>> from itertools import count
+        >>> from conveyor import Pipeline, Processor
+        >>> pl = Pipeline[int]().add(Processor(abs))
+        >>> stream = pl.stream(count())
+        >>> pl.stop()
+        >>> next(stream)
+        Traceback (most recent call last):
+        conveyor.errors.RunStopped: the run was ended by stop()
+        """
+        self._session.stop()
+
+    def __getstate__(self) -> dict[str, Any]:
+        """A copy, made by `copy` or by pickle, has the same stages; it is not open, and runs nothing."""
+        return {name: value for name, value in self.__dict__.items() if name != "_session"}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        from conveyor.runtime.session import Session
+
+        self.__dict__.update(state)
+        self._session = Session()
 
     def _enter(self) -> Self:
-        self._lifecycle.call(Call.ENTER)
+        self._session.call(Call.ENTER)
         return self
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
-        from conveyor.runtime.deferral import Deferral
+        self._session.exit()
 
-        with Deferral():
-            self._end_stream()
-            self._lifecycle.call(Call.EXIT)
-            self._end_runner()
-
-    def _open_runner(self, placement: Placement | None) -> Runner:
-        """The runner that is warm, or a new one."""
-        from conveyor.runtime.placement import Placement
+    def _start(self, placement: Placement) -> Runner:
+        """Starts the workers."""
         from conveyor.runtime.processes import checked_start_method
         from conveyor.runtime.runner import Runner
 
-        if self._runner is not None and placement is not None and placement != self._placement:
-            self._end_runner()
-        if self._runner is None:
-            self._placement = placement or Placement()
-            self._runner = Runner(self.topology, checked_start_method(self._start_method), self._placement)
-            self._finalizer = weakref.finalize(self, self._runner.end)
-        return self._runner
-
-    def _recorder(self, runner: Runner, path: str | PathLike[str] | None) -> Recorder | None:
-        if path is None:
-            return None
-        from conveyor.runtime.placement import usable_physical_cores
-        from conveyor.runtime.recorder import Recorder
-
-        return Recorder(path, runner.topology, usable_physical_cores())
-
-    def _run_ended(self, failed: bool) -> None:
-        self._lifecycle.run_ended()
-        if failed or not self._lifecycle.is_warm:
-            self._end_runner()
-
-    def _end_runner(self) -> None:
-        if self._finalizer is not None:
-            self._finalizer.detach()
-            self._finalizer = None
-        runner, self._runner = self._runner, None
-        if runner is not None:
-            runner.end()
-
-    def _end_stream(self) -> None:
-        stream = self._stream() if self._stream is not None else None
-        if stream is not None:
-            stream.close()
+        return Runner(self.topology, checked_start_method(self._start_method), placement)

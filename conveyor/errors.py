@@ -7,6 +7,7 @@ Knows: the words.  Must never know: how anything runs.
     │   └── StageTypeError       ... because a stage does not fit the type of its lane
     ├── LifecycleError           the call does not fit what the pipeline is doing now
     ├── RunError                 a run could not deliver all results
+    │   ├── RunStopped           it was ended from outside: by stop(), or because its stream was closed by another thread
     │   ├── JobExited            a job raised SystemExit, KeyboardInterrupt or the like
     │   ├── JobRaised            a job raised an exception that cannot travel between processes
     │   ├── NotPicklable         an item, a result or a stage cannot be pickled or unpickled
@@ -37,6 +38,7 @@ __all__ = [
     "NotPicklable",
     "PoisonItem",
     "RunError",
+    "RunStopped",
     "ScheduleMismatch",
     "SharedMemoryFull",
     "StageTypeError",
@@ -64,6 +66,10 @@ class LifecycleError(ConveyorError):
 
 class RunError(ConveyorError):
     """A run ended before it could deliver all its results."""
+
+
+class RunStopped(RunError):
+    """A run was ended before its time, by `stop()` or by another thread that closed its stream."""
 
 
 class JobExited(RunError):

@@ -55,9 +55,9 @@ TABLE: Final[dict[tuple[State, Call], State | str]] = {
     (State.INSIDE, Call.START): State.RUNNING,
     (State.RUNNING, Call.ADD): "add(): a run or stream of this pipeline is under way, and its topology is fixed",
     (State.RUNNING, Call.OPEN): "open(): a run or stream of this pipeline is under way",
-    (State.RUNNING, Call.CLOSE): "close(): a run or stream of this pipeline is under way; end it first",
+    (State.RUNNING, Call.CLOSE): "close(): a run of this pipeline is under way; end it with stop() first",
     (State.RUNNING, Call.ENTER): "with: a run or stream of this pipeline is under way",
-    (State.RUNNING, Call.EXIT): State.FIXED,
+    (State.RUNNING, Call.EXIT): State.RUNNING,  # for a moment: the run is told to end, and nothing is kept then
     (State.RUNNING, Call.START): "a run or stream of this pipeline is under way; a pipeline runs one at a time",
 }
 
@@ -91,6 +91,8 @@ class Lifecycle:
         target = self.check(call)
         if call is Call.START:
             self.before_run = self.state
+        elif call is Call.EXIT:
+            self.before_run = State.FIXED
         self.fixed = self.fixed or call in (Call.OPEN, Call.START)
         self.state = target
 
@@ -98,6 +100,15 @@ class Lifecycle:
         """Back to where the pipeline was before its run."""
         if self.state is State.RUNNING:
             self.state = State.FIXED if self.before_run is State.DRAFT else self.before_run
+
+    def forget(self) -> None:
+        """Nothing is open or runs any more, for somebody else has it."""
+        self.state = State.FIXED
+
+    @property
+    def is_in_use(self) -> bool:
+        """Is the pipeline open, or is a run under way?"""
+        return self.state in (State.OPEN, State.INSIDE, State.RUNNING)
 
     @property
     def is_warm(self) -> bool:

@@ -14,6 +14,7 @@ import os
 import select
 import signal
 import sys
+import threading
 import time
 from collections import Counter
 from collections.abc import Iterable, Sequence
@@ -34,6 +35,7 @@ from conveyor.runtime.deferral import Deferral, deliver, interruptible, is_of_a_
 from conveyor.runtime.descriptors import check_room, fill_standard
 from conveyor.runtime.ends import RingEnds, ring_ends
 from conveyor.runtime.faults import faults_of
+from conveyor.runtime.halt import Halt
 from conveyor.runtime.lifeline import lifeline
 from conveyor.runtime.memory import Memory
 from conveyor.runtime.placement import Placement
@@ -76,7 +78,9 @@ class Crew:
         self.run = 0
         self.letters = Letters()
         self.witness: Witness | None = None
+        self.halt: Halt | None = None  # of the run under way
         self.ended = False
+        self.waking = threading.RLock()  # a signal handler may come between
         self.forgotten = 0  # how often in this run somebody was woken for whom nobody had rung
         self.next_glance = 0.0
         self.owner = os.getpid()
@@ -306,7 +310,12 @@ class Crew:
         self.ring_all()  # it may have died between a store and the bell that tells of it
 
     def look_around(self) -> None:
-        """Reads what the workers have reported, and opens or shuts lanes as they ask; raises the first failure."""
+        """Reads what the workers have reported, and opens or shuts lanes as they ask.
+
+        Raises the first failure, or that the run is to end.
+        """
+        if self.halt is not None:
+            self.halt.check()
         if self.witness is not None:
             self.witness.drain()
         if not self.board.take_alert():
@@ -356,12 +365,27 @@ class Crew:
             assert isinstance(message, Buried)
             self.letters.add(message.node, letter_arrived(message.letter))
 
+    def is_ours(self) -> bool:
+        """Does this process have the workers, and not the one that it was forked from?"""
+        return os.getpid() == self.owner
+
+    def wake(self) -> None:
+        """Ends the sleep of the thread that runs, from any other."""
+        with self.waking:  # what is rung must not be closed meanwhile
+            if not self.ended:
+                self.bells[len(self.topology.nodes) - 1].ring()
+
     def end(self, grace: float) -> None:
         """Ends all workers, the quick way if they do not stop by themselves, and gives back what they shared."""
-        if self.ended or os.getpid() != self.owner:  # a child that was forked has a copy of this, and no say
+        if self.ended:
+            return
+        if not self.is_ours():  # a child that was forked has a copy of this, and no say
+            self.ended = True
+            self.release_copies()
             return
         with Deferral():
-            self.ended = True
+            with self.waking:
+                self.ended = True
             try:
                 if self.handles:
                     self.board.stop()
@@ -390,6 +414,14 @@ class Crew:
     def release(self) -> None:
         for handle in self.handles.values():
             handle.close()
+        for bell in self.bells.values():
+            bell.close()
+        self.memory.close()
+
+    def release_copies(self) -> None:
+        """In a child that was forked: closes its copies of what its parent goes on with."""
+        for handle in self.handles.values():
+            handle.close_copy()
         for bell in self.bells.values():
             bell.close()
         self.memory.close()

@@ -121,6 +121,10 @@ class Handle:
     def close(self) -> None:
         """Gives back what the system keeps for it."""
         self.wait(0)
+        self.close_copy()
+
+    def close_copy(self) -> None:
+        """Closes the descriptors and leaves the process alone, which may be another's child."""
         self.way.close()
         if self.is_own:
             os.close(self.fd)

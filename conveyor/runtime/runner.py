@@ -11,6 +11,7 @@ from time import perf_counter
 from conveyor.channel import Inlet
 from conveyor.codec import sealer
 from conveyor.drive import drive
+from conveyor.errors import RunStopped
 from conveyor.fusing import fuse, home
 from conveyor.job_node import Node
 from conveyor.nodes import CollectNode, RelayNode
@@ -21,6 +22,7 @@ from conveyor.runtime.crash import without_our_frames
 from conveyor.runtime.crew import GRACE_S, PATIENCE_S, Crew
 from conveyor.runtime.decision_log import NotedLanes
 from conveyor.runtime.ends import RingEnds
+from conveyor.runtime.halt import Halt
 from conveyor.runtime.importing import check_may_run
 from conveyor.runtime.loop import Loop
 from conveyor.runtime.pace import LARGEST_SLICE, Drowsiness, Lanes
@@ -57,6 +59,7 @@ class Runner:
         self.recorder: Recorder | None = None
         self.recorded: Recorder | None = None  # the same, also once it has come to its end
         self.before_end: Callable[[], None] | None = None  # stops a thread that still uses the channels
+        self.halt: Halt | None = None  # of the run under way
         fused = fuse(topology, len(usable_cores()), placement.may_share)
         self.source_spec, self.sink_spec = fused.nodes[0], fused.nodes[-1]
         self.crew = Crew(fused, start_method, placement)
@@ -88,9 +91,20 @@ class Runner:
         """Of the channels to the sink, so that what a stream holds in hand leaves room behind it."""
         return max(1, min(inlet.ring.capacity for inlet in self.sink_ends.inlets) // 4)
 
-    def begin_run(self, recorder: Recorder | None) -> int:
+    def is_ours(self) -> bool:
+        """Does this process have the workers, and not the one that it was forked from?"""
+        return self.crew.is_ours()
+
+    def is_busy(self) -> bool:
+        """Is a thread inside a run, or inside `next()` of a stream?"""
+        return self.halt is not None and self.halt.busy
+
+    def begin_run(self, recorder: Recorder | None, halt: Halt) -> int:
         """Lets the workers begin, and whoever writes down what they decide."""
         self.recorder = self.recorded = recorder
+        self.halt = self.crew.halt = halt
+        halt.wake = self.crew.wake
+        halt.check()
         self.lanes = self.lanes_of_source()
         if recorder is not None:
             recorder.begin(self.crew)
@@ -114,16 +128,17 @@ class Runner:
         steps = drive(run, node, inputs, nothing, None, cut, self.sink_spec.merge_name, journal)
         return Loop(steps, self.sink_ends.inlets, nothing, None)
 
-    def run(self, items: Iterable[object], recorder: Recorder | None = None) -> RunResult[object]:
+    def run(self, items: Iterable[object], halt: Halt, recorder: Recorder | None = None) -> RunResult[object]:
         """All outputs of a run to the end of `items`.  Raises what ended it early; the crew is then gone."""
         started = perf_counter()
         results: RunResult[object] = RunResult()
         try:
-            run = self.begin_run(recorder)
+            run = self.begin_run(recorder, halt)
             puller = self.puller(items)
             source = self.source_loop(run, Feed(puller, self.lanes.room, self.smallest_capacity))
             sink = self.sink_loop(run, CollectNode(results.extend), self.sink_ends.inputs, SinkCut(LARGEST_SLICE))
-            self.lacks = lambda: {0: source.lack(), len(self.topology.nodes) - 1: sink.lack()}
+            last = len(self.topology.nodes) - 1
+            self.lacks = lambda: {0: source.lack(), last: sink.lack()}
             # A zip or an ordered join may need one item of one lane while others are full.
             takes_any = all(isinstance(each, Leaf) for each in self.sink_spec.inputs)
             drowsiness = Drowsiness(self.smallest_result_capacity if takes_any else 1)
@@ -140,9 +155,10 @@ class Runner:
             self.end(failed=True)
             raise interrupt.with_traceback(without_our_frames(interrupt.__traceback__)) from None
         except BaseException as error:
-            self.record_end("failed", error)
+            self.record_end("stopped" if isinstance(error, RunStopped) else "failed", error)
             self.end(failed=True)
             raise
+        self.run_over()
         if recorder is not None:
             recorder.gave(results)
         self.record_end("done")
@@ -150,10 +166,15 @@ class Runner:
         results.dead_letters = self.letters()
         return results
 
+    def run_over(self) -> None:
+        """Nobody may end the run any more, and nothing of it is kept."""
+        self.halt = self.crew.halt = None
+        self.lacks = dict
+
     def record_end(self, how: str, error: BaseException | None = None) -> None:
         """The recording says how the run ended, before what is shared is given back."""
         recorder, self.recorder = self.recorder, None
-        if recorder is not None:
+        if recorder is not None and self.is_ours():
             self.crew.witness = None
             recorder.end(how, error, self.letters())
 
@@ -193,8 +214,9 @@ class Runner:
 
     def end(self, failed: bool = False) -> None:
         """Ends the workers and gives back all that was shared."""
+        self.run_over()
         before_end, self.before_end = self.before_end, None
-        if before_end is not None:
+        if before_end is not None and self.is_ours():
             before_end()
         self.crew.end(GRACE_S if failed else PATIENCE_S)
 

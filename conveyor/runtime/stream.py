@@ -17,16 +17,18 @@ from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from time import perf_counter
 from types import TracebackType
-from typing import Final, Generic, Self
+from typing import Final, Generic, NoReturn, Self, cast
 
 from typing_extensions import TypeVar
 
 from conveyor.channel import Inlet
+from conveyor.errors import LifecycleError, RunStopped
 from conveyor.nodes import CollectNode
 from conveyor.report import DeadLetter, Report
 from conveyor.runtime.bell import Bell
 from conveyor.runtime.board import FOR_NOTHING, Lack
 from conveyor.runtime.deferral import Deferral
+from conveyor.runtime.halt import Halt
 from conveyor.runtime.loop import Loop
 from conveyor.runtime.recorder import Recorder
 from conveyor.runtime.ring import fence
@@ -210,17 +212,30 @@ class SourceThread:
 class Stream(Generic[Out]):
     """The results of a run as a lazy iterator, and a context manager that ends the run when it is left.
 
-    Input is taken only as fast as results are, so it may be endless.  An exception in the source is raised behind the
-    results before it; a failure in a worker at once.
+    Input is taken only as fast as results are, so it may be endless.  It is iterated in a thread of its own.  An exception in
+    the source is raised behind the results before it; a failure in a worker at once.
+
+    A stream may be handed from thread to thread, but only one takes from it at a time.  A thread that reads is told by
+    `RunStopped` if another one closes the stream, or if the pipeline's `stop()` is called.
     """
 
     _begun = False
 
     def __init__(
-        self, runner: Runner, items: Iterable[object], ended: Callable[[bool], None], recorder: Recorder | None = None
+        self,
+        runner: Runner,
+        items: Iterable[object],
+        halt: Halt,
+        ended: Callable[[bool], None],
+        recorder: Recorder | None = None,
     ) -> None:
         self._seconds: float | None = None
         self._runner = runner
+        self._halt = halt
+        self._turn = threading.RLock()  # held by the thread that takes, or ends the run
+        self._inside = False  # is a thread inside `next()`?  With the turn of its thread that may be a signal handler
+        self._reader = threading.get_ident()  # the thread that took last
+        self._quietly = False  # has the reader itself ended the run?
         self._ended = ended
         self._results: deque[object] = deque()
         self._started = perf_counter()
@@ -228,7 +243,8 @@ class Stream(Generic[Out]):
         self._letters: tuple[DeadLetter, ...] = ()
         results = self._results
         self._recorder = recorder
-        run = runner.begin_run(recorder)
+        halt.at_fork = results.clear
+        run = runner.begin_run(recorder, halt)
         self._source = SourceThread(runner, run, items)
         inputs: list[Inlet] = [OnDemand(inlet, lambda: not results) for inlet in runner.sink_ends.inputs]
         self._cut = AsTaken(runner.smallest_result_capacity)
@@ -247,21 +263,57 @@ class Stream(Generic[Out]):
         return self
 
     def __next__(self) -> Out:
-        while not self._results:
-            if self._seconds is not None:
-                raise StopIteration
-            try:
-                self._advance()
-            except StopIteration as error:  # of a job or the source: here it would look like the end of the results
-                self._end(failed=True, error=error)
-                raise RuntimeError("a job or the source raised StopIteration") from error
-            except BaseException as error:
-                self._end(failed=True, error=error)
-                raise
-        result: Out = self._results.popleft()  # type: ignore[assignment]  # what the last stage gives is Out
+        try:
+            result = self._results.popleft()
+        except IndexError:
+            result = self._wait_for_result()
         if self._recorder is not None:
             self._recorder.gave((result,))
-        return result
+        return cast("Out", result)  # the last stage gives nothing else
+
+    def _wait_for_result(self) -> object:
+        """The next result, from the workers."""
+        self._take_turn()
+        try:
+            self._inside = self._halt.busy = True
+            self._reader = threading.get_ident()
+            while not self._results:
+                if self._seconds is not None:
+                    raise self._end_as_told()
+                self._advance_or_end()
+            return self._results.popleft()
+        finally:
+            self._inside = self._halt.busy = False
+            self._turn.release()
+
+    def _take_turn(self) -> None:
+        """Waits for a thread that is ending the run; raises `LifecycleError` if another one is taking from it."""
+        is_ending = self._halt.error is not None
+        if is_ending and not self._runner.is_ours():
+            self._halt.check()
+        mine = self._turn.acquire(blocking=is_ending)
+        if mine and not self._inside:
+            return
+        if mine:
+            self._turn.release()
+        raise LifecycleError("next(): another thread is taking from this stream; only one may do so at a time")
+
+    def _end_as_told(self) -> Exception:
+        """What a reader gets behind the last result."""
+        error = self._halt.error
+        return StopIteration() if error is None or self._quietly else error.with_traceback(None)
+
+    def _advance_or_end(self) -> None:
+        try:
+            self._advance()
+        except StopIteration as error:  # of a job or the source: here it would look like the end of the results
+            self._end(failed=True, error=error)
+            raise RuntimeError("a job or the source raised StopIteration") from error
+        except BaseException as error:
+            self._end(failed=True, error=error)
+            if error is self._halt.error:
+                raise self._end_as_told() from None
+            raise
 
     def _advance(self) -> None:
         """Takes what has arrived, or waits for it; at the end, ends the run."""
@@ -294,11 +346,32 @@ class Stream(Generic[Out]):
         self.close()
 
     def close(self) -> None:
-        """Ends the run, wherever it is; results not yet taken are gone.  Does nothing if it has ended."""
-        self._end(failed=True)
+        """Ends the run, wherever it is; results not yet taken are gone.  Does nothing if it has ended.
+
+        Another thread that is taking from the stream, or does so afterwards, gets `RunStopped`.
+        """
+        quietly = threading.get_ident() == self._reader
+        self._leave(RunStopped("the stream was closed by another thread"), quietly)
+
+    def stop(self) -> None:
+        """Ends the run as `close` does, and whoever reads is told of it."""
+        self._leave(RunStopped("the run was ended by stop()"), quietly=False)
+
+    def _leave(self, why: RunStopped, quietly: bool) -> None:
+        if self._seconds is not None or not self._runner.is_ours():
+            return
+        if self._halt.error is None:
+            self._quietly = quietly
+        self._halt.ask(why)
+        with self._turn:
+            if not self._inside:  # else this is a signal handler, and what it came between ends the run
+                self._end(failed=True)
 
     def __del__(self) -> None:
         self._end(failed=True)
+
+    def __reduce__(self) -> NoReturn:
+        raise TypeError("a Stream cannot be copied or pickled: it is a run of this process")
 
     def _end(self, failed: bool, error: BaseException | None = None) -> None:
         with Deferral():
@@ -309,14 +382,18 @@ class Stream(Generic[Out]):
             return
         self._seconds = perf_counter() - self._started
         self._results.clear()
+        if not self._runner.is_ours():  # in a child that was forked: the run goes on in the other process
+            return
         try:
             self._source.stop()
             self._runner.before_end = None
-            self._runner.record_end("failed" if error is not None else "stopped" if failed else "done", error)
+            was_failure = error is not None and not isinstance(error, RunStopped)
+            self._runner.record_end("failed" if was_failure else "stopped" if failed else "done", error)
             self._report = self._runner.report(self._seconds)
             self._letters = self._runner.letters()
             self._runner.apart = ()
             self._runner.crew.watch_source(True)
+            self._runner.run_over()
         finally:
             if failed:
                 self._runner.end(failed=True)

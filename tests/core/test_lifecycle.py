@@ -28,7 +28,7 @@ ALLOWED: dict[tuple[Call | None, ...], set[Call]] = {
     (OPEN, START, ENDED): {CLOSE, START},
     (ENTER, START): {EXIT},
     (ENTER, START, ENDED): {EXIT, START},
-    (ENTER, START, EXIT): {OPEN, ENTER, START},
+    (ENTER, START, EXIT): {EXIT},  # the run is told to end
     (ENTER, START, EXIT, ENDED): {OPEN, ENTER, START},
 }
 
