@@ -135,7 +135,7 @@ class Runner:
         try:
             run = self.begin_run(recorder, halt)
             puller = self.puller(items)
-            source = self.source_loop(run, Feed(puller, self.lanes.room, self.smallest_capacity))
+            source = self.source_loop(run, Feed(puller, self.lanes.room, self.smallest_capacity, halt.check))
             sink = self.sink_loop(run, CollectNode(results.extend), self.sink_ends.inputs, SinkCut(LARGEST_SLICE))
             last = len(self.topology.nodes) - 1
             self.lacks = lambda: {0: source.lack(), last: sink.lack()}

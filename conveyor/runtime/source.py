@@ -112,13 +112,14 @@ class Feed(Pulled):
     """Pulls when its drive loop asks, in the same thread: a slice at a time, and no more than `room()`.
 
     `n` is how much it pulls at once: it doubles while pulling is quick and halves while it is slow, so that a slow source
-    holds nothing back.
+    holds nothing back.  `check` raises if the run is to end, which the source itself may have brought about.
     """
 
-    def __init__(self, puller: Puller, room: Callable[[], int], smallest_capacity: int) -> None:
+    def __init__(self, puller: Puller, room: Callable[[], int], smallest_capacity: int, check: Callable[[], None]) -> None:
         super().__init__()
         self.puller = puller
         self.room = room
+        self.check = check
         self.most = max(1, min(smallest_capacity // 4, LARGEST_SLICE))
         self.n = 1
 
@@ -126,6 +127,7 @@ class Feed(Pulled):
         if not self.buffer and not self.puller.exhausted and (room := self.room()) > 0:
             started = perf_counter_ns()
             self.buffer = self.puller.pull(min(room, self.n))
+            self.check()
             quick = self.puller.sequence is not None or perf_counter_ns() - started < SLICE_NS
             self.n = min(2 * self.n, self.most) if quick else max(1, self.n // 2)
         return bool(self.buffer)

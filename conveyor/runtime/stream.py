@@ -15,6 +15,7 @@ import select
 import threading
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
+from contextvars import copy_context
 from time import perf_counter
 from types import TracebackType
 from typing import Final, Generic, NoReturn, Self, cast
@@ -108,7 +109,8 @@ class AsTaken(SinkCut):
 class SourceThread:
     """Pulls the items of a stream and publishes them."""
 
-    def __init__(self, runner: Runner, run: int, items: Iterable[object]) -> None:
+    def __init__(self, runner: Runner, run: int, items: Iterable[object], halt: Halt) -> None:
+        self.halt = halt
         self.puller = runner.puller(items)
         self.feed = PushFeed(runner.smallest_capacity)
         self.loop: Loop = runner.source_loop(run, self.feed)
@@ -123,7 +125,8 @@ class SourceThread:
         self.inside_iterator = False
         self.error: BaseException | None = None  # of the source: raised behind the results before it
         self.fault: BaseException | None = None  # of ours: raised at once
-        self.thread = threading.Thread(target=self.work, name="conveyor source", daemon=True)
+        context = copy_context()  # of the caller: what a source reads from it is not the thread's
+        self.thread = threading.Thread(target=context.run, args=(self.work,), name="conveyor source", daemon=True)
 
     def work(self) -> None:
         try:
@@ -137,7 +140,7 @@ class SourceThread:
         """Sends on what is gathered, and waits until there is room for more; is there more to do?"""
         while True:
             with self.lock:
-                if self.stopping:
+                if self.stopping or self.halt.error is not None:
                     return False
                 if self.is_time_to_send():
                     self.loop.step()
@@ -245,7 +248,7 @@ class Stream(Generic[Out]):
         self._recorder = recorder
         halt.at_fork = results.clear
         run = runner.begin_run(recorder, halt)
-        self._source = SourceThread(runner, run, items)
+        self._source = SourceThread(runner, run, items, halt)
         inputs: list[Inlet] = [OnDemand(inlet, lambda: not results) for inlet in runner.sink_ends.inputs]
         self._cut = AsTaken(runner.smallest_result_capacity)
         self._sink = runner.sink_loop(run, CollectNode(results.extend), inputs, self._cut)
