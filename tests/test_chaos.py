@@ -63,3 +63,12 @@ def test_workers_killed_at_random(name: str) -> None:
     assert found.is_clean, found
     assert found.kills >= 10
     assert found.verdict.restarts
+
+
+@pytest.mark.parametrize("name", PIPELINES)
+def test_workers_killed_at_any_moment(name: str) -> None:
+    found = outcome(Spec(name, "fork", 64, 20, 0, 30, restless=True))
+
+    assert found.is_clean, found
+    assert found.kills >= 30
+    assert found.verdict.moments

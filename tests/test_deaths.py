@@ -203,6 +203,7 @@ class DiesInSetup(Processor[int, int]):
         return item
 
 
+@pytest.mark.timeout(60)  # ten workers are started, one after the other
 @under_each_start_method
 def test_a_worker_that_dies_in_setup_ends_the_run(start_method: str) -> None:
     with pytest.raises(WorkerCrashed, match="DiesInSetup"):

@@ -2,6 +2,7 @@
 
 watch      the outer process: starts one pipeline in a session of its own, kills its workers, counts who is left
 scenario   the inner process: runs the pipeline, and compares what came out with what must
+restless   the same again and again, with pauses, so that workers are killed at any moment
 pipelines  the pipelines, and what must come out of each, worked out by plain loops
 jobs       what their stages do
 steps      lets a worker die at one step of the protocol: every store of a ring, and what lies between

@@ -13,13 +13,27 @@ from typing import Any, Final
 from conveyor import Processor
 from tests.chaos.board import board
 
-__all__ = ["Burst", "Counter", "Even", "InLane", "Label", "Nonce", "Trouble", "Work", "is_poison", "is_slow", "times"]
+__all__ = [
+    "Burst",
+    "Counter",
+    "Dressed",
+    "Even",
+    "InLane",
+    "Label",
+    "Nonce",
+    "Trouble",
+    "Work",
+    "is_poison",
+    "is_slow",
+    "times",
+]
 
 # With trouble: items that raise when a process sees them first, items that kill whoever works on them, and endless ones.
 RAISES_EVERY, RAISES_AT = 101, 50
 POISON_EVERY, POISON_AT = 20_000, 5_000
 SLOW_EVERY, SLOW_AT = 40_000, 15_000
 LIMIT_S: Final = 1.0
+DRESSING_S: Final = 0.02
 
 
 def is_poison(item: int) -> bool:
@@ -115,6 +129,26 @@ class Trouble(Work):
             self.seen.add(item)
             raise ValueError(item)
         return item
+
+
+class Dressed(Processor[Any, Any]):
+    """Passes items on, once it has been set up, which takes a while; keeps nothing."""
+
+    def __init__(self, slot: int, microseconds: int, name: str) -> None:
+        super().__init__(name=name)
+        self.work = Work(slot, microseconds)
+
+    def setup(self) -> None:
+        time.sleep(DRESSING_S)
+
+    def process(self, item: Any, /) -> Any:
+        return self.work(item)
+
+    def snapshot(self) -> None:
+        return None
+
+    def restore(self, state: None) -> None:
+        time.sleep(DRESSING_S)
 
 
 class Counter(Processor[Any, Any]):

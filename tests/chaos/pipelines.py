@@ -12,7 +12,21 @@ from itertools import pairwise
 from typing import Any, TypeAlias
 
 from conveyor import BalancingFork, Filter, FlatMap, Join, Pipe, Processor, ReplicatingFork, Zip
-from tests.chaos.jobs import LIMIT_S, Burst, Counter, Even, InLane, Label, Nonce, Trouble, Work, is_poison, is_slow, times
+from tests.chaos.jobs import (
+    LIMIT_S,
+    Burst,
+    Counter,
+    Dressed,
+    Even,
+    InLane,
+    Label,
+    Nonce,
+    Trouble,
+    Work,
+    is_poison,
+    is_slow,
+    times,
+)
 
 __all__ = ["PIPELINES", "Found", "Hammered"]
 
@@ -55,12 +69,16 @@ def lanes(outputs: Outputs) -> dict[str, Outputs]:
 
 @dataclass(frozen=True)
 class Hammered:
-    """A pipeline whose pipes have a capacity and whose jobs take some microseconds; `slots`: its stages on the board."""
+    """A pipeline whose pipes have a capacity and whose jobs take some microseconds; `slots`: its stages on the board.
+
+    `remembers`: what comes of a run depends on the runs before it, as long as the pipeline is open.
+    """
 
     build: Callable[[int, int, Any], Any]
     check: Callable[[Outputs, int], Found]
     slots: tuple[str, ...]
     relays: int = 0
+    remembers: bool = False
 
 
 # ----------------------------------------------------------------------------------------------- stage after stage
@@ -99,6 +117,15 @@ def check_snapshots(outputs: Outputs, n: int) -> Found:
         total += item
         sums.append((item + 1, total))
     return in_order(outputs, [*sums, (-1, total)])
+
+
+def dressed(capacity: int, us: int, pl: Any) -> Any:
+    pl = pl.add(Pipe(capacity)).add(Dressed(0, us, "dressed")).add(Pipe(capacity)).add(Processor(Work(1, us), name="after"))
+    return pl.add(Pipe(capacity))
+
+
+def check_dressed(outputs: Outputs, n: int) -> Found:
+    return in_order(outputs, range(n))
 
 
 # ------------------------------------------------------------------------------------------------------- replicated
@@ -197,7 +224,8 @@ def check_adapting(outputs: Outputs, n: int) -> Found:
 PIPELINES: dict[str, Hammered] = {
     "line": Hammered(line, check_line, ("map", "filter", "flat", "last")),
     "troubled": Hammered(troubled, check_troubled, ("before", "trouble", "after")),
-    "snapshots": Hammered(snapshots, check_snapshots, ("before", "stateful", "after")),
+    "snapshots": Hammered(snapshots, check_snapshots, ("before", "stateful", "after"), remembers=True),
+    "dressed": Hammered(dressed, check_dressed, ("dressed", "after")),
     "replicated": Hammered(replicated, check_replicated, ("nonce", "a", "b", "behind")),
     "relayed": Hammered(relayed, check_relayed, ("a", "b", "c", "d"), relays=1),
     "zipped": Hammered(zipped, check_zipped, ("left", "right", "pairs")),

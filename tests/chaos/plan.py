@@ -9,7 +9,7 @@ from tests.chaos.pipelines import PIPELINES
 from tests.chaos.scenario import Spec
 from tests.chaos.steps import STEPS, STEPS_OF
 
-__all__ = ["KINDS", "random_kills", "step_kills"]
+__all__ = ["KINDS", "random_kills", "restless_kills", "step_kills"]
 
 # The kinds of stage and their positions: a pipeline, and the stage in it whose workers die.
 KINDS: Final = {
@@ -47,6 +47,20 @@ def step_kills(kills: int) -> dict[str, list[Spec]]:
         plan[kind] = [
             Spec(pipeline, "fork", (4, 64)[number % 2], 20, 100, kills, number, number % 3 == 0, (stage, place), 90.0)
             for number, place in enumerate(steps.values())
+        ]
+    return plan
+
+
+def restless_kills(kills: int, first_seed: int, seeds: int) -> dict[str, list[Spec]]:
+    """For each seed a scenario of each pipeline, under one start method, in which no moment is spared."""
+    order = [method for method, share in METHODS.items() for _ in range(share)]
+    share = -(-kills // (seeds * len(PIPELINES)))
+    plan: dict[str, list[Spec]] = {}
+    for seed in range(first_seed, first_seed + seeds):
+        random, method = Random(seed), order[seed * 3 % len(order)]
+        plan[f"seed {seed}, {method}"] = [
+            Spec(name, method, random.choice(CAPACITIES), 20, 0, share, 1000 * seed + number, restless=True, seconds=600)
+            for number, name in enumerate(PIPELINES)
         ]
     return plan
 

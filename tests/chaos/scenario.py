@@ -13,8 +13,9 @@ import sys
 import time
 from collections.abc import Iterable, Iterator
 from contextlib import nullcontext
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
+from random import Random
 from typing import Any, Final, cast
 
 from conveyor import Pipeline, Processor, Report
@@ -22,6 +23,7 @@ from conveyor.report import DeadLetter
 from tests.chaos.board import FILE, Board
 from tests.chaos.jobs import is_poison, is_slow
 from tests.chaos.pipelines import PIPELINES, Found
+from tests.chaos.restless import Restless
 from tests.chaos.steps import install
 from tests.helpers import descriptors, living_children
 
@@ -32,7 +34,10 @@ VERDICT: Final = "verdict.json"
 
 @dataclass(frozen=True)
 class Spec:
-    """What is to be run, and how much of it; `step`: whose workers die, and where, if they are not killed from outside."""
+    """What is to be run, and how much of it; `step`: whose workers die, and where, if they are not killed from outside.
+
+    `restless`: in many runs with pauses, and workers are killed whatever they are about.
+    """
 
     pipeline: str
     method: str
@@ -44,11 +49,15 @@ class Spec:
     streamed: bool = False
     step: tuple[str, str] | None = None
     seconds: float = 60.0  # the source ends then, whatever has been reached
+    restless: bool = False
 
 
 @dataclass(frozen=True)
 class Verdict:
-    """What came of it; `miscounted`: stages whose report does not add up; `error`: what ended the run before its time."""
+    """What came of it; `miscounted`: stages whose report does not add up; `error`: what ended the run before its time.
+
+    `moments`: what the workers were about that were killed, if that was counted.
+    """
 
     items: int = 0
     lost: int = 0
@@ -60,6 +69,7 @@ class Verdict:
     descriptors: int = 0
     seconds: float = 0.0
     error: str = ""
+    moments: dict[str, int] = field(default_factory=dict[str, int])
 
 
 def source(spec: Spec, board: Board) -> Iterator[int]:
@@ -75,6 +85,8 @@ def source(spec: Spec, board: Board) -> Iterator[int]:
 def judged(spec: Spec, board: Board) -> Verdict:
     empty: Any = Pipeline
     empty(start_method=spec.method).add(Processor(abs)).run([1])  # what a first run leaves open for good
+    if spec.restless:
+        return judged_restless(spec, board)
     before = descriptors()
     deaths = install(*spec.step, spec.kills) if spec.step is not None else nullcontext()
     started, error = time.monotonic(), ""
@@ -98,6 +110,29 @@ def judged(spec: Spec, board: Board) -> Verdict:
         descriptors=(descriptors() - before).total(),
         seconds=seconds,
         error=error,
+    )
+
+
+def judged_restless(spec: Spec, board: Board) -> Verdict:
+    before = descriptors()
+    started, error = time.monotonic(), ""
+    runs = Restless(board, PIPELINES[spec.pipeline], spec.capacity, spec.microseconds, spec.method, Random(spec.seed))
+    try:
+        runs.work(spec.kills, started + spec.seconds)
+    except Exception as raised:
+        error = f"{type(raised).__name__}: {raised} after {runs.items} items"
+    return Verdict(
+        items=runs.items,
+        lost=runs.found.lost,
+        repeated=runs.found.repeated,
+        disorder=runs.found.disorder,
+        miscounted=sum(map(miscounted, runs.reports)),
+        restarts=sum(stage.restarts for report in runs.reports for stage in report.stages.values()),
+        children=len(living_children()),
+        descriptors=(descriptors() - before).total(),
+        seconds=time.monotonic() - started,
+        error=error or wrongly_buried(runs.letters),
+        moments=dict(runs.moments),
     )
 
 

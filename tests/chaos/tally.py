@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
@@ -31,6 +32,7 @@ class Tally:
     hangs: int = 0
     orphans: int = 0
     wrong: list[str] = field(default_factory=list[str])
+    moments: Counter[str] = field(default_factory=Counter[str])
     recoveries_ms: dict[str, list[float]] = field(default_factory=dict[str, list[float]])
 
     @property
@@ -46,6 +48,7 @@ class Tally:
         self.disorder += verdict.disorder
         self.hangs += found.hangs
         self.orphans += found.orphans + verdict.children
+        self.moments.update(verdict.moments)
         self.recoveries_ms.setdefault(found.spec.method, []).extend(found.recoveries_ms)
         if not found.is_clean:
             said = found.stderr.strip().splitlines()[-1:] if not verdict.error else []
@@ -78,5 +81,9 @@ class Tally:
                 slow = sorted(times)[-1 - len(times) // 100]
                 figures = f"median {median(times):.0f} ms, 99 of 100 within {slow:.0f} ms, {len(times)} measured"
                 lines.append(f"at work again after a kill under {method}: {figures}")
+        if self.moments:
+            lines.append(
+                "of those at any moment: " + ", ".join(f"{count} {name}" for name, count in self.moments.most_common())
+            )
         lines.append(f"{self.lost} lost, {self.repeated} repeated, {self.hangs} hangs, {self.orphans} orphans")
         return "\n".join(lines)

@@ -28,6 +28,8 @@ __all__ = ["Outcome", "end_session", "left_of", "members", "outcome", "workers"]
 ROOT: Final = Path(__file__).resolve().parents[2]
 GRACE_S: Final = 20.0  # more than the scenario was given: then it hangs
 RECOVERY_S: Final = 2.0  # after which a stage is taken to have nothing to do
+OFTEN_S: Final = (0.003, 0.01, 0.03, 0.1)  # between two kills, on average
+LONGEST_BURST_S: Final = 2.0  # in which nothing need get on
 PATIENCE_S: Final = 1.0  # for who has to be gone
 
 
@@ -67,7 +69,7 @@ def outcome(spec: Spec) -> Outcome:
             )
         deadline = time.monotonic() + spec.seconds + GRACE_S
         if spec.step is None and spec.kills:
-            Killer(spec, process, board, result.recoveries_ms).work(deadline)
+            (Restless if spec.restless else Killer)(spec, process, board, result.recoveries_ms).work(deadline)
         try:
             process.wait(max(0.1, deadline - time.monotonic()))
         except subprocess.TimeoutExpired:
@@ -140,6 +142,31 @@ class Killer:
                     self.recoveries_ms.append((at - killed) / 1e6)
                     del slots[slot]
             time.sleep(0.0005)
+
+
+class Restless(Killer):
+    """Kills workers whatever they are about, in bursts: between these the run must get on."""
+
+    def work(self, deadline: float) -> None:
+        while self.goes_on(deadline):
+            often = self.random.choice(OFTEN_S)
+            burst = time.monotonic() + self.random.uniform(0.1, LONGEST_BURST_S)
+            while self.goes_on(min(deadline, burst)):
+                time.sleep(self.random.expovariate(1 / often))
+                there = list(workers(self.process.pid))
+                chance = self.random.random()
+                many = len(there) if chance < 0.05 else 2 if chance < 0.15 else 1
+                for victim in self.random.sample(there, min(many, len(there))):
+                    self.kill(victim)
+            self.await_progress(deadline)
+
+    def goes_on(self, deadline: float) -> bool:
+        return self.board.kills < self.spec.kills and self.process.poll() is None and time.monotonic() < deadline
+
+    def await_progress(self, deadline: float) -> None:
+        pulled = self.board.pulled
+        while self.goes_on(deadline) and self.board.pulled == pulled:
+            time.sleep(0.002)
 
 
 def workers(pid: int) -> Iterator[int]:

@@ -1,0 +1,97 @@
+"""Many short runs of a pipeline, with pauses in them and between them: a worker can be killed at every moment that there is.
+
+Knows the public API, what must come out, and where to count what the workers were about.
+"""
+
+from __future__ import annotations
+
+import time
+from collections import Counter
+from collections.abc import Iterator
+from contextlib import ExitStack
+from dataclasses import dataclass, field
+from random import Random
+from typing import Any, Final
+from unittest.mock import patch
+
+from conveyor import Pipeline, Report
+from conveyor.deaths import Deaths, Moment
+from tests.chaos.board import Board
+from tests.chaos.pipelines import Found, Hammered
+
+__all__ = ["Restless"]
+
+SIZES: Final = (0, 1, 3, 30, 300, 3000)
+PAUSES_S: Final = (0.0, 0.001, 0.01, 0.1)  # the longest lets everybody fall asleep
+PAUSES_IN_A_RUN: Final = 4
+RUNS_OF_ONE: Final = 8
+
+
+@dataclass
+class Restless:
+    """Runs `pipeline` until there were enough kills; `moments` says at which they were noticed."""
+
+    board: Board
+    pipeline: Hammered
+    capacity: int
+    microseconds: int
+    method: str
+    random: Random
+    found: Found = field(default_factory=Found)
+    reports: list[Report] = field(default_factory=list[Report])
+    letters: list[Any] = field(default_factory=list[Any])
+    items: int = 0
+    moments: Counter[str] = field(default_factory=Counter[str])
+
+    def work(self, kills: int, deadline: float) -> None:
+        died = Deaths.died
+
+        def counted(deaths: Deaths, moment: Moment, *arguments: Any, **named: Any) -> int | None:
+            self.moments[moment.name.lower().replace("_", " ")] += 1
+            return died(deaths, moment, *arguments, **named)
+
+        with patch.object(Deaths, "died", counted):
+            while self.board.kills < kills and time.monotonic() < deadline:
+                self.runs()
+
+    def runs(self) -> None:
+        """One pipeline, opened for several runs or for one."""
+        pipeline: Any = Pipeline
+        with ExitStack() as stack:
+            pl = self.pipeline.build(self.capacity, self.microseconds, pipeline(start_method=self.method))
+            is_warm = not self.pipeline.remembers and self.random.random() < 0.7
+            if is_warm:
+                stack.enter_context(pl)
+            for _ in range(self.random.randint(1, RUNS_OF_ONE) if is_warm else 1):
+                self.run(pl, self.random.choice(SIZES))
+                self.board.pulled += 1
+                self.pause()
+
+    def run(self, pl: Any, size: int) -> None:
+        if self.random.random() < 0.5:
+            result = pl.run(self.source(size))
+            outputs = [*result]
+        else:
+            with pl.stream(self.source(size)) as result:
+                outputs = list[Any]()
+                for output in result:
+                    outputs.append(output)
+                    self.pause_sometimes(size)
+        self.found += self.pipeline.check(outputs, size)
+        self.reports.append(result.report)
+        self.letters += result.dead_letters
+        self.items += size
+
+    def source(self, size: int) -> Iterator[int]:
+        for item in range(size):
+            self.pause_sometimes(size)
+            self.board.pulled += 1
+            yield item
+        self.pause()
+
+    def pause_sometimes(self, size: int) -> None:
+        if self.random.random() * size < PAUSES_IN_A_RUN:
+            self.pause()
+
+    def pause(self) -> None:
+        time.sleep(self.random.choice(PAUSES_S))
