@@ -19,7 +19,7 @@ from conveyor.route import Leaf, leaves, taken
 from conveyor.snapshots import Replay
 from conveyor.topology import Input, NodeSpec, OrderedInput, ZipInput
 
-__all__ = ["AnyOutlet", "Ends", "notes_of", "words_of_notes"]
+__all__ = ["AnyOutlet", "Ends", "notes_of", "standing", "words_of_notes"]
 
 
 class AnyOutlet(Protocol):
@@ -76,6 +76,13 @@ class Ends(Generic[In, Out]):
         if spec.stamps and route is not None:
             node = StampNode(node, lambda: taken(route, [outlet.tail for outlet in self.outlets]), spec.depth)
         return node
+
+
+def standing(inlet: Inlet) -> int:
+    """Where an inlet stands between two runs, before it is started for the next: a zip counts from there."""
+    if isinstance(inlet, ZipInlet):
+        return 0
+    return inlet.note.newest()[0] if isinstance(inlet, OrderedInlet) else inlet.head
 
 
 def words_of_notes(inputs: Sequence[Input]) -> int:

@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from conveyor import BalancingFork, Filter, Join, Processor, ReplicatingFork, context
+from conveyor import BalancingFork, Filter, Join, Processor, ReplicatingFork, Zip, context
 from conveyor.errors import PoisonItem
 from conveyor.runtime import Placement, runner
 from tests.helpers import START_METHODS, eventually, living_children, pipeline
@@ -211,3 +211,39 @@ def test_a_recording_of_it_is_replayed_with_the_same_attempts(build: Callable[[P
     replay = build(tmp_path / "ledger").replay(range(60), path)
 
     assert replay == result
+
+
+def told(item: Any) -> tuple[Any, str]:
+    return item, context().item_id
+
+
+def of_lanes() -> Any:
+    pl = pipeline().add(ReplicatingFork(2)).add(Filter(none_of_three), Filter(is_third)).add(Processor(abs), Processor(some))
+    return pl.add(Processor(told, name="a"), Processor(told, name="b"))
+
+
+def joined() -> Any:
+    return of_lanes().add(Join(2))
+
+
+def joined_in_order() -> Any:
+    return of_lanes().add(Join(2, ordered=True))
+
+
+def behind_an_ordered_join() -> Any:
+    pl = pipeline().add(ReplicatingFork(2)).add(Filter(none_of_three), Filter(is_third)).add(Join(2, ordered=True))
+    return pl.add(Processor(abs)).add(Processor(told))
+
+
+def behind_a_zip() -> Any:
+    return pipeline().add(ReplicatingFork(2)).add(Filter(none_of_three), Processor(abs)).add(Zip(2)).add(Processor(told))
+
+
+@pytest.mark.parametrize("fuse", [True, False])
+@pytest.mark.parametrize("build", [joined, joined_in_order, behind_an_ordered_join, behind_a_zip])
+def test_ids_are_those_of_the_simulator_in_each_run_of_an_open_pipeline(build: Callable[[], Any], fuse: bool) -> None:
+    simulated = sorted(build().simulate(range(20)))
+    with build() as pl:
+        runs = [sorted(pl.run(range(20), placement=Placement(fuse=fuse))) for _ in range(2)]
+
+    assert runs == [simulated, simulated]

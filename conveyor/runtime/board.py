@@ -65,6 +65,7 @@ class Layout:
 
     def __init__(self, topology: Topology) -> None:
         self.at = BOARD_WORDS * WORD
+        self.topology = topology
         specs = topology.nodes
         self.nodes = [self.take(NODE_WORDS) for _ in specs]
         self.forks = {name: self.take(FORK_WORDS) for spec in specs for name in adaptive_forks(spec.route)}
@@ -76,6 +77,7 @@ class Layout:
             for source, first, words in notes_of(spec.inputs)
             if isinstance(source, ZipInput)
         }
+        self.starts = [self.take(len(spec.inputs) or 1) for spec in specs]
         self.words_of_states = [Note.words_for(SAVED + len(spec.inputs)) for spec in specs]
         self.states = [self.take(words) for words in self.words_of_states]
         self.logs = {spec.index: self.take(LOG_WORDS) for spec in specs if decides(spec)}
@@ -103,6 +105,10 @@ class Layout:
     def notes(self, memory: Memory, node: int) -> memoryview[int]:
         """The words in which a node notes how far it has read from several channels at once."""
         return self.words(memory, self.first_notes[node], self.words_of_notes[node])
+
+    def start(self, memory: Memory, node: int) -> memoryview[int]:
+        """The words in which a node notes where each of its inputs stood when the run began."""
+        return self.words(memory, self.starts[node], len(self.topology.nodes[node].inputs) or 1)
 
     def state(self, memory: Memory, node: int) -> memoryview[int]:
         """The words of what goes with the state of a processor."""

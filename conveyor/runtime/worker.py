@@ -18,6 +18,7 @@ from conveyor.channel import Inlet, Note, OneByOne, Tag
 from conveyor.codec import seal
 from conveyor.deaths import Death, History, Past
 from conveyor.drive import drive
+from conveyor.ends import standing
 from conveyor.failures import LOADING, Failure, SentLetter, failure_of, letter_sent
 from conveyor.fused import FusedNode, loop_through
 from conveyor.job_node import ItemFailed, JobNode, Node, Surroundings
@@ -129,6 +130,7 @@ class Worker:
         self.ledger = outlet_of(layout.ledger(memory, order.node), self.tell_parent, extents)
         self.log = DecisionLog(layout.log(memory, order.node)) if order.node in layout.logs else None
         self.has_zips = bool(layout.zips)
+        self.starts = layout.start(memory, order.node)
         self.state_note = Note(layout.state(memory, order.node))
         self.state_place = memory, self.state_note, layout.state_base(order.node)
         self.histories = [History(deaths) for deaths in order.deaths]
@@ -197,6 +199,9 @@ class Worker:
 
     def run(self, run: int) -> None:
         """One run, from the first item to the end, or from where another worker left it."""
+        if not self.node_board.has_begun_with(run):
+            for source, inlet in enumerate(self.ends.inputs):
+                self.starts[source] = standing(inlet)
         resumed, *_ = [board.begin(run) for board in self.boards]
         spec, ends = self.spec, self.ends
         node, others = self.nodes(run)
@@ -228,7 +233,7 @@ class Worker:
         clock = self if self.stages[0].said.timeout_s is not None else None
         keep = self.ends.outlets[0].extents.keep
         past = self.past(run, 0, self.place)
-        around = Surroundings(len(self.stages) > 1, self.place, self.pause, past, clock, keep, self.room)
+        around = Surroundings(len(self.stages) > 1, self.place_in_run, self.pause, past, clock, keep, self.room)
         first = node_for(self.stages[0], self.spec.name, self.bury, around)
         return first, [self.inner_node(run, number) for number in range(1, len(self.stages))]
 
@@ -249,10 +254,14 @@ class Worker:
 
         In a lane of an ordered join a mark goes on in the place of what a job drops, so it is the same for all of them.
         """
-        if self.spec.depth and len(self.ends.inputs) == 1:
-            assert self.fused is not None
-            return self.place(self.fused.offset)[1]
-        return came
+        if not self.is_tracked:
+            return came
+        assert self.fused is not None
+        return self.place(self.fused.offset)[1]
+
+    @property
+    def is_tracked(self) -> bool:
+        return self.spec.depth > 0 and len(self.ends.inputs) == 1
 
     def inner_node(self, run: int, number: int) -> JobNode:
         """The node of a job behind another in this worker."""
@@ -262,7 +271,10 @@ class Worker:
         def place(index: int) -> tuple[int, int]:
             return 0, self.place_behind(node.tally.items_in - node.size + index)
 
-        around = Surroundings(True, place, self.pause, self.past(run, number, place))
+        def place_in_run(index: int) -> tuple[int, int]:
+            return 0, place(index)[1] - (self.starts[0] if self.is_tracked else 0)
+
+        around = Surroundings(True, place_in_run, self.pause, self.past(run, number, place))
         node = node_for(self.stages[number], name, self.bury, around)
         return node
 
@@ -284,6 +296,11 @@ class Worker:
     def place(self, index: int) -> tuple[int, int]:
         assert self.journal is not None
         return self.journal.place(index)
+
+    def place_in_run(self, index: int) -> tuple[int, int]:
+        """The same, counted from the run's start."""
+        source, position = self.place(index)
+        return source, position - self.starts[source]
 
     def past(self, run: int, number: int, place: Callable[[int], tuple[int, int]]) -> Callable[[int], Past] | None:
         """What tells how earlier workers fared with an item of one of the stages, if some died in this run."""
