@@ -17,7 +17,7 @@ from typing import NamedTuple
 
 from conveyor.topology import Kind, Topology
 
-__all__ = ["ChannelState", "Circle", "Link", "Wait", "WaitsFor", "find_cycle"]
+__all__ = ["ChannelState", "Circle", "Link", "Wait", "WaitsFor", "find_cycle", "stuck_nodes"]
 
 
 class WaitsFor(Enum):
@@ -100,7 +100,7 @@ def find_cycle(topology: Topology, waits: Mapping[int, Wait]) -> Circle | None:
 
     `waits` tells of each node that waits, by its number; who is not in it is not waiting.
     """
-    stuck = _stuck(topology, waits)
+    stuck = stuck_nodes(topology, waits)
     links = {node: _links(topology, node, waits[node]) for node in stuck}
     circles = [circle for node in stuck if (circle := _shortest(links, node)) is not None]
     return Circle(topology, min(circles, key=len)) if circles else None
@@ -113,7 +113,7 @@ def _links(topology: Topology, node: int, wait: Wait) -> list[Link]:
     return [Link(node, wait.kind, end.index, end.consumer) for end in ends]
 
 
-def _stuck(topology: Topology, waits: Mapping[int, Wait]) -> list[int]:
+def stuck_nodes(topology: Topology, waits: Mapping[int, Wait]) -> list[int]:
     """Those that wait only for others that are stuck, too."""
     stuck = sorted(waits)
     while True:

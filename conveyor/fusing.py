@@ -4,6 +4,8 @@ Knows: a topology, what it may not change, which jobs are next to nothing.  Must
 
 Rule 1.  Two neighbours may share a worker if nothing on them or between them asks otherwise: a written pipe, a class (which may
          have a state, and something to set up), options for items that fail, a job that gives any number of outputs.
+         So does a channel between a fork and a zip (`circles`): a run in which one lane gathers items, or drops some, may come
+         to its end only because the pipes of the others hold so many meanwhile.
 Rule 2.  Jobs that share a worker are still nodes of their own in reports, and nothing that comes out is different.
 Rule 3.  The fewest are put together at a time, and all lanes of an adapting fork alike.
 Rule 4.  A job of a few operators (`kernels.is_slight`) weighs nothing: to move an item costs as much.  Where workers are short
@@ -15,6 +17,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import replace
 
+from conveyor.circles import channels_that_count
 from conveyor.kernels import is_slight
 from conveyor.route import Leaf, leaves
 from conveyor.stages import Filter, Job, Processor, is_plain, job_of
@@ -60,12 +63,15 @@ def home(topology: Topology, node: int) -> int:
 def _links(topology: Topology, may_move: Callable[[str], bool]) -> dict[tuple[str, str], list[tuple[int, int]]]:
     """The pairs of neighbours that may share a worker; under the same names those in the lanes of an adapting fork."""
     links: dict[tuple[str, str], list[tuple[int, int]]] = {}
+    counted = channels_that_count(topology)
     for spec in topology.nodes:
         if not isinstance(spec.route, Leaf) or not _may_share(spec, may_move):
             continue
         channel = topology.channels[spec.route.channel]
         behind = topology.nodes[channel.consumer]
-        if not channel.written and behind.inputs == (spec.route,) and _may_share(behind, may_move):
+        if channel.index in counted or channel.written:
+            continue
+        if behind.inputs == (spec.route,) and _may_share(behind, may_move):
             links.setdefault((_written_name(spec), _written_name(behind)), []).append((spec.index, behind.index))
     return links
 

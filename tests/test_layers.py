@@ -34,7 +34,7 @@ LAYERS = (
         "snapshots",
         "fused",
     },
-    {"draft", "compiling", "topology", "drive", "lifecycle", "ends", "summary", "fusing", "deadlock", "picture"},
+    {"draft", "compiling", "topology", "drive", "lifecycle", "ends", "summary", "fusing", "deadlock", "picture", "circles"},
     {"recording"},
     {"runtime", "sim"},
     {"builder"},

@@ -8,6 +8,7 @@ from __future__ import annotations
 from typing import Final, NamedTuple
 
 from conveyor.channel import Note
+from conveyor.circles import channels_that_count
 from conveyor.deaths import Death, Moment
 from conveyor.ends import notes_of, words_of_notes
 from conveyor.journal import PAGE_SIZE
@@ -16,7 +17,7 @@ from conveyor.report import Tally
 from conveyor.route import balances
 from conveyor.runtime.checked import ring_of
 from conveyor.runtime.memory import PAGE, REGION, Memory
-from conveyor.runtime.ring import Ring
+from conveyor.runtime.ring import Ring, reserve_for
 from conveyor.topology import Kind, NodeSpec, Topology, ZipInput, adaptive_forks
 
 __all__ = ["LOG_WORDS", "Board", "Lack", "Layout", "NodeBoard", "decides"]
@@ -29,10 +30,10 @@ LEDGER_CAPACITY: Final = 256
 RUN, STOP, RECORDING, ALERT = 0, 1, 2, 16  # the parent writes all but the last, which any worker sets
 BOARD_WORDS: Final = 32
 
-# Words of one node, all written by its worker.
+# Words of one node, all written by its worker but the last, which is the parent's.
 DONE, BEGUN, BUSY, WAITING, BLOCKED, BATCHES = range(6)
 HAND_INPUT, HAND_FIRST, HAND_END, RUNNING, ITEM_AT, ITEM_SINCE = range(6, 12)
-WAIT_KIND, WAIT_LANES, WAIT_ITEMS, SLEEPS, EVER_HELD, LIFE = range(12, 18)
+WAIT_KIND, WAIT_LANES, WAIT_ITEMS, SLEEPS, EVER_HELD, LIFE, GIVES_WAY = range(12, 19)
 COUNTS: Final = 24
 NODE_WORDS: Final = 48
 
@@ -81,12 +82,13 @@ class Layout:
         self.words_of_states = [Note.words_for(SAVED + len(spec.inputs)) for spec in specs]
         self.states = [self.take(words) for words in self.words_of_states]
         self.logs = {spec.index: self.take(LOG_WORDS) for spec in specs if decides(spec)}
-        capacities = [channel.capacity for channel in topology.channels] + [LEDGER_CAPACITY] * len(specs)
-        self.rings: list[tuple[int, int]] = []
-        for capacity in capacities:
+        counted = channels_that_count(topology)
+        rings = [(each.capacity, reserve_for(each.capacity) if each.index in counted else 0) for each in topology.channels]
+        self.rings: list[tuple[int, int, int]] = []
+        for capacity, reserve in [*rings, *[(LEDGER_CAPACITY, 0)] * len(specs)]:
             self.at = -(-self.at // PAGE) * PAGE
-            self.rings.append((self.at, capacity))
-            self.at += Ring.bytes_for(capacity)
+            self.rings.append((self.at, capacity, reserve))
+            self.at += Ring.bytes_for(capacity, reserve)
         self.size = -(-self.at // PAGE) * PAGE
         self.regions = 3 * len(specs)
         self.channels = len(topology.channels)
@@ -313,6 +315,15 @@ class NodeBoard:
     def sleeps(self) -> int:
         """How often the worker went to sleep."""
         return self.words[SLEEPS]
+
+    @property
+    def gives_way(self) -> bool:
+        """Has the worker to go beyond what it measures, because nobody can go on before?"""
+        return self.words[GIVES_WAY] != 0
+
+    def give_way(self) -> None:
+        """From now on, and as long as the pipeline is open."""
+        self.words[GIVES_WAY] = 1
 
     def write_times(self, busy: int, waiting: int, blocked: int, batches: int) -> None:
         words = self.words

@@ -37,9 +37,9 @@ CHECKSUM: Final = 4  # bytes
 T = TypeVar("T")
 
 
-def ring_of(memory: Memory, offset: int, capacity: int) -> Ring:
+def ring_of(memory: Memory, offset: int, capacity: int, reserve: int = 0) -> Ring:
     """A channel as this machine needs it."""
-    return Ring(memory, offset, capacity) if ORDERED else CheckedRing(memory, offset, capacity)
+    return (Ring if ORDERED else CheckedRing)(memory, offset, capacity, reserve)
 
 
 def outlet_of(ring: Ring, wake: Callable[[], None], extents: Extents) -> RingOutlet:

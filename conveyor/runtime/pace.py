@@ -4,7 +4,8 @@ Knows: the clock, the cost of an item, how much is queued.  Must never know: wha
 
 A worker takes a slice of about a millisecond of its own work, at most a quarter of the smallest capacity it feeds.  A balancing
 fork queues about six milliseconds of work a lane, and more when half of it is done; one item while the lane's speed is
-unknown, or if an item takes longer than two.
+unknown, or if an item takes longer than two.  None of that may hold up a run for ever: where nothing else can go on, a lane is
+given what its pipe holds.
 """
 
 from __future__ import annotations
@@ -12,7 +13,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from itertools import accumulate
 from time import perf_counter_ns
-from typing import Final, TypeAlias
+from typing import Final, NamedTuple
 
 from conveyor.channel import OneByOne
 from conveyor.decisions import ALL_ENDED, Choose, Merge
@@ -166,15 +167,20 @@ def room_in(outlets: Sequence[RingOutlet]) -> int:
     return min([min(outlet.capacity - outlet.queued(), outlet.at_once) for outlet in outlets])
 
 
-Lane: TypeAlias = Sequence[RingOutlet]
+class Lane(NamedTuple):
+    """A lane of a fork, or all that is behind it: what it would take at once, what it may be given now, how long that waits.
+
+    `wait` gives how long an item would wait before it is begun, and how long it would take then, in nanoseconds.
+    """
+
+    room: Callable[[], int]
+    allowance: Callable[[], int]
+    wait: Callable[[], tuple[int, int]]
+    outlets: Sequence[RingOutlet]
 
 
-def allowance(lane: Lane) -> int:
+def allowance(outlet: RingOutlet) -> int:
     """How many items a lane of a balancing fork may be given now."""
-    return _allowance(lane[0]) if len(lane) == 1 else min(map(_allowance, lane))
-
-
-def _allowance(outlet: RingOutlet) -> int:
     queued, cost = outlet.queued(), outlet.cost()
     if cost == 0 or cost > LONG_NS:
         return 0 if queued else 1
@@ -182,14 +188,14 @@ def _allowance(outlet: RingOutlet) -> int:
     return most - queued if queued <= most // 2 else 0
 
 
-def wait_ahead(lane: Lane) -> tuple[int, int]:
-    """How long an item would wait in a lane before it is begun, and how long it would take then, in nanoseconds."""
-    return _wait_ahead(lane[0]) if len(lane) == 1 else max(map(_wait_ahead, lane))
+def free_room(outlet: RingOutlet) -> int:
+    """What takes the place of that where nothing else could go on: as many as its pipe holds."""
+    return outlet.capacity - outlet.queued()
 
 
-def _wait_ahead(outlet: RingOutlet) -> tuple[int, int]:
+def wait_ahead(outlet: RingOutlet) -> tuple[int, int]:
     cost = outlet.cost()
-    return outlet.queued() * cost, cost
+    return outlet.queued() * (cost or LONG_NS), cost
 
 
 class Lanes:
@@ -205,41 +211,63 @@ class Lanes:
         self.adaptive: list[str] = []
         self.chosen: set[RingOutlet] = set()  # the outlets below a balancing fork
         self.last_used: dict[str, int] = {}  # of the highest open lane of each adapting fork: when it was last chosen
-        self.room = self.learn(route, outlets)
+        self.allowance: Callable[[RingOutlet], int] = allowance
+        self.room = self.learn(route, outlets).room
 
-    def learn(self, route: Route, outlets: Sequence[RingOutlet]) -> Callable[[], int]:
-        """Takes note of the forks of a route over these outlets, and gives what says how much it would take."""
+    def learn(self, route: Route, outlets: Sequence[RingOutlet]) -> Lane:
+        """Takes note of the forks of a route over these outlets, and gives it as a lane."""
         if isinstance(route, Leaf):
-            (outlet,) = outlets
-            return lambda: min(outlet.capacity - outlet.queued(), outlet.at_once)
+            return self.leaf(*outlets)
         widths = [len(leaves(lane)) for lane in route.lanes]
-        lanes = [outlets[behind - width : behind] for width, behind in zip(widths, accumulate(widths), strict=True)]
-        rooms = [self.learn(below, lane) for below, lane in zip(route.lanes, lanes, strict=True)]
+        parts = [outlets[behind - width : behind] for width, behind in zip(widths, accumulate(widths), strict=True)]
+        lanes = [self.learn(below, part) for below, part in zip(route.lanes, parts, strict=True)]
         if isinstance(route, Replicate):
-            return lambda: min([room() for room in rooms])
+            return Lane(
+                lambda: min([lane.room() for lane in lanes]),
+                lambda: min([lane.allowance() for lane in lanes]),
+                lambda: max([lane.wait() for lane in lanes]),
+                outlets,
+            )
         self.forks[route.name] = lanes
         self.chosen |= set(outlets)
         if route.adaptive:
             self.adaptive.append(route.name)
         name, adaptive = route.name, route.adaptive
-        return lambda: max(
-            [min(room(), allowance(lane)) for room, lane in zip(rooms, self.open_lanes(name, adaptive), strict=False)]
+        return Lane(
+            lambda: max([min(lane.room(), lane.allowance()) for lane in self.open_lanes(name, adaptive)]),
+            lambda: max([lane.allowance() for lane in self.open_lanes(name, adaptive)]),
+            lambda: min([lane.wait() for lane in self.open_lanes(name, adaptive)]),
+            outlets,
         )
 
+    def leaf(self, outlet: RingOutlet) -> Lane:
+        return Lane(
+            lambda: min(outlet.capacity - outlet.queued(), outlet.at_once),
+            lambda: self.allowance(outlet),
+            lambda: wait_ahead(outlet),
+            (outlet,),
+        )
+
+    def give_way(self) -> None:
+        """From now on a lane is given as much as its pipe holds: nothing in the pipeline could go on with less."""
+        self.allowance = free_room
+
     def choose(self, choose: Choose) -> int:
-        """The lane where an item waits least, among those that may be given one."""
+        """The lane where an item waits least, among those that may be given one, and take all at once if one does."""
         lanes = self.open_lanes(choose.name, choose.adaptive)
-        free = [index for index, lane in enumerate(lanes) if allowance(lane) > 0] or range(len(lanes))
+        able = [index for index, lane in enumerate(lanes) if lane.allowance() > 0] or range(len(lanes))
+        if choose.items > 1:
+            able = [index for index in able if lanes[index].room() >= choose.items] or able
         if not choose.adaptive:
-            return min(free, key=lambda index: wait_ahead(lanes[index]))
+            return min(able, key=lambda index: lanes[index].wait())
         # Its lanes are alike: of those where an item waits as short, the first, so that one that is not needed idles.
-        chosen = min(free, key=lambda index: wait_ahead(lanes[index])[0])
+        chosen = min(able, key=lambda index: lanes[index].wait()[0])
         self.note_use(choose.name, chosen == len(lanes) - 1, len(lanes))
         return chosen
 
     def can_choose(self, choose: Choose) -> bool:
         for lane in self.open_lanes(choose.name, choose.adaptive):
-            if allowance(lane) > 0:
+            if lane.allowance() > 0:
                 return True
         return False
 
@@ -249,7 +277,7 @@ class Lanes:
 
     def room_from(self, outlet: RingOutlet) -> int:
         """From which position of its reader on a lane may be given more; 1 if any may do."""
-        if outlet not in self.chosen or not 0 < (cost := outlet.cost()) <= LONG_NS:
+        if outlet not in self.chosen or self.allowance is free_room or not 0 < (cost := outlet.cost()) <= LONG_NS:
             return 1
         return max(1, outlet.tail - min(LANE_NS // cost, outlet.capacity) // 2)
 
@@ -259,8 +287,8 @@ class Lanes:
             opened = self.open_lanes(name)
             if len(opened) == len(self.forks[name]):
                 continue
-            stalled = all(allowance(lane) <= 0 for lane in opened)
-            if stalled and all(max(outlet.cost() for outlet in lane) >= WORTH_A_LANE_NS for lane in opened):
+            stalled = all(min(map(allowance, lane.outlets)) <= 0 for lane in opened)
+            if stalled and all(max(outlet.cost() for outlet in lane.outlets) >= WORTH_A_LANE_NS for lane in opened):
                 self.want(name, len(opened) + 1)
 
     def note_use(self, name: str, highest: bool, opened: int) -> None:

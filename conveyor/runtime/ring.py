@@ -6,7 +6,8 @@ Rule 1.  Head and tail are 64-bit words that only ever grow; each is written by 
 Rule 2.  Publish: payload and header first, tail last.  Commit: the head in items, one store; the bytes behind it follow and
          can be worked out again.
 Rule 3.  The newest record is found from the tail, by its length in its last word; so it needs no word of its own.
-Rule 4.  Memory, large records in extents of their own included, is used again only by the producer.
+Rule 4.  Memory, large records in extents of their own included, is used again only by the producer.  Where nothing else can go
+         on, smaller records lie in extents, too, so that a pipe holds as many items as it may.
 Rule 5.  A side that sleeps says from which position of the other side on it is to be woken (1: in any case), fences, and looks
          again; the other side publishes or commits, fences, and then looks there.  An uncontended lock, taken and released, is
          the fence.
@@ -30,7 +31,7 @@ from conveyor.errors import RunError
 from conveyor.runtime.extents import Extent, Extents
 from conveyor.runtime.memory import Memory
 
-__all__ = ["Blob", "Ring", "RingInlet", "RingOutlet", "RingState", "fence", "ring_bytes"]
+__all__ = ["Blob", "Ring", "RingInlet", "RingOutlet", "RingState", "fence", "reserve_for", "ring_bytes"]
 
 # Words of a ring's control block; those of one side are 128 bytes from those of the other.
 TAIL, CLOSED, PRODUCER_SLEEPS = 0, 1, 2
@@ -44,6 +45,8 @@ OVERHEAD: Final = PAYLOAD_AT + 8
 PLAIN, SEALED, SPILLED = 0, 1, 2
 
 EXTENT: Final = Struct("2Q")
+
+MOST_RESERVED: Final = 1 << 14
 
 _lock = threading.Lock()
 
@@ -61,6 +64,21 @@ def fence() -> None:
     """No load or store moves across this."""
     with _lock:
         pass
+
+
+def _record_bytes(payload: int) -> int:
+    return payload + OVERHEAD + 7 & ~7
+
+
+SPILLED_BYTES: Final = _record_bytes(EXTENT.size)
+
+
+def reserve_for(capacity: int) -> int:
+    """For how many records whose payloads lie elsewhere there is room whatever else a ring holds: as many as it may have items.
+
+    And a quarter more, because the bytes of a record come back only when all its items are committed.
+    """
+    return min(capacity, MOST_RESERVED) * 5 // 4 + 2
 
 
 def ring_bytes(capacity: int) -> int:
@@ -88,18 +106,19 @@ class Blob:
 class Ring:
     """The part of the memory that one channel has, seen from either side."""
 
-    __slots__ = ("capacity", "data", "memory", "size", "words")
+    __slots__ = ("capacity", "data", "memory", "reserve", "size", "words")
 
-    def __init__(self, memory: Memory, offset: int, capacity: int) -> None:
+    def __init__(self, memory: Memory, offset: int, capacity: int, reserve: int = 0) -> None:
         self.memory = memory
         self.capacity = capacity
-        self.size = ring_bytes(capacity)
+        self.reserve = reserve
+        self.size = ring_bytes(capacity) + reserve * SPILLED_BYTES
         self.words = memory.view[offset : offset + CONTROL_BYTES].cast("Q")
         self.data = memory.view[offset + CONTROL_BYTES : offset + CONTROL_BYTES + self.size]
 
     @staticmethod
-    def bytes_for(capacity: int) -> int:
-        return CONTROL_BYTES + ring_bytes(capacity)
+    def bytes_for(capacity: int, reserve: int = 0) -> int:
+        return CONTROL_BYTES + ring_bytes(capacity) + reserve * SPILLED_BYTES
 
     def head(self) -> int:
         """How many items were committed."""
@@ -173,14 +192,23 @@ def _parts(payload: bytes | memoryview) -> list[Part]:
     return parts
 
 
-def _record_bytes(payload: int) -> int:
-    return payload + OVERHEAD + 7 & ~7
-
-
 class RingOutlet:
     """The producer's end."""
 
-    __slots__ = ("_last_at", "_tag", "at_once", "capacity", "data", "extents", "largest", "ring", "tail", "wake", "words")
+    __slots__ = (
+        "_last_at",
+        "_tag",
+        "at_once",
+        "capacity",
+        "data",
+        "extents",
+        "gives_way",
+        "largest",
+        "ring",
+        "tail",
+        "wake",
+        "words",
+    )
 
     def __init__(self, ring: Ring, wake: Callable[[], None], extents: Extents) -> None:
         self.ring = ring
@@ -189,8 +217,9 @@ class RingOutlet:
         self.capacity = ring.capacity
         self.wake = wake
         self.extents = extents
-        self.largest = ring.size // 4
+        self.largest = ring_bytes(ring.capacity) // 4
         self.at_once = ring.capacity  # how many items, as large as the last ones, make a record that is no larger than that
+        self.gives_way = False  # does a record for whose bytes there is no room go into an extent, however small it is?
         self.tail = 0
         self._tag: Tag | None = None
         self._last_at = -1
@@ -258,21 +287,30 @@ class RingOutlet:
         size = len(blob.data)
         if (blob.kept or size > self.largest) and not self.extents.room(blob.outside(self.largest)):
             return False
-        if size > self.largest:
-            size = EXTENT.size
+        if self._has_bytes(EXTENT.size if size > self.largest else size, n):
+            return True
+        return self.gives_way and self._has_bytes(EXTENT.size) and self.extents.room(blob.outside(0))
+
+    def _has_bytes(self, size: int, n: int = 0) -> bool:
+        """Is there room in the ring for a record with such a payload, and then for what is reserved behind its `n` items?
+
+        With 0 items it is one of those for which there is a reserve.
+        """
         need = _record_bytes(size)
-        tail = words[TAIL]
+        tail = self.words[TAIL]
         to_end = self.ring.size - tail % self.ring.size
         if need > to_end:
             need += to_end
-        return self.ring.size - tail + words[HEAD_BYTES] >= need
+        if n and (reserve := self.ring.reserve):
+            need += SPILLED_BYTES * max(0, reserve - self.queued() - n)
+        return self.ring.size - tail + self.words[HEAD_BYTES] >= need
 
     def publish(self, n: int, blob: Blob, tag: Tag) -> None:
         words, data, ring_size = self.words, self.data, self.ring.size
         form, payload = blob.form, blob.data
         self.at_once = max(1, self.largest * n // len(payload))
         extent = None
-        if len(payload) > self.largest:
+        if len(payload) > self.largest or (self.gives_way and not self._has_bytes(len(payload), n)):
             extent = blob.extent = blob.extent or self.extents.put(payload)
             form |= SPILLED
             payload = EXTENT.pack(extent.offset, extent.size)

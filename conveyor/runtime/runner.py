@@ -106,6 +106,7 @@ class Runner:
         halt.wake = self.crew.wake
         halt.check()
         self.lanes = self.lanes_of_source()
+        self.give_way()
         if recorder is not None:
             recorder.begin(self.crew)
         return self.crew.begin_run(recorder)
@@ -199,9 +200,17 @@ class Runner:
         able = any(loop.able() for loop in loops if loop.lanes is None or not self.source_balances)
         if able and not self.crew.sleep(LATE_MS):
             self.crew.forgotten += 1
-        forgotten = self.watchdog.look(self.crew.run, self.lacks())
-        self.crew.forgotten += len(forgotten)
-        self.crew.ring([*forgotten, *self.crew.not_begun(), *self.apart])
+        found = self.watchdog.look(self.crew.run, self.lacks())
+        self.give_way()
+        self.crew.forgotten += len(found.forgotten)
+        self.crew.ring([*found.yielding, *found.forgotten, *self.crew.not_begun(), *self.apart])
+
+    def give_way(self) -> None:
+        """The source, too, goes beyond what is measured if nobody can go on before."""
+        if self.crew.boards[0].gives_way:
+            self.lanes.give_way()
+            for outlet in self.source_ends.outlets:
+                outlet.gives_way = True
 
     def finish_run(self) -> None:
         """Waits until every worker has finished the run, and has sent on what its jobs printed."""

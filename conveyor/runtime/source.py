@@ -24,7 +24,8 @@ class Puller:
     """Takes items from an iterable and makes each safe at once (`codec`).
 
     A `sequence` is a list, a tuple or a range itself: to read it runs none of the user's code, so nothing can block or change
-    an item meanwhile.
+    an item meanwhile.  Of an iterator only the next item, or that there is none, says whether the end has come: where there is
+    no room, so one item is kept in hand, as every worker keeps the one that waits for room.
     """
 
     def __init__(self, items: Iterable[object], seal: Seal | None = None) -> None:
@@ -34,14 +35,28 @@ class Puller:
             self.sequence = items
         self.iterator: Iterator[object] = iter(items)
         self.pulled = 0
+        self.in_hand: list[object] = []  # one that was taken to see whether there is one
         self.exhausted = False
         self.error: Exception | None = None
 
     def pull(self, n: int) -> list[object]:
         """The next `n` items as a slice; fewer only at the end.  Raises what the iterable raises, or `NotPicklable`."""
+        return self.take(n)
+
+    def knows_more(self) -> bool:
+        """Is it known whether there is another item?"""
+        return self.exhausted or bool(self.in_hand) or self.sequence is not None
+
+    def look_ahead(self) -> None:
+        """Finds out whether there is another item, and keeps it for the next slice.  Raises as `pull` does."""
+        if not self.knows_more():
+            self.in_hand = self.take(1)
+
+    def take(self, n: int) -> list[object]:
         if self.error is not None:
             raise self.error
-        items: Iterable[object] = islice(self.iterator, n)
+        safe, self.in_hand = self.in_hand, []
+        items: Iterable[object] = islice(self.iterator, n - len(safe))
         if self.sequence is not None:
             sliced = self.sequence[self.pulled : self.pulled + n]
             items = part = sliced if isinstance(sliced, list) else list(sliced)
@@ -51,7 +66,6 @@ class Puller:
                 self.pulled += len(part)
                 self.exhausted = self.has_ended(len(part) < n)
                 return part
-        safe: list[object] = []
         size = 0
         enough = False
         try:
@@ -109,7 +123,7 @@ class Pulled:
 
 
 class Feed(Pulled):
-    """Pulls when its drive loop asks, in the same thread: a slice at a time, and no more than `room()`.
+    """Pulls when its drive loop asks, in the same thread: a slice at a time, and no more than `room()`, but for one in hand.
 
     `n` is how much it pulls at once: it doubles while pulling is quick and halves while it is slow, so that a slow source
     holds nothing back.  `check` raises if the run is to end, which the source itself may have brought about.
@@ -124,13 +138,20 @@ class Feed(Pulled):
         self.n = 1
 
     def pending(self) -> bool:
-        if not self.buffer and not self.puller.exhausted and (room := self.room()) > 0:
-            started = perf_counter_ns()
-            self.buffer = self.puller.pull(min(room, self.n))
-            self.check()
-            quick = self.puller.sequence is not None or perf_counter_ns() - started < SLICE_NS
-            self.n = min(2 * self.n, self.most) if quick else max(1, self.n // 2)
+        if not self.buffer and not self.puller.exhausted:
+            if (room := self.room()) > 0:
+                self.pull(room)
+            else:
+                self.puller.look_ahead()
+                self.check()
         return bool(self.buffer)
+
+    def pull(self, room: int) -> None:
+        started = perf_counter_ns()
+        self.buffer = self.puller.pull(min(room, self.n))
+        self.check()
+        quick = self.puller.sequence is not None or perf_counter_ns() - started < SLICE_NS
+        self.n = min(2 * self.n, self.most) if quick else max(1, self.n // 2)
 
     def ended(self) -> bool:
         return self.puller.exhausted and not self.buffer

@@ -4,8 +4,8 @@ Knows: the two loops of the parent, one in the consumer's thread, one in the sou
 
 Rule 1.  The consumer's thread alone watches the workers: whenever it waits for a result, and between two slices of results,
          which are what the consumer takes in some 10 ms.  While it does something else for longer, nobody does.
-Rule 2.  The source's thread publishes by itself and pulls only into free room; while it is inside the user's iterator it holds
-         no lock, and the consumer's thread sends on what it had gathered.
+Rule 2.  The source's thread publishes by itself and pulls only into free room, but for one item in hand; while it is inside the
+         user's iterator it holds no lock, and the consumer's thread sends on what it had gathered.
 Rule 3.  A result is committed when the one after it is asked for, so results that nobody takes stop the pipeline.
 """
 
@@ -160,9 +160,14 @@ class SourceThread:
                 self.loop.is_awake()
 
     def wants_more(self) -> bool:
-        """Is there room for another item?  Not while what has been gathered waits for room, be it only for its bytes."""
-        if self.feed.closed or self.lanes.room() <= len(self.feed.buffer):
+        """Is there room for another item, or is one asked for to see whether the end has come?
+
+        Not while what has been gathered waits for room, be it only for its bytes.
+        """
+        if self.feed.closed:
             return False
+        if self.lanes.room() <= len(self.feed.buffer):
+            return not self.feed.buffer and not self.puller.knows_more()
         return not self.feed.is_full() or self.loop.able()
 
     def lack(self) -> Lack:
@@ -182,11 +187,15 @@ class SourceThread:
 
     def take(self) -> None:
         """Pulls what there is room for: of an iterator one item, since the next may be long in coming."""
-        n = min(self.feed.n, self.lanes.room() - len(self.feed.buffer)) if self.puller.sequence is not None else 1
+        room = self.lanes.room() - len(self.feed.buffer)
+        n = min(self.feed.n, room) if self.puller.sequence is not None else 1
         self.inside_iterator = True
         items: list[object] = []
         try:
-            items = self.puller.pull(n)
+            if room > 0:
+                items = self.puller.pull(n)
+            else:
+                self.puller.look_ahead()
         except BaseException as error:
             self.error = error
         self.inside_iterator = False

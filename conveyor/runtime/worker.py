@@ -139,6 +139,7 @@ class Worker:
         self.states: States | None = None
         self.journal: Journal | None = None
         self.fused: FusedNode | None = None
+        self.routing: Lanes | None = None
         self.reports = 0
         self.spin = Spin(SPIN_NS)
 
@@ -212,7 +213,8 @@ class Worker:
         replay = Replay(self.states) if self.states is not None else None
         self.fused = self.together(node, parts) if isinstance(node, JobNode) and parts else None
         meter = Meter(ends.stamped(spec, self.fused or node, replay), self.node_board, ends.inlets, parts)
-        lanes = self.lanes(spec.route) if spec.route is not None and balances(spec.route) else None
+        self.routing = lanes = self.lanes(spec.route) if spec.route is not None and balances(spec.route) else None
+        self.give_way()
         saving = self.states.cost if self.states is not None else None
         cut = WorkerCut(
             meter, lanes.room if lanes is not None else self.room, min(outlet.capacity for outlet in ends.outlets), saving
@@ -378,9 +380,18 @@ class Worker:
             self.node_board.set_lack(loop.lack())
             self.sleep()
             self.node_board.is_awake()
+            self.give_way()
             if loop.able():
                 break
         loop.is_awake()
+
+    def give_way(self) -> None:
+        """Goes beyond what is measured, if the parent has found that nobody can go on before."""
+        if self.node_board.gives_way:
+            if self.routing is not None:
+                self.routing.give_way()
+            for outlet in self.ends.outlets:
+                outlet.gives_way = True
 
     def tell_parent(self) -> None:
         self.board.alert()
