@@ -141,7 +141,7 @@ class Feed(Pulled):
         if not self.buffer and not self.puller.exhausted:
             if (room := self.room()) > 0:
                 self.pull(room)
-            else:
+            elif not self.puller.knows_more():
                 self.puller.look_ahead()
                 self.check()
         return bool(self.buffer)
