@@ -16,8 +16,8 @@ from conveyor.codec import Sealed, is_atom, seal
 from conveyor.context import CURRENT
 from conveyor.errors import ConveyorError
 from conveyor.route import Leaf, leaves
-from conveyor.shipping import pack_stage
 from conveyor.sim.interruption import pass_on
+from conveyor.sim.own import Copy
 from conveyor.sim.plan import AnyJob, Plan, Seat
 from conveyor.stages import Filter, FlatMap, job_of, policy_of
 from conveyor.topology import Input, Kind, ZipInput, channels_of
@@ -105,17 +105,19 @@ class Work:
     def __init__(self, seat: Seat) -> None:
         self.gives: Callable[[object], Iterable[object]]
         self.name = seat.spec.name
-        self.stage = self.before = None
+        self.copy: Copy | None = None
         if seat.spec.stage is None:
             self.gives = nothing if seat.spec.kind is Kind.SINK else itself
         elif seat.spec.stage.is_stateful:
             raise NoAnswer
         else:
-            stage = seat.stage()
-            assert stage is not None
+            stage, own = copy = seat.copy()
             if not seat.is_stateless:
-                self.stage, self.before = stage, pack_stage(stage, self.name)
-            self.gives = gives_of(stage)
+                if seat.packed is None:  # what it holds is the program's
+                    raise NoAnswer
+                self.copy, self.before = copy, copy.packed()
+            gives = gives_of(stage)
+            self.gives = gives if own is None else cast("Callable[[object], Iterable[object]]", own.iterated(gives))
             self.ends_run = policy_of(stage)[0] == "raise"
 
     def __call__(self, item: object) -> Iterator[object]:
@@ -133,7 +135,7 @@ class Work:
                 raise NoAnswer from error
 
     def check_unchanged(self) -> None:
-        if self.stage is not None and pack_stage(self.stage, self.name) != self.before:
+        if self.copy is not None and self.copy.packed() != self.before:
             raise NoAnswer
 
 

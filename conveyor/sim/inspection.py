@@ -79,13 +79,17 @@ class Inspection:
 
     def doubled(self, seat: Seat, node: JobNode) -> AnyJob:
         """The job beside its double."""
-        stage = seat.stage()  # with a state of its own, if its function has one
-        assert stage is not None
+        stage, own = seat.copy()  # with a state of its own, if its function has one
         if stage.is_stateful:
             double = double_of_job(node.job)
             return lambda item: double(reordered(item))
         assert seat.spec.stage is not None
-        double = double_of_job(job_of(stage), job_of(seat.spec.stage))
+        written = job_of(seat.spec.stage)
+        if own is None:
+            double = double_of_job(job_of(stage), written)
+        else:
+            made = own.instead(lambda: double_of_job(job_of(stage), written))
+            double = own.iterated(made) if isinstance(stage, FlatMap) else own.called(made)
         pair = Pair(self.watched(node, node.job), double, partial(self.differs, node))
         return pair.iterated if isinstance(stage, FlatMap) else pair.called
 

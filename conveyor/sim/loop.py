@@ -26,6 +26,7 @@ from conveyor.sim.estate import Estate
 from conveyor.sim.inspection import Inspection
 from conveyor.sim.interruption import is_final, pass_on
 from conveyor.sim.lent import Lent
+from conveyor.sim.own import Own
 from conveyor.sim.plan import Plan, Seat
 from conveyor.sim.port import Killed, Life, Port
 from conveyor.sim.schedule import CUT, Death, Decision
@@ -151,6 +152,7 @@ class Loop:
         self.finished = self.dead = False
         self.request: Request[Blob] | None = None
         self.stage: Job[object, object] | None = None
+        self.own: Own | None = None  # what the stage's code holds here
 
     def begin(self) -> None:
         """A new run, and a new worker in it."""
@@ -171,11 +173,15 @@ class Loop:
         self.finished = self.dead = self.asked = False
         self.request = None
         world, spec, life = self.world, self.spec, self.life
+        self.own = None
         try:
             node = self.make_node()
         except BaseException as error:  # reported, as a worker's is: the run ends
             self.fail("setup()" if self.stage is not None else LOADING, error)
             return
+        finally:
+            if self.own is not None:
+                self.own.leave()
         self.ends = ends = self.deathless if life is None and not self.composite else self.make_ends(life)
         inputs = ends.inputs or [world.source if life is None else Port(world.source, life)]
         estate = self.estate
@@ -210,8 +216,9 @@ class Loop:
             self.tally = Tally()  # the journal knows what the last worker had counted
         node = None if spec.stage is None or estate is not None else world.nodes.get(spec.index)
         if node is None and spec.stage is not None:
-            self.stage = stage = self.seat.stage()
-            assert stage is not None
+            self.stage, self.own = stage, own = self.seat.copy()
+            if own is not None:
+                own.enter()
             if self.seat.sets_up:
                 stage.setup()
             surroundings = ALONE._replace(place=self.place, is_final=is_final)
@@ -269,7 +276,9 @@ class Loop:
     def go(self, answer: int | None) -> None:
         """Goes on to the next wait, or the next read of a join."""
         self.moves += 1
-        send, world = self.send, self.world
+        send, world, own = self.send, self.world, self.own
+        if own is not None:
+            own.enter()
         try:
             while True:
                 request = send(answer)  # type: ignore[arg-type]  # None at first, and where nothing was asked
@@ -288,6 +297,9 @@ class Loop:
             self.fail("", failed.error.error if isinstance(failed.error, StateLost) else failed)
         except Exception as error:
             self.fail("the worker itself", error)
+        finally:
+            if own is not None:
+                own.leave()
 
     def die(self) -> None:
         """Its worker is gone: another will take its place, unless a state died with it."""
@@ -321,6 +333,8 @@ class Loop:
         stage, self.stage = self.stage, None
         if stage is None or not self.seat.tears_down:
             return
+        if self.own is not None:
+            self.own.enter()
         try:
             stage.teardown()
         except BaseException as error:  # reported, as a worker's is
@@ -328,3 +342,6 @@ class Loop:
                 self.fail(TEARDOWN, error)
             else:
                 pass_on(error)
+        finally:
+            if self.own is not None:
+                self.own.leave()

@@ -2,8 +2,9 @@
 
 Knows: which stages may be shared between runs, and how to make a copy of the others.  Must never know: schedules.
 
-Every run starts fresh: a stage is made for each place in the graph as a worker gets it, through a pickle.  A stage that can
-hold no state, because it is nothing but a function that travels by name or one that only calculates, is its own copy.
+Every run starts fresh: a stage is made for each place in the graph as a worker gets it, with all that its code holds (`own`).
+A stage that can hold no state is its own copy.  Where nothing is copied, functions are used as they are, and an object of a
+class of the user's own is a shallow copy: what its attributes refer to is the program's.
 """
 
 from __future__ import annotations
@@ -11,13 +12,15 @@ from __future__ import annotations
 import pickle
 import sys
 from collections.abc import Callable
+from copy import copy
 from dataclasses import replace
 from types import BuiltinFunctionType, FunctionType, MethodDescriptorType
 from typing import TypeAlias
 
 from conveyor.kernels import only_calculates
 from conveyor.route import Balance, Leaf, Route
-from conveyor.shipping import pack_stage, unpack_stage
+from conveyor.shipping import pack_stage
+from conveyor.sim.own import Copy, Packed
 from conveyor.stages import Job
 from conveyor.topology import Kind, NodeSpec, Topology, channels_of
 
@@ -29,20 +32,24 @@ AnyJob: TypeAlias = Job[object, object]
 class Seat:
     """A place in the graph, and how the stage gets there."""
 
-    def __init__(self, spec: NodeSpec) -> None:
+    def __init__(self, spec: NodeSpec, copies: bool = True) -> None:
         self.spec = spec
-        self.shared = spec.stage if spec.stage is None or holds_nothing(spec.stage) else None
-        self.packed = None if spec.stage is None or self.shared is not None else pack_stage(spec.stage, spec.name)
+        self.packed: Packed | None = None
+        self.is_stateless = spec.stage is None or holds_nothing(spec.stage)
+        if spec.stage is not None and copies and not self.is_stateless:
+            pack_stage(spec.stage, spec.name)  # what cannot be sent to a worker is refused here, too
+            self.packed = Packed(spec.stage)
+            self.is_stateless = self.packed.holds_nothing and not spec.stage.is_stateful
         self.sets_up = spec.stage is not None and type(spec.stage).setup is not Job.setup
         self.tears_down = spec.stage is not None and type(spec.stage).teardown is not Job.teardown
 
-    @property
-    def is_stateless(self) -> bool:
-        return self.packed is None
-
-    def stage(self) -> AnyJob | None:
+    def copy(self) -> Copy:
         """The stage as a new worker has it."""
-        return self.shared if self.packed is None else unpack_stage(self.packed)
+        stage = self.spec.stage
+        assert stage is not None
+        if self.is_stateless or self.packed is None:
+            return Copy(copy(stage) if stage.is_stateful else stage)
+        return self.packed.copy()
 
 
 class Plan:
@@ -53,7 +60,9 @@ class Plan:
         self.timers = timers  # can the time of an item run out?
         self.copies = copies  # does every job get a copy of its item, through a pickle?
         distance = distances(topology)
-        self.seats = [Seat(spec) for spec in sorted(topology.nodes, key=lambda spec: (distance[spec.index], spec.index))]
+        self.seats = [
+            Seat(spec, copies) for spec in sorted(topology.nodes, key=lambda spec: (distance[spec.index], spec.index))
+        ]
         self.is_stateless = all(seat.is_stateless for seat in self.seats)
         self.tears_down = any(seat.tears_down for seat in self.seats)
         self.telling_forks = [
