@@ -17,7 +17,7 @@ import pickle
 from collections.abc import Callable, Iterable, Iterator, MutableMapping
 from enum import Enum
 from types import CellType, CodeType, FunctionType, GetSetDescriptorType, MemberDescriptorType
-from typing import Any, Final, NamedTuple, Protocol, TypeAlias, TypeVar, cast
+from typing import Any, ClassVar, Final, NamedTuple, Protocol, TypeAlias, TypeVar, cast
 from weakref import WeakValueDictionary
 
 from conveyor.codec import PROTOCOL, is_atom
@@ -136,15 +136,19 @@ class Defaults(NamedTuple):
 class Own:
     """The values of one place, and the slots that they belong into."""
 
+    at_work: ClassVar[Own | None] = None  # whose values are in the slots; None: the program's
+
     def __init__(self, slots: list[Slot], values: list[object], holders: tuple[Code, ...]) -> None:
         self.slots = slots
         self.values = values
         self.holders = holders  # code that may be given attributes
-        self.theirs: list[object] = []  # the program's, while the place is at work
+        self.around: Own | None = None  # who was at work before
+        self.theirs: list[object] = []  # what was in the slots before
         self.sizes: list[int] = []
 
     def enter(self) -> None:
         """Puts the place's values into the slots."""
+        self.around, Own.at_work = Own.at_work, self
         self.theirs = []
         self.sizes = [len(vars(holder)) for holder in self.holders]
         for slot, value in zip(self.slots, self.values, strict=True):
@@ -154,7 +158,8 @@ class Own:
                 slot.write(value)
 
     def leave(self) -> None:
-        """Puts the program's values back."""
+        """Puts the values back that were there before."""
+        Own.at_work = self.around
         theirs, self.theirs = self.theirs, []
         for at, before in enumerate(theirs):
             slot = self.slots[at]
@@ -190,12 +195,17 @@ class Own:
             yield result
 
     def instead(self, call: Callable[[], T]) -> T:
-        """What `call` gives with the values of this place."""
+        """What `call` gives with the values of this place, and none of those of another that is at work."""
+        other = Own.at_work
+        if other is not None:
+            other.leave()
         self.enter()
         try:
             return call()
         finally:
             self.leave()
+            if other is not None:
+                other.enter()
 
 
 # ----------------------------------------------------------------------------------------------------------------- copies
