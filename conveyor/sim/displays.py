@@ -1,4 +1,6 @@
-"""The code of a function whose set displays and comprehensions pass through another function first.
+"""The code of a function in which what may make a set passes through another function first.
+
+That are displays and comprehensions, the operators of sets, and methods of their names.
 
 Knows: where a function's source is, and how to find its code in what the source compiles to.  Must never know: what is done
 with sets, pipelines.
@@ -10,6 +12,7 @@ that fits its code is left as it is.
 from __future__ import annotations
 
 import ast
+import dis
 import linecache
 from collections.abc import Iterator, Sequence
 from functools import lru_cache
@@ -18,27 +21,29 @@ from typing import Final
 
 from conveyor.kernels import operations
 
-__all__ = ["HOOK", "with_hooks"]
+__all__ = ["HOOK", "MAKE_SETS", "inside", "with_hooks"]
 
 HOOK: Final = "__set_display__"  # the name, in the function's globals, of what sets pass through
+MAKE_SETS: Final = frozenset("copy difference intersection symmetric_difference union".split())
+SIGNS: Final = frozenset("|&-^")
 
 
 def with_hooks(fn: FunctionType, file: str = "") -> CodeType:
-    """The function's code with hooks; its own, if it displays no set or its source cannot be found.
+    """The function's code with hooks; its own, if nothing in it makes a set or its source cannot be found.
 
     `file` is where to look for a function that has travelled, and has forgotten where it is from.
     """
     mine = fn.__code__
-    if not any("BUILD_SET" in operations(code) for code in inside(mine)):
+    if not any(map(may_make_sets, inside(mine))):
         return mine
     lines = linecache.getlines(mine.co_filename) or linecache.getlines(file)
-    plain, hooked = compiled(mine.co_filename, tuple(lines))
+    plain, other = compiled(mine.co_filename, tuple(lines))
     places = [place for place, code in enumerate(plain) if is_like(code, mine)]
     exact = [place for place in places if plain[place].co_code == mine.co_code]
     found = exact or places
     if not found or (len(found) > 1 and not exact):
         return mine
-    code = hooked[found[0]]
+    code = other[found[0]]
     return code if code.co_freevars == mine.co_freevars else mine
 
 
@@ -63,14 +68,28 @@ def compiled(filename: str, lines: Sequence[str]) -> tuple[list[CodeType], list[
         return [], []
 
 
+def may_make_sets(code: CodeType) -> bool:
+    if "BUILD_SET" in operations(code) or not MAKE_SETS.isdisjoint(code.co_names):
+        return True
+    return any(each.opname == "BINARY_OP" and each.argrepr in SIGNS for each in dis.get_instructions(code))
+
+
 class Hooked(ast.NodeTransformer):
-    """Puts a call around each set that is displayed."""
+    """Puts a call around each expression whose value may be a new set."""
 
     def generic_visit(self, node: ast.AST) -> ast.AST:
         visited = super().generic_visit(node)
-        if not isinstance(visited, ast.Set | ast.SetComp):
-            return visited
-        return ast.copy_location(ast.Call(ast.Name(HOOK, ast.Load()), [visited], []), visited)
+        match visited:
+            case ast.Set() | ast.SetComp() | ast.BinOp(op=ast.BitOr() | ast.BitAnd() | ast.BitXor() | ast.Sub()):
+                return hooked(visited)
+            case ast.Call(func=ast.Attribute(attr=name)) if name in MAKE_SETS:
+                return hooked(visited)
+            case _:
+                return visited
+
+
+def hooked(made: ast.expr) -> ast.Call:
+    return ast.copy_location(ast.Call(ast.Name(HOOK, ast.Load()), [made], []), made)
 
 
 def inside(code: CodeType) -> Iterator[CodeType]:

@@ -4,29 +4,31 @@ Knows: what a function refers to.  Must never know: pipelines, schedules, the cl
 
 A double has the code of its function, and other globals.  In them
   * clocks of `time` and `datetime` are nearly three years ahead, and `random` is in another state;
-  * `set(...)`, `frozenset(...)` and displays `{...}` give sets of another order, and `hash` of text another number, as they
-    would under another hash seed;
-  * functions of the same module that it calls are doubles, too.
+  * `set(...)`, `frozenset(...)`, displays `{...}`, operators and methods of sets give sets of another order, and `hash` of text
+    another number, as they would under another hash seed;
+  * functions of the same module that it calls, be it through a closure, are doubles, too.
 Sets in the item itself are given another order.  A name gets a double only where it is called or asked for an attribute: a
 double is not the thing itself, and a job may compare.  Sets of numbers are left alone: their order does not hang on the seed.
+So is a clock that stands still, as one does that a test has stopped.
 
-Not covered: frozensets of a few elements, which have but one order unless hashes collide; operators that give sets; displays
-in a function without source; functions of other modules, and methods of objects, that look at the clock or at a set for the
-job.  For these there is only the comparison of two runs, under one hash seed.
+Not covered: functions of `random` that travel by value, with the state of their generator; frozensets of a few elements, which
+have but one order unless hashes collide; displays and operators in a function without source; functions of other modules, and
+methods of objects, that look at the clock or at a set for the job.  For these there is only the comparison of two runs, under
+one hash seed.
 """
 
 from __future__ import annotations
 
 import builtins
-import dis
 import functools
 import sys
 from collections.abc import Callable, Iterable, Iterator
-from types import BuiltinFunctionType, BuiltinMethodType, CellType, CodeType, FunctionType, MethodType, ModuleType
+from types import BuiltinFunctionType, BuiltinMethodType, CellType, FunctionType, MethodType, ModuleType
 from typing import Any, Final, TypeAlias, cast
 
 from conveyor.shapes import attribute
-from conveyor.sim.displays import HOOK, with_hooks
+from conveyor.sim.displays import HOOK, MAKE_SETS, with_hooks
+from conveyor.sim.uses import CLASSES, Uses
 
 __all__ = ["double_of_job", "reordered"]
 
@@ -39,8 +41,9 @@ SALT: Final = "another seed"
 
 CLOCKS: Final = frozenset("time monotonic perf_counter process_time thread_time".split())
 OF_SECONDS: Final = frozenset("localtime gmtime ctime".split())  # of now, where they are not told when
-CLASSES: Final = ("datetime", "date")
 MODULES: Final = ("time", "datetime", "random")
+HAVE_DOUBLES: Final = (ModuleType, type, FunctionType, BuiltinFunctionType, MethodType)
+LOOKS: Final = 2000  # at a clock: some tell no less than a microsecond
 TABLES: Final = [2**n for n in range(4, 15)]  # sizes of sets' tables that are tried
 
 
@@ -78,29 +81,28 @@ class Doubles:
         if fn in self.made:
             return self.made[fn]
         names = dict(fn.__globals__)
-        names["__builtins__"] = {**vars(builtins), "__import__": self.imported}
-        closure = fn.__closure__ and tuple(map(self.of_cell, fn.__closure__))
-        names[HOOK] = reordered
-        double = FunctionType(with_hooks(fn, self.file), names, fn.__name__, fn.__defaults__, closure)
-        double.__kwdefaults__ = fn.__kwdefaults__
-        self.made[fn] = double
-        for name in sorted(names_used(fn.__code__)):
+        uses = Uses(fn.__code__)
+        names["__builtins__"] = {**vars(builtins), "__import__": self.imported if uses.dates_are_asked else __import__}
+        names[HOOK] = otherwise_ordered
+        cells = dict(zip(fn.__code__.co_freevars, fn.__closure__ or (), strict=True))
+        later = {name: CellType() for name, cell in cells.items() if name in uses.allowed and holds_code(cell)}
+        closure = tuple(later.get(name, cell) for name, cell in cells.items())
+        made = FunctionType(with_hooks(fn, self.file), names, fn.__name__, fn.__defaults__, closure)
+        self.made[fn] = double = alias(fn, made)
+        for name, cell in later.items():
+            value = cells[name].cell_contents
+            found = self.of_value(value, fn)
+            cell.cell_contents = value if found is None else found
+        for name in sorted(uses.allowed):
             found = self.of_value(fn.__globals__.get(name, getattr(builtins, name, None)), fn)
             if found is not None:
                 names[name] = found
         return double
 
-    def of_cell(self, cell: CellType) -> CellType:
-        try:
-            found = self.of_module(cell.cell_contents) or self.of_clock(cell.cell_contents)
-        except ValueError:  # it is empty yet
-            return cell
-        return cell if found is None else CellType(found)
-
     def of_value(self, value: object, user: FunctionType | None = None) -> object | None:
         """The double of what a name stands for; None if it needs none."""
         if value is set or value is frozenset:
-            return functools.partial(made_otherwise, cast("AnyJob", value))
+            return Sets(cast("AnyJob", value))
         if value is hash:
             return salted
         if isinstance(value, FunctionType) and user is not None and value.__module__ == user.__module__:
@@ -127,6 +129,23 @@ class Doubles:
     def imported(self, name: str, *args: Any) -> object:
         module = __import__(name, *args)
         return self.of_module(module) or module
+
+
+def holds_code(cell: CellType) -> bool:
+    """Is in it what may have a double?  Anything else must be shared with the function's own calls, be it put there anew."""
+    try:
+        return isinstance(cell.cell_contents, HAVE_DOUBLES)
+    except ValueError:  # it is empty yet
+        return False
+
+
+def alias(fn: FunctionType, double: FunctionType) -> FunctionType:
+    """The double with all that can be asked of the function: what is kept in its attributes is there for both."""
+    double.__kwdefaults__ = fn.__kwdefaults__
+    double.__dict__ = fn.__dict__
+    for name in functools.WRAPPER_ASSIGNMENTS:
+        setattr(double, name, getattr(fn, name))
+    return double
 
 
 def file_of(job: object) -> str:
@@ -159,21 +178,42 @@ class Ahead:
         return cast("AnyJob", self._original)(*args, **named)
 
 
+class Sets(Ahead):
+    """Stands in for `set` or `frozenset`: all that it makes has another order."""
+
+    def __init__(self, original: AnyJob) -> None:
+        super().__init__(original, self.making)
+
+    def making(self, name: str) -> object | None:
+        method: AnyJob = getattr(self._original, name)
+
+        def making(*args: object) -> object:
+            return reordered(method(*args))
+
+        return making if name in MAKE_SETS else None
+
+    def __call__(self, *args: object, **named: object) -> object:
+        return reordered(super().__call__(*args, **named))
+
+
 def later(clock: Callable[..., Any], name: str) -> object | None:
     """A function of `time` as it would answer later."""
     module: Any = getattr(clock, "__self__", None)
 
     def in_seconds() -> object:
-        return clock() + LATER_S
+        return clock() + (0 if stands_still(clock) else LATER_S)
 
     def in_ns() -> object:
-        return clock() + LATER_NS
+        return clock() + (0 if stands_still(clock) else LATER_NS)
+
+    def then() -> float:
+        return float(module.time() + (0 if stands_still(module.time) else LATER_S))
 
     def of_seconds(seconds: float | None = None) -> object:
-        return clock(module.time() + LATER_S if seconds is None else seconds)
+        return clock(then() if seconds is None else seconds)
 
     def in_words(form: str, when: object = None) -> object:
-        return clock(form, module.localtime(module.time() + LATER_S) if when is None else when)
+        return clock(form, module.localtime(then()) if when is None else when)
 
     if name in OF_SECONDS:
         return of_seconds
@@ -186,12 +226,24 @@ def today_later(cls: Any, name: str) -> object | None:
     """`datetime.now`, `utcnow` and `today`, later."""
     if name not in ("now", "utcnow", "today"):
         return None
-    gap = sys.modules["datetime"].timedelta(seconds=LATER_S)
+    module: Any = sys.modules["datetime"]
 
     def then(*args: Any, **named: Any) -> object:
-        return getattr(cls, name)(*args, **named) + gap
+        seconds = 0 if stands_still(module.datetime.now) else LATER_S
+        return getattr(cls, name)(*args, **named) + module.timedelta(seconds=seconds)
 
     return then
+
+
+def stands_still(clock: Callable[[], object]) -> bool:
+    """Has somebody stopped the clock?  Then what it says depends on the test, which says it again.
+
+    >>> import time
+    >>> stands_still(time.time), stands_still(lambda: 1577836800.0)
+    (False, True)
+    """
+    first = clock()
+    return all(clock() == first for _ in range(LOOKS))
 
 
 def salted(value: object) -> int:
@@ -204,10 +256,6 @@ def hangs_on_seed(value: object) -> bool:
     if isinstance(value, tuple | frozenset):
         return any(map(hangs_on_seed, cast("Iterable[object]", value)))
     return isinstance(value, str | bytes)
-
-
-def made_otherwise(kind: Callable[..., object], *args: Any) -> object:
-    return reordered(kind(*args))
 
 
 def reordered(value: object) -> object:
@@ -227,6 +275,11 @@ def reordered(value: object) -> object:
     if kind is set or kind is frozenset:
         return in_another_order(cast("set[object]", value))
     return value
+
+
+def otherwise_ordered(value: object) -> object:
+    """The value itself, but of a set one of another order."""
+    return in_another_order(cast("set[object]", value)) if type(value) in (set, frozenset) else value
 
 
 def in_another_order(value: set[object] | frozenset[object]) -> set[object] | frozenset[object]:
@@ -250,33 +303,3 @@ def rebuilt(value: object, elements: list[object]) -> Iterator[set[object] | fro
         for filler in fillers:  # one by one: difference_update makes a table as small as can be of what is left
             made.discard(filler)
         yield made
-
-
-ASKS: Final = ("LOAD_ATTR", "LOAD_METHOD")
-
-
-def names_used(code: CodeType) -> set[str]:
-    """The globals that a function, or one inside of it, does nothing with but call them, or ask for an attribute."""
-    used: set[str] = set()
-    otherwise: set[str] = set()
-    for instruction, following, last in triples(code):
-        if instruction.opname in ("LOAD_GLOBAL", "LOAD_NAME"):
-            is_called = instruction.opname == "LOAD_GLOBAL" and bool((instruction.arg or 0) & 1)
-            asks = following.opname in ASKS and (following.argval not in CLASSES or is_for_use(following, last))
-            (used if is_called or asks else otherwise).add(cast("str", instruction.argval))
-    return used - otherwise
-
-
-def is_for_use(asks: dis.Instruction, following: dis.Instruction) -> bool:
-    """Is what is asked for called, or asked for something itself?"""
-    is_called = asks.opname == "LOAD_METHOD" or (sys.version_info >= (3, 12) and bool((asks.arg or 0) & 1))
-    return is_called or following.opname in ASKS
-
-
-def triples(code: CodeType) -> Iterator[tuple[dis.Instruction, dis.Instruction, dis.Instruction]]:
-    """Each instruction of a function, and of those inside of it, with the two that follow."""
-    instructions = list(dis.get_instructions(code))
-    yield from zip(instructions, instructions[1:], instructions[2:], strict=False)
-    for const in code.co_consts:
-        if isinstance(const, CodeType):
-            yield from triples(const)

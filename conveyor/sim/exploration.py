@@ -16,6 +16,7 @@ from typing_extensions import TypeVar
 from conveyor.codec import short_repr
 from conveyor.remote_errors import add_note
 from conveyor.sim.faults import Faults
+from conveyor.sim.likeness import Outcome
 from conveyor.sim.port import Life
 from conveyor.sim.schedule import TURN, Schedule
 from conveyor.sim.schedulers.deviations import Deviations
@@ -76,7 +77,8 @@ class Exploration(Generic[Out]):
     """What came of a search.
 
     schedules: how many were run; classes: how many different ones; outputs: every sequence of outputs that came out, as tuples
-    (of reprs, where items cannot be hashed); complete: was every class seen; unseen: an estimate of how many classes were not
+    (of reprs, where items cannot be hashed); two are one if nothing but the order of a set or an address tells them apart, so
+    1 and True are two; complete: was every class seen; unseen: an estimate of how many classes were not
     (Chao, 1984), exact where their number is known; failure: the first that was found, or None.
     """
 
@@ -183,7 +185,7 @@ class Search:
         seen, this = found._seen, class_of(attempt)  # pyright: ignore[reportPrivateUsage]  # this is who fills it
         seen[this] = seen.get(this, 0) + 1
         if attempt.error is None:
-            found.outputs.add(hashable(attempt.outputs))
+            found.outputs.add(Outcome(attempt.outputs))
         error = self.judge(attempt)
         if error is None and found.schedules % REPEATED == 1:
             error = suspicion(self.simulator, attempt)
@@ -302,13 +304,3 @@ def class_of(attempt: Attempt) -> tuple[object, ...]:
         if point != TURN:
             points.setdefault(point, []).append(option)
     return (*sorted((point, tuple(options)) for point, options in points.items()), *attempt.deaths)
-
-
-def hashable(outputs: list[object]) -> tuple[object, ...]:
-    """The outputs as a member of a set."""
-    found = tuple(outputs)
-    try:
-        hash(found)
-    except TypeError:
-        return tuple(map(repr, outputs))
-    return found

@@ -9,7 +9,6 @@ schedule are compared as a whole.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Iterable, Iterator
 from functools import partial
 from itertools import zip_longest
@@ -24,16 +23,15 @@ from conveyor.job_node import JobNode
 from conveyor.nodes import MapNode
 from conveyor.sim.doubles import double_of_job, reordered
 from conveyor.sim.interruption import pass_on
+from conveyor.sim.likeness import alike, glance, same_error
 from conveyor.sim.plan import Seat, calculates
 from conveyor.stages import FlatMap, job_of
 from conveyor.typeforms import UNKNOWN, words
 from conveyor.values import value_fits
 
-__all__ = ["Inspection", "alike", "plain_repr", "without_addresses"]
+__all__ = ["Inspection"]
 
 AnyJob: TypeAlias = Callable[[object], object]
-
-ADDRESS: Final = re.compile(r" at 0x[0-9a-fA-F]+")
 
 
 class Inspection:
@@ -103,12 +101,12 @@ class Inspection:
         known = cast("dict[str, object]", job.__globals__)
 
         def watched_job(item: object) -> object:
-            before = [plain_repr(known[name]) for name in names]
+            before = [glance(known.get(name)) for name in names]
             try:
                 return job(item)
             finally:
-                for name, text in zip(names, before, strict=True):
-                    if plain_repr(known[name]) != text:
+                for name, seen in zip(names, before, strict=True):
+                    if glance(known.get(name)) != seen:
                         self.changes.setdefault(name, node.policy.stage)
 
         return watched_job
@@ -151,7 +149,7 @@ class Outcome(NamedTuple):
     def is_like(self, other: Outcome) -> bool:
         if self.error is None or other.error is None:
             return self.error is other.error and alike(self.result, other.result)
-        return type(self.error) is type(other.error) and plain_repr(self.error) == plain_repr(other.error)
+        return same_error(self.error, other.error)
 
 
 NOTHING: Final = object()
@@ -213,46 +211,3 @@ def outcomes(call: Callable[[], Iterable[object]]) -> Iterator[Outcome]:
 
 def copied(item: object) -> object:
     return item if is_atom(item) else seal(item).open()
-
-
-# ------------------------------------------------------------------------------------------------------------ comparing
-
-
-def alike(one: object, other: object) -> bool:
-    """Could anybody tell these two from one another?  In doubt not: sets have no order, and addresses mean nothing.
-
-    >>> alike([{1, 2}, object()], [{2, 1}, object()]), alike([1, 2], [2, 1])
-    (True, False)
-    """
-    try:
-        if one is other or bool(one == other):
-            return True
-    except Exception as error:  # objects may compare as they like, or not at all
-        pass_on(error)
-        return plain_repr(one) == plain_repr(other)
-    kind: type[object] = type(one)
-    if kind is not type(other):
-        return False
-    if kind is list or kind is tuple:
-        mine, theirs = cast("list[object]", one), cast("list[object]", other)
-        return len(mine) == len(theirs) and all(map(alike, mine, theirs))
-    if kind is dict:
-        ours, others = cast("dict[object, object]", one), cast("dict[object, object]", other)
-        return ours.keys() == others.keys() and all(alike(ours[key], others[key]) for key in ours)
-    if kind is set or kind is frozenset:
-        return sorted(map(plain_repr, cast("set[object]", one))) == sorted(map(plain_repr, cast("set[object]", other)))
-    if hasattr(one, "__dict__") and kind.__eq__ is object.__eq__:
-        return alike(vars(one), vars(other))
-    return plain_repr(one) == plain_repr(other)
-
-
-def plain_repr(value: object) -> str:
-    try:
-        return without_addresses(repr(value))
-    except Exception as error:
-        pass_on(error)
-        return f"<{type(value).__name__} whose repr raised {type(error).__name__}>"
-
-
-def without_addresses(text: str) -> str:
-    return ADDRESS.sub("", text)

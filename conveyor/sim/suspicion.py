@@ -10,7 +10,7 @@ order of sets are other in the second (`inspection`); so are values checked ther
 from __future__ import annotations
 
 from conveyor.errors import ConveyorError, NotDeterministic, StageTypeError
-from conveyor.sim.inspection import alike, plain_repr
+from conveyor.sim.likeness import alike, plain_repr, same_error
 from conveyor.sim.simulation import Attempt, Simulator
 from conveyor.trace import Happening, Trace
 
@@ -22,7 +22,7 @@ def suspicion(simulator: Simulator, attempt: Attempt) -> ConveyorError | None:
     repeated = simulator.repeat(attempt)
     if isinstance(repeated.error, StageTypeError | NotDeterministic):
         return repeated.error
-    if alike(repeated.outputs, attempt.outputs) and ended(repeated) == ended(attempt):
+    if alike(repeated.outputs, attempt.outputs) and same_error(repeated.error, attempt.error):
         return None
     _, first = simulator.again(attempt)
     _, second = simulator.again(attempt, doubles=True)
@@ -32,10 +32,6 @@ def suspicion(simulator: Simulator, attempt: Attempt) -> ConveyorError | None:
         f"{blame(first, second)}{told}; the schedule is {str(attempt.schedule())!r}. Jobs must depend on nothing but their "
         "item: not on the clock, on chance, on the order of a set, or on what other calls left in a global variable"
     )
-
-
-def ended(attempt: Attempt) -> str:
-    return "" if attempt.error is None else f"{type(attempt.error).__name__}: {plain_repr(attempt.error)}"
 
 
 def blame(first: Trace, second: Trace) -> str:

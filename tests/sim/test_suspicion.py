@@ -166,6 +166,28 @@ def test_a_global_that_another_lane_changes_is_found_with_the_stage_that_changes
     assert "the job of stage 'writer' changes the global variable 'SEEN'" in str(error)
 
 
+class Cell:
+    """Of a table that is large: tells how often it was looked at as a whole."""
+
+    shown = 0
+
+    def __repr__(self) -> str:
+        Cell.shown += 1
+        return "Cell()"
+
+
+TABLE = {number: Cell() for number in range(10_000)}
+
+
+def looked_up(item: int) -> str:
+    return type(TABLE[item]).__name__
+
+
+def test_a_large_global_costs_no_look_at_all_of_it() -> None:
+    assert found(Processor(looked_up), range(40)) is None
+    assert Cell.shown < 100
+
+
 def into_seen(item: str) -> str:
     SEEN.append(item)
     return item
