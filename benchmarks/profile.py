@@ -27,7 +27,7 @@ from conveyor.runtime.pace import Meter
 from conveyor.runtime.processes import START_METHOD_VARIABLE
 from conveyor.runtime.ring import RingInlet, RingOutlet
 from conveyor.runtime.source import Puller
-from conveyor.runtime.stream import SourceThread
+from conveyor.runtime.streaming import SourceThread
 from conveyor.runtime.worker import Worker
 
 LATENCY_TRIPS = 2000

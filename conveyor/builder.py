@@ -156,10 +156,15 @@ class Builder(Generic[In, *Row]):
         under way or the pipeline was opened before this process was forked, `TopologyError` if lanes are open.
         """
         self._draft.check_complete("run()")
+        from conveyor.runtime.crash import let_go
+
         try:
             return self._session.run(self._start, placement, items, record)
+        except BaseException as error:
+            let_go(error)
+            raise
         finally:
-            del items  # of which an error, that knows this frame, would else keep hold
+            del items  # an error that is kept keeps this frame
 
     @overload
     def stream(

@@ -5,12 +5,13 @@ Knows: exit codes, signals, frames.  Must never know: how processes are watched 
 
 from __future__ import annotations
 
+import contextlib
 import signal
-from types import TracebackType
+from types import FrameType, TracebackType
 
 from conveyor.errors import WorkerCrashed
 
-__all__ = ["crash", "way_to_go", "without_our_frames"]
+__all__ = ["crash", "let_go", "way_to_go", "without_our_frames"]
 
 
 def way_to_go(exit_code: int | None) -> str:
@@ -43,6 +44,31 @@ def without_our_frames(trace: TracebackType | None) -> TracebackType | None:
     if trace is None:
         return None
     rest = without_our_frames(trace.tb_next)
-    if str(trace.tb_frame.f_globals.get("__name__", "")).partition(".")[0] == "conveyor":
+    if _is_ours(trace.tb_frame):
         return rest
     return TracebackType(rest, trace.tb_frame, trace.tb_lasti, trace.tb_lineno)
+
+
+def let_go(error: BaseException | None) -> None:
+    """Empties our frames in the tracebacks of an error and its causes, all but those that are still at work.
+
+    While somebody keeps the error, they would else keep the source of items and the memory of the run.
+    """
+    seen: set[int] = set()
+    errors = [error]
+    while errors:
+        each = errors.pop()
+        if each is None or id(each) in seen:
+            continue
+        seen.add(id(each))
+        errors += [each.__cause__, each.__context__]
+        trace = each.__traceback__
+        while trace is not None:
+            if _is_ours(trace.tb_frame):
+                with contextlib.suppress(RuntimeError):  # it is still at work
+                    trace.tb_frame.clear()
+            trace = trace.tb_next
+
+
+def _is_ours(frame: FrameType) -> bool:
+    return str(frame.f_globals.get("__name__", "")).partition(".")[0] == "conveyor"

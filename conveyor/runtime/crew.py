@@ -20,6 +20,7 @@ from collections import Counter
 from collections.abc import Iterable, Sequence
 from contextlib import nullcontext
 from dataclasses import replace
+from functools import partial
 from typing import Final, Protocol
 
 from conveyor import codec
@@ -40,8 +41,8 @@ from conveyor.runtime.lifeline import lifeline
 from conveyor.runtime.memory import Memory
 from conveyor.runtime.placement import Placement
 from conveyor.runtime.processes import Handle, StartMethod, start_process
-from conveyor.runtime.recovery import Recovery, is_stateful
-from conveyor.runtime.ring import RingState, fence
+from conveyor.runtime.recovery import Inputs, Recovery, is_stateful
+from conveyor.runtime.ring import fence
 from conveyor.runtime.settling import STANDARD_OUTPUT, Circumstances, directory
 from conveyor.runtime.shipping import pack_main
 from conveyor.runtime.worker import Buried, Order, Resumed, work
@@ -129,7 +130,8 @@ class Crew:
         self.board = Board(self.memory, self.layout)
         self.boards = [NodeBoard(self.layout.node(self.memory, spec.index)) for spec in self.topology.nodes]
         self.rings = [self.layout.ring(self.memory, channel.index) for channel in self.topology.channels]
-        self.recovery = Recovery(self.topology, self.boards, self.committed, self.has_input, self.handles.get)
+        before = Inputs(self.topology, self.rings)
+        self.recovery = Recovery(self.topology, self.boards, before.committed, before.has_input, self.handles.get)
         ends = (0, len(self.topology.nodes) - 1)
         for spec in self.topology.nodes:
             self.bells[spec.index] = Bell.create(blocking=spec.index not in ends)
@@ -202,14 +204,6 @@ class Crew:
             fds += [place] if place is not None else []
             name = f"conveyor {self.topology.title(spec.index)}"
             return start_process(self.start_method, work, order, fds, lifeline(), name)
-
-    def committed(self, node: int) -> int:
-        """How many items a node has committed since its channels were made."""
-        return sum(self.rings[channel].head() for channel in channels_of(self.topology.nodes[node].inputs))
-
-    def has_input(self, node: int) -> bool:
-        """Is there anything before a node that it has not committed?"""
-        return any(RingState(self.rings[channel]).queued for channel in channels_of(self.topology.nodes[node].inputs))
 
     def begin_run(self, witness: Witness | None = None) -> int:
         """Lets the workers begin; gives the number of the run."""
@@ -390,7 +384,7 @@ class Crew:
                 if self.handles:
                     self.board.stop()
                     self.ring_all()
-                interruptible(lambda: self.join(grace))
+                interruptible(partial(self.join, grace))
                 if grace >= PATIENCE_S:  # all went well so far; a teardown may have raised
                     self.look_around()
             finally:

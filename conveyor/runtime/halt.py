@@ -60,6 +60,10 @@ class Halt:
         if self.error is not None:
             raise self.error
 
+    def is_ours(self) -> bool:
+        """Did this process begin the run, and not the one that it was forked from?"""
+        return os.getpid() == self.owner
+
     def ended(self) -> None:
         """The run is over: nobody has to be woken any more."""
         self.wake = self.at_fork = _nothing

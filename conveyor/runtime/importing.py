@@ -31,11 +31,13 @@ state = State()
 
 def modules_being_imported() -> list[str]:
     """The modules that any thread is importing, the innermost last."""
-    found: dict[str, None] = {}
-    for frame in sys._current_frames().values():  # pyright: ignore[reportPrivateUsage]  # documented, for all its name
-        names = list(_modules_below(frame))
-        found |= dict.fromkeys(reversed(names))
-    return list(found)
+    # No variable may be left with a frame: that of this call is among them, and would keep itself and all above it.
+    names = [
+        name
+        for frame in sys._current_frames().values()  # pyright: ignore[reportPrivateUsage]  # documented, for all its name
+        for name in reversed(list(_modules_below(frame)))
+    ]
+    return list(dict.fromkeys(names))
 
 
 def _modules_below(frame: FrameType | None) -> Iterator[str]:

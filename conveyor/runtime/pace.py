@@ -11,6 +11,7 @@ given what its pipe holds.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from functools import partial
 from itertools import accumulate
 from time import perf_counter_ns
 from typing import Final, NamedTuple
@@ -198,10 +199,23 @@ def wait_ahead(outlet: RingOutlet) -> tuple[int, int]:
     return outlet.queued() * (cost or LONG_NS), cost
 
 
+class Grants:
+    """How much a lane may be given, whichever it is."""
+
+    def __init__(self) -> None:
+        self.to: Callable[[RingOutlet], int] = allowance
+
+
+def open_lanes(board: Board, name: str, lanes: list[Lane], adaptive: bool) -> list[Lane]:
+    """Those of a fork's lanes that may be chosen."""
+    return lanes[: board.open_lanes(name)] if adaptive else lanes
+
+
 class Lanes:
     """The lanes of a worker's balancing forks: which takes the next record, how many items fit now, are more lanes wanted.
 
-    `room()` says how many items the route would take at once; none while a lane that must have them is full.
+    `room()` says how many items the route would take at once; none while a lane that must have them is full.  What it and the
+    lanes call knows nothing of this object, which is then freed as soon as nobody has it.
     """
 
     def __init__(self, route: Route, outlets: Sequence[RingOutlet], board: Board, tell_parent: Callable[[], None]) -> None:
@@ -211,7 +225,7 @@ class Lanes:
         self.adaptive: list[str] = []
         self.chosen: set[RingOutlet] = set()  # the outlets below a balancing fork
         self.last_used: dict[str, int] = {}  # of the highest open lane of each adapting fork: when it was last chosen
-        self.allowance: Callable[[RingOutlet], int] = allowance
+        self.grants = Grants()
         self.room = self.learn(route, outlets).room
 
     def learn(self, route: Route, outlets: Sequence[RingOutlet]) -> Lane:
@@ -232,25 +246,26 @@ class Lanes:
         self.chosen |= set(outlets)
         if route.adaptive:
             self.adaptive.append(route.name)
-        name, adaptive = route.name, route.adaptive
+        opened = partial(open_lanes, self.board, route.name, lanes, route.adaptive)
         return Lane(
-            lambda: max([min(lane.room(), lane.allowance()) for lane in self.open_lanes(name, adaptive)]),
-            lambda: max([lane.allowance() for lane in self.open_lanes(name, adaptive)]),
-            lambda: min([lane.wait() for lane in self.open_lanes(name, adaptive)]),
+            lambda: max([min(lane.room(), lane.allowance()) for lane in opened()]),
+            lambda: max([lane.allowance() for lane in opened()]),
+            lambda: min([lane.wait() for lane in opened()]),
             outlets,
         )
 
     def leaf(self, outlet: RingOutlet) -> Lane:
+        grants = self.grants
         return Lane(
             lambda: min(outlet.capacity - outlet.queued(), outlet.at_once),
-            lambda: self.allowance(outlet),
+            lambda: grants.to(outlet),
             lambda: wait_ahead(outlet),
             (outlet,),
         )
 
     def give_way(self) -> None:
         """From now on a lane is given as much as its pipe holds: nothing in the pipeline could go on with less."""
-        self.allowance = free_room
+        self.grants.to = free_room
 
     def choose(self, choose: Choose) -> int:
         """The lane where an item waits least, among those that may be given one, and take all at once if one does."""
@@ -272,12 +287,11 @@ class Lanes:
         return False
 
     def open_lanes(self, name: str, adaptive: bool = True) -> list[Lane]:
-        lanes = self.forks[name]
-        return lanes[: self.board.open_lanes(name)] if adaptive else lanes
+        return open_lanes(self.board, name, self.forks[name], adaptive)
 
     def room_from(self, outlet: RingOutlet) -> int:
         """From which position of its reader on a lane may be given more; 1 if any may do."""
-        if outlet not in self.chosen or self.allowance is free_room or not 0 < (cost := outlet.cost()) <= LONG_NS:
+        if outlet not in self.chosen or self.grants.to is free_room or not 0 < (cost := outlet.cost()) <= LONG_NS:
             return 1
         return max(1, outlet.tail - min(LANE_NS // cost, outlet.capacity) // 2)
 

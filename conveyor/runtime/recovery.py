@@ -13,10 +13,26 @@ from conveyor.errors import ItemTimeout, WorkerCrashed
 from conveyor.runtime.board import NodeBoard
 from conveyor.runtime.crash import crash, way_to_go
 from conveyor.runtime.limits import Limits, Worker
+from conveyor.runtime.ring import Ring, RingState
 from conveyor.stages import policy_of
-from conveyor.topology import NodeSpec, Topology
+from conveyor.topology import NodeSpec, Topology, channels_of
 
-__all__ = ["Recovery"]
+__all__ = ["Inputs", "Recovery"]
+
+
+class Inputs:
+    """What lies before each node.  It knows nothing of the crew, which is then freed as soon as nobody has it."""
+
+    def __init__(self, topology: Topology, rings: Sequence[Ring]) -> None:
+        self.rings = [[rings[channel] for channel in channels_of(spec.inputs)] for spec in topology.nodes]
+
+    def committed(self, node: int) -> int:
+        """How many items a node has committed since its channels were made."""
+        return sum(ring.head() for ring in self.rings[node])
+
+    def has_input(self, node: int) -> bool:
+        """Is there anything before a node that it has not committed?"""
+        return any(RingState(ring).queued for ring in self.rings[node])
 
 
 class Recovery:

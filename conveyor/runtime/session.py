@@ -14,6 +14,7 @@ import os
 import threading
 import weakref
 from collections.abc import Callable, Iterable
+from functools import partial
 from os import PathLike
 from typing import TYPE_CHECKING, Any
 
@@ -104,7 +105,7 @@ class Session:
                 halt.busy = True
                 runner = self.warm_runner(start, placement)
                 halt.check()
-                result = interruptible(lambda: runner.run(items, halt, recorder_of(runner, record)))
+                result = interruptible(partial(runner.run, items, halt, recorder_of(runner, record)))
                 failed = False
             finally:
                 self.run_ended(halt, failed)
