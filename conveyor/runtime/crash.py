@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import contextlib
 import signal
+from collections.abc import Iterator
 from types import FrameType, TracebackType
 
 from conveyor.errors import WorkerCrashed
@@ -62,12 +63,22 @@ def let_go(error: BaseException | None) -> None:
             continue
         seen.add(id(each))
         errors += [each.__cause__, each.__context__]
-        trace = each.__traceback__
-        while trace is not None:
-            if _is_ours(trace.tb_frame):
+        for frame in _frames(each.__traceback__):
+            if _is_ours(frame):
                 with contextlib.suppress(RuntimeError):  # it is still at work
-                    trace.tb_frame.clear()
-            trace = trace.tb_next
+                    frame.clear()
+
+
+def _frames(trace: TracebackType | None) -> Iterator[FrameType]:
+    """Those that an error came through, and those that had called them, which may be of another thread."""
+    known: set[int] = set()
+    while trace is not None:
+        frame: FrameType | None = trace.tb_frame
+        while frame is not None and id(frame) not in known:
+            known.add(id(frame))
+            yield frame
+            frame = frame.f_back
+        trace = trace.tb_next
 
 
 def _is_ours(frame: FrameType) -> bool:
