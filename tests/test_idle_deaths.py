@@ -8,6 +8,7 @@ import threading
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import suppress
 from functools import partial
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -191,6 +192,36 @@ def test_a_worker_that_is_killed_when_it_has_done_its_part_is_not_missed(stage: 
         results += list(stream)
 
     assert results == [2 * (item + 1) for item in range(20)]
+
+
+def raises_until(file: Path, item: int) -> int:
+    if item == 1 and not file.exists():
+        raise ValueError(item)
+    return item
+
+
+def test_a_worker_that_waits_before_another_attempt_is_not_killed_by_its_item(tmp_path: Path) -> None:
+    job = Processor(partial(raises_until, tmp_path / "go"), name="job", retries=100)
+    with pipeline().add(Pipe(1)).add(job).stream(iter(range(5))) as stream:
+        crew = stream._runner.crew
+
+        def is_waiting() -> bool:
+            """It is at the item, and its job is not."""
+            board = crew.boards[1]
+            return board.tally(crew.run).items_in >= 1 and board.has_begun() and board.running == 0
+
+        def kill() -> None:
+            for number in range(5):
+                eventually(lambda n=number: stream.report.stages["job"].restarts == n and there() and is_waiting())
+                killed(there())
+            (tmp_path / "go").touch()
+
+        killer = threading.Thread(target=kill)
+        killer.start()
+        results = list(stream)
+        killer.join()
+
+    assert results == list(range(5))
 
 
 # ------------------------------------------------------------------------------------------------ states that are gone

@@ -6,16 +6,17 @@ from dataclasses import dataclass
 import pytest
 
 from conveyor import BalancingFork, Join, Processor
-from conveyor.channel import Tag
+from conveyor.channel import OneByOne, Tag
 from conveyor.compiling import compile_topology
-from conveyor.decisions import Choose
+from conveyor.decisions import Choose, Merge
 from conveyor.draft import Draft
 from conveyor.runtime import pace
 from conveyor.runtime.board import Board, Layout
 from conveyor.runtime.ends import ring_ends
 from conveyor.runtime.memory import Memory
-from conveyor.runtime.pace import IDLE_LANE_NS, LANE_NS, LONG_NS, WORTH_A_LANE_NS, Drowsiness, Lanes
+from conveyor.runtime.pace import IDLE_LANE_NS, LANE_NS, LONG_NS, WORTH_A_LANE_NS, Drowsiness, Lanes, Turns
 from conveyor.runtime.ring import RingInlet, RingOutlet
+from conveyor.sim.channel import MemoryChannel
 from conveyor.stages import Stage
 from tests.jobs import double
 
@@ -158,3 +159,18 @@ def test_of_lanes_that_differ_the_one_where_an_item_waits_least_is_chosen(pool: 
     pool.send(0, 1)
 
     assert pool.lanes.choose(fixed) == 1
+
+
+def test_what_a_worker_that_died_had_in_hand_is_read_first() -> None:
+    """Else the jobs that share a worker would be given other items in the place of those that they may have been given."""
+    channels = [MemoryChannel(8, lambda: None) for _ in range(3)]
+    for channel in channels:
+        channel.publish(4, [1, 2, 3, 4], Tag(1, 1, 0, 4, 0, 1))
+    merge = Merge("join", [channels[0], OneByOne(channels[1], 2), channels[2]])
+    turns = Turns()
+
+    read: list[int] = []
+    for _ in range(6):
+        read.append(turns.next(merge))
+        channels[read[-1]].commit(channels[read[-1]].head + 1)
+    assert read == [1, 1, 2, 0, 1, 2]

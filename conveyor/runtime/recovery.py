@@ -94,8 +94,11 @@ class Recovery:
         since = self.killed.pop(node, 0)
         timed_out = since != 0 and board.item_since == since
         name, how, items = self.topology.title(node), way_to_go(exit_code), board.tally(self.run).items_in
-        moment = board.moment(self.run, self.has_input(node))
+        has_input = self.has_input(node)
+        moment = board.moment(self.run, has_input)
         self.newest = self.take_death(node, timed_out, how)
+        if has_input:  # else all that it had in hand was done
+            self.remember(node)
         if is_stateful(spec) and not is_restorable(spec) and board.has_begun():
             if timed_out:
                 limit = f"timeout_s={self.limits_s[node]:g}"
@@ -114,15 +117,14 @@ class Recovery:
         self.due[node] = now + wait_ms / 1000
 
     def take_death(self, node: int, timed_out: bool, how: str) -> list[Death | None]:
-        """What each of its jobs had in hand, which the next worker is told."""
-        running = self.boards[node].running
-        taken: list[Death | None] = []
-        for number, part in enumerate(self.parts(node), 1):
-            death = self.boards[part].take_death(self.run, running == number, timed_out, how)
+        """What each of its jobs had in hand."""
+        running, jobs = self.boards[node].running, enumerate(self.parts(node), 1)
+        return [self.boards[part].take_death(self.run, running == number, timed_out, how) for number, part in jobs]
+
+    def remember(self, node: int) -> None:
+        for part, death in zip(self.parts(node), self.newest, strict=True):
             if death is not None:
                 self.histories[part] = remembered(self.histories.get(part, ()), death)
-            taken.append(death)
-        return taken
 
     def now_due(self) -> list[int]:
         """The nodes whose next worker is to be started now; raises what ends a run that needs a state which is gone."""

@@ -355,9 +355,12 @@ class Worker:
         poll = select.poll()
         poll.register(self.bell.read_fd, select.POLLIN)
         until = perf_counter() + min(FIRST_PAUSE_S * 2 ** (attempt - 2), LONGEST_PAUSE_S)
+        running = self.node_board.running
+        self.node_board.set_running(0)  # who is killed meanwhile is not killed by the item
         while (left := until - perf_counter()) > 0:
             if poll.poll(left * 1000):
                 self.sleep()  # the ring may be for whoever waits next; before that, each looks for itself
+        self.node_board.set_running(running)
 
     def wait(self, loop: Loop, meter: Meter) -> None:
         """Until the loop can go on."""

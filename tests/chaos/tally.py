@@ -62,7 +62,7 @@ class Tally:
         for found in outcomes:
             self.add(found)
             part.add(found)
-        return f"{name:34}{part.counts()}"
+        return "\n".join([f"{name:34}{part.counts()}", *part.wrong])
 
     def note(self, name: str, complaint: str) -> None:
         print(f"  {name:60}{complaint or 'as it must'}", flush=True)
@@ -75,7 +75,7 @@ class Tally:
         return text + (f"; {len(self.wrong)} runs not as they must" if self.wrong else "")
 
     def summary(self, seconds: float) -> str:
-        lines = ["", *self.wrong, f"in all {self.counts()} in {seconds:.0f} s"]
+        lines = ["", f"in all {self.counts()} in {seconds:.0f} s"]
         for method, times in self.recoveries_ms.items():
             if times:
                 slow = sorted(times)[-1 - len(times) // 100]

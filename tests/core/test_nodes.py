@@ -11,9 +11,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from conveyor.codec import Bundle, Sealed, seal
+from conveyor.deaths import FRESH, Past
 from conveyor.errors import NotPicklable, RunError
 from conveyor.failures import delivered
-from conveyor.job_node import ItemFailed, Node, Piece
+from conveyor.job_node import ALONE, ItemFailed, Node, Piece
 from conveyor.nodes import CollectNode, RelayNode, node_for
 from conveyor.report import DeadLetter, Tally
 from conveyor.stages import Filter, FlatMap, Job, OnError, Processor
@@ -300,6 +301,22 @@ def test_a_job_of_operators_runs_a_slice_at_once() -> None:
     assert fed(node, [1]) == ([([(1, 10)], 1, 0)], None)
     assert fed(node, [seal(1), seal(2)]) == ([([(1, 10), (2, 5)], 2, 0)], None)
     assert node.tally == Tally(items_in=6, items_out=5, passed=5, dropped=1)
+
+
+def test_where_workers_have_died_it_does_so_again_when_items_come_together_again() -> None:
+    """Those that may be to blame come one by one, and each is asked about."""
+    asked: list[int] = []
+
+    def past(index: int) -> Past:
+        asked.append(index)
+        return FRESH
+
+    node = node_for(Processor(lambda x: x + 1), "job", lambda letter: None, ALONE._replace(past=past))
+    assert [fed(node, [item])[0] for item in range(3)] == [[([item + 1], 1, 0)] for item in range(3)]
+    assert len(asked) == 3
+    assert fed(node, [3, 4, 5])[0] == [([4, 5, 6], 3, 0)]
+    assert len(asked) == 3
+    assert node.tally == Tally(items_in=6, items_out=6, passed=6)
 
 
 def test_it_still_finds_the_item_that_fails() -> None:
