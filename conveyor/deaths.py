@@ -4,9 +4,9 @@ Knows: how often, how far, at what moment and with what in hand workers died.  M
 
 Rule 1.  A death counts against a stage if its worker was at work and had committed nothing; ten of those in a row end the run.
          A worker that slept, or had nothing to do, is no sign of a fault: when one of those dies, no death before it counts.
-Rule 2.  Deaths of workers that were never ready count by themselves, until one is ready.  Ten in the stage's own `setup`, which
-         no worker has come through yet, end the run.  Whatever else kills workers that start may come from outside, and pass:
-         ten end the run only if they take 10 s, or 30 s where a worker was ready before.
+Rule 2.  Deaths of workers that were never ready count by themselves, until one is ready.  Ten in a row in the stage's own
+         `setup`, which no worker has come through yet, end the run.  Whatever else kills workers that start may come from
+         outside, and pass: ten end the run only if they take 10 s, or 30 s where a worker was ready before.
 Rule 3.  From the third death in a row on there is a wait before the next worker: 10 ms, doubling, 200 ms at most.  A commit, or
          a life of a second, ends the row.
 Rule 4.  What a dead worker had in hand is done again item by item, so that the next death tells which item it was.
@@ -95,6 +95,7 @@ class Deaths:
         self.count = 0
         self.fruitless = 0  # deaths at work that count
         self.unready = 0  # deaths of workers that were never ready
+        self.in_setup = 0  # those of them that died there, in a row
         self.unready_since = 0.0
         self.in_a_row = 0
 
@@ -114,18 +115,19 @@ class Deaths:
         if moment in (Moment.STARTING, Moment.SETTING_UP):
             self.unready_since = self.unready_since if self.unready else born_ms
             self.unready += 1
+            self.in_setup = self.in_setup + 1 if moment is Moment.SETTING_UP else 0
         else:
-            self.was_ready, self.unready = True, 0
+            self.was_ready, self.unready, self.in_setup = True, 0, 0
             self.fruitless = 0 if commits or moment is Moment.IDLE else self.fruitless + 1
-        if self.fruitless >= MOST_IN_A_ROW or self.never_starts(moment, now_ms):
+        if self.fruitless >= MOST_IN_A_ROW or self.never_starts(now_ms):
             return None
         doublings = self.in_a_row - FIRST_WAIT_AT
         return 0 if doublings < 0 else min(WAIT_MS << doublings, LONGEST_WAIT_MS)
 
-    def never_starts(self, moment: Moment, now_ms: float) -> bool:
+    def never_starts(self, now_ms: float) -> bool:
         if self.unready < MOST_IN_A_ROW:
             return False
-        if moment is Moment.SETTING_UP and not self.was_ready:
+        if self.in_setup >= MOST_IN_A_ROW and not self.was_ready:
             return True
         return now_ms - self.unready_since >= (TO_START_AGAIN_MS if self.was_ready else TO_START_MS)
 

@@ -24,7 +24,7 @@ from tests.chaos.watch import workers
 from tests.helpers import START_METHODS, eventually, living_children, pipeline
 from tests.jobs import increment
 
-pytestmark = pytest.mark.timeout(20)  # the slowest takes 3 s with two cores; a limit on each, not a net
+pytestmark = pytest.mark.timeout(60)  # the slowest takes 3 s with two cores; a limit on each, not a net
 
 under_each_start_method = pytest.mark.parametrize("start_method", START_METHODS)
 
@@ -203,7 +203,6 @@ class DiesInSetup(Processor[int, int]):
         return item
 
 
-@pytest.mark.timeout(60)  # ten workers are started, one after the other
 @under_each_start_method
 def test_a_worker_that_dies_in_setup_ends_the_run(start_method: str) -> None:
     with pytest.raises(WorkerCrashed, match="DiesInSetup"):

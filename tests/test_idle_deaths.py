@@ -208,11 +208,14 @@ def test_a_worker_that_waits_before_another_attempt_is_not_killed_by_its_item(tm
         def is_waiting() -> bool:
             """It is at the item, and its job is not."""
             board = crew.boards[1]
-            return board.tally(crew.run).items_in >= 1 and board.has_begun() and board.running == 0
+            return bool(board.tally(crew.run).items_in >= 1 and board.has_begun() and board.running == 0)
+
+        def may_be_killed(number: int) -> bool:
+            return restarts(stream) == number and bool(there()) and is_waiting()
 
         def kill() -> None:
             for number in range(5):
-                eventually(lambda n=number: stream.report.stages["job"].restarts == n and there() and is_waiting())
+                eventually(partial(may_be_killed, number))
                 killed(there())
             (tmp_path / "go").touch()
 

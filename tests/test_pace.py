@@ -163,7 +163,7 @@ def test_of_lanes_that_differ_the_one_where_an_item_waits_least_is_chosen(pool: 
 
 def test_what_a_worker_that_died_had_in_hand_is_read_first() -> None:
     """Else the jobs that share a worker would be given other items in the place of those that they may have been given."""
-    channels = [MemoryChannel(8, lambda: None) for _ in range(3)]
+    channels = [MemoryChannel(8) for _ in range(3)]
     for channel in channels:
         channel.publish(4, [1, 2, 3, 4], Tag(1, 1, 0, 4, 0, 1))
     merge = Merge("join", [channels[0], OneByOne(channels[1], 2), channels[2]])

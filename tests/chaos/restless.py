@@ -16,6 +16,7 @@ from unittest.mock import patch
 
 from conveyor import Pipeline, Report
 from conveyor.deaths import Deaths, Moment
+from conveyor.errors import PoisonItem
 from tests.chaos.board import Board
 from tests.chaos.pipelines import Found, Hammered
 
@@ -29,7 +30,10 @@ RUNS_OF_ONE: Final = 8
 
 @dataclass
 class Restless:
-    """Runs `pipeline` until there were enough kills; `moments` says at which they were noticed."""
+    """Runs `pipeline` until there were enough kills; `moments` says at which they were noticed.
+
+    An item whose worker is killed three times while it has only that at its job is poison, as it must be: `poisoned` runs.
+    """
 
     board: Board
     pipeline: Hammered
@@ -42,6 +46,7 @@ class Restless:
     letters: list[Any] = field(default_factory=list[Any])
     items: int = 0
     moments: Counter[str] = field(default_factory=Counter[str])
+    poisoned: int = 0
 
     def work(self, kills: int, deadline: float) -> None:
         died = Deaths.died
@@ -63,7 +68,13 @@ class Restless:
             if is_warm:
                 stack.enter_context(pl)
             for _ in range(self.random.randint(1, RUNS_OF_ONE) if is_warm else 1):
-                self.run(pl, self.random.choice(SIZES))
+                at_work = self.moments["at work"]
+                try:
+                    self.run(pl, self.random.choice(SIZES))
+                except PoisonItem:
+                    if self.moments["at work"] < at_work + 3:
+                        raise
+                    self.poisoned += 1
                 self.board.pulled += 1
                 self.pause()
 

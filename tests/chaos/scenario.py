@@ -56,7 +56,8 @@ class Spec:
 class Verdict:
     """What came of it; `miscounted`: stages whose report does not add up; `error`: what ended the run before its time.
 
-    `moments`: what the workers were about that were killed, if that was counted.
+    `moments`: what the workers were about that were killed, if that was counted; `poisoned`: runs that ended because an item was
+    at its job, alone, at three of these deaths.
     """
 
     items: int = 0
@@ -69,6 +70,7 @@ class Verdict:
     descriptors: int = 0
     seconds: float = 0.0
     error: str = ""
+    poisoned: int = 0
     moments: dict[str, int] = field(default_factory=dict[str, int])
 
 
@@ -132,6 +134,7 @@ def judged_restless(spec: Spec, board: Board) -> Verdict:
         descriptors=(descriptors() - before).total(),
         seconds=time.monotonic() - started,
         error=error or wrongly_buried(runs.letters),
+        poisoned=runs.poisoned,
         moments=dict(runs.moments),
     )
 

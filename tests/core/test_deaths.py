@@ -51,6 +51,12 @@ def test_ten_that_die_in_a_setup_that_nobody_came_through_end_the_run() -> None:
     assert [deaths.died(SETTING_UP) is None for _ in range(10)] == [False] * 9 + [True]
 
 
+def test_but_not_those_among_others_that_die_before_it() -> None:
+    deaths = Deaths()
+
+    assert [deaths.died(each) is None for each in 11 * [*[SETTING_UP] * 9, STARTING]] == [False] * 110
+
+
 @pytest.mark.parametrize(
     ("was_ready", "moment", "seconds"), [(False, STARTING, 10), (True, STARTING, 30), (True, SETTING_UP, 30)]
 )

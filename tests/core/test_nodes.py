@@ -311,7 +311,10 @@ def test_where_workers_have_died_it_does_so_again_when_items_come_together_again
         asked.append(index)
         return FRESH
 
-    node = node_for(Processor(lambda x: x + 1), "job", lambda letter: None, ALONE._replace(past=past))
+    def job(item: Any) -> object:
+        return item + 1
+
+    node = node_for(Processor(job), "job", lambda letter: None, ALONE._replace(past=past))
     assert [fed(node, [item])[0] for item in range(3)] == [[([item + 1], 1, 0)] for item in range(3)]
     assert len(asked) == 3
     assert fed(node, [3, 4, 5])[0] == [([4, 5, 6], 3, 0)]
