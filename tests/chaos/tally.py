@@ -32,6 +32,7 @@ class Tally:
     hangs: int = 0
     orphans: int = 0
     wrong: list[str] = field(default_factory=list[str])
+    poisoned: int = 0
     moments: Counter[str] = field(default_factory=Counter[str])
     recoveries_ms: dict[str, list[float]] = field(default_factory=dict[str, list[float]])
 
@@ -49,6 +50,7 @@ class Tally:
         self.hangs += found.hangs
         self.orphans += found.orphans + verdict.children
         self.moments.update(verdict.moments)
+        self.poisoned += verdict.poisoned
         self.recoveries_ms.setdefault(found.spec.method, []).extend(found.recoveries_ms)
         if not found.is_clean:
             said = found.stderr.strip().splitlines()[-1:] if not verdict.error else []
@@ -82,8 +84,8 @@ class Tally:
                 figures = f"median {median(times):.0f} ms, 99 of 100 within {slow:.0f} ms, {len(times)} measured"
                 lines.append(f"at work again after a kill under {method}: {figures}")
         if self.moments:
-            lines.append(
-                "of those at any moment: " + ", ".join(f"{count} {name}" for name, count in self.moments.most_common())
-            )
+            moments = ", ".join(f"{count} {name}" for name, count in self.moments.most_common())
+            lines.append(f"of those killed at any moment: {moments}")
+            lines.append(f"runs in which three of them had the same item at work: {self.poisoned}")
         lines.append(f"{self.lost} lost, {self.repeated} repeated, {self.hangs} hangs, {self.orphans} orphans")
         return "\n".join(lines)
