@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, Generic, Self, TypeAlias, overload
+from typing import TYPE_CHECKING, Any, Generic, Literal, Self, TypeAlias, overload
 
 from typing_extensions import TypeVar, TypeVarTuple, Unpack
 
@@ -58,6 +58,7 @@ if TYPE_CHECKING:
         Closes,
         ClosesAsNeeded,
         ClosesLanes,
+        ForPyright,
         JoinTheOpenLanesFirst,
         Left,
         New,
@@ -65,6 +66,7 @@ if TYPE_CHECKING:
         OpensAsNeeded,
         OpensLanes,
         OpensSome,
+        PassesALane,
         RowDoesNotFitTheLanes,
         Stage,
         Step1,
@@ -124,7 +126,131 @@ class Pipeline(Builder[In, *Row], Generic[In, *Row]):
     @overload
     def add(self: Pipeline[Undeclared, *tuple[()]], stage: Job[A1, B1], /) -> Pipeline[A1, B1]: ...
     @overload
-    def add(self: Pipeline[Undeclared, *tuple[()]], *stages: AnyStage) -> StatementPipeline[Undeclared]: ...
+    def add(self: Pipeline[Undeclared, *tuple[()]], *stages: AnyStage) -> StatementPipeline[Any]: ...
+    @overload
+    def add(self: Pipeline[In, *tuple[()]], pipe: PassesALane, /, **only: Unpack[ForPyright]) -> Pipeline[In, In]: ...
+    @overload
+    def add(
+        self: Pipeline[In, *tuple[()]], fork: OpensLanes[Literal[1]], /, **only: Unpack[ForPyright]
+    ) -> Pipeline[In, In]: ...
+    @overload
+    def add(
+        self: Pipeline[In, *tuple[()]], fork: OpensLanes[Literal[2]], /, **only: Unpack[ForPyright]
+    ) -> Pipeline[In, In, In]: ...
+    @overload
+    def add(
+        self: Pipeline[In, *tuple[()]], fork: OpensLanes[Literal[3]], /, **only: Unpack[ForPyright]
+    ) -> Pipeline[In, In, In, In]: ...
+    @overload
+    def add(
+        self: Pipeline[In, *tuple[()]], fork: OpensLanes[Literal[4]], /, **only: Unpack[ForPyright]
+    ) -> Pipeline[In, In, In, In, In]: ...
+    @overload
+    def add(
+        self: Pipeline[In, *tuple[()]], fork: OpensLanes[Literal[5]], /, **only: Unpack[ForPyright]
+    ) -> Pipeline[In, In, In, In, In, In]: ...
+    @overload
+    def add(
+        self: Pipeline[In, *tuple[()]], fork: OpensLanes[Literal[6]], /, **only: Unpack[ForPyright]
+    ) -> Pipeline[In, In, In, In, In, In, In]: ...
+    @overload
+    def add(
+        self: Pipeline[In, *tuple[()]], fork: OpensLanes[Literal[7]], /, **only: Unpack[ForPyright]
+    ) -> Pipeline[In, In, In, In, In, In, In, In]: ...
+    @overload
+    def add(
+        self: Pipeline[In, *tuple[()]], fork: OpensLanes[Literal[8]], /, **only: Unpack[ForPyright]
+    ) -> Pipeline[In, In, In, In, In, In, In, In, In]: ...
+    @overload
+    def add(self: Pipeline[In, A1], pipe: PassesALane, /, **only: Unpack[ForPyright]) -> Pipeline[In, A1]: ...
+    @overload
+    def add(self: Pipeline[In, A1], fork: OpensLanes[Literal[1]], /, **only: Unpack[ForPyright]) -> Pipeline[In, A1]: ...
+    @overload
+    def add(self: Pipeline[In, A1], fork: OpensLanes[Literal[2]], /, **only: Unpack[ForPyright]) -> Pipeline[In, A1, A1]: ...
+    @overload
+    def add(
+        self: Pipeline[In, A1], fork: OpensLanes[Literal[3]], /, **only: Unpack[ForPyright]
+    ) -> Pipeline[In, A1, A1, A1]: ...
+    @overload
+    def add(
+        self: Pipeline[In, A1], fork: OpensLanes[Literal[4]], /, **only: Unpack[ForPyright]
+    ) -> Pipeline[In, A1, A1, A1, A1]: ...
+    @overload
+    def add(
+        self: Pipeline[In, A1], fork: OpensLanes[Literal[5]], /, **only: Unpack[ForPyright]
+    ) -> Pipeline[In, A1, A1, A1, A1, A1]: ...
+    @overload
+    def add(
+        self: Pipeline[In, A1], fork: OpensLanes[Literal[6]], /, **only: Unpack[ForPyright]
+    ) -> Pipeline[In, A1, A1, A1, A1, A1, A1]: ...
+    @overload
+    def add(
+        self: Pipeline[In, A1], fork: OpensLanes[Literal[7]], /, **only: Unpack[ForPyright]
+    ) -> Pipeline[In, A1, A1, A1, A1, A1, A1, A1]: ...
+    @overload
+    def add(
+        self: Pipeline[In, A1], fork: OpensLanes[Literal[8]], /, **only: Unpack[ForPyright]
+    ) -> Pipeline[In, A1, A1, A1, A1, A1, A1, A1, A1]: ...
+    @overload
+    def add(self: Pipeline[In, A1], join: ClosesLanes[Literal[1]], /, **only: Unpack[ForPyright]) -> Pipeline[In, A1]: ...
+    @overload
+    def add(self: Pipeline[In, A1], zip: ZipsLanes[Literal[1]], /, **only: Unpack[ForPyright]) -> Pipeline[In, tuple[A1]]: ...
+    @overload
+    def add(
+        self: Pipeline[In, A1, A2], join: ClosesLanes[Literal[2]], /, **only: Unpack[ForPyright]
+    ) -> Pipeline[In, A1 | A2]: ...
+    @overload
+    def add(
+        self: Pipeline[In, A1, A2], zip: ZipsLanes[Literal[2]], /, **only: Unpack[ForPyright]
+    ) -> Pipeline[In, tuple[A1, A2]]: ...
+    @overload
+    def add(
+        self: Pipeline[In, A1, A2, A3], join: ClosesLanes[Literal[3]], /, **only: Unpack[ForPyright]
+    ) -> Pipeline[In, A1 | A2 | A3]: ...
+    @overload
+    def add(
+        self: Pipeline[In, A1, A2, A3], zip: ZipsLanes[Literal[3]], /, **only: Unpack[ForPyright]
+    ) -> Pipeline[In, tuple[A1, A2, A3]]: ...
+    @overload
+    def add(
+        self: Pipeline[In, A1, A2, A3, A4], join: ClosesLanes[Literal[4]], /, **only: Unpack[ForPyright]
+    ) -> Pipeline[In, A1 | A2 | A3 | A4]: ...
+    @overload
+    def add(
+        self: Pipeline[In, A1, A2, A3, A4], zip: ZipsLanes[Literal[4]], /, **only: Unpack[ForPyright]
+    ) -> Pipeline[In, tuple[A1, A2, A3, A4]]: ...
+    @overload
+    def add(
+        self: Pipeline[In, A1, A2, A3, A4, A5], join: ClosesLanes[Literal[5]], /, **only: Unpack[ForPyright]
+    ) -> Pipeline[In, A1 | A2 | A3 | A4 | A5]: ...
+    @overload
+    def add(
+        self: Pipeline[In, A1, A2, A3, A4, A5], zip: ZipsLanes[Literal[5]], /, **only: Unpack[ForPyright]
+    ) -> Pipeline[In, tuple[A1, A2, A3, A4, A5]]: ...
+    @overload
+    def add(
+        self: Pipeline[In, A1, A2, A3, A4, A5, A6], join: ClosesLanes[Literal[6]], /, **only: Unpack[ForPyright]
+    ) -> Pipeline[In, A1 | A2 | A3 | A4 | A5 | A6]: ...
+    @overload
+    def add(
+        self: Pipeline[In, A1, A2, A3, A4, A5, A6], zip: ZipsLanes[Literal[6]], /, **only: Unpack[ForPyright]
+    ) -> Pipeline[In, tuple[A1, A2, A3, A4, A5, A6]]: ...
+    @overload
+    def add(
+        self: Pipeline[In, A1, A2, A3, A4, A5, A6, A7], join: ClosesLanes[Literal[7]], /, **only: Unpack[ForPyright]
+    ) -> Pipeline[In, A1 | A2 | A3 | A4 | A5 | A6 | A7]: ...
+    @overload
+    def add(
+        self: Pipeline[In, A1, A2, A3, A4, A5, A6, A7], zip: ZipsLanes[Literal[7]], /, **only: Unpack[ForPyright]
+    ) -> Pipeline[In, tuple[A1, A2, A3, A4, A5, A6, A7]]: ...
+    @overload
+    def add(
+        self: Pipeline[In, A1, A2, A3, A4, A5, A6, A7, A8], join: ClosesLanes[Literal[8]], /, **only: Unpack[ForPyright]
+    ) -> Pipeline[In, A1 | A2 | A3 | A4 | A5 | A6 | A7 | A8]: ...
+    @overload
+    def add(
+        self: Pipeline[In, A1, A2, A3, A4, A5, A6, A7, A8], zip: ZipsLanes[Literal[8]], /, **only: Unpack[ForPyright]
+    ) -> Pipeline[In, tuple[A1, A2, A3, A4, A5, A6, A7, A8]]: ...
     @overload
     def add(self: Pipeline[In, *tuple[()]], stage: Stage[In, B1], /) -> Pipeline[In, B1]: ...
     @overload
@@ -416,7 +542,7 @@ class Pipeline(Builder[In, *Row], Generic[In, *Row]):
         self: Pipeline[In, A1, *Left], stage: RowDoesNotFitTheLanes, /, *stages: RowDoesNotFitTheLanes
     ) -> StatementPipeline[In]: ...
     # End of what is generated.
-    def add(self, *stages: Any) -> object:
+    def add(self, *stages: Any) -> object:  # type: ignore[misc]  # `only` is for a checker: nobody can give it
         """Adds a row of stages, which takes all open lanes from left to right; gives the pipeline itself.
 
         Raises `TopologyError` if the row does not fit, `StageTypeError` if annotations tell that a stage does not take what its

@@ -119,15 +119,21 @@ class NotNone(Protocol):
 
 Some = TypeVar("Some", bound=NotNone)
 
+class Nothing(TypedDict):
+    """No further argument."""
+
+class Impossible(TypedDict):
+    """An argument that nobody gives, so that a checker passes by an overload of which it has no need."""
+
+    nothing: Required[Never]
+
 if MYPY:
-    class ForMypy(TypedDict):
-        """No further argument."""
+    class ForMypy(Nothing): ...
+    class ForPyright(Impossible): ...
 
 else:
-    class ForMypy(TypedDict):
-        """An argument that nobody gives, so that pyright passes by an overload of which it has no need."""
-
-        mypy: Required[Never]
+    class ForMypy(Impossible): ...
+    class ForPyright(Nothing): ...
 
 class AnyPartial(Protocol):
     """A `functools.partial` to mypy, which lets it be called with anything, but keeps here what it has left open."""

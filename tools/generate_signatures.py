@@ -109,17 +109,21 @@ class NotNone(Protocol):
 
 Some = TypeVar("Some", bound=NotNone)
 
-if MYPY:
+class Nothing(TypedDict):
+    """No further argument."""
 
-    class ForMypy(TypedDict):
-        """No further argument."""
+class Impossible(TypedDict):
+    """An argument that nobody gives, so that a checker passes by an overload of which it has no need."""
+
+    nothing: Required[Never]
+
+if MYPY:
+    class ForMypy(Nothing): ...
+    class ForPyright(Impossible): ...
 
 else:
-
-    class ForMypy(TypedDict):
-        """An argument that nobody gives, so that pyright passes by an overload of which it has no need."""
-
-        mypy: Required[Never]
+    class ForMypy(Impossible): ...
+    class ForPyright(Nothing): ...
 
 class AnyPartial(Protocol):
     """A `functools.partial` to mypy, which lets it be called with anything, but keeps here what it has left open."""
@@ -313,10 +317,29 @@ def stepwise(k: int, before: int = 0, after: int = 0) -> str:
     return add(pipeline(*lanes), stages, pipeline(*made))
 
 
+def of_known_widths() -> Iterator[str]:
+    """Rows of one stage, said once more without type variables of the stage's own.
+
+    Pyright does not solve those where a lane's type is a type variable, as in a function that adds to any pipeline.
+    """
+    for self, lane in ((NOTHING, "In"), (pipeline("A1"), "A1")):
+        yield for_pyright(self, "pipe: PassesALane", pipeline(lane))
+        yield from (for_pyright(self, f"fork: OpensLanes[{literal(k)}]", pipeline(*[lane] * k)) for k in range(1, LANES + 1))
+    for k in range(1, LANES + 1):
+        lanes = names("A", k)
+        yield for_pyright(pipeline(*lanes), f"join: ClosesLanes[{literal(k)}]", pipeline(" | ".join(lanes)))
+        yield for_pyright(pipeline(*lanes), f"zip: ZipsLanes[{literal(k)}]", pipeline(tuple_of(lanes)))
+
+
+def for_pyright(self: str, stage: str, result: str) -> str:
+    return f"    @overload\n    def add(self: {self}, {stage}, /, **only: Unpack[ForPyright]) -> {result}: ...\n"
+
+
 def adds() -> Iterator[str]:
     undeclared = "Pipeline[Undeclared, *tuple[()]]"
     yield add(undeclared, ["stage: Job[A1, B1]"], "Pipeline[A1, B1]")
-    yield add(undeclared, ["*stages: AnyStage"], "StatementPipeline[Undeclared]")
+    yield add(undeclared, ["*stages: AnyStage"], "StatementPipeline[Any]")
+    yield from of_known_widths()
     for self, lane in ((NOTHING, "In"), (pipeline("A1"), "A1")):
         yield add(self, [f"stage: Stage[{lane}, B1]"], pipeline("B1"))
         yield add(self, ["fork: OpensAsNeeded"], f"AdaptivePipeline[In, {lane}]")

@@ -5,7 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any, Generic, NewType, Protocol, TypeVar, overload
+from typing import Any, Generic, NewType, Protocol, TypeGuard, TypeVar, overload
+
+from typing_extensions import TypeIs
 
 from conveyor import Processor
 from conveyor.sim.simulation import Simulation
@@ -58,6 +60,14 @@ def words(line: str) -> list[str]:
 
 def letters(line: str) -> Iterator[str]:
     yield from line
+
+
+def is_number(item: int | str) -> TypeIs[int]:
+    return isinstance(item, int)
+
+
+def is_text(item: object) -> TypeGuard[str]:
+    return isinstance(item, str)
 
 
 def is_long(line: str) -> bool:

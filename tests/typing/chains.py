@@ -11,7 +11,7 @@ import operator
 from collections.abc import Callable, Iterable
 from functools import partial
 from pathlib import Path
-from typing import Any, assert_type
+from typing import Any, TypeVar, assert_type
 
 from conveyor import (
     BalancingFork,
@@ -54,6 +54,8 @@ from tests.typing.chain_stock import (
     is_above,
     is_even,
     is_long,
+    is_number,
+    is_text,
     letters,
     maybe,
     maybe_in,
@@ -409,6 +411,59 @@ def nobody_said_what_comes_in() -> None:
     assert_type(Pipeline().add(Processor(parse)), Pipeline[str, int])
     assert_type(Pipeline().add(Processor(parse)).add(Processor(half)).run(["1"]), RunResult[float])
     assert_type(Pipeline().add(FlatMap(words)).add(Filter(is_long)), Pipeline[str, str])
+
+
+G = TypeVar("G")
+A = TypeVar("A")
+B = TypeVar("B")
+
+
+def teed(pl: Pipeline[G, A]) -> Pipeline[G, A, A]:
+    return pl.add(ReplicatingFork(2))
+
+
+def balanced_over_three(pl: Pipeline[G, A]) -> Pipeline[G, A, A, A]:
+    return pl.add(BalancingFork(3))
+
+
+def buffered(pl: Pipeline[G, A]) -> Pipeline[G, A]:
+    return pl.add(Pipe(5))
+
+
+def joined(pl: Pipeline[G, A, A]) -> Pipeline[G, A]:
+    return pl.add(Join(2))
+
+
+def zipped(pl: Pipeline[G, A, B]) -> Pipeline[G, tuple[A, B]]:
+    return pl.add(Zip(2))
+
+
+def with_stage(pl: Pipeline[G, A], function: Callable[[A], B]) -> Pipeline[G, B]:
+    return pl.add(Processor[A, B](function)).add(Pipe())
+
+
+def helpers_for_any_pipeline() -> None:
+    assert_type(teed(Pipeline[str]().add(Processor(parse))), Pipeline[str, int, int])
+    assert_type(joined(teed(Pipeline[str]().add(Processor(parse)))), Pipeline[str, int])
+    assert_type(zipped(split()), Pipeline[str, tuple[int, bytes]])
+    assert_type(buffered(joined(teed(Pipeline[str]().add(Pipe())))), Pipeline[str, str])
+    assert_type(balanced_over_three(Pipeline[str]().add(Pipe())).add(Join(3)), Pipeline[str, str])
+    assert_type(with_stage(Pipeline[str]().add(Pipe()), parse).add(Processor(half)), Pipeline[str, float])
+
+
+def guards() -> None:
+    assert_type(Pipeline[int | str]().add(Filter(is_number)), Pipeline[int | str, int])
+    assert_type(Pipeline[object]().add(Filter(is_text, name="text")).add(Processor(parse)), Pipeline[object, int])
+    assert_type(Pipeline[int | None]().add(Filter(lambda item: item is not None)), Pipeline[int | None, int | None])
+    assert_type(Pipeline[int]().add(Filter(lambda number: number > 3)), Pipeline[int, int])
+    forked = Pipeline[int | str]().add(ReplicatingFork(2))
+    assert_type(forked.add(Filter(is_number), Pipe()), Pipeline[int | str, int, int | str])
+    assert_type(forked.add(Filter(is_number), Filter(is_text)).add(Zip(2)), Pipeline[int | str, tuple[int, str]])
+
+
+def a_chain_that_begins_with_a_fork_of_nobody_knows_what() -> None:
+    Pipeline().add(ReplicatingFork(2)).add(Processor(double), Processor(double)).add(Join(2)).run([2, 3])
+    Pipeline().add(Pipe()).add(Processor(parse)).simulate(["2"])
 
 
 def as_parts(extra: Processor[int, bytes]) -> Pipeline[str, bytes]:
