@@ -44,6 +44,7 @@ class Kind(Enum):
     CALL = "another method is called"
     READ = "read, by someone who keeps nothing"
     ESCAPE = "handed on to someone who may add"
+    SHARED = "the result of an `add` got a name of its own, and is the same pipeline"
 
 
 @dataclass(frozen=True)
@@ -54,7 +55,7 @@ class Event:
     loops: tuple[int, ...]
     blocks: tuple[int, ...]
     call: Position | None = None
-    sources: tuple[Place, ...] = ()  # of an alias that is the result of `source.add(...)`: it is good while nobody adds to that
+    others: tuple[Place, ...] = ()  # names of the same pipeline, by `this = other.add(...)`: good while nobody adds to those
 
 
 @dataclass
@@ -66,6 +67,8 @@ class Scope:
     elsewhere: set[str] = field(default_factory=set[str])  # declared global or nonlocal
     events: list[Event] = field(default_factory=list[Event])
     captures: set[Place] = field(default_factory=set[Place])  # what an inner function may add to, whenever it is called
+    values: list[tuple[str, Position]] = field(default_factory=list[tuple[str, Position]])  # what variables are bound to
+    rebound: set[str] = field(default_factory=set[str])  # by `this = this.add(...)`
     itself: str | None = None  # a method's first parameter
 
 
@@ -83,6 +86,7 @@ class Names:
     def __init__(self, scopes: list[Scope]) -> None:
         self._added = {event.place for scope in scopes for event in scope.events if event.kind is Kind.ADD}
         self._calls = {event.call: (scope, event) for scope in scopes for event in scope.events if event.call is not None}
+        self._rebound = {position for scope in scopes for name, position in scope.values if name in scope.rebound}
         for scope in scopes:
             note_captures(scope)
 
@@ -91,6 +95,10 @@ class Names:
         found = [self._calls[call]] if call in self._calls else self._near(call)
         uses = {Use(trust(scope, event, self._added), is_first(scope, event)) for scope, event in found if event.place == place}
         return uses.pop() if len(uses) == 1 else Use(Trust.LOST, False)
+
+    def is_rebound(self, value: Position) -> bool:
+        """Is this what a variable is first bound to, to which stages are then added by `this = this.add(...)`?"""
+        return value in self._rebound
 
     def _near(self, call: Position) -> list[tuple[Scope, Event]]:
         """The calls on the same lines: where a line is not ASCII, mypy 2.4 counts its columns in a way of its own."""
@@ -119,6 +127,10 @@ def root_of(node: ast.AST) -> Place | None:
     return place_of(node)
 
 
+def position_of(node: ast.expr) -> Position:
+    return node.lineno, node.col_offset, node.end_lineno or 0, node.end_col_offset or 0
+
+
 def may_be(node: ast.AST) -> Iterator[Place]:
     """The variables whose very object an expression may give."""
     if isinstance(node, ast.IfExp):
@@ -144,10 +156,10 @@ class Reader:
         self.visit_all(tree.body)
 
     def note(
-        self, place: Place, kind: Kind, node: ast.AST, call: Position | None = None, sources: tuple[Place, ...] = ()
+        self, place: Place, kind: Kind, node: ast.AST, call: Position | None = None, others: tuple[Place, ...] = ()
     ) -> None:
         at = (getattr(node, "end_lineno", 0), getattr(node, "end_col_offset", 0))
-        self.scope.events.append(Event(place, kind, at, self.loops, self.blocks, call, sources))
+        self.scope.events.append(Event(place, kind, at, self.loops, self.blocks, call, others))
 
     def visit_all(self, nodes: list[ast.stmt] | list[ast.expr] | list[ast.excepthandler]) -> None:
         for node in nodes:
@@ -274,8 +286,7 @@ class Reader:
                 else:
                     if isinstance(owner, ast.Call):
                         self.visit(owner)
-                    position = (node.lineno, node.col_offset, node.end_lineno or 0, node.end_col_offset or 0)
-                    self.note(root, Kind.ADD if name == "add" else Kind.CALL, node, position)
+                    self.note(root, Kind.ADD if name == "add" else Kind.CALL, node, position_of(node))
             case ast.Name(id=name) if name in KEEPS_NO_REFERENCE:
                 kind = Kind.READ
             case ast.Name():
@@ -289,22 +300,34 @@ class Reader:
         if place_of(value) is None or (isinstance(value, ast.Attribute) and value.attr in RETURNS_ITSELF):
             self.visit(value)
         held = set(may_be(value))
-        if isinstance(value, ast.Call) and held and len(targets) == 1 and isinstance(targets[0], ast.Name):
-            self.scope.bound.add(targets[0].id)
-            self.note(targets[0].id, Kind.ALIAS, value, sources=tuple(held - {targets[0].id}))
-        else:
-            for target in targets:
-                others = held - {place_of(target)}
-                self.bind(target, value, Kind.ALIAS if others or len(targets) > 1 or place_of(value) is not None else Kind.BIND)
+        if isinstance(value, ast.Call) and len(targets) == 1 and isinstance(targets[0], ast.Name):
+            self.name_result(targets[0].id, value, held)
+            return
+        for target in targets:
+            others = held - {place_of(target)}
+            self.bind(target, value, Kind.ALIAS if others or len(targets) > 1 or place_of(value) is not None else Kind.BIND)
         own = {place_of(target) for target in targets}
         for place in sorted(held - own):
             self.note(place, Kind.ESCAPE, value)
+
+    def name_result(self, name: str, value: ast.expr, held: set[Place]) -> None:
+        """The result of a call gets a name, or what a `with` statement gives: it may be a pipeline that has one."""
+        self.scope.bound.add(name)
+        if held == {name}:
+            self.scope.rebound.add(name)
+            return
+        self.scope.values.append((name, position_of(value)))
+        self.note(name, Kind.ALIAS if held else Kind.BIND, value, others=tuple(sorted(held)))
+        for place in sorted(held):
+            self.note(place, Kind.SHARED, value, others=(name,))
 
     def with_item(self, item: ast.withitem) -> None:
         held = set(may_be(item.context_expr))
         if place_of(item.context_expr) is None:
             self.visit(item.context_expr)
-        if item.optional_vars is not None:
+        if isinstance(item.optional_vars, ast.Name):
+            self.name_result(item.optional_vars.id, item.context_expr, held)
+        elif item.optional_vars is not None:
             self.bind(item.optional_vars, item.context_expr, Kind.ALIAS if held else Kind.BIND)
             for place in sorted(held):
                 self.note(place, Kind.ESCAPE, item.context_expr)
@@ -390,14 +413,16 @@ def trust(scope: Scope, use: Event, added: set[Place]) -> Trust:
         return Trust.LOST if place in added else Trust.DECLARED
     if place in scope.captures or (is_attribute and place.partition(".")[0] in scope.captures):
         return Trust.LOST
-    spoils = [e for e in scope.events if spoils_of(place, e)]
     bind = latest(binds, use)
-    if bind is not None and bind.sources:
-        spoils = [spoil for spoil in spoils if spoil is not bind]
-        if not all(owner_of(scope, source) is scope and source not in scope.captures for source in bind.sources):
+    spoils = [e for e in scope.events if spoils_of(place, e) and not (e is bind and bind.others)]
+    shared = [e for e in scope.events if e.place == place and e.kind is Kind.SHARED]
+    for named in [bind, *shared] if bind is not None else shared:
+        if not all(
+            "." not in other and owner_of(scope, other) is scope and other not in scope.captures for other in named.others
+        ):
             return Trust.LOST
-        # The names at the source may not change what both hold; how they are spoiled at `bind` itself is how it came about.
-        spoils += [e for e in scope.events if e.place in bind.sources and e.at != bind.at and changes(e)]
+        # Who has another name may not change what both hold; what became of the names at `named` itself is how it came about.
+        spoils += [e for e in scope.events if e.place in named.others and e.at != named.at and changes(e)]
     if any(reaches(spoil, use, bind) for spoil in spoils):
         return Trust.LOST
     is_handed_on = any(e.place == place and e.kind is Kind.ESCAPE for e in scope.events)

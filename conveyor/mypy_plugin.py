@@ -25,6 +25,7 @@ from mypy.errorcodes import ErrorCode
 from mypy.nodes import (
     ARG_POS,
     CallExpr,
+    Context,
     Decorator,
     Expression,
     FuncDef,
@@ -35,7 +36,7 @@ from mypy.nodes import (
     RefExpr,
     TypeInfo,
 )
-from mypy.plugin import ClassDefContext, FunctionContext, MethodSigContext, Plugin
+from mypy.plugin import ClassDefContext, FunctionContext, MethodContext, MethodSigContext, Plugin
 from mypy.typeops import make_simplified_union
 from mypy.types import (
     AnyType,
@@ -90,6 +91,10 @@ class ConveyorPlugin(Plugin):
             return None
         return self._add if name == "add" else self._run if name in RUNS else None
 
+    def get_method_hook(self, fullname: str) -> Callable[[MethodContext], Type] | None:
+        owner, _, name = fullname.rpartition(".")
+        return self._entered if owner in PIPELINES and name == "__enter__" else None
+
     def get_function_hook(self, fullname: str) -> Callable[[FunctionContext], Type] | None:
         return {PIPELINE: self._new, PROCESSOR: self._processor}.get(fullname)
 
@@ -97,8 +102,20 @@ class ConveyorPlugin(Plugin):
         """`Pipeline()` has no lanes, also where mypy takes the default of the class's parameter for them."""
         new = get_proper_type(ctx.default_return_type)
         if isinstance(new, Instance) and new.type.fullname == PIPELINE and has_any_lanes(new):
-            return Instance(new.type, new.args[:1])
-        return new
+            new = Instance(new.type, new.args[:1])
+        return self._made(ctx, new)
+
+    def _entered(self, ctx: MethodContext) -> Type:
+        return self._made(ctx, get_proper_type(ctx.default_return_type))
+
+    def _made(self, ctx: FunctionContext | MethodContext, new: Type) -> Type:
+        """A variable to which other rows are assigned is of a type that takes them all."""
+        try:
+            return self._of(ctx).new(ctx.context, new) if isinstance(new, Instance) else new
+        except Exception:  # as below
+            if self.options.show_traceback:
+                raise
+            return new
 
     def _processor(self, ctx: FunctionContext) -> Type:
         """Where mypy takes a `None` off a union it makes `object` of what is left."""
@@ -127,7 +144,7 @@ class ConveyorPlugin(Plugin):
                 raise
             return otherwise
 
-    def _of(self, ctx: MethodSigContext) -> File:
+    def _of(self, ctx: MethodSigContext | FunctionContext | MethodContext) -> File:
         checker = ctx.api
         assert isinstance(checker, TypeChecker)
         if self._file is None or self._file.checker is not checker or self._file.tree is not checker.tree:
@@ -174,7 +191,7 @@ class File:
         rows = self.judge.rows(before)
         if trust is Trust.LOST:
             rows = [replace(row, kind=Lanes.UNKNOWN, lanes=()) for row in rows[:1]]
-        stages = None if any(kind is not ARG_POS for kind in call.arg_kinds) else [self.judge.stage(arg) for arg in call.args]
+        stages = self.judge.stages(call)
         seen = self.passes.setdefault(call, set())
         seen.add(str(before))
         unknown = Added(replace(rows[0], kind=Lanes.UNKNOWN, lanes=()))
@@ -192,10 +209,11 @@ class File:
         if root is not None:
             self.remember(root, before, after, call, trust)
         first = made[0]
+        gives = self.judge.type_that_takes_any(first.row) if len(made) == 1 and self.is_rebound(call) else after
         if not first.formals:
-            return giving(ctx.default_signature, after)
+            return giving(ctx.default_signature, gives)
         width = len(first.formals)
-        return changed(ctx.default_signature, first.formals, [ARG_POS] * width, [None] * width, first.variables, after)
+        return changed(ctx.default_signature, first.formals, [ARG_POS] * width, [None] * width, first.variables, gives)
 
     def run(self, ctx: MethodSigContext) -> FunctionLike:
         call = ctx.context
@@ -219,6 +237,14 @@ class File:
             self.checker.fail(sentence, call.args[0] if call.args else call, code=CODE)
         accepting = [AnyType(TypeOfAny.from_error), *signature.arg_types[1:]]
         return changed(signature, accepting, signature.arg_kinds, signature.arg_names, signature.variables, signature.ret_type)
+
+    def new(self, context: Context, made: Instance) -> Type:
+        """What `Pipeline()` gives, or a `with` statement."""
+        return self.judge.type_that_takes_any(self.judge.row(made)) if self.is_rebound(context) else made
+
+    def is_rebound(self, value: Context) -> bool:
+        position = (value.line, value.column, value.end_line or 0, value.end_column or 0)
+        return self.names is not None and self.names.is_rebound(position)
 
     # --- what is known before a call -----------------------------------------------------------------------------------
 

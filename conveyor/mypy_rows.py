@@ -14,7 +14,7 @@ from mypy.checker import TypeChecker
 from mypy.expandtype import expand_type
 from mypy.maptype import map_instance_to_supertype
 from mypy.messages import format_type_bare
-from mypy.nodes import ARG_POS, CallExpr, Context, Expression, LambdaExpr, TypeInfo
+from mypy.nodes import ARG_POS, ARG_STAR, CallExpr, Context, Expression, LambdaExpr, TempNode, TypeInfo
 from mypy.subtypes import find_member
 from mypy.typeops import make_simplified_union
 from mypy.types import (
@@ -33,6 +33,7 @@ from mypy.types import (
     TypeVarType,
     UninhabitedType,
     UnionType,
+    UnpackType,
     get_proper_type,
 )
 
@@ -45,6 +46,7 @@ from conveyor.mypy_types import (
     UNCHECKED,
     UNDECLARED,
     WIDE,
+    any_lane,
     changed,
     has_any_lanes,
     is_of_a_partial,
@@ -111,6 +113,7 @@ class Stage:
     width: int | None = 1  # None: not known before it runs
     adapts: bool = False
     is_sound: bool = True  # the expression by itself is without error
+    repeats: bool = False  # it stands for as many as there is room for: `add(*stages)`
 
 
 @dataclass(frozen=True)
@@ -134,6 +137,7 @@ class Judge:
 
     def __init__(self, checker: TypeChecker) -> None:
         self.checker = checker
+        self.any_lanes: dict[int, tuple[AnyType, Row]] = {}  # the Any in a type that takes any pipeline, and which it is
 
     def info(self, fullname: str) -> TypeInfo:
         """A class of the library; a module is not always known to its package, so mypy's own way does not find it."""
@@ -175,7 +179,8 @@ class Judge:
         args = map_instance_to_supertype(kind, self.info(PIPELINE)).args
         lanes = tuple(args[1:])
         if has_any_lanes(kind):
-            return Row(declared(args[0]), Lanes.UNKNOWN)
+            _, remembered = self.any_lanes.get(id(any_lane(kind)), (None, Row(declared(args[0]), Lanes.UNKNOWN)))
+            return remembered
         return Row(declared(args[0]), Lanes.EXACT if lanes else Lanes.NOTHING, lanes)
 
     def type_of(self, row: Row) -> Type:
@@ -185,11 +190,22 @@ class Judge:
         name = {Lanes.WIDE: WIDE, Lanes.ADAPTIVE: ADAPTIVE, Lanes.UNKNOWN: UNCHECKED}.get(row.kind, PIPELINE)
         return Instance(self.info(name), [takes, *row.lanes])
 
+    def type_that_takes_any(self, row: Row) -> Type:
+        """The type for a variable to which other rows will be assigned; which row it is now is remembered."""
+        lane = AnyType(TypeOfAny.special_form)
+        self.any_lanes[id(lane)] = (lane, row)
+        lanes = UnpackType(self.checker.named_generic_type("builtins.tuple", [lane]))
+        return Instance(self.info(PIPELINE), [row.takes or ANYTHING, lanes])
+
     # --- one row on one pipeline ---------------------------------------------------------------------------------------
 
     def made(self, row: Row, stages: list[Stage]) -> Added:
         """What becomes of `row` when these stages are added."""
         unknown = Added(replace(row, kind=Lanes.UNKNOWN, lanes=()))
+        filled = self.filled(row, stages)
+        if filled is None:
+            return unknown
+        stages = filled
         for number, stage in enumerate(stages, 1):
             if stage.kind is Kind.FOREIGN:
                 return replace(unknown, mistake=Mistake(f"stage {number} of this row {self.no_stage(stage)}", stage.expr))
@@ -203,11 +219,13 @@ class Judge:
                 return replace(unknown, mistake=Mistake("a pipeline cannot begin with a Join or a Zip", stages[0].expr))
             row = replace(row, takes=row.takes or self.first_takes(stages[0]))
             lanes = (row.takes or ANYTHING,)
-        for stage in stages:
+        if len(stages) > 1:  # beside other stages what a BalancingFork() opens is written as one lane
+            stages = [replace(stage, width=1) if stage.adapts else stage for stage in stages]
+        for stage in stages[:1] if len(stages) == 1 else ():
             if stage.kind in (Kind.JOIN, Kind.ZIP) and stage.adapts:
                 sentence = f"Join() closes what a BalancingFork() opened; with {count(lanes)} open, say how many it joins"
                 return replace(unknown, mistake=Mistake(sentence, stage.expr))
-        if any(stage.width is None or stage.adapts for stage in stages):
+        if any(stage.width is None for stage in stages):
             return self.made_of_unknown_width(row, lanes, stages, unknown)
         taken = sum(stage.width or 0 if stage.kind in (Kind.JOIN, Kind.ZIP) else 1 for stage in stages)
         if taken != len(lanes):
@@ -267,6 +285,46 @@ class Judge:
         if stage.width is None:
             return self.checker.named_generic_type("builtins.tuple", [make_simplified_union(lanes)])
         return TupleType(lanes, self.checker.named_generic_type("builtins.tuple", [make_simplified_union(lanes)]))
+
+    # --- the stages of a row ----------------------------------------------------------------------------------------------
+
+    def stages(self, call: CallExpr) -> list[Stage] | None:
+        """The arguments of `add`; None where they cannot be told."""
+        found: list[Stage] = []
+        for expr, kind in zip(call.args, call.arg_kinds, strict=True):
+            if kind is ARG_POS:
+                found.append(self.stage(expr))
+            elif kind is ARG_STAR:
+                several = self.several(expr)
+                if several is None:
+                    return None
+                found += several
+            else:
+                return None
+        return found
+
+    def several(self, expr: Expression) -> list[Stage] | None:
+        """What `*expr` stands for: the elements of a tuple, or any number of one kind."""
+        with self.checker.msg.filter_errors(), self.checker.local_type_map:
+            kind = get_proper_type(self.checker.expr_checker.accept(expr))
+        if isinstance(kind, TupleType):
+            return [self.stage(TempNode(item, context=expr)) for item in kind.items]
+        iterable = self.checker.named_generic_type("typing.Iterable", [ANYTHING]).type
+        if not isinstance(kind, Instance) or not kind.type.has_base(iterable.fullname):
+            return None
+        (element,) = map_instance_to_supertype(kind, iterable).args
+        return [replace(self.stage(TempNode(element, context=expr)), repeats=True)]
+
+    def filled(self, row: Row, stages: list[Stage]) -> list[Stage] | None:
+        """The stages with what repeats written out, as often as there are lanes for it; None where nobody can tell."""
+        repeating = [stage for stage in stages if stage.repeats]
+        if not repeating or row.kind in (Lanes.WIDE, Lanes.ADAPTIVE):
+            return stages
+        if len(repeating) > 1 or repeating[0].kind not in (Kind.ONE, Kind.FORK):
+            return None
+        others = sum((stage.width or 0) if stage.kind in (Kind.JOIN, Kind.ZIP) else 1 for stage in stages) - 1
+        times = max(0, max(1, len(row.lanes)) - others)
+        return [one for stage in stages for one in [stage] * (times if stage.repeats else 1)]
 
     # --- one stage -----------------------------------------------------------------------------------------------------
 

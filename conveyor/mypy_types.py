@@ -36,6 +36,7 @@ __all__ = [
     "UNCHECKED",
     "UNDECLARED",
     "WIDE",
+    "any_lane",
     "changed",
     "given_by",
     "giving",
@@ -62,6 +63,14 @@ PROCESSOR: Final = "conveyor.stages.Processor"
 
 def has_any_lanes(kind: Instance) -> bool:
     return any(isinstance(get_proper_type(arg), UnpackType) for arg in kind.args)
+
+
+def any_lane(kind: Instance) -> Type | None:
+    """The type of the lanes of a pipeline with any number of them."""
+    for arg in map(get_proper_type, kind.args):
+        if isinstance(arg, UnpackType) and isinstance(lanes := get_proper_type(arg.type), Instance):
+            return get_proper_type(lanes.args[0])
+    return None
 
 
 def is_plain(kind: ProperType) -> bool:

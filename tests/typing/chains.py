@@ -325,9 +325,9 @@ def wide(n: int) -> WidePipeline[str, str]:
 
 def lanes_without_a_number(n: int, functions: list[Callable[[str], int]]) -> None:
     assert_type(wide(n), WidePipeline[str, str])
-    assert_type(wide(n).add(*(Processor(f) for f in functions)), WidePipeline[str, int])  # plugin: unchecked
-    assert_type(wide(n).add(*(Processor(f) for f in functions)).add(Join(n)), Pipeline[str, int])  # plugin: unchecked
-    assert_type(wide(n).add(*[Pipe() for _ in range(n)]).add(Zip(n)), Pipeline[str, tuple[str, ...]])  # plugin: unchecked
+    assert_type(wide(n).add(*(Processor(f) for f in functions)), WidePipeline[str, int])
+    assert_type(wide(n).add(*(Processor(f) for f in functions)).add(Join(n)), Pipeline[str, int])
+    assert_type(wide(n).add(*[Pipe() for _ in range(n)]).add(Zip(n)), Pipeline[str, tuple[str, ...]])
     assert_type(Pipeline[str]().add(BalancingFork(12)), WidePipeline[str, str])
     assert_type(Pipeline[str]().add(BalancingFork(12)).add(Join(12)), Pipeline[str, str])
     assert_type(Pipeline[str]().add(ReplicatingFork(2)).add(Join(n)), Pipeline[str, str])
@@ -346,7 +346,7 @@ def lanes_as_needed() -> None:
     assert_type(balanced().add(Processor(parse)).add(Join()).add(Processor(half)).run(["1"]), RunResult[float])
     assert_type(Pipeline[str]().add(Processor(parse)).add(BalancingFork()).add(Join()), Pipeline[str, int])
     beside = Pipeline[str]().add(ReplicatingFork(2)).add(BalancingFork(), Pipe()).add(Processor(parse), Pipe())
-    assert_type(beside.add(Join(), Pipe()).add(Join(2)), Pipeline[str, int | str])  # plugin: unchecked
+    assert_type(beside.add(Join(), Pipe()).add(Join(2)), Pipeline[str, int | str])
 
 
 def running(lines: list[str], source: Iterable[str]) -> None:
@@ -364,7 +364,7 @@ def running(lines: list[str], source: Iterable[str]) -> None:
             assert_type(number, int)
     with pipeline as opened:
         assert_type(opened, Pipeline[str, int])
-        assert_type(opened.run(lines), RunResult[int])  # plugin: unchecked
+        assert_type(opened.run(lines), RunResult[int])
     assert_type(pipeline.open(), Pipeline[str, int])
     print(pipeline.open().topology)
     pipeline.close()
