@@ -415,8 +415,8 @@ def trust(scope: Scope, use: Event, added: set[Place]) -> Trust:
         return Trust.LOST
     bind = latest(binds, use)
     spoils = [e for e in scope.events if spoils_of(place, e) and not (e is bind and bind.others)]
-    shared = [e for e in scope.events if e.place == place and e.kind is Kind.SHARED]
-    for named in [bind, *shared] if bind is not None else shared:
+    named_twice = [e for e in scope.events if e is bind or (e.place == place and e.kind is Kind.SHARED)]
+    for named in named_twice:
         if not all(
             "." not in other and owner_of(scope, other) is scope and other not in scope.captures for other in named.others
         ):
