@@ -77,11 +77,12 @@ LARGE: Final = 32 << 10  # bytes from which on a buffer does better outside of t
 RECYCLED: Final = 4
 LARGEST_RECYCLED: Final = 64 << 20
 SIMPLE: Final = frozenset({int, float, complex, str, bytes, bool, type(None)})
+DEEPEST: Final = 20  # tuples within one another, of an atom
 ATOMS: Final = SIMPLE | {tuple}  # what is in a slice that is not sealed; a tuple is one if its parts are
 
 
 def is_atom(item: object) -> bool:
-    """Is `item` of a type that nobody can change afterwards?
+    """Is `item` of a type that nobody can change afterwards?  Tuples deep within one another go by themselves, as lists do.
 
     >>> is_atom((1, "a", None)), is_atom([1]), is_atom((1, [2]))
     (True, False, False)
@@ -91,8 +92,12 @@ def is_atom(item: object) -> bool:
         return True
     if kind is not tuple:
         return False
-    parts = parts_of(item)
-    return SIMPLE.issuperset(map(type, parts)) or all(is_atom(part) for part in parts)
+    return SIMPLE.issuperset(map(type, parts_of(item))) or _is_of_atoms(parts_of(item), DEEPEST)
+
+
+def _is_of_atoms(parts: tuple[object, ...], depth: int) -> bool:
+    inner = [part for part in parts if type(part) not in SIMPLE]
+    return all(type(part) is tuple and depth > 0 and _is_of_atoms(parts_of(part), depth - 1) for part in inner)
 
 
 def parts_of(item: object) -> tuple[object, ...]:

@@ -9,7 +9,7 @@ function, and says how far it came.  Every result is made safe (`codec`) before 
 from __future__ import annotations
 
 import dis
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from functools import lru_cache, reduce
 from inspect import CO_VARKEYWORDS
 from types import CodeType, FunctionType
@@ -21,6 +21,8 @@ __all__ = ["Progress", "QuickLoop", "filter_loose", "filter_slice", "is_slight",
 
 JobCall: TypeAlias = Callable[[object], object]
 QuickLoop: TypeAlias = Callable[[list[object]], list[object]]
+
+IN_ONE_LOOP: Final = 50  # calls within one another; the compiler takes fewer than 200
 
 
 class Progress(NamedTuple):
@@ -115,6 +117,11 @@ def quick_loop(*jobs: JobCall) -> QuickLoop | None:
     codes = [job.__code__ for job in jobs if isinstance(job, FunctionType) and only_calculates(job)]
     if len(codes) < len(jobs):
         return None
+    loops = [one_loop(jobs[at : at + IN_ONE_LOOP], codes[at : at + IN_ONE_LOOP]) for at in range(0, len(jobs), IN_ONE_LOOP)]
+    return loops[0] if len(loops) == 1 else lambda items: reduce(lambda slice_, loop: loop(slice_), loops, items)
+
+
+def one_loop(jobs: Sequence[JobCall], codes: Sequence[CodeType]) -> QuickLoop:
     names = [f"job{number}" for number in range(len(jobs))]
     if all(map(never_none, codes)):
         calls = reduce(lambda inner, name: f"{name}({inner})", names, "item")

@@ -21,6 +21,8 @@ from multiprocessing import resource_tracker, util
 from types import FrameType
 from typing import Final, NamedTuple, TypeAlias, cast
 
+from conveyor.runtime.descriptors import fill_standard
+
 __all__ = ["CLOEXEC", "Descriptors", "Identity", "Target", "fork", "ignore", "live", "read_order", "spawned", "write_order"]
 
 Descriptors: TypeAlias = dict[int, int]
@@ -105,7 +107,7 @@ def write_order(way: socket.socket, who: Identity, lifeline: int, fds: list[int]
 
 
 def read_order(way: socket.socket) -> int:
-    """Called in a process that knows nothing: reads what it is to do, and does it; gives its exit code."""
+    """Reads what this process is to do, and does it; gives its exit code.  Raises `EOFError` if there is no parent."""
     count, size = HEAD.unpack(_exactly(way, HEAD.size))
     received: list[int] = []
     while len(received) < count:
@@ -138,12 +140,12 @@ def _exactly(way: socket.socket, size: int) -> bytes:
     return bytes(data)
 
 
-def spawned(fd: int) -> None:
-    """What an interpreter does that was started for one worker; `fd` is its way from the parent."""
+def spawned(fd: int) -> int:
+    """What a process does that knows nothing; `fd` is its way from the parent.  Gives its exit code."""
+    fill_standard()
     os.set_inheritable(fd, False)
-    way = socket.socket(fileno=fd)  # open until the end, which the parent may learn from that
-    try:
-        code = read_order(way)
-    except EOFError:
-        code = 1
-    sys.exit(code)
+    with socket.socket(fileno=fd) as way:  # open until the end, which the parent may learn from that
+        try:
+            return read_order(way)
+        except EOFError:  # the parent is gone, or does not want it any more
+            return 1

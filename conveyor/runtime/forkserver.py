@@ -19,7 +19,8 @@ import socket
 import struct
 from functools import partial
 
-from conveyor.runtime.birth import CLOEXEC, fork, ignore, read_order
+from conveyor.runtime.birth import CLOEXEC, fork, ignore, spawned
+from conveyor.runtime.descriptors import fill_standard
 from conveyor.runtime.importing import loading
 
 __all__ = ["NUMBER", "serve"]
@@ -29,6 +30,7 @@ NUMBER = struct.Struct("=q")  # a process, or the negative number of an error; t
 
 def serve(fd: int, preload: list[str]) -> None:
     """Forks a worker for each way to its parent that comes through `fd`, until that ends and there are no workers any more."""
+    fill_standard()
     os.set_inheritable(fd, False)
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     with loading():
@@ -36,7 +38,8 @@ def serve(fd: int, preload: list[str]) -> None:
             with contextlib.suppress(Exception):  # what cannot be imported here is told where a worker needs it
                 importlib.import_module(name)
     gc.freeze()  # what all workers share stays shared: no collector writes to it
-    Server(socket.socket(fileno=fd)).work()
+    with socket.socket(fileno=fd) as requests:
+        Server(requests).work()
 
 
 class Server:
@@ -91,10 +94,7 @@ class Server:
         self.requests.close()
         for fd in (self.wake, self.awaken, *self.ways.values()):
             os.close(fd)
-        try:
-            return read_order(socket.socket(fileno=way))
-        except EOFError:
-            return 1
+        return spawned(way)
 
     def reap(self) -> None:
         """Tells of each child that has ended how it did."""

@@ -11,6 +11,7 @@ from __future__ import annotations
 import errno
 import mmap
 import os
+import resource
 import sys
 from typing import Final
 
@@ -117,6 +118,12 @@ def _reserve(fd: int, start: int, end: int) -> None:
 
 
 def _full(size: int, error: OSError) -> SharedMemoryFull:
+    if error.errno == errno.EFBIG:
+        return SharedMemoryFull(
+            f"{size} bytes of shared memory cannot be had: the size of files is limited to "
+            f"{resource.getrlimit(resource.RLIMIT_FSIZE)[0]} bytes, and that counts all its addresses, used or not. "
+            "Run the program without that limit (`ulimit -f unlimited`)"
+        )
     reason = "the memory for it is used up" if error.errno in (errno.ENOSPC, errno.ENOMEM) else str(error)
     return SharedMemoryFull(
         f"{size} bytes of shared memory cannot be had: {reason}. Make the pipes smaller (Pipe(capacity)), or free memory"

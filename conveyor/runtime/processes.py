@@ -197,8 +197,7 @@ def start_process(method: StartMethod, target: Target, order: object, fds: list[
     with Deferral():
         if method == "fork":
             return _forked(target, order, fds, lifeline, name)
-        with contextlib.suppress(OSError):  # a worker has none, then; only a job that shares memory under a name needs it
-            resource_tracker.ensure_running()
+        _track_names()
         who = Identity.of_a_child(name)
         for _ in range(ATTEMPTS):
             handle = _spawned() if method == "spawn" else _served()
@@ -226,8 +225,9 @@ def _forked(target: Target, order: object, fds: list[int], lifeline: int, name: 
 def _spawned() -> Handle:
     ours, theirs = socket.socketpair()
     with theirs:
+        fd = theirs.fileno()
         try:
-            pid = interpreter(f"from conveyor.runtime.birth import spawned; spawned({theirs.fileno()})", theirs.fileno())
+            pid = interpreter(f"from conveyor.runtime.birth import spawned; sys.exit(spawned({fd}))", fd)
         except OSError:
             ours.close()
             raise
@@ -284,6 +284,26 @@ def interpreter(code: str, fd: int, stdin: int | None = None) -> int:
         signal.pthread_sigmask(signal.SIG_SETMASK, mask)
     process.returncode = 0  # it is waited for here: else `subprocess` would do so, too, or warn that it is still there
     return process.pid
+
+
+def _track_names() -> None:
+    """Starts multiprocessing's tracker of what has a name, if it is not running: what a job shares is to outlive its worker.
+
+    multiprocessing would let it look for modules in the working directory.
+    """
+    tracker: object = resource_tracker._resource_tracker  # pyright: ignore[reportPrivateUsage]  # it has no public name
+    if getattr(tracker, "_fd", None) is not None:
+        resource_tracker.ensure_running()
+        return
+    read_end, write_end = os.pipe()
+    try:
+        pid = interpreter(f"from multiprocessing.resource_tracker import main; main({read_end})", read_end)
+    except OSError:
+        os.close(write_end)
+        raise
+    finally:
+        os.close(read_end)
+    vars(tracker).update(_fd=write_end, _pid=pid)
 
 
 def preload() -> list[str]:

@@ -5,11 +5,12 @@ Knows: how to pull from an iterable without running ahead of the pipeline.  Must
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from itertools import islice
 from operator import countOf
 from time import perf_counter_ns
-from typing import Final
+from typing import Final, cast
 
 from conveyor.codec import Seal, Sealed, is_atom, is_simple, sealer, uniform
 from conveyor.errors import NotPicklable
@@ -31,8 +32,8 @@ class Puller:
     def __init__(self, items: Iterable[object], seal: Seal | None = None) -> None:
         self.seal = seal or sealer()
         self.sequence: Sequence[object] | None = None
-        if isinstance(items, list | tuple | range) and type(items) in (list, tuple, range):
-            self.sequence = items
+        if type(items) in (list, tuple) or (isinstance(items, range) and has_length(items)):
+            self.sequence = cast("Sequence[object]", items)
         self.iterator: Iterator[object] = iter(items)
         self.pulled = 0
         self.in_hand: list[object] = []  # one that was taken to see whether there is one
@@ -98,6 +99,11 @@ class Puller:
         except NotPicklable as error:
             error.add_note(f"It is item {self.pulled - 1} of the run's input.")
             raise
+
+
+def has_length(items: range) -> bool:
+    """Can the length of a range be asked for?  It cannot if it is larger than any index."""
+    return len(items[: sys.maxsize]) < sys.maxsize
 
 
 class Pulled:

@@ -1,0 +1,29 @@
+"""A module that runs a pipeline while it is imported is refused by the first worker that imports it, not by the hundredth."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from tests.helpers import SCRIPTS, START_METHODS, run_script
+
+pytestmark = pytest.mark.timeout(60)
+
+WHERE_IT_IS_RUN = {"late": "late_inner"}  # by a job of the first, which imports the second
+RESULTS = {"a_function": "[1]", "in_a_job": "[[1]]"}
+
+
+@pytest.mark.parametrize("start_method", START_METHODS)
+def test_it_is_named_to_the_caller_and_starts_no_second_generation(start_method: str, tmp_path: Path) -> None:
+    for line in run_script(SCRIPTS / "imports.py", start_method, str(tmp_path)):
+        module, imported, what = line.split(" | ")
+        if start_method == "fork":  # a worker has all that its parent had imported
+            assert (imported, what[0]) in (("1", "["), ("1", "1")), line
+        elif module in RESULTS:
+            assert what == RESULTS[module]
+        else:
+            culprit = WHERE_IT_IS_RUN.get(module, module)
+            assert f"module '{culprit}' runs a pipeline while it is imported" in what
+            assert "Put the run into a function" in what
+            assert int(imported) <= 3, "the program, its worker, and one in its place"
