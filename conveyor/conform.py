@@ -12,7 +12,8 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Final, NamedTuple
 
-from conveyor.errors import ScheduleMismatch
+from conveyor.errors import NotPicklable, ScheduleMismatch
+from conveyor.main_module import standing_in
 from conveyor.recording import Recording
 from conveyor.sim.recorded import accepted
 
@@ -36,11 +37,16 @@ def verdicts(path: Path) -> Iterator[Verdict]:
 
 def difference_in(path: Path) -> str:
     try:
-        return accepted(Recording.read(path.read_bytes(), path.name))
+        recording = Recording.read(path.read_bytes(), path.name)
+        with standing_in(recording.definitions()):
+            return accepted(recording)
     except ScheduleMismatch as mismatch:
         return str(mismatch)
-    except (ImportError, AttributeError) as error:
-        return f"its pipeline cannot be loaded: {error}; run this where its modules can be imported"
+    except (ImportError, AttributeError, NotPicklable) as error:
+        return (
+            f"its pipeline or its input cannot be loaded: {error}; run this where its modules can be imported, "
+            f"or replay it in the program that recorded it: pl.replay(items, {path.name!r})"
+        )
 
 
 def conform(path: Path) -> int:

@@ -28,6 +28,7 @@ __all__ = [
     "LOCAL",
     "LOCKS",
     "announce",
+    "announcing",
     "become_worker",
     "class_key",
     "fill_class",
@@ -70,6 +71,16 @@ def become_worker() -> None:
     """From now on the script's definitions come by pickle only, also those that a fork has brought along."""
     KNOWN.filled.clear()
     KNOWN.announced = set()
+
+
+@contextmanager
+def announcing() -> Generator[None]:
+    """For a while the definitions that come by pickle are found in `__main__`, and what is there already stays as it is."""
+    before, KNOWN.announced = KNOWN.announced, set()
+    try:
+        yield
+    finally:
+        KNOWN.announced = before
 
 
 def class_key(of: type[object]) -> str:

@@ -25,6 +25,7 @@ from zlib import crc32
 from conveyor.deaths import Death
 from conveyor.errors import ScheduleMismatch
 from conveyor.fingerprint import Digest, Stretches
+from conveyor.main_module import Definitions, pack_main
 from conveyor.places import Fallen, Place, Timeout
 from conveyor.route import Balance, Leaf, Route
 from conveyor.shipping import unpack_stage
@@ -119,7 +120,7 @@ class Recording:
     given: Digest = field(default_factory=Digest)
     end: End | None = None
     pipeline: bytes | None = None
-    items: tuple[object, ...] | None = None
+    input: tuple[bytes, ...] | None = None  # the items, pickled, as far as they were few enough to be kept
 
     @classmethod
     def read(cls, data: bytes, name: str) -> Recording:
@@ -166,12 +167,24 @@ class Recording:
         """Did the time of an item run out?"""
         return bool(self.timeouts)
 
+    @property
+    def items(self) -> tuple[object, ...] | None:
+        """The items that went in, if all were kept; raises what unpickling them raises."""
+        if self.input is None:
+            return None
+        items = [item for part in self.input for item in pickle.loads(part)]
+        return tuple(items) if len(items) == self.given.count else None
+
+    def definitions(self) -> Definitions | None:
+        """What the program defined that was recorded, if its pipeline was kept."""
+        return pickle.loads(self.pipeline)[2] if self.pipeline is not None else None
+
     def topology(self) -> Topology | None:
         """The pipeline itself, if it was kept; raises what unpickling it raises."""
         if self.pipeline is None:
             return None
         bare: Topology
-        bare, stages = pickle.loads(self.pipeline)
+        bare, stages, _ = pickle.loads(self.pipeline)
         nodes = [replace(n, stage=unpack_stage(stages[n.index]) if n.index in stages else None) for n in bare.nodes]
         return replace(bare, nodes=tuple(nodes))
 
@@ -184,7 +197,7 @@ class Reader:
         self.lanes = [array("H") for _ in recording.points]
         self.fallen: list[Fallen] = []
         self.timeouts: list[Timeout] = []
-        self.items: list[object] | None = []
+        self.input: list[bytes] | None = []
         self.given = Digest()
         self.end: End | None = None
         self.pipeline: bytes | None = None
@@ -193,7 +206,6 @@ class Reader:
         for kind, payload in frames:
             self.take(kind, payload)
         decisions = {point.name: lanes for point, lanes in zip(self.recording.points, self.lanes, strict=True)}
-        items = tuple(self.items) if self.items is not None and len(self.items) == self.given.count else None
         return replace(
             self.recording,
             decisions=decisions,
@@ -202,7 +214,7 @@ class Reader:
             given=self.given,
             end=self.end,
             pipeline=self.pipeline,
-            items=items,
+            input=tuple(self.input) if self.input is not None else None,
         )
 
     def take(self, kind: bytes, payload: bytes) -> None:
@@ -224,9 +236,9 @@ class Reader:
             self.given.told.append(Stretches(count, tuple(numbers_in(lengths)), total))
         elif kind == INPUT:
             if not payload:
-                self.items = None
-            elif self.items is not None:
-                self.items += pickle.loads(payload)
+                self.input = None
+            elif self.input is not None:
+                self.input.append(payload)
         elif kind == PIPELINE:
             self.pipeline = payload
         elif kind == ENDED:
@@ -382,7 +394,7 @@ def told(name: str, points: Mapping[str, Point]) -> str:
     return f"the {point.kind} {name!r} of {point.lanes} lanes{behind}"
 
 
-def pack_topology(topology: Topology, stages: Mapping[int, bytes]) -> bytes:
-    """A pipeline as a recording keeps it, with its stages as they travel, by node."""
+def pack_topology(topology: Topology, stages: Mapping[int, bytes], main: Definitions | None) -> bytes:
+    """A pipeline as a recording keeps it, with its stages as they travel, by node, and what the program's script defines."""
     bare = replace(topology, nodes=tuple(replace(spec, stage=None) for spec in topology.nodes))
-    return pickle.dumps((bare, dict(stages)))
+    return pickle.dumps((bare, dict(stages), pack_main() if main is None else main))

@@ -17,7 +17,7 @@ ROOT = Path(__file__).resolve().parents[1]
 
 LAYERS = (
     {"errors", "report", "typeforms", "signatures", "trace", "callables", "scopes", "packing", "rebuilding", "reasons"},
-    {"stages", "codec", "kernels", "deaths", "context"},
+    {"stages", "codec", "main_module", "kernels", "deaths", "context"},
     {"hints", "shapes", "annotations", "values"},
     {"fingerprint", "places"},
     {

@@ -539,7 +539,7 @@ def test_conform_does_not_accept_a_deadlock_that_has_gone(path: Path, capsys: py
     data = path.read_bytes()
     roomier = pipeline().add(ReplicatingFork(2)).add(Filter(is_large), Pipe(9)).add(Zip(2))
     stages = {node.index: pack_stage(node.stage, node.name) for node in roomier.topology.nodes if node.stage is not None}
-    path.write_bytes(data + recording.frame(recording.PIPELINE, recording.pack_topology(roomier.topology, stages)))
+    path.write_bytes(data + recording.frame(recording.PIPELINE, recording.pack_topology(roomier.topology, stages, None)))
     assert main(["conform", str(path)]) == 1
     assert "the run got stuck before its item" in capsys.readouterr().out
 

@@ -28,6 +28,7 @@ from conveyor.deaths import Death
 from conveyor.errors import RunError, WorkerCrashed
 from conveyor.failures import Failure, letter_arrived, raised_by
 from conveyor.fusing import fused_names, home
+from conveyor.main_module import pack_main
 from conveyor.route import forks_of, leaves
 from conveyor.runtime.bell import Bell
 from conveyor.runtime.board import LEDGER_CAPACITY, Board, Layout, NodeBoard
@@ -44,7 +45,6 @@ from conveyor.runtime.processes import Handle, StartMethod, start_process
 from conveyor.runtime.recovery import Inputs, Recovery, is_stateful
 from conveyor.runtime.ring import fence
 from conveyor.runtime.settling import STANDARD_OUTPUT, Circumstances, directory
-from conveyor.runtime.shipping import pack_main
 from conveyor.runtime.worker import Buried, Order, Resumed, work
 from conveyor.shipping import pack_stage
 from conveyor.summary import Letters

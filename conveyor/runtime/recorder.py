@@ -24,6 +24,7 @@ from conveyor.codec import PROTOCOL, Seal, Sealed
 from conveyor.deaths import Death
 from conveyor.fingerprint import Digest, Fingerprint, Stretches
 from conveyor.journal import PAGE_SIZE, Journal
+from conveyor.main_module import Definitions
 from conveyor.places import Fallen, Place, Timeout
 from conveyor.recording import End, Runs, points_of
 from conveyor.report import DeadLetter, Tally
@@ -134,8 +135,8 @@ class Recorder:
             return ()
         return (f"the recording {os.fspath(self.path)!r} ends before the run: {self.fault.strerror or self.fault}",)
 
-    def keep_pipeline(self, stages: Mapping[int, bytes]) -> None:
-        packed = recording.pack_topology(self.topology, stages)
+    def keep_pipeline(self, stages: Mapping[int, bytes], main: Definitions | None) -> None:
+        packed = recording.pack_topology(self.topology, stages, main)
         if len(packed) <= KEPT_PIPELINE:
             self.write(recording.frame(recording.PIPELINE, packed))
 
@@ -144,7 +145,7 @@ class Recorder:
     def begin(self, crew: Crew) -> None:
         """The workers are idle: from here on what they decide is of this run."""
         self.crew = crew
-        self.keep_pipeline(crew.stages)
+        self.keep_pipeline(crew.stages, crew.main)
         layout, memory = crew.layout, crew.memory
         self.logs = {node: DecisionLog(layout.log(memory, node)) for node in layout.logs}
         for node, log in self.logs.items():

@@ -23,6 +23,7 @@ from conveyor.failures import LOADING, Failure, SentLetter, failure_of, letter_s
 from conveyor.fused import FusedNode, loop_through
 from conveyor.job_node import ItemFailed, JobNode, Node, Surroundings
 from conveyor.journal import Journal
+from conveyor.main_module import Definitions, install_main
 from conveyor.nodes import RelayNode, node_for
 from conveyor.report import DeadLetter
 from conveyor.route import Route, balances
@@ -41,7 +42,6 @@ from conveyor.runtime.memory import Memory
 from conveyor.runtime.pace import Lanes, Meter, Part, WorkerCut, room_in
 from conveyor.runtime.ring import fence
 from conveyor.runtime.settling import Circumstances, flush, settle_in
-from conveyor.runtime.shipping import Definitions, install_main
 from conveyor.runtime.spin import Spin
 from conveyor.runtime.states import States
 from conveyor.runtime.stops import keep_note_of_stops

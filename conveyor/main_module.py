@@ -10,14 +10,15 @@ from __future__ import annotations
 
 import pickle
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Generator
+from contextlib import contextmanager
 from types import FunctionType, ModuleType
 
 from conveyor.codec import is_atom
 from conveyor.errors import NotPicklable
-from conveyor.rebuilding import become_worker
+from conveyor.rebuilding import announcing, become_worker
 
-__all__ = ["Definitions", "install_main", "pack_main"]
+__all__ = ["Definitions", "install_main", "pack_main", "standing_in"]
 
 
 class Definitions:
@@ -63,8 +64,27 @@ def install_main(definitions: Definitions | None) -> None:
     """Called in a worker: looks up in `definitions` what its `__main__` has not got."""
     become_worker()
     if definitions is not None:
-        main = sys.modules["__main__"]
-        setattr(main, "__getattr__", _finder(main, definitions))  # noqa: B010  # PEP 562; a module has no such attribute to assign
+        find_in(definitions)
+
+
+def find_in(definitions: Definitions) -> None:
+    main = sys.modules["__main__"]
+    setattr(main, "__getattr__", _finder(main, definitions))  # noqa: B010  # PEP 562; a module has no such attribute to assign
+
+
+@contextmanager
+def standing_in(definitions: Definitions | None) -> Generator[None]:
+    """For a while this process's `__main__` has what that of another had: its items and its jobs can be loaded here."""
+    names = vars(sys.modules["__main__"])
+    before = dict(names)
+    with announcing():
+        if definitions is not None:
+            find_in(definitions)
+        try:
+            yield
+        finally:
+            names.clear()
+            names.update(before)
 
 
 def _finder(main: ModuleType, definitions: Definitions) -> Callable[[str], object]:
