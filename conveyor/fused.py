@@ -55,7 +55,7 @@ class FusedNode:
         self.failed = 0  # which of them ended the run
 
     def __call__(self, items: list[object], skip: int, limit: int) -> Iterable[Piece]:
-        if self.loop is not None and not self.first.is_wary(items) and not isinstance(items[0], Sealed):
+        if self.loop is not None and not (self.first.is_wary and len(items) == 1) and not isinstance(items[0], Sealed):
             # As with one job: if it raises, node by node the item and its error are found again.
             with suppress(Exception):
                 out = self.loop(items)

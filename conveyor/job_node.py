@@ -121,6 +121,7 @@ class JobNode(ABC):
         self.take = in_place if only_reads(stage) else Recycler()
         self.seal = sealer(surroundings.keep)
         self.room = surroundings.room
+        self.is_wary = surroundings.past is not None  # of items that come alone: workers may have died at them
         self.tally = Tally()
         self.offset = 0  # of the slice, in what the drive loop has in hand
         self.size = 0
@@ -139,10 +140,6 @@ class JobNode(ABC):
         if self.surroundings.past is not None:
             self.past = self.surroundings.past(self.offset) if self.size == 1 else FRESH
         return self.cursor
-
-    def is_wary(self, items: list[object]) -> bool:
-        """May this be an item that workers died at?  Those come one by one."""
-        return len(items) == 1 and self.surroundings.past is not None
 
     def passed_on(self, items: int) -> None:
         """So many items went through the job in a loop with others (`fused`), and as many came out."""

@@ -144,7 +144,7 @@ class MapNode(SliceNode):
         self.quick = quick_loop(self.job) if surroundings.clock is None else None
 
     def __call__(self, items: list[object], skip: int, limit: int) -> Iterable[Piece]:
-        if self.quick is not None and not self.is_wary(items) and self.are_atoms(items):
+        if self.quick is not None and not (self.is_wary and len(items) == 1) and self.are_atoms(items):
             # If it raises nothing has happened yet that could be noticed: the careful loop finds the item and its error again.
             with suppress(Exception):
                 out = self.quick(items)

@@ -88,6 +88,11 @@ def attempted(item: int) -> tuple[int, int]:
     return item, context().attempt
 
 
+def identified(item: int) -> tuple[int, int, str]:
+    """The same, with what the item is called."""
+    return item, context().attempt, context().item_id
+
+
 class Numbered(Processor[Any, Any]):
     """Numbers what it sees, and says how much that was: what comes out depends on the order."""
 

@@ -219,7 +219,7 @@ def killed_at_zips() -> Any:
 def killed_together() -> Any:
     """Neighbours that share a worker."""
     lanes = pipeline().add(Processor(jobs.increment, name="one")).add(Filter(jobs.odd, name="two"))
-    lanes = lanes.add(Processor(jobs.slow, name="three")).add(Processor(jobs.increment, name="four"))
+    lanes = lanes.add(Processor(jobs.slow, name="three")).add(Processor(jobs.identified, name="four"))
     return lanes.add(ReplicatingFork(2)).add(Pipe(), Pipe(3)).add(Join(2))
 
 
