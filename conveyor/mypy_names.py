@@ -414,7 +414,7 @@ def trust(scope: Scope, use: Event, added: set[Place]) -> Trust:
     if place in scope.captures or (is_attribute and place.partition(".")[0] in scope.captures):
         return Trust.LOST
     bind = latest(binds, use)
-    spoils = [e for e in scope.events if spoils_of(place, e) and not (e is bind and bind.others)]
+    spoils = [e for e in scope.events if spoils_of(place, e) and not (e is bind and e.others)]
     named_twice = [e for e in scope.events if e is bind or (e.place == place and e.kind is Kind.SHARED)]
     for named in named_twice:
         if not all(

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import inspect
 import math
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from enum import Enum
 from typing import (
     TYPE_CHECKING,
@@ -52,6 +52,7 @@ In = TypeVar("In", contravariant=True, default=Any)  # a lambda on its own says 
 Out = TypeVar("Out", covariant=True, default=Never)  # what gives nothing but None gives nothing
 T = TypeVar("T", default=Any)
 Kept = TypeVar("Kept", default=T)
+Each = TypeVar("Each")
 
 OnError = Literal["raise", "skip", "dead_letter"]
 
@@ -294,9 +295,21 @@ class FlatMap(Job[In, Out]):
         timeout_s: float | None = None,
         read_only: bool = False,
     ) -> None: ...
+    @overload  # of what gives the elements of any iterable, such as `iter`: mypy looks at it once without knowing its lane
+    def __init__(
+        self: FlatMap[Iterable[Each], Each],
+        fn: Callable[[Iterable[Each]], Iterator[Each]],
+        *,
+        name: str | None = None,
+        on_error: OnError = "raise",
+        retries: int = 0,
+        timeout_s: float | None = None,
+        read_only: bool = False,
+        **only: Unpack[ForMypy],
+    ) -> None: ...
     def __init__(  # pyright: ignore[reportInconsistentOverload]
         self,
-        fn: Callable[[In], Iterable[Out]] | None = None,
+        fn: Callable[..., Iterable[object]] | None = None,
         *,
         name: str | None = None,
         on_error: OnError = "raise",

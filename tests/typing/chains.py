@@ -182,6 +182,15 @@ def partials() -> None:
     assert_type(Pipeline[int]().add(stage), Pipeline[int, float])
 
 
+def what_gives_elements() -> None:
+    Pipeline[list[int]]().add(FlatMap(iter)).add(Processor(half))  # to mypy iter() gives Any
+    assert_type(Pipeline[list[int]]().add(FlatMap(list)), Pipeline[list[int], int])
+    assert_type(Pipeline[list[int]]().add(FlatMap(reversed)), Pipeline[list[int], int])
+    assert_type(Pipeline[list[str]]().add(FlatMap(enumerate)), Pipeline[list[str], tuple[int, str]])
+    assert_type(Pipeline[int]().add(FlatMap(range)), Pipeline[int, int])
+    assert_type(Pipeline[dict[str, int]]().add(FlatMap(dict[str, int].items)), Pipeline[dict[str, int], tuple[str, int]])
+
+
 def with_any_no_complaint() -> None:
     assert_type(Pipeline[str]().add(Processor(untyped)), Pipeline[str, Any])
     assert_type(Pipeline[str]().add(Processor(untyped)).add(Processor(half)), Pipeline[str, float])
