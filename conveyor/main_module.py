@@ -13,12 +13,16 @@ import sys
 from collections.abc import Callable, Generator
 from contextlib import contextmanager
 from types import FunctionType, ModuleType
+from typing import Final
 
 from conveyor.codec import is_atom
+from conveyor.context import CURRENT
 from conveyor.errors import NotPicklable
-from conveyor.rebuilding import announcing, become_worker
+from conveyor.rebuilding import announcing, become_worker, said_by
 
 __all__ = ["Definitions", "install_main", "pack_main", "standing_in"]
+
+NOTHING: Final = object()
 
 
 class Definitions:
@@ -63,8 +67,7 @@ def _data_used(value: object) -> str | None:
 def install_main(definitions: Definitions | None) -> None:
     """Called in a worker: looks up in `definitions` what its `__main__` has not got."""
     become_worker()
-    if definitions is not None:
-        find_in(definitions)
+    find_in(definitions if definitions is not None else Definitions())
 
 
 def find_in(definitions: Definitions) -> None:
@@ -89,6 +92,9 @@ def standing_in(definitions: Definitions | None) -> Generator[None]:
 
 def _finder(main: ModuleType, definitions: Definitions) -> Callable[[str], object]:
     def find(name: str) -> object:
+        said = said_by(getattr(CURRENT.job, "stage", None), name, NOTHING)
+        if said is not NOTHING:
+            return said
         if name in definitions.pickled:
             value: object = pickle.loads(definitions.pickled.pop(name))
             setattr(main, name, value)

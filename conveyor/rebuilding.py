@@ -33,6 +33,7 @@ __all__ = [
     "class_key",
     "fill_class",
     "fill_function",
+    "loaded",
     "make_cached",
     "make_class",
     "make_code",
@@ -42,6 +43,7 @@ __all__ = [
     "make_singleton",
     "make_typing",
     "make_variable",
+    "said_by",
 ]
 
 State: TypeAlias = dict[str, Any]
@@ -58,7 +60,9 @@ class Known:
         self.keys: WeakKeyDictionary[type[object], str] = WeakKeyDictionary()
         self.classes: WeakValueDictionary[str, type[object]] = WeakValueDictionary()
         self.filled: set[str] = set()
-        self.announced: set[str] | None = None  # None: in a process that has run the script itself
+        self.announced: State | None = None  # by name; None in a process that has run the script itself
+        self.scope: State = {}  # what the stage that is being loaded has announced
+        self.scopes: dict[int, State] = {}  # what each stage of this worker has announced
 
     def add(self, key: str, made: type[object]) -> None:
         self.keys[made], self.classes[key] = key, made
@@ -70,17 +74,18 @@ KNOWN: Final = Known()
 def become_worker() -> None:
     """From now on the script's definitions come by pickle only, also those that a fork has brought along."""
     KNOWN.filled.clear()
-    KNOWN.announced = set()
+    KNOWN.announced = {}
 
 
 @contextmanager
 def announcing() -> Generator[None]:
     """For a while the definitions that come by pickle are found in `__main__`, and what is there already stays as it is."""
-    before, KNOWN.announced = KNOWN.announced, set()
+    before, KNOWN.announced = KNOWN.announced, {}
     try:
         yield
     finally:
         KNOWN.announced = before
+        KNOWN.scopes.clear()
 
 
 def class_key(of: type[object]) -> str:
@@ -94,10 +99,31 @@ def class_key(of: type[object]) -> str:
 
 
 def announce(name: str, value: object) -> None:
-    """In a worker: `value` is what the script calls `name`, unless a stage of the same worker has said so before."""
-    if KNOWN.announced is not None and name not in KNOWN.announced:
-        KNOWN.announced.add(name)
-        setattr(sys.modules["__main__"], name, value)
+    """In a worker: `value` is what the script calls `name`.
+
+    Where several stages share the worker, each has functions of its own: what `__main__` has under that name depends on whose
+    turn it is then, and `said_by` tells.
+    """
+    if KNOWN.announced is None:
+        return
+    main = sys.modules["__main__"]
+    KNOWN.scope[name] = value
+    if KNOWN.announced.setdefault(name, value) is value:
+        setattr(main, name, value)
+    else:
+        vars(main).pop(name, None)
+
+
+def loaded(stage: object) -> None:
+    """All that has been announced since the last stage was loaded is this one's."""
+    if KNOWN.announced is not None:
+        KNOWN.scopes[id(stage)], KNOWN.scope = KNOWN.scope, {}
+
+
+def said_by(stage: object, name: str, otherwise: object) -> object:
+    """What a stage calls `name`, or, if it has not said, what the first did that has."""
+    scope = KNOWN.scopes.get(id(stage), KNOWN.scope)
+    return scope.get(name, (KNOWN.announced or {}).get(name, otherwise))
 
 
 # ----------------------------------------------------------------------------------------------------------------- classes
@@ -221,7 +247,7 @@ def make_typing(kind: str, home: str, module: str, is_definition: bool, args: tu
     """A `NewType`, a type variable or the like: if it is the script's, one in each worker."""
     name: str = args[0]
     if is_definition and KNOWN.announced is not None and name in KNOWN.announced:
-        return getattr(sys.modules["__main__"], name)
+        return cast("object", KNOWN.announced[name])
     maker: object = getattr(sys.modules.get(home, typing), kind)
     # They say that they are of the module that calls.
     made: object = eval("maker(*args, **named)", {"__name__": module, "maker": maker, "args": args, "named": named})
@@ -233,7 +259,7 @@ def make_typing(kind: str, home: str, module: str, is_definition: bool, args: tu
 def make_singleton(name: str, kind: type[object]) -> object:
     """An object that pickles as its name in the script: one in each worker."""
     if KNOWN.announced is not None and name in KNOWN.announced:
-        return getattr(sys.modules["__main__"], name)
+        return cast("object", KNOWN.announced[name])
     made = object.__new__(kind)
     announce(name, made)
     return made

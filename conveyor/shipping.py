@@ -12,6 +12,7 @@ from collections.abc import Iterator
 from typing import cast
 
 from conveyor.errors import NotPicklable
+from conveyor.rebuilding import loaded
 from conveyor.stages import Job
 
 __all__ = ["pack_stage", "unpack_stage"]
@@ -44,4 +45,6 @@ def refused(stage: Job[object, object], name: str, error: Exception) -> NotPickl
 
 
 def unpack_stage(data: bytes) -> Job[object, object]:
-    return cast("Job[object, object]", pickle.loads(data))
+    stage = cast("Job[object, object]", pickle.loads(data))
+    loaded(stage)
+    return stage

@@ -392,6 +392,12 @@ def pickled(number: int) -> tuple[bool, int]:
     return copy[0] is tripled and copy[3] is pickled, copy[2].a
 
 
+def pickles_itself(number: int) -> int:
+    copy = pickle.loads(pickle.dumps(tripled))
+    assert copy is tripled
+    return number
+
+
 def in_a_pool(number: int) -> int:
     import multiprocessing
 
@@ -401,6 +407,10 @@ def in_a_pool(number: int) -> int:
 
 def pickles(check: Callable[[str, object, object], None]) -> None:
     check("pickled", Pipeline[int]().add(Processor(pickled)).run([4]), [(True, 4)])
+    chain = Pipeline[int]()
+    for at in range(5):  # more than there are cores: some share a worker
+        chain.add(Processor(pickles_itself, name=f"stage {at}"))
+    check("in workers that several share", chain.run([4, 5]), [4, 5])
     check("in a pool", Pipeline[int]().add(Processor(in_a_pool)).run([4]), [12])
 
 
