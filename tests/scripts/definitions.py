@@ -407,7 +407,7 @@ def in_a_pool(number: int) -> int:
 
 def pickles(check: Callable[[str, object, object], None]) -> None:
     check("pickled", Pipeline[int]().add(Processor(pickled)).run([4]), [(True, 4)])
-    chain = Pipeline[int]()
+    chain: Any = Pipeline[int]()
     for at in range(5):  # more than there are cores: some share a worker
         chain.add(Processor(pickles_itself, name=f"stage {at}"))
     check("in workers that several share", chain.run([4, 5]), [4, 5])
