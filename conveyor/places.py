@@ -13,7 +13,7 @@ from conveyor.deaths import Death
 __all__ = ["Fallen", "Place", "Timeout"]
 
 DIGITS: Final = "0123456789"
-STEPS: Final = ("begun", "taken", "", "emitted", "saved", "closed")  # the empty one: some of the item's outputs are out
+STEPS: Final = ("begun", "taken", "held", "", "emitted", "saved", "closed")  # the empty one: some of its outputs are out
 
 
 class Place(NamedTuple):

@@ -59,7 +59,10 @@ def simulated(
     if not chosen.begin():
         raise TopologyError(f"simulate(): {type(chosen).__name__} has no schedule left; make a new one")
     lives = [] if faults is None else one_death(simulator, faults, seed)
-    return simulator.simulation(simulator.attempt(chosen, lives), seed)
+    attempt = simulator.attempt(chosen, lives)
+    if attempt.is_spared:
+        attempt = simulator.follow(attempt.schedule())
+    return simulator.simulation(attempt, seed)
 
 
 def planned(topology: Topology, faults: Faults | None, copy: bool, start: Schedule | Recording | None = None) -> Plan:

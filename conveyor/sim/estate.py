@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import pickle
 from array import array
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 from conveyor.channel import Note
 from conveyor.codec import PROTOCOL
@@ -15,6 +15,7 @@ from conveyor.deaths import FRESH, Death, History, Past
 from conveyor.job_node import ALONE, Surroundings
 from conveyor.journal import PAGE_SIZE, Journal
 from conveyor.report import Tally
+from conveyor.sim.hands import NOTHING
 from conveyor.sim.port import Life
 from conveyor.snapshots import Saved
 from conveyor.stages import Job, Restorable
@@ -53,16 +54,32 @@ class Estate:
                 stage.restore(pickle.loads(self.saved[1]))
 
     def hold(self, source: int, first: int, end: int) -> None:
-        self.life.begin()
         self.held = (source, first, end)
+        self.life.begin()
+        self.has_begun = True
         self.taken()
 
-    def died(self) -> None:
+    def died(self, heads: Sequence[int]) -> None:
+        """Keeps what the worker had in hand; `heads`: how far each of its inputs is committed."""
         self.is_inherited = True
-        hand = self.life.hand(Death(*self.held) if self.held is not None else None)
-        if hand is not None:
-            self.deaths.append(hand)
-            self.has_begun = True
+        death = self.life.deaths[-1]
+        held = NOTHING if self.held is None else Death(*self.held, running=self.life.running)
+        hand = held if death.hand is None else death.hand
+        told = self.inherit(hand) if hand.end > heads[hand.input] else NOTHING  # else all of it is committed
+        if held.end <= heads[held.input]:
+            held = NOTHING
+        self.life.deaths[-1] = death._replace(hand=None if told == held else told)
+
+    def inherit(self, hand: Death) -> Death:
+        """Keeps this for the workers to come; gives what of it they can notice."""
+        self.deaths.append(hand)
+        self.has_begun = True
+        return hand if self.condemns(hand) else hand._replace(how=NOTHING.how, stage=NOTHING.stage)
+
+    def condemns(self, hand: Death) -> bool:
+        """Is the item that was the cause of a death poison by now?"""
+        position = hand.first if hand.suspect is None else hand.suspect
+        return History(self.deaths).past(hand.input, position).is_poison
 
     def surroundings(self) -> Surroundings:
         """What a node may ask about its items."""
@@ -84,6 +101,7 @@ class Estate:
     def save(self, saved: Saved) -> None:
         assert self.stage is not None
         data = pickle.dumps(self.stage.snapshot(), PROTOCOL)
-        item, step = None if saved.finished else self.life.done, "begun" if self.saved is None else "emitted"
-        self.life.store(lambda: (item, step))
+        if not saved.finished:
+            self.life.done_with()
+        self.life.store(None if saved.finished else self.life.done, "begun" if self.saved is None else "emitted")
         self.saved = saved, data

@@ -18,13 +18,13 @@ from conveyor.remote_errors import add_note
 from conveyor.sim.faults import Faults
 from conveyor.sim.likeness import Outcome
 from conveyor.sim.port import Life
-from conveyor.sim.schedule import TURN, Schedule
+from conveyor.sim.schedule import NEXT, Schedule
 from conveyor.sim.schedulers.deviations import Deviations
 from conveyor.sim.schedulers.exhaustive import Exhaustive, Redundant
 from conveyor.sim.schedulers.replay import Follow
 from conveyor.sim.schedulers.scheduler import Default, Scheduler
 from conveyor.sim.shrink import shrunk
-from conveyor.sim.simulation import Attempt, Simulation, Simulator
+from conveyor.sim.simulation import Attempt, Simulation, Simulator, followed
 from conveyor.sim.suspicion import suspicion
 from conveyor.sim.verdict import tells_failure
 from conveyor.sim.words import in_words
@@ -167,7 +167,7 @@ class Search:
 
     def follow(self, schedule: Schedule) -> Attempt:
         """A certain schedule, as far as it fits."""
-        return self.attempt(Follow(schedule), lambda: self.simulator.lives_in(schedule))
+        return followed(schedule, lambda said: self.attempt(Follow(said), lambda: self.simulator.lives_in(said)))
 
     def rerun(self, schedule: Schedule) -> tuple[Schedule, BaseException | None]:
         attempt = self.follow(schedule)
@@ -301,6 +301,6 @@ def class_of(attempt: Attempt) -> tuple[object, ...]:
         return (*map(OPTION, attempt.log), *attempt.deaths)
     points: dict[str, list[int]] = {}
     for point, _, option, _ in attempt.log:
-        if point != TURN:
+        if point != NEXT:
             points.setdefault(point, []).append(option)
     return (*sorted((point, tuple(options)) for point, options in points.items()), *attempt.deaths)

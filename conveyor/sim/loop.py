@@ -89,7 +89,8 @@ class OneByOne:
 
 
 class OneOutput:
-    """A node that gives its outputs one by one: where a larger slice cuts them, any two may be chosen different lanes."""
+    """A node that gives its outputs one by one: where a larger slice cuts them, any two may be chosen different lanes, and a
+    worker may die between any two."""
 
     def __init__(self, node: Node) -> None:
         self.node = node
@@ -188,7 +189,7 @@ class Loop:
         replay = Replay(estate) if estate is not None and estate.stage is not None else None
         if self.is_stamped or replay is not None:
             node = ends.stamped(spec, node, replay)
-        if self.balances or (life is not None and life.by_output):
+        if self.balances or life is not None:
             node = OneOutput(node)
         if world.observer is not None:
             node = world.observer.watch(self, node)
@@ -249,9 +250,8 @@ class Loop:
         return self.lane, self.ends.inputs[self.lane].position(index + 1) - 1
 
     def bury(self, letter: DeadLetter) -> None:
-        life = self.life
-        if life is not None:
-            life.store(lambda: (life.done, "taken"))
+        if self.life is not None:
+            self.life.tell(self.life.done)
         self.world.dead_letters.append(letter)
 
     def void(self, ordinal: int) -> None:
@@ -290,7 +290,7 @@ class Loop:
                 else:
                     answer = None
         except StopIteration:
-            self.finished = True
+            self.finish()
         except Killed:
             self.die()
         except ItemFailed as failed:
@@ -301,15 +301,24 @@ class Loop:
             if own is not None:
                 own.leave()
 
+    def finish(self) -> None:
+        """All is done; even now the worker may die."""
+        self.finished = True
+        if self.life is not None:
+            try:
+                self.life.finish()
+            except Killed:
+                self.finished = False
+                self.die()
+
     def die(self) -> None:
         """Its worker is gone: another will take its place, unless a state died with it."""
         assert self.life is not None
         assert self.estate is not None
-        assert self.life.died is not None
         stage, self.stage = self.stage, None  # which nothing tears down
+        self.estate.died([inlet.head for inlet in self.ends.inputs or [self.world.source]])
         if self.world.observer is not None:
-            self.world.observer.died(self.life.died)
-        self.estate.died()
+            self.world.observer.died(self.life.deaths[-1])
         if stage is not None and stage.is_stateful and not stage.is_restorable and self.estate.has_begun:
             self.fail("", WorkerCrashed(f"the worker of stage {self.spec.name!r} died in the simulation; {NO_STATE}"))
         elif self.life.gives_up:

@@ -2,18 +2,21 @@
 
 Knows: stores, and what each of them is to the item in hand.  Must never know: who decides where a worker dies.
 
-A death is before a store: what was stored stays, what was not is lost with the worker.
+A death is before a store: what was stored stays, what was not is lost with the worker.  So is one where a slice is taken in
+hand or where a record is out: there the job is next, which may be what kills.  Every place has a name: the item in hand, and
+a step (`schedule.Death`); and where a worker comes by a name more than once, which time it is.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections import Counter
+from collections.abc import Sequence
 
 from conveyor.channel import Tag
-from conveyor.deaths import Death as Hand
 from conveyor.places import Fallen, Place
 from conveyor.sim.channel import MemoryChannel
-from conveyor.sim.schedule import Death
+from conveyor.sim.hands import NOTHING
+from conveyor.sim.schedule import NEVER, Death
 
 __all__ = ["Killed", "Life", "LifeOnRecord", "Port"]
 
@@ -23,14 +26,11 @@ class Killed(BaseException):
 
 
 class Life:
-    """How many stores a worker has made in all its lives, and where it dies: before one store by number, or before each that
-    has one of these names, one after the other.
+    """Where a worker is in all its lives, and where it dies: before one store by number, or at each of these places, one after
+    the other.
 
-    `died` is where it died last, by name, `deaths` all of it.
+    `deaths` are those that it has died, the newest at the end.
     """
-
-    gives_up = False  # has the last of all workers died that were to be?
-    by_output = False  # is each output to be sent on its own, so that it may die between any two?
 
     def __init__(self, worker: str, inputs: int, *, before: int | None = None, at: Sequence[Death] = ()) -> None:
         self.worker = worker
@@ -39,57 +39,90 @@ class Life:
         self.at = list(at)
         self.stores = 0
         self.done = 0  # items committed, of all the channels that it reads
-        self.records = 0  # of the item in hand that are out
+        self.out = 0  # outputs of the item in hand that are out
         self.copies = 0  # of the newest record that are out
         self.given = 0  # outputs, in all its lives
         self.ordinal = -1
         self.closed = 0  # channels whose end is told
         self.saves = False  # is the state of its processor saved before each commit?
+        self.is_told = True  # did anything that came of what it has in hand go out, or had it nothing to tell?
+        self.running = False  # can the job have been at work, at the place where it is?
+        self.passed: Counter[tuple[int | None, str]] = Counter()  # how often it came by each place in this life
         self.deaths: list[Death] = []
-
-    @property
-    def died(self) -> Death | None:
-        return self.deaths[-1] if self.deaths else None
 
     @property
     def will_die(self) -> bool:
         return bool(self.at) or not self.deaths
 
+    @property
+    def is_spared(self) -> bool:
+        """Did it never come to where it should have died?"""
+        return self.will_die
+
+    @property
+    def gives_up(self) -> bool:
+        """Is there to be no other worker, now that this one has died?"""
+        return self.deaths[-1].wait == NEVER
+
     def again(self) -> Life:
         """One that dies where this one did, or is to."""
         return Life(self.worker, self.inputs, at=[*self.deaths, *self.at])
 
-    def hand(self, held: Hand | None) -> Hand | None:
-        """What is told of what it had in hand when it died; None: nothing."""
-        return held
-
     def begin(self) -> None:
         """Called when a slice is taken in hand, before the job is given any of it."""
+        self.is_told = False
+        self.come_to(self.done, f"held{self.out}" if self.out else "held", running=True)
 
-    def store(self, name: Callable[[], tuple[int | None, str]]) -> None:
-        """Called before a store, whose name is asked for only if it may matter."""
-        if self.at and self.at[0][1:3] == name():
-            self.die(self.at.pop(0))
-        if not self.deaths and self.before == self.stores:
-            self.die(Death(self.worker, *name()))
+    def tell(self, item: int | None) -> None:
+        """Called before something that came of an item goes out."""
+        self.is_told = True
+        if self.out:
+            self.store(item, f"emitted{self.out}")
+        else:
+            self.store(item, "taken", running=True)
+
+    def done_with(self) -> None:
+        """Called when all that came of an item is out, even if that is nothing: a place must not depend on what comes out."""
+        if not self.is_told:
+            self.is_told = True
+            self.come_to(self.done, "taken", running=True)
+
+    def commit(self) -> None:
+        """Called before an item is committed."""
+        self.done_with()
+        self.store(self.done, "saved" if self.saves else "emitted")
+
+    def store(self, item: int | None, step: str, *, running: bool = False) -> None:
+        """Called before a store."""
+        self.come_to(item, step, running=running, is_chosen=not self.deaths and self.before == self.stores)
         self.stores += 1
 
-    def behind(self, item: int | None, step: str) -> None:
-        """Called when a record is out in all its lanes, or the end told to one: this is where it is then."""
+    def finish(self) -> None:
+        """Called when all is done."""
+        self.come_to(None, f"closed{self.closed}", running=False)
+
+    def come_to(self, item: int | None, step: str, *, running: bool, is_chosen: bool = False) -> None:
+        """The worker is here; raises `Killed` if this is where it dies."""
+        self.running = running
+        self.passed[item, step] += 1
+        here = Death(self.worker, item, step, nth=self.passed[item, step])
+        if is_chosen:
+            self.die(here)
+        elif (told := self.due(here)) is not None:
+            self.die(told)
+
+    def due(self, here: Death) -> Death | None:
+        """The death that is to be died here."""
+        return self.at.pop(0) if self.at and self.at[0].place == here.place else None
 
     def die(self, death: Death) -> None:
         self.deaths.append(death)
+        self.passed.clear()
         raise Killed
 
 
 class LifeOnRecord(Life):
-    """Dies where it is recorded, as often as it is; or, if it does not come by there, at the next place that it comes to.
-
-    Before the job is given an item of which nothing came, and right behind the last output of another: the job may be what
-    kills, or takes too long.
-    """
-
-    by_output = True
+    """Dies where it is recorded, as often as it is; or, if it does not come by there, at the next place that it comes to."""
 
     def __init__(self, worker: str, inputs: int, fallen: Sequence[Fallen], gives_up: bool) -> None:
         super().__init__(worker, inputs)
@@ -101,30 +134,14 @@ class LifeOnRecord(Life):
     def will_die(self) -> bool:
         return bool(self.left)
 
-    @property
-    def gives_up(self) -> bool:  # type: ignore[override]  # a constant for others
-        return self.gave_up and not self.left
-
     def again(self) -> Life:
         return LifeOnRecord(self.worker, self.inputs, self.fallen, self.gave_up)
 
-    def hand(self, held: Hand | None) -> Hand | None:
-        return self.fallen[len(self.deaths) - 1].hand
-
-    def begin(self) -> None:
-        self.die_if_due(self.done, f"emitted{self.records}" if self.records else "taken")
-
-    def store(self, name: Callable[[], tuple[int | None, str]]) -> None:
-        self.die_if_due(*name())
-        self.stores += 1
-
-    def behind(self, item: int | None, step: str) -> None:
-        self.die_if_due(item, step)
-
-    def die_if_due(self, item: int | None, step: str) -> None:
-        if self.left and not Place(item, step, self.given) < self.left[0].place:
-            self.left.pop(0)
-            self.die(Death(self.worker, item, step))
+    def due(self, here: Death) -> Death | None:
+        if not self.left or Place(here.item, here.step, self.given) < self.left[0].place:
+            return None
+        hand = self.left.pop(0).hand
+        return here._replace(hand=NOTHING if hand is None else hand, wait=NEVER if self.gave_up and not self.left else 0)
 
 
 class Port:
@@ -155,33 +172,29 @@ class Port:
 
     def commit(self, upto: int) -> None:
         life, count = self.life, upto - self.channel.head
-        life.store(lambda: (life.done, "saved" if life.saves else "emitted"))
+        life.commit()
         self.channel.commit(upto)
         life.done += count
-        life.records = 0
+        life.out = 0
 
     def publish(self, n: int, blob: list[object], tag: Tag) -> None:
         life = self.life
         is_copy = tag.ordinal == life.ordinal
         item = None if tag.input == life.inputs else life.done
-        life.store(lambda: (item, _step(life, is_copy)))
+        if is_copy:
+            life.store(item, f"copied{life.copies}")
+        else:
+            life.tell(item)
         self.channel.publish(n, blob, tag)
-        life.records += not is_copy
+        life.out += 0 if is_copy else n
         life.copies = life.copies + 1 if is_copy else 1
         life.given += 0 if is_copy else n
         life.ordinal = tag.ordinal
         if life.copies == tag.lanes.bit_count():
-            life.behind(item, f"emitted{life.records}")
+            life.come_to(item, f"held{life.out}", running=True)
 
     def close(self, run: int) -> None:
         life = self.life
-        life.store(lambda: (None, f"closed{life.closed}"))
+        life.store(None, f"closed{life.closed}")
         self.channel.close(run)
         life.closed += 1
-        life.behind(None, f"closed{life.closed}")
-
-
-def _step(life: Life, is_copy: bool) -> str:
-    if is_copy:
-        return f"copied{life.copies}"
-    return f"emitted{life.records}" if life.records else "taken"

@@ -47,6 +47,7 @@ def follow(simulator: Simulator, recording: Recording) -> Attempt:
     recording.check_items(as_given(simulator.items))
     scheduler = Recorded(recording)
     scheduler.begin()
+    scheduler.comes_in = how_many(simulator.plan.topology, recording)
     attempt = simulator.attempt(scheduler, lives_on_record(simulator, recording))
     if attempt.error is None:
         scheduler.check_end(simulator.world.decided())
@@ -55,20 +56,25 @@ def follow(simulator: Simulator, recording: Recording) -> Attempt:
                 raise ScheduleMismatch(
                     f"{recording.name}: the worker {life.worker!r} never came to where it died: {life.left[0]}"
                 )
-    if recording.end is not None and recording.end.how == "stopped":  # what would have come later never came
-        attempt.error = None
-        del attempt.outputs[recording.end.results :]
     return attempt
 
 
 def of_interest(topology: Topology, items: Iterable[object], recording: Recording) -> list[object]:
-    """The items of the run; and if it failed, as many more as can fill all pipes: it may have failed because they were full."""
+    """The items that can have come in; there may be no end of others."""
+    most = how_many(topology, recording)
+    return taken_in(islice(items, most), expected=recording.given.count if most is None else most)
+
+
+def how_many(topology: Topology, recording: Recording) -> int | None:
+    """How many items came in, where the run did not come to the end of them.
+
+    If it failed, as many more as can fill all pipes: it may have failed because they were full.
+    """
     if recording.is_whole:
-        return taken_in(items, expected=recording.given.count)
+        return None
     failed = recording.end is not None and recording.end.how == "failed"
     more = sum(channel.capacity for channel in topology.channels) + len(topology.nodes) if failed else 0
-    most = recording.given.count + more
-    return taken_in(islice(items, most), expected=most)
+    return recording.given.count + more
 
 
 def lives_on_record(simulator: Simulator, recording: Recording) -> list[Life]:

@@ -5,12 +5,15 @@ Knows: names of decision points, and how they are written.  Must never know: who
 Rule 1.  A decision is named by its point and its ordinal there, never by its place in the run; where a schedule says nothing
          the default is taken.  So it stays short, shrinks by leaving keys out, and survives a stage that is put in.
 Rule 2.  The text is `cv1:` and parts between semicolons: `merge.3=1` (read 3 of the join `merge` takes lane 1, both counted
-         from 0), `!pool/0.4.emitted` (the worker of `pool/0` dies with item 4 emitted and not yet committed), `+2` behind that
-         (it comes back two decisions later).
+         from 0), `!pool/0.4.emitted` (the worker of `pool/0` dies with item 4 emitted and not yet committed).  Behind a
+         death may stand `*2` (the second time that it is there in one life, where once is not enough to say), `@4-9` (that it
+         had these items in hand, where that is more or less than the one, or was in a real run: `hand_in_words`), `+2` (it
+         comes back two decisions later) or `+never`.
 Rule 3.  The ordinals of a join count the items that it has read, those of a fork the items that it has taken.
 Rule 4.  Points that are no stage have a suffix: `pool~lanes` (how many lanes of an adapting fork are open), `x~cut` (where a
-         slice of a worker that is to die ends), `x~timer` (whether an item's time runs out), `~stop` (which failure ends the
-         run).
+         slice of a worker that is to die ends), `x~timer` (whether an item's time runs out), `~next` (which of several joins
+         reads first, where workers die), `~stop` (which failure ends the run), `~in` (how many items come in at all), `~left`
+         (after how many results the run is left).
 """
 
 from __future__ import annotations
@@ -20,9 +23,12 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Final, NamedTuple
 
+from conveyor.deaths import Death as Hand
 from conveyor.errors import ScheduleMismatch
+from conveyor.sim.escaping import escaped, plain
+from conveyor.sim.hands import hand_from, hand_in_words
 
-__all__ = ["CUT", "LANES", "RESTART", "STOP", "TIMER", "TURN", "Death", "Decision", "Key", "Schedule"]
+__all__ = ["CUT", "IN", "LANES", "LEFT", "NEVER", "NEXT", "RESTART", "STOP", "TIMER", "Death", "Decision", "Key", "Schedule"]
 
 VERSION: Final = "cv1:"
 END: Final = "end"
@@ -32,11 +38,16 @@ CUT: Final = "~cut"
 LANES: Final = "~lanes"
 STOP: Final = "~stop"
 TIMER: Final = "~timer"
-TURN: Final = "~turn"  # which of several joins reads first: only where workers die, else each waits for what it is to read
+NEXT: Final = "~next"  # only where workers die, else each join waits for what it is to read
+IN: Final = "~in"
+LEFT: Final = "~left"
+NEVER: Final = -1  # comes another worker
 
-SPECIAL: Final = re.compile(r"[^\w\-/#~,()]")
 CHOICE: Final = re.compile(r"(?P<point>[^.=;!]+)\.(?P<ordinal>\d+)=(?P<option>\d+)")
-DEATH: Final = re.compile(r"!(?P<worker>[^.=;!]+)\.(?P<item>\d+|end)\.(?P<step>[a-z]+\d*)(\+(?P<wait>\d+))?")
+DEATH: Final = re.compile(
+    r"!(?P<worker>[^.=;!]+)\.(?P<item>\d+|end)\.(?P<step>[a-z]+\d*)"
+    r"(\*(?P<nth>\d+))?(@(?P<hand>[^;+@]+))?(\+(?P<wait>\d+|never))?"
+)
 
 
 class Key(NamedTuple):
@@ -57,21 +68,40 @@ class Decision(NamedTuple):
 
 class Death(NamedTuple):
     """A worker that dies: with which item in hand (counted from 0; None: at the end of its run), at which step, and how many
-    decisions later another takes its place.
+    decisions later another takes its place (`NEVER`: that ends the run).
 
-    Steps: `taken`: nothing of the item is out; `copied1`: one copy of a record is out, not all; `emitted1`: one record is out,
-    and there are more; `emitted`: all that came of it is out, and it is not committed; `saved`: the state behind it is saved,
-    too.
+    Steps: `held`: the job has not begun; `taken`: it has, and nothing is out; `copied1`: one copy of a record is out, not all;
+    `held1`: one output is out, and the job goes on; `emitted1`: it has given the next; `emitted`: all that came of the item is
+    out, and it is not committed; `saved`: the state behind it is saved, too.  `nth`: how often it has been there since it
+    began, or since it died last.  `hand`: what it had in hand, if that is not what it is given here.
     """
 
     worker: str
     item: int | None
     step: str
     wait: int = 0
+    nth: int = 1
+    hand: Hand | None = None
+
+    @property
+    def place(self) -> tuple[str, int | None, str, int]:
+        """Where it was."""
+        return self.worker, self.item, self.step, self.nth
 
     def __str__(self) -> str:
         item = END if self.item is None else self.item
-        return f"!{escaped(self.worker)}.{item}.{self.step}{f'+{self.wait}' if self.wait else ''}"
+        nth = f"*{self.nth}" if self.nth > 1 else ""
+        hand = "" if self.hand is None else f"@{hand_in_words(self.hand)}"
+        wait = "+never" if self.wait == NEVER else f"+{self.wait}" if self.wait else ""
+        return f"!{escaped(self.worker)}.{item}.{self.step}{nth}{hand}{wait}"
+
+    @classmethod
+    def found(cls, found: re.Match[str]) -> Death:
+        """The one that a part of a text says."""
+        item = None if found["item"] == END else int(found["item"])
+        wait = NEVER if found["wait"] == "never" else int(found["wait"] or 0)
+        hand = None if found["hand"] is None else hand_from(found["hand"])
+        return cls(plain(found["worker"]), item, found["step"], wait, int(found["nth"] or 1), hand)
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,7 +124,7 @@ class Schedule:
 
     def __len__(self) -> int:
         """How many decisions are not the default."""
-        return len(self.choices) + sum(1 + death.wait for death in self.deaths)
+        return len(self.choices) + sum(1 + max(0, death.wait) for death in self.deaths)
 
     @property
     def has_timers(self) -> bool:
@@ -112,23 +142,9 @@ class Schedule:
             if found := CHOICE.fullmatch(part):
                 choices[Key(plain(found["point"]), int(found["ordinal"]))] = int(found["option"])
             elif found := DEATH.fullmatch(part):
-                item = None if found["item"] == END else int(found["item"])
-                deaths.append(Death(plain(found["worker"]), item, found["step"], int(found["wait"] or 0)))
+                deaths.append(Death.found(found))
             else:
                 raise ScheduleMismatch(
                     f"{part!r} is no part of a schedule: write point.ordinal=option, or !worker.item.step for a death"
                 )
         return cls(choices, tuple(deaths))
-
-
-def escaped(name: str) -> str:
-    """A name without the signs that mean something in a schedule, or to a shell.
-
-    >>> escaped("a.b c"), plain(escaped("a.b c"))
-    ('a%2Eb%20c', 'a.b c')
-    """
-    return SPECIAL.sub(lambda sign: "".join(f"%{byte:02X}" for byte in sign[0].encode()), name)
-
-
-def plain(name: str) -> str:
-    return re.sub(r"(%[0-9A-F]{2})+", lambda signs: bytes.fromhex(signs[0].replace("%", "")).decode(), name)

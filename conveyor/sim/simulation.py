@@ -6,7 +6,7 @@ Knows: how a run in memory becomes a result or an error.  Must never know: which
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Container, Iterable, Iterator, Sequence
 from functools import cached_property
 from typing import TYPE_CHECKING, Final, Generic
 
@@ -24,8 +24,9 @@ from conveyor.sim.intake import as_given, taken_in
 from conveyor.sim.interruption import look_for_handlers
 from conveyor.sim.plan import Plan
 from conveyor.sim.port import Life
-from conveyor.sim.schedule import CUT, RESTART, TURN, Death, Decision, Key, Schedule
+from conveyor.sim.schedule import CUT, LEFT, NEVER, NEXT, RESTART, Death, Decision, Key, Schedule
 from conveyor.sim.schedulers.again import Again
+from conveyor.sim.schedulers.replay import Follow
 from conveyor.sim.schedulers.scheduler import Scheduler
 from conveyor.sim.traced import Tracer
 from conveyor.sim.world import World
@@ -43,7 +44,7 @@ SIMULATED: Final = ("simulated: time is virtual, so no seconds are measured",)
 class Attempt:
     """What came of one schedule: outputs, or an error; and all that was decided."""
 
-    __slots__ = ("deaths", "error", "letters", "lives", "log", "outputs", "tallies", "turned", "zips")
+    __slots__ = ("deaths", "error", "is_spared", "letters", "lives", "log", "outputs", "tallies", "turned", "zips")
 
     def __init__(self, world: World, error: BaseException | None) -> None:
         self.outputs = list(world.outputs)
@@ -55,15 +56,17 @@ class Attempt:
         self.zips = [loop.ends.zips for loop in world.loops] if world.composite else []
         self.lives = [life.again() for life in world.deaths.values()] if world.deaths else []
         self.deaths = [death for life in world.deaths.values() for death in life.deaths] if world.deaths else []
+        self.is_spared = any(life.is_spared for life in world.deaths.values()) if world.deaths else False
 
     def schedule(self) -> Schedule:
-        """What has to be said to get the same again."""
+        """What has to be said to get the same again, if no worker `is_spared`."""
         deaths = tuple(self.deaths_with_waits()) if self.deaths else ()
-        defaults_too = self.turned and not deaths  # else the turns say which lane was the first that had something
+        dead = {death.worker for death in deaths}
+        defaults_too = self.turned and not deaths  # else it is said which join read first
         choices = {
             Key(point, ordinal): option
             for point, ordinal, option, default in self.log
-            if (option != default or defaults_too) and not point.startswith(RESTART) and (deaths or point != TURN)
+            if (option != default or defaults_too) and not is_of_the_living(point, dead)
         }
         return Schedule(choices, deaths)
 
@@ -77,7 +80,22 @@ class Attempt:
             while (point, ordinal) in later:
                 ordinal += 1
             asked[point] = ordinal + 1
-            yield death._replace(wait=ordinal - first)
+            yield death if death.wait == NEVER else death._replace(wait=ordinal - first)
+
+
+def is_of_the_living(point: str, dead: Container[str]) -> bool:
+    """Is this decided only because a worker might have died, or said with its death?"""
+    if point == NEXT:
+        return not dead
+    return point.startswith(RESTART) or (point.endswith(CUT) and point.removesuffix(CUT) not in dead)
+
+
+def followed(schedule: Schedule, run: Callable[[Schedule], Attempt]) -> Attempt:
+    """`run` of a schedule as far as it fits: a worker that never comes to where it should die is one that need not die at all,
+    and whose slices are as those of any other."""
+    while (attempt := run(schedule)).is_spared:
+        schedule = attempt.schedule()
+    return attempt
 
 
 class Simulator:
@@ -111,10 +129,17 @@ class Simulator:
             error = raised_by(failure, self.plan.topology.nodes[failure.node].name, "simulated worker")
         elif world.active:
             error = self.deadlock(world)
+        left = world.scheduler.results
+        if left is not None:
+            world.note(Decision(LEFT, 0, left, -1))
         world.scheduler.end(world.log)
         if world.inspection is not None and world.inspection.error is not None:
             error = world.inspection.error
-        return Attempt(world, error)
+        attempt = Attempt(world, error)
+        if left is not None and len(attempt.outputs) >= left:  # what would have come later never came
+            attempt.error = None
+            del attempt.outputs[left:]
+        return attempt
 
     def deadlock(self, world: World) -> Deadlock:
         circle = world.waiting.circle()
@@ -142,6 +167,10 @@ class Simulator:
         once_more = self.finished(world, Again(attempt.log), self.lives_of(attempt))
         return once_more, tracer.trace()
 
+    def follow(self, schedule: Schedule) -> Attempt:
+        """A certain schedule, as far as it fits."""
+        return followed(schedule, lambda schedule: self.attempt(Follow(schedule), self.lives_in(schedule)))
+
     def life(self, worker: str, at: Sequence[Death] = (), before: int | None = None) -> Life:
         """A worker that may die: where it is said, or before one of its stores."""
         return Life(worker, self.inputs_of(worker), at=at, before=before)
@@ -150,8 +179,7 @@ class Simulator:
         return next(len(spec.inputs) for spec in self.plan.topology.nodes if spec.name == worker)
 
     def lives_in(self, schedule: Schedule) -> list[Life]:
-        """The workers that may die in a schedule: those that do, and those whose slices it cuts because they might; who is not
-        there is left out."""
+        """The workers that die in a schedule, and those whose slices it cuts because they might; who is not there is left out."""
         deaths: dict[str, list[Death]] = {point.removesuffix(CUT): [] for point, _ in schedule.choices if point.endswith(CUT)}
         for death in schedule.deaths:
             deaths.setdefault(death.worker, []).append(death)

@@ -8,7 +8,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from conveyor.route import Balance, Leaf, Route
-from conveyor.sim.schedule import CUT, LANES, STOP, TIMER, TURN, Death, Key, Schedule
+from conveyor.sim.hands import NOTHING
+from conveyor.sim.schedule import CUT, IN, LANES, LEFT, NEVER, NEXT, STOP, TIMER, Death, Key, Schedule
 from conveyor.topology import Topology, channels_of
 
 __all__ = ["in_words"]
@@ -37,8 +38,12 @@ def choice_in_words(key: Key, option: int, topology: Topology) -> str:
         return f"worker {point.removesuffix(CUT)!r} takes {much} (#{ordinal})"
     if point.endswith(TIMER):
         return f"the time of attempt #{ordinal} of {point.removesuffix(TIMER)!r} {'runs out' if option else 'suffices'}"
-    if point == TURN:
+    if point == NEXT:
         return f"of the joins that can read, number {option} does (#{ordinal})"
+    if point == IN:
+        return f"only {several(option, 'item')} come in"
+    if point == LEFT:
+        return f"the run is left after {several(option, 'result')}"
     if point == STOP:
         return f"failure {option} of those that there are ends the run"
     return f"{point!r} #{ordinal} takes {option}"
@@ -48,13 +53,32 @@ def death_in_words(death: Death) -> str:
     item = "what comes after the last item" if death.item is None else f"item {death.item}"
     step, number = death.step.rstrip("0123456789"), death.step.lstrip("abcdefghijklmnopqrstuvwxyz")
     when = {
+        "held": f"at {item}, with {several(number, 'output')} of it out" if number else f"before its job begins with {item}",
         "taken": f"before anything of {item} is out",
-        "copied": f"with {number} copies of a record of {item} out, not all",
-        "emitted": f"after it emitted {item}" if not number else f"with {number} records of {item} out, not all",
+        "copied": f"with {several(number, 'copy', 'copies')} of a record of {item} out, not all",
+        "emitted": f"after it emitted {item}" if not number else f"with {several(number, 'output')} of {item} out, not all",
         "closed": f"after its last item, with {number} of its channels closed, not all",
     }.get(step, f"with {item} {death.step}")
-    later = f", and comes back {death.wait} decisions later" if death.wait else ""
-    return f"worker {death.worker!r} dies {when}{later}"
+    again = f", when it is there for the {death.nth}th time" if death.nth > 1 else ""
+    later = f", and comes back {death.wait} decisions later" if death.wait > 0 else ""
+    never = ", and none takes its place" if death.wait == NEVER else ""
+    return f"worker {death.worker!r} dies {when}{again}{held_in_words(death)}{later}{never}"
+
+
+def held_in_words(death: Death) -> str:
+    """What it had in hand, if that is said."""
+    hand = death.hand
+    if hand is None:
+        return ""
+    if hand == NOTHING:
+        return ", with nothing in hand"
+    last = hand.end - 1
+    items = f"item {hand.first}" if hand.first == last else f"items {hand.first} to {last}"
+    return f", with {items} in hand" + (f" of input {hand.input}" if hand.input else "")
+
+
+def several(number: int | str, one: str, more: str = "") -> str:
+    return f"{number} {one if str(number) == '1' else more or f'{one}s'}"
 
 
 def balances_in(route: Route | None) -> Iterator[Balance]:

@@ -27,8 +27,8 @@ from conveyor.sim.channel import MemoryChannel, State
 from conveyor.sim.inspection import Inspection
 from conveyor.sim.loop import RUN, Blob, Loop, Observer
 from conveyor.sim.plan import Plan
-from conveyor.sim.port import Life
-from conveyor.sim.schedule import LANES, RESTART, STOP, TIMER, TURN, Decision
+from conveyor.sim.port import Killed, Life
+from conveyor.sim.schedule import IN, LANES, LEFT, NEXT, RESTART, STOP, TIMER, Decision
 from conveyor.sim.schedulers.scheduler import Scheduler
 from conveyor.sim.waiting import Waiting
 from conveyor.topology import is_shut
@@ -116,14 +116,15 @@ class World:
         self.asks_of_one = scheduler.asks_always or scheduler.waits  # is a read decided that has no other lane?
         if self.inspection is not None:
             self.inspection.begin()
-        if self.deaths:
+        if self.deaths or scheduler.comes_in is not None:
             self.memories.clear()
         elif self.go_back():
             return
         for channel in self.channels:
             channel.clear()
         self.source.clear()
-        self.source.publish(len(self.items), self.items, Tag(RUN, 0, 0, 0, 0, 0))
+        items = self.items if scheduler.comes_in is None else self.items[: scheduler.comes_in]
+        self.source.publish(len(items), items, Tag(RUN, 0, 0, 0, 0, 0))
         self.source.close(RUN)
         self.outputs.clear()
         self.dead_letters = []
@@ -131,6 +132,8 @@ class World:
         self.dead = []
         self.log = []
         self.counts = {}
+        if scheduler.comes_in is not None:
+            self.note(Decision(IN, 0, scheduler.comes_in, -1))
         self.turned = False  # did a join read before one that would have been first?
         self.open_lanes()
         for loop in self.loops:
@@ -206,18 +209,21 @@ class World:
             ready: list[Loop] = []
             for loop in self.active:
                 request = loop.request
-                if type(request) is Merge:
-                    loop.options = request.options()
-                    if loop.options:
-                        ready.append(loop)
+                try:
+                    if type(request) is Merge:
+                        loop.options = request.options()
+                        if loop.options:
+                            ready.append(loop)
+                            continue
+                        if not request.ready():
+                            continue
+                        loop.go(ALL_ENDED)
+                    elif request is None or (type(request) is not Choose and request.ready()):
+                        loop.go(None)
+                    else:
                         continue
-                    if not request.ready():
-                        continue
-                    loop.go(ALL_ENDED)
-                elif request is None or (type(request) is not Choose and request.ready()):
-                    loop.go(None)
-                else:
-                    continue
+                except Killed:  # where to look took away marks, or what a zip has left over
+                    loop.die()
                 moved = True
             if moved:
                 looked_twice = not self.composite
@@ -244,14 +250,38 @@ class World:
 
     def next_of(self, ready: list[Loop]) -> Loop:
         """Which of several joins reads next."""
+        if self.deaths:
+            return self.next_among_the_mortal(ready)
         able = ready
         if self.waits:
-            able = [loop for loop in ready if self.has_what_it_wants(loop)] or ready[:1]
+            able = self.able_of(ready)
             if (self.first_of(ready) or ready[0]) not in able:
                 self.turned = True
             if len(able) == 1:
                 return able[0]
         return self.first_of(able) or self.turn_of(able)
+
+    def able_of(self, ready: list[Loop]) -> list[Loop]:
+        """Those that need not wait for what they are to read."""
+        return [loop for loop in ready if self.has_what_it_wants(loop)] or ready[:1]
+
+    def next_among_the_mortal(self, ready: list[Loop]) -> Loop:
+        """The same where workers die: when another takes the place of the dead is counted in decisions, whichever join they are
+        of, so which of them came first is one, too."""
+        ordinal = self.counts.get(NEXT, 0)
+        self.counts[NEXT] = ordinal + 1
+        default = self.first_of(ready) or ready[0]
+        said = self.scheduler.next(ordinal, len(ready))
+        if said is not None:
+            loop = ready[said]
+        elif self.waits:
+            able = self.able_of(ready)
+            loop = default if default in able else self.first_of(able) or able[0]
+        else:
+            loop = self.first_of(ready) or self.turn_of(ready)
+        self.turned = self.turned or loop is not default
+        self.note(Decision(NEXT, ordinal, ready.index(loop), ready.index(default)))
+        return loop
 
     def first_of(self, ready: list[Loop]) -> Loop | None:
         """The first that has all it can get, and loses nothing by reading now."""
@@ -260,9 +290,6 @@ class World:
     def turn_of(self, ready: list[Loop]) -> Loop:
         turn = self.scheduler.turn([loop.spec.merge_name for loop in ready], [loop.options for loop in ready])
         self.turned = self.turned or turn > 0
-        if self.deaths:  # when another takes the place of the dead is counted in decisions, whichever join they are of
-            self.note(Decision(TURN, self.counts.get(TURN, 0), turn, 0))
-            self.counts[TURN] = self.counts.get(TURN, 0) + 1
         return ready[turn]
 
     def has_what_it_wants(self, loop: Loop) -> bool:

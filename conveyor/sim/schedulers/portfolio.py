@@ -47,7 +47,9 @@ class Portfolio(Scheduler):
         return False
 
     def take_over(self) -> bool:
-        self.asks_always, self.waits = self.member.asks_always, self.member.waits
+        member = self.member
+        self.asks_always, self.waits = member.asks_always, member.waits
+        self.comes_in, self.results = member.comes_in, member.results
         return True
 
     def pick(self, point: str, ordinal: int, options: Sequence[int]) -> int:
@@ -55,6 +57,9 @@ class Portfolio(Scheduler):
 
     def turn(self, points: Sequence[str], options: Sequence[Sequence[int]]) -> int:
         return self.member.turn(points, options)
+
+    def next(self, ordinal: int, joins: int) -> int | None:
+        return self.member.next(ordinal, joins)
 
     def wants(self, point: str, ordinal: int) -> int | None:
         return self.member.wants(point, ordinal)

@@ -28,6 +28,8 @@ class Recorded(Once):
         self.recording = recording
         self.lanes = {point.name: recording.decisions[point.name] for point in recording.points}
         self.opened = dict(recording.end.lanes) if recording.end is not None else {}
+        if recording.end is not None and recording.end.how == "stopped":
+            self.results = recording.end.results
         self.timeouts = Counter(recording.timeouts)  # that are still to come
         self.again: dict[str, int] = {}  # how many decisions of a point were taken by workers that died, and are void
 

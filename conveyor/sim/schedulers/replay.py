@@ -5,10 +5,11 @@ Knows: one schedule.  Must never know: where it came from.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 
 from conveyor.errors import ScheduleMismatch
-from conveyor.sim.schedule import RESTART, TURN, Death, Decision, Key, Schedule
+from conveyor.sim.schedule import IN, LEFT, NEXT, RESTART, Death, Decision, Key, Schedule
 from conveyor.sim.schedulers.scheduler import Once, possible
 
 __all__ = ["Follow", "Replay"]
@@ -16,6 +17,8 @@ __all__ = ["Follow", "Replay"]
 
 class Follow(Once):
     """Takes what the schedule says where that is possible: for shrinking, where it need not be any more."""
+
+    waits = True
 
     def __init__(self, schedule: Schedule) -> None:
         super().__init__()
@@ -25,21 +28,19 @@ class Follow(Once):
         for death in schedule.deaths:
             point = RESTART + death.worker
             first = asked.get(point, 0)
-            self.wanted |= {(point, ordinal): 1 for ordinal in range(first, first + death.wait)}
-            asked[point] = first + death.wait + 1
-        self.waits = not any(key.point == TURN for key in schedule.choices)
-        self.asks_always = not self.waits
-        self.turns = 0
+            wait = max(0, death.wait)
+            self.wanted |= {(point, ordinal): 1 for ordinal in range(first, first + wait)}
+            asked[point] = first + wait + 1
+        self.comes_in = self.wanted.get((IN, 0))
+        self.results = self.wanted.get((LEFT, 0))
 
     def pick(self, point: str, ordinal: int, options: Sequence[int]) -> int:
         wanted = self.wanted.get((point, ordinal))
         return wanted if wanted is not None and wanted in options else options[0]
 
-    def turn(self, points: Sequence[str], options: Sequence[Sequence[int]]) -> int:
-        ordinal = self.turns
-        self.turns += 1
-        turn = self.wanted.get((TURN, ordinal), 0)
-        return turn if turn < len(points) else 0
+    def next(self, ordinal: int, joins: int) -> int | None:
+        wanted = self.wanted.get((NEXT, ordinal))
+        return wanted if wanted is not None and wanted < joins else None
 
     def wants(self, point: str, ordinal: int) -> int | None:
         return self.wanted.get((point, ordinal))
@@ -52,6 +53,10 @@ class Replay(Follow):
         wanted = self.wanted.get((point, ordinal))
         return options[0] if wanted is None else possible(point, ordinal, options, wanted, "the schedule wants")
 
+    def next(self, ordinal: int, joins: int) -> int | None:
+        wanted = self.wanted.get((NEXT, ordinal))
+        return None if wanted is None else possible(NEXT, ordinal, range(joins), wanted, "the schedule wants")
+
     def end(self, decisions: Sequence[Decision]) -> None:
         reached = {Key(point, ordinal) for point, ordinal, _, _ in decisions}
         for key, wanted in self.schedule.choices.items():
@@ -62,6 +67,8 @@ class Replay(Follow):
 
     def check_deaths(self, died: Sequence[Death]) -> None:
         """Called behind the run with who died in it; each that the schedule names must have."""
+        left = Counter(death.place for death in died)
         for death in self.schedule.deaths:
-            if death[:3] not in [each[:3] for each in died]:
+            left[death.place] -= 1
+            if left[death.place] < 0:
                 raise ScheduleMismatch(f"{death}: the worker {death.worker!r} never came to where the schedule has it die")

@@ -29,6 +29,8 @@ class Scheduler:
     waits = False  # does `wants` ever say anything?
     shares = False  # does a schedule begin as the one before did, so that the world need not run that part again?
     at = 0  # then: how many decisions it has taken
+    comes_in: int | None = None  # so many items come in, if not all
+    results: int | None = None  # after so many the run is left, if it is left early
 
     def begin(self) -> bool:
         """Called before each schedule: is there another?"""
@@ -45,6 +47,10 @@ class Scheduler:
     def turn(self, points: Sequence[str], options: Sequence[Sequence[int]]) -> int:
         """Which of several joins reads next, by its place in `points`; `options` has the lanes of each."""
         return 0
+
+    def next(self, ordinal: int, joins: int) -> int | None:
+        """Which of several joins reads next where workers die, by its place, if that is said for this time; None: ask `turn`."""
+        return None
 
     def stop(self, workers: Sequence[str]) -> int | None:
         """Which of several failures, in workers of these names, ends the run; None: ask `pick`."""
