@@ -238,7 +238,8 @@ def search(item: pytest.Function, trials: Trials, asked: Asked) -> None:
     if isinstance(found.error, NotDeterministic):
         raise found.error
     forget_output(item)
-    replayed(trials, Schedule.parse(found.schedule))
+    if found.repeats:
+        replayed(trials, Schedule.parse(found.schedule))
     raise NotDeterministic(
         "the test failed under this schedule, and did not when it was run under it once more: it depends on something that an "
         "earlier run left behind"
@@ -262,7 +263,8 @@ def told(item: pytest.Function, found: Found, known: int, strategy: Strategy | S
         )
     else:
         which = f"schedule {found.number - known} of {type(strategy).__name__}"
-    return f"{which}, {found.story()}\nreplay: pytest {address(item)} --conveyor-schedule='{found.schedule}'"
+    replay = found.how_to_replay(f"pytest {address(item)} --conveyor-schedule='{found.schedule}'")
+    return f"{which}, {found.story()}\n{replay}"
 
 
 def address(item: pytest.Function) -> str:

@@ -147,7 +147,10 @@ class Recording:
                 )
 
     def check_items(self, items: Sequence[object]) -> None:
-        """Raises `ScheduleMismatch` if it is of a run on other items; there may be more that never went in, unless it took all."""
+        """Raises `ScheduleMismatch` if it is of a run on other items.
+
+        There may be more that never went in, unless the run came to the end of them.
+        """
         count = self.given.count
         other = self.given.first_difference(items)
         if other is not None:

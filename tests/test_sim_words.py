@@ -39,8 +39,25 @@ def pool() -> Pipeline[int, int]:
         ("cv1:!add_one.4.emitted", "worker 'add_one' dies after it emitted item 4"),
         (
             "cv1:!add_one.4.emitted1+2",
-            "worker 'add_one' dies with 1 records of item 4 out, not all, and comes back 2 decisions later",
+            "worker 'add_one' dies with 1 output of item 4 out, not all, and comes back 2 decisions later",
         ),
+        (
+            "cv1:!add_one.4.copied1*2+never",
+            "worker 'add_one' dies with 1 copy of a record of item 4 out, not all, when it is there for the 2nd time, "
+            "and none takes its place",
+        ),
+        ("cv1:!add_one.4.held", "worker 'add_one' dies before its job begins with item 4"),
+        ("cv1:!add_one.4.held2", "worker 'add_one' dies at item 4, with 2 outputs of it out"),
+        (
+            "cv1:!add_one.4.held@4-9",
+            "worker 'add_one' dies before its job begins with item 4, with items 4 to 9 in hand",
+        ),
+        (
+            "cv1:!add_one.4.held@9:of1",
+            "worker 'add_one' dies before its job begins with item 4, with item 9 in hand of input 1",
+        ),
+        ("cv1:!add_one.4.held@none", "worker 'add_one' dies before its job begins with item 4, with nothing in hand"),
+        ("cv1:~in.0=1;~left.0=3", "only 1 item comes in; the run is left after 3 results"),
         ("cv1:!add_one.end.closed0", "worker 'add_one' dies after its last item, with 0 of its channels closed, not all"),
         ("cv1:!add_one.end.taken", "worker 'add_one' dies before anything of what comes after the last item is out"),
         (

@@ -6,6 +6,7 @@ Knows: which scheduler is meant by which word.  Must never know: how schedules a
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
+from itertools import islice
 from types import UnionType
 from typing import Literal, TypeAlias, get_args
 
@@ -84,7 +85,7 @@ def replayed(topology: Topology, items: Iterable[object], said: Schedule | Recor
     if isinstance(said, Recording):
         simulator, attempt = followed(topology, items, said)
         return simulator.simulation(attempt, None)
-    simulator = Simulator(Plan(topology, timers=said.has_timers), items)
+    simulator = Simulator(Plan(topology, timers=said.has_timers), islice(items, said.comes_in))
     Faults([death.worker for death in said.deaths]).checked(simulator.plan.workers)
     replay = Replay(said)
     replay.begin()

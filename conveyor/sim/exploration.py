@@ -14,6 +14,7 @@ from typing import Final, Generic, NamedTuple, TypeAlias
 from typing_extensions import TypeVar
 
 from conveyor.codec import short_repr
+from conveyor.errors import ScheduleMismatch
 from conveyor.remote_errors import add_note
 from conveyor.sim.faults import Faults
 from conveyor.sim.likeness import Outcome
@@ -21,9 +22,9 @@ from conveyor.sim.port import Life
 from conveyor.sim.schedule import NEXT, Schedule
 from conveyor.sim.schedulers.deviations import Deviations
 from conveyor.sim.schedulers.exhaustive import Exhaustive, Redundant
-from conveyor.sim.schedulers.replay import Follow
+from conveyor.sim.schedulers.replay import Follow, Replay
 from conveyor.sim.schedulers.scheduler import Default, Scheduler
-from conveyor.sim.shrink import shrunk
+from conveyor.sim.shrink import Shrunk, shrunk
 from conveyor.sim.simulation import Attempt, Simulation, Simulator, followed
 from conveyor.sim.suspicion import suspicion
 from conveyor.sim.verdict import tells_failure
@@ -47,7 +48,8 @@ class Failed(AssertionError):
 
 
 class Found(NamedTuple):
-    """A schedule that fails: as small as it could be made, and how it was found.
+    """A schedule that fails: as small as it could be made, and how it was found.  It has failed once more when it was replayed,
+    or else `repeats` is false.
 
     error: what the check or the run raised; number: of the schedule in the search, from 1; decisions: how many it had that were
     not the default; runs: how many it took to make them fewer; words: the decisions that are left.
@@ -59,10 +61,21 @@ class Found(NamedTuple):
     decisions: int
     runs: int
     words: str
+    repeats: bool = True
 
     def __str__(self) -> str:
         what = f"{type(self.error).__name__}: {self.error}"
-        return f"{what}\nschedule {self.number}, {self.story()}\nreplay: pl.replay(items, {self.schedule!r})"
+        return f"{what}\nschedule {self.number}, {self.story()}\n{self.how_to_replay(f'pl.replay(items, {self.schedule!r})')}"
+
+    def how_to_replay(self, call: str) -> str:
+        """What to do to see it again, if that is of use."""
+        if self.repeats:
+            return f"replay: {call}"
+        return (
+            f"{call} did not fail when it was tried: a job or the check depends on more than its "
+            "items, such as what an earlier run left behind; if not, this is a fault of Conveyor's: "
+            "please report it"
+        )
 
     def story(self) -> str:
         """How small it has become, and what is left."""
@@ -207,13 +220,32 @@ class Search:
         return Failed(f"the check returned False for {short_repr(attempt.outputs)}") if verdict is False else None
 
     def fails(self, attempt: Attempt, error: BaseException) -> None:
-        """Makes the failure as small as can be."""
+        """Makes the failure as small as can be, and makes sure that what is left fails again."""
         schedule = attempt.schedule()
         doubt = suspicion(self.simulator, attempt)
         smaller = shrunk(schedule, self.rerun if doubt is None else self.rerun_twice)
         error = smaller.error or doubt or error
         words = in_words(smaller.schedule, self.simulator.plan.topology)
-        self.found.failure = Found(error, str(smaller.schedule), self.found.schedules, len(schedule), smaller.runs, words)
+        found = Found(error, str(smaller.schedule), self.found.schedules, len(schedule), smaller.runs, words)
+        self.found.failure = found if doubt is not None else self.sure_of(found, smaller)
+
+    def sure_of(self, found: Found, smaller: Shrunk) -> Found:
+        """The smallest schedule on the way that fails once more when exactly that is run, as it is when it is pasted."""
+        for schedule in (smaller.schedule, *smaller.larger):
+            if (error := self.once_more(schedule)) is not None:
+                words = in_words(schedule, self.simulator.plan.topology)
+                return found._replace(error=error, schedule=str(schedule), words=words)
+        return found._replace(repeats=False)
+
+    def once_more(self, schedule: Schedule) -> BaseException | None:
+        """What is wrong when exactly this is replayed, if anything is."""
+        replay = Replay(schedule)
+        try:
+            attempt = self.attempt(replay, lambda: self.simulator.lives_in(schedule))
+            replay.check_deaths(attempt.deaths)
+        except ScheduleMismatch:
+            return None
+        return self.judge(attempt)
 
 
 def with_fewer(search: Search) -> None:
@@ -226,8 +258,7 @@ def with_fewer(search: Search) -> None:
         if not scheduler.begin():
             return
         attempt = search.attempt(scheduler, tuple)
-        if (error := search.judge(attempt)) is not None:
-            schedule = attempt.schedule()
+        if search.judge(attempt) is not None and (error := search.once_more(schedule := attempt.schedule())) is not None:
             words = in_words(schedule, search.simulator.plan.topology)
             search.found.failure = failure._replace(error=error, schedule=str(schedule), runs=failure.runs + run, words=words)
             return

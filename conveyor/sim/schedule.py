@@ -131,6 +131,11 @@ class Schedule:
         """Does it say of an item that its time runs out?"""
         return any(point.endswith(TIMER) for point, _ in self.choices)
 
+    @property
+    def comes_in(self) -> int | None:
+        """How many items come in, if that is said; there may be no end of others."""
+        return self.choices.get(Key(IN, 0))
+
     @classmethod
     def parse(cls, text: str) -> Schedule:
         """The schedule that a text says; raises `ScheduleMismatch` if it is none."""

@@ -24,11 +24,15 @@ MOST_RUNS: Final = 200
 
 
 class Shrunk(NamedTuple):
-    """The smallest schedule that was found, what fails in it, and how many runs it took."""
+    """The smallest schedule that was found, what fails in it, and how many runs it took.
+
+    `larger`: those that failed on the way, the smallest first.
+    """
 
     schedule: Schedule
     error: BaseException | None
     runs: int
+    larger: tuple[Schedule, ...] = ()
 
 
 class Shrinker:
@@ -39,6 +43,7 @@ class Shrinker:
         self.best = schedule
         self.error: BaseException | None = None
         self.runs = 0
+        self.larger: list[Schedule] = []
 
     def fails_with(self, parts: Sequence[Part]) -> bool:
         """Does the schedule of these parts fail?  Then it is the best so far, as it really ran."""
@@ -49,6 +54,7 @@ class Shrinker:
         ran, error = self.rerun(schedule)
         if error is None:
             return False
+        self.larger.append(self.best)
         self.best, self.error = (ran, error) if len(ran) <= len(schedule) else (schedule, error)
         return True
 
@@ -91,7 +97,7 @@ def shrunk(schedule: Schedule, rerun: Rerun) -> Shrunk:
     """The smallest schedule that still fails when it is run by `rerun`; no error if nothing could be left out."""
     shrinker = Shrinker(schedule, rerun)
     shrinker.reduce()
-    return Shrunk(shrinker.best, shrinker.error, shrinker.runs)
+    return Shrunk(shrinker.best, shrinker.error, shrinker.runs, tuple(reversed(shrinker.larger)))
 
 
 def earlier(schedule: Schedule) -> Iterator[list[Part]]:

@@ -6,7 +6,7 @@ Knows: how a run in memory becomes a result or an error.  Must never know: which
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Container, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import cached_property
 from typing import TYPE_CHECKING, Final, Generic
 
@@ -61,7 +61,7 @@ class Attempt:
     def schedule(self) -> Schedule:
         """What has to be said to get the same again, if no worker `is_spared`."""
         deaths = tuple(self.deaths_with_waits()) if self.deaths else ()
-        dead = {death.worker for death in deaths}
+        dead = frozenset(death.worker for death in deaths)
         defaults_too = self.turned and not deaths  # else it is said which join read first
         choices = {
             Key(point, ordinal): option
@@ -83,7 +83,7 @@ class Attempt:
             yield death if death.wait == NEVER else death._replace(wait=ordinal - first)
 
 
-def is_of_the_living(point: str, dead: Container[str]) -> bool:
+def is_of_the_living(point: str, dead: frozenset[str]) -> bool:
     """Is this decided only because a worker might have died, or said with its death?"""
     if point == NEXT:
         return not dead
@@ -179,7 +179,8 @@ class Simulator:
         return next(len(spec.inputs) for spec in self.plan.topology.nodes if spec.name == worker)
 
     def lives_in(self, schedule: Schedule) -> list[Life]:
-        """The workers that die in a schedule, and those whose slices it cuts because they might; who is not there is left out."""
+        """The workers that die in a schedule, and those whose slices it cuts because they might;
+        one that is not there is left out."""
         deaths: dict[str, list[Death]] = {point.removesuffix(CUT): [] for point, _ in schedule.choices if point.endswith(CUT)}
         for death in schedule.deaths:
             deaths.setdefault(death.worker, []).append(death)

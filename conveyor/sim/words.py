@@ -41,7 +41,7 @@ def choice_in_words(key: Key, option: int, topology: Topology) -> str:
     if point == NEXT:
         return f"of the joins that can read, number {option} does (#{ordinal})"
     if point == IN:
-        return f"only {several(option, 'item')} come in"
+        return f"only {several(option, 'item comes', 'items come')} in"
     if point == LEFT:
         return f"the run is left after {several(option, 'result')}"
     if point == STOP:
@@ -59,7 +59,7 @@ def death_in_words(death: Death) -> str:
         "emitted": f"after it emitted {item}" if not number else f"with {several(number, 'output')} of {item} out, not all",
         "closed": f"after its last item, with {number} of its channels closed, not all",
     }.get(step, f"with {item} {death.step}")
-    again = f", when it is there for the {death.nth}th time" if death.nth > 1 else ""
+    again = f", when it is there for the {nth(death.nth)} time" if death.nth > 1 else ""
     later = f", and comes back {death.wait} decisions later" if death.wait > 0 else ""
     never = ", and none takes its place" if death.wait == NEVER else ""
     return f"worker {death.worker!r} dies {when}{again}{held_in_words(death)}{later}{never}"
@@ -75,6 +75,15 @@ def held_in_words(death: Death) -> str:
     last = hand.end - 1
     items = f"item {hand.first}" if hand.first == last else f"items {hand.first} to {last}"
     return f", with {items} in hand" + (f" of input {hand.input}" if hand.input else "")
+
+
+def nth(number: int) -> str:
+    """
+    >>> nth(2), nth(3), nth(4), nth(12), nth(22)
+    ('2nd', '3rd', '4th', '12th', '22nd')
+    """
+    ending = {1: "st", 2: "nd", 3: "rd"}.get(number % 10, "th")
+    return f"{number}{'th' if number % 100 in (11, 12, 13) else ending}"
 
 
 def several(number: int | str, one: str, more: str = "") -> str:

@@ -28,7 +28,7 @@ from conveyor.sim.inspection import Inspection
 from conveyor.sim.loop import RUN, Blob, Loop, Observer
 from conveyor.sim.plan import Plan
 from conveyor.sim.port import Killed, Life
-from conveyor.sim.schedule import IN, LANES, LEFT, NEXT, RESTART, STOP, TIMER, Decision
+from conveyor.sim.schedule import IN, LANES, NEXT, RESTART, STOP, TIMER, Decision
 from conveyor.sim.schedulers.scheduler import Scheduler
 from conveyor.sim.waiting import Waiting
 from conveyor.topology import is_shut

@@ -73,7 +73,8 @@ class Outcome:
 def told(deaths: Iterable[Death], done: Mapping[str, int]) -> tuple[str, ...]:
     """Where workers died; with nothing of an item out that never came, is at the end, and there the next store is not known."""
     places: list[Death] = []
-    for worker, item, step, _ in deaths:
+    for worker, item, step, *_ in deaths:
+        step = {"held": "taken"}.get(step, step.replace("held", "emitted"))  # what a real run cannot tell apart
         at_end = (step in ("taken", "closed0") or (step == "emitted" and item is None)) and item in (None, done[worker])
         places.append(Death(worker, None, "end") if at_end else Death(worker, item, step))
     return tuple(sorted(map(str, places)))

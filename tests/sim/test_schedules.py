@@ -8,8 +8,10 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from conveyor.deaths import Death as Hand
 from conveyor.sim.faults import Faults
-from conveyor.sim.schedule import Death, Key, Schedule
+from conveyor.sim.hands import NOTHING
+from conveyor.sim.schedule import NEVER, Death, Key, Schedule
 from conveyor.sim.schedulers.replay import Follow
 from conveyor.trace import Happening
 from tests.chains import chains, values
@@ -115,11 +117,29 @@ def test_every_class_has_a_schedule_of_its_own_that_gives_it_again(name: str) ->
 
 names = st.text(min_size=1, max_size=8)
 keys = st.builds(Key, names, st.integers(0, 99))
+hands = st.builds(
+    lambda first, more, *others: Hand(others[0], first, first + more, *others[1:]),
+    st.integers(0, 99),
+    st.integers(1, 9),
+    st.integers(0, 3),
+    st.none() | st.integers(0, 99),
+    st.booleans(),
+    st.booleans(),
+    names,
+    st.just("") | names,
+)
 deaths = st.builds(
-    Death, names, st.none() | st.integers(0, 9), st.sampled_from(["taken", "emitted", "copied1"]), st.integers(0, 3)
+    Death,
+    names,
+    st.none() | st.integers(0, 9),
+    st.sampled_from(["taken", "emitted", "copied1"]),
+    st.integers(NEVER, 3),
+    st.integers(1, 3),
+    st.none() | st.just(NOTHING) | hands,
 )
 
 
+@settings(deadline=None)
 @given(st.builds(Schedule, st.dictionaries(keys, st.integers(0, 9)), st.lists(deaths, max_size=2).map(tuple)))
 def test_a_schedule_is_read_as_it_was_written(schedule: Schedule) -> None:
     assert Schedule.parse(str(schedule)) == schedule

@@ -9,7 +9,7 @@ from collections import Counter
 from collections.abc import Sequence
 
 from conveyor.errors import ScheduleMismatch
-from conveyor.sim.schedule import IN, LEFT, NEXT, RESTART, Death, Decision, Key, Schedule
+from conveyor.sim.schedule import LEFT, NEXT, RESTART, Death, Decision, Key, Schedule
 from conveyor.sim.schedulers.scheduler import Once, possible
 
 __all__ = ["Follow", "Replay"]
@@ -31,7 +31,7 @@ class Follow(Once):
             wait = max(0, death.wait)
             self.wanted |= {(point, ordinal): 1 for ordinal in range(first, first + wait)}
             asked[point] = first + wait + 1
-        self.comes_in = self.wanted.get((IN, 0))
+        self.comes_in = schedule.comes_in
         self.results = self.wanted.get((LEFT, 0))
 
     def pick(self, point: str, ordinal: int, options: Sequence[int]) -> int:

@@ -49,7 +49,8 @@ class Scheduler:
         return 0
 
     def next(self, ordinal: int, joins: int) -> int | None:
-        """Which of several joins reads next where workers die, by its place, if that is said for this time; None: ask `turn`."""
+        """Which of several joins reads next where workers die, by its place, if that is said for
+        this time; None: ask `turn`."""
         return None
 
     def stop(self, workers: Sequence[str]) -> int | None:
