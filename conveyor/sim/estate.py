@@ -74,7 +74,7 @@ class Estate:
         """Keeps this for the workers to come; gives what of it they can notice."""
         self.deaths.append(hand)
         self.has_begun = True
-        return hand if self.condemns(hand) else hand._replace(how=NOTHING.how, stage=NOTHING.stage)
+        return hand if self.condemns(hand) else hand._replace(how=NOTHING.how)
 
     def condemns(self, hand: Death) -> bool:
         """Is the item that was the cause of a death poison by now?"""

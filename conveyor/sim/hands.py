@@ -3,8 +3,8 @@
 Knows: how it is written.  Must never know: which worker that was, what follows from it.
 
 `7`: item 7 of its only input, or of the first of several; `4-9:of1`: items 4 to 9 of input 1; `none`: nothing.  Behind that
-`at6`: its job was at item 6; `rest`: the job was not at work; `late`: the time of the item had run out; `how...` and
-`by...`: what is told of it where the item is given up, and which of the jobs that share the worker it was.
+`at6`: its job was at item 6; `rest`: the job was not at work; `late`: the time of the item had run out; `how...`: what is
+told of it where the item is given up.
 """
 
 from __future__ import annotations
@@ -35,7 +35,6 @@ def hand_in_words(hand: Hand) -> str:
     words += ["rest"] * (not hand.running)
     words += ["late"] * hand.timed_out
     words += [f"how{escaped(hand.how)}"] * (hand.how != Hand(0, 0, 0).how)
-    words += [f"by{escaped(hand.stage)}"] * bool(hand.stage)
     return ":".join(words)
 
 
@@ -69,6 +68,4 @@ def with_word(hand: Hand, word: str) -> Hand:
         return hand._replace(at=int(word[2:]))
     if word.startswith("how"):
         return hand._replace(how=plain(word[3:]))
-    if word.startswith("by"):
-        return hand._replace(stage=plain(word[2:]))
     raise ValueError(word)

@@ -126,7 +126,6 @@ hands = st.builds(
     st.booleans(),
     st.booleans(),
     names,
-    st.just("") | names,
 )
 deaths = st.builds(
     Death,
