@@ -92,7 +92,6 @@ class Recorded:
         # Beside the kills at any moment, some at a store: in a worker's first life, and so once in each pipeline.
         stages = random.sample(case.killed, random.randint(0, len(case.killed)))
         self.plan = planned(*[Fault(stage, random.choice(STORES), random.choice((1, 2, 5, 20))) for stage in stages])
-        self.pids: dict[str, int] = {}
 
     def __enter__(self) -> Recorded:
         self.plan.__enter__()
@@ -105,53 +104,73 @@ class Recorded:
 
     def run(self, items: Sequence[int], streamed: int | None) -> Outcome:
         """One run; of one that is streamed that many results are taken."""
-        killer = threading.Timer(self.random.random() * 0.02, self.kill)
-        if self.case.killed and self.pids and self.random.random() < 0.7:
+        over = threading.Event()
+        killer = threading.Thread(target=self.kill, args=(over,))
+        if self.case.killed and self.random.random() < 0.7:
             killer.start()
         try:
             return self.outcome(items, streamed)
         except Exception as error:
-            self.pids = {}
             return Outcome.of_error(error)
         finally:
-            killer.cancel()
+            over.set()
             if killer.ident is not None:
                 killer.join()
 
     def outcome(self, items: Sequence[int], streamed: int | None) -> Outcome:
         if streamed is None:
             result = self.pipeline.run(items, record=self.path)
-            self.pids = {name: stage.pid for name, stage in result.report.stages.items() if stage.pid}
             return Outcome.of(result, result.dead_letters, result.report)
         with self.pipeline.stream(items, record=self.path) as stream:
             results: Iterable[object] = stream
             outputs = list(islice(results, streamed))
             if len(outputs) == streamed:
-                self.pids = {}
                 return Outcome(tuple(outputs))
-        self.pids = {name: stage.pid for name, stage in stream.report.stages.items() if stage.pid}
         return Outcome.of(outputs, stream.dead_letters, stream.report)
 
-    def kill(self) -> None:
-        pid = self.pids.pop(self.random.choice(self.case.killed), None)
-        with suppress(psutil.NoSuchProcess):
-            if pid is not None and psutil.Process(pid).ppid() == os.getpid():
-                os.kill(pid, signal.SIGKILL)
+    def kill(self, over: threading.Event) -> None:
+        """Kills workers at any moment: idle, at work, while they finish; and who takes the place of one, while it starts."""
+        for latest_s in self.random.choice(((0,), (0.02,), (0.02,), (0.02,), (0.1,), (0.02, 0.02), (0.02, 0.1, 0.02))):
+            stage = self.random.choice(self.case.killed)
+            over.wait(self.random.random() * latest_s)
+            pid = self.pid_of(stage)
+            with suppress(psutil.NoSuchProcess):
+                if pid is not None and psutil.Process(pid).ppid() == os.getpid():
+                    os.kill(pid, signal.SIGKILL)
 
-    def replay(self, items: Sequence[int]) -> Outcome:
+    def pid_of(self, stage: str) -> int | None:
+        """The worker that a stage has now, alone or with others; between two it has none."""
+        runner = self.pipeline._runner
+        for node, handle in list(runner.crew.handles.items()) if runner is not None else ():
+            spec = runner.crew.topology.nodes[node]
+            if stage in {runner.crew.topology.nodes[part].name for part in spec.parts or (node,)}:
+                return int(handle.pid)
+        return None
+
+    def replay(self, items: Sequence[int], said: Path | str) -> tuple[Outcome, str]:
+        """What comes of the run that a file or a schedule says, and the schedule that the replay says of itself."""
         try:
-            simulation = self.pipeline.replay(items, self.path)
+            simulation = self.pipeline.replay(items, said)
         except ScheduleMismatch as mismatch:
-            return Outcome(error=f"ScheduleMismatch: {mismatch}")
+            return Outcome(error=f"ScheduleMismatch: {mismatch}"), ""
         except Exception as error:
-            return Outcome.of_error(error)
+            notes = [note for note in getattr(error, "__notes__", ()) if note.startswith("replay it: ")]
+            return Outcome.of_error(error), notes[0].split("'")[1] if notes else ""
         outcome = Outcome.of(simulation, simulation.dead_letters, simulation.report)
-        return replace(outcome, deaths=told(Schedule.parse(simulation.schedule).deaths, outcome.items_in()))
+        deaths = told(Schedule.parse(simulation.schedule).deaths, outcome.items_in())
+        return replace(outcome, deaths=deaths), simulation.schedule
 
     def divergence(self, items: Sequence[int], streamed: int | None = None) -> str:
-        """What one run and its replay differ in."""
+        """What one run and its replay differ in, or its replay and that of the schedule which that one has."""
         real = self.run(items, streamed)
-        replayed = self.replay(items)
+        replayed, schedule = self.replay(items, self.path)
+        if difference := self.difference(real, replayed, streamed):
+            return difference
+        again, _ = self.replay(items, schedule)
+        difference = replayed.difference(again)
+        return difference and f"its schedule {schedule} gives another run: {difference}"
+
+    def difference(self, real: Outcome, replayed: Outcome, streamed: int | None) -> str:
         recording = Recording.read(self.path.read_bytes(), self.path.name)
         self.deaths += len(recording.fallen)
         if streamed is not None and not real.error and not real.counts:  # a stream that was closed early
