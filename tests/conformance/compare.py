@@ -140,7 +140,7 @@ class Recorded:
 
     def pid_of(self, stage: str) -> int | None:
         """The worker that a stage has now, alone or with others; between two it has none."""
-        runner = self.pipeline._runner
+        runner = self.pipeline._session.runner
         for node, handle in list(runner.crew.handles.items()) if runner is not None else ():
             spec = runner.crew.topology.nodes[node]
             if stage in {runner.crew.topology.nodes[part].name for part in spec.parts or (node,)}:
