@@ -15,6 +15,7 @@ from conveyor.deaths import NO_STATE
 from conveyor.errors import ItemTimeout
 from conveyor.job_node import JobNode
 from conveyor.nodes import MapNode
+from conveyor.report import Tally
 
 __all__ = ["StateLost", "put_timer"]
 
@@ -33,13 +34,14 @@ def put_timer(node: JobNode, runs_out: Callable[[], bool]) -> None:
     if policy.timeout_s is None:
         return
     can_be_replaced = stage.is_restorable or not stage.is_stateful
-    at: tuple[int, int] | None = None  # which item the job is at
+    at: tuple[Tally, int, int] | None = None  # which item the job is at: of which run, and where
     timeouts = 0  # of that item
 
     def timed_job(item: object) -> object:
         nonlocal at, timeouts
-        if at != (at := (node.tally.items_in, node.index())):
-            timeouts, node.attempt = 0, 1
+        here = node.tally, node.tally.items_in, node.index()
+        if at is None or at[0] is not here[0] or at != here:
+            at, timeouts, node.attempt = here, 0, 1
         while runs_out():
             if not can_be_replaced:
                 limit = f"timeout_s={policy.timeout_s:g}"
