@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 import signal
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from itertools import count, islice
 from pathlib import Path
 from typing import Any
@@ -74,7 +74,12 @@ def test_the_place_of_a_death_does_not_depend_on_what_comes_out(start_method: st
     replayed = pl.replay(range(20), path)
     assert replayed == result
     assert pl.replay(range(20), replayed.schedule) == result
-    found = pl.explore(range(20), lambda run: run.report.stages["job"].restarts == 0, start=path, schedules=1).failure
+
+    def lives(run: Any) -> bool:
+        restarts: int = run.report.stages["job"].restarts
+        return restarts == 0
+
+    found = pl.explore(range(20), lives, start=path, schedules=1).failure
     assert pl.replay(range(20), found.schedule).report.stages["job"].restarts == 1
 
 
@@ -130,6 +135,10 @@ def test_that_workers_died_until_there_were_no_more_is_said(tmp_path: Path) -> N
 # ------------------------------------------------------------------------------------------------- streams that were left
 
 
+def some(stream: Iterable[object], results: int) -> list[object]:
+    return list(islice(stream, results))
+
+
 def balanced() -> Any:
     lanes = pipeline().add(BalancingFork(2)).add(Pipe(2), Pipe(2)).add(Processor(abs), Processor(abs))
     return lanes.add(Pipe(2), Pipe(2)).add(Join(2))
@@ -139,7 +148,7 @@ def balanced() -> Any:
 def test_a_stream_that_was_left_is_looked_at_as_it_is_replayed(n_items: int, tmp_path: Path) -> None:
     path = tmp_path / "left.cvd"
     with balanced().stream(range(n_items), record=path) as stream:
-        taken = list(islice(stream, 3))
+        taken = some(stream, 3)
     replayed = balanced().replay(range(n_items), path)
     assert replayed == taken
     assert Schedule.parse(replayed.schedule).comes_in is not None
@@ -157,7 +166,7 @@ def test_a_stream_that_was_left_is_looked_at_as_it_is_replayed(n_items: int, tmp
 def test_so_is_one_of_an_input_without_end(tmp_path: Path) -> None:
     path = tmp_path / "left.cvd"
     with balanced().stream(count(), record=path) as stream:
-        taken = list(islice(stream, 5))
+        taken = some(stream, 5)
     replayed = balanced().replay(count(), path)
     assert replayed == taken
     assert balanced().replay(count(), replayed.schedule) == taken

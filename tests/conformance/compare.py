@@ -141,9 +141,11 @@ class Recorded:
     def pid_of(self, stage: str) -> int | None:
         """The worker that a stage has now, alone or with others; between two it has none."""
         runner = self.pipeline._session.runner
-        for node, handle in list(runner.crew.handles.items()) if runner is not None else ():
-            spec = runner.crew.topology.nodes[node]
-            if stage in {runner.crew.topology.nodes[part].name for part in spec.parts or (node,)}:
+        if runner is None:
+            return None
+        nodes = runner.crew.topology.nodes
+        for node, handle in list(runner.crew.handles.items()):
+            if stage in {nodes[part].name for part in nodes[node].parts or (node,)}:
                 return int(handle.pid)
         return None
 

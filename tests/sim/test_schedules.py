@@ -118,14 +118,14 @@ def test_every_class_has_a_schedule_of_its_own_that_gives_it_again(name: str) ->
 names = st.text(min_size=1, max_size=8)
 keys = st.builds(Key, names, st.integers(0, 99))
 hands = st.builds(
-    lambda first, more, *others: Hand(others[0], first, first + more, *others[1:]),
-    st.integers(0, 99),
-    st.integers(1, 9),
-    st.integers(0, 3),
-    st.none() | st.integers(0, 99),
-    st.booleans(),
-    st.booleans(),
-    names,
+    Hand,
+    input=st.integers(0, 3),
+    first=st.integers(0, 9),
+    end=st.integers(10, 99),
+    at=st.none() | st.integers(0, 99),
+    running=st.booleans(),
+    timed_out=st.booleans(),
+    how=names,
 )
 deaths = st.builds(
     Death,
