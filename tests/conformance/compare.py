@@ -173,6 +173,7 @@ class Recorded:
         return difference and f"its schedule {schedule} gives another run: {difference}"
 
     def difference(self, real: Outcome, replayed: Outcome, streamed: int | None) -> str:
+        """What the run and the replay of its recording differ in."""
         recording = Recording.read(self.path.read_bytes(), self.path.name)
         self.deaths += len(recording.fallen)
         if streamed is not None and not real.error and not real.counts:  # a stream that was closed early
