@@ -72,10 +72,10 @@ ABSENT: Final = object()
 NOT_MINE: Final = frozenset({"__dict__", "__weakref__", "_abc_impl", "__annotate_func__", "__annotations_cache__"})
 
 
-def dumped(value: object) -> bytes:
-    """`value`, pickled by value where it must be."""
+def dumped(value: object, first: Callable[[object], Reduced] | None = None) -> bytes:
+    """`value`, pickled by value where it must be; `first` may reduce an object in its own way, or give `NotImplemented`."""
     with io.BytesIO() as file:
-        ScriptPickler(file, PROTOCOL).dump(value)
+        ScriptPickler(file, PROTOCOL, first).dump(value)
         return file.getvalue()
 
 
@@ -155,13 +155,16 @@ def is_of_each_process(value: object) -> bool:
 class ScriptPickler(cloudpickle.Pickler):
     """Pickles by value what workers cannot import."""
 
-    def __init__(self, file: io.BytesIO, protocol: int) -> None:
+    def __init__(self, file: io.BytesIO, protocol: int, first: Callable[[object], Reduced] | None = None) -> None:
         super().__init__(file, protocol)
+        self.first = first
         self.own: set[int] = set()  # locks and the like that each process has one of
         self.under_way: set[int] = set()
         self.singular: dict[type[object], bool] = {}  # may its objects pickle as their names in the script?
 
     def reducer_override(self, obj: object) -> Reduced:
+        if self.first is not None and (reduced := self.first(obj)) is not NotImplemented:
+            return reduced
         kind = type(obj)
         if issubclass(kind, type):
             return self.reduce_class(cast("type[object]", obj))

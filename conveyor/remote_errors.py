@@ -107,9 +107,9 @@ def cut(text: str, most: int) -> str:
 
 def pickled(error: BaseException) -> bytes | None:
     """`error` in the first way that brings it back as what it is."""
-    for dumped in (pickle.dumps, dumped_by_parts):
+    for dumped in (by_itself, by_parts, by_parts_and_class):
         try:
-            data = dumped(error, PROTOCOL)
+            data = dumped(error)
             copy: object = pickle.loads(data)
         except UNPICKLED_BADLY:
             continue
@@ -118,29 +118,45 @@ def pickled(error: BaseException) -> bytes | None:
     return None
 
 
-def dumped_by_parts(error: BaseException, protocol: int) -> bytes:
+def by_itself(error: BaseException) -> bytes:
+    return pickle.dumps(error, PROTOCOL)
+
+
+def by_parts(error: BaseException) -> bytes:
     """`error`, and all exceptions in it, so that no constructor is called when they are loaded."""
     with io.BytesIO() as file:
-        ByParts(file, protocol).dump(error)
+        ByParts(file, PROTOCOL).dump(error)
         return file.getvalue()
+
+
+def by_parts_and_class(error: BaseException) -> bytes:
+    """The same, with a class that has no name by which it could be found: one of a function."""
+    from conveyor.packing import dumped  # with cloudpickle, which is slow to import
+
+    return dumped(error, parts_of)
 
 
 class ByParts(pickle.Pickler):
     """Reduces every exception to its class, its arguments and its attributes."""
 
     def reducer_override(self, obj: object) -> Any:
-        if not isinstance(obj, BaseException):
-            return NotImplemented
-        error: BaseException = obj
-        base = next(each for each in type(error).__mro__ if each.__module__ == "builtins")
-        reduce = cast("Callable[[BaseException], tuple[Any, ...]]", base.__reduce__)
-        kind, args, *rest = reduce(error)
-        state: dict[str, object] = {**((rest[0] if rest else None) or {}), "args": arguments(error)}
-        own: object = object.__getstate__(error)
-        parts: object = own if issubclass(type(own), tuple) else (own,)  # the second are its slots
-        for part in cast("tuple[dict[str, object] | None, ...]", parts):
-            state.update(part or {})
-        return rebuilt, (base, kind, group_of(error) or args), state, None, None, set_attributes
+        return parts_of(obj)
+
+
+def parts_of(obj: object) -> Any:
+    """An exception, as a pickler takes it."""
+    if not isinstance(obj, BaseException):
+        return NotImplemented
+    error: BaseException = obj
+    base = next(each for each in type(error).__mro__ if each.__module__ == "builtins")
+    reduce = cast("Callable[[BaseException], tuple[Any, ...]]", base.__reduce__)
+    kind, args, *rest = reduce(error)
+    state: dict[str, object] = {**((rest[0] if rest else None) or {}), "args": arguments(error)}
+    own: object = object.__getstate__(error)
+    parts: object = own if issubclass(type(own), tuple) else (own,)  # the second are its slots
+    for part in cast("tuple[dict[str, object] | None, ...]", parts):
+        state.update(part or {})
+    return rebuilt, (base, kind, group_of(error) or args), state, None, None, set_attributes
 
 
 def group_of(error: BaseException) -> tuple[str, tuple[BaseException, ...]] | None:
@@ -180,7 +196,10 @@ def alike(one: object, other: object) -> bool:
             return True
     except Exception:  # arrays, and whatever else compares as it likes
         pass
-    return pickle.dumps(one, PROTOCOL) == pickle.dumps(other, PROTOCOL)
+    try:
+        return pickle.dumps(one, PROTOCOL) == pickle.dumps(other, PROTOCOL)
+    except Exception:  # a function, say: it has come by value, and is another one
+        return False
 
 
 def plain_text(error: BaseException) -> str:

@@ -210,6 +210,20 @@ def test_under_each_start_method(start_method: str) -> None:
         )
 
 
+@pytest.mark.parametrize("start_method", START_METHODS)
+def test_an_exception_of_a_class_of_a_function_is_of_that_class(start_method: str) -> None:
+    class Local(TakesTwo):
+        pass
+
+    def refuse(item: int) -> None:
+        raise Local(item, "local")
+
+    for call in ("run", "simulate"):
+        with pytest.raises(Local) as failed:
+            getattr(pipeline(start_method).add(Processor(refuse)), call)([7])
+        assert (failed.value.code, str(failed.value)) == (7, "7: local")
+
+
 def test_a_large_argument_goes_along_and_is_not_written_out() -> None:
     def refuse(size: int) -> None:
         raise ValueError(bytes(size)) from KeyError("k" * size)
