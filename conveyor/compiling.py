@@ -4,9 +4,11 @@ Knows: how stages become nodes and channels.  Must never know: processes.
 
 Rule 1.  Every job is a node; so is the source, which takes in the items, and the sink, which gives out the results.
 Rule 2.  A fork belongs to the node that produces, a tree of joins or zips to the node that consumes.  They cost no node, and
-         a pipe between two of one owner is no channel.
+         a pipe between a job and its fork, or between a join or zip and the job that reads it, is no channel.
 Rule 3.  Where a fork must not share its owner with what stands before it, a *relay* stands between the two: behind a join
-         or zip, and behind another fork if an ordered join takes its lanes.  So it does between a join and a zip.
+         or zip, and behind another fork if an ordered join takes its lanes.  So it does between a join and a zip.  A pipe of
+         another capacity than the default is a channel wherever it stands between a join or zip and another of these or a
+         fork: a relay is before it, and behind it, too, if that is a fork.
 Rule 4.  What is written once behind a `BalancingFork()` stands here once for each lane.
 Rule 5.  A node has 64 channels at most on either side: the lanes of a record, and those that a worker waits for, are the bits
          of one word.
@@ -14,12 +16,12 @@ Rule 5.  A node has 64 channels at most on either side: the lanes of a record, a
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence, Set
 from dataclasses import replace
 from itertools import product
-from typing import Final, TypeAlias, cast
+from typing import Final, NamedTuple, TypeAlias, cast
 
-from conveyor.draft import Draft, Frame, Place, Port
+from conveyor.draft import Draft, Frame, Frames, Place, Port
 from conveyor.errors import TopologyError
 from conveyor.route import Balance, Leaf, Replicate, Route, leaves
 from conveyor.stages import DEFAULT_CAPACITY, AnyJoin, AnyZip, BalancingFork, Fork, Job, Merge, Pipe, Stage
@@ -55,36 +57,78 @@ class Relay(Stage):
     """Stands between two routers that must not have the same owner."""
 
 
+class Gap(NamedTuple):
+    """What is between two places that are no pipes: those of the pipes there, from the reader back to the writer.
+
+    `slot` is the reader's input.
+    """
+
+    reader: int
+    slot: int
+    pipes: tuple[int, ...]
+    writer: int
+
+
 def _with_relays(draft: Draft) -> Draft:
     """The draft with a relay wherever rule 3 asks for one."""
     stamped = {place.undoes for place in draft.places}
-    for index, place in enumerate(draft.places):
-        for slot, port in enumerate(place.sources):
-            before = _behind_pipes(draft, port)
-            if before is None:
-                continue
-            stage = before.stage
-            after_join = isinstance(stage, Merge) and isinstance(place.stage, Fork)
-            join_in_zip = isinstance(stage, AnyJoin) and not stage.ordered and isinstance(place.stage, AnyZip)
-            after_fork = isinstance(stage, Fork) and index in stamped
-            if after_join or join_in_zip or after_fork:
-                frames = place.frames if isinstance(place.stage, Fork) else before.frames
-                relay = Place(Relay(), f"{before.name}-{place.name}", place.row, (port,), frames)
-                sources = list(place.sources)
-                sources[slot] = Port(len(draft.places), 0)
-                places = [*draft.places, relay]
-                places[index] = replace(place, sources=tuple(sources))
-                return _with_relays(replace(draft, places=tuple(places)))
+    for gap in _gaps(draft):
+        if (relayed := _behind_merge(draft, gap) or _before_fork(draft, gap, stamped)) is not None:
+            return _with_relays(relayed)
     return draft
 
 
-def _behind_pipes(draft: Draft, port: Port | None) -> Place | None:
-    while port is not None:
-        place = draft.places[port.place]
-        if not isinstance(place.stage, Pipe):
-            return place
-        (port,) = place.sources
-    return None
+def _gaps(draft: Draft) -> Iterator[Gap]:
+    pipes = {index for index, place in enumerate(draft.places) if isinstance(place.stage, Pipe)}
+    for reader, place in enumerate(draft.places):
+        for slot, port in enumerate(place.sources if reader not in pipes else ()):
+            between: list[int] = []
+            while port is not None and port.place in pipes:
+                between.append(port.place)
+                (port,) = draft.places[port.place].sources
+            if port is not None:
+                yield Gap(reader, slot, tuple(between), port.place)
+
+
+def _is_sized(draft: Draft, gap: Gap) -> bool:
+    """Was it said how much there may be in a gap?"""
+    stages = [draft.places[pipe].stage for pipe in gap.pipes]
+    return any(isinstance(stage, Pipe) and stage.capacity != DEFAULT_CAPACITY for stage in stages)
+
+
+def _behind_merge(draft: Draft, gap: Gap) -> Draft | None:
+    """The draft with a relay right behind the join or zip before a gap; None if there is to be none."""
+    merge, reader, is_sized = draft.places[gap.writer], draft.places[gap.reader], _is_sized(draft, gap)
+    if not isinstance(merge.stage, Merge) or not isinstance(reader.stage, Fork | Merge):
+        return None
+    loses_order = isinstance(merge.stage, AnyJoin) and not merge.stage.ordered
+    if not (is_sized or isinstance(reader.stage, Fork) or (loses_order and isinstance(reader.stage, AnyZip))):
+        return None
+    behind, slot = (gap.pipes[-1], 0) if gap.pipes else (gap.reader, gap.slot)
+    named = draft.places[behind] if is_sized else reader
+    return _with_relay(draft, f"{merge.name}-{named.name}", merge.frames, behind, slot)
+
+
+def _before_fork(draft: Draft, gap: Gap, stamped: Set[int | None]) -> Draft | None:
+    """The draft with a relay right before the fork behind a gap; None if there is to be none."""
+    before, fork = draft.places[gap.writer], draft.places[gap.reader]
+    behind_relay = isinstance(before.stage, Relay) and _is_sized(draft, gap)
+    behind_fork = isinstance(before.stage, Fork) and gap.reader in stamped
+    if not isinstance(fork.stage, Fork) or not (behind_relay or behind_fork):
+        return None
+    named = draft.places[gap.pipes[0]] if behind_relay else before
+    return _with_relay(draft, f"{named.name}-{fork.name}", fork.frames, gap.reader, gap.slot)
+
+
+def _with_relay(draft: Draft, name: str, frames: Frames, reader: int, slot: int) -> Draft:
+    """The draft with a relay right before an input of a place."""
+    place = draft.places[reader]
+    relay = Place(Relay(), name, place.row, (place.sources[slot],), frames)
+    sources = list(place.sources)
+    sources[slot] = Port(len(draft.places), 0)
+    places = [*draft.places, relay]
+    places[reader] = replace(place, sources=tuple(sources))
+    return replace(draft, places=tuple(places))
 
 
 # A place, once for each lane of the adapting forks around it.

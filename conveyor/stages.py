@@ -396,10 +396,14 @@ class Filter(Job[T, Kept]):
 
 
 class Pipe(Stage, PassesALane):
-    """A bounded first-in-first-out buffer between two stages; it costs no process.
+    """A bounded first-in-first-out buffer between two stages.
 
     `capacity` counts items: published by the stage before it and not yet done by the stage behind it.  Where no pipe is
     written one is put in; adjacent pipes are one, their capacities added.
+
+    It costs no process.  A fork belongs to the stage before it, and a join or zip to the stage behind it, so a pipe between a
+    processor and its fork, or between a join and the processor that reads it, is no buffer of its own: its capacity does not
+    count.  Between a join or zip and a fork or another of these it does, and there another process passes the items on.
     """
 
     def __init__(self, capacity: int = DEFAULT_CAPACITY, *, name: str | None = None) -> None:
