@@ -371,6 +371,7 @@ def running(lines: list[str], source: Iterable[str]) -> None:
     with pipeline.stream(source) as stream:
         for number in stream:
             assert_type(number, int)
+    pipeline.stop()
     with pipeline as opened:
         assert_type(opened, Pipeline[str, int])
         assert_type(opened.run(lines), RunResult[int])

@@ -31,6 +31,8 @@ from tests.typing.chain_stock import (
     is_above,
     is_even,
     is_long,
+    is_number,
+    is_text,
     letters,
     maybe,
     maybe_in,
@@ -124,6 +126,10 @@ def a_flat_map_or_a_filter_that_does_not_fit() -> None:
     Pipeline[str]().add(Processor(parse)).add(Filter(is_long))  # error: mypy pyright
     Pipeline[str]().add(Filter(is_long)).add(Processor(half))  # error: mypy pyright
     Pipeline[int]().add(Filter(lambda number: number.isdigit()))  # error: mypy pyright
+    Pipeline[int | str]().add(Filter(is_number)).add(Processor(parse))  # error: mypy pyright
+    Pipeline[object]().add(Filter(is_text)).add(Processor(half))  # error: mypy pyright
+    Pipeline[bytes]().add(Filter(is_number))  # error: mypy pyright
+    Pipeline[int]().add(FlatMap(iter))  # error: mypy pyright
 
 
 def a_stateful_stage_that_does_not_fit() -> None:
@@ -288,6 +294,7 @@ def a_simulation_at_the_wrong_type() -> None:
     pipeline.simulate(["1"])[0].upper()  # error: mypy pyright
     outputs: set[tuple[str, ...]] = pipeline.explore(["1"]).outputs  # error: mypy pyright
     texts: Simulation[str] = pipeline.replay(["1"], "cv1:")  # error: mypy pyright
+    given: list[int] = pipeline.simulate(["1"]).items  # error: mypy pyright
     classes: int = pipeline.count(["1"])  # error: mypy pyright
     print(strings, outputs, texts, classes)
 
