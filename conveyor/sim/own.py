@@ -138,7 +138,7 @@ class Own:
 
     at_work: ClassVar[Own | None] = None  # whose values are in the slots; None: the program's
 
-    def __init__(self, slots: list[Slot], values: list[object], holders: tuple[Code, ...]) -> None:
+    def __init__(self, slots: list[Slot], values: list[object], holders: tuple[Code | Enum, ...]) -> None:
         self.slots = slots
         self.values = values
         self.holders = holders  # code that may be given attributes
@@ -241,7 +241,8 @@ class Packed:
         stored = dict.fromkeys(name for each in self.code for name in stored_by(each))
         copy, values = self.load()
         self.kept = [at for at, value in enumerate(values) if is_own(self.slots[at], value, stored)]
-        self.holders = tuple(self.code) if any(name in stored for name in (*ANY_NAME, STORES_ATTRIBUTES)) else ()
+        gives_attributes = any(name in stored for name in (*ANY_NAME, STORES_ATTRIBUTES))
+        self.holders = (*self.code, *pickler.members) if gives_attributes else ()
         self.holds_nothing = not self.kept and not self.holders and copy.said.fn is stage.said.fn
 
     def load(self) -> tuple[AnyJob, list[object]]:
@@ -303,6 +304,7 @@ class LivePickler(ScriptPickler):
     def __init__(self, file: io.BytesIO) -> None:
         super().__init__(file, PROTOCOL)
         self.code: dict[Code, None] = {}
+        self.members: list[Enum] = []
         self.slots: list[Slot] = []
         self.known: set[tuple[int, str]] = set()
 
@@ -334,6 +336,11 @@ class LivePickler(ScriptPickler):
                 self.meet(function)
             if is_data(code, name, value):
                 self.add(OfClass(code, name))
+        if issubclass(code, Enum):
+            self.members += code.__members__.values()
+            for member in code.__members__.values():
+                for name in [name for name in vars(member) if not name.startswith("_")]:
+                    self.add(Named(vars(member), name))
 
     def meet_function(self, function: FunctionType) -> None:
         for name in global_names(function.__code__):

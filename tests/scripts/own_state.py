@@ -71,6 +71,9 @@ class Level(Enum):
     LOW = 1
     HIGH = 2
 
+    def __init__(self, _number: int) -> None:
+        self.uses = 0
+
     def is_over(self) -> bool:
         return self.value > limit
 
@@ -142,6 +145,12 @@ def told_by_an_enumeration(item: int) -> tuple[bool, Level]:
     return Level(1 + item % 2).is_over(), Level.LOW
 
 
+def marks_a_member(item: int) -> tuple[int, int]:
+    Level.LOW.uses += 1
+    Level.HIGH.marked = getattr(Level.HIGH, "marked", 0) + 1  # type: ignore[attr-defined]
+    return Level.LOW.uses, Level.HIGH.marked  # type: ignore[attr-defined]
+
+
 def gives_several(item: int) -> Iterator[int]:
     for _ in range(item % 3):
         yield counts(item)
@@ -170,7 +179,7 @@ def makes_a_closure() -> Callable[[int], tuple[int, int]]:
 CLOSURE = makes_a_closure()
 JOBS: list[Callable[[int], Any]] = [
     *(counts, appends, shares_with_a_class, counts_in_a_class, registers, has_one, has_attributes),
-    *(gives_a_class_an_attribute, has_a_default, makes_a_global, uses_a_cache, told_by_an_enumeration, CLOSURE),
+    *(gives_a_class_an_attribute, has_a_default, makes_a_global, uses_a_cache, told_by_an_enumeration, CLOSURE, marks_a_member),
     lambda item: len([SEEN.append(item)]) * len(SEEN),  # type: ignore[func-returns-value]
     functools.partial(has_a_default, seen=[1, 2]),
 ]
@@ -185,7 +194,20 @@ def state() -> list[object]:
     inside = [(id(each), [(name, id(value)) for name, value in vars(each).items() if name != "__slotnames__"]) for each in CODE]
     closed = [cell.cell_contents for cell in getattr(CLOSURE, "__closure__", ())]
     defaults = [getattr(job, "__defaults__", None) for job in JOBS]
-    shown = [count, SEEN, CACHE, Over.kept, Helper.made, Registry.known, Only.one, defaults, closed, cached.cache_info()]
+    members = [vars(member) for member in Level]
+    shown = [
+        members,
+        count,
+        SEEN,
+        CACHE,
+        Over.kept,
+        Helper.made,
+        Registry.known,
+        Only.one,
+        defaults,
+        closed,
+        cached.cache_info(),
+    ]
     return [[(name, id(value)) for name, value in names.items()], inside, repr(shown)]
 
 
