@@ -104,7 +104,8 @@ def interruptible(call: Callable[[], T]) -> T:
 
 def is_of_a_handler(error: BaseException) -> bool:
     """Was this raised by what is now a signal handler of the program?  It may be of any type, that of an error of ours, too."""
-    codes = {code for number in SIGNALS if (code := _code_of(signal.getsignal(number))) is not None}
+    handlers = [handler for _, handler in state.kept] + [signal.getsignal(number) for number in SIGNALS]
+    codes = {code for handler in handlers if (code := _code_of(handler)) is not None} - {note.__code__}
     trace = error.__traceback__
     while trace is not None:
         if trace.tb_frame.f_code in codes:
