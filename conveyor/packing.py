@@ -57,6 +57,7 @@ __all__ = [
     "is_of_each_process",
 ]
 
+SCRIPT: Final = ("__main__", "__mp_main__")  # its module, and what multiprocessing calls that in its own processes
 Reduced: TypeAlias = Any  # as `pickle` takes it
 
 PROTOCOL: Final = 5
@@ -74,6 +75,9 @@ NOT_MINE: Final = frozenset({"__dict__", "__weakref__", "_abc_impl", "__annotate
 
 def dumped(value: object, first: Callable[[object], Reduced] | None = None) -> bytes:
     """`value`, pickled by value where it must be; `first` may reduce an object in its own way, or give `NotImplemented`."""
+    script = sys.modules.get(SCRIPT[1])
+    if script is not None and script.__name__ == SCRIPT[1]:  # a process of multiprocessing's; ours cannot import that
+        cloudpickle.register_pickle_by_value(script)
     with io.BytesIO() as file:
         ScriptPickler(file, PROTOCOL, first).dump(value)
         return file.getvalue()
@@ -82,7 +86,7 @@ def dumped(value: object, first: Callable[[object], Reduced] | None = None) -> b
 def is_found(value: object) -> bool:
     """Can another process import a function, a class or a wrapper by its name?"""
     module, name = getattr(value, "__module__", None), getattr(value, "__qualname__", getattr(value, "__name__", None))
-    if not isinstance(module, str) or not isinstance(name, str) or module == "__main__":
+    if not isinstance(module, str) or not isinstance(name, str) or module in SCRIPT:
         return False
     if any(module == each or module.startswith(f"{each}.") for each in cloudpickle.list_registry_pickle_by_value()):
         return False
@@ -99,7 +103,7 @@ def attribute_at(value: object, name: str) -> object:
 def is_definition(value: object) -> bool:
     """Is it what the script has under its own name at its top?"""
     name = getattr(value, "__qualname__", getattr(value, "__name__", None))
-    if getattr(value, "__module__", None) != "__main__" or not isinstance(name, str):
+    if getattr(value, "__module__", None) not in SCRIPT or not isinstance(name, str):
         return False
     return vars(sys.modules["__main__"]).get(name, ABSENT) is value
 
@@ -108,8 +112,8 @@ def is_named(value: object) -> bool:
     """Would `pickle` write no more of an object of the script than its name?"""
     kind = type(value)
     if issubclass(kind, type) or kind in (FunctionType, CACHED, *KINDS):
-        return getattr(value, "__module__", None) == "__main__"
-    if kind.__module__ != "__main__" or not has_a_reduction(kind):
+        return getattr(value, "__module__", None) in SCRIPT
+    if kind.__module__ not in SCRIPT or not has_a_reduction(kind):
         return False
     try:
         return isinstance(value.__reduce_ex__(PROTOCOL), str)

@@ -9,13 +9,20 @@ from __future__ import annotations
 
 import pickle
 from collections.abc import Iterator
-from typing import cast
+from typing import Final, cast
 
 from conveyor.errors import NotPicklable
 from conveyor.rebuilding import loaded
 from conveyor.stages import Job
 
 __all__ = ["pack_stage", "unpack_stage"]
+
+
+ADVICE: Final = "What its function refers to must be picklable; open files, locks and connections belong into setup()"
+OF_MULTIPROCESSING: Final = (
+    "multiprocessing's own locks, queues and values reach only processes that it starts itself; those of a "
+    "multiprocessing.Manager() can be sent to any"
+)
 
 
 def pack_stage(stage: Job[object, object], name: str) -> bytes:
@@ -38,10 +45,8 @@ def refused(stage: Job[object, object], name: str, error: Exception) -> NotPickl
 
     found = reason(stage, error, dumped, parts)
     way = " -> ".join([f"stage {name!r}", *found.way])
-    return NotPicklable(
-        f"stage {name!r} cannot be sent to its worker: {way}: {found.words}. "
-        "What its function refers to must be picklable; open files, locks and connections belong into setup()"
-    )
+    advice = OF_MULTIPROCESSING if "through inheritance" in str(error) else ADVICE
+    return NotPicklable(f"stage {name!r} cannot be sent to its worker: {way}: {found.words}. {advice}")
 
 
 def unpack_stage(data: bytes) -> Job[object, object]:

@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+import multiprocessing
 import os
 import signal
 import subprocess
 import sys
+from multiprocessing import resource_tracker, shared_memory
 from pathlib import Path
 
 import pytest
 
 import conveyor
-from tests.helpers import SCRIPTS, START_METHODS, environment, eventually, living_children, run_script
+from conveyor import Processor
+from conveyor.errors import NotPicklable
+from tests.helpers import PROVE, SCRIPTS, START_METHODS, environment, eventually, living_children, pipeline, run_script
 
 pytestmark = pytest.mark.timeout(120)
 
@@ -20,7 +24,7 @@ under_each_start_method = pytest.mark.parametrize("start_method", START_METHODS)
 
 @pytest.mark.parametrize(
     ("of_the_children", "start_method"),
-    [("fork", "forkserver"), ("fork", "spawn"), ("fork", "fork"), ("spawn", "forkserver"), ("forkserver", "forkserver")],
+    [("fork", method) for method in START_METHODS] + [("spawn", "forkserver")] + [("forkserver", "forkserver")] * PROVE,
 )
 def test_a_child_of_any_kind_runs_pipelines_of_its_own(of_the_children: str, start_method: str) -> None:
     lines = run_script(SCRIPTS / "forks.py", start_method, of_the_children)
@@ -129,3 +133,45 @@ def test_an_interrupt_of_the_whole_group_ends_the_programs_of_jobs_too(start_met
     eventually(lambda: not Path(f"/proc/{pid}").exists())
     os.close(read)
     os.close(write)
+
+
+SHARED = ("Lock", "Event", "Queue", "Barrier")
+
+
+@under_each_start_method
+@pytest.mark.parametrize("what", SHARED)
+def test_what_multiprocessing_shares_is_refused_with_what_to_take_instead(what: str, start_method: str) -> None:
+    shared = getattr(multiprocessing, what)(*[2] * (what == "Barrier"))
+    with pytest.raises(NotPicklable, match=r"reach only processes that it starts itself; those of a multiprocessing.Manager"):
+        pipeline(start_method).add(Processor(lambda item: (item, shared))).run([1])
+
+
+@under_each_start_method
+def test_what_a_manager_shares_can_be_used_in_jobs(start_method: str) -> None:
+    with multiprocessing.Manager() as manager:
+        counts, lock = manager.dict({"items": 0}), manager.Lock()
+
+        def count(item: int) -> int:
+            with lock:
+                counts["items"] += 1
+            return item
+
+        pipeline(start_method).add(Processor(count)).run(range(5))
+        assert dict(counts) == {"items": 5}
+
+
+@under_each_start_method
+def test_shared_memory_that_a_job_makes_is_there_when_its_worker_is_gone(start_method: str) -> None:
+    def make(item: int) -> str:
+        memory = shared_memory.SharedMemory(create=True, size=10)
+        memory.buf[:1] = bytes([item])  # type: ignore[index]  # it is open
+        memory.close()
+        return str(memory.name)
+
+    if start_method == "fork":
+        resource_tracker.ensure_running()  # else the worker has one of its own, as in any process that is forked
+    (name,) = pipeline(start_method).add(Processor(make)).run([7])
+    memory = shared_memory.SharedMemory(name)
+    assert bytes(memory.buf)[0] == 7  # type: ignore[arg-type]  # it is open
+    memory.close()
+    memory.unlink()

@@ -9,7 +9,7 @@ import sys
 import threading
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 import psutil
 import pytest
@@ -111,11 +111,15 @@ def test_many_threads_may_start_at_once() -> None:
     assert found == [RESULTS] * 4
 
 
+def time_is_up(_number: int, _frame: object) -> NoReturn:
+    raise TimeoutError("the program's own")
+
+
 def test_an_interrupt_does_not_wait_for_a_server_that_does_not_answer() -> None:
     three().run(range(20))
     os.kill(server.pid, signal.SIGSTOP)
     stopped = server.pid
-    before = signal.signal(signal.SIGALRM, lambda *_: (_ for _ in ()).throw(TimeoutError("the program's own")))
+    before = signal.signal(signal.SIGALRM, time_is_up)
     try:
         signal.setitimer(signal.ITIMER_REAL, 0.3)
         with pytest.raises(TimeoutError, match="the program's own"):

@@ -6,12 +6,17 @@ import multiprocessing
 import os
 import sys
 import threading
+import warnings
 from concurrent.futures import ProcessPoolExecutor
 
 from conveyor import Pipe, Pipeline, Processor
-from tests.jobs import double
 
 NOBODY = 65534
+
+
+def double(item: int) -> int:
+    """Of this script, which is also the main module of a pool's processes, under another name."""
+    return 2 * item
 
 
 def add_group(item: int) -> int:
@@ -73,5 +78,6 @@ def as_another_group() -> list[int]:
 
 
 if __name__ == "__main__":
+    warnings.simplefilter("ignore", DeprecationWarning)  # newer Pythons warn of a fork where there are threads
     for way in (results, forked, forked_from_a_thread, in_a_pool, in_an_executor, in_a_job, as_another_group, results):
         print(way.__name__, way())
