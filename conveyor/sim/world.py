@@ -199,7 +199,7 @@ class World:
         if self.observer is not None:
             self.observer.restarted(loop.spec.name)
         loop.be_born()
-        self.active = [each for each in self.loops if not each.finished]
+        self.active = [each for each in self.loops if not each.finished and not each.dead]
 
     def settle(self) -> list[Loop]:
         """Everybody goes on as far as they can without reading from a join; gives the joins that could read then."""

@@ -128,3 +128,16 @@ def test_three_deaths_at_one_item_are_poison_in_a_schedule_too() -> None:
     (letter,) = run.dead_letters
     assert (list(run), letter.item, letter.attempts) == ([2], 1, 3)
     assert pl.replay([1, 2], run.schedule) == run
+
+
+def test_a_worker_that_is_dead_does_nothing_while_another_comes_back() -> None:
+    """It would take the marks away that its zip and its ordered join have still to see."""
+
+    def pl() -> Any:
+        lanes = pipeline().add(ReplicatingFork(2)).add(Pipe(), ReplicatingFork(3))
+        lanes = lanes.add(Pipe(), Pipe(1), Processor(abs), Processor(abs))
+        return lanes.add(Pipe(), Join(3, ordered=True)).add(Zip(2)).add(Processor(len, name="pairs"))
+
+    relay = next(node.name for node in pl().topology.nodes if "-" in node.name)
+    deaths = f"!{relay}.0.taken;!{relay}.end.closed0;!pairs.1.emitted"
+    assert list(pl().replay([1], f"cv1:{deaths}")) == [2]
