@@ -16,6 +16,7 @@ import pytest
 from conveyor import BalancingFork, FlatMap, Join, Pipe, Processor, ReplicatingFork, Zip
 from conveyor.errors import WorkerCrashed
 from conveyor.runtime.board import FOR_ROOM
+from conveyor.runtime.crew import Crew
 from tests.chaos.watch import workers
 from tests.helpers import START_METHODS, eventually, living_children, pipeline
 from tests.jobs import double, increment, repeated
@@ -30,6 +31,20 @@ MORE_THAN_ALLOWED = 12  # as many in a row end the run, if they count
 def nothing_is_left_behind() -> Iterator[None]:
     yield
     eventually(lambda: not living_children())
+
+
+@pytest.fixture
+def crews(monkeypatch: pytest.MonkeyPatch) -> list[Any]:
+    """Those that are made: what workers are about nobody else can tell."""
+    made: list[Any] = []
+    init = Crew.__init__
+
+    def kept(crew: Crew, *arguments: Any) -> None:
+        made.append(crew)
+        init(crew, *arguments)
+
+    monkeypatch.setattr(Crew, "__init__", kept)
+    return made
 
 
 def there() -> list[int]:
@@ -161,12 +176,12 @@ def test_workers_that_are_warm_may_be_killed_between_runs(start_method: str) -> 
             killed(there())
 
 
-def test_workers_that_wait_for_room_may_be_killed_again_and_again() -> None:
+def test_workers_that_wait_for_room_may_be_killed_again_and_again(crews: list[Any]) -> None:
     """Each has an item in hand, whose job has long returned."""
     pl = pipeline().add(Pipe(1)).add(Processor(increment)).add(Pipe(1)).add(Processor(double)).add(Pipe(1))
     with pl.stream(range(40)) as stream:
         results = [next(stream)]
-        crew = stream._runner.crew
+        (crew,) = crews
         for _ in range(MORE_THAN_ALLOWED):
             while not all(crew.boards[worker.index].lack().kind == FOR_ROOM for worker in crew.workers):
                 crew.sleep(5)  # the consumer looks after them, and takes nothing
@@ -180,12 +195,12 @@ def test_workers_that_wait_for_room_may_be_killed_again_and_again() -> None:
 
 
 @pytest.mark.parametrize("stage", ["first", "second"])
-def test_a_worker_that_is_killed_when_it_has_done_its_part_is_not_missed(stage: str) -> None:
+def test_a_worker_that_is_killed_when_it_has_done_its_part_is_not_missed(stage: str, crews: list[Any]) -> None:
     pl = pipeline().add(Processor(increment, name="first")).add(Pipe(64)).add(Processor(double, name="second")).add(Pipe(1))
     with pl.stream(range(20)) as stream:
         results = [next(stream)]
         pid = stream.report.stages[stage].pid
-        crew = stream._runner.crew
+        (crew,) = crews
         if stage == "first":
             eventually(lambda: crew.boards[1].done == crew.run)
         killed([pid])
@@ -200,10 +215,10 @@ def raises_until(file: Path, item: int) -> int:
     return item
 
 
-def test_a_worker_that_waits_before_another_attempt_is_not_killed_by_its_item(tmp_path: Path) -> None:
+def test_a_worker_that_waits_before_another_attempt_is_not_killed_by_its_item(tmp_path: Path, crews: list[Any]) -> None:
     job = Processor(partial(raises_until, tmp_path / "go"), name="job", retries=100)
     with pipeline().add(Pipe(1)).add(job).stream(iter(range(5))) as stream:
-        crew = stream._runner.crew
+        (crew,) = crews
 
         def is_waiting() -> bool:
             """It is at the item, and its job is not."""
@@ -230,11 +245,11 @@ def test_a_worker_that_waits_before_another_attempt_is_not_killed_by_its_item(tm
 # ------------------------------------------------------------------------------------------------ states that are gone
 
 
-def test_a_state_that_is_lost_when_its_worker_has_done_its_part_is_an_error_of_the_next_run_only() -> None:
+def test_a_state_that_is_lost_when_its_worker_has_done_its_part_is_an_error_of_the_next_run_only(crews: list[Any]) -> None:
     """Its run has all that came of it; another would begin with nothing."""
     with pipeline().add(Sums()).add(Pipe(64)).add(Processor(abs)).add(Pipe(1)) as pl:
         with pl.stream(range(5)) as stream:
-            crew = stream._runner.crew
+            (crew,) = crews
             results = [next(stream)]
             eventually(lambda: crew.boards[1].done == crew.run)
             killed([stream.report.stages["sums"].pid])
@@ -289,11 +304,11 @@ def dies_at(file: str, every: int, until: int, item: int) -> int:
     return item
 
 
-def test_what_is_remembered_of_deaths_does_not_grow(tmp_path: Any) -> None:
+def test_what_is_remembered_of_deaths_does_not_grow(tmp_path: Any, crews: list[Any]) -> None:
     """So the hundredth worker is told no more, and takes as much at a time, as the second."""
     job = Processor(partial(dies_at, f"{tmp_path}/", 10, 500), name="job")
     with pipeline().add(job).stream(range(5000)) as stream:
-        recovery = stream._runner.crew.recovery
+        recovery = crews[0].recovery
         told = [len(recovery.history(1)[0]) for _ in stream]
 
     assert restarts(stream) == 50
