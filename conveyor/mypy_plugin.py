@@ -54,6 +54,7 @@ from conveyor.mypy_names import RETURNS_ITSELF, Names, Trust, Use, read
 from conveyor.mypy_rows import Added, Judge, Lanes, cannot_run
 from conveyor.mypy_types import (
     ANYTHING,
+    FILTER,
     PIPELINE,
     PIPELINES,
     PROCESSOR,
@@ -96,7 +97,7 @@ class ConveyorPlugin(Plugin):
         return self._entered if owner in PIPELINES and name == "__enter__" else None
 
     def get_function_hook(self, fullname: str) -> Callable[[FunctionContext], Type] | None:
-        return {PIPELINE: self._new, PROCESSOR: self._processor}.get(fullname)
+        return {PIPELINE: self._new, PROCESSOR: self._processor, FILTER: self._filter}.get(fullname)
 
     def _new(self, ctx: FunctionContext) -> Type:
         """`Pipeline()` has no lanes, also where mypy takes the default of the class's parameter for them."""
@@ -124,6 +125,15 @@ class ConveyorPlugin(Plugin):
         if isinstance(made, Instance) and isinstance(given, UnionType) and is_object(made.args[-1]):
             return Instance(made.type, [*made.args[:-1], without_none(given)])
         return made
+
+    def _filter(self, ctx: FunctionContext) -> Type:
+        """Behind a predicate that is a guard items are of the type that it tells."""
+        made = get_proper_type(ctx.default_return_type)
+        predicate = get_proper_type(ctx.arg_types[0][0]) if ctx.arg_types and ctx.arg_types[0] else None
+        if not isinstance(made, Instance) or not isinstance(predicate, CallableType):
+            return made
+        kept = predicate.type_guard or predicate.type_is
+        return made if kept is None or predicate.variables else Instance(made.type, [made.args[0], kept])
 
     def _add(self, ctx: MethodSigContext) -> FunctionLike:
         return self._guarded(File.add, ctx, giving(ctx.default_signature, ANYTHING))

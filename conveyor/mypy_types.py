@@ -28,6 +28,7 @@ from mypy.types import (
 __all__ = [
     "ANYTHING",
     "ADAPTIVE",
+    "FILTER",
     "PIPELINE",
     "PIPELINES",
     "PROCESSOR",
@@ -59,6 +60,7 @@ PIPELINES: Final = frozenset({PIPELINE, STATEMENT, UNCHECKED, WIDE, ADAPTIVE})
 UNDECLARED: Final = "conveyor.signatures.Undeclared"
 STAGE: Final = "conveyor.stages.Stage"
 PROCESSOR: Final = "conveyor.stages.Processor"
+FILTER: Final = "conveyor.stages.Filter"
 
 
 def has_any_lanes(kind: Instance) -> bool:

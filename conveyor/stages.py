@@ -32,7 +32,7 @@ from conveyor.errors import TopologyError
 from conveyor.signatures import ClosesLanes, OpensLanes, PassesALane, TakesALane, Width, ZipsLanes
 
 if TYPE_CHECKING:
-    from conveyor.signatures import AnyPartial, ForMypy, OpenPartial, Some, WhatThePartialLeavesOpen
+    from conveyor.signatures import AnyPartial, ForMypy, ForPyright, OpenPartial, Some, WhatThePartialLeavesOpen
 
 __all__ = [
     "BalancingFork",
@@ -335,31 +335,7 @@ class Filter(Job[T, Kept]):
     ) -> None: ...
     @overload
     def __init__(self: Filter[WhatThePartialLeavesOpen], predicate: AnyPartial, **options: Unpack[OptionsForMypy]) -> None: ...
-    @overload
-    def __init__(
-        self,
-        predicate: Callable[[T], TypeGuard[Kept]],
-        *,
-        name: str | None = None,
-        on_error: OnError = "raise",
-        retries: int = 0,
-        timeout_s: float | None = None,
-        read_only: bool = False,
-        **only: Unpack[ForMypy],
-    ) -> None: ...
-    @overload
-    def __init__(
-        self,
-        predicate: Callable[[T], TypeIs[Kept]],
-        *,
-        name: str | None = None,
-        on_error: OnError = "raise",
-        retries: int = 0,
-        timeout_s: float | None = None,
-        read_only: bool = False,
-        **only: Unpack[ForMypy],
-    ) -> None: ...
-    @overload
+    @overload  # to mypy: a lambda with a mistake would pass for a guard, without a word; its plugin tells guards
     def __init__(
         self: Filter[T, T],  # pyright: ignore[reportInvalidTypeVarUse]
         predicate: Callable[[T], object] | None = None,
@@ -381,8 +357,9 @@ class Filter(Job[T, Kept]):
         retries: int = 0,
         timeout_s: float | None = None,
         read_only: bool = False,
+        **only: Unpack[ForPyright],
     ) -> None: ...
-    def __init__(  # pyright: ignore[reportInconsistentOverload]
+    def __init__(  # type: ignore[misc]  # `only` is for a checker  # pyright: ignore[reportInconsistentOverload]
         self,
         predicate: Callable[[T], object] | None = None,
         *,

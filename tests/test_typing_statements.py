@@ -216,9 +216,11 @@ def test_a_variable_is_of_the_type_of_what_was_added(tmp_path: Path, cache: Path
 
 
 REBOUND = """
-    from typing import assert_type
+    from typing import TypeGuard, assert_type
 
-    from conveyor import Join, Pipe, Pipeline, Processor, ReplicatingFork, RunResult, Zip
+    from typing_extensions import TypeIs
+
+    from conveyor import Filter, Join, Pipe, Pipeline, Processor, ReplicatingFork, RunResult, Zip
 
 
     def parse(line: str) -> int:
@@ -273,6 +275,22 @@ REBOUND = """
         assert_type(parsed, Pipeline[str, float])
         parsed.add(Processor(half))  # mistake
         halved.add(Processor(half))
+
+
+    def is_number(item: int | str) -> TypeIs[int]:
+        return isinstance(item, int)
+
+
+    def is_text(item: object) -> TypeGuard[str]:
+        return isinstance(item, str)
+
+
+    def guards() -> None:
+        assert_type(Pipeline[int | str]().add(Filter(is_number)), Pipeline[int | str, int])
+        assert_type(Pipeline[object]().add(Filter(is_text, name="text")).add(Processor(parse)), Pipeline[object, int])
+        forked = Pipeline[int | str]().add(ReplicatingFork(2))
+        assert_type(forked.add(Filter(is_number), Filter(is_text)), Pipeline[int | str, int, str])
+        Pipeline[int | str]().add(Filter(is_number)).add(Processor(parse))  # mistake
 
 
     def rows_in_variables(parsed: Pipeline[str, int]) -> None:

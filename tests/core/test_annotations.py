@@ -26,7 +26,7 @@ from typing import (
 )
 
 import pytest
-from typing_extensions import TypeAliasType
+from typing_extensions import TypeAliasType, TypeIs
 
 from conveyor import BalancingFork, Filter, FlatMap, Join, Pipe, Pipeline, Processor, ReplicatingFork, Zip
 from conveyor.annotations import declared_input, pass_through, signatures_of
@@ -553,3 +553,15 @@ def test_annotations_that_belong_to_another_function_are_not_believed() -> None:
     for function in functions:
         (said,) = signatures_of(function)
         assert said.takes is said.gives is UNKNOWN
+
+
+def test_a_filter_that_is_a_guard_lets_through_what_it_tells() -> None:
+    def is_text(item: object) -> TypeGuard[str]:
+        return isinstance(item, str)
+
+    def is_number(item: int | str) -> TypeIs[int]:
+        return isinstance(item, int)
+
+    assert pass_through(Filter(is_text), [object]).gives is str
+    assert pass_through(Filter(is_number), [int | str]).gives is int
+    assert pass_through(Filter(str.isdigit), [str]).gives is str

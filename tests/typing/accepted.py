@@ -1161,11 +1161,7 @@ def is_number(item: int | str) -> TypeIs[int]:
 
 
 def guards() -> Case:
-    return Pipeline[object]().add(Filter(is_text)).add(Processor(text_length)), [1, "abc"], [3]
-
-
-def narrowed() -> Case:
-    return Pipeline[int | str]().add(Filter(is_number)).add(Processor(abs)), [-1, "abc"], [1]
+    return Pipeline[int | str]().add(Filter(is_number)).add(Pipe()), [1, "abc"], [1]
 
 
 def callables() -> Case:
