@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterable
 from os import PathLike
 from time import monotonic
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, Final, Generic, Self, TypeAlias, TypedDict, overload
+from typing import TYPE_CHECKING, Any, Generic, Self, TypeAlias, TypedDict, overload
 
 from typing_extensions import TypeVar, TypeVarTuple, Unpack
 
@@ -49,6 +49,7 @@ if TYPE_CHECKING:
         scheduler: Scheduler | None
         faults: Faults | None
         copy: bool
+        lanes: int | None
 
     class HowToExplore(TypedDict, total=False):
         """The options of `explore`, as they stand there."""
@@ -60,6 +61,7 @@ if TYPE_CHECKING:
         faults: Faults | None
         start: Said | None
         copy: bool
+        lanes: int | None
 
 
 __all__ = ["Builder"]
@@ -69,8 +71,6 @@ Row = TypeVarTuple("Row", default=Unpack[tuple[Any, ...]])  # the open lanes, fr
 Out = TypeVar("Out")
 
 Said: TypeAlias = "str | PathLike[str]"  # a schedule as text, or the file of a recording
-
-LANES_SIMULATED: Final = 2  # of a fork that adapts
 
 
 def schedule_of(said: Said, what: str) -> Schedule | Recording:
@@ -201,6 +201,7 @@ class Builder(Generic[In, *Row]):
         scheduler: Scheduler | None = None,
         faults: Faults | None = None,
         copy: bool = True,
+        lanes: int | None = None,
     ) -> Simulation[Out, In]: ...
     @overload
     def simulate(
@@ -220,11 +221,13 @@ class Builder(Generic[In, *Row]):
         scheduler: Scheduler | None = None,
         faults: Faults | None = None,
         copy: bool = True,
+        lanes: int | None = None,
     ) -> object:
         """Runs one schedule in the simulator: in this thread, with no process and no clock; the same for a seed everywhere.
 
         `scheduler` decides instead of the seed; with `faults` one worker dies, where the seed says.  Every item that would
-        cross a pickle between two processes crosses one here, but with `copy=False`, which is quicker.
+        cross a pickle between two processes crosses one here, but with `copy=False`, which is quicker.  `lanes` is how many
+        lanes a `BalancingFork()` has, by default 2.
 
         Raises what a job raised, or a `RunError`, each with a note of the schedule that replays it; `StageTypeError` for an
         item that clearly is not what a stage takes; `TopologyError` if lanes are open.
@@ -236,7 +239,8 @@ class Builder(Generic[In, *Row]):
         """
         from conveyor.sim.api import simulated
 
-        return simulated(self._simulated("simulate()"), items, seed, scheduler, faults, copy)
+        width = self._lanes("simulate()", lanes)
+        return simulated(self._simulated("simulate()", width), items, seed, scheduler, faults, copy, self._told(width))
 
     @overload
     def explore(
@@ -251,6 +255,7 @@ class Builder(Generic[In, *Row]):
         faults: Faults | None = None,
         start: Said | None = None,
         copy: bool = True,
+        lanes: int | None = None,
     ) -> Exploration[Out]: ...
     @overload
     def explore(
@@ -285,13 +290,15 @@ class Builder(Generic[In, *Row]):
         faults: Faults | None = None,
         start: Said | None = None,
         copy: bool = True,
+        lanes: int | None = None,
     ) -> object:
         """Runs many schedules in the simulator, until one fails: `check` raises or returns False, or the run itself raises.
 
         `strategy` chooses them: "exhaustive" each class once, the others at random or by few deviations; `schedules` and
         `seconds` are the most there are.  `faults`: workers die, in each of these schedules.  `start`: a schedule or a
-        recording that comes first.  The failure, `.failure`, is made as small as can be, with the text that replays it.  Every
-        twentieth schedule is run again, to find jobs that depend on more than their item (`NotDeterministic`).
+        recording that comes first.  `lanes`: of a `BalancingFork()`, by default 2; the answer holds for so many.  The failure,
+        `.failure`, is made as small as can be, with the text that replays it.  Every twentieth schedule is run again, to find
+        jobs that depend on more than their item (`NotDeterministic`).
 
         Raises `TopologyError` if lanes are open, `TypeError` or `ValueError` for options that cannot be.
 
@@ -305,8 +312,9 @@ class Builder(Generic[In, *Row]):
 
         deadline = None if seconds is None else monotonic() + seconds
         said = None if start is None else schedule_of(start, "explore(): start")
+        width = self._lanes("explore()", lanes, said)
         return explored(
-            self._simulated("explore()", said),
+            self._simulated("explore()", width),
             items,
             check,
             strategy=strategy,
@@ -316,21 +324,30 @@ class Builder(Generic[In, *Row]):
             faults=faults,
             start=said,
             copy=copy,
+            lanes=self._told(width),
         )
 
     @overload
-    def replay(self: Builder[In, Out], items: Iterable[In], schedule: Said) -> Simulation[Out, In]: ...
+    def replay(
+        self: Builder[In, Out], items: Iterable[In], schedule: Said, *, lanes: int | None = None
+    ) -> Simulation[Out, In]: ...
     @overload
     def replay(
-        self: Builder[Undeclared, *tuple[()]], items: Iterable[Any], schedule: str | PathLike[str]
+        self: Builder[Undeclared, *tuple[()]], items: Iterable[Any], schedule: str | PathLike[str], *, lanes: int | None = None
     ) -> Simulation[Any]: ...
-    @overload
-    def replay(self: Builder[In, *tuple[()]], items: AddAStageFirst, schedule: Said) -> Simulation[Any]: ...
     @overload
     def replay(
-        self: Builder[In, A1, A2, *Left], items: JoinTheOpenLanesFirst, schedule: str | PathLike[str]
+        self: Builder[In, *tuple[()]], items: AddAStageFirst, schedule: Said, *, lanes: int | None = None
     ) -> Simulation[Any]: ...
-    def replay(self, items: Any, schedule: Said) -> object:
+    @overload
+    def replay(
+        self: Builder[In, A1, A2, *Left],
+        items: JoinTheOpenLanesFirst,
+        schedule: str | PathLike[str],
+        *,
+        lanes: int | None = None,
+    ) -> Simulation[Any]: ...
+    def replay(self, items: Any, schedule: Said, *, lanes: int | None = None) -> object:
         """Runs exactly what a schedule says, or what a recorded run did.
 
         Raises as `simulate` does, and `ScheduleMismatch` where it does not fit: which decision, what was wanted, what was
@@ -344,17 +361,18 @@ class Builder(Generic[In, *Row]):
         from conveyor.sim.api import replayed
 
         said = schedule_of(schedule, "replay(): schedule")
-        return replayed(self._simulated("replay()", said), items, said)
+        width = self._lanes("replay()", lanes, said)
+        return replayed(self._simulated("replay()", width), items, said, self._told(width))
 
     @overload
-    def count(self: Builder[In, Out], items: Iterable[In]) -> int | None: ...
+    def count(self: Builder[In, Out], items: Iterable[In], *, lanes: int | None = None) -> int | None: ...
     @overload
-    def count(self: Builder[Undeclared, *tuple[()]], items: Iterable[Any]) -> int | None: ...
+    def count(self: Builder[Undeclared, *tuple[()]], items: Iterable[Any], *, lanes: int | None = None) -> int | None: ...
     @overload
-    def count(self: Builder[In, *tuple[()]], items: AddAStageFirst) -> int | None: ...
+    def count(self: Builder[In, *tuple[()]], items: AddAStageFirst, *, lanes: int | None = None) -> int | None: ...
     @overload
-    def count(self: Builder[In, A1, A2, *Left], items: JoinTheOpenLanesFirst) -> int | None: ...
-    def count(self, items: Any) -> int | None:
+    def count(self: Builder[In, A1, A2, *Left], items: JoinTheOpenLanesFirst, *, lanes: int | None = None) -> int | None: ...
+    def count(self, items: Any, *, lanes: int | None = None) -> int | None:
         """How many classes of schedules there are, worked out without running any; None where no way to do that is known.
 
         >>> from conveyor import Join, Pipe, Pipeline, ReplicatingFork
@@ -363,15 +381,36 @@ class Builder(Generic[In, *Row]):
         """
         from conveyor.sim.api import count
 
-        return count(self._simulated("count()"), items)
+        return count(self._simulated("count()", self._lanes("count()", lanes)), items)
 
-    def _simulated(self, call: str, said: Schedule | Recording | None = None) -> Topology:
+    def _simulated(self, call: str, lanes: int | None = None) -> Topology:
         from conveyor.compiling import compile_topology
-        from conveyor.recording import Recording
+        from conveyor.sim.schedule import LANES_BY_DEFAULT
 
         self._draft.check_complete(call)
-        adaptive_lanes = said.adaptive_lanes if isinstance(said, Recording) else LANES_SIMULATED
-        return compile_topology(self._draft, adaptive_lanes)
+        return compile_topology(self._draft, lanes or LANES_BY_DEFAULT)
+
+    def _lanes(self, call: str, lanes: int | None, said: Schedule | Recording | None = None) -> int:
+        """How many lanes a fork that adapts has in the simulator: as asked for, as a schedule or recording says, or 2."""
+        from conveyor.recording import Recording
+        from conveyor.sim.schedule import LANES_BY_DEFAULT
+        from conveyor.stages import checked_count
+
+        if lanes is not None:
+            checked_count(call, "lanes", lanes)
+        told = said.adaptive_lanes if isinstance(said, Recording) else None if said is None else said.lanes
+        if told is not None and lanes not in (None, told):
+            raise ScheduleMismatch(f"{call}: it is to be with lanes={lanes}, and what is to be done again had {told}")
+        return lanes or told or LANES_BY_DEFAULT
+
+    def _told(self, lanes: int) -> int | None:
+        """What a schedule has to say of that: nothing as by default, or where no fork adapts without a bound of its own."""
+        from conveyor.sim.schedule import LANES_BY_DEFAULT
+        from conveyor.stages import BalancingFork
+
+        stages = [place.stage for place in self._draft.places]
+        adapts = any(isinstance(each, BalancingFork) and each.n is None and each.max_lanes is None for each in stages)
+        return lanes if adapts and lanes != LANES_BY_DEFAULT else None
 
     def open(self) -> Self:
         """From now on the workers, which the first run starts, are kept for the next; until `close`.

@@ -19,7 +19,7 @@ from conveyor.sim.exploration import Exploration, Search, explore, stores_of, wi
 from conveyor.sim.faults import Faults
 from conveyor.sim.intake import taken_in
 from conveyor.sim.interruption import look_for_handlers
-from conveyor.sim.plan import Plan
+from conveyor.sim.plan import Plan, adaptive_routes
 from conveyor.sim.port import Life
 from conveyor.sim.recorded import follow, followed
 from conveyor.sim.schedule import Schedule
@@ -50,12 +50,13 @@ def simulated(
     scheduler: Scheduler | None,
     faults: Faults | None,
     copy: bool = True,
+    lanes: int | None = None,
 ) -> Simulation[object]:
     """One schedule; with faults, one death in it, drawn from the seed."""
     must_be(Scheduler | None, scheduler, "simulate(): scheduler")
     must_be(Faults | None, faults, "simulate(): faults")
     must_be(bool, copy, "simulate(): copy")
-    simulator = Simulator(planned(topology, faults, copy), items)
+    simulator = Simulator(planned(topology, faults, copy, lanes=lanes), items)
     chosen = RandomWalk(seed) if scheduler is None else scheduler
     if not chosen.begin():
         raise TopologyError(f"simulate(): {type(chosen).__name__} has no schedule left; make a new one")
@@ -66,9 +67,16 @@ def simulated(
     return simulator.simulation(attempt, seed)
 
 
-def planned(topology: Topology, faults: Faults | None, copy: bool, start: Schedule | Recording | None = None) -> Plan:
+def planned(
+    topology: Topology,
+    faults: Faults | None,
+    copy: bool,
+    start: Schedule | Recording | None = None,
+    *,
+    lanes: int | None = None,
+) -> Plan:
     timers = (faults is not None and faults.timeouts) or (start is not None and start.has_timers)
-    return Plan(topology, timers=timers, copies=copy)
+    return Plan(topology, timers=timers, copies=copy, lanes=lanes)
 
 
 def one_death(simulator: Simulator, faults: Faults, seed: int) -> list[Life]:
@@ -80,12 +88,15 @@ def one_death(simulator: Simulator, faults: Faults, seed: int) -> list[Life]:
     return [simulator.life(worker, before=store)]
 
 
-def replayed(topology: Topology, items: Iterable[object], said: Schedule | Recording) -> Simulation[object]:
+def replayed(
+    topology: Topology, items: Iterable[object], said: Schedule | Recording, lanes: int | None = None
+) -> Simulation[object]:
     """A certain schedule, or what a real run decided."""
     if isinstance(said, Recording):
         simulator, attempt = followed(topology, items, said)
         return simulator.simulation(attempt, None)
-    simulator = Simulator(Plan(topology, timers=said.has_timers), islice(items, said.comes_in))
+    coming = items if said.comes_in is None else islice(items, said.comes_in)
+    simulator = Simulator(Plan(topology, timers=said.has_timers, lanes=lanes), coming)
     Faults([death.worker for death in said.deaths]).checked(simulator.plan.workers)
     replay = Replay(said)
     replay.begin()
@@ -106,19 +117,21 @@ def explored(
     faults: Faults | None,
     copy: bool = True,
     start: Schedule | Recording | None = None,
+    lanes: int | None = None,
 ) -> Exploration[object]:
     """Many schedules; that of `start` before all others."""
     check_bounds(schedules, faults, "explore()")
     must_be(bool, copy, "explore(): copy")
     if check is not None and not callable(check):
         raise TypeError(f"explore(): check must be a function that takes a simulation, not {short_repr(check)}")
-    plan = planned(topology, faults, copy, start)
+    plan = planned(topology, faults, copy, start, lanes=lanes)
     simulator = Simulator(plan, items, checked=False)
 
     def total() -> int | None:
         return count_classes(plan, simulator.items)
 
     search = Search(simulator, check, schedules, expired, total if faults is None and start is None else lambda: None)
+    search.found.lanes = lanes_of(topology)
     if isinstance(start, Recording):
         search.look_at(follow(simulator, start))
     elif start is not None:
@@ -129,6 +142,11 @@ def explored(
         (lambda: strategy) if isinstance(strategy, Scheduler) else lambda: made(strategy, plan, seed),
         faults,
     )
+
+
+def lanes_of(topology: Topology) -> dict[str, int]:
+    """How many lanes each fork has that adapts."""
+    return {fork.name: len(fork.lanes) for spec in topology.nodes for fork in adaptive_routes(spec.route)}
 
 
 def check_bounds(schedules: object, faults: object, call: str) -> None:

@@ -92,7 +92,8 @@ class Exploration(Generic[Out]):
     schedules: how many were run; classes: how many different ones; outputs: every sequence of outputs that came out, as tuples
     (of reprs, where items cannot be hashed); two are one if nothing but the order of a set or an address tells them apart, so
     1 and True are two; complete: was every class seen; unseen: an estimate of how many classes were not
-    (Chao, 1984), exact where their number is known; failure: the first that was found, or None.
+    (Chao, 1984), exact where their number is known; failure: the first that was found, or None; lanes: for how many lanes
+    of each fork that adapts all this holds: a real run opens as many as it needs, up to the cores that there are.
     """
 
     def __init__(self, count: Callable[[], int | None] = lambda: None) -> None:
@@ -100,6 +101,7 @@ class Exploration(Generic[Out]):
         self.exhausted = False
         self.outputs: set[tuple[Out, ...]] = set()
         self.failure: Found | None = None
+        self.lanes: dict[str, int] = {}
         self._count = count  # asked only when it matters: it takes longer than some searches
         self._seen: Counter[tuple[object, ...]] = Counter()
 
@@ -134,10 +136,10 @@ class Exploration(Generic[Out]):
 
     def __repr__(self) -> str:
         ends = "complete" if self.complete else f"about {self.unseen} unseen"
+        lanes = "".join(f", for {several(lanes, 'lane')} of {fork!r}" for fork, lanes in self.lanes.items())
         failed = "" if self.failure is None else f", failure={self.failure.schedule!r}"
-        return (
-            f"<Exploration of {self.schedules} schedules: {self.classes} classes, {len(self.outputs)} outputs, {ends}{failed}>"
-        )
+        found = f"{self.classes} classes, {len(self.outputs)} outputs, {ends}"
+        return f"<Exploration of {self.schedules} schedules: {found}{lanes}{failed}>"
 
 
 class Search:

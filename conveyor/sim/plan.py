@@ -24,7 +24,7 @@ from conveyor.sim.own import Copy, Packed
 from conveyor.stages import Job
 from conveyor.topology import Kind, NodeSpec, Topology, channels_of
 
-__all__ = ["AnyJob", "Plan", "Seat", "calculates"]
+__all__ = ["adaptive_routes", "AnyJob", "Plan", "Seat", "calculates"]
 
 AnyJob: TypeAlias = Job[object, object]
 
@@ -55,8 +55,9 @@ class Seat:
 class Plan:
     """The seats of a topology, each behind those that it reads from."""
 
-    def __init__(self, topology: Topology, *, timers: bool = False, copies: bool = True) -> None:
+    def __init__(self, topology: Topology, *, timers: bool = False, copies: bool = True, lanes: int | None = None) -> None:
         self.topology = topology
+        self.lanes = lanes  # of each fork that adapts, if not as by default
         self.timers = timers  # can the time of an item run out?
         self.copies = copies  # does every job get a copy of its item, through a pickle?
         distance = distances(topology)
@@ -81,7 +82,7 @@ class Plan:
         """The same pipeline with another capacity of one of its channels."""
         channels = list(self.topology.channels)
         channels[channel] = replace(channels[channel], capacity=capacity)
-        return Plan(replace(self.topology, channels=tuple(channels)), timers=self.timers, copies=self.copies)
+        return Plan(replace(self.topology, channels=tuple(channels)), timers=self.timers, copies=self.copies, lanes=self.lanes)
 
 
 def distances(topology: Topology) -> list[int]:

@@ -13,7 +13,8 @@ Rule 3.  The ordinals of a join count the items that it has read, those of a for
 Rule 4.  Points that are no stage have a suffix: `pool~lanes` (how many lanes of an adapting fork are open), `x~cut` (where a
          slice of a worker that is to die ends), `x~timer` (whether an item's time runs out), `~next` (which of several joins
          reads first, where workers die), `~stop` (which failure ends the run), `~in` (how many items come in at all), `~left`
-         (after how many results the run is left).
+         (after how many results the run is left).  `~lanes` by itself says how many lanes each fork has that adapts, where
+         that is not as by default.
 """
 
 from __future__ import annotations
@@ -28,7 +29,22 @@ from conveyor.errors import ScheduleMismatch
 from conveyor.sim.escaping import escaped, plain
 from conveyor.sim.hands import hand_from, hand_in_words
 
-__all__ = ["CUT", "IN", "LANES", "LEFT", "NEVER", "NEXT", "RESTART", "STOP", "TIMER", "Death", "Decision", "Key", "Schedule"]
+__all__ = [
+    "CUT",
+    "IN",
+    "LANES",
+    "LANES_BY_DEFAULT",
+    "LEFT",
+    "NEVER",
+    "NEXT",
+    "RESTART",
+    "STOP",
+    "TIMER",
+    "Death",
+    "Decision",
+    "Key",
+    "Schedule",
+]
 
 VERSION: Final = "cv1:"
 END: Final = "end"
@@ -36,6 +52,7 @@ END: Final = "end"
 RESTART: Final = "!"  # before the name of a worker: does another take its place now, or later
 CUT: Final = "~cut"
 LANES: Final = "~lanes"
+LANES_BY_DEFAULT: Final = 2
 STOP: Final = "~stop"
 TIMER: Final = "~timer"
 NEXT: Final = "~next"  # only where workers die, else each join waits for what it is to read
@@ -117,9 +134,11 @@ class Schedule:
 
     choices: Mapping[Key, int] = field(default_factory=dict[Key, int])
     deaths: tuple[Death, ...] = ()
+    lanes: int | None = None  # of each fork that adapts, if not as by default
 
     def __str__(self) -> str:
-        parts = [f"{escaped(point)}.{ordinal}={option}" for (point, ordinal), option in self.choices.items()]
+        parts = [] if self.lanes is None else [f"{LANES}.0={self.lanes}"]
+        parts += [f"{escaped(point)}.{ordinal}={option}" for (point, ordinal), option in self.choices.items()]
         return VERSION + ";".join([*parts, *map(str, self.deaths)])
 
     def __len__(self) -> int:
@@ -152,4 +171,4 @@ class Schedule:
                 raise ScheduleMismatch(
                     f"{part!r} is no part of a schedule: write point.ordinal=option, or !worker.item.step for a death"
                 )
-        return cls(choices, tuple(deaths))
+        return cls(choices, tuple(deaths), choices.pop(Key(LANES, 0), None))

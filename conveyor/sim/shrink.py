@@ -10,6 +10,7 @@ decided earlier, as long as it still fails: of two failures that are as small th
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from typing import Final, NamedTuple, TypeAlias
 
 from conveyor.sim.schedule import Death, Key, Schedule
@@ -50,7 +51,7 @@ class Shrinker:
         if self.runs == MOST_RUNS:
             return False
         self.runs += 1
-        schedule = of_parts(parts)
+        schedule = replace(of_parts(parts), lanes=self.best.lanes)
         ran, error = self.rerun(schedule)
         if error is None:
             return False

@@ -44,13 +44,14 @@ SIMULATED: Final = ("simulated: time is virtual, so no seconds are measured",)
 class Attempt:
     """What came of one schedule: outputs, or an error; and all that was decided."""
 
-    __slots__ = ("deaths", "error", "is_spared", "letters", "lives", "log", "outputs", "tallies", "turned", "zips")
+    __slots__ = ("deaths", "error", "is_spared", "lanes", "letters", "lives", "log", "outputs", "tallies", "turned", "zips")
 
     def __init__(self, world: World, error: BaseException | None) -> None:
         self.outputs = list(world.outputs)
         self.error = error
         self.log: Sequence[Decision] = world.log
         self.turned = world.turned
+        self.lanes = world.plan.lanes
         self.letters = world.dead_letters
         self.tallies = [loop.tally for loop in world.loops]
         self.zips = [loop.ends.zips for loop in world.loops] if world.composite else []
@@ -68,7 +69,7 @@ class Attempt:
             for point, ordinal, option, default in self.log
             if (option != default or defaults_too) and not is_of_the_living(point, dead)
         }
-        return Schedule(choices, deaths)
+        return Schedule(choices, deaths, self.lanes)
 
     def deaths_with_waits(self) -> Iterator[Death]:
         """The deaths, and how often it was said of each that another comes later."""
