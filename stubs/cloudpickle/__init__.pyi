@@ -8,7 +8,7 @@ from types import ModuleType
 from typing import IO, Any
 
 class Pickler(pickle.Pickler):
-    dispatch_table: ChainMap[type[Any], Callable[[Any], Any]]  # type: ignore[assignment]  # narrower than pickle has it
+    dispatch_table: ChainMap[type[Any], Callable[[Any], Any]]  # type: ignore[assignment, unused-ignore]  # narrower than pickle has it, to some releases
     def __init__(
         self, file: IO[bytes], protocol: int | None = None, buffer_callback: Callable[[PickleBuffer], object] | None = None
     ) -> None: ...
