@@ -96,8 +96,11 @@ def is_atom(item: object) -> bool:
 
 
 def _is_of_atoms(parts: tuple[object, ...], depth: int) -> bool:
-    inner = [part for part in parts if type(part) not in SIMPLE]
-    return all(type(part) is tuple and depth > 0 and _is_of_atoms(parts_of(part), depth - 1) for part in inner)
+    for part in parts:
+        kind = type(part)
+        if kind not in SIMPLE and (kind is not tuple or not depth or not _is_of_atoms(parts_of(part), depth - 1)):
+            return False
+    return True
 
 
 def parts_of(item: object) -> tuple[object, ...]:
