@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import shlex
 from collections.abc import Callable, Generator, Iterable
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import wraps
 from hashlib import sha256
@@ -42,6 +43,9 @@ Out = TypeVar("Out")
 SCHEDULES: Final = 100
 NO_END: Final = 1 << 62
 REMEMBERED: Final = 5  # schedules of one test
+
+HOW: Final = "write def test_x(simulate), and call simulate(pl, items)"
+HOW_IN_A_CLASS: Final = f"{HOW}; a unittest.TestCase gets it by a fixture with autouse=True that puts it into self"
 
 SECTION: Final = "conveyor"
 TOLD: Final = pytest.StashKey[str]()
@@ -75,6 +79,22 @@ class Simulate:
 def simulate() -> Simulate:
     """Call it as `simulate(pl, items)`: the test is then run once for each schedule, until one fails."""
     return Simulate()
+
+
+class Subtests:
+    """In the place of pytest's own: a subtest that fails fails the test, under the schedule that it fails under."""
+
+    @contextmanager
+    def test(self, msg: str | None = None, **parameters: object) -> Generator[None]:
+        """A part of the test, named by a message and parameters."""
+        __tracebackhide__ = True
+        try:
+            yield
+        except pytest.skip.Exception:  # of this part alone
+            return
+        except BaseException as error:
+            error.add_note(f"in subtest {msg or ''}{parameters or ''}")
+            raise
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -126,17 +146,20 @@ def pytest_configure(config: pytest.Config) -> None:
 
 
 @pytest.hookimpl(hookwrapper=True)
-def pytest_pyfunc_call(pyfuncitem: pytest.Function) -> Generator[None, Any, None]:
-    """Puts in the place of the test one that runs it again and again."""
-    simulates = pyfuncitem.funcargs.get("simulate")
-    mark = pyfuncitem.get_closest_marker("explore")
-    test = pyfuncitem.obj
+def pytest_runtest_call(item: pytest.Item) -> Generator[None, Any, None]:
+    """Puts in the place of the test, be it a method of a `unittest.TestCase`, one that runs it again and again."""
+    if not isinstance(item, pytest.Function):
+        yield
+        return
+    simulates = item.funcargs.get("simulate")
+    mark = item.get_closest_marker("explore")
+    test = item.obj
     if isinstance(simulates, Simulate):
-        pyfuncitem.obj = explored(pyfuncitem, test, simulates, mark)
+        item.obj = explored(item, test, simulates, mark)
     elif mark is not None:
-        pyfuncitem.obj = refused(test, "needs the fixture `simulate`: write def test_x(simulate), and call simulate(pl, items)")
+        item.obj = refused(test, f"needs the fixture `simulate`: {HOW if item.cls is None else HOW_IN_A_CLASS}")
     yield
-    pyfuncitem.obj = test
+    item.obj = test
 
 
 @pytest.hookimpl(hookwrapper=True)
@@ -182,6 +205,8 @@ def explored(
         from conveyor.sim.trials import Trials
 
         ends = None if asked.seconds is None else monotonic() + asked.seconds
+        if "subtests" in arguments:
+            arguments["subtests"] = Subtests()
         simulates._trials = trials = Trials(  # pyright: ignore[reportPrivateUsage]  # the test sees no more of it than a call
             lambda: test(**arguments), asked.most, lambda: ends is not None and monotonic() > ends
         )
@@ -229,7 +254,7 @@ def search(item: pytest.Function, trials: Trials, asked: Asked) -> None:
             raise
         raise pytest.fail.Exception(f"@pytest.mark.explore: {error}", pytrace=False) from None
     found = result.failure
-    memory.remember([] if found is None else [found.schedule])
+    memory.remember([found.schedule] if found is not None and not found.is_left_behind else [])
     if found is None:
         check_completeness(asked, result)
         item.add_report_section("call", SECTION, repr(result))  # shown by -rP
@@ -263,6 +288,8 @@ def told(item: pytest.Function, found: Found, known: int, strategy: Strategy | S
         )
     else:
         which = f"schedule {found.number - known} of {type(strategy).__name__}"
+    if found.is_left_behind:
+        return f"{which}, but not because of it"
     replay = found.how_to_replay(f"pytest {address(item)} --conveyor-schedule='{found.schedule}'")
     return f"{which}, {found.story()}\n{replay}"
 

@@ -15,8 +15,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from conveyor.sim.exploration import Exploration
     from conveyor.sim.faults import Faults
+    from conveyor.sim.findings import Exploration
     from conveyor.sim.generated import schedules
     from conveyor.sim.schedulers.scheduler import Scheduler
     from conveyor.sim.simulation import Simulation
@@ -32,7 +32,7 @@ else:
 
 
 HOMES = {
-    "Exploration": "conveyor.sim.exploration",
+    "Exploration": "conveyor.sim.findings",
     "Faults": "conveyor.sim.faults",
     "Scheduler": "conveyor.sim.schedulers.scheduler",
     "Simulation": "conveyor.sim.simulation",

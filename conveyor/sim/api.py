@@ -125,7 +125,7 @@ def explored(
     if check is not None and not callable(check):
         raise TypeError(f"explore(): check must be a function that takes a simulation, not {short_repr(check)}")
     plan = planned(topology, faults, copy, start, lanes=lanes)
-    simulator = Simulator(plan, items, checked=False)
+    simulator = Simulator(plan, items, checked=False, watched=check is not None)
 
     def total() -> int | None:
         return count_classes(plan, simulator.items)

@@ -5,18 +5,16 @@ Knows: how a search goes on and ends.  Must never know: how a scheduler decides,
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Callable, Sequence
-from functools import cached_property
 from operator import itemgetter
-from typing import Final, Generic, NamedTuple, TypeAlias
+from typing import Final, TypeAlias
 
 from typing_extensions import TypeVar
 
 from conveyor.codec import short_repr
-from conveyor.errors import ScheduleMismatch
-from conveyor.remote_errors import add_note
+from conveyor.errors import ConveyorError, NotDeterministic, ScheduleMismatch
 from conveyor.sim.faults import Faults
+from conveyor.sim.findings import Exploration, Found
 from conveyor.sim.likeness import Outcome
 from conveyor.sim.port import Life
 from conveyor.sim.schedule import NEXT, Schedule
@@ -24,13 +22,13 @@ from conveyor.sim.schedulers.deviations import Deviations
 from conveyor.sim.schedulers.exhaustive import Exhaustive, Redundant
 from conveyor.sim.schedulers.replay import Follow, Replay
 from conveyor.sim.schedulers.scheduler import Default, Scheduler
-from conveyor.sim.shrink import Shrunk, shrunk
+from conveyor.sim.shrink import shrunk
 from conveyor.sim.simulation import Attempt, Simulation, Simulator, followed
 from conveyor.sim.suspicion import suspicion
 from conveyor.sim.verdict import tells_failure
 from conveyor.sim.words import in_words
 
-__all__ = ["Exploration", "Failed", "Found", "Search", "explore", "stores_of", "with_fewer"]
+__all__ = ["Exploration", "Failed", "Found", "Search", "explore", "left_by_another", "stores_of", "with_fewer"]
 
 Out = TypeVar("Out", default=object)
 
@@ -40,106 +38,13 @@ Lives: TypeAlias = Callable[[], Sequence[Life]]
 
 FEWER: Final = 200  # schedules that are tried for a failure with fewer decisions
 OPTION: Final = itemgetter(2)  # of a decision
+SOME: Final = 32  # schedules before it is asked whether there are no others
 REPEATED: Final = 20  # one schedule of so many is run again and compared
+MOST_REPEATED: Final = 64  # of which as many wait for the end of the search
 
 
 class Failed(AssertionError):
     """A check that returned False."""
-
-
-class Found(NamedTuple):
-    """A schedule that fails: as small as it could be made, and how it was found.  It has failed once more when it was replayed,
-    or else `repeats` is false.
-
-    error: what the check or the run raised; number: of the schedule in the search, from 1; decisions: how many it had that were
-    not the default; runs: how many it took to make them fewer; words: the decisions that are left.
-    """
-
-    error: BaseException
-    schedule: str
-    number: int
-    decisions: int
-    runs: int
-    words: str
-    repeats: bool = True
-
-    def __str__(self) -> str:
-        what = f"{type(self.error).__name__}: {self.error}"
-        return f"{what}\nschedule {self.number}, {self.story()}\n{self.how_to_replay(f'pl.replay(items, {self.schedule!r})')}"
-
-    def how_to_replay(self, call: str) -> str:
-        """What to do to see it again, if that is of use."""
-        if self.repeats:
-            return f"replay: {call}"
-        return (
-            f"{call} did not fail when it was tried: a job or the check depends on more than its "
-            "items, such as what an earlier run left behind; if not, this is a fault of Conveyor's: "
-            "please report it"
-        )
-
-    def story(self) -> str:
-        """How small it has become, and what is left."""
-        fewer = len(Schedule.parse(self.schedule))
-        if not fewer:
-            return "default everywhere: no certain order is needed for this"
-        shrunk = f"shrunk from {several(self.decisions, 'decision')} to {fewer} in {several(self.runs, 'run')}"
-        return f"{shrunk}\ndefault everywhere except: {self.words}"
-
-
-class Exploration(Generic[Out]):
-    """What came of a search.
-
-    schedules: how many were run; classes: how many different ones; outputs: every sequence of outputs that came out, as tuples
-    (of reprs, where items cannot be hashed); two are one if nothing but the order of a set or an address tells them apart, so
-    1 and True are two; complete: was every class seen; unseen: an estimate of how many classes were not
-    (Chao, 1984), exact where their number is known; failure: the first that was found, or None; lanes: for how many lanes
-    of each fork that adapts all this holds: a real run opens as many as it needs, up to the cores that there are.
-    """
-
-    def __init__(self, count: Callable[[], int | None] = lambda: None) -> None:
-        self.schedules = 0
-        self.exhausted = False
-        self.outputs: set[tuple[Out, ...]] = set()
-        self.failure: Found | None = None
-        self.lanes: dict[str, int] = {}
-        self._count = count  # asked only when it matters: it takes longer than some searches
-        self._seen: Counter[tuple[object, ...]] = Counter()
-
-    @property
-    def classes(self) -> int:
-        return len(self._seen)
-
-    @cached_property
-    def total(self) -> int | None:
-        """How many classes there are, if that can be worked out."""
-        return self._count()
-
-    @property
-    def complete(self) -> bool:
-        return self.exhausted or self.classes == self.total
-
-    @property
-    def unseen(self) -> int:
-        if self.complete:
-            return 0
-        if self.total is not None:
-            return max(0, self.total - self.classes)
-        counts = Counter(self._seen.values())
-        once, twice = counts[1], counts[2]
-        return -(-once * (once - 1) // (2 * (twice + 1)))
-
-    def raise_failure(self) -> None:
-        """Raises what failed, if anything did, with the schedule that does it again."""
-        if self.failure is not None:
-            add_note(self.failure.error, str(self.failure))
-            raise self.failure.error
-
-    def __repr__(self) -> str:
-        ends = "complete" if self.complete else f"about {self.unseen} unseen"
-        lanes = "".join(f", for {several(lanes, 'lane')} of {fork!r}" for fork, lanes in self.lanes.items())
-        failed = "" if self.failure is None else f", failure={self.failure.schedule!r}"
-        found = f"{self.classes} classes, {len(self.outputs)} outputs, {ends}"
-        return f"<Exploration of {self.schedules} schedules: {found}{lanes}{failed}>"
 
 
 class Search:
@@ -153,9 +58,20 @@ class Search:
         self.most = most
         self.expired = expired
         self.found: Exploration[object] = Exploration(total)
+        self.passed: Attempt | None = None  # the first that did
+        self.later: list[tuple[int, Attempt, Simulator]] = []  # to be repeated, with their numbers
+        self.stride = REPEATED
 
     def is_over(self) -> bool:
-        return self.found.failure is not None or self.found.schedules >= self.most or self.expired()
+        found = self.found
+        return found.failure is not None or found.schedules >= self.most or self.expired() or self.is_complete()
+
+    def is_complete(self) -> bool:
+        """Has every class been seen?  Asked now and then, where nothing is new, and to count them has no effects."""
+        seen = self.found.schedules
+        if seen < SOME or seen & (seen - 1) or not self.simulator.plan.has_no_effects:
+            return False
+        return min(self.found._seen.values()) > 1 and self.found.complete  # pyright: ignore[reportPrivateUsage]  # as below
 
     def go(self, scheduler: Scheduler, lives: Lives) -> tuple[bool, bool]:
         """Every schedule that `scheduler` has, until the search is over: had it no more, and did a worker die in any?"""
@@ -202,10 +118,40 @@ class Search:
         if attempt.error is None:
             found.outputs.add(Outcome(attempt.outputs))
         error = self.judge(attempt)
-        if error is None and found.schedules % REPEATED == 1:
-            error = suspicion(self.simulator, attempt)
         if error is not None:
             self.fails(attempt, error)
+            return
+        self.passed = self.passed or attempt
+        if found.schedules % self.stride == 1:
+            self.later.append((found.schedules, attempt, self.simulator))
+            if not self.is_watched:
+                self.repeat()
+            elif len(self.later) == MOST_REPEATED:
+                del self.later[1::2]
+                self.stride *= 2
+
+    def repeat(self) -> None:
+        """Runs schedules once more, every job beside its double; the effects that has are seen by no check any more."""
+        while self.later and self.found.failure is None:
+            number, attempt, simulator = self.later.pop(0)
+            error = suspicion(simulator, attempt)
+            if error is not None:
+                self.fails(attempt, error, number, error)
+            elif self.expired():
+                return
+
+    @property
+    def is_watched(self) -> bool:
+        """Is something called behind each run that may look at what else jobs have done?"""
+        return self.check is not None and not self.simulator.plan.has_no_effects
+
+    def stores(self, faults: Faults) -> list[tuple[str, int]]:
+        """The stores before which a worker may die."""
+
+        def run(lives: Sequence[Life]) -> None:
+            self.judge(self.attempt(Default(), lambda: lives))  # as behind any run; its verdict comes in its turn
+
+        return stores_of(self.simulator, faults, run)
 
     def judge(self, attempt: Attempt) -> BaseException | None:
         """What is wrong with a schedule, if anything is."""
@@ -221,23 +167,36 @@ class Search:
             return error
         return Failed(f"the check returned False for {short_repr(attempt.outputs)}") if verdict is False else None
 
-    def fails(self, attempt: Attempt, error: BaseException) -> None:
-        """Makes the failure as small as can be, and makes sure that what is left fails again."""
-        schedule = attempt.schedule()
-        doubt = suspicion(self.simulator, attempt)
-        smaller = shrunk(schedule, self.rerun if doubt is None else self.rerun_twice)
-        error = smaller.error or doubt or error
-        words = in_words(smaller.schedule, self.simulator.plan.topology)
-        found = Found(error, str(smaller.schedule), self.found.schedules, len(schedule), smaller.runs, words)
-        self.found.failure = found if doubt is not None else self.sure_of(found, smaller)
+    def fails(
+        self, attempt: Attempt, error: BaseException, number: int | None = None, doubt: ConveyorError | None = None
+    ) -> None:
+        """Finds out whose failure it is, makes it as small as can be, and makes sure that what is left fails again."""
+        simulator, schedule = self.simulator, attempt.schedule()
+        words = in_words(schedule, simulator.plan.topology)
+        found = Found(error, str(schedule), number or self.found.schedules, len(schedule), 0, words)
+        if doubt is None and not self.is_watched:
+            doubt = suspicion(simulator, attempt)
+        if doubt is None:
+            left = self.left_behind(attempt, error)
+            found = self.reduced(found, schedule) if left is None else found._replace(error=left, repeats=False)
+            if self.is_watched:  # now nothing looks any more at what jobs have done besides
+                doubt = suspicion(simulator, attempt)
+        if doubt is not None:
+            smaller = shrunk(schedule, self.rerun_twice, self.expired)
+            found = self.shown(found._replace(error=smaller.error or doubt, runs=smaller.runs, repeats=True), smaller.schedule)
+        self.found.failure = found
 
-    def sure_of(self, found: Found, smaller: Shrunk) -> Found:
+    def reduced(self, found: Found, schedule: Schedule) -> Found:
         """The smallest schedule on the way that fails once more when exactly that is run, as it is when it is pasted."""
-        for schedule in (smaller.schedule, *smaller.larger):
-            if (error := self.once_more(schedule)) is not None:
-                words = in_words(schedule, self.simulator.plan.topology)
-                return found._replace(error=error, schedule=str(schedule), words=words)
-        return found._replace(repeats=False)
+        smaller = shrunk(schedule, self.rerun, self.expired)
+        found = found._replace(error=smaller.error or found.error, runs=smaller.runs)
+        for each in (smaller.schedule, *smaller.larger):
+            if (error := self.once_more(each)) is not None:
+                return self.shown(found._replace(error=error), each)
+        return self.shown(found._replace(repeats=False), smaller.schedule)
+
+    def shown(self, found: Found, schedule: Schedule) -> Found:
+        return found._replace(schedule=str(schedule), words=in_words(schedule, self.simulator.plan.topology))
 
     def once_more(self, schedule: Schedule) -> BaseException | None:
         """What is wrong when exactly this is replayed, if anything is."""
@@ -249,15 +208,40 @@ class Search:
             return None
         return self.judge(attempt)
 
+    def left_behind(self, attempt: Attempt, error: BaseException) -> NotDeterministic | None:
+        """Does a failure hang on earlier runs?  Then the same schedule passed before, or one that passed does not any more."""
+        if self.passed is None:
+            return None
+        again: BaseException | None = error
+        schedule, seen = attempt.schedule(), self.found._seen  # pyright: ignore[reportPrivateUsage]  # as above
+        if seen[class_of(attempt)] == 1:
+            schedule = self.passed.schedule()
+            _, again = self.rerun(schedule)
+        if again is None:
+            return None
+        return left_by_another(schedule, again)
+
+
+def left_by_another(schedule: Schedule, error: BaseException) -> NotDeterministic:
+    """What is told of an error under a schedule that passed before."""
+    first = str(error).partition("\n")[0]
+    left = NotDeterministic(
+        "the same schedule passed before: the test depends on what an earlier schedule left, such as a file, a list of a "
+        "fixture or a global; make that anew for each schedule. "
+        f"Under {str(schedule)!r} it fails now: {type(error).__name__}: {first}"
+    )
+    left.__cause__ = error
+    return left
+
 
 def with_fewer(search: Search) -> None:
     """Another failure in the place of the one that was found, if one of the first schedules has fewer decisions and fails."""
     failure = search.found.failure
-    if failure is None:
+    if failure is None or not failure.repeats:
         return
     scheduler = Deviations(len(Schedule.parse(failure.schedule)) - 1)
     for run in range(1, FEWER + 1):
-        if not scheduler.begin():
+        if search.expired() or not scheduler.begin():
             return
         attempt = search.attempt(scheduler, tuple)
         if search.judge(attempt) is not None and (error := search.once_more(schedule := attempt.schedule())) is not None:
@@ -272,8 +256,10 @@ def explore(search: Search, strategy: Strategy, faults: Faults | None) -> Explor
     found = search.found
     if isinstance(scheduler, Exhaustive):
         exhausted, _ = search.go(scheduler, tuple)
+        found._done = 0.0 if exhausted else scheduler.done()  # pyright: ignore[reportPrivateUsage]  # as above
         for worker in faults.checked(search.simulator.plan.workers) if faults is not None else ():
             exhausted = deaths_of(search, worker, strategy) and exhausted
+        search.repeat()
         found.exhausted = exhausted and found.failure is None
         if found.exhausted and found.total is not None:
             assert found.classes == found.total, (
@@ -283,7 +269,8 @@ def explore(search: Search, strategy: Strategy, faults: Faults | None) -> Explor
     elif faults is None:
         search.go(scheduler, tuple)
     else:
-        in_turn(search, strategy, stores_of(search.simulator, faults))
+        in_turn(search, strategy, search.stores(faults))
+    search.repeat()
     return found
 
 
@@ -317,15 +304,19 @@ def dies(search: Search, worker: str, store: int) -> Lives:
     return lambda: [search.simulator.life(worker, before=store)]
 
 
-def stores_of(simulator: Simulator, faults: Faults) -> list[tuple[str, int]]:
-    """The stores before which a worker may die, as many as there are by default: first all first ones, and so on."""
+def stores_of(
+    simulator: Simulator, faults: Faults, run: Callable[[Sequence[Life]], object] | None = None
+) -> list[tuple[str, int]]:
+    """The stores before which a worker may die, as many as there are by default: first all first ones, and so on.
+
+    `run` runs the default with these lives.
+    """
     counters = [simulator.life(worker) for worker in faults.checked(simulator.plan.workers)]
-    simulator.attempt(Default(), counters)
+    if run is None:
+        simulator.attempt(Default(), counters)
+    else:
+        run(counters)
     return sorted(((life.worker, store) for life in counters for store in range(life.stores)), key=lambda found: found[1])
-
-
-def several(number: int, word: str) -> str:
-    return f"{number} {word}{'' if number == 1 else 's'}"
 
 
 def class_of(attempt: Attempt) -> tuple[object, ...]:

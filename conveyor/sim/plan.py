@@ -20,6 +20,7 @@ from typing import TypeAlias
 from conveyor.kernels import only_calculates
 from conveyor.route import Balance, Leaf, Route
 from conveyor.shipping import pack_stage
+from conveyor.sim.effects import has_no_effects
 from conveyor.sim.own import Copy, Packed
 from conveyor.stages import Job
 from conveyor.topology import Kind, NodeSpec, Topology, channels_of
@@ -65,6 +66,8 @@ class Plan:
             Seat(spec, copies) for spec in sorted(topology.nodes, key=lambda spec: (distance[spec.index], spec.index))
         ]
         self.is_stateless = all(seat.is_stateless for seat in self.seats)
+        stages = [seat.spec.stage for seat in self.seats if seat.spec.stage is not None]
+        self.has_no_effects = all(stage.said.fn is not None and has_no_effects(stage.said.fn) for stage in stages)
         self.tears_down = any(seat.tears_down for seat in self.seats)
         self.telling_forks = [
             (route.name, len(route.lanes))

@@ -39,8 +39,9 @@ class Shrunk(NamedTuple):
 class Shrinker:
     """One failure being made smaller."""
 
-    def __init__(self, schedule: Schedule, rerun: Rerun) -> None:
+    def __init__(self, schedule: Schedule, rerun: Rerun, expired: Callable[[], bool]) -> None:
         self.rerun = rerun
+        self.expired = expired
         self.best = schedule
         self.error: BaseException | None = None
         self.runs = 0
@@ -48,7 +49,7 @@ class Shrinker:
 
     def fails_with(self, parts: Sequence[Part]) -> bool:
         """Does the schedule of these parts fail?  Then it is the best so far, as it really ran."""
-        if self.runs == MOST_RUNS:
+        if self.runs == MOST_RUNS or self.expired():
             return False
         self.runs += 1
         schedule = replace(of_parts(parts), lanes=self.best.lanes)
@@ -94,9 +95,12 @@ class Shrinker:
                     break
 
 
-def shrunk(schedule: Schedule, rerun: Rerun) -> Shrunk:
-    """The smallest schedule that still fails when it is run by `rerun`; no error if nothing could be left out."""
-    shrinker = Shrinker(schedule, rerun)
+def shrunk(schedule: Schedule, rerun: Rerun, expired: Callable[[], bool] = lambda: False) -> Shrunk:
+    """The smallest schedule that still fails when it is run by `rerun`; no error if nothing could be left out.
+
+    Once `expired` the smallest so far is good enough.
+    """
+    shrinker = Shrinker(schedule, rerun, expired)
     shrinker.reduce()
     return Shrunk(shrinker.best, shrinker.error, shrinker.runs, tuple(reversed(shrinker.larger)))
 

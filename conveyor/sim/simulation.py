@@ -100,15 +100,20 @@ def followed(schedule: Schedule, run: Callable[[Schedule], Attempt]) -> Attempt:
 
 
 class Simulator:
-    """A plan and the items that go through it; runs any number of schedules."""
+    """A plan and the items that go through it; runs any number of schedules.
+
+    `watched`: something looks at what jobs do besides, so each schedule calls every job.
+    """
 
     seeks_cures = True  # is it tried how much room cures a deadlock?
 
-    def __init__(self, plan: Plan, items: Iterable[object], *, checked: bool = True) -> None:
+    def __init__(self, plan: Plan, items: Iterable[object], *, checked: bool = True, watched: bool = False) -> None:
         look_for_handlers()
         self.plan = plan
         self.items = taken_in(items, copies=plan.copies)
         self.world = World(plan, self.items, inspection=Inspection(doubles=False) if checked else None)
+        if watched and not plan.has_no_effects:
+            self.world.goes_back = False
         self.second = World(plan, self.items, inspection=Inspection(doubles=True))  # takes nothing over from other schedules
 
     def attempt(self, scheduler: Scheduler, deaths: Sequence[Life] = ()) -> Attempt:

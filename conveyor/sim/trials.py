@@ -13,7 +13,7 @@ from typing import TypeAlias
 
 from conveyor.errors import ConveyorError, LifecycleError
 from conveyor.sim.api import Strategy, check_bounds, made
-from conveyor.sim.exploration import Exploration, Lives, Search, explore
+from conveyor.sim.exploration import Exploration, Lives, Search, explore, left_by_another
 from conveyor.sim.faults import Faults
 from conveyor.sim.interruption import look_for_handlers
 from conveyor.sim.plan import Plan
@@ -22,6 +22,7 @@ from conveyor.sim.schedulers.exhaustive import Redundant
 from conveyor.sim.schedulers.replay import Replay
 from conveyor.sim.schedulers.scheduler import Scheduler
 from conveyor.sim.simulation import Attempt, Simulation, Simulator
+from conveyor.sim.suspicion import suspicion
 from conveyor.sim.verdict import tells_failure
 from conveyor.topology import Topology
 
@@ -69,6 +70,9 @@ class Trials(Search):
             self.scheduler = None
         if self.fault is not None:
             raise self.fault
+        if self.made is None and self.error is not None and self.passed is not None:
+            self.fault = left_by_another(self.passed.schedule(), self.error)
+            raise self.fault
         if self.made is None:
             raise self.error or LifecycleError("the test never called simulate(pl, items), so there is nothing to explore")
         return self.made
@@ -100,6 +104,10 @@ class Trials(Search):
             raise self.made.error
         return Simulation(self.made, self.simulator)
 
+    @property
+    def is_watched(self) -> bool:
+        return not self.simulator.plan.has_no_effects
+
     def judge(self, attempt: Attempt) -> BaseException | None:
         return self.error
 
@@ -114,6 +122,7 @@ def under_many(
         if not trials.is_over():
             trials.look_at(trials.follow(schedule))
     if trials.is_over():
+        trials.repeat()
         return trials.found
     plan = trials.simulator.plan
     return explore(
@@ -122,10 +131,14 @@ def under_many(
 
 
 def replayed(trials: Trials, schedule: Schedule) -> None:
-    """The body under one schedule; raises what it raises, and `ScheduleMismatch` if the schedule does not fit."""
+    """The body under one schedule; raises what it raises, and `ScheduleMismatch` if the schedule does not fit.
+
+    If it raises nothing the schedule is run once more as it is in a search, to find jobs that depend on more than their item.
+    """
     trials.timers = schedule.has_timers
     replay = Replay(schedule)
     attempt = trials.attempt(replay, lambda: trials.simulator.lives_in(schedule))
     replay.check_deaths(attempt.deaths)
-    if trials.error is not None:
-        raise trials.error
+    error = trials.error or suspicion(trials.simulator, attempt)
+    if error is not None:
+        raise error
