@@ -61,7 +61,7 @@ def test_a_test_that_leaves_something_behind_is_told_so_and_no_line_that_passes(
     printed = ran(user, test)
     assert "NotDeterministic: the same schedule passed before: the test depends on what an earlier schedule left" in printed
     assert "replay: " not in printed
-    assert "of the portfolio" in ran(user, test) or "exhaustive" in test, "no schedule of it is remembered"
+    assert "a schedule that failed before" not in ran(user, test), "nothing of it is remembered"
     assert "1 passed" in ran(user, test, "--conveyor-schedule=cv1:")
 
 
@@ -159,7 +159,7 @@ def test_it(simulate, subtests):
         assert len(out) == 4
 """,
     )
-    assert printed.count("E       assert [1, 1, 2, 2] != [1, 1, 2, 2]") == 1
+    assert len(re.findall(r"^E +assert \[1, 1, 2, 2\] != \[1, 1, 2, 2\]", printed, re.MULTILINE)) == 1
     assert "in subtest order{'first': 1}" in printed
     assert re.search(r"replay: pytest test_x.py::test_it --conveyor-schedule='cv1:join.0=1'", printed)
     assert "1 failed" in printed

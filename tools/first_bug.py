@@ -26,7 +26,7 @@ def needed(bug: Bug, strategy: Strategy) -> str:
                 bug.items, bug.check, strategy=strategy, schedules=MOST, seed=seed, faults=bug.faults
             )
             if found.failure is not None:
-                counts.append(found.schedules)
+                counts.append(found.failure.number)
             if strategy in ("deviations", "exhaustive"):  # chance has no part in these
                 break
     if not counts:

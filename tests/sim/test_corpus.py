@@ -35,7 +35,7 @@ def test_the_portfolio_finds_the_bug_soon_and_makes_it_small(bug: Bug) -> None:
             assert found.failure is not None
             assert len(Schedule.parse(found.failure.schedule)) <= bug.least + 1
             assert found.failure.runs <= 200
-            needed.append(found.schedules)
+            needed.append(found.failure.number)
 
     assert mean(needed) <= SOON
 
