@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import time
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 from random import Random
@@ -17,6 +17,7 @@ from unittest.mock import patch
 from conveyor import Pipeline, Report
 from conveyor.deaths import Deaths, Moment
 from conveyor.errors import PoisonItem
+from conveyor.report import DeadLetter
 from tests.chaos.board import Board
 from tests.chaos.pipelines import Found, Hammered
 
@@ -25,6 +26,7 @@ __all__ = ["Restless"]
 SIZES: Final = (0, 1, 3, 30, 300, 3000)
 PAUSES_S: Final = (0.0, 0.001, 0.01, 0.1)  # the longest lets everybody fall asleep
 PAUSES_IN_A_RUN: Final = 4
+DEADLY: Final = 3
 RUNS_OF_ONE: Final = 8
 
 
@@ -32,7 +34,7 @@ RUNS_OF_ONE: Final = 8
 class Restless:
     """Runs `pipeline` until there were enough kills; `moments` says at which they were noticed.
 
-    An item whose worker is killed three times while it has only that at its job is poison, as it must be: `poisoned` runs.
+    An item whose worker is killed three times while it has only that at its job is poison, as it must be: `poisoned` counts.
     """
 
     board: Board
@@ -43,7 +45,7 @@ class Restless:
     random: Random
     found: Found = field(default_factory=Found)
     reports: list[Report] = field(default_factory=list[Report])
-    letters: list[Any] = field(default_factory=list[Any])
+    letters: list[DeadLetter] = field(default_factory=list[DeadLetter])
     items: int = 0
     moments: Counter[str] = field(default_factory=Counter[str])
     poisoned: int = 0
@@ -70,15 +72,27 @@ class Restless:
             for _ in range(self.random.randint(1, RUNS_OF_ONE) if is_warm else 1):
                 at_work = self.moments["at work"]
                 try:
-                    self.run(pl, self.random.choice(SIZES))
+                    letters = self.run(pl, self.random.choice(SIZES))
                 except PoisonItem:
-                    if self.moments["at work"] < at_work + 3:
+                    if self.moments["at work"] < at_work + DEADLY:
                         raise
                     self.poisoned += 1
+                else:
+                    self.account(letters, self.moments["at work"] - at_work)
                 self.board.pulled += 1
                 self.pause()
 
-    def run(self, pl: Any, size: int) -> None:
+    def account(self, letters: Sequence[DeadLetter], at_work: int) -> None:
+        """An item that was given up for so many deaths is not lost; any other must not have been given up at all."""
+        deadly = [letter for letter in letters if isinstance(letter.exception, PoisonItem)]
+        if DEADLY * len(deadly) <= at_work:
+            self.poisoned += len(deadly)
+            self.found += Found(lost=-len(deadly))
+            letters = [letter for letter in letters if letter not in deadly]
+        self.letters += letters
+
+    def run(self, pl: Any, size: int) -> Sequence[DeadLetter]:
+        """Gives the dead letters."""
         if self.random.random() < 0.5:
             result = pl.run(self.source(size))
             outputs = [*result]
@@ -90,8 +104,9 @@ class Restless:
                     self.pause_sometimes(size)
         self.found += self.pipeline.check(outputs, size)
         self.reports.append(result.report)
-        self.letters += result.dead_letters
         self.items += size
+        letters: Sequence[DeadLetter] = result.dead_letters
+        return letters
 
     def source(self, size: int) -> Iterator[int]:
         for item in range(size):

@@ -56,8 +56,8 @@ class Spec:
 class Verdict:
     """What came of it; `miscounted`: stages whose report does not add up; `error`: what ended the run before its time.
 
-    `moments`: what the workers were about that were killed, if that was counted; `poisoned`: runs that ended because three of
-    them had the same item at work.
+    `moments`: what the workers were about that were killed, if that was counted; `poisoned`: items that
+    were at their job, alone, at three of these deaths.
     """
 
     items: int = 0

@@ -86,6 +86,6 @@ class Tally:
         if self.moments:
             moments = ", ".join(f"{count} {name}" for name, count in self.moments.most_common())
             lines.append(f"of those killed at any moment: {moments}")
-            lines.append(f"runs in which three of them had the same item at work: {self.poisoned}")
+            lines.append(f"items that were at their job, alone, at three of these, and so poison: {self.poisoned}")
         lines.append(f"{self.lost} lost, {self.repeated} repeated, {self.hangs} hangs, {self.orphans} orphans")
         return "\n".join(lines)

@@ -148,6 +148,7 @@ class Restless(Killer):
     """Kills workers whatever they are about, in bursts: between these the run must get on."""
 
     def work(self, deadline: float) -> None:
+        self.await_progress(deadline)  # the fork server that is being started could be taken for a worker
         while self.goes_on(deadline):
             often = self.random.choice(OFTEN_S)
             burst = time.monotonic() + self.random.uniform(0.1, LONGEST_BURST_S)
