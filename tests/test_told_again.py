@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 import signal
 from collections.abc import Callable, Iterable
+from dataclasses import replace
 from itertools import count, islice
 from pathlib import Path
 from typing import Any
@@ -17,7 +18,9 @@ import pytest
 
 from conveyor import BalancingFork, Join, Pipe, Processor, context
 from conveyor.errors import WorkerCrashed
+from conveyor.recording import Recording, points_of
 from conveyor.runtime.faults import Fault, planned
+from conveyor.sim.api import replayed
 from conveyor.sim.schedule import Schedule
 from tests.helpers import START_METHODS, pipeline
 
@@ -130,6 +133,18 @@ def test_that_workers_died_until_there_were_no_more_is_said(tmp_path: Path) -> N
     assert schedule.endswith("+never")
     with pytest.raises(WorkerCrashed, match="died one after the other"):
         pl.replay(range(20), schedule)
+
+
+def test_a_run_on_more_lanes_than_the_simulator_has_by_default_says_how_many(tmp_path: Path) -> None:
+    path = tmp_path / "run.cvd"
+    pl = pipeline().add(BalancingFork()).add(Processor(abs)).add(Join())
+    pl.run(range(20), record=path)
+    wider = pl._simulated("replay()", 3)
+    recording = replace(Recording.read(path.read_bytes(), "run.cvd"), adaptive_lanes=3, points=points_of(wider))
+
+    schedule = replayed(wider, range(20), recording, lanes=3).schedule
+    assert Schedule.parse(schedule).lanes == 3
+    assert sorted(pl.replay(range(20), schedule)) == [*range(20)]
 
 
 # ------------------------------------------------------------------------------------------------- streams that were left

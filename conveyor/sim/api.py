@@ -93,7 +93,7 @@ def replayed(
 ) -> Simulation[object]:
     """A certain schedule, or what a real run decided."""
     if isinstance(said, Recording):
-        simulator, attempt = followed(topology, items, said)
+        simulator, attempt = followed(topology, items, said, lanes)
         return simulator.simulation(attempt, None)
     coming = items if said.comes_in is None else islice(items, said.comes_in)
     simulator = Simulator(Plan(topology, timers=said.has_timers, lanes=lanes), coming)

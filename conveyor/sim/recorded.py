@@ -30,15 +30,21 @@ FULL: Final = re.compile(r"(c\d+) \([^)]*\) is (?:too )?full")
 NEVER_SENT: Final = "an item that never went in"
 
 
-def followed(topology: Topology, items: Iterable[object], recording: Recording) -> tuple[Simulator, Attempt]:
-    """The run that was recorded; raises `ScheduleMismatch` if that was another pipeline, other items, or it does not fit."""
+def followed(
+    topology: Topology, items: Iterable[object], recording: Recording, lanes: int | None = None
+) -> tuple[Simulator, Attempt]:
+    """The run that was recorded; `lanes` is what its schedule has to say of forks that adapt.
+
+    Raises `ScheduleMismatch` if that was another pipeline, other items, or it does not fit.
+    """
     recording.check(topology)
-    simulator = simulator_for(topology, items, recording)
+    simulator = simulator_for(topology, items, recording, lanes)
     return simulator, follow(simulator, recording)
 
 
-def simulator_for(topology: Topology, items: Iterable[object], recording: Recording) -> Simulator:
-    return Simulator(Plan(topology, timers=recording.has_timers), of_interest(topology, items, recording))
+def simulator_for(topology: Topology, items: Iterable[object], recording: Recording, lanes: int | None = None) -> Simulator:
+    plan = Plan(topology, timers=recording.has_timers, lanes=lanes)
+    return Simulator(plan, of_interest(topology, items, recording))
 
 
 def follow(simulator: Simulator, recording: Recording) -> Attempt:
