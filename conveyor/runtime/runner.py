@@ -29,8 +29,9 @@ from conveyor.runtime.pace import LARGEST_SLICE, Drowsiness, Lanes
 from conveyor.runtime.placement import Placement, usable_cores
 from conveyor.runtime.processes import StartMethod
 from conveyor.runtime.recorder import RecordedPuller, Recorder
+from conveyor.runtime.relief import Intake, Relief
 from conveyor.runtime.ring import RingOutlet, fence
-from conveyor.runtime.source import Feed, Puller, PushFeed
+from conveyor.runtime.source import Feed, GivenFeed, Puller
 from conveyor.runtime.watchdog import Watchdog
 from conveyor.summary import Figures, ordered_letters, report_of
 from conveyor.topology import Topology
@@ -116,7 +117,7 @@ class Runner:
         seal = sealer(self.source_ends.outlets[0].extents.keep)
         return Puller(items, seal) if self.recorder is None else RecordedPuller(items, seal, self.recorder)
 
-    def source_loop(self, run: int, feed: Feed | PushFeed) -> Loop:
+    def source_loop(self, run: int, feed: Feed | GivenFeed) -> Loop:
         spec, ends = self.source_spec, self.source_ends
         node = ends.stamped(spec, RelayNode())
         return Loop(drive(run, node, [feed], ends.outlets, spec.route, feed), [], ends.outlets, self.lanes)
@@ -135,19 +136,7 @@ class Runner:
         results: RunResult[object] = RunResult()
         try:
             run = self.begin_run(recorder, halt)
-            puller = self.puller(items)
-            source = self.source_loop(run, Feed(puller, self.lanes.room, self.smallest_capacity, halt.check))
-            sink = self.sink_loop(run, CollectNode(results.extend), self.sink_ends.inputs, SinkCut(LARGEST_SLICE))
-            last = len(self.topology.nodes) - 1
-            self.lacks = lambda: {0: source.lack(), last: sink.lack()}
-            # A zip or an ordered join may need one item of one lane while others are full.
-            takes_any = all(isinstance(each, Leaf) for each in self.sink_spec.inputs)
-            drowsiness = Drowsiness(self.smallest_result_capacity if takes_any else 1)
-            while not (source.finished and sink.finished):
-                if source.step() | sink.step():
-                    self.crew.glance()
-                    continue
-                self.wait([loop for loop in (source, sink) if not loop.finished], drowsiness.next())
+            self.move(run, self.puller(items), results)
             self.finish_run()
         except KeyboardInterrupt as interrupt:
             if recorder is not None:
@@ -167,6 +156,50 @@ class Runner:
         results.dead_letters = self.letters()
         return results
 
+    def move(self, run: int, puller: Puller, results: list[object]) -> None:
+        """Steps source and sink until both have finished."""
+        sink = self.sink_loop(run, CollectNode(results.extend), self.sink_ends.inputs, SinkCut(LARGEST_SLICE))
+        # A zip or an ordered join may need one item of one lane while others are full.
+        takes_any = all(isinstance(each, Leaf) for each in self.sink_spec.inputs)
+        drowsiness = Drowsiness(self.smallest_result_capacity if takes_any else 1)
+        assert self.halt is not None
+        if puller.is_instant:
+            feed = Feed(puller, self.lanes.room, self.smallest_capacity, self.halt.check)
+            source = self.source_loop(run, feed)
+            self.lacks = self.lacks_of(source.lack, sink)
+            while not (source.finished and sink.finished):
+                if not self.step(source, sink):
+                    self.wait([loop for loop in (source, sink) if not loop.finished], drowsiness.next())
+            return
+        pushed = GivenFeed(self.smallest_capacity)
+        source = self.source_loop(run, pushed)
+        relief = Relief(self, self.halt, Intake(puller, pushed, self.lanes.room), source, sink, drowsiness)
+        self.lacks = self.lacks_of(relief.lack, sink)
+        relief.run()
+
+    def lacks_of(self, of_source: Callable[[], Lack], sink: Loop) -> Callable[[], dict[int, Lack]]:
+        last = len(self.topology.nodes) - 1
+        return lambda: {0: of_source(), last: sink.lack()}
+
+    def step(self, source: Loop, sink: Loop) -> bool:
+        """Does what can be done; was there anything?"""
+        moved = source.step() | sink.step()
+        if moved:
+            self.crew.glance()
+        return moved
+
+    def wake(self) -> None:
+        """Ends the sleep of the thread that waits, from another."""
+        self.crew.wake()
+
+    def fail(self, error: BaseException) -> None:
+        """Ends the workers, while the thread that runs is inside its source."""
+        halt = self.halt
+        self.record_end("stopped" if isinstance(error, RunStopped) else "failed", error)
+        self.end(failed=True)
+        if halt is not None:
+            halt.over.set()
+
     def run_over(self) -> None:
         """Nobody may end the run any more, and nothing of it is kept."""
         self.halt = self.crew.halt = None
@@ -179,12 +212,21 @@ class Runner:
             self.crew.witness = None
             recorder.end(how, error, self.letters())
 
-    def wait(self, loops: list[Loop], results: int = 1, timeout_ms: int | None = None) -> None:
-        """Sleeps until one of the loops may be able to go on; the sink, when so many results have gathered."""
+    def wait(
+        self,
+        loops: list[Loop],
+        results: int = 1,
+        timeout_ms: int | None = None,
+        wants_more: Callable[[], bool] | None = None,
+    ) -> None:
+        """Sleeps until one of the loops may be able to go on, or the source is to be asked for more.
+
+        The sink is woken when so many results have gathered.
+        """
         for loop in loops:
             loop.sleeps(results)
         fence()
-        if not any(loop.able() for loop in loops):
+        if not any(loop.able() for loop in loops) and not (wants_more is not None and wants_more()):
             self.crew.look_around()
             if not self.crew.sleep(timeout_ms) and not self.crew.recovery.due:
                 self.spread_net([loop for loop in loops if not loop.inlets or results == 1])

@@ -6,6 +6,7 @@ Knows: how to pull from an iterable without running ahead of the pipeline.  Must
 from __future__ import annotations
 
 import sys
+import threading
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from itertools import islice
 from operator import countOf
@@ -16,7 +17,12 @@ from conveyor.codec import Seal, Sealed, is_atom, is_simple, sealer, uniform
 from conveyor.errors import NotPicklable
 from conveyor.runtime.pace import LARGEST_SLICE, SLICE_NS
 
-__all__ = ["Feed", "PushFeed", "Puller"]
+__all__ = ["Feed", "GivenFeed", "Puller", "PushFeed"]
+
+# To iterate over one of these takes no time and runs no code of the program.
+INSTANT: Final[frozenset[str]] = frozenset(
+    ("range", "set", "frozenset", "dict", "dict_keys", "dict_values", "dict_items", "str", "bytes", "bytearray")
+)
 
 LARGEST_BYTES: Final = 1 << 20  # of sealed items; then a slice is long enough
 
@@ -36,13 +42,29 @@ class Puller:
             self.sequence = cast("Sequence[object]", items)
         self.iterator: Iterator[object] = iter(items)
         self.pulled = 0
+        self.is_instant = self.sequence is not None or is_instant(type(items))
         self.in_hand: list[object] = []  # one that was taken to see whether there is one
+        self.taking: list[object] = []  # what a slice that is being taken has got so far
+        self.lock = threading.Lock()  # between the thread that takes and another that wants what there is
         self.exhausted = False
         self.error: Exception | None = None
 
     def pull(self, n: int) -> list[object]:
         """The next `n` items as a slice; fewer only at the end.  Raises what the iterable raises, or `NotPicklable`."""
-        return self.take(n)
+        items = self.take(n)
+        self.tell(items)
+        return items
+
+    def tell(self, items: list[object]) -> None:
+        """Called with each slice, in order, before it goes on."""
+
+    def taken_so_far(self) -> list[object]:
+        """Called by another thread while this one is inside the iterable: what the slice has got, which is then not in it."""
+        with self.lock:
+            taking = self.taking
+            items = taking[: len(taking)]  # and more may be added meanwhile
+            del taking[: len(items)]
+        return uniform(items)
 
     def knows_more(self) -> bool:
         """Is it known whether there is another item?"""
@@ -54,9 +76,11 @@ class Puller:
             self.in_hand = self.take(1)
 
     def take(self, n: int) -> list[object]:
+        """As `pull`, but that nobody is told."""
         if self.error is not None:
             raise self.error
         safe, self.in_hand = self.in_hand, []
+        before = self.pulled - len(safe)
         items: Iterable[object] = islice(self.iterator, n - len(safe))
         if self.sequence is not None:
             sliced = self.sequence[self.pulled : self.pulled + n]
@@ -69,6 +93,7 @@ class Puller:
                 return part
         size = 0
         enough = False
+        self.taking = safe
         try:
             for item in items:
                 self.pulled += 1
@@ -86,7 +111,9 @@ class Puller:
                 raise
             self.error = error  # what came before it goes first
         else:
-            self.exhausted = self.has_ended(len(safe) < n and not enough)
+            self.exhausted = self.has_ended(self.pulled - before < n and not enough)
+        with self.lock:
+            self.taking = []
         return uniform(safe)
 
     def has_ended(self, gave_fewer: bool) -> bool:
@@ -104,6 +131,11 @@ class Puller:
 def has_length(items: range) -> bool:
     """Can the length of a range be asked for?  It cannot if it is larger than any index."""
     return len(items[: sys.maxsize]) < sys.maxsize
+
+
+def is_instant(kind: type) -> bool:
+    """Is it one of Python's own collections, and no class derived from one?"""
+    return kind.__module__ == "builtins" and kind.__name__ in INSTANT
 
 
 class Pulled:
@@ -163,13 +195,31 @@ class Feed(Pulled):
         return self.puller.exhausted and not self.buffer
 
 
-class PushFeed(Pulled):
-    """Is given its items by a thread that pulls them; `n` bounds a record."""
+class GivenFeed(Pulled):
+    """Is given its items between two steps of its loop; `n` bounds a record."""
 
     def __init__(self, smallest_capacity: int) -> None:
         super().__init__()
         self.n = max(1, min(smallest_capacity // 4, LARGEST_SLICE))
         self.closed = False
+
+    def push(self, items: list[object]) -> None:
+        """Adds a slice to those that have not been published yet."""
+        mixed = self.buffer and items and isinstance(self.buffer[0], Sealed) != isinstance(items[0], Sealed)
+        self.buffer = uniform(self.buffer + items) if mixed else self.buffer + items if self.buffer else items
+
+    def pending(self) -> bool:
+        return bool(self.buffer)
+
+    def ended(self) -> bool:
+        return self.closed and not self.buffer
+
+
+class PushFeed(GivenFeed):
+    """The same for a thread that pulls one by one, and says how much has been gathered."""
+
+    def __init__(self, smallest_capacity: int) -> None:
+        super().__init__(smallest_capacity)
         self.size = 0  # in bytes, of those items that are sealed
 
     def is_full(self) -> bool:
@@ -177,16 +227,8 @@ class PushFeed(Pulled):
         return len(self.buffer) >= self.n or self.size > LARGEST_BYTES
 
     def push(self, items: list[object]) -> None:
-        """Adds a slice to those that have not been published yet."""
         self.size += size_of(items)
-        mixed = self.buffer and items and isinstance(self.buffer[0], Sealed) != isinstance(items[0], Sealed)
-        self.buffer = uniform(self.buffer + items) if mixed else self.buffer + items
-
-    def pending(self) -> bool:
-        return bool(self.buffer)
-
-    def ended(self) -> bool:
-        return self.closed and not self.buffer
+        super().push(items)
 
     def commit(self, upto: int) -> None:
         super().commit(upto)
