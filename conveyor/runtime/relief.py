@@ -105,7 +105,8 @@ class Relief:
     def run(self) -> None:
         """In the calling thread: all items, to the end."""
         try:
-            self.begin()
+            with Deferral():  # a thread that is half started would be neither there nor not
+                self.begin()
             while not (self.source.finished and self.sink.finished):
                 moved = self.host.step(self.source, self.sink)
                 if self.intake.wants_more():

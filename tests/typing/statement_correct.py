@@ -70,6 +70,7 @@ with Pipeline() as pl:
 with Pipeline() as pl:
     pl.add(Processor(parse)).add(Processor(half)).add(Processor(show))
     pl.add(Processor(shout))
+    pl.stop()
     with pl.stream(["1"]) as stream:
         for text in stream:
             print(text)
