@@ -14,7 +14,7 @@ import pytest
 
 from conveyor import Processor
 from conveyor.errors import NotPicklable
-from conveyor.runtime.deferral import Deferral, deliver, interruptible
+from conveyor.runtime.deferral import SIGNALS, Deferral, deliver, interruptible
 from tests.helpers import PROVE, SCRIPTS, START_METHODS, pipeline, run_script
 
 pytestmark = pytest.mark.timeout(120)
@@ -139,6 +139,27 @@ def test_a_handler_that_is_set_meanwhile_stays() -> None:
         send(signal.SIGUSR1)
         deliver()
     assert signal.getsignal(signal.SIGUSR1) is signal.SIG_IGN
+
+
+def test_a_finalizer_that_runs_while_handlers_are_put_back_does_no_harm(monkeypatch: pytest.MonkeyPatch) -> None:
+    before = {number: signal.getsignal(number) for number in SIGNALS}
+    put: Callable[[int, signal._HANDLER], signal._HANDLER] = signal.signal
+    nested: list[int] = []
+
+    def finalized(number: int, handler: signal._HANDLER) -> signal._HANDLER:
+        """Puts a handler in its place, and then does what the finalizer of a stream does."""
+        given = put(number, handler)
+        if not nested:
+            nested.append(number)
+            with Deferral():
+                pass
+        return given
+
+    with Deferral():
+        monkeypatch.setattr(signal, "signal", finalized)
+    monkeypatch.undo()
+    assert nested
+    assert {number: signal.getsignal(number) for number in SIGNALS} == before
 
 
 def test_other_threads_are_left_alone() -> None:

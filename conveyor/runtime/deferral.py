@@ -138,10 +138,12 @@ def _put_back() -> None:
     """Puts the handlers back, but for one that the program itself has set meanwhile."""
     try:
         while state.kept:
-            number, handler = state.kept[-1]
+            last = number, handler = state.kept[-1]
             if signal.getsignal(number) is note:
                 signal.signal(number, handler)
-            state.kept.pop()
+            # A finalizer may have run in between, with a deferral of its own that has put back this one, too.
+            if state.kept and state.kept[-1] is last:
+                state.kept.pop()
     except BaseException:
         _put_back()
         raise
