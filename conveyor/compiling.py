@@ -235,7 +235,8 @@ class _Compiler:
             return Leaf(self.channel((target, slot), capacity, producer))
         lanes = tuple(self.route((target, out), producer) for out in range(self.width(target[0])))
         if isinstance(fork, BalancingFork):
-            return Balance(self.name(target), lanes, fork.n is None)
+            adaptive = fork.n is None
+            return Balance(self.name(target), lanes, adaptive, adaptive and fork.max_lanes is None)
         return Replicate(self.name(target), lanes)
 
     def channel(self, end: End, capacity: int, producer: int) -> int:

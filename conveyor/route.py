@@ -7,11 +7,13 @@ from __future__ import annotations
 
 from collections.abc import Generator, Sequence
 from dataclasses import dataclass
-from typing import TypeAlias
+from typing import Final, TypeAlias
 
 from conveyor.decisions import Choose
 
-__all__ = ["Balance", "Leaf", "Replicate", "Route", "Way", "balances", "forks_of", "leaves", "taken", "ways"]
+__all__ = ["LANES_BY_DEFAULT", "Balance", "Leaf", "Replicate", "Route", "Way", "balances", "forks_of", "leaves", "taken", "ways"]
+
+LANES_BY_DEFAULT: Final = 2  # of a fork that adapts, in the simulator
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,11 +33,15 @@ class Replicate:
 
 @dataclass(frozen=True, slots=True)
 class Balance:
-    """To one lane; `adaptive` if lanes are opened while the pipeline runs."""
+    """To one lane; `adaptive` if lanes are opened while the pipeline runs.
+
+    `by_machine`: it has as many lanes as the machine has cores, since no number was asked for.
+    """
 
     name: str
     lanes: tuple[Route, ...]
     adaptive: bool = False
+    by_machine: bool = False
 
 
 Route: TypeAlias = Leaf | Replicate | Balance

@@ -96,6 +96,8 @@ class Crew:
         forks = [fork for spec in topology.nodes for fork in forks_of(spec.route) if fork.adaptive]
         self.forks = tuple(fork.name for fork in forks)
         self.lanes_of = {fork.name: leaves(fork) for fork in forks}
+        self.by_machine = [fork.name for fork in forks if fork.by_machine]
+        self.most_lanes: dict[str, int] = {}  # that were open at once in this run
         self.keep_open = {fork for spec in self.workers if is_stateful(spec) for fork, _ in spec.lanes}
         self.stages = interruptible(self.packed_stages)
         for names in fused_names(topology):
@@ -211,6 +213,7 @@ class Crew:
         self.board.record(witness is not None)
         self.letters = Letters()
         self.forgotten = 0
+        self.most_lanes = {fork: self.board.open_lanes(fork) for fork in self.by_machine}
         self.run += 1
         self.recovery.begin_run(self.run)
         for spec in self.workers:
@@ -342,6 +345,8 @@ class Crew:
         for spec in new:
             self.start(spec)
         self.board.set_open_lanes(fork, lanes)  # only now may they be chosen
+        if fork in self.most_lanes:
+            self.most_lanes[fork] = max(lanes, self.most_lanes[fork])
         self.ring_all()
 
     def is_closing(self, fork: str) -> bool:

@@ -16,7 +16,7 @@ from conveyor.fusing import fuse, home
 from conveyor.job_node import Node
 from conveyor.nodes import CollectNode, RelayNode
 from conveyor.report import DeadLetter, Report, RunResult
-from conveyor.route import Leaf, balances
+from conveyor.route import LANES_BY_DEFAULT, Leaf, balances
 from conveyor.runtime.board import Lack
 from conveyor.runtime.crash import without_our_frames
 from conveyor.runtime.crew import GRACE_S, PATIENCE_S, Crew
@@ -280,6 +280,11 @@ class Runner:
         notes = self.crew.notes + (self.recorded.notes if self.recorded is not None else ())
         if self.crew.forgotten:
             notes += (f"{WOKEN_BY_THE_NET}: {self.crew.forgotten} times somebody slept though there was work",)
+        notes += tuple(
+            f"{fork!r} had {lanes} lanes open: of that the simulator tells only with lanes={lanes}"
+            for fork, lanes in self.crew.most_lanes.items()
+            if lanes > LANES_BY_DEFAULT
+        )
         return report_of(self.topology, self.figures, self.crew.board.read_zip, seconds, notes)
 
     def figures(self, index: int) -> Figures:

@@ -26,6 +26,7 @@ from typing import Final, NamedTuple
 
 from conveyor.deaths import Death as Hand
 from conveyor.errors import ScheduleMismatch
+from conveyor.route import LANES_BY_DEFAULT
 from conveyor.sim.escaping import escaped, plain
 from conveyor.sim.hands import hand_from, hand_in_words
 
@@ -52,7 +53,6 @@ END: Final = "end"
 RESTART: Final = "!"  # before the name of a worker: does another take its place now, or later
 CUT: Final = "~cut"
 LANES: Final = "~lanes"
-LANES_BY_DEFAULT: Final = 2
 STOP: Final = "~stop"
 TIMER: Final = "~timer"
 NEXT: Final = "~next"  # only where workers die, else each join waits for what it is to read

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import os
 from itertools import permutations
+from pathlib import Path
+from time import sleep
 from typing import Any
 
 import pytest
@@ -88,3 +91,21 @@ def test_what_is_no_number_of_lanes_is_refused(lanes: Any) -> None:
     for call in ("simulate", "explore", "count"):
         with pytest.raises(TopologyError, match=r"lanes is .*; it must be a whole number, 1 or more"):
             getattr(adapting(), call)([1], lanes=lanes)
+
+
+@pytest.mark.parametrize(("max_lanes", "told"), [(None, True), (3, False)])
+def test_a_run_says_that_it_had_more_lanes_than_a_search_takes_by_default(
+    max_lanes: int | None, told: bool, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    def held_up(item: int) -> int:
+        """Comes back once three workers have an item."""
+        (tmp_path / str(os.getpid())).touch()
+        while len(os.listdir(tmp_path)) < 3:
+            sleep(0.01)
+        return item
+
+    monkeypatch.setattr("conveyor.runtime.placement.usable_physical_cores", lambda: 3)
+    pl = pipeline().add(BalancingFork(max_lanes=max_lanes)).add(Processor(held_up)).add(Join())
+    result = pl.run(range(20))
+    assert sorted(result) == list(range(20))
+    assert any("had 3 lanes open" in note for note in result.report.notes) == told
