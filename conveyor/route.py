@@ -11,7 +11,19 @@ from typing import Final, TypeAlias
 
 from conveyor.decisions import Choose
 
-__all__ = ["LANES_BY_DEFAULT", "Balance", "Leaf", "Replicate", "Route", "Way", "balances", "forks_of", "leaves", "taken", "ways"]
+__all__ = [
+    "LANES_BY_DEFAULT",
+    "Balance",
+    "Leaf",
+    "Replicate",
+    "Route",
+    "Way",
+    "balances",
+    "forks_of",
+    "leaves",
+    "taken",
+    "ways",
+]
 
 LANES_BY_DEFAULT: Final = 2  # of a fork that adapts, in the simulator
 
