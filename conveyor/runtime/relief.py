@@ -143,10 +143,13 @@ class Relief:
         raised: BaseException | None = None
         items: list[object] = []
         self.pulls += 1
-        self.inside = self.interruptible.inside = True
-        self.turn.release()
         try:
-            items = self.intake.take()
+            try:
+                self.inside = self.interruptible.inside = True
+                self.turn.release()
+                items = self.intake.take()
+            finally:  # first of all: an interrupt that comes late is caught below, and there is no second
+                self.interruptible.inside = False
         except BaseException as error:
             raised = error
         if not self.halt.is_ours():
@@ -164,7 +167,7 @@ class Relief:
             self.wanted = True
             self.host.wake()
             self.turn.acquire()
-        self.inside = self.interruptible.inside = self.wanted = False
+        self.inside = self.wanted = False
 
     def work(self) -> None:
         while not self.over.wait(MOMENT_S):
