@@ -8,7 +8,7 @@ import threading
 from collections.abc import Callable, Iterator
 from functools import partial
 from types import FrameType
-from typing import NoReturn
+from typing import Any, NoReturn
 
 import pytest
 
@@ -143,10 +143,10 @@ def test_a_handler_that_is_set_meanwhile_stays() -> None:
 
 def test_a_finalizer_that_runs_while_handlers_are_put_back_does_no_harm(monkeypatch: pytest.MonkeyPatch) -> None:
     before = {number: signal.getsignal(number) for number in SIGNALS}
-    put: Callable[[int, signal._HANDLER], signal._HANDLER] = signal.signal
+    put: Callable[[int, Any], Any] = signal.signal
     nested: list[int] = []
 
-    def finalized(number: int, handler: signal._HANDLER) -> signal._HANDLER:
+    def finalized(number: int, handler: Any) -> Any:
         """Puts a handler in its place, and then does what the finalizer of a stream does."""
         given = put(number, handler)
         if not nested:

@@ -19,8 +19,11 @@ def items() -> Iterator[int]:
         yield number
 
 
-pl = Pipeline[int]().add(Processor(lambda number: number + 1)).add(Processor(lambda number: [number]))
-run = pl.run if sys.argv[1] == "run" else lambda source: all(pl.stream(source))
-threading.Thread(target=run, args=(items(),), daemon=True).start()
+def run() -> None:
+    pl = Pipeline[int]().add(Processor(lambda number: number + 1)).add(Processor(lambda number: [number]))
+    _ = pl.run(items()) if sys.argv[1] == "run" else all(pl.stream(items()))
+
+
+threading.Thread(target=run, daemon=True).start()
 begun.wait()
 print(*(process.pid for process in psutil.Process().children(recursive=True)))
