@@ -226,3 +226,9 @@ def test_importing_the_library_starts_nothing() -> None:
     env = {name: value for name, value in os.environ.items() if not name.startswith("COVERAGE_")}
     done = subprocess.run([sys.executable, "-c", script], env=env, capture_output=True, text=True, check=True, cwd=ROOT)
     assert done.stdout == "[]\n1 []\n"
+
+
+def test_the_frames_of_threads_that_run_are_left_alone() -> None:
+    """To walk them from another thread can crash the interpreter (CPython 3.11), so how likely is no question."""
+    calls = [node.attr for tree in TREES.values() for node in ast.walk(tree) if isinstance(node, ast.Attribute)]
+    assert not {"_current_frames", "_current_exceptions"} & set(calls)

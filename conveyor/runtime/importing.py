@@ -1,6 +1,6 @@
 """Which modules are being imported, and whether a pipeline may be run meanwhile.
 
-Knows: frames, and what a module that is not whole yet looks like.  Must never know: pipelines.
+Knows: what a module that is not whole yet looks like.  Must never know: pipelines.
 
 A worker that imports the module of its job runs that module's code.  If that runs a pipeline, its worker imports the module,
 too, and so on without end.
@@ -10,8 +10,8 @@ from __future__ import annotations
 
 import contextlib
 import sys
-from collections.abc import Generator, Iterable, Iterator
-from types import FrameType
+from collections.abc import Generator, Iterable
+from types import ModuleType
 
 from conveyor.errors import LifecycleError
 
@@ -30,21 +30,19 @@ state = State()
 
 
 def modules_being_imported() -> list[str]:
-    """The modules that any thread is importing, the innermost last."""
-    # No variable may be left with a frame: that of this call is among them, and would keep itself and all above it.
-    names = [
-        name
-        for frame in sys._current_frames().values()  # pyright: ignore[reportPrivateUsage]  # documented, for all its name
-        for name in reversed(list(_modules_below(frame)))
-    ]
-    return list(dict.fromkeys(names))
+    """The modules that any thread is importing, the innermost last.
+
+    Read off the modules themselves: the frames of a thread that runs cannot be walked safely from another.
+    """
+    return [name for name, module in sys.modules.copy().items() if _is_being_imported(module)]
 
 
-def _modules_below(frame: FrameType | None) -> Iterator[str]:
-    while frame is not None:
-        if frame.f_code.co_name == "<module>" and getattr(frame.f_globals.get("__spec__"), "_initializing", False):
-            yield str(frame.f_globals.get("__name__"))
-        frame = frame.f_back
+def _is_being_imported(module: object) -> bool:
+    """Is it between its first line and its last?  Asks without a `__getattr__` of the module's own."""
+    if not isinstance(module, ModuleType):
+        return False
+    names = ModuleType.__getattribute__(module, "__dict__")
+    return bool(getattr(names.get("__spec__"), "_initializing", False))
 
 
 @contextlib.contextmanager
