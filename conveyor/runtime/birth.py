@@ -22,6 +22,7 @@ from types import FrameType
 from typing import Final, NamedTuple, TypeAlias, cast
 
 from conveyor.runtime.descriptors import fill_standard
+from conveyor.runtime.offspring import is_a_worker
 
 __all__ = ["CLOEXEC", "Descriptors", "Identity", "Target", "fork", "ignore", "live", "read_order", "spawned", "write_order"]
 
@@ -83,6 +84,7 @@ def live(who: Identity, target: Target, order: object, descriptors: Descriptors,
     signal.signal(signal.SIGINT, ignore)
     signal.siginterrupt(signal.SIGINT, False)
     signal.pthread_sigmask(signal.SIG_SETMASK, ())  # it was born with interrupts blocked
+    is_a_worker()
     process = multiprocessing.Process(target=target, args=(order, descriptors), name=who.name)
     process.authkey = who.key
     setattr(process, "_parent_pid", who.parent)  # noqa: B010  # it may be the child of another process

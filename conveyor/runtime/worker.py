@@ -39,6 +39,7 @@ from conveyor.runtime.importing import loading
 from conveyor.runtime.lifeline import end_with_parent
 from conveyor.runtime.loop import Loop
 from conveyor.runtime.memory import Memory
+from conveyor.runtime.offspring import end_children_of_jobs
 from conveyor.runtime.pace import Lanes, Meter, Part, WorkerCut, room_in
 from conveyor.runtime.ring import fence
 from conveyor.runtime.settling import Circumstances, flush, settle_in
@@ -102,6 +103,7 @@ def work(order: object, descriptors: Descriptors) -> None:
     end_with_parent(descriptors[order.lifeline])
     settle_in(order.circumstances, order.path, descriptors)
     install_main(order.main)
+    end_children_of_jobs()
     worker = Worker(order, descriptors)
     try:
         worker.live()
