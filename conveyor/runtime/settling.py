@@ -18,6 +18,7 @@ from typing import Final, NamedTuple
 
 from conveyor.runtime.birth import Descriptors
 from conveyor.runtime.importing import importing, remember
+from conveyor.runtime.interpreter import Settings
 from conveyor.runtime.placement import usable_cores
 from conveyor.runtime.processes import environment
 
@@ -43,6 +44,7 @@ class Circumstances(NamedTuple):
     limits: dict[str, tuple[int, int]]
     cores: list[int]
     encodings: tuple[tuple[str, str] | None, ...]  # of standard output and error
+    settings: Settings
     importing: tuple[str, ...]
 
     @classmethod
@@ -55,6 +57,7 @@ class Circumstances(NamedTuple):
             {name: resource.getrlimit(number) for name, number in LIMITS.items()},
             list(cores) or usable_cores(),
             tuple(_encoding(stream) for stream in (sys.stdout, sys.stderr)),
+            Settings.of_the_program(),
             importing(),
         )
 
@@ -104,6 +107,7 @@ def settle_in(wanted: Circumstances, path: list[str], descriptors: Descriptors) 
             os.fchdir(descriptors[wanted.directory])
         os.close(descriptors[wanted.directory])
     os.umask(wanted.mask)
+    wanted.settings.take()
     for name, limit in wanted.limits.items():
         with contextlib.suppress(OSError, ValueError):  # that only root may raise, and the program raised it when it was root
             if resource.getrlimit(LIMITS[name]) != limit:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import decimal
 import locale
 import multiprocessing
 import os
@@ -39,7 +40,9 @@ def seen(_item: object = None) -> dict[str, object]:
         "start method": multiprocessing.get_start_method(allow_none=True),
         "key": bytes(multiprocessing.current_process().authkey),
         "flags": [sys.flags.optimize, sys.flags.dev_mode, sys.flags.utf8_mode, sys.flags.ignore_environment, sys.warnoptions],
-        "locale": locale.getpreferredencoding(False),
+        "locale": (locale.getpreferredencoding(False), locale.setlocale(locale.LC_ALL)),
+        "interpreter": (sys.getrecursionlimit(), sys.get_int_max_str_digits(), sys.getswitchinterval()),
+        "arithmetic": repr(decimal.getcontext()),
     }
 
 
@@ -65,6 +68,12 @@ def change_all() -> None:
     sys.stdout.reconfigure(encoding="latin-1", errors="replace")  # type: ignore[union-attr]  # a file
     sys.stderr.reconfigure(encoding="utf-16", errors="ignore")  # type: ignore[union-attr]  # a file
     multiprocessing.set_start_method("spawn", force=True)
+    sys.setrecursionlimit(4321)
+    sys.set_int_max_str_digits(0)
+    sys.setswitchinterval(0.001)
+    decimal.getcontext().prec = 5
+    decimal.getcontext().rounding = decimal.ROUND_DOWN
+    locale.setlocale(locale.LC_ALL, "C")
 
 
 if __name__ == "__main__":
