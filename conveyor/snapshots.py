@@ -11,13 +11,17 @@ Rule 3.  What had gone out past it comes out again, on the restored state, and i
 
 from __future__ import annotations
 
+import pickle
 from collections.abc import Iterable, Iterator
 from typing import NamedTuple, Protocol
 
+from conveyor.codec import PROTOCOL
+from conveyor.errors import NotPicklable
 from conveyor.job_node import Node, Piece
 from conveyor.report import Tally
+from conveyor.stages import Restorable
 
-__all__ = ["Replay", "Saved", "StateMemory"]
+__all__ = ["Replay", "Saved", "StateMemory", "packed_state"]
 
 
 class Saved(NamedTuple):
@@ -27,6 +31,18 @@ class Saved(NamedTuple):
     finished: bool
     given: int
     positions: tuple[int, ...]
+
+
+def packed_state(stage: Restorable, name: str) -> bytes:
+    """What `snapshot()` of the stage of this name gives, as it is kept.
+
+    Raises what `snapshot()` raises, and `NotPicklable` for a state that cannot be kept.
+    """
+    state = stage.snapshot()
+    try:
+        return pickle.dumps(state, PROTOCOL)
+    except Exception as error:  # pickle's, or of the state's own way of being pickled
+        raise NotPicklable(f"stage {name!r}: what snapshot() gave cannot be pickled: {error}") from error
 
 
 class StateMemory(Protocol):

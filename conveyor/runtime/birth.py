@@ -24,12 +24,26 @@ from typing import Final, NamedTuple, TypeAlias, cast
 from conveyor.runtime.descriptors import fill_standard
 from conveyor.runtime.offspring import is_a_worker
 
-__all__ = ["CLOEXEC", "Descriptors", "Identity", "Target", "fork", "ignore", "live", "read_order", "spawned", "write_order"]
+__all__ = [
+    "CLOEXEC",
+    "LIFE",
+    "Descriptors",
+    "Identity",
+    "Target",
+    "fork",
+    "ignore",
+    "live",
+    "read_order",
+    "spawned",
+    "write_order",
+]
 
 Descriptors: TypeAlias = dict[int, int]
 """What travels beside an order: the numbers that descriptors have in the parent -> those that they have in the worker."""
 
 Target: TypeAlias = Callable[[object, Descriptors], None]
+
+LIFE: Final = multiprocessing.Process._bootstrap.__code__  # type: ignore[attr-defined]  # of all its processes: none comes back
 
 HEAD: Final = struct.Struct("=qq")  # how many descriptors and how many bytes come
 CHUNK: Final = 200  # descriptors in one message; the system takes 253

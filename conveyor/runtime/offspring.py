@@ -11,18 +11,16 @@ from __future__ import annotations
 
 import contextlib
 import inspect
-import multiprocessing.process
 import os
 import sys
 import traceback
 from pathlib import Path
-from types import FrameType, TracebackType
+from types import CodeType, FrameType, TracebackType
 from typing import Any, Final, NoReturn, TypeAlias
 
 __all__ = ["end_children_of_jobs", "is_a_worker"]
 
 LIBRARY: Final = str(Path(__file__).parents[1]) + os.sep
-NEVER_RETURNS: Final = multiprocessing.process.BaseProcess._bootstrap.__code__  # type: ignore[attr-defined]  # has no public name
 ENDED_WELL: Final = (StopIteration, GeneratorExit)  # of a generator: no errors
 
 Raised: TypeAlias = tuple[type[BaseException], BaseException, TracebackType | None]
@@ -33,10 +31,12 @@ class Watch:
 
     ours: Any = None
     before: Any = None
+    never_returns: CodeType | None = None
 
 
-def end_children_of_jobs() -> None:
-    """To be called once in a worker, before its first job."""
+def end_children_of_jobs(never_returns: CodeType) -> None:
+    """To be called once in a worker, before its first job; a child that comes to `never_returns` is left alone."""
+    Watch.never_returns = never_returns
     os.register_at_fork(after_in_child=_watch)
 
 
@@ -60,7 +60,7 @@ def _watch() -> None:
 
 def _called_from(entry: FrameType) -> Any:
     def trace(frame: FrameType, _event: str, _argument: object) -> None:
-        if frame.f_code is NEVER_RETURNS:
+        if frame.f_code is Watch.never_returns:
             is_a_worker()
         elif frame.f_back is entry:
             _leave(0)

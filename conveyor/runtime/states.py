@@ -11,10 +11,9 @@ from time import perf_counter_ns
 from typing import Final
 
 from conveyor.channel import Note
-from conveyor.codec import PROTOCOL
-from conveyor.errors import NotPicklable, RunError
+from conveyor.errors import RunError
 from conveyor.runtime.memory import Memory
-from conveyor.snapshots import Saved
+from conveyor.snapshots import Saved, packed_state
 from conveyor.stages import Restorable
 
 __all__ = ["States"]
@@ -39,10 +38,7 @@ class States:
 
     def save(self, saved: Saved) -> None:
         started = perf_counter_ns()
-        try:
-            data = pickle.dumps(self.stage.snapshot(), PROTOCOL)
-        except pickle.PicklingError as error:
-            raise NotPicklable(f"stage {self.name!r}: what snapshot() gave cannot be pickled: {error}") from error
+        data = packed_state(self.stage, self.name)
         self.memory.write_at(self.place(self.note.number + 1), data)
         head = (saved.run, saved.finished, saved.given, len(data), zlib.crc32(data))
         self.note.store((*head, *saved.positions))

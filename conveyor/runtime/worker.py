@@ -28,7 +28,7 @@ from conveyor.nodes import RelayNode, node_for
 from conveyor.report import DeadLetter
 from conveyor.route import Route, balances
 from conveyor.runtime.bell import Bell
-from conveyor.runtime.birth import Descriptors
+from conveyor.runtime.birth import LIFE, Descriptors
 from conveyor.runtime.board import Board, Layout, NodeBoard
 from conveyor.runtime.checked import outlet_of
 from conveyor.runtime.decision_log import JOIN, STANDS, DecisionLog, NotedLanes, NotedReads, forks_taken
@@ -103,7 +103,7 @@ def work(order: object, descriptors: Descriptors) -> None:
     end_with_parent(descriptors[order.lifeline])
     settle_in(order.circumstances, order.path, descriptors)
     install_main(order.main)
-    end_children_of_jobs()
+    end_children_of_jobs(LIFE)
     worker = Worker(order, descriptors)
     try:
         worker.live()

@@ -11,7 +11,7 @@ from types import UnionType
 from typing import Literal, TypeAlias, get_args
 
 from conveyor.codec import short_repr
-from conveyor.errors import TopologyError
+from conveyor.errors import ScheduleMismatch, TopologyError
 from conveyor.recording import Recording
 from conveyor.sim.chance import Chance
 from conveyor.sim.count import count_classes
@@ -97,7 +97,12 @@ def replayed(
         return simulator.simulation(attempt, None)
     coming = items if said.comes_in is None else islice(items, said.comes_in)
     simulator = Simulator(Plan(topology, timers=said.has_timers, lanes=lanes), coming)
-    Faults([death.worker for death in said.deaths]).checked(simulator.plan.workers)
+    workers = simulator.plan.workers
+    for death in said.deaths:
+        if death.worker not in workers:
+            raise ScheduleMismatch(
+                f"{death}: there is no worker {death.worker!r}; the workers are {', '.join(workers) or 'none'}"
+            )
     replay = Replay(said)
     replay.begin()
     attempt = simulator.attempt(replay, simulator.lives_in(said))

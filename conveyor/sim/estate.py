@@ -10,14 +10,13 @@ from array import array
 from collections.abc import Callable, Sequence
 
 from conveyor.channel import Note
-from conveyor.codec import PROTOCOL
 from conveyor.deaths import FRESH, Death, History, Past
 from conveyor.job_node import ALONE, Surroundings
 from conveyor.journal import PAGE_SIZE, Journal
 from conveyor.report import Tally
 from conveyor.sim.hands import NOTHING
 from conveyor.sim.port import Life
-from conveyor.snapshots import Saved
+from conveyor.snapshots import Saved, packed_state
 from conveyor.stages import Job, Restorable
 
 __all__ = ["Estate"]
@@ -100,7 +99,7 @@ class Estate:
 
     def save(self, saved: Saved) -> None:
         assert self.stage is not None
-        data = pickle.dumps(self.stage.snapshot(), PROTOCOL)
+        data = packed_state(self.stage, self.life.worker)
         if not saved.finished:
             self.life.done_with()
         self.life.store(None if saved.finished else self.life.done, "begun" if self.saved is None else "emitted")

@@ -32,8 +32,8 @@ from conveyor.sim.port import Killed, Life, Port
 from conveyor.sim.schedule import CUT, Death, Decision
 from conveyor.sim.schedulers.scheduler import Scheduler
 from conveyor.sim.timers import StateLost, put_timer
-from conveyor.snapshots import Replay
-from conveyor.stages import Job
+from conveyor.snapshots import Replay, packed_state
+from conveyor.stages import Job, Restorable
 from conveyor.topology import Kind, channels_of, is_shut
 
 __all__ = ["RUN", "TEARDOWN", "Blob", "Loop", "Observer"]
@@ -148,6 +148,7 @@ class Loop:
         self.options: list[int] = []  # the lanes of its join that have something, while it waits to read
         self.moves = 0
         self.reads = 0
+        self.has_begun = False  # has it come to its first wait?
         self.asked = False  # was its join asked for the slice that it takes in hand?
         self.stands = 0  # of what a worker that died had read
         self.finished = self.dead = False
@@ -171,7 +172,7 @@ class Loop:
     def be_born(self) -> None:
         """A new worker: everything is new but the channels and the notes."""
         self.moves += 1
-        self.finished = self.dead = self.asked = False
+        self.finished = self.dead = self.asked = self.has_begun = False
         self.request = None
         world, spec, life = self.world, self.spec, self.life
         self.own = None
@@ -280,6 +281,9 @@ class Loop:
         if own is not None:
             own.enter()
         try:
+            if not self.has_begun:
+                self.has_begun = True
+                self.try_state()
             while True:
                 request = send(answer)  # type: ignore[arg-type]  # None at first, and where nothing was asked
                 if type(request) is Choose:
@@ -301,8 +305,22 @@ class Loop:
             if own is not None:
                 own.leave()
 
+    def try_state(self) -> None:
+        """Packs the state of a processor as a run would, before its first item and behind its last; raises what that does.
+
+        Where the worker may die that is done behind each slice.
+        """
+        stage = self.stage
+        if stage is not None and self.estate is None and stage.is_restorable and isinstance(stage, Restorable):
+            packed_state(stage, self.spec.name)
+
     def finish(self) -> None:
         """All is done; even now the worker may die."""
+        try:
+            self.try_state()
+        except Exception as error:
+            self.fail("the worker itself", error)
+            return
         self.finished = True
         if self.life is not None:
             try:
