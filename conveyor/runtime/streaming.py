@@ -223,7 +223,7 @@ class SourceThread:
                 return
             self.stopping = True
         self.bell.ring()
-        if self.thread is not threading.current_thread() and self.thread.ident is not None:  # it may not have been started
+        if self.thread is not threading.current_thread() and self.thread.is_alive():  # it may not have been started
             self.thread.join(MOMENT_S)
             while self.thread.is_alive() and not self.inside_iterator:
                 self.thread.join(MOMENT_S)
