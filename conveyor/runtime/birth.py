@@ -18,7 +18,7 @@ import struct
 import sys
 from collections.abc import Callable
 from multiprocessing import resource_tracker, util
-from types import FrameType
+from types import CodeType, FrameType
 from typing import Final, NamedTuple, TypeAlias, cast
 
 from conveyor.runtime.descriptors import fill_standard
@@ -43,7 +43,7 @@ Descriptors: TypeAlias = dict[int, int]
 
 Target: TypeAlias = Callable[[object, Descriptors], None]
 
-LIFE: Final = multiprocessing.Process._bootstrap.__code__  # type: ignore[attr-defined]  # of all its processes: none comes back
+LIFE: Final = cast("CodeType", multiprocessing.Process._bootstrap.__code__)  # type: ignore[attr-defined]  # none of its processes comes back from it
 
 HEAD: Final = struct.Struct("=qq")  # how many descriptors and how many bytes come
 CHUNK: Final = 200  # descriptors in one message; the system takes 253
