@@ -313,8 +313,12 @@ def test_one_item_among_many_that_is_another_is_found(path: Path, monkeypatch: p
     pool().run(range(600), record=path)
     other = [*range(600)]
     other[555] = -1
-    with pytest.raises(ScheduleMismatch, match=r"of 600 items, one of the numbers 0 to 599 was another one"):
+    with pytest.raises(ScheduleMismatch) as found:
         pool().replay(other, path)
+    # How many items one checksum is of depends on how the run went.
+    among = re.search(r"of 600 items, one of the numbers (\d+) to (\d+) was another one", str(found.value))
+    assert among is not None
+    assert int(among[1]) <= 555 <= int(among[2])
 
 
 def test_the_input_is_kept_as_it_was_when_it_came_in(path: Path) -> None:
