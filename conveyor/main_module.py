@@ -12,13 +12,14 @@ import pickle
 import sys
 from collections.abc import Callable, Generator
 from contextlib import contextmanager
-from types import FunctionType, ModuleType
+from types import FunctionType, ModuleType, UnionType
 from typing import Final
 
 from conveyor.codec import is_atom
 from conveyor.context import CURRENT
 from conveyor.errors import NotPicklable
-from conveyor.rebuilding import announcing, become_worker, said_by
+from conveyor.forward import hinted, joined
+from conveyor.rebuilding import announcing, become_worker, complete, said_by
 
 __all__ = ["Definitions", "install_main", "pack_main", "standing_in"]
 
@@ -35,12 +36,18 @@ class Definitions:
 
 def pack_main() -> Definitions:
     """The classes and functions of this process's `__main__`, and what else items are pickled by the name of."""
-    from conveyor.packing import dumped, is_named  # with cloudpickle, which is slow to import, and a worker need not have it
+    from conveyor.packing import (
+        SCRIPT,
+        dumped,
+        is_named,
+    )  # with cloudpickle, which is slow to import, and a worker need not have it
     from conveyor.reasons import parts_of, reason
 
     definitions = Definitions()
-    for name, value in list(vars(sys.modules["__main__"]).items()):
-        if not is_named(value):
+    names = dict(vars(sys.modules["__main__"]))
+    in_hints = _names_in_hints([each for each in names.values() if getattr(each, "__module__", None) in SCRIPT])
+    for name, value in names.items():
+        if not is_named(value) and not (name in in_hints and _is_of_hints(value)):
             continue
         if data := _data_used(value):
             definitions.refused[name] = f"it refers to {data}, which is not a definition"
@@ -50,6 +57,23 @@ def pack_main() -> Definitions:
         except Exception as error:  # only if an item needs it is that an error, and then it says this
             definitions.refused[name] = str(reason(value, error, dumped, parts_of))
     return definitions
+
+
+def _names_in_hints(of_script: list[object]) -> frozenset[str]:
+    """The names that the hints of the script's classes and functions, and of their methods, are made of."""
+    methods = [each for kind in of_script if isinstance(kind, type) for each in vars(kind).values()]
+    functions = [getattr(each, "__func__", each) for each in (*of_script, *methods)]
+    annotated = [each for each in functions if isinstance(each, type | FunctionType)]
+    return joined(hinted(getattr(each, "__annotations__", None)) for each in annotated)
+
+
+def _is_of_hints(value: object) -> bool:
+    """A module, a class or a form of `typing`, which hints may be made of; data is not."""
+    return isinstance(value, type | ModuleType | UnionType) or type(value).__module__ in (
+        "typing",
+        "types",
+        "typing_extensions",
+    )
 
 
 def _data_used(value: object) -> str | None:
@@ -98,6 +122,7 @@ def _finder(main: ModuleType, definitions: Definitions) -> Callable[[str], objec
         if name in definitions.pickled:
             value: object = pickle.loads(definitions.pickled.pop(name))
             setattr(main, name, value)
+            complete()
             return value
         if name in definitions.refused:  # no AttributeError: pickle would put a text of its own in its place
             raise NotPicklable(f"{name!r} of the script could not be sent to the worker: {definitions.refused[name]}")

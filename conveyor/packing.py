@@ -232,7 +232,14 @@ def reduce_class(of: type[object]) -> Reduced:
     if slots is not None:
         namespace["__slots__"] = slots
     args = (class_key(of), maker if maker is not meta else None, meta, of.__name__, of.__bases__, namespace)
-    return make_class, args, (attributes_of(of), registered_with(of), {}, is_definition(of)), None, None, fill_class
+    return (
+        make_class,
+        args,
+        (attributes_of(of), registered_with(of), {}, is_definition(of), subclasses_of(of)),
+        None,
+        None,
+        fill_class,
+    )
 
 
 def names_at_birth(of: type[object]) -> dict[str, object]:
@@ -268,13 +275,18 @@ def registered_with(of: type[Any]) -> list[type[object]]:
     return [found for each in dump(of)[0] if (found := each()) is not None]
 
 
+def subclasses_of(of: type[Any]) -> tuple[str, ...]:
+    """What the script calls the subclasses of a class."""
+    return tuple(each.__qualname__ for each in type.__subclasses__(of) if is_definition(each))
+
+
 def reduce_enum(of: type[Enum]) -> Reduced:
     members = {name: member.value for name, member in of.__members__.items()}
     made_by_enum = "__new__ _generate_next_value_ _member_names_ _member_map_ _member_type_ _value2member_map_".split()
     attributes = {name: value for name, value in attributes_of(of).items() if name not in made_by_enum and name not in members}
     by_member = {name: attributes_of_member(member) for name, member in of.__members__.items()}
     args = (class_key(of), of.__bases__, of.__name__, names_at_birth(of), members)
-    return make_enum, args, (attributes, [], by_member, is_definition(of)), None, None, fill_class
+    return make_enum, args, (attributes, [], by_member, is_definition(of), ()), None, None, fill_class
 
 
 def attributes_of_member(member: Enum) -> dict[str, object]:

@@ -24,6 +24,9 @@ from typing import Any, Final, TypeAlias, cast
 from uuid import uuid4
 from weakref import WeakKeyDictionary, WeakValueDictionary
 
+from conveyor.errors import NotPicklable
+from conveyor.forward import hinted
+
 __all__ = [
     "LOCAL",
     "LOCKS",
@@ -31,6 +34,7 @@ __all__ = [
     "announcing",
     "become_worker",
     "class_key",
+    "complete",
     "fill_class",
     "fill_function",
     "loaded",
@@ -63,6 +67,9 @@ class Known:
         self.announced: State | None = None  # by name; None in a process that has run the script itself
         self.scope: State = {}  # what the stage that is being loaded has announced
         self.scopes: dict[int, State] = {}  # what each stage of this worker has announced
+        self.awaited: list[
+            tuple[State, frozenset[str]]
+        ] = []  # names to be looked up in `__main__`, and the globals that want them
 
     def add(self, key: str, made: type[object]) -> None:
         self.keys[made], self.classes[key] = key, made
@@ -86,6 +93,7 @@ def announcing() -> Generator[None]:
     finally:
         KNOWN.announced = before
         KNOWN.scopes.clear()
+        KNOWN.awaited.clear()
 
 
 def class_key(of: type[object]) -> str:
@@ -118,6 +126,22 @@ def loaded(stage: object) -> None:
     """All that has been announced since the last stage was loaded is this one's."""
     if KNOWN.announced is not None:
         KNOWN.scopes[id(stage)], KNOWN.scope = KNOWN.scope, {}
+
+
+def complete() -> None:
+    """Puts into `__main__` what the definitions that have come are looked up with: hints by name, and subclasses.
+
+    Called when a pickle has been loaded whole, for definitions name one another.  What could not be sent stays away, and the
+    look-up of it says why.
+    """
+    main = sys.modules["__main__"]
+    while KNOWN.awaited:
+        names, wanted = KNOWN.awaited.pop()
+        for name in sorted(wanted):
+            try:
+                names.setdefault(name, getattr(main, name))
+            except (AttributeError, NotPicklable):
+                continue
 
 
 def said_by(stage: object, name: str, otherwise: object) -> object:
@@ -178,13 +202,15 @@ def make_enum(key: str, bases: tuple[type[Any], ...], name: str, namespace: Stat
     return made
 
 
-def fill_class(made: type[object], states: tuple[State, Sequence[type[object]], dict[str, State], bool]) -> None:
+def fill_class(
+    made: type[object], states: tuple[State, Sequence[type[object]], dict[str, State], bool, tuple[str, ...]]
+) -> None:
     """Gives a class its attributes, the classes registered with it, and its members theirs; once in each process."""
     key = KNOWN.keys[made]
     if key in KNOWN.filled:
         return
     KNOWN.filled.add(key)
-    attributes, registered, members, is_definition = states
+    attributes, registered, members, is_definition, subclasses = states
     for name, value in attributes.items():
         type.__setattr__(made, name, value)
     if "__firstlineno__" in attributes:  # setting another attribute may have taken it away
@@ -195,6 +221,17 @@ def fill_class(made: type[object], states: tuple[State, Sequence[type[object]], 
         cast("dict[str, object]", vars(cast("Any", made)[name])).update(own)
     if is_definition:
         announce(made.__qualname__, made)
+    if KNOWN.announced is not None:
+        wanted = hinted(attributes.get("__annotations__"))
+        KNOWN.awaited.append((vars(sys.modules["__main__"]), wanted.union(subclasses)))
+        for each in attributes.values():
+            awaits(getattr(each, "__func__", each))
+
+
+def awaits(function: object) -> None:
+    """The names in the hints of a function are to be among its globals."""
+    if isinstance(function, types.FunctionType) and KNOWN.announced is not None:
+        KNOWN.awaited.append((function.__globals__, hinted(function.__annotations__)))
 
 
 # --------------------------------------------------------------------------------------------------------- functions, code
@@ -212,6 +249,7 @@ def fill_function(made: types.FunctionType, said: tuple[Callable[[object, object
     fill, state = said
     fill(made, state)
     announce(made.__qualname__, made)
+    awaits(made)
 
 
 def make_cached(function: Callable[..., object], parameters: State, name: str | None) -> object:

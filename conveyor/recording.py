@@ -27,6 +27,7 @@ from conveyor.errors import ScheduleMismatch
 from conveyor.fingerprint import Digest, Stretches
 from conveyor.main_module import Definitions, pack_main
 from conveyor.places import Fallen, Place, Timeout
+from conveyor.rebuilding import complete
 from conveyor.route import Balance, Leaf, Route
 from conveyor.shipping import unpack_stage
 from conveyor.topology import Topology, channels_of
@@ -188,6 +189,7 @@ class Recording:
         bare: Topology
         bare, stages, _ = pickle.loads(self.pipeline)
         nodes = [replace(n, stage=unpack_stage(stages[n.index]) if n.index in stages else None) for n in bare.nodes]
+        complete()
         return replace(bare, nodes=tuple(nodes))
 
 

@@ -11,7 +11,7 @@ from tests.helpers import SCRIPTS, START_METHODS, environment, run_script
 
 pytestmark = pytest.mark.timeout(120)
 
-GROUPS = ("slots", "wrappers", "names", "classes", "pickles", "reasons", "tracebacks")
+GROUPS = ("slots", "wrappers", "names", "classes", "hints", "subclasses", "pickles", "reasons", "tracebacks")
 
 
 @pytest.mark.parametrize("start_method", START_METHODS)

@@ -16,7 +16,19 @@ from conveyor import Pipeline, Processor
 ROOT = Path(__file__).resolve().parents[1]
 
 LAYERS = (
-    {"errors", "report", "typeforms", "signatures", "trace", "callables", "scopes", "packing", "rebuilding", "reasons"},
+    {
+        "errors",
+        "report",
+        "typeforms",
+        "signatures",
+        "trace",
+        "callables",
+        "scopes",
+        "packing",
+        "rebuilding",
+        "reasons",
+        "forward",
+    },
     {"stages", "codec", "main_module", "kernels", "deaths", "context"},
     {"hints", "shapes", "annotations", "values"},
     {"fingerprint", "places"},

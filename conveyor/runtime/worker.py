@@ -25,6 +25,7 @@ from conveyor.job_node import ItemFailed, JobNode, Node, Surroundings
 from conveyor.journal import Journal
 from conveyor.main_module import Definitions, install_main
 from conveyor.nodes import RelayNode, node_for
+from conveyor.rebuilding import complete
 from conveyor.report import DeadLetter
 from conveyor.route import Route, balances
 from conveyor.runtime.bell import Bell
@@ -152,9 +153,11 @@ class Worker:
             for part, data in zip(self.parts, self.order.stages, strict=False):
                 self.at, where = part, LOADING
                 with loading():
-                    stage = unpack_stage(data)
-                self.stages.append(stage)
-                where = "setup()"
+                    self.stages.append(unpack_stage(data))
+            with loading():
+                complete()  # only now: what the jobs themselves bring is theirs
+            for part, stage in zip(self.parts, self.stages, strict=False):
+                self.at, where = part, "setup()"
                 stage.setup()
                 if stage.is_restorable and isinstance(stage, Restorable):
                     where = "restore()"

@@ -384,6 +384,71 @@ def classes(check: Callable[[str, object, object], None]) -> None:
     check("and here it is what it was", Counter.made, 2)
 
 
+# ------------------------------------------------------------------------------------------------------ hints, subclasses
+
+
+class Leaf:
+    pass
+
+
+@dataclass
+class Hinted:
+    leaf: Leaf
+    leaves: list[Leaf | None]
+    node: typing.Optional[Hinted] = None  # noqa: UP045  # its name is looked up in a module
+    more: Any = None
+
+    def told(self, leaf: Leaf) -> Hinted:
+        return self
+
+
+class Unsendable:
+    def rows(self) -> object:
+        return TABLE.rows
+
+
+def names_it(leaf: Leaf, other: Unsendable) -> Hinted:
+    raise NotImplementedError
+
+
+class Plugin:
+    pass
+
+
+class First(Plugin):
+    pass
+
+
+class Second(Plugin):
+    pass
+
+
+class Deeper(Second):
+    pass
+
+
+def below(of: type[object]) -> list[str]:
+    return [name for each in of.__subclasses__() for name in (each.__name__, *below(each))]
+
+
+def hinting(_: int) -> list[str]:
+    return sorted(map(repr, (*typing.get_type_hints(Hinted).items(), *typing.get_type_hints(Hinted.told).items())))
+
+
+def hints(check: Callable[[str, object, object], None]) -> None:
+    check("of a class", Pipeline[int]().add(Processor(hinting)).run([1]), [hinting(1)])
+    kinds = Pipeline[Any]().add(Processor(lambda item: repr(typing.get_type_hints(kind_of(item))))).run([Hinted(Leaf(), [])])
+    check("of an item's class", kinds, [repr(typing.get_type_hints(Hinted))])
+    leaf = Pipeline[int]().add(Processor(lambda _: names_it.__globals__["Leaf"] is Leaf)).run([1])
+    check("of a function, one of whose hints cannot be sent", leaf, [True])
+
+
+def subclasses(check: Callable[[str, object, object], None]) -> None:
+    check("subclasses", Pipeline[int]().add(Processor(lambda _: below(Plugin))).run([1]), [["First", "Second", "Deeper"]])
+    of_item = Pipeline[Any]().add(Processor(lambda item: sorted(below(kind_of(item))))).run([Plugin()])
+    check("of an item's class", of_item, [["Deeper", "First", "Second"]])
+
+
 # ------------------------------------------------------------------------------------------------------- pickled in a job
 
 
