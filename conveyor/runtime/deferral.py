@@ -24,6 +24,9 @@ __all__ = ["Deferral", "deliver", "interruptible", "is_of_a_handler"]
 T = TypeVar("T")
 Handler: TypeAlias = Callable[[int, FrameType | None], object]
 
+# Without a look for the member of an enumeration: all signals are asked for, several times a run.
+handler_of: Final[Callable[[int], object]] = getattr(signal.getsignal, "__wrapped__", signal.getsignal)
+
 SIGNALS: Final = tuple(sorted(signal.valid_signals() - {signal.SIGKILL, signal.SIGSTOP}))
 
 
@@ -122,7 +125,7 @@ def _hold(depth: int) -> None:
     """Puts `note` in the place of all handlers; if one of them raises first, then that is raised at the end."""
     try:
         for number in SIGNALS:
-            handler = signal.getsignal(number)
+            handler = handler_of(number)
             if callable(handler) and handler is not note:
                 state.kept.append((number, handler))
                 signal.signal(number, note)
@@ -139,7 +142,7 @@ def _put_back() -> None:
     try:
         while state.kept:
             last = number, handler = state.kept[-1]
-            if signal.getsignal(number) is note:
+            if handler_of(number) is note:
                 signal.signal(number, handler)
             # A finalizer may have run in between, with a deferral of its own that has put back this one, too.
             if state.kept and state.kept[-1] is last:
