@@ -184,7 +184,8 @@ class Sealed:
         except Exception as error:
             raise NotPicklable(
                 f"an item cannot be unpickled: {type(error).__name__}: {error}. "
-                "Its class must be importable in the worker, or be defined in __main__, and take its own pickle back."
+                "Its class must be importable in the worker, or be defined in __main__ (not after the workers were started: "
+                "close and open the pipeline then), and take its own pickle back."
             ) from error
         return item
 

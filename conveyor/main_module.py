@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import pickle
 import sys
-from collections.abc import Callable, Generator
+from collections.abc import Callable, Generator, Mapping
 from contextlib import contextmanager
 from types import FunctionType, ModuleType, UnionType
 from typing import Final
@@ -21,7 +21,7 @@ from conveyor.errors import NotPicklable
 from conveyor.forward import hinted, joined
 from conveyor.rebuilding import announcing, become_worker, complete, said_by
 
-__all__ = ["Definitions", "install_main", "pack_main", "standing_in"]
+__all__ = ["Definitions", "defined_now", "install_main", "is_redefined", "pack_main", "standing_in"]
 
 NOTHING: Final = object()
 
@@ -57,6 +57,19 @@ def pack_main() -> Definitions:
         except Exception as error:  # only if an item needs it is that an error, and then it says this
             definitions.refused[name] = str(reason(value, error, dumped, parts_of))
     return definitions
+
+
+def defined_now() -> dict[str, object]:
+    """The definitions of `__main__` that `pickle` writes the name of, by that name."""
+    from conveyor.packing import is_named
+
+    return {name: value for name, value in list(vars(sys.modules["__main__"]).items()) if is_named(value)}
+
+
+def is_redefined(defined: Mapping[str, object]) -> bool:
+    """Has `__main__` something else now under one of these names?"""
+    names = vars(sys.modules["__main__"])
+    return any(names.get(name, value) is not value for name, value in defined.items())
 
 
 def _names_in_hints(of_script: list[object]) -> frozenset[str]:

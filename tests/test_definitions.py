@@ -42,3 +42,8 @@ def test_the_traceback_of_a_cell_has_its_lines(start_method: str) -> None:
 
     assert 'File "<cell 7>", line 2, in divide' in done.stdout
     assert "return 1 / number  # in a cell" in done.stdout
+
+
+@pytest.mark.parametrize("start_method", START_METHODS)
+def test_an_open_pipeline_has_the_class_that_a_cell_defined_last(start_method: str) -> None:
+    assert run_script(SCRIPTS / "cells.py", start_method) == ["done"]

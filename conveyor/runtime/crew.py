@@ -28,7 +28,7 @@ from conveyor.deaths import Death
 from conveyor.errors import RunError, WorkerCrashed
 from conveyor.failures import Failure, letter_arrived, raised_by
 from conveyor.fusing import fused_names, home
-from conveyor.main_module import pack_main
+from conveyor.main_module import defined_now, pack_main
 from conveyor.route import forks_of, leaves
 from conveyor.runtime.bell import Bell
 from conveyor.runtime.board import LEDGER_CAPACITY, Board, Layout, NodeBoard
@@ -102,6 +102,7 @@ class Crew:
         self.stages = interruptible(self.packed_stages)
         for names in fused_names(topology):
             self.notes += (f"one worker for {' + '.join(names)}: there are more stages than cores",)
+        self.defined = interruptible(defined_now)
         self.main = interruptible(pack_main) if start_method != "fork" else None
         self.bare = replace(topology, nodes=tuple(replace(spec, stage=None) for spec in topology.nodes))
         self.layout = Layout(topology)

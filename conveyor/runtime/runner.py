@@ -14,6 +14,7 @@ from conveyor.drive import drive
 from conveyor.errors import RunStopped
 from conveyor.fusing import fuse, home
 from conveyor.job_node import Node
+from conveyor.main_module import is_redefined
 from conveyor.nodes import CollectNode, RelayNode
 from conveyor.report import DeadLetter, Report, RunResult
 from conveyor.route import LANES_BY_DEFAULT, Leaf, balances
@@ -95,6 +96,10 @@ class Runner:
     def is_ours(self) -> bool:
         """Does this process have the workers, and not the one that it was forked from?"""
         return self.crew.is_ours()
+
+    def is_outdated(self) -> bool:
+        """Has the script defined anything again since the workers were started?  They would take the old for the new."""
+        return is_redefined(self.crew.defined)
 
     def is_busy(self) -> bool:
         """Is a thread inside a run, or inside `next()` of a stream?"""

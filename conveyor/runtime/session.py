@@ -137,9 +137,12 @@ class Session:
         return stream
 
     def warm_runner(self, start: Callable[[Placement], Runner], placement: Placement | None) -> Runner:
-        """The runner that there is, or a new one if there is none or if it is placed otherwise."""
-        if self.runner is not None and placement not in (None, self.placement):
-            self.end_runner()
+        """The runner that there is, or a new one if there is none, it is placed otherwise, or its classes are outdated."""
+        if self.runner is not None:
+            kept = placement or self.placement
+            if kept != self.placement or self.runner.is_outdated():
+                self.end_runner()
+                placement = kept
         if self.runner is None:
             self.placement = placement or Placement()
             self.runner = start(self.placement)
