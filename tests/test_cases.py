@@ -107,9 +107,7 @@ LOST = range(20, 26)  # of which one or another matters: who is rung for may hav
 
 
 @pytest.mark.parametrize("streamed", [False, True])
-def test_a_run_in_which_rings_are_lost_is_late_and_does_not_hang(
-    streamed: bool, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_run_in_which_rings_are_lost_is_late_and_does_not_hang(streamed: bool, monkeypatch: pytest.MonkeyPatch) -> None:
     """Workers that lose a few rings stand for a mistake in who rings when: the run is late, but it does not hang."""
     ring, parent, rings = Bell.ring, os.getpid(), count(1)
 
