@@ -19,6 +19,7 @@ import pytest
 from conveyor import Pipe, Processor
 from conveyor.runtime.bell import Bell
 from conveyor.runtime.runner import WOKEN_BY_THE_NET
+from conveyor.runtime.spin import Spin
 from tests.chaos.watch import workers
 from tests.helpers import SCRIPTS, START_METHODS, descriptors, environment, eventually, living_children, pipeline
 from tests.jobs import increment
@@ -107,8 +108,13 @@ LOST = range(20, 26)  # of which one or another matters: who is rung for may hav
 
 
 @pytest.mark.parametrize("streamed", [False, True])
-def test_a_run_in_which_rings_are_lost_is_late_and_does_not_hang(streamed: bool, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Workers that lose a few rings stand for a mistake in who rings when: the run is late, but it does not hang."""
+def test_who_is_not_rung_for_is_woken_by_the_net_and_the_report_says_so(
+    streamed: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Workers that lose a few rings stand for a mistake in who rings when: the run is late, but it does not hang.
+
+    Who spins is not rung for, so nobody spins here.
+    """
     ring, parent, rings = Bell.ring, os.getpid(), count(1)
 
     def lossy(bell: Bell) -> None:
@@ -116,11 +122,16 @@ def test_a_run_in_which_rings_are_lost_is_late_and_does_not_hang(streamed: bool,
             ring(bell)
 
     monkeypatch.setattr(Bell, "ring", lossy)
+    monkeypatch.setattr(Spin, "__call__", lambda spin, ready: False)
     pl = pipeline().add(Pipe(1)).add(Processor(increment)).add(Pipe(1)).add(Processor(increment)).add(Pipe(1))
     if streamed:
-        assert list(pl.stream(range(2000))) == list(range(2, 2002))
+        result = stream = pl.stream(range(2000))
+        assert list(stream) == list(range(2, 2002))
     else:
-        assert pl.run(range(2000)) == list(range(2, 2002))
+        result = pl.run(range(2000))
+        assert result == list(range(2, 2002))
+
+    assert [note for note in result.report.notes if WOKEN_BY_THE_NET in note]
 
 
 @under_each_start_method

@@ -154,8 +154,8 @@ class Watchdog:
             if for_room:
                 channels = leaves(spec.route) if spec.route is not None else []
             wanted = tuple(channel for lane, channel in enumerate(channels) if lack.lanes >> lane & 1)
-            if wanted:
-                waits[node] = Wait(WaitsFor.ROOM if for_room else WaitsFor.ITEMS, wanted)
+            # None are wanted if what it waits for came while it said so: it then goes on, or has been forgotten.
+            waits[node] = Wait(WaitsFor.ROOM if for_room else WaitsFor.ITEMS, wanted)
         return waits
 
     def states(self, circle: Circle, run: int, parents: Mapping[int, Lack]) -> dict[int, ChannelState] | None:
