@@ -24,7 +24,8 @@ from conveyor.decisions import ALL_ENDED, Full, Idle, Merge, Request
 from conveyor.errors import RunError
 from conveyor.job_node import Node
 from conveyor.journal import Journal
-from conveyor.route import Route, Way, taken, ways
+from conveyor.route import Route, taken
+from conveyor.routing import Way, ways
 from conveyor.snapshots import Replay, Saved
 
 __all__ = ["Cut", "Drive", "drive"]

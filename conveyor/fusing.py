@@ -17,8 +17,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import replace
 
+from conveyor.bytecode import is_slight
 from conveyor.circles import channels_that_count
-from conveyor.kernels import is_slight
 from conveyor.route import Leaf, leaves
 from conveyor.stages import Filter, Job, Processor, is_plain, job_of
 from conveyor.topology import Kind, NodeSpec, Topology

@@ -5,11 +5,9 @@ Knows: trees of forks over the worker's outlets.  Must never know: how a lane is
 
 from __future__ import annotations
 
-from collections.abc import Generator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final, TypeAlias
-
-from conveyor.decisions import Choose
 
 __all__ = [
     "LANES_BY_DEFAULT",
@@ -17,12 +15,10 @@ __all__ = [
     "Leaf",
     "Replicate",
     "Route",
-    "Way",
     "balances",
     "forks_of",
     "leaves",
     "taken",
-    "ways",
 ]
 
 LANES_BY_DEFAULT: Final = 2  # of a fork that adapts, in the simulator
@@ -98,45 +94,3 @@ def taken(route: Route, tails: Sequence[int]) -> int:
         counts.append(taken(lane, tails[at : at + width]))
         at += width
     return sum(counts) if isinstance(route, Balance) else counts[0]
-
-
-class Way:
-    """A route over the outlets of a worker: gives the lanes of a record as a bit mask over them.
-
-    `mask` is the answer where there is nothing to choose.
-    """
-
-    __slots__ = ("choose", "mask", "ways")
-
-    def __init__(self, mask: int | None, ways: Sequence[Way], choose: Choose | None) -> None:
-        self.mask = mask
-        self.ways = ways
-        self.choose = choose
-
-    def resolve(self, items: int) -> Generator[Choose, int, int]:
-        if self.mask is not None:
-            return self.mask
-        if self.choose is not None:
-            self.choose.items = items
-            chosen = yield self.choose
-            return (yield from self.ways[chosen].resolve(items))
-        mask = 0
-        for way in self.ways:
-            mask |= yield from way.resolve(items)
-        return mask
-
-
-def ways(route: Route, first: int = 0) -> Way:
-    """`route` over the outlets of its leaves, counted from `first`."""
-    if isinstance(route, Leaf):
-        return Way(1 << first, (), None)
-    below: list[Way] = []
-    lanes: list[range] = []
-    for lane in route.lanes:
-        below.append(ways(lane, first))
-        lanes.append(range(first, first + len(leaves(lane))))
-        first = lanes[-1].stop
-    if isinstance(route, Balance):
-        return Way(None, below, Choose(route.name, lanes, route.adaptive))
-    masks = [way.mask for way in below if way.mask is not None]
-    return Way(sum(masks) if len(masks) == len(below) else None, below, None)

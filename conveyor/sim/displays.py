@@ -19,7 +19,7 @@ from functools import lru_cache
 from types import CodeType, FunctionType
 from typing import Final
 
-from conveyor.kernels import operations
+from conveyor.bytecode import operations
 
 __all__ = ["HOOK", "MAKE_SETS", "inside", "with_hooks"]
 

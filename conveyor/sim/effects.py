@@ -13,8 +13,8 @@ from collections.abc import Callable, Iterator
 from types import BuiltinFunctionType, CodeType, FunctionType, MethodDescriptorType, ModuleType
 from typing import Final
 
+from conveyor.bytecode import operations
 from conveyor.codec import is_atom
-from conveyor.kernels import operations
 from conveyor.sim.displays import inside
 
 __all__ = ["has_no_effects"]

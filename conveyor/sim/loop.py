@@ -10,6 +10,7 @@ from array import array
 from collections.abc import Iterable, Sequence
 from typing import Final, Protocol, TypeAlias
 
+from conveyor.bytecode import is_slight
 from conveyor.deaths import NO_STATE
 from conveyor.decisions import Choose, Merge, Request
 from conveyor.drive import drive
@@ -17,7 +18,6 @@ from conveyor.ends import Ends, words_of_notes
 from conveyor.errors import WorkerCrashed
 from conveyor.failures import LOADING, Failure, failure_of
 from conveyor.job_node import ALONE, ItemFailed, Node, Piece
-from conveyor.kernels import is_slight
 from conveyor.nodes import CollectNode, MapNode, RelayNode, node_for
 from conveyor.report import DeadLetter, Tally
 from conveyor.route import balances, forks_of, leaves, taken

@@ -17,7 +17,7 @@ from dataclasses import replace
 from types import BuiltinFunctionType, FunctionType, MethodDescriptorType
 from typing import TypeAlias
 
-from conveyor.kernels import only_calculates
+from conveyor.bytecode import only_calculates
 from conveyor.route import Balance, Leaf, Route
 from conveyor.shipping import pack_stage
 from conveyor.sim.effects import has_no_effects

@@ -9,7 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from conveyor.decisions import Choose
-from conveyor.route import Balance, Leaf, Replicate, Route, balances, leaves, taken, ways
+from conveyor.route import Balance, Leaf, Replicate, Route, balances, leaves, taken
+from conveyor.routing import ways
 
 A_B = Balance("b", (Leaf(1), Leaf(2)))
 NESTED = Replicate("r", (Leaf(7), A_B, Replicate("s", (Leaf(3), Leaf(4)))))
