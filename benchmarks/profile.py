@@ -18,17 +18,17 @@ from typing_extensions import Generator
 from benchmarks import coarse, fine, latency, records
 from benchmarks.harness import Section
 from conveyor import BalancingFork, Filter, Join, Pipeline, Processor
-from conveyor.journal import Journal
-from conveyor.nodes import CollectNode
-from conveyor.runtime.bell import Bell
-from conveyor.runtime.crew import Crew
-from conveyor.runtime.loop import Loop
-from conveyor.runtime.pace import Meter
-from conveyor.runtime.processes import START_METHOD_VARIABLE
-from conveyor.runtime.ring import RingInlet, RingOutlet
-from conveyor.runtime.source import Puller
-from conveyor.runtime.streaming import SourceThread
-from conveyor.runtime.worker import Worker
+from conveyor.core.journal import Journal
+from conveyor.core.nodes import CollectNode
+from conveyor.runtime.parent.streaming import SourceThread
+from conveyor.runtime.parent.supervisor import Crew
+from conveyor.runtime.process.start import START_METHOD_VARIABLE
+from conveyor.runtime.shm.ring import RingInlet, RingOutlet
+from conveyor.runtime.shm.wakeup import Bell
+from conveyor.runtime.step.batching import Meter
+from conveyor.runtime.step.loop import Loop
+from conveyor.runtime.step.source import Puller
+from conveyor.runtime.worker.worker import Worker
 
 LATENCY_TRIPS = 2000
 

@@ -12,7 +12,7 @@ from time import perf_counter
 
 from benchmarks.harness import Comparison, Goal, Section
 from conveyor import Join, Pipeline, Processor, ReplicatingFork
-from conveyor.sim.simulation import Simulation
+from conveyor.sim.search.simulation import Simulation
 
 REFERENCE_S = 0.030
 SCHEDULES = 2000

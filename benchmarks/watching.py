@@ -11,7 +11,7 @@ import psutil
 from benchmarks.fine import chain
 from benchmarks.harness import Comparison, Goal, Section
 from conveyor import BalancingFork, Join, Pipeline, Processor
-from conveyor.recording import DECIDED, FRAME, Recording, frames_in
+from conveyor.recording.format import DECIDED, FRAME, Recording, frames_in
 
 FINE = 1_000_000
 POOLED = 2_000_000

@@ -10,23 +10,26 @@ from __future__ import annotations
 from importlib import import_module
 from typing import TYPE_CHECKING
 
-from conveyor.context import Context, context  # at once: the module has the name of the function, and must not hide it
+from conveyor.items.current_item import (  # at once: the module has the name of the function, and must not hide it
+    Context,
+    context,
+)
 
 if TYPE_CHECKING:
+    from conveyor.graph.topology import Topology
     from conveyor.pipeline import AdaptivePipeline, Pipeline, StatementPipeline, UncheckedPipeline, WidePipeline
     from conveyor.report import DeadLetter, Report, RunResult, StageReport
+    from conveyor.reporting.trace import Trace
+    from conveyor.runtime.parent.stream import Stream
     from conveyor.runtime.placement import Placement
-    from conveyor.runtime.processes import StartMethod
-    from conveyor.runtime.stream import Stream
-    from conveyor.sim.api import Strategy
-    from conveyor.sim.exploration import Exploration, Found
+    from conveyor.runtime.process.start import StartMethod
     from conveyor.sim.faults import Faults
     from conveyor.sim.schedule import Decision
     from conveyor.sim.schedulers.scheduler import Scheduler
-    from conveyor.sim.simulation import Simulation
+    from conveyor.sim.search.api import Strategy
+    from conveyor.sim.search.exploration import Exploration, Found
+    from conveyor.sim.search.simulation import Simulation
     from conveyor.stages import BalancingFork, Filter, FlatMap, Join, OnError, Pipe, Processor, ReplicatingFork, Zip
-    from conveyor.topology import Topology
-    from conveyor.trace import Trace
 else:
     # Each name is imported when it is first asked for: a worker imports this package, too, and needs few of them.
     HOMES = {
@@ -35,17 +38,17 @@ else:
             "conveyor.pipeline": "AdaptivePipeline Pipeline StatementPipeline UncheckedPipeline WidePipeline",
             "conveyor.report": "DeadLetter Report RunResult StageReport",
             "conveyor.runtime.placement": "Placement",
-            "conveyor.runtime.processes": "StartMethod",
-            "conveyor.runtime.stream": "Stream",
-            "conveyor.sim.api": "Strategy",
-            "conveyor.sim.exploration": "Exploration Found",
+            "conveyor.runtime.process.start": "StartMethod",
+            "conveyor.runtime.parent.stream": "Stream",
+            "conveyor.sim.search.api": "Strategy",
+            "conveyor.sim.search.exploration": "Exploration Found",
             "conveyor.sim.faults": "Faults",
             "conveyor.sim.schedule": "Decision",
             "conveyor.sim.schedulers.scheduler": "Scheduler",
-            "conveyor.sim.simulation": "Simulation",
+            "conveyor.sim.search.simulation": "Simulation",
             "conveyor.stages": "BalancingFork Filter FlatMap Join OnError Pipe Processor ReplicatingFork Zip",
-            "conveyor.topology": "Topology",
-            "conveyor.trace": "Trace",
+            "conveyor.graph.topology": "Topology",
+            "conveyor.reporting.trace": "Trace",
         }.items()
         for name in names.split()
     }

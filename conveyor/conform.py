@@ -13,9 +13,9 @@ from pathlib import Path
 from typing import Final, NamedTuple
 
 from conveyor.errors import NotPicklable, ScheduleMismatch
-from conveyor.main_module import standing_in
-from conveyor.recording import Recording
-from conveyor.sim.recorded import accepted
+from conveyor.items.main_module import standing_in
+from conveyor.recording.format import Recording
+from conveyor.sim.search.from_recording import accepted
 
 __all__ = ["Verdict", "conform", "verdicts"]
 

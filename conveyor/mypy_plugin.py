@@ -50,9 +50,9 @@ from mypy.types import (
     get_proper_type,
 )
 
-from conveyor.mypy_names import RETURNS_ITSELF, Names, Trust, Use, read
-from conveyor.mypy_rows import Added, Judge, Lanes, cannot_run
-from conveyor.mypy_types import (
+from conveyor._mypy.follow import RETURNS_ITSELF, Names, Trust, Use, read
+from conveyor._mypy.rows import Added, Judge, Lanes, cannot_run
+from conveyor._mypy.types import (
     ANYTHING,
     FILTER,
     PIPELINE,

@@ -15,14 +15,14 @@ from typing import TYPE_CHECKING, Any, Generic, Literal, Self, TypeAlias, overlo
 
 from typing_extensions import TypeVar, TypeVarTuple, Unpack
 
-from conveyor.builder import Builder
+from conveyor._builder import Builder
 from conveyor.signatures import Undeclared
 
 if TYPE_CHECKING:
-    from conveyor.builder import HowToExplore, HowToRun, HowToSimulate, Said
+    from conveyor._builder import HowToExplore, HowToRun, HowToSimulate, Said
     from conveyor.report import RunResult
-    from conveyor.runtime.processes import StartMethod
-    from conveyor.runtime.stream import Stream
+    from conveyor.runtime.parent.stream import Stream
+    from conveyor.runtime.process.start import StartMethod
     from conveyor.signatures import (
         A1,
         A2,
@@ -83,8 +83,8 @@ if TYPE_CHECKING:
         Turn4,
         ZipsLanes,
     )
-    from conveyor.sim.exploration import Exploration
-    from conveyor.sim.simulation import Simulation
+    from conveyor.sim.search.exploration import Exploration
+    from conveyor.sim.search.simulation import Simulation
     from conveyor.stages import Fork, Job, Merge, Pipe
 
     AnyStage: TypeAlias = Job[Any, Any] | Pipe | Fork | Merge  # Job first: it is what gives a lambda its context

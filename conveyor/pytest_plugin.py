@@ -26,14 +26,14 @@ import pytest
 from typing_extensions import TypeVar
 
 if TYPE_CHECKING:
-    from conveyor.sim.api import Strategy
-    from conveyor.sim.exploration import Exploration, Found
     from conveyor.sim.faults import Faults
     from conveyor.sim.schedule import Schedule
     from conveyor.sim.schedulers.scheduler import Scheduler
-    from conveyor.sim.simulable import Simulable
-    from conveyor.sim.simulation import Simulation
-    from conveyor.sim.trials import Trials
+    from conveyor.sim.search.api import Strategy
+    from conveyor.sim.search.exploration import Exploration, Found
+    from conveyor.sim.search.simulable import Simulable
+    from conveyor.sim.search.simulation import Simulation
+    from conveyor.sim.search.test_runs import Trials
 
 __all__ = ["Simulate"]
 
@@ -60,7 +60,7 @@ class Simulate:
     def __call__(self, pl: Simulable[In, Out], items: Iterable[In]) -> Simulation[Out, In]:
         """The outputs, in order, with `.schedule`, `.trace` and `.report`; raises what a job raised, or `Deadlock`."""
         __tracebackhide__ = True
-        from conveyor.builder import Builder
+        from conveyor._builder import Builder
 
         if not isinstance(pl, Builder):
             raise TypeError(f"simulate(pl, items): pl must be a Pipeline, not {type(pl).__name__}")
@@ -202,7 +202,7 @@ def explored(
     @wraps(test)
     def under_schedules(**arguments: object) -> None:
         __tracebackhide__ = True
-        from conveyor.sim.trials import Trials
+        from conveyor.sim.search.test_runs import Trials
 
         ends = None if asked.seconds is None else monotonic() + asked.seconds
         if "subtests" in arguments:
@@ -223,8 +223,8 @@ def replay(item: pytest.Function, trials: Trials, text: str) -> None:
     """The test under one schedule."""
     __tracebackhide__ = True
     from conveyor.sim.schedule import Schedule
-    from conveyor.sim.trials import replayed
-    from conveyor.sim.words import in_words
+    from conveyor.sim.search.describe import in_words
+    from conveyor.sim.search.test_runs import replayed
 
     schedule = Schedule.parse(text)
     try:
@@ -241,7 +241,7 @@ def search(item: pytest.Function, trials: Trials, asked: Asked) -> None:
     __tracebackhide__ = True
     from conveyor.errors import ConveyorError, NotDeterministic
     from conveyor.sim.schedule import Schedule
-    from conveyor.sim.trials import replayed, under_many
+    from conveyor.sim.search.test_runs import replayed, under_many
 
     memory = Memory(item)
     known = memory.schedules()

@@ -110,7 +110,7 @@ def _is_helper(process: psutil.Process) -> bool:
         words = " ".join(process.cmdline())
     except psutil.Error:
         return False
-    return "conveyor.runtime.forkserver" in words or "multiprocessing.resource_tracker" in words
+    return "conveyor.runtime.process.forkserver" in words or "multiprocessing.resource_tracker" in words
 
 
 def _target(fd: str) -> str:

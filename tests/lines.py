@@ -9,12 +9,12 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any, ClassVar, Protocol, cast
 
-from conveyor.channel import Inlet, Outlet, Tag
-from conveyor.runtime.checked import CheckedRing, inlet_of, outlet_of
-from conveyor.runtime.extents import Extents
-from conveyor.runtime.memory import Memory
-from conveyor.runtime.ring import Ring
-from conveyor.sim.channel import MemoryChannel
+from conveyor.core.channel import Inlet, Outlet, Tag
+from conveyor.runtime.shm.allocator import Extents
+from conveyor.runtime.shm.checked import CheckedRing, inlet_of, outlet_of
+from conveyor.runtime.shm.memory import Memory
+from conveyor.runtime.shm.ring import Ring
+from conveyor.sim.world.channel import MemoryChannel
 
 RUN = 7
 

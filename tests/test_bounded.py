@@ -6,7 +6,7 @@ import psutil
 import pytest
 
 from conveyor import Pipe, Pipeline, Processor
-from conveyor.runtime.processes import START_METHODS, StartMethod
+from conveyor.runtime.process.start import START_METHODS, StartMethod
 
 MEGABYTE = 1 << 20
 ALLOWED = 20 * MEGABYTE

@@ -17,9 +17,9 @@ import psutil
 import pytest
 
 from conveyor import Pipe, Processor
-from conveyor.runtime.bell import Bell
-from conveyor.runtime.runner import WOKEN_BY_THE_NET
-from conveyor.runtime.spin import Spin
+from conveyor.runtime.parent.runner import WOKEN_BY_THE_NET
+from conveyor.runtime.shm.wakeup import Bell
+from conveyor.runtime.step.spin import Spin
 from tests.chaos.watch import workers
 from tests.helpers import SCRIPTS, START_METHODS, descriptors, environment, eventually, living_children, pipeline
 from tests.jobs import increment

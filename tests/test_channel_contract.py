@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
-from conveyor.codec import Sealed, is_atom, opened, seal, uniform
+from conveyor.items.codec import Sealed, is_atom, opened, seal, uniform
 from tests.lines import LINES, RUN, Line, tag
 
 Make = Callable[[int], Line]

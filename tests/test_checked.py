@@ -7,11 +7,11 @@ from functools import partial
 
 import pytest
 
-from conveyor.codec import is_atom, opened, seal
 from conveyor.errors import RunError
-from conveyor.runtime import checked
-from conveyor.runtime.memory import Memory
-from conveyor.runtime.ring import CONTROL_BYTES, TAIL, Ring
+from conveyor.items.codec import is_atom, opened, seal
+from conveyor.runtime.shm import checked
+from conveyor.runtime.shm.memory import Memory
+from conveyor.runtime.shm.ring import CONTROL_BYTES, TAIL, Ring
 from tests.helpers import SCRIPTS, START_METHODS, run_script
 from tests.lines import RUN, CheckedLine, RingLine, tag
 

@@ -18,7 +18,7 @@ import psutil
 import pytest
 
 from conveyor import Pipe, Processor
-from conveyor.runtime.processes import server
+from conveyor.runtime.process.start import server
 from tests.helpers import (
     PATIENCE_S,
     ROOT,
@@ -233,7 +233,7 @@ def test_a_busy_worker_without_its_fork_server_is_ended_all_the_same() -> None:
 
 LIMITED = """
 import os, resource, sys
-import conveyor.packing, conveyor.runtime.runner  # a limit is not to stop an import
+import conveyor.items.pickling, conveyor.runtime.parent.runner  # a limit is not to stop an import
 from conveyor import Pipe, Pipeline, Processor
 def same(item): return item
 def large(item): return bytes(item)

@@ -16,9 +16,10 @@ import pytest
 
 from conveyor import Join, Pipe, Processor, ReplicatingFork
 from conveyor.errors import PoisonItem, WorkerCrashed
-from conveyor.runtime import crew, runner
-from conveyor.runtime.faults import Fault, planned
-from conveyor.runtime.processes import start_process
+from conveyor.runtime.parent import runner
+from conveyor.runtime.parent import supervisor as crew
+from conveyor.runtime.process.start import start_process
+from conveyor.runtime.shm.store_faults import Fault, planned
 from conveyor.stages import OnError
 from tests.chaos.watch import workers
 from tests.helpers import START_METHODS, eventually, living_children, pipeline
@@ -190,7 +191,7 @@ def test_one_that_always_is_ends_the_run(monkeypatch: pytest.MonkeyPatch) -> Non
         raise BrokenPipeError
 
     monkeypatch.setattr(crew, "start_process", start)
-    monkeypatch.setattr("conveyor.deaths.TO_START_MS", 1000)
+    monkeypatch.setattr("conveyor.core.crashes.TO_START_MS", 1000)
     with pytest.raises(WorkerCrashed, match=r"'increment'.* is gone.* none of them was ready"):
         pipeline().add(Processor(increment)).run(range(100))
 

@@ -11,12 +11,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
-from conveyor.channel import Tag
-from conveyor.codec import LARGE, Copied, Sealed, seal
-from conveyor.runtime import extents as module
-from conveyor.runtime.extents import Extent, Extents
-from conveyor.runtime.memory import PAGE, WINDOW, Memory
-from conveyor.runtime.ring import Ring, RingInlet, RingOutlet
+from conveyor.core.channel import Tag
+from conveyor.items.codec import LARGE, Copied, Sealed, seal
+from conveyor.runtime.shm import allocator as module
+from conveyor.runtime.shm.allocator import Extent, Extents
+from conveyor.runtime.shm.memory import PAGE, WINDOW, Memory
+from conveyor.runtime.shm.ring import Ring, RingInlet, RingOutlet
 
 MEGABYTE = 1 << 20
 CAPACITY = 64

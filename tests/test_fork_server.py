@@ -16,8 +16,8 @@ import pytest
 
 from conveyor import Pipe, Processor
 from conveyor.errors import WorkerCrashed
-from conveyor.runtime import processes
-from conveyor.runtime.processes import server
+from conveyor.runtime.process import start as processes
+from conveyor.runtime.process.start import server
 from tests.helpers import environment, eventually, is_alive, living_children, pipeline
 from tests.jobs import double, increment
 
@@ -86,7 +86,7 @@ def test_one_that_is_not_needed_any_more_ends() -> None:
 
 def test_it_ends_with_the_program_however_that_ends(tmp_path: Path) -> None:
     code = (
-        "import sys, time\nfrom conveyor import Pipeline, Processor\nfrom conveyor.runtime.processes import server\n"
+        "import sys, time\nfrom conveyor import Pipeline, Processor\nfrom conveyor.runtime.process.start import server\n"
         "print(Pipeline().add(Processor(len)).run(['a']), server.pid, flush=True)\ntime.sleep(100)"
     )
     program = subprocess.Popen([sys.executable, "-c", code], env=environment("forkserver"), stdout=subprocess.PIPE, text=True)

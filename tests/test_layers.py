@@ -15,49 +15,30 @@ from conveyor import Pipeline, Processor
 
 ROOT = Path(__file__).resolve().parents[1]
 
+# Folders, and the files beside them; each imports only from those before it and from files of its own.
 LAYERS = (
-    {
-        "errors",
-        "report",
-        "typeforms",
-        "signatures",
-        "trace",
-        "callables",
-        "scopes",
-        "packing",
-        "rebuilding",
-        "reasons",
-        "forward",
-    },
-    {"stages", "codec", "main_module", "kernels", "deaths", "context"},
-    {"hints", "shapes", "annotations", "values"},
-    {"fingerprint", "places"},
-    {
-        "channel",
-        "decisions",
-        "job_node",
-        "nodes",
-        "ordered",
-        "route",
-        "shipping",
-        "failures",
-        "journal",
-        "remote_errors",
-        "snapshots",
-        "fused",
-    },
-    {"draft", "compiling", "topology", "drive", "lifecycle", "ends", "summary", "fusing", "deadlock", "picture", "circles"},
-    {"recording"},
-    {"runtime", "sim"},
-    {"builder"},
-    {"pipeline"},
-    {"pytest_plugin", "conform"},
-    {"__main__"},
-    {"mypy_names", "mypy_types"},
-    {"mypy_rows"},
-    {"mypy_plugin"},
+    "errors report signatures",
+    "stages _lifecycle",
+    "items",
+    "typecheck",
+    "graph",
+    "core",
+    "reporting recording",
+    "runtime sim",
+    "runtime.process sim.code",
+    "runtime.shm sim.prepare",
+    "runtime.step sim.counting sim.determinism sim.schedulers",
+    "runtime.worker sim.world",
+    "runtime.parent sim.search",
+    "_builder",
+    "pipeline",
+    "pytest_plugin conform",
+    "__main__",
+    "_mypy",
+    "mypy_plugin",
 )
-FACADE = "conveyor"  # may import everything, and nothing imports it
+RANKS = {room: rank for rank, rooms in enumerate(LAYERS) for room in rooms.split()}
+FACADES = {"conveyor", "conveyor.runtime", "conveyor.sim"}  # name what users import: nothing imports them
 
 CONCURRENCY = {"multiprocessing", "threading", "asyncio", "socket", "signal", "subprocess", "mmap"}
 OUTSIDE_WORLD = CONCURRENCY | {"os", "time", "random", "logging"}
@@ -72,12 +53,15 @@ def module_name(path: Path) -> str:
 PATHS = {module_name(path): path for path in sorted((ROOT / "conveyor").rglob("*.py"))}
 TREES = {module: ast.parse(path.read_bytes(), str(path)) for module, path in PATHS.items()}
 # Beside the library, not in it: what mypy loads.
-PLUGIN = {m for m in TREES if m.startswith("conveyor.mypy_")}
-SHELLS = {"conveyor.builder", "conveyor.pipeline", "conveyor.pytest_plugin", "conveyor.runtime", "conveyor.sim"} | {
-    "conveyor.conform",
-    "conveyor.__main__",
-}
-CORE = [m for m in TREES if m.count(".") == 1 and m not in SHELLS | PLUGIN]
+PLUGIN = {m for m in TREES if m.startswith(("conveyor.mypy_", "conveyor._mypy"))}
+SHELLS = ("_builder", "pipeline", "pytest_plugin", "runtime", "sim", "conform", "__main__")
+CORE = [m for m in TREES if m != "conveyor" and m not in PLUGIN and m.split(".")[1] not in SHELLS]
+
+
+def room(module: str) -> str:
+    """The folder of a file, or the file itself if it stands beside the folders."""
+    inner = module.removeprefix("conveyor.")
+    return inner if PATHS[module].name == "__init__.py" or "." not in inner else inner.rpartition(".")[0]
 
 
 def imported_names(module: str) -> Iterator[str]:
@@ -94,7 +78,7 @@ def imported_names(module: str) -> Iterator[str]:
 
 def imported_modules(module: str) -> set[str]:
     """The files of this package that ``module`` imports from."""
-    names = [name for name in imported_names(module) if name.split(".")[0] == FACADE]
+    names = [name for name in imported_names(module) if name.split(".")[0] == "conveyor"]
     return {max((m for m in TREES if f"{name}.".startswith(f"{m}.")), key=len) for name in names} - {module}
 
 
@@ -110,10 +94,6 @@ def powers(module: str) -> set[str]:
 def users(forbidden: set[str]) -> set[str]:
     """The modules that can reach anything of ``forbidden``."""
     return {m for m in TREES if any(f"{name}.".startswith(f"{f}.") for name in powers(m) for f in forbidden)}
-
-
-def layer(module: str) -> int:
-    return next((number for number, members in enumerate(LAYERS) if module.split(".")[1] in members), len(LAYERS))
 
 
 def is_set(node: ast.expr) -> bool:
@@ -136,16 +116,27 @@ def takes_in_order(node: ast.AST) -> list[ast.expr]:
             return []
 
 
-def test_every_file_has_a_layer() -> None:
-    found = {module.split(".")[1] for module in TREES if module != FACADE}
-    known = set[str]().union(*LAYERS)
-    assert not found - known, f"give it a layer, here and in ARCHITECTURE.md: {sorted(found - known)}"
-    assert not known - found, f"has a layer, but no file: {sorted(known - found)}"
+def test_every_room_has_a_layer() -> None:
+    found = {room(module) for module in TREES if module not in FACADES}
+    assert not found - RANKS.keys(), f"give it a layer, here and in ARCHITECTURE.md: {sorted(found - RANKS.keys())}"
+    assert not RANKS.keys() - found, f"has a layer, but no file: {sorted(RANKS.keys() - found)}"
 
 
 def test_imports_point_down() -> None:
-    edges = {(module, target) for module in TREES if module != FACADE for target in imported_modules(module)}
-    assert not {(m, t) for m, t in edges if t == FACADE or layer(m) < layer(t)}
+    edges = {(module, target) for module in TREES if module not in FACADES for target in imported_modules(module)}
+    between = {(m, t) for m, t in edges if t in FACADES or room(m) != room(t)}
+    assert not {(m, t) for m, t in between if t in FACADES or RANKS[room(m)] <= RANKS[room(t)]}
+
+
+def test_every_folder_says_what_is_in_it_and_what_to_read_first() -> None:
+    heads = {
+        m: ast.get_docstring(tree) or "" for m, tree in TREES.items() if PATHS[m].name == "__init__.py" and m not in FACADES
+    }
+    assert not [m for m, head in heads.items() if "Start with" not in " ".join(head.split())]
+
+
+def test_few_files_stand_beside_the_folders() -> None:
+    assert len([m for m in TREES if m.count(".") == 1 and PATHS[m].name != "__init__.py"]) <= 14
 
 
 def test_there_are_no_cycles() -> None:
@@ -183,15 +174,15 @@ def test_chance_lives_in_one_file_of_the_simulator() -> None:
 
 
 def test_shared_memory_lives_in_one_file() -> None:
-    assert users(SHARED_MEMORY) <= {"conveyor.runtime.memory"}
+    assert users(SHARED_MEMORY) <= {"conveyor.runtime.shm.memory"}
 
 
 def test_processes_are_started_in_two_files() -> None:
-    assert users(NEW_PROCESSES) <= {"conveyor.runtime.birth", "conveyor.runtime.processes"}
+    assert users(NEW_PROCESSES) <= {"conveyor.runtime.process.birth", "conveyor.runtime.process.start"}
 
 
 def test_only_the_plugin_knows_mypy_and_nothing_else_knows_the_plugin() -> None:
-    assert users({"mypy"}) == {"conveyor.mypy_plugin", "conveyor.mypy_rows", "conveyor.mypy_types"}
+    assert users({"mypy"}) == {"conveyor.mypy_plugin", "conveyor._mypy.rows", "conveyor._mypy.types"}
     assert not {m for m in TREES if m not in PLUGIN and imported_modules(m) & PLUGIN}
 
 
@@ -212,12 +203,12 @@ def test_a_worker_imports_nothing_that_only_building_and_the_parent_need(
     monkeypatch.setattr(sys, "path", [str(tmp_path), *sys.path])
     job = import_module("a_module_with_a_job").loaded
     (loaded,) = Pipeline[int](start_method="spawn").add(Processor(job)).run([1])
-    assert "conveyor.runtime.worker" in loaded
-    building = "annotations compiling draft fingerprint fusing hints recording summary typeforms values deadlock".split()
-    parent = "crew recorder recovery runner stream watchdog".split()
-    heavy = {*(f"conveyor.{name}" for name in building), *(f"conveyor.runtime.{name}" for name in parent)}
-    assert not {"cloudpickle", "psutil", *heavy} & {*loaded}
-    assert not [name for name in loaded if name.startswith("conveyor.sim")]
+    assert "conveyor.runtime.worker.worker" in loaded
+    rooms = ("conveyor.typecheck", "conveyor.recording", "conveyor.reporting", "conveyor.runtime.parent", "conveyor.sim")
+    building = {f"conveyor.graph.{name}" for name in "draft compiler fusion deadlock".split()}
+    heavy = {"cloudpickle", "psutil", "conveyor.items.fingerprint"} | building
+    assert not heavy & {*loaded}
+    assert not [name for name in loaded if name.startswith(rooms)]
 
 
 def test_every_public_name_is_there() -> None:

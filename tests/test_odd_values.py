@@ -9,8 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from conveyor import Processor
-from conveyor.codec import is_atom
-from conveyor.kernels import quick_loop
+from conveyor.core.kernels import quick_loop
+from conveyor.items.codec import is_atom
 from tests.helpers import pipeline
 
 pytestmark = pytest.mark.timeout(60)

@@ -6,17 +6,17 @@ from dataclasses import dataclass
 import pytest
 
 from conveyor import BalancingFork, Join, Processor
-from conveyor.channel import OneByOne, Tag
-from conveyor.compiling import compile_topology
-from conveyor.decisions import Choose, Merge
-from conveyor.draft import Draft
-from conveyor.runtime import pace
-from conveyor.runtime.board import Board, Layout
-from conveyor.runtime.ends import ring_ends
-from conveyor.runtime.memory import Memory
-from conveyor.runtime.pace import IDLE_LANE_NS, LANE_NS, LONG_NS, WORTH_A_LANE_NS, Drowsiness, Lanes, Turns
-from conveyor.runtime.ring import RingInlet, RingOutlet
-from conveyor.sim.channel import MemoryChannel
+from conveyor.core.channel import OneByOne, Tag
+from conveyor.core.requests import Choose, Merge
+from conveyor.graph.compiler import compile_topology
+from conveyor.graph.draft import Draft
+from conveyor.runtime.shm.control_block import Board, Layout
+from conveyor.runtime.shm.endpoints import ring_ends
+from conveyor.runtime.shm.memory import Memory
+from conveyor.runtime.shm.ring import RingInlet, RingOutlet
+from conveyor.runtime.step import batching as pace
+from conveyor.runtime.step.batching import IDLE_LANE_NS, LANE_NS, LONG_NS, WORTH_A_LANE_NS, Drowsiness, Lanes, Turns
+from conveyor.sim.world.channel import MemoryChannel
 from conveyor.stages import Stage
 from tests.jobs import double
 

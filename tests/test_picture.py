@@ -11,9 +11,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from conveyor import BalancingFork, Join, Pipe, Pipeline, Processor, ReplicatingFork
-from conveyor.picture import picture
+from conveyor.reporting.trace import Event, Happening, Trace
+from conveyor.reporting.trace_html import picture
 from conveyor.sim import Simulation
-from conveyor.trace import Event, Happening, Trace
 
 SVG = "{http://www.w3.org/2000/svg}"
 HOSTILE = "<script>alert('&')</script>\"]]>"

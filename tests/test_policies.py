@@ -13,8 +13,8 @@ from typing import Any
 import pytest
 
 from conveyor import BalancingFork, Context, Filter, FlatMap, Join, Pipe, Processor, ReplicatingFork, Zip, context
-from conveyor.context import CURRENT
 from conveyor.errors import Deadlock, ItemTimeout, LifecycleError, PoisonItem, WorkerCrashed
+from conveyor.items.current_item import CURRENT
 from tests.helpers import START_METHODS, eventually, living_children, pipeline
 from tests.jobs import Refused
 

@@ -14,7 +14,7 @@ from conveyor import Join, Pipe, Pipeline, Processor, ReplicatingFork
 
 pytest_plugins = ("pytester",)
 pytestmark = pytest.mark.timeout(600)  # each starts pytest several times, which on a busy machine takes a minute
-import_module("conveyor.sim.trials")  # else each run of pytest inside this one imports the simulator anew
+import_module("conveyor.sim.search.test_runs")  # else each run of pytest inside this one imports the simulator anew
 
 PIPELINE = """
 import pytest

@@ -16,8 +16,8 @@ from typing import Any, Final, NamedTuple
 import pytest
 
 from conveyor import BalancingFork, Filter, FlatMap, Join, Pipe, Processor, ReplicatingFork
-from conveyor.runtime.faults import Fault, planned
 from conveyor.runtime.placement import Placement
+from conveyor.runtime.shm.store_faults import Fault, planned
 from conveyor.sim.schedule import Schedule
 from conveyor.stages import Stage
 from tests.helpers import pipeline

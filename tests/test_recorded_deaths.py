@@ -13,9 +13,9 @@ import pytest
 
 from conveyor import BalancingFork, Filter, FlatMap, Join, Pipe, Processor, ReplicatingFork, Zip
 from conveyor.errors import ItemTimeout
-from conveyor.places import Timeout
-from conveyor.recording import Recording
-from conveyor.runtime.faults import Fault, planned
+from conveyor.recording.crash_points import Timeout
+from conveyor.recording.format import Recording
+from conveyor.runtime.shm.store_faults import Fault, planned
 from conveyor.sim.schedule import Schedule
 from tests.conformance.jobs import Remembered, Stuck, increment, label, odd, repeated, stuck
 from tests.helpers import pipeline

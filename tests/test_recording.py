@@ -19,18 +19,19 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from conveyor import BalancingFork, Filter, Join, Pipe, Processor, ReplicatingFork, Zip, recording
+from conveyor import BalancingFork, Filter, Join, Pipe, Processor, ReplicatingFork, Zip
 from conveyor.__main__ import main
-from conveyor.codec import seal
-from conveyor.deaths import Death
+from conveyor.core.crashes import Death
 from conveyor.errors import Deadlock, ScheduleMismatch
-from conveyor.fingerprint import Digest, Fingerprint, print_of
-from conveyor.places import Fallen, Place, Timeout
-from conveyor.recording import End, Point, Recording, Runs, points_of
-from conveyor.runtime import recorder
-from conveyor.runtime.recorder import AHEAD_NS, SHARE, Gauged
-from conveyor.shipping import pack_stage
-from conveyor.sim import simulation
+from conveyor.items.codec import seal
+from conveyor.items.fingerprint import Digest, Fingerprint, print_of
+from conveyor.items.stage_pickling import pack_stage
+from conveyor.recording.crash_points import Fallen, Place, Timeout
+from conveyor.recording.format import End, Point, Recording, Runs, points_of
+from conveyor.recording import format as recording
+from conveyor.runtime.parent import recorder
+from conveyor.runtime.parent.recorder import AHEAD_NS, SHARE, Gauged
+from conveyor.sim.search import simulation
 from tests.conformance.jobs import Numbered, refusing, slow
 from tests.helpers import ROOT, pipeline
 from tests.jobs import double, increment, is_even
@@ -230,7 +231,7 @@ def test_of_an_object_that_holds_nothing_and_of_what_lies_too_deep_the_class_is_
 
 
 def test_a_print_is_the_same_in_every_process() -> None:
-    code = "from conveyor.fingerprint import print_of; print(print_of([{'a', 'b', 'c'}, ValueError('x'), slice(1, 2)]))"
+    code = "from conveyor.items.fingerprint import print_of; print(print_of([{'a', 'b', 'c'}, ValueError('x'), slice(1, 2)]))"
     prints = {
         subprocess.run(
             [sys.executable, "-c", code], env={**os.environ, "PYTHONHASHSEED": seed}, cwd=ROOT, capture_output=True

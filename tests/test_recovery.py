@@ -15,7 +15,7 @@ import pytest
 
 from conveyor import BalancingFork, Filter, FlatMap, Join, Pipe, Processor, ReplicatingFork, Zip, context
 from conveyor.errors import RunError, TopologyError, WorkerCrashed
-from conveyor.runtime.faults import STORES, Fault, planned
+from conveyor.runtime.shm.store_faults import STORES, Fault, planned
 from tests.helpers import START_METHODS, descriptors, eventually, living_children, pipeline
 from tests.jobs import double, is_even, repeated
 

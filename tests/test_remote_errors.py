@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 
 from conveyor import Processor
 from conveyor.errors import JobRaised, NotPicklable
-from conveyor.remote_errors import WorkerTraceback, sent
+from conveyor.items.remote_errors import WorkerTraceback, sent
 from tests.helpers import START_METHODS, pipeline, told
 
 pytestmark = pytest.mark.timeout(60)

@@ -9,11 +9,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from conveyor.codec import is_atom, opened, seal, uniform
 from conveyor.errors import RunError
-from conveyor.runtime.extents import Extents
-from conveyor.runtime.memory import Memory
-from conveyor.runtime.ring import HEAD_BYTES, OVERHEAD, PAYLOAD_AT, TAIL, Ring, RingInlet, RingOutlet
+from conveyor.items.codec import is_atom, opened, seal, uniform
+from conveyor.runtime.shm.allocator import Extents
+from conveyor.runtime.shm.memory import Memory
+from conveyor.runtime.shm.ring import HEAD_BYTES, OVERHEAD, PAYLOAD_AT, TAIL, Ring, RingInlet, RingOutlet
 from tests.lines import Killed, Life, RingLine, tag
 
 Records = list[list[object]]

@@ -14,7 +14,8 @@ import pytest
 
 from conveyor import BalancingFork, Filter, Join, Processor, ReplicatingFork, Zip, context
 from conveyor.errors import PoisonItem
-from conveyor.runtime import Placement, runner
+from conveyor.runtime import Placement
+from conveyor.runtime.parent import runner
 from tests.helpers import START_METHODS, eventually, living_children, pipeline
 from tests.jobs import increment
 

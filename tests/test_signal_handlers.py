@@ -14,7 +14,7 @@ import pytest
 
 from conveyor import Processor
 from conveyor.errors import NotPicklable
-from conveyor.runtime.deferral import SIGNALS, Deferral, deliver, interruptible
+from conveyor.runtime.process.deferral import SIGNALS, Deferral, deliver, interruptible
 from tests.helpers import PROVE, SCRIPTS, START_METHODS, pipeline, run_script
 
 pytestmark = pytest.mark.timeout(120)

@@ -9,10 +9,10 @@ import pytest
 
 from conveyor import BalancingFork, Join, Pipe, Pipeline, Processor, ReplicatingFork, Simulation
 from conveyor.errors import ScheduleMismatch, TopologyError
-from conveyor.sim.api import STRATEGIES, Strategy
 from conveyor.sim.faults import Faults
 from conveyor.sim.schedule import Schedule
-from conveyor.sim.words import in_words
+from conveyor.sim.search.api import STRATEGIES, Strategy
+from conveyor.sim.search.describe import in_words
 
 
 def add_one(n: int) -> int:

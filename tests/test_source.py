@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from conveyor.runtime.source import Puller
+from conveyor.runtime.step.source import Puller
 
 
 def two_and_then(error: BaseException) -> Iterator[int]:

@@ -4,8 +4,8 @@ from itertools import pairwise
 
 import pytest
 
-from conveyor.runtime import spin
-from conveyor.runtime.spin import MOST_SKIPPED, Spin
+from conveyor.runtime.step import spin
+from conveyor.runtime.step.spin import MOST_SKIPPED, Spin
 
 LONG = 1000
 

@@ -18,10 +18,10 @@ import pytest
 
 from conveyor import BalancingFork, Join, Pipe, Processor, context
 from conveyor.errors import WorkerCrashed
-from conveyor.recording import Recording, points_of
-from conveyor.runtime.faults import Fault, planned
-from conveyor.sim.api import replayed
+from conveyor.recording.format import Recording, points_of
+from conveyor.runtime.shm.store_faults import Fault, planned
 from conveyor.sim.schedule import Schedule
+from conveyor.sim.search.api import replayed
 from tests.helpers import START_METHODS, pipeline
 
 MANY = range(400)

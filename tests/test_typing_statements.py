@@ -12,7 +12,7 @@ from textwrap import dedent
 
 import pytest
 
-from conveyor.mypy_names import Trust, read
+from conveyor._mypy.follow import Trust, read
 from tests.helpers import SEED
 
 ROOT = Path(__file__).resolve().parents[1]

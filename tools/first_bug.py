@@ -8,7 +8,7 @@ from __future__ import annotations
 from pathlib import Path
 from statistics import mean
 
-from conveyor.sim.api import STRATEGIES, Strategy
+from conveyor.sim.search.api import STRATEGIES, Strategy
 from tests.sim.corpus import CORPUS, Bug
 
 SEEDS = range(100)

@@ -15,7 +15,7 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parents[1]
 SIGNATURES = ROOT / "conveyor" / "signatures.pyi"
 PIPELINE = ROOT / "conveyor" / "pipeline.py"
-STAGES = ROOT / "conveyor" / "stages.py"
+STAGES = ROOT / "conveyor" / "stages" / "__init__.py"
 BEGIN = "    # The overloads of `{}` are generated: python tools/generate_signatures.py\n"
 END = "    # End of what is generated.\n"
 

@@ -16,10 +16,10 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from conveyor.sim.faults import Faults
-    from conveyor.sim.findings import Exploration
-    from conveyor.sim.generated import schedules
     from conveyor.sim.schedulers.scheduler import Scheduler
-    from conveyor.sim.simulation import Simulation
+    from conveyor.sim.search.findings import Exploration
+    from conveyor.sim.search.hypothesis_strategy import schedules
+    from conveyor.sim.search.simulation import Simulation
 else:
 
     def __getattr__(name: str) -> object:
@@ -32,11 +32,11 @@ else:
 
 
 HOMES = {
-    "Exploration": "conveyor.sim.findings",
+    "Exploration": "conveyor.sim.search.findings",
     "Faults": "conveyor.sim.faults",
     "Scheduler": "conveyor.sim.schedulers.scheduler",
-    "Simulation": "conveyor.sim.simulation",
-    "schedules": "conveyor.sim.generated",
+    "Simulation": "conveyor.sim.search.simulation",
+    "schedules": "conveyor.sim.search.hypothesis_strategy",
 }
 
 __all__ = ["Exploration", "Faults", "Scheduler", "Simulation", "schedules"]

@@ -17,7 +17,7 @@ from types import CodeType, FunctionType, MethodType
 from typing import Final
 
 from conveyor.errors import ConveyorError
-from conveyor.shapes import attribute
+from conveyor.typecheck.members import attribute
 
 __all__ = ["is_final", "look_for_handlers", "pass_on"]
 

@@ -24,11 +24,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Final, NamedTuple
 
-from conveyor.deaths import Death as Hand
+from conveyor.core.crashes import Death as Hand
 from conveyor.errors import ScheduleMismatch
-from conveyor.route import LANES_BY_DEFAULT
+from conveyor.graph.route import LANES_BY_DEFAULT
 from conveyor.sim.escaping import escaped, plain
-from conveyor.sim.hands import hand_from, hand_in_words
+from conveyor.sim.in_hand import hand_from, hand_in_words
 
 __all__ = [
     "CUT",

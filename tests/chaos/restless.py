@@ -15,7 +15,7 @@ from typing import Any, Final
 from unittest.mock import patch
 
 from conveyor import Pipeline, Report
-from conveyor.deaths import Deaths, Moment
+from conveyor.core.crashes import Deaths, Moment
 from conveyor.errors import PoisonItem
 from conveyor.report import DeadLetter
 from tests.chaos.board import Board

@@ -1,8 +1,8 @@
 """Lets the workers of one stage die at one step of the protocol, whenever they have done some of it well.
 
-`conveyor.runtime.faults` says which store comes next; here is decided who dies, and where a record is cut in two.  It works by
-fork alone: the workers inherit it.  Between two deaths a worker finishes some records, or else it would be taken for one that
-never gets anywhere; at `recovery` every other one dies at its first store.
+`conveyor.runtime.shm.store_faults` says which store comes next; here is decided which worker dies, and where a record is cut
+in two.  It works by fork alone: the workers inherit it.  Between two deaths a worker finishes some records, or else it would
+be taken for one that never gets anywhere; at `recovery` every other one dies at its first store.
 """
 
 from __future__ import annotations
@@ -15,8 +15,8 @@ from multiprocessing import current_process
 from random import Random
 from typing import Any, Final, cast
 
-from conveyor.runtime.faults import Executioner, Fault, planned
-from conveyor.runtime.ring import RingOutlet
+from conveyor.runtime.shm.ring import RingOutlet
+from conveyor.runtime.shm.store_faults import Executioner, Fault, planned
 from tests.chaos.board import board
 
 __all__ = ["STEPS", "STEPS_OF", "install"]

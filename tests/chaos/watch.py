@@ -174,7 +174,7 @@ def workers(pid: int) -> Iterator[int]:
     """The workers of a scenario: not multiprocessing's helpers, but what the fork server has forked."""
     for child in children(pid):
         command = command_of(child)
-        if "conveyor.runtime.forkserver" in command:
+        if "conveyor.runtime.process.forkserver" in command:
             yield from children(child)
         elif "resource_tracker" not in command:
             yield child

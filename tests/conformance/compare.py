@@ -16,11 +16,11 @@ from typing import Any, Final
 
 import psutil
 
-from conveyor.deaths import NO_STATE
+from conveyor.core.crashes import NO_STATE
 from conveyor.errors import Deadlock, ScheduleMismatch
-from conveyor.recording import Recording
+from conveyor.recording.format import Recording
 from conveyor.report import DeadLetter, Report
-from conveyor.runtime.faults import STORES, Fault, planned
+from conveyor.runtime.shm.store_faults import STORES, Fault, planned
 from conveyor.sim.schedule import Death, Schedule
 from tests.conformance.topologies import Case
 

@@ -9,7 +9,7 @@ from collections.abc import Iterable, Iterator
 from typing import Any
 
 from conveyor import Processor
-from conveyor.context import context
+from conveyor.items.current_item import context
 
 
 def increment(item: int) -> int:

@@ -29,11 +29,11 @@ import pytest
 from typing_extensions import TypeAliasType, TypeIs
 
 from conveyor import BalancingFork, Filter, FlatMap, Join, Pipe, Pipeline, Processor, ReplicatingFork, Zip
-from conveyor.annotations import declared_input, pass_through, signatures_of
-from conveyor.draft import Draft
 from conveyor.errors import StageTypeError, TopologyError
+from conveyor.graph.draft import Draft
 from conveyor.stages import Stage
-from conveyor.typeforms import UNKNOWN, bind, words
+from conveyor.typecheck.stage_types import declared_input, pass_through, signatures_of
+from conveyor.typecheck.type_forms import UNKNOWN, bind, words
 
 if TYPE_CHECKING:
     from nowhere import Missing  # type: ignore[import-not-found]  # pyright: ignore[reportMissingImports, reportUnknownVariableType]
@@ -533,7 +533,7 @@ def test_type_variables_stand_for_what_was_given() -> None:
 
 
 def test_the_table_of_builtins_is_of_builtins() -> None:
-    from conveyor.annotations import BUILTINS
+    from conveyor.typecheck.stage_types import BUILTINS
 
     assert {len, print, str, int, abs, math.sqrt, str.upper} <= BUILTINS.keys()
     assert all(hasattr(owner, "__name__") for owner in BUILTINS)

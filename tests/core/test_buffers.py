@@ -10,8 +10,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from conveyor.codec import LARGE, Copied, Recycler, Sealed, in_place, seal, sealer
 from conveyor.errors import NotPicklable
+from conveyor.items.codec import LARGE, Copied, Recycler, Sealed, in_place, seal, sealer
 
 large = LARGE // 8
 

@@ -13,8 +13,8 @@ from unittest import mock
 import pytest
 
 from conveyor import Filter, FlatMap, Join, Pipe, Pipeline, Processor
+from conveyor.core.job_node import ItemFailed
 from conveyor.errors import TopologyError
-from conveyor.job_node import ItemFailed
 
 R = TypeVar("R")
 ANYTHING: Any = object()

@@ -8,9 +8,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from conveyor.channel import Inlet, Tag, ZipInlet
-from conveyor.codec import Bundle, Sealed, opened, seal
-from conveyor.sim.channel import MemoryChannel
+from conveyor.core.channel import Inlet, Tag, ZipInlet
+from conveyor.items.codec import Bundle, Sealed, opened, seal
+from conveyor.sim.world.channel import MemoryChannel
 from conveyor.stages import Filter, FlatMap, Join, Pipe, Processor, ReplicatingFork, Zip
 from tests.core.world import World, compiled
 from tests.jobs import double, is_even, repeated

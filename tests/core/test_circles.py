@@ -7,7 +7,7 @@ from random import Random
 
 import pytest
 
-from conveyor.circles import blocks, channels_that_count
+from conveyor.graph.circles import blocks, channels_that_count
 from tests.core.world import compiled
 from tests.sim.topologies import rows
 

@@ -10,8 +10,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from conveyor.codec import Bundle, Sealed, all_sealed, is_atom, opened, seal, short_repr, uniform, whole
 from conveyor.errors import NotPicklable
+from conveyor.items.codec import Bundle, Sealed, all_sealed, is_atom, opened, seal, short_repr, uniform, whole
 
 simple = st.none() | st.booleans() | st.integers() | st.floats() | st.complex_numbers() | st.text() | st.binary()
 

@@ -16,9 +16,9 @@ from typing import Any, TypeAlias
 import pytest
 
 from conveyor.errors import RunError
-from conveyor.route import Leaf, leaves, taken
+from conveyor.graph.route import Leaf, leaves, taken
+from conveyor.graph.topology import Topology, ZipInput
 from conveyor.stages import BalancingFork, Filter, FlatMap, Join, Pipe, Processor, ReplicatingFork, Stage, Zip
-from conveyor.topology import Topology, ZipInput
 from tests.core.world import Pick, Worker, World, compiled, every_schedule, first
 
 Rows: TypeAlias = list[list[Stage]]

@@ -7,9 +7,9 @@ from collections.abc import Mapping
 from hypothesis import given
 from hypothesis import strategies as st
 
-from conveyor.deadlock import ChannelState, Wait, WaitsFor, find_cycle
+from conveyor.graph.deadlock import ChannelState, Wait, WaitsFor, find_cycle
+from conveyor.graph.topology import Topology, channels_of
 from conveyor.stages import FlatMap, Pipe, Processor, ReplicatingFork, Stage, Zip
-from conveyor.topology import Topology, channels_of
 from tests.core.world import compiled
 from tests.jobs import double, repeated
 

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from conveyor.deaths import FRESH, Death, Deaths, History, Moment, remembered
+from conveyor.core.crashes import FRESH, Death, Deaths, History, Moment, remembered
 
 AT_WORK, IDLE, STARTING, SETTING_UP = Moment.AT_WORK, Moment.IDLE, Moment.STARTING, Moment.SETTING_UP
 

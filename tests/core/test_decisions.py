@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from conveyor.channel import Tag
-from conveyor.decisions import Choose, Full, Idle, Merge
-from conveyor.sim.channel import MemoryChannel
+from conveyor.core.channel import Tag
+from conveyor.core.requests import Choose, Full, Idle, Merge
+from conveyor.sim.world.channel import MemoryChannel
 
 TAG = Tag(1, 1, 0, 0, 0, 1)
 

@@ -10,8 +10,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from conveyor.draft import Draft, Frame, Port, implicit_pipes
 from conveyor.errors import TopologyError
+from conveyor.graph.draft import Draft, Frame, Port, implicit_pipes
 from conveyor.stages import BalancingFork, Join, Pipe, Processor, ReplicatingFork, Stage, Zip
 from tests.jobs import double, increment
 

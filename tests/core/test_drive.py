@@ -7,13 +7,13 @@ from typing import Any
 
 import pytest
 
-from conveyor.channel import Tag
-from conveyor.decisions import ALL_ENDED, Choose, Full, Idle, Merge
-from conveyor.drive import Drive, drive
-from conveyor.job_node import Node
-from conveyor.nodes import CollectNode, RelayNode, node_for
-from conveyor.route import Balance, Leaf, Replicate, Route
-from conveyor.sim.channel import MemoryChannel
+from conveyor.core.channel import Tag
+from conveyor.core.drive import Drive, drive
+from conveyor.core.job_node import Node
+from conveyor.core.nodes import CollectNode, RelayNode, node_for
+from conveyor.core.requests import ALL_ENDED, Choose, Full, Idle, Merge
+from conveyor.graph.route import Balance, Leaf, Replicate, Route
+from conveyor.sim.world.channel import MemoryChannel
 from conveyor.stages import FlatMap, Processor
 from tests.core.world import Slices
 from tests.jobs import Total, double, only_even, repeated

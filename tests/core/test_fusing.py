@@ -10,12 +10,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from conveyor import BalancingFork, Filter, FlatMap, Join, Pipe, Pipeline, Processor, ReplicatingFork
-from conveyor.codec import is_atom, opened, seal, uniform
-from conveyor.fused import FusedNode, loop_through
-from conveyor.fusing import fuse, fused_names
-from conveyor.job_node import ItemFailed, JobNode, Surroundings
-from conveyor.nodes import node_for
-from conveyor.topology import Kind, Topology
+from conveyor.core.fused_node import FusedNode, loop_through
+from conveyor.core.job_node import ItemFailed, JobNode, Surroundings
+from conveyor.core.nodes import node_for
+from conveyor.graph.fusion import fuse, fused_names
+from conveyor.graph.topology import Kind, Topology
+from conveyor.items.codec import is_atom, opened, seal, uniform
 from tests.helpers import pipeline
 
 
@@ -136,8 +136,8 @@ def test_each_job_is_in_one_worker_and_channels_lead_from_worker_to_worker(kinds
 
 
 def _channels(spec: Any) -> list[int]:
-    from conveyor.route import leaves
-    from conveyor.topology import channels_of
+    from conveyor.graph.route import leaves
+    from conveyor.graph.topology import channels_of
 
     return [*channels_of(spec.inputs), *(leaves(spec.route) if spec.route is not None else [])]
 

@@ -18,8 +18,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from typing_extensions import TypeAliasType
 
-from conveyor.hints import Fit, fits
-from conveyor.typeforms import UNKNOWN, element_of, members, substitute, union, without_none, words
+from conveyor.typecheck.assignability import Fit, fits
+from conveyor.typecheck.type_forms import UNKNOWN, element_of, members, substitute, union, without_none, words
 from tests.core import hint_types
 from tests.core.hint_types import FUNCTIONS, NAMES, Animal, Box, Callme, Color, Dog, Getter, Listed, Movie, Point, UserId
 

@@ -11,9 +11,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from conveyor.codec import Sealed, seal
+from conveyor.core.kernels import Progress, filter_slice, map_slice, quick_loop
 from conveyor.errors import NotPicklable
-from conveyor.kernels import Progress, filter_slice, map_slice, quick_loop
+from conveyor.items.codec import Sealed, seal
 
 items = st.lists(st.none() | st.integers() | st.text(max_size=3) | st.lists(st.integers(), max_size=2), max_size=8)
 

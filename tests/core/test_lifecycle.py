@@ -6,8 +6,8 @@ from itertools import product
 
 import pytest
 
+from conveyor._lifecycle import Call, Lifecycle, State
 from conveyor.errors import LifecycleError
-from conveyor.lifecycle import Call, Lifecycle, State
 
 ADD, OPEN, CLOSE, ENTER, EXIT, START = Call
 ENDED = None  # the run that START began has ended

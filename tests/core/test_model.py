@@ -8,7 +8,7 @@ from typing import Any
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from conveyor.topology import Kind
+from conveyor.graph.topology import Kind
 from tests.chains import chains, values
 from tests.core.world import World, compiled, first
 from tests.model import Chain, assert_as_promised, rows, sources

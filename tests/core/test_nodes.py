@@ -10,12 +10,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from conveyor.codec import Bundle, Sealed, seal
-from conveyor.deaths import FRESH, Past
+from conveyor.core.crashes import FRESH, Past
+from conveyor.core.failures import delivered
+from conveyor.core.job_node import ALONE, ItemFailed, Node, Piece
+from conveyor.core.nodes import CollectNode, RelayNode, node_for
 from conveyor.errors import NotPicklable, RunError
-from conveyor.failures import delivered
-from conveyor.job_node import ALONE, ItemFailed, Node, Piece
-from conveyor.nodes import CollectNode, RelayNode, node_for
+from conveyor.items.codec import Bundle, Sealed, seal
 from conveyor.report import DeadLetter, Tally
 from conveyor.stages import Filter, FlatMap, Job, OnError, Processor
 

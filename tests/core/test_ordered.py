@@ -11,12 +11,12 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from conveyor.channel import Tag
-from conveyor.codec import Sealed, opened, seal
-from conveyor.job_node import ItemFailed
-from conveyor.nodes import node_for
-from conveyor.ordered import FINISH, MARK, SEALED, VALUE, OrderedInlet, StampNode, TrackedNode
-from conveyor.sim.channel import MemoryChannel
+from conveyor.core.channel import Tag
+from conveyor.core.job_node import ItemFailed
+from conveyor.core.nodes import node_for
+from conveyor.core.ordered import FINISH, MARK, SEALED, VALUE, OrderedInlet, StampNode, TrackedNode
+from conveyor.items.codec import Sealed, opened, seal
+from conveyor.sim.world.channel import MemoryChannel
 from conveyor.stages import BalancingFork, FlatMap, Join, OnError, Pipe, Processor, ReplicatingFork, Stage
 from tests.core.world import World, compiled
 from tests.jobs import double, only_even, repeated

@@ -10,8 +10,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from conveyor.codec import Owned, Sealed, is_atom, seal, whole
-from conveyor.kernels import map_slice
+from conveyor.core.kernels import map_slice
+from conveyor.items.codec import Owned, Sealed, is_atom, seal, whole
 
 simple = st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | st.text() | st.binary()
 plain = st.lists(simple) | st.dictionaries(st.text() | st.integers(), simple)

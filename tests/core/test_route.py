@@ -8,9 +8,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from conveyor.decisions import Choose
-from conveyor.route import Balance, Leaf, Replicate, Route, balances, leaves, taken
-from conveyor.routing import ways
+from conveyor.core.requests import Choose
+from conveyor.core.routing import ways
+from conveyor.graph.route import Balance, Leaf, Replicate, Route, balances, leaves, taken
 
 A_B = Balance("b", (Leaf(1), Leaf(2)))
 NESTED = Replicate("r", (Leaf(7), A_B, Replicate("s", (Leaf(3), Leaf(4)))))

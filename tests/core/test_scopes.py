@@ -13,11 +13,11 @@ import pytest
 from typing_extensions import TypeAliasType
 
 from conveyor import Pipeline, Processor
-from conveyor.annotations import Signature, signatures_of
 from conveyor.errors import StageTypeError
-from conveyor.scopes import fields_in, hint_in, hints_in
-from conveyor.shapes import hint_of
-from conveyor.typeforms import UNKNOWN, value_of_alias
+from conveyor.typecheck.members import hint_of
+from conveyor.typecheck.scopes import fields_in, hint_in, hints_in
+from conveyor.typecheck.stage_types import Signature, signatures_of
+from conveyor.typecheck.type_forms import UNKNOWN, value_of_alias
 
 Item = int  # the module's: what is nearer has the same name, and is another type
 Other = str

@@ -8,9 +8,9 @@ from typing import Any
 import pytest
 
 from conveyor.errors import TopologyError
-from conveyor.route import Leaf, leaves
+from conveyor.graph.route import Leaf, leaves
+from conveyor.graph.topology import Kind, NodeSpec, Topology, adaptive_forks, channels_of, zips_of
 from conveyor.stages import BalancingFork, Join, Pipe, Processor, ReplicatingFork, Stage, Zip
-from conveyor.topology import Kind, NodeSpec, Topology, adaptive_forks, channels_of, zips_of
 from tests.core.world import compiled
 
 

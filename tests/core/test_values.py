@@ -52,9 +52,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from typing_extensions import TypeAliasType
 
-from conveyor.hints import Fit
-from conveyor.typeforms import of, union
-from conveyor.values import value_fits
+from conveyor.typecheck.assignability import Fit
+from conveyor.typecheck.type_forms import of, union
+from conveyor.typecheck.value_check import value_fits
 
 YES, NO, UNSURE = Fit.YES, Fit.NO, Fit.UNSURE
 

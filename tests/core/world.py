@@ -16,23 +16,23 @@ from dataclasses import dataclass
 from random import Random
 from typing import Any, TypeAlias, TypeVar
 
-from conveyor.channel import Inlet, Note, Tag, Words
-from conveyor.codec import Sealed, is_atom, seal
-from conveyor.compiling import compile_topology
-from conveyor.decisions import ALL_ENDED, Choose, Merge, Request
-from conveyor.draft import Draft
-from conveyor.drive import Drive, drive
-from conveyor.ends import Ends, words_of_notes
-from conveyor.failures import delivered
-from conveyor.job_node import ItemFailed, Node, Piece, Surroundings
-from conveyor.journal import PAGE_SIZE, Journal
-from conveyor.nodes import CollectNode, RelayNode, node_for
+from conveyor.core.channel import Inlet, Note, Tag, Words
+from conveyor.core.drive import Drive, drive
+from conveyor.core.endpoints import Ends, words_of_notes
+from conveyor.core.failures import delivered
+from conveyor.core.job_node import ItemFailed, Node, Piece, Surroundings
+from conveyor.core.journal import PAGE_SIZE, Journal
+from conveyor.core.nodes import CollectNode, RelayNode, node_for
+from conveyor.core.requests import ALL_ENDED, Choose, Merge, Request
+from conveyor.core.snapshots import Replay, Saved
+from conveyor.graph.compiler import compile_topology
+from conveyor.graph.draft import Draft
+from conveyor.graph.topology import Kind, NodeSpec, Topology, channels_of
+from conveyor.items.codec import Sealed, is_atom, seal
 from conveyor.report import DeadLetter, Tally
-from conveyor.sim.channel import MemoryChannel
-from conveyor.snapshots import Replay, Saved
+from conveyor.reporting.build import Letters
+from conveyor.sim.world.channel import MemoryChannel
 from conveyor.stages import Stage
-from conveyor.summary import Letters
-from conveyor.topology import Kind, NodeSpec, Topology, channels_of
 
 Blob: TypeAlias = list[object]
 Pick: TypeAlias = Callable[[int], int]  # how many options there are -> which one

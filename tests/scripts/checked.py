@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from conveyor import Join, Pipeline, Processor, ReplicatingFork
-from conveyor.runtime import checked
-from conveyor.runtime.memory import Memory
+from conveyor.runtime.shm import checked
+from conveyor.runtime.shm.memory import Memory
 
 
 def double(item: int) -> int:

@@ -14,7 +14,7 @@ from pathlib import Path
 
 from conveyor import Pipe, Pipeline, Processor
 from conveyor.errors import SharedMemoryFull
-from conveyor.runtime import memory
+from conveyor.runtime.shm import memory
 
 DISK, WHAT = Path(sys.argv[1]), sys.argv[2]
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 
 from conveyor import Pipe, Pipeline, Processor
-from conveyor.runtime.runner import WOKEN_BY_THE_NET
+from conveyor.runtime.parent.runner import WOKEN_BY_THE_NET
 
 items = int(sys.argv[1])
 pipeline = Pipeline[int]().add(Pipe(1)).add(Processor(lambda item: item + 1)).add(Pipe(1)).add(Processor(lambda item: item + 1))

@@ -59,7 +59,7 @@ sys.addaudithook(audited)
 
 import cloudpickle  # noqa: E402, F401  # pyright: ignore[reportUnusedImport]  # which is loaded when it is first needed
 
-import conveyor.sim.api  # noqa: E402, F401  # pyright: ignore[reportUnusedImport]  # what it imports in its turn may look at a clock while it is loaded
+import conveyor.sim.search.api  # noqa: E402, F401  # pyright: ignore[reportUnusedImport]  # what it imports in its turn may look at a clock while it is loaded
 from conveyor.sim.faults import Faults  # noqa: E402  # only now: it must not have taken the clocks before
 from tests.scripts.tells import pools, quickstart, tight, zipped  # noqa: E402
 

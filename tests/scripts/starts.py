@@ -11,7 +11,8 @@ from collections.abc import Iterator
 from typing import Any
 
 from conveyor import Pipe, Pipeline, Processor
-from conveyor.runtime import crew, processes
+from conveyor.runtime.parent import supervisor as crew
+from conveyor.runtime.process import start as processes
 
 
 def source() -> Iterator[int]:

@@ -15,10 +15,10 @@ from zlib import crc32
 
 from conveyor import BalancingFork, FlatMap, Join, Pipe, Processor, ReplicatingFork, Zip
 from conveyor.errors import Deadlock, TopologyError
-from conveyor.sim.api import made
-from conveyor.sim.plan import Plan
+from conveyor.sim.prepare.prepared import Plan
 from conveyor.sim.schedulers.exhaustive import Redundant
-from conveyor.sim.simulation import Simulator
+from conveyor.sim.search.api import made
+from conveyor.sim.search.simulation import Simulator
 from conveyor.stages import Stage
 from tests.sim.parts import built
 

@@ -14,9 +14,9 @@ from unittest import mock
 
 from typing_extensions import Generator
 
-import conveyor.drive
+import conveyor.core.drive
 from conveyor import BalancingFork, Filter, FlatMap, Join, Pipe, Processor, ReplicatingFork, Zip
-from conveyor.drive import Resumed, resume
+from conveyor.core.drive import Resumed, resume
 from conveyor.sim.faults import Faults
 from conveyor.stages import Stage
 from tests.jobs import double
@@ -169,7 +169,7 @@ def resume_without_extra(run: int, inlets: Any, outlets: Any) -> Resumed:
 
 @contextmanager
 def resumed_by(wrong: Callable[..., Resumed]) -> Generator[None]:
-    with mock.patch.object(conveyor.drive, "resume", wrong):
+    with mock.patch.object(conveyor.core.drive, "resume", wrong):
         yield
 
 

@@ -15,16 +15,16 @@ from collections.abc import Iterable, Sequence
 from functools import cache
 from typing import Any, NamedTuple, TypeAlias
 
-from conveyor.channel import Note, Tag
-from conveyor.codec import is_atom, seal
-from conveyor.decisions import ALL_ENDED, Choose, Merge, Request
-from conveyor.drive import Drive, drive
-from conveyor.ends import Ends, words_of_notes
-from conveyor.job_node import ItemFailed, Node, Piece
-from conveyor.nodes import CollectNode, RelayNode, node_for
-from conveyor.route import leaves
-from conveyor.sim.channel import MemoryChannel
-from conveyor.topology import Kind, NodeSpec, Topology, channels_of
+from conveyor.core.channel import Note, Tag
+from conveyor.core.drive import Drive, drive
+from conveyor.core.endpoints import Ends, words_of_notes
+from conveyor.core.job_node import ItemFailed, Node, Piece
+from conveyor.core.nodes import CollectNode, RelayNode, node_for
+from conveyor.core.requests import ALL_ENDED, Choose, Merge, Request
+from conveyor.graph.route import leaves
+from conveyor.graph.topology import Kind, NodeSpec, Topology, channels_of
+from conveyor.items.codec import is_atom, seal
+from conveyor.sim.world.channel import MemoryChannel
 
 __all__ = ["Ending", "every_ending"]
 

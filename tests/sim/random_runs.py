@@ -13,8 +13,8 @@ from random import Random
 from typing import Any
 
 from conveyor import BalancingFork, Filter, FlatMap, Join, Pipe, Processor, ReplicatingFork, Zip
-from conveyor.context import context
 from conveyor.errors import TopologyError
+from conveyor.items.current_item import context
 from tests.sim.parts import built
 
 __all__ = ["Pipelines", "Refused", "number_of"]

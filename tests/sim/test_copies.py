@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 from conveyor import Join, Pipe, Processor, ReplicatingFork
-from conveyor.sim.api import explored, simulated
-from conveyor.topology import Topology
+from conveyor.graph.topology import Topology
+from conveyor.sim.search.api import explored, simulated
 from tests.core.world import compiled
 
 

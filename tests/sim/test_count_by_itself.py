@@ -118,7 +118,7 @@ def test_a_search_that_finds_another_number_is_an_error(monkeypatch: pytest.Monk
     def wrong(plan: object, items: object) -> int:
         return 21
 
-    monkeypatch.setattr("conveyor.sim.api.count_classes", wrong)
+    monkeypatch.setattr("conveyor.sim.search.api.count_classes", wrong)
     with pytest.raises(AssertionError, match="20 classes were found, and there are 21"):
         replicated(Pipe(), Pipe()).explore(range(3), strategy="exhaustive")
 
@@ -130,7 +130,7 @@ def test_what_is_still_unseen_is_exact_and_asked_for_only_when_it_matters(monkey
         asked.append(items)
         return 70
 
-    monkeypatch.setattr("conveyor.sim.api.count_classes", count)
+    monkeypatch.setattr("conveyor.sim.search.api.count_classes", count)
     found = replicated(Pipe(), Pipe()).explore(range(4), strategy="random", schedules=10)
     assert not asked
     assert found.unseen == 70 - found.classes

@@ -13,9 +13,9 @@ from hypothesis import strategies as st
 
 from conveyor import BalancingFork, Filter, Join, Pipe, Processor, ReplicatingFork, Zip
 from conveyor.errors import Deadlock
-from conveyor.sim.api import made
-from conveyor.sim.plan import Plan
-from conveyor.sim.simulation import Simulator
+from conveyor.sim.prepare.prepared import Plan
+from conveyor.sim.search.api import made
+from conveyor.sim.search.simulation import Simulator
 from tests.sim.corpus import Gathered
 from tests.sim.parts import built, labelled, same
 

@@ -14,14 +14,14 @@ from typing import Any, NamedTuple
 
 import pytest
 
-import conveyor.drive
-from conveyor.channel import ZipInlet
-from conveyor.ordered import OrderedInlet
-from conveyor.sim import loop
-from conveyor.sim.plan import Plan
+import conveyor.core.drive
+from conveyor.core.channel import ZipInlet
+from conveyor.core.ordered import OrderedInlet
+from conveyor.graph.topology import Topology
+from conveyor.sim.prepare.prepared import Plan
 from conveyor.sim.schedulers.exhaustive import Exhaustive, Redundant
-from conveyor.sim.simulation import Attempt, Simulator
-from conveyor.topology import Topology
+from conveyor.sim.search.simulation import Attempt, Simulator
+from conveyor.sim.world import loop
 from tests.core.test_crashes import CASES
 from tests.core.world import compiled
 
@@ -186,7 +186,7 @@ def test_the_protocol_as_it_is_passes_what_catches_the_others(name: str) -> None
 
 @pytest.mark.parametrize("name", MUTANTS)
 def test_a_drive_loop_without_this_rule_is_caught(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(loop, "drive", changed(conveyor.drive, *MUTANTS[name].changes)["drive"])
+    monkeypatch.setattr(loop, "drive", changed(conveyor.core.drive, *MUTANTS[name].changes)["drive"])
 
     with pytest.raises(Exception):  # noqa: B017, PT011  # lost, repeated, stuck or refused: all the same here
         look_for_harm(MUTANTS[name].shown_by)

@@ -8,13 +8,13 @@ from random import Random
 import pytest
 
 from conveyor.errors import Deadlock
-from conveyor.sim.api import made
-from conveyor.sim.loop import Loop
-from conveyor.sim.plan import Plan
+from conveyor.graph.topology import Topology
+from conveyor.sim.prepare.prepared import Plan
 from conveyor.sim.schedulers.exhaustive import Frame, Redundant, Step
-from conveyor.sim.simulation import Attempt, Simulator
-from conveyor.sim.waiting import Waiting
-from conveyor.topology import Topology
+from conveyor.sim.search.api import made
+from conveyor.sim.search.simulation import Attempt, Simulator
+from conveyor.sim.world.loop import Loop
+from conveyor.sim.world.waiting import Waiting
 from tests.core.world import World, compiled
 from tests.helpers import PROVE
 from tests.sim.every_step import Ending, every_ending

@@ -12,7 +12,7 @@ import pytest
 
 from conveyor import BalancingFork, FlatMap, Join, Pipe, Processor, ReplicatingFork
 from conveyor.errors import NotPicklable
-from conveyor.sim import intake
+from conveyor.sim.prepare import intake
 from tests.helpers import pipeline
 
 pytestmark = pytest.mark.timeout(60)

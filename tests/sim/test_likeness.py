@@ -15,8 +15,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from conveyor import Join, Pipeline, Processor, ReplicatingFork
-from conveyor.sim.doubles import reordered
-from conveyor.sim.likeness import Outcome, alike, glance, same_error
+from conveyor.sim.code.perturbed import reordered
+from conveyor.sim.determinism.likeness import Outcome, alike, glance, same_error
 
 WORDS = ("to", "be", "or", "not", "that", "is", "the", "question")
 NAN = float("nan")

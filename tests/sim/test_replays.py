@@ -15,11 +15,11 @@ import pytest
 
 from conveyor.errors import ScheduleMismatch
 from conveyor.sim.faults import Faults
-from conveyor.sim.plan import Plan
-from conveyor.sim.port import Life
+from conveyor.sim.prepare.prepared import Plan
 from conveyor.sim.schedule import TIMER, Death, Decision, Schedule
 from conveyor.sim.schedulers.random import RandomWalk
-from conveyor.sim.simulation import Attempt, Simulation, Simulator
+from conveyor.sim.search.simulation import Attempt, Simulation, Simulator
+from conveyor.sim.world.faulty_channel import Life
 from tests.helpers import PROVE
 from tests.sim.random_runs import Pipelines, number_of
 

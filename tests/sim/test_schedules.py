@@ -8,12 +8,12 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from conveyor.deaths import Death as Hand
+from conveyor.core.crashes import Death as Hand
+from conveyor.reporting.trace import Happening
 from conveyor.sim.faults import Faults
-from conveyor.sim.hands import NOTHING
+from conveyor.sim.in_hand import NOTHING
 from conveyor.sim.schedule import NEVER, Death, Key, Schedule
 from conveyor.sim.schedulers.replay import Follow
-from conveyor.trace import Happening
 from tests.chains import chains, values
 from tests.helpers import PROVE, pipeline
 from tests.model import Buffer, Chain, Map, assert_as_promised, build, sources

@@ -9,9 +9,9 @@ from typing import Any
 import pytest
 
 from conveyor import Join, Pipe, Pipeline, Processor, ReplicatingFork
-from conveyor.builder import Builder
+from conveyor._builder import Builder
 from conveyor.errors import NotDeterministic
-from conveyor.sim.api import explored
+from conveyor.sim.search.api import explored
 
 LEDGER: list[int] = []
 

@@ -10,9 +10,9 @@ import pytest
 
 from conveyor import Filter, Join, Pipe, Pipeline, Processor, ReplicatingFork, Zip
 from conveyor.errors import Deadlock
-from conveyor.recording import Recording
+from conveyor.recording.format import Recording
 from conveyor.sim import Faults
-from conveyor.sim.recorded import accepted
+from conveyor.sim.search.from_recording import accepted
 
 
 class Writes(Processor[int, int]):

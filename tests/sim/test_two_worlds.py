@@ -9,10 +9,10 @@ from typing import Any
 
 import pytest
 
-import conveyor.runtime.runner as runner
+import conveyor.runtime.parent.runner as runner
 from conveyor import BalancingFork, Join, Pipe, Processor, ReplicatingFork, Zip
 from conveyor.errors import Deadlock
-from conveyor.fusing import fuse, fused_names
+from conveyor.graph.fusion import fuse, fused_names
 from tests.helpers import PROVE, START_METHODS, pipeline
 from tests.sim.bounded import STUCK, All, endings, pipeline_rows, real_ending
 from tests.sim.parts import built

@@ -10,7 +10,7 @@ from typing import Any, Generic, NewType, Protocol, TypeGuard, TypeVar, overload
 from typing_extensions import TypeIs
 
 from conveyor import Processor
-from conveyor.sim.simulation import Simulation
+from conveyor.sim.search.simulation import Simulation
 
 T = TypeVar("T")
 S = TypeVar("S", bound="Shape")

@@ -27,10 +27,10 @@ from conveyor import (
     Zip,
 )
 from conveyor.pipeline import AdaptivePipeline, StatementPipeline, WidePipeline
-from conveyor.sim.exploration import Exploration
 from conveyor.sim.faults import Faults
 from conveyor.sim.schedulers.scheduler import Scheduler
-from conveyor.sim.simulation import Simulation
+from conveyor.sim.search.exploration import Exploration
+from conveyor.sim.search.simulation import Simulation
 from tests.typing.chain_stock import (
     Adder,
     Converter,

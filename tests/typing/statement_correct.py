@@ -7,7 +7,7 @@ from functools import partial
 from typing import Any
 
 from conveyor import BalancingFork, Filter, FlatMap, Join, Pipe, Pipeline, Processor, ReplicatingFork, RunResult, Zip
-from conveyor.sim.simulation import Simulation
+from conveyor.sim.search.simulation import Simulation
 
 
 def parse(line: str) -> int:

@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterable
 from functools import partial
 
 from conveyor import BalancingFork, Filter, FlatMap, Join, Pipe, Pipeline, Processor, ReplicatingFork, Zip
-from conveyor.sim.simulation import Simulation
+from conveyor.sim.search.simulation import Simulation
 
 
 def parse(line: str) -> int:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from conveyor.sim.chance import Chance
+from conveyor.sim.rng import Chance
 from conveyor.sim.schedulers.scheduler import Scheduler
 
 __all__ = ["RandomWalk"]

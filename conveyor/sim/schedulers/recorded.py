@@ -9,8 +9,8 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 
 from conveyor.errors import ScheduleMismatch
-from conveyor.places import Timeout
-from conveyor.recording import Recording
+from conveyor.recording.crash_points import Timeout
+from conveyor.recording.format import Recording
 from conveyor.sim.schedule import LANES
 from conveyor.sim.schedulers.scheduler import Once, possible
 

@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Sequence
 
-from conveyor.sim.chance import Chance
+from conveyor.sim.rng import Chance
 from conveyor.sim.schedule import Decision
 from conveyor.sim.schedulers.scheduler import Scheduler
 

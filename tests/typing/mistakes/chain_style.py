@@ -11,7 +11,7 @@ from functools import partial
 from pathlib import Path
 
 from conveyor import BalancingFork, Filter, FlatMap, Join, Pipe, Pipeline, Processor, ReplicatingFork, RunResult, Zip
-from conveyor.sim.simulation import Simulation
+from conveyor.sim.search.simulation import Simulation
 from tests.typing.chain_stock import (
     Adder,
     Converter,

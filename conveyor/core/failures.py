@@ -1,0 +1,87 @@
+"""How a failure in a worker becomes an exception of the caller, and an item that was given up a dead letter.
+
+Knows: what a worker tells of these, and the words for it.  Must never know: how workers are watched or ended.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Final, NamedTuple
+
+from conveyor.core.job_node import LOST, ItemFailed
+from conveyor.errors import JobExited, NotPicklable
+from conveyor.items.codec import Sealed
+from conveyor.items.remote_errors import SentError, WorkerTraceback, sent, set_cause
+from conveyor.report import DeadLetter
+
+__all__ = ["LOADING", "Failure", "SentLetter", "failure_of", "delivered", "letter_arrived", "letter_sent", "raised_by"]
+
+LOADING: Final = "loading the stage"
+
+
+@dataclass(frozen=True, slots=True)
+class Failure:
+    """What ended a worker's run, as it travels: where, and the exception."""
+
+    node: int
+    where: str
+    error: SentError
+    is_exception: bool
+
+    @property
+    def text(self) -> str:
+        """The type and the text of the exception."""
+        return self.error.text
+
+
+def failure_of(node: int, where: str, error: BaseException) -> Failure:
+    """Called in the worker: `error` as it travels."""
+    if isinstance(error, ItemFailed):
+        where = error.item if error.ordinal is None else f"item {error.ordinal}: {error.item}"
+        error = error.error
+    return Failure(node, where, sent(error), isinstance(error, Exception))
+
+
+def raised_by(failure: Failure, stage: str, worker: str) -> BaseException:
+    """The exception that a failure is for the caller; its cause is the worker's traceback, its note says where it happened."""
+    note = f"in stage {stage!r}, {worker}, {failure.where}"
+    error: BaseException
+    if not failure.is_exception:
+        error = JobExited(f"stage {stage!r}: the job ended its process: {failure.text}")
+    elif failure.where == LOADING:
+        error = NotPicklable(f"stage {stage!r} cannot be loaded in its worker: {failure.text}")
+    else:
+        return failure.error.arrived(note)
+    error.add_note(note)
+    set_cause(error, failure.error.original() or WorkerTraceback(failure.error.trace))
+    return error
+
+
+class SentLetter(NamedTuple):
+    """A dead letter as it travels, its item as the stage got it: the caller can perhaps open it where the stage could not."""
+
+    stage: str
+    ordinal: int
+    item: object
+    error: SentError
+    attempts: int
+
+
+def letter_sent(letter: DeadLetter) -> SentLetter:
+    """Called in the worker: a letter as its node wrote it, its item still sealed, as it travels."""
+    return SentLetter(letter.stage, letter.ordinal, letter.item, sent(letter.exception), letter.attempts)
+
+
+def letter_arrived(letter: SentLetter) -> DeadLetter:
+    """The letter as the caller gets it."""
+    item = letter.item
+    try:
+        opened = item.open() if isinstance(item, Sealed) else item
+    except NotPicklable:
+        opened = LOST
+    return DeadLetter(letter.stage, letter.ordinal, opened, letter.error.arrived(), letter.attempts)
+
+
+def delivered(letter: DeadLetter) -> DeadLetter:
+    """The letter as it arrives, for a world without processes."""
+    return letter_arrived(letter_sent(letter))

@@ -1,0 +1,237 @@
+"""What the nodes of all jobs share: the item at its job, and what becomes of one that fails.
+
+Knows: policies, attempts, counts, what ends a run.  Must never know: how a slice is run; channels, processes, time.
+
+A node is called with a slice and gives *pieces*: (outputs, items of the slice that are finished once these are out, outputs of
+the next item that are already out).  Pieces are made lazily where a job may give any number of outputs, so that a full
+channel stops the job in the middle of an item.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Iterable, Iterator
+from itertools import islice
+from operator import length_hint
+from typing import Final, NamedTuple, Protocol, TypeAlias
+
+from conveyor.core.crashes import FRESH, Past
+from conveyor.errors import ConveyorError, ItemTimeout, PoisonItem
+from conveyor.items.codec import (
+    Copied,
+    Keep,
+    Recycler,
+    Seal,
+    Sealed,
+    all_sealed,
+    in_place,
+    is_atom,
+    sealer,
+    short_repr,
+    uniform,
+)
+from conveyor.items.current_item import CURRENT, Context
+from conveyor.report import DeadLetter, Tally
+from conveyor.stages import Job, job_of, only_reads
+
+__all__ = ["ALONE", "LOST", "ItemClock", "ItemFailed", "JobNode", "Node", "Piece", "Policy", "Surroundings"]
+
+Piece: TypeAlias = tuple[list[object], int, int]
+
+
+class Node(Protocol):
+    """The two things that a drive loop asks of a node."""
+
+    tally: Tally
+
+    def __call__(self, items: list[object], skip: int, limit: int) -> Iterable[Piece]:
+        """The pieces of a slice, each of at most `limit` outputs, without the first `skip` of its first item."""
+        ...
+
+    def finish(self, skip: int, limit: int) -> Iterable[Piece]:
+        """What comes after the last item of a run, in pieces that finish no item."""
+        ...
+
+
+class ItemFailed(ConveyorError):
+    """An item failed and its stage says that this ends the run; the cause is what the job raised."""
+
+    def __init__(self, ordinal: int | None, item: str, error: BaseException, attempts: int) -> None:
+        super().__init__(f"item {ordinal}: {item}")
+        self.ordinal = ordinal
+        self.item = item
+        self.error = error
+        self.attempts = attempts
+
+
+class Policy(NamedTuple):
+    """What becomes of an item whose job raises."""
+
+    stage: str
+    on_error: str
+    retries: int
+    timeout_s: float | None
+    bury: Callable[[DeadLetter], None]
+
+
+class ItemClock(Protocol):
+    """Whoever sees to time limits; it is told at which item a job begins, and when none is under way."""
+
+    def start(self, index: int) -> None: ...
+    def stop(self) -> None: ...
+
+
+WITHOUT_END: Final = 1 << 62
+LOST: Final = "<an item that cannot be unpickled>"
+
+
+class Surroundings(NamedTuple):
+    """What the world does for a node that runs jobs.
+
+    `fused` says that others run in the same worker, so that its slices are loose (`codec`) on either side.  `place` gives the
+    input and the position of an item of what the drive loop has in hand; `pause` waits before an attempt, which is counted from
+    2; `past` tells how earlier workers fared with an item, if some died; `clock` is there where jobs have a time limit; `keep`
+    is where the large buffers of results go; `room` says how many outputs could be published at once; `is_final` tells
+    errors that end the run whatever the stage does with errors.
+    """
+
+    fused: bool = False
+    place: Callable[[int], tuple[int, int]] | None = None
+    pause: Callable[[int], None] = lambda attempt: None
+    past: Callable[[int], Past] | None = None
+    clock: ItemClock | None = None
+    keep: Keep = Copied
+    room: Callable[[], int] = lambda: WITHOUT_END
+    is_final: Callable[[BaseException], bool] = lambda error: not isinstance(error, Exception)
+
+
+ALONE: Final = Surroundings()
+
+
+class JobNode(ABC):
+    """What the nodes of all jobs share: policies, the item at its job, and `finish`."""
+
+    def __init__(self, stage: Job[object, object], policy: Policy, surroundings: Surroundings) -> None:
+        self.stage = stage
+        self.job = job_of(stage)
+        self.policy = policy
+        self.surroundings = surroundings
+        self.clock = surroundings.clock
+        self.fused = surroundings.fused
+        self.take = in_place if only_reads(stage) else Recycler()
+        self.seal = sealer(surroundings.keep)
+        self.room = surroundings.room
+        self.is_wary = surroundings.past is not None  # of items that come alone: workers may have died at them
+        self.tally = Tally()
+        self.offset = 0  # of the slice, in what the drive loop has in hand
+        self.size = 0
+        self.cursor: Iterator[object] = iter(())  # over the slice: how far it is says which item is at its job
+        self.past = FRESH  # attempts that ended with their workers: of the only item of a slice, others have none
+        self.attempt = 1
+
+    @abstractmethod
+    def __call__(self, items: list[object], skip: int, limit: int) -> Iterable[Piece]: ...
+
+    def begin(self, items: list[object]) -> Iterator[object]:
+        """Takes a slice in hand: its items, as the job will come to them."""
+        CURRENT.job = self
+        self.size = len(items)
+        self.cursor = iter(items)
+        if self.surroundings.past is not None:
+            self.past = self.surroundings.past(self.offset) if self.size == 1 else FRESH
+        return self.cursor
+
+    def passed_on(self, items: int) -> None:
+        """So many items went through the job in a loop with others (`fused`), and as many came out."""
+        self.tally.items_in += items
+        self.tally.items_out += items
+        self.tally.passed += items
+
+    def index(self) -> int:
+        """Which item of what the drive loop has in hand is at its job."""
+        return self.offset + self.size - length_hint(self.cursor) - 1
+
+    def context(self) -> Context:
+        if self.surroundings.place is not None:
+            source, position = self.surroundings.place(self.index())
+        else:
+            source, position = 0, self.tally.items_in - length_hint(self.cursor) - 1
+        return Context(self.past.attempts + self.attempt, f"{self.policy.stage}:{source}:{position}")
+
+    def condemned(self) -> Exception | None:
+        """The error of an item that is not tried again, for what it did to its workers."""
+        if self.past.is_poison:
+            died = f"{self.past.attempts} workers died, one after the other, when they were given this item"
+            return PoisonItem(f"stage {self.policy.stage!r}: {died}; the last {self.past.how}")
+        return self.out_of_time(self.past.timeouts)
+
+    def out_of_time(self, timeouts: int) -> ItemTimeout | None:
+        """The error of an item whose time ran out so often, if there is not to be another attempt."""
+        if timeouts <= self.policy.retries:
+            return None
+        limit = f"timeout_s={self.policy.timeout_s}"
+        return ItemTimeout(
+            f"stage {self.policy.stage!r}: this item took longer than {limit} allows, in {timeouts} of {timeouts} attempts"
+        )
+
+    def may_retry(self, error: BaseException | None) -> bool:
+        """Waits, if the item that failed with `error` is to be tried again."""
+        made = self.past.timeouts + self.attempt
+        if error is None or made > self.policy.retries or self.surroundings.is_final(error):
+            return False
+        self.surroundings.pause(made + 1)
+        self.attempt += 1
+        return True
+
+    def finish(self, skip: int, limit: int) -> Iterator[Piece]:
+        """The outputs of the stage's `finish`, which finish no item."""
+        CURRENT.job = None
+        flushed = skip
+        try:
+            given = self.stage.finish()
+            if not hasattr(given, "__iter__") and not hasattr(given, "__getitem__"):
+                raise TypeError(
+                    f"finish() gave {short_repr(given)}; it must give an iterable of what is to be sent on: "
+                    "yield it, or return a list"
+                )
+            for out in _chunks(islice(given, skip, None), limit, self.seal):
+                flushed += len(out)
+                self.tally.flushed += len(out)
+                self.tally.items_out += len(out)
+                yield out, 0, flushed
+        except GeneratorExit:
+            raise
+        except BaseException as error:  # whatever `finish` raises ends the run, with its place named
+            raise ItemFailed(None, "finish()", error, 1) from error
+
+    def safe(self, items: list[object]) -> list[object]:
+        """The same items, so that an attempt can leave no trace on the next one, or on a dead letter."""
+        if self.policy.retries == 0 and self.policy.on_error == "raise":
+            return items
+        return items if all(isinstance(item, Sealed) or is_atom(item) for item in items) else all_sealed(items)
+
+    def give_up(self, item: object, ordinal: int, error: BaseException) -> None:
+        """Does with a failed item what its stage's policy says."""
+        tally, policy = self.tally, self.policy
+        attempts, self.attempt = self.past.attempts + self.attempt, 1
+        if policy.on_error == "raise" or not isinstance(error, Exception) or self.surroundings.is_final(error):
+            tally.failed += 1
+            raise ItemFailed(ordinal, _repr_of(item), error, attempts) from error
+        if policy.on_error == "skip":
+            tally.skipped += 1
+        else:
+            policy.bury(DeadLetter(policy.stage, ordinal, item, error, attempts))
+            tally.dead_lettered += 1
+
+
+def _chunks(results: Iterator[object], limit: int, seal: Seal) -> Iterator[list[object]]:
+    """`results` in lists of at most `limit`, each result made safe at once."""
+    while out := [result if is_atom(result) else seal(result) for result in islice(results, limit)]:
+        yield uniform(out)
+
+
+def _repr_of(item: object) -> str:
+    try:
+        return short_repr(item.open() if isinstance(item, Sealed) else item)
+    except ConveyorError:
+        return LOST

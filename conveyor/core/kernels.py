@@ -1,0 +1,136 @@
+"""The loops that every item passes: a slice in, a slice out.
+
+Knows: how to call a job for a slice at the least cost per item.  Must never know: stages, channels, processes, policies.
+
+Effects per item would cost more than most jobs that these loops are for, so there are none: a kernel is a plain loop in a free
+function, and says how far it came.  Every result is made safe (`codec`) before the next call of the job.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from functools import reduce
+from types import CodeType, FunctionType
+from typing import Final, NamedTuple, TypeAlias
+
+from conveyor.items.bytecode import never_none, only_calculates
+from conveyor.items.codec import Owned, Seal, Sealed, Take, is_atom, is_owned, seal, whole
+
+__all__ = ["Progress", "QuickLoop", "filter_loose", "filter_slice", "map_slice", "quick_loop"]
+
+JobCall: TypeAlias = Callable[[object], object]
+QuickLoop: TypeAlias = Callable[[list[object]], list[object]]
+
+IN_ONE_LOOP: Final = 50  # calls within one another; the compiler takes fewer than 200
+
+
+class Progress(NamedTuple):
+    """How far a kernel came: items done, results that had to be sealed, and the error of the next item, if any."""
+
+    done: int
+    sealed: int
+    error: BaseException | None
+
+
+def map_slice(job: JobCall, items: Iterable[object], out: list[object], seal: Seal = seal, loose: bool = False) -> Progress:
+    """Appends to `out` what `job` gives for each item; None is no result.  `loose` says that `out` may be (`codec`).
+
+    >>> out = []
+    >>> map_slice({1: "a", 3: "c"}.get, [1, 2, 3], out), out
+    (Progress(done=3, sealed=0, error=None), ['a', 'c'])
+    """
+    before = len(out)
+    dropped = sealed = 0
+    append = out.append
+    usual: type[object] = int  # of results like the last one, only the type is looked at
+    error: BaseException | None = None
+    try:
+        for item in items:
+            result = job(item)
+            kind = type(result)
+            if kind is usual:
+                append(result)
+            elif result is None:
+                dropped += 1
+            elif kind is dict or kind is list:
+                item = None  # a job may have given it back
+                if is_owned(result):
+                    append(result if loose else Owned(result))  # type: ignore[arg-type]  # mypy does not see what `kind` says
+                else:
+                    append(seal(result))
+                sealed += 1
+            elif is_atom(result):
+                append(result)
+                if kind is not tuple:
+                    usual = kind
+            else:
+                append(seal(result))
+                sealed += 1
+    except BaseException as raised:  # whatever a job raises is its item's error; the node decides what becomes of it
+        error = raised
+    return Progress(len(out) - before + dropped, sealed, error)
+
+
+def filter_slice(predicate: JobCall, items: Iterable[object], out: list[object], take: Take = bytearray) -> Progress:
+    """Appends to `out` the items for which `predicate` holds, as they came in."""
+    done = sealed = 0
+    error: BaseException | None = None
+    try:
+        for item in items:
+            safe = whole(item) if isinstance(item, Sealed) or not is_atom(item) else item
+            if predicate(safe.open(take) if isinstance(safe, Sealed) else safe):
+                out.append(safe)
+                sealed += isinstance(safe, Sealed)
+            done += 1
+    except BaseException as raised:  # as above
+        error = raised
+    return Progress(done, sealed, error)
+
+
+def filter_loose(predicate: JobCall, items: list[object], opened: Iterable[object], out: list[object]) -> Progress:
+    """The same for a loose slice: `opened` is what the predicate may see of `items`."""
+    done = 0
+    error: BaseException | None = None
+    try:
+        for item, seen in zip(items, opened, strict=True):
+            if predicate(seen):
+                out.append(item)
+            done += 1
+    except BaseException as raised:  # as above
+        error = raised
+    return Progress(done, done, error)
+
+
+def quick_loop(*jobs: JobCall) -> QuickLoop | None:
+    """A loop that does for slices of atoms what `map_slice` does, one job after another, at half of its cost; None if one of
+    them does not allow it.
+
+    A function of nothing but operators makes atoms of atoms.  It shares nothing between its calls, so its results need no
+    look before the next call; and running it again on the same slice, to find which item raised, cannot be noticed.
+
+    >>> quick_loop(lambda x: x + 1)([1, 2]), quick_loop(lambda x: x or None, lambda x: -x)([0, 1, 2])
+    ([2, 3], [-1, -2])
+    >>> quick_loop(print) is None
+    True
+    """
+    codes = [job.__code__ for job in jobs if isinstance(job, FunctionType) and only_calculates(job)]
+    if len(codes) < len(jobs):
+        return None
+    loops = [one_loop(jobs[at : at + IN_ONE_LOOP], codes[at : at + IN_ONE_LOOP]) for at in range(0, len(jobs), IN_ONE_LOOP)]
+    return loops[0] if len(loops) == 1 else lambda items: reduce(lambda slice_, loop: loop(slice_), loops, items)
+
+
+def one_loop(jobs: Sequence[JobCall], codes: Sequence[CodeType]) -> QuickLoop:
+    names = [f"job{number}" for number in range(len(jobs))]
+    if all(map(never_none, codes)):
+        calls = reduce(lambda inner, name: f"{name}({inner})", names, "item")
+        return compiled_loop(f"[{calls} for item in items]", dict(zip(names, jobs, strict=True)))
+    checks = [f"(item := {name}({'item' if at else 'each'})) is not None" for at, name in enumerate(names)]
+    return compiled_loop(f"[item for each in items if {' and '.join(checks)}]", dict(zip(names, jobs, strict=True)))
+
+
+def compiled_loop(loop: str, jobs: dict[str, JobCall]) -> QuickLoop:
+    """Code of its own: the interpreter remembers with the code what is called there, and calls it without another look as long
+    as it stays the same (PEP 659)."""
+    made: QuickLoop = eval(f"lambda items: {loop}", {**jobs})
+    return made

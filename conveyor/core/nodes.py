@@ -1,0 +1,296 @@
+"""What a processor does with a slice of items, by the kind of its job: slices in, pieces out.
+
+Knows: the loops of maps, filters and flat-maps; nodes that run no job.  Must never know: channels, processes, time; it never
+waits or chooses.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import suppress
+from itertools import islice
+from typing import cast
+
+from conveyor.core.crashes import FRESH
+from conveyor.core.job_node import ALONE, ItemClock, ItemFailed, JobNode, Piece, Policy, Surroundings
+from conveyor.core.kernels import Progress, filter_loose, filter_slice, map_slice, quick_loop
+from conveyor.errors import RunError
+from conveyor.items.codec import (
+    ATOMS,
+    Bundle,
+    Recycler,
+    Sealed,
+    all_sealed,
+    is_atom,
+    kind_of_all,
+    opened,
+    opened_each,
+    opened_loose,
+    uniform,
+)
+from conveyor.items.current_item import CURRENT
+from conveyor.report import DeadLetter, Tally
+from conveyor.stages import Filter, FlatMap, Job, policy_of
+
+__all__ = ["CollectNode", "FilterNode", "FlatMapNode", "MapNode", "RelayNode", "node_for"]
+
+
+def node_for(
+    stage: Job[object, object], name: str, bury: Callable[[DeadLetter], None], surroundings: Surroundings = ALONE
+) -> JobNode:
+    """The node that runs `stage`; `bury` is told of each dead letter before its item is committed."""
+    policy = Policy(name, *policy_of(stage), bury)
+    if isinstance(stage, FlatMap):
+        return FlatMapNode(stage, policy, surroundings)
+    return (FilterNode if isinstance(stage, Filter) else MapNode)(stage, policy, surroundings)
+
+
+class SliceNode(JobNode, ABC):
+    """A node whose job gives at most one output an item, so that a slice is one piece unless an item fails."""
+
+    @abstractmethod
+    def kernel(self, items: Iterator[object], sealed: bool, out: list[object]) -> Progress:
+        """Runs the job on items that are all sealed, or all not."""
+        ...
+
+    @abstractmethod
+    def loose_kernel(self, items: list[object], cursor: Iterator[object], out: list[object]) -> Progress:
+        """Runs the job on a loose slice, to a loose slice."""
+        ...
+
+    def __call__(self, items: list[object], skip: int, limit: int) -> Iterable[Piece]:
+        self.tally.items_in += len(items)
+        items = self.safe(items)
+        cursor = self.begin(items)
+        if self.past is not FRESH and (verdict := self.condemned()) is not None:
+            self.attempt = 0
+            self.give_up(items[0], self.tally.items_in - 1, verdict)
+            return (([], 1, 0),)
+        out: list[object] = []
+        done, sealed, failure = self.attempt_all(cursor, items, out)
+        if failure is not None:
+            return self.around_failures(items, out, done, sealed, failure)
+        return (self.piece(items, out, done, done, sealed),)
+
+    def attempt_all(self, cursor: Iterator[object], items: list[object], out: list[object]) -> Progress:
+        """The job on each item until one fails, under its time limit."""
+        if self.fused:
+            return self.loose_kernel(items, cursor, out)
+        sealed = isinstance(items[0], Sealed)
+        if self.clock is None:
+            return self.kernel(cursor, sealed, out)
+        progress = self.kernel(self.timed(cursor, self.clock), sealed, out)
+        self.clock.stop()
+        return progress
+
+    def timed(self, items: Iterator[object], clock: ItemClock) -> Iterator[object]:
+        for item in items:
+            clock.start(self.index())
+            yield item
+
+    def piece(self, items: list[object], out: list[object], finished: int, done: int, sealed: int) -> Piece:
+        """`out`, the outputs of the last `done` items, with which `finished` items of the slice are finished."""
+        self.tally.items_out += len(out)
+        self.tally.passed += len(out)
+        self.tally.dropped += done - len(out)
+        return (uniform(out) if sealed and not self.fused else out), finished, 0
+
+    def around_failures(
+        self, items: list[object], out: list[object], done: int, sealed: int, error: BaseException | None
+    ) -> Iterator[Piece]:
+        """The slice in pieces: each ends before an item that failed, or with the slice."""
+        first = self.tally.items_in - len(items)
+        finished = 0
+        while True:
+            finished += done
+            yield self.piece(items, out, finished, done, sealed)
+            if error is None:
+                return
+            CURRENT.job = self  # somebody else may have been running meanwhile
+            retried: list[object] = []
+            progress = self.retry(items[finished], retried, error)
+            if progress.error is None:
+                finished += 1
+                yield self.piece(items, retried, finished, 1, progress.sealed)
+            else:
+                self.give_up(items[finished], first + finished, progress.error)
+                finished += 1
+                yield [], finished, 0
+            if finished == len(items):
+                return  # not one more piece that finishes nothing: the last item would seem to end twice
+            CURRENT.job = self
+            out = []
+            done, sealed, error = self.attempt_all(self.cursor, items, out)
+
+    def retry(self, item: object, out: list[object], error: BaseException) -> Progress:
+        progress = Progress(0, 0, error)
+        while self.may_retry(progress.error):
+            if self.clock is not None:
+                self.clock.start(self.index())
+            progress = self.kernel(iter([item]), isinstance(item, Sealed), out)
+            if self.clock is not None:
+                self.clock.stop()
+        if progress.error is None:
+            self.attempt = 1
+        return progress
+
+
+class MapNode(SliceNode):
+    """A `Processor`."""
+
+    def __init__(self, stage: Job[object, object], policy: Policy, surroundings: Surroundings) -> None:
+        super().__init__(stage, policy, surroundings)
+        self.quick = quick_loop(self.job) if surroundings.clock is None else None
+
+    def __call__(self, items: list[object], skip: int, limit: int) -> Iterable[Piece]:
+        if self.quick is not None and not (self.is_wary and len(items) == 1) and self.are_atoms(items):
+            # If it raises nothing has happened yet that could be noticed: the careful loop finds the item and its error again.
+            with suppress(Exception):
+                out = self.quick(items)
+                self.tally.items_in += len(items)
+                return (self.piece(items, out, len(items), len(items), 0),)
+        return super().__call__(items, skip, limit)
+
+    def are_atoms(self, items: list[object]) -> bool:
+        return kind_of_all(items) in ATOMS if self.fused else not isinstance(items[0], Sealed)
+
+    def kernel(self, items: Iterator[object], sealed: bool, out: list[object]) -> Progress:
+        return map_slice(self.job, opened_each(items, self.take) if sealed else items, out, self.seal)
+
+    def loose_kernel(self, items: list[object], cursor: Iterator[object], out: list[object]) -> Progress:
+        return map_slice(self.job, opened_loose(items, cursor, self.take), out, self.seal, loose=True)
+
+
+class FilterNode(SliceNode):
+    """A `Filter`."""
+
+    def kernel(self, items: Iterator[object], sealed: bool, out: list[object]) -> Progress:
+        return filter_slice(self.job, items, out, self.take)
+
+    def loose_kernel(self, items: list[object], cursor: Iterator[object], out: list[object]) -> Progress:
+        return filter_loose(self.job, items, opened_loose(items, cursor, self.take), out)
+
+
+class FlatMapNode(JobNode):
+    """A `FlatMap`: any number of outputs an item, taken from the job only when there is room for them.
+
+    However items are sliced, the outputs of one are cut only after each `limit` of them: so what a fork does with a record it
+    could do with slices of one item.  Outputs of several go together only where there is room for them at once: so a record
+    never waits for more room than that of one item would.
+    """
+
+    def __call__(self, items: list[object], skip: int, limit: int) -> Iterator[Piece]:
+        first = self.tally.items_in
+        self.tally.items_in += len(items)
+        items = self.safe(items)
+        out: list[object] = []
+        together = min(limit, self.room())
+        for index, item in enumerate(self.begin(items)):
+            given = 0 if index else skip
+            whole = len(out)  # of which none is this item's
+            most = together if whole else limit
+            try:
+                for result in self.results(item, first + index, given):
+                    if len(out) >= most:
+                        if self.clock is not None:  # to wait for room is not the job's
+                            self.clock.stop()
+                        if whole:  # items that are finished go first, so that this one's outputs begin a record
+                            yield self.piece(out[:whole], index, 0)
+                        else:  # full, and there is more: cut inside the item
+                            yield self.piece(out, index, given)
+                        CURRENT.job = self  # somebody else may have been running meanwhile
+                        if self.clock is not None:
+                            self.clock.start(self.index())
+                        out, whole, most = out[whole:] if whole else [], 0, limit
+                        together = min(limit, self.room())
+                    out.append(result)
+                    given += 1
+            except ItemFailed:
+                yield self.piece(out, index, given)
+                raise
+        yield self.piece(out, len(items), 0)
+
+    def piece(self, out: list[object], finished: int, extra: int) -> Piece:
+        self.tally.items_out += len(out)
+        return uniform(out), finished, extra
+
+    def results(self, item: object, ordinal: int, given: int) -> Iterator[object]:
+        """The results of one item behind the first `given`, through all its attempts."""
+        if self.past is not FRESH and (verdict := self.condemned()) is not None:
+            self.attempt = 0
+            self.give_up(item, ordinal, verdict)
+            return
+        while True:
+            try:
+                for result in self.timed_attempt(item, given):
+                    yield result if is_atom(result) else self.seal(result)
+                    given += 1
+            except GeneratorExit:
+                raise
+            except BaseException as error:  # the item's own, whatever it is
+                if not self.may_retry(error):
+                    self.give_up(item, ordinal, error)
+                    return
+            else:
+                self.attempt = 1
+                self.tally.passed += given > 0
+                self.tally.dropped += given == 0
+                return
+
+    def timed_attempt(self, item: object, given: int) -> Iterable[object]:
+        return self.trial(item, given) if self.clock is None else self.under(self.clock, item, given)
+
+    def under(self, clock: ItemClock, item: object, given: int) -> Iterator[object]:
+        clock.start(self.index())
+        try:
+            yield from self.trial(item, given)
+        finally:
+            clock.stop()
+
+    def trial(self, item: object, given: int) -> Iterator[object]:
+        iterable = self.job(item.open(self.take) if isinstance(item, Sealed) else item)
+        if not isinstance(iterable, Iterable):
+            raise TypeError(f"{self.policy.stage} is a FlatMap: its function must give an iterable, not {iterable!r}")
+        results = iter(cast("Iterable[object]", iterable))
+        again = sum(1 for _ in islice(results, given))
+        if again < given:
+            raise RunError(
+                f"{self.policy.stage} gave at least {given} outputs for an item, and only {again} when it was run again: "
+                "the function of a FlatMap must give the same outputs for the same item"
+            )
+        return results
+
+
+class RelayNode:
+    """Passes on what it gets: the worker between a join and a fork."""
+
+    def __init__(self) -> None:
+        self.tally = Tally()
+
+    def __call__(self, items: list[object], skip: int, limit: int) -> Iterable[Piece]:
+        count = len(items)
+        self.tally.items_in += count
+        self.tally.items_out += count
+        self.tally.passed += count
+        return ((all_sealed(items) if isinstance(items[0], Bundle) else items, count, 0),)
+
+    def finish(self, skip: int, limit: int) -> Iterable[Piece]:
+        return ()
+
+
+class CollectNode:
+    """The sink: opens what arrives and hands it over."""
+
+    def __init__(self, take: Callable[[list[object]], object]) -> None:
+        self.tally = Tally()
+        self.take = take
+        self.memory = Recycler()
+
+    def __call__(self, items: list[object], skip: int, limit: int) -> Iterable[Piece]:
+        self.tally.items_in += len(items)
+        self.take(list(opened(items, self.memory)) if items and isinstance(items[0], Sealed) else items)
+        return (([], len(items), 0),)
+
+    def finish(self, skip: int, limit: int) -> Iterable[Piece]:
+        return ()

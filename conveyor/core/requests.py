@@ -1,0 +1,94 @@
+"""What a drive loop asks of its world: to wait for something, or to decide something.
+
+Knows: when a request can be answered.  Must never know: who answers, or how the waiting is done.
+
+A loop makes one object of each kind it needs and yields it again and again.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Final, Generic, TypeAlias, final
+
+from typing_extensions import TypeVar
+
+from conveyor.core.channel import Inlet, Outlet
+
+__all__ = ["ALL_ENDED", "Choose", "Full", "Idle", "Merge", "Request"]
+
+Blob = TypeVar("Blob")
+
+ALL_ENDED: Final = -1
+
+
+@final
+class Idle:
+    """A wait: the only input has nothing pending and has not ended."""
+
+    __slots__ = ("inlet",)
+
+    def __init__(self, inlet: Inlet) -> None:
+        self.inlet = inlet
+
+    def ready(self) -> bool:
+        return self.inlet.pending() or self.inlet.ended()
+
+
+@final
+class Merge:
+    """A decision: which input of a first-come join is read next; `ALL_ENDED` when none can give anything any more."""
+
+    __slots__ = ("inlets", "name")
+
+    def __init__(self, name: str, inlets: Sequence[Inlet]) -> None:
+        self.name = name
+        self.inlets = inlets
+
+    def options(self) -> list[int]:
+        return [index for index, inlet in enumerate(self.inlets) if inlet.pending()]
+
+    def ready(self) -> bool:
+        for inlet in self.inlets:
+            if inlet.pending():
+                return True
+        return all(inlet.ended() for inlet in self.inlets)
+
+
+@final
+class Choose:
+    """A decision: which lane of a balancing fork the next record goes to; `lanes` says which outlets are below each.
+
+    The lane is chosen first and waited for afterwards: choosing only among lanes with room would lose outcomes.
+    """
+
+    __slots__ = ("adaptive", "items", "lanes", "name")
+
+    def __init__(self, name: str, lanes: Sequence[range], adaptive: bool) -> None:
+        self.name = name
+        self.lanes = lanes
+        self.adaptive = adaptive
+        self.items = 0
+
+
+@final
+class Full(Generic[Blob]):
+    """A wait: there is no room yet for a record in every lane it goes to."""
+
+    __slots__ = ("blob", "items", "outlets")
+
+    def __init__(self) -> None:
+        self.outlets: Sequence[Outlet[Blob]] = ()
+        self.items = 0
+        self.blob: Blob | None = None
+
+    def ready(self) -> bool:
+        blob = self.blob
+        if blob is None:
+            return True
+        for outlet in self.outlets:
+            if not outlet.fits(self.items, blob):
+                return False
+        return True
+
+
+Request: TypeAlias = Idle | Merge | Choose | Full[Blob]

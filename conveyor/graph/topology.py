@@ -1,0 +1,177 @@
+"""The frozen graph: which nodes there are, which channels, and who owns what.
+
+Knows: nodes and channels.  Must never know: how rows of stages become these (`compiling`), processes.
+
+A fork belongs to the node that produces (its `route`), a tree of joins or zips to the node that consumes (its `inputs`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from enum import Enum
+from typing import TypeAlias
+
+from conveyor.graph.route import Balance, Leaf, Replicate, Route
+from conveyor.stages import Job
+
+__all__ = [
+    "Channel",
+    "Input",
+    "Kind",
+    "NodeSpec",
+    "OrderedInput",
+    "StageInfo",
+    "Topology",
+    "ZipInput",
+    "adaptive_forks",
+    "channels_of",
+    "is_shut",
+    "zips_of",
+]
+
+
+class Kind(Enum):
+    SOURCE = "source"
+    JOB = "job"
+    RELAY = "relay"
+    SINK = "sink"
+    FUSED = "fused"  # a job that runs in the worker of another (`fusing`)
+
+
+@dataclass(frozen=True, slots=True)
+class Channel:
+    """A pipe between two nodes; `capacity` counts items; `written`: somebody asked for it, it was not put in."""
+
+    index: int
+    capacity: int
+    producer: int
+    consumer: int
+    written: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class ZipInput:
+    """One item from each, as a tuple."""
+
+    name: str
+    inputs: tuple[Input, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class OrderedInput:
+    """The lanes of one fork in the order in which it took their items."""
+
+    name: str
+    inputs: tuple[Input, ...]
+    balanced: bool
+    depth: int
+
+
+Input: TypeAlias = Leaf | ZipInput | OrderedInput
+
+
+@dataclass(frozen=True, slots=True)
+class NodeSpec:
+    """What runs: a job with its inputs and its route.
+
+    Several `inputs` are read first come, first served, under the name of their join.  `depth` counts the ordered joins
+    around it; `stamps`: its route is a fork whose lanes an ordered join takes.  `lanes` are (fork, lane) of
+    the adapting forks around it, the innermost at the end.  `parts` are the nodes whose jobs run here, one after the other,
+    itself the first, if they share a worker; `within` is that worker's node for all the others.
+    """
+
+    index: int
+    kind: Kind
+    name: str
+    stage: Job[object, object] | None
+    inputs: tuple[Input, ...]
+    merge_name: str
+    route: Route | None
+    depth: int
+    stamps: bool
+    lanes: tuple[tuple[str, int], ...]
+    parts: tuple[int, ...] = ()
+    within: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class StageInfo:
+    """A stage by its name, as reports and pictures list it: what it is, and which node runs it, if one does."""
+
+    name: str
+    kind: str
+    node: int | None
+
+
+@dataclass(frozen=True, slots=True, repr=False)
+class Topology:
+    """Nodes (the source first, the sink last), channels, and the stages in the order in which they were added."""
+
+    nodes: tuple[NodeSpec, ...]
+    channels: tuple[Channel, ...]
+    stages: tuple[StageInfo, ...]
+
+    def __str__(self) -> str:
+        return "\n".join(self._line(node) for node in self.nodes)
+
+    def __repr__(self) -> str:
+        names = ", ".join(node.name for node in self.nodes)
+        return f"Topology({len(self.nodes)} nodes: {names}; {len(self.channels)} channels)"
+
+    def title(self, node: int) -> str:
+        """What the worker of a node is called: by all the stages that it runs."""
+        return " + ".join(self.nodes[part].name for part in self.nodes[node].parts or (node,))
+
+    def _line(self, node: NodeSpec) -> str:
+        text = f"{node.name} [{node.kind.value}]"
+        if node.inputs:
+            text = f"{self._inputs(node.inputs)} -> {text}"
+        return f"{text} -> {_route_text(node.route)}" if node.route is not None else text
+
+    def _inputs(self, inputs: Sequence[Input]) -> str:
+        texts = [
+            f"c{each.channel}"
+            if isinstance(each, Leaf)
+            else f"{'zip' if isinstance(each, ZipInput) else 'ordered'}({self._inputs(each.inputs)})"
+            for each in inputs
+        ]
+        return " | ".join(texts)
+
+
+def _route_text(route: Route) -> str:
+    if isinstance(route, Leaf):
+        return f"c{route.channel}"
+    sign = " + " if isinstance(route, Replicate) else " / "
+    return f"({sign.join(map(_route_text, route.lanes))})"
+
+
+def channels_of(inputs: Sequence[Input]) -> list[int]:
+    """The channels below some inputs, left to right."""
+    found: list[int] = []
+    for each in inputs:
+        found += [each.channel] if isinstance(each, Leaf) else channels_of(each.inputs)
+    return found
+
+
+def zips_of(inputs: Sequence[Input]) -> list[tuple[str, int]]:
+    """The zips among some inputs, by name, and how many lanes each takes."""
+    found: list[tuple[str, int]] = []
+    for each in inputs:
+        if not isinstance(each, Leaf):
+            found += [(each.name, len(each.inputs))] if isinstance(each, ZipInput) else []
+            found += zips_of(each.inputs)
+    return found
+
+
+def adaptive_forks(route: Route | None) -> list[str]:
+    """The names of the forks in a route whose lanes are opened while the pipeline runs."""
+    if route is None or isinstance(route, Leaf):
+        return []
+    inner = [name for lane in route.lanes for name in adaptive_forks(lane)]
+    return [route.name, *inner] if isinstance(route, Balance) and route.adaptive else inner
+
+
+def is_shut(spec: NodeSpec, opened: Mapping[str, int]) -> bool:
+    """Is the node in a lane that has not been opened?  `opened`: how many lanes of each adapting fork are, if not all."""
+    return any(lane >= opened.get(fork, lane + 1) for fork, lane in spec.lanes)

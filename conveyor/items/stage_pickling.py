@@ -1,0 +1,55 @@
+"""How stages travel between processes.
+
+Knows: how a stage is packed and unpacked.  Must never know: how processes are started, or whether there are any.
+
+A stage travels by value where it must: lambdas, closures, and everything that is defined in `__main__`.
+"""
+
+from __future__ import annotations
+
+import pickle
+from collections.abc import Iterator
+from typing import Final, cast
+
+from conveyor.errors import NotPicklable
+from conveyor.items.unpickling import loaded
+from conveyor.stages import Job
+
+__all__ = ["pack_stage", "unpack_stage"]
+
+
+ADVICE: Final = "What its function refers to must be picklable; open files, locks and connections belong into setup()"
+OF_MULTIPROCESSING: Final = (
+    "multiprocessing's own locks, queues and values reach only processes that it starts itself; those of a "
+    "multiprocessing.Manager() can be sent to any"
+)
+
+
+def pack_stage(stage: Job[object, object], name: str) -> bytes:
+    """A stage as it travels; raises `NotPicklable`, with the way to what cannot be pickled, if it cannot."""
+    from conveyor.items.pickling import dumped  # with cloudpickle, which is slow to import, and a worker need not have it
+
+    try:
+        return dumped(stage)
+    except Exception as error:
+        raise refused(stage, name, error) from error
+
+
+def refused(stage: Job[object, object], name: str, error: Exception) -> NotPicklable:
+    from conveyor.items.pickling import dumped
+    from conveyor.items.unpicklable import parts_of, reason
+
+    def parts(whole: object) -> Iterator[tuple[str, object]]:
+        """Of a stage that was made with a function, that: what else there is cannot be to blame."""
+        return iter([("", stage.said.fn)]) if whole is stage and stage.said.fn is not None else parts_of(whole)
+
+    found = reason(stage, error, dumped, parts)
+    way = " -> ".join([f"stage {name!r}", *found.way])
+    advice = OF_MULTIPROCESSING if "through inheritance" in str(error) else ADVICE
+    return NotPicklable(f"stage {name!r} cannot be sent to its worker: {way}: {found.words}. {advice}")
+
+
+def unpack_stage(data: bytes) -> Job[object, object]:
+    stage = cast("Job[object, object]", pickle.loads(data))
+    loaded(stage)
+    return stage

@@ -1,0 +1,92 @@
+"""The report of a run, put together from what is known of each node.
+
+Knows: the topology, and how to count by stage.  Must never know: who counted, or how the figures came here.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from typing import NamedTuple
+
+from conveyor.graph.topology import Topology, zips_of
+from conveyor.report import DeadLetter, Report, StageReport, Tally
+
+__all__ = ["Figures", "Letters", "ordered_letters", "report_of"]
+
+
+class Figures(NamedTuple):
+    """What is known of one node.  Times are seconds."""
+
+    tally: Tally
+    busy_s: float = 0.0
+    waiting_s: float = 0.0
+    blocked_s: float = 0.0
+    batches: int = 0
+    restarts: int = 0
+    pid: int | None = None
+    core: int | None = None
+
+
+class Letters:
+    """The dead letters of a run, each once: those of items that a worker had not committed when it died are void."""
+
+    def __init__(self) -> None:
+        self.of_node: dict[int, list[DeadLetter]] = {}
+
+    def add(self, node: int, letter: DeadLetter) -> None:
+        self.of_node.setdefault(node, []).append(letter)
+
+    def void(self, node: int, ordinal: int) -> None:
+        """Another worker begins again at the input of this ordinal."""
+        self.of_node[node] = [letter for letter in self.of_node.get(node, []) if letter.ordinal < ordinal]
+
+    def all(self) -> list[DeadLetter]:
+        return [letter for letters in self.of_node.values() for letter in letters]
+
+
+def report_of(
+    topology: Topology,
+    figures: Callable[[int], Figures],
+    zipped: Callable[[str], tuple[int, int]],
+    seconds: float,
+    notes: tuple[str, ...] = (),
+) -> Report:
+    """All workers and zips, in the order in which their stages were added.
+
+    `figures` tells of a node by its number, `zipped` how many tuples a zip gave and how many items it could not pair.
+    """
+    widths = {name: width for spec in topology.nodes for name, width in zips_of(spec.inputs)}
+    stages: dict[str, StageReport] = {}
+    for info in topology.stages:
+        if info.node is not None:
+            stages[info.name] = stage_report(topology, info.node, figures(info.node))
+        elif info.name in widths:
+            tuples, left_over = zipped(info.name)
+            items_in = tuples * widths[info.name] + left_over
+            stages[info.name] = StageReport(info.name, info.kind, items_in, tuples, left_over=left_over)
+    return Report(stages, seconds, notes)
+
+
+def stage_report(topology: Topology, node: int, figures: Figures) -> StageReport:
+    spec, tally = topology.nodes[node], figures.tally
+    return StageReport(
+        spec.name,
+        type(spec.stage).__name__ if spec.stage is not None else "relay",
+        tally.items_in,
+        tally.items_out,
+        tally.passed,
+        tally.dropped,
+        tally.skipped,
+        tally.dead_lettered,
+        tally.failed,
+        tally.flushed,
+        0,
+        tally.in_hand,
+        *figures[1:],
+    )
+
+
+def ordered_letters(topology: Topology, letters: Iterable[DeadLetter]) -> tuple[DeadLetter, ...]:
+    """Dead letters by stage, then by ordinal."""
+    position = {info.name: place for place, info in enumerate(topology.stages)}
+    return tuple(sorted(letters, key=lambda letter: (position[letter.stage], letter.ordinal)))

@@ -1,0 +1,122 @@
+"""Before which of its stores a worker died, as its channels tell.
+
+Knows: what each store leaves in shared memory, and what a schedule calls it.  Must never know: files, who goes on.
+
+Rule 1.  It is looked at while nobody has taken the place of the dead: only it wrote what is read here.
+Rule 2.  The newest tag says how far its outputs had come, the heads how much is committed, the ends how many lanes it closed.
+Rule 3.  What is committed at once is told as if it had been committed item by item: whoever goes on does just that.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from conveyor.core.channel import Note, Tag
+from conveyor.core.endpoints import notes_of
+from conveyor.graph.route import Leaf, leaves, taken
+from conveyor.graph.topology import Input, NodeSpec, OrderedInput, ZipInput, channels_of
+from conveyor.recording.crash_points import Place
+from conveyor.runtime.shm.ring import Ring, RingState
+
+__all__ = ["Account", "Remains"]
+
+
+class Account:
+    """How far a node had come: each of its inputs, all its channels together, and the outputs it gave."""
+
+    def __init__(self, heads: Sequence[int], committed: int, given: int) -> None:
+        self.heads = heads
+        self.committed = committed
+        self.given = given
+
+
+class Remains:
+    """Of one node: its channels by number, the words of its notes, those of its saved state (none if it saves none)."""
+
+    def __init__(self, spec: NodeSpec, rings: Sequence[Ring], notes: memoryview[int], state: Note | None) -> None:
+        self.spec = spec
+        self.rings = rings
+        self.state = state
+        self.outlets = [rings[channel] for channel in leaves(spec.route)] if spec.route is not None else []
+        self.notes: dict[Input, Note] = {each: Note(notes[at : at + size]) for each, at, size in notes_of(spec.inputs)}
+
+    def account(self, run: int) -> Account:
+        """As it is now."""
+        spec = self.spec
+        committed = sum(self.rings[channel].head() for channel in channels_of(spec.inputs))
+        tails = [RingState(ring).tail for ring in self.outlets]
+        given = taken(spec.route, tails) if spec.route is not None else 0
+        return Account([self.head(each, run) for each in spec.inputs], committed, given)
+
+    def head(self, source: Input, run: int) -> int:
+        """Where an input stands: a channel, an ordered join; a zip counts from the run's start."""
+        if isinstance(source, Leaf):
+            return self.rings[source.channel].head()
+        newest = self.notes[source].newest()
+        if isinstance(source, OrderedInput):
+            return newest[0]
+        return newest[1] if newest[0] == run else 0
+
+    def place(self, run: int, begun: Account) -> Place:
+        """Where its worker died in a run that it had begun like this."""
+        spec, now = self.spec, self.account(run)
+        closed = sum(ring.has_ended(run) for ring in self.outlets)
+        done, given = now.committed - begun.committed, now.given - begun.given
+        if closed or self.is_finished(run):
+            return Place(None, f"closed{closed // len(self.outlets) if spec.parts else closed}", given)
+        if self.state is not None and self.state.newest()[0] != run:
+            return Place(done, "begun", given)
+        tag, copies = self.newest(run)
+        if tag is None:
+            return self.next_place(run, done, given)
+        is_copied = copies == tag.lanes.bit_count()
+        if tag.input == len(spec.inputs):
+            return Place(None, f"emitted{tag.extra}" if is_copied else f"copied{copies}", given)
+        ahead = tag.upto - now.heads[tag.input]  # items of which all is out, and which are not committed
+        if ahead < 0 or (ahead == 0 and tag.extra == 0):
+            return Place(done, "emitted", given) if self.is_bringing(run) else self.next_place(run, done, given)
+        if not isinstance(spec.inputs[tag.input], Leaf) and ahead:
+            return Place(done, "emitted" if is_copied else f"copied{copies}", given)
+        if spec.parts:  # in the simulator each has a worker of its own, and it is the first that dies
+            return Place(done + ahead - 1, "emitted", given)
+        if tag.extra:
+            return Place(done + ahead, f"emitted{tag.extra}" if is_copied else f"copied{copies}", given)
+        if not is_copied:
+            return Place(done + ahead - 1, f"copied{copies}", given)
+        saved = self.saved_ahead(now)
+        return Place(done + (saved or ahead) - 1, "saved" if saved else "emitted", given)
+
+    def next_place(self, run: int, done: int, given: int) -> Place:
+        """Where it is that has committed all that came of what it took."""
+        rings = [self.rings[channel] for channel in channels_of(self.spec.inputs)]
+        if any(not ring.has_ended(run) or RingState(ring).queued for ring in rings):
+            return Place(done, "taken", given)
+        says_more = self.spec.stage is not None and self.spec.stage.is_stateful
+        return Place(None, "taken" if says_more else "closed0", given)
+
+    def newest(self, run: int) -> tuple[Tag | None, int]:
+        """The tag of the newest record of a run, and how many copies of it are out."""
+        tags = [tag for ring in self.outlets if (tag := RingState(ring).tag) is not None and tag.run == run]
+        newest = max(tags, key=lambda tag: tag.ordinal, default=None)
+        return newest, sum(newest is not None and tag.ordinal == newest.ordinal for tag in tags)
+
+    def is_finished(self, run: int) -> bool:
+        """Is a state saved behind the last item?"""
+        return self.state is not None and self.state.newest()[:2] == [run, 1]
+
+    def saved_ahead(self, now: Account) -> int:
+        """How many items are in the state that was saved and are not committed."""
+        if self.state is None:
+            return 0
+        _, _, _, _, _, *positions = self.state.newest()
+        return sum(max(0, position - head) for position, head in zip(positions, now.heads, strict=True))
+
+    def is_bringing(self, run: int) -> bool:
+        """Is a commit of several channels noted, and not yet done in all?"""
+        for each, note in self.notes.items():
+            newest = note.newest()
+            if isinstance(each, Leaf) or (isinstance(each, ZipInput) and newest[0] != run):
+                continue
+            if any(self.head(source, run) < position for source, position in zip(each.inputs, newest[3:], strict=True)):
+                return True
+        return False

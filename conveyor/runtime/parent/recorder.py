@@ -1,0 +1,308 @@
+"""Writes down a run while it goes on: the parent's side of a recording.
+
+Knows: what workers note, what source and sink decide, the file.  Must never know: how a run is made to follow a recording.
+
+Rule 1.  The file is written as the run goes, frame by frame, and nothing in it is ever changed.
+Rule 2.  What a dead worker had noted and not committed is taken back when another says how much stands.
+Rule 3.  Where the file takes no more, as on a full disk, it ends, and the run goes on; what is there is valid.
+"""
+
+from __future__ import annotations
+
+import os
+import pickle
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from os import PathLike
+from pathlib import Path
+from threading import RLock
+from time import monotonic, perf_counter_ns
+from typing import Final, NamedTuple
+
+from conveyor.core.channel import Inlet, Note
+from conveyor.core.crashes import Death
+from conveyor.core.journal import PAGE_SIZE, Journal
+from conveyor.graph.route import forks_of, leaves
+from conveyor.graph.topology import Topology
+from conveyor.items.codec import PROTOCOL, Seal, Sealed
+from conveyor.items.fingerprint import Digest, Fingerprint, Stretches
+from conveyor.items.main_module import Definitions
+from conveyor.recording.crash_points import Fallen, Place, Timeout
+from conveyor.recording.format import End, Runs, points_of
+from conveyor.recording import format as recording
+from conveyor.report import DeadLetter, Tally
+from conveyor.runtime.parent.post_mortem import Account, Remains
+from conveyor.runtime.parent.restart_policy import is_restorable, is_stateful
+from conveyor.runtime.parent.supervisor import Crew
+from conveyor.runtime.shm.ring import RingState
+from conveyor.runtime.step.decision_log import JOIN, STANDS, DecisionLog, Noted, NotedReads, forks_taken
+from conveyor.runtime.step.source import Puller
+
+__all__ = ["RecordedPuller", "Recorder"]
+
+KEPT_INPUT: Final = 64 << 10  # bytes
+MOST_KEPT: Final = 16 << 10  # items between two frames
+KEPT_PIPELINE: Final = 1 << 20
+FRAME_BYTES: Final = 8 << 10
+FRAME_S: Final = 0.1
+SHARE: Final = 200  # of the time, what one part may go into looking at items
+AHEAD_NS: Final = 100_000_000  # that much of the time is granted at once, so that short runs are looked at as a whole
+FEW: Final = 256  # items, about which that is decided
+
+
+class Before(NamedTuple):
+    """How far a node was when the run began, and its forks by number."""
+
+    account: Account
+    taken: dict[int, int]
+
+
+class SlicesOnly(Journal):
+    """Of a node that never dies, so that nobody asks for its counts."""
+
+    def note(self, ordinal: int, position: int, finished: int) -> None:
+        """Nothing."""
+
+
+class Gauged:
+    """The digest of the input: of all items, as long as to look at them takes no more than half a hundredth of the time."""
+
+    def __init__(self, clock: Callable[[], int] = perf_counter_ns) -> None:
+        self.digest = Digest()
+        self.clock = clock
+        self.began = clock() - AHEAD_NS
+        self.spent = 0
+        self.decides_at = 0  # how many items
+        self.looks = True
+        self.told = 0
+
+    def take(self, items: Sequence[object]) -> None:
+        started = self.clock() if self.looks else 0
+        self.digest.add(items, self.looks)
+        if self.looks:
+            self.spent += self.clock() - started
+        if self.digest.count >= self.decides_at:
+            self.decides_at = self.digest.count + FEW
+            self.looks = self.spent * SHARE <= self.clock() - self.began
+
+    def news(self) -> tuple[Stretches, bytes]:
+        """What was looked at since the last time, and the prints of the sample."""
+        prints = bytes(self.digest.sample.prints[self.told :])
+        self.told += len(prints)
+        return self.digest.tell(), prints
+
+
+class Recorder:
+    """One run on its way into a file; made before the run begins."""
+
+    def __init__(self, path: str | PathLike[str], topology: Topology, adaptive_lanes: int) -> None:
+        self.path = path
+        self.file = Path(path).open("wb", buffering=0)  # noqa: SIM115  # closed by `end`
+        self.fault: OSError | None = None  # of the file, which took no more
+        self.topology = topology
+        points = points_of(topology)
+        self.number_of = {point.name: number for number, point in enumerate(points)}
+        self.numbers: dict[int, list[int]] = {}  # of a node's points
+        self.runs = [Runs(point.lanes) for point in points]
+        self.lock = RLock()  # the source of a stream notes from a thread of its own
+        self.given = Gauged()
+        self.outputs = Fingerprint()
+        self.input: list[object] = []  # that is kept and not written yet
+        self.kept = 0  # bytes of the input, or -1 if it is too large
+        self.opened = 0  # bytes of what is not written yet, where that is known
+        self.last_frame = monotonic()
+        self.grown = 0
+        self.failed_in = ""
+        self.before: dict[int, Before] = {}
+        self.remains: dict[int, Remains] = {}
+        self.crew: Crew | None = None
+        self.logs: dict[int, DecisionLog] = {}
+        self.write(recording.head(points, adaptive_lanes))
+
+    def write(self, data: bytes) -> None:
+        if self.fault is not None:
+            return
+        try:
+            left = memoryview(data)
+            while left:
+                left = left[self.file.write(left) :]
+        except OSError as fault:
+            self.fault = fault
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """What a report has to say of the recording."""
+        if self.fault is None:
+            return ()
+        return (f"the recording {os.fspath(self.path)!r} ends before the run: {self.fault.strerror or self.fault}",)
+
+    def keep_pipeline(self, stages: Mapping[int, bytes], main: Definitions | None) -> None:
+        packed = recording.pack_topology(self.topology, stages, main)
+        if len(packed) <= KEPT_PIPELINE:
+            self.write(recording.frame(recording.PIPELINE, packed))
+
+    # ------------------------------------------------------------------------------------------------- while the run goes on
+
+    def begin(self, crew: Crew) -> None:
+        """The workers are idle: from here on what they decide is of this run."""
+        self.crew = crew
+        self.keep_pipeline(crew.stages, crew.main)
+        layout, memory = crew.layout, crew.memory
+        self.logs = {node: DecisionLog(layout.log(memory, node)) for node in layout.logs}
+        for node, log in self.logs.items():
+            log.take(crew.bells[node].ring)
+        for spec in crew.topology.nodes:
+            names = [spec.merge_name, *(fork.name for fork in forks_of(spec.route))]
+            self.numbers[spec.index] = [self.number_of.get(name, -1) for name in names]  # without a name: no join
+            forks: dict[int, int] = {}
+            if spec.route is not None:
+                forks |= forks_taken(spec.route, [RingState(crew.rings[channel]).tail for channel in leaves(spec.route)])
+            state = Note(layout.state(memory, spec.index)) if is_restorable(spec) else None
+            self.remains[spec.index] = Remains(spec, crew.rings, layout.notes(memory, spec.index), state)
+            self.before[spec.index] = Before(self.remains[spec.index].account(0), forks)
+
+    def note(self, node: int, found: Sequence[Noted]) -> None:
+        """What was decided in a node."""
+        runs, numbers = self.runs, self.numbers[node]
+        with self.lock:
+            for noted in found:
+                point, lane, items = noted
+                if point & STANDS:
+                    self.stands(node, noted)
+                else:
+                    runs[numbers[point]].add(lane, items)
+            self.grown += len(found)
+
+    def note_source(self, point: int, lane: int, count: int) -> None:
+        self.note(0, (Noted(point, lane, count),))
+
+    def note_sink(self, point: int, lane: int, count: int) -> None:
+        self.note(len(self.topology.nodes) - 1, (Noted(point, lane, count),))
+
+    def journal_of_sink(self, tally: Tally, inputs: Sequence[Inlet]) -> Journal:
+        """What is told of the slices that the sink takes in hand."""
+        return SlicesOnly(tally, Note([0] * Note.words_for(PAGE_SIZE)), NotedReads(inputs, self.note_sink))
+
+    def stands(self, node: int, noted: Noted) -> None:
+        """Another worker goes on: so much of what the dead one had decided at a point stands."""
+        point, count = noted.point & ~STANDS, noted.items
+        if point != JOIN:
+            count -= self.before[node].taken[point]
+        self.flush()
+        self.write(recording.void([(self.numbers[node][point], count)]))
+
+    def died(self, node: int, hands: Sequence[Death | None]) -> None:
+        """A worker died; nobody has taken its place yet.  `hands`: what each of its jobs had in hand."""
+        assert self.crew is not None
+        name, begun, remains = self.topology.nodes[node].name, self.before[node].account, self.remains[node]
+        place = remains.place(self.crew.run, begun)
+        hand, *others = hands
+        with self.lock:
+            if hand is not None:
+                head = begun.heads[hand.input]
+                at = None if hand.at is None else hand.at - head
+                hand = hand._replace(first=hand.first - head, end=hand.end - head, at=at)
+                if at is not None and hand.timed_out and not place.is_inside:
+                    # For whoever looks at results that is a decision, and no death, but for the items before that one.
+                    self.write(recording.ran_out(Timeout(name, hand.input, at)))
+                    first = max(hand.first, remains.head(remains.spec.inputs[hand.input], self.crew.run) - head)
+                    if first == at or (is_stateful(remains.spec) and not is_restorable(remains.spec)):  # that ends the run
+                        return
+                    hand = hand._replace(first=first, end=at, at=None, running=False, timed_out=False)
+            self.write(recording.fell(Fallen(name, place, hand)))
+            if place.step == "taken":  # nothing came of it: then it is lost, too, how far the jobs behind the first had come
+                for part, held in zip(remains.spec.parts[1:], others, strict=True):
+                    if held is not None:
+                        self.write(recording.fell(Fallen(self.topology.nodes[part].name, Place(held.first, "taken", 0), held)))
+
+    def failed(self, node: int) -> None:
+        """The failure of this node ends the run."""
+        self.failed_in = self.topology.nodes[node].name
+
+    def drain(self) -> None:
+        """Takes what the workers have noted; called again and again."""
+        assert self.crew is not None
+        for node, log in self.logs.items():
+            if found := log.take(self.crew.bells[node].ring):
+                self.note(node, found)
+        if self.grown >= FRAME_BYTES or (self.grown and monotonic() - self.last_frame > FRAME_S):
+            self.flush()
+
+    def took(self, items: Sequence[object]) -> None:
+        """The next items of the input, as they go in."""
+        with self.lock:
+            self.given.take(items)
+            self.grown += 1
+            if self.kept >= 0:
+                self.keep(items)
+
+    def keep(self, items: Sequence[object]) -> None:
+        """Sealed items are opened at once: what lies outside of their pickles is soon used for others."""
+        none_is_sealed = not items or not isinstance(items[0], Sealed)  # or all are, as it is in a slice
+        sealed = [] if none_is_sealed else [item for item in items if isinstance(item, Sealed)]
+        self.opened += sum(item.size for item in sealed)
+        if self.kept + self.opened > KEPT_INPUT:
+            self.kept, self.input = -1, []
+            self.write(recording.frame(recording.INPUT, b""))
+            return
+        self.input += [item.open() for item in sealed] if sealed else items
+        if len(self.input) > MOST_KEPT:
+            self.flush()
+
+    def kept_input(self) -> bytes:
+        """A frame with the items that came in, or one that says that they are too many."""
+        if not self.input:
+            return b""
+        items, self.input, self.opened = self.input, [], 0
+        part = b""
+        if len(items) <= MOST_KEPT:
+            part = pickle.dumps(items, PROTOCOL)
+            self.kept += len(part)
+        if not part or self.kept > KEPT_INPUT:
+            self.kept, part = -1, b""
+        return recording.frame(recording.INPUT, part)
+
+    def gave(self, results: Sequence[object]) -> None:
+        """The next results, as they are handed out."""
+        self.outputs.add(results)
+
+    def flush(self) -> None:
+        """Writes what has come in."""
+        with self.lock:
+            self.write(self.kept_input() + recording.progressed(*self.given.news()) + recording.decided(self.runs))
+            self.grown, self.last_frame = 0, monotonic()
+
+    # -------------------------------------------------------------------------------------------------------- when it ends
+
+    def end(self, how: str, error: BaseException | None, letters: Sequence[DeadLetter]) -> None:
+        """The run is over: done, failed or stopped."""
+        if self.file.closed:
+            return
+        try:
+            lanes: dict[str, int] = {}
+            if self.crew is not None and self.before:
+                self.drain()
+                lanes = {fork: self.crew.board.open_lanes(fork) for fork in self.crew.forks}
+            self.flush()
+            failure = ("", "") if error is None else (f"{type(error).__module__}.{type(error).__qualname__}", str(error))
+            told = tuple((each.stage, each.ordinal, each.attempts, type(each.exception).__qualname__) for each in letters)
+            outputs = self.outputs
+            self.write(End(how, self.failed_in, failure, outputs.count, outputs.sum, told, lanes).packed())
+        finally:
+            self.close()
+
+    def close(self) -> None:
+        try:
+            self.file.close()
+        except OSError as fault:  # some file systems tell only now that there was no room
+            self.fault = self.fault or fault
+
+
+class RecordedPuller(Puller):
+    """Tells a recorder of what it pulls."""
+
+    def __init__(self, items: Iterable[object], seal: Seal, recorder: Recorder) -> None:
+        super().__init__(items, seal)
+        self.recorder = recorder
+
+    def tell(self, items: list[object]) -> None:
+        self.recorder.took(items)

@@ -1,0 +1,241 @@
+"""Who may use a pipeline, and what it has while it is open: its workers, and the run under way.
+
+Knows: the threads and processes that share a pipeline object.  Must never know: stages, how a run goes on.
+
+Rule 1.  An open pipeline belongs to the process that opened it.  In a process that was forked from that one, ending it ends
+         nothing and frees the copy, and every other use is refused.
+Rule 2.  The thread that begins a run ends it, and the workers with it if they are not to be kept; meanwhile no other thread
+         touches them, but asks (`Halt`).
+"""
+
+from __future__ import annotations
+
+import os
+import threading
+import weakref
+from collections.abc import Callable, Iterable
+from functools import partial
+from os import PathLike
+from typing import TYPE_CHECKING, Any
+
+from conveyor._lifecycle import Call, Lifecycle
+from conveyor.errors import LifecycleError, RunStopped
+from conveyor.runtime.parent.halt import OF_ANOTHER_PROCESS, Halt
+from conveyor.runtime.placement import Placement
+from conveyor.runtime.process.deferral import Deferral, deliver, interruptible
+
+if TYPE_CHECKING:
+    from conveyor.report import RunResult
+    from conveyor.runtime.parent.recorder import Recorder
+    from conveyor.runtime.parent.runner import Runner
+    from conveyor.runtime.parent.stream import Stream
+
+__all__ = ["Session"]
+
+# Held for a few lines only, none of which waits; a signal handler may come between and use a pipeline, too.
+_lock = threading.RLock()
+
+
+def _renew_lock() -> None:
+    """In a process that was forked: a thread that it has not got may hold its copy."""
+    global _lock
+    _lock = threading.RLock()
+
+
+os.register_at_fork(after_in_child=_renew_lock)
+
+
+class Session:
+    """Of one pipeline."""
+
+    def __init__(self) -> None:
+        self.lifecycle = Lifecycle()
+        self.owner = 0  # the process that opened it
+        self.runner: Runner | None = None
+        self.placement: Placement | None = None
+        self.finalizer: weakref.finalize[..., Session] | None = None
+        self.halt: Halt | None = None  # of the run under way
+        self.stream: weakref.ref[Stream[Any]] | None = None
+
+    # ------------------------------------------------------------------------------------------------------ who may do what
+
+    def check(self, call: Call) -> None:
+        """Raises `LifecycleError` if the call does not fit."""
+        with _lock:
+            self.refuse_child(call)
+            self.lifecycle.check(call)
+
+    def call(self, call: Call) -> None:
+        """The pipeline is opened, or a run begins; raises `LifecycleError` if that does not fit."""
+        with _lock:
+            self.refuse_child(call)
+            self.lifecycle.call(call)
+            self.owner = os.getpid()
+
+    def begin(self, halt: Halt) -> None:
+        """A run begins, which this may end; raises `LifecycleError` if another is under way."""
+        with _lock:
+            self.check(Call.START)
+            self.halt = halt
+            self.call(Call.START)
+
+    def is_of_parent(self) -> bool:
+        """Was the pipeline opened by another process, of which this one is a fork?"""
+        return self.lifecycle.is_in_use and self.owner != os.getpid()
+
+    def refuse_child(self, call: Call) -> None:
+        if self.is_of_parent():
+            raise LifecycleError(f"{call.value}: {OF_ANOTHER_PROCESS.format(owner=self.owner)}")
+
+    # ------------------------------------------------------------------------------------------------------------- runs
+
+    def run(
+        self,
+        start: Callable[[Placement], Runner],
+        placement: Placement | None,
+        items: Iterable[object],
+        record: str | PathLike[str] | None,
+    ) -> RunResult[object]:
+        """One run from its beginning to its end, in the calling thread."""
+        halt = Halt()
+        failed = True
+        with Deferral():
+            try:
+                self.begin(halt)
+                halt.busy = True
+                runner = self.warm_runner(start, placement)
+                halt.check()
+                result = interruptible(partial(runner.run, items, halt, recorder_of(runner, record)))
+                failed = False
+            finally:
+                self.run_ended(halt, failed)
+        return result
+
+    def begin_stream(
+        self,
+        start: Callable[[Placement], Runner],
+        placement: Placement | None,
+        items: Iterable[object],
+        record: str | PathLike[str] | None,
+    ) -> Stream[object]:
+        """A run whose results are taken one by one; the stream says when it has ended."""
+        from conveyor.runtime.parent.stream import Stream
+
+        halt = Halt()
+        with Deferral():
+            try:
+                self.begin(halt)
+                runner = self.warm_runner(start, placement)
+                halt.check()
+                recorder = recorder_of(runner, record)
+                stream: Stream[object] = Stream(runner, items, halt, lambda failed: self.run_ended(halt, failed), recorder)
+                self.stream = weakref.ref(stream)
+                deliver()
+            except BaseException:
+                self.run_ended(halt, True)
+                raise
+        return stream
+
+    def warm_runner(self, start: Callable[[Placement], Runner], placement: Placement | None) -> Runner:
+        """The runner that there is, or a new one if there is none, it is placed otherwise, or its classes are outdated."""
+        if self.runner is not None:
+            kept = placement or self.placement
+            if kept != self.placement or self.runner.is_outdated():
+                self.end_runner()
+                placement = kept
+        if self.runner is None:
+            self.placement = placement or Placement()
+            self.runner = start(self.placement)
+            self.finalizer = weakref.finalize(self, _finish, self.runner)
+        return self.runner
+
+    def run_ended(self, halt: Halt, failed: bool) -> None:
+        """Back to where the pipeline was before this run; does nothing if that was said before, or it never began."""
+        if self.halt is not halt:
+            return
+        try:
+            if failed or not self.lifecycle.is_warm:
+                self.end_runner()
+        finally:
+            with _lock:
+                self.lifecycle.run_ended()
+                self.halt = self.stream = None
+            halt.ended()
+
+    def stop(self) -> None:
+        """Ends the run or stream under way, from any thread; does nothing if there is none."""
+        halt, stream = self.halt, self.stream
+        if halt is None or self.is_of_parent():
+            return
+        halt.ask(RunStopped("the run was ended by stop()"))
+        if stream is not None and (streaming := stream()) is not None:
+            streaming.stop()
+
+    # ------------------------------------------------------------------------------------------------------------ its end
+
+    def close(self) -> None:
+        """Ends the workers of a pipeline that was opened by `open()`."""
+        if self.is_of_parent():
+            self.leave_to_parent()
+            return
+        with Deferral():
+            self.end_stream()
+            self.call(Call.CLOSE)
+            self.end_runner()
+
+    def exit(self) -> None:
+        """Ends the workers at the end of `with`, and a run that is still under way in another thread."""
+        if self.is_of_parent():
+            self.leave_to_parent()
+            return
+        with Deferral():
+            self.end_stream()
+            self.call(Call.EXIT)
+            halt = self.halt
+            if halt is None:
+                self.end_runner()
+                return
+            halt.ask(RunStopped("the run was ended by the end of `with`, which another thread had come to"))
+            if halt.thread != threading.get_ident():
+                interruptible(halt.over.wait)
+
+    def end_stream(self) -> None:
+        stream = self.stream() if self.stream is not None else None
+        if stream is not None:
+            stream.close()
+
+    def end_runner(self) -> None:
+        runner, finalizer = self.runner, self.finalizer
+        try:
+            if runner is not None:
+                runner.end()
+        finally:
+            self.runner = self.finalizer = None
+            if finalizer is not None:
+                finalizer.detach()
+
+    def leave_to_parent(self) -> None:
+        """Frees what this process has a copy of; what is open goes on in the other."""
+        self.end_runner()
+        self.halt = self.stream = None
+        self.lifecycle.forget()
+
+
+def recorder_of(runner: Runner, path: str | PathLike[str] | None) -> Recorder | None:
+    """Who writes the run into a file, if there is one."""
+    if path is None:
+        return None
+    from conveyor.runtime.parent.recorder import Recorder
+    from conveyor.runtime.placement import usable_physical_cores
+
+    return Recorder(path, runner.topology, usable_physical_cores())
+
+
+def _finish(runner: Runner) -> None:
+    """Called when nobody has the pipeline any more, or the program ends.
+
+    A daemon thread may be in the middle of a run then.  It goes on until the interpreter is gone, and the workers are killed
+    with it: nothing is taken from under it.
+    """
+    if not runner.is_busy():
+        runner.end()

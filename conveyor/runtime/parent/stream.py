@@ -1,0 +1,188 @@
+"""The results of a run, taken one by one.
+
+Knows: which thread may take, and who is told of the end.  Must never know: how results come.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator
+from types import TracebackType
+from typing import Generic, NoReturn, Self, cast
+
+from typing_extensions import TypeVar
+
+from conveyor.errors import LifecycleError, RunStopped
+from conveyor.report import DeadLetter, Report
+from conveyor.runtime.parent.exit_status import let_go
+from conveyor.runtime.parent.halt import Halt
+from conveyor.runtime.parent.recorder import Recorder
+from conveyor.runtime.parent.runner import Runner
+from conveyor.runtime.parent.streaming import Streaming
+from conveyor.runtime.process.deferral import Deferral
+
+__all__ = ["Stream"]
+
+Out = TypeVar("Out")
+
+
+class Stream(Generic[Out]):
+    """The results of a run as a lazy iterator, and a context manager that ends the run when it is left.
+
+    Input is taken only as fast as results are, so it may be endless.  It is iterated in a thread of its own.  An exception in
+    the source is raised behind the results before it; a failure in a worker at once.
+
+    A stream may be handed from thread to thread, but only one takes from it at a time.  A thread that reads is told by
+    `RunStopped` if another one closes the stream, or if the pipeline's `stop()` is called.
+    """
+
+    _run: Streaming | None = None  # until it has begun, and once it has ended
+
+    def __init__(
+        self,
+        runner: Runner,
+        items: Iterable[object],
+        halt: Halt,
+        ended: Callable[[bool], None],
+        recorder: Recorder | None = None,
+    ) -> None:
+        self._halt = halt
+        self._turn = threading.RLock()  # held by the thread that takes, or ends the run
+        self._inside = False  # is a thread inside `next()`?  With the turn of its thread that may be a signal handler
+        self._reader = threading.get_ident()  # the thread that took last
+        self._quietly = False  # is the end of the results all there is to say to the reader?
+        self._ended = ended
+        self._results: deque[object] = deque()
+        self._recorder = recorder
+        self._report = Report({}, 0.0)
+        self._letters: tuple[DeadLetter, ...] = ()
+        self._run = Streaming(runner, items, halt, self._results, recorder)
+
+    def __iter__(self) -> Iterator[Out]:
+        return self
+
+    def __next__(self) -> Out:
+        try:
+            result = self._results.popleft()
+        except IndexError:
+            result = self._wait_for_result()
+        if self._recorder is not None:
+            self._recorder.gave((result,))
+        return cast("Out", result)  # the last stage gives nothing else
+
+    def _wait_for_result(self) -> object:
+        """The next result, from the workers."""
+        self._take_turn()
+        try:
+            self._inside = self._halt.busy = True
+            self._reader = threading.get_ident()
+            while not self._results:
+                if self._run is None:
+                    raise self._end_as_told()
+                self._advance()
+            return self._results.popleft()
+        finally:
+            self._inside = self._halt.busy = False
+            self._turn.release()
+
+    def _take_turn(self) -> None:
+        """Waits for a thread that is ending the run; raises `LifecycleError` if another one is taking from it."""
+        is_ending = self._halt.error is not None
+        if not self._halt.is_ours():
+            self._halt.check()
+        mine = self._turn.acquire(blocking=is_ending)
+        if mine and not self._inside:
+            return
+        if mine:
+            self._turn.release()
+        raise LifecycleError("next(): another thread is taking from this stream; only one may do so at a time")
+
+    def _end_as_told(self) -> Exception:
+        """What a reader gets behind the last result."""
+        error = self._halt.error
+        return StopIteration() if error is None or self._quietly else error.with_traceback(None)
+
+    def _advance(self) -> None:
+        """Takes what has arrived, or waits for it; if that was all, or something has failed, ends the run."""
+        try:
+            if self._run is not None and self._run.advance():
+                self._finish(self._run.source.error)
+        except StopIteration as error:  # of a job or the source: here it would look like the end of the results
+            self._end(failed=True, error=error)
+            raise RuntimeError("a job or the source raised StopIteration") from error
+        except BaseException as error:
+            self._end(failed=True, error=error)
+            let_go(error)
+            if error is self._halt.error:
+                raise self._end_as_told() from None
+            raise
+
+    def _finish(self, error: BaseException | None) -> None:
+        """Ends a run that has given all its results; raises what its source raised behind them."""
+        self._end(failed=False, error=error)
+        if error is not None:
+            raise error
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Ends the run, wherever it is; results not yet taken are gone.  Does nothing if it has ended.
+
+        Another thread that is taking from the stream, or does so afterwards, gets `RunStopped`.
+        """
+        quietly = threading.get_ident() == self._reader
+        self._leave(RunStopped("the stream was closed by another thread"), quietly)
+
+    def stop(self) -> None:
+        """Ends the run as `close` does, and whoever reads is told of it."""
+        self._leave(RunStopped("the run was ended by stop()"), quietly=False)
+
+    def _leave(self, why: RunStopped, quietly: bool) -> None:
+        if self._run is None or not self._halt.is_ours():
+            return
+        if self._halt.error is None:
+            self._quietly = quietly
+        self._halt.ask(why)
+        with self._turn:
+            if not self._inside:  # else this is a signal handler, and what it came between ends the run
+                self._end(failed=True)
+
+    def __del__(self) -> None:
+        self._end(failed=True)
+
+    def __reduce__(self) -> NoReturn:
+        raise TypeError("a Stream cannot be copied or pickled: it is a run of this process")
+
+    def _end(self, failed: bool, error: BaseException | None = None) -> None:
+        with Deferral():
+            self._end_once(failed, error)
+
+    def _end_once(self, failed: bool, error: BaseException | None) -> None:
+        run = self._run
+        if run is None:
+            return
+        self._results.clear()
+        self._quietly = self._quietly or not failed
+        self._report, self._letters = run.report(), run.letters()
+        try:
+            if self._halt.is_ours():  # else it goes on in the process that this one was forked from
+                self._report = run.end(failed, error)
+        finally:
+            self._run = None
+            if self._halt.is_ours():
+                self._ended(failed)
+
+    @property
+    def report(self) -> Report:
+        """How the run went; until it has ended, how it goes."""
+        return self._report if (run := self._run) is None else run.report()
+
+    @property
+    def dead_letters(self) -> tuple[DeadLetter, ...]:
+        """The items that were given up so far, ordered by stage, then ordinal."""
+        return self._letters if (run := self._run) is None else run.letters()

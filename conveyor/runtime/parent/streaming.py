@@ -1,0 +1,316 @@
+"""A run whose results are asked for, and whose items come from a thread of their own.
+
+Knows: the two loops of the parent, one in the consumer's thread, one in the source's.  Must never know: how workers live.
+
+Rule 1.  The consumer's thread alone watches the workers: whenever it waits for a result, and between two slices of results,
+         which are what the consumer takes in some 10 ms.  While it does something else for longer, nobody does.
+Rule 2.  The source's thread publishes by itself and pulls only into free room, but for one item in hand; while it is inside the
+         user's iterator it holds no lock, and the consumer's thread sends on what it had gathered.
+Rule 3.  A result is committed when the one after it is asked for, so results that nobody takes stop the pipeline.
+"""
+
+from __future__ import annotations
+
+import select
+import threading
+from collections import deque
+from collections.abc import Callable, Iterable
+from contextvars import copy_context
+from time import perf_counter
+from traceback import format_exception_only
+from typing import Final
+
+from conveyor.core.channel import Inlet
+from conveyor.core.nodes import CollectNode
+from conveyor.errors import RunStopped
+from conveyor.items.codec import sealer
+from conveyor.items.remote_errors import add_note
+from conveyor.report import DeadLetter, Report
+from conveyor.runtime.parent.halt import Halt
+from conveyor.runtime.parent.recorder import Recorder
+from conveyor.runtime.parent.runner import Runner, SinkCut
+from conveyor.runtime.shm.control_block import FOR_NOTHING, Lack
+from conveyor.runtime.shm.ring import fence
+from conveyor.runtime.shm.wakeup import Bell
+from conveyor.runtime.step.loop import Loop
+from conveyor.runtime.step.source import PushFeed
+from conveyor.runtime.step.spin import Spin
+
+__all__ = ["Streaming"]
+
+GATHER_MS: Final = 1
+SPIN_NS: Final = 400_000  # an item may have many workers to go through
+IN_HAND_S: Final = 0.01
+MOMENT_S: Final = 0.02
+
+OF_A_THREAD: Final = (
+    "the source of a stream is iterated in a thread of its own, 'conveyor source'; run() iterates its source in the thread "
+    "that calls it"
+)
+
+
+class OnDemand:
+    """An inlet that shows nothing until it is wanted, and commits only then what was taken before."""
+
+    def __init__(self, inlet: Inlet, wanted: Callable[[], bool]) -> None:
+        self.inlet = inlet
+        self.wanted = wanted
+        self.due: int | None = None
+
+    @property
+    def head(self) -> int:
+        return self.inlet.head
+
+    def start(self, run: int) -> None:
+        self.inlet.start(run)
+
+    def settled(self) -> bool:
+        """Is the inlet wanted?  Then nothing that was taken from it is in hand any more."""
+        if not self.wanted():
+            return False
+        if self.due is not None:
+            self.inlet.commit(self.due)
+            self.due = None
+        return True
+
+    def pending(self) -> bool:
+        return self.settled() and self.inlet.pending()
+
+    def ended(self) -> bool:
+        return self.settled() and self.inlet.ended()
+
+    def peek(self, n: int) -> list[object]:
+        return self.inlet.peek(n)
+
+    def position(self, n: int) -> int:
+        return self.inlet.position(n)
+
+    def commit(self, upto: int) -> None:
+        self.due = upto
+
+
+class AsTaken(SinkCut):
+    """As many results at once as the consumer takes in a moment, so that somebody looks after the workers between them."""
+
+    def __init__(self, most: int) -> None:
+        super().__init__(1)
+        self.most = most
+        self.given = 0
+        self.at = 0.0
+
+    def give(self, results: int) -> None:
+        """The consumer has these now."""
+        self.given, self.at = results, perf_counter()
+
+    def taken(self) -> None:
+        """And has taken them all."""
+        if self.given:
+            in_a_moment = int(self.given * IN_HAND_S / max(perf_counter() - self.at, 1e-9))
+            self.n = max(1, min(in_a_moment, 2 * self.n, self.most))
+
+
+class SourceThread:
+    """Pulls the items of a stream and publishes them."""
+
+    def __init__(self, runner: Runner, run: int, items: Iterable[object], halt: Halt) -> None:
+        self.halt = halt
+        self.puller = runner.puller(items)
+        self.feed = PushFeed(runner.smallest_capacity)
+        self.loop: Loop = runner.source_loop(run, self.feed)
+        self.lanes = runner.lanes
+        self.outlets = runner.source_ends.outlets
+        self.bell: Bell = runner.crew.bells[0]
+        self.consumer_bell: Bell = runner.crew.bells[len(runner.topology.nodes) - 1]
+        self.poll = select.poll()
+        self.poll.register(self.bell.read_fd, select.POLLIN)
+        self.lock = threading.RLock()  # a stream may be collected, and then stopped, anywhere, inside the lock too
+        self.stopping = self.asleep = False
+        self.inside_iterator = False
+        self.error: BaseException | None = None  # of the source: raised behind the results before it
+        self.fault: BaseException | None = None  # of ours: raised at once
+        context = copy_context()  # of the caller: what a source reads from it is not the thread's
+        self.thread = threading.Thread(target=context.run, args=(self.work,), name="conveyor source", daemon=True)
+
+    def work(self) -> None:
+        try:
+            while self.publish():
+                self.take()
+        except BaseException as fault:  # raised again in the consumer's thread
+            self.fault = fault
+            self.consumer_bell.ring()
+
+    def publish(self) -> bool:
+        """Sends on what is gathered, and waits until there is room for more; is there more to do?"""
+        while True:
+            with self.lock:
+                if self.stopping or self.halt.error is not None:
+                    return False
+                if self.is_time_to_send():
+                    self.loop.step()
+                if self.loop.finished:
+                    return False
+                if self.wants_more():
+                    return True
+                self.loop.sleeps()
+                fence()
+                waiting = not (self.loop.able() or self.wants_more())
+            if waiting:
+                self.asleep = True
+                self.poll.poll()
+                self.asleep = False
+                self.bell.silence()
+            with self.lock:
+                self.loop.is_awake()
+
+    def wants_more(self) -> bool:
+        """Is there room for another item, or is one asked for to see whether the end has come?
+
+        Not while what has been gathered waits for room, be it only for its bytes.
+        """
+        if self.feed.closed:
+            return False
+        if self.lanes.room() <= len(self.feed.buffer):
+            return not self.feed.buffer and not self.puller.knows_more()
+        return not self.feed.is_full() or self.loop.able()
+
+    def lack(self) -> Lack:
+        """What the thread waits for, as the consumer's sees it."""
+        return self.loop.lack() if self.asleep else FOR_NOTHING
+
+    def is_time_to_send(self) -> bool:
+        """Is somebody idle, or enough gathered?  Else the consumer's thread sends it on before long."""
+        gathered = len(self.feed.buffer)
+        if self.feed.closed or self.feed.is_full() or gathered >= self.lanes.room():
+            return True
+        if any(outlet.queued() == 0 for outlet in self.outlets):
+            return True
+        if gathered == 1:
+            self.consumer_bell.ring()
+        return False
+
+    def take(self) -> None:
+        """Pulls what there is room for: of an iterator one item, since the next may be long in coming."""
+        room = self.lanes.room() - len(self.feed.buffer)
+        n = min(self.feed.n, room) if self.puller.sequence is not None else 1
+        self.inside_iterator = True
+        items: list[object] = []
+        try:
+            if room > 0:
+                items = self.puller.pull(n)
+            else:
+                self.puller.look_ahead()
+        except BaseException as error:
+            if "thread" in "".join(format_exception_only(error)):
+                add_note(error, OF_A_THREAD)
+            self.error = error
+        with self.lock:
+            self.inside_iterator = False
+            if self.stopping:
+                return
+            self.feed.push(items)
+            self.feed.closed = self.puller.exhausted or self.error is not None
+
+    def send_on(self) -> None:
+        """Called in the consumer's thread: publishes what has been gathered."""
+        with self.lock:
+            if not self.stopping and self.feed.buffer:
+                self.loop.step()
+
+    def stop(self) -> None:
+        """Ends the thread; does nothing the second time."""
+        with self.lock:
+            if self.stopping:
+                return
+            self.stopping = True
+        self.bell.ring()
+        if self.thread is not threading.current_thread() and self.thread.is_alive():  # it may not have been started
+            self.thread.join(MOMENT_S)
+            while self.thread.is_alive() and not self.inside_iterator:
+                self.thread.join(MOMENT_S)
+        if self.thread.is_alive():
+            self.let_go()
+
+    def let_go(self) -> None:
+        """Inside the user's iterator it may be for ever; it then ends by itself, and has nothing of the run any more."""
+        with self.lock:
+            del self.loop, self.feed, self.lanes, self.outlets
+            self.puller.seal = sealer()
+
+
+class Streaming:
+    """One such run; what has arrived is in `results`."""
+
+    def __init__(
+        self,
+        runner: Runner,
+        items: Iterable[object],
+        halt: Halt,
+        results: deque[object],
+        recorder: Recorder | None,
+    ) -> None:
+        self.started = perf_counter()
+        self.runner = runner
+        self.results = results
+        self.recorder = recorder
+        halt.at_fork = results.clear
+        run = runner.begin_run(recorder, halt)
+        self.source = source = SourceThread(runner, run, items, halt)
+        inputs: list[Inlet] = [OnDemand(inlet, lambda: not results) for inlet in runner.sink_ends.inputs]
+        self.cut = AsTaken(runner.smallest_result_capacity)
+        self.sink = sink = runner.sink_loop(run, CollectNode(results.extend), inputs, self.cut)
+        self.spin = Spin(SPIN_NS)
+        last = len(runner.topology.nodes) - 1
+        runner.lacks = lambda: {0: source.lack(), last: sink.lack()}
+        runner.crew.watch_source(False)
+        runner.apart = (0,)
+        runner.before_end = source.stop
+        source.thread.start()
+
+    def advance(self) -> bool:
+        """Takes what has arrived, or waits for it; was it the last?"""
+        source, sink, crew = self.source, self.sink, self.runner.crew
+        self.cut.taken()
+        if source.fault is not None:
+            raise source.fault
+        if self.recorder is not None:
+            self.recorder.drain()
+        if sink.step():
+            crew.glance()
+        else:
+            source.send_on()
+            if self.spin(sink.able):
+                return False
+            gathers = source.feed.buffer and source.inside_iterator
+            self.runner.wait([sink], timeout_ms=GATHER_MS if gathers else None)
+        if sink.finished and not self.results:
+            source.thread.join()
+            self.runner.finish_run()
+            crew.look_around()
+            return True
+        self.cut.give(len(self.results))
+        return False
+
+    def report(self) -> Report:
+        """How the run goes."""
+        return self.runner.report(perf_counter() - self.started)
+
+    def letters(self) -> tuple[DeadLetter, ...]:
+        """The items that were given up so far."""
+        return self.runner.letters()
+
+    def end(self, failed: bool, error: BaseException | None) -> Report:
+        """Ends the run, and the workers if it failed; gives how it went."""
+        runner = self.runner
+        try:
+            self.source.stop()
+            runner.before_end = None
+            was_failure = error is not None and not isinstance(error, RunStopped)
+            runner.record_end("failed" if was_failure else "stopped" if failed else "done", error)
+            report = self.report()
+            runner.apart = ()
+            runner.crew.watch_source(True)
+            runner.run_over()
+        finally:
+            if failed:
+                runner.end(failed=True)
+        return report

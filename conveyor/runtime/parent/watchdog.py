@@ -1,0 +1,176 @@
+"""Looks whether anything can still happen in a run: bounded pipes may wait for one another in a circle.
+
+Knows: what each worker says that it waits for, and whether the channels bear that out.  Must never know: how anybody waits.
+
+Rule 1.  A circle is told only if each node in it sleeps, and what it waits for is not there, in two looks between which nobody
+         of the circle woke.  Then nobody of them can ever go on, so nobody is told of a circle by mistake.
+Rule 2.  What only keeps things even gives way before a circle is told: the allowance of a lane of a balancing fork, and the
+         bytes of a pipe that has room for more items.  What is left holds for the graph as it is written, in either world.
+Rule 3.  Who sleeps though what it waits for is there, and is not being rung for, in two looks, has been forgotten by whoever
+         had to ring.  It is woken, and that is counted: a net, which ought never to be needed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from time import monotonic
+from typing import Final, NamedTuple, TypeAlias
+
+from conveyor.errors import Deadlock
+from conveyor.graph.deadlock import ChannelState, Circle, Wait, WaitsFor, find_cycle, stuck_nodes
+from conveyor.graph.route import Leaf, balances, leaves
+from conveyor.graph.topology import Topology, channels_of
+from conveyor.runtime.shm.control_block import FOR_NOTHING, FOR_ROOM, Lack, Layout, NodeBoard
+from conveyor.runtime.shm.memory import Memory
+from conveyor.runtime.shm.ring import RingState
+
+__all__ = ["Watchdog"]
+
+EVERY_S: Final = 0.25
+
+# Some of the channels in which a node waits for room, as it says that it does.
+Part: TypeAlias = Callable[[int, tuple[int, ...], Lack], tuple[int, ...]]
+
+
+class Found(NamedTuple):
+    """The nodes that give way from now on, and those that somebody forgot to wake."""
+
+    yielding: list[int]
+    forgotten: list[int]
+
+
+NOBODY: Final = Found([], [])
+
+
+class Watchdog:
+    """Of one open pipeline; `look` is called when nothing has happened for a while."""
+
+    def __init__(
+        self, topology: Topology, layout: Layout, memory: Memory, boards: list[NodeBoard], is_rung: Callable[[int], bool]
+    ) -> None:
+        self.topology = topology
+        self.layout = layout
+        self.memory = memory
+        self.boards = boards
+        self.is_rung = is_rung
+        self.suspects: dict[int, int] = {}  # who seemed to be forgotten in the last look, and how often it had slept by then
+        self.next_look = 0.0
+
+    def look(self, run: int, parents: Mapping[int, Lack]) -> Found:
+        """Who has to be woken; raises `Deadlock` if there is a circle.
+
+        `parents` are what the source and the sink wait for.
+        """
+        now = monotonic()
+        if now < self.next_look:
+            return NOBODY
+        self.next_look = now + EVERY_S
+        sleeps = [board.sleeps for board in self.boards]
+        waits = self.waits(run, parents)
+        lacking = self.only(self.lacking, waits, parents)
+        firm = self.only(self.firm, lacking, parents)
+        told = self.describe_circle(firm, run, parents)
+        stuck = stuck_nodes(self.topology, lacking) if firm != lacking and told is None else []
+        is_still = sleeps == [board.sleeps for board in self.boards]
+        if told is not None and is_still:
+            raise Deadlock(told)
+        yielding = [node for node in stuck if is_still and firm.get(node) != lacking[node]]
+        for node in yielding:
+            self.boards[node].give_way()
+        others = {node: wait for node, wait in waits.items() if node not in parents and node not in yielding}
+        return Found(yielding, self.forgotten(run, others, sleeps))
+
+    def describe_circle(self, waits: Mapping[int, Wait], run: int, parents: Mapping[int, Lack]) -> str | None:
+        """The shortest circle in words, if there is one and its channels are as those say who wait."""
+        circle = find_cycle(self.topology, waits)
+        states = self.states(circle, run, parents) if circle is not None else None
+        return circle.describe(states) if circle is not None and states is not None else None
+
+    def only(self, part: Part, waits: Mapping[int, Wait], parents: Mapping[int, Lack]) -> dict[int, Wait]:
+        """Of each wait for room the channels that are a `part` of it; nobody waits for none."""
+        left = {
+            node: wait if wait.kind is WaitsFor.ITEMS else Wait(wait.kind, part(node, wait.channels, self.lack(node, parents)))
+            for node, wait in waits.items()
+            if not self.is_rung(node)
+        }
+        return {node: wait for node, wait in left.items() if wait.channels}
+
+    def lacking(self, node: int, channels: tuple[int, ...], lack: Lack) -> tuple[int, ...]:
+        """Those that still have no room: a source, or a fork whose lanes are all full, goes on with room for a single item."""
+        if lack.items or self.has_allowances(node):
+            return channels
+        return tuple(channel for channel in channels if not self.ring(channel).has_room_for(1))
+
+    def firm(self, node: int, channels: tuple[int, ...], lack: Lack) -> tuple[int, ...]:
+        """Those that cannot give way."""
+        if lack.items == 0:
+            return () if self.has_allowances(node) else channels
+        if self.boards[node].gives_way:
+            return channels
+        return tuple(channel for channel in channels if not self.ring(channel).has_room_for(lack.items))
+
+    def has_allowances(self, node: int) -> bool:
+        """Does the node give its lanes no more than it thinks good?"""
+        route = self.topology.nodes[node].route
+        return route is not None and balances(route) and not self.boards[node].gives_way
+
+    def forgotten(self, run: int, waits: Mapping[int, Wait], sleeps: list[int]) -> list[int]:
+        """The workers of which this is true now and was in the look before, and which have not been awake since."""
+        before = self.suspects
+        self.suspects = {
+            node: sleeps[node] for node, wait in waits.items() if self.could_go_on(node, wait, run) and not self.is_rung(node)
+        }
+        return [node for node, slept in self.suspects.items() if before.get(node) == slept == self.boards[node].sleeps]
+
+    def could_go_on(self, node: int, wait: Wait, run: int) -> bool:
+        """Is what it waits for there, beyond doubt?
+
+        Room is where a channel is empty; items have come if there are some in one channel, or in each for a zip.
+        """
+        rings = [self.ring(channel) for channel in wait.channels]
+        if wait.kind is WaitsFor.ROOM:
+            return all(ring.is_empty() for ring in rings)
+        there = [not ring.is_empty() for ring in rings]
+        if any(there) and all(isinstance(source, Leaf) for source in self.topology.nodes[node].inputs):
+            return True
+        return all(full or ring.ended == run for full, ring in zip(there, rings, strict=True))
+
+    def ring(self, channel: int) -> RingState:
+        return RingState(self.layout.ring(self.memory, channel))
+
+    def lack(self, node: int, parents: Mapping[int, Lack]) -> Lack:
+        return parents[node] if node in parents else self.boards[node].lack()
+
+    def waits(self, run: int, parents: Mapping[int, Lack]) -> dict[int, Wait]:
+        """What each node that sleeps waits for."""
+        waits: dict[int, Wait] = {}
+        for node, board in enumerate(self.boards):
+            lack = self.lack(node, parents)
+            if lack.kind == FOR_NOTHING.kind or (node not in parents and board.done == run):
+                continue
+            for_room = lack.kind == FOR_ROOM
+            spec = self.topology.nodes[node]
+            channels = channels_of(spec.inputs)
+            if for_room:
+                channels = leaves(spec.route) if spec.route is not None else []
+            wanted = tuple(channel for lane, channel in enumerate(channels) if lack.lanes >> lane & 1)
+            # None are wanted if what it waits for came while it said so: it then goes on, or has been forgotten.
+            waits[node] = Wait(WaitsFor.ROOM if for_room else WaitsFor.ITEMS, wanted)
+        return waits
+
+    def states(self, circle: Circle, run: int, parents: Mapping[int, Lack]) -> dict[int, ChannelState] | None:
+        """How the channels of a circle stand; None if one of them is not as who waits for it says."""
+        states: dict[int, ChannelState] = {}
+        for link in circle.links:
+            ring = self.ring(link.channel)
+            lack = self.lack(link.node, parents)
+            by_bytes = False
+            if link.kind is WaitsFor.ITEMS:
+                if not ring.is_empty() or ring.ended == run:
+                    return None
+            else:
+                by_bytes = ring.has_room_for(max(lack.items, 1))
+                if (by_bytes or lack.items == 0) and not ring.queued:
+                    return None
+            states[link.channel] = ChannelState(ring.queued, ring.capacity, by_bytes and lack.items > 0)
+        return states

@@ -1,0 +1,145 @@
+"""How a worker is made like its program, whatever it was forked from, and how what its jobs print gets out.
+
+Knows: what a process has of the system: environment, directory, limits, cores, output.  Must never know: pipelines.
+"""
+
+from __future__ import annotations
+
+import codecs
+import contextlib
+import io
+import os
+import resource
+import sys
+import time
+from collections.abc import Generator
+from pathlib import Path
+from typing import Final, NamedTuple
+
+from conveyor.runtime.placement import usable_cores
+from conveyor.runtime.process.birth import Descriptors
+from conveyor.runtime.process.importing import importing, remember
+from conveyor.runtime.process.interpreter import Settings
+from conveyor.runtime.process.start import environment
+
+__all__ = ["STANDARD_OUTPUT", "Circumstances", "directory", "flush", "settle_in"]
+
+STANDARD_OUTPUT = (1, 2)
+LIMITS: Final = {name: number for name, number in sorted(vars(resource).items()) if name.startswith("RLIMIT_")}
+THREADS_OF_NUMERIC_LIBRARIES = (
+    "OMP_NUM_THREADS",
+    "OPENBLAS_NUM_THREADS",
+    "MKL_NUM_THREADS",
+    "NUMEXPR_NUM_THREADS",
+    "VECLIB_MAXIMUM_THREADS",
+)
+
+
+class Circumstances(NamedTuple):
+    """What the program has when it starts a worker, which the worker is to have, too."""
+
+    environment: dict[str, str]
+    directory: int | None  # a descriptor: its name may lead elsewhere by now, or nowhere
+    mask: int  # of the permissions of new files
+    limits: dict[str, tuple[int, int]]
+    cores: list[int]
+    encodings: tuple[tuple[str, str] | None, ...]  # of standard output and error
+    settings: Settings
+    importing: tuple[str, ...]
+
+    @classmethod
+    def of_the_program(cls, cores: tuple[int, ...], directory: int | None) -> Circumstances:
+        """As they are now; the worker is to run on these `cores`, or wherever the program may."""
+        return cls(
+            environment(),
+            directory,
+            _mask(),
+            {name: resource.getrlimit(number) for name, number in LIMITS.items()},
+            list(cores) or usable_cores(),
+            tuple(_encoding(stream) for stream in (sys.stdout, sys.stderr)),
+            Settings.of_the_program(),
+            importing(),
+        )
+
+
+@contextlib.contextmanager
+def directory() -> Generator[int | None]:
+    """A descriptor of the working directory, which need not have a name any more; None if it cannot be had."""
+    try:
+        fd = os.open(".", getattr(os, "O_PATH", os.O_RDONLY) | os.O_DIRECTORY)
+    except OSError:
+        yield None
+        return
+    try:
+        yield fd
+    finally:
+        os.close(fd)
+
+
+def _mask() -> int:
+    """The umask; read, where the system shows it: to set it and put it back would be seen by other threads."""
+    with contextlib.suppress(OSError, IndexError, ValueError):
+        return int(Path("/proc/self/status").read_text().partition("\nUmask:")[2].split()[0], 8)
+    mask = os.umask(0o077)
+    os.umask(mask)
+    return mask
+
+
+def _encoding(stream: object) -> tuple[str, str] | None:
+    encoding, errors = getattr(stream, "encoding", None), getattr(stream, "errors", None)
+    if isinstance(encoding, str) and isinstance(errors, str):
+        with contextlib.suppress(LookupError):
+            codecs.lookup(encoding)
+            return encoding, errors
+    return None
+
+
+def settle_in(wanted: Circumstances, path: list[str], descriptors: Descriptors) -> None:
+    """Makes this process like its program: output, environment, import path, directory, limits, cores."""
+    for standard in STANDARD_OUTPUT:
+        if descriptors[standard] != standard:
+            os.dup2(descriptors[standard], standard)
+    _take_environment(wanted.environment)
+    sys.path[:] = path
+    remember(wanted.importing)
+    if wanted.directory is not None:
+        with contextlib.suppress(OSError):  # the program may be there, but not go there again; then it is where it was born
+            os.fchdir(descriptors[wanted.directory])
+        os.close(descriptors[wanted.directory])
+    os.umask(wanted.mask)
+    wanted.settings.take()
+    for name, limit in wanted.limits.items():
+        with contextlib.suppress(OSError, ValueError):  # that only root may raise, and the program raised it when it was root
+            if resource.getrlimit(LIMITS[name]) != limit:
+                resource.setrlimit(LIMITS[name], limit)
+    if hasattr(os, "sched_setaffinity"):
+        os.sched_setaffinity(0, wanted.cores)
+    _open_output(wanted.encodings)
+
+
+def _take_environment(wanted: dict[str, str]) -> None:
+    zone = os.environ.get("TZ")
+    for name in [name for name in os.environ if name not in wanted]:
+        del os.environ[name]
+    os.environ.update(wanted)
+    for name in THREADS_OF_NUMERIC_LIBRARIES:
+        os.environ.setdefault(name, "1")
+    if os.environ.get("TZ") != zone:
+        time.tzset()
+
+
+def _open_output(encodings: tuple[tuple[str, str] | None, ...]) -> None:
+    """Several workers may print to one file: whole lines, then, never parts of them."""
+    if sys.stdout is not None:
+        encoding, errors = encodings[0] or _encoding(sys.stdout) or (None, None)
+        sys.stdout = open(STANDARD_OUTPUT[0], "w", buffering=1, encoding=encoding, errors=errors, closefd=False)  # noqa: SIM115  # for life
+    if isinstance(sys.stderr, io.TextIOWrapper) and encodings[1] is not None:
+        sys.stderr.reconfigure(encoding=encodings[1][0], errors=encodings[1][1])  # pyright: ignore[reportUnknownMemberType]  # a wrapper of what, does not matter
+
+
+def flush() -> None:
+    """Sends on what the jobs have printed; one may have closed its output, or put something there that has nothing to send."""
+    for stream in (sys.stdout, sys.stderr):
+        send = getattr(stream, "flush", None)
+        if callable(send) and not getattr(stream, "closed", False):
+            send()

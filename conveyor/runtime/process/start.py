@@ -1,0 +1,328 @@
+"""How worker processes are started, watched and ended.
+
+Knows: the start methods.  Must never know: pipelines.
+
+Rule 1.  No name in the program's environment, and no descriptor that it can see, changes while a process is started.
+Rule 2.  A process that is started is known to the caller, or ends by itself: it waits for its order, which then does not come.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import multiprocessing.spawn
+import os
+import select
+import signal
+import socket
+import subprocess
+import sys
+import threading
+from multiprocessing import resource_tracker, util
+from pathlib import Path
+from typing import Final, Literal, cast
+
+from conveyor.errors import TopologyError
+from conveyor.runtime.process.birth import Identity, Target, fork, live, write_order
+from conveyor.runtime.process.deferral import Deferral, deliver
+from conveyor.runtime.process.forkserver import NUMBER
+from conveyor.runtime.process.stops import is_stopped, was_stopped
+
+__all__ = ["START_METHODS", "Handle", "StartMethod", "checked_start_method", "environment", "start_process"]
+
+StartMethod = Literal["forkserver", "spawn", "fork"]
+START_METHODS: Final[tuple[StartMethod, ...]] = ("forkserver", "spawn", "fork")
+
+START_METHOD_VARIABLE: Final = "CONVEYOR_START_METHOD"
+HASH_SEED: Final = "PYTHONHASHSEED"
+
+# By the fork server, once for all workers: what each needs, and what comes with the module or the value of most jobs.
+PRELOAD: Final = ("conveyor.runtime.worker.worker", "conveyor.pipeline", "cloudpickle")
+ATTEMPTS: Final = 3  # to start a process, if the fork server is killed meanwhile
+GLANCE_S: Final = 0.05
+HERE: Final = str(Path(__file__).parents[2])  # the library itself, wherever the program has it from
+REAP_S: Final = 0.3
+
+
+def checked_start_method(method: str | None) -> StartMethod:
+    """The start method that was asked for, by the program or by the environment; raises `TopologyError` for another word."""
+    chosen = method or os.environ.get(START_METHOD_VARIABLE) or "forkserver"
+    for known in START_METHODS:
+        if chosen == known:
+            return known
+    raise TopologyError(f"start method {chosen!r}: it must be one of {', '.join(START_METHODS)}")
+
+
+def environment() -> dict[str, str]:
+    """The program's environment, whatever another thread does to it meanwhile."""
+    return {name: value for name in list(os.environ) if (value := os.environ.get(name)) is not None}
+
+
+class Handle:
+    """A process that was started: waited for, signalled and asked by what the system itself says of it.
+
+    `fd` is ready when the process is gone, whoever its parent is.  `way` leads to it; where another process is its parent, that
+    tells there how it ended.
+    """
+
+    def __init__(self, pid: int, way: socket.socket, is_child: bool) -> None:
+        self.pid = pid
+        self.way = way
+        self.is_child = is_child
+        self.is_own = False
+        self.is_gone = False
+        self.status: int | None = None
+        self.fd = way.fileno()
+        if sys.platform == "linux":
+            with contextlib.suppress(OSError):  # it is gone already, or there is no descriptor: the end of its way tells, too
+                self.fd = os.pidfd_open(pid)
+                self.is_own = True
+
+    def wait(self, seconds: float) -> bool:
+        """Waits for its end; is it gone?"""
+        if not self.is_gone and is_ready(self.fd, seconds):
+            self.is_gone = True
+            self.status = self.reaped() if self.is_child else self.told()
+        return self.is_gone
+
+    def reaped(self) -> int | None:
+        with contextlib.suppress(ChildProcessError):  # the program has a handler that waits for all, or ignores SIGCHLD
+            pid, status = os.waitpid(self.pid, 0)
+            if pid:
+                return os.waitstatus_to_exitcode(status)
+        return None
+
+    def told(self) -> int | None:
+        data = b""
+        with contextlib.suppress(ConnectionResetError):
+            if is_ready(self.way.fileno(), REAP_S):
+                data = self.way.recv(NUMBER.size)
+        return cast("int", NUMBER.unpack(data)[0]) if data else None  # the fork server may be gone, too
+
+    def exit_code(self) -> int | None:
+        """What it left with, below zero for a signal; None while it is there, or if that is not known."""
+        self.wait(0)
+        return self.status
+
+    def is_stopped(self) -> bool:
+        return is_stopped(self.pid)
+
+    def was_stopped(self) -> bool:
+        """Was it, since it was started?"""
+        return was_stopped(self.pid)
+
+    def send(self, number: signal.Signals) -> None:
+        with contextlib.suppress(ProcessLookupError):
+            if self.is_own and sys.platform == "linux":
+                signal.pidfd_send_signal(self.fd, number)
+            elif not self.wait(0):
+                os.kill(self.pid, number)
+
+    def close(self) -> None:
+        """Gives back what the system keeps for it."""
+        self.wait(0)
+        self.close_copy()
+
+    def close_copy(self) -> None:
+        """Closes the descriptors and leaves the process alone, which may be another's child."""
+        self.way.close()
+        if self.is_own:
+            os.close(self.fd)
+
+
+def is_ready(fd: int, seconds: float) -> bool:
+    poll = select.poll()
+    poll.register(fd, select.POLLIN)
+    return bool(poll.poll(seconds * 1000))
+
+
+class Server:
+    """The fork server of this process, made anew when it is gone, or when what workers inherit from it has changed."""
+
+    def __init__(self) -> None:
+        self.lock = threading.Lock()
+        self.requests: socket.socket | None = None
+        self.pid = 0
+        self.fits: object = None
+        self.retired: list[int] = []
+        os.register_at_fork(after_in_child=self.forget)
+
+    def fork(self, way: socket.socket) -> None:
+        """Asks for a process at the other end of `way`."""
+        with self.lock:
+            fits = inherited()
+            if self.requests is None or self.fits != fits:
+                self.retire()
+                ours, theirs = socket.socketpair()
+                with ours, theirs:
+                    code = f"from conveyor.runtime.process.forkserver import serve; serve({theirs.fileno()}, {preload()!a})"
+                    self.pid = interpreter(code, theirs.fileno(), stdin=subprocess.DEVNULL)
+                    self.requests, self.fits = ours.dup(), fits
+            try:
+                socket.send_fds(self.requests, [b"."], [way.fileno()])
+            except (BrokenPipeError, ConnectionResetError):
+                self.retire()
+
+    def retire(self) -> None:
+        """Has no more to do with the server there is; it ends when its last worker has."""
+        if self.requests is not None:
+            self.requests.close()
+            self.requests = None
+            self.retired.append(self.pid)
+        self.retired = [pid for pid in self.retired if not has_ended(pid)]
+
+    def has_failed(self) -> None:
+        """It did not answer."""
+        with self.lock:
+            self.retire()
+
+    def forget(self) -> None:
+        """In a process that was forked: it is the server of another, and a lock may be held by a thread that is not here."""
+        self.lock = threading.Lock()
+        self.retired = []
+        if self.requests is not None:
+            self.requests.close()
+            self.requests = None
+
+
+server = Server()
+seed = int.from_bytes(os.urandom(4))
+
+
+def start_process(method: StartMethod, target: Target, order: object, fds: list[int], lifeline: int, name: str) -> Handle:
+    """Starts a process that does `target(order, descriptors)`, with `fds` and `lifeline` among these.
+
+    The process ends when all copies of the other end of `lifeline` are closed.  Raises `OSError` if the system has no room.
+    """
+    with Deferral():
+        if method == "fork":
+            return _forked(target, order, fds, lifeline, name)
+        _track_names()
+        who = Identity.of_a_child(name)
+        for _ in range(ATTEMPTS):
+            handle = _spawned() if method == "spawn" else _served()
+            if handle is not None:
+                write_order(handle.way, who, lifeline, [*fds, lifeline], target, order)
+                return handle
+        raise OSError(errno.ECHILD, "the fork server ended before it could start a process, several times")
+
+
+def _forked(target: Target, order: object, fds: list[int], lifeline: int, name: str) -> Handle:
+    who = Identity.of_a_child(name)
+    ours, theirs = socket.socketpair()
+    with theirs:
+        mask = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+        try:
+            pid = fork(lambda: live(who, target, order, {fd: fd for fd in [*fds, lifeline]}, lifeline))
+        except OSError:
+            ours.close()
+            raise
+        finally:
+            signal.pthread_sigmask(signal.SIG_SETMASK, mask)
+    return Handle(pid, ours, is_child=True)
+
+
+def _spawned() -> Handle:
+    ours, theirs = socket.socketpair()
+    with theirs:
+        fd = theirs.fileno()
+        try:
+            pid = interpreter(f"from conveyor.runtime.process.birth import spawned; sys.exit(spawned({fd}))", fd)
+        except OSError:
+            ours.close()
+            raise
+    return Handle(pid, ours, is_child=True)
+
+
+def _served() -> Handle | None:
+    """A process that the fork server has forked; None if the server was killed before it did."""
+    ours, theirs = socket.socketpair()
+    try:
+        with theirs:
+            server.fork(theirs)
+        while not is_ready(ours.fileno(), GLANCE_S):
+            deliver()
+        with contextlib.suppress(ConnectionResetError):
+            if data := ours.recv(NUMBER.size):
+                (pid,) = NUMBER.unpack(data)
+                if pid < 0:
+                    raise OSError(-pid, os.strerror(-pid))
+                return Handle(pid, ours, is_child=False)
+    except BaseException:
+        ours.close()
+        raise
+    ours.close()
+    server.has_failed()
+    return None
+
+
+def interpreter(code: str, fd: int, stdin: int | None = None) -> int:
+    """Starts an interpreter like this one that runs `code`, with `fd` open; gives its process.
+
+    It looks for modules where this one does: not in the working directory (-P), unless that is in the path.  Strings have
+    the same hashes in all workers, also in one that takes the place of another.
+    """
+    executable = multiprocessing.spawn.get_executable()
+    if not executable or getattr(sys, "frozen", False):
+        raise OSError(
+            errno.ENOEXEC,
+            "this program has no interpreter of its own that could be started: choose start_method='fork', or name one by "
+            "multiprocessing.set_executable()",
+        )
+    flags = cast("list[str]", util._args_from_interpreter_flags())  # type: ignore[attr-defined]  # as multiprocessing does
+    start = f"import sys; sys.path[:] = {[*map(str, sys.path), HERE]!a}; {code}"
+    # An interrupt of the whole group would end it while it starts, with a traceback of its own.
+    mask = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    try:
+        process = subprocess.Popen(
+            [os.fsdecode(executable), *flags, "-P", "-c", start],
+            env={HASH_SEED: str(seed)} | environment(),
+            pass_fds=[fd],
+            stdin=stdin,
+        )
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, mask)
+    process.returncode = 0  # it is waited for here: else `subprocess` would do so, too, or warn that it is still there
+    return process.pid
+
+
+def _track_names() -> None:
+    """Starts multiprocessing's tracker of what has a name, if it is not running: what a job shares is to outlive its worker.
+
+    multiprocessing would let it look for modules in the working directory.
+    """
+    tracker: object = resource_tracker._resource_tracker  # pyright: ignore[reportPrivateUsage]  # it has no public name
+    if getattr(tracker, "_fd", None) is not None:
+        resource_tracker.ensure_running()
+        return
+    read_end, write_end = os.pipe()
+    try:
+        pid = interpreter(f"from multiprocessing.resource_tracker import main; main({read_end})", read_end)
+    except OSError:
+        os.close(write_end)
+        raise
+    finally:
+        os.close(read_end)
+    vars(tracker).update(_fd=write_end, _pid=pid)
+
+
+def preload() -> list[str]:
+    """What the fork server imports: what a worker needs, and what the program wants multiprocessing's to import."""
+    module = sys.modules.get("multiprocessing.forkserver")
+    wanted = cast("list[str]", getattr(getattr(module, "_forkserver", None), "_preload_modules", []))
+    return list(dict.fromkeys([*PRELOAD, *filter("__main__".__ne__, wanted)]))
+
+
+def inherited() -> object:
+    """All that a worker has from its fork server and cannot be given later: if it changes, another server is needed."""
+    root = os.stat("/")
+    rights = os.getuid(), os.geteuid(), os.getgid(), os.getegid(), tuple(os.getgroups())
+    place = root.st_dev, root.st_ino, os.getsid(0), os.getpgrp()
+    return rights, place, os.getpriority(os.PRIO_PROCESS, 0), multiprocessing.spawn.get_executable(), preload()
+
+
+def has_ended(pid: int) -> bool:
+    try:
+        return os.waitpid(pid, os.WNOHANG)[0] != 0
+    except ChildProcessError:
+        return True

@@ -1,0 +1,153 @@
+"""Where large things lie: records too large for a ring, and buffers of items (arrays), each in one piece.
+
+Knows: addresses in the part of the memory that one producer has for this, and who has still to read what.
+Must never know: what is in an extent, or how a consumer is told of it.
+
+Rule 1.  Memory is used again only by its producer: when nobody in its process holds an extent, and all consumers have
+         committed what refers to it.
+Rule 2.  What is published and not committed is bounded, but for one record, which may have any size.  There is as much room
+         again for what is not published yet: so the results of a job find their place at once, and are copied only once.
+Rule 3.  Low addresses first: memory that was used before is used again, since new pages cost more than the copy.
+"""
+
+from __future__ import annotations
+
+import threading
+import weakref
+from typing import Final
+
+from conveyor.errors import SharedMemoryFull
+from conveyor.items.codec import Copied, Kept
+from conveyor.runtime.shm.memory import PAGE, WINDOW, Memory
+
+__all__ = ["BOUND", "Extent", "Extents"]
+
+BOUND: Final = WINDOW // 2
+HEAD: Final = 16  # the word of a ring that says how many items its consumer has committed
+
+
+class Slot:
+    """The memory of an extent: who may still read it, and through whom it is held here."""
+
+    __slots__ = ("end", "holder", "offset", "readers")
+
+    def __init__(self, offset: int, end: int) -> None:
+        self.offset = offset
+        self.end = end
+        self.readers: list[tuple[memoryview, int]] = []
+        self.holder: weakref.ref[Extent] | None = None
+
+    def unread(self) -> bool:
+        return any(words[HEAD] < behind for words, behind in self.readers)
+
+    def free(self) -> bool:
+        return (self.holder is None or self.holder() is None) and not self.unread()
+
+
+class Extent:
+    """Some bytes outside of the rings; as long as a producer has this object, it does not use the memory again."""
+
+    __slots__ = ("__weakref__", "offset", "size", "slot", "view")
+
+    def __init__(self, view: memoryview, offset: int, slot: Slot | None = None) -> None:
+        self.view = view.toreadonly()
+        self.offset = offset
+        self.size = len(view)
+        self.slot = slot  # None: another producer's
+        if slot is not None:
+            slot.holder = weakref.ref(self)
+
+
+class Extents:
+    """All extents of one producer; in the parent two threads may use it."""
+
+    def __init__(self, memory: Memory, base: int) -> None:
+        self.memory = memory
+        self.base = base
+        self.live: list[Slot] = []  # by offset
+        self.behind = 0  # the place in `live` behind the newest
+        self.reserved = base
+        self.published = 0  # bytes, at least those that are not committed yet
+        self.lock = threading.Lock()
+
+    def room(self, size: int) -> bool:
+        """May a record with so many bytes here be published?"""
+        if self.published + size <= BOUND:
+            return True
+        with self.lock:
+            self.live = [slot for slot in self.live if not slot.free()]
+            self.behind = len(self.live)
+            self.published = sum(slot.end - slot.offset for slot in self.live if slot.unread())
+        return self.published == 0 or self.published + size <= BOUND
+
+    def keep(self, raw: memoryview) -> Kept:
+        """A copy of a buffer, here while there is room; else the item carries it along."""
+        try:
+            return self.put(raw, WINDOW)
+        except SharedMemoryFull:  # it may still fit into a ring; and if not, its record says so
+            return Copied(raw)
+
+    def put(self, data: bytes | memoryview, within: int | None = None) -> Extent:
+        """A copy of `data`, below so many bytes from the base if that is asked for; raises `SharedMemoryFull`."""
+        with self.lock:
+            slot = self.allocate(len(data), within)
+            if slot is None:
+                raise SharedMemoryFull(f"{len(data)} bytes do not fit beside what is waiting to be read")
+            extent = Extent(self.memory.at(slot.offset, len(data)), slot.offset, slot)
+        self.memory.write(slot.offset, data)
+        return extent
+
+    def reading(self, extent: Extent, words: memoryview, behind: int) -> None:
+        """The consumer of a ring has read an extent when it has committed so many items."""
+        slot = extent.slot
+        assert slot is not None
+        with self.lock:
+            if not slot.readers:
+                self.published += slot.end - slot.offset
+            slot.readers.append((words, behind))
+
+    def found(self, offset: int, size: int) -> Extent:
+        """An extent that this producer has published, also if that was another process in its place."""
+        with self.lock:
+            slot = next((slot for slot in self.live if slot.offset == offset), None)
+            if slot is None:
+                slot = self.insert(sum(slot.offset < offset for slot in self.live), offset, size)
+            held = slot.holder() if slot.holder is not None else None
+            return held or Extent(self.memory.at(offset, size), offset, slot)
+
+    def allocate(self, size: int, within: int | None) -> Slot | None:
+        """Memory from the beginning, or behind the newest, or anywhere; beyond the window only if there is no other."""
+        slot = self.fit(0, size) or self.fit(self.behind, size)
+        if slot is not None:
+            return slot
+        self.live = [slot for slot in self.live if not slot.free()]
+        for index in range(1, len(self.live) + 1):
+            if (slot := self.fit(index, size)) is not None:
+                return slot
+        if within is not None:
+            return None
+        return self.insert(len(self.live), max(self.base + WINDOW, self.live[-1].end if self.live else 0), size)
+
+    def fit(self, index: int, size: int) -> Slot | None:
+        """Memory at this place among the others, taking over from those that are done with theirs."""
+        live = self.live
+        at = live[index - 1].end if index else self.base
+        while index < len(live) and live[index].offset - at < size and live[index].free():
+            if live[index].readers:
+                self.published -= live[index].end - live[index].offset
+            del live[index]
+            self.behind -= index < self.behind
+        limit = live[index].offset if index < len(live) else self.base + WINDOW
+        return self.insert(index, at, size) if limit - at >= size else None
+
+    def insert(self, index: int, offset: int, size: int) -> Slot:
+        end = offset + -(-size // PAGE) * PAGE
+        if offset >= self.base + WINDOW:
+            self.memory.reserve(offset, end)
+        elif end > self.reserved:
+            self.memory.reserve(self.reserved, end)
+            self.reserved = end
+        slot = Slot(offset, end)
+        self.live.insert(index, slot)
+        self.behind = index + 1
+        return slot

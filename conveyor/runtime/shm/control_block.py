@@ -1,0 +1,349 @@
+"""The words that workers and parent write for one another beside the channels.
+
+Knows: where each word is, and which side writes it.  Must never know: what anybody does about it.
+"""
+
+from __future__ import annotations
+
+from typing import Final, NamedTuple
+
+from conveyor.core.channel import Note
+from conveyor.core.crashes import Death, Moment
+from conveyor.core.endpoints import notes_of, words_of_notes
+from conveyor.core.journal import PAGE_SIZE
+from conveyor.graph.circles import channels_that_count
+from conveyor.graph.route import balances
+from conveyor.graph.topology import Kind, NodeSpec, Topology, ZipInput, adaptive_forks
+from conveyor.report import COUNTS as KINDS_OF_COUNTS
+from conveyor.report import Tally
+from conveyor.runtime.shm.checked import ring_of
+from conveyor.runtime.shm.memory import PAGE, REGION, Memory
+from conveyor.runtime.shm.ring import Ring, reserve_for
+
+__all__ = ["LOG_WORDS", "Board", "Lack", "Layout", "NodeBoard", "decides"]
+
+WORD: Final = 8
+LOG_WORDS: Final = 1056  # of which 32 say how far either side is
+LEDGER_CAPACITY: Final = 256
+
+# Words of the whole pipeline.
+RUN, STOP, RECORDING, ALERT = 0, 1, 2, 16  # the parent writes all but the last, which any worker sets
+BOARD_WORDS: Final = 32
+
+# Words of one node, all written by its worker but the last, which is the parent's.
+DONE, BEGUN, BUSY, WAITING, BLOCKED, BATCHES = range(6)
+HAND_INPUT, HAND_FIRST, HAND_END, RUNNING, ITEM_AT, ITEM_SINCE = range(6, 12)
+WAIT_KIND, WAIT_LANES, WAIT_ITEMS, SLEEPS, EVER_HELD, LIFE, GIVES_WAY = range(12, 19)
+COUNTS: Final = 24
+NODE_WORDS: Final = 48
+
+# How far a worker has come since it was started.
+UNBORN, SETTING_UP, READY = range(3)
+
+# Words of one adapting fork: how many lanes are open (the parent writes it), and wanted (the worker that forks does).
+OPEN, WANTED = 0, 1
+FORK_WORDS: Final = 16
+
+# What is noted with a saved state: run, finished, given, size, checksum; behind that the positions of the inputs.
+SAVED: Final = 5
+
+
+class Lack(NamedTuple):
+    """What a loop waits for: items (1) or room (2); a bit for each channel in question; room for how much."""
+
+    kind: int
+    lanes: int
+    items: int = 0
+
+
+FOR_NOTHING: Final = Lack(0, 0)
+FOR_ITEMS: Final = 1
+FOR_ROOM: Final = 2
+
+
+class Layout:
+    """Which part of the memory is whose; every process works out the same."""
+
+    def __init__(self, topology: Topology) -> None:
+        self.at = BOARD_WORDS * WORD
+        self.topology = topology
+        specs = topology.nodes
+        self.nodes = [self.take(NODE_WORDS) for _ in specs]
+        self.forks = {name: self.take(FORK_WORDS) for spec in specs for name in adaptive_forks(spec.route)}
+        self.words_of_notes = [words_of_notes(spec.inputs) or 1 for spec in specs]
+        self.first_notes = [self.take(words) for words in self.words_of_notes]
+        self.zips = {
+            source.name: (self.first_notes[spec.index] + first * WORD, words)
+            for spec in specs
+            for source, first, words in notes_of(spec.inputs)
+            if isinstance(source, ZipInput)
+        }
+        self.starts = [self.take(len(spec.inputs) or 1) for spec in specs]
+        self.words_of_states = [Note.words_for(SAVED + len(spec.inputs)) for spec in specs]
+        self.states = [self.take(words) for words in self.words_of_states]
+        self.logs = {spec.index: self.take(LOG_WORDS) for spec in specs if decides(spec)}
+        counted = channels_that_count(topology)
+        rings = [(each.capacity, reserve_for(each.capacity) if each.index in counted else 0) for each in topology.channels]
+        self.rings: list[tuple[int, int, int]] = []
+        for capacity, reserve in [*rings, *[(LEDGER_CAPACITY, 0)] * len(specs)]:
+            self.at = -(-self.at // PAGE) * PAGE
+            self.rings.append((self.at, capacity, reserve))
+            self.at += Ring.bytes_for(capacity, reserve)
+        self.size = -(-self.at // PAGE) * PAGE
+        self.regions = 3 * len(specs)
+        self.channels = len(topology.channels)
+
+    def take(self, words: int) -> int:
+        at = self.at
+        self.at += words * WORD
+        return at
+
+    def words(self, memory: Memory, at: int, words: int) -> memoryview[int]:
+        return memory.view[at : at + words * WORD].cast("Q")
+
+    def node(self, memory: Memory, node: int) -> memoryview[int]:
+        return self.words(memory, self.nodes[node], NODE_WORDS)
+
+    def notes(self, memory: Memory, node: int) -> memoryview[int]:
+        """The words in which a node notes how far it has read from several channels at once."""
+        return self.words(memory, self.first_notes[node], self.words_of_notes[node])
+
+    def start(self, memory: Memory, node: int) -> memoryview[int]:
+        """The words in which a node notes where each of its inputs stood when the run began."""
+        return self.words(memory, self.starts[node], len(self.topology.nodes[node].inputs) or 1)
+
+    def state(self, memory: Memory, node: int) -> memoryview[int]:
+        """The words of what goes with the state of a processor."""
+        return self.words(memory, self.states[node], self.words_of_states[node])
+
+    def log(self, memory: Memory, node: int) -> memoryview[int]:
+        """The words in which a node that decides notes what."""
+        return self.words(memory, self.logs[node], LOG_WORDS)
+
+    def ring(self, memory: Memory, channel: int) -> Ring:
+        return ring_of(memory, *self.rings[channel])
+
+    def ledger(self, memory: Memory, node: int) -> Ring:
+        """The lane from a worker to the parent: failures and dead letters."""
+        return ring_of(memory, *self.rings[self.channels + node])
+
+    def spill_base(self, node: int) -> int:
+        """Where the large records of a node begin, in a region of their own; as those of its ledger, and its states, do."""
+        return self.size + node * REGION
+
+    def ledger_base(self, node: int) -> int:
+        return self.spill_base(len(self.nodes) + node)
+
+    def state_base(self, node: int) -> int:
+        return self.spill_base(2 * len(self.nodes) + node)
+
+
+def decides(spec: NodeSpec) -> bool:
+    """Is there a first-come join before a worker, or a balancing fork behind it?"""
+    works = spec.kind not in (Kind.SOURCE, Kind.SINK)
+    return works and (len(spec.inputs) > 1 or (spec.route is not None and balances(spec.route)))
+
+
+class Board:
+    """The words of the whole pipeline, of its adapting forks and its zips."""
+
+    def __init__(self, memory: Memory, layout: Layout) -> None:
+        self.words = layout.words(memory, 0, BOARD_WORDS)
+        self.forks = {name: layout.words(memory, at, FORK_WORDS) for name, at in layout.forks.items()}
+        self.zips = {name: layout.words(memory, *place) for name, place in layout.zips.items()}
+
+    @property
+    def run(self) -> int:
+        return self.words[RUN]
+
+    @run.setter
+    def run(self, run: int) -> None:
+        self.words[RUN] = run
+
+    @property
+    def stopping(self) -> bool:
+        return self.words[STOP] != 0
+
+    def stop(self) -> None:
+        self.words[STOP] = 1
+
+    @property
+    def recording(self) -> bool:
+        """Is what is decided in this run to be noted?"""
+        return self.words[RECORDING] != 0
+
+    def record(self, recording: bool) -> None:
+        self.words[RECORDING] = recording
+
+    def alert(self) -> None:
+        """Tells the parent to read the ledgers."""
+        self.words[ALERT] = 1
+
+    def take_alert(self) -> bool:
+        if self.words[ALERT]:
+            self.words[ALERT] = 0
+            return True
+        return False
+
+    def open_lanes(self, fork: str) -> int:
+        return self.forks[fork][OPEN]
+
+    def set_open_lanes(self, fork: str, lanes: int) -> None:
+        self.forks[fork][OPEN] = lanes
+
+    def wanted_lanes(self, fork: str) -> int:
+        return self.forks[fork][WANTED]
+
+    def want_lanes(self, fork: str, lanes: int) -> None:
+        self.forks[fork][WANTED] = lanes
+
+    def read_zip(self, name: str) -> tuple[int, int]:
+        """The tuples that a zip gave in this run, and the items that it could not pair."""
+        run, tuples, left_over, *_ = read_whole(self.zips[name])
+        return (tuples, left_over) if run == self.run else (0, 0)
+
+
+class NodeBoard:
+    """The words of one node."""
+
+    def __init__(self, words: memoryview[int]) -> None:
+        self.words = words
+        self.counts = Note(words[COUNTS : COUNTS + Note.words_for(PAGE_SIZE)])
+
+    @property
+    def done(self) -> int:
+        """The last run that the worker has finished."""
+        return self.words[DONE]
+
+    @done.setter
+    def done(self, run: int) -> None:
+        self.words[DONE] = run
+
+    def begin(self, run: int) -> bool:
+        """Called by a worker that starts on a run; was another worker at it before?"""
+        if self.words[BEGUN] == run:
+            return True
+        self.words[EVER_HELD] = self.has_begun()
+        for word in range(BUSY, SLEEPS):
+            self.words[word] = 0
+        self.words[BEGUN] = run
+        return False
+
+    def has_begun_with(self, run: int) -> bool:
+        return self.words[BEGUN] == run
+
+    def hold(self, source: int, first: int, end: int) -> None:
+        """Items [first, end) of an input are taken in hand."""
+        words = self.words
+        words[HAND_END] = 0
+        words[HAND_INPUT] = source
+        words[HAND_FIRST] = first
+        words[HAND_END] = end
+
+    def hold_more(self, first: int, items: int) -> None:
+        """The job of this node begins with items that came of the slice in hand, those from `first` on in its own count."""
+        words = self.words
+        if not words[HAND_END]:
+            words[HAND_FIRST] = first
+        words[HAND_END] = first + items
+
+    def hold_nothing(self) -> None:
+        self.words[HAND_END] = 0
+
+    def set_running(self, number: int) -> None:
+        """Which job is at work on what is in hand, counted from 1; 0: none is."""
+        self.words[RUNNING] = number
+
+    def set_item(self, position: int, since: int) -> None:
+        """Which item a job with a time limit is at, and since when; 0 if it is at none."""
+        self.words[ITEM_AT], self.words[ITEM_SINCE] = position, since
+
+    @property
+    def item_since(self) -> int:
+        return self.words[ITEM_SINCE]
+
+    def has_begun(self) -> bool:
+        """Has any worker of this node ever taken an item in hand?"""
+        return self.words[HAND_END] != 0 or self.words[EVER_HELD] != 0
+
+    @property
+    def running(self) -> int:
+        return self.words[RUNNING]
+
+    def is_setting_up(self) -> None:
+        self.words[LIFE] = SETTING_UP
+
+    def is_ready(self) -> None:
+        self.words[LIFE] = READY
+
+    def moment(self, run: int, has_input: bool) -> Moment:
+        """What the worker, which is dead, was about; `has_input`: there is some for it."""
+        words = self.words
+        if words[LIFE] != READY:
+            return Moment.SETTING_UP if words[LIFE] else Moment.STARTING
+        has_work = words[BEGUN] == run and (has_input or words[RUNNING] != 0)
+        return Moment.AT_WORK if has_work and not words[WAIT_KIND] else Moment.IDLE
+
+    def take_death(self, run: int, running: bool, timed_out: bool, how: str) -> Death | None:
+        """What a worker had in hand, now that it is dead; the next has nothing in hand yet.
+
+        `running`: was it the job of this node that was at work?
+        """
+        words = self.words
+        death = None
+        if words[BEGUN] == run and words[HAND_END]:
+            at = words[ITEM_AT] if words[ITEM_SINCE] else None
+            death = Death(words[HAND_INPUT], words[HAND_FIRST], words[HAND_END], at, running, timed_out, how)
+        words[EVER_HELD] = self.has_begun()
+        words[HAND_END] = words[RUNNING] = words[ITEM_SINCE] = words[WAIT_KIND] = words[LIFE] = 0
+        return death
+
+    def set_lack(self, lack: Lack) -> None:
+        words = self.words
+        words[WAIT_LANES], words[WAIT_ITEMS] = lack.lanes, lack.items
+        words[SLEEPS] += 1
+        words[WAIT_KIND] = lack.kind
+
+    def is_awake(self) -> None:
+        self.words[WAIT_KIND] = 0
+
+    def lack(self) -> Lack:
+        words = self.words
+        return Lack(words[WAIT_KIND], words[WAIT_LANES], words[WAIT_ITEMS])
+
+    @property
+    def sleeps(self) -> int:
+        """How often the worker went to sleep."""
+        return self.words[SLEEPS]
+
+    @property
+    def gives_way(self) -> bool:
+        """Has the worker to go beyond what it measures, because nobody can go on before?"""
+        return self.words[GIVES_WAY] != 0
+
+    def give_way(self) -> None:
+        """From now on, and as long as the pipeline is open."""
+        self.words[GIVES_WAY] = 1
+
+    def write_times(self, busy: int, waiting: int, blocked: int, batches: int) -> None:
+        words = self.words
+        words[BUSY], words[WAITING], words[BLOCKED], words[BATCHES] = busy, waiting, blocked, batches
+
+    def times(self) -> tuple[int, int, int, int]:
+        """Busy, waiting and blocked nanoseconds, and batches."""
+        words = self.words
+        return words[BUSY], words[WAITING], words[BLOCKED], words[BATCHES]
+
+    def tally(self, run: int) -> Tally:
+        page = read_whole(self.words[COUNTS : COUNTS + Note.words_for(PAGE_SIZE)])
+        return Tally(*page[PAGE_SIZE - KINDS_OF_COUNTS :]) if page[0] == run else Tally()
+
+
+def read_whole(words: memoryview[int]) -> list[int]:
+    """The newest note of another process, which may be writing the next."""
+    note = Note(words)
+    while True:
+        number = words[0]
+        values = note.newest()
+        if words[0] == number:
+            return values

@@ -1,0 +1,36 @@
+"""The channel ends of one node, as they are in shared memory.
+
+Knows: rings, and whom to wake.  Must never know: who steps the node.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TypeAlias
+
+from conveyor.core.endpoints import Ends
+from conveyor.graph.topology import NodeSpec, Topology
+from conveyor.runtime.shm.allocator import Extents
+from conveyor.runtime.shm.checked import inlet_of, outlet_of
+from conveyor.runtime.shm.control_block import Layout
+from conveyor.runtime.shm.memory import Memory
+from conveyor.runtime.shm.ring import RingInlet, RingOutlet
+
+__all__ = ["RingEnds", "ring_ends"]
+
+RingEnds: TypeAlias = Ends[RingInlet, RingOutlet]
+
+
+def ring_ends(
+    topology: Topology, layout: Layout, memory: Memory, spec: NodeSpec, ring: Callable[[int], Callable[[], None]]
+) -> RingEnds:
+    """The ends of a node; `ring` gives the bell of a node by its number."""
+    extents = Extents(memory, layout.spill_base(spec.index))
+
+    def inlet(channel: int) -> RingInlet:
+        return inlet_of(layout.ring(memory, channel), ring(topology.channels[channel].producer))
+
+    def outlet(channel: int) -> RingOutlet:
+        return outlet_of(layout.ring(memory, channel), ring(topology.channels[channel].consumer), extents)
+
+    return Ends(spec, layout.notes(memory, spec.index), inlet, outlet)

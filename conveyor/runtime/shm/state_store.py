@@ -1,0 +1,62 @@
+"""The states of a stateful processor, kept in the memory that outlives its worker.
+
+Knows: where they lie, and which of two is whole.  Must never know: when one is saved, what is in it.
+"""
+
+from __future__ import annotations
+
+import pickle
+import zlib
+from time import perf_counter_ns
+from typing import Final
+
+from conveyor.core.channel import Note
+from conveyor.core.snapshots import Saved, packed_state
+from conveyor.errors import RunError
+from conveyor.runtime.shm.memory import Memory
+from conveyor.stages import Restorable
+
+__all__ = ["States"]
+
+APART: Final = 1 << 37  # bytes between the two places where states lie
+
+
+class States:
+    """`note` says what lies where: run, finished, given, size, checksum, and the positions of the inputs."""
+
+    def __init__(self, stage: Restorable, name: str, memory: Memory, note: Note, base: int) -> None:
+        self.stage = stage
+        self.name = name
+        self.memory = memory
+        self.note = note
+        self.base = base
+        self.spent = 0  # nanoseconds, for saving it the last time
+
+    def newest(self) -> Saved | None:
+        run, finished, given, _, _, *positions = self.note.newest()
+        return Saved(run, bool(finished), given, tuple(positions)) if run else None
+
+    def save(self, saved: Saved) -> None:
+        started = perf_counter_ns()
+        data = packed_state(self.stage, self.name)
+        self.memory.write_at(self.place(self.note.number + 1), data)
+        head = (saved.run, saved.finished, saved.given, len(data), zlib.crc32(data))
+        self.note.store((*head, *saved.positions))
+        self.spent = perf_counter_ns() - started
+
+    def restore(self) -> None:
+        """Gives the newest state to the processor, which is new; does nothing if none was saved."""
+        run, _, _, size, checksum, *_ = self.note.newest()
+        if not run:
+            return
+        data = self.memory.read_at(self.place(self.note.number), size)
+        if zlib.crc32(data) != checksum:
+            raise RunError(f"the state of stage {self.name!r} is damaged in shared memory; nothing of it was used")
+        self.stage.restore(pickle.loads(data))
+
+    def cost(self) -> int:
+        """How many nanoseconds it took to save the state the last time."""
+        return self.spent
+
+    def place(self, number: int) -> int:
+        return self.base + number % 2 * APART

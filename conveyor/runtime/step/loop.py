@@ -1,0 +1,109 @@
+"""Steps a drive loop for real: answers what it asks, and says when it has to wait.
+
+Knows: requests and their answers, sleeping flags.  Must never know: how the waiting is done, and for whom.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from conveyor.core.drive import Drive
+from conveyor.core.requests import Choose, Full, Idle, Merge, Request
+from conveyor.runtime.shm.control_block import FOR_ITEMS, FOR_NOTHING, FOR_ROOM, Lack
+from conveyor.runtime.shm.ring import Blob, RingInlet, RingOutlet, fence
+from conveyor.runtime.step.batching import Lanes, Turns
+
+__all__ = ["Loop"]
+
+
+class Loop:
+    """One drive loop under way; `lanes` is there if its worker owns a balancing fork."""
+
+    def __init__(
+        self, drive: Drive[Blob], inlets: Sequence[RingInlet], outlets: Sequence[RingOutlet], lanes: Lanes | None
+    ) -> None:
+        self.drive = drive
+        self.inlets = inlets
+        self.outlets = outlets
+        self.lanes = lanes
+        self.turns = Turns()
+        self.request: Request[Blob] | None = None
+        self.finished = False
+
+    def step(self) -> bool:
+        """Goes on until there is something to wait for; was there anything to do?"""
+        moved = False
+        while not self.finished:
+            request = self.request
+            try:
+                if request is None:
+                    self.request = next(self.drive)
+                elif self.able():
+                    self.request = self.drive.send(self.answer(request))
+                else:
+                    break
+            except StopIteration:
+                self.finished = True
+            moved = True
+        return moved
+
+    def able(self) -> bool:
+        """Can the loop go on from where it stands?"""
+        request = self.request
+        if isinstance(request, Choose):
+            return self.lanes is None or self.lanes.can_choose(request)
+        return request is None or request.ready()
+
+    def answer(self, request: Request[Blob]) -> int:
+        if isinstance(request, Merge):
+            return self.turns.next(request)
+        if isinstance(request, Choose) and self.lanes is not None:
+            return self.lanes.choose(request)
+        return 0
+
+    def blocked(self) -> bool:
+        """Is it room behind it that the loop waits for, and not input?"""
+        return isinstance(self.request, Full | Choose)
+
+    def lack(self) -> Lack:
+        """What the loop waits for, once it sleeps."""
+        request = self.request
+        if self.finished or request is None:
+            return FOR_NOTHING
+        if isinstance(request, Full):
+            items, blob = request.items, request.blob
+            assert blob is not None
+            # A large record may be waiting for others of its producer to be read: in lanes that are not empty.
+            full = [outlet for outlet in request.outlets if outlet.queued() and not outlet.fits(items, blob)]
+            return Lack(FOR_ROOM, self.mask(full), items)
+        if isinstance(request, Choose) or (not self.inlets and self.outlets):  # a source that idles waits for room, too
+            return Lack(FOR_ROOM, self.mask([outlet for outlet in self.outlets if outlet.queued()]))
+        if self.inlets:
+            empty = [not inlet.pending() and not inlet.ended() for inlet in self.inlets]
+            return Lack(FOR_ITEMS, sum(lacks << lane for lane, lacks in enumerate(empty)))
+        return FOR_NOTHING
+
+    def mask(self, outlets: Sequence[object]) -> int:
+        return sum((outlet in outlets) << lane for lane, outlet in enumerate(self.outlets))
+
+    def is_awake(self) -> None:
+        """Takes back every word of sleeping, whoever gave it."""
+        for inlet in self.inlets:
+            inlet.sleeps(0)
+        for outlet in self.outlets:
+            outlet.sleeps(0)
+
+    def sleeps(self, gather: int = 1) -> None:
+        """Tells the other sides of what is waited for that they have to ring; of input, when so many items have come."""
+        if self.lanes is not None:
+            self.lanes.press()
+        if self.inlets and isinstance(self.request, Idle | Merge):
+            for inlet in self.inlets:
+                inlet.sleeps(inlet.head + gather)
+            return
+        lanes = None if isinstance(self.request, Full) else self.lanes
+        for outlet in self.outlets:  # a source that idles waits for room, too
+            outlet.sleeps(1 if lanes is None else lanes.room_from(outlet))
+        fence()
+        for outlet in self.outlets:
+            outlet.knock()

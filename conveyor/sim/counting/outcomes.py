@@ -1,0 +1,178 @@
+"""What comes of an item at each node, worked out by calling the jobs, and kept as numbers.
+
+Knows: what jobs give.  Must never know: pipes, schedules, the drive loop, nodes: it is there to check them.
+
+Whoever counts ways needs to know of an item how many outputs come of it, and of each of these, and so on.  Items of which the
+same comes have the same number.  Only in front of a zip an item keeps its value: what becomes of it hangs on its partners.
+"""
+
+from __future__ import annotations
+
+import pickle
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from typing import Final, TypeAlias, cast
+
+from conveyor.errors import ConveyorError
+from conveyor.graph.route import Leaf, leaves
+from conveyor.graph.topology import Input, Kind, ZipInput, channels_of
+from conveyor.items.codec import Sealed, is_atom, seal
+from conveyor.items.current_item import CURRENT
+from conveyor.sim.interruption import pass_on
+from conveyor.sim.prepare.own_state import Copy
+from conveyor.sim.prepare.prepared import AnyJob, Plan, Seat
+from conveyor.stages import Filter, FlatMap, job_of, policy_of
+
+__all__ = ["Flows", "NoAnswer", "Parts", "Results"]
+
+Parts: TypeAlias = "int | tuple[Parts, ...]"  # an item by its number; behind a zip, those that it was put together from
+Results: TypeAlias = tuple[tuple[int, ...], ...]  # one for each output: its number in each channel that it may go to
+
+MOST_CALLS: Final = 4000
+
+
+class NoAnswer(Exception):
+    """It cannot be worked out, or not in the time that it is worth."""
+
+
+class Flows:
+    """The numbers of the items of one pipeline; raises `NoAnswer` where a job ends the run."""
+
+    def __init__(self, plan: Plan) -> None:
+        self.plan = plan
+        self.works = {seat.spec.index: Work(seat) for seat in plan.seats}
+        self.consumer = [channel.consumer for channel in plan.topology.channels]
+        self.leaves = [leaves(node.route) if node.route is not None else [] for node in plan.topology.nodes]
+        self.keeps_value = {c for node in plan.topology.nodes for c in zipped(node.inputs)}
+        self.numbers: dict[object, int] = {}
+        self.results: list[Results] = []  # by number
+        self.values: list[object] = []  # by number, of items in front of a zip
+        self.known: dict[tuple[int, object], int] = {}
+        self.of_parts: dict[tuple[int, Parts], Results] = {}
+        self.calls = 0
+
+    def number(self, channel: int, item: object) -> int:
+        """The number of an item in a channel."""
+        data = item.data if isinstance(item, Sealed) else pickle.dumps(item)
+        found = self.known.get((channel, data))
+        if found is None:
+            keeps = channel in self.keeps_value
+            results: Results = () if keeps else self.come_of(self.consumer[channel], item)
+            found = self.numbered((data,) if keeps else results, results, item if keeps else None)
+            self.known[channel, data] = found
+        return found
+
+    def numbered(self, key: object, results: Results, value: object) -> int:
+        if key not in self.numbers:
+            self.numbers[key] = len(self.results)
+            self.results.append(results)
+            self.values.append(value)
+        return self.numbers[key]
+
+    def come_of(self, node: int, item: object) -> Results:
+        """What comes of an item at a node."""
+        outputs: list[tuple[int, ...]] = []
+        for output in self.works[node](item):
+            self.calls += 1
+            if self.calls > MOST_CALLS:
+                raise NoAnswer
+            outputs.append(tuple(self.number(leaf, output) for leaf in self.leaves[node]))
+        return tuple(outputs)
+
+    def results_of(self, node: int, item: Parts) -> Results:
+        """What comes at a node of an item that has a number, or is put together from such."""
+        if isinstance(item, int):
+            return self.results[item]
+        if (node, item) not in self.of_parts:
+            value = self.value(item)
+            self.of_parts[node, item] = self.come_of(node, value if is_atom(value) else seal(value))
+        return self.of_parts[node, item]
+
+    def value(self, item: Parts) -> object:
+        if not isinstance(item, int):
+            return tuple(map(self.value, item))
+        value = self.values[item]
+        return value.open() if isinstance(value, Sealed) else value
+
+    def check_stateless(self) -> None:
+        """Raises `NoAnswer` if a job has remembered something of what it was given."""
+        for work in self.works.values():
+            work.check_unchanged()
+
+
+class Work:
+    """What one node does with an item."""
+
+    def __init__(self, seat: Seat) -> None:
+        self.gives: Callable[[object], Iterable[object]]
+        self.name = seat.spec.name
+        self.copy: Copy | None = None
+        if seat.spec.stage is None:
+            self.gives = nothing if seat.spec.kind is Kind.SINK else itself
+        elif seat.spec.stage.is_stateful:
+            raise NoAnswer
+        else:
+            stage, own = copy = seat.copy()
+            if not seat.is_stateless:
+                if seat.packed is None:  # what it holds is the program's
+                    raise NoAnswer
+                self.copy, self.before = copy, copy.packed()
+            gives = gives_of(stage)
+            self.gives = gives if own is None else cast("Callable[[object], Iterable[object]]", own.iterated(gives))
+            self.ends_run = policy_of(stage)[0] == "raise"
+
+    def __call__(self, item: object) -> Iterator[object]:
+        """The outputs of an item, sealed if they must be; those before its job fails, if the run goes on then."""
+        CURRENT.job = None
+        try:
+            for output in self.gives(item):
+                yield output if isinstance(output, Sealed) or is_atom(output) else seal(output)
+        except (ConveyorError, NoAnswer, GeneratorExit) as error:
+            pass_on(error)
+            raise
+        except BaseException as error:
+            pass_on(error)
+            if self.ends_run or not isinstance(error, Exception):
+                raise NoAnswer from error
+
+    def check_unchanged(self) -> None:
+        if self.copy is not None and self.copy.packed() != self.before:
+            raise NoAnswer
+
+
+def gives_of(stage: AnyJob) -> Callable[[object], Iterable[object]]:
+    job = job_of(stage)
+
+    def filtered(item: object) -> Iterable[object]:
+        return [item] if job(opened(item)) else []
+
+    def mapped(item: object) -> Iterable[object]:
+        result = job(opened(item))
+        return [] if result is None else [result]
+
+    def flattened(item: object) -> Iterable[object]:
+        return cast("Iterable[object]", job(opened(item)))
+
+    return flattened if isinstance(stage, FlatMap) else filtered if isinstance(stage, Filter) else mapped
+
+
+def opened(item: object) -> object:
+    return item.open() if isinstance(item, Sealed) else item
+
+
+def itself(item: object) -> Iterable[object]:
+    return (item,)
+
+
+def nothing(item: object) -> Iterable[object]:
+    return ()
+
+
+def zipped(inputs: Sequence[Input]) -> list[int]:
+    """The channels of which a zip stands somewhere below."""
+    found: list[int] = []
+    for each in inputs:
+        if isinstance(each, ZipInput):
+            found += channels_of(each.inputs)
+        elif not isinstance(each, Leaf):
+            found += zipped(each.inputs)
+    return found

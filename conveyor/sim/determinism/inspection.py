@@ -1,0 +1,213 @@
+"""What is looked at in a run that is made for that: are values what stages take, do jobs depend on nothing else?
+
+Knows: what goes into a job and what comes out.  Must never know: schedules, channels.
+
+A function is called beside its double (`doubles`), each with a copy of the item, and their results are compared at once, so
+that the stage can be named.  The state of a class cannot be had twice: there the double runs alone, and the two runs of a
+schedule are compared as a whole.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator
+from functools import partial
+from itertools import zip_longest
+from types import FunctionType, ModuleType
+from typing import Final, NamedTuple, TypeAlias, cast
+
+from conveyor.core.job_node import JobNode
+from conveyor.core.nodes import MapNode
+from conveyor.errors import ConveyorError, NotDeterministic, StageTypeError
+from conveyor.items.codec import is_atom, seal, short_repr
+from conveyor.sim.code.perturbed import double_of_job, reordered
+from conveyor.sim.determinism.likeness import alike, glance, same_error
+from conveyor.sim.interruption import pass_on
+from conveyor.sim.prepare.prepared import Seat, calculates
+from conveyor.stages import FlatMap, job_of
+from conveyor.typecheck.assignability import Fit
+from conveyor.typecheck.stage_types import taken_by
+from conveyor.typecheck.type_forms import UNKNOWN, words
+from conveyor.typecheck.value_check import value_fits
+
+__all__ = ["Inspection"]
+
+AnyJob: TypeAlias = Callable[[object], object]
+
+
+class Inspection:
+    """Looks at the jobs of a world; `error` is the first that was wrong in a run, whatever the stage does with errors."""
+
+    def __init__(self, *, doubles: bool) -> None:
+        self.doubles = doubles
+        self.error: ConveyorError | None = None
+        self.changes: dict[str, str] = {}  # of a global: the stage whose job changed it
+
+    def begin(self) -> None:
+        self.error = None
+        self.changes = {}
+
+    def found(self, error: ConveyorError) -> None:
+        self.error = self.error or error
+
+    def take(self, seat: Seat, node: JobNode) -> None:
+        """From now on the node's job is looked at."""
+        job = node.job
+        if self.doubles and not calculates(job):
+            job = self.doubled(seat, node)
+        taken = taken_by(node.stage)
+        if taken is not UNKNOWN:
+            job = self.checked(node, taken, job)
+        if job is not node.job:
+            node.job = job
+            if isinstance(node, MapNode):
+                node.quick = None
+
+    def checked(self, node: JobNode, taken: object, job: AnyJob) -> AnyJob:
+        def checked_job(item: object) -> object:
+            # In most cases the type is just what is taken, and that is quick to see.
+            if not is_same(type(item), taken) and value_fits(item, taken) is Fit.NO:
+                error = StageTypeError(
+                    f"stage {node.policy.stage!r} takes {words(taken)}, but item {ordinal(node)} is {short_repr(item)}, "
+                    f"which is of type {words(type(item))}"
+                )
+                self.found(error)
+            return job(item)
+
+        return checked_job
+
+    def doubled(self, seat: Seat, node: JobNode) -> AnyJob:
+        """The job beside its double."""
+        stage, own = seat.copy()  # with a state of its own, if its function has one
+        if stage.is_stateful:
+            double = double_of_job(node.job)
+            return lambda item: double(reordered(item))
+        assert seat.spec.stage is not None
+        written = job_of(seat.spec.stage)
+        if own is None:
+            double = double_of_job(job_of(stage), written)
+        else:
+            made = own.instead(lambda: double_of_job(job_of(stage), written))
+            double = own.iterated(made) if isinstance(stage, FlatMap) else own.called(made)
+        pair = Pair(self.watched(node, node.job), double, partial(self.differs, node))
+        return pair.iterated if isinstance(stage, FlatMap) else pair.called
+
+    def watched(self, node: JobNode, job: AnyJob) -> AnyJob:
+        """The job, with a look at the globals that it names before and after each call."""
+        if not isinstance(job, FunctionType):
+            return job
+        names = [name for name in job.__code__.co_names if is_data(job.__globals__.get(name))]
+        if not names:
+            return job
+        known = cast("dict[str, object]", job.__globals__)
+
+        def watched_job(item: object) -> object:
+            before = [glance(known.get(name)) for name in names]
+            try:
+                return job(item)
+            finally:
+                for name, seen in zip(names, before, strict=True):
+                    if glance(known.get(name)) != seen:
+                        self.changes.setdefault(name, node.policy.stage)
+
+        return watched_job
+
+    def differs(self, node: JobNode, item: object, one: Outcome, other: Outcome) -> None:
+        self.found(
+            NotDeterministic(
+                f"the job of stage {node.policy.stage!r} is not deterministic: for item {ordinal(node)}, {short_repr(item)}, "
+                f"it {one}; and then, when the time, chance and the order of sets were other, it {other}. "
+                "Jobs must depend on nothing but their item"
+            )
+        )
+
+
+def is_same(one: object, other: object) -> bool:
+    return one is other
+
+
+def is_data(value: object) -> bool:
+    """Is it what a job may have changed, rather than something to be called or imported?"""
+    return value is not None and not isinstance(value, ModuleType) and not callable(value)
+
+
+def ordinal(node: JobNode) -> int:
+    """Which of the stage's items is at its job."""
+    return node.tally.items_in - node.size + node.index() - node.offset
+
+
+class Outcome(NamedTuple):
+    """What came of a call."""
+
+    result: object
+    error: BaseException | None
+
+    def __str__(self) -> str:
+        if self.error is not None:
+            return f"raised {type(self.error).__name__}: {self.error}"
+        return "gave nothing more" if self.result is NOTHING else f"gave {short_repr(self.result)}"
+
+    def is_like(self, other: Outcome) -> bool:
+        if self.error is None or other.error is None:
+            return self.error is other.error and alike(self.result, other.result)
+        return same_error(self.error, other.error)
+
+
+NOTHING: Final = object()
+
+
+class Pair(NamedTuple):
+    """A job and its double, called side by side."""
+
+    job: AnyJob
+    double: AnyJob
+    differs: Callable[[object, Outcome, Outcome], None]
+
+    def called(self, item: object) -> object:
+        copy = copied(item)
+        one, other = called(self.job, item), called(self.double, reordered(copied(copy)))
+        if not one.is_like(other):
+            self.differs(copy, one, other)
+        if one.error is not None:
+            raise one.error
+        return one.result
+
+    def iterated(self, item: object) -> object:
+        """The same for a job that gives several results, when they are taken."""
+        copy = copied(item)
+        results = self.job(item)
+        return self.results(cast("Iterable[object]", results), copy) if isinstance(results, Iterable) else results
+
+    def results(self, results: Iterable[object], item: object) -> Iterator[object]:
+        others = outcomes(lambda: cast("Iterable[object]", self.double(reordered(copied(item)))))
+        end = Outcome(NOTHING, None)
+        for one, other in zip_longest(outcomes(lambda: results), others, fillvalue=end):
+            if not one.is_like(other):
+                self.differs(item, one, other)
+            if one.error is not None:
+                raise one.error
+            if one is end:
+                return
+            yield one.result
+
+
+def called(job: AnyJob, item: object) -> Outcome:
+    try:
+        return Outcome(job(item), None)
+    except BaseException as error:  # it is raised again, once the double has been asked
+        pass_on(error)
+        return Outcome(None, error)
+
+
+def outcomes(call: Callable[[], Iterable[object]]) -> Iterator[Outcome]:
+    try:
+        for result in call():
+            yield Outcome(result, None)
+    except GeneratorExit:
+        raise
+    except BaseException as error:  # as above
+        pass_on(error)
+        yield Outcome(None, error)
+
+
+def copied(item: object) -> object:
+    return item if is_atom(item) else seal(item).open()

@@ -1,0 +1,52 @@
+"""The items that go into a simulation, each made safe as it is pulled.
+
+Knows: how to pull from an iterable, once.  Must never know: what becomes of the items.
+
+A source may give one object again and again, changed each time, as a reader of rows with one dict does.  So an item is sealed
+before the next is asked for, as in a real run; but with `copy=False` it is lent, and such a source gives its last state only.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sized
+from typing import Final
+
+from conveyor.errors import NotPicklable
+from conveyor.items.codec import Sealed, is_atom, sealer
+from conveyor.sim.prepare.by_reference import Lent
+
+__all__ = ["MOST_PULLED", "as_given", "taken_in"]
+
+MOST_PULLED: Final = 1_000_000  # of an iterable that does not say how many there are
+
+
+def taken_in(items: Iterable[object], *, copies: bool = True, expected: int = 0) -> list[object]:
+    """All items, those that could change sealed one by one, if they are not.
+
+    Raises `NotPicklable`, and `ValueError` where more than a million come, and more than `expected`, and nothing says how many
+    there are.
+
+    >>> row = {"n": 0}
+    >>> as_given(taken_in(row for row["n"] in range(2)))
+    [{'n': 0}, {'n': 1}]
+    """
+    seal = sealer() if copies else Lent
+    safe: list[object] = []
+    most = None if isinstance(items, Sized) else max(MOST_PULLED, expected)
+    for item in items:
+        if len(safe) == most:
+            raise ValueError(
+                f"the input has more than {most:,} items and does not say how many: a simulated run ends only behind the last. "
+                "Give it a part, such as itertools.islice(items, 100), or a list"
+            )
+        try:
+            safe.append(item if is_atom(item) or isinstance(item, Sealed) else seal(item))
+        except NotPicklable as error:
+            error.add_note(f"It is item {len(safe)} of the run's input.")
+            raise
+    return safe
+
+
+def as_given(items: Iterable[object]) -> list[object]:
+    """The items as they were when they were pulled: of those that are sealed, copies."""
+    return [item.open() if isinstance(item, Sealed) else item for item in items]

@@ -1,0 +1,134 @@
+"""A pipeline made ready to be simulated again and again.
+
+Knows: which stages may be shared between runs, and how to make a copy of the others.  Must never know: schedules.
+
+Every run starts fresh: a stage is made for each place in the graph as a worker gets it, with all that its code holds (`own`).
+A stage that can hold no state is its own copy.  Where nothing is copied, functions are used as they are, and an object of a
+class of the user's own is a shallow copy: what its attributes refer to is the program's.
+"""
+
+from __future__ import annotations
+
+import pickle
+import sys
+from collections.abc import Callable
+from copy import copy
+from dataclasses import replace
+from types import BuiltinFunctionType, FunctionType, MethodDescriptorType
+from typing import TypeAlias
+
+from conveyor.graph.route import Balance, Leaf, Route
+from conveyor.graph.topology import Kind, NodeSpec, Topology, channels_of
+from conveyor.items.bytecode import only_calculates
+from conveyor.items.stage_pickling import pack_stage
+from conveyor.sim.code.effects import has_no_effects
+from conveyor.sim.prepare.own_state import Copy, Packed
+from conveyor.stages import Job
+
+__all__ = ["adaptive_routes", "AnyJob", "Plan", "Seat", "calculates"]
+
+AnyJob: TypeAlias = Job[object, object]
+
+
+class Seat:
+    """A place in the graph, and how the stage gets there."""
+
+    def __init__(self, spec: NodeSpec, copies: bool = True) -> None:
+        self.spec = spec
+        self.packed: Packed | None = None
+        self.is_stateless = spec.stage is None or holds_nothing(spec.stage)
+        if spec.stage is not None and copies and not self.is_stateless:
+            pack_stage(spec.stage, spec.name)  # what cannot be sent to a worker is refused here, too
+            self.packed = Packed(spec.stage)
+            self.is_stateless = self.packed.holds_nothing and not spec.stage.is_stateful
+        self.sets_up = spec.stage is not None and type(spec.stage).setup is not Job.setup
+        self.tears_down = spec.stage is not None and type(spec.stage).teardown is not Job.teardown
+
+    def copy(self) -> Copy:
+        """The stage as a new worker has it."""
+        stage = self.spec.stage
+        assert stage is not None
+        if self.is_stateless or self.packed is None:
+            return Copy(copy(stage) if stage.is_stateful else stage)
+        return self.packed.copy()
+
+
+class Plan:
+    """The seats of a topology, each behind those that it reads from."""
+
+    def __init__(self, topology: Topology, *, timers: bool = False, copies: bool = True, lanes: int | None = None) -> None:
+        self.topology = topology
+        self.lanes = lanes  # of each fork that adapts, if not as by default
+        self.timers = timers  # can the time of an item run out?
+        self.copies = copies  # does every job get a copy of its item, through a pickle?
+        distance = distances(topology)
+        self.seats = [
+            Seat(spec, copies) for spec in sorted(topology.nodes, key=lambda spec: (distance[spec.index], spec.index))
+        ]
+        self.is_stateless = all(seat.is_stateless for seat in self.seats)
+        stages = [seat.spec.stage for seat in self.seats if seat.spec.stage is not None]
+        self.has_no_effects = all(stage.said.fn is not None and has_no_effects(stage.said.fn) for stage in stages)
+        self.tears_down = any(seat.tears_down for seat in self.seats)
+        self.telling_forks = [
+            (route.name, len(route.lanes))
+            for spec in topology.nodes
+            for route in adaptive_routes(spec.route)
+            if any(
+                fork == route.name and node.stage is not None and node.stage.is_stateful
+                for node in topology.nodes
+                for fork, _ in node.lanes
+            )
+        ]
+        self.workers = [seat.spec.name for seat in self.seats if seat.spec.kind in (Kind.JOB, Kind.RELAY)]
+
+    def with_capacity(self, channel: int, capacity: int) -> Plan:
+        """The same pipeline with another capacity of one of its channels."""
+        channels = list(self.topology.channels)
+        channels[channel] = replace(channels[channel], capacity=capacity)
+        return Plan(replace(self.topology, channels=tuple(channels)), timers=self.timers, copies=self.copies, lanes=self.lanes)
+
+
+def distances(topology: Topology) -> list[int]:
+    """How many channels are at most between the source and each node."""
+    found: dict[int, int] = {}
+
+    def distance(node: int) -> int:
+        if node not in found:
+            producers = [topology.channels[c].producer for c in channels_of(topology.nodes[node].inputs)]
+            found[node] = max((1 + distance(producer) for producer in producers), default=0)
+        return found[node]
+
+    return [distance(spec.index) for spec in topology.nodes]
+
+
+def holds_nothing(stage: AnyJob) -> bool:
+    """Is the stage the same thing after any number of calls, as far as a worker's copy of it goes?"""
+    fn = stage.said.fn
+    return not stage.is_stateful and fn is not None and (is_known_by_name(fn) or calculates(fn))
+
+
+def calculates(fn: Callable[..., object]) -> bool:
+    """Is it a function that looks at nothing but its item?"""
+    return isinstance(fn, FunctionType) and only_calculates(fn)
+
+
+def is_known_by_name(fn: Callable[..., object]) -> bool:
+    """Does `fn` travel as a name, which a worker looks up in a module that it has imported?"""
+    if not isinstance(fn, FunctionType | BuiltinFunctionType | MethodDescriptorType | type):
+        return False
+    if getattr(fn, "__module__", None) == "__main__":  # a method of a builtin class has no module
+        return False
+    if isinstance(fn, FunctionType) and getattr(sys.modules.get(fn.__module__), fn.__qualname__, None) is not fn:
+        return False
+    try:
+        return pickle.loads(pickle.dumps(fn)) is fn
+    except Exception:  # it has no name by which it could be found
+        return False
+
+
+def adaptive_routes(route: Route | None) -> list[Balance]:
+    """The forks in a route whose lanes are opened while the pipeline runs."""
+    if route is None or isinstance(route, Leaf):
+        return []
+    inner = [balance for lane in route.lanes for balance in adaptive_routes(lane)]
+    return [route, *inner] if isinstance(route, Balance) and route.adaptive else inner

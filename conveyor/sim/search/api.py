@@ -1,0 +1,194 @@
+"""What a pipeline asks of the simulator: one schedule, many, a certain one, or how many there are.
+
+Knows: which scheduler is meant by which word.  Must never know: how schedules are run, the clock.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from itertools import islice
+from types import UnionType
+from typing import Literal, TypeAlias, get_args
+
+from conveyor.errors import ScheduleMismatch, TopologyError
+from conveyor.graph.topology import Topology
+from conveyor.items.codec import short_repr
+from conveyor.recording.format import Recording
+from conveyor.sim.counting.count import count_classes
+from conveyor.sim.faults import Faults
+from conveyor.sim.interruption import look_for_handlers
+from conveyor.sim.prepare.intake import taken_in
+from conveyor.sim.prepare.prepared import Plan, adaptive_routes
+from conveyor.sim.rng import Chance
+from conveyor.sim.schedule import Schedule
+from conveyor.sim.schedulers.deviations import Deviations
+from conveyor.sim.schedulers.exhaustive import Exhaustive
+from conveyor.sim.schedulers.pct import Priorities
+from conveyor.sim.schedulers.portfolio import Portfolio
+from conveyor.sim.schedulers.random import RandomWalk
+from conveyor.sim.schedulers.replay import Replay
+from conveyor.sim.schedulers.scheduler import Scheduler
+from conveyor.sim.schedulers.urw import UniformWalk
+from conveyor.sim.search.exploration import Exploration, Search, explore, stores_of, with_fewer
+from conveyor.sim.search.from_recording import follow, followed
+from conveyor.sim.search.simulation import Simulation, Simulator
+from conveyor.sim.world.faulty_channel import Life
+
+__all__ = ["STRATEGIES", "Strategy", "check_bounds", "count", "explored", "replayed", "simulated"]
+
+Strategy: TypeAlias = Literal["portfolio", "random", "urw", "pct", "deviations", "exhaustive"]
+Check: TypeAlias = Callable[[Simulation[object]], object]
+
+STRATEGIES: tuple[Strategy, ...] = ("portfolio", "random", "urw", "pct", "deviations", "exhaustive")
+PCT_DEPTH = 3
+
+
+def simulated(
+    topology: Topology,
+    items: Iterable[object],
+    seed: int,
+    scheduler: Scheduler | None,
+    faults: Faults | None,
+    copy: bool = True,
+    lanes: int | None = None,
+) -> Simulation[object]:
+    """One schedule; with faults, one death in it, drawn from the seed."""
+    must_be(Scheduler | None, scheduler, "simulate(): scheduler")
+    must_be(Faults | None, faults, "simulate(): faults")
+    must_be(bool, copy, "simulate(): copy")
+    simulator = Simulator(planned(topology, faults, copy, lanes=lanes), items)
+    chosen = RandomWalk(seed) if scheduler is None else scheduler
+    if not chosen.begin():
+        raise TopologyError(f"simulate(): {type(chosen).__name__} has no schedule left; make a new one")
+    lives = [] if faults is None else one_death(simulator, faults, seed)
+    attempt = simulator.attempt(chosen, lives)
+    if attempt.is_spared:
+        attempt = simulator.follow(attempt.schedule())
+    return simulator.simulation(attempt, seed)
+
+
+def planned(
+    topology: Topology,
+    faults: Faults | None,
+    copy: bool,
+    start: Schedule | Recording | None = None,
+    *,
+    lanes: int | None = None,
+) -> Plan:
+    timers = (faults is not None and faults.timeouts) or (start is not None and start.has_timers)
+    return Plan(topology, timers=timers, copies=copy, lanes=lanes)
+
+
+def one_death(simulator: Simulator, faults: Faults, seed: int) -> list[Life]:
+    """A worker that dies before one of the stores that it makes by default; nobody, if there are none."""
+    stores = stores_of(simulator, faults)
+    if not stores:
+        return []
+    worker, store = stores[Chance(seed).below(len(stores))]
+    return [simulator.life(worker, before=store)]
+
+
+def replayed(
+    topology: Topology, items: Iterable[object], said: Schedule | Recording, lanes: int | None = None
+) -> Simulation[object]:
+    """A certain schedule, or what a real run decided."""
+    if isinstance(said, Recording):
+        simulator, attempt = followed(topology, items, said, lanes)
+        return simulator.simulation(attempt, None)
+    coming = items if said.comes_in is None else islice(items, said.comes_in)
+    simulator = Simulator(Plan(topology, timers=said.has_timers, lanes=lanes), coming)
+    workers = simulator.plan.workers
+    for death in said.deaths:
+        if death.worker not in workers:
+            raise ScheduleMismatch(
+                f"{death}: there is no worker {death.worker!r}; the workers are {', '.join(workers) or 'none'}"
+            )
+    replay = Replay(said)
+    replay.begin()
+    attempt = simulator.attempt(replay, simulator.lives_in(said))
+    replay.check_deaths(attempt.deaths)
+    return simulator.simulation(attempt, None)
+
+
+def explored(
+    topology: Topology,
+    items: Iterable[object],
+    check: Check | None,
+    *,
+    strategy: Strategy | Scheduler,
+    schedules: int,
+    expired: Callable[[], bool],
+    seed: int,
+    faults: Faults | None,
+    copy: bool = True,
+    start: Schedule | Recording | None = None,
+    lanes: int | None = None,
+) -> Exploration[object]:
+    """Many schedules; that of `start` before all others."""
+    check_bounds(schedules, faults, "explore()")
+    must_be(bool, copy, "explore(): copy")
+    if check is not None and not callable(check):
+        raise TypeError(f"explore(): check must be a function that takes a simulation, not {short_repr(check)}")
+    plan = planned(topology, faults, copy, start, lanes=lanes)
+    simulator = Simulator(plan, items, checked=False, watched=check is not None)
+
+    def total() -> int | None:
+        return count_classes(plan, simulator.items)
+
+    search = Search(simulator, check, schedules, expired, total if faults is None and start is None else lambda: None)
+    search.found.lanes = lanes_of(topology)
+    if isinstance(start, Recording):
+        search.look_at(follow(simulator, start))
+    elif start is not None:
+        search.look_at(search.follow(start))
+    with_fewer(search)
+    return explore(
+        search,
+        (lambda: strategy) if isinstance(strategy, Scheduler) else lambda: made(strategy, plan, seed),
+        faults,
+    )
+
+
+def lanes_of(topology: Topology) -> dict[str, int]:
+    """How many lanes each fork has that adapts."""
+    return {fork.name: len(fork.lanes) for spec in topology.nodes for fork in adaptive_routes(spec.route)}
+
+
+def check_bounds(schedules: object, faults: object, call: str) -> None:
+    """Raises `TypeError` or `ValueError` for what a search cannot work with."""
+    must_be(int, schedules, f"{call}: schedules")
+    must_be(Faults | None, faults, f"{call}: faults")
+    if isinstance(schedules, int) and schedules < 1:
+        raise ValueError(f"{call}: schedules is {schedules}; it must be 1 or more")
+
+
+def must_be(kind: type | UnionType, given: object, what: str) -> None:
+    """Raises `TypeError` if `given` is something else."""
+    if not isinstance(given, kind):
+        name = kind.__name__ if isinstance(kind, type) else " | ".join(each.__name__ for each in get_args(kind))
+        raise TypeError(f"{what} must be of type {name.removesuffix(' | NoneType')}, and is {short_repr(given)}")
+
+
+def made(strategy: Strategy, plan: Plan, seed: int) -> Scheduler:
+    """The scheduler that a word names."""
+    match strategy:
+        case "portfolio":
+            return Portfolio(seed)
+        case "random":
+            return RandomWalk(seed)
+        case "urw":
+            return UniformWalk(seed)
+        case "pct":
+            return Priorities(PCT_DEPTH, seed)
+        case "deviations":
+            return Deviations()
+        case "exhaustive":
+            return Exhaustive(several=sum(len(seat.spec.inputs) > 1 for seat in plan.seats) > 1)
+    raise TopologyError(f"explore(): strategy is {strategy!r}; it must be a Scheduler or one of {', '.join(STRATEGIES)}")
+
+
+def count(topology: Topology, items: Iterable[object]) -> int | None:
+    """How many classes of schedules there are, if that can be worked out."""
+    look_for_handlers()
+    plan = Plan(topology)
+    return count_classes(plan, taken_in(items))

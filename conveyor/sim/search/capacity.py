@@ -1,0 +1,72 @@
+"""How much room cures a deadlock, found by running it.
+
+Knows: capacities.  Must never know: what a circle looks like.
+
+The same decisions are run with more room in one of the full pipes: twice as much until that is enough, and then the least that
+is.  So each answer has been seen to end, and one item less has been seen not to.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Final, NamedTuple
+
+from conveyor.sim.prepare.prepared import Plan
+from conveyor.sim.schedule import Decision, Key, Schedule
+from conveyor.sim.schedulers.replay import Follow
+from conveyor.sim.world.world import World
+
+__all__ = ["Cure", "cures"]
+
+MOST: Final = 1 << 20
+
+
+class Cure(NamedTuple):
+    """A pipe, the capacity it has, and the smallest with which the run ends."""
+
+    pipe: str
+    had: int
+    needs: int
+
+    def __str__(self) -> str:
+        less = self.needs - 1
+        return f"{self.pipe} has room for {self.had}: with Pipe({self.needs}) this run ends, with Pipe({less}) it does not."
+
+
+def cures(plan: Plan, items: Sequence[object], full: Sequence[int], log: Sequence[Decision]) -> list[Cure]:
+    """For each of the full channels, if more room there alone is enough, how much is."""
+    schedule = Schedule({Key(point, ordinal): option for point, ordinal, option, _ in log})
+    found: list[Cure] = []
+    for channel in full:
+
+        def ends(capacity: int, channel: int = channel) -> bool:
+            world = World(plan.with_capacity(channel, capacity), items)
+            world.run(Follow(schedule))
+            return all(loop.finished for loop in world.loops)
+
+        pipe = plan.topology.channels[channel]
+        needs = smallest(ends, pipe.capacity)
+        if needs is not None:
+            producer, consumer = (plan.topology.nodes[node].name for node in (pipe.producer, pipe.consumer))
+            found.append(Cure(f"c{channel} ({producer} -> {consumer})", pipe.capacity, needs))
+    return found
+
+
+def smallest(holds: Callable[[int], bool], fails: int) -> int | None:
+    """The smallest number for which `holds`, which it does not for `fails`; each of both has been tried.
+
+    >>> smallest(lambda n: n >= 11, 3)
+    11
+    """
+    good = 2 * fails
+    while not holds(good):
+        fails, good = good, 2 * good
+        if good > MOST:
+            return None
+    while good - fails > 1:
+        middle = (good + fails) // 2
+        if holds(middle):
+            good = middle
+        else:
+            fails = middle
+    return good

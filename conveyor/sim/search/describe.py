@@ -1,0 +1,100 @@
+"""A schedule in words.
+
+Knows: what the points of a topology are.  Must never know: how a schedule was found, or what fails in it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from conveyor.graph.route import Balance, Leaf, Route
+from conveyor.graph.topology import Topology, channels_of
+from conveyor.sim.in_hand import NOTHING
+from conveyor.sim.schedule import CUT, IN, LANES, LEFT, NEVER, NEXT, STOP, TIMER, Death, Key, Schedule
+
+__all__ = ["in_words"]
+
+
+def in_words(schedule: Schedule, topology: Topology) -> str:
+    """What a schedule decides otherwise than by default: "nothing" if it is the default."""
+    parts = [choice_in_words(key, option, topology) for key, option in schedule.choices.items()]
+    return "; ".join([*parts, *map(death_in_words, schedule.deaths)]) or "nothing"
+
+
+def choice_in_words(key: Key, option: int, topology: Topology) -> str:
+    point, ordinal = key
+    for node in topology.nodes:
+        if node.merge_name == point and option < len(node.inputs):
+            channel = topology.channels[channels_of(node.inputs[option : option + 1])[0]]
+            lane = f"lane {option} (of {len(node.inputs)}), from {topology.nodes[channel.producer].name!r}"
+            return f"join {point!r} #{ordinal} takes {lane}"
+        for fork in balances_in(node.route):
+            if fork.name == point:
+                return f"fork {point!r} #{ordinal} gives to lane {option} (of {len(fork.lanes)})"
+            if fork.name + LANES == point:
+                return f"fork {fork.name!r} opens {option} of {len(fork.lanes)} lanes"
+    if point.endswith(CUT):
+        much = "all the items that are there" if option else "one item"
+        return f"worker {point.removesuffix(CUT)!r} takes {much} (#{ordinal})"
+    if point.endswith(TIMER):
+        return f"the time of attempt #{ordinal} of {point.removesuffix(TIMER)!r} {'runs out' if option else 'suffices'}"
+    if point == NEXT:
+        return f"of the joins that can read, number {option} does (#{ordinal})"
+    if point == IN:
+        return f"only {several(option, 'item comes', 'items come')} in"
+    if point == LEFT:
+        return f"the run is left after {several(option, 'result')}"
+    if point == STOP:
+        return f"failure {option} of those that there are ends the run"
+    return f"{point!r} #{ordinal} takes {option}"
+
+
+def death_in_words(death: Death) -> str:
+    item = "what comes after the last item" if death.item is None else f"item {death.item}"
+    step, number = death.step.rstrip("0123456789"), death.step.lstrip("abcdefghijklmnopqrstuvwxyz")
+    when = {
+        "held": f"at {item}, with {several(number, 'output')} of it out" if number else f"before its job begins with {item}",
+        "taken": f"before anything of {item} is out",
+        "copied": f"with {several(number, 'copy', 'copies')} of a record of {item} out, not all",
+        "emitted": f"after it emitted {item}" if not number else f"with {several(number, 'output')} of {item} out, not all",
+        "closed": f"after its last item, with {number} of its channels closed, not all",
+    }.get(step, f"with {item} {death.step}")
+    again = f", when it is there for the {nth(death.nth)} time" if death.nth > 1 else ""
+    later = f", and comes back {death.wait} decisions later" if death.wait > 0 else ""
+    never = ", and none takes its place" if death.wait == NEVER else ""
+    return f"worker {death.worker!r} dies {when}{again}{held_in_words(death)}{later}{never}"
+
+
+def held_in_words(death: Death) -> str:
+    """What it had in hand, if that is said."""
+    hand = death.hand
+    if hand is None:
+        return ""
+    if hand == NOTHING:
+        return ", with nothing in hand"
+    last = hand.end - 1
+    items = f"item {hand.first}" if hand.first == last else f"items {hand.first} to {last}"
+    return f", with {items} in hand" + (f" of input {hand.input}" if hand.input else "")
+
+
+def nth(number: int) -> str:
+    """
+    >>> nth(2), nth(3), nth(4), nth(12), nth(22)
+    ('2nd', '3rd', '4th', '12th', '22nd')
+    """
+    ending = {1: "st", 2: "nd", 3: "rd"}.get(number % 10, "th")
+    return f"{number}{'th' if number % 100 in (11, 12, 13) else ending}"
+
+
+def several(number: int | str, one: str, more: str = "") -> str:
+    return f"{number} {one if str(number) == '1' else more or f'{one}s'}"
+
+
+def balances_in(route: Route | None) -> Iterator[Balance]:
+    """The balancing forks of a route."""
+    if route is None or isinstance(route, Leaf):
+        return
+    if isinstance(route, Balance):
+        yield route
+    for lane in route.lanes:
+        yield from balances_in(lane)

@@ -1,0 +1,330 @@
+"""Many schedules of a pipeline, and the first that fails, made as small as can be.
+
+Knows: how a search goes on and ends.  Must never know: how a scheduler decides, the clock.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from operator import itemgetter
+from typing import Final, TypeAlias
+
+from typing_extensions import TypeVar
+
+from conveyor.errors import ConveyorError, NotDeterministic, ScheduleMismatch
+from conveyor.items.codec import short_repr
+from conveyor.sim.determinism.likeness import Outcome
+from conveyor.sim.faults import Faults
+from conveyor.sim.schedule import NEXT, Schedule
+from conveyor.sim.schedulers.deviations import Deviations
+from conveyor.sim.schedulers.exhaustive import Exhaustive, Redundant
+from conveyor.sim.schedulers.replay import Follow, Replay
+from conveyor.sim.schedulers.scheduler import Default, Scheduler
+from conveyor.sim.search.describe import in_words
+from conveyor.sim.search.findings import Exploration, Found
+from conveyor.sim.search.nondeterminism import suspicion
+from conveyor.sim.search.shrink import shrunk
+from conveyor.sim.search.simulation import Attempt, Simulation, Simulator, followed
+from conveyor.sim.search.verdict import tells_failure
+from conveyor.sim.world.faulty_channel import Life
+
+__all__ = ["Exploration", "Failed", "Found", "Search", "explore", "left_by_another", "stores_of", "with_fewer"]
+
+Out = TypeVar("Out", default=object)
+
+Check: TypeAlias = Callable[[Simulation[object]], object]
+Strategy: TypeAlias = Callable[[], Scheduler]  # one for each fault plan
+Lives: TypeAlias = Callable[[], Sequence[Life]]
+
+FEWER: Final = 200  # schedules that are tried for a failure with fewer decisions
+OPTION: Final = itemgetter(2)  # of a decision
+SOME: Final = 32  # schedules before it is asked whether there are no others
+REPEATED: Final = 20  # one schedule of so many is run again and compared
+MOST_REPEATED: Final = 64  # of which as many wait for the end of the search
+
+
+class Failed(AssertionError):
+    """A check that returned False."""
+
+
+class Search:
+    """One exploration under way."""
+
+    def __init__(
+        self, simulator: Simulator, check: Check | None, most: int, expired: Callable[[], bool], total: Callable[[], int | None]
+    ) -> None:
+        self.simulator = simulator
+        self.check = check
+        self.most = most
+        self.expired = expired
+        self.found: Exploration[object] = Exploration(total)
+        self.passed: Attempt | None = None  # the first that did
+        self.later: list[tuple[int, Attempt, Simulator]] = []  # to be repeated, with their numbers
+        self.stride = REPEATED
+
+    def is_over(self) -> bool:
+        found = self.found
+        return found.failure is not None or found.schedules >= self.most or self.expired() or self.is_complete()
+
+    def is_complete(self) -> bool:
+        """Has every class been seen?  Asked now and then, where nothing is new, and to count them has no effects."""
+        seen = self.found.schedules
+        if seen < SOME or seen & (seen - 1) or not self.simulator.plan.has_no_effects:
+            return False
+        return min(self.found._seen.values()) > 1 and self.found.complete  # pyright: ignore[reportPrivateUsage]  # as below
+
+    def go(self, scheduler: Scheduler, lives: Lives) -> tuple[bool, bool]:
+        """Every schedule that `scheduler` has, until the search is over: had it no more, and did a worker die in any?"""
+        died = False
+        while not self.is_over():
+            if not scheduler.begin():
+                return True, died
+            died = self.step(scheduler, lives) or died
+        return False, died
+
+    def step(self, scheduler: Scheduler, lives: Lives) -> bool:
+        """The schedule that `scheduler` has begun: did a worker die in it?"""
+        try:
+            attempt = self.attempt(scheduler, lives)
+        except Redundant:
+            return False
+        if not attempt.lives or attempt.deaths:  # else nobody came to where they should have died: it is as if nobody should
+            self.look_at(attempt)
+        return bool(attempt.deaths)
+
+    def attempt(self, scheduler: Scheduler, lives: Lives) -> Attempt:
+        """One schedule; who may die in it is asked when the pipeline is there."""
+        return self.simulator.attempt(scheduler, lives())
+
+    def follow(self, schedule: Schedule) -> Attempt:
+        """A certain schedule, as far as it fits."""
+        return followed(schedule, lambda said: self.attempt(Follow(said), lambda: self.simulator.lives_in(said)))
+
+    def rerun(self, schedule: Schedule) -> tuple[Schedule, BaseException | None]:
+        attempt = self.follow(schedule)
+        return attempt.schedule(), self.judge(attempt)
+
+    def rerun_twice(self, schedule: Schedule) -> tuple[Schedule, BaseException | None]:
+        """The same, where what is wrong is that two runs of one schedule differ."""
+        attempt = self.follow(schedule)
+        return attempt.schedule(), suspicion(self.simulator, attempt)
+
+    def look_at(self, attempt: Attempt) -> None:
+        """Counts a schedule in, and checks it."""
+        found = self.found
+        found.schedules += 1
+        seen, this = found._seen, class_of(attempt)  # pyright: ignore[reportPrivateUsage]  # this is who fills it
+        seen[this] = seen.get(this, 0) + 1
+        if attempt.error is None:
+            found.outputs.add(Outcome(attempt.outputs))
+        error = self.judge(attempt)
+        if error is not None:
+            self.fails(attempt, error)
+            return
+        self.passed = self.passed or attempt
+        if found.schedules % self.stride == 1:
+            self.later.append((found.schedules, attempt, self.simulator))
+            if not self.is_watched:
+                self.repeat()
+            elif len(self.later) == MOST_REPEATED:
+                del self.later[1::2]
+                self.stride *= 2
+
+    def repeat(self) -> None:
+        """Runs schedules once more, every job beside its double; the effects that has are seen by no check any more."""
+        while self.later and self.found.failure is None:
+            number, attempt, simulator = self.later.pop(0)
+            error = suspicion(simulator, attempt)
+            if error is not None:
+                self.fails(attempt, error, number, error)
+            elif self.expired():
+                return
+
+    @property
+    def is_watched(self) -> bool:
+        """Is something called behind each run that may look at what else jobs have done?"""
+        return self.check is not None and not self.simulator.plan.has_no_effects
+
+    def stores(self, faults: Faults) -> list[tuple[str, int]]:
+        """The stores before which a worker may die."""
+
+        def run(lives: Sequence[Life]) -> None:
+            self.judge(self.attempt(Default(), lambda: lives))  # as behind any run; its verdict comes in its turn
+
+        return stores_of(self.simulator, faults, run)
+
+    def judge(self, attempt: Attempt) -> BaseException | None:
+        """What is wrong with a schedule, if anything is."""
+        if attempt.error is not None:
+            return attempt.error
+        if self.check is None:
+            return None
+        try:
+            verdict = self.check(Simulation(attempt, self.simulator))
+        except BaseException as error:  # whatever the check raises is what it found
+            if not tells_failure(error):
+                raise
+            return error
+        return Failed(f"the check returned False for {short_repr(attempt.outputs)}") if verdict is False else None
+
+    def fails(
+        self, attempt: Attempt, error: BaseException, number: int | None = None, doubt: ConveyorError | None = None
+    ) -> None:
+        """Finds out whose failure it is, makes it as small as can be, and makes sure that what is left fails again."""
+        simulator, schedule = self.simulator, attempt.schedule()
+        words = in_words(schedule, simulator.plan.topology)
+        found = Found(error, str(schedule), number or self.found.schedules, len(schedule), 0, words)
+        if doubt is None and not self.is_watched:
+            doubt = suspicion(simulator, attempt)
+        if doubt is None:
+            left = self.left_behind(attempt, error)
+            found = self.reduced(found, schedule) if left is None else found._replace(error=left, repeats=False)
+            if self.is_watched:  # now nothing looks any more at what jobs have done besides
+                doubt = suspicion(simulator, attempt)
+        if doubt is not None:
+            smaller = shrunk(schedule, self.rerun_twice, self.expired)
+            found = self.shown(found._replace(error=smaller.error or doubt, runs=smaller.runs, repeats=True), smaller.schedule)
+        self.found.failure = found
+
+    def reduced(self, found: Found, schedule: Schedule) -> Found:
+        """The smallest schedule on the way that fails once more when exactly that is run, as it is when it is pasted."""
+        smaller = shrunk(schedule, self.rerun, self.expired)
+        found = found._replace(error=smaller.error or found.error, runs=smaller.runs)
+        for each in (smaller.schedule, *smaller.larger):
+            if (error := self.once_more(each)) is not None:
+                return self.shown(found._replace(error=error), each)
+        return self.shown(found._replace(repeats=False), smaller.schedule)
+
+    def shown(self, found: Found, schedule: Schedule) -> Found:
+        return found._replace(schedule=str(schedule), words=in_words(schedule, self.simulator.plan.topology))
+
+    def once_more(self, schedule: Schedule) -> BaseException | None:
+        """What is wrong when exactly this is replayed, if anything is."""
+        replay = Replay(schedule)
+        try:
+            attempt = self.attempt(replay, lambda: self.simulator.lives_in(schedule))
+            replay.check_deaths(attempt.deaths)
+        except ScheduleMismatch:
+            return None
+        return self.judge(attempt)
+
+    def left_behind(self, attempt: Attempt, error: BaseException) -> NotDeterministic | None:
+        """Does a failure hang on earlier runs?  Then the same schedule passed before, or one that passed does not any more."""
+        if self.passed is None:
+            return None
+        again: BaseException | None = error
+        schedule, seen = attempt.schedule(), self.found._seen  # pyright: ignore[reportPrivateUsage]  # as above
+        if seen[class_of(attempt)] == 1:
+            schedule = self.passed.schedule()
+            _, again = self.rerun(schedule)
+        if again is None:
+            return None
+        return left_by_another(schedule, again)
+
+
+def left_by_another(schedule: Schedule, error: BaseException) -> NotDeterministic:
+    """What is told of an error under a schedule that passed before."""
+    first = str(error).partition("\n")[0]
+    left = NotDeterministic(
+        "the same schedule passed before: the test depends on what an earlier schedule left, such as a file, a list of a "
+        "fixture or a global; make that anew for each schedule. "
+        f"Under {str(schedule)!r} it fails now: {type(error).__name__}: {first}"
+    )
+    left.__cause__ = error
+    return left
+
+
+def with_fewer(search: Search) -> None:
+    """Another failure in the place of the one that was found, if one of the first schedules has fewer decisions and fails."""
+    failure = search.found.failure
+    if failure is None or not failure.repeats:
+        return
+    scheduler = Deviations(len(Schedule.parse(failure.schedule)) - 1)
+    for run in range(1, FEWER + 1):
+        if search.expired() or not scheduler.begin():
+            return
+        attempt = search.attempt(scheduler, tuple)
+        if search.judge(attempt) is not None and (error := search.once_more(schedule := attempt.schedule())) is not None:
+            words = in_words(schedule, search.simulator.plan.topology)
+            search.found.failure = failure._replace(error=error, schedule=str(schedule), runs=failure.runs + run, words=words)
+            return
+
+
+def explore(search: Search, strategy: Strategy, faults: Faults | None) -> Exploration[object]:
+    """Runs schedules until one fails, there are no more, or it has been enough."""
+    scheduler = strategy()
+    found = search.found
+    if isinstance(scheduler, Exhaustive):
+        exhausted, _ = search.go(scheduler, tuple)
+        found._done = 0.0 if exhausted else scheduler.done()  # pyright: ignore[reportPrivateUsage]  # as above
+        for worker in faults.checked(search.simulator.plan.workers) if faults is not None else ():
+            exhausted = deaths_of(search, worker, strategy) and exhausted
+        search.repeat()
+        found.exhausted = exhausted and found.failure is None
+        if found.exhausted and found.total is not None:
+            assert found.classes == found.total, (
+                f"{found.classes} classes were found, and there are {found.total}: "
+                "an error of the simulator, or a job that depends on more than its item"
+            )
+    elif faults is None:
+        search.go(scheduler, tuple)
+    else:
+        in_turn(search, strategy, search.stores(faults))
+    search.repeat()
+    return found
+
+
+def deaths_of(search: Search, worker: str, strategy: Strategy) -> bool:
+    """Every plan in which a worker dies: before its first store, its second, and so on, until it never comes so far."""
+    store = 0
+    while not search.is_over():
+        exhausted, died = search.go(strategy(), dies(search, worker, store))
+        if not exhausted:
+            return False
+        if not died:
+            return True
+        store += 1
+    return False
+
+
+def in_turn(search: Search, strategy: Strategy, stores: Sequence[tuple[str, int]]) -> None:
+    """A schedule without a death, one of each plan, and so on: a search that has no end would never come to the next plan."""
+    turns = [(strategy(), lives) for lives in (tuple, *(dies(search, worker, store) for worker, store in stores))]
+    while turns:
+        for turn in list(turns):
+            if search.is_over():
+                return
+            if turn[0].begin():
+                search.step(*turn)
+            else:
+                turns.remove(turn)
+
+
+def dies(search: Search, worker: str, store: int) -> Lives:
+    return lambda: [search.simulator.life(worker, before=store)]
+
+
+def stores_of(
+    simulator: Simulator, faults: Faults, run: Callable[[Sequence[Life]], object] | None = None
+) -> list[tuple[str, int]]:
+    """The stores before which a worker may die, as many as there are by default: first all first ones, and so on.
+
+    `run` runs the default with these lives.
+    """
+    counters = [simulator.life(worker) for worker in faults.checked(simulator.plan.workers)]
+    if run is None:
+        simulator.attempt(Default(), counters)
+    else:
+        run(counters)
+    return sorted(((life.worker, store) for life in counters for store in range(life.stores)), key=lambda found: found[1])
+
+
+def class_of(attempt: Attempt) -> tuple[object, ...]:
+    """What tells one class of schedules from another: what was decided at each point."""
+    if not attempt.turned:
+        return (*map(OPTION, attempt.log), *attempt.deaths)
+    points: dict[str, list[int]] = {}
+    for point, _, option, _ in attempt.log:
+        if point != NEXT:
+            points.setdefault(point, []).append(option)
+    return (*sorted((point, tuple(options)) for point, options in points.items()), *attempt.deaths)

@@ -1,0 +1,266 @@
+"""One schedule of a pipeline, from its items to its outputs.
+
+Knows: how a run in memory becomes a result or an error.  Must never know: which schedules are worth running.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from functools import cached_property
+from typing import TYPE_CHECKING, Final, Generic
+
+from typing_extensions import TypeVar
+
+from conveyor.core.failures import delivered, raised_by
+from conveyor.errors import Deadlock
+from conveyor.items.current_item import CURRENT
+from conveyor.items.remote_errors import add_note
+from conveyor.report import DeadLetter, Report
+from conveyor.reporting.build import Figures, ordered_letters, report_of
+from conveyor.reporting.trace import Trace
+from conveyor.reporting.trace_html import picture
+from conveyor.sim.determinism.inspection import Inspection
+from conveyor.sim.interruption import look_for_handlers
+from conveyor.sim.prepare.intake import as_given, taken_in
+from conveyor.sim.prepare.prepared import Plan
+from conveyor.sim.schedule import CUT, LEFT, NEVER, NEXT, RESTART, Death, Decision, Key, Schedule
+from conveyor.sim.schedulers.again import Again
+from conveyor.sim.schedulers.replay import Follow
+from conveyor.sim.schedulers.scheduler import Scheduler
+from conveyor.sim.search.capacity import cures
+from conveyor.sim.search.tracer import Tracer
+from conveyor.sim.world.faulty_channel import Life
+from conveyor.sim.world.world import World
+
+__all__ = ["Attempt", "Simulation", "Simulator"]
+
+Out = TypeVar("Out", default=object)
+In_co = TypeVar("In_co", covariant=True, default=object)
+
+SIMULATED: Final = ("simulated: time is virtual, so no seconds are measured",)
+
+
+class Attempt:
+    """What came of one schedule: outputs, or an error; and all that was decided."""
+
+    __slots__ = ("deaths", "error", "is_spared", "lanes", "letters", "lives", "log", "outputs", "tallies", "turned", "zips")
+
+    def __init__(self, world: World, error: BaseException | None) -> None:
+        self.outputs = list(world.outputs)
+        self.error = error
+        self.log: Sequence[Decision] = world.log
+        self.turned = world.turned
+        self.lanes = world.plan.lanes
+        self.letters = world.dead_letters
+        self.tallies = [loop.tally for loop in world.loops]
+        self.zips = [loop.ends.zips for loop in world.loops] if world.composite else []
+        self.lives = [life.again() for life in world.deaths.values()] if world.deaths else []
+        self.deaths = [death for life in world.deaths.values() for death in life.deaths] if world.deaths else []
+        self.is_spared = any(life.is_spared for life in world.deaths.values()) if world.deaths else False
+
+    def schedule(self) -> Schedule:
+        """What has to be said to get the same again, if no worker `is_spared`."""
+        deaths = tuple(self.deaths_with_waits()) if self.deaths else ()
+        dead = frozenset(death.worker for death in deaths)
+        defaults_too = self.turned and not deaths  # else it is said which join read first
+        choices = {
+            Key(point, ordinal): option
+            for point, ordinal, option, default in self.log
+            if (option != default or defaults_too) and not is_of_the_living(point, dead)
+        }
+        return Schedule(choices, deaths, self.lanes)
+
+    def deaths_with_waits(self) -> Iterator[Death]:
+        """The deaths, and how often it was said of each that another comes later."""
+        later = {(point, ordinal) for point, ordinal, option, _ in self.log if option and point.startswith(RESTART)}
+        asked: dict[str, int] = {}
+        for death in self.deaths:
+            point = RESTART + death.worker
+            first = ordinal = asked.get(point, 0)
+            while (point, ordinal) in later:
+                ordinal += 1
+            asked[point] = ordinal + 1
+            yield death if death.wait == NEVER else death._replace(wait=ordinal - first)
+
+
+def is_of_the_living(point: str, dead: frozenset[str]) -> bool:
+    """Is this decided only because a worker might have died, or said with its death?"""
+    if point == NEXT:
+        return not dead
+    return point.startswith(RESTART) or (point.endswith(CUT) and point.removesuffix(CUT) not in dead)
+
+
+def followed(schedule: Schedule, run: Callable[[Schedule], Attempt]) -> Attempt:
+    """`run` of a schedule as far as it fits: a worker that never comes to where it should die is one that need not die at all,
+    and whose slices are as those of any other."""
+    while (attempt := run(schedule)).is_spared:
+        schedule = attempt.schedule()
+    return attempt
+
+
+class Simulator:
+    """A plan and the items that go through it; runs any number of schedules.
+
+    `watched`: something looks at what jobs do besides, so each schedule calls every job.
+    """
+
+    seeks_cures = True  # is it tried how much room cures a deadlock?
+
+    def __init__(self, plan: Plan, items: Iterable[object], *, checked: bool = True, watched: bool = False) -> None:
+        look_for_handlers()
+        self.plan = plan
+        self.items = taken_in(items, copies=plan.copies)
+        self.world = World(plan, self.items, inspection=Inspection(doubles=False) if checked else None)
+        if watched and not plan.has_no_effects:
+            self.world.goes_back = False
+        self.second = World(plan, self.items, inspection=Inspection(doubles=True))  # takes nothing over from other schedules
+
+    def attempt(self, scheduler: Scheduler, deaths: Sequence[Life] = ()) -> Attempt:
+        """One schedule, decided by `scheduler`."""
+        return self.finished(self.world, scheduler, deaths)
+
+    def finished(self, world: World, scheduler: Scheduler, deaths: Sequence[Life] = ()) -> Attempt:
+        try:
+            world.run(scheduler, {life.worker: life for life in deaths})
+        finally:
+            CURRENT.job = None  # of one that failed, say: nobody is at an item any more
+        return self.outcome(world)
+
+    def outcome(self, world: World) -> Attempt:
+        """What has come of a run in which nobody can go on."""
+        error: BaseException | None = None
+        failure = world.failure()
+        if failure is not None:
+            error = raised_by(failure, self.plan.topology.nodes[failure.node].name, "simulated worker")
+        elif world.active:
+            error = self.deadlock(world)
+        left = world.scheduler.results
+        if left is not None:
+            world.note(Decision(LEFT, 0, left, -1))
+        world.scheduler.end(world.log)
+        if world.inspection is not None and world.inspection.error is not None:
+            error = world.inspection.error
+        attempt = Attempt(world, error)
+        if left is not None and len(attempt.outputs) >= left:  # what would have come later never came
+            attempt.error = None
+            del attempt.outputs[left:]
+        return attempt
+
+    def deadlock(self, world: World) -> Deadlock:
+        circle = world.waiting.circle()
+        assert circle is not None, "who can never go on waits in a circle"
+        cured = cures(self.plan, self.items, circle.full, Attempt(world, None).log) if self.seeks_cures else ()
+        return Deadlock("\n".join([circle.describe(world.waiting.states()), *map(str, cured)]))
+
+    def repeat(self, attempt: Attempt) -> Attempt:
+        """The same schedule once more, every job of it."""
+        self.second.memories.clear()
+        return self.finished(self.second, Again(attempt.log), self.lives_of(attempt))
+
+    def changed_globals(self) -> dict[str, str]:
+        """Which globals were changed by a job when a schedule was last repeated, and by the job of which stage."""
+        assert self.second.inspection is not None
+        return self.second.inspection.changes
+
+    def lives_of(self, attempt: Attempt) -> list[Life]:
+        return [life.again() for life in attempt.lives]
+
+    def again(self, attempt: Attempt, *, doubles: bool = False) -> tuple[Attempt, Trace]:
+        """The same schedule once more, and what happens in it, step by step."""
+        tracer = Tracer()
+        world = World(self.plan, self.items, tracer, Inspection(doubles=True) if doubles else None)
+        once_more = self.finished(world, Again(attempt.log), self.lives_of(attempt))
+        return once_more, tracer.trace()
+
+    def follow(self, schedule: Schedule) -> Attempt:
+        """A certain schedule, as far as it fits."""
+        return followed(schedule, lambda schedule: self.attempt(Follow(schedule), self.lives_in(schedule)))
+
+    def life(self, worker: str, at: Sequence[Death] = (), before: int | None = None) -> Life:
+        """A worker that may die: where it is said, or before one of its stores."""
+        return Life(worker, self.inputs_of(worker), at=at, before=before)
+
+    def inputs_of(self, worker: str) -> int:
+        return next(len(spec.inputs) for spec in self.plan.topology.nodes if spec.name == worker)
+
+    def lives_in(self, schedule: Schedule) -> list[Life]:
+        """The workers that die in a schedule, and those whose slices it cuts because they might;
+        one that is not there is left out."""
+        deaths: dict[str, list[Death]] = {point.removesuffix(CUT): [] for point, _ in schedule.choices if point.endswith(CUT)}
+        for death in schedule.deaths:
+            deaths.setdefault(death.worker, []).append(death)
+        return [self.life(worker, death) for worker, death in deaths.items() if worker in self.plan.workers]
+
+    def simulation(self, attempt: Attempt, seed: int | None) -> Simulation[object]:
+        """The attempt as the caller gets it; raises what ended it early, with the schedule that does it again."""
+        if attempt.error is not None:
+            add_note(attempt.error, f"replay it: pl.replay(items, {str(attempt.schedule())!r})")
+            raise attempt.error
+        return Simulation(attempt, self, seed)
+
+    def report(self, attempt: Attempt) -> Report:
+        tallies = {seat.spec.index: tally for seat, tally in zip(self.plan.seats, attempt.tallies, strict=True)}
+        zips = {name: (zipped.tuples, zipped.left_over) for each in attempt.zips for name, zipped in each.items()}
+        restarts = Counter(death.worker for death in attempt.deaths)
+
+        def figures(node: int) -> Figures:
+            return Figures(tallies[node], restarts=restarts[self.plan.topology.nodes[node].name])
+
+        return report_of(self.plan.topology, figures, zips.__getitem__, 0.0, SIMULATED)
+
+
+class Simulation(list[Out], Generic[Out, In_co]):
+    """The outputs of one simulated run, in order, and everything about it.
+
+    >>> from conveyor import Join, Pipe, Pipeline, ReplicatingFork
+    >>> pl = Pipeline[int]().add(ReplicatingFork(2)).add(Pipe(), Pipe()).add(Join(2))
+    >>> simulation = pl.simulate([1, 2], seed=3)
+    >>> pl.replay([1, 2], simulation.schedule) == simulation
+    True
+    """
+
+    def __init__(self, attempt: Attempt, simulator: Simulator, seed: int | None = None) -> None:
+        super().__init__(attempt.outputs)  # type: ignore[arg-type]  # what the last stage gives is Out
+        self._attempt = attempt
+        self._simulator = simulator
+        self.seed = seed
+
+    if TYPE_CHECKING:
+
+        def __eq__(self, other: object, /) -> bool: ...  # a list's, which checkers take to be of lists of the same class only
+
+    @property
+    def items(self) -> list[In_co]:
+        """The items that went in, as they were when they were taken from the source."""
+        return as_given(self._simulator.items)  # type: ignore[return-value]  # what went in is In
+
+    @property
+    def schedule(self) -> str:
+        """What was decided otherwise than by default, as `pl.replay` takes it."""
+        return str(self._attempt.schedule())
+
+    @property
+    def decisions(self) -> tuple[Decision, ...]:
+        """Every decision in the order in which it was taken."""
+        return tuple(self._attempt.log)
+
+    @cached_property
+    def trace(self) -> Trace:
+        """What happened, step by step; the schedule is run once more for it."""
+        return self._simulator.again(self._attempt)[1]
+
+    def picture(self) -> str:
+        """The trace as a page of HTML that needs nothing else: `Path("run.html").write_text(simulation.picture())`."""
+        facts = {"outputs": repr(list(self)), "schedule": self.schedule}
+        return picture(self.trace, self._simulator.plan.topology, facts)
+
+    @cached_property
+    def report(self) -> Report:
+        """What became of the items of each stage."""
+        return self._simulator.report(self._attempt)
+
+    @cached_property
+    def dead_letters(self) -> tuple[DeadLetter, ...]:
+        """The items that were given up, ordered by stage, then ordinal."""
+        return ordered_letters(self._simulator.plan.topology, map(delivered, self._attempt.letters))

@@ -1,0 +1,106 @@
+"""What is left of a worker that may die: its counts, what it had in hand, the state of its processor.
+
+Knows: what outlives a worker, and what another in its place is told.  Must never know: when anybody dies.
+"""
+
+from __future__ import annotations
+
+import pickle
+from array import array
+from collections.abc import Callable, Sequence
+
+from conveyor.core.channel import Note
+from conveyor.core.crashes import FRESH, Death, History, Past
+from conveyor.core.job_node import ALONE, Surroundings
+from conveyor.core.journal import PAGE_SIZE, Journal
+from conveyor.core.snapshots import Saved, packed_state
+from conveyor.report import Tally
+from conveyor.sim.in_hand import NOTHING
+from conveyor.sim.world.faulty_channel import Life
+from conveyor.stages import Job, Restorable
+
+__all__ = ["Estate"]
+
+
+class Estate:
+    """Of one node in one run in which its worker may die.
+
+    `void` is told of the first ordinal of which nothing that was said counts: what came of that item is done again.  `taken` is
+    told of each slice that is taken in hand.
+    """
+
+    def __init__(self, life: Life, void: Callable[[int], None], taken: Callable[[], None]) -> None:
+        self.life = life
+        self.void = void
+        self.taken = taken
+        self.counts = Note(memoryview(array("Q", [0] * Note.words_for(PAGE_SIZE))))
+        self.held: tuple[int, int, int] | None = None
+        self.deaths: list[Death] = []
+        self.is_inherited = False
+        self.has_begun = False  # had a worker that died ever taken an item in hand?
+        self.journal = Journal(Tally(), self.counts)
+        self.stage: Restorable | None = None
+        self.saved: tuple[Saved, bytes] | None = None
+
+    def heir(self, stage: Job[object, object] | None, tally: Tally) -> None:
+        """Another worker takes over, with a stage that is new and nothing in hand."""
+        self.held = None
+        self.journal = Journal(tally, self.counts, self.hold, self.void if self.is_inherited else None)
+        if stage is not None and stage.is_restorable and isinstance(stage, Restorable):
+            self.stage = stage
+            self.life.saves = True
+            if self.saved is not None:
+                stage.restore(pickle.loads(self.saved[1]))
+
+    def hold(self, source: int, first: int, end: int) -> None:
+        self.held = (source, first, end)
+        self.life.begin()
+        self.has_begun = True
+        self.taken()
+
+    def died(self, heads: Sequence[int]) -> None:
+        """Keeps what the worker had in hand; `heads`: how far each of its inputs is committed."""
+        self.is_inherited = True
+        death = self.life.deaths[-1]
+        held = NOTHING if self.held is None else Death(*self.held, running=self.life.running)
+        hand = held if death.hand is None else death.hand
+        told = self.inherit(hand) if hand.end > heads[hand.input] else NOTHING  # else all of it is committed
+        if held.end <= heads[held.input]:
+            held = NOTHING
+        self.life.deaths[-1] = death._replace(hand=None if told == held else told)
+
+    def inherit(self, hand: Death) -> Death:
+        """Keeps this for the workers to come; gives what of it they can notice."""
+        self.deaths.append(hand)
+        self.has_begun = True
+        return hand if self.condemns(hand) else hand._replace(how=NOTHING.how)
+
+    def condemns(self, hand: Death) -> bool:
+        """Is the item that was the cause of a death poison by now?"""
+        position = hand.first if hand.suspect is None else hand.suspect
+        return History(self.deaths).past(hand.input, position).is_poison
+
+    def surroundings(self) -> Surroundings:
+        """What a node may ask about its items."""
+        if not self.deaths:
+            return ALONE._replace(place=self.place)
+        return ALONE._replace(place=self.place, past=self.past)
+
+    def place(self, index: int) -> tuple[int, int]:
+        return self.journal.place(index)
+
+    def past(self, index: int) -> Past:
+        return History(self.deaths).past(*self.place(index)) if self.deaths else FRESH
+
+    # ------------------------------------------------------------------------------- the memory of a processor's state
+
+    def newest(self) -> Saved | None:
+        return self.saved[0] if self.saved is not None else None
+
+    def save(self, saved: Saved) -> None:
+        assert self.stage is not None
+        data = packed_state(self.stage, self.life.worker)
+        if not saved.finished:
+            self.life.done_with()
+        self.life.store(None if saved.finished else self.life.done, "begun" if self.saved is None else "emitted")
+        self.saved = saved, data

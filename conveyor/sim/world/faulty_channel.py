@@ -1,0 +1,200 @@
+"""One worker's end of a channel, in a run in which that worker may die.
+
+Knows: stores, and what each of them is to the item in hand.  Must never know: who decides where a worker dies.
+
+A death is before a store: what was stored stays, what was not is lost with the worker.  So is one where a slice is taken in
+hand or where a record is out: there the job is next, which may be what kills.  Every place has a name: the item in hand, and
+a step (`schedule.Death`); and where a worker comes by a name more than once, which time it is.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+
+from conveyor.core.channel import Tag
+from conveyor.recording.crash_points import Fallen, Place
+from conveyor.sim.in_hand import NOTHING
+from conveyor.sim.schedule import NEVER, Death
+from conveyor.sim.world.channel import MemoryChannel
+
+__all__ = ["Killed", "Life", "LifeOnRecord", "Port"]
+
+
+class Killed(BaseException):
+    """The worker is dead."""
+
+
+class Life:
+    """Where a worker is in all its lives, and where it dies: before one store by number, or at each of these places, one after
+    the other.
+
+    `deaths` are those that it has died, the newest at the end.
+    """
+
+    def __init__(self, worker: str, inputs: int, *, before: int | None = None, at: Sequence[Death] = ()) -> None:
+        self.worker = worker
+        self.inputs = inputs  # how many it has; what comes of one more is what `finish` gives
+        self.before = before
+        self.at = list(at)
+        self.stores = 0
+        self.done = 0  # items committed, of all the channels that it reads
+        self.out = 0  # outputs of the item in hand that are out
+        self.copies = 0  # of the newest record that are out
+        self.given = 0  # outputs, in all its lives
+        self.ordinal = -1
+        self.closed = 0  # channels whose end is told
+        self.saves = False  # is the state of its processor saved before each commit?
+        self.is_told = True  # did anything that came of what it has in hand go out, or had it nothing to tell?
+        self.running = False  # can the job have been at work, at the place where it is?
+        self.passed: Counter[tuple[int | None, str]] = Counter()  # how often it came by each place in this life
+        self.deaths: list[Death] = []
+
+    @property
+    def will_die(self) -> bool:
+        return bool(self.at) or not self.deaths
+
+    @property
+    def is_spared(self) -> bool:
+        """Did it never come to where it should have died?"""
+        return self.will_die
+
+    @property
+    def gives_up(self) -> bool:
+        """Is there to be no other worker, now that this one has died?"""
+        return self.deaths[-1].wait == NEVER
+
+    def again(self) -> Life:
+        """One that dies where this one did, or is to."""
+        return Life(self.worker, self.inputs, at=[*self.deaths, *self.at])
+
+    def begin(self) -> None:
+        """Called when a slice is taken in hand, before the job is given any of it."""
+        self.is_told = False
+        self.come_to(self.done, f"held{self.out}" if self.out else "held", running=True)
+
+    def tell(self, item: int | None) -> None:
+        """Called before something that came of an item goes out."""
+        self.is_told = True
+        if self.out:
+            self.store(item, f"emitted{self.out}")
+        else:
+            self.store(item, "taken", running=True)
+
+    def done_with(self) -> None:
+        """Called when all that came of an item is out, even if that is nothing: a place must not depend on what comes out."""
+        if not self.is_told:
+            self.is_told = True
+            self.come_to(self.done, "taken", running=True)
+
+    def commit(self) -> None:
+        """Called before an item is committed."""
+        self.done_with()
+        self.store(self.done, "saved" if self.saves else "emitted")
+
+    def store(self, item: int | None, step: str, *, running: bool = False) -> None:
+        """Called before a store."""
+        self.come_to(item, step, running=running, is_chosen=not self.deaths and self.before == self.stores)
+        self.stores += 1
+
+    def finish(self) -> None:
+        """Called when all is done."""
+        self.come_to(None, f"closed{self.closed}", running=False)
+
+    def come_to(self, item: int | None, step: str, *, running: bool, is_chosen: bool = False) -> None:
+        """The worker is here; raises `Killed` if this is where it dies."""
+        self.running = running
+        self.passed[item, step] += 1
+        here = Death(self.worker, item, step, nth=self.passed[item, step])
+        if is_chosen:
+            self.die(here)
+        elif (told := self.due(here)) is not None:
+            self.die(told)
+
+    def due(self, here: Death) -> Death | None:
+        """The death that is to be died here."""
+        return self.at.pop(0) if self.at and self.at[0].place == here.place else None
+
+    def die(self, death: Death) -> None:
+        self.deaths.append(death)
+        self.passed.clear()
+        raise Killed
+
+
+class LifeOnRecord(Life):
+    """Dies where it is recorded, as often as it is; or, if it does not come by there, at the next place that it comes to."""
+
+    def __init__(self, worker: str, inputs: int, fallen: Sequence[Fallen], gives_up: bool) -> None:
+        super().__init__(worker, inputs)
+        self.fallen = list(fallen)
+        self.left = list(fallen)
+        self.gave_up = gives_up
+
+    @property
+    def will_die(self) -> bool:
+        return bool(self.left)
+
+    def again(self) -> Life:
+        return LifeOnRecord(self.worker, self.inputs, self.fallen, self.gave_up)
+
+    def due(self, here: Death) -> Death | None:
+        if not self.left or Place(here.item, here.step, self.given) < self.left[0].place:
+            return None
+        hand = self.left.pop(0).hand
+        return here._replace(hand=NOTHING if hand is None else hand, wait=NEVER if self.gave_up and not self.left else 0)
+
+
+class Port:
+    """Either end: a `MemoryChannel` is both."""
+
+    def __init__(self, channel: MemoryChannel, life: Life) -> None:
+        self.channel = channel
+        self.life = life
+        self.capacity = channel.capacity
+        self.start = channel.start
+        self.pending = channel.pending
+        self.ended = channel.ended
+        self.peek = channel.peek
+        self.position = channel.position
+        self.queued = channel.queued
+        self.pack = channel.pack
+        self.fits = channel.fits
+        self.last_tag = channel.last_tag
+        self.last_blob = channel.last_blob
+
+    @property
+    def head(self) -> int:
+        return self.channel.head
+
+    @property
+    def tail(self) -> int:
+        return self.channel.tail
+
+    def commit(self, upto: int) -> None:
+        life, count = self.life, upto - self.channel.head
+        life.commit()
+        self.channel.commit(upto)
+        life.done += count
+        life.out = 0
+
+    def publish(self, n: int, blob: list[object], tag: Tag) -> None:
+        life = self.life
+        is_copy = tag.ordinal == life.ordinal
+        item = None if tag.input == life.inputs else life.done
+        if is_copy:
+            life.store(item, f"copied{life.copies}")
+        else:
+            life.tell(item)
+        self.channel.publish(n, blob, tag)
+        life.out += 0 if is_copy else n
+        life.copies = life.copies + 1 if is_copy else 1
+        life.given += 0 if is_copy else n
+        life.ordinal = tag.ordinal
+        if life.copies == tag.lanes.bit_count():
+            life.come_to(item, f"held{life.out}", running=True)
+
+    def close(self, run: int) -> None:
+        life = self.life
+        life.store(None, f"closed{life.closed}")
+        self.channel.close(run)
+        life.closed += 1

@@ -1,0 +1,374 @@
+"""One node of a pipeline in memory: its drive loop, its ends of the channels, and what becomes of its worker.
+
+Knows: how a loop begins, goes on to its next wait, dies, fails and is followed by another.  Must never know: who decides, and
+whose turn it is.
+"""
+
+from __future__ import annotations
+
+from array import array
+from collections.abc import Iterable, Sequence
+from typing import Final, Protocol, TypeAlias
+
+from conveyor.core.crashes import NO_STATE
+from conveyor.core.drive import drive
+from conveyor.core.endpoints import Ends, words_of_notes
+from conveyor.core.failures import LOADING, Failure, failure_of
+from conveyor.core.job_node import ALONE, ItemFailed, Node, Piece
+from conveyor.core.nodes import CollectNode, MapNode, RelayNode, node_for
+from conveyor.core.requests import Choose, Merge, Request
+from conveyor.core.snapshots import Replay, packed_state
+from conveyor.errors import WorkerCrashed
+from conveyor.graph.route import balances, forks_of, leaves, taken
+from conveyor.graph.topology import Kind, channels_of, is_shut
+from conveyor.items.bytecode import is_slight
+from conveyor.report import DeadLetter, Tally
+from conveyor.sim.determinism.inspection import Inspection
+from conveyor.sim.interruption import is_final, pass_on
+from conveyor.sim.prepare.by_reference import Lent
+from conveyor.sim.prepare.own_state import Own
+from conveyor.sim.prepare.prepared import Plan, Seat
+from conveyor.sim.schedule import CUT, Death, Decision
+from conveyor.sim.schedulers.scheduler import Scheduler
+from conveyor.sim.world.channel import MemoryChannel
+from conveyor.sim.world.durable_state import Estate
+from conveyor.sim.world.faulty_channel import Killed, Life, Port
+from conveyor.sim.world.timers import StateLost, put_timer
+from conveyor.stages import Job, Restorable
+
+__all__ = ["RUN", "TEARDOWN", "Blob", "Loop", "Observer"]
+
+Blob: TypeAlias = list[object]
+AnyEnds: TypeAlias = "Ends[MemoryChannel, MemoryChannel] | Ends[Port, Port]"
+
+RUN: Final = 1
+TEARDOWN: Final = "teardown()"
+ROOMY: Final = 1 << 40
+
+
+class Observer(Protocol):
+    """Is told what happens."""
+
+    def watch(self, loop: Loop, node: Node) -> Node:
+        """The node that takes the place of `node` in a loop."""
+        ...
+
+    def decided(self, decision: Decision) -> None: ...
+    def died(self, death: Death) -> None: ...
+    def restarted(self, worker: str) -> None: ...
+    def failed(self, worker: str, text: str) -> None: ...
+
+
+class Setting(Protocol):
+    """What a loop finds around it, and whom it asks."""
+
+    plan: Plan
+    observer: Observer | None
+    inspection: Inspection | None
+    scheduler: Scheduler
+    channels: list[MemoryChannel]
+    source: MemoryChannel
+    sink: CollectNode
+    nodes: dict[int, Node]
+    counts: dict[str, int]
+    deaths: dict[str, Life]
+    opened: dict[str, int]
+    dead: list[Loop]
+    dead_letters: list[DeadLetter]
+    failures: list[Failure]
+
+    def choose(self, choose: Choose) -> int: ...
+    def decide(self, point: str, options: Sequence[int], count: int = 1) -> int: ...
+    def runs_out(self, worker: str, place: tuple[int, int]) -> bool: ...
+
+
+class OneByOne:
+    """Slices of one item: larger ones give a part of the same outcomes."""
+
+    n = 1
+
+
+class OneOutput:
+    """A node that gives its outputs one by one: where a larger slice cuts them, any two may be chosen different lanes, and a
+    worker may die between any two."""
+
+    def __init__(self, node: Node) -> None:
+        self.node = node
+        self.tally = node.tally
+
+    def __call__(self, items: list[object], skip: int, limit: int) -> Iterable[Piece]:
+        return self.node(items, skip, 1)
+
+    def finish(self, skip: int, limit: int) -> Iterable[Piece]:
+        return self.node.finish(skip, 1)
+
+
+class CutOrNot:
+    """Where a worker is to die, a slice is one item or all there is."""
+
+    def __init__(self, world: Setting, loop: Loop) -> None:
+        self.world = world
+        self.loop = loop
+
+    @property
+    def n(self) -> int:
+        there = max((end.queued() for end in self.loop.channels_in), default=1)
+        if there <= 1 or not self.loop.life or not self.loop.life.will_die:
+            return 1
+        return ROOMY if self.world.decide(self.loop.spec.name + CUT, (0, 1)) else 1
+
+
+ONE_BY_ONE: Final = OneByOne()
+
+
+class Loop:
+    """One node with its ends of the channels, stepped through one run."""
+
+    def __init__(self, world: Setting, seat: Seat) -> None:
+        self.world = world
+        self.seat = seat
+        self.spec = seat.spec
+        self.merge_name = seat.spec.merge_name
+        self.notes = memoryview(array("Q", [0] * words_of_notes(self.spec.inputs)))
+        self.channels_in = [world.channels[c] for c in channels_of(self.spec.inputs)]
+        if self.spec.kind is Kind.SOURCE:
+            self.channels_in = [world.source]
+        self.channels = [world.channels[c] for c in channels_of(self.spec.inputs)]
+        self.channels += [world.channels[c] for c in leaves(self.spec.route)] if self.spec.route is not None else []
+        self.composite = len(self.notes) > 0
+        route = self.spec.route
+        self.balances = route is not None and balances(route)
+        self.decides = route is not None and (len(self.spec.inputs) > 1 or self.balances)  # before it waits for room
+        self.is_stamped = self.spec.depth > 0 or self.spec.stamps
+        self.ends = self.deathless = self.make_ends(None)
+        self.life: Life | None = None
+        self.estate: Estate | None = None
+        self.lane = 0  # of its join, that it reads
+        self.tally = Tally()
+        self.options: list[int] = []  # the lanes of its join that have something, while it waits to read
+        self.moves = 0
+        self.reads = 0
+        self.has_begun = False  # has it come to its first wait?
+        self.asked = False  # was its join asked for the slice that it takes in hand?
+        self.stands = 0  # of what a worker that died had read
+        self.finished = self.dead = False
+        self.request: Request[Blob] | None = None
+        self.stage: Job[object, object] | None = None
+        self.own: Own | None = None  # what the stage's code holds here
+
+    def begin(self) -> None:
+        """A new run, and a new worker in it."""
+        for at in range(len(self.notes)):
+            self.notes[at] = 0
+        self.life = self.world.deaths.get(self.spec.name)
+        self.estate = None if self.life is None else Estate(self.life, self.void, self.taken)
+        self.reads = self.lane = 0
+        self.tally = Tally()
+        if is_shut(self.spec, self.world.opened):
+            self.finished, self.dead, self.request, self.stage = True, False, None, None
+        else:
+            self.be_born()
+
+    def be_born(self) -> None:
+        """A new worker: everything is new but the channels and the notes."""
+        self.moves += 1
+        self.finished = self.dead = self.asked = self.has_begun = False
+        self.request = None
+        world, spec, life = self.world, self.spec, self.life
+        self.own = None
+        try:
+            node = self.make_node()
+        except BaseException as error:  # reported, as a worker's is: the run ends
+            self.fail("setup()" if self.stage is not None else LOADING, error)
+            return
+        finally:
+            if self.own is not None:
+                self.own.leave()
+        self.ends = ends = self.deathless if life is None and not self.composite else self.make_ends(life)
+        inputs = ends.inputs or [world.source if life is None else Port(world.source, life)]
+        estate = self.estate
+        replay = Replay(estate) if estate is not None and estate.stage is not None else None
+        if self.is_stamped or replay is not None:
+            node = ends.stamped(spec, node, replay)
+        if self.balances or life is not None:
+            node = OneOutput(node)
+        if world.observer is not None:
+            node = world.observer.watch(self, node)
+        cut = ONE_BY_ONE if life is None else CutOrNot(world, self)
+        journal = None if estate is None else estate.journal
+        self.send = drive(RUN, node, inputs, ends.outlets, spec.route, cut, spec.merge_name, journal, replay).send
+
+    def make_ends(self, life: Life | None) -> AnyEnds:
+        channel = self.world.channels.__getitem__
+        if life is None:
+            return Ends(self.spec, self.notes, channel, channel)
+
+        def port(index: int) -> Port:
+            return Port(channel(index), life)
+
+        return Ends(self.spec, self.notes, port, port)
+
+    def make_node(self) -> Node:
+        spec, world, estate = self.spec, self.world, self.estate
+        self.stage = None
+        if spec.kind is Kind.SINK:
+            world.sink.tally = self.tally
+            return world.sink
+        if estate is not None:
+            self.tally = Tally()  # the journal knows what the last worker had counted
+        node = None if spec.stage is None or estate is not None else world.nodes.get(spec.index)
+        if node is None and spec.stage is not None:
+            self.stage, self.own = stage, own = self.seat.copy()
+            if own is not None:
+                own.enter()
+            if self.seat.sets_up:
+                stage.setup()
+            surroundings = ALONE._replace(place=self.place, is_final=is_final)
+            if estate is not None:
+                estate.heir(stage, self.tally)
+                surroundings = estate.surroundings()._replace(is_final=is_final)
+            node = node_for(stage, spec.name, self.bury, surroundings)
+            if isinstance(node, MapNode) and not is_slight(node.job):
+                node.quick = None  # it runs a job once more whose error it does not look at, be it that of a time limit
+            if not world.plan.copies:
+                node.seal = Lent
+            if world.inspection is not None:
+                world.inspection.take(self.seat, node)
+            if world.plan.timers:
+                job, place = node, surroundings.place or self.place
+                put_timer(job, lambda: world.runs_out(spec.name, place(job.index())))
+            if self.seat.is_stateless and estate is None:
+                world.nodes[spec.index] = node
+        if node is None:
+            node = RelayNode()
+            if estate is not None:
+                estate.heir(None, self.tally)
+        node.tally = self.tally
+        return node
+
+    def place(self, index: int) -> tuple[int, int]:
+        """Which of its inputs an item of the slice in hand is from, and its position there."""
+        return self.lane, self.ends.inputs[self.lane].position(index + 1) - 1
+
+    def bury(self, letter: DeadLetter) -> None:
+        if self.life is not None:
+            self.life.tell(self.life.done)
+        self.world.dead_letters.append(letter)
+
+    def void(self, ordinal: int) -> None:
+        """What was said of the item with this ordinal, and of those behind it, is said again."""
+        name, letters = self.spec.name, self.world.dead_letters
+        self.world.dead_letters = [each for each in letters if each.stage != name or each.ordinal < ordinal]
+        scheduler, spec = self.world.scheduler, self.spec
+        self.stands = ordinal
+        if len(spec.inputs) > 1:
+            scheduler.void(spec.merge_name, self.reads, ordinal)
+        for fork in forks_of(spec.route):
+            tails = [self.world.channels[channel].tail for channel in leaves(fork)]
+            scheduler.void(fork.name, self.world.counts.get(fork.name, 0), taken(fork, tails))
+
+    def taken(self) -> None:
+        """A slice is taken in hand; where its join was not asked for it, what was decided before a worker died still stands."""
+        if len(self.spec.inputs) > 1 and not self.asked:
+            self.stands += 1
+            self.world.scheduler.void(self.spec.merge_name, self.reads, self.stands)
+        self.asked = False
+
+    def go(self, answer: int | None) -> None:
+        """Goes on to the next wait, or the next read of a join."""
+        self.moves += 1
+        send, world, own = self.send, self.world, self.own
+        if own is not None:
+            own.enter()
+        try:
+            if not self.has_begun:
+                self.has_begun = True
+                self.try_state()
+            while True:
+                request = send(answer)  # type: ignore[arg-type]  # None at first, and where nothing was asked
+                if type(request) is Choose:
+                    answer = world.choose(request)
+                elif type(request) is Merge or not request.ready():
+                    self.request = request
+                    return
+                else:
+                    answer = None
+        except StopIteration:
+            self.finish()
+        except Killed:
+            self.die()
+        except ItemFailed as failed:
+            self.fail("", failed.error.error if isinstance(failed.error, StateLost) else failed)
+        except Exception as error:
+            self.fail("the worker itself", error)
+        finally:
+            if own is not None:
+                own.leave()
+
+    def try_state(self) -> None:
+        """Packs the state of a processor as a run would, before its first item and behind its last; raises what that does.
+
+        Where the worker may die that is done behind each slice.
+        """
+        stage = self.stage
+        if stage is not None and self.estate is None and stage.is_restorable and isinstance(stage, Restorable):
+            packed_state(stage, self.spec.name)
+
+    def finish(self) -> None:
+        """All is done; even now the worker may die."""
+        try:
+            self.try_state()
+        except Exception as error:
+            self.fail("the worker itself", error)
+            return
+        self.finished = True
+        if self.life is not None:
+            try:
+                self.life.finish()
+            except Killed:
+                self.finished = False
+                self.die()
+
+    def die(self) -> None:
+        """Its worker is gone: another will take its place, unless a state died with it."""
+        assert self.life is not None
+        assert self.estate is not None
+        stage, self.stage = self.stage, None  # which nothing tears down
+        self.estate.died([inlet.head for inlet in self.ends.inputs or [self.world.source]])
+        if self.world.observer is not None:
+            self.world.observer.died(self.life.deaths[-1])
+        if stage is not None and stage.is_stateful and not stage.is_restorable and self.estate.has_begun:
+            self.fail("", WorkerCrashed(f"the worker of stage {self.spec.name!r} died in the simulation; {NO_STATE}"))
+        elif self.life.gives_up:
+            self.fail("", WorkerCrashed(f"the workers of stage {self.spec.name!r} died one after the other, as it is recorded"))
+        else:
+            self.dead = True
+            self.world.dead.append(self)
+
+    def fail(self, where: str, error: BaseException) -> None:
+        """The run ends here.  Raises `error` if it comes from outside of the run."""
+        self.finished = True
+        self.world.nodes.pop(self.spec.index, None)  # it may have been left in the middle of something
+        pass_on(error.error if isinstance(error, ItemFailed) else error)
+        failure = failure_of(self.spec.index, where, error)
+        self.world.failures.append(failure)
+        if self.world.observer is not None:
+            self.world.observer.failed(self.spec.name, f"{failure.where}: {failure.text}")
+
+    def tear_down(self, is_told: bool) -> None:
+        """Ends the worker as production does; an error then is the run's if it `is_told`."""
+        stage, self.stage = self.stage, None
+        if stage is None or not self.seat.tears_down:
+            return
+        if self.own is not None:
+            self.own.enter()
+        try:
+            stage.teardown()
+        except BaseException as error:  # reported, as a worker's is
+            if is_told:
+                self.fail(TEARDOWN, error)
+            else:
+                pass_on(error)
+        finally:
+            if self.own is not None:
+                self.own.leave()

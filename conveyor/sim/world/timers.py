@@ -1,0 +1,58 @@
+"""Time that runs out, where time is virtual: whether an attempt takes too long is decided.
+
+Knows: jobs with a time limit.  Must never know: the clock, who decides.
+
+An attempt whose time runs out fails before it has done anything, as it does for whoever looks at results in production.  There
+its worker is replaced, and the one after it knows of attempts that took too long, but of no others.  Attempts that gave some of
+their outputs before are not simulated.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from conveyor.core.crashes import NO_STATE
+from conveyor.core.job_node import JobNode
+from conveyor.core.nodes import MapNode
+from conveyor.errors import ItemTimeout
+from conveyor.report import Tally
+
+__all__ = ["StateLost", "put_timer"]
+
+
+class StateLost(BaseException):
+    """The time of an item ran out, and the state of its processor is lost with the worker: that ends the run."""
+
+    def __init__(self, error: ItemTimeout) -> None:
+        super().__init__()
+        self.error = error
+
+
+def put_timer(node: JobNode, runs_out: Callable[[], bool]) -> None:
+    """From now on `runs_out` is asked before each attempt, if there is a limit."""
+    job, policy, stage = node.job, node.policy, node.stage
+    if policy.timeout_s is None:
+        return
+    can_be_replaced = stage.is_restorable or not stage.is_stateful
+    at: tuple[Tally, int, int] | None = None  # which item the job is at: of which run, and where
+    timeouts = 0  # of that item
+
+    def timed_job(item: object) -> object:
+        nonlocal at, timeouts
+        here = node.tally, node.tally.items_in, node.index()
+        if at is None or at[0] is not here[0] or at != here:
+            at, timeouts, node.attempt = here, 0, 1
+        while runs_out():
+            if not can_be_replaced:
+                limit = f"timeout_s={policy.timeout_s:g}"
+                raise StateLost(ItemTimeout(f"stage {policy.stage!r}: an item took longer than {limit} allows; {NO_STATE}"))
+            timeouts += 1
+            node.attempt = timeouts
+            if (error := node.out_of_time(node.past.timeouts + timeouts)) is not None:
+                raise error
+            node.attempt += 1
+        return job(item)
+
+    node.job = timed_job
+    if isinstance(node, MapNode):
+        node.quick = None

@@ -1,0 +1,80 @@
+"""Who waits for what: whether a join can still get something, and who is stuck in a circle.
+
+Knows: what each loop waits for, and how the channels stand.  Must never know: who decides, and what is done about it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+from conveyor.core.requests import Full, Merge
+from conveyor.graph.deadlock import ChannelState, Circle, Wait, WaitsFor, find_cycle
+from conveyor.graph.topology import Topology, channels_of
+from conveyor.sim.world.channel import MemoryChannel
+from conveyor.sim.world.faulty_channel import Port
+from conveyor.sim.world.loop import RUN, Blob, Loop
+
+__all__ = ["Waiting"]
+
+
+class Waiting:
+    """The loops of a world and their channels, as those who wait see them."""
+
+    def __init__(self, topology: Topology, channels: Sequence[MemoryChannel], loops: Mapping[int, Loop]) -> None:
+        self.topology = topology
+        self.channels = channels
+        self.loops = loops
+
+    def has_all_it_can_get(self, loop: Loop) -> bool:
+        """Can none of the lanes that have nothing for this join get something before it reads?"""
+        node = loop.spec.index
+        for source in channels_of(loop.spec.inputs):
+            channel = self.channels[source]
+            if not channel.pending() and channel.closed != RUN and self.can_get(source, node, ()):
+                return False
+        return True
+
+    def can_get(self, channel: int, without: int, asked: tuple[int, ...]) -> bool:
+        """Could a channel get an item while the node `without` does nothing?"""
+        return self.can_go_on(self.topology.channels[channel].producer, without, asked)
+
+    def can_go_on(self, node: int, without: int, asked: tuple[int, ...]) -> bool:
+        if node == without or node in asked:  # who waits for itself in a circle gets nothing
+            return False
+        loop = self.loops[node]
+        if loop.dead:
+            return True
+        request = loop.request
+        asked = (*asked, node)
+        if loop.finished:
+            return False
+        if isinstance(request, Full):
+            consumers = [self.topology.channels[c].consumer for c in lacking_room(request)]
+            return all(self.can_go_on(consumer, without, asked) for consumer in consumers)
+        if isinstance(request, Merge) and request.options():
+            return True
+        return any(self.can_get(channel, without, asked) for channel in channels_of(loop.spec.inputs))
+
+    def waits_of(self) -> dict[int, Wait]:
+        """What those who have not finished wait for."""
+        return {loop.spec.index: self.wait_of(loop) for loop in self.loops.values() if not loop.finished}
+
+    def wait_of(self, loop: Loop) -> Wait:
+        if isinstance(loop.request, Full):
+            return Wait(WaitsFor.ROOM, tuple(lacking_room(loop.request)))
+        lacking = [c for c in channels_of(loop.spec.inputs) if not self.channels[c].pending() and not self.channels[c].closed]
+        return Wait(WaitsFor.ITEMS, tuple(lacking))
+
+    def circle(self) -> Circle | None:
+        """The pipes that wait for one another, once nobody can go on."""
+        return find_cycle(self.topology, self.waits_of())
+
+    def states(self) -> dict[int, ChannelState]:
+        return {channel.index: ChannelState(channel.queued(), channel.capacity) for channel in self.channels}
+
+
+def lacking_room(full: Full[Blob]) -> list[int]:
+    """The channels that have no room for what is to go out."""
+    blob = full.blob
+    ends = [end.channel if isinstance(end, Port) else end for end in full.outlets]
+    return [end.index for end in ends if isinstance(end, MemoryChannel) and (blob is None or not end.fits(full.items, blob))]

@@ -1,0 +1,372 @@
+"""A pipeline in memory, stepped in one thread: whatever could happen in more than one way is asked of a scheduler.
+
+Knows: whose turn it is, and how to go back to where it was.  Must never know: processes, threads, the clock; where schedulers
+come from; what is done with the results.
+
+Rule 1.  Only joins, balances, and what a fault plan adds are decided.  Everything else goes on as far as it can, in a fixed
+         order: it can change nothing of what comes out (Kahn networks).
+Rule 2.  A join reads only when nothing else can go on, so every lane that can have an item has one.  Where several joins could
+         read, one whose other lanes can get nothing without it goes first; if there is none, their turn is a choice, too.
+Rule 3.  A balancing fork chooses first and waits for room then.
+Rule 4.  A worker that fails stops; the others go on to where they must stop, and then one of the failures is the run's.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Final, TypeAlias
+
+from conveyor.core.channel import Tag
+from conveyor.core.failures import Failure
+from conveyor.core.job_node import Node
+from conveyor.core.nodes import CollectNode
+from conveyor.core.requests import ALL_ENDED, Choose, Full, Merge, Request
+from conveyor.graph.route import leaves
+from conveyor.graph.topology import is_shut
+from conveyor.report import DeadLetter, Tally
+from conveyor.sim.determinism.inspection import Inspection
+from conveyor.sim.prepare.prepared import Plan
+from conveyor.sim.schedule import IN, LANES, NEXT, RESTART, STOP, TIMER, Decision
+from conveyor.sim.schedulers.scheduler import Scheduler
+from conveyor.sim.world.channel import MemoryChannel, State
+from conveyor.sim.world.faulty_channel import Killed, Life
+from conveyor.sim.world.loop import RUN, Blob, Loop, Observer
+from conveyor.sim.world.waiting import Waiting
+
+__all__ = ["Memory", "World"]
+
+LoopState: TypeAlias = "tuple[Loop, int, Request[Blob] | None, int, tuple[int, ...], list[int] | None]"
+
+new: Callable[[type[Decision], tuple[str, int, int, int]], Decision] = tuple.__new__  # pyright: ignore[reportUnknownMemberType, reportUnknownVariableType]  # of a generic class
+
+ROOMY: Final = 1 << 40
+
+
+class Memory:
+    """What a world can go back to: all that those who have not finished may still change, as long as they are stateless."""
+
+    __slots__ = ("asked", "channels", "counts", "log", "loops", "outputs", "source")
+
+    def __init__(self, world: World) -> None:
+        self.asked = world.scheduler.at
+        self.source = world.source.head
+        self.outputs = len(world.outputs)
+        self.log = len(world.log)
+        self.counts = dict(world.counts)
+        self.channels: list[tuple[MemoryChannel, State]] = []
+        self.loops: list[LoopState] = []
+        for loop in world.active:
+            self.channels += [(channel, channel.state()) for channel in loop.channels]
+            notes = loop.notes.tolist() if loop.composite else None
+            counts = loop.tally.counts() if loop.spec.stage is not None else ()
+            self.loops.append((loop, loop.moves, loop.request, loop.reads, counts, notes))
+
+
+class World:
+    """One pipeline in memory; `run` it as often as wanted, each time with a scheduler that decides."""
+
+    def __init__(
+        self, plan: Plan, items: Sequence[object], observer: Observer | None = None, inspection: Inspection | None = None
+    ) -> None:
+        self.plan = plan
+        self.observer = observer
+        self.inspection = inspection
+        self.nodes: dict[int, Node] = {}
+        self.source = MemoryChannel(ROOMY)
+        self.items = list(items)  # as they are in a slice (`intake`)
+        self.channels = [MemoryChannel(channel.capacity, channel.index) for channel in plan.topology.channels]
+        self.outputs: list[object] = []
+        self.sink = CollectNode(self.outputs.extend)
+        self.dead_letters: list[DeadLetter] = []
+        self.failures: list[Failure] = []
+        self.dead: list[Loop] = []
+        self.log: list[Decision] = []
+        self.counts: dict[str, int] = {}
+        self.scheduler = Scheduler()
+        self.deaths: dict[str, Life] = {}
+        self.opened: dict[str, int] = {}  # how many lanes of an adapting fork are open, if that matters
+        self.loops = [Loop(self, seat) for seat in plan.seats]
+        self.composite = any(loop.composite for loop in self.loops)
+        self.active: list[Loop] = self.loops
+        self.memories: list[Memory] = []  # along the schedule under way, where it may have to be gone back to
+        self.goes_back = plan.is_stateless and observer is None and inspection is None and not plan.timers
+        self.waiting = Waiting(plan.topology, self.channels, {loop.spec.index: loop for loop in self.loops})
+        self.deciding = [loop for loop in self.loops if loop.decides]
+
+    # ------------------------------------------------------------------------------------------------------------ one run
+
+    def run(self, scheduler: Scheduler, deaths: dict[str, Life] | None = None) -> None:
+        """From before the first item to where nobody can go on, and to the teardown of every stage, as production does it: it
+        comes after whatever ends a run, and an error of it is told if there is no other."""
+        is_told = False
+        try:
+            self.begin(scheduler, deaths)
+            self.finish()
+            is_told = not self.failures and not self.active
+        finally:
+            for loop in self.loops if self.plan.tears_down else ():
+                loop.tear_down(is_told and not self.failures)
+
+    def begin(self, scheduler: Scheduler, deaths: dict[str, Life] | None = None) -> None:
+        """Everything as it is before the first item."""
+        self.scheduler = scheduler
+        self.deaths = deaths or {}
+        self.waits = scheduler.waits
+        self.asks_always = scheduler.asks_always
+        self.asks_of_one = scheduler.asks_always or scheduler.waits  # is a read decided that has no other lane?
+        if self.inspection is not None:
+            self.inspection.begin()
+        if self.deaths or scheduler.comes_in is not None:
+            self.memories.clear()
+        elif self.go_back():
+            return
+        for channel in self.channels:
+            channel.clear()
+        self.source.clear()
+        items = self.items if scheduler.comes_in is None else self.items[: scheduler.comes_in]
+        self.source.publish(len(items), items, Tag(RUN, 0, 0, 0, 0, 0))
+        self.source.close(RUN)
+        self.outputs.clear()
+        self.dead_letters = []
+        self.failures = []
+        self.dead = []
+        self.log = []
+        self.counts = {}
+        if scheduler.comes_in is not None:
+            self.note(Decision(IN, 0, scheduler.comes_in, -1))
+        self.turned = False  # did a join read before one that would have been first?
+        self.open_lanes()
+        for loop in self.loops:
+            loop.begin()
+        self.active = [loop for loop in self.loops if not loop.finished]
+
+    def go_back(self) -> bool:
+        """Is there a place that this schedule comes by, too?  Then it begins there."""
+        shared = self.scheduler.shared()
+        while self.memories and self.memories[-1].asked > shared:
+            self.memories.pop()
+        if not self.memories:
+            return False
+        self.restore(self.memories[-1])
+        self.scheduler.go_on(self.memories[-1].asked)
+        return True
+
+    def remember(self, ready: Sequence[Loop]) -> None:
+        """Keeps the place where a decision is about to be taken: the first, and the others of those who come by again.
+
+        Not while a record waits for room whose input or lane is decided: whoever takes that worker's place would ask again.
+        """
+        is_forced = len(ready) == 1 and len(ready[0].options) == 1
+        if (is_forced and self.scheduler.shares) or self.deaths or self.failures or self.dead_letters:
+            return
+        for loop in self.deciding:
+            if type(loop.request) is Full:
+                return
+        asked = self.scheduler.at if self.scheduler.shares else len(self.log)
+        if (asked == 0 or self.scheduler.shares) and not (self.memories and self.memories[-1].asked >= asked):
+            self.memories.append(Memory(self))
+
+    def open_lanes(self) -> None:
+        """How many lanes of an adapting fork are opened in this run: it shows where a lane says something at the end."""
+        self.opened = {fork: self.decide(fork + LANES, range(lanes, 0, -1)) for fork, lanes in self.plan.telling_forks}
+        for loop in self.loops:
+            if is_shut(loop.spec, self.opened):
+                for channel in leaves(loop.spec.route) if loop.spec.route is not None else ():
+                    self.channels[channel].close(RUN)
+
+    def finish(self) -> None:
+        """Runs to where nobody can go on."""
+        while True:
+            ready = self.settle()
+            if self.dead and self.comes_back(bool(ready)):
+                self.restart(self.dead.pop(0))
+            elif ready:
+                if self.goes_back and (not self.log or self.scheduler.shares):
+                    self.remember(ready)
+                self.read(ready[0] if len(ready) == 1 else self.next_of(ready))
+            else:
+                return
+
+    def comes_back(self, can_wait: bool) -> bool:
+        """Does another take the place of the dead now?  Each death has one answer that says so, asked for or not."""
+        point = RESTART + self.dead[0].spec.name
+        if can_wait:
+            return not self.decide(point, (0, 1))
+        self.counts[point] = self.counts.get(point, 0) + 1
+        return True
+
+    def restart(self, loop: Loop) -> None:
+        if self.observer is not None:
+            self.observer.restarted(loop.spec.name)
+        loop.be_born()
+        self.active = [each for each in self.loops if not each.finished and not each.dead]
+
+    def settle(self) -> list[Loop]:
+        """Everybody goes on as far as they can without reading from a join; gives the joins that could read then."""
+        looked_twice = not self.composite
+        while True:
+            moved = False
+            ready: list[Loop] = []
+            for loop in self.active:
+                request = loop.request
+                try:
+                    if type(request) is Merge:
+                        loop.options = request.options()
+                        if loop.options:
+                            ready.append(loop)
+                            continue
+                        if not request.ready():
+                            continue
+                        loop.go(ALL_ENDED)
+                    elif request is None or (type(request) is not Choose and request.ready()):
+                        loop.go(None)
+                    else:
+                        continue
+                except Killed:  # where to look took away marks, or what a zip has left over
+                    loop.die()
+                moved = True
+            if moved:
+                looked_twice = not self.composite
+                self.active = [loop for loop in self.active if not loop.finished and not loop.dead]
+            elif looked_twice:
+                return ready
+            else:  # to look at an ordered join or a zip takes its marks away, and that makes room
+                looked_twice = True
+
+    def read(self, loop: Loop) -> None:
+        """One read of a join, which is decided."""
+        options, point, ordinal = loop.options, loop.merge_name, loop.reads
+        lane = options[0]
+        if len(options) > 1 or self.asks_of_one:
+            lane = self.scheduler.pick(point, ordinal, options)
+        loop.reads, loop.lane, loop.asked = ordinal + 1, lane, True
+        decision = new(Decision, (point, ordinal, lane, options[0]))  # at half the cost of Decision(...)
+        self.log.append(decision)
+        if self.observer is not None:
+            self.observer.decided(decision)
+        loop.go(lane)
+        if loop.finished or loop.dead:
+            self.active = [each for each in self.active if each is not loop]
+
+    def next_of(self, ready: list[Loop]) -> Loop:
+        """Which of several joins reads next."""
+        if self.deaths:
+            return self.next_among_the_mortal(ready)
+        able = ready
+        if self.waits:
+            able = self.able_of(ready)
+            if (self.first_of(ready) or ready[0]) not in able:
+                self.turned = True
+            if len(able) == 1:
+                return able[0]
+        return self.first_of(able) or self.turn_of(able)
+
+    def able_of(self, ready: list[Loop]) -> list[Loop]:
+        """Those that need not wait for what they are to read."""
+        return [loop for loop in ready if self.has_what_it_wants(loop)] or ready[:1]
+
+    def next_among_the_mortal(self, ready: list[Loop]) -> Loop:
+        """The same where workers die: when another takes the place of the dead is counted in decisions, whichever join they are
+        of, so which of them came first is one, too."""
+        ordinal = self.counts.get(NEXT, 0)
+        self.counts[NEXT] = ordinal + 1
+        default = self.first_of(ready) or ready[0]
+        said = self.scheduler.next(ordinal, len(ready))
+        if said is not None:
+            loop = ready[said]
+        elif self.waits:
+            able = self.able_of(ready)
+            loop = default if default in able else self.first_of(able) or able[0]
+        else:
+            loop = self.first_of(ready) or self.turn_of(ready)
+        self.turned = self.turned or loop is not default
+        self.note(Decision(NEXT, ordinal, ready.index(loop), ready.index(default)))
+        return loop
+
+    def first_of(self, ready: list[Loop]) -> Loop | None:
+        """The first that has all it can get, and loses nothing by reading now."""
+        return next((loop for loop in ready if self.waiting.has_all_it_can_get(loop)), None)
+
+    def turn_of(self, ready: list[Loop]) -> Loop:
+        turn = self.scheduler.turn([loop.spec.merge_name for loop in ready], [loop.options for loop in ready])
+        self.turned = self.turned or turn > 0
+        return ready[turn]
+
+    def has_what_it_wants(self, loop: Loop) -> bool:
+        wanted = self.scheduler.wants(loop.spec.merge_name, loop.reads)
+        return wanted is None or wanted in loop.options
+
+    def choose(self, choose: Choose) -> int:
+        """The lane that a balancing fork gives its next record."""
+        lanes = range(len(choose.lanes))
+        if choose.adaptive:
+            lanes = range(self.opened.get(choose.name, len(lanes)))
+        return self.decide(choose.name, lanes, choose.items)
+
+    def decide(self, point: str, options: Sequence[int], count: int = 1) -> int:
+        """A decision about the next `count` of what its point counts."""
+        ordinal = self.counts.get(point, 0)
+        self.counts[point] = ordinal + count
+        option = options[0]
+        if len(options) > 1 or self.asks_always:
+            option = self.scheduler.pick(point, ordinal, options)
+        self.note(Decision(point, ordinal, option, options[0]))
+        return option
+
+    def runs_out(self, worker: str, place: tuple[int, int]) -> bool:
+        """Does the item at this place of a worker's inputs take too long?"""
+        point = worker + TIMER
+        said = self.scheduler.timer(worker, place)
+        if said is None:
+            return bool(self.decide(point, (0, 1)))
+        ordinal = self.counts.get(point, 0)
+        self.counts[point] = ordinal + 1
+        self.note(Decision(point, ordinal, said, 0))
+        return bool(said)
+
+    def note(self, decision: Decision) -> None:
+        self.log.append(decision)
+        if self.observer is not None:
+            self.observer.decided(decision)
+
+    def failure(self) -> Failure | None:
+        """Which failure is the run's."""
+        if not self.failures:
+            return None
+        failures = sorted(self.failures, key=lambda failure: failure.node)  # whoever failed first
+        said = self.scheduler.stop([self.plan.topology.nodes[failure.node].name for failure in failures])
+        if said is None:
+            return failures[self.decide(STOP, range(len(failures)))]
+        self.note(Decision(STOP, 0, said, 0))
+        return failures[said]
+
+    def decided(self) -> dict[str, int]:
+        """How much was decided at each join and each fork."""
+        return self.counts | {loop.spec.merge_name: loop.reads for loop in self.loops if len(loop.spec.inputs) > 1}
+
+    # ------------------------------------------------------------------------------------------------------ there and back
+
+    def restore(self, memory: Memory) -> None:
+        """Back to where `memory` was taken: workers that have moved since are replaced, as if they had died."""
+        self.source.head = memory.source
+        for channel, state in memory.channels:
+            channel.restore(state)
+        del self.outputs[memory.outputs :]
+        self.log = self.log[: memory.log]
+        self.counts = dict(memory.counts)
+        self.dead_letters, self.failures, self.turned = [], [], False
+        self.active = []
+        for loop, moves, request, reads, counts, notes in memory.loops:
+            self.active.append(loop)
+            if loop.moves == moves:
+                continue
+            for at, word in enumerate(notes or ()):
+                loop.notes[at] = word
+            loop.reads = reads
+            loop.tally = Tally()
+            if counts:
+                loop.tally.restore(counts)
+            loop.be_born()
+            if type(request) is Merge:
+                loop.go(None)
+            loop.moves = moves
