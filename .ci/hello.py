@@ -6,7 +6,9 @@ import conveyor
 from conveyor import Join, Pipeline, Processor, ReplicatingFork
 
 repository = Path(__file__).resolve().parents[1]
-assert Path(conveyor.__file__).is_relative_to(repository / "build"), f"not the wheel's: {conveyor.__file__}"
+assert Path(conveyor.__file__).is_relative_to(repository / "build"), (
+    f"not the wheel's: {conveyor.__file__}"
+)
 assert Path(conveyor.__file__).with_name("py.typed").exists(), "the wheel has lost its types"
 
 pipeline = (

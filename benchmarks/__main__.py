@@ -1,4 +1,5 @@
-"""Runs the workloads, prints what they found and the table of all goals, and writes each into docs/benchmarks.md.
+"""Runs the workloads, prints what they found and the table of all goals, and writes each into
+docs/benchmarks.md.
 
 python -m benchmarks [--rounds N] [--runs N] [WORKLOAD ...]
 """
@@ -17,9 +18,16 @@ WORKLOADS = "fine coarse arrays latency start skew records fan memory growth wat
 
 def main() -> None:
     parser = argparse.ArgumentParser(description="Measure Conveyor beside its peers.")
-    parser.add_argument("workloads", nargs="*", metavar="WORKLOAD", help=f"of {', '.join(WORKLOADS)}; all if none is named")
+    parser.add_argument(
+        "workloads",
+        nargs="*",
+        metavar="WORKLOAD",
+        help=f"of {', '.join(WORKLOADS)}; all if none is named",
+    )
     parser.add_argument("--rounds", type=int, default=5)
-    parser.add_argument("--runs", type=int, default=1, help="in a row; a goal is met if each meets it")
+    parser.add_argument(
+        "--runs", type=int, default=1, help="in a row; a goal is met if each meets it"
+    )
     options = parser.parse_args()
     for unknown in set(options.workloads) - set(WORKLOADS):
         parser.error(f"there is no workload {unknown!r}; they are {', '.join(WORKLOADS)}")

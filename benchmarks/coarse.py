@@ -1,4 +1,5 @@
-"""Work that is worth a process: a third of a millisecond of arithmetic an item, balanced over the cores."""
+"""Work that is worth a process: a third of a millisecond of arithmetic an item, balanced over the
+cores."""
 
 from __future__ import annotations
 
@@ -54,8 +55,18 @@ def measure(rounds: int) -> Section:
         comparison.add_rate("one process", ITEMS, lambda: work_alone(ITEMS))
         comparison.measure()
     goals = [
-        Goal("P2", "coarse: of what two bare processes reach", comparison.ratio(conveyor, limit), 0.93),
-        Goal("P2", "coarse: times `Pool` at its best chunk size", comparison.ratio(conveyor, comparison.best(*pools)), 1.0),
+        Goal(
+            "P2",
+            "coarse: of what two bare processes reach",
+            comparison.ratio(conveyor, limit),
+            0.93,
+        ),
+        Goal(
+            "P2",
+            "coarse: times `Pool` at its best chunk size",
+            comparison.ratio(conveyor, comparison.best(*pools)),
+            1.0,
+        ),
     ]
     text = f"{ITEMS:,} items of about 0.35 ms of arithmetic each: `BalancingFork()`, one processor, `Join()`."
     return Section("Coarse", text, [comparison.markdown()], goals)

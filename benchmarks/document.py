@@ -1,4 +1,5 @@
-"""docs/benchmarks.md: a section for each benchmark, between marks, so that each rewrites only its own.
+"""docs/benchmarks.md: a section for each benchmark, between marks, so that each rewrites only its
+own.
 
 Knows: marks in a text.  Must never know: what a section says.
 """
@@ -44,9 +45,16 @@ def replaced(text: str, key: str, body: str) -> str:
 
 def goals(text: str) -> str:
     """All rows of goals in all sections, by number, as one table."""
-    rows = [row for match in SECTION.finditer(text) if match[1] != SUMMARY for row in GOAL.findall(match[2])]
+    rows = [
+        row
+        for match in SECTION.finditer(text)
+        if match[1] != SUMMARY
+        for row in GOAL.findall(match[2])
+    ]
     rows.sort(key=lambda row: (row[2], int(row.split("|")[1].strip(" PS"))))
-    return "\n".join(["| goal | what | bound | reached | |", "| --- | --- | --- | --- | --- |", *rows])
+    return "\n".join(
+        ["| goal | what | bound | reached | |", "| --- | --- | --- | --- | --- |", *rows]
+    )
 
 
 def machine() -> str:

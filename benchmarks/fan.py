@@ -34,7 +34,9 @@ def through_pool(pool: Pool, lines: list[str]) -> int:
 
 
 def measure(rounds: int) -> Section:
-    lines = [f"line {number} of what there is to read, and {number * 7} more" for number in range(ITEMS)]
+    lines = [
+        f"line {number} of what there is to read, and {number * 7} more" for number in range(ITEMS)
+    ]
     expected = sum(map(sum, map(all_three, lines)))
     comparison = Comparison("1,000 items/s", rounds)
     fork = Pipeline[str]().add(ReplicatingFork(3))
@@ -45,9 +47,13 @@ def measure(rounds: int) -> Section:
 
     with peers.fork.Pool(peers.WORKERS) as pool, fan:
         work = ITEMS / THOUSAND
-        comparison.add_rate("`Pool(2).imap` of the three as one", work, lambda: checked(through_pool(pool, lines)))
+        comparison.add_rate(
+            "`Pool(2).imap` of the three as one", work, lambda: checked(through_pool(pool, lines))
+        )
         comparison.add_rate("Conveyor, defaults", work, lambda: checked(sum(fan.run(lines))))
-        comparison.add_rate("one process", work, lambda: checked(sum(map(sum, map(all_three, lines)))))
+        comparison.add_rate(
+            "one process", work, lambda: checked(sum(map(sum, map(all_three, lines))))
+        )
         comparison.measure()
     text = f"{ITEMS:,} lines to three jobs of 1 to 5 µs each, joined as they come. No goal is set for it."
     return Section("Fan", text, [comparison.markdown()], [])

@@ -1,7 +1,9 @@
-"""One fault in one library, in a process of its own: `python -m benchmarks.fault_cases LIBRARY FAULT DIRECTORY`.
+"""One fault in one library, in a process of its own: `python -m benchmarks.fault_cases LIBRARY
+FAULT DIRECTORY`.
 
-Two workers, 200 items of 4 ms; the fault strikes at item 50.  What happened is written into the directory as JSON; which job
-runs were begun, line by line.  Whoever starts this process limits its time and counts what it leaves behind.
+Two workers, 200 items of 4 ms; the fault strikes at item 50.  What happened is written into the
+directory as JSON; which job runs were begun, line by line.  Whoever starts this process limits its
+time and counts what it leaves behind.
 """
 
 from __future__ import annotations
@@ -38,7 +40,8 @@ VERDICT: Final = "verdict.json"
 
 Job = Callable[[Any], Any]
 
-# ---------------------------------------------------------------------------------------------------------------- the jobs
+# ----------------------------------------------------------------------------------------------------------------
+# the jobs
 
 
 def begin(directory: str, item: int) -> int:
@@ -97,7 +100,8 @@ def with_an_unloadable() -> list[object]:
     return [Unloadable(number) if number == BAD else number for number in range(ITEMS)]
 
 
-# ----------------------------------------------------------------------------------------------------------- the libraries
+# -----------------------------------------------------------------------------------------------------------
+# the libraries
 
 
 def pool(job: Job, items: Iterable[Any]) -> Iterator[Any]:
@@ -132,19 +136,25 @@ def pebble(job: Job, items: Iterable[Any]) -> Iterator[Any]:
 
 def joblib(job: Job, items: Iterable[Any]) -> Iterator[Any]:
     module = importlib.import_module("joblib")
-    yield from taken(module.Parallel(WORKERS, return_as="generator")(module.delayed(job)(item) for item in items))
+    yield from taken(
+        module.Parallel(WORKERS, return_as="generator")(module.delayed(job)(item) for item in items)
+    )
 
 
 def conveyor(job: Job, items: Iterable[Any]) -> Iterator[Any]:
     pipeline = (
-        Pipeline[Any]().add(BalancingFork(WORKERS)).add(Processor(job, name="job"), Processor(job)).add(Join(2, ordered=True))
+        Pipeline[Any]()
+        .add(BalancingFork(WORKERS))
+        .add(Processor(job, name="job"), Processor(job))
+        .add(Join(2, ordered=True))
     )
     with pipeline.stream(items) as stream:
         yield from taken(stream)
 
 
 def taken(results: Iterator[Any]) -> Iterator[Any]:
-    """The results, and the exceptions in their places, as long as the library has something to give."""
+    """The results, and the exceptions in their places, as long as the library has something to
+    give."""
     while True:
         try:
             yield next(results)
@@ -164,11 +174,15 @@ LIBRARIES: Final[dict[str, Callable[[Job, Iterable[Any]], Iterator[Any]]]] = {
     "Conveyor": conveyor,
 }
 
-# ------------------------------------------------------------------------------------------------------------- the faults
+# -------------------------------------------------------------------------------------------------------------
+# the faults
 
 
 def results_of(
-    job: Callable[[str, Any], object], items: Callable[[], Iterable[Any]], library: str, directory: str
+    job: Callable[[str, Any], object],
+    items: Callable[[], Iterable[Any]],
+    library: str,
+    directory: str,
 ) -> dict[str, object]:
     """What came out, in which order, and which errors, when."""
     started = time.monotonic()
@@ -183,11 +197,17 @@ def results_of(
             came.append(result)
     numbers = [number for number in came if isinstance(number, int)]
     repeated = sum(count - 1 for count in Counter(numbers).values())
-    return {"came": len(came), "in order": numbers == sorted(numbers), "repeated": repeated, "errors": errors}
+    return {
+        "came": len(came),
+        "in order": numbers == sorted(numbers),
+        "repeated": repeated,
+        "errors": errors,
+    }
 
 
 def slow_consumer(library: str, directory: str) -> dict[str, object]:
-    """How far the source is ahead, and how much memory that took, with endless input and a consumer that takes its time."""
+    """How far the source is ahead, and how much memory that took, with endless input and a consumer
+    that takes its time."""
     pulled = 0
 
     def endless() -> Iterator[bytes]:
@@ -202,7 +222,14 @@ def slow_consumer(library: str, directory: str) -> dict[str, object]:
 
     def watch() -> None:
         while not stop.wait(0.2):
-            report(directory, {"ahead": pulled - delivered, "megabytes": max(0, resident() - before) >> 20, "came": delivered})
+            report(
+                directory,
+                {
+                    "ahead": pulled - delivered,
+                    "megabytes": max(0, resident() - before) >> 20,
+                    "came": delivered,
+                },
+            )
             if time.monotonic() > deadline + 1:  # it never gave anything
                 os._exit(0)
 
@@ -221,7 +248,8 @@ def slow_consumer(library: str, directory: str) -> dict[str, object]:
 
 
 def parent_killed(library: str, directory: str) -> dict[str, object]:
-    """The process is killed while its workers work; the one that watches counts who is still there."""
+    """The process is killed while its workers work; the one that watches counts who is still
+    there."""
     for number, _ in enumerate(LIBRARIES[library](partial(plain, directory), range(ITEMS))):
         if number == BAD:
             break_down()

@@ -1,6 +1,8 @@
-"""What becomes of the same faults in several libraries; writes the table into docs/reliability.md: `make faults`.
+"""What becomes of the same faults in several libraries; writes the table into docs/reliability.md:
+`make faults`.
 
-Every case runs in a process and session of its own, which is killed when its time is over: then it hangs.
+Every case runs in a process and session of its own, which is killed when its time is over: then it
+hangs.
 """
 
 from __future__ import annotations
@@ -38,7 +40,11 @@ def case(library: str, fault: str) -> str:
     with tempfile.TemporaryDirectory() as directory:
         command = [sys.executable, "-m", "benchmarks.fault_cases", library, fault, directory]
         process = subprocess.Popen(
-            command, cwd=ROOT, start_new_session=True, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+            command,
+            cwd=ROOT,
+            start_new_session=True,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
         )
         try:
             process.wait(LIMIT_S)
@@ -51,18 +57,36 @@ def case(library: str, fault: str) -> str:
         if fault == "parent killed":
             return "hangs" if hangs else words
         verdict = Path(directory) / VERDICT
-        found: Mapping[str, Any] | None = json.loads(verdict.read_text()) if verdict.exists() else None
+        found: Mapping[str, Any] | None = (
+            json.loads(verdict.read_text()) if verdict.exists() else None
+        )
         if "megabytes" in (found or {}):
             assert found is not None
-            return f"{found['megabytes']:,} MB, {found['ahead']:,} items ahead, {found['came']} taken"
-        again = Counter((Path(directory) / RUNS).read_text().split()) if (Path(directory) / RUNS).exists() else Counter[str]()
-        return in_words(None if hangs else found, sorted(number for number, count in again.items() if count > 1), process)
+            return (
+                f"{found['megabytes']:,} MB, {found['ahead']:,} items ahead, {found['came']} taken"
+            )
+        again = (
+            Counter((Path(directory) / RUNS).read_text().split())
+            if (Path(directory) / RUNS).exists()
+            else Counter[str]()
+        )
+        return in_words(
+            None if hangs else found,
+            sorted(number for number, count in again.items() if count > 1),
+            process,
+        )
 
 
-def in_words(found: Mapping[str, Any] | None, again: list[str], process: subprocess.Popen[bytes]) -> str:
+def in_words(
+    found: Mapping[str, Any] | None, again: list[str], process: subprocess.Popen[bytes]
+) -> str:
     """The verdict on a case whose results and errors were counted."""
     if found is None:
-        return "**hangs**" if process.returncode == -signal.SIGKILL else f"ends with exit code {process.returncode}"
+        return (
+            "**hangs**"
+            if process.returncode == -signal.SIGKILL
+            else f"ends with exit code {process.returncode}"
+        )
     came, errors = found["came"], list(found["errors"])
     text = f"all {came} results" if came == ITEMS else f"{came} results"
     if came < ITEMS and not errors:
@@ -72,7 +96,9 @@ def in_words(found: Mapping[str, Any] | None, again: list[str], process: subproc
     if found["repeated"]:
         text += f", {found['repeated']} repeated"
     if errors:
-        text += f", {errors[0]}" + (f" and {len(errors) - 1} more errors" if len(errors) > 1 else "")
+        text += f", {errors[0]}" + (
+            f" and {len(errors) - 1} more errors" if len(errors) > 1 else ""
+        )
     if again:
         text += f"; {len(again)} item{'s'[: len(again) - 1]} ran again"
     return text
@@ -94,7 +120,9 @@ def orphans(session: int) -> str:
     """Who is left of a session whose first process was killed, once that had time to be noticed."""
     time.sleep(ORPHANS_AFTER_S)
     left = len(members(session))
-    semaphores = len(list(Path("/dev/shm").glob(f"*-{session}-*"))) if Path("/dev/shm").is_dir() else 0
+    semaphores = (
+        len(list(Path("/dev/shm").glob(f"*-{session}-*"))) if Path("/dev/shm").is_dir() else 0
+    )
     text = f"{left} orphans" if left else "none left"
     return text + (f", {semaphores} semaphores" if semaphores else "")
 
@@ -110,7 +138,8 @@ def end_session(session: int) -> None:
 
 
 def version(library: str) -> str | None:
-    """The library with its version; the standard library's is Python's; None if it is not installed."""
+    """The library with its version; the standard library's is Python's; None if it is not
+    installed."""
     if library in ("Pool.imap", "ProcessPoolExecutor"):
         return library
     if library == "Conveyor":
@@ -140,18 +169,31 @@ def table(libraries: list[str], faults: list[str]) -> str:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description="Show what becomes of faults, in several libraries.")
-    parser.add_argument(
-        "--library", action="append", choices=list(LIBRARIES), help="only this one; the document stays as it is"
+    parser = argparse.ArgumentParser(
+        description="Show what becomes of faults, in several libraries."
     )
-    parser.add_argument("--fault", action="append", choices=list(FAULTS), help="only this one; the document stays as it is")
+    parser.add_argument(
+        "--library",
+        action="append",
+        choices=list(LIBRARIES),
+        help="only this one; the document stays as it is",
+    )
+    parser.add_argument(
+        "--fault",
+        action="append",
+        choices=list(FAULTS),
+        help="only this one; the document stays as it is",
+    )
     options = parser.parse_args()
     text = table(options.library or list(LIBRARIES), options.fault or list(FAULTS))
     if options.library or options.fault:
         return
     document = DOCUMENT.read_text(encoding="utf-8")
     new, found = re.subn(
-        f"{re.escape(BEGIN)}.*{re.escape(END)}", lambda _: f"{BEGIN}\n{text}\n{END}", document, flags=re.DOTALL
+        f"{re.escape(BEGIN)}.*{re.escape(END)}",
+        lambda _: f"{BEGIN}\n{text}\n{END}",
+        document,
+        flags=re.DOTALL,
     )
     assert found == 1, f"{DOCUMENT} has no place for the table"
     DOCUMENT.write_text(new, encoding="utf-8")

@@ -54,7 +54,10 @@ def measure(rounds: int) -> Section:
             comparison.add_rate(name, items / MILLION, lambda: checked(run(given), items))
             return name
 
-        tuned = add(f"`Pool(2).imap`, chunk size {chunk}, the best of {len(CHUNKS)}", partial(through_pool, pool, chunk))
+        tuned = add(
+            f"`Pool(2).imap`, chunk size {chunk}, the best of {len(CHUNKS)}",
+            partial(through_pool, pool, chunk),
+        )
         default = add("Conveyor, defaults", fused.run)
         every = add("Conveyor, a worker for every stage", unfused.run)
         add("`Pool(2).imap`, chunk size 1", partial(through_pool, pool, 1), 20_000)
@@ -67,7 +70,9 @@ def measure(rounds: int) -> Section:
         comparison.measure()
     goals = [
         Goal("P1", "fine: times hand-tuned `Pool.imap`", comparison.ratio(default, tuned), 1.3),
-        Goal("P1", "fine: the same, a worker for every stage", comparison.ratio(every, tuned), 0.95),
+        Goal(
+            "P1", "fine: the same, a worker for every stage", comparison.ratio(every, tuned), 0.95
+        ),
         Goal("P1", "fine: times a chain of queues", comparison.ratio(default, chained), 60),
         Goal("P1", "fine: times pypeln", comparison.ratio(default, pypeln), 1000),
     ]

@@ -1,4 +1,5 @@
-"""How cost grows with the number of items, stages and lanes, and with the size of an item; drawn in docs/growth.svg."""
+"""How cost grows with the number of items, stages and lanes, and with the size of an item; drawn in
+docs/growth.svg."""
 
 from __future__ import annotations
 
@@ -65,12 +66,20 @@ def chain(depth: int) -> Pipeline[Any, Any]:
 
 def balanced(width: int) -> Any:
     pipeline: Any = Pipeline()
-    pipeline.add(BalancingFork(width)).add(*(Processor(spin) for _ in range(width))).add(Join(width))
+    pipeline.add(BalancingFork(width)).add(*(Processor(spin) for _ in range(width))).add(
+        Join(width)
+    )
     return pipeline
 
 
-def seconds(pipeline: Pipeline[Any, Any], items: Sequence[object], rounds: int, placement: Placement | None = None) -> float:
-    """Of the quickest warm run: what else the machine does only adds to it, and a slope is a small difference."""
+def seconds(
+    pipeline: Pipeline[Any, Any],
+    items: Sequence[object],
+    rounds: int,
+    placement: Placement | None = None,
+) -> float:
+    """Of the quickest warm run: what else the machine does only adds to it, and a slope is a small
+    difference."""
     spent: list[float] = []
     with pipeline:
         pipeline.run(items[: len(items) // 10 + 1], placement=placement)
@@ -90,7 +99,10 @@ def by_depth(rounds: int, placement: Placement) -> Points:
 
 
 def by_width(rounds: int) -> Points:
-    return [(width, seconds(balanced(width), range(LANE_ITEMS), rounds) / LANE_ITEMS * NANO) for width in WIDTHS]
+    return [
+        (width, seconds(balanced(width), range(LANE_ITEMS), rounds) / LANE_ITEMS * NANO)
+        for width in WIDTHS
+    ]
 
 
 def by_size(rounds: int) -> Points:
@@ -106,7 +118,9 @@ def by_size(rounds: int) -> Points:
 def slopes(points: Points, first: float) -> list[float]:
     """Seconds for one more of what grows, between one point and the next, from `first` on."""
     wanted = [point for point in points if point[0] >= first]
-    return [(behind[1] - before[1]) / (behind[0] - before[0]) for before, behind in pairwise(wanted)]
+    return [
+        (behind[1] - before[1]) / (behind[0] - before[0]) for before, behind in pairwise(wanted)
+    ]
 
 
 def spread(values: Sequence[float]) -> float:
@@ -119,15 +133,34 @@ def measure(rounds: int) -> Section:
     fused, apart = by_depth(rounds, Placement()), by_depth(rounds, Placement(fuse=False))
     panels = [
         Panel("Items, through four stages", "items", "seconds", {"run": counts}),
-        Panel(f"Stages, {ITEMS:,} items", "stages", "seconds", {"fused": fused, "a worker each": apart}),
+        Panel(
+            f"Stages, {ITEMS:,} items",
+            "stages",
+            "seconds",
+            {"fused": fused, "a worker each": apart},
+        ),
         Panel("Lanes, 20 µs of work an item", "lanes", "ns an item", {"balanced": widths}),
         Panel("Size of an item, two stages", "bytes", "ns an item", {"bytes": sizes}),
     ]
     PICTURE.write_text(svg(panels), encoding="utf-8")
     goals = [
-        Goal("P9", "growth: spread of the slope, 1e5 to 1e7 items", spread(slopes(counts, 100_000)), 1.3, at_least=False),
-        Goal("P9", "growth: spread of the slope, 4 to 32 stages", spread(slopes(fused, 4)), 1.3, at_least=False),
-        Goal("P9", "growth: the same, a worker each", spread(slopes(apart, 4)), 1.3, at_least=False),
+        Goal(
+            "P9",
+            "growth: spread of the slope, 1e5 to 1e7 items",
+            spread(slopes(counts, 100_000)),
+            1.3,
+            at_least=False,
+        ),
+        Goal(
+            "P9",
+            "growth: spread of the slope, 4 to 32 stages",
+            spread(slopes(fused, 4)),
+            1.3,
+            at_least=False,
+        ),
+        Goal(
+            "P9", "growth: the same, a worker each", spread(slopes(apart, 4)), 1.3, at_least=False
+        ),
         Goal(
             "P9",
             "growth: spread of the cost of an item, 1 to 16 lanes",

@@ -1,4 +1,5 @@
-"""How competitors are compared: run in turn, round after round, so that a machine that slows down slows each.
+"""How competitors are compared: run in turn, round after round, so that a machine that slows down
+slows each.
 
 Knows: rounds, medians, ratios within a round, goals.  Must never know: what is measured.
 """
@@ -15,7 +16,8 @@ __all__ = ["Comparison", "Goal", "Section", "in_a_row"]
 
 @dataclass(frozen=True, slots=True)
 class Goal:
-    """What was to be reached: a figure and its bound, which it must not exceed, or must not fall short of, in any run."""
+    """What was to be reached: a figure and its bound, which it must not exceed, or must not fall
+    short of, in any run."""
 
     number: str
     what: str
@@ -38,18 +40,27 @@ class Goal:
 
     def markdown(self) -> str:
         missed = abs(self.worst - self.bound) / self.bound
-        verdict = "met" if self.met else f"missed by {missed:.0%}" if missed >= 0.01 else "missed by less than 1 %"
+        verdict = (
+            "met"
+            if self.met
+            else f"missed by {missed:.0%}"
+            if missed >= 0.01
+            else "missed by less than 1 %"
+        )
         bound = f"{'≥' if self.at_least else '≤'} {self.bound:g}"
         return f"| {self.number} | {self.what} | {bound} | {' '.join(f'{figure:.3g}' for figure in self.figures)} | {verdict} |"
 
 
 @dataclass
 class Comparison:
-    """Figures of several competitors, one a round; each is compared with the first of the same round."""
+    """Figures of several competitors, one a round; each is compared with the first of the same
+    round."""
 
     unit: str
     rounds: int
-    competitors: dict[str, Callable[[], float]] = field(default_factory=dict[str, Callable[[], float]])
+    competitors: dict[str, Callable[[], float]] = field(
+        default_factory=dict[str, Callable[[], float]]
+    )
     figures: dict[str, list[float]] = field(default_factory=dict[str, list[float]])
 
     def add(self, name: str, figure: Callable[[], float]) -> None:
@@ -78,7 +89,10 @@ class Comparison:
 
     def ratio(self, name: str, other: str) -> float:
         """The median of the ratios within a round."""
-        return median(own / theirs for own, theirs in zip(self.figures[name], self.figures[other], strict=True))
+        return median(
+            own / theirs
+            for own, theirs in zip(self.figures[name], self.figures[other], strict=True)
+        )
 
     def best(self, *names: str) -> str:
         return max(names, key=self.median)
@@ -88,13 +102,16 @@ class Comparison:
         lines = [f"| | {self.unit} | ratio | rounds |", "| --- | --- | --- | --- |"]
         for name, figures in self.figures.items():
             rounds = " ".join(f"{figure:.3g}" for figure in figures)
-            lines.append(f"| {name} | {median(figures):.3g} | {self.ratio(name, first):.3g} | {rounds} |")
+            lines.append(
+                f"| {name} | {median(figures):.3g} | {self.ratio(name, first):.3g} | {rounds} |"
+            )
         return "\n".join(lines)
 
 
 @dataclass(frozen=True)
 class Section:
-    """What one workload has to say: a heading, what was done, tables, and which goals it is about."""
+    """What one workload has to say: a heading, what was done, tables, and which goals it is
+    about."""
 
     title: str
     text: str
@@ -102,8 +119,17 @@ class Section:
     goals: list[Goal]
 
     def markdown(self) -> str:
-        goals = ["| goal | what | bound | reached | |", "| --- | --- | --- | --- | --- |", *(g.markdown() for g in self.goals)]
-        parts = [f"## {self.title}", self.text, *self.tables, *(["\n".join(goals)] if self.goals else [])]
+        goals = [
+            "| goal | what | bound | reached | |",
+            "| --- | --- | --- | --- | --- |",
+            *(g.markdown() for g in self.goals),
+        ]
+        parts = [
+            f"## {self.title}",
+            self.text,
+            *self.tables,
+            *(["\n".join(goals)] if self.goals else []),
+        ]
         return "\n\n".join(parts)
 
 
@@ -111,7 +137,10 @@ def in_a_row(sections: list[Section]) -> Section:
     """What several runs have to say: the last, and what each reached of the goals."""
     last = sections[-1]
     figures = zip(*[[goal.figure for goal in section.goals] for section in sections], strict=True)
-    goals = [replace(goal, before=reached[:-1]) for goal, reached in zip(last.goals, figures, strict=True)]
+    goals = [
+        replace(goal, before=reached[:-1])
+        for goal, reached in zip(last.goals, figures, strict=True)
+    ]
     return replace(last, goals=goals)
 
 

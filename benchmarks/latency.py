@@ -93,7 +93,10 @@ def idle_share() -> float:
 
 
 def measure(rounds: int) -> Section:
-    at_once, paused = Comparison("µs, median", rounds), Comparison("µs, median, after a pause of 2 ms", rounds)
+    at_once, paused = (
+        Comparison("µs, median", rounds),
+        Comparison("µs, median, after a pause of 2 ms", rounds),
+    )
     slowest: list[float] = []
     pipeline = Pipeline[int]().add(Processor(same)).add(Processor(same)).add(Processor(same))
     with peers.fork.Pool(STAGES) as pool, raw_pipes() as raw, through_stream(pipeline) as through:
@@ -106,7 +109,10 @@ def measure(rounds: int) -> Section:
         limit, name = "limit: three raw pipes of the system", "Conveyor, defaults"
         at_once.add(limit, lambda: median(times(raw, TRIES)))
         at_once.add(name, conveyor)
-        at_once.add("`Pool.apply`, one hop", lambda: median(times(lambda number: pool.apply(same, (number,)), TRIES)))
+        at_once.add(
+            "`Pool.apply`, one hop",
+            lambda: median(times(lambda number: pool.apply(same, (number,)), TRIES)),
+        )
         paused.add(limit, lambda: median(times(raw, PAUSED_TRIES, PAUSE_S)))
         paused.add(name, lambda: median(times(through, PAUSED_TRIES, PAUSE_S)))
         at_once.measure()
@@ -115,9 +121,27 @@ def measure(rounds: int) -> Section:
         through(1)
         idle = idle_share()
     goals = [
-        Goal("P4", "latency: times three raw pipes, back to back", at_once.ratio(name, limit), 1.3, at_least=False),
-        Goal("P4", "latency: the same after a pause of 2 ms", paused.ratio(name, limit), 2.5, at_least=False),
-        Goal("P4", "latency: 99th percentile, times the median", median(slowest[1:]), 5, at_least=False),
+        Goal(
+            "P4",
+            "latency: times three raw pipes, back to back",
+            at_once.ratio(name, limit),
+            1.3,
+            at_least=False,
+        ),
+        Goal(
+            "P4",
+            "latency: the same after a pause of 2 ms",
+            paused.ratio(name, limit),
+            2.5,
+            at_least=False,
+        ),
+        Goal(
+            "P4",
+            "latency: 99th percentile, times the median",
+            median(slowest[1:]),
+            5,
+            at_least=False,
+        ),
         Goal("P4", "idle: % of a core", idle, 0.1, at_least=False),
     ]
     text = "One item through three stages and back: a stream whose source waits for the next number to be asked for."

@@ -18,7 +18,9 @@ def same(item: int) -> int:
 
 def resident() -> dict[int, int]:
     own = psutil.Process()
-    return {process.pid: process.memory_info().rss for process in [own, *own.children(recursive=True)]}
+    return {
+        process.pid: process.memory_info().rss for process in [own, *own.children(recursive=True)]
+    }
 
 
 def measure(rounds: int) -> Section:

@@ -33,14 +33,21 @@ fork = multiprocessing.get_context("fork")
 
 
 def joblib_map(job: Job[In, Out], items: Iterable[In], mmap_from: str | None = None) -> list[Out]:
-    """joblib, which keeps its workers by itself; arrays above `mmap_from` go through files in memory."""
-    return list(joblib.Parallel(n_jobs=WORKERS, max_nbytes=mmap_from)(joblib.delayed(job)(item) for item in items))
+    """joblib, which keeps its workers by itself; arrays above `mmap_from` go through files in
+    memory."""
+    return list(
+        joblib.Parallel(n_jobs=WORKERS, max_nbytes=mmap_from)(
+            joblib.delayed(job)(item) for item in items
+        )
+    )
 
 
 @contextmanager
 def mpire_map(job: Job[In, Out]) -> Generator[Callable[[list[In]], list[Out]]]:
     with mpire.WorkerPool(n_jobs=WORKERS, start_method="fork", keep_alive=True) as pool:
-        yield lambda items: pool.map(job, [(item,) for item in items], chunk_size=max(1, min(4096, len(items) // 8)))
+        yield lambda items: pool.map(
+            job, [(item,) for item in items], chunk_size=max(1, min(4096, len(items) // 8))
+        )
 
 
 def pypeln_chain(job: Job[object, object], stages: int, items: Iterable[object]) -> list[object]:
@@ -56,10 +63,15 @@ def _relay(job: Job[object, object], source: Queue[object], sink: Queue[object])
 
 
 @contextmanager
-def queue_chain(job: Job[object, object], stages: int) -> Generator[Callable[[list[object]], list[object]]]:
+def queue_chain(
+    job: Job[object, object], stages: int
+) -> Generator[Callable[[list[object]], list[object]]]:
     """What one writes by hand: a process for each stage, `multiprocessing.Queue` between them."""
     queues: list[Queue[object]] = [fork.Queue(4096) for _ in range(stages + 1)]
-    workers = [fork.Process(target=_relay, args=(job, *ends), daemon=True) for ends in itertools.pairwise(queues)]
+    workers = [
+        fork.Process(target=_relay, args=(job, *ends), daemon=True)
+        for ends in itertools.pairwise(queues)
+    ]
     for worker in workers:
         worker.start()
 

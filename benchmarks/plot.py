@@ -30,11 +30,15 @@ def svg(panels: list[Panel]) -> str:
     """All panels in one picture, two in a row."""
     rows = ceil(len(panels) / COLUMNS)
     width, height = COLUMNS * (WIDTH + GAP) + GAP, rows * (HEIGHT + 2 * GAP)
-    parts = [f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {width} {height}" font-family="sans-serif" font-size="11">']
+    parts = [
+        f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {width} {height}" font-family="sans-serif" font-size="11">'
+    ]
     parts.append(f'<rect width="{width}" height="{height}" fill="white"/>')
     for number, panel in enumerate(panels):
         row, column = divmod(number, COLUMNS)
-        parts.append(f'<g transform="translate({GAP + column * (WIDTH + GAP)},{GAP + row * (HEIGHT + 2 * GAP)})">')
+        parts.append(
+            f'<g transform="translate({GAP + column * (WIDTH + GAP)},{GAP + row * (HEIGHT + 2 * GAP)})">'
+        )
         parts += _panel(panel)
         parts.append("</g>")
     return "\n".join([*parts, "</svg>\n"])
@@ -51,13 +55,20 @@ def _panel(panel: Panel) -> list[str]:
     for power, at in up.ticks():
         parts.append(f'<path d="M0 {HEIGHT - at:.1f}H{WIDTH}" stroke="#ddd"/>')
         parts.append(f'<text x="-5" y="{HEIGHT - at + 4:.1f}" text-anchor="end">{power}</text>')
-    parts.append(f'<text x="{WIDTH / 2}" y="{HEIGHT + 32}" text-anchor="middle">{escape(panel.x)}</text>')
+    parts.append(
+        f'<text x="{WIDTH / 2}" y="{HEIGHT + 32}" text-anchor="middle">{escape(panel.x)}</text>'
+    )
     parts.append(f'<text x="0" y="-1">{escape(panel.y)}</text>')
     for number, (name, points) in enumerate(panel.curves.items()):
         colour = COLOURS[number % len(COLOURS)]
         line = " ".join(f"{across(x):.1f},{HEIGHT - up(y):.1f}" for x, y in points)
-        parts.append(f'<polyline points="{line}" fill="none" stroke="{colour}" stroke-width="1.5"/>')
-        parts += [f'<circle cx="{across(x):.1f}" cy="{HEIGHT - up(y):.1f}" r="2.5" fill="{colour}"/>' for x, y in points]
+        parts.append(
+            f'<polyline points="{line}" fill="none" stroke="{colour}" stroke-width="1.5"/>'
+        )
+        parts += [
+            f'<circle cx="{across(x):.1f}" cy="{HEIGHT - up(y):.1f}" r="2.5" fill="{colour}"/>'
+            for x, y in points
+        ]
         parts.append(f'<text x="8" y="{16 + 15 * number}" fill="{colour}">{escape(name)}</text>')
     return parts
 

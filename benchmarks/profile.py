@@ -1,4 +1,5 @@
-"""Where the time goes: the processor time of each step of the hot path, in the parent and in the workers, an item."""
+"""Where the time goes: the processor time of each step of the hot path, in the parent and in the
+workers, an item."""
 
 from __future__ import annotations
 
@@ -85,8 +86,11 @@ class Profile(NamedTuple):
 
 @contextmanager
 def watched(watch: Stopwatch, report_to: int) -> Generator[None]:
-    """All steps are timed, also in workers that are forked meanwhile, which write to a pipe what they found in a run."""
-    before = [(owner, name, getattr(owner, name)) for places in STEPS.values() for owner, name in places]
+    """All steps are timed, also in workers that are forked meanwhile, which write to a pipe what
+    they found in a run."""
+    before = [
+        (owner, name, getattr(owner, name)) for places in STEPS.values() for owner, name in places
+    ]
     run = Worker.run
 
     def run_and_report(worker: Worker, number: int) -> None:
@@ -168,10 +172,17 @@ def measure(rounds: int) -> Section:
     same = Processor(latency.same)
     tables = [
         table("Fine", profiled(fine.chain(pipes=False), lambda pl: pl.run(numbers)), fine.ITEMS),
-        table("Fine, a worker for every stage", profiled(fine.chain(pipes=True), lambda pl: pl.run(numbers)), fine.ITEMS),
+        table(
+            "Fine, a worker for every stage",
+            profiled(fine.chain(pipes=True), lambda pl: pl.run(numbers)),
+            fine.ITEMS,
+        ),
         table(
             "Coarse",
-            profiled(Pipeline[int]().add(BalancingFork()).add(Processor(coarse.work)).add(Join()), lambda pl: pl.run(some)),
+            profiled(
+                Pipeline[int]().add(BalancingFork()).add(Processor(coarse.work)).add(Join()),
+                lambda pl: pl.run(some),
+            ),
             coarse.ITEMS,
         ),
         table(
@@ -190,7 +201,10 @@ def measure(rounds: int) -> Section:
         ),
         table(
             "Latency",
-            profiled(Pipeline[int]().add(same).add(Processor(latency.same)).add(Processor(latency.same)), round_trips),
+            profiled(
+                Pipeline[int]().add(same).add(Processor(latency.same)).add(Processor(latency.same)),
+                round_trips,
+            ),
             LATENCY_TRIPS,
         ),
     ]

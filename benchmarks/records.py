@@ -86,8 +86,20 @@ def measure(rounds: int) -> Section:
     def checked(counts: Counter[tuple[str, str]]) -> None:
         assert counts == expected
 
-    chained = Pipeline[str]().add(Processor(parse)).add(Filter(matters)).add(Processor(normalise)).add(Count())
-    balanced = Pipeline[str]().add(BalancingFork()).add(Processor(parse)).add(Filter(matters)).add(Processor(normalise))
+    chained = (
+        Pipeline[str]()
+        .add(Processor(parse))
+        .add(Filter(matters))
+        .add(Processor(normalise))
+        .add(Count())
+    )
+    balanced = (
+        Pipeline[str]()
+        .add(BalancingFork())
+        .add(Processor(parse))
+        .add(Filter(matters))
+        .add(Processor(normalise))
+    )
     joined = balanced.add(Join()).add(Count())
     with peers.fork.Pool(peers.WORKERS) as pool, peers.mpire_map(key_of) as mpire, chained, joined:
         trial = Comparison("", 3)
@@ -98,12 +110,18 @@ def measure(rounds: int) -> Section:
         name = "Conveyor, `BalancingFork()` around parse, filter and normalise"
         comparison.add_rate(pooled, work, lambda: checked(through_pool(pool, chunk, given)))
         comparison.add_rate(name, work, lambda: checked(joined.run(given)[0]))
-        comparison.add_rate("Conveyor, the stages in a chain", work, lambda: checked(chained.run(given)[0]))
-        comparison.add_rate("joblib", work, lambda: checked(counted(peers.joblib_map(key_of, given))))
+        comparison.add_rate(
+            "Conveyor, the stages in a chain", work, lambda: checked(chained.run(given)[0])
+        )
+        comparison.add_rate(
+            "joblib", work, lambda: checked(counted(peers.joblib_map(key_of, given)))
+        )
         comparison.add_rate("mpire", work, lambda: checked(counted(mpire(given))))
         comparison.add_rate("one process", work, lambda: checked(counted(map(key_of, given))))
         comparison.measure()
-    goals = [Goal("P7", "records: times hand-tuned `Pool.imap`", comparison.ratio(name, pooled), 1.2)]
+    goals = [
+        Goal("P7", "records: times hand-tuned `Pool.imap`", comparison.ratio(name, pooled), 1.2)
+    ]
     text = (
         f"{ITEMS:,} lines of JSON to dictionaries, filtered, normalised, counted by key. A pool runs the first three as one\n"
         "function and counts in the parent."

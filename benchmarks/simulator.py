@@ -1,7 +1,7 @@
 """The simulator: schedules and classes a second, stores a second, and how soon a failure is small.
 
-One thread, no peers: rates hold for a machine on which the reference loop takes 30 ms, so each is scaled by that loop, timed
-in the same round.
+One thread, no peers: rates hold for a machine on which the reference loop takes 30 ms, so each is
+scaled by that loop, timed in the same round.
 """
 
 from __future__ import annotations
@@ -40,7 +40,9 @@ def increment(item: int) -> int:
 
 def diamond() -> Pipeline[int, tuple[str, int]]:
     """A fork to two processors, and a join."""
-    return Pipeline[int]().add(ReplicatingFork(2)).add(Processor(left), Processor(right)).add(Join(2))
+    return (
+        Pipeline[int]().add(ReplicatingFork(2)).add(Processor(left), Processor(right)).add(Join(2))
+    )
 
 
 def line() -> Pipeline[int, int]:
@@ -84,9 +86,20 @@ def shrunk() -> float:
 def measure(rounds: int) -> Section:
     stores = ITEMS * (2 * STAGES + 3) + STAGES + 1
     rates = Comparison("thousands a second, scaled", rounds)
-    schedules, five, seven, stored = "schedules, 2 x 3 items", "classes, 2 x 5 items", "classes, 2 x 7 items", "stores"
+    schedules, five, seven, stored = (
+        "schedules, 2 x 3 items",
+        "classes, 2 x 5 items",
+        "classes, 2 x 7 items",
+        "stores",
+    )
     run = Comparison("ms, scaled", rounds)
-    rates.add(schedules, scaled(SCHEDULES / 1e3, lambda: diamond().explore(range(3), strategy="random", schedules=SCHEDULES)))
+    rates.add(
+        schedules,
+        scaled(
+            SCHEDULES / 1e3,
+            lambda: diamond().explore(range(3), strategy="random", schedules=SCHEDULES),
+        ),
+    )
     rates.add(five, scaled(comb(10, 5) / 1e3, explore(5)))
     rates.add(seven, scaled(comb(14, 7) / 1e3, explore(7)))
     rates.add(stored, scaled(stores / 1e3, lambda: line().simulate(range(ITEMS))))
@@ -100,10 +113,18 @@ def measure(rounds: int) -> Section:
         "always, to find jobs that are not deterministic.",
         [rates.markdown(), run.markdown()],
         [
-            Goal("S1", "schedules/s, replicate 2 x 3 items, thousands", rates.median(schedules), 20),
+            Goal(
+                "S1", "schedules/s, replicate 2 x 3 items, thousands", rates.median(schedules), 20
+            ),
             Goal("S2", "classes/s, exhaustive, 2 x 5 items, thousands", rates.median(five), 30),
             Goal("S2", "classes/s, exhaustive, 2 x 7 items, thousands", rates.median(seven), 30),
             Goal("S3", "stores/s, thousands", rates.median(stored), 800),
-            Goal("S4", "a failure found and shrunk, seconds", run.median("a failure found and made small") / 1e3, 0.2, False),
+            Goal(
+                "S4",
+                "a failure found and shrunk, seconds",
+                run.median("a failure found and made small") / 1e3,
+                0.2,
+                False,
+            ),
         ],
     )

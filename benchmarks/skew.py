@@ -1,4 +1,5 @@
-"""Items of which a few take far longer than the rest, over eight lanes: does a long one hold others up?"""
+"""Items of which a few take far longer than the rest, over eight lanes: does a long one hold others
+up?"""
 
 from __future__ import annotations
 
@@ -49,10 +50,20 @@ def measure(rounds: int) -> Section:
         limit, name = "limit: greedy list scheduling, computed", "Conveyor, defaults"
         comparison.add(limit, lambda: bound)
         comparison.add_seconds(name, lambda: checked(pipeline.run(given)))
-        comparison.add_seconds("`Pool(8).imap_unordered`", lambda: checked(list(pool.imap_unordered(work, given))))
+        comparison.add_seconds(
+            "`Pool(8).imap_unordered`", lambda: checked(list(pool.imap_unordered(work, given)))
+        )
         comparison.add_seconds("`Pool(8).map`", lambda: checked(pool.map(work, given)))
         comparison.measure()
-    goals = [Goal("P6", "skew: times greedy list scheduling", comparison.ratio(name, limit), 1.05, at_least=False)]
+    goals = [
+        Goal(
+            "P6",
+            "skew: times greedy list scheduling",
+            comparison.ratio(name, limit),
+            1.05,
+            at_least=False,
+        )
+    ]
     text = (
         f"{ITEMS} sleeps with a heavy tail over {LANES} lanes; {sum(given):.2f} s in all, the longest {max(given):.2f} s,\n"
         f"so no schedule takes less than {max(sum(given) / LANES, max(given)):.3f} s."

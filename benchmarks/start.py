@@ -1,4 +1,5 @@
-"""How long it takes to begin: in a new interpreter, again in the same one, and with workers that are warm."""
+"""How long it takes to begin: in a new interpreter, again in the same one, and with workers that
+are warm."""
 
 from __future__ import annotations
 
@@ -43,16 +44,24 @@ IMPORTED, FIRST, SECOND, WARM, POOL = range(5)
 
 
 class Figures:
-    """What one new interpreter measured, in milliseconds; each figure is asked for once a round, the first begins it."""
+    """What one new interpreter measured, in milliseconds; each figure is asked for once a round,
+    the first begins it."""
 
     def __init__(self) -> None:
         self.latest: list[float] = []
 
     def figure(self, which: int) -> float:
         if which == IMPORTED:
-            # As installed: a package's bytecode is written when it is installed, or used for the first time.
-            env = {name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"}
-            done = subprocess.run([sys.executable, "-c", SCRIPT], env=env, capture_output=True, text=True, check=True)
+            # As installed: a package's bytecode is written when it is installed, or used for the
+            # first time.
+            env = {
+                name: value
+                for name, value in os.environ.items()
+                if name != "PYTHONDONTWRITEBYTECODE"
+            }
+            done = subprocess.run(
+                [sys.executable, "-c", SCRIPT], env=env, capture_output=True, text=True, check=True
+            )
             self.latest = [seconds * MILLI for seconds in json.loads(done.stdout)]
         return self.latest[which]
 

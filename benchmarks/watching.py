@@ -42,7 +42,8 @@ def pool(job: Any) -> Pipeline[Any, Any]:
 
 
 def measure_in_turns(comparison: Comparison, costs: Comparison, rounds: int) -> None:
-    """As a comparison does, but that who comes first changes from round to round: differences this small depend on it."""
+    """As a comparison does, but that who comes first changes from round to round: differences this
+    small depend on it."""
     for number in range(2 * rounds + 2):
         competitors = list(comparison.competitors.items())
         for name, figure in reversed(competitors) if number % 2 else competitors:
@@ -53,7 +54,12 @@ def measure_in_turns(comparison: Comparison, costs: Comparison, rounds: int) -> 
 
 def measure(rounds: int) -> Section:
     comparison, costs = Comparison("M items/s", rounds), Comparison("s of processor time", rounds)
-    with tempfile.TemporaryDirectory() as directory, chain(pipes=False) as fine, pool(add_one) as pooled, pool(work) as coarse:
+    with (
+        tempfile.TemporaryDirectory() as directory,
+        chain(pipes=False) as fine,
+        pool(add_one) as pooled,
+        pool(work) as coarse,
+    ):
         path = Path(directory) / "run.cvd"
         pairs: list[tuple[str, str]] = []
         cases: list[tuple[str, Any, int]] = [
@@ -67,7 +73,10 @@ def measure(rounds: int) -> Section:
                 title = name + (", recorded" if record else "")
 
                 def run(
-                    pipeline: Any = pipeline, numbers: list[int] = numbers, record: Path | None = record, title: str = title
+                    pipeline: Any = pipeline,
+                    numbers: list[int] = numbers,
+                    record: Path | None = record,
+                    title: str = title,
                 ) -> None:
                     before = processor_seconds()
                     for _ in range(RUNS):
@@ -85,11 +94,22 @@ def measure(rounds: int) -> Section:
             decisions = sum(map(len, Recording.read(path.read_bytes(), "").decisions.values()))
             sizes.append(f"{decided / decisions:.2g} bytes a decision ({name})")
     goals = [
-        Goal("P10", f"recorded: {name}, times the same unrecorded", comparison.ratio(recorded, name), 0.95)
+        Goal(
+            "P10",
+            f"recorded: {name}, times the same unrecorded",
+            comparison.ratio(recorded, name),
+            0.95,
+        )
         for name, recorded in pairs
     ]
     goals += [
-        Goal("P10", f"recorded: {name}, its processor time", costs.ratio(recorded, name), 1.05, at_least=False)
+        Goal(
+            "P10",
+            f"recorded: {name}, its processor time",
+            costs.ratio(recorded, name),
+            1.05,
+            at_least=False,
+        )
         for name, recorded in pairs
     ]
     text = (

@@ -17,7 +17,13 @@ from conveyor.items.current_item import (  # at once: the module has the name of
 
 if TYPE_CHECKING:
     from conveyor.graph.topology import Topology
-    from conveyor.pipeline import AdaptivePipeline, Pipeline, StatementPipeline, UncheckedPipeline, WidePipeline
+    from conveyor.pipeline import (
+        AdaptivePipeline,
+        Pipeline,
+        StatementPipeline,
+        UncheckedPipeline,
+        WidePipeline,
+    )
     from conveyor.report import DeadLetter, Report, RunResult, StageReport
     from conveyor.reporting.trace import Trace
     from conveyor.runtime.parent.stream import Stream
@@ -29,9 +35,20 @@ if TYPE_CHECKING:
     from conveyor.sim.search.api import Strategy
     from conveyor.sim.search.exploration import Exploration, Found
     from conveyor.sim.search.simulation import Simulation
-    from conveyor.stages import BalancingFork, Filter, FlatMap, Join, OnError, Pipe, Processor, ReplicatingFork, Zip
+    from conveyor.stages import (
+        BalancingFork,
+        Filter,
+        FlatMap,
+        Join,
+        OnError,
+        Pipe,
+        Processor,
+        ReplicatingFork,
+        Zip,
+    )
 else:
-    # Each name is imported when it is first asked for: a worker imports this package, too, and needs few of them.
+    # Each name is imported when it is first asked for: a worker imports this package, too, and
+    # needs few of them.
     HOMES = {
         name: home
         for home, names in {

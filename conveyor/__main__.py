@@ -20,7 +20,9 @@ def main(arguments: list[str] | None = None) -> int:
     """Runs a command; gives the exit code."""
     parser = argparse.ArgumentParser(prog="python -m conveyor")
     commands = parser.add_subparsers(dest="command", required=True)
-    replays = commands.add_parser("conform", help="replay every recording (*.cvd) under a directory in the simulator")
+    replays = commands.add_parser(
+        "conform", help="replay every recording (*.cvd) under a directory in the simulator"
+    )
     replays.add_argument("directory", type=Path, help="a directory, or a single recording")
     asked = parser.parse_args(arguments)
     sys.path.insert(0, "")  # where the modules of recorded pipelines are

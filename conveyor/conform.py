@@ -1,8 +1,10 @@
 """Replays every recording under a directory: does the simulator do what the real runs did?
 
-Knows: files of recordings, and how a result is told.  Must never know: how a run is recorded or replayed.
+Knows: files of recordings, and how a result is told.  Must never know: how a run is recorded or
+replayed.
 
-A recording brings its pipeline along, pickled, so only recordings that you trust should be replayed: to unpickle runs code.
+A recording brings its pipeline along, pickled, so only recordings that you trust should be
+replayed: to unpickle runs code.
 """
 
 from __future__ import annotations

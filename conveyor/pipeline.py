@@ -1,6 +1,7 @@
 """The pipeline as checkers read it: what each row of stages makes of the types on the open lanes.
 
-Knows: the states that a pipeline can be in for a checker.  Must never know: what adding a stage or a run does.
+Knows: the states that a pipeline can be in for a checker.  Must never know: what adding a stage or
+a run does.
 """
 
 # The overloads of `add` overlap where a stage could be of two shapes, which none is.
@@ -87,7 +88,9 @@ if TYPE_CHECKING:
     from conveyor.sim.search.simulation import Simulation
     from conveyor.stages import Fork, Job, Merge, Pipe
 
-    AnyStage: TypeAlias = Job[Any, Any] | Pipe | Fork | Merge  # Job first: it is what gives a lambda its context
+    AnyStage: TypeAlias = (
+        Job[Any, Any] | Pipe | Fork | Merge
+    )  # Job first: it is what gives a lambda its context
 
 __all__ = ["AdaptivePipeline", "Pipeline", "StatementPipeline", "UncheckedPipeline", "WidePipeline"]
 
@@ -99,9 +102,9 @@ Lane = TypeVar("Lane", default=Any)
 class Pipeline(Builder[In, *Row], Generic[In, *Row]):
     """A pipeline: rows of stages, added one after the other, and run as often as wanted.
 
-    `strict` holds the stricter rules of construction: it begins with a processor, and a pipe that is put in silently raises an
-    `ImplicitPipeWarning`.  `start_method` is multiprocessing's; without it, what the environment variable
-    CONVEYOR_START_METHOD says, or "forkserver".
+    `strict` holds the stricter rules of construction: it begins with a processor, and a pipe that
+    is put in silently raises an `ImplicitPipeWarning`.  `start_method` is multiprocessing's;
+    without it, what the environment variable CONVEYOR_START_METHOD says, or "forkserver".
 
     >>> from conveyor import Filter, Processor
     >>> pl = Pipeline[int]().add(Processor(lambda x: x + 1)).add(Filter(lambda x: x % 2))
@@ -111,7 +114,9 @@ class Pipeline(Builder[In, *Row], Generic[In, *Row]):
 
     if TYPE_CHECKING:
 
-        def __new__(cls, *, strict: bool = False, start_method: StartMethod | None = None) -> Pipeline[In, *tuple[()]]: ...
+        def __new__(
+            cls, *, strict: bool = False, start_method: StartMethod | None = None
+        ) -> Pipeline[In, *tuple[()]]: ...
 
     # What mypy reads, which looks here before it looks at __new__; pyright reads __new__.
     def __init__(
@@ -126,9 +131,13 @@ class Pipeline(Builder[In, *Row], Generic[In, *Row]):
     @overload
     def add(self: Pipeline[Undeclared, *tuple[()]], stage: Job[A1, B1], /) -> Pipeline[A1, B1]: ...
     @overload
-    def add(self: Pipeline[Undeclared, *tuple[()]], *stages: AnyStage) -> StatementPipeline[Any]: ...
+    def add(
+        self: Pipeline[Undeclared, *tuple[()]], *stages: AnyStage
+    ) -> StatementPipeline[Any]: ...
     @overload
-    def add(self: Pipeline[In, *tuple[()]], pipe: PassesALane, /, **only: Unpack[ForPyright]) -> Pipeline[In, In]: ...
+    def add(
+        self: Pipeline[In, *tuple[()]], pipe: PassesALane, /, **only: Unpack[ForPyright]
+    ) -> Pipeline[In, In]: ...
     @overload
     def add(
         self: Pipeline[In, *tuple[()]], fork: OpensLanes[Literal[1]], /, **only: Unpack[ForPyright]
@@ -162,11 +171,17 @@ class Pipeline(Builder[In, *Row], Generic[In, *Row]):
         self: Pipeline[In, *tuple[()]], fork: OpensLanes[Literal[8]], /, **only: Unpack[ForPyright]
     ) -> Pipeline[In, In, In, In, In, In, In, In, In]: ...
     @overload
-    def add(self: Pipeline[In, A1], pipe: PassesALane, /, **only: Unpack[ForPyright]) -> Pipeline[In, A1]: ...
+    def add(
+        self: Pipeline[In, A1], pipe: PassesALane, /, **only: Unpack[ForPyright]
+    ) -> Pipeline[In, A1]: ...
     @overload
-    def add(self: Pipeline[In, A1], fork: OpensLanes[Literal[1]], /, **only: Unpack[ForPyright]) -> Pipeline[In, A1]: ...
+    def add(
+        self: Pipeline[In, A1], fork: OpensLanes[Literal[1]], /, **only: Unpack[ForPyright]
+    ) -> Pipeline[In, A1]: ...
     @overload
-    def add(self: Pipeline[In, A1], fork: OpensLanes[Literal[2]], /, **only: Unpack[ForPyright]) -> Pipeline[In, A1, A1]: ...
+    def add(
+        self: Pipeline[In, A1], fork: OpensLanes[Literal[2]], /, **only: Unpack[ForPyright]
+    ) -> Pipeline[In, A1, A1]: ...
     @overload
     def add(
         self: Pipeline[In, A1], fork: OpensLanes[Literal[3]], /, **only: Unpack[ForPyright]
@@ -192,9 +207,13 @@ class Pipeline(Builder[In, *Row], Generic[In, *Row]):
         self: Pipeline[In, A1], fork: OpensLanes[Literal[8]], /, **only: Unpack[ForPyright]
     ) -> Pipeline[In, A1, A1, A1, A1, A1, A1, A1, A1]: ...
     @overload
-    def add(self: Pipeline[In, A1], join: ClosesLanes[Literal[1]], /, **only: Unpack[ForPyright]) -> Pipeline[In, A1]: ...
+    def add(
+        self: Pipeline[In, A1], join: ClosesLanes[Literal[1]], /, **only: Unpack[ForPyright]
+    ) -> Pipeline[In, A1]: ...
     @overload
-    def add(self: Pipeline[In, A1], zip: ZipsLanes[Literal[1]], /, **only: Unpack[ForPyright]) -> Pipeline[In, tuple[A1]]: ...
+    def add(
+        self: Pipeline[In, A1], zip: ZipsLanes[Literal[1]], /, **only: Unpack[ForPyright]
+    ) -> Pipeline[In, tuple[A1]]: ...
     @overload
     def add(
         self: Pipeline[In, A1, A2], join: ClosesLanes[Literal[2]], /, **only: Unpack[ForPyright]
@@ -213,43 +232,73 @@ class Pipeline(Builder[In, *Row], Generic[In, *Row]):
     ) -> Pipeline[In, tuple[A1, A2, A3]]: ...
     @overload
     def add(
-        self: Pipeline[In, A1, A2, A3, A4], join: ClosesLanes[Literal[4]], /, **only: Unpack[ForPyright]
+        self: Pipeline[In, A1, A2, A3, A4],
+        join: ClosesLanes[Literal[4]],
+        /,
+        **only: Unpack[ForPyright],
     ) -> Pipeline[In, A1 | A2 | A3 | A4]: ...
     @overload
     def add(
-        self: Pipeline[In, A1, A2, A3, A4], zip: ZipsLanes[Literal[4]], /, **only: Unpack[ForPyright]
+        self: Pipeline[In, A1, A2, A3, A4],
+        zip: ZipsLanes[Literal[4]],
+        /,
+        **only: Unpack[ForPyright],
     ) -> Pipeline[In, tuple[A1, A2, A3, A4]]: ...
     @overload
     def add(
-        self: Pipeline[In, A1, A2, A3, A4, A5], join: ClosesLanes[Literal[5]], /, **only: Unpack[ForPyright]
+        self: Pipeline[In, A1, A2, A3, A4, A5],
+        join: ClosesLanes[Literal[5]],
+        /,
+        **only: Unpack[ForPyright],
     ) -> Pipeline[In, A1 | A2 | A3 | A4 | A5]: ...
     @overload
     def add(
-        self: Pipeline[In, A1, A2, A3, A4, A5], zip: ZipsLanes[Literal[5]], /, **only: Unpack[ForPyright]
+        self: Pipeline[In, A1, A2, A3, A4, A5],
+        zip: ZipsLanes[Literal[5]],
+        /,
+        **only: Unpack[ForPyright],
     ) -> Pipeline[In, tuple[A1, A2, A3, A4, A5]]: ...
     @overload
     def add(
-        self: Pipeline[In, A1, A2, A3, A4, A5, A6], join: ClosesLanes[Literal[6]], /, **only: Unpack[ForPyright]
+        self: Pipeline[In, A1, A2, A3, A4, A5, A6],
+        join: ClosesLanes[Literal[6]],
+        /,
+        **only: Unpack[ForPyright],
     ) -> Pipeline[In, A1 | A2 | A3 | A4 | A5 | A6]: ...
     @overload
     def add(
-        self: Pipeline[In, A1, A2, A3, A4, A5, A6], zip: ZipsLanes[Literal[6]], /, **only: Unpack[ForPyright]
+        self: Pipeline[In, A1, A2, A3, A4, A5, A6],
+        zip: ZipsLanes[Literal[6]],
+        /,
+        **only: Unpack[ForPyright],
     ) -> Pipeline[In, tuple[A1, A2, A3, A4, A5, A6]]: ...
     @overload
     def add(
-        self: Pipeline[In, A1, A2, A3, A4, A5, A6, A7], join: ClosesLanes[Literal[7]], /, **only: Unpack[ForPyright]
+        self: Pipeline[In, A1, A2, A3, A4, A5, A6, A7],
+        join: ClosesLanes[Literal[7]],
+        /,
+        **only: Unpack[ForPyright],
     ) -> Pipeline[In, A1 | A2 | A3 | A4 | A5 | A6 | A7]: ...
     @overload
     def add(
-        self: Pipeline[In, A1, A2, A3, A4, A5, A6, A7], zip: ZipsLanes[Literal[7]], /, **only: Unpack[ForPyright]
+        self: Pipeline[In, A1, A2, A3, A4, A5, A6, A7],
+        zip: ZipsLanes[Literal[7]],
+        /,
+        **only: Unpack[ForPyright],
     ) -> Pipeline[In, tuple[A1, A2, A3, A4, A5, A6, A7]]: ...
     @overload
     def add(
-        self: Pipeline[In, A1, A2, A3, A4, A5, A6, A7, A8], join: ClosesLanes[Literal[8]], /, **only: Unpack[ForPyright]
+        self: Pipeline[In, A1, A2, A3, A4, A5, A6, A7, A8],
+        join: ClosesLanes[Literal[8]],
+        /,
+        **only: Unpack[ForPyright],
     ) -> Pipeline[In, A1 | A2 | A3 | A4 | A5 | A6 | A7 | A8]: ...
     @overload
     def add(
-        self: Pipeline[In, A1, A2, A3, A4, A5, A6, A7, A8], zip: ZipsLanes[Literal[8]], /, **only: Unpack[ForPyright]
+        self: Pipeline[In, A1, A2, A3, A4, A5, A6, A7, A8],
+        zip: ZipsLanes[Literal[8]],
+        /,
+        **only: Unpack[ForPyright],
     ) -> Pipeline[In, tuple[A1, A2, A3, A4, A5, A6, A7, A8]]: ...
     @overload
     def add(self: Pipeline[In, *tuple[()]], stage: Stage[In, B1], /) -> Pipeline[In, B1]: ...
@@ -258,7 +307,9 @@ class Pipeline(Builder[In, *Row], Generic[In, *Row]):
     @overload
     def add(self: Pipeline[In, *tuple[()]], fork: OpensSome, /) -> WidePipeline[In, In]: ...
     @overload
-    def add(self: Pipeline[In, *tuple[()]], fork: Opens[In, tuple[*New]], /) -> Pipeline[In, *New]: ...
+    def add(
+        self: Pipeline[In, *tuple[()]], fork: Opens[In, tuple[*New]], /
+    ) -> Pipeline[In, *New]: ...
     @overload
     def add(self: Pipeline[In, A1], stage: Stage[A1, B1], /) -> Pipeline[In, B1]: ...
     @overload
@@ -268,14 +319,24 @@ class Pipeline(Builder[In, *Row], Generic[In, *Row]):
     @overload
     def add(self: Pipeline[In, A1], fork: Opens[A1, tuple[*New]], /) -> Pipeline[In, *New]: ...
     @overload
-    def add(self: Pipeline[In, *tuple[()]], stage: AddAStageFirst, /, *stages: AddAStageFirst) -> StatementPipeline[In]: ...
-    @overload
-    def add(self: Pipeline[In, A1, *Left], join: Closes[tuple[A1, *Left], B1], /) -> Pipeline[In, B1]: ...
-    @overload
-    def add(self: Pipeline[In, A1, A2], stage1: Stage[A1, B1], stage2: Stage[A2, B2], /) -> Pipeline[In, B1, B2]: ...
+    def add(
+        self: Pipeline[In, *tuple[()]], stage: AddAStageFirst, /, *stages: AddAStageFirst
+    ) -> StatementPipeline[In]: ...
     @overload
     def add(
-        self: Pipeline[In, A1, A2, A3], stage1: Stage[A1, B1], stage2: Stage[A2, B2], stage3: Stage[A3, B3], /
+        self: Pipeline[In, A1, *Left], join: Closes[tuple[A1, *Left], B1], /
+    ) -> Pipeline[In, B1]: ...
+    @overload
+    def add(
+        self: Pipeline[In, A1, A2], stage1: Stage[A1, B1], stage2: Stage[A2, B2], /
+    ) -> Pipeline[In, B1, B2]: ...
+    @overload
+    def add(
+        self: Pipeline[In, A1, A2, A3],
+        stage1: Stage[A1, B1],
+        stage2: Stage[A2, B2],
+        stage3: Stage[A3, B3],
+        /,
     ) -> Pipeline[In, B1, B2, B3]: ...
     @overload
     def add(
@@ -539,14 +600,19 @@ class Pipeline(Builder[In, *Row], Generic[In, *Row]):
     ) -> Pipeline[In, *New]: ...
     @overload
     def add(
-        self: Pipeline[In, A1, *Left], stage: RowDoesNotFitTheLanes, /, *stages: RowDoesNotFitTheLanes
+        self: Pipeline[In, A1, *Left],
+        stage: RowDoesNotFitTheLanes,
+        /,
+        *stages: RowDoesNotFitTheLanes,
     ) -> StatementPipeline[In]: ...
     # End of what is generated.
     def add(self, *stages: Any) -> object:  # type: ignore[misc]  # `only` is for a checker: nobody can give it
-        """Adds a row of stages, which takes all open lanes from left to right; gives the pipeline itself.
+        """Adds a row of stages, which takes all open lanes from left to right; gives the pipeline
+        itself.
 
-        Raises `TopologyError` if the row does not fit, `StageTypeError` if annotations tell that a stage does not take what its
-        lane carries, `LifecycleError` if the topology is fixed; the pipeline is then as it was.
+        Raises `TopologyError` if the row does not fit, `StageTypeError` if annotations tell that a
+        stage does not take what its lane carries, `LifecycleError` if the topology is fixed; the
+        pipeline is then as it was.
         """
         return self._add(stages)
 
@@ -563,9 +629,11 @@ class Pipeline(Builder[In, *Row], Generic[In, *Row]):
 if TYPE_CHECKING:
 
     class StatementPipeline(Pipeline[Any, *tuple[Any, ...]], Generic[In]):
-        """What `with Pipeline() as pl` gives: stages are added to one variable, whose type cannot follow them.
+        """What `with Pipeline() as pl` gives: stages are added to one variable, whose type cannot
+        follow them.
 
-        Checkers accept any row here; the plugin for mypy follows it, and `add` itself checks it when the pipeline is built.
+        Checkers accept any row here; the plugin for mypy follows it, and `add` itself checks it
+        when the pipeline is built.
         """
 
         def add(self, *stages: AnyStage) -> StatementPipeline[In]:  # type: ignore[override]  # pyright: ignore[reportIncompatibleMethodOverride]
@@ -619,7 +687,9 @@ if TYPE_CHECKING:
         def stream(self, items: JoinTheOpenLanesFirst) -> Stream[Any]:
             raise NotImplementedError
 
-        def simulate(self, items: JoinTheOpenLanesFirst, **options: Unpack[HowToSimulate]) -> Simulation[Any]:
+        def simulate(
+            self, items: JoinTheOpenLanesFirst, **options: Unpack[HowToSimulate]
+        ) -> Simulation[Any]:
             raise NotImplementedError
 
         def explore(
@@ -639,11 +709,17 @@ if TYPE_CHECKING:
         def __enter__(self) -> StatementPipeline[In]:
             raise NotImplementedError
 
-        def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        def __exit__(
+            self,
+            kind: type[BaseException] | None,
+            error: BaseException | None,
+            trace: TracebackType | None,
+        ) -> None:
             raise NotImplementedError
 
     class WidePipeline(OpenLanes[In], Generic[In, Lane]):
-        """A pipeline with lanes of one type, nobody knows how many: behind a fork whose width is not a literal, or beyond 8."""
+        """A pipeline with lanes of one type, nobody knows how many: behind a fork whose width is
+        not a literal, or beyond 8."""
 
         @overload
         def add(self, join: ClosesLanes[Any], /) -> Pipeline[In, Lane]: ...
@@ -652,23 +728,32 @@ if TYPE_CHECKING:
         @overload
         def add(self, *stages: Stage[Lane, B1]) -> WidePipeline[In, B1]: ...
         @overload
-        def add(self, *stages: Stage[Lane, Lane] | OpensLanes[Any] | ClosesLanes[Any]) -> WidePipeline[In, Lane]: ...
+        def add(
+            self, *stages: Stage[Lane, Lane] | OpensLanes[Any] | ClosesLanes[Any]
+        ) -> WidePipeline[In, Lane]: ...
         @overload
-        def add(self, stage: RowDoesNotFitTheLanes, /, *stages: RowDoesNotFitTheLanes) -> StatementPipeline[In]: ...
+        def add(
+            self, stage: RowDoesNotFitTheLanes, /, *stages: RowDoesNotFitTheLanes
+        ) -> StatementPipeline[In]: ...
         def add(self, *stages: Any) -> Any:
             raise NotImplementedError
 
     class AdaptivePipeline(OpenLanes[In], Generic[In, Lane]):
-        """A pipeline whose `BalancingFork()` decides how many lanes it has: what follows is written once, up to `Join()`."""
+        """A pipeline whose `BalancingFork()` decides how many lanes it has: what follows is written
+        once, up to `Join()`."""
 
         @overload
         def add(self, join: ClosesAsNeeded, /) -> Pipeline[In, Lane]: ...
         @overload
         def add(self, *stages: Stage[Lane, B1]) -> AdaptivePipeline[In, B1]: ...
         @overload
-        def add(self, *stages: Stage[Lane, Lane] | OpensLanes[Any] | ClosesLanes[Any]) -> AdaptivePipeline[In, Lane]: ...
+        def add(
+            self, *stages: Stage[Lane, Lane] | OpensLanes[Any] | ClosesLanes[Any]
+        ) -> AdaptivePipeline[In, Lane]: ...
         @overload
-        def add(self, stage: RowDoesNotFitTheLanes, /, *stages: RowDoesNotFitTheLanes) -> StatementPipeline[In]: ...
+        def add(
+            self, stage: RowDoesNotFitTheLanes, /, *stages: RowDoesNotFitTheLanes
+        ) -> StatementPipeline[In]: ...
         def add(self, *stages: Any) -> Any:
             raise NotImplementedError
 

@@ -1,6 +1,8 @@
-"""The pytest plugin: a test that takes `simulate` is run once for each of many schedules, until one fails.
+"""The pytest plugin: a test that takes `simulate` is run once for each of many schedules, until one
+fails.
 
-Knows: pytest, and which schedules a test has failed under before.  Must never know: how schedules are found, run or shrunk.
+Knows: pytest, and which schedules a test has failed under before.  Must never know: how schedules
+are found, run or shrunk.
 
     @pytest.mark.explore(schedules=200)
     def test_that_nothing_is_lost(simulate):
@@ -45,27 +47,33 @@ NO_END: Final = 1 << 62
 REMEMBERED: Final = 5  # schedules of one test
 
 HOW: Final = "write def test_x(simulate), and call simulate(pl, items)"
-HOW_IN_A_CLASS: Final = f"{HOW}; a unittest.TestCase gets it by a fixture with autouse=True that puts it into self"
+HOW_IN_A_CLASS: Final = (
+    f"{HOW}; a unittest.TestCase gets it by a fixture with autouse=True that puts it into self"
+)
 
 SECTION: Final = "conveyor"
 TOLD: Final = pytest.StashKey[str]()
 
 
 class Simulate:
-    """The fixture `simulate`: called once in a run of the test, it gives the pipeline's outputs under the schedule in turn."""
+    """The fixture `simulate`: called once in a run of the test, it gives the pipeline's outputs
+    under the schedule in turn."""
 
     def __init__(self) -> None:
         self._trials: Trials | None = None
 
     def __call__(self, pl: Simulable[In, Out], items: Iterable[In]) -> Simulation[Out, In]:
-        """The outputs, in order, with `.schedule`, `.trace` and `.report`; raises what a job raised, or `Deadlock`."""
+        """The outputs, in order, with `.schedule`, `.trace` and `.report`; raises what a job
+        raised, or `Deadlock`."""
         __tracebackhide__ = True
         from conveyor._builder import Builder
 
         if not isinstance(pl, Builder):
             raise TypeError(f"simulate(pl, items): pl must be a Pipeline, not {type(pl).__name__}")
         if self._trials is None:
-            raise RuntimeError("simulate(pl, items) is for the body of a test; here, use pl.simulate(items, seed=0)")
+            raise RuntimeError(
+                "simulate(pl, items) is for the body of a test; here, use pl.simulate(items, seed=0)"
+            )
         try:
             topology = pl._simulated("simulate()")  # pyright: ignore[reportPrivateUsage, reportUnknownMemberType]  # two faces of one library
             return self._trials.simulate(topology, items)  # type: ignore[return-value]  # pyright: ignore[reportReturnType]  # what the pipeline gives is Out
@@ -77,12 +85,14 @@ class Simulate:
 
 @pytest.fixture
 def simulate() -> Simulate:
-    """Call it as `simulate(pl, items)`: the test is then run once for each schedule, until one fails."""
+    """Call it as `simulate(pl, items)`: the test is then run once for each schedule, until one
+    fails."""
     return Simulate()
 
 
 class Subtests:
-    """In the place of pytest's own: a subtest that fails fails the test, under the schedule that it fails under."""
+    """In the place of pytest's own: a subtest that fails fails the test, under the schedule that it
+    fails under."""
 
     @contextmanager
     def test(self, msg: str | None = None, **parameters: object) -> Generator[None]:
@@ -115,16 +125,22 @@ class Asked:
         return NO_END if self.strategy == "exhaustive" else SCHEDULES
 
 
-# ------------------------------------------------------------------------------------------------------- what pytest calls
+# -------------------------------------------------------------------------------------------------------
+# what pytest calls
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     group = parser.getgroup("conveyor", "tests of pipelines under many schedules")
     group.addoption(
-        "--conveyor-seed", type=int, metavar="N", help="the seed of every search (default: what the test says, or 0)"
+        "--conveyor-seed",
+        type=int,
+        metavar="N",
+        help="the seed of every search (default: what the test says, or 0)",
     )
     group.addoption(
-        "--conveyor-schedule", metavar="TEXT", help="run the test under this schedule alone, as a failure prints it"
+        "--conveyor-schedule",
+        metavar="TEXT",
+        help="run the test under this schedule alone, as a failure prints it",
     )
 
 
@@ -147,7 +163,8 @@ def pytest_configure(config: pytest.Config) -> None:
 
 @pytest.hookimpl(hookwrapper=True)
 def pytest_runtest_call(item: pytest.Item) -> Generator[None, Any, None]:
-    """Puts in the place of the test, be it a method of a `unittest.TestCase`, one that runs it again and again."""
+    """Puts in the place of the test, be it a method of a `unittest.TestCase`, one that runs it
+    again and again."""
     if not isinstance(item, pytest.Function):
         yield
         return
@@ -157,13 +174,17 @@ def pytest_runtest_call(item: pytest.Item) -> Generator[None, Any, None]:
     if isinstance(simulates, Simulate):
         item.obj = explored(item, test, simulates, mark)
     elif mark is not None:
-        item.obj = refused(test, f"needs the fixture `simulate`: {HOW if item.cls is None else HOW_IN_A_CLASS}")
+        item.obj = refused(
+            test, f"needs the fixture `simulate`: {HOW if item.cls is None else HOW_IN_A_CLASS}"
+        )
     yield
     item.obj = test
 
 
 @pytest.hookimpl(hookwrapper=True)
-def pytest_runtest_makereport(item: pytest.Item, call: pytest.CallInfo[None]) -> Generator[None, Any, None]:
+def pytest_runtest_makereport(
+    item: pytest.Item, call: pytest.CallInfo[None]
+) -> Generator[None, Any, None]:
     """Puts what was found below the traceback, where a line can be copied."""
     outcome = yield
     told = item.stash.get(TOLD, None)
@@ -177,7 +198,8 @@ def pytest_runtest_makereport(item: pytest.Item, call: pytest.CallInfo[None]) ->
         report.sections.append((SECTION, told))
 
 
-# ------------------------------------------------------------------------------------------------------ a test, many times
+# ------------------------------------------------------------------------------------------------------
+# a test, many times
 
 
 def refused(test: Callable[..., object], why: str) -> Callable[..., None]:
@@ -189,11 +211,16 @@ def refused(test: Callable[..., object], why: str) -> Callable[..., None]:
 
 
 def explored(
-    item: pytest.Function, test: Callable[..., object], simulates: Simulate, mark: pytest.Mark | None
+    item: pytest.Function,
+    test: Callable[..., object],
+    simulates: Simulate,
+    mark: pytest.Mark | None,
 ) -> Callable[..., None]:
     """The test, under every schedule that was asked for."""
     if iscoroutinefunction(test):
-        return refused(test, "runs no async test: the simulator is not awaited, so the test need not be async")
+        return refused(
+            test, "runs no async test: the simulator is not awaited, so the test need not be async"
+        )
     try:
         asked = Asked(*(mark.args if mark else ()), **(mark.kwargs if mark else {}))
     except TypeError as error:
@@ -232,12 +259,15 @@ def replay(item: pytest.Function, trials: Trials, text: str) -> None:
     except BaseException:
         if trials.error is not None:
             words = in_words(schedule, trials.simulator.plan.topology)
-            item.stash[TOLD] = f"the schedule of --conveyor-schedule: default everywhere except: {words}"
+            item.stash[TOLD] = (
+                f"the schedule of --conveyor-schedule: default everywhere except: {words}"
+            )
         raise
 
 
 def search(item: pytest.Function, trials: Trials, asked: Asked) -> None:
-    """The test under many schedules; the smallest that fails is run once more, as what pytest reports."""
+    """The test under many schedules; the smallest that fails is run once more, as what pytest
+    reports."""
     __tracebackhide__ = True
     from conveyor.errors import ConveyorError, NotDeterministic
     from conveyor.sim.schedule import Schedule
@@ -274,8 +304,15 @@ def search(item: pytest.Function, trials: Trials, asked: Asked) -> None:
 def check_completeness(asked: Asked, result: Exploration[object]) -> None:
     """Who asks for every schedule must not take some for all."""
     if asked.strategy == "exhaustive" and not result.complete:
-        what = f"{asked.seconds} seconds" if asked.schedules is None else f"{asked.schedules} schedules"
-        pytest.fail(f"not every schedule was run: {what} were not enough. Allow more, or take fewer items", pytrace=False)
+        what = (
+            f"{asked.seconds} seconds"
+            if asked.schedules is None
+            else f"{asked.schedules} schedules"
+        )
+        pytest.fail(
+            f"not every schedule was run: {what} were not enough. Allow more, or take fewer items",
+            pytrace=False,
+        )
 
 
 def told(item: pytest.Function, found: Found, known: int, strategy: Strategy | Scheduler) -> str:
@@ -308,8 +345,8 @@ def forget_output(item: pytest.Function) -> None:
 
 
 class Memory:
-    """The schedules under which a test failed when it was last run, in pytest's cache: a file for each test, so that
-    processes of pytest-xdist do not write over one another's."""
+    """The schedules under which a test failed when it was last run, in pytest's cache: a file for
+    each test, so that processes of pytest-xdist do not write over one another's."""
 
     def __init__(self, item: pytest.Function) -> None:
         self.cache: Any = getattr(item.config, "cache", None)
@@ -336,6 +373,10 @@ class Memory:
     def remember(self, failed: list[str]) -> None:
         """`failed` comes first; a test that passes has no schedules that fail any more."""
         before = self.texts()
-        texts = [*failed, *(text for text in before if text not in failed)][:REMEMBERED] if failed else []
+        texts = (
+            [*failed, *(text for text in before if text not in failed)][:REMEMBERED]
+            if failed
+            else []
+        )
         if self.cache is not None and texts != before:
             self.cache.set(self.key, {"test": self.test, "schedules": texts})

@@ -1,9 +1,11 @@
 """What a run tells about itself.
 
-Knows: the counts and times of each stage, and how to print them.  Must never know: how they are gathered.
+Knows: the counts and times of each stage, and how to print them.  Must never know: how they are
+gathered.
 
-For every processor, always: items_in == passed + dropped + skipped + dead_lettered + failed (+ in_hand on a run that
-failed), and items_out == passed + flushed (but for FlatMap, whose inputs give any number of outputs).
+For every processor, always: items_in == passed + dropped + skipped + dead_lettered + failed (+
+in_hand on a run that failed), and items_out == passed + flushed (but for FlatMap, whose inputs give
+any number of outputs).
 """
 
 from __future__ import annotations
@@ -60,7 +62,16 @@ class Tally:
 
     def restore(self, counts: Sequence[int]) -> None:
         """Goes on from `counts`, with nothing in hand."""
-        _, self.items_out, self.passed, self.dropped, self.skipped, self.dead_lettered, self.failed, self.flushed = counts
+        (
+            _,
+            self.items_out,
+            self.passed,
+            self.dropped,
+            self.skipped,
+            self.dead_lettered,
+            self.failed,
+            self.flushed,
+        ) = counts
         self.items_in = self.done
 
 
@@ -71,8 +82,9 @@ COUNTS: Final = len(fields(Tally))
 class StageReport:
     """One stage of one run.  Times are seconds.
 
-    `passed` inputs gave at least one output; `dropped` gave none; `flushed` outputs came of `finish`; `left_over` items a
-    zip could not pair.  `busy_s` is time in the job, `waiting_s` for input, `blocked_s` for room behind the stage.
+    `passed` inputs gave at least one output; `dropped` gave none; `flushed` outputs came of
+    `finish`; `left_over` items a zip could not pair.  `busy_s` is time in the job, `waiting_s` for
+    input, `blocked_s` for room behind the stage.
     """
 
     name: str
@@ -100,19 +112,25 @@ COLUMNS: Final = (
     "items_in items_out passed dropped skipped dead_lettered failed flushed left_over in_hand "
     "busy_s waiting_s blocked_s batches restarts pid core"
 ).split()
-ALWAYS: Final = frozenset({"items_in", "items_out", "passed", "dropped", "busy_s", "waiting_s", "blocked_s", "batches"})
+ALWAYS: Final = frozenset(
+    {"items_in", "items_out", "passed", "dropped", "busy_s", "waiting_s", "blocked_s", "batches"}
+)
 
 
 @dataclass(frozen=True, slots=True, repr=False)
 class Report:
-    """The stages of a run by name, in the order in which they were added; `print(report)` is a table."""
+    """The stages of a run by name, in the order in which they were added; `print(report)` is a
+    table."""
 
     stages: Mapping[str, StageReport] = field(default_factory=dict[str, StageReport])
     seconds: float = 0.0
     notes: tuple[str, ...] = ()
 
     def __repr__(self) -> str:
-        stages = (f"{stage.name} {stage.items_in} in, {stage.items_out} out" for stage in self.stages.values())
+        stages = (
+            f"{stage.name} {stage.items_in} in, {stage.items_out} out"
+            for stage in self.stages.values()
+        )
         return f"Report({'; '.join([f'{self.seconds:.3f} s', *stages])})"
 
     def __str__(self) -> str:
@@ -121,7 +139,10 @@ class Report:
         table = [["stage", *(c.removesuffix("_s") for c in shown)]]
         table += [[row.name, *(_cell(c, getattr(row, c)) for c in shown)] for row in rows]
         widths = [max(map(len, column)) for column in zip(*table, strict=True)]
-        lines = ["  ".join([line[0].ljust(widths[0]), *map(str.rjust, line[1:], widths[1:])]) for line in table]
+        lines = [
+            "  ".join([line[0].ljust(widths[0]), *map(str.rjust, line[1:], widths[1:])])
+            for line in table
+        ]
         lines.insert(1, "  ".join("-" * width for width in widths))
         return "\n".join([*lines, f"{self.seconds:.3f} s in all; times in seconds", *self.notes])
 
@@ -134,7 +155,8 @@ def _cell(column: str, value: float | None) -> str:
 
 @dataclass(frozen=True, slots=True)
 class DeadLetter:
-    """An item that its stage gave up on, after `attempts` attempts; `ordinal` counts the stage's inputs from 0."""
+    """An item that its stage gave up on, after `attempts` attempts; `ordinal` counts the stage's
+    inputs from 0."""
 
     stage: str
     ordinal: int
@@ -144,10 +166,14 @@ class DeadLetter:
 
 
 class RunResult(list[Out], Generic[Out]):
-    """The outputs of a run, in order; `.report` tells how it went, `.dead_letters` which items were given up."""
+    """The outputs of a run, in order; `.report` tells how it went, `.dead_letters` which items were
+    given up."""
 
     def __init__(
-        self, items: Iterable[Out] = (), report: Report | None = None, dead_letters: Iterable[DeadLetter] = ()
+        self,
+        items: Iterable[Out] = (),
+        report: Report | None = None,
+        dead_letters: Iterable[DeadLetter] = (),
     ) -> None:
         super().__init__(items)
         self.report: Report = report if report is not None else Report()
@@ -155,4 +181,6 @@ class RunResult(list[Out], Generic[Out]):
 
     if TYPE_CHECKING:
 
-        def __eq__(self, other: object, /) -> bool: ...  # a list's, which checkers take to be of lists of the same class only
+        def __eq__(
+            self, other: object, /
+        ) -> bool: ...  # a list's, which checkers take to be of lists of the same class only

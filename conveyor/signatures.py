@@ -1,7 +1,9 @@
-"""What is left at run time of the shapes by which a type checker follows the lanes: names, and nothing in them.
+"""What is left at run time of the shapes by which a type checker follows the lanes: names, and
+nothing in them.
 
-Knows: which of them something inherits from or asks for.  Must never know: how lanes are followed; that is in `signatures.pyi`,
-which checkers read in the place of this.  A worker that starts would else have to go through all of it.
+Knows: which of them something inherits from or asks for.  Must never know: how lanes are followed;
+that is in `signatures.pyi`, which checkers read in the place of this.  A worker that starts would
+else have to go through all of it.
 """
 
 from __future__ import annotations
@@ -10,7 +12,15 @@ from typing import Generic, final
 
 from typing_extensions import TypeVar
 
-__all__ = ["ClosesLanes", "OpensLanes", "PassesALane", "TakesALane", "Undeclared", "Width", "ZipsLanes"]
+__all__ = [
+    "ClosesLanes",
+    "OpensLanes",
+    "PassesALane",
+    "TakesALane",
+    "Undeclared",
+    "Width",
+    "ZipsLanes",
+]
 
 In_contra = TypeVar("In_contra", contravariant=True)
 Out_co = TypeVar("Out_co", covariant=True)

@@ -242,27 +242,59 @@ class TakesALane(Generic[In_contra, Out_co]):
     """The shape of what works on items."""
 
     def _lane_(self, item: In_contra, /) -> Out_co: ...
-    def _step1_(self, todo: tuple[In_contra, *Rest], done: tuple[*Done], /) -> tuple[tuple[*Rest], tuple[*Done, Out_co]]: ...
-    def _step2_(self, todo: tuple[In_contra, *Rest], done: tuple[*Done], /) -> tuple[tuple[*Rest], tuple[*Done, Out_co]]: ...
-    def _step3_(self, todo: tuple[In_contra, *Rest], done: tuple[*Done], /) -> tuple[tuple[*Rest], tuple[*Done, Out_co]]: ...
-    def _step4_(self, todo: tuple[In_contra, *Rest], done: tuple[*Done], /) -> tuple[tuple[*Rest], tuple[*Done, Out_co]]: ...
-    def _step5_(self, todo: tuple[In_contra, *Rest], done: tuple[*Done], /) -> tuple[tuple[*Rest], tuple[*Done, Out_co]]: ...
-    def _step6_(self, todo: tuple[In_contra, *Rest], done: tuple[*Done], /) -> tuple[tuple[*Rest], tuple[*Done, Out_co]]: ...
-    def _step7_(self, todo: tuple[In_contra, *Rest], done: tuple[*Done], /) -> tuple[tuple[*Rest], tuple[*Done, Out_co]]: ...
-    def _step8_(self, todo: tuple[In_contra, *Rest], done: tuple[*Done], /) -> tuple[tuple[*Rest], tuple[*Done, Out_co]]: ...
+    def _step1_(
+        self, todo: tuple[In_contra, *Rest], done: tuple[*Done], /
+    ) -> tuple[tuple[*Rest], tuple[*Done, Out_co]]: ...
+    def _step2_(
+        self, todo: tuple[In_contra, *Rest], done: tuple[*Done], /
+    ) -> tuple[tuple[*Rest], tuple[*Done, Out_co]]: ...
+    def _step3_(
+        self, todo: tuple[In_contra, *Rest], done: tuple[*Done], /
+    ) -> tuple[tuple[*Rest], tuple[*Done, Out_co]]: ...
+    def _step4_(
+        self, todo: tuple[In_contra, *Rest], done: tuple[*Done], /
+    ) -> tuple[tuple[*Rest], tuple[*Done, Out_co]]: ...
+    def _step5_(
+        self, todo: tuple[In_contra, *Rest], done: tuple[*Done], /
+    ) -> tuple[tuple[*Rest], tuple[*Done, Out_co]]: ...
+    def _step6_(
+        self, todo: tuple[In_contra, *Rest], done: tuple[*Done], /
+    ) -> tuple[tuple[*Rest], tuple[*Done, Out_co]]: ...
+    def _step7_(
+        self, todo: tuple[In_contra, *Rest], done: tuple[*Done], /
+    ) -> tuple[tuple[*Rest], tuple[*Done, Out_co]]: ...
+    def _step8_(
+        self, todo: tuple[In_contra, *Rest], done: tuple[*Done], /
+    ) -> tuple[tuple[*Rest], tuple[*Done, Out_co]]: ...
 
 class PassesALane:
     """The shape of a `Pipe`."""
 
     def _lane_(self, item: A1, /) -> A1: ...
-    def _step1_(self, todo: tuple[A1, *Rest], done: tuple[*Done], /) -> tuple[tuple[*Rest], tuple[*Done, A1]]: ...
-    def _step2_(self, todo: tuple[A1, *Rest], done: tuple[*Done], /) -> tuple[tuple[*Rest], tuple[*Done, A1]]: ...
-    def _step3_(self, todo: tuple[A1, *Rest], done: tuple[*Done], /) -> tuple[tuple[*Rest], tuple[*Done, A1]]: ...
-    def _step4_(self, todo: tuple[A1, *Rest], done: tuple[*Done], /) -> tuple[tuple[*Rest], tuple[*Done, A1]]: ...
-    def _step5_(self, todo: tuple[A1, *Rest], done: tuple[*Done], /) -> tuple[tuple[*Rest], tuple[*Done, A1]]: ...
-    def _step6_(self, todo: tuple[A1, *Rest], done: tuple[*Done], /) -> tuple[tuple[*Rest], tuple[*Done, A1]]: ...
-    def _step7_(self, todo: tuple[A1, *Rest], done: tuple[*Done], /) -> tuple[tuple[*Rest], tuple[*Done, A1]]: ...
-    def _step8_(self, todo: tuple[A1, *Rest], done: tuple[*Done], /) -> tuple[tuple[*Rest], tuple[*Done, A1]]: ...
+    def _step1_(
+        self, todo: tuple[A1, *Rest], done: tuple[*Done], /
+    ) -> tuple[tuple[*Rest], tuple[*Done, A1]]: ...
+    def _step2_(
+        self, todo: tuple[A1, *Rest], done: tuple[*Done], /
+    ) -> tuple[tuple[*Rest], tuple[*Done, A1]]: ...
+    def _step3_(
+        self, todo: tuple[A1, *Rest], done: tuple[*Done], /
+    ) -> tuple[tuple[*Rest], tuple[*Done, A1]]: ...
+    def _step4_(
+        self, todo: tuple[A1, *Rest], done: tuple[*Done], /
+    ) -> tuple[tuple[*Rest], tuple[*Done, A1]]: ...
+    def _step5_(
+        self, todo: tuple[A1, *Rest], done: tuple[*Done], /
+    ) -> tuple[tuple[*Rest], tuple[*Done, A1]]: ...
+    def _step6_(
+        self, todo: tuple[A1, *Rest], done: tuple[*Done], /
+    ) -> tuple[tuple[*Rest], tuple[*Done, A1]]: ...
+    def _step7_(
+        self, todo: tuple[A1, *Rest], done: tuple[*Done], /
+    ) -> tuple[tuple[*Rest], tuple[*Done, A1]]: ...
+    def _step8_(
+        self, todo: tuple[A1, *Rest], done: tuple[*Done], /
+    ) -> tuple[tuple[*Rest], tuple[*Done, A1]]: ...
 
 class OpensLanes(Generic[Width]):
     """The shape of the forks.  One that decides by itself is written as one lane."""
@@ -282,7 +314,9 @@ class OpensLanes(Generic[Width]):
     @overload
     def _opens_(self: OpensLanes[Literal[7]], item: A1, /) -> tuple[A1, A1, A1, A1, A1, A1, A1]: ...
     @overload
-    def _opens_(self: OpensLanes[Literal[8]], item: A1, /) -> tuple[A1, A1, A1, A1, A1, A1, A1, A1]: ...
+    def _opens_(
+        self: OpensLanes[Literal[8]], item: A1, /
+    ) -> tuple[A1, A1, A1, A1, A1, A1, A1, A1]: ...
     @overload
     def _opens_(self: OpensLanes[int], item: Never, /) -> tuple[()]: ...
     @overload
@@ -604,11 +638,17 @@ class ClosesLanes(Generic[Width]):
     @overload
     def _closes_(self: ClosesLanes[Literal[3]], lanes: tuple[A1, A2, A3], /) -> A1 | A2 | A3: ...
     @overload
-    def _closes_(self: ClosesLanes[Literal[4]], lanes: tuple[A1, A2, A3, A4], /) -> A1 | A2 | A3 | A4: ...
+    def _closes_(
+        self: ClosesLanes[Literal[4]], lanes: tuple[A1, A2, A3, A4], /
+    ) -> A1 | A2 | A3 | A4: ...
     @overload
-    def _closes_(self: ClosesLanes[Literal[5]], lanes: tuple[A1, A2, A3, A4, A5], /) -> A1 | A2 | A3 | A4 | A5: ...
+    def _closes_(
+        self: ClosesLanes[Literal[5]], lanes: tuple[A1, A2, A3, A4, A5], /
+    ) -> A1 | A2 | A3 | A4 | A5: ...
     @overload
-    def _closes_(self: ClosesLanes[Literal[6]], lanes: tuple[A1, A2, A3, A4, A5, A6], /) -> A1 | A2 | A3 | A4 | A5 | A6: ...
+    def _closes_(
+        self: ClosesLanes[Literal[6]], lanes: tuple[A1, A2, A3, A4, A5, A6], /
+    ) -> A1 | A2 | A3 | A4 | A5 | A6: ...
     @overload
     def _closes_(
         self: ClosesLanes[Literal[7]], lanes: tuple[A1, A2, A3, A4, A5, A6, A7], /
@@ -645,15 +685,24 @@ class ClosesLanes(Generic[Width]):
     ) -> tuple[tuple[*Rest], tuple[*Done, A1 | A2 | A3 | A4 | A5]]: ...
     @overload
     def _step1_(
-        self: ClosesLanes[Literal[6]], todo: tuple[A1, A2, A3, A4, A5, A6, *Rest], done: tuple[*Done], /
+        self: ClosesLanes[Literal[6]],
+        todo: tuple[A1, A2, A3, A4, A5, A6, *Rest],
+        done: tuple[*Done],
+        /,
     ) -> tuple[tuple[*Rest], tuple[*Done, A1 | A2 | A3 | A4 | A5 | A6]]: ...
     @overload
     def _step1_(
-        self: ClosesLanes[Literal[7]], todo: tuple[A1, A2, A3, A4, A5, A6, A7, *Rest], done: tuple[*Done], /
+        self: ClosesLanes[Literal[7]],
+        todo: tuple[A1, A2, A3, A4, A5, A6, A7, *Rest],
+        done: tuple[*Done],
+        /,
     ) -> tuple[tuple[*Rest], tuple[*Done, A1 | A2 | A3 | A4 | A5 | A6 | A7]]: ...
     @overload
     def _step1_(
-        self: ClosesLanes[Literal[8]], todo: tuple[A1, A2, A3, A4, A5, A6, A7, A8, *Rest], done: tuple[*Done], /
+        self: ClosesLanes[Literal[8]],
+        todo: tuple[A1, A2, A3, A4, A5, A6, A7, A8, *Rest],
+        done: tuple[*Done],
+        /,
     ) -> tuple[tuple[*Rest], tuple[*Done, A1 | A2 | A3 | A4 | A5 | A6 | A7 | A8]]: ...
     @overload
     def _step1_(
@@ -683,15 +732,24 @@ class ClosesLanes(Generic[Width]):
     ) -> tuple[tuple[*Rest], tuple[*Done, A1 | A2 | A3 | A4 | A5]]: ...
     @overload
     def _step2_(
-        self: ClosesLanes[Literal[6]], todo: tuple[A1, A2, A3, A4, A5, A6, *Rest], done: tuple[*Done], /
+        self: ClosesLanes[Literal[6]],
+        todo: tuple[A1, A2, A3, A4, A5, A6, *Rest],
+        done: tuple[*Done],
+        /,
     ) -> tuple[tuple[*Rest], tuple[*Done, A1 | A2 | A3 | A4 | A5 | A6]]: ...
     @overload
     def _step2_(
-        self: ClosesLanes[Literal[7]], todo: tuple[A1, A2, A3, A4, A5, A6, A7, *Rest], done: tuple[*Done], /
+        self: ClosesLanes[Literal[7]],
+        todo: tuple[A1, A2, A3, A4, A5, A6, A7, *Rest],
+        done: tuple[*Done],
+        /,
     ) -> tuple[tuple[*Rest], tuple[*Done, A1 | A2 | A3 | A4 | A5 | A6 | A7]]: ...
     @overload
     def _step2_(
-        self: ClosesLanes[Literal[8]], todo: tuple[A1, A2, A3, A4, A5, A6, A7, A8, *Rest], done: tuple[*Done], /
+        self: ClosesLanes[Literal[8]],
+        todo: tuple[A1, A2, A3, A4, A5, A6, A7, A8, *Rest],
+        done: tuple[*Done],
+        /,
     ) -> tuple[tuple[*Rest], tuple[*Done, A1 | A2 | A3 | A4 | A5 | A6 | A7 | A8]]: ...
     @overload
     def _step2_(
@@ -721,15 +779,24 @@ class ClosesLanes(Generic[Width]):
     ) -> tuple[tuple[*Rest], tuple[*Done, A1 | A2 | A3 | A4 | A5]]: ...
     @overload
     def _step3_(
-        self: ClosesLanes[Literal[6]], todo: tuple[A1, A2, A3, A4, A5, A6, *Rest], done: tuple[*Done], /
+        self: ClosesLanes[Literal[6]],
+        todo: tuple[A1, A2, A3, A4, A5, A6, *Rest],
+        done: tuple[*Done],
+        /,
     ) -> tuple[tuple[*Rest], tuple[*Done, A1 | A2 | A3 | A4 | A5 | A6]]: ...
     @overload
     def _step3_(
-        self: ClosesLanes[Literal[7]], todo: tuple[A1, A2, A3, A4, A5, A6, A7, *Rest], done: tuple[*Done], /
+        self: ClosesLanes[Literal[7]],
+        todo: tuple[A1, A2, A3, A4, A5, A6, A7, *Rest],
+        done: tuple[*Done],
+        /,
     ) -> tuple[tuple[*Rest], tuple[*Done, A1 | A2 | A3 | A4 | A5 | A6 | A7]]: ...
     @overload
     def _step3_(
-        self: ClosesLanes[Literal[8]], todo: tuple[A1, A2, A3, A4, A5, A6, A7, A8, *Rest], done: tuple[*Done], /
+        self: ClosesLanes[Literal[8]],
+        todo: tuple[A1, A2, A3, A4, A5, A6, A7, A8, *Rest],
+        done: tuple[*Done],
+        /,
     ) -> tuple[tuple[*Rest], tuple[*Done, A1 | A2 | A3 | A4 | A5 | A6 | A7 | A8]]: ...
     @overload
     def _step3_(
@@ -759,15 +826,24 @@ class ClosesLanes(Generic[Width]):
     ) -> tuple[tuple[*Rest], tuple[*Done, A1 | A2 | A3 | A4 | A5]]: ...
     @overload
     def _step4_(
-        self: ClosesLanes[Literal[6]], todo: tuple[A1, A2, A3, A4, A5, A6, *Rest], done: tuple[*Done], /
+        self: ClosesLanes[Literal[6]],
+        todo: tuple[A1, A2, A3, A4, A5, A6, *Rest],
+        done: tuple[*Done],
+        /,
     ) -> tuple[tuple[*Rest], tuple[*Done, A1 | A2 | A3 | A4 | A5 | A6]]: ...
     @overload
     def _step4_(
-        self: ClosesLanes[Literal[7]], todo: tuple[A1, A2, A3, A4, A5, A6, A7, *Rest], done: tuple[*Done], /
+        self: ClosesLanes[Literal[7]],
+        todo: tuple[A1, A2, A3, A4, A5, A6, A7, *Rest],
+        done: tuple[*Done],
+        /,
     ) -> tuple[tuple[*Rest], tuple[*Done, A1 | A2 | A3 | A4 | A5 | A6 | A7]]: ...
     @overload
     def _step4_(
-        self: ClosesLanes[Literal[8]], todo: tuple[A1, A2, A3, A4, A5, A6, A7, A8, *Rest], done: tuple[*Done], /
+        self: ClosesLanes[Literal[8]],
+        todo: tuple[A1, A2, A3, A4, A5, A6, A7, A8, *Rest],
+        done: tuple[*Done],
+        /,
     ) -> tuple[tuple[*Rest], tuple[*Done, A1 | A2 | A3 | A4 | A5 | A6 | A7 | A8]]: ...
     @overload
     def _step4_(
@@ -797,15 +873,24 @@ class ClosesLanes(Generic[Width]):
     ) -> tuple[tuple[*Rest], tuple[*Done, A1 | A2 | A3 | A4 | A5]]: ...
     @overload
     def _step5_(
-        self: ClosesLanes[Literal[6]], todo: tuple[A1, A2, A3, A4, A5, A6, *Rest], done: tuple[*Done], /
+        self: ClosesLanes[Literal[6]],
+        todo: tuple[A1, A2, A3, A4, A5, A6, *Rest],
+        done: tuple[*Done],
+        /,
     ) -> tuple[tuple[*Rest], tuple[*Done, A1 | A2 | A3 | A4 | A5 | A6]]: ...
     @overload
     def _step5_(
-        self: ClosesLanes[Literal[7]], todo: tuple[A1, A2, A3, A4, A5, A6, A7, *Rest], done: tuple[*Done], /
+        self: ClosesLanes[Literal[7]],
+        todo: tuple[A1, A2, A3, A4, A5, A6, A7, *Rest],
+        done: tuple[*Done],
+        /,
     ) -> tuple[tuple[*Rest], tuple[*Done, A1 | A2 | A3 | A4 | A5 | A6 | A7]]: ...
     @overload
     def _step5_(
-        self: ClosesLanes[Literal[8]], todo: tuple[A1, A2, A3, A4, A5, A6, A7, A8, *Rest], done: tuple[*Done], /
+        self: ClosesLanes[Literal[8]],
+        todo: tuple[A1, A2, A3, A4, A5, A6, A7, A8, *Rest],
+        done: tuple[*Done],
+        /,
     ) -> tuple[tuple[*Rest], tuple[*Done, A1 | A2 | A3 | A4 | A5 | A6 | A7 | A8]]: ...
     @overload
     def _step5_(
@@ -835,15 +920,24 @@ class ClosesLanes(Generic[Width]):
     ) -> tuple[tuple[*Rest], tuple[*Done, A1 | A2 | A3 | A4 | A5]]: ...
     @overload
     def _step6_(
-        self: ClosesLanes[Literal[6]], todo: tuple[A1, A2, A3, A4, A5, A6, *Rest], done: tuple[*Done], /
+        self: ClosesLanes[Literal[6]],
+        todo: tuple[A1, A2, A3, A4, A5, A6, *Rest],
+        done: tuple[*Done],
+        /,
     ) -> tuple[tuple[*Rest], tuple[*Done, A1 | A2 | A3 | A4 | A5 | A6]]: ...
     @overload
     def _step6_(
-        self: ClosesLanes[Literal[7]], todo: tuple[A1, A2, A3, A4, A5, A6, A7, *Rest], done: tuple[*Done], /
+        self: ClosesLanes[Literal[7]],
+        todo: tuple[A1, A2, A3, A4, A5, A6, A7, *Rest],
+        done: tuple[*Done],
+        /,
     ) -> tuple[tuple[*Rest], tuple[*Done, A1 | A2 | A3 | A4 | A5 | A6 | A7]]: ...
     @overload
     def _step6_(
-        self: ClosesLanes[Literal[8]], todo: tuple[A1, A2, A3, A4, A5, A6, A7, A8, *Rest], done: tuple[*Done], /
+        self: ClosesLanes[Literal[8]],
+        todo: tuple[A1, A2, A3, A4, A5, A6, A7, A8, *Rest],
+        done: tuple[*Done],
+        /,
     ) -> tuple[tuple[*Rest], tuple[*Done, A1 | A2 | A3 | A4 | A5 | A6 | A7 | A8]]: ...
     @overload
     def _step6_(
@@ -873,15 +967,24 @@ class ClosesLanes(Generic[Width]):
     ) -> tuple[tuple[*Rest], tuple[*Done, A1 | A2 | A3 | A4 | A5]]: ...
     @overload
     def _step7_(
-        self: ClosesLanes[Literal[6]], todo: tuple[A1, A2, A3, A4, A5, A6, *Rest], done: tuple[*Done], /
+        self: ClosesLanes[Literal[6]],
+        todo: tuple[A1, A2, A3, A4, A5, A6, *Rest],
+        done: tuple[*Done],
+        /,
     ) -> tuple[tuple[*Rest], tuple[*Done, A1 | A2 | A3 | A4 | A5 | A6]]: ...
     @overload
     def _step7_(
-        self: ClosesLanes[Literal[7]], todo: tuple[A1, A2, A3, A4, A5, A6, A7, *Rest], done: tuple[*Done], /
+        self: ClosesLanes[Literal[7]],
+        todo: tuple[A1, A2, A3, A4, A5, A6, A7, *Rest],
+        done: tuple[*Done],
+        /,
     ) -> tuple[tuple[*Rest], tuple[*Done, A1 | A2 | A3 | A4 | A5 | A6 | A7]]: ...
     @overload
     def _step7_(
-        self: ClosesLanes[Literal[8]], todo: tuple[A1, A2, A3, A4, A5, A6, A7, A8, *Rest], done: tuple[*Done], /
+        self: ClosesLanes[Literal[8]],
+        todo: tuple[A1, A2, A3, A4, A5, A6, A7, A8, *Rest],
+        done: tuple[*Done],
+        /,
     ) -> tuple[tuple[*Rest], tuple[*Done, A1 | A2 | A3 | A4 | A5 | A6 | A7 | A8]]: ...
     @overload
     def _step7_(
@@ -911,15 +1014,24 @@ class ClosesLanes(Generic[Width]):
     ) -> tuple[tuple[*Rest], tuple[*Done, A1 | A2 | A3 | A4 | A5]]: ...
     @overload
     def _step8_(
-        self: ClosesLanes[Literal[6]], todo: tuple[A1, A2, A3, A4, A5, A6, *Rest], done: tuple[*Done], /
+        self: ClosesLanes[Literal[6]],
+        todo: tuple[A1, A2, A3, A4, A5, A6, *Rest],
+        done: tuple[*Done],
+        /,
     ) -> tuple[tuple[*Rest], tuple[*Done, A1 | A2 | A3 | A4 | A5 | A6]]: ...
     @overload
     def _step8_(
-        self: ClosesLanes[Literal[7]], todo: tuple[A1, A2, A3, A4, A5, A6, A7, *Rest], done: tuple[*Done], /
+        self: ClosesLanes[Literal[7]],
+        todo: tuple[A1, A2, A3, A4, A5, A6, A7, *Rest],
+        done: tuple[*Done],
+        /,
     ) -> tuple[tuple[*Rest], tuple[*Done, A1 | A2 | A3 | A4 | A5 | A6 | A7]]: ...
     @overload
     def _step8_(
-        self: ClosesLanes[Literal[8]], todo: tuple[A1, A2, A3, A4, A5, A6, A7, A8, *Rest], done: tuple[*Done], /
+        self: ClosesLanes[Literal[8]],
+        todo: tuple[A1, A2, A3, A4, A5, A6, A7, A8, *Rest],
+        done: tuple[*Done],
+        /,
     ) -> tuple[tuple[*Rest], tuple[*Done, A1 | A2 | A3 | A4 | A5 | A6 | A7 | A8]]: ...
     @overload
     def _step8_(
@@ -938,11 +1050,17 @@ class ZipsLanes(Generic[Width]):
     @overload
     def _closes_(self: ZipsLanes[Literal[3]], lanes: tuple[A1, A2, A3], /) -> tuple[A1, A2, A3]: ...
     @overload
-    def _closes_(self: ZipsLanes[Literal[4]], lanes: tuple[A1, A2, A3, A4], /) -> tuple[A1, A2, A3, A4]: ...
+    def _closes_(
+        self: ZipsLanes[Literal[4]], lanes: tuple[A1, A2, A3, A4], /
+    ) -> tuple[A1, A2, A3, A4]: ...
     @overload
-    def _closes_(self: ZipsLanes[Literal[5]], lanes: tuple[A1, A2, A3, A4, A5], /) -> tuple[A1, A2, A3, A4, A5]: ...
+    def _closes_(
+        self: ZipsLanes[Literal[5]], lanes: tuple[A1, A2, A3, A4, A5], /
+    ) -> tuple[A1, A2, A3, A4, A5]: ...
     @overload
-    def _closes_(self: ZipsLanes[Literal[6]], lanes: tuple[A1, A2, A3, A4, A5, A6], /) -> tuple[A1, A2, A3, A4, A5, A6]: ...
+    def _closes_(
+        self: ZipsLanes[Literal[6]], lanes: tuple[A1, A2, A3, A4, A5, A6], /
+    ) -> tuple[A1, A2, A3, A4, A5, A6]: ...
     @overload
     def _closes_(
         self: ZipsLanes[Literal[7]], lanes: tuple[A1, A2, A3, A4, A5, A6, A7], /
@@ -977,15 +1095,24 @@ class ZipsLanes(Generic[Width]):
     ) -> tuple[tuple[*Rest], tuple[*Done, tuple[A1, A2, A3, A4, A5]]]: ...
     @overload
     def _step1_(
-        self: ZipsLanes[Literal[6]], todo: tuple[A1, A2, A3, A4, A5, A6, *Rest], done: tuple[*Done], /
+        self: ZipsLanes[Literal[6]],
+        todo: tuple[A1, A2, A3, A4, A5, A6, *Rest],
+        done: tuple[*Done],
+        /,
     ) -> tuple[tuple[*Rest], tuple[*Done, tuple[A1, A2, A3, A4, A5, A6]]]: ...
     @overload
     def _step1_(
-        self: ZipsLanes[Literal[7]], todo: tuple[A1, A2, A3, A4, A5, A6, A7, *Rest], done: tuple[*Done], /
+        self: ZipsLanes[Literal[7]],
+        todo: tuple[A1, A2, A3, A4, A5, A6, A7, *Rest],
+        done: tuple[*Done],
+        /,
     ) -> tuple[tuple[*Rest], tuple[*Done, tuple[A1, A2, A3, A4, A5, A6, A7]]]: ...
     @overload
     def _step1_(
-        self: ZipsLanes[Literal[8]], todo: tuple[A1, A2, A3, A4, A5, A6, A7, A8, *Rest], done: tuple[*Done], /
+        self: ZipsLanes[Literal[8]],
+        todo: tuple[A1, A2, A3, A4, A5, A6, A7, A8, *Rest],
+        done: tuple[*Done],
+        /,
     ) -> tuple[tuple[*Rest], tuple[*Done, tuple[A1, A2, A3, A4, A5, A6, A7, A8]]]: ...
     @overload
     def _step1_(self: ZipsLanes[int], todo: Never, done: Never, /) -> tuple[Never, Never]: ...
@@ -1011,15 +1138,24 @@ class ZipsLanes(Generic[Width]):
     ) -> tuple[tuple[*Rest], tuple[*Done, tuple[A1, A2, A3, A4, A5]]]: ...
     @overload
     def _step2_(
-        self: ZipsLanes[Literal[6]], todo: tuple[A1, A2, A3, A4, A5, A6, *Rest], done: tuple[*Done], /
+        self: ZipsLanes[Literal[6]],
+        todo: tuple[A1, A2, A3, A4, A5, A6, *Rest],
+        done: tuple[*Done],
+        /,
     ) -> tuple[tuple[*Rest], tuple[*Done, tuple[A1, A2, A3, A4, A5, A6]]]: ...
     @overload
     def _step2_(
-        self: ZipsLanes[Literal[7]], todo: tuple[A1, A2, A3, A4, A5, A6, A7, *Rest], done: tuple[*Done], /
+        self: ZipsLanes[Literal[7]],
+        todo: tuple[A1, A2, A3, A4, A5, A6, A7, *Rest],
+        done: tuple[*Done],
+        /,
     ) -> tuple[tuple[*Rest], tuple[*Done, tuple[A1, A2, A3, A4, A5, A6, A7]]]: ...
     @overload
     def _step2_(
-        self: ZipsLanes[Literal[8]], todo: tuple[A1, A2, A3, A4, A5, A6, A7, A8, *Rest], done: tuple[*Done], /
+        self: ZipsLanes[Literal[8]],
+        todo: tuple[A1, A2, A3, A4, A5, A6, A7, A8, *Rest],
+        done: tuple[*Done],
+        /,
     ) -> tuple[tuple[*Rest], tuple[*Done, tuple[A1, A2, A3, A4, A5, A6, A7, A8]]]: ...
     @overload
     def _step2_(self: ZipsLanes[int], todo: Never, done: Never, /) -> tuple[Never, Never]: ...
@@ -1045,15 +1181,24 @@ class ZipsLanes(Generic[Width]):
     ) -> tuple[tuple[*Rest], tuple[*Done, tuple[A1, A2, A3, A4, A5]]]: ...
     @overload
     def _step3_(
-        self: ZipsLanes[Literal[6]], todo: tuple[A1, A2, A3, A4, A5, A6, *Rest], done: tuple[*Done], /
+        self: ZipsLanes[Literal[6]],
+        todo: tuple[A1, A2, A3, A4, A5, A6, *Rest],
+        done: tuple[*Done],
+        /,
     ) -> tuple[tuple[*Rest], tuple[*Done, tuple[A1, A2, A3, A4, A5, A6]]]: ...
     @overload
     def _step3_(
-        self: ZipsLanes[Literal[7]], todo: tuple[A1, A2, A3, A4, A5, A6, A7, *Rest], done: tuple[*Done], /
+        self: ZipsLanes[Literal[7]],
+        todo: tuple[A1, A2, A3, A4, A5, A6, A7, *Rest],
+        done: tuple[*Done],
+        /,
     ) -> tuple[tuple[*Rest], tuple[*Done, tuple[A1, A2, A3, A4, A5, A6, A7]]]: ...
     @overload
     def _step3_(
-        self: ZipsLanes[Literal[8]], todo: tuple[A1, A2, A3, A4, A5, A6, A7, A8, *Rest], done: tuple[*Done], /
+        self: ZipsLanes[Literal[8]],
+        todo: tuple[A1, A2, A3, A4, A5, A6, A7, A8, *Rest],
+        done: tuple[*Done],
+        /,
     ) -> tuple[tuple[*Rest], tuple[*Done, tuple[A1, A2, A3, A4, A5, A6, A7, A8]]]: ...
     @overload
     def _step3_(self: ZipsLanes[int], todo: Never, done: Never, /) -> tuple[Never, Never]: ...
@@ -1079,15 +1224,24 @@ class ZipsLanes(Generic[Width]):
     ) -> tuple[tuple[*Rest], tuple[*Done, tuple[A1, A2, A3, A4, A5]]]: ...
     @overload
     def _step4_(
-        self: ZipsLanes[Literal[6]], todo: tuple[A1, A2, A3, A4, A5, A6, *Rest], done: tuple[*Done], /
+        self: ZipsLanes[Literal[6]],
+        todo: tuple[A1, A2, A3, A4, A5, A6, *Rest],
+        done: tuple[*Done],
+        /,
     ) -> tuple[tuple[*Rest], tuple[*Done, tuple[A1, A2, A3, A4, A5, A6]]]: ...
     @overload
     def _step4_(
-        self: ZipsLanes[Literal[7]], todo: tuple[A1, A2, A3, A4, A5, A6, A7, *Rest], done: tuple[*Done], /
+        self: ZipsLanes[Literal[7]],
+        todo: tuple[A1, A2, A3, A4, A5, A6, A7, *Rest],
+        done: tuple[*Done],
+        /,
     ) -> tuple[tuple[*Rest], tuple[*Done, tuple[A1, A2, A3, A4, A5, A6, A7]]]: ...
     @overload
     def _step4_(
-        self: ZipsLanes[Literal[8]], todo: tuple[A1, A2, A3, A4, A5, A6, A7, A8, *Rest], done: tuple[*Done], /
+        self: ZipsLanes[Literal[8]],
+        todo: tuple[A1, A2, A3, A4, A5, A6, A7, A8, *Rest],
+        done: tuple[*Done],
+        /,
     ) -> tuple[tuple[*Rest], tuple[*Done, tuple[A1, A2, A3, A4, A5, A6, A7, A8]]]: ...
     @overload
     def _step4_(self: ZipsLanes[int], todo: Never, done: Never, /) -> tuple[Never, Never]: ...
@@ -1113,15 +1267,24 @@ class ZipsLanes(Generic[Width]):
     ) -> tuple[tuple[*Rest], tuple[*Done, tuple[A1, A2, A3, A4, A5]]]: ...
     @overload
     def _step5_(
-        self: ZipsLanes[Literal[6]], todo: tuple[A1, A2, A3, A4, A5, A6, *Rest], done: tuple[*Done], /
+        self: ZipsLanes[Literal[6]],
+        todo: tuple[A1, A2, A3, A4, A5, A6, *Rest],
+        done: tuple[*Done],
+        /,
     ) -> tuple[tuple[*Rest], tuple[*Done, tuple[A1, A2, A3, A4, A5, A6]]]: ...
     @overload
     def _step5_(
-        self: ZipsLanes[Literal[7]], todo: tuple[A1, A2, A3, A4, A5, A6, A7, *Rest], done: tuple[*Done], /
+        self: ZipsLanes[Literal[7]],
+        todo: tuple[A1, A2, A3, A4, A5, A6, A7, *Rest],
+        done: tuple[*Done],
+        /,
     ) -> tuple[tuple[*Rest], tuple[*Done, tuple[A1, A2, A3, A4, A5, A6, A7]]]: ...
     @overload
     def _step5_(
-        self: ZipsLanes[Literal[8]], todo: tuple[A1, A2, A3, A4, A5, A6, A7, A8, *Rest], done: tuple[*Done], /
+        self: ZipsLanes[Literal[8]],
+        todo: tuple[A1, A2, A3, A4, A5, A6, A7, A8, *Rest],
+        done: tuple[*Done],
+        /,
     ) -> tuple[tuple[*Rest], tuple[*Done, tuple[A1, A2, A3, A4, A5, A6, A7, A8]]]: ...
     @overload
     def _step5_(self: ZipsLanes[int], todo: Never, done: Never, /) -> tuple[Never, Never]: ...
@@ -1147,15 +1310,24 @@ class ZipsLanes(Generic[Width]):
     ) -> tuple[tuple[*Rest], tuple[*Done, tuple[A1, A2, A3, A4, A5]]]: ...
     @overload
     def _step6_(
-        self: ZipsLanes[Literal[6]], todo: tuple[A1, A2, A3, A4, A5, A6, *Rest], done: tuple[*Done], /
+        self: ZipsLanes[Literal[6]],
+        todo: tuple[A1, A2, A3, A4, A5, A6, *Rest],
+        done: tuple[*Done],
+        /,
     ) -> tuple[tuple[*Rest], tuple[*Done, tuple[A1, A2, A3, A4, A5, A6]]]: ...
     @overload
     def _step6_(
-        self: ZipsLanes[Literal[7]], todo: tuple[A1, A2, A3, A4, A5, A6, A7, *Rest], done: tuple[*Done], /
+        self: ZipsLanes[Literal[7]],
+        todo: tuple[A1, A2, A3, A4, A5, A6, A7, *Rest],
+        done: tuple[*Done],
+        /,
     ) -> tuple[tuple[*Rest], tuple[*Done, tuple[A1, A2, A3, A4, A5, A6, A7]]]: ...
     @overload
     def _step6_(
-        self: ZipsLanes[Literal[8]], todo: tuple[A1, A2, A3, A4, A5, A6, A7, A8, *Rest], done: tuple[*Done], /
+        self: ZipsLanes[Literal[8]],
+        todo: tuple[A1, A2, A3, A4, A5, A6, A7, A8, *Rest],
+        done: tuple[*Done],
+        /,
     ) -> tuple[tuple[*Rest], tuple[*Done, tuple[A1, A2, A3, A4, A5, A6, A7, A8]]]: ...
     @overload
     def _step6_(self: ZipsLanes[int], todo: Never, done: Never, /) -> tuple[Never, Never]: ...
@@ -1181,15 +1353,24 @@ class ZipsLanes(Generic[Width]):
     ) -> tuple[tuple[*Rest], tuple[*Done, tuple[A1, A2, A3, A4, A5]]]: ...
     @overload
     def _step7_(
-        self: ZipsLanes[Literal[6]], todo: tuple[A1, A2, A3, A4, A5, A6, *Rest], done: tuple[*Done], /
+        self: ZipsLanes[Literal[6]],
+        todo: tuple[A1, A2, A3, A4, A5, A6, *Rest],
+        done: tuple[*Done],
+        /,
     ) -> tuple[tuple[*Rest], tuple[*Done, tuple[A1, A2, A3, A4, A5, A6]]]: ...
     @overload
     def _step7_(
-        self: ZipsLanes[Literal[7]], todo: tuple[A1, A2, A3, A4, A5, A6, A7, *Rest], done: tuple[*Done], /
+        self: ZipsLanes[Literal[7]],
+        todo: tuple[A1, A2, A3, A4, A5, A6, A7, *Rest],
+        done: tuple[*Done],
+        /,
     ) -> tuple[tuple[*Rest], tuple[*Done, tuple[A1, A2, A3, A4, A5, A6, A7]]]: ...
     @overload
     def _step7_(
-        self: ZipsLanes[Literal[8]], todo: tuple[A1, A2, A3, A4, A5, A6, A7, A8, *Rest], done: tuple[*Done], /
+        self: ZipsLanes[Literal[8]],
+        todo: tuple[A1, A2, A3, A4, A5, A6, A7, A8, *Rest],
+        done: tuple[*Done],
+        /,
     ) -> tuple[tuple[*Rest], tuple[*Done, tuple[A1, A2, A3, A4, A5, A6, A7, A8]]]: ...
     @overload
     def _step7_(self: ZipsLanes[int], todo: Never, done: Never, /) -> tuple[Never, Never]: ...
@@ -1215,15 +1396,24 @@ class ZipsLanes(Generic[Width]):
     ) -> tuple[tuple[*Rest], tuple[*Done, tuple[A1, A2, A3, A4, A5]]]: ...
     @overload
     def _step8_(
-        self: ZipsLanes[Literal[6]], todo: tuple[A1, A2, A3, A4, A5, A6, *Rest], done: tuple[*Done], /
+        self: ZipsLanes[Literal[6]],
+        todo: tuple[A1, A2, A3, A4, A5, A6, *Rest],
+        done: tuple[*Done],
+        /,
     ) -> tuple[tuple[*Rest], tuple[*Done, tuple[A1, A2, A3, A4, A5, A6]]]: ...
     @overload
     def _step8_(
-        self: ZipsLanes[Literal[7]], todo: tuple[A1, A2, A3, A4, A5, A6, A7, *Rest], done: tuple[*Done], /
+        self: ZipsLanes[Literal[7]],
+        todo: tuple[A1, A2, A3, A4, A5, A6, A7, *Rest],
+        done: tuple[*Done],
+        /,
     ) -> tuple[tuple[*Rest], tuple[*Done, tuple[A1, A2, A3, A4, A5, A6, A7]]]: ...
     @overload
     def _step8_(
-        self: ZipsLanes[Literal[8]], todo: tuple[A1, A2, A3, A4, A5, A6, A7, A8, *Rest], done: tuple[*Done], /
+        self: ZipsLanes[Literal[8]],
+        todo: tuple[A1, A2, A3, A4, A5, A6, A7, A8, *Rest],
+        done: tuple[*Done],
+        /,
     ) -> tuple[tuple[*Rest], tuple[*Done, tuple[A1, A2, A3, A4, A5, A6, A7, A8]]]: ...
     @overload
     def _step8_(self: ZipsLanes[int], todo: Never, done: Never, /) -> tuple[Never, Never]: ...

@@ -1,7 +1,7 @@
 """A survey of Python's own standard library, on every core.
 
-The source files of the library this interpreter came with go through two analyses of the syntax tree, each of them
-balanced over two workers, into one stateful summary:
+The source files of the library this interpreter came with go through two analyses of the syntax
+tree, each of them balanced over two workers, into one stateful summary:
 
                             ┌─ balance ┬─ imports ───┬ join ─┐
                             │          └─ imports ───┘       │
@@ -9,8 +9,9 @@ balanced over two workers, into one stateful summary:
                             │          ┌─ functions ─┐       │
                             └─ balance ┴─ functions ─┴ join ─┘
 
-A plain loop in one process does the same. Both must give equal results, and their times are compared. Then some of the files go
-through the same pipeline in the simulator, in many different orders: none may change what is found.
+A plain loop in one process does the same. Both must give equal results, and their times are
+compared. Then some of the files go through the same pipeline in the simulator, in many different
+orders: none may change what is found.
 
     python examples/stdlib_survey.py [--files N] [--root FOLDER]
 
@@ -32,7 +33,16 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TypeVar
 
-from conveyor import BalancingFork, Exploration, Join, Pipeline, Processor, ReplicatingFork, RunResult, Simulation
+from conveyor import (
+    BalancingFork,
+    Exploration,
+    Join,
+    Pipeline,
+    Processor,
+    ReplicatingFork,
+    RunResult,
+    Simulation,
+)
 
 Result = TypeVar("Result")
 
@@ -67,7 +77,8 @@ class Source:
 
 @dataclass(frozen=True, slots=True, order=True)
 class Extreme:
-    """A function that is the most of something. The place breaks ties, so the order of arrival cannot show."""
+    """A function that is the most of something. The place breaks ties, so the order of arrival
+    cannot show."""
 
     size: int = 0
     place: str = "-"
@@ -82,7 +93,8 @@ class Imports:
 
 @dataclass(frozen=True, slots=True)
 class Functions:
-    """The functions of one file: how many, the longest in lines, the most deeply nested in blocks."""
+    """The functions of one file: how many, the longest in lines, the most deeply nested in
+    blocks."""
 
     lines: int
     count: int
@@ -103,11 +115,13 @@ class Survey:
     unreadable: tuple[tuple[str, str], ...] = ()
 
 
-# --- the work ---------------------------------------------------------------------------------------------------------
+# --- the work
+# ---------------------------------------------------------------------------------------------------------
 
 
 def read(path: str) -> Source:
-    """Read a file in the encoding it declares. Raises SyntaxError or UnicodeDecodeError if it does not decode."""
+    """Read a file in the encoding it declares. Raises SyntaxError or UnicodeDecodeError if it does
+    not decode."""
     with tokenize.open(path) as file:
         return Source(path, file.read())
 
@@ -127,7 +141,8 @@ def functions_of(source: Source) -> Functions:
 
 
 def imports_in(tree: ast.Module) -> Imports:
-    """The top-level packages that a file imports, sorted; relative imports are its own and do not count."""
+    """The top-level packages that a file imports, sorted; relative imports are its own and do not
+    count."""
     modules: set[str] = set()
     for node in ast.walk(tree):
         match node:
@@ -141,7 +156,8 @@ def imports_in(tree: ast.Module) -> Imports:
 
 
 def functions_in(tree: ast.Module, source: Source) -> Functions:
-    """Length and nesting of the functions of a file. A function within a function starts a nesting of its own."""
+    """Length and nesting of the functions of a file. A function within a function starts a nesting
+    of its own."""
     count = 0
     longest = deepest = Extreme()
     unvisited: list[tuple[ast.AST, str, int]] = [(tree, "", 0)]
@@ -150,7 +166,9 @@ def functions_in(tree: ast.Module, source: Source) -> Functions:
         if isinstance(node, FUNCTIONS):
             count += 1
             place, depth = f"{node.name} ({source.path}:{node.lineno})", 0
-            longest = max(longest, Extreme((node.end_lineno or node.lineno) - node.lineno + 1, place))
+            longest = max(
+                longest, Extreme((node.end_lineno or node.lineno) - node.lineno + 1, place)
+            )
         elif isinstance(node, BLOCKS) and place:
             deepest = max(deepest, Extreme(depth, place))
         for child in ast.iter_child_nodes(node):
@@ -160,8 +178,13 @@ def functions_in(tree: ast.Module, source: Source) -> Functions:
 
 
 def is_elif(parent: ast.AST, child: ast.AST) -> bool:
-    """Whether a child is its parent's `elif`: the tree shows it as an `if` within, but it stands in the same column."""
-    return isinstance(parent, ast.If) and isinstance(child, ast.If) and parent.col_offset == child.col_offset
+    """Whether a child is its parent's `elif`: the tree shows it as an `if` within, but it stands in
+    the same column."""
+    return (
+        isinstance(parent, ast.If)
+        and isinstance(child, ast.If)
+        and parent.col_offset == child.col_offset
+    )
 
 
 class Summary(Processor[Imports | Functions, Survey]):
@@ -190,14 +213,19 @@ class Summary(Processor[Imports | Functions, Survey]):
     def finish(self) -> Iterator[Survey]:
         ranking = sorted(self._importers.items(), key=lambda entry: (-entry[1], entry[0]))
         yield replace(self._survey, importers=tuple(ranking))
-        self._survey, self._importers = Survey(), Counter()  # another run of the same worker begins anew
+        self._survey, self._importers = (
+            Survey(),
+            Counter(),
+        )  # another run of the same worker begins anew
 
 
-# --- the same work, done twice ----------------------------------------------------------------------------------------
+# --- the same work, done twice
+# ----------------------------------------------------------------------------------------
 
 
 def pipeline() -> Pipeline[str, Survey]:
-    """A file that does not decode or parse becomes a dead letter: it is out of the way, and it is counted."""
+    """A file that does not decode or parse becomes a dead letter: it is out of the way, and it is
+    counted."""
     return (
         Pipeline[str]()
         .add(Processor(read, on_error="dead_letter"))
@@ -221,7 +249,8 @@ def in_the_pipeline(paths: Sequence[str]) -> tuple[Survey, RunResult[Survey]]:
 
 
 def in_the_simulator(paths: Sequence[str]) -> Exploration[Survey]:
-    """The same pipeline in one thread, under many schedules: each must find what a plain loop finds."""
+    """The same pipeline in one thread, under many schedules: each must find what a plain loop
+    finds."""
     expected = in_a_loop(paths, with_one_tree)
     return pipeline().explore(paths, lambda run: survey_of(run) == expected, schedules=SCHEDULES)
 
@@ -235,7 +264,9 @@ def survey_of(result: RunResult[Survey] | Simulation[Survey]) -> Survey:
     return replace(survey, unreadable=tuple(sorted(unreadable)))
 
 
-def in_a_loop(paths: Iterable[str], analyse: Callable[[Source], tuple[Imports, Functions]]) -> Survey:
+def in_a_loop(
+    paths: Iterable[str], analyse: Callable[[Source], tuple[Imports, Functions]]
+) -> Survey:
     """The pipeline's work without the pipeline."""
     summary = Summary()
     unreadable: list[tuple[str, str]] = []
@@ -253,7 +284,8 @@ def in_a_loop(paths: Iterable[str], analyse: Callable[[Source], tuple[Imports, F
 
 
 def with_a_tree_each(source: Source) -> tuple[Imports, Functions]:
-    """What the pipeline does: its analyses are in different processes, so each parses for itself."""
+    """What the pipeline does: its analyses are in different processes, so each parses for
+    itself."""
     return imports_of(source), functions_of(source)
 
 
@@ -263,15 +295,19 @@ def with_one_tree(source: Source) -> tuple[Imports, Functions]:
     return imports_in(tree), functions_in(tree, source)
 
 
-# --- files in, table out ----------------------------------------------------------------------------------------------
+# --- files in, table out
+# ----------------------------------------------------------------------------------------------
 
 
 def source_files(root: Path) -> list[str]:
-    """The Python files below a folder, sorted, without installed packages and files that are invalid on purpose."""
+    """The Python files below a folder, sorted, without installed packages and files that are
+    invalid on purpose."""
     found: list[str] = []
     for path in root.rglob("*.py"):
         inner = path.relative_to(root)
-        if NOT_OF_THE_LIBRARY.isdisjoint(inner.parts) and not inner.as_posix().startswith(INVALID_ON_PURPOSE):
+        if NOT_OF_THE_LIBRARY.isdisjoint(inner.parts) and not inner.as_posix().startswith(
+            INVALID_ON_PURPOSE
+        ):
             found.append(str(path))
     return sorted(found)
 
@@ -313,7 +349,8 @@ def yes_or_no(answer: bool) -> str:
 
 
 def compare_with_loops(paths: Sequence[str], root: Path) -> bool:
-    """Run all, in turn, so that a machine that slows down slows each; print what they found and how long they took."""
+    """Run all, in turn, so that a machine that slows down slows each; print what they found and how
+    long they took."""
     loops: list[tuple[float, Survey]] = []
     leaner_loops: list[tuple[float, Survey]] = []
     runs: list[tuple[float, tuple[Survey, RunResult[Survey]]]] = []
@@ -326,21 +363,32 @@ def compare_with_loops(paths: Sequence[str], root: Path) -> bool:
     print(table(survey, root), end="\n\n")
     print(result.report, end="\n\n")
 
-    loop_s, leaner_s, run_s = (min(seconds for seconds, _ in times) for times in (loops, leaner_loops, runs))
+    loop_s, leaner_s, run_s = (
+        min(seconds for seconds, _ in times) for times in (loops, leaner_loops, runs)
+    )
     print(f"{run_s:6.2f} s  the pipeline, its workers' start and stop included")
-    print(f"{loop_s:6.2f} s  a plain loop doing the same work in one process: speed-up {loop_s / run_s:.2f}")
-    print(f"{leaner_s:6.2f} s  a loop that parses a file once for both analyses: speed-up {leaner_s / run_s:.2f}")
+    print(
+        f"{loop_s:6.2f} s  a plain loop doing the same work in one process: speed-up {loop_s / run_s:.2f}"
+    )
+    print(
+        f"{leaner_s:6.2f} s  a loop that parses a file once for both analyses: speed-up {leaner_s / run_s:.2f}"
+    )
     print(f"(over {len(paths)} files, best of {ROUNDS} each, taken in turn)")
 
-    equal = all(found == survey for _, found in loops + leaner_loops) and all(found == survey for _, (found, _) in runs)
+    equal = all(found == survey for _, found in loops + leaner_loops) and all(
+        found == survey for _, (found, _) in runs
+    )
     print(f"equal to a plain loop: {yes_or_no(equal)}")
     return equal
 
 
 def simulate(paths: Sequence[str]) -> bool:
-    """Run a few files in the simulator; print in how many ways, and whether one of them gives anything else."""
+    """Run a few files in the simulator; print in how many ways, and whether one of them gives
+    anything else."""
     explored = in_the_simulator(paths)
-    print(f"\nin the simulator: {len(paths)} files under {explored.schedules} schedules, {explored.classes} of them different")
+    print(
+        f"\nin the simulator: {len(paths)} files under {explored.schedules} schedules, {explored.classes} of them different"
+    )
     if explored.failure is not None:
         print(explored.failure)
     print(f"under each of them equal to a plain loop: {yes_or_no(explored.failure is None)}")
@@ -348,9 +396,15 @@ def simulate(paths: Sequence[str]) -> bool:
 
 
 def main(arguments: Sequence[str]) -> int:
-    parser = argparse.ArgumentParser(description="Survey Python source files in parallel, and check it against a loop.")
-    parser.add_argument("--files", type=int, default=DEFAULT_FILES, help="how many files (default: %(default)s)")
-    parser.add_argument("--root", type=Path, default=Path(sysconfig.get_paths()["stdlib"]), help="where they are")
+    parser = argparse.ArgumentParser(
+        description="Survey Python source files in parallel, and check it against a loop."
+    )
+    parser.add_argument(
+        "--files", type=int, default=DEFAULT_FILES, help="how many files (default: %(default)s)"
+    )
+    parser.add_argument(
+        "--root", type=Path, default=Path(sysconfig.get_paths()["stdlib"]), help="where they are"
+    )
     options = parser.parse_args(arguments)
     root: Path = options.root
 

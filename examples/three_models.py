@@ -1,14 +1,15 @@
 """Three models trained on the same rows, each in a process of its own.
 
-Each model is a stateful processor: it scores a row before it sees the row's label, then learns from it. A replicating
-fork gives every row to all three, and a zip puts their scores side by side again, row by row:
+Each model is a stateful processor: it scores a row before it sees the row's label, then learns from
+it. A replicating fork gives every row to all three, and a zip puts their scores side by side again,
+row by row:
 
                      ┌─ logistic regression ─┐
     rows ─ replicate ┼─ perceptron ──────────┼ zip ─ (score, score, score)
                      └─ naive Bayes ─────────┘
 
-No plain stage, fork of this kind or zip leaves anything to chance, so the scores are those of a plain loop, bit for
-bit, however the three processes are scheduled.
+No plain stage, fork of this kind or zip leaves anything to chance, so the scores are those of a
+plain loop, bit for bit, however the three processes are scheduled.
 
     python examples/three_models.py [ROWS]
 
@@ -65,7 +66,9 @@ class Perceptron(Processor[Row, float]):
         if (score > 0.0) != item.label:
             step = 1.0 if item.label else -1.0
             self._bias += step
-            self._weights = [w + step * x for w, x in zip(self._weights, item.features, strict=True)]
+            self._weights = [
+                w + step * x for w, x in zip(self._weights, item.features, strict=True)
+            ]
         return score
 
 
@@ -86,7 +89,9 @@ class NaiveBayes(Processor[Row, float]):
     def _log_likelihood(self, item: Row, label: bool) -> float:
         seen = self._seen[label]
         total = math.log(seen)
-        for x, mean, squares in zip(item.features, self._means[label], self._squares[label], strict=True):
+        for x, mean, squares in zip(
+            item.features, self._means[label], self._squares[label], strict=True
+        ):
             variance = squares / seen
             total -= 0.5 * (math.log(variance) + (x - mean) ** 2 / variance)
         return total
@@ -105,7 +110,12 @@ def dot(weights: Sequence[float], features: Sequence[float]) -> float:
 
 
 def pipeline() -> Pipeline[Row, Scores]:
-    return Pipeline[Row]().add(ReplicatingFork(3)).add(Logistic(), Perceptron(), NaiveBayes()).add(Zip(3))
+    return (
+        Pipeline[Row]()
+        .add(ReplicatingFork(3))
+        .add(Logistic(), Perceptron(), NaiveBayes())
+        .add(Zip(3))
+    )
 
 
 def run(rows: Iterable[Row]) -> list[Scores]:

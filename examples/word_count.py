@@ -27,7 +27,8 @@ def is_long(word: str) -> bool:
 
 
 class Count(Processor[str, tuple[str, int]]):
-    """Counts words; gives the most frequent at the end, those equally frequent in alphabetical order."""
+    """Counts words; gives the most frequent at the end, those equally frequent in alphabetical
+    order."""
 
     def __init__(self) -> None:
         super().__init__()

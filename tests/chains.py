@@ -1,10 +1,25 @@
-"""Random pipelines, and items for them, as Hypothesis draws them: `chains` and `values` of the reference model."""
+"""Random pipelines, and items for them, as Hypothesis draws them: `chains` and `values` of the
+reference model."""
 
 from __future__ import annotations
 
 from hypothesis import strategies as st
 
-from tests.model import CHANGES, Buffer, Chain, Copies, Diamond, Drop, Forks, Joins, Keep, Map, Part, is_exact, wrapped
+from tests.model import (
+    CHANGES,
+    Buffer,
+    Chain,
+    Copies,
+    Diamond,
+    Drop,
+    Forks,
+    Joins,
+    Keep,
+    Map,
+    Part,
+    is_exact,
+    wrapped,
+)
 
 __all__ = ["chains", "values"]
 
@@ -14,7 +29,9 @@ values = st.lists(
     st.recursive(
         st.none() | st.integers() | st.text(max_size=5),
         lambda inner: (
-            st.lists(inner, max_size=3) | st.tuples(inner, inner) | st.dictionaries(st.text(max_size=3), inner, max_size=2)
+            st.lists(inner, max_size=3)
+            | st.tuples(inner, inner)
+            | st.dictionaries(st.text(max_size=3), inner, max_size=2)
         ),
         max_leaves=4,
     ),
@@ -39,19 +56,30 @@ def chains(draw: st.DrawFn) -> Chain:
     return draw_chain(draw, Site(MOST_WORKERS), depth=2, least=1, ordered=False, may_zip=True)
 
 
-def draw_chain(draw: st.DrawFn, site: Site, *, depth: int, least: int, ordered: bool, may_zip: bool) -> Chain:
-    """Ordered: inside an ordered join, which takes only such.  May zip: the order of the items so far is promised."""
+def draw_chain(
+    draw: st.DrawFn, site: Site, *, depth: int, least: int, ordered: bool, may_zip: bool
+) -> Chain:
+    """Ordered: inside an ordered join, which takes only such.  May zip: the order of the items so
+    far is promised."""
     chain: list[Part] = []
     for _ in range(draw(st.integers(least, least + depth))):
         if depth and site.workers >= 2 and draw(st.booleans()):
-            chain.append(draw_diamond(draw, site, depth=depth, ordered=ordered, may_zip=may_zip and is_exact(chain)))
+            chain.append(
+                draw_diamond(
+                    draw, site, depth=depth, ordered=ordered, may_zip=may_zip and is_exact(chain)
+                )
+            )
         else:
             chain.append(draw_stage(draw, site))
     return tuple(chain)
 
 
 def draw_stage(draw: st.DrawFn, site: Site) -> Part:
-    kind = draw(st.sampled_from(["map", "drop", "keep", "copies", "pipe"])) if site.workers > 0 else "pipe"
+    kind = (
+        draw(st.sampled_from(["map", "drop", "keep", "copies", "pipe"]))
+        if site.workers > 0
+        else "pipe"
+    )
     if kind == "pipe":
         return Buffer(draw(st.sampled_from([1, 2, 3, 7, 16384])))
     site.workers -= 1
@@ -67,27 +95,39 @@ def draw_stage(draw: st.DrawFn, site: Site) -> Part:
 
 
 def draw_diamond(draw: st.DrawFn, site: Site, *, depth: int, ordered: bool, may_zip: bool) -> Part:
-    joins = [Joins.ORDERED] if ordered else [Joins.FIRST_COME] * 3 + [Joins.ORDERED] * 2 + [Joins.ZIP] * may_zip
+    joins = (
+        [Joins.ORDERED]
+        if ordered
+        else [Joins.FIRST_COME] * 3 + [Joins.ORDERED] * 2 + [Joins.ZIP] * may_zip
+    )
     join = draw(st.sampled_from(joins))
     forks = [Forks.REPLICATE] * 3 + [Forks.BALANCE] * 2 + [Forks.ADAPT]
     fork = Forks.REPLICATE if join is Joins.ZIP else draw(st.sampled_from(forks))
     width = draw(st.integers(2, 3))
     place = site.next()
-    marked = fork is not Forks.ADAPT and join is Joins.FIRST_COME and draw(st.sampled_from([True, True, False]))
+    marked = (
+        fork is not Forks.ADAPT
+        and join is Joins.FIRST_COME
+        and draw(st.sampled_from([True, True, False]))
+    )
     marked = marked or (fork is Forks.REPLICATE and join is Joins.ORDERED)
     site.workers -= width * marked
     if join is Joins.ZIP:
         lanes = draw_lanes_to_zip(draw, site, width)
     elif fork is Forks.REPLICATE:
         lanes = tuple(
-            draw_chain(draw, site, depth=depth - 1, least=0, ordered=join is Joins.ORDERED, may_zip=may_zip)
+            draw_chain(
+                draw, site, depth=depth - 1, least=0, ordered=join is Joins.ORDERED, may_zip=may_zip
+            )
             for _ in range(width)
         )
     else:  # all lanes alike, each with workers of its own
         share = Site(site.workers // width)
         share.number = site.number
         lane_depth = 0 if fork is Forks.ADAPT else depth - 1
-        lane = draw_chain(draw, share, depth=lane_depth, least=1, ordered=join is Joins.ORDERED, may_zip=False)
+        lane = draw_chain(
+            draw, share, depth=lane_depth, least=1, ordered=join is Joins.ORDERED, may_zip=False
+        )
         site.number = share.number
         site.workers = share.workers * width
         lanes = (lane,) if fork is Forks.ADAPT else (lane,) * width
@@ -95,14 +135,17 @@ def draw_diamond(draw: st.DrawFn, site: Site, *, depth: int, ordered: bool, may_
 
 
 def draw_lanes_to_zip(draw: st.DrawFn, site: Site, width: int) -> tuple[Chain, ...]:
-    """Lanes in step may have tight pipes; lanes that drift apart must have roomy ones, or a zip waits for ever."""
+    """Lanes in step may have tight pipes; lanes that drift apart must have roomy ones, or a zip
+    waits for ever."""
     site.workers -= 1  # makes one item of a tuple
     in_step = st.builds(Map, st.sampled_from(CHANGES)) | st.builds(Buffer, st.integers(1, 3))
     lanes: tuple[Chain, ...]
     if draw(st.booleans()):
         lanes = tuple(tuple(draw(st.lists(in_step, min_size=1, max_size=2))) for _ in range(width))
     else:
-        apart: list[list[Part]] = [[Drop(), Keep(), Copies(site.next()), Map(wrapped)] for _ in range(width)]
+        apart: list[list[Part]] = [
+            [Drop(), Keep(), Copies(site.next()), Map(wrapped)] for _ in range(width)
+        ]
         lanes = tuple((draw(st.sampled_from(parts)),) for parts in apart)
     site.workers -= sum(not isinstance(part, Buffer) for lane in lanes for part in lane)
     return lanes

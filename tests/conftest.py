@@ -10,5 +10,8 @@ settings.load_profile("suite")
 
 
 def pytest_ignore_collect(collection_path: Path) -> bool | None:
-    """Only ``test_*.py`` is collected: ``--doctest-modules`` would import, and so run, every script beside them."""
-    return True if collection_path.is_file() and not collection_path.name.startswith("test_") else None
+    """Only ``test_*.py`` is collected: ``--doctest-modules`` would import, and so run, every script
+    beside them."""
+    return (
+        True if collection_path.is_file() and not collection_path.name.startswith("test_") else None
+    )

@@ -1,4 +1,5 @@
-"""An item or a result that does harm when it is pickled or unpickled.  Workers import this by name."""
+"""An item or a result that does harm when it is pickled or unpickled.  Workers import this by
+name."""
 
 from __future__ import annotations
 

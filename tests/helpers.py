@@ -1,6 +1,8 @@
-"""What several test files need: an untyped pipeline, scripts run as scripts, and a look at what is left over.
+"""What several test files need: an untyped pipeline, scripts run as scripts, and a look at what is
+left over.
 
-Knows the public API only. Nothing here waits for a fixed time: `eventually` looks again until it is true, or too late.
+Knows the public API only. Nothing here waits for a fixed time: `eventually` looks again until it is
+true, or too late.
 """
 
 from __future__ import annotations
@@ -34,7 +36,8 @@ PATIENCE_S = 10.0  # how long anything may take that should be prompt, on a busy
 def pipeline(start_method: str = "fork", **options: Any) -> Any:
     """An empty pipeline, by fork unless said otherwise, because that is quick.
 
-    Untyped on purpose: types have tests of their own, and these tests also make the mistakes that types prevent.
+    Untyped on purpose: types have tests of their own, and these tests also make the mistakes that
+    types prevent.
     """
     make: Any = Pipeline
     return make(start_method=start_method, **options)
@@ -47,7 +50,8 @@ def environment(start_method: str) -> dict[str, str]:
 
 
 def run_script(script: Path, start_method: str, *arguments: str) -> list[str]:
-    """The lines that a script prints, run as a user runs it; it must end well and say nothing on stderr."""
+    """The lines that a script prints, run as a user runs it; it must end well and say nothing on
+    stderr."""
     done = subprocess.run(
         [sys.executable, script, *arguments],
         env=environment(start_method),
@@ -110,7 +114,10 @@ def _is_helper(process: psutil.Process) -> bool:
         words = " ".join(process.cmdline())
     except psutil.Error:
         return False
-    return "conveyor.runtime.process.forkserver" in words or "multiprocessing.resource_tracker" in words
+    return (
+        "conveyor.runtime.process.forkserver" in words
+        or "multiprocessing.resource_tracker" in words
+    )
 
 
 def _target(fd: str) -> str:

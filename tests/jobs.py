@@ -1,6 +1,7 @@
 """Jobs that the tests put into pipelines.
 
-Workers import this file by name, so it stays light: the standard library and conveyor, and no test tool.
+Workers import this file by name, so it stays light: the standard library and conveyor, and no test
+tool.
 """
 
 from __future__ import annotations
@@ -83,7 +84,8 @@ class Numbered(Processor[str, tuple[int, str]]):
 
 
 class LastWord(Processor[int, tuple[str, int]]):
-    """Passes items under a name, but for odd ones when told so; says goodbye at the end of every run."""
+    """Passes items under a name, but for odd ones when told so; says goodbye at the end of every
+    run."""
 
     def __init__(self, lane: str, *, drop_odd: bool = False) -> None:
         super().__init__()
@@ -195,7 +197,8 @@ class Shy:
 
 
 def obey(order: str) -> object:
-    """Gives an order back in capitals, but for the orders that are bad for the one who carries them out."""
+    """Gives an order back in capitals, but for the orders that are bad for the one who carries them
+    out."""
     match order:
         case "raise":
             raise Refused(order, os.getpid())

@@ -1,7 +1,8 @@
 """One channel with both its ends, in each world: what the contract of channels is tried on.
 
-A ring's two ends have views of their own on one memory, as two processes have.  Each end can die before any of its stores,
-or in the middle of one that is longer than a word, and be opened again by whoever comes next.
+A ring's two ends have views of their own on one memory, as two processes have.  Each end can die
+before any of its stores, or in the middle of one that is longer than a word, and be opened again by
+whoever comes next.
 """
 
 from __future__ import annotations
@@ -126,7 +127,9 @@ class RingLine:
 
     kind: ClassVar[type[Ring]] = Ring
 
-    def __init__(self, capacity: int, life: Life | None = None, wake: Callable[[], None] = lambda: None) -> None:
+    def __init__(
+        self, capacity: int, life: Life | None = None, wake: Callable[[], None] = lambda: None
+    ) -> None:
         self.capacity = capacity
         self.life = life or Life()
         self.wake = wake
@@ -159,7 +162,11 @@ class CheckedLine(RingLine):
     kind = CheckedRing
 
 
-LINES: dict[str, Callable[[int], Line]] = {"memory": MemoryLine, "ring": RingLine, "checked ring": CheckedLine}
+LINES: dict[str, Callable[[int], Line]] = {
+    "memory": MemoryLine,
+    "ring": RingLine,
+    "checked ring": CheckedLine,
+}
 
 
 def tag(ordinal: int) -> Tag:

@@ -1,11 +1,14 @@
-"""A reference model: a description of a topology that can be built as a pipeline, and computed with plain loops.
+"""A reference model: a description of a topology that can be built as a pipeline, and computed with
+plain loops.
 
-A `Chain` is what one lane passes through: stages, pipes, and `Diamond`s, each a fork with its lanes and its join.
-`build` adds it to a pipeline row by row; `results` says what must come out; `assert_as_promised` holds what did come
-out against that: nothing lost, nothing repeated, and every order that the specification promises.
+A `Chain` is what one lane passes through: stages, pipes, and `Diamond`s, each a fork with its lanes
+and its join. `build` adds it to a pipeline row by row; `results` says what must come out;
+`assert_as_promised` holds what did come out against that: nothing lost, nothing repeated, and every
+order that the specification promises.
 
-An item is a pair (trail, value). The value is what the jobs work on; the trail notes where the item came by, so that
-two results can be told apart and their order judged. Workers import this file: it knows no test tool.
+An item is a pair (trail, value). The value is what the jobs work on; the trail notes where the item
+came by, so that two results can be told apart and their order judged. Workers import this file: it
+knows no test tool.
 """
 
 from __future__ import annotations
@@ -20,12 +23,15 @@ from typing import Any
 
 from conveyor import BalancingFork, Filter, FlatMap, Join, Pipe, Processor, ReplicatingFork, Zip
 
-Step = tuple[int, str, int]  # where (numbered along every way through the pipeline), what kind of mark, which one
+Step = tuple[
+    int, str, int
+]  # where (numbered along every way through the pipeline), what kind of mark, which one
 Trail = tuple[Step, ...]
 Item = tuple[Trail, Any]
 
 
-# ---------------------------------------------------------------------------------------------- what jobs do to values
+# ----------------------------------------------------------------------------------------------
+# what jobs do to values
 
 
 def wrapped(value: Any) -> Any:
@@ -61,7 +67,8 @@ def die(value: Any, sides: int) -> int:
 CHANGES: tuple[Callable[[Any], Any], ...] = (wrapped, paired, named, spelled, changed_in_place)
 
 
-# ----------------------------------------------------------------------------------------------------- the description
+# -----------------------------------------------------------------------------------------------------
+# the description
 
 
 @dataclass(frozen=True)
@@ -83,7 +90,8 @@ class Keep:
 
 @dataclass(frozen=True)
 class Copies:
-    """A flat-map that gives none to two outputs, two of them the same list, longer the second time."""
+    """A flat-map that gives none to two outputs, two of them the same list, longer the second
+    time."""
 
     site: int
 
@@ -129,7 +137,8 @@ def sources(values: Iterable[Any]) -> list[Item]:
     return [(((0, "item", number),), value) for number, value in enumerate(values)]
 
 
-# -------------------------------------------------------------------------------------------- jobs, one item at a time
+# -------------------------------------------------------------------------------------------- jobs,
+# one item at a time
 
 
 def map_job(change: Callable[[Any], Any]) -> Callable[[Item], Item]:
@@ -176,7 +185,8 @@ def marks(diamond: Diamond) -> str:
     return "balanced" if diamond.fork is not Forks.REPLICATE else diamond.join.value
 
 
-# ------------------------------------------------------------------------------------------------- built as a pipeline
+# -------------------------------------------------------------------------------------------------
+# built as a pipeline
 
 
 def build(chain: Chain, pl: Any) -> Any:
@@ -203,7 +213,11 @@ def rows_of(part: Part) -> list[list[Any]]:
         case Buffer(capacity):
             return [[Pipe(capacity)]]
         case Diamond(fork=Forks.ADAPT, lanes=(lane,)):
-            return [[BalancingFork(max_lanes=2)], *rows(lane), [Join(ordered=part.join is Joins.ORDERED)]]
+            return [
+                [BalancingFork(max_lanes=2)],
+                *rows(lane),
+                [Join(ordered=part.join is Joins.ORDERED)],
+            ]
         case Diamond(lanes=lanes):
             fork = ReplicatingFork if part.fork is Forks.REPLICATE else BalancingFork
             by_lane = [[*mark_row(part, number), *rows(lane)] for number, lane in enumerate(lanes)]
@@ -211,13 +225,20 @@ def rows_of(part: Part) -> list[list[Any]]:
 
 
 def side_by_side(by_lane: Sequence[list[list[Any]]]) -> list[list[Any]]:
-    """The rows of several lanes as rows of all; lanes that are shorter are filled up: a row takes every open lane."""
+    """The rows of several lanes as rows of all; lanes that are shorter are filled up: a row takes
+    every open lane."""
     levels = zip_longest(*by_lane)
-    return [[stage for row in level for stage in ([Pipe()] if row is None else row)] for level in levels]
+    return [
+        [stage for row in level for stage in ([Pipe()] if row is None else row)] for level in levels
+    ]
 
 
 def mark_row(diamond: Diamond, lane: int) -> list[list[Any]]:
-    return [[Processor(mark_job(diamond.site, marks(diamond), lane), name="mark")]] if diamond.is_marked else []
+    return (
+        [[Processor(mark_job(diamond.site, marks(diamond), lane), name="mark")]]
+        if diamond.is_marked
+        else []
+    )
 
 
 def join_rows(diamond: Diamond) -> list[list[Any]]:
@@ -227,11 +248,13 @@ def join_rows(diamond: Diamond) -> list[list[Any]]:
     return [[Join(width, ordered=diamond.join is Joins.ORDERED)]]
 
 
-# ------------------------------------------------------------------------------------------- computed with plain loops
+# -------------------------------------------------------------------------------------------
+# computed with plain loops
 
 
 def results(chain: Sequence[Part], items: Sequence[Item]) -> list[Item]:
-    """What comes out, in order if the chain `is_exact`; where a balancing fork chooses, by lane 0."""
+    """What comes out, in order if the chain `is_exact`; where a balancing fork chooses, by lane
+    0."""
     for part in chain:
         items = results_of(part, items)
     return list(items)
@@ -253,7 +276,12 @@ def results_of(part: Part, items: Sequence[Item]) -> list[Item]:
             by_lane = [results_of_lane(part, number, items) for number in range(len(part.lanes))]
             return [unzip_job(together) for together in zip(*by_lane, strict=False)]
         case Diamond(fork=Forks.REPLICATE, join=Joins.ORDERED, lanes=lanes):
-            return [out for item in items for lane in range(len(lanes)) for out in results_of_lane(part, lane, [item])]
+            return [
+                out
+                for item in items
+                for lane in range(len(lanes))
+                for out in results_of_lane(part, lane, [item])
+            ]
         case Diamond(fork=Forks.REPLICATE, lanes=lanes):
             return [out for lane in range(len(lanes)) for out in results_of_lane(part, lane, items)]
         case Diamond():  # the lanes are alike
@@ -262,14 +290,18 @@ def results_of(part: Part, items: Sequence[Item]) -> list[Item]:
 
 def results_of_lane(diamond: Diamond, lane: int, items: Sequence[Item]) -> list[Item]:
     mark = mark_job(diamond.site, marks(diamond), lane)
-    return results(diamond.lanes[lane], [mark(item) for item in items] if diamond.is_marked else items)
+    return results(
+        diamond.lanes[lane], [mark(item) for item in items] if diamond.is_marked else items
+    )
 
 
-# ---------------------------------------------------------------------------------------------------- what is promised
+# ----------------------------------------------------------------------------------------------------
+# what is promised
 
 
 def is_exact(chain: Sequence[Part]) -> bool:
-    """Does the specification promise one order?  It does if nothing is joined first come, first served."""
+    """Does the specification promise one order?  It does if nothing is joined first come, first
+    served."""
     inner = [part for part in chain if isinstance(part, Diamond)]
     return all(d.join is not Joins.FIRST_COME and all(map(is_exact, d.lanes)) for d in inner)
 
@@ -281,8 +313,11 @@ def is_marked(chain: Sequence[Part]) -> bool:
 
 
 def _needs_no_mark(diamond: Diamond) -> bool:
-    """One item gives results by one lane only, and items keep their order whatever lane they took."""
-    return diamond.join is Joins.ZIP or (diamond.join is Joins.ORDERED and diamond.fork is not Forks.REPLICATE)
+    """One item gives results by one lane only, and items keep their order whatever lane they
+    took."""
+    return diamond.join is Joins.ZIP or (
+        diamond.join is Joins.ORDERED and diamond.fork is not Forks.REPLICATE
+    )
 
 
 def must_come_before(one: Trail, other: Trail) -> bool:
@@ -304,7 +339,10 @@ def without_choices(trail: Trail) -> Trail:
 
 
 def assert_as_promised(chain: Chain, values: Sequence[Any], outputs: Sequence[Any]) -> None:
-    expected = [(without_choices(trail), value) for trail, value in results(chain, sources(deepcopy(values)))]
+    expected = [
+        (without_choices(trail), value)
+        for trail, value in results(chain, sources(deepcopy(values)))
+    ]
     actual = [(without_choices(trail), value) for trail, value in outputs]
     if is_exact(chain):
         assert actual == expected

@@ -30,9 +30,12 @@ from tests.model import (
 
 pytestmark = pytest.mark.timeout(90)
 
-real_runs = settings(deadline=None, suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large])
+real_runs = settings(
+    deadline=None, suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large]
+)
 
-# ----------------------------------------------------------------------------------------------------------- real runs
+# -----------------------------------------------------------------------------------------------------------
+# real runs
 
 
 @settings(real_runs, max_examples=25)
@@ -43,7 +46,9 @@ def test_a_run_gives_what_plain_loops_give(chain: Chain, values: list[Any]) -> N
 
 @settings(real_runs, max_examples=5)
 @given(chains(), values)
-def test_a_run_by_the_fork_server_gives_what_plain_loops_give(chain: Chain, values: list[Any]) -> None:
+def test_a_run_by_the_fork_server_gives_what_plain_loops_give(
+    chain: Chain, values: list[Any]
+) -> None:
     assert_as_promised(chain, values, build(chain, pipeline("forkserver")).run(sources(values)))
 
 
@@ -74,9 +79,12 @@ def test_all_those_runs_leave_no_process() -> None:
     assert living_children() == []
 
 
-# ----------------------------------------------------------------------------- the model itself, held against examples
+# ----------------------------------------------------------------------------- the model itself,
+# held against examples
 
-QUICKSTART: Chain = (Diamond(1, Forks.REPLICATE, ((Map(paired),), (Buffer(1),)), Joins.FIRST_COME, is_marked=True),)
+QUICKSTART: Chain = (
+    Diamond(1, Forks.REPLICATE, ((Map(paired),), (Buffer(1),)), Joins.FIRST_COME, is_marked=True),
+)
 
 
 def item(number: int, lane: int, value: Any) -> Item:
@@ -93,7 +101,11 @@ def test_the_model_allows_every_interleaving_of_two_lanes_and_no_other_order() -
             continue
         allowed.append(outputs)
 
-    in_order = [p for p in permutations([*a, *b]) if p.index(a[0]) < p.index(a[1]) and p.index(b[0]) < p.index(b[1])]
+    in_order = [
+        p
+        for p in permutations([*a, *b])
+        if p.index(a[0]) < p.index(a[1]) and p.index(b[0]) < p.index(b[1])
+    ]
     assert allowed == in_order
     assert len(allowed) == 6
 
@@ -115,7 +127,9 @@ def test_the_model_wants_one_order_of_an_ordered_join() -> None:
 
 
 def test_the_model_zips_lanes_item_by_item() -> None:
-    chain: Chain = (Diamond(1, Forks.REPLICATE, ((Map(wrapped),), (Map(paired),)), Joins.ZIP, is_marked=False),)
+    chain: Chain = (
+        Diamond(1, Forks.REPLICATE, ((Map(wrapped),), (Map(paired),)), Joins.ZIP, is_marked=False),
+    )
 
     assert [value for _, value in results(chain, sources([5, 6]))] == [([5], (5, 1)), ([6], (6, 1))]
 

@@ -1,4 +1,5 @@
-"""Any item, None too, comes out of an ordered join: stages that look at nothing, beside plain recursion."""
+"""Any item, None too, comes out of an ordered join: stages that look at nothing, beside plain
+recursion."""
 
 from __future__ import annotations
 
@@ -18,9 +19,16 @@ from tests.model import side_by_side
 pytestmark = pytest.mark.timeout(60)
 
 json_like = st.recursive(
-    st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | st.text(max_size=3) | st.binary(max_size=3),
+    st.none()
+    | st.booleans()
+    | st.integers()
+    | st.floats(allow_nan=False)
+    | st.text(max_size=3)
+    | st.binary(max_size=3),
     lambda inner: (
-        st.lists(inner, max_size=2) | st.tuples(inner, inner) | st.dictionaries(st.text(max_size=2), inner, max_size=2)
+        st.lists(inner, max_size=2)
+        | st.tuples(inner, inner)
+        | st.dictionaries(st.text(max_size=2), inner, max_size=2)
     ),
     max_leaves=3,
 )
@@ -73,8 +81,17 @@ def rows(lane: Lane) -> list[list[Any]]:
 def rows_of(part: str | Nest) -> list[list[Any]]:
     if isinstance(part, Nest):
         fork = BalancingFork if part.fork == "balance" else ReplicatingFork
-        return [[fork(2)], *side_by_side([rows(lane) for lane in part.lanes]), [Join(2, ordered=True)]]
-    made: dict[str, Any] = {"pipe": Pipe(3), "every": Filter(every), "some": Filter(some), "none_too": FlatMap(none_too)}
+        return [
+            [fork(2)],
+            *side_by_side([rows(lane) for lane in part.lanes]),
+            [Join(2, ordered=True)],
+        ]
+    made: dict[str, Any] = {
+        "pipe": Pipe(3),
+        "every": Filter(every),
+        "some": Filter(some),
+        "none_too": FlatMap(none_too),
+    }
     return [[made[part]]]
 
 
@@ -95,7 +112,12 @@ def come_of_in(part: str | Nest, item: Any) -> list[Any]:
     if isinstance(part, Nest):
         ways = part.lanes if part.fork == "replicate" else part.lanes[:1]
         return [out for lane in ways for out in come_of(lane, item)]
-    gives = {"pipe": [item], "every": [item], "some": [item] if some(item) else [], "none_too": none_too(item)}
+    gives = {
+        "pipe": [item],
+        "every": [item],
+        "some": [item] if some(item) else [],
+        "none_too": none_too(item),
+    }
     return gives[part]
 
 
@@ -105,8 +127,12 @@ def expected(lane: Lane, given: Sequence[Any]) -> str:
 
 @settings(deadline=None, max_examples=150)
 @given(nests(), items, st.integers(0, 5))
-def test_a_simulation_gives_any_item_back_in_the_order_of_the_fork(nest: Nest, given: list[Any], seed: int) -> None:
-    assert repr(list(built((nest,), pipeline()).simulate(given, seed=seed))) == expected((nest,), given)
+def test_a_simulation_gives_any_item_back_in_the_order_of_the_fork(
+    nest: Nest, given: list[Any], seed: int
+) -> None:
+    assert repr(list(built((nest,), pipeline()).simulate(given, seed=seed))) == expected(
+        (nest,), given
+    )
 
 
 @settings(deadline=None, max_examples=8)

@@ -1,4 +1,5 @@
-"""Arrays through real pipelines: each job has its own, or looks at it in place, and none is lost on any way."""
+"""Arrays through real pipelines: each job has its own, or looks at it in place, and none is lost on
+any way."""
 
 from __future__ import annotations
 
@@ -58,13 +59,22 @@ class SameArrayAgain(Processor[Any, Any]):
 @pytest.mark.parametrize("read_only", [False, True])
 @pytest.mark.parametrize("start_method", ["fork", "forkserver", "spawn"])
 def test_arrays_come_out_as_they_went_in(start_method: str, read_only: bool) -> None:
-    pl = pipeline(start_method).add(Processor(abs, read_only=read_only)).add(Filter(np.any, read_only=read_only)).add(Pipe())
+    pl = (
+        pipeline(start_method)
+        .add(Processor(abs, read_only=read_only))
+        .add(Filter(np.any, read_only=read_only))
+        .add(Pipe())
+    )
 
     assert [first(array) for array in pl.run(map(numbered, range(ITEMS)))] == list(range(1, ITEMS))
 
 
 def test_a_lane_that_changes_its_array_is_not_seen_in_another() -> None:
-    pl = pipeline().add(ReplicatingFork(2)).add(Processor(add_one_in_place), Processor(first, read_only=True))
+    pl = (
+        pipeline()
+        .add(ReplicatingFork(2))
+        .add(Processor(add_one_in_place), Processor(first, read_only=True))
+    )
     pl.add(Processor(first), Pipe()).add(Zip(2))
 
     assert pl.run(map(numbered, range(ITEMS))) == [(item + 1.0, item) for item in range(ITEMS)]
@@ -83,17 +93,28 @@ def test_an_array_in_place_cannot_be_changed() -> None:
 
 @pytest.mark.parametrize("fork", [ReplicatingFork, BalancingFork])
 def test_arrays_keep_their_order_through_an_ordered_join(fork: Any) -> None:
-    pl = pipeline().add(fork(2)).add(Processor(add_one_in_place), Processor(add_one_in_place)).add(Join(2, ordered=True))
+    pl = (
+        pipeline()
+        .add(fork(2))
+        .add(Processor(add_one_in_place), Processor(add_one_in_place))
+        .add(Join(2, ordered=True))
+    )
     times = 2 if fork is ReplicatingFork else 1
 
-    assert list(map(first, pl.run(map(numbered, range(ITEMS))))) == [item + 1 for item in range(ITEMS) for _ in range(times)]
+    assert list(map(first, pl.run(map(numbered, range(ITEMS))))) == [
+        item + 1 for item in range(ITEMS) for _ in range(times)
+    ]
 
 
 def test_arrays_are_zipped_and_sent_on_in_pairs() -> None:
     pl = pipeline().add(ReplicatingFork(2)).add(Processor(add_one_in_place), Pipe()).add(Zip(2))
-    pl.add(ReplicatingFork(2)).add(Processor(sum_of_pair), Processor(sum_of_pair, read_only=True)).add(Zip(2))
+    pl.add(ReplicatingFork(2)).add(
+        Processor(sum_of_pair), Processor(sum_of_pair, read_only=True)
+    ).add(Zip(2))
 
-    assert pl.run(map(numbered, range(ITEMS))) == [(2 * item + 1.0, 2 * item + 1.0) for item in range(ITEMS)]
+    assert pl.run(map(numbered, range(ITEMS))) == [
+        (2 * item + 1.0, 2 * item + 1.0) for item in range(ITEMS)
+    ]
 
 
 @pytest.mark.parametrize("read_only", [False, True])

@@ -1,7 +1,9 @@
-"""No regression unseen: what the benchmarks measure, in little, with bounds that a busy machine does not touch.
+"""No regression unseen: what the benchmarks measure, in little, with bounds that a busy machine
+does not touch.
 
-Processor time is compared, of all processes together, which other work on the machine hardly changes; each bound is far from
-what is measured, and is tried again before it is called missed. The figures themselves are `make bench`'s.
+Processor time is compared, of all processes together, which other work on the machine hardly
+changes; each bound is far from what is measured, and is tried again before it is called missed. The
+figures themselves are `make bench`'s.
 """
 
 from __future__ import annotations
@@ -38,7 +40,8 @@ def cost(run: Callable[[], object]) -> float:
 
 
 def least_ratio(run: Callable[[], object], other: Callable[[], object], enough: float) -> float:
-    """How many times the other's cost the first has: the least in some tries, or the first that is good enough."""
+    """How many times the other's cost the first has: the least in some tries, or the first that is
+    good enough."""
     run()
     other()
     least = float("inf")
@@ -72,9 +75,17 @@ def scaled_total(array: Any) -> float:
 @pytest.mark.quick_bench
 def test_fine_work_costs_no_more_than_a_few_times_what_a_tuned_pool_costs() -> None:
     numbers = list(range(ITEMS))
-    chain = pipeline().add(Processor(add_one)).add(Processor(add_one)).add(Processor(add_one)).add(Processor(add_one))
+    chain = (
+        pipeline()
+        .add(Processor(add_one))
+        .add(Processor(add_one))
+        .add(Processor(add_one))
+        .add(Processor(add_one))
+    )
     with get_context("fork").Pool(2) as pool, chain:
-        ratio = least_ratio(lambda: chain.run(numbers), lambda: list(pool.imap(add_four, numbers, 4096)), 3)
+        ratio = least_ratio(
+            lambda: chain.run(numbers), lambda: list(pool.imap(add_four, numbers, 4096)), 3
+        )
 
     assert ratio <= 3  # 1.2 as measured; one item at a time: 80
 
@@ -84,7 +95,9 @@ def test_arrays_cost_less_than_they_cost_a_pool() -> None:
     arrays = [np.full(1_000_000, float(number)) for number in range(20)]
     chain = pipeline().add(Processor(scaled, read_only=True)).add(Processor(total, read_only=True))
     with get_context("fork").Pool(2) as pool, chain:
-        ratio = least_ratio(lambda: chain.run(arrays), lambda: list(pool.imap(scaled_total, arrays)), 0.8)
+        ratio = least_ratio(
+            lambda: chain.run(arrays), lambda: list(pool.imap(scaled_total, arrays)), 0.8
+        )
 
     assert ratio <= 0.8  # 0.2 as measured
 
@@ -124,7 +137,10 @@ def test_a_goal_says_by_how_much_it_is_missed(goal: Goal, verdict: str) -> None:
 
 
 def test_of_runs_in_a_row_each_has_to_meet_a_goal() -> None:
-    runs = [Section("", "", [table], [Goal("P1", "", figure, 1.0)]) for table, figure in (("first", 0.9), ("last", 1.1))]
+    runs = [
+        Section("", "", [table], [Goal("P1", "", figure, 1.0)])
+        for table, figure in (("first", 0.9), ("last", 1.1))
+    ]
     section = in_a_row(runs)
 
     assert section.tables == ["last"]

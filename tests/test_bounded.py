@@ -21,7 +21,8 @@ def kilobyte(number: int) -> bytes:
 
 
 def resident() -> dict[int, int]:
-    """The memory of this process and of all its workers, by pid, but for what they share: that has a bound of its own."""
+    """The memory of this process and of all its workers, by pid, but for what they share: that has
+    a bound of its own."""
     own = psutil.Process()
     return {process.pid: private(process) for process in [own, *own.children(recursive=True)]}
 
@@ -32,10 +33,14 @@ def private(process: psutil.Process) -> int:
 
 
 @pytest.mark.parametrize("start_method", START_METHODS)
-def test_a_million_items_taken_one_by_one_leave_the_memory_of_every_process_flat(start_method: StartMethod) -> None:
+def test_a_million_items_taken_one_by_one_leave_the_memory_of_every_process_flat(
+    start_method: StartMethod,
+) -> None:
     early: dict[int, int] = {}
     late: dict[int, int] = {}
-    pipeline: Pipeline[int, object] = Pipeline[int](start_method=start_method).add(Processor(same)).add(Processor(same))
+    pipeline: Pipeline[int, object] = (
+        Pipeline[int](start_method=start_method).add(Processor(same)).add(Processor(same))
+    )
     with pipeline.stream(range(1_000_000)) as stream:
         for number, result in enumerate(stream):
             assert result == number
@@ -80,7 +85,12 @@ def test_no_more_is_pulled_than_the_pipes_and_the_stages_hold(capacity: int) -> 
             yield number
 
     pipeline = (
-        Pipeline[int]().add(Pipe(capacity)).add(Processor(same)).add(Pipe(capacity)).add(Processor(same)).add(Pipe(capacity))
+        Pipeline[int]()
+        .add(Pipe(capacity))
+        .add(Processor(same))
+        .add(Pipe(capacity))
+        .add(Processor(same))
+        .add(Pipe(capacity))
     )
     with pipeline.stream(source()) as stream:
         ahead = [pulled - delivered for delivered, _ in enumerate(stream, 1)]

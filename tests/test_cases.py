@@ -1,4 +1,5 @@
-"""Cases that must hold whatever parents, consumers and items do; those of workers that die are in `test_deaths`."""
+"""Cases that must hold whatever parents, consumers and items do; those of workers that die are in
+`test_deaths`."""
 
 from __future__ import annotations
 
@@ -21,10 +22,20 @@ from conveyor.runtime.parent.runner import WOKEN_BY_THE_NET
 from conveyor.runtime.shm.wakeup import Bell
 from conveyor.runtime.step.spin import Spin
 from tests.chaos.watch import workers
-from tests.helpers import SCRIPTS, START_METHODS, descriptors, environment, eventually, living_children, pipeline
+from tests.helpers import (
+    SCRIPTS,
+    START_METHODS,
+    descriptors,
+    environment,
+    eventually,
+    living_children,
+    pipeline,
+)
 from tests.jobs import increment
 
-pytestmark = pytest.mark.timeout(20)  # the slowest takes 2 s with two cores; a limit on each, not a net
+pytestmark = pytest.mark.timeout(
+    20
+)  # the slowest takes 2 s with two cores; a limit on each, not a net
 
 under_each_start_method = pytest.mark.parametrize("start_method", START_METHODS)
 
@@ -35,7 +46,8 @@ def nothing_is_left_behind() -> Iterator[None]:
     eventually(lambda: not living_children())
 
 
-# --------------------------------------------------------------------------------------- items and results that do harm
+# --------------------------------------------------------------------------------------- items and
+# results that do harm
 
 WORKER, PARENT = "a worker", "the parent"
 WHERE = {
@@ -56,7 +68,9 @@ def test_harm_done_by_pickling_is_named_and_never_silent(what: str, when: str, h
         text=True,
         timeout=20,
     )
-    if WHERE[what, when] == PARENT and harm != "error":  # it is the program itself that exits, or is killed
+    if (
+        WHERE[what, when] == PARENT and harm != "error"
+    ):  # it is the program itself that exits, or is killed
         assert "SystemExit" in done.stdout if harm == "exit" else done.returncode == -signal.SIGKILL
         return
     assert "RunError" in done.stdout, done.stdout + done.stderr
@@ -70,11 +84,17 @@ def test_an_item_of_200_megabytes() -> None:
     assert pipeline().add(Processor(bytearray)).run([item]) == [item]
 
 
-# ------------------------------------------------------------------------------------------------ parents and consumers
+# ------------------------------------------------------------------------------------------------
+# parents and consumers
 
 
 def test_a_consumer_that_pauses_leaves_the_workers_asleep() -> None:
-    with pipeline().add(Processor(increment)).add(Processor(increment)).stream(iter(range(10**9))) as stream:
+    with (
+        pipeline()
+        .add(Processor(increment))
+        .add(Processor(increment))
+        .stream(iter(range(10**9))) as stream
+    ):
         next(stream)
         crew = [psutil.Process(pid) for pid in workers(os.getpid())]
 
@@ -85,7 +105,9 @@ def test_a_consumer_that_pauses_leaves_the_workers_asleep() -> None:
         before = busy()
         time.sleep(1)
         assert len(crew) == 2
-        assert busy() - before < 0.1  # of two seconds in all; a worker that looks again and again would take more
+        assert (
+            busy() - before < 0.1
+        )  # of two seconds in all; a worker that looks again and again would take more
 
 
 def settled(busy: Callable[[], float]) -> bool:
@@ -96,7 +118,14 @@ def settled(busy: Callable[[], float]) -> bool:
 
 
 def test_pipes_of_capacity_1_hand_over_without_a_hang() -> None:
-    pl = pipeline().add(Pipe(1)).add(Processor(increment)).add(Pipe(1)).add(Processor(increment)).add(Pipe(1))
+    pl = (
+        pipeline()
+        .add(Pipe(1))
+        .add(Processor(increment))
+        .add(Pipe(1))
+        .add(Processor(increment))
+        .add(Pipe(1))
+    )
 
     result = pl.run(range(3000))
 
@@ -104,14 +133,21 @@ def test_pipes_of_capacity_1_hand_over_without_a_hang() -> None:
     assert not [note for note in result.report.notes if WOKEN_BY_THE_NET in note]
 
 
-LOST = range(20, 26)  # of which one or another matters: who is rung for may have looked again, and not be asleep
+LOST = range(
+    20, 26
+)  # of which one or another matters: who is rung for may have looked again, and not be asleep
+
+
+def never(spin: Spin, ready: Callable[[], bool]) -> bool:
+    return False
 
 
 @pytest.mark.parametrize("streamed", [False, True])
 def test_who_is_not_rung_for_is_woken_by_the_net_and_the_report_says_so(
     streamed: bool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Workers that lose a few rings stand for a mistake in who rings when: the run is late, but it does not hang.
+    """Workers that lose a few rings stand for a mistake in who rings when: the run is late, but it
+    does not hang.
 
     Who spins is not rung for, so nobody spins here.
     """
@@ -122,8 +158,15 @@ def test_who_is_not_rung_for_is_woken_by_the_net_and_the_report_says_so(
             ring(bell)
 
     monkeypatch.setattr(Bell, "ring", lossy)
-    monkeypatch.setattr(Spin, "__call__", lambda spin, ready: False)
-    pl = pipeline().add(Pipe(1)).add(Processor(increment)).add(Pipe(1)).add(Processor(increment)).add(Pipe(1))
+    monkeypatch.setattr(Spin, "__call__", never)
+    pl = (
+        pipeline()
+        .add(Pipe(1))
+        .add(Processor(increment))
+        .add(Pipe(1))
+        .add(Processor(increment))
+        .add(Pipe(1))
+    )
     if streamed:
         result = stream = pl.stream(range(2000))
         assert list(stream) == list(range(2, 2002))
@@ -137,7 +180,11 @@ def test_who_is_not_rung_for_is_woken_by_the_net_and_the_report_says_so(
 @under_each_start_method
 def test_a_parent_with_threads_that_hold_locks(start_method: str) -> None:
     done = subprocess.run(
-        [sys.executable, SCRIPTS / "held_locks.py"], env=environment(start_method), capture_output=True, text=True, timeout=20
+        [sys.executable, SCRIPTS / "held_locks.py"],
+        env=environment(start_method),
+        capture_output=True,
+        text=True,
+        timeout=20,
     )
 
     assert (done.returncode, done.stdout) == (0, "True\n"), done.stderr[-2000:]
@@ -148,7 +195,9 @@ def maps() -> int:
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="counts maps by Linux's own list")
-def test_twenty_pipelines_opened_and_closed_leave_descriptors_threads_and_maps_as_they_were() -> None:
+def test_twenty_pipelines_opened_and_closed_leave_descriptors_threads_and_maps_as_they_were() -> (
+    None
+):
     pl = pipeline().add(Processor(increment))
     pl.run([1])
     before = descriptors(), threading.active_count(), maps()

@@ -16,10 +16,17 @@ from tests.lines import LINES, RUN, Line, tag
 Make = Callable[[int], Line]
 
 # Atoms travel together, anything else alone; the longest do not fit into a ring, and lie beside it.
-small = st.integers() | st.text(max_size=5) | st.tuples(st.integers(), st.none()) | st.lists(st.integers(), max_size=2)
+small = (
+    st.integers()
+    | st.text(max_size=5)
+    | st.tuples(st.integers(), st.none())
+    | st.lists(st.integers(), max_size=2)
+)
 long = st.builds(bytes.__mul__, st.binary(min_size=1, max_size=2), st.integers(500, 6000))
 long_list = st.integers(500, 6000).map(lambda n: [n] * n)
-slices = st.lists(small, min_size=1, max_size=6) | st.lists(small | long | long_list, min_size=1, max_size=3)
+slices = st.lists(small, min_size=1, max_size=6) | st.lists(
+    small | long | long_list, min_size=1, max_size=3
+)
 
 
 def as_slice(items: list[Any]) -> list[object]:
@@ -51,7 +58,8 @@ def publish(line: Line, ordinal: int, *items: object) -> None:
 
 
 class Machine(RuleBasedStateMachine):
-    """A channel beside a list, through whatever its two sides may do, and their deaths between two calls."""
+    """A channel beside a list, through whatever its two sides may do, and their deaths between two
+    calls."""
 
     kind: str
 
@@ -79,7 +87,9 @@ class Machine(RuleBasedStateMachine):
         fits = outlet.fits(len(items), blob)
         if len(self.queue) + len(items) > self.capacity:
             assert not fits
-        elif not self.queue or (all(map(is_atom, items)) and max(len(repr(item)) for item in items) < 100):
+        elif not self.queue or (
+            all(map(is_atom, items)) and max(len(repr(item)) for item in items) < 100
+        ):
             assert fits  # an empty channel has room for anything, and one of small items for its capacity of them
         if fits:
             ordinal = self.newest[0] + 1 if self.newest else 1
@@ -109,7 +119,8 @@ class Machine(RuleBasedStateMachine):
 
     @rule(done=st.floats(0, 1))
     def another_consumer(self, done: float) -> None:
-        """It commits, without having read it, what the one before it had published the outputs of."""
+        """It commits, without having read it, what the one before it had published the outputs
+        of."""
         self.line.reopen_inlet()
         self.line.inlet.start(self.run)
         taken = int(done * len(self.queue))
@@ -209,7 +220,9 @@ def test_each_peek_gives_copies_of_what_can_change(make: Make) -> None:
 
 @given(items=st.lists(small, min_size=1, max_size=8), capacity=st.integers(1, 8))
 @pytest.mark.parametrize("kind", LINES)
-def test_capacity_counts_items_however_they_are_put_into_records(kind: str, items: list[object], capacity: int) -> None:
+def test_capacity_counts_items_however_they_are_put_into_records(
+    kind: str, items: list[object], capacity: int
+) -> None:
     line = LINES[kind](capacity)
     for ordinal, item in enumerate(items[:capacity], 1):
         blob = line.outlet.pack(as_slice([item]))

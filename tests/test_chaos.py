@@ -1,4 +1,5 @@
-"""The hammer in a short form, and whether its verifier sees what it is there to see; all of it: `make chaos`."""
+"""The hammer in a short form, and whether its verifier sees what it is there to see; all of it:
+`make chaos`."""
 
 from __future__ import annotations
 
@@ -15,7 +16,13 @@ from tests.chaos.watch import outcome
 
 # A stage whose output, state and merge are all at stake, and the steps at which most is.
 STEPS = ("middle of data", "after tail", "after head", "recovery")
-KILLED = {"stateful": "snapshots", "nonce": "replicated", "join-again": "relayed", "pairs": "zipped", "pool/0": "adapting"}
+KILLED = {
+    "stateful": "snapshots",
+    "nonce": "replicated",
+    "join-again": "relayed",
+    "pairs": "zipped",
+    "pool/0": "adapting",
+}
 
 WITHOUT_TROUBLE = [name for name in PIPELINES if name not in ("troubled", "snapshots")]
 

@@ -40,12 +40,17 @@ def publish(line: RingLine, items: list[object]) -> None:
 
 
 def late_words(line: CheckedLine, items: list[object]) -> Iterator[Callable[[bool], None]]:
-    """Publishes; then for each word that this changed a function that takes it back, and gives it again."""
+    """Publishes; then for each word that this changed a function that takes it back, and gives it
+    again."""
     whole = line.memory.view
     before = bytes(whole)
     publish(line, items)
     after = bytes(whole)
-    changed = [at for at in range(CONTROL_BYTES, len(after), 8) if before[at : at + 8] != after[at : at + 8]]
+    changed = [
+        at
+        for at in range(CONTROL_BYTES, len(after), 8)
+        if before[at : at + 8] != after[at : at + 8]
+    ]
     assert len(changed) > 5
     for at in changed:
 
@@ -70,7 +75,9 @@ def what_is_read(line: CheckedLine, n: int) -> object:
 
 @pytest.mark.parametrize("laps", [0, 1, 2])
 @pytest.mark.parametrize("items", SLICES.values(), ids=SLICES)
-def test_a_word_that_comes_late_is_waited_for(items: list[object], laps: int, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_word_that_comes_late_is_waited_for(
+    items: list[object], laps: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
     line = line_after(laps)
     for put in late_words(line, items):
         put(False)
@@ -100,7 +107,9 @@ def test_a_whole_record_that_comes_late_is_not_taken_for_the_one_that_lay_there(
 
 @pytest.mark.parametrize("laps", [0, 1])
 @pytest.mark.parametrize("items", SLICES.values(), ids=SLICES)
-def test_one_that_never_comes_is_an_error_or_made_no_difference(items: list[object], laps: int) -> None:
+def test_one_that_never_comes_is_an_error_or_made_no_difference(
+    items: list[object], laps: int
+) -> None:
     line = line_after(laps)
     for put in late_words(line, items):
         put(False)
@@ -128,7 +137,8 @@ def test_every_byte_of_a_payload_that_is_changed_is_seen(items: list[object]) ->
 
 
 def test_the_end_of_a_run_is_not_seen_before_the_last_item() -> None:
-    """The word that says that the run has ended may come before the one that says that there is an item."""
+    """The word that says that the run has ended may come before the one that says that there is an
+    item."""
     line = line_after(0)
     tail = line.outlet.ring.words[TAIL]
     publish(line, [1])

@@ -1,4 +1,5 @@
-"""Processes that are forked or started once a pipeline has run, as those of servers and pools, run pipelines of their own."""
+"""Processes that are forked or started once a pipeline has run, as those of servers and pools, run
+pipelines of their own."""
 
 from __future__ import annotations
 
@@ -15,7 +16,16 @@ import pytest
 import conveyor
 from conveyor import Processor
 from conveyor.errors import NotPicklable
-from tests.helpers import PROVE, SCRIPTS, START_METHODS, environment, eventually, living_children, pipeline, run_script
+from tests.helpers import (
+    PROVE,
+    SCRIPTS,
+    START_METHODS,
+    environment,
+    eventually,
+    living_children,
+    pipeline,
+    run_script,
+)
 
 pytestmark = pytest.mark.timeout(120)
 
@@ -24,9 +34,13 @@ under_each_start_method = pytest.mark.parametrize("start_method", START_METHODS)
 
 @pytest.mark.parametrize(
     ("of_the_children", "start_method"),
-    [("fork", method) for method in START_METHODS] + [("spawn", "forkserver")] + [("forkserver", "forkserver")] * PROVE,
+    [("fork", method) for method in START_METHODS]
+    + [("spawn", "forkserver")]
+    + [("forkserver", "forkserver")] * PROVE,
 )
-def test_a_child_of_any_kind_runs_pipelines_of_its_own(of_the_children: str, start_method: str) -> None:
+def test_a_child_of_any_kind_runs_pipelines_of_its_own(
+    of_the_children: str, start_method: str
+) -> None:
     lines = run_script(SCRIPTS / "forks.py", start_method, of_the_children)
 
     assert [line.partition(" ")[2] for line in lines] == ["[4, 8]"] * 8, lines
@@ -47,24 +61,44 @@ with Pipeline().add(Processor(lambda _: os.getuid())) as pl:
 
 def is_for_all(path: Path) -> bool:
     """May any user read it?"""
-    return all(each.stat().st_mode & 0o005 == 0o005 for each in [path, *path.parents] if each.is_dir() or each == path)
+    return all(
+        each.stat().st_mode & 0o005 == 0o005
+        for each in [path, *path.parents]
+        if each.is_dir() or each == path
+    )
 
 
 def interpreters() -> list[Path]:
-    found = [Path(sys.executable).resolve(), Path(f"/usr/bin/python{sys.version_info[0]}.{sys.version_info[1]}")]
+    found = [
+        Path(sys.executable).resolve(),
+        Path(f"/usr/bin/python{sys.version_info[0]}.{sys.version_info[1]}"),
+    ]
     return [
-        each for each in found if each.exists() and is_for_all(each.resolve()) and is_for_all(Path(conveyor.__file__).parent)
+        each
+        for each in found
+        if each.exists()
+        and is_for_all(each.resolve())
+        and is_for_all(Path(conveyor.__file__).parent)
     ]
 
 
-@pytest.mark.skipif(os.getuid() != 0 or not interpreters(), reason="only root becomes another user, who must find Python")
+@pytest.mark.skipif(
+    os.getuid() != 0 or not interpreters(),
+    reason="only root becomes another user, who must find Python",
+)
 @under_each_start_method
 def test_a_program_that_becomes_another_user_goes_on(start_method: str) -> None:
     libraries = os.pathsep.join([path for path in sys.path if path.endswith("site-packages")])
     variables = environment(start_method)
     variables["PYTHONPATH"] = os.pathsep.join([variables["PYTHONPATH"], libraries])
     done = subprocess.run(
-        [interpreters()[0], "-c", USER], env=variables, capture_output=True, text=True, timeout=60, cwd="/", check=False
+        [interpreters()[0], "-c", USER],
+        env=variables,
+        capture_output=True,
+        text=True,
+        timeout=60,
+        cwd="/",
+        check=False,
     )
     assert done.stdout.splitlines() == ["[0] [0]", "[0] [65534]"], done.stderr
 
@@ -88,7 +122,9 @@ for _ in range(2):
 
 @under_each_start_method
 @pytest.mark.parametrize("handler", ["signal.SIG_IGN", "reap"])
-def test_a_program_that_waits_for_all_its_children_or_for_none_takes_no_end_from_us(handler: str, start_method: str) -> None:
+def test_a_program_that_waits_for_all_its_children_or_for_none_takes_no_end_from_us(
+    handler: str, start_method: str
+) -> None:
     done = subprocess.run(
         [sys.executable, "-c", REAPING.format(handler=handler)],
         env=environment(start_method),
@@ -116,7 +152,8 @@ except KeyboardInterrupt:
 
 @pytest.mark.parametrize("start_method", ["fork"])
 def test_an_interrupt_of_the_whole_group_ends_the_programs_of_jobs_too(start_method: str) -> None:
-    """Under `fork`, so that a descriptor by which the program is told of reaches the job; what is tried is the same for all."""
+    """Under `fork`, so that a descriptor by which the program is told of reaches the job; what is
+    tried is the same for all."""
     read, write = os.pipe()
     script = subprocess.Popen(
         [sys.executable, "-c", TERMINAL, str(write)],
@@ -140,9 +177,14 @@ SHARED = ("Lock", "Event", "Queue", "Barrier")
 
 @under_each_start_method
 @pytest.mark.parametrize("what", SHARED)
-def test_what_multiprocessing_shares_is_refused_with_what_to_take_instead(what: str, start_method: str) -> None:
+def test_what_multiprocessing_shares_is_refused_with_what_to_take_instead(
+    what: str, start_method: str
+) -> None:
     shared = getattr(multiprocessing, what)(*[2] * (what == "Barrier"))
-    with pytest.raises(NotPicklable, match=r"reach only processes that it starts itself; those of a multiprocessing.Manager"):
+    with pytest.raises(
+        NotPicklable,
+        match=r"reach only processes that it starts itself; those of a multiprocessing.Manager",
+    ):
         pipeline(start_method).add(Processor(lambda item: (item, shared))).run([1])
 
 

@@ -1,4 +1,5 @@
-"""However a program ends or is short of something: one error, no process, no descriptor, no thread is left."""
+"""However a program ends or is short of something: one error, no process, no descriptor, no thread
+is left."""
 
 from __future__ import annotations
 
@@ -73,7 +74,8 @@ def begun(script: str, start_method: str, *arguments: str) -> subprocess.Popen[s
     return process
 
 
-# --------------------------------------------------------------------------------------------------------- the program ends
+# ---------------------------------------------------------------------------------------------------------
+# the program ends
 
 
 @pytest.mark.parametrize("start_method", START_METHODS)
@@ -92,7 +94,9 @@ def test_ctrl_c_while_workers_start_is_one_interrupt(delay_s: float, start_metho
 
 @pytest.mark.parametrize("start_method", START_METHODS)
 @pytest.mark.parametrize("end", [signal.SIGINT, signal.SIGTERM, signal.SIGKILL])
-def test_a_signal_to_the_program_ends_everybody_and_says_little(end: signal.Signals, start_method: str) -> None:
+def test_a_signal_to_the_program_ends_everybody_and_says_little(
+    end: signal.Signals, start_method: str
+) -> None:
     script = begun("waits.py", start_method)
     os.kill(script.pid, end)
     _, stderr = script.communicate(timeout=PATIENCE_S)
@@ -127,7 +131,8 @@ def test_an_interrupt_shows_the_frames_of_the_program_and_none_of_ours() -> None
     assert str(ROOT / "conveyor" / "runtime" / "loop.py") not in stderr
 
 
-# --------------------------------------------------------------------------------------------------------- a stream is left
+# ---------------------------------------------------------------------------------------------------------
+# a stream is left
 
 
 def leave_by_break(pl: Any) -> None:
@@ -194,7 +199,8 @@ def test_nothing_is_left_of_a_stream_that_is_left(leave: Any, start_method: str)
     eventually(lambda: (descriptors(), threading.active_count()) == before)
 
 
-# ------------------------------------------------------------------------------------------------------- the fork server ends
+# -------------------------------------------------------------------------------------------------------
+# the fork server ends
 
 
 def slowly(item: int) -> int:
@@ -229,7 +235,8 @@ def test_a_busy_worker_without_its_fork_server_is_ended_all_the_same() -> None:
     eventually(lambda: not is_alive(pid))
 
 
-# ------------------------------------------------------------------------------------------------------------ short of things
+# ------------------------------------------------------------------------------------------------------------
+# short of things
 
 LIMITED = """
 import os, resource, sys
@@ -248,9 +255,18 @@ except Exception as error:
 """
 
 LIMITS = {
-    "descriptors": ("resource.setrlimit(resource.RLIMIT_NOFILE, (14, 14))", "conveyor.errors TooFewDescriptors"),
-    "address space": ("resource.setrlimit(resource.RLIMIT_AS, (used + 1000000,) * 2)", "conveyor.errors SharedMemoryFull"),
-    "size of a file": ("resource.setrlimit(resource.RLIMIT_FSIZE, (100000,) * 2)", "conveyor.errors SharedMemoryFull"),
+    "descriptors": (
+        "resource.setrlimit(resource.RLIMIT_NOFILE, (14, 14))",
+        "conveyor.errors TooFewDescriptors",
+    ),
+    "address space": (
+        "resource.setrlimit(resource.RLIMIT_AS, (used + 1000000,) * 2)",
+        "conveyor.errors SharedMemoryFull",
+    ),
+    "size of a file": (
+        "resource.setrlimit(resource.RLIMIT_FSIZE, (100000,) * 2)",
+        "conveyor.errors SharedMemoryFull",
+    ),
 }
 
 
@@ -277,13 +293,18 @@ def test_a_limit_is_one_error(what: str, start_method: str, tmp_path: Path) -> N
 
 @pytest.mark.timeout(60)
 @pytest.mark.parametrize("start_method", START_METHODS)
-def test_however_few_descriptors_there_are_the_error_says_what_is_short_and_nothing_is_left_open(start_method: str) -> None:
+def test_however_few_descriptors_there_are_the_error_says_what_is_short_and_nothing_is_left_open(
+    start_method: str,
+) -> None:
     lines = run_script(SCRIPTS / "descriptors.py", start_method, "0", "48", "4")
 
     outcomes = [line.partition(" ")[2] for line in lines]
     refused = [outcome for outcome in outcomes if outcome.startswith("too few: ")]
     assert len(outcomes) == 12
-    assert outcomes == [*refused, *["[1, 2]; left open: 0"] * (12 - len(refused))]  # from some limit on there are enough
+    assert outcomes == [
+        *refused,
+        *["[1, 2]; left open: 0"] * (12 - len(refused)),
+    ]  # from some limit on there are enough
     assert 1 < len(refused) < 12
     for outcome in refused:
         assert "file descriptors" in outcome
@@ -299,7 +320,12 @@ def small_disk(tmp_path: Path, command: str) -> subprocess.CompletedProcess[str]
     """Runs a command where `tmp_path` is a memory disk of 16 MB."""
     mounted = f"mount -t tmpfs -o size=16m tmpfs '{tmp_path}' && {command}"
     return subprocess.run(
-        [*ON_A_SMALL_DISK, mounted], env=environment("fork"), capture_output=True, text=True, timeout=60, check=False
+        [*ON_A_SMALL_DISK, mounted],
+        env=environment("fork"),
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
     )
 
 

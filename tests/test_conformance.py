@@ -1,4 +1,5 @@
-"""A sample of what `make conform` does: real runs do what the simulator does with the same decisions."""
+"""A sample of what `make conform` does: real runs do what the simulator does with the same
+decisions."""
 
 from __future__ import annotations
 

@@ -1,4 +1,5 @@
-"""How a pipeline is built, and what is refused: before anything runs, with the place and with what would fit."""
+"""How a pipeline is built, and what is refused: before anything runs, with the place and with what
+would fit."""
 
 from __future__ import annotations
 
@@ -57,7 +58,8 @@ def label(thing: Any) -> str:
     return getattr(thing, "__name__", type(thing).__name__) if callable(thing) else repr(thing)
 
 
-# ------------------------------------------------------------------------------------------------------- what is there
+# -------------------------------------------------------------------------------------------------------
+# what is there
 
 
 def test_the_seeds_import_paths_give_the_same_objects() -> None:
@@ -74,7 +76,11 @@ def test_every_refusal_is_a_conveyor_error() -> None:
     assert issubclass(ImplicitPipeWarning, UserWarning)
 
 
-@pytest.mark.parametrize("stage", [Processor(double), Pipe(), ReplicatingFork(2), BalancingFork(2), BalancingFork()], ids=label)
+@pytest.mark.parametrize(
+    "stage",
+    [Processor(double), Pipe(), ReplicatingFork(2), BalancingFork(2), BalancingFork()],
+    ids=label,
+)
 def test_a_pipeline_may_begin_with_any_stage_but_a_join_or_a_zip(stage: Any) -> None:
     pl = pipeline()
 
@@ -106,10 +112,15 @@ def test_a_row_of_lane_stages_takes_one_lane_each() -> None:
 
 
 def test_a_fork_of_one_lane_is_a_fork() -> None:
-    assert built((ReplicatingFork(1),), (Processor(double),), (Join(1),)).run([1, 2, 3]) == [2, 4, 6]
+    assert built((ReplicatingFork(1),), (Processor(double),), (Join(1),)).run([1, 2, 3]) == [
+        2,
+        4,
+        6,
+    ]
 
 
-# ----------------------------------------------------------------------------------------------- widths and capacities
+# -----------------------------------------------------------------------------------------------
+# widths and capacities
 
 NO_COUNT = pytest.mark.parametrize("count", [0, -1, 1.5, "2", True, None], ids=label)
 
@@ -133,7 +144,8 @@ def test_max_lanes_is_a_whole_number_of_at_least_one(count: Any) -> None:
         BalancingFork(max_lanes=count)
 
 
-# ----------------------------------------------------------------------------------------------------- stages and jobs
+# -----------------------------------------------------------------------------------------------------
+# stages and jobs
 
 
 def test_a_bare_function_is_refused_and_shown_as_a_processor() -> None:
@@ -143,7 +155,9 @@ def test_a_bare_function_is_refused_and_shown_as_a_processor() -> None:
     assert "Processor(" in text
 
 
-@pytest.mark.parametrize("thing", [3, None, "double", [Processor(double)], Processor, Total], ids=label)
+@pytest.mark.parametrize(
+    "thing", [3, None, "double", [Processor(double)], Processor, Total], ids=label
+)
 def test_what_is_no_stage_is_refused(thing: Any) -> None:
     refusal(pipeline(), thing)
 
@@ -173,7 +187,17 @@ class Pair:
 @pytest.mark.parametrize("kind", [Processor, FlatMap, Filter])
 @pytest.mark.parametrize(
     "fn",
-    [no_argument, two_arguments, keyword_needed, lambda: 1, divmod, functools.partial(pow, 2, 3, 4), Pair, 3, "print"],
+    [
+        no_argument,
+        two_arguments,
+        keyword_needed,
+        lambda: 1,
+        divmod,
+        functools.partial(pow, 2, 3, 4),
+        Pair,
+        3,
+        "print",
+    ],
     ids=label,
 )
 def test_a_job_that_cannot_take_exactly_one_item_is_refused(kind: Any, fn: Any) -> None:
@@ -218,7 +242,8 @@ def test_a_job_may_be_anything_that_can_be_called_with_one_item(fn: Any) -> None
     pipeline().add(Processor(fn))
 
 
-# ------------------------------------------------------------------------------------------------------ lanes and rows
+# ------------------------------------------------------------------------------------------------------
+# lanes and rows
 
 ONE_LANE: tuple[Row, ...] = ((Processor(double),),)
 TWO_LANES: tuple[Row, ...] = ((ReplicatingFork(2),),)
@@ -266,7 +291,9 @@ def test_a_refusal_names_the_lane() -> None:
     assert number_after("lane", in_second) == number_after("lane", in_first) + 1
 
 
-@pytest.mark.parametrize("stage", [Join(1), Join(2), Join(), Zip(1), Zip(2), Join(2, ordered=True)], ids=label)
+@pytest.mark.parametrize(
+    "stage", [Join(1), Join(2), Join(), Zip(1), Zip(2), Join(2, ordered=True)], ids=label
+)
 @pytest.mark.parametrize("strict", [False, True])
 def test_a_pipeline_cannot_begin_with_a_join_or_a_zip(stage: Any, strict: bool) -> None:
     assert number_after("row", refusal(pipeline(strict=strict), stage)) in (0, 1)
@@ -275,7 +302,11 @@ def test_a_pipeline_cannot_begin_with_a_join_or_a_zip(stage: Any, strict: bool) 
 def test_the_lanes_of_an_adapting_fork_are_joined_by_a_join_without_a_number() -> None:
     refusal(built((BalancingFork(),), (Processor(double),)), Join(2))
 
-    assert sorted(built((BalancingFork(),), (Processor(double),), (Join(),)).run([1, 2, 3])) == [2, 4, 6]
+    assert sorted(built((BalancingFork(),), (Processor(double),), (Join(),)).run([1, 2, 3])) == [
+        2,
+        4,
+        6,
+    ]
 
 
 def test_a_join_without_a_number_joins_nothing_but_an_adapting_fork() -> None:
@@ -283,7 +314,8 @@ def test_a_join_without_a_number_joins_nothing_but_an_adapting_fork() -> None:
     refusal(built(*ONE_LANE), Join())
 
 
-# ------------------------------------------------------------------------------------------------------- ordered joins
+# -------------------------------------------------------------------------------------------------------
+# ordered joins
 
 
 def test_an_ordered_join_takes_all_lanes_of_a_fork() -> None:
@@ -292,7 +324,11 @@ def test_an_ordered_join_takes_all_lanes_of_a_fork() -> None:
 
 
 def test_an_ordered_join_takes_lanes_that_were_joined_in_order() -> None:
-    inner: tuple[Row, ...] = ((ReplicatingFork(2), Pipe()), (Pipe(), Pipe(), Pipe()), (Join(2, ordered=True), Pipe()))
+    inner: tuple[Row, ...] = (
+        (ReplicatingFork(2), Pipe()),
+        (Pipe(), Pipe(), Pipe()),
+        (Join(2, ordered=True), Pipe()),
+    )
 
     built((ReplicatingFork(2),), *inner, (Join(2, ordered=True),))
 
@@ -316,12 +352,21 @@ def test_an_ordered_join_refuses_a_join_inside_of_some_lanes_of_its_fork(inner: 
         built((ReplicatingFork(3),), (inner, Pipe()), (Join(2, ordered=True),))
 
 
-# ----------------------------------------------------------------------------------------- a refused add has no effect
+# ----------------------------------------------------------------------------------------- a
+# refused add has no effect
 
 
 @pytest.mark.parametrize(
     "row",
-    [(double,), (Processor(increment), Pipe()), (Join(2),), (Zip(2),), (Processor(increment), double), (None,), ()],
+    [
+        (double,),
+        (Processor(increment), Pipe()),
+        (Join(2),),
+        (Zip(2),),
+        (Processor(increment), double),
+        (None,),
+        (),
+    ],
     ids=label,
 )
 def test_a_refused_add_changes_nothing(row: Row) -> None:
@@ -334,7 +379,11 @@ def test_a_refused_add_changes_nothing(row: Row) -> None:
     assert pl.run([1, 2, 3]) == [2, 4, 6]
 
 
-@pytest.mark.parametrize("row", [(Processor(increment),), (Join(3),), (Pipe(), double), (Zip(2), Pipe()), (Join(),)], ids=label)
+@pytest.mark.parametrize(
+    "row",
+    [(Processor(increment),), (Join(3),), (Pipe(), double), (Zip(2), Pipe()), (Join(),)],
+    ids=label,
+)
 def test_a_refused_add_leaves_the_lanes_open_as_they_were(row: Row) -> None:
     pl = built((ReplicatingFork(2),), (Processor(double), Pipe()))
 
@@ -350,7 +399,8 @@ def test_a_refused_add_uses_up_no_name() -> None:
     assert reported(pl.add(Processor(double)), "double", "double#2", "double#3") == ["double"]
 
 
-# --------------------------------------------------------------------------------------------------------------- names
+# ---------------------------------------------------------------------------------------------------------------
+# names
 
 
 def test_a_stage_is_named_after_its_function_or_its_class() -> None:
@@ -361,14 +411,23 @@ def test_a_stage_is_named_after_its_function_or_its_class() -> None:
 
 
 def test_a_name_that_is_given_is_used() -> None:
-    pl = built((Processor(double, name="twice"),), (Filter(bool, name="not none"),), (FlatMap(repeated, name="many"),))
+    pl = built(
+        (Processor(double, name="twice"),),
+        (Filter(bool, name="not none"),),
+        (FlatMap(repeated, name="many"),),
+    )
 
     expected = ["twice", "not none", "many"]
     assert reported(pl, *expected) == expected
 
 
 def test_a_name_that_comes_again_is_numbered_in_the_order_of_add() -> None:
-    pl = built((Processor(double),), (ReplicatingFork(2),), (Processor(double), Processor(double)), (Join(2),))
+    pl = built(
+        (Processor(double),),
+        (ReplicatingFork(2),),
+        (Processor(double), Processor(double)),
+        (Join(2),),
+    )
 
     expected = ["double", "double#2", "double#3"]
     assert reported(pl, *expected) == expected
@@ -381,10 +440,15 @@ def test_names_that_are_given_twice_are_told_apart() -> None:
     assert reported(pl, *expected) == expected
 
 
-# -------------------------------------------------------------------------------------------------------------- strict
+# --------------------------------------------------------------------------------------------------------------
+# strict
 
 
-@pytest.mark.parametrize("stage", [Pipe(), ReplicatingFork(2), BalancingFork(2), BalancingFork(), Join(2), Zip(2)], ids=label)
+@pytest.mark.parametrize(
+    "stage",
+    [Pipe(), ReplicatingFork(2), BalancingFork(2), BalancingFork(), Join(2), Zip(2)],
+    ids=label,
+)
 def test_a_strict_pipeline_begins_with_a_processor(stage: Any) -> None:
     assert "processor" in refusal(pipeline(strict=True), stage).lower()
 
@@ -419,7 +483,8 @@ def test_a_pipeline_that_is_not_strict_puts_pipes_in_silently() -> None:
         assert built((Processor(double),), (Processor(increment),)).run([1, 2]) == [3, 5]
 
 
-# -------------------------------------------------------------------------------------------------- run needs one lane
+# --------------------------------------------------------------------------------------------------
+# run needs one lane
 
 
 @pytest.mark.parametrize("call", ["run", "stream"])
@@ -447,7 +512,8 @@ def test_a_run_inside_an_adapting_fork_is_refused() -> None:
         built((BalancingFork(),), (Processor(double),)).run([1])
 
 
-# ----------------------------------------------------------------------------------------------------------- lifecycle
+# -----------------------------------------------------------------------------------------------------------
+# lifecycle
 
 
 def opened_twice(pl: Any) -> None:

@@ -1,4 +1,5 @@
-"""A deadlock's cure, as the simulator names it, is neither too small nor too large for a real run."""
+"""A deadlock's cure, as the simulator names it, is neither too small nor too large for a real
+run."""
 
 from __future__ import annotations
 
@@ -56,7 +57,11 @@ def test_a_real_run_ends_with_the_room_that_the_simulator_says_and_not_with_less
     build = BUILDS[what]
     with pytest.raises(Deadlock) as found:
         build(*TIGHT).simulate(ITEMS)
-    cures = re.findall(r"^c(\d).* has room for (\d+): with Pipe\((\d+)\) this run ends", str(found.value), re.MULTILINE)
+    cures = re.findall(
+        r"^c(\d).* has room for (\d+): with Pipe\((\d+)\) this run ends",
+        str(found.value),
+        re.MULTILINE,
+    )
     assert {(channel, int(had)) for channel, had, _ in cures} <= {("0", TIGHT[0]), ("2", TIGHT[1])}
     assert cures
     for channel, _, needs in cures:

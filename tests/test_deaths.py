@@ -1,4 +1,5 @@
-"""Workers that die, one by one and together, once and always, and what comes out is as if nobody had.  More: `make chaos`."""
+"""Workers that die, one by one and together, once and always, and what comes out is as if nobody
+had.  More: `make chaos`."""
 
 from __future__ import annotations
 
@@ -25,7 +26,9 @@ from tests.chaos.watch import workers
 from tests.helpers import START_METHODS, eventually, living_children, pipeline
 from tests.jobs import increment
 
-pytestmark = pytest.mark.timeout(60)  # the slowest takes 3 s with two cores; a limit on each, not a net
+pytestmark = pytest.mark.timeout(
+    60
+)  # the slowest takes 3 s with two cores; a limit on each, not a net
 
 under_each_start_method = pytest.mark.parametrize("start_method", START_METHODS)
 
@@ -61,13 +64,20 @@ def dies_always(bad: int, item: int) -> int:
     return item
 
 
-# ------------------------------------------------------------------------------------------------------ workers that die
+# ------------------------------------------------------------------------------------------------------
+# workers that die
 
 
 @under_each_start_method
-def test_a_job_that_kills_its_worker_once_runs_twice_and_no_other_does(start_method: str, tmp_path: Path) -> None:
+def test_a_job_that_kills_its_worker_once_runs_twice_and_no_other_does(
+    start_method: str, tmp_path: Path
+) -> None:
     file = tmp_path / "runs"
-    result = pipeline(start_method).add(Processor(partial(dies_at_first, file, 50), name="job")).run(range(200))
+    result = (
+        pipeline(start_method)
+        .add(Processor(partial(dies_at_first, file, 50), name="job"))
+        .run(range(200))
+    )
 
     assert result == list(range(200))
     assert runs_of(file) == Counter(range(200)) + Counter([50])
@@ -83,7 +93,9 @@ def test_an_item_that_kills_every_worker_is_an_error_that_names_it(start_method:
 
 
 @pytest.mark.parametrize("bad", range(4))
-def test_it_names_the_job_that_was_running_where_several_share_a_worker(bad: int, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_it_names_the_job_that_was_running_where_several_share_a_worker(
+    bad: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(runner, "usable_cores", lambda: [0])
     pl = pipeline()
     for number in range(4):
@@ -97,7 +109,11 @@ def test_it_names_the_job_that_was_running_where_several_share_a_worker(bad: int
 
 @pytest.mark.parametrize("on_error", ["skip", "dead_letter"])
 def test_or_all_others_arrive_without_it(on_error: OnError) -> None:
-    result = pipeline().add(Processor(partial(dies_always, 50), name="job", on_error=on_error)).run(range(200))
+    result = (
+        pipeline()
+        .add(Processor(partial(dies_always, 50), name="job", on_error=on_error))
+        .run(range(200))
+    )
 
     assert result == [item for item in range(200) if item != 50]
     letters = [(letter.ordinal, letter.item) for letter in result.dead_letters]
@@ -114,11 +130,17 @@ def test_a_worker_killed_between_publishing_and_ringing_leaves_nobody_asleep() -
 
     def source() -> Iterator[int]:
         for number in range(5):
-            eventually(partial(arrived, number))  # nothing else is under way that could wake anybody
+            eventually(
+                partial(arrived, number)
+            )  # nothing else is under way that could wake anybody
             yield number
 
     with planned(Fault("first", "tail", 3, after=True)):
-        pl = pipeline().add(Processor(increment, name="first")).add(Processor(increment, name="second"))
+        pl = (
+            pipeline()
+            .add(Processor(increment, name="first"))
+            .add(Processor(increment, name="second"))
+        )
         with pl.stream(source()) as stream:
             for result in stream:
                 results.append(result)
@@ -132,8 +154,13 @@ def kill(pids: list[int]) -> None:
         os.kill(pid, signal.SIGKILL)
 
 
-@pytest.mark.parametrize(("start_method", "how_many"), [("fork", 1), ("fork", 2), ("fork", 4), ("forkserver", 2), ("spawn", 4)])
-def test_several_workers_killed_at_once_leave_no_trace_in_the_results(start_method: str, how_many: int) -> None:
+@pytest.mark.parametrize(
+    ("start_method", "how_many"),
+    [("fork", 1), ("fork", 2), ("fork", 4), ("forkserver", 2), ("spawn", 4)],
+)
+def test_several_workers_killed_at_once_leave_no_trace_in_the_results(
+    start_method: str, how_many: int
+) -> None:
     pl = pipeline(start_method).add(Pipe(8))
     for _ in range(4):
         pl.add(Processor(increment)).add(Pipe(8))
@@ -159,11 +186,16 @@ def waits_for(file: Path, lane: str, item: int) -> tuple[str, int]:
 
 
 def test_a_lane_whose_worker_dies_does_not_hold_up_the_other(tmp_path: Path) -> None:
-    a, b = (Processor(partial(waits_for, tmp_path / "done", lane), name=lane, on_error="skip") for lane in "ab")
+    a, b = (
+        Processor(partial(waits_for, tmp_path / "done", lane), name=lane, on_error="skip")
+        for lane in "ab"
+    )
     outputs = pipeline().add(ReplicatingFork(2)).add(a, b).add(Join(2)).run(range(2000))
 
     assert [item for lane, item in outputs if lane == "b"] == list(range(2000))
-    assert [item for lane, item in outputs if lane == "a" and item != 1] == [item for item in range(2000) if item != 1]
+    assert [item for lane, item in outputs if lane == "a" and item != 1] == [
+        item for item in range(2000) if item != 1
+    ]
 
 
 @pytest.mark.parametrize("births", [{1}, {2, 3}, {1, 3, 4}])
@@ -180,7 +212,11 @@ def test_a_worker_that_is_killed_before_it_has_read_what_it_is_to_do_is_replaced
         return start_process(*arguments)
 
     monkeypatch.setattr(crew, "start_process", start)
-    pl = pipeline().add(Processor(partial(dies_at_first, tmp_path / "runs", 50))).add(Processor(increment))
+    pl = (
+        pipeline()
+        .add(Processor(partial(dies_at_first, tmp_path / "runs", 50)))
+        .add(Processor(increment))
+    )
 
     assert pl.run(range(100)) == list(range(1, 101))
     assert born == 3 + len(births)
@@ -235,7 +271,9 @@ class Restorable(Sum):
 
 
 def test_a_stateful_worker_with_snapshots_goes_on_with_its_state(tmp_path: Path) -> None:
-    assert pipeline().add(Restorable(tmp_path / "died")).run(range(200)) == [n * (n + 1) // 2 for n in range(200)]
+    assert pipeline().add(Restorable(tmp_path / "died")).run(range(200)) == [
+        n * (n + 1) // 2 for n in range(200)
+    ]
 
 
 def test_without_snapshots_the_run_fails_and_says_why(tmp_path: Path) -> None:
@@ -244,7 +282,14 @@ def test_without_snapshots_the_run_fails_and_says_why(tmp_path: Path) -> None:
 
 
 def test_a_worker_that_is_stopped_and_goes_on_again_loses_nothing() -> None:
-    pl = pipeline().add(Pipe(4)).add(Processor(increment)).add(Pipe(4)).add(Processor(increment)).add(Pipe(4))
+    pl = (
+        pipeline()
+        .add(Pipe(4))
+        .add(Processor(increment))
+        .add(Pipe(4))
+        .add(Processor(increment))
+        .add(Pipe(4))
+    )
     results: list[int] = []
     with pl.stream(range(200)) as stream:
         for result in stream:
@@ -258,7 +303,8 @@ def test_a_worker_that_is_stopped_and_goes_on_again_loses_nothing() -> None:
 
 
 def test_a_consumer_that_is_slow_looks_after_the_workers_between_results() -> None:
-    """There are results enough for minutes: it would not wait for one, and see the death only then."""
+    """There are results enough for minutes: it would not wait for one, and see the death only
+    then."""
     with pipeline().add(Processor(increment, name="job")).stream(iter(range(10**6))) as stream:
         taken = [next(stream) for _ in range(20)]
         (worker,) = workers(os.getpid())
@@ -274,7 +320,11 @@ def test_a_consumer_that_is_slow_looks_after_the_workers_between_results() -> No
 def test_nor_does_an_item_take_longer_because_the_consumer_is_slow(tmp_path: Path) -> None:
     hangs = partial(hangs_at, tmp_path / "killed", 3000)
     started = time.monotonic()
-    with pipeline().add(Processor(hangs, name="job", timeout_s=0.1, on_error="skip")).stream(iter(range(10**6))) as stream:
+    with (
+        pipeline()
+        .add(Processor(hangs, name="job", timeout_s=0.1, on_error="skip"))
+        .stream(iter(range(10**6))) as stream
+    ):
         taken = 0
         while not stream.report.stages["job"].restarts:
             assert taken < 1000, "the limit is not looked at while there are results"

@@ -1,4 +1,5 @@
-"""What a script defines travels, under each start method: the script says what is right; and the simulator agrees."""
+"""What a script defines travels, under each start method: the script says what is right; and the
+simulator agrees."""
 
 from __future__ import annotations
 
@@ -11,7 +12,17 @@ from tests.helpers import SCRIPTS, START_METHODS, environment, run_script
 
 pytestmark = pytest.mark.timeout(120)
 
-GROUPS = ("slots", "wrappers", "names", "classes", "hints", "subclasses", "pickles", "reasons", "tracebacks")
+GROUPS = (
+    "slots",
+    "wrappers",
+    "names",
+    "classes",
+    "hints",
+    "subclasses",
+    "pickles",
+    "reasons",
+    "tracebacks",
+)
 
 
 @pytest.mark.parametrize("start_method", START_METHODS)
@@ -37,7 +48,13 @@ except ZeroDivisionError as error:
 @pytest.mark.parametrize("start_method", START_METHODS)
 def test_the_traceback_of_a_cell_has_its_lines(start_method: str) -> None:
     done = subprocess.run(
-        [sys.executable, "-"], input=CELL, env=environment(start_method), capture_output=True, text=True, timeout=60, check=True
+        [sys.executable, "-"],
+        input=CELL,
+        env=environment(start_method),
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=True,
     )
 
     assert 'File "<cell 7>", line 2, in divide' in done.stdout

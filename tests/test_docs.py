@@ -1,9 +1,11 @@
-"""What the documents show is what happens: every ``python`` fence is a script of its own, run as its reader would.
+"""What the documents show is what happens: every ``python`` fence is a script of its own, run as
+its reader would.
 
-A ``text`` or ``console`` fence that comes next, with nothing but blank lines between, is what the script prints: word
-for word, or, marked ``text unordered``, the same lines in any order. ``python no-run`` is only compiled. ``python pytest`` is a
-file of tests: the lines that come next are some of those that pytest prints, in this order. ``python mistaken``
-runs, and shows a mistake of types, which `test_docs_typed` looks for.
+A ``text`` or ``console`` fence that comes next, with nothing but blank lines between, is what the
+script prints: word for word, or, marked ``text unordered``, the same lines in any order. ``python
+no-run`` is only compiled. ``python pytest`` is a file of tests: the lines that come next are some
+of those that pytest prints, in this order. ``python mistaken`` runs, and shows a mistake of types,
+which `test_docs_typed` looks for.
 """
 
 import re
@@ -21,7 +23,10 @@ ROOT = Path(__file__).resolve().parents[1]
 README = ROOT / "README.md"
 DOCUMENTS = [README, ROOT / "ARCHITECTURE.md", *sorted((ROOT / "docs").rglob("*.md"))]
 
-FENCE = re.compile(r"^( *)(?P<ticks>`{3,})(?P<info>[^`\n]*)\n(?P<body>.*?)^ *(?P=ticks) *$", re.MULTILINE | re.DOTALL)
+FENCE = re.compile(
+    r"^( *)(?P<ticks>`{3,})(?P<info>[^`\n]*)\n(?P<body>.*?)^ *(?P=ticks) *$",
+    re.MULTILINE | re.DOTALL,
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,7 +55,8 @@ def snippets(document: Path) -> Iterator[Snippet]:
             shown, how = following["body"], following["info"].split() or [""]
         yield Snippet(
             where=f"{document.relative_to(ROOT)}:{line}",
-            script="\n" * line + dedent(fence["body"]),  # a traceback gives the document's own line numbers
+            script="\n" * line
+            + dedent(fence["body"]),  # a traceback gives the document's own line numbers
             runs="no-run" not in options,
             tests="pytest" in options,
             mistaken="mistaken" in options,
@@ -59,7 +65,9 @@ def snippets(document: Path) -> Iterator[Snippet]:
         )
 
 
-SNIPPETS = [snippet for document in DOCUMENTS if document.exists() for snippet in snippets(document)]
+SNIPPETS = [
+    snippet for document in DOCUMENTS if document.exists() for snippet in snippets(document)
+]
 
 
 @pytest.mark.parametrize("snippet", SNIPPETS, ids=lambda snippet: snippet.where)
@@ -72,7 +80,9 @@ def test_a_snippet_does_what_the_document_says(snippet: Snippet, tmp_path: Path)
     if snippet.tests:
         tells(script, snippet.prints or [])
         return
-    done = subprocess.run([sys.executable, script], cwd=tmp_path, capture_output=True, text=True, timeout=60)
+    done = subprocess.run(
+        [sys.executable, script], cwd=tmp_path, capture_output=True, text=True, timeout=60
+    )
     assert done.returncode == 0, f"{snippet.where}\n{done.stdout}{done.stderr}"
     if snippet.prints is not None:
         in_order = sorted if snippet.in_any_order else list
@@ -82,7 +92,9 @@ def test_a_snippet_does_what_the_document_says(snippet: Snippet, tmp_path: Path)
 def tells(tests: Path, lines: list[str]) -> None:
     """pytest prints these lines, among others."""
     command = [sys.executable, "-m", "pytest", "-p", "no:cacheprovider", tests.name]
-    printed = subprocess.run(command, cwd=tests.parent, capture_output=True, text=True, timeout=60).stdout.splitlines()
+    printed = subprocess.run(
+        command, cwd=tests.parent, capture_output=True, text=True, timeout=60
+    ).stdout.splitlines()
     assert [line for line in printed if line in lines] == lines, "\n".join(printed)
 
 

@@ -1,4 +1,5 @@
-"""What the documents show passes mypy --strict and pyright strict; ``python mistaken`` shows a mistake, which both report."""
+"""What the documents show passes mypy --strict and pyright strict; ``python mistaken`` shows a
+mistake, which both report."""
 
 from __future__ import annotations
 
@@ -25,16 +26,23 @@ def reported(tmp_path_factory: pytest.TempPathFactory) -> dict[str, dict[str, st
         (project / name_of(snippet)).write_text(snippet.script, encoding="utf-8")
     words = mypy("--strict", "--scripts-are-modules", ".", cwd=project, cache=project / "cache")
     said = {
-        "mypy": [(Path(file).name, text) for file, text in re.findall(r"^(\S+?):(\d+: error: .*)$", words, re.MULTILINE)],
+        "mypy": [
+            (Path(file).name, text)
+            for file, text in re.findall(r"^(\S+?):(\d+: error: .*)$", words, re.MULTILINE)
+        ],
         "pyright": [
-            (Path(str(found["file"])).name, str(found["message"])) for found in pyright(project) if found["severity"] == "error"
+            (Path(str(found["file"])).name, str(found["message"]))
+            for found in pyright(project)
+            if found["severity"] == "error"
         ],
     }
     return {checker: dict(found) for checker, found in said.items()}
 
 
 @pytest.mark.parametrize("checker", ["mypy", "pyright"])
-def test_what_the_documents_show_is_accepted_or_marked_as_a_mistake(checker: str, reported: dict[str, dict[str, str]]) -> None:
+def test_what_the_documents_show_is_accepted_or_marked_as_a_mistake(
+    checker: str, reported: dict[str, dict[str, str]]
+) -> None:
     mistaken = {name_of(snippet) for snippet in SNIPPETS if snippet.mistaken}
     assert len(SNIPPETS) > 10
     assert {file: text for file, text in reported[checker].items() if file not in mistaken} == {}

@@ -39,7 +39,9 @@ def value_of(label: str, printed: str) -> str:
 
 
 def test_every_example_is_run_by_a_test() -> None:
-    tested = set(re.findall(r'run_example\(\s*"(\w+\.py)"', Path(__file__).read_text(encoding="utf-8")))
+    tested = set(
+        re.findall(r'run_example\(\s*"(\w+\.py)"', Path(__file__).read_text(encoding="utf-8"))
+    )
 
     assert {path.name for path in EXAMPLES.glob("*.py")} == tested
 
@@ -69,7 +71,9 @@ def test_the_survey_finds_what_is_in_the_files(tmp_path: Path) -> None:
         "        else:\n"
         "            with x: pass\n"
     )
-    (tmp_path / "b.py").write_text("from os import path\nclass C:\n    async def method(self):\n        return 1\n")
+    (tmp_path / "b.py").write_text(
+        "from os import path\nclass C:\n    async def method(self):\n        return 1\n"
+    )
     (tmp_path / "syntax.py").write_text("def f(:\n")
     (tmp_path / "encoding.py").write_bytes(b"#\n#\n#\nx = '\xff'\n")
 
@@ -106,7 +110,9 @@ def test_word_count_counts_the_words_of_a_file(tmp_path: Path) -> None:
     text = "The quick brown fox, the lazy dog.\nQuick, QUICK: über Straßen und über Brücken\n\n"
     file = tmp_path / "text.txt"
     file.write_text(text * 3, encoding="utf-8")
-    counts = Counter(word for word in re.sub("[,.:]", " ", text * 3).lower().split() if len(word) > 3)
+    counts = Counter(
+        word for word in re.sub("[,.:]", " ", text * 3).lower().split() if len(word) > 3
+    )
 
     printed = [line.split() for line in run_example("word_count.py", file).splitlines()]
 

@@ -1,4 +1,5 @@
-"""Where large things lie: no memory has two uses, and what is used again is what nobody can read any more."""
+"""Where large things lie: no memory has two uses, and what is used again is what nobody can read
+any more."""
 
 from __future__ import annotations
 
@@ -34,7 +35,8 @@ def pattern(number: int, size: int) -> bytes:
 
 
 class OneProducer(RuleBasedStateMachine):
-    """Extents are put, held, let go, published and committed in any order; a dictionary says what must be in them."""
+    """Extents are put, held, let go, published and committed in any order; a dictionary says what
+    must be in them."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -54,7 +56,10 @@ class OneProducer(RuleBasedStateMachine):
     def put(self, pages: int, large: bool) -> None:
         size = pages * (6 * MEGABYTE if large else PAGE)
         self.numbers += 1
-        if sum(extent.size for extent, _ in self.held) + sum(u[1] for u in self.unread) < 512 * MEGABYTE:
+        if (
+            sum(extent.size for extent, _ in self.held) + sum(u[1] for u in self.unread)
+            < 512 * MEGABYTE
+        ):
             self.held.append((self.extents.put(pattern(self.numbers, size)), self.numbers))
 
     @precondition(lambda self: self.held)
@@ -77,14 +82,20 @@ class OneProducer(RuleBasedStateMachine):
 
     @invariant()
     def each_has_what_was_put_into_it(self) -> None:
-        for offset, size, number, _ in [*self.unread, *((e.offset, e.size, n, 0) for e, n in self.held)]:
+        for offset, size, number, _ in [
+            *self.unread,
+            *((e.offset, e.size, n, 0) for e, n in self.held),
+        ]:
             view = self.memory.at(offset, size)
             assert bytes(view[:8]) == pattern(number, 8)
             assert bytes(view[-8:]) == pattern(number, 8)
 
     @invariant()
     def no_two_overlap(self) -> None:
-        ends = sorted([(u[0], u[0] + u[1]) for u in self.unread] + [(e.offset, e.offset + e.size) for e, _ in self.held])
+        ends = sorted(
+            [(u[0], u[0] + u[1]) for u in self.unread]
+            + [(e.offset, e.offset + e.size) for e, _ in self.held]
+        )
         assert all(one[1] <= other[0] for one, other in pairwise(ends))
 
     @invariant()
@@ -123,7 +134,9 @@ def ring(memory: Memory) -> Ring:
 
 
 def arrays(inlet: RingInlet) -> list[bytes]:
-    return [bytes(item.buffers[0].view) for item in inlet.peek(CAPACITY) if isinstance(item, Sealed)]
+    return [
+        bytes(item.buffers[0].view) for item in inlet.peek(CAPACITY) if isinstance(item, Sealed)
+    ]
 
 
 def buffered(number: int) -> Sealed:
@@ -136,7 +149,9 @@ def silent() -> None:
 
 @given(st.integers(1, 6), st.integers(0, 6))
 @settings(deadline=None)
-def test_a_producer_in_place_of_a_dead_one_leaves_what_is_unread_alone(published: int, read: int) -> None:
+def test_a_producer_in_place_of_a_dead_one_leaves_what_is_unread_alone(
+    published: int, read: int
+) -> None:
     read = min(read, published)
     memory = Memory.create(PAGE * 64, regions=1)
     first = RingOutlet(ring(memory), silent, Extents(memory, memory.size))
@@ -150,7 +165,9 @@ def test_a_producer_in_place_of_a_dead_one_leaves_what_is_unread_alone(published
     kept = [second.extents.keep(memoryview(pattern(99, LARGE))) for _ in range(8)]
 
     assert len(kept) == 8
-    assert arrays(RingInlet(ring(memory), silent)) == [pattern(number, LARGE) for number in range(read, published)]
+    assert arrays(RingInlet(ring(memory), silent)) == [
+        pattern(number, LARGE) for number in range(read, published)
+    ]
     memory.close()
 
 
@@ -164,5 +181,7 @@ def test_a_copy_for_another_lane_refers_to_the_same_memory(memory: Memory) -> No
     outlets[1].publish(items, again, Tag(1, 1, 0, 2, 0, 3))
 
     one, other = (RingInlet(lane, silent).peek(2) for lane in lanes)
-    assert [item.data for item in one if isinstance(item, Sealed)] == [item.data for item in other if isinstance(item, Sealed)]
+    assert [item.data for item in one if isinstance(item, Sealed)] == [
+        item.data for item in other if isinstance(item, Sealed)
+    ]
     assert [e.offset for e in again.kept] == [e.offset for e in blob.kept]

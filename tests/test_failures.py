@@ -1,4 +1,5 @@
-"""Whatever goes wrong in a run, it ends in all the results or in one clear error, and leaves nothing behind."""
+"""Whatever goes wrong in a run, it ends in all the results or in one clear error, and leaves
+nothing behind."""
 
 from __future__ import annotations
 
@@ -86,7 +87,8 @@ def notes(error: BaseException) -> str:
     return "\n".join(getattr(error, "__notes__", []))
 
 
-# --------------------------------------------------------------------------------------------------- a job that raises
+# ---------------------------------------------------------------------------------------------------
+# a job that raises
 
 
 @under_each_start_method
@@ -121,7 +123,9 @@ def test_an_item_that_cannot_be_shown_does_not_hide_the_error() -> None:
     def refuse(_item: object) -> None:
         raise Refused("shy", 0)
 
-    assert "refuse" in notes(failure(Refused, lambda: pipeline().add(Processor(refuse)).run([Shy()])))
+    assert "refuse" in notes(
+        failure(Refused, lambda: pipeline().add(Processor(refuse)).run([Shy()]))
+    )
 
 
 def test_an_exception_of_a_job_carries_the_workers_traceback() -> None:
@@ -133,7 +137,9 @@ def test_an_exception_of_a_job_carries_the_workers_traceback() -> None:
 
 @pytest.mark.parametrize(("kind", "job"), [(FlatMap, obey_in_full), (Filter, obeys)])
 def test_every_kind_of_job_may_raise(kind: Any, job: Any) -> None:
-    error = failure(Refused, lambda: pipeline().add(kind(job, name="careful")).run(["a", "raise", "b"]))
+    error = failure(
+        Refused, lambda: pipeline().add(kind(job, name="careful")).run(["a", "raise", "b"])
+    )
 
     assert "careful" in notes(error)
 
@@ -145,8 +151,12 @@ def test_an_exception_in_setup_or_finish_ends_the_run_and_names_the_stage(stage:
     assert "careful" in told(error)
 
 
-@pytest.mark.parametrize("order", ["raise what cannot be pickled", "raise what cannot be unpickled"])
-def test_an_exception_that_cannot_travel_arrives_with_its_type_text_and_traceback(order: str) -> None:
+@pytest.mark.parametrize(
+    "order", ["raise what cannot be pickled", "raise what cannot be unpickled"]
+)
+def test_an_exception_that_cannot_travel_arrives_with_its_type_text_and_traceback(
+    order: str,
+) -> None:
     error = failure(Exception, lambda: careful().run(["a", order]))
 
     text = told(error)
@@ -156,8 +166,12 @@ def test_an_exception_that_cannot_travel_arrives_with_its_type_text_and_tracebac
     assert "jobs.py" in text
 
 
-@pytest.mark.parametrize(("order", "cause"), [("exit", SystemExit), ("interrupt", KeyboardInterrupt)])
-def test_a_job_that_exits_or_is_interrupted_is_an_error_of_the_run(order: str, cause: type[BaseException]) -> None:
+@pytest.mark.parametrize(
+    ("order", "cause"), [("exit", SystemExit), ("interrupt", KeyboardInterrupt)]
+)
+def test_a_job_that_exits_or_is_interrupted_is_an_error_of_the_run(
+    order: str, cause: type[BaseException]
+) -> None:
     error = failure(JobExited, lambda: careful().run(["a", order, "b"]))
 
     assert type(error.__cause__) is cause
@@ -165,7 +179,8 @@ def test_a_job_that_exits_or_is_interrupted_is_an_error_of_the_run(order: str, c
     assert "careful" in str(error) + notes(error)
 
 
-# ------------------------------------------------------------------------------------------------ promptly, everywhere
+# ------------------------------------------------------------------------------------------------
+# promptly, everywhere
 
 
 def test_a_failure_ends_a_run_of_infinite_input() -> None:
@@ -175,7 +190,14 @@ def test_a_failure_ends_a_run_of_infinite_input() -> None:
 
 
 def test_a_failure_ends_the_stages_before_and_behind_it() -> None:
-    pl = pipeline().add(FlatMap(for_ever)).add(Pipe(1)).add(Processor(obey)).add(Pipe(1)).add(Processor(exclaim))
+    pl = (
+        pipeline()
+        .add(FlatMap(for_ever))
+        .add(Pipe(1))
+        .add(Processor(obey))
+        .add(Pipe(1))
+        .add(Processor(exclaim))
+    )
     pl.add(ReplicatingFork(2)).add(Pipe(1), Pipe(1)).add(Join(2))
 
     failure(Refused, lambda: pl.run(["raise"]))
@@ -202,7 +224,8 @@ def test_a_failure_of_a_stream_comes_after_the_results_before_it_or_instead_of_t
     assert results == [str(n) for n in range(len(results))]
 
 
-# ---------------------------------------------------------------------------------------------- what cannot be pickled
+# ----------------------------------------------------------------------------------------------
+# what cannot be pickled
 
 
 @pytest.mark.parametrize("order", ["return a lambda", "return a lock"])
@@ -227,24 +250,31 @@ def test_an_item_that_cannot_be_unpickled_is_an_error_of_the_stage_that_takes_it
 
 
 @under_each_start_method
-def test_a_function_that_cannot_be_pickled_is_an_error_that_names_the_stage(start_method: str) -> None:
+def test_a_function_that_cannot_be_pickled_is_an_error_that_names_the_stage(
+    start_method: str,
+) -> None:
     lock = threading.Lock()
 
     def locked(item: int) -> int:
         with lock:
             return item
 
-    error = failure(NotPicklable, lambda: pipeline(start_method).add(Processor(locked, name="careful")).run([1]))
+    error = failure(
+        NotPicklable, lambda: pipeline(start_method).add(Processor(locked, name="careful")).run([1])
+    )
 
     assert "careful" in told(error)
 
 
-# ---------------------------------------------------------------------------------------------------- workers that die
+# ----------------------------------------------------------------------------------------------------
+# workers that die
 
 
 @under_each_start_method
 @pytest.mark.parametrize("order", ["leave", "die"])
-def test_a_job_that_kills_its_worker_is_an_error_that_names_the_stage(order: str, start_method: str) -> None:
+def test_a_job_that_kills_its_worker_is_an_error_that_names_the_stage(
+    order: str, start_method: str
+) -> None:
     error = failure(CRASHED, lambda: careful(start_method).run(["a", order, "b"]))
 
     assert "careful" in str(error)
@@ -265,7 +295,9 @@ def test_the_error_tells_how_a_worker_died() -> None:
 
 
 @pytest.mark.parametrize("start_method", ["fork", "forkserver"])
-def test_a_worker_that_is_killed_is_replaced_or_an_error_that_names_the_stage(start_method: str) -> None:
+def test_a_worker_that_is_killed_is_replaced_or_an_error_that_names_the_stage(
+    start_method: str,
+) -> None:
     def numbered(number: int) -> tuple[int, int]:
         return number, os.getpid()
 
@@ -300,7 +332,8 @@ def test_a_worker_that_is_killed_between_two_runs_does_not_hang_the_next() -> No
     assert successor != victim
 
 
-# ---------------------------------------------------------------------------------------------------------- the source
+# ----------------------------------------------------------------------------------------------------------
+# the source
 
 
 def failing_source() -> Iterator[str]:
@@ -316,12 +349,18 @@ def test_an_exception_in_the_source_arrives_as_what_it_was() -> None:
     assert "careful" not in notes(error)
 
 
-# ------------------------------------------------------------------------------------- nothing is left, and on it goes
+# ------------------------------------------------------------------------------------- nothing is
+# left, and on it goes
 
 SOURCES: dict[str, Callable[[], Any]] = {
     "an exception": lambda: ["a", "b", "raise", "c"],
     "an exception that cannot be pickled": lambda: ["a", "b", "raise what cannot be pickled", "c"],
-    "an exception that cannot be unpickled": lambda: ["a", "b", "raise what cannot be unpickled", "c"],
+    "an exception that cannot be unpickled": lambda: [
+        "a",
+        "b",
+        "raise what cannot be unpickled",
+        "c",
+    ],
     "an exit": lambda: ["a", "b", "exit", "c"],
     "an interrupt": lambda: ["a", "b", "interrupt", "c"],
     "a worker that left": lambda: ["a", "b", "leave", "c"],
@@ -366,7 +405,12 @@ def test_no_process_and_no_descriptor_is_left_by(source: str, start_method: str)
 
 @under_each_start_method
 def test_no_process_and_no_descriptor_is_left_by_a_run_that_succeeds(start_method: str) -> None:
-    pl = pipeline(start_method).add(ReplicatingFork(2)).add(Processor(double), Processor(increment)).add(Join(2))
+    pl = (
+        pipeline(start_method)
+        .add(ReplicatingFork(2))
+        .add(Processor(double), Processor(increment))
+        .add(Join(2))
+    )
     assert sorted(pl.run([1, 10])) == [2, 2, 11, 20]
     before = descriptors()
 
@@ -377,7 +421,9 @@ def test_no_process_and_no_descriptor_is_left_by_a_run_that_succeeds(start_metho
 
 
 @pytest.mark.parametrize("start_method", ["fork", "forkserver"])
-def test_no_process_and_no_descriptor_and_no_thread_is_left_by_a_stream_that_is_left_early(start_method: str) -> None:
+def test_no_process_and_no_descriptor_and_no_thread_is_left_by_a_stream_that_is_left_early(
+    start_method: str,
+) -> None:
     def begin_and_leave() -> None:
         with pipeline(start_method).add(Processor(double)).stream(itertools.count()) as stream:
             assert next(stream) == 0
@@ -409,12 +455,16 @@ def test_the_report_of_what_went_before_still_adds_up_after_a_failure() -> None:
     assert (stage.items_in, stage.passed, stage.failed) == (5, 5, 0)
 
 
-# ------------------------------------------------------------------------------------------- the parent is interrupted
+# ------------------------------------------------------------------------------------------- the
+# parent is interrupted
 
 
 @contextmanager
-def waiting_script(start_method: str, *arguments: str) -> Generator[tuple[subprocess.Popen[str], list[int]]]:
-    """A script in a session of its own, whose workers have begun a job that does not end; and their process ids."""
+def waiting_script(
+    start_method: str, *arguments: str
+) -> Generator[tuple[subprocess.Popen[str], list[int]]]:
+    """A script in a session of its own, whose workers have begun a job that does not end; and their
+    process ids."""
     script = subprocess.Popen(
         [sys.executable, SCRIPTS / "waits.py", *arguments],
         env=environment(start_method),
@@ -454,7 +504,9 @@ def test_ctrl_c_ends_a_run_with_one_keyboard_interrupt(aim: str, start_method: s
         _, stderr = script.communicate(timeout=PATIENCE_S)
 
         assert script.returncode == -signal.SIGINT
-        assert sum(line.startswith("KeyboardInterrupt") for line in stderr.splitlines()) == 1, stderr
+        assert sum(line.startswith("KeyboardInterrupt") for line in stderr.splitlines()) == 1, (
+            stderr
+        )
         assert "Process " not in stderr  # multiprocessing's word before a worker's own traceback
         eventually(lambda: not session(script.pid))
         assert not any(map(is_alive, workers))

@@ -1,4 +1,5 @@
-"""The fork server may be killed, stopped or made useless at any time: another takes its place, and nobody notices."""
+"""The fork server may be killed, stopped or made useless at any time: another takes its place, and
+nobody notices."""
 
 from __future__ import annotations
 
@@ -31,7 +32,14 @@ def nothing_is_left_behind() -> Iterator[None]:
 
 
 def three() -> Any:
-    return pipeline("forkserver").add(Processor(double)).add(Pipe(3)).add(Processor(increment)).add(Pipe(3)).add(Processor(str))
+    return (
+        pipeline("forkserver")
+        .add(Processor(double))
+        .add(Pipe(3))
+        .add(Processor(increment))
+        .add(Pipe(3))
+        .add(Processor(str))
+    )
 
 
 RESULTS = [str(2 * item + 1) for item in range(20)]
@@ -57,7 +65,9 @@ def test_it_may_be_killed_before_any_start(at: int, monkeypatch: pytest.MonkeyPa
 
 def test_one_that_cannot_start_is_an_error_that_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
     server.has_failed()
-    monkeypatch.setattr(processes, "preload", lambda: NotImplemented)  # a program that does not even begin
+    monkeypatch.setattr(
+        processes, "preload", lambda: NotImplemented
+    )  # a program that does not even begin
     with pytest.raises(WorkerCrashed, match=r"'double' by forkserver: .*the fork server ended"):
         three().run(range(20))
     monkeypatch.undo()
@@ -89,7 +99,12 @@ def test_it_ends_with_the_program_however_that_ends(tmp_path: Path) -> None:
         "import sys, time\nfrom conveyor import Pipeline, Processor\nfrom conveyor.runtime.process.start import server\n"
         "print(Pipeline().add(Processor(len)).run(['a']), server.pid, flush=True)\ntime.sleep(100)"
     )
-    program = subprocess.Popen([sys.executable, "-c", code], env=environment("forkserver"), stdout=subprocess.PIPE, text=True)
+    program = subprocess.Popen(
+        [sys.executable, "-c", code],
+        env=environment("forkserver"),
+        stdout=subprocess.PIPE,
+        text=True,
+    )
     assert program.stdout is not None
     pid = int(program.stdout.readline().split()[1])
     assert is_alive(pid)
@@ -102,7 +117,9 @@ def test_it_ends_with_the_program_however_that_ends(tmp_path: Path) -> None:
 def test_many_threads_may_start_at_once() -> None:
     server.has_failed()
     found: list[list[str]] = []
-    threads = [threading.Thread(target=lambda: found.append(three().run(range(20)))) for _ in range(4)]
+    threads = [
+        threading.Thread(target=lambda: found.append(three().run(range(20)))) for _ in range(4)
+    ]
     for thread in threads:
         thread.start()
     for thread in threads:

@@ -1,4 +1,5 @@
-"""A process that is forked while a pipeline is open: it may end its copy, and nothing else; its parent goes on unharmed."""
+"""A process that is forked while a pipeline is open: it may end its copy, and nothing else; its
+parent goes on unharmed."""
 
 from __future__ import annotations
 
@@ -48,7 +49,8 @@ def fork() -> int:
 
 
 def in_child(use: Callable[[], object]) -> Any:
-    """What a use gives, or the name of what it raises, in a process that is forked for it, and killed if it hangs."""
+    """What a use gives, or the name of what it raises, in a process that is forked for it, and
+    killed if it hangs."""
     reader, writer = os.pipe()
     pid = fork()
     if pid == 0:
@@ -67,7 +69,8 @@ def in_child(use: Callable[[], object]) -> Any:
     return pickle.loads(told)
 
 
-# -------------------------------------------------------------------------------------------------------- open pipelines
+# --------------------------------------------------------------------------------------------------------
+# open pipelines
 
 USES: dict[str, Callable[[Any], object]] = {
     "run": lambda pl: pl.run([2]),
@@ -154,7 +157,9 @@ def test_a_child_that_closed_its_copy_opens_the_pipeline_for_itself() -> None:
 @pytest.mark.skipif(sys.platform != "linux", reason="counts what is shared by Linux's own names")
 def test_a_child_that_closed_its_copy_keeps_no_descriptor_of_it() -> None:
     def shared() -> int:
-        return sum(number for name, number in descriptors().items() if "memfd" in name or "pidfd" in name)
+        return sum(
+            number for name, number in descriptors().items() if "memfd" in name or "pidfd" in name
+        )
 
     before = shared()
     pl = pipeline().add(Processor(double)).open()
@@ -177,7 +182,8 @@ def test_a_closed_pipeline_runs_in_a_child() -> None:
     assert in_child(lambda: list(pl.run([2, 3]))) == [4, 6]
 
 
-# -------------------------------------------------------------------------------------------------------------- streams
+# --------------------------------------------------------------------------------------------------------------
+# streams
 
 
 @under_each_start_method
@@ -246,5 +252,7 @@ def test_children_leave_in_the_ordinary_way_while_a_stream_is_open(start_method:
         timeout=50,
     )
 
-    assert (done.returncode, done.stdout) == (0, "left well: 20, results right: True\n"), done.stderr
+    assert (done.returncode, done.stdout) == (0, "left well: 20, results right: True\n"), (
+        done.stderr
+    )
     assert not done.stderr

@@ -1,4 +1,5 @@
-"""A process that a job forks ends where it comes out of the job: it never does the work of its worker a second time."""
+"""A process that a job forks ends where it comes out of the job: it never does the work of its
+worker a second time."""
 
 from __future__ import annotations
 

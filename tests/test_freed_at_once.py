@@ -1,4 +1,5 @@
-"""What a run had is given back when it is over, without the cyclic collector, and also while its error is kept."""
+"""What a run had is given back when it is over, without the cyclic collector, and also while its
+error is kept."""
 
 from __future__ import annotations
 
@@ -20,7 +21,9 @@ from tests.jobs import double
 
 pytestmark = [
     pytest.mark.timeout(60),
-    pytest.mark.skipif(sys.platform != "linux", reason="counts what is shared by Linux's own lists"),
+    pytest.mark.skipif(
+        sys.platform != "linux", reason="counts what is shared by Linux's own lists"
+    ),
 ]
 
 
@@ -69,12 +72,21 @@ def inside_with(pl: Any) -> None:
 RUNS: dict[str, Callable[[Any], object]] = {
     "of a chain": lambda pl: pl.add(Processor(double)).run(range(9)),
     "of an iterator": lambda pl: pl.add(Processor(double)).run(iter(range(9))),
-    "of balanced lanes": lambda pl: pl.add(BalancingFork(2)).add(Pipe(), Processor(double)).add(Join(2)).run(range(99)),
-    "of adapting lanes": lambda pl: pl.add(BalancingFork()).add(Processor(double)).add(Join()).run(range(99)),
-    "of ordered lanes": lambda pl: (
-        pl.add(BalancingFork(2)).add(Pipe(), Processor(double)).add(Join(2, ordered=True)).run(range(99))
+    "of balanced lanes": lambda pl: (
+        pl.add(BalancingFork(2)).add(Pipe(), Processor(double)).add(Join(2)).run(range(99))
     ),
-    "of a zip": lambda pl: pl.add(ReplicatingFork(2)).add(Pipe(), Processor(double)).add(Zip(2)).run(range(99)),
+    "of adapting lanes": lambda pl: (
+        pl.add(BalancingFork()).add(Processor(double)).add(Join()).run(range(99))
+    ),
+    "of ordered lanes": lambda pl: (
+        pl.add(BalancingFork(2))
+        .add(Pipe(), Processor(double))
+        .add(Join(2, ordered=True))
+        .run(range(99))
+    ),
+    "of a zip": lambda pl: (
+        pl.add(ReplicatingFork(2)).add(Pipe(), Processor(double)).add(Zip(2)).run(range(99))
+    ),
     "whose job fails": lambda pl: pl.add(Processor(divide)).run(endless()),
     "whose source fails": lambda pl: pl.add(Processor(double)).run(broken()),
     "that fails inside with": lambda pl: inside_with(pl.add(Processor(divide))),
@@ -139,4 +151,6 @@ def test_a_source_that_belongs_to_its_thread_is_for_run_and_a_stream_says_so() -
     assert pl.run(database.execute("select n from numbers")) == [1, 2]
     with pytest.raises(sqlite3.ProgrammingError) as refused:
         list(pl.stream(database.execute("select n from numbers")))
-    assert "run() iterates its source in the thread that calls it" in "".join(refused.value.__notes__)
+    assert "run() iterates its source in the thread that calls it" in "".join(
+        refused.value.__notes__
+    )

@@ -1,4 +1,5 @@
-"""A recording whose file takes no more: the run goes on, what was written is valid, and the report says so."""
+"""A recording whose file takes no more: the run goes on, what was written is valid, and the report
+says so."""
 
 from __future__ import annotations
 
@@ -17,7 +18,9 @@ from conveyor.runtime.parent import recorder
 from tests.helpers import descriptors, eventually, living_children, pipeline
 from tests.jobs import double, increment
 
-pytestmark = pytest.mark.timeout(20)  # the slowest takes 1 s with two cores; a limit on each, not a net
+pytestmark = pytest.mark.timeout(
+    20
+)  # the slowest takes 1 s with two cores; a limit on each, not a net
 
 
 @pytest.fixture(autouse=True)
@@ -27,7 +30,8 @@ def nothing_is_left_behind() -> Iterator[None]:
 
 
 class Disk:
-    """Files on it take so many bytes in all, of a write as many as there is room for; they may fail when they are closed."""
+    """Files on it take so many bytes in all, of a write as many as there is room for; they may fail
+    when they are closed."""
 
     def __init__(self, room: int, fails_at_close: bool = False) -> None:
         self.room = room
@@ -66,7 +70,12 @@ def recorded(monkeypatch: pytest.MonkeyPatch, disk: Disk) -> None:
 
 
 def lanes() -> Any:
-    pl = pipeline().add(BalancingFork(2)).add(Processor(double, name="a"), Processor(double, name="b")).add(Join(2))
+    pl = (
+        pipeline()
+        .add(BalancingFork(2))
+        .add(Processor(double, name="a"), Processor(double, name="b"))
+        .add(Join(2))
+    )
     return pl.add(Processor(increment))
 
 
@@ -103,7 +112,9 @@ def test_the_run_goes_on_and_the_report_says_that_the_recording_does_not(
 
 
 @pytest.mark.parametrize("share", [0.3, 0.6, 0.95])
-def test_what_was_written_is_replayed(share: float, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_what_was_written_is_replayed(
+    share: float, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     room = int(share * whole_size(tmp_path))
     recorded(monkeypatch, Disk(room))
     path = tmp_path / "run.cvd"
@@ -115,11 +126,16 @@ def test_what_was_written_is_replayed(share: float, tmp_path: Path, monkeypatch:
     assert sorted(lanes().replay(range(500), path)) == RESULTS[: recording.given.count]
 
 
-def test_the_next_run_of_an_open_pipeline_is_recorded_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_next_run_of_an_open_pipeline_is_recorded_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     with lanes() as pl:
         with monkeypatch.context() as full:
             recorded(full, Disk(100))
-            assert any("recording" in note for note in pl.run(range(500), record=tmp_path / "first.cvd").report.notes)
+            assert any(
+                "recording" in note
+                for note in pl.run(range(500), record=tmp_path / "first.cvd").report.notes
+            )
         assert not any("recording" in note for note in pl.run(range(500)).report.notes)
         result = pl.run(range(500), record=tmp_path / "run.cvd")
 
@@ -127,7 +143,9 @@ def test_the_next_run_of_an_open_pipeline_is_recorded_again(tmp_path: Path, monk
     assert lanes().replay(range(500), tmp_path / "run.cvd") == result
 
 
-def test_a_file_that_fails_when_it_is_closed_is_no_error_of_the_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_file_that_fails_when_it_is_closed_is_no_error_of_the_run(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     recorded(monkeypatch, Disk(1 << 30, fails_at_close=True))
     result = lanes().run(range(500), record=tmp_path / "run.cvd")
 

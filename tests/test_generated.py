@@ -65,8 +65,15 @@ def test_what_was_drawn_can_be_replayed(found: Simulation[int]) -> None:
 
 
 @pytest.mark.parametrize("seed", range(4))
-def test_order_that_a_balancing_fork_breaks_shrinks_to_two_items_and_one_deviation(seed: int) -> None:
-    least = find(schedules(pool(), ITEMS), lambda found: list(found) != found.items, settings=QUIET, random=Random(seed))
+def test_order_that_a_balancing_fork_breaks_shrinks_to_two_items_and_one_deviation(
+    seed: int,
+) -> None:
+    least = find(
+        schedules(pool(), ITEMS),
+        lambda found: list(found) != found.items,
+        settings=QUIET,
+        random=Random(seed),
+    )
     assert least.items == [0, 1]
     assert list(least) == [1, 0]
     assert deviations(least) == 1
@@ -82,13 +89,17 @@ def test_a_dedup_behind_a_balancing_fork_shrinks_to_one_item_twice() -> None:
 def test_a_deviation_that_comes_late_is_found_and_the_only_one_left() -> None:
     many = st.lists(st.integers(0, 9), min_size=14, max_size=20)
     late = find(
-        schedules(pool(), many), lambda found: found[:10] == found.items[:10] and list(found) != found.items, settings=LONG
+        schedules(pool(), many),
+        lambda found: found[:10] == found.items[:10] and list(found) != found.items,
+        settings=LONG,
     )
     assert deviations(late) == 1
 
 
 def test_a_failure_prints_the_line_that_replays_it() -> None:
-    @settings(QUIET, phases=[Phase.generate, Phase.shrink], print_blob=False, report_multiple_bugs=False)
+    @settings(
+        QUIET, phases=[Phase.generate, Phase.shrink], print_blob=False, report_multiple_bugs=False
+    )
     @given(schedules(diamond(), ITEMS))
     def never_one_first(found: Simulation[int]) -> None:
         assert found[:1] != [0]
@@ -110,7 +121,10 @@ def test_what_a_job_raises_fails_the_test() -> None:
 
 
 def test_hypothesis_need_not_be_there_for_the_rest() -> None:
-    lines = ["import sys; sys.modules['hypothesis'] = None", "from conveyor.sim import Faults, Simulation"]
+    lines = [
+        "import sys; sys.modules['hypothesis'] = None",
+        "from conveyor.sim import Faults, Simulation",
+    ]
     script = "\n".join([*lines, "import conveyor.sim.search.test_runs"])
     subprocess.run([sys.executable, "-c", script], check=True, timeout=60)
 

@@ -1,4 +1,5 @@
-"""Workers that are killed while nothing is asked of them: the run goes on, however often it happens.  More: `make chaos`."""
+"""Workers that are killed while nothing is asked of them: the run goes on, however often it
+happens.  More: `make chaos`."""
 
 from __future__ import annotations
 
@@ -21,7 +22,9 @@ from tests.chaos.watch import workers
 from tests.helpers import START_METHODS, eventually, living_children, pipeline
 from tests.jobs import double, increment, repeated
 
-pytestmark = pytest.mark.timeout(60)  # the slowest takes 3 s with two cores; a limit on each, not a net
+pytestmark = pytest.mark.timeout(
+    60
+)  # the slowest takes 3 s with two cores; a limit on each, not a net
 
 under_each_start_method = pytest.mark.parametrize("start_method", START_METHODS)
 MORE_THAN_ALLOWED = 12  # as many in a row end the run, if they count
@@ -93,26 +96,41 @@ def with_states(start_method: str) -> Any:
 
 def zipped(start_method: str) -> Any:
     """With a relay between the zip and the fork."""
-    pl = pipeline(start_method).add(ReplicatingFork(2)).add(Processor(increment), Processor(double)).add(Zip(2))
+    pl = (
+        pipeline(start_method)
+        .add(ReplicatingFork(2))
+        .add(Processor(increment), Processor(double))
+        .add(Zip(2))
+    )
     return pl.add(ReplicatingFork(2)).add(Processor(sum), Processor(max)).add(Join(2))
 
 
 def balanced(start_method: str) -> Any:
-    return pipeline(start_method).add(BalancingFork(2)).add(Processor(double), Processor(double)).add(Join(2, ordered=True))
+    return (
+        pipeline(start_method)
+        .add(BalancingFork(2))
+        .add(Processor(double), Processor(double))
+        .add(Join(2, ordered=True))
+    )
 
 
 def adapting(start_method: str) -> Any:
-    return pipeline(start_method).add(BalancingFork(max_lanes=2)).add(Processor(increment)).add(Join())
+    return (
+        pipeline(start_method).add(BalancingFork(max_lanes=2)).add(Processor(increment)).add(Join())
+    )
 
 
 SHAPES = [in_a_row, with_states, zipped, balanced, adapting]
 
 
-# ----------------------------------------------------------------------------------------- workers with nothing to do
+# ----------------------------------------------------------------------------------------- workers
+# with nothing to do
 
 
 @pytest.mark.parametrize("build", SHAPES)
-def test_workers_that_wait_for_items_may_be_killed_again_and_again(build: Callable[[str], Any]) -> None:
+def test_workers_that_wait_for_items_may_be_killed_again_and_again(
+    build: Callable[[str], Any],
+) -> None:
     """All of them at once, as by the system, each time they are there again."""
     taken: list[int] = []
 
@@ -178,12 +196,21 @@ def test_workers_that_are_warm_may_be_killed_between_runs(start_method: str) -> 
 
 def test_workers_that_wait_for_room_may_be_killed_again_and_again(crews: list[Any]) -> None:
     """Each has an item in hand, whose job has long returned."""
-    pl = pipeline().add(Pipe(1)).add(Processor(increment)).add(Pipe(1)).add(Processor(double)).add(Pipe(1))
+    pl = (
+        pipeline()
+        .add(Pipe(1))
+        .add(Processor(increment))
+        .add(Pipe(1))
+        .add(Processor(double))
+        .add(Pipe(1))
+    )
     with pl.stream(range(40)) as stream:
         results = [next(stream)]
         (crew,) = crews
         for _ in range(MORE_THAN_ALLOWED):
-            while not all(crew.boards[worker.index].lack().kind == FOR_ROOM for worker in crew.workers):
+            while not all(
+                crew.boards[worker.index].lack().kind == FOR_ROOM for worker in crew.workers
+            ):
                 crew.sleep(5)  # the consumer looks after them, and takes nothing
             before = restarts(stream)
             killed(there())
@@ -195,8 +222,16 @@ def test_workers_that_wait_for_room_may_be_killed_again_and_again(crews: list[An
 
 
 @pytest.mark.parametrize("stage", ["first", "second"])
-def test_a_worker_that_is_killed_when_it_has_done_its_part_is_not_missed(stage: str, crews: list[Any]) -> None:
-    pl = pipeline().add(Processor(increment, name="first")).add(Pipe(64)).add(Processor(double, name="second")).add(Pipe(1))
+def test_a_worker_that_is_killed_when_it_has_done_its_part_is_not_missed(
+    stage: str, crews: list[Any]
+) -> None:
+    pl = (
+        pipeline()
+        .add(Processor(increment, name="first"))
+        .add(Pipe(64))
+        .add(Processor(double, name="second"))
+        .add(Pipe(1))
+    )
     with pl.stream(range(20)) as stream:
         results = [next(stream)]
         pid = stream.report.stages[stage].pid
@@ -215,7 +250,9 @@ def raises_until(file: Path, item: int) -> int:
     return item
 
 
-def test_a_worker_that_waits_before_another_attempt_is_not_killed_by_its_item(tmp_path: Path, crews: list[Any]) -> None:
+def test_a_worker_that_waits_before_another_attempt_is_not_killed_by_its_item(
+    tmp_path: Path, crews: list[Any]
+) -> None:
     job = Processor(partial(raises_until, tmp_path / "go"), name="job", retries=100)
     with pipeline().add(Pipe(1)).add(job).stream(iter(range(5))) as stream:
         (crew,) = crews
@@ -223,7 +260,9 @@ def test_a_worker_that_waits_before_another_attempt_is_not_killed_by_its_item(tm
         def is_waiting() -> bool:
             """It is at the item, and its job is not."""
             board = crew.boards[1]
-            return bool(board.tally(crew.run).items_in >= 1 and board.has_begun() and board.running == 0)
+            return bool(
+                board.tally(crew.run).items_in >= 1 and board.has_begun() and board.running == 0
+            )
 
         def may_be_killed(number: int) -> bool:
             return restarts(stream) == number and bool(there()) and is_waiting()
@@ -242,10 +281,13 @@ def test_a_worker_that_waits_before_another_attempt_is_not_killed_by_its_item(tm
     assert results == list(range(5))
 
 
-# ------------------------------------------------------------------------------------------------ states that are gone
+# ------------------------------------------------------------------------------------------------
+# states that are gone
 
 
-def test_a_state_that_is_lost_when_its_worker_has_done_its_part_is_an_error_of_the_next_run_only(crews: list[Any]) -> None:
+def test_a_state_that_is_lost_when_its_worker_has_done_its_part_is_an_error_of_the_next_run_only(
+    crews: list[Any],
+) -> None:
     """Its run has all that came of it; another would begin with nothing."""
     with pipeline().add(Sums()).add(Pipe(64)).add(Processor(abs)).add(Pipe(1)) as pl:
         with pl.stream(range(5)) as stream:
@@ -292,7 +334,8 @@ def test_a_worker_that_had_no_state_yet_is_replaced() -> None:
         assert pl.run(range(3)) == [0, 1, 3, -3]
 
 
-# --------------------------------------------------------------------------------------------- what is left of deaths
+# --------------------------------------------------------------------------------------------- what
+# is left of deaths
 
 
 def dies_at(file: str, every: int, until: int, item: int) -> int:

@@ -1,4 +1,5 @@
-"""The law of ARCHITECTURE.md: imports point down only, the core is pure, and each power is held by one file."""
+"""The law of ARCHITECTURE.md: imports point down only, the core is pure, and each power is held by
+one file."""
 
 import ast
 import os
@@ -15,7 +16,8 @@ from conveyor import Pipeline, Processor
 
 ROOT = Path(__file__).resolve().parents[1]
 
-# Folders, and the files beside them; each imports only from those before it and from files of its own.
+# Folders, and the files beside them; each imports only from those before it and from files of its
+# own.
 LAYERS = (
     "errors report signatures",
     "stages _lifecycle",
@@ -38,12 +40,23 @@ LAYERS = (
     "mypy_plugin",
 )
 RANKS = {room: rank for rank, rooms in enumerate(LAYERS) for room in rooms.split()}
-FACADES = {"conveyor", "conveyor.runtime", "conveyor.sim"}  # name what users import: nothing imports them
+FACADES = {
+    "conveyor",
+    "conveyor.runtime",
+    "conveyor.sim",
+}  # name what users import: nothing imports them
 
 CONCURRENCY = {"multiprocessing", "threading", "asyncio", "socket", "signal", "subprocess", "mmap"}
 OUTSIDE_WORLD = CONCURRENCY | {"os", "time", "random", "logging"}
 SHARED_MEMORY = {"mmap", "os.memfd_create"}
-NEW_PROCESSES = {"multiprocessing", "subprocess", "os.fork", "os.forkpty", "os.posix_spawn", "os.posix_spawnp"}
+NEW_PROCESSES = {
+    "multiprocessing",
+    "subprocess",
+    "os.fork",
+    "os.forkpty",
+    "os.posix_spawn",
+    "os.posix_spawnp",
+}
 
 
 def module_name(path: Path) -> str:
@@ -61,7 +74,11 @@ CORE = [m for m in TREES if m != "conveyor" and m not in PLUGIN and m.split(".")
 def room(module: str) -> str:
     """The folder of a file, or the file itself if it stands beside the folders."""
     inner = module.removeprefix("conveyor.")
-    return inner if PATHS[module].name == "__init__.py" or "." not in inner else inner.rpartition(".")[0]
+    return (
+        inner
+        if PATHS[module].name == "__init__.py" or "." not in inner
+        else inner.rpartition(".")[0]
+    )
 
 
 def imported_names(module: str) -> Iterator[str]:
@@ -73,27 +90,40 @@ def imported_names(module: str) -> Iterator[str]:
         elif isinstance(node, ast.ImportFrom):
             parts = package.split(".")
             above = parts[: len(parts) + 1 - node.level] if node.level else []
-            yield from (".".join([*above, *filter(None, [node.module]), alias.name]) for alias in node.names)
+            yield from (
+                ".".join([*above, *filter(None, [node.module]), alias.name]) for alias in node.names
+            )
 
 
 def imported_modules(module: str) -> set[str]:
     """The files of this package that ``module`` imports from."""
     names = [name for name in imported_names(module) if name.split(".")[0] == "conveyor"]
-    return {max((m for m in TREES if f"{name}.".startswith(f"{m}.")), key=len) for name in names} - {module}
+    return {
+        max((m for m in TREES if f"{name}.".startswith(f"{m}.")), key=len) for name in names
+    } - {module}
 
 
 def powers(module: str) -> set[str]:
-    """What ``module`` can reach outside the package: imports, and the functions of ``os`` that it names."""
+    """What ``module`` can reach outside the package: imports, and the functions of ``os`` that it
+    names."""
     reached = set(imported_names(module))
     for node in ast.walk(TREES[module]):
-        if isinstance(node, ast.Attribute) and isinstance(node.value, ast.Name) and node.value.id == "os":
+        if (
+            isinstance(node, ast.Attribute)
+            and isinstance(node.value, ast.Name)
+            and node.value.id == "os"
+        ):
             reached.add(f"os.{node.attr}")
     return reached
 
 
 def users(forbidden: set[str]) -> set[str]:
     """The modules that can reach anything of ``forbidden``."""
-    return {m for m in TREES if any(f"{name}.".startswith(f"{f}.") for name in powers(m) for f in forbidden)}
+    return {
+        m
+        for m in TREES
+        if any(f"{name}.".startswith(f"{f}.") for name in powers(m) for f in forbidden)
+    }
 
 
 def is_set(node: ast.expr) -> bool:
@@ -110,7 +140,10 @@ def takes_in_order(node: ast.AST) -> list[ast.expr]:
     match node:
         case ast.For(iter=taken) | ast.comprehension(iter=taken) | ast.Starred(value=taken):
             return [taken]
-        case ast.Call(func=ast.Name(id="list" | "tuple" | "enumerate" | "iter" | "zip" | "map" | "dict"), args=taken):
+        case ast.Call(
+            func=ast.Name(id="list" | "tuple" | "enumerate" | "iter" | "zip" | "map" | "dict"),
+            args=taken,
+        ):
             return taken
         case _:
             return []
@@ -118,19 +151,28 @@ def takes_in_order(node: ast.AST) -> list[ast.expr]:
 
 def test_every_room_has_a_layer() -> None:
     found = {room(module) for module in TREES if module not in FACADES}
-    assert not found - RANKS.keys(), f"give it a layer, here and in ARCHITECTURE.md: {sorted(found - RANKS.keys())}"
+    assert not found - RANKS.keys(), (
+        f"give it a layer, here and in ARCHITECTURE.md: {sorted(found - RANKS.keys())}"
+    )
     assert not RANKS.keys() - found, f"has a layer, but no file: {sorted(RANKS.keys() - found)}"
 
 
 def test_imports_point_down() -> None:
-    edges = {(module, target) for module in TREES if module not in FACADES for target in imported_modules(module)}
+    edges = {
+        (module, target)
+        for module in TREES
+        if module not in FACADES
+        for target in imported_modules(module)
+    }
     between = {(m, t) for m, t in edges if t in FACADES or room(m) != room(t)}
     assert not {(m, t) for m, t in between if t in FACADES or RANKS[room(m)] <= RANKS[room(t)]}
 
 
 def test_every_folder_says_what_is_in_it_and_what_to_read_first() -> None:
     heads = {
-        m: ast.get_docstring(tree) or "" for m, tree in TREES.items() if PATHS[m].name == "__init__.py" and m not in FACADES
+        m: ast.get_docstring(tree) or ""
+        for m, tree in TREES.items()
+        if PATHS[m].name == "__init__.py" and m not in FACADES
     }
     assert not [m for m, head in heads.items() if "Start with" not in " ".join(head.split())]
 
@@ -145,8 +187,12 @@ def test_there_are_no_cycles() -> None:
 
 def test_the_two_worlds_never_import_each_other() -> None:
     reached = {module: " ".join(imported_modules(module)) for module in TREES}
-    assert not {m for m in reached if m.startswith("conveyor.runtime") and "conveyor.sim" in reached[m]}
-    assert not {m for m in reached if m.startswith("conveyor.sim") and "conveyor.runtime" in reached[m]}
+    assert not {
+        m for m in reached if m.startswith("conveyor.runtime") and "conveyor.sim" in reached[m]
+    }
+    assert not {
+        m for m in reached if m.startswith("conveyor.sim") and "conveyor.runtime" in reached[m]
+    }
 
 
 def test_the_core_knows_no_outside_world() -> None:
@@ -154,17 +200,28 @@ def test_the_core_knows_no_outside_world() -> None:
 
 
 def test_the_core_iterates_over_no_set() -> None:
-    places = ((module, taken) for module in CORE for node in ast.walk(TREES[module]) for taken in takes_in_order(node))
+    places = (
+        (module, taken)
+        for module in CORE
+        for node in ast.walk(TREES[module])
+        for taken in takes_in_order(node)
+    )
     found = [f"{module}:{taken.lineno}" for module, taken in places if is_set(taken)]
     assert not found, "the order of a set differs from run to run: sort it, or take a dict"
 
 
 def test_the_simulator_knows_no_processes_and_no_clock() -> None:
-    assert not {module for module in users(CONCURRENCY - {"signal"} | {"time"}) if module.startswith("conveyor.sim")}
+    assert not {
+        module
+        for module in users(CONCURRENCY - {"signal"} | {"time"})
+        if module.startswith("conveyor.sim")
+    }
 
 
 def test_signals_are_known_to_one_file_of_the_simulator() -> None:
-    assert {module for module in users({"signal"}) if module.startswith("conveyor.sim")} == {"conveyor.sim.interruption"}
+    assert {module for module in users({"signal"}) if module.startswith("conveyor.sim")} == {
+        "conveyor.sim.interruption"
+    }
 
 
 def test_chance_lives_in_one_file_of_the_simulator() -> None:
@@ -178,19 +235,26 @@ def test_shared_memory_lives_in_one_file() -> None:
 
 
 def test_processes_are_started_in_two_files() -> None:
-    assert users(NEW_PROCESSES) <= {"conveyor.runtime.process.birth", "conveyor.runtime.process.start"}
+    assert users(NEW_PROCESSES) <= {
+        "conveyor.runtime.process.birth",
+        "conveyor.runtime.process.start",
+    }
 
 
 def test_only_the_plugin_knows_mypy_and_nothing_else_knows_the_plugin() -> None:
-    assert users({"mypy"}) == {"conveyor.mypy_plugin", "conveyor._mypy.rows", "conveyor._mypy.types"}
+    assert users({"mypy"}) == {
+        "conveyor.mypy_plugin",
+        "conveyor._mypy.rows",
+        "conveyor._mypy.types",
+    }
     assert not {m for m in TREES if m not in PLUGIN and imported_modules(m) & PLUGIN}
 
 
 def test_importing_the_library_imports_neither_world() -> None:
-    script = (
-        "import conveyor, sys; print([name for name in sys.modules if name.startswith(('conveyor.runtime', 'conveyor.sim'))])"
+    script = "import conveyor, sys; print([name for name in sys.modules if name.startswith(('conveyor.runtime', 'conveyor.sim'))])"
+    done = subprocess.run(
+        [sys.executable, "-c", script], capture_output=True, text=True, check=True, cwd=ROOT
     )
-    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True, cwd=ROOT)
     assert done.stdout == "[]\n"
 
 
@@ -198,13 +262,23 @@ def test_a_worker_imports_nothing_that_only_building_and_the_parent_need(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Each of these makes every worker start later, and under `spawn` each recovery."""
-    lines = ["import sys", "from conveyor import Join, Pipeline, Processor", "def loaded(_): return sorted(sys.modules)"]
+    lines = [
+        "import sys",
+        "from conveyor import Join, Pipeline, Processor",
+        "def loaded(_): return sorted(sys.modules)",
+    ]
     (tmp_path / "a_module_with_a_job.py").write_text("\n".join(lines))
     monkeypatch.setattr(sys, "path", [str(tmp_path), *sys.path])
     job = import_module("a_module_with_a_job").loaded
     (loaded,) = Pipeline[int](start_method="spawn").add(Processor(job)).run([1])
     assert "conveyor.runtime.worker.worker" in loaded
-    rooms = ("conveyor.typecheck", "conveyor.recording", "conveyor.reporting", "conveyor.runtime.parent", "conveyor.sim")
+    rooms = (
+        "conveyor.typecheck",
+        "conveyor.recording",
+        "conveyor.reporting",
+        "conveyor.runtime.parent",
+        "conveyor.sim",
+    )
     building = {f"conveyor.graph.{name}" for name in "draft compiler fusion deadlock".split()}
     heavy = {"cloudpickle", "psutil", "conveyor.items.fingerprint"} | building
     assert not heavy & {*loaded}
@@ -213,7 +287,9 @@ def test_a_worker_imports_nothing_that_only_building_and_the_parent_need(
 
 def test_every_public_name_is_there() -> None:
     conveyor = import_module("conveyor")
-    states = dict.fromkeys("AdaptivePipeline StatementPipeline UncheckedPipeline WidePipeline".split(), "Pipeline")
+    states = dict.fromkeys(
+        "AdaptivePipeline StatementPipeline UncheckedPipeline WidePipeline".split(), "Pipeline"
+    )
     aliases = states | dict.fromkeys("OnError StartMethod Strategy".split(), "Literal")
     assert {name: getattr(conveyor, name).__name__ for name in conveyor.__all__} == {
         name: aliases.get(name, name) for name in conveyor.__all__
@@ -225,13 +301,27 @@ def test_importing_the_library_starts_nothing() -> None:
         "import conveyor, sys; print(sorted({'multiprocessing', 'asyncio', 'numpy', 'mypy'} & sys.modules.keys()))\n"
         "import psutil; me = psutil.Process(); print(me.num_threads(), me.children())"
     )
-    # A measurement of coverage would start in the new interpreter too, and bring modules of its own.
+    # A measurement of coverage would start in the new interpreter too, and bring modules of its
+    # own.
     env = {name: value for name, value in os.environ.items() if not name.startswith("COVERAGE_")}
-    done = subprocess.run([sys.executable, "-c", script], env=env, capture_output=True, text=True, check=True, cwd=ROOT)
+    done = subprocess.run(
+        [sys.executable, "-c", script],
+        env=env,
+        capture_output=True,
+        text=True,
+        check=True,
+        cwd=ROOT,
+    )
     assert done.stdout == "[]\n1 []\n"
 
 
 def test_the_frames_of_threads_that_run_are_left_alone() -> None:
-    """To walk them from another thread can crash the interpreter (CPython 3.11), so how likely is no question."""
-    calls = [node.attr for tree in TREES.values() for node in ast.walk(tree) if isinstance(node, ast.Attribute)]
+    """To walk them from another thread can crash the interpreter (CPython 3.11), so how likely is
+    no question."""
+    calls = [
+        node.attr
+        for tree in TREES.values()
+        for node in ast.walk(tree)
+        if isinstance(node, ast.Attribute)
+    ]
     assert not {"_current_frames", "_current_exceptions"} & set(calls)

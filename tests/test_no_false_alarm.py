@@ -1,4 +1,5 @@
-"""What mypy --strict accepts and what runs is never refused: not when a pipeline is built, not for an item that is right."""
+"""What mypy --strict accepts and what runs is never refused: not when a pipeline is built, not for
+an item that is right."""
 
 from __future__ import annotations
 
@@ -14,7 +15,9 @@ from tests.test_typing_chains import mypy
 from tests.typing import accepted
 
 CASES: list[Any] = [
-    function for function in vars(accepted).values() if getattr(function, "__annotations__", {}).get("return") == "Case"
+    function
+    for function in vars(accepted).values()
+    if getattr(function, "__annotations__", {}).get("return") == "Case"
 ]
 
 
@@ -25,11 +28,15 @@ def test_what_a_checker_accepts_is_built_and_simulated(case: Callable[[], accept
     assert list(pl.simulate(items, copy=False)) == outputs  # no copy: many are of local classes
 
 
-NEWER = Path(accepted.__file__).with_name("accepted_from_3_13.txt")  # whose syntax is an error to Python 3.11
+NEWER = Path(accepted.__file__).with_name(
+    "accepted_from_3_13.txt"
+)  # whose syntax is an error to Python 3.11
 
 
 @pytest.mark.skipif(sys.version_info < (3, 13), reason="the syntax is of Python 3.13")
-def test_what_is_written_in_the_newest_syntax_is_built_and_simulated(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_what_is_written_in_the_newest_syntax_is_built_and_simulated(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     module = ModuleType("accepted_from_3_13")
     monkeypatch.setitem(sys.modules, module.__name__, module)
     exec(compile(NEWER.read_text(encoding="utf-8"), str(NEWER), "exec"), vars(module))

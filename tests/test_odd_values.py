@@ -1,4 +1,5 @@
-"""Values and pipelines of unusual size: ranges beyond any index, tuples deep within one another, hundreds of stages."""
+"""Values and pipelines of unusual size: ranges beyond any index, tuples deep within one another,
+hundreds of stages."""
 
 from __future__ import annotations
 
@@ -23,7 +24,14 @@ def same(item: object) -> object:
 
 
 @pytest.mark.parametrize(
-    "items", [range(HUGE - 1), range(HUGE), range(-1, 2**70), range(0, -(2**70), -(2**3)), range(HUGE, 2**64)]
+    "items",
+    [
+        range(HUGE - 1),
+        range(HUGE),
+        range(-1, 2**70),
+        range(0, -(2**70), -(2**3)),
+        range(HUGE, 2**64),
+    ],
 )
 def test_a_range_may_be_longer_than_any_index(items: range) -> None:
     with pipeline().add(Processor(same)).stream(items) as stream:

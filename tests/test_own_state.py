@@ -1,4 +1,5 @@
-"""A simulation runs on copies, and leaves the program as it is: in a script, and in functions of a test."""
+"""A simulation runs on copies, and leaves the program as it is: in a script, and in functions of a
+test."""
 
 from __future__ import annotations
 
@@ -96,7 +97,9 @@ def test_a_simulation_refuses_what_a_run_refuses_in_the_same_words() -> None:
 
     told: list[str] = []
     for call in ("run", "simulate"):
-        with pytest.raises(Exception, match="variable 'table' -> \\['job'\\]: cannot pickle 'generator' object") as refused:
+        with pytest.raises(
+            Exception, match="variable 'table' -> \\['job'\\]: cannot pickle 'generator' object"
+        ) as refused:
             getattr(pipeline().add(Processor(job)), call)([1])
         told.append(f"{type(refused.value)} {refused.value}")
     assert told[0] == told[1]

@@ -1,4 +1,5 @@
-"""What production measures and decides, on channels in memory of their own and with a clock that the test sets."""
+"""What production measures and decides, on channels in memory of their own and with a clock that
+the test sets."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -15,7 +16,15 @@ from conveyor.runtime.shm.endpoints import ring_ends
 from conveyor.runtime.shm.memory import Memory
 from conveyor.runtime.shm.ring import RingInlet, RingOutlet
 from conveyor.runtime.step import batching as pace
-from conveyor.runtime.step.batching import IDLE_LANE_NS, LANE_NS, LONG_NS, WORTH_A_LANE_NS, Drowsiness, Lanes, Turns
+from conveyor.runtime.step.batching import (
+    IDLE_LANE_NS,
+    LANE_NS,
+    LONG_NS,
+    WORTH_A_LANE_NS,
+    Drowsiness,
+    Lanes,
+    Turns,
+)
 from conveyor.sim.world.channel import MemoryChannel
 from conveyor.stages import Stage
 from tests.jobs import double
@@ -40,7 +49,11 @@ class Pool:
 
 @pytest.fixture
 def pool(monkeypatch: pytest.MonkeyPatch) -> Iterator[Pool]:
-    rows: list[list[Stage]] = [[BalancingFork(max_lanes=2, name="pool")], [Processor(double)], [Join()]]
+    rows: list[list[Stage]] = [
+        [BalancingFork(max_lanes=2, name="pool")],
+        [Processor(double)],
+        [Join()],
+    ]
     draft = Draft()
     for row in rows:
         draft = draft.add(row)
@@ -50,7 +63,10 @@ def pool(monkeypatch: pytest.MonkeyPatch) -> Iterator[Pool]:
     board = Board(memory, layout)
     board.set_open_lanes("pool", 1)
     source = ring_ends(topology, layout, memory, topology.nodes[0], lambda _: lambda: None)
-    workers = [ring_ends(topology, layout, memory, node, lambda _: lambda: None) for node in topology.nodes[1:3]]
+    workers = [
+        ring_ends(topology, layout, memory, node, lambda _: lambda: None)
+        for node in topology.nodes[1:3]
+    ]
     assert topology.nodes[0].route is not None
     lanes = Lanes(topology.nodes[0].route, source.outlets, board, lambda: None)
     made = Pool(lanes, board, source.outlets, [ends.inlets[0] for ends in workers])
@@ -74,7 +90,9 @@ def test_a_lane_is_given_what_keeps_it_busy_for_a_while_and_no_more(pool: Pool) 
     assert pool.lanes.room() == 0
 
 
-def test_a_lane_is_given_more_when_half_of_that_is_done_and_its_reader_knows_when_that_is(pool: Pool) -> None:
+def test_a_lane_is_given_more_when_half_of_that_is_done_and_its_reader_knows_when_that_is(
+    pool: Pool,
+) -> None:
     pool.inlets[0].set_cost(LANE_NS // 10)
     pool.send(0, 10)
     ready = pool.lanes.room_from(pool.outlets[0])
@@ -93,7 +111,9 @@ def test_a_lane_that_takes_one_item_at_a_time_is_heard_of_after_each(pool: Pool,
 
 
 @pytest.mark.parametrize("size", [100, 1_000, 30_000, 1_000_000])
-def test_of_large_items_only_so_many_are_taken_as_make_a_record_of_a_quarter_of_the_ring(pool: Pool, size: int) -> None:
+def test_of_large_items_only_so_many_are_taken_as_make_a_record_of_a_quarter_of_the_ring(
+    pool: Pool, size: int
+) -> None:
     pool.inlets[0].set_cost(1)
     outlet = pool.outlets[0]
     outlet.publish(2, outlet.pack([bytes(size), bytes(size)]), Tag(1, 1, 0, 0, 0, 1))
@@ -104,7 +124,9 @@ def test_of_large_items_only_so_many_are_taken_as_make_a_record_of_a_quarter_of_
     assert (n + 1) * size > 0.8 * outlet.largest
 
 
-def test_results_gather_while_they_come_often_and_no_longer_than_that(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_results_gather_while_they_come_often_and_no_longer_than_that(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     now = LANE_NS
     monkeypatch.setattr(pace, "perf_counter_ns", lambda: now)
     drowsiness = Drowsiness(20)
@@ -122,7 +144,9 @@ def test_results_gather_while_they_come_often_and_no_longer_than_that(monkeypatc
 
 
 @pytest.mark.parametrize(("cost", "wanted"), [(WORTH_A_LANE_NS - 1, 0), (WORTH_A_LANE_NS, 2)])
-def test_another_lane_is_asked_for_while_slow_work_stalls_the_open_one(pool: Pool, cost: int, wanted: int) -> None:
+def test_another_lane_is_asked_for_while_slow_work_stalls_the_open_one(
+    pool: Pool, cost: int, wanted: int
+) -> None:
     pool.inlets[0].set_cost(cost)
     pool.lanes.press()
     assert pool.board.wanted_lanes("pool") == 0  # there is room
@@ -162,7 +186,8 @@ def test_of_lanes_that_differ_the_one_where_an_item_waits_least_is_chosen(pool: 
 
 
 def test_what_a_worker_that_died_had_in_hand_is_read_first() -> None:
-    """Else the jobs that share a worker would be given other items in the place of those that they may have been given."""
+    """Else the jobs that share a worker would be given other items in the place of those that they
+    may have been given."""
     channels = [MemoryChannel(8) for _ in range(3)]
     for channel in channels:
         channel.publish(4, [1, 2, 3, 4], Tag(1, 1, 0, 4, 0, 1))

@@ -1,4 +1,5 @@
-"""The picture of a run: a page that needs nothing else, with everything on it that the trace has."""
+"""The picture of a run: a page that needs nothing else, with everything on it that the trace
+has."""
 
 from __future__ import annotations
 
@@ -60,7 +61,11 @@ def drawing(page: str) -> ElementTree.Element:
 
 
 def texts(page: str, tag: str) -> list[str]:
-    return [element.text or "" for group in drawing(page).iter(f"{SVG}g") for element in group.iter(f"{SVG}{tag}")]
+    return [
+        element.text or ""
+        for group in drawing(page).iter(f"{SVG}g")
+        for element in group.iter(f"{SVG}{tag}")
+    ]
 
 
 def boxes(page: str) -> list[tuple[int, int]]:
@@ -73,7 +78,11 @@ def boxes(page: str) -> list[tuple[int, int]]:
 
 @settings(max_examples=40, deadline=None, derandomize=True)
 @given(
-    st.lists(st.text(st.characters(codec="utf-8", exclude_categories=["Cs", "Cc"]), max_size=30), max_size=4), st.integers(0, 9)
+    st.lists(
+        st.text(st.characters(codec="utf-8", exclude_categories=["Cs", "Cc"]), max_size=30),
+        max_size=4,
+    ),
+    st.integers(0, 9),
 )
 def test_every_event_is_drawn_once_and_every_text_is_escaped(items: list[str], seed: int) -> None:
     simulation = branches().simulate([*items, HOSTILE], seed=seed)
@@ -105,7 +114,10 @@ def test_lanes_stand_in_the_order_of_the_pipeline() -> None:
     ("schedule", "kinds"),
     [
         ("cv1:", {"run", "decision"}),
-        ("cv1:merge.0=2;!upper.0.emitted", {"run", "decision", "decision other", "death", "restart"}),
+        (
+            "cv1:merge.0=2;!upper.0.emitted",
+            {"run", "decision", "decision other", "death", "restart"},
+        ),
     ],
 )
 def test_what_is_not_the_default_and_who_dies_is_marked(schedule: str, kinds: set[str]) -> None:
@@ -115,7 +127,10 @@ def test_what_is_not_the_default_and_who_dies_is_marked(schedule: str, kinds: se
 
 def test_a_failure_is_marked_and_an_event_without_a_lane_gets_one() -> None:
     trace = Trace(
-        [Event(3, "upper", Happening.FAILURE, text=HOSTILE), Event(4, "~stop", Happening.DECISION, text="#0 takes 1, not 0")]
+        [
+            Event(3, "upper", Happening.FAILURE, text=HOSTILE),
+            Event(4, "~stop", Happening.DECISION, text="#0 takes 1, not 0"),
+        ]
     )
     page = picture(trace, branches().topology, {})
     assert texts(page, "text") == ["! fails", "stop #0: 1"]

@@ -1,4 +1,5 @@
-"""What the pytest plugin tells where a test fails for another reason than its schedule, and tests of other kinds."""
+"""What the pytest plugin tells where a test fails for another reason than its schedule, and tests
+of other kinds."""
 
 from __future__ import annotations
 
@@ -12,7 +13,9 @@ import pytest
 
 pytest_plugins = ("pytester",)
 pytestmark = pytest.mark.timeout(600)  # each starts pytest, which on a busy machine takes a while
-import_module("conveyor.sim.search.test_runs")  # else each run of pytest inside this one imports the simulator anew
+import_module(
+    "conveyor.sim.search.test_runs"
+)  # else each run of pytest inside this one imports the simulator anew
 
 PIPELINE = """
 import logging
@@ -31,7 +34,9 @@ def copies():
 @pytest.fixture
 def user(pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch) -> pytest.Pytester:
     """A directory of a user's, whose shell finds `pytest`."""
-    monkeypatch.setenv("PATH", os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"]]))
+    monkeypatch.setenv(
+        "PATH", os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"]])
+    )
     return pytester
 
 
@@ -41,7 +46,8 @@ def ran(user: pytest.Pytester, test: str, *options: str) -> str:
     return str(user.runpytest("test_x.py", *options).stdout)
 
 
-# ------------------------------------------------------------------------------------------- what earlier schedules left
+# ------------------------------------------------------------------------------------------- what
+# earlier schedules left
 
 LEAVES_SOMETHING = [
     "def test_it(simulate, tmp_path):\n    (tmp_path / 'out').mkdir()\n    simulate(copies(), [1, 2])",
@@ -57,9 +63,14 @@ LEAVES_SOMETHING = [
 
 
 @pytest.mark.parametrize("test", LEAVES_SOMETHING)
-def test_a_test_that_leaves_something_behind_is_told_so_and_no_line_that_passes(user: pytest.Pytester, test: str) -> None:
+def test_a_test_that_leaves_something_behind_is_told_so_and_no_line_that_passes(
+    user: pytest.Pytester, test: str
+) -> None:
     printed = ran(user, test)
-    assert "NotDeterministic: the same schedule passed before: the test depends on what an earlier schedule left" in printed
+    assert (
+        "NotDeterministic: the same schedule passed before: the test depends on what an earlier schedule left"
+        in printed
+    )
     assert "replay: " not in printed
     assert "a schedule that failed before" not in ran(user, test), "nothing of it is remembered"
     assert "1 passed" in ran(user, test, "--conveyor-schedule=cv1:")
@@ -99,7 +110,8 @@ def test_it(simulate):
     assert "1 passed" in printed
 
 
-# ----------------------------------------------------------------------------------------------- what comes from outside
+# -----------------------------------------------------------------------------------------------
+# what comes from outside
 
 
 def test_a_time_limit_ends_the_search_and_the_next_test_is_run(user: pytest.Pytester) -> None:
@@ -142,7 +154,8 @@ def test_next():
     assert "came to the next" not in result.stdout.str()
 
 
-# -------------------------------------------------------------------------------------------------- tests of other kinds
+# --------------------------------------------------------------------------------------------------
+# tests of other kinds
 
 
 def test_a_subtest_that_fails_fails_the_test_under_its_schedule(user: pytest.Pytester) -> None:
@@ -159,9 +172,13 @@ def test_it(simulate, subtests):
         assert len(out) == 4
 """,
     )
-    assert len(re.findall(r"^E +assert \[1, 1, 2, 2\] != \[1, 1, 2, 2\]", printed, re.MULTILINE)) == 1
+    assert (
+        len(re.findall(r"^E +assert \[1, 1, 2, 2\] != \[1, 1, 2, 2\]", printed, re.MULTILINE)) == 1
+    )
     assert "in subtest order{'first': 1}" in printed
-    assert re.search(r"replay: pytest test_x.py::test_it --conveyor-schedule='cv1:join.0=1'", printed)
+    assert re.search(
+        r"replay: pytest test_x.py::test_it --conveyor-schedule='cv1:join.0=1'", printed
+    )
     assert "1 failed" in printed
 
 
@@ -185,6 +202,9 @@ class TestWithout(unittest.TestCase):
 """,
     )
     assert "2 failed, 1 passed" in printed
-    assert "replay: pytest test_x.py::TestBoth::test_rare --conveyor-schedule='cv1:join.0=1'" in printed
+    assert (
+        "replay: pytest test_x.py::TestBoth::test_rare --conveyor-schedule='cv1:join.0=1'"
+        in printed
+    )
     assert "@pytest.mark.explore needs the fixture `simulate`" in printed
     assert "it is run" not in printed.replace('AssertionError("it is run")', "")

@@ -1,4 +1,5 @@
-"""What becomes of an item that fails, takes too long or kills its worker; and what a job may ask about its item."""
+"""What becomes of an item that fails, takes too long or kills its worker; and what a job may ask
+about its item."""
 
 from __future__ import annotations
 
@@ -12,7 +13,18 @@ from typing import Any
 
 import pytest
 
-from conveyor import BalancingFork, Context, Filter, FlatMap, Join, Pipe, Processor, ReplicatingFork, Zip, context
+from conveyor import (
+    BalancingFork,
+    Context,
+    Filter,
+    FlatMap,
+    Join,
+    Pipe,
+    Processor,
+    ReplicatingFork,
+    Zip,
+    context,
+)
 from conveyor.errors import Deadlock, ItemTimeout, LifecycleError, PoisonItem, WorkerCrashed
 from conveyor.items.current_item import CURRENT
 from tests.helpers import START_METHODS, eventually, living_children, pipeline
@@ -71,11 +83,15 @@ def two_fold(item: int) -> list[int]:
 
 def counts(report: Any, stage: str) -> tuple[int, ...]:
     of = report.stages[stage]
-    assert of.items_in == of.passed + of.dropped + of.skipped + of.dead_lettered + of.failed + of.in_hand
+    assert (
+        of.items_in
+        == of.passed + of.dropped + of.skipped + of.dead_lettered + of.failed + of.in_hand
+    )
     return of.items_in, of.passed, of.skipped, of.dead_lettered, of.failed
 
 
-# ------------------------------------------------------------------------------------------------------------------ poison
+# ------------------------------------------------------------------------------------------------------------------
+# poison
 
 
 @pytest.mark.parametrize("start_method", START_METHODS)
@@ -93,8 +109,16 @@ def test_an_item_that_kills_each_worker_can_be_left_out(on_error: Any) -> None:
     result = pipeline().add(Processor(die, on_error=on_error)).run(range(200))
 
     assert list(result) == [item for item in range(200) if item != BAD]
-    assert counts(result.report, "die") == (200, 199, on_error == "skip", on_error == "dead_letter", 0)
-    letters: list[Any] = [(letter.ordinal, letter.item, type(letter.exception)) for letter in result.dead_letters]
+    assert counts(result.report, "die") == (
+        200,
+        199,
+        on_error == "skip",
+        on_error == "dead_letter",
+        0,
+    )
+    letters: list[Any] = [
+        (letter.ordinal, letter.item, type(letter.exception)) for letter in result.dead_letters
+    ]
     assert letters == [(BAD, BAD, PoisonItem)] * (on_error == "dead_letter")
 
 
@@ -104,12 +128,19 @@ def test_a_predicate_and_a_flat_map_may_be_given_poison_too() -> None:
     assert [letter.item for letter in filtered.dead_letters] == [BAD - 1]
 
     multiplied = pipeline().add(FlatMap(die_in_the_middle, on_error="dead_letter")).run(range(8))
-    assert [item for item in multiplied if item != BAD] == [item for item in range(8) if item != BAD for _ in range(2)]
+    assert [item for item in multiplied if item != BAD] == [
+        item for item in range(8) if item != BAD for _ in range(2)
+    ]
     assert [letter.item for letter in multiplied.dead_letters] == [BAD]
 
 
 def test_the_lanes_of_an_ordered_join_keep_step_around_poison() -> None:
-    pl = pipeline().add(BalancingFork(2)).add(*[Processor(die, on_error="skip") for _ in range(2)]).add(Join(2, ordered=True))
+    pl = (
+        pipeline()
+        .add(BalancingFork(2))
+        .add(*[Processor(die, on_error="skip") for _ in range(2)])
+        .add(Join(2, ordered=True))
+    )
 
     assert pl.run(range(60)) == [item for item in range(60) if item != BAD]
 
@@ -143,17 +174,29 @@ def test_a_worker_that_always_dies_in_setup_ends_the_run() -> None:
         pipeline().add(DiesInSetup()).run([1])
 
 
-# ------------------------------------------------------------------------------------------------------------- time limits
+# -------------------------------------------------------------------------------------------------------------
+# time limits
 
 
 @pytest.mark.parametrize("start_method", START_METHODS)
 @pytest.mark.parametrize("job", [wait_for_ever, spin_for_ever])
-def test_an_item_that_takes_too_long_fails_and_the_others_arrive_in_order(job: Any, start_method: str) -> None:
-    result = pipeline(start_method).add(Processor(job, timeout_s=0.1, on_error="dead_letter", name="slow")).run(range(20))
+def test_an_item_that_takes_too_long_fails_and_the_others_arrive_in_order(
+    job: Any, start_method: str
+) -> None:
+    result = (
+        pipeline(start_method)
+        .add(Processor(job, timeout_s=0.1, on_error="dead_letter", name="slow"))
+        .run(range(20))
+    )
 
     assert list(result) == [item for item in range(20) if item != BAD]
     (letter,) = result.dead_letters
-    assert (letter.stage, letter.ordinal, letter.item, type(letter.exception)) == ("slow", BAD, BAD, ItemTimeout)
+    assert (letter.stage, letter.ordinal, letter.item, type(letter.exception)) == (
+        "slow",
+        BAD,
+        BAD,
+        ItemTimeout,
+    )
     assert counts(result.report, "slow") == (20, 19, 0, 1, 0)
 
 
@@ -169,7 +212,9 @@ def test_every_kind_of_job_may_take_too_long(kind: Any, job: Any) -> None:
     result = pipeline().add(kind(job, timeout_s=0.1, on_error="dead_letter")).run(range(8))
 
     assert sorted(set(result) - {BAD}) == [item for item in range(8) if item != BAD]
-    assert [(letter.item, type(letter.exception)) for letter in result.dead_letters] == [(BAD, ItemTimeout)]
+    assert [(letter.item, type(letter.exception)) for letter in result.dead_letters] == [
+        (BAD, ItemTimeout)
+    ]
 
 
 def test_an_item_that_took_too_long_is_tried_as_often_as_is_said(tmp_path: Path) -> None:
@@ -179,7 +224,11 @@ def test_an_item_that_took_too_long_is_tried_as_often_as_is_said(tmp_path: Path)
             (tmp_path / str(attempt)).touch()
         return (wait_for_ever(item) if attempt < 3 else item), attempt
 
-    result = pipeline().add(Processor(slow_at_first, timeout_s=0.1, retries=2, name="slow")).run(range(10))
+    result = (
+        pipeline()
+        .add(Processor(slow_at_first, timeout_s=0.1, retries=2, name="slow"))
+        .run(range(10))
+    )
 
     assert [item for item, _ in result] == list(range(10))
     assert dict(result)[BAD] == 3
@@ -192,7 +241,13 @@ def test_time_that_a_flat_map_waits_for_room_is_not_its_own() -> None:
         threading.Event().wait(0.02)
         return item
 
-    pl = pipeline().add(FlatMap(lambda item: [item] * 20, timeout_s=0.1)).add(Pipe(1)).add(Processor(slow)).add(Pipe(1))
+    pl = (
+        pipeline()
+        .add(FlatMap(lambda item: [item] * 20, timeout_s=0.1))
+        .add(Pipe(1))
+        .add(Processor(slow))
+        .add(Pipe(1))
+    )
 
     assert list(pl.run(range(2))) == [item for item in range(2) for _ in range(20)]
 
@@ -208,11 +263,16 @@ def test_a_stateful_worker_is_not_replaced_when_its_item_takes_too_long() -> Non
 
 
 def test_a_stream_keeps_time_while_it_waits() -> None:
-    with pipeline().add(Processor(wait_for_ever, timeout_s=0.1, on_error="skip")).stream(range(10)) as stream:
+    with (
+        pipeline()
+        .add(Processor(wait_for_ever, timeout_s=0.1, on_error="skip"))
+        .stream(range(10)) as stream
+    ):
         assert list(stream) == [item for item in range(10) if item != BAD]
 
 
-# ------------------------------------------------------------------------------------------------------------ context, retry
+# ------------------------------------------------------------------------------------------------------------
+# context, retry
 
 
 def what_it_knows(item: object) -> tuple[object, int, str]:
@@ -228,7 +288,13 @@ def fails_twice(item: int) -> tuple[int, int, str]:
 
 
 def test_an_item_has_an_id_of_its_own_in_each_stage() -> None:
-    pl = pipeline().add(ReplicatingFork(2)).add(Pipe(), Pipe()).add(Join(2)).add(Processor(what_it_knows))
+    pl = (
+        pipeline()
+        .add(ReplicatingFork(2))
+        .add(Pipe(), Pipe())
+        .add(Join(2))
+        .add(Processor(what_it_knows))
+    )
     pl.add(Processor(what_it_knows))
     result = pl.run(range(500))
 
@@ -241,7 +307,9 @@ def test_an_attempt_that_follows_another_knows_it_and_keeps_the_id() -> None:
     once = pipeline().add(Processor(what_it_knows, name="job")).run(range(12))
     result = pipeline().add(Processor(fails_twice, retries=2, name="job")).run(range(12))
 
-    assert [(item, attempt) for item, attempt, _ in result] == [(item, 3 if item % 3 == 0 else 1) for item in range(12)]
+    assert [(item, attempt) for item, attempt, _ in result] == [
+        (item, 3 if item % 3 == 0 else 1) for item in range(12)
+    ]
     assert [known for _, _, known in result] == [known for _, _, known in once]
 
 
@@ -253,14 +321,22 @@ def test_a_flat_map_and_a_filter_know_their_item_too() -> None:
     result = pipeline().add(FlatMap(each)).run(range(300))
 
     assert len({known.item_id for _, known in result}) == 300
-    assert pipeline().add(Filter(lambda item: context().item_id.endswith(f":{item}"))).run(range(50)) == list(range(50))
+    assert pipeline().add(Filter(lambda item: context().item_id.endswith(f":{item}"))).run(
+        range(50)
+    ) == list(range(50))
 
 
 def test_the_lanes_of_an_ordered_join_know_their_items() -> None:
-    pl = pipeline().add(ReplicatingFork(2)).add(Processor(what_it_knows, name="a"), Processor(what_it_knows, name="b"))
+    pl = (
+        pipeline()
+        .add(ReplicatingFork(2))
+        .add(Processor(what_it_knows, name="a"), Processor(what_it_knows, name="b"))
+    )
     result = pl.add(Join(2, ordered=True)).run(range(100))
 
-    assert [known for _, _, known in result] == [f"{lane}:0:{item}" for item in range(100) for lane in "ab"]
+    assert [known for _, _, known in result] == [
+        f"{lane}:0:{item}" for item in range(100) for lane in "ab"
+    ]
 
 
 def test_an_item_whose_worker_died_knows_and_has_the_same_id() -> None:
@@ -273,7 +349,9 @@ def test_an_item_whose_worker_died_knows_and_has_the_same_id() -> None:
     once = pipeline().add(Processor(what_it_knows, name="job")).run(range(40))
     result = pipeline().add(Processor(die_once, name="job")).run(range(40))
 
-    assert [(item, known) for item, _, known in result] == [(item, known) for item, _, known in once]
+    assert [(item, known) for item, _, known in result] == [
+        (item, known) for item, _, known in once
+    ]
     assert result[BAD][1] == 2
     assert result.report.stages["job"].restarts == 1
 
@@ -295,7 +373,8 @@ def test_there_is_no_item_outside_a_job(monkeypatch: pytest.MonkeyPatch) -> None
         pipeline().add(Asks()).run([1])
 
 
-# ---------------------------------------------------------------------------------------------------------------- deadlock
+# ----------------------------------------------------------------------------------------------------------------
+# deadlock
 
 
 def sparse(item: int) -> int | None:
@@ -311,13 +390,19 @@ def test_pipes_that_wait_for_one_another_are_named() -> None:
         in_a_circle().run(range(1000))
 
     text = str(failed.value)
-    assert "the source waits for room before the sink: c1 (the source -> the sink) is full: 8 of 8 items" in text
+    assert (
+        "the source waits for room before the sink: c1 (the source -> the sink) is full: 8 of 8 items"
+        in text
+    )
     assert "the sink waits for items from 'sparse'" in text
     assert "'sparse' waits for items from the source" in text
 
 
 def test_so_are_they_in_a_stream_of_endless_input() -> None:
-    with in_a_circle().stream(count()) as stream, pytest.raises(Deadlock, match="is full: 8 of 8 items"):
+    with (
+        in_a_circle().stream(count()) as stream,
+        pytest.raises(Deadlock, match="is full: 8 of 8 items"),
+    ):
         list(stream)
 
 
@@ -328,7 +413,13 @@ def test_bytes_are_named_where_they_are_what_fills_a_pipe() -> None:
     def nothing(item: bytes) -> None:
         pass
 
-    pl = pipeline().add(Processor(large)).add(ReplicatingFork(2)).add(Processor(nothing), Pipe(20_000)).add(Zip(2))
+    pl = (
+        pipeline()
+        .add(Processor(large))
+        .add(ReplicatingFork(2))
+        .add(Processor(nothing), Pipe(20_000))
+        .add(Zip(2))
+    )
     with pytest.raises(Deadlock, match="full by bytes"):
         pl.run(range(2000))
 
@@ -341,4 +432,6 @@ def test_a_circle_with_room_enough_and_work_that_takes_long_are_no_deadlock() ->
         threading.Event().wait(0.8)
         return item
 
-    assert pipeline().add(ReplicatingFork(2)).add(Processor(slow), Pipe(1)).add(Zip(2)).run([1]) == [(1, 1)]
+    assert pipeline().add(ReplicatingFork(2)).add(Processor(slow), Pipe(1)).add(Zip(2)).run(
+        [1]
+    ) == [(1, 1)]

@@ -1,4 +1,5 @@
-"""Whoever writes functions around a pipeline can import the types in its signatures from `conveyor`."""
+"""Whoever writes functions around a pipeline can import the types in its signatures from
+`conveyor`."""
 
 from __future__ import annotations
 
@@ -23,7 +24,9 @@ def imported_by(tree: ast.Module) -> dict[str, str]:
     return {
         alias.asname or alias.name: node.module
         for node in ast.walk(tree)
-        if isinstance(node, ast.ImportFrom) and node.module is not None and node.module.startswith("conveyor.")
+        if isinstance(node, ast.ImportFrom)
+        and node.module is not None
+        and node.module.startswith("conveyor.")
         for alias in node.names
     }
 
@@ -41,14 +44,20 @@ def in_signatures(cls: ast.ClassDef) -> Iterator[str]:
 
 def wanted() -> set[str]:
     found: set[str] = set()
-    for module in {sys.modules[base.__module__] for name in PUBLIC for base in getattr(conveyor, name).__mro__}:
+    for module in {
+        sys.modules[base.__module__] for name in PUBLIC for base in getattr(conveyor, name).__mro__
+    }:
         if not module.__name__.startswith("conveyor."):
             continue
         tree = ast.parse(source_of(module))
         homes = imported_by(tree)
         for cls in tree.body:
             if isinstance(cls, ast.ClassDef) and (cls.name in PUBLIC or cls.name == "Builder"):
-                found |= {name for name in in_signatures(cls) if homes.get(name, FOR_CHECKERS) != FOR_CHECKERS}
+                found |= {
+                    name
+                    for name in in_signatures(cls)
+                    if homes.get(name, FOR_CHECKERS) != FOR_CHECKERS
+                }
     return found - {"Builder"}  # the base of a pipeline, which checkers show as that
 
 
@@ -70,5 +79,7 @@ def test_each_public_name_is_there(name: str) -> None:
 
 def test_a_worker_that_imports_the_package_imports_no_world() -> None:
     script = "import sys, conveyor; print(sorted(m for m in sys.modules if m.startswith(('conveyor.sim', 'conveyor.runtime'))))"
-    printed = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True, timeout=60)
+    printed = subprocess.run(
+        [sys.executable, "-c", script], capture_output=True, text=True, check=True, timeout=60
+    )
     assert printed.stdout.strip() == "[]"

@@ -1,4 +1,5 @@
-"""The pytest plugin, as a user has it: test files, what pytest prints, and the line that is pasted into a shell."""
+"""The pytest plugin, as a user has it: test files, what pytest prints, and the line that is pasted
+into a shell."""
 
 from __future__ import annotations
 
@@ -13,8 +14,12 @@ import pytest
 from conveyor import Join, Pipe, Pipeline, Processor, ReplicatingFork
 
 pytest_plugins = ("pytester",)
-pytestmark = pytest.mark.timeout(600)  # each starts pytest several times, which on a busy machine takes a minute
-import_module("conveyor.sim.search.test_runs")  # else each run of pytest inside this one imports the simulator anew
+pytestmark = pytest.mark.timeout(
+    600
+)  # each starts pytest several times, which on a busy machine takes a minute
+import_module(
+    "conveyor.sim.search.test_runs"
+)  # else each run of pytest inside this one imports the simulator anew
 
 PIPELINE = """
 import pytest
@@ -43,7 +48,9 @@ def add_one(n: int) -> int:
 @pytest.fixture
 def user(pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch) -> pytest.Pytester:
     """A directory of a user's, whose shell finds `pytest`."""
-    monkeypatch.setenv("PATH", os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"]]))
+    monkeypatch.setenv(
+        "PATH", os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"]])
+    )
     return pytester
 
 
@@ -83,19 +90,30 @@ def test_that_was_30_times():
 def test_a_rare_failure_is_told_with_the_line_that_replays_it(user: pytest.Pytester) -> None:
     printed = ran(user, RARE)
     told = printed[printed.index("- conveyor -") :]
-    assert re.search(r"schedule \d+ of the portfolio, shrunk from \d+ decisions to 3 in \d+ runs", told)
-    assert "default everywhere except: join 'join' #0 takes lane 1 (of 2), from 'source'; join" in told
+    assert re.search(
+        r"schedule \d+ of the portfolio, shrunk from \d+ decisions to 3 in \d+ runs", told
+    )
+    assert (
+        "default everywhere except: join 'join' #0 takes lane 1 (of 2), from 'source'; join" in told
+    )
     assert printed.count("E       assert [2, 3, 9, 11, 10, 12] != [2, 3, 9, 11, 10, 12]\n") == 1
     assert printed.count("replay: ") == 1
-    assert printed.count("out is") == 1 + RARE.count("out is"), "what the last run printed, and the source"
+    assert printed.count("out is") == 1 + RARE.count("out is"), (
+        "what the last run printed, and the source"
+    )
 
 
-def test_the_replay_line_does_it_again_when_it_is_pasted_into_a_shell(user: pytest.Pytester) -> None:
+def test_the_replay_line_does_it_again_when_it_is_pasted_into_a_shell(
+    user: pytest.Pytester,
+) -> None:
     line = replay_line(ran(user, RARE))
     again = user.run("sh", "-c", f"{line} -p no:cacheprovider")
     assert again.ret == pytest.ExitCode.TESTS_FAILED
     again.stdout.fnmatch_lines(
-        ["E*assert [[]2, 3, 9, 11, 10, 12] != *", "the schedule of --conveyor-schedule: default*except: join*"]
+        [
+            "E*assert [[]2, 3, 9, 11, 10, 12] != *",
+            "the schedule of --conveyor-schedule: default*except: join*",
+        ]
     )
     fine = user.run("sh", "-c", re.sub("cv1:.*'", "cv1:'", line))
     assert fine.ret == pytest.ExitCode.OK
@@ -137,7 +155,10 @@ def test_written_once(simulate):
     assert written == [5, 6]
 """,
     )
-    assert re.search(r"default everywhere except: worker 'write' dies before anything of item [01] is out", printed)
+    assert re.search(
+        r"default everywhere except: worker 'write' dies before anything of item [01] is out",
+        printed,
+    )
     user.run("sh", "-c", replay_line(printed)).stdout.fnmatch_lines(["*1 failed*"])
 
 
@@ -186,12 +207,20 @@ def test_it(simulate):
     [
         ("nonsense", "--conveyor-schedule: 'nonsense' is no schedule: it must begin with 'cv1:'"),
         ("cv1:merge=3", "--conveyor-schedule: 'merge=3' is no part of a schedule"),
-        ("cv1:merge.0=1", "ScheduleMismatch: 'merge' #0: the schedule wants 1, and the run has no such decision point"),
-        ("cv1:join.0=7", "ScheduleMismatch: 'join' #0: the schedule wants 7, and possible is 0, 1; it belongs to another"),
+        (
+            "cv1:merge.0=1",
+            "ScheduleMismatch: 'merge' #0: the schedule wants 1, and the run has no such decision point",
+        ),
+        (
+            "cv1:join.0=7",
+            "ScheduleMismatch: 'join' #0: the schedule wants 7, and possible is 0, 1; it belongs to another",
+        ),
         ("cv1:!nobody.0.taken", "the worker 'nobody' never came to where the schedule has it die"),
     ],
 )
-def test_a_schedule_that_does_not_fit_is_refused(user: pytest.Pytester, schedule: str, told: str) -> None:
+def test_a_schedule_that_does_not_fit_is_refused(
+    user: pytest.Pytester, schedule: str, told: str
+) -> None:
     user.makepyfile(test_x=PIPELINE + RARE)
     result = user.runpytest("test_x.py", f"--conveyor-schedule={schedule}")
     assert result.ret != pytest.ExitCode.OK
@@ -200,7 +229,10 @@ def test_a_schedule_that_does_not_fit_is_refused(user: pytest.Pytester, schedule
 
 MISUSES = (
     ("@pytest.mark.explore\ndef test_it(): pass", "needs the fixture `simulate`"),
-    ("@pytest.mark.explore(scedules=3)\ndef test_it(simulate): pass", "unexpected keyword argument 'scedules'"),
+    (
+        "@pytest.mark.explore(scedules=3)\ndef test_it(simulate): pass",
+        "unexpected keyword argument 'scedules'",
+    ),
     (
         "@pytest.mark.explore(3)\ndef test_it(simulate): pass",
         "cannot be read: it takes 1 positional argument but 2 were given",
@@ -231,7 +263,10 @@ MISUSES = (
         "simulate() is called a second time in one run",
     ),
     ("def test_it(simulate): simulate([1], [1])", "pl must be a Pipeline, not list"),
-    ("def test_it(simulate): simulate(Pipeline[int]().add(ReplicatingFork(2)), [1])", "TopologyError: simulate()"),
+    (
+        "def test_it(simulate): simulate(Pipeline[int]().add(ReplicatingFork(2)), [1])",
+        "TopologyError: simulate()",
+    ),
     (
         "@pytest.fixture\ndef early(simulate): simulate(diamond(), [1])\ndef test_it(early): pass",
         "is for the body of a test",
@@ -271,11 +306,15 @@ def test_it_works_without_a_cache_and_in_several_processes(user: pytest.Pytester
     user.makepyfile(test_x=PIPELINE + twice)
     parallel = user.runpytest_subprocess("-n2", "test_x.py").stdout.str()
     assert sorted(re.findall("replay: .*", parallel)) == sorted(re.findall("replay: .*", printed))
-    assert ran(user, twice).count("a schedule that failed before") == 2, "the processes have remembered it"
+    assert ran(user, twice).count("a schedule that failed before") == 2, (
+        "the processes have remembered it"
+    )
 
 
 @pytest.mark.parametrize(("option", "seed"), [((), 5), (("--conveyor-seed=11",), 11)])
-def test_the_seed_decides_which_schedules_are_tried(user: pytest.Pytester, option: tuple[str, ...], seed: int) -> None:
+def test_the_seed_decides_which_schedules_are_tried(
+    user: pytest.Pytester, option: tuple[str, ...], seed: int
+) -> None:
     ran(
         user,
         """
@@ -306,7 +345,9 @@ def test_once(): assert runs == [1]
 
 
 def test_who_does_not_use_it_does_not_import_the_simulator(user: pytest.Pytester) -> None:
-    user.makepyfile("import sys\ndef test_it(): assert not [name for name in sys.modules if name.startswith('conveyor.sim')]")
+    user.makepyfile(
+        "import sys\ndef test_it(): assert not [name for name in sys.modules if name.startswith('conveyor.sim')]"
+    )
     assert user.runpytest_subprocess().ret == pytest.ExitCode.OK
 
 

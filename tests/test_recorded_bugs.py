@@ -1,7 +1,9 @@
-"""The simulator's corpus of bugs, made to show for real: the recording fails in the same way, and shrinks.
+"""The simulator's corpus of bugs, made to show for real: the recording fails in the same way, and
+shrinks.
 
-Nothing is left to chance: lanes wait for one another at a gate, workers die before a chosen store.  What is put into a pipeline
-for that decides nothing, so the recording is one of the pipeline as it stands in the corpus.
+Nothing is left to chance: lanes wait for one another at a gate, workers die before a chosen store.
+What is put into a pipeline for that decides nothing, so the recording is one of the pipeline as it
+stands in the corpus.
 """
 
 from __future__ import annotations
@@ -137,7 +139,12 @@ def labels_b_first(gate: Gate) -> Rows:
         gate.wait()
         return "a", item
 
-    return [[ReplicatingFork(2)], [Processor(label_a), labelled("b")], [Join(2)], [opener(gate, ("b", 2))]]
+    return [
+        [ReplicatingFork(2)],
+        [Processor(label_a), labelled("b")],
+        [Join(2)],
+        [opener(gate, ("b", 2))],
+    ]
 
 
 def expenses_first(gate: Gate) -> Rows:
@@ -161,7 +168,8 @@ def first_apart(gate: Gate) -> Rows:
     return [[BalancingFork(2)], [HeldGathered(gate), HeldGathered(gate)], [Join(2)]]
 
 
-# Slices of one item, between pipes that are so small: what a worker does is then what it does in the simulator.
+# Slices of one item, between pipes that are so small: what a worker does is then what it does in
+# the simulator.
 
 
 def doubled_singly(_: Gate) -> Rows:
@@ -198,10 +206,13 @@ SHOWN: dict[str, Real] = {
 
 
 def test_all_bugs_are_shown_but_the_one_that_no_real_run_has() -> None:
-    """Lanes share a module's globals in the simulator only, which says so: for real each has a process of its own."""
+    """Lanes share a module's globals in the simulator only, which says so: for real each has a
+    process of its own."""
     assert {*CORPUS} - {*SHOWN} == {"a lane that changes what another sees"}
     bug = CORPUS["a lane that changes what another sees"]
-    assert sorted(map(repr, bug.pipeline().run(bug.items))) == sorted(map(repr, [1, 2, 3, (1, 0), (2, 0), (3, 0)]))
+    assert sorted(map(repr, bug.pipeline().run(bug.items))) == sorted(
+        map(repr, [1, 2, 3, (1, 0), (2, 0), (3, 0)])
+    )
 
 
 def run_for_real(real: Real, bug: Bug, path: Path) -> list[Any]:

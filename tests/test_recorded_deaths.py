@@ -1,4 +1,5 @@
-"""A recording says before which store a worker died, and its replay dies there; a time that ran out is a timer."""
+"""A recording says before which store a worker died, and its replay dies there; a time that ran out
+is a timer."""
 
 from __future__ import annotations
 
@@ -53,7 +54,13 @@ def thrice(item: int) -> Iterator[int]:
 
 
 def in_a_row() -> Any:
-    return pipeline().add(SINGLY).add(Processor(double, name="x")).add(SINGLY).add(Processor(increment))
+    return (
+        pipeline()
+        .add(SINGLY)
+        .add(Processor(double, name="x"))
+        .add(SINGLY)
+        .add(Processor(increment))
+    )
 
 
 def filtered() -> Any:
@@ -61,16 +68,32 @@ def filtered() -> Any:
 
 
 def replicated() -> Any:
-    return pipeline().add(SINGLY).add(Processor(double, name="x")).add(ReplicatingFork(2)).add(SINGLY, SINGLY).add(Join(2))
+    return (
+        pipeline()
+        .add(SINGLY)
+        .add(Processor(double, name="x"))
+        .add(ReplicatingFork(2))
+        .add(SINGLY, SINGLY)
+        .add(Join(2))
+    )
 
 
 def flat() -> Any:
     """Outputs go out two by two."""
-    return pipeline().add(SINGLY).add(FlatMap(thrice, name="x")).add(SINGLY).add(Processor(increment))
+    return (
+        pipeline().add(SINGLY).add(FlatMap(thrice, name="x")).add(SINGLY).add(Processor(increment))
+    )
 
 
 def flat_replicated() -> Any:
-    return pipeline().add(SINGLY).add(FlatMap(thrice, name="x")).add(ReplicatingFork(2)).add(SINGLY, SINGLY).add(Join(2))
+    return (
+        pipeline()
+        .add(SINGLY)
+        .add(FlatMap(thrice, name="x"))
+        .add(ReplicatingFork(2))
+        .add(SINGLY, SINGLY)
+        .add(Join(2))
+    )
 
 
 def remembered() -> Any:
@@ -83,14 +106,35 @@ def summed() -> Any:
 
 def joined() -> Any:
     lanes = (
-        pipeline().add(BalancingFork(2)).add(SINGLY, SINGLY).add(Processor(increment), Processor(double)).add(SINGLY, SINGLY)
+        pipeline()
+        .add(BalancingFork(2))
+        .add(SINGLY, SINGLY)
+        .add(Processor(increment), Processor(double))
+        .add(SINGLY, SINGLY)
     )
-    return lanes.add(Join(2)).add(FlatMap(repeated, name="x")).add(BalancingFork(2)).add(SINGLY, SINGLY).add(Join(2))
+    return (
+        lanes.add(Join(2))
+        .add(FlatMap(repeated, name="x"))
+        .add(BalancingFork(2))
+        .add(SINGLY, SINGLY)
+        .add(Join(2))
+    )
 
 
 def zipped() -> Any:
-    lanes = pipeline().add(ReplicatingFork(2)).add(SINGLY, SINGLY).add(Processor(increment), Processor(double))
-    return lanes.add(SINGLY, SINGLY).add(Zip(2)).add(Processor(sum, name="x")).add(SINGLY).add(Processor(increment))
+    lanes = (
+        pipeline()
+        .add(ReplicatingFork(2))
+        .add(SINGLY, SINGLY)
+        .add(Processor(increment), Processor(double))
+    )
+    return (
+        lanes.add(SINGLY, SINGLY)
+        .add(Zip(2))
+        .add(Processor(sum, name="x"))
+        .add(SINGLY)
+        .add(Processor(increment))
+    )
 
 
 class Case(NamedTuple):
@@ -132,8 +176,12 @@ CASES = [
 ]
 
 
-@pytest.mark.parametrize("case", CASES, ids=lambda case: f"{case.build.__name__} {case.told} {case.after}")
-def test_a_death_is_recorded_and_replayed_before_the_store_at_which_it_was(case: Case, tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    "case", CASES, ids=lambda case: f"{case.build.__name__} {case.told} {case.after}"
+)
+def test_a_death_is_recorded_and_replayed_before_the_store_at_which_it_was(
+    case: Case, tmp_path: Path
+) -> None:
     path = tmp_path / "run.cvd"
     worker = case.told[1 : case.told.index(".")]
     with planned(Fault(worker, case.store, case.nth, case.after)):
@@ -141,11 +189,15 @@ def test_a_death_is_recorded_and_replayed_before_the_store_at_which_it_was(case:
     assert result.report.stages[worker].restarts == 1
 
     (fallen,) = Recording.read(path.read_bytes(), "run.cvd").fallen
-    assert f"!{fallen.worker}.{'end' if fallen.place.item is None else fallen.place.item}.{fallen.place.step}" == case.told
+    assert (
+        f"!{fallen.worker}.{'end' if fallen.place.item is None else fallen.place.item}.{fallen.place.step}"
+        == case.told
+    )
     replayed = case.build().replay(range(6), path)
     assert replayed == result
     (death,) = Schedule.parse(replayed.schedule).deaths
-    # Whether the job had begun, or had given the next output, nobody can know: the replay dies before.
+    # Whether the job had begun, or had given the next output, nobody can know: the replay dies
+    # before.
     step = case.told.rpartition(".")[2]
     assert death.step in (step, step.replace("taken", "held"), step.replace("emitted", "held"))
     assert str(death).startswith(case.told.rpartition(".")[0])
@@ -153,7 +205,9 @@ def test_a_death_is_recorded_and_replayed_before_the_store_at_which_it_was(case:
 
 
 @pytest.mark.parametrize("store", ["tail", "head", "head bytes", "closed"])
-def test_wherever_a_worker_behind_a_join_dies_the_same_items_come_again(store: str, tmp_path: Path) -> None:
+def test_wherever_a_worker_behind_a_join_dies_the_same_items_come_again(
+    store: str, tmp_path: Path
+) -> None:
     """Half an item out pins the join: that decision is not taken again."""
     path = tmp_path / "run.cvd"
     died = 0
@@ -169,7 +223,8 @@ def test_wherever_a_worker_behind_a_join_dies_the_same_items_come_again(store: s
     assert died
 
 
-# --------------------------------------------------------------------------------------------------------------- time limits
+# ---------------------------------------------------------------------------------------------------------------
+# time limits
 
 
 def limited(retries: int) -> Any:
@@ -183,7 +238,9 @@ def limited(retries: int) -> Any:
 
 
 @pytest.mark.parametrize("retries", [0, 1])
-def test_a_time_that_ran_out_is_recorded_as_the_decision_that_a_simulated_run_has(retries: int, tmp_path: Path) -> None:
+def test_a_time_that_ran_out_is_recorded_as_the_decision_that_a_simulated_run_has(
+    retries: int, tmp_path: Path
+) -> None:
     path = tmp_path / "run.cvd"
     result = limited(retries).run(range(10), record=path)
     (letter,) = result.dead_letters
@@ -193,8 +250,14 @@ def test_a_time_that_ran_out_is_recorded_as_the_decision_that_a_simulated_run_ha
     replayed = limited(retries).replay(range(10), path)
     assert replayed == result
     (same,) = replayed.dead_letters
-    assert (same.ordinal, same.attempts, repr(same.exception)) == (letter.ordinal, letter.attempts, repr(letter.exception))
-    assert replayed.schedule == "cv1:" + ";".join(f"x~timer.{7 + attempt}=1" for attempt in range(retries + 1))
+    assert (same.ordinal, same.attempts, repr(same.exception)) == (
+        letter.ordinal,
+        letter.attempts,
+        repr(letter.exception),
+    )
+    assert replayed.schedule == "cv1:" + ";".join(
+        f"x~timer.{7 + attempt}=1" for attempt in range(retries + 1)
+    )
     assert limited(retries).replay(range(10), replayed.schedule) == result
 
 
@@ -219,9 +282,16 @@ def test_a_recording_with_a_time_that_ran_out_shrinks_to_that(tmp_path: Path) ->
     assert len(lanes.replay(range(10), failure.schedule)) == 19
 
 
-def test_a_time_limit_that_takes_a_state_with_it_ends_the_run_and_its_replay(tmp_path: Path) -> None:
+def test_a_time_limit_that_takes_a_state_with_it_ends_the_run_and_its_replay(
+    tmp_path: Path,
+) -> None:
     path = tmp_path / "run.cvd"
-    pl = pipeline().add(SINGLY).add(Stuck(name="x", timeout_s=0.05, on_error="skip")).add(Processor(label))
+    pl = (
+        pipeline()
+        .add(SINGLY)
+        .add(Stuck(name="x", timeout_s=0.05, on_error="skip"))
+        .add(Processor(label))
+    )
     with pytest.raises(ItemTimeout, match="its state died with it") as real:
         pl.run(range(10), record=path)
     recording = Recording.read(path.read_bytes(), "run.cvd")

@@ -1,4 +1,5 @@
-"""Recordings of scripts, whose items are of classes of the script, are replayed by the command line, too."""
+"""Recordings of scripts, whose items are of classes of the script, are replayed by the command
+line, too."""
 
 from __future__ import annotations
 
@@ -15,7 +16,9 @@ pytestmark = pytest.mark.timeout(60)
 
 def test_the_recordings_of_a_script_conform(tmp_path: Path) -> None:
     for start_method in START_METHODS:
-        assert run_script(SCRIPTS / "recorded.py", start_method, str(tmp_path / f"{start_method}.cvd")) == ["4"]
+        assert run_script(
+            SCRIPTS / "recorded.py", start_method, str(tmp_path / f"{start_method}.cvd")
+        ) == ["4"]
 
     done = subprocess.run(
         [sys.executable, "-m", "conveyor", "conform", str(tmp_path)],

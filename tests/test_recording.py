@@ -26,9 +26,9 @@ from conveyor.errors import Deadlock, ScheduleMismatch
 from conveyor.items.codec import seal
 from conveyor.items.fingerprint import Digest, Fingerprint, print_of
 from conveyor.items.stage_pickling import pack_stage
+from conveyor.recording import format as recording
 from conveyor.recording.crash_points import Fallen, Place, Timeout
 from conveyor.recording.format import End, Point, Recording, Runs, points_of
-from conveyor.recording import format as recording
 from conveyor.runtime.parent import recorder
 from conveyor.runtime.parent.recorder import AHEAD_NS, SHARE, Gauged
 from conveyor.sim.search import simulation
@@ -45,12 +45,17 @@ def path(tmp_path: Path) -> Path:
 
 
 def pool(*lanes: Any, behind: Any = ()) -> Any:
-    built = pipeline().add(BalancingFork(2, name="pool")).add(*(lanes or (Processor(increment), Processor(double))))
+    built = (
+        pipeline()
+        .add(BalancingFork(2, name="pool"))
+        .add(*(lanes or (Processor(increment), Processor(double))))
+    )
     built = built.add(Join(2, name="merge"))
     return built.add(behind) if behind else built
 
 
-# ------------------------------------------------------------------------------------------------------------- the file
+# -------------------------------------------------------------------------------------------------------------
+# the file
 
 
 class Written:
@@ -78,12 +83,18 @@ class Written:
 
 
 NOTES = st.tuples(st.integers(0, 1), st.integers(0, 1), st.integers(1, 400))
-Step: TypeAlias = tuple[int, int, int] | int | None  # a note; a frame, and how much of the first point stands behind it
-STEPS: st.SearchStrategy[list[Step]] = st.lists(st.one_of(NOTES, st.none(), st.integers(0, 500)), max_size=30)
+Step: TypeAlias = (
+    tuple[int, int, int] | int | None
+)  # a note; a frame, and how much of the first point stands behind it
+STEPS: st.SearchStrategy[list[Step]] = st.lists(
+    st.one_of(NOTES, st.none(), st.integers(0, 500)), max_size=30
+)
 
 
 @given(STEPS, st.data())
-def test_a_file_that_is_cut_off_holds_up_to_its_last_whole_frame(steps: list[Step], data: st.DataObject) -> None:
+def test_a_file_that_is_cut_off_holds_up_to_its_last_whole_frame(
+    steps: list[Step], data: st.DataObject
+) -> None:
     written = Written()
     for step in steps:
         if isinstance(step, tuple):
@@ -114,7 +125,9 @@ def test_a_damaged_frame_is_never_read(steps: list[Step], place: int, flip: int)
 
         read = Recording.read(bytes(damaged), "run.cvd")
 
-        assert [list(read.decisions[point.name]) for point in POINTS] in [decisions for _, decisions in written.at_frame]
+        assert [list(read.decisions[point.name]) for point in POINTS] in [
+            decisions for _, decisions in written.at_frame
+        ]
 
 
 @given(st.integers(1, 64), st.integers(0, 1))
@@ -126,9 +139,20 @@ def test_a_short_run_takes_a_byte(items: int, lane: int) -> None:
 
 def test_deaths_and_the_end_are_read_as_they_were_written() -> None:
     death = Death(0, 3, 9, 5, True, False, "was killed by SIGKILL")
-    fallen = [Fallen("double", Place(3, "emitted", 4), death), Fallen("double", Place(None, "closed1", 9), None)]
+    fallen = [
+        Fallen("double", Place(3, "emitted", 4), death),
+        Fallen("double", Place(None, "closed1", 9), None),
+    ]
     timeouts = [Timeout("double", 0, 7)]
-    end = End("failed", "double", ("builtins.ValueError", "no"), 7, 12, (("double", 4, 2, "ValueError"),), {"pool": 2})
+    end = End(
+        "failed",
+        "double",
+        ("builtins.ValueError", "no"),
+        7,
+        12,
+        (("double", 4, 2, "ValueError"),),
+        {"pool": 2},
+    )
 
     told = b"".join([*map(recording.fell, fallen), *map(recording.ran_out, timeouts), end.packed()])
     read = Recording.read(recording.head(POINTS, 4) + told, "run.cvd")
@@ -141,13 +165,22 @@ def test_deaths_and_the_end_are_read_as_they_were_written() -> None:
 
 def test_an_input_that_once_was_too_large_is_not_kept_in_part() -> None:
     parts = [pickle.dumps([1, 2]), b"", pickle.dumps([3])]
-    read = Recording.read(recording.head(POINTS, 2) + b"".join(recording.frame(recording.INPUT, each) for each in parts), "x")
+    read = Recording.read(
+        recording.head(POINTS, 2)
+        + b"".join(recording.frame(recording.INPUT, each) for each in parts),
+        "x",
+    )
     assert read.items is None
 
 
 @pytest.mark.parametrize(
     ("data", "says"),
-    [(b"", "no recording"), (b"PNG", "no recording"), (b"cvd9\n", "of another version"), (b"cvd1\n", "was cut off")],
+    [
+        (b"", "no recording"),
+        (b"PNG", "no recording"),
+        (b"cvd9\n", "of another version"),
+        (b"cvd1\n", "was cut off"),
+    ],
 )
 def test_what_is_no_recording_is_refused(path: Path, data: bytes, says: str) -> None:
     path.write_bytes(data)
@@ -156,16 +189,27 @@ def test_what_is_no_recording_is_refused(path: Path, data: bytes, says: str) -> 
 
 
 def test_a_name_that_is_neither_schedule_nor_file_is_refused() -> None:
-    with pytest.raises(ScheduleMismatch, match="'cv2:x' is no schedule: it must begin with 'cv1:', or name the file"):
+    with pytest.raises(
+        ScheduleMismatch,
+        match="'cv2:x' is no schedule: it must begin with 'cv1:', or name the file",
+    ):
         pool().replay(range(3), "cv2:x")
 
 
-# ------------------------------------------------------------------------------------------------------------ the items
+# ------------------------------------------------------------------------------------------------------------
+# the items
 
-ATOMS = st.one_of(st.integers(), st.floats(allow_nan=False), st.text(), st.binary(), st.booleans(), st.none())
+ATOMS = st.one_of(
+    st.integers(), st.floats(allow_nan=False), st.text(), st.binary(), st.booleans(), st.none()
+)
 ITEMS = st.recursive(
     ATOMS,
-    lambda inner: st.one_of(st.lists(inner), st.frozensets(ATOMS), st.dictionaries(ATOMS, inner), st.tuples(inner, inner)),
+    lambda inner: st.one_of(
+        st.lists(inner),
+        st.frozensets(ATOMS),
+        st.dictionaries(ATOMS, inner),
+        st.tuples(inner, inner),
+    ),
 )
 
 
@@ -174,7 +218,10 @@ def turned(item: object) -> object:
     if isinstance(item, frozenset):
         return frozenset(reversed(list(cast("frozenset[object]", item))))
     if isinstance(item, dict):
-        return {key: turned(value) for key, value in reversed(list(cast("dict[object, object]", item).items()))}
+        return {
+            key: turned(value)
+            for key, value in reversed(list(cast("dict[object, object]", item).items()))
+        }
     if isinstance(item, list):
         return [turned(each) for each in cast("list[object]", item)]
     return tuple(map(turned, cast("tuple[object, ...]", item))) if isinstance(item, tuple) else item
@@ -234,7 +281,10 @@ def test_a_print_is_the_same_in_every_process() -> None:
     code = "from conveyor.items.fingerprint import print_of; print(print_of([{'a', 'b', 'c'}, ValueError('x'), slice(1, 2)]))"
     prints = {
         subprocess.run(
-            [sys.executable, "-c", code], env={**os.environ, "PYTHONHASHSEED": seed}, cwd=ROOT, capture_output=True
+            [sys.executable, "-c", code],
+            env={**os.environ, "PYTHONHASHSEED": seed},
+            cwd=ROOT,
+            capture_output=True,
         ).stdout
         for seed in "123"
     }
@@ -259,10 +309,14 @@ def test_a_fingerprint_does_not_depend_on_slices_and_names_the_first_item_it_saw
     assert whole.sum != other.sum
 
 
-SLICES = st.lists(st.tuples(st.integers(1, 400), st.booleans(), st.booleans()), min_size=1, max_size=8)
+SLICES = st.lists(
+    st.tuples(st.integers(1, 400), st.booleans(), st.booleans()), min_size=1, max_size=8
+)
 
 
-@given(SLICES, st.lists(st.one_of(ATOMS, st.tuples(ATOMS, ATOMS)), min_size=1, max_size=5), st.data())
+@given(
+    SLICES, st.lists(st.one_of(ATOMS, st.tuples(ATOMS, ATOMS)), min_size=1, max_size=5), st.data()
+)
 def test_a_digest_finds_each_item_that_was_looked_at(
     slices: list[tuple[int, bool, bool]], some: list[object], data: st.DataObject
 ) -> None:
@@ -273,7 +327,11 @@ def test_a_digest_finds_each_item_that_was_looked_at(
     for size, look, is_sealed in slices:
         part = [some[at % len(some)] for at in range(size)]
         digest.add([seal(item) for item in part] if is_sealed else part, look)
-        looked += range(len(items), len(items) + size) if look else range(len(items), min(len(items) + size, 256))
+        looked += (
+            range(len(items), len(items) + size)
+            if look
+            else range(len(items), min(len(items) + size, 256))
+        )
         items += part
         if data.draw(st.booleans()):
             digest.tell()
@@ -289,8 +347,13 @@ def test_a_digest_finds_each_item_that_was_looked_at(
         assert place in among
 
 
-@pytest.mark.parametrize(("cost", "pause", "least", "most"), [(1_000, 1_000_000, 1, 1), (1_000_000, 10_000_000, 0.02, 0.2)])
-def test_as_many_items_are_looked_at_as_there_is_time_for(cost: int, pause: int, least: float, most: float) -> None:
+@pytest.mark.parametrize(
+    ("cost", "pause", "least", "most"),
+    [(1_000, 1_000_000, 1, 1), (1_000_000, 10_000_000, 0.02, 0.2)],
+)
+def test_as_many_items_are_looked_at_as_there_is_time_for(
+    cost: int, pause: int, least: float, most: float
+) -> None:
     """To look takes `cost`, and then nothing is to be done for a while."""
     now = 0
 
@@ -309,7 +372,9 @@ def test_as_many_items_are_looked_at_as_there_is_time_for(cost: int, pause: int,
     assert gauged.spent * SHARE <= now + AHEAD_NS + SHARE * cost
 
 
-def test_one_item_among_many_that_is_another_is_found(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_one_item_among_many_that_is_another_is_found(
+    path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(recorder, "SHARE", 0)
     pool().run(range(600), record=path)
     other = [*range(600)]
@@ -317,19 +382,25 @@ def test_one_item_among_many_that_is_another_is_found(path: Path, monkeypatch: p
     with pytest.raises(ScheduleMismatch) as found:
         pool().replay(other, path)
     # How many items one checksum is of depends on how the run went.
-    among = re.search(r"of 600 items, one of the numbers (\d+) to (\d+) was another one", str(found.value))
+    among = re.search(
+        r"of 600 items, one of the numbers (\d+) to (\d+) was another one", str(found.value)
+    )
     assert among is not None
     assert int(among[1]) <= 555 <= int(among[2])
 
 
 def test_the_input_is_kept_as_it_was_when_it_came_in(path: Path) -> None:
     """Large buffers lie in memory that is used again once their item is through."""
-    items = [bytearray([number]) * 40_000 if number == 0 else bytearray([number]) * 10 for number in range(50)]
+    items = [
+        bytearray([number]) * 40_000 if number == 0 else bytearray([number]) * 10
+        for number in range(50)
+    ]
     pool(Processor(len), Processor(len)).run((bytearray(item) for item in items), record=path)
     assert list(Recording.read(path.read_bytes(), "run.cvd").items or ()) == items
 
 
-# --------------------------------------------------------------------------------------------------------------- replay
+# ---------------------------------------------------------------------------------------------------------------
+# replay
 
 
 def test_a_recorded_run_is_done_again(path: Path) -> None:
@@ -343,7 +414,9 @@ def test_a_recording_is_small(path: Path) -> None:
     pool(Processor(double), Processor(double)).run(range(20_000), record=path)
     read = Recording.read(path.read_bytes(), "run.cvd")
     assert sum(map(len, read.decisions.values())) == 40_000
-    assert path.stat().st_size < 40_000 + 70_000  # the pipeline, and the input or its prints, are in there, too
+    assert (
+        path.stat().st_size < 40_000 + 70_000
+    )  # the pipeline, and the input or its prints, are in there, too
 
 
 def test_a_recording_survives_a_stage_that_decides_nothing(path: Path) -> None:
@@ -355,16 +428,36 @@ def test_a_recording_survives_a_stage_that_decides_nothing(path: Path) -> None:
 @pytest.mark.parametrize(
     ("other", "says"),
     [
-        (lambda: pipeline().add(ReplicatingFork(2)).add(Pipe(), Pipe()).add(Join(2, name="merge")), "no 'pool'"),
         (
-            lambda: pipeline().add(BalancingFork(3, name="pool")).add(Pipe(), Pipe(), Pipe()).add(Join(3, name="merge")),
+            lambda: (
+                pipeline().add(ReplicatingFork(2)).add(Pipe(), Pipe()).add(Join(2, name="merge"))
+            ),
+            "no 'pool'",
+        ),
+        (
+            lambda: (
+                pipeline()
+                .add(BalancingFork(3, name="pool"))
+                .add(Pipe(), Pipe(), Pipe())
+                .add(Join(3, name="merge"))
+            ),
             r"recorded with the join 'merge' of 2 lanes, behind pool; here there is the join 'merge' of 3 lanes|"
             r"recorded with the balance 'pool' of 2 lanes; here there is the balance 'pool' of 3 lanes",
         ),
-        (lambda: pool().add(BalancingFork(2, name="more")).add(Pipe(), Pipe()).add(Join(2, name="last")), "no 'more'"),
+        (
+            lambda: (
+                pool()
+                .add(BalancingFork(2, name="more"))
+                .add(Pipe(), Pipe())
+                .add(Join(2, name="last"))
+            ),
+            "no 'more'",
+        ),
     ],
 )
-def test_a_recording_of_another_pipeline_is_refused_with_the_difference(path: Path, other: Any, says: str) -> None:
+def test_a_recording_of_another_pipeline_is_refused_with_the_difference(
+    path: Path, other: Any, says: str
+) -> None:
     pool().run(range(5), record=path)
     with pytest.raises(ScheduleMismatch, match=says):
         other().replay(range(5), path)
@@ -378,7 +471,9 @@ def test_a_recording_of_another_pipeline_is_refused_with_the_difference(path: Pa
         (range(9), "on 5 items; here there are 9"),
     ],
 )
-def test_a_recording_of_other_items_is_refused_with_the_difference(path: Path, items: Any, says: str) -> None:
+def test_a_recording_of_other_items_is_refused_with_the_difference(
+    path: Path, items: Any, says: str
+) -> None:
     pool().run(range(5), record=path)
     with pytest.raises(ScheduleMismatch, match=says):
         pool().replay(items, path)
@@ -387,7 +482,10 @@ def test_a_recording_of_other_items_is_refused_with_the_difference(path: Path, i
 def test_where_a_run_parts_from_its_recording_the_stage_and_ordinal_are_named(path: Path) -> None:
     """The jobs give less than they did: at some item the recorded lane has nothing."""
     pool(Processor(double), Processor(double)).run(range(40), record=path)
-    with pytest.raises(ScheduleMismatch, match=r"'merge' #\d+: .*run\.cvd has [01], and (possible is|the run came to no more)"):
+    with pytest.raises(
+        ScheduleMismatch,
+        match=r"'merge' #\d+: .*run\.cvd has [01], and (possible is|the run came to no more)",
+    ):
         pool(Filter(is_even), Filter(is_even)).replay(range(40), path)
 
 
@@ -398,7 +496,9 @@ def test_a_failure_is_done_again(path: Path) -> None:
     with pytest.raises(ValueError, match="is refused") as replayed:
         failing.replay(range(100), path)
     assert str(replayed.value) == str(real.value)
-    assert pool(Processor(slow), Processor(slow)).replay(range(100), path), "and it is gone once the job is mended"
+    assert pool(Processor(slow), Processor(slow)).replay(range(100), path), (
+        "and it is gone once the job is mended"
+    )
 
 
 def test_a_stream_that_is_left_early_is_done_again_as_far_as_it_came(path: Path) -> None:
@@ -425,7 +525,9 @@ with pool().stream(count(), record=sys.argv[1]) as stream:
 
 
 def test_a_crash_of_the_parent_leaves_a_recording_of_what_had_come(path: Path) -> None:
-    done = subprocess.run([sys.executable, "-c", SCRIPT, path], cwd=ROOT, capture_output=True, timeout=60)
+    done = subprocess.run(
+        [sys.executable, "-c", SCRIPT, path], cwd=ROOT, capture_output=True, timeout=60
+    )
     assert done.returncode == 1, done.stderr
     results = json.loads(done.stdout)
 
@@ -438,7 +540,11 @@ def test_a_crash_of_the_parent_leaves_a_recording_of_what_had_come(path: Path) -
 
 def test_the_smallest_schedule_that_still_fails_is_found_from_a_recording(path: Path) -> None:
     numbered = (
-        pipeline().add(ReplicatingFork(2)).add(Processor(slow), Processor(increment)).add(Join(2, name="merge")).add(Numbered())
+        pipeline()
+        .add(ReplicatingFork(2))
+        .add(Processor(slow), Processor(increment))
+        .add(Join(2, name="merge"))
+        .add(Numbered())
     )
     result = numbered.run(range(30), record=path)
     orders = [item for _, item in result[:-1]]
@@ -455,23 +561,30 @@ def test_the_smallest_schedule_that_still_fails_is_found_from_a_recording(path: 
     assert found.failure.schedule.count("=") <= 2
 
 
-# -------------------------------------------------------------------------------------------------------------- conform
+# --------------------------------------------------------------------------------------------------------------
+# conform
 
 
-def test_conform_accepts_what_was_recorded(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_conform_accepts_what_was_recorded(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     for number in range(3):
         pool().run(range(20), record=tmp_path / f"{number}.cvd")
     assert main(["conform", str(tmp_path)]) == 0
     assert capsys.readouterr().out == "3/3 accepted\n"
 
 
-def test_conform_names_the_first_that_is_not_accepted(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_conform_names_the_first_that_is_not_accepted(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     pool().run(range(20), record=tmp_path / "0.cvd")
     pool().run(range(20), record=tmp_path / "1.cvd")
     whole = (tmp_path / "1.cvd").read_bytes()
     read = Recording.read(whole, "1.cvd")
     assert read.end is not None
-    (tmp_path / "1.cvd").write_bytes(whole + End("done", results=20, outputs=read.end.outputs + 1).packed())
+    (tmp_path / "1.cvd").write_bytes(
+        whole + End("done", results=20, outputs=read.end.outputs + 1).packed()
+    )
 
     assert main(["conform", str(tmp_path)]) == 1
     out = capsys.readouterr().out
@@ -479,8 +592,14 @@ def test_conform_names_the_first_that_is_not_accepted(tmp_path: Path, capsys: py
     assert "1 accepted before it" in out
 
 
-def test_conform_says_that_a_pipeline_was_not_kept(path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    path.write_bytes(recording.head(POINTS, 2) + recording.frame(b"?", b"of a later version") + End("done").packed())
+def test_conform_says_that_a_pipeline_was_not_kept(
+    path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path.write_bytes(
+        recording.head(POINTS, 2)
+        + recording.frame(b"?", b"of a later version")
+        + End("done").packed()
+    )
     assert main(["conform", str(path)]) == 1
     assert "did not keep its pipeline" in capsys.readouterr().out
 
@@ -497,7 +616,9 @@ def test_conform_accepts_failures_dead_letters_and_what_was_left_early(
     result = pool(letters, letters).run(range(60), record=tmp_path / "letters.cvd")
     assert result.dead_letters
     with pytest.raises(ValueError, match="is refused"):
-        pool(Processor(refusing), Processor(refusing)).run(range(60), record=tmp_path / "failed.cvd")
+        pool(Processor(refusing), Processor(refusing)).run(
+            range(60), record=tmp_path / "failed.cvd"
+        )
     with pool().stream(count(), record=tmp_path / "left.cvd") as stream:
         next(stream)
     assert main(["conform", str(tmp_path)]) == 0
@@ -512,51 +633,80 @@ def is_large(item: int) -> bool:
     return item > 100
 
 
-def test_conform_accepts_pipes_that_waited_for_one_another(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_conform_accepts_pipes_that_waited_for_one_another(
+    path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     with pytest.raises(Deadlock, match="is full: 4 of 4 items") as real:
         circle().run(range(50), record=path)
     with pytest.raises(Deadlock) as replayed:
         circle().replay(range(50), path)
     assert str(replayed.value).startswith(str(real.value))
 
-    monkeypatch.setattr(simulation, "cures", None)  # with more room jobs would be given what never was in the run
+    monkeypatch.setattr(
+        simulation, "cures", None
+    )  # with more room jobs would be given what never was in the run
     assert main(["conform", str(path)]) == 0
 
 
 @pytest.mark.parametrize(
     ("said", "says"),
     [
-        ("c9 (a -> b) is full: 4 of 4 items", r"in the run the pipes \['c9'\] were full, and in its replay \['c1'\]"),
+        (
+            "c9 (a -> b) is full: 4 of 4 items",
+            r"in the run the pipes \['c9'\] were full, and in its replay \['c1'\]",
+        ),
         ("c1 (a -> b) is full by bytes: it holds 1 of 4 items", ""),
     ],
 )
-def test_conform_accepts_no_other_deadlock(path: Path, capsys: pytest.CaptureFixture[str], said: str, says: str) -> None:
+def test_conform_accepts_no_other_deadlock(
+    path: Path, capsys: pytest.CaptureFixture[str], said: str, says: str
+) -> None:
     with pytest.raises(Deadlock):
         circle().run(range(50), record=path)
-    path.write_bytes(path.read_bytes() + End("failed", error=("conveyor.errors.Deadlock", said)).packed())
+    path.write_bytes(
+        path.read_bytes() + End("failed", error=("conveyor.errors.Deadlock", said)).packed()
+    )
     assert main(["conform", str(path)]) == bool(says)
     assert re.search(says, capsys.readouterr().out)
 
 
-def test_conform_does_not_accept_a_deadlock_that_has_gone(path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_conform_does_not_accept_a_deadlock_that_has_gone(
+    path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     with pytest.raises(Deadlock):
         circle().run(range(50), record=path)
     data = path.read_bytes()
     roomier = pipeline().add(ReplicatingFork(2)).add(Filter(is_large), Pipe(9)).add(Zip(2))
-    stages = {node.index: pack_stage(node.stage, node.name) for node in roomier.topology.nodes if node.stage is not None}
-    path.write_bytes(data + recording.frame(recording.PIPELINE, recording.pack_topology(roomier.topology, stages, None)))
+    stages = {
+        node.index: pack_stage(node.stage, node.name)
+        for node in roomier.topology.nodes
+        if node.stage is not None
+    }
+    path.write_bytes(
+        data
+        + recording.frame(
+            recording.PIPELINE, recording.pack_topology(roomier.topology, stages, None)
+        )
+    )
     assert main(["conform", str(path)]) == 1
     assert "the run got stuck before its item" in capsys.readouterr().out
 
 
-def test_conform_says_that_a_large_input_was_not_kept(path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_conform_says_that_a_large_input_was_not_kept(
+    path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     pool(Processor(double), Processor(double)).run(range(100_000), record=path)
     assert main(["conform", str(path)]) == 1
     assert "did not keep its input" in capsys.readouterr().out
 
 
 def test_the_points_of_a_pipeline_tell_what_comes_before_each() -> None:
-    built = pipeline().add(ReplicatingFork(2)).add(BalancingFork(2, name="pool"), Pipe()).add(Pipe(), Pipe(), Pipe())
+    built = (
+        pipeline()
+        .add(ReplicatingFork(2))
+        .add(BalancingFork(2, name="pool"), Pipe())
+        .add(Pipe(), Pipe(), Pipe())
+    )
     built = built.add(Join(2, name="inner"), Pipe()).add(Join(2, name="outer"))
     assert points_of(built.topology) == (
         Point("pool", "balance", 2, ()),

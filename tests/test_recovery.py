@@ -13,7 +13,17 @@ from typing import Any
 
 import pytest
 
-from conveyor import BalancingFork, Filter, FlatMap, Join, Pipe, Processor, ReplicatingFork, Zip, context
+from conveyor import (
+    BalancingFork,
+    Filter,
+    FlatMap,
+    Join,
+    Pipe,
+    Processor,
+    ReplicatingFork,
+    Zip,
+    context,
+)
 from conveyor.errors import RunError, TopologyError, WorkerCrashed
 from conveyor.runtime.shm.store_faults import STORES, Fault, planned
 from tests.helpers import START_METHODS, descriptors, eventually, living_children, pipeline
@@ -75,7 +85,8 @@ def below_five(number: int) -> int:
     return number % 5
 
 
-# A pipeline around a stage "it", and what must come out of it, sorted where lanes may overtake one another.
+# A pipeline around a stage "it", and what must come out of it, sorted where lanes may overtake one
+# another.
 SHAPES: dict[str, tuple[Callable[[], Any], Any]] = {
     "processor": (lambda: [[Processor(double, name="it")]], [2 * n for n in range(N)]),
     "filter": (lambda: [[Filter(is_even, name="it")]], list(range(0, N, 2))),
@@ -85,7 +96,12 @@ SHAPES: dict[str, tuple[Callable[[], Any], Any]] = {
     ),
     "stateful": (lambda: [[Total(name="it")]], [*TOTALS, -N]),
     "before a replicating fork": (
-        lambda: [[Processor(double, name="it")], [ReplicatingFork(2)], [Pipe(4), Processor(same)], [Zip(2)]],
+        lambda: [
+            [Processor(double, name="it")],
+            [ReplicatingFork(2)],
+            [Pipe(4), Processor(same)],
+            [Zip(2)],
+        ],
         [(2 * n, 2 * n) for n in range(N)],
     ),
     "before a balancing fork": (
@@ -98,11 +114,21 @@ SHAPES: dict[str, tuple[Callable[[], Any], Any]] = {
         [2 * n for n in range(N)],
     ),
     "in a lane": (
-        lambda: [[ReplicatingFork(2)], [Processor(double, name="it"), Pipe(4)], [Join(2)], [Processor(same)]],
+        lambda: [
+            [ReplicatingFork(2)],
+            [Processor(double, name="it"), Pipe(4)],
+            [Join(2)],
+            [Processor(same)],
+        ],
         sorted([*range(N), *range(0, 2 * N, 2)]),
     ),
     "behind a join": (
-        lambda: [[ReplicatingFork(2)], [Processor(same), Pipe(4)], [Join(2)], [Processor(double, name="it")]],
+        lambda: [
+            [ReplicatingFork(2)],
+            [Processor(same), Pipe(4)],
+            [Join(2)],
+            [Processor(double, name="it")],
+        ],
         sorted([*range(0, 2 * N, 2)] * 2),
     ),
     "behind an ordered join": (
@@ -115,11 +141,22 @@ SHAPES: dict[str, tuple[Callable[[], Any], Any]] = {
         [2 * n for n in range(N)],
     ),
     "behind a zip": (
-        lambda: [[ReplicatingFork(2)], [Processor(same), Pipe(4)], [Zip(2)], [Processor(sum, name="it")]],
+        lambda: [
+            [ReplicatingFork(2)],
+            [Processor(same), Pipe(4)],
+            [Zip(2)],
+            [Processor(sum, name="it")],
+        ],
         [2 * n for n in range(N)],
     ),
     "stateful, behind a join": (
-        lambda: [[ReplicatingFork(2)], [Processor(same), Pipe(4)], [Join(2)], [Total(name="it")], [Processor(max_of_all)]],
+        lambda: [
+            [ReplicatingFork(2)],
+            [Processor(same), Pipe(4)],
+            [Join(2)],
+            [Total(name="it")],
+            [Processor(max_of_all)],
+        ],
         [2 * sum(range(N))],
     ),
 }
@@ -137,11 +174,14 @@ def built(shape: str, start_method: str = "fork") -> Any:
 
 
 def check(shape: str, result: Any) -> int:
-    """Nothing is lost, repeated or out of order, and all of it is counted; how often "it" was started again."""
+    """Nothing is lost, repeated or out of order, and all of it is counted; how often "it" was
+    started again."""
     joined = ("join" in shape and "ordered" not in shape) or shape == "in a lane"
     assert (sorted(result) if joined else list(result)) == SHAPES[shape][1]
     for stage in result.report.stages.values():
-        assert stage.items_in == (2 * stage.items_out if stage.kind == "Zip" else stage.passed + stage.dropped)
+        assert stage.items_in == (
+            2 * stage.items_out if stage.kind == "Zip" else stage.passed + stage.dropped
+        )
         assert stage.kind in ("FlatMap", "Zip") or stage.items_out == stage.passed + stage.flushed
     it = result.report.stages["it"]
     assert it.items_in == {"behind a join": 2 * N, "stateful, behind a join": 2 * N}.get(shape, N)
@@ -154,7 +194,8 @@ def die_often(shape: str, start_method: str, faults: list[Fault]) -> int:
         return check(shape, built(shape, start_method).run(range(N)))
 
 
-# -------------------------------------------------------------------------------------------------- each step of the protocol
+# --------------------------------------------------------------------------------------------------
+# each step of the protocol
 
 
 @pytest.mark.parametrize("after", [False, True], ids=["before", "after"])
@@ -162,10 +203,19 @@ def die_often(shape: str, start_method: str, faults: list[Fault]) -> int:
 @pytest.mark.parametrize("shape", SHAPES)
 def test_a_death_at_any_store_is_not_to_be_seen(shape: str, store: str, after: bool) -> None:
     once = store in ("closed", "begun", "done")
-    restarts = die_often(shape, "fork", [Fault("it", store, 1 if once else 3, after), Fault("it", store, 1, after, life=2)])
+    restarts = die_often(
+        shape,
+        "fork",
+        [Fault("it", store, 1 if once else 3, after), Fault("it", store, 1, after, life=2)],
+    )
 
-    never = (store == "note" and shape not in NOTED) or (store == "state" and "stateful" not in shape)
-    maybe = store.endswith("sleeps") or (store, after) == ("done", True)  # which a run may do without, or not notice
+    never = (store == "note" and shape not in NOTED) or (
+        store == "state" and "stateful" not in shape
+    )
+    maybe = store.endswith("sleeps") or (store, after) == (
+        "done",
+        True,
+    )  # which a run may do without, or not notice
     assert maybe or bool(restarts) != never
 
 
@@ -179,19 +229,38 @@ def test_whatever_the_start_method(store: str, start_method: str) -> None:
 
 
 @pytest.mark.parametrize("store", ["tail", "head", "head bytes", "counts"])
-@pytest.mark.parametrize("shape", ["processor", "before a replicating fork", "stateful", "behind an ordered join"])
+@pytest.mark.parametrize(
+    "shape", ["processor", "before a replicating fork", "stateful", "behind an ordered join"]
+)
 def test_who_goes_on_may_die_too(shape: str, store: str) -> None:
-    faults = [Fault("it", store, 2, life=1), *(Fault("it", "tail", 1, after=True, life=life) for life in (2, 4))]
-    faults += [Fault("it", store, 1, life=3), Fault("it", "begun", 1, life=5), Fault("it", "hand", 1, life=5)]
+    faults = [
+        Fault("it", store, 2, life=1),
+        *(Fault("it", "tail", 1, after=True, life=life) for life in (2, 4)),
+    ]
+    faults += [
+        Fault("it", store, 1, life=3),
+        Fault("it", "begun", 1, life=5),
+        Fault("it", "hand", 1, life=5),
+    ]
 
     assert die_often(shape, "fork", faults) == 5
 
 
 def test_all_workers_die_at_once_and_again() -> None:
     names = ["a", "it", "c"]
-    pl = pipeline().add(Processor(same, name="a")).add(Pipe(4)).add(Processor(double, name="it")).add(Pipe(4))
+    pl = (
+        pipeline()
+        .add(Processor(same, name="a"))
+        .add(Pipe(4))
+        .add(Processor(double, name="it"))
+        .add(Pipe(4))
+    )
     pl.add(Processor(same, name="c"))
-    faults = [Fault(name, "head", nth, life=life) for name in names for nth, life in ((2, 1), (1, 2), (3, 3))]
+    faults = [
+        Fault(name, "head", nth, life=life)
+        for name in names
+        for nth, life in ((2, 1), (1, 2), (3, 3))
+    ]
     with planned(*faults):
         result = pl.run(range(N))
 
@@ -201,7 +270,12 @@ def test_all_workers_die_at_once_and_again() -> None:
 
 @pytest.mark.parametrize("nth", [1, 2, 5])
 def test_a_producer_that_was_not_told_of_room_is_told_when_its_consumer_dies(nth: int) -> None:
-    pl = pipeline().add(Processor(same, name="before", retries=1)).add(Pipe(1)).add(Processor(slowly, name="it", retries=1))
+    pl = (
+        pipeline()
+        .add(Processor(same, name="before", retries=1))
+        .add(Pipe(1))
+        .add(Processor(slowly, name="it", retries=1))
+    )
     with planned(Fault("it", "head bytes", nth, after=True)):
         result = pl.run(range(20))
 
@@ -209,11 +283,15 @@ def test_a_producer_that_was_not_told_of_room_is_told_when_its_consumer_dies(nth
 
 
 def test_an_unknown_store_is_no_plan() -> None:
-    with pytest.raises(ValueError, match="no store is called 'tale'; there are tail"), planned(Fault("it", "tale")):
+    with (
+        pytest.raises(ValueError, match="no store is called 'tale'; there are tail"),
+        planned(Fault("it", "tale")),
+    ):
         pass
 
 
-# ------------------------------------------------------------------------------------------------- killed from outside, often
+# -------------------------------------------------------------------------------------------------
+# killed from outside, often
 
 
 def with_pid(item: int) -> tuple[int, int]:
@@ -254,11 +332,20 @@ def test_workers_in_the_lanes_of_an_adapting_fork_die() -> None:
         threading.Event().wait(0.001)
         return item
 
-    result = pipeline().add(BalancingFork(max_lanes=2)).add(Processor(work)).add(Join(ordered=True)).run(range(300))
+    result = (
+        pipeline()
+        .add(BalancingFork(max_lanes=2))
+        .add(Processor(work))
+        .add(Join(ordered=True))
+        .run(range(300))
+    )
 
     assert list(result) == list(range(300))
     assert sum(stage.restarts for stage in result.report.stages.values()) >= 6
-    assert sum(stage.items_in for stage in result.report.stages.values() if stage.kind == "Processor") == 300
+    assert (
+        sum(stage.items_in for stage in result.report.stages.values() if stage.kind == "Processor")
+        == 300
+    )
 
 
 def test_only_the_item_in_hand_is_run_twice_if_a_job_takes_long(tmp_path: Path) -> None:
@@ -281,7 +368,13 @@ def test_lanes_get_identical_items_from_a_job_that_never_gives_the_same_twice() 
             os.kill(os.getpid(), signal.SIGKILL)
         return item, os.urandom(8)
 
-    pl = pipeline().add(Processor(call, name="it")).add(ReplicatingFork(2)).add(Pipe(8), Processor(same)).add(Zip(2))
+    pl = (
+        pipeline()
+        .add(Processor(call, name="it"))
+        .add(ReplicatingFork(2))
+        .add(Pipe(8), Processor(same))
+        .add(Zip(2))
+    )
     with planned(*(Fault("it", "tail", 5 * life % 7 + 1, life=life) for life in (1, 3, 5))):
         result = pl.run(range(200))
 
@@ -298,7 +391,10 @@ def test_large_records_survive_their_producer() -> None:
         threading.Event().wait(0.002)
         return int.from_bytes(item[:4], "little"), len(item) - 4 * item.count(item[:4])
 
-    faults = [Fault("it", "tail", nth, after, life) for life, (nth, after) in enumerate([(3, True), (5, False), (9, True)], 1)]
+    faults = [
+        Fault("it", "tail", nth, after, life)
+        for life, (nth, after) in enumerate([(3, True), (5, False), (9, True)], 1)
+    ]
     with planned(*faults):
         result = pipeline().add(Processor(large, name="it")).add(Processor(size)).run(range(50))
 
@@ -314,10 +410,16 @@ def test_dead_letters_come_once_whenever_their_worker_died() -> None:
     for store in ("counts", "head", "tail", "running"):
         with planned(*(Fault("it", store, life + 2, life=life) for life in range(1, 6))):
             result = (
-                pipeline().add(Pipe(8)).add(Processor(refuse, on_error="dead_letter", name="it")).add(Pipe(8)).run(range(N))
+                pipeline()
+                .add(Pipe(8))
+                .add(Processor(refuse, on_error="dead_letter", name="it"))
+                .add(Pipe(8))
+                .run(range(N))
             )
         assert list(result) == [item for item in range(N) if item % 3]
-        assert [(letter.ordinal, letter.item) for letter in result.dead_letters] == [(n, n) for n in range(0, N, 3)]
+        assert [(letter.ordinal, letter.item) for letter in result.dead_letters] == [
+            (n, n) for n in range(0, N, 3)
+        ]
         it = result.report.stages["it"]
         assert (it.items_in, it.passed, it.dead_lettered, it.restarts) == (N, N - N // 3, N // 3, 5)
 
@@ -334,7 +436,8 @@ def test_nothing_is_left_by_runs_in_which_workers_died() -> None:
     assert descriptors() == before
 
 
-# -------------------------------------------------------------------------------------------------------------------- states
+# --------------------------------------------------------------------------------------------------------------------
+# states
 
 
 def test_a_state_that_cannot_be_saved_is_lost_with_its_worker_and_that_is_said() -> None:
@@ -351,7 +454,10 @@ def test_a_worker_that_had_nothing_in_hand_yet_had_no_state_to_lose() -> None:
 
 
 def test_a_state_goes_on_into_the_next_run_and_through_deaths_between_them() -> None:
-    with pipeline().add(Total(name="it")).add(Processor(same)) as pl, planned(Fault("it", "done", 1, after=True)):
+    with (
+        pipeline().add(Total(name="it")).add(Processor(same)) as pl,
+        planned(Fault("it", "done", 1, after=True)),
+    ):
         assert pl.run([1, 2]) == [1, 3, -2]
         assert pl.run([3, 4]) == [6, 10, -4]
         assert pl.run([]) == [-4]
@@ -371,7 +477,12 @@ def test_what_can_be_saved_must_be_restorable() -> None:
 
 @pytest.mark.parametrize("start_method", ["forkserver", "spawn"])
 def test_a_state_is_restored_whatever_the_start_method(start_method: str) -> None:
-    assert die_often("stateful", start_method, [Fault("it", "head", 4), Fault("it", "state", 3, life=2)]) == 2
+    assert (
+        die_often(
+            "stateful", start_method, [Fault("it", "head", 4), Fault("it", "state", 3, life=2)]
+        )
+        == 2
+    )
 
 
 def test_a_state_that_gives_something_else_is_an_error() -> None:

@@ -187,7 +187,8 @@ def test_a_flat_map_is_asked_for_no_more_than_there_is_room_for() -> None:
 
 
 def test_a_lane_that_is_wanted_when_the_run_is_over_says_nothing_in_the_next() -> None:
-    """Its worker would have run to the end of the run, and what it gave there have been read in the next."""
+    """Its worker would have run to the end of the run, and what it gave there have been read in the
+    next."""
     with pipeline().add(BalancingFork(max_lanes=3)).add(Total()).add(Join()) as pl:
         assert pl.run([1]) == [1]
         crew: Any = pl._session.runner.crew

@@ -1,4 +1,5 @@
-"""An exception keeps its face on its way to the caller: in a run, a dead letter, a simulation, and a simulated dead letter."""
+"""An exception keeps its face on its way to the caller: in a run, a dead letter, a simulation, and
+a simulated dead letter."""
 
 from __future__ import annotations
 
@@ -164,7 +165,11 @@ def ways(kind: str, start_method: str = "fork") -> Iterator[tuple[str, BaseExcep
 
 def face(error: BaseException) -> tuple[object, ...]:
     inside = [face(each) for each in getattr(error, "exceptions", ())]
-    named = {name: value for name, value in vars(error).items() if name not in ("__notes__", "_exceptions")}
+    named = {
+        name: value
+        for name, value in vars(error).items()
+        if name not in ("__notes__", "_exceptions")
+    }
     args = () if inside else repr(error.args)
     return type(error), text(error), args, repr(named), getattr(error, "more", None), inside
 
@@ -261,7 +266,9 @@ def loaded(native_id: int) -> str:
 
 
 def test_an_item_that_only_the_caller_can_load_is_in_its_dead_letter() -> None:
-    (letter,) = pipeline().add(Processor(str, on_error="dead_letter")).run([1, Unloadable()]).dead_letters
+    (letter,) = (
+        pipeline().add(Processor(str, on_error="dead_letter")).run([1, Unloadable()]).dead_letters
+    )
 
     assert (letter.ordinal, letter.item) == (1, "as the parent has it")
     assert type(letter.exception) is NotPicklable
@@ -273,7 +280,9 @@ def test_a_letter_of_an_array_and_of_a_pair_has_them() -> None:
     def refuse(item: object) -> None:
         raise ValueError
 
-    (letter,) = pipeline().add(Processor(refuse, on_error="dead_letter")).run([(array, [1])]).dead_letters
+    (letter,) = (
+        pipeline().add(Processor(refuse, on_error="dead_letter")).run([(array, [1])]).dead_letters
+    )
 
     item: Any = letter.item
     assert np.array_equal(item[0], array)

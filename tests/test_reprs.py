@@ -17,7 +17,9 @@ def forked() -> Pipeline[int, int]:
 def test_a_pipeline_shows_its_rows() -> None:
     assert repr(Pipeline[int]()) == "Pipeline()"
     assert repr(forked()) == "Pipeline(ReplicatingFork(2) | Processor(double), Pipe(3) | Join(2))"
-    assert repr(Pipeline[int]().add(BalancingFork(2))) == "Pipeline(BalancingFork(2) | 2 lanes open)"
+    assert (
+        repr(Pipeline[int]().add(BalancingFork(2))) == "Pipeline(BalancingFork(2) | 2 lanes open)"
+    )
 
 
 def test_of_a_long_pipeline_the_ends_are_shown() -> None:

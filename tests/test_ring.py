@@ -1,4 +1,5 @@
-"""A ring whose ends die between any two stores, and one whose bytes are changed by somebody else."""
+"""A ring whose ends die between any two stores, and one whose bytes are changed by somebody
+else."""
 
 from __future__ import annotations
 
@@ -13,21 +14,34 @@ from conveyor.errors import RunError
 from conveyor.items.codec import is_atom, opened, seal, uniform
 from conveyor.runtime.shm.allocator import Extents
 from conveyor.runtime.shm.memory import Memory
-from conveyor.runtime.shm.ring import HEAD_BYTES, OVERHEAD, PAYLOAD_AT, TAIL, Ring, RingInlet, RingOutlet
+from conveyor.runtime.shm.ring import (
+    HEAD_BYTES,
+    OVERHEAD,
+    PAYLOAD_AT,
+    TAIL,
+    Ring,
+    RingInlet,
+    RingOutlet,
+)
 from tests.lines import Killed, Life, RingLine, tag
 
 Records = list[list[object]]
 
-# ------------------------------------------------------------------------------------- a death between every two stores
+# ------------------------------------------------------------------------------------- a death
+# between every two stores
 
 
 class Play:
-    """A producer that has records to publish and a consumer that takes them, in turns; whoever dies is replaced.
+    """A producer that has records to publish and a consumer that takes them, in turns; whoever dies
+    is replaced.
 
-    What each side knows of its work it reads from the ring: the producer from the newest tag, the consumer from the head.
+    What each side knows of its work it reads from the ring: the producer from the newest tag, the
+    consumer from the head.
     """
 
-    def __init__(self, records: Records, capacity: int, seed: int, deaths: tuple[int, ...], both: bool) -> None:
+    def __init__(
+        self, records: Records, capacity: int, seed: int, deaths: tuple[int, ...], both: bool
+    ) -> None:
         self.records = records
         self.random = Random(seed)
         self.both = both
@@ -102,28 +116,44 @@ tiny = st.integers(0, 9) | st.lists(st.integers(0, 9), max_size=2)
 # A ring of 16 KiB goes round after some of these; what is longer than 4 KiB lies beside it.
 large = st.builds(bytes.__mul__, st.binary(min_size=1, max_size=1), st.integers(2000, 9000))
 some_records = st.lists(
-    st.lists(tiny, min_size=1, max_size=3) | st.lists(large, min_size=1, max_size=2), min_size=1, max_size=9
+    st.lists(tiny, min_size=1, max_size=3) | st.lists(large, min_size=1, max_size=2),
+    min_size=1,
+    max_size=9,
 )
 
 
-@given(records=some_records, capacity=st.integers(3, 6), seed=st.integers(0, 99), both=st.booleans())
+@given(
+    records=some_records, capacity=st.integers(3, 6), seed=st.integers(0, 99), both=st.booleans()
+)
 @settings(max_examples=50, deadline=None)
-def test_a_death_at_any_store_loses_tears_and_repeats_nothing(records: Records, capacity: int, seed: int, both: bool) -> None:
+def test_a_death_at_any_store_loses_tears_and_repeats_nothing(
+    records: Records, capacity: int, seed: int, both: bool
+) -> None:
     for place in range(Play(records, capacity, seed, (), both).run()):
         play = Play(records, capacity, seed, (place,), both)
         play.run()
         assert play.died == 1
 
 
-@given(records=some_records, capacity=st.integers(3, 6), seed=st.integers(0, 99), both=st.booleans(), data=st.data())
+@given(
+    records=some_records,
+    capacity=st.integers(3, 6),
+    seed=st.integers(0, 99),
+    both=st.booleans(),
+    data=st.data(),
+)
 @settings(max_examples=200, deadline=None)
-def test_nor_do_many_deaths(records: Records, capacity: int, seed: int, both: bool, data: st.DataObject) -> None:
+def test_nor_do_many_deaths(
+    records: Records, capacity: int, seed: int, both: bool, data: st.DataObject
+) -> None:
     places = Play(records, capacity, seed, (), both).run()
     deaths = data.draw(st.sets(st.integers(0, 2 * places), min_size=1, max_size=20))
     Play(records, capacity, seed, tuple(deaths), both).run()
 
 
-def test_a_producer_in_the_place_of_a_dead_one_spares_the_large_records_that_nobody_has_read() -> None:
+def test_a_producer_in_the_place_of_a_dead_one_spares_the_large_records_that_nobody_has_read() -> (
+    None
+):
     line = RingLine(10)
     line.outlet.publish(1, line.outlet.pack([b"a" * 9000]), tag(1))
     line.reopen_outlet()
@@ -133,7 +163,8 @@ def test_a_producer_in_the_place_of_a_dead_one_spares_the_large_records_that_nob
     line.close()
 
 
-# ---------------------------------------------------------------------------------------------------- bytes that are wrong
+# ----------------------------------------------------------------------------------------------------
+# bytes that are wrong
 
 
 def places_of_records(line: RingLine) -> Iterator[int]:
@@ -148,7 +179,8 @@ def places_of_records(line: RingLine) -> Iterator[int]:
 
 
 def gone_round(payload: int) -> tuple[RingLine, list[object]]:
-    """A ring that is full of records of one size, behind them some from the time before, and the items that are there."""
+    """A ring that is full of records of one size, behind them some from the time before, and the
+    items that are there."""
     line = RingLine(1000)
     items: list[object] = []
     for ordinal in range(1, 3 * line.ring().size // (payload + OVERHEAD)):
@@ -175,7 +207,9 @@ def read(line: RingLine, n: int, restarted: bool) -> list[object]:
 
 @pytest.mark.parametrize("restarted", [False, True])
 @pytest.mark.parametrize("payload", [128, 1024])
-def test_a_header_of_which_any_byte_is_wrong_is_an_error_and_nothing_of_it_is_used(payload: int, restarted: bool) -> None:
+def test_a_header_of_which_any_byte_is_wrong_is_an_error_and_nothing_of_it_is_used(
+    payload: int, restarted: bool
+) -> None:
     line, items = gone_round(payload)
     data, before = line.ring().data, line.inlet.head
     places = list(places_of_records(line))

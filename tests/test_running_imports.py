@@ -1,4 +1,5 @@
-"""A module that runs a pipeline while it is imported is refused by the first worker that imports it, not by the hundredth."""
+"""A module that runs a pipeline while it is imported is refused by the first worker that imports
+it, not by the hundredth."""
 
 from __future__ import annotations
 
@@ -15,7 +16,9 @@ RESULTS = {"a_function": "[1]", "in_a_job": "[[1]]"}
 
 
 @pytest.mark.parametrize("start_method", START_METHODS)
-def test_it_is_named_to_the_caller_and_starts_no_second_generation(start_method: str, tmp_path: Path) -> None:
+def test_it_is_named_to_the_caller_and_starts_no_second_generation(
+    start_method: str, tmp_path: Path
+) -> None:
     for line in run_script(SCRIPTS / "imports.py", start_method, str(tmp_path)):
         module, imported, what = line.split(" | ")
         if start_method == "fork":  # a worker has all that its parent had imported

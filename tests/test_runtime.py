@@ -17,7 +17,17 @@ from typing import Any
 
 import pytest
 
-from conveyor import BalancingFork, Filter, FlatMap, Join, Pipe, Processor, ReplicatingFork, RunResult, Zip
+from conveyor import (
+    BalancingFork,
+    Filter,
+    FlatMap,
+    Join,
+    Pipe,
+    Processor,
+    ReplicatingFork,
+    RunResult,
+    Zip,
+)
 from conveyor.runtime import Placement
 from tests.helpers import SCRIPTS, START_METHODS, eventually, living_children, pipeline, run_script
 from tests.jobs import (
@@ -43,7 +53,8 @@ pytestmark = pytest.mark.timeout(60)
 under_each_start_method = pytest.mark.parametrize("start_method", START_METHODS)
 
 
-# --------------------------------------------------------------------------------------------------- items and results
+# ---------------------------------------------------------------------------------------------------
+# items and results
 
 
 def test_a_run_gives_a_list_with_a_report_and_without_dead_letters() -> None:
@@ -57,7 +68,11 @@ def test_a_run_gives_a_list_with_a_report_and_without_dead_letters() -> None:
 
 
 def test_none_is_an_item_like_any_other() -> None:
-    assert pipeline().add(Processor(lambda item: item is None)).run([None, 1, None]) == [True, False, True]
+    assert pipeline().add(Processor(lambda item: item is None)).run([None, 1, None]) == [
+        True,
+        False,
+        True,
+    ]
     assert pipeline().add(Pipe()).run([None, 1, None]) == [None, 1, None]
 
 
@@ -69,7 +84,13 @@ def test_a_result_of_none_is_no_output_and_is_counted() -> None:
 
 
 def test_false_and_zero_and_empty_are_outputs() -> None:
-    assert pipeline().add(Processor(lambda item: item)).run([False, 0, "", [], 0.0]) == [False, 0, "", [], 0.0]
+    assert pipeline().add(Processor(lambda item: item)).run([False, 0, "", [], 0.0]) == [
+        False,
+        0,
+        "",
+        [],
+        0.0,
+    ]
 
 
 def test_a_sink_gives_an_empty_result() -> None:
@@ -97,7 +118,13 @@ def test_a_flat_map_is_taken_lazily() -> None:
 
 @pytest.mark.parametrize("capacity", [1, 3, 16384])
 def test_a_flat_map_gives_more_than_a_pipe_can_hold(capacity: int) -> None:
-    pl = pipeline().add(FlatMap(range)).add(Pipe(capacity)).add(Processor(increment)).add(Pipe(capacity))
+    pl = (
+        pipeline()
+        .add(FlatMap(range))
+        .add(Pipe(capacity))
+        .add(Processor(increment))
+        .add(Pipe(capacity))
+    )
 
     assert pl.run([100, 0, 50]) == [*range(1, 101), *range(1, 51)]
 
@@ -119,7 +146,10 @@ def test_a_long_run_through_default_pipes_keeps_the_order() -> None:
 
 def test_a_run_of_nothing_gives_nothing() -> None:
     assert pipeline().add(Processor(double)).run([]) == []
-    assert pipeline().add(ReplicatingFork(2)).add(Processor(double), Pipe()).add(Join(2)).run(iter(())) == []
+    assert (
+        pipeline().add(ReplicatingFork(2)).add(Processor(double), Pipe()).add(Join(2)).run(iter(()))
+        == []
+    )
     assert pipeline().add(BalancingFork()).add(Processor(double)).add(Join()).run([]) == []
 
 
@@ -153,7 +183,9 @@ def test_the_input_is_iterated_lazily_in_the_calling_thread() -> None:
 
 def test_a_pipeline_runs_in_any_thread() -> None:
     results: list[list[int]] = []
-    thread = threading.Thread(target=lambda: results.append(pipeline().add(Processor(double)).run([1, 2])))
+    thread = threading.Thread(
+        target=lambda: results.append(pipeline().add(Processor(double)).run([1, 2]))
+    )
 
     thread.start()
     thread.join()
@@ -176,7 +208,8 @@ def test_a_job_may_run_a_pipeline_of_its_own(start_method: str) -> None:
     assert pipeline(start_method).add(Processor(inner)).run([3, 4]) == [6, 12]
 
 
-# ----------------------------------------------------------------------------------------------------- forks and joins
+# -----------------------------------------------------------------------------------------------------
+# forks and joins
 
 
 def labelled(lane: str) -> Callable[[int], tuple[str, int]]:
@@ -243,7 +276,11 @@ def test_what_finish_gives_comes_last_and_by_lane_at_an_ordered_join() -> None:
 
 
 def test_a_zip_puts_the_answers_of_several_models_side_by_side() -> None:
-    pl = pipeline().add(ReplicatingFork(3)).add(Processor(double), Processor(increment), Processor(math.sqrt))
+    pl = (
+        pipeline()
+        .add(ReplicatingFork(3))
+        .add(Processor(double), Processor(increment), Processor(math.sqrt))
+    )
 
     assert pl.add(Zip(3)).run([0, 4, 9]) == [(0, 1, 0.0), (8, 5, 2.0), (18, 10, 3.0)]
 
@@ -265,7 +302,13 @@ def test_a_lane_that_is_slow_gets_few_items_of_a_balancing_fork() -> None:
     def instant(item: int) -> tuple[str, int]:
         return "instant", item
 
-    outputs = pipeline().add(BalancingFork(2)).add(Processor(slow), Processor(instant)).add(Join(2)).run(range(20))
+    outputs = (
+        pipeline()
+        .add(BalancingFork(2))
+        .add(Processor(slow), Processor(instant))
+        .add(Join(2))
+        .run(range(20))
+    )
 
     assert sorted(item for _, item in outputs) == list(range(20))
     assert sum(lane == "slow" for lane, _ in outputs) <= 3
@@ -273,7 +316,11 @@ def test_a_lane_that_is_slow_gets_few_items_of_a_balancing_fork() -> None:
 
 def lanes_used(result: Any, stage: str) -> list[str]:
     stages = result.report.stages
-    return [name for name in (f"{stage}/0", f"{stage}/1") if name in stages and stages[name].items_in > 0]
+    return [
+        name
+        for name in (f"{stage}/0", f"{stage}/1")
+        if name in stages and stages[name].items_in > 0
+    ]
 
 
 def test_an_adapting_fork_opens_a_second_lane_when_one_is_not_enough() -> None:
@@ -281,7 +328,9 @@ def test_an_adapting_fork_opens_a_second_lane_when_one_is_not_enough() -> None:
         burn(0.001)
         return item
 
-    result = pipeline().add(BalancingFork(max_lanes=2)).add(Processor(job)).add(Join()).run(range(600))
+    result = (
+        pipeline().add(BalancingFork(max_lanes=2)).add(Processor(job)).add(Join()).run(range(600))
+    )
 
     assert sorted(result) == list(range(600))
     assert lanes_used(result, "job") == ["job/0", "job/1"]
@@ -296,7 +345,9 @@ def test_an_adapting_fork_stays_at_one_lane_when_that_is_enough() -> None:
             burn(0.001)
             yield number
 
-    result = pipeline().add(BalancingFork(max_lanes=2)).add(Processor(job)).add(Join()).run(source())
+    result = (
+        pipeline().add(BalancingFork(max_lanes=2)).add(Processor(job)).add(Join()).run(source())
+    )
 
     assert sorted(result) == list(range(100))
     assert lanes_used(result, "job") == ["job/0"]
@@ -307,7 +358,9 @@ def test_an_adapting_fork_has_at_most_the_lanes_it_may_have() -> None:
         burn(0.001)
         return item
 
-    result = pipeline().add(BalancingFork(max_lanes=1)).add(Processor(job)).add(Join()).run(range(100))
+    result = (
+        pipeline().add(BalancingFork(max_lanes=1)).add(Processor(job)).add(Join()).run(range(100))
+    )
 
     assert result == list(range(100))
     assert lanes_used(result, "job") == ["job/0"]
@@ -319,7 +372,8 @@ def test_the_lanes_of_an_adapting_fork_are_given_back_in_order_if_asked() -> Non
     assert pl.run(range(30)) == [n for n in range(30) for _ in range(n)]
 
 
-# ------------------------------------------------------------------------------------------------- stateful processors
+# -------------------------------------------------------------------------------------------------
+# stateful processors
 
 
 def test_a_stateful_processor_flushes_at_the_end_of_every_run() -> None:
@@ -329,7 +383,9 @@ def test_a_stateful_processor_flushes_at_the_end_of_every_run() -> None:
     assert result.report.stages["Total"].flushed == 1
 
 
-def test_state_lives_across_the_runs_of_an_open_pipeline_and_is_fresh_when_it_is_opened_again() -> None:
+def test_state_lives_across_the_runs_of_an_open_pipeline_and_is_fresh_when_it_is_opened_again() -> (
+    None
+):
     pl = pipeline().add(Total())
 
     with pl:
@@ -346,7 +402,9 @@ def test_runs_of_a_pipeline_that_is_not_open_start_fresh() -> None:
 
 
 @under_each_start_method
-def test_setup_and_teardown_happen_once_a_worker_and_finish_once_a_run(start_method: str, tmp_path: Path) -> None:
+def test_setup_and_teardown_happen_once_a_worker_and_finish_once_a_run(
+    start_method: str, tmp_path: Path
+) -> None:
     pl = pipeline(start_method).add(Diary(tmp_path / "diary"))
 
     with pl:
@@ -354,7 +412,15 @@ def test_setup_and_teardown_happen_once_a_worker_and_finish_once_a_run(start_met
         pl.run(["two", "three"])
 
     entries = [line.split() for line in (tmp_path / "diary").read_text().splitlines()]
-    assert [event for event, _ in entries] == ["setup", "one", "finish", "two", "three", "finish", "teardown"]
+    assert [event for event, _ in entries] == [
+        "setup",
+        "one",
+        "finish",
+        "two",
+        "three",
+        "finish",
+        "teardown",
+    ]
     assert len({pid for _, pid in entries} - {str(os.getpid())}) == 1
 
 
@@ -364,7 +430,8 @@ def test_what_finish_gives_goes_through_the_stages_behind() -> None:
     assert pl.run([1, 2]) == [0, 1, 2, 3, 4, 5]
 
 
-# ---------------------------------------------------------------------------------------------------------------- jobs
+# ----------------------------------------------------------------------------------------------------------------
+# jobs
 
 
 def make_closure(step: int) -> Callable[[int], int]:
@@ -416,7 +483,9 @@ def test_what_workers_print_is_there_before_the_run_ends(start_method: str) -> N
 def test_workers_have_the_parents_directory_and_module_path(
     start_method: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    (tmp_path / f"found_by_{start_method}.py").write_text("import os\ndef job(item): return os.getcwd()\n")
+    (tmp_path / f"found_by_{start_method}.py").write_text(
+        "import os\ndef job(item): return os.getcwd()\n"
+    )
     monkeypatch.setattr(sys, "path", [str(tmp_path), *sys.path])
     monkeypatch.chdir(tmp_path)
     job = importlib.import_module(f"found_by_{start_method}").job
@@ -427,7 +496,13 @@ def test_workers_have_the_parents_directory_and_module_path(
 def test_each_processor_has_a_process_of_its_own() -> None:
     here = os.getpid()
 
-    (pids,) = pipeline().add(ReplicatingFork(2)).add(Processor(process_id), Processor(process_id)).add(Zip(2)).run([1])
+    (pids,) = (
+        pipeline()
+        .add(ReplicatingFork(2))
+        .add(Processor(process_id), Processor(process_id))
+        .add(Zip(2))
+        .run([1])
+    )
 
     assert len({here, *pids}) == 3
 
@@ -455,7 +530,8 @@ def test_the_report_knows_the_worker() -> None:
     assert [result.report.stages["process_id"].pid] == result
 
 
-# ------------------------------------------------------------------------------------------------------------- streams
+# -------------------------------------------------------------------------------------------------------------
+# streams
 
 
 def test_a_stream_of_infinite_input_is_lazy() -> None:
@@ -592,15 +668,23 @@ def test_a_source_that_answers_to_the_results_never_waits_for_more() -> None:
             answers.append(result)
             there_is_one.release()
 
-    assert answers == list(itertools.accumulate(range(20), lambda last, _: 2 * (last + 1), initial=1))
+    assert answers == list(
+        itertools.accumulate(range(20), lambda last, _: 2 * (last + 1), initial=1)
+    )
 
 
-# ----------------------------------------------------------------------------------------------------------- isolation
+# -----------------------------------------------------------------------------------------------------------
+# isolation
 
 
 def test_a_job_that_changes_its_item_changes_nobody_elses() -> None:
     item: list[object] = [1]
-    pl = pipeline().add(ReplicatingFork(3)).add(Processor(append_mark), Pipe(), Processor(append_mark)).add(Zip(3))
+    pl = (
+        pipeline()
+        .add(ReplicatingFork(3))
+        .add(Processor(append_mark), Pipe(), Processor(append_mark))
+        .add(Zip(3))
+    )
 
     outputs = pl.run([item] * 50)
 
@@ -609,9 +693,17 @@ def test_a_job_that_changes_its_item_changes_nobody_elses() -> None:
 
 
 def test_a_stage_that_changes_its_item_changes_nothing_that_went_on_before() -> None:
-    pl = pipeline().add(Processor(append_mark)).add(ReplicatingFork(2)).add(Pipe(), Processor(append_mark)).add(Zip(2))
+    pl = (
+        pipeline()
+        .add(Processor(append_mark))
+        .add(ReplicatingFork(2))
+        .add(Pipe(), Processor(append_mark))
+        .add(Zip(2))
+    )
 
-    assert pl.run([[n] for n in range(20)]) == [([n, "mark"], [n, "mark", "mark"]) for n in range(20)]
+    assert pl.run([[n] for n in range(20)]) == [
+        ([n, "mark"], [n, "mark", "mark"]) for n in range(20)
+    ]
 
 
 def test_a_job_may_return_the_same_list_again_and_again() -> None:
@@ -619,7 +711,13 @@ def test_a_job_may_return_the_same_list_again_and_again() -> None:
 
 
 def test_a_flat_map_may_yield_the_same_list_again_and_again() -> None:
-    assert pipeline().add(FlatMap(one_buffer_growing)).run([3, 2]) == [[0], [0, 1], [0, 1, 2], [0], [0, 1]]
+    assert pipeline().add(FlatMap(one_buffer_growing)).run([3, 2]) == [
+        [0],
+        [0, 1],
+        [0, 1, 2],
+        [0],
+        [0, 1],
+    ]
 
 
 def test_items_that_share_a_part_do_not_share_it_behind_a_stage() -> None:
@@ -643,7 +741,8 @@ def test_a_source_may_change_an_item_after_it_has_given_it() -> None:
     assert list(pipeline().add(Processor(list)).stream(source())) == expected
 
 
-# ---------------------------------------------------------------------------------------------------------- the report
+# ----------------------------------------------------------------------------------------------------------
+# the report
 
 
 def not_of_three(item: int) -> int:
@@ -678,7 +777,9 @@ def test_every_item_is_accounted_for() -> None:
         "LastWord": (len(multiplied), len(multiplied) + 2),
     }
     assert {name: (stages[name].items_in, stages[name].items_out) for name in expected} == expected
-    assert stages["str"].items_in + stages["str#2"].items_in == len(result) == 2 * len(multiplied) + 2
+    assert (
+        stages["str"].items_in + stages["str#2"].items_in == len(result) == 2 * len(multiplied) + 2
+    )
     for name in [*expected, "str", "str#2"]:
         stage = stages[name]
         settled = stage.passed + stage.dropped + stage.skipped + stage.dead_lettered + stage.failed
@@ -718,9 +819,12 @@ def test_the_report_tells_work_from_waiting() -> None:
     assert stages["double"].waiting_s > 0
 
 
-# ----------------------------------------------------------------------------------------------------------- placement
+# -----------------------------------------------------------------------------------------------------------
+# placement
 
-has_affinity = pytest.mark.skipif(not hasattr(os, "sched_getaffinity"), reason="the system has no affinity")
+has_affinity = pytest.mark.skipif(
+    not hasattr(os, "sched_getaffinity"), reason="the system has no affinity"
+)
 
 
 def cores_allowed(_item: object) -> list[int]:

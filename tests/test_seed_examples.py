@@ -34,7 +34,12 @@ def assert_interleaved(lines: list[str], *lanes: list[str]) -> None:
 
 
 def test_every_script_is_run_by_a_test() -> None:
-    assert {file.stem for file in SEED.glob("*.py")} == {*QUICKSTARTS, *FRAGMENTS, *SEVERAL_RUNS, "fourth_root"}
+    assert {file.stem for file in SEED.glob("*.py")} == {
+        *QUICKSTARTS,
+        *FRAGMENTS,
+        *SEVERAL_RUNS,
+        "fourth_root",
+    }
 
 
 @under_each_start_method
@@ -54,13 +59,17 @@ def test_the_fourth_root_and_the_cube_come_each_in_its_order(start_method: str) 
 
 @under_each_start_method
 @pytest.mark.parametrize("script", SEVERAL_RUNS)
-def test_a_second_run_begins_when_the_first_has_printed_everything(script: str, start_method: str) -> None:
+def test_a_second_run_begins_when_the_first_has_printed_everything(
+    script: str, start_method: str
+) -> None:
     assert run_script(SEED / f"{script}.py", start_method) == ["3", "10", "12", "31", "41"]
 
 
 @under_each_start_method
 @pytest.mark.parametrize("script", FRAGMENTS)
-def test_a_pipeline_that_is_only_built_prints_nothing_and_ends_well(script: str, start_method: str) -> None:
+def test_a_pipeline_that_is_only_built_prints_nothing_and_ends_well(
+    script: str, start_method: str
+) -> None:
     assert run_script(SEED / f"{script}.py", start_method) == []
 
 

@@ -1,4 +1,5 @@
-"""Threads that share a pipeline or a stream: one of them uses it at a time, the others are told so, and nothing is lost."""
+"""Threads that share a pipeline or a stream: one of them uses it at a time, the others are told so,
+and nothing is lost."""
 
 from __future__ import annotations
 
@@ -13,7 +14,15 @@ import pytest
 
 from conveyor import Processor
 from conveyor.errors import LifecycleError
-from tests.helpers import PATIENCE_S, SCRIPTS, START_METHODS, environment, eventually, living_children, pipeline
+from tests.helpers import (
+    PATIENCE_S,
+    SCRIPTS,
+    START_METHODS,
+    environment,
+    eventually,
+    living_children,
+    pipeline,
+)
 from tests.jobs import double
 
 pytestmark = pytest.mark.timeout(60)
@@ -27,7 +36,8 @@ def nothing_is_left_behind() -> Iterator[None]:
 
 @pytest.fixture
 def quick_switches() -> Iterator[None]:
-    """Threads take turns after a microsecond, so that one comes between any two steps of the other."""
+    """Threads take turns after a microsecond, so that one comes between any two steps of the
+    other."""
     before = sys.getswitchinterval()
     sys.setswitchinterval(1e-6)
     yield
@@ -62,7 +72,9 @@ def test_of_two_threads_that_begin_a_run_one_is_refused_and_the_pipeline_stays_u
         for _ in range(100):
             found = at_once(lambda: pl.run(range(50)), lambda: pl.run(range(100, 150)))
             for result, first in zip(found, (0, 100), strict=True):
-                assert isinstance(result, LifecycleError) or result == [2 * (first + n) for n in range(50)]
+                assert isinstance(result, LifecycleError) or result == [
+                    2 * (first + n) for n in range(50)
+                ]
         assert pl.run([1]) == [2]
 
 
@@ -78,7 +90,10 @@ def test_of_two_threads_that_open_a_pipeline_one_is_refused() -> None:
 @pytest.mark.usefixtures("quick_switches")
 def test_of_two_threads_that_take_from_a_stream_one_is_refused_and_no_result_is_lost() -> None:
     for _ in range(5):
-        stream, items = pipeline().add(Processor(double)).stream(range(3000)), [list[int](), list[int]()]
+        stream, items = (
+            pipeline().add(Processor(double)).stream(range(3000)),
+            [list[int](), list[int]()],
+        )
 
         def take(into: list[int]) -> None:
             for item in stream:  # noqa: B023  # it is done before the next
@@ -103,7 +118,9 @@ def test_a_stream_may_go_from_thread_to_thread() -> None:
 
 @pytest.mark.parametrize("start_method", START_METHODS)
 @pytest.mark.parametrize("how", ["run", "stream"])
-def test_a_program_that_ends_while_a_daemon_thread_runs_says_nothing(how: str, start_method: str) -> None:
+def test_a_program_that_ends_while_a_daemon_thread_runs_says_nothing(
+    how: str, start_method: str
+) -> None:
     done = subprocess.run(
         [sys.executable, SCRIPTS / "daemon_runs.py", how],
         env=environment(start_method),

@@ -1,4 +1,5 @@
-"""What a job is told of its items where several share a worker and that worker dies: as if each had one for itself."""
+"""What a job is told of its items where several share a worker and that worker dies: as if each had
+one for itself."""
 
 from __future__ import annotations
 
@@ -19,7 +20,9 @@ from conveyor.runtime.parent import runner
 from tests.helpers import START_METHODS, eventually, living_children, pipeline
 from tests.jobs import increment
 
-pytestmark = pytest.mark.timeout(30)  # the slowest takes 3 s with two cores; a limit on each, not a net
+pytestmark = pytest.mark.timeout(
+    30
+)  # the slowest takes 3 s with two cores; a limit on each, not a net
 
 under_each_start_method = pytest.mark.parametrize("start_method", START_METHODS)
 BAD = 31
@@ -38,7 +41,8 @@ def one_core(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def pays(ledger: Path, item: int) -> tuple[int, str, int]:
-    """An effect that must not happen twice, looked up where it may have been; the worker is killed once, right behind it."""
+    """An effect that must not happen twice, looked up where it may have been; the worker is killed
+    once, right behind it."""
     said = context()
     if said.attempt == 1 or said.item_id not in ledger.read_text().split():
         with ledger.open("a") as lines:
@@ -77,19 +81,39 @@ def same(item: int) -> int:
 
 
 def chained(ledger: Path) -> Any:
-    return pipeline().add(Processor(abs)).add(Processor(abs)).add(Processor(partial(pays, ledger), name="pay"))
+    return (
+        pipeline()
+        .add(Processor(abs))
+        .add(Processor(abs))
+        .add(Processor(partial(pays, ledger), name="pay"))
+    )
 
 
 def first_of_them(ledger: Path) -> Any:
-    return pipeline().add(Processor(partial(pays, ledger), name="pay")).add(Processor(tuple)).add(Processor(tuple))
+    return (
+        pipeline()
+        .add(Processor(partial(pays, ledger), name="pay"))
+        .add(Processor(tuple))
+        .add(Processor(tuple))
+    )
 
 
 def in_the_middle(ledger: Path) -> Any:
-    return pipeline().add(Processor(abs)).add(Processor(partial(pays, ledger), name="pay")).add(Processor(tuple))
+    return (
+        pipeline()
+        .add(Processor(abs))
+        .add(Processor(partial(pays, ledger), name="pay"))
+        .add(Processor(tuple))
+    )
 
 
 def behind_a_filter(ledger: Path) -> Any:
-    pl = pipeline().add(Processor(abs)).add(Filter(none_of_three)).add(Processor(partial(pays, ledger), name="pay"))
+    pl = (
+        pipeline()
+        .add(Processor(abs))
+        .add(Filter(none_of_three))
+        .add(Processor(partial(pays, ledger), name="pay"))
+    )
     return pl.add(Processor(tuple))
 
 
@@ -98,7 +122,11 @@ def behind_a_job_that_drops(ledger: Path) -> Any:
 
 
 def behind_what_is_no_atom(ledger: Path) -> Any:
-    return pipeline().add(Processor(in_list)).add(Processor(partial(pays_in_a_list, ledger), name="pay"))
+    return (
+        pipeline()
+        .add(Processor(in_list))
+        .add(Processor(partial(pays_in_a_list, ledger), name="pay"))
+    )
 
 
 def behind_operators(ledger: Path) -> Any:
@@ -107,16 +135,29 @@ def behind_operators(ledger: Path) -> Any:
 
 
 def in_lanes(ledger: Path) -> Any:
-    return pipeline().add(BalancingFork(2)).add(Processor(abs), Processor(abs)).add(*both(ledger)).add(Join(2))
+    return (
+        pipeline()
+        .add(BalancingFork(2))
+        .add(Processor(abs), Processor(abs))
+        .add(*both(ledger))
+        .add(Join(2))
+    )
 
 
 def in_lanes_of_an_ordered_join(ledger: Path) -> Any:
-    pl = pipeline().add(BalancingFork(2)).add(Filter(none_of_three), Processor(abs)).add(Processor(abs), Processor(some))
+    pl = (
+        pipeline()
+        .add(BalancingFork(2))
+        .add(Filter(none_of_three), Processor(abs))
+        .add(Processor(abs), Processor(some))
+    )
     return pl.add(*both(ledger)).add(Join(2, ordered=True))
 
 
 def behind_a_join(ledger: Path) -> Any:
-    pl = pipeline().add(ReplicatingFork(2)).add(Filter(none_of_three), Filter(is_third)).add(Join(2))
+    pl = (
+        pipeline().add(ReplicatingFork(2)).add(Filter(none_of_three), Filter(is_third)).add(Join(2))
+    )
     return pl.add(Processor(abs)).add(Processor(partial(pays, ledger), name="pay"))
 
 
@@ -125,7 +166,9 @@ def is_third(item: int) -> bool:
 
 
 def both(ledger: Path) -> tuple[Any, Any]:
-    return Processor(partial(pays, ledger), name="pay"), Processor(partial(pays, ledger), name="pay-too")
+    return Processor(partial(pays, ledger), name="pay"), Processor(
+        partial(pays, ledger), name="pay-too"
+    )
 
 
 SHAPES = [
@@ -144,7 +187,9 @@ SHAPES = [
 
 @pytest.mark.parametrize("fuse", [True, False])
 @pytest.mark.parametrize("build", SHAPES)
-def test_an_effect_that_asks_for_its_attempt_happens_once(build: Callable[[Path], Any], fuse: bool, tmp_path: Path) -> None:
+def test_an_effect_that_asks_for_its_attempt_happens_once(
+    build: Callable[[Path], Any], fuse: bool, tmp_path: Path
+) -> None:
     ledger = tmp_path / "ledger"
     result = build(ledger).run(range(60), placement=Placement(fuse=fuse))
     assert any(note.startswith("one worker for") for note in result.report.notes) == fuse
@@ -152,16 +197,26 @@ def test_an_effect_that_asks_for_its_attempt_happens_once(build: Callable[[Path]
     paid = [line.split() for line in ledger.read_text().splitlines()]
     told = {item: (item_id, attempt) for item, item_id, attempt in result}
     assert Counter(int(item) for item, _ in paid) == Counter(told.keys()), "each once"
-    assert {int(item): item_id for item, item_id in paid} == {item: item_id for item, (item_id, _) in told.items()}
+    assert {int(item): item_id for item, item_id in paid} == {
+        item: item_id for item, (item_id, _) in told.items()
+    }
     assert len({item_id for item_id, _ in told.values()}) == len(told), "no two items have the same"
     assert told[BAD][1] == 2
     assert sum(stage.restarts > 0 for stage in result.report.stages.values()) >= 1
 
 
-@pytest.mark.parametrize("build", [chained, behind_a_filter, behind_a_job_that_drops, behind_what_is_no_atom, behind_operators])
-def test_and_its_item_has_the_id_that_it_has_where_each_job_has_a_worker(build: Callable[[Path], Any], tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    "build",
+    [chained, behind_a_filter, behind_a_job_that_drops, behind_what_is_no_atom, behind_operators],
+)
+def test_and_its_item_has_the_id_that_it_has_where_each_job_has_a_worker(
+    build: Callable[[Path], Any], tmp_path: Path
+) -> None:
     pl = build(tmp_path / "ledger")
-    fused, apart = [[told[:2] for told in pl.run(range(60), placement=Placement(fuse=fuse))] for fuse in (True, False)]
+    fused, apart = [
+        [told[:2] for told in pl.run(range(60), placement=Placement(fuse=fuse))]
+        for fuse in (True, False)
+    ]
 
     assert fused == apart
     assert fused[:20] == [told[:2] for told in pl.simulate(range(BAD))][:20]
@@ -176,7 +231,11 @@ def dies_until(attempt: int, item: int) -> tuple[int, int]:
 @under_each_start_method
 def test_it_may_die_twice_with_an_item_alone_and_no_more(start_method: str) -> None:
     def build(attempts: int) -> Any:
-        return pipeline(start_method).add(Processor(increment)).add(Processor(partial(dies_until, attempts), name="job"))
+        return (
+            pipeline(start_method)
+            .add(Processor(increment))
+            .add(Processor(partial(dies_until, attempts), name="job"))
+        )
 
     assert (BAD, 3) in build(3).run(range(60))
     with pytest.raises(PoisonItem, match=r"stage 'job': [34] workers died"):
@@ -194,16 +253,26 @@ def dies_always(item: int) -> int:
 def test_an_item_that_kills_every_worker_is_named_as_the_stage_has_it(job: Any, fuse: bool) -> None:
     pl = pipeline().add(Processor(abs)).add(Filter(job) if job is none_of_three else Processor(job))
     with pytest.raises(PoisonItem, match="'killer'") as caught:
-        pl.add(Processor(dies_always, name="killer")).add(Processor(abs)).run(range(60), placement=Placement(fuse=fuse))
+        pl.add(Processor(dies_always, name="killer")).add(Processor(abs)).run(
+            range(60), placement=Placement(fuse=fuse)
+        )
 
-    came = [up(item) if job is up else item for item in range(60) if job is not none_of_three or none_of_three(item)]
+    came = [
+        up(item) if job is up else item
+        for item in range(60)
+        if job is not none_of_three or none_of_three(item)
+    ]
     (note,) = [note for note in caught.value.__notes__ if note.startswith("in stage")]
     assert note.startswith("in stage 'killer'")
     assert note.endswith(f"item {came.index(BAD)}: {BAD}")
 
 
-@pytest.mark.parametrize("build", [chained, in_the_middle, behind_a_filter, in_lanes_of_an_ordered_join, behind_a_join])
-def test_a_recording_of_it_is_replayed_with_the_same_attempts(build: Callable[[Path], Any], tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    "build", [chained, in_the_middle, behind_a_filter, in_lanes_of_an_ordered_join, behind_a_join]
+)
+def test_a_recording_of_it_is_replayed_with_the_same_attempts(
+    build: Callable[[Path], Any], tmp_path: Path
+) -> None:
     path = tmp_path / "run.cvd"
     result = build(tmp_path / "ledger").run(range(60), record=path)
     assert max(attempt for _, _, attempt in result) == 2
@@ -219,7 +288,12 @@ def told(item: Any) -> tuple[Any, str]:
 
 
 def of_lanes() -> Any:
-    pl = pipeline().add(ReplicatingFork(2)).add(Filter(none_of_three), Filter(is_third)).add(Processor(abs), Processor(some))
+    pl = (
+        pipeline()
+        .add(ReplicatingFork(2))
+        .add(Filter(none_of_three), Filter(is_third))
+        .add(Processor(abs), Processor(some))
+    )
     return pl.add(Processor(told, name="a"), Processor(told, name="b"))
 
 
@@ -232,17 +306,30 @@ def joined_in_order() -> Any:
 
 
 def behind_an_ordered_join() -> Any:
-    pl = pipeline().add(ReplicatingFork(2)).add(Filter(none_of_three), Filter(is_third)).add(Join(2, ordered=True))
+    pl = (
+        pipeline()
+        .add(ReplicatingFork(2))
+        .add(Filter(none_of_three), Filter(is_third))
+        .add(Join(2, ordered=True))
+    )
     return pl.add(Processor(abs)).add(Processor(told))
 
 
 def behind_a_zip() -> Any:
-    return pipeline().add(ReplicatingFork(2)).add(Filter(none_of_three), Processor(abs)).add(Zip(2)).add(Processor(told))
+    return (
+        pipeline()
+        .add(ReplicatingFork(2))
+        .add(Filter(none_of_three), Processor(abs))
+        .add(Zip(2))
+        .add(Processor(told))
+    )
 
 
 @pytest.mark.parametrize("fuse", [True, False])
 @pytest.mark.parametrize("build", [joined, joined_in_order, behind_an_ordered_join, behind_a_zip])
-def test_ids_are_those_of_the_simulator_in_each_run_of_an_open_pipeline(build: Callable[[], Any], fuse: bool) -> None:
+def test_ids_are_those_of_the_simulator_in_each_run_of_an_open_pipeline(
+    build: Callable[[], Any], fuse: bool
+) -> None:
     simulated = sorted(build().simulate(range(20)))
     with build() as pl:
         runs = [sorted(pl.run(range(20), placement=Placement(fuse=fuse))) for _ in range(2)]

@@ -1,4 +1,5 @@
-"""Signal handlers of the program that raise, at any moment: what they raise comes out, and nothing is left half done."""
+"""Signal handlers of the program that raise, at any moment: what they raise comes out, and nothing
+is left half done."""
 
 from __future__ import annotations
 
@@ -53,11 +54,16 @@ def send(number: signal.Signals) -> None:
 
 
 def in_force() -> bool:
-    return signal.getsignal(signal.SIGUSR1) is raise_late and signal.getsignal(signal.SIGUSR2) is raise_other
+    return (
+        signal.getsignal(signal.SIGUSR1) is raise_late
+        and signal.getsignal(signal.SIGUSR2) is raise_other
+    )
 
 
 @pytest.mark.parametrize("start_method", START_METHODS)
-def test_a_run_that_is_interrupted_at_any_moment_leaves_nothing_and_the_next_one_works(start_method: str) -> None:
+def test_a_run_that_is_interrupted_at_any_moment_leaves_nothing_and_the_next_one_works(
+    start_method: str,
+) -> None:
     moments = MOMENTS[start_method] * (10 if PROVE else 1)
     *left, interrupted = run_script(SCRIPTS / "alarm.py", start_method, str(moments))
 
@@ -141,7 +147,9 @@ def test_a_handler_that_is_set_meanwhile_stays() -> None:
     assert signal.getsignal(signal.SIGUSR1) is signal.SIG_IGN
 
 
-def test_a_finalizer_that_runs_while_handlers_are_put_back_does_no_harm(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_finalizer_that_runs_while_handlers_are_put_back_does_no_harm(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     before = {number: signal.getsignal(number) for number in SIGNALS}
     put: Callable[[int, Any], Any] = signal.signal
     nested: list[int] = []

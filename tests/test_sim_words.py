@@ -24,7 +24,12 @@ def diamond() -> Pipeline[int, int]:
 
 
 def pool() -> Pipeline[int, int]:
-    return Pipeline[int]().add(BalancingFork(2, name="pool")).add(Processor(add_one), Processor(add_one)).add(Join(2))
+    return (
+        Pipeline[int]()
+        .add(BalancingFork(2, name="pool"))
+        .add(Processor(add_one), Processor(add_one))
+        .add(Join(2))
+    )
 
 
 @pytest.mark.parametrize(
@@ -56,10 +61,19 @@ def pool() -> Pipeline[int, int]:
             "cv1:!add_one.4.held@9:of1",
             "worker 'add_one' dies before its job begins with item 4, with item 9 in hand of input 1",
         ),
-        ("cv1:!add_one.4.held@none", "worker 'add_one' dies before its job begins with item 4, with nothing in hand"),
+        (
+            "cv1:!add_one.4.held@none",
+            "worker 'add_one' dies before its job begins with item 4, with nothing in hand",
+        ),
         ("cv1:~in.0=1;~left.0=3", "only 1 item comes in; the run is left after 3 results"),
-        ("cv1:!add_one.end.closed0", "worker 'add_one' dies after its last item, with 0 of its channels closed, not all"),
-        ("cv1:!add_one.end.taken", "worker 'add_one' dies before anything of what comes after the last item is out"),
+        (
+            "cv1:!add_one.end.closed0",
+            "worker 'add_one' dies after its last item, with 0 of its channels closed, not all",
+        ),
+        (
+            "cv1:!add_one.end.taken",
+            "worker 'add_one' dies before anything of what comes after the last item is out",
+        ),
         (
             "cv1:pool.0=1;!add_one.0.taken",
             "fork 'pool' #0 gives to lane 1 (of 2); worker 'add_one' dies before anything of item 0 is out",
@@ -93,22 +107,40 @@ def test_the_quickstart_has_every_interleaving_of_its_lanes_and_each_can_be_had_
 
 
 def test_an_adapting_fork_opens_lanes() -> None:
-    topology = Pipeline[int]().add(BalancingFork(max_lanes=3)).add(Processor(add_one)).add(Join()).topology
-    assert in_words(Schedule.parse("cv1:balancing_fork~lanes.0=2"), topology) == "fork 'balancing_fork' opens 2 of 3 lanes"
+    topology = (
+        Pipeline[int]().add(BalancingFork(max_lanes=3)).add(Processor(add_one)).add(Join()).topology
+    )
+    assert (
+        in_words(Schedule.parse("cv1:balancing_fork~lanes.0=2"), topology)
+        == "fork 'balancing_fork' opens 2 of 3 lanes"
+    )
 
 
 @pytest.mark.parametrize("strategy", STRATEGIES)
 def test_every_strategy_lets_workers_die(strategy: Strategy) -> None:
-    explored = diamond().explore([1, 2], lambda found: "!" not in found.schedule, strategy=strategy, faults=Faults())
+    explored = diamond().explore(
+        [1, 2], lambda found: "!" not in found.schedule, strategy=strategy, faults=Faults()
+    )
     assert explored.failure is not None
     assert "dies" in str(explored.failure)
 
 
 def test_each_store_of_each_worker_is_one_before_which_it_dies() -> None:
     deaths: set[str] = set()
-    diamond().explore([1, 2], lambda found: deaths.add(found.schedule.partition("!")[2]), schedules=200, faults=Faults())
+    diamond().explore(
+        [1, 2],
+        lambda found: deaths.add(found.schedule.partition("!")[2]),
+        schedules=200,
+        faults=Faults(),
+    )
     steps = {death.partition("+")[0] for death in deaths} - {""}
-    assert steps >= {"add_one.0.taken", "add_one.0.emitted", "add_one.1.taken", "add_one.1.emitted", "add_one.end.closed0"}
+    assert steps >= {
+        "add_one.0.taken",
+        "add_one.0.emitted",
+        "add_one.1.taken",
+        "add_one.1.emitted",
+        "add_one.end.closed0",
+    }
 
 
 @pytest.mark.parametrize("text", ["cv1:nobody~cut.0=1", "cv1:nobody.0=1"])
@@ -120,16 +152,38 @@ def test_a_schedule_of_another_pipeline_is_refused(text: str) -> None:
 @pytest.mark.parametrize(
     ("call", "option", "given", "told"),
     [
-        ("simulate", "scheduler", "random", "simulate(): scheduler must be of type Scheduler, and is 'random'"),
+        (
+            "simulate",
+            "scheduler",
+            "random",
+            "simulate(): scheduler must be of type Scheduler, and is 'random'",
+        ),
         ("simulate", "faults", True, "simulate(): faults must be of type Faults, and is True"),
-        ("replay", "schedule", None, "replay(): schedule must be of type str | PathLike, and is None"),
-        ("explore", "check", [2], "explore(): check must be a function that takes a simulation, not [2]"),
+        (
+            "replay",
+            "schedule",
+            None,
+            "replay(): schedule must be of type str | PathLike, and is None",
+        ),
+        (
+            "explore",
+            "check",
+            [2],
+            "explore(): check must be a function that takes a simulation, not [2]",
+        ),
         ("explore", "schedules", 0, "explore(): schedules is 0; it must be 1 or more"),
         ("explore", "schedules", "5", "explore(): schedules must be of type int, and is '5'"),
-        ("explore", "strategy", "luck", "explore(): strategy is 'luck'; it must be a Scheduler or one of portfolio"),
+        (
+            "explore",
+            "strategy",
+            "luck",
+            "explore(): strategy is 'luck'; it must be a Scheduler or one of portfolio",
+        ),
     ],
 )
-def test_what_makes_no_sense_is_told_at_once(call: str, option: str, given: object, told: str) -> None:
+def test_what_makes_no_sense_is_told_at_once(
+    call: str, option: str, given: object, told: str
+) -> None:
     with pytest.raises((TypeError, ValueError, TopologyError), match=re.escape(told)):
         getattr(diamond(), call)([1], **{option: given})
 

@@ -1,4 +1,5 @@
-"""A run watches its workers while its source takes its time, and the source stays in the thread that called it."""
+"""A run watches its workers while its source takes its time, and the source stays in the thread
+that called it."""
 
 from __future__ import annotations
 
@@ -63,7 +64,9 @@ def blocks(after: int) -> Iterator[int]:
 @under_each_start_method
 @pytest.mark.parametrize("failure", FAILURES)
 @pytest.mark.parametrize("after", [1, 100])
-def test_what_fails_while_the_source_blocks_is_told_at_once(after: int, failure: str, start_method: str) -> None:
+def test_what_fails_while_the_source_blocks_is_told_at_once(
+    after: int, failure: str, start_method: str
+) -> None:
     job, error = FAILURES[failure]
 
     with pytest.raises(error):
@@ -110,7 +113,9 @@ def test_the_source_is_closed_when_it_is_interrupted() -> None:
     assert told == ["closed"]
 
 
-def test_a_source_that_makes_something_else_of_being_interrupted_does_not_hide_the_failure() -> None:
+def test_a_source_that_makes_something_else_of_being_interrupted_does_not_hide_the_failure() -> (
+    None
+):
     def source() -> Iterator[int]:
         try:
             yield from blocks(3)

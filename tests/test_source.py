@@ -1,4 +1,5 @@
-"""How items are pulled: never further than asked, and what goes wrong in the source comes at its turn."""
+"""How items are pulled: never further than asked, and what goes wrong in the source comes at its
+turn."""
 
 from collections.abc import Iterator
 
@@ -27,7 +28,11 @@ def test_an_interrupt_waits_for_nothing() -> None:
         puller.pull(5)
 
 
-@pytest.mark.parametrize("items", [[1, 2, 3], (1, 2, 3), range(1, 4), iter([1, 2, 3])], ids=lambda items: type(items).__name__)
+@pytest.mark.parametrize(
+    "items",
+    [[1, 2, 3], (1, 2, 3), range(1, 4), iter([1, 2, 3])],
+    ids=lambda items: type(items).__name__,
+)
 def test_items_come_in_slices_until_there_are_no_more(items: list[int]) -> None:
     puller = Puller(items)
 

@@ -1,4 +1,5 @@
-"""A state that cannot be kept fails alike in a run and in the simulator, where no worker may die, too."""
+"""A state that cannot be kept fails alike in a run and in the simulator, where no worker may die,
+too."""
 
 from __future__ import annotations
 
@@ -64,7 +65,9 @@ def test_a_state_that_cannot_be_kept_ends_a_simulated_run(
 
 @pytest.mark.parametrize("start_method", START_METHODS)
 @pytest.mark.parametrize(("kept", "error", "text"), CASES)
-def test_and_a_real_one(kept: Callable[[int], object], error: type[Exception], text: str, start_method: str) -> None:
+def test_and_a_real_one(
+    kept: Callable[[int], object], error: type[Exception], text: str, start_method: str
+) -> None:
     with pytest.raises(error, match=text):
         pipeline(start_method=start_method).add(Keeps(kept)).run([1, 2])
 

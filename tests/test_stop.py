@@ -1,4 +1,5 @@
-"""A run that is ended from outside: by another thread, by a signal handler, by the end of its stream."""
+"""A run that is ended from outside: by another thread, by a signal handler, by the end of its
+stream."""
 
 from __future__ import annotations
 
@@ -61,7 +62,8 @@ class Begun:
         return done
 
 
-# ------------------------------------------------------------------------------------------------------------------ run
+# ------------------------------------------------------------------------------------------------------------------
+# run
 
 
 @under_each_start_method
@@ -77,7 +79,9 @@ def test_stop_ends_a_run_of_another_thread(job: Any, start_method: str) -> None:
     assert issubclass(RunStopped, RunError)
 
 
-@pytest.mark.parametrize("items", [range(10**9), [0] * 10**6, Begun(10**9)], ids=["range", "list", "iterator"])
+@pytest.mark.parametrize(
+    "items", [range(10**9), [0] * 10**6, Begun(10**9)], ids=["range", "list", "iterator"]
+)
 def test_stop_ends_a_run_whatever_its_items_are(items: Any) -> None:
     pl = pipeline().add(Processor(double, timeout_s=60)).add(Processor(wait_for_ever))
     with ThreadPoolExecutor(1) as threads:
@@ -178,7 +182,8 @@ def test_a_recording_says_that_a_run_was_stopped(tmp_path: Path) -> None:
     assert end.how == "stopped"
 
 
-# -------------------------------------------------------------------------------------------------------------- streams
+# --------------------------------------------------------------------------------------------------------------
+# streams
 
 LEAVES: dict[str, Callable[[Any, Any], None]] = {
     "stop": lambda pl, stream: pl.stop(),
@@ -190,7 +195,9 @@ LEAVES: dict[str, Callable[[Any, Any], None]] = {
 
 @under_each_start_method
 @pytest.mark.parametrize("leave", LEAVES)
-def test_a_reader_that_waits_is_told_that_another_thread_ended_its_stream(leave: str, start_method: str) -> None:
+def test_a_reader_that_waits_is_told_that_another_thread_ended_its_stream(
+    leave: str, start_method: str
+) -> None:
     pl, begun = pipeline(start_method).add(Processor(wait_for_ever)).open(), Begun(1)
     stream = pl.stream(begun)
     ended = begun.then(lambda: LEAVES[leave](pl, stream))

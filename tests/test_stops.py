@@ -1,4 +1,5 @@
-"""Processes that are stopped and go on: no time limit counts that time, and nobody is taken for dead or stuck."""
+"""Processes that are stopped and go on: no time limit counts that time, and nobody is taken for
+dead or stuck."""
 
 from __future__ import annotations
 
@@ -27,7 +28,9 @@ from tests.jobs import increment
 
 pytestmark = [
     pytest.mark.timeout(30),  # the slowest takes 3 s with two cores; a limit on each, not a net
-    pytest.mark.skipif(sys.platform != "linux", reason="elsewhere the system does not tell who was stopped"),
+    pytest.mark.skipif(
+        sys.platform != "linux", reason="elsewhere the system does not tell who was stopped"
+    ),
 ]
 
 under_each_start_method = pytest.mark.parametrize("start_method", START_METHODS)
@@ -42,7 +45,8 @@ def nothing_is_left_behind() -> Iterator[None]:
     eventually(lambda: not living_children())
 
 
-# ------------------------------------------------------------------------------------------------------------- the watch
+# -------------------------------------------------------------------------------------------------------------
+# the watch
 
 
 class Told:
@@ -62,7 +66,9 @@ LIMIT = 800
 ATTENTIVE = LIMIT // 16
 
 
-@given(st.lists(st.tuples(st.integers(1, 5000), st.booleans()), min_size=1, max_size=60), st.booleans())
+@given(
+    st.lists(st.tuples(st.integers(1, 5000), st.booleans()), min_size=1, max_size=60), st.booleans()
+)
 def test_a_look_takes_no_more_from_an_item_than_an_eighth_of_its_time_once_its_worker_was_stopped(
     looks: list[tuple[int, bool]], was: bool
 ) -> None:
@@ -83,7 +89,9 @@ def test_a_look_takes_no_more_from_an_item_than_an_eighth_of_its_time_once_its_w
 
 
 @given(st.lists(st.tuples(st.integers(1, ATTENTIVE), st.booleans()), min_size=1, max_size=200))
-def test_who_looks_in_time_takes_from_it_what_it_had_and_not_what_its_worker_was_stopped(looks: list[tuple[int, bool]]) -> None:
+def test_who_looks_in_time_takes_from_it_what_it_had_and_not_what_its_worker_was_stopped(
+    looks: list[tuple[int, bool]],
+) -> None:
     watch, worker = Stopwatch(LIMIT, least=1), Told()
     worker.was = True
     now, went_on, around_stops = 5, 0, 0
@@ -114,7 +122,8 @@ def test_it_says_when_to_look_again_so_that_nothing_is_lost(limit: int, passed: 
     assert watch.left(0, passed) == watch.most
 
 
-# ------------------------------------------------------------------------------------------------------------- processes
+# -------------------------------------------------------------------------------------------------------------
+# processes
 
 
 def stopped_for(process: Callable[[int], object], seconds: float) -> None:
@@ -132,7 +141,9 @@ def waits(directory: Path, item: int) -> int:
 
 
 @under_each_start_method
-def test_a_worker_that_is_stopped_for_longer_than_its_item_may_take(start_method: str, tmp_path: Path) -> None:
+def test_a_worker_that_is_stopped_for_longer_than_its_item_may_take(
+    start_method: str, tmp_path: Path
+) -> None:
     def stop() -> None:
         eventually(lambda: list(tmp_path.iterdir()))
         (pid,) = [int(file.name) for file in tmp_path.iterdir()]
@@ -145,7 +156,11 @@ def test_a_worker_that_is_stopped_for_longer_than_its_item_may_take(start_method
 
     stopper = threading.Thread(target=stop)
     stopper.start()
-    result = pipeline(start_method).add(Processor(partial(waits, tmp_path), name="job", timeout_s=LIMIT_S)).run([7])
+    result = (
+        pipeline(start_method)
+        .add(Processor(partial(waits, tmp_path), name="job", timeout_s=LIMIT_S))
+        .run([7])
+    )
     stopper.join()
 
     assert result == [7]
@@ -153,7 +168,9 @@ def test_a_worker_that_is_stopped_for_longer_than_its_item_may_take(start_method
 
 
 @under_each_start_method
-def test_all_processes_that_are_stopped_for_longer_than_an_item_may_take(start_method: str, tmp_path: Path) -> None:
+def test_all_processes_that_are_stopped_for_longer_than_an_item_may_take(
+    start_method: str, tmp_path: Path
+) -> None:
     """As by Ctrl-Z and `fg`."""
     process = subprocess.Popen(
         [sys.executable, SCRIPTS / "stopped.py", tmp_path, str(LIMIT_S)],
@@ -187,7 +204,14 @@ def test_a_worker_that_was_stopped_has_its_limits_all_the_same() -> None:
 
 def test_workers_that_are_stopped_for_long_are_neither_dead_nor_stuck() -> None:
     """Longer than it takes to find a circle of pipes, and whoever was not woken."""
-    pl = pipeline().add(Pipe(2)).add(Processor(increment)).add(Pipe(2)).add(Processor(increment)).add(Pipe(2))
+    pl = (
+        pipeline()
+        .add(Pipe(2))
+        .add(Processor(increment))
+        .add(Pipe(2))
+        .add(Processor(increment))
+        .add(Pipe(2))
+    )
     with pl.stream(range(200)) as stream:
         results = [next(stream) for _ in range(50)]
         there = list(workers(os.getpid()))

@@ -1,4 +1,5 @@
-"""What a worker has of the system is what its program has, whatever that was started in and has changed since."""
+"""What a worker has of the system is what its program has, whatever that was started in and has
+changed since."""
 
 from __future__ import annotations
 
@@ -21,7 +22,9 @@ pytestmark = pytest.mark.timeout(60)
 under_each_start_method = pytest.mark.parametrize("start_method", START_METHODS)
 
 
-def run(code: str, start_method: str, *, shell: str = "", cwd: Path | None = None, **variables: str) -> str:
+def run(
+    code: str, start_method: str, *, shell: str = "", cwd: Path | None = None, **variables: str
+) -> str:
     """What a program prints; `shell` is what it is started with or behind: redirections, limits."""
     before, _, behind = shell.partition("|")
     command = f"{before} exec {shlex.quote(sys.executable)} -c {shlex.quote(code)} {behind}"
@@ -51,9 +54,16 @@ CLOSED = [(0,), (1,), (0, 1, 2)]
 
 @under_each_start_method
 @pytest.mark.parametrize("closed", CLOSED)
-def test_standard_descriptors_may_be_closed(closed: tuple[int, ...], start_method: str, tmp_path: Path) -> None:
+def test_standard_descriptors_may_be_closed(
+    closed: tuple[int, ...], start_method: str, tmp_path: Path
+) -> None:
     code = SIMPLE.replace("print(", "open('out', 'w').write(str(") + ")"
-    run(code.replace("\n", ""), start_method, shell="|" + " ".join(f"{fd}>&-" for fd in closed), cwd=tmp_path)
+    run(
+        code.replace("\n", ""),
+        start_method,
+        shell="|" + " ".join(f"{fd}>&-" for fd in closed),
+        cwd=tmp_path,
+    )
 
     assert (tmp_path / "out").read_text() == SIMPLE_GIVES.strip()
 
@@ -87,7 +97,8 @@ LOOK_INTO_THE_DIRECTORY = (
 
 @pytest.fixture
 def program(tmp_path: Path) -> Path:
-    """A directory beside a program in all forms, and in it a file that would hide a module of the standard library."""
+    """A directory beside a program in all forms, and in it a file that would hide a module of the
+    standard library."""
     (tmp_path / "script.py").write_text(SCRIPT)
     (tmp_path / "directory").mkdir()
     (tmp_path / "directory" / "__main__.py").write_text(SCRIPT)
@@ -99,9 +110,16 @@ def program(tmp_path: Path) -> Path:
 
 @pytest.mark.parametrize(
     ("runner", "start_method"),
-    [*((runner, "forkserver") for runner in RUNNERS), ("pdb", "fork"), ("pdb", "spawn"), ("no environment", "spawn")],
+    [
+        *((runner, "forkserver") for runner in RUNNERS),
+        ("pdb", "fork"),
+        ("pdb", "spawn"),
+        ("no environment", "spawn"),
+    ],
 )
-def test_it_does_not_matter_how_the_program_is_run(runner: str, start_method: str, program: Path) -> None:
+def test_it_does_not_matter_how_the_program_is_run(
+    runner: str, start_method: str, program: Path
+) -> None:
     if runner in LOOK_INTO_THE_DIRECTORY:
         (program / "select.py").unlink()
     done = subprocess.run(
@@ -134,7 +152,9 @@ print(Pipeline().add(Processor(lambda item: os.path.exists("."))).run([None]))
 
 
 @under_each_start_method
-def test_the_working_directory_may_go_while_a_pipeline_runs(start_method: str, tmp_path: Path) -> None:
+def test_the_working_directory_may_go_while_a_pipeline_runs(
+    start_method: str, tmp_path: Path
+) -> None:
     (tmp_path / "gone").mkdir()
 
     assert (
@@ -152,7 +172,9 @@ print(Pipeline().add(job).run([1]), os.listdir(sys.argv[1]) if len(sys.argv) > 1
 
 @under_each_start_method
 @pytest.mark.parametrize("directory", ["/proc", "/nowhere", "x" * 200])
-def test_no_directory_for_temporary_files_is_needed(directory: str, start_method: str, tmp_path: Path) -> None:
+def test_no_directory_for_temporary_files_is_needed(
+    directory: str, start_method: str, tmp_path: Path
+) -> None:
     if directory[0] == "x":
         directory = str(tmp_path / directory)
         Path(directory).mkdir()
@@ -183,8 +205,16 @@ if __name__ == "__main__":
 
 
 @under_each_start_method
-def test_no_other_thread_and_no_program_that_is_started_sees_a_change_of_the_environment(start_method: str) -> None:
-    numeric = ["MKL_NUM_THREADS", "NUMEXPR_NUM_THREADS", "OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "VECLIB_MAXIMUM_THREADS"]
+def test_no_other_thread_and_no_program_that_is_started_sees_a_change_of_the_environment(
+    start_method: str,
+) -> None:
+    numeric = [
+        "MKL_NUM_THREADS",
+        "NUMEXPR_NUM_THREADS",
+        "OMP_NUM_THREADS",
+        "OPENBLAS_NUM_THREADS",
+        "VECLIB_MAXIMUM_THREADS",
+    ]
 
     assert run(WATCHED, start_method) == f"2 {numeric}\n"
 
@@ -250,7 +280,9 @@ def test_a_signal_without_a_name_is_told_by_its_number(number: int) -> None:
         pipeline().add(Processor(lambda _: os.kill(os.getpid(), number))).run([1])
     assert str(number) in told(raised.value) or "SIGRT" in told(raised.value)
 
-    skipping = pipeline().add(Processor(lambda item: os.kill(os.getpid(), number) if item == 1 else item, on_error="skip"))
+    skipping = pipeline().add(
+        Processor(lambda item: os.kill(os.getpid(), number) if item == 1 else item, on_error="skip")
+    )
     assert skipping.run([0, 1, 2]) == [0, 2]
 
 
@@ -266,5 +298,7 @@ def test_too_few_processes_are_an_error_that_says_so(monkeypatch: pytest.MonkeyP
         raise BlockingIOError(errno.EAGAIN, os.strerror(errno.EAGAIN))
 
     monkeypatch.setattr(os, "fork", refuse)
-    with pytest.raises(WorkerCrashed, match=f"no worker could be started .* {os.strerror(errno.EAGAIN)}"):
+    with pytest.raises(
+        WorkerCrashed, match=f"no worker could be started .* {os.strerror(errno.EAGAIN)}"
+    ):
         pipeline("fork").add(Processor(len)).run(["a"])

@@ -1,7 +1,8 @@
-"""What a real run was told as is what is told of its replay, too: a schedule of it, or a failure found from it, does the same.
+"""What a real run was told as is what is told of its replay, too: a schedule of it, or a failure
+found from it, does the same.
 
-The deaths of real workers, with several items in hand, at items of which nothing comes, once all is done; and streams that
-were left.
+The deaths of real workers, with several items in hand, at items of which nothing comes, once all is
+done; and streams that were left.
 """
 
 from __future__ import annotations
@@ -28,7 +29,8 @@ MANY = range(400)
 
 
 def deadly(item: int, gives: Callable[[int], Any]) -> Callable[[int], Any]:
-    """A job that kills its worker, but never this process, when it is given an item for the first time."""
+    """A job that kills its worker, but never this process, when it is given an item for the first
+    time."""
     here = os.getpid()
 
     def job(given: int) -> Any:
@@ -48,7 +50,9 @@ def in_twos(item: int) -> int | None:
 
 
 @pytest.mark.parametrize("start_method", START_METHODS)
-def test_all_that_a_worker_had_in_hand_is_tried_again_in_its_schedule_too(start_method: str, tmp_path: Path) -> None:
+def test_all_that_a_worker_had_in_hand_is_tried_again_in_its_schedule_too(
+    start_method: str, tmp_path: Path
+) -> None:
     path = tmp_path / "run.cvd"
     pl = pipeline(start_method).add(Processor(deadly(300, attempted), name="job"))
     result = pl.run(MANY, record=path)
@@ -69,7 +73,9 @@ def test_all_that_a_worker_had_in_hand_is_tried_again_in_its_schedule_too(start_
 
 
 @pytest.mark.parametrize("start_method", START_METHODS)
-def test_the_place_of_a_death_does_not_depend_on_what_comes_out(start_method: str, tmp_path: Path) -> None:
+def test_the_place_of_a_death_does_not_depend_on_what_comes_out(
+    start_method: str, tmp_path: Path
+) -> None:
     path = tmp_path / "run.cvd"
     pl = pipeline(start_method).add(Processor(deadly(0, in_twos), name="job")).add(Processor(str))
     result = pl.run(range(20), record=path)
@@ -86,7 +92,9 @@ def test_the_place_of_a_death_does_not_depend_on_what_comes_out(start_method: st
     assert pl.replay(range(20), found.schedule).report.stages["job"].restarts == 1
 
 
-def test_a_death_that_a_schedule_has_before_anything_of_an_item_is_out_is_one_whether_anything_comes_or_not() -> None:
+def test_a_death_that_a_schedule_has_before_anything_of_an_item_is_out_is_one_whether_anything_comes_or_not() -> (
+    None
+):
     for job in (in_twos, abs):
         pl = pipeline().add(Processor(job, name="job"))
         assert pl.replay([0, 1], "cv1:!job.0.taken").report.stages["job"].restarts == 1
@@ -96,7 +104,12 @@ def test_a_death_that_a_schedule_has_before_anything_of_an_item_is_out_is_one_wh
 @pytest.mark.parametrize("start_method", START_METHODS)
 def test_a_worker_may_die_once_it_has_finished(start_method: str, tmp_path: Path) -> None:
     path = tmp_path / "run.cvd"
-    pl = pipeline(start_method).add(Processor(abs, name="quick")).add(Pipe()).add(Processor(attempted))
+    pl = (
+        pipeline(start_method)
+        .add(Processor(abs, name="quick"))
+        .add(Pipe())
+        .add(Processor(attempted))
+    )
     with planned(Fault("quick", "closed", 1, after=True)):
         result = pl.run(range(20), record=path)
     assert result.report.stages["quick"].restarts == 1
@@ -129,25 +142,32 @@ def test_that_workers_died_until_there_were_no_more_is_said(tmp_path: Path) -> N
         pl.run(range(20), record=path)
     with pytest.raises(WorkerCrashed) as replayed:
         pl.replay(range(20), path)
-    (schedule,) = [note.split("'")[1] for note in replayed.value.__notes__ if note.startswith("replay it")]
+    (schedule,) = [
+        note.split("'")[1] for note in replayed.value.__notes__ if note.startswith("replay it")
+    ]
     assert schedule.endswith("+never")
     with pytest.raises(WorkerCrashed, match="died one after the other"):
         pl.replay(range(20), schedule)
 
 
-def test_a_run_on_more_lanes_than_the_simulator_has_by_default_says_how_many(tmp_path: Path) -> None:
+def test_a_run_on_more_lanes_than_the_simulator_has_by_default_says_how_many(
+    tmp_path: Path,
+) -> None:
     path = tmp_path / "run.cvd"
     pl = pipeline().add(BalancingFork()).add(Processor(abs)).add(Join())
     pl.run(range(20), record=path)
     wider = pl._simulated("replay()", 3)
-    recording = replace(Recording.read(path.read_bytes(), "run.cvd"), adaptive_lanes=3, points=points_of(wider))
+    recording = replace(
+        Recording.read(path.read_bytes(), "run.cvd"), adaptive_lanes=3, points=points_of(wider)
+    )
 
     schedule = replayed(wider, range(20), recording, lanes=3).schedule
     assert Schedule.parse(schedule).lanes == 3
     assert sorted(pl.replay(range(20), schedule)) == [*range(20)]
 
 
-# ------------------------------------------------------------------------------------------------- streams that were left
+# -------------------------------------------------------------------------------------------------
+# streams that were left
 
 
 def some(stream: Iterable[object], results: int) -> list[object]:
@@ -155,12 +175,16 @@ def some(stream: Iterable[object], results: int) -> list[object]:
 
 
 def balanced() -> Any:
-    lanes = pipeline().add(BalancingFork(2)).add(Pipe(2), Pipe(2)).add(Processor(abs), Processor(abs))
+    lanes = (
+        pipeline().add(BalancingFork(2)).add(Pipe(2), Pipe(2)).add(Processor(abs), Processor(abs))
+    )
     return lanes.add(Pipe(2), Pipe(2)).add(Join(2))
 
 
 @pytest.mark.parametrize("n_items", [8, 100])
-def test_a_stream_that_was_left_is_looked_at_as_it_is_replayed(n_items: int, tmp_path: Path) -> None:
+def test_a_stream_that_was_left_is_looked_at_as_it_is_replayed(
+    n_items: int, tmp_path: Path
+) -> None:
     path = tmp_path / "left.cvd"
     with balanced().stream(range(n_items), record=path) as stream:
         taken = some(stream, 3)

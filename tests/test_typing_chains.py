@@ -1,6 +1,8 @@
-"""What mypy --strict and pyright strict say of chain style, with no plugin: every mistake, on its line, and nothing else.
+"""What mypy --strict and pyright strict say of chain style, with no plugin: every mistake, on its
+line, and nothing else.
 
-Knows: the marks in `tests/typing`, and how to ask each checker.  Must never know: how the signatures are made.
+Knows: the marks in `tests/typing`, and how to ask each checker.  Must never know: how the
+signatures are made.
 """
 
 from __future__ import annotations
@@ -36,18 +38,41 @@ def mypy(*arguments: str | Path, cwd: Path = ROOT, cache: Path) -> str:
     """What it prints; its own way of failing is no report of a mistake."""
     # Another interpreter has another release of mypy: python tools/try_mypy_releases.py
     python = os.environ.get("CONVEYOR_MYPY_PYTHON", sys.executable)
-    command = [python, "-m", "mypy", "--no-error-summary", f"--cache-dir={cache}", *map(str, arguments)]
-    # Only the configuration says where to look: MYPYPATH would make an installed package one of the user's own files.
+    command = [
+        python,
+        "-m",
+        "mypy",
+        "--no-error-summary",
+        f"--cache-dir={cache}",
+        *map(str, arguments),
+    ]
+    # Only the configuration says where to look: MYPYPATH would make an installed package one of the
+    # user's own files.
     environment = {name: value for name, value in os.environ.items() if name != "MYPYPATH"}
-    done = subprocess.run(command, cwd=cwd, env=environment, capture_output=True, text=True, check=False)
+    done = subprocess.run(
+        command, cwd=cwd, env=environment, capture_output=True, text=True, check=False
+    )
     assert done.returncode in (0, 1), done.stdout + done.stderr
     return done.stdout
 
 
-def pyright(project: Path, python: str = sys.executable, **settings: object) -> list[dict[str, object]]:
+def pyright(
+    project: Path, python: str = sys.executable, **settings: object
+) -> list[dict[str, object]]:
     """Its diagnostics of all files of a directory, in strict mode."""
-    (project / "pyrightconfig.json").write_text(json.dumps({"typeCheckingMode": "strict", **settings}))
-    command = [sys.executable, "-m", "pyright", "--outputjson", "--pythonpath", python, "--project", str(project)]
+    (project / "pyrightconfig.json").write_text(
+        json.dumps({"typeCheckingMode": "strict", **settings})
+    )
+    command = [
+        sys.executable,
+        "-m",
+        "pyright",
+        "--outputjson",
+        "--pythonpath",
+        python,
+        "--project",
+        str(project),
+    ]
     done = subprocess.run(command, cwd=project, capture_output=True, text=True, check=False)
     assert done.returncode in (0, 1), done.stdout + done.stderr
     found: list[dict[str, object]] = json.loads(done.stdout)["generalDiagnostics"]
@@ -71,30 +96,48 @@ def marked() -> Lines:
 
 @pytest.fixture(scope="module")
 def reported(tmp_path_factory: pytest.TempPathFactory) -> tuple[Lines, str]:
-    """The lines that each checker does report, in the chains with mistakes and in everything that has none; and its words."""
+    """The lines that each checker does report, in the chains with mistakes and in everything that
+    has none; and its words."""
     there = tmp_path_factory.mktemp("typing")
-    correct = [TYPING / "chains.py", TYPING / "chain_stock.py", *sorted((ROOT / "tests" / "seed").glob("*.py"))]
+    correct = [
+        TYPING / "chains.py",
+        TYPING / "chain_stock.py",
+        *sorted((ROOT / "tests" / "seed").glob("*.py")),
+    ]
     words = mypy(*correct, *sorted(MISTAKES.glob("*.py")), cache=there / "cache")
     found: Lines = {
-        "mypy": {(Path(file).name, int(line)) for file, line in re.findall(r"^(\S+?):(\d+): error: ", words, re.MULTILINE)}
+        "mypy": {
+            (Path(file).name, int(line))
+            for file, line in re.findall(r"^(\S+?):(\d+): error: ", words, re.MULTILINE)
+        }
     }
-    # pyright looks at a directory of its own: here the mistakes are no longer left out, and the seed keeps its licence.
+    # pyright looks at a directory of its own: here the mistakes are no longer left out, and the
+    # seed keeps its licence.
     project = there / "project"
     for file in [*correct, *MISTAKES.glob("*.py")]:
         copy = project / file.relative_to(ROOT)
         copy.parent.mkdir(parents=True, exist_ok=True)
         shutil.copy(file, copy)
-    diagnostics = pyright(project, extraPaths=[str(ROOT)], executionEnvironments=list(environments()))
+    diagnostics = pyright(
+        project, extraPaths=[str(ROOT)], executionEnvironments=list(environments())
+    )
     errors = [d for d in diagnostics if d["severity"] == "error"]
     found["pyright"] = {(Path(str(d["file"])).name, line_of(d)) for d in errors}
-    return found, "\n".join([words, *(f"{d['file']}:{line_of(d)} {d['message']}" for d in diagnostics)])
+    return found, "\n".join(
+        [words, *(f"{d['file']}:{line_of(d)} {d['message']}" for d in diagnostics)]
+    )
 
 
 def environments() -> Iterator[dict[str, object]]:
     """The seed's functions have no annotations, word for word; all else is strict."""
     unknown = ("ArgumentType", "LambdaType", "MemberType", "ParameterType", "VariableType")
     rules = {f"reportUnknown{kind}": False for kind in unknown}
-    yield {"root": "tests/seed", "extraPaths": [str(ROOT)], "reportMissingParameterType": False, **rules}
+    yield {
+        "root": "tests/seed",
+        "extraPaths": [str(ROOT)],
+        "reportMissingParameterType": False,
+        **rules,
+    }
 
 
 def test_there_are_enough_mistakes() -> None:
@@ -102,7 +145,9 @@ def test_there_are_enough_mistakes() -> None:
 
 
 @each_checker
-def test_each_mistake_is_reported_and_nothing_else_is(checker: str, reported: tuple[Lines, str]) -> None:
+def test_each_mistake_is_reported_and_nothing_else_is(
+    checker: str, reported: tuple[Lines, str]
+) -> None:
     found, words = reported
     missed, false = marked()[checker] - found[checker], found[checker] - marked()[checker]
     assert not missed, f"not reported: {sorted(missed)}"
@@ -110,7 +155,9 @@ def test_each_mistake_is_reported_and_nothing_else_is(checker: str, reported: tu
 
 
 def test_the_documented_numbers_are_those_of_the_marks() -> None:
-    table = re.findall(r"^\|.* of .*\|$", (ROOT / "docs" / "typing.md").read_text(encoding="utf-8"), re.MULTILINE)
+    table = re.findall(
+        r"^\|.* of .*\|$", (ROOT / "docs" / "typing.md").read_text(encoding="utf-8"), re.MULTILINE
+    )
     rows = [re.findall(r"(\d+) of (\d+)", row) for row in table]
     columns = list(zip(*(row for row in rows if len(row) == 3), strict=True))
     reported = [sum(int(count) for count, _ in column) for column in columns]
@@ -130,31 +177,62 @@ def test_nobody_is_asked_for_an_annotation(reported: tuple[Lines, str]) -> None:
     [
         ("Pipeline[int]().run([1])", 'expected "AddAStageFirst"'),
         ("Pipeline[int]().add(ReplicatingFork(2)).run([1])", 'expected "JoinTheOpenLanesFirst"'),
-        ("Pipeline[str]().add(Processor(parse)).add(Processor(shout))", '"Callable[[str], str]"; expected "Callable[[int]'),
+        (
+            "Pipeline[str]().add(Processor(parse)).add(Processor(shout))",
+            '"Callable[[str], str]"; expected "Callable[[int]',
+        ),
     ],
 )
-def test_what_mypy_says_names_the_mistake(chain: str, sentence: str, reported: tuple[Lines, str]) -> None:
+def test_what_mypy_says_names_the_mistake(
+    chain: str, sentence: str, reported: tuple[Lines, str]
+) -> None:
     source = (MISTAKES / "chain_style.py").read_text(encoding="utf-8").splitlines()
-    (line,) = [number for number, text in enumerate(source, 1) if text.strip().startswith(f"{chain}  #")]
-    (said,) = re.findall(rf"^tests/typing/mistakes/chain_style\.py:{line}: error: (.*)$", reported[1], re.MULTILINE)
+    (line,) = [
+        number for number, text in enumerate(source, 1) if text.strip().startswith(f"{chain}  #")
+    ]
+    (said,) = re.findall(
+        rf"^tests/typing/mistakes/chain_style\.py:{line}: error: (.*)$", reported[1], re.MULTILINE
+    )
     assert sentence in said
 
 
 def test_what_is_generated_is_current() -> None:
     command = [sys.executable, "tools/generate_signatures.py", "--check"]
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
-    assert done.returncode == 0, f"{done.stdout}{done.stderr}run: python tools/generate_signatures.py"
+    assert done.returncode == 0, (
+        f"{done.stdout}{done.stderr}run: python tools/generate_signatures.py"
+    )
 
 
 @pytest.fixture
 def user(tmp_path: Path) -> Path:
-    """The interpreter of a user, who has installed the built wheel; what it depends on is what is installed here."""
-    build = [sys.executable, "-m", "build", "--wheel", "--no-isolation", f"--outdir={tmp_path}", str(ROOT)]
+    """The interpreter of a user, who has installed the built wheel; what it depends on is what is
+    installed here."""
+    build = [
+        sys.executable,
+        "-m",
+        "build",
+        "--wheel",
+        "--no-isolation",
+        f"--outdir={tmp_path}",
+        str(ROOT),
+    ]
     subprocess.run(build, capture_output=True, check=True)
     (wheel,) = tmp_path.glob("*.whl")
     venv.create(tmp_path / "venv", with_pip=False)
     python = tmp_path / "venv" / "bin" / "python"
-    install = [sys.executable, "-m", "pip", "--python", str(python), "install", "-q", "--no-deps", "--no-index", str(wheel)]
+    install = [
+        sys.executable,
+        "-m",
+        "pip",
+        "--python",
+        str(python),
+        "install",
+        "-q",
+        "--no-deps",
+        "--no-index",
+        str(wheel),
+    ]
     subprocess.run(install, capture_output=True, check=True)
     (site,) = (tmp_path / "venv" / "lib").glob("python*/site-packages")
     here = Path(pytest.__file__).resolve().parents[1]
@@ -167,7 +245,13 @@ def test_a_user_of_the_built_wheel_sees_no_error_and_no_any(user: Path, tmp_path
     project = tmp_path / "project"
     shutil.copytree(TYPING / "user", project)
 
-    words = mypy("--strict", f"--python-executable={user}", "survey.py", cwd=project, cache=tmp_path / "cache")
+    words = mypy(
+        "--strict",
+        f"--python-executable={user}",
+        "survey.py",
+        cwd=project,
+        cache=tmp_path / "cache",
+    )
     diagnostics = pyright(project, str(user))
 
     revealed = re.findall(r'Revealed type is "(.*)"', words)
@@ -178,7 +262,14 @@ def test_a_user_of_the_built_wheel_sees_no_error_and_no_any(user: Path, tmp_path
     assert len(revealed) == len(shown) == calls
     assert not [text for text in [*revealed, *shown] if UNKNOWN.search(text)]
 
-    # Was it the wheel that was checked?  Without its mark the same package has no types to the user.
+    # Was it the wheel that was checked?  Without its mark the same package has no types to the
+    # user.
     (mark,) = (tmp_path / "venv" / "lib").glob("python*/site-packages/conveyor/py.typed")
     mark.unlink()
-    assert "py.typed" in mypy("--strict", f"--python-executable={user}", "survey.py", cwd=project, cache=tmp_path / "again")
+    assert "py.typed" in mypy(
+        "--strict",
+        f"--python-executable={user}",
+        "survey.py",
+        cwd=project,
+        cache=tmp_path / "again",
+    )

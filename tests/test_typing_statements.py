@@ -1,4 +1,5 @@
-"""Statement style under mypy with the plugin: each marked mistake is reported on its line, and nothing else is."""
+"""Statement style under mypy with the plugin: each marked mistake is reported on its line, and
+nothing else is."""
 
 from __future__ import annotations
 
@@ -29,7 +30,14 @@ def cache(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def mypy_with_the_plugin(cache: Path, files: Iterable[Path]) -> str:
     # --show-traceback: a fault of the plugin's own, which a user never sees, ends the run.
-    options = ("--config-file", "mypy-plugin.ini", "--show-traceback", "--no-error-summary", "--cache-dir", str(cache))
+    options = (
+        "--config-file",
+        "mypy-plugin.ini",
+        "--show-traceback",
+        "--no-error-summary",
+        "--cache-dir",
+        str(cache),
+    )
     # Another interpreter has another release of mypy: python tools/try_mypy_releases.py
     python = os.environ.get("CONVEYOR_MYPY_PYTHON", sys.executable)
     command = [python, "-m", "mypy", *options, *map(str, files)]
@@ -46,7 +54,11 @@ def reported(output: str) -> dict[tuple[str, int], str]:
 
 def marked(file: Path) -> dict[tuple[str, int], int]:
     lines = enumerate(file.read_text().splitlines(), 1)
-    return {(file.name, number): int(mark[1]) for number, line in lines if (mark := re.search(r"# mistake (\d+)$", line))}
+    return {
+        (file.name, number): int(mark[1])
+        for number, line in lines
+        if (mark := re.search(r"# mistake (\d+)$", line))
+    }
 
 
 def test_each_mistake_is_reported_on_its_line_and_nothing_else(cache: Path) -> None:
@@ -54,7 +66,9 @@ def test_each_mistake_is_reported_on_its_line_and_nothing_else(cache: Path) -> N
     assert list(mistakes.values()) == list(range(1, len(mistakes) + 1))
     assert len(mistakes) >= 40
 
-    output = mypy_with_the_plugin(cache, [*sorted(TYPING.glob("statement_*.py")), *sorted(SEED.glob("*.py"))])
+    output = mypy_with_the_plugin(
+        cache, [*sorted(TYPING.glob("statement_*.py")), *sorted(SEED.glob("*.py"))]
+    )
 
     assert reported(output).keys() == mistakes.keys(), output
 
@@ -68,7 +82,11 @@ def test_chain_style_is_read_as_without_the_plugin(cache: Path) -> None:
 
 
 def lines_with(mark: str, file: Path) -> set[tuple[str, int]]:
-    return {(file.name, number) for number, line in enumerate(file.read_text().splitlines(), 1) if mark in line}
+    return {
+        (file.name, number)
+        for number, line in enumerate(file.read_text().splitlines(), 1)
+        if mark in line
+    }
 
 
 SENTENCES = """
@@ -122,7 +140,11 @@ SENTENCES = """
 
 def test_mistakes_are_told_in_sentences(tmp_path: Path, cache: Path) -> None:
     file = tmp_path / "sentences.py"
-    file.write_text(dedent(SENTENCES).replace("Processor(abs)", "Processor(abs_of)").replace("def parse", ABS_OF + "def parse"))
+    file.write_text(
+        dedent(SENTENCES)
+        .replace("Processor(abs)", "Processor(abs_of)")
+        .replace("def parse", ABS_OF + "def parse")
+    )
 
     sentences = list(reported(mypy_with_the_plugin(cache, [file])).values())
 
@@ -315,7 +337,9 @@ def test_a_variable_is_followed_from_name_to_name(tmp_path: Path, cache: Path) -
     assert found.keys() == lines_with("# mistake", file), found
 
 
-@pytest.mark.parametrize("file", sorted((ROOT / "conveyor").rglob("*.py")), ids=lambda file: file.name)
+@pytest.mark.parametrize(
+    "file", sorted((ROOT / "conveyor").rglob("*.py")), ids=lambda file: file.name
+)
 def test_any_file_can_be_read(file: Path) -> None:
     read(file.read_bytes())
 
@@ -325,7 +349,14 @@ def trust_at_the_last_line(source: str) -> Trust:
     last = source.splitlines()[-1]
     line, column = source.count("\n") + 1, len(last) - len(last.lstrip())
     call = last.strip()
-    return read(source).use((line, column, line, len(last)), call.rpartition(".add(")[0] or call.rpartition(".run(")[0]).trust
+    return (
+        read(source)
+        .use(
+            (line, column, line, len(last)),
+            call.rpartition(".add(")[0] or call.rpartition(".run(")[0],
+        )
+        .trust
+    )
 
 
 def test_a_variable_that_nobody_else_has_is_followed() -> None:
@@ -356,7 +387,13 @@ def test_what_may_add_behind_its_back_loses_a_variable(before: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "before", ["other = pl.add(a)", "with pl as other: other.run(x)", "pl = pl.add(a)", "pl = pl.add(a).add(b)"]
+    "before",
+    [
+        "other = pl.add(a)",
+        "with pl as other: other.run(x)",
+        "pl = pl.add(a)",
+        "pl = pl.add(a).add(b)",
+    ],
 )
 def test_a_second_name_by_which_nothing_is_added_does_no_harm(before: str) -> None:
     assert trust_at_the_last_line(f"pl = Pipeline()\n{before}\npl.add(b)") is Trust.FOLLOWED
@@ -369,16 +406,25 @@ def test_a_variable_is_lost_in_the_whole_loop_in_which_it_is_handed_on() -> None
 
 
 def test_a_variable_bound_anew_is_followed_again() -> None:
-    assert trust_at_the_last_line("pl = Pipeline()\nattach(pl)\npl = Pipeline()\npl.add(a)") is Trust.HIDDEN
+    assert (
+        trust_at_the_last_line("pl = Pipeline()\nattach(pl)\npl = Pipeline()\npl.add(a)")
+        is Trust.HIDDEN
+    )
 
 
 def test_a_variable_of_another_scope_is_what_it_was_declared_as() -> None:
     assert trust_at_the_last_line("pl = Pipeline()\ndef f():\n    pl.run(x)") is Trust.DECLARED
-    assert trust_at_the_last_line("pl = Pipeline()\npl.add(a)\ndef f():\n    pl.run(x)") is Trust.LOST
+    assert (
+        trust_at_the_last_line("pl = Pipeline()\npl.add(a)\ndef f():\n    pl.run(x)") is Trust.LOST
+    )
 
 
 def test_an_attribute_is_followed_from_its_assignment_on_and_only_in_that_method() -> None:
-    own = "class A:\n    def __init__(self):\n        self.pl = Pipeline()\n        {}self.pl.add(b)"
+    own = (
+        "class A:\n    def __init__(self):\n        self.pl = Pipeline()\n        {}self.pl.add(b)"
+    )
     assert trust_at_the_last_line(own.format("")) is Trust.FOLLOWED
     assert trust_at_the_last_line(own.format("self.more()\n        ")) is Trust.LOST
-    assert trust_at_the_last_line("class A:\n    def f(self):\n        self.pl.add(b)") is Trust.LOST
+    assert (
+        trust_at_the_last_line("class A:\n    def f(self):\n        self.pl.add(b)") is Trust.LOST
+    )

@@ -1,4 +1,5 @@
-"""How many schedules each strategy needs to find each bug of the corpus, over 100 seeds: the table in docs/simulation.md.
+"""How many schedules each strategy needs to find each bug of the corpus, over 100 seeds: the table
+in docs/simulation.md.
 
 Run from the root of the project: python -m tools.first_bug
 """
@@ -23,7 +24,12 @@ def needed(bug: Bug, strategy: Strategy) -> str:
     with bug.broken():
         for seed in SEEDS:
             found = bug.pipeline().explore(
-                bug.items, bug.check, strategy=strategy, schedules=MOST, seed=seed, faults=bug.faults
+                bug.items,
+                bug.check,
+                strategy=strategy,
+                schedules=MOST,
+                seed=seed,
+                faults=bug.faults,
             )
             if found.failure is not None:
                 counts.append(found.failure.number)

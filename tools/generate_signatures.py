@@ -1,8 +1,11 @@
-"""Writes the signatures that are too alike to be written by hand; `--check` only says whether they are current.
+"""Writes the signatures that are too alike to be written by hand; `--check` only says whether they
+are current.
 
-Knows: how many lanes are exact, and the states that a pipeline can be in for a checker.  Must never know: what anything does.
+Knows: how many lanes are exact, and the states that a pipeline can be in for a checker.  Must never
+know: what anything does.
 
-It writes `conveyor/signatures.pyi`, and in `stages.py` and `pipeline.py` what stands between two marks.
+It writes `conveyor/signatures.pyi`, and in `stages.py` and `pipeline.py` what stands between two
+marks.
 """
 
 from __future__ import annotations
@@ -202,8 +205,11 @@ def overloads(cases: Iterable[tuple[str, str]], method: str) -> Iterator[str]:
         yield f"    @overload\n    def {method}({parameters}) -> {result}: ...\n"
 
 
-def shape(kind: str, what: str, generic: str, whole: Iterable[str], steps: list[tuple[str, str]]) -> Iterator[str]:
-    """A class that a stage inherits from: methods for the row that it fills alone, and one for each place in a longer row."""
+def shape(
+    kind: str, what: str, generic: str, whole: Iterable[str], steps: list[tuple[str, str]]
+) -> Iterator[str]:
+    """A class that a stage inherits from: methods for the row that it fills alone, and one for each
+    place in a longer row."""
     yield f'\n\nclass {kind}{generic}:\n    """{what}"""\n\n'
     yield from whole
     for place in range(1, LANES + 1):
@@ -250,31 +256,63 @@ def signatures() -> Iterator[str]:
 
     one = "(Generic[In_contra, Out_co])"
     lane = method("_lane_", "self, item: In_contra, /", "Out_co")
-    yield from shape("TakesALane", "The shape of what works on items.", one, [lane], [step("self", ["In_contra"], ["Out_co"])])
+    yield from shape(
+        "TakesALane",
+        "The shape of what works on items.",
+        one,
+        [lane],
+        [step("self", ["In_contra"], ["Out_co"])],
+    )
     lane = method("_lane_", "self, item: A1, /", "A1")
-    yield from shape("PassesALane", "The shape of a `Pipe`.", "", [lane], [step("self", ["A1"], ["A1"])])
+    yield from shape(
+        "PassesALane", "The shape of a `Pipe`.", "", [lane], [step("self", ["A1"], ["A1"])]
+    )
 
-    any_width, exact = "(Generic[Width])", [(literal(k), names("A", k)) for k in range(1, LANES + 1)]
-    whole = [(f"self: OpensLanes[{width}], item: A1, /", tuple_of(["A1"] * len(lanes))) for width, lanes in exact]
-    whole += [(f"self: OpensLanes[{width}], item: Never, /", "tuple[()]") for width in ("int", "None")]
-    steps = [step(f"self: OpensLanes[{width}]", ["A1"], ["A1"] * len(lanes)) for width, lanes in exact]
+    any_width, exact = (
+        "(Generic[Width])",
+        [(literal(k), names("A", k)) for k in range(1, LANES + 1)],
+    )
+    whole = [
+        (f"self: OpensLanes[{width}], item: A1, /", tuple_of(["A1"] * len(lanes)))
+        for width, lanes in exact
+    ]
+    whole += [
+        (f"self: OpensLanes[{width}], item: Never, /", "tuple[()]") for width in ("int", "None")
+    ]
+    steps = [
+        step(f"self: OpensLanes[{width}]", ["A1"], ["A1"] * len(lanes)) for width, lanes in exact
+    ]
     steps += [step("self: OpensLanes[None]", ["A1"], ["A1"]), unknown("OpensLanes")]
     what = "The shape of the forks.  One that decides by itself is written as one lane."
     yield from shape("OpensLanes", what, any_width, alone("_opens_", whole, "_opening_"), steps)
 
-    whole = [(f"self: ClosesLanes[{width}], lanes: {tuple_of(lanes)}, /", " | ".join(lanes)) for width, lanes in exact]
+    whole = [
+        (f"self: ClosesLanes[{width}], lanes: {tuple_of(lanes)}, /", " | ".join(lanes))
+        for width, lanes in exact
+    ]
     whole += [("self: ClosesLanes[int], lanes: tuple[A1, ...], /", "A1")]
     whole += [("self: ClosesLanes[None], lanes: Never, /", "Never")]
-    steps = [step(f"self: ClosesLanes[{width}]", lanes, [" | ".join(lanes)]) for width, lanes in exact]
+    steps = [
+        step(f"self: ClosesLanes[{width}]", lanes, [" | ".join(lanes)]) for width, lanes in exact
+    ]
     steps += [step("self: ClosesLanes[None]", ["A1"], ["A1"]), unknown("ClosesLanes")]
     what = "The shape of a `Join`: what comes out is of any of the lanes' types."
     yield from shape("ClosesLanes", what, any_width, alone("_closes_", whole, "_closing_"), steps)
 
-    whole = [(f"self: ZipsLanes[{width}], lanes: {tuple_of(lanes)}, /", tuple_of(lanes)) for width, lanes in exact]
+    whole = [
+        (f"self: ZipsLanes[{width}], lanes: {tuple_of(lanes)}, /", tuple_of(lanes))
+        for width, lanes in exact
+    ]
     whole += [("self: ZipsLanes[int], lanes: tuple[A1, ...], /", "tuple[A1, ...]")]
     steps = [step(f"self: ZipsLanes[{width}]", lanes, [tuple_of(lanes)]) for width, lanes in exact]
     steps += [unknown("ZipsLanes")]
-    yield from shape("ZipsLanes", "The shape of a `Zip`.", any_width, alone("_closes_", whole, "_closing_"), steps)
+    yield from shape(
+        "ZipsLanes",
+        "The shape of a `Zip`.",
+        any_width,
+        alone("_closes_", whole, "_closing_"),
+        steps,
+    )
 
 
 def alone(name: str, cases: list[tuple[str, str]], mark: str) -> Iterator[str]:
@@ -302,7 +340,8 @@ def one_to_one(k: int, first: int = 1) -> list[str]:
 
 
 def stepwise(k: int, before: int = 0, after: int = 0) -> str:
-    """A row of k stages in which each takes up what the one before it left, but for those at the ends that know their lanes."""
+    """A row of k stages in which each takes up what the one before it left, but for those at the
+    ends that know their lanes."""
     lanes, made, stages = names("A", k), names("B", k), one_to_one(k)
     inside = k - before - after
     taken = [*lanes[before : k - after], "*Left"]
@@ -311,7 +350,9 @@ def stepwise(k: int, before: int = 0, after: int = 0) -> str:
     for i in range(inside):
         place = before + i + 1
         kind = "Turn" if k <= BESIDE and i in (0, inside - 1) else "Step"
-        stages[place - 1] = f"stage{place}: {kind}{place}[{todo[i]}, {done[i]}, {todo[i + 1]}, {done[i + 1]}]"
+        stages[place - 1] = (
+            f"stage{place}: {kind}{place}[{todo[i]}, {done[i]}, {todo[i + 1]}, {done[i + 1]}]"
+        )
     lanes[before : k - after] = taken
     made[before : k - after] = ["*New"]
     return add(pipeline(*lanes), stages, pipeline(*made))
@@ -320,15 +361,23 @@ def stepwise(k: int, before: int = 0, after: int = 0) -> str:
 def of_known_widths() -> Iterator[str]:
     """Rows of one stage, said once more without type variables of the stage's own.
 
-    Pyright does not solve those where a lane's type is a type variable, as in a function that adds to any pipeline.
+    Pyright does not solve those where a lane's type is a type variable, as in a function that adds
+    to any pipeline.
     """
     for self, lane in ((NOTHING, "In"), (pipeline("A1"), "A1")):
         yield for_pyright(self, "pipe: PassesALane", pipeline(lane))
-        yield from (for_pyright(self, f"fork: OpensLanes[{literal(k)}]", pipeline(*[lane] * k)) for k in range(1, LANES + 1))
+        yield from (
+            for_pyright(self, f"fork: OpensLanes[{literal(k)}]", pipeline(*[lane] * k))
+            for k in range(1, LANES + 1)
+        )
     for k in range(1, LANES + 1):
         lanes = names("A", k)
-        yield for_pyright(pipeline(*lanes), f"join: ClosesLanes[{literal(k)}]", pipeline(" | ".join(lanes)))
-        yield for_pyright(pipeline(*lanes), f"zip: ZipsLanes[{literal(k)}]", pipeline(tuple_of(lanes)))
+        yield for_pyright(
+            pipeline(*lanes), f"join: ClosesLanes[{literal(k)}]", pipeline(" | ".join(lanes))
+        )
+        yield for_pyright(
+            pipeline(*lanes), f"zip: ZipsLanes[{literal(k)}]", pipeline(tuple_of(lanes))
+        )
 
 
 def for_pyright(self: str, stage: str, result: str) -> str:
@@ -345,13 +394,17 @@ def adds() -> Iterator[str]:
         yield add(self, ["fork: OpensAsNeeded"], f"AdaptivePipeline[In, {lane}]")
         yield add(self, ["fork: OpensSome"], f"WidePipeline[In, {lane}]")
         yield add(self, [f"fork: Opens[{lane}, tuple[*New]]"], pipeline("*New"))
-    yield add(NOTHING, ["stage: AddAStageFirst", "/", "*stages: AddAStageFirst"], "StatementPipeline[In]")
+    yield add(
+        NOTHING, ["stage: AddAStageFirst", "/", "*stages: AddAStageFirst"], "StatementPipeline[In]"
+    )
     yield add(pipeline("A1", "*Left"), ["join: Closes[tuple[A1, *Left], B1]"], pipeline("B1"))
     for k in range(2, LANES + 1):
         yield add(pipeline(*names("A", k)), one_to_one(k), pipeline(*names("B", k)))
     for k in range(2, BESIDE + 1):
         for inside in range(1, k + 1):
-            yield from (stepwise(k, before, k - inside - before) for before in range(k - inside + 1))
+            yield from (
+                stepwise(k, before, k - inside - before) for before in range(k - inside + 1)
+            )
     for k in range(BESIDE + 1, LANES + 1):
         yield stepwise(k)
     yield add(
@@ -362,7 +415,8 @@ def adds() -> Iterator[str]:
 
 
 def widths(kind: str, options: str, *unknown: str) -> Iterator[str]:
-    """The constructors of a stage whose width is in its type.  A plain `n: Width` loses it where a checker expects an int."""
+    """The constructors of a stage whose width is in its type.  A plain `n: Width` loses it where a
+    checker expects an int."""
     for width in (*(literal(k) for k in range(1, LANES + 1)), "int"):
         yield f"    @overload\n    def __init__(self: {kind}[{width}], n: {width}, *, {options}) -> None: ...\n"
     for parameters in unknown:
@@ -395,15 +449,32 @@ def expected() -> dict[Path, str]:
 
 
 def formatted(source: str, name: str) -> str:
-    """As `ruff format` has it, so that the rest of the repository's rules hold for these files too."""
-    command = [sys.executable, "-m", "ruff", "format", "--line-length=128", f"--stdin-filename={name}", "-"]
+    """As `ruff format` has it, so that the rest of the repository's rules hold for these files
+    too."""
+    command = [
+        sys.executable,
+        "-m",
+        "ruff",
+        "format",
+        "--line-length=100",
+        f"--stdin-filename={name}",
+        "-",
+    ]
     return subprocess.run(command, input=source, capture_output=True, text=True, check=True).stdout
 
 
 def main() -> int:
-    stale = [path for path, text in expected().items() if not path.exists() or path.read_text(encoding="utf-8") != text]
+    stale = [
+        path
+        for path, text in expected().items()
+        if not path.exists() or path.read_text(encoding="utf-8") != text
+    ]
     if "--check" in sys.argv[1:]:
-        print(*(f"not current: {path.relative_to(ROOT)}" for path in stale), sep="\n", end="\n" if stale else "")
+        print(
+            *(f"not current: {path.relative_to(ROOT)}" for path in stale),
+            sep="\n",
+            end="\n" if stale else "",
+        )
         return bool(stale)
     for path, text in expected().items():
         path.write_text(text, encoding="utf-8")

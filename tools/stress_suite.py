@@ -1,7 +1,7 @@
 """Runs the test suite again and again while every core is busy with something else.
 
-A test that sometimes fails is a fault; a loaded machine is where it shows.  Called by `make test-stress`; shorter:
-`make test-stress STRESS='--times 3 tests/core'`.
+A test that sometimes fails is a fault; a loaded machine is where it shows.  Called by `make
+test-stress`; shorter: `make test-stress STRESS='--times 3 tests/core'`.
 """
 
 from __future__ import annotations
@@ -53,8 +53,12 @@ def run_suite(arguments: Sequence[str]) -> bool:
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--times", type=int, default=20, help="how often the suite is run (20)")
-    parser.add_argument("--burners", type=int, default=os.cpu_count() or 1, help="busy processes (one a core)")
-    parser.add_argument("arguments", nargs="*", help="what pytest is given: paths, or -k and the like behind --")
+    parser.add_argument(
+        "--burners", type=int, default=os.cpu_count() or 1, help="busy processes (one a core)"
+    )
+    parser.add_argument(
+        "arguments", nargs="*", help="what pytest is given: paths, or -k and the like behind --"
+    )
     chosen = parser.parse_args()
     failed = 0
     with busy_cores(chosen.burners):
@@ -63,8 +67,13 @@ def main() -> int:
             passed = run_suite(chosen.arguments)
             failed += not passed
             took = time.monotonic() - started
-            print(f"run {number} of {chosen.times}: {'passed' if passed else 'FAILED'} in {took:.0f} s", flush=True)
-    print(f"{chosen.times - failed} of {chosen.times} runs passed beside {chosen.burners} busy processes")
+            print(
+                f"run {number} of {chosen.times}: {'passed' if passed else 'FAILED'} in {took:.0f} s",
+                flush=True,
+            )
+    print(
+        f"{chosen.times - failed} of {chosen.times} runs passed beside {chosen.burners} busy processes"
+    )
     return 1 if failed else 0
 
 

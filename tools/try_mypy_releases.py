@@ -1,4 +1,5 @@
-"""Runs what the tests ask mypy, with the plugin and without, under each release that it is made for, or those named: `2.3 2.4`.
+"""Runs what the tests ask mypy, with the plugin and without, under each release that it is made
+for, or those named: `2.3 2.4`.
 
 Knows: which releases those are.  Must never know: what is tested.
 
@@ -29,7 +30,9 @@ def python_with(release: str) -> Path:
     python = home / "bin" / "python"
     if not python.exists():
         venv.create(home, with_pip=True)
-    subprocess.run([python, "-m", "pip", "install", "-q", f"mypy=={release}.*", *BESIDE_IT], check=True)
+    subprocess.run(
+        [python, "-m", "pip", "install", "-q", f"mypy=={release}.*", *BESIDE_IT], check=True
+    )
     return python
 
 

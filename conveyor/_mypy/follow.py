@@ -2,10 +2,11 @@
 
 Knows: Python's scopes, names and loops.  Must never know: mypy, or what a pipeline is made of.
 
-The plugin remembers what was added to a variable.  That is only right while every `add` goes through that variable.  A
-variable is *spoiled* where something else may add to the same pipeline: it is handed to a function, stored, given a second
-name, or used by a function that may be called at any time.  From there on, and before it in the same loop, its row is lost,
-and nothing is said about it, until the variable is bound anew.
+The plugin remembers what was added to a variable.  That is only right while every `add` goes
+through that variable.  A variable is *spoiled* where something else may add to the same pipeline:
+it is handed to a function, stored, given a second name, or used by a function that may be called at
+any time.  From there on, and before it in the same loop, its row is lost, and nothing is said about
+it, until the variable is bound anew.
 """
 
 from __future__ import annotations
@@ -18,7 +19,9 @@ from typing import Final
 
 __all__ = ["Names", "Place", "Position", "Trust", "Use", "read"]
 
-Position = tuple[int, int, int, int]  # first line and column, last line and column, as both ast and mypy count them
+Position = tuple[
+    int, int, int, int
+]  # first line and column, last line and column, as both ast and mypy count them
 Place = str  # a variable: "pl", or with dots: "self.pl"
 
 RETURNS_ITSELF: Final = frozenset({"add", "open", "__enter__"})
@@ -32,7 +35,9 @@ class Trust(Enum):
     """What may be believed of the variable at the root of a call."""
 
     FOLLOWED = "its row is known, and whoever reads it may see that"
-    HIDDEN = "its row is known up to here; but others are handed it, and they take it as it was declared"
+    HIDDEN = (
+        "its row is known up to here; but others are handed it, and they take it as it was declared"
+    )
     DECLARED = "it is as its declaration says: nothing in this file adds to it"
     LOST = "something unseen may have added to it"
 
@@ -55,7 +60,9 @@ class Event:
     loops: tuple[int, ...]
     blocks: tuple[int, ...]
     call: Position | None = None
-    others: tuple[Place, ...] = ()  # names of the same pipeline, by `this = other.add(...)`: good while nobody adds to those
+    others: tuple[
+        Place, ...
+    ] = ()  # names of the same pipeline, by `this = other.add(...)`: good while nobody adds to those
 
 
 @dataclass
@@ -66,15 +73,20 @@ class Scope:
     bound: set[str] = field(default_factory=set[str])
     elsewhere: set[str] = field(default_factory=set[str])  # declared global or nonlocal
     events: list[Event] = field(default_factory=list[Event])
-    captures: set[Place] = field(default_factory=set[Place])  # what an inner function may add to, whenever it is called
-    values: list[tuple[str, Position]] = field(default_factory=list[tuple[str, Position]])  # what variables are bound to
+    captures: set[Place] = field(
+        default_factory=set[Place]
+    )  # what an inner function may add to, whenever it is called
+    values: list[tuple[str, Position]] = field(
+        default_factory=list[tuple[str, Position]]
+    )  # what variables are bound to
     rebound: set[str] = field(default_factory=set[str])  # by `this = this.add(...)`
     itself: str | None = None  # a method's first parameter
 
 
 @dataclass(frozen=True)
 class Use:
-    """A method call on a variable; `is_first`: nothing was added since the variable was bound, on any way to here."""
+    """A method call on a variable; `is_first`: nothing was added since the variable was bound, on
+    any way to here."""
 
     trust: Trust
     is_first: bool
@@ -84,25 +96,44 @@ class Names:
     """All variables of a file."""
 
     def __init__(self, scopes: list[Scope]) -> None:
-        self._added = {event.place for scope in scopes for event in scope.events if event.kind is Kind.ADD}
-        self._calls = {event.call: (scope, event) for scope in scopes for event in scope.events if event.call is not None}
-        self._rebound = {position for scope in scopes for name, position in scope.values if name in scope.rebound}
+        self._added = {
+            event.place for scope in scopes for event in scope.events if event.kind is Kind.ADD
+        }
+        self._calls = {
+            event.call: (scope, event)
+            for scope in scopes
+            for event in scope.events
+            if event.call is not None
+        }
+        self._rebound = {
+            position for scope in scopes for name, position in scope.values if name in scope.rebound
+        }
         for scope in scopes:
             note_captures(scope)
 
     def use(self, call: Position, place: Place) -> Use:
         """What is known of the variable of a method call; of one that was not found, nothing."""
         found = [self._calls[call]] if call in self._calls else self._near(call)
-        uses = {Use(trust(scope, event, self._added), is_first(scope, event)) for scope, event in found if event.place == place}
+        uses = {
+            Use(trust(scope, event, self._added), is_first(scope, event))
+            for scope, event in found
+            if event.place == place
+        }
         return uses.pop() if len(uses) == 1 else Use(Trust.LOST, False)
 
     def is_rebound(self, value: Position) -> bool:
-        """Is this what a variable is first bound to, to which stages are then added by `this = this.add(...)`?"""
+        """Is this what a variable is first bound to, to which stages are then added by `this =
+        this.add(...)`?"""
         return value in self._rebound
 
     def _near(self, call: Position) -> list[tuple[Scope, Event]]:
-        """The calls on the same lines: where a line is not ASCII, mypy 2.4 counts its columns in a way of its own."""
-        return [found for position, found in self._calls.items() if position[0] == call[0] and position[2] == call[2]]
+        """The calls on the same lines: where a line is not ASCII, mypy 2.4 counts its columns in a
+        way of its own."""
+        return [
+            found
+            for position, found in self._calls.items()
+            if position[0] == call[0] and position[2] == call[2]
+        ]
 
 
 def read(source: bytes | str) -> Names:
@@ -122,7 +153,11 @@ def place_of(node: ast.AST) -> Place | None:
 
 def root_of(node: ast.AST) -> Place | None:
     """The variable at the beginning of a chain of calls that all give the pipeline itself."""
-    while isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute) and node.func.attr in RETURNS_ITSELF:
+    while (
+        isinstance(node, ast.Call)
+        and isinstance(node.func, ast.Attribute)
+        and node.func.attr in RETURNS_ITSELF
+    ):
         node = node.func.value
     return place_of(node)
 
@@ -156,7 +191,12 @@ class Reader:
         self.visit_all(tree.body)
 
     def note(
-        self, place: Place, kind: Kind, node: ast.AST, call: Position | None = None, others: tuple[Place, ...] = ()
+        self,
+        place: Place,
+        kind: Kind,
+        node: ast.AST,
+        call: Position | None = None,
+        others: tuple[Place, ...] = (),
     ) -> None:
         at = (getattr(node, "end_lineno", 0), getattr(node, "end_col_offset", 0))
         self.scope.events.append(Event(place, kind, at, self.loops, self.blocks, call, others))
@@ -182,7 +222,9 @@ class Reader:
                 self.function(node, [ast.Expr(node.body)])
             case ast.ClassDef():
                 self.bind(ast.Name(node.name), node)
-                self.visit_all([*node.decorator_list, *node.bases, *(k.value for k in node.keywords)])
+                self.visit_all(
+                    [*node.decorator_list, *node.bases, *(k.value for k in node.keywords)]
+                )
                 self.inside(Scope(node, self.scope, (node.lineno, node.col_offset)), node.body)
             case ast.Global() | ast.Nonlocal():
                 self.scope.elsewhere.update(node.names)
@@ -263,7 +305,8 @@ class Reader:
             self.visit(node)
 
     def named(self, node: ast.AST, kind: Kind) -> None:
-        """A variable is read.  `pl.topology` takes something from `pl`; `pl.add` without a call is as good as `pl` itself."""
+        """A variable is read.  `pl.topology` takes something from `pl`; `pl.add` without a call is
+        as good as `pl` itself."""
         place = place_of(node)
         if place is None:
             assert isinstance(node, ast.Attribute)
@@ -281,12 +324,18 @@ class Reader:
                 root = root_of(owner)
                 if root is None:
                     self.visit(owner)
-                    if isinstance(owner, ast.Call) and isinstance(owner.func, ast.Name) and owner.func.id == "super":
+                    if (
+                        isinstance(owner, ast.Call)
+                        and isinstance(owner.func, ast.Name)
+                        and owner.func.id == "super"
+                    ):
                         self.note("super()", Kind.CALL, node)
                 else:
                     if isinstance(owner, ast.Call):
                         self.visit(owner)
-                    self.note(root, Kind.ADD if name == "add" else Kind.CALL, node, position_of(node))
+                    self.note(
+                        root, Kind.ADD if name == "add" else Kind.CALL, node, position_of(node)
+                    )
             case ast.Name(id=name) if name in KEEPS_NO_REFERENCE:
                 kind = Kind.READ
             case ast.Name():
@@ -297,7 +346,9 @@ class Reader:
             self.read(argument) if kind is Kind.READ else self.visit(argument)
 
     def assign(self, targets: list[ast.expr], value: ast.expr) -> None:
-        if place_of(value) is None or (isinstance(value, ast.Attribute) and value.attr in RETURNS_ITSELF):
+        if place_of(value) is None or (
+            isinstance(value, ast.Attribute) and value.attr in RETURNS_ITSELF
+        ):
             self.visit(value)
         held = set(may_be(value))
         if isinstance(value, ast.Call) and len(targets) == 1 and isinstance(targets[0], ast.Name):
@@ -305,13 +356,20 @@ class Reader:
             return
         for target in targets:
             others = held - {place_of(target)}
-            self.bind(target, value, Kind.ALIAS if others or len(targets) > 1 or place_of(value) is not None else Kind.BIND)
+            self.bind(
+                target,
+                value,
+                Kind.ALIAS
+                if others or len(targets) > 1 or place_of(value) is not None
+                else Kind.BIND,
+            )
         own = {place_of(target) for target in targets}
         for place in sorted(held - own):
             self.note(place, Kind.ESCAPE, value)
 
     def name_result(self, name: str, value: ast.expr, held: set[Place]) -> None:
-        """The result of a call gets a name, or what a `with` statement gives: it may be a pipeline that has one."""
+        """The result of a call gets a name, or what a `with` statement gives: it may be a pipeline
+        that has one."""
         self.scope.bound.add(name)
         if held == {name}:
             self.scope.rebound.add(name)
@@ -350,7 +408,9 @@ class Reader:
             if isinstance(part, ast.MatchAs | ast.MatchStar) and part.name is not None:
                 self.bind(ast.Name(part.name), part, Kind.ALIAS)
 
-    def comprehension(self, node: ast.ListComp | ast.SetComp | ast.GeneratorExp | ast.DictComp) -> None:
+    def comprehension(
+        self, node: ast.ListComp | ast.SetComp | ast.GeneratorExp | ast.DictComp
+    ) -> None:
         loops, blocks = self.loops, self.blocks
         for generator in node.generators:
             self.visit(generator.iter)
@@ -362,13 +422,20 @@ class Reader:
 
     def function(self, node: Function, body: list[ast.stmt]) -> None:
         arguments = node.args
-        self.visit_all([*arguments.defaults, *(default for default in arguments.kw_defaults if default is not None)])
+        self.visit_all(
+            [
+                *arguments.defaults,
+                *(default for default in arguments.kw_defaults if default is not None),
+            ]
+        )
         scope = Scope(node, self.scope, (node.lineno, node.col_offset))
         parameters = [*arguments.posonlyargs, *arguments.args, *arguments.kwonlyargs]
         if isinstance(self.scope.node, ast.ClassDef) and parameters:
             scope.itself = parameters[0].arg
         scope.bound.update(parameter.arg for parameter in parameters)
-        scope.bound.update(each.arg for each in (arguments.vararg, arguments.kwarg) if each is not None)
+        scope.bound.update(
+            each.arg for each in (arguments.vararg, arguments.kwarg) if each is not None
+        )
         self.inside(scope, body)
 
     def inside(self, scope: Scope, body: list[ast.stmt]) -> None:
@@ -380,7 +447,8 @@ class Reader:
 
 
 def owner_of(scope: Scope, place: Place) -> Scope | None:
-    """The scope whose variable it is, seen from `scope`: Python's rule, by which methods do not see their class's names."""
+    """The scope whose variable it is, seen from `scope`: Python's rule, by which methods do not see
+    their class's names."""
     name, seen = place.partition(".")[0], scope
     while name not in seen.bound or name in seen.elsewhere:
         if seen.parent is None:
@@ -392,7 +460,8 @@ def owner_of(scope: Scope, place: Place) -> Scope | None:
 
 
 def note_captures(scope: Scope) -> None:
-    """An inner function may run at any time: what it adds to, hands on or binds is never known outside."""
+    """An inner function may run at any time: what it adds to, hands on or binds is never known
+    outside."""
     for event in scope.events:
         owner = owner_of(scope, event.place)
         if owner is not None and owner is not scope and event.kind not in (Kind.CALL, Kind.READ):
@@ -406,7 +475,11 @@ def trust(scope: Scope, use: Event, added: set[Place]) -> Trust:
     is_attribute = "." in place
     if is_attribute:
         # Only `self.x`, and only behind an assignment in the same method.
-        followed = place.count(".") == 1 and place.partition(".")[0] == scope.itself and any(b.at < use.at for b in binds)
+        followed = (
+            place.count(".") == 1
+            and place.partition(".")[0] == scope.itself
+            and any(b.at < use.at for b in binds)
+        )
     else:
         followed = owner_of(scope, place) is scope
     if not followed:
@@ -415,14 +488,20 @@ def trust(scope: Scope, use: Event, added: set[Place]) -> Trust:
         return Trust.LOST
     bind = latest(binds, use)
     spoils = [e for e in scope.events if spoils_of(place, e) and not (e is bind and e.others)]
-    named_twice = [e for e in scope.events if e is bind or (e.place == place and e.kind is Kind.SHARED)]
+    named_twice = [
+        e for e in scope.events if e is bind or (e.place == place and e.kind is Kind.SHARED)
+    ]
     for named in named_twice:
         if not all(
-            "." not in other and owner_of(scope, other) is scope and other not in scope.captures for other in named.others
+            "." not in other and owner_of(scope, other) is scope and other not in scope.captures
+            for other in named.others
         ):
             return Trust.LOST
-        # Who has another name may not change what both hold; what became of the names at `named` itself is how it came about.
-        spoils += [e for e in scope.events if e.place in named.others and e.at != named.at and changes(e)]
+        # Who has another name may not change what both hold; what became of the names at `named`
+        # itself is how it came about.
+        spoils += [
+            e for e in scope.events if e.place in named.others and e.at != named.at and changes(e)
+        ]
     if any(reaches(spoil, use, bind) for spoil in spoils):
         return Trust.LOST
     is_handed_on = any(e.place == place and e.kind is Kind.ESCAPE for e in scope.events)
@@ -432,7 +511,9 @@ def trust(scope: Scope, use: Event, added: set[Place]) -> Trust:
 def is_first(scope: Scope, use: Event) -> bool:
     binds = [e for e in scope.events if e.place == use.place and e.kind in (Kind.BIND, Kind.ALIAS)]
     adds = (e for e in scope.events if e.place == use.place and e.kind is Kind.ADD)
-    return not any(reaches(add, use, latest(binds, use)) for add in adds if add is not use or add.loops)
+    return not any(
+        reaches(add, use, latest(binds, use)) for add in adds if add is not use or add.loops
+    )
 
 
 def changes(event: Event) -> bool:
@@ -451,13 +532,18 @@ def spoils_of(place: Place, event: Event) -> bool:
     owner, dot, _ = place.partition(".")
     if not dot:
         return False
-    # Whoever has `self` has `self.pl`: a method of it, or of its base class, or whoever it is handed to.
+    # Whoever has `self` has `self.pl`: a method of it, or of its base class, or whoever it is
+    # handed to.
     return event.place in (owner, "super()") and event.kind is not Kind.READ
 
 
 def reaches(spoil: Event, use: Event, bind: Event | None) -> bool:
     """Can the program come from `spoil` to `use` without passing `bind`?"""
-    if bind is not None and spoil.at < bind.at and not set(spoil.loops) & set(use.loops) - set(bind.loops):
+    if (
+        bind is not None
+        and spoil.at < bind.at
+        and not set(spoil.loops) & set(use.loops) - set(bind.loops)
+    ):
         return False
     if spoil.at < use.at:
         return True

@@ -80,14 +80,21 @@ def is_plain(kind: ProperType) -> bool:
 
 
 def is_of_a_partial(takes: ProperType) -> bool:
-    """Does this stand for a partial that cannot be called with what the lane carries, whatever else it takes?"""
-    return isinstance(takes, Instance) and takes.type.fullname == "conveyor.signatures.WhatThePartialLeavesOpen"
+    """Does this stand for a partial that cannot be called with what the lane carries, whatever else
+    it takes?"""
+    return (
+        isinstance(takes, Instance)
+        and takes.type.fullname == "conveyor.signatures.WhatThePartialLeavesOpen"
+    )
 
 
 def is_processor(kind: ProperType) -> bool:
     """A None that a processor returns is no item; from anything else it is one."""
     items = kind.items if isinstance(kind, UnionType) else [kind]
-    return any(isinstance(item, Instance) and item.type.has_base(PROCESSOR) for item in map(get_proper_type, items))
+    return any(
+        isinstance(item, Instance) and item.type.has_base(PROCESSOR)
+        for item in map(get_proper_type, items)
+    )
 
 
 def without_none(kind: Type) -> Type:
@@ -95,7 +102,9 @@ def without_none(kind: Type) -> Type:
     if isinstance(proper, NoneType):
         return UninhabitedType()
     if isinstance(proper, UnionType):
-        return UnionType.make_union([item for item in proper.items if not isinstance(get_proper_type(item), NoneType)])
+        return UnionType.make_union(
+            [item for item in proper.items if not isinstance(get_proper_type(item), NoneType)]
+        )
     return kind
 
 
@@ -118,7 +127,14 @@ def changed(
 
 
 def giving(signature: CallableType, ret_type: Type) -> CallableType:
-    return changed(signature, signature.arg_types, signature.arg_kinds, signature.arg_names, signature.variables, ret_type)
+    return changed(
+        signature,
+        signature.arg_types,
+        signature.arg_kinds,
+        signature.arg_names,
+        signature.variables,
+        ret_type,
+    )
 
 
 def given_by(function: Type) -> ProperType | None:

@@ -1,13 +1,17 @@
-"""What a channel promises, whichever world it is in: one producer, one consumer, first in first out.
+"""What a channel promises, whichever world it is in: one producer, one consumer, first in first
+out.
 
 Knows: sequence numbers, room, tags.  Must never know: memory, processes, time.
 
 Rule 1.  Items carry the sequence numbers, the capacity and the commits; a record is only framing.
 Rule 2.  `publish` makes a record's items visible all at once or not at all.
-Rule 3.  `peek` gives items up from nothing; `commit` does, and then their room goes back to the producer.
-Rule 4.  An item is committed only after everything that came of it has been published (the commit rule).
+Rule 3.  `peek` gives items up from nothing; `commit` does, and then their room goes back to the
+         producer.
+Rule 4.  An item is committed only after everything that came of it has been published (the commit
+         rule).
 Rule 5.  `pending()` is true if and only if `peek(1)` would give an item.
-Rule 6.  The end is a flag with the number of the run, read behind the last item: raising it again changes nothing.
+Rule 6.  The end is a flag with the number of the run, read behind the last item: raising it again
+         changes nothing.
 """
 
 from __future__ import annotations
@@ -29,9 +33,10 @@ UNPAIRED_AT_ONCE: Final = 1024
 class Tag(NamedTuple):
     """What every record says of the work it came of, so that another worker can go on from there.
 
-    run: of the pipeline; ordinal: of this worker's records; input: which of its inputs was read (one past the last:
-    `finish`); upto: that input's position once this record is out; extra: outputs of the item there that are already out;
-    lanes: a bit for each outlet that the record goes to.
+    run: of the pipeline; ordinal: of this worker's records; input: which of its inputs was read
+    (one past the last: `finish`); upto: that input's position once this record is out; extra:
+    outputs of the item there that are already out; lanes: a bit for each outlet that the record
+    goes to.
     """
 
     run: int
@@ -56,7 +61,8 @@ class Inlet(Protocol):
         ...
 
     def peek(self, n: int) -> list[object]:
-        """Up to `n` items from the front, not given up: a slice, as `codec` defines it.  Not empty if `pending()`."""
+        """Up to `n` items from the front, not given up: a slice, as `codec` defines it.  Not empty
+        if `pending()`."""
         ...
 
     def position(self, n: int) -> int:
@@ -111,8 +117,8 @@ class Words(Protocol):
 class Note:
     """A few numbers that outlive the worker that stored them, kept where its channels are.
 
-    `store` is done as a whole or not at all: there are two slots, and behind the one that is written comes one more store, of
-    how many notes there were.  `words` are all zero at first.
+    `store` is done as a whole or not at all: there are two slots, and behind the one that is
+    written comes one more store, of how many notes there were.  `words` are all zero at first.
     """
 
     __slots__ = ("size", "words")
@@ -179,11 +185,12 @@ class OneByOne:
 
 
 class ZipInlet:
-    """Several inlets read as one that gives tuples, one item of each; it ends when one of them does.
+    """Several inlets read as one that gives tuples, one item of each; it ends when one of them
+    does.
 
-    What is left over in the others is then taken and counted, so that no producer waits for room for ever.  A position counts
-    the tuples of this run.  What is committed is stored first, with where that leaves each inlet: a worker that finds the
-    inlets behind that brings them there.
+    What is left over in the others is then taken and counted, so that no producer waits for room
+    for ever.  A position counts the tuples of this run.  What is committed is stored first, with
+    where that leaves each inlet: a worker that finds the inlets behind that brings them there.
     """
 
     __slots__ = ("inlets", "left_over", "note", "run", "seen", "tuples")
@@ -257,5 +264,6 @@ class ZipInlet:
 
 
 def words_of_zip(inlets: int) -> int:
-    """How many words the note of a zip takes: the run, its tuples, what was left over, and the position of each inlet."""
+    """How many words the note of a zip takes: the run, its tuples, what was left over, and the
+    position of each inlet."""
     return Note.words_for(3 + inlets)

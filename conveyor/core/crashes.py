@@ -1,16 +1,21 @@
 """What follows from the deaths of a stage's workers: start another, when, and what of its items.
 
-Knows: how often, how far, at what moment and with what in hand workers died.  Must never know: a clock, a process.
+Knows: how often, how far, at what moment and with what in hand workers died.  Must never know: a
+clock, a process.
 
-Rule 1.  A death counts against a stage if its worker was at work and had committed nothing; ten of those in a row end the run.
-         A worker that slept, or had nothing to do, is no sign of a fault: when one of those dies, no death before it counts.
-Rule 2.  Deaths of workers that were never ready count by themselves, until one is ready.  Ten in a row in the stage's own
-         `setup`, which no worker has come through yet, end the run.  Whatever else kills workers that start may come from
-         outside, and pass: ten end the run only if they take 10 s, or 30 s where a worker was ready before.
-Rule 3.  From the third death in a row on there is a wait before the next worker: 10 ms, doubling, 200 ms at most.  A commit, or
-         a life of a second, ends the row.
-Rule 4.  What a dead worker had in hand is done again item by item, so that the next death tells which item it was.
-Rule 5.  An item that was in hand alone at three deaths is poison.  One that was killed for taking too long has failed.
+Rule 1.  A death counts against a stage if its worker was at work and had committed nothing; ten of
+         those in a row end the run. A worker that slept, or had nothing to do, is no sign of a
+         fault: when one of those dies, no death before it counts.
+Rule 2.  Deaths of workers that were never ready count by themselves, until one is ready.  Ten in a
+         row in the stage's own `setup`, which no worker has come through yet, end the run.
+         Whatever else kills workers that start may come from outside, and pass: ten end the run
+         only if they take 10 s, or 30 s where a worker was ready before.
+Rule 3.  From the third death in a row on there is a wait before the next worker: 10 ms, doubling,
+         200 ms at most.  A commit, or a life of a second, ends the row.
+Rule 4.  What a dead worker had in hand is done again item by item, so that the next death tells
+         which item it was.
+Rule 5.  An item that was in hand alone at three deaths is poison.  One that was killed for taking
+         too long has failed.
 """
 
 from __future__ import annotations
@@ -30,9 +35,7 @@ TO_START_MS: Final = 10_000
 TO_START_AGAIN_MS: Final = 30_000
 POISONOUS_DEATHS: Final = 3
 
-NO_STATE: Final = (
-    "its state died with it. A processor that has snapshot() and restore(state), or is a plain function, is replaced instead"
-)
+NO_STATE: Final = "its state died with it. A processor that has snapshot() and restore(state), or is a plain function, is replaced instead"
 
 
 class Moment(Enum):
@@ -47,7 +50,8 @@ class Moment(Enum):
 class Death(NamedTuple):
     """What a worker had in hand when it died: items [first, end) of an input.
 
-    `at` is the one it was at, if that is known; `running`: the job was at work, and what came of it was not yet being sent on.
+    `at` is the one it was at, if that is known; `running`: the job was at work, and what came of it
+    was not yet being sent on.
     """
 
     input: int
@@ -83,7 +87,8 @@ FRESH: Final = Past(0, 0, False)
 
 
 class Deaths:
-    """Of the workers of one node in one run; `was_ready` says that a worker of the node was ready once, in this run or before.
+    """Of the workers of one node in one run; `was_ready` says that a worker of the node was ready
+    once, in this run or before.
 
     >>> deaths = Deaths()
     >>> [deaths.died(Moment.AT_WORK) for _ in range(11)]
@@ -100,12 +105,19 @@ class Deaths:
         self.in_a_row = 0
 
     def died(
-        self, moment: Moment, commits: int = 0, *, born_ms: float = 0, now_ms: float = 0, timed_out: bool = False
+        self,
+        moment: Moment,
+        commits: int = 0,
+        *,
+        born_ms: float = 0,
+        now_ms: float = 0,
+        timed_out: bool = False,
     ) -> int | None:
-        """How many milliseconds to wait before the next worker is started; None if there is to be none.
+        """How many milliseconds to wait before the next worker is started; None if there is to be
+        none.
 
-        `commits`: how many items the worker that died had committed; `timed_out`: it was killed for its item, which has a limit
-        of its own, and counts against nothing.
+        `commits`: how many items the worker that died had committed; `timed_out`: it was killed for
+        its item, which has a limit of its own, and counts against nothing.
         """
         self.count += 1
         if timed_out:
@@ -139,13 +151,16 @@ class Deaths:
 
 
 def remembered(deaths: Sequence[Death], death: Death) -> list[Death]:
-    """These deaths and one more, without those whose items must all be done: a worker takes an input in its order.
+    """These deaths and one more, without those whose items must all be done: a worker takes an
+    input in its order.
 
     >>> there = [Death(0, 5, 9), Death(1, 2, 3), Death(0, 7, 8)]
     >>> [(death.input, death.first, death.end) for death in remembered(there, Death(0, 8, 9))]
     [(0, 5, 9), (1, 2, 3), (0, 8, 9)]
     """
-    return [each for each in deaths if each.input != death.input or each.end > death.first] + [death]
+    return [each for each in deaths if each.input != death.input or each.end > death.first] + [
+        death
+    ]
 
 
 class History:

@@ -5,11 +5,12 @@ Must never know: which world it is in; it takes no clock, no process, no chance.
 
 Rule 1.  It yields only where it must wait or where there is something to decide (`decisions`).
 Rule 2.  Items of an input are committed only after everything that came of them has been published.
-Rule 3.  Every record carries a tag (`channel.Tag`), and all lanes of a record have room before its first copy goes out.
+Rule 3.  Every record carries a tag (`channel.Tag`), and all lanes of a record have room before its
+         first copy goes out.
 Rule 4.  A loop that starts first does what the newest tag on its outlets says is still to be done.
 Rule 5.  Half an item out pins the merge to its input.
-Rule 6.  Counts are noted before a piece goes out (`journal`); the state of a processor is saved behind a slice, before the
-         commit (`snapshots`).
+Rule 6.  Counts are noted before a piece goes out (`journal`); the state of a processor is saved
+         behind a slice, before the commit (`snapshots`).
 """
 
 from __future__ import annotations
@@ -56,13 +57,19 @@ def drive(
     journal: Journal | None = None,
     replay: Replay | None = None,
 ) -> Drive[Blob]:
-    """Steps `node` through one run, from its inlets to its outlets (those of the route's leaves, in their order).
+    """Steps `node` through one run, from its inlets to its outlets (those of the route's leaves, in
+    their order).
 
-    `journal` is there where counts are to outlive the worker, `replay` where its processor's state is.
+    `journal` is there where counts are to outlive the worker, `replay` where its processor's state
+    is.
     """
     for inlet in inlets:
         inlet.start(run)
-    resumed = resume(run, inlets, outlets) if replay is None else resume_state(run, inlets, outlets, route, replay)
+    resumed = (
+        resume(run, inlets, outlets)
+        if replay is None
+        else resume_state(run, inlets, outlets, route, replay)
+    )
     source, skip = resumed.source, resumed.skip
     sender = Sender(run, resumed.ordinal, outlets, ways(route) if route is not None else NOWHERE)
     limit = sender.limit
@@ -117,9 +124,15 @@ def drive(
 
 
 def remembered_slice(
-    sender: Sender[Blob], node: Node, inlets: Sequence[Inlet], source: int, items: list[object], replay: Replay
+    sender: Sender[Blob],
+    node: Node,
+    inlets: Sequence[Inlet],
+    source: int,
+    items: list[object],
+    replay: Replay,
 ) -> Drive[Blob]:
-    """Sends what comes of a slice that is committed as a whole, once the state behind it is saved."""
+    """Sends what comes of a slice that is committed as a whole, once the state behind it is
+    saved."""
     for out, done, extra in node(items, 0, sender.limit):
         if out:
             yield from sender.send(out, source, inlets[source].position(done), extra)
@@ -130,7 +143,9 @@ def remembered_slice(
         )
 
 
-def flush(sender: Sender[Blob], node: Node, inlets: Sequence[Inlet], skip: int, journal: Journal | None) -> Drive[Blob]:
+def flush(
+    sender: Sender[Blob], node: Node, inlets: Sequence[Inlet], skip: int, journal: Journal | None
+) -> Drive[Blob]:
     """Sends what comes after the last item."""
     position = sum(inlet.head for inlet in inlets)
     for out, _, extra in node.finish(skip, sender.limit):
@@ -177,8 +192,8 @@ class Sender(Generic[Blob]):
 
 
 class Resumed(NamedTuple):
-    """Where a loop begins: its last ordinal, the input to read, how many outputs of the next item are already out, and whether
-    even `finish` is done."""
+    """Where a loop begins: its last ordinal, the input to read, how many outputs of the next item
+    are already out, and whether even `finish` is done."""
 
     ordinal: int
     source: int
@@ -187,7 +202,8 @@ class Resumed(NamedTuple):
 
 
 def resume(run: int, inlets: Sequence[Inlet], outlets: Sequence[Outlet[Blob]]) -> Resumed:
-    """Does what a worker that died had still to do for its newest record, and says where to go on."""
+    """Does what a worker that died had still to do for its newest record, and says where to go
+    on."""
     tag = send_missing(run, outlets) if outlets else None
     if tag is None or tag.run != run:  # of a run that ended: nothing is left to do
         return Resumed(tag.ordinal if tag is not None else 0, 0, 0)
@@ -196,12 +212,18 @@ def resume(run: int, inlets: Sequence[Inlet], outlets: Sequence[Outlet[Blob]]) -
     inlet = inlets[tag.input]
     if inlet.head < tag.upto:
         inlet.commit(tag.upto)
-    half_out = inlet.head == tag.upto  # else the item ended without another output, and was committed
+    half_out = (
+        inlet.head == tag.upto
+    )  # else the item ended without another output, and was committed
     return Resumed(tag.ordinal, tag.input, tag.extra if half_out else 0)
 
 
 def resume_state(
-    run: int, inlets: Sequence[Inlet], outlets: Sequence[Outlet[Blob]], route: Route | None, replay: Replay
+    run: int,
+    inlets: Sequence[Inlet],
+    outlets: Sequence[Outlet[Blob]],
+    route: Route | None,
+    replay: Replay,
 ) -> Resumed:
     """The same for a processor whose state was saved: what went out past that comes again."""
     tag = send_missing(run, outlets)
@@ -246,7 +268,10 @@ def given(route: Route | None, outlets: Sequence[Outlet[Blob]]) -> int:
 
 def _positions(inlets: Sequence[Inlet], source: int, items: int) -> tuple[int, ...]:
     """Where the inlets stand, once so many items of one of them are committed."""
-    return tuple(inlet.position(items) if items and at == source else inlet.head for at, inlet in enumerate(inlets))
+    return tuple(
+        inlet.position(items) if items and at == source else inlet.head
+        for at, inlet in enumerate(inlets)
+    )
 
 
 def _ordinal(outlet: Outlet[Blob]) -> int:

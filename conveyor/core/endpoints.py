@@ -1,7 +1,8 @@
-"""The channel ends of one node: which channels it reads and writes, as its part of the topology says.
+"""The channel ends of one node: which channels it reads and writes, as its part of the topology
+says.
 
-Knows: inputs, routes, and what an ordered join needs around a node.  Must never know: what a channel is made of, who steps the
-node.
+Knows: inputs, routes, and what an ordered join needs around a node.  Must never know: what a
+channel is made of, who steps the node.
 """
 
 from __future__ import annotations
@@ -36,18 +37,24 @@ Out = TypeVar("Out", bound=AnyOutlet)
 class Ends(Generic[In, Out]):
     """Made from the topology; `inlet` and `outlet` give the ends of a channel by its number.
 
-    `inputs` is what the node reads, `inlets` are the channels below that, left to right.  `notes` are the words that the node
-    keeps where its channels are, as many as `words_of_notes` says.
+    `inputs` is what the node reads, `inlets` are the channels below that, left to right.  `notes`
+    are the words that the node keeps where its channels are, as many as `words_of_notes` says.
     """
 
     def __init__(
-        self, spec: NodeSpec, notes: memoryview[int], inlet: Callable[[int], In], outlet: Callable[[int], Out]
+        self,
+        spec: NodeSpec,
+        notes: memoryview[int],
+        inlet: Callable[[int], In],
+        outlet: Callable[[int], Out],
     ) -> None:
         self.notes = notes
         self.inlets: list[In] = []
         self.zips: dict[str, ZipInlet] = {}
         self.inputs = [self.read(each, inlet) for each in spec.inputs]
-        self.outlets = [outlet(channel) for channel in leaves(spec.route)] if spec.route is not None else []
+        self.outlets = (
+            [outlet(channel) for channel in leaves(spec.route)] if spec.route is not None else []
+        )
 
     def read(self, source: Input, inlet: Callable[[int], In]) -> Inlet:
         if isinstance(source, Leaf):
@@ -67,19 +74,23 @@ class Ends(Generic[In, Out]):
         return Note(words)
 
     def stamped(self, spec: NodeSpec, node: Node, replay: Replay | None = None) -> Node:
-        """`node`, with what an ordered join behind or around it needs; `replay` belongs inside the stamps."""
+        """`node`, with what an ordered join behind or around it needs; `replay` belongs inside the
+        stamps."""
         if spec.depth and isinstance(node, JobNode | FusedNode):
             node = TrackedNode(node, spec.depth)
         if replay is not None:
             node = replay.around(node)
         route = spec.route
         if spec.stamps and route is not None:
-            node = StampNode(node, lambda: taken(route, [outlet.tail for outlet in self.outlets]), spec.depth)
+            node = StampNode(
+                node, lambda: taken(route, [outlet.tail for outlet in self.outlets]), spec.depth
+            )
         return node
 
 
 def standing(inlet: Inlet) -> int:
-    """Where an inlet stands between two runs, before it is started for the next: a zip counts from there."""
+    """Where an inlet stands between two runs, before it is started for the next: a zip counts from
+    there."""
     if isinstance(inlet, ZipInlet):
         return 0
     return inlet.note.newest()[0] if isinstance(inlet, OrderedInlet) else inlet.head
@@ -87,11 +98,18 @@ def standing(inlet: Inlet) -> int:
 
 def words_of_notes(inputs: Sequence[Input]) -> int:
     """How many words the notes of a node with these inputs take."""
-    return sum(_words_of_note(each) + words_of_notes(each.inputs) for each in inputs if not isinstance(each, Leaf))
+    return sum(
+        _words_of_note(each) + words_of_notes(each.inputs)
+        for each in inputs
+        if not isinstance(each, Leaf)
+    )
 
 
-def notes_of(inputs: Sequence[Input], first: int = 0) -> list[tuple[ZipInput | OrderedInput, int, int]]:
-    """Each zip and ordered join among some inputs, with the first of the words of its note, and how many there are."""
+def notes_of(
+    inputs: Sequence[Input], first: int = 0
+) -> list[tuple[ZipInput | OrderedInput, int, int]]:
+    """Each zip and ordered join among some inputs, with the first of the words of its note, and how
+    many there are."""
     found: list[tuple[ZipInput | OrderedInput, int, int]] = []
     for each in inputs:
         if not isinstance(each, Leaf):

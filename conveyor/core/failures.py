@@ -1,6 +1,8 @@
-"""How a failure in a worker becomes an exception of the caller, and an item that was given up a dead letter.
+"""How a failure in a worker becomes an exception of the caller, and an item that was given up a
+dead letter.
 
-Knows: what a worker tells of these, and the words for it.  Must never know: how workers are watched or ended.
+Knows: what a worker tells of these, and the words for it.  Must never know: how workers are watched
+or ended.
 """
 
 from __future__ import annotations
@@ -14,7 +16,16 @@ from conveyor.items.codec import Sealed
 from conveyor.items.remote_errors import SentError, WorkerTraceback, sent, set_cause
 from conveyor.report import DeadLetter
 
-__all__ = ["LOADING", "Failure", "SentLetter", "failure_of", "delivered", "letter_arrived", "letter_sent", "raised_by"]
+__all__ = [
+    "LOADING",
+    "Failure",
+    "SentLetter",
+    "failure_of",
+    "delivered",
+    "letter_arrived",
+    "letter_sent",
+    "raised_by",
+]
 
 LOADING: Final = "loading the stage"
 
@@ -43,7 +54,8 @@ def failure_of(node: int, where: str, error: BaseException) -> Failure:
 
 
 def raised_by(failure: Failure, stage: str, worker: str) -> BaseException:
-    """The exception that a failure is for the caller; its cause is the worker's traceback, its note says where it happened."""
+    """The exception that a failure is for the caller; its cause is the worker's traceback, its note
+    says where it happened."""
     note = f"in stage {stage!r}, {worker}, {failure.where}"
     error: BaseException
     if not failure.is_exception:
@@ -58,7 +70,8 @@ def raised_by(failure: Failure, stage: str, worker: str) -> BaseException:
 
 
 class SentLetter(NamedTuple):
-    """A dead letter as it travels, its item as the stage got it: the caller can perhaps open it where the stage could not."""
+    """A dead letter as it travels, its item as the stage got it: the caller can perhaps open it
+    where the stage could not."""
 
     stage: str
     ordinal: int
@@ -69,7 +82,9 @@ class SentLetter(NamedTuple):
 
 def letter_sent(letter: DeadLetter) -> SentLetter:
     """Called in the worker: a letter as its node wrote it, its item still sealed, as it travels."""
-    return SentLetter(letter.stage, letter.ordinal, letter.item, sent(letter.exception), letter.attempts)
+    return SentLetter(
+        letter.stage, letter.ordinal, letter.item, sent(letter.exception), letter.attempts
+    )
 
 
 def letter_arrived(letter: SentLetter) -> DeadLetter:

@@ -1,9 +1,10 @@
 """Several jobs one after the other in one worker, as one node.
 
-Knows: that each of its nodes gives a slice for a slice.  Must never know: which jobs may be together (`fusing`), or why.
+Knows: that each of its nodes gives a slice for a slice.  Must never know: which jobs may be
+together (`fusing`), or why.
 
-An item is as much by itself between two of them as it is between two workers: sealed as soon as a job returns it.  Where
-nothing can tell the difference, all jobs run in one loop, item by item.
+An item is as much by itself between two of them as it is between two workers: sealed as soon as a
+job returns it.  Where nothing can tell the difference, all jobs run in one loop, item by item.
 """
 
 from __future__ import annotations
@@ -35,8 +36,9 @@ def loop_through(nodes: Sequence[Node]) -> QuickLoop | None:
 class FusedNode:
     """Nodes that give at most one output an item, and end the run with an item that fails.
 
-    `begins` is told which of them begins with how many items: so it is known at whose job a worker died, and which items that
-    job may have been given.  `loop` is one for all their jobs, if there is one.
+    `begins` is told which of them begins with how many items: so it is known at whose job a worker
+    died, and which items that job may have been given.  `loop` is one for all their jobs, if there
+    is one.
     """
 
     def __init__(
@@ -55,7 +57,11 @@ class FusedNode:
         self.failed = 0  # which of them ended the run
 
     def __call__(self, items: list[object], skip: int, limit: int) -> Iterable[Piece]:
-        if self.loop is not None and not (self.first.is_wary and len(items) == 1) and not isinstance(items[0], Sealed):
+        if (
+            self.loop is not None
+            and not (self.first.is_wary and len(items) == 1)
+            and not isinstance(items[0], Sealed)
+        ):
             # As with one job: if it raises, node by node the item and its error are found again.
             with suppress(Exception):
                 out = self.loop(items)
@@ -92,7 +98,9 @@ class FusedNode:
         return ()
 
 
-def _up_to_failure(node: Node, items: list[object], limit: int) -> tuple[list[object], ItemFailed | None]:
+def _up_to_failure(
+    node: Node, items: list[object], limit: int
+) -> tuple[list[object], ItemFailed | None]:
     """What a node gives for a slice, or for the items before one that failed."""
     given: list[object] = []
     try:

@@ -1,10 +1,11 @@
 """What the nodes of all jobs share: the item at its job, and what becomes of one that fails.
 
-Knows: policies, attempts, counts, what ends a run.  Must never know: how a slice is run; channels, processes, time.
+Knows: policies, attempts, counts, what ends a run.  Must never know: how a slice is run; channels,
+processes, time.
 
-A node is called with a slice and gives *pieces*: (outputs, items of the slice that are finished once these are out, outputs of
-the next item that are already out).  Pieces are made lazily where a job may give any number of outputs, so that a full
-channel stops the job in the middle of an item.
+A node is called with a slice and gives *pieces*: (outputs, items of the slice that are finished
+once these are out, outputs of the next item that are already out).  Pieces are made lazily where a
+job may give any number of outputs, so that a full channel stops the job in the middle of an item.
 """
 
 from __future__ import annotations
@@ -34,7 +35,17 @@ from conveyor.items.current_item import CURRENT, Context
 from conveyor.report import DeadLetter, Tally
 from conveyor.stages import Job, job_of, only_reads
 
-__all__ = ["ALONE", "LOST", "ItemClock", "ItemFailed", "JobNode", "Node", "Piece", "Policy", "Surroundings"]
+__all__ = [
+    "ALONE",
+    "LOST",
+    "ItemClock",
+    "ItemFailed",
+    "JobNode",
+    "Node",
+    "Piece",
+    "Policy",
+    "Surroundings",
+]
 
 Piece: TypeAlias = tuple[list[object], int, int]
 
@@ -45,7 +56,8 @@ class Node(Protocol):
     tally: Tally
 
     def __call__(self, items: list[object], skip: int, limit: int) -> Iterable[Piece]:
-        """The pieces of a slice, each of at most `limit` outputs, without the first `skip` of its first item."""
+        """The pieces of a slice, each of at most `limit` outputs, without the first `skip` of its
+        first item."""
         ...
 
     def finish(self, skip: int, limit: int) -> Iterable[Piece]:
@@ -54,7 +66,8 @@ class Node(Protocol):
 
 
 class ItemFailed(ConveyorError):
-    """An item failed and its stage says that this ends the run; the cause is what the job raised."""
+    """An item failed and its stage says that this ends the run; the cause is what the job
+    raised."""
 
     def __init__(self, ordinal: int | None, item: str, error: BaseException, attempts: int) -> None:
         super().__init__(f"item {ordinal}: {item}")
@@ -75,7 +88,8 @@ class Policy(NamedTuple):
 
 
 class ItemClock(Protocol):
-    """Whoever sees to time limits; it is told at which item a job begins, and when none is under way."""
+    """Whoever sees to time limits; it is told at which item a job begins, and when none is under
+    way."""
 
     def start(self, index: int) -> None: ...
     def stop(self) -> None: ...
@@ -88,11 +102,12 @@ LOST: Final = "<an item that cannot be unpickled>"
 class Surroundings(NamedTuple):
     """What the world does for a node that runs jobs.
 
-    `fused` says that others run in the same worker, so that its slices are loose (`codec`) on either side.  `place` gives the
-    input and the position of an item of what the drive loop has in hand; `pause` waits before an attempt, which is counted from
-    2; `past` tells how earlier workers fared with an item, if some died; `clock` is there where jobs have a time limit; `keep`
-    is where the large buffers of results go; `room` says how many outputs could be published at once; `is_final` tells
-    errors that end the run whatever the stage does with errors.
+    `fused` says that others run in the same worker, so that its slices are loose (`codec`) on
+    either side.  `place` gives the input and the position of an item of what the drive loop has in
+    hand; `pause` waits before an attempt, which is counted from 2; `past` tells how earlier workers
+    fared with an item, if some died; `clock` is there where jobs have a time limit; `keep` is where
+    the large buffers of results go; `room` says how many outputs could be published at once;
+    `is_final` tells errors that end the run whatever the stage does with errors.
     """
 
     fused: bool = False
@@ -111,7 +126,9 @@ ALONE: Final = Surroundings()
 class JobNode(ABC):
     """What the nodes of all jobs share: policies, the item at its job, and `finish`."""
 
-    def __init__(self, stage: Job[object, object], policy: Policy, surroundings: Surroundings) -> None:
+    def __init__(
+        self, stage: Job[object, object], policy: Policy, surroundings: Surroundings
+    ) -> None:
         self.stage = stage
         self.job = job_of(stage)
         self.policy = policy
@@ -121,11 +138,15 @@ class JobNode(ABC):
         self.take = in_place if only_reads(stage) else Recycler()
         self.seal = sealer(surroundings.keep)
         self.room = surroundings.room
-        self.is_wary = surroundings.past is not None  # of items that come alone: workers may have died at them
+        self.is_wary = (
+            surroundings.past is not None
+        )  # of items that come alone: workers may have died at them
         self.tally = Tally()
         self.offset = 0  # of the slice, in what the drive loop has in hand
         self.size = 0
-        self.cursor: Iterator[object] = iter(())  # over the slice: how far it is says which item is at its job
+        self.cursor: Iterator[object] = iter(
+            ()
+        )  # over the slice: how far it is says which item is at its job
         self.past = FRESH  # attempts that ended with their workers: of the only item of a slice, others have none
         self.attempt = 1
 
@@ -142,7 +163,8 @@ class JobNode(ABC):
         return self.cursor
 
     def passed_on(self, items: int) -> None:
-        """So many items went through the job in a loop with others (`fused`), and as many came out."""
+        """So many items went through the job in a loop with others (`fused`), and as many came
+        out."""
         self.tally.items_in += items
         self.tally.items_out += items
         self.tally.passed += items
@@ -156,7 +178,9 @@ class JobNode(ABC):
             source, position = self.surroundings.place(self.index())
         else:
             source, position = 0, self.tally.items_in - length_hint(self.cursor) - 1
-        return Context(self.past.attempts + self.attempt, f"{self.policy.stage}:{source}:{position}")
+        return Context(
+            self.past.attempts + self.attempt, f"{self.policy.stage}:{source}:{position}"
+        )
 
     def condemned(self) -> Exception | None:
         """The error of an item that is not tried again, for what it did to its workers."""
@@ -166,7 +190,8 @@ class JobNode(ABC):
         return self.out_of_time(self.past.timeouts)
 
     def out_of_time(self, timeouts: int) -> ItemTimeout | None:
-        """The error of an item whose time ran out so often, if there is not to be another attempt."""
+        """The error of an item whose time ran out so often, if there is not to be another
+        attempt."""
         if timeouts <= self.policy.retries:
             return None
         limit = f"timeout_s={self.policy.timeout_s}"
@@ -201,20 +226,31 @@ class JobNode(ABC):
                 yield out, 0, flushed
         except GeneratorExit:
             raise
-        except BaseException as error:  # whatever `finish` raises ends the run, with its place named
+        except (
+            BaseException
+        ) as error:  # whatever `finish` raises ends the run, with its place named
             raise ItemFailed(None, "finish()", error, 1) from error
 
     def safe(self, items: list[object]) -> list[object]:
-        """The same items, so that an attempt can leave no trace on the next one, or on a dead letter."""
+        """The same items, so that an attempt can leave no trace on the next one, or on a dead
+        letter."""
         if self.policy.retries == 0 and self.policy.on_error == "raise":
             return items
-        return items if all(isinstance(item, Sealed) or is_atom(item) for item in items) else all_sealed(items)
+        return (
+            items
+            if all(isinstance(item, Sealed) or is_atom(item) for item in items)
+            else all_sealed(items)
+        )
 
     def give_up(self, item: object, ordinal: int, error: BaseException) -> None:
         """Does with a failed item what its stage's policy says."""
         tally, policy = self.tally, self.policy
         attempts, self.attempt = self.past.attempts + self.attempt, 1
-        if policy.on_error == "raise" or not isinstance(error, Exception) or self.surroundings.is_final(error):
+        if (
+            policy.on_error == "raise"
+            or not isinstance(error, Exception)
+            or self.surroundings.is_final(error)
+        ):
             tally.failed += 1
             raise ItemFailed(ordinal, _repr_of(item), error, attempts) from error
         if policy.on_error == "skip":

@@ -2,10 +2,12 @@
 
 Knows: when what a worker had counted is true.  Must never know: where it is written, who reads it.
 
-Rule 1.  The counts are noted before a piece goes out, with the ordinal of its record and the position of the inputs that the
-         piece leads to.  They are true if that record is out and that position is committed.
-Rule 2.  The two newest notes are kept.  One of them is always true: nothing is noted before the last piece is out and
-         committed, and a worker that starts first notes again what it found to be true.
+Rule 1.  The counts are noted before a piece goes out, with the ordinal of its record and the
+         position of the inputs that the piece leads to.  They are true if that record is out and
+         that position is committed.
+Rule 2.  The two newest notes are kept.  One of them is always true: nothing is noted before the
+         last piece is out and committed, and a worker that starts first notes again what it found
+         to be true.
 """
 
 from __future__ import annotations
@@ -24,9 +26,10 @@ PAGE_SIZE: Final = 3 + COUNTS  # run, ordinal, position, and the counts
 class Journal:
     """Of one node in one run.
 
-    `hold` is told of each slice that is taken in hand: its input, first position and end.  `resumed` is told the ordinal of the
-    next item when a loop starts: what came of that one, and of all behind it, is void.  `others` are those of nodes whose jobs
-    run in the same worker, behind this one's.
+    `hold` is told of each slice that is taken in hand: its input, first position and end.
+    `resumed` is told the ordinal of the next item when a loop starts: what came of that one, and of
+    all behind it, is void.  `others` are those of nodes whose jobs run in the same worker, behind
+    this one's.
     """
 
     def __init__(
@@ -50,7 +53,8 @@ class Journal:
         self.finished = 0
 
     def recall(self, run: int, ordinal: int, position: int) -> None:
-        """Sets the tally to the newest counts of a run that are true, now that this much is out and committed."""
+        """Sets the tally to the newest counts of a run that are true, now that this much is out and
+        committed."""
         self.run, self.ordinal, self.position = run, ordinal, position
         for page in (self.counts.newest(), self.counts.older()):
             if page[0] == self.run and page[1] <= ordinal and page[2] <= position:
@@ -58,7 +62,9 @@ class Journal:
                 break
         for other in self.others:
             other.recall(run, ordinal, position)
-        self.note(ordinal, position, 0)  # the older note, which goes next, is then not the only one that is true
+        self.note(
+            ordinal, position, 0
+        )  # the older note, which goes next, is then not the only one that is true
         if self.resumed is not None:
             self.resumed(self.tally.items_in)
 
@@ -69,7 +75,8 @@ class Journal:
             self.hold(source, inlet.position(1) - 1, inlet.position(items))
 
     def note(self, ordinal: int, position: int, finished: int) -> None:
-        """A piece is about to go out: the record with this ordinal, if it has outputs, and then `finished` items are done."""
+        """A piece is about to go out: the record with this ordinal, if it has outputs, and then
+        `finished` items are done."""
         self.counts.store((self.run, ordinal, position, *self.tally.counts()))
         self.ordinal, self.position, self.finished = ordinal, position, finished
         for other in self.others:
@@ -82,7 +89,8 @@ class Journal:
             other.note_failure()
 
     def place(self, index: int) -> tuple[int, int]:
-        """Which input an item of the slice in hand is from, and its position there: nobody else's, in any attempt."""
+        """Which input an item of the slice in hand is from, and its position there: nobody else's,
+        in any attempt."""
         if self.inlet is None:
             return 0, index
         return self.input, self.inlet.position(index - self.finished + 1) - 1

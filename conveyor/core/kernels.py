@@ -1,9 +1,11 @@
 """The loops that every item passes: a slice in, a slice out.
 
-Knows: how to call a job for a slice at the least cost per item.  Must never know: stages, channels, processes, policies.
+Knows: how to call a job for a slice at the least cost per item.  Must never know: stages, channels,
+processes, policies.
 
-Effects per item would cost more than most jobs that these loops are for, so there are none: a kernel is a plain loop in a free
-function, and says how far it came.  Every result is made safe (`codec`) before the next call of the job.
+Effects per item would cost more than most jobs that these loops are for, so there are none: a
+kernel is a plain loop in a free function, and says how far it came.  Every result is made safe
+(`codec`) before the next call of the job.
 """
 
 from __future__ import annotations
@@ -25,15 +27,19 @@ IN_ONE_LOOP: Final = 50  # calls within one another; the compiler takes fewer th
 
 
 class Progress(NamedTuple):
-    """How far a kernel came: items done, results that had to be sealed, and the error of the next item, if any."""
+    """How far a kernel came: items done, results that had to be sealed, and the error of the next
+    item, if any."""
 
     done: int
     sealed: int
     error: BaseException | None
 
 
-def map_slice(job: JobCall, items: Iterable[object], out: list[object], seal: Seal = seal, loose: bool = False) -> Progress:
-    """Appends to `out` what `job` gives for each item; None is no result.  `loose` says that `out` may be (`codec`).
+def map_slice(
+    job: JobCall, items: Iterable[object], out: list[object], seal: Seal = seal, loose: bool = False
+) -> Progress:
+    """Appends to `out` what `job` gives for each item; None is no result.  `loose` says that `out`
+    may be (`codec`).
 
     >>> out = []
     >>> map_slice({1: "a", 3: "c"}.get, [1, 2, 3], out), out
@@ -66,12 +72,16 @@ def map_slice(job: JobCall, items: Iterable[object], out: list[object], seal: Se
             else:
                 append(seal(result))
                 sealed += 1
-    except BaseException as raised:  # whatever a job raises is its item's error; the node decides what becomes of it
+    except (
+        BaseException
+    ) as raised:  # whatever a job raises is its item's error; the node decides what becomes of it
         error = raised
     return Progress(len(out) - before + dropped, sealed, error)
 
 
-def filter_slice(predicate: JobCall, items: Iterable[object], out: list[object], take: Take = bytearray) -> Progress:
+def filter_slice(
+    predicate: JobCall, items: Iterable[object], out: list[object], take: Take = bytearray
+) -> Progress:
     """Appends to `out` the items for which `predicate` holds, as they came in."""
     done = sealed = 0
     error: BaseException | None = None
@@ -87,7 +97,9 @@ def filter_slice(predicate: JobCall, items: Iterable[object], out: list[object],
     return Progress(done, sealed, error)
 
 
-def filter_loose(predicate: JobCall, items: list[object], opened: Iterable[object], out: list[object]) -> Progress:
+def filter_loose(
+    predicate: JobCall, items: list[object], opened: Iterable[object], out: list[object]
+) -> Progress:
     """The same for a loose slice: `opened` is what the predicate may see of `items`."""
     done = 0
     error: BaseException | None = None
@@ -102,11 +114,12 @@ def filter_loose(predicate: JobCall, items: list[object], opened: Iterable[objec
 
 
 def quick_loop(*jobs: JobCall) -> QuickLoop | None:
-    """A loop that does for slices of atoms what `map_slice` does, one job after another, at half of its cost; None if one of
-    them does not allow it.
+    """A loop that does for slices of atoms what `map_slice` does, one job after another, at half of
+    its cost; None if one of them does not allow it.
 
-    A function of nothing but operators makes atoms of atoms.  It shares nothing between its calls, so its results need no
-    look before the next call; and running it again on the same slice, to find which item raised, cannot be noticed.
+    A function of nothing but operators makes atoms of atoms.  It shares nothing between its calls,
+    so its results need no look before the next call; and running it again on the same slice, to
+    find which item raised, cannot be noticed.
 
     >>> quick_loop(lambda x: x + 1)([1, 2]), quick_loop(lambda x: x or None, lambda x: -x)([0, 1, 2])
     ([2, 3], [-1, -2])
@@ -116,8 +129,15 @@ def quick_loop(*jobs: JobCall) -> QuickLoop | None:
     codes = [job.__code__ for job in jobs if isinstance(job, FunctionType) and only_calculates(job)]
     if len(codes) < len(jobs):
         return None
-    loops = [one_loop(jobs[at : at + IN_ONE_LOOP], codes[at : at + IN_ONE_LOOP]) for at in range(0, len(jobs), IN_ONE_LOOP)]
-    return loops[0] if len(loops) == 1 else lambda items: reduce(lambda slice_, loop: loop(slice_), loops, items)
+    loops = [
+        one_loop(jobs[at : at + IN_ONE_LOOP], codes[at : at + IN_ONE_LOOP])
+        for at in range(0, len(jobs), IN_ONE_LOOP)
+    ]
+    return (
+        loops[0]
+        if len(loops) == 1
+        else lambda items: reduce(lambda slice_, loop: loop(slice_), loops, items)
+    )
 
 
 def one_loop(jobs: Sequence[JobCall], codes: Sequence[CodeType]) -> QuickLoop:
@@ -125,12 +145,16 @@ def one_loop(jobs: Sequence[JobCall], codes: Sequence[CodeType]) -> QuickLoop:
     if all(map(never_none, codes)):
         calls = reduce(lambda inner, name: f"{name}({inner})", names, "item")
         return compiled_loop(f"[{calls} for item in items]", dict(zip(names, jobs, strict=True)))
-    checks = [f"(item := {name}({'item' if at else 'each'})) is not None" for at, name in enumerate(names)]
-    return compiled_loop(f"[item for each in items if {' and '.join(checks)}]", dict(zip(names, jobs, strict=True)))
+    checks = [
+        f"(item := {name}({'item' if at else 'each'})) is not None" for at, name in enumerate(names)
+    ]
+    return compiled_loop(
+        f"[item for each in items if {' and '.join(checks)}]", dict(zip(names, jobs, strict=True))
+    )
 
 
 def compiled_loop(loop: str, jobs: dict[str, JobCall]) -> QuickLoop:
-    """Code of its own: the interpreter remembers with the code what is called there, and calls it without another look as long
-    as it stays the same (PEP 659)."""
+    """Code of its own: the interpreter remembers with the code what is called there, and calls it
+    without another look as long as it stays the same (PEP 659)."""
     made: QuickLoop = eval(f"lambda items: {loop}", {**jobs})
     return made

@@ -1,7 +1,7 @@
 """What a processor does with a slice of items, by the kind of its job: slices in, pieces out.
 
-Knows: the loops of maps, filters and flat-maps; nodes that run no job.  Must never know: channels, processes, time; it never
-waits or chooses.
+Knows: the loops of maps, filters and flat-maps; nodes that run no job.  Must never know: channels,
+processes, time; it never waits or chooses.
 """
 
 from __future__ import annotations
@@ -13,7 +13,15 @@ from itertools import islice
 from typing import cast
 
 from conveyor.core.crashes import FRESH
-from conveyor.core.job_node import ALONE, ItemClock, ItemFailed, JobNode, Piece, Policy, Surroundings
+from conveyor.core.job_node import (
+    ALONE,
+    ItemClock,
+    ItemFailed,
+    JobNode,
+    Piece,
+    Policy,
+    Surroundings,
+)
 from conveyor.core.kernels import Progress, filter_loose, filter_slice, map_slice, quick_loop
 from conveyor.errors import RunError
 from conveyor.items.codec import (
@@ -37,9 +45,13 @@ __all__ = ["CollectNode", "FilterNode", "FlatMapNode", "MapNode", "RelayNode", "
 
 
 def node_for(
-    stage: Job[object, object], name: str, bury: Callable[[DeadLetter], None], surroundings: Surroundings = ALONE
+    stage: Job[object, object],
+    name: str,
+    bury: Callable[[DeadLetter], None],
+    surroundings: Surroundings = ALONE,
 ) -> JobNode:
-    """The node that runs `stage`; `bury` is told of each dead letter before its item is committed."""
+    """The node that runs `stage`; `bury` is told of each dead letter before its item is
+    committed."""
     policy = Policy(name, *policy_of(stage), bury)
     if isinstance(stage, FlatMap):
         return FlatMapNode(stage, policy, surroundings)
@@ -47,7 +59,8 @@ def node_for(
 
 
 class SliceNode(JobNode, ABC):
-    """A node whose job gives at most one output an item, so that a slice is one piece unless an item fails."""
+    """A node whose job gives at most one output an item, so that a slice is one piece unless an
+    item fails."""
 
     @abstractmethod
     def kernel(self, items: Iterator[object], sealed: bool, out: list[object]) -> Progress:
@@ -55,7 +68,9 @@ class SliceNode(JobNode, ABC):
         ...
 
     @abstractmethod
-    def loose_kernel(self, items: list[object], cursor: Iterator[object], out: list[object]) -> Progress:
+    def loose_kernel(
+        self, items: list[object], cursor: Iterator[object], out: list[object]
+    ) -> Progress:
         """Runs the job on a loose slice, to a loose slice."""
         ...
 
@@ -73,7 +88,9 @@ class SliceNode(JobNode, ABC):
             return self.around_failures(items, out, done, sealed, failure)
         return (self.piece(items, out, done, done, sealed),)
 
-    def attempt_all(self, cursor: Iterator[object], items: list[object], out: list[object]) -> Progress:
+    def attempt_all(
+        self, cursor: Iterator[object], items: list[object], out: list[object]
+    ) -> Progress:
         """The job on each item until one fails, under its time limit."""
         if self.fused:
             return self.loose_kernel(items, cursor, out)
@@ -89,15 +106,23 @@ class SliceNode(JobNode, ABC):
             clock.start(self.index())
             yield item
 
-    def piece(self, items: list[object], out: list[object], finished: int, done: int, sealed: int) -> Piece:
-        """`out`, the outputs of the last `done` items, with which `finished` items of the slice are finished."""
+    def piece(
+        self, items: list[object], out: list[object], finished: int, done: int, sealed: int
+    ) -> Piece:
+        """`out`, the outputs of the last `done` items, with which `finished` items of the slice are
+        finished."""
         self.tally.items_out += len(out)
         self.tally.passed += len(out)
         self.tally.dropped += done - len(out)
         return (uniform(out) if sealed and not self.fused else out), finished, 0
 
     def around_failures(
-        self, items: list[object], out: list[object], done: int, sealed: int, error: BaseException | None
+        self,
+        items: list[object],
+        out: list[object],
+        done: int,
+        sealed: int,
+        error: BaseException | None,
     ) -> Iterator[Piece]:
         """The slice in pieces: each ends before an item that failed, or with the slice."""
         first = self.tally.items_in - len(items)
@@ -139,13 +164,20 @@ class SliceNode(JobNode, ABC):
 class MapNode(SliceNode):
     """A `Processor`."""
 
-    def __init__(self, stage: Job[object, object], policy: Policy, surroundings: Surroundings) -> None:
+    def __init__(
+        self, stage: Job[object, object], policy: Policy, surroundings: Surroundings
+    ) -> None:
         super().__init__(stage, policy, surroundings)
         self.quick = quick_loop(self.job) if surroundings.clock is None else None
 
     def __call__(self, items: list[object], skip: int, limit: int) -> Iterable[Piece]:
-        if self.quick is not None and not (self.is_wary and len(items) == 1) and self.are_atoms(items):
-            # If it raises nothing has happened yet that could be noticed: the careful loop finds the item and its error again.
+        if (
+            self.quick is not None
+            and not (self.is_wary and len(items) == 1)
+            and self.are_atoms(items)
+        ):
+            # If it raises nothing has happened yet that could be noticed: the careful loop finds
+            # the item and its error again.
             with suppress(Exception):
                 out = self.quick(items)
                 self.tally.items_in += len(items)
@@ -156,10 +188,16 @@ class MapNode(SliceNode):
         return kind_of_all(items) in ATOMS if self.fused else not isinstance(items[0], Sealed)
 
     def kernel(self, items: Iterator[object], sealed: bool, out: list[object]) -> Progress:
-        return map_slice(self.job, opened_each(items, self.take) if sealed else items, out, self.seal)
+        return map_slice(
+            self.job, opened_each(items, self.take) if sealed else items, out, self.seal
+        )
 
-    def loose_kernel(self, items: list[object], cursor: Iterator[object], out: list[object]) -> Progress:
-        return map_slice(self.job, opened_loose(items, cursor, self.take), out, self.seal, loose=True)
+    def loose_kernel(
+        self, items: list[object], cursor: Iterator[object], out: list[object]
+    ) -> Progress:
+        return map_slice(
+            self.job, opened_loose(items, cursor, self.take), out, self.seal, loose=True
+        )
 
 
 class FilterNode(SliceNode):
@@ -168,16 +206,20 @@ class FilterNode(SliceNode):
     def kernel(self, items: Iterator[object], sealed: bool, out: list[object]) -> Progress:
         return filter_slice(self.job, items, out, self.take)
 
-    def loose_kernel(self, items: list[object], cursor: Iterator[object], out: list[object]) -> Progress:
+    def loose_kernel(
+        self, items: list[object], cursor: Iterator[object], out: list[object]
+    ) -> Progress:
         return filter_loose(self.job, items, opened_loose(items, cursor, self.take), out)
 
 
 class FlatMapNode(JobNode):
-    """A `FlatMap`: any number of outputs an item, taken from the job only when there is room for them.
+    """A `FlatMap`: any number of outputs an item, taken from the job only when there is room for
+    them.
 
-    However items are sliced, the outputs of one are cut only after each `limit` of them: so what a fork does with a record it
-    could do with slices of one item.  Outputs of several go together only where there is room for them at once: so a record
-    never waits for more room than that of one item would.
+    However items are sliced, the outputs of one are cut only after each `limit` of them: so what a
+    fork does with a record it could do with slices of one item.  Outputs of several go together
+    only where there is room for them at once: so a record never waits for more room than that of
+    one item would.
     """
 
     def __call__(self, items: list[object], skip: int, limit: int) -> Iterator[Piece]:
@@ -239,7 +281,9 @@ class FlatMapNode(JobNode):
                 return
 
     def timed_attempt(self, item: object, given: int) -> Iterable[object]:
-        return self.trial(item, given) if self.clock is None else self.under(self.clock, item, given)
+        return (
+            self.trial(item, given) if self.clock is None else self.under(self.clock, item, given)
+        )
 
     def under(self, clock: ItemClock, item: object, given: int) -> Iterator[object]:
         clock.start(self.index())
@@ -251,7 +295,9 @@ class FlatMapNode(JobNode):
     def trial(self, item: object, given: int) -> Iterator[object]:
         iterable = self.job(item.open(self.take) if isinstance(item, Sealed) else item)
         if not isinstance(iterable, Iterable):
-            raise TypeError(f"{self.policy.stage} is a FlatMap: its function must give an iterable, not {iterable!r}")
+            raise TypeError(
+                f"{self.policy.stage} is a FlatMap: its function must give an iterable, not {iterable!r}"
+            )
         results = iter(cast("Iterable[object]", iterable))
         again = sum(1 for _ in islice(results, given))
         if again < given:
@@ -289,7 +335,9 @@ class CollectNode:
 
     def __call__(self, items: list[object], skip: int, limit: int) -> Iterable[Piece]:
         self.tally.items_in += len(items)
-        self.take(list(opened(items, self.memory)) if items and isinstance(items[0], Sealed) else items)
+        self.take(
+            list(opened(items, self.memory)) if items and isinstance(items[0], Sealed) else items
+        )
         return (([], len(items), 0),)
 
     def finish(self, skip: int, limit: int) -> Iterable[Piece]:

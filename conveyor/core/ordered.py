@@ -2,15 +2,17 @@
 
 Knows: stamps and marks.  Must never know: processes, time, how lanes are chosen.
 
-Rule 1.  Behind a fork whose lanes an ordered join takes, an item is a tuple (kind, data, origin, last, ...): one pair for each
-         such fork around it, the innermost at the end.  `origin` counts what the fork took; `last` is true on the last item
-         in its lane that came of that origin.
-Rule 2.  Every origin shows in its lane: where a stage drops an item, a *mark* goes on in its place.  So the join knows
-         without waiting that nothing will come, and bounded lanes cannot starve it.
+Rule 1.  Behind a fork whose lanes an ordered join takes, an item is a tuple (kind, data, origin,
+         last, ...): one pair for each such fork around it, the innermost at the end.  `origin`
+         counts what the fork took; `last` is true on the last item in its lane that came of that
+         origin.
+Rule 2.  Every origin shows in its lane: where a stage drops an item, a *mark* goes on in its
+         place.  So the join knows without waiting that nothing will come, and bounded lanes cannot
+         starve it.
 Rule 3.  The join takes origin after origin, within one lane after lane, and takes the pair off.
 Rule 4.  What `finish` gives has the origin FINISH and comes after all others, by lane.
-Rule 5.  A commit moves the heads of several lanes.  Where that leaves each, and which origin comes then, is stored first; a
-         worker that finds a lane behind that brings it there.
+Rule 5.  A commit moves the heads of several lanes.  Where that leaves each, and which origin comes
+         then, is stored first; a worker that finds a lane behind that brings it there.
 """
 
 from __future__ import annotations
@@ -34,7 +36,8 @@ FINISH: Final = -1
 
 
 class StampNode:
-    """Stamps what a node gives with the ordinal at which the fork takes it; `taken()` says how many it took so far."""
+    """Stamps what a node gives with the ordinal at which the fork takes it; `taken()` says how many
+    it took so far."""
 
     def __init__(self, node: Node, taken: Callable[[], int], depth: int) -> None:
         self.node = node
@@ -52,7 +55,9 @@ class StampNode:
         for out, done, extra in pieces:
             origin = self.taken()
             if self.tracked:
-                stamped: list[object] = [(*parts_of(item), origin + i, True) for i, item in enumerate(out)]
+                stamped: list[object] = [
+                    (*parts_of(item), origin + i, True) for i, item in enumerate(out)
+                ]
             else:
                 stamped = [_wrapped(item, (origin + i, True)) for i, item in enumerate(out)]
             yield stamped, done, extra
@@ -75,8 +80,8 @@ class TrackedNode:
             try:
                 for results, done in self.results(parts_of(item), given, limit):
                     if out and len(out) + len(results) > limit:
-                        # What is finished goes first, so that an item's outputs are cut as if it had come alone; and what is
-                        # counted by then belongs to what is out.
+                        # What is finished goes first, so that an item's outputs are cut as if it
+                        # had come alone; and what is counted by then belongs to what is out.
                         counts = self.tally.counts()
                         self.tally.set(before)
                         yield out, index, 0
@@ -84,7 +89,9 @@ class TrackedNode:
                         out = []
                     out += results
                     given += len(results)
-                    if results and not done:  # cut inside the item, because that was all the room there is
+                    if (
+                        results and not done
+                    ):  # cut inside the item, because that was all the room there is
                         yield out, index, given
                         out = []
             except ItemFailed:
@@ -116,11 +123,14 @@ class TrackedNode:
 class OrderedInlet:
     """The lanes of one fork, read as one in the order in which the fork took their items.
 
-    `balanced`: each origin is in one lane; else in every lane.  `depth`: how many ordered joins are around this one.  The note
-    holds the origin and the lane that come next, for each position that a commit may leave the lanes in.
+    `balanced`: each origin is in one lane; else in every lane.  `depth`: how many ordered joins are
+    around this one.  The note holds the origin and the lane that come next, for each position that
+    a commit may leave the lanes in.
     """
 
-    def __init__(self, inlets: Sequence[Inlet], balanced: bool, depth: int, note: Note | None = None) -> None:
+    def __init__(
+        self, inlets: Sequence[Inlet], balanced: bool, depth: int, note: Note | None = None
+    ) -> None:
         self.inlets = inlets
         self.balanced = balanced
         self.depth = depth
@@ -128,7 +138,9 @@ class OrderedInlet:
         self.head = 0  # counts items and marks, since the channels were made
         self.origin = 0
         self.lane = 0
-        self.plan: list[tuple[int, int, int]] = []  # of each item seen by `peek`: its lane; origin and lane behind it
+        self.plan: list[
+            tuple[int, int, int]
+        ] = []  # of each item seen by `peek`: its lane; origin and lane behind it
         self.shown: list[int] = []  # of each item that `peek` gave: how many of the plan it ends
 
     def start(self, run: int) -> None:
@@ -150,7 +162,9 @@ class OrderedInlet:
                 return True
             if not self.plan:
                 return False
-            self.commit(self.head + len(self.plan))  # marks that say nothing to the joins around this one
+            self.commit(
+                self.head + len(self.plan)
+            )  # marks that say nothing to the joins around this one
 
     def ended(self) -> bool:
         return not self.pending() and all(inlet.ended() for inlet in self.inlets)
@@ -163,14 +177,19 @@ class OrderedInlet:
         out: list[object] = []
         self.plan, self.shown = [], []
         while len(out) < n:
-            heads = [parts_of(view[i]) if i < len(view) else None for view, i in zip(views, at, strict=True)]
+            heads = [
+                parts_of(view[i]) if i < len(view) else None
+                for view, i in zip(views, at, strict=True)
+            ]
             taken = self.next_lane(heads, ended, origin, lane)
             if taken is None:
                 break
             item = heads[taken]
             assert item is not None
             stamps = self.stamps_behind(item, taken)
-            is_over = item[0] == MARK and not any(stamps[1::2])  # a mark that has nothing more to say
+            is_over = item[0] == MARK and not any(
+                stamps[1::2]
+            )  # a mark that has nothing more to say
             shown = (item[0], item[1], *stamps) if self.depth else _unwrapped(item)
             if not is_over and out and isinstance(shown, Sealed) != isinstance(out[0], Sealed):
                 break  # a slice is uniform
@@ -184,13 +203,18 @@ class OrderedInlet:
                 self.shown.append(len(self.plan))
         return out
 
-    def next_lane(self, heads: list[Tracked | None], ended: list[bool], origin: int, lane: int) -> int | None:
+    def next_lane(
+        self, heads: list[Tracked | None], ended: list[bool], origin: int, lane: int
+    ) -> int | None:
         """The lane that has the next item; None if it has not come yet."""
         for index in range(len(heads)) if self.balanced else (lane,):
             head = heads[index]
             if head is not None and head[-2] == origin:
                 return index
-        if all(end or (head is not None and head[-2] == FINISH) for head, end in zip(heads, ended, strict=True)):
+        if all(
+            end or (head is not None and head[-2] == FINISH)
+            for head, end in zip(heads, ended, strict=True)
+        ):
             for index, head in enumerate(heads):
                 if head is not None:
                     return index
@@ -200,7 +224,9 @@ class OrderedInlet:
         """The stamps of the ordered joins around this one, as they are behind it."""
         stamps = item[2:-2]
         if not self.balanced and lane < len(self.inlets) - 1:
-            return _not_last(stamps)  # the last item that came of an outer origin is in the last lane
+            return _not_last(
+                stamps
+            )  # the last item that came of an outer origin is in the last lane
         return stamps
 
     def position(self, n: int) -> int:
@@ -217,7 +243,10 @@ class OrderedInlet:
         taken = [0] * len(self.inlets)
         for lane, _, _ in self.plan[:count]:
             taken[lane] += 1
-        positions = [inlet.position(n) if n else inlet.head for inlet, n in zip(self.inlets, taken, strict=True)]
+        positions = [
+            inlet.position(n) if n else inlet.head
+            for inlet, n in zip(self.inlets, taken, strict=True)
+        ]
         self.head += count
         _, self.origin, self.lane = self.plan[count - 1]
         self.note.store((self.head, self.origin, self.lane, *positions))
@@ -227,7 +256,8 @@ class OrderedInlet:
 
 
 def words_of_ordered(lanes: int) -> int:
-    """How many words the note of an ordered join takes: its head, the origin and lane behind it, the position of each inlet."""
+    """How many words the note of an ordered join takes: its head, the origin and lane behind it,
+    the position of each inlet."""
     return Note.words_for(3 + lanes)
 
 
@@ -236,7 +266,11 @@ def _wrapped(item: object, stamps: Tracked) -> Tracked:
     safe = item if isinstance(item, Sealed) or is_atom(item) else seal(item)
     if not isinstance(safe, Sealed):
         return (VALUE, safe, *stamps)
-    return (SEALED, (safe.data, *(bytes(each.view) for each in safe.buffers)) if safe.buffers else safe.data, *stamps)
+    return (
+        SEALED,
+        (safe.data, *(bytes(each.view) for each in safe.buffers)) if safe.buffers else safe.data,
+        *stamps,
+    )
 
 
 def _unwrapped(item: Tracked) -> object:

@@ -36,7 +36,8 @@ class Idle:
 
 @final
 class Merge:
-    """A decision: which input of a first-come join is read next; `ALL_ENDED` when none can give anything any more."""
+    """A decision: which input of a first-come join is read next; `ALL_ENDED` when none can give
+    anything any more."""
 
     __slots__ = ("inlets", "name")
 
@@ -56,9 +57,11 @@ class Merge:
 
 @final
 class Choose:
-    """A decision: which lane of a balancing fork the next record goes to; `lanes` says which outlets are below each.
+    """A decision: which lane of a balancing fork the next record goes to; `lanes` says which
+    outlets are below each.
 
-    The lane is chosen first and waited for afterwards: choosing only among lanes with room would lose outcomes.
+    The lane is chosen first and waited for afterwards: choosing only among lanes with room would
+    lose outcomes.
     """
 
     __slots__ = ("adaptive", "items", "lanes", "name")

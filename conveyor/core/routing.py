@@ -1,6 +1,7 @@
 """Resolves a route for one record: to which of its worker's outlets the record goes.
 
-Knows: the forks of a route, and the request to choose a lane.  Must never know: how a lane is chosen, or what is in a record.
+Knows: the forks of a route, and the request to choose a lane.  Must never know: how a lane is
+chosen, or what is in a record.
 """
 
 from __future__ import annotations

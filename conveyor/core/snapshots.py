@@ -1,12 +1,14 @@
 """How the state of a stateful processor outlives its worker.
 
-Knows: what belongs to a state that was saved, and what has to come out a second time.  Must never know: where it is kept.
+Knows: what belongs to a state that was saved, and what has to come out a second time.  Must never
+know: where it is kept.
 
-Rule 1.  A slice goes out, then the state is saved with the positions of the inputs that it covers, and only then they are
-         committed.
-Rule 2.  A worker that starts takes the newest state that was saved as a whole and commits what it covers.
-Rule 3.  What had gone out past it comes out again, on the restored state, and is not sent a second time; the merge is pinned
-         to the input of the newest tag until then.
+Rule 1.  A slice goes out, then the state is saved with the positions of the inputs that it covers,
+         and only then they are committed.
+Rule 2.  A worker that starts takes the newest state that was saved as a whole and commits what it
+         covers.
+Rule 3.  What had gone out past it comes out again, on the restored state, and is not sent a second
+         time; the merge is pinned to the input of the newest tag until then.
 """
 
 from __future__ import annotations
@@ -25,7 +27,8 @@ __all__ = ["Replay", "Saved", "StateMemory", "packed_state"]
 
 
 class Saved(NamedTuple):
-    """What goes with a state: the run, whether `finish` is done, how many outputs were given, and where each input stands."""
+    """What goes with a state: the run, whether `finish` is done, how many outputs were given, and
+    where each input stands."""
 
     run: int
     finished: bool
@@ -42,7 +45,9 @@ def packed_state(stage: Restorable, name: str) -> bytes:
     try:
         return pickle.dumps(state, PROTOCOL)
     except Exception as error:  # pickle's, or of the state's own way of being pickled
-        raise NotPicklable(f"stage {name!r}: what snapshot() gave cannot be pickled: {error}") from error
+        raise NotPicklable(
+            f"stage {name!r}: what snapshot() gave cannot be pickled: {error}"
+        ) from error
 
 
 class StateMemory(Protocol):
@@ -57,7 +62,8 @@ class StateMemory(Protocol):
 class Replay:
     """A node whose first `left` outputs are out already; `memory` keeps the state of its processor.
 
-    They come of the items before the position `until`, which may be taken in smaller slices than the first time.
+    They come of the items before the position `until`, which may be taken in smaller slices than
+    the first time.
     """
 
     def __init__(self, memory: StateMemory) -> None:

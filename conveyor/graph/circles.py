@@ -2,9 +2,10 @@
 
 Knows: the graph.  Must never know: who waits for what.
 
-Who waits for room waits for a node that has something to read.  That one goes on before long, unless it waits for room itself,
-or for one more of its inputs, as only a zip does.  So there is such a circle only where lanes part and come together again, and
-a zip is among what brings them together.  Elsewhere it does not matter how much a pipe holds.
+Who waits for room waits for a node that has something to read.  That one goes on before long,
+unless it waits for room itself, or for one more of its inputs, as only a zip does.  So there is
+such a circle only where lanes part and come together again, and a zip is among what brings them
+together.  Elsewhere it does not matter how much a pipe holds.
 """
 
 from __future__ import annotations
@@ -16,7 +17,9 @@ from conveyor.graph.topology import Topology, channels_of, zips_of
 
 __all__ = ["channels_that_count"]
 
-Neighbours: TypeAlias = Mapping[int, Sequence[tuple[int, int]]]  # of each node: channel, and the node at its other end
+Neighbours: TypeAlias = Mapping[
+    int, Sequence[tuple[int, int]]
+]  # of each node: channel, and the node at its other end
 
 
 def channels_that_count(topology: Topology) -> set[int]:
@@ -28,11 +31,17 @@ def channels_that_count(topology: Topology) -> set[int]:
     for channel in topology.channels:
         neighbours[channel.producer].append((channel.index, channel.consumer))
         neighbours[channel.consumer].append((channel.index, channel.producer))
-    return {channel for block in blocks(neighbours) if any(len(each & block) > 1 for each in inputs) for channel in block}
+    return {
+        channel
+        for block in blocks(neighbours)
+        if any(len(each & block) > 1 for each in inputs)
+        for channel in block
+    }
 
 
 def blocks(neighbours: Neighbours) -> Iterator[set[int]]:
-    """The channels, any two of one block on a circle that comes by no node twice (Hopcroft and Tarjan, 1973).
+    """The channels, any two of one block on a circle that comes by no node twice (Hopcroft and
+    Tarjan, 1973).
 
     >>> list(blocks({0: [(5, 1), (6, 1)], 1: [(5, 0), (6, 0), (7, 2)], 2: [(7, 1)]}))
     [{7}, {5, 6}]

@@ -2,16 +2,19 @@
 
 Knows: how stages become nodes and channels.  Must never know: processes.
 
-Rule 1.  Every job is a node; so is the source, which takes in the items, and the sink, which gives out the results.
-Rule 2.  A fork belongs to the node that produces, a tree of joins or zips to the node that consumes.  They cost no node, and
-         a pipe between a job and its fork, or between a join or zip and the job that reads it, is no channel.
-Rule 3.  Where a fork must not share its owner with what stands before it, a *relay* stands between the two: behind a join
-         or zip, and behind another fork if an ordered join takes its lanes.  So it does between a join and a zip.  A pipe of
-         another capacity than the default is a channel wherever it stands between a join or zip and another of these or a
-         fork: a relay is before it, and behind it, too, if that is a fork.
+Rule 1.  Every job is a node; so is the source, which takes in the items, and the sink, which gives
+         out the results.
+Rule 2.  A fork belongs to the node that produces, a tree of joins or zips to the node that
+         consumes.  They cost no node, and a pipe between a job and its fork, or between a join or
+         zip and the job that reads it, is no channel.
+Rule 3.  Where a fork must not share its owner with what stands before it, a *relay* stands between
+         the two: behind a join or zip, and behind another fork if an ordered join takes its lanes.
+         So it does between a join and a zip.  A pipe of another capacity than the default is a
+         channel wherever it stands between a join or zip and another of these or a fork: a relay is
+         before it, and behind it, too, if that is a fork.
 Rule 4.  What is written once behind a `BalancingFork()` stands here once for each lane.
-Rule 5.  A node has 64 channels at most on either side: the lanes of a record, and those that a worker waits for, are the bits
-         of one word.
+Rule 5.  A node has 64 channels at most on either side: the lanes of a record, and those that a
+         worker waits for, are the bits of one word.
 """
 
 from __future__ import annotations
@@ -24,8 +27,28 @@ from typing import Final, NamedTuple, TypeAlias, cast
 from conveyor.errors import TopologyError
 from conveyor.graph.draft import Draft, Frame, Frames, Place, Port
 from conveyor.graph.route import Balance, Leaf, Replicate, Route, leaves
-from conveyor.graph.topology import Channel, Input, Kind, NodeSpec, OrderedInput, StageInfo, Topology, ZipInput, channels_of
-from conveyor.stages import DEFAULT_CAPACITY, AnyJoin, AnyZip, BalancingFork, Fork, Job, Merge, Pipe, Stage
+from conveyor.graph.topology import (
+    Channel,
+    Input,
+    Kind,
+    NodeSpec,
+    OrderedInput,
+    StageInfo,
+    Topology,
+    ZipInput,
+    channels_of,
+)
+from conveyor.stages import (
+    DEFAULT_CAPACITY,
+    AnyJoin,
+    AnyZip,
+    BalancingFork,
+    Fork,
+    Job,
+    Merge,
+    Pipe,
+    Stage,
+)
 
 __all__ = ["MOST_CHANNELS", "compile_topology"]
 
@@ -33,14 +56,17 @@ MOST_CHANNELS: Final = 64
 
 
 def compile_topology(draft: Draft, adaptive_lanes: int) -> Topology:
-    """The graph of a complete draft; a `BalancingFork()` gets `adaptive_lanes` lanes unless it says itself how many."""
+    """The graph of a complete draft; a `BalancingFork()` gets `adaptive_lanes` lanes unless it says
+    itself how many."""
     return _Compiler(_with_relays(draft), adaptive_lanes).compile()
 
 
 def check_channels(node: NodeSpec) -> None:
     """Rule 5; raises `TopologyError`."""
     given = len(leaves(node.route)) if node.route is not None else 0
-    taken = len(channels_of(node.inputs)) if node.kind is not Kind.SINK else 0  # which nobody but the parent waits for
+    taken = (
+        len(channels_of(node.inputs)) if node.kind is not Kind.SINK else 0
+    )  # which nobody but the parent waits for
     if given > MOST_CHANNELS:
         raise TopologyError(
             f"the forks behind {node.name!r} open {given} lanes in all; one worker can serve {MOST_CHANNELS}. "
@@ -58,7 +84,8 @@ class Relay(Stage):
 
 
 class Gap(NamedTuple):
-    """What is between two places that are no pipes: those of the pipes there, from the reader back to the writer.
+    """What is between two places that are no pipes: those of the pipes there, from the reader back
+    to the writer.
 
     `slot` is the reader's input.
     """
@@ -97,12 +124,21 @@ def _is_sized(draft: Draft, gap: Gap) -> bool:
 
 
 def _behind_merge(draft: Draft, gap: Gap) -> Draft | None:
-    """The draft with a relay right behind the join or zip before a gap; None if there is to be none."""
-    merge, reader, is_sized = draft.places[gap.writer], draft.places[gap.reader], _is_sized(draft, gap)
+    """The draft with a relay right behind the join or zip before a gap; None if there is to be
+    none."""
+    merge, reader, is_sized = (
+        draft.places[gap.writer],
+        draft.places[gap.reader],
+        _is_sized(draft, gap),
+    )
     if not isinstance(merge.stage, Merge) or not isinstance(reader.stage, Fork | Merge):
         return None
     loses_order = isinstance(merge.stage, AnyJoin) and not merge.stage.ordered
-    if not (is_sized or isinstance(reader.stage, Fork) or (loses_order and isinstance(reader.stage, AnyZip))):
+    if not (
+        is_sized
+        or isinstance(reader.stage, Fork)
+        or (loses_order and isinstance(reader.stage, AnyZip))
+    ):
         return None
     behind, slot = (gap.pipes[-1], 0) if gap.pipes else (gap.reader, gap.slot)
     named = draft.places[behind] if is_sized else reader
@@ -162,7 +198,10 @@ class _Compiler:
         nodes = [self.node(copy, routes.get(copy)) for copy in self.nodes]
         for node in nodes:
             check_channels(node)
-        stages = [StageInfo(self.name(copy), self.kind(copy), self.nodes.get(copy)) for copy in self.copies]
+        stages = [
+            StageInfo(self.name(copy), self.kind(copy), self.nodes.get(copy))
+            for copy in self.copies
+        ]
         return Topology(tuple(nodes), tuple(self.channels), tuple(stages))
 
     def stage(self, copy: Copy) -> Stage:
@@ -170,7 +209,9 @@ class _Compiler:
 
     def frames(self, index: int) -> list[Frame]:
         """The adapting forks around a place."""
-        return [frame for frame in self.draft.places[index].frames if self.draft.is_adaptive(frame.fork)]
+        return [
+            frame for frame in self.draft.places[index].frames if self.draft.is_adaptive(frame.fork)
+        ]
 
     def width(self, fork: int) -> int:
         stage = self.draft.places[fork].stage
@@ -242,7 +283,9 @@ class _Compiler:
     def channel(self, end: End, capacity: int, producer: int) -> int:
         index = len(self.channels)
         self.channel_of[end] = index
-        self.channels.append(Channel(index, capacity or DEFAULT_CAPACITY, producer, self.owner(end[0]), capacity > 0))
+        self.channels.append(
+            Channel(index, capacity or DEFAULT_CAPACITY, producer, self.owner(end[0]), capacity > 0)
+        )
         return index
 
     def owner(self, copy: Copy) -> int:
@@ -291,7 +334,9 @@ class _Compiler:
             inputs,
             merge_name,
             route,
-            0 if kind in (Kind.SOURCE, Kind.SINK) else self.depth(self.draft.places[copy[0]].frames),
+            0
+            if kind in (Kind.SOURCE, Kind.SINK)
+            else self.depth(self.draft.places[copy[0]].frames),
             self.stamps(copy),
             self.adaptive_lanes_around(copy),
         )
@@ -307,4 +352,6 @@ class _Compiler:
 
     def adaptive_lanes_around(self, copy: Copy) -> tuple[tuple[str, int], ...]:
         forks = [] if copy in (START, FINAL) else [frame.fork for frame in self.frames(copy[0])]
-        return tuple((self.name((fork, copy[1][:level])), copy[1][level]) for level, fork in enumerate(forks))
+        return tuple(
+            (self.name((fork, copy[1][:level])), copy[1][level]) for level, fork in enumerate(forks)
+        )

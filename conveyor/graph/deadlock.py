@@ -1,11 +1,14 @@
 """Which pipes wait for one another in a circle, and the words for it.
 
-Knows: who waits for items or for room in which channels.  Must never know: how anybody waits, or for how long.
+Knows: who waits for items or for room in which channels.  Must never know: how anybody waits, or
+for how long.
 
-Rule 1.  Who waits for items waits for the producer of a channel; who waits for room, for its consumer.
-Rule 2.  A node can go on if it does not wait, or if one of those that it waits for can go on.  All others are stuck for ever.
-Rule 3.  Each that is stuck waits for somebody that is stuck, so there is a circle; the shortest is told.  Channels never lead
-         back, so some of its pipes are full, and some are empty.
+Rule 1.  Who waits for items waits for the producer of a channel; who waits for room, for its
+         consumer.
+Rule 2.  A node can go on if it does not wait, or if one of those that it waits for can go on.  All
+         others are stuck for ever.
+Rule 3.  Each that is stuck waits for somebody that is stuck, so there is a circle; the shortest is
+         told.  Channels never lead back, so some of its pipes are full, and some are empty.
 """
 
 from __future__ import annotations
@@ -28,7 +31,8 @@ class WaitsFor(Enum):
 class Wait(NamedTuple):
     """What a node waits for: items, or room, in any of these channels.
 
-    Who needs several at once, as a zip or a replicating fork does, names all that are lacking: it waits for each of them.
+    Who needs several at once, as a zip or a replicating fork does, names all that are lacking: it
+    waits for each of them.
     """
 
     kind: WaitsFor
@@ -45,7 +49,8 @@ class Link(NamedTuple):
 
 
 class ChannelState(NamedTuple):
-    """How much a channel holds and may hold, in items; `by_bytes`: it is large records that fill it, not their number."""
+    """How much a channel holds and may hold, in items; `by_bytes`: it is large records that fill
+    it, not their number."""
 
     queued: int
     capacity: int
@@ -75,14 +80,26 @@ class Circle:
         by_bytes = [channel for channel in self.full if channels[channel].by_bytes]
         pipes = " or ".join(self._pipe(channel) for channel in self.full if channel not in by_bytes)
         cures = [f"give {pipes} more room: Pipe(capacity)"] if pipes else []
-        cures += ["send smaller items, such as a path or an index: bytes are what binds"] if by_bytes else []
-        return "\n".join([*lines, f"To cure it, {'; or '.join(cures)}; or let no lane run ahead of the others."])
+        cures += (
+            ["send smaller items, such as a path or an index: bytes are what binds"]
+            if by_bytes
+            else []
+        )
+        return "\n".join(
+            [*lines, f"To cure it, {'; or '.join(cures)}; or let no lane run ahead of the others."]
+        )
 
     def _line(self, link: Link, state: ChannelState) -> str:
         name = self._name(link.node)
         if link.kind is WaitsFor.ITEMS:
             return f"{name} waits for items from {self._name(link.by)}: {self._pipe(link.channel)} is empty"
-        how = "full by bytes: it holds" if state.by_bytes else "full:" if state.queued >= state.capacity else "too full:"
+        how = (
+            "full by bytes: it holds"
+            if state.by_bytes
+            else "full:"
+            if state.queued >= state.capacity
+            else "too full:"
+        )
         held = f"{how} {state.queued} of {state.capacity} items"
         return f"{name} waits for room before {self._name(link.by)}: {self._pipe(link.channel)} is {held}"
 
@@ -117,7 +134,11 @@ def stuck_nodes(topology: Topology, waits: Mapping[int, Wait]) -> list[int]:
     """Those that wait only for others that are stuck, too."""
     stuck = sorted(waits)
     while True:
-        left = [node for node in stuck if all(link.by in stuck for link in _links(topology, node, waits[node]))]
+        left = [
+            node
+            for node in stuck
+            if all(link.by in stuck for link in _links(topology, node, waits[node]))
+        ]
         if left == stuck:
             return stuck
         stuck = left

@@ -1,15 +1,17 @@
 """A pipeline while it is being written: rows of stages on open lanes.
 
-Knows: which row fits which lanes, in number and in type, and how to say why one does not.  Must never know: workers, channels,
-how it runs.
+Knows: which row fits which lanes, in number and in type, and how to say why one does not.  Must
+never know: workers, channels, how it runs.
 
-Rule 1.  A row takes the open lanes from left to right: a job or a pipe takes one and gives one, a fork takes one and gives n,
-         a join or a zip takes n and gives one.  It must take all of them.
+Rule 1.  A row takes the open lanes from left to right: a job or a pipe takes one and gives one, a
+         fork takes one and gives n, a join or a zip takes n and gives one.  It must take all of
+         them.
 Rule 2.  A pipeline begins with anything but a join or a zip; a strict one begins with a processor.
 Rule 3.  Lanes of a `BalancingFork()` are written once, and end at a `Join()`.
-Rule 4.  A stage fits what its lanes carry, as far as annotations tell: a clear misfit is a `StageTypeError`.
-Rule 5.  An ordered join takes all lanes of one fork, and nothing between the two has lost the order.
-A draft is a value: a row that is refused leaves it as it was.
+Rule 4.  A stage fits what its lanes carry, as far as annotations tell: a clear misfit is a
+         `StageTypeError`.
+Rule 5.  An ordered join takes all lanes of one fork, and nothing between the two has lost the
+order. A draft is a value: a row that is refused leaves it as it was.
 """
 
 from __future__ import annotations
@@ -19,7 +21,17 @@ from dataclasses import dataclass, replace
 from typing import Final, TypeAlias, cast
 
 from conveyor.errors import StageTypeError, TopologyError
-from conveyor.stages import AnyJoin, BalancingFork, Fork, Job, Merge, Pipe, Stage, check_is_written, name_wanted
+from conveyor.stages import (
+    AnyJoin,
+    BalancingFork,
+    Fork,
+    Job,
+    Merge,
+    Pipe,
+    Stage,
+    check_is_written,
+    name_wanted,
+)
 from conveyor.typecheck.stage_types import pass_through
 from conveyor.typecheck.type_forms import UNKNOWN
 
@@ -36,7 +48,8 @@ class Port:
 
 @dataclass(frozen=True, slots=True)
 class Frame:
-    """A fork that a lane is inside of, and which of its lanes this is; `scrambled` once the order has been lost."""
+    """A fork that a lane is inside of, and which of its lanes this is; `scrambled` once the order
+    has been lost."""
 
     fork: int
     lane: int
@@ -50,7 +63,8 @@ Frames: TypeAlias = tuple[Frame, ...]
 
 @dataclass(frozen=True, slots=True)
 class Lane:
-    """An open end of the draft, and the type of what it carries; `port` is None where nothing has been added yet."""
+    """An open end of the draft, and the type of what it carries; `port` is None where nothing has
+    been added yet."""
 
     port: Port | None
     frames: Frames
@@ -59,7 +73,8 @@ class Lane:
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """A stage where it was put: what it reads, which forks are around it, and of an ordered join, which fork it undoes."""
+    """A stage where it was put: what it reads, which forks are around it, and of an ordered join,
+    which fork it undoes."""
 
     stage: Stage
     name: str
@@ -80,16 +95,22 @@ class Draft:
 
     def __str__(self) -> str:
         """The stages, row by row, and how many lanes are open if it is not one."""
-        rows = [_words([place.stage for place in self.places if place.row == row]) for row in range(1, self.rows + 1)]
+        rows = [
+            _words([place.stage for place in self.places if place.row == row])
+            for row in range(1, self.rows + 1)
+        ]
         shown = rows if len(rows) <= SHOWN else [*rows[: SHOWN // 2], "...", *rows[-SHOWN // 2 :]]
-        return " | ".join([*shown, *([f"{_lanes(len(self.lanes))} open"] if len(self.lanes) > 1 else [])])
+        return " | ".join(
+            [*shown, *([f"{_lanes(len(self.lanes))} open"] if len(self.lanes) > 1 else [])]
+        )
 
     def declare(self, carries: object) -> Draft:
         """The draft, empty as yet, of a pipeline whose items are of this type."""
         return replace(self, lanes=(Lane(None, (), carries),))
 
     def add(self, stages: Sequence[Stage]) -> Draft:
-        """The draft with one more row; raises `TopologyError` if the row does not fit, `StageTypeError` if a type does not."""
+        """The draft with one more row; raises `TopologyError` if the row does not fit,
+        `StageTypeError` if a type does not."""
         row = self.rows + 1
         check_kinds(row, stages)
         if not self.places:
@@ -121,7 +142,9 @@ class Draft:
                 "add a Processor first, or leave out strict=True"
             )
 
-    def put(self, stage: Stage, row: int, at: int, lanes: Sequence[Lane]) -> tuple[Draft, list[Lane]]:
+    def put(
+        self, stage: Stage, row: int, at: int, lanes: Sequence[Lane]
+    ) -> tuple[Draft, list[Lane]]:
         """The draft with one more place, and the lanes that it opens."""
         index = len(self.places)
         where = f"row {row}, lane {at + 1}"
@@ -135,17 +158,26 @@ class Draft:
         if passage.refusal is not None:
             raise StageTypeError(f"{where}: {stage!r} {passage.refusal}")
         carries = passage.gives
-        place = Place(stage, self.free_name(stage), row, tuple(lane.port for lane in lanes), frames, undoes)
+        place = Place(
+            stage, self.free_name(stage), row, tuple(lane.port for lane in lanes), frames, undoes
+        )
         draft = replace(self, places=(*self.places, place))
         if isinstance(stage, Fork):
             width = 1 if stage.n is None else stage.n
-            return draft, [Lane(Port(index, out), (*frames, Frame(index, out)), carries) for out in range(width)]
+            return draft, [
+                Lane(Port(index, out), (*frames, Frame(index, out)), carries)
+                for out in range(width)
+            ]
         return draft, [Lane(Port(index, 0), frames, carries)]
 
     def after_adaptive(self, join: AnyJoin, where: str, lane: Lane) -> tuple[Frames, int | None]:
         """The frames behind a `Join()`."""
         if not lane.frames or not self.is_adaptive(lane.frames[-1].fork):
-            inner = f"; join the lanes of {self.places[lane.frames[-1].fork].name!r} first" if lane.frames else ""
+            inner = (
+                f"; join the lanes of {self.places[lane.frames[-1].fork].name!r} first"
+                if lane.frames
+                else ""
+            )
             raise TopologyError(
                 f"{where}: {join!r} without a number closes the lanes of a BalancingFork(), and this lane is not one of them"
                 f"{inner or '; say how many lanes it takes: Join(n)'}"
@@ -157,9 +189,13 @@ class Draft:
             return outer, fork.fork
         return tuple(replace(frame, scrambled=True) for frame in outer), None
 
-    def after_join(self, join: Merge, where: str, lanes: Sequence[Lane]) -> tuple[Frames, int | None]:
+    def after_join(
+        self, join: Merge, where: str, lanes: Sequence[Lane]
+    ) -> tuple[Frames, int | None]:
         """The frames behind a join or a zip: those that all its lanes share."""
-        inside = [[frame.fork for frame in lane.frames if self.is_adaptive(frame.fork)] for lane in lanes]
+        inside = [
+            [frame.fork for frame in lane.frames if self.is_adaptive(frame.fork)] for lane in lanes
+        ]
         shared = _common([lane.frames for lane in lanes])
         adaptive = [frame.fork for frame in shared if self.is_adaptive(frame.fork)]
         for i, forks in enumerate(inside):
@@ -175,12 +211,16 @@ class Draft:
     def check_order_kept(self, join: AnyJoin, where: str, lanes: Sequence[Lane]) -> int:
         """The fork that an ordered join undoes."""
         if not lanes[0].frames:
-            raise TopologyError(f"{where}: {join!r} needs the lanes of one fork, and there is no fork before it")
+            raise TopologyError(
+                f"{where}: {join!r} needs the lanes of one fork, and there is no fork before it"
+            )
         fork = lanes[0].frames[-1].fork
         name, stage = self.places[fork].name, self.places[fork].stage
         width = stage.n if isinstance(stage, Fork) and stage.n is not None else 1
         tops = [frame for lane in lanes for frame in lane.frames[-1:]]
-        if [(top.fork, top.lane) for top in tops] != [(fork, out) for out in range(width)] or len(tops) != len(lanes):
+        if [(top.fork, top.lane) for top in tops] != [(fork, out) for out in range(width)] or len(
+            tops
+        ) != len(lanes):
             raise TopologyError(
                 f"{where}: {join!r} must take all lanes of one fork, and nothing else; {name!r} has {_lanes(width)}. "
                 "Lanes of a fork inside must be joined first"
@@ -268,14 +308,24 @@ def check_kinds(row: int, stages: Sequence[object]) -> None:
 
 
 def is_row(thing: object) -> bool:
-    return isinstance(thing, list | tuple) and all(isinstance(each, KINDS) for each in cast("Sequence[object]", thing))
+    return isinstance(thing, list | tuple) and all(
+        isinstance(each, KINDS) for each in cast("Sequence[object]", thing)
+    )
 
 
 def _hint(thing: object) -> str:
     if is_row(thing):
         return "a row of several stages is written without brackets: add(first, second), or add(*stages)"
-    otherwise = "wrap it: Processor(...)" if callable(thing) else "stages are Processor, FlatMap, Filter, Pipe, forks and joins"
-    return f"make one: {thing.__name__}(...)" if isinstance(thing, type) and issubclass(thing, Stage) else otherwise
+    otherwise = (
+        "wrap it: Processor(...)"
+        if callable(thing)
+        else "stages are Processor, FlatMap, Filter, Pipe, forks and joins"
+    )
+    return (
+        f"make one: {thing.__name__}(...)"
+        if isinstance(thing, type) and issubclass(thing, Stage)
+        else otherwise
+    )
 
 
 def _common(frames: Sequence[Frames]) -> Frames:

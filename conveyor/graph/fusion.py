@@ -1,15 +1,18 @@
 """Which jobs share a worker: neighbours, while there are more workers than cores.
 
-Knows: a topology, what it may not change, which jobs are next to nothing.  Must never know: cores, processes.
+Knows: a topology, what it may not change, which jobs are next to nothing.  Must never know: cores,
+processes.
 
-Rule 1.  Two neighbours may share a worker if nothing on them or between them asks otherwise: a written pipe, a class (which may
-         have a state, and something to set up), options for items that fail, a job that gives any number of outputs.
-         So does a channel between a fork and a zip (`circles`): a run in which one lane gathers items, or drops some, may come
-         to its end only because the pipes of the others hold so many meanwhile.
-Rule 2.  Jobs that share a worker are still nodes of their own in reports, and nothing that comes out is different.
+Rule 1.  Two neighbours may share a worker if nothing on them or between them asks otherwise: a
+         written pipe, a class (which may have a state, and something to set up), options for items
+         that fail, a job that gives any number of outputs. So does a channel between a fork and a
+         zip (`circles`): a run in which one lane gathers items, or drops some, may come to its end
+         only because the pipes of the others hold so many meanwhile.
+Rule 2.  Jobs that share a worker are still nodes of their own in reports, and nothing that comes
+         out is different.
 Rule 3.  The fewest are put together at a time, and all lanes of an adapting fork alike.
-Rule 4.  A job of a few operators (`kernels.is_slight`) weighs nothing: to move an item costs as much.  Where workers are short
-         it joins a neighbour, also beyond that.
+Rule 4.  A job of a few operators (`kernels.is_slight`) weighs nothing: to move an item costs as
+         much.  Where workers are short it joins a neighbour, also beyond that.
 """
 
 from __future__ import annotations
@@ -26,19 +29,31 @@ from conveyor.stages import Filter, Job, Processor, is_plain, job_of
 __all__ = ["fuse", "fused_names", "home"]
 
 
-def fuse(topology: Topology, workers: int, may_move: Callable[[str], bool] = lambda name: True) -> Topology:
-    """The same nodes and channels on `workers` workers, or as few as may be; on fewer, if some are not worth one.
+def fuse(
+    topology: Topology, workers: int, may_move: Callable[[str], bool] = lambda name: True
+) -> Topology:
+    """The same nodes and channels on `workers` workers, or as few as may be; on fewer, if some are
+    not worth one.
 
-    The node of a worker that runs several jobs names them as its `parts`.  The other nodes among these have no inputs and no
-    route any more, and the channels between them are not used.  `may_move` says, by the name of a stage, whether it may share.
+    The node of a worker that runs several jobs names them as its `parts`.  The other nodes among
+    these have no inputs and no route any more, and the channels between them are not used.
+    `may_move` says, by the name of a stage, whether it may share.
     """
-    groups = {spec.index: [spec.index] for spec in topology.nodes if spec.kind in (Kind.JOB, Kind.RELAY)}
+    groups = {
+        spec.index: [spec.index] for spec in topology.nodes if spec.kind in (Kind.JOB, Kind.RELAY)
+    }
     links = _links(topology, may_move) if len(groups) > workers else {}
 
     def weight(names: tuple[str, str]) -> tuple[int, int]:
-        """Of the largest group that would come of a link: how many jobs that matter, how many at all."""
-        together = [groups[_head(groups, before)] + groups[behind] for before, behind in links[names]]
-        return max((sum(_matters(topology.nodes[each].stage) for each in group), len(group)) for group in together)
+        """Of the largest group that would come of a link: how many jobs that matter, how many at
+        all."""
+        together = [
+            groups[_head(groups, before)] + groups[behind] for before, behind in links[names]
+        ]
+        return max(
+            (sum(_matters(topology.nodes[each].stage) for each in group), len(group))
+            for group in together
+        )
 
     while links:
         lightest = min(links, key=weight)
@@ -51,7 +66,9 @@ def fuse(topology: Topology, workers: int, may_move: Callable[[str], bool] = lam
 
 def fused_names(topology: Topology) -> list[list[str]]:
     """The names of the stages of each worker that has several."""
-    return [[topology.nodes[part].name for part in spec.parts] for spec in topology.nodes if spec.parts]
+    return [
+        [topology.nodes[part].name for part in spec.parts] for spec in topology.nodes if spec.parts
+    ]
 
 
 def home(topology: Topology, node: int) -> int:
@@ -60,8 +77,11 @@ def home(topology: Topology, node: int) -> int:
     return node if within is None else within
 
 
-def _links(topology: Topology, may_move: Callable[[str], bool]) -> dict[tuple[str, str], list[tuple[int, int]]]:
-    """The pairs of neighbours that may share a worker; under the same names those in the lanes of an adapting fork."""
+def _links(
+    topology: Topology, may_move: Callable[[str], bool]
+) -> dict[tuple[str, str], list[tuple[int, int]]]:
+    """The pairs of neighbours that may share a worker; under the same names those in the lanes of
+    an adapting fork."""
     links: dict[tuple[str, str], list[tuple[int, int]]] = {}
     counted = channels_that_count(topology)
     for spec in topology.nodes:
@@ -72,7 +92,9 @@ def _links(topology: Topology, may_move: Callable[[str], bool]) -> dict[tuple[st
         if channel.index in counted or channel.written:
             continue
         if behind.inputs == (spec.route,) and _may_share(behind, may_move):
-            links.setdefault((_written_name(spec), _written_name(behind)), []).append((spec.index, behind.index))
+            links.setdefault((_written_name(spec), _written_name(behind)), []).append(
+                (spec.index, behind.index)
+            )
     return links
 
 
@@ -82,7 +104,12 @@ def _matters(stage: Job[object, object] | None) -> bool:
 
 def _may_share(spec: NodeSpec, may_move: Callable[[str], bool]) -> bool:
     stage = spec.stage
-    return type(stage) in (Processor, Filter) and stage is not None and is_plain(stage) and may_move(spec.name)
+    return (
+        type(stage) in (Processor, Filter)
+        and stage is not None
+        and is_plain(stage)
+        and may_move(spec.name)
+    )
 
 
 def _written_name(spec: NodeSpec) -> str:
@@ -103,8 +130,12 @@ def _with_groups(topology: Topology, groups: list[list[int]]) -> Topology:
         for part in group[:-1]:
             route = nodes[part].route
             assert isinstance(route, Leaf)
-            channels[route.channel] = replace(channels[route.channel], capacity=1)  # of no use: as little memory as may be
+            channels[route.channel] = replace(
+                channels[route.channel], capacity=1
+            )  # of no use: as little memory as may be
         for part in group[1:]:
-            nodes[part] = replace(nodes[part], kind=Kind.FUSED, inputs=(), route=None, stamps=False, within=head)
+            nodes[part] = replace(
+                nodes[part], kind=Kind.FUSED, inputs=(), route=None, stamps=False, within=head
+            )
         nodes[head] = replace(nodes[head], route=last.route, stamps=last.stamps, parts=tuple(group))
     return replace(topology, nodes=tuple(nodes), channels=tuple(channels))

@@ -1,6 +1,7 @@
 """Where a record goes: the forks that one worker owns, as data.
 
-Knows: trees of forks over the worker's outlets.  Must never know: how a lane is chosen, or what is in a record.
+Knows: trees of forks over the worker's outlets.  Must never know: how a lane is chosen, or what is
+in a record.
 """
 
 from __future__ import annotations
@@ -61,12 +62,18 @@ def leaves(route: Route) -> list[int]:
     >>> leaves(Replicate("fork", (Leaf(3), Balance("pool", (Leaf(4), Leaf(5))))))
     [3, 4, 5]
     """
-    return [route.channel] if isinstance(route, Leaf) else [c for lane in route.lanes for c in leaves(lane)]
+    return (
+        [route.channel]
+        if isinstance(route, Leaf)
+        else [c for lane in route.lanes for c in leaves(lane)]
+    )
 
 
 def balances(route: Route) -> bool:
     """Is there anything to choose?"""
-    return isinstance(route, Balance) or (isinstance(route, Replicate) and any(map(balances, route.lanes)))
+    return isinstance(route, Balance) or (
+        isinstance(route, Replicate) and any(map(balances, route.lanes))
+    )
 
 
 def forks_of(route: Route | None) -> list[Balance]:
@@ -80,7 +87,8 @@ def forks_of(route: Route | None) -> list[Balance]:
 def taken(route: Route, tails: Sequence[int]) -> int:
     """How many items a route has taken, from how many each of its channels has.
 
-    So the ordinal that an ordered join needs is never stored: a restarted worker finds it where it was.
+    So the ordinal that an ordered join needs is never stored: a restarted worker finds it where it
+    was.
 
     >>> taken(Replicate("fork", (Balance("pool", (Leaf(0), Leaf(1))), Leaf(2))), [2, 3, 5])
     5

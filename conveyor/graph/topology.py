@@ -1,8 +1,10 @@
 """The frozen graph: which nodes there are, which channels, and who owns what.
 
-Knows: nodes and channels.  Must never know: how rows of stages become these (`compiling`), processes.
+Knows: nodes and channels.  Must never know: how rows of stages become these (`compiling`),
+processes.
 
-A fork belongs to the node that produces (its `route`), a tree of joins or zips to the node that consumes (its `inputs`).
+A fork belongs to the node that produces (its `route`), a tree of joins or zips to the node that
+consumes (its `inputs`).
 """
 
 from __future__ import annotations
@@ -41,7 +43,8 @@ class Kind(Enum):
 
 @dataclass(frozen=True, slots=True)
 class Channel:
-    """A pipe between two nodes; `capacity` counts items; `written`: somebody asked for it, it was not put in."""
+    """A pipe between two nodes; `capacity` counts items; `written`: somebody asked for it, it was
+    not put in."""
 
     index: int
     capacity: int
@@ -75,10 +78,11 @@ Input: TypeAlias = Leaf | ZipInput | OrderedInput
 class NodeSpec:
     """What runs: a job with its inputs and its route.
 
-    Several `inputs` are read first come, first served, under the name of their join.  `depth` counts the ordered joins
-    around it; `stamps`: its route is a fork whose lanes an ordered join takes.  `lanes` are (fork, lane) of
-    the adapting forks around it, the innermost at the end.  `parts` are the nodes whose jobs run here, one after the other,
-    itself the first, if they share a worker; `within` is that worker's node for all the others.
+    Several `inputs` are read first come, first served, under the name of their join.  `depth`
+    counts the ordered joins around it; `stamps`: its route is a fork whose lanes an ordered join
+    takes.  `lanes` are (fork, lane) of the adapting forks around it, the innermost at the end.
+    `parts` are the nodes whose jobs run here, one after the other, itself the first, if they share
+    a worker; `within` is that worker's node for all the others.
     """
 
     index: int
@@ -97,7 +101,8 @@ class NodeSpec:
 
 @dataclass(frozen=True, slots=True)
 class StageInfo:
-    """A stage by its name, as reports and pictures list it: what it is, and which node runs it, if one does."""
+    """A stage by its name, as reports and pictures list it: what it is, and which node runs it, if
+    one does."""
 
     name: str
     kind: str
@@ -106,7 +111,8 @@ class StageInfo:
 
 @dataclass(frozen=True, slots=True, repr=False)
 class Topology:
-    """Nodes (the source first, the sink last), channels, and the stages in the order in which they were added."""
+    """Nodes (the source first, the sink last), channels, and the stages in the order in which they
+    were added."""
 
     nodes: tuple[NodeSpec, ...]
     channels: tuple[Channel, ...]
@@ -173,5 +179,6 @@ def adaptive_forks(route: Route | None) -> list[str]:
 
 
 def is_shut(spec: NodeSpec, opened: Mapping[str, int]) -> bool:
-    """Is the node in a lane that has not been opened?  `opened`: how many lanes of each adapting fork are, if not all."""
+    """Is the node in a lane that has not been opened?  `opened`: how many lanes of each adapting
+    fork are, if not all."""
     return any(lane >= opened.get(fork, lane + 1) for fork, lane in spec.lanes)

@@ -1,4 +1,5 @@
-"""What the bytecode of a job tells: does it do nothing but calculate, so that its results are atoms if its item is one?
+"""What the bytecode of a job tells: does it do nothing but calculate, so that its results are atoms
+if its item is one?
 
 Knows: the operations of every supported CPython.  Must never know: what is done with the answer.
 """
@@ -16,7 +17,8 @@ from conveyor.items.codec import is_atom
 
 __all__ = ["is_slight", "never_none", "only_calculates", "operations"]
 
-# What a function may be made of to make nothing but atoms of atoms, and to leave no trace; names of all CPython versions.
+# What a function may be made of to make nothing but atoms of atoms, and to leave no trace; names of
+# all CPython versions.
 OPERATORS: Final = frozenset(
     "BINARY_OP BINARY_SLICE BINARY_SUBSCR UNARY_INVERT UNARY_NEGATIVE UNARY_NOT COMPARE_OP CONTAINS_OP IS_OP "
     "BUILD_STRING BUILD_TUPLE FORMAT_SIMPLE FORMAT_VALUE FORMAT_WITH_SPEC".split()
@@ -45,7 +47,8 @@ def only_calculates(job: FunctionType) -> bool:
 
 
 def is_slight(job: Callable[[object], object]) -> bool:
-    """Is `job` a function of nothing but operators, and without a loop, so that a call takes next to no time?
+    """Is `job` a function of nothing but operators, and without a loop, so that a call takes next
+    to no time?
 
     >>> is_slight(lambda x: x + 1), is_slight(sum)
     (True, False)
@@ -63,7 +66,9 @@ def never_none(code: CodeType) -> bool:
     (True, False)
     """
     instructions = list(dis.get_instructions(code))
-    ends = [index for index, instruction in enumerate(instructions) if instruction.opname in RETURNS]
+    ends = [
+        index for index, instruction in enumerate(instructions) if instruction.opname in RETURNS
+    ]
     return all(
         instructions[index].opname == "RETURN_VALUE"
         and not instructions[index].is_jump_target

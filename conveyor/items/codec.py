@@ -1,18 +1,23 @@
 """What an item looks like between two processors.
 
-Knows: which items may travel together, and how one travels alone.  Must never know: channels, records, processes.
+Knows: which items may travel together, and how one travels alone.  Must never know: channels,
+records, processes.
 
-Rule 1.  An item leaves its job the moment it is returned or yielded.  What happens to the object afterwards must not show.
-Rule 2.  An *atom* cannot change: int, float, complex, str, bytes, bool, None, and tuples of them.  Atoms are
-         carried as they are, and a whole slice of them is encoded at once.
-Rule 3.  Anything else is *sealed*: pickled at once and alone, and opened again just before the next job sees it.  So every
-         lane and every attempt opens a copy of its own, and an item that cannot be pickled is known by name.
-         A dict or a list of simple things to which nobody refers but we is as good as sealed: opened, it is copied.
-Rule 4.  A large buffer of a sealed item is kept beside the pickle, copied at once.  Whoever opens the item gets a copy
-         again, or, having promised not to change it, the buffer itself, read-only, until the item is committed.
+Rule 1.  An item leaves its job the moment it is returned or yielded.  What happens to the object
+         afterwards must not show.
+Rule 2.  An *atom* cannot change: int, float, complex, str, bytes, bool, None, and tuples of them.
+         Atoms are carried as they are, and a whole slice of them is encoded at once.
+Rule 3.  Anything else is *sealed*: pickled at once and alone, and opened again just before the next
+         job sees it.  So every lane and every attempt opens a copy of its own, and an item that
+         cannot be pickled is known by name. A dict or a list of simple things to which nobody
+         refers but we is as good as sealed: opened, it is copied.
+Rule 4.  A large buffer of a sealed item is kept beside the pickle, copied at once.  Whoever opens
+         the item gets a copy again, or, having promised not to change it, the buffer itself,
+         read-only, until the item is committed.
 
-A slice, between a node and a channel, holds either sealed items only, or atoms only.  Within a worker that runs several jobs it
-is *loose*: any of them, and, as they are, dicts and lists of simple things to which nothing else refers; a job gets a copy.
+A slice, between a node and a channel, holds either sealed items only, or atoms only.  Within a
+worker that runs several jobs it is *loose*: any of them, and, as they are, dicts and lists of
+simple things to which nothing else refers; a job gets a copy.
 """
 
 from __future__ import annotations
@@ -59,11 +64,16 @@ PROTOCOL: Final = 5
 
 
 class ShortRepr(Repr):
-    """As `reprlib` makes them, and quick for bytes, too, of which it would write out all before it cuts."""
+    """As `reprlib` makes them, and quick for bytes, too, of which it would write out all before it
+    cuts."""
 
     def repr_bytes(self, value: bytes | bytearray, level: int) -> str:
         most = self.maxother
-        return repr(value) if len(value) * 4 <= most else self.cut(repr(value[:most]), most, len(value) > most)
+        return (
+            repr(value)
+            if len(value) * 4 <= most
+            else self.cut(repr(value[:most]), most, len(value) > most)
+        )
 
     repr_bytearray = repr_bytes
 
@@ -78,11 +88,14 @@ RECYCLED: Final = 4
 LARGEST_RECYCLED: Final = 64 << 20
 SIMPLE: Final = frozenset({int, float, complex, str, bytes, bool, type(None)})
 DEEPEST: Final = 20  # tuples within one another, of an atom
-ATOMS: Final = SIMPLE | {tuple}  # what is in a slice that is not sealed; a tuple is one if its parts are
+ATOMS: Final = SIMPLE | {
+    tuple
+}  # what is in a slice that is not sealed; a tuple is one if its parts are
 
 
 def is_atom(item: object) -> bool:
-    """Is `item` of a type that nobody can change afterwards?  Tuples deep within one another go by themselves, as lists do.
+    """Is `item` of a type that nobody can change afterwards?  Tuples deep within one another go by
+    themselves, as lists do.
 
     >>> is_atom((1, "a", None)), is_atom([1]), is_atom((1, [2]))
     (True, False, False)
@@ -98,7 +111,9 @@ def is_atom(item: object) -> bool:
 def _is_of_atoms(parts: tuple[object, ...], depth: int) -> bool:
     for part in parts:
         kind = type(part)
-        if kind not in SIMPLE and (kind is not tuple or not depth or not _is_of_atoms(parts_of(part), depth - 1)):
+        if kind not in SIMPLE and (
+            kind is not tuple or not depth or not _is_of_atoms(parts_of(part), depth - 1)
+        ):
             return False
     return True
 
@@ -126,9 +141,11 @@ class Copied:
         self.view = memoryview(bytes(raw))
 
 
-# How a buffer is kept when an item is sealed: whatever happens to the object afterwards, the copy stays as it is.
+# How a buffer is kept when an item is sealed: whatever happens to the object afterwards, the copy
+# stays as it is.
 Keep: TypeAlias = Callable[[memoryview], Kept]
-# What an item gets for a buffer when it is opened: a copy of its own, unless its job promises only to read.
+# What an item gets for a buffer when it is opened: a copy of its own, unless its job promises only
+# to read.
 Take: TypeAlias = Callable[[memoryview], object]
 Seal: TypeAlias = "Callable[[object], Sealed]"
 
@@ -139,7 +156,8 @@ def in_place(view: memoryview) -> object:
 
 
 class Recycler:
-    """Copies of buffers, in memory that is used again as soon as nothing refers to it: new pages cost more than the copy."""
+    """Copies of buffers, in memory that is used again as soon as nothing refers to it: new pages
+    cost more than the copy."""
 
     __slots__ = ("used",)
 
@@ -149,7 +167,8 @@ class Recycler:
     def __call__(self, view: memoryview) -> object:
         used = self.used
         for index in range(len(used)):
-            # Twice: from the deque, and as an argument here.  A view of it, such as an array, would be one more.
+            # Twice: from the deque, and as an argument here.  A view of it, such as an array, would
+            # be one more.
             if len(used[index]) == len(view) and getrefcount(used[index]) == 2:
                 used[index][:] = view
                 return used[index]
@@ -215,7 +234,8 @@ class Bundle(Sealed):
 
 
 class Owned(Sealed):
-    """A dict or a list of simple things that nobody else refers to: it cannot change any more, either, and needs no pickle."""
+    """A dict or a list of simple things that nobody else refers to: it cannot change any more,
+    either, and needs no pickle."""
 
     __slots__ = ("value",)
 
@@ -232,7 +252,8 @@ class Owned(Sealed):
 
 
 def is_owned(item: object) -> bool:
-    """Is `item` a dict or a list of simple things to which only the caller's variable refers that it is called with?
+    """Is `item` a dict or a list of simple things to which only the caller's variable refers that
+    it is called with?
 
     >>> fresh, shared = {"a": 1}, [2]
     >>> elsewhere = shared
@@ -261,11 +282,14 @@ def _count_of_one() -> int:
     return _count(item)
 
 
-ALONE: Final = _count_of_one()  # what a function sees of an argument to which only its caller's variable refers
+ALONE: Final = (
+    _count_of_one()
+)  # what a function sees of an argument to which only its caller's variable refers
 
 
 def sealer(keep: Keep = Copied) -> Seal:
-    """What seals items, one at a time: to be shared by those in one thread only.  `keep` says where large buffers go."""
+    """What seals items, one at a time: to be shared by those in one thread only.  `keep` says where
+    large buffers go."""
     large: list[memoryview] = []
 
     def is_small(buffer: PickleBuffer) -> bool:
@@ -275,7 +299,8 @@ def sealer(keep: Keep = Copied) -> Seal:
         large.append(raw)
         return False
 
-    # Only a large pickle can have a large buffer in it: a callback that is never called costs a small item a quarter more.
+    # Only a large pickle can have a large buffer in it: a callback that is never called costs a
+    # small item a quarter more.
     expected = False
 
     def seal(item: object) -> Sealed:
@@ -346,7 +371,9 @@ def kind_of_all(items: list[object]) -> type[object] | None:
     return kind if countOf(map(type, items), kind) == len(items) else None
 
 
-def opened_loose(items: list[object], cursor: Iterator[object], take: Take = bytearray) -> Iterator[object]:
+def opened_loose(
+    items: list[object], cursor: Iterator[object], take: Take = bytearray
+) -> Iterator[object]:
     """What a job may see of a loose slice, as `cursor` comes to it.
 
     >>> items = [{"a": 1}, seal([2]), 3]
@@ -378,12 +405,16 @@ def tight(items: list[object]) -> list[object]:
     """
     kinds = set(map(type, items))
     if not kinds.isdisjoint((dict, list)):
-        items = [Owned(cast("list[object]", item)) if type(item) in (dict, list) else item for item in items]
+        items = [
+            Owned(cast("list[object]", item)) if type(item) in (dict, list) else item
+            for item in items
+        ]
     return uniform(items) if Bundle not in kinds else all_sealed(items)
 
 
 def short_repr(item: object, width: int = 80) -> str:
-    """A repr that fits in a message, whatever `__repr__` does, and of large containers only the beginning.
+    """A repr that fits in a message, whatever `__repr__` does, and of large containers only the
+    beginning.
 
     >>> short_repr(range(3)), short_repr([0] * 100)
     ('range(0, 3)', '[0, 0, 0, 0, 0, 0, ...]')

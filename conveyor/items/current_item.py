@@ -1,6 +1,7 @@
 """What a job may ask about the item that it was given.
 
-Knows: who runs a job now, in this process.  Must never know: how many times anything is tried, or where ids come from.
+Knows: who runs a job now, in this process.  Must never know: how many times anything is tried, or
+where ids come from.
 """
 
 from __future__ import annotations
@@ -17,9 +18,10 @@ __all__ = ["CURRENT", "Context", "context"]
 class Context:
     """Of one item in one stage.
 
-    `attempt` counts from 1: it is more if the job raised or took too long and is tried again, or if its worker died while it
-    had the item in hand.  Then the job may have been run before, in part or as a whole.  `item_id` is the same in each attempt,
-    whichever worker makes it, and no other item of the run has the same in this stage.
+    `attempt` counts from 1: it is more if the job raised or took too long and is tried again, or if
+    its worker died while it had the item in hand.  Then the job may have been run before, in part
+    or as a whole.  `item_id` is the same in each attempt, whichever worker makes it, and no other
+    item of the run has the same in this stage.
     """
 
     attempt: int
@@ -31,7 +33,8 @@ class RunsJobs(Protocol):
 
 
 class Current:
-    """Who runs a job, or ran the last one; set for each slice, so that it costs nothing per item."""
+    """Who runs a job, or ran the last one; set for each slice, so that it costs nothing per
+    item."""
 
     __slots__ = ("job",)
 
@@ -43,7 +46,8 @@ CURRENT: Final = Current()
 
 
 def context() -> Context:
-    """The attempt, and a stable id of the item, of the job that calls it: what makes an effect idempotent.
+    """The attempt, and a stable id of the item, of the job that calls it: what makes an effect
+    idempotent.
 
     Raises `LifecycleError` outside a job.
 
@@ -52,5 +56,7 @@ def context() -> Context:
     [('a', 1), ('b', 1)]
     """
     if CURRENT.job is None:
-        raise LifecycleError("context(): there is no item here; it is for a job to call, while it works on one")
+        raise LifecycleError(
+            "context(): there is no item here; it is for a job to call, while it works on one"
+        )
     return CURRENT.job.context()

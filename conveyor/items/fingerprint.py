@@ -1,10 +1,14 @@
 """What can be told of items without keeping them: how many there were, and a checksum of some.
 
-Knows: how to turn an item into bytes that are the same in every process.  Must never know: files, processes, who compares.
+Knows: how to turn an item into bytes that are the same in every process.  Must never know: files,
+processes, who compares.
 
-Rule 1.  Items that are equal and of one type have the same print, in whatever process, order of a set or of a dict.
-Rule 2.  Of a long run a sample is looked at: the first 256 items, and then one in thousands, by their ordinals alone.
-Rule 3.  A digest says besides which stretches of items were looked at, every item of them; a checksum stands for those.
+Rule 1.  Items that are equal and of one type have the same print, in whatever process, order of a
+         set or of a dict.
+Rule 2.  Of a long run a sample is looked at: the first 256 items, and then one in thousands, by
+         their ordinals alone.
+Rule 3.  A digest says besides which stretches of items were looked at, every item of them; a
+         checksum stands for those.
 """
 
 from __future__ import annotations
@@ -52,7 +56,9 @@ def canonical(item: object, depth: int) -> bytes:
         pairs = cast("Mapping[object, object]", item).items()
         return name + b"".join(sorted(canonical(pair, depth + 1) for pair in pairs))
     if isinstance(item, AbstractSet):
-        return name + b"".join(sorted(canonical(each, depth + 1) for each in cast("AbstractSet[object]", item)))
+        return name + b"".join(
+            sorted(canonical(each, depth + 1) for each in cast("AbstractSet[object]", item))
+        )
     if isinstance(item, list | tuple):
         parts = [canonical(each, depth + 1) for each in cast("Sequence[object]", item)]
         return name + len(parts).to_bytes(8, "little") + b"".join(parts)
@@ -79,7 +85,8 @@ def inside(item: object, depth: int) -> bytes:
 
 
 class Fingerprint:
-    """Of items that come slice by slice.  `prints` are two bytes of each item that was looked at."""
+    """Of items that come slice by slice.  `prints` are two bytes of each item that was looked
+    at."""
 
     def __init__(self, every: int = EVERY) -> None:
         self.every = every
@@ -95,13 +102,16 @@ class Fingerprint:
         total, prints = self.sum, self.prints
         for ordinal in sampled(first, self.count, self.every):
             item = items[ordinal - first]
-            found = print_of(item.open() if isinstance(item, Sealed) else item).to_bytes(4, "little")
+            found = print_of(item.open() if isinstance(item, Sealed) else item).to_bytes(
+                4, "little"
+            )
             total = crc32(found, total)
             prints += found[:2]
         self.sum = total
 
     def first_difference(self, other: Fingerprint) -> int | None:
-        """The ordinal of the first item looked at that the other has otherwise, if it is among those that both have."""
+        """The ordinal of the first item looked at that the other has otherwise, if it is among
+        those that both have."""
         for index, ordinal in enumerate(sampled(0, min(self.count, other.count), self.every)):
             place = slice(2 * index, 2 * index + 2)
             if self.prints[place] != other.prints[place]:
@@ -110,8 +120,8 @@ class Fingerprint:
 
 
 class Stretches(NamedTuple):
-    """What was looked at of the items up to an ordinal: how many were left out, how many were looked at, and so on in turn; and
-    the checksum of all that were looked at by then."""
+    """What was looked at of the items up to an ordinal: how many were left out, how many were
+    looked at, and so on in turn; and the checksum of all that were looked at by then."""
 
     upto: int
     lengths: tuple[int, ...]
@@ -119,7 +129,8 @@ class Stretches(NamedTuple):
 
 
 class Digest:
-    """Of items that come slice by slice, all or none of each slice looked at; a sample is looked at in any case."""
+    """Of items that come slice by slice, all or none of each slice looked at; a sample is looked at
+    in any case."""
 
     def __init__(self) -> None:
         self.sample = Fingerprint(RARELY)
@@ -142,11 +153,20 @@ class Digest:
                 lengths[-2] += found
             return
         lengths[-1] += found
-        if found and not isinstance(items[0], Sealed):  # atoms, all at once: that is what each gives, one behind the other
-            self.sum = crc32(memoryview(marshal.dumps(cast("list[int]", items), WITHOUT_REFERENCES))[HEAD_OF_LIST:], self.sum)
+        if found and not isinstance(
+            items[0], Sealed
+        ):  # atoms, all at once: that is what each gives, one behind the other
+            self.sum = crc32(
+                memoryview(marshal.dumps(cast("list[int]", items), WITHOUT_REFERENCES))[
+                    HEAD_OF_LIST:
+                ],
+                self.sum,
+            )
         else:
             for item in items:
-                self.sum = crc32(encoded(item.open() if isinstance(item, Sealed) else item), self.sum)
+                self.sum = crc32(
+                    encoded(item.open() if isinstance(item, Sealed) else item), self.sum
+                )
 
     def tell(self) -> Stretches:
         """What was looked at since this was asked the last time."""
@@ -155,7 +175,8 @@ class Digest:
         return self.told[-1]
 
     def first_difference(self, items: Sequence[object]) -> range | None:
-        """Among which ordinals the first item is that cannot have been given, as far as there are items."""
+        """Among which ordinals the first item is that cannot have been given, as far as there are
+        items."""
         found = Fingerprint(RARELY)
         found.add(items[: self.count])
         ordinal = self.sample.first_difference(found)
@@ -177,7 +198,11 @@ class Digest:
 
 
 def encoded(item: object) -> bytes:
-    return marshal.dumps(cast("int", item), WITHOUT_REFERENCES) if is_atom(item) else canonical(item, 0)
+    return (
+        marshal.dumps(cast("int", item), WITHOUT_REFERENCES)
+        if is_atom(item)
+        else canonical(item, 0)
+    )
 
 
 def sampled(first: int, end: int, every: int) -> Sequence[int]:

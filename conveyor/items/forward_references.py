@@ -1,4 +1,5 @@
-"""The names in annotations that are text: forward references, and all under `from __future__ import annotations`.
+"""The names in annotations that are text: forward references, and all under `from __future__ import
+annotations`.
 
 Knows: the syntax of hints.  Must never know: what the names stand for.
 """
@@ -39,7 +40,11 @@ def names_in(hint: object) -> frozenset[str]:
         except (SyntaxError, ValueError):  # a text that is no hint
             return frozenset()
     inside: object = getattr(hint, "__args__", ())
-    return joined(map(names_in, cast("tuple[object, ...]", inside))) if isinstance(inside, tuple) else frozenset()
+    return (
+        joined(map(names_in, cast("tuple[object, ...]", inside)))
+        if isinstance(inside, tuple)
+        else frozenset()
+    )
 
 
 def names_of(tree: ast.AST) -> frozenset[str]:
@@ -49,7 +54,9 @@ def names_of(tree: ast.AST) -> frozenset[str]:
             return frozenset({name})
         case ast.Constant(value=str(text)):
             return names_in(text)
-        case ast.Subscript(value=(ast.Name(id="Literal") | ast.Attribute(attr="Literal")) as literal):
+        case ast.Subscript(
+            value=(ast.Name(id="Literal") | ast.Attribute(attr="Literal")) as literal
+        ):
             return names_of(literal)
         case _:
             return joined(map(names_of, ast.iter_child_nodes(tree)))

@@ -2,8 +2,8 @@
 
 Knows: what a module defines, and how it is packed.  Must never know: how processes are started.
 
-Classes and functions of `__main__` are made known to a worker under that name, each when it is first looked up, so that items
-of such classes go both ways and keep their class.
+Classes and functions of `__main__` are made known to a worker under that name, each when it is
+first looked up, so that items of such classes go both ways and keep their class.
 """
 
 from __future__ import annotations
@@ -35,7 +35,8 @@ class Definitions:
 
 
 def pack_main() -> Definitions:
-    """The classes and functions of this process's `__main__`, and what else items are pickled by the name of."""
+    """The classes and functions of this process's `__main__`, and what else items are pickled by
+    the name of."""
     from conveyor.items.pickling import (
         SCRIPT,
         dumped,
@@ -45,7 +46,9 @@ def pack_main() -> Definitions:
 
     definitions = Definitions()
     names = dict(vars(sys.modules["__main__"]))
-    in_hints = _names_in_hints([each for each in names.values() if getattr(each, "__module__", None) in SCRIPT])
+    in_hints = _names_in_hints(
+        [each for each in names.values() if getattr(each, "__module__", None) in SCRIPT]
+    )
     for name, value in names.items():
         if not is_named(value) and not (name in in_hints and _is_of_hints(value)):
             continue
@@ -54,7 +57,9 @@ def pack_main() -> Definitions:
             continue
         try:
             definitions.pickled[name] = dumped(value)
-        except Exception as error:  # only if an item needs it is that an error, and then it says this
+        except (
+            Exception
+        ) as error:  # only if an item needs it is that an error, and then it says this
             definitions.refused[name] = str(reason(value, error, dumped, parts_of))
     return definitions
 
@@ -63,7 +68,11 @@ def defined_now() -> dict[str, object]:
     """The definitions of `__main__` that `pickle` writes the name of, by that name."""
     from conveyor.items.pickling import is_named
 
-    return {name: value for name, value in list(vars(sys.modules["__main__"]).items()) if is_named(value)}
+    return {
+        name: value
+        for name, value in list(vars(sys.modules["__main__"]).items())
+        if is_named(value)
+    }
 
 
 def is_redefined(defined: Mapping[str, object]) -> bool:
@@ -73,7 +82,8 @@ def is_redefined(defined: Mapping[str, object]) -> bool:
 
 
 def _names_in_hints(of_script: list[object]) -> frozenset[str]:
-    """The names that the hints of the script's classes and functions, and of their methods, are made of."""
+    """The names that the hints of the script's classes and functions, and of their methods, are
+    made of."""
     methods = [each for kind in of_script if isinstance(kind, type) for each in vars(kind).values()]
     functions = [getattr(each, "__func__", each) for each in (*of_script, *methods)]
     annotated = [each for each in functions if isinstance(each, type | FunctionType)]
@@ -90,12 +100,15 @@ def _is_of_hints(value: object) -> bool:
 
 
 def _data_used(value: object) -> str | None:
-    """A global that a function refers to and that would have to be copied to ship it; a stage ships what it needs by itself."""
+    """A global that a function refers to and that would have to be copied to ship it; a stage ships
+    what it needs by itself."""
     from conveyor.items.pickling import globals_of, is_named, is_of_each_process
 
     function = getattr(value, "__wrapped__", value)
     for name, each in globals_of(function) if isinstance(function, FunctionType) else ():
-        is_data = not (isinstance(each, type | ModuleType) or callable(each) or is_atom(each) or is_named(each))
+        is_data = not (
+            isinstance(each, type | ModuleType) or callable(each) or is_atom(each) or is_named(each)
+        )
         if is_data and not is_of_each_process(each):
             return name
     return None
@@ -114,7 +127,8 @@ def find_in(definitions: Definitions) -> None:
 
 @contextmanager
 def standing_in(definitions: Definitions | None) -> Generator[None]:
-    """For a while this process's `__main__` has what that of another had: its items and its jobs can be loaded here."""
+    """For a while this process's `__main__` has what that of another had: its items and its jobs
+    can be loaded here."""
     names = vars(sys.modules["__main__"])
     before = dict(names)
     with announcing():
@@ -137,8 +151,12 @@ def _finder(main: ModuleType, definitions: Definitions) -> Callable[[str], objec
             setattr(main, name, value)
             complete()
             return value
-        if name in definitions.refused:  # no AttributeError: pickle would put a text of its own in its place
-            raise NotPicklable(f"{name!r} of the script could not be sent to the worker: {definitions.refused[name]}")
+        if (
+            name in definitions.refused
+        ):  # no AttributeError: pickle would put a text of its own in its place
+            raise NotPicklable(
+                f"{name!r} of the script could not be sent to the worker: {definitions.refused[name]}"
+            )
         raise AttributeError(f"module '__main__' has no attribute {name!r}")
 
     return find

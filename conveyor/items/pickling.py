@@ -1,10 +1,14 @@
-"""How stages and what a script defines are pickled by value: cloudpickle, and what it does not know.
+"""How stages and what a script defines are pickled by value: cloudpickle, and what it does not
+know.
 
-Knows: cloudpickle, and what classes, functions and wrappers are made of.  Must never know: how processes are started.
+Knows: cloudpickle, and what classes, functions and wrappers are made of.  Must never know: how
+processes are started.
 
-Rule 1.  A lambda, a closure, and whatever is defined in `__main__` travels by value; what a worker can import, by name.
-Rule 2.  A lock or a `threading.local` that a function or a class of the script keeps, in a global or as an attribute, is one of
-         each process, as if each had run the script.  Inside of an object it is part of a state, which cannot be copied.
+Rule 1.  A lambda, a closure, and whatever is defined in `__main__` travels by value; what a worker
+         can import, by name.
+Rule 2.  A lock or a `threading.local` that a function or a class of the script keeps, in a global
+         or as an attribute, is one of each process, as if each had run the script.  Inside of an
+         object it is part of a state, which cannot be copied.
 Rule 3.  A cache travels empty.  A function keeps its file and line.
 """
 
@@ -57,7 +61,10 @@ __all__ = [
     "is_of_each_process",
 ]
 
-SCRIPT: Final = ("__main__", "__mp_main__")  # its module, and what multiprocessing calls that in its own processes
+SCRIPT: Final = (
+    "__main__",
+    "__mp_main__",
+)  # its module, and what multiprocessing calls that in its own processes
 Reduced: TypeAlias = Any  # as `pickle` takes it
 
 PROTOCOL: Final = 5
@@ -66,17 +73,25 @@ OF_TYPING: Final = ("NewType", "TypeVar", "ParamSpec", "TypeVarTuple", "TypeAlia
 MODULES_OF_TYPING: Final = (typing, typing_extensions)
 KINDS: Final = tuple(
     dict.fromkeys(
-        kind for name in OF_TYPING for each in MODULES_OF_TYPING if isinstance(kind := getattr(each, name, None), type)
+        kind
+        for name in OF_TYPING
+        for each in MODULES_OF_TYPING
+        if isinstance(kind := getattr(each, name, None), type)
     )
 )
 ABSENT: Final = object()
-NOT_MINE: Final = frozenset({"__dict__", "__weakref__", "_abc_impl", "__annotate_func__", "__annotations_cache__"})
+NOT_MINE: Final = frozenset(
+    {"__dict__", "__weakref__", "_abc_impl", "__annotate_func__", "__annotations_cache__"}
+)
 
 
 def dumped(value: object, first: Callable[[object], Reduced] | None = None) -> bytes:
-    """`value`, pickled by value where it must be; `first` may reduce an object in its own way, or give `NotImplemented`."""
+    """`value`, pickled by value where it must be; `first` may reduce an object in its own way, or
+    give `NotImplemented`."""
     script = sys.modules.get(SCRIPT[1])
-    if script is not None and script.__name__ == SCRIPT[1]:  # a process of multiprocessing's; ours cannot import that
+    if (
+        script is not None and script.__name__ == SCRIPT[1]
+    ):  # a process of multiprocessing's; ours cannot import that
         cloudpickle.register_pickle_by_value(script)
     with io.BytesIO() as file:
         ScriptPickler(file, PROTOCOL, first).dump(value)
@@ -85,10 +100,16 @@ def dumped(value: object, first: Callable[[object], Reduced] | None = None) -> b
 
 def is_found(value: object) -> bool:
     """Can another process import a function, a class or a wrapper by its name?"""
-    module, name = getattr(value, "__module__", None), getattr(value, "__qualname__", getattr(value, "__name__", None))
+    module, name = (
+        getattr(value, "__module__", None),
+        getattr(value, "__qualname__", getattr(value, "__name__", None)),
+    )
     if not isinstance(module, str) or not isinstance(name, str) or module in SCRIPT:
         return False
-    if any(module == each or module.startswith(f"{each}.") for each in cloudpickle.list_registry_pickle_by_value()):
+    if any(
+        module == each or module.startswith(f"{each}.")
+        for each in cloudpickle.list_registry_pickle_by_value()
+    ):
         return False
     return attribute_at(sys.modules.get(module), name) is value
 
@@ -128,14 +149,18 @@ def globals_of(function: FunctionType) -> Iterator[tuple[str, object]]:
             yield name, function.__globals__[name]
 
 
-GLOBAL: Final = frozenset("LOAD_GLOBAL STORE_GLOBAL DELETE_GLOBAL LOAD_NAME LOAD_FROM_DICT_OR_GLOBALS".split())
+GLOBAL: Final = frozenset(
+    "LOAD_GLOBAL STORE_GLOBAL DELETE_GLOBAL LOAD_NAME LOAD_FROM_DICT_OR_GLOBALS".split()
+)
 
 
 @functools.lru_cache(maxsize=4096)
 def global_names(code: CodeType) -> tuple[str, ...]:
     """The names that some code, or code inside of it, looks for among the globals."""
     own = [str(each.argval) for each in dis.get_instructions(code) if each.opname in GLOBAL]
-    inside = [name for each in code.co_consts if isinstance(each, CodeType) for name in global_names(each)]
+    inside = [
+        name for each in code.co_consts if isinstance(each, CodeType) for name in global_names(each)
+    ]
     return tuple(dict.fromkeys([*own, *inside]))
 
 
@@ -148,7 +173,11 @@ def by_value(value: object) -> bool:
 
 def lock_of(value: object) -> object:
     """The lock that a cached property has before Python 3.12; anything else as it is."""
-    return getattr(value, "lock", None) if issubclass(type(value), functools.cached_property) else value
+    return (
+        getattr(value, "lock", None)
+        if issubclass(type(value), functools.cached_property)
+        else value
+    )
 
 
 def is_of_each_process(value: object) -> bool:
@@ -159,12 +188,16 @@ def is_of_each_process(value: object) -> bool:
 class ScriptPickler(cloudpickle.Pickler):
     """Pickles by value what workers cannot import."""
 
-    def __init__(self, file: io.BytesIO, protocol: int, first: Callable[[object], Reduced] | None = None) -> None:
+    def __init__(
+        self, file: io.BytesIO, protocol: int, first: Callable[[object], Reduced] | None = None
+    ) -> None:
         super().__init__(file, protocol)
         self.first = first
         self.own: set[int] = set()  # locks and the like that each process has one of
         self.under_way: set[int] = set()
-        self.singular: dict[type[object], bool] = {}  # may its objects pickle as their names in the script?
+        self.singular: dict[
+            type[object], bool
+        ] = {}  # may its objects pickle as their names in the script?
 
     def reducer_override(self, obj: object) -> Reduced:
         if self.first is not None and (reduced := self.first(obj)) is not NotImplemented:
@@ -216,22 +249,39 @@ class ScriptPickler(cloudpickle.Pickler):
             return typing.ForwardRef, (obj.__name__,)
         self.under_way.add(id(obj))
         kind = cast("type[object]", type(obj))
-        return make_typing, (kind.__name__, kind.__module__, obj.__module__, is_definition(obj), *arguments_of(obj))
+        return make_typing, (
+            kind.__name__,
+            kind.__module__,
+            obj.__module__,
+            is_definition(obj),
+            *arguments_of(obj),
+        )
 
 
-# ---------------------------------------------------------------------------------------------------------------- reductions
+# ----------------------------------------------------------------------------------------------------------------
+# reductions
 
 
 def reduce_class(of: type[object]) -> Reduced:
     meta = type(of)
-    # What a metaclass of the script, or of `typing`, does to a class as it is written must not be done again.
+    # What a metaclass of the script, or of `typing`, does to a class as it is written must not be
+    # done again.
     of_typing = ("typing", "typing_extensions")
-    maker = next(each for each in meta.__mro__ if not by_value(each) and each.__module__ not in of_typing)
+    maker = next(
+        each for each in meta.__mro__ if not by_value(each) and each.__module__ not in of_typing
+    )
     namespace = names_at_birth(of)
     slots = slots_of(of)
     if slots is not None:
         namespace["__slots__"] = slots
-    args = (class_key(of), maker if maker is not meta else None, meta, of.__name__, of.__bases__, namespace)
+    args = (
+        class_key(of),
+        maker if maker is not meta else None,
+        meta,
+        of.__name__,
+        of.__bases__,
+        namespace,
+    )
     return (
         make_class,
         args,
@@ -248,11 +298,16 @@ def names_at_birth(of: type[object]) -> dict[str, object]:
 
 
 def slots_of(of: type[object]) -> tuple[str, ...] | None:
-    """The slots of a class as they must be named when it is made again; None if it has a `__dict__` as usual."""
+    """The slots of a class as they must be named when it is made again; None if it has a `__dict__`
+    as usual."""
     if "__slots__" not in vars(of):
         return None
     own = [name for name, value in vars(of).items() if is_slot(value, of)]
-    return *own, *(name for name in ("__dict__", "__weakref__") if isinstance(vars(of).get(name), GetSetDescriptorType))
+    return *own, *(
+        name
+        for name in ("__dict__", "__weakref__")
+        if isinstance(vars(of).get(name), GetSetDescriptorType)
+    )
 
 
 def is_slot(value: object, of: type[object]) -> bool:
@@ -261,7 +316,11 @@ def is_slot(value: object, of: type[object]) -> bool:
 
 def attributes_of(of: type[object]) -> dict[str, object]:
     """What a class has once it has been made."""
-    found = {name: value for name, value in vars(of).items() if name not in NOT_MINE and not is_slot(value, of)}
+    found = {
+        name: value
+        for name, value in vars(of).items()
+        if name not in NOT_MINE and not is_slot(value, of)
+    }
     if isinstance(found.get("__slots__"), Iterator):
         found["__slots__"] = slots_of(of)  # it is used up
     return found
@@ -283,10 +342,21 @@ def subclasses_of(of: type[Any]) -> tuple[str, ...]:
 def reduce_enum(of: type[Enum]) -> Reduced:
     members = {name: member.value for name, member in of.__members__.items()}
     made_by_enum = "__new__ _generate_next_value_ _member_names_ _member_map_ _member_type_ _value2member_map_".split()
-    attributes = {name: value for name, value in attributes_of(of).items() if name not in made_by_enum and name not in members}
+    attributes = {
+        name: value
+        for name, value in attributes_of(of).items()
+        if name not in made_by_enum and name not in members
+    }
     by_member = {name: attributes_of_member(member) for name, member in of.__members__.items()}
     args = (class_key(of), of.__bases__, of.__name__, names_at_birth(of), members)
-    return make_enum, args, (attributes, [], by_member, is_definition(of), ()), None, None, fill_class
+    return (
+        make_enum,
+        args,
+        (attributes, [], by_member, is_definition(of), ()),
+        None,
+        None,
+        fill_class,
+    )
 
 
 def attributes_of_member(member: Enum) -> dict[str, object]:
@@ -314,12 +384,18 @@ def arguments_of(obj: Any) -> tuple[tuple[Any, ...], dict[str, Any]]:
 def reduce_cached(cached: Any) -> Reduced:
     name = cached.__qualname__ if is_definition(cached) else None
     own = cast("dict[str, object]", vars(cached))
-    more = {each: value for each, value in own.items() if each not in (*functools.WRAPPER_ASSIGNMENTS, "__wrapped__")}
+    more = {
+        each: value
+        for each, value in own.items()
+        if each not in (*functools.WRAPPER_ASSIGNMENTS, "__wrapped__")
+    }
     return make_cached, (cached.__wrapped__, cached.cache_parameters(), name), more
 
 
 def has_a_reduction(kind: type[object]) -> bool:
-    return kind.__reduce__ is not object.__reduce__ or kind.__reduce_ex__ is not object.__reduce_ex__
+    return (
+        kind.__reduce__ is not object.__reduce__ or kind.__reduce_ex__ is not object.__reduce_ex__
+    )
 
 
 def reduce_singleton(obj: object) -> Reduced:
@@ -332,7 +408,9 @@ def reduce_singleton(obj: object) -> Reduced:
 def reduce_code(code: CodeType) -> Reduced:
     reduce: Callable[[CodeType], Any] = cloudpickle.Pickler.dispatch_table[CodeType]
     entry = linecache.cache.get(code.co_filename)
-    lines = entry if entry is not None and len(entry) == 4 and entry[1] is None else None  # not those of a file
+    lines = (
+        entry if entry is not None and len(entry) == 4 and entry[1] is None else None
+    )  # not those of a file
     return make_code, (reduce(code)[1], code.co_filename, lines)
 
 

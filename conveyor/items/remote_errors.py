@@ -1,9 +1,12 @@
-"""How an exception travels: out of a worker, real or simulated, to the caller, with its type, text, arguments and traceback.
+"""How an exception travels: out of a worker, real or simulated, to the caller, with its type, text,
+arguments and traceback.
 
 Knows: what exceptions carry, and how they are shown.  Must never know: stages, policies, processes.
 
-Rule 1.  It travels by its own pickle if that gives an equal one: of the same type, with the same text and arguments.
-Rule 2.  Else its parts travel, and no constructor is called: many classes take other arguments than they keep.
+Rule 1.  It travels by its own pickle if that gives an equal one: of the same type, with the same
+         text and arguments.
+Rule 2.  Else its parts travel, and no constructor is called: many classes take other arguments than
+         they keep.
 Rule 3.  If that does not bring it back, either, its text and traceback arrive, in a `JobRaised`.
 Rule 4.  What is shown is bounded: an argument of megabytes goes along, but is not written out.
 """
@@ -63,10 +66,15 @@ class SentError:
         return error if isinstance(error, BaseException) else None
 
     def arrived(self, note: str = "") -> BaseException:
-        """The exception as the caller gets it: its cause is the worker's traceback, its note says where it was raised."""
+        """The exception as the caller gets it: its cause is the worker's traceback, its note says
+        where it was raised."""
         cause = WorkerTraceback(self.trace)
         original = self.original()
-        if original is not None and set_cause(original, cause) and (not note or add_note(original, note)):
+        if (
+            original is not None
+            and set_cause(original, cause)
+            and (not note or add_note(original, note))
+        ):
             return original
         raised = JobRaised(f"{self.text}\n{self.trace}")
         raised.__cause__ = cause
@@ -88,7 +96,10 @@ def sent(error: BaseException) -> SentError:
     """
     shown = shortened(error)
     try:
-        text, trace = "".join(traceback.format_exception_only(shown)), "".join(traceback.format_exception(shown))
+        text, trace = (
+            "".join(traceback.format_exception_only(shown)),
+            "".join(traceback.format_exception(shown)),
+        )
     except Exception as failed:  # what it is asked for when it is shown may raise as well
         text = f"{type(error).__qualname__}, which cannot be shown: {type(failed).__name__}"
         trace = "".join([*traceback.format_tb(error.__traceback__), text])
@@ -102,7 +113,8 @@ def cut(text: str, most: int) -> str:
     return f"{text[: most // 2]}\n... {len(text) - most} characters ...\n{text[-most // 2 :]}"
 
 
-# ---------------------------------------------------------------------------------------------------- as something to load
+# ----------------------------------------------------------------------------------------------------
+# as something to load
 
 
 def pickled(error: BaseException) -> bytes | None:
@@ -160,7 +172,8 @@ def parts_of(obj: object) -> Any:
 
 
 def group_of(error: BaseException) -> tuple[str, tuple[BaseException, ...]] | None:
-    """The message and the exceptions of a group, whose class may have been called with something else."""
+    """The message and the exceptions of a group, whose class may have been called with something
+    else."""
     if not isinstance(error, BaseExceptionGroup):
         return None
     group = cast("BaseExceptionGroup[BaseException]", error)
@@ -209,11 +222,13 @@ def plain_text(error: BaseException) -> str:
         return f"<{type(failed).__name__}>"
 
 
-# ------------------------------------------------------------------------------------------------------ as something to read
+# ------------------------------------------------------------------------------------------------------
+# as something to read
 
 
 def shortened(error: BaseException) -> BaseException:
-    """The error as it is shown: itself, or, if an argument of it or of one behind it is large, one with less to write."""
+    """The error as it is shown: itself, or, if an argument of it or of one behind it is large, one
+    with less to write."""
     if not any(is_weighty(each) for each in family(error)):
         return error
     return shadow(error, {})
@@ -242,9 +257,14 @@ def shadow(error: BaseException, made: dict[int, BaseException]) -> BaseExceptio
         return made[id(error)]
     made[id(error)] = error
     if (group := group_of(error)) is not None:
-        copy: BaseException = BaseExceptionGroup(cut(group[0], SHOWN), [shadow(each, made) for each in group[1]])
+        copy: BaseException = BaseExceptionGroup(
+            cut(group[0], SHOWN), [shadow(each, made) for each in group[1]]
+        )
     elif writes_arguments(error):
-        copy = cast("BaseException", rebuilt(BaseException, type(error), tuple(map(short, arguments(error)))))
+        copy = cast(
+            "BaseException",
+            rebuilt(BaseException, type(error), tuple(map(short, arguments(error)))),
+        )
     else:
         return error
     made[id(error)] = copy
@@ -265,7 +285,8 @@ def is_weighty(error: BaseException) -> bool:
 
 
 def weight(value: object, deep: int = 0) -> int:
-    """About how many characters it takes to write a value of builtin types; counted no further than is shown."""
+    """About how many characters it takes to write a value of builtin types; counted no further than
+    is shown."""
     match value:
         case str() | bytes() | bytearray():
             return len(value)
@@ -299,11 +320,13 @@ def short(value: object) -> object:
     return cut(value, SHOWN) if isinstance(value, str) else Shown(cut(BOUNDED.repr(value), SHOWN))
 
 
-# ------------------------------------------------------------------------------------------------------------ what is added
+# ------------------------------------------------------------------------------------------------------------
+# what is added
 
 
 def add_note(error: BaseException, note: str) -> bool:
-    """Adds a note, though the class may forbid attributes, or have notes of its own; False if nobody would see it."""
+    """Adds a note, though the class may forbid attributes, or have notes of its own; False if
+    nobody would see it."""
     notes: object = getattr(error, "__notes__", ())
     before = list(cast("list[str]", notes)) if isinstance(notes, list | tuple) else []
     try:

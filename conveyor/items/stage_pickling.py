@@ -1,8 +1,10 @@
 """How stages travel between processes.
 
-Knows: how a stage is packed and unpacked.  Must never know: how processes are started, or whether there are any.
+Knows: how a stage is packed and unpacked.  Must never know: how processes are started, or whether
+there are any.
 
-A stage travels by value where it must: lambdas, closures, and everything that is defined in `__main__`.
+A stage travels by value where it must: lambdas, closures, and everything that is defined in
+`__main__`.
 """
 
 from __future__ import annotations
@@ -26,8 +28,11 @@ OF_MULTIPROCESSING: Final = (
 
 
 def pack_stage(stage: Job[object, object], name: str) -> bytes:
-    """A stage as it travels; raises `NotPicklable`, with the way to what cannot be pickled, if it cannot."""
-    from conveyor.items.pickling import dumped  # with cloudpickle, which is slow to import, and a worker need not have it
+    """A stage as it travels; raises `NotPicklable`, with the way to what cannot be pickled, if it
+    cannot."""
+    from conveyor.items.pickling import (
+        dumped,
+    )  # with cloudpickle, which is slow to import, and a worker need not have it
 
     try:
         return dumped(stage)
@@ -41,12 +46,18 @@ def refused(stage: Job[object, object], name: str, error: Exception) -> NotPickl
 
     def parts(whole: object) -> Iterator[tuple[str, object]]:
         """Of a stage that was made with a function, that: what else there is cannot be to blame."""
-        return iter([("", stage.said.fn)]) if whole is stage and stage.said.fn is not None else parts_of(whole)
+        return (
+            iter([("", stage.said.fn)])
+            if whole is stage and stage.said.fn is not None
+            else parts_of(whole)
+        )
 
     found = reason(stage, error, dumped, parts)
     way = " -> ".join([f"stage {name!r}", *found.way])
     advice = OF_MULTIPROCESSING if "through inheritance" in str(error) else ADVICE
-    return NotPicklable(f"stage {name!r} cannot be sent to its worker: {way}: {found.words}. {advice}")
+    return NotPicklable(
+        f"stage {name!r} cannot be sent to its worker: {way}: {found.words}. {advice}"
+    )
 
 
 def unpack_stage(data: bytes) -> Job[object, object]:

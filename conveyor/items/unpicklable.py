@@ -21,7 +21,8 @@ DEEPEST: Final = 30
 
 
 class Reason(NamedTuple):
-    """The parts that lead to what cannot be pickled, from the outermost, and the error that says so."""
+    """The parts that lead to what cannot be pickled, from the outermost, and the error that says
+    so."""
 
     way: tuple[str, ...]
     error: BaseException
@@ -29,14 +30,21 @@ class Reason(NamedTuple):
     @property
     def words(self) -> str:
         """What the error says; with its type where its words are not about pickling."""
-        return str(self.error) if "pickle" in str(self.error) else f"{type(self.error).__name__}: {self.error}"
+        return (
+            str(self.error)
+            if "pickle" in str(self.error)
+            else f"{type(self.error).__name__}: {self.error}"
+        )
 
     def __str__(self) -> str:
         return " -> ".join(self.way) + (": " if self.way else "") + self.words
 
 
-def reason(value: object, error: BaseException, dump: Dump, parts: Callable[[object], Iterator[Part]]) -> Reason:
-    """Looks for the innermost part of `value` that `dump` refuses; `error` is why it refused the whole.
+def reason(
+    value: object, error: BaseException, dump: Dump, parts: Callable[[object], Iterator[Part]]
+) -> Reason:
+    """Looks for the innermost part of `value` that `dump` refuses; `error` is why it refused the
+    whole.
 
     `parts` says what `dump` comes to behind something.
 
@@ -50,9 +58,15 @@ def reason(value: object, error: BaseException, dump: Dump, parts: Callable[[obj
     seen = {id(value)}
     left = iter(range(MOST_TRIED))
     while len(way) < DEEPEST:
-        tried = ((name, part) for name, part in parts(value) if type(part) not in SIMPLE and id(part) not in seen)
+        tried = (
+            (name, part)
+            for name, part in parts(value)
+            if type(part) not in SIMPLE and id(part) not in seen
+        )
         found = (
-            (name, part, refused) for (name, part), _ in zip(tried, left, strict=False) if (refused := refusal(part, dump))
+            (name, part, refused)
+            for (name, part), _ in zip(tried, left, strict=False)
+            if (refused := refusal(part, dump))
         )
         innermost = next(found, None)
         if innermost is None:
@@ -113,13 +127,21 @@ def parts_of_function(function: FunctionType) -> Iterator[Part]:
 
     if is_found(function):
         return
-    yield from ((f"global {name!r}", each) for name, each in globals_of(function) if not is_of_each_process(each))
+    yield from (
+        (f"global {name!r}", each)
+        for name, each in globals_of(function)
+        if not is_of_each_process(each)
+    )
     for name, cell in zip(function.__code__.co_freevars, function.__closure__ or (), strict=True):
         yield from contents(cell, f"variable {name!r}")
     yield from ((f"default {each!r}", each) for each in function.__defaults__ or ())
-    yield from ((f"default of {name!r}", each) for name, each in (function.__kwdefaults__ or {}).items())
+    yield from (
+        (f"default of {name!r}", each) for name, each in (function.__kwdefaults__ or {}).items()
+    )
     yield from ((f"attribute {name!r}", each) for name, each in vars(function).items())
-    yield from ((f"annotation of {name!r}", each) for name, each in function.__annotations__.items())
+    yield from (
+        (f"annotation of {name!r}", each) for name, each in function.__annotations__.items()
+    )
 
 
 def contents(cell: CellType, name: str) -> Iterator[Part]:
@@ -149,7 +171,9 @@ def parts_of_object(value: object) -> Iterator[Part]:
     found: list[Any] = [*reduced, None, None, None]
     make, args, state, items, pairs = found[:5]
     yield from (("", each) for each in (make, *args))
-    states = cast("tuple[object, ...]", state) if isinstance(state, tuple) else (cast("object", state),)
+    states = (
+        cast("tuple[object, ...]", state) if isinstance(state, tuple) else (cast("object", state),)
+    )
     for each in states:
         named = cast("dict[object, object]", each) if isinstance(each, dict) else {}
         yield from ((f"attribute {name!r}", part) for name, part in named.items())

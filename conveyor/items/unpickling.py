@@ -1,10 +1,15 @@
-"""How a worker rebuilds what a script defines, since it never imports the script: called by the pickles of `packing`.
+"""How a worker rebuilds what a script defines, since it never imports the script: called by the
+pickles of `packing`.
 
-Knows: how classes, code and wrappers are made anew.  Must never know: what was packed and why, cloudpickle.
+Knows: how classes, code and wrappers are made anew.  Must never know: what was packed and why,
+cloudpickle.
 
-Rule 1.  A class is one in each process, whichever pickle brings it: it is filled by the first, and by no other.
-Rule 2.  Nothing that the script ran once is run again: no `__init_subclass__`, no metaclass of the script's own.
-Rule 3.  In a worker the script's definitions are found in `__main__` under their names, so that `pickle` finds them, too.
+Rule 1.  A class is one in each process, whichever pickle brings it: it is filled by the first, and
+         by no other.
+Rule 2.  Nothing that the script ran once is run again: no `__init_subclass__`, no metaclass of the
+         script's own.
+Rule 3.  In a worker the script's definitions are found in `__main__` under their names, so that
+         `pickle` finds them, too.
 """
 
 from __future__ import annotations
@@ -58,13 +63,16 @@ LOCAL: Final = local
 
 
 class Known:
-    """The classes that this process shares with others, and the names that stand in its `__main__` for the script's."""
+    """The classes that this process shares with others, and the names that stand in its `__main__`
+    for the script's."""
 
     def __init__(self) -> None:
         self.keys: WeakKeyDictionary[type[object], str] = WeakKeyDictionary()
         self.classes: WeakValueDictionary[str, type[object]] = WeakValueDictionary()
         self.filled: set[str] = set()
-        self.announced: State | None = None  # by name; None in a process that has run the script itself
+        self.announced: State | None = (
+            None  # by name; None in a process that has run the script itself
+        )
         self.scope: State = {}  # what the stage that is being loaded has announced
         self.scopes: dict[int, State] = {}  # what each stage of this worker has announced
         self.awaited: list[
@@ -79,14 +87,16 @@ KNOWN: Final = Known()
 
 
 def become_worker() -> None:
-    """From now on the script's definitions come by pickle only, also those that a fork has brought along."""
+    """From now on the script's definitions come by pickle only, also those that a fork has brought
+    along."""
     KNOWN.filled.clear()
     KNOWN.announced = {}
 
 
 @contextmanager
 def announcing() -> Generator[None]:
-    """For a while the definitions that come by pickle are found in `__main__`, and what is there already stays as it is."""
+    """For a while the definitions that come by pickle are found in `__main__`, and what is there
+    already stays as it is."""
     before, KNOWN.announced = KNOWN.announced, {}
     try:
         yield
@@ -109,8 +119,8 @@ def class_key(of: type[object]) -> str:
 def announce(name: str, value: object) -> None:
     """In a worker: `value` is what the script calls `name`.
 
-    Where several stages share the worker, each has functions of its own: what `__main__` has under that name depends on whose
-    turn it is then, and `said_by` tells.
+    Where several stages share the worker, each has functions of its own: what `__main__` has under
+    that name depends on whose turn it is then, and `said_by` tells.
     """
     if KNOWN.announced is None:
         return
@@ -129,10 +139,11 @@ def loaded(stage: object) -> None:
 
 
 def complete() -> None:
-    """Puts into `__main__` what the definitions that have come are looked up with: hints by name, and subclasses.
+    """Puts into `__main__` what the definitions that have come are looked up with: hints by name,
+    and subclasses.
 
-    Called when a pickle has been loaded whole, for definitions name one another.  What could not be sent stays away, and the
-    look-up of it says why.
+    Called when a pickle has been loaded whole, for definitions name one another.  What could not be
+    sent stays away, and the look-up of it says why.
     """
     main = sys.modules["__main__"]
     while KNOWN.awaited:
@@ -150,28 +161,40 @@ def said_by(stage: object, name: str, otherwise: object) -> object:
     return scope.get(name, (KNOWN.announced or {}).get(name, otherwise))
 
 
-# ----------------------------------------------------------------------------------------------------------------- classes
+# -----------------------------------------------------------------------------------------------------------------
+# classes
 
 
 def make_class(
-    key: str, maker: type[type] | None, meta: type[type], name: str, bases: tuple[Any, ...], namespace: State
+    key: str,
+    maker: type[type] | None,
+    meta: type[type],
+    name: str,
+    bases: tuple[Any, ...],
+    namespace: State,
 ) -> type[object]:
-    """The class of that key, empty if it is new here; `maker` makes it where the metaclass is the script's own."""
+    """The class of that key, empty if it is new here; `maker` makes it where the metaclass is the
+    script's own."""
     if (known := KNOWN.classes.get(key)) is not None:
         return known
     with hooks_at_rest(bases):
         made: type[object]
         if maker is not None:
-            made = cast("Callable[..., type[object]]", maker.__new__)(meta, name, bases, dict(namespace))
+            made = cast("Callable[..., type[object]]", maker.__new__)(
+                meta, name, bases, dict(namespace)
+            )
         else:
-            made = types.new_class(name, bases, {"metaclass": meta}, lambda names: names.update(namespace))
+            made = types.new_class(
+                name, bases, {"metaclass": meta}, lambda names: names.update(namespace)
+            )
     KNOWN.add(key, made)
     return made
 
 
 @contextmanager
 def hooks_at_rest(bases: tuple[Any, ...]) -> Generator[None]:
-    """No `__init_subclass__` of a class that came by pickle is called: what it did once has come by pickle, too."""
+    """No `__init_subclass__` of a class that came by pickle is called: what it did once has come by
+    pickle, too."""
     above = [each for base in types.resolve_bases(bases) for each in base.__mro__]
     holder = next((each for each in above if "__init_subclass__" in vars(each)), object)
     hook = vars(holder)["__init_subclass__"]
@@ -189,7 +212,9 @@ def nothing(_cls: type[object], /, **_: object) -> None:
     """In place of a hook."""
 
 
-def make_enum(key: str, bases: tuple[type[Any], ...], name: str, namespace: State, members: State) -> type[object]:
+def make_enum(
+    key: str, bases: tuple[type[Any], ...], name: str, namespace: State, members: State
+) -> type[object]:
     """The enumeration of that key, with its members, if it is new here without anything else."""
     if (known := KNOWN.classes.get(key)) is not None:
         return known
@@ -203,9 +228,11 @@ def make_enum(key: str, bases: tuple[type[Any], ...], name: str, namespace: Stat
 
 
 def fill_class(
-    made: type[object], states: tuple[State, Sequence[type[object]], dict[str, State], bool, tuple[str, ...]]
+    made: type[object],
+    states: tuple[State, Sequence[type[object]], dict[str, State], bool, tuple[str, ...]],
 ) -> None:
-    """Gives a class its attributes, the classes registered with it, and its members theirs; once in each process."""
+    """Gives a class its attributes, the classes registered with it, and its members theirs; once in
+    each process."""
     key = KNOWN.keys[made]
     if key in KNOWN.filled:
         return
@@ -234,7 +261,8 @@ def awaits(function: object) -> None:
         KNOWN.awaited.append((function.__globals__, hinted(function.__annotations__)))
 
 
-# --------------------------------------------------------------------------------------------------------- functions, code
+# ---------------------------------------------------------------------------------------------------------
+# functions, code
 
 
 def make_code(parts: tuple[Any, ...], filename: str, lines: Lines | None) -> CodeType:
@@ -244,7 +272,9 @@ def make_code(parts: tuple[Any, ...], filename: str, lines: Lines | None) -> Cod
     return CodeType(*parts).replace(co_filename=filename)
 
 
-def fill_function(made: types.FunctionType, said: tuple[Callable[[object, object], None], object]) -> None:
+def fill_function(
+    made: types.FunctionType, said: tuple[Callable[[object, object], None], object]
+) -> None:
     """Fills a function that the script has under its name."""
     fill, state = said
     fill(made, state)
@@ -260,7 +290,8 @@ def make_cached(function: Callable[..., object], parameters: State, name: str | 
     return made
 
 
-# ------------------------------------------------------------------------------------------------- what each process has one of
+# -------------------------------------------------------------------------------------------------
+# what each process has one of
 
 
 def make_lock(kind: int) -> object:
@@ -273,7 +304,9 @@ def make_local(kind: type[object]) -> object:
     return kind()
 
 
-def make_variable(name: str, default: tuple[object, ...], value: tuple[object, ...]) -> ContextVar[object]:
+def make_variable(
+    name: str, default: tuple[object, ...], value: tuple[object, ...]
+) -> ContextVar[object]:
     """A context variable, with the value that it had when it was packed."""
     made: ContextVar[object] = ContextVar(name, default=default[0]) if default else ContextVar(name)
     if value:
@@ -281,14 +314,18 @@ def make_variable(name: str, default: tuple[object, ...], value: tuple[object, .
     return made
 
 
-def make_typing(kind: str, home: str, module: str, is_definition: bool, args: tuple[Any, ...], named: State) -> object:
+def make_typing(
+    kind: str, home: str, module: str, is_definition: bool, args: tuple[Any, ...], named: State
+) -> object:
     """A `NewType`, a type variable or the like: if it is the script's, one in each worker."""
     name: str = args[0]
     if is_definition and KNOWN.announced is not None and name in KNOWN.announced:
         return cast("object", KNOWN.announced[name])
     maker: object = getattr(sys.modules.get(home, typing), kind)
     # They say that they are of the module that calls.
-    made: object = eval("maker(*args, **named)", {"__name__": module, "maker": maker, "args": args, "named": named})
+    made: object = eval(
+        "maker(*args, **named)", {"__name__": module, "maker": maker, "args": args, "named": named}
+    )
     if is_definition:
         announce(name, made)
     return made

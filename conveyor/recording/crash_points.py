@@ -1,6 +1,7 @@
 """What befell the workers of a run: before which store one died, whose time ran out.
 
-Knows: how places are named and which comes first.  Must never know: who died there, how that is found out, files.
+Knows: how places are named and which comes first.  Must never know: who died there, how that is
+found out, files.
 """
 
 from __future__ import annotations
@@ -13,13 +14,23 @@ from conveyor.core.crashes import Death
 __all__ = ["Fallen", "Place", "Timeout"]
 
 DIGITS: Final = "0123456789"
-STEPS: Final = ("begun", "taken", "held", "", "emitted", "saved", "closed")  # the empty one: some of its outputs are out
+STEPS: Final = (
+    "begun",
+    "taken",
+    "held",
+    "",
+    "emitted",
+    "saved",
+    "closed",
+)  # the empty one: some of its outputs are out
 
 
 class Place(NamedTuple):
-    """Before which store a worker died, in the words of a schedule: with which `item` (None: at the end), at which `step`.
+    """Before which store a worker died, in the words of a schedule: with which `item` (None: at the
+    end), at which `step`.
 
-    `given`: how many outputs it had given by then, the newest to some lanes only where the step is `copied`.
+    `given`: how many outputs it had given by then, the newest to some lanes only where the step is
+    `copied`.
 
     >>> Place(4, "emitted", 5) < Place(5, "taken", 5) < Place(5, "copied1", 6) < Place(5, "emitted1", 6)
     True

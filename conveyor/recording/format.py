@@ -1,14 +1,19 @@
-"""A recording: what the world decided in a real run, as a file that is valid up to wherever it ends.
+"""A recording: what the world decided in a real run, as a file that is valid up to wherever it
+ends.
 
-Knows: frames, and what is in them.  Must never know: who writes them, how a run is made to follow them.
+Knows: frames, and what is in them.  Must never know: who writes them, how a run is made to follow
+them.
 
-Rule 1.  The file begins with its format, `cvd1` and a line end; behind that are frames: a letter, the length and the checksum
-         of what follows.  They are only ever added, so a file that was cut off holds up to its last whole frame.
-Rule 2.  A decision point is told by its name, kind, lanes, and the decision points before it; stages that decide nothing
-         are not told of, so one may be put in.
-Rule 3.  Of each point its decisions follow one another, run-length encoded: of a join which lane each item was read from, of
-         a fork which lane each item went to.  A whole run is one number, in a byte while it is short.
-Rule 4.  What a worker had decided and not committed when it died is void; a frame says how much stands.
+Rule 1.  The file begins with its format, `cvd1` and a line end; behind that are frames: a letter,
+         the length and the checksum of what follows.  They are only ever added, so a file that was
+         cut off holds up to its last whole frame.
+Rule 2.  A decision point is told by its name, kind, lanes, and the decision points before it;
+         stages that decide nothing are not told of, so one may be put in.
+Rule 3.  Of each point its decisions follow one another, run-length encoded: of a join which lane
+         each item was read from, of a fork which lane each item went to.  A whole run is one
+         number, in a byte while it is short.
+Rule 4.  What a worker had decided and not committed when it died is void; a frame says how much
+         stands.
 """
 
 from __future__ import annotations
@@ -38,11 +43,22 @@ MAGIC: Final = b"cvd1\n"
 FRAME: Final = Struct("<cII")
 PROGRESS: Final = Struct("<QII")
 
-HEAD, PIPELINE, INPUT, PROGRESSED, DECIDED, VOID, FELL, RAN_OUT, ENDED = b"H", b"P", b"I", b"N", b"D", b"V", b"K", b"O", b"T"
+HEAD, PIPELINE, INPUT, PROGRESSED, DECIDED, VOID, FELL, RAN_OUT, ENDED = (
+    b"H",
+    b"P",
+    b"I",
+    b"N",
+    b"D",
+    b"V",
+    b"K",
+    b"O",
+    b"T",
+)
 
 
 class Point(NamedTuple):
-    """A decision point.  `before`: the names of those from which something can come to it, sorted."""
+    """A decision point.  `before`: the names of those from which something can come to it,
+    sorted."""
 
     name: str
     kind: str
@@ -54,9 +70,9 @@ class Point(NamedTuple):
 class End:
     """How a run ended: `how` is "done", "failed" or "stopped".
 
-    `stage` and `error` (its type, its text) tell of a failure; `results` were given out, with the checksum `outputs`;
-    `letters`: stage, ordinal and attempts of each dead letter, and what raised; `lanes`: how many of each adapting fork were
-    opened.
+    `stage` and `error` (its type, its text) tell of a failure; `results` were given out, with the
+    checksum `outputs`; `letters`: stage, ordinal and attempts of each dead letter, and what raised;
+    `lanes`: how many of each adapting fork were opened.
     """
 
     how: str
@@ -69,13 +85,29 @@ class End:
 
     def packed(self) -> bytes:
         letters = [list(letter) for letter in self.letters]
-        told = (self.how, self.stage, self.error, self.results, self.outputs, letters, dict(self.lanes))
+        told = (
+            self.how,
+            self.stage,
+            self.error,
+            self.results,
+            self.outputs,
+            letters,
+            dict(self.lanes),
+        )
         return frame(ENDED, json.dumps(told).encode())
 
     @classmethod
     def read(cls, payload: bytes) -> End:
         how, stage, (kind, text), results, outputs, letters, lanes = json.loads(payload)
-        return cls(how, stage, (kind, text), results, outputs, tuple((s, o, a, e) for s, o, a, e in letters), lanes)
+        return cls(
+            how,
+            stage,
+            (kind, text),
+            results,
+            outputs,
+            tuple((s, o, a, e) for s, o, a, e in letters),
+            lanes,
+        )
 
 
 class Runs:
@@ -121,25 +153,35 @@ class Recording:
     given: Digest = field(default_factory=Digest)
     end: End | None = None
     pipeline: bytes | None = None
-    input: tuple[bytes, ...] | None = None  # the items, pickled, as far as they were few enough to be kept
+    input: tuple[bytes, ...] | None = (
+        None  # the items, pickled, as far as they were few enough to be kept
+    )
 
     @classmethod
     def read(cls, data: bytes, name: str) -> Recording:
         """The recording in a file of this name; raises `ScheduleMismatch` if there is none."""
         if not data.startswith(MAGIC):
-            what = "of another version of Conveyor" if data.startswith(MAGIC[:3]) else "no recording"
-            raise ScheduleMismatch(f"{name} is {what}: it must begin with {MAGIC!r}, and begins with {data[:8]!r}")
+            what = (
+                "of another version of Conveyor" if data.startswith(MAGIC[:3]) else "no recording"
+            )
+            raise ScheduleMismatch(
+                f"{name} is {what}: it must begin with {MAGIC!r}, and begins with {data[:8]!r}"
+            )
         frames = frames_in(data)
         kind, payload = next(frames, (b"", b""))
         if kind != HEAD:
             raise ScheduleMismatch(f"{name} was cut off before it said which pipeline it is of")
         adaptive_lanes, points = json.loads(payload)
-        recording = cls(name, tuple(Point(n, k, w, tuple(b)) for n, k, w, b in points), adaptive_lanes, {})
+        recording = cls(
+            name, tuple(Point(n, k, w, tuple(b)) for n, k, w, b in points), adaptive_lanes, {}
+        )
         return Reader(recording).read(frames)
 
     def check(self, topology: Topology) -> None:
         """Raises `ScheduleMismatch` if it is of a pipeline that decides something else."""
-        mine, theirs = [{point.name: point for point in points} for points in (self.points, points_of(topology))]
+        mine, theirs = [
+            {point.name: point for point in points} for points in (self.points, points_of(topology))
+        ]
         for name in [*mine, *(name for name in theirs if name not in mine)]:
             if mine.get(name) != theirs.get(name):
                 raise ScheduleMismatch(
@@ -155,10 +197,18 @@ class Recording:
         count = self.given.count
         other = self.given.first_difference(items)
         if other is not None:
-            which = f"number {other[0]}" if len(other) == 1 else f"one of the numbers {other[0]} to {other[-1]}"
-            raise ScheduleMismatch(f"{self.name} is of a run on other items: of {count} items, {which} was another one")
+            which = (
+                f"number {other[0]}"
+                if len(other) == 1
+                else f"one of the numbers {other[0]} to {other[-1]}"
+            )
+            raise ScheduleMismatch(
+                f"{self.name} is of a run on other items: of {count} items, {which} was another one"
+            )
         if len(items) < count or (self.is_whole and len(items) > count):
-            raise ScheduleMismatch(f"{self.name} is of a run on {count} items; here there are {len(items)}")
+            raise ScheduleMismatch(
+                f"{self.name} is of a run on {count} items; here there are {len(items)}"
+            )
 
     @property
     def is_whole(self) -> bool:
@@ -188,7 +238,10 @@ class Recording:
             return None
         bare: Topology
         bare, stages, _ = pickle.loads(self.pipeline)
-        nodes = [replace(n, stage=unpack_stage(stages[n.index]) if n.index in stages else None) for n in bare.nodes]
+        nodes = [
+            replace(n, stage=unpack_stage(stages[n.index]) if n.index in stages else None)
+            for n in bare.nodes
+        ]
         complete()
         return replace(bare, nodes=tuple(nodes))
 
@@ -209,7 +262,10 @@ class Reader:
     def read(self, frames: Iterator[tuple[bytes, bytes]]) -> Recording:
         for kind, payload in frames:
             self.take(kind, payload)
-        decisions = {point.name: lanes for point, lanes in zip(self.recording.points, self.lanes, strict=True)}
+        decisions = {
+            point.name: lanes
+            for point, lanes in zip(self.recording.points, self.lanes, strict=True)
+        }
         return replace(
             self.recording,
             decisions=decisions,
@@ -229,7 +285,13 @@ class Reader:
                 del self.lanes[point][stands:]
         elif kind == FELL:
             worker, place, hand = json.loads(payload)
-            self.fallen.append(Fallen(worker, Place(*place), Death(*hand[: len(Death._fields)]) if hand is not None else None))
+            self.fallen.append(
+                Fallen(
+                    worker,
+                    Place(*place),
+                    Death(*hand[: len(Death._fields)]) if hand is not None else None,
+                )
+            )
         elif kind == RAN_OUT:
             self.timeouts.append(Timeout(*json.loads(payload)))
         elif kind == PROGRESSED:
@@ -350,7 +412,9 @@ class _Points:
         for spec in self.topology.nodes:
             before = self.before_node(spec.index)
             if len(spec.inputs) > 1:
-                found.append(Point(spec.merge_name, "join", len(spec.inputs), tuple(sorted(before))))
+                found.append(
+                    Point(spec.merge_name, "join", len(spec.inputs), tuple(sorted(before)))
+                )
                 before |= {spec.merge_name}
             if spec.route is not None:
                 found += self.in_route(spec.route, before)
@@ -381,7 +445,8 @@ class _Points:
 
 
 def balances_to(channel: int, route: Route) -> tuple[str, ...] | None:
-    """The balancing forks between a worker and one of its channels; None if the route does not lead there."""
+    """The balancing forks between a worker and one of its channels; None if the route does not lead
+    there."""
     if isinstance(route, Leaf):
         return () if route.channel == channel else None
     for lane in route.lanes:
@@ -398,7 +463,10 @@ def told(name: str, points: Mapping[str, Point]) -> str:
     return f"the {point.kind} {name!r} of {point.lanes} lanes{behind}"
 
 
-def pack_topology(topology: Topology, stages: Mapping[int, bytes], main: Definitions | None) -> bytes:
-    """A pipeline as a recording keeps it, with its stages as they travel, by node, and what the program's script defines."""
+def pack_topology(
+    topology: Topology, stages: Mapping[int, bytes], main: Definitions | None
+) -> bytes:
+    """A pipeline as a recording keeps it, with its stages as they travel, by node, and what the
+    program's script defines."""
     bare = replace(topology, nodes=tuple(replace(spec, stage=None) for spec in topology.nodes))
     return pickle.dumps((bare, dict(stages), pack_main() if main is None else main))

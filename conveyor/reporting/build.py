@@ -1,6 +1,7 @@
 """The report of a run, put together from what is known of each node.
 
-Knows: the topology, and how to count by stage.  Must never know: who counted, or how the figures came here.
+Knows: the topology, and how to count by stage.  Must never know: who counted, or how the figures
+came here.
 """
 
 from __future__ import annotations
@@ -28,7 +29,8 @@ class Figures(NamedTuple):
 
 
 class Letters:
-    """The dead letters of a run, each once: those of items that a worker had not committed when it died are void."""
+    """The dead letters of a run, each once: those of items that a worker had not committed when it
+    died are void."""
 
     def __init__(self) -> None:
         self.of_node: dict[int, list[DeadLetter]] = {}
@@ -38,7 +40,9 @@ class Letters:
 
     def void(self, node: int, ordinal: int) -> None:
         """Another worker begins again at the input of this ordinal."""
-        self.of_node[node] = [letter for letter in self.of_node.get(node, []) if letter.ordinal < ordinal]
+        self.of_node[node] = [
+            letter for letter in self.of_node.get(node, []) if letter.ordinal < ordinal
+        ]
 
     def all(self) -> list[DeadLetter]:
         return [letter for letters in self.of_node.values() for letter in letters]
@@ -53,7 +57,8 @@ def report_of(
 ) -> Report:
     """All workers and zips, in the order in which their stages were added.
 
-    `figures` tells of a node by its number, `zipped` how many tuples a zip gave and how many items it could not pair.
+    `figures` tells of a node by its number, `zipped` how many tuples a zip gave and how many items
+    it could not pair.
     """
     widths = {name: width for spec in topology.nodes for name, width in zips_of(spec.inputs)}
     stages: dict[str, StageReport] = {}
@@ -63,7 +68,9 @@ def report_of(
         elif info.name in widths:
             tuples, left_over = zipped(info.name)
             items_in = tuples * widths[info.name] + left_over
-            stages[info.name] = StageReport(info.name, info.kind, items_in, tuples, left_over=left_over)
+            stages[info.name] = StageReport(
+                info.name, info.kind, items_in, tuples, left_over=left_over
+            )
     return Report(stages, seconds, notes)
 
 

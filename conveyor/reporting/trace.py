@@ -26,8 +26,9 @@ class Happening(Enum):
 class Event(NamedTuple):
     """One thing that happened.
 
-    time: virtual, in slices: one takes a tick, and begins when its items are there and its worker is free; worker: the name of
-    its stage, or of the join or fork that decided; items and outputs: short reprs; text: what was decided, or how it failed.
+    time: virtual, in slices: one takes a tick, and begins when its items are there and its worker
+    is free; worker: the name of its stage, or of the join or fork that decided; items and outputs:
+    short reprs; text: what was decided, or how it failed.
     """
 
     time: int
@@ -55,12 +56,23 @@ class Trace(tuple[Event, ...]):
     def __str__(self) -> str:
         rows = [("time", "worker", "what", "items", "outputs")]
         rows += [
-            (str(event.time), event.worker, event.what.value, _cell(event.items) or event.text, _cell(event.outputs))
+            (
+                str(event.time),
+                event.worker,
+                event.what.value,
+                _cell(event.items) or event.text,
+                _cell(event.outputs),
+            )
             for event in self
         ]
         widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
         lines = [
-            "  ".join([row[0].rjust(widths[0]), *(cell.ljust(width) for cell, width in zip(row[1:], widths[1:], strict=True))])
+            "  ".join(
+                [
+                    row[0].rjust(widths[0]),
+                    *(cell.ljust(width) for cell, width in zip(row[1:], widths[1:], strict=True)),
+                ]
+            )
             for row in rows
         ]
         lines.insert(1, "  ".join("-" * width for width in widths))

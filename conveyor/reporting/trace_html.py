@@ -1,10 +1,11 @@
-"""A trace as a picture: one HTML file that needs nothing else, with a lane for each worker and each decision point.
+"""A trace as a picture: one HTML file that needs nothing else, with a lane for each worker and each
+decision point.
 
 Knows: what happened, and how it is drawn.  Must never know: who saw it happen, files, browsers.
 
-Lanes stand in the order of the pipeline: a join above the worker that reads it, a balancing fork below the worker that feeds
-it.  Time runs to the right, a column a tick.  A decision stands where it matters: a join's with what is read then, a fork's
-with what it sends.
+Lanes stand in the order of the pipeline: a join above the worker that reads it, a balancing fork
+below the worker that feeds it.  Time runs to the right, a column a tick.  A decision stands where
+it matters: a join's with what is read then, a fork's with what it sends.
 """
 
 from __future__ import annotations
@@ -56,7 +57,10 @@ def picture(trace: Trace, topology: Topology, facts: Mapping[str, str]) -> str:
     """The whole page; `facts` stand above the picture."""
     lanes = [*lanes_of(topology)]
     boxes = placed(trace, lanes)
-    heights = [max((box.row + 1 for box in boxes if box.lane == at), default=1) * ROW + GAP for at in range(len(lanes))]
+    heights = [
+        max((box.row + 1 for box in boxes if box.lane == at), default=1) * ROW + GAP
+        for at in range(len(lanes))
+    ]
     tops = [AXIS + sum(heights[:at]) for at in range(len(lanes))]
     width = (max((box.column for box in boxes), default=0) + 1) * COLUMN
     height = AXIS + sum(heights)
@@ -65,16 +69,30 @@ def picture(trace: Trace, topology: Topology, facts: Mapping[str, str]) -> str:
         for lane, tall in zip(lanes, heights, strict=True)
     )
     drawing = "\n".join(
-        [*axis(first_of(trace), width, height), *stripes(tops, heights, width), *(drawn(box, tops[box.lane]) for box in boxes)]
+        [
+            *axis(first_of(trace), width, height),
+            *stripes(tops, heights, width),
+            *(drawn(box, tops[box.lane]) for box in boxes),
+        ]
     )
-    rows = "".join(f"<dt>{escape(name)}</dt><dd>{escape(fact)}</dd>" for name, fact in facts.items())
+    rows = "".join(
+        f"<dt>{escape(name)}</dt><dd>{escape(fact)}</dd>" for name, fact in facts.items()
+    )
     return PAGE.format(
-        style=STYLE, facts=rows, names=names, axis=AXIS, width=width, height=height, drawing=drawing, table=escape(str(trace))
+        style=STYLE,
+        facts=rows,
+        names=names,
+        axis=AXIS,
+        width=width,
+        height=height,
+        drawing=drawing,
+        table=escape(str(trace)),
     )
 
 
 def lanes_of(topology: Topology) -> Iterator[Lane]:
-    """A lane for each worker, and for each join and balancing fork beside the worker that it belongs to."""
+    """A lane for each worker, and for each join and balancing fork beside the worker that it
+    belongs to."""
     for node in topology.nodes:
         if node.merge_name:
             yield Lane(node.merge_name, "join", node.name)
@@ -93,13 +111,18 @@ def balances_in(route: Route | None) -> Iterator[Balance]:
 
 
 def placed(trace: Trace, lanes: list[Lane]) -> list[Box]:
-    """Every event in its lane; what has none, such as which failure ends the run, gets one at the end."""
+    """Every event in its lane; what has none, such as which failure ends the run, gets one at the
+    end."""
     at = {lane.name: number for number, lane in enumerate(lanes)}
     first = first_of(trace)
     taken: dict[tuple[int, int], int] = {}
     boxes: list[Box] = []
     for number, event in enumerate(trace):
-        name = event.worker if event.worker in at else event.worker.lstrip("!").partition("~")[0] or event.worker
+        name = (
+            event.worker
+            if event.worker in at
+            else event.worker.lstrip("!").partition("~")[0] or event.worker
+        )
         if name not in at:
             at[name] = len(lanes)
             lanes.append(Lane(name, "run", ""))
@@ -112,7 +135,8 @@ def placed(trace: Trace, lanes: list[Lane]) -> list[Box]:
 
 
 def time_of(trace: Trace, number: int, lane: Lane) -> int:
-    """When an event is shown: a join decides when its worker reads next, a fork when its worker has run."""
+    """When an event is shown: a join decides when its worker reads next, a fork when its worker has
+    run."""
     event = trace[number]
     if event.what is not Happening.DECISION or lane.kind not in ("join", "fork"):
         return event.time
@@ -143,10 +167,10 @@ def drawn(box: Box, top: int) -> str:
     kind = event.what.name.lower()
     if event.what is Happening.DECISION:
         kind += "" if is_default(event) else " other"
-    shape = (
-        f'<rect x="{x}" y="{y}" width="{COLUMN - 6}" height="{ROW - 4}" rx="{13 if event.what is Happening.DECISION else 4}"/>'
+    shape = f'<rect x="{x}" y="{y}" width="{COLUMN - 6}" height="{ROW - 4}" rx="{13 if event.what is Happening.DECISION else 4}"/>'
+    text = (
+        f'<text x="{x + (COLUMN - 6) / 2:g}" y="{y + 17}">{escape(shortened(label(event)))}</text>'
     )
-    text = f'<text x="{x + (COLUMN - 6) / 2:g}" y="{y + 17}">{escape(shortened(label(event)))}</text>'
     return f'<g class="{kind}"><title>{escape(told(event))}</title>{shape}{text}</g>'
 
 

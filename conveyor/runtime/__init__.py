@@ -1,4 +1,5 @@
-"""The real world: processes, shared memory, cores and signals.  It knows nothing of schedules or simulation."""
+"""The real world: processes, shared memory, cores and signals.  It knows nothing of schedules or
+simulation."""
 
 from conveyor.runtime.placement import Placement
 

@@ -1,6 +1,7 @@
 """File descriptors: which numbers are not for us, and whether there are enough of the others.
 
-Knows: that 0, 1 and 2 are the program's, and that a process may have only so many.  Must never know: what a descriptor is for.
+Knows: that 0, 1 and 2 are the program's, and that a process may have only so many.  Must never
+know: what a descriptor is for.
 """
 
 from __future__ import annotations
@@ -17,7 +18,8 @@ __all__ = ["check_room", "fill_standard", "is_open"]
 def fill_standard() -> None:
     """Opens /dev/null where the program has closed its standard input, output or error.
 
-    The next descriptor to be made would else have that number, and what a job or a library prints would go into a channel.
+    The next descriptor to be made would else have that number, and what a job or a library prints
+    would go into a channel.
     """
     for standard in (0, 1, 2):
         if not is_open(standard):
@@ -33,10 +35,11 @@ def is_open(fd: int) -> bool:
 
 
 def check_room(count: int, what: str) -> None:
-    """Raises `TooFewDescriptors` unless this process can have `count` more, which is found out by having them for a moment.
+    """Raises `TooFewDescriptors` unless this process can have `count` more, which is found out by
+    having them for a moment.
 
-    Nothing has been started then.  multiprocessing, which runs out of them halfway, would keep the half that it got, and a
-    worker that was forked would have none left for itself.
+    Nothing has been started then.  multiprocessing, which runs out of them halfway, would keep the
+    half that it got, and a worker that was forked would have none left for itself.
     """
     had: list[int] = []
     try:
@@ -46,7 +49,11 @@ def check_room(count: int, what: str) -> None:
     except OSError as error:
         if error.errno not in (errno.EMFILE, errno.ENFILE):
             raise
-        whose = "the system" if error.errno == errno.ENFILE else f"this process, which may have {_limit()},"
+        whose = (
+            "the system"
+            if error.errno == errno.ENFILE
+            else f"this process, which may have {_limit()},"
+        )
         raise TooFewDescriptors(
             f"{what} needs up to {count} more file descriptors, and {whose} has only {len(had)} left. Raise the limit "
             "(`ulimit -n 4096` in the shell, or resource.setrlimit(resource.RLIMIT_NOFILE, ...) in the program), close files, "

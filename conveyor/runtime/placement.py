@@ -24,10 +24,11 @@ _turn = count()
 class Placement:
     """Where the workers of a pipeline run.
 
-    By default each has a core of its own while cores last, neighbours on neighbouring cores.  Where there are more processors
-    than cores, neighbours share a worker, if nothing on them or between them asks for more; and if there still are more workers
-    than cores, the system places them.  `pinned` names cores for some stages, `unpinned` leaves all to the system; stages that
-    are pinned, and with `fuse=False` all, have a worker each.
+    By default each has a core of its own while cores last, neighbours on neighbouring cores.  Where
+    there are more processors than cores, neighbours share a worker, if nothing on them or between
+    them asks for more; and if there still are more workers than cores, the system places them.
+    `pinned` names cores for some stages, `unpinned` leaves all to the system; stages that are
+    pinned, and with `fuse=False` all, have a worker each.
 
     >>> Placement.pinned({"resize": [0, 1]}).cores["resize"]
     (0, 1)
@@ -52,24 +53,37 @@ class Placement:
         return self.fuse and stage not in self.cores and stage.partition("/")[0] not in self.cores
 
     def place(self, workers: Sequence[str]) -> tuple[list[tuple[int, ...]], tuple[str, ...]]:
-        """The cores of each worker, by name (none: left to the system), and what the report should say about it.
+        """The cores of each worker, by name (none: left to the system), and what the report should
+        say about it.
 
         Raises `TopologyError` for a stage that is not there or a core that cannot be used.
         """
         stages = {name.partition("/")[0] for name in workers} | set(workers)
         for name, cores in self.cores.items():
             if name not in stages:
-                raise TopologyError(f"placement: there is no stage {name!r}; the workers are {', '.join(workers)}")
+                raise TopologyError(
+                    f"placement: there is no stage {name!r}; the workers are {', '.join(workers)}"
+                )
             if not cores or not set(cores) <= set(usable_cores()):
-                raise TopologyError(f"placement of {name!r}: cores {list(cores)}; this process may use {usable_cores()}")
+                raise TopologyError(
+                    f"placement of {name!r}: cores {list(cores)}; this process may use {usable_cores()}"
+                )
         if not hasattr(os, "sched_setaffinity"):
-            note = ("placement: this system does not let a process choose its cores",) if self.spread or self.cores else ()
+            note = (
+                ("placement: this system does not let a process choose its cores",)
+                if self.spread or self.cores
+                else ()
+            )
             return [() for _ in workers], note
         usable = usable_cores()
         if self.spread and len(workers) <= len(usable):
-            first = next(_turn) if len(workers) < len(usable) else 0  # two pipelines should not meet on one core
+            first = (
+                next(_turn) if len(workers) < len(usable) else 0
+            )  # two pipelines should not meet on one core
             return [(usable[(first + i) % len(usable)],) for i in range(len(workers))], ()
-        return [self.cores.get(name) or self.cores.get(name.partition("/")[0], ()) for name in workers], ()
+        return [
+            self.cores.get(name) or self.cores.get(name.partition("/")[0], ()) for name in workers
+        ], ()
 
 
 def usable_cores() -> list[int]:
@@ -80,7 +94,8 @@ def usable_cores() -> list[int]:
 
 
 def usable_physical_cores() -> int:
-    """How many physical cores this process may use, its affinity and its cgroup's quota respected; 1 at least."""
+    """How many physical cores this process may use, its affinity and its cgroup's quota respected;
+    1 at least."""
     import psutil  # which is slow to import, and a worker does not ask
 
     check_room(2, "a look at how many cores there are")

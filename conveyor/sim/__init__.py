@@ -1,7 +1,8 @@
-"""The simulated world: the same nodes, drive loops and recovery in one thread, and every decision in a scheduler's hand.
+"""The simulated world: the same nodes, drive loops and recovery in one thread, and every decision
+in a scheduler's hand.
 
-Of what is here a pipeline's own calls (`simulate`, `explore`, `replay`, `count`) need nothing to be imported.  What they take
-and give has its names here:
+Of what is here a pipeline's own calls (`simulate`, `explore`, `replay`, `count`) need nothing to be
+imported.  What they take and give has its names here:
 
 >>> from conveyor.sim import Faults
 >>> from conveyor import Pipeline, Processor
@@ -23,7 +24,8 @@ if TYPE_CHECKING:
 else:
 
     def __getattr__(name: str) -> object:
-        # Each name is imported when it is asked for: `schedules` needs Hypothesis, which need not be there for the others.
+        # Each name is imported when it is asked for: `schedules` needs Hypothesis, which need not
+        # be there for the others.
         if name in HOMES:
             from importlib import import_module
 

@@ -24,4 +24,6 @@ def escaped(name: str) -> str:
 
 def plain(name: str) -> str:
     """The name that was escaped."""
-    return re.sub(r"(%[0-9A-F]{2})+", lambda signs: bytes.fromhex(signs[0].replace("%", "")).decode(), name)
+    return re.sub(
+        r"(%[0-9A-F]{2})+", lambda signs: bytes.fromhex(signs[0].replace("%", "")).decode(), name
+    )

@@ -2,8 +2,8 @@
 
 Knows: how plans are named and enumerated.  Must never know: what a death does.
 
-Plans are enumerated in a loop around the search, never drawn from a budget that is shared inside it: that would make choices
-depend on one another that do not, and lose outcomes.
+Plans are enumerated in a loop around the search, never drawn from a budget that is shared inside
+it: that would make choices depend on one another that do not, and lose outcomes.
 """
 
 from __future__ import annotations
@@ -18,10 +18,12 @@ __all__ = ["Faults"]
 
 @dataclass(frozen=True, slots=True)
 class Faults:
-    """One worker of a run dies, before any one of its stores, and comes back at once or later: each such plan.
+    """One worker of a run dies, before any one of its stores, and comes back at once or later: each
+    such plan.
 
-    `workers` are the names of the stages whose workers may die; without it, all may.  With `timeouts`, whether the time of an
-    item runs out is a decision, too, in every stage that has a `timeout_s`; else it never does.
+    `workers` are the names of the stages whose workers may die; without it, all may.  With
+    `timeouts`, whether the time of an item runs out is a decision, too, in every stage that has a
+    `timeout_s`; else it never does.
 
     >>> Faults(["double"]).workers
     ('double',)
@@ -37,8 +39,11 @@ class Faults:
         object.__setattr__(self, "workers", None if workers is None else tuple(workers))
 
     def checked(self, workers: Sequence[str]) -> tuple[str, ...]:
-        """The workers that may die, of those that there are; raises `TopologyError` for one that is not there."""
+        """The workers that may die, of those that there are; raises `TopologyError` for one that is
+        not there."""
         for name in self.workers or ():
             if name not in workers:
-                raise TopologyError(f"faults: there is no worker {name!r}; the workers are {', '.join(workers) or 'none'}")
+                raise TopologyError(
+                    f"faults: there is no worker {name!r}; the workers are {', '.join(workers) or 'none'}"
+                )
         return tuple(workers) if self.workers is None else self.workers

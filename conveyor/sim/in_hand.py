@@ -2,9 +2,9 @@
 
 Knows: how it is written.  Must never know: which worker that was, what follows from it.
 
-`7`: item 7 of its only input, or of the first of several; `4-9:of1`: items 4 to 9 of input 1; `none`: nothing.  Behind that
-`at6`: its job was at item 6; `rest`: the job was not at work; `late`: the time of the item had run out; `how...`: what is
-told of it where the item is given up.
+`7`: item 7 of its only input, or of the first of several; `4-9:of1`: items 4 to 9 of input 1;
+`none`: nothing.  Behind that `at6`: its job was at item 6; `rest`: the job was not at work; `late`:
+the time of the item had run out; `how...`: what is told of it where the item is given up.
 """
 
 from __future__ import annotations
@@ -53,7 +53,9 @@ def hand_from(text: str) -> Hand:
         for word in words:
             hand = with_word(hand, word)
     except ValueError:
-        raise ScheduleMismatch(f"@{text} does not say what a worker had in hand: write @4, @4-9, or @none") from None
+        raise ScheduleMismatch(
+            f"@{text} does not say what a worker had in hand: write @4, @4-9, or @none"
+        ) from None
     return hand
 
 

@@ -1,10 +1,13 @@
-"""Exceptions that come from outside into a simulated run: out of a signal handler, such as Ctrl-C or the time limit of a test.
+"""Exceptions that come from outside into a simulated run: out of a signal handler, such as Ctrl-C
+or the time limit of a test.
 
-Knows: which functions handle signals, and where an exception was raised.  Must never know: jobs, schedules.
+Knows: which functions handle signals, and where an exception was raised.  Must never know: jobs,
+schedules.
 
-The interpreter raises such an exception wherever it happens to be, and that is inside a job in most cases.  It is no failure of
-that job, of a schedule or of a check, so it is never counted, retried or made smaller: it ends the call that simulates.
-Only the main thread runs handlers.  A handler that a job installs for itself is the job's own matter.
+The interpreter raises such an exception wherever it happens to be, and that is inside a job in most
+cases.  It is no failure of that job, of a schedule or of a check, so it is never counted, retried
+or made smaller: it ends the call that simulates. Only the main thread runs handlers.  A handler
+that a job installs for itself is the job's own matter.
 """
 
 from __future__ import annotations
@@ -38,7 +41,9 @@ HANDLERS: Final = Handlers()
 
 def look_for_handlers() -> None:
     """Remembers which functions handle signals now; called before any job is."""
-    handler_of = unwrap(signal.getsignal)  # without a look for the name of each number, at a twentieth of the cost
+    handler_of = unwrap(
+        signal.getsignal
+    )  # without a look for the name of each number, at a twentieth of the cost
     found = (code_of(handler_of(number)) for number in range(1, signal.NSIG))
     HANDLERS.codes = frozenset(code for code in found if code is not None)
 
@@ -57,7 +62,8 @@ def code_of(handler: object) -> CodeType | None:
 
 
 def pass_on(error: BaseException) -> None:
-    """Raises what a signal handler has raised, if that is what `error` is, or what the library has told as `error`."""
+    """Raises what a signal handler has raised, if that is what `error` is, or what the library has
+    told as `error`."""
     found = from_outside(error)
     if found is not None:
         raise found from found.__cause__
@@ -69,7 +75,8 @@ def is_final(error: BaseException) -> bool:
 
 
 def from_outside(error: BaseException) -> BaseException | None:
-    """What a signal handler has raised: this error, or its cause, where the error is the library's own."""
+    """What a signal handler has raised: this error, or its cause, where the error is the library's
+    own."""
     if is_of_handler(error):
         return error
     cause = error.__cause__ if isinstance(error, ConveyorError) else None
@@ -77,7 +84,8 @@ def from_outside(error: BaseException) -> BaseException | None:
 
 
 def is_of_handler(error: BaseException) -> bool:
-    """Did a signal handler raise it?  One that is not written in Python leaves no frame: then no statement raised it."""
+    """Did a signal handler raise it?  One that is not written in Python leaves no frame: then no
+    statement raised it."""
     entry = error.__traceback__
     by_statement = True
     while entry is not None:

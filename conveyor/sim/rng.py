@@ -2,7 +2,8 @@
 
 Knows: a seed.  Must never know: what is drawn for.
 
-Only `random()` is asked of Python's generator: its sequence is the same for a seed on every version and every machine.
+Only `random()` is asked of Python's generator: its sequence is the same for a seed on every version
+and every machine.
 """
 
 from __future__ import annotations

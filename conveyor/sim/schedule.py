@@ -1,20 +1,25 @@
 """A schedule: what was decided otherwise than by default, as text that survives an edit elsewhere.
 
-Knows: names of decision points, and how they are written.  Must never know: who decides, or what a pipeline does.
+Knows: names of decision points, and how they are written.  Must never know: who decides, or what a
+pipeline does.
 
-Rule 1.  A decision is named by its point and its ordinal there, never by its place in the run; where a schedule says nothing
-         the default is taken.  So it stays short, shrinks by leaving keys out, and survives a stage that is put in.
-Rule 2.  The text is `cv1:` and parts between semicolons: `merge.3=1` (read 3 of the join `merge` takes lane 1, both counted
-         from 0), `!pool/0.4.emitted` (the worker of `pool/0` dies with item 4 emitted and not yet committed).  Behind a
-         death may stand `*2` (the second time that it is there in one life, where once is not enough to say), `@4-9` (that it
-         had these items in hand, where that is more or less than the one, or was in a real run: `hand_in_words`), `+2` (it
-         comes back two decisions later) or `+never`.
-Rule 3.  The ordinals of a join count the items that it has read, those of a fork the items that it has taken.
-Rule 4.  Points that are no stage have a suffix: `pool~lanes` (how many lanes of an adapting fork are open), `x~cut` (where a
-         slice of a worker that is to die ends), `x~timer` (whether an item's time runs out), `~next` (which of several joins
-         reads first, where workers die), `~stop` (which failure ends the run), `~in` (how many items come in at all), `~left`
-         (after how many results the run is left).  `~lanes` by itself says how many lanes each fork has that adapts, where
-         that is not as by default.
+Rule 1.  A decision is named by its point and its ordinal there, never by its place in the run;
+         where a schedule says nothing the default is taken.  So it stays short, shrinks by leaving
+         keys out, and survives a stage that is put in.
+Rule 2.  The text is `cv1:` and parts between semicolons: `merge.3=1` (read 3 of the join `merge`
+         takes lane 1, both counted from 0), `!pool/0.4.emitted` (the worker of `pool/0` dies with
+         item 4 emitted and not yet committed).  Behind a death may stand `*2` (the second time that
+         it is there in one life, where once is not enough to say), `@4-9` (that it had these items
+         in hand, where that is more or less than the one, or was in a real run: `hand_in_words`),
+         `+2` (it comes back two decisions later) or `+never`.
+Rule 3.  The ordinals of a join count the items that it has read, those of a fork the items that it
+         has taken.
+Rule 4.  Points that are no stage have a suffix: `pool~lanes` (how many lanes of an adapting fork
+         are open), `x~cut` (where a slice of a worker that is to die ends), `x~timer` (whether an
+         item's time runs out), `~next` (which of several joins reads first, where workers die),
+         `~stop` (which failure ends the run), `~in` (how many items come in at all), `~left` (after
+         how many results the run is left).  `~lanes` by itself says how many lanes each fork has
+         that adapts, where that is not as by default.
 """
 
 from __future__ import annotations
@@ -84,13 +89,14 @@ class Decision(NamedTuple):
 
 
 class Death(NamedTuple):
-    """A worker that dies: with which item in hand (counted from 0; None: at the end of its run), at which step, and how many
-    decisions later another takes its place (`NEVER`: that ends the run).
+    """A worker that dies: with which item in hand (counted from 0; None: at the end of its run), at
+    which step, and how many decisions later another takes its place (`NEVER`: that ends the run).
 
-    Steps: `held`: the job has not begun; `taken`: it has, and nothing is out; `copied1`: one copy of a record is out, not all;
-    `held1`: one output is out, and the job goes on; `emitted1`: it has given the next; `emitted`: all that came of the item is
-    out, and it is not committed; `saved`: the state behind it is saved, too.  `nth`: how often it has been there since it
-    began, or since it died last.  `hand`: what it had in hand, if that is not what it is given here.
+    Steps: `held`: the job has not begun; `taken`: it has, and nothing is out; `copied1`: one copy
+    of a record is out, not all; `held1`: one output is out, and the job goes on; `emitted1`: it has
+    given the next; `emitted`: all that came of the item is out, and it is not committed; `saved`:
+    the state behind it is saved, too.  `nth`: how often it has been there since it began, or since
+    it died last.  `hand`: what it had in hand, if that is not what it is given here.
     """
 
     worker: str
@@ -138,7 +144,10 @@ class Schedule:
 
     def __str__(self) -> str:
         parts = [] if self.lanes is None else [f"{LANES}.0={self.lanes}"]
-        parts += [f"{escaped(point)}.{ordinal}={option}" for (point, ordinal), option in self.choices.items()]
+        parts += [
+            f"{escaped(point)}.{ordinal}={option}"
+            for (point, ordinal), option in self.choices.items()
+        ]
         return VERSION + ";".join([*parts, *map(str, self.deaths)])
 
     def __len__(self) -> int:

@@ -1,9 +1,10 @@
 """What the user writes: the stages of a pipeline.
 
-This folder knows what the user said, and whether it can be meant.  It must never know how a stage runs.  Start with
-`Processor`; whether something can be a job at all is asked in `callables`.
+This folder knows what the user said, and whether it can be meant.  It must never know how a stage
+runs.  Start with `Processor`; whether something can be a job at all is asked in `callables`.
 
-The routers are what Akka Streams calls Broadcast (`ReplicatingFork`), Balance (`BalancingFork`) and Merge (`Join`).
+The routers are what Akka Streams calls Broadcast (`ReplicatingFork`), Balance (`BalancingFork`) and
+Merge (`Join`).
 """
 
 from __future__ import annotations
@@ -33,7 +34,14 @@ from conveyor.signatures import ClosesLanes, OpensLanes, PassesALane, TakesALane
 from conveyor.stages.callables import check_is_called, check_takes_one_item, name_of, near_misses
 
 if TYPE_CHECKING:
-    from conveyor.signatures import AnyPartial, ForMypy, ForPyright, OpenPartial, Some, WhatThePartialLeavesOpen
+    from conveyor.signatures import (
+        AnyPartial,
+        ForMypy,
+        ForPyright,
+        OpenPartial,
+        Some,
+        WhatThePartialLeavesOpen,
+    )
 
 __all__ = [
     "BalancingFork",
@@ -49,7 +57,9 @@ __all__ = [
     "Zip",
 ]
 
-In = TypeVar("In", contravariant=True, default=Any)  # a lambda on its own says nothing of what it takes
+In = TypeVar(
+    "In", contravariant=True, default=Any
+)  # a lambda on its own says nothing of what it takes
 Out = TypeVar("Out", covariant=True, default=Never)  # what gives nothing but None gives nothing
 T = TypeVar("T", default=Any)
 Kept = TypeVar("Kept", default=T)
@@ -60,7 +70,8 @@ OnError = Literal["raise", "skip", "dead_letter"]
 if TYPE_CHECKING:
 
     class OptionsForMypy(ForMypy, total=False):
-        """The options of a job, where a `functools.partial` is told apart, which only mypy needs."""
+        """The options of a job, where a `functools.partial` is told apart, which only mypy
+        needs."""
 
         name: str | None
         on_error: OnError
@@ -100,7 +111,9 @@ class Stage:
 
     def default_name(self) -> str:
         """What the stage is called if nobody says: its kind, or the name of its function."""
-        return "".join(f"_{c.lower()}" if c.isupper() else c for c in type(self).__name__).lstrip("_")
+        return "".join(f"_{c.lower()}" if c.isupper() else c for c in type(self).__name__).lstrip(
+            "_"
+        )
 
 
 @runtime_checkable
@@ -130,18 +143,31 @@ class Job(Stage, TakesALane[In, Out]):
     ) -> None:
         kind = type(self).__name__
         if fn is None and type(self) in (Processor, FlatMap, Filter):
-            raise TopologyError(f"{kind}() has nothing to do: give it a function, or subclass it and write process()")
+            raise TopologyError(
+                f"{kind}() has nothing to do: give it a function, or subclass it and write process()"
+            )
         if fn is not None:
             check_is_a_job(self, kind, fn)
         if on_error not in ON_ERROR:
-            raise TopologyError(f"{kind}: on_error is {on_error!r}; it must be one of {', '.join(map(repr, ON_ERROR))}")
+            raise TopologyError(
+                f"{kind}: on_error is {on_error!r}; it must be one of {', '.join(map(repr, ON_ERROR))}"
+            )
         if isinstance(retries, bool) or not isinstance(retries, int) or retries < 0:
-            raise TopologyError(f"{kind}: retries is {retries!r}; it must be a whole number, 0 or more")
+            raise TopologyError(
+                f"{kind}: retries is {retries!r}; it must be a whole number, 0 or more"
+            )
         if callable(getattr(self, "snapshot", None)) != callable(getattr(self, "restore", None)):
             raise TopologyError(f"{kind}: write both snapshot() and restore(state), or neither")
         if not isinstance(read_only, bool):
             raise TopologyError(f"{kind}: read_only is {read_only!r}; it must be True or False")
-        self.said = Said(checked_name(kind, name), fn, on_error, retries, checked_timeout(kind, timeout_s), read_only)
+        self.said = Said(
+            checked_name(kind, name),
+            fn,
+            on_error,
+            retries,
+            checked_timeout(kind, timeout_s),
+            read_only,
+        )
 
     @property
     def is_stateful(self) -> bool:
@@ -173,18 +199,21 @@ class Job(Stage, TakesALane[In, Out]):
 class Processor(Job[In, Out]):
     """One item in, at most one out: a result of None is no output.
 
-    `fn` is anything that can be called with exactly one item.  A stateful processor is a subclass that writes
-    `process(self, item)` and, if wanted, `setup`, `finish` and `teardown`.  If its worker dies its state is lost, and the run
-    fails; unless it also has `snapshot(self)`, which gives the state as something that can be pickled, and
-    `restore(self, state)`, which another worker calls behind `setup`.
+    `fn` is anything that can be called with exactly one item.  A stateful processor is a subclass
+    that writes `process(self, item)` and, if wanted, `setup`, `finish` and `teardown`.  If its
+    worker dies its state is lost, and the run fails; unless it also has `snapshot(self)`, which
+    gives the state as something that can be pickled, and `restore(self, state)`, which another
+    worker calls behind `setup`.
 
-    `on_error` says what becomes of an item whose job raises, after `retries` further attempts: `"raise"` ends the run,
-    `"skip"` drops the item and counts it, `"dead_letter"` keeps it in the result's `.dead_letters`.  Before the second
-    attempt there is a wait of 10 ms, before each further one twice as long, a second at most.  An item that takes longer than
-    `timeout_s` seconds fails, too, with `ItemTimeout`: its worker is killed and replaced.
+    `on_error` says what becomes of an item whose job raises, after `retries` further attempts:
+    `"raise"` ends the run, `"skip"` drops the item and counts it, `"dead_letter"` keeps it in the
+    result's `.dead_letters`.  Before the second attempt there is a wait of 10 ms, before each
+    further one twice as long, a second at most.  An item that takes longer than `timeout_s` seconds
+    fails, too, with `ItemTimeout`: its worker is killed and replaced.
 
-    `read_only=True` promises that the job does not change its item and keeps no part of it once it has returned: large
-    buffers (arrays) are then read in place, read-only, where they would else be copied.  It may return them, or parts.
+    `read_only=True` promises that the job does not change its item and keeps no part of it once it
+    has returned: large buffers (arrays) are then read in place, read-only, where they would else be
+    copied.  It may return them, or parts.
 
     Raises `TopologyError` if `fn` cannot be called with one argument or an option is out of range.
 
@@ -192,9 +221,10 @@ class Processor(Job[In, Out]):
     Processor(len)
     """
 
-    # A None that the function gives is not of `Out`.  Where mypy takes a None off it makes an object of any union, so it alone
-    # has the first overload, for functions that give none.  The third is for functions of which nothing is known before their
-    # lane is: mypy looks at each stage once without it.  To mypy a partial can be called with anything: those that fit, and
+    # A None that the function gives is not of `Out`.  Where mypy takes a None off it makes an
+    # object of any union, so it alone has the first overload, for functions that give none.  The
+    # third is for functions of which nothing is known before their lane is: mypy looks at each
+    # stage once without it.  To mypy a partial can be called with anything: those that fit, and
     # those that do not, are told apart before.
     @overload
     def __init__(
@@ -208,7 +238,9 @@ class Processor(Job[In, Out]):
     ) -> None: ...
     @overload
     def __init__(
-        self: Processor[WhatThePartialLeavesOpen, Never], fn: AnyPartial, **options: Unpack[OptionsForMypy]
+        self: Processor[WhatThePartialLeavesOpen, Never],
+        fn: AnyPartial,
+        **options: Unpack[OptionsForMypy],
     ) -> None: ...
     @overload
     def __init__(
@@ -267,7 +299,8 @@ class Processor(Job[In, Out]):
         self._take(fn, name, on_error, retries, timeout_s, read_only)
 
     def process(self, item: In, /) -> Out | None:
-        """What a stateful processor does with one item; a processor made of a function calls that."""
+        """What a stateful processor does with one item; a processor made of a function calls
+        that."""
         if self.said.fn is None:
             raise TopologyError(f"{type(self).__name__} has no process() method")
         result: Out | None = self.said.fn(item)  # type: ignore[assignment]  # __init__ took a Callable[[In], Out | None]
@@ -282,9 +315,15 @@ class FlatMap(Job[In, Out]):
     """
 
     @overload  # of a partial: as above
-    def __init__(self, fn: OpenPartial[In, Iterable[Out]], **options: Unpack[OptionsForMypy]) -> None: ...
+    def __init__(
+        self, fn: OpenPartial[In, Iterable[Out]], **options: Unpack[OptionsForMypy]
+    ) -> None: ...
     @overload
-    def __init__(self: FlatMap[WhatThePartialLeavesOpen, Never], fn: AnyPartial, **options: Unpack[OptionsForMypy]) -> None: ...
+    def __init__(
+        self: FlatMap[WhatThePartialLeavesOpen, Never],
+        fn: AnyPartial,
+        **options: Unpack[OptionsForMypy],
+    ) -> None: ...
     @overload
     def __init__(
         self,
@@ -322,7 +361,8 @@ class FlatMap(Job[In, Out]):
 
 
 class Filter(Job[T, Kept]):
-    """Passes the items for which the predicate holds; behind one that gives a `TypeGuard` or a `TypeIs` they are of its type.
+    """Passes the items for which the predicate holds; behind one that gives a `TypeGuard` or a
+    `TypeIs` they are of its type.
 
     >>> Filter(str.isdigit)
     Filter(isdigit)
@@ -335,7 +375,11 @@ class Filter(Job[T, Kept]):
         **options: Unpack[OptionsForMypy],
     ) -> None: ...
     @overload
-    def __init__(self: Filter[WhatThePartialLeavesOpen], predicate: AnyPartial, **options: Unpack[OptionsForMypy]) -> None: ...
+    def __init__(
+        self: Filter[WhatThePartialLeavesOpen],
+        predicate: AnyPartial,
+        **options: Unpack[OptionsForMypy],
+    ) -> None: ...
     @overload  # to mypy: a lambda with a mistake would pass for a guard, without a word; its plugin tells guards
     def __init__(
         self: Filter[T, T],  # pyright: ignore[reportInvalidTypeVarUse]
@@ -351,7 +395,10 @@ class Filter(Job[T, Kept]):
     @overload
     def __init__(
         self,
-        predicate: Callable[[T], object] | Callable[[T], TypeGuard[Kept]] | Callable[[T], TypeIs[Kept]] | None = None,
+        predicate: Callable[[T], object]
+        | Callable[[T], TypeGuard[Kept]]
+        | Callable[[T], TypeIs[Kept]]
+        | None = None,
         *,
         name: str | None = None,
         on_error: OnError = "raise",
@@ -376,12 +423,13 @@ class Filter(Job[T, Kept]):
 class Pipe(Stage, PassesALane):
     """A bounded first-in-first-out buffer between two stages.
 
-    `capacity` counts items: published by the stage before it and not yet done by the stage behind it.  Where no pipe is
-    written one is put in; adjacent pipes are one, their capacities added.
+    `capacity` counts items: published by the stage before it and not yet done by the stage behind
+    it.  Where no pipe is written one is put in; adjacent pipes are one, their capacities added.
 
-    It costs no process.  A fork belongs to the stage before it, and a join or zip to the stage behind it, so a pipe between a
-    processor and its fork, or between a join and the processor that reads it, is no buffer of its own: its capacity does not
-    count.  Between a join or zip and a fork or another of these it does, and there another process passes the items on.
+    It costs no process.  A fork belongs to the stage before it, and a join or zip to the stage
+    behind it, so a pipe between a processor and its fork, or between a join and the processor that
+    reads it, is no buffer of its own: its capacity does not count.  Between a join or zip and a
+    fork or another of these it does, and there another process passes the items on.
     """
 
     def __init__(self, capacity: int = DEFAULT_CAPACITY, *, name: str | None = None) -> None:
@@ -408,64 +456,107 @@ class ReplicatingFork(Fork, OpensLanes[Width]):
 
     # The overloads of `ReplicatingFork` are generated: python tools/generate_signatures.py
     @overload
-    def __init__(self: ReplicatingFork[Literal[1]], n: Literal[1], *, name: str | None = None) -> None: ...
+    def __init__(
+        self: ReplicatingFork[Literal[1]], n: Literal[1], *, name: str | None = None
+    ) -> None: ...
     @overload
-    def __init__(self: ReplicatingFork[Literal[2]], n: Literal[2], *, name: str | None = None) -> None: ...
+    def __init__(
+        self: ReplicatingFork[Literal[2]], n: Literal[2], *, name: str | None = None
+    ) -> None: ...
     @overload
-    def __init__(self: ReplicatingFork[Literal[3]], n: Literal[3], *, name: str | None = None) -> None: ...
+    def __init__(
+        self: ReplicatingFork[Literal[3]], n: Literal[3], *, name: str | None = None
+    ) -> None: ...
     @overload
-    def __init__(self: ReplicatingFork[Literal[4]], n: Literal[4], *, name: str | None = None) -> None: ...
+    def __init__(
+        self: ReplicatingFork[Literal[4]], n: Literal[4], *, name: str | None = None
+    ) -> None: ...
     @overload
-    def __init__(self: ReplicatingFork[Literal[5]], n: Literal[5], *, name: str | None = None) -> None: ...
+    def __init__(
+        self: ReplicatingFork[Literal[5]], n: Literal[5], *, name: str | None = None
+    ) -> None: ...
     @overload
-    def __init__(self: ReplicatingFork[Literal[6]], n: Literal[6], *, name: str | None = None) -> None: ...
+    def __init__(
+        self: ReplicatingFork[Literal[6]], n: Literal[6], *, name: str | None = None
+    ) -> None: ...
     @overload
-    def __init__(self: ReplicatingFork[Literal[7]], n: Literal[7], *, name: str | None = None) -> None: ...
+    def __init__(
+        self: ReplicatingFork[Literal[7]], n: Literal[7], *, name: str | None = None
+    ) -> None: ...
     @overload
-    def __init__(self: ReplicatingFork[Literal[8]], n: Literal[8], *, name: str | None = None) -> None: ...
+    def __init__(
+        self: ReplicatingFork[Literal[8]], n: Literal[8], *, name: str | None = None
+    ) -> None: ...
     @overload
     def __init__(self: ReplicatingFork[int], n: int, *, name: str | None = None) -> None: ...
     # End of what is generated.
     def __init__(self, n: int, *, name: str | None = None) -> None:
-        super().__init__(checked_count("ReplicatingFork", "n", n), checked_name("ReplicatingFork", name))
+        super().__init__(
+            checked_count("ReplicatingFork", "n", n), checked_name("ReplicatingFork", name)
+        )
 
 
 class BalancingFork(Fork, OpensLanes[Width]):
     """Every item goes to one of n lanes: the one where it will wait least.
 
-    Without `n` it has as many lanes as it needs, `max_lanes` at most (by default one for each physical core that the
-    process may use): it starts with one, opens another while that one stalls it, and stops choosing one that idles.  The
-    stages behind it are then written once and stand for every lane, up to `Join()`.
+    Without `n` it has as many lanes as it needs, `max_lanes` at most (by default one for each
+    physical core that the process may use): it starts with one, opens another while that one stalls
+    it, and stops choosing one that idles.  The stages behind it are then written once and stand for
+    every lane, up to `Join()`.
     """
 
     # The overloads of `BalancingFork` are generated: python tools/generate_signatures.py
     @overload
-    def __init__(self: BalancingFork[Literal[1]], n: Literal[1], *, name: str | None = None) -> None: ...
+    def __init__(
+        self: BalancingFork[Literal[1]], n: Literal[1], *, name: str | None = None
+    ) -> None: ...
     @overload
-    def __init__(self: BalancingFork[Literal[2]], n: Literal[2], *, name: str | None = None) -> None: ...
+    def __init__(
+        self: BalancingFork[Literal[2]], n: Literal[2], *, name: str | None = None
+    ) -> None: ...
     @overload
-    def __init__(self: BalancingFork[Literal[3]], n: Literal[3], *, name: str | None = None) -> None: ...
+    def __init__(
+        self: BalancingFork[Literal[3]], n: Literal[3], *, name: str | None = None
+    ) -> None: ...
     @overload
-    def __init__(self: BalancingFork[Literal[4]], n: Literal[4], *, name: str | None = None) -> None: ...
+    def __init__(
+        self: BalancingFork[Literal[4]], n: Literal[4], *, name: str | None = None
+    ) -> None: ...
     @overload
-    def __init__(self: BalancingFork[Literal[5]], n: Literal[5], *, name: str | None = None) -> None: ...
+    def __init__(
+        self: BalancingFork[Literal[5]], n: Literal[5], *, name: str | None = None
+    ) -> None: ...
     @overload
-    def __init__(self: BalancingFork[Literal[6]], n: Literal[6], *, name: str | None = None) -> None: ...
+    def __init__(
+        self: BalancingFork[Literal[6]], n: Literal[6], *, name: str | None = None
+    ) -> None: ...
     @overload
-    def __init__(self: BalancingFork[Literal[7]], n: Literal[7], *, name: str | None = None) -> None: ...
+    def __init__(
+        self: BalancingFork[Literal[7]], n: Literal[7], *, name: str | None = None
+    ) -> None: ...
     @overload
-    def __init__(self: BalancingFork[Literal[8]], n: Literal[8], *, name: str | None = None) -> None: ...
+    def __init__(
+        self: BalancingFork[Literal[8]], n: Literal[8], *, name: str | None = None
+    ) -> None: ...
     @overload
     def __init__(self: BalancingFork[int], n: int, *, name: str | None = None) -> None: ...
     @overload
-    def __init__(self: BalancingFork[None], *, max_lanes: int | None = None, name: str | None = None) -> None: ...
+    def __init__(
+        self: BalancingFork[None], *, max_lanes: int | None = None, name: str | None = None
+    ) -> None: ...
     # End of what is generated.
-    def __init__(self, n: int | Unset = UNSET, *, max_lanes: int | None = None, name: str | None = None) -> None:
+    def __init__(
+        self, n: int | Unset = UNSET, *, max_lanes: int | None = None, name: str | None = None
+    ) -> None:
         if n is not UNSET and max_lanes is not None:
-            raise TopologyError("BalancingFork: give either n, or max_lanes for a fork that adapts, not both")
+            raise TopologyError(
+                "BalancingFork: give either n, or max_lanes for a fork that adapts, not both"
+            )
         width = None if n is UNSET else checked_count("BalancingFork", "n", n)
         super().__init__(width, checked_name("BalancingFork", name))
-        self.max_lanes = None if max_lanes is None else checked_count("BalancingFork", "max_lanes", max_lanes)
+        self.max_lanes = (
+            None if max_lanes is None else checked_count("BalancingFork", "max_lanes", max_lanes)
+        )
 
 
 class Merge(Stage):
@@ -487,39 +578,61 @@ class AnyZip(Merge):
 class Join(AnyJoin, ClosesLanes[Width]):
     """n lanes become one, first come first served, each lane in its own order.
 
-    With `ordered=True` items come in the order in which the fork took them, then by lane, then by order of production.
-    Without `n` it closes the lanes of a `BalancingFork()`.
+    With `ordered=True` items come in the order in which the fork took them, then by lane, then by
+    order of production. Without `n` it closes the lanes of a `BalancingFork()`.
     """
 
     # The overloads of `Join` are generated: python tools/generate_signatures.py
     @overload
-    def __init__(self: Join[Literal[1]], n: Literal[1], *, ordered: bool = False, name: str | None = None) -> None: ...
+    def __init__(
+        self: Join[Literal[1]], n: Literal[1], *, ordered: bool = False, name: str | None = None
+    ) -> None: ...
     @overload
-    def __init__(self: Join[Literal[2]], n: Literal[2], *, ordered: bool = False, name: str | None = None) -> None: ...
+    def __init__(
+        self: Join[Literal[2]], n: Literal[2], *, ordered: bool = False, name: str | None = None
+    ) -> None: ...
     @overload
-    def __init__(self: Join[Literal[3]], n: Literal[3], *, ordered: bool = False, name: str | None = None) -> None: ...
+    def __init__(
+        self: Join[Literal[3]], n: Literal[3], *, ordered: bool = False, name: str | None = None
+    ) -> None: ...
     @overload
-    def __init__(self: Join[Literal[4]], n: Literal[4], *, ordered: bool = False, name: str | None = None) -> None: ...
+    def __init__(
+        self: Join[Literal[4]], n: Literal[4], *, ordered: bool = False, name: str | None = None
+    ) -> None: ...
     @overload
-    def __init__(self: Join[Literal[5]], n: Literal[5], *, ordered: bool = False, name: str | None = None) -> None: ...
+    def __init__(
+        self: Join[Literal[5]], n: Literal[5], *, ordered: bool = False, name: str | None = None
+    ) -> None: ...
     @overload
-    def __init__(self: Join[Literal[6]], n: Literal[6], *, ordered: bool = False, name: str | None = None) -> None: ...
+    def __init__(
+        self: Join[Literal[6]], n: Literal[6], *, ordered: bool = False, name: str | None = None
+    ) -> None: ...
     @overload
-    def __init__(self: Join[Literal[7]], n: Literal[7], *, ordered: bool = False, name: str | None = None) -> None: ...
+    def __init__(
+        self: Join[Literal[7]], n: Literal[7], *, ordered: bool = False, name: str | None = None
+    ) -> None: ...
     @overload
-    def __init__(self: Join[Literal[8]], n: Literal[8], *, ordered: bool = False, name: str | None = None) -> None: ...
+    def __init__(
+        self: Join[Literal[8]], n: Literal[8], *, ordered: bool = False, name: str | None = None
+    ) -> None: ...
     @overload
-    def __init__(self: Join[int], n: int, *, ordered: bool = False, name: str | None = None) -> None: ...
+    def __init__(
+        self: Join[int], n: int, *, ordered: bool = False, name: str | None = None
+    ) -> None: ...
     @overload
     def __init__(self: Join[None], *, ordered: bool = False, name: str | None = None) -> None: ...
     # End of what is generated.
-    def __init__(self, n: int | Unset = UNSET, *, ordered: bool = False, name: str | None = None) -> None:
+    def __init__(
+        self, n: int | Unset = UNSET, *, ordered: bool = False, name: str | None = None
+    ) -> None:
         self.n = None if n is UNSET else checked_count("Join", "n", n)
         self.ordered = ordered
         self.said = Said(checked_name("Join", name))
 
     def __repr__(self) -> str:
-        words = ([] if self.n is None else [str(self.n)]) + (["ordered=True"] if self.ordered else [])
+        words = ([] if self.n is None else [str(self.n)]) + (
+            ["ordered=True"] if self.ordered else []
+        )
         return f"Join({', '.join(words)})"
 
 
@@ -563,7 +676,8 @@ def name_wanted(stage: Stage) -> str:
 
 
 def policy_of(job: Job[Any, Any]) -> tuple[OnError, int, float | None]:
-    """What becomes of an item whose job fails, after how many attempts more, and how many seconds an attempt may take."""
+    """What becomes of an item whose job fails, after how many attempts more, and how many seconds
+    an attempt may take."""
     return job.said.on_error, job.said.retries, job.said.timeout_s
 
 
@@ -596,16 +710,21 @@ NO_GENERATOR: Final[Mapping[str, str]] = {
 def check_is_a_job(job: Job[Any, Any], kind: str, fn: object) -> None:
     """Raises `TopologyError` for what cannot be the function of a job."""
     if isinstance(fn, Stage):
-        raise TopologyError(f"{kind}({fn!r}): {fn!r} is a stage already; add it as it is, without {kind} around it")
+        raise TopologyError(
+            f"{kind}({fn!r}): {fn!r} is a stage already; add it as it is, without {kind} around it"
+        )
     if inspect.isclass(fn) and issubclass(fn, Stage):
-        raise TopologyError(f"{kind}({fn.__name__}): {fn.__name__} is a class of stages already; add one: {fn.__name__}(...)")
+        raise TopologyError(
+            f"{kind}({fn.__name__}): {fn.__name__} is a class of stages already; add one: {fn.__name__}(...)"
+        )
     if not callable(fn):
         raise TopologyError(f"{kind} takes a function of one item, not {fn!r}")
     check_works(job, f"{kind}({name_of(fn)})", fn)
 
 
 def check_works(job: Job[Any, Any], what: str, fn: Callable[..., object]) -> None:
-    """Raises `TopologyError` for a function that cannot be called with one item, or would not work when it is."""
+    """Raises `TopologyError` for a function that cannot be called with one item, or would not work
+    when it is."""
     check_takes_one_item(what, fn)
     base = next((each.__name__ for each in (Processor, Filter) if isinstance(job, each)), "")
     instead = NO_GENERATOR.get(base)
@@ -613,16 +732,22 @@ def check_works(job: Job[Any, Any], what: str, fn: Callable[..., object]) -> Non
 
 
 def check_is_written(job: Job[Any, Any]) -> None:
-    """Raises `TopologyError` for a class of jobs that does not say what to do with an item, or could not do it.
+    """Raises `TopologyError` for a class of jobs that does not say what to do with an item, or
+    could not do it.
 
-    It is asked when a stage is added: a class may have an `__init__` of its own that leaves out this one's.
+    It is asked when a stage is added: a class may have an `__init__` of its own that leaves out
+    this one's.
     """
     if job.said.fn is not None:
         return
     cls, process = type(job), getattr(job, "process", None)
     if not callable(process) or getattr(process, "__func__", None) is Processor.process:
         meant = near_misses("process", set(dir(cls)) - set(dir(Processor)))
-        hint = f"; was it meant by {' or '.join(f'{name}()' for name in meant)}?" if meant else ": write process(self, item)"
+        hint = (
+            f"; was it meant by {' or '.join(f'{name}()' for name in meant)}?"
+            if meant
+            else ": write process(self, item)"
+        )
         raise TopologyError(f"{cls.__name__} has no process() method{hint}")
     check_works(job, f"{cls.__name__}.process", process)
     for name in ("setup", "finish", "teardown"):
@@ -639,7 +764,9 @@ def checked_timeout(kind: str, value: object) -> float | None:
     if value is None:
         return None
     if isinstance(value, bool) or not isinstance(value, int | float) or not 0 < value < math.inf:
-        raise TopologyError(f"{kind}: timeout_s is {value!r}; it must be a number of seconds above 0, or None")
+        raise TopologyError(
+            f"{kind}: timeout_s is {value!r}; it must be a number of seconds above 0, or None"
+        )
     return float(value)
 
 

@@ -1,8 +1,10 @@
-"""What can be a job: can something be called with one item, and does the call give what its stage works with?
+"""What can be a job: can something be called with one item, and does the call give what its stage
+works with?
 
 Knows: how callables of every kind are called.  Must never know: types, stages, lanes.
 
-Rule 1.  What is judged is what the call will run: never the function that a decorator says it stands for.
+Rule 1.  What is judged is what the call will run: never the function that a decorator says it
+         stands for.
 Rule 2.  Only what no call could do is refused; where only the call can tell, it is left to tell.
 """
 
@@ -27,7 +29,9 @@ def name_of(fn: object) -> str:
     if isinstance(fn, functools.partial):
         return name_of(fn.func)
     name = getattr(fn, "__name__", None)
-    return type(fn).__name__ if not isinstance(name, str) else "lambda" if name == "<lambda>" else name
+    return (
+        type(fn).__name__ if not isinstance(name, str) else "lambda" if name == "<lambda>" else name
+    )
 
 
 def check_takes_one_item(what: str, fn: Callable[..., object]) -> None:
@@ -62,7 +66,8 @@ def _called(fn: Callable[..., object]) -> Callable[..., object]:
 
 
 def check_is_called(what: str, fn: object, instead_of_a_generator: str | None) -> None:
-    """Raises `TopologyError` where a call would only make a coroutine, or a generator if `instead_of_a_generator` is given.
+    """Raises `TopologyError` where a call would only make a coroutine, or a generator if
+    `instead_of_a_generator` is given.
 
     That says what to write in its place.
     """
@@ -83,7 +88,9 @@ def _ways_in(fn: object) -> list[object]:
     while isinstance(fn, functools.partial) or type(fn) is LRU_CACHE:
         fn = fn.func if isinstance(fn, functools.partial) else getattr(fn, "__wrapped__", None)
     return (
-        [fn] if isinstance(fn, FunctionType | MethodType | type) else [fn, inspect.getattr_static(type(fn), "__call__", None)]
+        [fn]
+        if isinstance(fn, FunctionType | MethodType | type)
+        else [fn, inspect.getattr_static(type(fn), "__call__", None)]
     )
 
 

@@ -2,11 +2,12 @@
 
 Knows: how a type checker relates two types.  Must never know: stages, lanes, values.
 
-Rule 1.  Only what is certainly wrong is a no: an answer that a checker would contradict is worse than none.  Whatever cannot be
-         read, or is not understood, is "cannot tell".
-Rule 2.  A checker is right.  Where the interpreter and mypy disagree (promotions, registered classes), mypy's answer counts,
-         and in doubt there is none.
-Rule 3.  `Any` stands for what is not known: as what is taken it accepts everything, as what is carried it tells nothing.
+Rule 1.  Only what is certainly wrong is a no: an answer that a checker would contradict is worse
+         than none.  Whatever cannot be read, or is not understood, is "cannot tell".
+Rule 2.  A checker is right.  Where the interpreter and mypy disagree (promotions, registered
+         classes), mypy's answer counts, and in doubt there is none.
+Rule 3.  `Any` stands for what is not known: as what is taken it accepts everything, as what is
+         carried it tells nothing.
 """
 
 from __future__ import annotations
@@ -65,12 +66,21 @@ from conveyor.typecheck.type_forms import (
 __all__ = ["Fit", "all_of", "any_of", "fits", "is_protocol"]
 
 PROMOTIONS: Final[Mapping[object, tuple[type, ...]]] = {float: (int,), complex: (int, float)}
-OLD_PROMOTIONS: Final[Mapping[object, frozenset[type]]] = {bytes: frozenset((bytearray, memoryview))}  # mypy's, once
+OLD_PROMOTIONS: Final[Mapping[object, frozenset[type]]] = {
+    bytes: frozenset((bytearray, memoryview))
+}  # mypy's, once
 
-# C's names of number types: a class of its own on some machines, for a checker another name of int64 and the like.
-NUMPY_C_NAMES: Final = frozenset("intc uintc long ulong longlong ulonglong longdouble clongdouble".split())
+# C's names of number types: a class of its own on some machines, for a checker another name of
+# int64 and the like.
+NUMPY_C_NAMES: Final = frozenset(
+    "intc uintc long ulong longlong ulonglong longdouble clongdouble".split()
+)
 
-FILES: Final[tuple[object, ...]] = (IO, TextIO, BinaryIO)  # for a checker the bases of what open() gives
+FILES: Final[tuple[object, ...]] = (
+    IO,
+    TextIO,
+    BinaryIO,
+)  # for a checker the bases of what open() gives
 
 DEEPEST, MOST = 30, 300  # a type that unfolds deeper, or more often, than this is not followed
 
@@ -91,7 +101,9 @@ def fits(carried: object, taken: object) -> Fit:
     """
     try:
         return _Relation().fits(carried, taken)
-    except Exception:  # annotations are anybody's objects, and may do anything when they are looked at
+    except (
+        Exception
+    ):  # annotations are anybody's objects, and may do anything when they are looked at
         return Fit.UNSURE
 
 
@@ -118,7 +130,8 @@ def any_of(answers: Iterable[Fit]) -> Fit:
 
 
 class _Relation:
-    """One question, with the pairs of types that are under comparison: a type may contain itself."""
+    """One question, with the pairs of types that are under comparison: a type may contain
+    itself."""
 
     __slots__ = ("pending", "unfolded")
 
@@ -154,7 +167,8 @@ class _Relation:
         return self.nominal(carried, taken)
 
     def once(self, carried: object, taken: object, compare: Callable[[object, object], Fit]) -> Fit:
-        """Compares types that may contain themselves: met again inside, they fit unless something else does not."""
+        """Compares types that may contain themselves: met again inside, they fit unless something
+        else does not."""
         pair = (carried, taken)
         if pair in self.pending:
             return Fit.YES
@@ -174,13 +188,19 @@ class _Relation:
         """Each fits the other."""
         return Fit.YES if b is Any else all_of([self.fits(a, b), self.fits(b, a)])
 
-    # Each of the rules answers for some forms of types, and gives None for others, which are left to the rules after it.
+    # Each of the rules answers for some forms of types, and gives None for others, which are left
+    # to the rules after it.
 
     def loose(self, carried: object, taken: object) -> Fit | None:
         """A class that inherits from Any: it may have every other base as well."""
         if Any not in getattr(origin_of(carried), "__mro__", ()):
             return None
-        return Fit.YES if origin_of(taken) in getattr(origin_of(carried), "__mro__", ()) and not get_args(taken) else Fit.UNSURE
+        return (
+            Fit.YES
+            if origin_of(taken) in getattr(origin_of(carried), "__mro__", ())
+            and not get_args(taken)
+            else Fit.UNSURE
+        )
 
     def variable(self, carried: object, taken: object) -> Fit | None:
         if isinstance(carried, TypeVar):
@@ -204,7 +224,11 @@ class _Relation:
         """Does each of the few values fit that some types have?"""
         if carried is bool:
             return all_of(self.fits(value, taken) for value in (Literal[True], Literal[False]))
-        if not isinstance(carried, type) or not issubclass(carried, Enum) or issubclass(carried, Flag):
+        if (
+            not isinstance(carried, type)
+            or not issubclass(carried, Enum)
+            or issubclass(carried, Flag)
+        ):
             return Fit.NO
         answer = all_of(self.fits(Literal[member], taken) for member in carried)
         return answer if len(carried) > 1 else doubted(answer)
@@ -250,7 +274,11 @@ class _Relation:
         if is_protocol(taken):
             alone = members_of(origin_of(taken)) == ["__call__"]
             return doubted(self.shapes(shape_of(carried), shape_of(taken))) if alone else Fit.UNSURE
-        return Fit.UNSURE if origin_of(taken) is abc.Hashable or module_of(taken) in ("types", "typing") else Fit.NO
+        return (
+            Fit.UNSURE
+            if origin_of(taken) is abc.Hashable or module_of(taken) in ("types", "typing")
+            else Fit.NO
+        )
 
     def shapes(self, have: Shape | None, want: Shape | None) -> Fit:
         """May the one be called as the other?  Parameters are compared the other way round."""
@@ -274,14 +302,21 @@ class _Relation:
             return Fit.UNSURE if want in STRUCTURAL else Fit.NO
         if want is tuple and not is_bare_tuple(taken):
             args = get_args(carried) if have is tuple else args_as(carried, tuple)
-            return None if args is None else self.tuples(carried if have is tuple else tuple_of(args), taken)
+            return (
+                None
+                if args is None
+                else self.tuples(carried if have is tuple else tuple_of(args), taken)
+            )
         return None
 
     def tuples(self, carried: object, taken: object) -> Fit:
         have, want = elements_of_tuple(carried), elements_of_tuple(taken)
         if has_any_length(taken):
             return all_of(self.fits(element, want[0]) for element in have)
-        if any(getattr(element, "__unpacked__", False) or not is_readable(plain(element)) for element in (*have, *want)):
+        if any(
+            getattr(element, "__unpacked__", False) or not is_readable(plain(element))
+            for element in (*have, *want)
+        ):
             return Fit.UNSURE
         if has_any_length(carried):
             return Fit.UNSURE if have[0] is Any else Fit.NO
@@ -311,9 +346,15 @@ class _Relation:
             unseen = module_of(cls) == "numpy" or name in names_in(cls) or has_any_attribute(cls)
             return Fit.UNSURE if unseen else Fit.NO
         if isinstance(have, FunctionType) and isinstance(want, FunctionType):
-            answer = self.shapes(shape_of_function(have, 1, carried, mine), shape_of_function(want, 1, taken, theirs))
-            return doubted(answer) if name == "__call__" else answer  # there a checker compares the names as well
-        if not (have is ... or isinstance(have, property)) or not (want is ... or isinstance(want, property)):
+            answer = self.shapes(
+                shape_of_function(have, 1, carried, mine), shape_of_function(want, 1, taken, theirs)
+            )
+            return (
+                doubted(answer) if name == "__call__" else answer
+            )  # there a checker compares the names as well
+        if not (have is ... or isinstance(have, property)) or not (
+            want is ... or isinstance(want, property)
+        ):
             return Fit.UNSURE
         found, expected = read_as(have, name, carried, mine), read_as(want, name, taken, theirs)
         if isinstance(want, property):
@@ -353,18 +394,28 @@ def doubted(answer: Fit) -> Fit:
 
 
 def unrelated(have: type[object], want: type[object], has_args: bool) -> Fit:
-    """What is to be said of classes if neither the bases nor the table say that one is a kind of the other."""
+    """What is to be said of classes if neither the bases nor the table say that one is a kind of
+    the other."""
     if not OLD_PROMOTIONS.get(want, frozenset()).isdisjoint(have.__mro__):
         return Fit.UNSURE
-    if "numpy" == module_of(have) == module_of(want) and NUMPY_C_NAMES & {have.__name__, want.__name__}:
+    if "numpy" == module_of(have) == module_of(want) and NUMPY_C_NAMES & {
+        have.__name__,
+        want.__name__,
+    }:
         return Fit.UNSURE
-    if have in FILES or (any(want is base for base in (*FILES, Buffer)) and module_of(have) != "builtins"):
+    if have in FILES or (
+        any(want is base for base in (*FILES, Buffer)) and module_of(have) != "builtins"
+    ):
         return Fit.UNSURE
     if want is abc.Hashable:
         return hashable(have)
     if not issubclass(have, want):
         return Fit.NO
-    return Fit.YES if want in STRUCTURAL and not has_args and module_of(have) != "numpy" else Fit.UNSURE  # registered, perhaps
+    return (
+        Fit.YES
+        if want in STRUCTURAL and not has_args and module_of(have) != "numpy"
+        else Fit.UNSURE
+    )  # registered, perhaps
 
 
 def hashable(cls: type) -> Fit:
@@ -372,7 +423,11 @@ def hashable(cls: type) -> Fit:
     definer, method = attribute(cls, "__hash__")
     if method is None:
         return Fit.NO if module_of(definer) in ("builtins", "collections") else Fit.UNSURE
-    return Fit.UNSURE if is_protocol(cls) or module_of(cls) == "collections.abc" or issubclass(cls, type) else Fit.YES
+    return (
+        Fit.UNSURE
+        if is_protocol(cls) or module_of(cls) == "collections.abc" or issubclass(cls, type)
+        else Fit.YES
+    )
 
 
 def tuple_of(args: tuple[object, ...]) -> object:

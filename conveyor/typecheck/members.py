@@ -1,6 +1,8 @@
-"""What is in a type: how its values are called, what attributes they have, the fields of a TypedDict.
+"""What is in a type: how its values are called, what attributes they have, the fields of a
+TypedDict.
 
-Knows: functions, annotations and classes, as the interpreter keeps them.  Must never know: whether one type fits another.
+Knows: functions, annotations and classes, as the interpreter keeps them.  Must never know: whether
+one type fits another.
 """
 
 from __future__ import annotations
@@ -58,7 +60,8 @@ def is_callable(tp: object) -> bool:
 
 @dataclass(frozen=True, slots=True)
 class Shape:
-    """Something that can be called: its parameters by position (None: any), how many it needs, what it gives."""
+    """Something that can be called: its parameters by position (None: any), how many it needs, what
+    it gives."""
 
     params: tuple[object, ...] | None
     needed: int
@@ -69,17 +72,26 @@ def shape_of(tp: object) -> Shape | None:
     """How a value of the type is called; None if that cannot be told."""
     if not is_callable(tp):
         definer, member = attribute(origin_of(tp), "__call__")
-        return shape_of_function(member, 1, tp, definer) if isinstance(member, FunctionType) and definer else None
+        return (
+            shape_of_function(member, 1, tp, definer)
+            if isinstance(member, FunctionType) and definer
+            else None
+        )
     args = get_args(tp)
     params: Any = args[0] if args else ...
     gives = args[1] if args else UNKNOWN
     if params is ...:
         return Shape(None, 0, gives)
-    return Shape(tuple(params), len(params), gives) if isinstance(args[0], list) else None  # else a ParamSpec
+    return (
+        Shape(tuple(params), len(params), gives) if isinstance(args[0], list) else None
+    )  # else a ParamSpec
 
 
-def shape_of_function(function: FunctionType, given: int, owner: object, definer: type) -> Shape | None:
-    """The shape of a method of `owner` that the class `definer` wrote, after the first `given` arguments."""
+def shape_of_function(
+    function: FunctionType, given: int, owner: object, definer: type
+) -> Shape | None:
+    """The shape of a method of `owner` that the class `definer` wrote, after the first `given`
+    arguments."""
     code = function.__code__
     odd = code.co_flags & (inspect.CO_VARARGS | inspect.CO_VARKEYWORDS) or code.co_kwonlyargcount
     if odd or is_wrapped(function) or get_overloads(function):
@@ -107,12 +119,15 @@ def positional(function: FunctionType) -> tuple[str, ...]:
 
 
 def hint_of(function: FunctionType, name: str) -> object:
-    """The annotation of a parameter, or of "return"; UNKNOWN if there is none or it cannot be read."""
+    """The annotation of a parameter, or of "return"; UNKNOWN if there is none or it cannot be
+    read."""
     hint: object = function.__annotations__.get(name, UNKNOWN)
     if not isinstance(hint, type):
         try:
             hint = scope_of_function(function).evaluate(hint)
-        except Exception:  # NameError, SyntaxError, or whatever the evaluation of a string may raise
+        except (
+            Exception
+        ):  # NameError, SyntaxError, or whatever the evaluation of a string may raise
             return UNKNOWN
     if name == "return" and function.__code__.co_flags & inspect.CO_COROUTINE:
         return abc.Coroutine[Any, Any, hint]  # type: ignore[valid-type]  # made at run time
@@ -120,7 +135,8 @@ def hint_of(function: FunctionType, name: str) -> object:
 
 
 def attribute(cls: object, name: str) -> tuple[type | None, object]:
-    """Which class, of this one and its bases, has a name, and what it is there: `...` if it is data with an annotation."""
+    """Which class, of this one and its bases, has a name, and what it is there: `...` if it is data
+    with an annotation."""
     for base in ancestors(cls):
         if name in annotations_of(base):
             return base, ...
@@ -138,7 +154,9 @@ ANY_ATTRIBUTE: Final = frozenset(
 
 def has_any_attribute(cls: type) -> bool:
     """May a checker find an attribute of any name in the class?"""
-    if attribute(cls, "__getattr__")[0] is not None or isinstance(attribute(cls, "__getattribute__")[1], FunctionType):
+    if attribute(cls, "__getattr__")[0] is not None or isinstance(
+        attribute(cls, "__getattribute__")[1], FunctionType
+    ):
         return True
     return any(f"{base.__module__}.{base.__name__}" in ANY_ATTRIBUTE for base in cls.__mro__)
 
@@ -146,7 +164,11 @@ def has_any_attribute(cls: type) -> bool:
 def read_as(member: object, name: str, owner: object, definer: type) -> object:
     """The type of an attribute when it is read."""
     if isinstance(member, property):
-        shape = shape_of_function(member.fget, 1, owner, definer) if isinstance(member.fget, FunctionType) else None
+        shape = (
+            shape_of_function(member.fget, 1, owner, definer)
+            if isinstance(member.fget, FunctionType)
+            else None
+        )
         return UNKNOWN if shape is None else shape.gives
     hint = hint_in(definer, name)
     return UNKNOWN if is_descriptor(hint) else substitute(hint, variables_of(owner, definer))
@@ -158,8 +180,14 @@ def is_descriptor(tp: object) -> bool:
 
 
 def names_in(cls: type) -> list[str]:
-    """Every name in the code of its methods: the attributes that they give to `self` are among them."""
-    functions = [member for base in cls.__mro__ for member in vars(base).values() if isinstance(member, FunctionType)]
+    """Every name in the code of its methods: the attributes that they give to `self` are among
+    them."""
+    functions = [
+        member
+        for base in cls.__mro__
+        for member in vars(base).values()
+        if isinstance(member, FunctionType)
+    ]
     return [name for function in functions for name in function.__code__.co_names]
 
 
@@ -174,11 +202,15 @@ def fields_of(tp: object) -> dict[str, Field]:
     """The fields of a TypedDict."""
     cls: Any = origin_of(tp)
     known: dict[object, object] = dict(zip(parameters_of(cls), get_args(tp), strict=False))
-    return {name: field_of(hint, name in cls.__required_keys__, known) for name, hint in hints_in(cls).items()}
+    return {
+        name: field_of(hint, name in cls.__required_keys__, known)
+        for name, hint in hints_in(cls).items()
+    }
 
 
 def field_of(hint: object, required: bool, known: Mapping[object, object]) -> Field:
-    """What its qualifiers say: those in a string are not in the class's own list of required keys."""
+    """What its qualifiers say: those in a string are not in the class's own list of required
+    keys."""
     read_only = False
     while (qualifier := get_origin(hint)) in (Required, NotRequired, ReadOnly):
         required = required if qualifier is ReadOnly else qualifier is Required

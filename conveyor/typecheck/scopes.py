@@ -1,10 +1,13 @@
 """What the names in an annotation stand for: it is read as if where it was written.
 
-Knows: Python's scopes, as functions and classes remember them.  Must never know: what a type is, or fits.
+Knows: Python's scopes, as functions and classes remember them.  Must never know: what a type is, or
+fits.
 
-Rule 1.  A name stands for what is bound nearest to the annotation: in its class, in the functions around, then in its module.
-Rule 2.  What a function binds is gone when it has returned, but for what is captured.  A name that was bound there stands for
-         nothing that is known, even if the module has another thing of this name.
+Rule 1.  A name stands for what is bound nearest to the annotation: in its class, in the functions
+         around, then in its module.
+Rule 2.  What a function binds is gone when it has returned, but for what is captured.  A name that
+         was bound there stands for nothing that is known, even if the module has another thing of
+         this name.
 """
 
 from __future__ import annotations
@@ -46,21 +49,25 @@ ANY_NAME: Final = AllButBuiltins()
 
 @dataclass(frozen=True, slots=True)
 class Scope:
-    """Where an annotation stands: its module's names, those bound nearer, and those whose nearer meaning is not known."""
+    """Where an annotation stands: its module's names, those bound nearer, and those whose nearer
+    meaning is not known."""
 
     module: dict[str, Any]
     near: Mapping[str, object]
     hidden: Container[str] = ()
 
     def evaluate(self, hint: object) -> object:
-        """The annotation with the names in it looked up; raises `NameError` where one is missing or hidden."""
+        """The annotation with the names in it looked up; raises `NameError` where one is missing or
+        hidden."""
         if isinstance(hint, type):
             return hint
         for name in names_in(hint):
             if name in self.hidden and name not in self.near:
                 raise NameError(name)
         holder = type("Holder", (), {"__annotations__": {"hint": hint}})
-        read: object = get_type_hints(holder, self.module, dict(self.near), include_extras=True)["hint"]
+        read: object = get_type_hints(holder, self.module, dict(self.near), include_extras=True)[
+            "hint"
+        ]
         return read
 
 
@@ -68,7 +75,9 @@ def names_in(hint: object) -> Iterator[str]:
     """The names in the strings of an annotation."""
     text = hint.__forward_arg__ if isinstance(hint, ForwardRef) else hint
     if not isinstance(text, str):
-        parts = cast("list[object]", hint) if isinstance(hint, list) else get_args(hint)  # a list: of parameters
+        parts = (
+            cast("list[object]", hint) if isinstance(hint, list) else get_args(hint)
+        )  # a list: of parameters
         for part in parts:
             yield from names_in(part)
         return
@@ -83,7 +92,8 @@ def names_in(hint: object) -> Iterator[str]:
             yield from names_in(node.value)
 
 
-# ----------------------------------------------------------------------------------------------------- where things are
+# -----------------------------------------------------------------------------------------------------
+# where things are
 
 
 def scope_of_function(function: FunctionType) -> Scope:
@@ -109,7 +119,8 @@ def scope_of_class(cls: type) -> Scope:
 
 
 def scope_of_alias(alias: Any) -> Scope:
-    """Where the value of a type alias stands, if it is a string: known only of one that its module has."""
+    """Where the value of a type alias stands, if it is a string: known only of one that its module
+    has."""
     module = vars(sys.modules[alias.__module__])
     return Scope(module, {}, () if module.get(alias.__name__) is alias else ANY_NAME)
 
@@ -119,7 +130,9 @@ def scope_around(qualname: str, module: dict[str, Any], captured: Mapping[str, o
     path = qualname.split(".")[:-1]
     near, hidden = dict(captured), set[str]()
     names: Mapping[str, object] = module
-    codes: Sequence[CodeType] = ()  # of what is around; none at the top of a module, and in its classes
+    codes: Sequence[
+        CodeType
+    ] = ()  # of what is around; none at the top of a module, and in its classes
     for at, part in enumerate(path):
         if part == "<locals>":
             continue
@@ -133,7 +146,9 @@ def scope_around(qualname: str, module: dict[str, Any], captured: Mapping[str, o
             hidden.update(name for code in codes for name in (*code.co_varnames, *code.co_cellvars))
         elif codes:
             codes = nested(codes, part)
-            hidden.update(bound := {name for code in codes for name in bound_by(code)} if is_last else ())
+            hidden.update(
+                bound := {name for code in codes for name in bound_by(code)} if is_last else ()
+            )
             near = {name: value for name, value in near.items() if name not in bound}
         elif isinstance(thing, type) and thing.__qualname__ == where:
             names = vars(thing)
@@ -153,7 +168,8 @@ def type_parameters_of(thing: object) -> dict[str, object]:
 
 
 def code_of(thing: object, qualname: str) -> Sequence[CodeType]:
-    """The code of a function, also where a decorator has wrapped it; empty if that is not what has this name."""
+    """The code of a function, also where a decorator has wrapped it; empty if that is not what has
+    this name."""
     for function in (thing, getattr(thing, "__func__", None), getattr(thing, "fget", None)):
         inner = inspect.unwrap(function) if callable(function) else None
         if isinstance(inner, FunctionType) and inner.__qualname__ == qualname:
@@ -165,19 +181,27 @@ def nested(codes: Sequence[CodeType], name: str) -> list[CodeType]:
     """The code of the functions and classes of this name that are written inside others."""
     inner = [each for code in codes for each in code.co_consts if isinstance(each, CodeType)]
     generic = [code for code in inner if code.co_name.startswith("<generic parameters of")]
-    return [code for code in inner if code.co_name == name] + (nested(generic, name) if generic else [])
+    return [code for code in inner if code.co_name == name] + (
+        nested(generic, name) if generic else []
+    )
 
 
 def bound_by(code: CodeType) -> set[str]:
     """What is bound in the body of a class."""
-    return {step.argval for step in dis.get_instructions(code) if step.opname in ("STORE_NAME", "STORE_GLOBAL")}
+    return {
+        step.argval
+        for step in dis.get_instructions(code)
+        if step.opname in ("STORE_NAME", "STORE_GLOBAL")
+    }
 
 
-# ---------------------------------------------------------------------------------------------------------- in a class
+# ----------------------------------------------------------------------------------------------------------
+# in a class
 
 
 def hint_in(cls: type, name: str) -> object:
-    """What an annotation in the body of a class, or of one of its bases, says; raises `NameError` as above."""
+    """What an annotation in the body of a class, or of one of its bases, says; raises `NameError`
+    as above."""
     definer, hint = annotation_in(cls, name)
     return scope_of_class(definer).evaluate(hint)
 
@@ -193,11 +217,16 @@ def hints_in(cls: type) -> dict[str, object]:
 
 
 def annotation_in(cls: type, name: str) -> tuple[type, object]:
-    """Which class has the annotation, and what it is: a TypedDict has those of its bases as its own."""
+    """Which class has the annotation, and what it is: a TypedDict has those of its bases as its
+    own."""
     if is_typeddict(cls):
         hint = annotations_of(cls)[name]
         for base in (get_origin(each) or each for each in get_original_bases(cls)):
-            if isinstance(base, type) and is_typeddict(base) and annotations_of(base).get(name) is hint:
+            if (
+                isinstance(base, type)
+                and is_typeddict(base)
+                and annotations_of(base).get(name) is hint
+            ):
                 return annotation_in(base, name)
         return cls, hint
     for base in cls.__mro__:

@@ -1,9 +1,11 @@
 """What a stage takes and what it gives, as far as annotations tell.
 
-Knows: how callables of every kind say what they take.  Must never know: where in a pipeline a stage is, how it runs.
+Knows: how callables of every kind say what they take.  Must never know: where in a pipeline a stage
+is, how it runs.
 
 Rule 1.  Nothing here raises: what cannot be read is UNKNOWN, and what is UNKNOWN refuses nothing.
-Rule 2.  Annotations are believed only where they belong: not those that a decorator copied from another function.
+Rule 2.  Annotations are believed only where they belong: not those that a decorator copied from
+         another function.
 Rule 3.  A function with overloads has several signatures: the first that fits is the one.
 """
 
@@ -17,7 +19,14 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import InitVar, dataclass
 from enum import Enum
 from inspect import CO_VARARGS
-from types import BuiltinFunctionType, FunctionType, MethodDescriptorType, MethodType, NoneType, WrapperDescriptorType
+from types import (
+    BuiltinFunctionType,
+    FunctionType,
+    MethodDescriptorType,
+    MethodType,
+    NoneType,
+    WrapperDescriptorType,
+)
 from typing import (
     Any,
     Final,
@@ -80,7 +89,8 @@ NOTHING_KNOWN: Final = (Signature(UNKNOWN, UNKNOWN),)
 NOT_SAID: Final = Passage(UNKNOWN)
 
 
-# -------------------------------------------------------------------------------------------------------------- stages
+# --------------------------------------------------------------------------------------------------------------
+# stages
 
 
 def pass_through(stage: Stage, carried: Sequence[object]) -> Passage:
@@ -98,7 +108,9 @@ def pass_through(stage: Stage, carried: Sequence[object]) -> Passage:
         if isinstance(stage, Zip):
             return Passage(of(tuple, *carried))
         return Passage(union(carried) if isinstance(stage, Pipe | Fork | Join) else UNKNOWN)
-    except Exception:  # annotations are anybody's objects, and may do anything when they are looked at
+    except (
+        Exception
+    ):  # annotations are anybody's objects, and may do anything when they are looked at
         return NOT_SAID
 
 
@@ -106,7 +118,9 @@ def _through_job(job: Job[Any, Any], carried: object) -> Passage:
     signatures = _signatures_of_job(job)
     found = _called_with(signatures, carried)
     if not found:
-        return Passage(UNKNOWN, _misfit(carried, union([signature.takes for signature in signatures])))
+        return Passage(
+            UNKNOWN, _misfit(carried, union([signature.takes for signature in signatures]))
+        )
     (gives,) = found
     if isinstance(job, Filter):
         return Passage(kept(gives, carried))
@@ -115,12 +129,15 @@ def _through_job(job: Job[Any, Any], carried: object) -> Passage:
     if _declared(job)[1] is not UNKNOWN:
         return Passage(gives)
     if fits(gives, abc.Iterable) is Fit.NO:
-        return Passage(UNKNOWN, f"must give an iterable, but {job.default_name()} gives {words(gives)}")
+        return Passage(
+            UNKNOWN, f"must give an iterable, but {job.default_name()} gives {words(gives)}"
+        )
     return Passage(element_of(gives))
 
 
 def kept(verdict: object, carried: object) -> object:
-    """What a filter lets pass, by what its predicate gives: all that comes, or what a `TypeGuard` or `TypeIs` says."""
+    """What a filter lets pass, by what its predicate gives: all that comes, or what a `TypeGuard`
+    or `TypeIs` says."""
     return get_args(verdict)[0] if get_origin(verdict) in (TypeGuard, TypeIs) else carried
 
 
@@ -145,7 +162,8 @@ def _called_with(signatures: Sequence[Signature], carried: object) -> tuple[obje
 
 
 def _declared(job: Job[Any, Any]) -> tuple[object, object]:
-    """The type arguments of a job: `Processor[int, str](f)`, or `class Parse(Processor[int, str])`."""
+    """The type arguments of a job: `Processor[int, str](f)`, or `class Parse(Processor[int,
+    str])`."""
     said: object = getattr(job, "__orig_class__", type(job))
     if not job.is_stateful and said is type(job):
         return UNKNOWN, UNKNOWN
@@ -158,11 +176,15 @@ def _signatures_of_job(job: Job[Any, Any]) -> Sequence[Signature]:
     if takes is not UNKNOWN and gives is not UNKNOWN:
         return (Signature(takes, gives),)
     signatures = signatures_of(job_of(job))
-    if attribute(type(job), "finish")[0] is not Job and gives is UNKNOWN:  # then it gives more than its process() does
+    if (
+        attribute(type(job), "finish")[0] is not Job and gives is UNKNOWN
+    ):  # then it gives more than its process() does
         signatures = [Signature(found.takes, UNKNOWN) for found in signatures]
     if takes is not UNKNOWN:
         return [Signature(takes, found.gives) for found in signatures[:1]]
-    return signatures if gives is UNKNOWN else [Signature(found.takes, gives) for found in signatures]
+    return (
+        signatures if gives is UNKNOWN else [Signature(found.takes, gives) for found in signatures]
+    )
 
 
 def taken_by(job: Job[Any, Any]) -> object:
@@ -180,7 +202,8 @@ def taken_by(job: Job[Any, Any]) -> object:
 
 
 def declared_input(pipeline: object, kind: type) -> object:
-    """`int` of a `Pipeline[int]()`; UNKNOWN of a `Pipeline()`, whatever the variable that it is put in was declared as."""
+    """`int` of a `Pipeline[int]()`; UNKNOWN of a `Pipeline()`, whatever the variable that it is put
+    in was declared as."""
     try:
         args = args_as(getattr(pipeline, "__orig_class__", type(pipeline)), kind)
         return substitute(args[0], {}) if args else UNKNOWN
@@ -188,7 +211,8 @@ def declared_input(pipeline: object, kind: type) -> object:
         return UNKNOWN
 
 
-# ----------------------------------------------------------------------------------------------------------- callables
+# -----------------------------------------------------------------------------------------------------------
+# callables
 
 
 def signatures_of(fn: Callable[..., object]) -> Sequence[Signature]:
@@ -201,12 +225,17 @@ def signatures_of(fn: Callable[..., object]) -> Sequence[Signature]:
 
 
 def _signatures(fn: object, given: int) -> Sequence[Signature]:
-    """`given`: how many positional arguments come before the item.  Empty if nothing can be told."""
+    """`given`: how many positional arguments come before the item.  Empty if nothing can be
+    told."""
     match fn:
         case FunctionType():
             return _of_function(fn, given)
         case MethodType():
-            return _of_method(fn.__func__, given + 1, fn.__self__ if isinstance(fn.__self__, type) else type(fn.__self__))
+            return _of_method(
+                fn.__func__,
+                given + 1,
+                fn.__self__ if isinstance(fn.__self__, type) else type(fn.__self__),
+            )
         case functools.partial():
             return _without(_signatures(fn.func, given + len(fn.args)), {}, UNKNOWN)
         case NewType():
@@ -226,7 +255,11 @@ def _signatures(fn: object, given: int) -> Sequence[Signature]:
 def _of_function(fn: FunctionType, given: int) -> Sequence[Signature]:
     if is_wrapped(fn):
         return ()
-    overloads = [over for over in get_overloads(fn) if isinstance(over, FunctionType) and _takes_one(over, given)]
+    overloads = [
+        over
+        for over in get_overloads(fn)
+        if isinstance(over, FunctionType) and _takes_one(over, given)
+    ]
     return [Signature(_item_of(each, given), hint_of(each, "return")) for each in overloads or [fn]]
 
 
@@ -245,7 +278,11 @@ def _item_of(fn: FunctionType, given: int) -> object:
     code, names = fn.__code__, positional(fn)
     if given < len(names):
         return hint_of(fn, names[given])
-    return hint_of(fn, code.co_varnames[code.co_argcount + code.co_kwonlyargcount]) if code.co_flags & CO_VARARGS else UNKNOWN
+    return (
+        hint_of(fn, code.co_varnames[code.co_argcount + code.co_kwonlyargcount])
+        if code.co_flags & CO_VARARGS
+        else UNKNOWN
+    )
 
 
 def _of_method(function: object, given: int, cls: type) -> Sequence[Signature]:
@@ -256,12 +293,19 @@ def _of_method(function: object, given: int, cls: type) -> Sequence[Signature]:
 
 
 def _of_its_class(signatures: Sequence[Signature], cls: type) -> Sequence[Signature]:
-    parameters = [parameter for base in cls.__mro__ for parameter in getattr(base, "__parameters__", ())]
+    parameters = [
+        parameter for base in cls.__mro__ for parameter in getattr(base, "__parameters__", ())
+    ]
     return _without(signatures, dict.fromkeys(parameters, UNKNOWN), None)
 
 
-def _without(signatures: Sequence[Signature], known: Mapping[object, object], rest: object) -> Sequence[Signature]:
-    return [Signature(substitute(each.takes, known, rest), substitute(each.gives, known, rest)) for each in signatures]
+def _without(
+    signatures: Sequence[Signature], known: Mapping[object, object], rest: object
+) -> Sequence[Signature]:
+    return [
+        Signature(substitute(each.takes, known, rest), substitute(each.gives, known, rest))
+        for each in signatures
+    ]
 
 
 def _of_class(cls: type, given: int) -> Sequence[Signature]:
@@ -282,11 +326,14 @@ def _of_class(cls: type, given: int) -> Sequence[Signature]:
 
 
 def _of_fields(maker: object, given: int, cls: type) -> Sequence[Signature]:
-    """A constructor that a decorator wrote: its annotations are those of the fields, and stand in the body of a class."""
+    """A constructor that a decorator wrote: its annotations are those of the fields, and stand in
+    the body of a class."""
     if not isinstance(maker, FunctionType) or is_wrapped(maker) or given >= len(positional(maker)):
         return ()
     name = positional(maker)[given]
-    if name not in fields_in(cls) or annotation_in(cls, name)[1] is not maker.__annotations__.get(name):
+    if name not in fields_in(cls) or annotation_in(cls, name)[1] is not maker.__annotations__.get(
+        name
+    ):
         return ()
     try:
         takes = hint_in(cls, name)
@@ -304,7 +351,8 @@ def _of_builtin(fn: object) -> Sequence[Signature]:
     return () if owner is None else (Signature(owner, UNKNOWN),)
 
 
-# ------------------------------------------------------------------------------------------------------------ builtins
+# ------------------------------------------------------------------------------------------------------------
+# builtins
 
 T = TypeVar("T")
 
@@ -367,7 +415,8 @@ _TABLE: Final[Mapping[object, Sequence[tuple[object, object]]]] = {
     math.fsum: [(of(abc.Iterable, NUMBER), float)],
 }
 
-# The same for many at once: what they take, what they give, in which module or class, and their names.
+# The same for many at once: what they take, what they give, in which module or class, and their
+# names.
 _MANY: Final[Sequence[tuple[object, object, object, str]]] = (
     (object, str, builtins, "str repr ascii format input"),
     (object, int, builtins, "hash id"),
@@ -376,13 +425,28 @@ _MANY: Final[Sequence[tuple[object, object, object, str]]] = (
     (SupportsIndex, str, builtins, "chr hex oct bin"),
     (of(abc.Iterable, object), bool, builtins, "any all"),
     (ITEMS, T, builtins, "max min"),
-    (NUMBER, float, math, "sqrt cbrt exp exp2 expm1 log log2 log10 log1p fabs degrees radians gamma lgamma erf erfc ulp"),
+    (
+        NUMBER,
+        float,
+        math,
+        "sqrt cbrt exp exp2 expm1 log log2 log10 log1p fabs degrees radians gamma lgamma erf erfc ulp",
+    ),
     (NUMBER, float, math, "sin cos tan asin acos atan sinh cosh tanh asinh acosh atanh"),
     (NUMBER, bool, math, "isnan isinf isfinite"),
     (SupportsIndex, int, math, "factorial isqrt"),
-    (str, str, str, "upper lower strip lstrip rstrip title capitalize casefold swapcase expandtabs"),
+    (
+        str,
+        str,
+        str,
+        "upper lower strip lstrip rstrip title capitalize casefold swapcase expandtabs",
+    ),
     (str, of(list, str), str, "split rsplit splitlines"),
-    (str, bool, str, "isalnum isalpha isascii isdecimal isdigit isidentifier islower isnumeric isprintable isspace isupper"),
+    (
+        str,
+        bool,
+        str,
+        "isalnum isalpha isascii isdecimal isdigit isidentifier islower isnumeric isprintable isspace isupper",
+    ),
     (bytes, bytes, bytes, "upper lower strip lstrip rstrip title capitalize"),
     (bytes, of(list, bytes), bytes, "split rsplit splitlines"),
     (bytes, bool, bytes, "isalnum isalpha isascii isdigit islower isspace isupper"),
@@ -390,5 +454,9 @@ _MANY: Final[Sequence[tuple[object, object, object, str]]] = (
 
 BUILTINS: Final[Mapping[object, tuple[Signature, ...]]] = {
     **{fn: tuple(Signature(takes, gives) for takes, gives in ways) for fn, ways in _TABLE.items()},
-    **{getattr(owner, name): (Signature(takes, gives),) for takes, gives, owner, names in _MANY for name in names.split()},
+    **{
+        getattr(owner, name): (Signature(takes, gives),)
+        for takes, gives, owner, names in _MANY
+        for name in names.split()
+    },
 }

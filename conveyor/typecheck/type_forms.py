@@ -1,9 +1,11 @@
-"""The forms that a type takes at run time: how to take one apart, put it together, and write it in words.
+"""The forms that a type takes at run time: how to take one apart, put it together, and write it in
+words.
 
-Knows: unions, aliases, type variables, and the bases and variances of the builtin classes.  Must never know: whether one type
-fits another, stages, lanes, values.
+Knows: unions, aliases, type variables, and the bases and variances of the builtin classes.  Must
+never know: whether one type fits another, stages, lanes, values.
 
-Types are what annotations are: any object.  `UNKNOWN`, which is `Any`, is the type of what nothing is known about.
+Types are what annotations are: any object.  `UNKNOWN`, which is `Any`, is the type of what nothing
+is known about.
 """
 
 from __future__ import annotations
@@ -64,7 +66,8 @@ __all__ = [
 
 UNKNOWN: Final[object] = Any
 
-# ------------------------------------------------------------------------------------------- what the interpreter forgot
+# ------------------------------------------------------------------------------------------- what
+# the interpreter forgot
 
 T = TypeVar("T")
 K = TypeVar("K")
@@ -77,7 +80,8 @@ def of(cls: type, *args: object) -> object:
     return GenericAlias(cls, args)
 
 
-# The bases that a builtin class has for a checker; at run time it has forgotten them, or is registered with them.
+# The bases that a builtin class has for a checker; at run time it has forgotten them, or is
+# registered with them.
 _Bases: TypeAlias = tuple[tuple[TypeVar, ...], tuple[object, ...]]
 BASES: Final[Mapping[object, _Bases]] = {
     abc.Iterator: ((T,), (of(abc.Iterable, T),)),
@@ -120,10 +124,43 @@ BASES: Final[Mapping[object, _Bases]] = {
 
 # "+": a subclass of the argument will do; "-": a superclass; "=": only the same; "?": nobody says.
 VARIANCES: Final[Mapping[object, str]] = {
-    **dict.fromkeys((abc.Iterable, abc.Iterator, abc.Reversible, abc.Container, abc.Collection, abc.Sequence, abc.Set), "+"),
-    **dict.fromkeys((abc.KeysView, abc.ValuesView, abc.Awaitable, abc.AsyncIterable, abc.AsyncIterator, frozenset), "+"),
-    **dict.fromkeys((list, collections.deque, set, collections.Counter, abc.MutableSequence, abc.MutableSet), "="),
-    **dict.fromkeys((dict, collections.defaultdict, collections.OrderedDict, collections.ChainMap, abc.MutableMapping), "=="),
+    **dict.fromkeys(
+        (
+            abc.Iterable,
+            abc.Iterator,
+            abc.Reversible,
+            abc.Container,
+            abc.Collection,
+            abc.Sequence,
+            abc.Set,
+        ),
+        "+",
+    ),
+    **dict.fromkeys(
+        (
+            abc.KeysView,
+            abc.ValuesView,
+            abc.Awaitable,
+            abc.AsyncIterable,
+            abc.AsyncIterator,
+            frozenset,
+        ),
+        "+",
+    ),
+    **dict.fromkeys(
+        (list, collections.deque, set, collections.Counter, abc.MutableSequence, abc.MutableSet),
+        "=",
+    ),
+    **dict.fromkeys(
+        (
+            dict,
+            collections.defaultdict,
+            collections.OrderedDict,
+            collections.ChainMap,
+            abc.MutableMapping,
+        ),
+        "==",
+    ),
     abc.Mapping: "=+",
     abc.ItemsView: "++",
     abc.Generator: "+-+",
@@ -133,12 +170,21 @@ VARIANCES: Final[Mapping[object, str]] = {
 
 # Classes that a checker compares by their methods, and the interpreter too.
 STRUCTURAL: Final[tuple[object, ...]] = (
-    *(abc.Hashable, abc.Sized, abc.Iterable, abc.Iterator, abc.Reversible, abc.Container, abc.Collection),
+    *(
+        abc.Hashable,
+        abc.Sized,
+        abc.Iterable,
+        abc.Iterator,
+        abc.Reversible,
+        abc.Container,
+        abc.Collection,
+    ),
     *(abc.Awaitable, abc.AsyncIterable, abc.AsyncIterator),
 )
 
 
-# --------------------------------------------------------------------------------------------------- taking types apart
+# ---------------------------------------------------------------------------------------------------
+# taking types apart
 
 
 def is_alias(tp: object) -> bool:
@@ -149,7 +195,9 @@ def is_alias(tp: object) -> bool:
 def value_of_alias(tp: object) -> object:
     """What the name stands for."""
     alias: Any = get_origin(tp) or tp
-    value = scope_of_alias(alias).evaluate(alias.__value__)  # before Python 3.12, what contains itself does so in a string
+    value = scope_of_alias(alias).evaluate(
+        alias.__value__
+    )  # before Python 3.12, what contains itself does so in a string
     return substitute(value, dict(zip(alias.__type_params__, get_args(tp), strict=False)))
 
 
@@ -170,7 +218,8 @@ def origin_of(tp: object) -> object:
 
 
 def members(tp: object) -> tuple[object, ...]:
-    """The members of a union, and of a Literal with several values; anything else is its only member.
+    """The members of a union, and of a Literal with several values; anything else is its only
+    member.
 
     >>> members(int | None)
     (<class 'int'>, <class 'NoneType'>)
@@ -212,14 +261,22 @@ def unfolded(tp: object) -> list[object]:
 
 def is_readable(tp: object) -> bool:
     """Is it one of the forms that are understood here?"""
-    if isinstance(tp, type | TypeVar | NewType) or tp is Never or tp is NoReturn or tp is LiteralString:
+    if (
+        isinstance(tp, type | TypeVar | NewType)
+        or tp is Never
+        or tp is NoReturn
+        or tp is LiteralString
+    ):
         return True
     origin = get_origin(tp)
-    return (isinstance(origin, type) or origin is Union or origin is Literal) and not getattr(tp, "__unpacked__", False)
+    return (isinstance(origin, type) or origin is Union or origin is Literal) and not getattr(
+        tp, "__unpacked__", False
+    )
 
 
 def substitute(tp: object, known: Mapping[Any, object], rest: object = UNKNOWN) -> object:
-    """The type with its type variables replaced; those not in `known` become `rest`, or stay if that is None."""
+    """The type with its type variables replaced; those not in `known` become `rest`, or stay if
+    that is None."""
     if isinstance(tp, TypeVar):
         return known.get(tp, tp if rest is None else rest)
     generic: Any = tp
@@ -228,12 +285,15 @@ def substitute(tp: object, known: Mapping[Any, object], rest: object = UNKNOWN) 
         return tp
     if not all(isinstance(parameter, TypeVar) for parameter in parameters):
         return UNKNOWN
-    replaced: object = generic[tuple(substitute(parameter, known, rest) for parameter in parameters)]
+    replaced: object = generic[
+        tuple(substitute(parameter, known, rest) for parameter in parameters)
+    ]
     return replaced
 
 
 def args_as(tp: object, target: object) -> tuple[object, ...] | None:
-    """The type arguments of `target`, seen from a subclass; none if they are not known, None if it is no subclass.
+    """The type arguments of `target`, seen from a subclass; none if they are not known, None if it
+    is no subclass.
 
     >>> args_as(dict[str, int], abc.Iterable)
     (<class 'str'>,)
@@ -243,7 +303,9 @@ def args_as(tp: object, target: object) -> tuple[object, ...] | None:
         return get_args(tp)
     if origin is tuple:
         elements = elements_of_tuple(tp)
-        return args_as(of(abc.Sequence, UNKNOWN if UNKNOWN in elements else union(elements)), target)
+        return args_as(
+            of(abc.Sequence, UNKNOWN if UNKNOWN in elements else union(elements)), target
+        )
     template = _template(origin, target) if isinstance(origin, type) else None
     if not template:
         return template
@@ -289,7 +351,9 @@ def ancestors(cls: object) -> Iterable[type]:
 
 def is_named_tuple(cls: type) -> bool:
     """Was it written as a `typing.NamedTuple`, with a type for each field?"""
-    return "_fields" in vars(cls) and tuple in cls.__bases__ and bool(vars(cls).get("__annotations__"))
+    return (
+        "_fields" in vars(cls) and tuple in cls.__bases__ and bool(vars(cls).get("__annotations__"))
+    )
 
 
 def is_bare_tuple(tp: object) -> bool:
@@ -298,7 +362,8 @@ def is_bare_tuple(tp: object) -> bool:
 
 
 def elements_of_tuple(tp: object) -> tuple[object, ...]:
-    """The types of a tuple's elements, one each; for a tuple of any length the one type of all of them."""
+    """The types of a tuple's elements, one each; for a tuple of any length the one type of all of
+    them."""
     if is_bare_tuple(tp):
         return (UNKNOWN,)
     return tuple(arg for arg in get_args(tp) if arg is not ...)
@@ -322,7 +387,8 @@ def element_of(tp: object) -> object:
 
 
 def bind(taken: object, carried: object) -> dict[Any, object]:
-    """What the type variables in `taken` stand for when it is given `carried`; those that are left out are not known.
+    """What the type variables in `taken` stand for when it is given `carried`; those that are left
+    out are not known.
 
     >>> bind(abc.Iterable[T], list[int])[T]
     <class 'int'>
@@ -341,7 +407,11 @@ def _bind(taken: object, carried: object, known: dict[Any, object]) -> None:
     if not isinstance(origin, type) or origin.__name__ == "Callable" or is_alias(taken):
         return  # a union, say: which of its members it will be is for a checker to find out
     wanted, given = get_args(taken), args_as(carried, origin)
-    if given is None or len(given) != len(wanted) or (origin_of(carried) is tuple and len(members(given[0])) > 1):
+    if (
+        given is None
+        or len(given) != len(wanted)
+        or (origin_of(carried) is tuple and len(members(given[0])) > 1)
+    ):
         return
     for want, have in zip(wanted, given, strict=True):
         _bind(plain(want), plain(have), known)
@@ -359,7 +429,8 @@ def _variance(parameter: object) -> str:
     return "+" if parameter.__covariant__ else "-" if parameter.__contravariant__ else "="
 
 
-# ---------------------------------------------------------------------------------------------------------- the words
+# ----------------------------------------------------------------------------------------------------------
+# the words
 
 
 def words(tp: object, *, full: bool = False) -> str:
@@ -384,10 +455,18 @@ def words(tp: object, *, full: bool = False) -> str:
         return _class_name(tp, full)
     args = ", ".join(words(arg, full=full) for arg in get_args(tp))
     name = _class_name(origin, full)
-    return f"{name}[{args}]" if args else f"{name}[()]" if origin is tuple and not is_bare_tuple(tp) else name
+    return (
+        f"{name}[{args}]"
+        if args
+        else f"{name}[()]"
+        if origin is tuple and not is_bare_tuple(tp)
+        else name
+    )
 
 
 def _class_name(cls: object, full: bool) -> str:
     name = str(getattr(cls, "__name__", cls))
     module = getattr(cls, "__module__", "builtins")
-    return f"{module}.{getattr(cls, '__qualname__', name)}" if full and module != "builtins" else name
+    return (
+        f"{module}.{getattr(cls, '__qualname__', name)}" if full and module != "builtins" else name
+    )

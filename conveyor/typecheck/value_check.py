@@ -2,10 +2,12 @@
 
 Knows: how values and types go together.  Must never know: stages, lanes, worlds.
 
-Rule 1.  Only what is certainly wrong is a no, as in `hints`, which answers for the class of a value; here what is in it is
-         looked at, too.
-Rule 2.  Looking changes nothing: what could be used up by it, or could run anybody's code, is left alone.
-Rule 3.  A value knows more of itself than its class: it may have been made to pass for something else.
+Rule 1.  Only what is certainly wrong is a no, as in `hints`, which answers for the class of a
+         value; here what is in it is looked at, too.
+Rule 2.  Looking changes nothing: what could be used up by it, or could run anybody's code, is left
+         alone.
+Rule 3.  A value knows more of itself than its class: it may have been made to pass for something
+         else.
 """
 
 from __future__ import annotations
@@ -14,7 +16,20 @@ import collections
 import inspect
 from collections.abc import Iterable, Mapping
 from itertools import islice
-from typing import Any, Final, Literal, LiteralString, Never, NewType, NoReturn, TypeVar, Union, cast, get_args, get_origin
+from typing import (
+    Any,
+    Final,
+    Literal,
+    LiteralString,
+    Never,
+    NewType,
+    NoReturn,
+    TypeVar,
+    Union,
+    cast,
+    get_args,
+    get_origin,
+)
 
 from typing_extensions import get_protocol_members, is_typeddict
 
@@ -42,7 +57,12 @@ MOST: Final = 100  # elements of a container that are looked at
 # Containers that can be looked into: to go through one uses nothing up.
 MAPPINGS: Final = (dict, collections.OrderedDict, collections.defaultdict, collections.Counter)
 OTHERS: Final = (list, set, frozenset, collections.deque, str, bytes, bytearray, range)
-NUMBERS: Final = (bool, int, float, complex)  # numpy's own pass for them nearly everywhere, whatever a checker says
+NUMBERS: Final = (
+    bool,
+    int,
+    float,
+    complex,
+)  # numpy's own pass for them nearly everywhere, whatever a checker says
 CONTAINERS: Final[tuple[type, ...]] = (*MAPPINGS, *OTHERS, tuple)
 
 
@@ -54,7 +74,9 @@ def value_fits(value: object, taken: object) -> Fit:
     """
     try:
         return _fits(value, taken, DEEPEST)
-    except Exception:  # annotations and values are anybody's objects, and may do anything when they are looked at
+    except (
+        Exception
+    ):  # annotations and values are anybody's objects, and may do anything when they are looked at
         return Fit.UNSURE
 
 
@@ -131,18 +153,25 @@ def _of_typed_dict(value: object, taken: object, depth: int) -> Fit:
     fields = fields_of(taken)
     if any(field.required and name not in known for name, field in fields.items()):
         return Fit.NO
-    return all_of(_fits(known[name], field.hint, depth - 1) for name, field in fields.items() if name in known)
+    return all_of(
+        _fits(known[name], field.hint, depth - 1) for name, field in fields.items() if name in known
+    )
 
 
 def _of_tuple(value: tuple[object, ...], taken: object, depth: int) -> Fit:
     elements = elements_of_tuple(taken)
     if has_any_length(taken):
         return all_of(_fits(each, elements[0], depth - 1) for each in value[:MOST])
-    if any(getattr(element, "__unpacked__", False) or not is_readable(plain(element)) for element in elements):
+    if any(
+        getattr(element, "__unpacked__", False) or not is_readable(plain(element))
+        for element in elements
+    ):
         return Fit.UNSURE
     if len(value) != len(elements):
         return Fit.NO
-    return all_of(_fits(each, element, depth - 1) for each, element in zip(value, elements, strict=True))
+    return all_of(
+        _fits(each, element, depth - 1) for each, element in zip(value, elements, strict=True)
+    )
 
 
 def _of_container(value: object, taken: object, depth: int) -> Fit:
@@ -157,7 +186,9 @@ def _of_container(value: object, taken: object, depth: int) -> Fit:
         keys, values = list(islice(known.keys(), MOST)), list(islice(known.values(), MOST))
         if cls is collections.Counter and len(args) == 1 and origin is collections.Counter:
             return _each(keys, args[0], depth)
-        return all_of(_each(part, arg, depth) for part, arg in zip((keys, values), args, strict=False))
+        return all_of(
+            _each(part, arg, depth) for part, arg in zip((keys, values), args, strict=False)
+        )
     if len(args) != 1:
         return Fit.UNSURE
     return _each(islice(cast("Iterable[object]", value), MOST), args[0], depth)
@@ -189,12 +220,16 @@ def is_instance(value: object, cls: object) -> bool:
 
 def is_in_disguise(value: object) -> bool:
     """Does it say that it is of another class than it is, as a mock does, or a proxy?"""
-    return value.__class__ is not type(value) or inspect.getattr_static(value, "__getattr__", None) is not None
+    return (
+        value.__class__ is not type(value)
+        or inspect.getattr_static(value, "__getattr__", None) is not None
+    )
 
 
 def lacks_a_member(value: object, protocol: type) -> bool:
     """Is there a member that it has neither by its class nor by itself?"""
     nothing = object()
     return any(
-        inspect.getattr_static(value, name, nothing) in (nothing, None) for name in sorted(get_protocol_members(protocol))
+        inspect.getattr_static(value, name, nothing) in (nothing, None)
+        for name in sorted(get_protocol_members(protocol))
     )

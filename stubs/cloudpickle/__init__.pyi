@@ -10,13 +10,18 @@ from typing import IO, Any
 class Pickler(pickle.Pickler):
     dispatch_table: ChainMap[type[Any], Callable[[Any], Any]]  # type: ignore[assignment, unused-ignore]  # narrower than pickle has it, to some releases
     def __init__(
-        self, file: IO[bytes], protocol: int | None = None, buffer_callback: Callable[[PickleBuffer], object] | None = None
+        self,
+        file: IO[bytes],
+        protocol: int | None = None,
+        buffer_callback: Callable[[PickleBuffer], object] | None = None,
     ) -> None: ...
     def dump(self, obj: object) -> None: ...
     def reducer_override(self, obj: object) -> Any: ...
 
 def dumps(
-    obj: object, protocol: int | None = None, buffer_callback: Callable[[PickleBuffer], object] | None = None
+    obj: object,
+    protocol: int | None = None,
+    buffer_callback: Callable[[PickleBuffer], object] | None = None,
 ) -> bytes: ...
 
 # The very function of `pickle`; `object`, so that callers must check what came.

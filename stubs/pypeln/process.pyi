@@ -1,5 +1,9 @@
 from collections.abc import Callable, Iterable
 
 def map(
-    f: Callable[[object], object], stage: Iterable[object], *, workers: int = ..., maxsize: int = ...
+    f: Callable[[object], object],
+    stage: Iterable[object],
+    *,
+    workers: int = ...,
+    maxsize: int = ...,
 ) -> Iterable[object]: ...

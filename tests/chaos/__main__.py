@@ -1,6 +1,7 @@
 """Kills workers by the thousand, counts every item, and says what was wrong: `make chaos`.
 
-python -m tests.chaos [--steps N] [--kills N] [--items N] [--seeds N] [--at-once N] [--only steps|kills|idle|ends]
+python -m tests.chaos [--steps N] [--kills N] [--items N] [--seeds N] [--at-once N] [--only
+steps|kills|idle|ends]
 """
 
 from __future__ import annotations
@@ -15,15 +16,32 @@ from tests.chaos.tally import Tally, all_of
 
 
 def main() -> int:
-    parser = argparse.ArgumentParser(prog="chaos", description="Kill workers by the thousand, and count every item.")
-    parser.add_argument("--steps", type=int, default=200, help="kills at each step of the protocol, for each kind of stage")
-    parser.add_argument(
-        "--kills", type=int, default=10_000, help="kills at random times, in all: at work, and as many at any moment"
+    parser = argparse.ArgumentParser(
+        prog="chaos", description="Kill workers by the thousand, and count every item."
     )
-    parser.add_argument("--items", type=int, default=1_000_000, help="items through pipelines with random kills, at least")
+    parser.add_argument(
+        "--steps",
+        type=int,
+        default=200,
+        help="kills at each step of the protocol, for each kind of stage",
+    )
+    parser.add_argument(
+        "--kills",
+        type=int,
+        default=10_000,
+        help="kills at random times, in all: at work, and as many at any moment",
+    )
+    parser.add_argument(
+        "--items",
+        type=int,
+        default=1_000_000,
+        help="items through pipelines with random kills, at least",
+    )
     parser.add_argument("--seeds", type=int, default=10)
     parser.add_argument("--seed", type=int, default=0, help="the first of them")
-    parser.add_argument("--at-once", type=int, default=2, help="how many pipelines run at the same time")
+    parser.add_argument(
+        "--at-once", type=int, default=2, help="how many pipelines run at the same time"
+    )
     parser.add_argument("--only", choices=["steps", "kills", "idle", "ends"])
     options = parser.parse_args()
     started = time.monotonic()
@@ -33,11 +51,19 @@ def main() -> int:
         for kind, specs in step_kills(options.steps).items():
             print(tally.line(f"  {kind}", all_of(specs, options.at_once)), flush=True)
     if options.only in (None, "kills"):
-        print(f"Killed at random, seeds {options.seed} to {options.seed + options.seeds - 1}", flush=True)
-        for kind, specs in random_kills(options.kills, options.items, options.seed, options.seeds).items():
+        print(
+            f"Killed at random, seeds {options.seed} to {options.seed + options.seeds - 1}",
+            flush=True,
+        )
+        for kind, specs in random_kills(
+            options.kills, options.items, options.seed, options.seeds
+        ).items():
             print(tally.line(f"  {kind}", all_of(specs, options.at_once)), flush=True)
     if options.only in (None, "idle"):
-        print(f"Killed at any moment, at work or not, seeds {options.seed} to {options.seed + options.seeds - 1}", flush=True)
+        print(
+            f"Killed at any moment, at work or not, seeds {options.seed} to {options.seed + options.seeds - 1}",
+            flush=True,
+        )
         for kind, specs in restless_kills(options.kills, options.seed, options.seeds).items():
             print(tally.line(f"  {kind}", all_of(specs, options.at_once)), flush=True)
     if options.only in (None, "ends"):

@@ -1,4 +1,5 @@
-"""The words that the outer process, the inner one and the jobs share: a mapped file, found by an environment variable."""
+"""The words that the outer process, the inner one and the jobs share: a mapped file, found by an
+environment variable."""
 
 from __future__ import annotations
 
@@ -18,7 +19,8 @@ WORDS: Final = FIRST_SLOT + 3 * SLOTS
 
 
 class Board:
-    """How many workers have been killed, how many items were pulled, and who worked last in each slot, and when."""
+    """How many workers have been killed, how many items were pulled, and who worked last in each
+    slot, and when."""
 
     def __init__(self, path: Path) -> None:
         with path.open("r+b") as file:

@@ -1,4 +1,5 @@
-"""The long cases: each gives a complaint, or nothing if all was as it must be.  Every one runs in a process of its own."""
+"""The long cases: each gives a complaint, or nothing if all was as it must be.  Every one runs in a
+process of its own."""
 
 from __future__ import annotations
 
@@ -20,7 +21,11 @@ SCRIPTS: Final = ROOT / "tests" / "scripts"
 PATIENCE_S: Final = 1.0  # for who has to be gone; how long it took is printed
 METHODS: Final = ("fork", "forkserver", "spawn")
 STATES: Final = ("idle", "asleep", "busy", "starting")
-STARTING_S: Final = {"fork": 0.2, "forkserver": 0.5, "spawn": 0.4}  # how long it takes to import what is needed and start three
+STARTING_S: Final = {
+    "fork": 0.2,
+    "forkserver": 0.5,
+    "spawn": 0.4,
+}  # how long it takes to import what is needed and start three
 
 
 def environment(method: str) -> dict[str, str]:
@@ -40,10 +45,13 @@ def start(name: str, method: str, *arguments: str) -> subprocess.Popen[str]:
 
 
 def parents_killed(method: str, state: str, times: int) -> str:
-    """A parent is killed while its workers are idle, asleep, hold the interpreter, or are being started: who is left?"""
+    """A parent is killed while its workers are idle, asleep, hold the interpreter, or are being
+    started: who is left?"""
     left, slowest, random = 0, 0.0, Random(0)
     for _ in range(times):
-        process = start("starts.py", method) if state == "starting" else start("parent.py", method, state)
+        process = (
+            start("starts.py", method) if state == "starting" else start("parent.py", method, state)
+        )
         assert process.stdout is not None
         ready = process.stdout.readline()
         if state == "starting":
@@ -93,7 +101,9 @@ def pause(method: str, seconds: int) -> str:
 
 ENDS: dict[str, Callable[[], str]] = {
     **{
-        f"parent killed, workers {state}, {method}, 100 times": partial(parents_killed, method, state, 100)
+        f"parent killed, workers {state}, {method}, 100 times": partial(
+            parents_killed, method, state, 100
+        )
         for method in METHODS
         for state in STATES
     },
@@ -101,6 +111,8 @@ ENDS: dict[str, Callable[[], str]] = {
     "a job calls sys.exit: the same": partial(prompt, "exit", 50),
     "a job is interrupted: the same": partial(prompt, "interrupt", 50),
     "workers die in setup: an error within 3 s": partial(prompt, "setup", 3000),
-    "300,000 hand-overs through pipes of capacity 1, nobody woken by the net": partial(hand_overs, "forkserver", 100_000),
+    "300,000 hand-overs through pipes of capacity 1, nobody woken by the net": partial(
+        hand_overs, "forkserver", 100_000
+    ),
     "a consumer pauses 10 s, workers below 1 % of a core": partial(pause, "forkserver", 10),
 }

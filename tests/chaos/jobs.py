@@ -28,7 +28,8 @@ __all__ = [
     "times",
 ]
 
-# With trouble: items that raise when a process sees them first, items that kill whoever works on them, and endless ones.
+# With trouble: items that raise when a process sees them first, items that kill whoever works on
+# them, and endless ones.
 RAISES_EVERY, RAISES_AT = 101, 50
 POISON_EVERY, POISON_AT = 20_000, 5_000
 SLOW_EVERY, SLOW_AT = 40_000, 15_000
@@ -76,7 +77,8 @@ class InLane(Work):
 
 
 class Nonce(Work):
-    """Gives each item with a number that it never gives again: run twice, it gives something else."""
+    """Gives each item with a number that it never gives again: run twice, it gives something
+    else."""
 
     def __call__(self, item: Any) -> Any:
         self.work()

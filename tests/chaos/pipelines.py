@@ -1,6 +1,7 @@
 """The pipelines that are hammered, and what must come out of each, worked out by plain loops.
 
-Knows nothing of how anything runs.  Every pipeline takes the numbers from 0 on; how many of them is known only afterwards.
+Knows nothing of how anything runs.  Every pipeline takes the numbers from 0 on; how many of them is
+known only afterwards.
 """
 
 from __future__ import annotations
@@ -35,14 +36,17 @@ Outputs: TypeAlias = list[Any]
 
 @dataclass
 class Found:
-    """What was wrong with the outputs of a run; `disorder` counts pairs that came the wrong way round or did not agree."""
+    """What was wrong with the outputs of a run; `disorder` counts pairs that came the wrong way
+    round or did not agree."""
 
     lost: int = 0
     repeated: int = 0
     disorder: int = 0
 
     def __add__(self, other: Found) -> Found:
-        return Found(self.lost + other.lost, self.repeated + other.repeated, self.disorder + other.disorder)
+        return Found(
+            self.lost + other.lost, self.repeated + other.repeated, self.disorder + other.disorder
+        )
 
 
 def in_order(outputs: Iterable[object], expected: Iterable[object]) -> Found:
@@ -52,7 +56,11 @@ def in_order(outputs: Iterable[object], expected: Iterable[object]) -> Found:
         return Found()
     there, wanted = Multiset(got), Multiset(due)
     lost, repeated = (wanted - there).total(), (there - wanted).total()
-    return Found(lost, repeated, 0 if lost or repeated else sum(a != b for a, b in zip(got, due, strict=True)))
+    return Found(
+        lost,
+        repeated,
+        0 if lost or repeated else sum(a != b for a, b in zip(got, due, strict=True)),
+    )
 
 
 def in_some_order(outputs: Iterable[object], expected: Iterable[object]) -> Found:
@@ -69,7 +77,8 @@ def lanes(outputs: Outputs) -> dict[str, Outputs]:
 
 @dataclass(frozen=True)
 class Hammered:
-    """A pipeline whose pipes have a capacity and whose jobs take some microseconds; `slots`: its stages on the board.
+    """A pipeline whose pipes have a capacity and whose jobs take some microseconds; `slots`: its
+    stages on the board.
 
     `remembers`: what comes of a run depends on the runs before it, as long as the pipeline is open.
     """
@@ -81,17 +90,24 @@ class Hammered:
     remembers: bool = False
 
 
-# ----------------------------------------------------------------------------------------------- stage after stage
+# -----------------------------------------------------------------------------------------------
+# stage after stage
 
 
 def line(capacity: int, us: int, pl: Any) -> Any:
     pl = pl.add(Pipe(capacity)).add(Processor(Work(0, us), name="map")).add(Pipe(capacity))
-    pl = pl.add(Filter(Even(1, us), name="filter")).add(Pipe(capacity)).add(FlatMap(Burst(2, us), name="flat"))
+    pl = (
+        pl.add(Filter(Even(1, us), name="filter"))
+        .add(Pipe(capacity))
+        .add(FlatMap(Burst(2, us), name="flat"))
+    )
     return pl.add(Pipe(capacity)).add(Processor(Work(3, us), name="last")).add(Pipe(capacity))
 
 
 def check_line(outputs: Outputs, n: int) -> Found:
-    return in_order(outputs, ((item, number) for item in range(0, n, 2) for number in range(times(item))))
+    return in_order(
+        outputs, ((item, number) for item in range(0, n, 2) for number in range(times(item)))
+    )
 
 
 def troubled(capacity: int, us: int, pl: Any) -> Any:
@@ -102,12 +118,19 @@ def troubled(capacity: int, us: int, pl: Any) -> Any:
 
 
 def check_troubled(outputs: Outputs, n: int) -> Found:
-    return in_order(outputs, (item for item in range(n) if not is_poison(item) and not is_slow(item)))
+    return in_order(
+        outputs, (item for item in range(n) if not is_poison(item) and not is_slow(item))
+    )
 
 
 def snapshots(capacity: int, us: int, pl: Any) -> Any:
     pl = pl.add(Pipe(capacity)).add(Processor(Work(0, us), name="before")).add(Pipe(capacity))
-    return pl.add(Counter(1, us, "stateful")).add(Pipe(capacity)).add(Processor(Work(2, us), name="after")).add(Pipe(capacity))
+    return (
+        pl.add(Counter(1, us, "stateful"))
+        .add(Pipe(capacity))
+        .add(Processor(Work(2, us), name="after"))
+        .add(Pipe(capacity))
+    )
 
 
 def check_snapshots(outputs: Outputs, n: int) -> Found:
@@ -120,7 +143,12 @@ def check_snapshots(outputs: Outputs, n: int) -> Found:
 
 
 def dressed(capacity: int, us: int, pl: Any) -> Any:
-    pl = pl.add(Pipe(capacity)).add(Dressed(0, us, "dressed")).add(Pipe(capacity)).add(Processor(Work(1, us), name="after"))
+    pl = (
+        pl.add(Pipe(capacity))
+        .add(Dressed(0, us, "dressed"))
+        .add(Pipe(capacity))
+        .add(Processor(Work(1, us), name="after"))
+    )
     return pl.add(Pipe(capacity))
 
 
@@ -128,7 +156,8 @@ def check_dressed(outputs: Outputs, n: int) -> Found:
     return in_order(outputs, range(n))
 
 
-# ------------------------------------------------------------------------------------------------------- replicated
+# -------------------------------------------------------------------------------------------------------
+# replicated
 
 
 def replicated(capacity: int, us: int, pl: Any) -> Any:
@@ -139,7 +168,11 @@ def replicated(capacity: int, us: int, pl: Any) -> Any:
         .add(Pipe(capacity), Pipe(capacity))
     )
     pl = pl.add(Processor(Label(1, us, "a"), name="a"), Processor(Label(2, us, "b"), name="b"))
-    pl = pl.add(Pipe(capacity), Pipe(capacity)).add(Join(2)).add(Processor(Work(3, 0), name="behind"))
+    pl = (
+        pl.add(Pipe(capacity), Pipe(capacity))
+        .add(Join(2))
+        .add(Processor(Work(3, 0), name="behind"))
+    )
     return pl.add(Pipe(capacity))
 
 
@@ -154,7 +187,11 @@ def check_replicated(outputs: Outputs, n: int) -> Found:
 def relayed(capacity: int, us: int, pl: Any) -> Any:
     pl = pl.add(ReplicatingFork(2)).add(Pipe(capacity), Pipe(capacity))
     pl = pl.add(Processor(Label(0, us, "a"), name="a"), Processor(Label(1, us, "b"), name="b"))
-    pl = pl.add(Pipe(capacity), Pipe(capacity)).add(Join(2, name="join")).add(ReplicatingFork(2, name="again"))
+    pl = (
+        pl.add(Pipe(capacity), Pipe(capacity))
+        .add(Join(2, name="join"))
+        .add(ReplicatingFork(2, name="again"))
+    )
     pl = pl.add(Pipe(capacity), Pipe(capacity))
     pl = pl.add(Processor(Label(2, us, "c"), name="c"), Processor(Label(3, us, "d"), name="d"))
     return pl.add(Pipe(capacity), Pipe(capacity)).add(Join(2)).add(Pipe(capacity))
@@ -173,14 +210,20 @@ def check_relayed(outputs: Outputs, n: int) -> Found:
 def zipped(capacity: int, us: int, pl: Any) -> Any:
     pl = pl.add(ReplicatingFork(2)).add(Pipe(capacity), Pipe(capacity))
     pl = pl.add(Processor(Work(0, us), name="left"), Processor(Label(1, us, "r"), name="right"))
-    return pl.add(Pipe(capacity), Pipe(capacity)).add(Zip(2)).add(Processor(Work(2, us), name="pairs")).add(Pipe(capacity))
+    return (
+        pl.add(Pipe(capacity), Pipe(capacity))
+        .add(Zip(2))
+        .add(Processor(Work(2, us), name="pairs"))
+        .add(Pipe(capacity))
+    )
 
 
 def check_zipped(outputs: Outputs, n: int) -> Found:
     return in_order(outputs, ((item, ("r", item)) for item in range(n)))
 
 
-# --------------------------------------------------------------------------------------------------------- balanced
+# ---------------------------------------------------------------------------------------------------------
+# balanced
 
 
 def balanced(capacity: int, us: int, pl: Any) -> Any:
@@ -205,7 +248,11 @@ def check_balanced(outputs: Outputs, n: int) -> Found:
 def ordered(capacity: int, us: int, pl: Any) -> Any:
     pl = pl.add(BalancingFork(3)).add(Pipe(capacity), Pipe(capacity), Pipe(capacity))
     pl = pl.add(*(FlatMap(Burst(slot, us), name=name) for slot, name in enumerate("abc")))
-    return pl.add(Pipe(capacity), Pipe(capacity), Pipe(capacity)).add(Join(3, ordered=True)).add(Pipe(capacity))
+    return (
+        pl.add(Pipe(capacity), Pipe(capacity), Pipe(capacity))
+        .add(Join(3, ordered=True))
+        .add(Pipe(capacity))
+    )
 
 
 def check_ordered(outputs: Outputs, n: int) -> Found:
@@ -213,7 +260,12 @@ def check_ordered(outputs: Outputs, n: int) -> Found:
 
 
 def adapting(capacity: int, us: int, pl: Any) -> Any:
-    pl = pl.add(BalancingFork(max_lanes=2)).add(Pipe(capacity)).add(Processor(InLane(0, us), name="pool")).add(Pipe(capacity))
+    pl = (
+        pl.add(BalancingFork(max_lanes=2))
+        .add(Pipe(capacity))
+        .add(Processor(InLane(0, us), name="pool"))
+        .add(Pipe(capacity))
+    )
     return pl.add(Join(ordered=True)).add(Pipe(capacity))
 
 
@@ -224,7 +276,9 @@ def check_adapting(outputs: Outputs, n: int) -> Found:
 PIPELINES: dict[str, Hammered] = {
     "line": Hammered(line, check_line, ("map", "filter", "flat", "last")),
     "troubled": Hammered(troubled, check_troubled, ("before", "trouble", "after")),
-    "snapshots": Hammered(snapshots, check_snapshots, ("before", "stateful", "after"), remembers=True),
+    "snapshots": Hammered(
+        snapshots, check_snapshots, ("before", "stateful", "after"), remembers=True
+    ),
     "dressed": Hammered(dressed, check_dressed, ("dressed", "after")),
     "replicated": Hammered(replicated, check_replicated, ("nonce", "a", "b", "behind")),
     "relayed": Hammered(relayed, check_relayed, ("a", "b", "c", "d"), relays=1),

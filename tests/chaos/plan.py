@@ -1,4 +1,5 @@
-"""Which scenarios make up the whole: every step of every kind of stage, and random kills through every pipeline."""
+"""Which scenarios make up the whole: every step of every kind of stage, and random kills through
+every pipeline."""
 
 from __future__ import annotations
 
@@ -45,21 +46,43 @@ def step_kills(kills: int) -> dict[str, list[Spec]]:
     for kind, (pipeline, stage) in KINDS.items():
         steps = STEPS | (STEPS_OF[MORE[kind]] if kind in MORE else {})
         plan[kind] = [
-            Spec(pipeline, "fork", (4, 64)[number % 2], 20, 100, kills, number, number % 3 == 0, (stage, place), 90.0)
+            Spec(
+                pipeline,
+                "fork",
+                (4, 64)[number % 2],
+                20,
+                100,
+                kills,
+                number,
+                number % 3 == 0,
+                (stage, place),
+                90.0,
+            )
             for number, place in enumerate(steps.values())
         ]
     return plan
 
 
 def restless_kills(kills: int, first_seed: int, seeds: int) -> dict[str, list[Spec]]:
-    """For each seed a scenario of each pipeline, under one start method, in which no moment is spared."""
+    """For each seed a scenario of each pipeline, under one start method, in which no moment is
+    spared."""
     order = [method for method, share in METHODS.items() for _ in range(share)]
     share = -(-kills // (seeds * len(PIPELINES)))
     plan: dict[str, list[Spec]] = {}
     for seed in range(first_seed, first_seed + seeds):
         random, method = Random(seed), order[seed * 3 % len(order)]
         plan[f"seed {seed}, {method}"] = [
-            Spec(name, method, random.choice(CAPACITIES), 20, 0, share, 1000 * seed + number, restless=True, seconds=600)
+            Spec(
+                name,
+                method,
+                random.choice(CAPACITIES),
+                20,
+                0,
+                share,
+                1000 * seed + number,
+                restless=True,
+                seconds=600,
+            )
             for number, name in enumerate(PIPELINES)
         ]
     return plan
@@ -74,7 +97,17 @@ def random_kills(kills: int, items: int, first_seed: int, seeds: int) -> dict[st
     for seed in range(first_seed, first_seed + seeds):
         random, method = Random(seed), order[seed * 3 % len(order)]
         plan[f"seed {seed}, {method}"] = [
-            Spec(name, method, random.choice(CAPACITIES), 20, load, share, 1000 * seed + number, number % 2 == 0, seconds=240)
+            Spec(
+                name,
+                method,
+                random.choice(CAPACITIES),
+                20,
+                load,
+                share,
+                1000 * seed + number,
+                number % 2 == 0,
+                seconds=240,
+            )
             for number, name in enumerate(PIPELINES)
         ]
     return plan

@@ -1,4 +1,5 @@
-"""Many short runs of a pipeline, with pauses in them and between them: a worker can be killed at every moment that there is.
+"""Many short runs of a pipeline, with pauses in them and between them: a worker can be killed at
+every moment that there is.
 
 Knows the public API, what must come out, and where to count what the workers were about.
 """
@@ -34,7 +35,8 @@ RUNS_OF_ONE: Final = 8
 class Restless:
     """Runs `pipeline` until there were enough kills; `moments` says at which they were noticed.
 
-    An item whose worker is killed three times while it has only that at its job is poison, as it must be: `poisoned` counts.
+    An item whose worker is killed three times while it has only that at its job is poison, as it
+    must be: `poisoned` counts.
     """
 
     board: Board
@@ -65,7 +67,9 @@ class Restless:
         """One pipeline, opened for several runs or for one."""
         pipeline: Any = Pipeline
         with ExitStack() as stack:
-            pl = self.pipeline.build(self.capacity, self.microseconds, pipeline(start_method=self.method))
+            pl = self.pipeline.build(
+                self.capacity, self.microseconds, pipeline(start_method=self.method)
+            )
             is_warm = not self.pipeline.remembers and self.random.random() < 0.7
             if is_warm:
                 stack.enter_context(pl)
@@ -83,7 +87,8 @@ class Restless:
                 self.pause()
 
     def account(self, letters: Sequence[DeadLetter], at_work: int) -> None:
-        """An item that was given up for so many deaths is not lost; any other must not have been given up at all."""
+        """An item that was given up for so many deaths is not lost; any other must not have been
+        given up at all."""
         deadly = [letter for letter in letters if isinstance(letter.exception, PoisonItem)]
         if DEADLY * len(deadly) <= at_work:
             self.poisoned += len(deadly)

@@ -1,8 +1,10 @@
-"""The inner process: one pipeline, run to its end while its workers are killed, and the verdict on what came out.
+"""The inner process: one pipeline, run to its end while its workers are killed, and the verdict on
+what came out.
 
     python -m tests.chaos.scenario SPEC DIRECTORY
 
-It knows nothing of the kills but how many there have been: its source goes on until there were enough.
+It knows nothing of the kills but how many there have been: its source goes on until there were
+enough.
 """
 
 from __future__ import annotations
@@ -34,7 +36,8 @@ VERDICT: Final = "verdict.json"
 
 @dataclass(frozen=True)
 class Spec:
-    """What is to be run, and how much of it; `step`: whose workers die, and where, if they are not killed from outside.
+    """What is to be run, and how much of it; `step`: whose workers die, and where, if they are not
+    killed from outside.
 
     `restless`: in many runs with pauses, and workers are killed whatever they are about.
     """
@@ -54,10 +57,11 @@ class Spec:
 
 @dataclass(frozen=True)
 class Verdict:
-    """What came of it; `miscounted`: stages whose report does not add up; `error`: what ended the run before its time.
+    """What came of it; `miscounted`: stages whose report does not add up; `error`: what ended the
+    run before its time.
 
-    `moments`: what the workers were about that were killed, if that was counted; `poisoned`: items that
-    were at their job, alone, at three of these deaths.
+    `moments`: what the workers were about that were killed, if that was counted; `poisoned`: items
+    that were at their job, alone, at three of these deaths.
     """
 
     items: int = 0
@@ -86,7 +90,9 @@ def source(spec: Spec, board: Board) -> Iterator[int]:
 
 def judged(spec: Spec, board: Board) -> Verdict:
     empty: Any = Pipeline
-    empty(start_method=spec.method).add(Processor(abs)).run([1])  # what a first run leaves open for good
+    empty(start_method=spec.method).add(Processor(abs)).run(
+        [1]
+    )  # what a first run leaves open for good
     if spec.restless:
         return judged_restless(spec, board)
     before = descriptors()
@@ -118,7 +124,14 @@ def judged(spec: Spec, board: Board) -> Verdict:
 def judged_restless(spec: Spec, board: Board) -> Verdict:
     before = descriptors()
     started, error = time.monotonic(), ""
-    runs = Restless(board, PIPELINES[spec.pipeline], spec.capacity, spec.microseconds, spec.method, Random(spec.seed))
+    runs = Restless(
+        board,
+        PIPELINES[spec.pipeline],
+        spec.capacity,
+        spec.microseconds,
+        spec.method,
+        Random(spec.seed),
+    )
     try:
         runs.work(spec.kills, started + spec.seconds)
     except Exception as raised:
@@ -142,7 +155,9 @@ def judged_restless(spec: Spec, board: Board) -> Verdict:
 def results(spec: Spec, board: Board) -> tuple[list[object], Report, str]:
     """The outputs, the report, and which items were given up that should not have been."""
     pipeline: Any = Pipeline
-    pipeline = PIPELINES[spec.pipeline].build(spec.capacity, spec.microseconds, pipeline(start_method=spec.method))
+    pipeline = PIPELINES[spec.pipeline].build(
+        spec.capacity, spec.microseconds, pipeline(start_method=spec.method)
+    )
     if not spec.streamed:
         result = pipeline.run(source(spec, board))
         return list(result), result.report, wrongly_buried(result.dead_letters)
@@ -151,14 +166,19 @@ def results(spec: Spec, board: Board) -> tuple[list[object], Report, str]:
 
 
 def wrongly_buried(letters: Iterable[DeadLetter]) -> str:
-    wrong = [letter for letter in letters if not (is_poison(cast("int", letter.item)) or is_slow(cast("int", letter.item)))]
+    wrong = [
+        letter
+        for letter in letters
+        if not (is_poison(cast("int", letter.item)) or is_slow(cast("int", letter.item)))
+    ]
     return "; ".join(f"item {letter.item} was given up: {letter.exception!r}" for letter in wrong)
 
 
 def miscounted(report: Report) -> int:
     """In how many stages more or fewer items came in than are accounted for."""
     return sum(
-        stage.items_in != stage.passed + stage.dropped + stage.skipped + stage.dead_lettered + stage.failed
+        stage.items_in
+        != stage.passed + stage.dropped + stage.skipped + stage.dead_lettered + stage.failed
         for stage in report.stages.values()
         if stage.kind in ("Processor", "Filter", "FlatMap")
     )

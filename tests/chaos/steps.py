@@ -1,8 +1,10 @@
-"""Lets the workers of one stage die at one step of the protocol, whenever they have done some of it well.
+"""Lets the workers of one stage die at one step of the protocol, whenever they have done some of it
+well.
 
-`conveyor.runtime.shm.store_faults` says which store comes next; here is decided which worker dies, and where a record is cut
-in two.  It works by fork alone: the workers inherit it.  Between two deaths a worker finishes some records, or else it would
-be taken for one that never gets anywhere; at `recovery` every other one dies at its first store.
+`conveyor.runtime.shm.store_faults` says which store comes next; here is decided which worker dies,
+and where a record is cut in two.  It works by fork alone: the workers inherit it.  Between two
+deaths a worker finishes some records, or else it would be taken for one that never gets anywhere;
+at `recovery` every other one dies at its first store.
 """
 
 from __future__ import annotations

@@ -54,7 +54,9 @@ class Tally:
         self.recoveries_ms.setdefault(found.spec.method, []).extend(found.recoveries_ms)
         if not found.is_clean:
             said = found.stderr.strip().splitlines()[-1:] if not verdict.error else []
-            self.wrong.append(f"{found.spec}\n    {verdict}\n    hangs {found.hangs}, orphans {found.orphans} {said}")
+            self.wrong.append(
+                f"{found.spec}\n    {verdict}\n    hangs {found.hangs}, orphans {found.orphans} {said}"
+            )
         elif found.kills < found.spec.kills:
             self.wrong.append(f"{found.spec}: only {found.kills} kills in {verdict.seconds:.0f} s")
 
@@ -86,6 +88,10 @@ class Tally:
         if self.moments:
             moments = ", ".join(f"{count} {name}" for name, count in self.moments.most_common())
             lines.append(f"of those killed at any moment: {moments}")
-            lines.append(f"items that were at their job, alone, at three of these, and so poison: {self.poisoned}")
-        lines.append(f"{self.lost} lost, {self.repeated} repeated, {self.hangs} hangs, {self.orphans} orphans")
+            lines.append(
+                f"items that were at their job, alone, at three of these, and so poison: {self.poisoned}"
+            )
+        lines.append(
+            f"{self.lost} lost, {self.repeated} repeated, {self.hangs} hangs, {self.orphans} orphans"
+        )
         return "\n".join(lines)

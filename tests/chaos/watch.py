@@ -1,4 +1,5 @@
-"""The outer process: runs one scenario in a session of its own, kills its workers, and counts who is left.
+"""The outer process: runs one scenario in a session of its own, kills its workers, and counts who
+is left.
 
 Only processes of the session that was started here are ever killed, by their number.
 """
@@ -48,7 +49,14 @@ class Outcome:
     @property
     def is_clean(self) -> bool:
         verdict = self.verdict
-        wrong = verdict.lost + verdict.repeated + verdict.disorder + verdict.miscounted + verdict.children + verdict.descriptors
+        wrong = (
+            verdict.lost
+            + verdict.repeated
+            + verdict.disorder
+            + verdict.miscounted
+            + verdict.children
+            + verdict.descriptors
+        )
         return not (wrong or self.hangs or self.orphans or verdict.error)
 
 
@@ -69,7 +77,9 @@ def outcome(spec: Spec) -> Outcome:
             )
         deadline = time.monotonic() + spec.seconds + GRACE_S
         if spec.step is None and spec.kills:
-            (Restless if spec.restless else Killer)(spec, process, board, result.recoveries_ms).work(deadline)
+            (Restless if spec.restless else Killer)(
+                spec, process, board, result.recoveries_ms
+            ).work(deadline)
         try:
             process.wait(max(0.1, deadline - time.monotonic()))
         except subprocess.TimeoutExpired:
@@ -83,14 +93,19 @@ def outcome(spec: Spec) -> Outcome:
         if (directory / VERDICT).exists():
             result.verdict = Verdict(**json.loads((directory / VERDICT).read_text()))
         elif not result.hangs:
-            result.verdict = Verdict(error=f"no verdict, exit code {process.returncode}: {result.stderr}")
+            result.verdict = Verdict(
+                error=f"no verdict, exit code {process.returncode}: {result.stderr}"
+            )
     return result
 
 
 class Killer:
-    """Kills the workers of one scenario at random times, often several, now and then while another recovers."""
+    """Kills the workers of one scenario at random times, often several, now and then while another
+    recovers."""
 
-    def __init__(self, spec: Spec, process: subprocess.Popen[bytes], board: Board, recoveries_ms: list[float]) -> None:
+    def __init__(
+        self, spec: Spec, process: subprocess.Popen[bytes], board: Board, recoveries_ms: list[float]
+    ) -> None:
         self.spec = spec
         self.process = process
         self.board = board
@@ -100,7 +115,11 @@ class Killer:
         self.at_once = False
 
     def work(self, deadline: float) -> None:
-        while self.board.kills < self.spec.kills and self.process.poll() is None and time.monotonic() < deadline:
+        while (
+            self.board.kills < self.spec.kills
+            and self.process.poll() is None
+            and time.monotonic() < deadline
+        ):
             time.sleep(self.random.expovariate(1 / 0.004))
             if not self.board.pulled:
                 continue
@@ -114,15 +133,21 @@ class Killer:
             killed = time.monotonic_ns()
             for victim in victims:
                 self.kill(victim)
-            # Now and then a worker is killed while it starts; were it always, its stage would be given up, and rightly so.
+            # Now and then a worker is killed while it starts; were it always, its stage would be
+            # given up, and rightly so.
             self.at_once = not self.at_once and self.random.random() < 0.15
             if not self.at_once:
-                self.await_recovery({slot: pid for slot, (pid, _, _) in last.items() if pid in victims}, killed)
+                self.await_recovery(
+                    {slot: pid for slot, (pid, _, _) in last.items() if pid in victims}, killed
+                )
 
     def new(self, there: list[int], last: Iterable[tuple[int, int, int]]) -> bool:
-        """Is there a worker that may not have committed anything yet?  (A relay never says what it does.)"""
+        """Is there a worker that may not have committed anything yet?  (A relay never says what it
+        does.)"""
         settled = {pid for pid, _, runs in last if runs > 1}
-        return len([pid for pid in there if pid not in settled]) > PIPELINES[self.spec.pipeline].relays
+        return (
+            len([pid for pid in there if pid not in settled]) > PIPELINES[self.spec.pipeline].relays
+        )
 
     def kill(self, pid: int) -> None:
         with suppress(ProcessLookupError):
@@ -148,7 +173,9 @@ class Restless(Killer):
     """Kills workers whatever they are about, in bursts: between these the run must get on."""
 
     def work(self, deadline: float) -> None:
-        self.await_progress(deadline)  # the fork server that is being started could be taken for a worker
+        self.await_progress(
+            deadline
+        )  # the fork server that is being started could be taken for a worker
         while self.goes_on(deadline):
             often = self.random.choice(OFTEN_S)
             burst = time.monotonic() + self.random.uniform(0.1, LONGEST_BURST_S)
@@ -162,7 +189,11 @@ class Restless(Killer):
             self.await_progress(deadline)
 
     def goes_on(self, deadline: float) -> bool:
-        return self.board.kills < self.spec.kills and self.process.poll() is None and time.monotonic() < deadline
+        return (
+            self.board.kills < self.spec.kills
+            and self.process.poll() is None
+            and time.monotonic() < deadline
+        )
 
     def await_progress(self, deadline: float) -> None:
         pulled = self.board.pulled
@@ -171,7 +202,8 @@ class Restless(Killer):
 
 
 def workers(pid: int) -> Iterator[int]:
-    """The workers of a scenario: not multiprocessing's helpers, but what the fork server has forked."""
+    """The workers of a scenario: not multiprocessing's helpers, but what the fork server has
+    forked."""
     for child in children(pid):
         command = command_of(child)
         if "conveyor.runtime.process.forkserver" in command:

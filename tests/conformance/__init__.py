@@ -1,1 +1,2 @@
-"""Real runs, recorded and done again in the simulator; `python -m tests.conformance` does thousands."""
+"""Real runs, recorded and done again in the simulator; `python -m tests.conformance` does
+thousands."""

@@ -36,7 +36,9 @@ def main() -> int:
             done += count
             diverged += len(found)
             died = f", {deaths} workers died" if deaths else ""
-            print(f"{number + 1:2} {name:22} {count - len(found)}/{count} accepted{died}", flush=True)
+            print(
+                f"{number + 1:2} {name:22} {count - len(found)}/{count} accepted{died}", flush=True
+            )
             for text in found[:3]:
                 print(f"   {text[:2000]}", flush=True)
     print(f"{done - diverged}/{done} accepted in {time.perf_counter() - started:.0f} s")
@@ -44,13 +46,18 @@ def main() -> int:
 
 
 def recorded(case: Case, directory: Path, count: int, random: Random) -> tuple[list[str], int]:
-    """Records a pipeline so often, on one core and on all, with load and without: what differed, and how many workers died."""
+    """Records a pipeline so often, on one core and on all, with load and without: what differed,
+    and how many workers died."""
     found: list[str] = []
     deaths = 0
     cores = os.sched_getaffinity(0)
     together = PER_PIPELINE_KILLED if case.killed else PER_PIPELINE
     for turn, first in enumerate(range(0, count, together)):
-        load = multiprocessing.get_context("fork").Process(target=burn, daemon=True) if turn % 3 == 2 else None
+        load = (
+            multiprocessing.get_context("fork").Process(target=burn, daemon=True)
+            if turn % 3 == 2
+            else None
+        )
         if load is not None:
             load.start()
         if turn % 2:
@@ -58,10 +65,16 @@ def recorded(case: Case, directory: Path, count: int, random: Random) -> tuple[l
         try:
             with Recorded(case, directory / "run.cvd", random) as recording:
                 for number in range(first, min(first + together, count)):
-                    streamed = random.choice([None, None, None, 0, 1, 7, 1 << 30]) if case.streams else None
+                    streamed = (
+                        random.choice([None, None, None, 0, 1, 7, 1 << 30])
+                        if case.streams
+                        else None
+                    )
                     items = range(sizes(random, case.most))
                     if difference := recording.divergence(items, streamed):
-                        found.append(f"recording {number}, {len(items)} items, streamed {streamed}: {difference}")
+                        found.append(
+                            f"recording {number}, {len(items)} items, streamed {streamed}: {difference}"
+                        )
                 deaths += recording.deaths
         finally:
             os.sched_setaffinity(0, cores)

@@ -1,4 +1,5 @@
-"""One real run, recorded, and the same in the simulator; what differs is told, and is a bug in one of the two worlds."""
+"""One real run, recorded, and the same in the simulator; what differs is told, and is a bug in one
+of the two worlds."""
 
 from __future__ import annotations
 
@@ -27,7 +28,17 @@ from tests.conformance.topologies import Case
 __all__ = ["Outcome", "Recorded", "sizes"]
 
 STAGE: Final = re.compile(r"stage '[^']*'")
-COUNTED: Final = ("items_in", "items_out", "passed", "dropped", "skipped", "dead_lettered", "failed", "flushed", "left_over")
+COUNTED: Final = (
+    "items_in",
+    "items_out",
+    "passed",
+    "dropped",
+    "skipped",
+    "dead_lettered",
+    "failed",
+    "flushed",
+    "left_over",
+)
 
 
 @dataclass(frozen=True)
@@ -41,9 +52,17 @@ class Outcome:
     deaths: tuple[str, ...] = ()  # where workers died, in a run that came to its end
 
     @classmethod
-    def of(cls, outputs: Sequence[object], letters: Iterable[DeadLetter], report: Report) -> Outcome:
-        counts = [(name, tuple(getattr(stage, count) for count in COUNTED)) for name, stage in report.stages.items()]
-        told = [(each.stage, each.ordinal, repr(each.item), repr(each.exception), each.attempts) for each in letters]
+    def of(
+        cls, outputs: Sequence[object], letters: Iterable[DeadLetter], report: Report
+    ) -> Outcome:
+        counts = [
+            (name, tuple(getattr(stage, count) for count in COUNTED))
+            for name, stage in report.stages.items()
+        ]
+        told = [
+            (each.stage, each.ordinal, repr(each.item), repr(each.exception), each.attempts)
+            for each in letters
+        ]
         return cls(tuple(outputs), tuple(told), tuple(counts))
 
     @classmethod
@@ -51,11 +70,23 @@ class Outcome:
         if type(error).__name__ == "WorkerCrashed":  # it tells of a process
             return cls(error=f"WorkerCrashed: {STAGE.findall(str(error))}")
         if isinstance(error, Deadlock):  # what would cure it a real run does not try
-            return cls(error="\n".join(line for line in str(error).splitlines() if line.startswith("  ")))
-        if NO_STATE in str(error):  # whoever says so in a real run is the parent, who does not know the item
+            return cls(
+                error="\n".join(line for line in str(error).splitlines() if line.startswith("  "))
+            )
+        if NO_STATE in str(
+            error
+        ):  # whoever says so in a real run is the parent, who does not know the item
             return cls(error=f"{type(error).__name__}: {error}")
-        places = [note.partition(",")[0] for note in getattr(error, "__notes__", ()) if note.startswith("in stage")]
-        items = [note.rpartition("item ")[2] for note in getattr(error, "__notes__", ()) if note.startswith("in stage")]
+        places = [
+            note.partition(",")[0]
+            for note in getattr(error, "__notes__", ())
+            if note.startswith("in stage")
+        ]
+        items = [
+            note.rpartition("item ")[2]
+            for note in getattr(error, "__notes__", ())
+            if note.startswith("in stage")
+        ]
         return cls(error=f"{type(error).__name__}: {error} {places} {items}")
 
     def items_in(self) -> dict[str, int]:
@@ -71,11 +102,16 @@ class Outcome:
 
 
 def told(deaths: Iterable[Death], done: Mapping[str, int]) -> tuple[str, ...]:
-    """Where workers died; with nothing of an item out that never came, is at the end, and there the next store is not known."""
+    """Where workers died; with nothing of an item out that never came, is at the end, and there the
+    next store is not known."""
     places: list[Death] = []
     for worker, item, step, *_ in deaths:
-        step = {"held": "taken"}.get(step, step.replace("held", "emitted"))  # what a real run cannot tell apart
-        at_end = (step in ("taken", "closed0") or (step == "emitted" and item is None)) and item in (None, done[worker])
+        step = {"held": "taken"}.get(
+            step, step.replace("held", "emitted")
+        )  # what a real run cannot tell apart
+        at_end = (
+            step in ("taken", "closed0") or (step == "emitted" and item is None)
+        ) and item in (None, done[worker])
         places.append(Death(worker, None, "end") if at_end else Death(worker, item, step))
     return tuple(sorted(map(str, places)))
 
@@ -89,9 +125,12 @@ class Recorded:
         self.random = random
         self.pipeline: Any = case.build()
         self.deaths = 0
-        # Beside the kills at any moment, some at a store: in a worker's first life, and so once in each pipeline.
+        # Beside the kills at any moment, some at a store: in a worker's first life, and so once in
+        # each pipeline.
         stages = random.sample(case.killed, random.randint(0, len(case.killed)))
-        self.plan = planned(*[Fault(stage, random.choice(STORES), random.choice((1, 2, 5, 20))) for stage in stages])
+        self.plan = planned(
+            *[Fault(stage, random.choice(STORES), random.choice((1, 2, 5, 20))) for stage in stages]
+        )
 
     def __enter__(self) -> Recorded:
         self.plan.__enter__()
@@ -129,8 +168,11 @@ class Recorded:
         return Outcome.of(outputs, stream.dead_letters, stream.report)
 
     def kill(self, over: threading.Event) -> None:
-        """Kills workers at any moment: idle, at work, while they finish; and who takes the place of one, while it starts."""
-        for latest_s in self.random.choice(((0,), (0.02,), (0.02,), (0.02,), (0.1,), (0.02, 0.02), (0.02, 0.1, 0.02))):
+        """Kills workers at any moment: idle, at work, while they finish; and who takes the place of
+        one, while it starts."""
+        for latest_s in self.random.choice(
+            ((0,), (0.02,), (0.02,), (0.02,), (0.1,), (0.02, 0.02), (0.02, 0.1, 0.02))
+        ):
             stage = self.random.choice(self.case.killed)
             over.wait(self.random.random() * latest_s)
             pid = self.pid_of(stage)
@@ -150,20 +192,24 @@ class Recorded:
         return None
 
     def replay(self, items: Sequence[int], said: Path | str) -> tuple[Outcome, str]:
-        """What comes of the run that a file or a schedule says, and the schedule that the replay says of itself."""
+        """What comes of the run that a file or a schedule says, and the schedule that the replay
+        says of itself."""
         try:
             simulation = self.pipeline.replay(items, said)
         except ScheduleMismatch as mismatch:
             return Outcome(error=f"ScheduleMismatch: {mismatch}"), ""
         except Exception as error:
-            notes = [note for note in getattr(error, "__notes__", ()) if note.startswith("replay it: ")]
+            notes = [
+                note for note in getattr(error, "__notes__", ()) if note.startswith("replay it: ")
+            ]
             return Outcome.of_error(error), notes[0].split("'")[1] if notes else ""
         outcome = Outcome.of(simulation, simulation.dead_letters, simulation.report)
         deaths = told(Schedule.parse(simulation.schedule).deaths, outcome.items_in())
         return replace(outcome, deaths=deaths), simulation.schedule
 
     def divergence(self, items: Sequence[int], streamed: int | None = None) -> str:
-        """What one run and its replay differ in, or its replay and that of the schedule which that one has."""
+        """What one run and its replay differ in, or its replay and that of the schedule which that
+        one has."""
         real = self.run(items, streamed)
         replayed, schedule = self.replay(items, self.path)
         if difference := self.difference(real, replayed, streamed):
@@ -176,7 +222,9 @@ class Recorded:
         """What the run and the replay of its recording differ in."""
         recording = Recording.read(self.path.read_bytes(), self.path.name)
         self.deaths += len(recording.fallen)
-        if streamed is not None and not real.error and not real.counts:  # a stream that was closed early
+        if (
+            streamed is not None and not real.error and not real.counts
+        ):  # a stream that was closed early
             return Outcome(real.outputs).difference(Outcome(replayed.outputs, error=replayed.error))
         if real.error:
             return real.difference(replayed)

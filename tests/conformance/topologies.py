@@ -1,4 +1,5 @@
-"""The pipelines that are recorded: every fork and join, nested, bounded, stateful, and with workers that die.
+"""The pipelines that are recorded: every fork and join, nested, bounded, stateful, and with workers
+that die.
 
 Untyped: types have tests of their own.
 """
@@ -16,9 +17,11 @@ __all__ = ["CASES", "Case"]
 
 
 class Case(NamedTuple):
-    """`build` makes the pipeline; `killed`: stages whose workers are killed in some runs; `most` items are sent at most.
+    """`build` makes the pipeline; `killed`: stages whose workers are killed in some runs; `most`
+    items are sent at most.
 
-    `streams`: may a run be left before its end?  Not where a job is deadly: it would be given what it never was in the run.
+    `streams`: may a run be left before its end?  Not where a job is deadly: it would be given what
+    it never was in the run.
     """
 
     build: Callable[[], Any]
@@ -28,7 +31,12 @@ class Case(NamedTuple):
 
 
 def replicated() -> Any:
-    return pipeline().add(ReplicatingFork(2)).add(Processor(jobs.increment), Processor(jobs.label)).add(Join(2))
+    return (
+        pipeline()
+        .add(ReplicatingFork(2))
+        .add(Processor(jobs.increment), Processor(jobs.label))
+        .add(Join(2))
+    )
 
 
 def replicated_into_join() -> Any:
@@ -36,7 +44,12 @@ def replicated_into_join() -> Any:
 
 
 def balanced() -> Any:
-    return pipeline().add(BalancingFork(2)).add(Processor(jobs.slow), Processor(jobs.slow)).add(Join(2))
+    return (
+        pipeline()
+        .add(BalancingFork(2))
+        .add(Processor(jobs.slow), Processor(jobs.slow))
+        .add(Join(2))
+    )
 
 
 def balanced_into_join() -> Any:
@@ -61,13 +74,24 @@ def deduplicated() -> Any:
 
 
 def flat() -> Any:
-    lanes = pipeline().add(Pipe(8)).add(FlatMap(jobs.repeated)).add(BalancingFork(2)).add(Pipe(3), Pipe(5))
+    lanes = (
+        pipeline()
+        .add(Pipe(8))
+        .add(FlatMap(jobs.repeated))
+        .add(BalancingFork(2))
+        .add(Pipe(3), Pipe(5))
+    )
     return lanes.add(Processor(jobs.slow), Processor(jobs.increment)).add(Join(2))
 
 
 def flat_on_its_own() -> Any:
     """Items that are no atoms, and flat-maps on both sides of a join."""
-    lanes = pipeline().add(BalancingFork(2)).add(Processor(jobs.halves), Processor(jobs.halves)).add(Join(2))
+    lanes = (
+        pipeline()
+        .add(BalancingFork(2))
+        .add(Processor(jobs.halves), Processor(jobs.halves))
+        .add(Join(2))
+    )
     lanes = lanes.add(FlatMap(list)).add(BalancingFork(2)).add(Pipe(1), Pipe(2))
     return lanes.add(FlatMap(jobs.repeated), Filter(jobs.odd)).add(Join(2))
 
@@ -85,8 +109,15 @@ def nested_balances() -> Any:
 
 
 def joins_in_a_row() -> Any:
-    lanes = pipeline().add(ReplicatingFork(2)).add(Processor(jobs.increment), Processor(jobs.slow)).add(Join(2))
-    lanes = lanes.add(BalancingFork(2)).add(Processor(jobs.increment), Filter(jobs.odd)).add(Join(2))
+    lanes = (
+        pipeline()
+        .add(ReplicatingFork(2))
+        .add(Processor(jobs.increment), Processor(jobs.slow))
+        .add(Join(2))
+    )
+    lanes = (
+        lanes.add(BalancingFork(2)).add(Processor(jobs.increment), Filter(jobs.odd)).add(Join(2))
+    )
     return lanes.add(ReplicatingFork(2)).add(jobs.Numbered(), Pipe(1)).add(Join(2))
 
 
@@ -97,13 +128,20 @@ def two_joins() -> Any:
 
 
 def zipped() -> Any:
-    lanes = pipeline().add(ReplicatingFork(2)).add(Processor(jobs.increment), Processor(jobs.slow)).add(Zip(2))
+    lanes = (
+        pipeline()
+        .add(ReplicatingFork(2))
+        .add(Processor(jobs.increment), Processor(jobs.slow))
+        .add(Zip(2))
+    )
     return lanes.add(BalancingFork(2)).add(Processor(len), Processor(sum)).add(Join(2))
 
 
 def zip_of_joins() -> Any:
     lanes = (
-        pipeline().add(ReplicatingFork(4)).add(Processor(jobs.increment), Pipe(), Processor(jobs.slow), Processor(jobs.label))
+        pipeline()
+        .add(ReplicatingFork(4))
+        .add(Processor(jobs.increment), Pipe(), Processor(jobs.slow), Processor(jobs.label))
     )
     return lanes.add(Join(2), Join(2)).add(Zip(2))
 
@@ -111,12 +149,19 @@ def zip_of_joins() -> Any:
 def ordered() -> Any:
     """An ordered join decides nothing; the balance before it does."""
     lanes = pipeline().add(BalancingFork(2)).add(jobs.Numbered(), Processor(jobs.slow))
-    return lanes.add(Join(2, ordered=True)).add(ReplicatingFork(2)).add(Processor(jobs.label), Pipe(2)).add(Join(2))
+    return (
+        lanes.add(Join(2, ordered=True))
+        .add(ReplicatingFork(2))
+        .add(Processor(jobs.label), Pipe(2))
+        .add(Join(2))
+    )
 
 
 def ordered_flat() -> Any:
     """Forks inside of an ordered join, with flat-maps whose outputs are spread over them."""
-    lanes = pipeline().add(ReplicatingFork(2)).add(FlatMap(jobs.repeated), Processor(jobs.increment))
+    lanes = (
+        pipeline().add(ReplicatingFork(2)).add(FlatMap(jobs.repeated), Processor(jobs.increment))
+    )
     lanes = lanes.add(BalancingFork(2), Pipe(2)).add(Pipe(3), Processor(jobs.slow), Pipe())
     lanes = lanes.add(Join(2, ordered=True), Pipe()).add(Join(2, ordered=True))
     return lanes.add(BalancingFork(2)).add(Pipe(1), Pipe(2)).add(Join(2))
@@ -133,59 +178,112 @@ def adaptive_with_state() -> Any:
 
 def dead_letters() -> Any:
     lanes = pipeline().add(BalancingFork(2))
-    lanes = lanes.add(Processor(jobs.failing, on_error="dead_letter", retries=1), Processor(jobs.failing, on_error="skip"))
+    lanes = lanes.add(
+        Processor(jobs.failing, on_error="dead_letter", retries=1),
+        Processor(jobs.failing, on_error="skip"),
+    )
     return lanes.add(Join(2)).add(FlatMap(jobs.repeated, on_error="dead_letter"))
 
 
 def refused() -> Any:
     """A run that ends where a job in one of two lanes raises first."""
-    return pipeline().add(BalancingFork(2)).add(Processor(jobs.refusing), Processor(jobs.refusing)).add(Join(2))
+    return (
+        pipeline()
+        .add(BalancingFork(2))
+        .add(Processor(jobs.refusing), Processor(jobs.refusing))
+        .add(Join(2))
+    )
 
 
 def refused_behind_join() -> Any:
-    lanes = pipeline().add(ReplicatingFork(2)).add(Processor(jobs.increment), Processor(jobs.slow)).add(Join(2))
-    return lanes.add(BalancingFork(2)).add(FlatMap(jobs.repeated), Pipe(1)).add(Join(2)).add(Processor(jobs.refusing))
+    lanes = (
+        pipeline()
+        .add(ReplicatingFork(2))
+        .add(Processor(jobs.increment), Processor(jobs.slow))
+        .add(Join(2))
+    )
+    return (
+        lanes.add(BalancingFork(2))
+        .add(FlatMap(jobs.repeated), Pipe(1))
+        .add(Join(2))
+        .add(Processor(jobs.refusing))
+    )
 
 
 def stuck() -> Any:
     """Pipes that wait for one another, now and then: how many items there are decides."""
-    lanes = pipeline().add(BalancingFork(2)).add(Processor(jobs.increment), Processor(jobs.slow)).add(Join(2))
+    lanes = (
+        pipeline()
+        .add(BalancingFork(2))
+        .add(Processor(jobs.increment), Processor(jobs.slow))
+        .add(Join(2))
+    )
     lanes = lanes.add(ReplicatingFork(2)).add(Processor(jobs.odd_one), Pipe(4)).add(Zip(2))
     return lanes.add(Processor(sum))
 
 
 def killed() -> Any:
-    lanes = pipeline().add(ReplicatingFork(2)).add(Processor(jobs.slow, name="one"), Processor(jobs.attempted, name="two"))
+    lanes = (
+        pipeline()
+        .add(ReplicatingFork(2))
+        .add(Processor(jobs.slow, name="one"), Processor(jobs.attempted, name="two"))
+    )
     return lanes.add(Join(2)).add(jobs.Remembered(name="three"))
 
 
 def killed_at_forks() -> Any:
-    lanes = pipeline().add(FlatMap(jobs.repeated, name="one")).add(BalancingFork(2)).add(Pipe(2), Pipe(4))
-    lanes = lanes.add(Processor(jobs.slow, name="two"), Processor(jobs.increment, name="three")).add(Join(2))
-    return lanes.add(ReplicatingFork(2)).add(BalancingFork(2), Pipe(3)).add(Processor(jobs.label), Pipe(), Pipe()).add(Join(3))
+    lanes = (
+        pipeline()
+        .add(FlatMap(jobs.repeated, name="one"))
+        .add(BalancingFork(2))
+        .add(Pipe(2), Pipe(4))
+    )
+    lanes = lanes.add(
+        Processor(jobs.slow, name="two"), Processor(jobs.increment, name="three")
+    ).add(Join(2))
+    return (
+        lanes.add(ReplicatingFork(2))
+        .add(BalancingFork(2), Pipe(3))
+        .add(Processor(jobs.label), Pipe(), Pipe())
+        .add(Join(3))
+    )
 
 
 def killed_with_state() -> Any:
     """The state dies with its worker, and so does the run."""
-    lanes = pipeline().add(BalancingFork(2)).add(Processor(jobs.slow), Processor(jobs.slow)).add(Join(2))
+    lanes = (
+        pipeline()
+        .add(BalancingFork(2))
+        .add(Processor(jobs.slow), Processor(jobs.slow))
+        .add(Join(2))
+    )
     return lanes.add(jobs.Numbered(name="one"))
 
 
 def killed_letters() -> Any:
     lanes = pipeline().add(BalancingFork(2))
-    lanes = lanes.add(Processor(jobs.failing, on_error="dead_letter", name="one"), Processor(jobs.slow, name="two"))
+    lanes = lanes.add(
+        Processor(jobs.failing, on_error="dead_letter", name="one"),
+        Processor(jobs.slow, name="two"),
+    )
     return lanes.add(Join(2)).add(FlatMap(jobs.repeated, on_error="dead_letter", name="three"))
 
 
 def timed_out() -> Any:
     """Whose time limit runs out is killed; a second attempt, and then a dead letter or an error."""
     lanes = pipeline().add(BalancingFork(2))
-    lanes = lanes.add(Processor(jobs.stuck, timeout_s=0.05, retries=1, on_error="dead_letter"), Pipe(3))
+    lanes = lanes.add(
+        Processor(jobs.stuck, timeout_s=0.05, retries=1, on_error="dead_letter"), Pipe(3)
+    )
     return lanes.add(Join(2)).add(Processor(jobs.attempted))
 
 
 def timed_out_for_good() -> Any:
-    lanes = pipeline().add(BalancingFork(2)).add(Processor(jobs.stuck, timeout_s=0.05), Processor(jobs.slow))
+    lanes = (
+        pipeline()
+        .add(BalancingFork(2))
+        .add(Processor(jobs.stuck, timeout_s=0.05), Processor(jobs.slow))
+    )
     return lanes.add(Join(2))
 
 
@@ -198,13 +296,28 @@ def timed_out_with_state() -> Any:
 def killed_singly() -> Any:
     """Slices of one item, whose every store can be told."""
     lanes = pipeline().add(ReplicatingFork(2)).add(Pipe(2), Pipe(2))
-    lanes = lanes.add(Processor(jobs.increment, name="one"), Processor(jobs.slow)).add(Pipe(2), Pipe(1)).add(Join(2))
-    lanes = lanes.add(FlatMap(jobs.repeated, name="two")).add(BalancingFork(2)).add(Pipe(2), Pipe(3))
-    return lanes.add(FlatMap(jobs.repeated), jobs.Remembered(name="three")).add(Pipe(2), Pipe(2)).add(Join(2))
+    lanes = (
+        lanes.add(Processor(jobs.increment, name="one"), Processor(jobs.slow))
+        .add(Pipe(2), Pipe(1))
+        .add(Join(2))
+    )
+    lanes = (
+        lanes.add(FlatMap(jobs.repeated, name="two")).add(BalancingFork(2)).add(Pipe(2), Pipe(3))
+    )
+    return (
+        lanes.add(FlatMap(jobs.repeated), jobs.Remembered(name="three"))
+        .add(Pipe(2), Pipe(2))
+        .add(Join(2))
+    )
 
 
 def killed_at_zips() -> Any:
-    lanes = pipeline().add(ReplicatingFork(2)).add(Pipe(2), Pipe(2)).add(Processor(jobs.increment), Processor(jobs.slow))
+    lanes = (
+        pipeline()
+        .add(ReplicatingFork(2))
+        .add(Pipe(2), Pipe(2))
+        .add(Processor(jobs.increment), Processor(jobs.slow))
+    )
     lanes = lanes.add(Zip(2)).add(Processor(sum, name="one")).add(BalancingFork(2))
     lanes = lanes.add(FlatMap(jobs.repeated, name="two"), Filter(jobs.odd, name="three"))
     return (
@@ -219,7 +332,9 @@ def killed_at_zips() -> Any:
 def killed_together() -> Any:
     """Neighbours that share a worker."""
     lanes = pipeline().add(Processor(jobs.increment, name="one")).add(Filter(jobs.odd, name="two"))
-    lanes = lanes.add(Processor(jobs.slow, name="three")).add(Processor(jobs.identified, name="four"))
+    lanes = lanes.add(Processor(jobs.slow, name="three")).add(
+        Processor(jobs.identified, name="four")
+    )
     return lanes.add(ReplicatingFork(2)).add(Pipe(), Pipe(3)).add(Join(2))
 
 
@@ -230,12 +345,20 @@ def poisoned_together() -> Any:
 
 
 def poisoned() -> Any:
-    lanes = pipeline().add(ReplicatingFork(2)).add(Processor(jobs.deadly, on_error="dead_letter"), Processor(jobs.slow))
+    lanes = (
+        pipeline()
+        .add(ReplicatingFork(2))
+        .add(Processor(jobs.deadly, on_error="dead_letter"), Processor(jobs.slow))
+    )
     return lanes.add(Join(2))
 
 
 def poisoned_inside() -> Any:
-    lanes = pipeline().add(ReplicatingFork(2)).add(FlatMap(jobs.deadly_late, on_error="dead_letter"), Processor(jobs.slow))
+    lanes = (
+        pipeline()
+        .add(ReplicatingFork(2))
+        .add(FlatMap(jobs.deadly_late, on_error="dead_letter"), Processor(jobs.slow))
+    )
     return lanes.add(Pipe(1), Pipe(2)).add(Join(2))
 
 

@@ -1,6 +1,7 @@
 """Types to compare: the classes that they are made of, and their names as a checker reads them.
 
-All above `TYPES` is read twice: by the interpreter, for the relation under test, and by mypy, which knows the right answers.
+All above `TYPES` is read twice: by the interpreter, for the relation under test, and by mypy, which
+knows the right answers.
 """
 
 # ruff: noqa: F401, UP007

@@ -1,4 +1,5 @@
-"""What stages take and give, read from their annotations; and what is refused for it when a pipeline is built."""
+"""What stages take and give, read from their annotations; and what is refused for it when a
+pipeline is built."""
 
 from __future__ import annotations
 
@@ -28,7 +29,17 @@ from typing import (
 import pytest
 from typing_extensions import TypeAliasType, TypeIs
 
-from conveyor import BalancingFork, Filter, FlatMap, Join, Pipe, Pipeline, Processor, ReplicatingFork, Zip
+from conveyor import (
+    BalancingFork,
+    Filter,
+    FlatMap,
+    Join,
+    Pipe,
+    Pipeline,
+    Processor,
+    ReplicatingFork,
+    Zip,
+)
 from conveyor.errors import StageTypeError, TopologyError
 from conveyor.graph.draft import Draft
 from conveyor.stages import Stage
@@ -272,8 +283,12 @@ READ: list[Read] = [
 ]
 
 
-@pytest.mark.parametrize(("fn", "takes", "gives"), READ, ids=lambda thing: getattr(thing, "__name__", None))
-def test_every_kind_of_callable_says_what_it_takes_and_gives(fn: Any, takes: str, gives: str) -> None:
+@pytest.mark.parametrize(
+    ("fn", "takes", "gives"), READ, ids=lambda thing: getattr(thing, "__name__", None)
+)
+def test_every_kind_of_callable_says_what_it_takes_and_gives(
+    fn: Any, takes: str, gives: str
+) -> None:
     (signature,) = signatures_of(fn)
 
     assert (words(signature.takes), words(signature.gives)) == (takes, gives)
@@ -397,7 +412,9 @@ REFUSED: list[Passed] = [
 
 
 @pytest.mark.parametrize(("stage", "carried", "refusal"), REFUSED, ids=repr)
-def test_what_clearly_does_not_fit_is_refused_in_words(stage: Stage, carried: list[Any], refusal: str) -> None:
+def test_what_clearly_does_not_fit_is_refused_in_words(
+    stage: Stage, carried: list[Any], refusal: str
+) -> None:
     assert pass_through(stage, carried).refusal == refusal
 
 
@@ -409,7 +426,9 @@ def test_classes_of_the_same_name_are_told_apart() -> None:
     )
 
 
-@pytest.mark.parametrize("hint", ["not a type", "1 +", 3, "Missing", "list[Missing]", ["int"], "1 / 0"])
+@pytest.mark.parametrize(
+    "hint", ["not a type", "1 +", 3, "Missing", "list[Missing]", ["int"], "1 / 0"]
+)
 def test_annotations_that_cannot_be_read_refuse_nothing(hint: Any) -> None:
     assert pass_through(Processor(signed(hint, hint)), [int]).refusal is None
     assert pass_through(Processor(signed(str, hint)), [str]).refusal is None
@@ -430,7 +449,8 @@ def test_whatever_raises_while_it_is_read_refuses_nothing() -> None:
     assert declared_input(Evil(), Pipeline) is UNKNOWN
 
 
-# ------------------------------------------------------------------------------------------------------- construction
+# -------------------------------------------------------------------------------------------------------
+# construction
 
 
 def refusal(pl: Any, *row: Stage) -> str:
@@ -444,12 +464,20 @@ def test_a_refusal_names_row_and_lane_and_both_types() -> None:
     pl.add(Processor(lambda x: x))
     pl.add(Processor(parse))
 
-    assert refusal(pl, Processor(parse)) == "row 3, lane 1: Processor(parse) takes str, but the lane carries int"
+    assert (
+        refusal(pl, Processor(parse))
+        == "row 3, lane 1: Processor(parse) takes str, but the lane carries int"
+    )
 
 
 def test_chain_style_is_refused_alike_and_is_a_topology_error() -> None:
-    chain: Any = Pipeline[int]().add(Processor(half))  # what the checkers report, too, they must not see here
-    with pytest.raises(TopologyError, match=r"row 2, lane 1: Processor\(parse\) takes str, but the lane carries float"):
+    chain: Any = Pipeline[int]().add(
+        Processor(half)
+    )  # what the checkers report, too, they must not see here
+    with pytest.raises(
+        TopologyError,
+        match=r"row 2, lane 1: Processor\(parse\) takes str, but the lane carries float",
+    ):
         chain.add(Processor(parse))
 
 
@@ -468,25 +496,40 @@ def test_lanes_keep_their_types_apart() -> None:
     assert refusal(pl, Processor(str.upper), Pipe()).startswith("row 3, lane 1: ")
     pl.add(Processor(half), Processor(str.upper))
     pl.add(Zip(2))
-    assert refusal(pl, Processor(half)) == "row 5, lane 1: Processor(half) takes float, but the lane carries tuple[float, str]"
+    assert (
+        refusal(pl, Processor(half))
+        == "row 5, lane 1: Processor(half) takes float, but the lane carries tuple[float, str]"
+    )
 
 
 def test_behind_a_join_every_lane_must_fit() -> None:
-    pl: Any = Pipeline[str]().add(BalancingFork(2)).add(Processor(parse), Processor(str.upper)).add(Join(2))
+    pl: Any = (
+        Pipeline[str]()
+        .add(BalancingFork(2))
+        .add(Processor(parse), Processor(str.upper))
+        .add(Join(2))
+    )
 
-    assert refusal(pl, Processor(half)) == "row 4, lane 1: Processor(half) takes float, but the lane carries int | str"
+    assert (
+        refusal(pl, Processor(half))
+        == "row 4, lane 1: Processor(half) takes float, but the lane carries int | str"
+    )
     pl.add(Processor(either))
 
 
 def test_a_pipeline_that_declares_its_input_is_held_to_it() -> None:
     assert refusal(Pipeline[int](), Processor(parse)).startswith("row 1, lane 1: ")
-    assert refusal(Pipeline[int]().add(Filter(half)), Processor(parse)).startswith("row 2, lane 1: ")
+    assert refusal(Pipeline[int]().add(Filter(half)), Processor(parse)).startswith(
+        "row 2, lane 1: "
+    )
 
 
 def test_a_pipeline_that_declares_nothing_takes_anything_first() -> None:
     pl: Any = Pipeline()
 
-    pl.add(Filter(half)).add(Processor(sink)).add(Processor(parse))  # what is behind a sink never comes
+    pl.add(Filter(half)).add(Processor(sink)).add(
+        Processor(parse)
+    )  # what is behind a sink never comes
     assert Draft().add([Pipe()]).lanes[0].carries is UNKNOWN
 
 

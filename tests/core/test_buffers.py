@@ -39,7 +39,9 @@ def test_a_sealed_array_does_not_change_with_the_one_that_was_sealed() -> None:
 
 
 @pytest.mark.parametrize("take", [bytearray, Recycler()])
-def test_whoever_opens_an_array_may_change_it_and_nobody_else_sees_it(take: Callable[[memoryview], object]) -> None:
+def test_whoever_opens_an_array_may_change_it_and_nobody_else_sees_it(
+    take: Callable[[memoryview], object],
+) -> None:
     sealed = seal(array(1.0))
     one: Any = sealed.open(take)
     one[:] = 2.0
@@ -65,7 +67,9 @@ def test_an_array_that_was_read_only_stays_so() -> None:
 
 
 @given(st.lists(st.tuples(st.sampled_from([large, large + 1]), st.integers(0, 6)), max_size=40))
-def test_memory_is_never_used_again_while_somebody_still_has_it(steps: list[tuple[int, int]]) -> None:
+def test_memory_is_never_used_again_while_somebody_still_has_it(
+    steps: list[tuple[int, int]],
+) -> None:
     recycler = Recycler()
     held: list[tuple[Any, float]] = []
     for number, (size, kept) in enumerate(steps):

@@ -133,7 +133,9 @@ class Wrapper:
         (in_a_context()(functools.partial(repeated, "a")), 2, "aa"),
     ],
 )
-def test_a_function_is_what_its_decorator_made_of_it(function: Any, item: Any, result: object) -> None:
+def test_a_function_is_what_its_decorator_made_of_it(
+    function: Any, item: Any, result: object
+) -> None:
     pl: Any = Pipeline()
     assert function(item) == result
     pl.add(Processor(function))
@@ -184,10 +186,21 @@ class Fetch:
 
 @pytest.mark.parametrize("kind", [Processor, FlatMap, Filter])
 @pytest.mark.parametrize(
-    "function", [fetch, pages, functools.partial(fetch), functools.cache(fetch), Fetch(), Fetch().method, mock.AsyncMock()]
+    "function",
+    [
+        fetch,
+        pages,
+        functools.partial(fetch),
+        functools.cache(fetch),
+        Fetch(),
+        Fetch().method,
+        mock.AsyncMock(),
+    ],
 )
 def test_an_async_function_is_refused_with_what_to_write(kind: Any, function: Any) -> None:
-    with pytest.raises(TopologyError, match=r"is an async function.*asyncio\.run\(.*asyncio\.gather"):
+    with pytest.raises(
+        TopologyError, match=r"is an async function.*asyncio\.run\(.*asyncio\.gather"
+    ):
         kind(function)
 
 
@@ -204,7 +217,10 @@ def test_what_is_to_be_written_for_an_async_function_works() -> None:
 
 
 def test_a_generator_function_is_for_a_flat_map() -> None:
-    with pytest.raises(TopologyError, match=r"Processor\(words\): words is a generator function; .*FlatMap\(words\)"):
+    with pytest.raises(
+        TopologyError,
+        match=r"Processor\(words\): words is a generator function; .*FlatMap\(words\)",
+    ):
         Processor(words)
     with pytest.raises(TopologyError, match=r"Filter\(words\): .*always true.*True or False"):
         Filter(words)
@@ -263,7 +279,10 @@ class NoMethod(Processor[int, int]):
 @pytest.mark.parametrize(
     ("cls", "said"),
     [
-        (Misspelt, r"row 1, lane 1: Misspelt has no process\(\) method; was it meant by proces\(\)\?"),
+        (
+            Misspelt,
+            r"row 1, lane 1: Misspelt has no process\(\) method; was it meant by proces\(\)\?",
+        ),
         (InCapitals, r"InCapitals has no process\(\) method; was it meant by Process\(\)\?"),
         (Half, r"Half has no process\(\) method: write process\(self, item\)"),
         (OfTwo, r"OfTwo\.process: the function must take exactly one required argument"),
@@ -303,8 +322,12 @@ class Many(FlatMap[int, int]):
         yield 0
 
 
-@pytest.mark.parametrize(("cls", "out"), [(WithAFunction, [2]), (OfItsOwn, [3]), (Inherits, [3]), (Many, [1, 0])])
-def test_a_class_may_say_what_it_does_in_any_way(cls: type[Processor[int, int]], out: list[int]) -> None:
+@pytest.mark.parametrize(
+    ("cls", "out"), [(WithAFunction, [2]), (OfItsOwn, [3]), (Inherits, [3]), (Many, [1, 0])]
+)
+def test_a_class_may_say_what_it_does_in_any_way(
+    cls: type[Processor[int, int]], out: list[int]
+) -> None:
     assert Pipeline[int]().add(cls()).simulate([1]) == out
 
 
@@ -313,15 +336,21 @@ def test_a_class_may_say_what_it_does_in_any_way(cls: type[Processor[int, int]],
 def test_a_stage_needs_no_other_around_it(kind: Any, stage: Any) -> None:
     with pytest.raises(TopologyError, match="is a stage already; add it as it is"):
         kind(stage)
-    with pytest.raises(TopologyError, match=r"is a class of stages already; add one: \w+\(\.\.\.\)"):
+    with pytest.raises(
+        TopologyError, match=r"is a class of stages already; add one: \w+\(\.\.\.\)"
+    ):
         kind(type(stage))
 
 
 def test_what_is_added_in_the_place_of_a_row_gets_a_hint() -> None:
     pl: Any = Pipeline()
-    with pytest.raises(TopologyError, match=r"row 1: a pipeline is not a stage; .* write a function that adds them"):
+    with pytest.raises(
+        TopologyError, match=r"row 1: a pipeline is not a stage; .* write a function that adds them"
+    ):
         pl.add(Pipeline[int]().add(Processor(abs)))
-    with pytest.raises(TopologyError, match=r"row 1, lane 1: .* is not a stage; .*add\(first, second\)"):
+    with pytest.raises(
+        TopologyError, match=r"row 1, lane 1: .* is not a stage; .*add\(first, second\)"
+    ):
         pl.add([Processor(abs)])
 
 
@@ -334,7 +363,8 @@ def test_a_finish_that_gives_no_iterable_says_what_it_must_give(given: Any) -> N
             return given
 
     with pytest.raises(
-        TypeError, match=rf"finish\(\) gave {given}; it must give an iterable.*yield it, or return a list"
+        TypeError,
+        match=rf"finish\(\) gave {given}; it must give an iterable.*yield it, or return a list",
     ) as failed:
         Pipeline[int]().add(Total()).simulate([1])
     assert not isinstance(failed.value, ItemFailed)

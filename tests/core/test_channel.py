@@ -29,21 +29,32 @@ def filled(*items: object, run: int = 1, ended: bool = True) -> MemoryChannel:
     return channel
 
 
-@given(st.lists(st.integers() | st.builds(seal, st.integers()) | st.lists(st.integers(), max_size=1)))
+@given(
+    st.lists(st.integers() | st.builds(seal, st.integers()) | st.lists(st.integers(), max_size=1))
+)
 def test_a_peek_gives_a_slice(items: list[object]) -> None:
     seen = filled(*items).peek(len(items))
 
     assert len({type(item) is Sealed for item in seen}) < 2
-    assert list(opened(seen)) == [item.open() if isinstance(item, Sealed) else item for item in items]
+    assert list(opened(seen)) == [
+        item.open() if isinstance(item, Sealed) else item for item in items
+    ]
 
 
-# --------------------------------------------------------------------------------------------------------------------- zip
+# ---------------------------------------------------------------------------------------------------------------------
+# zip
 
-lanes_of_items = st.lists(st.lists(st.integers() | st.lists(st.integers(), max_size=1), max_size=6), min_size=1, max_size=3)
+lanes_of_items = st.lists(
+    st.lists(st.integers() | st.lists(st.integers(), max_size=1), max_size=6),
+    min_size=1,
+    max_size=3,
+)
 
 
 @given(lanes_of_items, st.integers(1, 4))
-def test_a_zip_gives_tuples_until_a_lane_ends_and_counts_what_is_left(lanes: list[list[object]], n: int) -> None:
+def test_a_zip_gives_tuples_until_a_lane_ends_and_counts_what_is_left(
+    lanes: list[list[object]], n: int
+) -> None:
     zipped = ZipInlet([filled(*lane) for lane in lanes])
     zipped.start(1)
     tuples: list[object] = []
@@ -74,7 +85,9 @@ def test_a_zip_waits_for_the_end_of_all_lanes() -> None:
     zipped = ZipInlet([filled(), late])
 
     assert not zipped.pending()
-    assert not zipped.ended()  # but what is there has been taken away, so that its producer is not held up
+    assert (
+        not zipped.ended()
+    )  # but what is there has been taken away, so that its producer is not held up
     assert (late.queued(), zipped.left_over) == (0, 2)
     late.publish(1, [3], TAG)
     late.close(1)
@@ -115,10 +128,18 @@ def test_zips_of_zips() -> None:
 @pytest.mark.parametrize("seed", range(20))
 def test_leftovers_of_a_run(seed: int) -> None:
     random = Random(seed)
-    rows = [ReplicatingFork(3)], [Filter(is_even), FlatMap(repeated), Processor(double)], [Zip(3, name="zip")]
+    rows = (
+        [ReplicatingFork(3)],
+        [Filter(is_even), FlatMap(repeated), Processor(double)],
+        [Zip(3, name="zip")],
+    )
     world = World(compiled(*rows), slices=lambda: random.randint(1, 4))
     for n in (6, 0, 9):
-        even, many, doubled = list(range(0, n, 2)), [x for x in range(n) for _ in range(x)], [2 * x for x in range(n)]
+        even, many, doubled = (
+            list(range(0, n, 2)),
+            [x for x in range(n) for _ in range(x)],
+            [2 * x for x in range(n)],
+        )
 
         assert world.shuffle(range(n), random) == list(zip(even, many, doubled, strict=False))
         shortest = min(map(len, (even, many, doubled)))
@@ -128,7 +149,12 @@ def test_leftovers_of_a_run(seed: int) -> None:
 @pytest.mark.parametrize("seed", range(10))
 def test_a_zip_keeps_pairs_together_through_tight_pipes(seed: int) -> None:
     random = Random(seed)
-    inner = [ReplicatingFork(2)], [ReplicatingFork(2), Pipe(1)], [Pipe(1), Processor(double), Pipe(2)], [Zip(2), Pipe(1)]
+    inner = (
+        [ReplicatingFork(2)],
+        [ReplicatingFork(2), Pipe(1)],
+        [Pipe(1), Processor(double), Pipe(2)],
+        [Zip(2), Pipe(1)],
+    )
     world = World(compiled(*inner, [Zip(2)]), slices=lambda: random.randint(1, 3))
 
     assert world.shuffle(range(9), random) == [((x, 2 * x), x) for x in range(9)]
@@ -136,7 +162,12 @@ def test_a_zip_keeps_pairs_together_through_tight_pipes(seed: int) -> None:
 
 def test_joined_lanes_may_be_zipped() -> None:
     random = Random(0)
-    rows = [ReplicatingFork(3)], [Pipe(), Filter(is_even), FlatMap(repeated)], [Pipe(), Join(2)], [Zip(2)]
+    rows = (
+        [ReplicatingFork(3)],
+        [Pipe(), Filter(is_even), FlatMap(repeated)],
+        [Pipe(), Join(2)],
+        [Zip(2)],
+    )
     out = World(compiled(*rows)).shuffle(range(4), random)
 
     assert [left for left, _ in out] == [0, 1, 2, 3]

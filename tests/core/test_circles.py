@@ -21,7 +21,10 @@ from tests.sim.topologies import rows
         ("R ab Z", [0, 1, 2, 3]),
         ("B ab Z", [0, 1, 2, 3]),
         ("a R -- Z b", [1, 2]),  # not what comes before the fork, nor what comes behind the zip
-        ("R ab J R cd Z", [4, 5, 6, 7]),  # not those of a diamond beside it: behind its join is a relay
+        (
+            "R ab J R cd Z",
+            [4, 5, 6, 7],
+        ),  # not those of a diamond beside it: behind its join is a relay
         ("R aR bcd J- Z", [0, 1, 2, 3, 4, 5, 6, 7]),  # but those of one in a lane
     ],
 )
@@ -41,7 +44,9 @@ def test_a_block_holds_what_is_on_a_circle_together(seed: int) -> None:
         neighbours[one].append((channel, other))
         neighbours[other].append((channel, one))
 
-    together = {frozenset(pair) for circle in circles(neighbours) for pair in pairwise([*circle, circle[0]])}
+    together = {
+        frozenset(pair) for circle in circles(neighbours) for pair in pairwise([*circle, circle[0]])
+    }
     expected = [{channel} for channel in range(len(ends))]
     for pair in together:
         touched = [block for block in expected if block & pair]

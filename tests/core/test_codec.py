@@ -11,9 +11,27 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from conveyor.errors import NotPicklable
-from conveyor.items.codec import Bundle, Sealed, all_sealed, is_atom, opened, seal, short_repr, uniform, whole
+from conveyor.items.codec import (
+    Bundle,
+    Sealed,
+    all_sealed,
+    is_atom,
+    opened,
+    seal,
+    short_repr,
+    uniform,
+    whole,
+)
 
-simple = st.none() | st.booleans() | st.integers() | st.floats() | st.complex_numbers() | st.text() | st.binary()
+simple = (
+    st.none()
+    | st.booleans()
+    | st.integers()
+    | st.floats()
+    | st.complex_numbers()
+    | st.text()
+    | st.binary()
+)
 
 
 def tuples_of(items: st.SearchStrategy[object]) -> st.SearchStrategy[object]:
@@ -47,11 +65,26 @@ def kind_of(item: object) -> str:
     return type(item).__name__
 
 
-BARE: list[object] = [[], {}, set(), frozenset({1}), bytearray(b"a"), object(), Number(1), range(3), int]
+BARE: list[object] = [
+    [],
+    {},
+    set(),
+    frozenset({1}),
+    bytearray(b"a"),
+    object(),
+    Number(1),
+    range(3),
+    int,
+]
 CHANGEABLE: list[object] = [*BARE, *((1, item) for item in BARE), nested([], 4)]
 
 
-@given(simple | tuples_of(simple) | tuples_of(tuples_of(simple)) | tuples_of(simple | tuples_of(tuples_of(simple))))
+@given(
+    simple
+    | tuples_of(simple)
+    | tuples_of(tuples_of(simple))
+    | tuples_of(simple | tuples_of(tuples_of(simple)))
+)
 def test_what_cannot_change_is_an_atom(item: object) -> None:
     assert is_atom(item)
 
@@ -78,12 +111,17 @@ def test_each_opening_gives_a_copy_of_its_own() -> None:
 
 
 def test_what_cannot_be_pickled_is_shown() -> None:
-    with pytest.raises(NotPicklable, match=r"<function .*<lambda> at .*cannot be pickled.*send something that can be"):
+    with pytest.raises(
+        NotPicklable,
+        match=r"<function .*<lambda> at .*cannot be pickled.*send something that can be",
+    ):
         seal(lambda: None)
 
 
 def test_what_cannot_be_unpickled_says_why() -> None:
-    with pytest.raises(NotPicklable, match="cannot be unpickled: ValueError: invalid literal") as failed:
+    with pytest.raises(
+        NotPicklable, match="cannot be unpickled: ValueError: invalid literal"
+    ) as failed:
         seal(Unloadable()).open()
 
     assert isinstance(failed.value.__cause__, ValueError)
@@ -94,7 +132,9 @@ def test_a_slice_has_sealed_items_only_or_none(items: list[object]) -> None:
     made = uniform(items)
 
     assert len({type(item) is Sealed for item in made}) < 2
-    assert [repr(each) for each in opened(made)] == [repr(x.open() if isinstance(x, Sealed) else x) for x in items]
+    assert [repr(each) for each in opened(made)] == [
+        repr(x.open() if isinstance(x, Sealed) else x) for x in items
+    ]
 
 
 def test_a_slice_that_is_uniform_stays_the_same_list() -> None:
@@ -119,7 +159,11 @@ def test_a_bundle_travels_as_one_pickle() -> None:
 
     assert type(whole(bundle)) is Sealed
     assert pickle.loads(whole(bundle).data) == (1, [2])
-    assert [each.open() for each in map(whole, all_sealed([bundle, 5, seal("x")]))] == [(1, [2]), 5, "x"]
+    assert [each.open() for each in map(whole, all_sealed([bundle, 5, seal("x")]))] == [
+        (1, [2]),
+        5,
+        "x",
+    ]
 
 
 def test_items_are_opened_when_their_turn_comes() -> None:
@@ -140,7 +184,10 @@ def test_atoms_are_not_touched() -> None:
 
 def test_a_repr_is_cut_to_fit_a_message() -> None:
     assert short_repr("a" * 78) == repr("a" * 78)
-    assert all(len(short_repr(item)) <= 80 for item in ("a" * 1000, [["b"] * 1000] * 1000, 10**5000, object()))
+    assert all(
+        len(short_repr(item)) <= 80
+        for item in ("a" * 1000, [["b"] * 1000] * 1000, 10**5000, object())
+    )
     assert short_repr([1, 2, 3], 6) == "[1,..."
 
 

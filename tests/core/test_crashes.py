@@ -1,6 +1,8 @@
-"""Each worker is killed before each of its stores, and started again at once or later: nothing is lost, nothing repeated.
+"""Each worker is killed before each of its stores, and started again at once or later: nothing is
+lost, nothing repeated.
 
-The jobs are not deterministic: they number their calls, so that an item that was run again is not the same item.
+The jobs are not deterministic: they number their calls, so that an item that was run again is not
+the same item.
 """
 
 from __future__ import annotations
@@ -18,7 +20,17 @@ import pytest
 from conveyor.errors import RunError
 from conveyor.graph.route import Leaf, leaves, taken
 from conveyor.graph.topology import Topology, ZipInput
-from conveyor.stages import BalancingFork, Filter, FlatMap, Join, Pipe, Processor, ReplicatingFork, Stage, Zip
+from conveyor.stages import (
+    BalancingFork,
+    Filter,
+    FlatMap,
+    Join,
+    Pipe,
+    Processor,
+    ReplicatingFork,
+    Stage,
+    Zip,
+)
 from tests.core.world import Pick, Worker, World, compiled, every_schedule, first
 
 Rows: TypeAlias = list[list[Stage]]
@@ -66,7 +78,8 @@ def same(item: object) -> object:
 
 
 class Counted(Processor[object, tuple[int, object]]):
-    """Gives each second item with how many there were before it; at the end, how many there were."""
+    """Gives each second item with how many there were before it; at the end, how many there
+    were."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -135,7 +148,8 @@ def items_of(found: Outputs) -> list[Any]:
     return [item for item, _ in found]
 
 
-# ---------------------------------------------------------------------------------------------------------- what must be
+# ----------------------------------------------------------------------------------------------------------
+# what must be
 
 
 def in_order(outputs: Outputs, n_items: int) -> None:
@@ -177,13 +191,17 @@ def the_same_by_one_lane_and_by_two(outputs: Outputs, n_items: int) -> None:
 def identical_lanes_of_many(outputs: Outputs, n_items: int) -> None:
     lanes = by_label(outputs)
     assert lanes["a"] == lanes["b"]
-    assert items_of(lanes["a"]) == [(item, number) for item in range(n_items) for number in range(item)]
+    assert items_of(lanes["a"]) == [
+        (item, number) for item in range(n_items) for number in range(item)
+    ]
 
 
 def each_twice_in_a_row(outputs: Outputs, n_items: int) -> None:
     found = items_of(outputs)
     assert found[::2] == found[1::2]
-    assert Counter(found[::2]) == Counter((label, item) for label in "ab" for item in range(n_items))
+    assert Counter(found[::2]) == Counter(
+        (label, item) for label in "ab" for item in range(n_items)
+    )
     for label in "ab":
         assert [item for item in found[::2] if item in [(label, x) for x in range(n_items)]] == [
             (label, x) for x in range(n_items)
@@ -210,7 +228,9 @@ def both_lanes_in_order(outputs: Outputs, n_items: int) -> None:
 
 
 def twice_each_in_order(outputs: Outputs, n_items: int) -> None:
-    assert [item for item, _ in outputs] == [(label, item) for item in range(n_items) for label in "ab" for _ in range(2)]
+    assert [item for item, _ in outputs] == [
+        (label, item) for item in range(n_items) for label in "ab" for _ in range(2)
+    ]
     items_of(outputs)
 
 
@@ -233,7 +253,9 @@ def pairs_with_the_even(outputs: Outputs, n_items: int) -> None:
 
 
 def many_of_each_in_order(outputs: Outputs, n_items: int) -> None:
-    assert items_of(outputs) == [(item, number) for item in range(n_items) for number in range(item)]
+    assert items_of(outputs) == [
+        (item, number) for item in range(n_items) for number in range(item)
+    ]
 
 
 def even_in_order(outputs: Outputs, n_items: int) -> None:
@@ -251,7 +273,8 @@ def counted(outputs: Outputs, n_items: int) -> None:
 
 
 def counted_as_joined(outputs: Outputs, n_items: int) -> None:
-    """What was seen is known of each second item only; the lanes keep their order, and all was seen."""
+    """What was seen is known of each second item only; the lanes keep their order, and all was
+    seen."""
     assert outputs[-2:] == [(2 * n_items, "end 0"), (2 * n_items, "end 1")]
     assert [number for number, _ in outputs[:-2]] == list(range(0, 2 * n_items, 2))
     assert len({item for _, item in outputs[:-2]}) == n_items
@@ -272,7 +295,8 @@ def repeated_more_and_more(outputs: Outputs, n_items: int) -> None:
 
 @dataclass(frozen=True)
 class Case:
-    """A pipeline whose lanes and other pipes have these capacities, and what must hold of its outputs."""
+    """A pipeline whose lanes and other pipes have these capacities, and what must hold of its
+    outputs."""
 
     rows: Callable[[int, int], Rows]
     holds: Callable[[Outputs, int], None]
@@ -356,7 +380,16 @@ CASES = {
         ],
         nested_in_order,
     ),
-    "linear": Case(lambda cap, lane: [[Pipe(cap)], [Processor(call)], [Pipe(cap)], [Processor(same)], [Pipe(cap)]], in_order),
+    "linear": Case(
+        lambda cap, lane: [
+            [Pipe(cap)],
+            [Processor(call)],
+            [Pipe(cap)],
+            [Processor(same)],
+            [Pipe(cap)],
+        ],
+        in_order,
+    ),
     "failing now and then": Case(
         lambda cap, lane: [[Pipe(cap)], [Processor(fails_at_first, retries=2)], [Pipe(cap)]],
         in_order,
@@ -386,7 +419,14 @@ CASES = {
         identical_lanes,
     ),
     "balanced": Case(
-        lambda cap, lane: [[Processor(call)], [BalancingFork(2)], pipes(2, lane), labels("ab"), pipes(2, cap), [Join(2)]],
+        lambda cap, lane: [
+            [Processor(call)],
+            [BalancingFork(2)],
+            pipes(2, lane),
+            labels("ab"),
+            pipes(2, cap),
+            [Join(2)],
+        ],
         each_by_one_lane,
     ),
     "balanced in one lane of a replicate": Case(
@@ -412,11 +452,25 @@ CASES = {
         each_by_one_lane_of_every_fork,
     ),
     "flat-map, replicated": Case(
-        lambda cap, lane: [[FlatMap(calls)], [ReplicatingFork(2)], pipes(2, lane), labels("ab"), pipes(2, cap), [Join(2)]],
+        lambda cap, lane: [
+            [FlatMap(calls)],
+            [ReplicatingFork(2)],
+            pipes(2, lane),
+            labels("ab"),
+            pipes(2, cap),
+            [Join(2)],
+        ],
         identical_lanes_of_many,
     ),
     "joined, flat-map": Case(
-        lambda cap, lane: [[ReplicatingFork(2)], labels("ab"), pipes(2, lane), [Join(2)], [FlatMap(twice)], [Pipe(lane)]],
+        lambda cap, lane: [
+            [ReplicatingFork(2)],
+            labels("ab"),
+            pipes(2, lane),
+            [Join(2)],
+            [FlatMap(twice)],
+            [Pipe(lane)],
+        ],
         each_twice_in_a_row,
     ),
     "joined, flat-map, replicated": Case(
@@ -478,29 +532,58 @@ CASES = {
         pairs_of_joined,
     ),
     "dead letters": Case(
-        lambda cap, lane: [[Pipe(cap)], [Processor(refuse_odd, on_error="dead_letter", retries=1)], [Pipe(lane)]],
+        lambda cap, lane: [
+            [Pipe(cap)],
+            [Processor(refuse_odd, on_error="dead_letter", retries=1)],
+            [Pipe(lane)],
+        ],
         even_in_order,
     ),
-    "stateful": Case(lambda cap, lane: [[Pipe(cap)], [Counted()], [Pipe(lane)], [Processor(same)], [Pipe(cap)]], counted),
+    "stateful": Case(
+        lambda cap, lane: [[Pipe(cap)], [Counted()], [Pipe(lane)], [Processor(same)], [Pipe(cap)]],
+        counted,
+    ),
     "stateful, behind a join": Case(
-        lambda cap, lane: [[ReplicatingFork(2)], labels("ab"), pipes(2, lane), [Join(2)], [Counted()], [Pipe(cap)]],
+        lambda cap, lane: [
+            [ReplicatingFork(2)],
+            labels("ab"),
+            pipes(2, lane),
+            [Join(2)],
+            [Counted()],
+            [Pipe(cap)],
+        ],
         counted_as_joined,
     ),
     "stateful, replicated": Case(
-        lambda cap, lane: [[Counted()], [ReplicatingFork(2)], pipes(2, lane), labels("ab"), pipes(2, cap), [Join(2)]],
+        lambda cap, lane: [
+            [Counted()],
+            [ReplicatingFork(2)],
+            pipes(2, lane),
+            labels("ab"),
+            pipes(2, cap),
+            [Join(2)],
+        ],
         counted_in_both_lanes,
     ),
     "stateful, in front of an ordered join": Case(
-        lambda cap, lane: [[Counted()], [BalancingFork(2)], pipes(2, lane), [Processor(same)] * 2, [Join(2, ordered=True)]],
+        lambda cap, lane: [
+            [Counted()],
+            [BalancingFork(2)],
+            pipes(2, lane),
+            [Processor(same)] * 2,
+            [Join(2, ordered=True)],
+        ],
         counted,
     ),
     "stateful flat-map": Case(
-        lambda cap, lane: [[Repeated()], [Pipe(lane)], [Processor(same)], [Pipe(cap)]], repeated_more_and_more
+        lambda cap, lane: [[Repeated()], [Pipe(lane)], [Processor(same)], [Pipe(cap)]],
+        repeated_more_and_more,
     ),
 }
 
 
-# ------------------------------------------------------------------------------------------------------- what is counted
+# -------------------------------------------------------------------------------------------------------
+# what is counted
 
 
 def counts_add_up(world: World) -> None:
@@ -508,13 +591,18 @@ def counts_add_up(world: World) -> None:
     for worker in world.jobs():
         tally = worker.tally
         assert tally.in_hand == 0
-        if all(isinstance(each, Leaf | ZipInput) for each in worker.spec.inputs) and worker.spec.depth == 0:
+        if (
+            all(isinstance(each, Leaf | ZipInput) for each in worker.spec.inputs)
+            and worker.spec.depth == 0
+        ):
             assert tally.items_in == sum(inlet.head for inlet in worker.inputs)
         if not worker.spec.stamps and worker.spec.depth == 0:
             assert tally.items_out == given_by(worker)
         if not isinstance(worker.stage, FlatMap):
             assert tally.items_out == tally.passed + tally.flushed
-        letters = [letter.ordinal for letter in world.letters.all() if letter.stage == worker.spec.name]
+        letters = [
+            letter.ordinal for letter in world.letters.all() if letter.stage == worker.spec.name
+        ]
         assert len(letters) == len(set(letters)) == tally.dead_lettered
 
 
@@ -524,22 +612,33 @@ def given_by(worker: Worker) -> int:
     return taken(worker.spec.route, [outlet.tail for outlet in worker.outlets])
 
 
-# ------------------------------------------------------------------------------------------------------ places to die at
+# ------------------------------------------------------------------------------------------------------
+# places to die at
 
 
 def places_to_die(topology: Topology, n_items: int, slices: int) -> list[tuple[str, int]]:
     """Before each store that a run without deaths makes, but for those of the parent."""
     world = World(topology, slices=lambda: slices)
     world.run(range(n_items), first)
-    return [(worker.spec.name, store) for worker in world.jobs() for store in range(worker.life.stores)]
+    return [
+        (worker.spec.name, store) for worker in world.jobs() for store in range(worker.life.stores)
+    ]
 
 
 def run(
-    topology: Topology, n_items: int, slices: int, place: tuple[str, int], pick: Pick, again: int | None = None
+    topology: Topology,
+    n_items: int,
+    slices: int,
+    place: tuple[str, int],
+    pick: Pick,
+    again: int | None = None,
 ) -> tuple[bool, Outputs]:
     """Did the worker die, and what came out.  After its death all slices are of one item."""
     world = World(
-        topology, slices=lambda: slices if world.workers[place[0]].life.dies_before is not None else 1, kill=place, again=again
+        topology,
+        slices=lambda: slices if world.workers[place[0]].life.dies_before is not None else 1,
+        kill=place,
+        again=again,
     )
     outputs = world.run(range(n_items), pick)
     counts_add_up(world)
@@ -557,9 +656,13 @@ def test_a_death_at_any_store_is_not_to_be_seen(name: str) -> None:
         assert deaths, place
 
 
-@pytest.mark.parametrize(("n_items", "cap", "lane", "slices"), [(3, 2, 1, 1), (3, 1, 1, 2), (5, 4, 4, 2), (5, 3, 2, 3)])
+@pytest.mark.parametrize(
+    ("n_items", "cap", "lane", "slices"), [(3, 2, 1, 1), (3, 1, 1, 2), (5, 4, 4, 2), (5, 3, 2, 3)]
+)
 @pytest.mark.parametrize("name", CASES)
-def test_nor_is_it_with_tight_pipes_and_larger_slices(name: str, n_items: int, cap: int, lane: int, slices: int) -> None:
+def test_nor_is_it_with_tight_pipes_and_larger_slices(
+    name: str, n_items: int, cap: int, lane: int, slices: int
+) -> None:
     topology = compiled(*CASES[name].rows(cap, lane))
     deaths: Counter[str] = Counter()
     for place in places_to_die(topology, n_items, slices):
@@ -580,7 +683,11 @@ def test_nor_are_two_deaths_soon_after_one_another(name: str) -> None:
 
 
 def two_runs(place: tuple[str, int] | None) -> tuple[World, list[Outputs]]:
-    world = World(compiled([Counted()], [Pipe(2)], [Processor(same, name="next")]), slices=lambda: 2, kill=place)
+    world = World(
+        compiled([Counted()], [Pipe(2)], [Processor(same, name="next")]),
+        slices=lambda: 2,
+        kill=place,
+    )
     return world, [list(world.run(range(3), first)) for _ in range(2)]
 
 

@@ -1,4 +1,5 @@
-"""A circle of pipes that wait for one another is found if and only if there is one, and is told in words."""
+"""A circle of pipes that wait for one another is found if and only if there is one, and is told in
+words."""
 
 from __future__ import annotations
 
@@ -17,11 +18,13 @@ ITEMS, ROOM = WaitsFor.ITEMS, WaitsFor.ROOM
 
 
 def diamond(*behind: list[Stage]) -> Topology:
-    """The source feeds 'double' (node 1) by c0 and the zip's other lane by c1; 'double' feeds the zip by c2."""
+    """The source feeds 'double' (node 1) by c0 and the zip's other lane by c1; 'double' feeds the
+    zip by c2."""
     return compiled([ReplicatingFork(2)], [Processor(double), Pipe(4)], [Zip(2)], *behind)
 
 
-# A lane that drops: the zip waits for it, it waits for the source, and the source for room in the other lane.
+# A lane that drops: the zip waits for it, it waits for the source, and the source for room in the
+# other lane.
 DRIFTED = {0: Wait(ROOM, (1,)), 1: Wait(ITEMS, (0,)), 2: Wait(ITEMS, (2,))}
 
 
@@ -31,14 +34,18 @@ def test_lanes_of_a_zip_that_drift_apart_are_a_circle() -> None:
     assert circle is not None
     assert circle.full == (1,)
     assert circle.empty == (0, 2)
-    assert [link.by for link in circle.links] == [link.node for link in circle.links[1:] + circle.links[:1]]
+    assert [link.by for link in circle.links] == [
+        link.node for link in circle.links[1:] + circle.links[:1]
+    ]
 
 
 def test_the_circle_is_told_with_every_stage_and_pipe_in_it() -> None:
     circle = find_cycle(diamond(), DRIFTED)
     assert circle is not None
 
-    text = circle.describe({0: ChannelState(0, 16384), 1: ChannelState(4, 4), 2: ChannelState(0, 16384)})
+    text = circle.describe(
+        {0: ChannelState(0, 16384), 1: ChannelState(4, 4), 2: ChannelState(0, 16384)}
+    )
 
     assert text.splitlines() == [
         "bounded pipes wait for one another in a circle:",
@@ -65,12 +72,17 @@ def test_a_pipe_with_some_room_but_not_enough_is_told_as_it_is() -> None:
     circle = find_cycle(diamond(), DRIFTED)
     assert circle is not None
 
-    assert "is too full: 3 of 4 items" in circle.describe(dict.fromkeys(range(3), ChannelState(3, 4)))
+    assert "is too full: 3 of 4 items" in circle.describe(
+        dict.fromkeys(range(3), ChannelState(3, 4))
+    )
 
 
 def test_who_waits_for_somebody_that_works_is_not_stuck() -> None:
     for node in DRIFTED:
-        assert find_cycle(diamond(), {each: wait for each, wait in DRIFTED.items() if each != node}) is None
+        assert (
+            find_cycle(diamond(), {each: wait for each, wait in DRIFTED.items() if each != node})
+            is None
+        )
 
 
 def test_who_waits_for_any_of_several_is_not_stuck_while_one_of_them_works() -> None:
@@ -83,7 +95,13 @@ def test_who_waits_for_any_of_several_is_not_stuck_while_one_of_them_works() -> 
 
 def test_a_node_that_waits_for_a_circle_without_being_in_it_is_not_told() -> None:
     topology = diamond([Processor(str)], [Pipe(1)], [Processor(len)])
-    waits = {0: Wait(ROOM, (1,)), 1: Wait(ITEMS, (0,)), 2: Wait(ITEMS, (2,)), 3: Wait(ITEMS, (3,)), 4: Wait(ITEMS, (4,))}
+    waits = {
+        0: Wait(ROOM, (1,)),
+        1: Wait(ITEMS, (0,)),
+        2: Wait(ITEMS, (2,)),
+        3: Wait(ITEMS, (3,)),
+        4: Wait(ITEMS, (4,)),
+    }
 
     circle = find_cycle(topology, waits)
 
@@ -99,7 +117,10 @@ TOPOLOGY = compiled(
     [Pipe(), Pipe()],
     [Zip(2)],
 )
-PRODUCED = {spec.index: [c.index for c in TOPOLOGY.channels if c.producer == spec.index] for spec in TOPOLOGY.nodes}
+PRODUCED = {
+    spec.index: [c.index for c in TOPOLOGY.channels if c.producer == spec.index]
+    for spec in TOPOLOGY.nodes
+}
 CONSUMED = {spec.index: channels_of(spec.inputs) for spec in TOPOLOGY.nodes}
 
 
@@ -110,7 +131,9 @@ def some_waits(draw: st.DrawFn) -> dict[int, Wait]:
         kind = draw(st.sampled_from([None, ITEMS, ROOM]))
         channels = CONSUMED[node] if kind is ITEMS else PRODUCED[node]
         if kind is not None and channels:
-            waits[node] = Wait(kind, tuple(sorted(draw(st.sets(st.sampled_from(channels), min_size=1)))))
+            waits[node] = Wait(
+                kind, tuple(sorted(draw(st.sets(st.sampled_from(channels), min_size=1))))
+            )
     return waits
 
 

@@ -8,14 +8,40 @@ from hypothesis import strategies as st
 
 from conveyor.core.crashes import FRESH, Death, Deaths, History, Moment, remembered
 
-AT_WORK, IDLE, STARTING, SETTING_UP = Moment.AT_WORK, Moment.IDLE, Moment.STARTING, Moment.SETTING_UP
+AT_WORK, IDLE, STARTING, SETTING_UP = (
+    Moment.AT_WORK,
+    Moment.IDLE,
+    Moment.STARTING,
+    Moment.SETTING_UP,
+)
 
 
 def test_a_commit_takes_back_what_counted_against_the_stage() -> None:
     deaths = Deaths()
     waits = [deaths.died(AT_WORK, commits) for commits in [0] * 9 + [1] + [0] * 10]
 
-    assert waits == [0, 0, 10, 20, 40, 80, 160, 200, 200, 0, 0, 10, 20, 40, 80, 160, 200, 200, 200, None]
+    assert waits == [
+        0,
+        0,
+        10,
+        20,
+        40,
+        80,
+        160,
+        200,
+        200,
+        0,
+        0,
+        10,
+        20,
+        40,
+        80,
+        160,
+        200,
+        200,
+        200,
+        None,
+    ]
     assert deaths.count == 20
 
 
@@ -35,7 +61,8 @@ def test_a_worker_that_has_nothing_to_do_may_be_killed_for_ever() -> None:
 
 @given(st.lists(st.sampled_from([AT_WORK, STARTING]), max_size=40))
 def test_its_death_takes_back_what_counted_before(moments: list[Moment]) -> None:
-    """Only a row of ten at work ends the run here, and what lies between them of others does not matter, but for the idle."""
+    """Only a row of ten at work ends the run here, and what lies between them of others does not
+    matter, but for the idle."""
     deaths, in_a_row = Deaths(was_ready=True), 0
     for number, moment in enumerate(moments):
         in_a_row += moment is AT_WORK
@@ -54,23 +81,32 @@ def test_ten_that_die_in_a_setup_that_nobody_came_through_end_the_run() -> None:
 def test_but_not_those_among_others_that_die_before_it() -> None:
     deaths = Deaths()
 
-    assert [deaths.died(each) is None for each in 11 * [*[SETTING_UP] * 9, STARTING]] == [False] * 110
+    assert [deaths.died(each) is None for each in 11 * [*[SETTING_UP] * 9, STARTING]] == [
+        False
+    ] * 110
 
 
 @pytest.mark.parametrize(
-    ("was_ready", "moment", "seconds"), [(False, STARTING, 10), (True, STARTING, 30), (True, SETTING_UP, 30)]
+    ("was_ready", "moment", "seconds"),
+    [(False, STARTING, 10), (True, STARTING, 30), (True, SETTING_UP, 30)],
 )
-def test_others_that_die_before_they_are_ready_count_against_time(was_ready: bool, moment: Moment, seconds: int) -> None:
+def test_others_that_die_before_they_are_ready_count_against_time(
+    was_ready: bool, moment: Moment, seconds: int
+) -> None:
     def lives(milliseconds: int) -> int:
         """How many workers are started when they live so long."""
         deaths = Deaths(was_ready)
         now = born = 0
-        while (wait := deaths.died(moment, born_ms=born, now_ms=(now := born + milliseconds))) is not None:
+        while (
+            wait := deaths.died(moment, born_ms=born, now_ms=(now := born + milliseconds))
+        ) is not None:
             born = now + wait
         assert now >= 1000 * seconds
         return deaths.count
 
-    assert lives(0) == pytest.approx(seconds * 5, rel=0.2), "from the eighth on there are 200 ms between them"
+    assert lives(0) == pytest.approx(seconds * 5, rel=0.2), (
+        "from the eighth on there are 200 ms between them"
+    )
     assert lives(60_000) == 10, "as few as ten may be chance"
 
 
@@ -83,7 +119,8 @@ def test_a_worker_that_was_ready_takes_back_the_deaths_of_those_that_were_not() 
 
 
 @pytest.mark.parametrize(
-    ("moment", "why"), [(SETTING_UP, "none of them was ready"), (AT_WORK, "none of them had finished an item")]
+    ("moment", "why"),
+    [(SETTING_UP, "none of them was ready"), (AT_WORK, "none of them had finished an item")],
 )
 def test_what_is_said_is_what_counted(moment: Moment, why: str) -> None:
     deaths = Deaths()
@@ -95,8 +132,11 @@ def test_what_is_said_is_what_counted(moment: Moment, why: str) -> None:
 
 
 @given(st.lists(st.tuples(st.integers(0, 2), st.integers(1, 9), st.integers(0, 9)), max_size=60))
-def test_only_deaths_that_may_concern_an_item_that_is_to_come_are_remembered(steps: list[tuple[int, int, int]]) -> None:
-    """A worker takes an input in its order: of the items that are not done the same is told as if nothing was forgotten."""
+def test_only_deaths_that_may_concern_an_item_that_is_to_come_are_remembered(
+    steps: list[tuple[int, int, int]],
+) -> None:
+    """A worker takes an input in its order: of the items that are not done the same is told as if
+    nothing was forgotten."""
     heads = [0, 0, 0]
     all_of_them: list[Death] = []
     some: list[Death] = []
@@ -106,7 +146,9 @@ def test_only_deaths_that_may_concern_an_item_that_is_to_come_are_remembered(ste
         some = remembered(some, death)
         for each, head in enumerate(heads):
             for position in range(head, head + 12):
-                assert History(some).past(each, position) == History(all_of_them).past(each, position)
+                assert History(some).past(each, position) == History(all_of_them).past(
+                    each, position
+                )
         heads[source] += done
     assert len(some) <= 3 * 10 or not all(done for _, _, done in steps)
 
@@ -121,7 +163,9 @@ def test_only_deaths_that_may_concern_an_item_that_is_to_come_are_remembered(ste
         (Death(0, 5, 9, 7, running=False), None),
     ],
 )
-def test_an_item_is_suspect_if_its_job_was_at_work_and_no_other_can_have_been(death: Death, suspect: int | None) -> None:
+def test_an_item_is_suspect_if_its_job_was_at_work_and_no_other_can_have_been(
+    death: Death, suspect: int | None
+) -> None:
     assert death.suspect == suspect
 
 

@@ -29,9 +29,18 @@ def test_an_idle_worker_waits_for_an_item_or_the_end(state: str, ready: bool) ->
 
 @pytest.mark.parametrize(
     ("states", "ready", "options"),
-    [("--", False, []), ("-P", True, [1]), ("PP", True, [0, 1]), ("E-", False, []), ("EP-P", True, [1, 3]), ("EE", True, [])],
+    [
+        ("--", False, []),
+        ("-P", True, [1]),
+        ("PP", True, [0, 1]),
+        ("E-", False, []),
+        ("EP-P", True, [1, 3]),
+        ("EE", True, []),
+    ],
 )
-def test_a_merge_waits_for_any_item_or_for_every_end(states: str, ready: bool, options: list[int]) -> None:
+def test_a_merge_waits_for_any_item_or_for_every_end(
+    states: str, ready: bool, options: list[int]
+) -> None:
     merge = Merge("join", [channel(state) for state in states])
 
     assert merge.ready() is ready
@@ -39,7 +48,9 @@ def test_a_merge_waits_for_any_item_or_for_every_end(states: str, ready: bool, o
     assert merge.name == "join"
 
 
-@pytest.mark.parametrize(("states", "n", "ready"), [("--", 2, True), ("-P", 2, False), ("-P", 1, True), ("P-", 2, False)])
+@pytest.mark.parametrize(
+    ("states", "n", "ready"), [("--", 2, True), ("-P", 2, False), ("-P", 1, True), ("P-", 2, False)]
+)
 def test_a_full_worker_waits_for_room_in_every_lane(states: str, n: int, ready: bool) -> None:
     full: Full[list[object]] = Full()
     full.outlets, full.items, full.blob = [channel(state) for state in states], n, []
@@ -56,4 +67,9 @@ def test_before_it_has_a_record_there_is_nothing_to_wait_for() -> None:
 def test_a_choice_says_what_it_is_about() -> None:
     choose = Choose("fork", [range(1), range(1, 3)], True)
 
-    assert (choose.name, choose.lanes, choose.adaptive, choose.items) == ("fork", [range(1), range(1, 3)], True, 0)
+    assert (choose.name, choose.lanes, choose.adaptive, choose.items) == (
+        "fork",
+        [range(1), range(1, 3)],
+        True,
+        0,
+    )

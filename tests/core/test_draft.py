@@ -42,27 +42,57 @@ ADAPTING: Rows = [[BalancingFork()]]
 
 REFUSALS: list[tuple[str, Rows, list[Any], str]] = [
     ("nothing", [], [], r"row 1: add\(\) was given no stage"),
-    ("a function", [], [double], "row 1, lane 1: <function double at .* is not a stage; wrap it: Processor"),
-    ("a class of stages", FORK2, [Pipe(), Pipe], "row 2, lane 2: .* is not a stage; make one: Pipe"),
+    (
+        "a function",
+        [],
+        [double],
+        "row 1, lane 1: <function double at .* is not a stage; wrap it: Processor",
+    ),
+    (
+        "a class of stages",
+        FORK2,
+        [Pipe(), Pipe],
+        "row 2, lane 2: .* is not a stage; make one: Pipe",
+    ),
     ("a number", FORK2, [3, 4], "row 2, lane 1: 3 is not a stage; stages are Processor"),
     ("a stage that is none of the kinds", [], [Stage()], "is not a stage; stages are"),
-    ("a join first", [], [Join(2)], r"row 1, lane 1: a pipeline cannot begin with Join\(2\): .* a Pipe or a fork"),
+    (
+        "a join first",
+        [],
+        [Join(2)],
+        r"row 1, lane 1: a pipeline cannot begin with Join\(2\): .* a Pipe or a fork",
+    ),
     ("a zip first", [], [Zip(1)], r"row 1, lane 1: a pipeline cannot begin with Zip\(1\)"),
-    ("too few", FORK2, [job()], r"row 2: Processor\(double\) takes 1 lane, but 2 lanes are open; a row of 2 stages would fit"),
+    (
+        "too few",
+        FORK2,
+        [job()],
+        r"row 2: Processor\(double\) takes 1 lane, but 2 lanes are open; a row of 2 stages would fit",
+    ),
     (
         "too many",
         [[job()]],
         [job(), Pipe()],
         r"row 2: Processor\(double\), Pipe\(16384\) take 2 lanes, but 1 lane is open; one pro",
     ),
-    ("a join that is too wide", FORK2, [Join(3)], r"Join\(3\) takes 3 lanes, but 2 lanes are open; .* or Join\(2\)"),
+    (
+        "a join that is too wide",
+        FORK2,
+        [Join(3)],
+        r"Join\(3\) takes 3 lanes, but 2 lanes are open; .* or Join\(2\)",
+    ),
     (
         "a Join() outside",
         [[job()]],
         [Join()],
         r"row 2, lane 1: Join\(\) without a number closes .*; say how many lanes it takes",
     ),
-    ("a Join() in a fork", FORK2, [Join(), Pipe()], "this lane is not one of them; join the lanes of 'replicating_fork' first"),
+    (
+        "a Join() in a fork",
+        FORK2,
+        [Join(), Pipe()],
+        "this lane is not one of them; join the lanes of 'replicating_fork' first",
+    ),
     (
         "a Join() in a fork in an adapting one",
         [*ADAPTING, [ReplicatingFork(2)]],
@@ -138,8 +168,12 @@ REFUSALS: list[tuple[str, Rows, list[Any], str]] = [
 ]
 
 
-@pytest.mark.parametrize(("rows", "row", "text"), [each[1:] for each in REFUSALS], ids=[each[0] for each in REFUSALS])
-def test_a_row_that_does_not_fit_is_refused_with_its_place_and_a_cure(rows: Rows, row: list[Any], text: str) -> None:
+@pytest.mark.parametrize(
+    ("rows", "row", "text"), [each[1:] for each in REFUSALS], ids=[each[0] for each in REFUSALS]
+)
+def test_a_row_that_does_not_fit_is_refused_with_its_place_and_a_cure(
+    rows: Rows, row: list[Any], text: str
+) -> None:
     assert re.search(text, refused(drafted(*rows), *row))
 
 
@@ -164,7 +198,13 @@ ACCEPTED: dict[str, Rows] = {
         [Pipe(), Join(2, ordered=True)],
         [Join(2, ordered=True)],
     ],
-    "adapting in a lane": [[ReplicatingFork(2)], [BalancingFork(), Pipe()], [job(), Pipe()], [Join(), Pipe()], [Join(2)]],
+    "adapting in a lane": [
+        [ReplicatingFork(2)],
+        [BalancingFork(), Pipe()],
+        [job(), Pipe()],
+        [Join(), Pipe()],
+        [Join(2)],
+    ],
     "adapting in adapting, ordered": [
         [BalancingFork()],
         [BalancingFork(max_lanes=2)],
@@ -197,7 +237,10 @@ def test_what_fits_is_complete_with_one_open_lane(name: str) -> None:
     assert draft.lanes[0].frames == ()
 
 
-@given(st.lists(st.sampled_from(["job", "pipe", "fork", "join"]), max_size=12), st.randoms(use_true_random=False))
+@given(
+    st.lists(st.sampled_from(["job", "pipe", "fork", "join"]), max_size=12),
+    st.randoms(use_true_random=False),
+)
 def test_a_row_takes_every_open_lane_from_left_to_right(kinds: list[str], random: Any) -> None:
     draft, width = drafted([job()]), 1
     for kind in kinds:
@@ -214,7 +257,9 @@ def test_a_row_takes_every_open_lane_from_left_to_right(kinds: list[str], random
         draft = draft.add(row)
         assert len(draft.lanes) == width
         added = draft.places[-len(row) :]
-        assert [source for place in added for source in place.sources] == [lane.port for lane in before]
+        assert [source for place in added for source in place.sources] == [
+            lane.port for lane in before
+        ]
 
 
 def test_a_lane_knows_the_forks_around_it() -> None:
@@ -227,7 +272,10 @@ def test_a_lane_knows_the_forks_around_it() -> None:
     ]
     assert [lane.port for lane in draft.lanes] == [Port(1, 0), Port(2, 0), Port(2, 1)]
     joined = draft.add([Pipe(), Join(2)])
-    assert [lane.frames for lane in joined.lanes] == [(Frame(0, 0),), (Frame(0, 1, scrambled=True),)]
+    assert [lane.frames for lane in joined.lanes] == [
+        (Frame(0, 0),),
+        (Frame(0, 1, scrambled=True),),
+    ]
     ordered = draft.add([Pipe(), Join(2, ordered=True)])
     assert [lane.frames for lane in ordered.lanes] == [(Frame(0, 0),), (Frame(0, 1),)]
     assert [place.undoes for place in ordered.places] == [None, None, None, None, 2]
@@ -256,7 +304,10 @@ def test_names_that_are_taken_are_numbered() -> None:
 INCOMPLETE: list[tuple[Rows, str]] = [
     ([], "run(): the pipeline has no stage yet; add one first"),
     ([*FORK2], "run(): 2 lanes are open after row 1; join them first: add(Join(2))"),
-    ([*ADAPTING, [job()]], "run(): the lanes of 'balancing_fork' are still open after row 2; join them first: add(Join())"),
+    (
+        [*ADAPTING, [job()]],
+        "run(): the lanes of 'balancing_fork' are still open after row 2; join them first: add(Join())",
+    ),
 ]
 
 
@@ -289,9 +340,16 @@ PIPES: list[tuple[str, Rows, list[Any], list[str]]] = [
 ]
 
 
-@pytest.mark.parametrize(("rows", "row", "between"), [each[1:] for each in PIPES], ids=[each[0] for each in PIPES])
-def test_a_strict_pipeline_says_where_it_puts_in_a_pipe(rows: Rows, row: list[Any], between: list[str]) -> None:
+@pytest.mark.parametrize(
+    ("rows", "row", "between"), [each[1:] for each in PIPES], ids=[each[0] for each in PIPES]
+)
+def test_a_strict_pipeline_says_where_it_puts_in_a_pipe(
+    rows: Rows, row: list[Any], between: list[str]
+) -> None:
     before = drafted(*rows, strict=True)
     said = implicit_pipes(before, before.add(row))
 
-    assert said == [f"row {len(rows) + 1}: a pipe was put in between {pair}; write Pipe() to say so" for pair in between]
+    assert said == [
+        f"row {len(rows) + 1}: a pipe was put in between {pair}; write Pipe() to say so"
+        for pair in between
+    ]

@@ -58,10 +58,16 @@ class Bench:
             inlet.close(1)
         self.log.clear()
 
-    def loop(self, node: Node, route: Route | None = None, n: int = 1, run: int = 1) -> Drive[list[object]]:
-        return drive(run, node, self.inlets, self.outlets, route or Leaf(0), Slices(lambda: n), "join")
+    def loop(
+        self, node: Node, route: Route | None = None, n: int = 1, run: int = 1
+    ) -> Drive[list[object]]:
+        return drive(
+            run, node, self.inlets, self.outlets, route or Leaf(0), Slices(lambda: n), "join"
+        )
 
-    def run(self, node: Node, route: Route | None = None, n: int = 1, answers: Sequence[int] = ()) -> list[str]:
+    def run(
+        self, node: Node, route: Route | None = None, n: int = 1, answers: Sequence[int] = ()
+    ) -> list[str]:
         """Steps the loop to its end, and tells what it did."""
         loop = self.loop(node, route, n)
         left = list(answers)
@@ -89,7 +95,8 @@ def many(fn: Callable[[Any], Any] = repeated) -> Node:
     return node_for(FlatMap(fn), "stage", print)
 
 
-# ---------------------------------------------------------------------------------------------------- stores and their order
+# ----------------------------------------------------------------------------------------------------
+# stores and their order
 
 
 def test_items_are_committed_after_what_came_of_them_was_published() -> None:
@@ -103,7 +110,12 @@ def test_items_are_committed_after_what_came_of_them_was_published() -> None:
 
 
 def test_an_item_that_gives_nothing_is_committed_without_a_record() -> None:
-    assert Bench([1, 2]).run(made(only_even)) == ["in0 done 1", "out0 [2] (1, 0, 2, 0, 1)", "in0 done 2", "out0 end"]
+    assert Bench([1, 2]).run(made(only_even)) == [
+        "in0 done 1",
+        "out0 [2] (1, 0, 2, 0, 1)",
+        "in0 done 2",
+        "out0 end",
+    ]
 
 
 def test_a_record_goes_to_all_lanes_of_a_replicate_under_one_tag() -> None:
@@ -140,14 +152,17 @@ def test_the_end_of_a_run_is_tagged_as_the_input_behind_the_last() -> None:
 def test_the_sink_has_nothing_behind_it() -> None:
     bench = Bench([1, 2, 3], outputs=0)
     results: list[object] = []
-    loop = drive(1, CollectNode(results.extend), bench.inlets, bench.outlets, None, Slices(lambda: 2))
+    loop = drive(
+        1, CollectNode(results.extend), bench.inlets, bench.outlets, None, Slices(lambda: 2)
+    )
 
     assert list(loop) == []
     assert results == [1, 2, 3]
     assert bench.log == ["in0 done 2", "in0 done 3"]
 
 
-# ------------------------------------------------------------------------------------------------------------ what it asks
+# ------------------------------------------------------------------------------------------------------------
+# what it asks
 
 
 def test_it_waits_for_an_item_and_then_for_room() -> None:
@@ -201,7 +216,8 @@ def test_half_an_item_out_pins_the_merge() -> None:
     assert bench.log[1:] == ["out0 done 2", "out0 [3] (2, 0, 1, 0, 1)", "in0 done 1"]
 
 
-# ------------------------------------------------------------------------------------------------------- where it goes on
+# -------------------------------------------------------------------------------------------------------
+# where it goes on
 
 
 def test_a_copy_that_is_missing_is_made_from_one_that_is_there() -> None:
@@ -221,7 +237,9 @@ def test_a_copy_that_is_missing_is_made_from_one_that_is_there() -> None:
 
 def test_an_item_that_ended_without_another_output_is_not_begun_again() -> None:
     bench = Bench([2, 2])
-    bench.outlets[0].publish(2, [2, 2], Tag(1, 1, 0, 0, 2, 1))  # all of the first item, not yet known to be all
+    bench.outlets[0].publish(
+        2, [2, 2], Tag(1, 1, 0, 0, 2, 1)
+    )  # all of the first item, not yet known to be all
     bench.inlets[0].commit(1)
     bench.log.clear()
 

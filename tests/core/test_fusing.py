@@ -9,7 +9,16 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from conveyor import BalancingFork, Filter, FlatMap, Join, Pipe, Pipeline, Processor, ReplicatingFork
+from conveyor import (
+    BalancingFork,
+    Filter,
+    FlatMap,
+    Join,
+    Pipe,
+    Pipeline,
+    Processor,
+    ReplicatingFork,
+)
 from conveyor.core.fused_node import FusedNode, loop_through
 from conveyor.core.job_node import ItemFailed, JobNode, Surroundings
 from conveyor.core.nodes import node_for
@@ -64,12 +73,15 @@ def named(*wanted: str) -> list[Any]:
         (1, [["a", "b", "c", "d", "e"]]),
     ],
 )
-def test_the_fewest_are_put_together_that_are_needed(workers: int, together: list[list[str]]) -> None:
+def test_the_fewest_are_put_together_that_are_needed(
+    workers: int, together: list[list[str]]
+) -> None:
     assert names(*named("a", "b", "c", "d", "e"), workers=workers) == together
 
 
 @pytest.mark.parametrize(
-    "between", [Pipe(), Stateful(), FlatMap(list), Processor(job, retries=1), Processor(job, on_error="skip")]
+    "between",
+    [Pipe(), Stateful(), FlatMap(list), Processor(job, retries=1), Processor(job, on_error="skip")],
 )
 def test_what_asks_for_a_worker_of_its_own_gets_it(between: Any) -> None:
     assert names(*named("a", "b"), between, *named("c", "d")) == [["a", "b"], ["c", "d"]]
@@ -91,11 +103,16 @@ def test_what_asks_for_a_worker_of_its_own_gets_it(between: Any) -> None:
 def test_jobs_that_only_calculate_weigh_nothing_where_workers_are_short(
     jobs: list[Any], workers: int, together: list[list[str]]
 ) -> None:
-    assert names(*(Processor(each, name=str(at)) for at, each in enumerate(jobs)), workers=workers) == together
+    assert (
+        names(*(Processor(each, name=str(at)) for at, each in enumerate(jobs)), workers=workers)
+        == together
+    )
 
 
 def test_a_stage_that_may_not_move_stays_alone() -> None:
-    assert fused_names(fuse(chain(*named("a", "b", "c")), 1, lambda name: name != "a")) == [["b", "c"]]
+    assert fused_names(fuse(chain(*named("a", "b", "c")), 1, lambda name: name != "a")) == [
+        ["b", "c"]
+    ]
 
 
 def test_nothing_goes_through_a_fork_or_a_join() -> None:
@@ -106,29 +123,55 @@ def test_nothing_goes_through_a_fork_or_a_join() -> None:
 
 
 def test_the_lanes_of_an_adapting_fork_are_fused_alike() -> None:
-    pl = pipeline().add(BalancingFork(max_lanes=3)).add(Processor(job, name="a")).add(Processor(job, name="b")).add(Join())
+    pl = (
+        pipeline()
+        .add(BalancingFork(max_lanes=3))
+        .add(Processor(job, name="a"))
+        .add(Processor(job, name="b"))
+        .add(Join())
+    )
 
     assert fused_names(fuse(pl.topology, 5)) == [["a/0", "b/0"], ["a/1", "b/1"], ["a/2", "b/2"]]
 
 
 @settings(deadline=None)
-@given(st.lists(st.sampled_from(["job", "pipe", "filter", "flat", "fork"]), min_size=1, max_size=8), st.integers(1, 9))
-def test_each_job_is_in_one_worker_and_channels_lead_from_worker_to_worker(kinds: list[str], workers: int) -> None:
+@given(
+    st.lists(st.sampled_from(["job", "pipe", "filter", "flat", "fork"]), min_size=1, max_size=8),
+    st.integers(1, 9),
+)
+def test_each_job_is_in_one_worker_and_channels_lead_from_worker_to_worker(
+    kinds: list[str], workers: int
+) -> None:
     pl: Any = pipeline()
     for kind in kinds:
         if kind == "fork":
-            pl.add(ReplicatingFork(2)).add(Processor(job), Processor(job)).add(Processor(job), Filter(job)).add(Join(2))
+            pl.add(ReplicatingFork(2)).add(Processor(job), Processor(job)).add(
+                Processor(job), Filter(job)
+            ).add(Join(2))
         else:
-            pl.add({"job": Processor(job), "pipe": Pipe(), "filter": Filter(job), "flat": FlatMap(list)}[kind])
+            pl.add(
+                {
+                    "job": Processor(job),
+                    "pipe": Pipe(),
+                    "filter": Filter(job),
+                    "flat": FlatMap(list),
+                }[kind]
+            )
     before: Topology = pl.topology
     after = fuse(before, workers)
     alone = [spec.index for spec in after.nodes if spec.kind in (Kind.JOB, Kind.RELAY)]
     members = [part for index in alone for part in after.nodes[index].parts or (index,)]
 
-    assert sorted(members) == [spec.index for spec in before.nodes if spec.kind in (Kind.JOB, Kind.RELAY)]
+    assert sorted(members) == [
+        spec.index for spec in before.nodes if spec.kind in (Kind.JOB, Kind.RELAY)
+    ]
     assert len(alone) >= min(workers, len(members))
     used = {end for spec in after.nodes for end in _channels(spec)}
-    assert all({after.channels[c].producer, after.channels[c].consumer} <= {0, len(after.nodes) - 1, *alone} for c in used)
+    assert all(
+        {after.channels[c].producer, after.channels[c].consumer}
+        <= {0, len(after.nodes) - 1, *alone}
+        for c in used
+    )
     for spec in after.nodes:
         for part in spec.parts[1:]:
             assert after.nodes[part].within == spec.index
@@ -215,7 +258,10 @@ def one_after_the_other(nodes: list[JobNode], items: list[object]) -> tuple[list
 
 
 @settings(deadline=None)
-@given(st.lists(st.sampled_from(STAGES), min_size=1, max_size=4), st.lists(st.integers(0, 9), min_size=1, max_size=12))
+@given(
+    st.lists(st.sampled_from(STAGES), min_size=1, max_size=4),
+    st.lists(st.integers(0, 9), min_size=1, max_size=12),
+)
 def test_what_comes_out_of_fused_nodes_is_what_comes_out_of_each_after_the_other(
     stages: list[Callable[[], Any]], numbers: list[int]
 ) -> None:
@@ -229,7 +275,9 @@ def test_what_comes_out_of_fused_nodes_is_what_comes_out_of_each_after_the_other
             done = finished
     except ItemFailed as failed:
         error = str(failed.error)
-    expected, expected_error = one_after_the_other([node_of(make(), fused=False) for make in stages], items)
+    expected, expected_error = one_after_the_other(
+        [node_of(make(), fused=False) for make in stages], items
+    )
 
     assert out == list(opened(uniform(expected)))
     assert error == expected_error
@@ -240,7 +288,11 @@ def test_counts_are_those_of_each_stage() -> None:
     nodes = [node_of(Processor(half)), node_of(Filter(whole)), node_of(Processor(listed))]
     list(FusedNode(nodes[0], nodes[1:])([0, 1, 2, 3, 4], 0, 99))
 
-    assert [(n.tally.items_in, n.tally.items_out, n.tally.dropped) for n in nodes] == [(5, 3, 2), (3, 2, 1), (2, 2, 0)]
+    assert [(n.tally.items_in, n.tally.items_out, n.tally.dropped) for n in nodes] == [
+        (5, 3, 2),
+        (3, 2, 1),
+        (2, 2, 0),
+    ]
 
 
 def test_jobs_that_only_calculate_run_in_one_loop_and_each_is_counted() -> None:
@@ -261,7 +313,11 @@ def test_what_each_of_them_drops_is_counted() -> None:
     given = [out for items in slices for piece in fused(items, 0, 99) for out in piece[0]]
 
     assert given == [2, 6, 10, 14]
-    assert [(n.tally.items_in, n.tally.items_out, n.tally.dropped) for n in nodes] == [(7, 5, 2), (5, 4, 1), (4, 4, 0)]
+    assert [(n.tally.items_in, n.tally.items_out, n.tally.dropped) for n in nodes] == [
+        (7, 5, 2),
+        (5, 4, 1),
+        (4, 4, 0),
+    ]
 
 
 def test_a_job_that_changes_what_it_gave_does_not_reach_into_the_next() -> None:

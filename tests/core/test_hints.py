@@ -19,9 +19,30 @@ from hypothesis import strategies as st
 from typing_extensions import TypeAliasType
 
 from conveyor.typecheck.assignability import Fit, fits
-from conveyor.typecheck.type_forms import UNKNOWN, element_of, members, substitute, union, without_none, words
+from conveyor.typecheck.type_forms import (
+    UNKNOWN,
+    element_of,
+    members,
+    substitute,
+    union,
+    without_none,
+    words,
+)
 from tests.core import hint_types
-from tests.core.hint_types import FUNCTIONS, NAMES, Animal, Box, Callme, Color, Dog, Getter, Listed, Movie, Point, UserId
+from tests.core.hint_types import (
+    FUNCTIONS,
+    NAMES,
+    Animal,
+    Box,
+    Callme,
+    Color,
+    Dog,
+    Getter,
+    Listed,
+    Movie,
+    Point,
+    UserId,
+)
 
 ROOT = Path(__file__).resolve().parents[2]
 SAMPLE = 20_000  # of the 58,000 pairs of these types; all of them take mypy half a minute
@@ -30,11 +51,13 @@ TYPES: dict[str, Any] = {name: eval(name, dict(vars(hint_types))) for name in NA
 
 
 def questions() -> dict[tuple[str, str], Callable[[], Fit]]:
-    """What is asked: the name of a type, what takes it, and how the relation under test is asked the same."""
+    """What is asked: the name of a type, what takes it, and how the relation under test is asked
+    the same."""
     pairs = [(carried, taken) for carried in NAMES for taken in NAMES]
     chosen = [*Random(0).sample(pairs, SAMPLE), *((name, name) for name in NAMES)]
     asked: dict[tuple[str, str], Callable[[], Fit]] = {
-        (carried, taken): functools.partial(fits, TYPES[carried], TYPES[taken]) for carried, taken in chosen
+        (carried, taken): functools.partial(fits, TYPES[carried], TYPES[taken])
+        for carried, taken in chosen
     }
     for function in FUNCTIONS:
         (item,) = [hint for name, hint in get_type_hints(function).items() if name != "return"]
@@ -44,20 +67,43 @@ def questions() -> dict[tuple[str, str], Callable[[], Fit]]:
 
 
 def refused_by_mypy(asked: list[tuple[str, str]], directory: Path) -> set[tuple[str, str]]:
-    """Those of the pairs that mypy --strict reports: one file with one line for each, checked once."""
-    source = Path(hint_types.__file__).read_text(encoding="utf-8").partition("\nTYPES = ")[0].splitlines()
+    """Those of the pairs that mypy --strict reports: one file with one line for each, checked
+    once."""
+    source = (
+        Path(hint_types.__file__)
+        .read_text(encoding="utf-8")
+        .partition("\nTYPES = ")[0]
+        .splitlines()
+    )
     lines = ['# mypy: disable-error-code="type-arg"', *source]
     at: dict[int, tuple[str, str]] = {}
     for number, (carried, taken) in enumerate(asked):
         lines.append(f"def question_{number}(carried: {carried}) -> None:")
-        lines.append(f"    given: object = {taken[:-1]}carried)" if taken.endswith("()") else f"    taken: {taken} = carried")
+        lines.append(
+            f"    given: object = {taken[:-1]}carried)"
+            if taken.endswith("()")
+            else f"    taken: {taken} = carried"
+        )
         at[len(lines)] = (carried, taken)
     file = directory / "questions.py"
     file.write_text("\n".join(lines) + "\n", encoding="utf-8")
-    mypy = [sys.executable, "-m", "mypy", "--strict", "--no-error-summary", "--no-color-output", "--config-file="]
+    mypy = [
+        sys.executable,
+        "-m",
+        "mypy",
+        "--strict",
+        "--no-error-summary",
+        "--no-color-output",
+        "--config-file=",
+    ]
     cache = ROOT / ".mypy_cache" / "hints"
-    done = subprocess.run([*mypy, f"--cache-dir={cache}", str(file)], capture_output=True, text=True, timeout=110)
-    found = [int(line) for line in re.findall(r"^.*questions\.py:(\d+): error:", done.stdout, re.MULTILINE)]
+    done = subprocess.run(
+        [*mypy, f"--cache-dir={cache}", str(file)], capture_output=True, text=True, timeout=110
+    )
+    found = [
+        int(line)
+        for line in re.findall(r"^.*questions\.py:(\d+): error:", done.stdout, re.MULTILINE)
+    ]
     assert done.returncode <= 1, done.stdout + done.stderr
     assert not set(found) - at.keys(), "mypy reports what is not a question:\n" + done.stdout[:2000]
     return {at[line] for line in found}
@@ -74,11 +120,14 @@ def test_the_relation_never_contradicts_mypy_and_seldom_cannot_tell(tmp_path: Pa
     suspects = [pair for pair in asked if contradicts(pair, refused)]
     assert len(asked) > 200
     assert len(suspects) < 5
-    # mypy remembers what it has compared, and now and then remembers wrongly: what it says when asked alone is what counts.
+    # mypy remembers what it has compared, and now and then remembers wrongly: what it says when
+    # asked alone is what counts.
     assert [pair for pair in suspects if contradicts(pair, refused_by_mypy([pair], tmp_path))] == []
     told = Counter((pair in refused, answer is not Fit.UNSURE) for pair, answer in answers.items())
     assert told[True, True] / (told[True, True] + told[True, False]) > 0.93
-    assert told[False, True] / (told[False, True] + told[False, False]) > 0.65  # here it is Any, mostly, that tells nothing
+    assert (
+        told[False, True] / (told[False, True] + told[False, False]) > 0.65
+    )  # here it is Any, mostly, that tells nothing
 
 
 DECIDED = """
@@ -110,7 +159,9 @@ Iterable[int] -/> Iterator[int]
 
 def decided() -> list[Any]:
     found: list[Any] = []
-    for pair in (pair.strip() for line in DECIDED.strip().splitlines() for pair in line.split(" | ")):
+    for pair in (
+        pair.strip() for line in DECIDED.strip().splitlines() for pair in line.split(" | ")
+    ):
         carried, arrow, taken = re.split(r" (-/?>) ", pair)
         found.append(pytest.param(carried, taken, Fit.YES if arrow == "->" else Fit.NO, id=pair))
     return found
@@ -118,12 +169,17 @@ def decided() -> list[Any]:
 
 @pytest.mark.parametrize(("carried", "taken", "answer"), decided())
 def test_what_must_be_decided(carried: str, taken: str, answer: Fit) -> None:
-    assert fits(eval(carried, dict(vars(hint_types))), eval(taken, dict(vars(hint_types)))) is answer
+    assert (
+        fits(eval(carried, dict(vars(hint_types))), eval(taken, dict(vars(hint_types)))) is answer
+    )
 
 
-# ----------------------------------------------------------------------------------------------------- any types at all
+# -----------------------------------------------------------------------------------------------------
+# any types at all
 
-LEAVES = st.sampled_from([int, str, bool, float, bytes, None, Animal, Dog, Color, UserId, Movie, Point, Callme, Box[int]])
+LEAVES = st.sampled_from(
+    [int, str, bool, float, bytes, None, Animal, Dog, Color, UserId, Movie, Point, Callme, Box[int]]
+)
 List: Any = list  # so that the checkers let types be made of variables
 Set: Any = set
 Dict: Any = dict
@@ -196,7 +252,8 @@ def test_types_that_raise_when_they_are_looked_at_tell_nothing() -> None:
     assert fits(Spite, int) is Fit.UNSURE
 
 
-# ------------------------------------------------------------------------------------------------------- at the edges
+# -------------------------------------------------------------------------------------------------------
+# at the edges
 
 T = TypeVar("T")
 Ts = TypeVarTuple("Ts")

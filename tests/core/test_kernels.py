@@ -15,7 +15,10 @@ from conveyor.core.kernels import Progress, filter_slice, map_slice, quick_loop
 from conveyor.errors import NotPicklable
 from conveyor.items.codec import Sealed, seal
 
-items = st.lists(st.none() | st.integers() | st.text(max_size=3) | st.lists(st.integers(), max_size=2), max_size=8)
+items = st.lists(
+    st.none() | st.integers() | st.text(max_size=3) | st.lists(st.integers(), max_size=2),
+    max_size=8,
+)
 
 
 def shown(out: list[object]) -> list[object]:
@@ -31,7 +34,8 @@ def fails_at(bad: object) -> Callable[[object], object]:
     return job
 
 
-# ------------------------------------------------------------------------------------------------------------- the loops
+# -------------------------------------------------------------------------------------------------------------
+# the loops
 
 
 @given(items)
@@ -54,7 +58,9 @@ def test_a_map_stops_before_an_item_that_fails(before: list[object], behind: lis
 
 def test_a_result_that_cannot_be_pickled_is_its_items_error() -> None:
     out: list[object] = []
-    done, sealed, error = map_slice(lambda item: (lambda: item) if item == 2 else [item], [0, 1, 2, 3], out)
+    done, sealed, error = map_slice(
+        lambda item: (lambda: item) if item == 2 else [item], [0, 1, 2, 3], out
+    )
 
     assert (done, sealed, type(error)) == (2, 2, NotPicklable)
     assert shown(out) == [[0], [1]]
@@ -73,7 +79,9 @@ def test_a_result_that_is_changed_afterwards_is_what_it_was() -> None:
     assert shown(out) == [[1], [1, 2], [1, 2, 3]]
 
 
-@pytest.mark.parametrize("results", [[1, "a", 2], [(1,), (2, 3)], ["a", (1, [2]), "b"], [True, 1, 1.0]], ids=repr)
+@pytest.mark.parametrize(
+    "results", [[1, "a", 2], [(1,), (2, 3)], ["a", (1, [2]), "b"], [True, 1, 1.0]], ids=repr
+)
 def test_results_of_mixed_types_keep_their_types(results: list[Any]) -> None:
     out: list[object] = []
     map_slice(lambda at: results[at] if isinstance(at, int) else None, range(len(results)), out)
@@ -110,7 +118,8 @@ def test_a_filter_stops_before_an_item_that_fails() -> None:
     assert shown(out) == [1, [2]]
 
 
-# ----------------------------------------------------------------------------------------------- who may take the quick one
+# -----------------------------------------------------------------------------------------------
+# who may take the quick one
 
 CALCULATES = [
     "job = lambda x: x + 1",
@@ -305,8 +314,12 @@ def written(source: str) -> Callable[[object], object]:
     return job
 
 
-atoms = st.integers(-3, 20) | st.text("ab%s", max_size=3) | st.none() | st.booleans() | st.floats(-2, 2)
-slices_of_atoms = st.lists(atoms | st.tuples(atoms, atoms) | st.tuples(st.none(), atoms), min_size=1, max_size=5)
+atoms = (
+    st.integers(-3, 20) | st.text("ab%s", max_size=3) | st.none() | st.booleans() | st.floats(-2, 2)
+)
+slices_of_atoms = st.lists(
+    atoms | st.tuples(atoms, atoms) | st.tuples(st.none(), atoms), min_size=1, max_size=5
+)
 
 
 @pytest.mark.parametrize("source", CALCULATES)
@@ -315,14 +328,20 @@ def test_a_job_of_nothing_but_operators_has_a_quick_loop(source: str) -> None:
 
 
 @given(st.sampled_from(CALCULATES), slices_of_atoms)
-def test_the_quick_loop_gives_what_the_careful_one_gives_and_only_atoms(source: str, items: list[object]) -> None:
+def test_the_quick_loop_gives_what_the_careful_one_gives_and_only_atoms(
+    source: str, items: list[object]
+) -> None:
     job = written(source)
     quick = quick_loop(job)
     assert quick is not None
     out: list[object] = []
     done, sealed, error = map_slice(job, items, out)
     if error is None:
-        assert (list(map(repr, quick(items))), done, sealed) == (list(map(repr, out)), len(items), 0)
+        assert (list(map(repr, quick(items))), done, sealed) == (
+            list(map(repr, out)),
+            len(items),
+            0,
+        )
     else:
         with pytest.raises(type(error)):
             quick(items)

@@ -55,7 +55,9 @@ def after(calls: tuple[Call | None, ...]) -> Lifecycle:
 
 
 @pytest.mark.parametrize(("calls", "call"), list(product(ALLOWED, Call)), ids=str)
-def test_each_call_is_taken_or_refused_and_a_refusal_changes_nothing(calls: tuple[Call | None, ...], call: Call) -> None:
+def test_each_call_is_taken_or_refused_and_a_refusal_changes_nothing(
+    calls: tuple[Call | None, ...], call: Call
+) -> None:
     cycle = after(calls)
     before = (cycle.state, cycle.fixed, cycle.is_warm)
     if call in ALLOWED[calls]:
@@ -69,7 +71,9 @@ def test_each_call_is_taken_or_refused_and_a_refusal_changes_nothing(calls: tupl
 
 
 @pytest.mark.parametrize("calls", ALLOWED, ids=str)
-def test_workers_are_kept_between_open_and_close_and_inside_with(calls: tuple[Call | None, ...]) -> None:
+def test_workers_are_kept_between_open_and_close_and_inside_with(
+    calls: tuple[Call | None, ...],
+) -> None:
     assert after(calls).is_warm == (calls in WARM)
 
 

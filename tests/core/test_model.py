@@ -13,7 +13,9 @@ from tests.chains import chains, values
 from tests.core.world import World, compiled, first
 from tests.model import Chain, assert_as_promised, rows, sources
 
-in_memory = settings(deadline=None, suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large])
+in_memory = settings(
+    deadline=None, suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large]
+)
 seeds = st.integers(0, 2**32)
 most = st.sampled_from([1, 2, 3, 7, 100])
 
@@ -25,7 +27,9 @@ def world(chain: Chain, seed: int, most: int) -> tuple[World, Random]:
 
 @settings(in_memory, max_examples=150)
 @given(chains(), values, seeds, most)
-def test_steps_in_any_order_give_what_plain_loops_give(chain: Chain, values: list[Any], seed: int, most: int) -> None:
+def test_steps_in_any_order_give_what_plain_loops_give(
+    chain: Chain, values: list[Any], seed: int, most: int
+) -> None:
     there, random = world(chain, seed, most)
 
     assert_as_promised(chain, values, there.shuffle(sources(values), random))
@@ -33,7 +37,9 @@ def test_steps_in_any_order_give_what_plain_loops_give(chain: Chain, values: lis
 
 @settings(in_memory, max_examples=75)
 @given(chains(), values, seeds)
-def test_decisions_alone_give_what_plain_loops_give(chain: Chain, values: list[Any], seed: int) -> None:
+def test_decisions_alone_give_what_plain_loops_give(
+    chain: Chain, values: list[Any], seed: int
+) -> None:
     there, random = world(chain, seed, 1)
 
     assert_as_promised(chain, values, there.run(sources(values), random.randrange))
@@ -41,7 +47,9 @@ def test_decisions_alone_give_what_plain_loops_give(chain: Chain, values: list[A
 
 @settings(in_memory, max_examples=50)
 @given(chains(), st.lists(values, min_size=2, max_size=3), seeds, most)
-def test_runs_of_the_same_workers_do_not_mix(chain: Chain, runs: list[list[Any]], seed: int, most: int) -> None:
+def test_runs_of_the_same_workers_do_not_mix(
+    chain: Chain, runs: list[list[Any]], seed: int, most: int
+) -> None:
     there, random = world(chain, seed, most)
     for items in runs:
         assert_as_promised(chain, items, there.shuffle(sources(items), random))
@@ -73,4 +81,6 @@ def test_every_item_is_accounted_for(chain: Chain, values: list[Any], seed: int,
 def test_the_same_decisions_give_the_same_again(chain: Chain, values: list[Any]) -> None:
     topology = compiled(*rows(chain))
 
-    assert World(topology).run(sources(values), first) == World(topology).run(sources(values), first)
+    assert World(topology).run(sources(values), first) == World(topology).run(
+        sources(values), first
+    )

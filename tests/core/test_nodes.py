@@ -40,7 +40,9 @@ def opened(items: Iterable[object]) -> list[Any]:
     return [item.open() if isinstance(item, Sealed) else item for item in items]
 
 
-def fed(node: Node, items: list[Any], *, skip: int = 0, limit: int = 100) -> tuple[list[Piece], ItemFailed | None]:
+def fed(
+    node: Node, items: list[Any], *, skip: int = 0, limit: int = 100
+) -> tuple[list[Piece], ItemFailed | None]:
     """The pieces that a node gives, and the failure that ended it, if one did."""
     pieces: list[Piece] = []
     try:
@@ -68,12 +70,14 @@ def repeat(item: int) -> Iterator[int]:
         yield item
 
 
-# ------------------------------------------------------------------------------------------------ all policies, by a model
+# ------------------------------------------------------------------------------------------------
+# all policies, by a model
 
 
 @dataclass
 class Order:
-    """An item that says what its job does: so many outputs, and so many attempts that fail, each behind `at` outputs."""
+    """An item that says what its job does: so many outputs, and so many attempts that fail, each
+    behind `at` outputs."""
 
     outputs: int
     failures: int
@@ -135,7 +139,9 @@ class Outcome:
     failed_at: int | None = None
 
 
-def by_plain_loops(kind: str, slices: list[list[Order]], on_error: OnError, retries: int) -> Outcome:
+def by_plain_loops(
+    kind: str, slices: list[list[Order]], on_error: OnError, retries: int
+) -> Outcome:
     there = Outcome()
     tally = there.tally
     for orders in slices:
@@ -162,7 +168,14 @@ def by_plain_loops(kind: str, slices: list[list[Order]], on_error: OnError, retr
     return there
 
 
-@given(st.sampled_from(KINDS), slices, st.sampled_from(POLICIES), st.integers(0, 3), st.integers(1, 4), st.booleans())
+@given(
+    st.sampled_from(KINDS),
+    slices,
+    st.sampled_from(POLICIES),
+    st.integers(0, 3),
+    st.integers(1, 4),
+    st.booleans(),
+)
 def test_each_item_has_its_attempts_and_then_what_its_stage_says(
     kind: str, slices: list[list[Order]], on_error: OnError, retries: int, limit: int, sealed: bool
 ) -> None:
@@ -173,9 +186,14 @@ def test_each_item_has_its_attempts_and_then_what_its_stage_says(
     node, letters = made(Obedient().stage(kind, on_error, retries))
     there = Outcome(tally=node.tally)
     for orders in slices:
-        items = [seal(order) if sealed else Order(order.outputs, order.failures, order.at, order.number) for order in orders]
+        items = [
+            seal(order) if sealed else Order(order.outputs, order.failures, order.at, order.number)
+            for order in orders
+        ]
         pieces, failed = fed(node, items, limit=limit if kind == "flat" else 100)
-        there.outputs += [item.number if isinstance(item, Order) else item for out, _, _ in pieces for item in out]
+        there.outputs += [
+            item.number if isinstance(item, Order) else item for out, _, _ in pieces for item in out
+        ]
         if failed is not None:
             there.failed_at = failed.ordinal
             assert (type(failed.error), failed.attempts) == (ValueError, retries + 1)
@@ -187,22 +205,36 @@ def test_each_item_has_its_attempts_and_then_what_its_stage_says(
 
     assert there == expected
     for letter in letters:
-        assert (letter.stage, letter.attempts, type(letter.exception)) == ("stage", retries + 1, ValueError)
+        assert (letter.stage, letter.attempts, type(letter.exception)) == (
+            "stage",
+            retries + 1,
+            ValueError,
+        )
         assert isinstance(letter.item, Order)
         assert (letter.item.number, letter.item.seen) == (letter.ordinal, [])
 
 
-# ------------------------------------------------------------------------------------------------------- items that fail
+# -------------------------------------------------------------------------------------------------------
+# items that fail
 
 
-@pytest.mark.parametrize("items", [[0, 2, 3, 4], [0, 2, 3], [seal(0), seal(2), seal(3)]], ids=["inside", "last", "sealed"])
+@pytest.mark.parametrize(
+    "items",
+    [[0, 2, 3, 4], [0, 2, 3], [seal(0), seal(2), seal(3)]],
+    ids=["inside", "last", "sealed"],
+)
 def test_results_before_an_item_that_fails_are_given_out(items: list[object]) -> None:
     node, _ = made(Processor(refuse_odd))
     pieces, failed = fed(node, items)
 
     assert pieces == [([0, 20], 2, 0)]
     assert failed is not None
-    assert (failed.ordinal, failed.item, repr(failed.error), failed.attempts) == (2, "3", "ValueError(3)", 1)
+    assert (failed.ordinal, failed.item, repr(failed.error), failed.attempts) == (
+        2,
+        "3",
+        "ValueError(3)",
+        1,
+    )
     assert failed.__cause__ is failed.error
     assert node.tally == Tally(items_in=len(items), items_out=2, passed=2, failed=1)
     assert node.tally.in_hand == len(items) - 3
@@ -233,11 +265,16 @@ def test_ordinals_count_all_items_of_the_run() -> None:
 
 @pytest.mark.parametrize("error", [KeyboardInterrupt, SystemExit, GeneratorExit])
 @pytest.mark.parametrize("on_error", POLICIES)
-def test_what_is_no_exception_ends_the_run_whatever_the_stage_says(error: type[BaseException], on_error: OnError) -> None:
+def test_what_is_no_exception_ends_the_run_whatever_the_stage_says(
+    error: type[BaseException], on_error: OnError
+) -> None:
     def job(item: object) -> object:
         raise error
 
-    for stage in (Processor(job, on_error=on_error, retries=5), Filter(job, on_error=on_error, retries=5)):
+    for stage in (
+        Processor(job, on_error=on_error, retries=5),
+        Filter(job, on_error=on_error, retries=5),
+    ):
         failed = failure(made(stage)[0], 1)
         assert (type(failed.error), failed.attempts) == (error, 1)
 
@@ -257,9 +294,14 @@ def test_an_item_that_cannot_be_opened_fails_as_an_item() -> None:
 
     assert failed is None
     assert [item for out, _, _ in pieces for item in out] == ["a", "b"]
-    assert [(letter.ordinal, letter.item) for letter in letters] == [(1, "<an item that cannot be unpickled>")]
+    assert [(letter.ordinal, letter.item) for letter in letters] == [
+        (1, "<an item that cannot be unpickled>")
+    ]
     assert type(letters[0].exception) is NotPicklable
-    assert failure(made(Processor(str))[0], seal(Unloadable())).item == "<an item that cannot be unpickled>"
+    assert (
+        failure(made(Processor(str))[0], seal(Unloadable())).item
+        == "<an item that cannot be unpickled>"
+    )
 
 
 def test_a_result_that_cannot_be_pickled_fails_as_an_item() -> None:
@@ -288,7 +330,8 @@ def test_a_retry_sees_the_item_as_it_came() -> None:
     assert [letter.item for letter in letters] == [[1], [2]]
 
 
-# --------------------------------------------------------------------------------------------------------- the quick way
+# ---------------------------------------------------------------------------------------------------------
+# the quick way
 
 
 def test_a_job_of_operators_runs_a_slice_at_once() -> None:
@@ -315,7 +358,9 @@ def test_where_workers_have_died_it_does_so_again_when_items_come_together_again
         return item + 1
 
     node = node_for(Processor(job), "job", lambda letter: None, ALONE._replace(past=past))
-    assert [fed(node, [item])[0] for item in range(3)] == [[([item + 1], 1, 0)] for item in range(3)]
+    assert [fed(node, [item])[0] for item in range(3)] == [
+        [([item + 1], 1, 0)] for item in range(3)
+    ]
     assert len(asked) == 3
     assert fed(node, [3, 4, 5])[0] == [([4, 5, 6], 3, 0)]
     assert len(asked) == 3
@@ -343,18 +388,23 @@ def test_a_piece_has_sealed_items_only_or_none(results: list[object]) -> None:
         return iter(results)
 
     flat: Any = flat_job
-    slices: list[tuple[Node, list[object]]] = [(made(Processor(map_job))[0], [0, 1, 2]), (made(FlatMap(flat))[0], [0])]
+    slices: list[tuple[Node, list[object]]] = [
+        (made(Processor(map_job))[0], [0, 1, 2]),
+        (made(FlatMap(flat))[0], [0]),
+    ]
     for node, items in slices:
         ((out, _, _),) = node(items, 0, 100)
         assert len({type(item) is Sealed for item in out}) == 1
         assert opened(out) == results
 
 
-# --------------------------------------------------------------------------------------------------------------- flat-maps
+# ---------------------------------------------------------------------------------------------------------------
+# flat-maps
 
 
 def packed(items: list[int], limit: int, skip: int) -> list[list[tuple[int, int]]]:
-    """The outputs, as (item, its how-manieth), in records: each item's cut after every `limit`, whole cuts side by side."""
+    """The outputs, as (item, its how-manieth), in records: each item's cut after every `limit`,
+    whole cuts side by side."""
     records: list[list[tuple[int, int]]] = [[]]
     for index, item in enumerate(items):
         outputs = [(index, number) for number in range(skip if not index else 0, item)]
@@ -366,13 +416,20 @@ def packed(items: list[int], limit: int, skip: int) -> list[list[tuple[int, int]
 
 
 @given(st.lists(st.integers(0, 6), min_size=1, max_size=6), st.integers(1, 5), st.integers(0, 6))
-def test_the_outputs_of_a_flat_map_are_cut_as_if_each_item_had_come_alone(items: list[int], limit: int, skip: int) -> None:
+def test_the_outputs_of_a_flat_map_are_cut_as_if_each_item_had_come_alone(
+    items: list[int], limit: int, skip: int
+) -> None:
     skip = min(skip, items[0])
     pieces, _ = fed(made(FlatMap(repeat))[0], items, skip=skip, limit=limit)
 
     records = packed(items, limit, skip)
-    assert [out for out, _, _ in pieces] == [[items[index] for index, _ in record] for record in records]
-    assert [piece[1:] for piece in pieces] == [*(record[0] for record in records[1:]), (len(items), 0)]
+    assert [out for out, _, _ in pieces] == [
+        [items[index] for index, _ in record] for record in records
+    ]
+    assert [piece[1:] for piece in pieces] == [
+        *(record[0] for record in records[1:]),
+        (len(items), 0),
+    ]
 
 
 def test_a_flat_map_gives_its_next_output_only_when_there_is_room() -> None:
@@ -420,10 +477,13 @@ def test_a_flat_map_that_gives_less_when_it_is_run_again_is_an_error() -> None:
 
     assert failed is not None
     assert type(failed.error) is RunError
-    assert "stage gave at least 3 outputs for an item, and only 2 when it was run again" in str(failed.error)
+    assert "stage gave at least 3 outputs for an item, and only 2 when it was run again" in str(
+        failed.error
+    )
 
 
-# --------------------------------------------------------------------------------------------------------------------- finish
+# ---------------------------------------------------------------------------------------------------------------------
+# finish
 
 
 class Flush(Processor[int, object]):
@@ -454,7 +514,9 @@ def test_finish_goes_on_behind_what_is_already_out(n: int, skip: int, limit: int
     assert [item for out, _, _ in pieces for item in out] == expected
     assert [len(out) for out, _, _ in pieces[:-1]] == [limit] * len(pieces[:-1])
     assert all(out and not done for out, done, _ in pieces)
-    assert [extra for _, _, extra in pieces] == [skip + at for at in [*range(limit, n - skip, limit), n - skip][: len(pieces)]]
+    assert [extra for _, _, extra in pieces] == [
+        skip + at for at in [*range(limit, n - skip, limit), n - skip][: len(pieces)]
+    ]
     assert node.tally == Tally(flushed=n - skip, items_out=n - skip)
 
 
@@ -466,7 +528,11 @@ def test_a_finish_that_fails_ends_the_run_behind_what_it_gave(error: type[BaseEx
     assert opened(next(pieces)[0]) == [0, [1]]
     with pytest.raises(ItemFailed) as failed:
         next(pieces)
-    assert (failed.value.ordinal, failed.value.item, type(failed.value.error)) == (None, "finish()", error)
+    assert (failed.value.ordinal, failed.value.item, type(failed.value.error)) == (
+        None,
+        "finish()",
+        error,
+    )
 
 
 def test_a_finish_that_is_left_in_the_middle_has_not_failed() -> None:
@@ -482,7 +548,8 @@ def test_a_stage_without_finish_gives_nothing_more() -> None:
     assert list(made(Processor(refuse_odd))[0].finish(0, 5)) == []
 
 
-# ---------------------------------------------------------------------------------------------------------- relay and sink
+# ----------------------------------------------------------------------------------------------------------
+# relay and sink
 
 
 def test_a_relay_passes_on_what_it_gets() -> None:

@@ -1,4 +1,5 @@
-"""An ordered join gives back the order of its fork, whatever its lanes drop, multiply, or give at the end."""
+"""An ordered join gives back the order of its fork, whatever its lanes drop, multiply, or give at
+the end."""
 
 from __future__ import annotations
 
@@ -17,19 +18,32 @@ from conveyor.core.nodes import node_for
 from conveyor.core.ordered import FINISH, MARK, SEALED, VALUE, OrderedInlet, StampNode, TrackedNode
 from conveyor.items.codec import Sealed, opened, seal
 from conveyor.sim.world.channel import MemoryChannel
-from conveyor.stages import BalancingFork, FlatMap, Join, OnError, Pipe, Processor, ReplicatingFork, Stage
+from conveyor.stages import (
+    BalancingFork,
+    FlatMap,
+    Join,
+    OnError,
+    Pipe,
+    Processor,
+    ReplicatingFork,
+    Stage,
+)
 from tests.core.world import World, compiled
 from tests.jobs import double, only_even, repeated
 from tests.model import side_by_side
 
-# ------------------------------------------------------------------- any nest of forks and ordered joins, by plain recursion
+# ------------------------------------------------------------------- any nest of forks and ordered
+# joins, by plain recursion
 
-Item: TypeAlias = tuple[int, ...]  # where it came by, one number after the other; sometimes as a list
+Item: TypeAlias = tuple[
+    int, ...
+]  # where it came by, one number after the other; sometimes as a list
 
 
 @dataclass(frozen=True)
 class Work:
-    """A job: how many outputs it gives for an item, by the item's sum modulo 3; what it gives at the end; whether it fails."""
+    """A job: how many outputs it gives for an item, by the item's sum modulo 3; what it gives at
+    the end; whether it fails."""
 
     site: int
     times: tuple[int, int, int]
@@ -117,10 +131,21 @@ def chains(draw: st.DrawFn) -> Chain:
         times = draw(st.tuples(*[st.integers(0, most)] * 3))
         on_error = draw(st.sampled_from(["skip", "dead_letter"]))
         endings, retries = draw(st.sampled_from([0, 0, 1, 3])), draw(st.integers(0, 1))
-        return Work(next(sites), times, endings, "skip" if on_error == "skip" else "dead_letter", retries, draw(st.booleans()))
+        return Work(
+            next(sites),
+            times,
+            endings,
+            "skip" if on_error == "skip" else "dead_letter",
+            retries,
+            draw(st.booleans()),
+        )
 
     def nest(depth: int) -> Nest:
-        fork = draw(st.sampled_from(["replicate", "balance", "adapt"] if depth == 2 else ["replicate", "balance"]))
+        fork = draw(
+            st.sampled_from(
+                ["replicate", "balance", "adapt"] if depth == 2 else ["replicate", "balance"]
+            )
+        )
         if fork == "replicate":
             return Nest(fork, tuple(chain(depth - 1, 0) for _ in range(draw(st.integers(1, 3)))))
         lane = chain(depth - 1 if fork == "balance" else 0, 1)
@@ -128,10 +153,19 @@ def chains(draw: st.DrawFn) -> Chain:
 
     def chain(depth: int, least: int) -> Chain:
         kinds = draw(
-            st.lists(st.sampled_from(["work", "pipe", "nest"] if depth else ["work", "pipe"]), min_size=least, max_size=2)
+            st.lists(
+                st.sampled_from(["work", "pipe", "nest"] if depth else ["work", "pipe"]),
+                min_size=least,
+                max_size=2,
+            )
         )
         return tuple(
-            work() if kind == "work" else Tight(draw(st.integers(1, 2))) if kind == "pipe" else nest(depth) for kind in kinds
+            work()
+            if kind == "work"
+            else Tight(draw(st.integers(1, 2)))
+            if kind == "pipe"
+            else nest(depth)
+            for kind in kinds
         )
 
     return (*chain(0, 0), nest(2), *chain(1, 0))
@@ -149,7 +183,11 @@ def rows(chain: Chain) -> list[list[Any]]:
         else:
             fork = ReplicatingFork if part.fork == "replicate" else BalancingFork
             width = len(part.lanes)
-            found += [[fork(width)], *side_by_side([rows(lane) for lane in part.lanes]), [Join(width, ordered=True)]]
+            found += [
+                [fork(width)],
+                *side_by_side([rows(lane) for lane in part.lanes]),
+                [Join(width, ordered=True)],
+            ]
     return found
 
 
@@ -168,7 +206,9 @@ def of_item(chain: Chain, item: Item) -> list[Item]:
 def of_item_in(part: Work | Nest | Tight, item: Item) -> list[Item]:
     if isinstance(part, Work):
         is_slice_job = max(part.times) == 1
-        return [] if is_slice_job and part.gives_up(item) else part.outputs(item)  # a flat-map had given its outputs before
+        return (
+            [] if is_slice_job and part.gives_up(item) else part.outputs(item)
+        )  # a flat-map had given its outputs before
     if isinstance(part, Tight):
         return [item]
     lanes = part.lanes if part.fork == "replicate" else part.lanes[:1]
@@ -188,16 +228,24 @@ def at_the_end(chain: Chain) -> list[Item]:
     return items
 
 
-@settings(deadline=None, max_examples=250, suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large])
+@settings(
+    deadline=None,
+    max_examples=250,
+    suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large],
+)
 @given(chains(), st.integers(0, 9), st.integers(0, 2**32), st.sampled_from([1, 2, 5, 100]))
-def test_ordered_joins_give_what_plain_recursion_gives(chain: Chain, n_items: int, seed: int, most: int) -> None:
+def test_ordered_joins_give_what_plain_recursion_gives(
+    chain: Chain, n_items: int, seed: int, most: int
+) -> None:
     random = Random(seed)
     world = World(compiled(*rows(chain)), slices=lambda: random.randint(1, most))
     items: list[Item] = [(number,) for number in range(n_items)]
     expected = [output for item in items for output in of_item(chain, item)] + at_the_end(chain)
 
     assert trails(world.shuffle(items, random)) == expected
-    assert trails(world.run(items, random.randrange)) == expected, "in the second run of the same workers"
+    assert trails(world.run(items, random.randrange)) == expected, (
+        "in the second run of the same workers"
+    )
     assert trails(world.shuffle(items, random)) == expected
 
 
@@ -209,7 +257,11 @@ def labelled(label: str) -> Processor[object, object]:
 
 
 def test_what_an_item_became_comes_by_lane_and_then_as_it_was_made() -> None:
-    rows: list[list[Stage]] = [[ReplicatingFork(2)], [labelled("a"), FlatMap(repeated)], [Pipe(1), labelled("b")]]
+    rows: list[list[Stage]] = [
+        [ReplicatingFork(2)],
+        [labelled("a"), FlatMap(repeated)],
+        [Pipe(1), labelled("b")],
+    ]
     out = World(compiled(*rows, [Join(2, ordered=True)])).shuffle(range(3), Random(0))
 
     assert out == [("a", 0), ("a", 1), ("b", 1), ("a", 2), ("b", 2), ("b", 2)]
@@ -218,13 +270,18 @@ def test_what_an_item_became_comes_by_lane_and_then_as_it_was_made() -> None:
 @pytest.mark.parametrize("capacity", [1, 2])
 @pytest.mark.parametrize("seed", range(5))
 def test_lanes_that_drop_do_not_starve_a_tight_join(capacity: int, seed: int) -> None:
-    rows: list[list[Stage]] = [[BalancingFork(3)], [Processor(only_even) for _ in range(3)], [Pipe(capacity) for _ in range(3)]]
+    rows: list[list[Stage]] = [
+        [BalancingFork(3)],
+        [Processor(only_even) for _ in range(3)],
+        [Pipe(capacity) for _ in range(3)],
+    ]
     out = World(compiled(*rows, [Join(3, ordered=True)])).shuffle(range(40), Random(seed))
 
     assert out == list(range(0, 40, 2))
 
 
-# ---------------------------------------------------------------------------------------------------------------- the inlet
+# ----------------------------------------------------------------------------------------------------------------
+# the inlet
 
 
 def lane(*items: tuple[Any, ...], ended: bool = True) -> MemoryChannel:
@@ -255,7 +312,10 @@ def test_an_inlet_waits_for_the_origin_whose_turn_it_is() -> None:
 
 
 def test_marks_are_taken_away_and_never_seen() -> None:
-    one, other = lane((MARK, None, 0, True), (VALUE, "c", 2, True)), lane((MARK, None, 1, True), (MARK, None, 3, True))
+    one, other = (
+        lane((MARK, None, 0, True), (VALUE, "c", 2, True)),
+        lane((MARK, None, 1, True), (MARK, None, 3, True)),
+    )
     inlet = OrderedInlet([one, other], balanced=True, depth=0)
 
     assert inlet.peek(9) == ["c"]
@@ -267,7 +327,11 @@ def test_marks_are_taken_away_and_never_seen() -> None:
 
 def test_a_slice_of_an_inlet_is_uniform() -> None:
     data = seal([1]).data
-    inlet = OrderedInlet([lane((VALUE, "a", 0, True), (SEALED, data, 1, True), (VALUE, "b", 2, True))], balanced=True, depth=0)
+    inlet = OrderedInlet(
+        [lane((VALUE, "a", 0, True), (SEALED, data, 1, True), (VALUE, "b", 2, True))],
+        balanced=True,
+        depth=0,
+    )
     seen: list[object] = []
     while inlet.pending():
         items = inlet.peek(9)
@@ -293,7 +357,8 @@ def test_what_came_at_the_end_waits_until_all_lanes_are_at_their_end() -> None:
     assert seen == ["a", "z", "y"]
 
 
-# --------------------------------------------------------------------------------------------------------------- the nodes
+# ---------------------------------------------------------------------------------------------------------------
+# the nodes
 
 
 def tracked(fn: Any, kind: type[Any] = Processor, depth: int = 1, **options: Any) -> TrackedNode:
@@ -302,7 +367,11 @@ def tracked(fn: Any, kind: type[Any] = Processor, depth: int = 1, **options: Any
 
 def test_each_output_has_the_stamp_of_its_item_and_the_last_says_so() -> None:
     node = tracked(repeated, FlatMap, depth=2)
-    items: list[object] = [(VALUE, 2, 5, True, 7, True), (VALUE, 0, 5, True, 8, False), (MARK, None, 9, True, 9, True)]
+    items: list[object] = [
+        (VALUE, 2, 5, True, 7, True),
+        (VALUE, 0, 5, True, 8, False),
+        (MARK, None, 9, True, 9, True),
+    ]
     ((out, done, extra),) = node(items, 0, 9)
 
     assert out == [
@@ -327,7 +396,9 @@ def test_an_item_that_is_skipped_leaves_one_mark() -> None:
     def refuse(item: object) -> object:
         raise ValueError(item)
 
-    ((out, _, _),) = tracked(refuse, on_error="skip", retries=1)([(VALUE, 1, 0, True), (VALUE, 2, 1, True)], 0, 9)
+    ((out, _, _),) = tracked(refuse, on_error="skip", retries=1)(
+        [(VALUE, 1, 0, True), (VALUE, 2, 1, True)], 0, 9
+    )
 
     assert out == [(MARK, None, 0, True), (MARK, None, 1, True)]
 
@@ -336,7 +407,12 @@ def test_pieces_of_tracked_items_say_how_far_they_came() -> None:
     node = tracked(repeated, FlatMap)
     pieces = list(node([(VALUE, 1, 0, True), (VALUE, 3, 1, True), (VALUE, 2, 2, True)], 0, 2))
 
-    assert [(len(out), done, extra) for out, done, extra in pieces] == [(1, 1, 0), (2, 1, 2), (1, 2, 0), (2, 3, 0)]
+    assert [(len(out), done, extra) for out, done, extra in pieces] == [
+        (1, 1, 0),
+        (2, 1, 2),
+        (1, 2, 0),
+        (2, 3, 0),
+    ]
 
 
 @given(st.lists(st.integers(0, 6), min_size=1, max_size=6), st.integers(1, 5))
@@ -355,7 +431,9 @@ def test_tracked_outputs_are_cut_as_if_each_item_had_come_alone_and_counted_with
             record += left.pop(0)
         assert out == record
         assert node.tally.done == done
-        assert node.tally.items_out == sum(item[0] == VALUE for cut in cuts[: len(cuts) - len(left)] for item in _parts(cut))
+        assert node.tally.items_out == sum(
+            item[0] == VALUE for cut in cuts[: len(cuts) - len(left)] for item in _parts(cut)
+        )
         assert node.tally.in_hand == bool(extra)
     assert not left
 

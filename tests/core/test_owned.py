@@ -1,4 +1,5 @@
-"""Plain things to which nobody else refers go on without a pickle; whatever somebody may still change does not."""
+"""Plain things to which nobody else refers go on without a pickle; whatever somebody may still
+change does not."""
 
 from __future__ import annotations
 
@@ -13,7 +14,9 @@ from hypothesis import strategies as st
 from conveyor.core.kernels import map_slice
 from conveyor.items.codec import Owned, Sealed, is_atom, seal, whole
 
-simple = st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | st.text() | st.binary()
+simple = (
+    st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | st.text() | st.binary()
+)
 plain = st.lists(simple) | st.dictionaries(st.text() | st.integers(), simple)
 
 
@@ -96,7 +99,9 @@ NOT_SIMPLE: list[Callable[[object], object]] = [
     NOT_SIMPLE,
     ids=range(7),
 )
-def test_what_has_parts_that_can_change_or_is_no_plain_dict_or_list_is_pickled(job: Callable[[Any], object]) -> None:
+def test_what_has_parts_that_can_change_or_is_no_plain_dict_or_list_is_pickled(
+    job: Callable[[Any], object],
+) -> None:
     (out,) = given_by(job)
 
     assert type(out) is Sealed
@@ -133,7 +138,9 @@ def test_each_opening_gives_a_copy_of_its_own() -> None:
 
 
 @given(st.lists(plain, max_size=4), st.lists(st.integers(0, 5), max_size=8))
-def test_a_job_that_gives_the_same_thing_again_and_changes_it_is_not_seen_to_do_so(things: list[Any], picks: list[int]) -> None:
+def test_a_job_that_gives_the_same_thing_again_and_changes_it_is_not_seen_to_do_so(
+    things: list[Any], picks: list[int]
+) -> None:
     """The model: each result is copied when it is given."""
     seen: list[Any] = []
 

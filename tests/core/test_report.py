@@ -18,10 +18,22 @@ def report(*stages: StageReport, notes: tuple[str, ...] = ()) -> Report:
 
 
 def test_a_report_is_a_table_with_the_columns_that_are_always_there() -> None:
-    parse = stage("parse", items_in=10, items_out=8, passed=8, dropped=2, busy_s=1.5, waiting_s=0.25, batches=4)
+    parse = stage(
+        "parse",
+        items_in=10,
+        items_out=8,
+        passed=8,
+        dropped=2,
+        busy_s=1.5,
+        waiting_s=0.25,
+        batches=4,
+    )
     lines = str(report(parse, stage("a longer name"))).splitlines()
 
-    assert lines[0].split() == "stage items_in items_out passed dropped busy waiting blocked batches".split()
+    assert (
+        lines[0].split()
+        == "stage items_in items_out passed dropped busy waiting blocked batches".split()
+    )
     assert set(lines[1]) == {"-", " "}
     assert lines[2].split() == "parse 10 8 8 2 1.500 0.250 0.000 4".split()
     assert lines[3] == "a longer name" + lines[3][13:]
@@ -37,9 +49,12 @@ def test_the_columns_of_a_table_end_one_below_the_other() -> None:
 
 
 @pytest.mark.parametrize(
-    ("column", "value", "shown"), [("skipped", 3, "3"), ("pid", 77, "77"), ("restarts", 1, "1"), ("left_over", 2, "2")]
+    ("column", "value", "shown"),
+    [("skipped", 3, "3"), ("pid", 77, "77"), ("restarts", 1, "1"), ("left_over", 2, "2")],
 )
-def test_a_column_is_shown_where_one_stage_has_something_in_it(column: str, value: int, shown: str) -> None:
+def test_a_column_is_shown_where_one_stage_has_something_in_it(
+    column: str, value: int, shown: str
+) -> None:
     with_it, without = stage("one", **{column: value}), stage("two")
     head, _, one, two, *_ = str(report(with_it, without)).splitlines()
 
@@ -50,7 +65,10 @@ def test_a_column_is_shown_where_one_stage_has_something_in_it(column: str, valu
 
 
 def test_notes_stand_below() -> None:
-    assert str(report(stage("one"), notes=("a note", "another"))).splitlines()[-2:] == ["a note", "another"]
+    assert str(report(stage("one"), notes=("a note", "another"))).splitlines()[-2:] == [
+        "a note",
+        "another",
+    ]
 
 
 def test_a_report_of_nothing_has_its_heads() -> None:
@@ -58,7 +76,12 @@ def test_a_report_of_nothing_has_its_heads() -> None:
 
 
 def test_what_is_in_hand_is_what_nothing_has_become_of() -> None:
-    assert Tally(items_in=20, passed=1, dropped=2, skipped=3, dead_lettered=4, failed=5, flushed=100).in_hand == 5
+    assert (
+        Tally(
+            items_in=20, passed=1, dropped=2, skipped=3, dead_lettered=4, failed=5, flushed=100
+        ).in_hand
+        == 5
+    )
 
 
 def test_a_result_is_a_list_with_a_report_and_its_dead_letters() -> None:

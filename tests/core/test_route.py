@@ -34,7 +34,8 @@ def routes(draw: st.DrawFn) -> Route:
 
 
 def resolved(route: Route, answers: Sequence[int]) -> tuple[int, list[Choose]]:
-    """The mask for one record of 5 items, and what was asked; answers are taken modulo what there is."""
+    """The mask for one record of 5 items, and what was asked; answers are taken modulo what there
+    is."""
     asked: list[Choose] = []
     resolving = ways(route).resolve(5)
     try:
@@ -57,7 +58,9 @@ def chosen(route: Route, answers: list[int]) -> set[int]:
 
 
 @given(routes(), st.lists(st.integers(0, 5), min_size=40, max_size=40))
-def test_a_record_goes_to_all_lanes_of_a_replicate_and_to_one_of_a_balance(route: Route, answers: list[int]) -> None:
+def test_a_record_goes_to_all_lanes_of_a_replicate_and_to_one_of_a_balance(
+    route: Route, answers: list[int]
+) -> None:
     mask, asked = resolved(route, answers)
 
     assert {bit for bit in leaves(route) if mask >> bit & 1} == chosen(route, list(answers))
@@ -67,7 +70,9 @@ def test_a_record_goes_to_all_lanes_of_a_replicate_and_to_one_of_a_balance(route
 
 
 @given(routes(), st.lists(st.lists(st.integers(0, 5), min_size=40, max_size=40), max_size=8))
-def test_what_a_route_has_taken_shows_in_its_channels(route: Route, records: list[list[int]]) -> None:
+def test_what_a_route_has_taken_shows_in_its_channels(
+    route: Route, records: list[list[int]]
+) -> None:
     tails = [0] * len(leaves(route))
     for number, answers in enumerate(records):
         for leaf in chosen(route, list(answers)):
@@ -91,7 +96,9 @@ def test_without_a_balance_the_lanes_are_known_beforehand() -> None:
 
 
 @pytest.mark.parametrize(
-    ("route", "yes"), [(Leaf(0), False), (A_B, True), (NESTED, True), (Replicate("r", (Leaf(0), Leaf(1))), False)], ids=repr
+    ("route", "yes"),
+    [(Leaf(0), False), (A_B, True), (NESTED, True), (Replicate("r", (Leaf(0), Leaf(1))), False)],
+    ids=repr,
 )
 def test_only_a_balance_has_anything_to_choose(route: Route, yes: bool) -> None:
     assert balances(route) is yes

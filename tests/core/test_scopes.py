@@ -1,4 +1,5 @@
-"""The names in annotations stand for what they stood for where they were written, or for nothing that is known."""
+"""The names in annotations stand for what they stood for where they were written, or for nothing
+that is known."""
 
 from __future__ import annotations
 
@@ -132,7 +133,9 @@ def test_the_fields_of_a_base_are_read_where_the_base_was_written() -> None:
     exec(textwrap.dedent(source), vars(far))
     try:
         make: Any = dataclasses.dataclass
-        near: Any = make(types.new_class("Near", (far.Data,), {}, lambda body: body.update(__module__=__name__)))
+        near: Any = make(
+            types.new_class("Near", (far.Data,), {}, lambda body: body.update(__module__=__name__))
+        )
         assert signatures_of(near) == [Signature(complex, near)]
         assert hints_in(far.Dict) == {"item": complex}
     finally:

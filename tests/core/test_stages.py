@@ -58,7 +58,16 @@ def refused(make: Callable[[], object]) -> str:
 
 @pytest.mark.parametrize("kind", JOBS)
 @pytest.mark.parametrize(
-    "fn", [double, len, str.upper, Multiplier(2), Multiplier(2).times, functools.partial(max, 3), optional]
+    "fn",
+    [
+        double,
+        len,
+        str.upper,
+        Multiplier(2),
+        Multiplier(2).times,
+        functools.partial(max, 3),
+        optional,
+    ],
 )
 def test_a_job_may_be_made_of_anything_that_takes_one_item(kind: Any, fn: object) -> None:
     assert job_of(kind(fn)) is fn
@@ -74,10 +83,15 @@ def test_a_builtin_that_hides_its_signature_is_taken_at_its_word() -> None:
 
 @pytest.mark.parametrize("kind", JOBS)
 @pytest.mark.parametrize("fn", [two, keyword_only, none])
-def test_a_job_that_does_not_take_exactly_one_item_is_refused_with_its_signature(kind: Any, fn: Any) -> None:
+def test_a_job_that_does_not_take_exactly_one_item_is_refused_with_its_signature(
+    kind: Any, fn: Any
+) -> None:
     text = refused(lambda: kind(fn))
 
-    assert f"{kind.__name__}({fn.__name__}): the function must take exactly one required argument" in text
+    assert (
+        f"{kind.__name__}({fn.__name__}): the function must take exactly one required argument"
+        in text
+    )
     assert f"{fn.__name__}(" in text.partition(";")[2]
 
 
@@ -97,9 +111,13 @@ def test_options_are_checked(kind: Any) -> None:
         text = refused(functools.partial(kind, double, on_error=on_error))
         assert f"on_error is {on_error!r}; it must be one of 'raise', 'skip', 'dead_letter'" in text
     for retries in (-1, True, 1.0, "1", None):
-        assert f"retries is {retries!r}" in refused(functools.partial(kind, double, retries=retries))
+        assert f"retries is {retries!r}" in refused(
+            functools.partial(kind, double, retries=retries)
+        )
     for timeout_s in (0, -1, True, "1", float("inf"), float("nan")):
-        assert f"timeout_s is {timeout_s!r}" in refused(functools.partial(kind, double, timeout_s=timeout_s))
+        assert f"timeout_s is {timeout_s!r}" in refused(
+            functools.partial(kind, double, timeout_s=timeout_s)
+        )
     stage = kind(double, on_error="skip", retries=3, timeout_s=2)
     assert policy_of(stage) == ("skip", 3, 2.0)
     assert policy_of(kind(double)) == ("raise", 0, None)
@@ -118,7 +136,9 @@ COUNTED: dict[str, Callable[[Any], Stage]] = {
 @pytest.mark.parametrize("what", COUNTED)
 @pytest.mark.parametrize("value", [0, -1, True, 1.0, "2"])
 def test_counts_are_whole_numbers_of_at_least_one(what: str, value: object) -> None:
-    assert f"{what} is {value!r}; it must be a whole number, 1 or more" in refused(lambda: COUNTED[what](value))
+    assert f"{what} is {value!r}; it must be a whole number, 1 or more" in refused(
+        lambda: COUNTED[what](value)
+    )
 
 
 @pytest.mark.parametrize("kind", [ReplicatingFork, BalancingFork, Join, Zip])
@@ -133,7 +153,12 @@ def test_a_fork_that_adapts_has_no_count_of_its_own() -> None:
     assert (BalancingFork().n, BalancingFork().max_lanes) == (None, None)
     assert (BalancingFork(max_lanes=3).n, BalancingFork(max_lanes=3).max_lanes) == (None, 3)
     assert (BalancingFork(2).n, BalancingFork(2).max_lanes) == (2, None)
-    assert (Join().n, Join(3).n, Join(3).ordered, Join(ordered=True).ordered) == (None, 3, False, True)
+    assert (Join().n, Join(3).n, Join(3).ordered, Join(ordered=True).ordered) == (
+        None,
+        3,
+        False,
+        True,
+    )
 
 
 NAMED: list[Callable[..., Stage]] = [
@@ -152,7 +177,9 @@ def test_every_stage_takes_a_name(make: Callable[..., Stage]) -> None:
     assert name_wanted(make(name="mine")) == "mine"
     assert name_wanted(make()) == make().default_name()
     for name in ("", 3, b"mine"):
-        assert f"name is {name!r}; it must be a string" in refused(functools.partial(make, name=name))
+        assert f"name is {name!r}; it must be a string" in refused(
+            functools.partial(make, name=name)
+        )
 
 
 DEFAULT_NAMES: list[tuple[Any, str]] = [

@@ -76,7 +76,12 @@ DRAWN: dict[str, tuple[list[list[Any]], str]] = {
         """,
     ),
     "none between an ordered join and a zip": (
-        [[ReplicatingFork(2)], [ReplicatingFork(2), Pipe()], [Join(2, ordered=True), Pipe()], [Zip(2)]],
+        [
+            [ReplicatingFork(2)],
+            [ReplicatingFork(2), Pipe()],
+            [Join(2, ordered=True), Pipe()],
+            [Zip(2)],
+        ],
         """
         source [source] -> (c0 + c1)
         c0 -> replicating_fork-replicating_fork#2 [relay] -> (c2 + c3)
@@ -84,7 +89,12 @@ DRAWN: dict[str, tuple[list[list[Any]], str]] = {
         """,
     ),
     "a relay between a fork and one whose order is given back": (
-        [[ReplicatingFork(2)], [BalancingFork(2), Pipe()], [Join(2, ordered=True), Pipe()], [Join(2)]],
+        [
+            [ReplicatingFork(2)],
+            [BalancingFork(2), Pipe()],
+            [Join(2, ordered=True), Pipe()],
+            [Join(2)],
+        ],
         """
         source [source] -> (c0 + c1)
         c0 -> replicating_fork-balancing_fork [relay] -> (c2 / c3)
@@ -124,7 +134,15 @@ DRAWN: dict[str, tuple[list[list[Any]], str]] = {
         """,
     ),
     "lanes that are written once, inside such lanes": (
-        [[BalancingFork()], [job("a")], [BalancingFork(max_lanes=1)], [Pipe(7)], [Join()], [job("b")], [Join()]],
+        [
+            [BalancingFork()],
+            [job("a")],
+            [BalancingFork(max_lanes=1)],
+            [Pipe(7)],
+            [Join()],
+            [job("b")],
+            [Join()],
+        ],
         """
         source [source] -> (c0 / c1)
         c0 -> a/0 [job] -> (c2)
@@ -167,7 +185,13 @@ def test_every_channel_has_the_producer_and_the_consumer_that_it_says(name: str)
 
 def test_pipes_in_a_row_are_one_with_their_capacities_added() -> None:
     topology = compiled(
-        [job("a")], [Pipe(3)], [Pipe(4)], [ReplicatingFork(2)], [Pipe(2), Pipe(5)], [Pipe(1), job("b")], [Join(2)]
+        [job("a")],
+        [Pipe(3)],
+        [Pipe(4)],
+        [ReplicatingFork(2)],
+        [Pipe(2), Pipe(5)],
+        [Pipe(1), job("b")],
+        [Join(2)],
     )
 
     # a pipe before a fork is no channel: the fork belongs to what produces
@@ -175,10 +199,13 @@ def test_pipes_in_a_row_are_one_with_their_capacities_added() -> None:
 
 
 def test_stages_are_listed_as_they_were_added_once_for_each_lane() -> None:
-    topology = compiled([BalancingFork()], [job("a")], [Join()], [ReplicatingFork(2)], [Pipe(), job("b")], [Join(2)])
+    topology = compiled(
+        [BalancingFork()], [job("a")], [Join()], [ReplicatingFork(2)], [Pipe(), job("b")], [Join(2)]
+    )
 
     assert [
-        (stage.name, stage.kind, None if stage.node is None else topology.nodes[stage.node].name) for stage in topology.stages
+        (stage.name, stage.kind, None if stage.node is None else topology.nodes[stage.node].name)
+        for stage in topology.stages
     ] == [
         ("balancing_fork", "BalancingFork", None),
         ("a/0", "Processor", "a/0"),
@@ -193,9 +220,19 @@ def test_stages_are_listed_as_they_were_added_once_for_each_lane() -> None:
 
 
 def test_a_merge_has_the_name_of_its_join() -> None:
-    found = nodes([ReplicatingFork(2)], [Join(2, name="first")], [job("a")], [ReplicatingFork(1)], [Join(1, name="last")])
+    found = nodes(
+        [ReplicatingFork(2)],
+        [Join(2, name="first")],
+        [job("a")],
+        [ReplicatingFork(1)],
+        [Join(1, name="last")],
+    )
 
-    assert {name: node.merge_name for name, node in found.items()} == {"source": "", "a": "first", "sink": "last"}
+    assert {name: node.merge_name for name, node in found.items()} == {
+        "source": "",
+        "a": "first",
+        "sink": "last",
+    }
 
 
 def test_depth_counts_the_ordered_joins_around_a_node_and_stamps_say_where_they_begin() -> None:
@@ -293,7 +330,11 @@ def test_and_no_more(before: list[Stage]) -> None:
 
 def test_nor_are_they_where_several_joins_meet() -> None:
     """Two forks of 40 lanes have a worker each, and all their lanes one."""
-    two: list[list[Stage]] = [[ReplicatingFork(2)], jobs("ab"), [BalancingFork(40), BalancingFork(40)]]
+    two: list[list[Stage]] = [
+        [ReplicatingFork(2)],
+        jobs("ab"),
+        [BalancingFork(40), BalancingFork(40)],
+    ]
     rows: list[list[Stage]] = [*two, [Pipe()] * 80, [Join(80)]]
     assert len(compiled(*rows).nodes[-1].inputs) == 80  # the parent reads any number
     with pytest.raises(TopologyError, match="take 80 lanes in all; one worker can read 64"):

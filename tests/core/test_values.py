@@ -1,4 +1,5 @@
-"""Does a value fit what a stage takes?  The answers are written by hand; what Hypothesis draws for a type is never refused."""
+"""Does a value fit what a stage takes?  The answers are written by hand; what Hypothesis draws for
+a type is never refused."""
 
 from __future__ import annotations
 
@@ -319,7 +320,18 @@ def test_a_yes_is_given_where_it_can_be_known() -> None:
 
 # Not SupportsInt and SupportsFloat: for Hypothesis text with a number in it is of these.
 LEAVES: list[Any] = [
-    *(int, str, float, complex, bool, bytes, datetime.date, datetime.datetime, decimal.Decimal, fractions.Fraction),
+    *(
+        int,
+        str,
+        float,
+        complex,
+        bool,
+        bytes,
+        datetime.date,
+        datetime.datetime,
+        decimal.Decimal,
+        fractions.Fraction,
+    ),
     *(
         Literal[1, "a", None],
         Literal[Color.RED],
@@ -345,9 +357,13 @@ LEAVES: list[Any] = [
 hints = st.recursive(
     st.sampled_from(LEAVES),
     lambda inner: st.one_of(
-        st.builds(of, st.sampled_from([list, Sequence, Iterable, Iterator, Collection, deque]), inner),
+        st.builds(
+            of, st.sampled_from([list, Sequence, Iterable, Iterator, Collection, deque]), inner
+        ),
         st.builds(of, st.just(tuple), inner, st.just(...)),
-        st.builds(of, st.sampled_from([dict, Mapping, defaultdict]), st.sampled_from([str, int]), inner),
+        st.builds(
+            of, st.sampled_from([dict, Mapping, defaultdict]), st.sampled_from([str, int]), inner
+        ),
         st.builds(of, st.just(tuple), inner, inner),
         st.tuples(inner, inner).map(union),
     ),
@@ -363,7 +379,10 @@ def test_what_is_drawn_for_a_type_is_never_refused(hint: Any, data: st.DataObjec
 
 
 @given(
-    st.recursive(st.integers() | st.text() | st.binary() | st.none(), lambda inner: st.lists(inner) | st.tuples(inner, inner))
+    st.recursive(
+        st.integers() | st.text() | st.binary() | st.none(),
+        lambda inner: st.lists(inner) | st.tuples(inner, inner),
+    )
 )
 def test_a_value_fits_its_own_class_and_no_other_of_these(value: object) -> None:
     answers = {cls: value_fits(value, cls) for cls in (int, str, bytes, type(None), list, tuple)}

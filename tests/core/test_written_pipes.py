@@ -33,7 +33,14 @@ GRAPHS: dict[str, tuple[Rows, str, list[int]]] = {
         [16384, 16384, 16387, 2],
     ),
     "between a join and a fork": (
-        [[ReplicatingFork(2)], [Join(2)], [Pipe(1)], [ReplicatingFork(2)], [Pipe(), Pipe()], [Join(2)]],
+        [
+            [ReplicatingFork(2)],
+            [Join(2)],
+            [Pipe(1)],
+            [ReplicatingFork(2)],
+            [Pipe(), Pipe()],
+            [Join(2)],
+        ],
         """
         source [source] -> (c0 + c1)
         c0 | c1 -> join-pipe [relay] -> c2
@@ -43,7 +50,15 @@ GRAPHS: dict[str, tuple[Rows, str, list[int]]] = {
         [16384, 16384, 1, 16384, 16384],
     ),
     "several between a zip and a fork": (
-        [[ReplicatingFork(2)], [Zip(2)], [Pipe(2)], [Pipe(3)], [BalancingFork(2)], [Pipe(4), Pipe(5)], [Join(2)]],
+        [
+            [ReplicatingFork(2)],
+            [Zip(2)],
+            [Pipe(2)],
+            [Pipe(3)],
+            [BalancingFork(2)],
+            [Pipe(4), Pipe(5)],
+            [Join(2)],
+        ],
         """
         source [source] -> (c0 + c1)
         zip(c0 | c1) -> zip-pipe [relay] -> c2
@@ -53,7 +68,14 @@ GRAPHS: dict[str, tuple[Rows, str, list[int]]] = {
         [16384, 16384, 5, 4, 5],
     ),
     "of the default capacity, between a join and a fork": (
-        [[ReplicatingFork(2)], [Join(2)], [Pipe()], [ReplicatingFork(2)], [Pipe(), Pipe()], [Join(2)]],
+        [
+            [ReplicatingFork(2)],
+            [Join(2)],
+            [Pipe()],
+            [ReplicatingFork(2)],
+            [Pipe(), Pipe()],
+            [Join(2)],
+        ],
         """
         source [source] -> (c0 + c1)
         c0 | c1 -> join-replicating_fork#2 [relay] -> (c2 + c3)
@@ -114,10 +136,12 @@ def test_a_pipe_is_a_channel_of_its_own(name: str) -> None:
     assert [channel.capacity for channel in topology.channels] == capacities
 
 
-# ----------------------------------------------------------------------------------- how much it holds, counted in a lane
+# ----------------------------------------------------------------------------------- how much it
+# holds, counted in a lane
 #
-# Two lanes into one, then the pipe, beside a lane that gathers: of m items 2m have to find their place before the zip is given
-# its first pair.  Each of the two lanes holds one, the pipe as many as it may.
+# Two lanes into one, then the pipe, beside a lane that gathers: of m items 2m have to find their
+# place before the zip is given its first pair.  Each of the two lanes holds one, the pipe as many
+# as it may.
 
 
 def joined_before_a_zip(room: int) -> Rows:

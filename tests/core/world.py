@@ -1,9 +1,10 @@
 """A pipeline in memory, in one thread, whose every decision is the test's.
 
-A `World` has the nodes, drive loops and channels of a compiled topology.  `run` takes the decisions one by one from a `Pick`,
-everything else in a fixed order; `shuffle` takes the steps of all loops in any order.  A worker can be told to die before one
-of its stores, and is started again.  After each step no channel may hold more than its capacity, and what goes in and out of
-a node must be what `codec` and `nodes` promise.
+A `World` has the nodes, drive loops and channels of a compiled topology.  `run` takes the decisions
+one by one from a `Pick`, everything else in a fixed order; `shuffle` takes the steps of all loops
+in any order.  A worker can be told to die before one of its stores, and is started again.  After
+each step no channel may hold more than its capacity, and what goes in and out of a node must be
+what `codec` and `nodes` promise.
 """
 
 from __future__ import annotations
@@ -61,7 +62,8 @@ class Deadlocked(AssertionError):
 
 @dataclass
 class Life:
-    """How many stores a worker has made, in all its lives, and before which it dies; `again`: so many later once more."""
+    """How many stores a worker has made, in all its lives, and before which it dies; `again`: so
+    many later once more."""
 
     dies_before: int | None = None
     stores: int = 0
@@ -286,7 +288,11 @@ class Worker:
     def step(self, pick: Pick) -> None:
         """Goes on to the next request."""
         try:
-            self.request = next(self.drive) if self.request is None else self.drive.send(self.answer(self.request, pick))
+            self.request = (
+                next(self.drive)
+                if self.request is None
+                else self.drive.send(self.answer(self.request, pick))
+            )
         except StopIteration:
             self.finished = True
         except Killed:
@@ -308,8 +314,9 @@ class Worker:
 class World:
     """A pipeline in memory.
 
-    `slices` says how many items the next slice may have; `kill` is the name of the worker to be killed and the number of
-    stores that it may make before; `again`, how many more before it is killed a second time.
+    `slices` says how many items the next slice may have; `kill` is the name of the worker to be
+    killed and the number of stores that it may make before; `again`, how many more before it is
+    killed a second time.
     """
 
     def __init__(
@@ -346,7 +353,8 @@ class World:
             worker.begin()
 
     def run(self, items: Iterable[object], pick: Pick) -> list[Any]:
-        """A run in which only merges, balances, and when the dead come back are decided; the most upstream merge first."""
+        """A run in which only merges, balances, and when the dead come back are decided; the most
+        upstream merge first."""
         self.begin(items)
         while True:
             self.settle(pick)
@@ -377,14 +385,17 @@ class World:
     def able(self) -> list[Worker]:
         """The workers that can go on.
 
-        All are looked at twice: to look at an ordered join or a zip takes its marks or leftovers away, and that makes room.
+        All are looked at twice: to look at an ordered join or a zip takes its marks or leftovers
+        away, and that makes room.
         """
         for worker in self.in_order:
             worker.is_able()
         return [worker for worker in self.in_order if worker.is_able()]
 
     def results(self) -> list[Any]:
-        stuck = [f"{w.spec.name}: {type(w.request).__name__}" for w in self.in_order if not w.finished]
+        stuck = [
+            f"{w.spec.name}: {type(w.request).__name__}" for w in self.in_order if not w.finished
+        ]
         if stuck and not self.failures:
             raise Deadlocked(stuck)
         return self.outputs
@@ -394,7 +405,11 @@ class World:
             assert 0 <= channel.queued() <= channel.capacity
 
     def left_over(self) -> dict[str, int]:
-        return {name: zipped.left_over for worker in self.in_order for name, zipped in worker.zips.items()}
+        return {
+            name: zipped.left_over
+            for worker in self.in_order
+            for name, zipped in worker.zips.items()
+        }
 
     def jobs(self) -> list[Worker]:
         return [worker for worker in self.in_order if worker.spec.kind in (Kind.JOB, Kind.RELAY)]
@@ -435,7 +450,8 @@ class Schedule:
         return self.taken[at]
 
     def next(self) -> Schedule | None:
-        """The schedule that comes after this one, which has been followed to its end; None if this was the last."""
+        """The schedule that comes after this one, which has been followed to its end; None if this
+        was the last."""
         for at in reversed(range(len(self.options))):
             if self.taken[at] + 1 < self.options[at]:
                 return Schedule([*self.taken[:at], self.taken[at] + 1])

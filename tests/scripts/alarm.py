@@ -1,7 +1,8 @@
-"""Pipelines that are interrupted by a signal handler which raises, at one moment after another; prints what was left behind.
+"""Pipelines that are interrupted by a signal handler which raises, at one moment after another;
+prints what was left behind.
 
-`alarm.py COUNT`: at so many moments, from before the start to behind the end of what is done.  The last line says how many
-were interrupted.
+`alarm.py COUNT`: at so many moments, from before the start to behind the end of what is done.  The
+last line says how many were interrupted.
 """
 
 from __future__ import annotations
@@ -27,7 +28,11 @@ class Ended(BaseException):
     """As of a program that is told to end."""
 
 
-KINDS = (Late, TimeoutError, Ended)  # TimeoutError is an OSError, which the library might take for one of its own calls
+KINDS = (
+    Late,
+    TimeoutError,
+    Ended,
+)  # TimeoutError is an OSError, which the library might take for one of its own calls
 raising: type[BaseException] | None = None
 me = psutil.Process()
 
@@ -38,7 +43,12 @@ def handler(_number: int, _frame: FrameType | None) -> None:
 
 
 def pipeline() -> Pipeline[int, int]:
-    return Pipeline[int]().add(Processor(lambda n: n + 1)).add(Pipe(50)).add(Processor(lambda n: [n][0]))
+    return (
+        Pipeline[int]()
+        .add(Processor(lambda n: n + 1))
+        .add(Pipe(50))
+        .add(Processor(lambda n: [n][0]))
+    )
 
 
 def run() -> list[int]:
@@ -111,7 +121,10 @@ def left(before: tuple[set[int], int, dict[str, str]]) -> Iterator[str]:
         yield "environment"
     if signal.pthread_sigmask(signal.SIG_BLOCK, ()):
         yield "blocked signals"
-    if signal.getsignal(signal.SIGALRM) is not handler or signal.getsignal(signal.SIGINT) is not signal.default_int_handler:
+    if (
+        signal.getsignal(signal.SIGALRM) is not handler
+        or signal.getsignal(signal.SIGINT) is not signal.default_int_handler
+    ):
         yield "a handler"
 
 

@@ -1,4 +1,5 @@
-"""Cells of a notebook: a class that an open pipeline knows is defined again, and another is defined after it was opened.
+"""Cells of a notebook: a class that an open pipeline knows is defined again, and another is defined
+after it was opened.
 
 Prints one line for each that is not right, and "done".
 """

@@ -14,5 +14,11 @@ def double(item: int) -> int:
 if __name__ == "__main__":
     kind = type(checked.ring_of(Memory.create(1 << 20), 0, 1)).__name__
     small = Pipeline[int]().add(Processor(double)).run(range(3))
-    large = Pipeline[int]().add(Processor(bytes)).add(ReplicatingFork(2)).add(Processor(len), Processor(len)).add(Join(2))
+    large = (
+        Pipeline[int]()
+        .add(Processor(bytes))
+        .add(ReplicatingFork(2))
+        .add(Processor(len), Processor(len))
+        .add(Join(2))
+    )
     print(kind, list(small), sum(large.run([5000])))

@@ -1,4 +1,5 @@
-"""Ends while a daemon thread is in the middle of a run; prints the processes that it has started."""
+"""Ends while a daemon thread is in the middle of a run; prints the processes that it has
+started."""
 
 import sys
 import threading
@@ -20,7 +21,11 @@ def items() -> Iterator[int]:
 
 
 def run() -> None:
-    pl = Pipeline[int]().add(Processor(lambda number: number + 1)).add(Processor(lambda number: [number]))
+    pl = (
+        Pipeline[int]()
+        .add(Processor(lambda number: number + 1))
+        .add(Processor(lambda number: [number]))
+    )
     _ = pl.run(items()) if sys.argv[1] == "run" else all(pl.stream(items()))
 
 

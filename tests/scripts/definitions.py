@@ -1,4 +1,5 @@
-"""What a script may define at its top, in jobs, items and results: each is the same here and in the workers.
+"""What a script may define at its top, in jobs, items and results: each is the same here and in the
+workers.
 
 Run with the name of a group; prints one line for each that is not right, and "done".
 """
@@ -19,7 +20,17 @@ from collections.abc import Callable
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
 from enum import Enum
-from typing import Any, Generic, NamedTuple, NewType, ParamSpec, Protocol, TypedDict, TypeVar, TypeVarTuple
+from typing import (
+    Any,
+    Generic,
+    NamedTuple,
+    NewType,
+    ParamSpec,
+    Protocol,
+    TypedDict,
+    TypeVar,
+    TypeVarTuple,
+)
 
 from typing_extensions import TypeAliasType
 
@@ -39,7 +50,8 @@ DEPTH.set(7)
 CONSTANT = 5
 
 
-# --------------------------------------------------------------------------------------------------------------- slots
+# ---------------------------------------------------------------------------------------------------------------
+# slots
 
 
 class Plain:
@@ -117,7 +129,19 @@ class Pair(NamedTuple):
     b: int = 2
 
 
-SLOTTED: tuple[Any, ...] = (Plain, Weak, Single, Private, Open, WithDict, Data, Frozen, Derived, Box, Pair)
+SLOTTED: tuple[Any, ...] = (
+    Plain,
+    Weak,
+    Single,
+    Private,
+    Open,
+    WithDict,
+    Data,
+    Frozen,
+    Derived,
+    Box,
+    Pair,
+)
 
 
 def same(item: Any) -> Any:
@@ -137,8 +161,16 @@ def slots(check: Callable[[str, object, object], None]) -> None:
     there = Pipeline[Any]().add(Processor(same)).add(Processor(same)).run(items)
     check("types", [kind_of(each) for each in there], list(SLOTTED))
     check("attributes", [each.a for each in there], list(range(len(SLOTTED))))
-    check("dicts", [hasattr(each, "__dict__") for each in there], [hasattr(each, "__dict__") for each in items])
-    check("read", Pipeline[Any]().add(Processor(a_of)).run(items), [(type(each).__name__, each.a) for each in items])
+    check(
+        "dicts",
+        [hasattr(each, "__dict__") for each in there],
+        [hasattr(each, "__dict__") for each in items],
+    )
+    check(
+        "read",
+        Pipeline[Any]().add(Processor(a_of)).run(items),
+        [(type(each).__name__, each.a) for each in items],
+    )
 
     def made(at: int) -> Any:
         item = SLOTTED[at](at)
@@ -153,7 +185,8 @@ def slots(check: Callable[[str, object, object], None]) -> None:
     )
 
 
-# ------------------------------------------------------------------------------------------------------------- wrappers
+# -------------------------------------------------------------------------------------------------------------
+# wrappers
 
 
 @functools.lru_cache(maxsize=7)
@@ -238,13 +271,30 @@ def wrappers(check: Callable[[str, object, object], None]) -> None:
             LOCAL.value = Methods.local.value = number
             methods = Methods(number)
             told = methods.told(number), methods.double, methods.added(1), methods.part()
-            return squared(number), fibonacci(20), kind([number]), told, LEVEL.get(), DEPTH.get(), LOCAL.value, tripled(number)
+            return (
+                squared(number),
+                fibonacci(20),
+                kind([number]),
+                told,
+                LEVEL.get(),
+                DEPTH.get(),
+                LOCAL.value,
+                tripled(number),
+            )
 
     check("run", Pipeline[int]().add(Processor(use)).run([2]), [use(2)])
     check("job", Pipeline[int]().add(Processor(squared)).run([3]), [9])
-    check("empty", Pipeline[int]().add(Processor(lambda _: squared.cache_info().currsize)).run([3]), [0])
+    check(
+        "empty",
+        Pipeline[int]().add(Processor(lambda _: squared.cache_info().currsize)).run([3]),
+        [0],
+    )
     check("method", Pipeline[int]().add(Processor(Methods(1).added)).run([3]), [4])
-    check("item", [each.double for each in Pipeline[Methods]().add(Processor(same)).run([Methods(3)])], [6])
+    check(
+        "item",
+        [each.double for each in Pipeline[Methods]().add(Processor(same)).run([Methods(3)])],
+        [6],
+    )
 
 
 def annotated(number: Number) -> UserId:
@@ -256,10 +306,31 @@ def spread(number: int, *more: *Ts) -> tuple[*Ts]:
 
 
 def names(check: Callable[[str, object, object], None]) -> None:
-    check("annotations", Pipeline[int]().add(Processor(annotated)).add(Processor(spread)).run([1]), [()])
-    by_name = (UserId, T, P, Ts, Number, squared, tripled, Missing, Data, Colour, Colour.RED, MISSING)
+    check(
+        "annotations",
+        Pipeline[int]().add(Processor(annotated)).add(Processor(spread)).run([1]),
+        [()],
+    )
+    by_name = (
+        UserId,
+        T,
+        P,
+        Ts,
+        Number,
+        squared,
+        tripled,
+        Missing,
+        Data,
+        Colour,
+        Colour.RED,
+        MISSING,
+    )
     for value in by_name:
-        check(f"{value} as an item", Pipeline[Any]().add(Processor(same)).run([value])[0] is value, True)
+        check(
+            f"{value} as an item",
+            Pipeline[Any]().add(Processor(same)).run([value])[0] is value,
+            True,
+        )
         check(
             f"{value} as a result",
             Pipeline[int]().add(Processor(functools.partial(value_of, value))).run([1])[0] is value,
@@ -276,7 +347,8 @@ def is_missing(item: Any) -> bool:
     return item is MISSING
 
 
-# -------------------------------------------------------------------------------------------------------------- classes
+# --------------------------------------------------------------------------------------------------------------
+# classes
 
 
 class Colour(Enum):
@@ -362,10 +434,17 @@ class Counter:
 def classes(check: Callable[[str, object, object], None]) -> None:
     kinds: tuple[Any, ...] = (Registered, Child, Square, Outer.Inner)
     items = [kind(at) for at, kind in enumerate(kinds)]
-    check("types", [kind_of(each) for each in Pipeline[Any]().add(Processor(same)).run(items)], list(kinds))
+    check(
+        "types",
+        [kind_of(each) for each in Pipeline[Any]().add(Processor(same)).run(items)],
+        list(kinds),
+    )
     check(
         "results",
-        [kind_of(each) for each in Pipeline[Any]().add(Processor(lambda at: kinds[at](at))).run(range(4))],
+        [
+            kind_of(each)
+            for each in Pipeline[Any]().add(Processor(lambda at: kinds[at](at))).run(range(4))
+        ],
         list(kinds),
     )
 
@@ -375,16 +454,33 @@ def classes(check: Callable[[str, object, object], None]) -> None:
 
         told: Told = {"a": number}
         is_shape = issubclass(type(same(Square(number))), Shape)
-        return sorted(Base.known), Meta.known, Colour.BLUE.told, Colour.RED.number, is_shape, told, Local.constant
+        return (
+            sorted(Base.known),
+            Meta.known,
+            Colour.BLUE.told,
+            Colour.RED.number,
+            is_shape,
+            told,
+            Local.constant,
+        )
 
     check("use", Pipeline[int]().add(Processor(use)).run([1]), [use(1)])
-    check("told", Pipeline[Any]().add(Processor(lambda colour: colour.told)).run([Colour.ALSO_RED]), ["RED #f00"])
-    counted = Pipeline[Any]().add(Processor(lambda item: (Counter(item.a), Counter.made)[1])).run([Counter(1), Counter(2)])
+    check(
+        "told",
+        Pipeline[Any]().add(Processor(lambda colour: colour.told)).run([Colour.ALSO_RED]),
+        ["RED #f00"],
+    )
+    counted = (
+        Pipeline[Any]()
+        .add(Processor(lambda item: (Counter(item.a), Counter.made)[1]))
+        .run([Counter(1), Counter(2)])
+    )
     check("a class is filled once", counted, [3, 4])
     check("and here it is what it was", Counter.made, 2)
 
 
-# ------------------------------------------------------------------------------------------------------ hints, subclasses
+# ------------------------------------------------------------------------------------------------------
+# hints, subclasses
 
 
 class Leaf:
@@ -432,24 +528,40 @@ def below(of: type[object]) -> list[str]:
 
 
 def hinting(_: int) -> list[str]:
-    return sorted(map(repr, (*typing.get_type_hints(Hinted).items(), *typing.get_type_hints(Hinted.told).items())))
+    return sorted(
+        map(
+            repr,
+            (*typing.get_type_hints(Hinted).items(), *typing.get_type_hints(Hinted.told).items()),
+        )
+    )
 
 
 def hints(check: Callable[[str, object, object], None]) -> None:
     check("of a class", Pipeline[int]().add(Processor(hinting)).run([1]), [hinting(1)])
-    kinds = Pipeline[Any]().add(Processor(lambda item: repr(typing.get_type_hints(kind_of(item))))).run([Hinted(Leaf(), [])])
+    kinds = (
+        Pipeline[Any]()
+        .add(Processor(lambda item: repr(typing.get_type_hints(kind_of(item)))))
+        .run([Hinted(Leaf(), [])])
+    )
     check("of an item's class", kinds, [repr(typing.get_type_hints(Hinted))])
     leaf = Pipeline[int]().add(Processor(lambda _: names_it.__globals__["Leaf"] is Leaf)).run([1])
     check("of a function, one of whose hints cannot be sent", leaf, [True])
 
 
 def subclasses(check: Callable[[str, object, object], None]) -> None:
-    check("subclasses", Pipeline[int]().add(Processor(lambda _: below(Plugin))).run([1]), [["First", "Second", "Deeper"]])
-    of_item = Pipeline[Any]().add(Processor(lambda item: sorted(below(kind_of(item))))).run([Plugin()])
+    check(
+        "subclasses",
+        Pipeline[int]().add(Processor(lambda _: below(Plugin))).run([1]),
+        [["First", "Second", "Deeper"]],
+    )
+    of_item = (
+        Pipeline[Any]().add(Processor(lambda item: sorted(below(kind_of(item))))).run([Plugin()])
+    )
     check("of an item's class", of_item, [["Deeper", "First", "Second"]])
 
 
-# ------------------------------------------------------------------------------------------------------- pickled in a job
+# -------------------------------------------------------------------------------------------------------
+# pickled in a job
 
 
 def pickled(number: int) -> tuple[bool, int]:
@@ -479,7 +591,8 @@ def pickles(check: Callable[[str, object, object], None]) -> None:
     check("in a pool", Pipeline[int]().add(Processor(in_a_pool)).run([4]), [12])
 
 
-# ----------------------------------------------------------------------------------------------------------- what cannot
+# -----------------------------------------------------------------------------------------------------------
+# what cannot
 
 
 class Table:
@@ -512,14 +625,22 @@ def told_by(pl: Any, items: Any) -> str:
 
 
 def reasons(check: Callable[[str, object, object], None]) -> None:
-    way = "global 'TABLE' -> attribute 'rows' -> [0] -> ['lock']: cannot pickle '_thread.lock' object"
+    way = (
+        "global 'TABLE' -> attribute 'rows' -> [0] -> ['lock']: cannot pickle '_thread.lock' object"
+    )
     told = told_by(Pipeline[int]().add(Processor(looked_up)), [1])
     check("a job", f"stage 'looked_up' -> {way}" in told, True)
     told = told_by(Pipeline[Any]().add(Processor(same)), [Holder(1)])
     why = f"'Holder' of the script could not be sent to the worker: attribute 'rows' -> {way}"
-    check("an item", why in told or os.environ["CONVEYOR_START_METHOD"] == "fork", True)  # a fork has it
+    check(
+        "an item", why in told or os.environ["CONVEYOR_START_METHOD"] == "fork", True
+    )  # a fork has it
     told = told_by(Pipeline[Any]().add(Processor(same)), [[TABLE]])
-    check("inside of an item", "[0] -> attribute 'rows' -> [0] -> ['lock']: cannot pickle '_thread.lock' object" in told, True)
+    check(
+        "inside of an item",
+        "[0] -> attribute 'rows' -> [0] -> ['lock']: cannot pickle '_thread.lock' object" in told,
+        True,
+    )
     told = told_by(Pipeline[int]().add(Processor(lambda number: {"table": TABLE})), [1])
     check("a stage of a lambda", f"stage 'lambda' -> {way}" in told, True)
 

@@ -1,4 +1,5 @@
-"""A pipeline under one limit of open files after another; prints for each what came of it, and how many it left open.
+"""A pipeline under one limit of open files after another; prints for each what came of it, and how
+many it left open.
 
 `descriptors.py FEWEST MOST STEP`: how many there may be more than are open already.
 """
@@ -19,13 +20,23 @@ def same(item: int) -> int:
 
 
 def run() -> list[int]:
-    return Pipeline[int]().add(Processor(same)).add(Pipe(3)).add(Processor(same)).add(Pipe(3)).add(Processor(same)).run([1, 2])
+    return (
+        Pipeline[int]()
+        .add(Processor(same))
+        .add(Pipe(3))
+        .add(Processor(same))
+        .add(Pipe(3))
+        .add(Processor(same))
+        .run([1, 2])
+    )
 
 
 def opened() -> set[int]:
     gc.collect()  # what is only unreachable is not left open
     numbers = set(map(int, os.listdir("/dev/fd")))
-    return {number for number in numbers if os.path.exists(f"/dev/fd/{number}")}  # not the one by which they were listed
+    return {
+        number for number in numbers if os.path.exists(f"/dev/fd/{number}")
+    }  # not the one by which they were listed
 
 
 if __name__ == "__main__":

@@ -1,4 +1,5 @@
-"""Jobs that fork, and whose children come out of them; prints what came of it, and how the children ended."""
+"""Jobs that fork, and whose children come out of them; prints what came of it, and how the children
+ended."""
 
 import multiprocessing
 import os

@@ -1,4 +1,5 @@
-"""Runs a pipeline, then others in children that are forked or started in other ways; prints what each gave."""
+"""Runs a pipeline, then others in children that are forked or started in other ways; prints what
+each gave."""
 
 from __future__ import annotations
 
@@ -62,7 +63,8 @@ def in_a_job() -> list[int]:
 
 
 def as_another_group() -> list[int]:
-    """In a child that gives rights away once it has run something: its workers have no more than it has."""
+    """In a child that gives rights away once it has run something: its workers have no more than it
+    has."""
     read, write = os.pipe()
     pid = os.fork()
     if pid == 0:
@@ -70,14 +72,30 @@ def as_another_group() -> list[int]:
         if os.geteuid() == 0:
             os.setgroups([])
             os.setgid(NOBODY)
-        run_again += [results(), Pipeline[int]().add(Processor(add_group)).run([4 - os.getgid(), 8 - os.getgid()])]
-        os.write(write, repr(run_again[2] if run_again == 3 * [run_again[0]] else run_again).encode())
+        run_again += [
+            results(),
+            Pipeline[int]().add(Processor(add_group)).run([4 - os.getgid(), 8 - os.getgid()]),
+        ]
+        os.write(
+            write, repr(run_again[2] if run_again == 3 * [run_again[0]] else run_again).encode()
+        )
         os._exit(0)
     os.waitpid(pid, 0)
     return list(map(int, os.read(read, 1000).decode().strip("[]").split(",")))
 
 
 if __name__ == "__main__":
-    warnings.simplefilter("ignore", DeprecationWarning)  # newer Pythons warn of a fork where there are threads
-    for way in (results, forked, forked_from_a_thread, in_a_pool, in_an_executor, in_a_job, as_another_group, results):
+    warnings.simplefilter(
+        "ignore", DeprecationWarning
+    )  # newer Pythons warn of a fork where there are threads
+    for way in (
+        results,
+        forked,
+        forked_from_a_thread,
+        in_a_pool,
+        in_an_executor,
+        in_a_job,
+        as_another_group,
+        results,
+    ):
         print(way.__name__, way())

@@ -1,7 +1,8 @@
-"""A pipeline whose memory lies on a small disk: `full_disk.py DIRECTORY channels|items`; prints what came of it.
+"""A pipeline whose memory lies on a small disk: `full_disk.py DIRECTORY channels|items`; prints
+what came of it.
 
-On Linux that memory is no file of a disk that could be mounted small, so it is made here as it is on other systems: a file that
-has lost its name, with its pages reserved as ever.
+On Linux that memory is no file of a disk that could be mounted small, so it is made here as it is
+on other systems: a file that has lost its name, with its pages reserved as ever.
 """
 
 from __future__ import annotations
@@ -37,7 +38,12 @@ setattr(memory, "_nameless_file", nameless_file)  # noqa: B010  # a private name
 if WHAT == "channels":
     (DISK / "filler").write_bytes(bytes(15 << 20))  # so that not even the channels find room
 
-pipeline = Pipeline[int](start_method="fork").add(Processor(ballooned)).add(Pipe(64)).add(Processor(length))
+pipeline = (
+    Pipeline[int](start_method="fork")
+    .add(Processor(ballooned))
+    .add(Pipe(64))
+    .add(Processor(length))
+)
 try:
     print("results", pipeline.run([32 << 20]))
 except SharedMemoryFull as error:

@@ -1,4 +1,5 @@
-"""Runs pipelines while other threads hold locks most of the time: logging's, the output's, their own."""
+"""Runs pipelines while other threads hold locks most of the time: logging's, the output's, their
+own."""
 
 from __future__ import annotations
 
@@ -26,5 +27,10 @@ def job(item: int) -> int:
 threads = [threading.Thread(target=hold_locks, daemon=True) for _ in range(4)]
 for thread in threads:
     thread.start()
-print(all(Pipeline[int]().add(Processor(job)).add(Processor(job)).run(range(20)) == list(range(20)) for _ in range(2)))
+print(
+    all(
+        Pipeline[int]().add(Processor(job)).add(Processor(job)).run(range(20)) == list(range(20))
+        for _ in range(2)
+    )
+)
 end.set()

@@ -1,5 +1,5 @@
-"""Imports modules that run a pipeline while they are imported; prints how often each was imported in how many processes, and
-what came of it.
+"""Imports modules that run a pipeline while they are imported; prints how often each was imported
+in how many processes, and what came of it.
 
 `imports.py DIRECTORY`: where the modules are written to.
 """
@@ -49,7 +49,9 @@ if __name__ == "__main__":
     directory = Path(sys.argv[1])
     sys.path.insert(0, str(directory))
     for name, text in MODULES.items():
-        (directory / f"{name}.py").write_text(BEGINNING.format(log=str(directory / f"{name}.log")) + text)
+        (directory / f"{name}.py").write_text(
+            BEGINNING.format(log=str(directory / f"{name}.log")) + text
+        )
     for name in MODULES:
         if name != "late_inner":
             what = outcome(name)

@@ -1,6 +1,8 @@
-"""Items of the script's own classes go to the workers and come back, and are of those classes here and there.
+"""Items of the script's own classes go to the workers and come back, and are of those classes here
+and there.
 
-There is no main guard: that the workers never run this file shows in its output, which would come twice.
+There is no main guard: that the workers never run this file shows in its output, which would come
+twice.
 """
 
 from __future__ import annotations

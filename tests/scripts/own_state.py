@@ -1,4 +1,5 @@
-"""Jobs with state in every place where a script can keep it: a simulation gives what a run gives, and changes nothing here.
+"""Jobs with state in every place where a script can keep it: a simulation gives what a run gives,
+and changes nothing here.
 
 Prints a line for each that is not right, and "done".
 """
@@ -179,7 +180,15 @@ def makes_a_closure() -> Callable[[int], tuple[int, int]]:
 CLOSURE = makes_a_closure()
 JOBS: list[Callable[[int], Any]] = [
     *(counts, appends, shares_with_a_class, counts_in_a_class, registers, has_one, has_attributes),
-    *(gives_a_class_an_attribute, has_a_default, makes_a_global, uses_a_cache, told_by_an_enumeration, CLOSURE, marks_a_member),
+    *(
+        gives_a_class_an_attribute,
+        has_a_default,
+        makes_a_global,
+        uses_a_cache,
+        told_by_an_enumeration,
+        CLOSURE,
+        marks_a_member,
+    ),
     lambda item: len([SEEN.append(item)]) * len(SEEN),  # type: ignore[func-returns-value]
     functools.partial(has_a_default, seen=[1, 2]),
 ]
@@ -190,8 +199,18 @@ OF_THE_TEST = ("name", "pl", "before", "simulated", "explored", "run")
 
 def state() -> list[object]:
     """All that a simulation might change: what there is, by its identity and by what it shows."""
-    names = {name: value for name, value in globals().items() if name not in OF_THE_TEST and not name.startswith("__")}
-    inside = [(id(each), [(name, id(value)) for name, value in vars(each).items() if name != "__slotnames__"]) for each in CODE]
+    names = {
+        name: value
+        for name, value in globals().items()
+        if name not in OF_THE_TEST and not name.startswith("__")
+    }
+    inside = [
+        (
+            id(each),
+            [(name, id(value)) for name, value in vars(each).items() if name != "__slotnames__"],
+        )
+        for each in CODE
+    ]
     closed = [cell.cell_contents for cell in getattr(CLOSURE, "__closure__", ())]
     defaults = [getattr(job, "__defaults__", None) for job in JOBS]
     members = [vars(member) for member in Level]
@@ -221,7 +240,13 @@ def two(stages: Callable[[], Any]) -> Any:
 
 ITEMS = [1, 2, 3, 2]
 PIPELINES: list[tuple[str, Callable[[], Any]]] = [
-    *((getattr(job, "__name__", "partial"), functools.partial(two, functools.partial(Processor, job))) for job in JOBS),
+    *(
+        (
+            getattr(job, "__name__", "partial"),
+            functools.partial(two, functools.partial(Processor, job)),
+        )
+        for job in JOBS
+    ),
     ("a class", lambda: two(Over)),
     ("several", lambda: two(lambda: FlatMap(gives_several))),
 ]

@@ -1,6 +1,8 @@
-"""A parent that is to be killed: `parent.py idle|asleep|busy`; prints a line when its workers are in that state.
+"""A parent that is to be killed: `parent.py idle|asleep|busy`; prints a line when its workers are
+in that state.
 
-idle: between two runs of an open pipeline; asleep: inside a job that waits; busy: inside a job that holds the interpreter.
+idle: between two runs of an open pipeline; asleep: inside a job that waits; busy: inside a job that
+holds the interpreter.
 """
 
 from __future__ import annotations

@@ -1,4 +1,5 @@
-"""Takes one result of an endless stream and pauses: `pause.py SECONDS`; prints what is wrong, if anything."""
+"""Takes one result of an endless stream and pauses: `pause.py SECONDS`; prints what is wrong, if
+anything."""
 
 from __future__ import annotations
 
@@ -14,7 +15,12 @@ from tests.chaos.watch import workers
 
 SECONDS = float(sys.argv[1])
 
-with Pipeline[int]().add(Processor(lambda n: n + 1)).add(Processor(lambda n: n + 1)).stream(itertools.count()) as stream:
+with (
+    Pipeline[int]()
+    .add(Processor(lambda n: n + 1))
+    .add(Processor(lambda n: n + 1))
+    .stream(itertools.count()) as stream
+):
     next(stream)
     crew = [psutil.Process(pid) for pid in [*workers(os.getpid()), os.getpid()]]
 

@@ -11,9 +11,28 @@ import time
 from collections.abc import Callable
 from typing import Any
 
-_clocks = [name for name in dir(time) if name.partition("_ns")[0] in {"time", "monotonic", "perf_counter", "process_time"}]
-CLOCKS = [*_clocks, "thread_time", "sleep", "gmtime", "localtime", "clock_gettime", "clock_gettime_ns"]
-STARTS = {"os.fork", "os.forkpty", "os.posix_spawn", "os.exec", "subprocess.Popen", "socket.__new__"}
+_clocks = [
+    name
+    for name in dir(time)
+    if name.partition("_ns")[0] in {"time", "monotonic", "perf_counter", "process_time"}
+]
+CLOCKS = [
+    *_clocks,
+    "thread_time",
+    "sleep",
+    "gmtime",
+    "localtime",
+    "clock_gettime",
+    "clock_gettime_ns",
+]
+STARTS = {
+    "os.fork",
+    "os.forkpty",
+    "os.posix_spawn",
+    "os.exec",
+    "subprocess.Popen",
+    "socket.__new__",
+}
 
 armed = False
 

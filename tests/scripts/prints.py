@@ -1,4 +1,5 @@
-"""Workers print without flushing, and their parent after them: what they wrote comes before the run ends."""
+"""Workers print without flushing, and their parent after them: what they wrote comes before the run
+ends."""
 
 from __future__ import annotations
 

@@ -1,4 +1,5 @@
-"""How soon a failure in a job is an error of the run: `prompt.py raise|exit|interrupt|setup MILLISECONDS`.
+"""How soon a failure in a job is an error of the run: `prompt.py raise|exit|interrupt|setup
+MILLISECONDS`.
 
 Prints what is wrong, if anything: the median, if it is more than it may be.
 """

@@ -1,6 +1,7 @@
 """Says that it begins, and then starts workers for a source that never ends.
 
-`starts.py before|after N SIGNAL`: sends itself that signal just before or after it has started its worker number N.
+`starts.py before|after N SIGNAL`: sends itself that signal just before or after it has started its
+worker number N.
 """
 
 import os
@@ -45,5 +46,12 @@ if __name__ == "__main__":
     if sys.argv[1:]:
         die(sys.argv[1], int(sys.argv[2]), signal.Signals[sys.argv[3]])
     print("begins", flush=True)
-    pl = Pipeline[int]().add(Processor(same)).add(Pipe(3)).add(Processor(same)).add(Pipe(3)).add(Processor(same))
+    pl = (
+        Pipeline[int]()
+        .add(Processor(same))
+        .add(Pipe(3))
+        .add(Processor(same))
+        .add(Pipe(3))
+        .add(Processor(same))
+    )
     pl.run(source())

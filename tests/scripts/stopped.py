@@ -1,4 +1,5 @@
-"""A job with a time limit waits for a file: `stopped.py DIRECTORY LIMIT`.  It says that it has begun by another file."""
+"""A job with a time limit waits for a file: `stopped.py DIRECTORY LIMIT`.  It says that it has
+begun by another file."""
 
 from __future__ import annotations
 
@@ -17,4 +18,8 @@ def waits(directory: Path, item: int) -> int:
     return item
 
 
-print(Pipeline[int]().add(Processor(partial(waits, Path(sys.argv[1])), timeout_s=float(sys.argv[2]))).run([7]))
+print(
+    Pipeline[int]()
+    .add(Processor(partial(waits, Path(sys.argv[1])), timeout_s=float(sys.argv[2])))
+    .run([7])
+)

@@ -1,4 +1,5 @@
-"""Runs a pipeline, changes all that a process has of the system, runs another; prints what a job sees otherwise than we do."""
+"""Runs a pipeline, changes all that a process has of the system, runs another; prints what a job
+sees otherwise than we do."""
 
 from __future__ import annotations
 
@@ -33,15 +34,26 @@ def seen(_item: object = None) -> dict[str, object]:
         "priority": os.getpriority(os.PRIO_PROCESS, 0),
         "group": (os.getpgrp(), os.getsid(0)),
         "cores": sorted(os.sched_getaffinity(0)),
-        "blocked signals": signal.pthread_sigmask(signal.SIG_BLOCK, ()) - {signal.SIGCONT},  # by which a worker knows a pause
+        "blocked signals": signal.pthread_sigmask(signal.SIG_BLOCK, ())
+        - {signal.SIGCONT},  # by which a worker knows a pause
         "import path": sys.path,
         "arguments": sys.argv,
         "output": (sys.stdout.encoding, sys.stdout.errors, sys.stderr.encoding, sys.stderr.errors),
         "start method": multiprocessing.get_start_method(allow_none=True),
         "key": bytes(multiprocessing.current_process().authkey),
-        "flags": [sys.flags.optimize, sys.flags.dev_mode, sys.flags.utf8_mode, sys.flags.ignore_environment, sys.warnoptions],
+        "flags": [
+            sys.flags.optimize,
+            sys.flags.dev_mode,
+            sys.flags.utf8_mode,
+            sys.flags.ignore_environment,
+            sys.warnoptions,
+        ],
         "locale": (locale.getpreferredencoding(False), locale.setlocale(locale.LC_ALL)),
-        "interpreter": (sys.getrecursionlimit(), sys.get_int_max_str_digits(), sys.getswitchinterval()),
+        "interpreter": (
+            sys.getrecursionlimit(),
+            sys.get_int_max_str_digits(),
+            sys.getswitchinterval(),
+        ),
         "arithmetic": repr(decimal.getcontext()),
     }
 
@@ -85,5 +97,7 @@ if __name__ == "__main__":
         if change is not None:
             change()
         ours, theirs = seen(), seen_by_a_job()
-        differences += [f"{name}: {ours[name]} {theirs[name]}" for name in ours if ours[name] != theirs[name]]
+        differences += [
+            f"{name}: {ours[name]} {theirs[name]}" for name in ours if ours[name] != theirs[name]
+        ]
     print(differences)

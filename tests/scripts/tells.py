@@ -1,11 +1,22 @@
-"""Tells everything of some simulated runs: the same text for the same seeds, on every interpreter."""
+"""Tells everything of some simulated runs: the same text for the same seeds, on every
+interpreter."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 from typing import Any
 
-from conveyor import BalancingFork, Filter, FlatMap, Join, Pipe, Pipeline, Processor, ReplicatingFork, Zip
+from conveyor import (
+    BalancingFork,
+    Filter,
+    FlatMap,
+    Join,
+    Pipe,
+    Pipeline,
+    Processor,
+    ReplicatingFork,
+    Zip,
+)
 from conveyor.sim.faults import Faults
 
 
@@ -45,18 +56,33 @@ def quickstart() -> Any:
 
 
 def tight() -> Any:
-    pl = Pipeline[Any]().add(ReplicatingFork(3)).add(Pipe(1), Filter(is_kept), FlatMap(parts)).add(Pipe(1), Pipe(1), Pipe(2))
+    pl = (
+        Pipeline[Any]()
+        .add(ReplicatingFork(3))
+        .add(Pipe(1), Filter(is_kept), FlatMap(parts))
+        .add(Pipe(1), Pipe(1), Pipe(2))
+    )
     return pl.add(Join(2), Pipe(1)).add(Processor(lambda x: (x, x)), Pipe(1)).add(Join(2))
 
 
 def pools() -> Any:
     make: Any = Pipeline
     pl = make().add(BalancingFork(max_lanes=2)).add(Total()).add(Join())
-    return pl.add(ReplicatingFork(2)).add(Processor(word), BalancingFork(2)).add(Pipe(1), Pipe(1), Pipe(1)).add(Join(3))
+    return (
+        pl.add(ReplicatingFork(2))
+        .add(Processor(word), BalancingFork(2))
+        .add(Pipe(1), Pipe(1), Pipe(1))
+        .add(Join(3))
+    )
 
 
 def zipped() -> Any:
-    pl = Pipeline[Any]().add(ReplicatingFork(2)).add(ReplicatingFork(2), Processor(word)).add(Pipe(1), Pipe(1), Pipe())
+    pl = (
+        Pipeline[Any]()
+        .add(ReplicatingFork(2))
+        .add(ReplicatingFork(2), Processor(word))
+        .add(Pipe(1), Pipe(1), Pipe())
+    )
     return pl.add(Join(2), Pipe()).add(Zip(2))
 
 
@@ -68,7 +94,13 @@ def main() -> None:
     for make in (quickstart, tight, pools, zipped):
         for seed in (0, 7):
             simulation = make().simulate([2, 9, 11], seed=seed)
-            print(f"== {make.__name__}, seed {seed}", simulation, simulation.schedule, simulation.report, sep="\n")
+            print(
+                f"== {make.__name__}, seed {seed}",
+                simulation,
+                simulation.schedule,
+                simulation.report,
+                sep="\n",
+            )
             print(simulation.trace)
     dying = tight().simulate([2, 9, 11], seed=5, faults=Faults())
     print("== with a death", dying, dying.schedule, dying.trace, sep="\n")

@@ -1,6 +1,7 @@
 """Two workers with one item each that takes for ever; each tells its process id when it has begun.
 
-With the argument "busy" the jobs hold the interpreter meanwhile, so that no Python code of the worker can run.
+With the argument "busy" the jobs hold the interpreter meanwhile, so that no Python code of the
+worker can run.
 """
 
 from __future__ import annotations

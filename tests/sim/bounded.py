@@ -1,6 +1,7 @@
 """Random small pipelines of tight pipes, and what becomes of a run: what both worlds must agree on.
 
-Workers import this file by name, so it stays light: the standard library and conveyor, and no test tool.
+Workers import this file by name, so it stays light: the standard library and conveyor, and no test
+tool.
 """
 
 from __future__ import annotations
@@ -137,7 +138,10 @@ def bounded(random: Random, rows: list[Row]) -> list[Row]:
 
 
 def side_by_side(random: Random, lanes: Sequence[list[Row]]) -> list[Row]:
-    return [[stage for row in level for stage in (row or [pipe(random)])] for level in zip_longest(*lanes)]
+    return [
+        [stage for row in level for stage in (row or [pipe(random)])]
+        for level in zip_longest(*lanes)
+    ]
 
 
 def closed(random: Random, width: int) -> list[Row]:

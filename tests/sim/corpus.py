@@ -1,7 +1,9 @@
-"""Small pipelines, each with a bug that only some schedules show, and each with a twin in which it is mended.
+"""Small pipelines, each with a bug that only some schedules show, and each with a twin in which it
+is mended.
 
-A bug is in what a user may write; two are in the protocol, which is broken on purpose for as long as they are looked for.
-Where every decision is the default nothing is wrong, but for the deadlocks and the shared global, which are always there.
+A bug is in what a user may write; two are in the protocol, which is broken on purpose for as long
+as they are looked for. Where every decision is the default nothing is wrong, but for the deadlocks
+and the shared global, which are always there.
 """
 
 from __future__ import annotations
@@ -29,7 +31,8 @@ Rows = Sequence[Sequence[Stage]]
 
 @dataclass(frozen=True)
 class Bug:
-    """`least`: how few decisions that are not the default show it, found by trying them all, fewest first."""
+    """`least`: how few decisions that are not the default show it, found by trying them all, fewest
+    first."""
 
     rows: Callable[[], Rows]
     twin: Callable[[], Rows]
@@ -46,7 +49,8 @@ class Bug:
         return built(*self.twin())
 
 
-# --------------------------------------------------------------------------------------------------- jobs with a state
+# ---------------------------------------------------------------------------------------------------
+# jobs with a state
 
 
 class Once(Processor[Any, Any]):
@@ -80,7 +84,8 @@ class Account(Processor[int, int]):
 
 
 class InOrder(Processor[int, int]):
-    """Gives 0, 1, 2, ... in order; holds back what comes early, but no more than `window`: then what is missing is late."""
+    """Gives 0, 1, 2, ... in order; holds back what comes early, but no more than `window`: then
+    what is missing is late."""
 
     def __init__(self, window: int) -> None:
         super().__init__()
@@ -154,12 +159,16 @@ def with_own_price(item: int) -> tuple[int, int]:
     return item, item
 
 
-# ------------------------------------------------------------------------------------------- the protocol, broken
+# ------------------------------------------------------------------------------------------- the
+# protocol, broken
 
 
 def resume_without_tags(run: int, inlets: Any, outlets: Any) -> Resumed:
-    """As if a record did not say what it came of: what was published and not committed is published again."""
-    return Resumed(max((tag.ordinal for outlet in outlets if (tag := outlet.last_tag())), default=0), 0, 0)
+    """As if a record did not say what it came of: what was published and not committed is published
+    again."""
+    return Resumed(
+        max((tag.ordinal for outlet in outlets if (tag := outlet.last_tag())), default=0), 0, 0
+    )
 
 
 def resume_without_extra(run: int, inlets: Any, outlets: Any) -> Resumed:
@@ -173,7 +182,8 @@ def resumed_by(wrong: Callable[..., Resumed]) -> Generator[None]:
         yield
 
 
-# ---------------------------------------------------------------------------------------------------------- the corpus
+# ----------------------------------------------------------------------------------------------------------
+# the corpus
 
 
 def window(size: int) -> Bug:
@@ -204,8 +214,18 @@ CORPUS: dict[str, Bug] = {
         least=1,
     ),
     "a reduce that does not commute": Bug(
-        rows=lambda: [[ReplicatingFork(2)], [Filter(is_income), Filter(is_expense)], [Join(2)], [Account(cautious=True)]],
-        twin=lambda: [[ReplicatingFork(2)], [Filter(is_income), Filter(is_expense)], [Join(2)], [Account(cautious=False)]],
+        rows=lambda: [
+            [ReplicatingFork(2)],
+            [Filter(is_income), Filter(is_expense)],
+            [Join(2)],
+            [Account(cautious=True)],
+        ],
+        twin=lambda: [
+            [ReplicatingFork(2)],
+            [Filter(is_income), Filter(is_expense)],
+            [Join(2)],
+            [Account(cautious=False)],
+        ],
         items=[10, -10, 20, -20, 5, -5],
         check=lambda run: run == [0],
         least=1,
@@ -246,15 +266,31 @@ CORPUS: dict[str, Bug] = {
         broken=lambda: resumed_by(resume_without_extra),
     ),
     "a lane that changes what another sees": Bug(
-        rows=lambda: [[ReplicatingFork(2)], [Processor(set_price), Processor(with_price)], [Join(2)]],
-        twin=lambda: [[ReplicatingFork(2)], [Processor(same), Processor(with_own_price)], [Join(2)]],
+        rows=lambda: [
+            [ReplicatingFork(2)],
+            [Processor(set_price), Processor(with_price)],
+            [Join(2)],
+        ],
+        twin=lambda: [
+            [ReplicatingFork(2)],
+            [Processor(same), Processor(with_own_price)],
+            [Join(2)],
+        ],
         items=range(1, 4),
         check=lambda run: len(run) == 6,
         least=0,
     ),
     "a lane that is closed with something in hand": Bug(
-        rows=lambda: [[BalancingFork(2)], [Gathered(forgets=True), Gathered(forgets=True)], [Join(2)]],
-        twin=lambda: [[BalancingFork(2)], [Gathered(forgets=False), Gathered(forgets=False)], [Join(2)]],
+        rows=lambda: [
+            [BalancingFork(2)],
+            [Gathered(forgets=True), Gathered(forgets=True)],
+            [Join(2)],
+        ],
+        twin=lambda: [
+            [BalancingFork(2)],
+            [Gathered(forgets=False), Gathered(forgets=False)],
+            [Join(2)],
+        ],
         items=range(4),
         check=lambda run: sorted(item for out in run for item in out) == [0, 1, 2, 3],
         least=1,

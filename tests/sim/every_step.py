@@ -1,9 +1,11 @@
-"""What can come out of a pipeline, found by taking every single step in every order: the reference for the simulator's search.
+"""What can come out of a pipeline, found by taking every single step in every order: the reference
+for the simulator's search.
 
-The state of a pipeline is its channels, since production's recovery goes on from any state of them.  So one step of a worker is
-a new drive loop that dies behind its first store (publish, commit, close, note).  What the loop was told since its last store,
-which lane to read or which to choose, belongs to the state, too; each answer is a step of its own.  No order of steps is left
-out, and nothing is thought to be harmless; states that are alike are looked at once.
+The state of a pipeline is its channels, since production's recovery goes on from any state of
+them.  So one step of a worker is a new drive loop that dies behind its first store (publish,
+commit, close, note).  What the loop was told since its last store, which lane to read or which to
+choose, belongs to the state, too; each answer is a step of its own.  No order of steps is left out,
+and nothing is thought to be harmless; states that are alike are looked at once.
 
 Only for stages without a state of their own.
 """
@@ -28,7 +30,9 @@ from conveyor.sim.world.channel import MemoryChannel
 
 __all__ = ["Ending", "every_ending"]
 
-Ending: TypeAlias = tuple[Any, ...]  # the outputs, and at the end "ends" or "stuck"; or "fails" and what the job raised
+Ending: TypeAlias = tuple[
+    Any, ...
+]  # the outputs, and at the end "ends" or "stuck"; or "fails" and what the job raised
 
 RUN = 1
 
@@ -44,7 +48,8 @@ class PipeState(NamedTuple):
 
 
 class WorkerState(NamedTuple):
-    """What a worker has beside its channels: its notes, and what it was told since its last store."""
+    """What a worker has beside its channels: its notes, and what it was told since its last
+    store."""
 
     notes: tuple[int, ...] = ()
     told: tuple[int, ...] = ()
@@ -55,7 +60,8 @@ Part: TypeAlias = PipeState | WorkerState
 
 
 class Step(NamedTuple):
-    """What one step of a worker leads to: its own channels and then its own state, and what it gave out."""
+    """What one step of a worker leads to: its own channels and then its own state, and what it gave
+    out."""
 
     parts: tuple[Part, ...]
     outputs: tuple[object, ...] = ()
@@ -130,12 +136,17 @@ class Worker:
 
     def __init__(self, spec: NodeSpec, topology: Topology) -> None:
         self.spec = spec
-        self.around = [*channels_of(spec.inputs), *(leaves(spec.route) if spec.route is not None else ())]
+        self.around = [
+            *channels_of(spec.inputs),
+            *(leaves(spec.route) if spec.route is not None else ()),
+        ]
         if spec.kind is Kind.SOURCE:
             self.around = [len(topology.channels), *self.around]
         self.first = WorkerState(notes=(0,) * words_of_notes(spec.inputs))
         self.channels = {
-            index: MemoryChannel(topology.channels[index].capacity if index < len(topology.channels) else 1 << 40)
+            index: MemoryChannel(
+                topology.channels[index].capacity if index < len(topology.channels) else 1 << 40
+            )
             for index in self.around
         }
 
@@ -157,7 +168,9 @@ class Worker:
             return [Step((*pipes, worker), failed=f"{type(failed.error).__name__}: {failed.error}")]
         return [Step((*pipes, worker._replace(told=(*worker.told, option)))) for option in options]
 
-    def loop(self, pipes: Sequence[PipeState], notes: memoryview[int], outputs: list[object]) -> Drive[list[object]]:
+    def loop(
+        self, pipes: Sequence[PipeState], notes: memoryview[int], outputs: list[object]
+    ) -> Drive[list[object]]:
         """A new worker, and its channels as they are."""
         for index, state in zip(self.around, pipes, strict=True):
             channel = self.channels[index]
@@ -183,7 +196,8 @@ class Worker:
 
 
 def asked(loop: Drive[list[object]], told: list[int]) -> Sequence[int]:
-    """Goes on with what the worker was told, to where it must be told more: the options that it has; none if it must wait."""
+    """Goes on with what the worker was told, to where it must be told more: the options that it
+    has; none if it must wait."""
     request: Request[list[object]] = next(loop)
     while True:
         answer = 0
@@ -207,7 +221,8 @@ def state_of(channel: MemoryChannel) -> PipeState:
 
 
 class Search:
-    """A state is a tuple of numbers, one for each channel and each worker: small, and quickly compared."""
+    """A state is a tuple of numbers, one for each channel and each worker: small, and quickly
+    compared."""
 
     def __init__(self, topology: Topology, items: Sequence[object]) -> None:
         self.workers = [Worker(spec, topology) for spec in topology.nodes]
@@ -235,7 +250,9 @@ class Search:
         pipes = [part for part in parts if isinstance(part, PipeState)]
         memory = parts[-1]
         assert isinstance(memory, WorkerState)
-        return [(self.numbers(step.parts), step) for step in self.workers[worker].steps(pipes, memory)]
+        return [
+            (self.numbers(step.parts), step) for step in self.workers[worker].steps(pipes, memory)
+        ]
 
     def endings_from(self, state: tuple[int, ...]) -> frozenset[Ending]:
         """What can still come out, from here."""
@@ -254,11 +271,20 @@ class Search:
                 found |= {(*step.outputs, *ending) for ending in rest} if step.outputs else rest
         if stuck:
             workers = [self.parts[number] for number in state[-len(self.workers) :]]
-            found.add(("ends" if all(isinstance(part, WorkerState) and part.finished for part in workers) else "stuck",))
+            found.add(
+                (
+                    "ends"
+                    if all(isinstance(part, WorkerState) and part.finished for part in workers)
+                    else "stuck",
+                )
+            )
         return frozenset(found)
 
 
 def every_ending(topology: Topology, items: Sequence[object]) -> set[Ending]:
     """All that can come of it."""
     search = Search(topology, items)
-    return {("fails", ending[-1]) if "fails" in ending else ending for ending in search.endings(search.start)}
+    return {
+        ("fails", ending[-1]) if "fails" in ending else ending
+        for ending in search.endings(search.start)
+    }

@@ -1,6 +1,7 @@
 """What the tests of the simulator build their pipelines of.
 
-Workers import this file by name, so it stays light: the standard library and conveyor, and no test tool.
+Workers import this file by name, so it stays light: the standard library and conveyor, and no test
+tool.
 """
 
 from __future__ import annotations

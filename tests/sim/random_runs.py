@@ -1,7 +1,8 @@
-"""Random small pipelines with everything that can befall a run: forks and joins of every kind, jobs that drop, fail, multiply
-or keep a state, time limits, tight pipes.
+"""Random small pipelines with everything that can befall a run: forks and joins of every kind, jobs
+that drop, fail, multiply or keep a state, time limits, tight pipes.
 
-Each is made of a number, so that one that fails can be had again.  Workers import this file by name, so it stays light.
+Each is made of a number, so that one that fails can be had again.  Workers import this file by
+name, so it stays light.
 """
 
 from __future__ import annotations
@@ -38,7 +39,9 @@ def marked(item: Any, name: str) -> str:
 
 def refuse(item: Any, name: str, kind: str) -> None:
     """Raises for some items: each time, or in the first attempt."""
-    if (kind == "always" and number_of(item, name) % 3 == 0) or (kind == "at first" and context().attempt == 1):
+    if (kind == "always" and number_of(item, name) % 3 == 0) or (
+        kind == "at first" and context().attempt == 1
+    ):
         raise Refused(name, item)
 
 
@@ -152,13 +155,19 @@ class Maker:
     def chain(self, depth: int, least: int = 0) -> Rows:
         rows: Rows = []
         for _ in range(self.random.randint(least, 1 + depth)):
-            rows += self.diamond(depth) if depth and self.random.random() < 0.5 else [[self.stage()]]
+            rows += (
+                self.diamond(depth) if depth and self.random.random() < 0.5 else [[self.stage()]]
+            )
         return rows
 
     def diamond(self, depth: int) -> Rows:
         random = self.random
         join = random.choice(["join"] * 4 + ["ordered"] * 2 + ["zip"] * 2)
-        fork = "replicate" if join == "zip" else random.choice(["replicate", "replicate", "balance", "adapt"])
+        fork = (
+            "replicate"
+            if join == "zip"
+            else random.choice(["replicate", "replicate", "balance", "adapt"])
+        )
         if fork == "adapt":
             return [[BalancingFork(max_lanes=2)], [self.stage()], [Join(ordered=join == "ordered")]]
         width = random.choice([2, 2, 2, 3])
@@ -168,7 +177,9 @@ class Maker:
 
     def end(self, join: str, width: int) -> Rows:
         rows: Rows = []
-        if width == 3 and join != "ordered" and self.random.random() < 0.5:  # two of the lanes first
+        if (
+            width == 3 and join != "ordered" and self.random.random() < 0.5
+        ):  # two of the lanes first
             rows, width = [[Join(2), Pipe()]], 2
         if join == "zip":
             return [*rows, [Zip(width)], *([[self.stage()]] if self.random.random() < 0.6 else [])]
@@ -179,12 +190,20 @@ class Maker:
 
     def stage(self) -> Any:
         random = self.random
-        kinds = ["map"] * 3 + ["many"] * 3 + ["filter", "numbered", "numbered", "remembered", "grows", "grows again", "pipe"]
+        kinds = (
+            ["map"] * 3
+            + ["many"] * 3
+            + ["filter", "numbered", "numbered", "remembered", "grows", "grows again", "pipe"]
+        )
         kind = random.choice(kinds) if self.workers > 0 else "pipe"
         if kind == "pipe":
             return self.pipe()
         self.workers -= 1
-        name, refuses, options = next(self.names), random.choice(["", "", "", "always", "at first"]), self.options()
+        name, refuses, options = (
+            next(self.names),
+            random.choice(["", "", "", "always", "at first"]),
+            self.options(),
+        )
         if refuses and random.random() < 0.8:
             options |= {"on_error": random.choice(["skip", "dead_letter"])}
         match kind:
@@ -217,4 +236,6 @@ class Maker:
 def side_by_side(lanes: list[Rows]) -> Rows:
     """The rows of several lanes as rows of all; lanes that are shorter are filled up."""
     levels = zip_longest(*lanes)
-    return [[stage for row in level for stage in ([Pipe()] if row is None else row)] for level in levels]
+    return [
+        [stage for row in level for stage in ([Pipe()] if row is None else row)] for level in levels
+    ]

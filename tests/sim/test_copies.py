@@ -27,7 +27,12 @@ def marks(bag: Bag) -> int:
 
 
 def marked_by_one_lane() -> Topology:
-    return compiled((ReplicatingFork(2),), (Processor(mark), Pipe()), (Processor(marks), Processor(marks)), (Join(2),))
+    return compiled(
+        (ReplicatingFork(2),),
+        (Processor(mark), Pipe()),
+        (Processor(marks), Processor(marks)),
+        (Join(2),),
+    )
 
 
 def test_each_lane_has_a_copy_of_its_own() -> None:

@@ -1,4 +1,5 @@
-"""Every bug of the corpus is found soon and becomes as small as can be; and nothing is found in its twin."""
+"""Every bug of the corpus is found soon and becomes as small as can be; and nothing is found in its
+twin."""
 
 from __future__ import annotations
 
@@ -20,7 +21,9 @@ every_bug = pytest.mark.parametrize("bug", CORPUS.values(), ids=CORPUS)
 
 @every_bug
 def test_nothing_is_found_in_the_twin(bug: Bug) -> None:
-    found = bug.mended().explore(bug.items, bug.check, strategy="exhaustive", schedules=100_000, faults=bug.faults)
+    found = bug.mended().explore(
+        bug.items, bug.check, strategy="exhaustive", schedules=100_000, faults=bug.faults
+    )
 
     assert found.failure is None
     assert found.complete
@@ -31,7 +34,9 @@ def test_the_portfolio_finds_the_bug_soon_and_makes_it_small(bug: Bug) -> None:
     needed: list[int] = []
     with bug.broken():
         for seed in SEEDS:
-            found = bug.pipeline().explore(bug.items, bug.check, schedules=20 * SOON, seed=seed, faults=bug.faults)
+            found = bug.pipeline().explore(
+                bug.items, bug.check, schedules=20 * SOON, seed=seed, faults=bug.faults
+            )
             assert found.failure is not None
             assert len(Schedule.parse(found.failure.schedule)) <= bug.least + 1
             assert found.failure.runs <= 200
@@ -43,12 +48,16 @@ def test_the_portfolio_finds_the_bug_soon_and_makes_it_small(bug: Bug) -> None:
 @pytest.mark.parametrize("name", [name for name, bug in CORPUS.items() if bug.faults is None])
 def test_with_fewer_decisions_the_bug_does_not_show(name: str) -> None:
     bug = CORPUS[name]
-    found = bug.pipeline().explore(bug.items, bug.check, strategy=Deviations(bug.least), schedules=100_000)
+    found = bug.pipeline().explore(
+        bug.items, bug.check, strategy=Deviations(bug.least), schedules=100_000
+    )
 
     assert found.failure is not None
     assert len(Schedule.parse(found.failure.schedule)) == found.failure.decisions == bug.least
     if bug.least:
-        fewer = bug.pipeline().explore(bug.items, bug.check, strategy=Deviations(bug.least - 1), schedules=100_000)
+        fewer = bug.pipeline().explore(
+            bug.items, bug.check, strategy=Deviations(bug.least - 1), schedules=100_000
+        )
         assert fewer.failure is None
 
 
@@ -72,7 +81,11 @@ def test_what_was_found_is_found_again_by_its_schedule(bug: Bug) -> None:
 
 
 def test_each_way_to_fail_is_in_the_corpus() -> None:
-    errors = {name: bug.pipeline().explore(bug.items, bug.check).failure for name, bug in CORPUS.items() if bug.faults is None}
+    errors = {
+        name: bug.pipeline().explore(bug.items, bug.check).failure
+        for name, bug in CORPUS.items()
+        if bug.faults is None
+    }
     kinds = {type(found.error).__name__ for found in errors.values() if found is not None}
 
     assert kinds == {"Failed", "Deadlock", "NotDeterministic"}

@@ -1,4 +1,5 @@
-"""How many classes of schedules there are: against closed forms, and against the search that tries them all."""
+"""How many classes of schedules there are: against closed forms, and against the search that tries
+them all."""
 
 from __future__ import annotations
 
@@ -11,7 +12,18 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from conveyor import BalancingFork, Filter, FlatMap, Join, Pipe, Pipeline, Processor, ReplicatingFork, Zip, context
+from conveyor import (
+    BalancingFork,
+    Filter,
+    FlatMap,
+    Join,
+    Pipe,
+    Pipeline,
+    Processor,
+    ReplicatingFork,
+    Zip,
+    context,
+)
 from tests.chains import chains
 from tests.jobs import Total, double, is_even, only_even, repeated
 from tests.model import Chain, build, sources
@@ -24,7 +36,8 @@ def multinomial(*parts: int) -> int:
 
 
 def lattice_paths(m: int, apart: int) -> int:
-    """Paths of unit steps from (0, 0) to (m, m) on which x and y are never more than `apart` apart."""
+    """Paths of unit steps from (0, 0) to (m, m) on which x and y are never more than `apart`
+    apart."""
 
     @cache
     def paths(x: int, y: int) -> int:
@@ -59,7 +72,12 @@ def test_lanes_that_drop_and_multiply_are_of_the_length_that_is_left() -> None:
 
 @pytest.mark.parametrize("m", [1, 2, 3])
 def test_joins_one_behind_the_other_multiply(m: int) -> None:
-    rows = [ReplicatingFork(2)], [ReplicatingFork(2), Pipe()], [Processor(double)] * 3, [Join(2), Pipe()]
+    rows = (
+        [ReplicatingFork(2)],
+        [ReplicatingFork(2), Pipe()],
+        [Processor(double)] * 3,
+        [Join(2), Pipe()],
+    )
     pl = with_rows(*rows, [Processor(double), Pipe()], [Join(2)])
     assert pl.count(range(m)) == multinomial(m, m, m)
 
@@ -89,19 +107,41 @@ def test_tight_lanes_cannot_drift_apart(m: int, capacity: int) -> None:
 
 
 def test_where_nothing_is_decided_there_is_one() -> None:
-    zipped: Any = Pipeline[int]().add(ReplicatingFork(2)).add(Pipe(1), Processor(double)).add(Zip(2))
-    ordered: Any = Pipeline[int]().add(ReplicatingFork(2)).add(Filter(is_even), Pipe(1)).add(Join(2, ordered=True))
-    assert zipped.count(range(9)) == ordered.count(range(9)) == Pipeline[int]().add(Processor(double)).count([1]) == 1
+    zipped: Any = (
+        Pipeline[int]().add(ReplicatingFork(2)).add(Pipe(1), Processor(double)).add(Zip(2))
+    )
+    ordered: Any = (
+        Pipeline[int]()
+        .add(ReplicatingFork(2))
+        .add(Filter(is_even), Pipe(1))
+        .add(Join(2, ordered=True))
+    )
+    assert (
+        zipped.count(range(9))
+        == ordered.count(range(9))
+        == Pipeline[int]().add(Processor(double)).count([1])
+        == 1
+    )
 
 
 def test_what_becomes_of_a_zipped_item_hangs_on_its_partner() -> None:
     def alike(pair: tuple[int, int]) -> bool:
         return pair[0] == pair[1]
 
-    pl: Any = Pipeline[int]().add(ReplicatingFork(3)).add(Filter(is_even), Pipe(), Pipe()).add(Zip(2), Pipe())
+    pl: Any = (
+        Pipeline[int]()
+        .add(ReplicatingFork(3))
+        .add(Filter(is_even), Pipe(), Pipe())
+        .add(Zip(2), Pipe())
+    )
     pl.add(Filter(alike), Pipe()).add(Join(2))
-    # (2, 1) and (4, 2) are left out, as their parts are not alike; (2, 2) is not: it is the first of both lanes
-    assert [pl.count(items) for items in ([1, 2, 3, 4], [2, 3, 4], [2, 4, 3])] == [1, comb(4, 1), comb(5, 2)]
+    # (2, 1) and (4, 2) are left out, as their parts are not alike; (2, 2) is not: it is the first
+    # of both lanes
+    assert [pl.count(items) for items in ([1, 2, 3, 4], [2, 3, 4], [2, 4, 3])] == [
+        1,
+        comb(4, 1),
+        comb(5, 2),
+    ]
 
 
 @settings(deadline=None, max_examples=60)
@@ -123,7 +163,9 @@ def test_a_search_that_finds_another_number_is_an_error(monkeypatch: pytest.Monk
         replicated(Pipe(), Pipe()).explore(range(3), strategy="exhaustive")
 
 
-def test_what_is_still_unseen_is_exact_and_asked_for_only_when_it_matters(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_what_is_still_unseen_is_exact_and_asked_for_only_when_it_matters(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     asked: list[object] = []
 
     def count(plan: object, items: object) -> int:
@@ -180,5 +222,7 @@ def test_an_item_that_is_skipped_gives_nothing() -> None:
 
 
 def test_too_many_states_are_no_answer() -> None:
-    pl = with_rows([ReplicatingFork(4)], [Pipe(9)] * 4, [Join(2), Join(2)], [Pipe(3)] * 2, [Join(2)])
+    pl = with_rows(
+        [ReplicatingFork(4)], [Pipe(9)] * 4, [Join(2), Join(2)], [Pipe(3)] * 2, [Join(2)]
+    )
     assert pl.count(range(40)) is None

@@ -1,4 +1,5 @@
-"""A run in which pipes wait for one another says which, and how much room cures it: as much as a small model says, no less."""
+"""A run in which pipes wait for one another says which, and how much room cures it: as much as a
+small model says, no less."""
 
 from __future__ import annotations
 
@@ -47,7 +48,8 @@ def keeps(kept: frozenset[int]) -> Filter[int]:
 
 
 def room_needed(given_after: Sequence[int]) -> int:
-    """How much room a lane needs beside one that has given so many outputs after each item, which goes to both or to none."""
+    """How much room a lane needs beside one that has given so many outputs after each item, which
+    goes to both or to none."""
     before = [0, *given_after[:-1]]
     return max(number - min(number, given) + 1 for number, given in enumerate(before))
 
@@ -92,21 +94,30 @@ def test_the_room_that_a_lane_needs_beside_one_that_gathers(m: int, room: int) -
 
 @settings(deadline=None, max_examples=25)
 @given(patterns, st.integers(1, 3), st.integers(1, 3))
-def test_each_pipe_of_a_lane_can_be_the_one_that_is_made_larger(pattern: list[bool], before: int, behind: int) -> None:
+def test_each_pipe_of_a_lane_can_be_the_one_that_is_made_larger(
+    pattern: list[bool], before: int, behind: int
+) -> None:
     kept = frozenset(number for number, keep in enumerate(pattern) if keep)
     needs = room_needed(list(accumulate(pattern)))
     items = range(len(pattern))
 
     def pl(before: int, behind: int) -> Any:
         return built(
-            [ReplicatingFork(2)], [Pipe(), Pipe(before)], [keeps(kept), labelled("b")], [Pipe(), Pipe(behind)], [Zip(2)]
+            [ReplicatingFork(2)],
+            [Pipe(), Pipe(before)],
+            [keeps(kept), labelled("b")],
+            [Pipe(), Pipe(behind)],
+            [Zip(2)],
         )
 
     if before + behind >= needs:
         pl(before, behind).simulate(items)
         return
     cures = cures_in(report_of(pl(before, behind), items))
-    assert cures == {("source", "b"): (before, needs - behind), ("b", "sink"): (behind, needs - before)}
+    assert cures == {
+        ("source", "b"): (before, needs - behind),
+        ("b", "sink"): (behind, needs - before),
+    }
     pl(needs - behind, behind).simulate(items)
     pl(before, needs - before).simulate(items)
     report_of(pl(needs - behind - 1, behind), items)
@@ -115,7 +126,9 @@ def test_each_pipe_of_a_lane_can_be_the_one_that_is_made_larger(pattern: list[bo
 
 @pytest.mark.parametrize(("m", "room"), [(2, 1), (4, 1), (5, 2)])
 def test_a_balance_into_a_zip_is_cured_for_what_it_chose(m: int, room: int) -> None:
-    simulator = Simulator(Plan(built([BalancingFork(2)], [Pipe(room), Pipe(room)], [Zip(2)]).topology), range(m))
+    simulator = Simulator(
+        Plan(built([BalancingFork(2)], [Pipe(room), Pipe(room)], [Zip(2)]).topology), range(m)
+    )
     scheduler = made("exhaustive", simulator.plan, seed=0)
     seen = 0
     while scheduler.begin():
@@ -128,7 +141,8 @@ def test_a_balance_into_a_zip_is_cured_for_what_it_chose(m: int, room: int) -> N
             continue
         seen += 1
         assert isinstance(attempt.error, Deadlock)
-        # Until it is stuck, a run shows only what was chosen so far: the rest is chosen by default, for the first lane.
+        # Until it is stuck, a run shows only what was chosen so far: the rest is chosen by default,
+        # for the first lane.
         needed = {needs for _, needs in cures_in(str(attempt.error)).values()}
         if min(ahead) >= -room:
             assert needed == {max(ahead)}

@@ -1,7 +1,8 @@
-"""Every worker dies before every store it makes, and comes back at every decision later, under every schedule: nothing shows.
+"""Every worker dies before every store it makes, and comes back at every decision later, under
+every schedule: nothing shows.
 
-Knows: the pipelines of `tests/core/test_crashes`, whose jobs number their calls.  Each rule of the protocol is then broken on
-purpose, and must be missed.
+Knows: the pipelines of `tests/core/test_crashes`, whose jobs number their calls.  Each rule of the
+protocol is then broken on purpose, and must be missed.
 """
 
 from __future__ import annotations
@@ -26,7 +27,10 @@ from tests.core.test_crashes import CASES
 from tests.core.world import compiled
 
 SOME = 15  # schedules for each place to die: enough to miss each rule
-LARGE = {"balanced in both lanes of a replicate", "joined, flat-map, replicated"}  # tens of thousands with two items
+LARGE = {
+    "balanced in both lanes of a replicate",
+    "joined, flat-map, replicated",
+}  # tens of thousands with two items
 SMALL = [name for name in CASES if name not in LARGE]
 
 
@@ -58,7 +62,9 @@ def check(name: str, attempt: Attempt, n_items: int) -> None:
     CASES[name].holds(attempt.outputs, n_items)
     for tally in attempt.tallies:
         assert tally.in_hand == 0 or tally.items_out == 0  # the sink keeps no account
-    assert len({(letter.stage, letter.ordinal) for letter in attempt.letters}) == len(attempt.letters)
+    assert len({(letter.stage, letter.ordinal) for letter in attempt.letters}) == len(
+        attempt.letters
+    )
 
 
 @pytest.mark.parametrize("name", SMALL)
@@ -77,7 +83,8 @@ def test_nor_where_there_are_very_many_schedules(name: str) -> None:
         check(name, attempt, 1)
 
 
-# ------------------------------------------------------------------------------------------------- rules broken on purpose
+# -------------------------------------------------------------------------------------------------
+# rules broken on purpose
 
 
 def changed(module: ModuleType, *replacements: tuple[str, str]) -> dict[str, Any]:
@@ -132,7 +139,9 @@ FROM_THE_TAG = """\
 FROM_NOTHING = """\
     tag = None
     if tag is None or tag.run != run:  #"""
-LANES_OF_THE_TAG = "    lanes = [outlet for bit, outlet in enumerate(outlets) if tag.lanes >> bit & 1]\n"
+LANES_OF_THE_TAG = (
+    "    lanes = [outlet for bit, outlet in enumerate(outlets) if tag.lanes >> bit & 1]\n"
+)
 ALL_LANES = "    lanes = list(outlets)\n"
 COMMIT_WHAT_IS_OUT = "    inlet = inlets[tag.input]\n    if inlet.head < tag.upto:\n"
 SAVE_THEN_COMMIT = """\
@@ -159,13 +168,25 @@ MUTANTS = {
     "lanes not in the tag": Mutant("balanced", ((LANES_OF_THE_TAG, ALL_LANES),)),
     "copies that are missing are not made": Mutant("replicated", ((SEND_COPIES, SEND_NO_COPIES),)),
     "copies made by running the job again": Mutant(
-        "replicated", ((SEND_COPIES, SEND_NO_COPIES), (COMMIT_WHAT_IS_OUT, RUN_AGAIN), (PUBLISH, PUBLISH_WHERE_IT_LACKS))
+        "replicated",
+        (
+            (SEND_COPIES, SEND_NO_COPIES),
+            (COMMIT_WHAT_IS_OUT, RUN_AGAIN),
+            (PUBLISH, PUBLISH_WHERE_IT_LACKS),
+        ),
     ),
     "merge not kept": Mutant(
         "joined, flat-map",
-        (("elif not skip and (replay is None or not replay.left):", "elif replay is None or not replay.left:"),),
+        (
+            (
+                "elif not skip and (replay is None or not replay.left):",
+                "elif replay is None or not replay.left:",
+            ),
+        ),
     ),
-    "outputs of the item in hand not counted": Mutant("joined, flat-map", (("tag.extra if half_out else 0)", "0)"),)),
+    "outputs of the item in hand not counted": Mutant(
+        "joined, flat-map", (("tag.extra if half_out else 0)", "0)"),)
+    ),
     "outputs of the end not counted": Mutant(
         "stateful", (("Resumed(ordinal, tag.input, tag.extra)", "Resumed(ordinal, tag.input, 0)"),)
     ),
@@ -185,8 +206,12 @@ def test_the_protocol_as_it_is_passes_what_catches_the_others(name: str) -> None
 
 
 @pytest.mark.parametrize("name", MUTANTS)
-def test_a_drive_loop_without_this_rule_is_caught(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(loop, "drive", changed(conveyor.core.drive, *MUTANTS[name].changes)["drive"])
+def test_a_drive_loop_without_this_rule_is_caught(
+    name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(
+        loop, "drive", changed(conveyor.core.drive, *MUTANTS[name].changes)["drive"]
+    )
 
     with pytest.raises(Exception):  # noqa: B017, PT011  # lost, repeated, stuck or refused: all the same here
         look_for_harm(MUTANTS[name].shown_by)
@@ -215,10 +240,18 @@ FORGETFUL: list[tuple[type[object], str, Callable[..., Any], str]] = [
 @pytest.mark.parametrize(
     ("owner", "method", "instead", "name"),
     FORGETFUL,
-    ids=["the end of a tuple committed piecemeal", "the order forgotten", "dead letters told twice"],
+    ids=[
+        "the end of a tuple committed piecemeal",
+        "the order forgotten",
+        "dead letters told twice",
+    ],
 )
 def test_nor_does_this_go_unseen(
-    owner: type[object], method: str, instead: Callable[..., Any], name: str, monkeypatch: pytest.MonkeyPatch
+    owner: type[object],
+    method: str,
+    instead: Callable[..., Any],
+    name: str,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr(owner, method, instead)
 

@@ -1,4 +1,5 @@
-"""The simulator decides only at joins and balances.  A search over every single step finds nothing else, and nothing less."""
+"""The simulator decides only at joins and balances.  A search over every single step finds nothing
+else, and nothing less."""
 
 from __future__ import annotations
 
@@ -36,7 +37,11 @@ def simulated_endings(topology: Topology, items: Sequence[object]) -> set[Ending
 
 # Those whose every run ends well.
 EARLY = ("fail", "starves", "into a zip", "drift apart", "ahead of a join")
-SHUFFLED = [name for name in TOPOLOGIES if not any(word in name for word in EARLY) and (PROVE or name not in HEAVY)]
+SHUFFLED = [
+    name
+    for name in TOPOLOGIES
+    if not any(word in name for word in EARLY) and (PROVE or name not in HEAVY)
+]
 
 
 def ending_of(attempt: Attempt) -> Ending:
@@ -54,7 +59,9 @@ def test_the_simulator_knows_all_that_single_steps_can_lead_to_and_nothing_else(
     assert simulated_endings(topology, items(name)) == every_ending(topology, items(name))
 
 
-@pytest.mark.parametrize("name", [name for name in SHUFFLED if name not in ("nested joins", "three tight lanes")])
+@pytest.mark.parametrize(
+    "name", [name for name in SHUFFLED if name not in ("nested joins", "three tight lanes")]
+)
 def test_larger_slices_in_any_order_lead_to_nothing_else(name: str) -> None:
     topology = compiled(*TOPOLOGIES[name]())
     known = simulated_endings(topology, range(3))
@@ -66,7 +73,8 @@ def test_larger_slices_in_any_order_lead_to_nothing_else(name: str) -> None:
         assert (*shuffled(Random(seed)), "ends") in known
 
 
-# ------------------------------------------------------------------------------- would the reference notice a wrong reduction?
+# ------------------------------------------------------------------------------- would the
+# reference notice a wrong reduction?
 
 
 def first_ready_join(waiting: Waiting, loop: Loop) -> bool:
@@ -80,7 +88,8 @@ def sleeps_on(frame: Frame) -> frozenset[Step]:
 
 
 @pytest.mark.parametrize(
-    ("owner", "rule", "wrong"), [(Waiting, "has_all_it_can_get", first_ready_join), (Frame, "asleep_behind", sleeps_on)]
+    ("owner", "rule", "wrong"),
+    [(Waiting, "has_all_it_can_get", first_ready_join), (Frame, "asleep_behind", sleeps_on)],
 )
 def test_a_search_that_is_reduced_too_far_misses_endings(
     monkeypatch: pytest.MonkeyPatch, owner: type, rule: str, wrong: Callable[..., object]

@@ -1,6 +1,8 @@
-"""A seed gives the same outputs, report, trace and schedule on every interpreter; and nothing outside can have a say in it.
+"""A seed gives the same outputs, report, trace and schedule on every interpreter; and nothing
+outside can have a say in it.
 
-`alike.txt` is what `tests/scripts/tells.py` prints.  Where the simulator is meant to tell something else, make it anew:
+`alike.txt` is what `tests/scripts/tells.py` prints.  Where the simulator is meant to tell something
+else, make it anew:
 
     PYTHONPATH=. .venv/bin/python tests/scripts/tells.py > tests/sim/alike.txt
 """
@@ -21,21 +23,38 @@ import typing_extensions
 from tests.helpers import ROOT, SCRIPTS
 
 GOLDEN = Path(__file__).parent / "alike.txt"
-OTHERS = [version for version in ("3.11", "3.12", "3.13") if version != f"{sys.version_info[0]}.{sys.version_info[1]}"]
+OTHERS = [
+    version
+    for version in ("3.11", "3.12", "3.13")
+    if version != f"{sys.version_info[0]}.{sys.version_info[1]}"
+]
 
 
 def told_by(python: str, script: str, hash_seed: str = "random") -> str:
-    """What a script prints under an interpreter that has nothing of its own: the libraries are lent by this one."""
-    libraries = {str(Path(module).parent) for module in (typing_extensions.__file__, str(Path(cloudpickle.__file__).parent))}
+    """What a script prints under an interpreter that has nothing of its own: the libraries are lent
+    by this one."""
+    libraries = {
+        str(Path(module).parent)
+        for module in (typing_extensions.__file__, str(Path(cloudpickle.__file__).parent))
+    }
     path = os.pathsep.join([str(ROOT), *sorted(libraries)])
     environment = {**os.environ, "PYTHONPATH": path, "PYTHONHASHSEED": hash_seed}
-    done = subprocess.run([python, SCRIPTS / script], env=environment, capture_output=True, text=True, timeout=100, check=False)
+    done = subprocess.run(
+        [python, SCRIPTS / script],
+        env=environment,
+        capture_output=True,
+        text=True,
+        timeout=100,
+        check=False,
+    )
     assert done.returncode == 0, done.stdout[-2000:] + done.stderr
     return done.stdout
 
 
 def assert_as_written(told: str) -> None:
-    different = difflib.unified_diff(GOLDEN.read_text().splitlines(), told.splitlines(), "alike.txt", "told", lineterm="", n=2)
+    different = difflib.unified_diff(
+        GOLDEN.read_text().splitlines(), told.splitlines(), "alike.txt", "told", lineterm="", n=2
+    )
     assert not (lines := list(different)), "\n".join(lines[:40])
 
 

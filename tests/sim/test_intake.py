@@ -46,7 +46,12 @@ def as_often(row: dict[str, int]) -> list[int]:
 
 
 def two_views() -> Any:
-    return pipeline().add(ReplicatingFork(2)).add(Processor(number_of), Pipe()).add(Join(2, ordered=True))
+    return (
+        pipeline()
+        .add(ReplicatingFork(2))
+        .add(Processor(number_of), Pipe())
+        .add(Join(2, ordered=True))
+    )
 
 
 def first_come() -> Any:
@@ -132,8 +137,12 @@ def test_an_item_that_cannot_be_pickled_is_named_by_its_place() -> None:
 
 
 @pytest.mark.parametrize("call", ["simulate", "explore", "count"])
-@pytest.mark.parametrize("endless", [count, lambda: cycle([1, 2]), lambda: repeat(1)], ids=["count", "cycle", "repeat"])
-def test_an_input_without_end_is_refused(call: str, endless: Callable[[], Any], monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize(
+    "endless", [count, lambda: cycle([1, 2]), lambda: repeat(1)], ids=["count", "cycle", "repeat"]
+)
+def test_an_input_without_end_is_refused(
+    call: str, endless: Callable[[], Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(intake, "MOST_PULLED", 1000)
     with pytest.raises(ValueError, match=r"more than 1,000 items .* itertools\.islice"):
         getattr(pipeline().add(Processor(abs)), call)(endless())

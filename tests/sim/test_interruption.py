@@ -1,4 +1,5 @@
-"""An exception out of a signal handler ends a simulation at once, as what it is: nothing counts it as a failure of a job."""
+"""An exception out of a signal handler ends a simulation at once, as what it is: nothing counts it
+as a failure of a job."""
 
 from __future__ import annotations
 
@@ -119,7 +120,9 @@ STAGES: dict[str, Callable[[], Any]] = {
 
 @pytest.mark.parametrize("stage", STAGES)
 @pytest.mark.parametrize("call", CALLS)
-def test_what_a_handler_raises_in_a_job_is_raised_at_once(call: str, stage: str, raised: type[BaseException]) -> None:
+def test_what_a_handler_raises_in_a_job_is_raised_at_once(
+    call: str, stage: str, raised: type[BaseException]
+) -> None:
     interrupting: Any = STAGES[stage]()
     with pytest.raises(raised) as caught:
         CALLS[call](Pipeline[int]().add(interrupting))
@@ -129,14 +132,18 @@ def test_what_a_handler_raises_in_a_job_is_raised_at_once(call: str, stage: str,
 
 @pytest.mark.parametrize("call", ["explore", "replay"])
 def test_it_is_raised_out_of_a_lane_too(call: str, raised: type[BaseException]) -> None:
-    pl: Any = Pipeline[int]().add(ReplicatingFork(2)).add(Processor(interrupted), Pipe()).add(Join(2))
+    pl: Any = (
+        Pipeline[int]().add(ReplicatingFork(2)).add(Processor(interrupted), Pipe()).add(Join(2))
+    )
     with pytest.raises(raised):
         CALLS[call](pl)
 
 
 def test_count_passes_it_on(raised: type[BaseException]) -> None:
     with pytest.raises(raised):
-        Pipeline[int]().add(ReplicatingFork(2)).add(Processor(interrupted), Pipe()).add(Join(2)).count([1, 2])
+        Pipeline[int]().add(ReplicatingFork(2)).add(Processor(interrupted), Pipe()).add(
+            Join(2)
+        ).count([1, 2])
 
 
 def test_it_is_raised_out_of_a_check(raised: type[BaseException]) -> None:
@@ -180,7 +187,8 @@ def test_a_time_limit_ends_a_job_that_never_ends(call: str) -> None:
         signal.signal(signal.SIGALRM, before)
 
 
-# ------------------------------------------------------------------------------------------ what does not come from outside
+# ------------------------------------------------------------------------------------------ what
+# does not come from outside
 
 
 def raises_it(item: int) -> int:

@@ -1,4 +1,5 @@
-"""Deterministic jobs in every shape are not accused; those that depend on more than their item are found, as far as is said."""
+"""Deterministic jobs in every shape are not accused; those that depend on more than their item are
+found, as far as is said."""
 
 from __future__ import annotations
 
@@ -15,11 +16,22 @@ from conveyor.errors import NotDeterministic
 from tests.sim.job_shapes import CULPRITS, INNOCENT, SHAPES, module
 
 ITEMS = ["to be or not to be", "that is the question", "whether tis nobler"]
-# A class has no double: there is only the comparison of two runs, moments apart and under one hash seed.
-SEEN_BY_DOUBLES = {"the order of a set", "the order of set()", "the first of a set", "a hash", "today", "now in a zone"}
-# These travel by value: each run begins with a copy of what is global to them, so it does not hang on the run before.
+# A class has no double: there is only the comparison of two runs, moments apart and under one hash
+# seed.
+SEEN_BY_DOUBLES = {
+    "the order of a set",
+    "the order of set()",
+    "the first of a set",
+    "a hash",
+    "today",
+    "now in a zone",
+}
+# These travel by value: each run begins with a copy of what is global to them, so it does not hang
+# on the run before.
 COPIED = {"a count of calls", "a list that grows", "chance, by name"}
-MISSED = {"a class": SEEN_BY_DOUBLES} | dict.fromkeys(("a lambda", "a closure", "a closure of a closure"), COPIED)
+MISSED = {"a class": SEEN_BY_DOUBLES} | dict.fromkeys(
+    ("a lambda", "a closure", "a closure of a closure"), COPIED
+)
 
 
 @pytest.fixture
@@ -44,7 +56,13 @@ def jobs(tmp_path: Path) -> Iterator[Any]:
 
 
 def explored(shape: str, job: Any) -> Any:
-    stage = FlatMap(job) if shape == "a generator" else job(name="job") if shape == "a class" else Processor(job, name="job")
+    stage = (
+        FlatMap(job)
+        if shape == "a generator"
+        else job(name="job")
+        if shape == "a class"
+        else Processor(job, name="job")
+    )
     pl: Any = Pipeline[Any]().add(stage)
     failure = pl.explore(ITEMS, schedules=1).failure
     return None if failure is None else failure.error

@@ -26,7 +26,8 @@ def adapting(**options: Any) -> Any:
 
 @pytest.mark.parametrize("lanes", [1, 2, 3, 4])
 def test_so_many_lanes_give_so_many_orders(lanes: int) -> None:
-    """Lanes of one item each can come in any order; fewer lanes keep what two items of one lane have."""
+    """Lanes of one item each can come in any order; fewer lanes keep what two items of one lane
+    have."""
     found = adapting().explore(range(4), strategy="exhaustive", schedules=50_000, lanes=lanes)
 
     possible = {order for order in permutations(range(4)) if covered(order) <= lanes}
@@ -36,15 +37,21 @@ def test_so_many_lanes_give_so_many_orders(lanes: int) -> None:
 
 
 def covered(order: tuple[int, ...]) -> int:
-    """How many lanes it takes at least: as many as the longest run of items that come out backwards."""
+    """How many lanes it takes at least: as many as the longest run of items that come out
+    backwards."""
     longest: list[int] = []
     for at, item in enumerate(order):
-        longest.append(1 + max((longest[before] for before in range(at) if order[before] > item), default=0))
+        longest.append(
+            1 + max((longest[before] for before in range(at) if order[before] > item), default=0)
+        )
     return max(longest)
 
 
 def test_two_are_meant_where_nothing_is_said() -> None:
-    by_default, two = adapting().explore([1, 2], strategy="exhaustive"), adapting().explore([1, 2], lanes=2)
+    by_default, two = (
+        adapting().explore([1, 2], strategy="exhaustive"),
+        adapting().explore([1, 2], lanes=2),
+    )
 
     assert by_default.lanes == two.lanes == {"balancing_fork": 2}
     assert "for 2 lanes of 'balancing_fork'" in repr(by_default)
@@ -84,13 +91,18 @@ def test_what_fails_with_more_lanes_is_made_small_and_fails_again_as_it_is_print
     assert found.failure is not None
     assert "~lanes.0=3" in found.failure.schedule
     assert adapting().replay(range(3), found.failure.schedule) == [2, 1, 0]
-    assert adapting().explore(range(3), check, start=found.failure.schedule, schedules=1).failure is not None
+    assert (
+        adapting().explore(range(3), check, start=found.failure.schedule, schedules=1).failure
+        is not None
+    )
 
 
 @pytest.mark.parametrize("lanes", [0, -1, "2", True])
 def test_what_is_no_number_of_lanes_is_refused(lanes: Any) -> None:
     for call in ("simulate", "explore", "count"):
-        with pytest.raises(TopologyError, match=r"lanes is .*; it must be a whole number, 1 or more"):
+        with pytest.raises(
+            TopologyError, match=r"lanes is .*; it must be a whole number, 1 or more"
+        ):
             getattr(adapting(), call)([1], lanes=lanes)
 
 

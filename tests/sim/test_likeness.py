@@ -1,4 +1,5 @@
-"""Two values are alike if nothing that lasts tells them apart; an exploration counts outcomes by that."""
+"""Two values are alike if nothing that lasts tells them apart; an exploration counts outcomes by
+that."""
 
 from __future__ import annotations
 
@@ -81,15 +82,26 @@ PAIRS: list[tuple[Any, Any]] = [
 
 @pytest.mark.parametrize("wrap", WRAPPERS)
 @pytest.mark.parametrize("pair", PAIRS)
-def test_a_copy_is_the_same_outcome_and_another_value_is_not_wherever_it_stands(wrap: Any, pair: tuple[Any, Any]) -> None:
+def test_a_copy_is_the_same_outcome_and_another_value_is_not_wherever_it_stands(
+    wrap: Any, pair: tuple[Any, Any]
+) -> None:
     one, other = pair
     copy = pickle.loads(pickle.dumps(one))
     assert alike(wrap(one), wrap(copy))
     assert len({Outcome([wrap(one)]), Outcome([wrap(copy)]), Outcome([wrap(other)])}) == 2
 
 
-atoms = st.integers() | st.booleans() | st.floats() | st.text(max_size=3) | st.binary(max_size=3) | st.none()
-hashables = st.recursive(atoms, lambda inner: st.tuples(inner, inner) | st.frozensets(inner, max_size=3), max_leaves=6)
+atoms = (
+    st.integers()
+    | st.booleans()
+    | st.floats()
+    | st.text(max_size=3)
+    | st.binary(max_size=3)
+    | st.none()
+)
+hashables = st.recursive(
+    atoms, lambda inner: st.tuples(inner, inner) | st.frozensets(inner, max_size=3), max_leaves=6
+)
 values = st.recursive(
     hashables,
     lambda inner: (
@@ -112,7 +124,9 @@ def test_an_outcome_and_its_copy_are_one(outputs: list[object]) -> None:
     assert len({Outcome(outputs), Outcome(copy)}) == 1
 
 
-@given(st.lists(st.integers() | st.text(max_size=3) | st.tuples(st.integers(), st.none()), max_size=4))
+@given(
+    st.lists(st.integers() | st.text(max_size=3) | st.tuples(st.integers(), st.none()), max_size=4)
+)
 def test_an_outcome_is_found_by_a_tuple(outputs: list[object]) -> None:
     assert tuple(outputs) in {Outcome(outputs)}
     assert {Outcome(outputs)} == {tuple(outputs)}
@@ -170,7 +184,10 @@ def given_back(value: object, item: int) -> object:
 @pytest.mark.parametrize("case", COUNTS)
 def test_an_exploration_counts_what_can_be_told_apart(case: str) -> None:
     first, second, orders = COUNTS[case]
-    lanes = [Processor(partial(given_back, each), name=name) for name, each in (("one", first), ("two", second))]
+    lanes = [
+        Processor(partial(given_back, each), name=name)
+        for name, each in (("one", first), ("two", second))
+    ]
     pl: Any = Pipeline[int]().add(ReplicatingFork(2)).add(*lanes).add(Join(2))
     found = pl.explore([1, 2], strategy="exhaustive")
     assert (found.failure, found.classes, len(found.outputs)) == (None, 6, orders)

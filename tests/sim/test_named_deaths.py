@@ -28,7 +28,13 @@ def tagged(item: str) -> str:
 
 def copied() -> Any:
     """A flat-map each of whose outputs goes to two lanes."""
-    return pipeline().add(FlatMap(thrice, name="fm")).add(ReplicatingFork(2)).add(Pipe(1), Processor(tagged)).add(Join(2))
+    return (
+        pipeline()
+        .add(FlatMap(thrice, name="fm"))
+        .add(ReplicatingFork(2))
+        .add(Pipe(1), Processor(tagged))
+        .add(Join(2))
+    )
 
 
 def test_a_death_between_two_copies_says_of_which_record() -> None:
@@ -36,7 +42,11 @@ def test_a_death_between_two_copies_says_of_which_record() -> None:
     for seed in SEEDS:
         run = copied().simulate("ab", seed=seed, faults=Faults(["fm"]))
         again = copied().replay("ab", run.schedule)
-        assert (list(again), again.decisions, again.schedule) == (list(run), run.decisions, run.schedule)
+        assert (list(again), again.decisions, again.schedule) == (
+            list(run),
+            run.decisions,
+            run.schedule,
+        )
         places.update(str(death._replace(wait=0)) for death in Schedule.parse(run.schedule).deaths)
     assert {"!fm.1.copied1", "!fm.1.copied1*2", "!fm.1.copied1*3"} <= places.keys()
 
@@ -74,7 +84,9 @@ def test_a_run_that_a_death_ends_ends_so_again() -> None:
             pl.simulate("abc", seed=seed, faults=Faults())
         except WorkerCrashed as error:
             ended += 1
-            (schedule,) = [note.split("'")[1] for note in error.__notes__ if note.startswith("replay it")]
+            (schedule,) = [
+                note.split("'")[1] for note in error.__notes__ if note.startswith("replay it")
+            ]
             with pytest.raises(WorkerCrashed):
                 pl.replay("abc", schedule)
     assert ended
@@ -111,7 +123,11 @@ def test_a_search_goes_on_behind_such_a_death(strategy: Any) -> None:
 def test_each_death_of_a_schedule_must_be_died() -> None:
     pl = Pipeline[int]().add(Processor(abs, name="job"))
     assert pl.replay([1], "cv1:!job.0.taken;!job.0.taken").report.stages["job"].restarts == 2
-    for wrong in ("cv1:!job.0.taken*2", "cv1:!job.0.copied1", "cv1:!job.0.emitted;!job.0.emitted;!job.0.taken"):
+    for wrong in (
+        "cv1:!job.0.taken*2",
+        "cv1:!job.0.copied1",
+        "cv1:!job.0.emitted;!job.0.emitted;!job.0.taken",
+    ):
         with pytest.raises(ScheduleMismatch, match="never came to where the schedule has it die"):
             pl.replay([1], wrong)
 
@@ -136,7 +152,9 @@ def test_a_worker_that_is_dead_does_nothing_while_another_comes_back() -> None:
     def pl() -> Any:
         lanes = pipeline().add(ReplicatingFork(2)).add(Pipe(), ReplicatingFork(3))
         lanes = lanes.add(Pipe(), Pipe(1), Processor(abs), Processor(abs))
-        return lanes.add(Pipe(), Join(3, ordered=True)).add(Zip(2)).add(Processor(len, name="pairs"))
+        return (
+            lanes.add(Pipe(), Join(3, ordered=True)).add(Zip(2)).add(Processor(len, name="pairs"))
+        )
 
     relay = next(node.name for node in pl().topology.nodes if "-" in node.name)
     deaths = f"!{relay}.0.taken;!{relay}.end.closed0;!pairs.1.emitted"

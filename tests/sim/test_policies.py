@@ -1,4 +1,5 @@
-"""Retries, time limits and `context()` in a simulated run: they do what they do in a real one, and take no time."""
+"""Retries, time limits and `context()` in a simulated run: they do what they do in a real one, and
+take no time."""
 
 from __future__ import annotations
 
@@ -42,17 +43,30 @@ def test_retries_are_made_at_once_and_know_their_number() -> None:
 
 def test_what_is_given_up_is_a_dead_letter_with_its_attempts() -> None:
     simulation = one(Processor(third_time_lucky, retries=1, on_error="dead_letter")).simulate([7])
-    assert (simulation, [(letter.item, letter.attempts) for letter in simulation.dead_letters]) == ([], [(7, 2)])
+    assert (simulation, [(letter.item, letter.attempts) for letter in simulation.dead_letters]) == (
+        [],
+        [(7, 2)],
+    )
 
 
 def test_an_item_has_the_same_id_as_in_a_real_run() -> None:
-    pl: Any = Pipeline[int]().add(ReplicatingFork(2)).add(Processor(tells_its_id, name="a"), Processor(tells_its_id, name="b"))
+    pl: Any = (
+        Pipeline[int]()
+        .add(ReplicatingFork(2))
+        .add(Processor(tells_its_id, name="a"), Processor(tells_its_id, name="b"))
+    )
     pl.add(Join(2))
     assert sorted(pl.simulate(range(4), seed=5)) == sorted(pl.run(range(4)))
 
 
 def test_behind_a_join_no_two_items_have_the_same_id() -> None:
-    pl: Any = Pipeline[int]().add(ReplicatingFork(2)).add(Pipe(), Pipe()).add(Join(2)).add(Processor(tells_its_id))
+    pl: Any = (
+        Pipeline[int]()
+        .add(ReplicatingFork(2))
+        .add(Pipe(), Pipe())
+        .add(Join(2))
+        .add(Processor(tells_its_id))
+    )
     for seed in range(10):
         assert len(set(pl.simulate(range(4), seed=seed))) == 8
 
@@ -67,7 +81,9 @@ def test_every_attempt_may_run_out_of_time(retries: int) -> None:
     """Of m items each comes through in any of r + 1 attempts, or in none."""
     found = limited(retries).explore(range(3), strategy="exhaustive", faults=ONLY_TIMEOUTS)
     through = product([True, False], repeat=3)
-    assert found.outputs == {tuple(2 * item for item in range(3) if there[item]) for there in through}
+    assert found.outputs == {
+        tuple(2 * item for item in range(3) if there[item]) for there in through
+    }
     assert (found.classes, found.complete) == ((retries + 2) ** 3, True)
 
 
@@ -87,7 +103,9 @@ def test_what_is_lost_by_time_is_found_said_in_words_and_replayed() -> None:
 
 def test_a_limit_that_is_passed_ends_the_run_where_the_stage_says_so() -> None:
     pl = one(FlatMap(repeated, timeout_s=1))
-    with pytest.raises(ItemTimeout, match=r"stage 'repeated': this item took longer than timeout_s=1.0 allows"):
+    with pytest.raises(
+        ItemTimeout, match=r"stage 'repeated': this item took longer than timeout_s=1.0 allows"
+    ):
         pl.replay([1, 2], "cv1:repeated~timer.1=1")
 
 

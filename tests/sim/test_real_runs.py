@@ -41,10 +41,13 @@ TRIED = [
 
 
 def hesitates(job: Any) -> Any:
-    """The job, after a pause of its own length each time, or none: so that workers overtake one another."""
+    """The job, after a pause of its own length each time, or none: so that workers overtake one
+    another."""
 
     def late(item: Any) -> Any:
-        how_long = os.urandom(1)[0]  # forked workers share the state of every other source of chance
+        how_long = os.urandom(1)[
+            0
+        ]  # forked workers share the state of every other source of chance
         if how_long > 128:
             time.sleep((how_long - 128) * 3e-6)
         return job(item)
@@ -53,12 +56,20 @@ def hesitates(job: Any) -> Any:
 
 
 def hesitant(rows: Sequence[Sequence[Stage]]) -> list[list[Stage]]:
-    return [[Processor(hesitates(stage.said.fn)) if type(stage) is Processor else stage for stage in row] for row in rows]
+    return [
+        [
+            Processor(hesitates(stage.said.fn)) if type(stage) is Processor else stage
+            for stage in row
+        ]
+        for row in rows
+    ]
 
 
 @cache
 def known(name: str) -> set[Outcome]:
-    found = built(*TOPOLOGIES[name]()).explore(items(name), strategy="exhaustive", schedules=100_000)
+    found = built(*TOPOLOGIES[name]()).explore(
+        items(name), strategy="exhaustive", schedules=100_000
+    )
     assert found.complete
     return set(found.outputs)
 

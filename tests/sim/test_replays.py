@@ -1,7 +1,8 @@
-"""Whatever befalls a run, its schedule gives the same run again, and a failure that a search tells of fails again.
+"""Whatever befalls a run, its schedule gives the same run again, and a failure that a search tells
+of fails again.
 
-Random small pipelines, with deaths of any number of workers at any places, waits until others take their places, time limits
-and policies; a part of them each time, all of them with CONVEYOR_PROVE.
+Random small pipelines, with deaths of any number of workers at any places, waits until others take
+their places, time limits and policies; a part of them each time, all of them with CONVEYOR_PROVE.
 """
 
 from __future__ import annotations
@@ -23,7 +24,9 @@ from conveyor.sim.world.faulty_channel import Life
 from tests.helpers import PROVE
 from tests.sim.random_runs import Pipelines, number_of
 
-BLOCKS = 100 if PROVE else 10  # that pytest-xdist can share among processes, each within the time that a test has
+BLOCKS = (
+    100 if PROVE else 10
+)  # that pytest-xdist can share among processes, each within the time that a test has
 NUMBERS = range(2000 if PROVE else 120)
 SEARCHES = range(500 if PROVE else 40)
 
@@ -49,18 +52,21 @@ def outcome(run: Callable[[], Any]) -> Outcome:
     try:
         simulation = run()
     except Exception as error:
-        (note,) = [note for note in getattr(error, "__notes__", ()) if note.startswith("replay it: ")]
+        (note,) = [
+            note for note in getattr(error, "__notes__", ()) if note.startswith("replay it: ")
+        ]
         return Outcome((type(error), str(error)), (), note.split("'")[1])
     letters = [
-        (each.stage, each.ordinal, repr(each.item), repr(each.exception), each.attempts) for each in simulation.dead_letters
+        (each.stage, each.ordinal, repr(each.item), repr(each.exception), each.attempts)
+        for each in simulation.dead_letters
     ]
     seen = list(simulation), letters, str(simulation.report)
     return Outcome(seen, in_order(simulation.decisions, simulation.schedule), simulation.schedule)
 
 
 def in_order(decisions: Sequence[Decision], schedule: str) -> object:
-    """The decisions, one after the other; where no worker dies, what was decided at each point: in which order joins read, and
-    what they could have read, is all the same there.
+    """The decisions, one after the other; where no worker dies, what was decided at each point: in
+    which order joins read, and what they could have read, is all the same there.
 
     That the time of an item suffices is not asked where a schedule has none that runs out.
     """
@@ -90,7 +96,8 @@ def differences(made: Pipelines, first: Outcome) -> Iterator[str]:
         schedule = again.schedule
 
 
-# ----------------------------------------------------------------------------------------------------------- many deaths
+# -----------------------------------------------------------------------------------------------------------
+# many deaths
 
 
 class Survey(Life):
@@ -110,7 +117,8 @@ def simulator_of(made: Pipelines, random: Random) -> Simulator:
 
 
 def with_many_deaths(simulator: Simulator, random: Random) -> Attempt:
-    """A run in which workers die at places that they come to, one after the other or the same one again and again."""
+    """A run in which workers die at places that they come to, one after the other or the same one
+    again and again."""
     surveys = [Survey(name, simulator.inputs_of(name)) for name in simulator.plan.workers]
     simulator.attempt(RandomWalk(random.randrange(1 << 20)), surveys)
     places = [place for survey in surveys for place in survey.places]
@@ -168,7 +176,11 @@ def test_every_failure_that_a_search_tells_of_fails_again(block: int) -> None:
             return number_of(made.number, list(run), restarts) % 8 > 0
 
         faults = (Faults(), Faults(timeouts=True))[number % 2]
-        found = made.build().explore(made.items, check, schedules=100, seed=number, faults=faults).failure
+        found = (
+            made.build()
+            .explore(made.items, check, schedules=100, seed=number, faults=faults)
+            .failure
+        )
         if found is not None:
             failures += 1
             assert found.repeats, str(found)
@@ -187,7 +199,8 @@ def fails(made: Pipelines, schedule: str, check: Any) -> bool:
 
 
 def test_a_death_that_is_not_to_be_need_not_be_said() -> None:
-    """Whatever may be left out of a schedule while it is made smaller, what is left is a run that can be had again."""
+    """Whatever may be left out of a schedule while it is made smaller, what is left is a run that
+    can be had again."""
     for number in NUMBERS[::10]:
         made, random = Pipelines(number), Random(number)
         simulator = simulator_of(made, random)

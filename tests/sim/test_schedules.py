@@ -38,7 +38,9 @@ def assert_same_run(again: Any, run: Any) -> None:
 
 @examples
 @given(chains(), values, seeds)
-def test_a_run_is_as_promised_and_its_schedule_gives_it_again(chain: Chain, values: list[Any], seed: int) -> None:
+def test_a_run_is_as_promised_and_its_schedule_gives_it_again(
+    chain: Chain, values: list[Any], seed: int
+) -> None:
     run = build(chain, pipeline()).simulate(sources(values), seed=seed)
 
     assert_as_promised(chain, values, run)
@@ -47,22 +49,34 @@ def test_a_run_is_as_promised_and_its_schedule_gives_it_again(chain: Chain, valu
 
 @examples
 @given(chains(), values, seeds)
-def test_so_does_that_of_a_run_in_which_a_worker_dies(chain: Chain, values: list[Any], seed: int) -> None:
+def test_so_does_that_of_a_run_in_which_a_worker_dies(
+    chain: Chain, values: list[Any], seed: int
+) -> None:
     run = build(chain, pipeline()).simulate(sources(values), seed=seed, faults=Faults())
     again = build(chain, pipeline()).replay(sources(values), run.schedule)
 
     assert_as_promised(chain, values, run)
     assert (list(again), again.schedule) == (list(run), run.schedule)
-    if "!" in run.schedule:  # else who was to die never came so far, and where its slices end was decided for nothing
+    if (
+        "!" in run.schedule
+    ):  # else who was to die never came so far, and where its slices end was decided for nothing
         assert_same_run(again, run)
 
 
-LATE = ["diamond", "tight balance", "a fork behind a job, into two joins", "one diamond behind another"]
+LATE = [
+    "diamond",
+    "tight balance",
+    "a fork behind a job, into two joins",
+    "one diamond behind another",
+]
 
 
 @pytest.mark.parametrize("name", LATE)
 def test_a_worker_that_comes_back_later_comes_back_as_late(name: str) -> None:
-    runs = [built(*TOPOLOGIES[name]()).simulate(range(3), seed=seed, faults=Faults()) for seed in range(60)]
+    runs = [
+        built(*TOPOLOGIES[name]()).simulate(range(3), seed=seed, faults=Faults())
+        for seed in range(60)
+    ]
 
     assert any("+" in run.schedule for run in runs)
     for run in runs:
@@ -88,18 +102,30 @@ def test_a_stage_that_is_put_in_elsewhere_changes_no_schedule(
 def test_a_schedule_from_which_keys_are_taken_still_runs(
     chain: Chain, values: list[Any], seed: int, data: st.DataObject
 ) -> None:
-    schedule = Schedule.parse(build(chain, pipeline()).simulate(sources(values), seed=seed).schedule)
+    schedule = Schedule.parse(
+        build(chain, pipeline()).simulate(sources(values), seed=seed).schedule
+    )
     left = {key: option for key, option in schedule.choices.items() if data.draw(st.booleans())}
     run = build(chain, pipeline()).simulate(sources(values), scheduler=Follow(Schedule(left)))
 
     assert_as_promised(chain, values, run)
-    assert all(option == default or left[Key(point, ordinal)] == option for point, ordinal, option, default in run.decisions)
+    assert all(
+        option == default or left[Key(point, ordinal)] == option
+        for point, ordinal, option, default in run.decisions
+    )
 
 
-ENDING = [name for name in TOPOLOGIES if "fail" not in name and "starves" not in name and "into a zip" not in name]
+ENDING = [
+    name
+    for name in TOPOLOGIES
+    if "fail" not in name and "starves" not in name and "into a zip" not in name
+]
 
 
-@pytest.mark.parametrize("name", [name for name in ENDING if "ahead of a join" not in name and (PROVE or name not in HEAVY)])
+@pytest.mark.parametrize(
+    "name",
+    [name for name in ENDING if "ahead of a join" not in name and (PROVE or name not in HEAVY)],
+)
 def test_every_class_has_a_schedule_of_its_own_that_gives_it_again(name: str) -> None:
     pl = built(*TOPOLOGIES[name]())
     runs: dict[str, list[Any]] = {}
@@ -139,6 +165,10 @@ deaths = st.builds(
 
 
 @settings(deadline=None)
-@given(st.builds(Schedule, st.dictionaries(keys, st.integers(0, 9)), st.lists(deaths, max_size=2).map(tuple)))
+@given(
+    st.builds(
+        Schedule, st.dictionaries(keys, st.integers(0, 9)), st.lists(deaths, max_size=2).map(tuple)
+    )
+)
 def test_a_schedule_is_read_as_it_was_written(schedule: Schedule) -> None:
     assert Schedule.parse(str(schedule)) == schedule

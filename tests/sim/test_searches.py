@@ -22,14 +22,25 @@ def paid(item: int) -> int:
 
 
 def paying() -> Any:
-    return Pipeline[int]().add(ReplicatingFork(2)).add(Processor(paid, name="paid"), Pipe()).add(Join(2))
+    return (
+        Pipeline[int]()
+        .add(ReplicatingFork(2))
+        .add(Processor(paid, name="paid"), Pipe())
+        .add(Join(2))
+    )
 
 
 def copies(lanes: int = 2) -> Any:
-    return Pipeline[int]().add(ReplicatingFork(lanes)).add(*[Pipe() for _ in range(lanes)]).add(Join(lanes))
+    return (
+        Pipeline[int]()
+        .add(ReplicatingFork(lanes))
+        .add(*[Pipe() for _ in range(lanes)])
+        .add(Join(lanes))
+    )
 
 
-# ------------------------------------------------------------------------------------------------------------- effects
+# -------------------------------------------------------------------------------------------------------------
+# effects
 
 
 def takes_and_looks(run: object) -> None:
@@ -54,9 +65,13 @@ class Counts:
         assert [1, 2] * self.calls == LEDGER
 
 
-@pytest.mark.parametrize("options", [{}, {"strategy": "exhaustive"}, {"strategy": "random", "schedules": 100}])
+@pytest.mark.parametrize(
+    "options", [{}, {"strategy": "exhaustive"}, {"strategy": "random", "schedules": 100}]
+)
 @pytest.mark.parametrize("check", [takes_and_looks, looks_and_takes, Counts()])
-def test_a_check_sees_the_effects_of_its_own_run_alone(check: Callable[[Any], object], options: dict[str, Any]) -> None:
+def test_a_check_sees_the_effects_of_its_own_run_alone(
+    check: Callable[[Any], object], options: dict[str, Any]
+) -> None:
     LEDGER.clear()
     if isinstance(check, Counts):
         check.calls = 0
@@ -73,7 +88,9 @@ def test_a_check_that_depends_on_earlier_runs_is_told_so() -> None:
     failure = copies().explore([1, 2], check).failure
     assert isinstance(failure.error, NotDeterministic)
     assert isinstance(failure.error.__cause__, AssertionError)
-    assert str(failure.error).startswith("the same schedule passed before: the test depends on what an earlier schedule left")
+    assert str(failure.error).startswith(
+        "the same schedule passed before: the test depends on what an earlier schedule left"
+    )
     assert "replay" not in str(failure)
 
 
@@ -95,12 +112,16 @@ def test_what_is_told_of_a_job_that_is_not_deterministic_finds_it_again() -> Non
     pl: Any = copies().add(Processor(counts_calls))
     failure = pl.explore([1, 2], bool).failure
     assert isinstance(failure.error, NotDeterministic)
-    assert str(failure).splitlines()[-1] == f"again: pl.explore(items, start={failure.schedule!r}, schedules=1)"
+    assert (
+        str(failure).splitlines()[-1]
+        == f"again: pl.explore(items, start={failure.schedule!r}, schedules=1)"
+    )
     again = pl.explore([1, 2], start=failure.schedule, schedules=1).failure
     assert isinstance(again.error, NotDeterministic)
 
 
-# -------------------------------------------------------------------------------------------------------------- the end
+# --------------------------------------------------------------------------------------------------------------
+# the end
 
 
 class Deadline:
@@ -150,7 +171,9 @@ def test_a_search_ends_when_every_class_has_been_seen(strategy: Any) -> None:
 
 
 @pytest.mark.parametrize(("items", "schedules"), [(5, 60), (6, 200), (7, 1000)])
-def test_an_exhaustive_search_that_is_cut_short_tells_about_how_much_it_has_not_seen(items: int, schedules: int) -> None:
+def test_an_exhaustive_search_that_is_cut_short_tells_about_how_much_it_has_not_seen(
+    items: int, schedules: int
+) -> None:
     """Where nothing counts the classes: the stage keeps a state."""
 
     class Keeps(Processor[int, int]):

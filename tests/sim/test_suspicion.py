@@ -1,4 +1,5 @@
-"""Jobs that depend on more than their item are found, and their stage is named; jobs that only seem to are not accused."""
+"""Jobs that depend on more than their item are found, and their stage is named; jobs that only seem
+to are not accused."""
 
 from __future__ import annotations
 
@@ -26,12 +27,18 @@ SHARED = random.Random(7)
 
 def found(stage: Any, items: Iterable[object] = SENTENCES, **options: Any) -> ConveyorError | None:
     """What a search finds that looks at one schedule."""
-    pl: Any = Pipeline[Any]().add(ReplicatingFork(2)).add(stage, Processor(str, name="other")).add(Join(2))
+    pl: Any = (
+        Pipeline[Any]()
+        .add(ReplicatingFork(2))
+        .add(stage, Processor(str, name="other"))
+        .add(Join(2))
+    )
     failure = pl.explore(items, schedules=1, **options).failure
     return None if failure is None else failure.error
 
 
-# ---------------------------------------------------------------------------------------------------- what is found
+# ----------------------------------------------------------------------------------------------------
+# what is found
 
 
 def seconds(item: str) -> int:
@@ -128,8 +135,30 @@ LAMBDA: Callable[[str], int] = lambda item: round(time.time())  # noqa: E731  # 
 DISPLAYS: Callable[[str], str] = lambda item: " ".join({letter for letter in item if letter > "a"})  # noqa: E731  # as above
 
 CULPRITS: list[Callable[..., object]] = [
-    *(seconds, nanoseconds, ticks, day, year, today, imported_inside, by_a_helper, drawn, chosen, drawn_from_a_shared_state),
-    *(words, displayed, starred, DISPLAYS, first_word, hashed, counts_calls, functools.partial(seconds), LAMBDA),
+    *(
+        seconds,
+        nanoseconds,
+        ticks,
+        day,
+        year,
+        today,
+        imported_inside,
+        by_a_helper,
+        drawn,
+        chosen,
+        drawn_from_a_shared_state,
+    ),
+    *(
+        words,
+        displayed,
+        starred,
+        DISPLAYS,
+        first_word,
+        hashed,
+        counts_calls,
+        functools.partial(seconds),
+        LAMBDA,
+    ),
 ]
 
 
@@ -154,12 +183,16 @@ def test_the_order_of_a_set_in_an_item_is_found() -> None:
     def listed(item: set[str]) -> list[str]:
         return list(item)
 
-    assert "'culprit'" in str(found(Processor(listed, name="culprit"), [set(text.split()) for text in SENTENCES]))
+    assert "'culprit'" in str(
+        found(Processor(listed, name="culprit"), [set(text.split()) for text in SENTENCES])
+    )
 
 
 def test_a_global_that_another_lane_changes_is_found_with_the_stage_that_changes_it() -> None:
     pl: Any = Pipeline[str]().add(ReplicatingFork(2))
-    pl.add(Processor(into_seen, name="writer"), Processor(how_many_seen, name="reader")).add(Join(2))
+    pl.add(Processor(into_seen, name="writer"), Processor(how_many_seen, name="reader")).add(
+        Join(2)
+    )
     error = pl.explore(SENTENCES, schedules=1).failure.error
     assert isinstance(error, NotDeterministic)
     assert "the job of stage 'reader' is not deterministic" in str(error)
@@ -197,7 +230,8 @@ def how_many_seen(item: str) -> int:
     return len(SEEN)
 
 
-# ------------------------------------------------------------------------------------------------ who is not accused
+# ------------------------------------------------------------------------------------------------
+# who is not accused
 
 
 def timed(item: str) -> str:
@@ -292,7 +326,18 @@ class Numbering(Processor[str, int]):
 SORTS: Callable[[str], list[str]] = lambda item: sorted({*item})  # noqa: E731  # as above
 
 INNOCENT: list[Any] = [
-    *(timed, seeded, own_generator, at_a_time, sorted_words, how_many, a_set, sets_inside, compares_types, compares_dates),
+    *(
+        timed,
+        seeded,
+        own_generator,
+        at_a_time,
+        sorted_words,
+        how_many,
+        a_set,
+        sets_inside,
+        compares_types,
+        compares_dates,
+    ),
     *(same_hash, numbers, an_object, cached, remembering(), str.upper, len, set, SORTS),
 ]
 
@@ -303,7 +348,12 @@ def test_an_innocent_is_not_accused(job: Callable[[Any], object]) -> None:
 
 
 def test_a_flat_map_a_class_and_one_that_skips_are_not_accused() -> None:
-    for stage in (FlatMap(sorted_words), FlatMap(str.split), Numbering(), Processor(always_raises, on_error="skip")):
+    for stage in (
+        FlatMap(sorted_words),
+        FlatMap(str.split),
+        Numbering(),
+        Processor(always_raises, on_error="skip"),
+    ):
         assert found(stage) is None
 
 
@@ -311,7 +361,8 @@ def test_a_job_that_fails_is_told_as_it_is() -> None:
     assert isinstance(found(Processor(always_raises)), ValueError)
 
 
-# ---------------------------------------------------------------------------------------------------------- values
+# ----------------------------------------------------------------------------------------------------------
+# values
 
 
 def claims_numbers(item: object) -> int:
@@ -323,7 +374,11 @@ def takes_numbers(item: int) -> int:
 
 
 def test_a_value_that_a_stage_does_not_take_is_found_wherever_items_are_looked_at() -> None:
-    pl: Any = Pipeline[Any]().add(Processor(claims_numbers)).add(Processor(takes_numbers, name="next", on_error="skip"))
+    pl: Any = (
+        Pipeline[Any]()
+        .add(Processor(claims_numbers))
+        .add(Processor(takes_numbers, name="next", on_error="skip"))
+    )
     words = "stage 'next' takes int, but item 1 is 'two', which is of type str"
     with pytest.raises(StageTypeError, match=words):
         pl.simulate([1, "two", 3])
@@ -350,7 +405,9 @@ def test_a_schedule_with_a_culprit_is_made_as_small_as_any_other() -> None:
     def check(run: Any) -> bool:
         return all(when == 0 for _, when in run)
 
-    failures = [pl.explore(range(4), check, strategy="random", seed=seed).failure for seed in range(5)]
+    failures = [
+        pl.explore(range(4), check, strategy="random", seed=seed).failure for seed in range(5)
+    ]
 
     assert all(isinstance(failure.error, NotDeterministic) for failure in failures)
     assert {failure.schedule for failure in failures} == {"cv1:join.0=1"}

@@ -1,4 +1,5 @@
-"""A simulated stage is set up and torn down when a real one is, however its run ends; what fails in it is told alike."""
+"""A simulated stage is set up and torn down when a real one is, however its run ends; what fails in
+it is told alike."""
 
 from __future__ import annotations
 
@@ -44,7 +45,9 @@ class Writes(Processor[int, int]):
         self.at("teardown")
 
 
-def written(pl: Any, path: Path, call: str, items: list[int]) -> tuple[list[str], tuple[type, str, str]]:
+def written(
+    pl: Any, path: Path, call: str, items: list[int]
+) -> tuple[list[str], tuple[type, str, str]]:
     """What the stage wrote in a run, and how that ended."""
     path.unlink(missing_ok=True)
     end: tuple[type, str, str] = type(None), "", ""
@@ -65,14 +68,21 @@ def test_it_is_torn_down_as_in_a_real_run(fails: str, tmp_path: Path) -> None:
 
 
 def test_it_is_torn_down_where_another_stage_fails(tmp_path: Path) -> None:
-    pl = Pipeline[int]().add(Writes(tmp_path / "written", "")).add(Pipe()).add(Processor(lambda item: 1 // item, name="other"))
+    pl = (
+        Pipeline[int]()
+        .add(Writes(tmp_path / "written", ""))
+        .add(Pipe())
+        .add(Processor(lambda item: 1 // item, name="other"))
+    )
     for call in ("run", "simulate"):
         events, end = written(pl, tmp_path / "written", call, [0])
         assert (events[0], events[-1], end[0]) == ("setup", "teardown", ZeroDivisionError)
 
 
 def test_it_is_torn_down_in_a_deadlock_and_in_the_search_for_its_cure(tmp_path: Path) -> None:
-    lanes = Pipeline[int]().add(Writes(tmp_path / "written", "")).add(Pipe()).add(ReplicatingFork(2))
+    lanes = (
+        Pipeline[int]().add(Writes(tmp_path / "written", "")).add(Pipe()).add(ReplicatingFork(2))
+    )
     pl = lanes.add(Filter(lambda item: item > 3), Pipe(1)).add(Zip(2))
     events, end = written(pl, tmp_path / "written", "simulate", [1, 2, 3, 4])
     assert end[0] is Deadlock
@@ -83,13 +93,24 @@ def is_rising(run: list[int]) -> bool:
     return sorted(run) == run
 
 
-@pytest.mark.parametrize("options", [{}, {"strategy": "exhaustive"}, {"faults": Faults(["copied"])}])
-def test_each_schedule_of_a_search_tears_down_what_it_has_set_up(options: dict[str, Any], tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    "options", [{}, {"strategy": "exhaustive"}, {"faults": Faults(["copied"])}]
+)
+def test_each_schedule_of_a_search_tears_down_what_it_has_set_up(
+    options: dict[str, Any], tmp_path: Path
+) -> None:
     path = tmp_path / "written"
-    pl: Any = Pipeline[int]().add(ReplicatingFork(2)).add(Processor(int, name="copied"), Pipe()).add(Join(2))
+    pl: Any = (
+        Pipeline[int]()
+        .add(ReplicatingFork(2))
+        .add(Processor(int, name="copied"), Pipe())
+        .add(Join(2))
+    )
     pl.add(Writes(path, "item 3"))
     found = pl.explore([1, 2, 3], **options)
-    assert isinstance(found.failure.error, ValueError), "and none is left behind that would fail the next"
+    assert isinstance(found.failure.error, ValueError), (
+        "and none is left behind that would fail the next"
+    )
     events = path.read_text().splitlines()
     assert events.count("setup") == events.count("teardown") > 1
 

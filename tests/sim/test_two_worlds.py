@@ -1,4 +1,5 @@
-"""What the simulator says cannot happen does not happen for real, and the other way round: above all, a deadlock."""
+"""What the simulator says cannot happen does not happen for real, and the other way round: above
+all, a deadlock."""
 
 from __future__ import annotations
 
@@ -37,16 +38,21 @@ def given_one_by_one(items: Iterable[Any]) -> Iterator[Any]:
     yield from items
 
 
-# ---------------------------------------------------------------------------------------------------- the end of the input
+# ----------------------------------------------------------------------------------------------------
+# the end of the input
 
 
 def beside_one_that_gathers(room: int, start_method: str = "fork") -> Any:
     return pipeline(start_method).add(ReplicatingFork(2)).add(Pipe(room), All()).add(Zip(2))
 
 
-@pytest.mark.parametrize("given", [list, tuple, iter, given_one_by_one, dict.fromkeys], ids=lambda given: given.__name__)
+@pytest.mark.parametrize(
+    "given", [list, tuple, iter, given_one_by_one, dict.fromkeys], ids=lambda given: given.__name__
+)
 @pytest.mark.parametrize("streamed", [False, True], ids=["run", "stream"])
-def test_an_input_ends_behind_its_last_item_whatever_kind_it_is_of(given: Callable[[Any], Any], streamed: bool) -> None:
+def test_an_input_ends_behind_its_last_item_whatever_kind_it_is_of(
+    given: Callable[[Any], Any], streamed: bool
+) -> None:
     pairs = tuple((n, n) for n in range(4))
 
     assert endings(beside_one_that_gathers(4), range(4)) == {pairs}
@@ -61,22 +67,30 @@ def test_and_one_item_more_than_there_is_room_for_is_stuck_in_both_worlds(stream
 
 @pytest.mark.parametrize("start_method", START_METHODS)
 def test_so_it_is_under_every_start_method(start_method: str) -> None:
-    assert beside_one_that_gathers(4, start_method).run(given_one_by_one(range(4))) == [(n, n) for n in range(4)]
+    assert beside_one_that_gathers(4, start_method).run(given_one_by_one(range(4))) == [
+        (n, n) for n in range(4)
+    ]
 
 
-def test_an_error_of_the_source_that_shows_when_it_is_asked_for_its_end_comes_behind_the_results() -> None:
+def test_an_error_of_the_source_that_shows_when_it_is_asked_for_its_end_comes_behind_the_results() -> (
+    None
+):
     def source() -> Iterator[int]:
         yield from range(4)
         raise OSError("gone")
 
     results: list[Any] = []
-    with beside_one_that_gathers(4).stream(source()) as stream, pytest.raises(OSError, match="gone"):
+    with (
+        beside_one_that_gathers(4).stream(source()) as stream,
+        pytest.raises(OSError, match="gone"),
+    ):
         results.extend(stream)
 
     assert results == [(n, n) for n in range(4)]
 
 
-# ------------------------------------------------------------------------------------------- neighbours that share a worker
+# -------------------------------------------------------------------------------------------
+# neighbours that share a worker
 
 
 def textual(item: Any) -> Any:
@@ -94,7 +108,9 @@ def long_lane_beside_one_that_gathers(first: Callable[[Any], Any]) -> Any:
 
 @pytest.mark.usefixtures("one_core")
 @pytest.mark.parametrize("first", [textual, dropping])
-def test_a_lane_before_a_zip_holds_as_much_on_one_core_as_on_many(first: Callable[[Any], Any]) -> None:
+def test_a_lane_before_a_zip_holds_as_much_on_one_core_as_on_many(
+    first: Callable[[Any], Any],
+) -> None:
     items = range(40_000)  # more than the two pipes of one worker hold
 
     kept = [n for n in items if first(n) is not None]
@@ -107,20 +123,39 @@ def jobs_of(*names: str) -> list[Processor[Any, Any]]:
 
 
 def test_only_neighbours_between_a_fork_and_its_zip_keep_workers_of_their_own() -> None:
-    lanes = pipeline().add(jobs_of("a")[0]).add(jobs_of("b")[0]).add(ReplicatingFork(2)).add(*jobs_of("c", "d"))
+    lanes = (
+        pipeline()
+        .add(jobs_of("a")[0])
+        .add(jobs_of("b")[0])
+        .add(ReplicatingFork(2))
+        .add(*jobs_of("c", "d"))
+    )
     zipped = lanes.add(*jobs_of("e", "f")).add(Zip(2)).add(jobs_of("g")[0]).add(jobs_of("h")[0])
 
     assert fused_names(fuse(zipped.topology, 1)) == [["a", "b"], ["g", "h"]]
 
 
 def test_where_a_zip_has_lanes_of_its_own_those_of_another_diamond_share_workers_as_ever() -> None:
-    joined = pipeline().add(ReplicatingFork(2)).add(*jobs_of("a", "b")).add(*jobs_of("c", "d")).add(Join(2))
-    zipped = joined.add(jobs_of("e")[0]).add(ReplicatingFork(2)).add(*jobs_of("f", "g")).add(*jobs_of("h", "i")).add(Zip(2))
+    joined = (
+        pipeline()
+        .add(ReplicatingFork(2))
+        .add(*jobs_of("a", "b"))
+        .add(*jobs_of("c", "d"))
+        .add(Join(2))
+    )
+    zipped = (
+        joined.add(jobs_of("e")[0])
+        .add(ReplicatingFork(2))
+        .add(*jobs_of("f", "g"))
+        .add(*jobs_of("h", "i"))
+        .add(Zip(2))
+    )
 
     assert sorted(fused_names(fuse(zipped.topology, 1))) == [["a", "c"], ["b", "d"]]
 
 
-# --------------------------------------------------------------------------------------- lanes that are given little at once
+# --------------------------------------------------------------------------------------- lanes that
+# are given little at once
 
 
 def slow(item: Any) -> Any:
@@ -134,7 +169,11 @@ def nested_balances() -> Any:
 
 def slow_lanes_beside_one_that_gathers() -> Any:
     lanes = pipeline().add(ReplicatingFork(2)).add(BalancingFork(2), All())
-    lanes = lanes.add(Processor(slow), Processor(slow), Pipe()).add(Pipe(1), Pipe(1), Pipe()).add(Join(2), Pipe())
+    lanes = (
+        lanes.add(Processor(slow), Processor(slow), Pipe())
+        .add(Pipe(1), Pipe(1), Pipe())
+        .add(Join(2), Pipe())
+    )
     return lanes.add(Processor(textual), Pipe()).add(Pipe(1), Pipe()).add(Zip(2))
 
 
@@ -163,20 +202,34 @@ def test_what_was_given_to_them_then_is_recorded_and_done_again(tmp_path: Any) -
 
 def test_lanes_of_a_worker_that_is_no_source_do_so_too() -> None:
     lanes = pipeline().add(Processor(textual)).add(ReplicatingFork(2)).add(BalancingFork(2), All())
-    pl = lanes.add(Processor(slow), Processor(slow), Pipe()).add(Join(2, ordered=True), Pipe()).add(Zip(2))
+    pl = (
+        lanes.add(Processor(slow), Processor(slow), Pipe())
+        .add(Join(2, ordered=True), Pipe())
+        .add(Zip(2))
+    )
 
     assert pl.run(range(12)) == [(n, n) for n in range(12)]
 
 
 def test_pipes_that_are_really_full_are_a_deadlock_there_too() -> None:
-    lanes = pipeline().add(ReplicatingFork(2)).add(BalancingFork(2), All()).add(Pipe(2), Pipe(2), Pipe())
-    pl = lanes.add(Processor(slow), Processor(slow), Pipe()).add(Pipe(1), Pipe(1), Pipe()).add(Zip(3))
+    lanes = (
+        pipeline()
+        .add(ReplicatingFork(2))
+        .add(BalancingFork(2), All())
+        .add(Pipe(2), Pipe(2), Pipe())
+    )
+    pl = (
+        lanes.add(Processor(slow), Processor(slow), Pipe())
+        .add(Pipe(1), Pipe(1), Pipe())
+        .add(Zip(3))
+    )
 
     with pytest.raises(Deadlock, match="is full: 2 of 2 items"):
         pl.run(range(30))
 
 
-# ------------------------------------------------------------------------------------------------- items that are not tiny
+# -------------------------------------------------------------------------------------------------
+# items that are not tiny
 
 
 def weighed(room: int) -> Any:
@@ -207,7 +260,8 @@ def test_a_pipe_that_holds_all_the_items_it_may_is_a_deadlock_as_in_the_simulato
         weighed(10).run(items)
 
 
-# --------------------------------------------------------------------------------------------------- any small pipeline
+# ---------------------------------------------------------------------------------------------------
+# any small pipeline
 
 
 @pytest.mark.parametrize("seed", SEEDS)

@@ -1,4 +1,5 @@
-"""What a check raises says that it has failed, unless it ends the test or the program in which it is called."""
+"""What a check raises says that it has failed, unless it ends the test or the program in which it
+is called."""
 
 from __future__ import annotations
 
@@ -42,7 +43,13 @@ def by_another(run: list[int]) -> None:
 
 
 def explored(check: Callable[[Any], object]) -> Any:
-    return Pipeline[int]().add(ReplicatingFork(2)).add(Pipe(), Pipe()).add(Join(2)).explore([1, 2], check)
+    return (
+        Pipeline[int]()
+        .add(ReplicatingFork(2))
+        .add(Pipe(), Pipe())
+        .add(Join(2))
+        .explore([1, 2], check)
+    )
 
 
 @pytest.mark.parametrize("check", [by_assert, by_fail, by_raises, by_another])
@@ -80,6 +87,8 @@ def exits(run: object) -> None:
         (exits, SystemExit),
     ],
 )
-def test_what_ends_the_test_is_no_failure(check: Callable[[Any], object], error: type[BaseException]) -> None:
+def test_what_ends_the_test_is_no_failure(
+    check: Callable[[Any], object], error: type[BaseException]
+) -> None:
     with pytest.raises(error):
         explored(check)

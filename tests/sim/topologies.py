@@ -1,6 +1,7 @@
 """Tiny pipelines of every make, by name: small enough for a search over every single step.
 
-Workers import this file by name, so it stays light: the standard library and conveyor, and no test tool.
+Workers import this file by name, so it stays light: the standard library and conveyor, and no test
+tool.
 """
 
 from __future__ import annotations
@@ -35,8 +36,9 @@ def tight(n: int) -> list[Pipe]:
 
 
 def row(text: str) -> list[Stage]:
-    """`R` a replicating fork of two, `B` a balancing one, `J` a join of two, `O` an ordered one, `Z` a zip; `1` a pipe for one
-    item, `-` a roomy pipe, a letter in lower case a job that marks items with it.
+    """`R` a replicating fork of two, `B` a balancing one, `J` a join of two, `O` an ordered one,
+    `Z` a zip; `1` a pipe for one item, `-` a roomy pipe, a letter in lower case a job that marks
+    items with it.
 
     >>> [type(stage).__name__ for stage in row("Ra1")]
     ['ReplicatingFork', 'Processor', 'Pipe']
@@ -70,7 +72,13 @@ TOPOLOGIES: dict[str, Callable[[], Sequence[Sequence[Stage]]]] = {
     "a lane that multiplies": lambda: [*rows("R 11"), [times(2), labelled("b")], *rows("11 J")],
     "both drop all": lambda: [*rows("R"), [below(0), below(0)], *rows("J")],
     "many out of one, before a tight diamond": lambda: [[times(2)], *rows("R 11 J")],
-    "three tight lanes": lambda: [[ReplicatingFork(3)], tight(3), labels("abc"), tight(3), [Join(3)]],
+    "three tight lanes": lambda: [
+        [ReplicatingFork(3)],
+        tight(3),
+        labels("abc"),
+        tight(3),
+        [Join(3)],
+    ],
     # balances
     "balance": lambda: rows("B ab J"),
     "tight balance": lambda: rows("B 11 ab 11 J"),
@@ -81,7 +89,13 @@ TOPOLOGIES: dict[str, Callable[[], Sequence[Sequence[Stage]]]] = {
     "replicate in a balance": lambda: [*rows("B 1R 111"), labels("abc"), [Join(3)]],
     "balance and its own join in a lane": lambda: rows("R 1B 111 -bc 111 1J 11 J"),
     "adapting": lambda: [[BalancingFork(max_lanes=2)], [Processor(same)], [Join()]],
-    "adapting, tight": lambda: [[BalancingFork(max_lanes=2)], [Pipe(1)], [Processor(same)], [Pipe(1)], [Join()]],
+    "adapting, tight": lambda: [
+        [BalancingFork(max_lanes=2)],
+        [Pipe(1)],
+        [Processor(same)],
+        [Pipe(1)],
+        [Join()],
+    ],
     "adapting in a replicate": lambda: [
         [ReplicatingFork(2)],
         [Pipe(1), BalancingFork(max_lanes=2)],
@@ -93,11 +107,33 @@ TOPOLOGIES: dict[str, Callable[[], Sequence[Sequence[Stage]]]] = {
     "nested joins": lambda: rows("R R1 111 abc J1 J"),
     "a join behind a join": lambda: rows("R R1 111 abc 111 J1 11 d- 11 J"),
     "a fork into two joins": lambda: [[ReplicatingFork(3)], tight(3), *rows("J1 11 d- 11 J")],
-    "a fork into two joins, lanes with jobs": lambda: [[ReplicatingFork(3)], tight(3), *rows("abc 111 J1 11 d1 11 J")],
-    "a fork behind a job, into two joins": lambda: [*rows("R"), [below(1), labelled("b")], *rows("1R J1 d1 J")],
-    "a balance behind a job, into two joins": lambda: [*rows("R"), [below(1), labelled("b")], *rows("1B J1 d1 J")],
-    "two forks that share a join": lambda: [*rows("R"), [below(1), labelled("b")], *rows("RR 1J1 1d1"), [Join(3)]],
-    "two balances that share a join": lambda: [*rows("R"), [below(2), labelled("b")], *rows("BB 1J1 1d1"), [Join(3)]],
+    "a fork into two joins, lanes with jobs": lambda: [
+        [ReplicatingFork(3)],
+        tight(3),
+        *rows("abc 111 J1 11 d1 11 J"),
+    ],
+    "a fork behind a job, into two joins": lambda: [
+        *rows("R"),
+        [below(1), labelled("b")],
+        *rows("1R J1 d1 J"),
+    ],
+    "a balance behind a job, into two joins": lambda: [
+        *rows("R"),
+        [below(1), labelled("b")],
+        *rows("1B J1 d1 J"),
+    ],
+    "two forks that share a join": lambda: [
+        *rows("R"),
+        [below(1), labelled("b")],
+        *rows("RR 1J1 1d1"),
+        [Join(3)],
+    ],
+    "two balances that share a join": lambda: [
+        *rows("R"),
+        [below(2), labelled("b")],
+        *rows("BB 1J1 1d1"),
+        [Join(3)],
+    ],
     "a join of two joins": lambda: rows("R RR 1111 JJ 11 ab 11 J"),
     "one diamond behind another": lambda: rows("R 11 J 1 R 11 J"),
     "balances one behind the other": lambda: rows("B ab J 1 B 11 J"),
@@ -106,18 +142,34 @@ TOPOLOGIES: dict[str, Callable[[], Sequence[Sequence[Stage]]]] = {
     # ordered joins and zips, alone and under joins
     "ordered": lambda: rows("R 11 ab 11 O"),
     "ordered balance": lambda: rows("B 11 ab 11 O"),
-    "ordered, with drops, beside another lane": lambda: [*rows("R R1"), [below(1), times(2), Pipe(1)], *rows("111 O1 11 J")],
+    "ordered, with drops, beside another lane": lambda: [
+        *rows("R R1"),
+        [below(1), times(2), Pipe(1)],
+        *rows("111 O1 11 J"),
+    ],
     "ordered balance beside another lane": lambda: rows("R B1 111 ab- 111 O1 11 J"),
     "zip": lambda: rows("R 11 ab 11 Z"),
     "zip beside another lane": lambda: [[ReplicatingFork(3)], tight(3), *rows("ab- 111 Z1 11 J")],
     "zip of lanes that drift apart": lambda: [*rows("R 11"), [below(1), times(2)], *rows("11 Z")],
     # runs that end early
-    "a zip that starves": lambda: [*rows("R 1R"), [Pipe(1), times(2), Pipe(1)], *rows("111 1Z 11 J")],
+    "a zip that starves": lambda: [
+        *rows("R 1R"),
+        [Pipe(1), times(2), Pipe(1)],
+        *rows("111 1Z 11 J"),
+    ],
     "a balance into a zip": lambda: rows("B 11 Z"),
-    "a tight lane that runs ahead of a join in another": lambda: [*rows("R 11"), [times(3), Pipe(1)], *rows("11 Z")],
+    "a tight lane that runs ahead of a join in another": lambda: [
+        *rows("R 11"),
+        [times(3), Pipe(1)],
+        *rows("11 Z"),
+    ],
     "jobs that fail": lambda: [*rows("R 11"), [refuses("a", 0), refuses("b", 1)], *rows("11 J")],
     "a job that fails behind a join": lambda: [*rows("R 11 J 1"), [refuses("c", 1)], *rows("1")],
-    "jobs that fail in a balance": lambda: [*rows("B 11"), [refuses("a", 1), labelled("b")], *rows("11 J")],
+    "jobs that fail in a balance": lambda: [
+        *rows("B 11"),
+        [refuses("a", 1), labelled("b")],
+        *rows("11 J"),
+    ],
 }
 
 # A lane that is full because another join has not read: with fewer items it never is.

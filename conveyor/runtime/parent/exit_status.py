@@ -22,7 +22,9 @@ def way_to_go(exit_code: int | None) -> str:
     if exit_code >= 0:
         return f"left with exit code {exit_code}"
     name = name_of(-exit_code)
-    return f"was killed by {name}" + (" (possibly by the system, for memory)" if name == "SIGKILL" else "")
+    return f"was killed by {name}" + (
+        " (possibly by the system, for memory)" if name == "SIGKILL" else ""
+    )
 
 
 def name_of(number: int) -> str:
@@ -35,13 +37,16 @@ def name_of(number: int) -> str:
 
 def crash(stage: str, pid: int, how: str, items: int, why: str) -> WorkerCrashed:
     """The exception for a worker that is gone; `why` says why there is no other in its place."""
-    error = WorkerCrashed(f"the worker of stage {stage!r} (pid {pid}) {how} after {items} items; {why}")
+    error = WorkerCrashed(
+        f"the worker of stage {stage!r} (pid {pid}) {how} after {items} items; {why}"
+    )
     error.add_note(f"in stage {stage!r}, worker {pid}, item {items} or one soon after")
     return error
 
 
 def without_our_frames(trace: TracebackType | None) -> TracebackType | None:
-    """A traceback as a user wants it who pressed Ctrl-C: the frames of the program, and of its source of items."""
+    """A traceback as a user wants it who pressed Ctrl-C: the frames of the program, and of its
+    source of items."""
     if trace is None:
         return None
     rest = without_our_frames(trace.tb_next)
@@ -51,9 +56,11 @@ def without_our_frames(trace: TracebackType | None) -> TracebackType | None:
 
 
 def let_go(error: BaseException | None) -> None:
-    """Empties our frames in the tracebacks of an error and its causes, all but those that are still at work.
+    """Empties our frames in the tracebacks of an error and its causes, all but those that are still
+    at work.
 
-    While somebody keeps the error, they would else keep the source of items and the memory of the run.
+    While somebody keeps the error, they would else keep the source of items and the memory of the
+    run.
     """
     seen: set[int] = set()
     errors = [error]
@@ -70,7 +77,8 @@ def let_go(error: BaseException | None) -> None:
 
 
 def _frames(trace: TracebackType | None) -> Iterator[FrameType]:
-    """Those that an error came through, and those that had called them, which may be of another thread."""
+    """Those that an error came through, and those that had called them, which may be of another
+    thread."""
     known: set[int] = set()
     while trace is not None:
         frame: FrameType | None = trace.tb_frame

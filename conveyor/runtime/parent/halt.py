@@ -1,10 +1,11 @@
 """The wish that a run may end before its time, from another thread, a signal handler or a fork.
 
-Knows: one run, why it is to end, and how the thread that runs it is woken.  Must never know: how a run ends.
+Knows: one run, why it is to end, and how the thread that runs it is woken.  Must never know: how a
+run ends.
 
 Rule 1.  To ask takes no lock, so it may be done anywhere; the first reason counts.
-Rule 2.  In a process that is forked, every run that was under way is another process's: it is told to end there before
-         anything else happens.
+Rule 2.  In a process that is forked, every run that was under way is another process's: it is told
+         to end there before anything else happens.
 """
 
 from __future__ import annotations

@@ -2,7 +2,8 @@
 
 Knows: one signal that nobody else uses.  Must never know: why.
 
-Python runs signal handlers in the main thread alone, so no other thread can be helped: it goes on once its call comes back.
+Python runs signal handlers in the main thread alone, so no other thread can be helped: it goes on
+once its call comes back.
 """
 
 from __future__ import annotations
@@ -14,7 +15,9 @@ from typing import Final
 
 __all__ = ["Interrupt", "Interruptible"]
 
-NUMBER: Final = signal.SIGURG  # ignored where no handler is set, so one that comes late does no harm
+NUMBER: Final = (
+    signal.SIGURG
+)  # ignored where no handler is set, so one that comes late does no harm
 
 
 class Interrupt(BaseException):
@@ -24,7 +27,8 @@ class Interrupt(BaseException):
 class Interruptible:
     """A block in which the main thread may be interrupted while it is `inside` the program's code.
 
-    Where the program uses the signal itself, or the block is not the main thread's, `interrupt` does nothing.
+    Where the program uses the signal itself, or the block is not the main thread's, `interrupt`
+    does nothing.
     """
 
     def __init__(self) -> None:
@@ -33,7 +37,10 @@ class Interruptible:
         self.is_able = False
 
     def __enter__(self) -> Interruptible:
-        if threading.current_thread() is threading.main_thread() and signal.getsignal(NUMBER) in FREE:
+        if (
+            threading.current_thread() is threading.main_thread()
+            and signal.getsignal(NUMBER) in FREE
+        ):
             try:
                 signal.signal(NUMBER, _raise)
                 self.is_able = True
@@ -42,7 +49,12 @@ class Interruptible:
             _blocks.append(self)
         return self
 
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
         if self.is_able:
             self.is_able = False
             _blocks.remove(self)

@@ -1,10 +1,14 @@
-"""How long items have been at jobs that have a time limit, without the time in which their workers were stopped.
+"""How long items have been at jobs that have a time limit, without the time in which their workers
+were stopped.
 
-Knows: the clock, since when an item is at its job, whether a worker is stopped or was.  Must never know: what becomes of it.
+Knows: the clock, since when an item is at its job, whether a worker is stopped or was.  Must never
+know: what becomes of it.
 
-Rule 1.  The time of an item that is over by the clock is over, if its worker was not stopped since it was started.
-Rule 2.  Else what counts is what passed between looks, for each an eighth of the limit at most, and nothing if the worker was
-         stopped then.  So where all processes were stopped together, this one included, an eighth is lost, whatever it took.
+Rule 1.  The time of an item that is over by the clock is over, if its worker was not stopped since
+         it was started.
+Rule 2.  Else what counts is what passed between looks, for each an eighth of the limit at most, and
+         nothing if the worker was stopped then.  So where all processes were stopped together, this
+         one included, an eighth is lost, whatever it took.
 Rule 3.  It is looked twice in an eighth of the limit while an item is at its job.
 """
 
@@ -53,7 +57,9 @@ class Stopwatch:
         if now - self.looked >= self.most // 2 or by_the_clock:
             self.spent += 0 if worker.is_stopped() else min(now - self.looked, self.most)
             self.looked = now
-        return by_the_clock and (self.spent > self.limit or not (worker.is_stopped() or worker.was_stopped()))
+        return by_the_clock and (
+            self.spent > self.limit or not (worker.is_stopped() or worker.was_stopped())
+        )
 
     def left(self, since: int, now: int) -> int:
         """How soon to look again."""
@@ -68,9 +74,15 @@ class Stopwatch:
 
 
 class Limits:
-    """Of the nodes whose jobs have one, in seconds; `worker` gives that of a node, or None while there is none."""
+    """Of the nodes whose jobs have one, in seconds; `worker` gives that of a node, or None while
+    there is none."""
 
-    def __init__(self, limits_s: Mapping[int, float], boards: list[NodeBoard], worker: Callable[[int], Worker | None]) -> None:
+    def __init__(
+        self,
+        limits_s: Mapping[int, float],
+        boards: list[NodeBoard],
+        worker: Callable[[int], Worker | None],
+    ) -> None:
         self.boards = boards
         self.worker = worker
         self.watches = {node: Stopwatch(int(limit * NANO)) for node, limit in limits_s.items()}
@@ -91,4 +103,10 @@ class Limits:
     def patience_ms(self) -> float | None:
         """How soon to look again; None: there is nothing to look at."""
         now = perf_counter_ns() if self.watches else 0
-        return min((watch.left(self.boards[node].item_since, now) / 1e6 for node, watch in self.watches.items()), default=None)
+        return min(
+            (
+                watch.left(self.boards[node].item_since, now) / 1e6
+                for node, watch in self.watches.items()
+            ),
+            default=None,
+        )

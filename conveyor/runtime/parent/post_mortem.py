@@ -1,10 +1,14 @@
 """Before which of its stores a worker died, as its channels tell.
 
-Knows: what each store leaves in shared memory, and what a schedule calls it.  Must never know: files, who goes on.
+Knows: what each store leaves in shared memory, and what a schedule calls it.  Must never know:
+files, who goes on.
 
-Rule 1.  It is looked at while nobody has taken the place of the dead: only it wrote what is read here.
-Rule 2.  The newest tag says how far its outputs had come, the heads how much is committed, the ends how many lanes it closed.
-Rule 3.  What is committed at once is told as if it had been committed item by item: whoever goes on does just that.
+Rule 1.  It is looked at while nobody has taken the place of the dead: only it wrote what is read
+         here.
+Rule 2.  The newest tag says how far its outputs had come, the heads how much is committed, the ends
+         how many lanes it closed.
+Rule 3.  What is committed at once is told as if it had been committed item by item: whoever goes on
+         does just that.
 """
 
 from __future__ import annotations
@@ -22,7 +26,8 @@ __all__ = ["Account", "Remains"]
 
 
 class Account:
-    """How far a node had come: each of its inputs, all its channels together, and the outputs it gave."""
+    """How far a node had come: each of its inputs, all its channels together, and the outputs it
+    gave."""
 
     def __init__(self, heads: Sequence[int], committed: int, given: int) -> None:
         self.heads = heads
@@ -31,14 +36,21 @@ class Account:
 
 
 class Remains:
-    """Of one node: its channels by number, the words of its notes, those of its saved state (none if it saves none)."""
+    """Of one node: its channels by number, the words of its notes, those of its saved state (none
+    if it saves none)."""
 
-    def __init__(self, spec: NodeSpec, rings: Sequence[Ring], notes: memoryview[int], state: Note | None) -> None:
+    def __init__(
+        self, spec: NodeSpec, rings: Sequence[Ring], notes: memoryview[int], state: Note | None
+    ) -> None:
         self.spec = spec
         self.rings = rings
         self.state = state
-        self.outlets = [rings[channel] for channel in leaves(spec.route)] if spec.route is not None else []
-        self.notes: dict[Input, Note] = {each: Note(notes[at : at + size]) for each, at, size in notes_of(spec.inputs)}
+        self.outlets = (
+            [rings[channel] for channel in leaves(spec.route)] if spec.route is not None else []
+        )
+        self.notes: dict[Input, Note] = {
+            each: Note(notes[at : at + size]) for each, at, size in notes_of(spec.inputs)
+        }
 
     def account(self, run: int) -> Account:
         """As it is now."""
@@ -63,7 +75,9 @@ class Remains:
         closed = sum(ring.has_ended(run) for ring in self.outlets)
         done, given = now.committed - begun.committed, now.given - begun.given
         if closed or self.is_finished(run):
-            return Place(None, f"closed{closed // len(self.outlets) if spec.parts else closed}", given)
+            return Place(
+                None, f"closed{closed // len(self.outlets) if spec.parts else closed}", given
+            )
         if self.state is not None and self.state.newest()[0] != run:
             return Place(done, "begun", given)
         tag, copies = self.newest(run)
@@ -72,15 +86,25 @@ class Remains:
         is_copied = copies == tag.lanes.bit_count()
         if tag.input == len(spec.inputs):
             return Place(None, f"emitted{tag.extra}" if is_copied else f"copied{copies}", given)
-        ahead = tag.upto - now.heads[tag.input]  # items of which all is out, and which are not committed
+        ahead = (
+            tag.upto - now.heads[tag.input]
+        )  # items of which all is out, and which are not committed
         if ahead < 0 or (ahead == 0 and tag.extra == 0):
-            return Place(done, "emitted", given) if self.is_bringing(run) else self.next_place(run, done, given)
+            return (
+                Place(done, "emitted", given)
+                if self.is_bringing(run)
+                else self.next_place(run, done, given)
+            )
         if not isinstance(spec.inputs[tag.input], Leaf) and ahead:
             return Place(done, "emitted" if is_copied else f"copied{copies}", given)
-        if spec.parts:  # in the simulator each has a worker of its own, and it is the first that dies
+        if (
+            spec.parts
+        ):  # in the simulator each has a worker of its own, and it is the first that dies
             return Place(done + ahead - 1, "emitted", given)
         if tag.extra:
-            return Place(done + ahead, f"emitted{tag.extra}" if is_copied else f"copied{copies}", given)
+            return Place(
+                done + ahead, f"emitted{tag.extra}" if is_copied else f"copied{copies}", given
+            )
         if not is_copied:
             return Place(done + ahead - 1, f"copied{copies}", given)
         saved = self.saved_ahead(now)
@@ -96,7 +120,11 @@ class Remains:
 
     def newest(self, run: int) -> tuple[Tag | None, int]:
         """The tag of the newest record of a run, and how many copies of it are out."""
-        tags = [tag for ring in self.outlets if (tag := RingState(ring).tag) is not None and tag.run == run]
+        tags = [
+            tag
+            for ring in self.outlets
+            if (tag := RingState(ring).tag) is not None and tag.run == run
+        ]
         newest = max(tags, key=lambda tag: tag.ordinal, default=None)
         return newest, sum(newest is not None and tag.ordinal == newest.ordinal for tag in tags)
 
@@ -109,7 +137,9 @@ class Remains:
         if self.state is None:
             return 0
         _, _, _, _, _, *positions = self.state.newest()
-        return sum(max(0, position - head) for position, head in zip(positions, now.heads, strict=True))
+        return sum(
+            max(0, position - head) for position, head in zip(positions, now.heads, strict=True)
+        )
 
     def is_bringing(self, run: int) -> bool:
         """Is a commit of several channels noted, and not yet done in all?"""
@@ -117,6 +147,9 @@ class Remains:
             newest = note.newest()
             if isinstance(each, Leaf) or (isinstance(each, ZipInput) and newest[0] != run):
                 continue
-            if any(self.head(source, run) < position for source, position in zip(each.inputs, newest[3:], strict=True)):
+            if any(
+                self.head(source, run) < position
+                for source, position in zip(each.inputs, newest[3:], strict=True)
+            ):
                 return True
         return False

@@ -1,10 +1,13 @@
 """Writes down a run while it goes on: the parent's side of a recording.
 
-Knows: what workers note, what source and sink decide, the file.  Must never know: how a run is made to follow a recording.
+Knows: what workers note, what source and sink decide, the file.  Must never know: how a run is made
+to follow a recording.
 
 Rule 1.  The file is written as the run goes, frame by frame, and nothing in it is ever changed.
-Rule 2.  What a dead worker had noted and not committed is taken back when another says how much stands.
-Rule 3.  Where the file takes no more, as on a full disk, it ends, and the run goes on; what is there is valid.
+Rule 2.  What a dead worker had noted and not committed is taken back when another says how much
+         stands.
+Rule 3.  Where the file takes no more, as on a full disk, it ends, and the run goes on; what is
+         there is valid.
 """
 
 from __future__ import annotations
@@ -26,15 +29,22 @@ from conveyor.graph.topology import Topology
 from conveyor.items.codec import PROTOCOL, Seal, Sealed
 from conveyor.items.fingerprint import Digest, Fingerprint, Stretches
 from conveyor.items.main_module import Definitions
+from conveyor.recording import format as recording
 from conveyor.recording.crash_points import Fallen, Place, Timeout
 from conveyor.recording.format import End, Runs, points_of
-from conveyor.recording import format as recording
 from conveyor.report import DeadLetter, Tally
 from conveyor.runtime.parent.post_mortem import Account, Remains
 from conveyor.runtime.parent.restart_policy import is_restorable, is_stateful
 from conveyor.runtime.parent.supervisor import Crew
 from conveyor.runtime.shm.ring import RingState
-from conveyor.runtime.step.decision_log import JOIN, STANDS, DecisionLog, Noted, NotedReads, forks_taken
+from conveyor.runtime.step.decision_log import (
+    JOIN,
+    STANDS,
+    DecisionLog,
+    Noted,
+    NotedReads,
+    forks_taken,
+)
 from conveyor.runtime.step.source import Puller
 
 __all__ = ["RecordedPuller", "Recorder"]
@@ -64,7 +74,8 @@ class SlicesOnly(Journal):
 
 
 class Gauged:
-    """The digest of the input: of all items, as long as to look at them takes no more than half a hundredth of the time."""
+    """The digest of the input: of all items, as long as to look at them takes no more than half a
+    hundredth of the time."""
 
     def __init__(self, clock: Callable[[], int] = perf_counter_ns) -> None:
         self.digest = Digest()
@@ -133,14 +144,17 @@ class Recorder:
         """What a report has to say of the recording."""
         if self.fault is None:
             return ()
-        return (f"the recording {os.fspath(self.path)!r} ends before the run: {self.fault.strerror or self.fault}",)
+        return (
+            f"the recording {os.fspath(self.path)!r} ends before the run: {self.fault.strerror or self.fault}",
+        )
 
     def keep_pipeline(self, stages: Mapping[int, bytes], main: Definitions | None) -> None:
         packed = recording.pack_topology(self.topology, stages, main)
         if len(packed) <= KEPT_PIPELINE:
             self.write(recording.frame(recording.PIPELINE, packed))
 
-    # ------------------------------------------------------------------------------------------------- while the run goes on
+    # -------------------------------------------------------------------------------------------------
+    # while the run goes on
 
     def begin(self, crew: Crew) -> None:
         """The workers are idle: from here on what they decide is of this run."""
@@ -152,12 +166,19 @@ class Recorder:
             log.take(crew.bells[node].ring)
         for spec in crew.topology.nodes:
             names = [spec.merge_name, *(fork.name for fork in forks_of(spec.route))]
-            self.numbers[spec.index] = [self.number_of.get(name, -1) for name in names]  # without a name: no join
+            self.numbers[spec.index] = [
+                self.number_of.get(name, -1) for name in names
+            ]  # without a name: no join
             forks: dict[int, int] = {}
             if spec.route is not None:
-                forks |= forks_taken(spec.route, [RingState(crew.rings[channel]).tail for channel in leaves(spec.route)])
+                forks |= forks_taken(
+                    spec.route,
+                    [RingState(crew.rings[channel]).tail for channel in leaves(spec.route)],
+                )
             state = Note(layout.state(memory, spec.index)) if is_restorable(spec) else None
-            self.remains[spec.index] = Remains(spec, crew.rings, layout.notes(memory, spec.index), state)
+            self.remains[spec.index] = Remains(
+                spec, crew.rings, layout.notes(memory, spec.index), state
+            )
             self.before[spec.index] = Before(self.remains[spec.index].account(0), forks)
 
     def note(self, node: int, found: Sequence[Noted]) -> None:
@@ -180,7 +201,9 @@ class Recorder:
 
     def journal_of_sink(self, tally: Tally, inputs: Sequence[Inlet]) -> Journal:
         """What is told of the slices that the sink takes in hand."""
-        return SlicesOnly(tally, Note([0] * Note.words_for(PAGE_SIZE)), NotedReads(inputs, self.note_sink))
+        return SlicesOnly(
+            tally, Note([0] * Note.words_for(PAGE_SIZE)), NotedReads(inputs, self.note_sink)
+        )
 
     def stands(self, node: int, noted: Noted) -> None:
         """Another worker goes on: so much of what the dead one had decided at a point stands."""
@@ -191,9 +214,14 @@ class Recorder:
         self.write(recording.void([(self.numbers[node][point], count)]))
 
     def died(self, node: int, hands: Sequence[Death | None]) -> None:
-        """A worker died; nobody has taken its place yet.  `hands`: what each of its jobs had in hand."""
+        """A worker died; nobody has taken its place yet.  `hands`: what each of its jobs had in
+        hand."""
         assert self.crew is not None
-        name, begun, remains = self.topology.nodes[node].name, self.before[node].account, self.remains[node]
+        name, begun, remains = (
+            self.topology.nodes[node].name,
+            self.before[node].account,
+            self.remains[node],
+        )
         place = remains.place(self.crew.run, begun)
         hand, *others = hands
         with self.lock:
@@ -202,17 +230,35 @@ class Recorder:
                 at = None if hand.at is None else hand.at - head
                 hand = hand._replace(first=hand.first - head, end=hand.end - head, at=at)
                 if at is not None and hand.timed_out and not place.is_inside:
-                    # For whoever looks at results that is a decision, and no death, but for the items before that one.
+                    # For whoever looks at results that is a decision, and no death, but for the
+                    # items before that one.
                     self.write(recording.ran_out(Timeout(name, hand.input, at)))
-                    first = max(hand.first, remains.head(remains.spec.inputs[hand.input], self.crew.run) - head)
-                    if first == at or (is_stateful(remains.spec) and not is_restorable(remains.spec)):  # that ends the run
+                    first = max(
+                        hand.first,
+                        remains.head(remains.spec.inputs[hand.input], self.crew.run) - head,
+                    )
+                    if first == at or (
+                        is_stateful(remains.spec) and not is_restorable(remains.spec)
+                    ):  # that ends the run
                         return
-                    hand = hand._replace(first=first, end=at, at=None, running=False, timed_out=False)
+                    hand = hand._replace(
+                        first=first, end=at, at=None, running=False, timed_out=False
+                    )
             self.write(recording.fell(Fallen(name, place, hand)))
-            if place.step == "taken":  # nothing came of it: then it is lost, too, how far the jobs behind the first had come
+            if (
+                place.step == "taken"
+            ):  # nothing came of it: then it is lost, too, how far the jobs behind the first had come
                 for part, held in zip(remains.spec.parts[1:], others, strict=True):
                     if held is not None:
-                        self.write(recording.fell(Fallen(self.topology.nodes[part].name, Place(held.first, "taken", 0), held)))
+                        self.write(
+                            recording.fell(
+                                Fallen(
+                                    self.topology.nodes[part].name,
+                                    Place(held.first, "taken", 0),
+                                    held,
+                                )
+                            )
+                        )
 
     def failed(self, node: int) -> None:
         """The failure of this node ends the run."""
@@ -236,8 +282,11 @@ class Recorder:
                 self.keep(items)
 
     def keep(self, items: Sequence[object]) -> None:
-        """Sealed items are opened at once: what lies outside of their pickles is soon used for others."""
-        none_is_sealed = not items or not isinstance(items[0], Sealed)  # or all are, as it is in a slice
+        """Sealed items are opened at once: what lies outside of their pickles is soon used for
+        others."""
+        none_is_sealed = not items or not isinstance(
+            items[0], Sealed
+        )  # or all are, as it is in a slice
         sealed = [] if none_is_sealed else [item for item in items if isinstance(item, Sealed)]
         self.opened += sum(item.size for item in sealed)
         if self.kept + self.opened > KEPT_INPUT:
@@ -268,10 +317,15 @@ class Recorder:
     def flush(self) -> None:
         """Writes what has come in."""
         with self.lock:
-            self.write(self.kept_input() + recording.progressed(*self.given.news()) + recording.decided(self.runs))
+            self.write(
+                self.kept_input()
+                + recording.progressed(*self.given.news())
+                + recording.decided(self.runs)
+            )
             self.grown, self.last_frame = 0, monotonic()
 
-    # -------------------------------------------------------------------------------------------------------- when it ends
+    # --------------------------------------------------------------------------------------------------------
+    # when it ends
 
     def end(self, how: str, error: BaseException | None, letters: Sequence[DeadLetter]) -> None:
         """The run is over: done, failed or stopped."""
@@ -283,10 +337,19 @@ class Recorder:
                 self.drain()
                 lanes = {fork: self.crew.board.open_lanes(fork) for fork in self.crew.forks}
             self.flush()
-            failure = ("", "") if error is None else (f"{type(error).__module__}.{type(error).__qualname__}", str(error))
-            told = tuple((each.stage, each.ordinal, each.attempts, type(each.exception).__qualname__) for each in letters)
+            failure = (
+                ("", "")
+                if error is None
+                else (f"{type(error).__module__}.{type(error).__qualname__}", str(error))
+            )
+            told = tuple(
+                (each.stage, each.ordinal, each.attempts, type(each.exception).__qualname__)
+                for each in letters
+            )
             outputs = self.outputs
-            self.write(End(how, self.failed_in, failure, outputs.count, outputs.sum, told, lanes).packed())
+            self.write(
+                End(how, self.failed_in, failure, outputs.count, outputs.sum, told, lanes).packed()
+            )
         finally:
             self.close()
 

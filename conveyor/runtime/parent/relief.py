@@ -1,12 +1,15 @@
 """A thread that does the work of a run while the thread that runs is inside its source of items.
 
-Knows: whose turn it is to step the loops and to watch the workers.  Must never know: what a failure is.
+Knows: whose turn it is to step the loops and to watch the workers.  Must never know: what a failure
+is.
 
 Rule 1.  A source is iterated in the thread that called `run`, as a `for` loop would iterate it.
-Rule 2.  Loops and workers are touched only by the thread that has the turn.  The calling thread has it, but while it is inside
-         its source; then, after a moment, the other one takes it, and sends on what the source has given so far.
-Rule 3.  A failure that is found meanwhile ends the workers at once.  The calling thread is interrupted if it is the main
-         thread; any other raises the failure as soon as its source comes back.
+Rule 2.  Loops and workers are touched only by the thread that has the turn.  The calling thread has
+         it, but while it is inside its source; then, after a moment, the other one takes it, and
+         sends on what the source has given so far.
+Rule 3.  A failure that is found meanwhile ends the workers at once.  The calling thread is
+         interrupted if it is the main thread; any other raises the failure as soon as its source
+         comes back.
 """
 
 from __future__ import annotations
@@ -31,7 +34,8 @@ MOMENT_MS: Final = 20
 
 
 class Intake:
-    """Pulls the items of a source between two steps of its loop: a slice at a time, and no more than `room()`.
+    """Pulls the items of a source between two steps of its loop: a slice at a time, and no more
+    than `room()`.
 
     `n` is how much it pulls at once: it doubles while pulling is quick and halves while it is slow.
     """
@@ -78,7 +82,13 @@ class Host(Protocol):
     """What steps loops, sleeps and ends workers."""
 
     def step(self, source: Loop, sink: Loop) -> bool: ...
-    def wait(self, loops: list[Loop], results: int, timeout_ms: int | None, wants_more: Callable[[], bool] | None) -> None: ...
+    def wait(
+        self,
+        loops: list[Loop],
+        results: int,
+        timeout_ms: int | None,
+        wants_more: Callable[[], bool] | None,
+    ) -> None: ...
     def wake(self) -> None: ...
     def fail(self, error: BaseException) -> None: ...
 
@@ -86,7 +96,15 @@ class Host(Protocol):
 class Relief:
     """Of one run."""
 
-    def __init__(self, host: Host, halt: Halt, intake: Intake, source: Loop, sink: Loop, drowsiness: Drowsiness) -> None:
+    def __init__(
+        self,
+        host: Host,
+        halt: Halt,
+        intake: Intake,
+        source: Loop,
+        sink: Loop,
+        drowsiness: Drowsiness,
+    ) -> None:
         self.host = host
         self.halt = halt
         self.intake = intake
@@ -126,7 +144,9 @@ class Relief:
     def end(self) -> None:
         """Ends the thread, wherever it is; the calling thread has the turn for good."""
         self.interruptible.__exit__(None, None, None)
-        if not self.halt.is_ours():  # a child that the source has forked: it has neither that thread nor its locks
+        if (
+            not self.halt.is_ours()
+        ):  # a child that the source has forked: it has neither that thread nor its locks
             return
         self.over.set()
         self.wanted = True

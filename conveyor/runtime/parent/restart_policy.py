@@ -1,6 +1,8 @@
-"""What follows from a worker that died or takes too long: another one, at once or a little later, or the end of the run.
+"""What follows from a worker that died or takes too long: another one, at once or a little later,
+or the end of the run.
 
-Knows: the clock, what dead workers leave on the board.  Must never know: how workers are started, ended or waited for.
+Knows: the clock, what dead workers leave on the board.  Must never know: how workers are started,
+ended or waited for.
 """
 
 from __future__ import annotations
@@ -21,10 +23,13 @@ __all__ = ["Inputs", "Recovery"]
 
 
 class Inputs:
-    """What lies before each node.  It knows nothing of the crew, which is then freed as soon as nobody has it."""
+    """What lies before each node.  It knows nothing of the crew, which is then freed as soon as
+    nobody has it."""
 
     def __init__(self, topology: Topology, rings: Sequence[Ring]) -> None:
-        self.rings = [[rings[channel] for channel in channels_of(spec.inputs)] for spec in topology.nodes]
+        self.rings = [
+            [rings[channel] for channel in channels_of(spec.inputs)] for spec in topology.nodes
+        ]
 
     def committed(self, node: int) -> int:
         """How many items a node has committed since its channels were made."""
@@ -38,8 +43,8 @@ class Inputs:
 class Recovery:
     """The deaths of one run.
 
-    `committed` says how many items a node has committed since its channels were made, `has_input` whether there are any that it
-    has not; `worker` gives its worker, if it has one now.
+    `committed` says how many items a node has committed since its channels were made, `has_input`
+    whether there are any that it has not; `worker` gives its worker, if it has one now.
     """
 
     def __init__(
@@ -57,13 +62,23 @@ class Recovery:
         self.run = 0
         self.deaths: dict[int, Deaths] = {}
         self.due: dict[int, float] = {}  # when the next worker of a node is to be started
-        self.killed: dict[int, int] = {}  # for an item that took too long: since when it had been at its job
+        self.killed: dict[
+            int, int
+        ] = {}  # for an item that took too long: since when it had been at its job
         self.at_start: dict[int, int] = {}
         self.born: dict[int, float] = {}
         self.histories: dict[int, list[Death]] = {}  # by the node of the job
-        self.lost: dict[int, WorkerCrashed] = {}  # nodes whose state is gone, that have done their part of the run all the same
-        self.newest: list[Death | None] = []  # what each job of the worker that died last had in hand
-        limits_s = {spec.index: policy_of(spec.stage)[2] for spec in topology.nodes if spec.stage is not None}
+        self.lost: dict[
+            int, WorkerCrashed
+        ] = {}  # nodes whose state is gone, that have done their part of the run all the same
+        self.newest: list[
+            Death | None
+        ] = []  # what each job of the worker that died last had in hand
+        limits_s = {
+            spec.index: policy_of(spec.stage)[2]
+            for spec in topology.nodes
+            if spec.stage is not None
+        }
         self.limits_s = {node: limit for node, limit in limits_s.items() if limit is not None}
         self.limits = Limits(self.limits_s, boards, worker)
 
@@ -93,7 +108,11 @@ class Recovery:
         spec, board = self.topology.nodes[node], self.boards[node]
         since = self.killed.pop(node, 0)
         timed_out = since != 0 and board.item_since == since
-        name, how, items = self.topology.title(node), way_to_go(exit_code), board.tally(self.run).items_in
+        name, how, items = (
+            self.topology.title(node),
+            way_to_go(exit_code),
+            board.tally(self.run).items_in,
+        )
         has_input = self.has_input(node)
         moment = board.moment(self.run, has_input)
         self.newest = self.take_death(node, timed_out, how)
@@ -102,7 +121,9 @@ class Recovery:
         if is_stateful(spec) and not is_restorable(spec) and board.has_begun():
             if timed_out:
                 limit = f"timeout_s={self.limits_s[node]:g}"
-                raise ItemTimeout(f"stage {name!r}: an item took longer than {limit} allows; {NO_STATE}")
+                raise ItemTimeout(
+                    f"stage {name!r}: an item took longer than {limit} allows; {NO_STATE}"
+                )
             error = crash(name, pid, how, items, NO_STATE)
             if board.done != self.run:
                 raise error
@@ -111,7 +132,9 @@ class Recovery:
         commits = self.committed(node) - self.at_start[node] + (since != 0 and not timed_out)
         deaths = self.deaths.setdefault(node, Deaths())
         now, born = monotonic(), self.born[node]
-        wait_ms = deaths.died(moment, commits, born_ms=1000 * born, now_ms=1000 * now, timed_out=timed_out)
+        wait_ms = deaths.died(
+            moment, commits, born_ms=1000 * born, now_ms=1000 * now, timed_out=timed_out
+        )
         if wait_ms is None:
             raise crash(name, pid, how, items, deaths.why())
         self.due[node] = now + wait_ms / 1000
@@ -119,7 +142,10 @@ class Recovery:
     def take_death(self, node: int, timed_out: bool, how: str) -> list[Death | None]:
         """What each of its jobs had in hand."""
         running, jobs = self.boards[node].running, enumerate(self.parts(node), 1)
-        return [self.boards[part].take_death(self.run, running == number, timed_out, how) for number, part in jobs]
+        return [
+            self.boards[part].take_death(self.run, running == number, timed_out, how)
+            for number, part in jobs
+        ]
 
     def remember(self, node: int) -> None:
         for part, death in zip(self.parts(node), self.newest, strict=True):
@@ -127,7 +153,8 @@ class Recovery:
                 self.histories[part] = remembered(self.histories.get(part, ()), death)
 
     def now_due(self) -> list[int]:
-        """The nodes whose next worker is to be started now; raises what ends a run that needs a state which is gone."""
+        """The nodes whose next worker is to be started now; raises what ends a run that needs a
+        state which is gone."""
         for node, error in self.lost.items():
             if self.boards[node].done != self.run:
                 raise error
@@ -141,7 +168,8 @@ class Recovery:
         return list(new)
 
     def patience_ms(self) -> float | None:
-        """After how many milliseconds there may be something to do; None: not before something happens."""
+        """After how many milliseconds there may be something to do; None: not before something
+        happens."""
         waits = [0.0] if any(self.boards[node].done != self.run for node in self.lost) else []
         waits += [max(0.0, when - monotonic()) * 1000 for when in self.due.values()]
         limits = self.limits.patience_ms()

@@ -1,6 +1,7 @@
 """Runs a pipeline for real: the parent's two drive loops, source and sink, and what they wait for.
 
-Knows: how a run begins, goes on and ends, in the calling thread.  Must never know: how workers are started or what they do.
+Knows: how a run begins, goes on and ends, in the calling thread.  Must never know: how workers are
+started or what they do.
 """
 
 from __future__ import annotations
@@ -53,22 +54,29 @@ class SinkCut:
 
 
 class Runner:
-    """An open pipeline: its crew, kept warm from run to run, and the parent's ends of its channels."""
+    """An open pipeline: its crew, kept warm from run to run, and the parent's ends of its
+    channels."""
 
     def __init__(self, topology: Topology, start_method: StartMethod, placement: Placement) -> None:
         check_may_run()
         self.topology = topology
         self.recorder: Recorder | None = None
         self.recorded: Recorder | None = None  # the same, also once it has come to its end
-        self.before_end: Callable[[], None] | None = None  # stops a thread that still uses the channels
+        self.before_end: Callable[[], None] | None = (
+            None  # stops a thread that still uses the channels
+        )
         self.halt: Halt | None = None  # of the run under way
         fused = fuse(topology, len(usable_cores()), placement.may_share)
         self.source_spec, self.sink_spec = fused.nodes[0], fused.nodes[-1]
         self.crew = Crew(fused, start_method, placement)
-        self.watchdog = Watchdog(fused, self.crew.layout, self.crew.memory, self.crew.boards, self.crew.is_rung)
+        self.watchdog = Watchdog(
+            fused, self.crew.layout, self.crew.memory, self.crew.boards, self.crew.is_rung
+        )
         self.apart: tuple[int, ...] = ()  # the source, if a thread of its own steps it
         self.lacks: Callable[[], dict[int, Lack]] = dict  # what source and sink wait for
-        self.source_balances = self.source_spec.route is not None and balances(self.source_spec.route)
+        self.source_balances = self.source_spec.route is not None and balances(
+            self.source_spec.route
+        )
         try:
             self.source_ends: RingEnds = self.crew.ends(self.source_spec)
             self.sink_ends: RingEnds = self.crew.ends(self.sink_spec)
@@ -90,7 +98,8 @@ class Runner:
 
     @property
     def smallest_result_capacity(self) -> int:
-        """Of the channels to the sink, so that what a stream holds in hand leaves room behind it."""
+        """Of the channels to the sink, so that what a stream holds in hand leaves room behind
+        it."""
         return max(1, min(inlet.ring.capacity for inlet in self.sink_ends.inlets) // 4)
 
     def is_ours(self) -> bool:
@@ -98,7 +107,8 @@ class Runner:
         return self.crew.is_ours()
 
     def is_outdated(self) -> bool:
-        """Has the script defined anything again since the workers were started?  They would take the old for the new."""
+        """Has the script defined anything again since the workers were started?  They would take
+        the old for the new."""
         return is_redefined(self.crew.defined)
 
     def is_busy(self) -> bool:
@@ -120,12 +130,18 @@ class Runner:
     def puller(self, items: Iterable[object]) -> Puller:
         """What pulls the items that are sent in, and seals them."""
         seal = sealer(self.source_ends.outlets[0].extents.keep)
-        return Puller(items, seal) if self.recorder is None else RecordedPuller(items, seal, self.recorder)
+        return (
+            Puller(items, seal)
+            if self.recorder is None
+            else RecordedPuller(items, seal, self.recorder)
+        )
 
     def source_loop(self, run: int, feed: Feed | GivenFeed) -> Loop:
         spec, ends = self.source_spec, self.source_ends
         node = ends.stamped(spec, RelayNode())
-        return Loop(drive(run, node, [feed], ends.outlets, spec.route, feed), [], ends.outlets, self.lanes)
+        return Loop(
+            drive(run, node, [feed], ends.outlets, spec.route, feed), [], ends.outlets, self.lanes
+        )
 
     def sink_loop(self, run: int, node: Node, inputs: Sequence[Inlet], cut: SinkCut) -> Loop:
         nothing: list[RingOutlet] = []
@@ -135,8 +151,11 @@ class Runner:
         steps = drive(run, node, inputs, nothing, None, cut, self.sink_spec.merge_name, journal)
         return Loop(steps, self.sink_ends.inlets, nothing, None)
 
-    def run(self, items: Iterable[object], halt: Halt, recorder: Recorder | None = None) -> RunResult[object]:
-        """All outputs of a run to the end of `items`.  Raises what ended it early; the crew is then gone."""
+    def run(
+        self, items: Iterable[object], halt: Halt, recorder: Recorder | None = None
+    ) -> RunResult[object]:
+        """All outputs of a run to the end of `items`.  Raises what ended it early; the crew is then
+        gone."""
         started = perf_counter()
         results: RunResult[object] = RunResult()
         try:
@@ -163,7 +182,9 @@ class Runner:
 
     def move(self, run: int, puller: Puller, results: list[object]) -> None:
         """Steps source and sink until both have finished."""
-        sink = self.sink_loop(run, CollectNode(results.extend), self.sink_ends.inputs, SinkCut(LARGEST_SLICE))
+        sink = self.sink_loop(
+            run, CollectNode(results.extend), self.sink_ends.inputs, SinkCut(LARGEST_SLICE)
+        )
         # A zip or an ordered join may need one item of one lane while others are full.
         takes_any = all(isinstance(each, Leaf) for each in self.sink_spec.inputs)
         drowsiness = Drowsiness(self.smallest_result_capacity if takes_any else 1)
@@ -174,11 +195,15 @@ class Runner:
             self.lacks = self.lacks_of(source.lack, sink)
             while not (source.finished and sink.finished):
                 if not self.step(source, sink):
-                    self.wait([loop for loop in (source, sink) if not loop.finished], drowsiness.next())
+                    self.wait(
+                        [loop for loop in (source, sink) if not loop.finished], drowsiness.next()
+                    )
             return
         pushed = GivenFeed(self.smallest_capacity)
         source = self.source_loop(run, pushed)
-        relief = Relief(self, self.halt, Intake(puller, pushed, self.lanes.room), source, sink, drowsiness)
+        relief = Relief(
+            self, self.halt, Intake(puller, pushed, self.lanes.room), source, sink, drowsiness
+        )
         self.lacks = self.lacks_of(relief.lack, sink)
         relief.run()
 
@@ -224,7 +249,8 @@ class Runner:
         timeout_ms: int | None = None,
         wants_more: Callable[[], bool] | None = None,
     ) -> None:
-        """Sleeps until one of the loops may be able to go on, or the source is to be asked for more.
+        """Sleeps until one of the loops may be able to go on, or the source is to be asked for
+        more.
 
         The sink is woken when so many results have gathered.
         """
@@ -239,10 +265,11 @@ class Runner:
             loop.is_awake()
 
     def spread_net(self, loops: list[Loop]) -> None:
-        """Nothing has happened for a while: wakes who was forgotten, and raises `Deadlock` if nobody can go on any more.
+        """Nothing has happened for a while: wakes who was forgotten, and raises `Deadlock` if
+        nobody can go on any more.
 
-        A source that balances may go on without being rung for, as time goes by; and so may a sink that lets results gather,
-        which is not among these.
+        A source that balances may go on without being rung for, as time goes by; and so may a sink
+        that lets results gather, which is not among these.
         """
         able = any(loop.able() for loop in loops if loop.lanes is None or not self.source_balances)
         if able and not self.crew.sleep(LATE_MS):
@@ -284,7 +311,9 @@ class Runner:
         """All workers and zips, in the order in which their stages were added."""
         notes = self.crew.notes + (self.recorded.notes if self.recorded is not None else ())
         if self.crew.forgotten:
-            notes += (f"{WOKEN_BY_THE_NET}: {self.crew.forgotten} times somebody slept though there was work",)
+            notes += (
+                f"{WOKEN_BY_THE_NET}: {self.crew.forgotten} times somebody slept though there was work",
+            )
         notes += tuple(
             f"{fork!r} had {lanes} lanes open: of that the simulator tells only with lanes={lanes}"
             for fork, lanes in self.crew.most_lanes.items()
@@ -299,4 +328,13 @@ class Runner:
         busy, waiting, blocked, batches = board.times()
         core = cores[0] if len(cores) == 1 else None
         tally, restarts = board.tally(self.crew.run), self.crew.recovery.restarts(worker)
-        return Figures(tally, busy * NANO, waiting * NANO, blocked * NANO, batches, restarts, self.crew.pid(index), core)
+        return Figures(
+            tally,
+            busy * NANO,
+            waiting * NANO,
+            blocked * NANO,
+            batches,
+            restarts,
+            self.crew.pid(index),
+            core,
+        )

@@ -1,11 +1,12 @@
 """Who may use a pipeline, and what it has while it is open: its workers, and the run under way.
 
-Knows: the threads and processes that share a pipeline object.  Must never know: stages, how a run goes on.
+Knows: the threads and processes that share a pipeline object.  Must never know: stages, how a run
+goes on.
 
-Rule 1.  An open pipeline belongs to the process that opened it.  In a process that was forked from that one, ending it ends
-         nothing and frees the copy, and every other use is refused.
-Rule 2.  The thread that begins a run ends it, and the workers with it if they are not to be kept; meanwhile no other thread
-         touches them, but asks (`Halt`).
+Rule 1.  An open pipeline belongs to the process that opened it.  In a process that was forked from
+         that one, ending it ends nothing and frees the copy, and every other use is refused.
+Rule 2.  The thread that begins a run ends it, and the workers with it if they are not to be kept;
+         meanwhile no other thread touches them, but asks (`Halt`).
 """
 
 from __future__ import annotations
@@ -32,7 +33,8 @@ if TYPE_CHECKING:
 
 __all__ = ["Session"]
 
-# Held for a few lines only, none of which waits; a signal handler may come between and use a pipeline, too.
+# Held for a few lines only, none of which waits; a signal handler may come between and use a
+# pipeline, too.
 _lock = threading.RLock()
 
 
@@ -57,7 +59,8 @@ class Session:
         self.halt: Halt | None = None  # of the run under way
         self.stream: weakref.ref[Stream[Any]] | None = None
 
-    # ------------------------------------------------------------------------------------------------------ who may do what
+    # ------------------------------------------------------------------------------------------------------
+    # who may do what
 
     def check(self, call: Call) -> None:
         """Raises `LifecycleError` if the call does not fit."""
@@ -87,7 +90,8 @@ class Session:
         if self.is_of_parent():
             raise LifecycleError(f"{call.value}: {OF_ANOTHER_PROCESS.format(owner=self.owner)}")
 
-    # ------------------------------------------------------------------------------------------------------------- runs
+    # -------------------------------------------------------------------------------------------------------------
+    # runs
 
     def run(
         self,
@@ -105,7 +109,9 @@ class Session:
                 halt.busy = True
                 runner = self.warm_runner(start, placement)
                 halt.check()
-                result = interruptible(partial(runner.run, items, halt, recorder_of(runner, record)))
+                result = interruptible(
+                    partial(runner.run, items, halt, recorder_of(runner, record))
+                )
                 failed = False
             finally:
                 self.run_ended(halt, failed)
@@ -128,7 +134,9 @@ class Session:
                 runner = self.warm_runner(start, placement)
                 halt.check()
                 recorder = recorder_of(runner, record)
-                stream: Stream[object] = Stream(runner, items, halt, lambda failed: self.run_ended(halt, failed), recorder)
+                stream: Stream[object] = Stream(
+                    runner, items, halt, lambda failed: self.run_ended(halt, failed), recorder
+                )
                 self.stream = weakref.ref(stream)
                 deliver()
             except BaseException:
@@ -136,8 +144,11 @@ class Session:
                 raise
         return stream
 
-    def warm_runner(self, start: Callable[[Placement], Runner], placement: Placement | None) -> Runner:
-        """The runner that there is, or a new one if there is none, it is placed otherwise, or its classes are outdated."""
+    def warm_runner(
+        self, start: Callable[[Placement], Runner], placement: Placement | None
+    ) -> Runner:
+        """The runner that there is, or a new one if there is none, it is placed otherwise, or its
+        classes are outdated."""
         if self.runner is not None:
             kept = placement or self.placement
             if kept != self.placement or self.runner.is_outdated():
@@ -150,7 +161,8 @@ class Session:
         return self.runner
 
     def run_ended(self, halt: Halt, failed: bool) -> None:
-        """Back to where the pipeline was before this run; does nothing if that was said before, or it never began."""
+        """Back to where the pipeline was before this run; does nothing if that was said before, or
+        it never began."""
         if self.halt is not halt:
             return
         try:
@@ -171,7 +183,8 @@ class Session:
         if stream is not None and (streaming := stream()) is not None:
             streaming.stop()
 
-    # ------------------------------------------------------------------------------------------------------------ its end
+    # ------------------------------------------------------------------------------------------------------------
+    # its end
 
     def close(self) -> None:
         """Ends the workers of a pipeline that was opened by `open()`."""
@@ -184,7 +197,8 @@ class Session:
             self.end_runner()
 
     def exit(self) -> None:
-        """Ends the workers at the end of `with`, and a run that is still under way in another thread."""
+        """Ends the workers at the end of `with`, and a run that is still under way in another
+        thread."""
         if self.is_of_parent():
             self.leave_to_parent()
             return
@@ -195,7 +209,11 @@ class Session:
             if halt is None:
                 self.end_runner()
                 return
-            halt.ask(RunStopped("the run was ended by the end of `with`, which another thread had come to"))
+            halt.ask(
+                RunStopped(
+                    "the run was ended by the end of `with`, which another thread had come to"
+                )
+            )
             if halt.thread != threading.get_ident():
                 interruptible(halt.over.wait)
 
@@ -234,8 +252,8 @@ def recorder_of(runner: Runner, path: str | PathLike[str] | None) -> Recorder | 
 def _finish(runner: Runner) -> None:
     """Called when nobody has the pipeline any more, or the program ends.
 
-    A daemon thread may be in the middle of a run then.  It goes on until the interpreter is gone, and the workers are killed
-    with it: nothing is taken from under it.
+    A daemon thread may be in the middle of a run then.  It goes on until the interpreter is gone,
+    and the workers are killed with it: nothing is taken from under it.
     """
     if not runner.is_busy():
         runner.end()

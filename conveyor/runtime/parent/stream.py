@@ -28,13 +28,16 @@ Out = TypeVar("Out")
 
 
 class Stream(Generic[Out]):
-    """The results of a run as a lazy iterator, and a context manager that ends the run when it is left.
+    """The results of a run as a lazy iterator, and a context manager that ends the run when it is
+    left.
 
-    Input is taken only as fast as results are, so it may be endless.  It is iterated in a thread of its own.  An exception in
-    the source is raised behind the results before it; a failure in a worker at once.
+    Input is taken only as fast as results are, so it may be endless.  It is iterated in a thread of
+    its own.  An exception in the source is raised behind the results before it; a failure in a
+    worker at once.
 
-    A stream may be handed from thread to thread, but only one takes from it at a time.  A thread that reads is told by
-    `RunStopped` if another one closes the stream, or if the pipeline's `stop()` is called.
+    A stream may be handed from thread to thread, but only one takes from it at a time.  A thread
+    that reads is told by `RunStopped` if another one closes the stream, or if the pipeline's
+    `stop()` is called.
     """
 
     _run: Streaming | None = None  # until it has begun, and once it has ended
@@ -87,7 +90,8 @@ class Stream(Generic[Out]):
             self._turn.release()
 
     def _take_turn(self) -> None:
-        """Waits for a thread that is ending the run; raises `LifecycleError` if another one is taking from it."""
+        """Waits for a thread that is ending the run; raises `LifecycleError` if another one is
+        taking from it."""
         is_ending = self._halt.error is not None
         if not self._halt.is_ours():
             self._halt.check()
@@ -96,7 +100,9 @@ class Stream(Generic[Out]):
             return
         if mine:
             self._turn.release()
-        raise LifecycleError("next(): another thread is taking from this stream; only one may do so at a time")
+        raise LifecycleError(
+            "next(): another thread is taking from this stream; only one may do so at a time"
+        )
 
     def _end_as_told(self) -> Exception:
         """What a reader gets behind the last result."""
@@ -104,11 +110,14 @@ class Stream(Generic[Out]):
         return StopIteration() if error is None or self._quietly else error.with_traceback(None)
 
     def _advance(self) -> None:
-        """Takes what has arrived, or waits for it; if that was all, or something has failed, ends the run."""
+        """Takes what has arrived, or waits for it; if that was all, or something has failed, ends
+        the run."""
         try:
             if self._run is not None and self._run.advance():
                 self._finish(self._run.source.error)
-        except StopIteration as error:  # of a job or the source: here it would look like the end of the results
+        except (
+            StopIteration
+        ) as error:  # of a job or the source: here it would look like the end of the results
             self._end(failed=True, error=error)
             raise RuntimeError("a job or the source raised StopIteration") from error
         except BaseException as error:
@@ -127,11 +136,17 @@ class Stream(Generic[Out]):
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
         self.close()
 
     def close(self) -> None:
-        """Ends the run, wherever it is; results not yet taken are gone.  Does nothing if it has ended.
+        """Ends the run, wherever it is; results not yet taken are gone.  Does nothing if it has
+        ended.
 
         Another thread that is taking from the stream, or does so afterwards, gets `RunStopped`.
         """
@@ -149,7 +164,9 @@ class Stream(Generic[Out]):
             self._quietly = quietly
         self._halt.ask(why)
         with self._turn:
-            if not self._inside:  # else this is a signal handler, and what it came between ends the run
+            if (
+                not self._inside
+            ):  # else this is a signal handler, and what it came between ends the run
                 self._end(failed=True)
 
     def __del__(self) -> None:

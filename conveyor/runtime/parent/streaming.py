@@ -1,12 +1,16 @@
 """A run whose results are asked for, and whose items come from a thread of their own.
 
-Knows: the two loops of the parent, one in the consumer's thread, one in the source's.  Must never know: how workers live.
+Knows: the two loops of the parent, one in the consumer's thread, one in the source's.  Must never
+know: how workers live.
 
-Rule 1.  The consumer's thread alone watches the workers: whenever it waits for a result, and between two slices of results,
-         which are what the consumer takes in some 10 ms.  While it does something else for longer, nobody does.
-Rule 2.  The source's thread publishes by itself and pulls only into free room, but for one item in hand; while it is inside the
-         user's iterator it holds no lock, and the consumer's thread sends on what it had gathered.
-Rule 3.  A result is committed when the one after it is asked for, so results that nobody takes stop the pipeline.
+Rule 1.  The consumer's thread alone watches the workers: whenever it waits for a result, and
+         between two slices of results, which are what the consumer takes in some 10 ms.  While it
+         does something else for longer, nobody does.
+Rule 2.  The source's thread publishes by itself and pulls only into free room, but for one item in
+         hand; while it is inside the user's iterator it holds no lock, and the consumer's thread
+         sends on what it had gathered.
+Rule 3.  A result is committed when the one after it is asked for, so results that nobody takes stop
+         the pipeline.
 """
 
 from __future__ import annotations
@@ -50,7 +54,8 @@ OF_A_THREAD: Final = (
 
 
 class OnDemand:
-    """An inlet that shows nothing until it is wanted, and commits only then what was taken before."""
+    """An inlet that shows nothing until it is wanted, and commits only then what was taken
+    before."""
 
     def __init__(self, inlet: Inlet, wanted: Callable[[], bool]) -> None:
         self.inlet = inlet
@@ -90,7 +95,8 @@ class OnDemand:
 
 
 class AsTaken(SinkCut):
-    """As many results at once as the consumer takes in a moment, so that somebody looks after the workers between them."""
+    """As many results at once as the consumer takes in a moment, so that somebody looks after the
+    workers between them."""
 
     def __init__(self, most: int) -> None:
         super().__init__(1)
@@ -123,13 +129,19 @@ class SourceThread:
         self.consumer_bell: Bell = runner.crew.bells[len(runner.topology.nodes) - 1]
         self.poll = select.poll()
         self.poll.register(self.bell.read_fd, select.POLLIN)
-        self.lock = threading.RLock()  # a stream may be collected, and then stopped, anywhere, inside the lock too
+        self.lock = (
+            threading.RLock()
+        )  # a stream may be collected, and then stopped, anywhere, inside the lock too
         self.stopping = self.asleep = False
         self.inside_iterator = False
-        self.error: BaseException | None = None  # of the source: raised behind the results before it
+        self.error: BaseException | None = (
+            None  # of the source: raised behind the results before it
+        )
         self.fault: BaseException | None = None  # of ours: raised at once
         context = copy_context()  # of the caller: what a source reads from it is not the thread's
-        self.thread = threading.Thread(target=context.run, args=(self.work,), name="conveyor source", daemon=True)
+        self.thread = threading.Thread(
+            target=context.run, args=(self.work,), name="conveyor source", daemon=True
+        )
 
     def work(self) -> None:
         try:
@@ -140,7 +152,8 @@ class SourceThread:
             self.consumer_bell.ring()
 
     def publish(self) -> bool:
-        """Sends on what is gathered, and waits until there is room for more; is there more to do?"""
+        """Sends on what is gathered, and waits until there is room for more; is there more to
+        do?"""
         while True:
             with self.lock:
                 if self.stopping or self.halt.error is not None:
@@ -178,7 +191,8 @@ class SourceThread:
         return self.loop.lack() if self.asleep else FOR_NOTHING
 
     def is_time_to_send(self) -> bool:
-        """Is somebody idle, or enough gathered?  Else the consumer's thread sends it on before long."""
+        """Is somebody idle, or enough gathered?  Else the consumer's thread sends it on before
+        long."""
         gathered = len(self.feed.buffer)
         if self.feed.closed or self.feed.is_full() or gathered >= self.lanes.room():
             return True
@@ -189,7 +203,8 @@ class SourceThread:
         return False
 
     def take(self) -> None:
-        """Pulls what there is room for: of an iterator one item, since the next may be long in coming."""
+        """Pulls what there is room for: of an iterator one item, since the next may be long in
+        coming."""
         room = self.lanes.room() - len(self.feed.buffer)
         n = min(self.feed.n, room) if self.puller.sequence is not None else 1
         self.inside_iterator = True
@@ -223,7 +238,9 @@ class SourceThread:
                 return
             self.stopping = True
         self.bell.ring()
-        if self.thread is not threading.current_thread() and self.thread.is_alive():  # it may not have been started
+        if (
+            self.thread is not threading.current_thread() and self.thread.is_alive()
+        ):  # it may not have been started
             self.thread.join(MOMENT_S)
             while self.thread.is_alive() and not self.inside_iterator:
                 self.thread.join(MOMENT_S)
@@ -231,7 +248,8 @@ class SourceThread:
             self.let_go()
 
     def let_go(self) -> None:
-        """Inside the user's iterator it may be for ever; it then ends by itself, and has nothing of the run any more."""
+        """Inside the user's iterator it may be for ever; it then ends by itself, and has nothing of
+        the run any more."""
         with self.lock:
             del self.loop, self.feed, self.lanes, self.outlets
             self.puller.seal = sealer()
@@ -255,7 +273,9 @@ class Streaming:
         halt.at_fork = results.clear
         run = runner.begin_run(recorder, halt)
         self.source = source = SourceThread(runner, run, items, halt)
-        inputs: list[Inlet] = [OnDemand(inlet, lambda: not results) for inlet in runner.sink_ends.inputs]
+        inputs: list[Inlet] = [
+            OnDemand(inlet, lambda: not results) for inlet in runner.sink_ends.inputs
+        ]
         self.cut = AsTaken(runner.smallest_result_capacity)
         self.sink = sink = runner.sink_loop(run, CollectNode(results.extend), inputs, self.cut)
         self.spin = Spin(SPIN_NS)

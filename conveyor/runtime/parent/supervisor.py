@@ -1,9 +1,12 @@
 """The worker processes of one open pipeline: started, watched, ended.
 
-Knows: processes, the memory and bells they share, what they report.  Must never know: what is done with the results.
+Knows: processes, the memory and bells they share, what they report.  Must never know: what is done
+with the results.
 
-Rule 1.  The parent sleeps on the bells of source and sink and on every worker's end at once, so it knows of each death.
-Rule 2.  Whatever ends a run but its last item ends the workers, too: stop, a moment of grace, terminate, kill.
+Rule 1.  The parent sleeps on the bells of source and sink and on every worker's end at once, so it
+         knows of each death.
+Rule 2.  Whatever ends a run but its last item ends the workers, too: stop, a moment of grace,
+         terminate, kill.
 Rule 3.  Nothing has a name: when the processes are gone, so is all that they shared.
 """
 
@@ -56,8 +59,12 @@ GRACE_S: Final = 0.5
 PATIENCE_S: Final = 10.0  # for teardown, when nothing has gone wrong
 KILL_AFTER_S: Final = 0.3
 GLANCE_S: Final = 0.01
-FOR_A_WORKER: Final = 3  # descriptors that the parent keeps: its end, its order, and one that it watches for its end
-FOR_A_START: Final = 16  # for a moment: pipes, a connection to the fork server, what a worker opens for itself
+FOR_A_WORKER: Final = (
+    3  # descriptors that the parent keeps: its end, its order, and one that it watches for its end
+)
+FOR_A_START: Final = (
+    16  # for a moment: pipes, a connection to the fork server, what a worker opens for itself
+)
 WATCH_MS: Final = 250.0  # how often somebody looks whether anything can still happen
 
 
@@ -88,7 +95,9 @@ class Crew:
         self.workers = [spec for spec in topology.nodes if spec.kind in (Kind.JOB, Kind.RELAY)]
         self.handles: dict[int, Handle] = {}
         self.nodes: dict[int, int] = {}  # by the descriptor of the worker's end
-        self.open: set[int] = set()  # the nodes that have a worker, or will have another in a moment
+        self.open: set[int] = (
+            set()
+        )  # the nodes that have a worker, or will have another in a moment
         self.lives: Counter[int] = Counter()
         self.pids: dict[int, int] = {}  # which outlive the processes, for the report
         cores, self.notes = placement.place([spec.name for spec in self.workers])
@@ -98,17 +107,24 @@ class Crew:
         self.lanes_of = {fork.name: leaves(fork) for fork in forks}
         self.by_machine = [fork.name for fork in forks if fork.by_machine]
         self.most_lanes: dict[str, int] = {}  # that were open at once in this run
-        self.keep_open = {fork for spec in self.workers if is_stateful(spec) for fork, _ in spec.lanes}
+        self.keep_open = {
+            fork for spec in self.workers if is_stateful(spec) for fork, _ in spec.lanes
+        }
         self.stages = interruptible(self.packed_stages)
         for names in fused_names(topology):
             self.notes += (f"one worker for {' + '.join(names)}: there are more stages than cores",)
         self.defined = interruptible(defined_now)
         self.main = interruptible(pack_main) if start_method != "fork" else None
-        self.bare = replace(topology, nodes=tuple(replace(spec, stage=None) for spec in topology.nodes))
+        self.bare = replace(
+            topology, nodes=tuple(replace(spec, stage=None) for spec in topology.nodes)
+        )
         self.layout = Layout(topology)
         self.bells: dict[int, Bell] = {}
         here = 2 + Bell.DESCRIPTORS * len(topology.nodes)  # the memory has two
-        check_room(here + FOR_A_WORKER * len(self.workers) + FOR_A_START, f"a pipeline of {len(self.workers)} workers")
+        check_room(
+            here + FOR_A_WORKER * len(self.workers) + FOR_A_START,
+            f"a pipeline of {len(self.workers)} workers",
+        )
         self.memory = Memory.create(self.layout.size, self.layout.regions)
         try:
             self.share()
@@ -119,27 +135,40 @@ class Crew:
                     deliver()
         except KeyboardInterrupt as interrupt:
             self.end(GRACE_S)
-            raise interrupt.with_traceback(None) from None  # how far it had come with starting is of no interest
+            raise interrupt.with_traceback(
+                None
+            ) from None  # how far it had come with starting is of no interest
         except BaseException:
             self.end(GRACE_S)
             raise
 
     def packed_stages(self) -> dict[int, bytes]:
         """The jobs as they travel; to make them so may run code of the program."""
-        return {spec.index: pack_stage(spec.stage, spec.name) for spec in self.topology.nodes if spec.stage is not None}
+        return {
+            spec.index: pack_stage(spec.stage, spec.name)
+            for spec in self.topology.nodes
+            if spec.stage is not None
+        }
 
     def share(self) -> None:
         """Sets up what the workers and the parent tell one another with."""
         self.board = Board(self.memory, self.layout)
-        self.boards = [NodeBoard(self.layout.node(self.memory, spec.index)) for spec in self.topology.nodes]
-        self.rings = [self.layout.ring(self.memory, channel.index) for channel in self.topology.channels]
+        self.boards = [
+            NodeBoard(self.layout.node(self.memory, spec.index)) for spec in self.topology.nodes
+        ]
+        self.rings = [
+            self.layout.ring(self.memory, channel.index) for channel in self.topology.channels
+        ]
         before = Inputs(self.topology, self.rings)
-        self.recovery = Recovery(self.topology, self.boards, before.committed, before.has_input, self.handles.get)
+        self.recovery = Recovery(
+            self.topology, self.boards, before.committed, before.has_input, self.handles.get
+        )
         ends = (0, len(self.topology.nodes) - 1)
         for spec in self.topology.nodes:
             self.bells[spec.index] = Bell.create(blocking=spec.index not in ends)
         self.ledgers = [
-            inlet_of(self.layout.ledger(self.memory, spec.index), self.bells[spec.index].ring) for spec in self.workers
+            inlet_of(self.layout.ledger(self.memory, spec.index), self.bells[spec.index].ring)
+            for spec in self.workers
         ]
         self.bell_of = {self.bells[end].read_fd: self.bells[end] for end in ends}
         self.poll = select.poll()
@@ -151,10 +180,14 @@ class Crew:
 
     def ends(self, spec: NodeSpec) -> RingEnds:
         """The channel ends of the source or the sink."""
-        return ring_ends(self.topology, self.layout, self.memory, spec, lambda node: self.bells[node].ring)
+        return ring_ends(
+            self.topology, self.layout, self.memory, spec, lambda node: self.bells[node].ring
+        )
 
     def start(self, spec: NodeSpec) -> None:
-        check_room(FOR_A_START, f"the start of a worker for stage {self.topology.title(spec.index)!r}")
+        check_room(
+            FOR_A_START, f"the start of a worker for stage {self.topology.title(spec.index)!r}"
+        )
         with Deferral():
             self.open.add(spec.index)
             self.lives[spec.index] += 1
@@ -180,19 +213,31 @@ class Crew:
     def bells_near(self, spec: NodeSpec) -> dict[int, tuple[int, int]]:
         """The bells of a node and of those to which it is connected."""
         near = {self.topology.channels[c].producer for c in channels_of(spec.inputs)}
-        near |= {self.topology.channels[c].consumer for c in leaves(spec.route)} if spec.route is not None else set()
+        near |= (
+            {self.topology.channels[c].consumer for c in leaves(spec.route)}
+            if spec.route is not None
+            else set()
+        )
         near |= {spec.index, self.topology.nodes[-1].index}
-        return {node: (self.bells[node].read_fd, self.bells[node].write_fd) for node in sorted(near)}
+        return {
+            node: (self.bells[node].read_fd, self.bells[node].write_fd) for node in sorted(near)
+        }
 
     def born(self, spec: NodeSpec) -> Handle:
         """A process that has been told all that the worker of a node needs to know."""
         bells = self.bells_near(spec)
         with directory() if self.start_method == "forkserver" else nullcontext() as place:
-            fds = [self.memory.fd, *STANDARD_OUTPUT, *dict.fromkeys(fd for pair in bells.values() for fd in pair)]
+            fds = [
+                self.memory.fd,
+                *STANDARD_OUTPUT,
+                *dict.fromkeys(fd for pair in bells.values() for fd in pair),
+            ]
             order = Order(
                 self.bare,
                 spec.index,
-                tuple(self.stages[part] for part in spec.parts or (spec.index,) if part in self.stages),
+                tuple(
+                    self.stages[part] for part in spec.parts or (spec.index,) if part in self.stages
+                ),
                 self.layout.size,
                 self.memory.fd,
                 lifeline(),
@@ -225,7 +270,8 @@ class Crew:
         return self.run
 
     def shut(self, spec: NodeSpec, run: int) -> None:
-        """A node that has no worker has ended every run before it begins; with run 0, it has not."""
+        """A node that has no worker has ended every run before it begins; with run 0, it has
+        not."""
         assert spec.route is not None
         for channel in leaves(spec.route):
             self.layout.ring(self.memory, channel).set_ended(run)
@@ -238,7 +284,8 @@ class Crew:
             self.bells[node].ring()
 
     def not_begun(self) -> list[int]:
-        """The workers that have not begun with the run, since they are being started; or they were never told."""
+        """The workers that have not begun with the run, since they are being started; or they were
+        never told."""
         return [node for node in self.open if not self.boards[node].has_begun_with(self.run)]
 
     def is_rung(self, node: int) -> bool:
@@ -263,7 +310,9 @@ class Crew:
 
         Raises what a worker reported, or that one died and there is not to be another.
         """
-        waits = [wait for wait in (timeout_ms, self.recovery.patience_ms(), WATCH_MS) if wait is not None]
+        waits = [
+            wait for wait in (timeout_ms, self.recovery.patience_ms(), WATCH_MS) if wait is not None
+        ]
         rung = self.poll.poll(math.ceil(min(waits)))
         for fd, _ in rung:
             if fd in self.bell_of:
@@ -329,14 +378,19 @@ class Crew:
                 self.set_lanes(fork, wanted)
 
     def set_lanes(self, fork: str, lanes: int) -> None:
-        """Opens lanes, by starting their workers, or shuts them: then they are not chosen any more."""
+        """Opens lanes, by starting their workers, or shuts them: then they are not chosen any
+        more."""
         opened = {each: self.board.open_lanes(each) for each in self.forks} | {fork: lanes}
-        new = [spec for spec in self.workers if spec.index not in self.open and not is_shut(spec, opened)]
+        new = [
+            spec
+            for spec in self.workers
+            if spec.index not in self.open and not is_shut(spec, opened)
+        ]
         for spec in new:
             self.shut(spec, 0)
         fence()
-        if new and self.is_closing(
-            fork
+        if (
+            new and self.is_closing(fork)
         ):  # whoever reads from the new lanes may be done: what they gave would come in the next run
             for spec in new:
                 self.shut(spec, self.run)
@@ -358,7 +412,9 @@ class Crew:
         if isinstance(message, Failure):
             if self.witness is not None:
                 self.witness.failed(message.node)
-            raise raised_by(message, self.topology.nodes[message.node].name, f"worker {self.pid(message.node)}")
+            raise raised_by(
+                message, self.topology.nodes[message.node].name, f"worker {self.pid(message.node)}"
+            )
         if isinstance(message, Resumed):
             self.letters.void(message.node, message.ordinal)
         else:
@@ -376,7 +432,8 @@ class Crew:
                 self.bells[len(self.topology.nodes) - 1].ring()
 
     def end(self, grace: float) -> None:
-        """Ends all workers, the quick way if they do not stop by themselves, and gives back what they shared."""
+        """Ends all workers, the quick way if they do not stop by themselves, and gives back what
+        they shared."""
         if self.ended:
             return
         if not self.is_ours():  # a child that was forked has a copy of this, and no say

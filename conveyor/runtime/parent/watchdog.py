@@ -1,13 +1,18 @@
-"""Looks whether anything can still happen in a run: bounded pipes may wait for one another in a circle.
+"""Looks whether anything can still happen in a run: bounded pipes may wait for one another in a
+circle.
 
-Knows: what each worker says that it waits for, and whether the channels bear that out.  Must never know: how anybody waits.
+Knows: what each worker says that it waits for, and whether the channels bear that out.  Must never
+know: how anybody waits.
 
-Rule 1.  A circle is told only if each node in it sleeps, and what it waits for is not there, in two looks between which nobody
-         of the circle woke.  Then nobody of them can ever go on, so nobody is told of a circle by mistake.
-Rule 2.  What only keeps things even gives way before a circle is told: the allowance of a lane of a balancing fork, and the
-         bytes of a pipe that has room for more items.  What is left holds for the graph as it is written, in either world.
-Rule 3.  Who sleeps though what it waits for is there, and is not being rung for, in two looks, has been forgotten by whoever
-         had to ring.  It is woken, and that is counted: a net, which ought never to be needed.
+Rule 1.  A circle is told only if each node in it sleeps, and what it waits for is not there, in two
+         looks between which nobody of the circle woke.  Then nobody of them can ever go on, so
+         nobody is told of a circle by mistake.
+Rule 2.  What only keeps things even gives way before a circle is told: the allowance of a lane of a
+         balancing fork, and the bytes of a pipe that has room for more items.  What is left holds
+         for the graph as it is written, in either world.
+Rule 3.  Who sleeps though what it waits for is there, and is not being rung for, in two looks, has
+         been forgotten by whoever had to ring.  It is woken, and that is counted: a net, which
+         ought never to be needed.
 """
 
 from __future__ import annotations
@@ -46,14 +51,21 @@ class Watchdog:
     """Of one open pipeline; `look` is called when nothing has happened for a while."""
 
     def __init__(
-        self, topology: Topology, layout: Layout, memory: Memory, boards: list[NodeBoard], is_rung: Callable[[int], bool]
+        self,
+        topology: Topology,
+        layout: Layout,
+        memory: Memory,
+        boards: list[NodeBoard],
+        is_rung: Callable[[int], bool],
     ) -> None:
         self.topology = topology
         self.layout = layout
         self.memory = memory
         self.boards = boards
         self.is_rung = is_rung
-        self.suspects: dict[int, int] = {}  # who seemed to be forgotten in the last look, and how often it had slept by then
+        self.suspects: dict[
+            int, int
+        ] = {}  # who seemed to be forgotten in the last look, and how often it had slept by then
         self.next_look = 0.0
 
     def look(self, run: int, parents: Mapping[int, Lack]) -> Found:
@@ -77,26 +89,38 @@ class Watchdog:
         yielding = [node for node in stuck if is_still and firm.get(node) != lacking[node]]
         for node in yielding:
             self.boards[node].give_way()
-        others = {node: wait for node, wait in waits.items() if node not in parents and node not in yielding}
+        others = {
+            node: wait
+            for node, wait in waits.items()
+            if node not in parents and node not in yielding
+        }
         return Found(yielding, self.forgotten(run, others, sleeps))
 
-    def describe_circle(self, waits: Mapping[int, Wait], run: int, parents: Mapping[int, Lack]) -> str | None:
-        """The shortest circle in words, if there is one and its channels are as those say who wait."""
+    def describe_circle(
+        self, waits: Mapping[int, Wait], run: int, parents: Mapping[int, Lack]
+    ) -> str | None:
+        """The shortest circle in words, if there is one and its channels are as those say who
+        wait."""
         circle = find_cycle(self.topology, waits)
         states = self.states(circle, run, parents) if circle is not None else None
         return circle.describe(states) if circle is not None and states is not None else None
 
-    def only(self, part: Part, waits: Mapping[int, Wait], parents: Mapping[int, Lack]) -> dict[int, Wait]:
+    def only(
+        self, part: Part, waits: Mapping[int, Wait], parents: Mapping[int, Lack]
+    ) -> dict[int, Wait]:
         """Of each wait for room the channels that are a `part` of it; nobody waits for none."""
         left = {
-            node: wait if wait.kind is WaitsFor.ITEMS else Wait(wait.kind, part(node, wait.channels, self.lack(node, parents)))
+            node: wait
+            if wait.kind is WaitsFor.ITEMS
+            else Wait(wait.kind, part(node, wait.channels, self.lack(node, parents)))
             for node, wait in waits.items()
             if not self.is_rung(node)
         }
         return {node: wait for node, wait in left.items() if wait.channels}
 
     def lacking(self, node: int, channels: tuple[int, ...], lack: Lack) -> tuple[int, ...]:
-        """Those that still have no room: a source, or a fork whose lanes are all full, goes on with room for a single item."""
+        """Those that still have no room: a source, or a fork whose lanes are all full, goes on with
+        room for a single item."""
         if lack.items or self.has_allowances(node):
             return channels
         return tuple(channel for channel in channels if not self.ring(channel).has_room_for(1))
@@ -107,7 +131,9 @@ class Watchdog:
             return () if self.has_allowances(node) else channels
         if self.boards[node].gives_way:
             return channels
-        return tuple(channel for channel in channels if not self.ring(channel).has_room_for(lack.items))
+        return tuple(
+            channel for channel in channels if not self.ring(channel).has_room_for(lack.items)
+        )
 
     def has_allowances(self, node: int) -> bool:
         """Does the node give its lanes no more than it thinks good?"""
@@ -115,23 +141,33 @@ class Watchdog:
         return route is not None and balances(route) and not self.boards[node].gives_way
 
     def forgotten(self, run: int, waits: Mapping[int, Wait], sleeps: list[int]) -> list[int]:
-        """The workers of which this is true now and was in the look before, and which have not been awake since."""
+        """The workers of which this is true now and was in the look before, and which have not been
+        awake since."""
         before = self.suspects
         self.suspects = {
-            node: sleeps[node] for node, wait in waits.items() if self.could_go_on(node, wait, run) and not self.is_rung(node)
+            node: sleeps[node]
+            for node, wait in waits.items()
+            if self.could_go_on(node, wait, run) and not self.is_rung(node)
         }
-        return [node for node, slept in self.suspects.items() if before.get(node) == slept == self.boards[node].sleeps]
+        return [
+            node
+            for node, slept in self.suspects.items()
+            if before.get(node) == slept == self.boards[node].sleeps
+        ]
 
     def could_go_on(self, node: int, wait: Wait, run: int) -> bool:
         """Is what it waits for there, beyond doubt?
 
-        Room is where a channel is empty; items have come if there are some in one channel, or in each for a zip.
+        Room is where a channel is empty; items have come if there are some in one channel, or in
+        each for a zip.
         """
         rings = [self.ring(channel) for channel in wait.channels]
         if wait.kind is WaitsFor.ROOM:
             return all(ring.is_empty() for ring in rings)
         there = [not ring.is_empty() for ring in rings]
-        if any(there) and all(isinstance(source, Leaf) for source in self.topology.nodes[node].inputs):
+        if any(there) and all(
+            isinstance(source, Leaf) for source in self.topology.nodes[node].inputs
+        ):
             return True
         return all(full or ring.ended == run for full, ring in zip(there, rings, strict=True))
 
@@ -153,13 +189,19 @@ class Watchdog:
             channels = channels_of(spec.inputs)
             if for_room:
                 channels = leaves(spec.route) if spec.route is not None else []
-            wanted = tuple(channel for lane, channel in enumerate(channels) if lack.lanes >> lane & 1)
-            # None are wanted if what it waits for came while it said so: it then goes on, or has been forgotten.
+            wanted = tuple(
+                channel for lane, channel in enumerate(channels) if lack.lanes >> lane & 1
+            )
+            # None are wanted if what it waits for came while it said so: it then goes on, or has
+            # been forgotten.
             waits[node] = Wait(WaitsFor.ROOM if for_room else WaitsFor.ITEMS, wanted)
         return waits
 
-    def states(self, circle: Circle, run: int, parents: Mapping[int, Lack]) -> dict[int, ChannelState] | None:
-        """How the channels of a circle stand; None if one of them is not as who waits for it says."""
+    def states(
+        self, circle: Circle, run: int, parents: Mapping[int, Lack]
+    ) -> dict[int, ChannelState] | None:
+        """How the channels of a circle stand; None if one of them is not as who waits for it
+        says."""
         states: dict[int, ChannelState] = {}
         for link in circle.links:
             ring = self.ring(link.channel)
@@ -172,5 +214,7 @@ class Watchdog:
                 by_bytes = ring.has_room_for(max(lack.items, 1))
                 if (by_bytes or lack.items == 0) and not ring.queued:
                     return None
-            states[link.channel] = ChannelState(ring.queued, ring.capacity, by_bytes and lack.items > 0)
+            states[link.channel] = ChannelState(
+                ring.queued, ring.capacity, by_bytes and lack.items > 0
+            )
         return states

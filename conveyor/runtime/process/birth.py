@@ -1,9 +1,11 @@
 """What a new worker process does first, however it was started.
 
-Knows: what a process must be told to be one of multiprocessing's, and how orders travel.  Must never know: pipelines.
+Knows: what a process must be told to be one of multiprocessing's, and how orders travel.  Must
+never know: pipelines.
 
 Rule 1.  A worker never imports the program's main module, so no script needs a main guard.
-Rule 2.  A process that is new reads its parent's import path before anything else that its parent wrote.
+Rule 2.  A process that is new reads its parent's import path before anything else that its parent
+         wrote.
 """
 
 from __future__ import annotations
@@ -66,16 +68,25 @@ class Identity(NamedTuple):
         """Of a worker that this process is about to start."""
         chosen = multiprocessing.get_start_method(allow_none=True)
         key = bytes(multiprocessing.current_process().authkey)
-        return cls(name, os.getpid(), key, list(getattr(sys, "argv", ())), chosen, getattr(_tracker(), "_fd"))  # noqa: B009
+        return cls(
+            name,
+            os.getpid(),
+            key,
+            list(getattr(sys, "argv", ())),
+            chosen,
+            getattr(_tracker(), "_fd"),  # noqa: B009
+        )
 
 
 def _tracker() -> object:
-    """multiprocessing's tracker of what has a name: one for a program; its other processes must be given its descriptor."""
+    """multiprocessing's tracker of what has a name: one for a program; its other processes must be
+    given its descriptor."""
     return resource_tracker._resource_tracker  # pyright: ignore[reportPrivateUsage]  # it has no public name
 
 
 def fork(work: Callable[[], int]) -> int:
-    """Forks a process that does `work`, whose result is its exit code, and then ends; gives its number."""
+    """Forks a process that does `work`, whose result is its exit code, and then ends; gives its
+    number."""
     util._flush_std_streams()  # type: ignore[attr-defined]  # else what is in them comes out of both
     pid = os.fork()
     if pid:
@@ -92,9 +103,13 @@ def fork(work: Callable[[], int]) -> int:
             os._exit(code)
 
 
-def live(who: Identity, target: Target, order: object, descriptors: Descriptors, lifeline: int) -> int:
-    """The life of a process as one of multiprocessing's; gives its exit code.  `lifeline` is ready when the parent is gone."""
-    # A handler that does nothing, and not none: a program that a job starts would inherit that, and outlive a Ctrl-C.
+def live(
+    who: Identity, target: Target, order: object, descriptors: Descriptors, lifeline: int
+) -> int:
+    """The life of a process as one of multiprocessing's; gives its exit code.  `lifeline` is ready
+    when the parent is gone."""
+    # A handler that does nothing, and not none: a program that a job starts would inherit that, and
+    # outlive a Ctrl-C.
     signal.signal(signal.SIGINT, ignore)
     signal.siginterrupt(signal.SIGINT, False)
     signal.pthread_sigmask(signal.SIG_SETMASK, ())  # it was born with interrupts blocked
@@ -106,10 +121,13 @@ def live(who: Identity, target: Target, order: object, descriptors: Descriptors,
 
 
 def ignore(_number: int, _frame: FrameType | None) -> None:
-    """Of an interrupt, which is for the whole group: the program gets it, too, and ends its workers."""
+    """Of an interrupt, which is for the whole group: the program gets it, too, and ends its
+    workers."""
 
 
-def write_order(way: socket.socket, who: Identity, lifeline: int, fds: list[int], target: Target, order: object) -> None:
+def write_order(
+    way: socket.socket, who: Identity, lifeline: int, fds: list[int], target: Target, order: object
+) -> None:
     """Sends a new process what it is to do; nothing, if it is gone already."""
     fds = [*fds, *([who.tracker] if who.tracker is not None else [])]
     data = pickle.dumps((tuple(who), fds, lifeline, list(sys.path), pickle.dumps((target, order))))
@@ -123,7 +141,8 @@ def write_order(way: socket.socket, who: Identity, lifeline: int, fds: list[int]
 
 
 def read_order(way: socket.socket) -> int:
-    """Reads what this process is to do, and does it; gives its exit code.  Raises `EOFError` if there is no parent."""
+    """Reads what this process is to do, and does it; gives its exit code.  Raises `EOFError` if
+    there is no parent."""
     count, size = HEAD.unpack(_exactly(way, HEAD.size))
     received: list[int] = []
     while len(received) < count:
@@ -157,10 +176,13 @@ def _exactly(way: socket.socket, size: int) -> bytes:
 
 
 def spawned(fd: int) -> int:
-    """What a process does that knows nothing; `fd` is its way from the parent.  Gives its exit code."""
+    """What a process does that knows nothing; `fd` is its way from the parent.  Gives its exit
+    code."""
     fill_standard()
     os.set_inheritable(fd, False)
-    with socket.socket(fileno=fd) as way:  # open until the end, which the parent may learn from that
+    with socket.socket(
+        fileno=fd
+    ) as way:  # open until the end, which the parent may learn from that
         try:
             return read_order(way)
         except EOFError:  # the parent is gone, or does not want it any more

@@ -1,9 +1,11 @@
 """Signal handlers put off while something must not be left half done.
 
-Knows: Python's handlers, and that the main thread runs them between any two steps of it.  Must never know: processes, runs.
+Knows: Python's handlers, and that the main thread runs them between any two steps of it.  Must
+never know: processes, runs.
 
-A handler may raise: Ctrl-C does, and so do time limits by SIGALRM.  Blocking signals is not enough, since another thread would
-take them and the main thread still run their handlers; so each handler is replaced by one that makes a note, and called later.
+A handler may raise: Ctrl-C does, and so do time limits by SIGALRM.  Blocking signals is not enough,
+since another thread would take them and the main thread still run their handlers; so each handler
+is replaced by one that makes a note, and called later.
 """
 
 from __future__ import annotations
@@ -25,13 +27,16 @@ T = TypeVar("T")
 Handler: TypeAlias = Callable[[int, FrameType | None], object]
 
 # Without a look for the member of an enumeration: all signals are asked for, several times a run.
-handler_of: Final[Callable[[int], object]] = getattr(signal.getsignal, "__wrapped__", signal.getsignal)
+handler_of: Final[Callable[[int], object]] = getattr(
+    signal.getsignal, "__wrapped__", signal.getsignal
+)
 
 SIGNALS: Final = tuple(sorted(signal.valid_signals() - {signal.SIGKILL, signal.SIGSTOP}))
 
 
 class State:
-    """Of the main thread, which alone runs handlers: how deep it is in deferrals, and what was put off."""
+    """Of the main thread, which alone runs handlers: how deep it is in deferrals, and what was put
+    off."""
 
     def __init__(self) -> None:
         self.depth = 0
@@ -49,9 +54,11 @@ def note(number: int, _frame: FrameType | None) -> None:
 
 
 class Deferral:
-    """A block in which no signal handler of the program runs; those of signals that came meanwhile are called at its end.
+    """A block in which no signal handler of the program runs; those of signals that came meanwhile
+    are called at its end.
 
-    Does nothing in other threads than the main thread.  Deferrals may be nested; the outermost counts.
+    Does nothing in other threads than the main thread.  Deferrals may be nested; the outermost
+    counts.
     """
 
     __slots__ = ("before",)
@@ -66,7 +73,12 @@ class Deferral:
                 state.depth = 0
                 raise
 
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
         if self.before == 0 and _is_main():
             state.depth = 0
             try:
@@ -76,7 +88,8 @@ class Deferral:
 
 
 def deliver() -> None:
-    """Inside a deferral, at a point where nothing is half done: calls the handlers of the signals that have come."""
+    """Inside a deferral, at a point where nothing is half done: calls the handlers of the signals
+    that have come."""
     if state.arrived and _is_main():
         _call_handlers()
 
@@ -84,7 +97,8 @@ def deliver() -> None:
 def interruptible(call: Callable[[], T]) -> T:
     """Inside a deferral: `call()`, with the handlers of the program in force as long as it takes.
 
-    What a handler raises comes out as itself, also where it was taken for an error of what it interrupted.
+    What a handler raises comes out as itself, also where it was taken for an error of what it
+    interrupted.
     """
     depth = state.depth
     if depth == 0 or not _is_main():
@@ -106,9 +120,14 @@ def interruptible(call: Callable[[], T]) -> T:
 
 
 def is_of_a_handler(error: BaseException) -> bool:
-    """Was this raised by what is now a signal handler of the program?  It may be of any type, that of an error of ours, too."""
-    handlers = [handler for _, handler in state.kept] + [signal.getsignal(number) for number in SIGNALS]
-    codes = {code for handler in handlers if (code := _code_of(handler)) is not None} - {note.__code__}
+    """Was this raised by what is now a signal handler of the program?  It may be of any type, that
+    of an error of ours, too."""
+    handlers = [handler for _, handler in state.kept] + [
+        signal.getsignal(number) for number in SIGNALS
+    ]
+    codes = {code for handler in handlers if (code := _code_of(handler)) is not None} - {
+        note.__code__
+    }
     trace = error.__traceback__
     while trace is not None:
         if trace.tb_frame.f_code in codes:
@@ -122,7 +141,8 @@ def _is_main() -> bool:
 
 
 def _hold(depth: int) -> None:
-    """Puts `note` in the place of all handlers; if one of them raises first, then that is raised at the end."""
+    """Puts `note` in the place of all handlers; if one of them raises first, then that is raised at
+    the end."""
     try:
         for number in SIGNALS:
             handler = handler_of(number)
@@ -130,7 +150,9 @@ def _hold(depth: int) -> None:
                 state.kept.append((number, handler))
                 signal.signal(number, note)
         state.depth = depth
-    except ValueError:  # an embedded interpreter, whose main thread is not Python's: it runs no handlers
+    except (
+        ValueError
+    ):  # an embedded interpreter, whose main thread is not Python's: it runs no handlers
         state.kept.clear()
     except BaseException:
         _hold(depth)
@@ -144,7 +166,8 @@ def _put_back() -> None:
             last = number, handler = state.kept[-1]
             if handler_of(number) is note:
                 signal.signal(number, handler)
-            # A finalizer may have run in between, with a deferral of its own that has put back this one, too.
+            # A finalizer may have run in between, with a deferral of its own that has put back this
+            # one, too.
             if state.kept and state.kept[-1] is last:
                 state.kept.pop()
     except BaseException:
@@ -174,7 +197,11 @@ def _forget() -> None:
 def _code_of(handler: object) -> CodeType | None:
     while isinstance(handler, partial):
         handler = handler.func
-    called = handler if isinstance(handler, FunctionType | MethodType) else getattr(handler, "__call__", handler)  # noqa: B004
+    called = (
+        handler
+        if isinstance(handler, FunctionType | MethodType)
+        else getattr(handler, "__call__", handler)  # noqa: B004
+    )
     code = getattr(called, "__code__", None)  # a method has that of its function
     return code if isinstance(code, CodeType) else None
 

@@ -2,8 +2,9 @@
 
 Knows: who asks, and the children.  Must never know: what they do.
 
-It is another than multiprocessing's own: that one listens under a name in a directory for temporary files, serves only the
-process that started it, hands its environment on to all that the program starts, and cannot be replaced.
+It is another than multiprocessing's own: that one listens under a name in a directory for temporary
+files, serves only the process that started it, hands its environment on to all that the program
+starts, and cannot be replaced.
 """
 
 from __future__ import annotations
@@ -25,17 +26,22 @@ from conveyor.runtime.process.importing import loading
 
 __all__ = ["NUMBER", "serve"]
 
-NUMBER = struct.Struct("=q")  # a process, or the negative number of an error; then the status with which it ended
+NUMBER = struct.Struct(
+    "=q"
+)  # a process, or the negative number of an error; then the status with which it ended
 
 
 def serve(fd: int, preload: list[str]) -> None:
-    """Forks a worker for each way to its parent that comes through `fd`, until that ends and there are no workers any more."""
+    """Forks a worker for each way to its parent that comes through `fd`, until that ends and there
+    are no workers any more."""
     fill_standard()
     os.set_inheritable(fd, False)
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     with loading():
         for name in preload:
-            with contextlib.suppress(Exception):  # what cannot be imported here is told where a worker needs it
+            with contextlib.suppress(
+                Exception
+            ):  # what cannot be imported here is told where a worker needs it
                 importlib.import_module(name)
     gc.freeze()  # what all workers share stays shared: no collector writes to it
     with socket.socket(fileno=fd) as requests:
@@ -108,5 +114,7 @@ class Server:
 
 
 def tell(way: int, number: int) -> None:
-    with contextlib.suppress(BrokenPipeError, ConnectionResetError):  # the parent does not want to know any more
+    with contextlib.suppress(
+        BrokenPipeError, ConnectionResetError
+    ):  # the parent does not want to know any more
         os.write(way, NUMBER.pack(number))

@@ -2,8 +2,8 @@
 
 Knows: what a module that is not whole yet looks like.  Must never know: pipelines.
 
-A worker that imports the module of its job runs that module's code.  If that runs a pipeline, its worker imports the module,
-too, and so on without end.
+A worker that imports the module of its job runs that module's code.  If that runs a pipeline, its
+worker imports the module, too, and so on without end.
 """
 
 from __future__ import annotations
@@ -32,13 +32,15 @@ state = State()
 def modules_being_imported() -> list[str]:
     """The modules that any thread is importing, the innermost last.
 
-    Read off the modules themselves: the frames of a thread that runs cannot be walked safely from another.
+    Read off the modules themselves: the frames of a thread that runs cannot be walked safely from
+    another.
     """
     return [name for name, module in sys.modules.copy().items() if _is_being_imported(module)]
 
 
 def _is_being_imported(module: object) -> bool:
-    """Is it between its first line and its last?  Asks without a `__getattr__` of the module's own."""
+    """Is it between its first line and its last?  Asks without a `__getattr__` of the module's
+    own."""
     if not isinstance(module, ModuleType):
         return False
     names = ModuleType.__getattribute__(module, "__dict__")
@@ -47,7 +49,8 @@ def _is_being_imported(module: object) -> bool:
 
 @contextlib.contextmanager
 def loading() -> Generator[None]:
-    """Within it this process imports and unpickles what it was told to, and no pipeline may be run."""
+    """Within it this process imports and unpickles what it was told to, and no pipeline may be
+    run."""
     state.is_loading = True
     try:
         yield
@@ -56,7 +59,8 @@ def loading() -> Generator[None]:
 
 
 def remember(modules: Iterable[str]) -> None:
-    """Called in a worker: its parent, or a parent of that, was importing these when it started the worker."""
+    """Called in a worker: its parent, or a parent of that, was importing these when it started the
+    worker."""
     state.of_ancestors = frozenset(modules)
 
 
@@ -66,9 +70,12 @@ def importing() -> tuple[str, ...]:
 
 
 def check_may_run() -> None:
-    """Raises `LifecycleError` if a pipeline that runs now would run itself again in its own workers."""
+    """Raises `LifecycleError` if a pipeline that runs now would run itself again in its own
+    workers."""
     modules = modules_being_imported() if state.is_loading or state.of_ancestors else []
-    again = [name for name in modules if name in state.of_ancestors] or (modules if state.is_loading else [])
+    again = [name for name in modules if name in state.of_ancestors] or (
+        modules if state.is_loading else []
+    )
     if again:
         raise LifecycleError(
             f"module {again[-1]!r} runs a pipeline while it is imported, and the workers of that pipeline import it, too: "
@@ -76,4 +83,6 @@ def check_may_run() -> None:
             '`if __name__ == "__main__":`'
         )
     if state.is_loading:
-        raise LifecycleError("a pipeline is run while a worker unpickles its stage; run it in setup() or in the job")
+        raise LifecycleError(
+            "a pipeline is run while a worker unpickles its stage; run it in setup() or in the job"
+        )

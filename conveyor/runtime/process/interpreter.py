@@ -1,4 +1,5 @@
-"""What a program has set in its interpreter, which no system call tells: limits, decimal arithmetic, locale.
+"""What a program has set in its interpreter, which no system call tells: limits, decimal
+arithmetic, locale.
 
 Knows: how each is asked for and set.  Must never know: how it travels.
 """
@@ -16,7 +17,8 @@ __all__ = ["Settings"]
 
 
 class Settings(NamedTuple):
-    """Of the thread that asks.  A module that the program has not imported is as it always is, and is not imported for this."""
+    """Of the thread that asks.  A module that the program has not imported is as it always is, and
+    is not imported for this."""
 
     recursion: int
     digits: int | None  # of an int as text; None where there is no limit to be set
@@ -39,7 +41,9 @@ class Settings(NamedTuple):
 
     def take(self) -> None:
         """Makes this interpreter so."""
-        with contextlib.suppress(RecursionError):  # this is deeper than the limit: it cannot be set here
+        with contextlib.suppress(
+            RecursionError
+        ):  # this is deeper than the limit: it cannot be set here
             sys.setrecursionlimit(self.recursion)
         if self.digits is not None:
             sys.set_int_max_str_digits(self.digits)

@@ -2,8 +2,9 @@
 
 Knows: pipes and signals.  Must never know: what a worker is.
 
-A worker is killed by the system when its parent is gone, whatever it is doing: the parent alone holds the write end of a pipe,
-its *lifeline*, and the end of the last writer sends the reader's signal.
+A worker is killed by the system when its parent is gone, whatever it is doing: the parent alone
+holds the write end of a pipe, its *lifeline*, and the end of the last writer sends the reader's
+signal.
 """
 
 from __future__ import annotations
@@ -22,14 +23,17 @@ F_SETSIG: Final = 10  # Linux: which signal O_ASYNC sends
 
 
 class _Lifeline:
-    """The pipes of this process, one for each user that it has been; a forked child drops its copies of the write ends."""
+    """The pipes of this process, one for each user that it has been; a forked child drops its
+    copies of the write ends."""
 
     def __init__(self) -> None:
         self.ends: dict[int, tuple[int, int]] = {}
         os.register_at_fork(after_in_child=self.drop)
 
     def read_end(self) -> int:
-        user = os.geteuid()  # a worker opens its end once more, which it cannot if it is not its own
+        user = (
+            os.geteuid()
+        )  # a worker opens its end once more, which it cannot if it is not its own
         if user not in self.ends:
             self.ends[user] = os.pipe()
         return self.ends[user][0]
@@ -49,10 +53,16 @@ def lifeline() -> int:
 
 
 def end_with_parent(fd: int) -> None:
-    """Called in a worker: from now on it is killed as soon as nobody holds the other end of `fd` any more."""
+    """Called in a worker: from now on it is killed as soon as nobody holds the other end of `fd`
+    any more."""
     try:
-        # A description of its own, since the owner of the signal is kept there and workers share what they inherit.
-        own = os.open(f"/proc/self/fd/{fd}", os.O_RDONLY | os.O_NONBLOCK) if sys.platform == "linux" else -1
+        # A description of its own, since the owner of the signal is kept there and workers share
+        # what they inherit.
+        own = (
+            os.open(f"/proc/self/fd/{fd}", os.O_RDONLY | os.O_NONBLOCK)
+            if sys.platform == "linux"
+            else -1
+        )
     except OSError:  # there is no /proc, or it is not for us
         own = -1
     if own < 0:

@@ -2,9 +2,10 @@
 
 Knows: frames of the thread that has forked.  Must never know: nodes, channels.
 
-The child has all that its parent had, the worker's loop, too.  Back in that, two processes would do the work of one on the same
-channels.  So the child ends where it comes out of the job, as a program does: by the code of `sys.exit`, with the traceback of
-an error, or else quietly.  Only a trace function can tell that moment without a cost to those that do not fork.
+The child has all that its parent had, the worker's loop, too.  Back in that, two processes would do
+the work of one on the same channels.  So the child ends where it comes out of the job, as a program
+does: by the code of `sys.exit`, with the traceback of an error, or else quietly.  Only a trace
+function can tell that moment without a cost to those that do not fork.
 """
 
 from __future__ import annotations
@@ -27,7 +28,8 @@ Raised: TypeAlias = tuple[type[BaseException], BaseException, TracebackType | No
 
 
 class Watch:
-    """Of a child that may come back: its trace function, and that of its parent, such as a debugger's."""
+    """Of a child that may come back: its trace function, and that of its parent, such as a
+    debugger's."""
 
     ours: Any = None
     before: Any = None
@@ -35,7 +37,8 @@ class Watch:
 
 
 def end_children_of_jobs(never_returns: CodeType) -> None:
-    """To be called once in a worker, before its first job; a child that comes to `never_returns` is left alone."""
+    """To be called once in a worker, before its first job; a child that comes to `never_returns` is
+    left alone."""
     Watch.never_returns = never_returns
     os.register_at_fork(after_in_child=_watch)
 
@@ -51,7 +54,9 @@ def _watch() -> None:
     entry = caller = here.f_back if here is not None else None
     while entry is not None and not entry.f_code.co_filename.startswith(LIBRARY):
         entry = entry.f_back
-    if entry is None or entry is caller:  # a thread of the program's own, or the library itself, which knows what it does
+    if (
+        entry is None or entry is caller
+    ):  # a thread of the program's own, or the library itself, which knows what it does
         return
     entry.f_trace = _came_back
     Watch.before, Watch.ours = sys.gettrace(), _called_from(entry)
@@ -91,7 +96,9 @@ def _code_of(error: BaseException) -> int:
 def _leave(code: int) -> NoReturn:
     try:
         for stream in (sys.stdout, sys.stderr):
-            with contextlib.suppress(Exception):  # it may be closed, or anything that the job has put there
+            with contextlib.suppress(
+                Exception
+            ):  # it may be closed, or anything that the job has put there
                 stream.flush()
     finally:
         os._exit(code)

@@ -1,6 +1,8 @@
-"""How a worker is made like its program, whatever it was forked from, and how what its jobs print gets out.
+"""How a worker is made like its program, whatever it was forked from, and how what its jobs print
+gets out.
 
-Knows: what a process has of the system: environment, directory, limits, cores, output.  Must never know: pipelines.
+Knows: what a process has of the system: environment, directory, limits, cores, output.  Must never
+know: pipelines.
 """
 
 from __future__ import annotations
@@ -25,7 +27,9 @@ from conveyor.runtime.process.start import environment
 __all__ = ["STANDARD_OUTPUT", "Circumstances", "directory", "flush", "settle_in"]
 
 STANDARD_OUTPUT = (1, 2)
-LIMITS: Final = {name: number for name, number in sorted(vars(resource).items()) if name.startswith("RLIMIT_")}
+LIMITS: Final = {
+    name: number for name, number in sorted(vars(resource).items()) if name.startswith("RLIMIT_")
+}
 THREADS_OF_NUMERIC_LIBRARIES = (
     "OMP_NUM_THREADS",
     "OPENBLAS_NUM_THREADS",
@@ -64,7 +68,8 @@ class Circumstances(NamedTuple):
 
 @contextlib.contextmanager
 def directory() -> Generator[int | None]:
-    """A descriptor of the working directory, which need not have a name any more; None if it cannot be had."""
+    """A descriptor of the working directory, which need not have a name any more; None if it cannot
+    be had."""
     try:
         fd = os.open(".", getattr(os, "O_PATH", os.O_RDONLY) | os.O_DIRECTORY)
     except OSError:
@@ -77,7 +82,8 @@ def directory() -> Generator[int | None]:
 
 
 def _mask() -> int:
-    """The umask; read, where the system shows it: to set it and put it back would be seen by other threads."""
+    """The umask; read, where the system shows it: to set it and put it back would be seen by other
+    threads."""
     with contextlib.suppress(OSError, IndexError, ValueError):
         return int(Path("/proc/self/status").read_text().partition("\nUmask:")[2].split()[0], 8)
     mask = os.umask(0o077)
@@ -95,7 +101,8 @@ def _encoding(stream: object) -> tuple[str, str] | None:
 
 
 def settle_in(wanted: Circumstances, path: list[str], descriptors: Descriptors) -> None:
-    """Makes this process like its program: output, environment, import path, directory, limits, cores."""
+    """Makes this process like its program: output, environment, import path, directory, limits,
+    cores."""
     for standard in STANDARD_OUTPUT:
         if descriptors[standard] != standard:
             os.dup2(descriptors[standard], standard)
@@ -103,13 +110,17 @@ def settle_in(wanted: Circumstances, path: list[str], descriptors: Descriptors) 
     sys.path[:] = path
     remember(wanted.importing)
     if wanted.directory is not None:
-        with contextlib.suppress(OSError):  # the program may be there, but not go there again; then it is where it was born
+        with contextlib.suppress(
+            OSError
+        ):  # the program may be there, but not go there again; then it is where it was born
             os.fchdir(descriptors[wanted.directory])
         os.close(descriptors[wanted.directory])
     os.umask(wanted.mask)
     wanted.settings.take()
     for name, limit in wanted.limits.items():
-        with contextlib.suppress(OSError, ValueError):  # that only root may raise, and the program raised it when it was root
+        with contextlib.suppress(
+            OSError, ValueError
+        ):  # that only root may raise, and the program raised it when it was root
             if resource.getrlimit(LIMITS[name]) != limit:
                 resource.setrlimit(LIMITS[name], limit)
     if hasattr(os, "sched_setaffinity"):
@@ -132,13 +143,16 @@ def _open_output(encodings: tuple[tuple[str, str] | None, ...]) -> None:
     """Several workers may print to one file: whole lines, then, never parts of them."""
     if sys.stdout is not None:
         encoding, errors = encodings[0] or _encoding(sys.stdout) or (None, None)
-        sys.stdout = open(STANDARD_OUTPUT[0], "w", buffering=1, encoding=encoding, errors=errors, closefd=False)  # noqa: SIM115  # for life
+        sys.stdout = open(  # noqa: SIM115  # for life
+            STANDARD_OUTPUT[0], "w", buffering=1, encoding=encoding, errors=errors, closefd=False
+        )
     if isinstance(sys.stderr, io.TextIOWrapper) and encodings[1] is not None:
         sys.stderr.reconfigure(encoding=encodings[1][0], errors=encodings[1][1])  # pyright: ignore[reportUnknownMemberType]  # a wrapper of what, does not matter
 
 
 def flush() -> None:
-    """Sends on what the jobs have printed; one may have closed its output, or put something there that has nothing to send."""
+    """Sends on what the jobs have printed; one may have closed its output, or put something there
+    that has nothing to send."""
     for stream in (sys.stdout, sys.stderr):
         send = getattr(stream, "flush", None)
         if callable(send) and not getattr(stream, "closed", False):

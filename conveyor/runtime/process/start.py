@@ -2,8 +2,10 @@
 
 Knows: the start methods.  Must never know: pipelines.
 
-Rule 1.  No name in the program's environment, and no descriptor that it can see, changes while a process is started.
-Rule 2.  A process that is started is known to the caller, or ends by itself: it waits for its order, which then does not come.
+Rule 1.  No name in the program's environment, and no descriptor that it can see, changes while a
+         process is started.
+Rule 2.  A process that is started is known to the caller, or ends by itself: it waits for its
+         order, which then does not come.
 """
 
 from __future__ import annotations
@@ -28,7 +30,14 @@ from conveyor.runtime.process.deferral import Deferral, deliver
 from conveyor.runtime.process.forkserver import NUMBER
 from conveyor.runtime.process.stops import is_stopped, was_stopped
 
-__all__ = ["START_METHODS", "Handle", "StartMethod", "checked_start_method", "environment", "start_process"]
+__all__ = [
+    "START_METHODS",
+    "Handle",
+    "StartMethod",
+    "checked_start_method",
+    "environment",
+    "start_process",
+]
 
 StartMethod = Literal["forkserver", "spawn", "fork"]
 START_METHODS: Final[tuple[StartMethod, ...]] = ("forkserver", "spawn", "fork")
@@ -36,7 +45,8 @@ START_METHODS: Final[tuple[StartMethod, ...]] = ("forkserver", "spawn", "fork")
 START_METHOD_VARIABLE: Final = "CONVEYOR_START_METHOD"
 HASH_SEED: Final = "PYTHONHASHSEED"
 
-# By the fork server, once for all workers: what each needs, and what comes with the module or the value of most jobs.
+# By the fork server, once for all workers: what each needs, and what comes with the module or the
+# value of most jobs.
 PRELOAD: Final = ("conveyor.runtime.worker.worker", "conveyor.pipeline", "cloudpickle")
 ATTEMPTS: Final = 3  # to start a process, if the fork server is killed meanwhile
 GLANCE_S: Final = 0.05
@@ -45,7 +55,8 @@ REAP_S: Final = 0.3
 
 
 def checked_start_method(method: str | None) -> StartMethod:
-    """The start method that was asked for, by the program or by the environment; raises `TopologyError` for another word."""
+    """The start method that was asked for, by the program or by the environment; raises
+    `TopologyError` for another word."""
     chosen = method or os.environ.get(START_METHOD_VARIABLE) or "forkserver"
     for known in START_METHODS:
         if chosen == known:
@@ -59,10 +70,11 @@ def environment() -> dict[str, str]:
 
 
 class Handle:
-    """A process that was started: waited for, signalled and asked by what the system itself says of it.
+    """A process that was started: waited for, signalled and asked by what the system itself says of
+    it.
 
-    `fd` is ready when the process is gone, whoever its parent is.  `way` leads to it; where another process is its parent, that
-    tells there how it ended.
+    `fd` is ready when the process is gone, whoever its parent is.  `way` leads to it; where another
+    process is its parent, that tells there how it ended.
     """
 
     def __init__(self, pid: int, way: socket.socket, is_child: bool) -> None:
@@ -74,7 +86,9 @@ class Handle:
         self.status: int | None = None
         self.fd = way.fileno()
         if sys.platform == "linux":
-            with contextlib.suppress(OSError):  # it is gone already, or there is no descriptor: the end of its way tells, too
+            with contextlib.suppress(
+                OSError
+            ):  # it is gone already, or there is no descriptor: the end of its way tells, too
                 self.fd = os.pidfd_open(pid)
                 self.is_own = True
 
@@ -86,7 +100,9 @@ class Handle:
         return self.is_gone
 
     def reaped(self) -> int | None:
-        with contextlib.suppress(ChildProcessError):  # the program has a handler that waits for all, or ignores SIGCHLD
+        with contextlib.suppress(
+            ChildProcessError
+        ):  # the program has a handler that waits for all, or ignores SIGCHLD
             pid, status = os.waitpid(self.pid, 0)
             if pid:
                 return os.waitstatus_to_exitcode(status)
@@ -97,10 +113,13 @@ class Handle:
         with contextlib.suppress(ConnectionResetError):
             if is_ready(self.way.fileno(), REAP_S):
                 data = self.way.recv(NUMBER.size)
-        return cast("int", NUMBER.unpack(data)[0]) if data else None  # the fork server may be gone, too
+        return (
+            cast("int", NUMBER.unpack(data)[0]) if data else None
+        )  # the fork server may be gone, too
 
     def exit_code(self) -> int | None:
-        """What it left with, below zero for a signal; None while it is there, or if that is not known."""
+        """What it left with, below zero for a signal; None while it is there, or if that is not
+        known."""
         self.wait(0)
         return self.status
 
@@ -137,7 +156,8 @@ def is_ready(fd: int, seconds: float) -> bool:
 
 
 class Server:
-    """The fork server of this process, made anew when it is gone, or when what workers inherit from it has changed."""
+    """The fork server of this process, made anew when it is gone, or when what workers inherit from
+    it has changed."""
 
     def __init__(self) -> None:
         self.lock = threading.Lock()
@@ -177,7 +197,8 @@ class Server:
             self.retire()
 
     def forget(self) -> None:
-        """In a process that was forked: it is the server of another, and a lock may be held by a thread that is not here."""
+        """In a process that was forked: it is the server of another, and a lock may be held by a
+        thread that is not here."""
         self.lock = threading.Lock()
         self.retired = []
         if self.requests is not None:
@@ -189,10 +210,14 @@ server = Server()
 seed = int.from_bytes(os.urandom(4))
 
 
-def start_process(method: StartMethod, target: Target, order: object, fds: list[int], lifeline: int, name: str) -> Handle:
-    """Starts a process that does `target(order, descriptors)`, with `fds` and `lifeline` among these.
+def start_process(
+    method: StartMethod, target: Target, order: object, fds: list[int], lifeline: int, name: str
+) -> Handle:
+    """Starts a process that does `target(order, descriptors)`, with `fds` and `lifeline` among
+    these.
 
-    The process ends when all copies of the other end of `lifeline` are closed.  Raises `OSError` if the system has no room.
+    The process ends when all copies of the other end of `lifeline` are closed.  Raises `OSError` if
+    the system has no room.
     """
     with Deferral():
         if method == "fork":
@@ -204,7 +229,9 @@ def start_process(method: StartMethod, target: Target, order: object, fds: list[
             if handle is not None:
                 write_order(handle.way, who, lifeline, [*fds, lifeline], target, order)
                 return handle
-        raise OSError(errno.ECHILD, "the fork server ended before it could start a process, several times")
+        raise OSError(
+            errno.ECHILD, "the fork server ended before it could start a process, several times"
+        )
 
 
 def _forked(target: Target, order: object, fds: list[int], lifeline: int, name: str) -> Handle:
@@ -213,7 +240,9 @@ def _forked(target: Target, order: object, fds: list[int], lifeline: int, name: 
     with theirs:
         mask = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
         try:
-            pid = fork(lambda: live(who, target, order, {fd: fd for fd in [*fds, lifeline]}, lifeline))
+            pid = fork(
+                lambda: live(who, target, order, {fd: fd for fd in [*fds, lifeline]}, lifeline)
+            )
         except OSError:
             ours.close()
             raise
@@ -227,7 +256,9 @@ def _spawned() -> Handle:
     with theirs:
         fd = theirs.fileno()
         try:
-            pid = interpreter(f"from conveyor.runtime.process.birth import spawned; sys.exit(spawned({fd}))", fd)
+            pid = interpreter(
+                f"from conveyor.runtime.process.birth import spawned; sys.exit(spawned({fd}))", fd
+            )
         except OSError:
             ours.close()
             raise
@@ -259,8 +290,9 @@ def _served() -> Handle | None:
 def interpreter(code: str, fd: int, stdin: int | None = None) -> int:
     """Starts an interpreter like this one that runs `code`, with `fd` open; gives its process.
 
-    It looks for modules where this one does: not in the working directory (-P), unless that is in the path.  Strings have
-    the same hashes in all workers, also in one that takes the place of another.
+    It looks for modules where this one does: not in the working directory (-P), unless that is in
+    the path.  Strings have the same hashes in all workers, also in one that takes the place of
+    another.
     """
     executable = multiprocessing.spawn.get_executable()
     if not executable or getattr(sys, "frozen", False):
@@ -287,7 +319,8 @@ def interpreter(code: str, fd: int, stdin: int | None = None) -> int:
 
 
 def _track_names() -> None:
-    """Starts multiprocessing's tracker of what has a name, if it is not running: what a job shares is to outlive its worker.
+    """Starts multiprocessing's tracker of what has a name, if it is not running: what a job shares
+    is to outlive its worker.
 
     multiprocessing would let it look for modules in the working directory.
     """
@@ -297,7 +330,9 @@ def _track_names() -> None:
         return
     read_end, write_end = os.pipe()
     try:
-        pid = interpreter(f"from multiprocessing.resource_tracker import main; main({read_end})", read_end)
+        pid = interpreter(
+            f"from multiprocessing.resource_tracker import main; main({read_end})", read_end
+        )
     except OSError:
         os.close(write_end)
         raise
@@ -307,18 +342,28 @@ def _track_names() -> None:
 
 
 def preload() -> list[str]:
-    """What the fork server imports: what a worker needs, and what the program wants multiprocessing's to import."""
+    """What the fork server imports: what a worker needs, and what the program wants
+    multiprocessing's to import."""
     module = sys.modules.get("multiprocessing.forkserver")
-    wanted = cast("list[str]", getattr(getattr(module, "_forkserver", None), "_preload_modules", []))
+    wanted = cast(
+        "list[str]", getattr(getattr(module, "_forkserver", None), "_preload_modules", [])
+    )
     return list(dict.fromkeys([*PRELOAD, *filter("__main__".__ne__, wanted)]))
 
 
 def inherited() -> object:
-    """All that a worker has from its fork server and cannot be given later: if it changes, another server is needed."""
+    """All that a worker has from its fork server and cannot be given later: if it changes, another
+    server is needed."""
     root = os.stat("/")
     rights = os.getuid(), os.geteuid(), os.getgid(), os.getegid(), tuple(os.getgroups())
     place = root.st_dev, root.st_ino, os.getsid(0), os.getpgrp()
-    return rights, place, os.getpriority(os.PRIO_PROCESS, 0), multiprocessing.spawn.get_executable(), preload()
+    return (
+        rights,
+        place,
+        os.getpriority(os.PRIO_PROCESS, 0),
+        multiprocessing.spawn.get_executable(),
+        preload(),
+    )
 
 
 def has_ended(pid: int) -> bool:

@@ -2,8 +2,8 @@
 
 Knows: signals, what the system tells of a process.  Must never know: why anybody asks.
 
-A process that blocks SIGCONT goes on all the same when it is told to, and the signal stays pending: so it can be seen later,
-and from outside, that it was stopped.
+A process that blocks SIGCONT goes on all the same when it is told to, and the signal stays pending:
+so it can be seen later, and from outside, that it was stopped.
 """
 
 from __future__ import annotations
@@ -18,12 +18,14 @@ STOPPED: Final = ("T", "t")  # by a signal, by a debugger
 
 
 def keep_note_of_stops() -> None:
-    """Called in a process, before it has any threads but one: from now on `was_stopped` can tell of it."""
+    """Called in a process, before it has any threads but one: from now on `was_stopped` can tell of
+    it."""
     signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGCONT})
 
 
 def is_stopped(pid: int) -> bool:
-    """Is a process stopped now?  False where the system does not tell, or there is no such process."""
+    """Is a process stopped now?  False where the system does not tell, or there is no such
+    process."""
     try:
         return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] in STOPPED
     except (OSError, IndexError):

@@ -1,13 +1,16 @@
-"""Where large things lie: records too large for a ring, and buffers of items (arrays), each in one piece.
+"""Where large things lie: records too large for a ring, and buffers of items (arrays), each in one
+piece.
 
-Knows: addresses in the part of the memory that one producer has for this, and who has still to read what.
-Must never know: what is in an extent, or how a consumer is told of it.
+Knows: addresses in the part of the memory that one producer has for this, and who has still to read
+what. Must never know: what is in an extent, or how a consumer is told of it.
 
-Rule 1.  Memory is used again only by its producer: when nobody in its process holds an extent, and all consumers have
-         committed what refers to it.
-Rule 2.  What is published and not committed is bounded, but for one record, which may have any size.  There is as much room
-         again for what is not published yet: so the results of a job find their place at once, and are copied only once.
-Rule 3.  Low addresses first: memory that was used before is used again, since new pages cost more than the copy.
+Rule 1.  Memory is used again only by its producer: when nobody in its process holds an extent, and
+         all consumers have committed what refers to it.
+Rule 2.  What is published and not committed is bounded, but for one record, which may have any
+         size.  There is as much room again for what is not published yet: so the results of a job
+         find their place at once, and are copied only once.
+Rule 3.  Low addresses first: memory that was used before is used again, since new pages cost more
+         than the copy.
 """
 
 from __future__ import annotations
@@ -45,7 +48,8 @@ class Slot:
 
 
 class Extent:
-    """Some bytes outside of the rings; as long as a producer has this object, it does not use the memory again."""
+    """Some bytes outside of the rings; as long as a producer has this object, it does not use the
+    memory again."""
 
     __slots__ = ("__weakref__", "offset", "size", "slot", "view")
 
@@ -88,11 +92,14 @@ class Extents:
             return Copied(raw)
 
     def put(self, data: bytes | memoryview, within: int | None = None) -> Extent:
-        """A copy of `data`, below so many bytes from the base if that is asked for; raises `SharedMemoryFull`."""
+        """A copy of `data`, below so many bytes from the base if that is asked for; raises
+        `SharedMemoryFull`."""
         with self.lock:
             slot = self.allocate(len(data), within)
             if slot is None:
-                raise SharedMemoryFull(f"{len(data)} bytes do not fit beside what is waiting to be read")
+                raise SharedMemoryFull(
+                    f"{len(data)} bytes do not fit beside what is waiting to be read"
+                )
             extent = Extent(self.memory.at(slot.offset, len(data)), slot.offset, slot)
         self.memory.write(slot.offset, data)
         return extent
@@ -107,7 +114,8 @@ class Extents:
             slot.readers.append((words, behind))
 
     def found(self, offset: int, size: int) -> Extent:
-        """An extent that this producer has published, also if that was another process in its place."""
+        """An extent that this producer has published, also if that was another process in its
+        place."""
         with self.lock:
             slot = next((slot for slot in self.live if slot.offset == offset), None)
             if slot is None:
@@ -116,7 +124,8 @@ class Extents:
             return held or Extent(self.memory.at(offset, size), offset, slot)
 
     def allocate(self, size: int, within: int | None) -> Slot | None:
-        """Memory from the beginning, or behind the newest, or anywhere; beyond the window only if there is no other."""
+        """Memory from the beginning, or behind the newest, or anywhere; beyond the window only if
+        there is no other."""
         slot = self.fit(0, size) or self.fit(self.behind, size)
         if slot is not None:
             return slot
@@ -126,10 +135,13 @@ class Extents:
                 return slot
         if within is not None:
             return None
-        return self.insert(len(self.live), max(self.base + WINDOW, self.live[-1].end if self.live else 0), size)
+        return self.insert(
+            len(self.live), max(self.base + WINDOW, self.live[-1].end if self.live else 0), size
+        )
 
     def fit(self, index: int, size: int) -> Slot | None:
-        """Memory at this place among the others, taking over from those that are done with theirs."""
+        """Memory at this place among the others, taking over from those that are done with
+        theirs."""
         live = self.live
         at = live[index - 1].end if index else self.base
         while index < len(live) and live[index].offset - at < size and live[index].free():

@@ -1,11 +1,15 @@
-"""Channels where the processor does not keep the order of stores: what is read is checked, and read again until it is whole.
+"""Channels where the processor does not keep the order of stores: what is read is checked, and read
+again until it is whole.
 
 Knows: checksums, how long a store may be on its way.  Must never know: what is in a record.
 
-Rule 1.  On x86 nobody comes here: a record that is visible there is whole, and a checksum of its payload would only cost.
-Rule 2.  Elsewhere the checksum of a payload stands behind it, so that all lanes of a record share it.  Who reads verifies it,
-         the header's checksum and the numbers of the items, and reads again for 10 ms before a record is called damaged.
-Rule 3.  What has no checksum (the ends of a run, room that is given back, buffers beside a record) has two fences around it.
+Rule 1.  On x86 nobody comes here: a record that is visible there is whole, and a checksum of its
+         payload would only cost.
+Rule 2.  Elsewhere the checksum of a payload stands behind it, so that all lanes of a record share
+         it.  Who reads verifies it, the header's checksum and the numbers of the items, and reads
+         again for 10 ms before a record is called damaged.
+Rule 3.  What has no checksum (the ends of a run, room that is given back, buffers beside a record)
+         has two fences around it.
 
 This has been tried with stores that were delayed on purpose, and never on such a processor.
 """
@@ -24,10 +28,19 @@ from conveyor.runtime.shm.allocator import Extents
 from conveyor.runtime.shm.memory import Memory
 from conveyor.runtime.shm.ring import Blob, Ring, RingInlet, RingOutlet, fence
 
-__all__ = ["ORDERED", "CheckedInlet", "CheckedOutlet", "CheckedRing", "inlet_of", "outlet_of", "ring_of"]
+__all__ = [
+    "ORDERED",
+    "CheckedInlet",
+    "CheckedOutlet",
+    "CheckedRing",
+    "inlet_of",
+    "outlet_of",
+    "ring_of",
+]
 
 KEEP_ORDER: Final = ("x86_64", "amd64", "i386", "i686")
-# Set for the whole program, a machine that keeps the order is treated as if it did not, to try that.
+# Set for the whole program, a machine that keeps the order is treated as if it did not, to try
+# that.
 SWITCH: Final = "CONVEYOR_CHECK_RECORDS"
 ORDERED = os.uname().machine.lower() in KEEP_ORDER and not os.environ.get(SWITCH)
 
@@ -43,7 +56,11 @@ def ring_of(memory: Memory, offset: int, capacity: int, reserve: int = 0) -> Rin
 
 
 def outlet_of(ring: Ring, wake: Callable[[], None], extents: Extents) -> RingOutlet:
-    return CheckedOutlet(ring, wake, extents) if isinstance(ring, CheckedRing) else RingOutlet(ring, wake, extents)
+    return (
+        CheckedOutlet(ring, wake, extents)
+        if isinstance(ring, CheckedRing)
+        else RingOutlet(ring, wake, extents)
+    )
 
 
 def inlet_of(ring: Ring, wake: Callable[[], None]) -> RingInlet:
@@ -51,7 +68,8 @@ def inlet_of(ring: Ring, wake: Callable[[], None]) -> RingInlet:
 
 
 def barrier() -> None:
-    """Nothing moves across this, not even into it: the end of one fence and the beginning of another keep their order."""
+    """Nothing moves across this, not even into it: the end of one fence and the beginning of
+    another keep their order."""
     fence()
     fence()
 
@@ -61,7 +79,8 @@ def checksum(data: bytes | memoryview) -> bytes:
 
 
 def again(read: Callable[[], T], is_whole: Callable[[T], bool]) -> T:
-    """What `read` gives once that is whole; after 10 ms whatever it gives, or the `RunError` that it raises."""
+    """What `read` gives once that is whole; after 10 ms whatever it gives, or the `RunError` that
+    it raises."""
     deadline = 0
     while True:
         late = deadline and monotonic_ns() > deadline
@@ -83,8 +102,11 @@ class CheckedRing(Ring):
 
     def next_record(self, at: int, item: int) -> tuple[int, int, int, int, int, int] | None:
         read = super().next_record
-        # One that ends before `item` was read long ago; or it was left behind by a worker that died, and then it stays there.
-        return again(lambda: read(at, item), lambda found: found is None or found[3] + found[4] > item)
+        # One that ends before `item` was read long ago; or it was left behind by a worker that
+        # died, and then it stays there.
+        return again(
+            lambda: read(at, item), lambda found: found is None or found[3] + found[4] > item
+        )
 
     def last_record(self) -> int:
         return again(super().last_record, lambda _: True)
@@ -96,7 +118,9 @@ class CheckedRing(Ring):
             try:
                 found = read(at, size, form)
             except (ValueError, OSError) as error:  # it is said to lie where nothing is
-                raise RunError(f"a record in a channel is damaged: its payload cannot be found ({error})") from error
+                raise RunError(
+                    f"a record in a channel is damaged: its payload cannot be found ({error})"
+                ) from error
             data, wanted = found[:-CHECKSUM], bytes(found[-CHECKSUM:])
             if checksum(data) != wanted:
                 raise RunError(

@@ -27,7 +27,12 @@ LOG_WORDS: Final = 1056  # of which 32 say how far either side is
 LEDGER_CAPACITY: Final = 256
 
 # Words of the whole pipeline.
-RUN, STOP, RECORDING, ALERT = 0, 1, 2, 16  # the parent writes all but the last, which any worker sets
+RUN, STOP, RECORDING, ALERT = (
+    0,
+    1,
+    2,
+    16,
+)  # the parent writes all but the last, which any worker sets
 BOARD_WORDS: Final = 32
 
 # Words of one node, all written by its worker but the last, which is the parent's.
@@ -40,16 +45,19 @@ NODE_WORDS: Final = 48
 # How far a worker has come since it was started.
 UNBORN, SETTING_UP, READY = range(3)
 
-# Words of one adapting fork: how many lanes are open (the parent writes it), and wanted (the worker that forks does).
+# Words of one adapting fork: how many lanes are open (the parent writes it), and wanted (the worker
+# that forks does).
 OPEN, WANTED = 0, 1
 FORK_WORDS: Final = 16
 
-# What is noted with a saved state: run, finished, given, size, checksum; behind that the positions of the inputs.
+# What is noted with a saved state: run, finished, given, size, checksum; behind that the positions
+# of the inputs.
 SAVED: Final = 5
 
 
 class Lack(NamedTuple):
-    """What a loop waits for: items (1) or room (2); a bit for each channel in question; room for how much."""
+    """What a loop waits for: items (1) or room (2); a bit for each channel in question; room for
+    how much."""
 
     kind: int
     lanes: int
@@ -69,7 +77,9 @@ class Layout:
         self.topology = topology
         specs = topology.nodes
         self.nodes = [self.take(NODE_WORDS) for _ in specs]
-        self.forks = {name: self.take(FORK_WORDS) for spec in specs for name in adaptive_forks(spec.route)}
+        self.forks = {
+            name: self.take(FORK_WORDS) for spec in specs for name in adaptive_forks(spec.route)
+        }
         self.words_of_notes = [words_of_notes(spec.inputs) or 1 for spec in specs]
         self.first_notes = [self.take(words) for words in self.words_of_notes]
         self.zips = {
@@ -83,7 +93,10 @@ class Layout:
         self.states = [self.take(words) for words in self.words_of_states]
         self.logs = {spec.index: self.take(LOG_WORDS) for spec in specs if decides(spec)}
         counted = channels_that_count(topology)
-        rings = [(each.capacity, reserve_for(each.capacity) if each.index in counted else 0) for each in topology.channels]
+        rings = [
+            (each.capacity, reserve_for(each.capacity) if each.index in counted else 0)
+            for each in topology.channels
+        ]
         self.rings: list[tuple[int, int, int]] = []
         for capacity, reserve in [*rings, *[(LEDGER_CAPACITY, 0)] * len(specs)]:
             self.at = -(-self.at // PAGE) * PAGE
@@ -128,7 +141,8 @@ class Layout:
         return ring_of(memory, *self.rings[self.channels + node])
 
     def spill_base(self, node: int) -> int:
-        """Where the large records of a node begin, in a region of their own; as those of its ledger, and its states, do."""
+        """Where the large records of a node begin, in a region of their own; as those of its
+        ledger, and its states, do."""
         return self.size + node * REGION
 
     def ledger_base(self, node: int) -> int:
@@ -149,7 +163,9 @@ class Board:
 
     def __init__(self, memory: Memory, layout: Layout) -> None:
         self.words = layout.words(memory, 0, BOARD_WORDS)
-        self.forks = {name: layout.words(memory, at, FORK_WORDS) for name, at in layout.forks.items()}
+        self.forks = {
+            name: layout.words(memory, at, FORK_WORDS) for name, at in layout.forks.items()
+        }
         self.zips = {name: layout.words(memory, *place) for name, place in layout.zips.items()}
 
     @property
@@ -241,7 +257,8 @@ class NodeBoard:
         words[HAND_END] = end
 
     def hold_more(self, first: int, items: int) -> None:
-        """The job of this node begins with items that came of the slice in hand, those from `first` on in its own count."""
+        """The job of this node begins with items that came of the slice in hand, those from `first`
+        on in its own count."""
         words = self.words
         if not words[HAND_END]:
             words[HAND_FIRST] = first
@@ -293,7 +310,9 @@ class NodeBoard:
         death = None
         if words[BEGUN] == run and words[HAND_END]:
             at = words[ITEM_AT] if words[ITEM_SINCE] else None
-            death = Death(words[HAND_INPUT], words[HAND_FIRST], words[HAND_END], at, running, timed_out, how)
+            death = Death(
+                words[HAND_INPUT], words[HAND_FIRST], words[HAND_END], at, running, timed_out, how
+            )
         words[EVER_HELD] = self.has_begun()
         words[HAND_END] = words[RUNNING] = words[ITEM_SINCE] = words[WAIT_KIND] = words[LIFE] = 0
         return death
@@ -327,7 +346,12 @@ class NodeBoard:
 
     def write_times(self, busy: int, waiting: int, blocked: int, batches: int) -> None:
         words = self.words
-        words[BUSY], words[WAITING], words[BLOCKED], words[BATCHES] = busy, waiting, blocked, batches
+        words[BUSY], words[WAITING], words[BLOCKED], words[BATCHES] = (
+            busy,
+            waiting,
+            blocked,
+            batches,
+        )
 
     def times(self) -> tuple[int, int, int, int]:
         """Busy, waiting and blocked nanoseconds, and batches."""

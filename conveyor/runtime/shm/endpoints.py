@@ -22,7 +22,11 @@ RingEnds: TypeAlias = Ends[RingInlet, RingOutlet]
 
 
 def ring_ends(
-    topology: Topology, layout: Layout, memory: Memory, spec: NodeSpec, ring: Callable[[int], Callable[[], None]]
+    topology: Topology,
+    layout: Layout,
+    memory: Memory,
+    spec: NodeSpec,
+    ring: Callable[[int], Callable[[], None]],
 ) -> RingEnds:
     """The ends of a node; `ring` gives the bell of a node by its number."""
     extents = Extents(memory, layout.spill_base(spec.index))
@@ -31,6 +35,8 @@ def ring_ends(
         return inlet_of(layout.ring(memory, channel), ring(topology.channels[channel].producer))
 
     def outlet(channel: int) -> RingOutlet:
-        return outlet_of(layout.ring(memory, channel), ring(topology.channels[channel].consumer), extents)
+        return outlet_of(
+            layout.ring(memory, channel), ring(topology.channels[channel].consumer), extents
+        )
 
     return Ends(spec, layout.notes(memory, spec.index), inlet, outlet)

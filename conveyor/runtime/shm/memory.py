@@ -2,8 +2,9 @@
 
 Knows: one file without a name, mapped by all of them.  Must never know: what is in it.
 
-It has no name, so nothing is left behind whatever ends the processes; and its pages are reserved when it is made, so that a
-system without room says so at once, instead of killing a process that writes to it later.
+It has no name, so nothing is left behind whatever ends the processes; and its pages are reserved
+when it is made, so that a system without room says so at once, instead of killing a process that
+writes to it later.
 """
 
 from __future__ import annotations
@@ -20,14 +21,17 @@ from conveyor.errors import SharedMemoryFull
 __all__ = ["PAGE", "REGION", "WINDOW", "Memory"]
 
 PAGE: Final = mmap.ALLOCATIONGRANULARITY
-REGION: Final = 1 << 39  # of addresses, for each producer of large records; only what is reserved takes memory
+REGION: Final = (
+    1 << 39
+)  # of addresses, for each producer of large records; only what is reserved takes memory
 WINDOW: Final = 128 << 20  # the part of a region that a process maps once and for all
 
 CHUNK: Final = 1 << 30  # one read or write moves at most 2 GiB on Linux
 
 
 class Memory:
-    """`size` bytes that are mapped, and regions behind them, which are mapped by those who use them (`at`)."""
+    """`size` bytes that are mapped, and regions behind them, which are mapped by those who use them
+    (`at`)."""
 
     def __init__(self, fd: int, size: int) -> None:
         self.fd = fd
@@ -57,7 +61,8 @@ class Memory:
         os.close(self.fd)
 
     def reserve(self, start: int, end: int) -> None:
-        """Pages for this part of a region; raises `SharedMemoryFull`.  What was not reserved must not be written."""
+        """Pages for this part of a region; raises `SharedMemoryFull`.  What was not reserved must
+        not be written."""
         _reserve(self.fd, start, end)
 
     def write_at(self, offset: int, data: bytes) -> None:
@@ -75,7 +80,9 @@ class Memory:
         while size > 0:
             part = os.pread(self.fd, min(size, CHUNK), offset)
             if not part:
-                raise SharedMemoryFull(f"{size} bytes of a large record are missing from shared memory")
+                raise SharedMemoryFull(
+                    f"{size} bytes of a large record are missing from shared memory"
+                )
             parts.append(part)
             offset += len(part)
             size -= len(part)
@@ -124,7 +131,11 @@ def _full(size: int, error: OSError) -> SharedMemoryFull:
             f"{resource.getrlimit(resource.RLIMIT_FSIZE)[0]} bytes, and that counts all its addresses, used or not. "
             "Run the program without that limit (`ulimit -f unlimited`)"
         )
-    reason = "the memory for it is used up" if error.errno in (errno.ENOSPC, errno.ENOMEM) else str(error)
+    reason = (
+        "the memory for it is used up"
+        if error.errno in (errno.ENOSPC, errno.ENOMEM)
+        else str(error)
+    )
     return SharedMemoryFull(
         f"{size} bytes of shared memory cannot be had: {reason}. Make the pipes smaller (Pipe(capacity)), or free memory"
     )

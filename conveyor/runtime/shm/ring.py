@@ -1,17 +1,22 @@
 """A channel in shared memory: a ring of records between two processes.
 
-Knows: words, bytes, and the order in which they are written.  Must never know: what waits, what is in an item, who lives.
+Knows: words, bytes, and the order in which they are written.  Must never know: what waits, what is
+in an item, who lives.
 
-Rule 1.  Head and tail are 64-bit words that only ever grow; each is written by one side, in one store, far from the other.
-Rule 2.  Publish: payload and header first, tail last.  Commit: the head in items, one store; the bytes behind it follow and
-         can be worked out again.
-Rule 3.  The newest record is found from the tail, by its length in its last word; so it needs no word of its own.
-Rule 4.  Memory, large records in extents of their own included, is used again only by the producer.  Where nothing else can go
-         on, smaller records lie in extents, too, so that a pipe holds as many items as it may.
-Rule 5.  A side that sleeps says from which position of the other side on it is to be woken (1: in any case), fences, and looks
-         again; the other side publishes or commits, fences, and then looks there.  An uncontended lock, taken and released, is
-         the fence.
-Rule 6.  Who sleeps until there is room first wakes a reader that lets items gather: there will not be more.
+Rule 1.  Head and tail are 64-bit words that only ever grow; each is written by one side, in one
+         store, far from the other.
+Rule 2.  Publish: payload and header first, tail last.  Commit: the head in items, one store; the
+         bytes behind it follow and can be worked out again.
+Rule 3.  The newest record is found from the tail, by its length in its last word; so it needs no
+         word of its own.
+Rule 4.  Memory, large records in extents of their own included, is used again only by the
+         producer.  Where nothing else can go on, smaller records lie in extents, too, so that a
+         pipe holds as many items as it may.
+Rule 5.  A side that sleeps says from which position of the other side on it is to be woken (1: in
+         any case), fences, and looks again; the other side publishes or commits, fences, and then
+         looks there.  An uncontended lock, taken and released, is the fence.
+Rule 6.  Who sleeps until there is room first wakes a reader that lets items gather: there will not
+         be more.
 """
 
 from __future__ import annotations
@@ -31,14 +36,24 @@ from conveyor.items.codec import PROTOCOL, Copied, Owned, Sealed
 from conveyor.runtime.shm.allocator import Extent, Extents
 from conveyor.runtime.shm.memory import Memory
 
-__all__ = ["Blob", "Ring", "RingInlet", "RingOutlet", "RingState", "fence", "reserve_for", "ring_bytes"]
+__all__ = [
+    "Blob",
+    "Ring",
+    "RingInlet",
+    "RingOutlet",
+    "RingState",
+    "fence",
+    "reserve_for",
+    "ring_bytes",
+]
 
 # Words of a ring's control block; those of one side are 128 bytes from those of the other.
 TAIL, CLOSED, PRODUCER_SLEEPS = 0, 1, 2
 HEAD, HEAD_BYTES, CONSUMER_SLEEPS, COST = 16, 17, 18, 19
 CONTROL_BYTES: Final = 256
 
-# A record: size, form, first item, count, and the tag; behind it the checksum of all that.  Its last word is its length.
+# A record: size, form, first item, count, and the tag; behind it the checksum of all that.  Its
+# last word is its length.
 HEADER: Final = Struct("10Q")
 PAYLOAD_AT: Final = HEADER.size + 8
 OVERHEAD: Final = PAYLOAD_AT + 8
@@ -74,24 +89,30 @@ SPILLED_BYTES: Final = _record_bytes(EXTENT.size)
 
 
 def reserve_for(capacity: int) -> int:
-    """For how many records whose payloads lie elsewhere there is room whatever else a ring holds: as many as it may have items.
+    """For how many records whose payloads lie elsewhere there is room whatever else a ring holds:
+    as many as it may have items.
 
-    And a quarter more, because the bytes of a record come back only when all its items are committed.
+    And a quarter more, because the bytes of a record come back only when all its items are
+    committed.
     """
     return min(capacity, MOST_RESERVED) * 5 // 4 + 2
 
 
 def ring_bytes(capacity: int) -> int:
-    """The memory of a ring, from its capacity in items: enough for small items, each in a record of its own, up to 1 MiB."""
+    """The memory of a ring, from its capacity in items: enough for small items, each in a record of
+    its own, up to 1 MiB."""
     return min(max(capacity * 128, 16 << 10), 1 << 20)
 
 
 class Blob:
-    """A slice, encoded once for all the lanes it goes to; `kept` are the buffers of its items that lie outside."""
+    """A slice, encoded once for all the lanes it goes to; `kept` are the buffers of its items that
+    lie outside."""
 
     __slots__ = ("data", "extent", "form", "kept")
 
-    def __init__(self, form: int, data: bytes, kept: Sequence[Extent] = (), extent: Extent | None = None) -> None:
+    def __init__(
+        self, form: int, data: bytes, kept: Sequence[Extent] = (), extent: Extent | None = None
+    ) -> None:
         self.form = form
         self.data = data
         self.kept = kept
@@ -133,17 +154,21 @@ class Ring:
         self.words[CLOSED] = run
 
     def header(self, at: int) -> tuple[int, ...]:
-        """The header at a place in the ring; raises `RunError` if it is not what was written there."""
+        """The header at a place in the ring; raises `RunError` if it is not what was written
+        there."""
         end = at + HEADER.size
         if zlib.crc32(self.data[at:end]) != int.from_bytes(self.data[end : end + 8], "little"):
-            raise RunError(f"a record in a channel is damaged, {at} bytes from its beginning; nothing of it was used")
+            raise RunError(
+                f"a record in a channel is damaged, {at} bytes from its beginning; nothing of it was used"
+            )
         return HEADER.unpack_from(self.data, at)
 
     def next_record(self, at: int, item: int) -> tuple[int, int, int, int, int, int] | None:
-        """The record at a position that only grows, or at the ring's beginning if a size of 0 says so, if there is one.
+        """The record at a position that only grows, or at the ring's beginning if a size of 0 says
+        so, if there is one.
 
-        Place, size, form, first item, count, and the position behind it.  `item` is the first that has not been read: a
-        record that begins behind it is not the one that was published there.
+        Place, size, form, first item, count, and the position behind it.  `item` is the first that
+        has not been read: a record that begins behind it is not the one that was published there.
         """
         tail = self.words[TAIL]
         if at == tail:
@@ -161,7 +186,8 @@ class Ring:
         return place, size, form, first, count, at
 
     def last_record(self) -> int:
-        """The place of the newest record; raises `RunError` if its length is not what was written there."""
+        """The place of the newest record; raises `RunError` if its length is not what was written
+        there."""
         end = self.words[TAIL] % self.size or self.size
         length = int.from_bytes(self.data[end - 8 : end], "little")
         if not OVERHEAD <= length <= end or _record_bytes(self.header(end - length)[0]) != length:
@@ -182,9 +208,12 @@ class Ring:
         return offset, size
 
 
-# An item in a record: itself, if it is simple; its pickle; or its pickle and of each buffer where it lies, or what is in it.
+# An item in a record: itself, if it is simple; its pickle; or its pickle and of each buffer where
+# it lies, or what is in it.
 Where: TypeAlias = tuple[int, int]
-Part: TypeAlias = dict[object, object] | list[object] | bytes | tuple[bytes, *tuple[bytes | Where, ...]]
+Part: TypeAlias = (
+    dict[object, object] | list[object] | bytes | tuple[bytes, *tuple[bytes | Where, ...]]
+)
 
 
 def _parts(payload: bytes | memoryview) -> list[Part]:
@@ -218,7 +247,9 @@ class RingOutlet:
         self.wake = wake
         self.extents = extents
         self.largest = ring_bytes(ring.capacity) // 4
-        self.at_once = ring.capacity  # how many items, as large as the last ones, make a record that is no larger than that
+        self.at_once = (
+            ring.capacity
+        )  # how many items, as large as the last ones, make a record that is no larger than that
         self.gives_way = False  # does a record for whose bytes there is no room go into an extent, however small it is?
         self.tail = 0
         self._tag: Tag | None = None
@@ -238,7 +269,8 @@ class RingOutlet:
         return self.words[COST]
 
     def _find_unread(self) -> None:
-        """Learns which extents are still to be read: another worker wrote them, and this one must not use them again."""
+        """Learns which extents are still to be read: another worker wrote them, and this one must
+        not use them again."""
         at, item = self.words[HEAD_BYTES], self.words[HEAD]
         while (record := self.ring.next_record(at, item)) is not None:
             place, size, form, first, count, at = record
@@ -248,10 +280,18 @@ class RingOutlet:
 
     def _extents_of(self, at: int, size: int, form: int) -> list[Extent]:
         found = [self.extents.found(*self.ring.spilled(at))] if form & SPILLED else []
-        return found + self._buffers_in(self.ring.payload(at, size, form)) if form & SEALED else found
+        return (
+            found + self._buffers_in(self.ring.payload(at, size, form)) if form & SEALED else found
+        )
 
     def _buffers_in(self, payload: bytes | memoryview) -> list[Extent]:
-        wheres = [each for part in _parts(payload) if isinstance(part, tuple) for each in part if isinstance(each, tuple)]
+        wheres = [
+            each
+            for part in _parts(payload)
+            if isinstance(part, tuple)
+            for each in part
+            if isinstance(each, tuple)
+        ]
         return [self.extents.found(*where) for where in wheres]
 
     def pack(self, items: list[object]) -> Blob:
@@ -289,10 +329,13 @@ class RingOutlet:
             return False
         if self._has_bytes(EXTENT.size if size > self.largest else size, n):
             return True
-        return self.gives_way and self._has_bytes(EXTENT.size) and self.extents.room(blob.outside(0))
+        return (
+            self.gives_way and self._has_bytes(EXTENT.size) and self.extents.room(blob.outside(0))
+        )
 
     def _has_bytes(self, size: int, n: int = 0) -> bool:
-        """Is there room in the ring for a record with such a payload, and then for what is reserved behind its `n` items?
+        """Is there room in the ring for a record with such a payload, and then for what is reserved
+        behind its `n` items?
 
         With 0 items it is one of those for which there is a reserve.
         """
@@ -364,7 +407,19 @@ class RingOutlet:
 class RingInlet:
     """The consumer's end."""
 
-    __slots__ = ("_at", "_ends", "_form", "_items", "_taken", "data", "head", "ring", "run", "wake", "words")
+    __slots__ = (
+        "_at",
+        "_ends",
+        "_form",
+        "_items",
+        "_taken",
+        "data",
+        "head",
+        "ring",
+        "run",
+        "wake",
+        "words",
+    )
 
     def __init__(self, ring: Ring, wake: Callable[[], None]) -> None:
         self.ring = ring
@@ -377,14 +432,16 @@ class RingInlet:
         self._items: list[object] = []  # of the records read, from the first that is not committed
         self._taken = 0  # how many of them are committed
         self._form = PLAIN
-        self._ends: deque[tuple[int, int]] = deque()  # of each record read: position behind it, in items and in bytes
+        self._ends: deque[tuple[int, int]] = (
+            deque()
+        )  # of each record read: position behind it, in items and in bytes
         self._settle()
 
     def _settle(self) -> None:
         """Gives back the bytes of records whose items are all committed.
 
-        A worker that died between the two stores of its commit left them; without this, `pending()` would promise an item
-        that `peek` cannot give.
+        A worker that died between the two stores of its commit left them; without this, `pending()`
+        would promise an item that `peek` cannot give.
         """
         while (record := self.ring.next_record(self._at, self.head)) is not None:
             _, _, _, first, count, behind = record
@@ -404,7 +461,9 @@ class RingInlet:
 
     def peek(self, n: int) -> list[object]:
         have = len(self._items) - self._taken
-        while have < n and (record := self.ring.next_record(self._at, self.head + have)) is not None:
+        while (
+            have < n and (record := self.ring.next_record(self._at, self.head + have)) is not None
+        ):
             at, size, form, first, count, behind = record
             if have and (form & SEALED != self._form or have + count > n):
                 break  # a slice is uniform; and whole records need not be cut and copied
@@ -427,16 +486,27 @@ class RingInlet:
     def _read(self, at: int, size: int, form: int) -> list[object]:
         payload = self.ring.payload(at, size, form)
         if form & SEALED:
-            return [Sealed(part) if isinstance(part, bytes) else self._opened(part) for part in _parts(payload)]
+            return [
+                Sealed(part) if isinstance(part, bytes) else self._opened(part)
+                for part in _parts(payload)
+            ]
         items: list[object] = pickle.loads(payload)
         return items
 
-    def _opened(self, part: dict[object, object] | list[object] | tuple[bytes, *tuple[bytes | Where, ...]]) -> Sealed:
+    def _opened(
+        self, part: dict[object, object] | list[object] | tuple[bytes, *tuple[bytes | Where, ...]]
+    ) -> Sealed:
         if not isinstance(part, tuple):
             return Owned(part)
         data, *buffers = part
         at = self.ring.memory.at
-        return Sealed(data, [Copied(each) if isinstance(each, bytes) else Extent(at(*each), each[0]) for each in buffers])
+        return Sealed(
+            data,
+            [
+                Copied(each) if isinstance(each, bytes) else Extent(at(*each), each[0])
+                for each in buffers
+            ],
+        )
 
     def position(self, n: int) -> int:
         return self.head + n
@@ -467,7 +537,8 @@ class RingInlet:
 
 
 class RingState:
-    """How a ring stands, as somebody sees it who neither reads nor writes it; true only while nobody else does."""
+    """How a ring stands, as somebody sees it who neither reads nor writes it; true only while
+    nobody else does."""
 
     def __init__(self, ring: Ring) -> None:
         words = ring.words

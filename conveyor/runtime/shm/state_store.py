@@ -1,6 +1,7 @@
 """The states of a stateful processor, kept in the memory that outlives its worker.
 
-Knows: where they lie, and which of two is whole.  Must never know: when one is saved, what is in it.
+Knows: where they lie, and which of two is whole.  Must never know: when one is saved, what is in
+it.
 """
 
 from __future__ import annotations
@@ -22,7 +23,8 @@ APART: Final = 1 << 37  # bytes between the two places where states lie
 
 
 class States:
-    """`note` says what lies where: run, finished, given, size, checksum, and the positions of the inputs."""
+    """`note` says what lies where: run, finished, given, size, checksum, and the positions of the
+    inputs."""
 
     def __init__(self, stage: Restorable, name: str, memory: Memory, note: Note, base: int) -> None:
         self.stage = stage
@@ -51,7 +53,9 @@ class States:
             return
         data = self.memory.read_at(self.place(self.note.number), size)
         if zlib.crc32(data) != checksum:
-            raise RunError(f"the state of stage {self.name!r} is damaged in shared memory; nothing of it was used")
+            raise RunError(
+                f"the state of stage {self.name!r} is damaged in shared memory; nothing of it was used"
+            )
         self.stage.restore(pickle.loads(data))
 
     def cost(self) -> int:

@@ -2,15 +2,17 @@
 
 Knows: which stores there are, by name.  Must never know: what they mean.
 
-Nothing of this is in the way of a run without faults: a worker that was told of some looks at its memory through it.
+Nothing of this is in the way of a run without faults: a worker that was told of some looks at its
+memory through it.
 
-    with planned(Fault("double", "head", 3)):      # the worker of stage "double" dies before the third store of a head
-        Pipeline().add(Processor(double)).run(range(100))
+    with planned(Fault("double", "head", 3)):  # the worker of stage "double" dies before the third
+        store of a head Pipeline().add(Processor(double)).run(range(100))
 
-The stores, by name: "tail" makes a record visible (one for each copy), "closed" an end, "head" commits items, "head bytes"
-gives back their room behind that; "producer sleeps" and "consumer sleeps" are the flags of sides that wait; "begun" and "done"
-say which run a worker has begun and finished; "hand" that it took a slice in hand, "running" whether its job is at work,
-"counts" what it counted; "note" commits a zip or an ordered join, "state" a saved state.
+The stores, by name: "tail" makes a record visible (one for each copy), "closed" an end, "head"
+commits items, "head bytes" gives back their room behind that; "producer sleeps" and "consumer
+sleeps" are the flags of sides that wait; "begun" and "done" say which run a worker has begun and
+finished; "hand" that it took a slice in hand, "running" whether its job is at work, "counts" what
+it counted; "note" commits a zip or an ordered join, "state" a saved state.
 """
 
 from __future__ import annotations
@@ -50,10 +52,11 @@ STORES: Final = (*RING_STORES.values(), *NODE_STORES.values(), "note", "state")
 
 
 class Fault(NamedTuple):
-    """A worker of `stage` gets `signal` before, or `after`, it makes the `nth` store of this name in its life.
+    """A worker of `stage` gets `signal` before, or `after`, it makes the `nth` store of this name
+    in its life.
 
-    `life` counts the workers that the stage had in this crew, from 1; 0: every one of them.  A worker that got SIGSTOP can be
-    looked at, and killed, by its pid.
+    `life` counts the workers that the stage had in this crew, from 1; 0: every one of them.  A
+    worker that got SIGSTOP can be looked at, and killed, by its pid.
     """
 
     stage: str
@@ -107,7 +110,9 @@ class Executioner:
 class FaultyWords:
     """Words some of whose stores have names."""
 
-    def __init__(self, words: memoryview[int], names: Mapping[int, str], executioner: Executioner) -> None:
+    def __init__(
+        self, words: memoryview[int], names: Mapping[int, str], executioner: Executioner
+    ) -> None:
         self.words = words
         self.names = names
         self.executioner = executioner
@@ -143,7 +148,8 @@ class FaultyLayout(Layout):
         self.executioner = Executioner(faults)
 
     def faulty(self, words: memoryview[int], names: Mapping[int, str]) -> memoryview[int]:
-        # Who reads and writes words does not look at their class, which is named for the checkers' sake only.
+        # Who reads and writes words does not look at their class, which is named for the checkers'
+        # sake only.
         return cast("memoryview[int]", FaultyWords(words, names, self.executioner))
 
     def node(self, memory: Memory, node: int) -> memoryview[int]:

@@ -16,7 +16,8 @@ ONE = (1).to_bytes(8, sys.byteorder)
 
 
 class Bell:
-    """An eventfd; where there is none, a pipe.  Rings before a `wait` are not lost, and several are one."""
+    """An eventfd; where there is none, a pipe.  Rings before a `wait` are not lost, and several are
+    one."""
 
     __slots__ = ("read_fd", "write_fd")
 
@@ -28,7 +29,8 @@ class Bell:
 
     @classmethod
     def create(cls, blocking: bool) -> Bell:
-        """`blocking`: for a sleeper that waits for nothing else; else it polls `read_fd` and calls `silence`."""
+        """`blocking`: for a sleeper that waits for nothing else; else it polls `read_fd` and calls
+        `silence`."""
         if sys.platform == "linux":
             fd = os.eventfd(0, os.EFD_CLOEXEC | (0 if blocking else os.EFD_NONBLOCK))
             return cls(fd, fd)

@@ -1,11 +1,14 @@
-"""How much at a time, and to which lane: what production measures and decides, so that nobody has to choose a size.
+"""How much at a time, and to which lane: what production measures and decides, so that nobody has
+to choose a size.
 
-Knows: the clock, the cost of an item, how much is queued.  Must never know: what an item is, or how to wait.
+Knows: the clock, the cost of an item, how much is queued.  Must never know: what an item is, or how
+to wait.
 
-A worker takes a slice of about a millisecond of its own work, at most a quarter of the smallest capacity it feeds.  A balancing
-fork queues about six milliseconds of work a lane, and more when half of it is done; one item while the lane's speed is
-unknown, or if an item takes longer than two.  None of that may hold up a run for ever: where nothing else can go on, a lane is
-given what its pipe holds.
+A worker takes a slice of about a millisecond of its own work, at most a quarter of the smallest
+capacity it feeds.  A balancing fork queues about six milliseconds of work a lane, and more when
+half of it is done; one item while the lane's speed is unknown, or if an item takes longer than
+two.  None of that may hold up a run for ever: where nothing else can go on, a lane is given what
+its pipe holds.
 """
 
 from __future__ import annotations
@@ -29,17 +32,23 @@ SLICE_NS: Final = 1_000_000
 LANE_NS: Final = 6_000_000
 LONG_NS: Final = 2_000_000
 LARGEST_SLICE: Final = 4096
-SAVING_SHARE: Final = 10  # a slice takes at least so many times as long as saving the state behind it
+SAVING_SHARE: Final = (
+    10  # a slice takes at least so many times as long as saving the state behind it
+)
 
-# A lane is worth opening while an item keeps its lane busy for longer than it costs to hand it over.
+# A lane is worth opening while an item keeps its lane busy for longer than it costs to hand it
+# over.
 WORTH_A_LANE_NS: Final = 2_000
 IDLE_LANE_NS: Final = 500_000_000
 
 
 class Meter:
-    """A node with a clock around it: measures what an item costs, and says when the job is at work."""
+    """A node with a clock around it: measures what an item costs, and says when the job is at
+    work."""
 
-    def __init__(self, node: Node, board: NodeBoard, inlets: Sequence[RingInlet], parts: Sequence[Part] = ()) -> None:
+    def __init__(
+        self, node: Node, board: NodeBoard, inlets: Sequence[RingInlet], parts: Sequence[Part] = ()
+    ) -> None:
         self.node = node
         self.tally = node.tally
         self.board = board
@@ -130,7 +139,8 @@ class Part:
         self.unmeasured = True
 
     def share(self, nanoseconds: int) -> None:
-        """Its part of the time of a loop that ran all jobs, if there was one: nobody can tell whose is how much."""
+        """Its part of the time of a loop that ran all jobs, if there was one: nobody can tell whose
+        is how much."""
         if self.unmeasured:
             self.unmeasured = False
             self.took(nanoseconds)
@@ -142,11 +152,16 @@ class Part:
 class WorkerCut:
     """Slices of about a millisecond of the worker's own work, and no more than `room()`.
 
-    Where a state is saved after each slice, and `saving` says how many nanoseconds that takes, slices are longer.
+    Where a state is saved after each slice, and `saving` says how many nanoseconds that takes,
+    slices are longer.
     """
 
     def __init__(
-        self, meter: Meter, room: Callable[[], int], smallest_capacity: int, saving: Callable[[], int] | None = None
+        self,
+        meter: Meter,
+        room: Callable[[], int],
+        smallest_capacity: int,
+        saving: Callable[[], int] | None = None,
     ) -> None:
         self.meter = meter
         self.room = room
@@ -169,9 +184,11 @@ def room_in(outlets: Sequence[RingOutlet]) -> int:
 
 
 class Lane(NamedTuple):
-    """A lane of a fork, or all that is behind it: what it would take at once, what it may be given now, how long that waits.
+    """A lane of a fork, or all that is behind it: what it would take at once, what it may be given
+    now, how long that waits.
 
-    `wait` gives how long an item would wait before it is begun, and how long it would take then, in nanoseconds.
+    `wait` gives how long an item would wait before it is begun, and how long it would take then, in
+    nanoseconds.
     """
 
     room: Callable[[], int]
@@ -212,19 +229,29 @@ def open_lanes(board: Board, name: str, lanes: list[Lane], adaptive: bool) -> li
 
 
 class Lanes:
-    """The lanes of a worker's balancing forks: which takes the next record, how many items fit now, are more lanes wanted.
+    """The lanes of a worker's balancing forks: which takes the next record, how many items fit now,
+    are more lanes wanted.
 
-    `room()` says how many items the route would take at once; none while a lane that must have them is full.  What it and the
-    lanes call knows nothing of this object, which is then freed as soon as nobody has it.
+    `room()` says how many items the route would take at once; none while a lane that must have them
+    is full.  What it and the lanes call knows nothing of this object, which is then freed as soon
+    as nobody has it.
     """
 
-    def __init__(self, route: Route, outlets: Sequence[RingOutlet], board: Board, tell_parent: Callable[[], None]) -> None:
+    def __init__(
+        self,
+        route: Route,
+        outlets: Sequence[RingOutlet],
+        board: Board,
+        tell_parent: Callable[[], None],
+    ) -> None:
         self.board = board
         self.tell_parent = tell_parent
         self.forks: dict[str, list[Lane]] = {}
         self.adaptive: list[str] = []
         self.chosen: set[RingOutlet] = set()  # the outlets below a balancing fork
-        self.last_used: dict[str, int] = {}  # of the highest open lane of each adapting fork: when it was last chosen
+        self.last_used: dict[
+            str, int
+        ] = {}  # of the highest open lane of each adapting fork: when it was last chosen
         self.grants = Grants()
         self.room = self.learn(route, outlets).room
 
@@ -233,7 +260,10 @@ class Lanes:
         if isinstance(route, Leaf):
             return self.leaf(*outlets)
         widths = [len(leaves(lane)) for lane in route.lanes]
-        parts = [outlets[behind - width : behind] for width, behind in zip(widths, accumulate(widths), strict=True)]
+        parts = [
+            outlets[behind - width : behind]
+            for width, behind in zip(widths, accumulate(widths), strict=True)
+        ]
         lanes = [self.learn(below, part) for below, part in zip(route.lanes, parts, strict=True)]
         if isinstance(route, Replicate):
             return Lane(
@@ -264,18 +294,23 @@ class Lanes:
         )
 
     def give_way(self) -> None:
-        """From now on a lane is given as much as its pipe holds: nothing in the pipeline could go on with less."""
+        """From now on a lane is given as much as its pipe holds: nothing in the pipeline could go
+        on with less."""
         self.grants.to = free_room
 
     def choose(self, choose: Choose) -> int:
-        """The lane where an item waits least, among those that may be given one, and take all at once if one does."""
+        """The lane where an item waits least, among those that may be given one, and take all at
+        once if one does."""
         lanes = self.open_lanes(choose.name, choose.adaptive)
-        able = [index for index, lane in enumerate(lanes) if lane.allowance() > 0] or range(len(lanes))
+        able = [index for index, lane in enumerate(lanes) if lane.allowance() > 0] or range(
+            len(lanes)
+        )
         if choose.items > 1:
             able = [index for index in able if lanes[index].room() >= choose.items] or able
         if not choose.adaptive:
             return min(able, key=lambda index: lanes[index].wait())
-        # Its lanes are alike: of those where an item waits as short, the first, so that one that is not needed idles.
+        # Its lanes are alike: of those where an item waits as short, the first, so that one that is
+        # not needed idles.
         chosen = min(able, key=lambda index: lanes[index].wait()[0])
         self.note_use(choose.name, chosen == len(lanes) - 1, len(lanes))
         return chosen
@@ -291,18 +326,25 @@ class Lanes:
 
     def room_from(self, outlet: RingOutlet) -> int:
         """From which position of its reader on a lane may be given more; 1 if any may do."""
-        if outlet not in self.chosen or self.grants.to is free_room or not 0 < (cost := outlet.cost()) <= LONG_NS:
+        if (
+            outlet not in self.chosen
+            or self.grants.to is free_room
+            or not 0 < (cost := outlet.cost()) <= LONG_NS
+        ):
             return 1
         return max(1, outlet.tail - min(LANE_NS // cost, outlet.capacity) // 2)
 
     def press(self) -> None:
-        """Called when the worker is about to wait: asks for another lane of each adapting fork that is stalled by slow work."""
+        """Called when the worker is about to wait: asks for another lane of each adapting fork that
+        is stalled by slow work."""
         for name in self.adaptive:
             opened = self.open_lanes(name)
             if len(opened) == len(self.forks[name]):
                 continue
             stalled = all(min(map(allowance, lane.outlets)) <= 0 for lane in opened)
-            if stalled and all(max(outlet.cost() for outlet in lane.outlets) >= WORTH_A_LANE_NS for lane in opened):
+            if stalled and all(
+                max(outlet.cost() for outlet in lane.outlets) >= WORTH_A_LANE_NS for lane in opened
+            ):
                 self.want(name, len(opened) + 1)
 
     def note_use(self, name: str, highest: bool, opened: int) -> None:
@@ -321,7 +363,8 @@ class Lanes:
 
 
 class Drowsiness:
-    """How many results may gather before the sink of a run is woken: about what comes in six milliseconds."""
+    """How many results may gather before the sink of a run is woken: about what comes in six
+    milliseconds."""
 
     def __init__(self, most: int) -> None:
         self.most = most
@@ -340,8 +383,9 @@ class Drowsiness:
 class Turns:
     """Which input of a join is read next, as it arrives: the next one that has something, in turn.
 
-    What a worker that died had in hand comes first.  So where several jobs share a worker, each is given the same items in the
-    same order as before, and what it was told of their attempts is true.
+    What a worker that died had in hand comes first.  So where several jobs share a worker, each is
+    given the same items in the same order as before, and what it was told of their attempts is
+    true.
     """
 
     def __init__(self) -> None:
@@ -351,6 +395,12 @@ class Turns:
         options = merge.options()
         if not options:
             return ALL_ENDED
-        again = [option for option in options if isinstance(it := merge.inlets[option], OneByOne) and it.is_behind]
-        self.last = next((option for option in again or options if option > self.last), (again or options)[0])
+        again = [
+            option
+            for option in options
+            if isinstance(it := merge.inlets[option], OneByOne) and it.is_behind
+        ]
+        self.last = next(
+            (option for option in again or options if option > self.last), (again or options)[0]
+        )
         return self.last

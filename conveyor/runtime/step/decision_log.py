@@ -1,11 +1,13 @@
 """What a worker decides, noted in memory that outlives it, for a parent that records the run.
 
-Knows: words, and the order in which they are written.  Must never know: files, what a decision means.
+Knows: words, and the order in which they are written.  Must never know: files, what a decision
+means.
 
-Rule 1.  A decision is noted before anything that came of it is out, so it is never lost that one was taken.
+Rule 1.  A decision is noted before anything that came of it is out, so it is never lost that one
+         was taken.
 Rule 2.  A worker that goes on where another died notes first how much of what was noted stands.
-Rule 3.  One side writes how much there is, the other how much it has taken; when half is full the parent is rung for, and a
-         worker whose log is full waits.
+Rule 3.  One side writes how much there is, the other how much it has taken; when half is full the
+         parent is rung for, and a worker whose log is full waits.
 """
 
 from __future__ import annotations
@@ -46,7 +48,9 @@ class DecisionLog:
     def __init__(self, words: memoryview[int]) -> None:
         self.words = words
 
-    def add(self, point: int, lane: int, count: int, ring: Callable[[], None], sleep: Callable[[], None]) -> None:
+    def add(
+        self, point: int, lane: int, count: int, ring: Callable[[], None], sleep: Callable[[], None]
+    ) -> None:
         """Called by the worker; `ring` wakes the parent, `sleep` waits for its bell."""
         words = self.words
         written = words[WRITTEN]
@@ -59,7 +63,9 @@ class DecisionLog:
                 if written - words[TAKEN] >= ENTRIES:
                     sleep()
             words[WAITS] = 0
-        words[FIRST + written % ENTRIES] = point << COUNT_BITS + LANE_BITS | lane << COUNT_BITS | count
+        words[FIRST + written % ENTRIES] = (
+            point << COUNT_BITS + LANE_BITS | lane << COUNT_BITS | count
+        )
         words[WRITTEN] = written + 1
 
     def take(self, wake: Callable[[], None]) -> list[Noted]:
@@ -77,16 +83,26 @@ class DecisionLog:
 
 
 def noted(word: int) -> Noted:
-    return Noted(word >> COUNT_BITS + LANE_BITS, word >> COUNT_BITS & (1 << LANE_BITS) - 1, word & (1 << COUNT_BITS) - 1)
+    return Noted(
+        word >> COUNT_BITS + LANE_BITS,
+        word >> COUNT_BITS & (1 << LANE_BITS) - 1,
+        word & (1 << COUNT_BITS) - 1,
+    )
 
 
 Note = Callable[[int, int, int], None]  # of a point, a lane, and a count of items
 
 
 class NotedReads:
-    """Notes the slices that a node takes in hand from its join, and tells whoever else wants to know."""
+    """Notes the slices that a node takes in hand from its join, and tells whoever else wants to
+    know."""
 
-    def __init__(self, inputs: Sequence[Inlet], note: Note, hold: Callable[[int, int, int], None] | None = None) -> None:
+    def __init__(
+        self,
+        inputs: Sequence[Inlet],
+        note: Note,
+        hold: Callable[[int, int, int], None] | None = None,
+    ) -> None:
         self.inputs = inputs
         self.note = note
         self.hold = hold
@@ -105,7 +121,12 @@ class NotedLanes(Lanes):
     """Notes which lane takes the next record."""
 
     def __init__(
-        self, route: Route, outlets: Sequence[RingOutlet], board: Board, tell_parent: Callable[[], None], note: Note
+        self,
+        route: Route,
+        outlets: Sequence[RingOutlet],
+        board: Board,
+        tell_parent: Callable[[], None],
+        note: Note,
     ) -> None:
         super().__init__(route, outlets, board, tell_parent)
         self.note = note
@@ -118,7 +139,8 @@ class NotedLanes(Lanes):
 
 
 def forks_taken(route: Route, tails: Sequence[int]) -> Iterator[tuple[int, int]]:
-    """Each fork of a route by its number, and how many items it has taken since its channels were made."""
+    """Each fork of a route by its number, and how many items it has taken since its channels were
+    made."""
     place = {channel: index for index, channel in enumerate(leaves(route))}
     for number, fork in enumerate(forks_of(route), 1):
         yield number, taken(fork, [tails[place[channel]] for channel in leaves(fork)])

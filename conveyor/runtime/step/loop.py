@@ -1,6 +1,7 @@
 """Steps a drive loop for real: answers what it asks, and says when it has to wait.
 
-Knows: requests and their answers, sleeping flags.  Must never know: how the waiting is done, and for whom.
+Knows: requests and their answers, sleeping flags.  Must never know: how the waiting is done, and
+for whom.
 """
 
 from __future__ import annotations
@@ -20,7 +21,11 @@ class Loop:
     """One drive loop under way; `lanes` is there if its worker owns a balancing fork."""
 
     def __init__(
-        self, drive: Drive[Blob], inlets: Sequence[RingInlet], outlets: Sequence[RingOutlet], lanes: Lanes | None
+        self,
+        drive: Drive[Blob],
+        inlets: Sequence[RingInlet],
+        outlets: Sequence[RingOutlet],
+        lanes: Lanes | None,
     ) -> None:
         self.drive = drive
         self.inlets = inlets
@@ -73,10 +78,17 @@ class Loop:
         if isinstance(request, Full):
             items, blob = request.items, request.blob
             assert blob is not None
-            # A large record may be waiting for others of its producer to be read: in lanes that are not empty.
-            full = [outlet for outlet in request.outlets if outlet.queued() and not outlet.fits(items, blob)]
+            # A large record may be waiting for others of its producer to be read: in lanes that are
+            # not empty.
+            full = [
+                outlet
+                for outlet in request.outlets
+                if outlet.queued() and not outlet.fits(items, blob)
+            ]
             return Lack(FOR_ROOM, self.mask(full), items)
-        if isinstance(request, Choose) or (not self.inlets and self.outlets):  # a source that idles waits for room, too
+        if isinstance(request, Choose) or (
+            not self.inlets and self.outlets
+        ):  # a source that idles waits for room, too
             return Lack(FOR_ROOM, self.mask([outlet for outlet in self.outlets if outlet.queued()]))
         if self.inlets:
             empty = [not inlet.pending() and not inlet.ended() for inlet in self.inlets]
@@ -94,7 +106,8 @@ class Loop:
             outlet.sleeps(0)
 
     def sleeps(self, gather: int = 1) -> None:
-        """Tells the other sides of what is waited for that they have to ring; of input, when so many items have come."""
+        """Tells the other sides of what is waited for that they have to ring; of input, when so
+        many items have come."""
         if self.lanes is not None:
             self.lanes.press()
         if self.inlets and isinstance(self.request, Idle | Merge):

@@ -1,6 +1,7 @@
 """The items that a run is given, as the inlet of the source's drive loop.
 
-Knows: how to pull from an iterable without running ahead of the pipeline.  Must never know: processes, how to wait.
+Knows: how to pull from an iterable without running ahead of the pipeline.  Must never know:
+processes, how to wait.
 """
 
 from __future__ import annotations
@@ -21,7 +22,18 @@ __all__ = ["Feed", "GivenFeed", "Puller", "PushFeed"]
 
 # To iterate over one of these takes no time and runs no code of the program.
 INSTANT: Final[frozenset[str]] = frozenset(
-    ("range", "set", "frozenset", "dict", "dict_keys", "dict_values", "dict_items", "str", "bytes", "bytearray")
+    (
+        "range",
+        "set",
+        "frozenset",
+        "dict",
+        "dict_keys",
+        "dict_values",
+        "dict_items",
+        "str",
+        "bytes",
+        "bytearray",
+    )
 )
 
 LARGEST_BYTES: Final = 1 << 20  # of sealed items; then a slice is long enough
@@ -30,9 +42,10 @@ LARGEST_BYTES: Final = 1 << 20  # of sealed items; then a slice is long enough
 class Puller:
     """Takes items from an iterable and makes each safe at once (`codec`).
 
-    A `sequence` is a list, a tuple or a range itself: to read it runs none of the user's code, so nothing can block or change
-    an item meanwhile.  Of an iterator only the next item, or that there is none, says whether the end has come: where there is
-    no room, so one item is kept in hand, as every worker keeps the one that waits for room.
+    A `sequence` is a list, a tuple or a range itself: to read it runs none of the user's code, so
+    nothing can block or change an item meanwhile.  Of an iterator only the next item, or that there
+    is none, says whether the end has come: where there is no room, so one item is kept in hand, as
+    every worker keeps the one that waits for room.
     """
 
     def __init__(self, items: Iterable[object], seal: Seal | None = None) -> None:
@@ -45,12 +58,15 @@ class Puller:
         self.is_instant = self.sequence is not None or is_instant(type(items))
         self.in_hand: list[object] = []  # one that was taken to see whether there is one
         self.taking: list[object] = []  # what a slice that is being taken has got so far
-        self.lock = threading.Lock()  # between the thread that takes and another that wants what there is
+        self.lock = (
+            threading.Lock()
+        )  # between the thread that takes and another that wants what there is
         self.exhausted = False
         self.error: Exception | None = None
 
     def pull(self, n: int) -> list[object]:
-        """The next `n` items as a slice; fewer only at the end.  Raises what the iterable raises, or `NotPicklable`."""
+        """The next `n` items as a slice; fewer only at the end.  Raises what the iterable raises,
+        or `NotPicklable`."""
         items = self.take(n)
         self.tell(items)
         return items
@@ -59,7 +75,8 @@ class Puller:
         """Called with each slice, in order, before it goes on."""
 
     def taken_so_far(self) -> list[object]:
-        """Called by another thread while this one is inside the iterable: what the slice has got, which is then not in it."""
+        """Called by another thread while this one is inside the iterable: what the slice has got,
+        which is then not in it."""
         with self.lock:
             taking = self.taking
             items = taking[: len(taking)]  # and more may be added meanwhile
@@ -71,7 +88,8 @@ class Puller:
         return self.exhausted or bool(self.in_hand) or self.sequence is not None
 
     def look_ahead(self) -> None:
-        """Finds out whether there is another item, and keeps it for the next slice.  Raises as `pull` does."""
+        """Finds out whether there is another item, and keeps it for the next slice.  Raises as
+        `pull` does."""
         if not self.knows_more():
             self.in_hand = self.take(1)
 
@@ -87,7 +105,9 @@ class Puller:
             items = part = sliced if isinstance(sliced, list) else list(sliced)
             # At the least cost: mostly all are of one kind.
             kind = type(part[0]) if part else int
-            if isinstance(self.sequence, range) or (countOf(map(type, part), kind) == len(part) and is_simple(part[:1])):
+            if isinstance(self.sequence, range) or (
+                countOf(map(type, part), kind) == len(part) and is_simple(part[:1])
+            ):
                 self.pulled += len(part)
                 self.exhausted = self.has_ended(len(part) < n)
                 return part
@@ -117,7 +137,8 @@ class Puller:
         return uniform(safe)
 
     def has_ended(self, gave_fewer: bool) -> bool:
-        """Is there nothing more?  Of a sequence that is known at once, and not only once there is room to ask for more."""
+        """Is there nothing more?  Of a sequence that is known at once, and not only once there is
+        room to ask for more."""
         return gave_fewer or (self.sequence is not None and self.pulled >= len(self.sequence))
 
     def sealed(self, item: object) -> Sealed:
@@ -161,13 +182,21 @@ class Pulled:
 
 
 class Feed(Pulled):
-    """Pulls when its drive loop asks, in the same thread: a slice at a time, and no more than `room()`, but for one in hand.
+    """Pulls when its drive loop asks, in the same thread: a slice at a time, and no more than
+    `room()`, but for one in hand.
 
-    `n` is how much it pulls at once: it doubles while pulling is quick and halves while it is slow, so that a slow source
-    holds nothing back.  `check` raises if the run is to end, which the source itself may have brought about.
+    `n` is how much it pulls at once: it doubles while pulling is quick and halves while it is slow,
+    so that a slow source holds nothing back.  `check` raises if the run is to end, which the source
+    itself may have brought about.
     """
 
-    def __init__(self, puller: Puller, room: Callable[[], int], smallest_capacity: int, check: Callable[[], None]) -> None:
+    def __init__(
+        self,
+        puller: Puller,
+        room: Callable[[], int],
+        smallest_capacity: int,
+        check: Callable[[], None],
+    ) -> None:
         super().__init__()
         self.puller = puller
         self.room = room
@@ -205,8 +234,14 @@ class GivenFeed(Pulled):
 
     def push(self, items: list[object]) -> None:
         """Adds a slice to those that have not been published yet."""
-        mixed = self.buffer and items and isinstance(self.buffer[0], Sealed) != isinstance(items[0], Sealed)
-        self.buffer = uniform(self.buffer + items) if mixed else self.buffer + items if self.buffer else items
+        mixed = (
+            self.buffer
+            and items
+            and isinstance(self.buffer[0], Sealed) != isinstance(items[0], Sealed)
+        )
+        self.buffer = (
+            uniform(self.buffer + items) if mixed else self.buffer + items if self.buffer else items
+        )
 
     def pending(self) -> bool:
         return bool(self.buffer)
@@ -237,4 +272,8 @@ class PushFeed(GivenFeed):
 
 def size_of(items: list[object]) -> int:
     """The bytes of sealed items; a slice that does not begin with one has none."""
-    return sum(item.size for item in items if isinstance(item, Sealed)) if items and isinstance(items[0], Sealed) else 0
+    return (
+        sum(item.size for item in items if isinstance(item, Sealed))
+        if items and isinstance(items[0], Sealed)
+        else 0
+    )

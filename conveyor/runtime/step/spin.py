@@ -1,4 +1,5 @@
-"""To look again and again before going to sleep: to be woken takes longer than to be given most things.
+"""To look again and again before going to sleep: to be woken takes longer than to be given most
+things.
 
 Knows: how well that went of late.  Must never know: what is waited for.
 
@@ -18,10 +19,11 @@ MOST_SKIPPED: Final = 128
 
 
 class Spin:
-    """Of one who waits, so long at most; between two looks others may run, also threads of this process, as a yield lets go of
-    the interpreter.
+    """Of one who waits, so long at most; between two looks others may run, also threads of this
+    process, as a yield lets go of the interpreter.
 
-    Where it is in vain, and a core may be what the other side waits for, it is tried less and less often.
+    Where it is in vain, and a core may be what the other side waits for, it is tried less and less
+    often.
     """
 
     def __init__(self, nanoseconds: int) -> None:

@@ -1,4 +1,5 @@
 """What happens inside a worker process.
 
-This folder knows one node and its ends of the channels.  It must never know of the other workers.  Start with `worker`.
+This folder knows one node and its ends of the channels.  It must never know of the other workers.
+Start with `worker`.
 """

@@ -1,6 +1,7 @@
 """A worker process: one node, stepped through run after run until the parent says stop.
 
-Knows: its node's part of the topology, how to wait, how to report.  Must never know: schedules, the other workers.
+Knows: its node's part of the topology, how to wait, how to report.  Must never know: schedules, the
+other workers.
 """
 
 from __future__ import annotations
@@ -47,7 +48,14 @@ from conveyor.runtime.shm.state_store import States
 from conveyor.runtime.shm.store_faults import Fault, FaultyLayout
 from conveyor.runtime.shm.wakeup import Bell
 from conveyor.runtime.step.batching import Lanes, Meter, Part, WorkerCut, room_in
-from conveyor.runtime.step.decision_log import JOIN, STANDS, DecisionLog, NotedLanes, NotedReads, forks_taken
+from conveyor.runtime.step.decision_log import (
+    JOIN,
+    STANDS,
+    DecisionLog,
+    NotedLanes,
+    NotedReads,
+    forks_taken,
+)
 from conveyor.runtime.step.loop import Loop
 from conveyor.runtime.step.spin import Spin
 from conveyor.stages import Job, Restorable
@@ -118,20 +126,28 @@ class Worker:
     def __init__(self, order: Order, descriptors: Descriptors) -> None:
         self.order = order
         self.spec = order.topology.nodes[order.node]
-        layout = FaultyLayout(order.topology, order.faults) if order.faults else Layout(order.topology)
+        layout = (
+            FaultyLayout(order.topology, order.faults) if order.faults else Layout(order.topology)
+        )
         own = descriptors
         memory = Memory(own[order.memory], order.size)
         self.board = Board(memory, layout)
         self.parts = self.spec.parts or (order.node,)
         self.boards = [NodeBoard(layout.node(memory, part)) for part in self.parts]
         self.node_board = self.boards[0]
-        self.bells = {node: Bell(own[read], own[write]) for node, (read, write) in order.bells.items()}
+        self.bells = {
+            node: Bell(own[read], own[write]) for node, (read, write) in order.bells.items()
+        }
         self.bell = self.bells[order.node]
         self.parent = self.bells[len(order.topology.nodes) - 1]
-        self.ends = ring_ends(order.topology, layout, memory, self.spec, lambda node: self.bells[node].ring)
+        self.ends = ring_ends(
+            order.topology, layout, memory, self.spec, lambda node: self.bells[node].ring
+        )
         extents = Extents(memory, layout.ledger_base(order.node))
         self.ledger = outlet_of(layout.ledger(memory, order.node), self.tell_parent, extents)
-        self.log = DecisionLog(layout.log(memory, order.node)) if order.node in layout.logs else None
+        self.log = (
+            DecisionLog(layout.log(memory, order.node)) if order.node in layout.logs else None
+        )
         self.has_zips = bool(layout.zips)
         self.starts = layout.start(memory, order.node)
         self.state_note = Note(layout.state(memory, order.node))
@@ -187,7 +203,11 @@ class Worker:
 
     def part_of(self, error: BaseException) -> int:
         """The node whose job ended the run."""
-        return self.parts[self.fused.failed] if self.fused is not None and isinstance(error, ItemFailed) else self.order.node
+        return (
+            self.parts[self.fused.failed]
+            if self.fused is not None and isinstance(error, ItemFailed)
+            else self.order.node
+        )
 
     def next_run(self, last: int) -> int:
         while self.board.run == last:
@@ -217,14 +237,31 @@ class Worker:
         journal = self.journal = Journal(node.tally, self.node_board.counts, hold, resume, journals)
         replay = Replay(self.states) if self.states is not None else None
         self.fused = self.together(node, parts) if isinstance(node, JobNode) and parts else None
-        meter = Meter(ends.stamped(spec, self.fused or node, replay), self.node_board, ends.inlets, parts)
-        self.routing = lanes = self.lanes(spec.route) if spec.route is not None and balances(spec.route) else None
+        meter = Meter(
+            ends.stamped(spec, self.fused or node, replay), self.node_board, ends.inlets, parts
+        )
+        self.routing = lanes = (
+            self.lanes(spec.route) if spec.route is not None and balances(spec.route) else None
+        )
         self.give_way()
         saving = self.states.cost if self.states is not None else None
         cut = WorkerCut(
-            meter, lanes.room if lanes is not None else self.room, min(outlet.capacity for outlet in ends.outlets), saving
+            meter,
+            lanes.room if lanes is not None else self.room,
+            min(outlet.capacity for outlet in ends.outlets),
+            saving,
         )
-        steps = drive(run, meter, self.inputs(run), ends.outlets, spec.route, cut, spec.merge_name, journal, replay)
+        steps = drive(
+            run,
+            meter,
+            self.inputs(run),
+            ends.outlets,
+            spec.route,
+            cut,
+            spec.merge_name,
+            journal,
+            replay,
+        )
         loop = Loop(steps, ends.inlets, ends.outlets, lanes)
         loop.is_awake()  # whoever was here before may have died asleep
         loop.step()
@@ -234,13 +271,16 @@ class Worker:
         meter.record()
 
     def nodes(self, run: int) -> tuple[Node, list[JobNode]]:
-        """What does the work, more careful where workers died at it; and the nodes that share the worker."""
+        """What does the work, more careful where workers died at it; and the nodes that share the
+        worker."""
         if not self.stages:
             return RelayNode(), []
         clock = self if self.stages[0].said.timeout_s is not None else None
         keep = self.ends.outlets[0].extents.keep
         past = self.past(run, 0, self.place)
-        around = Surroundings(len(self.stages) > 1, self.place_in_run, self.pause, past, clock, keep, self.room)
+        around = Surroundings(
+            len(self.stages) > 1, self.place_in_run, self.pause, past, clock, keep, self.room
+        )
         first = node_for(self.stages[0], self.spec.name, self.bury, around)
         return first, [self.inner_node(run, number) for number in range(1, len(self.stages))]
 
@@ -257,9 +297,11 @@ class Worker:
         return FusedNode(first, parts, begins, loop)
 
     def place_behind(self, came: int) -> int:
-        """The position of an item before a job behind another in this worker; before that job so many `came`.
+        """The position of an item before a job behind another in this worker; before that job so
+        many `came`.
 
-        In a lane of an ordered join a mark goes on in the place of what a job drops, so it is the same for all of them.
+        In a lane of an ordered join a mark goes on in the place of what a job drops, so it is the
+        same for all of them.
         """
         if not self.is_tracked:
             return came
@@ -290,15 +332,23 @@ class Worker:
         if run != self.order.run:
             return self.ends.inputs
         until = [self.histories[0].careful_until(source) for source in range(len(self.ends.inputs))]
-        return [OneByOne(each, end) if end else each for each, end in zip(self.ends.inputs, until, strict=True)]
+        return [
+            OneByOne(each, end) if end else each
+            for each, end in zip(self.ends.inputs, until, strict=True)
+        ]
 
     def room(self) -> int:
         """How many items are taken at once at most, for the sake of who reads them.
 
-        Only where there is a zip lanes may be full for good as long as others are empty: there a record must not ask for more
-        room than there is.  Elsewhere it is as large as it may be, and waits.
+        Only where there is a zip lanes may be full for good as long as others are empty: there a
+        record must not ask for more room than there is.  Elsewhere it is as large as it may be, and
+        waits.
         """
-        return room_in(self.ends.outlets) if self.has_zips else min([outlet.at_once for outlet in self.ends.outlets])
+        return (
+            room_in(self.ends.outlets)
+            if self.has_zips
+            else min([outlet.at_once for outlet in self.ends.outlets])
+        )
 
     def place(self, index: int) -> tuple[int, int]:
         assert self.journal is not None
@@ -309,10 +359,17 @@ class Worker:
         source, position = self.place(index)
         return source, position - self.starts[source]
 
-    def past(self, run: int, number: int, place: Callable[[int], tuple[int, int]]) -> Callable[[int], Past] | None:
-        """What tells how earlier workers fared with an item of one of the stages, if some died in this run."""
+    def past(
+        self, run: int, number: int, place: Callable[[int], tuple[int, int]]
+    ) -> Callable[[int], Past] | None:
+        """What tells how earlier workers fared with an item of one of the stages, if some died in
+        this run."""
         history = self.histories[number]
-        return (lambda index: history.past(*place(index))) if history.deaths and run == self.order.run else None
+        return (
+            (lambda index: history.past(*place(index)))
+            if history.deaths and run == self.order.run
+            else None
+        )
 
     def lanes(self, route: Route) -> Lanes:
         """Who chooses the lanes of its forks; notes them if the run is recorded."""
@@ -321,7 +378,8 @@ class Worker:
         return Lanes(route, self.ends.outlets, self.board, self.tell_parent)
 
     def hold(self) -> Callable[[int, int, int], None]:
-        """Who is told of what is taken in hand; notes what a join decided if the run is recorded."""
+        """Who is told of what is taken in hand; notes what a join decided if the run is
+        recorded."""
         hold = self.hold_of_all if len(self.boards) > 1 else self.node_board.hold
         joins = self.board.recording and len(self.ends.inputs) > 1
         return NotedReads(self.ends.inputs, self.note, hold) if joins else hold
@@ -337,13 +395,16 @@ class Worker:
         self.log.add(point, lane, count, self.tell_parent, self.sleep)
 
     def resume(self, ordinal: int) -> None:
-        """What came of the item with this ordinal, and of those behind it, is void: it is done again."""
+        """What came of the item with this ordinal, and of those behind it, is void: it is done
+        again."""
         self.report(Resumed(self.order.node, ordinal))
         if self.board.recording and self.log is not None:
             if len(self.ends.inputs) > 1:
                 self.note(STANDS | JOIN, 0, ordinal)
             assert self.spec.route is not None
-            for fork, taken in forks_taken(self.spec.route, [outlet.tail for outlet in self.ends.outlets]):
+            for fork, taken in forks_taken(
+                self.spec.route, [outlet.tail for outlet in self.ends.outlets]
+            ):
                 self.note(STANDS | fork, 0, taken)
 
     def start(self, index: int) -> None:
@@ -355,7 +416,8 @@ class Worker:
         self.node_board.set_item(0, 0)
 
     def pause(self, attempt: int) -> None:
-        """Waits before an attempt: 10 ms before the second, then twice as long each time, a second at most."""
+        """Waits before an attempt: 10 ms before the second, then twice as long each time, a second
+        at most."""
         flush()
         poll = select.poll()
         poll.register(self.bell.read_fd, select.POLLIN)
@@ -424,7 +486,9 @@ class Worker:
         self.report(Buried(self.order.node, letter_sent(letter)))
 
     def fail(self, where: str, error: BaseException) -> None:
-        with contextlib.suppress(OSError):  # nobody reads the output any more; what is reported now matters more
+        with contextlib.suppress(
+            OSError
+        ):  # nobody reads the output any more; what is reported now matters more
             flush()
         self.report(failure_of(self.at, where, error))
 

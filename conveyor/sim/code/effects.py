@@ -1,9 +1,10 @@
 """Jobs that certainly do nothing but give a result, as far as their code says.
 
-Knows: what names a function's code has, and which builtins have no effects.  Must never know: stages, schedules.
+Knows: what names a function's code has, and which builtins have no effects.  Must never know:
+stages, schedules.
 
-What such jobs are called for, and how often, nobody can tell: so it need not be done again for each schedule.  In doubt a job
-has effects.
+What such jobs are called for, and how often, nobody can tell: so it need not be done again for each
+schedule.  In doubt a job has effects.
 """
 
 from __future__ import annotations
@@ -50,13 +51,21 @@ def reached(fn: FunctionType) -> Iterator[FunctionType]:
     found = [fn]
     for each in found:
         yield each
-        called = [each.__globals__.get(name) for code in inside(each.__code__) for name in code.co_names]
-        found += [other for other in called if isinstance(other, FunctionType) and other not in found]
+        called = [
+            each.__globals__.get(name) for code in inside(each.__code__) for name in code.co_names
+        ]
+        found += [
+            other for other in called if isinstance(other, FunctionType) and other not in found
+        ]
 
 
 def is_harmless(fn: FunctionType) -> bool:
     given = [*(fn.__defaults__ or ()), *(fn.__kwdefaults__ or {}).values()]
-    return fn.__closure__ is None and all(map(is_atom, given)) and all(names_only(fn, code) for code in inside(fn.__code__))
+    return (
+        fn.__closure__ is None
+        and all(map(is_atom, given))
+        and all(names_only(fn, code) for code in inside(fn.__code__))
+    )
 
 
 def names_only(fn: FunctionType, code: CodeType) -> bool:

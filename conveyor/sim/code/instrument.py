@@ -2,11 +2,11 @@
 
 That are displays and comprehensions, the operators of sets, and methods of their names.
 
-Knows: where a function's source is, and how to find its code in what the source compiles to.  Must never know: what is done
-with sets, pipelines.
+Knows: where a function's source is, and how to find its code in what the source compiles to.  Must
+never know: what is done with sets, pipelines.
 
-There is no way to it but the source: what builds a set in compiled code cannot be taken hold of.  A function without a source
-that fits its code is left as it is.
+There is no way to it but the source: what builds a set in compiled code cannot be taken hold of.  A
+function without a source that fits its code is left as it is.
 """
 
 from __future__ import annotations
@@ -29,7 +29,8 @@ SIGNS: Final = frozenset("|&-^")
 
 
 def with_hooks(fn: FunctionType, file: str = "") -> CodeType:
-    """The function's code with hooks; its own, if nothing in it makes a set or its source cannot be found.
+    """The function's code with hooks; its own, if nothing in it makes a set or its source cannot be
+    found.
 
     `file` is where to look for a function that has travelled, and has forgotten where it is from.
     """
@@ -48,7 +49,8 @@ def with_hooks(fn: FunctionType, file: str = "") -> CodeType:
 
 
 def is_like(code: CodeType, other: CodeType) -> bool:
-    """Are they of the same function?  The code itself may have been rewritten, as pytest does with assertions."""
+    """Are they of the same function?  The code itself may have been rewritten, as pytest does with
+    assertions."""
     return (code.co_qualname, code.co_firstlineno, code.co_varnames) == (
         other.co_qualname,
         other.co_firstlineno,
@@ -71,7 +73,9 @@ def compiled(filename: str, lines: Sequence[str]) -> tuple[list[CodeType], list[
 def may_make_sets(code: CodeType) -> bool:
     if "BUILD_SET" in operations(code) or not MAKE_SETS.isdisjoint(code.co_names):
         return True
-    return any(each.opname == "BINARY_OP" and each.argrepr in SIGNS for each in dis.get_instructions(code))
+    return any(
+        each.opname == "BINARY_OP" and each.argrepr in SIGNS for each in dis.get_instructions(code)
+    )
 
 
 class Hooked(ast.NodeTransformer):
@@ -80,7 +84,11 @@ class Hooked(ast.NodeTransformer):
     def generic_visit(self, node: ast.AST) -> ast.AST:
         visited = super().generic_visit(node)
         match visited:
-            case ast.Set() | ast.SetComp() | ast.BinOp(op=ast.BitOr() | ast.BitAnd() | ast.BitXor() | ast.Sub()):
+            case (
+                ast.Set()
+                | ast.SetComp()
+                | ast.BinOp(op=ast.BitOr() | ast.BitAnd() | ast.BitXor() | ast.Sub())
+            ):
                 return hooked(visited)
             case ast.Call(func=ast.Attribute(attr=name)) if name in MAKE_SETS:
                 return hooked(visited)

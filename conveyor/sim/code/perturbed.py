@@ -4,17 +4,19 @@ Knows: what a function refers to.  Must never know: pipelines, schedules, the cl
 
 A double has the code of its function, and other globals.  In them
   * clocks of `time` and `datetime` are nearly three years ahead, and `random` is in another state;
-  * `set(...)`, `frozenset(...)`, displays `{...}`, operators and methods of sets give sets of another order, and `hash` of text
-    another number, as they would under another hash seed;
-  * functions of the same module that it calls, be it through a closure, are doubles, too.
-Sets in the item itself are given another order.  A name gets a double only where it is called or asked for an attribute: a
-double is not the thing itself, and a job may compare.  Sets of numbers are left alone: their order does not hang on the seed.
-So is a clock that stands still, as one does that a test has stopped.
+  * `set(...)`, `frozenset(...)`, displays `{...}`, operators and methods of sets give sets of
+    another order, and `hash` of text another number, as they would under another hash seed;
+  * functions of the same module that it calls, be it through a closure, are doubles, too. Sets in
+  the item itself are given another order.  A name gets a double only where it is called or asked
+  for an attribute: a double is not the thing itself, and a job may compare.  Sets of numbers are
+  left alone: their order does not hang on the seed. So is a clock that stands still, as one does
+  that a test has stopped.
 
-Not covered: functions of `random` that travel by value, with the state of their generator; frozensets of a few elements, which
-have but one order unless hashes collide; displays and operators in a function without source; functions of other modules, and
-methods of objects, that look at the clock or at a set for the job.  For these there is only the comparison of two runs, under
-one hash seed.
+Not covered: functions of `random` that travel by value, with the state of their generator;
+frozensets of a few elements, which have but one order unless hashes collide; displays and operators
+in a function without source; functions of other modules, and methods of objects, that look at the
+clock or at a set for the job.  For these there is only the comparison of two runs, under one hash
+seed.
 """
 
 from __future__ import annotations
@@ -23,7 +25,14 @@ import builtins
 import functools
 import sys
 from collections.abc import Callable, Iterable, Iterator
-from types import BuiltinFunctionType, BuiltinMethodType, CellType, FunctionType, MethodType, ModuleType
+from types import (
+    BuiltinFunctionType,
+    BuiltinMethodType,
+    CellType,
+    FunctionType,
+    MethodType,
+    ModuleType,
+)
 from typing import Any, Final, TypeAlias, cast
 
 from conveyor.sim.code.instrument import HOOK, MAKE_SETS, with_hooks
@@ -40,7 +49,9 @@ SEED: Final = 20_261_127
 SALT: Final = "another seed"
 
 CLOCKS: Final = frozenset("time monotonic perf_counter process_time thread_time".split())
-OF_SECONDS: Final = frozenset("localtime gmtime ctime".split())  # of now, where they are not told when
+OF_SECONDS: Final = frozenset(
+    "localtime gmtime ctime".split()
+)  # of now, where they are not told when
 MODULES: Final = ("time", "datetime", "random")
 HAVE_DOUBLES: Final = (ModuleType, type, FunctionType, BuiltinFunctionType, MethodType)
 LOOKS: Final = 2000  # at a clock: some tell no less than a microsecond
@@ -48,7 +59,8 @@ TABLES: Final = [2**n for n in range(4, 15)]  # sizes of sets' tables that are t
 
 
 def double_of_job(job: AnyJob, written: object = None) -> AnyJob:
-    """The job's double; the job itself where nothing that it refers to has one.  `written`: the same before it travelled."""
+    """The job's double; the job itself where nothing that it refers to has one.  `written`: the
+    same before it travelled."""
     found = Doubles(file_of(written)).of_callable(job)
     return job if found is None else found
 
@@ -67,7 +79,9 @@ class Doubles:
                 return self.of_function(job)
             case functools.partial():
                 inner = self.of_callable(job.func)
-                return None if inner is None else functools.partial(inner, *job.args, **job.keywords)
+                return (
+                    None if inner is None else functools.partial(inner, *job.args, **job.keywords)
+                )
             case MethodType() if isinstance(job.__func__, FunctionType):
                 return cast("AnyJob", MethodType(self.of_function(job.__func__), job.__self__))
             case _:
@@ -82,10 +96,17 @@ class Doubles:
             return self.made[fn]
         names = dict(fn.__globals__)
         uses = Uses(fn.__code__)
-        names["__builtins__"] = {**vars(builtins), "__import__": self.imported if uses.dates_are_asked else __import__}
+        names["__builtins__"] = {
+            **vars(builtins),
+            "__import__": self.imported if uses.dates_are_asked else __import__,
+        }
         names[HOOK] = otherwise_ordered
         cells = dict(zip(fn.__code__.co_freevars, fn.__closure__ or (), strict=True))
-        later = {name: CellType() for name, cell in cells.items() if name in uses.allowed and holds_code(cell)}
+        later = {
+            name: CellType()
+            for name, cell in cells.items()
+            if name in uses.allowed and holds_code(cell)
+        }
         closure = tuple(later.get(name, cell) for name, cell in cells.items())
         made = FunctionType(with_hooks(fn, self.file), names, fn.__name__, fn.__defaults__, closure)
         self.made[fn] = double = alias(fn, made)
@@ -105,7 +126,11 @@ class Doubles:
             return Sets(cast("AnyJob", value))
         if value is hash:
             return salted
-        if isinstance(value, FunctionType) and user is not None and value.__module__ == user.__module__:
+        if (
+            isinstance(value, FunctionType)
+            and user is not None
+            and value.__module__ == user.__module__
+        ):
             return self.of_function(value)
         return self.of_module(value) or self.of_clock(value)
 
@@ -122,7 +147,11 @@ class Doubles:
             return later(value, name)
         if isinstance(value, type) and module == "datetime" and name in CLASSES:
             return Ahead(value, lambda attribute: today_later(value, attribute))
-        if isinstance(value, MethodType | BuiltinMethodType) and owner is self.random.original and owner is not None:
+        if (
+            isinstance(value, MethodType | BuiltinMethodType)
+            and owner is self.random.original
+            and owner is not None
+        ):
             return cast("object", getattr(self.random.double, name))
         return None
 
@@ -132,7 +161,8 @@ class Doubles:
 
 
 def holds_code(cell: CellType) -> bool:
-    """Is in it what may have a double?  Anything else must be shared with the function's own calls, be it put there anew."""
+    """Is in it what may have a double?  Anything else must be shared with the function's own calls,
+    be it put there anew."""
     try:
         return isinstance(cell.cell_contents, HAVE_DOUBLES)
     except ValueError:  # it is empty yet
@@ -140,7 +170,8 @@ def holds_code(cell: CellType) -> bool:
 
 
 def alias(fn: FunctionType, double: FunctionType) -> FunctionType:
-    """The double with all that can be asked of the function: what is kept in its attributes is there for both."""
+    """The double with all that can be asked of the function: what is kept in its attributes is
+    there for both."""
     double.__kwdefaults__ = fn.__kwdefaults__
     double.__dict__ = fn.__dict__
     for name in functools.WRAPPER_ASSIGNMENTS:
@@ -259,7 +290,8 @@ def hangs_on_seed(value: object) -> bool:
 
 
 def reordered(value: object) -> object:
-    """An equal value of new containers, in which sets have another order, if their order hangs on the hash seed.
+    """An equal value of new containers, in which sets have another order, if their order hangs on
+    the hash seed.
 
     >>> words = {"to", "be", "or", "not"}
     >>> reordered([words]) == [words], list(reordered(words)) == list(words)
@@ -279,7 +311,9 @@ def reordered(value: object) -> object:
 
 def otherwise_ordered(value: object) -> object:
     """The value itself, but of a set one of another order."""
-    return in_another_order(cast("set[object]", value)) if type(value) in (set, frozenset) else value
+    return (
+        in_another_order(cast("set[object]", value)) if type(value) in (set, frozenset) else value
+    )
 
 
 def in_another_order(value: set[object] | frozenset[object]) -> set[object] | frozenset[object]:
@@ -293,13 +327,20 @@ def in_another_order(value: set[object] | frozenset[object]) -> set[object] | fr
 
 
 def rebuilt(value: object, elements: list[object]) -> Iterator[set[object] | frozenset[object]]:
-    """The set, made in other ways: by tables of all sizes; a frozenset's is as large as it must be, but there are two ways."""
+    """The set, made in other ways: by tables of all sizes; a frozenset's is as large as it must be,
+    but there are two ways."""
     if isinstance(value, frozenset):
-        yield from (frozenset(elements[::-1]), frozenset(set(elements)), frozenset(dict.fromkeys(elements[::-1])))
+        yield from (
+            frozenset(elements[::-1]),
+            frozenset(set(elements)),
+            frozenset(dict.fromkeys(elements[::-1])),
+        )
         return
     for size in TABLES:
         fillers = [(SALT, number) for number in range(size)]
         made: set[object] = {*elements, *fillers}
-        for filler in fillers:  # one by one: difference_update makes a table as small as can be of what is left
+        for filler in (
+            fillers
+        ):  # one by one: difference_update makes a table as small as can be of what is left
             made.discard(filler)
         yield made

@@ -1,9 +1,11 @@
-"""What the code of a function does with its names: does it call them, ask them for something, or take them for what they are?
+"""What the code of a function does with its names: does it call them, ask them for something, or
+take them for what they are?
 
 Knows: instructions of CPython.  Must never know: what a name stands for.
 
-Something else can stand in for a name that is only called, or asked for an attribute.  Where it is handed on, compared or
-matched, as in `isinstance(item, date)`, it must be the thing itself.  Names of functions inside of a function count as its own.
+Something else can stand in for a name that is only called, or asked for an attribute.  Where it is
+handed on, compared or matched, as in `isinstance(item, date)`, it must be the thing itself.  Names
+of functions inside of a function count as its own.
 """
 
 from __future__ import annotations
@@ -18,9 +20,19 @@ from conveyor.sim.code.instrument import inside
 
 __all__ = ["CLASSES", "Uses"]
 
-CLASSES: Final = ("datetime", "date")  # of `datetime`: they have clocks, and are asked what is one of them
+CLASSES: Final = (
+    "datetime",
+    "date",
+)  # of `datetime`: they have clocks, and are asked what is one of them
 ASKS: Final = ("LOAD_ATTR", "LOAD_METHOD")
-LOADS: Final = ("LOAD_GLOBAL", "LOAD_NAME", "LOAD_FAST", "LOAD_DEREF", "LOAD_CLASSDEREF", "LOAD_FROM_DICT_OR")
+LOADS: Final = (
+    "LOAD_GLOBAL",
+    "LOAD_NAME",
+    "LOAD_FAST",
+    "LOAD_DEREF",
+    "LOAD_CLASSDEREF",
+    "LOAD_FROM_DICT_OR",
+)
 A_CALL: Final = dis.get_instructions(compile("f()", "", "eval"))
 NULL_FIRST: Final = [each.opname for each in A_CALL].index("PUSH_NULL") < 2
 
@@ -58,14 +70,19 @@ class Place(NamedTuple):
         return (self.before if NULL_FIRST else self.after).opname == "PUSH_NULL"
 
     def is_asked(self) -> bool:
-        """Is it asked for an attribute?  If that is a class it must be asked for something, too, or called."""
+        """Is it asked for an attribute?  If that is a class it must be asked for something, too, or
+        called."""
         if self.after.opname not in ASKS or str(self.after.argval).startswith("__"):
             return False
         return self.after.argval not in CLASSES or self.is_for_use()
 
     def is_for_use(self) -> bool:
-        is_called = self.after.opname == "LOAD_METHOD" or (sys.version_info >= (3, 12) and bool((self.after.arg or 0) & 1))
-        return is_called or (self.last.opname in ASKS and not str(self.last.argval).startswith("__"))
+        is_called = self.after.opname == "LOAD_METHOD" or (
+            sys.version_info >= (3, 12) and bool((self.after.arg or 0) & 1)
+        )
+        return is_called or (
+            self.last.opname in ASKS and not str(self.last.argval).startswith("__")
+        )
 
 
 class Uses:
@@ -96,7 +113,8 @@ class Uses:
 
 
 def is_cell(name: str, place: Place, code: CodeType) -> bool:
-    """Is it the cell that is loaded, to be given to a function inside?  What is in a cell is loaded in another way."""
+    """Is it the cell that is loaded, to be given to a function inside?  What is in a cell is loaded
+    in another way."""
     return "FAST" in place.here.opname and name in (*code.co_cellvars, *code.co_freevars)
 
 

@@ -1,14 +1,17 @@
 """How many classes of schedules there are, worked out without running any.
 
-Knows: pipes as lists, items as numbers.  Must never know: the drive loop, nodes, the search: it is there to check them.
+Knows: pipes as lists, items as numbers.  Must never know: the drive loop, nodes, the search: it is
+there to check them.
 
-Where no pipe can ever be full and nothing is balanced, each join may read its lanes in any order, whatever the others do: the
-number is a product of multinomials.  Else it is a dynamic programme over what is in the pipes, forward from the beginning: a
-state is where everything has gone as far as it can without reading from a join, and equal states are counted once.
+Where no pipe can ever be full and nothing is balanced, each join may read its lanes in any order,
+whatever the others do: the number is a product of multinomials.  Else it is a dynamic programme
+over what is in the pipes, forward from the beginning: a state is where everything has gone as far
+as it can without reading from a join, and equal states are counted once.
 
-Reads of different joins do not touch one another, so a class is a trace in Mazurkiewicz' sense: the reads of each join in their
-order.  Traces are counted by inclusion and exclusion over the sets of joins that read first (Cartier and Foata, "Problèmes
-combinatoires de commutation et réarrangements", 1969): no turn is ever chosen, so nothing here is like the search.
+Reads of different joins do not touch one another, so a class is a trace in Mazurkiewicz' sense: the
+reads of each join in their order.  Traces are counted by inclusion and exclusion over the sets of
+joins that read first (Cartier and Foata, "Problèmes combinatoires de commutation et
+réarrangements", 1969): no turn is ever chosen, so nothing here is like the search.
 """
 
 from __future__ import annotations
@@ -32,15 +35,20 @@ MOST_ITEMS: Final = 200  # of a dynamic programme
 
 # An item, and its stamps as in `ordered`: pairs of origin and last.
 Entry: TypeAlias = tuple[Parts, *tuple[int, ...]]
-Piece: TypeAlias = tuple[tuple[tuple[int, ...], tuple[int, ...]], ...]  # of each output: its numbers by channel, its stamps
+Piece: TypeAlias = tuple[
+    tuple[tuple[int, ...], tuple[int, ...]], ...
+]  # of each output: its numbers by channel, its stamps
 
 MARK: Final = -1  # in the place of an item that gave nothing
 NO_STAMPS: Final[tuple[int, ...]] = ()
 
 
 def count_classes(plan: Plan, items: Sequence[object]) -> int | None:
-    """How many; None where that cannot be worked out: stages that keep a state, jobs that end the run, too many states."""
-    if plan.telling_forks or any(len(node.inputs) > 1 and has_zip(node.inputs) for node in plan.topology.nodes):
+    """How many; None where that cannot be worked out: stages that keep a state, jobs that end the
+    run, too many states."""
+    if plan.telling_forks or any(
+        len(node.inputs) > 1 and has_zip(node.inputs) for node in plan.topology.nodes
+    ):
         return None
     try:
         flows = Flows(plan)
@@ -53,7 +61,8 @@ def count_classes(plan: Plan, items: Sequence[object]) -> int | None:
     return found
 
 
-# ------------------------------------------------------------------------------------------------------- the closed form
+# -------------------------------------------------------------------------------------------------------
+# the closed form
 
 
 class Roomy:
@@ -76,11 +85,15 @@ class Roomy:
                     todo.append((self.flows.consumer[channel], self.flows.results[number]))
         if any(passed[channel.index] > channel.capacity for channel in self.plan.topology.channels):
             return None
-        return prod(multinomial([passed[c] for c in lanes_of(seat.spec)]) for seat in self.plan.seats)
+        return prod(
+            multinomial([passed[c] for c in lanes_of(seat.spec)]) for seat in self.plan.seats
+        )
 
 
 def is_plain(node: NodeSpec) -> bool:
-    return all(isinstance(each, Leaf) for each in node.inputs) and (node.route is None or not balances(node.route))
+    return all(isinstance(each, Leaf) for each in node.inputs) and (
+        node.route is None or not balances(node.route)
+    )
 
 
 def lanes_of(node: NodeSpec) -> list[int]:
@@ -96,11 +109,13 @@ def multinomial(parts: Sequence[int]) -> int:
     return factorial(sum(parts)) // prod(map(factorial, parts))
 
 
-# ------------------------------------------------------------------------------------------------ the dynamic programme
+# ------------------------------------------------------------------------------------------------
+# the dynamic programme
 
 
 class Hand(NamedTuple):
-    """An item that a node has in hand: of which input, how many pieces of it are out, which lanes the next one is to take."""
+    """An item that a node has in hand: of which input, how many pieces of it are out, which lanes
+    the next one is to take."""
 
     source: int = 0
     out: int = 0
@@ -111,8 +126,8 @@ FINISHED: Final = Hand(-1)
 
 
 class State(NamedTuple):
-    """What is in each pipe, the last of which leads to the source; what each node has in hand; how many outputs of each node
-    were stamped; what comes next at each ordered join, by its place."""
+    """What is in each pipe, the last of which leads to the source; what each node has in hand; how
+    many outputs of each node were stamped; what comes next at each ordered join, by its place."""
 
     pipes: tuple[tuple[Entry, ...], ...]
     hands: tuple[Hand | None, ...]
@@ -142,9 +157,14 @@ class Programme:
         channels = len(self.plan.topology.channels)
         source: list[Entry] = [(self.number_of(item),) for item in items]
         beginning = State(
-            (*[()] * channels, tuple(source)), (None,) * len(self.nodes), (0,) * len(self.nodes), ((0, 0),) * len(self.ordered)
+            (*[()] * channels, tuple(source)),
+            (None,) * len(self.nodes),
+            (0,) * len(self.nodes),
+            ((0, 0),) * len(self.ordered),
         )
-        levels: dict[int, dict[State, int]] = defaultdict(lambda: defaultdict(int))  # ways to each state, by decisions taken
+        levels: dict[int, dict[State, int]] = defaultdict(
+            lambda: defaultdict(int)
+        )  # ways to each state, by decisions taken
         levels[0][Step(self, beginning).settled()] = 1
         ends = level = 0
         while levels:
@@ -176,20 +196,33 @@ class Step:
         self.turns = list(state.turns)
 
     def frozen(self) -> State:
-        return State(tuple(map(tuple, self.pipes)), tuple(self.hands), tuple(self.stamped), tuple(self.turns))
+        return State(
+            tuple(map(tuple, self.pipes)), tuple(self.hands), tuple(self.stamped), tuple(self.turns)
+        )
 
     def next(self) -> Iterator[tuple[int, State]]:
-        """Every set of decisions that can be taken at once: how many they are, and the state behind them."""
+        """Every set of decisions that can be taken at once: how many they are, and the state behind
+        them."""
         here = self.frozen()
         for node in self.nodes:
             lanes = self.to_choose(node)
             if lanes:
-                yield from ((1, Step(self.programme, here).chosen(node, lane)) for lane in range(lanes))
+                yield from (
+                    (1, Step(self.programme, here).chosen(node, lane)) for lane in range(lanes)
+                )
                 return
-        joins = [(node, self.options(node)) for node in self.nodes if len(node.inputs) > 1 and self.hands[node.index] is None]
+        joins = [
+            (node, self.options(node))
+            for node in self.nodes
+            if len(node.inputs) > 1 and self.hands[node.index] is None
+        ]
         ready = [(node, options) for node, options in joins if options]
         for reads in product(*[[None, *options] for _, options in ready]):
-            taken = [(node, lane) for (node, _), lane in zip(ready, reads, strict=True) if lane is not None]
+            taken = [
+                (node, lane)
+                for (node, _), lane in zip(ready, reads, strict=True)
+                if lane is not None
+            ]
             if taken:
                 yield len(taken), Step(self.programme, here).read(taken)
 
@@ -205,7 +238,8 @@ class Step:
         return self.settled()
 
     def settled(self) -> State:
-        """Everybody goes on as far as they can, but for a read of a join and the choice of a balance."""
+        """Everybody goes on as far as they can, but for a read of a join and the choice of a
+        balance."""
         moved = [True]
         while any(moved):
             self.programme.pay()
@@ -236,13 +270,16 @@ class Step:
         return self.sends(node, hand)
 
     def sends(self, node: NodeSpec, hand: Hand) -> bool:
-        """The next piece of the item in hand goes out, if there is room in every lane that it takes."""
+        """The next piece of the item in hand goes out, if there is room in every lane that it
+        takes."""
         source = self.inputs(node)[hand.source]
         pieces = self.pieces(node, self.look(source))
         if hand.out < len(pieces):
             piece = pieces[hand.out]
             targets = lanes_taken(node.route, hand.chosen)
-            if isinstance(targets, int) or any(len(self.pipes[c]) + len(piece) > self.channels[c].capacity for c in targets):
+            if isinstance(targets, int) or any(
+                len(self.pipes[c]) + len(piece) > self.channels[c].capacity for c in targets
+            ):
                 return False
             self.publish(node, piece, targets)
             hand = Hand(hand.source, hand.out + 1)
@@ -262,7 +299,8 @@ class Step:
                 self.pipes[channel].append((numbers[below.index(channel)], *stamps))
 
     def to_choose(self, node: NodeSpec) -> int:
-        """How many lanes there are to choose from for the next piece of the item in hand; 0 if there is no choice."""
+        """How many lanes there are to choose from for the next piece of the item in hand; 0 if
+        there is no choice."""
         hand = self.hands[node.index]
         if hand is None or hand is FINISHED:
             return 0
@@ -270,7 +308,8 @@ class Step:
         return targets if isinstance(targets, int) else 0
 
     def pieces(self, node: NodeSpec, entry: Entry | None) -> list[Piece]:
-        """What comes of an item, in pieces that fit into the smallest pipe behind; one by one where a lane is chosen."""
+        """What comes of an item, in pieces that fit into the smallest pipe behind; one by one where
+        a lane is chosen."""
         assert entry is not None
         item, *stamps = entry
         below = self.flows.leaves[node.index]
@@ -278,13 +317,17 @@ class Step:
         if not results:
             return [(((MARK,) * len(below), tuple(stamps)),)] if node.depth else []
         unfinished = not_last(stamps)
-        outputs = [*[(numbers, unfinished) for numbers in results[:-1]], (results[-1], tuple(stamps))]
+        outputs = [
+            *[(numbers, unfinished) for numbers in results[:-1]],
+            (results[-1], tuple(stamps)),
+        ]
         most = min((self.channels[channel].capacity for channel in below), default=len(outputs))
         if node.route is not None and balances(node.route):
             most = 1
         return [tuple(outputs[at : at + most]) for at in range(0, len(outputs), most)]
 
-    # ------------------------------------------------------------------------------------------------------------ inputs
+    # ------------------------------------------------------------------------------------------------------------
+    # inputs
 
     def inputs(self, node: NodeSpec) -> Sequence[Input]:
         return node.inputs if node.inputs else (Leaf(len(self.channels)),)
@@ -316,13 +359,19 @@ class Step:
                     self.take(each)
         return None
 
-    def look_at_ordered(self, source: OrderedInput) -> tuple[Entry | None, list[int], tuple[int, int]]:
+    def look_at_ordered(
+        self, source: OrderedInput
+    ) -> tuple[Entry | None, list[int], tuple[int, int]]:
         """The next item, the lanes of what there is up to it, and whose turn it is then."""
         heads = [self.look(each) for each in source.inputs]
         origin, lane = self.turns[self.programme.ordered.index(source)]
         lanes: list[int] = []
         while True:
-            mine = [at for at in (range(len(heads)) if source.balanced else (lane,)) if comes_of(heads[at], origin)]
+            mine = [
+                at
+                for at in (range(len(heads)) if source.balanced else (lane,))
+                if comes_of(heads[at], origin)
+            ]
             if not mine:
                 return None, lanes, (origin, lane)
             at = mine[0]
@@ -345,7 +394,10 @@ class Step:
         if isinstance(source, Leaf):
             if source.channel == len(self.channels):
                 return not self.pipes[-1]
-            return not self.pipes[source.channel] and self.hands[self.channels[source.channel].producer] is FINISHED
+            return (
+                not self.pipes[source.channel]
+                and self.hands[self.channels[source.channel].producer] is FINISHED
+            )
         return self.look(source) is None and all(map(self.has_ended, source.inputs))
 
     def take(self, source: Input) -> None:
@@ -359,13 +411,18 @@ class Step:
             _, lanes, turn = self.look_at_ordered(source)
             self.take_ordered(source, lanes, turn)
 
-    def take_ordered(self, source: OrderedInput, lanes: Sequence[int], turn: tuple[int, int]) -> None:
+    def take_ordered(
+        self, source: OrderedInput, lanes: Sequence[int], turn: tuple[int, int]
+    ) -> None:
         for lane in lanes:
             self.take(source.inputs[lane])
         self.turns[self.programme.ordered.index(source)] = turn
 
     def marks_in_hand(self, node: NodeSpec, hand: Hand) -> bool:
-        return any(len(self.look_at_ordered(each)[1]) > 1 for each in ordered_in([self.inputs(node)[hand.source]]))
+        return any(
+            len(self.look_at_ordered(each)[1]) > 1
+            for each in ordered_in([self.inputs(node)[hand.source]])
+        )
 
 
 def comes_of(entry: Entry | None, origin: int) -> bool:
@@ -377,13 +434,15 @@ def not_last(stamps: Sequence[int]) -> tuple[int, ...]:
 
 
 def lanes_taken(route: Route | None, chosen: Sequence[int]) -> list[int] | int:
-    """The channels that a record goes to, once enough is chosen; else how many lanes there are to choose from next."""
+    """The channels that a record goes to, once enough is chosen; else how many lanes there are to
+    choose from next."""
     targets, _, missing = resolved(route, chosen) if route is not None else ([], (), 0)
     return missing or targets
 
 
 def resolved(route: Route, chosen: Sequence[int]) -> tuple[list[int], Sequence[int], int]:
-    """Channels, choices that are left over, and the lanes of the first fork of which nothing was chosen."""
+    """Channels, choices that are left over, and the lanes of the first fork of which nothing was
+    chosen."""
     if isinstance(route, Leaf):
         return [route.channel], chosen, 0
     lanes = route.lanes
@@ -410,4 +469,7 @@ def ordered_in(inputs: Sequence[Input]) -> list[OrderedInput]:
 
 
 def has_zip(inputs: Sequence[Input]) -> bool:
-    return any(not isinstance(each, Leaf) and (isinstance(each, ZipInput) or has_zip(each.inputs)) for each in inputs)
+    return any(
+        not isinstance(each, Leaf) and (isinstance(each, ZipInput) or has_zip(each.inputs))
+        for each in inputs
+    )

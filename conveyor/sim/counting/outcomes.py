@@ -1,9 +1,11 @@
 """What comes of an item at each node, worked out by calling the jobs, and kept as numbers.
 
-Knows: what jobs give.  Must never know: pipes, schedules, the drive loop, nodes: it is there to check them.
+Knows: what jobs give.  Must never know: pipes, schedules, the drive loop, nodes: it is there to
+check them.
 
-Whoever counts ways needs to know of an item how many outputs come of it, and of each of these, and so on.  Items of which the
-same comes have the same number.  Only in front of a zip an item keeps its value: what becomes of it hangs on its partners.
+Whoever counts ways needs to know of an item how many outputs come of it, and of each of these, and
+so on.  Items of which the same comes have the same number.  Only in front of a zip an item keeps
+its value: what becomes of it hangs on its partners.
 """
 
 from __future__ import annotations
@@ -25,7 +27,9 @@ from conveyor.stages import Filter, FlatMap, job_of, policy_of
 __all__ = ["Flows", "NoAnswer", "Parts", "Results"]
 
 Parts: TypeAlias = "int | tuple[Parts, ...]"  # an item by its number; behind a zip, those that it was put together from
-Results: TypeAlias = tuple[tuple[int, ...], ...]  # one for each output: its number in each channel that it may go to
+Results: TypeAlias = tuple[
+    tuple[int, ...], ...
+]  # one for each output: its number in each channel that it may go to
 
 MOST_CALLS: Final = 4000
 
@@ -41,7 +45,9 @@ class Flows:
         self.plan = plan
         self.works = {seat.spec.index: Work(seat) for seat in plan.seats}
         self.consumer = [channel.consumer for channel in plan.topology.channels]
-        self.leaves = [leaves(node.route) if node.route is not None else [] for node in plan.topology.nodes]
+        self.leaves = [
+            leaves(node.route) if node.route is not None else [] for node in plan.topology.nodes
+        ]
         self.keeps_value = {c for node in plan.topology.nodes for c in zipped(node.inputs)}
         self.numbers: dict[object, int] = {}
         self.results: list[Results] = []  # by number
@@ -117,11 +123,16 @@ class Work:
                     raise NoAnswer
                 self.copy, self.before = copy, copy.packed()
             gives = gives_of(stage)
-            self.gives = gives if own is None else cast("Callable[[object], Iterable[object]]", own.iterated(gives))
+            self.gives = (
+                gives
+                if own is None
+                else cast("Callable[[object], Iterable[object]]", own.iterated(gives))
+            )
             self.ends_run = policy_of(stage)[0] == "raise"
 
     def __call__(self, item: object) -> Iterator[object]:
-        """The outputs of an item, sealed if they must be; those before its job fails, if the run goes on then."""
+        """The outputs of an item, sealed if they must be; those before its job fails, if the run
+        goes on then."""
         CURRENT.job = None
         try:
             for output in self.gives(item):
@@ -152,7 +163,13 @@ def gives_of(stage: AnyJob) -> Callable[[object], Iterable[object]]:
     def flattened(item: object) -> Iterable[object]:
         return cast("Iterable[object]", job(opened(item)))
 
-    return flattened if isinstance(stage, FlatMap) else filtered if isinstance(stage, Filter) else mapped
+    return (
+        flattened
+        if isinstance(stage, FlatMap)
+        else filtered
+        if isinstance(stage, Filter)
+        else mapped
+    )
 
 
 def opened(item: object) -> object:

@@ -1,10 +1,11 @@
-"""What is looked at in a run that is made for that: are values what stages take, do jobs depend on nothing else?
+"""What is looked at in a run that is made for that: are values what stages take, do jobs depend on
+nothing else?
 
 Knows: what goes into a job and what comes out.  Must never know: schedules, channels.
 
-A function is called beside its double (`doubles`), each with a copy of the item, and their results are compared at once, so
-that the stage can be named.  The state of a class cannot be had twice: there the double runs alone, and the two runs of a
-schedule are compared as a whole.
+A function is called beside its double (`doubles`), each with a copy of the item, and their results
+are compared at once, so that the stage can be named.  The state of a class cannot be had twice:
+there the double runs alone, and the two runs of a schedule are compared as a whole.
 """
 
 from __future__ import annotations
@@ -35,7 +36,8 @@ AnyJob: TypeAlias = Callable[[object], object]
 
 
 class Inspection:
-    """Looks at the jobs of a world; `error` is the first that was wrong in a run, whatever the stage does with errors."""
+    """Looks at the jobs of a world; `error` is the first that was wrong in a run, whatever the
+    stage does with errors."""
 
     def __init__(self, *, doubles: bool) -> None:
         self.doubles = doubles
@@ -175,7 +177,11 @@ class Pair(NamedTuple):
         """The same for a job that gives several results, when they are taken."""
         copy = copied(item)
         results = self.job(item)
-        return self.results(cast("Iterable[object]", results), copy) if isinstance(results, Iterable) else results
+        return (
+            self.results(cast("Iterable[object]", results), copy)
+            if isinstance(results, Iterable)
+            else results
+        )
 
     def results(self, results: Iterable[object], item: object) -> Iterator[object]:
         others = outcomes(lambda: cast("Iterable[object]", self.double(reordered(copied(item)))))

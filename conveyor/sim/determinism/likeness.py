@@ -1,12 +1,16 @@
-"""What tells two values apart: their types and what they are worth, but neither addresses nor the order of a set.
+"""What tells two values apart: their types and what they are worth, but neither addresses nor the
+order of a set.
 
 Knows: values, and what pickle would keep of them.  Must never know: jobs, schedules.
 
-Rule 1.  Atoms are told apart by type and value: 1, 1.0 and True are three; a NaN is like any other of its type.
-Rule 2.  Containers are told apart by their elements; sets and dicts have no order.  Of a dataclass the fields count that it
-         compares itself by.
-Rule 3.  Other values with a hash of their own compare as they say; all others by what pickle would keep of them.
-Rule 4.  What pickle cannot keep is told apart by its repr without addresses: in doubt two values are alike.
+Rule 1.  Atoms are told apart by type and value: 1, 1.0 and True are three; a NaN is like any other
+         of its type.
+Rule 2.  Containers are told apart by their elements; sets and dicts have no order.  Of a dataclass
+         the fields count that it compares itself by.
+Rule 3.  Other values with a hash of their own compare as they say; all others by what pickle would
+         keep of them.
+Rule 4.  What pickle cannot keep is told apart by its repr without addresses: in doubt two values
+         are alike.
 """
 
 from __future__ import annotations
@@ -58,8 +62,8 @@ def alike(one: object, other: object) -> bool:
 class Outcome(tuple[Out, ...]):
     """The outputs of a run, as a member of a set: there, those that are alike are one.
 
-    It is equal to a tuple of the same items, too, and found by it where these have a hash that tells their values.  Where they
-    have no hash it is one of their reprs.
+    It is equal to a tuple of the same items, too, and found by it where these have a hash that
+    tells their values.  Where they have no hash it is one of their reprs.
 
     >>> nan = float("nan")
     >>> len({Outcome([1]), Outcome([True]), Outcome([float("nan")]), Outcome([-nan])}), (1,) in {Outcome([1])}
@@ -72,7 +76,9 @@ class Outcome(tuple[Out, ...]):
 
     def __new__(cls, outputs: Iterable[Out]) -> Outcome[Out]:
         plain = tuple(outputs)
-        made = super().__new__(cls, plain if has_hash(plain) else cast("Iterable[Out]", map(repr, plain)))
+        made = super().__new__(
+            cls, plain if has_hash(plain) else cast("Iterable[Out]", map(repr, plain))
+        )
         made.outputs, made.number, made.form = plain, None, None
         return made
 
@@ -147,7 +153,9 @@ def form_of(value: object) -> Form:
         return kind, value
     try:
         return Forms().of(value)
-    except Exception as error:  # a graph too deep, or an object that does not let itself be looked at
+    except (
+        Exception
+    ) as error:  # a graph too deep, or an object that does not let itself be looked at
         pass_on(error)
         return name_of(kind), plain_repr(value)
 
@@ -156,14 +164,19 @@ class Forms:
     """Those of one value and all in it; each is looked at once, wherever it stands."""
 
     def __init__(self) -> None:
-        self.known: dict[int, tuple[object, Form]] = {}  # with the value, so that no other has its id meanwhile
+        self.known: dict[
+            int, tuple[object, Form]
+        ] = {}  # with the value, so that no other has its id meanwhile
 
     def of(self, value: object) -> Form:
         kind = type(value)
         if kind in SIMPLE:
             return kind, value if kind is not bytes else short(cast("bytes", value))
         if id(value) not in self.known:
-            self.known[id(value)] = value, ("again", len(self.known))  # where a value contains itself
+            self.known[id(value)] = (
+                value,
+                ("again", len(self.known)),
+            )  # where a value contains itself
             self.known[id(value)] = value, (name_of(kind), self.inside(value))
         return self.known[id(value)][1]
 
@@ -216,7 +229,8 @@ def name_of(kind: type) -> str:
 
 
 def glance(value: object, depth: int = 3) -> Form:
-    """What can be seen of a value in next to no time, however large it is: it tells most changes of a thing, not all.
+    """What can be seen of a value in next to no time, however large it is: it tells most changes of
+    a thing, not all.
 
     >>> seen = list(range(10**6))
     >>> before = glance(seen)
@@ -228,7 +242,11 @@ def glance(value: object, depth: int = 3) -> Form:
         return id(value)
     if depth and isinstance(value, list | tuple | deque):
         elements = cast("list[object]", value)
-        return id(elements), len(elements), tuple(glance(elements[at], depth - 1) for at in ends(len(elements)))
+        return (
+            id(elements),
+            len(elements),
+            tuple(glance(elements[at], depth - 1) for at in ends(len(elements))),
+        )
     if depth and isinstance(value, dict):
         held = cast("dict[object, object]", value)
         some = (*islice(held.items(), A_FEW), *islice(reversed(held.items()), A_FEW))
@@ -244,14 +262,17 @@ def ends(length: int) -> Iterable[int]:
 
 
 def same_error(one: BaseException | None, other: BaseException | None) -> bool:
-    """Are these two errors the same, or both none?  A traceback in their text says nothing: two runs have frames of their own.
+    """Are these two errors the same, or both none?  A traceback in their text says nothing: two
+    runs have frames of their own.
 
     >>> same_error(KeyError({"a", "b"}), KeyError({"b", "a"})), same_error(KeyError("a"), KeyError("b"))
     (True, False)
     """
     if one is None or other is None:
         return one is other
-    return name_of(type(one)) == name_of(type(other)) and (alike(one.args, other.args) or text_of(one) == text_of(other))
+    return name_of(type(one)) == name_of(type(other)) and (
+        alike(one.args, other.args) or text_of(one) == text_of(other)
+    )
 
 
 def text_of(error: BaseException) -> str:

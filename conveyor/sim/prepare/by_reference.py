@@ -13,7 +13,8 @@ __all__ = ["Lent"]
 
 
 class Lent(Sealed):
-    """In place of a sealed item: opened, it is the very object, so whoever changes it changes it for all.
+    """In place of a sealed item: opened, it is the very object, so whoever changes it changes it
+    for all.
 
     >>> item = [1]
     >>> Lent(item).open() is item

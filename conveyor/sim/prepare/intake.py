@@ -2,8 +2,9 @@
 
 Knows: how to pull from an iterable, once.  Must never know: what becomes of the items.
 
-A source may give one object again and again, changed each time, as a reader of rows with one dict does.  So an item is sealed
-before the next is asked for, as in a real run; but with `copy=False` it is lent, and such a source gives its last state only.
+A source may give one object again and again, changed each time, as a reader of rows with one dict
+does.  So an item is sealed before the next is asked for, as in a real run; but with `copy=False` it
+is lent, and such a source gives its last state only.
 """
 
 from __future__ import annotations
@@ -23,8 +24,8 @@ MOST_PULLED: Final = 1_000_000  # of an iterable that does not say how many ther
 def taken_in(items: Iterable[object], *, copies: bool = True, expected: int = 0) -> list[object]:
     """All items, those that could change sealed one by one, if they are not.
 
-    Raises `NotPicklable`, and `ValueError` where more than a million come, and more than `expected`, and nothing says how many
-    there are.
+    Raises `NotPicklable`, and `ValueError` where more than a million come, and more than
+    `expected`, and nothing says how many there are.
 
     >>> row = {"n": 0}
     >>> as_given(taken_in(row for row["n"] in range(2)))

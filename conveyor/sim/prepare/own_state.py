@@ -1,10 +1,14 @@
-"""What each place of a simulated pipeline has of its own, as each worker would: whatever the code of its stage holds.
+"""What each place of a simulated pipeline has of its own, as each worker would: whatever the code
+of its stage holds.
 
-Knows: what functions and classes hold, and how to put other values in its place.  Must never know: schedules, items.
+Knows: what functions and classes hold, and how to put other values in its place.  Must never know:
+schedules, items.
 
-Rule 1.  Code is shared with the program: the very functions and classes that it defined, which nothing rebuilds or changes.
-Rule 2.  What code that travels by value holds is a *slot*: a global that it names, a variable of a closure, a default, an
-         attribute of a function or a class.  A worker has a copy of each, made when its stage was packed; so has each place.
+Rule 1.  Code is shared with the program: the very functions and classes that it defined, which
+         nothing rebuilds or changes.
+Rule 2.  What code that travels by value holds is a *slot*: a global that it names, a variable of a
+         closure, a default, an attribute of a function or a class.  A worker has a copy of each,
+         made when its stage was packed; so has each place.
 Rule 3.  While a place is at work its values are in the slots; when it is not, the program's are.
 """
 
@@ -32,16 +36,33 @@ Call: TypeAlias = Callable[[object], object]
 Code: TypeAlias = "FunctionType | type[object]"
 
 ABSENT: Final = object()
-LIVE: Final[WeakValueDictionary[int, Any]] = WeakValueDictionary()  # code by its id, for the pickles of this process
-NAMED: Final[dict[int, object]] = {}  # the same for what is not code, and there as long as the script is
+LIVE: Final[WeakValueDictionary[int, Any]] = (
+    WeakValueDictionary()
+)  # code by its id, for the pickles of this process
+NAMED: Final[
+    dict[int, object]
+] = {}  # the same for what is not code, and there as long as the script is
 DESCRIPTORS: Final[tuple[type[Any], ...]] = (
     *(property, staticmethod, classmethod),
     *(functools.cached_property, functools.partialmethod, functools.singledispatchmethod),
 )
 OF_DESCRIPTORS: Final = ("fget", "fset", "fdel", "__func__", "func", "dispatcher")
-NOT_DATA: Final[tuple[type[Any], ...]] = (*DESCRIPTORS, FunctionType, MemberDescriptorType, GetSetDescriptorType)
-STORES: Final = frozenset("STORE_GLOBAL DELETE_GLOBAL STORE_DEREF DELETE_DEREF STORE_ATTR DELETE_ATTR".split())
-ANY_NAME: Final = ("setattr", "delattr", "globals", "vars", "__dict__")  # code that uses these may set whatever it likes
+NOT_DATA: Final[tuple[type[Any], ...]] = (
+    *DESCRIPTORS,
+    FunctionType,
+    MemberDescriptorType,
+    GetSetDescriptorType,
+)
+STORES: Final = frozenset(
+    "STORE_GLOBAL DELETE_GLOBAL STORE_DEREF DELETE_DEREF STORE_ATTR DELETE_ATTR".split()
+)
+ANY_NAME: Final = (
+    "setattr",
+    "delattr",
+    "globals",
+    "vars",
+    "__dict__",
+)  # code that uses these may set whatever it likes
 
 
 class Slot(Protocol):
@@ -138,7 +159,9 @@ class Own:
 
     at_work: ClassVar[Own | None] = None  # whose values are in the slots; None: the program's
 
-    def __init__(self, slots: list[Slot], values: list[object], holders: tuple[Code | Enum, ...]) -> None:
+    def __init__(
+        self, slots: list[Slot], values: list[object], holders: tuple[Code | Enum, ...]
+    ) -> None:
         self.slots = slots
         self.values = values
         self.holders = holders  # code that may be given attributes
@@ -168,7 +191,9 @@ class Own:
                 slot.write(before)
         for holder, size in zip(self.holders, self.sizes, strict=True):
             for name in list(vars(holder))[size:]:  # given by the place, and its own from now on
-                slot = OfClass(holder, name) if isinstance(holder, type) else Named(vars(holder), name)
+                slot = (
+                    OfClass(holder, name) if isinstance(holder, type) else Named(vars(holder), name)
+                )
                 self.slots.append(slot)
                 self.values.append(slot.read())
                 slot.write(ABSENT)
@@ -195,7 +220,8 @@ class Own:
             yield result
 
     def instead(self, call: Callable[[], T]) -> T:
-        """What `call` gives with the values of this place, and none of those of another that is at work."""
+        """What `call` gives with the values of this place, and none of those of another that is at
+        work."""
         other = Own.at_work
         if other is not None:
             other.leave()
@@ -208,11 +234,13 @@ class Own:
                 other.enter()
 
 
-# ----------------------------------------------------------------------------------------------------------------- copies
+# -----------------------------------------------------------------------------------------------------------------
+# copies
 
 
 class Copy(NamedTuple):
-    """A stage as a worker gets it, and what its code holds there; None if that is nothing that could change."""
+    """A stage as a worker gets it, and what its code holds there; None if that is nothing that
+    could change."""
 
     stage: AnyJob
     own: Own | None = None
@@ -232,7 +260,9 @@ class Packed:
             pickler = LivePickler(file)
             pickler.dump(stage)
             self.rounds = [0]
-            while self.rounds[-1] < len(pickler.slots):  # the values of slots may come to other code, with other slots
+            while self.rounds[-1] < len(
+                pickler.slots
+            ):  # the values of slots may come to other code, with other slots
                 self.rounds.append(len(pickler.slots))
                 pickler.dump([as_kept(slot.read()) for slot in pickler.slots[self.rounds[-2] :]])
             self.data = file.getvalue()
@@ -256,7 +286,12 @@ class Packed:
         stage, values = self.load()
         if not self.kept and not self.holders:
             return Copy(stage)
-        return Copy(stage, Own([self.slots[at] for at in self.kept], [values[at] for at in self.kept], self.holders))
+        return Copy(
+            stage,
+            Own(
+                [self.slots[at] for at in self.kept], [values[at] for at in self.kept], self.holders
+            ),
+        )
 
 
 def as_kept(value: object) -> tuple[object, ...]:
@@ -277,7 +312,9 @@ def stored_names(code: CodeType) -> tuple[str, ...]:
                 if each.opname not in ("STORE_ATTR", "DELETE_ATTR")
                 else [str(each.argval), STORES_ATTRIBUTES]
             )
-    inside = [name for each in code.co_consts if isinstance(each, CodeType) for name in stored_names(each)]
+    inside = [
+        name for each in code.co_consts if isinstance(each, CodeType) for name in stored_names(each)
+    ]
     return tuple(dict.fromkeys([*found, *inside]))
 
 
@@ -299,7 +336,8 @@ def live(key: int) -> object:
 
 
 class LivePickler(ScriptPickler):
-    """Pickles a stage for this very process: code as it is, and what it holds by value, as it would travel."""
+    """Pickles a stage for this very process: code as it is, and what it holds by value, as it would
+    travel."""
 
     def __init__(self, file: io.BytesIO) -> None:
         super().__init__(file, PROTOCOL)
@@ -345,7 +383,9 @@ class LivePickler(ScriptPickler):
     def meet_function(self, function: FunctionType) -> None:
         for name in global_names(function.__code__):
             self.add(Named(function.__globals__, name))
-        for name, cell in zip(function.__code__.co_freevars, function.__closure__ or (), strict=True):
+        for name, cell in zip(
+            function.__code__.co_freevars, function.__closure__ or (), strict=True
+        ):
             self.add(Closed(cell, name))
         for name in ("__defaults__", "__kwdefaults__"):
             if getattr(function, name):
@@ -377,7 +417,11 @@ def functions_in(value: object) -> Iterator[FunctionType]:
 
 def is_data(owner: type[object], name: str, value: object) -> bool:
     """Is it something that a class holds, rather than what it is made of?"""
-    if isinstance(value, NOT_DATA) or (name.startswith("__") and name.endswith("__")) or name == "_abc_impl":
+    if (
+        isinstance(value, NOT_DATA)
+        or (name.startswith("__") and name.endswith("__"))
+        or name == "_abc_impl"
+    ):
         return False
     is_a_named_tuple = issubclass(owner, tuple) and "_fields" in vars(cast("type[object]", owner))
     return not issubclass(owner, Enum) and not is_a_named_tuple

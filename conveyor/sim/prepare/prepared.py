@@ -1,10 +1,12 @@
 """A pipeline made ready to be simulated again and again.
 
-Knows: which stages may be shared between runs, and how to make a copy of the others.  Must never know: schedules.
+Knows: which stages may be shared between runs, and how to make a copy of the others.  Must never
+know: schedules.
 
-Every run starts fresh: a stage is made for each place in the graph as a worker gets it, with all that its code holds (`own`).
-A stage that can hold no state is its own copy.  Where nothing is copied, functions are used as they are, and an object of a
-class of the user's own is a shallow copy: what its attributes refer to is the program's.
+Every run starts fresh: a stage is made for each place in the graph as a worker gets it, with all
+that its code holds (`own`). A stage that can hold no state is its own copy.  Where nothing is
+copied, functions are used as they are, and an object of a class of the user's own is a shallow
+copy: what its attributes refer to is the program's.
 """
 
 from __future__ import annotations
@@ -38,7 +40,9 @@ class Seat:
         self.packed: Packed | None = None
         self.is_stateless = spec.stage is None or holds_nothing(spec.stage)
         if spec.stage is not None and copies and not self.is_stateless:
-            pack_stage(spec.stage, spec.name)  # what cannot be sent to a worker is refused here, too
+            pack_stage(
+                spec.stage, spec.name
+            )  # what cannot be sent to a worker is refused here, too
             self.packed = Packed(spec.stage)
             self.is_stateless = self.packed.holds_nothing and not spec.stage.is_stateful
         self.sets_up = spec.stage is not None and type(spec.stage).setup is not Job.setup
@@ -56,18 +60,28 @@ class Seat:
 class Plan:
     """The seats of a topology, each behind those that it reads from."""
 
-    def __init__(self, topology: Topology, *, timers: bool = False, copies: bool = True, lanes: int | None = None) -> None:
+    def __init__(
+        self,
+        topology: Topology,
+        *,
+        timers: bool = False,
+        copies: bool = True,
+        lanes: int | None = None,
+    ) -> None:
         self.topology = topology
         self.lanes = lanes  # of each fork that adapts, if not as by default
         self.timers = timers  # can the time of an item run out?
         self.copies = copies  # does every job get a copy of its item, through a pickle?
         distance = distances(topology)
         self.seats = [
-            Seat(spec, copies) for spec in sorted(topology.nodes, key=lambda spec: (distance[spec.index], spec.index))
+            Seat(spec, copies)
+            for spec in sorted(topology.nodes, key=lambda spec: (distance[spec.index], spec.index))
         ]
         self.is_stateless = all(seat.is_stateless for seat in self.seats)
         stages = [seat.spec.stage for seat in self.seats if seat.spec.stage is not None]
-        self.has_no_effects = all(stage.said.fn is not None and has_no_effects(stage.said.fn) for stage in stages)
+        self.has_no_effects = all(
+            stage.said.fn is not None and has_no_effects(stage.said.fn) for stage in stages
+        )
         self.tears_down = any(seat.tears_down for seat in self.seats)
         self.telling_forks = [
             (route.name, len(route.lanes))
@@ -79,13 +93,20 @@ class Plan:
                 for fork, _ in node.lanes
             )
         ]
-        self.workers = [seat.spec.name for seat in self.seats if seat.spec.kind in (Kind.JOB, Kind.RELAY)]
+        self.workers = [
+            seat.spec.name for seat in self.seats if seat.spec.kind in (Kind.JOB, Kind.RELAY)
+        ]
 
     def with_capacity(self, channel: int, capacity: int) -> Plan:
         """The same pipeline with another capacity of one of its channels."""
         channels = list(self.topology.channels)
         channels[channel] = replace(channels[channel], capacity=capacity)
-        return Plan(replace(self.topology, channels=tuple(channels)), timers=self.timers, copies=self.copies, lanes=self.lanes)
+        return Plan(
+            replace(self.topology, channels=tuple(channels)),
+            timers=self.timers,
+            copies=self.copies,
+            lanes=self.lanes,
+        )
 
 
 def distances(topology: Topology) -> list[int]:
@@ -94,7 +115,9 @@ def distances(topology: Topology) -> list[int]:
 
     def distance(node: int) -> int:
         if node not in found:
-            producers = [topology.channels[c].producer for c in channels_of(topology.nodes[node].inputs)]
+            producers = [
+                topology.channels[c].producer for c in channels_of(topology.nodes[node].inputs)
+            ]
             found[node] = max((1 + distance(producer) for producer in producers), default=0)
         return found[node]
 
@@ -102,7 +125,8 @@ def distances(topology: Topology) -> list[int]:
 
 
 def holds_nothing(stage: AnyJob) -> bool:
-    """Is the stage the same thing after any number of calls, as far as a worker's copy of it goes?"""
+    """Is the stage the same thing after any number of calls, as far as a worker's copy of it
+    goes?"""
     fn = stage.said.fn
     return not stage.is_stateful and fn is not None and (is_known_by_name(fn) or calculates(fn))
 
@@ -118,7 +142,10 @@ def is_known_by_name(fn: Callable[..., object]) -> bool:
         return False
     if getattr(fn, "__module__", None) == "__main__":  # a method of a builtin class has no module
         return False
-    if isinstance(fn, FunctionType) and getattr(sys.modules.get(fn.__module__), fn.__qualname__, None) is not fn:
+    if (
+        isinstance(fn, FunctionType)
+        and getattr(sys.modules.get(fn.__module__), fn.__qualname__, None) is not fn
+    ):
         return False
     try:
         return pickle.loads(pickle.dumps(fn)) is fn

@@ -14,7 +14,8 @@ __all__ = ["Again"]
 
 
 class Again(Scheduler):
-    """Takes the decisions of a run that has been, in their order; where jobs decide otherwise now, the default."""
+    """Takes the decisions of a run that has been, in their order; where jobs decide otherwise now,
+    the default."""
 
     asks_always = True
 
@@ -27,7 +28,11 @@ class Again(Scheduler):
     def pick(self, point: str, ordinal: int, options: Sequence[int]) -> int:
         then = self.log[self.at] if self.at < len(self.log) else None
         self.at += 1
-        return then.option if then is not None and then.point == point and then.option in options else options[0]
+        return (
+            then.option
+            if then is not None and then.point == point and then.option in options
+            else options[0]
+        )
 
     def turn(self, points: Sequence[str], options: Sequence[Sequence[int]]) -> int:
         point = self.log[self.at].point if self.at < len(self.log) else ""

@@ -14,7 +14,9 @@ from conveyor.sim.schedulers.scheduler import Scheduler
 
 __all__ = ["Deviations"]
 
-Deviation: TypeAlias = tuple[int, int]  # at which choice, counted over the run, and which option, by its place
+Deviation: TypeAlias = tuple[
+    int, int
+]  # at which choice, counted over the run, and which option, by its place
 
 
 class Deviations(Scheduler):

@@ -1,10 +1,12 @@
 """Every schedule, each class of them once.
 
-Knows: what has been tried at each decision of the schedule under way.  Must never know: what a pipeline does.
+Knows: what has been tried at each decision of the schedule under way.  Must never know: what a
+pipeline does.
 
-A depth-first search over decisions.  The world asks of one join at a time wherever that loses nothing (its persistent set);
-where the turn of several joins is a choice, too, sleep sets keep two reads that do not touch from being tried in both orders
-(Godefroid, "Partial-Order Methods for the Verification of Concurrent Systems", 1996).
+A depth-first search over decisions.  The world asks of one join at a time wherever that loses
+nothing (its persistent set); where the turn of several joins is a choice, too, sleep sets keep two
+reads that do not touch from being tried in both orders (Godefroid, "Partial-Order Methods for the
+Verification of Concurrent Systems", 1996).
 """
 
 from __future__ import annotations
@@ -25,7 +27,8 @@ class Redundant(Exception):
 
 
 class Frame:
-    """One decision of the schedule under way: what can be done, how much of it has been, and what need not be."""
+    """One decision of the schedule under way: what can be done, how much of it has been, and what
+    need not be."""
 
     __slots__ = ("at", "sleep", "steps")
 
@@ -39,7 +42,8 @@ class Frame:
         return self.steps[self.at]
 
     def asleep_behind(self) -> frozenset[Step]:
-        """What need not be tried behind this step: what was tried before it, or asleep already, and does not touch it."""
+        """What need not be tried behind this step: what was tried before it, or asleep already, and
+        does not touch it."""
         point = self.step[0]
         if point.startswith(RESTART):  # a worker that comes back may touch anything
             return frozenset()
@@ -49,7 +53,8 @@ class Frame:
 class Exhaustive(Scheduler):
     """Takes the first option of each new decision, and comes back for the others.
 
-    `several`: can more than one join be ready to read?  Else nothing ever sleeps, and decisions of one option need no look.
+    `several`: can more than one join be ready to read?  Else nothing ever sleeps, and decisions of
+    one option need no look.
     """
 
     shares = True
@@ -70,8 +75,8 @@ class Exhaustive(Scheduler):
         return True
 
     def done(self) -> float:
-        """How much of all there is has been tried, if what is left branches like what was seen (Knuth, "Estimating the
-        Efficiency of Backtrack Programs", 1975)."""
+        """How much of all there is has been tried, if what is left branches like what was seen
+        (Knuth, "Estimating the Efficiency of Backtrack Programs", 1975)."""
         part, share = 0.0, 1.0
         for frame in self.frames:
             share /= len(frame.steps)
@@ -97,7 +102,9 @@ class Exhaustive(Scheduler):
         self.chosen = None
 
     def turn(self, points: Sequence[str], options: Sequence[Sequence[int]]) -> int:
-        steps = [(point, lane) for point, lanes in zip(points, options, strict=True) for lane in lanes]
+        steps = [
+            (point, lane) for point, lanes in zip(points, options, strict=True) for lane in lanes
+        ]
         self.chosen = self.decide(steps)
         return points.index(self.chosen[0])
 

@@ -2,8 +2,9 @@
 
 Knows: how many decisions the schedules before had.  Must never know: what they were about.
 
-PCT, of Burckhardt et al., "A Randomized Scheduler with Probabilistic Guarantees of Finding Bugs", ASPLOS 2010: a bug of depth d
-is found with a probability of at least 1 / (n k^(d-1)), for n options with priorities and k decisions.
+PCT, of Burckhardt et al., "A Randomized Scheduler with Probabilistic Guarantees of Finding Bugs",
+ASPLOS 2010: a bug of depth d is found with a probability of at least 1 / (n k^(d-1)), for n options
+with priorities and k decisions.
 """
 
 from __future__ import annotations
@@ -18,7 +19,8 @@ __all__ = ["Priorities"]
 
 
 class Priorities(Scheduler):
-    """Each option of a point has a priority of its own; the highest is taken, and lowered at `depth` - 1 random decisions."""
+    """Each option of a point has a priority of its own; the highest is taken, and lowered at
+    `depth` - 1 random decisions."""
 
     def __init__(self, depth: int, seed: int = 0) -> None:
         self.depth = depth
@@ -37,12 +39,17 @@ class Priorities(Scheduler):
     def pick(self, point: str, ordinal: int, options: Sequence[int]) -> int:
         chosen = max(options, key=lambda option: self.of(point, option))
         if self.at in self.changes:
-            self.priority[point, chosen] = -1.0 - self.at  # below all, and below those that were lowered before
+            self.priority[point, chosen] = (
+                -1.0 - self.at
+            )  # below all, and below those that were lowered before
         self.at += 1
         return chosen
 
     def turn(self, points: Sequence[str], options: Sequence[Sequence[int]]) -> int:
-        best = [max(self.of(point, lane) for lane in lanes) for point, lanes in zip(points, options, strict=True)]
+        best = [
+            max(self.of(point, lane) for lane in lanes)
+            for point, lanes in zip(points, options, strict=True)
+        ]
         return best.index(max(best))
 
     def of(self, point: str, option: int) -> float:

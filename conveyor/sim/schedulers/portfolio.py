@@ -19,7 +19,8 @@ __all__ = ["Portfolio"]
 
 
 class Portfolio(Scheduler):
-    """Known failures first; then few deviations, random, uniform walk, priorities of depth 2 and 4, a schedule each in turn."""
+    """Known failures first; then few deviations, random, uniform walk, priorities of depth 2 and 4,
+    a schedule each in turn."""
 
     def __init__(self, seed: int = 0, known: Sequence[Schedule] = ()) -> None:
         self.known: list[Scheduler] = [Follow(schedule) for schedule in known]

@@ -18,7 +18,8 @@ __all__ = ["Recorded"]
 
 
 class Recorded(Once):
-    """Takes exactly what was recorded; behind that, if the run did not come to its end, the defaults."""
+    """Takes exactly what was recorded; behind that, if the run did not come to its end, the
+    defaults."""
 
     waits = True
     asks_always = True
@@ -31,7 +32,9 @@ class Recorded(Once):
         if recording.end is not None and recording.end.how == "stopped":
             self.results = recording.end.results
         self.timeouts = Counter(recording.timeouts)  # that are still to come
-        self.again: dict[str, int] = {}  # how many decisions of a point were taken by workers that died, and are void
+        self.again: dict[
+            str, int
+        ] = {}  # how many decisions of a point were taken by workers that died, and are void
 
     def wants(self, point: str, ordinal: int) -> int | None:
         lanes = self.lanes.get(point)
@@ -50,7 +53,11 @@ class Recorded(Once):
                 )
         else:
             wanted = None
-        return options[0] if wanted is None else possible(point, ordinal, options, wanted, f"{self.recording.name} has")
+        return (
+            options[0]
+            if wanted is None
+            else possible(point, ordinal, options, wanted, f"{self.recording.name} has")
+        )
 
     def stop(self, workers: Sequence[str]) -> int | None:
         end = self.recording.end
@@ -67,7 +74,8 @@ class Recorded(Once):
         self.again[point] = decided - stands
 
     def check_end(self, counts: Mapping[str, int]) -> None:
-        """Called behind the run with how much was decided at each point: nothing that was recorded may be left."""
+        """Called behind the run with how much was decided at each point: nothing that was recorded
+        may be left."""
         if not self.recording.is_whole:
             return
         for worker, source, position in self.timeouts.elements():

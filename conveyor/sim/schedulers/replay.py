@@ -16,7 +16,8 @@ __all__ = ["Follow", "Replay"]
 
 
 class Follow(Once):
-    """Takes what the schedule says where that is possible: for shrinking, where it need not be any more."""
+    """Takes what the schedule says where that is possible: for shrinking, where it need not be any
+    more."""
 
     waits = True
 
@@ -51,19 +52,33 @@ class Replay(Follow):
 
     def pick(self, point: str, ordinal: int, options: Sequence[int]) -> int:
         wanted = self.wanted.get((point, ordinal))
-        return options[0] if wanted is None else possible(point, ordinal, options, wanted, "the schedule wants")
+        return (
+            options[0]
+            if wanted is None
+            else possible(point, ordinal, options, wanted, "the schedule wants")
+        )
 
     def next(self, ordinal: int, joins: int) -> int | None:
         wanted = self.wanted.get((NEXT, ordinal))
-        return None if wanted is None else possible(NEXT, ordinal, range(joins), wanted, "the schedule wants")
+        return (
+            None
+            if wanted is None
+            else possible(NEXT, ordinal, range(joins), wanted, "the schedule wants")
+        )
 
     def end(self, decisions: Sequence[Decision]) -> None:
         reached = {Key(point, ordinal) for point, ordinal, _, _ in decisions}
         for key, wanted in self.schedule.choices.items():
             if key not in reached:
                 there = sum(point == key.point for point, _ in reached)
-                had = f"the run came to {there} decisions there" if there else "the run has no such decision point"
-                raise ScheduleMismatch(f"{key.point!r} #{key.ordinal}: the schedule wants {wanted}, and {had}")
+                had = (
+                    f"the run came to {there} decisions there"
+                    if there
+                    else "the run has no such decision point"
+                )
+                raise ScheduleMismatch(
+                    f"{key.point!r} #{key.ordinal}: the schedule wants {wanted}, and {had}"
+                )
 
     def check_deaths(self, died: Sequence[Death]) -> None:
         """Called behind the run with who died in it; each that the schedule names must have."""
@@ -71,4 +86,6 @@ class Replay(Follow):
         for death in self.schedule.deaths:
             left[death.place] -= 1
             if left[death.place] < 0:
-                raise ScheduleMismatch(f"{death}: the worker {death.worker!r} never came to where the schedule has it die")
+                raise ScheduleMismatch(
+                    f"{death}: the worker {death.worker!r} never came to where the schedule has it die"
+                )

@@ -14,7 +14,8 @@ __all__ = ["Default", "Once", "Scheduler", "possible"]
 
 
 class Scheduler:
-    """Decides for one schedule after the other.  Write `pick`, and where there is more to know, the others.
+    """Decides for one schedule after the other.  Write `pick`, and where there is more to know, the
+    others.
 
     >>> class LastLane(Scheduler):
     ...     def pick(self, point, ordinal, options):
@@ -37,7 +38,8 @@ class Scheduler:
         return True
 
     def pick(self, point: str, ordinal: int, options: Sequence[int]) -> int:
-        """One of `options`, of which the first is the default: lanes of the join or fork that `point` names, in most cases."""
+        """One of `options`, of which the first is the default: lanes of the join or fork that
+        `point` names, in most cases."""
         raise NotImplementedError
 
     def wants(self, point: str, ordinal: int) -> int | None:
@@ -45,7 +47,8 @@ class Scheduler:
         return None
 
     def turn(self, points: Sequence[str], options: Sequence[Sequence[int]]) -> int:
-        """Which of several joins reads next, by its place in `points`; `options` has the lanes of each."""
+        """Which of several joins reads next, by its place in `points`; `options` has the lanes of
+        each."""
         return 0
 
     def next(self, ordinal: int, joins: int) -> int | None:
@@ -58,11 +61,13 @@ class Scheduler:
         return None
 
     def timer(self, worker: str, place: tuple[int, int]) -> int | None:
-        """Does the time of an item run out: that at a position of an input, both counted from 0?  None: ask `pick`."""
+        """Does the time of an item run out: that at a position of an input, both counted from 0?
+        None: ask `pick`."""
         return None
 
     def void(self, point: str, decided: int, stands: int) -> None:
-        """A worker died: of all that it had decided at a point, this much stands; the rest is asked for again."""
+        """A worker died: of all that it had decided at a point, this much stands; the rest is asked
+        for again."""
 
     def shared(self) -> int:
         """How many decisions the schedule that begins has in common with the one before."""
@@ -88,7 +93,8 @@ class Once(Scheduler):
 
 
 def possible(point: str, ordinal: int, options: Sequence[int], wanted: int, says: str) -> int:
-    """The option that is `wanted`; raises `ScheduleMismatch` if it is none.  `says` begins: who wants it."""
+    """The option that is `wanted`; raises `ScheduleMismatch` if it is none.  `says` begins: who
+    wants it."""
     if wanted not in options:
         raise ScheduleMismatch(
             f"{point!r} #{ordinal}: {says} {wanted}, and possible is {', '.join(map(str, options))}; it belongs to another "

@@ -1,9 +1,11 @@
 """Uniform random walk: a lane is the more likely the more it has still to give.
 
-Knows: how many decisions fell on each option in the schedules before.  Must never know: what they were about.
+Knows: how many decisions fell on each option in the schedules before.  Must never know: what they
+were about.
 
-Where options are drawn alike, schedules in which a short lane comes last are rare.  Weighted by what remains, every
-interleaving is about as likely as every other (URW, of Zhao et al., "Selectively Uniform Concurrency Testing", ASPLOS 2025).
+Where options are drawn alike, schedules in which a short lane comes last are rare.  Weighted by
+what remains, every interleaving is about as likely as every other (URW, of Zhao et al.,
+"Selectively Uniform Concurrency Testing", ASPLOS 2025).
 """
 
 from __future__ import annotations
@@ -39,7 +41,10 @@ class UniformWalk(Scheduler):
         return option
 
     def turn(self, points: Sequence[str], options: Sequence[Sequence[int]]) -> int:
-        weights = [sum(max(1, self.left[point, lane]) for lane in lanes) for point, lanes in zip(points, options, strict=True)]
+        weights = [
+            sum(max(1, self.left[point, lane]) for lane in lanes)
+            for point, lanes in zip(points, options, strict=True)
+        ]
         return self.chance.weighted(weights)
 
     def end(self, decisions: Sequence[Decision]) -> None:

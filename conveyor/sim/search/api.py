@@ -59,7 +59,9 @@ def simulated(
     simulator = Simulator(planned(topology, faults, copy, lanes=lanes), items)
     chosen = RandomWalk(seed) if scheduler is None else scheduler
     if not chosen.begin():
-        raise TopologyError(f"simulate(): {type(chosen).__name__} has no schedule left; make a new one")
+        raise TopologyError(
+            f"simulate(): {type(chosen).__name__} has no schedule left; make a new one"
+        )
     lives = [] if faults is None else one_death(simulator, faults, seed)
     attempt = simulator.attempt(chosen, lives)
     if attempt.is_spared:
@@ -80,7 +82,8 @@ def planned(
 
 
 def one_death(simulator: Simulator, faults: Faults, seed: int) -> list[Life]:
-    """A worker that dies before one of the stores that it makes by default; nobody, if there are none."""
+    """A worker that dies before one of the stores that it makes by default; nobody, if there are
+    none."""
     stores = stores_of(simulator, faults)
     if not stores:
         return []
@@ -89,7 +92,10 @@ def one_death(simulator: Simulator, faults: Faults, seed: int) -> list[Life]:
 
 
 def replayed(
-    topology: Topology, items: Iterable[object], said: Schedule | Recording, lanes: int | None = None
+    topology: Topology,
+    items: Iterable[object],
+    said: Schedule | Recording,
+    lanes: int | None = None,
 ) -> Simulation[object]:
     """A certain schedule, or what a real run decided."""
     if isinstance(said, Recording):
@@ -128,14 +134,22 @@ def explored(
     check_bounds(schedules, faults, "explore()")
     must_be(bool, copy, "explore(): copy")
     if check is not None and not callable(check):
-        raise TypeError(f"explore(): check must be a function that takes a simulation, not {short_repr(check)}")
+        raise TypeError(
+            f"explore(): check must be a function that takes a simulation, not {short_repr(check)}"
+        )
     plan = planned(topology, faults, copy, start, lanes=lanes)
     simulator = Simulator(plan, items, checked=False, watched=check is not None)
 
     def total() -> int | None:
         return count_classes(plan, simulator.items)
 
-    search = Search(simulator, check, schedules, expired, total if faults is None and start is None else lambda: None)
+    search = Search(
+        simulator,
+        check,
+        schedules,
+        expired,
+        total if faults is None and start is None else lambda: None,
+    )
     search.found.lanes = lanes_of(topology)
     if isinstance(start, Recording):
         search.look_at(follow(simulator, start))
@@ -144,14 +158,20 @@ def explored(
     with_fewer(search)
     return explore(
         search,
-        (lambda: strategy) if isinstance(strategy, Scheduler) else lambda: made(strategy, plan, seed),
+        (lambda: strategy)
+        if isinstance(strategy, Scheduler)
+        else lambda: made(strategy, plan, seed),
         faults,
     )
 
 
 def lanes_of(topology: Topology) -> dict[str, int]:
     """How many lanes each fork has that adapts."""
-    return {fork.name: len(fork.lanes) for spec in topology.nodes for fork in adaptive_routes(spec.route)}
+    return {
+        fork.name: len(fork.lanes)
+        for spec in topology.nodes
+        for fork in adaptive_routes(spec.route)
+    }
 
 
 def check_bounds(schedules: object, faults: object, call: str) -> None:
@@ -165,8 +185,14 @@ def check_bounds(schedules: object, faults: object, call: str) -> None:
 def must_be(kind: type | UnionType, given: object, what: str) -> None:
     """Raises `TypeError` if `given` is something else."""
     if not isinstance(given, kind):
-        name = kind.__name__ if isinstance(kind, type) else " | ".join(each.__name__ for each in get_args(kind))
-        raise TypeError(f"{what} must be of type {name.removesuffix(' | NoneType')}, and is {short_repr(given)}")
+        name = (
+            kind.__name__
+            if isinstance(kind, type)
+            else " | ".join(each.__name__ for each in get_args(kind))
+        )
+        raise TypeError(
+            f"{what} must be of type {name.removesuffix(' | NoneType')}, and is {short_repr(given)}"
+        )
 
 
 def made(strategy: Strategy, plan: Plan, seed: int) -> Scheduler:
@@ -184,7 +210,9 @@ def made(strategy: Strategy, plan: Plan, seed: int) -> Scheduler:
             return Deviations()
         case "exhaustive":
             return Exhaustive(several=sum(len(seat.spec.inputs) > 1 for seat in plan.seats) > 1)
-    raise TopologyError(f"explore(): strategy is {strategy!r}; it must be a Scheduler or one of {', '.join(STRATEGIES)}")
+    raise TopologyError(
+        f"explore(): strategy is {strategy!r}; it must be a Scheduler or one of {', '.join(STRATEGIES)}"
+    )
 
 
 def count(topology: Topology, items: Iterable[object]) -> int | None:

@@ -2,8 +2,9 @@
 
 Knows: capacities.  Must never know: what a circle looks like.
 
-The same decisions are run with more room in one of the full pipes: twice as much until that is enough, and then the least that
-is.  So each answer has been seen to end, and one item less has been seen not to.
+The same decisions are run with more room in one of the full pipes: twice as much until that is
+enough, and then the least that is.  So each answer has been seen to end, and one item less has been
+seen not to.
 """
 
 from __future__ import annotations
@@ -33,7 +34,9 @@ class Cure(NamedTuple):
         return f"{self.pipe} has room for {self.had}: with Pipe({self.needs}) this run ends, with Pipe({less}) it does not."
 
 
-def cures(plan: Plan, items: Sequence[object], full: Sequence[int], log: Sequence[Decision]) -> list[Cure]:
+def cures(
+    plan: Plan, items: Sequence[object], full: Sequence[int], log: Sequence[Decision]
+) -> list[Cure]:
     """For each of the full channels, if more room there alone is enough, how much is."""
     schedule = Schedule({Key(point, ordinal): option for point, ordinal, option, _ in log})
     found: list[Cure] = []
@@ -47,13 +50,16 @@ def cures(plan: Plan, items: Sequence[object], full: Sequence[int], log: Sequenc
         pipe = plan.topology.channels[channel]
         needs = smallest(ends, pipe.capacity)
         if needs is not None:
-            producer, consumer = (plan.topology.nodes[node].name for node in (pipe.producer, pipe.consumer))
+            producer, consumer = (
+                plan.topology.nodes[node].name for node in (pipe.producer, pipe.consumer)
+            )
             found.append(Cure(f"c{channel} ({producer} -> {consumer})", pipe.capacity, needs))
     return found
 
 
 def smallest(holds: Callable[[int], bool], fails: int) -> int | None:
-    """The smallest number for which `holds`, which it does not for `fails`; each of both has been tried.
+    """The smallest number for which `holds`, which it does not for `fails`; each of both has been
+    tried.
 
     >>> smallest(lambda n: n >= 11, 3)
     11

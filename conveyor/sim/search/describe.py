@@ -1,6 +1,7 @@
 """A schedule in words.
 
-Knows: what the points of a topology are.  Must never know: how a schedule was found, or what fails in it.
+Knows: what the points of a topology are.  Must never know: how a schedule was found, or what fails
+in it.
 """
 
 from __future__ import annotations
@@ -10,7 +11,19 @@ from collections.abc import Iterator
 from conveyor.graph.route import Balance, Leaf, Route
 from conveyor.graph.topology import Topology, channels_of
 from conveyor.sim.in_hand import NOTHING
-from conveyor.sim.schedule import CUT, IN, LANES, LEFT, NEVER, NEXT, STOP, TIMER, Death, Key, Schedule
+from conveyor.sim.schedule import (
+    CUT,
+    IN,
+    LANES,
+    LEFT,
+    NEVER,
+    NEXT,
+    STOP,
+    TIMER,
+    Death,
+    Key,
+    Schedule,
+)
 
 __all__ = ["in_words"]
 
@@ -53,10 +66,14 @@ def death_in_words(death: Death) -> str:
     item = "what comes after the last item" if death.item is None else f"item {death.item}"
     step, number = death.step.rstrip("0123456789"), death.step.lstrip("abcdefghijklmnopqrstuvwxyz")
     when = {
-        "held": f"at {item}, with {several(number, 'output')} of it out" if number else f"before its job begins with {item}",
+        "held": f"at {item}, with {several(number, 'output')} of it out"
+        if number
+        else f"before its job begins with {item}",
         "taken": f"before anything of {item} is out",
         "copied": f"with {several(number, 'copy', 'copies')} of a record of {item} out, not all",
-        "emitted": f"after it emitted {item}" if not number else f"with {several(number, 'output')} of {item} out, not all",
+        "emitted": f"after it emitted {item}"
+        if not number
+        else f"with {several(number, 'output')} of {item} out, not all",
         "closed": f"after its last item, with {number} of its channels closed, not all",
     }.get(step, f"with {item} {death.step}")
     again = f", when it is there for the {nth(death.nth)} time" if death.nth > 1 else ""

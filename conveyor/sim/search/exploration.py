@@ -28,7 +28,16 @@ from conveyor.sim.search.simulation import Attempt, Simulation, Simulator, follo
 from conveyor.sim.search.verdict import tells_failure
 from conveyor.sim.world.faulty_channel import Life
 
-__all__ = ["Exploration", "Failed", "Found", "Search", "explore", "left_by_another", "stores_of", "with_fewer"]
+__all__ = [
+    "Exploration",
+    "Failed",
+    "Found",
+    "Search",
+    "explore",
+    "left_by_another",
+    "stores_of",
+    "with_fewer",
+]
 
 Out = TypeVar("Out", default=object)
 
@@ -51,7 +60,12 @@ class Search:
     """One exploration under way."""
 
     def __init__(
-        self, simulator: Simulator, check: Check | None, most: int, expired: Callable[[], bool], total: Callable[[], int | None]
+        self,
+        simulator: Simulator,
+        check: Check | None,
+        most: int,
+        expired: Callable[[], bool],
+        total: Callable[[], int | None],
     ) -> None:
         self.simulator = simulator
         self.check = check
@@ -64,17 +78,24 @@ class Search:
 
     def is_over(self) -> bool:
         found = self.found
-        return found.failure is not None or found.schedules >= self.most or self.expired() or self.is_complete()
+        return (
+            found.failure is not None
+            or found.schedules >= self.most
+            or self.expired()
+            or self.is_complete()
+        )
 
     def is_complete(self) -> bool:
-        """Has every class been seen?  Asked now and then, where nothing is new, and to count them has no effects."""
+        """Has every class been seen?  Asked now and then, where nothing is new, and to count them
+        has no effects."""
         seen = self.found.schedules
         if seen < SOME or seen & (seen - 1) or not self.simulator.plan.has_no_effects:
             return False
         return min(self.found._seen.values()) > 1 and self.found.complete  # pyright: ignore[reportPrivateUsage]  # as below
 
     def go(self, scheduler: Scheduler, lives: Lives) -> tuple[bool, bool]:
-        """Every schedule that `scheduler` has, until the search is over: had it no more, and did a worker die in any?"""
+        """Every schedule that `scheduler` has, until the search is over: had it no more, and did a
+        worker die in any?"""
         died = False
         while not self.is_over():
             if not scheduler.begin():
@@ -88,7 +109,9 @@ class Search:
             attempt = self.attempt(scheduler, lives)
         except Redundant:
             return False
-        if not attempt.lives or attempt.deaths:  # else nobody came to where they should have died: it is as if nobody should
+        if (
+            not attempt.lives or attempt.deaths
+        ):  # else nobody came to where they should have died: it is as if nobody should
             self.look_at(attempt)
         return bool(attempt.deaths)
 
@@ -98,7 +121,9 @@ class Search:
 
     def follow(self, schedule: Schedule) -> Attempt:
         """A certain schedule, as far as it fits."""
-        return followed(schedule, lambda said: self.attempt(Follow(said), lambda: self.simulator.lives_in(said)))
+        return followed(
+            schedule, lambda said: self.attempt(Follow(said), lambda: self.simulator.lives_in(said))
+        )
 
     def rerun(self, schedule: Schedule) -> tuple[Schedule, BaseException | None]:
         attempt = self.follow(schedule)
@@ -131,7 +156,8 @@ class Search:
                 self.stride *= 2
 
     def repeat(self) -> None:
-        """Runs schedules once more, every job beside its double; the effects that has are seen by no check any more."""
+        """Runs schedules once more, every job beside its double; the effects that has are seen by
+        no check any more."""
         while self.later and self.found.failure is None:
             number, attempt, simulator = self.later.pop(0)
             error = suspicion(simulator, attempt)
@@ -149,7 +175,9 @@ class Search:
         """The stores before which a worker may die."""
 
         def run(lives: Sequence[Life]) -> None:
-            self.judge(self.attempt(Default(), lambda: lives))  # as behind any run; its verdict comes in its turn
+            self.judge(
+                self.attempt(Default(), lambda: lives)
+            )  # as behind any run; its verdict comes in its turn
 
         return stores_of(self.simulator, faults, run)
 
@@ -165,12 +193,21 @@ class Search:
             if not tells_failure(error):
                 raise
             return error
-        return Failed(f"the check returned False for {short_repr(attempt.outputs)}") if verdict is False else None
+        return (
+            Failed(f"the check returned False for {short_repr(attempt.outputs)}")
+            if verdict is False
+            else None
+        )
 
     def fails(
-        self, attempt: Attempt, error: BaseException, number: int | None = None, doubt: ConveyorError | None = None
+        self,
+        attempt: Attempt,
+        error: BaseException,
+        number: int | None = None,
+        doubt: ConveyorError | None = None,
     ) -> None:
-        """Finds out whose failure it is, makes it as small as can be, and makes sure that what is left fails again."""
+        """Finds out whose failure it is, makes it as small as can be, and makes sure that what is
+        left fails again."""
         simulator, schedule = self.simulator, attempt.schedule()
         words = in_words(schedule, simulator.plan.topology)
         found = Found(error, str(schedule), number or self.found.schedules, len(schedule), 0, words)
@@ -178,16 +215,24 @@ class Search:
             doubt = suspicion(simulator, attempt)
         if doubt is None:
             left = self.left_behind(attempt, error)
-            found = self.reduced(found, schedule) if left is None else found._replace(error=left, repeats=False)
+            found = (
+                self.reduced(found, schedule)
+                if left is None
+                else found._replace(error=left, repeats=False)
+            )
             if self.is_watched:  # now nothing looks any more at what jobs have done besides
                 doubt = suspicion(simulator, attempt)
         if doubt is not None:
             smaller = shrunk(schedule, self.rerun_twice, self.expired)
-            found = self.shown(found._replace(error=smaller.error or doubt, runs=smaller.runs, repeats=True), smaller.schedule)
+            found = self.shown(
+                found._replace(error=smaller.error or doubt, runs=smaller.runs, repeats=True),
+                smaller.schedule,
+            )
         self.found.failure = found
 
     def reduced(self, found: Found, schedule: Schedule) -> Found:
-        """The smallest schedule on the way that fails once more when exactly that is run, as it is when it is pasted."""
+        """The smallest schedule on the way that fails once more when exactly that is run, as it is
+        when it is pasted."""
         smaller = shrunk(schedule, self.rerun, self.expired)
         found = found._replace(error=smaller.error or found.error, runs=smaller.runs)
         for each in (smaller.schedule, *smaller.larger):
@@ -196,7 +241,9 @@ class Search:
         return self.shown(found._replace(repeats=False), smaller.schedule)
 
     def shown(self, found: Found, schedule: Schedule) -> Found:
-        return found._replace(schedule=str(schedule), words=in_words(schedule, self.simulator.plan.topology))
+        return found._replace(
+            schedule=str(schedule), words=in_words(schedule, self.simulator.plan.topology)
+        )
 
     def once_more(self, schedule: Schedule) -> BaseException | None:
         """What is wrong when exactly this is replayed, if anything is."""
@@ -209,7 +256,8 @@ class Search:
         return self.judge(attempt)
 
     def left_behind(self, attempt: Attempt, error: BaseException) -> NotDeterministic | None:
-        """Does a failure hang on earlier runs?  Then the same schedule passed before, or one that passed does not any more."""
+        """Does a failure hang on earlier runs?  Then the same schedule passed before, or one that
+        passed does not any more."""
         if self.passed is None:
             return None
         again: BaseException | None = error
@@ -235,7 +283,8 @@ def left_by_another(schedule: Schedule, error: BaseException) -> NotDeterministi
 
 
 def with_fewer(search: Search) -> None:
-    """Another failure in the place of the one that was found, if one of the first schedules has fewer decisions and fails."""
+    """Another failure in the place of the one that was found, if one of the first schedules has
+    fewer decisions and fails."""
     failure = search.found.failure
     if failure is None or not failure.repeats:
         return
@@ -244,9 +293,14 @@ def with_fewer(search: Search) -> None:
         if search.expired() or not scheduler.begin():
             return
         attempt = search.attempt(scheduler, tuple)
-        if search.judge(attempt) is not None and (error := search.once_more(schedule := attempt.schedule())) is not None:
+        if (
+            search.judge(attempt) is not None
+            and (error := search.once_more(schedule := attempt.schedule())) is not None
+        ):
             words = in_words(schedule, search.simulator.plan.topology)
-            search.found.failure = failure._replace(error=error, schedule=str(schedule), runs=failure.runs + run, words=words)
+            search.found.failure = failure._replace(
+                error=error, schedule=str(schedule), runs=failure.runs + run, words=words
+            )
             return
 
 
@@ -275,7 +329,8 @@ def explore(search: Search, strategy: Strategy, faults: Faults | None) -> Explor
 
 
 def deaths_of(search: Search, worker: str, strategy: Strategy) -> bool:
-    """Every plan in which a worker dies: before its first store, its second, and so on, until it never comes so far."""
+    """Every plan in which a worker dies: before its first store, its second, and so on, until it
+    never comes so far."""
     store = 0
     while not search.is_over():
         exhausted, died = search.go(strategy(), dies(search, worker, store))
@@ -288,8 +343,12 @@ def deaths_of(search: Search, worker: str, strategy: Strategy) -> bool:
 
 
 def in_turn(search: Search, strategy: Strategy, stores: Sequence[tuple[str, int]]) -> None:
-    """A schedule without a death, one of each plan, and so on: a search that has no end would never come to the next plan."""
-    turns = [(strategy(), lives) for lives in (tuple, *(dies(search, worker, store) for worker, store in stores))]
+    """A schedule without a death, one of each plan, and so on: a search that has no end would never
+    come to the next plan."""
+    turns = [
+        (strategy(), lives)
+        for lives in (tuple, *(dies(search, worker, store) for worker, store in stores))
+    ]
     while turns:
         for turn in list(turns):
             if search.is_over():
@@ -307,7 +366,8 @@ def dies(search: Search, worker: str, store: int) -> Lives:
 def stores_of(
     simulator: Simulator, faults: Faults, run: Callable[[Sequence[Life]], object] | None = None
 ) -> list[tuple[str, int]]:
-    """The stores before which a worker may die, as many as there are by default: first all first ones, and so on.
+    """The stores before which a worker may die, as many as there are by default: first all first
+    ones, and so on.
 
     `run` runs the default with these lives.
     """
@@ -316,7 +376,10 @@ def stores_of(
         simulator.attempt(Default(), counters)
     else:
         run(counters)
-    return sorted(((life.worker, store) for life in counters for store in range(life.stores)), key=lambda found: found[1])
+    return sorted(
+        ((life.worker, store) for life in counters for store in range(life.stores)),
+        key=lambda found: found[1],
+    )
 
 
 def class_of(attempt: Attempt) -> tuple[object, ...]:

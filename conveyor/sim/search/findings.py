@@ -22,11 +22,12 @@ Out = TypeVar("Out", default=object)
 
 
 class Found(NamedTuple):
-    """A schedule that fails: as small as it could be made, and how it was found.  It has failed once more when it was replayed,
-    or else `repeats` is false.
+    """A schedule that fails: as small as it could be made, and how it was found.  It has failed
+    once more when it was replayed, or else `repeats` is false.
 
-    error: what the check or the run raised; number: of the schedule in the search, from 1; decisions: how many it had that were
-    not the default; runs: how many it took to make them fewer; words: the decisions that are left.
+    error: what the check or the run raised; number: of the schedule in the search, from 1;
+    decisions: how many it had that were not the default; runs: how many it took to make them fewer;
+    words: the decisions that are left.
     """
 
     error: BaseException
@@ -48,7 +49,9 @@ class Found(NamedTuple):
             return what
         if isinstance(self.error, NotDeterministic):  # one run does not show it
             return f"{what}, {self.story()}\nagain: pl.explore(items, start={self.schedule!r}, schedules=1)"
-        return f"{what}, {self.story()}\n{self.how_to_replay(f'pl.replay(items, {self.schedule!r})')}"
+        return (
+            f"{what}, {self.story()}\n{self.how_to_replay(f'pl.replay(items, {self.schedule!r})')}"
+        )
 
     def how_to_replay(self, call: str) -> str:
         """What to do to see it again, if that is of use."""
@@ -72,11 +75,13 @@ class Found(NamedTuple):
 class Exploration(Generic[Out]):
     """What came of a search.
 
-    schedules: how many were run; classes: how many different ones; outputs: every sequence of outputs that came out, as tuples
-    (of reprs, where items cannot be hashed); two are one if nothing but the order of a set or an address tells them apart, so
-    1 and True are two; complete: was every class seen; unseen: an estimate of how many classes were not
-    (Chao, 1984), exact where their number is known; failure: the first that was found, or None; lanes: for how many lanes
-    of each fork that adapts all this holds: a real run opens as many as it needs, up to the cores that there are.
+    schedules: how many were run; classes: how many different ones; outputs: every sequence of
+    outputs that came out, as tuples (of reprs, where items cannot be hashed); two are one if
+    nothing but the order of a set or an address tells them apart, so 1 and True are two; complete:
+    was every class seen; unseen: an estimate of how many classes were not (Chao, 1984), exact where
+    their number is known; failure: the first that was found, or None; lanes: for how many lanes of
+    each fork that adapts all this holds: a real run opens as many as it needs, up to the cores that
+    there are.
     """
 
     def __init__(self, count: Callable[[], int | None] = lambda: None) -> None:
@@ -122,7 +127,9 @@ class Exploration(Generic[Out]):
 
     def __repr__(self) -> str:
         ends = "complete" if self.complete else f"about {self.unseen} unseen"
-        lanes = "".join(f", for {several(lanes, 'lane')} of {fork!r}" for fork, lanes in self.lanes.items())
+        lanes = "".join(
+            f", for {several(lanes, 'lane')} of {fork!r}" for fork, lanes in self.lanes.items()
+        )
         failed = "" if self.failure is None else f", failure={self.failure.schedule!r}"
         found = f"{self.classes} classes, {len(self.outputs)} outputs, {ends}"
         return f"<Exploration of {self.schedules} schedules: {found}{lanes}{failed}>"

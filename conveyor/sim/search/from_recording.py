@@ -1,6 +1,7 @@
 """A real run, done again in memory as it was recorded.
 
-Knows: what a recording says, and which lives and decisions that means.  Must never know: how a recording was made, files.
+Knows: what a recording says, and which lives and decisions that means.  Must never know: how a
+recording was made, files.
 """
 
 from __future__ import annotations
@@ -42,7 +43,9 @@ def followed(
     return simulator, follow(simulator, recording)
 
 
-def simulator_for(topology: Topology, items: Iterable[object], recording: Recording, lanes: int | None = None) -> Simulator:
+def simulator_for(
+    topology: Topology, items: Iterable[object], recording: Recording, lanes: int | None = None
+) -> Simulator:
     plan = Plan(topology, timers=recording.has_timers, lanes=lanes)
     return Simulator(plan, of_interest(topology, items, recording))
 
@@ -79,7 +82,11 @@ def how_many(topology: Topology, recording: Recording) -> int | None:
     if recording.is_whole:
         return None
     failed = recording.end is not None and recording.end.how == "failed"
-    more = sum(channel.capacity for channel in topology.channels) + len(topology.nodes) if failed else 0
+    more = (
+        sum(channel.capacity for channel in topology.channels) + len(topology.nodes)
+        if failed
+        else 0
+    )
     return recording.given.count + more
 
 
@@ -88,19 +95,27 @@ def lives_on_record(simulator: Simulator, recording: Recording) -> list[Life]:
     names = dict.fromkeys(fallen.worker for fallen in recording.fallen)
     unknown = [name for name in names if name not in simulator.plan.workers]
     if unknown:
-        raise ScheduleMismatch(f"{recording.name}: the worker {unknown[0]!r} died, and here there is none of that name")
+        raise ScheduleMismatch(
+            f"{recording.name}: the worker {unknown[0]!r} died, and here there is none of that name"
+        )
     end = recording.end
-    crashed = end.stage if end is not None and end.error[0] == "conveyor.errors.WorkerCrashed" else None
+    crashed = (
+        end.stage if end is not None and end.error[0] == "conveyor.errors.WorkerCrashed" else None
+    )
     return [
         LifeOnRecord(
-            name, simulator.inputs_of(name), [each for each in recording.fallen if each.worker == name], name == crashed
+            name,
+            simulator.inputs_of(name),
+            [each for each in recording.fallen if each.worker == name],
+            name == crashed,
         )
         for name in names
     ]
 
 
 def accepted(recording: Recording) -> str:
-    """What is different when the pipeline that a recording has kept follows it; empty if nothing is.
+    """What is different when the pipeline that a recording has kept follows it; empty if nothing
+    is.
 
     Raises `ScheduleMismatch` where the two part, and what unpickling the pipeline raises.
     """
@@ -111,7 +126,8 @@ def accepted(recording: Recording) -> str:
         )
     end = recording.end
     is_stuck = end is not None and end.error[0] == DEADLOCK
-    # Had there been no more items than those that went in, the source would have ended, and nobody would have waited for it.
+    # Had there been no more items than those that went in, the source would have ended, and nobody
+    # would have waited for it.
     items = (*recording.items, NEVER_SENT) if is_stuck else recording.items
     recording.check(topology)
     simulator = simulator_for(topology, items, recording)
@@ -144,7 +160,11 @@ def difference_of_errors(attempt: Attempt, recording: Recording) -> str:
     kind = "" if error is None else f"{type(error).__module__}.{type(error).__qualname__}"
     if kind == DEADLOCK == end.error[0]:
         mine, theirs = ({*FULL.findall(text)} for text in (end.error[1], str(error)))
-        return "" if mine == theirs else f"in the run the pipes {sorted(mine)} were full, and in its replay {sorted(theirs)}"
+        return (
+            ""
+            if mine == theirs
+            else f"in the run the pipes {sorted(mine)} were full, and in its replay {sorted(theirs)}"
+        )
     if kind == end.error[0] or (end.how == "failed" and not end.stage and end.error[0] != DEADLOCK):
         return ""  # what the source raised is not replayed
     return f"the run ended with {end.error[0] or 'no error'}: {end.error[1]}; its replay with {kind or 'no error'}: {error}"

@@ -1,6 +1,7 @@
 """Simulations as Hypothesis draws them: items and schedule together, so that they shrink together.
 
-Knows: Hypothesis, which need not be installed until this file is imported.  Must never know: how a schedule is run.
+Knows: Hypothesis, which need not be installed until this file is imported.  Must never know: how a
+schedule is run.
 """
 
 from __future__ import annotations
@@ -28,10 +29,11 @@ DEFAULTS: Final = st.just(0) | st.integers(0, 31)
 
 
 class Drawn(Scheduler):
-    """Decides what was drawn: by default at first, then number by number, and by default again when there are none left.
+    """Decides what was drawn: by default at first, then number by number, and by default again when
+    there are none left.
 
-    A number for each decision, drawn when it is asked for, would leave no number over when an item is taken away, so most of
-    what Hypothesis tries to leave out would come to nothing.
+    A number for each decision, drawn when it is asked for, would leave no number over when an item
+    is taken away, so most of what Hypothesis tries to leave out would come to nothing.
     """
 
     def __init__(self, defaults: int, numbers: Sequence[int]) -> None:
@@ -44,8 +46,11 @@ class Drawn(Scheduler):
         return next(self.numbers, 0) % len(points)
 
 
-def schedules(pl: Simulable[In, Out], items: st.SearchStrategy[Iterable[In]]) -> st.SearchStrategy[Simulation[Out, In]]:
-    """Simulations of a pipeline, each of other `items` and under another schedule; both shrink together.
+def schedules(
+    pl: Simulable[In, Out], items: st.SearchStrategy[Iterable[In]]
+) -> st.SearchStrategy[Simulation[Out, In]]:
+    """Simulations of a pipeline, each of other `items` and under another schedule; both shrink
+    together.
 
     What a job raises is raised where the simulation is drawn, and so is `Deadlock`: the test fails.
 

@@ -1,10 +1,12 @@
-"""Hidden non-determinism: a schedule that gives something else when it is run again, and the stage that is to blame.
+"""Hidden non-determinism: a schedule that gives something else when it is run again, and the stage
+that is to blame.
 
 Knows: how to compare two runs.  Must never know: which schedules are compared.
 
-A simulated run is its items and its decisions.  Where the same of both gives another result, a job looks at something else: the
-clock, chance, a global that an earlier run left behind.  To be seen in two runs that are moments apart, clock, chance and the
-order of sets are other in the second (`inspection`); so are values checked there against what stages take.
+A simulated run is its items and its decisions.  Where the same of both gives another result, a job
+looks at something else: the clock, chance, a global that an earlier run left behind.  To be seen in
+two runs that are moments apart, clock, chance and the order of sets are other in the second
+(`inspection`); so are values checked there against what stages take.
 """
 
 from __future__ import annotations
@@ -18,7 +20,8 @@ __all__ = ["suspicion"]
 
 
 def suspicion(simulator: Simulator, attempt: Attempt) -> ConveyorError | None:
-    """Runs a schedule once more, from the start, and looks; what is wrong, with the stage that is to blame."""
+    """Runs a schedule once more, from the start, and looks; what is wrong, with the stage that is
+    to blame."""
     repeated = simulator.repeat(attempt)
     if isinstance(repeated.error, StageTypeError | NotDeterministic):
         return repeated.error
@@ -27,7 +30,10 @@ def suspicion(simulator: Simulator, attempt: Attempt) -> ConveyorError | None:
     _, first = simulator.again(attempt)
     _, second = simulator.again(attempt, doubles=True)
     changes = simulator.changed_globals()
-    told = "".join(f"; the job of stage {stage!r} changes the global variable {name!r}" for name, stage in changes.items())
+    told = "".join(
+        f"; the job of stage {stage!r} changes the global variable {name!r}"
+        for name, stage in changes.items()
+    )
     return NotDeterministic(
         f"{blame(first, second)}{told}; the schedule is {str(attempt.schedule())!r}. Jobs must depend on nothing but their "
         "item: not on the clock, on chance, on the order of a set, or on what other calls left in a global variable"
@@ -39,7 +45,11 @@ def blame(first: Trace, second: Trace) -> str:
     for one, other in zip(first, second, strict=False):
         if plain_repr(one) == plain_repr(other):
             continue
-        if one.worker == other.worker and one.what is other.what is Happening.RUN and one.items == other.items:
+        if (
+            one.worker == other.worker
+            and one.what is other.what is Happening.RUN
+            and one.items == other.items
+        ):
             return (
                 f"the job of stage {one.worker!r} is not deterministic: for {', '.join(one.items)} it gave "
                 f"{', '.join(one.outputs) or 'nothing'}, and then {', '.join(other.outputs) or 'nothing'}"

@@ -2,9 +2,10 @@
 
 Knows: what may be left out of a schedule.  Must never know: how it is run, what fails in it.
 
-Delta debugging (Zeller and Hildebrandt, "Simplifying and Isolating Failure-Inducing Input", 2002) over the decisions that are
-not the default, and the deaths: what is left out falls back to the default.  Where nothing more can be left out, the same is
-decided earlier, as long as it still fails: of two failures that are as small the earlier one may have more to leave out.
+Delta debugging (Zeller and Hildebrandt, "Simplifying and Isolating Failure-Inducing Input", 2002)
+over the decisions that are not the default, and the deaths: what is left out falls back to the
+default.  Where nothing more can be left out, the same is decided earlier, as long as it still
+fails: of two failures that are as small the earlier one may have more to leave out.
 """
 
 from __future__ import annotations
@@ -18,7 +19,8 @@ from conveyor.sim.schedule import Death, Key, Schedule
 __all__ = ["Shrunk", "shrunk"]
 
 Part: TypeAlias = tuple[Key, int] | Death
-# Runs a schedule as far as it fits: the schedule as it really ran, and what failed in it, if anything did.
+# Runs a schedule as far as it fits: the schedule as it really ran, and what failed in it, if
+# anything did.
 Rerun: TypeAlias = Callable[[Schedule], tuple[Schedule, BaseException | None]]
 
 MOST_RUNS: Final = 200
@@ -72,7 +74,10 @@ class Shrinker:
         size = max(1, len(parts_of(self.best)) // 2)
         while self.runs < MOST_RUNS:
             parts = parts_of(self.best)
-            smaller = any(self.fails_with(parts[:at] + parts[at + size :]) for at in reversed(range(0, len(parts), size)))
+            smaller = any(
+                self.fails_with(parts[:at] + parts[at + size :])
+                for at in reversed(range(0, len(parts), size))
+            )
             if smaller:
                 continue
             if size == 1:
@@ -90,13 +95,17 @@ class Shrinker:
         """Brings workers back as early as will do."""
         for death in self.best.deaths:
             for wait in range(death.wait):
-                sooner = [death._replace(wait=wait) if part == death else part for part in parts_of(self.best)]
+                sooner = [
+                    death._replace(wait=wait) if part == death else part
+                    for part in parts_of(self.best)
+                ]
                 if self.fails_with(sooner):
                     break
 
 
 def shrunk(schedule: Schedule, rerun: Rerun, expired: Callable[[], bool] = lambda: False) -> Shrunk:
-    """The smallest schedule that still fails when it is run by `rerun`; no error if nothing could be left out.
+    """The smallest schedule that still fails when it is run by `rerun`; no error if nothing could
+    be left out.
 
     Once `expired` the smallest so far is good enough.
     """
@@ -118,7 +127,10 @@ def earlier(schedule: Schedule) -> Iterator[list[Part]]:
 
 def moved(schedule: Schedule, by: Mapping[Key, int]) -> list[Part]:
     return [
-        *((key._replace(ordinal=key.ordinal - by.get(key, 0)), option) for key, option in schedule.choices.items()),
+        *(
+            (key._replace(ordinal=key.ordinal - by.get(key, 0)), option)
+            for key, option in schedule.choices.items()
+        ),
         *schedule.deaths,
     ]
 

@@ -22,5 +22,7 @@ Out = TypeVar("Out")  # a Simulation is a list, so nothing else will do
 class Simulable(Protocol[In, Out]):
     """A pipeline with one open lane."""
 
-    def simulate(self, items: Iterable[In], *, scheduler: Scheduler | None = None) -> Simulation[Out, In]:  # pyright: ignore[reportInvalidTypeArguments]
+    def simulate(
+        self, items: Iterable[In], *, scheduler: Scheduler | None = None
+    ) -> Simulation[Out, In]:  # pyright: ignore[reportInvalidTypeArguments]
         ...

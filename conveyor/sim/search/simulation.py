@@ -1,6 +1,7 @@
 """One schedule of a pipeline, from its items to its outputs.
 
-Knows: how a run in memory becomes a result or an error.  Must never know: which schedules are worth running.
+Knows: how a run in memory becomes a result or an error.  Must never know: which schedules are worth
+running.
 """
 
 from __future__ import annotations
@@ -44,7 +45,19 @@ SIMULATED: Final = ("simulated: time is virtual, so no seconds are measured",)
 class Attempt:
     """What came of one schedule: outputs, or an error; and all that was decided."""
 
-    __slots__ = ("deaths", "error", "is_spared", "lanes", "letters", "lives", "log", "outputs", "tallies", "turned", "zips")
+    __slots__ = (
+        "deaths",
+        "error",
+        "is_spared",
+        "lanes",
+        "letters",
+        "lives",
+        "log",
+        "outputs",
+        "tallies",
+        "turned",
+        "zips",
+    )
 
     def __init__(self, world: World, error: BaseException | None) -> None:
         self.outputs = list(world.outputs)
@@ -56,8 +69,14 @@ class Attempt:
         self.tallies = [loop.tally for loop in world.loops]
         self.zips = [loop.ends.zips for loop in world.loops] if world.composite else []
         self.lives = [life.again() for life in world.deaths.values()] if world.deaths else []
-        self.deaths = [death for life in world.deaths.values() for death in life.deaths] if world.deaths else []
-        self.is_spared = any(life.is_spared for life in world.deaths.values()) if world.deaths else False
+        self.deaths = (
+            [death for life in world.deaths.values() for death in life.deaths]
+            if world.deaths
+            else []
+        )
+        self.is_spared = (
+            any(life.is_spared for life in world.deaths.values()) if world.deaths else False
+        )
 
     def schedule(self) -> Schedule:
         """What has to be said to get the same again, if no worker `is_spared`."""
@@ -73,7 +92,11 @@ class Attempt:
 
     def deaths_with_waits(self) -> Iterator[Death]:
         """The deaths, and how often it was said of each that another comes later."""
-        later = {(point, ordinal) for point, ordinal, option, _ in self.log if option and point.startswith(RESTART)}
+        later = {
+            (point, ordinal)
+            for point, ordinal, option, _ in self.log
+            if option and point.startswith(RESTART)
+        }
         asked: dict[str, int] = {}
         for death in self.deaths:
             point = RESTART + death.worker
@@ -88,12 +111,14 @@ def is_of_the_living(point: str, dead: frozenset[str]) -> bool:
     """Is this decided only because a worker might have died, or said with its death?"""
     if point == NEXT:
         return not dead
-    return point.startswith(RESTART) or (point.endswith(CUT) and point.removesuffix(CUT) not in dead)
+    return point.startswith(RESTART) or (
+        point.endswith(CUT) and point.removesuffix(CUT) not in dead
+    )
 
 
 def followed(schedule: Schedule, run: Callable[[Schedule], Attempt]) -> Attempt:
-    """`run` of a schedule as far as it fits: a worker that never comes to where it should die is one that need not die at all,
-    and whose slices are as those of any other."""
+    """`run` of a schedule as far as it fits: a worker that never comes to where it should die is
+    one that need not die at all, and whose slices are as those of any other."""
     while (attempt := run(schedule)).is_spared:
         schedule = attempt.schedule()
     return attempt
@@ -107,14 +132,20 @@ class Simulator:
 
     seeks_cures = True  # is it tried how much room cures a deadlock?
 
-    def __init__(self, plan: Plan, items: Iterable[object], *, checked: bool = True, watched: bool = False) -> None:
+    def __init__(
+        self, plan: Plan, items: Iterable[object], *, checked: bool = True, watched: bool = False
+    ) -> None:
         look_for_handlers()
         self.plan = plan
         self.items = taken_in(items, copies=plan.copies)
-        self.world = World(plan, self.items, inspection=Inspection(doubles=False) if checked else None)
+        self.world = World(
+            plan, self.items, inspection=Inspection(doubles=False) if checked else None
+        )
         if watched and not plan.has_no_effects:
             self.world.goes_back = False
-        self.second = World(plan, self.items, inspection=Inspection(doubles=True))  # takes nothing over from other schedules
+        self.second = World(
+            plan, self.items, inspection=Inspection(doubles=True)
+        )  # takes nothing over from other schedules
 
     def attempt(self, scheduler: Scheduler, deaths: Sequence[Life] = ()) -> Attempt:
         """One schedule, decided by `scheduler`."""
@@ -132,7 +163,9 @@ class Simulator:
         error: BaseException | None = None
         failure = world.failure()
         if failure is not None:
-            error = raised_by(failure, self.plan.topology.nodes[failure.node].name, "simulated worker")
+            error = raised_by(
+                failure, self.plan.topology.nodes[failure.node].name, "simulated worker"
+            )
         elif world.active:
             error = self.deadlock(world)
         left = world.scheduler.results
@@ -142,7 +175,9 @@ class Simulator:
         if world.inspection is not None and world.inspection.error is not None:
             error = world.inspection.error
         attempt = Attempt(world, error)
-        if left is not None and len(attempt.outputs) >= left:  # what would have come later never came
+        if (
+            left is not None and len(attempt.outputs) >= left
+        ):  # what would have come later never came
             attempt.error = None
             del attempt.outputs[left:]
         return attempt
@@ -150,7 +185,11 @@ class Simulator:
     def deadlock(self, world: World) -> Deadlock:
         circle = world.waiting.circle()
         assert circle is not None, "who can never go on waits in a circle"
-        cured = cures(self.plan, self.items, circle.full, Attempt(world, None).log) if self.seeks_cures else ()
+        cured = (
+            cures(self.plan, self.items, circle.full, Attempt(world, None).log)
+            if self.seeks_cures
+            else ()
+        )
         return Deadlock("\n".join([circle.describe(world.waiting.states()), *map(str, cured)]))
 
     def repeat(self, attempt: Attempt) -> Attempt:
@@ -159,7 +198,8 @@ class Simulator:
         return self.finished(self.second, Again(attempt.log), self.lives_of(attempt))
 
     def changed_globals(self) -> dict[str, str]:
-        """Which globals were changed by a job when a schedule was last repeated, and by the job of which stage."""
+        """Which globals were changed by a job when a schedule was last repeated, and by the job of
+        which stage."""
         assert self.second.inspection is not None
         return self.second.inspection.changes
 
@@ -175,7 +215,9 @@ class Simulator:
 
     def follow(self, schedule: Schedule) -> Attempt:
         """A certain schedule, as far as it fits."""
-        return followed(schedule, lambda schedule: self.attempt(Follow(schedule), self.lives_in(schedule)))
+        return followed(
+            schedule, lambda schedule: self.attempt(Follow(schedule), self.lives_in(schedule))
+        )
 
     def life(self, worker: str, at: Sequence[Death] = (), before: int | None = None) -> Life:
         """A worker that may die: where it is said, or before one of its stores."""
@@ -187,21 +229,35 @@ class Simulator:
     def lives_in(self, schedule: Schedule) -> list[Life]:
         """The workers that die in a schedule, and those whose slices it cuts because they might;
         one that is not there is left out."""
-        deaths: dict[str, list[Death]] = {point.removesuffix(CUT): [] for point, _ in schedule.choices if point.endswith(CUT)}
+        deaths: dict[str, list[Death]] = {
+            point.removesuffix(CUT): [] for point, _ in schedule.choices if point.endswith(CUT)
+        }
         for death in schedule.deaths:
             deaths.setdefault(death.worker, []).append(death)
-        return [self.life(worker, death) for worker, death in deaths.items() if worker in self.plan.workers]
+        return [
+            self.life(worker, death)
+            for worker, death in deaths.items()
+            if worker in self.plan.workers
+        ]
 
     def simulation(self, attempt: Attempt, seed: int | None) -> Simulation[object]:
-        """The attempt as the caller gets it; raises what ended it early, with the schedule that does it again."""
+        """The attempt as the caller gets it; raises what ended it early, with the schedule that
+        does it again."""
         if attempt.error is not None:
             add_note(attempt.error, f"replay it: pl.replay(items, {str(attempt.schedule())!r})")
             raise attempt.error
         return Simulation(attempt, self, seed)
 
     def report(self, attempt: Attempt) -> Report:
-        tallies = {seat.spec.index: tally for seat, tally in zip(self.plan.seats, attempt.tallies, strict=True)}
-        zips = {name: (zipped.tuples, zipped.left_over) for each in attempt.zips for name, zipped in each.items()}
+        tallies = {
+            seat.spec.index: tally
+            for seat, tally in zip(self.plan.seats, attempt.tallies, strict=True)
+        }
+        zips = {
+            name: (zipped.tuples, zipped.left_over)
+            for each in attempt.zips
+            for name, zipped in each.items()
+        }
         restarts = Counter(death.worker for death in attempt.deaths)
 
         def figures(node: int) -> Figures:
@@ -228,7 +284,9 @@ class Simulation(list[Out], Generic[Out, In_co]):
 
     if TYPE_CHECKING:
 
-        def __eq__(self, other: object, /) -> bool: ...  # a list's, which checkers take to be of lists of the same class only
+        def __eq__(
+            self, other: object, /
+        ) -> bool: ...  # a list's, which checkers take to be of lists of the same class only
 
     @property
     def items(self) -> list[In_co]:
@@ -251,7 +309,8 @@ class Simulation(list[Out], Generic[Out, In_co]):
         return self._simulator.again(self._attempt)[1]
 
     def picture(self) -> str:
-        """The trace as a page of HTML that needs nothing else: `Path("run.html").write_text(simulation.picture())`."""
+        """The trace as a page of HTML that needs nothing else:
+        `Path("run.html").write_text(simulation.picture())`."""
         facts = {"outputs": repr(list(self)), "schedule": self.schedule}
         return picture(self.trace, self._simulator.plan.topology, facts)
 

@@ -1,9 +1,10 @@
 """A test that is run again and again, each time under another schedule.
 
-Knows: a body that asks for one simulation each time it is run.  Must never know: which framework the test is written for.
+Knows: a body that asks for one simulation each time it is run.  Must never know: which framework
+the test is written for.
 
-It is an exploration in which a schedule is run from inside of what checks it: so a test may build its pipeline anew each time,
-put things in order before it, and look at what it likes afterwards.
+It is an exploration in which a schedule is run from inside of what checks it: so a test may build
+its pipeline anew each time, put things in order before it, and look at what it likes afterwards.
 """
 
 from __future__ import annotations
@@ -41,7 +42,9 @@ class NoSimulator(Simulator):
 class Trials(Search):
     """Runs a body; what it raises is a failure, or ends everything (`verdict`)."""
 
-    def __init__(self, body: Body, most: int = 1, expired: Callable[[], bool] = lambda: False) -> None:
+    def __init__(
+        self, body: Body, most: int = 1, expired: Callable[[], bool] = lambda: False
+    ) -> None:
         super().__init__(NoSimulator(), None, most, expired, lambda: None)
         look_for_handlers()
         self.body = body
@@ -74,11 +77,14 @@ class Trials(Search):
             self.fault = left_by_another(self.passed.schedule(), self.error)
             raise self.fault
         if self.made is None:
-            raise self.error or LifecycleError("the test never called simulate(pl, items), so there is nothing to explore")
+            raise self.error or LifecycleError(
+                "the test never called simulate(pl, items), so there is nothing to explore"
+            )
         return self.made
 
     def simulate(self, topology: Topology, items: Iterable[object]) -> Simulation[object]:
-        """Called by the body: the pipeline under the schedule whose turn it is; raises what ends the run early."""
+        """Called by the body: the pipeline under the schedule whose turn it is; raises what ends
+        the run early."""
         try:
             return self.simulation(topology, items)
         except (ConveyorError, Redundant) as error:
@@ -92,7 +98,9 @@ class Trials(Search):
 
     def simulation(self, topology: Topology, items: Iterable[object]) -> Simulation[object]:
         if self.scheduler is None:
-            raise LifecycleError("simulate() is called outside of the test: call it in the test's own body")
+            raise LifecycleError(
+                "simulate() is called outside of the test: call it in the test's own body"
+            )
         if self.made is not None:
             raise LifecycleError(
                 "simulate() is called a second time in one run of the test: a schedule belongs to one pipeline. Write a test "
@@ -113,9 +121,15 @@ class Trials(Search):
 
 
 def under_many(
-    trials: Trials, known: Sequence[Schedule], *, strategy: Strategy | Scheduler, seed: int, faults: Faults | None
+    trials: Trials,
+    known: Sequence[Schedule],
+    *,
+    strategy: Strategy | Scheduler,
+    seed: int,
+    faults: Faults | None,
 ) -> Exploration[object]:
-    """First the schedules that are `known` to have failed, then the default, then as `pl.explore` does."""
+    """First the schedules that are `known` to have failed, then the default, then as `pl.explore`
+    does."""
     check_bounds(trials.most, faults, "explore()")
     trials.timers = faults is not None and faults.timeouts
     for schedule in (*known, Schedule()):
@@ -126,14 +140,20 @@ def under_many(
         return trials.found
     plan = trials.simulator.plan
     return explore(
-        trials, (lambda: strategy) if isinstance(strategy, Scheduler) else lambda: made(strategy, plan, seed), faults
+        trials,
+        (lambda: strategy)
+        if isinstance(strategy, Scheduler)
+        else lambda: made(strategy, plan, seed),
+        faults,
     )
 
 
 def replayed(trials: Trials, schedule: Schedule) -> None:
-    """The body under one schedule; raises what it raises, and `ScheduleMismatch` if the schedule does not fit.
+    """The body under one schedule; raises what it raises, and `ScheduleMismatch` if the schedule
+    does not fit.
 
-    If it raises nothing the schedule is run once more as it is in a search, to find jobs that depend on more than their item.
+    If it raises nothing the schedule is run once more as it is in a search, to find jobs that
+    depend on more than their item.
     """
     trials.timers = schedule.has_timers
     replay = Replay(schedule)

@@ -41,8 +41,14 @@ class Tracer:
         self.events.append(Event(self.now(), point, Happening.DECISION, text=text))
 
     def died(self, death: Death) -> None:
-        item = "at the end of the run" if death.item is None else f"with item {death.item} {death.step}"
-        self.events.append(Event(self.clocks.get(death.worker, 0), death.worker, Happening.DEATH, text=item))
+        item = (
+            "at the end of the run"
+            if death.item is None
+            else f"with item {death.item} {death.step}"
+        )
+        self.events.append(
+            Event(self.clocks.get(death.worker, 0), death.worker, Happening.DEATH, text=item)
+        )
 
     def restarted(self, worker: str) -> None:
         self.clocks[worker] = max(self.clocks.get(worker, 0), self.now())
@@ -55,7 +61,8 @@ class Tracer:
         return max(self.clocks.values(), default=0)
 
     def begins(self, loop: Loop, count: int) -> int:
-        """When a slice of `count` items can begin; the clock of its worker is then one tick later."""
+        """When a slice of `count` items can begin; the clock of its worker is then one tick
+        later."""
         name = loop.spec.name
         ready = self.clocks.get(name, 0)
         for index in channels_of(loop.spec.inputs):
@@ -98,9 +105,13 @@ class TracedNode:
 
     def finish(self, skip: int, limit: int) -> Iterable[Piece]:
         self.tracer.settle(self.loop)
-        return self.written(self.node.finish(skip, limit), Happening.FINISH, self.tracer.now() + 1, ())
+        return self.written(
+            self.node.finish(skip, limit), Happening.FINISH, self.tracer.now() + 1, ()
+        )
 
-    def written(self, pieces: Iterable[Piece], what: Happening, time: int, items: tuple[str, ...]) -> Iterator[Piece]:
+    def written(
+        self, pieces: Iterable[Piece], what: Happening, time: int, items: tuple[str, ...]
+    ) -> Iterator[Piece]:
         outputs: list[str] = []
         name = self.loop.spec.name
         at = len(self.tracer.events)
@@ -112,7 +123,11 @@ class TracedNode:
         finally:
             if items or outputs:
                 event = Event(
-                    time, name, what, items, () if is_end and what is Happening.RUN and not outputs else tuple(outputs)
+                    time,
+                    name,
+                    what,
+                    items,
+                    () if is_end and what is Happening.RUN and not outputs else tuple(outputs),
                 )
                 self.tracer.events.insert(at, event)
 

@@ -1,6 +1,7 @@
 """Which exceptions of a check, or of a test, say that it has failed.
 
-Knows: how tests are ended in other ways.  Must never know: schedules, or which framework a test is written for.
+Knows: how tests are ended in other ways.  Must never know: schedules, or which framework a test is
+written for.
 """
 
 from __future__ import annotations
@@ -30,7 +31,11 @@ def tells_failure(error: BaseException) -> bool:
 def of_pytest() -> tuple[type[BaseException], ...]:
     """What ends a test otherwise.  Where pytest has not been imported nothing can raise that."""
     pytest: Any = sys.modules.get("pytest")
-    return () if pytest is None else (pytest.skip.Exception, pytest.xfail.Exception, pytest.exit.Exception)
+    return (
+        ()
+        if pytest is None
+        else (pytest.skip.Exception, pytest.xfail.Exception, pytest.exit.Exception)
+    )
 
 
 def of_unittest() -> tuple[type[BaseException], ...]:

@@ -2,8 +2,9 @@
 
 Knows: what `channel` promises.  Must never know: processes, threads, bytes.
 
-An item is kept as it would travel: an atom as it is, anything else pickled, so that a job that changes its item changes a copy.
-Items are never taken out of the list; so the state of a channel is a few small values.
+An item is kept as it would travel: an atom as it is, anything else pickled, so that a job that
+changes its item changes a copy. Items are never taken out of the list; so the state of a channel is
+a few small values.
 """
 
 from __future__ import annotations
@@ -39,7 +40,8 @@ class MemoryChannel:
         self.last = 0  # how many items the last record holds
 
     def state(self) -> State:
-        """What `restore` goes back to, as long as nothing but this channel's own future was added since."""
+        """What `restore` goes back to, as long as nothing but this channel's own future was added
+        since."""
         return len(self.items), self.head, self.closed, self.tag, self.last
 
     def restore(self, state: State) -> None:

@@ -1,6 +1,8 @@
-"""What is left of a worker that may die: its counts, what it had in hand, the state of its processor.
+"""What is left of a worker that may die: its counts, what it had in hand, the state of its
+processor.
 
-Knows: what outlives a worker, and what another in its place is told.  Must never know: when anybody dies.
+Knows: what outlives a worker, and what another in its place is told.  Must never know: when anybody
+dies.
 """
 
 from __future__ import annotations
@@ -25,8 +27,8 @@ __all__ = ["Estate"]
 class Estate:
     """Of one node in one run in which its worker may die.
 
-    `void` is told of the first ordinal of which nothing that was said counts: what came of that item is done again.  `taken` is
-    told of each slice that is taken in hand.
+    `void` is told of the first ordinal of which nothing that was said counts: what came of that
+    item is done again.  `taken` is told of each slice that is taken in hand.
     """
 
     def __init__(self, life: Life, void: Callable[[int], None], taken: Callable[[], None]) -> None:
@@ -45,7 +47,9 @@ class Estate:
     def heir(self, stage: Job[object, object] | None, tally: Tally) -> None:
         """Another worker takes over, with a stage that is new and nothing in hand."""
         self.held = None
-        self.journal = Journal(tally, self.counts, self.hold, self.void if self.is_inherited else None)
+        self.journal = Journal(
+            tally, self.counts, self.hold, self.void if self.is_inherited else None
+        )
         if stage is not None and stage.is_restorable and isinstance(stage, Restorable):
             self.stage = stage
             self.life.saves = True
@@ -64,7 +68,9 @@ class Estate:
         death = self.life.deaths[-1]
         held = NOTHING if self.held is None else Death(*self.held, running=self.life.running)
         hand = held if death.hand is None else death.hand
-        told = self.inherit(hand) if hand.end > heads[hand.input] else NOTHING  # else all of it is committed
+        told = (
+            self.inherit(hand) if hand.end > heads[hand.input] else NOTHING
+        )  # else all of it is committed
         if held.end <= heads[held.input]:
             held = NOTHING
         self.life.deaths[-1] = death._replace(hand=None if told == held else told)
@@ -92,7 +98,8 @@ class Estate:
     def past(self, index: int) -> Past:
         return History(self.deaths).past(*self.place(index)) if self.deaths else FRESH
 
-    # ------------------------------------------------------------------------------- the memory of a processor's state
+    # ------------------------------------------------------------------------------- the memory of
+    # a processor's state
 
     def newest(self) -> Saved | None:
         return self.saved[0] if self.saved is not None else None
@@ -102,5 +109,7 @@ class Estate:
         data = packed_state(self.stage, self.life.worker)
         if not saved.finished:
             self.life.done_with()
-        self.life.store(None if saved.finished else self.life.done, "begun" if self.saved is None else "emitted")
+        self.life.store(
+            None if saved.finished else self.life.done, "begun" if self.saved is None else "emitted"
+        )
         self.saved = saved, data

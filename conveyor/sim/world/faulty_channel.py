@@ -1,10 +1,12 @@
 """One worker's end of a channel, in a run in which that worker may die.
 
-Knows: stores, and what each of them is to the item in hand.  Must never know: who decides where a worker dies.
+Knows: stores, and what each of them is to the item in hand.  Must never know: who decides where a
+worker dies.
 
-A death is before a store: what was stored stays, what was not is lost with the worker.  So is one where a slice is taken in
-hand or where a record is out: there the job is next, which may be what kills.  Every place has a name: the item in hand, and
-a step (`schedule.Death`); and where a worker comes by a name more than once, which time it is.
+A death is before a store: what was stored stays, what was not is lost with the worker.  So is one
+where a slice is taken in hand or where a record is out: there the job is next, which may be what
+kills.  Every place has a name: the item in hand, and a step (`schedule.Death`); and where a worker
+comes by a name more than once, which time it is.
 """
 
 from __future__ import annotations
@@ -26,13 +28,15 @@ class Killed(BaseException):
 
 
 class Life:
-    """Where a worker is in all its lives, and where it dies: before one store by number, or at each of these places, one after
-    the other.
+    """Where a worker is in all its lives, and where it dies: before one store by number, or at each
+    of these places, one after the other.
 
     `deaths` are those that it has died, the newest at the end.
     """
 
-    def __init__(self, worker: str, inputs: int, *, before: int | None = None, at: Sequence[Death] = ()) -> None:
+    def __init__(
+        self, worker: str, inputs: int, *, before: int | None = None, at: Sequence[Death] = ()
+    ) -> None:
         self.worker = worker
         self.inputs = inputs  # how many it has; what comes of one more is what `finish` gives
         self.before = before
@@ -45,9 +49,13 @@ class Life:
         self.ordinal = -1
         self.closed = 0  # channels whose end is told
         self.saves = False  # is the state of its processor saved before each commit?
-        self.is_told = True  # did anything that came of what it has in hand go out, or had it nothing to tell?
+        self.is_told = (
+            True  # did anything that came of what it has in hand go out, or had it nothing to tell?
+        )
         self.running = False  # can the job have been at work, at the place where it is?
-        self.passed: Counter[tuple[int | None, str]] = Counter()  # how often it came by each place in this life
+        self.passed: Counter[tuple[int | None, str]] = (
+            Counter()
+        )  # how often it came by each place in this life
         self.deaths: list[Death] = []
 
     @property
@@ -82,7 +90,8 @@ class Life:
             self.store(item, "taken", running=True)
 
     def done_with(self) -> None:
-        """Called when all that came of an item is out, even if that is nothing: a place must not depend on what comes out."""
+        """Called when all that came of an item is out, even if that is nothing: a place must not
+        depend on what comes out."""
         if not self.is_told:
             self.is_told = True
             self.come_to(self.done, "taken", running=True)
@@ -94,14 +103,18 @@ class Life:
 
     def store(self, item: int | None, step: str, *, running: bool = False) -> None:
         """Called before a store."""
-        self.come_to(item, step, running=running, is_chosen=not self.deaths and self.before == self.stores)
+        self.come_to(
+            item, step, running=running, is_chosen=not self.deaths and self.before == self.stores
+        )
         self.stores += 1
 
     def finish(self) -> None:
         """Called when all is done."""
         self.come_to(None, f"closed{self.closed}", running=False)
 
-    def come_to(self, item: int | None, step: str, *, running: bool, is_chosen: bool = False) -> None:
+    def come_to(
+        self, item: int | None, step: str, *, running: bool, is_chosen: bool = False
+    ) -> None:
         """The worker is here; raises `Killed` if this is where it dies."""
         self.running = running
         self.passed[item, step] += 1
@@ -122,7 +135,8 @@ class Life:
 
 
 class LifeOnRecord(Life):
-    """Dies where it is recorded, as often as it is; or, if it does not come by there, at the next place that it comes to."""
+    """Dies where it is recorded, as often as it is; or, if it does not come by there, at the next
+    place that it comes to."""
 
     def __init__(self, worker: str, inputs: int, fallen: Sequence[Fallen], gives_up: bool) -> None:
         super().__init__(worker, inputs)
@@ -141,7 +155,10 @@ class LifeOnRecord(Life):
         if not self.left or Place(here.item, here.step, self.given) < self.left[0].place:
             return None
         hand = self.left.pop(0).hand
-        return here._replace(hand=NOTHING if hand is None else hand, wait=NEVER if self.gave_up and not self.left else 0)
+        return here._replace(
+            hand=NOTHING if hand is None else hand,
+            wait=NEVER if self.gave_up and not self.left else 0,
+        )
 
 
 class Port:

@@ -1,7 +1,8 @@
-"""One node of a pipeline in memory: its drive loop, its ends of the channels, and what becomes of its worker.
+"""One node of a pipeline in memory: its drive loop, its ends of the channels, and what becomes of
+its worker.
 
-Knows: how a loop begins, goes on to its next wait, dies, fails and is followed by another.  Must never know: who decides, and
-whose turn it is.
+Knows: how a loop begins, goes on to its next wait, dies, fails and is followed by another.  Must
+never know: who decides, and whose turn it is.
 """
 
 from __future__ import annotations
@@ -89,8 +90,8 @@ class OneByOne:
 
 
 class OneOutput:
-    """A node that gives its outputs one by one: where a larger slice cuts them, any two may be chosen different lanes, and a
-    worker may die between any two."""
+    """A node that gives its outputs one by one: where a larger slice cuts them, any two may be
+    chosen different lanes, and a worker may die between any two."""
 
     def __init__(self, node: Node) -> None:
         self.node = node
@@ -134,18 +135,26 @@ class Loop:
         if self.spec.kind is Kind.SOURCE:
             self.channels_in = [world.source]
         self.channels = [world.channels[c] for c in channels_of(self.spec.inputs)]
-        self.channels += [world.channels[c] for c in leaves(self.spec.route)] if self.spec.route is not None else []
+        self.channels += (
+            [world.channels[c] for c in leaves(self.spec.route)]
+            if self.spec.route is not None
+            else []
+        )
         self.composite = len(self.notes) > 0
         route = self.spec.route
         self.balances = route is not None and balances(route)
-        self.decides = route is not None and (len(self.spec.inputs) > 1 or self.balances)  # before it waits for room
+        self.decides = route is not None and (
+            len(self.spec.inputs) > 1 or self.balances
+        )  # before it waits for room
         self.is_stamped = self.spec.depth > 0 or self.spec.stamps
         self.ends = self.deathless = self.make_ends(None)
         self.life: Life | None = None
         self.estate: Estate | None = None
         self.lane = 0  # of its join, that it reads
         self.tally = Tally()
-        self.options: list[int] = []  # the lanes of its join that have something, while it waits to read
+        self.options: list[
+            int
+        ] = []  # the lanes of its join that have something, while it waits to read
         self.moves = 0
         self.reads = 0
         self.has_begun = False  # has it come to its first wait?
@@ -184,7 +193,9 @@ class Loop:
         finally:
             if self.own is not None:
                 self.own.leave()
-        self.ends = ends = self.deathless if life is None and not self.composite else self.make_ends(life)
+        self.ends = ends = (
+            self.deathless if life is None and not self.composite else self.make_ends(life)
+        )
         inputs = ends.inputs or [world.source if life is None else Port(world.source, life)]
         estate = self.estate
         replay = Replay(estate) if estate is not None and estate.stage is not None else None
@@ -196,7 +207,9 @@ class Loop:
             node = world.observer.watch(self, node)
         cut = ONE_BY_ONE if life is None else CutOrNot(world, self)
         journal = None if estate is None else estate.journal
-        self.send = drive(RUN, node, inputs, ends.outlets, spec.route, cut, spec.merge_name, journal, replay).send
+        self.send = drive(
+            RUN, node, inputs, ends.outlets, spec.route, cut, spec.merge_name, journal, replay
+        ).send
 
     def make_ends(self, life: Life | None) -> AnyEnds:
         channel = self.world.channels.__getitem__
@@ -258,7 +271,9 @@ class Loop:
     def void(self, ordinal: int) -> None:
         """What was said of the item with this ordinal, and of those behind it, is said again."""
         name, letters = self.spec.name, self.world.dead_letters
-        self.world.dead_letters = [each for each in letters if each.stage != name or each.ordinal < ordinal]
+        self.world.dead_letters = [
+            each for each in letters if each.stage != name or each.ordinal < ordinal
+        ]
         scheduler, spec = self.world.scheduler, self.spec
         self.stands = ordinal
         if len(spec.inputs) > 1:
@@ -268,7 +283,8 @@ class Loop:
             scheduler.void(fork.name, self.world.counts.get(fork.name, 0), taken(fork, tails))
 
     def taken(self) -> None:
-        """A slice is taken in hand; where its join was not asked for it, what was decided before a worker died still stands."""
+        """A slice is taken in hand; where its join was not asked for it, what was decided before a
+        worker died still stands."""
         if len(self.spec.inputs) > 1 and not self.asked:
             self.stands += 1
             self.world.scheduler.void(self.spec.merge_name, self.reads, self.stands)
@@ -306,12 +322,18 @@ class Loop:
                 own.leave()
 
     def try_state(self) -> None:
-        """Packs the state of a processor as a run would, before its first item and behind its last; raises what that does.
+        """Packs the state of a processor as a run would, before its first item and behind its last;
+        raises what that does.
 
         Where the worker may die that is done behind each slice.
         """
         stage = self.stage
-        if stage is not None and self.estate is None and stage.is_restorable and isinstance(stage, Restorable):
+        if (
+            stage is not None
+            and self.estate is None
+            and stage.is_restorable
+            and isinstance(stage, Restorable)
+        ):
             packed_state(stage, self.spec.name)
 
     def finish(self) -> None:
@@ -337,10 +359,25 @@ class Loop:
         self.estate.died([inlet.head for inlet in self.ends.inputs or [self.world.source]])
         if self.world.observer is not None:
             self.world.observer.died(self.life.deaths[-1])
-        if stage is not None and stage.is_stateful and not stage.is_restorable and self.estate.has_begun:
-            self.fail("", WorkerCrashed(f"the worker of stage {self.spec.name!r} died in the simulation; {NO_STATE}"))
+        if (
+            stage is not None
+            and stage.is_stateful
+            and not stage.is_restorable
+            and self.estate.has_begun
+        ):
+            self.fail(
+                "",
+                WorkerCrashed(
+                    f"the worker of stage {self.spec.name!r} died in the simulation; {NO_STATE}"
+                ),
+            )
         elif self.life.gives_up:
-            self.fail("", WorkerCrashed(f"the workers of stage {self.spec.name!r} died one after the other, as it is recorded"))
+            self.fail(
+                "",
+                WorkerCrashed(
+                    f"the workers of stage {self.spec.name!r} died one after the other, as it is recorded"
+                ),
+            )
         else:
             self.dead = True
             self.world.dead.append(self)
@@ -348,7 +385,9 @@ class Loop:
     def fail(self, where: str, error: BaseException) -> None:
         """The run ends here.  Raises `error` if it comes from outside of the run."""
         self.finished = True
-        self.world.nodes.pop(self.spec.index, None)  # it may have been left in the middle of something
+        self.world.nodes.pop(
+            self.spec.index, None
+        )  # it may have been left in the middle of something
         pass_on(error.error if isinstance(error, ItemFailed) else error)
         failure = failure_of(self.spec.index, where, error)
         self.world.failures.append(failure)

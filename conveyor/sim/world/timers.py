@@ -2,9 +2,9 @@
 
 Knows: jobs with a time limit.  Must never know: the clock, who decides.
 
-An attempt whose time runs out fails before it has done anything, as it does for whoever looks at results in production.  There
-its worker is replaced, and the one after it knows of attempts that took too long, but of no others.  Attempts that gave some of
-their outputs before are not simulated.
+An attempt whose time runs out fails before it has done anything, as it does for whoever looks at
+results in production.  There its worker is replaced, and the one after it knows of attempts that
+took too long, but of no others.  Attempts that gave some of their outputs before are not simulated.
 """
 
 from __future__ import annotations
@@ -21,7 +21,8 @@ __all__ = ["StateLost", "put_timer"]
 
 
 class StateLost(BaseException):
-    """The time of an item ran out, and the state of its processor is lost with the worker: that ends the run."""
+    """The time of an item ran out, and the state of its processor is lost with the worker: that
+    ends the run."""
 
     def __init__(self, error: ItemTimeout) -> None:
         super().__init__()
@@ -45,7 +46,11 @@ def put_timer(node: JobNode, runs_out: Callable[[], bool]) -> None:
         while runs_out():
             if not can_be_replaced:
                 limit = f"timeout_s={policy.timeout_s:g}"
-                raise StateLost(ItemTimeout(f"stage {policy.stage!r}: an item took longer than {limit} allows; {NO_STATE}"))
+                raise StateLost(
+                    ItemTimeout(
+                        f"stage {policy.stage!r}: an item took longer than {limit} allows; {NO_STATE}"
+                    )
+                )
             timeouts += 1
             node.attempt = timeouts
             if (error := node.out_of_time(node.past.timeouts + timeouts)) is not None:

@@ -1,6 +1,7 @@
 """Who waits for what: whether a join can still get something, and who is stuck in a circle.
 
-Knows: what each loop waits for, and how the channels stand.  Must never know: who decides, and what is done about it.
+Knows: what each loop waits for, and how the channels stand.  Must never know: who decides, and what
+is done about it.
 """
 
 from __future__ import annotations
@@ -20,7 +21,9 @@ __all__ = ["Waiting"]
 class Waiting:
     """The loops of a world and their channels, as those who wait see them."""
 
-    def __init__(self, topology: Topology, channels: Sequence[MemoryChannel], loops: Mapping[int, Loop]) -> None:
+    def __init__(
+        self, topology: Topology, channels: Sequence[MemoryChannel], loops: Mapping[int, Loop]
+    ) -> None:
         self.topology = topology
         self.channels = channels
         self.loops = loops
@@ -53,16 +56,24 @@ class Waiting:
             return all(self.can_go_on(consumer, without, asked) for consumer in consumers)
         if isinstance(request, Merge) and request.options():
             return True
-        return any(self.can_get(channel, without, asked) for channel in channels_of(loop.spec.inputs))
+        return any(
+            self.can_get(channel, without, asked) for channel in channels_of(loop.spec.inputs)
+        )
 
     def waits_of(self) -> dict[int, Wait]:
         """What those who have not finished wait for."""
-        return {loop.spec.index: self.wait_of(loop) for loop in self.loops.values() if not loop.finished}
+        return {
+            loop.spec.index: self.wait_of(loop) for loop in self.loops.values() if not loop.finished
+        }
 
     def wait_of(self, loop: Loop) -> Wait:
         if isinstance(loop.request, Full):
             return Wait(WaitsFor.ROOM, tuple(lacking_room(loop.request)))
-        lacking = [c for c in channels_of(loop.spec.inputs) if not self.channels[c].pending() and not self.channels[c].closed]
+        lacking = [
+            c
+            for c in channels_of(loop.spec.inputs)
+            if not self.channels[c].pending() and not self.channels[c].closed
+        ]
         return Wait(WaitsFor.ITEMS, tuple(lacking))
 
     def circle(self) -> Circle | None:
@@ -70,11 +81,18 @@ class Waiting:
         return find_cycle(self.topology, self.waits_of())
 
     def states(self) -> dict[int, ChannelState]:
-        return {channel.index: ChannelState(channel.queued(), channel.capacity) for channel in self.channels}
+        return {
+            channel.index: ChannelState(channel.queued(), channel.capacity)
+            for channel in self.channels
+        }
 
 
 def lacking_room(full: Full[Blob]) -> list[int]:
     """The channels that have no room for what is to go out."""
     blob = full.blob
     ends = [end.channel if isinstance(end, Port) else end for end in full.outlets]
-    return [end.index for end in ends if isinstance(end, MemoryChannel) and (blob is None or not end.fits(full.items, blob))]
+    return [
+        end.index
+        for end in ends
+        if isinstance(end, MemoryChannel) and (blob is None or not end.fits(full.items, blob))
+    ]

@@ -1,14 +1,17 @@
-"""A pipeline in memory, stepped in one thread: whatever could happen in more than one way is asked of a scheduler.
+"""A pipeline in memory, stepped in one thread: whatever could happen in more than one way is asked
+of a scheduler.
 
-Knows: whose turn it is, and how to go back to where it was.  Must never know: processes, threads, the clock; where schedulers
-come from; what is done with the results.
+Knows: whose turn it is, and how to go back to where it was.  Must never know: processes, threads,
+the clock; where schedulers come from; what is done with the results.
 
-Rule 1.  Only joins, balances, and what a fault plan adds are decided.  Everything else goes on as far as it can, in a fixed
-         order: it can change nothing of what comes out (Kahn networks).
-Rule 2.  A join reads only when nothing else can go on, so every lane that can have an item has one.  Where several joins could
-         read, one whose other lanes can get nothing without it goes first; if there is none, their turn is a choice, too.
+Rule 1.  Only joins, balances, and what a fault plan adds are decided.  Everything else goes on as
+         far as it can, in a fixed order: it can change nothing of what comes out (Kahn networks).
+Rule 2.  A join reads only when nothing else can go on, so every lane that can have an item has
+         one.  Where several joins could read, one whose other lanes can get nothing without it goes
+         first; if there is none, their turn is a choice, too.
 Rule 3.  A balancing fork chooses first and waits for room then.
-Rule 4.  A worker that fails stops; the others go on to where they must stop, and then one of the failures is the run's.
+Rule 4.  A worker that fails stops; the others go on to where they must stop, and then one of the
+         failures is the run's.
 """
 
 from __future__ import annotations
@@ -35,7 +38,9 @@ from conveyor.sim.world.waiting import Waiting
 
 __all__ = ["Memory", "World"]
 
-LoopState: TypeAlias = "tuple[Loop, int, Request[Blob] | None, int, tuple[int, ...], list[int] | None]"
+LoopState: TypeAlias = (
+    "tuple[Loop, int, Request[Blob] | None, int, tuple[int, ...], list[int] | None]"
+)
 
 new: Callable[[type[Decision], tuple[str, int, int, int]], Decision] = tuple.__new__  # pyright: ignore[reportUnknownMemberType, reportUnknownVariableType]  # of a generic class
 
@@ -43,7 +48,8 @@ ROOMY: Final = 1 << 40
 
 
 class Memory:
-    """What a world can go back to: all that those who have not finished may still change, as long as they are stateless."""
+    """What a world can go back to: all that those who have not finished may still change, as long
+    as they are stateless."""
 
     __slots__ = ("asked", "channels", "counts", "log", "loops", "outputs", "source")
 
@@ -63,10 +69,15 @@ class Memory:
 
 
 class World:
-    """One pipeline in memory; `run` it as often as wanted, each time with a scheduler that decides."""
+    """One pipeline in memory; `run` it as often as wanted, each time with a scheduler that
+    decides."""
 
     def __init__(
-        self, plan: Plan, items: Sequence[object], observer: Observer | None = None, inspection: Inspection | None = None
+        self,
+        plan: Plan,
+        items: Sequence[object],
+        observer: Observer | None = None,
+        inspection: Inspection | None = None,
     ) -> None:
         self.plan = plan
         self.observer = observer
@@ -74,7 +85,9 @@ class World:
         self.nodes: dict[int, Node] = {}
         self.source = MemoryChannel(ROOMY)
         self.items = list(items)  # as they are in a slice (`intake`)
-        self.channels = [MemoryChannel(channel.capacity, channel.index) for channel in plan.topology.channels]
+        self.channels = [
+            MemoryChannel(channel.capacity, channel.index) for channel in plan.topology.channels
+        ]
         self.outputs: list[object] = []
         self.sink = CollectNode(self.outputs.extend)
         self.dead_letters: list[DeadLetter] = []
@@ -84,20 +97,30 @@ class World:
         self.counts: dict[str, int] = {}
         self.scheduler = Scheduler()
         self.deaths: dict[str, Life] = {}
-        self.opened: dict[str, int] = {}  # how many lanes of an adapting fork are open, if that matters
+        self.opened: dict[
+            str, int
+        ] = {}  # how many lanes of an adapting fork are open, if that matters
         self.loops = [Loop(self, seat) for seat in plan.seats]
         self.composite = any(loop.composite for loop in self.loops)
         self.active: list[Loop] = self.loops
-        self.memories: list[Memory] = []  # along the schedule under way, where it may have to be gone back to
-        self.goes_back = plan.is_stateless and observer is None and inspection is None and not plan.timers
-        self.waiting = Waiting(plan.topology, self.channels, {loop.spec.index: loop for loop in self.loops})
+        self.memories: list[
+            Memory
+        ] = []  # along the schedule under way, where it may have to be gone back to
+        self.goes_back = (
+            plan.is_stateless and observer is None and inspection is None and not plan.timers
+        )
+        self.waiting = Waiting(
+            plan.topology, self.channels, {loop.spec.index: loop for loop in self.loops}
+        )
         self.deciding = [loop for loop in self.loops if loop.decides]
 
-    # ------------------------------------------------------------------------------------------------------------ one run
+    # ------------------------------------------------------------------------------------------------------------
+    # one run
 
     def run(self, scheduler: Scheduler, deaths: dict[str, Life] | None = None) -> None:
-        """From before the first item to where nobody can go on, and to the teardown of every stage, as production does it: it
-        comes after whatever ends a run, and an error of it is told if there is no other."""
+        """From before the first item to where nobody can go on, and to the teardown of every stage,
+        as production does it: it comes after whatever ends a run, and an error of it is told if
+        there is no other."""
         is_told = False
         try:
             self.begin(scheduler, deaths)
@@ -113,7 +136,9 @@ class World:
         self.deaths = deaths or {}
         self.waits = scheduler.waits
         self.asks_always = scheduler.asks_always
-        self.asks_of_one = scheduler.asks_always or scheduler.waits  # is a read decided that has no other lane?
+        self.asks_of_one = (
+            scheduler.asks_always or scheduler.waits
+        )  # is a read decided that has no other lane?
         if self.inspection is not None:
             self.inspection.begin()
         if self.deaths or scheduler.comes_in is not None:
@@ -152,23 +177,36 @@ class World:
         return True
 
     def remember(self, ready: Sequence[Loop]) -> None:
-        """Keeps the place where a decision is about to be taken: the first, and the others of those who come by again.
+        """Keeps the place where a decision is about to be taken: the first, and the others of those
+        who come by again.
 
-        Not while a record waits for room whose input or lane is decided: whoever takes that worker's place would ask again.
+        Not while a record waits for room whose input or lane is decided: whoever takes that
+        worker's place would ask again.
         """
         is_forced = len(ready) == 1 and len(ready[0].options) == 1
-        if (is_forced and self.scheduler.shares) or self.deaths or self.failures or self.dead_letters:
+        if (
+            (is_forced and self.scheduler.shares)
+            or self.deaths
+            or self.failures
+            or self.dead_letters
+        ):
             return
         for loop in self.deciding:
             if type(loop.request) is Full:
                 return
         asked = self.scheduler.at if self.scheduler.shares else len(self.log)
-        if (asked == 0 or self.scheduler.shares) and not (self.memories and self.memories[-1].asked >= asked):
+        if (asked == 0 or self.scheduler.shares) and not (
+            self.memories and self.memories[-1].asked >= asked
+        ):
             self.memories.append(Memory(self))
 
     def open_lanes(self) -> None:
-        """How many lanes of an adapting fork are opened in this run: it shows where a lane says something at the end."""
-        self.opened = {fork: self.decide(fork + LANES, range(lanes, 0, -1)) for fork, lanes in self.plan.telling_forks}
+        """How many lanes of an adapting fork are opened in this run: it shows where a lane says
+        something at the end."""
+        self.opened = {
+            fork: self.decide(fork + LANES, range(lanes, 0, -1))
+            for fork, lanes in self.plan.telling_forks
+        }
         for loop in self.loops:
             if is_shut(loop.spec, self.opened):
                 for channel in leaves(loop.spec.route) if loop.spec.route is not None else ():
@@ -188,7 +226,8 @@ class World:
                 return
 
     def comes_back(self, can_wait: bool) -> bool:
-        """Does another take the place of the dead now?  Each death has one answer that says so, asked for or not."""
+        """Does another take the place of the dead now?  Each death has one answer that says so,
+        asked for or not."""
         point = RESTART + self.dead[0].spec.name
         if can_wait:
             return not self.decide(point, (0, 1))
@@ -202,7 +241,8 @@ class World:
         self.active = [each for each in self.loops if not each.finished and not each.dead]
 
     def settle(self) -> list[Loop]:
-        """Everybody goes on as far as they can without reading from a join; gives the joins that could read then."""
+        """Everybody goes on as far as they can without reading from a join; gives the joins that
+        could read then."""
         looked_twice = not self.composite
         while True:
             moved = False
@@ -240,7 +280,9 @@ class World:
         if len(options) > 1 or self.asks_of_one:
             lane = self.scheduler.pick(point, ordinal, options)
         loop.reads, loop.lane, loop.asked = ordinal + 1, lane, True
-        decision = new(Decision, (point, ordinal, lane, options[0]))  # at half the cost of Decision(...)
+        decision = new(
+            Decision, (point, ordinal, lane, options[0])
+        )  # at half the cost of Decision(...)
         self.log.append(decision)
         if self.observer is not None:
             self.observer.decided(decision)
@@ -266,8 +308,8 @@ class World:
         return [loop for loop in ready if self.has_what_it_wants(loop)] or ready[:1]
 
     def next_among_the_mortal(self, ready: list[Loop]) -> Loop:
-        """The same where workers die: when another takes the place of the dead is counted in decisions, whichever join they are
-        of, so which of them came first is one, too."""
+        """The same where workers die: when another takes the place of the dead is counted in
+        decisions, whichever join they are of, so which of them came first is one, too."""
         ordinal = self.counts.get(NEXT, 0)
         self.counts[NEXT] = ordinal + 1
         default = self.first_of(ready) or ready[0]
@@ -288,7 +330,9 @@ class World:
         return next((loop for loop in ready if self.waiting.has_all_it_can_get(loop)), None)
 
     def turn_of(self, ready: list[Loop]) -> Loop:
-        turn = self.scheduler.turn([loop.spec.merge_name for loop in ready], [loop.options for loop in ready])
+        turn = self.scheduler.turn(
+            [loop.spec.merge_name for loop in ready], [loop.options for loop in ready]
+        )
         self.turned = self.turned or turn > 0
         return ready[turn]
 
@@ -334,7 +378,9 @@ class World:
         if not self.failures:
             return None
         failures = sorted(self.failures, key=lambda failure: failure.node)  # whoever failed first
-        said = self.scheduler.stop([self.plan.topology.nodes[failure.node].name for failure in failures])
+        said = self.scheduler.stop(
+            [self.plan.topology.nodes[failure.node].name for failure in failures]
+        )
         if said is None:
             return failures[self.decide(STOP, range(len(failures)))]
         self.note(Decision(STOP, 0, said, 0))
@@ -342,12 +388,16 @@ class World:
 
     def decided(self) -> dict[str, int]:
         """How much was decided at each join and each fork."""
-        return self.counts | {loop.spec.merge_name: loop.reads for loop in self.loops if len(loop.spec.inputs) > 1}
+        return self.counts | {
+            loop.spec.merge_name: loop.reads for loop in self.loops if len(loop.spec.inputs) > 1
+        }
 
-    # ------------------------------------------------------------------------------------------------------ there and back
+    # ------------------------------------------------------------------------------------------------------
+    # there and back
 
     def restore(self, memory: Memory) -> None:
-        """Back to where `memory` was taken: workers that have moved since are replaced, as if they had died."""
+        """Back to where `memory` was taken: workers that have moved since are replaced, as if they
+        had died."""
         self.source.head = memory.source
         for channel, state in memory.channels:
             channel.restore(state)
