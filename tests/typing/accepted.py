@@ -1,8 +1,6 @@
-"""Pipelines that mypy --strict accepts and that run: building and simulating them must not raise a
-StageTypeError.
+"""Pipelines that mypy --strict accepts and that run: building and simulating them must not raise a StageTypeError.
 
-Each function gives a pipeline, what goes in and what comes out.  Annotations are strings here, read
-when a stage is added.
+Each function gives a pipeline, what goes in and what comes out.  Annotations are strings here, read when a stage is added.
 """
 
 from __future__ import annotations
@@ -24,17 +22,7 @@ import pathlib
 import re
 import threading
 import types
-from collections.abc import (
-    Callable,
-    Generator,
-    Hashable,
-    Iterable,
-    Iterator,
-    Mapping,
-    MutableMapping,
-    Sequence,
-    Sized,
-)
+from collections.abc import Callable, Generator, Hashable, Iterable, Iterator, Mapping, MutableMapping, Sequence, Sized
 from dataclasses import InitVar, dataclass, field
 from typing import (
     IO,
@@ -88,8 +76,7 @@ S = TypeVar("S", str, bytes)
 D = DefaultTypeVar("D", default=int)
 
 
-# -------------------------------------------------------------------------------------------
-# descriptors and dataclasses
+# ------------------------------------------------------------------------------------------- descriptors and dataclasses
 
 
 class Converted:
@@ -129,11 +116,7 @@ def quantity_of(stock: HasQuantity) -> int:
 
 
 def descriptor() -> Case:
-    return (
-        Pipeline[int]().add(Processor(Stock)).add(Processor(lambda stock: stock.quantity + 1)),
-        [1, 2],
-        [2, 3],
-    )
+    return Pipeline[int]().add(Processor(Stock)).add(Processor(lambda stock: stock.quantity + 1)), [1, 2], [2, 3]
 
 
 def inherited_descriptor() -> Case:
@@ -151,11 +134,7 @@ class Early:
 
 
 def init_var() -> Case:
-    return (
-        Pipeline[int]().add(Processor(Early)).add(Processor(lambda early: early.doubled)),
-        [1],
-        [2],
-    )
+    return Pipeline[int]().add(Processor(Early)).add(Processor(lambda early: early.doubled)), [1], [2]
 
 
 @dataclass(frozen=True)
@@ -183,11 +162,7 @@ def int_of(box: Box[int]) -> int:
 
 def generic_dataclass() -> Case:
     return (
-        Pipeline[int]()
-        .add(Processor(IntBox))
-        .add(Processor(int_of))
-        .add(Processor(Box[int]))
-        .add(Processor(int_of)),
+        Pipeline[int]().add(Processor(IntBox)).add(Processor(int_of)).add(Processor(Box[int])).add(Processor(int_of)),
         [1],
         [1],
     )
@@ -250,8 +225,7 @@ def cached_property() -> Case:
     return Pipeline[int]().add(Processor(Circle)).add(Processor(length_of)), [2], [12]
 
 
-# -----------------------------------------------------------------------------------------
-# attributes of any name, Protocols
+# ----------------------------------------------------------------------------------------- attributes of any name, Protocols
 
 
 class HasName(Protocol):
@@ -367,11 +341,7 @@ def text_length(text: str) -> int:
 
 
 def metaclass_call() -> Case:
-    return (
-        Pipeline[Any]().add(Processor(Product)).add(Processor(lambda made: str(made))),
-        [1],
-        ["made 1"],
-    )
+    return Pipeline[Any]().add(Processor(Product)).add(Processor(lambda made: str(made))), [1], ["made 1"]
 
 
 class Titled(Protocol):
@@ -457,8 +427,7 @@ def protocol_that_gives_itself() -> Case:
     return Pipeline[Chain]().add(Processor(last_of)), [Chain()], [1]
 
 
-# -----------------------------------------------------------------------------------------------------------
-# names and scopes
+# ----------------------------------------------------------------------------------------------------------- names and scopes
 
 
 @dataclass
@@ -597,12 +566,7 @@ def local_names_in_fields() -> Case:
         return {"row": row}
 
     start = Pipeline[int]().add(Processor(Row)).add(Processor(Holder)).add(Processor(row_of))
-    then = (
-        start.add(Processor(Held))
-        .add(Processor(row_of))
-        .add(Processor(as_dict))
-        .add(Processor(from_dict))
-    )
+    then = start.add(Processor(Held)).add(Processor(row_of)).add(Processor(as_dict)).add(Processor(from_dict))
     return then.add(Processor(lambda row: row.number)), [5], [5]
 
 
@@ -642,8 +606,7 @@ def only_for_checkers() -> Case:
     return Pipeline[Any]().add(Processor(tag_of)), [1], ["1"]
 
 
-# -----------------------------------------------------------------------------------------------
-# literals, enums, None, unions
+# ----------------------------------------------------------------------------------------------- literals, enums, None, unions
 
 
 class Color(enum.Enum):
@@ -690,11 +653,7 @@ def nested_literals(kind: Literal[Literal["a", "b"], None, 3]) -> str:
 
 
 def literals() -> Case:
-    return (
-        Pipeline[Literal["a", 3] | None]().add(Processor(nested_literals)),
-        ["a", None, 3],
-        ["a", "None", "3"],
-    )
+    return Pipeline[Literal["a", 3] | None]().add(Processor(nested_literals)), ["a", None, 3], ["a", "None", "3"]
 
 
 def of_red(color: Literal[Color.RED, Color.BLUE]) -> Color:
@@ -745,8 +704,7 @@ def literal_strings() -> Case:
     return Pipeline[str]().add(Processor(lambda _: "x")).add(Processor(text_length)), ["a"], [1]
 
 
-# ------------------------------------------------------------------------------------- generics:
-# ParamSpec, TypeVarTuple, Self
+# ------------------------------------------------------------------------------------- generics: ParamSpec, TypeVarTuple, Self
 
 
 def logged(function: Callable[P, R]) -> Callable[P, R]:
@@ -793,15 +751,7 @@ def param_spec() -> Case:
 
 
 def type_var_tuple() -> Case:
-    return (
-        Pipeline[int]()
-        .add(ReplicatingFork(2))
-        .add(Pipe(), Pipe())
-        .add(Zip(2))
-        .add(Processor(added)),
-        [2],
-        [4],
-    )
+    return Pipeline[int]().add(ReplicatingFork(2)).add(Pipe(), Pipe()).add(Zip(2)).add(Processor(added)), [2], [4]
 
 
 def half(number: N) -> N:
@@ -873,11 +823,7 @@ def built(builder: Builder) -> int:
 
 
 def self_type() -> Case:
-    return (
-        Pipeline[str]().add(Processor(lambda p: LongBuilder().part(p))).add(Processor(built)),
-        ["a"],
-        [1],
-    )
+    return Pipeline[str]().add(Processor(lambda p: LongBuilder().part(p))).add(Processor(built)), ["a"], [1]
 
 
 def make_counter(start: type[collections.Counter[T]], items: Iterable[T]) -> collections.Counter[T]:
@@ -889,14 +835,11 @@ def counted(counter: Mapping[str, int]) -> int:
 
 
 def partial_of_a_generic() -> Case:
-    count: Callable[[str], collections.Counter[str]] = functools.partial(
-        make_counter, collections.Counter[str]
-    )
+    count: Callable[[str], collections.Counter[str]] = functools.partial(make_counter, collections.Counter[str])
     return Pipeline[str]().add(Processor(count)).add(Processor(counted)), ["aab"], [2]
 
 
-# ------------------------------------------------------------------------------------- TypedDict,
-# NamedTuple, aliases, NewType
+# ------------------------------------------------------------------------------------- TypedDict, NamedTuple, aliases, NewType
 
 
 class Movie(TypedDict):
@@ -1020,11 +963,7 @@ def user(number: UserId) -> str:
 
 
 def new_types() -> Case:
-    return (
-        Pipeline[int]().add(Processor(UserId)).add(Processor(AdminId)).add(Processor(user)),
-        [1],
-        ["user 1"],
-    )
+    return Pipeline[int]().add(Processor(UserId)).add(Processor(AdminId)).add(Processor(user)), [1], ["user 1"]
 
 
 Positive = Annotated[int, "above zero"]
@@ -1038,8 +977,7 @@ def annotated() -> Case:
     return Pipeline[Positive]().add(Processor(root)).add(Processor(round)), [4], [2]
 
 
-# ----------------------------------------------------------------------------------------------
-# classes as values, containers
+# ---------------------------------------------------------------------------------------------- classes as values, containers
 
 
 class Animal:
@@ -1109,11 +1047,7 @@ def collected(items: collections.abc.Collection[int]) -> int:
 
 def abstract_containers() -> Case:
     start = Pipeline[Bag]().add(ReplicatingFork(3))
-    return (
-        start.add(Processor(size_of), Processor(summed), Processor(collected)).add(Zip(3)),
-        [Bag()],
-        [(3, 6, 3)],
-    )
+    return start.add(Processor(size_of), Processor(summed), Processor(collected)).add(Zip(3)), [Bag()], [(3, 6, 3)]
 
 
 def buffered(data: Buffer) -> int:
@@ -1144,11 +1078,7 @@ def lines_of(file: IO[str]) -> list[str]:
 
 
 def files() -> Case:
-    return (
-        Pipeline[str]().add(Processor(io.StringIO)).add(FlatMap(lines_of)),
-        ["a\nb"],
-        ["a\n", "b"],
-    )
+    return Pipeline[str]().add(Processor(io.StringIO)).add(FlatMap(lines_of)), ["a\nb"], ["a\n", "b"]
 
 
 def path_of(path: os.PathLike[str]) -> str:
@@ -1168,12 +1098,7 @@ def as_int(number: SupportsInt | SupportsIndex) -> int:
 
 
 def supported() -> Case:
-    pl = (
-        Pipeline[str]()
-        .add(Processor(decimal.Decimal))
-        .add(Processor(as_float))
-        .add(Processor(fractions.Fraction))
-    )
+    pl = Pipeline[str]().add(Processor(decimal.Decimal)).add(Processor(as_float)).add(Processor(fractions.Fraction))
     return pl.add(Processor(as_int)), ["2"], [2]
 
 
@@ -1193,11 +1118,7 @@ def matched(found: re.Match[str]) -> str:
 
 
 def matches() -> Case:
-    return (
-        Pipeline[str]().add(FlatMap(re.compile("a.").finditer)).add(Processor(lambda m: m[0])),
-        ["abac"],
-        ["ab", "ac"],
-    )
+    return Pipeline[str]().add(FlatMap(re.compile("a.").finditer)).add(Processor(lambda m: m[0])), ["abac"], ["ab", "ac"]
 
 
 def day(moment: datetime.date) -> int:
@@ -1216,8 +1137,7 @@ def unions() -> Case:
     return Pipeline[int]().add(Processor(event)), [1], ["1"]
 
 
-# ------------------------------------------------------------------------------------------------------
-# overloads and guards
+# ------------------------------------------------------------------------------------------------------ overloads and guards
 
 
 @overload
@@ -1229,11 +1149,7 @@ def twice(item: int | str) -> int | str:
 
 
 def overloads() -> Case:
-    return (
-        Pipeline[str]().add(Processor(twice)).add(Processor(len)).add(Processor(twice)),
-        ["a"],
-        [4],
-    )
+    return Pipeline[str]().add(Processor(twice)).add(Processor(len)).add(Processor(twice)), ["a"], [4]
 
 
 def is_text(item: object) -> TypeGuard[str]:
@@ -1261,16 +1177,11 @@ def generators() -> Case:
 
 
 def item_getters() -> Case:
-    return (
-        Pipeline[tuple[int, str]]().add(Processor(operator.itemgetter(1))).add(Processor(str)),
-        [(1, "a")],
-        ["a"],
-    )
+    return Pipeline[tuple[int, str]]().add(Processor(operator.itemgetter(1))).add(Processor(str)), [(1, "a")], ["a"]
 
 
 class Shop:
-    """Overloads, properties, static and class methods, and a decorator of its own, all in one
-    class."""
+    """Overloads, properties, static and class methods, and a decorator of its own, all in one class."""
 
     prices: Final = {"tea": 1}
 
@@ -1293,10 +1204,5 @@ class Shop:
 
 
 def shop() -> Case:
-    start = (
-        Pipeline[str]()
-        .add(Processor(Shop.price))
-        .add(Processor(Shop.bought))
-        .add(Processor(lambda shop: shop.sell(1)))
-    )
+    start = Pipeline[str]().add(Processor(Shop.price)).add(Processor(Shop.bought)).add(Processor(lambda shop: shop.sell(1)))
     return start.add(Processor(text_length)), ["tea"], [4]

@@ -1,5 +1,4 @@
-"""What the chains of this directory are made of: one of each kind of callable, and a few types to
-tell apart."""
+"""What the chains of this directory are made of: one of each kind of callable, and a few types to tell apart."""
 
 from __future__ import annotations
 

@@ -1,5 +1,4 @@
-"""Chain style, without a mistake: every checker accepts each line, and reads each type as it stands
-here.
+"""Chain style, without a mistake: every checker accepts each line, and reads each type as it stands here.
 
 The plugin for mypy reads the same, but for the lines that say so.
 """
@@ -83,17 +82,10 @@ def straight() -> None:
     assert_type(Pipeline[str]().add(Processor(parse)).add(Processor(half)), Pipeline[str, float])
     assert_type(Pipeline[str]().add(Pipe()).add(Processor(parse)).add(Pipe(3)), Pipeline[str, int])
     assert_type(Pipeline[str]().add(FlatMap(words)).add(FlatMap(letters)), Pipeline[str, str])
+    assert_type(Pipeline[str]().add(Filter(is_long)).add(Processor(parse)).add(Filter(is_even)), Pipeline[str, int])
+    assert_type(Pipeline[str](strict=True, start_method="spawn").add(Processor(parse)), Pipeline[str, int])
     assert_type(
-        Pipeline[str]().add(Filter(is_long)).add(Processor(parse)).add(Filter(is_even)),
-        Pipeline[str, int],
-    )
-    assert_type(
-        Pipeline[str](strict=True, start_method="spawn").add(Processor(parse)), Pipeline[str, int]
-    )
-    assert_type(
-        Pipeline[str]()
-        .add(Processor(parse, name="p", on_error="skip", retries=2))
-        .add(Filter(is_even, name="even")),
+        Pipeline[str]().add(Processor(parse, name="p", on_error="skip", retries=2)).add(Filter(is_even, name="even")),
         Pipeline[str, int],
     )
 
@@ -101,19 +93,10 @@ def straight() -> None:
 def with_options(seconds: float | None) -> None:
     assert_type(Pipeline[str]().add(Processor(parse, timeout_s=1)), Pipeline[str, int])
     assert_type(Pipeline[str]().add(Processor(maybe, timeout_s=0.5, retries=1)), Pipeline[str, int])
-    assert_type(
-        Pipeline[str]().add(Processor(number_or_text, timeout_s=seconds)), Pipeline[str, int | str]
-    )
-    assert_type(
-        Pipeline[str]().add(Processor(lambda line: line.upper(), timeout_s=None)),
-        Pipeline[str, str],
-    )
-    assert_type(
-        Pipeline[int]().add(Processor(partial(scaled, 3), timeout_s=1)), Pipeline[int, float]
-    )
-    assert_type(
-        Pipeline[str]().add(FlatMap(words, timeout_s=1, on_error="dead_letter")), Pipeline[str, str]
-    )
+    assert_type(Pipeline[str]().add(Processor(number_or_text, timeout_s=seconds)), Pipeline[str, int | str])
+    assert_type(Pipeline[str]().add(Processor(lambda line: line.upper(), timeout_s=None)), Pipeline[str, str])
+    assert_type(Pipeline[int]().add(Processor(partial(scaled, 3), timeout_s=1)), Pipeline[int, float])
+    assert_type(Pipeline[str]().add(FlatMap(words, timeout_s=1, on_error="dead_letter")), Pipeline[str, str])
     assert_type(Pipeline[str]().add(FlatMap(partial(parts, ","), timeout_s=1)), Pipeline[str, str])
     assert_type(Pipeline[str]().add(Filter(is_long, timeout_s=1, name="long")), Pipeline[str, str])
 
@@ -130,8 +113,7 @@ def none_is_no_output() -> None:
 def none_is_an_item_elsewhere() -> None:
     assert_type(Pipeline[int | None]().add(Pipe()), Pipeline[int | None, int | None])
     assert_type(
-        Pipeline[int | None]().add(ReplicatingFork(2)).add(Pipe(), Pipe()).add(Join(2)),
-        Pipeline[int | None, int | None],
+        Pipeline[int | None]().add(ReplicatingFork(2)).add(Pipe(), Pipe()).add(Join(2)), Pipeline[int | None, int | None]
     )
     assert_type(Pipeline[int | None]().add(Pipe()).run([None, 1]), RunResult[int | None])
 
@@ -140,10 +122,7 @@ def every_kind_of_callable() -> None:
     assert_type(Pipeline[str]().add(Processor(lambda line: line.upper())), Pipeline[str, str])
     assert_type(Pipeline[str]().add(Processor(lambda line: len(line) or None)), Pipeline[str, int])
     assert_type(Pipeline[str]().add(FlatMap(lambda line: line.split())), Pipeline[str, str])
-    assert_type(
-        Pipeline[str]().add(FlatMap(lambda line: (len(word) for word in line.split()))),
-        Pipeline[str, int],
-    )
+    assert_type(Pipeline[str]().add(FlatMap(lambda line: (len(word) for word in line.split()))), Pipeline[str, int])
     assert_type(Pipeline[str]().add(Filter(lambda line: line.isdigit())), Pipeline[str, str])
     assert_type(Pipeline[str]().add(Processor(len)), Pipeline[str, int])
     assert_type(Pipeline[str]().add(Processor(int)), Pipeline[str, int])
@@ -170,44 +149,27 @@ def every_kind_of_callable() -> None:
     assert_type(Pipeline[str]().add(Processor(Adder.named)), Pipeline[str, Adder])
     assert_type(Pipeline[str]().add(Processor(Adder.parsed)), Pipeline[str, int])
     assert_type(Pipeline[int]().add(Processor(Adder)), Pipeline[int, Adder])
-    assert_type(
-        Pipeline[tuple[int, str]]().add(Processor(operator.itemgetter(1))),
-        Pipeline[tuple[int, str], Any],
-    )
+    assert_type(Pipeline[tuple[int, str]]().add(Processor(operator.itemgetter(1))), Pipeline[tuple[int, str], Any])
 
 
 def partials() -> None:
-    assert_type(
-        Pipeline[int]().add(Processor(partial(scaled, 3), name="scaled", retries=1)),
-        Pipeline[int, float],
-    )
-    assert_type(
-        Pipeline[int]().add(Processor(partial(scaled, 3))).add(Processor(math.floor)),
-        Pipeline[int, int],
-    )
+    assert_type(Pipeline[int]().add(Processor(partial(scaled, 3), name="scaled", retries=1)), Pipeline[int, float])
+    assert_type(Pipeline[int]().add(Processor(partial(scaled, 3))).add(Processor(math.floor)), Pipeline[int, int])
     assert_type(Pipeline[bool]().add(Processor(partial(scaled, 3))), Pipeline[bool, float])
     assert_type(Pipeline[str]().add(Processor(partial(maybe_in, 16))), Pipeline[str, int])
-    assert_type(
-        Pipeline[str]().add(Processor(partial(number_or_text_in, 16))), Pipeline[str, int | str]
-    )
+    assert_type(Pipeline[str]().add(Processor(partial(number_or_text_in, 16))), Pipeline[str, int | str])
     assert_type(Pipeline[str]().add(Processor(partial(boxed_times, 2))), Pipeline[str, list[str]])
     assert_type(Pipeline[float]().add(Processor(partial(Square, 2.0))), Pipeline[float, Square])
-    assert_type(
-        Pipeline[float]().add(Processor(partial(Square(2.0, 2.0).scaled))), Pipeline[float, Square]
-    )
+    assert_type(Pipeline[float]().add(Processor(partial(Square(2.0, 2.0).scaled))), Pipeline[float, Square])
     assert_type(Pipeline[str]().add(Processor(partial(int, base=16))), Pipeline[str, int])
     assert_type(Pipeline[str]().add(FlatMap(partial(parts, ","), name="parts")), Pipeline[str, str])
-    assert_type(
-        Pipeline[int]().add(Filter(partial(is_above, 3), on_error="skip")), Pipeline[int, int]
-    )
+    assert_type(Pipeline[int]().add(Filter(partial(is_above, 3), on_error="skip")), Pipeline[int, int])
     assert_type(Pipeline[bool]().add(Filter(partial(is_above, 3))), Pipeline[bool, bool])
     assert_type(Pipeline().add(Processor(partial(scaled, 3))), Pipeline[int, float])
     Pipeline[str]().add(Processor(partial(print, end=""))).run(["a"])
     Pipeline[str]().add(Processor(partial(untyped))).add(Processor(half)).run(["a"])
     assert_type(
-        Pipeline[int]()
-        .add(ReplicatingFork(2))
-        .add(Processor(partial(scaled, 3)), Filter(partial(is_above, 3))),
+        Pipeline[int]().add(ReplicatingFork(2)).add(Processor(partial(scaled, 3)), Filter(partial(is_above, 3))),
         Pipeline[int, float, int],
     )
     assert_type(
@@ -224,10 +186,7 @@ def what_gives_elements() -> None:
     assert_type(Pipeline[list[int]]().add(FlatMap(reversed)), Pipeline[list[int], int])
     assert_type(Pipeline[list[str]]().add(FlatMap(enumerate)), Pipeline[list[str], tuple[int, str]])
     assert_type(Pipeline[int]().add(FlatMap(range)), Pipeline[int, int])
-    assert_type(
-        Pipeline[dict[str, int]]().add(FlatMap(dict[str, int].items)),
-        Pipeline[dict[str, int], tuple[str, int]],
-    )
+    assert_type(Pipeline[dict[str, int]]().add(FlatMap(dict[str, int].items)), Pipeline[dict[str, int], tuple[str, int]])
 
 
 def with_any_no_complaint() -> None:
@@ -247,9 +206,7 @@ def stateful_and_protocols(converter: Converter, function: Callable[[str], bytes
 def a_lane_fits_what_takes_more() -> None:
     assert_type(Pipeline[str]().add(Processor(anything)), Pipeline[str, str])
     assert_type(Pipeline[int]().add(Processor(either_way)), Pipeline[int, int])
-    assert_type(
-        Pipeline[int]().add(Processor(square)).add(Processor(measure)), Pipeline[int, float]
-    )
+    assert_type(Pipeline[int]().add(Processor(square)).add(Processor(measure)), Pipeline[int, float])
     assert_type(Pipeline[bool]().add(Processor(half)), Pipeline[bool, float])
     assert_type(Pipeline[UserId]().add(Processor(double)), Pipeline[UserId, int])
     assert_type(Pipeline[UserId]().add(Processor(register)), Pipeline[UserId, str])
@@ -258,20 +215,14 @@ def a_lane_fits_what_takes_more() -> None:
 
 def a_union_stays_one() -> None:
     assert_type(Pipeline[str]().add(Processor(number_or_text)), Pipeline[str, int | str])
-    assert_type(
-        Pipeline[str]().add(Processor(number_or_text)).add(Processor(either_way)),
-        Pipeline[str, int],
-    )
+    assert_type(Pipeline[str]().add(Processor(number_or_text)).add(Processor(either_way)), Pipeline[str, int])
     assert_type(Pipeline[int | str]().add(Processor(either_way)), Pipeline[int | str, int])
 
 
 def stages_in_variables() -> None:
     stage = Processor(parse)
     fork, join = ReplicatingFork(2), Join(2)
-    assert_type(
-        Pipeline[str]().add(stage).add(fork).add(Pipe(), Processor(half)).add(join),
-        Pipeline[str, int | float],
-    )
+    assert_type(Pipeline[str]().add(stage).add(fork).add(Pipe(), Processor(half)).add(join), Pipeline[str, int | float])
     source = Pipeline[str]()
     parsed = source.add(Processor(parse))
     assert_type(parsed, Pipeline[str, int])
@@ -286,30 +237,17 @@ def forks_and_joins() -> None:
     assert_type(Pipeline[str]().add(ReplicatingFork(1)), Pipeline[str, str])
     assert_type(Pipeline[str]().add(ReplicatingFork(2)), Pipeline[str, str, str])
     assert_type(Pipeline[str]().add(BalancingFork(3)), Pipeline[str, str, str, str])
-    assert_type(
-        Pipeline[str]().add(ReplicatingFork(8)),
-        Pipeline[str, str, str, str, str, str, str, str, str],
-    )
+    assert_type(Pipeline[str]().add(ReplicatingFork(8)), Pipeline[str, str, str, str, str, str, str, str, str])
     assert_type(split(), Pipeline[str, int, bytes])
     assert_type(split().add(Join(2)), Pipeline[str, int | bytes])
     assert_type(split().add(Join(2, ordered=True)), Pipeline[str, int | bytes])
     assert_type(split().add(Zip(2)), Pipeline[str, tuple[int, bytes]])
     assert_type(split().add(Pipe(), Processor(decode)), Pipeline[str, int, str])
     assert_type(split().add(Processor(show), Processor(decode)).add(Join(2)), Pipeline[str, str])
+    assert_type(Pipeline[str]().add(ReplicatingFork(2)).add(Processor(maybe), FlatMap(words)), Pipeline[str, int, str])
+    assert_type(Pipeline[str]().add(BalancingFork(2)).add(Processor(parse), Processor(parse)).add(Join(2)), Pipeline[str, int])
     assert_type(
-        Pipeline[str]().add(ReplicatingFork(2)).add(Processor(maybe), FlatMap(words)),
-        Pipeline[str, int, str],
-    )
-    assert_type(
-        Pipeline[str]().add(BalancingFork(2)).add(Processor(parse), Processor(parse)).add(Join(2)),
-        Pipeline[str, int],
-    )
-    assert_type(
-        Pipeline[int]()
-        .add(ReplicatingFork(2))
-        .add(Pipe(), Processor(half))
-        .add(Zip(2))
-        .add(Processor(pair_sum)),
+        Pipeline[int]().add(ReplicatingFork(2)).add(Pipe(), Processor(half)).add(Zip(2)).add(Processor(pair_sum)),
         Pipeline[int, float],
     )
     assert_type(
@@ -317,9 +255,7 @@ def forks_and_joins() -> None:
         Pipeline[int, tuple[int, int, str]],
     )
     assert_type(
-        Pipeline[int]()
-        .add(ReplicatingFork(2))
-        .add(Processor(lambda n: n + 1), Processor(lambda n: str(n))),
+        Pipeline[int]().add(ReplicatingFork(2)).add(Processor(lambda n: n + 1), Processor(lambda n: str(n))),
         Pipeline[int, int, str],
     )
 
@@ -343,10 +279,7 @@ def different() -> Pipeline[int, float, str, int, Square, list[int], int, int, i
 
 def eight_lanes() -> None:
     assert_type(different(), Pipeline[int, float, str, int, Square, list[int], int, int, int])
-    assert_type(
-        different().add(Zip(8)),
-        Pipeline[int, tuple[float, str, int, Square, list[int], int, int, int]],
-    )
+    assert_type(different().add(Zip(8)), Pipeline[int, tuple[float, str, int, Square, list[int], int, int, int]])
     assert_type(different().add(Join(8)), Pipeline[int, float | str | int | Square | list[int]])
     assert_type(
         different().add(Join(2), Join(2), Join(2), Join(2)),
@@ -369,49 +302,26 @@ def four() -> Pipeline[str, int, int, bytes, bytes]:
 def mixed_rows() -> None:
     assert_type(split().add(ReplicatingFork(2), Pipe()), Pipeline[str, int, int, bytes])
     assert_type(split().add(Pipe(), ReplicatingFork(2)), Pipeline[str, int, bytes, bytes])
-    assert_type(
-        split().add(ReplicatingFork(2), BalancingFork(2)), Pipeline[str, int, int, bytes, bytes]
-    )
-    assert_type(
-        split().add(Processor(show), ReplicatingFork(3)), Pipeline[str, str, bytes, bytes, bytes]
-    )
-    assert_type(
-        split().add(ReplicatingFork(2), Processor(lambda data: data.decode())),
-        Pipeline[str, int, int, str],
-    )
-    assert_type(
-        split().add(Processor(lambda number: [number]), ReplicatingFork(2)),
-        Pipeline[str, list[int], bytes, bytes],
-    )
+    assert_type(split().add(ReplicatingFork(2), BalancingFork(2)), Pipeline[str, int, int, bytes, bytes])
+    assert_type(split().add(Processor(show), ReplicatingFork(3)), Pipeline[str, str, bytes, bytes, bytes])
+    assert_type(split().add(ReplicatingFork(2), Processor(lambda data: data.decode())), Pipeline[str, int, int, str])
+    assert_type(split().add(Processor(lambda number: [number]), ReplicatingFork(2)), Pipeline[str, list[int], bytes, bytes])
     assert_type(three().add(Join(2), Pipe()), Pipeline[str, int | bytes, bytes])
     assert_type(three().add(Pipe(), Join(2)), Pipeline[str, int, bytes])
     assert_type(three().add(Processor(show), Zip(2)), Pipeline[str, str, tuple[bytes, bytes]])
-    assert_type(
-        three().add(Processor(show), Zip(2)).add(Join(2)), Pipeline[str, str | tuple[bytes, bytes]]
-    )
+    assert_type(three().add(Processor(show), Zip(2)).add(Join(2)), Pipeline[str, str | tuple[bytes, bytes]])
     assert_type(four().add(Join(2), Join(2)), Pipeline[str, int, bytes])
-    assert_type(
-        four().add(Zip(2), Processor(decode), Pipe()), Pipeline[str, tuple[int, int], str, bytes]
-    )
-    assert_type(
-        four().add(Processor(half), Join(2), Processor(decode)),
-        Pipeline[str, float, int | bytes, str],
-    )
+    assert_type(four().add(Zip(2), Processor(decode), Pipe()), Pipeline[str, tuple[int, int], str, bytes])
+    assert_type(four().add(Processor(half), Join(2), Processor(decode)), Pipeline[str, float, int | bytes, str])
     assert_type(four().add(Processor(half), Pipe(), Join(2)), Pipeline[str, float, int, bytes])
     assert_type(four().add(Join(1), Join(3)), Pipeline[str, int, int | bytes])
+    assert_type(four().add(ReplicatingFork(2), Pipe(), Join(2)), Pipeline[str, int, int, int, bytes])
     assert_type(
-        four().add(ReplicatingFork(2), Pipe(), Join(2)), Pipeline[str, int, int, int, bytes]
-    )
-    assert_type(
-        Pipeline[str]()
-        .add(ReplicatingFork(3))
-        .add(Processor(maybe), ReplicatingFork(2), ReplicatingFork(2)),
+        Pipeline[str]().add(ReplicatingFork(3)).add(Processor(maybe), ReplicatingFork(2), ReplicatingFork(2)),
         Pipeline[str, int, str, str, str, str],
     )
     assert_type(
-        Pipeline[str]()
-        .add(ReplicatingFork(3))
-        .add(ReplicatingFork(2), Processor(maybe), ReplicatingFork(2)),
+        Pipeline[str]().add(ReplicatingFork(3)).add(ReplicatingFork(2), Processor(maybe), ReplicatingFork(2)),
         Pipeline[str, str, str, int, str, str],
     )
 
@@ -424,9 +334,7 @@ def lanes_without_a_number(n: int, functions: list[Callable[[str], int]]) -> Non
     assert_type(wide(n), WidePipeline[str, str])
     assert_type(wide(n).add(*(Processor(f) for f in functions)), WidePipeline[str, int])
     assert_type(wide(n).add(*(Processor(f) for f in functions)).add(Join(n)), Pipeline[str, int])
-    assert_type(
-        wide(n).add(*[Pipe() for _ in range(n)]).add(Zip(n)), Pipeline[str, tuple[str, ...]]
-    )
+    assert_type(wide(n).add(*[Pipe() for _ in range(n)]).add(Zip(n)), Pipeline[str, tuple[str, ...]])
     assert_type(Pipeline[str]().add(BalancingFork(12)), WidePipeline[str, str])
     assert_type(Pipeline[str]().add(BalancingFork(12)).add(Join(12)), Pipeline[str, str])
     assert_type(Pipeline[str]().add(ReplicatingFork(2)).add(Join(n)), Pipeline[str, str])
@@ -441,23 +349,10 @@ def lanes_as_needed() -> None:
     assert_type(balanced().add(Processor(parse)), AdaptivePipeline[str, int])
     assert_type(balanced().add(Processor(lambda line: line.upper())), AdaptivePipeline[str, str])
     assert_type(balanced().add(Processor(maybe)).add(Pipe()).add(Join()), Pipeline[str, int])
-    assert_type(
-        Pipeline[str]().add(BalancingFork(max_lanes=4)).add(FlatMap(words)).add(Join(ordered=True)),
-        Pipeline[str, str],
-    )
-    assert_type(
-        balanced().add(Processor(parse)).add(Join()).add(Processor(half)).run(["1"]),
-        RunResult[float],
-    )
-    assert_type(
-        Pipeline[str]().add(Processor(parse)).add(BalancingFork()).add(Join()), Pipeline[str, int]
-    )
-    beside = (
-        Pipeline[str]()
-        .add(ReplicatingFork(2))
-        .add(BalancingFork(), Pipe())
-        .add(Processor(parse), Pipe())
-    )
+    assert_type(Pipeline[str]().add(BalancingFork(max_lanes=4)).add(FlatMap(words)).add(Join(ordered=True)), Pipeline[str, str])
+    assert_type(balanced().add(Processor(parse)).add(Join()).add(Processor(half)).run(["1"]), RunResult[float])
+    assert_type(Pipeline[str]().add(Processor(parse)).add(BalancingFork()).add(Join()), Pipeline[str, int])
+    beside = Pipeline[str]().add(ReplicatingFork(2)).add(BalancingFork(), Pipe()).add(Processor(parse), Pipe())
     assert_type(beside.add(Join(), Pipe()).add(Join(2)), Pipeline[str, int | str])
 
 
@@ -483,30 +378,18 @@ def running(lines: list[str], source: Iterable[str]) -> None:
     pipeline.close()
 
 
-def in_the_simulated_world(
-    lines: list[str], scheduler: Scheduler, check: Callable[[list[int]], bool]
-) -> None:
+def in_the_simulated_world(lines: list[str], scheduler: Scheduler, check: Callable[[list[int]], bool]) -> None:
     pipeline = Pipeline[str]().add(Processor(parse))
     assert_type(pipeline.simulate(lines), Simulation[int, str])
     assert_type(pipeline.simulate(line for line in lines), Simulation[int, str])
-    assert_type(
-        pipeline.simulate(lines, seed=3, scheduler=scheduler, faults=Faults()), Simulation[int, str]
-    )
+    assert_type(pipeline.simulate(lines, seed=3, scheduler=scheduler, faults=Faults()), Simulation[int, str])
     assert_type(pipeline.simulate(lines)[0], int)
     assert_type(pipeline.explore(lines), Exploration[int])
     assert_type(pipeline.explore(lines, in_order), Exploration[int])
-    assert_type(
-        pipeline.explore(lines, check=in_order, strategy="exhaustive", schedules=10),
-        Exploration[int],
-    )
-    assert_type(
-        pipeline.explore(lines, check, strategy=scheduler, seconds=1, seed=2), Exploration[int]
-    )
+    assert_type(pipeline.explore(lines, check=in_order, strategy="exhaustive", schedules=10), Exploration[int])
+    assert_type(pipeline.explore(lines, check, strategy=scheduler, seconds=1, seed=2), Exploration[int])
     assert_type(pipeline.explore(lines, lambda simulation: sum(simulation) > 0), Exploration[int])
-    assert_type(
-        pipeline.explore(lines, lambda simulation: assert_type(simulation, Simulation[int, str])),
-        Exploration[int],
-    )
+    assert_type(pipeline.explore(lines, lambda simulation: assert_type(simulation, Simulation[int, str])), Exploration[int])
     assert_type(pipeline.explore(lines, print, faults=Faults(["parse"])), Exploration[int])
     assert_type(pipeline.explore(lines, anything), Exploration[int])
     assert_type(pipeline.explore(lines).outputs, set[tuple[int, ...]])
@@ -515,24 +398,15 @@ def in_the_simulated_world(
     assert_type(pipeline.replay(lines, Path("run.cvd")), Simulation[int, str])
     assert_type(pipeline.run(lines, record=Path("run.cvd")), RunResult[int])
     assert_type(pipeline.stream(lines, record="run.cvd"), Stream[int])
-    assert_type(
-        pipeline.explore(lines, in_order, start=Path("run.cvd"), schedules=10), Exploration[int]
-    )
+    assert_type(pipeline.explore(lines, in_order, start=Path("run.cvd"), schedules=10), Exploration[int])
     assert_type(pipeline.explore(lines, start="cv1:"), Exploration[int])
     assert_type(pipeline.count(lines), int | None)
     assert_type(Pipeline().add(Processor(parse)).simulate(["1"]), Simulation[int, str])
     assert_type(
-        Pipeline[int]()
-        .add(ReplicatingFork(2))
-        .add(Processor(half), Processor(show))
-        .add(Zip(2))
-        .simulate([1]),
+        Pipeline[int]().add(ReplicatingFork(2)).add(Processor(half), Processor(show)).add(Zip(2)).simulate([1]),
         Simulation[tuple[float, str], int],
     )
-    assert_type(
-        Pipeline[int]().add(ReplicatingFork(2)).add(Join(2)).explore([1], in_order).outputs,
-        set[tuple[int, ...]],
-    )
+    assert_type(Pipeline[int]().add(ReplicatingFork(2)).add(Join(2)).explore([1], in_order).outputs, set[tuple[int, ...]])
     adaptive = Pipeline[str]().add(BalancingFork()).add(Processor(parse)).add(Join())
     assert_type(adaptive.replay(lines, "cv1:"), Simulation[int, str])
     assert_type(pipeline.simulate(lines).items, list[str])
@@ -582,23 +456,16 @@ def helpers_for_any_pipeline() -> None:
     assert_type(zipped(split()), Pipeline[str, tuple[int, bytes]])
     assert_type(buffered(joined(teed(Pipeline[str]().add(Pipe())))), Pipeline[str, str])
     assert_type(balanced_over_three(Pipeline[str]().add(Pipe())).add(Join(3)), Pipeline[str, str])
-    assert_type(
-        with_stage(Pipeline[str]().add(Pipe()), parse).add(Processor(half)), Pipeline[str, float]
-    )
+    assert_type(with_stage(Pipeline[str]().add(Pipe()), parse).add(Processor(half)), Pipeline[str, float])
 
 
 def filters_that_let_through_what_they_take() -> None:
-    assert_type(
-        Pipeline[int | None]().add(Filter(lambda item: item is not None)),
-        Pipeline[int | None, int | None],
-    )
+    assert_type(Pipeline[int | None]().add(Filter(lambda item: item is not None)), Pipeline[int | None, int | None])
     assert_type(Pipeline[int]().add(Filter(lambda number: number > 3)), Pipeline[int, int])
 
 
 def a_chain_that_begins_with_a_fork_of_nobody_knows_what() -> None:
-    Pipeline().add(ReplicatingFork(2)).add(Processor(double), Processor(double)).add(Join(2)).run(
-        [2, 3]
-    )
+    Pipeline().add(ReplicatingFork(2)).add(Processor(double), Processor(double)).add(Join(2)).run([2, 3])
     Pipeline().add(Pipe()).add(Processor(parse)).simulate(["2"])
 
 

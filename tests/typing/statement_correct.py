@@ -1,5 +1,4 @@
-"""Statement style, without a mistake: nothing here is reported by any checker, with the plugin or
-without."""
+"""Statement style, without a mistake: nothing here is reported by any checker, with the plugin or without."""
 
 from __future__ import annotations
 
@@ -7,18 +6,7 @@ from collections.abc import Callable, Iterable, Iterator
 from functools import partial
 from typing import Any
 
-from conveyor import (
-    BalancingFork,
-    Filter,
-    FlatMap,
-    Join,
-    Pipe,
-    Pipeline,
-    Processor,
-    ReplicatingFork,
-    RunResult,
-    Zip,
-)
+from conveyor import BalancingFork, Filter, FlatMap, Join, Pipe, Pipeline, Processor, ReplicatingFork, RunResult, Zip
 from conveyor.sim.search.simulation import Simulation
 
 

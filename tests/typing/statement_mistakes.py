@@ -1,5 +1,4 @@
-"""Statement style, with mistakes: each line that is marked is reported by mypy with the plugin, and
-no other line.
+"""Statement style, with mistakes: each line that is marked is reported by mypy with the plugin, and no other line.
 
 Plain mypy and pyright accept every line of it: to them the variable's type stays what it was.
 """
@@ -9,17 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from functools import partial
 
-from conveyor import (
-    BalancingFork,
-    Filter,
-    FlatMap,
-    Join,
-    Pipe,
-    Pipeline,
-    Processor,
-    ReplicatingFork,
-    Zip,
-)
+from conveyor import BalancingFork, Filter, FlatMap, Join, Pipe, Pipeline, Processor, ReplicatingFork, Zip
 from conveyor.sim.search.simulation import Simulation
 
 

@@ -2,17 +2,15 @@
 
 Knows: which stores there are, by name.  Must never know: what they mean.
 
-Nothing of this is in the way of a run without faults: a worker that was told of some looks at its
-memory through it.
+Nothing of this is in the way of a run without faults: a worker that was told of some looks at its memory through it.
 
-    with planned(Fault("double", "head", 3)):  # the worker of stage "double" dies before the third
-        store of a head Pipeline().add(Processor(double)).run(range(100))
+    with planned(Fault("double", "head", 3)):      # the worker of stage "double" dies before the third store of a head
+        Pipeline().add(Processor(double)).run(range(100))
 
-The stores, by name: "tail" makes a record visible (one for each copy), "closed" an end, "head"
-commits items, "head bytes" gives back their room behind that; "producer sleeps" and "consumer
-sleeps" are the flags of sides that wait; "begun" and "done" say which run a worker has begun and
-finished; "hand" that it took a slice in hand, "running" whether its job is at work, "counts" what
-it counted; "note" commits a zip or an ordered join, "state" a saved state.
+The stores, by name: "tail" makes a record visible (one for each copy), "closed" an end, "head" commits items, "head bytes"
+gives back their room behind that; "producer sleeps" and "consumer sleeps" are the flags of sides that wait; "begun" and "done"
+say which run a worker has begun and finished; "hand" that it took a slice in hand, "running" whether its job is at work,
+"counts" what it counted; "note" commits a zip or an ordered join, "state" a saved state.
 """
 
 from __future__ import annotations

@@ -4,19 +4,17 @@ Knows: what a function refers to.  Must never know: pipelines, schedules, the cl
 
 A double has the code of its function, and other globals.  In them
   * clocks of `time` and `datetime` are nearly three years ahead, and `random` is in another state;
-  * `set(...)`, `frozenset(...)`, displays `{...}`, operators and methods of sets give sets of
-    another order, and `hash` of text another number, as they would under another hash seed;
-  * functions of the same module that it calls, be it through a closure, are doubles, too. Sets in
-  the item itself are given another order.  A name gets a double only where it is called or asked
-  for an attribute: a double is not the thing itself, and a job may compare.  Sets of numbers are
-  left alone: their order does not hang on the seed. So is a clock that stands still, as one does
-  that a test has stopped.
+  * `set(...)`, `frozenset(...)`, displays `{...}`, operators and methods of sets give sets of another order, and `hash` of text
+    another number, as they would under another hash seed;
+  * functions of the same module that it calls, be it through a closure, are doubles, too.
+Sets in the item itself are given another order.  A name gets a double only where it is called or asked for an attribute: a
+double is not the thing itself, and a job may compare.  Sets of numbers are left alone: their order does not hang on the seed.
+So is a clock that stands still, as one does that a test has stopped.
 
-Not covered: functions of `random` that travel by value, with the state of their generator;
-frozensets of a few elements, which have but one order unless hashes collide; displays and operators
-in a function without source; functions of other modules, and methods of objects, that look at the
-clock or at a set for the job.  For these there is only the comparison of two runs, under one hash
-seed.
+Not covered: functions of `random` that travel by value, with the state of their generator; frozensets of a few elements, which
+have but one order unless hashes collide; displays and operators in a function without source; functions of other modules, and
+methods of objects, that look at the clock or at a set for the job.  For these there is only the comparison of two runs, under
+one hash seed.
 """
 
 from __future__ import annotations

@@ -1,8 +1,6 @@
-"""Chain style, with mistakes: each marked line is reported by the checkers that its mark names, and
-no other line is.
+"""Chain style, with mistakes: each marked line is reported by the checkers that its mark names, and no other line is.
 
-Where a chain goes over several lines, pyright reports a row that does not fit at the row and at the
-chain's first line.
+Where a chain goes over several lines, pyright reports a row that does not fit at the row and at the chain's first line.
 """
 
 from __future__ import annotations
@@ -12,18 +10,7 @@ from collections.abc import Iterable
 from functools import partial
 from pathlib import Path
 
-from conveyor import (
-    BalancingFork,
-    Filter,
-    FlatMap,
-    Join,
-    Pipe,
-    Pipeline,
-    Processor,
-    ReplicatingFork,
-    RunResult,
-    Zip,
-)
+from conveyor import BalancingFork, Filter, FlatMap, Join, Pipe, Pipeline, Processor, ReplicatingFork, RunResult, Zip
 from conveyor.sim.search.simulation import Simulation
 from tests.typing.chain_stock import (
     Adder,
@@ -74,9 +61,7 @@ def a_stage_that_does_not_fit(converter: Converter) -> None:
     Pipeline[str]().add(Processor(parse)).add(Processor(shout))  # error: mypy pyright
     Pipeline[str]().add(Processor(maybe)).add(Processor(shout))  # error: mypy pyright
     Pipeline[str]().add(Pipe()).add(Processor(half))  # error: mypy pyright
-    Pipeline[str]().add(Processor(parse)).add(Pipe()).add(Pipe()).add(
-        Processor(decode)
-    )  # error: mypy pyright
+    Pipeline[str]().add(Processor(parse)).add(Pipe()).add(Pipe()).add(Processor(decode))  # error: mypy pyright
     Pipeline[int]().add(Processor(half)).add(Processor(double))  # error: mypy pyright
     Pipeline[str]().add(Processor(math.sqrt))  # error: mypy pyright
     Pipeline[str]().add(Processor(abs))  # error: mypy pyright
@@ -103,9 +88,7 @@ def a_stage_that_does_not_fit(converter: Converter) -> None:
     Pipeline[str]().add(Processor(number_or_text)).add(Processor(shout))  # error: mypy pyright
     Pipeline[int]().add(Processor(lambda number: number.upper()))  # error: mypy pyright
     Pipeline[str]().add(Processor(lambda line: line + 1))  # error: mypy pyright
-    Pipeline[str]().add(Processor(lambda line: len(line))).add(
-        Processor(shout)
-    )  # error: mypy pyright
+    Pipeline[str]().add(Processor(lambda line: len(line))).add(Processor(shout))  # error: mypy pyright
     Pipeline().add(Processor(parse)).add(Processor(shout))  # error: mypy pyright
 
 
@@ -113,15 +96,9 @@ def a_partial_that_does_not_fit() -> None:
     Pipeline[str]().add(Processor(partial(scaled, by=3)))  # error: mypy pyright
     Pipeline[int]().add(Processor(partial(with_default, base=16)))  # error: mypy pyright
     Pipeline[int]().add(Processor(partial(maybe_in, 16)))  # error: mypy pyright
-    Pipeline[str]().add(Processor(partial(maybe_in, 16))).add(
-        Processor(shout)
-    )  # error: mypy pyright
-    Pipeline[str]().add(Processor(partial(number_or_text_in, 16))).add(
-        Processor(half)
-    )  # error: mypy pyright
-    Pipeline[str]().add(Processor(partial(boxed_times, 2))).add(
-        Processor(shout)
-    )  # error: mypy pyright
+    Pipeline[str]().add(Processor(partial(maybe_in, 16))).add(Processor(shout))  # error: mypy pyright
+    Pipeline[str]().add(Processor(partial(number_or_text_in, 16))).add(Processor(half))  # error: mypy pyright
+    Pipeline[str]().add(Processor(partial(boxed_times, 2))).add(Processor(shout))  # error: mypy pyright
     Pipeline[str]().add(Processor(partial(Square, 2.0)))  # error: mypy pyright
     Pipeline[str]().add(Processor(partial(Adder(3).method), name="method"))  # error: mypy pyright
     Pipeline[int]().add(Processor(partial(scaled)))  # error: mypy pyright
@@ -131,12 +108,8 @@ def a_partial_that_does_not_fit() -> None:
     Pipeline[str]().add(FlatMap(partial(parts, ","))).add(Processor(half))  # error: mypy pyright
     Pipeline[int]().add(FlatMap(partial(scaled, 3)))  # error: mypy pyright
     Pipeline[str]().add(Filter(partial(is_above, 3)))  # error: mypy pyright
-    Pipeline[str]().add(ReplicatingFork(2)).add(
-        Pipe(), Processor(partial(scaled, 3))
-    )  # error: mypy pyright
-    Pipeline[str]().add(ReplicatingFork(3)).add(
-        Join(2), Processor(partial(scaled, 3))
-    )  # error: mypy pyright
+    Pipeline[str]().add(ReplicatingFork(2)).add(Pipe(), Processor(partial(scaled, 3)))  # error: mypy pyright
+    Pipeline[str]().add(ReplicatingFork(3)).add(Join(2), Processor(partial(scaled, 3)))  # error: mypy pyright
     Pipeline[str]().add(BalancingFork()).add(Processor(partial(scaled, 3)))  # error: mypy pyright
     Pipeline[int]().add(Processor(partial(scaled, 3), retries="three"))  # error: mypy pyright
 
@@ -165,12 +138,8 @@ def a_stateful_stage_that_does_not_fit() -> None:
 def the_wrong_number_of_lanes() -> None:
     Pipeline[int]().add(ReplicatingFork(2)).add(Processor(half))  # error: mypy pyright
     Pipeline[int]().add(ReplicatingFork(2)).add(Pipe())  # error: mypy pyright
-    Pipeline[int]().add(ReplicatingFork(2)).add(
-        Processor(half), Pipe(), Pipe()
-    )  # error: mypy pyright
-    Pipeline[int]().add(BalancingFork(3)).add(
-        Processor(half), Processor(half)
-    )  # error: mypy pyright
+    Pipeline[int]().add(ReplicatingFork(2)).add(Processor(half), Pipe(), Pipe())  # error: mypy pyright
+    Pipeline[int]().add(BalancingFork(3)).add(Processor(half), Processor(half))  # error: mypy pyright
     Pipeline[int]().add(Processor(half), Pipe())  # error: mypy pyright
     Pipeline[int]().add(Processor(half)).add(Pipe(), Pipe())  # error: mypy pyright
     Pipeline[int]().add(ReplicatingFork(2), Pipe())  # error: mypy pyright
@@ -178,9 +147,7 @@ def the_wrong_number_of_lanes() -> None:
     Pipeline[int]().add(ReplicatingFork(2)).add(BalancingFork())  # error: mypy pyright
     Pipeline[int]().add()  # error: mypy pyright
     Pipeline[int]().add(ReplicatingFork(2)).add()  # error: mypy pyright
-    Pipeline[int]().add(ReplicatingFork(8)).add(
-        Pipe(), Pipe(), Pipe(), Pipe(), Pipe(), Pipe(), Pipe()
-    )  # error: mypy pyright
+    Pipeline[int]().add(ReplicatingFork(8)).add(Pipe(), Pipe(), Pipe(), Pipe(), Pipe(), Pipe(), Pipe())  # error: mypy pyright
 
 
 def a_join_or_a_zip_of_the_wrong_width() -> None:
@@ -204,58 +171,28 @@ def a_join_or_a_zip_of_the_wrong_width() -> None:
 def a_lane_of_a_row_that_does_not_fit() -> None:
     pairs = Pipeline[int]().add(ReplicatingFork(2)).add(Pipe(), Processor(show)).add(Zip(2))
     pairs.add(Processor(pair_sum))  # error: mypy pyright
-    Pipeline[int]().add(ReplicatingFork(2)).add(
-        Processor(half), Processor(shout)
-    )  # error: mypy pyright
-    Pipeline[int]().add(ReplicatingFork(2)).add(
-        Processor(shout), Processor(half)
-    )  # error: mypy pyright
-    Pipeline[int]().add(ReplicatingFork(3)).add(
-        Processor(half), Pipe(), Filter(is_long)
-    )  # error: mypy pyright
-    Pipeline[int]().add(ReplicatingFork(2)).add(Processor(show), Pipe()).add(
-        Pipe(), Processor(shout)
-    )  # error: mypy pyright
-    Pipeline[int]().add(BalancingFork(2)).add(Processor(show), Pipe()).add(Join(2)).add(
-        Processor(shout)
-    )  # error: mypy pyright
-    Pipeline[int]().add(BalancingFork(2)).add(Pipe(), Processor(show)).add(Zip(2)).add(
-        Processor(two)
-    )  # error: mypy pyright
-    Pipeline[int]().add(ReplicatingFork(2)).add(Pipe(), Pipe()).add(Zip(2)).add(
-        Processor(two)
-    )  # error: mypy pyright
+    Pipeline[int]().add(ReplicatingFork(2)).add(Processor(half), Processor(shout))  # error: mypy pyright
+    Pipeline[int]().add(ReplicatingFork(2)).add(Processor(shout), Processor(half))  # error: mypy pyright
+    Pipeline[int]().add(ReplicatingFork(3)).add(Processor(half), Pipe(), Filter(is_long))  # error: mypy pyright
+    Pipeline[int]().add(ReplicatingFork(2)).add(Processor(show), Pipe()).add(Pipe(), Processor(shout))  # error: mypy pyright
+    Pipeline[int]().add(BalancingFork(2)).add(Processor(show), Pipe()).add(Join(2)).add(Processor(shout))  # error: mypy pyright
+    Pipeline[int]().add(BalancingFork(2)).add(Pipe(), Processor(show)).add(Zip(2)).add(Processor(two))  # error: mypy pyright
+    Pipeline[int]().add(ReplicatingFork(2)).add(Pipe(), Pipe()).add(Zip(2)).add(Processor(two))  # error: mypy pyright
     Pipeline[int]().add(BalancingFork()).add(Processor(shout))  # error: mypy pyright
-    Pipeline[int]().add(BalancingFork()).add(Processor(half)).add(Join()).add(
-        Processor(double)
-    )  # error: mypy pyright
+    Pipeline[int]().add(BalancingFork()).add(Processor(half)).add(Join()).add(Processor(double))  # error: mypy pyright
     Pipeline[int]().add(ReplicatingFork(2)).add(Total(), Keep[str]())  # error: mypy pyright
-    Pipeline[int]().add(ReplicatingFork(2)).add(
-        Pipe(), Processor(lambda number: number.upper())
-    )  # error: mypy pyright
+    Pipeline[int]().add(ReplicatingFork(2)).add(Pipe(), Processor(lambda number: number.upper()))  # error: mypy pyright
 
 
 def a_mixed_row_that_does_not_fit() -> None:
-    Pipeline[int]().add(ReplicatingFork(2)).add(
-        ReplicatingFork(2), Processor(shout)
-    )  # error: mypy pyright
-    Pipeline[int]().add(ReplicatingFork(2)).add(
-        Processor(shout), BalancingFork(2)
-    )  # error: mypy pyright
+    Pipeline[int]().add(ReplicatingFork(2)).add(ReplicatingFork(2), Processor(shout))  # error: mypy pyright
+    Pipeline[int]().add(ReplicatingFork(2)).add(Processor(shout), BalancingFork(2))  # error: mypy pyright
     Pipeline[int]().add(ReplicatingFork(3)).add(Join(2), Processor(shout))  # error: mypy pyright
     Pipeline[int]().add(ReplicatingFork(3)).add(Processor(shout), Zip(2))  # error: mypy pyright
-    Pipeline[int]().add(ReplicatingFork(3)).add(Join(2), Pipe()).add(
-        Processor(half), Processor(shout)
-    )  # error: mypy pyright
-    Pipeline[int]().add(ReplicatingFork(2)).add(ReplicatingFork(2), Pipe()).add(
-        Join(2)
-    )  # error: mypy pyright
-    Pipeline[int]().add(ReplicatingFork(5)).add(
-        Join(2), Processor(shout), Zip(2)
-    )  # error: mypy pyright
-    Pipeline[int]().add(ReplicatingFork(6)).add(
-        Pipe(), Pipe(), Pipe(), Join(2), Processor(shout)
-    )  # error: mypy pyright
+    Pipeline[int]().add(ReplicatingFork(3)).add(Join(2), Pipe()).add(Processor(half), Processor(shout))  # error: mypy pyright
+    Pipeline[int]().add(ReplicatingFork(2)).add(ReplicatingFork(2), Pipe()).add(Join(2))  # error: mypy pyright
+    Pipeline[int]().add(ReplicatingFork(5)).add(Join(2), Processor(shout), Zip(2))  # error: mypy pyright
+    Pipeline[int]().add(ReplicatingFork(6)).add(Pipe(), Pipe(), Pipe(), Join(2), Processor(shout))  # error: mypy pyright
 
 
 def the_wrong_input() -> None:
@@ -267,12 +204,8 @@ def the_wrong_input() -> None:
     Pipeline[int]().add(Processor(half)).run()  # error: mypy pyright
     Pipeline[str]().add(Processor(parse)).stream(range(3))  # error: mypy pyright
     Pipeline().add(Processor(parse)).run([1])  # error: mypy pyright
-    Pipeline[str]().add(BalancingFork()).add(Processor(parse)).add(Join()).run(
-        [1]
-    )  # error: mypy pyright
-    Pipeline[str]().add(ReplicatingFork(2)).add(Processor(parse), Pipe()).add(Join(2)).stream(
-        [b""]
-    )  # error: mypy pyright
+    Pipeline[str]().add(BalancingFork()).add(Processor(parse)).add(Join()).run([1])  # error: mypy pyright
+    Pipeline[str]().add(ReplicatingFork(2)).add(Processor(parse), Pipe()).add(Join(2)).stream([b""])  # error: mypy pyright
 
 
 def the_result_at_the_wrong_type() -> None:
@@ -285,18 +218,14 @@ def the_result_at_the_wrong_type() -> None:
     for number in pipeline.stream(["1"]):
         number.upper()  # error: mypy pyright
     other: Pipeline[str, str] = pipeline  # error: mypy pyright
-    lanes: Pipeline[str, int] = (
-        Pipeline[str]().add(Processor(parse)).add(ReplicatingFork(2))
-    )  # error: mypy pyright
+    lanes: Pipeline[str, int] = Pipeline[str]().add(Processor(parse)).add(ReplicatingFork(2))  # error: mypy pyright
     print(strings, floats, text, stream, other, lanes)
 
 
 def run_on_open_lanes() -> None:
     Pipeline[int]().add(ReplicatingFork(2)).run([1])  # error: mypy pyright
     Pipeline[int]().add(ReplicatingFork(2)).stream([1])  # error: mypy pyright
-    Pipeline[int]().add(BalancingFork(3)).add(Pipe(), Pipe(), Pipe()).run(
-        [1]
-    )  # error: mypy pyright
+    Pipeline[int]().add(BalancingFork(3)).add(Pipe(), Pipe(), Pipe()).run([1])  # error: mypy pyright
     Pipeline[int]().add(ReplicatingFork(3)).add(Join(2), Pipe()).run([1])  # error: mypy pyright
     Pipeline[int]().add(BalancingFork()).run([1])  # error: mypy pyright
     Pipeline[int]().add(BalancingFork()).add(Processor(half)).stream([1])  # error: mypy pyright
@@ -369,17 +298,11 @@ def a_simulation_at_the_wrong_type() -> None:
 def simulate_on_open_lanes_or_no_stage() -> None:
     Pipeline[int]().add(ReplicatingFork(2)).simulate([1])  # error: mypy pyright
     Pipeline[int]().add(ReplicatingFork(2)).simulate([1], seed=3)  # error: mypy pyright
-    Pipeline[int]().add(BalancingFork(3)).add(Pipe(), Pipe(), Pipe()).explore(
-        [1], in_order
-    )  # error: mypy pyright
-    Pipeline[int]().add(ReplicatingFork(3)).add(Join(2), Pipe()).replay(
-        [1], "cv1:"
-    )  # error: mypy pyright
+    Pipeline[int]().add(BalancingFork(3)).add(Pipe(), Pipe(), Pipe()).explore([1], in_order)  # error: mypy pyright
+    Pipeline[int]().add(ReplicatingFork(3)).add(Join(2), Pipe()).replay([1], "cv1:")  # error: mypy pyright
     Pipeline[int]().add(ReplicatingFork(2)).count([1])  # error: mypy pyright
     Pipeline[int]().add(BalancingFork()).simulate([1])  # error: mypy pyright
-    Pipeline[int]().add(BalancingFork()).add(Processor(half)).explore(
-        [1], strategy="urw"
-    )  # error: mypy pyright
+    Pipeline[int]().add(BalancingFork()).add(Processor(half)).explore([1], strategy="urw")  # error: mypy pyright
     Pipeline[int]().add(ReplicatingFork(len("four"))).replay([1], "cv1:")  # error: mypy pyright
     Pipeline[int]().add(ReplicatingFork(len("four"))).count([1])  # error: mypy pyright
     Pipeline[int]().simulate([1])  # error: mypy pyright

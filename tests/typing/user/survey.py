@@ -1,5 +1,4 @@
-"""A user's own module, checked against the package as it is installed: no error, and nothing
-revealed that nobody knows."""
+"""A user's own module, checked against the package as it is installed: no error, and nothing revealed that nobody knows."""
 
 from __future__ import annotations
 
@@ -79,9 +78,7 @@ def main(lines: list[str]) -> Report:
     reveal_type(simulation)
     reveal_type(simulation[0])
     reveal_type(pipeline.replay(lines, simulation.schedule))
-    exploration = pipeline.explore(
-        lines, lambda found: len(found) == len(again), strategy="random", schedules=10
-    )
+    exploration = pipeline.explore(lines, lambda found: len(found) == len(again), strategy="random", schedules=10)
     reveal_type(exploration)
     reveal_type(exploration.outputs)
     reveal_type(pipeline.count(lines))
