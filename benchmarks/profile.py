@@ -25,7 +25,7 @@ from conveyor.runtime.parent.streaming import SourceThread
 from conveyor.runtime.parent.supervisor import Crew
 from conveyor.runtime.process.start import START_METHOD_VARIABLE
 from conveyor.runtime.shm.ring import RingInlet, RingOutlet
-from conveyor.runtime.shm.wakeup import Bell
+from conveyor.runtime.shm.wakeup import Wakeup
 from conveyor.runtime.step.batching import Meter
 from conveyor.runtime.step.loop import Loop
 from conveyor.runtime.step.source import Puller
@@ -42,7 +42,7 @@ STEPS: dict[str, Sequence[tuple[type, str]]] = {
     "publish": [(RingOutlet, "publish")],
     "commit": [(RingInlet, "commit")],
     "note the counts": [(Journal, "note"), (Journal, "begin")],
-    "wake others": [(Bell, "ring")],
+    "wake others": [(Wakeup, "notify")],
     "wait": [(Worker, "wait"), (Crew, "sleep"), (SourceThread, "publish")],
     "loops": [(Loop, "step")],
 }

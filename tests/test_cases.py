@@ -19,7 +19,7 @@ import pytest
 
 from conveyor import Pipe, Processor
 from conveyor.runtime.parent.runner import WOKEN_BY_THE_NET
-from conveyor.runtime.shm.wakeup import Bell
+from conveyor.runtime.shm.wakeup import Wakeup
 from conveyor.runtime.step.spin import Spin
 from tests.chaos.watch import workers
 from tests.helpers import (
@@ -135,7 +135,7 @@ def test_pipes_of_capacity_1_hand_over_without_a_hang() -> None:
 
 LOST = range(
     20, 26
-)  # of which one or another matters: who is rung for may have looked again, and not be asleep
+)  # of which one or another matters: the worker to be woken may have looked again, and not be asleep
 
 
 def never(spin: Spin, ready: Callable[[], bool]) -> bool:
@@ -143,21 +143,21 @@ def never(spin: Spin, ready: Callable[[], bool]) -> bool:
 
 
 @pytest.mark.parametrize("streamed", [False, True])
-def test_who_is_not_rung_for_is_woken_by_the_net_and_the_report_says_so(
+def test_a_worker_whose_notification_is_lost_is_woken_by_the_net_and_the_report_says_so(
     streamed: bool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Workers that lose a few rings stand for a mistake in who rings when: the run is late, but it
-    does not hang.
+    """Workers that lose a few notifications stand for a mistake in who notifies whom when: the run
+    is late, but it does not hang.
 
-    Who spins is not rung for, so nobody spins here.
+    A worker that spins needs no notification, so none spins here.
     """
-    ring, parent, rings = Bell.ring, os.getpid(), count(1)
+    notify, parent, notifications = Wakeup.notify, os.getpid(), count(1)
 
-    def lossy(bell: Bell) -> None:
-        if os.getpid() == parent or next(rings) not in LOST:
-            ring(bell)
+    def lossy(wakeup: Wakeup) -> None:
+        if os.getpid() == parent or next(notifications) not in LOST:
+            notify(wakeup)
 
-    monkeypatch.setattr(Bell, "ring", lossy)
+    monkeypatch.setattr(Wakeup, "notify", lossy)
     monkeypatch.setattr(Spin, "__call__", never)
     pl = (
         pipeline()

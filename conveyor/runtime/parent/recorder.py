@@ -163,7 +163,7 @@ class Recorder:
         layout, memory = crew.layout, crew.memory
         self.logs = {node: DecisionLog(layout.log(memory, node)) for node in layout.logs}
         for node, log in self.logs.items():
-            log.take(crew.bells[node].ring)
+            log.take(crew.wakeups[node].notify)
         for spec in crew.topology.nodes:
             names = [spec.merge_name, *(fork.name for fork in forks_of(spec.route))]
             self.numbers[spec.index] = [
@@ -268,7 +268,7 @@ class Recorder:
         """Takes what the workers have noted; called again and again."""
         assert self.crew is not None
         for node, log in self.logs.items():
-            if found := log.take(self.crew.bells[node].ring):
+            if found := log.take(self.crew.wakeups[node].notify):
                 self.note(node, found)
         if self.grown >= FRAME_BYTES or (self.grown and monotonic() - self.last_frame > FRAME_S):
             self.flush()

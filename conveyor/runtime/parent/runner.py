@@ -43,7 +43,7 @@ __all__ = ["WOKEN_BY_THE_NET", "Runner", "SinkCut"]
 WOKEN_BY_THE_NET = "woken by the net"  # a note of the report that should never be there
 
 NANO = 1e-9
-LATE_MS = 20  # how long after its store a bell may still come
+LATE_MS = 20  # how long after its store a notification may still come
 
 
 class SinkCut:
@@ -70,7 +70,7 @@ class Runner:
         self.source_spec, self.sink_spec = fused.nodes[0], fused.nodes[-1]
         self.crew = Crew(fused, start_method, placement)
         self.watchdog = Watchdog(
-            fused, self.crew.layout, self.crew.memory, self.crew.boards, self.crew.is_rung
+            fused, self.crew.layout, self.crew.memory, self.crew.boards, self.crew.is_notified
         )
         self.apart: tuple[int, ...] = ()  # the source, if a thread of its own steps it
         self.lacks: Callable[[], dict[int, Lack]] = dict  # what source and sink wait for
@@ -268,7 +268,7 @@ class Runner:
         """Nothing has happened for a while: wakes who was forgotten, and raises `Deadlock` if
         nobody can go on any more.
 
-        A source that balances may go on without being rung for, as time goes by; and so may a sink
+        A source that balances may go on without being woken, as time goes by; and so may a sink
         that lets results gather, which is not among these.
         """
         able = any(loop.able() for loop in loops if loop.lanes is None or not self.source_balances)
@@ -277,7 +277,7 @@ class Runner:
         found = self.watchdog.look(self.crew.run, self.lacks())
         self.give_way()
         self.crew.forgotten += len(found.forgotten)
-        self.crew.ring([*found.yielding, *found.forgotten, *self.crew.not_begun(), *self.apart])
+        self.crew.notify([*found.yielding, *found.forgotten, *self.crew.not_begun(), *self.apart])
 
     def give_way(self) -> None:
         """The source, too, goes beyond what is measured if nobody can go on before."""

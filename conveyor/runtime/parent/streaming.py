@@ -35,7 +35,7 @@ from conveyor.runtime.parent.recorder import Recorder
 from conveyor.runtime.parent.runner import Runner, SinkCut
 from conveyor.runtime.shm.control_block import FOR_NOTHING, Lack
 from conveyor.runtime.shm.ring import fence
-from conveyor.runtime.shm.wakeup import Bell
+from conveyor.runtime.shm.wakeup import Wakeup
 from conveyor.runtime.step.loop import Loop
 from conveyor.runtime.step.source import PushFeed
 from conveyor.runtime.step.spin import Spin
@@ -125,10 +125,10 @@ class SourceThread:
         self.loop: Loop = runner.source_loop(run, self.feed)
         self.lanes = runner.lanes
         self.outlets = runner.source_ends.outlets
-        self.bell: Bell = runner.crew.bells[0]
-        self.consumer_bell: Bell = runner.crew.bells[len(runner.topology.nodes) - 1]
+        self.wakeup: Wakeup = runner.crew.wakeups[0]
+        self.consumer_wakeup: Wakeup = runner.crew.wakeups[len(runner.topology.nodes) - 1]
         self.poll = select.poll()
-        self.poll.register(self.bell.read_fd, select.POLLIN)
+        self.poll.register(self.wakeup.read_fd, select.POLLIN)
         self.lock = (
             threading.RLock()
         )  # a stream may be collected, and then stopped, anywhere, inside the lock too
@@ -149,7 +149,7 @@ class SourceThread:
                 self.take()
         except BaseException as fault:  # raised again in the consumer's thread
             self.fault = fault
-            self.consumer_bell.ring()
+            self.consumer_wakeup.notify()
 
     def publish(self) -> bool:
         """Sends on what is gathered, and waits until there is room for more; is there more to
@@ -171,7 +171,7 @@ class SourceThread:
                 self.asleep = True
                 self.poll.poll()
                 self.asleep = False
-                self.bell.silence()
+                self.wakeup.clear()
             with self.lock:
                 self.loop.is_awake()
 
@@ -199,7 +199,7 @@ class SourceThread:
         if any(outlet.queued() == 0 for outlet in self.outlets):
             return True
         if gathered == 1:
-            self.consumer_bell.ring()
+            self.consumer_wakeup.notify()
         return False
 
     def take(self) -> None:
@@ -237,7 +237,7 @@ class SourceThread:
             if self.stopping:
                 return
             self.stopping = True
-        self.bell.ring()
+        self.wakeup.notify()
         if (
             self.thread is not threading.current_thread() and self.thread.is_alive()
         ):  # it may not have been started

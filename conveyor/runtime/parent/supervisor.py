@@ -1,9 +1,9 @@
 """The worker processes of one open pipeline: started, watched, ended.
 
-Knows: processes, the memory and bells they share, what they report.  Must never know: what is done
+Knows: processes, the memory and wakeups they share, what they report.  Must never know: what is done
 with the results.
 
-Rule 1.  The parent sleeps on the bells of source and sink and on every worker's end at once, so it
+Rule 1.  The parent sleeps on the wakeups of source and sink and on every worker's end at once, so it
          knows of each death.
 Rule 2.  Whatever ends a run but its last item ends the workers, too: stop, a moment of grace,
          terminate, kill.
@@ -50,7 +50,7 @@ from conveyor.runtime.shm.endpoints import RingEnds, ring_ends
 from conveyor.runtime.shm.memory import Memory
 from conveyor.runtime.shm.ring import fence
 from conveyor.runtime.shm.store_faults import faults_of
-from conveyor.runtime.shm.wakeup import Bell
+from conveyor.runtime.shm.wakeup import Wakeup
 from conveyor.runtime.worker.worker import Buried, Order, Resumed, work
 
 __all__ = ["Crew"]
@@ -89,7 +89,7 @@ class Crew:
         self.halt: Halt | None = None  # of the run under way
         self.ended = False
         self.waking = threading.RLock()  # a signal handler may come between
-        self.forgotten = 0  # how often in this run somebody was woken for whom nobody had rung
+        self.forgotten = 0  # how often in this run a worker was woken that no other had notified
         self.next_glance = 0.0
         self.owner = os.getpid()
         self.workers = [spec for spec in topology.nodes if spec.kind in (Kind.JOB, Kind.RELAY)]
@@ -119,8 +119,8 @@ class Crew:
             topology, nodes=tuple(replace(spec, stage=None) for spec in topology.nodes)
         )
         self.layout = Layout(topology)
-        self.bells: dict[int, Bell] = {}
-        here = 2 + Bell.DESCRIPTORS * len(topology.nodes)  # the memory has two
+        self.wakeups: dict[int, Wakeup] = {}
+        here = 2 + Wakeup.DESCRIPTORS * len(topology.nodes)  # the memory has two
         check_room(
             here + FOR_A_WORKER * len(self.workers) + FOR_A_START,
             f"a pipeline of {len(self.workers)} workers",
@@ -165,14 +165,14 @@ class Crew:
         )
         ends = (0, len(self.topology.nodes) - 1)
         for spec in self.topology.nodes:
-            self.bells[spec.index] = Bell.create(blocking=spec.index not in ends)
+            self.wakeups[spec.index] = Wakeup.create(blocking=spec.index not in ends)
         self.ledgers = [
-            inlet_of(self.layout.ledger(self.memory, spec.index), self.bells[spec.index].ring)
+            inlet_of(self.layout.ledger(self.memory, spec.index), self.wakeups[spec.index].notify)
             for spec in self.workers
         ]
-        self.bell_of = {self.bells[end].read_fd: self.bells[end] for end in ends}
+        self.wakeup_of = {self.wakeups[end].read_fd: self.wakeups[end] for end in ends}
         self.poll = select.poll()
-        for fd in self.bell_of:
+        for fd in self.wakeup_of:
             self.poll.register(fd, select.POLLIN)
         for fork in self.forks:
             self.board.set_open_lanes(fork, 1)
@@ -181,7 +181,7 @@ class Crew:
     def ends(self, spec: NodeSpec) -> RingEnds:
         """The channel ends of the source or the sink."""
         return ring_ends(
-            self.topology, self.layout, self.memory, spec, lambda node: self.bells[node].ring
+            self.topology, self.layout, self.memory, spec, lambda node: self.wakeups[node].notify
         )
 
     def start(self, spec: NodeSpec) -> None:
@@ -210,8 +210,8 @@ class Crew:
             self.poll.register(handle.fd, select.POLLIN)
             self.recovery.started(spec.index)
 
-    def bells_near(self, spec: NodeSpec) -> dict[int, tuple[int, int]]:
-        """The bells of a node and of those to which it is connected."""
+    def wakeups_near(self, spec: NodeSpec) -> dict[int, tuple[int, int]]:
+        """The wakeups of a node and of those to which it is connected."""
         near = {self.topology.channels[c].producer for c in channels_of(spec.inputs)}
         near |= (
             {self.topology.channels[c].consumer for c in leaves(spec.route)}
@@ -220,17 +220,17 @@ class Crew:
         )
         near |= {spec.index, self.topology.nodes[-1].index}
         return {
-            node: (self.bells[node].read_fd, self.bells[node].write_fd) for node in sorted(near)
+            node: (self.wakeups[node].read_fd, self.wakeups[node].write_fd) for node in sorted(near)
         }
 
     def born(self, spec: NodeSpec) -> Handle:
         """A process that has been told all that the worker of a node needs to know."""
-        bells = self.bells_near(spec)
+        wakeups = self.wakeups_near(spec)
         with directory() if self.start_method == "forkserver" else nullcontext() as place:
             fds = [
                 self.memory.fd,
                 *STANDARD_OUTPUT,
-                *dict.fromkeys(fd for pair in bells.values() for fd in pair),
+                *dict.fromkeys(fd for pair in wakeups.values() for fd in pair),
             ]
             order = Order(
                 self.bare,
@@ -241,7 +241,7 @@ class Crew:
                 self.layout.size,
                 self.memory.fd,
                 lifeline(),
-                bells,
+                wakeups,
                 Circumstances.of_the_program(self.cores[spec.index], place),
                 list(sys.path),
                 self.main,
@@ -266,7 +266,7 @@ class Crew:
             if spec.index not in self.open:
                 self.shut(spec, self.run)
         self.board.run = self.run
-        self.ring_all()
+        self.notify_all()
         return self.run
 
     def shut(self, spec: NodeSpec, run: int) -> None:
@@ -276,50 +276,50 @@ class Crew:
         for channel in leaves(spec.route):
             self.layout.ring(self.memory, channel).set_ended(run)
 
-    def ring_all(self) -> None:
-        self.ring(self.bells)
+    def notify_all(self) -> None:
+        self.notify(self.wakeups)
 
-    def ring(self, nodes: Iterable[int]) -> None:
+    def notify(self, nodes: Iterable[int]) -> None:
         for node in nodes:
-            self.bells[node].ring()
+            self.wakeups[node].notify()
 
     def not_begun(self) -> list[int]:
         """The workers that have not begun with the run, since they are being started; or they were
         never told."""
         return [node for node in self.open if not self.boards[node].has_begun_with(self.run)]
 
-    def is_rung(self, node: int) -> bool:
-        """Has somebody rung for a worker that has not woken yet?"""
+    def is_notified(self, node: int) -> bool:
+        """Is there a notification for a worker that has not woken yet?"""
         poll = select.poll()
-        poll.register(self.bells[node].read_fd, select.POLLIN)
+        poll.register(self.wakeups[node].read_fd, select.POLLIN)
         return bool(poll.poll(0))
 
     def watch_source(self, watch: bool) -> None:
-        """Is `sleep` to end when the source's bell rings, or does somebody else listen to that?"""
+        """Is `sleep` to end when the source is notified, or does another thread wait for that?"""
         if watch:
-            self.poll.register(self.bells[0].read_fd, select.POLLIN)
+            self.poll.register(self.wakeups[0].read_fd, select.POLLIN)
         else:
-            self.poll.unregister(self.bells[0].read_fd)
+            self.poll.unregister(self.wakeups[0].read_fd)
 
     def is_done(self) -> bool:
         """Have all workers finished the run?"""
         return all(self.boards[index].done == self.run for index in self.open)
 
     def sleep(self, timeout_ms: float | None = None) -> bool:
-        """Waits for a bell or the end of a worker, or as long as it may; did anything happen?
+        """Waits for a notification or the end of a worker, or as long as it may; did anything happen?
 
         Raises what a worker reported, or that one died and there is not to be another.
         """
         waits = [
             wait for wait in (timeout_ms, self.recovery.patience_ms(), WATCH_MS) if wait is not None
         ]
-        rung = self.poll.poll(math.ceil(min(waits)))
-        for fd, _ in rung:
-            if fd in self.bell_of:
-                self.bell_of[fd].silence()
+        ready = self.poll.poll(math.ceil(min(waits)))
+        for fd, _ in ready:
+            if fd in self.wakeup_of:
+                self.wakeup_of[fd].clear()
         self.look_around()
-        self.look_after([self.nodes[fd] for fd, _ in rung if fd in self.nodes])
-        return bool(rung)
+        self.look_after([self.nodes[fd] for fd, _ in ready if fd in self.nodes])
+        return bool(ready)
 
     def glance(self) -> None:
         """Looks after the workers now and then, while the parent has no reason to sleep."""
@@ -354,7 +354,7 @@ class Crew:
         finally:
             if self.witness is not None:
                 self.witness.died(node, self.recovery.newest)
-        self.ring_all()  # it may have died between a store and the bell that tells of it
+        self.notify_all()  # it may have died between a store and the notification of it
 
     def look_around(self) -> None:
         """Reads what the workers have reported, and opens or shuts lanes as they ask.
@@ -395,14 +395,14 @@ class Crew:
             for spec in new:
                 self.shut(spec, self.run)
             self.board.want_lanes(fork, self.board.open_lanes(fork))
-            self.ring_all()
+            self.notify_all()
             return
         for spec in new:
             self.start(spec)
         self.board.set_open_lanes(fork, lanes)  # only now may they be chosen
         if fork in self.most_lanes:
             self.most_lanes[fork] = max(lanes, self.most_lanes[fork])
-        self.ring_all()
+        self.notify_all()
 
     def is_closing(self, fork: str) -> bool:
         """Has whoever owns a fork begun to tell its lanes that the run ends?"""
@@ -427,9 +427,9 @@ class Crew:
 
     def wake(self) -> None:
         """Ends the sleep of the thread that runs, from any other."""
-        with self.waking:  # what is rung must not be closed meanwhile
+        with self.waking:  # a descriptor must not be closed while it is written to
             if not self.ended:
-                self.bells[len(self.topology.nodes) - 1].ring()
+                self.wakeups[len(self.topology.nodes) - 1].notify()
 
     def end(self, grace: float) -> None:
         """Ends all workers, the quick way if they do not stop by themselves, and gives back what
@@ -446,7 +446,7 @@ class Crew:
             try:
                 if self.handles:
                     self.board.stop()
-                    self.ring_all()
+                    self.notify_all()
                 interruptible(partial(self.join, grace))
                 if grace >= PATIENCE_S:  # all went well so far; a teardown may have raised
                     self.look_around()
@@ -471,16 +471,16 @@ class Crew:
     def release(self) -> None:
         for handle in self.handles.values():
             handle.close()
-        for bell in self.bells.values():
-            bell.close()
+        for wakeup in self.wakeups.values():
+            wakeup.close()
         self.memory.close()
 
     def release_copies(self) -> None:
         """In a child that was forked: closes its copies of what its parent goes on with."""
         for handle in self.handles.values():
             handle.close_copy()
-        for bell in self.bells.values():
-            bell.close()
+        for wakeup in self.wakeups.values():
+            wakeup.close()
         self.memory.close()
 
     def pid(self, node: int) -> int | None:

@@ -10,8 +10,8 @@ Rule 1.  A circle is told only if each node in it sleeps, and what it waits for 
 Rule 2.  What only keeps things even gives way before a circle is told: the allowance of a lane of a
          balancing fork, and the bytes of a pipe that has room for more items.  What is left holds
          for the graph as it is written, in either world.
-Rule 3.  Who sleeps though what it waits for is there, and is not being rung for, in two looks, has
-         been forgotten by whoever had to ring.  It is woken, and that is counted: a net, which
+Rule 3.  A worker that sleeps in two successive looks although what it waits for is there, and no
+         notification is under way, has lost one.  It is woken, and that is counted: a net, which
          ought never to be needed.
 """
 
@@ -56,13 +56,13 @@ class Watchdog:
         layout: Layout,
         memory: Memory,
         boards: list[NodeBoard],
-        is_rung: Callable[[int], bool],
+        is_notified: Callable[[int], bool],
     ) -> None:
         self.topology = topology
         self.layout = layout
         self.memory = memory
         self.boards = boards
-        self.is_rung = is_rung
+        self.is_notified = is_notified
         self.suspects: dict[
             int, int
         ] = {}  # who seemed to be forgotten in the last look, and how often it had slept by then
@@ -114,7 +114,7 @@ class Watchdog:
             if wait.kind is WaitsFor.ITEMS
             else Wait(wait.kind, part(node, wait.channels, self.lack(node, parents)))
             for node, wait in waits.items()
-            if not self.is_rung(node)
+            if not self.is_notified(node)
         }
         return {node: wait for node, wait in left.items() if wait.channels}
 
@@ -147,7 +147,7 @@ class Watchdog:
         self.suspects = {
             node: sleeps[node]
             for node, wait in waits.items()
-            if self.could_go_on(node, wait, run) and not self.is_rung(node)
+            if self.could_go_on(node, wait, run) and not self.is_notified(node)
         }
         return [
             node

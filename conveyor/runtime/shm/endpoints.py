@@ -26,17 +26,17 @@ def ring_ends(
     layout: Layout,
     memory: Memory,
     spec: NodeSpec,
-    ring: Callable[[int], Callable[[], None]],
+    wake: Callable[[int], Callable[[], None]],
 ) -> RingEnds:
-    """The ends of a node; `ring` gives the bell of a node by its number."""
+    """The ends of a node; `wake` gives what wakes the worker of a node, by its number."""
     extents = Extents(memory, layout.spill_base(spec.index))
 
     def inlet(channel: int) -> RingInlet:
-        return inlet_of(layout.ring(memory, channel), ring(topology.channels[channel].producer))
+        return inlet_of(layout.ring(memory, channel), wake(topology.channels[channel].producer))
 
     def outlet(channel: int) -> RingOutlet:
         return outlet_of(
-            layout.ring(memory, channel), ring(topology.channels[channel].consumer), extents
+            layout.ring(memory, channel), wake(topology.channels[channel].consumer), extents
         )
 
     return Ends(spec, layout.notes(memory, spec.index), inlet, outlet)

@@ -1,6 +1,7 @@
-"""How a process that sleeps is woken.
+"""How a process that sleeps is woken by another.
 
-Knows: a descriptor that can be rung and waited on.  Must never know: who sleeps, or why.
+This file knows one descriptor that can be notified and waited on.  It must never know which process
+sleeps, or what for.
 """
 
 from __future__ import annotations
@@ -10,14 +11,16 @@ import os
 import sys
 from typing import Final
 
-__all__ = ["Bell"]
+__all__ = ["Wakeup"]
 
 ONE = (1).to_bytes(8, sys.byteorder)
 
 
-class Bell:
-    """An eventfd; where there is none, a pipe.  Rings before a `wait` are not lost, and several are
-    one."""
+class Wakeup:
+    """An eventfd, or a pipe where the system has no eventfd.
+
+    A notification before a `wait` is not lost.  Several of them end one `wait`.
+    """
 
     __slots__ = ("read_fd", "write_fd")
 
@@ -28,9 +31,12 @@ class Bell:
         self.write_fd = write_fd
 
     @classmethod
-    def create(cls, blocking: bool) -> Bell:
-        """`blocking`: for a sleeper that waits for nothing else; else it polls `read_fd` and calls
-        `silence`."""
+    def create(cls, blocking: bool) -> Wakeup:
+        """Opens the descriptors; raises `OSError` if there are none left.
+
+        With `blocking`, the sleeper waits for nothing else and calls `wait`.  Without, it polls
+        `read_fd` together with other descriptors and calls `clear`.
+        """
         if sys.platform == "linux":
             fd = os.eventfd(0, os.EFD_CLOEXEC | (0 if blocking else os.EFD_NONBLOCK))
             return cls(fd, fd)
@@ -39,18 +45,21 @@ class Bell:
         os.set_blocking(write_fd, False)
         return cls(read_fd, write_fd)
 
-    def ring(self) -> None:
-        with contextlib.suppress(BlockingIOError):  # it is ringing already, as loudly as it can
+    def notify(self) -> None:
+        """Ends the present or the next `wait` of the process that sleeps here."""
+        with contextlib.suppress(BlockingIOError):  # as full of notifications as it can be
             os.write(self.write_fd, ONE)
 
     def wait(self) -> None:
-        """Sleeps until somebody rings."""
+        """Sleeps until there is a notification, and takes all that there are."""
         os.read(self.read_fd, 4096)
 
-    def silence(self) -> None:
-        with contextlib.suppress(BlockingIOError):  # it was not rung
+    def clear(self) -> None:
+        """Takes all notifications that there are, without waiting for one."""
+        with contextlib.suppress(BlockingIOError):  # there is none
             os.read(self.read_fd, 4096)
 
     def close(self) -> None:
+        """Closes this process's descriptors."""
         for fd in {self.read_fd: None, self.write_fd: None}:
             os.close(fd)

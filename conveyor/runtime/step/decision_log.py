@@ -7,7 +7,7 @@ Rule 1.  A decision is noted before anything that came of it is out, so it is ne
          was taken.
 Rule 2.  A worker that goes on where another died notes first how much of what was noted stands.
 Rule 3.  One side writes how much there is, the other how much it has taken; when half is full the
-         parent is rung for, and a worker whose log is full waits.
+         parent is woken, and a worker whose log is full waits.
 """
 
 from __future__ import annotations
@@ -49,14 +49,14 @@ class DecisionLog:
         self.words = words
 
     def add(
-        self, point: int, lane: int, count: int, ring: Callable[[], None], sleep: Callable[[], None]
+        self, point: int, lane: int, count: int, wake: Callable[[], None], sleep: Callable[[], None]
     ) -> None:
-        """Called by the worker; `ring` wakes the parent, `sleep` waits for its bell."""
+        """Called by the worker; `wake` wakes the parent, `sleep` waits for a notification."""
         words = self.words
         written = words[WRITTEN]
         queued = written - words[TAKEN]
         if queued >= ENTRIES // 2:
-            ring()
+            wake()
             while written - words[TAKEN] >= ENTRIES:
                 words[WAITS] = 1
                 fence()
@@ -69,7 +69,7 @@ class DecisionLog:
         words[WRITTEN] = written + 1
 
     def take(self, wake: Callable[[], None]) -> list[Noted]:
-        """Called by the parent: what is new; `wake` rings for the worker."""
+        """Called by the parent: what is new; `wake` wakes the worker."""
         words = self.words
         done, written = words[TAKEN], words[WRITTEN]
         if done == written:

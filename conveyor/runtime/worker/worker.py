@@ -46,7 +46,7 @@ from conveyor.runtime.shm.memory import Memory
 from conveyor.runtime.shm.ring import fence
 from conveyor.runtime.shm.state_store import States
 from conveyor.runtime.shm.store_faults import Fault, FaultyLayout
-from conveyor.runtime.shm.wakeup import Bell
+from conveyor.runtime.shm.wakeup import Wakeup
 from conveyor.runtime.step.batching import Lanes, Meter, Part, WorkerCut, room_in
 from conveyor.runtime.step.decision_log import (
     JOIN,
@@ -75,9 +75,9 @@ class Order:
     node: int
     stages: tuple[bytes, ...]
     size: int
-    memory: int  # these and the ends of the bells are the parent's numbers
+    memory: int  # these and the ends of the wakeups are the parent's numbers
     lifeline: int
-    bells: dict[int, tuple[int, int]]
+    wakeups: dict[int, tuple[int, int]]
     circumstances: Circumstances
     path: list[str]
     main: Definitions | None
@@ -135,13 +135,13 @@ class Worker:
         self.parts = self.spec.parts or (order.node,)
         self.boards = [NodeBoard(layout.node(memory, part)) for part in self.parts]
         self.node_board = self.boards[0]
-        self.bells = {
-            node: Bell(own[read], own[write]) for node, (read, write) in order.bells.items()
+        self.wakeups = {
+            node: Wakeup(own[read], own[write]) for node, (read, write) in order.wakeups.items()
         }
-        self.bell = self.bells[order.node]
-        self.parent = self.bells[len(order.topology.nodes) - 1]
+        self.wakeup = self.wakeups[order.node]
+        self.parent = self.wakeups[len(order.topology.nodes) - 1]
         self.ends = ring_ends(
-            order.topology, layout, memory, self.spec, lambda node: self.bells[node].ring
+            order.topology, layout, memory, self.spec, lambda node: self.wakeups[node].notify
         )
         extents = Extents(memory, layout.ledger_base(order.node))
         self.ledger = outlet_of(layout.ledger(memory, order.node), self.tell_parent, extents)
@@ -199,7 +199,7 @@ class Worker:
                 self.fail("the worker itself", error)
                 self.wait_for_stop()
             self.node_board.done = run
-            self.parent.ring()
+            self.parent.notify()
 
     def part_of(self, error: BaseException) -> int:
         """The node whose job ended the run."""
@@ -215,7 +215,7 @@ class Worker:
         return self.board.run
 
     def sleep(self) -> None:
-        self.bell.wait()
+        self.wakeup.wait()
         if self.board.stopping:
             raise Stopped
 
@@ -420,7 +420,7 @@ class Worker:
         at most."""
         flush()
         poll = select.poll()
-        poll.register(self.bell.read_fd, select.POLLIN)
+        poll.register(self.wakeup.read_fd, select.POLLIN)
         until = perf_counter() + min(FIRST_PAUSE_S * 2 ** (attempt - 2), LONGEST_PAUSE_S)
         running = self.node_board.running
         self.node_board.set_running(0)  # who is killed meanwhile is not killed by the item
@@ -465,7 +465,7 @@ class Worker:
 
     def tell_parent(self) -> None:
         self.board.alert()
-        self.parent.ring()
+        self.parent.notify()
 
     def report(self, message: Failure | Buried | Resumed) -> None:
         """Publishes a message in the ledger."""
