@@ -98,7 +98,7 @@ def watched(watch: Stopwatch, report_to: int) -> Generator[None]:
         started = process_time_ns()
         run(worker, number)
         watch.spent[REST] = process_time_ns() - started - sum(watch.spent.values())
-        batches = worker.node_board.times()[3]
+        batches = worker.node_block.times()[3]
         os.write(report_to, json.dumps([batches, watch.spent]).encode() + b"\n")
 
     try:

@@ -209,7 +209,7 @@ def test_workers_that_wait_for_room_may_be_killed_again_and_again(crews: list[An
         (crew,) = crews
         for _ in range(MORE_THAN_ALLOWED):
             while not all(
-                crew.boards[worker.index].lack().kind == FOR_ROOM for worker in crew.workers
+                crew.blocks[worker.index].lack().kind == FOR_ROOM for worker in crew.workers
             ):
                 crew.sleep(5)  # the consumer looks after them, and takes nothing
             before = restarts(stream)
@@ -237,7 +237,7 @@ def test_a_worker_that_is_killed_when_it_has_done_its_part_is_not_missed(
         pid = stream.report.stages[stage].pid
         (crew,) = crews
         if stage == "first":
-            eventually(lambda: crew.boards[1].done == crew.run)
+            eventually(lambda: crew.blocks[1].done == crew.run)
         killed([pid])
         results += list(stream)
 
@@ -259,9 +259,9 @@ def test_a_worker_that_waits_before_another_attempt_is_not_killed_by_its_item(
 
         def is_waiting() -> bool:
             """It is at the item, and its job is not."""
-            board = crew.boards[1]
+            block = crew.blocks[1]
             return bool(
-                board.tally(crew.run).items_in >= 1 and board.has_begun() and board.running == 0
+                block.tally(crew.run).items_in >= 1 and block.has_begun() and block.running == 0
             )
 
         def may_be_killed(number: int) -> bool:
@@ -293,7 +293,7 @@ def test_a_state_that_is_lost_when_its_worker_has_done_its_part_is_an_error_of_t
         with pl.stream(range(5)) as stream:
             (crew,) = crews
             results = [next(stream)]
-            eventually(lambda: crew.boards[1].done == crew.run)
+            eventually(lambda: crew.blocks[1].done == crew.run)
             killed([stream.report.stages["sums"].pid])
             results += list(stream)
         assert results == [0, 1, 3, 6, 10, 10]

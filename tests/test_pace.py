@@ -11,7 +11,7 @@ from conveyor.core.channel import OneByOne, Tag
 from conveyor.core.requests import Choose, Merge
 from conveyor.graph.compiler import compile_topology
 from conveyor.graph.draft import Draft
-from conveyor.runtime.shm.control_block import Board, Layout
+from conveyor.runtime.shm.control_block import ControlBlock, Layout
 from conveyor.runtime.shm.endpoints import ring_ends
 from conveyor.runtime.shm.memory import Memory
 from conveyor.runtime.shm.ring import RingInlet, RingOutlet
@@ -37,7 +37,7 @@ class Pool:
     """A fork of two lanes, as its owner sees it, and the far ends of its channels."""
 
     lanes: Lanes
-    board: Board
+    control: ControlBlock
     outlets: list[RingOutlet]
     inlets: list[RingInlet]
     now: int = 0
@@ -60,16 +60,16 @@ def pool(monkeypatch: pytest.MonkeyPatch) -> Iterator[Pool]:
     topology = compile_topology(draft, 2)
     layout = Layout(topology)
     memory = Memory.create(layout.size, layout.regions)
-    board = Board(memory, layout)
-    board.set_open_lanes("pool", 1)
+    control = ControlBlock(memory, layout)
+    control.set_open_lanes("pool", 1)
     source = ring_ends(topology, layout, memory, topology.nodes[0], lambda _: lambda: None)
     workers = [
         ring_ends(topology, layout, memory, node, lambda _: lambda: None)
         for node in topology.nodes[1:3]
     ]
     assert topology.nodes[0].route is not None
-    lanes = Lanes(topology.nodes[0].route, source.outlets, board, lambda: None)
-    made = Pool(lanes, board, source.outlets, [ends.inlets[0] for ends in workers])
+    lanes = Lanes(topology.nodes[0].route, source.outlets, control, lambda: None)
+    made = Pool(lanes, control, source.outlets, [ends.inlets[0] for ends in workers])
     monkeypatch.setattr(pace, "perf_counter_ns", lambda: made.now)
     yield made
     memory.close()
@@ -149,15 +149,15 @@ def test_another_lane_is_asked_for_while_slow_work_stalls_the_open_one(
 ) -> None:
     pool.inlets[0].set_cost(cost)
     pool.lanes.press()
-    assert pool.board.wanted_lanes("pool") == 0  # there is room
+    assert pool.control.wanted_lanes("pool") == 0  # there is room
     pool.send(0, LANE_NS // cost)
     pool.lanes.press()
 
-    assert pool.board.wanted_lanes("pool") == wanted
+    assert pool.control.wanted_lanes("pool") == wanted
 
 
 def test_a_lane_that_idles_is_given_back(pool: Pool) -> None:
-    pool.board.set_open_lanes("pool", 2)
+    pool.control.set_open_lanes("pool", 2)
     for inlet in pool.inlets:
         inlet.set_cost(1_000_000)
     pool.send(0, 1)
@@ -165,12 +165,12 @@ def test_a_lane_that_idles_is_given_back(pool: Pool) -> None:
     pool.inlets[0].commit(pool.inlets[0].position(1))
     for _ in range(3):
         assert pool.lanes.choose(CHOOSE) == 0
-        assert pool.board.wanted_lanes("pool") == 0
+        assert pool.control.wanted_lanes("pool") == 0
         pool.now += IDLE_LANE_NS // 2
 
     pool.now += 1
     assert pool.lanes.choose(CHOOSE) == 0
-    assert pool.board.wanted_lanes("pool") == 1
+    assert pool.control.wanted_lanes("pool") == 1
 
 
 def test_of_lanes_that_differ_the_one_where_an_item_waits_least_is_chosen(pool: Pool) -> None:

@@ -192,7 +192,7 @@ def test_a_lane_that_is_wanted_when_the_run_is_over_says_nothing_in_the_next() -
     with pipeline().add(BalancingFork(max_lanes=3)).add(Total()).add(Join()) as pl:
         assert pl.run([1]) == [1]
         crew: Any = pl._session.runner.crew
-        crew.board.want_lanes("balancing_fork", 2)
-        crew.board.alert()
+        crew.control.want_lanes("balancing_fork", 2)
+        crew.control.alert()
         crew.look_around()
         assert pl.run([2]) == [3]

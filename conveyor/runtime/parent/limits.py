@@ -18,7 +18,7 @@ from collections.abc import Callable, Mapping
 from time import perf_counter_ns
 from typing import Final, Protocol
 
-from conveyor.runtime.shm.control_block import NodeBoard
+from conveyor.runtime.shm.control_block import NodeBlock
 
 __all__ = ["Limits", "Stopwatch", "Worker"]
 
@@ -80,10 +80,10 @@ class Limits:
     def __init__(
         self,
         limits_s: Mapping[int, float],
-        boards: list[NodeBoard],
+        blocks: list[NodeBlock],
         worker: Callable[[int], Worker | None],
     ) -> None:
-        self.boards = boards
+        self.blocks = blocks
         self.worker = worker
         self.watches = {node: Stopwatch(int(limit * NANO)) for node, limit in limits_s.items()}
 
@@ -94,7 +94,7 @@ class Limits:
         now = perf_counter_ns()
         found: dict[int, int] = {}
         for node, watch in self.watches.items():
-            since = self.boards[node].item_since
+            since = self.blocks[node].item_since
             worker = self.worker(node)
             if worker is not None and watch.is_over(since, now, worker):
                 found[node] = since
@@ -105,7 +105,7 @@ class Limits:
         now = perf_counter_ns() if self.watches else 0
         return min(
             (
-                watch.left(self.boards[node].item_since, now) / 1e6
+                watch.left(self.blocks[node].item_since, now) / 1e6
                 for node, watch in self.watches.items()
             ),
             default=None,

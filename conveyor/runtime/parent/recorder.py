@@ -335,7 +335,7 @@ class Recorder:
             lanes: dict[str, int] = {}
             if self.crew is not None and self.before:
                 self.drain()
-                lanes = {fork: self.crew.board.open_lanes(fork) for fork in self.crew.forks}
+                lanes = {fork: self.crew.control.open_lanes(fork) for fork in self.crew.forks}
             self.flush()
             failure = (
                 ("", "")

@@ -1,7 +1,7 @@
 """What follows from a worker that died or takes too long: another one, at once or a little later,
 or the end of the run.
 
-Knows: the clock, what dead workers leave on the board.  Must never know: how workers are started,
+Knows: the clock, what dead workers leave in their control block.  Must never know: how workers are started,
 ended or waited for.
 """
 
@@ -15,7 +15,7 @@ from conveyor.errors import ItemTimeout, WorkerCrashed
 from conveyor.graph.topology import NodeSpec, Topology, channels_of
 from conveyor.runtime.parent.exit_status import crash, way_to_go
 from conveyor.runtime.parent.limits import Limits, Worker
-from conveyor.runtime.shm.control_block import NodeBoard
+from conveyor.runtime.shm.control_block import NodeBlock
 from conveyor.runtime.shm.ring import Ring, RingState
 from conveyor.stages import policy_of
 
@@ -50,13 +50,13 @@ class Recovery:
     def __init__(
         self,
         topology: Topology,
-        boards: list[NodeBoard],
+        blocks: list[NodeBlock],
         committed: Callable[[int], int],
         has_input: Callable[[int], bool],
         worker: Callable[[int], Worker | None],
     ) -> None:
         self.topology = topology
-        self.boards = boards
+        self.blocks = blocks
         self.committed = committed
         self.has_input = has_input
         self.run = 0
@@ -80,7 +80,7 @@ class Recovery:
             if spec.stage is not None
         }
         self.limits_s = {node: limit for node, limit in limits_s.items() if limit is not None}
-        self.limits = Limits(self.limits_s, boards, worker)
+        self.limits = Limits(self.limits_s, blocks, worker)
 
     def begin_run(self, run: int) -> None:
         self.run = run
@@ -105,27 +105,27 @@ class Recovery:
 
     def died(self, node: int, pid: int, exit_code: int | None) -> None:
         """Plans another worker, or raises what ends the run."""
-        spec, board = self.topology.nodes[node], self.boards[node]
+        spec, block = self.topology.nodes[node], self.blocks[node]
         since = self.killed.pop(node, 0)
-        timed_out = since != 0 and board.item_since == since
+        timed_out = since != 0 and block.item_since == since
         name, how, items = (
             self.topology.title(node),
             way_to_go(exit_code),
-            board.tally(self.run).items_in,
+            block.tally(self.run).items_in,
         )
         has_input = self.has_input(node)
-        moment = board.moment(self.run, has_input)
+        moment = block.moment(self.run, has_input)
         self.newest = self.take_death(node, timed_out, how)
         if has_input:  # else all that it had in hand was done
             self.remember(node)
-        if is_stateful(spec) and not is_restorable(spec) and board.has_begun():
+        if is_stateful(spec) and not is_restorable(spec) and block.has_begun():
             if timed_out:
                 limit = f"timeout_s={self.limits_s[node]:g}"
                 raise ItemTimeout(
                     f"stage {name!r}: an item took longer than {limit} allows; {NO_STATE}"
                 )
             error = crash(name, pid, how, items, NO_STATE)
-            if board.done != self.run:
+            if block.done != self.run:
                 raise error
             self.lost[node] = error  # of this run nothing is
             return
@@ -141,9 +141,9 @@ class Recovery:
 
     def take_death(self, node: int, timed_out: bool, how: str) -> list[Death | None]:
         """What each of its jobs had in hand."""
-        running, jobs = self.boards[node].running, enumerate(self.parts(node), 1)
+        running, jobs = self.blocks[node].running, enumerate(self.parts(node), 1)
         return [
-            self.boards[part].take_death(self.run, running == number, timed_out, how)
+            self.blocks[part].take_death(self.run, running == number, timed_out, how)
             for number, part in jobs
         ]
 
@@ -156,7 +156,7 @@ class Recovery:
         """The nodes whose next worker is to be started now; raises what ends a run that needs a
         state which is gone."""
         for node, error in self.lost.items():
-            if self.boards[node].done != self.run:
+            if self.blocks[node].done != self.run:
                 raise error
         now = monotonic() if self.due else 0.0
         return [node for node, when in self.due.items() if when <= now]
@@ -170,7 +170,7 @@ class Recovery:
     def patience_ms(self) -> float | None:
         """After how many milliseconds there may be something to do; None: not before something
         happens."""
-        waits = [0.0] if any(self.boards[node].done != self.run for node in self.lost) else []
+        waits = [0.0] if any(self.blocks[node].done != self.run for node in self.lost) else []
         waits += [max(0.0, when - monotonic()) * 1000 for when in self.due.values()]
         limits = self.limits.patience_ms()
         return min(waits if limits is None else [*waits, limits], default=None)

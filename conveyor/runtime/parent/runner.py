@@ -70,7 +70,7 @@ class Runner:
         self.source_spec, self.sink_spec = fused.nodes[0], fused.nodes[-1]
         self.crew = Crew(fused, start_method, placement)
         self.watchdog = Watchdog(
-            fused, self.crew.layout, self.crew.memory, self.crew.boards, self.crew.is_notified
+            fused, self.crew.layout, self.crew.memory, self.crew.blocks, self.crew.is_notified
         )
         self.apart: tuple[int, ...] = ()  # the source, if a thread of its own steps it
         self.lacks: Callable[[], dict[int, Lack]] = dict  # what source and sink wait for
@@ -86,11 +86,15 @@ class Runner:
             raise
 
     def lanes_of_source(self) -> Lanes:
-        route, outlets, board = self.source_spec.route, self.source_ends.outlets, self.crew.board
+        route, outlets, control = (
+            self.source_spec.route,
+            self.source_ends.outlets,
+            self.crew.control,
+        )
         assert route is not None
         if self.recorder is None:
-            return Lanes(route, outlets, board, board.alert)
-        return NotedLanes(route, outlets, board, board.alert, self.recorder.note_source)
+            return Lanes(route, outlets, control, control.alert)
+        return NotedLanes(route, outlets, control, control.alert, self.recorder.note_source)
 
     @property
     def smallest_capacity(self) -> int:
@@ -281,7 +285,7 @@ class Runner:
 
     def give_way(self) -> None:
         """The source, too, goes beyond what is measured if nobody can go on before."""
-        if self.crew.boards[0].gives_way:
+        if self.crew.blocks[0].gives_way:
             self.lanes.give_way()
             for outlet in self.source_ends.outlets:
                 outlet.gives_way = True
@@ -319,15 +323,15 @@ class Runner:
             for fork, lanes in self.crew.most_lanes.items()
             if lanes > LANES_BY_DEFAULT
         )
-        return report_of(self.topology, self.figures, self.crew.board.read_zip, seconds, notes)
+        return report_of(self.topology, self.figures, self.crew.control.read_zip, seconds, notes)
 
     def figures(self, index: int) -> Figures:
-        """What the board says of a node."""
+        """What the control block says of a node."""
         worker = home(self.crew.topology, index)
-        board, cores = self.crew.boards[index], self.crew.cores[worker]
-        busy, waiting, blocked, batches = board.times()
+        block, cores = self.crew.blocks[index], self.crew.cores[worker]
+        busy, waiting, blocked, batches = block.times()
         core = cores[0] if len(cores) == 1 else None
-        tally, restarts = board.tally(self.crew.run), self.crew.recovery.restarts(worker)
+        tally, restarts = block.tally(self.crew.run), self.crew.recovery.restarts(worker)
         return Figures(
             tally,
             busy * NANO,

@@ -45,7 +45,7 @@ from conveyor.runtime.process.lifeline import lifeline
 from conveyor.runtime.process.settling import STANDARD_OUTPUT, Circumstances, directory
 from conveyor.runtime.process.start import Handle, StartMethod, start_process
 from conveyor.runtime.shm.checked import inlet_of
-from conveyor.runtime.shm.control_block import LEDGER_CAPACITY, Board, Layout, NodeBoard
+from conveyor.runtime.shm.control_block import LEDGER_CAPACITY, ControlBlock, Layout, NodeBlock
 from conveyor.runtime.shm.endpoints import RingEnds, ring_ends
 from conveyor.runtime.shm.memory import Memory
 from conveyor.runtime.shm.ring import fence
@@ -152,16 +152,16 @@ class Crew:
 
     def share(self) -> None:
         """Sets up what the workers and the parent tell one another with."""
-        self.board = Board(self.memory, self.layout)
-        self.boards = [
-            NodeBoard(self.layout.node(self.memory, spec.index)) for spec in self.topology.nodes
+        self.control = ControlBlock(self.memory, self.layout)
+        self.blocks = [
+            NodeBlock(self.layout.node(self.memory, spec.index)) for spec in self.topology.nodes
         ]
         self.rings = [
             self.layout.ring(self.memory, channel.index) for channel in self.topology.channels
         ]
         before = Inputs(self.topology, self.rings)
         self.recovery = Recovery(
-            self.topology, self.boards, before.committed, before.has_input, self.handles.get
+            self.topology, self.blocks, before.committed, before.has_input, self.handles.get
         )
         ends = (0, len(self.topology.nodes) - 1)
         for spec in self.topology.nodes:
@@ -175,8 +175,8 @@ class Crew:
         for fd in self.wakeup_of:
             self.poll.register(fd, select.POLLIN)
         for fork in self.forks:
-            self.board.set_open_lanes(fork, 1)
-            self.board.want_lanes(fork, 1)
+            self.control.set_open_lanes(fork, 1)
+            self.control.want_lanes(fork, 1)
 
     def ends(self, spec: NodeSpec) -> RingEnds:
         """The channel ends of the source or the sink."""
@@ -256,16 +256,16 @@ class Crew:
     def begin_run(self, witness: Witness | None = None) -> int:
         """Lets the workers begin; gives the number of the run."""
         self.witness = witness
-        self.board.record(witness is not None)
+        self.control.record(witness is not None)
         self.letters = Letters()
         self.forgotten = 0
-        self.most_lanes = {fork: self.board.open_lanes(fork) for fork in self.by_machine}
+        self.most_lanes = {fork: self.control.open_lanes(fork) for fork in self.by_machine}
         self.run += 1
         self.recovery.begin_run(self.run)
         for spec in self.workers:
             if spec.index not in self.open:
                 self.shut(spec, self.run)
-        self.board.run = self.run
+        self.control.run = self.run
         self.notify_all()
         return self.run
 
@@ -286,7 +286,7 @@ class Crew:
     def not_begun(self) -> list[int]:
         """The workers that have not begun with the run, since they are being started; or they were
         never told."""
-        return [node for node in self.open if not self.boards[node].has_begun_with(self.run)]
+        return [node for node in self.open if not self.blocks[node].has_begun_with(self.run)]
 
     def is_notified(self, node: int) -> bool:
         """Is there a notification for a worker that has not woken yet?"""
@@ -303,7 +303,7 @@ class Crew:
 
     def is_done(self) -> bool:
         """Have all workers finished the run?"""
-        return all(self.boards[index].done == self.run for index in self.open)
+        return all(self.blocks[index].done == self.run for index in self.open)
 
     def sleep(self, timeout_ms: float | None = None) -> bool:
         """Waits for a notification or the end of a worker, or as long as it may; did anything happen?
@@ -365,7 +365,7 @@ class Crew:
             self.halt.check()
         if self.witness is not None:
             self.witness.drain()
-        if not self.board.take_alert():
+        if not self.control.take_alert():
             return
         for ledger in self.ledgers:
             while ledger.pending():
@@ -373,14 +373,14 @@ class Crew:
                     self.read(message)
                     ledger.commit(ledger.position(1))
         for fork in self.forks:
-            wanted, opened = self.board.wanted_lanes(fork), self.board.open_lanes(fork)
+            wanted, opened = self.control.wanted_lanes(fork), self.control.open_lanes(fork)
             if wanted > opened or (wanted < opened and fork not in self.keep_open):
                 self.set_lanes(fork, wanted)
 
     def set_lanes(self, fork: str, lanes: int) -> None:
         """Opens lanes, by starting their workers, or shuts them: then they are not chosen any
         more."""
-        opened = {each: self.board.open_lanes(each) for each in self.forks} | {fork: lanes}
+        opened = {each: self.control.open_lanes(each) for each in self.forks} | {fork: lanes}
         new = [
             spec
             for spec in self.workers
@@ -394,12 +394,12 @@ class Crew:
         ):  # whoever reads from the new lanes may be done: what they gave would come in the next run
             for spec in new:
                 self.shut(spec, self.run)
-            self.board.want_lanes(fork, self.board.open_lanes(fork))
+            self.control.want_lanes(fork, self.control.open_lanes(fork))
             self.notify_all()
             return
         for spec in new:
             self.start(spec)
-        self.board.set_open_lanes(fork, lanes)  # only now may they be chosen
+        self.control.set_open_lanes(fork, lanes)  # only now may they be chosen
         if fork in self.most_lanes:
             self.most_lanes[fork] = max(lanes, self.most_lanes[fork])
         self.notify_all()
@@ -445,7 +445,7 @@ class Crew:
                 self.ended = True
             try:
                 if self.handles:
-                    self.board.stop()
+                    self.control.stop()
                     self.notify_all()
                 interruptible(partial(self.join, grace))
                 if grace >= PATIENCE_S:  # all went well so far; a teardown may have raised

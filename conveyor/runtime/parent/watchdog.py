@@ -25,7 +25,7 @@ from conveyor.errors import Deadlock
 from conveyor.graph.deadlock import ChannelState, Circle, Wait, WaitsFor, find_cycle, stuck_nodes
 from conveyor.graph.route import Leaf, balances, leaves
 from conveyor.graph.topology import Topology, channels_of
-from conveyor.runtime.shm.control_block import FOR_NOTHING, FOR_ROOM, Lack, Layout, NodeBoard
+from conveyor.runtime.shm.control_block import FOR_NOTHING, FOR_ROOM, Lack, Layout, NodeBlock
 from conveyor.runtime.shm.memory import Memory
 from conveyor.runtime.shm.ring import RingState
 
@@ -55,13 +55,13 @@ class Watchdog:
         topology: Topology,
         layout: Layout,
         memory: Memory,
-        boards: list[NodeBoard],
+        blocks: list[NodeBlock],
         is_notified: Callable[[int], bool],
     ) -> None:
         self.topology = topology
         self.layout = layout
         self.memory = memory
-        self.boards = boards
+        self.blocks = blocks
         self.is_notified = is_notified
         self.suspects: dict[
             int, int
@@ -77,18 +77,18 @@ class Watchdog:
         if now < self.next_look:
             return NOBODY
         self.next_look = now + EVERY_S
-        sleeps = [board.sleeps for board in self.boards]
+        sleeps = [block.sleeps for block in self.blocks]
         waits = self.waits(run, parents)
         lacking = self.only(self.lacking, waits, parents)
         firm = self.only(self.firm, lacking, parents)
         told = self.describe_circle(firm, run, parents)
         stuck = stuck_nodes(self.topology, lacking) if firm != lacking and told is None else []
-        is_still = sleeps == [board.sleeps for board in self.boards]
+        is_still = sleeps == [block.sleeps for block in self.blocks]
         if told is not None and is_still:
             raise Deadlock(told)
         yielding = [node for node in stuck if is_still and firm.get(node) != lacking[node]]
         for node in yielding:
-            self.boards[node].give_way()
+            self.blocks[node].give_way()
         others = {
             node: wait
             for node, wait in waits.items()
@@ -129,7 +129,7 @@ class Watchdog:
         """Those that cannot give way."""
         if lack.items == 0:
             return () if self.has_allowances(node) else channels
-        if self.boards[node].gives_way:
+        if self.blocks[node].gives_way:
             return channels
         return tuple(
             channel for channel in channels if not self.ring(channel).has_room_for(lack.items)
@@ -138,7 +138,7 @@ class Watchdog:
     def has_allowances(self, node: int) -> bool:
         """Does the node give its lanes no more than it thinks good?"""
         route = self.topology.nodes[node].route
-        return route is not None and balances(route) and not self.boards[node].gives_way
+        return route is not None and balances(route) and not self.blocks[node].gives_way
 
     def forgotten(self, run: int, waits: Mapping[int, Wait], sleeps: list[int]) -> list[int]:
         """The workers of which this is true now and was in the look before, and which have not been
@@ -152,7 +152,7 @@ class Watchdog:
         return [
             node
             for node, slept in self.suspects.items()
-            if before.get(node) == slept == self.boards[node].sleeps
+            if before.get(node) == slept == self.blocks[node].sleeps
         ]
 
     def could_go_on(self, node: int, wait: Wait, run: int) -> bool:
@@ -175,14 +175,14 @@ class Watchdog:
         return RingState(self.layout.ring(self.memory, channel))
 
     def lack(self, node: int, parents: Mapping[int, Lack]) -> Lack:
-        return parents[node] if node in parents else self.boards[node].lack()
+        return parents[node] if node in parents else self.blocks[node].lack()
 
     def waits(self, run: int, parents: Mapping[int, Lack]) -> dict[int, Wait]:
         """What each node that sleeps waits for."""
         waits: dict[int, Wait] = {}
-        for node, board in enumerate(self.boards):
+        for node, block in enumerate(self.blocks):
             lack = self.lack(node, parents)
-            if lack.kind == FOR_NOTHING.kind or (node not in parents and board.done == run):
+            if lack.kind == FOR_NOTHING.kind or (node not in parents and block.done == run):
                 continue
             for_room = lack.kind == FOR_ROOM
             spec = self.topology.nodes[node]

@@ -20,7 +20,7 @@ from conveyor.runtime.shm.checked import ring_of
 from conveyor.runtime.shm.memory import PAGE, REGION, Memory
 from conveyor.runtime.shm.ring import Ring, reserve_for
 
-__all__ = ["LOG_WORDS", "Board", "Lack", "Layout", "NodeBoard", "decides"]
+__all__ = ["LOG_WORDS", "ControlBlock", "Lack", "Layout", "NodeBlock", "decides"]
 
 WORD: Final = 8
 LOG_WORDS: Final = 1056  # of which 32 say how far either side is
@@ -33,7 +33,7 @@ RUN, STOP, RECORDING, ALERT = (
     2,
     16,
 )  # the parent writes all but the last, which any worker sets
-BOARD_WORDS: Final = 32
+PIPELINE_WORDS: Final = 32
 
 # Words of one node, all written by its worker but the last, which is the parent's.
 DONE, BEGUN, BUSY, WAITING, BLOCKED, BATCHES = range(6)
@@ -73,7 +73,7 @@ class Layout:
     """Which part of the memory is whose; every process works out the same."""
 
     def __init__(self, topology: Topology) -> None:
-        self.at = BOARD_WORDS * WORD
+        self.at = PIPELINE_WORDS * WORD
         self.topology = topology
         specs = topology.nodes
         self.nodes = [self.take(NODE_WORDS) for _ in specs]
@@ -158,11 +158,11 @@ def decides(spec: NodeSpec) -> bool:
     return works and (len(spec.inputs) > 1 or (spec.route is not None and balances(spec.route)))
 
 
-class Board:
+class ControlBlock:
     """The words of the whole pipeline, of its adapting forks and its zips."""
 
     def __init__(self, memory: Memory, layout: Layout) -> None:
-        self.words = layout.words(memory, 0, BOARD_WORDS)
+        self.words = layout.words(memory, 0, PIPELINE_WORDS)
         self.forks = {
             name: layout.words(memory, at, FORK_WORDS) for name, at in layout.forks.items()
         }
@@ -219,7 +219,7 @@ class Board:
         return (tuples, left_over) if run == self.run else (0, 0)
 
 
-class NodeBoard:
+class NodeBlock:
     """The words of one node."""
 
     def __init__(self, words: memoryview[int]) -> None:

@@ -23,8 +23,7 @@ from typing import Final, NamedTuple, SupportsIndex, cast, overload
 
 from conveyor.core.endpoints import notes_of
 from conveyor.graph.topology import Topology
-from conveyor.runtime.shm import control_block as board
-from conveyor.runtime.shm import ring
+from conveyor.runtime.shm import control_block, ring
 from conveyor.runtime.shm.control_block import Layout
 from conveyor.runtime.shm.memory import Memory
 from conveyor.runtime.shm.ring import Ring
@@ -40,11 +39,11 @@ RING_STORES: Final[Mapping[int, str]] = {
     ring.CONSUMER_SLEEPS: "consumer sleeps",
 }
 NODE_STORES: Final[Mapping[int, str]] = {
-    board.DONE: "done",
-    board.BEGUN: "begun",
-    board.HAND_END: "hand",
-    board.RUNNING: "running",
-    board.COUNTS: "counts",
+    control_block.DONE: "done",
+    control_block.BEGUN: "begun",
+    control_block.HAND_END: "hand",
+    control_block.RUNNING: "running",
+    control_block.COUNTS: "counts",
 }
 STORES: Final = (*RING_STORES.values(), *NODE_STORES.values(), "note", "state")
 

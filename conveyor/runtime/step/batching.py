@@ -23,7 +23,7 @@ from conveyor.core.channel import OneByOne
 from conveyor.core.job_node import JobNode, Node, Piece
 from conveyor.core.requests import ALL_ENDED, Choose, Merge
 from conveyor.graph.route import Leaf, Replicate, Route, leaves
-from conveyor.runtime.shm.control_block import Board, NodeBoard
+from conveyor.runtime.shm.control_block import ControlBlock, NodeBlock
 from conveyor.runtime.shm.ring import RingInlet, RingOutlet
 
 __all__ = ["Drowsiness", "Lanes", "Meter", "Part", "Turns", "WorkerCut"]
@@ -47,15 +47,15 @@ class Meter:
     work."""
 
     def __init__(
-        self, node: Node, board: NodeBoard, inlets: Sequence[RingInlet], parts: Sequence[Part] = ()
+        self, node: Node, block: NodeBlock, inlets: Sequence[RingInlet], parts: Sequence[Part] = ()
     ) -> None:
         self.node = node
         self.tally = node.tally
-        self.board = board
+        self.block = block
         self.inlets = inlets
         self.parts = parts  # of the node, behind its first: their time is theirs
         self.per_item = 0.0  # nanoseconds, smoothed
-        busy, self.waiting, self.blocked, self.batches = board.times()
+        busy, self.waiting, self.blocked, self.batches = block.times()
         self.busy = busy + sum(part.busy for part in parts)
         self.last_blocked = self.blocked
         self.last_items = 0
@@ -65,12 +65,12 @@ class Meter:
             self.learn((self.blocked - self.last_blocked) / self.last_items + self.per_item)
         self.last_blocked = self.blocked
         self.last_items = len(items)
-        self.board.set_running(1)
+        self.block.set_running(1)
         started = perf_counter_ns()
         pieces = self.node(items, skip, limit)
         if isinstance(pieces, tuple):
             spent = perf_counter_ns() - started
-            self.board.set_running(0)
+            self.block.set_running(0)
             self.busy += spent
             for part in self.parts:
                 part.share(spent // (len(self.parts) + 1))
@@ -87,13 +87,13 @@ class Meter:
         try:
             for piece in pieces:
                 spent += perf_counter_ns() - started
-                self.board.set_running(0)
+                self.block.set_running(0)
                 yield piece
-                self.board.set_running(1)
+                self.block.set_running(1)
                 started = perf_counter_ns()
         finally:
             spent += perf_counter_ns() - started
-            self.board.set_running(0)
+            self.block.set_running(0)
             self.busy += spent
             if items:
                 self.learn(spent / items)
@@ -110,17 +110,17 @@ class Meter:
     def record(self) -> None:
         self.batches += 1
         busy = self.busy - sum([part.busy for part in self.parts]) if self.parts else self.busy
-        self.board.write_times(busy, self.waiting, self.blocked, self.batches)
+        self.block.write_times(busy, self.waiting, self.blocked, self.batches)
 
 
 class Part:
     """One of the nodes of a worker that runs several, with a clock around it."""
 
-    def __init__(self, node: JobNode, board: NodeBoard) -> None:
+    def __init__(self, node: JobNode, block: NodeBlock) -> None:
         self.node = node
         self.tally = node.tally
-        self.board = board
-        self.busy, _, _, self.batches = board.times()
+        self.block = block
+        self.busy, _, _, self.batches = block.times()
         self.unmeasured = False
 
     def __call__(self, items: list[object], skip: int, limit: int) -> Iterable[Piece]:
@@ -132,7 +132,7 @@ class Part:
     def took(self, nanoseconds: int) -> None:
         self.busy += nanoseconds
         self.batches += 1
-        self.board.write_times(self.busy, 0, 0, self.batches)
+        self.block.write_times(self.busy, 0, 0, self.batches)
 
     def passed_on(self, items: int) -> None:
         self.node.passed_on(items)
@@ -223,9 +223,9 @@ class Grants:
         self.to: Callable[[RingOutlet], int] = allowance
 
 
-def open_lanes(board: Board, name: str, lanes: list[Lane], adaptive: bool) -> list[Lane]:
+def open_lanes(control: ControlBlock, name: str, lanes: list[Lane], adaptive: bool) -> list[Lane]:
     """Those of a fork's lanes that may be chosen."""
-    return lanes[: board.open_lanes(name)] if adaptive else lanes
+    return lanes[: control.open_lanes(name)] if adaptive else lanes
 
 
 class Lanes:
@@ -241,10 +241,10 @@ class Lanes:
         self,
         route: Route,
         outlets: Sequence[RingOutlet],
-        board: Board,
+        control: ControlBlock,
         tell_parent: Callable[[], None],
     ) -> None:
-        self.board = board
+        self.control = control
         self.tell_parent = tell_parent
         self.forks: dict[str, list[Lane]] = {}
         self.adaptive: list[str] = []
@@ -276,7 +276,7 @@ class Lanes:
         self.chosen |= set(outlets)
         if route.adaptive:
             self.adaptive.append(route.name)
-        opened = partial(open_lanes, self.board, route.name, lanes, route.adaptive)
+        opened = partial(open_lanes, self.control, route.name, lanes, route.adaptive)
         return Lane(
             lambda: max([min(lane.room(), lane.allowance()) for lane in opened()]),
             lambda: max([lane.allowance() for lane in opened()]),
@@ -322,7 +322,7 @@ class Lanes:
         return False
 
     def open_lanes(self, name: str, adaptive: bool = True) -> list[Lane]:
-        return open_lanes(self.board, name, self.forks[name], adaptive)
+        return open_lanes(self.control, name, self.forks[name], adaptive)
 
     def room_from(self, outlet: RingOutlet) -> int:
         """From which position of its reader on a lane may be given more; 1 if any may do."""
@@ -357,8 +357,8 @@ class Lanes:
             self.want(name, opened - 1)
 
     def want(self, name: str, lanes: int) -> None:
-        if self.board.wanted_lanes(name) != lanes:
-            self.board.want_lanes(name, lanes)
+        if self.control.wanted_lanes(name) != lanes:
+            self.control.want_lanes(name, lanes)
             self.tell_parent()
 
 

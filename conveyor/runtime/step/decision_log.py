@@ -18,7 +18,7 @@ from typing import Final, NamedTuple
 from conveyor.core.channel import Inlet
 from conveyor.core.requests import Choose
 from conveyor.graph.route import Route, forks_of, leaves, taken
-from conveyor.runtime.shm.control_block import LOG_WORDS, Board
+from conveyor.runtime.shm.control_block import LOG_WORDS, ControlBlock
 from conveyor.runtime.shm.ring import RingOutlet, fence
 from conveyor.runtime.step.batching import Lanes
 
@@ -124,11 +124,11 @@ class NotedLanes(Lanes):
         self,
         route: Route,
         outlets: Sequence[RingOutlet],
-        board: Board,
+        control: ControlBlock,
         tell_parent: Callable[[], None],
         note: Note,
     ) -> None:
-        super().__init__(route, outlets, board, tell_parent)
+        super().__init__(route, outlets, control, tell_parent)
         self.note = note
         self.numbers = {fork.name: number for number, fork in enumerate(forks_of(route), 1)}
 

@@ -40,7 +40,7 @@ from conveyor.runtime.process.settling import Circumstances, flush, settle_in
 from conveyor.runtime.process.stops import keep_note_of_stops
 from conveyor.runtime.shm.allocator import Extents
 from conveyor.runtime.shm.checked import outlet_of
-from conveyor.runtime.shm.control_block import Board, Layout, NodeBoard
+from conveyor.runtime.shm.control_block import ControlBlock, Layout, NodeBlock
 from conveyor.runtime.shm.endpoints import ring_ends
 from conveyor.runtime.shm.memory import Memory
 from conveyor.runtime.shm.ring import fence
@@ -131,10 +131,10 @@ class Worker:
         )
         own = descriptors
         memory = Memory(own[order.memory], order.size)
-        self.board = Board(memory, layout)
+        self.control = ControlBlock(memory, layout)
         self.parts = self.spec.parts or (order.node,)
-        self.boards = [NodeBoard(layout.node(memory, part)) for part in self.parts]
-        self.node_board = self.boards[0]
+        self.blocks = [NodeBlock(layout.node(memory, part)) for part in self.parts]
+        self.node_block = self.blocks[0]
         self.wakeups = {
             node: Wakeup(own[read], own[write]) for node, (read, write) in order.wakeups.items()
         }
@@ -164,7 +164,7 @@ class Worker:
 
     def live(self) -> None:
         where = LOADING
-        self.node_board.is_setting_up()
+        self.node_block.is_setting_up()
         try:
             for part, data in zip(self.parts, self.order.stages, strict=False):
                 self.at, where = part, LOADING
@@ -182,9 +182,9 @@ class Worker:
         except BaseException as error:  # reported, not handled: the parent ends the run
             self.fail(where, error)
             self.wait_for_stop()
-        self.node_board.is_ready()
+        self.node_block.is_ready()
         gc.freeze()  # what is there now lives as long as the worker: no need to look through it again and again
-        run = self.node_board.done
+        run = self.node_block.done
         while True:
             run = self.next_run(run)
             try:
@@ -198,7 +198,7 @@ class Worker:
                 self.at = self.part_of(error)
                 self.fail("the worker itself", error)
                 self.wait_for_stop()
-            self.node_board.done = run
+            self.node_block.done = run
             self.parent.notify()
 
     def part_of(self, error: BaseException) -> int:
@@ -210,13 +210,13 @@ class Worker:
         )
 
     def next_run(self, last: int) -> int:
-        while self.board.run == last:
+        while self.control.run == last:
             self.sleep()
-        return self.board.run
+        return self.control.run
 
     def sleep(self) -> None:
         self.wakeup.wait()
-        if self.board.stopping:
+        if self.control.stopping:
             raise Stopped
 
     def wait_for_stop(self) -> None:
@@ -225,20 +225,20 @@ class Worker:
 
     def run(self, run: int) -> None:
         """One run, from the first item to the end, or from where another worker left it."""
-        if not self.node_board.has_begun_with(run):
+        if not self.node_block.has_begun_with(run):
             for source, inlet in enumerate(self.ends.inputs):
                 self.starts[source] = standing(inlet)
-        resumed, *_ = [board.begin(run) for board in self.boards]
+        resumed, *_ = [block.begin(run) for block in self.blocks]
         spec, ends = self.spec, self.ends
         node, others = self.nodes(run)
-        parts = [Part(other, board) for other, board in zip(others, self.boards[1:], strict=True)]
-        journals = [Journal(part.tally, part.board.counts) for part in parts]
+        parts = [Part(other, block) for other, block in zip(others, self.blocks[1:], strict=True)]
+        journals = [Journal(part.tally, part.block.counts) for part in parts]
         hold, resume = self.hold(), self.resume if resumed else None
-        journal = self.journal = Journal(node.tally, self.node_board.counts, hold, resume, journals)
+        journal = self.journal = Journal(node.tally, self.node_block.counts, hold, resume, journals)
         replay = Replay(self.states) if self.states is not None else None
         self.fused = self.together(node, parts) if isinstance(node, JobNode) and parts else None
         meter = Meter(
-            ends.stamped(spec, self.fused or node, replay), self.node_board, ends.inlets, parts
+            ends.stamped(spec, self.fused or node, replay), self.node_block, ends.inlets, parts
         )
         self.routing = lanes = (
             self.lanes(spec.route) if spec.route is not None and balances(spec.route) else None
@@ -291,8 +291,8 @@ class Worker:
         def begins(number: int, items: int) -> None:
             if number:
                 node = parts[number - 1].node
-                self.boards[number].hold_more(self.place_behind(node.tally.items_in), items)
-            self.node_board.set_running(number + 1)
+                self.blocks[number].hold_more(self.place_behind(node.tally.items_in), items)
+            self.node_block.set_running(number + 1)
 
         return FusedNode(first, parts, begins, loop)
 
@@ -373,21 +373,21 @@ class Worker:
 
     def lanes(self, route: Route) -> Lanes:
         """Who chooses the lanes of its forks; notes them if the run is recorded."""
-        if self.board.recording:
-            return NotedLanes(route, self.ends.outlets, self.board, self.tell_parent, self.note)
-        return Lanes(route, self.ends.outlets, self.board, self.tell_parent)
+        if self.control.recording:
+            return NotedLanes(route, self.ends.outlets, self.control, self.tell_parent, self.note)
+        return Lanes(route, self.ends.outlets, self.control, self.tell_parent)
 
     def hold(self) -> Callable[[int, int, int], None]:
         """Who is told of what is taken in hand; notes what a join decided if the run is
         recorded."""
-        hold = self.hold_of_all if len(self.boards) > 1 else self.node_board.hold
-        joins = self.board.recording and len(self.ends.inputs) > 1
+        hold = self.hold_of_all if len(self.blocks) > 1 else self.node_block.hold
+        joins = self.control.recording and len(self.ends.inputs) > 1
         return NotedReads(self.ends.inputs, self.note, hold) if joins else hold
 
     def hold_of_all(self, source: int, first: int, end: int) -> None:
-        for board in self.boards[1:]:
-            board.hold_nothing()  # as long as their jobs have not begun with what comes of it
-        self.node_board.hold(source, first, end)
+        for block in self.blocks[1:]:
+            block.hold_nothing()  # as long as their jobs have not begun with what comes of it
+        self.node_block.hold(source, first, end)
 
     def note(self, point: int, lane: int, count: int) -> None:
         """Notes a decision for the parent, before anything comes of it."""
@@ -398,7 +398,7 @@ class Worker:
         """What came of the item with this ordinal, and of those behind it, is void: it is done
         again."""
         self.report(Resumed(self.order.node, ordinal))
-        if self.board.recording and self.log is not None:
+        if self.control.recording and self.log is not None:
             if len(self.ends.inputs) > 1:
                 self.note(STANDS | JOIN, 0, ordinal)
             assert self.spec.route is not None
@@ -409,11 +409,11 @@ class Worker:
 
     def start(self, index: int) -> None:
         """A job that has a time limit begins with an item."""
-        self.node_board.set_item(self.place(index)[1], perf_counter_ns())
+        self.node_block.set_item(self.place(index)[1], perf_counter_ns())
 
     def stop(self) -> None:
         """It has ended."""
-        self.node_board.set_item(0, 0)
+        self.node_block.set_item(0, 0)
 
     def pause(self, attempt: int) -> None:
         """Waits before an attempt: 10 ms before the second, then twice as long each time, a second
@@ -422,12 +422,12 @@ class Worker:
         poll = select.poll()
         poll.register(self.wakeup.read_fd, select.POLLIN)
         until = perf_counter() + min(FIRST_PAUSE_S * 2 ** (attempt - 2), LONGEST_PAUSE_S)
-        running = self.node_board.running
-        self.node_board.set_running(0)  # who is killed meanwhile is not killed by the item
+        running = self.node_block.running
+        self.node_block.set_running(0)  # who is killed meanwhile is not killed by the item
         while (left := until - perf_counter()) > 0:
             if poll.poll(left * 1000):
                 self.sleep()  # the ring may be for whoever waits next; before that, each looks for itself
-        self.node_board.set_running(running)
+        self.node_block.set_running(running)
 
     def wait(self, loop: Loop, meter: Meter) -> None:
         """Until the loop can go on."""
@@ -447,9 +447,9 @@ class Worker:
             if loop.able():
                 break
             flush()
-            self.node_board.set_lack(loop.lack())
+            self.node_block.set_lack(loop.lack())
             self.sleep()
-            self.node_board.is_awake()
+            self.node_block.is_awake()
             self.give_way()
             if loop.able():
                 break
@@ -457,14 +457,14 @@ class Worker:
 
     def give_way(self) -> None:
         """Goes beyond what is measured, if the parent has found that nobody can go on before."""
-        if self.node_board.gives_way:
+        if self.node_block.gives_way:
             if self.routing is not None:
                 self.routing.give_way()
             for outlet in self.ends.outlets:
                 outlet.gives_way = True
 
     def tell_parent(self) -> None:
-        self.board.alert()
+        self.control.alert()
         self.parent.notify()
 
     def report(self, message: Failure | Buried | Resumed) -> None:
@@ -478,7 +478,7 @@ class Worker:
                 self.tell_parent()
                 self.sleep()
         self.ledger.sleeps(0)
-        self.ledger.publish(1, blob, Tag(self.board.run, self.reports, 0, 0, 0, 0))
+        self.ledger.publish(1, blob, Tag(self.control.run, self.reports, 0, 0, 0, 0))
         self.tell_parent()
 
     def bury(self, letter: DeadLetter) -> None:
