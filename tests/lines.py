@@ -11,7 +11,7 @@ from collections.abc import Callable
 from typing import Any, ClassVar, Protocol, cast
 
 from conveyor.core.channel import Inlet, Outlet, Tag
-from conveyor.runtime.shm.allocator import Extents
+from conveyor.runtime.shm.allocator import Allocator
 from conveyor.runtime.shm.checked import CheckedRing, inlet_of, outlet_of
 from conveyor.runtime.shm.memory import Memory
 from conveyor.runtime.shm.ring import Ring
@@ -147,9 +147,9 @@ class RingLine:
         self.inlet = inlet_of(self.ring(), self.wake)
 
     def reopen_outlet(self) -> None:
-        extents = Extents(self.memory, self.memory.regions)
-        extents.memory = cast("Memory", LargeRecords(self.memory, self.life))
-        self.outlet = outlet_of(self.ring(), self.wake, extents)
+        allocator = Allocator(self.memory, self.memory.regions)
+        allocator.memory = cast("Memory", LargeRecords(self.memory, self.life))
+        self.outlet = outlet_of(self.ring(), self.wake, allocator)
         self.outlet.data = cast("memoryview", Bytes(self.outlet.data, self.life))
 
     def close(self) -> None:

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from conveyor.errors import RunError
 from conveyor.items.codec import is_atom, opened, seal, uniform
-from conveyor.runtime.shm.allocator import Extents
+from conveyor.runtime.shm.allocator import Allocator
 from conveyor.runtime.shm.memory import Memory
 from conveyor.runtime.shm.ring import (
     HEAD_BYTES,
@@ -247,7 +247,7 @@ def test_each_side_wakes_the_other_from_the_position_on_that_it_asked_for(
     memory = Memory.create(Ring.bytes_for(64), 1)
     heard: list[str] = []
     ring = Ring(memory, 0, 64)
-    outlet = RingOutlet(ring, lambda: heard.append("reader"), Extents(memory, Ring.bytes_for(64)))
+    outlet = RingOutlet(ring, lambda: heard.append("reader"), Allocator(memory, Ring.bytes_for(64)))
     inlet = RingInlet(ring, lambda: heard.append("writer"))
     inlet.sleeps(published)
     outlet.sleeps(committed)

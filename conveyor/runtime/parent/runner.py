@@ -133,7 +133,7 @@ class Runner:
 
     def puller(self, items: Iterable[object]) -> Puller:
         """What pulls the items that are sent in, and seals them."""
-        seal = sealer(self.source_ends.outlets[0].extents.keep)
+        seal = sealer(self.source_ends.outlets[0].allocator.keep)
         return (
             Puller(items, seal)
             if self.recorder is None

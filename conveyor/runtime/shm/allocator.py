@@ -1,8 +1,8 @@
-"""Where large things lie: records too large for a ring, and buffers of items (arrays), each in one
-piece.
+"""The memory of large things: records too large for a ring, and buffers of items (arrays).  Each lies
+in one piece, an extent.
 
-Knows: addresses in the part of the memory that one producer has for this, and who has still to read
-what. Must never know: what is in an extent, or how a consumer is told of it.
+This file knows the addresses of one producer's region, and which consumers have still to read which
+extent.  It must never know what is in an extent, or how a consumer is told of it.
 
 Rule 1.  Memory is used again only by its producer: when nobody in its process holds an extent, and
          all consumers have committed what refers to it.
@@ -23,7 +23,7 @@ from conveyor.errors import SharedMemoryFull
 from conveyor.items.codec import Copied, Kept
 from conveyor.runtime.shm.memory import PAGE, WINDOW, Memory
 
-__all__ = ["BOUND", "Extent", "Extents"]
+__all__ = ["BOUND", "Extent", "Allocator"]
 
 BOUND: Final = WINDOW // 2
 HEAD: Final = 16  # the word of a ring that says how many items its consumer has committed
@@ -62,8 +62,8 @@ class Extent:
             slot.holder = weakref.ref(self)
 
 
-class Extents:
-    """All extents of one producer; in the parent two threads may use it."""
+class Allocator:
+    """Allocates the extents of one producer.  In the parent, two threads may use it."""
 
     def __init__(self, memory: Memory, base: int) -> None:
         self.memory = memory

@@ -24,7 +24,7 @@ from zlib import crc32
 
 from conveyor.core.channel import Tag
 from conveyor.errors import RunError
-from conveyor.runtime.shm.allocator import Extents
+from conveyor.runtime.shm.allocator import Allocator
 from conveyor.runtime.shm.memory import Memory
 from conveyor.runtime.shm.ring import Blob, Ring, RingInlet, RingOutlet, fence
 
@@ -55,11 +55,11 @@ def ring_of(memory: Memory, offset: int, capacity: int, reserve: int = 0) -> Rin
     return (Ring if ORDERED else CheckedRing)(memory, offset, capacity, reserve)
 
 
-def outlet_of(ring: Ring, wake: Callable[[], None], extents: Extents) -> RingOutlet:
+def outlet_of(ring: Ring, wake: Callable[[], None], allocator: Allocator) -> RingOutlet:
     return (
-        CheckedOutlet(ring, wake, extents)
+        CheckedOutlet(ring, wake, allocator)
         if isinstance(ring, CheckedRing)
-        else RingOutlet(ring, wake, extents)
+        else RingOutlet(ring, wake, allocator)
     )
 
 

@@ -10,7 +10,7 @@ from typing import TypeAlias
 
 from conveyor.core.endpoints import Ends
 from conveyor.graph.topology import NodeSpec, Topology
-from conveyor.runtime.shm.allocator import Extents
+from conveyor.runtime.shm.allocator import Allocator
 from conveyor.runtime.shm.checked import inlet_of, outlet_of
 from conveyor.runtime.shm.control_block import Layout
 from conveyor.runtime.shm.memory import Memory
@@ -29,14 +29,14 @@ def ring_ends(
     wake: Callable[[int], Callable[[], None]],
 ) -> RingEnds:
     """The ends of a node; `wake` gives what wakes the worker of a node, by its number."""
-    extents = Extents(memory, layout.spill_base(spec.index))
+    allocator = Allocator(memory, layout.spill_base(spec.index))
 
     def inlet(channel: int) -> RingInlet:
         return inlet_of(layout.ring(memory, channel), wake(topology.channels[channel].producer))
 
     def outlet(channel: int) -> RingOutlet:
         return outlet_of(
-            layout.ring(memory, channel), wake(topology.channels[channel].consumer), extents
+            layout.ring(memory, channel), wake(topology.channels[channel].consumer), allocator
         )
 
     return Ends(spec, layout.notes(memory, spec.index), inlet, outlet)

@@ -33,7 +33,7 @@ from typing import Final, TypeAlias
 from conveyor.core.channel import Tag
 from conveyor.errors import RunError
 from conveyor.items.codec import PROTOCOL, Copied, Owned, Sealed
-from conveyor.runtime.shm.allocator import Extent, Extents
+from conveyor.runtime.shm.allocator import Allocator, Extent
 from conveyor.runtime.shm.memory import Memory
 
 __all__ = [
@@ -230,7 +230,7 @@ class RingOutlet:
         "at_once",
         "capacity",
         "data",
-        "extents",
+        "allocator",
         "gives_way",
         "largest",
         "ring",
@@ -239,13 +239,13 @@ class RingOutlet:
         "words",
     )
 
-    def __init__(self, ring: Ring, wake: Callable[[], None], extents: Extents) -> None:
+    def __init__(self, ring: Ring, wake: Callable[[], None], allocator: Allocator) -> None:
         self.ring = ring
         self.words = ring.words
         self.data = ring.data
         self.capacity = ring.capacity
         self.wake = wake
-        self.extents = extents
+        self.allocator = allocator
         self.largest = ring_bytes(ring.capacity) // 4
         self.at_once = (
             ring.capacity
@@ -276,10 +276,10 @@ class RingOutlet:
             place, size, form, first, count, at = record
             item = first + count
             for extent in self._extents_of(place, size, form):
-                self.extents.reading(extent, self.words, item)
+                self.allocator.reading(extent, self.words, item)
 
     def _extents_of(self, at: int, size: int, form: int) -> list[Extent]:
-        found = [self.extents.found(*self.ring.spilled(at))] if form & SPILLED else []
+        found = [self.allocator.found(*self.ring.spilled(at))] if form & SPILLED else []
         return (
             found + self._buffers_in(self.ring.payload(at, size, form)) if form & SEALED else found
         )
@@ -292,7 +292,7 @@ class RingOutlet:
             for each in part
             if isinstance(each, tuple)
         ]
-        return [self.extents.found(*where) for where in wheres]
+        return [self.allocator.found(*where) for where in wheres]
 
     def pack(self, items: list[object]) -> Blob:
         if not isinstance(items[0], Sealed):
@@ -312,7 +312,9 @@ class RingOutlet:
         part: list[bytes | Where] = []
         for buffer in item.buffers:
             if not (isinstance(buffer, Extent) and buffer.slot is not None):
-                buffer = self.extents.keep(buffer.view)  # of another producer, or there was no room
+                buffer = self.allocator.keep(
+                    buffer.view
+                )  # of another producer, or there was no room
             if isinstance(buffer, Extent):
                 kept.append(buffer)
                 part.append((buffer.offset, buffer.size))
@@ -325,12 +327,14 @@ class RingOutlet:
         if self.capacity - self.tail + words[HEAD] < n:
             return False
         size = len(blob.data)
-        if (blob.kept or size > self.largest) and not self.extents.room(blob.outside(self.largest)):
+        if (blob.kept or size > self.largest) and not self.allocator.room(
+            blob.outside(self.largest)
+        ):
             return False
         if self._has_bytes(EXTENT.size if size > self.largest else size, n):
             return True
         return (
-            self.gives_way and self._has_bytes(EXTENT.size) and self.extents.room(blob.outside(0))
+            self.gives_way and self._has_bytes(EXTENT.size) and self.allocator.room(blob.outside(0))
         )
 
     def _has_bytes(self, size: int, n: int = 0) -> bool:
@@ -354,7 +358,7 @@ class RingOutlet:
         self.at_once = max(1, self.largest * n // len(payload))
         extent = None
         if len(payload) > self.largest or (self.gives_way and not self._has_bytes(len(payload), n)):
-            extent = blob.extent = blob.extent or self.extents.put(payload)
+            extent = blob.extent = blob.extent or self.allocator.put(payload)
             form |= SPILLED
             payload = EXTENT.pack(extent.offset, extent.size)
         tail = words[TAIL]
@@ -373,9 +377,9 @@ class RingOutlet:
         self._last_at = at
         self._tag = tag
         if extent is not None:
-            self.extents.reading(extent, words, self.tail)
+            self.allocator.reading(extent, words, self.tail)
         for kept in blob.kept:
-            self.extents.reading(kept, words, self.tail)
+            self.allocator.reading(kept, words, self.tail)
         words[TAIL] = tail + need  # the one store that counts
         fence()
         if (position := words[CONSUMER_SLEEPS]) and self.tail >= position:

@@ -38,7 +38,7 @@ from conveyor.runtime.process.lifeline import end_with_parent
 from conveyor.runtime.process.offspring import end_children_of_jobs
 from conveyor.runtime.process.settling import Circumstances, flush, settle_in
 from conveyor.runtime.process.stops import keep_note_of_stops
-from conveyor.runtime.shm.allocator import Extents
+from conveyor.runtime.shm.allocator import Allocator
 from conveyor.runtime.shm.checked import outlet_of
 from conveyor.runtime.shm.control_block import ControlBlock, Layout, NodeBlock
 from conveyor.runtime.shm.endpoints import ring_ends
@@ -143,8 +143,8 @@ class Worker:
         self.ends = ring_ends(
             order.topology, layout, memory, self.spec, lambda node: self.wakeups[node].notify
         )
-        extents = Extents(memory, layout.ledger_base(order.node))
-        self.ledger = outlet_of(layout.ledger(memory, order.node), self.tell_parent, extents)
+        allocator = Allocator(memory, layout.ledger_base(order.node))
+        self.ledger = outlet_of(layout.ledger(memory, order.node), self.tell_parent, allocator)
         self.log = (
             DecisionLog(layout.log(memory, order.node)) if order.node in layout.logs else None
         )
@@ -276,7 +276,7 @@ class Worker:
         if not self.stages:
             return RelayNode(), []
         clock = self if self.stages[0].said.timeout_s is not None else None
-        keep = self.ends.outlets[0].extents.keep
+        keep = self.ends.outlets[0].allocator.keep
         past = self.past(run, 0, self.place)
         around = Surroundings(
             len(self.stages) > 1, self.place_in_run, self.pause, past, clock, keep, self.room

@@ -15,7 +15,7 @@ from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, 
 from conveyor.core.channel import Tag
 from conveyor.items.codec import LARGE, Copied, Sealed, seal
 from conveyor.runtime.shm import allocator as module
-from conveyor.runtime.shm.allocator import Extent, Extents
+from conveyor.runtime.shm.allocator import Allocator, Extent
 from conveyor.runtime.shm.memory import PAGE, WINDOW, Memory
 from conveyor.runtime.shm.ring import Ring, RingInlet, RingOutlet
 
@@ -42,7 +42,7 @@ class OneProducer(RuleBasedStateMachine):
         super().__init__()
         self.memory = Memory.create(PAGE, regions=1)
         self.words = memoryview(bytearray(8 * 32)).cast("Q")
-        self.extents = Extents(self.memory, PAGE)
+        self.allocator = Allocator(self.memory, PAGE)
         self.numbers = 0
         self.held: list[tuple[Extent, int]] = []
         self.unread: list[tuple[int, int, int, int]] = []  # offset, size, number, behind
@@ -60,7 +60,7 @@ class OneProducer(RuleBasedStateMachine):
             sum(extent.size for extent, _ in self.held) + sum(u[1] for u in self.unread)
             < 512 * MEGABYTE
         ):
-            self.held.append((self.extents.put(pattern(self.numbers, size)), self.numbers))
+            self.held.append((self.allocator.put(pattern(self.numbers, size)), self.numbers))
 
     @precondition(lambda self: self.held)
     @rule(data=st.data())
@@ -72,7 +72,7 @@ class OneProducer(RuleBasedStateMachine):
     def publish(self, data: st.DataObject) -> None:
         extent, number = self.held.pop(data.draw(st.integers(0, len(self.held) - 1)))
         behind = (self.unread[-1][3] if self.unread else self.words[16]) + 1
-        self.extents.reading(extent, self.words, behind)
+        self.allocator.reading(extent, self.words, behind)
         self.unread.append((extent.offset, extent.size, number, behind))
 
     @precondition(lambda self: self.unread)
@@ -101,7 +101,7 @@ class OneProducer(RuleBasedStateMachine):
     @invariant()
     def room_is_given_exactly_while_the_bound_is_kept(self) -> None:
         waiting = sum(-(-size // PAGE) * PAGE for _, size, _, _ in self.unread)
-        assert self.extents.room(PAGE) == (waiting == 0 or waiting + PAGE <= module.BOUND)
+        assert self.allocator.room(PAGE) == (waiting == 0 or waiting + PAGE <= module.BOUND)
 
 
 OneProducer.TestCase.settings = settings(max_examples=25, stateful_step_count=40, deadline=None)
@@ -109,13 +109,13 @@ TestOneProducer = OneProducer.TestCase
 
 
 def test_what_is_read_at_once_always_lies_in_the_same_place(memory: Memory) -> None:
-    extents = Extents(memory, memory.size)
+    allocator = Allocator(memory, memory.size)
     words = memoryview(bytearray(8 * 32)).cast("Q")
     places: set[int] = set()
     for number in range(1, 50):
-        extent = extents.put(bytes(8 * MEGABYTE))
+        extent = allocator.put(bytes(8 * MEGABYTE))
         places.add(extent.offset)
-        extents.reading(extent, words, number)
+        allocator.reading(extent, words, number)
         del extent
         words[16] = number
 
@@ -123,8 +123,8 @@ def test_what_is_read_at_once_always_lies_in_the_same_place(memory: Memory) -> N
 
 
 def test_what_does_not_fit_beside_the_others_is_carried_along(memory: Memory) -> None:
-    extents = Extents(memory, memory.size)
-    held = [extents.keep(memoryview(bytes(WINDOW // 2))) for _ in range(3)]
+    allocator = Allocator(memory, memory.size)
+    held = [allocator.keep(memoryview(bytes(WINDOW // 2))) for _ in range(3)]
 
     assert [type(each) for each in held] == [Extent, Extent, Copied]
 
@@ -154,15 +154,15 @@ def test_a_producer_in_place_of_a_dead_one_leaves_what_is_unread_alone(
 ) -> None:
     read = min(read, published)
     memory = Memory.create(PAGE * 64, regions=1)
-    first = RingOutlet(ring(memory), silent, Extents(memory, memory.size))
+    first = RingOutlet(ring(memory), silent, Allocator(memory, memory.size))
     for number in range(published):
         first.publish(1, first.pack([buffered(number)]), Tag(1, number + 1, 0, number + 1, 0, 1))
     inlet = RingInlet(ring(memory), silent)
     inlet.peek(CAPACITY)
     inlet.commit(read)
 
-    second = RingOutlet(ring(memory), silent, Extents(memory, memory.size))
-    kept = [second.extents.keep(memoryview(pattern(99, LARGE))) for _ in range(8)]
+    second = RingOutlet(ring(memory), silent, Allocator(memory, memory.size))
+    kept = [second.allocator.keep(memoryview(pattern(99, LARGE))) for _ in range(8)]
 
     assert len(kept) == 8
     assert arrays(RingInlet(ring(memory), silent)) == [
@@ -172,12 +172,12 @@ def test_a_producer_in_place_of_a_dead_one_leaves_what_is_unread_alone(
 
 
 def test_a_copy_for_another_lane_refers_to_the_same_memory(memory: Memory) -> None:
-    extents = Extents(memory, memory.size)
+    allocator = Allocator(memory, memory.size)
     lanes = [Ring(memory, at * 32 * PAGE, CAPACITY) for at in (0, 1)]
-    outlets = [RingOutlet(lane, silent, extents) for lane in lanes]
+    outlets = [RingOutlet(lane, silent, allocator) for lane in lanes]
     blob = outlets[0].pack([seal(bytearray(2 * MEGABYTE)), buffered(7)])
     outlets[0].publish(2, blob, Tag(1, 1, 0, 2, 0, 3))
-    items, again = RingOutlet(lanes[0], silent, Extents(memory, memory.size)).last_blob()
+    items, again = RingOutlet(lanes[0], silent, Allocator(memory, memory.size)).last_blob()
     outlets[1].publish(items, again, Tag(1, 1, 0, 2, 0, 3))
 
     one, other = (RingInlet(lane, silent).peek(2) for lane in lanes)
