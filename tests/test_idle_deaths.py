@@ -209,7 +209,7 @@ def test_workers_that_wait_for_room_may_be_killed_again_and_again(crews: list[An
         (crew,) = crews
         for _ in range(MORE_THAN_ALLOWED):
             while not all(
-                crew.blocks[worker.index].lack().kind == FOR_ROOM for worker in crew.workers
+                crew.blocks[worker.index].wait_reason().kind == FOR_ROOM for worker in crew.workers
             ):
                 crew.sleep(5)  # the consumer looks after them, and takes nothing
             before = restarts(stream)

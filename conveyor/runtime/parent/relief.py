@@ -22,7 +22,7 @@ from typing import Final, Protocol
 from conveyor.runtime.parent.halt import Halt
 from conveyor.runtime.parent.interrupt import Interruptible
 from conveyor.runtime.process.deferral import Deferral
-from conveyor.runtime.shm.control_block import FOR_NOTHING, Lack
+from conveyor.runtime.shm.control_block import FOR_NOTHING, WaitReason
 from conveyor.runtime.step.batching import LARGEST_SLICE, SLICE_NS, Drowsiness
 from conveyor.runtime.step.loop import Loop
 from conveyor.runtime.step.source import GivenFeed, Puller
@@ -154,9 +154,9 @@ class Relief:
         if self.thread.ident is not None:
             self.thread.join()
 
-    def lack(self) -> Lack:
+    def wait_reason(self) -> WaitReason:
         """What the source waits for, as far as it can be seen."""
-        return FOR_NOTHING if self.inside else self.source.lack()
+        return FOR_NOTHING if self.inside else self.source.wait_reason()
 
     def pull(self) -> None:
         """Takes the next items.  Raises what the source raises, or what ended the run meanwhile."""

@@ -30,7 +30,7 @@ from conveyor.runtime.parent.watchdog import Watchdog
 from conveyor.runtime.placement import Placement, usable_cores
 from conveyor.runtime.process.importing import check_may_run
 from conveyor.runtime.process.start import StartMethod
-from conveyor.runtime.shm.control_block import Lack
+from conveyor.runtime.shm.control_block import WaitReason
 from conveyor.runtime.shm.endpoints import RingEnds
 from conveyor.runtime.shm.ring import RingOutlet, fence
 from conveyor.runtime.step.batching import LARGEST_SLICE, Drowsiness, Lanes
@@ -73,7 +73,9 @@ class Runner:
             fused, self.crew.layout, self.crew.memory, self.crew.blocks, self.crew.is_notified
         )
         self.apart: tuple[int, ...] = ()  # the source, if a thread of its own steps it
-        self.lacks: Callable[[], dict[int, Lack]] = dict  # what source and sink wait for
+        self.wait_reasons: Callable[[], dict[int, WaitReason]] = (
+            dict  # what source and sink wait for
+        )
         self.source_balances = self.source_spec.route is not None and balances(
             self.source_spec.route
         )
@@ -196,7 +198,7 @@ class Runner:
         if puller.is_instant:
             feed = Feed(puller, self.lanes.room, self.smallest_capacity, self.halt.check)
             source = self.source_loop(run, feed)
-            self.lacks = self.lacks_of(source.lack, sink)
+            self.wait_reasons = self.wait_reasons_of(source.wait_reason, sink)
             while not (source.finished and sink.finished):
                 if not self.step(source, sink):
                     self.wait(
@@ -208,12 +210,14 @@ class Runner:
         relief = Relief(
             self, self.halt, Intake(puller, pushed, self.lanes.room), source, sink, drowsiness
         )
-        self.lacks = self.lacks_of(relief.lack, sink)
+        self.wait_reasons = self.wait_reasons_of(relief.wait_reason, sink)
         relief.run()
 
-    def lacks_of(self, of_source: Callable[[], Lack], sink: Loop) -> Callable[[], dict[int, Lack]]:
+    def wait_reasons_of(
+        self, of_source: Callable[[], WaitReason], sink: Loop
+    ) -> Callable[[], dict[int, WaitReason]]:
         last = len(self.topology.nodes) - 1
-        return lambda: {0: of_source(), last: sink.lack()}
+        return lambda: {0: of_source(), last: sink.wait_reason()}
 
     def step(self, source: Loop, sink: Loop) -> bool:
         """Does what can be done; was there anything?"""
@@ -237,7 +241,7 @@ class Runner:
     def run_over(self) -> None:
         """Nobody may end the run any more, and nothing of it is kept."""
         self.halt = self.crew.halt = None
-        self.lacks = dict
+        self.wait_reasons = dict
 
     def record_end(self, how: str, error: BaseException | None = None) -> None:
         """The recording says how the run ended, before what is shared is given back."""
@@ -278,7 +282,7 @@ class Runner:
         able = any(loop.able() for loop in loops if loop.lanes is None or not self.source_balances)
         if able and not self.crew.sleep(LATE_MS):
             self.crew.forgotten += 1
-        found = self.watchdog.look(self.crew.run, self.lacks())
+        found = self.watchdog.look(self.crew.run, self.wait_reasons())
         self.give_way()
         self.crew.forgotten += len(found.forgotten)
         self.crew.notify([*found.yielding, *found.forgotten, *self.crew.not_begun(), *self.apart])

@@ -33,7 +33,7 @@ from conveyor.report import DeadLetter, Report
 from conveyor.runtime.parent.halt import Halt
 from conveyor.runtime.parent.recorder import Recorder
 from conveyor.runtime.parent.runner import Runner, SinkCut
-from conveyor.runtime.shm.control_block import FOR_NOTHING, Lack
+from conveyor.runtime.shm.control_block import FOR_NOTHING, WaitReason
 from conveyor.runtime.shm.ring import fence
 from conveyor.runtime.shm.wakeup import Wakeup
 from conveyor.runtime.step.loop import Loop
@@ -186,9 +186,9 @@ class SourceThread:
             return not self.feed.buffer and not self.puller.knows_more()
         return not self.feed.is_full() or self.loop.able()
 
-    def lack(self) -> Lack:
+    def wait_reason(self) -> WaitReason:
         """What the thread waits for, as the consumer's sees it."""
-        return self.loop.lack() if self.asleep else FOR_NOTHING
+        return self.loop.wait_reason() if self.asleep else FOR_NOTHING
 
     def is_time_to_send(self) -> bool:
         """Is somebody idle, or enough gathered?  Else the consumer's thread sends it on before
@@ -280,7 +280,7 @@ class Streaming:
         self.sink = sink = runner.sink_loop(run, CollectNode(results.extend), inputs, self.cut)
         self.spin = Spin(SPIN_NS)
         last = len(runner.topology.nodes) - 1
-        runner.lacks = lambda: {0: source.lack(), last: sink.lack()}
+        runner.wait_reasons = lambda: {0: source.wait_reason(), last: sink.wait_reason()}
         runner.crew.watch_source(False)
         runner.apart = (0,)
         runner.before_end = source.stop

@@ -25,7 +25,7 @@ from conveyor.errors import Deadlock
 from conveyor.graph.deadlock import ChannelState, Circle, Wait, WaitsFor, find_cycle, stuck_nodes
 from conveyor.graph.route import Leaf, balances, leaves
 from conveyor.graph.topology import Topology, channels_of
-from conveyor.runtime.shm.control_block import FOR_NOTHING, FOR_ROOM, Lack, Layout, NodeBlock
+from conveyor.runtime.shm.control_block import FOR_NOTHING, FOR_ROOM, Layout, NodeBlock, WaitReason
 from conveyor.runtime.shm.memory import Memory
 from conveyor.runtime.shm.ring import RingState
 
@@ -34,7 +34,7 @@ __all__ = ["Watchdog"]
 EVERY_S: Final = 0.25
 
 # Some of the channels in which a node waits for room, as it says that it does.
-Part: TypeAlias = Callable[[int, tuple[int, ...], Lack], tuple[int, ...]]
+Part: TypeAlias = Callable[[int, tuple[int, ...], WaitReason], tuple[int, ...]]
 
 
 class Found(NamedTuple):
@@ -68,7 +68,7 @@ class Watchdog:
         ] = {}  # who seemed to be forgotten in the last look, and how often it had slept by then
         self.next_look = 0.0
 
-    def look(self, run: int, parents: Mapping[int, Lack]) -> Found:
+    def look(self, run: int, parents: Mapping[int, WaitReason]) -> Found:
         """Who has to be woken; raises `Deadlock` if there is a circle.
 
         `parents` are what the source and the sink wait for.
@@ -97,7 +97,7 @@ class Watchdog:
         return Found(yielding, self.forgotten(run, others, sleeps))
 
     def describe_circle(
-        self, waits: Mapping[int, Wait], run: int, parents: Mapping[int, Lack]
+        self, waits: Mapping[int, Wait], run: int, parents: Mapping[int, WaitReason]
     ) -> str | None:
         """The shortest circle in words, if there is one and its channels are as those say who
         wait."""
@@ -106,33 +106,33 @@ class Watchdog:
         return circle.describe(states) if circle is not None and states is not None else None
 
     def only(
-        self, part: Part, waits: Mapping[int, Wait], parents: Mapping[int, Lack]
+        self, part: Part, waits: Mapping[int, Wait], parents: Mapping[int, WaitReason]
     ) -> dict[int, Wait]:
         """Of each wait for room the channels that are a `part` of it; nobody waits for none."""
         left = {
             node: wait
             if wait.kind is WaitsFor.ITEMS
-            else Wait(wait.kind, part(node, wait.channels, self.lack(node, parents)))
+            else Wait(wait.kind, part(node, wait.channels, self.wait_reason(node, parents)))
             for node, wait in waits.items()
             if not self.is_notified(node)
         }
         return {node: wait for node, wait in left.items() if wait.channels}
 
-    def lacking(self, node: int, channels: tuple[int, ...], lack: Lack) -> tuple[int, ...]:
+    def lacking(self, node: int, channels: tuple[int, ...], reason: WaitReason) -> tuple[int, ...]:
         """Those that still have no room: a source, or a fork whose lanes are all full, goes on with
         room for a single item."""
-        if lack.items or self.has_allowances(node):
+        if reason.items or self.has_allowances(node):
             return channels
         return tuple(channel for channel in channels if not self.ring(channel).has_room_for(1))
 
-    def firm(self, node: int, channels: tuple[int, ...], lack: Lack) -> tuple[int, ...]:
+    def firm(self, node: int, channels: tuple[int, ...], reason: WaitReason) -> tuple[int, ...]:
         """Those that cannot give way."""
-        if lack.items == 0:
+        if reason.items == 0:
             return () if self.has_allowances(node) else channels
         if self.blocks[node].gives_way:
             return channels
         return tuple(
-            channel for channel in channels if not self.ring(channel).has_room_for(lack.items)
+            channel for channel in channels if not self.ring(channel).has_room_for(reason.items)
         )
 
     def has_allowances(self, node: int) -> bool:
@@ -174,23 +174,23 @@ class Watchdog:
     def ring(self, channel: int) -> RingState:
         return RingState(self.layout.ring(self.memory, channel))
 
-    def lack(self, node: int, parents: Mapping[int, Lack]) -> Lack:
-        return parents[node] if node in parents else self.blocks[node].lack()
+    def wait_reason(self, node: int, parents: Mapping[int, WaitReason]) -> WaitReason:
+        return parents[node] if node in parents else self.blocks[node].wait_reason()
 
-    def waits(self, run: int, parents: Mapping[int, Lack]) -> dict[int, Wait]:
+    def waits(self, run: int, parents: Mapping[int, WaitReason]) -> dict[int, Wait]:
         """What each node that sleeps waits for."""
         waits: dict[int, Wait] = {}
         for node, block in enumerate(self.blocks):
-            lack = self.lack(node, parents)
-            if lack.kind == FOR_NOTHING.kind or (node not in parents and block.done == run):
+            reason = self.wait_reason(node, parents)
+            if reason.kind == FOR_NOTHING.kind or (node not in parents and block.done == run):
                 continue
-            for_room = lack.kind == FOR_ROOM
+            for_room = reason.kind == FOR_ROOM
             spec = self.topology.nodes[node]
             channels = channels_of(spec.inputs)
             if for_room:
                 channels = leaves(spec.route) if spec.route is not None else []
             wanted = tuple(
-                channel for lane, channel in enumerate(channels) if lack.lanes >> lane & 1
+                channel for lane, channel in enumerate(channels) if reason.channels >> lane & 1
             )
             # None are wanted if what it waits for came while it said so: it then goes on, or has
             # been forgotten.
@@ -198,23 +198,23 @@ class Watchdog:
         return waits
 
     def states(
-        self, circle: Circle, run: int, parents: Mapping[int, Lack]
+        self, circle: Circle, run: int, parents: Mapping[int, WaitReason]
     ) -> dict[int, ChannelState] | None:
         """How the channels of a circle stand; None if one of them is not as who waits for it
         says."""
         states: dict[int, ChannelState] = {}
         for link in circle.links:
             ring = self.ring(link.channel)
-            lack = self.lack(link.node, parents)
+            reason = self.wait_reason(link.node, parents)
             by_bytes = False
             if link.kind is WaitsFor.ITEMS:
                 if not ring.is_empty() or ring.ended == run:
                     return None
             else:
-                by_bytes = ring.has_room_for(max(lack.items, 1))
-                if (by_bytes or lack.items == 0) and not ring.queued:
+                by_bytes = ring.has_room_for(max(reason.items, 1))
+                if (by_bytes or reason.items == 0) and not ring.queued:
                     return None
             states[link.channel] = ChannelState(
-                ring.queued, ring.capacity, by_bytes and lack.items > 0
+                ring.queued, ring.capacity, by_bytes and reason.items > 0
             )
         return states

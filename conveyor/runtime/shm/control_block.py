@@ -20,7 +20,7 @@ from conveyor.runtime.shm.checked import ring_of
 from conveyor.runtime.shm.memory import PAGE, REGION, Memory
 from conveyor.runtime.shm.ring import Ring, reserve_for
 
-__all__ = ["LOG_WORDS", "ControlBlock", "Lack", "Layout", "NodeBlock", "decides"]
+__all__ = ["LOG_WORDS", "ControlBlock", "WaitReason", "Layout", "NodeBlock", "decides"]
 
 WORD: Final = 8
 LOG_WORDS: Final = 1056  # of which 32 say how far either side is
@@ -38,7 +38,7 @@ PIPELINE_WORDS: Final = 32
 # Words of one node, all written by its worker but the last, which is the parent's.
 DONE, BEGUN, BUSY, WAITING, BLOCKED, BATCHES = range(6)
 HAND_INPUT, HAND_FIRST, HAND_END, RUNNING, ITEM_AT, ITEM_SINCE = range(6, 12)
-WAIT_KIND, WAIT_LANES, WAIT_ITEMS, SLEEPS, EVER_HELD, LIFE, GIVES_WAY = range(12, 19)
+WAIT_KIND, WAIT_CHANNELS, WAIT_ITEMS, SLEEPS, EVER_HELD, LIFE, GIVES_WAY = range(12, 19)
 COUNTS: Final = 24
 NODE_WORDS: Final = 48
 
@@ -55,16 +55,19 @@ FORK_WORDS: Final = 16
 SAVED: Final = 5
 
 
-class Lack(NamedTuple):
-    """What a loop waits for: items (1) or room (2); a bit for each channel in question; room for
-    how much."""
+class WaitReason(NamedTuple):
+    """What a loop waits for.
+
+    kind: `FOR_ITEMS` or `FOR_ROOM`; channels: a bit for each inlet or outlet in question; items: how
+    many it needs room for.
+    """
 
     kind: int
-    lanes: int
+    channels: int
     items: int = 0
 
 
-FOR_NOTHING: Final = Lack(0, 0)
+FOR_NOTHING: Final = WaitReason(0, 0)
 FOR_ITEMS: Final = 1
 FOR_ROOM: Final = 2
 
@@ -317,18 +320,18 @@ class NodeBlock:
         words[HAND_END] = words[RUNNING] = words[ITEM_SINCE] = words[WAIT_KIND] = words[LIFE] = 0
         return death
 
-    def set_lack(self, lack: Lack) -> None:
+    def set_wait_reason(self, reason: WaitReason) -> None:
         words = self.words
-        words[WAIT_LANES], words[WAIT_ITEMS] = lack.lanes, lack.items
+        words[WAIT_CHANNELS], words[WAIT_ITEMS] = reason.channels, reason.items
         words[SLEEPS] += 1
-        words[WAIT_KIND] = lack.kind
+        words[WAIT_KIND] = reason.kind
 
     def is_awake(self) -> None:
         self.words[WAIT_KIND] = 0
 
-    def lack(self) -> Lack:
+    def wait_reason(self) -> WaitReason:
         words = self.words
-        return Lack(words[WAIT_KIND], words[WAIT_LANES], words[WAIT_ITEMS])
+        return WaitReason(words[WAIT_KIND], words[WAIT_CHANNELS], words[WAIT_ITEMS])
 
     @property
     def sleeps(self) -> int:

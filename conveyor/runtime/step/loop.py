@@ -10,7 +10,7 @@ from collections.abc import Sequence
 
 from conveyor.core.drive import Drive
 from conveyor.core.requests import Choose, Full, Idle, Merge, Request
-from conveyor.runtime.shm.control_block import FOR_ITEMS, FOR_NOTHING, FOR_ROOM, Lack
+from conveyor.runtime.shm.control_block import FOR_ITEMS, FOR_NOTHING, FOR_ROOM, WaitReason
 from conveyor.runtime.shm.ring import Blob, RingInlet, RingOutlet, fence
 from conveyor.runtime.step.batching import Lanes, Turns
 
@@ -70,7 +70,7 @@ class Loop:
         """Is it room behind it that the loop waits for, and not input?"""
         return isinstance(self.request, Full | Choose)
 
-    def lack(self) -> Lack:
+    def wait_reason(self) -> WaitReason:
         """What the loop waits for, once it sleeps."""
         request = self.request
         if self.finished or request is None:
@@ -85,14 +85,16 @@ class Loop:
                 for outlet in request.outlets
                 if outlet.queued() and not outlet.fits(items, blob)
             ]
-            return Lack(FOR_ROOM, self.mask(full), items)
+            return WaitReason(FOR_ROOM, self.mask(full), items)
         if isinstance(request, Choose) or (
             not self.inlets and self.outlets
         ):  # a source that idles waits for room, too
-            return Lack(FOR_ROOM, self.mask([outlet for outlet in self.outlets if outlet.queued()]))
+            return WaitReason(
+                FOR_ROOM, self.mask([outlet for outlet in self.outlets if outlet.queued()])
+            )
         if self.inlets:
             empty = [not inlet.pending() and not inlet.ended() for inlet in self.inlets]
-            return Lack(FOR_ITEMS, sum(lacks << lane for lane, lacks in enumerate(empty)))
+            return WaitReason(FOR_ITEMS, sum(lacks << lane for lane, lacks in enumerate(empty)))
         return FOR_NOTHING
 
     def mask(self, outlets: Sequence[object]) -> int:

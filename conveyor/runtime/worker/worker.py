@@ -447,7 +447,7 @@ class Worker:
             if loop.able():
                 break
             flush()
-            self.node_block.set_lack(loop.lack())
+            self.node_block.set_wait_reason(loop.wait_reason())
             self.sleep()
             self.node_block.is_awake()
             self.give_way()
