@@ -21,9 +21,9 @@ from conveyor.runtime.step.batching import (
     LANE_NS,
     LONG_NS,
     WORTH_A_LANE_NS,
-    Drowsiness,
     Lanes,
     Turns,
+    WakeupCoalescing,
 )
 from conveyor.sim.world.channel import MemoryChannel
 from conveyor.stages import Stage
@@ -129,15 +129,15 @@ def test_results_gather_while_they_come_often_and_no_longer_than_that(
 ) -> None:
     now = LANE_NS
     monkeypatch.setattr(pace, "perf_counter_ns", lambda: now)
-    drowsiness = Drowsiness(20)
+    coalescing = WakeupCoalescing(20)
     often: list[int] = []
     for _ in range(6):
-        often.append(drowsiness.next())
+        often.append(coalescing.next())
         now += LANE_NS // 2
     seldom: list[int] = []
     for _ in range(6):
         now += LANE_NS
-        seldom.append(drowsiness.next())
+        seldom.append(coalescing.next())
 
     assert often == [1, 2, 4, 8, 16, 20]
     assert seldom == [10, 5, 2, 1, 1, 1]

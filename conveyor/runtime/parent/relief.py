@@ -23,7 +23,7 @@ from conveyor.runtime.parent.halt import Halt
 from conveyor.runtime.parent.interrupt import Interruptible
 from conveyor.runtime.process.deferral import Deferral
 from conveyor.runtime.shm.control_block import FOR_NOTHING, WaitReason
-from conveyor.runtime.step.batching import LARGEST_SLICE, SLICE_NS, Drowsiness
+from conveyor.runtime.step.batching import LARGEST_SLICE, SLICE_NS, WakeupCoalescing
 from conveyor.runtime.step.loop import Loop
 from conveyor.runtime.step.source import GivenFeed, Puller
 
@@ -103,14 +103,14 @@ class Relief:
         intake: Intake,
         source: Loop,
         sink: Loop,
-        drowsiness: Drowsiness,
+        coalescing: WakeupCoalescing,
     ) -> None:
         self.host = host
         self.halt = halt
         self.intake = intake
         self.source = source
         self.sink = sink
-        self.drowsiness = drowsiness
+        self.coalescing = coalescing
         self.turn = threading.Lock()
         self.inside = False  # the source
         self.pulls = self.seen = 0
@@ -131,7 +131,7 @@ class Relief:
                     self.pull()
                 elif not moved:
                     loops = [loop for loop in (self.source, self.sink) if not loop.finished]
-                    self.host.wait(loops, self.drowsiness.next(), None, self.intake.wants_more)
+                    self.host.wait(loops, self.coalescing.next(), None, self.intake.wants_more)
         finally:
             with Deferral():
                 self.end()
@@ -205,7 +205,7 @@ class Relief:
                 self.intake.push_what_is_there()
                 if not self.host.step(self.source, self.sink):
                     loops = [self.source, self.sink] if self.intake.feed.buffer else [self.sink]
-                    self.host.wait(loops, self.drowsiness.next(), MOMENT_MS, None)
+                    self.host.wait(loops, self.coalescing.next(), MOMENT_MS, None)
         except BaseException as error:  # raised again in the calling thread
             self.error = error
             self.interruptible.interrupt()

@@ -33,7 +33,7 @@ from conveyor.runtime.process.start import StartMethod
 from conveyor.runtime.shm.control_block import WaitReason
 from conveyor.runtime.shm.endpoints import RingEnds
 from conveyor.runtime.shm.ring import RingOutlet, fence
-from conveyor.runtime.step.batching import LARGEST_SLICE, Drowsiness, Lanes
+from conveyor.runtime.step.batching import LARGEST_SLICE, Lanes, WakeupCoalescing
 from conveyor.runtime.step.decision_log import NotedLanes
 from conveyor.runtime.step.loop import Loop
 from conveyor.runtime.step.source import Feed, GivenFeed, Puller
@@ -193,7 +193,7 @@ class Runner:
         )
         # A zip or an ordered join may need one item of one lane while others are full.
         takes_any = all(isinstance(each, Leaf) for each in self.sink_spec.inputs)
-        drowsiness = Drowsiness(self.smallest_result_capacity if takes_any else 1)
+        coalescing = WakeupCoalescing(self.smallest_result_capacity if takes_any else 1)
         assert self.halt is not None
         if puller.is_instant:
             feed = Feed(puller, self.lanes.room, self.smallest_capacity, self.halt.check)
@@ -202,13 +202,13 @@ class Runner:
             while not (source.finished and sink.finished):
                 if not self.step(source, sink):
                     self.wait(
-                        [loop for loop in (source, sink) if not loop.finished], drowsiness.next()
+                        [loop for loop in (source, sink) if not loop.finished], coalescing.next()
                     )
             return
         pushed = GivenFeed(self.smallest_capacity)
         source = self.source_loop(run, pushed)
         relief = Relief(
-            self, self.halt, Intake(puller, pushed, self.lanes.room), source, sink, drowsiness
+            self, self.halt, Intake(puller, pushed, self.lanes.room), source, sink, coalescing
         )
         self.wait_reasons = self.wait_reasons_of(relief.wait_reason, sink)
         relief.run()

@@ -26,7 +26,7 @@ from conveyor.graph.route import Leaf, Replicate, Route, leaves
 from conveyor.runtime.shm.control_block import ControlBlock, NodeBlock
 from conveyor.runtime.shm.ring import RingInlet, RingOutlet
 
-__all__ = ["Drowsiness", "Lanes", "Meter", "Part", "Turns", "WorkerCut"]
+__all__ = ["WakeupCoalescing", "Lanes", "Meter", "Part", "Turns", "WorkerCut"]
 
 SLICE_NS: Final = 1_000_000
 LANE_NS: Final = 6_000_000
@@ -362,7 +362,7 @@ class Lanes:
             self.tell_parent()
 
 
-class Drowsiness:
+class WakeupCoalescing:
     """How many results may gather before the sink of a run is woken: about what comes in six
     milliseconds."""
 
