@@ -128,7 +128,7 @@ class Runner:
         halt.wake = self.crew.wake
         halt.check()
         self.lanes = self.lanes_of_source()
-        self.give_way()
+        self.lift_soft_limits()
         if recorder is not None:
             recorder.begin(self.crew)
         return self.crew.begin_run(recorder)
@@ -283,16 +283,16 @@ class Runner:
         if able and not self.crew.sleep(LATE_MS):
             self.crew.forgotten += 1
         found = self.watchdog.look(self.crew.run, self.wait_reasons())
-        self.give_way()
+        self.lift_soft_limits()
         self.crew.forgotten += len(found.forgotten)
         self.crew.notify([*found.yielding, *found.forgotten, *self.crew.not_begun(), *self.apart])
 
-    def give_way(self) -> None:
+    def lift_soft_limits(self) -> None:
         """The source, too, goes beyond what is measured if nobody can go on before."""
-        if self.crew.blocks[0].gives_way:
-            self.lanes.give_way()
+        if self.crew.blocks[0].soft_limits_lifted:
+            self.lanes.lift_soft_limits()
             for outlet in self.source_ends.outlets:
-                outlet.gives_way = True
+                outlet.soft_limits_lifted = True
 
     def finish_run(self) -> None:
         """Waits until every worker has finished the run, and has sent on what its jobs printed."""

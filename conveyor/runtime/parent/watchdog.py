@@ -88,7 +88,7 @@ class Watchdog:
             raise Deadlock(told)
         yielding = [node for node in stuck if is_still and firm.get(node) != lacking[node]]
         for node in yielding:
-            self.blocks[node].give_way()
+            self.blocks[node].lift_soft_limits()
         others = {
             node: wait
             for node, wait in waits.items()
@@ -129,7 +129,7 @@ class Watchdog:
         """Those that cannot give way."""
         if reason.items == 0:
             return () if self.has_allowances(node) else channels
-        if self.blocks[node].gives_way:
+        if self.blocks[node].soft_limits_lifted:
             return channels
         return tuple(
             channel for channel in channels if not self.ring(channel).has_room_for(reason.items)
@@ -138,7 +138,7 @@ class Watchdog:
     def has_allowances(self, node: int) -> bool:
         """Does the node give its lanes no more than it thinks good?"""
         route = self.topology.nodes[node].route
-        return route is not None and balances(route) and not self.blocks[node].gives_way
+        return route is not None and balances(route) and not self.blocks[node].soft_limits_lifted
 
     def forgotten(self, run: int, waits: Mapping[int, Wait], sleeps: list[int]) -> list[int]:
         """The workers of which this is true now and was in the look before, and which have not been

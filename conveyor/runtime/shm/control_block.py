@@ -38,7 +38,7 @@ PIPELINE_WORDS: Final = 32
 # Words of one node, all written by its worker but the last, which is the parent's.
 DONE, BEGUN, BUSY, WAITING, BLOCKED, BATCHES = range(6)
 HAND_INPUT, HAND_FIRST, HAND_END, RUNNING, ITEM_AT, ITEM_SINCE = range(6, 12)
-WAIT_KIND, WAIT_CHANNELS, WAIT_ITEMS, SLEEPS, EVER_HELD, LIFE, GIVES_WAY = range(12, 19)
+WAIT_KIND, WAIT_CHANNELS, WAIT_ITEMS, SLEEPS, EVER_HELD, LIFE, SOFT_LIMITS_LIFTED = range(12, 19)
 COUNTS: Final = 24
 NODE_WORDS: Final = 48
 
@@ -339,13 +339,13 @@ class NodeBlock:
         return self.words[SLEEPS]
 
     @property
-    def gives_way(self) -> bool:
+    def soft_limits_lifted(self) -> bool:
         """Has the worker to go beyond what it measures, because nobody can go on before?"""
-        return self.words[GIVES_WAY] != 0
+        return self.words[SOFT_LIMITS_LIFTED] != 0
 
-    def give_way(self) -> None:
+    def lift_soft_limits(self) -> None:
         """From now on, and as long as the pipeline is open."""
-        self.words[GIVES_WAY] = 1
+        self.words[SOFT_LIMITS_LIFTED] = 1
 
     def write_times(self, busy: int, waiting: int, blocked: int, batches: int) -> None:
         words = self.words

@@ -231,7 +231,7 @@ class RingOutlet:
         "capacity",
         "data",
         "allocator",
-        "gives_way",
+        "soft_limits_lifted",
         "largest",
         "ring",
         "tail",
@@ -250,7 +250,7 @@ class RingOutlet:
         self.at_once = (
             ring.capacity
         )  # how many items, as large as the last ones, make a record that is no larger than that
-        self.gives_way = False  # does a record for whose bytes there is no room go into an extent, however small it is?
+        self.soft_limits_lifted = False  # does a record for whose bytes there is no room go into an extent, however small it is?
         self.tail = 0
         self._tag: Tag | None = None
         self._last_at = -1
@@ -334,7 +334,9 @@ class RingOutlet:
         if self._has_bytes(EXTENT.size if size > self.largest else size, n):
             return True
         return (
-            self.gives_way and self._has_bytes(EXTENT.size) and self.allocator.room(blob.outside(0))
+            self.soft_limits_lifted
+            and self._has_bytes(EXTENT.size)
+            and self.allocator.room(blob.outside(0))
         )
 
     def _has_bytes(self, size: int, n: int = 0) -> bool:
@@ -357,7 +359,9 @@ class RingOutlet:
         form, payload = blob.form, blob.data
         self.at_once = max(1, self.largest * n // len(payload))
         extent = None
-        if len(payload) > self.largest or (self.gives_way and not self._has_bytes(len(payload), n)):
+        if len(payload) > self.largest or (
+            self.soft_limits_lifted and not self._has_bytes(len(payload), n)
+        ):
             extent = blob.extent = blob.extent or self.allocator.put(payload)
             form |= SPILLED
             payload = EXTENT.pack(extent.offset, extent.size)

@@ -293,7 +293,7 @@ class Lanes:
             (outlet,),
         )
 
-    def give_way(self) -> None:
+    def lift_soft_limits(self) -> None:
         """From now on a lane is given as much as its pipe holds: nothing in the pipeline could go
         on with less."""
         self.grants.to = free_room

@@ -243,7 +243,7 @@ class Worker:
         self.routing = lanes = (
             self.lanes(spec.route) if spec.route is not None and balances(spec.route) else None
         )
-        self.give_way()
+        self.lift_soft_limits()
         saving = self.states.cost if self.states is not None else None
         cut = WorkerCut(
             meter,
@@ -450,18 +450,18 @@ class Worker:
             self.node_block.set_wait_reason(loop.wait_reason())
             self.sleep()
             self.node_block.is_awake()
-            self.give_way()
+            self.lift_soft_limits()
             if loop.able():
                 break
         loop.is_awake()
 
-    def give_way(self) -> None:
+    def lift_soft_limits(self) -> None:
         """Goes beyond what is measured, if the parent has found that nobody can go on before."""
-        if self.node_block.gives_way:
+        if self.node_block.soft_limits_lifted:
             if self.routing is not None:
-                self.routing.give_way()
+                self.routing.lift_soft_limits()
             for outlet in self.ends.outlets:
-                outlet.gives_way = True
+                outlet.soft_limits_lifted = True
 
     def tell_parent(self) -> None:
         self.control.alert()
