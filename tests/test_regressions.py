@@ -193,6 +193,6 @@ def test_a_lane_that_is_wanted_when_the_run_is_over_says_nothing_in_the_next() -
         assert pl.run([1]) == [1]
         crew: Any = pl._session.runner.crew
         crew.control.want_lanes("balancing_fork", 2)
-        crew.control.alert()
+        crew.control.request_attention()
         crew.look_around()
         assert pl.run([2]) == [3]

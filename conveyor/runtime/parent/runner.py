@@ -95,8 +95,10 @@ class Runner:
         )
         assert route is not None
         if self.recorder is None:
-            return Lanes(route, outlets, control, control.alert)
-        return NotedLanes(route, outlets, control, control.alert, self.recorder.note_source)
+            return Lanes(route, outlets, control, control.request_attention)
+        return NotedLanes(
+            route, outlets, control, control.request_attention, self.recorder.note_source
+        )
 
     @property
     def smallest_capacity(self) -> int:

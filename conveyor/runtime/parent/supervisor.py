@@ -365,7 +365,7 @@ class Crew:
             self.halt.check()
         if self.witness is not None:
             self.witness.drain()
-        if not self.control.take_alert():
+        if not self.control.take_attention_request():
             return
         for ledger in self.ledgers:
             while ledger.pending():

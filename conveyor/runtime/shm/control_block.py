@@ -27,7 +27,7 @@ LOG_WORDS: Final = 1056  # of which 32 say how far either side is
 LEDGER_CAPACITY: Final = 256
 
 # Words of the whole pipeline.
-RUN, STOP, RECORDING, ALERT = (
+RUN, STOP, RECORDING, ATTENTION = (
     0,
     1,
     2,
@@ -194,13 +194,13 @@ class ControlBlock:
     def record(self, recording: bool) -> None:
         self.words[RECORDING] = recording
 
-    def alert(self) -> None:
+    def request_attention(self) -> None:
         """Tells the parent to read the ledgers."""
-        self.words[ALERT] = 1
+        self.words[ATTENTION] = 1
 
-    def take_alert(self) -> bool:
-        if self.words[ALERT]:
-            self.words[ALERT] = 0
+    def take_attention_request(self) -> bool:
+        if self.words[ATTENTION]:
+            self.words[ATTENTION] = 0
             return True
         return False
 

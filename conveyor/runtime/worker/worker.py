@@ -464,7 +464,7 @@ class Worker:
                 outlet.soft_limits_lifted = True
 
     def tell_parent(self) -> None:
-        self.control.alert()
+        self.control.request_attention()
         self.parent.notify()
 
     def report(self, message: Failure | Buried | Resumed) -> None:
