@@ -84,7 +84,7 @@ class Policy(NamedTuple):
     on_error: str
     retries: int
     timeout_s: float | None
-    bury: Callable[[DeadLetter], None]
+    send_dead_letter: Callable[[DeadLetter], None]
 
 
 class ItemClock(Protocol):
@@ -256,7 +256,7 @@ class JobNode(ABC):
         if policy.on_error == "skip":
             tally.skipped += 1
         else:
-            policy.bury(DeadLetter(policy.stage, ordinal, item, error, attempts))
+            policy.send_dead_letter(DeadLetter(policy.stage, ordinal, item, error, attempts))
             tally.dead_lettered += 1
 
 

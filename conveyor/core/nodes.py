@@ -47,12 +47,12 @@ __all__ = ["CollectNode", "FilterNode", "FlatMapNode", "MapNode", "RelayNode", "
 def node_for(
     stage: Job[object, object],
     name: str,
-    bury: Callable[[DeadLetter], None],
+    send_dead_letter: Callable[[DeadLetter], None],
     surroundings: Surroundings = ALONE,
 ) -> JobNode:
-    """The node that runs `stage`; `bury` is told of each dead letter before its item is
+    """The node that runs `stage`; `send_dead_letter` is told of each dead letter before its item is
     committed."""
-    policy = Policy(name, *policy_of(stage), bury)
+    policy = Policy(name, *policy_of(stage), send_dead_letter)
     if isinstance(stage, FlatMap):
         return FlatMapNode(stage, policy, surroundings)
     return (FilterNode if isinstance(stage, Filter) else MapNode)(stage, policy, surroundings)

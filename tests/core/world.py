@@ -243,9 +243,11 @@ class Worker:
             return CollectNode(self.world.outputs.extend)
         if self.stage is None:
             return RelayNode()
-        return node_for(self.stage, spec.name, self.bury, Surroundings(place=self.place))
+        return node_for(
+            self.stage, spec.name, self.send_dead_letter, Surroundings(place=self.place)
+        )
 
-    def bury(self, letter: DeadLetter) -> None:
+    def send_dead_letter(self, letter: DeadLetter) -> None:
         self.world.letters.add(self.spec.index, delivered(letter))
 
     def void(self, ordinal: int) -> None:

@@ -51,7 +51,7 @@ from conveyor.runtime.shm.memory import Memory
 from conveyor.runtime.shm.ring import fence
 from conveyor.runtime.shm.store_faults import faults_of
 from conveyor.runtime.shm.wakeup import Wakeup
-from conveyor.runtime.worker.worker import Buried, Order, Resumed, work
+from conveyor.runtime.worker.worker import Order, RolledBack, SentDeadLetter, work
 
 __all__ = ["Crew"]
 
@@ -331,13 +331,13 @@ class Crew:
     def look_after(self, dead: list[int]) -> None:
         """Replaces workers that died, and kills those whose item takes too long."""
         for node in dead:
-            self.bury(node)
+            self.reap(node)
         for node in self.recovery.now_due():
             self.start(self.topology.nodes[node])
         for node in self.recovery.overdue():
             self.handles[node].send(signal.SIGKILL)
 
-    def bury(self, node: int) -> None:
+    def reap(self, node: int) -> None:
         with Deferral():
             handle = self.handles.pop(node)
             del self.nodes[handle.fd]
@@ -415,10 +415,10 @@ class Crew:
             raise raised_by(
                 message, self.topology.nodes[message.node].name, f"worker {self.pid(message.node)}"
             )
-        if isinstance(message, Resumed):
+        if isinstance(message, RolledBack):
             self.letters.void(message.node, message.ordinal)
         else:
-            assert isinstance(message, Buried)
+            assert isinstance(message, SentDeadLetter)
             self.letters.add(message.node, letter_arrived(message.letter))
 
     def is_ours(self) -> bool:

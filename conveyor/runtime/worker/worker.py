@@ -60,7 +60,7 @@ from conveyor.runtime.step.loop import Loop
 from conveyor.runtime.step.spin import Spin
 from conveyor.stages import Job, Restorable
 
-__all__ = ["Buried", "Order", "Resumed", "work"]
+__all__ = ["SentDeadLetter", "Order", "RolledBack", "work"]
 
 FIRST_PAUSE_S: Final = 0.01
 LONGEST_PAUSE_S: Final = 1.0
@@ -86,15 +86,15 @@ class Order:
     faults: tuple[Fault, ...]
 
 
-class Buried(NamedTuple):
+class SentDeadLetter(NamedTuple):
     """A dead letter on its way to the parent."""
 
     node: int
     letter: SentLetter
 
 
-class Resumed(NamedTuple):
-    """Another worker has died: its dead letters from this ordinal on are void."""
+class RolledBack(NamedTuple):
+    """A worker took over where another died: dead letters from this ordinal on are void."""
 
     node: int
     ordinal: int
@@ -281,7 +281,7 @@ class Worker:
         around = Surroundings(
             len(self.stages) > 1, self.place_in_run, self.pause, past, clock, keep, self.room
         )
-        first = node_for(self.stages[0], self.spec.name, self.bury, around)
+        first = node_for(self.stages[0], self.spec.name, self.send_dead_letter, around)
         return first, [self.inner_node(run, number) for number in range(1, len(self.stages))]
 
     def together(self, first: JobNode, parts: Sequence[Part]) -> FusedNode:
@@ -324,7 +324,7 @@ class Worker:
             return 0, place(index)[1] - (self.starts[0] if self.is_tracked else 0)
 
         around = Surroundings(True, place_in_run, self.pause, self.past(run, number, place))
-        node = node_for(self.stages[number], name, self.bury, around)
+        node = node_for(self.stages[number], name, self.send_dead_letter, around)
         return node
 
     def inputs(self, run: int) -> list[Inlet]:
@@ -397,7 +397,7 @@ class Worker:
     def resume(self, ordinal: int) -> None:
         """What came of the item with this ordinal, and of those behind it, is void: it is done
         again."""
-        self.report(Resumed(self.order.node, ordinal))
+        self.report(RolledBack(self.order.node, ordinal))
         if self.control.recording and self.log is not None:
             if len(self.ends.inputs) > 1:
                 self.note(STANDS | JOIN, 0, ordinal)
@@ -467,7 +467,7 @@ class Worker:
         self.control.request_attention()
         self.parent.notify()
 
-    def report(self, message: Failure | Buried | Resumed) -> None:
+    def report(self, message: Failure | SentDeadLetter | RolledBack) -> None:
         """Publishes a message in the ledger."""
         self.reports += 1
         blob = self.ledger.pack([seal(message)])
@@ -481,9 +481,9 @@ class Worker:
         self.ledger.publish(1, blob, Tag(self.control.run, self.reports, 0, 0, 0, 0))
         self.tell_parent()
 
-    def bury(self, letter: DeadLetter) -> None:
+    def send_dead_letter(self, letter: DeadLetter) -> None:
         """Sends a dead letter."""
-        self.report(Buried(self.order.node, letter_sent(letter)))
+        self.report(SentDeadLetter(self.order.node, letter_sent(letter)))
 
     def fail(self, where: str, error: BaseException) -> None:
         with contextlib.suppress(

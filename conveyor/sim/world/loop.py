@@ -240,7 +240,7 @@ class Loop:
             if estate is not None:
                 estate.heir(stage, self.tally)
                 surroundings = estate.surroundings()._replace(is_final=is_final)
-            node = node_for(stage, spec.name, self.bury, surroundings)
+            node = node_for(stage, spec.name, self.send_dead_letter, surroundings)
             if isinstance(node, MapNode) and not is_slight(node.job):
                 node.quick = None  # it runs a job once more whose error it does not look at, be it that of a time limit
             if not world.plan.copies:
@@ -263,7 +263,7 @@ class Loop:
         """Which of its inputs an item of the slice in hand is from, and its position there."""
         return self.lane, self.ends.inputs[self.lane].position(index + 1) - 1
 
-    def bury(self, letter: DeadLetter) -> None:
+    def send_dead_letter(self, letter: DeadLetter) -> None:
         if self.life is not None:
             self.life.tell(self.life.done)
         self.world.dead_letters.append(letter)
