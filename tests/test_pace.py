@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import pytest
 
 from conveyor import BalancingFork, Join, Processor
-from conveyor.core.channel import OneByOne, Tag
+from conveyor.core.channel import SingleItemInlet, Tag
 from conveyor.core.requests import Choose, Merge
 from conveyor.graph.compiler import compile_topology
 from conveyor.graph.draft import Draft
@@ -191,7 +191,7 @@ def test_what_a_worker_that_died_had_in_hand_is_read_first() -> None:
     channels = [MemoryChannel(8) for _ in range(3)]
     for channel in channels:
         channel.publish(4, [1, 2, 3, 4], Tag(1, 1, 0, 4, 0, 1))
-    merge = Merge("join", [channels[0], OneByOne(channels[1], 2), channels[2]])
+    merge = Merge("join", [channels[0], SingleItemInlet(channels[1], 2), channels[2]])
     turns = Turns()
 
     read: list[int] = []

@@ -23,7 +23,7 @@ from typing_extensions import TypeVar
 
 from conveyor.items.codec import Bundle, Sealed
 
-__all__ = ["Inlet", "Note", "OneByOne", "Outlet", "Tag", "Words", "ZipInlet", "words_of_zip"]
+__all__ = ["Inlet", "Note", "SingleItemInlet", "Outlet", "Tag", "Words", "ZipInlet", "words_of_zip"]
 
 Blob = TypeVar("Blob")
 
@@ -157,7 +157,7 @@ class Note:
         return [self.words[place] for place in range(first, first + self.size)]
 
 
-class OneByOne:
+class SingleItemInlet:
     """An inlet whose items are taken one by one up to a position."""
 
     __slots__ = ("commit", "ended", "inlet", "pending", "position", "start", "until")

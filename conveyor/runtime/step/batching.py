@@ -19,7 +19,7 @@ from itertools import accumulate
 from time import perf_counter_ns
 from typing import Final, NamedTuple
 
-from conveyor.core.channel import OneByOne
+from conveyor.core.channel import SingleItemInlet
 from conveyor.core.job_node import JobNode, Node, Piece
 from conveyor.core.requests import ALL_ENDED, Choose, Merge
 from conveyor.graph.route import Leaf, Replicate, Route, leaves
@@ -398,7 +398,7 @@ class Turns:
         again = [
             option
             for option in options
-            if isinstance(it := merge.inlets[option], OneByOne) and it.is_behind
+            if isinstance(it := merge.inlets[option], SingleItemInlet) and it.is_behind
         ]
         self.last = next(
             (option for option in again or options if option > self.last), (again or options)[0]

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from time import perf_counter, perf_counter_ns
 from typing import Final, NamedTuple
 
-from conveyor.core.channel import Inlet, Note, OneByOne, Tag
+from conveyor.core.channel import Inlet, Note, SingleItemInlet, Tag
 from conveyor.core.crashes import Death, History, Past
 from conveyor.core.drive import drive
 from conveyor.core.endpoints import standing
@@ -333,7 +333,7 @@ class Worker:
             return self.ends.inputs
         until = [self.histories[0].careful_until(source) for source in range(len(self.ends.inputs))]
         return [
-            OneByOne(each, end) if end else each
+            SingleItemInlet(each, end) if end else each
             for each, end in zip(self.ends.inputs, until, strict=True)
         ]
 
