@@ -17,12 +17,12 @@ from conveyor.errors import RunError
 from conveyor.runtime.shm.memory import Memory
 from conveyor.stages import Restorable
 
-__all__ = ["States"]
+__all__ = ["StateStore"]
 
 APART: Final = 1 << 37  # bytes between the two places where states lie
 
 
-class States:
+class StateStore:
     """`note` says what lies where: run, finished, given, size, checksum, and the positions of the
     inputs."""
 

@@ -44,7 +44,7 @@ from conveyor.runtime.shm.control_block import ControlBlock, Layout, NodeBlock
 from conveyor.runtime.shm.endpoints import ring_ends
 from conveyor.runtime.shm.memory import Memory
 from conveyor.runtime.shm.ring import fence
-from conveyor.runtime.shm.state_store import States
+from conveyor.runtime.shm.state_store import StateStore
 from conveyor.runtime.shm.store_faults import Fault, FaultyLayout
 from conveyor.runtime.shm.wakeup import Wakeup
 from conveyor.runtime.step.batching import Lanes, Meter, Part, WorkerCut, room_in
@@ -155,7 +155,7 @@ class Worker:
         self.histories = [History(deaths) for deaths in order.deaths]
         self.stages: list[Job[object, object]] = []
         self.at = order.node  # whose failure it would be
-        self.states: States | None = None
+        self.states: StateStore | None = None
         self.journal: Journal | None = None
         self.fused: FusedNode | None = None
         self.routing: Lanes | None = None
@@ -177,7 +177,7 @@ class Worker:
                 stage.setup()
                 if stage.is_restorable and isinstance(stage, Restorable):
                     where = "restore()"
-                    self.states = States(stage, self.spec.name, *self.state_place)
+                    self.states = StateStore(stage, self.spec.name, *self.state_place)
                     self.states.restore()
         except BaseException as error:  # reported, not handled: the parent ends the run
             self.fail(where, error)
