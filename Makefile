@@ -1,7 +1,7 @@
 # Everything starts here: each target makes its own virtual environment first, with nothing but Python 3.11+ and make.
 #   make demo    the demo pipeline on real input, for real and in the simulator
 #   make test    the whole test suite; another interpreter: make test PYTHON=python3.13; a part: make test TESTS=tests/core
-.PHONY: demo test test-others test-all test-stress prove typecheck typecheck-others lint format coverage build bench faults chaos conform clean
+.PHONY: demo test test-others test-all test-stress prove typecheck typecheck-others lint format coverage build release-check bench faults chaos conform clean
 
 PYTHON := python3
 # .venv; for an interpreter named on the command line one of its own, such as .venv-3.13
@@ -60,6 +60,10 @@ coverage: $(DEV)
 build: $(DEV)
 	rm -rf dist build && $(BIN)/python -m build && $(BIN)/python -m venv build/user && build/user/bin/pip install -q dist/*.whl
 	cd build && user/bin/python ../.ci/hello.py
+
+# Before a tag is set: version, changelog, tree and files agree, and the wheel works by itself.
+release-check: build
+	$(BIN)/python tools/release_check.py
 
 # All workloads beside their peers, three times in a row; one of them, once: make bench ONLY=latency RUNS=1
 bench: $(BENCH)
