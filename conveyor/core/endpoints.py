@@ -8,7 +8,7 @@ channel is made of, who steps the node.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import Generic, Protocol
+from typing import Generic, Protocol, assert_never
 
 from typing_extensions import TypeVar
 
@@ -18,7 +18,7 @@ from conveyor.core.job_node import JobNode, Node
 from conveyor.core.ordered import OrderedInlet, StampNode, TrackedNode, words_of_ordered
 from conveyor.core.snapshots import Replay
 from conveyor.graph.route import Leaf, leaves, taken
-from conveyor.graph.topology import Input, NodeSpec, OrderedInput, ZipInput
+from conveyor.graph.topology import Input, NodeSpec, OrderedInput, ZipInput, all_inputs
 
 __all__ = ["AnyOutlet", "Ends", "notes_of", "standing", "words_of_notes"]
 
@@ -65,10 +65,14 @@ class Ends(Generic[In, Out]):
         note = self.note(self.notes[:words])
         self.notes = self.notes[words:]
         below = [self.read(each, inlet) for each in source.inputs]
-        if isinstance(source, OrderedInput):
-            return OrderedInlet(below, source.balanced, source.depth, note)
-        zipped = self.zips[source.name] = ZipInlet(below, note)
-        return zipped
+        match source:
+            case ZipInput():
+                zipped = self.zips[source.name] = ZipInlet(below, note)
+                return zipped
+            case OrderedInput():
+                return OrderedInlet(below, source.balanced, source.depth, note)
+            case _:
+                assert_never(source)
 
     def note(self, words: memoryview[int]) -> Note:
         return Note(words)
@@ -98,27 +102,27 @@ def standing(inlet: Inlet) -> int:
 
 def words_of_notes(inputs: Sequence[Input]) -> int:
     """How many words the notes of a node with these inputs take."""
-    return sum(
-        _words_of_note(each) + words_of_notes(each.inputs)
-        for each in inputs
-        if not isinstance(each, Leaf)
-    )
+    return sum(words for _, _, words in notes_of(inputs))
 
 
-def notes_of(
-    inputs: Sequence[Input], first: int = 0
-) -> list[tuple[ZipInput | OrderedInput, int, int]]:
+def notes_of(inputs: Sequence[Input]) -> list[tuple[ZipInput | OrderedInput, int, int]]:
     """Each zip and ordered join among some inputs, with the first of the words of its note, and how
     many there are."""
     found: list[tuple[ZipInput | OrderedInput, int, int]] = []
-    for each in inputs:
+    first = 0
+    for each in all_inputs(inputs):
         if not isinstance(each, Leaf):
             words = _words_of_note(each)
-            found += [(each, first, words), *notes_of(each.inputs, first + words)]
-            first += words + words_of_notes(each.inputs)
+            found.append((each, first, words))
+            first += words
     return found
 
 
 def _words_of_note(source: ZipInput | OrderedInput) -> int:
-    width = len(source.inputs)
-    return words_of_zip(width) if isinstance(source, ZipInput) else words_of_ordered(width)
+    match source:
+        case ZipInput():
+            return words_of_zip(len(source.inputs))
+        case OrderedInput():
+            return words_of_ordered(len(source.inputs))
+        case _:
+            assert_never(source)

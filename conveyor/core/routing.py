@@ -7,9 +7,10 @@ chosen, or what is in a record.
 from __future__ import annotations
 
 from collections.abc import Generator, Sequence
+from typing import assert_never
 
 from conveyor.core.requests import Choose
-from conveyor.graph.route import Balance, Leaf, Route, leaves
+from conveyor.graph.route import Balance, Leaf, Replicate, Route, leaves
 
 __all__ = ["Way", "ways"]
 
@@ -50,7 +51,11 @@ def ways(route: Route, first: int = 0) -> Way:
         below.append(ways(lane, first))
         lanes.append(range(first, first + len(leaves(lane))))
         first = lanes[-1].stop
-    if isinstance(route, Balance):
-        return Way(None, below, Choose(route.name, lanes, route.adaptive))
-    masks = [way.mask for way in below if way.mask is not None]
-    return Way(sum(masks) if len(masks) == len(below) else None, below, None)
+    match route:
+        case Replicate():
+            masks = [way.mask for way in below if way.mask is not None]
+            return Way(sum(masks) if len(masks) == len(below) else None, below, None)
+        case Balance():
+            return Way(None, below, Choose(route.name, lanes, route.adaptive))
+        case _:
+            assert_never(route)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Final, TypeAlias
+from typing import Final, TypeAlias, assert_never
 
 __all__ = [
     "LANES_BY_DEFAULT",
@@ -16,10 +16,14 @@ __all__ = [
     "Leaf",
     "Replicate",
     "Route",
+    "adaptive_forks",
     "balances",
-    "forks_of",
+    "balancing_forks",
     "leaves",
+    "resolved",
+    "route_text",
     "taken",
+    "way_to",
 ]
 
 LANES_BY_DEFAULT: Final = 2  # of a fork that adapts, in the simulator
@@ -56,32 +60,111 @@ class Balance:
 Route: TypeAlias = Leaf | Replicate | Balance
 
 
+def route_text(route: Route) -> str:
+    """A route in short: `+` between lanes that all take a record, `/` between those of which one
+    does.
+
+    >>> route_text(Replicate("fork", (Leaf(3), Balance("pool", (Leaf(4), Leaf(5))))))
+    '(c3 + (c4 / c5))'
+    """
+    match route:
+        case Leaf():
+            return f"c{route.channel}"
+        case Replicate():
+            sign = " + "
+        case Balance():
+            sign = " / "
+        case _:
+            assert_never(route)
+    return f"({sign.join(map(route_text, route.lanes))})"
+
+
 def leaves(route: Route) -> list[int]:
     """The channels below a route, left to right.
 
     >>> leaves(Replicate("fork", (Leaf(3), Balance("pool", (Leaf(4), Leaf(5))))))
     [3, 4, 5]
     """
-    return (
-        [route.channel]
-        if isinstance(route, Leaf)
-        else [c for lane in route.lanes for c in leaves(lane)]
-    )
+    match route:
+        case Leaf():
+            return [route.channel]
+        case Replicate() | Balance():
+            return [channel for lane in route.lanes for channel in leaves(lane)]
+        case _:
+            assert_never(route)
 
 
-def balances(route: Route) -> bool:
-    """Is there anything to choose?"""
-    return isinstance(route, Balance) or (
-        isinstance(route, Replicate) and any(map(balances, route.lanes))
-    )
-
-
-def forks_of(route: Route | None) -> list[Balance]:
+def balancing_forks(route: Route | None) -> list[Balance]:
     """The balancing forks in a route, the outer ones first."""
-    if route is None or isinstance(route, Leaf):
-        return []
-    inner = [fork for lane in route.lanes for fork in forks_of(lane)]
-    return [route, *inner] if isinstance(route, Balance) else inner
+    match route:
+        case None | Leaf():
+            return []
+        case Replicate():
+            own = []
+        case Balance():
+            own = [route]
+        case _:
+            assert_never(route)
+    return own + [fork for lane in route.lanes for fork in balancing_forks(lane)]
+
+
+def adaptive_forks(route: Route | None) -> list[Balance]:
+    """The balancing forks in a route whose lanes are opened while the pipeline runs."""
+    return [fork for fork in balancing_forks(route) if fork.adaptive]
+
+
+def balances(route: Route | None) -> bool:
+    """Is there a lane to be chosen for a record?"""
+    return bool(balancing_forks(route))
+
+
+def way_to(channel: int, route: Route) -> list[Replicate | Balance] | None:
+    """The forks between a worker and one of its channels, the outer ones first; None if the route
+    does not lead there.
+
+    >>> [fork.name for fork in way_to(4, Replicate("fork", (Leaf(3), Balance("pool", (Leaf(4),)))))]
+    ['fork', 'pool']
+    """
+    match route:
+        case Leaf():
+            return [] if route.channel == channel else None
+        case Replicate() | Balance():
+            for lane in route.lanes:
+                if (found := way_to(channel, lane)) is not None:
+                    return [route, *found]
+            return None
+        case _:
+            assert_never(route)
+
+
+def resolved(route: Route, chosen: Sequence[int]) -> tuple[list[int], Sequence[int], int]:
+    """The channels that a record goes to, by the lanes chosen at the forks where one is chosen.
+
+    Gives the channels, the choices that are left over, and, if a choice is missing, among how many
+    lanes it has to be made.
+
+    >>> route = Replicate("fork", (Leaf(3), Balance("pool", (Leaf(4), Leaf(5)))))
+    >>> resolved(route, [1]), resolved(route, [])
+    (([3, 5], [], 0), ([], (), 2))
+    """
+    match route:
+        case Leaf():
+            return [route.channel], chosen, 0
+        case Replicate():
+            lanes = route.lanes
+        case Balance():
+            if not chosen:
+                return [], (), len(route.lanes)
+            lanes, chosen = (route.lanes[chosen[0]],), chosen[1:]
+        case _:
+            assert_never(route)
+    targets: list[int] = []
+    for lane in lanes:
+        found, chosen, missing = resolved(lane, chosen)
+        if missing:
+            return [], (), missing
+        targets += found
+    return targets, chosen, 0
 
 
 def taken(route: Route, tails: Sequence[int]) -> int:
@@ -93,12 +176,18 @@ def taken(route: Route, tails: Sequence[int]) -> int:
     >>> taken(Replicate("fork", (Balance("pool", (Leaf(0), Leaf(1))), Leaf(2))), [2, 3, 5])
     5
     """
-    if isinstance(route, Leaf):
-        return tails[0]
-    at = 0
-    counts: list[int] = []
-    for lane in route.lanes:
-        width = len(leaves(lane))
-        counts.append(taken(lane, tails[at : at + width]))
-        at += width
-    return sum(counts) if isinstance(route, Balance) else counts[0]
+    match route:
+        case Leaf():
+            return tails[0]
+        case Replicate():  # each lane has taken them all, but for a record that is being copied
+            lane = route.lanes[0]
+            return taken(lane, tails[: len(leaves(lane))])
+        case Balance():
+            at = total = 0
+            for lane in route.lanes:
+                width = len(leaves(lane))
+                total += taken(lane, tails[at : at + width])
+                at += width
+            return total
+        case _:
+            assert_never(route)

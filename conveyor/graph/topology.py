@@ -9,12 +9,12 @@ consumes (its `inputs`).
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from enum import Enum
-from typing import TypeAlias
+from typing import TypeAlias, assert_never
 
-from conveyor.graph.route import Balance, Leaf, Replicate, Route
+from conveyor.graph.route import Leaf, Route, route_text
 from conveyor.stages import Job
 
 __all__ = [
@@ -26,7 +26,7 @@ __all__ = [
     "StageInfo",
     "Topology",
     "ZipInput",
-    "adaptive_forks",
+    "all_inputs",
     "channels_of",
     "is_shut",
     "zips_of",
@@ -133,49 +133,46 @@ class Topology:
         text = f"{node.name} [{node.kind.value}]"
         if node.inputs:
             text = f"{self._inputs(node.inputs)} -> {text}"
-        return f"{text} -> {_route_text(node.route)}" if node.route is not None else text
+        return f"{text} -> {route_text(node.route)}" if node.route is not None else text
 
     def _inputs(self, inputs: Sequence[Input]) -> str:
-        texts = [
-            f"c{each.channel}"
-            if isinstance(each, Leaf)
-            else f"{'zip' if isinstance(each, ZipInput) else 'ordered'}({self._inputs(each.inputs)})"
-            for each in inputs
-        ]
-        return " | ".join(texts)
+        return " | ".join(map(self._input, inputs))
+
+    def _input(self, source: Input) -> str:
+        match source:
+            case Leaf():
+                return f"c{source.channel}"
+            case ZipInput():
+                return f"zip({self._inputs(source.inputs)})"
+            case OrderedInput():
+                return f"ordered({self._inputs(source.inputs)})"
+            case _:
+                assert_never(source)
 
 
-def _route_text(route: Route) -> str:
-    if isinstance(route, Leaf):
-        return f"c{route.channel}"
-    sign = " + " if isinstance(route, Replicate) else " / "
-    return f"({sign.join(map(_route_text, route.lanes))})"
+def all_inputs(inputs: Sequence[Input]) -> Iterator[Input]:
+    """Some inputs and all that are below them, left to right, each before those below it."""
+    for each in inputs:
+        yield each
+        match each:
+            case Leaf():
+                pass
+            case ZipInput() | OrderedInput():
+                yield from all_inputs(each.inputs)
+            case _:
+                assert_never(each)
 
 
 def channels_of(inputs: Sequence[Input]) -> list[int]:
     """The channels below some inputs, left to right."""
-    found: list[int] = []
-    for each in inputs:
-        found += [each.channel] if isinstance(each, Leaf) else channels_of(each.inputs)
-    return found
+    return [each.channel for each in all_inputs(inputs) if isinstance(each, Leaf)]
 
 
 def zips_of(inputs: Sequence[Input]) -> list[tuple[str, int]]:
     """The zips among some inputs, by name, and how many lanes each takes."""
-    found: list[tuple[str, int]] = []
-    for each in inputs:
-        if not isinstance(each, Leaf):
-            found += [(each.name, len(each.inputs))] if isinstance(each, ZipInput) else []
-            found += zips_of(each.inputs)
-    return found
-
-
-def adaptive_forks(route: Route | None) -> list[str]:
-    """The names of the forks in a route whose lanes are opened while the pipeline runs."""
-    if route is None or isinstance(route, Leaf):
-        return []
-    inner = [name for lane in route.lanes for name in adaptive_forks(lane)]
-    return [route.name, *inner] if isinstance(route, Balance) and route.adaptive else inner
+    return [
+        (each.name, len(each.inputs)) for each in all_inputs(inputs) if isinstance(each, ZipInput)
+    ]
 
 
 def is_shut(spec: NodeSpec, opened: Mapping[str, int]) -> bool:

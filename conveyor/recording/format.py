@@ -24,12 +24,12 @@ from array import array
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from struct import Struct
-from typing import Final, NamedTuple
+from typing import Final, NamedTuple, assert_never
 from zlib import crc32
 
 from conveyor.core.crashes import Death
 from conveyor.errors import ScheduleMismatch
-from conveyor.graph.route import Balance, Leaf, Route
+from conveyor.graph.route import Balance, Leaf, Replicate, Route, way_to
 from conveyor.graph.topology import Topology, channels_of
 from conveyor.items.fingerprint import Digest, Stretches
 from conveyor.items.main_module import Definitions, pack_main
@@ -421,11 +421,16 @@ class _Points:
         return tuple(found)
 
     def in_route(self, route: Route, before: frozenset[str]) -> Iterator[Point]:
-        if isinstance(route, Leaf):
-            return
-        if isinstance(route, Balance):
-            yield Point(route.name, "balance", len(route.lanes), tuple(sorted(before)))
-            before |= {route.name}
+        match route:
+            case Leaf():
+                return
+            case Replicate():
+                pass
+            case Balance():
+                yield Point(route.name, "balance", len(route.lanes), tuple(sorted(before)))
+                before |= {route.name}
+            case _:
+                assert_never(route)
         for lane in route.lanes:
             yield from self.in_route(lane, before)
 
@@ -440,19 +445,9 @@ class _Points:
     def before_channel(self, channel: int) -> frozenset[str]:
         spec = self.topology.nodes[self.topology.channels[channel].producer]
         own = {spec.merge_name} if len(spec.inputs) > 1 else set[str]()
-        on_the_way = balances_to(channel, spec.route) or () if spec.route is not None else ()
+        way = way_to(channel, spec.route) or () if spec.route is not None else ()
+        on_the_way = [fork.name for fork in way if isinstance(fork, Balance)]
         return self.before_node(spec.index) | own | {*on_the_way}
-
-
-def balances_to(channel: int, route: Route) -> tuple[str, ...] | None:
-    """The balancing forks between a worker and one of its channels; None if the route does not lead
-    there."""
-    if isinstance(route, Leaf):
-        return () if route.channel == channel else None
-    for lane in route.lanes:
-        if (found := balances_to(channel, lane)) is not None:
-            return (route.name, *found) if isinstance(route, Balance) else found
-    return None
 
 
 def told(name: str, points: Mapping[str, Point]) -> str:

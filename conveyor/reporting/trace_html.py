@@ -14,7 +14,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from html import escape
 from typing import Final, NamedTuple
 
-from conveyor.graph.route import Balance, Leaf, Route
+from conveyor.graph.route import balancing_forks
 from conveyor.graph.topology import Topology
 from conveyor.reporting.trace import Event, Happening, Trace
 
@@ -97,17 +97,8 @@ def lanes_of(topology: Topology) -> Iterator[Lane]:
         if node.merge_name:
             yield Lane(node.merge_name, "join", node.name)
         yield Lane(node.name, node.kind.value, node.name)
-        for fork in balances_in(node.route):
+        for fork in balancing_forks(node.route):
             yield Lane(fork.name, "fork", node.name)
-
-
-def balances_in(route: Route | None) -> Iterator[Balance]:
-    if route is None or isinstance(route, Leaf):
-        return
-    if isinstance(route, Balance):
-        yield route
-    for lane in route.lanes:
-        yield from balances_in(lane)
 
 
 def placed(trace: Trace, lanes: list[Lane]) -> list[Box]:

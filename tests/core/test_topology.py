@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 
 from conveyor.errors import TopologyError
-from conveyor.graph.route import Leaf, leaves
-from conveyor.graph.topology import Kind, NodeSpec, Topology, adaptive_forks, channels_of, zips_of
+from conveyor.graph.route import Leaf, adaptive_forks, leaves
+from conveyor.graph.topology import Kind, NodeSpec, Topology, channels_of, zips_of
 from conveyor.stages import BalancingFork, Join, Pipe, Processor, ReplicatingFork, Stage, Zip
 from tests.core.world import compiled
 
@@ -307,7 +307,7 @@ def test_adapting_forks_are_found_in_a_route() -> None:
         [Join(2)],
     ]
 
-    assert adaptive_forks(nodes(*fork)["source"].route) == ["x"]
+    assert [found.name for found in adaptive_forks(nodes(*fork)["source"].route)] == ["x"]
     assert adaptive_forks(None) == adaptive_forks(Leaf(0)) == []
 
 

@@ -14,6 +14,7 @@ Rule 3.  What is committed at once is told as if it had been committed item by i
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import assert_never
 
 from conveyor.core.channel import Note, Tag
 from conveyor.core.endpoints import notes_of
@@ -48,7 +49,7 @@ class Remains:
         self.outlets = (
             [rings[channel] for channel in leaves(spec.route)] if spec.route is not None else []
         )
-        self.notes: dict[Input, Note] = {
+        self.notes: dict[ZipInput | OrderedInput, Note] = {
             each: Note(notes[at : at + size]) for each, at, size in notes_of(spec.inputs)
         }
 
@@ -62,12 +63,16 @@ class Remains:
 
     def head(self, source: Input, run: int) -> int:
         """Where an input stands: a channel, an ordered join; a zip counts from the run's start."""
-        if isinstance(source, Leaf):
-            return self.rings[source.channel].head()
-        newest = self.notes[source].newest()
-        if isinstance(source, OrderedInput):
-            return newest[0]
-        return newest[1] if newest[0] == run else 0
+        match source:
+            case Leaf():
+                return self.rings[source.channel].head()
+            case ZipInput():
+                of_run, tuples, *_ = self.notes[source].newest()
+                return tuples if of_run == run else 0
+            case OrderedInput():
+                return self.notes[source].newest()[0]
+            case _:
+                assert_never(source)
 
     def place(self, run: int, begun: Account) -> Place:
         """Where its worker died in a run that it had begun like this."""
@@ -145,7 +150,7 @@ class Remains:
         """Is a commit of several channels noted, and not yet done in all?"""
         for each, note in self.notes.items():
             newest = note.newest()
-            if isinstance(each, Leaf) or (isinstance(each, ZipInput) and newest[0] != run):
+            if isinstance(each, ZipInput) and newest[0] != run:
                 continue
             if any(
                 self.head(source, run) < position

@@ -24,7 +24,7 @@ from typing import Final, NamedTuple
 from conveyor.core.channel import Inlet, Note
 from conveyor.core.crashes import Death
 from conveyor.core.journal import PAGE_SIZE, Journal
-from conveyor.graph.route import forks_of, leaves
+from conveyor.graph.route import balancing_forks, leaves
 from conveyor.graph.topology import Topology
 from conveyor.items.codec import PROTOCOL, Seal, Sealed
 from conveyor.items.fingerprint import Digest, Fingerprint, Stretches
@@ -165,7 +165,7 @@ class Recorder:
         for node, log in self.logs.items():
             log.take(crew.wakeups[node].notify)
         for spec in crew.topology.nodes:
-            names = [spec.merge_name, *(fork.name for fork in forks_of(spec.route))]
+            names = [spec.merge_name, *(fork.name for fork in balancing_forks(spec.route))]
             self.numbers[spec.index] = [
                 self.number_of.get(name, -1) for name in names
             ]  # without a name: no join

@@ -76,9 +76,7 @@ class Runner:
         self.wait_reasons: Callable[[], dict[int, WaitReason]] = (
             dict  # what source and sink wait for
         )
-        self.source_balances = self.source_spec.route is not None and balances(
-            self.source_spec.route
-        )
+        self.source_balances = balances(self.source_spec.route)
         try:
             self.source_ends: RingEnds = self.crew.ends(self.source_spec)
             self.sink_ends: RingEnds = self.crew.ends(self.sink_spec)

@@ -30,7 +30,7 @@ from conveyor.core.crashes import Death
 from conveyor.core.failures import Failure, letter_arrived, raised_by
 from conveyor.errors import RunError, WorkerCrashed
 from conveyor.graph.fusion import fused_names, home
-from conveyor.graph.route import forks_of, leaves
+from conveyor.graph.route import adaptive_forks, leaves
 from conveyor.graph.topology import Kind, NodeSpec, Topology, channels_of, is_shut
 from conveyor.items import codec
 from conveyor.items.main_module import defined_now, pack_main
@@ -102,7 +102,7 @@ class Crew:
         self.pids: dict[int, int] = {}  # which outlive the processes, for the report
         cores, self.notes = placement.place([spec.name for spec in self.workers])
         self.cores = {spec.index: chosen for spec, chosen in zip(self.workers, cores, strict=True)}
-        forks = [fork for spec in topology.nodes for fork in forks_of(spec.route) if fork.adaptive]
+        forks = [fork for spec in topology.nodes for fork in adaptive_forks(spec.route)]
         self.forks = tuple(fork.name for fork in forks)
         self.lanes_of = {fork.name: leaves(fork) for fork in forks}
         self.by_machine = [fork.name for fork in forks if fork.by_machine]

@@ -138,7 +138,7 @@ class Watchdog:
     def has_allowances(self, node: int) -> bool:
         """Does the node give its lanes no more than it thinks good?"""
         route = self.topology.nodes[node].route
-        return route is not None and balances(route) and not self.blocks[node].soft_limits_lifted
+        return balances(route) and not self.blocks[node].soft_limits_lifted
 
     def forgotten(self, run: int, waits: Mapping[int, Wait], sleeps: list[int]) -> list[int]:
         """The workers of which this is true now and was in the look before, and which have not been

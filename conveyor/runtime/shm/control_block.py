@@ -12,8 +12,8 @@ from conveyor.core.crashes import Death, Moment
 from conveyor.core.endpoints import notes_of, words_of_notes
 from conveyor.core.journal import PAGE_SIZE
 from conveyor.graph.circles import channels_that_count
-from conveyor.graph.route import balances
-from conveyor.graph.topology import Kind, NodeSpec, Topology, ZipInput, adaptive_forks
+from conveyor.graph.route import adaptive_forks, balances
+from conveyor.graph.topology import Kind, NodeSpec, Topology, ZipInput
 from conveyor.report import COUNTS as KINDS_OF_COUNTS
 from conveyor.report import Tally
 from conveyor.runtime.shm.checked import ring_of
@@ -81,7 +81,9 @@ class Layout:
         specs = topology.nodes
         self.nodes = [self.take(NODE_WORDS) for _ in specs]
         self.forks = {
-            name: self.take(FORK_WORDS) for spec in specs for name in adaptive_forks(spec.route)
+            fork.name: self.take(FORK_WORDS)
+            for spec in specs
+            for fork in adaptive_forks(spec.route)
         }
         self.words_of_notes = [words_of_notes(spec.inputs) or 1 for spec in specs]
         self.first_notes = [self.take(words) for words in self.words_of_notes]
@@ -158,7 +160,7 @@ class Layout:
 def decides(spec: NodeSpec) -> bool:
     """Is there a first-come join before a worker, or a balancing fork behind it?"""
     works = spec.kind not in (Kind.SOURCE, Kind.SINK)
-    return works and (len(spec.inputs) > 1 or (spec.route is not None and balances(spec.route)))
+    return works and (len(spec.inputs) > 1 or balances(spec.route))
 
 
 class ControlBlock:

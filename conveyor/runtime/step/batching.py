@@ -17,12 +17,12 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import partial
 from itertools import accumulate
 from time import perf_counter_ns
-from typing import Final, NamedTuple
+from typing import Final, NamedTuple, assert_never
 
 from conveyor.core.channel import SingleItemInlet
 from conveyor.core.job_node import JobNode, Node, Piece
 from conveyor.core.requests import ALL_ENDED, Choose, Merge
-from conveyor.graph.route import Leaf, Replicate, Route, leaves
+from conveyor.graph.route import Balance, Leaf, Replicate, Route, leaves
 from conveyor.runtime.shm.control_block import ControlBlock, NodeBlock
 from conveyor.runtime.shm.ring import RingInlet, RingOutlet
 
@@ -265,13 +265,20 @@ class Lanes:
             for width, behind in zip(widths, accumulate(widths), strict=True)
         ]
         lanes = [self.learn(below, part) for below, part in zip(route.lanes, parts, strict=True)]
-        if isinstance(route, Replicate):
-            return Lane(
-                lambda: min([lane.room() for lane in lanes]),
-                lambda: min([lane.allowance() for lane in lanes]),
-                lambda: max([lane.wait() for lane in lanes]),
-                outlets,
-            )
+        match route:
+            case Replicate():
+                return Lane(
+                    lambda: min([lane.room() for lane in lanes]),
+                    lambda: min([lane.allowance() for lane in lanes]),
+                    lambda: max([lane.wait() for lane in lanes]),
+                    outlets,
+                )
+            case Balance():
+                return self.balancing(route, lanes, outlets)
+            case _:
+                assert_never(route)
+
+    def balancing(self, route: Balance, lanes: list[Lane], outlets: Sequence[RingOutlet]) -> Lane:
         self.forks[route.name] = lanes
         self.chosen |= set(outlets)
         if route.adaptive:

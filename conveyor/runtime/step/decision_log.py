@@ -17,7 +17,7 @@ from typing import Final, NamedTuple
 
 from conveyor.core.channel import Inlet
 from conveyor.core.requests import Choose
-from conveyor.graph.route import Route, forks_of, leaves, taken
+from conveyor.graph.route import Route, balancing_forks, leaves, taken
 from conveyor.runtime.shm.control_block import LOG_WORDS, ControlBlock
 from conveyor.runtime.shm.ring import RingOutlet, fence
 from conveyor.runtime.step.batching import Lanes
@@ -130,7 +130,7 @@ class NotedLanes(Lanes):
     ) -> None:
         super().__init__(route, outlets, control, tell_parent)
         self.note = note
-        self.numbers = {fork.name: number for number, fork in enumerate(forks_of(route), 1)}
+        self.numbers = {fork.name: number for number, fork in enumerate(balancing_forks(route), 1)}
 
     def choose(self, choose: Choose) -> int:
         chosen = super().choose(choose)
@@ -142,5 +142,5 @@ def forks_taken(route: Route, tails: Sequence[int]) -> Iterator[tuple[int, int]]
     """Each fork of a route by its number, and how many items it has taken since its channels were
     made."""
     place = {channel: index for index, channel in enumerate(leaves(route))}
-    for number, fork in enumerate(forks_of(route), 1):
+    for number, fork in enumerate(balancing_forks(route), 1):
         yield number, taken(fork, [tails[place[channel]] for channel in leaves(fork)])

@@ -20,11 +20,11 @@ from collections import Counter, defaultdict
 from collections.abc import Iterator, Sequence
 from itertools import product
 from math import factorial, prod
-from typing import Final, NamedTuple, TypeAlias
+from typing import Final, NamedTuple, TypeAlias, assert_never
 
 from conveyor.errors import ConveyorError
-from conveyor.graph.route import Balance, Leaf, Route, balances
-from conveyor.graph.topology import Input, NodeSpec, OrderedInput, ZipInput
+from conveyor.graph.route import Leaf, Route, balances, resolved
+from conveyor.graph.topology import Input, NodeSpec, OrderedInput, ZipInput, all_inputs
 from conveyor.sim.counting.outcomes import Flows, NoAnswer, Parts, Results
 from conveyor.sim.prepare.prepared import Plan
 
@@ -91,9 +91,7 @@ class Roomy:
 
 
 def is_plain(node: NodeSpec) -> bool:
-    return all(isinstance(each, Leaf) for each in node.inputs) and (
-        node.route is None or not balances(node.route)
-    )
+    return all(isinstance(each, Leaf) for each in node.inputs) and not balances(node.route)
 
 
 def lanes_of(node: NodeSpec) -> list[int]:
@@ -322,7 +320,7 @@ class Step:
             (results[-1], tuple(stamps)),
         ]
         most = min((self.channels[channel].capacity for channel in below), default=len(outputs))
-        if node.route is not None and balances(node.route):
+        if balances(node.route):
             most = 1
         return [tuple(outputs[at : at + most]) for at in range(0, len(outputs), most)]
 
@@ -337,16 +335,20 @@ class Step:
 
     def look(self, source: Input) -> Entry | None:
         """The next item of an input; what is in its way and says nothing is taken away."""
-        if isinstance(source, Leaf):
-            pipe = self.pipes[source.channel]
-            return pipe[0] if pipe else None
-        if isinstance(source, ZipInput):
-            return self.look_at_zip(source)
-        while True:
-            shown, lanes, turn = self.look_at_ordered(source)
-            if shown is not None or not lanes:
-                return shown
-            self.take_ordered(source, lanes, turn)
+        match source:
+            case Leaf():
+                pipe = self.pipes[source.channel]
+                return pipe[0] if pipe else None
+            case ZipInput():
+                return self.look_at_zip(source)
+            case OrderedInput():
+                while True:
+                    shown, lanes, turn = self.look_at_ordered(source)
+                    if shown is not None or not lanes:
+                        return shown
+                    self.take_ordered(source, lanes, turn)
+            case _:
+                assert_never(source)
 
     def look_at_zip(self, source: ZipInput) -> Entry | None:
         entries = [self.look(each) for each in source.inputs]
@@ -402,14 +404,17 @@ class Step:
 
     def take(self, source: Input) -> None:
         """The next item of an input is done."""
-        if isinstance(source, Leaf):
-            del self.pipes[source.channel][0]
-        elif isinstance(source, ZipInput):
-            for each in source.inputs:
-                self.take(each)
-        else:
-            _, lanes, turn = self.look_at_ordered(source)
-            self.take_ordered(source, lanes, turn)
+        match source:
+            case Leaf():
+                del self.pipes[source.channel][0]
+            case ZipInput():
+                for each in source.inputs:
+                    self.take(each)
+            case OrderedInput():
+                _, lanes, turn = self.look_at_ordered(source)
+                self.take_ordered(source, lanes, turn)
+            case _:
+                assert_never(source)
 
     def take_ordered(
         self, source: OrderedInput, lanes: Sequence[int], turn: tuple[int, int]
@@ -440,36 +445,9 @@ def lanes_taken(route: Route | None, chosen: Sequence[int]) -> list[int] | int:
     return missing or targets
 
 
-def resolved(route: Route, chosen: Sequence[int]) -> tuple[list[int], Sequence[int], int]:
-    """Channels, choices that are left over, and the lanes of the first fork of which nothing was
-    chosen."""
-    if isinstance(route, Leaf):
-        return [route.channel], chosen, 0
-    lanes = route.lanes
-    if isinstance(route, Balance):
-        if not chosen:
-            return [], (), len(lanes)
-        lanes, chosen = (lanes[chosen[0]],), chosen[1:]
-    targets: list[int] = []
-    for lane in lanes:
-        found, chosen, missing = resolved(lane, chosen)
-        if missing:
-            return [], (), missing
-        targets += found
-    return targets, chosen, 0
-
-
 def ordered_in(inputs: Sequence[Input]) -> list[OrderedInput]:
-    found: list[OrderedInput] = []
-    for each in inputs:
-        if not isinstance(each, Leaf):
-            found += [each] if isinstance(each, OrderedInput) else []
-            found += ordered_in(each.inputs)
-    return found
+    return [each for each in all_inputs(inputs) if isinstance(each, OrderedInput)]
 
 
 def has_zip(inputs: Sequence[Input]) -> bool:
-    return any(
-        not isinstance(each, Leaf) and (isinstance(each, ZipInput) or has_zip(each.inputs))
-        for each in inputs
-    )
+    return any(isinstance(each, ZipInput) for each in all_inputs(inputs))

@@ -12,11 +12,11 @@ from __future__ import annotations
 
 import pickle
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from typing import Final, TypeAlias, cast
+from typing import Final, TypeAlias, assert_never, cast
 
 from conveyor.errors import ConveyorError
 from conveyor.graph.route import Leaf, leaves
-from conveyor.graph.topology import Input, Kind, ZipInput, channels_of
+from conveyor.graph.topology import Input, Kind, OrderedInput, ZipInput, channels_of
 from conveyor.items.codec import Sealed, is_atom, seal
 from conveyor.items.current_item import CURRENT
 from conveyor.sim.interruption import pass_on
@@ -188,8 +188,13 @@ def zipped(inputs: Sequence[Input]) -> list[int]:
     """The channels of which a zip stands somewhere below."""
     found: list[int] = []
     for each in inputs:
-        if isinstance(each, ZipInput):
-            found += channels_of(each.inputs)
-        elif not isinstance(each, Leaf):
-            found += zipped(each.inputs)
+        match each:
+            case Leaf():
+                pass
+            case ZipInput():
+                found += channels_of(each.inputs)
+            case OrderedInput():
+                found += zipped(each.inputs)
+            case _:
+                assert_never(each)
     return found

@@ -19,7 +19,7 @@ from dataclasses import replace
 from types import BuiltinFunctionType, FunctionType, MethodDescriptorType
 from typing import TypeAlias
 
-from conveyor.graph.route import Balance, Leaf, Route
+from conveyor.graph.route import adaptive_forks
 from conveyor.graph.topology import Kind, NodeSpec, Topology, channels_of
 from conveyor.items.bytecode import only_calculates
 from conveyor.items.stage_pickling import pack_stage
@@ -27,7 +27,7 @@ from conveyor.sim.code.effects import has_no_effects
 from conveyor.sim.prepare.own_state import Copy, Packed
 from conveyor.stages import Job
 
-__all__ = ["adaptive_routes", "AnyJob", "Plan", "Seat", "calculates"]
+__all__ = ["AnyJob", "Plan", "Seat", "calculates"]
 
 AnyJob: TypeAlias = Job[object, object]
 
@@ -86,7 +86,7 @@ class Plan:
         self.telling_forks = [
             (route.name, len(route.lanes))
             for spec in topology.nodes
-            for route in adaptive_routes(spec.route)
+            for route in adaptive_forks(spec.route)
             if any(
                 fork == route.name and node.stage is not None and node.stage.is_stateful
                 for node in topology.nodes
@@ -151,11 +151,3 @@ def is_known_by_name(fn: Callable[..., object]) -> bool:
         return pickle.loads(pickle.dumps(fn)) is fn
     except Exception:  # it has no name by which it could be found
         return False
-
-
-def adaptive_routes(route: Route | None) -> list[Balance]:
-    """The forks in a route whose lanes are opened while the pipeline runs."""
-    if route is None or isinstance(route, Leaf):
-        return []
-    inner = [balance for lane in route.lanes for balance in adaptive_routes(lane)]
-    return [route, *inner] if isinstance(route, Balance) and route.adaptive else inner

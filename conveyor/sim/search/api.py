@@ -11,6 +11,7 @@ from types import UnionType
 from typing import Literal, TypeAlias, get_args
 
 from conveyor.errors import ScheduleMismatch, TopologyError
+from conveyor.graph.route import adaptive_forks
 from conveyor.graph.topology import Topology
 from conveyor.items.codec import short_repr
 from conveyor.recording.format import Recording
@@ -18,7 +19,7 @@ from conveyor.sim.counting.count import count_classes
 from conveyor.sim.faults import Faults
 from conveyor.sim.interruption import look_for_handlers
 from conveyor.sim.prepare.intake import taken_in
-from conveyor.sim.prepare.prepared import Plan, adaptive_routes
+from conveyor.sim.prepare.prepared import Plan
 from conveyor.sim.rng import Chance
 from conveyor.sim.schedule import Schedule
 from conveyor.sim.schedulers.deviations import Deviations
@@ -168,9 +169,7 @@ def explored(
 def lanes_of(topology: Topology) -> dict[str, int]:
     """How many lanes each fork has that adapts."""
     return {
-        fork.name: len(fork.lanes)
-        for spec in topology.nodes
-        for fork in adaptive_routes(spec.route)
+        fork.name: len(fork.lanes) for spec in topology.nodes for fork in adaptive_forks(spec.route)
     }
 
 

@@ -6,9 +6,7 @@ in it.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-
-from conveyor.graph.route import Balance, Leaf, Route
+from conveyor.graph.route import balancing_forks
 from conveyor.graph.topology import Topology, channels_of
 from conveyor.sim.in_hand import NOTHING
 from conveyor.sim.schedule import (
@@ -41,7 +39,7 @@ def choice_in_words(key: Key, option: int, topology: Topology) -> str:
             channel = topology.channels[channels_of(node.inputs[option : option + 1])[0]]
             lane = f"lane {option} (of {len(node.inputs)}), from {topology.nodes[channel.producer].name!r}"
             return f"join {point!r} #{ordinal} takes {lane}"
-        for fork in balances_in(node.route):
+        for fork in balancing_forks(node.route):
             if fork.name == point:
                 return f"fork {point!r} #{ordinal} gives to lane {option} (of {len(fork.lanes)})"
             if fork.name + LANES == point:
@@ -105,13 +103,3 @@ def nth(number: int) -> str:
 
 def several(number: int | str, one: str, more: str = "") -> str:
     return f"{number} {one if str(number) == '1' else more or f'{one}s'}"
-
-
-def balances_in(route: Route | None) -> Iterator[Balance]:
-    """The balancing forks of a route."""
-    if route is None or isinstance(route, Leaf):
-        return
-    if isinstance(route, Balance):
-        yield route
-    for lane in route.lanes:
-        yield from balances_in(lane)

@@ -20,7 +20,7 @@ from conveyor.core.nodes import CollectNode, MapNode, RelayNode, node_for
 from conveyor.core.requests import Choose, Merge, Request
 from conveyor.core.snapshots import Replay, packed_state
 from conveyor.errors import WorkerCrashed
-from conveyor.graph.route import balances, forks_of, leaves, taken
+from conveyor.graph.route import balances, balancing_forks, leaves, taken
 from conveyor.graph.topology import Kind, channels_of, is_shut
 from conveyor.items.bytecode import is_slight
 from conveyor.report import DeadLetter, Tally
@@ -142,7 +142,7 @@ class Loop:
         )
         self.composite = len(self.notes) > 0
         route = self.spec.route
-        self.balances = route is not None and balances(route)
+        self.balances = balances(route)
         self.decides = route is not None and (
             len(self.spec.inputs) > 1 or self.balances
         )  # before it waits for room
@@ -278,7 +278,7 @@ class Loop:
         self.stands = ordinal
         if len(spec.inputs) > 1:
             scheduler.void(spec.merge_name, self.reads, ordinal)
-        for fork in forks_of(spec.route):
+        for fork in balancing_forks(spec.route):
             tails = [self.world.channels[channel].tail for channel in leaves(fork)]
             scheduler.void(fork.name, self.world.counts.get(fork.name, 0), taken(fork, tails))
 
