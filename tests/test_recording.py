@@ -21,7 +21,7 @@ from hypothesis import strategies as st
 
 from conveyor import BalancingFork, Filter, Join, Pipe, Processor, ReplicatingFork, Zip
 from conveyor.__main__ import main
-from conveyor.core.crashes import Death
+from conveyor.core.crashes import WorkerDeath
 from conveyor.errors import Deadlock, ScheduleMismatch
 from conveyor.items.codec import seal
 from conveyor.items.fingerprint import Digest, Fingerprint, print_of
@@ -138,7 +138,7 @@ def test_a_short_run_takes_a_byte(items: int, lane: int) -> None:
 
 
 def test_deaths_and_the_end_are_read_as_they_were_written() -> None:
-    death = Death(0, 3, 9, 5, True, False, "was killed by SIGKILL")
+    death = WorkerDeath(0, 3, 9, 5, True, False, "was killed by SIGKILL")
     fallen = [
         Fallen("double", Place(3, "emitted", 4), death),
         Fallen("double", Place(None, "closed1", 9), None),

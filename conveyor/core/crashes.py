@@ -24,7 +24,7 @@ from collections.abc import Sequence
 from enum import Enum, auto
 from typing import Final, NamedTuple
 
-__all__ = ["FRESH", "NO_STATE", "Death", "Deaths", "History", "Moment", "Past", "remembered"]
+__all__ = ["FRESH", "NO_STATE", "WorkerDeath", "Deaths", "History", "Moment", "Past", "remembered"]
 
 MOST_IN_A_ROW: Final = 10
 FIRST_WAIT_AT: Final = 3
@@ -47,7 +47,7 @@ class Moment(Enum):
     AT_WORK = auto()
 
 
-class Death(NamedTuple):
+class WorkerDeath(NamedTuple):
     """What a worker had in hand when it died: items [first, end) of an input.
 
     `at` is the one it was at, if that is known; `running`: the job was at work, and what came of it
@@ -150,12 +150,12 @@ class Deaths:
         return f"so did the {self.fruitless - 1} workers before it, and none of them had finished an item"
 
 
-def remembered(deaths: Sequence[Death], death: Death) -> list[Death]:
+def remembered(deaths: Sequence[WorkerDeath], death: WorkerDeath) -> list[WorkerDeath]:
     """These deaths and one more, without those whose items must all be done: a worker takes an
     input in its order.
 
-    >>> there = [Death(0, 5, 9), Death(1, 2, 3), Death(0, 7, 8)]
-    >>> [(death.input, death.first, death.end) for death in remembered(there, Death(0, 8, 9))]
+    >>> there = [WorkerDeath(0, 5, 9), WorkerDeath(1, 2, 3), WorkerDeath(0, 7, 8)]
+    >>> [(death.input, death.first, death.end) for death in remembered(there, WorkerDeath(0, 8, 9))]
     [(0, 5, 9), (1, 2, 3), (0, 8, 9)]
     """
     return [each for each in deaths if each.input != death.input or each.end > death.first] + [
@@ -166,7 +166,7 @@ def remembered(deaths: Sequence[Death], death: Death) -> list[Death]:
 class History:
     """The deaths that a new worker is told of."""
 
-    def __init__(self, deaths: Sequence[Death]) -> None:
+    def __init__(self, deaths: Sequence[WorkerDeath]) -> None:
         self.deaths = deaths
 
     def careful_until(self, source: int) -> int:
@@ -175,7 +175,7 @@ class History:
 
     def past(self, source: int, position: int) -> Past:
         """
-        >>> history = History([Death(0, 5, 9), Death(0, 6, 7), Death(0, 6, 7, timed_out=True)])
+        >>> history = History([WorkerDeath(0, 5, 9), WorkerDeath(0, 6, 7), WorkerDeath(0, 6, 7, timed_out=True)])
         >>> for source, position in [(0, 6), (0, 7), (1, 6)]:
         ...     history.past(source, position)
         Past(attempts=3, timeouts=1, is_poison=False, how='died')

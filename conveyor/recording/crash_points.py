@@ -9,7 +9,7 @@ from __future__ import annotations
 from math import inf
 from typing import Final, NamedTuple
 
-from conveyor.core.crashes import Death
+from conveyor.core.crashes import WorkerDeath
 
 __all__ = ["Fallen", "Place", "Timeout"]
 
@@ -67,7 +67,7 @@ class Fallen(NamedTuple):
 
     worker: str
     place: Place
-    hand: Death | None
+    hand: WorkerDeath | None
 
 
 class Timeout(NamedTuple):

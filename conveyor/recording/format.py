@@ -27,7 +27,7 @@ from struct import Struct
 from typing import Final, NamedTuple, assert_never
 from zlib import crc32
 
-from conveyor.core.crashes import Death
+from conveyor.core.crashes import WorkerDeath
 from conveyor.errors import ScheduleMismatch
 from conveyor.graph.route import Balance, Leaf, Replicate, Route, way_to
 from conveyor.graph.topology import Topology, channels_of
@@ -289,7 +289,7 @@ class Reader:
                 Fallen(
                     worker,
                     Place(*place),
-                    Death(*hand[: len(Death._fields)]) if hand is not None else None,
+                    WorkerDeath(*hand[: len(WorkerDeath._fields)]) if hand is not None else None,
                 )
             )
         elif kind == RAN_OUT:

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from typing import Final
 
-from conveyor.core.crashes import Death as Hand
+from conveyor.core.crashes import WorkerDeath as Hand
 from conveyor.errors import ScheduleMismatch
 from conveyor.sim.escaping import escaped, plain
 

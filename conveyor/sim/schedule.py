@@ -29,7 +29,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Final, NamedTuple
 
-from conveyor.core.crashes import Death as Hand
+from conveyor.core.crashes import WorkerDeath as Hand
 from conveyor.errors import ScheduleMismatch
 from conveyor.graph.route import LANES_BY_DEFAULT
 from conveyor.sim.escaping import escaped, plain

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from conveyor.core.crashes import FRESH, Death, Deaths, History, Moment, remembered
+from conveyor.core.crashes import FRESH, Deaths, History, Moment, WorkerDeath, remembered
 
 AT_WORK, IDLE, STARTING, SETTING_UP = (
     Moment.AT_WORK,
@@ -138,10 +138,10 @@ def test_only_deaths_that_may_concern_an_item_that_is_to_come_are_remembered(
     """A worker takes an input in its order: of the items that are not done the same is told as if
     nothing was forgotten."""
     heads = [0, 0, 0]
-    all_of_them: list[Death] = []
-    some: list[Death] = []
+    all_of_them: list[WorkerDeath] = []
+    some: list[WorkerDeath] = []
     for source, size, done in steps:
-        death = Death(source, heads[source], heads[source] + size)
+        death = WorkerDeath(source, heads[source], heads[source] + size)
         all_of_them.append(death)
         some = remembered(some, death)
         for each, head in enumerate(heads):
@@ -156,21 +156,25 @@ def test_only_deaths_that_may_concern_an_item_that_is_to_come_are_remembered(
 @pytest.mark.parametrize(
     ("death", "suspect"),
     [
-        (Death(0, 5, 6), 5),
-        (Death(0, 5, 9), None),
-        (Death(0, 5, 9, 7), 7),
-        (Death(0, 5, 6, running=False), None),
-        (Death(0, 5, 9, 7, running=False), None),
+        (WorkerDeath(0, 5, 6), 5),
+        (WorkerDeath(0, 5, 9), None),
+        (WorkerDeath(0, 5, 9, 7), 7),
+        (WorkerDeath(0, 5, 6, running=False), None),
+        (WorkerDeath(0, 5, 9, 7, running=False), None),
     ],
 )
 def test_an_item_is_suspect_if_its_job_was_at_work_and_no_other_can_have_been(
-    death: Death, suspect: int | None
+    death: WorkerDeath, suspect: int | None
 ) -> None:
     assert death.suspect == suspect
 
 
 def test_three_deaths_with_an_item_alone_in_hand_make_it_poison() -> None:
-    alone, among_others, sent_on = Death(1, 5, 6), Death(1, 4, 9), Death(1, 5, 6, running=False)
+    alone, among_others, sent_on = (
+        WorkerDeath(1, 5, 6),
+        WorkerDeath(1, 4, 9),
+        WorkerDeath(1, 5, 6, running=False),
+    )
 
     assert not History([among_others, alone, alone]).past(1, 5).is_poison
     assert not History([sent_on] * 9).past(1, 5).is_poison
@@ -180,12 +184,14 @@ def test_three_deaths_with_an_item_alone_in_hand_make_it_poison() -> None:
 
 
 def test_an_item_that_may_have_been_begun_has_been_attempted() -> None:
-    history = History([Death(0, 4, 8), Death(0, 4, 8, 5), Death(0, 4, 8, 5, running=False)])
+    history = History(
+        [WorkerDeath(0, 4, 8), WorkerDeath(0, 4, 8, 5), WorkerDeath(0, 4, 8, 5, running=False)]
+    )
 
     assert [history.past(0, position).attempts for position in range(3, 9)] == [0, 3, 3, 1, 1, 0]
 
 
 def test_what_was_in_hand_is_taken_one_by_one_in_its_own_input() -> None:
-    history = History([Death(0, 4, 8), Death(1, 2, 3)])
+    history = History([WorkerDeath(0, 4, 8), WorkerDeath(1, 2, 3)])
 
     assert [history.careful_until(source) for source in range(3)] == [8, 3, 0]

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from conveyor.core.crashes import Death as Hand
+from conveyor.core.crashes import WorkerDeath as Hand
 from conveyor.reporting.trace import Happening
 from conveyor.sim.faults import Faults
 from conveyor.sim.in_hand import NOTHING

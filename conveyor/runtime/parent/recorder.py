@@ -22,7 +22,7 @@ from time import monotonic, perf_counter_ns
 from typing import Final, NamedTuple
 
 from conveyor.core.channel import Inlet, Note
-from conveyor.core.crashes import Death
+from conveyor.core.crashes import WorkerDeath
 from conveyor.core.journal import PAGE_SIZE, Journal
 from conveyor.graph.route import balancing_forks, leaves
 from conveyor.graph.topology import Topology
@@ -213,7 +213,7 @@ class Recorder:
         self.flush()
         self.write(recording.void([(self.numbers[node][point], count)]))
 
-    def died(self, node: int, hands: Sequence[Death | None]) -> None:
+    def died(self, node: int, hands: Sequence[WorkerDeath | None]) -> None:
         """A worker died; nobody has taken its place yet.  `hands`: what each of its jobs had in
         hand."""
         assert self.crew is not None

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from time import monotonic
 
-from conveyor.core.crashes import NO_STATE, Death, Deaths, remembered
+from conveyor.core.crashes import NO_STATE, Deaths, WorkerDeath, remembered
 from conveyor.errors import ItemTimeout, WorkerCrashed
 from conveyor.graph.topology import NodeSpec, Topology, channels_of
 from conveyor.runtime.parent.exit_status import crash, way_to_go
@@ -67,12 +67,12 @@ class Recovery:
         ] = {}  # for an item that took too long: since when it had been at its job
         self.at_start: dict[int, int] = {}
         self.born: dict[int, float] = {}
-        self.histories: dict[int, list[Death]] = {}  # by the node of the job
+        self.histories: dict[int, list[WorkerDeath]] = {}  # by the node of the job
         self.lost: dict[
             int, WorkerCrashed
         ] = {}  # nodes whose state is gone, that have done their part of the run all the same
         self.newest: list[
-            Death | None
+            WorkerDeath | None
         ] = []  # what each job of the worker that died last had in hand
         limits_s = {
             spec.index: policy_of(spec.stage)[2]
@@ -93,7 +93,7 @@ class Recovery:
         self.born[node] = monotonic()
         self.due.pop(node, None)
 
-    def history(self, node: int) -> tuple[tuple[Death, ...], ...]:
+    def history(self, node: int) -> tuple[tuple[WorkerDeath, ...], ...]:
         """What the next worker of a node has to know of each of its stages."""
         return tuple(tuple(self.histories.get(part, ())) for part in self.parts(node))
 
@@ -139,7 +139,7 @@ class Recovery:
             raise crash(name, pid, how, items, deaths.why())
         self.due[node] = now + wait_ms / 1000
 
-    def take_death(self, node: int, timed_out: bool, how: str) -> list[Death | None]:
+    def take_death(self, node: int, timed_out: bool, how: str) -> list[WorkerDeath | None]:
         """What each of its jobs had in hand."""
         running, jobs = self.blocks[node].running, enumerate(self.parts(node), 1)
         return [

@@ -26,7 +26,7 @@ from dataclasses import replace
 from functools import partial
 from typing import Final, Protocol
 
-from conveyor.core.crashes import Death
+from conveyor.core.crashes import WorkerDeath
 from conveyor.core.failures import Failure, letter_arrived, raised_by
 from conveyor.errors import RunError, WorkerCrashed
 from conveyor.graph.fusion import fused_names, home
@@ -72,7 +72,7 @@ class Witness(Protocol):
     """Is told what becomes of a run that is recorded."""
 
     def drain(self) -> None: ...
-    def died(self, node: int, hands: Sequence[Death | None]) -> None: ...
+    def died(self, node: int, hands: Sequence[WorkerDeath | None]) -> None: ...
     def failed(self, node: int) -> None: ...
 
 

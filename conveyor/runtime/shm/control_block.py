@@ -8,7 +8,7 @@ from __future__ import annotations
 from typing import Final, NamedTuple
 
 from conveyor.core.channel import Note
-from conveyor.core.crashes import Death, Moment
+from conveyor.core.crashes import Moment, WorkerDeath
 from conveyor.core.endpoints import notes_of, words_of_notes
 from conveyor.core.journal import PAGE_SIZE
 from conveyor.graph.circles import channels_that_count
@@ -306,7 +306,7 @@ class NodeBlock:
         has_work = words[BEGUN] == run and (has_input or words[RUNNING] != 0)
         return Moment.AT_WORK if has_work and not words[WAIT_KIND] else Moment.IDLE
 
-    def take_death(self, run: int, running: bool, timed_out: bool, how: str) -> Death | None:
+    def take_death(self, run: int, running: bool, timed_out: bool, how: str) -> WorkerDeath | None:
         """What a worker had in hand, now that it is dead; the next has nothing in hand yet.
 
         `running`: was it the job of this node that was at work?
@@ -315,7 +315,7 @@ class NodeBlock:
         death = None
         if words[BEGUN] == run and words[HAND_END]:
             at = words[ITEM_AT] if words[ITEM_SINCE] else None
-            death = Death(
+            death = WorkerDeath(
                 words[HAND_INPUT], words[HAND_FIRST], words[HAND_END], at, running, timed_out, how
             )
         words[EVER_HELD] = self.has_begun()

@@ -16,7 +16,7 @@ from time import perf_counter, perf_counter_ns
 from typing import Final, NamedTuple
 
 from conveyor.core.channel import Inlet, Note, SingleItemInlet, Tag
-from conveyor.core.crashes import Death, History, Past
+from conveyor.core.crashes import History, Past, WorkerDeath
 from conveyor.core.drive import drive
 from conveyor.core.endpoints import standing
 from conveyor.core.failures import LOADING, Failure, SentLetter, failure_of, letter_sent
@@ -82,7 +82,7 @@ class Order:
     path: list[str]
     main: Definitions | None
     run: int  # in which others died before it, and how
-    deaths: tuple[tuple[Death, ...], ...]  # of each stage's
+    deaths: tuple[tuple[WorkerDeath, ...], ...]  # of each stage's
     faults: tuple[Fault, ...]
 
 

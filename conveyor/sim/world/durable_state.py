@@ -12,7 +12,7 @@ from array import array
 from collections.abc import Callable, Sequence
 
 from conveyor.core.channel import Note
-from conveyor.core.crashes import FRESH, Death, History, Past
+from conveyor.core.crashes import FRESH, History, Past, WorkerDeath
 from conveyor.core.job_node import ALONE, Surroundings
 from conveyor.core.journal import PAGE_SIZE, Journal
 from conveyor.core.snapshots import Saved, packed_state
@@ -37,7 +37,7 @@ class Estate:
         self.taken = taken
         self.counts = Note(memoryview(array("Q", [0] * Note.words_for(PAGE_SIZE))))
         self.held: tuple[int, int, int] | None = None
-        self.deaths: list[Death] = []
+        self.deaths: list[WorkerDeath] = []
         self.is_inherited = False
         self.has_begun = False  # had a worker that died ever taken an item in hand?
         self.journal = Journal(Tally(), self.counts)
@@ -66,7 +66,7 @@ class Estate:
         """Keeps what the worker had in hand; `heads`: how far each of its inputs is committed."""
         self.is_inherited = True
         death = self.life.deaths[-1]
-        held = NOTHING if self.held is None else Death(*self.held, running=self.life.running)
+        held = NOTHING if self.held is None else WorkerDeath(*self.held, running=self.life.running)
         hand = held if death.hand is None else death.hand
         told = (
             self.inherit(hand) if hand.end > heads[hand.input] else NOTHING
@@ -75,13 +75,13 @@ class Estate:
             held = NOTHING
         self.life.deaths[-1] = death._replace(hand=None if told == held else told)
 
-    def inherit(self, hand: Death) -> Death:
+    def inherit(self, hand: WorkerDeath) -> WorkerDeath:
         """Keeps this for the workers to come; gives what of it they can notice."""
         self.deaths.append(hand)
         self.has_begun = True
         return hand if self.condemns(hand) else hand._replace(how=NOTHING.how)
 
-    def condemns(self, hand: Death) -> bool:
+    def condemns(self, hand: WorkerDeath) -> bool:
         """Is the item that was the cause of a death poison by now?"""
         position = hand.first if hand.suspect is None else hand.suspect
         return History(self.deaths).past(hand.input, position).is_poison
