@@ -21,8 +21,8 @@ from conveyor.runtime.step.batching import (
     LANE_NS,
     LONG_NS,
     WORTH_A_LANE_NS,
-    Lanes,
-    Turns,
+    Balancer,
+    RoundRobin,
     WakeupCoalescing,
 )
 from conveyor.sim.world.channel import MemoryChannel
@@ -36,7 +36,7 @@ CHOOSE = Choose("pool", [range(1), range(1, 2)], adaptive=True)
 class Pool:
     """A fork of two lanes, as its owner sees it, and the far ends of its channels."""
 
-    lanes: Lanes
+    lanes: Balancer
     control: ControlBlock
     outlets: list[RingOutlet]
     inlets: list[RingInlet]
@@ -68,7 +68,7 @@ def pool(monkeypatch: pytest.MonkeyPatch) -> Iterator[Pool]:
         for node in topology.nodes[1:3]
     ]
     assert topology.nodes[0].route is not None
-    lanes = Lanes(topology.nodes[0].route, source.outlets, control, lambda: None)
+    lanes = Balancer(topology.nodes[0].route, source.outlets, control, lambda: None)
     made = Pool(lanes, control, source.outlets, [ends.inlets[0] for ends in workers])
     monkeypatch.setattr(pace, "perf_counter_ns", lambda: made.now)
     yield made
@@ -192,7 +192,7 @@ def test_what_a_worker_that_died_had_in_hand_is_read_first() -> None:
     for channel in channels:
         channel.publish(4, [1, 2, 3, 4], Tag(1, 1, 0, 4, 0, 1))
     merge = Merge("join", [channels[0], SingleItemInlet(channels[1], 2), channels[2]])
-    turns = Turns()
+    turns = RoundRobin()
 
     read: list[int] = []
     for _ in range(6):

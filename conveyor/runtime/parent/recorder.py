@@ -41,8 +41,8 @@ from conveyor.runtime.step.decision_log import (
     JOIN,
     STANDS,
     DecisionLog,
-    Noted,
-    NotedReads,
+    LoggedDecision,
+    LoggedReads,
     forks_taken,
 )
 from conveyor.runtime.step.source import Puller
@@ -181,7 +181,7 @@ class Recorder:
             )
             self.before[spec.index] = Before(self.remains[spec.index].account(0), forks)
 
-    def note(self, node: int, found: Sequence[Noted]) -> None:
+    def note(self, node: int, found: Sequence[LoggedDecision]) -> None:
         """What was decided in a node."""
         runs, numbers = self.runs, self.numbers[node]
         with self.lock:
@@ -194,18 +194,18 @@ class Recorder:
             self.grown += len(found)
 
     def note_source(self, point: int, lane: int, count: int) -> None:
-        self.note(0, (Noted(point, lane, count),))
+        self.note(0, (LoggedDecision(point, lane, count),))
 
     def note_sink(self, point: int, lane: int, count: int) -> None:
-        self.note(len(self.topology.nodes) - 1, (Noted(point, lane, count),))
+        self.note(len(self.topology.nodes) - 1, (LoggedDecision(point, lane, count),))
 
     def journal_of_sink(self, tally: Tally, inputs: Sequence[Inlet]) -> Journal:
         """What is told of the slices that the sink takes in hand."""
         return SlicesOnly(
-            tally, Note([0] * Note.words_for(PAGE_SIZE)), NotedReads(inputs, self.note_sink)
+            tally, Note([0] * Note.words_for(PAGE_SIZE)), LoggedReads(inputs, self.note_sink)
         )
 
-    def stands(self, node: int, noted: Noted) -> None:
+    def stands(self, node: int, noted: LoggedDecision) -> None:
         """Another worker goes on: so much of what the dead one had decided at a point stands."""
         point, count = noted.point & ~STANDS, noted.items
         if point != JOIN:

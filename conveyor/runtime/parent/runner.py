@@ -33,8 +33,8 @@ from conveyor.runtime.process.start import StartMethod
 from conveyor.runtime.shm.control_block import WaitReason
 from conveyor.runtime.shm.endpoints import RingEnds
 from conveyor.runtime.shm.ring import RingOutlet, fence
-from conveyor.runtime.step.batching import LARGEST_SLICE, Lanes, WakeupCoalescing
-from conveyor.runtime.step.decision_log import NotedLanes
+from conveyor.runtime.step.batching import LARGEST_SLICE, Balancer, WakeupCoalescing
+from conveyor.runtime.step.decision_log import LoggedBalancer
 from conveyor.runtime.step.loop import Loop
 from conveyor.runtime.step.source import Feed, GivenFeed, Puller
 
@@ -80,12 +80,12 @@ class Runner:
         try:
             self.source_ends: RingEnds = self.crew.ends(self.source_spec)
             self.sink_ends: RingEnds = self.crew.ends(self.sink_spec)
-            self.lanes = self.lanes_of_source()
+            self.balancer = self.source_balancer()
         except BaseException:
             self.crew.end(GRACE_S)
             raise
 
-    def lanes_of_source(self) -> Lanes:
+    def source_balancer(self) -> Balancer:
         route, outlets, control = (
             self.source_spec.route,
             self.source_ends.outlets,
@@ -93,8 +93,8 @@ class Runner:
         )
         assert route is not None
         if self.recorder is None:
-            return Lanes(route, outlets, control, control.request_attention)
-        return NotedLanes(
+            return Balancer(route, outlets, control, control.request_attention)
+        return LoggedBalancer(
             route, outlets, control, control.request_attention, self.recorder.note_source
         )
 
@@ -127,7 +127,7 @@ class Runner:
         self.halt = self.crew.halt = halt
         halt.wake = self.crew.wake
         halt.check()
-        self.lanes = self.lanes_of_source()
+        self.balancer = self.source_balancer()
         self.lift_soft_limits()
         if recorder is not None:
             recorder.begin(self.crew)
@@ -146,7 +146,10 @@ class Runner:
         spec, ends = self.source_spec, self.source_ends
         node = ends.stamped(spec, RelayNode())
         return Loop(
-            drive(run, node, [feed], ends.outlets, spec.route, feed), [], ends.outlets, self.lanes
+            drive(run, node, [feed], ends.outlets, spec.route, feed),
+            [],
+            ends.outlets,
+            self.balancer,
         )
 
     def sink_loop(self, run: int, node: Node, inputs: Sequence[Inlet], cut: SinkCut) -> Loop:
@@ -196,7 +199,7 @@ class Runner:
         coalescing = WakeupCoalescing(self.smallest_result_capacity if takes_any else 1)
         assert self.halt is not None
         if puller.is_instant:
-            feed = Feed(puller, self.lanes.room, self.smallest_capacity, self.halt.check)
+            feed = Feed(puller, self.balancer.room, self.smallest_capacity, self.halt.check)
             source = self.source_loop(run, feed)
             self.wait_reasons = self.wait_reasons_of(source.wait_reason, sink)
             while not (source.finished and sink.finished):
@@ -208,7 +211,7 @@ class Runner:
         pushed = GivenFeed(self.smallest_capacity)
         source = self.source_loop(run, pushed)
         relief = Relief(
-            self, self.halt, Intake(puller, pushed, self.lanes.room), source, sink, coalescing
+            self, self.halt, Intake(puller, pushed, self.balancer.room), source, sink, coalescing
         )
         self.wait_reasons = self.wait_reasons_of(relief.wait_reason, sink)
         relief.run()
@@ -279,7 +282,7 @@ class Runner:
         A source that balances may go on without being woken, as time goes by; and so may a sink
         that lets results gather, which is not among these.
         """
-        able = any(loop.able() for loop in loops if loop.lanes is None or not self.source_balances)
+        able = any(loop.able() for loop in loops if loop.balancer is None or not self.source_balances)
         if able and not self.crew.sleep(LATE_MS):
             self.crew.forgotten += 1
         found = self.watchdog.look(self.crew.run, self.wait_reasons())
@@ -290,7 +293,7 @@ class Runner:
     def lift_soft_limits(self) -> None:
         """The source, too, goes beyond what is measured if nobody can go on before."""
         if self.crew.blocks[0].soft_limits_lifted:
-            self.lanes.lift_soft_limits()
+            self.balancer.lift_soft_limits()
             for outlet in self.source_ends.outlets:
                 outlet.soft_limits_lifted = True
 

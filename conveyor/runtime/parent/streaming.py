@@ -123,7 +123,7 @@ class SourceThread:
         self.puller = runner.puller(items)
         self.feed = PushFeed(runner.smallest_capacity)
         self.loop: Loop = runner.source_loop(run, self.feed)
-        self.lanes = runner.lanes
+        self.balancer = runner.balancer
         self.outlets = runner.source_ends.outlets
         self.wakeup: Wakeup = runner.crew.wakeups[0]
         self.consumer_wakeup: Wakeup = runner.crew.wakeups[len(runner.topology.nodes) - 1]
@@ -182,7 +182,7 @@ class SourceThread:
         """
         if self.feed.closed:
             return False
-        if self.lanes.room() <= len(self.feed.buffer):
+        if self.balancer.room() <= len(self.feed.buffer):
             return not self.feed.buffer and not self.puller.knows_more()
         return not self.feed.is_full() or self.loop.able()
 
@@ -194,7 +194,7 @@ class SourceThread:
         """Is somebody idle, or enough gathered?  Else the consumer's thread sends it on before
         long."""
         gathered = len(self.feed.buffer)
-        if self.feed.closed or self.feed.is_full() or gathered >= self.lanes.room():
+        if self.feed.closed or self.feed.is_full() or gathered >= self.balancer.room():
             return True
         if any(outlet.queued() == 0 for outlet in self.outlets):
             return True
@@ -205,7 +205,7 @@ class SourceThread:
     def take(self) -> None:
         """Pulls what there is room for: of an iterator one item, since the next may be long in
         coming."""
-        room = self.lanes.room() - len(self.feed.buffer)
+        room = self.balancer.room() - len(self.feed.buffer)
         n = min(self.feed.n, room) if self.puller.sequence is not None else 1
         self.inside_iterator = True
         items: list[object] = []
@@ -251,7 +251,7 @@ class SourceThread:
         """Inside the user's iterator it may be for ever; it then ends by itself, and has nothing of
         the run any more."""
         with self.lock:
-            del self.loop, self.feed, self.lanes, self.outlets
+            del self.loop, self.feed, self.balancer, self.outlets
             self.puller.seal = sealer()
 
 

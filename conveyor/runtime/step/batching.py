@@ -26,7 +26,7 @@ from conveyor.graph.route import Balance, Leaf, Replicate, Route, leaves
 from conveyor.runtime.shm.control_block import ControlBlock, NodeBlock
 from conveyor.runtime.shm.ring import RingInlet, RingOutlet
 
-__all__ = ["WakeupCoalescing", "Lanes", "Meter", "Part", "Turns", "WorkerCut"]
+__all__ = ["WakeupCoalescing", "Balancer", "Meter", "Part", "RoundRobin", "SliceSize"]
 
 SLICE_NS: Final = 1_000_000
 LANE_NS: Final = 6_000_000
@@ -149,7 +149,7 @@ class Part:
         return self.node.finish(skip, limit)
 
 
-class WorkerCut:
+class SliceSize:
     """Slices of about a millisecond of the worker's own work, and no more than `room()`.
 
     Where a state is saved after each slice, and `saving` says how many nanoseconds that takes,
@@ -228,7 +228,7 @@ def open_lanes(control: ControlBlock, name: str, lanes: list[Lane], adaptive: bo
     return lanes[: control.open_lanes(name)] if adaptive else lanes
 
 
-class Lanes:
+class Balancer:
     """The lanes of a worker's balancing forks: which takes the next record, how many items fit now,
     are more lanes wanted.
 
@@ -387,7 +387,7 @@ class WakeupCoalescing:
         return self.results
 
 
-class Turns:
+class RoundRobin:
     """Which input of a join is read next, as it arrives: the next one that has something, in turn.
 
     What a worker that died had in hand comes first.  So where several jobs share a worker, each is

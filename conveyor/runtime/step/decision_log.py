@@ -20,9 +20,17 @@ from conveyor.core.requests import Choose
 from conveyor.graph.route import Route, balancing_forks, leaves, taken
 from conveyor.runtime.shm.control_block import LOG_WORDS, ControlBlock
 from conveyor.runtime.shm.ring import RingOutlet, fence
-from conveyor.runtime.step.batching import Lanes
+from conveyor.runtime.step.batching import Balancer
 
-__all__ = ["JOIN", "STANDS", "DecisionLog", "NotedLanes", "Noted", "NotedReads", "forks_taken"]
+__all__ = [
+    "JOIN",
+    "STANDS",
+    "DecisionLog",
+    "LoggedBalancer",
+    "LoggedDecision",
+    "LoggedReads",
+    "forks_taken",
+]
 
 WRITTEN, WAITS, TAKEN = 0, 1, 16  # the parent writes the last, from another cache line
 FIRST: Final = 32
@@ -34,7 +42,7 @@ COUNT_BITS: Final = 40
 LANE_BITS: Final = 16
 
 
-class Noted(NamedTuple):
+class LoggedDecision(NamedTuple):
     """`point` of its node decided: `lane`, for the next `items`."""
 
     point: int
@@ -68,7 +76,7 @@ class DecisionLog:
         )
         words[WRITTEN] = written + 1
 
-    def take(self, wake: Callable[[], None]) -> list[Noted]:
+    def take(self, wake: Callable[[], None]) -> list[LoggedDecision]:
         """Called by the parent: what is new; `wake` wakes the worker."""
         words = self.words
         done, written = words[TAKEN], words[WRITTEN]
@@ -82,8 +90,8 @@ class DecisionLog:
         return found
 
 
-def noted(word: int) -> Noted:
-    return Noted(
+def noted(word: int) -> LoggedDecision:
+    return LoggedDecision(
         word >> COUNT_BITS + LANE_BITS,
         word >> COUNT_BITS & (1 << LANE_BITS) - 1,
         word & (1 << COUNT_BITS) - 1,
@@ -93,7 +101,7 @@ def noted(word: int) -> Noted:
 Note = Callable[[int, int, int], None]  # of a point, a lane, and a count of items
 
 
-class NotedReads:
+class LoggedReads:
     """Notes the slices that a node takes in hand from its join, and tells whoever else wants to
     know."""
 
@@ -117,7 +125,7 @@ class NotedReads:
             self.hold(source, first, end)
 
 
-class NotedLanes(Lanes):
+class LoggedBalancer(Balancer):
     """Notes which lane takes the next record."""
 
     def __init__(

@@ -12,26 +12,26 @@ from conveyor.core.drive import Drive
 from conveyor.core.requests import Choose, Full, Idle, Merge, Request
 from conveyor.runtime.shm.control_block import FOR_ITEMS, FOR_NOTHING, FOR_ROOM, WaitReason
 from conveyor.runtime.shm.ring import Blob, RingInlet, RingOutlet, fence
-from conveyor.runtime.step.batching import Lanes, Turns
+from conveyor.runtime.step.batching import Balancer, RoundRobin
 
 __all__ = ["Loop"]
 
 
 class Loop:
-    """One drive loop under way; `lanes` is there if its worker owns a balancing fork."""
+    """One drive loop under way; `balancer` is there if its worker owns a balancing fork."""
 
     def __init__(
         self,
         drive: Drive[Blob],
         inlets: Sequence[RingInlet],
         outlets: Sequence[RingOutlet],
-        lanes: Lanes | None,
+        balancer: Balancer | None,
     ) -> None:
         self.drive = drive
         self.inlets = inlets
         self.outlets = outlets
-        self.lanes = lanes
-        self.turns = Turns()
+        self.balancer = balancer
+        self.round_robin = RoundRobin()
         self.request: Request[Blob] | None = None
         self.finished = False
 
@@ -56,14 +56,14 @@ class Loop:
         """Can the loop go on from where it stands?"""
         request = self.request
         if isinstance(request, Choose):
-            return self.lanes is None or self.lanes.can_choose(request)
+            return self.balancer is None or self.balancer.can_choose(request)
         return request is None or request.ready()
 
     def answer(self, request: Request[Blob]) -> int:
         if isinstance(request, Merge):
-            return self.turns.next(request)
-        if isinstance(request, Choose) and self.lanes is not None:
-            return self.lanes.choose(request)
+            return self.round_robin.next(request)
+        if isinstance(request, Choose) and self.balancer is not None:
+            return self.balancer.choose(request)
         return 0
 
     def blocked(self) -> bool:
@@ -110,15 +110,15 @@ class Loop:
     def sleeps(self, gather: int = 1) -> None:
         """Tells the other sides of what is waited for that they have to ring; of input, when so
         many items have come."""
-        if self.lanes is not None:
-            self.lanes.press()
+        if self.balancer is not None:
+            self.balancer.press()
         if self.inlets and isinstance(self.request, Idle | Merge):
             for inlet in self.inlets:
                 inlet.sleeps(inlet.head + gather)
             return
-        lanes = None if isinstance(self.request, Full) else self.lanes
+        balancer = None if isinstance(self.request, Full) else self.balancer
         for outlet in self.outlets:  # a source that idles waits for room, too
-            outlet.sleeps(1 if lanes is None else lanes.room_from(outlet))
+            outlet.sleeps(1 if balancer is None else balancer.room_from(outlet))
         fence()
         for outlet in self.outlets:
             outlet.knock()

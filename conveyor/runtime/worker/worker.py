@@ -47,13 +47,13 @@ from conveyor.runtime.shm.ring import fence
 from conveyor.runtime.shm.state_store import StateStore
 from conveyor.runtime.shm.store_faults import Fault, FaultyLayout
 from conveyor.runtime.shm.wakeup import Wakeup
-from conveyor.runtime.step.batching import Lanes, Meter, Part, WorkerCut, room_in
+from conveyor.runtime.step.batching import Balancer, Meter, Part, SliceSize, room_in
 from conveyor.runtime.step.decision_log import (
     JOIN,
     STANDS,
     DecisionLog,
-    NotedLanes,
-    NotedReads,
+    LoggedBalancer,
+    LoggedReads,
     forks_taken,
 )
 from conveyor.runtime.step.loop import Loop
@@ -158,7 +158,7 @@ class Worker:
         self.states: StateStore | None = None
         self.journal: Journal | None = None
         self.fused: FusedNode | None = None
-        self.routing: Lanes | None = None
+        self.balancer: Balancer | None = None
         self.reports = 0
         self.spin = Spin(SPIN_NS)
 
@@ -240,14 +240,16 @@ class Worker:
         meter = Meter(
             ends.stamped(spec, self.fused or node, replay), self.node_block, ends.inlets, parts
         )
-        self.routing = lanes = (
-            self.lanes(spec.route) if spec.route is not None and balances(spec.route) else None
+        self.balancer = balancer = (
+            self.make_balancer(spec.route)
+            if spec.route is not None and balances(spec.route)
+            else None
         )
         self.lift_soft_limits()
         saving = self.states.cost if self.states is not None else None
-        cut = WorkerCut(
+        cut = SliceSize(
             meter,
-            lanes.room if lanes is not None else self.room,
+            balancer.room if balancer is not None else self.room,
             min(outlet.capacity for outlet in ends.outlets),
             saving,
         )
@@ -262,7 +264,7 @@ class Worker:
             journal,
             replay,
         )
-        loop = Loop(steps, ends.inlets, ends.outlets, lanes)
+        loop = Loop(steps, ends.inlets, ends.outlets, balancer)
         loop.is_awake()  # whoever was here before may have died asleep
         loop.step()
         while not loop.finished:
@@ -371,18 +373,20 @@ class Worker:
             else None
         )
 
-    def lanes(self, route: Route) -> Lanes:
+    def make_balancer(self, route: Route) -> Balancer:
         """Who chooses the lanes of its forks; notes them if the run is recorded."""
         if self.control.recording:
-            return NotedLanes(route, self.ends.outlets, self.control, self.tell_parent, self.note)
-        return Lanes(route, self.ends.outlets, self.control, self.tell_parent)
+            return LoggedBalancer(
+                route, self.ends.outlets, self.control, self.tell_parent, self.note
+            )
+        return Balancer(route, self.ends.outlets, self.control, self.tell_parent)
 
     def hold(self) -> Callable[[int, int, int], None]:
         """Who is told of what is taken in hand; notes what a join decided if the run is
         recorded."""
         hold = self.hold_of_all if len(self.blocks) > 1 else self.node_block.hold
         joins = self.control.recording and len(self.ends.inputs) > 1
-        return NotedReads(self.ends.inputs, self.note, hold) if joins else hold
+        return LoggedReads(self.ends.inputs, self.note, hold) if joins else hold
 
     def hold_of_all(self, source: int, first: int, end: int) -> None:
         for block in self.blocks[1:]:
@@ -458,8 +462,8 @@ class Worker:
     def lift_soft_limits(self) -> None:
         """Goes beyond what is measured, if the parent has found that nobody can go on before."""
         if self.node_block.soft_limits_lifted:
-            if self.routing is not None:
-                self.routing.lift_soft_limits()
+            if self.balancer is not None:
+                self.balancer.lift_soft_limits()
             for outlet in self.ends.outlets:
                 outlet.soft_limits_lifted = True
 
