@@ -33,8 +33,7 @@ if TYPE_CHECKING:
     from conveyor.sim.schedulers.scheduler import Scheduler
     from conveyor.sim.search.api import Strategy
     from conveyor.sim.search.exploration import Exploration, Found
-    from conveyor.sim.search.simulable import Simulable
-    from conveyor.sim.search.simulation import Simulation
+    from conveyor.sim.search.simulation import Simulable, Simulation
     from conveyor.sim.search.test_runs import Trials
 
 __all__ = ["Simulate"]

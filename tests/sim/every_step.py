@@ -20,13 +20,14 @@ from typing import Any, NamedTuple, TypeAlias
 from conveyor.core.channel import Note, Tag
 from conveyor.core.drive import Drive, drive
 from conveyor.core.endpoints import Ends, words_of_notes
-from conveyor.core.job_node import ItemFailed, Node, Piece
+from conveyor.core.job_node import ItemFailed, Node
 from conveyor.core.nodes import CollectNode, RelayNode, node_for
 from conveyor.core.requests import ALL_ENDED, Choose, Merge, Request
 from conveyor.graph.route import leaves
 from conveyor.graph.topology import Kind, NodeSpec, Topology, channels_of
 from conveyor.items.codec import is_atom, seal
 from conveyor.sim.world.channel import MemoryChannel
+from conveyor.sim.world.loop import OneOutput
 
 __all__ = ["Ending", "every_ending"]
 
@@ -115,20 +116,6 @@ class NotedEnds(Ends[Any, Any]):
 
 class OneItem:
     n = 1
-
-
-class OneOutput:
-    """A node whose every output is a record: a larger slice may end a record anywhere."""
-
-    def __init__(self, node: Node) -> None:
-        self.node = node
-        self.tally = node.tally
-
-    def __call__(self, items: list[object], skip: int, limit: int) -> Iterable[Piece]:
-        return self.node(items, skip, 1)
-
-    def finish(self, skip: int, limit: int) -> Iterable[Piece]:
-        return self.node.finish(skip, 1)
 
 
 class Worker:

@@ -9,14 +9,14 @@ is lent, and such a source gives its last state only.
 
 from __future__ import annotations
 
+import pickle
 from collections.abc import Iterable, Sized
 from typing import Final
 
 from conveyor.errors import NotPicklable
-from conveyor.items.codec import Sealed, is_atom, sealer
-from conveyor.sim.prepare.by_reference import Lent
+from conveyor.items.codec import PROTOCOL, Sealed, Take, is_atom, sealer
 
-__all__ = ["MOST_PULLED", "as_given", "taken_in"]
+__all__ = ["MOST_PULLED", "Lent", "as_given", "taken_in"]
 
 MOST_PULLED: Final = 1_000_000  # of an iterable that does not say how many there are
 
@@ -51,3 +51,26 @@ def taken_in(items: Iterable[object], *, copies: bool = True, expected: int = 0)
 def as_given(items: Iterable[object]) -> list[object]:
     """The items as they were when they were pulled: of those that are sealed, copies."""
     return [item.open() if isinstance(item, Sealed) else item for item in items]
+
+
+class Lent(Sealed):
+    """In place of a sealed item: opened, it is the very object, so whoever changes it changes it
+    for all.
+
+    >>> item = [1]
+    >>> Lent(item).open() is item
+    True
+    """
+
+    __slots__ = ("item",)
+
+    def __init__(self, item: object) -> None:
+        self.buffers = ()
+        self.item = item
+
+    @property
+    def data(self) -> bytes:  # type: ignore[override]  # pyright: ignore[reportIncompatibleVariableOverride]  # where it must travel after all
+        return pickle.dumps(self.item, PROTOCOL)
+
+    def open(self, take: Take = bytearray) -> object:
+        return self.item

@@ -1,18 +1,21 @@
-"""What a schedule says, and the default elsewhere.
+"""Schedulers that decide what was decided before: what a schedule says, what another simulated run
+decided, or what a real run did.
 
-Knows: one schedule.  Must never know: where it came from.
+They read a schedule, a list of decisions or a recording.  They must never know where it came from.
 """
 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from conveyor.errors import ScheduleMismatch
-from conveyor.sim.schedule import LEFT, NEXT, RESTART, Death, Decision, Key, Schedule
-from conveyor.sim.schedulers.scheduler import Once, possible
+from conveyor.recording.crash_points import Timeout
+from conveyor.recording.format import Recording
+from conveyor.sim.schedule import IN, LANES, LEFT, NEXT, RESTART, Death, Decision, Key, Schedule
+from conveyor.sim.schedulers.scheduler import Once, Scheduler, possible
 
-__all__ = ["Follow", "Replay"]
+__all__ = ["Again", "Follow", "Recorded", "Replay"]
 
 
 class Follow(Once):
@@ -88,4 +91,111 @@ class Replay(Follow):
             if left[death.place] < 0:
                 raise ScheduleMismatch(
                     f"{death}: the worker {death.worker!r} never came to where the schedule has it die"
+                )
+
+
+class Again(Scheduler):
+    """Takes the decisions of a run that has been, in their order; where jobs decide otherwise now,
+    the default."""
+
+    asks_always = True
+
+    def __init__(self, log: Sequence[Decision]) -> None:
+        said = {decision.point: decision.option for decision in log if decision.point in (IN, LEFT)}
+        self.comes_in, self.results = said.get(IN), said.get(LEFT)
+        self.log = [decision for decision in log if decision.point not in said]
+        self.at = 0
+
+    def pick(self, point: str, ordinal: int, options: Sequence[int]) -> int:
+        then = self.log[self.at] if self.at < len(self.log) else None
+        self.at += 1
+        return (
+            then.option
+            if then is not None and then.point == point and then.option in options
+            else options[0]
+        )
+
+    def turn(self, points: Sequence[str], options: Sequence[Sequence[int]]) -> int:
+        point = self.log[self.at].point if self.at < len(self.log) else ""
+        return points.index(point) if point in points else 0
+
+    def next(self, ordinal: int, joins: int) -> int | None:
+        then = self.log[self.at] if self.at < len(self.log) else None
+        if then is None or then.point != NEXT:
+            return None
+        self.at += 1
+        return then.option if then.option < joins else None
+
+
+class Recorded(Once):
+    """Takes exactly what was recorded; behind that, if the run did not come to its end, the
+    defaults."""
+
+    waits = True
+    asks_always = True
+
+    def __init__(self, recording: Recording) -> None:
+        super().__init__()
+        self.recording = recording
+        self.lanes = {point.name: recording.decisions[point.name] for point in recording.points}
+        self.opened = dict(recording.end.lanes) if recording.end is not None else {}
+        if recording.end is not None and recording.end.how == "stopped":
+            self.results = recording.end.results
+        self.timeouts = Counter(recording.timeouts)  # that are still to come
+        self.again: dict[
+            str, int
+        ] = {}  # how many decisions of a point were taken by workers that died, and are void
+
+    def wants(self, point: str, ordinal: int) -> int | None:
+        lanes = self.lanes.get(point)
+        at = ordinal - self.again.get(point, 0)
+        return lanes[at] if lanes is not None and at < len(lanes) else None
+
+    def pick(self, point: str, ordinal: int, options: Sequence[int]) -> int:
+        if point.endswith(LANES):
+            wanted = self.opened.get(point.removesuffix(LANES))
+        elif point in self.lanes:
+            wanted = self.wants(point, ordinal)
+            if wanted is None and self.recording.is_whole:
+                raise ScheduleMismatch(
+                    f"{point!r} #{ordinal}: {self.recording.name} has {len(self.lanes[point])} decisions there, and the run "
+                    f"goes on; possible is {', '.join(map(str, options))}"
+                )
+        else:
+            wanted = None
+        return (
+            options[0]
+            if wanted is None
+            else possible(point, ordinal, options, wanted, f"{self.recording.name} has")
+        )
+
+    def stop(self, workers: Sequence[str]) -> int | None:
+        end = self.recording.end
+        return workers.index(end.stage) if end is not None and end.stage in workers else None
+
+    def timer(self, worker: str, place: tuple[int, int]) -> int:
+        timeout = Timeout(worker, *place)
+        if not self.timeouts[timeout]:
+            return 0
+        self.timeouts[timeout] -= 1
+        return 1
+
+    def void(self, point: str, decided: int, stands: int) -> None:
+        self.again[point] = decided - stands
+
+    def check_end(self, counts: Mapping[str, int]) -> None:
+        """Called behind the run with how much was decided at each point: nothing that was recorded
+        may be left."""
+        if not self.recording.is_whole:
+            return
+        for worker, source, position in self.timeouts.elements():
+            raise ScheduleMismatch(
+                f"{worker!r}: in {self.recording.name} the time of its item {position} of input {source} runs out, and the run "
+                "never gave it that item so often"
+            )
+        for point, lanes in self.lanes.items():
+            came = counts.get(point, 0) - self.again.get(point, 0)
+            if came < len(lanes):
+                raise ScheduleMismatch(
+                    f"{point!r} #{came}: {self.recording.name} has {lanes[came]}, and the run came to no more decisions there"
                 )

@@ -23,7 +23,7 @@ from conveyor.sim.schedule import (
     Schedule,
 )
 
-__all__ = ["in_words"]
+__all__ = ["in_words", "several"]
 
 
 def in_words(schedule: Schedule, topology: Topology) -> str:
@@ -102,4 +102,9 @@ def nth(number: int) -> str:
 
 
 def several(number: int | str, one: str, more: str = "") -> str:
+    """A number and its noun: `more` is the plural where that is not `one` and an s.
+
+    >>> several(1, "copy", "copies"), several(2, "copy", "copies"), several(0, "run")
+    ('1 copy', '2 copies', '0 runs')
+    """
     return f"{number} {one if str(number) == '1' else more or f'{one}s'}"

@@ -15,6 +15,7 @@ from typing_extensions import TypeVar
 from conveyor.errors import NotDeterministic
 from conveyor.items.remote_errors import add_note
 from conveyor.sim.schedule import Schedule
+from conveyor.sim.search.describe import several
 
 __all__ = ["Exploration", "Found"]
 
@@ -133,7 +134,3 @@ class Exploration(Generic[Out]):
         failed = "" if self.failure is None else f", failure={self.failure.schedule!r}"
         found = f"{self.classes} classes, {len(self.outputs)} outputs, {ends}"
         return f"<Exploration of {self.schedules} schedules: {found}{lanes}{failed}>"
-
-
-def several(number: int, word: str) -> str:
-    return f"{number} {word}{'' if number == 1 else 's'}"

@@ -19,7 +19,7 @@ from conveyor.recording.format import Recording
 from conveyor.reporting.build import ordered_letters
 from conveyor.sim.prepare.intake import as_given, taken_in
 from conveyor.sim.prepare.prepared import Plan
-from conveyor.sim.schedulers.recorded import Recorded
+from conveyor.sim.schedulers.replay import Recorded
 from conveyor.sim.search.simulation import Attempt, Simulator
 from conveyor.sim.world.faulty_channel import Life, LifeOnRecord
 from conveyor.sim.world.loop import TEARDOWN

@@ -15,8 +15,7 @@ from hypothesis import strategies as st
 from typing_extensions import TypeVar
 
 from conveyor.sim.schedulers.scheduler import Scheduler
-from conveyor.sim.search.simulable import Simulable
-from conveyor.sim.search.simulation import Simulation
+from conveyor.sim.search.simulation import Simulable, Simulation
 
 __all__ = ["schedules"]
 

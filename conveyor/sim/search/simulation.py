@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import cached_property
-from typing import TYPE_CHECKING, Final, Generic
+from typing import TYPE_CHECKING, Final, Generic, Protocol
 
 from typing_extensions import TypeVar
 
@@ -26,17 +26,20 @@ from conveyor.sim.interruption import look_for_handlers
 from conveyor.sim.prepare.intake import as_given, taken_in
 from conveyor.sim.prepare.prepared import Plan
 from conveyor.sim.schedule import CUT, LEFT, NEVER, NEXT, RESTART, Death, Decision, Key, Schedule
-from conveyor.sim.schedulers.again import Again
-from conveyor.sim.schedulers.replay import Follow
+from conveyor.sim.schedulers.replay import Again, Follow
 from conveyor.sim.schedulers.scheduler import Scheduler
 from conveyor.sim.search.capacity import cures
 from conveyor.sim.search.tracer import Tracer
 from conveyor.sim.world.faulty_channel import Life
 from conveyor.sim.world.world import World
 
-__all__ = ["Attempt", "Simulation", "Simulator"]
+__all__ = ["Attempt", "Simulable", "Simulation", "Simulator"]
 
 Out = TypeVar("Out", default=object)
+In = TypeVar("In")
+Given = TypeVar(
+    "Given"
+)  # the outputs of something that can be simulated: a Simulation is a list, so it is invariant
 In_co = TypeVar("In_co", covariant=True, default=object)
 
 SIMULATED: Final = ("simulated: time is virtual, so no seconds are measured",)
@@ -323,3 +326,12 @@ class Simulation(list[Out], Generic[Out, In_co]):
     def dead_letters(self) -> tuple[DeadLetter, ...]:
         """The items that were given up, ordered by stage, then ordinal."""
         return ordered_letters(self._simulator.plan.topology, map(delivered, self._attempt.letters))
+
+
+class Simulable(Protocol[In, Given]):
+    """A pipeline with one open lane."""
+
+    def simulate(
+        self, items: Iterable[In], *, scheduler: Scheduler | None = None
+    ) -> Simulation[Given, In]:  # pyright: ignore[reportInvalidTypeArguments]
+        ...

@@ -26,7 +26,7 @@ from conveyor.items.bytecode import is_slight
 from conveyor.report import DeadLetter, Tally
 from conveyor.sim.determinism.inspection import Inspection
 from conveyor.sim.interruption import is_final, pass_on
-from conveyor.sim.prepare.by_reference import Lent
+from conveyor.sim.prepare.intake import Lent
 from conveyor.sim.prepare.own_state import Own
 from conveyor.sim.prepare.prepared import Plan, Seat
 from conveyor.sim.schedule import CUT, Death, Decision
