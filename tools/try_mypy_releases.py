@@ -17,9 +17,9 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parents[1]
 RELEASES = ("2.1", "2.2", "2.3", "2.4")
 ASK_MYPY = (
-    "tests/test_typing_statements.py",
-    "tests/test_typing_chains.py::test_each_mistake_is_reported_and_nothing_else_is[mypy]",
-    "tests/test_typing_chains.py::test_what_mypy_says_names_the_mistake",
+    "tests/checkers/test_statement_style.py",
+    "tests/checkers/test_chain_style.py::test_each_mistake_is_reported_and_nothing_else_is[mypy]",
+    "tests/checkers/test_chain_style.py::test_what_mypy_says_names_the_mistake",
 )
 BESIDE_IT = ("cloudpickle", "hypothesis", "psutil", "pytest", "typing-extensions", "types-psutil")
 

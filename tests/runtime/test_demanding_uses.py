@@ -1,5 +1,5 @@
 """Cases that must hold whatever parents, consumers and items do; those of workers that die are in
-`test_deaths`."""
+`deaths`."""
 
 from __future__ import annotations
 

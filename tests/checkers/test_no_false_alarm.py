@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from tests.test_typing_chains import mypy
+from tests.checkers.test_chain_style import mypy
 from tests.typing import accepted
 
 CASES: list[Any] = [

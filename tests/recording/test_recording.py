@@ -513,7 +513,7 @@ from array import array
 from collections.abc import Callable
 from enum import Enum
 from itertools import count
-from tests.test_recording import pool
+from tests.recording.test_recording import pool
 results = []
 with pool().stream(count(), record=sys.argv[1]) as stream:
     for result in stream:

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from examples import three_models
 
-ROOT = Path(__file__).resolve().parent.parent
+ROOT = Path(__file__).resolve().parents[2]
 EXAMPLES = ROOT / "examples"
 LIMIT_S = 100  # of patience, not of speed: a script that hangs is a failure
 

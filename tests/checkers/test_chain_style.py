@@ -20,7 +20,7 @@ from typing import TypeAlias
 
 import pytest
 
-ROOT = Path(__file__).resolve().parents[1]
+ROOT = Path(__file__).resolve().parents[2]
 TYPING = ROOT / "tests" / "typing"
 MISTAKES = TYPING / "mistakes"
 

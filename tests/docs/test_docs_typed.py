@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.test_docs import SNIPPETS, Snippet
-from tests.test_typing_chains import mypy, pyright
+from tests.checkers.test_chain_style import mypy, pyright
+from tests.docs.test_docs import SNIPPETS, Snippet
 
 pytestmark = pytest.mark.timeout(110)
 

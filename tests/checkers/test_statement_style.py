@@ -16,7 +16,7 @@ import pytest
 from conveyor._mypy.follow import Trust, read
 from tests.helpers import SEED
 
-ROOT = Path(__file__).resolve().parents[1]
+ROOT = Path(__file__).resolve().parents[2]
 TYPING = ROOT / "tests" / "typing"
 
 pytestmark = pytest.mark.timeout(100)

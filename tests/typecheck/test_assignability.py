@@ -28,8 +28,8 @@ from conveyor.typecheck.type_forms import (
     without_none,
     words,
 )
-from tests.core import hint_types
-from tests.core.hint_types import (
+from tests.typecheck import hint_types
+from tests.typecheck.hint_types import (
     FUNCTIONS,
     NAMES,
     Animal,

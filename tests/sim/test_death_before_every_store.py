@@ -1,7 +1,7 @@
 """Every worker dies before every store it makes, and comes back at every decision later, under
 every schedule: nothing shows.
 
-Knows: the pipelines of `tests/core/test_crashes`, whose jobs number their calls.  Each rule of the
+Knows: the pipelines of `tests/core/test_death_before_each_store`, whose jobs number their calls.  Each rule of the
 protocol is then broken on purpose, and must be missed.
 """
 
@@ -23,7 +23,7 @@ from conveyor.sim.prepare.prepared import Plan
 from conveyor.sim.schedulers.exhaustive import Exhaustive, Redundant
 from conveyor.sim.search.simulation import Attempt, Simulator
 from conveyor.sim.world import loop
-from tests.core.test_crashes import CASES
+from tests.core.test_death_before_each_store import CASES
 from tests.core.world import compiled
 
 SOME = 15  # schedules for each place to die: enough to miss each rule
