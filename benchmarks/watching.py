@@ -11,7 +11,9 @@ import psutil
 from benchmarks.fine import chain
 from benchmarks.harness import Comparison, Goal, Section
 from conveyor import BalancingFork, Join, Pipeline, Processor
-from conveyor.recording.format import DECIDED, FRAME, Recording, frames_in
+from conveyor.recording.format import DECIDED
+from conveyor.recording.frames import FRAME, frames_in
+from conveyor.recording.reader import Recording
 
 FINE = 1_000_000
 POOLED = 2_000_000
@@ -89,7 +91,7 @@ def measure(rounds: int) -> Section:
         sizes: list[str] = []
         for name, pipeline, items in cases[1:]:
             pipeline.run(list(range(items)), record=path)
-            told = frames_in(path.read_bytes())
+            told = frames_in(path.read_bytes(), path.name)
             decided = sum(FRAME.size + len(payload) for kind, payload in told if kind == DECIDED)
             decisions = sum(map(len, Recording.read(path.read_bytes(), "").decisions.values()))
             sizes.append(f"{decided / decisions:.2g} bytes a decision ({name})")

@@ -24,7 +24,7 @@ from conveyor.signatures import Undeclared
 # worker that imports the module of its job imports this with it, and never builds any.
 if TYPE_CHECKING:
     from conveyor.graph.topology import Topology
-    from conveyor.recording.format import Recording
+    from conveyor.recording.reader import Recording
     from conveyor.report import RunResult
     from conveyor.runtime.parent.runner import Runner
     from conveyor.runtime.parent.stream import Stream
@@ -80,7 +80,7 @@ def schedule_of(said: Said, what: str) -> Schedule | Recording:
     there is neither."""
     from pathlib import Path
 
-    from conveyor.recording.format import Recording
+    from conveyor.recording.reader import Recording
     from conveyor.sim.schedule import VERSION, Schedule
     from conveyor.sim.search.api import must_be
 
@@ -455,7 +455,7 @@ class Builder(Generic[In, *Row]):
     def _lanes(self, call: str, lanes: int | None, said: Schedule | Recording | None = None) -> int:
         """How many lanes a fork that adapts has in the simulator: as asked for, as a schedule or
         recording says, or 2."""
-        from conveyor.recording.format import Recording
+        from conveyor.recording.reader import Recording
         from conveyor.sim.schedule import LANES_BY_DEFAULT
         from conveyor.stages import checked_count
 

@@ -16,7 +16,7 @@ from typing import Final, NamedTuple
 
 from conveyor.errors import NotPicklable, ScheduleMismatch
 from conveyor.items.main_module import standing_in
-from conveyor.recording.format import Recording
+from conveyor.recording.reader import Recording
 from conveyor.sim.search.from_recording import accepted
 
 __all__ = ["Verdict", "conform", "verdicts"]

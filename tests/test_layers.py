@@ -19,7 +19,7 @@ ROOT = Path(__file__).resolve().parents[1]
 # Folders, and the files beside them; each imports only from those before it and from files of its
 # own.
 LAYERS = (
-    "errors report signatures",
+    "errors pickles report signatures",
     "stages _lifecycle",
     "items",
     "typecheck",

@@ -48,6 +48,7 @@ from conveyor.items.unpickling import (
     make_typing,
     make_variable,
 )
+from conveyor.pickles import name_of, named
 
 __all__ = [
     "ScriptPickler",
@@ -203,10 +204,14 @@ class ScriptPickler(cloudpickle.Pickler):
         if self.first is not None and (reduced := self.first(obj)) is not NotImplemented:
             return reduced
         kind = type(obj)
-        if issubclass(kind, type):
-            return self.reduce_class(cast("type[object]", obj))
-        if kind is FunctionType:
-            return self.reduce_function(cast("FunctionType", obj))
+        if issubclass(kind, type) or kind is FunctionType:
+            if (name := name_of(obj)) is not None:
+                return named, (name,)
+            return (
+                self.reduce_function(obj)
+                if isinstance(obj, FunctionType)
+                else self.reduce_class(cast("type[object]", obj))
+            )
         if kind in LOCKS and id(obj) in self.own:
             return make_lock, (LOCKS.index(kind),)
         if isinstance(obj, LOCAL) and id(obj) in self.own:

@@ -1,7 +1,7 @@
-"""What befell the workers of a run: before which store one died, whose time ran out.
+"""Where a worker of a recorded run died, and whose time ran out.
 
-Knows: how places are named and which comes first.  Must never know: who died there, how that is
-found out, files.
+A crash point is the store before which a worker died, in the words of a schedule.  The crash points
+of one worker are ordered as it comes to them.
 """
 
 from __future__ import annotations
@@ -11,28 +11,22 @@ from typing import Final, NamedTuple
 
 from conveyor.core.crashes import WorkerDeath
 
-__all__ = ["Fallen", "Place", "Timeout"]
+__all__ = ["Crash", "CrashPoint", "Timeout"]
 
 DIGITS: Final = "0123456789"
-STEPS: Final = (
-    "begun",
-    "taken",
-    "held",
-    "",
-    "emitted",
-    "saved",
-    "closed",
-)  # the empty one: some of its outputs are out
+# In the order of a worker's way.  The empty one stands for all steps at which some of the outputs
+# of an item are out.
+STEPS: Final = ("begun", "taken", "held", "", "emitted", "saved", "closed")
 
 
-class Place(NamedTuple):
-    """Before which store a worker died, in the words of a schedule: with which `item` (None: at the
-    end), at which `step`.
+class CrashPoint(NamedTuple):
+    """The store before which a worker died, in the words of a schedule.
 
-    `given`: how many outputs it had given by then, the newest to some lanes only where the step is
-    `copied`.
+    `item` is the ordinal of the item it was at, None at the end of its input; `step` is how far it
+    was with it.  `given` counts the outputs that it had given by then; where the step is `copied`,
+    the newest of them had gone to some lanes only.
 
-    >>> Place(4, "emitted", 5) < Place(5, "taken", 5) < Place(5, "copied1", 6) < Place(5, "emitted1", 6)
+    >>> CrashPoint(4, "emitted", 5) < CrashPoint(5, "taken", 5) < CrashPoint(5, "copied1", 6)
     True
     """
 
@@ -42,11 +36,11 @@ class Place(NamedTuple):
 
     @property
     def is_inside(self) -> bool:
-        """Are some of the outputs of the item out, and perhaps not all?"""
+        """Can some of the outputs of the item be out, and others not?"""
         return self.step[-1] in DIGITS and not self.step.startswith("closed")
 
     def rank(self) -> tuple[float, int, int, str, int]:
-        """Grows along the way of a worker through its run."""
+        """Gives a key that grows along the way of a worker through its run."""
         word = self.step.rstrip(DIGITS)
         number = int(self.step.removeprefix(word) or 0)
         inside = self.is_inside
@@ -59,19 +53,20 @@ class Place(NamedTuple):
         )
 
     def __lt__(self, other: tuple[object, ...]) -> bool:
-        return self.rank() < other.rank() if isinstance(other, Place) else NotImplemented
+        return self.rank() < other.rank() if isinstance(other, CrashPoint) else NotImplemented
 
 
-class Fallen(NamedTuple):
-    """A worker that died, where, and what it had in hand, counted from the run's start."""
+class Crash(NamedTuple):
+    """The death of a worker: where, and what it had in hand, counted from the run's start."""
 
     worker: str
-    place: Place
+    point: CrashPoint
     hand: WorkerDeath | None
 
 
 class Timeout(NamedTuple):
-    """The time of an item ran out: of this position of an input, counted from the run's start."""
+    """An item whose time ran out: its position in an input of the worker, counted from the run's
+    start."""
 
     worker: str
     input: int

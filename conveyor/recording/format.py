@@ -1,117 +1,90 @@
-"""A recording: what the world decided in a real run, as a file that is valid up to wherever it
-ends.
+"""What the frames of a recording hold, written and read.
 
-Knows: frames, and what is in them.  Must never know: who writes them, how a run is made to follow
-them.
+All of it is plain data with a name for each field, but for what comes by the thousand: decisions
+and the prints of items, which are numbers in as few bytes as they take.
 
-Rule 1.  The file begins with its format, `cvd1` and a line end; behind that are frames: a letter,
-         the length and the checksum of what follows.  They are only ever added, so a file that was
-         cut off holds up to its last whole frame.
-Rule 2.  A decision point is told by its name, kind, lanes, and the decision points before it;
-         stages that decide nothing are not told of, so one may be put in.
-Rule 3.  Of each point its decisions follow one another, run-length encoded: of a join which lane
-         each item was read from, of a fork which lane each item went to.  A whole run is one
-         number, in a byte while it is short.
-Rule 4.  What a worker had decided and not committed when it died is void; a frame says how much
+Rule 1.  Of each decision point the decisions follow one another, run-length encoded: of a join the
+         lane each item was read from, of a fork the lane each item went to.  A run of equal
+         decisions is one number, in a byte while it is short.
+Rule 2.  What a worker had decided and not committed when it died is void; a frame says how much
          stands.
 """
 
 from __future__ import annotations
 
 import json
-import pickle
-from array import array
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from struct import Struct
-from typing import Final, NamedTuple, assert_never
-from zlib import crc32
+from typing import Any, Final
 
 from conveyor.core.crashes import WorkerDeath
-from conveyor.errors import ScheduleMismatch
-from conveyor.graph.route import Balance, Leaf, Replicate, Route, way_to
-from conveyor.graph.topology import Topology, channels_of
-from conveyor.items.fingerprint import Digest, Stretches
-from conveyor.items.main_module import Definitions, pack_main
-from conveyor.items.stage_pickling import unpack_stage
-from conveyor.items.unpickling import complete
-from conveyor.recording.crash_points import Fallen, Place, Timeout
+from conveyor.items.fingerprint import Stretches
+from conveyor.recording.crash_points import Crash, CrashPoint, Timeout
+from conveyor.recording.decision_points import Point
+from conveyor.recording.frames import first_line, frame, numbers_in, varint
 
-__all__ = ["End", "Point", "Recording", "Runs", "frame", "pack_topology", "points_of"]
+__all__ = ["End", "RunLengths"]
 
-MAGIC: Final = b"cvd1\n"
-FRAME: Final = Struct("<cII")
 PROGRESS: Final = Struct("<QII")
 
-HEAD, PIPELINE, INPUT, PROGRESSED, DECIDED, VOID, FELL, RAN_OUT, ENDED = (
-    b"H",
-    b"P",
-    b"I",
-    b"N",
-    b"D",
-    b"V",
-    b"K",
-    b"O",
-    b"T",
-)
+HEAD: Final = b"H"
+PIPELINE: Final = b"P"
+INPUT: Final = b"I"
+PROGRESSED: Final = b"N"
+DECIDED: Final = b"D"
+VOID: Final = b"V"
+CRASHED: Final = b"K"
+RAN_OUT: Final = b"O"
+ENDED: Final = b"T"
 
 
-class Point(NamedTuple):
-    """A decision point.  `before`: the names of those from which something can come to it,
-    sorted."""
-
-    name: str
-    kind: str
-    lanes: int
-    before: tuple[str, ...]
+def data_frame(kind: bytes, data: object) -> bytes:
+    return frame(kind, json.dumps(data, separators=(",", ":")).encode())
 
 
-@dataclass(frozen=True, slots=True)
-class End:
-    """How a run ended: `how` is "done", "failed" or "stopped".
-
-    `stage` and `error` (its type, its text) tell of a failure; `results` were given out, with the
-    checksum `outputs`; `letters`: stage, ordinal and attempts of each dead letter, and what raised;
-    `lanes`: how many of each adapting fork were opened.
-    """
-
-    how: str
-    stage: str = ""
-    error: tuple[str, str] = ("", "")
-    results: int = 0
-    outputs: int = 0
-    letters: tuple[tuple[str, int, int, str], ...] = ()
-    lanes: Mapping[str, int] = field(default_factory=dict[str, int])
-
-    def packed(self) -> bytes:
-        letters = [list(letter) for letter in self.letters]
-        told = (
-            self.how,
-            self.stage,
-            self.error,
-            self.results,
-            self.outputs,
-            letters,
-            dict(self.lanes),
-        )
-        return frame(ENDED, json.dumps(told).encode())
-
-    @classmethod
-    def read(cls, payload: bytes) -> End:
-        how, stage, (kind, text), results, outputs, letters, lanes = json.loads(payload)
-        return cls(
-            how,
-            stage,
-            (kind, text),
-            results,
-            outputs,
-            tuple((s, o, a, e) for s, o, a, e in letters),
-            lanes,
-        )
+# ------------------------------------------------------------------------------------------------
+# the head: which pipelines this can be of
 
 
-class Runs:
-    """The decisions of one point as they come in, encoded."""
+def head(points: Sequence[Point], adaptive_lanes: int) -> bytes:
+    """Gives the beginning of a file."""
+    told = {"adaptive_lanes": adaptive_lanes, "points": [each._asdict() for each in points]}
+    return first_line() + data_frame(HEAD, told)
+
+
+def head_of(payload: bytes) -> tuple[tuple[Point, ...], int]:
+    """Reads the decision points, and how many lanes an adapting fork has at most."""
+    told = json.loads(payload)
+    points = tuple(
+        Point(each["name"], each["kind"], each["lanes"], tuple(each["before"]))
+        for each in told["points"]
+    )
+    return points, told["adaptive_lanes"]
+
+
+# ------------------------------------------------------------------------------------------------
+# the items
+
+
+def progressed(told: Stretches, prints: bytes) -> bytes:
+    """Says how many items came in so far; `prints` are those of the sample since the last time."""
+    lengths = b"".join(map(varint, told.lengths))
+    return frame(PROGRESSED, PROGRESS.pack(told.upto, told.sum, len(lengths)) + lengths + prints)
+
+
+def progress_of(payload: bytes) -> tuple[Stretches, bytes]:
+    count, total, size = PROGRESS.unpack_from(payload)
+    lengths = payload[PROGRESS.size : PROGRESS.size + size]
+    return Stretches(count, tuple(numbers_in(lengths)), total), payload[PROGRESS.size + size :]
+
+
+# ------------------------------------------------------------------------------------------------
+# the decisions
+
+
+class RunLengths:
+    """The decisions of one point as they come in, run-length encoded."""
 
     __slots__ = ("codes", "count", "lane", "lanes")
 
@@ -121,7 +94,7 @@ class Runs:
         self.codes = bytearray()
 
     def add(self, lane: int, count: int) -> None:
-        """The next `count` items: `lane`."""
+        """Notes that each of the next `count` items took this lane."""
         if lane == self.lane:
             self.count += count
         else:
@@ -134,214 +107,14 @@ class Runs:
             self.count = 0
 
     def take(self) -> bytes:
-        """What came in since it was taken the last time."""
+        """Gives the codes of what came in since this was called last."""
         self.close()
         taken, self.codes = bytes(self.codes), bytearray()
         return taken
 
 
-@dataclass(frozen=True, slots=True)
-class Recording:
-    """What a file says; `end` is None if it was cut off."""
-
-    name: str
-    points: tuple[Point, ...]
-    adaptive_lanes: int
-    decisions: Mapping[str, array[int]]
-    fallen: tuple[Fallen, ...] = ()
-    timeouts: tuple[Timeout, ...] = ()
-    given: Digest = field(default_factory=Digest)
-    end: End | None = None
-    pipeline: bytes | None = None
-    input: tuple[bytes, ...] | None = (
-        None  # the items, pickled, as far as they were few enough to be kept
-    )
-
-    @classmethod
-    def read(cls, data: bytes, name: str) -> Recording:
-        """The recording in a file of this name; raises `ScheduleMismatch` if there is none."""
-        if not data.startswith(MAGIC):
-            what = (
-                "of another version of Conveyor" if data.startswith(MAGIC[:3]) else "no recording"
-            )
-            raise ScheduleMismatch(
-                f"{name} is {what}: it must begin with {MAGIC!r}, and begins with {data[:8]!r}"
-            )
-        frames = frames_in(data)
-        kind, payload = next(frames, (b"", b""))
-        if kind != HEAD:
-            raise ScheduleMismatch(f"{name} was cut off before it said which pipeline it is of")
-        adaptive_lanes, points = json.loads(payload)
-        recording = cls(
-            name, tuple(Point(n, k, w, tuple(b)) for n, k, w, b in points), adaptive_lanes, {}
-        )
-        return Reader(recording).read(frames)
-
-    def check(self, topology: Topology) -> None:
-        """Raises `ScheduleMismatch` if it is of a pipeline that decides something else."""
-        mine, theirs = [
-            {point.name: point for point in points} for points in (self.points, points_of(topology))
-        ]
-        for name in [*mine, *(name for name in theirs if name not in mine)]:
-            if mine.get(name) != theirs.get(name):
-                raise ScheduleMismatch(
-                    f"{self.name} is of another pipeline: it was recorded with {told(name, mine)}; "
-                    f"here there is {told(name, theirs)}"
-                )
-
-    def check_items(self, items: Sequence[object]) -> None:
-        """Raises `ScheduleMismatch` if it is of a run on other items.
-
-        There may be more that never went in, unless the run came to the end of them.
-        """
-        count = self.given.count
-        other = self.given.first_difference(items)
-        if other is not None:
-            which = (
-                f"number {other[0]}"
-                if len(other) == 1
-                else f"one of the numbers {other[0]} to {other[-1]}"
-            )
-            raise ScheduleMismatch(
-                f"{self.name} is of a run on other items: of {count} items, {which} was another one"
-            )
-        if len(items) < count or (self.is_whole and len(items) > count):
-            raise ScheduleMismatch(
-                f"{self.name} is of a run on {count} items; here there are {len(items)}"
-            )
-
-    @property
-    def is_whole(self) -> bool:
-        """Did the run come to the end of its items?"""
-        return self.end is not None and self.end.how == "done"
-
-    @property
-    def has_timers(self) -> bool:
-        """Did the time of an item run out?"""
-        return bool(self.timeouts)
-
-    @property
-    def items(self) -> tuple[object, ...] | None:
-        """The items that went in, if all were kept; raises what unpickling them raises."""
-        if self.input is None:
-            return None
-        items = [item for part in self.input for item in pickle.loads(part)]
-        return tuple(items) if len(items) == self.given.count else None
-
-    def definitions(self) -> Definitions | None:
-        """What the program defined that was recorded, if its pipeline was kept."""
-        return pickle.loads(self.pipeline)[2] if self.pipeline is not None else None
-
-    def topology(self) -> Topology | None:
-        """The pipeline itself, if it was kept; raises what unpickling it raises."""
-        if self.pipeline is None:
-            return None
-        bare: Topology
-        bare, stages, _ = pickle.loads(self.pipeline)
-        nodes = [
-            replace(n, stage=unpack_stage(stages[n.index]) if n.index in stages else None)
-            for n in bare.nodes
-        ]
-        complete()
-        return replace(bare, nodes=tuple(nodes))
-
-
-class Reader:
-    """Puts a recording together, frame by frame."""
-
-    def __init__(self, recording: Recording) -> None:
-        self.recording = recording
-        self.lanes = [array("H") for _ in recording.points]
-        self.fallen: list[Fallen] = []
-        self.timeouts: list[Timeout] = []
-        self.input: list[bytes] | None = []
-        self.given = Digest()
-        self.end: End | None = None
-        self.pipeline: bytes | None = None
-
-    def read(self, frames: Iterator[tuple[bytes, bytes]]) -> Recording:
-        for kind, payload in frames:
-            self.take(kind, payload)
-        decisions = {
-            point.name: lanes
-            for point, lanes in zip(self.recording.points, self.lanes, strict=True)
-        }
-        return replace(
-            self.recording,
-            decisions=decisions,
-            fallen=tuple(self.fallen),
-            timeouts=tuple(self.timeouts),
-            given=self.given,
-            end=self.end,
-            pipeline=self.pipeline,
-            input=tuple(self.input) if self.input is not None else None,
-        )
-
-    def take(self, kind: bytes, payload: bytes) -> None:
-        if kind == DECIDED:
-            self.decided(numbers_in(payload))
-        elif kind == VOID:
-            for point, stands in json.loads(payload):
-                del self.lanes[point][stands:]
-        elif kind == FELL:
-            worker, place, hand = json.loads(payload)
-            self.fallen.append(
-                Fallen(
-                    worker,
-                    Place(*place),
-                    WorkerDeath(*hand[: len(WorkerDeath._fields)]) if hand is not None else None,
-                )
-            )
-        elif kind == RAN_OUT:
-            self.timeouts.append(Timeout(*json.loads(payload)))
-        elif kind == PROGRESSED:
-            count, total, size = PROGRESS.unpack_from(payload)
-            lengths = payload[PROGRESS.size : PROGRESS.size + size]
-            self.given.sample.count = count
-            self.given.sample.prints += payload[PROGRESS.size + size :]
-            self.given.told.append(Stretches(count, tuple(numbers_in(lengths)), total))
-        elif kind == INPUT:
-            if not payload:
-                self.input = None
-            elif self.input is not None:
-                self.input.append(payload)
-        elif kind == PIPELINE:
-            self.pipeline = payload
-        elif kind == ENDED:
-            self.end = End.read(payload)
-
-    def decided(self, numbers: Iterator[int]) -> None:
-        for point in numbers:
-            lanes, width = self.lanes[point], self.recording.points[point].lanes
-            for _ in range(next(numbers)):
-                count, lane = divmod(next(numbers), width)
-                lanes.extend([lane] * (count + 1))
-
-
-def frame(kind: bytes, payload: bytes) -> bytes:
-    """A frame as it stands in the file."""
-    return FRAME.pack(kind, len(payload), crc32(payload, crc32(kind))) + payload
-
-
-def frames_in(data: bytes) -> Iterator[tuple[bytes, bytes]]:
-    """The whole frames from the first on."""
-    at = len(MAGIC)
-    while at + FRAME.size <= len(data):
-        kind, length, checksum = FRAME.unpack_from(data, at)
-        payload = data[at + FRAME.size : at + FRAME.size + length]
-        if len(payload) < length or crc32(payload, crc32(kind)) != checksum:
-            return
-        yield kind, payload
-        at += FRAME.size + length
-
-
-def head(points: Sequence[Point], adaptive_lanes: int) -> bytes:
-    """The beginning of a file."""
-    return MAGIC + frame(HEAD, json.dumps([adaptive_lanes, points]).encode())
-
-
-def decided(runs: Sequence[Runs]) -> bytes:
-    """A frame with what came in at each point; empty if nothing did."""
+def decided(runs: Sequence[RunLengths]) -> bytes:
+    """Gives a frame with what came in at each point; no frame if nothing did."""
     payload = bytearray()
     for point, each in enumerate(runs):
         if codes := each.take():
@@ -349,119 +122,130 @@ def decided(runs: Sequence[Runs]) -> bytes:
     return frame(DECIDED, bytes(payload)) if payload else b""
 
 
+def decisions_of(payload: bytes, widths: Sequence[int]) -> Iterator[tuple[int, int, int]]:
+    """Reads runs of equal decisions, as (point, lane, how many items); `widths` are the lanes of
+    each point."""
+    numbers = numbers_in(payload)
+    for point in numbers:
+        for _ in range(next(numbers)):
+            count, lane = divmod(next(numbers), widths[point])
+            yield point, lane, count + 1
+
+
 def void(stands: Iterable[tuple[int, int]]) -> bytes:
-    """So many decisions of each of these points stand."""
-    return frame(VOID, json.dumps(list(stands)).encode())
+    """Says of points, by number, how many of their decisions stand."""
+    return data_frame(VOID, [{"point": point, "stands": count} for point, count in stands])
 
 
-def fell(fallen: Fallen) -> bytes:
-    hand = list(fallen.hand) if fallen.hand is not None else None
-    return frame(FELL, json.dumps([fallen.worker, fallen.place, hand]).encode())
+def stands_of(payload: bytes) -> list[tuple[int, int]]:
+    return [(each["point"], each["stands"]) for each in json.loads(payload)]
+
+
+# ------------------------------------------------------------------------------------------------
+# what befell workers
+
+
+def crashed(crash: Crash) -> bytes:
+    """Says that a worker died, where, and what it had in hand."""
+    told = {"worker": crash.worker, **crash.point._asdict(), "hand": data_of_death(crash.hand)}
+    return data_frame(CRASHED, told)
+
+
+def crash_of(payload: bytes) -> Crash:
+    told = json.loads(payload)
+    point = CrashPoint(told["item"], told["step"], told["given"])
+    return Crash(told["worker"], point, death_of(told["hand"]))
+
+
+def data_of_death(death: WorkerDeath | None) -> dict[str, object] | None:
+    if death is None:
+        return None
+    return {
+        "input": death.input,
+        "first": death.first,
+        "end": death.end,
+        "at": death.at,
+        "running": death.running,
+        "timed_out": death.timed_out,
+        "how": death.how,
+    }
+
+
+def death_of(told: Mapping[str, Any] | None) -> WorkerDeath | None:
+    if told is None:
+        return None
+    return WorkerDeath(
+        input=told["input"],
+        first=told["first"],
+        end=told["end"],
+        at=told["at"],
+        running=told["running"],
+        timed_out=told["timed_out"],
+        how=told["how"],
+    )
 
 
 def ran_out(timeout: Timeout) -> bytes:
-    return frame(RAN_OUT, json.dumps(timeout).encode())
+    """Says that the time of an item ran out."""
+    return data_frame(RAN_OUT, timeout._asdict())
 
 
-def progressed(told: Stretches, prints: bytes) -> bytes:
-    """So many items were taken in; `prints` of the sample since the last time."""
-    lengths = b"".join(map(varint, told.lengths))
-    return frame(PROGRESSED, PROGRESS.pack(told.upto, told.sum, len(lengths)) + lengths + prints)
+def timeout_of(payload: bytes) -> Timeout:
+    told = json.loads(payload)
+    return Timeout(told["worker"], told["input"], told["position"])
 
 
-def varint(value: int) -> bytes:
-    """Seven bits a byte, the lowest first; the last byte is below 128."""
-    if value < 0x80:
-        return bytes((value,))
-    found = bytearray()
-    while value >= 0x80:
-        found.append(value & 0x7F | 0x80)
-        value >>= 7
-    found.append(value)
-    return bytes(found)
+# ------------------------------------------------------------------------------------------------
+# the end
 
 
-def numbers_in(payload: bytes) -> Iterator[int]:
+@dataclass(frozen=True, slots=True)
+class End:
+    """How a run ended.
+
+    `how` is "done", "failed" or "stopped"; `stage` and `error`, its type and its text, tell of a
+    failure.  `results` were given out, with the checksum `outputs`.  `letters` has the stage, the
+    ordinal, the attempts and the type of the exception of each dead letter, and `lanes` how many of
+    each adapting fork were open.
     """
-    >>> [*numbers_in(varint(5) + varint(300))]
-    [5, 300]
-    """
-    value = shift = 0
-    for byte in payload:
-        value |= (byte & 0x7F) << shift
-        shift += 7
-        if byte < 0x80:
-            yield value
-            value = shift = 0
 
+    how: str
+    stage: str = ""
+    error: tuple[str, str] = ("", "")
+    results: int = 0
+    outputs: int = 0
+    letters: tuple[tuple[str, int, int, str], ...] = ()
+    lanes: Mapping[str, int] = field(default_factory=dict[str, int])
 
-def points_of(topology: Topology) -> tuple[Point, ...]:
-    """The decision points of a pipeline: its first-come joins and its balancing forks, by node."""
-    return _Points(topology).all()
+    def packed(self) -> bytes:
+        """Gives the frame that says so."""
+        told = {
+            "how": self.how,
+            "stage": self.stage,
+            "error": {"type": self.error[0], "text": self.error[1]},
+            "results": self.results,
+            "outputs": self.outputs,
+            "letters": [
+                {"stage": stage, "ordinal": ordinal, "attempts": attempts, "error": error}
+                for stage, ordinal, attempts, error in self.letters
+            ],
+            "lanes": dict(self.lanes),
+        }
+        return data_frame(ENDED, told)
 
-
-class _Points:
-    """Finds which decision points there are, and which are before which."""
-
-    def __init__(self, topology: Topology) -> None:
-        self.topology = topology
-        self.before: dict[int, frozenset[str]] = {}  # of each node: the points before its own
-
-    def all(self) -> tuple[Point, ...]:
-        found: list[Point] = []
-        for spec in self.topology.nodes:
-            before = self.before_node(spec.index)
-            if len(spec.inputs) > 1:
-                found.append(
-                    Point(spec.merge_name, "join", len(spec.inputs), tuple(sorted(before)))
-                )
-                before |= {spec.merge_name}
-            if spec.route is not None:
-                found += self.in_route(spec.route, before)
-        return tuple(found)
-
-    def in_route(self, route: Route, before: frozenset[str]) -> Iterator[Point]:
-        match route:
-            case Leaf():
-                return
-            case Replicate():
-                pass
-            case Balance():
-                yield Point(route.name, "balance", len(route.lanes), tuple(sorted(before)))
-                before |= {route.name}
-            case _:
-                assert_never(route)
-        for lane in route.lanes:
-            yield from self.in_route(lane, before)
-
-    def before_node(self, node: int) -> frozenset[str]:
-        if node not in self.before:
-            found: frozenset[str] = frozenset()
-            for channel in channels_of(self.topology.nodes[node].inputs):
-                found |= self.before_channel(channel)
-            self.before[node] = found
-        return self.before[node]
-
-    def before_channel(self, channel: int) -> frozenset[str]:
-        spec = self.topology.nodes[self.topology.channels[channel].producer]
-        own = {spec.merge_name} if len(spec.inputs) > 1 else set[str]()
-        way = way_to(channel, spec.route) or () if spec.route is not None else ()
-        on_the_way = [fork.name for fork in way if isinstance(fork, Balance)]
-        return self.before_node(spec.index) | own | {*on_the_way}
-
-
-def told(name: str, points: Mapping[str, Point]) -> str:
-    point = points.get(name)
-    if point is None:
-        return f"no {name!r}"
-    behind = f", behind {', '.join(point.before)}" if point.before else ""
-    return f"the {point.kind} {name!r} of {point.lanes} lanes{behind}"
-
-
-def pack_topology(
-    topology: Topology, stages: Mapping[int, bytes], main: Definitions | None
-) -> bytes:
-    """A pipeline as a recording keeps it, with its stages as they travel, by node, and what the
-    program's script defines."""
-    bare = replace(topology, nodes=tuple(replace(spec, stage=None) for spec in topology.nodes))
-    return pickle.dumps((bare, dict(stages), pack_main() if main is None else main))
+    @classmethod
+    def read(cls, payload: bytes) -> End:
+        """Reads the payload of such a frame."""
+        told = json.loads(payload)
+        return cls(
+            how=told["how"],
+            stage=told["stage"],
+            error=(told["error"]["type"], told["error"]["text"]),
+            results=told["results"],
+            outputs=told["outputs"],
+            letters=tuple(
+                (each["stage"], each["ordinal"], each["attempts"], each["error"])
+                for each in told["letters"]
+            ),
+            lanes=told["lanes"],
+        )

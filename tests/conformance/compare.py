@@ -19,7 +19,7 @@ import psutil
 
 from conveyor.core.crashes import NO_STATE
 from conveyor.errors import Deadlock, ScheduleMismatch
-from conveyor.recording.format import Recording
+from conveyor.recording.reader import Recording
 from conveyor.report import DeadLetter, Report
 from conveyor.runtime.shm.store_faults import STORES, Fault, planned
 from conveyor.sim.schedule import Death, Schedule
@@ -221,14 +221,16 @@ class Recorded:
     def difference(self, real: Outcome, replayed: Outcome, streamed: int | None) -> str:
         """What the run and the replay of its recording differ in."""
         recording = Recording.read(self.path.read_bytes(), self.path.name)
-        self.deaths += len(recording.fallen)
+        self.deaths += len(recording.crashes)
         if (
             streamed is not None and not real.error and not real.counts
         ):  # a stream that was closed early
             return Outcome(real.outputs).difference(Outcome(replayed.outputs, error=replayed.error))
         if real.error:
             return real.difference(replayed)
-        deaths = [Death(each.worker, each.place.item, each.place.step) for each in recording.fallen]
+        deaths = [
+            Death(each.worker, each.point.item, each.point.step) for each in recording.crashes
+        ]
         return replace(real, deaths=told(deaths, real.items_in())).difference(replayed)
 
 

@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 
 from conveyor import BalancingFork, Join, Processor
-from conveyor.recording.format import Recording
+from conveyor.recording.reader import Recording
 from conveyor.runtime.parent import recorder
 from tests.helpers import descriptors, eventually, living_children, pipeline
 from tests.jobs import double, increment

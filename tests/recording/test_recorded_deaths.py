@@ -15,7 +15,7 @@ import pytest
 from conveyor import BalancingFork, Filter, FlatMap, Join, Pipe, Processor, ReplicatingFork, Zip
 from conveyor.errors import ItemTimeout
 from conveyor.recording.crash_points import Timeout
-from conveyor.recording.format import Recording
+from conveyor.recording.reader import Recording
 from conveyor.runtime.shm.store_faults import Fault, planned
 from conveyor.sim.schedule import Schedule
 from tests.conformance.jobs import Remembered, Stuck, increment, label, odd, repeated, stuck
@@ -188,9 +188,9 @@ def test_a_death_is_recorded_and_replayed_before_the_store_at_which_it_was(
         result = case.build().run(range(6), record=path)
     assert result.report.stages[worker].restarts == 1
 
-    (fallen,) = Recording.read(path.read_bytes(), "run.cvd").fallen
+    (crash,) = Recording.read(path.read_bytes(), "run.cvd").crashes
     assert (
-        f"!{fallen.worker}.{'end' if fallen.place.item is None else fallen.place.item}.{fallen.place.step}"
+        f"!{crash.worker}.{'end' if crash.point.item is None else crash.point.item}.{crash.point.step}"
         == case.told
     )
     replayed = case.build().replay(range(6), path)
@@ -246,7 +246,7 @@ def test_a_time_that_ran_out_is_recorded_as_the_decision_that_a_simulated_run_ha
     (letter,) = result.dead_letters
 
     recording = Recording.read(path.read_bytes(), "run.cvd")
-    assert (recording.fallen, len(recording.timeouts)) == ((), retries + 1)
+    assert (recording.crashes, len(recording.timeouts)) == ((), retries + 1)
     replayed = limited(retries).replay(range(10), path)
     assert replayed == result
     (same,) = replayed.dead_letters
@@ -295,7 +295,7 @@ def test_a_time_limit_that_takes_a_state_with_it_ends_the_run_and_its_replay(
     with pytest.raises(ItemTimeout, match="its state died with it") as real:
         pl.run(range(10), record=path)
     recording = Recording.read(path.read_bytes(), "run.cvd")
-    assert (recording.fallen, recording.timeouts) == ((), (Timeout("x", 0, 7),))
+    assert (recording.crashes, recording.timeouts) == ((), (Timeout("x", 0, 7),))
     with pytest.raises(ItemTimeout) as replayed:
         pl.replay(range(10), path)
     assert str(replayed.value) == str(real.value)

@@ -27,8 +27,12 @@ from conveyor.items.codec import seal
 from conveyor.items.fingerprint import Digest, Fingerprint, print_of
 from conveyor.items.stage_pickling import pack_stage
 from conveyor.recording import format as recording
-from conveyor.recording.crash_points import Fallen, Place, Timeout
-from conveyor.recording.format import End, Point, Recording, Runs, points_of
+from conveyor.recording.crash_points import Crash, CrashPoint, Timeout
+from conveyor.recording.decision_points import Point, points_of
+from conveyor.recording.format import End, RunLengths
+from conveyor.recording.frames import frame
+from conveyor.recording.kept_pipeline import pack_pipeline
+from conveyor.recording.reader import Recording
 from conveyor.runtime.parent import recorder
 from conveyor.runtime.parent.recorder import AHEAD_NS, SHARE, Gauged
 from conveyor.sim.search import simulation
@@ -62,7 +66,7 @@ class Written:
     """A file, and beside it what must be read from it."""
 
     def __init__(self) -> None:
-        self.runs = [Runs(point.lanes) for point in POINTS]
+        self.runs = [RunLengths(point.lanes) for point in POINTS]
         self.file = recording.head(POINTS, 2)
         self.expected: list[list[int]] = [[] for _ in POINTS]
         self.at_frame = [(len(self.file), [list[int]() for _ in POINTS])]
@@ -132,16 +136,16 @@ def test_a_damaged_frame_is_never_read(steps: list[Step], place: int, flip: int)
 
 @given(st.integers(1, 64), st.integers(0, 1))
 def test_a_short_run_takes_a_byte(items: int, lane: int) -> None:
-    runs = Runs(2)
+    runs = RunLengths(2)
     runs.add(lane, items)
     assert len(runs.take()) == 1
 
 
 def test_deaths_and_the_end_are_read_as_they_were_written() -> None:
     death = WorkerDeath(0, 3, 9, 5, True, False, "was killed by SIGKILL")
-    fallen = [
-        Fallen("double", Place(3, "emitted", 4), death),
-        Fallen("double", Place(None, "closed1", 9), None),
+    crashes = [
+        Crash("double", CrashPoint(3, "emitted", 4), death),
+        Crash("double", CrashPoint(None, "closed1", 9), None),
     ]
     timeouts = [Timeout("double", 0, 7)]
     end = End(
@@ -154,10 +158,12 @@ def test_deaths_and_the_end_are_read_as_they_were_written() -> None:
         {"pool": 2},
     )
 
-    told = b"".join([*map(recording.fell, fallen), *map(recording.ran_out, timeouts), end.packed()])
+    told = b"".join(
+        [*map(recording.crashed, crashes), *map(recording.ran_out, timeouts), end.packed()]
+    )
     read = Recording.read(recording.head(POINTS, 4) + told, "run.cvd")
 
-    assert list(read.fallen) == fallen
+    assert list(read.crashes) == crashes
     assert list(read.timeouts) == timeouts
     assert read.end == end
     assert read.adaptive_lanes == 4
@@ -166,8 +172,7 @@ def test_deaths_and_the_end_are_read_as_they_were_written() -> None:
 def test_an_input_that_once_was_too_large_is_not_kept_in_part() -> None:
     parts = [pickle.dumps([1, 2]), b"", pickle.dumps([3])]
     read = Recording.read(
-        recording.head(POINTS, 2)
-        + b"".join(recording.frame(recording.INPUT, each) for each in parts),
+        recording.head(POINTS, 2) + b"".join(frame(recording.INPUT, each) for each in parts),
         "x",
     )
     assert read.items is None
@@ -178,8 +183,8 @@ def test_an_input_that_once_was_too_large_is_not_kept_in_part() -> None:
     [
         (b"", "no recording"),
         (b"PNG", "no recording"),
-        (b"cvd9\n", "of another version"),
-        (b"cvd1\n", "was cut off"),
+        (b"cvd2 conveyor 0.1.0\n", "was cut off"),
+        (b"cvd2", "was cut off"),
     ],
 )
 def test_what_is_no_recording_is_refused(path: Path, data: bytes, says: str) -> None:
@@ -596,9 +601,7 @@ def test_conform_says_that_a_pipeline_was_not_kept(
     path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     path.write_bytes(
-        recording.head(POINTS, 2)
-        + recording.frame(b"?", b"of a later version")
-        + End("done").packed()
+        recording.head(POINTS, 2) + frame(b"?", b"of a later version") + End("done").packed()
     )
     assert main(["conform", str(path)]) == 1
     assert "did not keep its pipeline" in capsys.readouterr().out
@@ -683,10 +686,7 @@ def test_conform_does_not_accept_a_deadlock_that_has_gone(
         if node.stage is not None
     }
     path.write_bytes(
-        data
-        + recording.frame(
-            recording.PIPELINE, recording.pack_topology(roomier.topology, stages, None)
-        )
+        data + frame(recording.PIPELINE, pack_pipeline(roomier.topology, stages, None))
     )
     assert main(["conform", str(path)]) == 1
     assert "the run got stuck before its item" in capsys.readouterr().out

@@ -19,7 +19,8 @@ import pytest
 
 from conveyor import BalancingFork, Join, Pipe, Processor, context
 from conveyor.errors import WorkerCrashed
-from conveyor.recording.format import Recording, points_of
+from conveyor.recording.decision_points import points_of
+from conveyor.recording.reader import Recording
 from conveyor.runtime.shm.store_faults import Fault, planned
 from conveyor.sim.schedule import Schedule
 from conveyor.sim.search.api import replayed

@@ -170,7 +170,7 @@ def test_the_end_of_with_ends_a_run_of_another_thread() -> None:
 
 
 def test_a_recording_says_that_a_run_was_stopped(tmp_path: Path) -> None:
-    from conveyor.recording.format import Recording
+    from conveyor.recording.reader import Recording
 
     pl, begun = pipeline().add(Processor(double)), Begun()
     begun.then(pl.stop)

@@ -11,7 +11,7 @@ import pytest
 
 from conveyor import Filter, Join, Pipe, Pipeline, Processor, ReplicatingFork, Zip
 from conveyor.errors import Deadlock
-from conveyor.recording.format import Recording
+from conveyor.recording.reader import Recording
 from conveyor.sim import Faults
 from conveyor.sim.search.from_recording import accepted
 

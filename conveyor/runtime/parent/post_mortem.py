@@ -20,7 +20,7 @@ from conveyor.core.channel import Note, Tag
 from conveyor.core.endpoints import notes_of
 from conveyor.graph.route import Leaf, leaves, taken
 from conveyor.graph.topology import Input, NodeSpec, OrderedInput, ZipInput, channels_of
-from conveyor.recording.crash_points import Place
+from conveyor.recording.crash_points import CrashPoint
 from conveyor.runtime.shm.ring import Ring, RingState
 
 __all__ = ["Account", "Remains"]
@@ -74,54 +74,56 @@ class Remains:
             case _:
                 assert_never(source)
 
-    def place(self, run: int, begun: Account) -> Place:
+    def place(self, run: int, begun: Account) -> CrashPoint:
         """Where its worker died in a run that it had begun like this."""
         spec, now = self.spec, self.account(run)
         closed = sum(ring.has_ended(run) for ring in self.outlets)
         done, given = now.committed - begun.committed, now.given - begun.given
         if closed or self.is_finished(run):
-            return Place(
+            return CrashPoint(
                 None, f"closed{closed // len(self.outlets) if spec.parts else closed}", given
             )
         if self.state is not None and self.state.newest()[0] != run:
-            return Place(done, "begun", given)
+            return CrashPoint(done, "begun", given)
         tag, copies = self.newest(run)
         if tag is None:
             return self.next_place(run, done, given)
         is_copied = copies == tag.lanes.bit_count()
         if tag.input == len(spec.inputs):
-            return Place(None, f"emitted{tag.extra}" if is_copied else f"copied{copies}", given)
+            return CrashPoint(
+                None, f"emitted{tag.extra}" if is_copied else f"copied{copies}", given
+            )
         ahead = (
             tag.upto - now.heads[tag.input]
         )  # items of which all is out, and which are not committed
         if ahead < 0 or (ahead == 0 and tag.extra == 0):
             return (
-                Place(done, "emitted", given)
+                CrashPoint(done, "emitted", given)
                 if self.is_bringing(run)
                 else self.next_place(run, done, given)
             )
         if not isinstance(spec.inputs[tag.input], Leaf) and ahead:
-            return Place(done, "emitted" if is_copied else f"copied{copies}", given)
+            return CrashPoint(done, "emitted" if is_copied else f"copied{copies}", given)
         if (
             spec.parts
         ):  # in the simulator each has a worker of its own, and it is the first that dies
-            return Place(done + ahead - 1, "emitted", given)
+            return CrashPoint(done + ahead - 1, "emitted", given)
         if tag.extra:
-            return Place(
+            return CrashPoint(
                 done + ahead, f"emitted{tag.extra}" if is_copied else f"copied{copies}", given
             )
         if not is_copied:
-            return Place(done + ahead - 1, f"copied{copies}", given)
+            return CrashPoint(done + ahead - 1, f"copied{copies}", given)
         saved = self.saved_ahead(now)
-        return Place(done + (saved or ahead) - 1, "saved" if saved else "emitted", given)
+        return CrashPoint(done + (saved or ahead) - 1, "saved" if saved else "emitted", given)
 
-    def next_place(self, run: int, done: int, given: int) -> Place:
+    def next_place(self, run: int, done: int, given: int) -> CrashPoint:
         """Where it is that has committed all that came of what it took."""
         rings = [self.rings[channel] for channel in channels_of(self.spec.inputs)]
         if any(not ring.has_ended(run) or RingState(ring).queued for ring in rings):
-            return Place(done, "taken", given)
+            return CrashPoint(done, "taken", given)
         says_more = self.spec.stage is not None and self.spec.stage.is_stateful
-        return Place(None, "taken" if says_more else "closed0", given)
+        return CrashPoint(None, "taken" if says_more else "closed0", given)
 
     def newest(self, run: int) -> tuple[Tag | None, int]:
         """The tag of the newest record of a run, and how many copies of it are out."""

@@ -30,8 +30,11 @@ from conveyor.items.codec import PROTOCOL, Seal, Sealed
 from conveyor.items.fingerprint import Digest, Fingerprint, Stretches
 from conveyor.items.main_module import Definitions
 from conveyor.recording import format as recording
-from conveyor.recording.crash_points import Fallen, Place, Timeout
-from conveyor.recording.format import End, Runs, points_of
+from conveyor.recording.crash_points import Crash, CrashPoint, Timeout
+from conveyor.recording.decision_points import points_of
+from conveyor.recording.format import End, RunLengths
+from conveyor.recording.frames import frame
+from conveyor.recording.kept_pipeline import pack_pipeline
 from conveyor.report import DeadLetter, Tally
 from conveyor.runtime.parent.post_mortem import Account, Remains
 from conveyor.runtime.parent.restart_policy import is_restorable, is_stateful
@@ -113,7 +116,7 @@ class Recorder:
         points = points_of(topology)
         self.number_of = {point.name: number for number, point in enumerate(points)}
         self.numbers: dict[int, list[int]] = {}  # of a node's points
-        self.runs = [Runs(point.lanes) for point in points]
+        self.runs = [RunLengths(point.lanes) for point in points]
         self.lock = RLock()  # the source of a stream notes from a thread of its own
         self.given = Gauged()
         self.outputs = Fingerprint()
@@ -149,9 +152,9 @@ class Recorder:
         )
 
     def keep_pipeline(self, stages: Mapping[int, bytes], main: Definitions | None) -> None:
-        packed = recording.pack_topology(self.topology, stages, main)
+        packed = pack_pipeline(self.topology, stages, main)
         if len(packed) <= KEPT_PIPELINE:
-            self.write(recording.frame(recording.PIPELINE, packed))
+            self.write(frame(recording.PIPELINE, packed))
 
     # -------------------------------------------------------------------------------------------------
     # while the run goes on
@@ -244,17 +247,17 @@ class Recorder:
                     hand = hand._replace(
                         first=first, end=at, at=None, running=False, timed_out=False
                     )
-            self.write(recording.fell(Fallen(name, place, hand)))
+            self.write(recording.crashed(Crash(name, place, hand)))
             if (
                 place.step == "taken"
             ):  # nothing came of it: then it is lost, too, how far the jobs behind the first had come
                 for part, held in zip(remains.spec.parts[1:], others, strict=True):
                     if held is not None:
                         self.write(
-                            recording.fell(
-                                Fallen(
+                            recording.crashed(
+                                Crash(
                                     self.topology.nodes[part].name,
-                                    Place(held.first, "taken", 0),
+                                    CrashPoint(held.first, "taken", 0),
                                     held,
                                 )
                             )
@@ -291,7 +294,7 @@ class Recorder:
         self.opened += sum(item.size for item in sealed)
         if self.kept + self.opened > KEPT_INPUT:
             self.kept, self.input = -1, []
-            self.write(recording.frame(recording.INPUT, b""))
+            self.write(frame(recording.INPUT, b""))
             return
         self.input += [item.open() for item in sealed] if sealed else items
         if len(self.input) > MOST_KEPT:
@@ -308,7 +311,7 @@ class Recorder:
             self.kept += len(part)
         if not part or self.kept > KEPT_INPUT:
             self.kept, part = -1, b""
-        return recording.frame(recording.INPUT, part)
+        return frame(recording.INPUT, part)
 
     def gave(self, results: Sequence[object]) -> None:
         """The next results, as they are handed out."""

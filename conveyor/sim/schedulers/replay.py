@@ -11,7 +11,7 @@ from collections.abc import Mapping, Sequence
 
 from conveyor.errors import ScheduleMismatch
 from conveyor.recording.crash_points import Timeout
-from conveyor.recording.format import Recording
+from conveyor.recording.reader import Recording
 from conveyor.sim.schedule import IN, LANES, LEFT, NEXT, RESTART, Death, Decision, Key, Schedule
 from conveyor.sim.schedulers.scheduler import Once, Scheduler, possible
 

@@ -14,7 +14,7 @@ from conveyor.errors import ScheduleMismatch, TopologyError
 from conveyor.graph.route import adaptive_forks
 from conveyor.graph.topology import Topology
 from conveyor.items.codec import short_repr
-from conveyor.recording.format import Recording
+from conveyor.recording.reader import Recording
 from conveyor.sim.counting.count import count_classes
 from conveyor.sim.faults import Faults
 from conveyor.sim.interruption import look_for_handlers

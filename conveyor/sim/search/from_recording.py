@@ -15,7 +15,7 @@ from conveyor.core.failures import delivered
 from conveyor.errors import ScheduleMismatch
 from conveyor.graph.topology import Topology
 from conveyor.items.fingerprint import Fingerprint
-from conveyor.recording.format import Recording
+from conveyor.recording.reader import Recording
 from conveyor.reporting.build import ordered_letters
 from conveyor.sim.prepare.intake import as_given, taken_in
 from conveyor.sim.prepare.prepared import Plan
@@ -92,7 +92,7 @@ def how_many(topology: Topology, recording: Recording) -> int | None:
 
 def lives_on_record(simulator: Simulator, recording: Recording) -> list[Life]:
     """The workers that died in the run."""
-    names = dict.fromkeys(fallen.worker for fallen in recording.fallen)
+    names = dict.fromkeys(crash.worker for crash in recording.crashes)
     unknown = [name for name in names if name not in simulator.plan.workers]
     if unknown:
         raise ScheduleMismatch(
@@ -106,7 +106,7 @@ def lives_on_record(simulator: Simulator, recording: Recording) -> list[Life]:
         LifeOnRecord(
             name,
             simulator.inputs_of(name),
-            [each for each in recording.fallen if each.worker == name],
+            [each for each in recording.crashes if each.worker == name],
             name == crashed,
         )
         for name in names

@@ -15,7 +15,7 @@ from collections import Counter
 from collections.abc import Sequence
 
 from conveyor.core.channel import Tag
-from conveyor.recording.crash_points import Fallen, Place
+from conveyor.recording.crash_points import Crash, CrashPoint
 from conveyor.sim.in_hand import NOTHING
 from conveyor.sim.schedule import NEVER, Death
 from conveyor.sim.world.channel import MemoryChannel
@@ -138,10 +138,10 @@ class LifeOnRecord(Life):
     """Dies where it is recorded, as often as it is; or, if it does not come by there, at the next
     place that it comes to."""
 
-    def __init__(self, worker: str, inputs: int, fallen: Sequence[Fallen], gives_up: bool) -> None:
+    def __init__(self, worker: str, inputs: int, crashes: Sequence[Crash], gives_up: bool) -> None:
         super().__init__(worker, inputs)
-        self.fallen = list(fallen)
-        self.left = list(fallen)
+        self.crashes = list(crashes)
+        self.left = list(crashes)
         self.gave_up = gives_up
 
     @property
@@ -149,10 +149,10 @@ class LifeOnRecord(Life):
         return bool(self.left)
 
     def again(self) -> Life:
-        return LifeOnRecord(self.worker, self.inputs, self.fallen, self.gave_up)
+        return LifeOnRecord(self.worker, self.inputs, self.crashes, self.gave_up)
 
     def due(self, here: Death) -> Death | None:
-        if not self.left or Place(here.item, here.step, self.given) < self.left[0].place:
+        if not self.left or CrashPoint(here.item, here.step, self.given) < self.left[0].point:
             return None
         hand = self.left.pop(0).hand
         return here._replace(

@@ -1,0 +1,92 @@
+"""Where the world decides in a pipeline: its first-come joins and its balancing forks.
+
+A recording is of every pipeline that has the same decision points: a point is told by its name, its
+kind, how many lanes it has, and which points come before it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import NamedTuple, assert_never
+
+from conveyor.graph.route import Balance, Leaf, Replicate, Route, way_to
+from conveyor.graph.topology import Topology, channels_of
+
+__all__ = ["Point", "described", "points_of"]
+
+
+class Point(NamedTuple):
+    """A decision point of a pipeline.
+
+    `kind` is "join" or "balance"; `before` names the points that an item may have passed on its way
+    to this one, sorted.
+    """
+
+    name: str
+    kind: str
+    lanes: int
+    before: tuple[str, ...]
+
+
+def points_of(topology: Topology) -> tuple[Point, ...]:
+    """Gives the decision points of a pipeline in the order of its nodes."""
+    return _Points(topology).all()
+
+
+class _Points:
+    """Finds the decision points of a pipeline, and which of them come before which."""
+
+    def __init__(self, topology: Topology) -> None:
+        self.topology = topology
+        self.before: dict[int, frozenset[str]] = {}  # by node: the points before its own
+
+    def all(self) -> tuple[Point, ...]:
+        found: list[Point] = []
+        for spec in self.topology.nodes:
+            before = self.before_node(spec.index)
+            if len(spec.inputs) > 1:
+                found.append(
+                    Point(spec.merge_name, "join", len(spec.inputs), tuple(sorted(before)))
+                )
+                before |= {spec.merge_name}
+            if spec.route is not None:
+                found += self.in_route(spec.route, before)
+        return tuple(found)
+
+    def in_route(self, route: Route, before: frozenset[str]) -> Iterator[Point]:
+        match route:
+            case Leaf():
+                return
+            case Replicate():
+                pass
+            case Balance():
+                yield Point(route.name, "balance", len(route.lanes), tuple(sorted(before)))
+                before |= {route.name}
+            case _:
+                assert_never(route)
+        for lane in route.lanes:
+            yield from self.in_route(lane, before)
+
+    def before_node(self, node: int) -> frozenset[str]:
+        if node not in self.before:
+            found: frozenset[str] = frozenset()
+            for channel in channels_of(self.topology.nodes[node].inputs):
+                found |= self.before_channel(channel)
+            self.before[node] = found
+        return self.before[node]
+
+    def before_channel(self, channel: int) -> frozenset[str]:
+        spec = self.topology.nodes[self.topology.channels[channel].producer]
+        own = {spec.merge_name} if len(spec.inputs) > 1 else set[str]()
+        way = way_to(channel, spec.route) or () if spec.route is not None else ()
+        on_the_way = [fork.name for fork in way if isinstance(fork, Balance)]
+        return self.before_node(spec.index) | own | {*on_the_way}
+
+
+def described(name: str, points: Mapping[str, Point]) -> str:
+    """Says what a pipeline with these points has under a name."""
+    point = points.get(name)
+    if point is None:
+        return f"no {name!r}"
+    behind = f", behind {', '.join(point.before)}" if point.before else ""
+    return f"the {point.kind} {name!r} of {point.lanes} lanes{behind}"
