@@ -4,7 +4,7 @@ are current.
 Knows: how many lanes are exact, and the states that a pipeline can be in for a checker.  Must never
 know: what anything does.
 
-It writes `conveyor/signatures.pyi`, and in `stages.py` and `pipeline.py` what stands between two
+It writes `conveyor/signatures.pyi`, and in `stages/routers.py` and `pipeline.py` what stands between two
 marks.
 """
 
@@ -18,7 +18,7 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parents[1]
 SIGNATURES = ROOT / "conveyor" / "signatures.pyi"
 PIPELINE = ROOT / "conveyor" / "pipeline.py"
-STAGES = ROOT / "conveyor" / "stages" / "__init__.py"
+ROUTERS = ROOT / "conveyor" / "stages" / "routers.py"
 BEGIN = "    # The overloads of `{}` are generated: python tools/generate_signatures.py\n"
 END = "    # End of what is generated.\n"
 
@@ -438,13 +438,13 @@ def between(text: str, what: str, lines: Iterable[str]) -> str:
 
 def expected() -> dict[Path, str]:
     """What the files should hold."""
-    stages = STAGES.read_text(encoding="utf-8")
+    stages = ROUTERS.read_text(encoding="utf-8")
     stages = between(stages, "ReplicatingFork", widths("ReplicatingFork", NAME))
     stages = between(stages, "BalancingFork", widths("BalancingFork", NAME, MAX_LANES))
     stages = between(stages, "Join", widths("Join", ORDERED, ORDERED))
     stages = between(stages, "Zip", widths("Zip", NAME))
     builder = between(PIPELINE.read_text(encoding="utf-8"), "add", adds())
-    files = {SIGNATURES: "".join(signatures()), PIPELINE: builder, STAGES: stages}
+    files = {SIGNATURES: "".join(signatures()), PIPELINE: builder, ROUTERS: stages}
     return {path: formatted(text, path.name) for path, text in files.items()}
 
 

@@ -106,10 +106,9 @@ class Kind(Enum):
 
 
 WIDE_STAGES: Final = {
-    "conveyor.stages.ReplicatingFork": Kind.FORK,
-    "conveyor.stages.BalancingFork": Kind.FORK,
-    "conveyor.stages.Join": Kind.JOIN,
-    "conveyor.stages.Zip": Kind.ZIP,
+    "conveyor.signatures.OpensLanes": Kind.FORK,
+    "conveyor.signatures.ClosesLanes": Kind.JOIN,
+    "conveyor.signatures.ZipsLanes": Kind.ZIP,
 }
 
 

@@ -58,9 +58,9 @@ WIDE: Final = "conveyor.pipeline.WidePipeline"
 ADAPTIVE: Final = "conveyor.pipeline.AdaptivePipeline"
 PIPELINES: Final = frozenset({PIPELINE, STATEMENT, UNCHECKED, WIDE, ADAPTIVE})
 UNDECLARED: Final = "conveyor.signatures.Undeclared"
-STAGE: Final = "conveyor.stages.Stage"
-PROCESSOR: Final = "conveyor.stages.Processor"
-FILTER: Final = "conveyor.stages.Filter"
+STAGE: Final = "conveyor.stages.stage.Stage"
+PROCESSOR: Final = "conveyor.stages.jobs.Processor"
+FILTER: Final = "conveyor.stages.jobs.Filter"
 
 
 def has_any_lanes(kind: Instance) -> bool:

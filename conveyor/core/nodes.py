@@ -10,7 +10,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import suppress
 from itertools import islice
-from typing import cast
+from typing import assert_never, cast
 
 from conveyor.core.crashes import FRESH
 from conveyor.core.job_node import (
@@ -39,7 +39,7 @@ from conveyor.items.codec import (
 )
 from conveyor.items.current_item import CURRENT
 from conveyor.report import DeadLetter, Tally
-from conveyor.stages import Filter, FlatMap, Job, policy_of
+from conveyor.stages import Gives, Job, gives_of, policy_of
 
 __all__ = ["CollectNode", "FilterNode", "FlatMapNode", "MapNode", "RelayNode", "node_for"]
 
@@ -53,9 +53,16 @@ def node_for(
     """The node that runs `stage`; `send_dead_letter` is told of each dead letter before its item is
     committed."""
     policy = Policy(name, *policy_of(stage), send_dead_letter)
-    if isinstance(stage, FlatMap):
-        return FlatMapNode(stage, policy, surroundings)
-    return (FilterNode if isinstance(stage, Filter) else MapNode)(stage, policy, surroundings)
+    gives = gives_of(stage)
+    match gives:
+        case Gives.RESULT:
+            return MapNode(stage, policy, surroundings)
+        case Gives.ITEM:
+            return FilterNode(stage, policy, surroundings)
+        case Gives.EACH:
+            return FlatMapNode(stage, policy, surroundings)
+        case _:
+            assert_never(gives)
 
 
 class SliceNode(JobNode, ABC):

@@ -25,8 +25,8 @@ from itertools import product
 from typing import Final, NamedTuple, TypeAlias, cast
 
 from conveyor.errors import TopologyError
-from conveyor.graph.draft import Draft, Frame, Frames, Place, Port
-from conveyor.graph.route import Balance, Leaf, Replicate, Route, leaves
+from conveyor.graph.draft import Draft, Frame, Frames, Place, Port, Relay
+from conveyor.graph.route import Leaf, Route, gives_to_one_lane, leaves, route_of
 from conveyor.graph.topology import (
     Channel,
     Input,
@@ -40,14 +40,13 @@ from conveyor.graph.topology import (
 )
 from conveyor.stages import (
     DEFAULT_CAPACITY,
-    AnyJoin,
-    AnyZip,
+    AnyStage,
     BalancingFork,
     Fork,
     Job,
-    Merge,
+    Join,
     Pipe,
-    Stage,
+    Zip,
 )
 
 __all__ = ["MOST_CHANNELS", "compile_topology"]
@@ -77,10 +76,6 @@ def check_channels(node: NodeSpec) -> None:
             f"the joins before {node.name!r} take {taken} lanes in all; one worker can read {MOST_CHANNELS}. "
             "Join in two steps, with a Processor behind each join of the first"
         )
-
-
-class Relay(Stage):
-    """Stands between two routers that must not have the same owner."""
 
 
 class Gap(NamedTuple):
@@ -131,13 +126,13 @@ def _behind_merge(draft: Draft, gap: Gap) -> Draft | None:
         draft.places[gap.reader],
         _is_sized(draft, gap),
     )
-    if not isinstance(merge.stage, Merge) or not isinstance(reader.stage, Fork | Merge):
+    if not isinstance(merge.stage, Join | Zip) or not isinstance(reader.stage, Fork | Join | Zip):
         return None
-    loses_order = isinstance(merge.stage, AnyJoin) and not merge.stage.ordered
+    loses_order = isinstance(merge.stage, Join) and not merge.stage.ordered
     if not (
         is_sized
         or isinstance(reader.stage, Fork)
-        or (loses_order and isinstance(reader.stage, AnyZip))
+        or (loses_order and isinstance(reader.stage, Zip))
     ):
         return None
     behind, slot = (gap.pipes[-1], 0) if gap.pipes else (gap.reader, gap.slot)
@@ -204,7 +199,7 @@ class _Compiler:
         ]
         return Topology(tuple(nodes), tuple(self.channels), tuple(stages))
 
-    def stage(self, copy: Copy) -> Stage:
+    def stage(self, copy: Copy) -> AnyStage | Relay:
         return self.draft.places[copy[0]].stage
 
     def frames(self, index: int) -> list[Frame]:
@@ -245,7 +240,7 @@ class _Compiler:
     def sources(self, copy: Copy) -> list[End]:
         index, lanes = copy
         place = self.draft.places[index]
-        if isinstance(place.stage, AnyJoin) and place.stage.n is None:
+        if isinstance(place.stage, Join) and place.stage.n is None:
             (port,) = place.sources
             assert port is not None
             fork = self.adaptive_fork_before(port)
@@ -275,10 +270,7 @@ class _Compiler:
         if target is FINAL or not isinstance(fork := self.stage(target), Fork):
             return Leaf(self.channel((target, slot), capacity, producer))
         lanes = tuple(self.route((target, out), producer) for out in range(self.width(target[0])))
-        if isinstance(fork, BalancingFork):
-            adaptive = fork.n is None
-            return Balance(self.name(target), lanes, adaptive, adaptive and fork.max_lanes is None)
-        return Replicate(self.name(target), lanes)
+        return route_of(fork, self.name(target), lanes)
 
     def channel(self, end: End, capacity: int, producer: int) -> int:
         index = len(self.channels)
@@ -305,10 +297,12 @@ class _Compiler:
         read = [self.inputs((source, slot))[1] for slot in range(len(self.sources(source)))]
         flat = tuple(each for inputs in read for each in inputs)
         place = self.draft.places[source[0]]
-        if isinstance(stage, AnyZip):
+        if isinstance(stage, Zip):
             return "", (ZipInput(self.name(source), flat),)
         if place.undoes is not None:
-            balanced = isinstance(self.draft.places[place.undoes].stage, BalancingFork)
+            fork = self.draft.places[place.undoes].stage
+            assert isinstance(fork, Fork)
+            balanced = gives_to_one_lane(fork)
             return "", (OrderedInput(self.name(source), flat, balanced, self.depth(place.frames)),)
         return self.name(source), flat
 

@@ -18,17 +18,19 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import Final, TypeAlias, cast
+from typing import Any, Final, TypeAlias, TypeGuard, cast
 
 from conveyor.errors import StageTypeError, TopologyError
 from conveyor.stages import (
-    AnyJoin,
-    BalancingFork,
+    KINDS,
+    AnyMerge,
+    AnyStage,
     Fork,
     Job,
-    Merge,
+    Join,
     Pipe,
     Stage,
+    Zip,
     check_is_written,
     name_wanted,
 )
@@ -71,12 +73,16 @@ class Lane:
     carries: object = UNKNOWN
 
 
+class Relay(Stage):
+    """Stands between two routers that must not have the same owner; `compiler` puts it in."""
+
+
 @dataclass(frozen=True, slots=True)
 class Place:
     """A stage where it was put: what it reads, which forks are around it, and of an ordered join,
     which fork it undoes."""
 
-    stage: Stage
+    stage: AnyStage | Relay
     name: str
     row: int
     sources: tuple[Port | None, ...]
@@ -112,7 +118,7 @@ class Draft:
         """The draft with one more row; raises `TopologyError` if the row does not fit,
         `StageTypeError` if a type does not."""
         row = self.rows + 1
-        check_kinds(row, stages)
+        stages = checked_kinds(row, stages)
         if not self.places:
             self.check_beginning(stages[0])
         widths = [taken_by(stage) for stage in stages]
@@ -130,8 +136,8 @@ class Draft:
             at += width
         return replace(draft, lanes=tuple(lanes), rows=row)
 
-    def check_beginning(self, stage: Stage) -> None:
-        if isinstance(stage, Merge):
+    def check_beginning(self, stage: AnyStage) -> None:
+        if isinstance(stage, Join | Zip):
             raise TopologyError(
                 f"row 1, lane 1: a pipeline cannot begin with {stage!r}: there are no lanes to bring together; "
                 f"begin with a {'Processor' if self.strict else 'Processor, a Pipe or a fork'}"
@@ -143,17 +149,20 @@ class Draft:
             )
 
     def put(
-        self, stage: Stage, row: int, at: int, lanes: Sequence[Lane]
+        self, stage: AnyStage, row: int, at: int, lanes: Sequence[Lane]
     ) -> tuple[Draft, list[Lane]]:
         """The draft with one more place, and the lanes that it opens."""
         index = len(self.places)
         where = f"row {row}, lane {at + 1}"
         frames = lanes[0].frames
         undoes = None
-        if isinstance(stage, AnyJoin) and stage.n is None:
-            frames, undoes = self.after_adaptive(stage, where, lanes[0])
-        elif isinstance(stage, Merge):
-            frames, undoes = self.after_join(stage, where, lanes)
+        match stage:
+            case Join(n=None):
+                frames, undoes = self.after_adaptive(stage, where, lanes[0])
+            case Join() | Zip():
+                frames, undoes = self.after_join(stage, where, lanes)
+            case _:
+                pass
         passage = pass_through(stage, [lane.carries for lane in lanes])
         if passage.refusal is not None:
             raise StageTypeError(f"{where}: {stage!r} {passage.refusal}")
@@ -170,7 +179,7 @@ class Draft:
             ]
         return draft, [Lane(Port(index, 0), frames, carries)]
 
-    def after_adaptive(self, join: AnyJoin, where: str, lane: Lane) -> tuple[Frames, int | None]:
+    def after_adaptive(self, join: Join[Any], where: str, lane: Lane) -> tuple[Frames, int | None]:
         """The frames behind a `Join()`."""
         if not lane.frames or not self.is_adaptive(lane.frames[-1].fork):
             inner = (
@@ -190,7 +199,7 @@ class Draft:
         return tuple(replace(frame, scrambled=True) for frame in outer), None
 
     def after_join(
-        self, join: Merge, where: str, lanes: Sequence[Lane]
+        self, join: AnyMerge, where: str, lanes: Sequence[Lane]
     ) -> tuple[Frames, int | None]:
         """The frames behind a join or a zip: those that all its lanes share."""
         inside = [
@@ -204,11 +213,11 @@ class Draft:
                     f"{where}: {join!r} takes lane {i + 1} out of {self.places[forks[-1]].name!r}, a BalancingFork() whose "
                     "lanes end only at a Join() of their own; put a Join() before it"
                 )
-        if isinstance(join, AnyJoin) and join.ordered:
+        if isinstance(join, Join) and join.ordered:
             return lanes[0].frames[:-1], self.check_order_kept(join, where, lanes)
         return tuple(replace(frame, scrambled=True) for frame in shared), None
 
-    def check_order_kept(self, join: AnyJoin, where: str, lanes: Sequence[Lane]) -> int:
+    def check_order_kept(self, join: Join[Any], where: str, lanes: Sequence[Lane]) -> int:
         """The fork that an ordered join undoes."""
         if not lanes[0].frames:
             raise TopologyError(
@@ -235,9 +244,9 @@ class Draft:
 
     def is_adaptive(self, place: int) -> bool:
         stage = self.places[place].stage
-        return isinstance(stage, BalancingFork) and stage.n is None
+        return isinstance(stage, Fork) and stage.n is None
 
-    def free_name(self, stage: Stage) -> str:
+    def free_name(self, stage: AnyStage) -> str:
         """The stage's name, with #2, #3 ... where it has been taken."""
         wanted = name_wanted(stage)
         names = {place.name for place in self.places}
@@ -285,31 +294,41 @@ def is_job(stage: Stage) -> bool:
     return isinstance(stage, Job)
 
 
-def taken_by(stage: Stage) -> int:
-    """How many lanes a stage takes."""
-    return stage.n or 1 if isinstance(stage, Merge) else 1
+def taken_by(stage: AnyStage) -> int:
+    """How many lanes a stage takes; one of a join that takes as many as there are."""
+    return stage.n or 1 if isinstance(stage, Join | Zip) else 1
 
 
-KINDS: Final = (Job, Pipe, Fork, Merge)
-
-
-def check_kinds(row: int, stages: Sequence[object]) -> None:
+def checked_kinds(row: int, stages: Sequence[object]) -> list[AnyStage]:
+    """The stages of a row; raises `TopologyError` for anything that no graph can be built of."""
     if not stages:
         raise TopologyError(f"row {row}: add() was given no stage")
-    for lane, stage in enumerate(stages):
-        where = f"row {row}, lane {lane + 1}"
-        if not isinstance(stage, KINDS):
-            raise TopologyError(f"{where}: {stage!r} is not a stage; {_hint(stage)}")
-        if isinstance(stage, Job):
-            try:
-                check_is_written(stage)  # pyright: ignore[reportUnknownArgumentType]  # whichever job it is
-            except TopologyError as error:
-                raise TopologyError(f"{where}: {error}") from None
+    return [checked_kind(stage, f"row {row}, lane {lane}") for lane, stage in enumerate(stages, 1)]
+
+
+def checked_kind(stage: object, where: str) -> AnyStage:
+    if not isinstance(stage, Stage):
+        raise TopologyError(f"{where}: {stage!r} is not a stage; {_hint(stage)}")
+    if not is_known(stage):
+        raise TopologyError(
+            f"{where}: {stage!r} is a stage of an unknown kind: nothing is known of where its items "
+            f"go; derive {type(stage).__name__} from one of the stages that there are"
+        )
+    if isinstance(stage, Job):
+        try:
+            check_is_written(stage)
+        except TopologyError as error:
+            raise TopologyError(f"{where}: {error}") from None
+    return stage
+
+
+def is_known(stage: Stage) -> TypeGuard[AnyStage]:
+    return isinstance(stage, KINDS)
 
 
 def is_row(thing: object) -> bool:
     return isinstance(thing, list | tuple) and all(
-        isinstance(each, KINDS) for each in cast("Sequence[object]", thing)
+        isinstance(each, Stage) for each in cast("Sequence[object]", thing)
     )
 
 
@@ -319,7 +338,7 @@ def _hint(thing: object) -> str:
     otherwise = (
         "wrap it: Processor(...)"
         if callable(thing)
-        else "stages are Processor, FlatMap, Filter, Pipe, forks and joins"
+        else "stages are jobs, such as Processor, pipes, forks, joins and zips"
     )
     return (
         f"make one: {thing.__name__}(...)"

@@ -24,7 +24,7 @@ from conveyor.graph.circles import channels_that_count
 from conveyor.graph.route import Leaf, leaves
 from conveyor.graph.topology import Kind, NodeSpec, Topology
 from conveyor.items.bytecode import is_slight
-from conveyor.stages import Filter, Job, Processor, is_plain, job_of
+from conveyor.stages import Gives, Job, gives_of, is_plain, job_of
 
 __all__ = ["fuse", "fused_names", "home"]
 
@@ -105,9 +105,9 @@ def _matters(stage: Job[object, object] | None) -> bool:
 def _may_share(spec: NodeSpec, may_move: Callable[[str], bool]) -> bool:
     stage = spec.stage
     return (
-        type(stage) in (Processor, Filter)
-        and stage is not None
+        stage is not None
         and is_plain(stage)
+        and gives_of(stage) is not Gives.EACH
         and may_move(spec.name)
     )
 

@@ -10,6 +10,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final, TypeAlias, assert_never
 
+from conveyor.stages import AnyFork, BalancingFork, ReplicatingFork
+
 __all__ = [
     "LANES_BY_DEFAULT",
     "Balance",
@@ -19,8 +21,10 @@ __all__ = [
     "adaptive_forks",
     "balances",
     "balancing_forks",
+    "gives_to_one_lane",
     "leaves",
     "resolved",
+    "route_of",
     "route_text",
     "taken",
     "way_to",
@@ -58,6 +62,29 @@ class Balance:
 
 
 Route: TypeAlias = Leaf | Replicate | Balance
+
+
+def route_of(fork: AnyFork, name: str, lanes: tuple[Route, ...]) -> Route:
+    """What a fork of this name makes of the routes of its lanes."""
+    match fork:
+        case ReplicatingFork():
+            return Replicate(name, lanes)
+        case BalancingFork():
+            adaptive = fork.n is None
+            return Balance(name, lanes, adaptive, adaptive and fork.max_lanes is None)
+        case _:
+            assert_never(fork)
+
+
+def gives_to_one_lane(fork: AnyFork) -> bool:
+    """Does an item go to one lane of the fork, rather than to all?"""
+    match fork:
+        case ReplicatingFork():
+            return False
+        case BalancingFork():
+            return True
+        case _:
+            assert_never(fork)
 
 
 def route_text(route: Route) -> str:

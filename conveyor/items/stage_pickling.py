@@ -47,8 +47,8 @@ def refused(stage: Job[object, object], name: str, error: Exception) -> NotPickl
     def parts(whole: object) -> Iterator[tuple[str, object]]:
         """Of a stage that was made with a function, that: what else there is cannot be to blame."""
         return (
-            iter([("", stage.said.fn)])
-            if whole is stage and stage.said.fn is not None
+            iter([("", stage.stage_options.fn)])
+            if whole is stage and stage.stage_options.fn is not None
             else parts_of(whole)
         )
 

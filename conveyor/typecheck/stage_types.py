@@ -39,6 +39,7 @@ from typing import (
     SupportsInt,
     TypeGuard,
     TypeVar,
+    assert_never,
     cast,
     get_args,
     get_origin,
@@ -47,7 +48,7 @@ from typing import (
 
 from typing_extensions import Buffer, TypeIs
 
-from conveyor.stages import Filter, FlatMap, Fork, Job, Join, Pipe, Stage, Zip, job_of
+from conveyor.stages import AnyStage, Fork, Gives, Job, Join, Pipe, Zip, gives_of, job_of
 from conveyor.stages.callables import LRU_CACHE
 from conveyor.typecheck.assignability import Fit, fits
 from conveyor.typecheck.members import attribute, hint_of, is_descriptor, is_wrapped, positional
@@ -93,7 +94,7 @@ NOT_SAID: Final = Passage(UNKNOWN)
 # stages
 
 
-def pass_through(stage: Stage, carried: Sequence[object]) -> Passage:
+def pass_through(stage: AnyStage, carried: Sequence[object]) -> Passage:
     """What comes out of a stage whose lanes carry these types.
 
     >>> from conveyor.stages import Processor
@@ -103,11 +104,15 @@ def pass_through(stage: Stage, carried: Sequence[object]) -> Passage:
     'takes Sized, but the lane carries int'
     """
     try:
-        if isinstance(stage, Job):
-            return _through_job(stage, carried[0])  # pyright: ignore[reportUnknownArgumentType]  # whichever job it is
-        if isinstance(stage, Zip):
-            return Passage(of(tuple, *carried))
-        return Passage(union(carried) if isinstance(stage, Pipe | Fork | Join) else UNKNOWN)
+        match stage:
+            case Job():
+                return _through_job(stage, carried[0])
+            case Zip():
+                return Passage(of(tuple, *carried))
+            case Pipe() | Fork() | Join():
+                return Passage(union(carried))
+            case _:
+                assert_never(stage)
     except (
         Exception
     ):  # annotations are anybody's objects, and may do anything when they are looked at
@@ -122,12 +127,19 @@ def _through_job(job: Job[Any, Any], carried: object) -> Passage:
             UNKNOWN, _misfit(carried, union([signature.takes for signature in signatures]))
         )
     (gives,) = found
-    if isinstance(job, Filter):
-        return Passage(kept(gives, carried))
-    if not isinstance(job, FlatMap):
-        return Passage(without_none(plain(gives)))
-    if _declared(job)[1] is not UNKNOWN:
-        return Passage(gives)
+    kind = gives_of(job)
+    match kind:
+        case Gives.RESULT:
+            return Passage(without_none(plain(gives)))
+        case Gives.ITEM:
+            return Passage(kept(gives, carried))
+        case Gives.EACH:
+            return Passage(gives) if _declared(job)[1] is not UNKNOWN else _elements(job, gives)
+        case _:
+            assert_never(kind)
+
+
+def _elements(job: Job[Any, Any], gives: object) -> Passage:
     if fits(gives, abc.Iterable) is Fit.NO:
         return Passage(
             UNKNOWN, f"must give an iterable, but {job.default_name()} gives {words(gives)}"

@@ -12,7 +12,18 @@ from hypothesis import strategies as st
 
 from conveyor.errors import TopologyError
 from conveyor.graph.draft import Draft, Frame, Port, implicit_pipes
-from conveyor.stages import BalancingFork, Join, Pipe, Processor, ReplicatingFork, Stage, Zip
+from conveyor.stages import (
+    BalancingFork,
+    Fork,
+    Job,
+    Join,
+    Merge,
+    Pipe,
+    Processor,
+    ReplicatingFork,
+    Stage,
+    Zip,
+)
 from tests.jobs import double, increment
 
 Rows = Sequence[Sequence[Any]]
@@ -37,6 +48,19 @@ def refused(draft: Draft, *row: Any) -> str:
     return str(failed.value)
 
 
+class KeyedFork(Fork):
+    """To the compiler of a graph it must not look like a fork that it knows."""
+
+
+class Interleave(Merge):
+    n = 2
+
+
+class Batch(Job[int, list[int]]):
+    def process(self, item: int) -> list[int]:
+        return [item]
+
+
 FORK2: Rows = [[ReplicatingFork(2)]]
 ADAPTING: Rows = [[BalancingFork()]]
 
@@ -54,8 +78,26 @@ REFUSALS: list[tuple[str, Rows, list[Any], str]] = [
         [Pipe(), Pipe],
         "row 2, lane 2: .* is not a stage; make one: Pipe",
     ),
-    ("a number", FORK2, [3, 4], "row 2, lane 1: 3 is not a stage; stages are Processor"),
-    ("a stage that is none of the kinds", [], [Stage()], "is not a stage; stages are"),
+    ("a number", FORK2, [3, 4], "row 2, lane 1: 3 is not a stage; stages are jobs"),
+    ("a stage that is none of the kinds", [], [Stage()], "is a stage of an unknown kind"),
+    (
+        "a fork of a kind of its own",
+        [[Pipe()]],
+        [KeyedFork(2, "key")],
+        r"row 2, lane 1: KeyedFork\(2\) is a stage of an unknown kind: .*derive KeyedFork from",
+    ),
+    (
+        "a merge of a kind of its own",
+        FORK2,
+        [Interleave()],
+        r"row 2, lane 1: .* is a stage of an unknown kind: .*derive Interleave from",
+    ),
+    (
+        "a job of a kind of its own",
+        FORK2,
+        [Pipe(), Batch()],
+        r"row 2, lane 2: Batch is derived from Job itself, .*derive it from Processor, FlatMap",
+    ),
     (
         "a join first",
         [],

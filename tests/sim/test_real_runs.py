@@ -58,7 +58,7 @@ def hesitates(job: Any) -> Any:
 def hesitant(rows: Sequence[Sequence[Stage]]) -> list[list[Stage]]:
     return [
         [
-            Processor(hesitates(stage.said.fn)) if type(stage) is Processor else stage
+            Processor(hesitates(stage.stage_options.fn)) if type(stage) is Processor else stage
             for stage in row
         ]
         for row in rows

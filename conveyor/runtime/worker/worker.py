@@ -277,7 +277,7 @@ class Worker:
         worker."""
         if not self.stages:
             return RelayNode(), []
-        clock = self if self.stages[0].said.timeout_s is not None else None
+        clock = self if self.stages[0].stage_options.timeout_s is not None else None
         keep = self.ends.outlets[0].allocator.keep
         past = self.past(run, 0, self.place)
         around = Surroundings(

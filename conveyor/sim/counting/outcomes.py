@@ -22,7 +22,7 @@ from conveyor.items.current_item import CURRENT
 from conveyor.sim.interruption import pass_on
 from conveyor.sim.prepare.own_state import Copy
 from conveyor.sim.prepare.prepared import AnyJob, Plan, Seat
-from conveyor.stages import Filter, FlatMap, job_of, policy_of
+from conveyor.stages import Gives, gives_of, job_of, policy_of
 
 __all__ = ["Flows", "NoAnswer", "Parts", "Results"]
 
@@ -122,7 +122,7 @@ class Work:
                 if seat.packed is None:  # what it holds is the program's
                     raise NoAnswer
                 self.copy, self.before = copy, copy.packed()
-            gives = gives_of(stage)
+            gives = outputs_of(stage)
             self.gives = (
                 gives
                 if own is None
@@ -150,7 +150,7 @@ class Work:
             raise NoAnswer
 
 
-def gives_of(stage: AnyJob) -> Callable[[object], Iterable[object]]:
+def outputs_of(stage: AnyJob) -> Callable[[object], Iterable[object]]:
     job = job_of(stage)
 
     def filtered(item: object) -> Iterable[object]:
@@ -163,13 +163,16 @@ def gives_of(stage: AnyJob) -> Callable[[object], Iterable[object]]:
     def flattened(item: object) -> Iterable[object]:
         return cast("Iterable[object]", job(opened(item)))
 
-    return (
-        flattened
-        if isinstance(stage, FlatMap)
-        else filtered
-        if isinstance(stage, Filter)
-        else mapped
-    )
+    gives = gives_of(stage)
+    match gives:
+        case Gives.RESULT:
+            return mapped
+        case Gives.ITEM:
+            return filtered
+        case Gives.EACH:
+            return flattened
+        case _:
+            assert_never(gives)
 
 
 def opened(item: object) -> object:

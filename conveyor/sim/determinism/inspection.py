@@ -24,7 +24,7 @@ from conveyor.sim.code.perturbed import double_of_job, reordered
 from conveyor.sim.determinism.likeness import alike, glance, same_error
 from conveyor.sim.interruption import pass_on
 from conveyor.sim.prepare.prepared import Seat, calculates
-from conveyor.stages import FlatMap, job_of
+from conveyor.stages import Gives, gives_of, job_of
 from conveyor.typecheck.assignability import Fit
 from conveyor.typecheck.stage_types import taken_by
 from conveyor.typecheck.type_forms import UNKNOWN, words
@@ -89,9 +89,9 @@ class Inspection:
             double = double_of_job(job_of(stage), written)
         else:
             made = own.instead(lambda: double_of_job(job_of(stage), written))
-            double = own.iterated(made) if isinstance(stage, FlatMap) else own.called(made)
+            double = own.iterated(made) if gives_of(stage) is Gives.EACH else own.called(made)
         pair = Pair(self.watched(node, node.job), double, partial(self.differs, node))
-        return pair.iterated if isinstance(stage, FlatMap) else pair.called
+        return pair.iterated if gives_of(stage) is Gives.EACH else pair.called
 
     def watched(self, node: JobNode, job: AnyJob) -> AnyJob:
         """The job, with a look at the globals that it names before and after each call."""

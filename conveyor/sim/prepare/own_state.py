@@ -273,7 +273,9 @@ class Packed:
         self.kept = [at for at, value in enumerate(values) if is_own(self.slots[at], value, stored)]
         gives_attributes = any(name in stored for name in (*ANY_NAME, STORES_ATTRIBUTES))
         self.holders = (*self.code, *pickler.members) if gives_attributes else ()
-        self.holds_nothing = not self.kept and not self.holders and copy.said.fn is stage.said.fn
+        self.holds_nothing = (
+            not self.kept and not self.holders and copy.stage_options.fn is stage.stage_options.fn
+        )
 
     def load(self) -> tuple[AnyJob, list[object]]:
         with io.BytesIO(self.data) as file:

@@ -80,7 +80,8 @@ class Plan:
         self.is_stateless = all(seat.is_stateless for seat in self.seats)
         stages = [seat.spec.stage for seat in self.seats if seat.spec.stage is not None]
         self.has_no_effects = all(
-            stage.said.fn is not None and has_no_effects(stage.said.fn) for stage in stages
+            stage.stage_options.fn is not None and has_no_effects(stage.stage_options.fn)
+            for stage in stages
         )
         self.tears_down = any(seat.tears_down for seat in self.seats)
         self.telling_forks = [
@@ -127,7 +128,7 @@ def distances(topology: Topology) -> list[int]:
 def holds_nothing(stage: AnyJob) -> bool:
     """Is the stage the same thing after any number of calls, as far as a worker's copy of it
     goes?"""
-    fn = stage.said.fn
+    fn = stage.stage_options.fn
     return not stage.is_stateful and fn is not None and (is_known_by_name(fn) or calculates(fn))
 
 

@@ -1,0 +1,220 @@
+"""What all jobs share, whatever becomes of their results."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable, Iterable
+from enum import Enum
+from typing import Any, ClassVar, Never, Protocol, assert_never, runtime_checkable
+
+from typing_extensions import TypeVar
+
+from conveyor.errors import TopologyError
+from conveyor.signatures import TakesALane
+from conveyor.stages.callables import check_is_called, check_takes_one_item, name_of
+from conveyor.stages.stage import (
+    ON_ERROR,
+    OnError,
+    Stage,
+    StageOptions,
+    checked_name,
+    checked_timeout,
+)
+
+__all__ = [
+    "Gives",
+    "In",
+    "Job",
+    "Out",
+    "Restorable",
+    "check_works",
+    "gives_of",
+    "is_plain",
+    "job_of",
+    "only_reads",
+    "policy_of",
+]
+
+In = TypeVar(
+    "In", contravariant=True, default=Any
+)  # a lambda on its own says nothing of what it takes
+Out = TypeVar("Out", covariant=True, default=Never)  # what gives nothing but None gives nothing
+
+
+class Gives(Enum):
+    """What a job gives for an item, by what its function returns.
+
+    Everything that treats jobs differently asks this, and nothing asks for their classes: a new
+    kind of job is a class that says which of these it is.
+    """
+
+    RESULT = "the result, if it is not None"
+    ITEM = "the item, if the result is true"
+    EACH = "each element of the result"
+
+
+@runtime_checkable
+class Restorable(Protocol):
+    """A stateful processor that survives its worker."""
+
+    def snapshot(self) -> object:
+        """The state, as something that can be pickled."""
+        ...
+
+    def restore(self, state: Any, /) -> None:
+        """Called behind `setup` in a new worker, with what `snapshot` gave last."""
+        ...
+
+
+class Job(Stage, TakesALane[In, Out]):
+    """A stage that does work: in a real run it has a process of its own.
+
+    What it is to be built on: `Processor`, `FlatMap` or `Filter`.
+    """
+
+    # Said by each kind, and by no class that is derived from one.  None: of no kind, so that
+    # nothing knows how it runs.
+    stage_gives: ClassVar[Gives | None] = None
+
+    def _take(
+        self,
+        fn: Callable[..., object] | None,
+        name: str | None,
+        on_error: OnError,
+        retries: object,
+        timeout_s: object,
+        read_only: object,
+    ) -> None:
+        kind = type(self).__name__
+        if fn is None and not self.is_stateful:
+            raise TopologyError(
+                f"{kind}() has nothing to do: give it a function, or subclass it and write process()"
+            )
+        if fn is not None:
+            check_is_a_job(self, kind, fn)
+        if on_error not in ON_ERROR:
+            raise TopologyError(
+                f"{kind}: on_error is {on_error!r}; it must be one of {', '.join(map(repr, ON_ERROR))}"
+            )
+        if isinstance(retries, bool) or not isinstance(retries, int) or retries < 0:
+            raise TopologyError(
+                f"{kind}: retries is {retries!r}; it must be a whole number, 0 or more"
+            )
+        if callable(getattr(self, "snapshot", None)) != callable(getattr(self, "restore", None)):
+            raise TopologyError(f"{kind}: write both snapshot() and restore(state), or neither")
+        if not isinstance(read_only, bool):
+            raise TopologyError(f"{kind}: read_only is {read_only!r}; it must be True or False")
+        self.stage_options = StageOptions(
+            checked_name(kind, name),
+            fn,
+            on_error,
+            retries,
+            checked_timeout(kind, timeout_s),
+            read_only,
+        )
+
+    @property
+    def is_stateful(self) -> bool:
+        """Was this stage written as a class, whose state lives as long as its worker?"""
+        return "stage_gives" not in vars(type(self))
+
+    @property
+    def is_restorable(self) -> bool:
+        """Can its state be saved, and given to another worker?"""
+        return self.is_stateful and isinstance(self, Restorable)
+
+    def default_name(self) -> str:
+        return (
+            type(self).__name__ if self.stage_options.fn is None else name_of(self.stage_options.fn)
+        )
+
+    def setup(self) -> None:
+        """Called once in each worker process, before its first item."""
+
+    def finish(self) -> Iterable[Out]:
+        """Called at the end of every run; what it gives is sent on after all other outputs."""
+        return ()
+
+    def teardown(self) -> None:
+        """Called once in each worker process, when it stops."""
+
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}({self.default_name() if self.stage_options.fn is not None else ''})"
+
+
+def gives_of(job: Job[Any, Any]) -> Gives:
+    """What the job gives for an item; raises `TopologyError` for a class that is of no kind."""
+    if job.stage_gives is None:
+        raise TopologyError(
+            f"{type(job).__name__} is derived from Job itself, so that nothing is known of how it "
+            "runs; derive it from Processor, FlatMap or Filter"
+        )
+    return job.stage_gives
+
+
+def policy_of(job: Job[Any, Any]) -> tuple[OnError, int, float | None]:
+    """What becomes of an item whose job fails, after how many attempts more, and how many seconds
+    an attempt may take."""
+    return job.stage_options.on_error, job.stage_options.retries, job.stage_options.timeout_s
+
+
+def is_plain(job: Job[Any, Any]) -> bool:
+    """Was nothing said of how it is to be run, and of items that fail?"""
+    return (
+        not job.is_stateful
+        and job.stage_options._replace(name=None, fn=None, read_only=False) == StageOptions()
+    )
+
+
+def only_reads(job: Job[Any, Any]) -> bool:
+    """Does the job promise that it does not change its items, and keeps none?"""
+    return job.stage_options.read_only
+
+
+def job_of(job: Job[Any, Any]) -> Callable[[object], object]:
+    """What is called with each item."""
+    if job.stage_options.fn is not None:
+        return job.stage_options.fn
+    process: Callable[[object], object] | None = getattr(job, "process", None)
+    if process is None:
+        raise TopologyError(f"{type(job).__name__} has no process() method")
+    return process
+
+
+def check_is_a_job(job: Job[Any, Any], kind: str, fn: object) -> None:
+    """Raises `TopologyError` for what cannot be the function of a job."""
+    if isinstance(fn, Stage):
+        raise TopologyError(
+            f"{kind}({fn!r}): {fn!r} is a stage already; add it as it is, without {kind} around it"
+        )
+    if inspect.isclass(fn) and issubclass(fn, Stage):
+        raise TopologyError(
+            f"{kind}({fn.__name__}): {fn.__name__} is a class of stages already; add one: {fn.__name__}(...)"
+        )
+    if not callable(fn):
+        raise TopologyError(f"{kind} takes a function of one item, not {fn!r}")
+    check_works(job, f"{kind}({name_of(fn)})", fn)
+
+
+def check_works(job: Job[Any, Any], what: str, fn: Callable[..., object]) -> None:
+    """Raises `TopologyError` for a function that cannot be called with one item, or would not work
+    when it is."""
+    check_takes_one_item(what, fn)
+    instead = instead_of_a_generator(gives_of(job), name_of(fn))
+    check_is_called(what, fn, instead)
+
+
+def instead_of_a_generator(gives: Gives, name: str) -> str | None:
+    """What to write in place of a generator function; None where one is welcome."""
+    match gives:
+        case Gives.RESULT:
+            return (
+                "a Processor gives at most one item for each: "
+                f"FlatMap({name}) gives all that it yields"
+            )
+        case Gives.ITEM:
+            return "a generator is always true: give a function that returns True or False"
+        case Gives.EACH:
+            return None
+        case _:
+            assert_never(gives)

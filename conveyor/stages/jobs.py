@@ -1,0 +1,294 @@
+"""The kinds of jobs: `Processor`, `FlatMap` and `Filter`."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator
+from typing import TYPE_CHECKING, Any, ClassVar, Never, TypeGuard, Unpack, overload
+
+from typing_extensions import TypeIs, TypeVar
+
+from conveyor.errors import TopologyError
+from conveyor.stages.callables import check_is_called, near_misses
+from conveyor.stages.job import Gives, In, Job, Out, check_works, gives_of
+from conveyor.stages.stage import OnError
+
+if TYPE_CHECKING:
+    from conveyor.signatures import (
+        AnyPartial,
+        ForMypy,
+        ForPyright,
+        OpenPartial,
+        Some,
+        WhatThePartialLeavesOpen,
+    )
+
+    class OptionsForMypy(ForMypy, total=False):
+        """The options of a job, where a `functools.partial` is told apart, which only mypy
+        needs."""
+
+        name: str | None
+        on_error: OnError
+        retries: int
+        timeout_s: float | None
+        read_only: bool
+
+
+__all__ = ["Filter", "FlatMap", "Processor", "check_is_written"]
+
+T = TypeVar("T", default=Any)
+Kept = TypeVar("Kept", default=T)
+Each = TypeVar("Each")
+
+
+class Processor(Job[In, Out]):
+    """One item in, at most one out: a result of None is no output.
+
+    `fn` is anything that can be called with exactly one item.  A stateful processor is a subclass
+    that writes `process(self, item)` and, if wanted, `setup`, `finish` and `teardown`.  If its
+    worker dies its state is lost, and the run fails; unless it also has `snapshot(self)`, which
+    gives the state as something that can be pickled, and `restore(self, state)`, which another
+    worker calls behind `setup`.
+
+    `on_error` says what becomes of an item whose job raises, after `retries` further attempts:
+    `"raise"` ends the run, `"skip"` drops the item and counts it, `"dead_letter"` keeps it in the
+    result's `.dead_letters`.  Before the second attempt there is a wait of 10 ms, before each
+    further one twice as long, a second at most.  An item that takes longer than `timeout_s` seconds
+    fails, too, with `ItemTimeout`: its worker is killed and replaced.
+
+    `read_only=True` promises that the job does not change its item and keeps no part of it once it
+    has returned: large buffers (arrays) are then read in place, read-only, where they would else be
+    copied.  It may return them, or parts.
+
+    Raises `TopologyError` if `fn` cannot be called with one argument or an option is out of range.
+
+    >>> Processor(len)
+    Processor(len)
+    """
+
+    stage_gives: ClassVar[Gives | None] = Gives.RESULT
+
+    # A None that the function gives is not of `Out`.  Where mypy takes a None off it makes an
+    # object of any union, so it alone has the first overload, for functions that give none.  The
+    # third is for functions of which nothing is known before their lane is: mypy looks at each
+    # stage once without it.  To mypy a partial can be called with anything: those that fit, and
+    # those that do not, are told apart before.
+    @overload
+    def __init__(
+        self: Processor[In, Some],  # pyright: ignore[reportInvalidTypeVarUse]
+        fn: OpenPartial[In, Some],
+        **options: Unpack[OptionsForMypy],
+    ) -> None: ...
+    @overload
+    def __init__(  # pyright: ignore[reportOverlappingOverload]
+        self, fn: OpenPartial[In, Out | None], **options: Unpack[OptionsForMypy]
+    ) -> None: ...
+    @overload
+    def __init__(
+        self: Processor[WhatThePartialLeavesOpen, Never],
+        fn: AnyPartial,
+        **options: Unpack[OptionsForMypy],
+    ) -> None: ...
+    @overload
+    def __init__(
+        self: Processor[In, Some],  # pyright: ignore[reportInvalidTypeVarUse]
+        fn: Callable[[In], Some],
+        *,
+        name: str | None = None,
+        on_error: OnError = "raise",
+        retries: int = 0,
+        timeout_s: float | None = None,
+        read_only: bool = False,
+        **only: Unpack[ForMypy],
+    ) -> None: ...
+    @overload
+    def __init__(
+        self,
+        fn: Callable[[In], Out | None],
+        *,
+        name: str | None = None,
+        on_error: OnError = "raise",
+        retries: int = 0,
+        timeout_s: float | None = None,
+        read_only: bool = False,
+    ) -> None: ...
+    @overload
+    def __init__(  # type: ignore[overload-cannot-match]  # pyright: ignore[reportOverlappingOverload]
+        self,
+        fn: Callable[[In], Out],
+        *,
+        name: str | None = None,
+        on_error: OnError = "raise",
+        retries: int = 0,
+        timeout_s: float | None = None,
+        read_only: bool = False,
+    ) -> None: ...
+    @overload
+    def __init__(
+        self,
+        *,
+        name: str | None = None,
+        on_error: OnError = "raise",
+        retries: int = 0,
+        timeout_s: float | None = None,
+        read_only: bool = False,
+    ) -> None: ...
+    def __init__(  # pyright: ignore[reportInconsistentOverload]
+        self,
+        fn: Callable[[In], object] | None = None,
+        *,
+        name: str | None = None,
+        on_error: OnError = "raise",
+        retries: int = 0,
+        timeout_s: float | None = None,
+        read_only: bool = False,
+    ) -> None:
+        self._take(fn, name, on_error, retries, timeout_s, read_only)
+
+    def process(self, item: In, /) -> Out | None:
+        """What a stateful processor does with one item; a processor made of a function calls
+        that."""
+        if self.stage_options.fn is None:
+            raise TopologyError(f"{type(self).__name__} has no process() method")
+        result: Out | None = self.stage_options.fn(item)  # type: ignore[assignment]  # __init__ took a Callable[[In], Out | None]
+        return result
+
+
+class FlatMap(Job[In, Out]):
+    """One item in, any number out: `fn(item)` gives an iterable, which is taken lazily.
+
+    >>> FlatMap(str.split)
+    FlatMap(split)
+    """
+
+    stage_gives: ClassVar[Gives | None] = Gives.EACH
+
+    @overload  # of a partial: as above
+    def __init__(
+        self, fn: OpenPartial[In, Iterable[Out]], **options: Unpack[OptionsForMypy]
+    ) -> None: ...
+    @overload
+    def __init__(
+        self: FlatMap[WhatThePartialLeavesOpen, Never],
+        fn: AnyPartial,
+        **options: Unpack[OptionsForMypy],
+    ) -> None: ...
+    @overload
+    def __init__(
+        self,
+        fn: Callable[[In], Iterable[Out]] | None = None,
+        *,
+        name: str | None = None,
+        on_error: OnError = "raise",
+        retries: int = 0,
+        timeout_s: float | None = None,
+        read_only: bool = False,
+    ) -> None: ...
+    @overload  # of what gives the elements of any iterable, such as `iter`: mypy looks at it once without knowing its lane
+    def __init__(
+        self: FlatMap[Iterable[Each], Each],
+        fn: Callable[[Iterable[Each]], Iterator[Each]],
+        *,
+        name: str | None = None,
+        on_error: OnError = "raise",
+        retries: int = 0,
+        timeout_s: float | None = None,
+        read_only: bool = False,
+        **only: Unpack[ForMypy],
+    ) -> None: ...
+    def __init__(  # pyright: ignore[reportInconsistentOverload]
+        self,
+        fn: Callable[..., Iterable[object]] | None = None,
+        *,
+        name: str | None = None,
+        on_error: OnError = "raise",
+        retries: int = 0,
+        timeout_s: float | None = None,
+        read_only: bool = False,
+    ) -> None:
+        self._take(fn, name, on_error, retries, timeout_s, read_only)
+
+
+class Filter(Job[T, Kept]):
+    """Passes the items for which the predicate holds; behind one that gives a `TypeGuard` or a
+    `TypeIs` they are of its type.
+
+    >>> Filter(str.isdigit)
+    Filter(isdigit)
+    """
+
+    stage_gives: ClassVar[Gives | None] = Gives.ITEM
+
+    @overload  # of a partial: as above
+    def __init__(  # pyright: ignore[reportInvalidTypeVarUse]
+        self: Filter[T, T],  # pyright: ignore[reportInvalidTypeVarUse]
+        predicate: OpenPartial[T, object],
+        **options: Unpack[OptionsForMypy],
+    ) -> None: ...
+    @overload
+    def __init__(
+        self: Filter[WhatThePartialLeavesOpen],
+        predicate: AnyPartial,
+        **options: Unpack[OptionsForMypy],
+    ) -> None: ...
+    @overload  # to mypy: a lambda with a mistake would pass for a guard, without a word; its plugin tells guards
+    def __init__(
+        self: Filter[T, T],  # pyright: ignore[reportInvalidTypeVarUse]
+        predicate: Callable[[T], object] | None = None,
+        *,
+        name: str | None = None,
+        on_error: OnError = "raise",
+        retries: int = 0,
+        timeout_s: float | None = None,
+        read_only: bool = False,
+        **only: Unpack[ForMypy],
+    ) -> None: ...
+    @overload
+    def __init__(
+        self,
+        predicate: Callable[[T], object]
+        | Callable[[T], TypeGuard[Kept]]
+        | Callable[[T], TypeIs[Kept]]
+        | None = None,
+        *,
+        name: str | None = None,
+        on_error: OnError = "raise",
+        retries: int = 0,
+        timeout_s: float | None = None,
+        read_only: bool = False,
+        **only: Unpack[ForPyright],
+    ) -> None: ...
+    def __init__(  # type: ignore[misc]  # `only` is for a checker  # pyright: ignore[reportInconsistentOverload]
+        self,
+        predicate: Callable[[T], object] | None = None,
+        *,
+        name: str | None = None,
+        on_error: OnError = "raise",
+        retries: int = 0,
+        timeout_s: float | None = None,
+        read_only: bool = False,
+    ) -> None:
+        self._take(predicate, name, on_error, retries, timeout_s, read_only)
+
+
+def check_is_written(job: Job[Any, Any]) -> None:
+    """Raises `TopologyError` for a class of jobs that does not say what to do with an item, or
+    could not do it, and for one that is of no kind.
+
+    It is asked when a stage is added: a class may have an `__init__` of its own that leaves out
+    this one's.
+    """
+    gives_of(job)
+    if job.stage_options.fn is not None:
+        return
+    cls, process = type(job), getattr(job, "process", None)
+    if not callable(process) or getattr(process, "__func__", None) is Processor.process:
+        meant = near_misses("process", set(dir(cls)) - set(dir(Processor)))
+        hint = (
+            f"; was it meant by {' or '.join(f'{name}()' for name in meant)}?"
+            if meant
+            else ": write process(self, item)"
+        )
+        raise TopologyError(f"{cls.__name__} has no process() method{hint}")
+    check_works(job, f"{cls.__name__}.process", process)
+    for name in ("setup", "finish", "teardown"):
+        check_is_called(f"{cls.__name__}.{name}", getattr(job, name), None)

@@ -1,0 +1,87 @@
+"""What all stages share: a name, and options that are checked as soon as they are said."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from enum import Enum
+from typing import Final, Literal, NamedTuple
+
+from conveyor.errors import TopologyError
+
+__all__ = [
+    "ON_ERROR",
+    "UNSET",
+    "OnError",
+    "Stage",
+    "StageOptions",
+    "Unset",
+    "checked_count",
+    "checked_name",
+    "checked_timeout",
+    "name_wanted",
+]
+
+OnError = Literal["raise", "skip", "dead_letter"]
+
+ON_ERROR: Final = ("raise", "skip", "dead_letter")
+
+
+class Unset(Enum):
+    """Tells an argument that was left out from one that is None."""
+
+    UNSET = "unset"
+
+
+UNSET: Final = Unset.UNSET
+
+
+class StageOptions(NamedTuple):
+    """What was said of a stage when it was made."""
+
+    name: str | None = None
+    fn: Callable[..., object] | None = None
+    on_error: OnError = "raise"
+    retries: int = 0
+    timeout_s: float | None = None
+    read_only: bool = False
+
+
+class Stage:
+    """Anything that can be added to a pipeline."""
+
+    # All in one attribute, so that a subclass may use any other name for itself.
+    stage_options = StageOptions()
+
+    def default_name(self) -> str:
+        """What the stage is called if it was given no name: its kind, or the name of its
+        function."""
+        kind = type(self).__name__
+        return "".join(f"_{c.lower()}" if c.isupper() else c for c in kind).lstrip("_")
+
+
+def name_wanted(stage: Stage) -> str:
+    """What a stage is to be called."""
+    return stage.stage_options.name or stage.default_name()
+
+
+def checked_count(kind: str, what: str, value: object) -> int:
+    if isinstance(value, bool) or not isinstance(value, int) or value < 1:
+        raise TopologyError(f"{kind}: {what} is {value!r}; it must be a whole number, 1 or more")
+    return value
+
+
+def checked_timeout(kind: str, value: object) -> float | None:
+    if value is None:
+        return None
+    if isinstance(value, bool) or not isinstance(value, int | float) or not 0 < value < math.inf:
+        raise TopologyError(
+            f"{kind}: timeout_s is {value!r}; it must be a number of seconds above 0, or None"
+        )
+    return float(value)
+
+
+def checked_name(kind: str, name: object) -> str | None:
+    if name is None or (isinstance(name, str) and name):
+        return name
+    raise TopologyError(f"{kind}: name is {name!r}; it must be a string that is not empty")
