@@ -12,6 +12,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 from struct import Struct
 from typing import Final, NamedTuple
+from zlib import compress, decompress
 
 from conveyor.graph.topology import Topology
 from conveyor.items.main_module import Definitions, pack_main
@@ -27,7 +28,9 @@ LENGTH: Final = Struct("<I")
 def pack_pipeline(
     topology: Topology, stages: Mapping[int, bytes], main: Definitions | None
 ) -> bytes:
-    """Packs a pipeline: a table of contents as JSON, its length before it, and the pickles behind.
+    """Packs a pipeline: a table of contents, its length before it, and the pickles behind.
+
+    The table is compressed JSON: a graph has the same keys for each of its nodes.
 
     `stages` are the packed stages by node; `main` is what the program's script defines, None if it
     is still to be packed.
@@ -39,7 +42,7 @@ def pack_pipeline(
         "definitions": [{"name": name, "size": len(data)} for name, data in main.pickled.items()],
         "refused": main.refused,
     }
-    table = json.dumps(contents, separators=(",", ":")).encode()
+    table = compress(json.dumps(contents, separators=(",", ":")).encode(), level=1)
     return b"".join([LENGTH.pack(len(table)), table, *stages.values(), *main.pickled.values()])
 
 
@@ -55,7 +58,7 @@ class KeptPipeline(NamedTuple):
         """Reads what `pack_pipeline` gave; unpickles nothing."""
         (length,) = LENGTH.unpack_from(packed)
         at = LENGTH.size + length
-        contents = json.loads(packed[LENGTH.size : at])
+        contents = json.loads(decompress(packed[LENGTH.size : at]))
         stages: dict[int, bytes] = {}
         definitions = Definitions()
         definitions.refused |= contents["refused"]

@@ -31,6 +31,7 @@ from conveyor.graph.topology import (
 from conveyor.pickles import HOMES, name_of, named
 from conveyor.recording.frames import VERSION
 from conveyor.recording.graph_data import data_of, topology_of
+from conveyor.recording.kept_pipeline import KeptPipeline
 from conveyor.recording.reader import Recording
 from tests.helpers import ROOT
 
@@ -116,7 +117,11 @@ def run(directory: Path, *arguments: str) -> str:
 def test_the_only_path_of_the_library_in_a_recording_is_that_which_never_moves(
     recorded: Path,
 ) -> None:
-    data = (recorded / "run.cvd").read_bytes()
+    recording = Recording.read((recorded / "run.cvd").read_bytes(), "run.cvd")
+    assert recording.pipeline is not None
+    kept = KeptPipeline.read(recording.pipeline)
+    pickles = b"".join([*kept.stages.values(), *kept.definitions.pickled.values()])
+    data = json.dumps(data_of(kept.graph)).encode() + pickles + (recorded / "run.cvd").read_bytes()
     assert {*re.findall(rb"conveyor(?:\.\w+)+", data)} == {b"conveyor.pickles"}
 
 
