@@ -45,7 +45,7 @@ def every_death(topology: Topology, n_items: int, most: int = 1 << 30) -> Iterat
             died = 0
             while died < most and scheduler.begin():
                 try:
-                    attempt = simulator.attempt(scheduler, [simulator.life(worker, before=store)])
+                    attempt = simulator.attempt(scheduler, [simulator.crash_plan(worker, before=store)])
                 except Redundant:
                     continue
                 if attempt.deaths:

@@ -20,7 +20,7 @@ from conveyor.sim.prepare.prepared import Plan
 from conveyor.sim.schedule import TIMER, Death, Decision, Schedule
 from conveyor.sim.schedulers.random import RandomWalk
 from conveyor.sim.search.simulation import Attempt, Simulation, Simulator
-from conveyor.sim.world.faulty_channel import Life
+from conveyor.sim.world.faulty_channel import CrashPlan
 from tests.helpers import PROVE
 from tests.sim.random_runs import Pipelines, number_of
 
@@ -100,7 +100,7 @@ def differences(made: Pipelines, first: Outcome) -> Iterator[str]:
 # many deaths
 
 
-class Survey(Life):
+class Survey(CrashPlan):
     """Dies nowhere, and remembers the places."""
 
     def __init__(self, worker: str, inputs: int) -> None:
@@ -126,7 +126,7 @@ def with_many_deaths(simulator: Simulator, random: Random) -> Attempt:
     for place in random.sample(places, min(len(places), random.randint(1, 4))):
         death = place._replace(wait=random.choice((0, 0, 0, 1, 3)))
         deaths += [death] * random.choice((1, 1, 1, 1, 3, 4))
-    lives = simulator.lives_in(Schedule({}, tuple(deaths)))
+    lives = simulator.crash_plans_in(Schedule({}, tuple(deaths)))
     choices = simulator.attempt(RandomWalk(random.randrange(1 << 20)), lives).schedule().choices
     return simulator.follow(Schedule(choices, tuple(deaths)))
 

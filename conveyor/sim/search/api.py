@@ -33,7 +33,7 @@ from conveyor.sim.schedulers.urw import UniformWalk
 from conveyor.sim.search.exploration import Exploration, Search, explore, stores_of, with_fewer
 from conveyor.sim.search.from_recording import follow, followed
 from conveyor.sim.search.simulation import Simulation, Simulator
-from conveyor.sim.world.faulty_channel import Life
+from conveyor.sim.world.faulty_channel import CrashPlan
 
 __all__ = ["STRATEGIES", "Strategy", "check_bounds", "count", "explored", "replayed", "simulated"]
 
@@ -63,9 +63,9 @@ def simulated(
         raise TopologyError(
             f"simulate(): {type(chosen).__name__} has no schedule left; make a new one"
         )
-    lives = [] if faults is None else one_death(simulator, faults, seed)
-    attempt = simulator.attempt(chosen, lives)
-    if attempt.is_spared:
+    crash_plans = [] if faults is None else one_death(simulator, faults, seed)
+    attempt = simulator.attempt(chosen, crash_plans)
+    if attempt.is_unreached:
         attempt = simulator.follow(attempt.schedule())
     return simulator.simulation(attempt, seed)
 
@@ -82,14 +82,14 @@ def planned(
     return Plan(topology, timers=timers, copies=copy, lanes=lanes)
 
 
-def one_death(simulator: Simulator, faults: Faults, seed: int) -> list[Life]:
+def one_death(simulator: Simulator, faults: Faults, seed: int) -> list[CrashPlan]:
     """A worker that dies before one of the stores that it makes by default; nobody, if there are
     none."""
     stores = stores_of(simulator, faults)
     if not stores:
         return []
     worker, store = stores[Chance(seed).below(len(stores))]
-    return [simulator.life(worker, before=store)]
+    return [simulator.crash_plan(worker, before=store)]
 
 
 def replayed(
@@ -112,7 +112,7 @@ def replayed(
             )
     replay = Replay(said)
     replay.begin()
-    attempt = simulator.attempt(replay, simulator.lives_in(said))
+    attempt = simulator.attempt(replay, simulator.crash_plans_in(said))
     replay.check_deaths(attempt.deaths)
     return simulator.simulation(attempt, None)
 

@@ -26,7 +26,7 @@ from conveyor.sim.search.nondeterminism import suspicion
 from conveyor.sim.search.shrink import shrunk
 from conveyor.sim.search.simulation import Attempt, Simulation, Simulator, followed
 from conveyor.sim.search.verdict import tells_failure
-from conveyor.sim.world.faulty_channel import Life
+from conveyor.sim.world.faulty_channel import CrashPlan
 
 __all__ = [
     "Exploration",
@@ -43,7 +43,7 @@ Out = TypeVar("Out", default=object)
 
 Check: TypeAlias = Callable[[Simulation[object]], object]
 Strategy: TypeAlias = Callable[[], Scheduler]  # one for each fault plan
-Lives: TypeAlias = Callable[[], Sequence[Life]]
+CrashPlans: TypeAlias = Callable[[], Sequence[CrashPlan]]
 
 FEWER: Final = 200  # schedules that are tried for a failure with fewer decisions
 OPTION: Final = itemgetter(2)  # of a decision
@@ -93,36 +93,37 @@ class Search:
             return False
         return min(self.found._seen.values()) > 1 and self.found.complete  # pyright: ignore[reportPrivateUsage]  # as below
 
-    def go(self, scheduler: Scheduler, lives: Lives) -> tuple[bool, bool]:
+    def go(self, scheduler: Scheduler, crash_plans: CrashPlans) -> tuple[bool, bool]:
         """Every schedule that `scheduler` has, until the search is over: had it no more, and did a
         worker die in any?"""
         died = False
         while not self.is_over():
             if not scheduler.begin():
                 return True, died
-            died = self.step(scheduler, lives) or died
+            died = self.step(scheduler, crash_plans) or died
         return False, died
 
-    def step(self, scheduler: Scheduler, lives: Lives) -> bool:
+    def step(self, scheduler: Scheduler, crash_plans: CrashPlans) -> bool:
         """The schedule that `scheduler` has begun: did a worker die in it?"""
         try:
-            attempt = self.attempt(scheduler, lives)
+            attempt = self.attempt(scheduler, crash_plans)
         except Redundant:
             return False
         if (
-            not attempt.lives or attempt.deaths
+            not attempt.crash_plans or attempt.deaths
         ):  # else nobody came to where they should have died: it is as if nobody should
             self.look_at(attempt)
         return bool(attempt.deaths)
 
-    def attempt(self, scheduler: Scheduler, lives: Lives) -> Attempt:
+    def attempt(self, scheduler: Scheduler, crash_plans: CrashPlans) -> Attempt:
         """One schedule; who may die in it is asked when the pipeline is there."""
-        return self.simulator.attempt(scheduler, lives())
+        return self.simulator.attempt(scheduler, crash_plans())
 
     def follow(self, schedule: Schedule) -> Attempt:
         """A certain schedule, as far as it fits."""
         return followed(
-            schedule, lambda said: self.attempt(Follow(said), lambda: self.simulator.lives_in(said))
+            schedule,
+            lambda said: self.attempt(Follow(said), lambda: self.simulator.crash_plans_in(said)),
         )
 
     def rerun(self, schedule: Schedule) -> tuple[Schedule, BaseException | None]:
@@ -174,9 +175,9 @@ class Search:
     def stores(self, faults: Faults) -> list[tuple[str, int]]:
         """The stores before which a worker may die."""
 
-        def run(lives: Sequence[Life]) -> None:
+        def run(crash_plans: Sequence[CrashPlan]) -> None:
             self.judge(
-                self.attempt(Default(), lambda: lives)
+                self.attempt(Default(), lambda: crash_plans)
             )  # as behind any run; its verdict comes in its turn
 
         return stores_of(self.simulator, faults, run)
@@ -249,7 +250,7 @@ class Search:
         """What is wrong when exactly this is replayed, if anything is."""
         replay = Replay(schedule)
         try:
-            attempt = self.attempt(replay, lambda: self.simulator.lives_in(schedule))
+            attempt = self.attempt(replay, lambda: self.simulator.crash_plans_in(schedule))
             replay.check_deaths(attempt.deaths)
         except ScheduleMismatch:
             return None
@@ -346,8 +347,8 @@ def in_turn(search: Search, strategy: Strategy, stores: Sequence[tuple[str, int]
     """A schedule without a death, one of each plan, and so on: a search that has no end would never
     come to the next plan."""
     turns = [
-        (strategy(), lives)
-        for lives in (tuple, *(dies(search, worker, store) for worker, store in stores))
+        (strategy(), crash_plans)
+        for crash_plans in (tuple, *(dies(search, worker, store) for worker, store in stores))
     ]
     while turns:
         for turn in list(turns):
@@ -359,25 +360,29 @@ def in_turn(search: Search, strategy: Strategy, stores: Sequence[tuple[str, int]
                 turns.remove(turn)
 
 
-def dies(search: Search, worker: str, store: int) -> Lives:
-    return lambda: [search.simulator.life(worker, before=store)]
+def dies(search: Search, worker: str, store: int) -> CrashPlans:
+    return lambda: [search.simulator.crash_plan(worker, before=store)]
 
 
 def stores_of(
-    simulator: Simulator, faults: Faults, run: Callable[[Sequence[Life]], object] | None = None
+    simulator: Simulator, faults: Faults, run: Callable[[Sequence[CrashPlan]], object] | None = None
 ) -> list[tuple[str, int]]:
     """The stores before which a worker may die, as many as there are by default: first all first
     ones, and so on.
 
     `run` runs the default with these lives.
     """
-    counters = [simulator.life(worker) for worker in faults.checked(simulator.plan.workers)]
+    counters = [simulator.crash_plan(worker) for worker in faults.checked(simulator.plan.workers)]
     if run is None:
         simulator.attempt(Default(), counters)
     else:
         run(counters)
     return sorted(
-        ((life.worker, store) for life in counters for store in range(life.stores)),
+        (
+            (crash_plan.worker, store)
+            for crash_plan in counters
+            for store in range(crash_plan.stores)
+        ),
         key=lambda found: found[1],
     )
 

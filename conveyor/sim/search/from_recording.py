@@ -21,7 +21,7 @@ from conveyor.sim.prepare.intake import as_given, taken_in
 from conveyor.sim.prepare.prepared import Plan
 from conveyor.sim.schedulers.replay import Recorded
 from conveyor.sim.search.simulation import Attempt, Simulator
-from conveyor.sim.world.faulty_channel import Life, LifeOnRecord
+from conveyor.sim.world.faulty_channel import CrashPlan, RecordedCrashPlan
 from conveyor.sim.world.loop import TEARDOWN
 
 __all__ = ["accepted", "follow", "followed"]
@@ -57,13 +57,13 @@ def follow(simulator: Simulator, recording: Recording) -> Attempt:
     scheduler = Recorded(recording)
     scheduler.begin()
     scheduler.comes_in = how_many(simulator.plan.topology, recording)
-    attempt = simulator.attempt(scheduler, lives_on_record(simulator, recording))
+    attempt = simulator.attempt(scheduler, recorded_crash_plans(simulator, recording))
     if attempt.error is None:
         scheduler.check_end(simulator.world.decided())
-        for life in simulator.world.deaths.values():
-            if isinstance(life, LifeOnRecord) and life.left and recording.is_whole:
+        for crash_plan in simulator.world.deaths.values():
+            if isinstance(crash_plan, RecordedCrashPlan) and crash_plan.left and recording.is_whole:
                 raise ScheduleMismatch(
-                    f"{recording.name}: the worker {life.worker!r} never came to where it died: {life.left[0]}"
+                    f"{recording.name}: the worker {crash_plan.worker!r} never came to where it died: {crash_plan.left[0]}"
                 )
     return attempt
 
@@ -90,7 +90,7 @@ def how_many(topology: Topology, recording: Recording) -> int | None:
     return recording.given.count + more
 
 
-def lives_on_record(simulator: Simulator, recording: Recording) -> list[Life]:
+def recorded_crash_plans(simulator: Simulator, recording: Recording) -> list[CrashPlan]:
     """The workers that died in the run."""
     names = dict.fromkeys(crash.worker for crash in recording.crashes)
     unknown = [name for name in names if name not in simulator.plan.workers]
@@ -103,7 +103,7 @@ def lives_on_record(simulator: Simulator, recording: Recording) -> list[Life]:
         end.stage if end is not None and end.error[0] == "conveyor.errors.WorkerCrashed" else None
     )
     return [
-        LifeOnRecord(
+        RecordedCrashPlan(
             name,
             simulator.inputs_of(name),
             [each for each in recording.crashes if each.worker == name],

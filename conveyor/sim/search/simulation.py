@@ -30,7 +30,7 @@ from conveyor.sim.schedulers.replay import Again, Follow
 from conveyor.sim.schedulers.scheduler import Scheduler
 from conveyor.sim.search.capacity import cures
 from conveyor.sim.search.tracer import Tracer
-from conveyor.sim.world.faulty_channel import Life
+from conveyor.sim.world.faulty_channel import CrashPlan
 from conveyor.sim.world.world import World
 
 __all__ = ["Attempt", "Simulable", "Simulation", "Simulator"]
@@ -51,10 +51,10 @@ class Attempt:
     __slots__ = (
         "deaths",
         "error",
-        "is_spared",
+        "is_unreached",
         "lanes",
         "letters",
-        "lives",
+        "crash_plans",
         "log",
         "outputs",
         "tallies",
@@ -71,18 +71,22 @@ class Attempt:
         self.letters = world.dead_letters
         self.tallies = [loop.tally for loop in world.loops]
         self.zips = [loop.ends.zips for loop in world.loops] if world.composite else []
-        self.lives = [life.again() for life in world.deaths.values()] if world.deaths else []
+        self.crash_plans = (
+            [crash_plan.again() for crash_plan in world.deaths.values()] if world.deaths else []
+        )
         self.deaths = (
-            [death for life in world.deaths.values() for death in life.deaths]
+            [death for crash_plan in world.deaths.values() for death in crash_plan.deaths]
             if world.deaths
             else []
         )
-        self.is_spared = (
-            any(life.is_spared for life in world.deaths.values()) if world.deaths else False
+        self.is_unreached = (
+            any(crash_plan.is_unreached for crash_plan in world.deaths.values())
+            if world.deaths
+            else False
         )
 
     def schedule(self) -> Schedule:
-        """What has to be said to get the same again, if no worker `is_spared`."""
+        """What has to be said to get the same again, if no worker `is_unreached`."""
         deaths = tuple(self.deaths_with_waits()) if self.deaths else ()
         dead = frozenset(death.worker for death in deaths)
         defaults_too = self.turned and not deaths  # else it is said which join read first
@@ -122,7 +126,7 @@ def is_of_the_living(point: str, dead: frozenset[str]) -> bool:
 def followed(schedule: Schedule, run: Callable[[Schedule], Attempt]) -> Attempt:
     """`run` of a schedule as far as it fits: a worker that never comes to where it should die is
     one that need not die at all, and whose slices are as those of any other."""
-    while (attempt := run(schedule)).is_spared:
+    while (attempt := run(schedule)).is_unreached:
         schedule = attempt.schedule()
     return attempt
 
@@ -150,13 +154,15 @@ class Simulator:
             plan, self.items, inspection=Inspection(doubles=True)
         )  # takes nothing over from other schedules
 
-    def attempt(self, scheduler: Scheduler, deaths: Sequence[Life] = ()) -> Attempt:
+    def attempt(self, scheduler: Scheduler, deaths: Sequence[CrashPlan] = ()) -> Attempt:
         """One schedule, decided by `scheduler`."""
         return self.finished(self.world, scheduler, deaths)
 
-    def finished(self, world: World, scheduler: Scheduler, deaths: Sequence[Life] = ()) -> Attempt:
+    def finished(
+        self, world: World, scheduler: Scheduler, deaths: Sequence[CrashPlan] = ()
+    ) -> Attempt:
         try:
-            world.run(scheduler, {life.worker: life for life in deaths})
+            world.run(scheduler, {crash_plan.worker: crash_plan for crash_plan in deaths})
         finally:
             CURRENT.job = None  # of one that failed, say: nobody is at an item any more
         return self.outcome(world)
@@ -198,7 +204,7 @@ class Simulator:
     def repeat(self, attempt: Attempt) -> Attempt:
         """The same schedule once more, every job of it."""
         self.second.memories.clear()
-        return self.finished(self.second, Again(attempt.log), self.lives_of(attempt))
+        return self.finished(self.second, Again(attempt.log), self.crash_plans_of(attempt))
 
     def changed_globals(self) -> dict[str, str]:
         """Which globals were changed by a job when a schedule was last repeated, and by the job of
@@ -206,30 +212,32 @@ class Simulator:
         assert self.second.inspection is not None
         return self.second.inspection.changes
 
-    def lives_of(self, attempt: Attempt) -> list[Life]:
-        return [life.again() for life in attempt.lives]
+    def crash_plans_of(self, attempt: Attempt) -> list[CrashPlan]:
+        return [crash_plan.again() for crash_plan in attempt.crash_plans]
 
     def again(self, attempt: Attempt, *, doubles: bool = False) -> tuple[Attempt, Trace]:
         """The same schedule once more, and what happens in it, step by step."""
         tracer = Tracer()
         world = World(self.plan, self.items, tracer, Inspection(doubles=True) if doubles else None)
-        once_more = self.finished(world, Again(attempt.log), self.lives_of(attempt))
+        once_more = self.finished(world, Again(attempt.log), self.crash_plans_of(attempt))
         return once_more, tracer.trace()
 
     def follow(self, schedule: Schedule) -> Attempt:
         """A certain schedule, as far as it fits."""
         return followed(
-            schedule, lambda schedule: self.attempt(Follow(schedule), self.lives_in(schedule))
+            schedule, lambda schedule: self.attempt(Follow(schedule), self.crash_plans_in(schedule))
         )
 
-    def life(self, worker: str, at: Sequence[Death] = (), before: int | None = None) -> Life:
+    def crash_plan(
+        self, worker: str, at: Sequence[Death] = (), before: int | None = None
+    ) -> CrashPlan:
         """A worker that may die: where it is said, or before one of its stores."""
-        return Life(worker, self.inputs_of(worker), at=at, before=before)
+        return CrashPlan(worker, self.inputs_of(worker), at=at, before=before)
 
     def inputs_of(self, worker: str) -> int:
         return next(len(spec.inputs) for spec in self.plan.topology.nodes if spec.name == worker)
 
-    def lives_in(self, schedule: Schedule) -> list[Life]:
+    def crash_plans_in(self, schedule: Schedule) -> list[CrashPlan]:
         """The workers that die in a schedule, and those whose slices it cuts because they might;
         one that is not there is left out."""
         deaths: dict[str, list[Death]] = {
@@ -238,7 +246,7 @@ class Simulator:
         for death in schedule.deaths:
             deaths.setdefault(death.worker, []).append(death)
         return [
-            self.life(worker, death)
+            self.crash_plan(worker, death)
             for worker, death in deaths.items()
             if worker in self.plan.workers
         ]

@@ -22,7 +22,13 @@ from conveyor.sim.schedulers.exhaustive import Redundant
 from conveyor.sim.schedulers.replay import Replay
 from conveyor.sim.schedulers.scheduler import Scheduler
 from conveyor.sim.search.api import Strategy, check_bounds, made
-from conveyor.sim.search.exploration import Exploration, Lives, Search, explore, left_by_another
+from conveyor.sim.search.exploration import (
+    CrashPlans,
+    Exploration,
+    Search,
+    explore,
+    left_by_another,
+)
 from conveyor.sim.search.nondeterminism import suspicion
 from conveyor.sim.search.simulation import Attempt, Simulation, Simulator
 from conveyor.sim.search.verdict import tells_failure
@@ -49,20 +55,20 @@ class Trials(Search):
         look_for_handlers()
         self.body = body
         self.scheduler: Scheduler | None = None
-        self.lives: Lives = tuple
+        self.crash_plans: CrashPlans = tuple
         self.made: Attempt | None = None
         self.error: BaseException | None = None
         self.fault: BaseException | None = None  # that is not the pipeline's
         self.interruption: BaseException | None = None  # that came from outside into the simulation
         self.timers = False  # is it decided whether the time of an item runs out?
 
-    def begin(self, scheduler: Scheduler, lives: Lives) -> None:
-        self.scheduler, self.lives = scheduler, lives
+    def begin(self, scheduler: Scheduler, crash_plans: CrashPlans) -> None:
+        self.scheduler, self.crash_plans = scheduler, crash_plans
         self.made = self.error = self.fault = self.interruption = None
 
-    def attempt(self, scheduler: Scheduler, lives: Lives) -> Attempt:
+    def attempt(self, scheduler: Scheduler, crash_plans: CrashPlans) -> Attempt:
         """The body once."""
-        self.begin(scheduler, lives)
+        self.begin(scheduler, crash_plans)
         try:
             self.body()
         except BaseException as error:
@@ -107,7 +113,7 @@ class Trials(Search):
                 "for each, or parametrize it; pl.simulate(items, seed=0) gives a schedule that stays the same"
             )
         self.simulator = Simulator(Plan(topology, timers=self.timers), items)
-        self.made = self.simulator.attempt(self.scheduler, self.lives())
+        self.made = self.simulator.attempt(self.scheduler, self.crash_plans())
         if self.made.error is not None:
             raise self.made.error
         return Simulation(self.made, self.simulator)
@@ -157,7 +163,7 @@ def replayed(trials: Trials, schedule: Schedule) -> None:
     """
     trials.timers = schedule.has_timers
     replay = Replay(schedule)
-    attempt = trials.attempt(replay, lambda: trials.simulator.lives_in(schedule))
+    attempt = trials.attempt(replay, lambda: trials.simulator.crash_plans_in(schedule))
     replay.check_deaths(attempt.deaths)
     error = trials.error or suspicion(trials.simulator, attempt)
     if error is not None:

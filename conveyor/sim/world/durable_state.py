@@ -18,7 +18,7 @@ from conveyor.core.journal import PAGE_SIZE, Journal
 from conveyor.core.snapshots import Saved, packed_state
 from conveyor.report import Tally
 from conveyor.sim.in_hand import NOTHING
-from conveyor.sim.world.faulty_channel import Life
+from conveyor.sim.world.faulty_channel import CrashPlan
 from conveyor.stages import Job, Restorable
 
 __all__ = ["Estate"]
@@ -31,8 +31,10 @@ class Estate:
     item is done again.  `taken` is told of each slice that is taken in hand.
     """
 
-    def __init__(self, life: Life, void: Callable[[int], None], taken: Callable[[], None]) -> None:
-        self.life = life
+    def __init__(
+        self, crash_plan: CrashPlan, void: Callable[[int], None], taken: Callable[[], None]
+    ) -> None:
+        self.crash_plan = crash_plan
         self.void = void
         self.taken = taken
         self.counts = Note(memoryview(array("Q", [0] * Note.words_for(PAGE_SIZE))))
@@ -52,28 +54,32 @@ class Estate:
         )
         if stage is not None and stage.is_restorable and isinstance(stage, Restorable):
             self.stage = stage
-            self.life.saves = True
+            self.crash_plan.saves = True
             if self.saved is not None:
                 stage.restore(pickle.loads(self.saved[1]))
 
     def hold(self, source: int, first: int, end: int) -> None:
         self.held = (source, first, end)
-        self.life.begin()
+        self.crash_plan.begin()
         self.has_begun = True
         self.taken()
 
     def died(self, heads: Sequence[int]) -> None:
         """Keeps what the worker had in hand; `heads`: how far each of its inputs is committed."""
         self.is_inherited = True
-        death = self.life.deaths[-1]
-        held = NOTHING if self.held is None else WorkerDeath(*self.held, running=self.life.running)
+        death = self.crash_plan.deaths[-1]
+        held = (
+            NOTHING
+            if self.held is None
+            else WorkerDeath(*self.held, running=self.crash_plan.running)
+        )
         hand = held if death.hand is None else death.hand
         told = (
             self.inherit(hand) if hand.end > heads[hand.input] else NOTHING
         )  # else all of it is committed
         if held.end <= heads[held.input]:
             held = NOTHING
-        self.life.deaths[-1] = death._replace(hand=None if told == held else told)
+        self.crash_plan.deaths[-1] = death._replace(hand=None if told == held else told)
 
     def inherit(self, hand: WorkerDeath) -> WorkerDeath:
         """Keeps this for the workers to come; gives what of it they can notice."""
@@ -106,10 +112,11 @@ class Estate:
 
     def save(self, saved: Saved) -> None:
         assert self.stage is not None
-        data = packed_state(self.stage, self.life.worker)
+        data = packed_state(self.stage, self.crash_plan.worker)
         if not saved.finished:
-            self.life.done_with()
-        self.life.store(
-            None if saved.finished else self.life.done, "begun" if self.saved is None else "emitted"
+            self.crash_plan.done_with()
+        self.crash_plan.store(
+            None if saved.finished else self.crash_plan.done,
+            "begun" if self.saved is None else "emitted",
         )
         self.saved = saved, data

@@ -20,14 +20,14 @@ from conveyor.sim.in_hand import NOTHING
 from conveyor.sim.schedule import NEVER, Death
 from conveyor.sim.world.channel import MemoryChannel
 
-__all__ = ["Killed", "Life", "LifeOnRecord", "Port"]
+__all__ = ["Killed", "CrashPlan", "RecordedCrashPlan", "FaultyChannel"]
 
 
 class Killed(BaseException):
     """The worker is dead."""
 
 
-class Life:
+class CrashPlan:
     """Where a worker is in all its lives, and where it dies: before one store by number, or at each
     of these places, one after the other.
 
@@ -63,7 +63,7 @@ class Life:
         return bool(self.at) or not self.deaths
 
     @property
-    def is_spared(self) -> bool:
+    def is_unreached(self) -> bool:
         """Did it never come to where it should have died?"""
         return self.will_die
 
@@ -72,9 +72,9 @@ class Life:
         """Is there to be no other worker, now that this one has died?"""
         return self.deaths[-1].wait == NEVER
 
-    def again(self) -> Life:
+    def again(self) -> CrashPlan:
         """One that dies where this one did, or is to."""
-        return Life(self.worker, self.inputs, at=[*self.deaths, *self.at])
+        return CrashPlan(self.worker, self.inputs, at=[*self.deaths, *self.at])
 
     def begin(self) -> None:
         """Called when a slice is taken in hand, before the job is given any of it."""
@@ -134,7 +134,7 @@ class Life:
         raise Killed
 
 
-class LifeOnRecord(Life):
+class RecordedCrashPlan(CrashPlan):
     """Dies where it is recorded, as often as it is; or, if it does not come by there, at the next
     place that it comes to."""
 
@@ -148,8 +148,8 @@ class LifeOnRecord(Life):
     def will_die(self) -> bool:
         return bool(self.left)
 
-    def again(self) -> Life:
-        return LifeOnRecord(self.worker, self.inputs, self.crashes, self.gave_up)
+    def again(self) -> CrashPlan:
+        return RecordedCrashPlan(self.worker, self.inputs, self.crashes, self.gave_up)
 
     def due(self, here: Death) -> Death | None:
         if not self.left or CrashPoint(here.item, here.step, self.given) < self.left[0].point:
@@ -161,12 +161,12 @@ class LifeOnRecord(Life):
         )
 
 
-class Port:
+class FaultyChannel:
     """Either end: a `MemoryChannel` is both."""
 
-    def __init__(self, channel: MemoryChannel, life: Life) -> None:
+    def __init__(self, channel: MemoryChannel, crash_plan: CrashPlan) -> None:
         self.channel = channel
-        self.life = life
+        self.crash_plan = crash_plan
         self.capacity = channel.capacity
         self.start = channel.start
         self.pending = channel.pending
@@ -188,30 +188,30 @@ class Port:
         return self.channel.tail
 
     def commit(self, upto: int) -> None:
-        life, count = self.life, upto - self.channel.head
-        life.commit()
+        crash_plan, count = self.crash_plan, upto - self.channel.head
+        crash_plan.commit()
         self.channel.commit(upto)
-        life.done += count
-        life.out = 0
+        crash_plan.done += count
+        crash_plan.out = 0
 
     def publish(self, n: int, blob: list[object], tag: Tag) -> None:
-        life = self.life
-        is_copy = tag.ordinal == life.ordinal
-        item = None if tag.input == life.inputs else life.done
+        crash_plan = self.crash_plan
+        is_copy = tag.ordinal == crash_plan.ordinal
+        item = None if tag.input == crash_plan.inputs else crash_plan.done
         if is_copy:
-            life.store(item, f"copied{life.copies}")
+            crash_plan.store(item, f"copied{crash_plan.copies}")
         else:
-            life.tell(item)
+            crash_plan.tell(item)
         self.channel.publish(n, blob, tag)
-        life.out += 0 if is_copy else n
-        life.copies = life.copies + 1 if is_copy else 1
-        life.given += 0 if is_copy else n
-        life.ordinal = tag.ordinal
-        if life.copies == tag.lanes.bit_count():
-            life.come_to(item, f"held{life.out}", running=True)
+        crash_plan.out += 0 if is_copy else n
+        crash_plan.copies = crash_plan.copies + 1 if is_copy else 1
+        crash_plan.given += 0 if is_copy else n
+        crash_plan.ordinal = tag.ordinal
+        if crash_plan.copies == tag.lanes.bit_count():
+            crash_plan.come_to(item, f"held{crash_plan.out}", running=True)
 
     def close(self, run: int) -> None:
-        life = self.life
-        life.store(None, f"closed{life.closed}")
+        crash_plan = self.crash_plan
+        crash_plan.store(None, f"closed{crash_plan.closed}")
         self.channel.close(run)
-        life.closed += 1
+        crash_plan.closed += 1

@@ -33,14 +33,14 @@ from conveyor.sim.schedule import CUT, Death, Decision
 from conveyor.sim.schedulers.scheduler import Scheduler
 from conveyor.sim.world.channel import MemoryChannel
 from conveyor.sim.world.durable_state import Estate
-from conveyor.sim.world.faulty_channel import Killed, Life, Port
+from conveyor.sim.world.faulty_channel import CrashPlan, FaultyChannel, Killed
 from conveyor.sim.world.timers import StateLost, put_timer
 from conveyor.stages import Job, Restorable
 
 __all__ = ["RUN", "TEARDOWN", "Blob", "Loop", "Observer"]
 
 Blob: TypeAlias = list[object]
-AnyEnds: TypeAlias = "Ends[MemoryChannel, MemoryChannel] | Ends[Port, Port]"
+AnyEnds: TypeAlias = "Ends[MemoryChannel, MemoryChannel] | Ends[FaultyChannel, FaultyChannel]"
 
 RUN: Final = 1
 TEARDOWN: Final = "teardown()"
@@ -72,7 +72,7 @@ class Setting(Protocol):
     sink: CollectNode
     nodes: dict[int, Node]
     counts: dict[str, int]
-    deaths: dict[str, Life]
+    deaths: dict[str, CrashPlan]
     opened: dict[str, int]
     dead: list[Loop]
     dead_letters: list[DeadLetter]
@@ -114,7 +114,7 @@ class CutOrNot:
     @property
     def n(self) -> int:
         there = max((end.queued() for end in self.loop.channels_in), default=1)
-        if there <= 1 or not self.loop.life or not self.loop.life.will_die:
+        if there <= 1 or not self.loop.crash_plan or not self.loop.crash_plan.will_die:
             return 1
         return ROOMY if self.world.decide(self.loop.spec.name + CUT, (0, 1)) else 1
 
@@ -148,7 +148,7 @@ class Loop:
         )  # before it waits for room
         self.is_stamped = self.spec.depth > 0 or self.spec.stamps
         self.ends = self.deathless = self.make_ends(None)
-        self.life: Life | None = None
+        self.crash_plan: CrashPlan | None = None
         self.estate: Estate | None = None
         self.lane = 0  # of its join, that it reads
         self.tally = Tally()
@@ -169,8 +169,10 @@ class Loop:
         """A new run, and a new worker in it."""
         for at in range(len(self.notes)):
             self.notes[at] = 0
-        self.life = self.world.deaths.get(self.spec.name)
-        self.estate = None if self.life is None else Estate(self.life, self.void, self.taken)
+        self.crash_plan = self.world.deaths.get(self.spec.name)
+        self.estate = (
+            None if self.crash_plan is None else Estate(self.crash_plan, self.void, self.taken)
+        )
         self.reads = self.lane = 0
         self.tally = Tally()
         if is_shut(self.spec, self.world.opened):
@@ -183,7 +185,7 @@ class Loop:
         self.moves += 1
         self.finished = self.dead = self.asked = self.has_begun = False
         self.request = None
-        world, spec, life = self.world, self.spec, self.life
+        world, spec, crash_plan = self.world, self.spec, self.crash_plan
         self.own = None
         try:
             node = self.make_node()
@@ -194,32 +196,36 @@ class Loop:
             if self.own is not None:
                 self.own.leave()
         self.ends = ends = (
-            self.deathless if life is None and not self.composite else self.make_ends(life)
+            self.deathless
+            if crash_plan is None and not self.composite
+            else self.make_ends(crash_plan)
         )
-        inputs = ends.inputs or [world.source if life is None else Port(world.source, life)]
+        inputs = ends.inputs or [
+            world.source if crash_plan is None else FaultyChannel(world.source, crash_plan)
+        ]
         estate = self.estate
         replay = Replay(estate) if estate is not None and estate.stage is not None else None
         if self.is_stamped or replay is not None:
             node = ends.stamped(spec, node, replay)
-        if self.balances or life is not None:
+        if self.balances or crash_plan is not None:
             node = OneOutput(node)
         if world.observer is not None:
             node = world.observer.watch(self, node)
-        cut = ONE_BY_ONE if life is None else CutOrNot(world, self)
+        cut = ONE_BY_ONE if crash_plan is None else CutOrNot(world, self)
         journal = None if estate is None else estate.journal
         self.send = drive(
             RUN, node, inputs, ends.outlets, spec.route, cut, spec.merge_name, journal, replay
         ).send
 
-    def make_ends(self, life: Life | None) -> AnyEnds:
+    def make_ends(self, crash_plan: CrashPlan | None) -> AnyEnds:
         channel = self.world.channels.__getitem__
-        if life is None:
+        if crash_plan is None:
             return Ends(self.spec, self.notes, channel, channel)
 
-        def port(index: int) -> Port:
-            return Port(channel(index), life)
+        def faulty(index: int) -> FaultyChannel:
+            return FaultyChannel(channel(index), crash_plan)
 
-        return Ends(self.spec, self.notes, port, port)
+        return Ends(self.spec, self.notes, faulty, faulty)
 
     def make_node(self) -> Node:
         spec, world, estate = self.spec, self.world, self.estate
@@ -264,8 +270,8 @@ class Loop:
         return self.lane, self.ends.inputs[self.lane].position(index + 1) - 1
 
     def send_dead_letter(self, letter: DeadLetter) -> None:
-        if self.life is not None:
-            self.life.tell(self.life.done)
+        if self.crash_plan is not None:
+            self.crash_plan.tell(self.crash_plan.done)
         self.world.dead_letters.append(letter)
 
     def void(self, ordinal: int) -> None:
@@ -344,21 +350,21 @@ class Loop:
             self.fail("the worker itself", error)
             return
         self.finished = True
-        if self.life is not None:
+        if self.crash_plan is not None:
             try:
-                self.life.finish()
+                self.crash_plan.finish()
             except Killed:
                 self.finished = False
                 self.die()
 
     def die(self) -> None:
         """Its worker is gone: another will take its place, unless a state died with it."""
-        assert self.life is not None
+        assert self.crash_plan is not None
         assert self.estate is not None
         stage, self.stage = self.stage, None  # which nothing tears down
         self.estate.died([inlet.head for inlet in self.ends.inputs or [self.world.source]])
         if self.world.observer is not None:
-            self.world.observer.died(self.life.deaths[-1])
+            self.world.observer.died(self.crash_plan.deaths[-1])
         if (
             stage is not None
             and stage.is_stateful
@@ -371,7 +377,7 @@ class Loop:
                     f"the worker of stage {self.spec.name!r} died in the simulation; {NO_STATE}"
                 ),
             )
-        elif self.life.gives_up:
+        elif self.crash_plan.gives_up:
             self.fail(
                 "",
                 WorkerCrashed(

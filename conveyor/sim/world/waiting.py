@@ -12,7 +12,7 @@ from conveyor.core.requests import Full, Merge
 from conveyor.graph.deadlock import ChannelState, Circle, Wait, WaitsFor, find_cycle
 from conveyor.graph.topology import Topology, channels_of
 from conveyor.sim.world.channel import MemoryChannel
-from conveyor.sim.world.faulty_channel import Port
+from conveyor.sim.world.faulty_channel import FaultyChannel
 from conveyor.sim.world.loop import RUN, Blob, Loop
 
 __all__ = ["Waiting"]
@@ -90,7 +90,7 @@ class Waiting:
 def lacking_room(full: Full[Blob]) -> list[int]:
     """The channels that have no room for what is to go out."""
     blob = full.blob
-    ends = [end.channel if isinstance(end, Port) else end for end in full.outlets]
+    ends = [end.channel if isinstance(end, FaultyChannel) else end for end in full.outlets]
     return [
         end.index
         for end in ends

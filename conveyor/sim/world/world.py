@@ -32,7 +32,7 @@ from conveyor.sim.prepare.prepared import Plan
 from conveyor.sim.schedule import IN, LANES, NEXT, RESTART, STOP, TIMER, Decision
 from conveyor.sim.schedulers.scheduler import Scheduler
 from conveyor.sim.world.channel import MemoryChannel, State
-from conveyor.sim.world.faulty_channel import Killed, Life
+from conveyor.sim.world.faulty_channel import CrashPlan, Killed
 from conveyor.sim.world.loop import RUN, Blob, Loop, Observer
 from conveyor.sim.world.waiting import Waiting
 
@@ -96,7 +96,7 @@ class World:
         self.log: list[Decision] = []
         self.counts: dict[str, int] = {}
         self.scheduler = Scheduler()
-        self.deaths: dict[str, Life] = {}
+        self.deaths: dict[str, CrashPlan] = {}
         self.opened: dict[
             str, int
         ] = {}  # how many lanes of an adapting fork are open, if that matters
@@ -117,7 +117,7 @@ class World:
     # ------------------------------------------------------------------------------------------------------------
     # one run
 
-    def run(self, scheduler: Scheduler, deaths: dict[str, Life] | None = None) -> None:
+    def run(self, scheduler: Scheduler, deaths: dict[str, CrashPlan] | None = None) -> None:
         """From before the first item to where nobody can go on, and to the teardown of every stage,
         as production does it: it comes after whatever ends a run, and an error of it is told if
         there is no other."""
@@ -130,7 +130,7 @@ class World:
             for loop in self.loops if self.plan.tears_down else ():
                 loop.tear_down(is_told and not self.failures)
 
-    def begin(self, scheduler: Scheduler, deaths: dict[str, Life] | None = None) -> None:
+    def begin(self, scheduler: Scheduler, deaths: dict[str, CrashPlan] | None = None) -> None:
         """Everything as it is before the first item."""
         self.scheduler = scheduler
         self.deaths = deaths or {}
