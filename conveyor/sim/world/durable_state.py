@@ -21,10 +21,10 @@ from conveyor.sim.in_hand import NOTHING
 from conveyor.sim.world.faulty_channel import CrashPlan
 from conveyor.stages import Job, Restorable
 
-__all__ = ["Estate"]
+__all__ = ["DurableState"]
 
 
-class Estate:
+class DurableState:
     """Of one node in one run in which its worker may die.
 
     `void` is told of the first ordinal of which nothing that was said counts: what came of that
@@ -46,7 +46,7 @@ class Estate:
         self.stage: Restorable | None = None
         self.saved: tuple[Saved, bytes] | None = None
 
-    def heir(self, stage: Job[object, object] | None, tally: Tally) -> None:
+    def succeed(self, stage: Job[object, object] | None, tally: Tally) -> None:
         """Another worker takes over, with a stage that is new and nothing in hand."""
         self.held = None
         self.journal = Journal(

@@ -32,7 +32,7 @@ from conveyor.sim.prepare.prepared import Plan, Seat
 from conveyor.sim.schedule import CUT, Death, Decision
 from conveyor.sim.schedulers.scheduler import Scheduler
 from conveyor.sim.world.channel import MemoryChannel
-from conveyor.sim.world.durable_state import Estate
+from conveyor.sim.world.durable_state import DurableState
 from conveyor.sim.world.faulty_channel import CrashPlan, FaultyChannel, Killed
 from conveyor.sim.world.timers import StateLost, put_timer
 from conveyor.stages import Job, Restorable
@@ -149,7 +149,7 @@ class Loop:
         self.is_stamped = self.spec.depth > 0 or self.spec.stamps
         self.ends = self.deathless = self.make_ends(None)
         self.crash_plan: CrashPlan | None = None
-        self.estate: Estate | None = None
+        self.durable: DurableState | None = None
         self.lane = 0  # of its join, that it reads
         self.tally = Tally()
         self.options: list[
@@ -170,8 +170,10 @@ class Loop:
         for at in range(len(self.notes)):
             self.notes[at] = 0
         self.crash_plan = self.world.deaths.get(self.spec.name)
-        self.estate = (
-            None if self.crash_plan is None else Estate(self.crash_plan, self.void, self.taken)
+        self.durable = (
+            None
+            if self.crash_plan is None
+            else DurableState(self.crash_plan, self.void, self.taken)
         )
         self.reads = self.lane = 0
         self.tally = Tally()
@@ -203,8 +205,8 @@ class Loop:
         inputs = ends.inputs or [
             world.source if crash_plan is None else FaultyChannel(world.source, crash_plan)
         ]
-        estate = self.estate
-        replay = Replay(estate) if estate is not None and estate.stage is not None else None
+        durable = self.durable
+        replay = Replay(durable) if durable is not None and durable.stage is not None else None
         if self.is_stamped or replay is not None:
             node = ends.stamped(spec, node, replay)
         if self.balances or crash_plan is not None:
@@ -212,7 +214,7 @@ class Loop:
         if world.observer is not None:
             node = world.observer.watch(self, node)
         cut = ONE_BY_ONE if crash_plan is None else CutOrNot(world, self)
-        journal = None if estate is None else estate.journal
+        journal = None if durable is None else durable.journal
         self.send = drive(
             RUN, node, inputs, ends.outlets, spec.route, cut, spec.merge_name, journal, replay
         ).send
@@ -228,14 +230,14 @@ class Loop:
         return Ends(self.spec, self.notes, faulty, faulty)
 
     def make_node(self) -> Node:
-        spec, world, estate = self.spec, self.world, self.estate
+        spec, world, durable = self.spec, self.world, self.durable
         self.stage = None
         if spec.kind is Kind.SINK:
             world.sink.tally = self.tally
             return world.sink
-        if estate is not None:
+        if durable is not None:
             self.tally = Tally()  # the journal knows what the last worker had counted
-        node = None if spec.stage is None or estate is not None else world.nodes.get(spec.index)
+        node = None if spec.stage is None or durable is not None else world.nodes.get(spec.index)
         if node is None and spec.stage is not None:
             self.stage, self.own = stage, own = self.seat.copy()
             if own is not None:
@@ -243,9 +245,9 @@ class Loop:
             if self.seat.sets_up:
                 stage.setup()
             surroundings = ALONE._replace(place=self.place, is_final=is_final)
-            if estate is not None:
-                estate.heir(stage, self.tally)
-                surroundings = estate.surroundings()._replace(is_final=is_final)
+            if durable is not None:
+                durable.succeed(stage, self.tally)
+                surroundings = durable.surroundings()._replace(is_final=is_final)
             node = node_for(stage, spec.name, self.send_dead_letter, surroundings)
             if isinstance(node, MapNode) and not is_slight(node.job):
                 node.quick = None  # it runs a job once more whose error it does not look at, be it that of a time limit
@@ -256,12 +258,12 @@ class Loop:
             if world.plan.timers:
                 job, place = node, surroundings.place or self.place
                 put_timer(job, lambda: world.runs_out(spec.name, place(job.index())))
-            if self.seat.is_stateless and estate is None:
+            if self.seat.is_stateless and durable is None:
                 world.nodes[spec.index] = node
         if node is None:
             node = RelayNode()
-            if estate is not None:
-                estate.heir(None, self.tally)
+            if durable is not None:
+                durable.succeed(None, self.tally)
         node.tally = self.tally
         return node
 
@@ -336,7 +338,7 @@ class Loop:
         stage = self.stage
         if (
             stage is not None
-            and self.estate is None
+            and self.durable is None
             and stage.is_restorable
             and isinstance(stage, Restorable)
         ):
@@ -360,16 +362,16 @@ class Loop:
     def die(self) -> None:
         """Its worker is gone: another will take its place, unless a state died with it."""
         assert self.crash_plan is not None
-        assert self.estate is not None
+        assert self.durable is not None
         stage, self.stage = self.stage, None  # which nothing tears down
-        self.estate.died([inlet.head for inlet in self.ends.inputs or [self.world.source]])
+        self.durable.died([inlet.head for inlet in self.ends.inputs or [self.world.source]])
         if self.world.observer is not None:
             self.world.observer.died(self.crash_plan.deaths[-1])
         if (
             stage is not None
             and stage.is_stateful
             and not stage.is_restorable
-            and self.estate.has_begun
+            and self.durable.has_begun
         ):
             self.fail(
                 "",
