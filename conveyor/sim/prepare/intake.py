@@ -16,7 +16,7 @@ from typing import Final
 from conveyor.errors import NotPicklable
 from conveyor.items.codec import PROTOCOL, Sealed, Take, is_atom, sealer
 
-__all__ = ["MOST_PULLED", "Lent", "as_given", "taken_in"]
+__all__ = ["MOST_PULLED", "ByReference", "as_given", "taken_in"]
 
 MOST_PULLED: Final = 1_000_000  # of an iterable that does not say how many there are
 
@@ -31,7 +31,7 @@ def taken_in(items: Iterable[object], *, copies: bool = True, expected: int = 0)
     >>> as_given(taken_in(row for row["n"] in range(2)))
     [{'n': 0}, {'n': 1}]
     """
-    seal = sealer() if copies else Lent
+    seal = sealer() if copies else ByReference
     safe: list[object] = []
     most = None if isinstance(items, Sized) else max(MOST_PULLED, expected)
     for item in items:
@@ -53,12 +53,12 @@ def as_given(items: Iterable[object]) -> list[object]:
     return [item.open() if isinstance(item, Sealed) else item for item in items]
 
 
-class Lent(Sealed):
+class ByReference(Sealed):
     """In place of a sealed item: opened, it is the very object, so whoever changes it changes it
     for all.
 
     >>> item = [1]
-    >>> Lent(item).open() is item
+    >>> ByReference(item).open() is item
     True
     """
 

@@ -26,7 +26,7 @@ from conveyor.items.bytecode import is_slight
 from conveyor.report import DeadLetter, Tally
 from conveyor.sim.determinism.inspection import Inspection
 from conveyor.sim.interruption import is_final, pass_on
-from conveyor.sim.prepare.intake import Lent
+from conveyor.sim.prepare.intake import ByReference
 from conveyor.sim.prepare.own_state import Own
 from conveyor.sim.prepare.prepared import Plan, Seat
 from conveyor.sim.schedule import CUT, Death, Decision
@@ -252,7 +252,7 @@ class Loop:
             if isinstance(node, MapNode) and not is_slight(node.job):
                 node.quick = None  # it runs a job once more whose error it does not look at, be it that of a time limit
             if not world.plan.copies:
-                node.seal = Lent
+                node.seal = ByReference
             if world.inspection is not None:
                 world.inspection.take(self.seat, node)
             if world.plan.timers:
