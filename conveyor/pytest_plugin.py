@@ -249,7 +249,7 @@ def replay(item: pytest.Function, trials: Trials, text: str) -> None:
     """The test under one schedule."""
     __tracebackhide__ = True
     from conveyor.sim.schedule import Schedule
-    from conveyor.sim.search.describe import in_words
+    from conveyor.sim.search.describe import describe
     from conveyor.sim.search.test_runs import replayed
 
     schedule = Schedule.parse(text)
@@ -257,7 +257,7 @@ def replay(item: pytest.Function, trials: Trials, text: str) -> None:
         replayed(trials, schedule)
     except BaseException:
         if trials.error is not None:
-            words = in_words(schedule, trials.simulator.plan.topology)
+            words = describe(schedule, trials.simulator.plan.topology)
             item.stash[TOLD] = (
                 f"the schedule of --conveyor-schedule: default everywhere except: {words}"
             )

@@ -15,15 +15,15 @@ from conveyor.core.crashes import WorkerDeath as Hand
 from conveyor.errors import ScheduleMismatch
 from conveyor.sim.escaping import escaped, plain
 
-__all__ = ["NOTHING", "hand_from", "hand_in_words"]
+__all__ = ["NOTHING", "parse_hand", "describe_hand"]
 
 NOTHING: Final = Hand(0, 0, 0)
 NONE: Final = "none"
 
 
-def hand_in_words(hand: Hand) -> str:
+def describe_hand(hand: Hand) -> str:
     """
-    >>> hand_in_words(Hand(1, 4, 10, at=6)), hand_in_words(Hand(0, 7, 8, running=False)), hand_in_words(NOTHING)
+    >>> describe_hand(Hand(1, 4, 10, at=6)), describe_hand(Hand(0, 7, 8, running=False)), describe_hand(NOTHING)
     ('4-9:of1:at6', '7:rest', 'none')
     """
     if hand.first == hand.end:
@@ -38,10 +38,10 @@ def hand_in_words(hand: Hand) -> str:
     return ":".join(words)
 
 
-def hand_from(text: str) -> Hand:
+def parse_hand(text: str) -> Hand:
     """What such words say; raises `ScheduleMismatch` if they are none.
 
-    >>> hand_from("4-9:of1:at6") == Hand(1, 4, 10, at=6)
+    >>> parse_hand("4-9:of1:at6") == Hand(1, 4, 10, at=6)
     True
     """
     if text == NONE:

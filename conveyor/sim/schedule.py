@@ -10,7 +10,7 @@ Rule 2.  The text is `cv1:` and parts between semicolons: `merge.3=1` (read 3 of
          takes lane 1, both counted from 0), `!pool/0.4.emitted` (the worker of `pool/0` dies with
          item 4 emitted and not yet committed).  Behind a death may stand `*2` (the second time that
          it is there in one life, where once is not enough to say), `@4-9` (that it had these items
-         in hand, where that is more or less than the one, or was in a real run: `hand_in_words`),
+         in hand, where that is more or less than the one, or was in a real run: `describe_hand`),
          `+2` (it comes back two decisions later) or `+never`.
 Rule 3.  The ordinals of a join count the items that it has read, those of a fork the items that it
          has taken.
@@ -33,7 +33,7 @@ from conveyor.core.crashes import WorkerDeath as Hand
 from conveyor.errors import ScheduleMismatch
 from conveyor.graph.route import LANES_BY_DEFAULT
 from conveyor.sim.escaping import escaped, plain
-from conveyor.sim.in_hand import hand_from, hand_in_words
+from conveyor.sim.in_hand import describe_hand, parse_hand
 
 __all__ = [
     "CUT",
@@ -114,7 +114,7 @@ class Death(NamedTuple):
     def __str__(self) -> str:
         item = END if self.item is None else self.item
         nth = f"*{self.nth}" if self.nth > 1 else ""
-        hand = "" if self.hand is None else f"@{hand_in_words(self.hand)}"
+        hand = "" if self.hand is None else f"@{describe_hand(self.hand)}"
         wait = "+never" if self.wait == NEVER else f"+{self.wait}" if self.wait else ""
         return f"!{escaped(self.worker)}.{item}.{self.step}{nth}{hand}{wait}"
 
@@ -123,7 +123,7 @@ class Death(NamedTuple):
         """The one that a part of a text says."""
         item = None if found["item"] == END else int(found["item"])
         wait = NEVER if found["wait"] == "never" else int(found["wait"] or 0)
-        hand = None if found["hand"] is None else hand_from(found["hand"])
+        hand = None if found["hand"] is None else parse_hand(found["hand"])
         return cls(plain(found["worker"]), item, found["step"], wait, int(found["nth"] or 1), hand)
 
 

@@ -12,7 +12,7 @@ from conveyor.errors import ScheduleMismatch, TopologyError
 from conveyor.sim.faults import Faults
 from conveyor.sim.schedule import Schedule
 from conveyor.sim.search.api import STRATEGIES, Strategy
-from conveyor.sim.search.describe import in_words
+from conveyor.sim.search.describe import describe
 
 
 def add_one(n: int) -> int:
@@ -81,7 +81,7 @@ def pool() -> Pipeline[int, int]:
     ],
 )
 def test_a_schedule_reads_as_words(text: str, words: str) -> None:
-    assert in_words(Schedule.parse(text), pool().topology) == words
+    assert describe(Schedule.parse(text), pool().topology) == words
 
 
 def test_the_quickstart_has_every_interleaving_of_its_lanes_and_each_can_be_had_again() -> None:
@@ -111,7 +111,7 @@ def test_an_adapting_fork_opens_lanes() -> None:
         Pipeline[int]().add(BalancingFork(max_lanes=3)).add(Processor(add_one)).add(Join()).topology
     )
     assert (
-        in_words(Schedule.parse("cv1:balancing_fork~lanes.0=2"), topology)
+        describe(Schedule.parse("cv1:balancing_fork~lanes.0=2"), topology)
         == "fork 'balancing_fork' opens 2 of 3 lanes"
     )
 

@@ -23,16 +23,16 @@ from conveyor.sim.schedule import (
     Schedule,
 )
 
-__all__ = ["in_words", "several"]
+__all__ = ["describe", "several"]
 
 
-def in_words(schedule: Schedule, topology: Topology) -> str:
+def describe(schedule: Schedule, topology: Topology) -> str:
     """What a schedule decides otherwise than by default: "nothing" if it is the default."""
-    parts = [choice_in_words(key, option, topology) for key, option in schedule.choices.items()]
-    return "; ".join([*parts, *map(death_in_words, schedule.deaths)]) or "nothing"
+    parts = [describe_choice(key, option, topology) for key, option in schedule.choices.items()]
+    return "; ".join([*parts, *map(describe_death, schedule.deaths)]) or "nothing"
 
 
-def choice_in_words(key: Key, option: int, topology: Topology) -> str:
+def describe_choice(key: Key, option: int, topology: Topology) -> str:
     point, ordinal = key
     for node in topology.nodes:
         if node.merge_name == point and option < len(node.inputs):
@@ -60,7 +60,7 @@ def choice_in_words(key: Key, option: int, topology: Topology) -> str:
     return f"{point!r} #{ordinal} takes {option}"
 
 
-def death_in_words(death: Death) -> str:
+def describe_death(death: Death) -> str:
     item = "what comes after the last item" if death.item is None else f"item {death.item}"
     step, number = death.step.rstrip("0123456789"), death.step.lstrip("abcdefghijklmnopqrstuvwxyz")
     when = {
@@ -77,10 +77,12 @@ def death_in_words(death: Death) -> str:
     again = f", when it is there for the {nth(death.nth)} time" if death.nth > 1 else ""
     later = f", and comes back {death.wait} decisions later" if death.wait > 0 else ""
     never = ", and none takes its place" if death.wait == NEVER else ""
-    return f"worker {death.worker!r} dies {when}{again}{held_in_words(death)}{later}{never}"
+    return (
+        f"worker {death.worker!r} dies {when}{again}{describe_hand_at_death(death)}{later}{never}"
+    )
 
 
-def held_in_words(death: Death) -> str:
+def describe_hand_at_death(death: Death) -> str:
     """What it had in hand, if that is said."""
     hand = death.hand
     if hand is None:

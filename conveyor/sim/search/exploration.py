@@ -20,7 +20,7 @@ from conveyor.sim.schedulers.deviations import Deviations
 from conveyor.sim.schedulers.exhaustive import Exhaustive, Redundant
 from conveyor.sim.schedulers.replay import Follow, Replay
 from conveyor.sim.schedulers.scheduler import Default, Scheduler
-from conveyor.sim.search.describe import in_words
+from conveyor.sim.search.describe import describe
 from conveyor.sim.search.findings import Exploration, Found
 from conveyor.sim.search.nondeterminism import suspicion
 from conveyor.sim.search.shrink import shrunk
@@ -210,7 +210,7 @@ class Search:
         """Finds out whose failure it is, makes it as small as can be, and makes sure that what is
         left fails again."""
         simulator, schedule = self.simulator, attempt.schedule()
-        words = in_words(schedule, simulator.plan.topology)
+        words = describe(schedule, simulator.plan.topology)
         found = Found(error, str(schedule), number or self.found.schedules, len(schedule), 0, words)
         if doubt is None and not self.is_watched:
             doubt = suspicion(simulator, attempt)
@@ -243,7 +243,7 @@ class Search:
 
     def shown(self, found: Found, schedule: Schedule) -> Found:
         return found._replace(
-            schedule=str(schedule), words=in_words(schedule, self.simulator.plan.topology)
+            schedule=str(schedule), words=describe(schedule, self.simulator.plan.topology)
         )
 
     def once_more(self, schedule: Schedule) -> BaseException | None:
@@ -298,7 +298,7 @@ def with_fewer(search: Search) -> None:
             search.judge(attempt) is not None
             and (error := search.once_more(schedule := attempt.schedule())) is not None
         ):
-            words = in_words(schedule, search.simulator.plan.topology)
+            words = describe(schedule, search.simulator.plan.topology)
             search.found.failure = failure._replace(
                 error=error, schedule=str(schedule), runs=failure.runs + run, words=words
             )
