@@ -70,14 +70,14 @@ def case(library: str, fault: str) -> str:
             if (Path(directory) / RUNS).exists()
             else Counter[str]()
         )
-        return describe(
+        return in_words(
             None if hangs else found,
             sorted(number for number, count in again.items() if count > 1),
             process,
         )
 
 
-def describe(
+def in_words(
     found: Mapping[str, Any] | None, again: list[str], process: subprocess.Popen[bytes]
 ) -> str:
     """The verdict on a case whose results and errors were counted."""

@@ -13,7 +13,7 @@ from conveyor.reporting.trace import Happening
 from conveyor.sim.faults import Faults
 from conveyor.sim.in_hand import NOTHING
 from conveyor.sim.schedule import NEVER, Death, Key, Schedule
-from conveyor.sim.schedulers.replay import Follow
+from conveyor.sim.schedulers.replay import FollowSchedule
 from tests.chains import chains, values
 from tests.helpers import PROVE, pipeline
 from tests.model import Buffer, Chain, Map, assert_as_promised, build, sources
@@ -106,7 +106,9 @@ def test_a_schedule_from_which_keys_are_taken_still_runs(
         build(chain, pipeline()).simulate(sources(values), seed=seed).schedule
     )
     left = {key: option for key, option in schedule.choices.items() if data.draw(st.booleans())}
-    run = build(chain, pipeline()).simulate(sources(values), scheduler=Follow(Schedule(left)))
+    run = build(chain, pipeline()).simulate(
+        sources(values), scheduler=FollowSchedule(Schedule(left))
+    )
 
     assert_as_promised(chain, values, run)
     assert all(

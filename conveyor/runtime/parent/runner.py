@@ -282,7 +282,9 @@ class Runner:
         A source that balances may go on without being woken, as time goes by; and so may a sink
         that lets results gather, which is not among these.
         """
-        able = any(loop.able() for loop in loops if loop.balancer is None or not self.source_balances)
+        able = any(
+            loop.able() for loop in loops if loop.balancer is None or not self.source_balances
+        )
         if able and not self.crew.sleep(LATE_MS):
             self.crew.forgotten += 1
         found = self.watchdog.look(self.crew.run, self.wait_reasons())

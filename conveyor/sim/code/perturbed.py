@@ -241,13 +241,13 @@ def later(clock: Callable[..., Any], name: str) -> object | None:
     def of_seconds(seconds: float | None = None) -> object:
         return clock(then() if seconds is None else seconds)
 
-    def describe(form: str, when: object = None) -> object:
+    def formatted(form: str, when: object = None) -> object:
         return clock(form, module.localtime(then()) if when is None else when)
 
     if name in OF_SECONDS:
         return of_seconds
     if name == "strftime":
-        return describe
+        return formatted
     return in_seconds if name in CLOCKS else in_ns if name.removesuffix("_ns") in CLOCKS else None
 
 

@@ -11,7 +11,7 @@ from conveyor.sim.schedule import Decision, Schedule
 from conveyor.sim.schedulers.deviations import Deviations
 from conveyor.sim.schedulers.pct import Priorities
 from conveyor.sim.schedulers.random import RandomWalk
-from conveyor.sim.schedulers.replay import Follow
+from conveyor.sim.schedulers.replay import FollowSchedule
 from conveyor.sim.schedulers.scheduler import Scheduler
 from conveyor.sim.schedulers.urw import UniformWalk
 
@@ -23,7 +23,7 @@ class Portfolio(Scheduler):
     a schedule each in turn."""
 
     def __init__(self, seed: int = 0, known: Sequence[Schedule] = ()) -> None:
-        self.known: list[Scheduler] = [Follow(schedule) for schedule in known]
+        self.known: list[Scheduler] = [FollowSchedule(schedule) for schedule in known]
         self.members: list[Scheduler] = [
             Deviations(2),
             RandomWalk(seed),

@@ -15,10 +15,10 @@ from conveyor.recording.reader import Recording
 from conveyor.sim.schedule import IN, LANES, LEFT, NEXT, RESTART, Death, Decision, Key, Schedule
 from conveyor.sim.schedulers.scheduler import Once, Scheduler, possible
 
-__all__ = ["Again", "Follow", "Recorded", "Replay"]
+__all__ = ["ReplayLog", "FollowSchedule", "ReplayRecording", "ReplaySchedule"]
 
 
-class Follow(Once):
+class FollowSchedule(Once):
     """Takes what the schedule says where that is possible: for shrinking, where it need not be any
     more."""
 
@@ -50,7 +50,7 @@ class Follow(Once):
         return self.wanted.get((point, ordinal))
 
 
-class Replay(Follow):
+class ReplaySchedule(FollowSchedule):
     """Takes exactly what the schedule says; anything else is a `ScheduleMismatch`."""
 
     def pick(self, point: str, ordinal: int, options: Sequence[int]) -> int:
@@ -94,7 +94,7 @@ class Replay(Follow):
                 )
 
 
-class Again(Scheduler):
+class ReplayLog(Scheduler):
     """Takes the decisions of a run that has been, in their order; where jobs decide otherwise now,
     the default."""
 
@@ -127,7 +127,7 @@ class Again(Scheduler):
         return then.option if then.option < joins else None
 
 
-class Recorded(Once):
+class ReplayRecording(Once):
     """Takes exactly what was recorded; behind that, if the run did not come to its end, the
     defaults."""
 

@@ -27,7 +27,7 @@ from conveyor.sim.schedulers.exhaustive import Exhaustive
 from conveyor.sim.schedulers.pct import Priorities
 from conveyor.sim.schedulers.portfolio import Portfolio
 from conveyor.sim.schedulers.random import RandomWalk
-from conveyor.sim.schedulers.replay import Replay
+from conveyor.sim.schedulers.replay import ReplaySchedule
 from conveyor.sim.schedulers.scheduler import Scheduler
 from conveyor.sim.schedulers.urw import UniformWalk
 from conveyor.sim.search.exploration import Exploration, Search, explore, stores_of, with_fewer
@@ -110,7 +110,7 @@ def replayed(
             raise ScheduleMismatch(
                 f"{death}: there is no worker {death.worker!r}; the workers are {', '.join(workers) or 'none'}"
             )
-    replay = Replay(said)
+    replay = ReplaySchedule(said)
     replay.begin()
     attempt = simulator.attempt(replay, simulator.crash_plans_in(said))
     replay.check_deaths(attempt.deaths)

@@ -14,7 +14,7 @@ from typing import Final, NamedTuple
 
 from conveyor.sim.prepare.prepared import Plan
 from conveyor.sim.schedule import Decision, Key, Schedule
-from conveyor.sim.schedulers.replay import Follow
+from conveyor.sim.schedulers.replay import FollowSchedule
 from conveyor.sim.world.world import World
 
 __all__ = ["Cure", "cures"]
@@ -44,7 +44,7 @@ def cures(
 
         def ends(capacity: int, channel: int = channel) -> bool:
             world = World(plan.with_capacity(channel, capacity), items)
-            world.run(Follow(schedule))
+            world.run(FollowSchedule(schedule))
             return all(loop.finished for loop in world.loops)
 
         pipe = plan.topology.channels[channel]

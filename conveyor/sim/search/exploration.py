@@ -18,7 +18,7 @@ from conveyor.sim.faults import Faults
 from conveyor.sim.schedule import NEXT, Schedule
 from conveyor.sim.schedulers.deviations import Deviations
 from conveyor.sim.schedulers.exhaustive import Exhaustive, Redundant
-from conveyor.sim.schedulers.replay import Follow, Replay
+from conveyor.sim.schedulers.replay import FollowSchedule, ReplaySchedule
 from conveyor.sim.schedulers.scheduler import Default, Scheduler
 from conveyor.sim.search.describe import describe
 from conveyor.sim.search.findings import Exploration, Found
@@ -123,7 +123,9 @@ class Search:
         """A certain schedule, as far as it fits."""
         return followed(
             schedule,
-            lambda said: self.attempt(Follow(said), lambda: self.simulator.crash_plans_in(said)),
+            lambda said: self.attempt(
+                FollowSchedule(said), lambda: self.simulator.crash_plans_in(said)
+            ),
         )
 
     def rerun(self, schedule: Schedule) -> tuple[Schedule, BaseException | None]:
@@ -248,7 +250,7 @@ class Search:
 
     def once_more(self, schedule: Schedule) -> BaseException | None:
         """What is wrong when exactly this is replayed, if anything is."""
-        replay = Replay(schedule)
+        replay = ReplaySchedule(schedule)
         try:
             attempt = self.attempt(replay, lambda: self.simulator.crash_plans_in(schedule))
             replay.check_deaths(attempt.deaths)

@@ -19,7 +19,7 @@ from conveyor.recording.reader import Recording
 from conveyor.reporting.build import ordered_letters
 from conveyor.sim.prepare.intake import as_given, taken_in
 from conveyor.sim.prepare.prepared import Plan
-from conveyor.sim.schedulers.replay import Recorded
+from conveyor.sim.schedulers.replay import ReplayRecording
 from conveyor.sim.search.simulation import Attempt, Simulator
 from conveyor.sim.world.faulty_channel import CrashPlan, RecordedCrashPlan
 from conveyor.sim.world.loop import TEARDOWN
@@ -54,7 +54,7 @@ def follow(simulator: Simulator, recording: Recording) -> Attempt:
     """The same with a simulator that is there."""
     recording.check(simulator.plan.topology)
     recording.check_items(as_given(simulator.items))
-    scheduler = Recorded(recording)
+    scheduler = ReplayRecording(recording)
     scheduler.begin()
     scheduler.comes_in = how_many(simulator.plan.topology, recording)
     attempt = simulator.attempt(scheduler, recorded_crash_plans(simulator, recording))

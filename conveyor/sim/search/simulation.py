@@ -26,7 +26,7 @@ from conveyor.sim.interruption import look_for_handlers
 from conveyor.sim.prepare.intake import as_given, taken_in
 from conveyor.sim.prepare.prepared import Plan
 from conveyor.sim.schedule import CUT, LEFT, NEVER, NEXT, RESTART, Death, Decision, Key, Schedule
-from conveyor.sim.schedulers.replay import Again, Follow
+from conveyor.sim.schedulers.replay import FollowSchedule, ReplayLog
 from conveyor.sim.schedulers.scheduler import Scheduler
 from conveyor.sim.search.capacity import cures
 from conveyor.sim.search.tracer import Tracer
@@ -204,7 +204,7 @@ class Simulator:
     def repeat(self, attempt: Attempt) -> Attempt:
         """The same schedule once more, every job of it."""
         self.second.memories.clear()
-        return self.finished(self.second, Again(attempt.log), self.crash_plans_of(attempt))
+        return self.finished(self.second, ReplayLog(attempt.log), self.crash_plans_of(attempt))
 
     def changed_globals(self) -> dict[str, str]:
         """Which globals were changed by a job when a schedule was last repeated, and by the job of
@@ -219,13 +219,14 @@ class Simulator:
         """The same schedule once more, and what happens in it, step by step."""
         tracer = Tracer()
         world = World(self.plan, self.items, tracer, Inspection(doubles=True) if doubles else None)
-        once_more = self.finished(world, Again(attempt.log), self.crash_plans_of(attempt))
+        once_more = self.finished(world, ReplayLog(attempt.log), self.crash_plans_of(attempt))
         return once_more, tracer.trace()
 
     def follow(self, schedule: Schedule) -> Attempt:
         """A certain schedule, as far as it fits."""
         return followed(
-            schedule, lambda schedule: self.attempt(Follow(schedule), self.crash_plans_in(schedule))
+            schedule,
+            lambda schedule: self.attempt(FollowSchedule(schedule), self.crash_plans_in(schedule)),
         )
 
     def crash_plan(

@@ -19,7 +19,7 @@ from conveyor.sim.interruption import look_for_handlers
 from conveyor.sim.prepare.prepared import Plan
 from conveyor.sim.schedule import Schedule
 from conveyor.sim.schedulers.exhaustive import Redundant
-from conveyor.sim.schedulers.replay import Replay
+from conveyor.sim.schedulers.replay import ReplaySchedule
 from conveyor.sim.schedulers.scheduler import Scheduler
 from conveyor.sim.search.api import Strategy, check_bounds, made
 from conveyor.sim.search.exploration import (
@@ -162,7 +162,7 @@ def replayed(trials: Trials, schedule: Schedule) -> None:
     depend on more than their item.
     """
     trials.timers = schedule.has_timers
-    replay = Replay(schedule)
+    replay = ReplaySchedule(schedule)
     attempt = trials.attempt(replay, lambda: trials.simulator.crash_plans_in(schedule))
     replay.check_deaths(attempt.deaths)
     error = trials.error or suspicion(trials.simulator, attempt)
