@@ -37,7 +37,7 @@ from conveyor.sim.code.instrument import HOOK, MAKE_SETS, with_hooks
 from conveyor.sim.code.uses import CLASSES, Uses
 from conveyor.typecheck.members import attribute
 
-__all__ = ["double_of_job", "reordered"]
+__all__ = ["perturbed_job", "reordered"]
 
 AnyJob: TypeAlias = Callable[..., object]
 
@@ -51,19 +51,19 @@ OF_SECONDS: Final = frozenset(
     "localtime gmtime ctime".split()
 )  # of now, where they are not told when
 MODULES: Final = ("time", "datetime", "random")
-HAVE_DOUBLES: Final = (ModuleType, type, FunctionType, BuiltinFunctionType, MethodType)
+CAN_BE_PERTURBED: Final = (ModuleType, type, FunctionType, BuiltinFunctionType, MethodType)
 LOOKS: Final = 2000  # at a clock: some tell no less than a microsecond
 TABLES: Final = [2**n for n in range(4, 15)]  # sizes of sets' tables that are tried
 
 
-def double_of_job(job: AnyJob, written: object = None) -> AnyJob:
+def perturbed_job(job: AnyJob, written: object = None) -> AnyJob:
     """The job's double; the job itself where nothing that it refers to has one.  `written`: the
     same before it travelled."""
-    found = Doubles(file_of(written)).of_callable(job)
+    found = Perturbation(file_of(written)).of_callable(job)
     return job if found is None else found
 
 
-class Doubles:
+class Perturbation:
     """The doubles that belong together: of a job, and of what it calls."""
 
     def __init__(self, file: str) -> None:
@@ -107,7 +107,7 @@ class Doubles:
         }
         closure = tuple(later.get(name, cell) for name, cell in cells.items())
         made = FunctionType(with_hooks(fn, self.file), names, fn.__name__, fn.__defaults__, closure)
-        self.made[fn] = double = alias(fn, made)
+        self.made[fn] = perturbed_copy = alias(fn, made)
         for name, cell in later.items():
             value = cells[name].cell_contents
             found = self.of_value(value, fn)
@@ -116,12 +116,12 @@ class Doubles:
             found = self.of_value(fn.__globals__.get(name, getattr(builtins, name, None)), fn)
             if found is not None:
                 names[name] = found
-        return double
+        return perturbed_copy
 
     def of_value(self, value: object, user: FunctionType | None = None) -> object | None:
         """The double of what a name stands for; None if it needs none."""
         if value is set or value is frozenset:
-            return Sets(cast("AnyJob", value))
+            return SetStandIn(cast("AnyJob", value))
         if value is hash:
             return salted
         if (
@@ -135,7 +135,7 @@ class Doubles:
     def of_module(self, value: object) -> object | None:
         if not isinstance(value, ModuleType) or value.__name__ not in MODULES:
             return None
-        return Ahead(value, lambda name: self.of_clock(getattr(value, name)))
+        return StandIn(value, lambda name: self.of_clock(getattr(value, name)))
 
     def of_clock(self, value: object) -> object | None:
         """The double of a function of `time` or `random`, or of a class of `datetime`."""
@@ -144,13 +144,13 @@ class Doubles:
         if isinstance(value, BuiltinFunctionType) and module == "time":
             return later(value, name)
         if isinstance(value, type) and module == "datetime" and name in CLASSES:
-            return Ahead(value, lambda attribute: today_later(value, attribute))
+            return StandIn(value, lambda attribute: today_later(value, attribute))
         if (
             isinstance(value, MethodType | BuiltinMethodType)
             and owner is self.random.original
             and owner is not None
         ):
-            return cast("object", getattr(self.random.double, name))
+            return cast("object", getattr(self.random.perturbed_copy, name))
         return None
 
     def imported(self, name: str, *args: Any) -> object:
@@ -162,19 +162,19 @@ def holds_code(cell: CellType) -> bool:
     """Is in it what may have a double?  Anything else must be shared with the function's own calls,
     be it put there anew."""
     try:
-        return isinstance(cell.cell_contents, HAVE_DOUBLES)
+        return isinstance(cell.cell_contents, CAN_BE_PERTURBED)
     except ValueError:  # it is empty yet
         return False
 
 
-def alias(fn: FunctionType, double: FunctionType) -> FunctionType:
+def alias(fn: FunctionType, perturbed_copy: FunctionType) -> FunctionType:
     """The double with all that can be asked of the function: what is kept in its attributes is
     there for both."""
-    double.__kwdefaults__ = fn.__kwdefaults__
-    double.__dict__ = fn.__dict__
+    perturbed_copy.__kwdefaults__ = fn.__kwdefaults__
+    perturbed_copy.__dict__ = fn.__dict__
     for name in functools.WRAPPER_ASSIGNMENTS:
-        setattr(double, name, getattr(fn, name))
-    return double
+        setattr(perturbed_copy, name, getattr(fn, name))
+    return perturbed_copy
 
 
 def file_of(job: object) -> str:
@@ -189,25 +189,25 @@ class Random:
     def __init__(self) -> None:
         module: Any = sys.modules.get("random")  # if nobody has imported it nobody uses it
         self.original: object = getattr(module, "_inst", None)
-        self.double: object = None if module is None else module.Random(SEED)
+        self.perturbed_copy: object = None if module is None else module.Random(SEED)
 
 
-class Ahead:
+class StandIn:
     """Stands in for a module or a class: some of its attributes have doubles."""
 
-    def __init__(self, original: object, double_of: Callable[[str], object | None]) -> None:
+    def __init__(self, original: object, perturbed_of: Callable[[str], object | None]) -> None:
         self._original = original
-        self._double_of = double_of
+        self._perturbed_of = perturbed_of
 
     def __getattr__(self, name: str) -> object:
-        found = self._double_of(name)
+        found = self._perturbed_of(name)
         return getattr(self._original, name) if found is None else found
 
     def __call__(self, *args: object, **named: object) -> object:
         return cast("AnyJob", self._original)(*args, **named)
 
 
-class Sets(Ahead):
+class SetStandIn(StandIn):
     """Stands in for `set` or `frozenset`: all that it makes has another order."""
 
     def __init__(self, original: AnyJob) -> None:
@@ -277,13 +277,13 @@ def stands_still(clock: Callable[[], object]) -> bool:
 
 def salted(value: object) -> int:
     """The hash of a value as it might be under another seed: only text has another."""
-    return hash((SALT, value)) if hangs_on_seed(value) else hash(value)
+    return hash((SALT, value)) if depends_on_seed(value) else hash(value)
 
 
-def hangs_on_seed(value: object) -> bool:
+def depends_on_seed(value: object) -> bool:
     """Does the hash differ from one interpreter to the next?"""
     if isinstance(value, tuple | frozenset):
-        return any(map(hangs_on_seed, cast("Iterable[object]", value)))
+        return any(map(depends_on_seed, cast("Iterable[object]", value)))
     return isinstance(value, str | bytes)
 
 
@@ -317,7 +317,7 @@ def otherwise_ordered(value: object) -> object:
 def in_another_order(value: set[object] | frozenset[object]) -> set[object] | frozenset[object]:
     """A set with the same elements; another table puts them elsewhere."""
     before = list(value)
-    if len(before) > 1 and any(map(hangs_on_seed, before)):
+    if len(before) > 1 and any(map(depends_on_seed, before)):
         for made in rebuilt(value, before):
             if list(made) != before:
                 return made

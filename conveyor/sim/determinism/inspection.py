@@ -3,7 +3,7 @@ nothing else?
 
 Knows: what goes into a job and what comes out.  Must never know: schedules, channels.
 
-A function is called beside its double (`doubles`), each with a copy of the item, and their results
+A function is called beside its double (`perturbed`), each with a copy of the item, and their results
 are compared at once, so that the stage can be named.  The state of a class cannot be had twice:
 there the double runs alone, and the two runs of a schedule are compared as a whole.
 """
@@ -20,7 +20,7 @@ from conveyor.core.job_node import JobNode
 from conveyor.core.nodes import MapNode
 from conveyor.errors import ConveyorError, NotDeterministic, StageTypeError
 from conveyor.items.codec import is_atom, seal, short_repr
-from conveyor.sim.code.perturbed import double_of_job, reordered
+from conveyor.sim.code.perturbed import perturbed_job, reordered
 from conveyor.sim.determinism.likeness import alike, glance, same_error
 from conveyor.sim.interruption import pass_on
 from conveyor.sim.prepare.prepared import Seat, calculates
@@ -39,8 +39,8 @@ class Inspection:
     """Looks at the jobs of a world; `error` is the first that was wrong in a run, whatever the
     stage does with errors."""
 
-    def __init__(self, *, doubles: bool) -> None:
-        self.doubles = doubles
+    def __init__(self, *, perturbed: bool) -> None:
+        self.perturbed = perturbed
         self.error: ConveyorError | None = None
         self.changes: dict[str, str] = {}  # of a global: the stage whose job changed it
 
@@ -54,8 +54,8 @@ class Inspection:
     def take(self, seat: Seat, node: JobNode) -> None:
         """From now on the node's job is looked at."""
         job = node.job
-        if self.doubles and not calculates(job):
-            job = self.doubled(seat, node)
+        if self.perturbed and not calculates(job):
+            job = self.beside_perturbed(seat, node)
         taken = taken_by(node.stage)
         if taken is not UNKNOWN:
             job = self.checked(node, taken, job)
@@ -77,20 +77,24 @@ class Inspection:
 
         return checked_job
 
-    def doubled(self, seat: Seat, node: JobNode) -> AnyJob:
+    def beside_perturbed(self, seat: Seat, node: JobNode) -> AnyJob:
         """The job beside its double."""
         stage, own = seat.copy()  # with a state of its own, if its function has one
         if stage.is_stateful:
-            double = double_of_job(node.job)
-            return lambda item: double(reordered(item))
+            perturbed_copy = perturbed_job(node.job)
+            return lambda item: perturbed_copy(reordered(item))
         assert seat.spec.stage is not None
         written = job_of(seat.spec.stage)
         if own is None:
-            double = double_of_job(job_of(stage), written)
+            perturbed_copy = perturbed_job(job_of(stage), written)
         else:
-            made = own.instead(lambda: double_of_job(job_of(stage), written))
-            double = own.iterated(made) if gives_of(stage) is Gives.EACH else own.called(made)
-        pair = Pair(self.watched(node, node.job), double, partial(self.differs, node))
+            made = own.instead(lambda: perturbed_job(job_of(stage), written))
+            perturbed_copy = (
+                own.iterated(made) if gives_of(stage) is Gives.EACH else own.called(made)
+            )
+        pair = PerturbedPair(
+            self.watched(node, node.job), perturbed_copy, partial(self.differs, node)
+        )
         return pair.iterated if gives_of(stage) is Gives.EACH else pair.called
 
     def watched(self, node: JobNode, job: AnyJob) -> AnyJob:
@@ -113,7 +117,7 @@ class Inspection:
 
         return watched_job
 
-    def differs(self, node: JobNode, item: object, one: Outcome, other: Outcome) -> None:
+    def differs(self, node: JobNode, item: object, one: CallOutcome, other: CallOutcome) -> None:
         self.found(
             NotDeterministic(
                 f"the job of stage {node.policy.stage!r} is not deterministic: for item {ordinal(node)}, {short_repr(item)}, "
@@ -137,7 +141,7 @@ def ordinal(node: JobNode) -> int:
     return node.tally.items_in - node.size + node.index() - node.offset
 
 
-class Outcome(NamedTuple):
+class CallOutcome(NamedTuple):
     """What came of a call."""
 
     result: object
@@ -148,7 +152,7 @@ class Outcome(NamedTuple):
             return f"raised {type(self.error).__name__}: {self.error}"
         return "gave nothing more" if self.result is NOTHING else f"gave {short_repr(self.result)}"
 
-    def is_like(self, other: Outcome) -> bool:
+    def is_like(self, other: CallOutcome) -> bool:
         if self.error is None or other.error is None:
             return self.error is other.error and alike(self.result, other.result)
         return same_error(self.error, other.error)
@@ -157,16 +161,16 @@ class Outcome(NamedTuple):
 NOTHING: Final = object()
 
 
-class Pair(NamedTuple):
+class PerturbedPair(NamedTuple):
     """A job and its double, called side by side."""
 
     job: AnyJob
-    double: AnyJob
-    differs: Callable[[object, Outcome, Outcome], None]
+    perturbed_copy: AnyJob
+    differs: Callable[[object, CallOutcome, CallOutcome], None]
 
     def called(self, item: object) -> object:
         copy = copied(item)
-        one, other = called(self.job, item), called(self.double, reordered(copied(copy)))
+        one, other = called(self.job, item), called(self.perturbed_copy, reordered(copied(copy)))
         if not one.is_like(other):
             self.differs(copy, one, other)
         if one.error is not None:
@@ -184,8 +188,10 @@ class Pair(NamedTuple):
         )
 
     def results(self, results: Iterable[object], item: object) -> Iterator[object]:
-        others = outcomes(lambda: cast("Iterable[object]", self.double(reordered(copied(item)))))
-        end = Outcome(NOTHING, None)
+        others = outcomes(
+            lambda: cast("Iterable[object]", self.perturbed_copy(reordered(copied(item))))
+        )
+        end = CallOutcome(NOTHING, None)
         for one, other in zip_longest(outcomes(lambda: results), others, fillvalue=end):
             if not one.is_like(other):
                 self.differs(item, one, other)
@@ -196,23 +202,23 @@ class Pair(NamedTuple):
             yield one.result
 
 
-def called(job: AnyJob, item: object) -> Outcome:
+def called(job: AnyJob, item: object) -> CallOutcome:
     try:
-        return Outcome(job(item), None)
+        return CallOutcome(job(item), None)
     except BaseException as error:  # it is raised again, once the double has been asked
         pass_on(error)
-        return Outcome(None, error)
+        return CallOutcome(None, error)
 
 
-def outcomes(call: Callable[[], Iterable[object]]) -> Iterator[Outcome]:
+def outcomes(call: Callable[[], Iterable[object]]) -> Iterator[CallOutcome]:
     try:
         for result in call():
-            yield Outcome(result, None)
+            yield CallOutcome(result, None)
     except GeneratorExit:
         raise
     except BaseException as error:  # as above
         pass_on(error)
-        yield Outcome(None, error)
+        yield CallOutcome(None, error)
 
 
 def copied(item: object) -> object:

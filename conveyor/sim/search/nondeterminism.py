@@ -28,7 +28,7 @@ def suspicion(simulator: Simulator, attempt: Attempt) -> ConveyorError | None:
     if alike(repeated.outputs, attempt.outputs) and same_error(repeated.error, attempt.error):
         return None
     _, first = simulator.again(attempt)
-    _, second = simulator.again(attempt, doubles=True)
+    _, second = simulator.again(attempt, perturbed=True)
     changes = simulator.changed_globals()
     told = "".join(
         f"; the job of stage {stage!r} changes the global variable {name!r}"

@@ -146,12 +146,12 @@ class Simulator:
         self.plan = plan
         self.items = taken_in(items, copies=plan.copies)
         self.world = World(
-            plan, self.items, inspection=Inspection(doubles=False) if checked else None
+            plan, self.items, inspection=Inspection(perturbed=False) if checked else None
         )
         if watched and not plan.has_no_effects:
             self.world.goes_back = False
         self.second = World(
-            plan, self.items, inspection=Inspection(doubles=True)
+            plan, self.items, inspection=Inspection(perturbed=True)
         )  # takes nothing over from other schedules
 
     def attempt(self, scheduler: Scheduler, deaths: Sequence[CrashPlan] = ()) -> Attempt:
@@ -215,10 +215,12 @@ class Simulator:
     def crash_plans_of(self, attempt: Attempt) -> list[CrashPlan]:
         return [crash_plan.again() for crash_plan in attempt.crash_plans]
 
-    def again(self, attempt: Attempt, *, doubles: bool = False) -> tuple[Attempt, Trace]:
+    def again(self, attempt: Attempt, *, perturbed: bool = False) -> tuple[Attempt, Trace]:
         """The same schedule once more, and what happens in it, step by step."""
         tracer = Tracer()
-        world = World(self.plan, self.items, tracer, Inspection(doubles=True) if doubles else None)
+        world = World(
+            self.plan, self.items, tracer, Inspection(perturbed=True) if perturbed else None
+        )
         once_more = self.finished(world, ReplayLog(attempt.log), self.crash_plans_of(attempt))
         return once_more, tracer.trace()
 
