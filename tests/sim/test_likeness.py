@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 
 from conveyor import Join, Pipeline, Processor, ReplicatingFork
 from conveyor.sim.code.perturbed import reordered
-from conveyor.sim.determinism.likeness import Outcome, alike, glance, same_error
+from conveyor.sim.determinism.likeness import Outputs, alike, glance, same_error
 
 WORDS = ("to", "be", "or", "not", "that", "is", "the", "question")
 NAN = float("nan")
@@ -88,7 +88,7 @@ def test_a_copy_is_the_same_outcome_and_another_value_is_not_wherever_it_stands(
     one, other = pair
     copy = pickle.loads(pickle.dumps(one))
     assert alike(wrap(one), wrap(copy))
-    assert len({Outcome([wrap(one)]), Outcome([wrap(copy)]), Outcome([wrap(other)])}) == 2
+    assert len({Outputs([wrap(one)]), Outputs([wrap(copy)]), Outputs([wrap(other)])}) == 2
 
 
 atoms = (
@@ -121,19 +121,19 @@ values = st.recursive(
 def test_an_outcome_and_its_copy_are_one(outputs: list[object]) -> None:
     copy: list[object] = pickle.loads(pickle.dumps(outputs))
     assert alike(outputs, copy)
-    assert len({Outcome(outputs), Outcome(copy)}) == 1
+    assert len({Outputs(outputs), Outputs(copy)}) == 1
 
 
 @given(
     st.lists(st.integers() | st.text(max_size=3) | st.tuples(st.integers(), st.none()), max_size=4)
 )
 def test_an_outcome_is_found_by_a_tuple(outputs: list[object]) -> None:
-    assert tuple(outputs) in {Outcome(outputs)}
-    assert {Outcome(outputs)} == {tuple(outputs)}
+    assert tuple(outputs) in {Outputs(outputs)}
+    assert {Outputs(outputs)} == {tuple(outputs)}
 
 
 def test_frozen_items_find_their_outcome_too() -> None:
-    assert (Frozen(1), Decimal("1.5")) in {Outcome([Frozen(1), Decimal("1.5")])}
+    assert (Frozen(1), Decimal("1.5")) in {Outputs([Frozen(1), Decimal("1.5")])}
 
 
 def test_what_contains_itself_is_alike() -> None:

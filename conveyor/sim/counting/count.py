@@ -25,7 +25,7 @@ from typing import Final, NamedTuple, TypeAlias, assert_never
 from conveyor.errors import ConveyorError
 from conveyor.graph.route import Leaf, Route, balances, resolved
 from conveyor.graph.topology import Input, NodeSpec, OrderedInput, ZipInput, all_inputs
-from conveyor.sim.counting.outcomes import Flows, NoAnswer, Parts, Results
+from conveyor.sim.counting.outcomes import ItemOutcomes, NoAnswer, Parts, Results
 from conveyor.sim.prepare.prepared import Plan
 
 __all__ = ["count_classes"]
@@ -51,11 +51,11 @@ def count_classes(plan: Plan, items: Sequence[object]) -> int | None:
     ):
         return None
     try:
-        flows = Flows(plan)
-        found = Roomy(plan, flows).count(items)
+        outcomes = ItemOutcomes(plan)
+        found = Roomy(plan, outcomes).count(items)
         if found is None:
-            found = Programme(plan, flows).count(items)
-        flows.check_stateless()
+            found = Programme(plan, outcomes).count(items)
+        outcomes.check_stateless()
     except (NoAnswer, ConveyorError):
         return None
     return found
@@ -68,21 +68,21 @@ def count_classes(plan: Plan, items: Sequence[object]) -> int | None:
 class Roomy:
     """The product of multinomials, where every pipe has room for all that ever goes through it."""
 
-    def __init__(self, plan: Plan, flows: Flows) -> None:
+    def __init__(self, plan: Plan, outcomes: ItemOutcomes) -> None:
         self.plan = plan
-        self.flows = flows
+        self.outcomes = outcomes
 
     def count(self, items: Sequence[object]) -> int | None:
         if not all(is_plain(seat.spec) for seat in self.plan.seats):
             return None
         passed: Counter[int] = Counter()  # items, by channel
-        todo: list[tuple[int, Results]] = [(0, self.flows.come_of(0, item)) for item in items]
+        todo: list[tuple[int, Results]] = [(0, self.outcomes.come_of(0, item)) for item in items]
         while todo:
             node, results = todo.pop()
             for numbers in results:
-                for channel, number in zip(self.flows.leaves[node], numbers, strict=True):
+                for channel, number in zip(self.outcomes.leaves[node], numbers, strict=True):
                     passed[channel] += 1
-                    todo.append((self.flows.consumer[channel], self.flows.results[number]))
+                    todo.append((self.outcomes.consumer[channel], self.outcomes.results[number]))
         if any(passed[channel.index] > channel.capacity for channel in self.plan.topology.channels):
             return None
         return prod(
@@ -136,9 +136,9 @@ class State(NamedTuple):
 class Programme:
     """Counts ways from state to state."""
 
-    def __init__(self, plan: Plan, flows: Flows) -> None:
+    def __init__(self, plan: Plan, outcomes: ItemOutcomes) -> None:
         self.plan = plan
-        self.flows = flows
+        self.outcomes = outcomes
         self.nodes = plan.topology.nodes
         self.ordered = [each for node in self.nodes for each in ordered_in(node.inputs)]
         self.looks = 0
@@ -176,8 +176,8 @@ class Programme:
 
     def number_of(self, item: object) -> int:
         """The number of an item that the source is about to take in."""
-        results = self.flows.come_of(0, item)
-        return self.flows.numbered(results, results, None)
+        results = self.outcomes.come_of(0, item)
+        return self.outcomes.numbered(results, results, None)
 
 
 class Step:
@@ -186,7 +186,7 @@ class Step:
     def __init__(self, programme: Programme, state: State) -> None:
         self.programme = programme
         self.nodes = programme.nodes
-        self.flows = programme.flows
+        self.outcomes = programme.outcomes
         self.channels = programme.plan.topology.channels
         self.pipes = list(map(list, state.pipes))
         self.hands = list(state.hands)
@@ -288,7 +288,7 @@ class Step:
         return True
 
     def publish(self, node: NodeSpec, piece: Piece, targets: Sequence[int]) -> None:
-        below = self.flows.leaves[node.index]
+        below = self.outcomes.leaves[node.index]
         for numbers, stamps in piece:
             if node.stamps:
                 stamps = (*stamps, self.stamped[node.index], True)
@@ -310,8 +310,8 @@ class Step:
         a lane is chosen."""
         assert entry is not None
         item, *stamps = entry
-        below = self.flows.leaves[node.index]
-        results: Results = () if item == MARK else self.flows.results_of(node.index, item)
+        below = self.outcomes.leaves[node.index]
+        results: Results = () if item == MARK else self.outcomes.results_of(node.index, item)
         if not results:
             return [(((MARK,) * len(below), tuple(stamps)),)] if node.depth else []
         unfinished = not_last(stamps)

@@ -24,7 +24,7 @@ from conveyor.sim.prepare.own_state import Copy
 from conveyor.sim.prepare.prepared import AnyJob, Plan, Seat
 from conveyor.stages import Gives, gives_of, job_of, policy_of
 
-__all__ = ["Flows", "NoAnswer", "Parts", "Results"]
+__all__ = ["ItemOutcomes", "NoAnswer", "Parts", "Results"]
 
 Parts: TypeAlias = "int | tuple[Parts, ...]"  # an item by its number; behind a zip, those that it was put together from
 Results: TypeAlias = tuple[
@@ -38,12 +38,12 @@ class NoAnswer(Exception):
     """It cannot be worked out, or not in the time that it is worth."""
 
 
-class Flows:
+class ItemOutcomes:
     """The numbers of the items of one pipeline; raises `NoAnswer` where a job ends the run."""
 
     def __init__(self, plan: Plan) -> None:
         self.plan = plan
-        self.works = {seat.spec.index: Work(seat) for seat in plan.seats}
+        self.of_nodes = {seat.spec.index: NodeOutcomes(seat) for seat in plan.seats}
         self.consumer = [channel.consumer for channel in plan.topology.channels]
         self.leaves = [
             leaves(node.route) if node.route is not None else [] for node in plan.topology.nodes
@@ -77,7 +77,7 @@ class Flows:
     def come_of(self, node: int, item: object) -> Results:
         """What comes of an item at a node."""
         outputs: list[tuple[int, ...]] = []
-        for output in self.works[node](item):
+        for output in self.of_nodes[node](item):
             self.calls += 1
             if self.calls > MOST_CALLS:
                 raise NoAnswer
@@ -101,11 +101,11 @@ class Flows:
 
     def check_stateless(self) -> None:
         """Raises `NoAnswer` if a job has remembered something of what it was given."""
-        for work in self.works.values():
+        for work in self.of_nodes.values():
             work.check_unchanged()
 
 
-class Work:
+class NodeOutcomes:
     """What one node does with an item."""
 
     def __init__(self, seat: Seat) -> None:

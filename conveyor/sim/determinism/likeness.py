@@ -29,7 +29,7 @@ from typing_extensions import TypeVar
 
 from conveyor.sim.interruption import pass_on
 
-__all__ = ["Outcome", "alike", "glance", "plain_repr", "same_error"]
+__all__ = ["Outputs", "alike", "glance", "plain_repr", "same_error"]
 
 Out = TypeVar("Out", default=object)
 Form: TypeAlias = object  # it has a hash, and is equal to that of a value which is alike
@@ -59,14 +59,14 @@ def alike(one: object, other: object) -> bool:
     return form_of(one) == form_of(other)
 
 
-class Outcome(tuple[Out, ...]):
+class Outputs(tuple[Out, ...]):
     """The outputs of a run, as a member of a set: there, those that are alike are one.
 
     It is equal to a tuple of the same items, too, and found by it where these have a hash that
     tells their values.  Where they have no hash it is one of their reprs.
 
     >>> nan = float("nan")
-    >>> len({Outcome([1]), Outcome([True]), Outcome([float("nan")]), Outcome([-nan])}), (1,) in {Outcome([1])}
+    >>> len({Outputs([1]), Outputs([True]), Outputs([float("nan")]), Outputs([-nan])}), (1,) in {Outputs([1])}
     (3, True)
     """
 
@@ -74,7 +74,7 @@ class Outcome(tuple[Out, ...]):
     number: int | None
     form: Form | None
 
-    def __new__(cls, outputs: Iterable[Out]) -> Outcome[Out]:
+    def __new__(cls, outputs: Iterable[Out]) -> Outputs[Out]:
         plain = tuple(outputs)
         made = super().__new__(
             cls, plain if has_hash(plain) else cast("Iterable[Out]", map(repr, plain))
@@ -88,8 +88,8 @@ class Outcome(tuple[Out, ...]):
         return self.form
 
     def __eq__(self, other: object) -> bool:
-        if isinstance(other, Outcome):
-            return self is other or self.as_form() == cast("Outcome[object]", other).as_form()
+        if isinstance(other, Outputs):
+            return self is other or self.as_form() == cast("Outputs[object]", other).as_form()
         return self.outputs == other
 
     def __hash__(self) -> int:

@@ -13,7 +13,7 @@ from typing_extensions import TypeVar
 
 from conveyor.errors import ConveyorError, NotDeterministic, ScheduleMismatch
 from conveyor.items.codec import short_repr
-from conveyor.sim.determinism.likeness import Outcome
+from conveyor.sim.determinism.likeness import Outputs
 from conveyor.sim.faults import Faults
 from conveyor.sim.schedule import NEXT, Schedule
 from conveyor.sim.schedulers.deviations import Deviations
@@ -144,7 +144,7 @@ class Search:
         seen, this = found._seen, class_of(attempt)  # pyright: ignore[reportPrivateUsage]  # this is who fills it
         seen[this] = seen.get(this, 0) + 1
         if attempt.error is None:
-            found.outputs.add(Outcome(attempt.outputs))
+            found.outputs.add(Outputs(attempt.outputs))
         error = self.judge(attempt)
         if error is not None:
             self.fails(attempt, error)
