@@ -22,7 +22,7 @@ from conveyor.sim.schedulers.replay import FollowSchedule, ReplaySchedule
 from conveyor.sim.schedulers.scheduler import Default, Scheduler
 from conveyor.sim.search.describe import describe
 from conveyor.sim.search.findings import Exploration, Found
-from conveyor.sim.search.nondeterminism import suspicion
+from conveyor.sim.search.nondeterminism import find_nondeterminism
 from conveyor.sim.search.shrink import shrunk
 from conveyor.sim.search.simulation import Attempt, Simulation, Simulator, followed
 from conveyor.sim.search.verdict import tells_failure
@@ -135,7 +135,7 @@ class Search:
     def rerun_twice(self, schedule: Schedule) -> tuple[Schedule, BaseException | None]:
         """The same, where what is wrong is that two runs of one schedule differ."""
         attempt = self.follow(schedule)
-        return attempt.schedule(), suspicion(self.simulator, attempt)
+        return attempt.schedule(), find_nondeterminism(self.simulator, attempt)
 
     def look_at(self, attempt: Attempt) -> None:
         """Counts a schedule in, and checks it."""
@@ -163,7 +163,7 @@ class Search:
         no check any more."""
         while self.later and self.found.failure is None:
             number, attempt, simulator = self.later.pop(0)
-            error = suspicion(simulator, attempt)
+            error = find_nondeterminism(simulator, attempt)
             if error is not None:
                 self.fails(attempt, error, number, error)
             elif self.expired():
@@ -207,16 +207,16 @@ class Search:
         attempt: Attempt,
         error: BaseException,
         number: int | None = None,
-        doubt: ConveyorError | None = None,
+        difference: ConveyorError | None = None,
     ) -> None:
         """Finds out whose failure it is, makes it as small as can be, and makes sure that what is
         left fails again."""
         simulator, schedule = self.simulator, attempt.schedule()
         words = describe(schedule, simulator.plan.topology)
         found = Found(error, str(schedule), number or self.found.schedules, len(schedule), 0, words)
-        if doubt is None and not self.is_watched:
-            doubt = suspicion(simulator, attempt)
-        if doubt is None:
+        if difference is None and not self.is_watched:
+            difference = find_nondeterminism(simulator, attempt)
+        if difference is None:
             left = self.left_behind(attempt, error)
             found = (
                 self.reduced(found, schedule)
@@ -224,11 +224,11 @@ class Search:
                 else found._replace(error=left, repeats=False)
             )
             if self.is_watched:  # now nothing looks any more at what jobs have done besides
-                doubt = suspicion(simulator, attempt)
-        if doubt is not None:
+                difference = find_nondeterminism(simulator, attempt)
+        if difference is not None:
             smaller = shrunk(schedule, self.rerun_twice, self.expired)
             found = self.shown(
-                found._replace(error=smaller.error or doubt, runs=smaller.runs, repeats=True),
+                found._replace(error=smaller.error or difference, runs=smaller.runs, repeats=True),
                 smaller.schedule,
             )
         self.found.failure = found

@@ -16,10 +16,10 @@ from conveyor.reporting.trace import Happening, Trace
 from conveyor.sim.determinism.likeness import alike, plain_repr, same_error
 from conveyor.sim.search.simulation import Attempt, Simulator
 
-__all__ = ["suspicion"]
+__all__ = ["find_nondeterminism"]
 
 
-def suspicion(simulator: Simulator, attempt: Attempt) -> ConveyorError | None:
+def find_nondeterminism(simulator: Simulator, attempt: Attempt) -> ConveyorError | None:
     """Runs a schedule once more, from the start, and looks; what is wrong, with the stage that is
     to blame."""
     repeated = simulator.repeat(attempt)
@@ -35,12 +35,12 @@ def suspicion(simulator: Simulator, attempt: Attempt) -> ConveyorError | None:
         for name, stage in changes.items()
     )
     return NotDeterministic(
-        f"{blame(first, second)}{told}; the schedule is {str(attempt.schedule())!r}. Jobs must depend on nothing but their "
+        f"{first_difference(first, second)}{told}; the schedule is {str(attempt.schedule())!r}. Jobs must depend on nothing but their "
         "item: not on the clock, on chance, on the order of a set, or on what other calls left in a global variable"
     )
 
 
-def blame(first: Trace, second: Trace) -> str:
+def first_difference(first: Trace, second: Trace) -> str:
     """Where two runs part for the first time, in words."""
     for one, other in zip(first, second, strict=False):
         if plain_repr(one) == plain_repr(other):

@@ -29,7 +29,7 @@ from conveyor.sim.search.exploration import (
     explore,
     left_by_another,
 )
-from conveyor.sim.search.nondeterminism import suspicion
+from conveyor.sim.search.nondeterminism import find_nondeterminism
 from conveyor.sim.search.simulation import Attempt, Simulation, Simulator
 from conveyor.sim.search.verdict import tells_failure
 
@@ -165,6 +165,6 @@ def replayed(trials: Trials, schedule: Schedule) -> None:
     replay = ReplaySchedule(schedule)
     attempt = trials.attempt(replay, lambda: trials.simulator.crash_plans_in(schedule))
     replay.check_deaths(attempt.deaths)
-    error = trials.error or suspicion(trials.simulator, attempt)
+    error = trials.error or find_nondeterminism(trials.simulator, attempt)
     if error is not None:
         raise error
