@@ -155,7 +155,7 @@ def closed(random: Random, width: int) -> list[Row]:
 def endings(pl: Any, items: Sequence[Any]) -> set[Ending] | None:
     """All that a complete search finds; None if that would take too long."""
     simulator = Simulator(Plan(pl.topology), items)
-    simulator.seeks_cures = False
+    simulator.searches_capacities = False
     scheduler = made("exhaustive", simulator.plan, seed=0)
     found: set[Ending] = set()
     for _ in range(MOST_SCHEDULES):

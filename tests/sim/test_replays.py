@@ -34,7 +34,7 @@ SEARCHES = range(500 if PROVE else 40)
 @pytest.fixture(autouse=True)
 def _nothing_is_cured(monkeypatch: pytest.MonkeyPatch) -> None:
     """How much room would cure a deadlock takes many runs to find out, and says nothing here."""
-    monkeypatch.setattr(Simulator, "seeks_cures", False)
+    monkeypatch.setattr(Simulator, "searches_capacities", False)
 
 
 class Outcome(NamedTuple):

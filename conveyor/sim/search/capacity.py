@@ -17,12 +17,12 @@ from conveyor.sim.schedule import Decision, Key, Schedule
 from conveyor.sim.schedulers.replay import FollowSchedule
 from conveyor.sim.world.world import World
 
-__all__ = ["Cure", "cures"]
+__all__ = ["SufficientCapacity", "sufficient_capacities"]
 
 MOST: Final = 1 << 20
 
 
-class Cure(NamedTuple):
+class SufficientCapacity(NamedTuple):
     """A pipe, the capacity it has, and the smallest with which the run ends."""
 
     pipe: str
@@ -34,12 +34,12 @@ class Cure(NamedTuple):
         return f"{self.pipe} has room for {self.had}: with Pipe({self.needs}) this run ends, with Pipe({less}) it does not."
 
 
-def cures(
+def sufficient_capacities(
     plan: Plan, items: Sequence[object], full: Sequence[int], log: Sequence[Decision]
-) -> list[Cure]:
+) -> list[SufficientCapacity]:
     """For each of the full channels, if more room there alone is enough, how much is."""
     schedule = Schedule({Key(point, ordinal): option for point, ordinal, option, _ in log})
-    found: list[Cure] = []
+    found: list[SufficientCapacity] = []
     for channel in full:
 
         def ends(capacity: int, channel: int = channel) -> bool:
@@ -53,7 +53,9 @@ def cures(
             producer, consumer = (
                 plan.topology.nodes[node].name for node in (pipe.producer, pipe.consumer)
             )
-            found.append(Cure(f"c{channel} ({producer} -> {consumer})", pipe.capacity, needs))
+            found.append(
+                SufficientCapacity(f"c{channel} ({producer} -> {consumer})", pipe.capacity, needs)
+            )
     return found
 
 

@@ -131,7 +131,7 @@ def accepted(recording: Recording) -> str:
     items = (*recording.items, NEVER_SENT) if is_stuck else recording.items
     recording.check(topology)
     simulator = simulator_for(topology, items, recording)
-    simulator.seeks_cures = False
+    simulator.searches_capacities = False
     attempt = follow(simulator, recording)
     if end is None:
         return ""

@@ -28,7 +28,7 @@ from conveyor.sim.prepare.prepared import Plan
 from conveyor.sim.schedule import CUT, LEFT, NEVER, NEXT, RESTART, Death, Decision, Key, Schedule
 from conveyor.sim.schedulers.replay import FollowSchedule, ReplayLog
 from conveyor.sim.schedulers.scheduler import Scheduler
-from conveyor.sim.search.capacity import cures
+from conveyor.sim.search.capacity import sufficient_capacities
 from conveyor.sim.search.tracer import Tracer
 from conveyor.sim.world.faulty_channel import CrashPlan
 from conveyor.sim.world.world import World
@@ -137,7 +137,7 @@ class Simulator:
     `watched`: something looks at what jobs do besides, so each schedule calls every job.
     """
 
-    seeks_cures = True  # is it tried how much room cures a deadlock?
+    searches_capacities = True  # is it tried how much room cures a deadlock?
 
     def __init__(
         self, plan: Plan, items: Iterable[object], *, checked: bool = True, watched: bool = False
@@ -195,8 +195,8 @@ class Simulator:
         circle = world.waiting.circle()
         assert circle is not None, "who can never go on waits in a circle"
         cured = (
-            cures(self.plan, self.items, circle.full, Attempt(world, None).log)
-            if self.seeks_cures
+            sufficient_capacities(self.plan, self.items, circle.full, Attempt(world, None).log)
+            if self.searches_capacities
             else ()
         )
         return Deadlock("\n".join([circle.describe(world.waiting.states()), *map(str, cured)]))
