@@ -33,8 +33,8 @@ if TYPE_CHECKING:
     from conveyor.sim.schedulers.scheduler import Scheduler
     from conveyor.sim.search.api import Strategy
     from conveyor.sim.search.exploration import Exploration, Found
+    from conveyor.sim.search.repeated_tests import RepeatedTest
     from conveyor.sim.search.simulation import Simulable, Simulation
-    from conveyor.sim.search.test_runs import Trials
 
 __all__ = ["Simulate"]
 
@@ -59,7 +59,7 @@ class Simulate:
     under the schedule in turn."""
 
     def __init__(self) -> None:
-        self._trials: Trials | None = None
+        self._repeated: RepeatedTest | None = None
 
     def __call__(self, pl: Simulable[In, Out], items: Iterable[In]) -> Simulation[Out, In]:
         """The outputs, in order, with `.schedule`, `.trace` and `.report`; raises what a job
@@ -69,15 +69,15 @@ class Simulate:
 
         if not isinstance(pl, Builder):
             raise TypeError(f"simulate(pl, items): pl must be a Pipeline, not {type(pl).__name__}")
-        if self._trials is None:
+        if self._repeated is None:
             raise RuntimeError(
                 "simulate(pl, items) is for the body of a test; here, use pl.simulate(items, seed=0)"
             )
         try:
             topology = pl._simulated("simulate()")  # pyright: ignore[reportPrivateUsage, reportUnknownMemberType]  # two faces of one library
-            return self._trials.simulate(topology, items)  # type: ignore[return-value]  # pyright: ignore[reportReturnType]  # what the pipeline gives is Out
+            return self._repeated.simulate(topology, items)  # type: ignore[return-value]  # pyright: ignore[reportReturnType]  # what the pipeline gives is Out
         except BaseException as error:
-            if error is self._trials.interruption:
+            if error is self._repeated.interruption:
                 raise
             raise error.with_traceback(None)  # noqa: B904  # the simulator's own frames say nothing to a reader
 
@@ -228,58 +228,60 @@ def explored(
     @wraps(test)
     def under_schedules(**arguments: object) -> None:
         __tracebackhide__ = True
-        from conveyor.sim.search.test_runs import Trials
+        from conveyor.sim.search.repeated_tests import RepeatedTest
 
         ends = None if asked.seconds is None else monotonic() + asked.seconds
         if "subtests" in arguments:
             arguments["subtests"] = Subtests()
-        simulates._trials = trials = Trials(  # pyright: ignore[reportPrivateUsage]  # the test sees no more of it than a call
+        simulates._repeated = repeated = RepeatedTest(  # pyright: ignore[reportPrivateUsage]  # the test sees no more of it than a call
             lambda: test(**arguments), asked.most, lambda: ends is not None and monotonic() > ends
         )
         text = item.config.getoption("--conveyor-schedule")
         if text is not None:
-            replay(item, trials, text)
+            replay(item, repeated, text)
         else:
-            search(item, trials, asked)
+            search(item, repeated, asked)
 
     return under_schedules
 
 
-def replay(item: pytest.Function, trials: Trials, text: str) -> None:
+def replay(item: pytest.Function, repeated: RepeatedTest, text: str) -> None:
     """The test under one schedule."""
     __tracebackhide__ = True
     from conveyor.sim.schedule import Schedule
     from conveyor.sim.search.describe import describe
-    from conveyor.sim.search.test_runs import replayed
+    from conveyor.sim.search.repeated_tests import replay_test
 
     schedule = Schedule.parse(text)
     try:
-        replayed(trials, schedule)
+        replay_test(repeated, schedule)
     except BaseException:
-        if trials.error is not None:
-            words = describe(schedule, trials.simulator.plan.topology)
+        if repeated.error is not None:
+            words = describe(schedule, repeated.simulator.plan.topology)
             item.stash[TOLD] = (
                 f"the schedule of --conveyor-schedule: default everywhere except: {words}"
             )
         raise
 
 
-def search(item: pytest.Function, trials: Trials, asked: Asked) -> None:
+def search(item: pytest.Function, repeated: RepeatedTest, asked: Asked) -> None:
     """The test under many schedules; the smallest that fails is run once more, as what pytest
     reports."""
     __tracebackhide__ = True
     from conveyor.errors import ConveyorError, NotDeterministic
     from conveyor.sim.schedule import Schedule
-    from conveyor.sim.search.test_runs import replayed, under_many
+    from conveyor.sim.search.repeated_tests import explore_test, replay_test
 
     memory = Memory(item)
     known = memory.schedules()
     option = item.config.getoption("--conveyor-seed")
     seed = asked.seed if option is None else option
     try:
-        result = under_many(trials, known, strategy=asked.strategy, seed=seed, faults=asked.faults)
+        result = explore_test(
+            repeated, known, strategy=asked.strategy, seed=seed, faults=asked.faults
+        )
     except (ConveyorError, TypeError, ValueError) as error:
-        if error in (trials.fault, trials.error, trials.interruption):
+        if error in (repeated.fault, repeated.error, repeated.interruption):
             raise
         raise pytest.fail.Exception(f"@pytest.mark.explore: {error}", pytrace=False) from None
     found = result.failure
@@ -293,7 +295,7 @@ def search(item: pytest.Function, trials: Trials, asked: Asked) -> None:
         raise found.error
     forget_output(item)
     if found.repeats:
-        replayed(trials, Schedule.parse(found.schedule))
+        replay_test(repeated, Schedule.parse(found.schedule))
     raise NotDeterministic(
         "the test failed under this schedule, and did not when it was run under it once more: it depends on something that an "
         "earlier run left behind"

@@ -18,7 +18,7 @@ pytestmark = pytest.mark.timeout(
     600
 )  # each starts pytest several times, which on a busy machine takes a minute
 import_module(
-    "conveyor.sim.search.test_runs"
+    "conveyor.sim.search.repeated_tests"
 )  # else each run of pytest inside this one imports the simulator anew
 
 PIPELINE = """

@@ -14,7 +14,7 @@ import pytest
 pytest_plugins = ("pytester",)
 pytestmark = pytest.mark.timeout(600)  # each starts pytest, which on a busy machine takes a while
 import_module(
-    "conveyor.sim.search.test_runs"
+    "conveyor.sim.search.repeated_tests"
 )  # else each run of pytest inside this one imports the simulator anew
 
 PIPELINE = """

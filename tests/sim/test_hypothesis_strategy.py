@@ -125,7 +125,7 @@ def test_hypothesis_need_not_be_there_for_the_rest() -> None:
         "import sys; sys.modules['hypothesis'] = None",
         "from conveyor.sim import Faults, Simulation",
     ]
-    script = "\n".join([*lines, "import conveyor.sim.search.test_runs"])
+    script = "\n".join([*lines, "import conveyor.sim.search.repeated_tests"])
     subprocess.run([sys.executable, "-c", script], check=True, timeout=60)
 
 

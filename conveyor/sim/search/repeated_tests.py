@@ -33,7 +33,7 @@ from conveyor.sim.search.nondeterminism import find_nondeterminism
 from conveyor.sim.search.simulation import Attempt, Simulation, Simulator
 from conveyor.sim.search.verdict import tells_failure
 
-__all__ = ["Trials", "replayed", "under_many"]
+__all__ = ["RepeatedTest", "replay_test", "explore_test"]
 
 Body: TypeAlias = Callable[[], object]
 
@@ -45,7 +45,7 @@ class NoSimulator(Simulator):
         """Nothing is there yet."""
 
 
-class Trials(Search):
+class RepeatedTest(Search):
     """Runs a body; what it raises is a failure, or ends everything (`verdict`)."""
 
     def __init__(
@@ -126,8 +126,8 @@ class Trials(Search):
         return self.error
 
 
-def under_many(
-    trials: Trials,
+def explore_test(
+    repeated: RepeatedTest,
     known: Sequence[Schedule],
     *,
     strategy: Strategy | Scheduler,
@@ -136,17 +136,17 @@ def under_many(
 ) -> Exploration[object]:
     """First the schedules that are `known` to have failed, then the default, then as `pl.explore`
     does."""
-    check_bounds(trials.most, faults, "explore()")
-    trials.timers = faults is not None and faults.timeouts
+    check_bounds(repeated.most, faults, "explore()")
+    repeated.timers = faults is not None and faults.timeouts
     for schedule in (*known, Schedule()):
-        if not trials.is_over():
-            trials.look_at(trials.follow(schedule))
-    if trials.is_over():
-        trials.repeat()
-        return trials.found
-    plan = trials.simulator.plan
+        if not repeated.is_over():
+            repeated.look_at(repeated.follow(schedule))
+    if repeated.is_over():
+        repeated.repeat()
+        return repeated.found
+    plan = repeated.simulator.plan
     return explore(
-        trials,
+        repeated,
         (lambda: strategy)
         if isinstance(strategy, Scheduler)
         else lambda: made(strategy, plan, seed),
@@ -154,17 +154,17 @@ def under_many(
     )
 
 
-def replayed(trials: Trials, schedule: Schedule) -> None:
+def replay_test(repeated: RepeatedTest, schedule: Schedule) -> None:
     """The body under one schedule; raises what it raises, and `ScheduleMismatch` if the schedule
     does not fit.
 
     If it raises nothing the schedule is run once more as it is in a search, to find jobs that
     depend on more than their item.
     """
-    trials.timers = schedule.has_timers
+    repeated.timers = schedule.has_timers
     replay = ReplaySchedule(schedule)
-    attempt = trials.attempt(replay, lambda: trials.simulator.crash_plans_in(schedule))
+    attempt = repeated.attempt(replay, lambda: repeated.simulator.crash_plans_in(schedule))
     replay.check_deaths(attempt.deaths)
-    error = trials.error or find_nondeterminism(trials.simulator, attempt)
+    error = repeated.error or find_nondeterminism(repeated.simulator, attempt)
     if error is not None:
         raise error
