@@ -9,12 +9,12 @@ from collections.abc import Iterable
 from enum import Enum
 from typing import Final, NamedTuple
 
-__all__ = ["Event", "Happening", "Trace"]
+__all__ = ["Event", "EventKind", "Trace"]
 
 WIDEST: Final = 60
 
 
-class Happening(Enum):
+class EventKind(Enum):
     RUN = "run"  # a worker did a slice of items
     FINISH = "finish"  # it gave what comes after the last item
     DECISION = "decision"
@@ -33,7 +33,7 @@ class Event(NamedTuple):
 
     time: int
     worker: str
-    what: Happening
+    what: EventKind
     items: tuple[str, ...] = ()
     outputs: tuple[str, ...] = ()
     text: str = ""
@@ -42,7 +42,7 @@ class Event(NamedTuple):
 class Trace(tuple[Event, ...]):
     """The events of a run in the order in which they happened; `print(trace)` is a table.
 
-    >>> print(Trace([Event(1, "double", Happening.RUN, ("2",), ("4",))]))
+    >>> print(Trace([Event(1, "double", EventKind.RUN, ("2",), ("4",))]))
     time  worker  what  items  outputs
     ----  ------  ----  -----  -------
        1  double  run   2      4

@@ -16,7 +16,7 @@ from typing import Final, NamedTuple
 
 from conveyor.graph.route import balancing_forks
 from conveyor.graph.topology import Topology
-from conveyor.reporting.trace import Event, Happening, Trace
+from conveyor.reporting.trace import Event, EventKind, Trace
 
 __all__ = ["picture"]
 
@@ -27,12 +27,12 @@ AXIS: Final = 28
 FITS: Final = 15  # characters in a box
 
 WORDS: Final = {
-    Happening.RUN: "run",
-    Happening.FINISH: "finish",
-    Happening.DECISION: "decision",
-    Happening.DEATH: "✕ dies",
-    Happening.RESTART: "↻ comes back",
-    Happening.FAILURE: "! fails",
+    EventKind.RUN: "run",
+    EventKind.FINISH: "finish",
+    EventKind.DECISION: "decision",
+    EventKind.DEATH: "✕ dies",
+    EventKind.RESTART: "↻ comes back",
+    EventKind.FAILURE: "! fails",
 }
 
 
@@ -129,7 +129,7 @@ def time_of(trace: Trace, number: int, lane: Lane) -> int:
     """When an event is shown: a join decides when its worker reads next, a fork when its worker has
     run."""
     event = trace[number]
-    if event.what is not Happening.DECISION or lane.kind not in ("join", "fork"):
+    if event.what is not EventKind.DECISION or lane.kind not in ("join", "fork"):
         return event.time
     near = trace[number + 1 :] if lane.kind == "join" else trace[:number][::-1]
     return next((other.time for other in near if other.worker == lane.owner), event.time)
@@ -156,9 +156,9 @@ def drawn(box: Box, top: int) -> str:
     event = box.event
     x, y = box.column * COLUMN + 3, top + GAP // 2 + box.row * ROW + 2
     kind = event.what.name.lower()
-    if event.what is Happening.DECISION:
+    if event.what is EventKind.DECISION:
         kind += "" if is_default(event) else " other"
-    shape = f'<rect x="{x}" y="{y}" width="{COLUMN - 6}" height="{ROW - 4}" rx="{13 if event.what is Happening.DECISION else 4}"/>'
+    shape = f'<rect x="{x}" y="{y}" width="{COLUMN - 6}" height="{ROW - 4}" rx="{13 if event.what is EventKind.DECISION else 4}"/>'
     text = (
         f'<text x="{x + (COLUMN - 6) / 2:g}" y="{y + 17}">{escape(shortened(label(event)))}</text>'
     )
@@ -172,10 +172,10 @@ def is_default(event: Event) -> bool:
 def label(event: Event) -> str:
     """What stands in the box."""
     match event.what:
-        case Happening.RUN | Happening.FINISH:
+        case EventKind.RUN | EventKind.FINISH:
             before = ", ".join(event.items) or WORDS[event.what]
             return f"{before} → {', '.join(event.outputs)}" if event.outputs else before
-        case Happening.DECISION:
+        case EventKind.DECISION:
             about = "back" if event.worker.startswith("!") else event.worker.partition("~")[2]
             return f"{about} {event.text.partition(',')[0].replace(' takes', ':' if about else ' takes')}".strip()
         case _:

@@ -12,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from conveyor import BalancingFork, Join, Pipe, Pipeline, Processor, ReplicatingFork
-from conveyor.reporting.trace import Event, Happening, Trace
+from conveyor.reporting.trace import Event, EventKind, Trace
 from conveyor.reporting.trace_html import picture
 from conveyor.sim import Simulation
 
@@ -128,8 +128,8 @@ def test_what_is_not_the_default_and_who_dies_is_marked(schedule: str, kinds: se
 def test_a_failure_is_marked_and_an_event_without_a_lane_gets_one() -> None:
     trace = Trace(
         [
-            Event(3, "upper", Happening.FAILURE, text=HOSTILE),
-            Event(4, "~stop", Happening.DECISION, text="#0 takes 1, not 0"),
+            Event(3, "upper", EventKind.FAILURE, text=HOSTILE),
+            Event(4, "~stop", EventKind.DECISION, text="#0 takes 1, not 0"),
         ]
     )
     page = picture(trace, branches().topology, {})

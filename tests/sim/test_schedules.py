@@ -9,7 +9,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from conveyor.core.crashes import WorkerDeath as Hand
-from conveyor.reporting.trace import Happening
+from conveyor.reporting.trace import EventKind
 from conveyor.sim.faults import Faults
 from conveyor.sim.in_hand import NOTHING
 from conveyor.sim.schedule import NEVER, Death, Key, Schedule
@@ -81,7 +81,7 @@ def test_a_worker_that_comes_back_later_comes_back_as_late(name: str) -> None:
     assert any("+" in run.schedule for run in runs)
     for run in runs:
         assert_same_run(built(*TOPOLOGIES[name]()).replay(range(3), run.schedule), run)
-        assert sum(event.what is Happening.DEATH for event in run.trace) == run.schedule.count("!")
+        assert sum(event.what is EventKind.DEATH for event in run.trace) == run.schedule.count("!")
 
 
 @examples

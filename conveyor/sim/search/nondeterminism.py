@@ -12,7 +12,7 @@ two runs that are moments apart, clock, chance and the order of sets are other i
 from __future__ import annotations
 
 from conveyor.errors import ConveyorError, NotDeterministic, StageTypeError
-from conveyor.reporting.trace import Happening, Trace
+from conveyor.reporting.trace import EventKind, Trace
 from conveyor.sim.determinism.likeness import alike, plain_repr, same_error
 from conveyor.sim.search.simulation import Attempt, Simulator
 
@@ -47,7 +47,7 @@ def first_difference(first: Trace, second: Trace) -> str:
             continue
         if (
             one.worker == other.worker
-            and one.what is other.what is Happening.RUN
+            and one.what is other.what is EventKind.RUN
             and one.items == other.items
         ):
             return (

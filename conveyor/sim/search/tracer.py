@@ -14,7 +14,7 @@ from conveyor.errors import ConveyorError
 from conveyor.graph.route import leaves
 from conveyor.graph.topology import Kind, channels_of
 from conveyor.items.codec import Sealed, short_repr
-from conveyor.reporting.trace import Event, Happening, Trace
+from conveyor.reporting.trace import Event, EventKind, Trace
 from conveyor.sim.schedule import Death, Decision
 from conveyor.sim.world.loop import Loop
 
@@ -38,7 +38,7 @@ class Tracer:
     def decided(self, decision: Decision) -> None:
         point, ordinal, option, default = decision
         text = f"#{ordinal} takes {option}" + ("" if option == default else f", not {default}")
-        self.events.append(Event(self.now(), point, Happening.DECISION, text=text))
+        self.events.append(Event(self.now(), point, EventKind.DECISION, text=text))
 
     def died(self, death: Death) -> None:
         item = (
@@ -47,15 +47,15 @@ class Tracer:
             else f"with item {death.item} {death.step}"
         )
         self.events.append(
-            Event(self.clocks.get(death.worker, 0), death.worker, Happening.DEATH, text=item)
+            Event(self.clocks.get(death.worker, 0), death.worker, EventKind.DEATH, text=item)
         )
 
     def restarted(self, worker: str) -> None:
         self.clocks[worker] = max(self.clocks.get(worker, 0), self.now())
-        self.events.append(Event(self.clocks[worker], worker, Happening.RESTART))
+        self.events.append(Event(self.clocks[worker], worker, EventKind.RESTART))
 
     def failed(self, worker: str, text: str) -> None:
-        self.events.append(Event(self.clocks.get(worker, 0), worker, Happening.FAILURE, text=text))
+        self.events.append(Event(self.clocks.get(worker, 0), worker, EventKind.FAILURE, text=text))
 
     def now(self) -> int:
         return max(self.clocks.values(), default=0)
@@ -101,16 +101,16 @@ class TracedNode:
         self.tracer.settle(self.loop)
         time = self.tracer.begins(self.loop, len(items))
         shown = tuple(map(show, items))
-        return self.written(self.node(items, skip, limit), Happening.RUN, time, shown)
+        return self.written(self.node(items, skip, limit), EventKind.RUN, time, shown)
 
     def finish(self, skip: int, limit: int) -> Iterable[Piece]:
         self.tracer.settle(self.loop)
         return self.written(
-            self.node.finish(skip, limit), Happening.FINISH, self.tracer.now() + 1, ()
+            self.node.finish(skip, limit), EventKind.FINISH, self.tracer.now() + 1, ()
         )
 
     def written(
-        self, pieces: Iterable[Piece], what: Happening, time: int, items: tuple[str, ...]
+        self, pieces: Iterable[Piece], what: EventKind, time: int, items: tuple[str, ...]
     ) -> Iterator[Piece]:
         outputs: list[str] = []
         name = self.loop.spec.name
@@ -127,7 +127,7 @@ class TracedNode:
                     name,
                     what,
                     items,
-                    () if is_end and what is Happening.RUN and not outputs else tuple(outputs),
+                    () if is_end and what is EventKind.RUN and not outputs else tuple(outputs),
                 )
                 self.tracer.events.insert(at, event)
 
