@@ -83,7 +83,7 @@ class Setting(Protocol):
     def runs_out(self, worker: str, place: tuple[int, int]) -> bool: ...
 
 
-class OneByOne:
+class SingleItemSlices:
     """Slices of one item: larger ones give a part of the same outcomes."""
 
     n = 1
@@ -104,7 +104,7 @@ class OneOutput:
         return self.node.finish(skip, 1)
 
 
-class CutOrNot:
+class ChosenSlices:
     """Where a worker is to die, a slice is one item or all there is."""
 
     def __init__(self, world: Setting, loop: Loop) -> None:
@@ -119,7 +119,7 @@ class CutOrNot:
         return ROOMY if self.world.decide(self.loop.spec.name + CUT, (0, 1)) else 1
 
 
-ONE_BY_ONE: Final = OneByOne()
+SINGLE_ITEM_SLICES: Final = SingleItemSlices()
 
 
 class Loop:
@@ -213,7 +213,7 @@ class Loop:
             node = OneOutput(node)
         if world.observer is not None:
             node = world.observer.watch(self, node)
-        cut = ONE_BY_ONE if crash_plan is None else CutOrNot(world, self)
+        cut = SINGLE_ITEM_SLICES if crash_plan is None else ChosenSlices(world, self)
         journal = None if durable is None else durable.journal
         self.send = drive(
             RUN, node, inputs, ends.outlets, spec.route, cut, spec.merge_name, journal, replay
