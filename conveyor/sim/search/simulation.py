@@ -203,7 +203,7 @@ class Simulator:
 
     def repeat(self, attempt: Attempt) -> Attempt:
         """The same schedule once more, every job of it."""
-        self.second.memories.clear()
+        self.second.snapshots.clear()
         return self.finished(self.second, ReplayLog(attempt.log), self.crash_plans_of(attempt))
 
     def changed_globals(self) -> dict[str, str]:

@@ -14,9 +14,9 @@ from typing import TypeAlias
 from conveyor.core.channel import Tag
 from conveyor.items.codec import uniform
 
-__all__ = ["MemoryChannel", "State"]
+__all__ = ["MemoryChannel", "ChannelSnapshot"]
 
-State: TypeAlias = tuple[int, int, int, Tag | None, int]
+ChannelSnapshot: TypeAlias = tuple[int, int, int, Tag | None, int]
 
 
 class MemoryChannel:
@@ -39,12 +39,12 @@ class MemoryChannel:
         self.tag: Tag | None = None
         self.last = 0  # how many items the last record holds
 
-    def state(self) -> State:
+    def state(self) -> ChannelSnapshot:
         """What `restore` goes back to, as long as nothing but this channel's own future was added
         since."""
         return len(self.items), self.head, self.closed, self.tag, self.last
 
-    def restore(self, state: State) -> None:
+    def restore(self, state: ChannelSnapshot) -> None:
         length, self.head, self.closed, self.tag, self.last = state
         del self.items[length:]
 

@@ -31,14 +31,14 @@ from conveyor.sim.determinism.inspection import Inspection
 from conveyor.sim.prepare.prepared import Plan
 from conveyor.sim.schedule import IN, LANES, NEXT, RESTART, STOP, TIMER, Decision
 from conveyor.sim.schedulers.scheduler import Scheduler
-from conveyor.sim.world.channel import MemoryChannel, State
+from conveyor.sim.world.channel import ChannelSnapshot, MemoryChannel
 from conveyor.sim.world.faulty_channel import CrashPlan, Killed
 from conveyor.sim.world.loop import RUN, Blob, Loop, Observer
 from conveyor.sim.world.waiting import Waiting
 
-__all__ = ["Memory", "World"]
+__all__ = ["WorldSnapshot", "World"]
 
-LoopState: TypeAlias = (
+LoopSnapshot: TypeAlias = (
     "tuple[Loop, int, Request[Blob] | None, int, tuple[int, ...], list[int] | None]"
 )
 
@@ -47,7 +47,7 @@ new: Callable[[type[Decision], tuple[str, int, int, int]], Decision] = tuple.__n
 ROOMY: Final = 1 << 40
 
 
-class Memory:
+class WorldSnapshot:
     """What a world can go back to: all that those who have not finished may still change, as long
     as they are stateless."""
 
@@ -59,8 +59,8 @@ class Memory:
         self.outputs = len(world.outputs)
         self.log = len(world.log)
         self.counts = dict(world.counts)
-        self.channels: list[tuple[MemoryChannel, State]] = []
-        self.loops: list[LoopState] = []
+        self.channels: list[tuple[MemoryChannel, ChannelSnapshot]] = []
+        self.loops: list[LoopSnapshot] = []
         for loop in world.active:
             self.channels += [(channel, channel.state()) for channel in loop.channels]
             notes = loop.notes.tolist() if loop.composite else None
@@ -103,8 +103,8 @@ class World:
         self.loops = [Loop(self, seat) for seat in plan.seats]
         self.composite = any(loop.composite for loop in self.loops)
         self.active: list[Loop] = self.loops
-        self.memories: list[
-            Memory
+        self.snapshots: list[
+            WorldSnapshot
         ] = []  # along the schedule under way, where it may have to be gone back to
         self.goes_back = (
             plan.is_stateless and observer is None and inspection is None and not plan.timers
@@ -142,7 +142,7 @@ class World:
         if self.inspection is not None:
             self.inspection.begin()
         if self.deaths or scheduler.comes_in is not None:
-            self.memories.clear()
+            self.snapshots.clear()
         elif self.go_back():
             return
         for channel in self.channels:
@@ -168,15 +168,15 @@ class World:
     def go_back(self) -> bool:
         """Is there a place that this schedule comes by, too?  Then it begins there."""
         shared = self.scheduler.shared()
-        while self.memories and self.memories[-1].asked > shared:
-            self.memories.pop()
-        if not self.memories:
+        while self.snapshots and self.snapshots[-1].asked > shared:
+            self.snapshots.pop()
+        if not self.snapshots:
             return False
-        self.restore(self.memories[-1])
-        self.scheduler.go_on(self.memories[-1].asked)
+        self.restore(self.snapshots[-1])
+        self.scheduler.go_on(self.snapshots[-1].asked)
         return True
 
-    def remember(self, ready: Sequence[Loop]) -> None:
+    def take_snapshot(self, ready: Sequence[Loop]) -> None:
         """Keeps the place where a decision is about to be taken: the first, and the others of those
         who come by again.
 
@@ -196,9 +196,9 @@ class World:
                 return
         asked = self.scheduler.at if self.scheduler.shares else len(self.log)
         if (asked == 0 or self.scheduler.shares) and not (
-            self.memories and self.memories[-1].asked >= asked
+            self.snapshots and self.snapshots[-1].asked >= asked
         ):
-            self.memories.append(Memory(self))
+            self.snapshots.append(WorldSnapshot(self))
 
     def open_lanes(self) -> None:
         """How many lanes of an adapting fork are opened in this run: it shows where a lane says
@@ -220,7 +220,7 @@ class World:
                 self.restart(self.dead.pop(0))
             elif ready:
                 if self.goes_back and (not self.log or self.scheduler.shares):
-                    self.remember(ready)
+                    self.take_snapshot(ready)
                 self.read(ready[0] if len(ready) == 1 else self.next_of(ready))
             else:
                 return
@@ -395,18 +395,18 @@ class World:
     # ------------------------------------------------------------------------------------------------------
     # there and back
 
-    def restore(self, memory: Memory) -> None:
-        """Back to where `memory` was taken: workers that have moved since are replaced, as if they
+    def restore(self, snapshot: WorldSnapshot) -> None:
+        """Back to where `snapshot` was taken: workers that have moved since are replaced, as if they
         had died."""
-        self.source.head = memory.source
-        for channel, state in memory.channels:
+        self.source.head = snapshot.source
+        for channel, state in snapshot.channels:
             channel.restore(state)
-        del self.outputs[memory.outputs :]
-        self.log = self.log[: memory.log]
-        self.counts = dict(memory.counts)
+        del self.outputs[snapshot.outputs :]
+        self.log = self.log[: snapshot.log]
+        self.counts = dict(snapshot.counts)
         self.dead_letters, self.failures, self.turned = [], [], False
         self.active = []
-        for loop, moves, request, reads, counts, notes in memory.loops:
+        for loop, moves, request, reads, counts, notes in snapshot.loops:
             self.active.append(loop)
             if loop.moves == moves:
                 continue
