@@ -38,14 +38,16 @@ def every_death(topology: Topology, n_items: int, most: int = 1 << 30) -> Iterat
     """Each schedule, up to `most`, of each run in which one worker dies."""
     plan = Plan(topology)
     simulator = Simulator(plan, range(n_items))
-    several = sum(len(seat.spec.inputs) > 1 for seat in plan.seats) > 1
+    several = sum(len(node.spec.inputs) > 1 for node in plan.nodes) > 1
     for worker in plan.workers:
         for store in count():
             scheduler = Exhaustive(several)
             died = 0
             while died < most and scheduler.begin():
                 try:
-                    attempt = simulator.attempt(scheduler, [simulator.crash_plan(worker, before=store)])
+                    attempt = simulator.attempt(
+                        scheduler, [simulator.crash_plan(worker, before=store)]
+                    )
                 except Redundant:
                     continue
                 if attempt.deaths:

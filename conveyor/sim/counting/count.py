@@ -73,7 +73,7 @@ class Roomy:
         self.outcomes = outcomes
 
     def count(self, items: Sequence[object]) -> int | None:
-        if not all(is_plain(seat.spec) for seat in self.plan.seats):
+        if not all(is_plain(node.spec) for node in self.plan.nodes):
             return None
         passed: Counter[int] = Counter()  # items, by channel
         todo: list[tuple[int, Results]] = [(0, self.outcomes.come_of(0, item)) for item in items]
@@ -86,7 +86,7 @@ class Roomy:
         if any(passed[channel.index] > channel.capacity for channel in self.plan.topology.channels):
             return None
         return prod(
-            multinomial([passed[c] for c in lanes_of(seat.spec)]) for seat in self.plan.seats
+            multinomial([passed[c] for c in lanes_of(node.spec)]) for node in self.plan.nodes
         )
 
 

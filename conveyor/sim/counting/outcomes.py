@@ -21,7 +21,7 @@ from conveyor.items.codec import Sealed, is_atom, seal
 from conveyor.items.current_item import CURRENT
 from conveyor.sim.interruption import pass_on
 from conveyor.sim.prepare.own_state import Copy
-from conveyor.sim.prepare.prepared import AnyJob, Plan, Seat
+from conveyor.sim.prepare.prepared import AnyJob, Plan, PreparedNode
 from conveyor.stages import Gives, gives_of, job_of, policy_of
 
 __all__ = ["ItemOutcomes", "NoAnswer", "Parts", "Results"]
@@ -43,7 +43,7 @@ class ItemOutcomes:
 
     def __init__(self, plan: Plan) -> None:
         self.plan = plan
-        self.of_nodes = {seat.spec.index: NodeOutcomes(seat) for seat in plan.seats}
+        self.of_nodes = {node.spec.index: NodeOutcomes(node) for node in plan.nodes}
         self.consumer = [channel.consumer for channel in plan.topology.channels]
         self.leaves = [
             leaves(node.route) if node.route is not None else [] for node in plan.topology.nodes
@@ -108,18 +108,18 @@ class ItemOutcomes:
 class NodeOutcomes:
     """What one node does with an item."""
 
-    def __init__(self, seat: Seat) -> None:
+    def __init__(self, node: PreparedNode) -> None:
         self.gives: Callable[[object], Iterable[object]]
-        self.name = seat.spec.name
+        self.name = node.spec.name
         self.copy: Copy | None = None
-        if seat.spec.stage is None:
-            self.gives = nothing if seat.spec.kind is Kind.SINK else itself
-        elif seat.spec.stage.is_stateful:
+        if node.spec.stage is None:
+            self.gives = nothing if node.spec.kind is Kind.SINK else itself
+        elif node.spec.stage.is_stateful:
             raise NoAnswer
         else:
-            stage, own = copy = seat.copy()
-            if not seat.is_stateless:
-                if seat.packed is None:  # what it holds is the program's
+            stage, own = copy = node.copy()
+            if not node.is_stateless:
+                if node.packed is None:  # what it holds is the program's
                     raise NoAnswer
                 self.copy, self.before = copy, copy.packed()
             gives = outputs_of(stage)

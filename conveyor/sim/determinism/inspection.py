@@ -23,7 +23,7 @@ from conveyor.items.codec import is_atom, seal, short_repr
 from conveyor.sim.code.perturbed import perturbed_job, reordered
 from conveyor.sim.determinism.likeness import alike, glance, same_error
 from conveyor.sim.interruption import pass_on
-from conveyor.sim.prepare.prepared import Seat, calculates
+from conveyor.sim.prepare.prepared import PreparedNode, calculates
 from conveyor.stages import Gives, gives_of, job_of
 from conveyor.typecheck.assignability import Fit
 from conveyor.typecheck.stage_types import taken_by
@@ -51,11 +51,11 @@ class Inspection:
     def found(self, error: ConveyorError) -> None:
         self.error = self.error or error
 
-    def take(self, seat: Seat, node: JobNode) -> None:
+    def take(self, prepared: PreparedNode, node: JobNode) -> None:
         """From now on the node's job is looked at."""
         job = node.job
         if self.perturbed and not calculates(job):
-            job = self.beside_perturbed(seat, node)
+            job = self.beside_perturbed(prepared, node)
         taken = taken_by(node.stage)
         if taken is not UNKNOWN:
             job = self.checked(node, taken, job)
@@ -77,14 +77,14 @@ class Inspection:
 
         return checked_job
 
-    def beside_perturbed(self, seat: Seat, node: JobNode) -> AnyJob:
+    def beside_perturbed(self, prepared: PreparedNode, node: JobNode) -> AnyJob:
         """The job beside its double."""
-        stage, own = seat.copy()  # with a state of its own, if its function has one
+        stage, own = prepared.copy()  # with a state of its own, if its function has one
         if stage.is_stateful:
             perturbed_copy = perturbed_job(node.job)
             return lambda item: perturbed_copy(reordered(item))
-        assert seat.spec.stage is not None
-        written = job_of(seat.spec.stage)
+        assert prepared.spec.stage is not None
+        written = job_of(prepared.spec.stage)
         if own is None:
             perturbed_copy = perturbed_job(job_of(stage), written)
         else:

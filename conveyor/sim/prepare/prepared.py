@@ -27,12 +27,12 @@ from conveyor.sim.code.effects import has_no_effects
 from conveyor.sim.prepare.own_state import Copy, Packed
 from conveyor.stages import Job
 
-__all__ = ["AnyJob", "Plan", "Seat", "calculates"]
+__all__ = ["AnyJob", "Plan", "PreparedNode", "calculates"]
 
 AnyJob: TypeAlias = Job[object, object]
 
 
-class Seat:
+class PreparedNode:
     """A place in the graph, and how the stage gets there."""
 
     def __init__(self, spec: NodeSpec, copies: bool = True) -> None:
@@ -58,7 +58,7 @@ class Seat:
 
 
 class Plan:
-    """The seats of a topology, each behind those that it reads from."""
+    """The nodes of a topology, each behind those that it reads from."""
 
     def __init__(
         self,
@@ -73,17 +73,17 @@ class Plan:
         self.timers = timers  # can the time of an item run out?
         self.copies = copies  # does every job get a copy of its item, through a pickle?
         distance = distances(topology)
-        self.seats = [
-            Seat(spec, copies)
+        self.nodes = [
+            PreparedNode(spec, copies)
             for spec in sorted(topology.nodes, key=lambda spec: (distance[spec.index], spec.index))
         ]
-        self.is_stateless = all(seat.is_stateless for seat in self.seats)
-        stages = [seat.spec.stage for seat in self.seats if seat.spec.stage is not None]
+        self.is_stateless = all(prepared.is_stateless for prepared in self.nodes)
+        stages = [prepared.spec.stage for prepared in self.nodes if prepared.spec.stage is not None]
         self.has_no_effects = all(
             stage.stage_options.fn is not None and has_no_effects(stage.stage_options.fn)
             for stage in stages
         )
-        self.tears_down = any(seat.tears_down for seat in self.seats)
+        self.tears_down = any(prepared.tears_down for prepared in self.nodes)
         self.telling_forks = [
             (route.name, len(route.lanes))
             for spec in topology.nodes
@@ -95,7 +95,9 @@ class Plan:
             )
         ]
         self.workers = [
-            seat.spec.name for seat in self.seats if seat.spec.kind in (Kind.JOB, Kind.RELAY)
+            prepared.spec.name
+            for prepared in self.nodes
+            if prepared.spec.kind in (Kind.JOB, Kind.RELAY)
         ]
 
     def with_capacity(self, channel: int, capacity: int) -> Plan:

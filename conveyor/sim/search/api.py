@@ -208,7 +208,7 @@ def made(strategy: Strategy, plan: Plan, seed: int) -> Scheduler:
         case "deviations":
             return Deviations()
         case "exhaustive":
-            return Exhaustive(several=sum(len(seat.spec.inputs) > 1 for seat in plan.seats) > 1)
+            return Exhaustive(several=sum(len(node.spec.inputs) > 1 for node in plan.nodes) > 1)
     raise TopologyError(
         f"explore(): strategy is {strategy!r}; it must be a Scheduler or one of {', '.join(STRATEGIES)}"
     )

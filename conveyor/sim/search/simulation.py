@@ -264,8 +264,8 @@ class Simulator:
 
     def report(self, attempt: Attempt) -> Report:
         tallies = {
-            seat.spec.index: tally
-            for seat, tally in zip(self.plan.seats, attempt.tallies, strict=True)
+            node.spec.index: tally
+            for node, tally in zip(self.plan.nodes, attempt.tallies, strict=True)
         }
         zips = {
             name: (zipped.tuples, zipped.left_over)

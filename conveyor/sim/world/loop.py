@@ -28,7 +28,7 @@ from conveyor.sim.determinism.inspection import Inspection
 from conveyor.sim.interruption import is_final, pass_on
 from conveyor.sim.prepare.intake import ByReference
 from conveyor.sim.prepare.own_state import Own
-from conveyor.sim.prepare.prepared import Plan, Seat
+from conveyor.sim.prepare.prepared import Plan, PreparedNode
 from conveyor.sim.schedule import CUT, Death, Decision
 from conveyor.sim.schedulers.scheduler import Scheduler
 from conveyor.sim.world.channel import MemoryChannel
@@ -125,11 +125,11 @@ SINGLE_ITEM_SLICES: Final = SingleItemSlices()
 class Loop:
     """One node with its ends of the channels, stepped through one run."""
 
-    def __init__(self, world: Setting, seat: Seat) -> None:
+    def __init__(self, world: Setting, prepared: PreparedNode) -> None:
         self.world = world
-        self.seat = seat
-        self.spec = seat.spec
-        self.merge_name = seat.spec.merge_name
+        self.prepared = prepared
+        self.spec = prepared.spec
+        self.merge_name = prepared.spec.merge_name
         self.notes = memoryview(array("Q", [0] * words_of_notes(self.spec.inputs)))
         self.channels_in = [world.channels[c] for c in channels_of(self.spec.inputs)]
         if self.spec.kind is Kind.SOURCE:
@@ -239,10 +239,10 @@ class Loop:
             self.tally = Tally()  # the journal knows what the last worker had counted
         node = None if spec.stage is None or durable is not None else world.nodes.get(spec.index)
         if node is None and spec.stage is not None:
-            self.stage, self.own = stage, own = self.seat.copy()
+            self.stage, self.own = stage, own = self.prepared.copy()
             if own is not None:
                 own.enter()
-            if self.seat.sets_up:
+            if self.prepared.sets_up:
                 stage.setup()
             surroundings = ALONE._replace(place=self.place, is_final=is_final)
             if durable is not None:
@@ -254,11 +254,11 @@ class Loop:
             if not world.plan.copies:
                 node.seal = ByReference
             if world.inspection is not None:
-                world.inspection.take(self.seat, node)
+                world.inspection.take(self.prepared, node)
             if world.plan.timers:
                 job, place = node, surroundings.place or self.place
                 put_timer(job, lambda: world.runs_out(spec.name, place(job.index())))
-            if self.seat.is_stateless and durable is None:
+            if self.prepared.is_stateless and durable is None:
                 world.nodes[spec.index] = node
         if node is None:
             node = RelayNode()
@@ -405,7 +405,7 @@ class Loop:
     def tear_down(self, is_told: bool) -> None:
         """Ends the worker as production does; an error then is the run's if it `is_told`."""
         stage, self.stage = self.stage, None
-        if stage is None or not self.seat.tears_down:
+        if stage is None or not self.prepared.tears_down:
             return
         if self.own is not None:
             self.own.enter()

@@ -100,7 +100,7 @@ class World:
         self.opened: dict[
             str, int
         ] = {}  # how many lanes of an adapting fork are open, if that matters
-        self.loops = [Loop(self, seat) for seat in plan.seats]
+        self.loops = [Loop(self, node) for node in plan.nodes]
         self.composite = any(loop.composite for loop in self.loops)
         self.active: list[Loop] = self.loops
         self.snapshots: list[
