@@ -257,7 +257,7 @@ def replay(item: pytest.Function, repeated: RepeatedTest, text: str) -> None:
         replay_test(repeated, schedule)
     except BaseException:
         if repeated.error is not None:
-            words = describe(schedule, repeated.simulator.plan.topology)
+            words = describe(schedule, repeated.simulator.pipeline.topology)
             item.stash[TOLD] = (
                 f"the schedule of --conveyor-schedule: default everywhere except: {words}"
             )

@@ -16,7 +16,7 @@ from zlib import crc32
 
 from conveyor import BalancingFork, FlatMap, Join, Pipe, Processor, ReplicatingFork, Zip
 from conveyor.errors import Deadlock, TopologyError
-from conveyor.sim.prepare.prepared import Plan
+from conveyor.sim.prepare.prepared import PreparedPipeline
 from conveyor.sim.schedulers.exhaustive import Redundant
 from conveyor.sim.search.api import made
 from conveyor.sim.search.simulation import Simulator
@@ -154,9 +154,9 @@ def closed(random: Random, width: int) -> list[Row]:
 
 def endings(pl: Any, items: Sequence[Any]) -> set[Ending] | None:
     """All that a complete search finds; None if that would take too long."""
-    simulator = Simulator(Plan(pl.topology), items)
+    simulator = Simulator(PreparedPipeline(pl.topology), items)
     simulator.searches_capacities = False
-    scheduler = made("exhaustive", simulator.plan, seed=0)
+    scheduler = made("exhaustive", simulator.pipeline, seed=0)
     found: set[Ending] = set()
     for _ in range(MOST_SCHEDULES):
         if not scheduler.begin():

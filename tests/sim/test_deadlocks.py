@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from conveyor import BalancingFork, Filter, Join, Pipe, Processor, ReplicatingFork, Zip
 from conveyor.errors import Deadlock
-from conveyor.sim.prepare.prepared import Plan
+from conveyor.sim.prepare.prepared import PreparedPipeline
 from conveyor.sim.search.api import made
 from conveyor.sim.search.simulation import Simulator
 from tests.sim.corpus import Gathered
@@ -127,9 +127,10 @@ def test_each_pipe_of_a_lane_can_be_the_one_that_is_made_larger(
 @pytest.mark.parametrize(("m", "room"), [(2, 1), (4, 1), (5, 2)])
 def test_a_balance_into_a_zip_is_cured_for_what_it_chose(m: int, room: int) -> None:
     simulator = Simulator(
-        Plan(built([BalancingFork(2)], [Pipe(room), Pipe(room)], [Zip(2)]).topology), range(m)
+        PreparedPipeline(built([BalancingFork(2)], [Pipe(room), Pipe(room)], [Zip(2)]).topology),
+        range(m),
     )
-    scheduler = made("exhaustive", simulator.plan, seed=0)
+    scheduler = made("exhaustive", simulator.pipeline, seed=0)
     seen = 0
     while scheduler.begin():
         attempt = simulator.attempt(scheduler)

@@ -19,7 +19,7 @@ import conveyor.core.drive
 from conveyor.core.channel import ZipInlet
 from conveyor.core.ordered import OrderedInlet
 from conveyor.graph.topology import Topology
-from conveyor.sim.prepare.prepared import Plan
+from conveyor.sim.prepare.prepared import PreparedPipeline
 from conveyor.sim.schedulers.exhaustive import Exhaustive, Redundant
 from conveyor.sim.search.simulation import Attempt, Simulator
 from conveyor.sim.world import loop
@@ -36,7 +36,7 @@ SMALL = [name for name in CASES if name not in LARGE]
 
 def every_death(topology: Topology, n_items: int, most: int = 1 << 30) -> Iterator[Attempt]:
     """Each schedule, up to `most`, of each run in which one worker dies."""
-    plan = Plan(topology)
+    plan = PreparedPipeline(topology)
     simulator = Simulator(plan, range(n_items))
     several = sum(len(node.spec.inputs) > 1 for node in plan.nodes) > 1
     for worker in plan.workers:

@@ -10,7 +10,7 @@ import pytest
 
 from conveyor.errors import Deadlock
 from conveyor.graph.topology import Topology
-from conveyor.sim.prepare.prepared import Plan
+from conveyor.sim.prepare.prepared import PreparedPipeline
 from conveyor.sim.schedulers.exhaustive import Frame, Redundant, Step
 from conveyor.sim.search.api import made
 from conveyor.sim.search.simulation import Attempt, Simulator
@@ -24,8 +24,8 @@ from tests.sim.topologies import HEAVY, TOPOLOGIES, items
 
 def simulated_endings(topology: Topology, items: Sequence[object]) -> set[Ending]:
     """All that the simulator knows of."""
-    simulator = Simulator(Plan(topology), items)
-    scheduler = made("exhaustive", simulator.plan, seed=0)
+    simulator = Simulator(PreparedPipeline(topology), items)
+    scheduler = made("exhaustive", simulator.pipeline, seed=0)
     found: set[Ending] = set()
     while scheduler.begin():
         try:

@@ -16,7 +16,7 @@ import pytest
 
 from conveyor.errors import ScheduleMismatch
 from conveyor.sim.faults import Faults
-from conveyor.sim.prepare.prepared import Plan
+from conveyor.sim.prepare.prepared import PreparedPipeline
 from conveyor.sim.schedule import TIMER, Death, Decision, Schedule
 from conveyor.sim.schedulers.random import RandomWalk
 from conveyor.sim.search.simulation import Attempt, Simulation, Simulator
@@ -113,13 +113,15 @@ class Survey(CrashPlan):
 
 
 def simulator_of(made: Pipelines, random: Random) -> Simulator:
-    return Simulator(Plan(made.build().topology, timers=random.random() < 0.5), made.items)
+    return Simulator(
+        PreparedPipeline(made.build().topology, timers=random.random() < 0.5), made.items
+    )
 
 
 def with_many_deaths(simulator: Simulator, random: Random) -> Attempt:
     """A run in which workers die at places that they come to, one after the other or the same one
     again and again."""
-    surveys = [Survey(name, simulator.inputs_of(name)) for name in simulator.plan.workers]
+    surveys = [Survey(name, simulator.inputs_of(name)) for name in simulator.pipeline.workers]
     simulator.attempt(RandomWalk(random.randrange(1 << 20)), surveys)
     places = [place for survey in surveys for place in survey.places]
     deaths: list[Death] = []

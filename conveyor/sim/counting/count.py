@@ -26,7 +26,7 @@ from conveyor.errors import ConveyorError
 from conveyor.graph.route import Leaf, Route, balances, resolved
 from conveyor.graph.topology import Input, NodeSpec, OrderedInput, ZipInput, all_inputs
 from conveyor.sim.counting.outcomes import ItemOutcomes, NoAnswer, Parts, Results
-from conveyor.sim.prepare.prepared import Plan
+from conveyor.sim.prepare.prepared import PreparedPipeline
 
 __all__ = ["count_classes"]
 
@@ -43,18 +43,18 @@ MARK: Final = -1  # in the place of an item that gave nothing
 NO_STAMPS: Final[tuple[int, ...]] = ()
 
 
-def count_classes(plan: Plan, items: Sequence[object]) -> int | None:
+def count_classes(pipeline: PreparedPipeline, items: Sequence[object]) -> int | None:
     """How many; None where that cannot be worked out: stages that keep a state, jobs that end the
     run, too many states."""
-    if plan.telling_forks or any(
-        len(node.inputs) > 1 and has_zip(node.inputs) for node in plan.topology.nodes
+    if pipeline.telling_forks or any(
+        len(node.inputs) > 1 and has_zip(node.inputs) for node in pipeline.topology.nodes
     ):
         return None
     try:
-        outcomes = ItemOutcomes(plan)
-        found = Roomy(plan, outcomes).count(items)
+        outcomes = ItemOutcomes(pipeline)
+        found = Roomy(pipeline, outcomes).count(items)
         if found is None:
-            found = Programme(plan, outcomes).count(items)
+            found = Programme(pipeline, outcomes).count(items)
         outcomes.check_stateless()
     except (NoAnswer, ConveyorError):
         return None
@@ -68,12 +68,12 @@ def count_classes(plan: Plan, items: Sequence[object]) -> int | None:
 class Roomy:
     """The product of multinomials, where every pipe has room for all that ever goes through it."""
 
-    def __init__(self, plan: Plan, outcomes: ItemOutcomes) -> None:
-        self.plan = plan
+    def __init__(self, pipeline: PreparedPipeline, outcomes: ItemOutcomes) -> None:
+        self.pipeline = pipeline
         self.outcomes = outcomes
 
     def count(self, items: Sequence[object]) -> int | None:
-        if not all(is_plain(node.spec) for node in self.plan.nodes):
+        if not all(is_plain(node.spec) for node in self.pipeline.nodes):
             return None
         passed: Counter[int] = Counter()  # items, by channel
         todo: list[tuple[int, Results]] = [(0, self.outcomes.come_of(0, item)) for item in items]
@@ -83,10 +83,12 @@ class Roomy:
                 for channel, number in zip(self.outcomes.leaves[node], numbers, strict=True):
                     passed[channel] += 1
                     todo.append((self.outcomes.consumer[channel], self.outcomes.results[number]))
-        if any(passed[channel.index] > channel.capacity for channel in self.plan.topology.channels):
+        if any(
+            passed[channel.index] > channel.capacity for channel in self.pipeline.topology.channels
+        ):
             return None
         return prod(
-            multinomial([passed[c] for c in lanes_of(node.spec)]) for node in self.plan.nodes
+            multinomial([passed[c] for c in lanes_of(node.spec)]) for node in self.pipeline.nodes
         )
 
 
@@ -136,10 +138,10 @@ class State(NamedTuple):
 class Programme:
     """Counts ways from state to state."""
 
-    def __init__(self, plan: Plan, outcomes: ItemOutcomes) -> None:
-        self.plan = plan
+    def __init__(self, pipeline: PreparedPipeline, outcomes: ItemOutcomes) -> None:
+        self.pipeline = pipeline
         self.outcomes = outcomes
-        self.nodes = plan.topology.nodes
+        self.nodes = pipeline.topology.nodes
         self.ordered = [each for node in self.nodes for each in ordered_in(node.inputs)]
         self.looks = 0
 
@@ -152,7 +154,7 @@ class Programme:
     def count(self, items: Sequence[object]) -> int:
         if len(items) > MOST_ITEMS:
             raise NoAnswer
-        channels = len(self.plan.topology.channels)
+        channels = len(self.pipeline.topology.channels)
         source: list[Entry] = [(self.number_of(item),) for item in items]
         beginning = State(
             (*[()] * channels, tuple(source)),
@@ -187,7 +189,7 @@ class Step:
         self.programme = programme
         self.nodes = programme.nodes
         self.outcomes = programme.outcomes
-        self.channels = programme.plan.topology.channels
+        self.channels = programme.pipeline.topology.channels
         self.pipes = list(map(list, state.pipes))
         self.hands = list(state.hands)
         self.stamped = list(state.stamped)

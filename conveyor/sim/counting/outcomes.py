@@ -21,7 +21,7 @@ from conveyor.items.codec import Sealed, is_atom, seal
 from conveyor.items.current_item import CURRENT
 from conveyor.sim.interruption import pass_on
 from conveyor.sim.prepare.own_state import Copy
-from conveyor.sim.prepare.prepared import AnyJob, Plan, PreparedNode
+from conveyor.sim.prepare.prepared import AnyJob, PreparedNode, PreparedPipeline
 from conveyor.stages import Gives, gives_of, job_of, policy_of
 
 __all__ = ["ItemOutcomes", "NoAnswer", "Parts", "Results"]
@@ -41,14 +41,14 @@ class NoAnswer(Exception):
 class ItemOutcomes:
     """The numbers of the items of one pipeline; raises `NoAnswer` where a job ends the run."""
 
-    def __init__(self, plan: Plan) -> None:
-        self.plan = plan
-        self.of_nodes = {node.spec.index: NodeOutcomes(node) for node in plan.nodes}
-        self.consumer = [channel.consumer for channel in plan.topology.channels]
+    def __init__(self, pipeline: PreparedPipeline) -> None:
+        self.pipeline = pipeline
+        self.of_nodes = {node.spec.index: NodeOutcomes(node) for node in pipeline.nodes}
+        self.consumer = [channel.consumer for channel in pipeline.topology.channels]
         self.leaves = [
-            leaves(node.route) if node.route is not None else [] for node in plan.topology.nodes
+            leaves(node.route) if node.route is not None else [] for node in pipeline.topology.nodes
         ]
-        self.keeps_value = {c for node in plan.topology.nodes for c in zipped(node.inputs)}
+        self.keeps_value = {c for node in pipeline.topology.nodes for c in zipped(node.inputs)}
         self.numbers: dict[object, int] = {}
         self.results: list[Results] = []  # by number
         self.values: list[object] = []  # by number, of items in front of a zip

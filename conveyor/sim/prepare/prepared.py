@@ -27,7 +27,7 @@ from conveyor.sim.code.effects import has_no_effects
 from conveyor.sim.prepare.own_state import Copy, Packed
 from conveyor.stages import Job
 
-__all__ = ["AnyJob", "Plan", "PreparedNode", "calculates"]
+__all__ = ["AnyJob", "PreparedPipeline", "PreparedNode", "calculates"]
 
 AnyJob: TypeAlias = Job[object, object]
 
@@ -57,7 +57,7 @@ class PreparedNode:
         return self.packed.copy()
 
 
-class Plan:
+class PreparedPipeline:
     """The nodes of a topology, each behind those that it reads from."""
 
     def __init__(
@@ -100,11 +100,11 @@ class Plan:
             if prepared.spec.kind in (Kind.JOB, Kind.RELAY)
         ]
 
-    def with_capacity(self, channel: int, capacity: int) -> Plan:
+    def with_capacity(self, channel: int, capacity: int) -> PreparedPipeline:
         """The same pipeline with another capacity of one of its channels."""
         channels = list(self.topology.channels)
         channels[channel] = replace(channels[channel], capacity=capacity)
-        return Plan(
+        return PreparedPipeline(
             replace(self.topology, channels=tuple(channels)),
             timers=self.timers,
             copies=self.copies,

@@ -19,7 +19,7 @@ from conveyor.sim.counting.count import count_classes
 from conveyor.sim.faults import Faults
 from conveyor.sim.interruption import look_for_handlers
 from conveyor.sim.prepare.intake import taken_in
-from conveyor.sim.prepare.prepared import Plan
+from conveyor.sim.prepare.prepared import PreparedPipeline
 from conveyor.sim.rng import Chance
 from conveyor.sim.schedule import Schedule
 from conveyor.sim.schedulers.deviations import Deviations
@@ -57,7 +57,7 @@ def simulated(
     must_be(Scheduler | None, scheduler, "simulate(): scheduler")
     must_be(Faults | None, faults, "simulate(): faults")
     must_be(bool, copy, "simulate(): copy")
-    simulator = Simulator(planned(topology, faults, copy, lanes=lanes), items)
+    simulator = Simulator(prepared(topology, faults, copy, lanes=lanes), items)
     chosen = RandomWalk(seed) if scheduler is None else scheduler
     if not chosen.begin():
         raise TopologyError(
@@ -70,16 +70,16 @@ def simulated(
     return simulator.simulation(attempt, seed)
 
 
-def planned(
+def prepared(
     topology: Topology,
     faults: Faults | None,
     copy: bool,
     start: Schedule | Recording | None = None,
     *,
     lanes: int | None = None,
-) -> Plan:
+) -> PreparedPipeline:
     timers = (faults is not None and faults.timeouts) or (start is not None and start.has_timers)
-    return Plan(topology, timers=timers, copies=copy, lanes=lanes)
+    return PreparedPipeline(topology, timers=timers, copies=copy, lanes=lanes)
 
 
 def one_death(simulator: Simulator, faults: Faults, seed: int) -> list[CrashPlan]:
@@ -103,8 +103,8 @@ def replayed(
         simulator, attempt = followed(topology, items, said, lanes)
         return simulator.simulation(attempt, None)
     coming = items if said.comes_in is None else islice(items, said.comes_in)
-    simulator = Simulator(Plan(topology, timers=said.has_timers, lanes=lanes), coming)
-    workers = simulator.plan.workers
+    simulator = Simulator(PreparedPipeline(topology, timers=said.has_timers, lanes=lanes), coming)
+    workers = simulator.pipeline.workers
     for death in said.deaths:
         if death.worker not in workers:
             raise ScheduleMismatch(
@@ -138,11 +138,11 @@ def explored(
         raise TypeError(
             f"explore(): check must be a function that takes a simulation, not {short_repr(check)}"
         )
-    plan = planned(topology, faults, copy, start, lanes=lanes)
-    simulator = Simulator(plan, items, checked=False, watched=check is not None)
+    pipeline = prepared(topology, faults, copy, start, lanes=lanes)
+    simulator = Simulator(pipeline, items, checked=False, watched=check is not None)
 
     def total() -> int | None:
-        return count_classes(plan, simulator.items)
+        return count_classes(pipeline, simulator.items)
 
     search = Search(
         simulator,
@@ -161,7 +161,7 @@ def explored(
         search,
         (lambda: strategy)
         if isinstance(strategy, Scheduler)
-        else lambda: made(strategy, plan, seed),
+        else lambda: made(strategy, pipeline, seed),
         faults,
     )
 
@@ -194,7 +194,7 @@ def must_be(kind: type | UnionType, given: object, what: str) -> None:
         )
 
 
-def made(strategy: Strategy, plan: Plan, seed: int) -> Scheduler:
+def made(strategy: Strategy, pipeline: PreparedPipeline, seed: int) -> Scheduler:
     """The scheduler that a word names."""
     match strategy:
         case "portfolio":
@@ -208,7 +208,7 @@ def made(strategy: Strategy, plan: Plan, seed: int) -> Scheduler:
         case "deviations":
             return Deviations()
         case "exhaustive":
-            return Exhaustive(several=sum(len(node.spec.inputs) > 1 for node in plan.nodes) > 1)
+            return Exhaustive(several=sum(len(node.spec.inputs) > 1 for node in pipeline.nodes) > 1)
     raise TopologyError(
         f"explore(): strategy is {strategy!r}; it must be a Scheduler or one of {', '.join(STRATEGIES)}"
     )
@@ -217,5 +217,5 @@ def made(strategy: Strategy, plan: Plan, seed: int) -> Scheduler:
 def count(topology: Topology, items: Iterable[object]) -> int | None:
     """How many classes of schedules there are, if that can be worked out."""
     look_for_handlers()
-    plan = Plan(topology)
-    return count_classes(plan, taken_in(items))
+    pipeline = PreparedPipeline(topology)
+    return count_classes(pipeline, taken_in(items))

@@ -12,7 +12,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Final, NamedTuple
 
-from conveyor.sim.prepare.prepared import Plan
+from conveyor.sim.prepare.prepared import PreparedPipeline
 from conveyor.sim.schedule import Decision, Key, Schedule
 from conveyor.sim.schedulers.replay import FollowSchedule
 from conveyor.sim.world.world import World
@@ -35,7 +35,10 @@ class SufficientCapacity(NamedTuple):
 
 
 def sufficient_capacities(
-    plan: Plan, items: Sequence[object], full: Sequence[int], log: Sequence[Decision]
+    pipeline: PreparedPipeline,
+    items: Sequence[object],
+    full: Sequence[int],
+    log: Sequence[Decision],
 ) -> list[SufficientCapacity]:
     """For each of the full channels, if more room there alone is enough, how much is."""
     schedule = Schedule({Key(point, ordinal): option for point, ordinal, option, _ in log})
@@ -43,15 +46,15 @@ def sufficient_capacities(
     for channel in full:
 
         def ends(capacity: int, channel: int = channel) -> bool:
-            world = World(plan.with_capacity(channel, capacity), items)
+            world = World(pipeline.with_capacity(channel, capacity), items)
             world.run(FollowSchedule(schedule))
             return all(loop.finished for loop in world.loops)
 
-        pipe = plan.topology.channels[channel]
+        pipe = pipeline.topology.channels[channel]
         needs = smallest(ends, pipe.capacity)
         if needs is not None:
             producer, consumer = (
-                plan.topology.nodes[node].name for node in (pipe.producer, pipe.consumer)
+                pipeline.topology.nodes[node].name for node in (pipe.producer, pipe.consumer)
             )
             found.append(
                 SufficientCapacity(f"c{channel} ({producer} -> {consumer})", pipe.capacity, needs)

@@ -89,7 +89,7 @@ class Search:
         """Has every class been seen?  Asked now and then, where nothing is new, and to count them
         has no effects."""
         seen = self.found.schedules
-        if seen < SOME or seen & (seen - 1) or not self.simulator.plan.has_no_effects:
+        if seen < SOME or seen & (seen - 1) or not self.simulator.pipeline.has_no_effects:
             return False
         return min(self.found._seen.values()) > 1 and self.found.complete  # pyright: ignore[reportPrivateUsage]  # as below
 
@@ -172,7 +172,7 @@ class Search:
     @property
     def is_watched(self) -> bool:
         """Is something called behind each run that may look at what else jobs have done?"""
-        return self.check is not None and not self.simulator.plan.has_no_effects
+        return self.check is not None and not self.simulator.pipeline.has_no_effects
 
     def stores(self, faults: Faults) -> list[tuple[str, int]]:
         """The stores before which a worker may die."""
@@ -212,7 +212,7 @@ class Search:
         """Finds out whose failure it is, makes it as small as can be, and makes sure that what is
         left fails again."""
         simulator, schedule = self.simulator, attempt.schedule()
-        words = describe(schedule, simulator.plan.topology)
+        words = describe(schedule, simulator.pipeline.topology)
         found = Found(error, str(schedule), number or self.found.schedules, len(schedule), 0, words)
         if difference is None and not self.is_watched:
             difference = find_nondeterminism(simulator, attempt)
@@ -245,7 +245,7 @@ class Search:
 
     def shown(self, found: Found, schedule: Schedule) -> Found:
         return found._replace(
-            schedule=str(schedule), words=describe(schedule, self.simulator.plan.topology)
+            schedule=str(schedule), words=describe(schedule, self.simulator.pipeline.topology)
         )
 
     def once_more(self, schedule: Schedule) -> BaseException | None:
@@ -300,7 +300,7 @@ def with_fewer(search: Search) -> None:
             search.judge(attempt) is not None
             and (error := search.once_more(schedule := attempt.schedule())) is not None
         ):
-            words = describe(schedule, search.simulator.plan.topology)
+            words = describe(schedule, search.simulator.pipeline.topology)
             search.found.failure = failure._replace(
                 error=error, schedule=str(schedule), runs=failure.runs + run, words=words
             )
@@ -314,7 +314,9 @@ def explore(search: Search, strategy: Strategy, faults: Faults | None) -> Explor
     if isinstance(scheduler, Exhaustive):
         exhausted, _ = search.go(scheduler, tuple)
         found._done = 0.0 if exhausted else scheduler.done()  # pyright: ignore[reportPrivateUsage]  # as above
-        for worker in faults.checked(search.simulator.plan.workers) if faults is not None else ():
+        for worker in (
+            faults.checked(search.simulator.pipeline.workers) if faults is not None else ()
+        ):
             exhausted = deaths_of(search, worker, strategy) and exhausted
         search.repeat()
         found.exhausted = exhausted and found.failure is None
@@ -374,7 +376,9 @@ def stores_of(
 
     `run` runs the default with these lives.
     """
-    counters = [simulator.crash_plan(worker) for worker in faults.checked(simulator.plan.workers)]
+    counters = [
+        simulator.crash_plan(worker) for worker in faults.checked(simulator.pipeline.workers)
+    ]
     if run is None:
         simulator.attempt(Default(), counters)
     else:

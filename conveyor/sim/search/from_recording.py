@@ -18,7 +18,7 @@ from conveyor.items.fingerprint import Fingerprint
 from conveyor.recording.reader import Recording
 from conveyor.reporting.build import ordered_letters
 from conveyor.sim.prepare.intake import as_given, taken_in
-from conveyor.sim.prepare.prepared import Plan
+from conveyor.sim.prepare.prepared import PreparedPipeline
 from conveyor.sim.schedulers.replay import ReplayRecording
 from conveyor.sim.search.simulation import Attempt, Simulator
 from conveyor.sim.world.faulty_channel import CrashPlan, RecordedCrashPlan
@@ -46,17 +46,17 @@ def followed(
 def simulator_for(
     topology: Topology, items: Iterable[object], recording: Recording, lanes: int | None = None
 ) -> Simulator:
-    plan = Plan(topology, timers=recording.has_timers, lanes=lanes)
-    return Simulator(plan, of_interest(topology, items, recording))
+    pipeline = PreparedPipeline(topology, timers=recording.has_timers, lanes=lanes)
+    return Simulator(pipeline, of_interest(topology, items, recording))
 
 
 def follow(simulator: Simulator, recording: Recording) -> Attempt:
     """The same with a simulator that is there."""
-    recording.check(simulator.plan.topology)
+    recording.check(simulator.pipeline.topology)
     recording.check_items(as_given(simulator.items))
     scheduler = ReplayRecording(recording)
     scheduler.begin()
-    scheduler.comes_in = how_many(simulator.plan.topology, recording)
+    scheduler.comes_in = how_many(simulator.pipeline.topology, recording)
     attempt = simulator.attempt(scheduler, recorded_crash_plans(simulator, recording))
     if attempt.error is None:
         scheduler.check_end(simulator.world.decided())
@@ -93,7 +93,7 @@ def how_many(topology: Topology, recording: Recording) -> int | None:
 def recorded_crash_plans(simulator: Simulator, recording: Recording) -> list[CrashPlan]:
     """The workers that died in the run."""
     names = dict.fromkeys(crash.worker for crash in recording.crashes)
-    unknown = [name for name in names if name not in simulator.plan.workers]
+    unknown = [name for name in names if name not in simulator.pipeline.workers]
     if unknown:
         raise ScheduleMismatch(
             f"{recording.name}: the worker {unknown[0]!r} died, and here there is none of that name"

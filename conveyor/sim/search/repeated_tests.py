@@ -16,7 +16,7 @@ from conveyor.errors import ConveyorError, LifecycleError
 from conveyor.graph.topology import Topology
 from conveyor.sim.faults import Faults
 from conveyor.sim.interruption import look_for_handlers
-from conveyor.sim.prepare.prepared import Plan
+from conveyor.sim.prepare.prepared import PreparedPipeline
 from conveyor.sim.schedule import Schedule
 from conveyor.sim.schedulers.exhaustive import Redundant
 from conveyor.sim.schedulers.replay import ReplaySchedule
@@ -112,7 +112,7 @@ class RepeatedTest(Search):
                 "simulate() is called a second time in one run of the test: a schedule belongs to one pipeline. Write a test "
                 "for each, or parametrize it; pl.simulate(items, seed=0) gives a schedule that stays the same"
             )
-        self.simulator = Simulator(Plan(topology, timers=self.timers), items)
+        self.simulator = Simulator(PreparedPipeline(topology, timers=self.timers), items)
         self.made = self.simulator.attempt(self.scheduler, self.crash_plans())
         if self.made.error is not None:
             raise self.made.error
@@ -120,7 +120,7 @@ class RepeatedTest(Search):
 
     @property
     def is_watched(self) -> bool:
-        return not self.simulator.plan.has_no_effects
+        return not self.simulator.pipeline.has_no_effects
 
     def judge(self, attempt: Attempt) -> BaseException | None:
         return self.error
@@ -144,12 +144,12 @@ def explore_test(
     if repeated.is_over():
         repeated.repeat()
         return repeated.found
-    plan = repeated.simulator.plan
+    pipeline = repeated.simulator.pipeline
     return explore(
         repeated,
         (lambda: strategy)
         if isinstance(strategy, Scheduler)
-        else lambda: made(strategy, plan, seed),
+        else lambda: made(strategy, pipeline, seed),
         faults,
     )
 

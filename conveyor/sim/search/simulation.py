@@ -24,7 +24,7 @@ from conveyor.reporting.trace_html import picture
 from conveyor.sim.determinism.inspection import Inspection
 from conveyor.sim.interruption import look_for_handlers
 from conveyor.sim.prepare.intake import as_given, taken_in
-from conveyor.sim.prepare.prepared import Plan
+from conveyor.sim.prepare.prepared import PreparedPipeline
 from conveyor.sim.schedule import CUT, LEFT, NEVER, NEXT, RESTART, Death, Decision, Key, Schedule
 from conveyor.sim.schedulers.replay import FollowSchedule, ReplayLog
 from conveyor.sim.schedulers.scheduler import Scheduler
@@ -67,7 +67,7 @@ class Attempt:
         self.error = error
         self.log: Sequence[Decision] = world.log
         self.turned = world.turned
-        self.lanes = world.plan.lanes
+        self.lanes = world.pipeline.lanes
         self.letters = world.dead_letters
         self.tallies = [loop.tally for loop in world.loops]
         self.zips = [loop.ends.zips for loop in world.loops] if world.composite else []
@@ -140,18 +140,23 @@ class Simulator:
     searches_capacities = True  # is it tried how much room cures a deadlock?
 
     def __init__(
-        self, plan: Plan, items: Iterable[object], *, checked: bool = True, watched: bool = False
+        self,
+        pipeline: PreparedPipeline,
+        items: Iterable[object],
+        *,
+        checked: bool = True,
+        watched: bool = False,
     ) -> None:
         look_for_handlers()
-        self.plan = plan
-        self.items = taken_in(items, copies=plan.copies)
+        self.pipeline = pipeline
+        self.items = taken_in(items, copies=pipeline.copies)
         self.world = World(
-            plan, self.items, inspection=Inspection(perturbed=False) if checked else None
+            pipeline, self.items, inspection=Inspection(perturbed=False) if checked else None
         )
-        if watched and not plan.has_no_effects:
+        if watched and not pipeline.has_no_effects:
             self.world.goes_back = False
         self.second = World(
-            plan, self.items, inspection=Inspection(perturbed=True)
+            pipeline, self.items, inspection=Inspection(perturbed=True)
         )  # takes nothing over from other schedules
 
     def attempt(self, scheduler: Scheduler, deaths: Sequence[CrashPlan] = ()) -> Attempt:
@@ -173,7 +178,7 @@ class Simulator:
         failure = world.failure()
         if failure is not None:
             error = raised_by(
-                failure, self.plan.topology.nodes[failure.node].name, "simulated worker"
+                failure, self.pipeline.topology.nodes[failure.node].name, "simulated worker"
             )
         elif world.active:
             error = self.deadlock(world)
@@ -195,7 +200,7 @@ class Simulator:
         circle = world.waiting.circle()
         assert circle is not None, "who can never go on waits in a circle"
         cured = (
-            sufficient_capacities(self.plan, self.items, circle.full, Attempt(world, None).log)
+            sufficient_capacities(self.pipeline, self.items, circle.full, Attempt(world, None).log)
             if self.searches_capacities
             else ()
         )
@@ -219,7 +224,7 @@ class Simulator:
         """The same schedule once more, and what happens in it, step by step."""
         tracer = Tracer()
         world = World(
-            self.plan, self.items, tracer, Inspection(perturbed=True) if perturbed else None
+            self.pipeline, self.items, tracer, Inspection(perturbed=True) if perturbed else None
         )
         once_more = self.finished(world, ReplayLog(attempt.log), self.crash_plans_of(attempt))
         return once_more, tracer.trace()
@@ -238,7 +243,9 @@ class Simulator:
         return CrashPlan(worker, self.inputs_of(worker), at=at, before=before)
 
     def inputs_of(self, worker: str) -> int:
-        return next(len(spec.inputs) for spec in self.plan.topology.nodes if spec.name == worker)
+        return next(
+            len(spec.inputs) for spec in self.pipeline.topology.nodes if spec.name == worker
+        )
 
     def crash_plans_in(self, schedule: Schedule) -> list[CrashPlan]:
         """The workers that die in a schedule, and those whose slices it cuts because they might;
@@ -251,7 +258,7 @@ class Simulator:
         return [
             self.crash_plan(worker, death)
             for worker, death in deaths.items()
-            if worker in self.plan.workers
+            if worker in self.pipeline.workers
         ]
 
     def simulation(self, attempt: Attempt, seed: int | None) -> Simulation[object]:
@@ -265,7 +272,7 @@ class Simulator:
     def report(self, attempt: Attempt) -> Report:
         tallies = {
             node.spec.index: tally
-            for node, tally in zip(self.plan.nodes, attempt.tallies, strict=True)
+            for node, tally in zip(self.pipeline.nodes, attempt.tallies, strict=True)
         }
         zips = {
             name: (zipped.tuples, zipped.left_over)
@@ -275,9 +282,11 @@ class Simulator:
         restarts = Counter(death.worker for death in attempt.deaths)
 
         def figures(node: int) -> Figures:
-            return Figures(tallies[node], restarts=restarts[self.plan.topology.nodes[node].name])
+            return Figures(
+                tallies[node], restarts=restarts[self.pipeline.topology.nodes[node].name]
+            )
 
-        return report_of(self.plan.topology, figures, zips.__getitem__, 0.0, SIMULATED)
+        return report_of(self.pipeline.topology, figures, zips.__getitem__, 0.0, SIMULATED)
 
 
 class Simulation(list[Out], Generic[Out, In_co]):
@@ -326,7 +335,7 @@ class Simulation(list[Out], Generic[Out, In_co]):
         """The trace as a page of HTML that needs nothing else:
         `Path("run.html").write_text(simulation.picture())`."""
         facts = {"outputs": repr(list(self)), "schedule": self.schedule}
-        return picture(self.trace, self._simulator.plan.topology, facts)
+        return picture(self.trace, self._simulator.pipeline.topology, facts)
 
     @cached_property
     def report(self) -> Report:
@@ -336,7 +345,9 @@ class Simulation(list[Out], Generic[Out, In_co]):
     @cached_property
     def dead_letters(self) -> tuple[DeadLetter, ...]:
         """The items that were given up, ordered by stage, then ordinal."""
-        return ordered_letters(self._simulator.plan.topology, map(delivered, self._attempt.letters))
+        return ordered_letters(
+            self._simulator.pipeline.topology, map(delivered, self._attempt.letters)
+        )
 
 
 class Simulable(Protocol[In, Given]):

@@ -78,7 +78,9 @@ class Tracer:
         """The times of all items of a channel, brought up to date with its producer's clock."""
         times = self.times.setdefault(channel, [])
         world = loop.world
-        producer = world.plan.topology.nodes[world.plan.topology.channels[channel].producer].name
+        producer = world.pipeline.topology.nodes[
+            world.pipeline.topology.channels[channel].producer
+        ].name
         times += [self.clocks.get(producer, 0)] * (world.channels[channel].tail - len(times))
         return times
 

@@ -28,7 +28,7 @@ from conveyor.sim.determinism.inspection import Inspection
 from conveyor.sim.interruption import is_final, pass_on
 from conveyor.sim.prepare.intake import ByReference
 from conveyor.sim.prepare.own_state import Own
-from conveyor.sim.prepare.prepared import Plan, PreparedNode
+from conveyor.sim.prepare.prepared import PreparedNode, PreparedPipeline
 from conveyor.sim.schedule import CUT, Death, Decision
 from conveyor.sim.schedulers.scheduler import Scheduler
 from conveyor.sim.world.channel import MemoryChannel
@@ -63,7 +63,7 @@ class Observer(Protocol):
 class Setting(Protocol):
     """What a loop finds around it, and whom it asks."""
 
-    plan: Plan
+    pipeline: PreparedPipeline
     observer: Observer | None
     inspection: Inspection | None
     scheduler: Scheduler
@@ -251,11 +251,11 @@ class Loop:
             node = node_for(stage, spec.name, self.send_dead_letter, surroundings)
             if isinstance(node, MapNode) and not is_slight(node.job):
                 node.quick = None  # it runs a job once more whose error it does not look at, be it that of a time limit
-            if not world.plan.copies:
+            if not world.pipeline.copies:
                 node.seal = ByReference
             if world.inspection is not None:
                 world.inspection.take(self.prepared, node)
-            if world.plan.timers:
+            if world.pipeline.timers:
                 job, place = node, surroundings.place or self.place
                 put_timer(job, lambda: world.runs_out(spec.name, place(job.index())))
             if self.prepared.is_stateless and durable is None:

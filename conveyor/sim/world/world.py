@@ -28,7 +28,7 @@ from conveyor.graph.route import leaves
 from conveyor.graph.topology import is_shut
 from conveyor.report import DeadLetter, Tally
 from conveyor.sim.determinism.inspection import Inspection
-from conveyor.sim.prepare.prepared import Plan
+from conveyor.sim.prepare.prepared import PreparedPipeline
 from conveyor.sim.schedule import IN, LANES, NEXT, RESTART, STOP, TIMER, Decision
 from conveyor.sim.schedulers.scheduler import Scheduler
 from conveyor.sim.world.channel import ChannelSnapshot, MemoryChannel
@@ -74,19 +74,19 @@ class World:
 
     def __init__(
         self,
-        plan: Plan,
+        pipeline: PreparedPipeline,
         items: Sequence[object],
         observer: Observer | None = None,
         inspection: Inspection | None = None,
     ) -> None:
-        self.plan = plan
+        self.pipeline = pipeline
         self.observer = observer
         self.inspection = inspection
         self.nodes: dict[int, Node] = {}
         self.source = MemoryChannel(ROOMY)
         self.items = list(items)  # as they are in a slice (`intake`)
         self.channels = [
-            MemoryChannel(channel.capacity, channel.index) for channel in plan.topology.channels
+            MemoryChannel(channel.capacity, channel.index) for channel in pipeline.topology.channels
         ]
         self.outputs: list[object] = []
         self.sink = CollectNode(self.outputs.extend)
@@ -100,17 +100,20 @@ class World:
         self.opened: dict[
             str, int
         ] = {}  # how many lanes of an adapting fork are open, if that matters
-        self.loops = [Loop(self, node) for node in plan.nodes]
+        self.loops = [Loop(self, node) for node in pipeline.nodes]
         self.composite = any(loop.composite for loop in self.loops)
         self.active: list[Loop] = self.loops
         self.snapshots: list[
             WorldSnapshot
         ] = []  # along the schedule under way, where it may have to be gone back to
         self.goes_back = (
-            plan.is_stateless and observer is None and inspection is None and not plan.timers
+            pipeline.is_stateless
+            and observer is None
+            and inspection is None
+            and not pipeline.timers
         )
         self.waiting = Waiting(
-            plan.topology, self.channels, {loop.spec.index: loop for loop in self.loops}
+            pipeline.topology, self.channels, {loop.spec.index: loop for loop in self.loops}
         )
         self.deciding = [loop for loop in self.loops if loop.decides]
 
@@ -127,7 +130,7 @@ class World:
             self.finish()
             is_told = not self.failures and not self.active
         finally:
-            for loop in self.loops if self.plan.tears_down else ():
+            for loop in self.loops if self.pipeline.tears_down else ():
                 loop.tear_down(is_told and not self.failures)
 
     def begin(self, scheduler: Scheduler, deaths: dict[str, CrashPlan] | None = None) -> None:
@@ -205,7 +208,7 @@ class World:
         something at the end."""
         self.opened = {
             fork: self.decide(fork + LANES, range(lanes, 0, -1))
-            for fork, lanes in self.plan.telling_forks
+            for fork, lanes in self.pipeline.telling_forks
         }
         for loop in self.loops:
             if is_shut(loop.spec, self.opened):
@@ -379,7 +382,7 @@ class World:
             return None
         failures = sorted(self.failures, key=lambda failure: failure.node)  # whoever failed first
         said = self.scheduler.stop(
-            [self.plan.topology.nodes[failure.node].name for failure in failures]
+            [self.pipeline.topology.nodes[failure.node].name for failure in failures]
         )
         if said is None:
             return failures[self.decide(STOP, range(len(failures)))]
