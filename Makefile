@@ -12,7 +12,7 @@ DEV    := $(VENV)/.installed-dev
 BENCH  := $(VENV)/.installed-bench
 PYTEST := -m pytest --numprocesses=logical --maxprocesses=8
 OTHERS := 3.12 3.13
-CORE   := conveyor/errors.py,conveyor/pickles.py,conveyor/report.py,conveyor/_lifecycle.py,conveyor/stages/*,conveyor/items/*,conveyor/typecheck/*,conveyor/graph/*,conveyor/core/*,conveyor/reporting/*,conveyor/recording/*
+CORE   := conveyor/errors.py,conveyor/pickles.py,conveyor/report.py,conveyor/stages/*,conveyor/items/*,conveyor/typecheck/*,conveyor/graph/*,conveyor/core/*,conveyor/reporting/*,conveyor/recording/*
 RUNS   := 3
 
 demo: $(USE)

@@ -16,14 +16,14 @@ from typing import TYPE_CHECKING, Any, Generic, Literal, Self, TypeAlias, overlo
 
 from typing_extensions import TypeVar, TypeVarTuple, Unpack
 
-from conveyor._builder import Builder
+from conveyor._builder.builder import Builder
 from conveyor.signatures import Undeclared
 
 if TYPE_CHECKING:
-    from conveyor._builder import HowToExplore, HowToRun, HowToSimulate, Said
+    from conveyor._builder.engine import StartMethod, Stream
+    from conveyor._builder.running import HowToRun
+    from conveyor._builder.simulating import HowToExplore, HowToSimulate, Said
     from conveyor.report import RunResult
-    from conveyor.runtime.parent.stream import Stream
-    from conveyor.runtime.process.start import StartMethod
     from conveyor.signatures import (
         A1,
         A2,

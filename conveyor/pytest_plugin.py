@@ -65,7 +65,7 @@ class Simulate:
         """The outputs, in order, with `.schedule`, `.trace` and `.report`; raises what a job
         raised, or `Deadlock`."""
         __tracebackhide__ = True
-        from conveyor._builder import Builder
+        from conveyor._builder.builder import Builder
 
         if not isinstance(pl, Builder):
             raise TypeError(f"simulate(pl, items): pl must be a Pipeline, not {type(pl).__name__}")

@@ -20,7 +20,7 @@ ROOT = Path(__file__).resolve().parents[1]
 # own.
 LAYERS = (
     "errors pickles report signatures",
-    "stages _lifecycle",
+    "stages",
     "items",
     "typecheck",
     "graph",
@@ -193,6 +193,17 @@ def test_the_two_worlds_never_import_each_other() -> None:
     assert not {
         m for m in reached if m.startswith("conveyor.sim") and "conveyor.runtime" in reached[m]
     }
+
+
+def test_what_builds_pipelines_reaches_the_real_world_through_one_file() -> None:
+    """So another engine is known there, and nowhere else."""
+    below = {m for m in TREES if m.startswith(("conveyor.runtime", "conveyor.sim"))}
+    reach = {
+        m
+        for m in TREES.keys() - below - FACADES
+        if any(target.startswith("conveyor.runtime") for target in imported_modules(m))
+    }
+    assert reach == {"conveyor._builder.engine"}
 
 
 def test_the_core_knows_no_outside_world() -> None:

@@ -6,7 +6,7 @@ from itertools import product
 
 import pytest
 
-from conveyor._lifecycle import Call, Lifecycle, State
+from conveyor.core.lifecycle import Call, Lifecycle, State
 from conveyor.errors import LifecycleError
 
 ADD, OPEN, CLOSE, ENTER, EXIT, START = Call

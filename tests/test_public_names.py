@@ -16,6 +16,12 @@ import pytest
 import conveyor
 
 PUBLIC = [name for name in conveyor.__all__ if inspect.isclass(getattr(conveyor, name))]
+BASES = {
+    "Builder",
+    "Drafting",
+    "Running",
+    "Simulating",
+}  # of a pipeline; checkers show some of them
 FOR_CHECKERS = "conveyor.signatures"  # what is there no user writes
 
 
@@ -52,13 +58,13 @@ def wanted() -> set[str]:
         tree = ast.parse(source_of(module))
         homes = imported_by(tree)
         for cls in tree.body:
-            if isinstance(cls, ast.ClassDef) and (cls.name in PUBLIC or cls.name == "Builder"):
+            if isinstance(cls, ast.ClassDef) and (cls.name in PUBLIC or cls.name in BASES):
                 found |= {
                     name
                     for name in in_signatures(cls)
                     if homes.get(name, FOR_CHECKERS) != FOR_CHECKERS
                 }
-    return found - {"Builder"}  # the base of a pipeline, which checkers show as that
+    return found - BASES
 
 
 def source_of(module: ModuleType) -> str:

@@ -182,9 +182,10 @@ class Recorded:
 
     def pid_of(self, stage: str) -> int | None:
         """The worker that a stage has now, alone or with others; between two it has none."""
-        runner = self.pipeline._session.runner
-        if runner is None:
+        deployment = self.pipeline._session.deployment
+        if deployment is None:
             return None
+        runner = deployment.runner
         nodes = runner.crew.topology.nodes
         for node, handle in list(runner.crew.handles.items()):
             if stage in {nodes[part].name for part in nodes[node].parts or (node,)}:

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from conveyor import Join, Pipe, Pipeline, Processor, ReplicatingFork
-from conveyor._builder import Builder
+from conveyor._builder.builder import Builder
 from conveyor.errors import NotDeterministic
 from conveyor.sim.search.api import explored
 

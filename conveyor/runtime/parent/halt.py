@@ -65,11 +65,15 @@ class Halt:
         """Did this process begin the run, and not the one that it was forked from?"""
         return os.getpid() == self.owner
 
+    def release(self) -> None:
+        """Lets a thread go on that waits for the end of the run."""
+        self.over.set()
+
     def ended(self) -> None:
         """The run is over: nobody has to be woken any more."""
         self.wake = self.at_fork = _nothing
         _under_way.discard(self)
-        self.over.set()
+        self.release()
 
 
 _under_way: weakref.WeakSet[Halt] = weakref.WeakSet()

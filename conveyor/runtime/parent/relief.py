@@ -19,7 +19,7 @@ from collections.abc import Callable
 from time import perf_counter_ns
 from typing import Final, Protocol
 
-from conveyor.runtime.parent.halt import Halt
+from conveyor.core.engine import StopToken
 from conveyor.runtime.parent.interrupt import Interruptible
 from conveyor.runtime.process.deferral import Deferral
 from conveyor.runtime.shm.control_block import FOR_NOTHING, WaitReason
@@ -99,14 +99,14 @@ class Relief:
     def __init__(
         self,
         host: Host,
-        halt: Halt,
+        stop: StopToken,
         intake: Intake,
         source: Loop,
         sink: Loop,
         coalescing: WakeupCoalescing,
     ) -> None:
         self.host = host
-        self.halt = halt
+        self.stop = stop
         self.intake = intake
         self.source = source
         self.sink = sink
@@ -145,7 +145,7 @@ class Relief:
         """Ends the thread, wherever it is; the calling thread has the turn for good."""
         self.interruptible.__exit__(None, None, None)
         if (
-            not self.halt.is_ours()
+            not self.stop.is_ours()
         ):  # a child that the source has forked: it has neither that thread nor its locks
             return
         self.over.set()
@@ -172,10 +172,10 @@ class Relief:
                 self.interruptible.inside = False
         except BaseException as error:
             raised = error
-        if not self.halt.is_ours():
-            self.halt.check()
+        if not self.stop.is_ours():
+            self.stop.check()
         self.take_back()
-        self.halt.check()
+        self.stop.check()
         if self.error is not None:
             raise self.error
         if raised is not None:

@@ -11,6 +11,7 @@ from time import perf_counter
 
 from conveyor.core.channel import Inlet
 from conveyor.core.drive import drive
+from conveyor.core.engine import StopToken
 from conveyor.core.job_node import Node
 from conveyor.core.nodes import CollectNode, RelayNode
 from conveyor.errors import RunStopped
@@ -22,7 +23,6 @@ from conveyor.items.main_module import is_redefined
 from conveyor.report import DeadLetter, Report, RunResult
 from conveyor.reporting.build import Figures, ordered_letters, report_of
 from conveyor.runtime.parent.exit_status import without_our_frames
-from conveyor.runtime.parent.halt import Halt
 from conveyor.runtime.parent.recorder import RecordedPuller, Recorder
 from conveyor.runtime.parent.relief import Intake, Relief
 from conveyor.runtime.parent.supervisor import GRACE_S, PATIENCE_S, Crew
@@ -65,7 +65,7 @@ class Runner:
         self.before_end: Callable[[], None] | None = (
             None  # stops a thread that still uses the channels
         )
-        self.halt: Halt | None = None  # of the run under way
+        self.stop: StopToken | None = None  # of the run under way
         fused = fuse(topology, len(usable_cores()), placement.may_share)
         self.source_spec, self.sink_spec = fused.nodes[0], fused.nodes[-1]
         self.crew = Crew(fused, start_method, placement)
@@ -119,14 +119,14 @@ class Runner:
 
     def is_busy(self) -> bool:
         """Is a thread inside a run, or inside `next()` of a stream?"""
-        return self.halt is not None and self.halt.busy
+        return self.stop is not None and self.stop.busy
 
-    def begin_run(self, recorder: Recorder | None, halt: Halt) -> int:
+    def begin_run(self, recorder: Recorder | None, stop: StopToken) -> int:
         """Lets the workers begin, and whoever writes down what they decide."""
         self.recorder = self.recorded = recorder
-        self.halt = self.crew.halt = halt
-        halt.wake = self.crew.wake
-        halt.check()
+        self.stop = self.crew.stop = stop
+        stop.wake = self.crew.wake
+        stop.check()
         self.balancer = self.source_balancer()
         self.lift_soft_limits()
         if recorder is not None:
@@ -161,14 +161,14 @@ class Runner:
         return Loop(steps, self.sink_ends.inlets, nothing, None)
 
     def run(
-        self, items: Iterable[object], halt: Halt, recorder: Recorder | None = None
+        self, items: Iterable[object], stop: StopToken, recorder: Recorder | None = None
     ) -> RunResult[object]:
-        """All outputs of a run to the end of `items`.  Raises what ended it early; the crew is then
-        gone."""
+        """All outputs of a run to the end of `items`.  Raises what ended it early; the workers are
+        then gone."""
         started = perf_counter()
         results: RunResult[object] = RunResult()
         try:
-            run = self.begin_run(recorder, halt)
+            run = self.begin_run(recorder, stop)
             self.move(run, self.puller(items), results)
             self.finish_run()
         except KeyboardInterrupt as interrupt:
@@ -197,9 +197,9 @@ class Runner:
         # A zip or an ordered join may need one item of one lane while others are full.
         takes_any = all(isinstance(each, Leaf) for each in self.sink_spec.inputs)
         coalescing = WakeupCoalescing(self.smallest_result_capacity if takes_any else 1)
-        assert self.halt is not None
+        assert self.stop is not None
         if puller.is_instant:
-            feed = Feed(puller, self.balancer.room, self.smallest_capacity, self.halt.check)
+            feed = Feed(puller, self.balancer.room, self.smallest_capacity, self.stop.check)
             source = self.source_loop(run, feed)
             self.wait_reasons = self.wait_reasons_of(source.wait_reason, sink)
             while not (source.finished and sink.finished):
@@ -211,7 +211,7 @@ class Runner:
         pushed = GivenFeed(self.smallest_capacity)
         source = self.source_loop(run, pushed)
         relief = Relief(
-            self, self.halt, Intake(puller, pushed, self.balancer.room), source, sink, coalescing
+            self, self.stop, Intake(puller, pushed, self.balancer.room), source, sink, coalescing
         )
         self.wait_reasons = self.wait_reasons_of(relief.wait_reason, sink)
         relief.run()
@@ -235,15 +235,15 @@ class Runner:
 
     def fail(self, error: BaseException) -> None:
         """Ends the workers, while the thread that runs is inside its source."""
-        halt = self.halt
+        stop = self.stop
         self.record_end("stopped" if isinstance(error, RunStopped) else "failed", error)
         self.end(failed=True)
-        if halt is not None:
-            halt.over.set()
+        if stop is not None:
+            stop.release()
 
     def run_over(self) -> None:
         """Nobody may end the run any more, and nothing of it is kept."""
-        self.halt = self.crew.halt = None
+        self.stop = self.crew.stop = None
         self.wait_reasons = dict
 
     def record_end(self, how: str, error: BaseException | None = None) -> None:

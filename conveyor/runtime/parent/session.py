@@ -1,7 +1,8 @@
-"""Who may use a pipeline, and what it has while it is open: its workers, and the run under way.
+"""Which thread and process may use a pipeline, and what it has while it is open: a deployment, and
+the run under way.
 
-Knows: the threads and processes that share a pipeline object.  Must never know: stages, how a run
-goes on.
+Knows: the threads and processes that share a pipeline object; the engine as a protocol.  Must never
+know: stages, which engine it is, how a run goes on.
 
 Rule 1.  An open pipeline belongs to the process that opened it.  In a process that was forked from
          that one, ending it ends nothing and frees the copy, and every other use is refused.
@@ -14,21 +15,21 @@ from __future__ import annotations
 import os
 import threading
 import weakref
+from collections import deque
 from collections.abc import Callable, Iterable
 from functools import partial
-from os import PathLike
+from os import PathLike, fspath
 from typing import TYPE_CHECKING, Any
 
-from conveyor._lifecycle import Call, Lifecycle
+from conveyor.core.engine import Deployment, Engine
+from conveyor.core.lifecycle import Call, Lifecycle
 from conveyor.errors import LifecycleError, RunStopped
+from conveyor.graph.topology import Topology
 from conveyor.runtime.parent.halt import OF_ANOTHER_PROCESS, Halt
-from conveyor.runtime.placement import Placement
 from conveyor.runtime.process.deferral import Deferral, deliver, interruptible
 
 if TYPE_CHECKING:
     from conveyor.report import RunResult
-    from conveyor.runtime.parent.recorder import Recorder
-    from conveyor.runtime.parent.runner import Runner
     from conveyor.runtime.parent.stream import Stream
 
 __all__ = ["Session"]
@@ -48,13 +49,17 @@ os.register_at_fork(after_in_child=_renew_lock)
 
 
 class Session:
-    """Of one pipeline."""
+    """The use of one pipeline: whose it is, whether it is open, and the run under way.
 
-    def __init__(self) -> None:
+    `engine` is where it runs unless a run asks for another.
+    """
+
+    def __init__(self, engine: Engine) -> None:
+        self.engine = engine
         self.lifecycle = Lifecycle()
         self.owner = 0  # the process that opened it
-        self.runner: Runner | None = None
-        self.placement: Placement | None = None
+        self.deployment: Deployment | None = None
+        self.deployed_on: Engine | None = None
         self.finalizer: weakref.finalize[..., Session] | None = None
         self.halt: Halt | None = None  # of the run under way
         self.stream: weakref.ref[Stream[Any]] | None = None
@@ -95,22 +100,42 @@ class Session:
 
     def run(
         self,
-        start: Callable[[Placement], Runner],
-        placement: Placement | None,
+        compile_for: Callable[[Engine], Topology],
+        engine: Engine | None,
         items: Iterable[object],
         record: str | PathLike[str] | None,
     ) -> RunResult[object]:
-        """One run from its beginning to its end, in the calling thread."""
+        """One run from its beginning to its end, in the calling thread.
+
+        `engine` None: the one that the pipeline is open on, or else the session's.
+        """
+        from conveyor.runtime.parent.exit_status import let_go
+
+        try:
+            return self.run_once(compile_for, engine, items, record)
+        except BaseException as error:
+            let_go(error)
+            raise
+        finally:
+            del items  # an error that is kept keeps this frame
+
+    def run_once(
+        self,
+        compile_for: Callable[[Engine], Topology],
+        engine: Engine | None,
+        items: Iterable[object],
+        record: str | PathLike[str] | None,
+    ) -> RunResult[object]:
         halt = Halt()
         failed = True
         with Deferral():
             try:
                 self.begin(halt)
                 halt.busy = True
-                runner = self.warm_runner(start, placement)
+                deployment = self.warm_deployment(compile_for, engine)
                 halt.check()
                 result = interruptible(
-                    partial(runner.run, items, halt, recorder_of(runner, record))
+                    partial(deployment.run, items, halt, None if record is None else fspath(record))
                 )
                 failed = False
             finally:
@@ -119,8 +144,8 @@ class Session:
 
     def begin_stream(
         self,
-        start: Callable[[Placement], Runner],
-        placement: Placement | None,
+        compile_for: Callable[[Engine], Topology],
+        engine: Engine | None,
         items: Iterable[object],
         record: str | PathLike[str] | None,
     ) -> Stream[object]:
@@ -131,11 +156,13 @@ class Session:
         with Deferral():
             try:
                 self.begin(halt)
-                runner = self.warm_runner(start, placement)
+                deployment = self.warm_deployment(compile_for, engine)
                 halt.check()
-                recorder = recorder_of(runner, record)
+                results: deque[object] = deque()
+                path = None if record is None else fspath(record)
+                run = deployment.stream(items, halt, path, results)
                 stream: Stream[object] = Stream(
-                    runner, items, halt, lambda failed: self.run_ended(halt, failed), recorder
+                    run, results, halt, lambda failed: self.run_ended(halt, failed)
                 )
                 self.stream = weakref.ref(stream)
                 deliver()
@@ -144,21 +171,21 @@ class Session:
                 raise
         return stream
 
-    def warm_runner(
-        self, start: Callable[[Placement], Runner], placement: Placement | None
-    ) -> Runner:
-        """The runner that there is, or a new one if there is none, it is placed otherwise, or its
-        classes are outdated."""
-        if self.runner is not None:
-            kept = placement or self.placement
-            if kept != self.placement or self.runner.is_outdated():
-                self.end_runner()
-                placement = kept
-        if self.runner is None:
-            self.placement = placement or Placement()
-            self.runner = start(self.placement)
-            self.finalizer = weakref.finalize(self, _finish, self.runner)
-        return self.runner
+    def warm_deployment(
+        self, compile_for: Callable[[Engine], Topology], engine: Engine | None
+    ) -> Deployment:
+        """The deployment that there is, or a new one if there is none, it is on another engine, or
+        its code is outdated."""
+        if self.deployment is not None:
+            wanted = engine or self.deployed_on
+            if wanted != self.deployed_on or self.deployment.is_outdated():
+                self.end_deployment()
+                engine = wanted
+        if self.deployment is None:
+            self.deployed_on = chosen = engine or self.engine
+            self.deployment = chosen.open(compile_for(chosen))
+            self.finalizer = weakref.finalize(self, _finish, self.deployment)
+        return self.deployment
 
     def run_ended(self, halt: Halt, failed: bool) -> None:
         """Back to where the pipeline was before this run; does nothing if that was said before, or
@@ -167,7 +194,7 @@ class Session:
             return
         try:
             if failed or not self.lifecycle.is_warm:
-                self.end_runner()
+                self.end_deployment()
         finally:
             with _lock:
                 self.lifecycle.run_ended()
@@ -194,7 +221,7 @@ class Session:
         with Deferral():
             self.end_stream()
             self.call(Call.CLOSE)
-            self.end_runner()
+            self.end_deployment()
 
     def exit(self) -> None:
         """Ends the workers at the end of `with`, and a run that is still under way in another
@@ -207,7 +234,7 @@ class Session:
             self.call(Call.EXIT)
             halt = self.halt
             if halt is None:
-                self.end_runner()
+                self.end_deployment()
                 return
             halt.ask(
                 RunStopped(
@@ -222,38 +249,28 @@ class Session:
         if stream is not None:
             stream.close()
 
-    def end_runner(self) -> None:
-        runner, finalizer = self.runner, self.finalizer
+    def end_deployment(self) -> None:
+        deployment, finalizer = self.deployment, self.finalizer
         try:
-            if runner is not None:
-                runner.end()
+            if deployment is not None:
+                deployment.close()
         finally:
-            self.runner = self.finalizer = None
+            self.deployment = self.finalizer = None
             if finalizer is not None:
                 finalizer.detach()
 
     def leave_to_parent(self) -> None:
         """Frees what this process has a copy of; what is open goes on in the other."""
-        self.end_runner()
+        self.end_deployment()
         self.halt = self.stream = None
         self.lifecycle.forget()
 
 
-def recorder_of(runner: Runner, path: str | PathLike[str] | None) -> Recorder | None:
-    """Who writes the run into a file, if there is one."""
-    if path is None:
-        return None
-    from conveyor.runtime.parent.recorder import Recorder
-    from conveyor.runtime.placement import usable_physical_cores
-
-    return Recorder(path, runner.topology, usable_physical_cores())
-
-
-def _finish(runner: Runner) -> None:
-    """Called when nobody has the pipeline any more, or the program ends.
+def _finish(deployment: Deployment) -> None:
+    """Called when nothing refers to the pipeline any more, or the program ends.
 
     A daemon thread may be in the middle of a run then.  It goes on until the interpreter is gone,
     and the workers are killed with it: nothing is taken from under it.
     """
-    if not runner.is_busy():
-        runner.end()
+    if not deployment.is_busy():
+        deployment.close()

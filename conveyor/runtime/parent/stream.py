@@ -7,19 +7,17 @@ from __future__ import annotations
 
 import threading
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterator
 from types import TracebackType
 from typing import Generic, NoReturn, Self, cast
 
 from typing_extensions import TypeVar
 
+from conveyor.core.engine import StreamedRun
 from conveyor.errors import LifecycleError, RunStopped
 from conveyor.report import DeadLetter, Report
 from conveyor.runtime.parent.exit_status import let_go
 from conveyor.runtime.parent.halt import Halt
-from conveyor.runtime.parent.recorder import Recorder
-from conveyor.runtime.parent.runner import Runner
-from conveyor.runtime.parent.streaming import Streaming
 from conveyor.runtime.process.deferral import Deferral
 
 __all__ = ["Stream"]
@@ -40,15 +38,14 @@ class Stream(Generic[Out]):
     `stop()` is called.
     """
 
-    _run: Streaming | None = None  # until it has begun, and once it has ended
+    _run: StreamedRun | None = None  # until it has begun, and once it has ended
 
     def __init__(
         self,
-        runner: Runner,
-        items: Iterable[object],
+        run: StreamedRun,
+        results: deque[object],
         halt: Halt,
         ended: Callable[[bool], None],
-        recorder: Recorder | None = None,
     ) -> None:
         self._halt = halt
         self._turn = threading.RLock()  # held by the thread that takes, or ends the run
@@ -56,11 +53,11 @@ class Stream(Generic[Out]):
         self._reader = threading.get_ident()  # the thread that took last
         self._quietly = False  # is the end of the results all there is to say to the reader?
         self._ended = ended
-        self._results: deque[object] = deque()
-        self._recorder = recorder
+        self._results = results
+        self._give = run.give
         self._report = Report({}, 0.0)
         self._letters: tuple[DeadLetter, ...] = ()
-        self._run = Streaming(runner, items, halt, self._results, recorder)
+        self._run = run
 
     def __iter__(self) -> Iterator[Out]:
         return self
@@ -70,8 +67,8 @@ class Stream(Generic[Out]):
             result = self._results.popleft()
         except IndexError:
             result = self._wait_for_result()
-        if self._recorder is not None:
-            self._recorder.gave((result,))
+        if self._give is not None:
+            self._give((result,))
         return cast("Out", result)  # the last stage gives nothing else
 
     def _wait_for_result(self) -> object:
@@ -114,7 +111,7 @@ class Stream(Generic[Out]):
         the run."""
         try:
             if self._run is not None and self._run.advance():
-                self._finish(self._run.source.error)
+                self._finish(self._run.source_error)
         except (
             StopIteration
         ) as error:  # of a job or the source: here it would look like the end of the results

@@ -25,12 +25,12 @@ from traceback import format_exception_only
 from typing import Final
 
 from conveyor.core.channel import Inlet
+from conveyor.core.engine import StopToken
 from conveyor.core.nodes import CollectNode
 from conveyor.errors import RunStopped
 from conveyor.items.codec import sealer
 from conveyor.items.remote_errors import add_note
 from conveyor.report import DeadLetter, Report
-from conveyor.runtime.parent.halt import Halt
 from conveyor.runtime.parent.recorder import Recorder
 from conveyor.runtime.parent.runner import Runner, SinkCut
 from conveyor.runtime.shm.control_block import FOR_NOTHING, WaitReason
@@ -118,8 +118,8 @@ class AsTaken(SinkCut):
 class SourceThread:
     """Pulls the items of a stream and publishes them."""
 
-    def __init__(self, runner: Runner, run: int, items: Iterable[object], halt: Halt) -> None:
-        self.halt = halt
+    def __init__(self, runner: Runner, run: int, items: Iterable[object], stop: StopToken) -> None:
+        self.stop_token = stop
         self.puller = runner.puller(items)
         self.feed = PushFeed(runner.smallest_capacity)
         self.loop: Loop = runner.source_loop(run, self.feed)
@@ -156,7 +156,7 @@ class SourceThread:
         do?"""
         while True:
             with self.lock:
-                if self.stopping or self.halt.error is not None:
+                if self.stopping or self.stop_token.error is not None:
                     return False
                 if self.is_time_to_send():
                     self.loop.step()
@@ -262,17 +262,18 @@ class Streaming:
         self,
         runner: Runner,
         items: Iterable[object],
-        halt: Halt,
-        results: deque[object],
+        stop: StopToken,
         recorder: Recorder | None,
+        results: deque[object],
     ) -> None:
         self.started = perf_counter()
         self.runner = runner
         self.results = results
         self.recorder = recorder
-        halt.at_fork = results.clear
-        run = runner.begin_run(recorder, halt)
-        self.source = source = SourceThread(runner, run, items, halt)
+        self.give = None if recorder is None else recorder.gave
+        stop.at_fork = results.clear
+        run = runner.begin_run(recorder, stop)
+        self.source = source = SourceThread(runner, run, items, stop)
         inputs: list[Inlet] = [
             OnDemand(inlet, lambda: not results) for inlet in runner.sink_ends.inputs
         ]
@@ -285,6 +286,11 @@ class Streaming:
         runner.apart = (0,)
         runner.before_end = source.stop
         source.thread.start()
+
+    @property
+    def source_error(self) -> BaseException | None:
+        """What the source raised; it is raised again behind the results before it."""
+        return self.source.error
 
     def advance(self) -> bool:
         """Takes what has arrived, or waits for it; was it the last?"""

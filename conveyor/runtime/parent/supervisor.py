@@ -27,6 +27,7 @@ from functools import partial
 from typing import Final, Protocol
 
 from conveyor.core.crashes import WorkerDeath
+from conveyor.core.engine import StopToken
 from conveyor.core.failures import Failure, letter_arrived, raised_by
 from conveyor.errors import RunError, WorkerCrashed
 from conveyor.graph.fusion import fused_names, home
@@ -37,7 +38,6 @@ from conveyor.items.main_module import defined_now, pack_main
 from conveyor.items.stage_pickling import pack_stage
 from conveyor.reporting.build import Letters
 from conveyor.runtime.descriptors import check_room, fill_standard
-from conveyor.runtime.parent.halt import Halt
 from conveyor.runtime.parent.restart_policy import Inputs, Recovery, is_stateful
 from conveyor.runtime.placement import Placement
 from conveyor.runtime.process.deferral import Deferral, deliver, interruptible, is_of_a_handler
@@ -86,7 +86,7 @@ class Crew:
         self.run = 0
         self.letters = Letters()
         self.witness: Witness | None = None
-        self.halt: Halt | None = None  # of the run under way
+        self.stop: StopToken | None = None  # of the run under way
         self.ended = False
         self.waking = threading.RLock()  # a signal handler may come between
         self.forgotten = 0  # how often in this run a worker was woken that no other had notified
@@ -361,8 +361,8 @@ class Crew:
 
         Raises the first failure, or that the run is to end.
         """
-        if self.halt is not None:
-            self.halt.check()
+        if self.stop is not None:
+            self.stop.check()
         if self.witness is not None:
             self.witness.drain()
         if not self.control.take_attention_request():

@@ -1,35 +1,25 @@
-"""A pipeline at work: rows of stages are taken one after the other, and run in one of the two
-worlds.
+"""A pipeline in the simulator: simulated, explored, replayed, counted.
 
-Knows: both worlds, and which call is for which.  Must never know: what goes on in either, or which
-rows a checker accepts.
+Knows: which call of the simulator is for which.  Must never know: processes, how the simulator
+works.
 """
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Callable, Iterable
 from os import PathLike
 from time import monotonic
-from types import TracebackType
-from typing import TYPE_CHECKING, Any, Generic, Self, TypeAlias, TypedDict, overload
+from typing import TYPE_CHECKING, Any, Generic, TypeAlias, TypedDict, overload
 
 from typing_extensions import TypeVar, TypeVarTuple, Unpack
 
-from conveyor._lifecycle import Call
-from conveyor.errors import ImplicitPipeWarning, ScheduleMismatch, TopologyError
+from conveyor._builder.drafting import Drafting
+from conveyor.errors import ScheduleMismatch
 from conveyor.signatures import Undeclared
 
-# A world is imported when it is first run in; and what builds, when a pipeline is first built: a
-# worker that imports the module of its job imports this with it, and never builds any.
 if TYPE_CHECKING:
     from conveyor.graph.topology import Topology
     from conveyor.recording.reader import Recording
-    from conveyor.report import RunResult
-    from conveyor.runtime.parent.runner import Runner
-    from conveyor.runtime.parent.stream import Stream
-    from conveyor.runtime.placement import Placement
-    from conveyor.runtime.process.start import StartMethod
     from conveyor.signatures import A1, A2, AddAStageFirst, JoinTheOpenLanesFirst, Left
     from conveyor.sim.faults import Faults
     from conveyor.sim.schedule import Schedule
@@ -37,12 +27,6 @@ if TYPE_CHECKING:
     from conveyor.sim.search.api import Strategy
     from conveyor.sim.search.exploration import Exploration
     from conveyor.sim.search.simulation import Simulation
-
-    class HowToRun(TypedDict, total=False):
-        """The options of `run` and `stream`, as they stand there."""
-
-        placement: Placement | None
-        record: str | PathLike[str] | None
 
     class HowToSimulate(TypedDict, total=False):
         """The options of `simulate`, as they stand there."""
@@ -66,7 +50,7 @@ if TYPE_CHECKING:
         lanes: int | None
 
 
-__all__ = ["Builder"]
+__all__ = ["Said", "Simulating"]
 
 In = TypeVar("In", default=Undeclared)
 Row = TypeVarTuple("Row", default=Unpack[tuple[Any, ...]])  # the open lanes, from left to right
@@ -75,151 +59,12 @@ Out = TypeVar("Out")
 Said: TypeAlias = "str | PathLike[str]"  # a schedule as text, or the file of a recording
 
 
-def schedule_of(said: Said, what: str) -> Schedule | Recording:
-    """The schedule that a text says, or that a file has recorded; raises `ScheduleMismatch` if
-    there is neither."""
-    from pathlib import Path
-
-    from conveyor.recording.reader import Recording
-    from conveyor.sim.schedule import VERSION, Schedule
-    from conveyor.sim.search.api import must_be
-
-    must_be(str | PathLike, said, what)
-    if isinstance(said, str) and said.startswith(VERSION):
-        return Schedule.parse(said)
-    try:
-        data = Path(said).read_bytes()
-    except OSError as error:
-        raise ScheduleMismatch(
-            f"{str(said)[:80]!r} is no schedule: it must begin with {VERSION!r}, or name the file of a recording, which "
-            f"cannot be read: {error.strerror}"
-        ) from None
-    return Recording.read(data, str(said))
-
-
-class Builder(Generic[In, *Row]):
-    """What a `Pipeline` does; how its lanes' types follow from its stages is said there."""
-
-    def __init__(self, *, strict: bool = False, start_method: StartMethod | None = None) -> None:
-        from conveyor.graph.draft import Draft
-        from conveyor.runtime.parent.session import Session
-
-        self._draft = Draft(strict=strict)
-        self._start_method = start_method
-        self._session = Session()
-
-    def _add(self, stages: tuple[Any, ...]) -> Self:
-        from conveyor.graph.draft import implicit_pipes
-        from conveyor.typecheck.stage_types import declared_input
-
-        self._session.check(Call.ADD)
-        if any(isinstance(stage, Builder) for stage in stages):
-            raise TopologyError(
-                f"row {self._draft.rows + 1}: a pipeline is not a stage; to use the same stages several times write a "
-                "function that adds them: def cleaned(pl): return pl.add(...).add(...)"
-            )
-        before = (
-            self._draft if self._draft.rows else self._draft.declare(declared_input(self, Builder))
-        )
-        after = before.add(stages)
-        if before.strict:
-            for sentence in implicit_pipes(before, after):
-                warnings.warn(sentence, ImplicitPipeWarning, stacklevel=3)
-        self._draft = after
-        return self
-
-    def __repr__(self) -> str:
-        return f"Pipeline({self._draft})"
-
-    @property
-    def topology(self) -> Topology:
-        """The frozen graph of what `run` executes.  Raises `TopologyError` if the pipeline is not
-        complete."""
-        from conveyor.graph.compiler import compile_topology
-        from conveyor.runtime.placement import usable_physical_cores
-
-        self._draft.check_complete("topology")
-        return compile_topology(self._draft, usable_physical_cores())
-
-    @overload
-    def run(
-        self: Builder[In, Out],
-        items: Iterable[In],
-        *,
-        placement: Placement | None = None,
-        record: str | PathLike[str] | None = None,
-    ) -> RunResult[Out]: ...
-    @overload
-    def run(
-        self: Builder[Undeclared, *tuple[()]], items: Iterable[Any], **options: Unpack[HowToRun]
-    ) -> RunResult[Any]: ...
-    @overload
-    def run(self: Builder[In, *tuple[()]], items: AddAStageFirst) -> RunResult[Any]: ...
-    @overload
-    def run(self: Builder[In, A1, A2, *Left], items: JoinTheOpenLanesFirst) -> RunResult[Any]: ...
-    def run(
-        self,
-        items: Any,
-        *,
-        placement: Placement | None = None,
-        record: str | PathLike[str] | None = None,
-    ) -> object:
-        """Runs to the end of `items`, each processor in a process of its own, and gives all
-        outputs.
-
-        Raises what a job or `items` raised, or a `RunError`; all workers are then gone.
-        `LifecycleError` if another run is under way or the pipeline was opened before this process
-        was forked, `TopologyError` if lanes are open.
-        """
-        self._draft.check_complete("run()")
-        from conveyor.runtime.parent.exit_status import let_go
-
-        try:
-            return self._session.run(self._start, placement, items, record)
-        except BaseException as error:
-            let_go(error)
-            raise
-        finally:
-            del items  # an error that is kept keeps this frame
-
-    @overload
-    def stream(
-        self: Builder[In, Out],
-        items: Iterable[In],
-        *,
-        placement: Placement | None = None,
-        record: str | PathLike[str] | None = None,
-    ) -> Stream[Out]: ...
-    @overload
-    def stream(
-        self: Builder[Undeclared, *tuple[()]], items: Iterable[Any], **options: Unpack[HowToRun]
-    ) -> Stream[Any]: ...
-    @overload
-    def stream(self: Builder[In, *tuple[()]], items: AddAStageFirst) -> Stream[Any]: ...
-    @overload
-    def stream(self: Builder[In, A1, A2, *Left], items: JoinTheOpenLanesFirst) -> Stream[Any]: ...
-    def stream(
-        self,
-        items: Any,
-        *,
-        placement: Placement | None = None,
-        record: str | PathLike[str] | None = None,
-    ) -> object:
-        """Runs lazily: an iterator over the outputs, which takes items only as fast as outputs are
-        taken.
-
-        `items` are iterated in a thread of their own, in a copy of the caller's context.  Raises as
-        `run` does, from the iterator; close it, or use it as a context manager, to end early.
-        """
-        self._draft.check_complete("stream()")
-        try:
-            return self._session.begin_stream(self._start, placement, items, record)
-        finally:
-            del items
+class Simulating(Drafting[In, *Row], Generic[In, *Row]):
+    """What runs the rows in the simulator."""
 
     @overload
     def simulate(
-        self: Builder[In, Out],
+        self: Simulating[In, Out],
         items: Iterable[In],
         *,
         seed: int = 0,
@@ -230,17 +75,17 @@ class Builder(Generic[In, *Row]):
     ) -> Simulation[Out, In]: ...
     @overload
     def simulate(
-        self: Builder[Undeclared, *tuple[()]],
+        self: Simulating[Undeclared, *tuple[()]],
         items: Iterable[Any],
         **options: Unpack[HowToSimulate],
     ) -> Simulation[Any]: ...
     @overload
     def simulate(
-        self: Builder[In, *tuple[()]], items: AddAStageFirst, **options: Unpack[HowToSimulate]
+        self: Simulating[In, *tuple[()]], items: AddAStageFirst, **options: Unpack[HowToSimulate]
     ) -> Simulation[Any]: ...
     @overload
     def simulate(
-        self: Builder[In, A1, A2, *Left],
+        self: Simulating[In, A1, A2, *Left],
         items: JoinTheOpenLanesFirst,
         **options: Unpack[HowToSimulate],
     ) -> Simulation[Any]: ...
@@ -286,7 +131,7 @@ class Builder(Generic[In, *Row]):
 
     @overload
     def explore(
-        self: Builder[In, Out],
+        self: Simulating[In, Out],
         items: Iterable[In],
         check: Callable[[Simulation[Out, In]], object] | None = None,
         *,
@@ -301,21 +146,21 @@ class Builder(Generic[In, *Row]):
     ) -> Exploration[Out]: ...
     @overload
     def explore(
-        self: Builder[Undeclared, *tuple[()]],
+        self: Simulating[Undeclared, *tuple[()]],
         items: Iterable[Any],
         check: Callable[[Simulation[Any]], object] | None = None,
         **options: Unpack[HowToExplore],
     ) -> Exploration[Any]: ...
     @overload
     def explore(
-        self: Builder[In, *tuple[()]],
+        self: Simulating[In, *tuple[()]],
         items: AddAStageFirst,
         check: Callable[[Simulation[Any]], object] | None = None,
         **options: Unpack[HowToExplore],
     ) -> Exploration[Any]: ...
     @overload
     def explore(
-        self: Builder[In, A1, A2, *Left],
+        self: Simulating[In, A1, A2, *Left],
         items: JoinTheOpenLanesFirst,
         check: Callable[[Simulation[Any]], object] | None = None,
         **options: Unpack[HowToExplore],
@@ -374,11 +219,11 @@ class Builder(Generic[In, *Row]):
 
     @overload
     def replay(
-        self: Builder[In, Out], items: Iterable[In], schedule: Said, *, lanes: int | None = None
+        self: Simulating[In, Out], items: Iterable[In], schedule: Said, *, lanes: int | None = None
     ) -> Simulation[Out, In]: ...
     @overload
     def replay(
-        self: Builder[Undeclared, *tuple[()]],
+        self: Simulating[Undeclared, *tuple[()]],
         items: Iterable[Any],
         schedule: str | PathLike[str],
         *,
@@ -386,7 +231,7 @@ class Builder(Generic[In, *Row]):
     ) -> Simulation[Any]: ...
     @overload
     def replay(
-        self: Builder[In, *tuple[()]],
+        self: Simulating[In, *tuple[()]],
         items: AddAStageFirst,
         schedule: Said,
         *,
@@ -394,7 +239,7 @@ class Builder(Generic[In, *Row]):
     ) -> Simulation[Any]: ...
     @overload
     def replay(
-        self: Builder[In, A1, A2, *Left],
+        self: Simulating[In, A1, A2, *Left],
         items: JoinTheOpenLanesFirst,
         schedule: str | PathLike[str],
         *,
@@ -419,19 +264,22 @@ class Builder(Generic[In, *Row]):
 
     @overload
     def count(
-        self: Builder[In, Out], items: Iterable[In], *, lanes: int | None = None
+        self: Simulating[In, Out], items: Iterable[In], *, lanes: int | None = None
     ) -> int | None: ...
     @overload
     def count(
-        self: Builder[Undeclared, *tuple[()]], items: Iterable[Any], *, lanes: int | None = None
+        self: Simulating[Undeclared, *tuple[()]], items: Iterable[Any], *, lanes: int | None = None
     ) -> int | None: ...
     @overload
     def count(
-        self: Builder[In, *tuple[()]], items: AddAStageFirst, *, lanes: int | None = None
+        self: Simulating[In, *tuple[()]], items: AddAStageFirst, *, lanes: int | None = None
     ) -> int | None: ...
     @overload
     def count(
-        self: Builder[In, A1, A2, *Left], items: JoinTheOpenLanesFirst, *, lanes: int | None = None
+        self: Simulating[In, A1, A2, *Left],
+        items: JoinTheOpenLanesFirst,
+        *,
+        lanes: int | None = None,
     ) -> int | None: ...
     def count(self, items: Any, *, lanes: int | None = None) -> int | None:
         """How many classes of schedules there are, worked out without running any; None where no
@@ -487,69 +335,24 @@ class Builder(Generic[In, *Row]):
         )
         return lanes if adapts and lanes != LANES_BY_DEFAULT else None
 
-    def open(self) -> Self:
-        """From now on the workers, which the first run starts, are kept for the next; until
-        `close`.
 
-        An open pipeline belongs to this process: in one that is forked from it any use but `close`
-        is a `LifecycleError`.
-        """
-        self._draft.check_complete("open()")
-        self._session.call(Call.OPEN)
-        return self
+def schedule_of(said: Said, what: str) -> Schedule | Recording:
+    """The schedule that a text says, or that a file has recorded; raises `ScheduleMismatch` if
+    there is neither."""
+    from pathlib import Path
 
-    def close(self) -> None:
-        """Ends the workers of an opened pipeline, and a stream that is open.
+    from conveyor.recording.reader import Recording
+    from conveyor.sim.schedule import VERSION, Schedule
+    from conveyor.sim.search.api import must_be
 
-        `LifecycleError` if it is not open, or if another thread is in `run`: `stop()` ends that
-        first.
-        """
-        self._session.close()
-
-    def stop(self) -> None:
-        """Ends the run or stream under way, which then raises `RunStopped`; does nothing if there
-        is none.
-
-        May be called from any thread, and from a signal handler; it does not wait.  The pipeline
-        can be run again, inside `with` and after `open` with new workers.
-
-        >>> from itertools import count
-        >>> from conveyor import Pipeline, Processor
-        >>> pl = Pipeline[int]().add(Processor(abs))
-        >>> stream = pl.stream(count())
-        >>> pl.stop()
-        >>> next(stream)
-        Traceback (most recent call last):
-        conveyor.errors.RunStopped: the run was ended by stop()
-        """
-        self._session.stop()
-
-    def __getstate__(self) -> dict[str, Any]:
-        """A copy, made by `copy` or by pickle, has the same stages; it is not open, and runs
-        nothing."""
-        return {name: value for name, value in self.__dict__.items() if name != "_session"}
-
-    def __setstate__(self, state: dict[str, Any]) -> None:
-        from conveyor.runtime.parent.session import Session
-
-        self.__dict__.update(state)
-        self._session = Session()
-
-    def _enter(self) -> Self:
-        self._session.call(Call.ENTER)
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self._session.exit()
-
-    def _start(self, placement: Placement) -> Runner:
-        """Starts the workers."""
-        from conveyor.runtime.parent.runner import Runner
-        from conveyor.runtime.process.start import checked_start_method
-
-        return Runner(self.topology, checked_start_method(self._start_method), placement)
+    must_be(str | PathLike, said, what)
+    if isinstance(said, str) and said.startswith(VERSION):
+        return Schedule.parse(said)
+    try:
+        data = Path(said).read_bytes()
+    except OSError as error:
+        raise ScheduleMismatch(
+            f"{str(said)[:80]!r} is no schedule: it must begin with {VERSION!r}, or name the file of a recording, which "
+            f"cannot be read: {error.strerror}"
+        ) from None
+    return Recording.read(data, str(said))

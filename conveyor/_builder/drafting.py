@@ -1,0 +1,87 @@
+"""A pipeline as it is being written: rows of stages are taken one after the other.
+
+Knows: the draft, and when it may still change.  Must never know: how a pipeline runs or is
+simulated, or which rows a checker accepts.
+"""
+
+from __future__ import annotations
+
+import warnings
+from typing import TYPE_CHECKING, Any, Generic, Self
+
+from typing_extensions import TypeVar, TypeVarTuple, Unpack
+
+from conveyor._builder.engine import engine_for, session_on
+from conveyor.core.lifecycle import Call
+from conveyor.errors import ImplicitPipeWarning, TopologyError
+from conveyor.signatures import Undeclared
+
+# A world is imported when it is first run in; and what builds, when a pipeline is first built: a
+# worker that imports the module of its job imports this with it, and never builds any.
+if TYPE_CHECKING:
+    from conveyor._builder.engine import StartMethod
+    from conveyor.core.engine import Engine
+    from conveyor.graph.topology import Topology
+
+__all__ = ["Drafting"]
+
+In = TypeVar("In", default=Undeclared)
+Row = TypeVarTuple("Row", default=Unpack[tuple[Any, ...]])  # the open lanes, from left to right
+
+
+class Drafting(Generic[In, *Row]):
+    """Rows of stages, and the session in which they are used.
+
+    How the types of the lanes follow from the stages is said in `Pipeline`.
+    """
+
+    def __init__(self, *, strict: bool = False, start_method: StartMethod | None = None) -> None:
+        from conveyor.graph.draft import Draft
+
+        self._draft = Draft(strict=strict)
+        self._start_method: StartMethod | None = start_method
+        self._session = session_on(engine_for(start_method))
+
+    def _add(self, stages: tuple[Any, ...]) -> Self:
+        from conveyor.graph.draft import implicit_pipes
+        from conveyor.typecheck.stage_types import declared_input
+
+        self._session.check(Call.ADD)
+        if any(isinstance(stage, Drafting) for stage in stages):
+            raise TopologyError(
+                f"row {self._draft.rows + 1}: a pipeline is not a stage; to use the same stages several times write a "
+                "function that adds them: def cleaned(pl): return pl.add(...).add(...)"
+            )
+        before = (
+            self._draft if self._draft.rows else self._draft.declare(declared_input(self, Drafting))
+        )
+        after = before.add(stages)
+        if before.strict:
+            for sentence in implicit_pipes(before, after):
+                warnings.warn(sentence, ImplicitPipeWarning, stacklevel=3)
+        self._draft = after
+        return self
+
+    def __repr__(self) -> str:
+        return f"Pipeline({self._draft})"
+
+    @property
+    def topology(self) -> Topology:
+        """The frozen graph of what `run` executes.  Raises `TopologyError` if the pipeline is not
+        complete."""
+        self._draft.check_complete("topology")
+        return self._compiled_for(self._session.engine)
+
+    def _compiled_for(self, engine: Engine) -> Topology:
+        from conveyor.graph.compiler import compile_topology
+
+        return compile_topology(self._draft, engine.lanes())
+
+    def __getstate__(self) -> dict[str, Any]:
+        """A copy, made by `copy` or by pickle, has the same stages; it is not open, and runs
+        nothing."""
+        return {name: value for name, value in self.__dict__.items() if name != "_session"}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        self.__dict__.update(state)
+        self._session = session_on(engine_for(self._start_method))

@@ -1,0 +1,163 @@
+"""A pipeline at work, for real: run, streamed, opened, closed and stopped.
+
+Knows: the session of the pipeline, and the engine as a protocol.  Must never know: how an engine
+runs anything.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from os import PathLike
+from types import TracebackType
+from typing import TYPE_CHECKING, Any, Generic, Self, TypedDict, overload
+
+from typing_extensions import TypeVar, TypeVarTuple, Unpack
+
+from conveyor._builder.drafting import Drafting
+from conveyor._builder.engine import engine_for
+from conveyor.core.lifecycle import Call
+from conveyor.signatures import Undeclared
+
+if TYPE_CHECKING:
+    from conveyor._builder.engine import Placement, Stream
+    from conveyor.report import RunResult
+    from conveyor.signatures import A1, A2, AddAStageFirst, JoinTheOpenLanesFirst, Left
+
+    class HowToRun(TypedDict, total=False):
+        """The options of `run` and `stream`, as they stand there."""
+
+        placement: Placement | None
+        record: str | PathLike[str] | None
+
+
+__all__ = ["Running"]
+
+In = TypeVar("In", default=Undeclared)
+Row = TypeVarTuple("Row", default=Unpack[tuple[Any, ...]])  # the open lanes, from left to right
+Out = TypeVar("Out")
+
+
+class Running(Drafting[In, *Row], Generic[In, *Row]):
+    """What runs the rows on an engine."""
+
+    @overload
+    def run(
+        self: Running[In, Out],
+        items: Iterable[In],
+        *,
+        placement: Placement | None = None,
+        record: str | PathLike[str] | None = None,
+    ) -> RunResult[Out]: ...
+    @overload
+    def run(
+        self: Running[Undeclared, *tuple[()]], items: Iterable[Any], **options: Unpack[HowToRun]
+    ) -> RunResult[Any]: ...
+    @overload
+    def run(self: Running[In, *tuple[()]], items: AddAStageFirst) -> RunResult[Any]: ...
+    @overload
+    def run(self: Running[In, A1, A2, *Left], items: JoinTheOpenLanesFirst) -> RunResult[Any]: ...
+    def run(
+        self,
+        items: Any,
+        *,
+        placement: Placement | None = None,
+        record: str | PathLike[str] | None = None,
+    ) -> object:
+        """Runs to the end of `items`, each processor in a process of its own, and gives all
+        outputs.
+
+        Raises what a job or `items` raised, or a `RunError`; all workers are then gone.
+        `LifecycleError` if another run is under way or the pipeline was opened before this process
+        was forked, `TopologyError` if lanes are open.
+        """
+        self._draft.check_complete("run()")
+        engine = None if placement is None else engine_for(self._start_method, placement)
+        try:
+            return self._session.run(self._compiled_for, engine, items, record)
+        finally:
+            del items  # an error that is kept keeps this frame
+
+    @overload
+    def stream(
+        self: Running[In, Out],
+        items: Iterable[In],
+        *,
+        placement: Placement | None = None,
+        record: str | PathLike[str] | None = None,
+    ) -> Stream[Out]: ...
+    @overload
+    def stream(
+        self: Running[Undeclared, *tuple[()]], items: Iterable[Any], **options: Unpack[HowToRun]
+    ) -> Stream[Any]: ...
+    @overload
+    def stream(self: Running[In, *tuple[()]], items: AddAStageFirst) -> Stream[Any]: ...
+    @overload
+    def stream(self: Running[In, A1, A2, *Left], items: JoinTheOpenLanesFirst) -> Stream[Any]: ...
+    def stream(
+        self,
+        items: Any,
+        *,
+        placement: Placement | None = None,
+        record: str | PathLike[str] | None = None,
+    ) -> object:
+        """Runs lazily: an iterator over the outputs, which takes items only as fast as outputs are
+        taken.
+
+        `items` are iterated in a thread of their own, in a copy of the caller's context.  Raises as
+        `run` does, from the iterator; close it, or use it as a context manager, to end early.
+        """
+        self._draft.check_complete("stream()")
+        engine = None if placement is None else engine_for(self._start_method, placement)
+        try:
+            return self._session.begin_stream(self._compiled_for, engine, items, record)
+        finally:
+            del items
+
+    def open(self) -> Self:
+        """From now on the workers, which the first run starts, are kept for the next; until
+        `close`.
+
+        An open pipeline belongs to this process: in one that is forked from it any use but `close`
+        is a `LifecycleError`.
+        """
+        self._draft.check_complete("open()")
+        self._session.call(Call.OPEN)
+        return self
+
+    def close(self) -> None:
+        """Ends the workers of an opened pipeline, and a stream that is open.
+
+        `LifecycleError` if it is not open, or if another thread is in `run`: `stop()` ends that
+        first.
+        """
+        self._session.close()
+
+    def stop(self) -> None:
+        """Ends the run or stream under way, which then raises `RunStopped`; does nothing if there
+        is none.
+
+        May be called from any thread, and from a signal handler; it does not wait.  The pipeline
+        can be run again, inside `with` and after `open` with new workers.
+
+        >>> from itertools import count
+        >>> from conveyor import Pipeline, Processor
+        >>> pl = Pipeline[int]().add(Processor(abs))
+        >>> stream = pl.stream(count())
+        >>> pl.stop()
+        >>> next(stream)
+        Traceback (most recent call last):
+        conveyor.errors.RunStopped: the run was ended by stop()
+        """
+        self._session.stop()
+
+    def _enter(self) -> Self:
+        self._session.call(Call.ENTER)
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self._session.exit()

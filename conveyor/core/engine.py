@@ -1,0 +1,151 @@
+"""What a `Pipeline` asks of the engine that it runs on, whichever that is.
+
+Knows: the calls, and which thread makes them.  Must never know: processes, machines, memory.
+
+`Pipeline.run` and `Pipeline.stream` come down to four calls: `Engine.open` starts the workers of a
+topology and gives a `Deployment`; that has `run`, `stream` and `close`.  Every call but
+`StopToken.wake` and `StopToken.at_fork` comes from one thread at a time.  What an engine cannot do
+it says in `open`, by a `TopologyError`, before anything has started.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable, Iterable, Sequence
+from typing import Protocol
+
+from conveyor.errors import ConveyorError
+from conveyor.graph.topology import Topology
+from conveyor.report import DeadLetter, Report, RunResult
+
+__all__ = ["Deployment", "Engine", "Give", "StopToken", "StreamedRun"]
+
+
+class Give(Protocol):
+    """Is told of results as they are handed to the program."""
+
+    def __call__(self, results: Sequence[object], /) -> None: ...
+
+
+class StopToken(Protocol):
+    """The wish that one run may end before its time, as the run sees it.
+
+    A deployment sets `wake` to what ends the sleep of the thread that runs, and `at_fork` to what
+    a process must forget that is forked meanwhile; both are called from any thread, or from a
+    signal handler.
+    """
+
+    error: ConveyorError | None
+    wake: Callable[[], None]
+    at_fork: Callable[[], None]
+    busy: bool
+
+    def check(self) -> None:
+        """Raises `error` if the run is to end."""
+        ...
+
+    def is_ours(self) -> bool:
+        """Did this process begin the run, and not one that this process was forked from?"""
+        ...
+
+    def release(self) -> None:
+        """Lets a thread go on that waits for the end of the run."""
+        ...
+
+
+class StreamedRun(Protocol):
+    """A run whose results are asked for one by one."""
+
+    @property
+    def give(self) -> Give | None:
+        """What is to be called with results as they are handed out; None: nothing."""
+        ...
+
+    @property
+    def source_error(self) -> BaseException | None:
+        """What the iterable of items raised; it is raised again behind the last result."""
+        ...
+
+    def advance(self) -> bool:
+        """Puts at least one result where they were asked for, or waits; True: the run is over.
+
+        Raises the failure of a job, or a `RunError`.
+        """
+        ...
+
+    def report(self) -> Report:
+        """How the run goes, or went."""
+        ...
+
+    def letters(self) -> tuple[DeadLetter, ...]:
+        """The items that were given up so far, ordered by stage, then by ordinal."""
+        ...
+
+    def end(self, failed: bool, error: BaseException | None) -> Report:
+        """Ends the run, and with `failed` the workers; gives the last report.
+
+        `error` is what the reader is told, None if it took all results or closed the stream.
+        """
+        ...
+
+
+class Deployment(Protocol):
+    """A pipeline that is open on an engine: its workers, kept from run to run."""
+
+    def run(
+        self, items: Iterable[object], stop: StopToken, record: str | None
+    ) -> RunResult[object]:
+        """All outputs of one run to the end of `items`, which are iterated in the calling thread.
+
+        `record` is the path of the file that the run is recorded in.  Raises what ended the run
+        early; the workers are then gone.
+        """
+        ...
+
+    def stream(
+        self,
+        items: Iterable[object],
+        stop: StopToken,
+        record: str | None,
+        results: deque[object],
+    ) -> StreamedRun:
+        """Begins a run that appends to `results`, and goes on only while those are empty."""
+        ...
+
+    def is_outdated(self) -> bool:
+        """Would workers started now behave otherwise, since the program has changed its code?"""
+        ...
+
+    def is_busy(self) -> bool:
+        """Is a thread inside `run`, or inside `next()` of a stream?"""
+        ...
+
+    def close(self) -> None:
+        """Ends the workers and gives back what they had.  Does nothing the second time.
+
+        In a process that was forked it frees this process's copies, and ends nothing.  Raises what
+        a job's `teardown` raised.
+        """
+        ...
+
+
+class Engine(Protocol):
+    """A place where pipelines run: this machine, or others.
+
+    Engines that are equal (`==`) place the workers of a pipeline alike: what one has opened serves
+    for the other, too.
+    """
+
+    def lanes(self) -> int:
+        """How many lanes a fork that adapts is worth at the most: the physical cores; 1 at
+        least."""
+        ...
+
+    def open(self, topology: Topology) -> Deployment:
+        """Starts the workers of a pipeline.
+
+        Raises `TopologyError` for what this engine cannot do, such as a core or a start method
+        that it does not have, and a `RunError` if a worker cannot be started.  Nothing is left
+        running then.
+        """
+        ...

@@ -1,0 +1,63 @@
+"""A pipeline that is open on this machine, as an engine gives it.
+
+Knows: which of the two ways of running is asked for.  Must never know: how either goes on.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Iterable
+
+from conveyor.core.engine import StopToken
+from conveyor.graph.topology import Topology
+from conveyor.report import RunResult
+from conveyor.runtime.parent.recorder import Recorder
+from conveyor.runtime.parent.runner import Runner
+from conveyor.runtime.parent.streaming import Streaming
+from conveyor.runtime.placement import Placement, usable_physical_cores
+from conveyor.runtime.process.start import checked_start_method
+
+__all__ = ["LocalDeployment"]
+
+
+class LocalDeployment:
+    """The workers of one pipeline on this machine, and the program's own part of its runs."""
+
+    def __init__(self, runner: Runner) -> None:
+        self.runner = runner
+
+    @classmethod
+    def opened(
+        cls, topology: Topology, start_method: str | None, placement: Placement
+    ) -> LocalDeployment:
+        """Starts the workers; raises as `Engine.open` does."""
+        return cls(Runner(topology, checked_start_method(start_method), placement))
+
+    def run(
+        self, items: Iterable[object], stop: StopToken, record: str | None
+    ) -> RunResult[object]:
+        return self.runner.run(items, stop, self.recorder_into(record))
+
+    def stream(
+        self,
+        items: Iterable[object],
+        stop: StopToken,
+        record: str | None,
+        results: deque[object],
+    ) -> Streaming:
+        return Streaming(self.runner, items, stop, self.recorder_into(record), results)
+
+    def recorder_into(self, path: str | None) -> Recorder | None:
+        """What writes a run into a file, if it is to be recorded."""
+        if path is None:
+            return None
+        return Recorder(path, self.runner.topology, usable_physical_cores())
+
+    def is_outdated(self) -> bool:
+        return self.runner.is_outdated()
+
+    def is_busy(self) -> bool:
+        return self.runner.is_busy()
+
+    def close(self) -> None:
+        self.runner.end()
