@@ -30,7 +30,7 @@ HOMES: Final = {
     "function filled": "conveyor.items.unpickling:fill_function",
     "local": "conveyor.items.unpickling:make_local",
     "lock": "conveyor.items.unpickling:make_lock",
-    "options": "conveyor.stages:Said",
+    "options": "conveyor.stages:StageOptions",
     "singleton": "conveyor.items.unpickling:make_singleton",
     "typing": "conveyor.items.unpickling:make_typing",
     "variable": "conveyor.items.unpickling:make_variable",

@@ -50,7 +50,8 @@ class StageOptions(NamedTuple):
 class Stage:
     """Anything that can be added to a pipeline."""
 
-    # All in one attribute, so that a subclass may use any other name for itself.
+    # All in one attribute, so that a subclass may use any other name for itself.  Kept recordings
+    # hold it under this name.
     stage_options = StageOptions()
 
     def default_name(self) -> str:
