@@ -252,6 +252,12 @@ def test_processes_are_started_in_two_files() -> None:
     }
 
 
+def test_nothing_of_the_library_imports_what_stands_beside_the_tests() -> None:
+    """Fault injection above all: what makes workers die at a chosen store is a test's affair."""
+    assert (ROOT / "tests" / "store_faults.py").exists()
+    assert not users({"tests"})
+
+
 def test_only_the_plugin_knows_mypy_and_nothing_else_knows_the_plugin() -> None:
     assert users({"mypy"}) == {
         "conveyor.mypy_plugin",

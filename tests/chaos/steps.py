@@ -1,10 +1,10 @@
 """Lets the workers of one stage die at one step of the protocol, whenever they have done some of it
 well.
 
-`conveyor.runtime.shm.store_faults` says which store comes next; here is decided which worker dies,
-and where a record is cut in two.  It works by fork alone: the workers inherit it.  Between two
-deaths a worker finishes some records, or else it would be taken for one that never gets anywhere;
-at `recovery` every other one dies at its first store.
+`tests.store_faults` says which store comes next.  This file decides which worker dies, and where a
+record is cut in two.  It works by fork alone: the workers inherit it.  Between two deaths a worker
+finishes some records, or else it would be taken for one that never gets anywhere; at `recovery`
+every other one dies at its first store.
 """
 
 from __future__ import annotations
@@ -18,8 +18,8 @@ from random import Random
 from typing import Any, Final, cast
 
 from conveyor.runtime.shm.ring import RingOutlet
-from conveyor.runtime.shm.store_faults import Executioner, Fault, planned
 from tests.chaos.board import board
+from tests.store_faults import Fault, FaultInjector, planned
 
 __all__ = ["STEPS", "STEPS_OF", "install"]
 
@@ -99,7 +99,7 @@ def install(stage: str, place: str, wanted: int) -> ExitStack:
     make_outlet = RingOutlet.__init__
     made: list[tuple[int, RingOutlet]] = []  # with the process that made it
 
-    def store(_executioner: Executioner, name: str, words: memoryview, at: int, value: int) -> None:
+    def store(_injector: FaultInjector, name: str, words: memoryview, at: int, value: int) -> None:
         name = "sleep" if name.endswith("sleeps") else name
         reaper.at(f"before {name}")
         words[at] = value
@@ -116,7 +116,7 @@ def install(stage: str, place: str, wanted: int) -> ExitStack:
         """In the second lane, where nothing is written before the first has all."""
         reaper.at("between lanes" if place == "before data" else place)
 
-    setattr(Executioner, "store", store)  # noqa: B010  # the checkers would have the original kept
+    setattr(FaultInjector, "store", store)  # noqa: B010  # the checkers would have the original kept
     setattr(RingOutlet, "__init__", new_outlet)  # noqa: B010
     plan = ExitStack()
     plan.enter_context(planned(Fault(stage, "tail", life=0)))

@@ -21,9 +21,9 @@ from conveyor.core.crashes import NO_STATE
 from conveyor.errors import Deadlock, ScheduleMismatch
 from conveyor.recording.reader import Recording
 from conveyor.report import DeadLetter, Report
-from conveyor.runtime.shm.store_faults import STORES, Fault, planned
 from conveyor.sim.schedule import Death, Schedule
 from tests.conformance.topologies import Case
+from tests.store_faults import STORES, Fault, planned
 
 __all__ = ["Outcome", "Recorded", "sizes"]
 

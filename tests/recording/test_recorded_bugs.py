@@ -19,7 +19,6 @@ import pytest
 
 from conveyor import BalancingFork, Filter, FlatMap, Join, Pipe, Processor, ReplicatingFork
 from conveyor.runtime.placement import Placement
-from conveyor.runtime.shm.store_faults import Fault, planned
 from conveyor.sim.schedule import Schedule
 from conveyor.stages import Stage
 from tests.helpers import pipeline
@@ -38,6 +37,7 @@ from tests.sim.corpus import (
     twice,
 )
 from tests.sim.parts import Rows, labelled, same
+from tests.store_faults import Fault, planned
 
 PATIENCE_MS: Final = 20_000
 

@@ -16,11 +16,11 @@ from conveyor import BalancingFork, Filter, FlatMap, Join, Pipe, Processor, Repl
 from conveyor.errors import ItemTimeout
 from conveyor.recording.crash_points import Timeout
 from conveyor.recording.reader import Recording
-from conveyor.runtime.shm.store_faults import Fault, planned
 from conveyor.sim.schedule import Schedule
 from tests.conformance.jobs import Remembered, Stuck, increment, label, odd, repeated, stuck
 from tests.helpers import pipeline
 from tests.jobs import double
+from tests.store_faults import Fault, planned
 
 SINGLY = Pipe(2)  # a quarter of its capacity, but one item at least, is what a slice has
 

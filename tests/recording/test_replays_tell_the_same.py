@@ -21,10 +21,10 @@ from conveyor import BalancingFork, Join, Pipe, Processor, context
 from conveyor.errors import WorkerCrashed
 from conveyor.recording.decision_points import points_of
 from conveyor.recording.reader import Recording
-from conveyor.runtime.shm.store_faults import Fault, planned
 from conveyor.sim.schedule import Schedule
 from conveyor.sim.search.api import replayed
 from tests.helpers import START_METHODS, pipeline
+from tests.store_faults import Fault, planned
 
 MANY = range(400)
 

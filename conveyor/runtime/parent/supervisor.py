@@ -45,11 +45,16 @@ from conveyor.runtime.process.lifeline import lifeline
 from conveyor.runtime.process.settling import STANDARD_OUTPUT, Circumstances, directory
 from conveyor.runtime.process.start import Handle, StartMethod, start_process
 from conveyor.runtime.shm.checked import inlet_of
-from conveyor.runtime.shm.control_block import LEDGER_CAPACITY, ControlBlock, Layout, NodeBlock
+from conveyor.runtime.shm.control_block import (
+    LEDGER_CAPACITY,
+    ControlBlock,
+    Layout,
+    LayoutFactory,
+    NodeBlock,
+)
 from conveyor.runtime.shm.endpoints import RingEnds, ring_ends
 from conveyor.runtime.shm.memory import Memory
 from conveyor.runtime.shm.ring import fence
-from conveyor.runtime.shm.store_faults import faults_of
 from conveyor.runtime.shm.wakeup import Wakeup
 from conveyor.runtime.worker.worker import Order, RolledBack, SentDeadLetter, work
 
@@ -223,6 +228,11 @@ class Crew:
             node: (self.wakeups[node].read_fd, self.wakeups[node].write_fd) for node in sorted(near)
         }
 
+    def worker_layout(self, spec: NodeSpec) -> LayoutFactory:
+        """What the next worker of a node finds its memory by; a test puts one in its place that
+        fails at a chosen store."""
+        return Layout
+
     def born(self, spec: NodeSpec) -> Handle:
         """A process that has been told all that the worker of a node needs to know."""
         wakeups = self.wakeups_near(spec)
@@ -247,7 +257,7 @@ class Crew:
                 self.main,
                 self.run,
                 self.recovery.history(spec.index),
-                faults_of(spec.name, self.lives[spec.index]),
+                self.worker_layout(spec),
             )
             fds += [place] if place is not None else []
             name = f"conveyor {self.topology.title(spec.index)}"

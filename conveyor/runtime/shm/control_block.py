@@ -5,7 +5,8 @@ Knows: where each word is, and which side writes it.  Must never know: what anyb
 
 from __future__ import annotations
 
-from typing import Final, NamedTuple
+from collections.abc import Callable
+from typing import Final, NamedTuple, TypeAlias
 
 from conveyor.core.channel import Note
 from conveyor.core.crashes import Moment, WorkerDeath
@@ -20,7 +21,15 @@ from conveyor.runtime.shm.checked import ring_of
 from conveyor.runtime.shm.memory import PAGE, REGION, Memory
 from conveyor.runtime.shm.ring import Ring, reserve_for
 
-__all__ = ["LOG_WORDS", "ControlBlock", "WaitReason", "Layout", "NodeBlock", "decides"]
+__all__ = [
+    "LOG_WORDS",
+    "ControlBlock",
+    "WaitReason",
+    "Layout",
+    "LayoutFactory",
+    "NodeBlock",
+    "decides",
+]
 
 WORD: Final = 8
 LOG_WORDS: Final = 1056  # of which 32 say how far either side is
@@ -155,6 +164,10 @@ class Layout:
 
     def state_base(self, node: int) -> int:
         return self.spill_base(2 * len(self.nodes) + node)
+
+
+LayoutFactory: TypeAlias = Callable[[Topology], Layout]
+"""How a worker finds its memory: `Layout`, unless a test has put something else in its place."""
 
 
 def decides(spec: NodeSpec) -> bool:

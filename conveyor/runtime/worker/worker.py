@@ -40,12 +40,11 @@ from conveyor.runtime.process.settling import Circumstances, flush, settle_in
 from conveyor.runtime.process.stops import keep_note_of_stops
 from conveyor.runtime.shm.allocator import Allocator
 from conveyor.runtime.shm.checked import outlet_of
-from conveyor.runtime.shm.control_block import ControlBlock, Layout, NodeBlock
+from conveyor.runtime.shm.control_block import ControlBlock, LayoutFactory, NodeBlock
 from conveyor.runtime.shm.endpoints import ring_ends
 from conveyor.runtime.shm.memory import Memory
 from conveyor.runtime.shm.ring import fence
 from conveyor.runtime.shm.state_store import StateStore
-from conveyor.runtime.shm.store_faults import Fault, FaultyLayout
 from conveyor.runtime.shm.wakeup import Wakeup
 from conveyor.runtime.step.batching import Balancer, Meter, Part, SliceSize, room_in
 from conveyor.runtime.step.decision_log import (
@@ -83,7 +82,7 @@ class Order:
     main: Definitions | None
     run: int  # in which others died before it, and how
     deaths: tuple[tuple[WorkerDeath, ...], ...]  # of each stage's
-    faults: tuple[Fault, ...]
+    layout: LayoutFactory
 
 
 class SentDeadLetter(NamedTuple):
@@ -126,9 +125,7 @@ class Worker:
     def __init__(self, order: Order, descriptors: Descriptors) -> None:
         self.order = order
         self.spec = order.topology.nodes[order.node]
-        layout = (
-            FaultyLayout(order.topology, order.faults) if order.faults else Layout(order.topology)
-        )
+        layout = order.layout(order.topology)
         own = descriptors
         memory = Memory(own[order.memory], order.size)
         self.control = ControlBlock(memory, layout)

@@ -25,9 +25,9 @@ from conveyor import (
     context,
 )
 from conveyor.errors import RunError, TopologyError, WorkerCrashed
-from conveyor.runtime.shm.store_faults import STORES, Fault, planned
 from tests.helpers import START_METHODS, descriptors, eventually, living_children, pipeline
 from tests.jobs import double, is_even, repeated
+from tests.store_faults import STORES, Fault, planned
 
 pytestmark = pytest.mark.timeout(60)
 

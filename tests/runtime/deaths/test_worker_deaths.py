@@ -20,11 +20,11 @@ from conveyor.errors import PoisonItem, WorkerCrashed
 from conveyor.runtime.parent import runner
 from conveyor.runtime.parent import supervisor as crew
 from conveyor.runtime.process.start import start_process
-from conveyor.runtime.shm.store_faults import Fault, planned
 from conveyor.stages import OnError
 from tests.chaos.watch import workers
 from tests.helpers import START_METHODS, eventually, living_children, pipeline
 from tests.jobs import increment
+from tests.store_faults import Fault, planned
 
 pytestmark = pytest.mark.timeout(
     60

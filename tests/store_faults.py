@@ -1,16 +1,19 @@
-"""Workers that die at a chosen store: for tests of recovery.
+"""Fault injection for tests of recovery: workers that die at a chosen store.
 
-Knows: which stores there are, by name.  Must never know: what they mean.
-
-Nothing of this is in the way of a run without faults: a worker that was told of some looks at its memory through it.
-
-    with planned(Fault("double", "head", 3)):      # the worker of stage "double" dies before the third store of a head
+    with planned(Fault("double", "head", 3)):  # its worker dies before the third store of a head
         Pipeline().add(Processor(double)).run(range(100))
 
-The stores, by name: "tail" makes a record visible (one for each copy), "closed" an end, "head" commits items, "head bytes"
-gives back their room behind that; "producer sleeps" and "consumer sleeps" are the flags of sides that wait; "begun" and "done"
-say which run a worker has begun and finished; "hand" that it took a slice in hand, "running" whether its job is at work,
-"counts" what it counted; "note" commits a zip or an ordered join, "state" a saved state.
+The library knows nothing of this.  Inside of `planned`, a supervisor tells a worker that is to die
+to find its memory by a `FaultyLayout`, whose words count the stores.
+
+The stores, by name:
+
+- "tail" makes a record visible (one for each copy), "closed" an end;
+- "head" commits items, "head bytes" gives back their room behind that;
+- "producer sleeps" and "consumer sleeps" are the flags of sides that wait;
+- "begun" and "done" say which run a worker has begun and finished;
+- "hand" says that it took a slice in hand, "running" which job is at work, "counts" what it counted;
+- "note" commits a zip or an ordered join, "state" a saved state.
 """
 
 from __future__ import annotations
@@ -19,16 +22,19 @@ import os
 import signal
 from collections.abc import Generator, Mapping
 from contextlib import contextmanager
+from functools import partial
 from typing import Final, NamedTuple, SupportsIndex, cast, overload
+from unittest.mock import patch
 
 from conveyor.core.endpoints import notes_of
-from conveyor.graph.topology import Topology
+from conveyor.graph.topology import NodeSpec, Topology
+from conveyor.runtime.parent.supervisor import Crew
 from conveyor.runtime.shm import control_block, ring
-from conveyor.runtime.shm.control_block import Layout
+from conveyor.runtime.shm.control_block import Layout, LayoutFactory
 from conveyor.runtime.shm.memory import Memory
 from conveyor.runtime.shm.ring import Ring
 
-__all__ = ["STORES", "Fault", "FaultyLayout", "faults_of", "planned"]
+__all__ = ["STORES", "Fault", "FaultInjector", "FaultyLayout", "planned"]
 
 RING_STORES: Final[Mapping[int, str]] = {
     ring.TAIL: "tail",
@@ -52,7 +58,7 @@ class Fault(NamedTuple):
     """A worker of `stage` gets `signal` before, or `after`, it makes the `nth` store of this name
     in its life.
 
-    `life` counts the workers that the stage had in this crew, from 1; 0: every one of them.  A
+    `life` counts the workers that the stage had in this pipeline, from 1; 0: every one of them.  A
     worker that got SIGSTOP can be looked at, and killed, by its pid.
     """
 
@@ -69,25 +75,28 @@ _planned: list[Fault] = []
 
 @contextmanager
 def planned(*faults: Fault) -> Generator[None]:
-    """The crews that are made inside have these faults."""
+    """Workers that are started inside have these faults."""
     unknown = [fault.store for fault in faults if fault.store not in STORES]
     if unknown:
         raise ValueError(f"no store is called {unknown[0]!r}; there are {', '.join(STORES)}")
     before = list(_planned)
     _planned.extend(faults)
     try:
-        yield
+        with patch.object(Crew, "worker_layout", worker_layout):
+            yield
     finally:
         _planned[:] = before
 
 
-def faults_of(stage: str, life: int) -> tuple[Fault, ...]:
-    """What is planned for one worker."""
-    return tuple(fault for fault in _planned if fault.stage == stage and fault.life in (0, life))
+def worker_layout(crew: Crew, spec: NodeSpec) -> LayoutFactory:
+    """Takes the place of the supervisor's method."""
+    lives = (0, crew.lives[spec.index])
+    faults = tuple(each for each in _planned if each.stage == spec.name and each.life in lives)
+    return partial(FaultyLayout, faults=faults) if faults else Layout
 
 
-class Executioner:
-    """Counts the stores of one worker."""
+class FaultInjector:
+    """Counts the stores of one worker, and sends it the signal at its turn."""
 
     def __init__(self, faults: tuple[Fault, ...]) -> None:
         self.faults = faults
@@ -108,11 +117,11 @@ class FaultyWords:
     """Words some of whose stores have names."""
 
     def __init__(
-        self, words: memoryview[int], names: Mapping[int, str], executioner: Executioner
+        self, words: memoryview[int], names: Mapping[int, str], injector: FaultInjector
     ) -> None:
         self.words = words
         self.names = names
-        self.executioner = executioner
+        self.injector = injector
 
     def __len__(self) -> int:
         return len(self.words)
@@ -126,28 +135,27 @@ class FaultyWords:
             return self.words[at]
         first, _, _ = at.indices(len(self.words))
         names = {place - first: name for place, name in self.names.items() if place >= first}
-        return FaultyWords(self.words[at], names, self.executioner)
+        return FaultyWords(self.words[at], names, self.injector)
 
     def __setitem__(self, at: int, value: int, /) -> None:
         name = self.names.get(at)
         if name is None:
             self.words[at] = value
         else:
-            self.executioner.store(name, self.words, at, value)
+            self.injector.store(name, self.words, at, value)
 
 
 class FaultyLayout(Layout):
-    """Gives words that kill who writes them."""
+    """A layout whose words kill the worker that writes them."""
 
     def __init__(self, topology: Topology, faults: tuple[Fault, ...]) -> None:
         super().__init__(topology)
         self.inputs = [spec.inputs for spec in topology.nodes]
-        self.executioner = Executioner(faults)
+        self.injector = FaultInjector(faults)
 
     def faulty(self, words: memoryview[int], names: Mapping[int, str]) -> memoryview[int]:
-        # Who reads and writes words does not look at their class, which is named for the checkers'
-        # sake only.
-        return cast("memoryview[int]", FaultyWords(words, names, self.executioner))
+        # Readers and writers of words only index them: the class is named for type checkers alone.
+        return cast("memoryview[int]", FaultyWords(words, names, self.injector))
 
     def node(self, memory: Memory, node: int) -> memoryview[int]:
         return self.faulty(super().node(memory, node), NODE_STORES)
