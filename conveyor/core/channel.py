@@ -23,7 +23,17 @@ from typing_extensions import TypeVar
 
 from conveyor.items.codec import Bundle, Sealed
 
-__all__ = ["Inlet", "Note", "SingleItemInlet", "Outlet", "Tag", "Words", "ZipInlet", "words_of_zip"]
+__all__ = [
+    "AnyOutlet",
+    "Inlet",
+    "Note",
+    "SingleItemInlet",
+    "Outlet",
+    "Tag",
+    "Words",
+    "ZipInlet",
+    "words_of_zip",
+]
 
 Blob = TypeVar("Blob")
 
@@ -104,6 +114,13 @@ class Outlet(Protocol, Generic[Blob]):
         ...
 
     def close(self, run: int) -> None: ...
+
+
+class AnyOutlet(Protocol):
+    """What is asked of an outlet where only its position matters."""
+
+    @property
+    def tail(self) -> int: ...
 
 
 class Words(Protocol):

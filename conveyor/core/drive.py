@@ -3,12 +3,12 @@
 Knows: the order of peek, run, publish and commit, and how to go on where another worker died.
 Must never know: which world it is in; it takes no clock, no process, no chance.
 
-Rule 1.  It yields only where it must wait or where there is something to decide (`decisions`).
+Rule 1.  It yields only where it must wait or where there is something to decide (`requests`).
 Rule 2.  Items of an input are committed only after everything that came of them has been published.
 Rule 3.  Every record carries a tag (`channel.Tag`), and all lanes of a record have room before its
          first copy goes out.
 Rule 4.  A loop that starts first does what the newest tag on its outlets says is still to be done.
-Rule 5.  Half an item out pins the merge to its input.
+Rule 5.  While only some outputs of an item are published, the loop keeps reading that item's input.
 Rule 6.  Counts are noted before a piece goes out (`journal`); the state of a processor is saved
          behind a slice, before the commit (`snapshots`).
 """
@@ -16,6 +16,7 @@ Rule 6.  Counts are noted before a piece goes out (`journal`); the state of a pr
 from __future__ import annotations
 
 from collections.abc import Generator, Sequence
+from dataclasses import dataclass
 from typing import Final, Generic, NamedTuple, Protocol, TypeAlias
 
 from typing_extensions import TypeVar
@@ -23,13 +24,13 @@ from typing_extensions import TypeVar
 from conveyor.core.channel import Inlet, Outlet, Tag
 from conveyor.core.job_node import Node
 from conveyor.core.journal import Journal
-from conveyor.core.requests import ALL_ENDED, Full, Idle, Merge, Request
+from conveyor.core.requests import ALL_ENDED, ChooseInput, Request, WaitForItems, WaitForRoom
 from conveyor.core.routing import Way, ways
-from conveyor.core.snapshots import Replay, Saved
-from conveyor.errors import RunError
+from conveyor.core.snapshots import RestoredNode, Saved
+from conveyor.errors import ConveyorError, RunError
 from conveyor.graph.route import Route, taken
 
-__all__ = ["Cut", "Drive", "drive"]
+__all__ = ["BrokenNode", "Cut", "Drive", "DriveSpec", "drive"]
 
 Blob = TypeVar("Blob")
 
@@ -39,70 +40,83 @@ NOWHERE: Final = Way(0, (), None)
 Drive: TypeAlias = Generator[Request[Blob], int, None]
 
 
+class BrokenNode(ConveyorError):
+    """A node gave the last piece of a slice and had not finished all of its items.
+
+    They would never be committed, and the node would be handed the same slice for ever.
+    """
+
+    def __init__(self, node: Node, finished: int, items: int) -> None:
+        super().__init__(
+            f"{type(node).__name__} finished {finished} of the {items} items of a slice: the last "
+            "piece of a slice must finish all of them"
+        )
+
+
 class Cut(Protocol):
-    """Where a slice ends is the world's to say."""
+    """Where a slice ends: the world says how many items the next one has at most."""
 
     @property
     def n(self) -> int: ...
 
 
-def drive(
-    run: int,
-    node: Node,
-    inlets: Sequence[Inlet],
-    outlets: Sequence[Outlet[Blob]],
-    route: Route | None,
-    cut: Cut,
-    merge_name: str = "",
-    journal: Journal | None = None,
-    replay: Replay | None = None,
-) -> Drive[Blob]:
-    """Steps `node` through one run, from its inlets to its outlets (those of the route's leaves, in
-    their order).
+@dataclass(frozen=True, slots=True)
+class DriveSpec(Generic[Blob]):
+    """What a drive loop steps: a node, what it reads, and the outlets of its route's leaves, in
+    their order.
 
-    `journal` is there where counts are to outlive the worker, `replay` where its processor's state
-    is.
+    `join_name` is what the choice of an input is called where there are several.  `journal` is
+    there where counts are to outlive the worker, `restored` where the state of its processor is.
     """
+
+    node: Node
+    inlets: Sequence[Inlet]
+    outlets: Sequence[Outlet[Blob]]
+    route: Route | None
+    join_name: str = ""
+    journal: Journal | None = None
+    restored: RestoredNode | None = None
+
+
+def drive(run: int, spec: DriveSpec[Blob], cut: Cut) -> Drive[Blob]:
+    """Steps a node through one run, from its inlets to its outlets.
+
+    Raises what its job raises, and `BrokenNode` if it does not finish a slice.
+    """
+    node, inlets, journal, restored = spec.node, spec.inlets, spec.journal, spec.restored
     for inlet in inlets:
         inlet.start(run)
-    resumed = (
-        resume(run, inlets, outlets)
-        if replay is None
-        else resume_state(run, inlets, outlets, route, replay)
-    )
-    source, skip = resumed.source, resumed.skip
-    sender = Sender(run, resumed.ordinal, outlets, ways(route) if route is not None else NOWHERE)
+    begin = resume(run, spec) if restored is None else resume_restored(run, spec, restored)
+    source, skip = begin.source, begin.skip
+    sender = Sender(run, begin.ordinal, spec.outlets, spec.route)
     limit = sender.limit
-    merge = Merge(merge_name, inlets) if len(inlets) > 1 else None
-    idle = Idle(inlets[0]) if merge is None else None
+    choose_input = ChooseInput(spec.join_name, inlets) if len(inlets) > 1 else None
+    wait_for_items = WaitForItems(inlets[0])
     if journal is not None:
-        journal.recall(run, resumed.ordinal, sum(inlet.head for inlet in inlets))
+        journal.recall(run, begin.ordinal, sum(inlet.head for inlet in inlets))
     while source < len(inlets):
-        if merge is None:
+        if choose_input is None:
             if not inlets[0].pending():
                 if inlets[0].ended():
                     break
-                assert idle is not None
-                yield idle
+                yield wait_for_items
                 continue
-        elif not skip and (replay is None or not replay.left):
-            source = yield merge
+        # While an item is out in part, or outputs come a second time, the input is not free to be
+        # chosen: what is still to come of it has its place in front of everything else.
+        elif not skip and (restored is None or not restored.left):
+            source = yield choose_input
             if source == ALL_ENDED:
                 break
         inlet = inlets[source]
         n = cut.n
         items = inlet.peek(n if n < limit else limit)
-        elsewhere = 0
+        elsewhere = 0  # where the other inputs stand: a position in the journal is of all of them
         if journal is not None:
             journal.begin(source, inlet, len(items))
-            elsewhere = sum(each.head for each in inlets) - inlet.head if merge is not None else 0
-        if replay is not None:
-            yield from remembered_slice(sender, node, inlets, source, items, replay)
-            if journal is not None:
-                journal.note(sender.ordinal, elsewhere + inlet.position(len(items)), len(items))
-            there = given(route, outlets) - replay.left
-            replay.memory.save(Saved(run, False, there, _positions(inlets, source, len(items))))
-            inlet.commit(inlet.position(len(items)))
+            if choose_input is not None:
+                elsewhere = sum(each.head for each in inlets) - inlet.head
+        if restored is not None:
+            yield from send_restored(sender, spec, restored, source, items, elsewhere)
             continue
         finished = 0
         for out, done, extra in node(items, skip, limit):
@@ -114,57 +128,71 @@ def drive(
             if done > finished:
                 inlet.commit(upto)
                 finished = done
+        if finished != len(items):
+            raise BrokenNode(node, finished, len(items))
         skip = 0
-    if not resumed.flushed:
-        yield from flush(sender, node, inlets, skip if source == len(inlets) else 0, journal)
-        if replay is not None:
-            replay.memory.save(Saved(run, True, given(route, outlets), _positions(inlets, 0, 0)))
-    for outlet in outlets:
+    if not begin.flushed:
+        yield from flush(sender, spec, skip if source == len(inlets) else 0)
+    for outlet in spec.outlets:
         outlet.close(run)
 
 
-def remembered_slice(
+def send_restored(
     sender: Sender[Blob],
-    node: Node,
-    inlets: Sequence[Inlet],
+    spec: DriveSpec[Blob],
+    restored: RestoredNode,
     source: int,
     items: list[object],
-    replay: Replay,
+    elsewhere: int,
 ) -> Drive[Blob]:
-    """Sends what comes of a slice that is committed as a whole, once the state behind it is
-    saved."""
-    for out, done, extra in node(items, 0, sender.limit):
+    """Sends what comes of a slice, saves the state behind it, and only then commits it, as a
+    whole."""
+    inlet = spec.inlets[source]
+    finished = 0
+    for out, finished, extra in spec.node(items, 0, sender.limit):
         if out:
-            yield from sender.send(out, source, inlets[source].position(done), extra)
-    if replay.left and inlets[source].position(len(items)) >= replay.until:
+            yield from sender.send(out, source, inlet.position(finished), extra)
+    if finished != len(items):
+        raise BrokenNode(spec.node, finished, len(items))
+    upto = inlet.position(finished)
+    if restored.left and upto >= restored.until:
         raise RunError(
-            f"{replay.left} outputs that a worker had given before it died did not come again from the state that was saved: "
-            "a processor with snapshot() and restore() must give the same outputs for the same items"
+            f"{restored.left} outputs that a worker had given before it died did not come again "
+            "from the state that was saved: a processor with snapshot() and restore() must give "
+            "the same outputs for the same items"
         )
+    if spec.journal is not None:
+        spec.journal.note(sender.ordinal, elsewhere + upto, finished)
+    there = given(spec) - restored.left
+    restored.memory.save(Saved(sender.run, False, there, _positions(spec.inlets, source, finished)))
+    inlet.commit(upto)
 
 
-def flush(
-    sender: Sender[Blob], node: Node, inlets: Sequence[Inlet], skip: int, journal: Journal | None
-) -> Drive[Blob]:
+def flush(sender: Sender[Blob], spec: DriveSpec[Blob], skip: int) -> Drive[Blob]:
     """Sends what comes after the last item."""
-    position = sum(inlet.head for inlet in inlets)
-    for out, _, extra in node.finish(skip, sender.limit):
-        if journal is not None:
-            journal.note(sender.ordinal + 1, position, 0)
-        yield from sender.send(out, len(inlets), 0, extra)
+    position = sum(inlet.head for inlet in spec.inlets)
+    for out, _, extra in spec.node.finish(skip, sender.limit):
+        if spec.journal is not None:
+            spec.journal.note(sender.ordinal + 1, position, 0)
+        yield from sender.send(out, len(spec.inlets), 0, extra)
+    if spec.restored is not None:
+        positions = _positions(spec.inlets, 0, 0)
+        spec.restored.memory.save(Saved(sender.run, True, given(spec), positions))
 
 
 class Sender(Generic[Blob]):
     """Publishes the outputs of one worker, tagged, in every lane they go to."""
 
-    __slots__ = ("full", "limit", "mask", "ordinal", "outlets", "run", "targets", "way")
+    __slots__ = ("limit", "mask", "ordinal", "outlets", "run", "targets", "wait_for_room", "way")
 
-    def __init__(self, run: int, ordinal: int, outlets: Sequence[Outlet[Blob]], way: Way) -> None:
+    def __init__(
+        self, run: int, ordinal: int, outlets: Sequence[Outlet[Blob]], route: Route | None
+    ) -> None:
         self.run = run
         self.ordinal = ordinal
         self.outlets = outlets
-        self.way = way
-        self.full: Full[Blob] = Full()
+        self.way = ways(route) if route is not None else NOWHERE
+        self.wait_for_room: WaitForRoom[Blob] = WaitForRoom()
         self.limit = min((outlet.capacity for outlet in outlets), default=UNBOUNDED)
         self.mask: int = -1
         self.targets: list[Outlet[Blob]] = []
@@ -181,9 +209,9 @@ class Sender(Generic[Blob]):
         blob = targets[0].pack(out)
         for target in targets:
             if not target.fits(items, blob):
-                full = self.full
-                full.outlets, full.items, full.blob = targets, items, blob
-                yield full
+                wait = self.wait_for_room
+                wait.outlets, wait.items, wait.blob = targets, items, blob
+                yield wait
                 break
         self.ordinal += 1
         tag = Tag(self.run, self.ordinal, source, upto, extra, mask)
@@ -191,7 +219,7 @@ class Sender(Generic[Blob]):
             target.publish(items, blob, tag)
 
 
-class Resumed(NamedTuple):
+class ResumePoint(NamedTuple):
     """Where a loop begins: its last ordinal, the input to read, how many outputs of the next item
     are already out, and whether even `finish` is done."""
 
@@ -201,49 +229,42 @@ class Resumed(NamedTuple):
     flushed: bool = False
 
 
-def resume(run: int, inlets: Sequence[Inlet], outlets: Sequence[Outlet[Blob]]) -> Resumed:
+def resume(run: int, spec: DriveSpec[Blob]) -> ResumePoint:
     """Does what a worker that died had still to do for its newest record, and says where to go
     on."""
-    tag = send_missing(run, outlets) if outlets else None
+    tag = send_missing(run, spec.outlets) if spec.outlets else None
     if tag is None or tag.run != run:  # of a run that ended: nothing is left to do
-        return Resumed(tag.ordinal if tag is not None else 0, 0, 0)
-    if tag.input == len(inlets):
-        return Resumed(tag.ordinal, tag.input, tag.extra)
-    inlet = inlets[tag.input]
+        return ResumePoint(tag.ordinal if tag is not None else 0, 0, 0)
+    if tag.input == len(spec.inlets):
+        return ResumePoint(tag.ordinal, tag.input, tag.extra)
+    inlet = spec.inlets[tag.input]
     if inlet.head < tag.upto:
         inlet.commit(tag.upto)
-    half_out = (
-        inlet.head == tag.upto
-    )  # else the item ended without another output, and was committed
-    return Resumed(tag.ordinal, tag.input, tag.extra if half_out else 0)
+    # Past it, the item ended without another output, and was committed.
+    half_out = inlet.head == tag.upto
+    return ResumePoint(tag.ordinal, tag.input, tag.extra if half_out else 0)
 
 
-def resume_state(
-    run: int,
-    inlets: Sequence[Inlet],
-    outlets: Sequence[Outlet[Blob]],
-    route: Route | None,
-    replay: Replay,
-) -> Resumed:
+def resume_restored(run: int, spec: DriveSpec[Blob], restored: RestoredNode) -> ResumePoint:
     """The same for a processor whose state was saved: what went out past that comes again."""
-    tag = send_missing(run, outlets)
+    tag = send_missing(run, spec.outlets)
     ordinal = tag.ordinal if tag is not None else 0
-    saved = replay.memory.newest()
+    saved = restored.memory.newest()
     if saved is None or saved.run != run:
-        replay.memory.save(Saved(run, False, given(route, outlets), _positions(inlets, 0, 0)))
-        return Resumed(ordinal, 0, 0)
-    for inlet, position in zip(inlets, saved.positions, strict=True):
+        restored.memory.save(Saved(run, False, given(spec), _positions(spec.inlets, 0, 0)))
+        return ResumePoint(ordinal, 0, 0)
+    for inlet, position in zip(spec.inlets, saved.positions, strict=True):
         if inlet.head < position:
             inlet.commit(position)
     if saved.finished:
-        return Resumed(ordinal, len(inlets), 0, True)
+        return ResumePoint(ordinal, len(spec.inlets), 0, True)
     if tag is None or tag.run != run:
-        return Resumed(ordinal, 0, 0)
-    if tag.input == len(inlets):
-        return Resumed(ordinal, tag.input, tag.extra)
-    replay.left = given(route, outlets) - saved.given
-    replay.until = tag.upto + (tag.extra > 0)
-    return Resumed(ordinal, tag.input, 0)
+        return ResumePoint(ordinal, 0, 0)
+    if tag.input == len(spec.inlets):
+        return ResumePoint(ordinal, tag.input, tag.extra)
+    restored.left = given(spec) - saved.given
+    restored.until = tag.upto + (tag.extra > 0)
+    return ResumePoint(ordinal, tag.input, 0)
 
 
 def send_missing(run: int, outlets: Sequence[Outlet[Blob]]) -> Tag | None:
@@ -261,9 +282,11 @@ def send_missing(run: int, outlets: Sequence[Outlet[Blob]]) -> Tag | None:
     return tag
 
 
-def given(route: Route | None, outlets: Sequence[Outlet[Blob]]) -> int:
+def given(spec: DriveSpec[Blob]) -> int:
     """How many outputs this node has given since the channels were made."""
-    return taken(route, [outlet.tail for outlet in outlets]) if route is not None else 0
+    if spec.route is None:
+        return 0
+    return taken(spec.route, [outlet.tail for outlet in spec.outlets])
 
 
 def _positions(inlets: Sequence[Inlet], source: int, items: int) -> tuple[int, ...]:

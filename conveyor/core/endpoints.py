@@ -8,26 +8,16 @@ channel is made of, who steps the node.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import Generic, Protocol, assert_never
+from typing import Generic, assert_never
 
 from typing_extensions import TypeVar
 
-from conveyor.core.channel import Inlet, Note, ZipInlet, words_of_zip
-from conveyor.core.fused_node import FusedNode
-from conveyor.core.job_node import JobNode, Node
-from conveyor.core.ordered import OrderedInlet, StampNode, TrackedNode, words_of_ordered
-from conveyor.core.snapshots import Replay
-from conveyor.graph.route import Leaf, leaves, taken
+from conveyor.core.channel import AnyOutlet, Inlet, Note, ZipInlet, words_of_zip
+from conveyor.core.ordered import OrderedInlet, words_of_ordered
+from conveyor.graph.route import Leaf, leaves
 from conveyor.graph.topology import Input, NodeSpec, OrderedInput, ZipInput, all_inputs
 
-__all__ = ["AnyOutlet", "Ends", "notes_of", "standing", "words_of_notes"]
-
-
-class AnyOutlet(Protocol):
-    """What is asked of an outlet here."""
-
-    @property
-    def tail(self) -> int: ...
+__all__ = ["Ends", "notes_of", "standing", "words_of_notes"]
 
 
 In = TypeVar("In", bound=Inlet)
@@ -76,20 +66,6 @@ class Ends(Generic[In, Out]):
 
     def note(self, words: memoryview[int]) -> Note:
         return Note(words)
-
-    def stamped(self, spec: NodeSpec, node: Node, replay: Replay | None = None) -> Node:
-        """`node`, with what an ordered join behind or around it needs; `replay` belongs inside the
-        stamps."""
-        if spec.depth and isinstance(node, JobNode | FusedNode):
-            node = TrackedNode(node, spec.depth)
-        if replay is not None:
-            node = replay.around(node)
-        route = spec.route
-        if spec.stamps and route is not None:
-            node = StampNode(
-                node, lambda: taken(route, [outlet.tail for outlet in self.outlets]), spec.depth
-            )
-        return node
 
 
 def standing(inlet: Inlet) -> int:

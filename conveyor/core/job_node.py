@@ -51,17 +51,28 @@ Piece: TypeAlias = tuple[list[object], int, int]
 
 
 class Node(Protocol):
-    """The two things that a drive loop asks of a node."""
+    """The two things that a drive loop asks of a node.
+
+    A piece is (outputs, finished, extra): `finished` items of the slice are done once the outputs
+    are out, and so are `extra` outputs of the next item.  `finished` never falls from one piece of
+    a slice to the next.
+    """
 
     tally: Tally
 
     def __call__(self, items: list[object], skip: int, limit: int) -> Iterable[Piece]:
         """The pieces of a slice, each of at most `limit` outputs, without the first `skip` of its
-        first item."""
+        first item.
+
+        The slice is finished when its last piece is out: that piece has `finished == len(items)`
+        and `extra == 0`, also where it has no outputs.  A node that wants to see more items before
+        it gives an output finishes these all the same, and keeps what it needs as state.
+        """
         ...
 
     def finish(self, skip: int, limit: int) -> Iterable[Piece]:
-        """What comes after the last item of a run, in pieces that finish no item."""
+        """What comes after the last item of a run, in pieces of at least one output that finish no
+        item."""
         ...
 
 

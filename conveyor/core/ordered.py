@@ -20,12 +20,15 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Final, TypeAlias, cast
 
-from conveyor.core.channel import Inlet, Note
+from conveyor.core.channel import AnyOutlet, Inlet, Note
 from conveyor.core.fused_node import FusedNode
 from conveyor.core.job_node import ItemFailed, JobNode, Node, Piece
+from conveyor.core.snapshots import RestoredNode
+from conveyor.graph.route import taken
+from conveyor.graph.topology import NodeSpec
 from conveyor.items.codec import Copied, Sealed, is_atom, parts_of, seal
 
-__all__ = ["OrderedInlet", "StampNode", "TrackedNode", "words_of_ordered"]
+__all__ = ["OrderedInlet", "StampNode", "TrackedNode", "stamped", "words_of_ordered"]
 
 Tracked: TypeAlias = tuple[object, ...]
 
@@ -118,6 +121,24 @@ class TrackedNode:
         stamps = (FINISH, False) * self.depth
         for out, done, extra in self.node.finish(skip, limit):
             yield [_wrapped(result, stamps) for result in out], done, extra
+
+
+def stamped(
+    spec: NodeSpec,
+    node: Node,
+    outlets: Sequence[AnyOutlet],
+    restored: RestoredNode | None = None,
+) -> Node:
+    """A node with what an ordered join behind or around it needs; `restored` belongs inside the
+    stamps."""
+    if spec.depth and isinstance(node, JobNode | FusedNode):
+        node = TrackedNode(node, spec.depth)
+    if restored is not None:
+        node = restored.around(node)
+    route = spec.route
+    if spec.stamps and route is not None:
+        node = StampNode(node, lambda: taken(route, [each.tail for each in outlets]), spec.depth)
+    return node
 
 
 class OrderedInlet:

@@ -14,7 +14,7 @@ from typing_extensions import TypeVar
 
 from conveyor.core.channel import Inlet, Outlet
 
-__all__ = ["ALL_ENDED", "Choose", "Full", "Idle", "Merge", "Request"]
+__all__ = ["ALL_ENDED", "ChooseLane", "WaitForRoom", "WaitForItems", "ChooseInput", "Request"]
 
 Blob = TypeVar("Blob")
 
@@ -22,7 +22,7 @@ ALL_ENDED: Final = -1
 
 
 @final
-class Idle:
+class WaitForItems:
     """A wait: the only input has nothing pending and has not ended."""
 
     __slots__ = ("inlet",)
@@ -35,7 +35,7 @@ class Idle:
 
 
 @final
-class Merge:
+class ChooseInput:
     """A decision: which input of a first-come join is read next; `ALL_ENDED` when none can give
     anything any more."""
 
@@ -56,7 +56,7 @@ class Merge:
 
 
 @final
-class Choose:
+class ChooseLane:
     """A decision: which lane of a balancing fork the next record goes to; `lanes` says which
     outlets are below each.
 
@@ -74,7 +74,7 @@ class Choose:
 
 
 @final
-class Full(Generic[Blob]):
+class WaitForRoom(Generic[Blob]):
     """A wait: there is no room yet for a record in every lane it goes to."""
 
     __slots__ = ("blob", "items", "outlets")
@@ -94,4 +94,4 @@ class Full(Generic[Blob]):
         return True
 
 
-Request: TypeAlias = Idle | Merge | Choose | Full[Blob]
+Request: TypeAlias = WaitForItems | ChooseInput | ChooseLane | WaitForRoom[Blob]

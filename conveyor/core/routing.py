@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Generator, Sequence
 from typing import assert_never
 
-from conveyor.core.requests import Choose
+from conveyor.core.requests import ChooseLane
 from conveyor.graph.route import Balance, Leaf, Replicate, Route, leaves
 
 __all__ = ["Way", "ways"]
@@ -23,12 +23,12 @@ class Way:
 
     __slots__ = ("choose", "mask", "ways")
 
-    def __init__(self, mask: int | None, ways: Sequence[Way], choose: Choose | None) -> None:
+    def __init__(self, mask: int | None, ways: Sequence[Way], choose: ChooseLane | None) -> None:
         self.mask = mask
         self.ways = ways
         self.choose = choose
 
-    def resolve(self, items: int) -> Generator[Choose, int, int]:
+    def resolve(self, items: int) -> Generator[ChooseLane, int, int]:
         if self.mask is not None:
             return self.mask
         if self.choose is not None:
@@ -56,6 +56,6 @@ def ways(route: Route, first: int = 0) -> Way:
             masks = [way.mask for way in below if way.mask is not None]
             return Way(sum(masks) if len(masks) == len(below) else None, below, None)
         case Balance():
-            return Way(None, below, Choose(route.name, lanes, route.adaptive))
+            return Way(None, below, ChooseLane(route.name, lanes, route.adaptive))
         case _:
             assert_never(route)

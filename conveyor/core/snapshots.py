@@ -23,7 +23,7 @@ from conveyor.items.codec import PROTOCOL
 from conveyor.report import Tally
 from conveyor.stages import Restorable
 
-__all__ = ["Replay", "Saved", "StateMemory", "packed_state"]
+__all__ = ["RestoredNode", "Saved", "StateMemory", "packed_state"]
 
 
 class Saved(NamedTuple):
@@ -59,8 +59,9 @@ class StateMemory(Protocol):
         ...
 
 
-class Replay:
-    """A node whose first `left` outputs are out already; `memory` keeps the state of its processor.
+class RestoredNode:
+    """A node whose processor was restored: its first `left` outputs are out already and are left
+    out; `memory` keeps the state.
 
     They come of the items before the position `until`, which may be taken in smaller slices than
     the first time.

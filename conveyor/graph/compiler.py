@@ -319,14 +319,14 @@ class _Compiler:
             written = self.stage(copy)
             stage = cast("Job[object, object]", written) if isinstance(written, Job) else None
             kind, name = (Kind.RELAY if stage is None else Kind.JOB), self.name(copy)
-        merge_name, inputs = ("", ()) if copy is START else self.inputs((copy, 0))
+        join_name, inputs = ("", ()) if copy is START else self.inputs((copy, 0))
         return NodeSpec(
             index,
             kind,
             name,
             stage,
             inputs,
-            merge_name,
+            join_name,
             route,
             0
             if kind in (Kind.SOURCE, Kind.SINK)

@@ -90,7 +90,7 @@ class NodeSpec:
     name: str
     stage: Job[object, object] | None
     inputs: tuple[Input, ...]
-    merge_name: str
+    join_name: str
     route: Route | None
     depth: int
     stamps: bool

@@ -45,10 +45,8 @@ class _Points:
         for spec in self.topology.nodes:
             before = self.before_node(spec.index)
             if len(spec.inputs) > 1:
-                found.append(
-                    Point(spec.merge_name, "join", len(spec.inputs), tuple(sorted(before)))
-                )
-                before |= {spec.merge_name}
+                found.append(Point(spec.join_name, "join", len(spec.inputs), tuple(sorted(before))))
+                before |= {spec.join_name}
             if spec.route is not None:
                 found += self.in_route(spec.route, before)
         return tuple(found)
@@ -77,7 +75,7 @@ class _Points:
 
     def before_channel(self, channel: int) -> frozenset[str]:
         spec = self.topology.nodes[self.topology.channels[channel].producer]
-        own = {spec.merge_name} if len(spec.inputs) > 1 else set[str]()
+        own = {spec.join_name} if len(spec.inputs) > 1 else set[str]()
         way = way_to(channel, spec.route) or () if spec.route is not None else ()
         on_the_way = [fork.name for fork in way if isinstance(fork, Balance)]
         return self.before_node(spec.index) | own | {*on_the_way}

@@ -94,8 +94,8 @@ def lanes_of(topology: Topology) -> Iterator[Lane]:
     """A lane for each worker, and for each join and balancing fork beside the worker that it
     belongs to."""
     for node in topology.nodes:
-        if node.merge_name:
-            yield Lane(node.merge_name, "join", node.name)
+        if node.join_name:
+            yield Lane(node.join_name, "join", node.name)
         yield Lane(node.name, node.kind.value, node.name)
         for fork in balancing_forks(node.route):
             yield Lane(fork.name, "fork", node.name)

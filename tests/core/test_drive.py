@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 import pytest
 
 from conveyor.core.channel import Tag
-from conveyor.core.drive import Drive, drive
-from conveyor.core.job_node import Node
+from conveyor.core.drive import BrokenNode, Drive, DriveSpec, drive
+from conveyor.core.job_node import Node, Piece
 from conveyor.core.nodes import CollectNode, RelayNode, node_for
-from conveyor.core.requests import ALL_ENDED, Choose, Full, Idle, Merge
+from conveyor.core.requests import ALL_ENDED, ChooseInput, ChooseLane, WaitForItems, WaitForRoom
+from conveyor.core.snapshots import RestoredNode, Saved
 from conveyor.graph.route import Balance, Leaf, Replicate, Route
 from conveyor.sim.world.channel import MemoryChannel
 from conveyor.stages import FlatMap, Processor
@@ -61,9 +62,8 @@ class Bench:
     def loop(
         self, node: Node, route: Route | None = None, n: int = 1, run: int = 1
     ) -> Drive[list[object]]:
-        return drive(
-            run, node, self.inlets, self.outlets, route or Leaf(0), Slices(lambda: n), "join"
-        )
+        driven = DriveSpec(node, self.inlets, self.outlets, route or Leaf(0), "join")
+        return drive(run, driven, Slices(lambda: n))
 
     def run(
         self, node: Node, route: Route | None = None, n: int = 1, answers: Sequence[int] = ()
@@ -75,7 +75,9 @@ class Bench:
         try:
             while True:
                 request = loop.send(answer) if answer is not None else next(loop)
-                assert isinstance(request, Merge | Choose), "nothing else has to be waited for here"
+                assert isinstance(request, ChooseInput | ChooseLane), (
+                    "nothing else has to be waited for here"
+                )
                 answer = left.pop(0)
         except StopIteration:
             assert not left
@@ -152,13 +154,57 @@ def test_the_end_of_a_run_is_tagged_as_the_input_behind_the_last() -> None:
 def test_the_sink_has_nothing_behind_it() -> None:
     bench = Bench([1, 2, 3], outputs=0)
     results: list[object] = []
-    loop = drive(
-        1, CollectNode(results.extend), bench.inlets, bench.outlets, None, Slices(lambda: 2)
-    )
+    sink = DriveSpec(CollectNode(results.extend), bench.inlets, bench.outlets, None)
+    loop = drive(1, sink, Slices(lambda: 2))
 
     assert list(loop) == []
     assert results == [1, 2, 3]
     assert bench.log == ["in0 done 2", "in0 done 3"]
+
+
+class KeepsTheLastItem(RelayNode):
+    """Finishes all items of a slice but its last, and hopes to see that one again."""
+
+    def __call__(self, items: list[object], skip: int, limit: int) -> Iterable[Piece]:
+        return ((items[:-1], len(items) - 1, 0),)
+
+
+class GivesNoPiece(RelayNode):
+    def __call__(self, items: list[object], skip: int, limit: int) -> Iterable[Piece]:
+        return ()
+
+
+def test_a_node_that_does_not_finish_its_slice_is_told_so() -> None:
+    bench = Bench([1, 2, 3])
+
+    with pytest.raises(BrokenNode, match=r"KeepsTheLastItem finished 2 of the 3 items of a slice"):
+        list(bench.loop(KeepsTheLastItem(), n=3))
+    assert bench.log == ["out0 [1, 2] (1, 0, 2, 0, 1)", "in0 done 2"]
+
+
+def test_a_node_that_gives_no_piece_for_a_slice_is_told_so() -> None:
+    with pytest.raises(BrokenNode, match="GivesNoPiece finished 0 of the 1 items"):
+        list(Bench([1]).loop(GivesNoPiece()))
+
+
+def test_a_restored_node_that_does_not_finish_its_slice_is_told_so() -> None:
+    bench = Bench([1, 2])
+    restored = RestoredNode(NoState())
+    node = restored.around(KeepsTheLastItem())
+    driven = DriveSpec(node, bench.inlets, bench.outlets, Leaf(0), restored=restored)
+
+    with pytest.raises(BrokenNode, match="finished 1 of the 2 items"):
+        list(drive(1, driven, Slices(lambda: 2)))
+
+
+class NoState:
+    """Keeps nothing: what was saved is asked for by no other worker."""
+
+    def newest(self) -> None:
+        return None
+
+    def save(self, saved: Saved) -> None:
+        pass
 
 
 # ------------------------------------------------------------------------------------------------------------
@@ -170,11 +216,11 @@ def test_it_waits_for_an_item_and_then_for_room() -> None:
     bench.inlets[0].close(0)
     loop = bench.loop(made(double))
 
-    assert isinstance(next(loop), Idle)
+    assert isinstance(next(loop), WaitForItems)
     bench.inlets[0].publish(2, [1, 2], Tag(1, 1, 0, 0, 0, 1))
     bench.inlets[0].close(1)
     full = next(loop)
-    assert isinstance(full, Full)
+    assert isinstance(full, WaitForRoom)
     assert not full.ready()
     bench.outlets[0].commit(1)
     assert full.ready()
@@ -206,13 +252,13 @@ def test_half_an_item_out_pins_the_merge() -> None:
     bench = Bench([3], [1], capacity=2)
     loop = bench.loop(many(), n=5)
 
-    assert isinstance(next(loop), Merge)
-    assert isinstance(loop.send(0), Full)
+    assert isinstance(next(loop), ChooseInput)
+    assert isinstance(loop.send(0), WaitForRoom)
     assert bench.log == ["out0 [3, 3] (1, 0, 0, 2, 1)"]
     again = bench.loop(many(), n=5)  # the worker died, and another comes in its place
-    assert isinstance(next(again), Full), "it may not ask which input to read"
+    assert isinstance(next(again), WaitForRoom), "it may not ask which input to read"
     bench.outlets[0].commit(2)
-    assert isinstance(next(again), Merge)
+    assert isinstance(next(again), ChooseInput)
     assert bench.log[1:] == ["out0 done 2", "out0 [3] (2, 0, 1, 0, 1)", "in0 done 1"]
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from conveyor.core.channel import Tag
-from conveyor.core.requests import Choose, Full, Idle, Merge
+from conveyor.core.requests import ChooseInput, ChooseLane, WaitForItems, WaitForRoom
 from conveyor.sim.world.channel import MemoryChannel
 
 TAG = Tag(1, 1, 0, 0, 0, 1)
@@ -24,7 +24,7 @@ def channel(state: str) -> MemoryChannel:
 
 @pytest.mark.parametrize(("state", "ready"), [("-", False), ("P", True), ("E", True)])
 def test_an_idle_worker_waits_for_an_item_or_the_end(state: str, ready: bool) -> None:
-    assert Idle(channel(state)).ready() is ready
+    assert WaitForItems(channel(state)).ready() is ready
 
 
 @pytest.mark.parametrize(
@@ -41,7 +41,7 @@ def test_an_idle_worker_waits_for_an_item_or_the_end(state: str, ready: bool) ->
 def test_a_merge_waits_for_any_item_or_for_every_end(
     states: str, ready: bool, options: list[int]
 ) -> None:
-    merge = Merge("join", [channel(state) for state in states])
+    merge = ChooseInput("join", [channel(state) for state in states])
 
     assert merge.ready() is ready
     assert merge.options() == options
@@ -52,20 +52,20 @@ def test_a_merge_waits_for_any_item_or_for_every_end(
     ("states", "n", "ready"), [("--", 2, True), ("-P", 2, False), ("-P", 1, True), ("P-", 2, False)]
 )
 def test_a_full_worker_waits_for_room_in_every_lane(states: str, n: int, ready: bool) -> None:
-    full: Full[list[object]] = Full()
+    full: WaitForRoom[list[object]] = WaitForRoom()
     full.outlets, full.items, full.blob = [channel(state) for state in states], n, []
 
     assert full.ready() is ready
 
 
 def test_before_it_has_a_record_there_is_nothing_to_wait_for() -> None:
-    full: Full[list[object]] = Full()
+    full: WaitForRoom[list[object]] = WaitForRoom()
 
     assert full.ready()
 
 
 def test_a_choice_says_what_it_is_about() -> None:
-    choose = Choose("fork", [range(1), range(1, 3)], True)
+    choose = ChooseLane("fork", [range(1), range(1, 3)], True)
 
     assert (choose.name, choose.lanes, choose.adaptive, choose.items) == (
         "fork",

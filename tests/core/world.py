@@ -18,14 +18,15 @@ from random import Random
 from typing import Any, TypeAlias, TypeVar
 
 from conveyor.core.channel import Inlet, Note, Tag, Words
-from conveyor.core.drive import Drive, drive
+from conveyor.core.drive import Drive, DriveSpec, drive
 from conveyor.core.endpoints import Ends, words_of_notes
 from conveyor.core.failures import delivered
 from conveyor.core.job_node import ItemFailed, Node, Piece, Surroundings
 from conveyor.core.journal import PAGE_SIZE, Journal
 from conveyor.core.nodes import CollectNode, RelayNode, node_for
-from conveyor.core.requests import ALL_ENDED, Choose, Merge, Request
-from conveyor.core.snapshots import Replay, Saved
+from conveyor.core.ordered import stamped
+from conveyor.core.requests import ALL_ENDED, ChooseInput, ChooseLane, Request
+from conveyor.core.snapshots import RestoredNode, Saved
 from conveyor.graph.compiler import compile_topology
 from conveyor.graph.draft import Draft
 from conveyor.graph.topology import Kind, NodeSpec, Topology, channels_of
@@ -261,19 +262,18 @@ class Worker:
         node = self.node()
         self.tally: Tally = node.tally
         self.journal = Journal(node.tally, self.pages, resumed=self.void)
-        replay = Replay(self.states) if hasattr(self.stage, "snapshot") else None
-        node = Watched(self.ends.stamped(self.spec, node, replay))
-        self.drive: Drive[Blob] = drive(
-            self.world.run_number,
+        restored = RestoredNode(self.states) if hasattr(self.stage, "snapshot") else None
+        node = Watched(stamped(self.spec, node, self.ends.outlets, restored))
+        driven = DriveSpec(
             node,
             self.inputs,
             self.outlets,
             self.spec.route,
-            self.world.slices,
-            self.spec.merge_name,
+            self.spec.join_name,
             self.journal if self.spec.kind in (Kind.JOB, Kind.RELAY) else None,
-            replay,
+            restored,
         )
+        self.drive: Drive[Blob] = drive(self.world.run_number, driven, self.world.slices)
         self.request: Request[Blob] | None = None
         self.finished = False
 
@@ -281,11 +281,15 @@ class Worker:
         """Can the loop go on from where it stands?"""
         if self.finished or self.is_dead:
             return False
-        return self.request is None or isinstance(self.request, Choose) or self.request.ready()
+        return self.request is None or isinstance(self.request, ChooseLane) or self.request.ready()
 
     def has_to_decide(self) -> bool:
         """Does it stand at a merge that may read an item?"""
-        return self.is_able() and isinstance(self.request, Merge) and bool(self.request.options())
+        return (
+            self.is_able()
+            and isinstance(self.request, ChooseInput)
+            and bool(self.request.options())
+        )
 
     def step(self, pick: Pick) -> None:
         """Goes on to the next request."""
@@ -305,9 +309,9 @@ class Worker:
         self.world.check()
 
     def answer(self, request: Request[Blob], pick: Pick) -> int:
-        if isinstance(request, Choose):
+        if isinstance(request, ChooseLane):
             return one_of(range(len(request.lanes)), pick)
-        if isinstance(request, Merge):
+        if isinstance(request, ChooseInput):
             options = request.options()
             return one_of(options, pick) if options else ALL_ENDED
         return 0

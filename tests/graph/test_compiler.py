@@ -228,7 +228,7 @@ def test_a_merge_has_the_name_of_its_join() -> None:
         [Join(1, name="last")],
     )
 
-    assert {name: node.merge_name for name, node in found.items()} == {
+    assert {name: node.join_name for name, node in found.items()} == {
         "source": "",
         "a": "first",
         "sink": "last",

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from conveyor.core.requests import Choose
+from conveyor.core.requests import ChooseLane
 from conveyor.core.routing import ways
 from conveyor.graph.route import Balance, Leaf, Replicate, Route, balances, leaves, taken
 
@@ -33,10 +33,10 @@ def routes(draw: st.DrawFn) -> Route:
     return tree(3)
 
 
-def resolved(route: Route, answers: Sequence[int]) -> tuple[int, list[Choose]]:
+def resolved(route: Route, answers: Sequence[int]) -> tuple[int, list[ChooseLane]]:
     """The mask for one record of 5 items, and what was asked; answers are taken modulo what there
     is."""
-    asked: list[Choose] = []
+    asked: list[ChooseLane] = []
     resolving = ways(route).resolve(5)
     try:
         request = next(resolving)

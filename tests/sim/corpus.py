@@ -18,7 +18,7 @@ from typing_extensions import Generator
 
 import conveyor.core.drive
 from conveyor import BalancingFork, Filter, FlatMap, Join, Pipe, Processor, ReplicatingFork, Zip
-from conveyor.core.drive import Resumed, resume
+from conveyor.core.drive import DriveSpec, ResumePoint, resume
 from conveyor.sim.faults import Faults
 from conveyor.stages import Stage
 from tests.jobs import double
@@ -163,21 +163,21 @@ def with_own_price(item: int) -> tuple[int, int]:
 # protocol, broken
 
 
-def resume_without_tags(run: int, inlets: Any, outlets: Any) -> Resumed:
+def resume_without_tags(run: int, spec: DriveSpec[Any]) -> ResumePoint:
     """As if a record did not say what it came of: what was published and not committed is published
     again."""
-    return Resumed(
-        max((tag.ordinal for outlet in outlets if (tag := outlet.last_tag())), default=0), 0, 0
+    return ResumePoint(
+        max((tag.ordinal for outlet in spec.outlets if (tag := outlet.last_tag())), default=0), 0, 0
     )
 
 
-def resume_without_extra(run: int, inlets: Any, outlets: Any) -> Resumed:
+def resume_without_extra(run: int, spec: DriveSpec[Any]) -> ResumePoint:
     """As if a record did not say how much of its item is out."""
-    return resume(run, inlets, outlets)._replace(skip=0)
+    return resume(run, spec)._replace(skip=0)
 
 
 @contextmanager
-def resumed_by(wrong: Callable[..., Resumed]) -> Generator[None]:
+def resumed_by(wrong: Callable[..., ResumePoint]) -> Generator[None]:
     with mock.patch.object(conveyor.core.drive, "resume", wrong):
         yield
 

@@ -18,11 +18,12 @@ from functools import cache
 from typing import Any, NamedTuple, TypeAlias
 
 from conveyor.core.channel import Note, Tag
-from conveyor.core.drive import Drive, drive
+from conveyor.core.drive import Drive, DriveSpec, drive
 from conveyor.core.endpoints import Ends, words_of_notes
 from conveyor.core.job_node import ItemFailed, Node
 from conveyor.core.nodes import CollectNode, RelayNode, node_for
-from conveyor.core.requests import ALL_ENDED, Choose, Merge, Request
+from conveyor.core.ordered import stamped
+from conveyor.core.requests import ALL_ENDED, ChooseInput, ChooseLane, Request
 from conveyor.graph.route import leaves
 from conveyor.graph.topology import Kind, NodeSpec, Topology, channels_of
 from conveyor.items.codec import is_atom, seal
@@ -167,8 +168,9 @@ class Worker:
         spec = self.spec
         ends = NotedEnds(spec, notes, self.port, self.port)
         inputs: list[Any] = [self.port(self.around[0])] if spec.kind is Kind.SOURCE else ends.inputs
-        node = OneOutput(ends.stamped(spec, self.node(outputs)))
-        return drive(RUN, node, inputs, ends.outlets, spec.route, OneItem(), spec.merge_name)
+        node = OneOutput(stamped(spec, self.node(outputs), ends.outlets))
+        driven = DriveSpec(node, inputs, ends.outlets, spec.route, spec.join_name)
+        return drive(RUN, driven, OneItem())
 
     def port(self, channel: int) -> Port:
         return Port(self.channels[channel])
@@ -188,15 +190,15 @@ def asked(loop: Drive[list[object]], told: list[int]) -> Sequence[int]:
     request: Request[list[object]] = next(loop)
     while True:
         answer = 0
-        if isinstance(request, Choose | Merge) and told:
+        if isinstance(request, ChooseLane | ChooseInput) and told:
             answer = told.pop(0)
-        elif isinstance(request, Choose):
+        elif isinstance(request, ChooseLane):
             return range(len(request.lanes))
-        elif isinstance(request, Merge) and (options := request.options()):
+        elif isinstance(request, ChooseInput) and (options := request.options()):
             return options
         elif not request.ready():
             return ()
-        elif isinstance(request, Merge):
+        elif isinstance(request, ChooseInput):
             answer = ALL_ENDED
         request = loop.send(answer)
 

@@ -168,7 +168,7 @@ class Recorder:
         for node, log in self.logs.items():
             log.take(crew.wakeups[node].notify)
         for spec in crew.topology.nodes:
-            names = [spec.merge_name, *(fork.name for fork in balancing_forks(spec.route))]
+            names = [spec.join_name, *(fork.name for fork in balancing_forks(spec.route))]
             self.numbers[spec.index] = [
                 self.number_of.get(name, -1) for name in names
             ]  # without a name: no join

@@ -10,10 +10,11 @@ from collections.abc import Callable, Iterable, Sequence
 from time import perf_counter
 
 from conveyor.core.channel import Inlet
-from conveyor.core.drive import drive
+from conveyor.core.drive import DriveSpec, drive
 from conveyor.core.engine import StopToken
 from conveyor.core.job_node import Node
 from conveyor.core.nodes import CollectNode, RelayNode
+from conveyor.core.ordered import stamped
 from conveyor.errors import RunStopped
 from conveyor.graph.fusion import fuse, home
 from conveyor.graph.route import LANES_BY_DEFAULT, Leaf, balances
@@ -144,9 +145,9 @@ class Runner:
 
     def source_loop(self, run: int, feed: Feed | GivenFeed) -> Loop:
         spec, ends = self.source_spec, self.source_ends
-        node = ends.stamped(spec, RelayNode())
+        node = stamped(spec, RelayNode(), ends.outlets)
         return Loop(
-            drive(run, node, [feed], ends.outlets, spec.route, feed),
+            drive(run, DriveSpec(node, [feed], ends.outlets, spec.route), feed),
             [],
             ends.outlets,
             self.balancer,
@@ -157,8 +158,8 @@ class Runner:
         journal = None
         if self.recorder is not None and len(inputs) > 1:
             journal = self.recorder.journal_of_sink(node.tally, inputs)
-        steps = drive(run, node, inputs, nothing, None, cut, self.sink_spec.merge_name, journal)
-        return Loop(steps, self.sink_ends.inlets, nothing, None)
+        driven = DriveSpec(node, inputs, nothing, None, self.sink_spec.join_name, journal)
+        return Loop(drive(run, driven, cut), self.sink_ends.inlets, nothing, None)
 
     def run(
         self, items: Iterable[object], stop: StopToken, recorder: Recorder | None = None

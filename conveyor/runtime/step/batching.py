@@ -21,7 +21,7 @@ from typing import Final, NamedTuple, assert_never
 
 from conveyor.core.channel import SingleItemInlet
 from conveyor.core.job_node import JobNode, Node, Piece
-from conveyor.core.requests import ALL_ENDED, Choose, Merge
+from conveyor.core.requests import ALL_ENDED, ChooseInput, ChooseLane
 from conveyor.graph.route import Balance, Leaf, Replicate, Route, leaves
 from conveyor.runtime.shm.control_block import ControlBlock, NodeBlock
 from conveyor.runtime.shm.ring import RingInlet, RingOutlet
@@ -305,7 +305,7 @@ class Balancer:
         on with less."""
         self.grants.to = free_room
 
-    def choose(self, choose: Choose) -> int:
+    def choose(self, choose: ChooseLane) -> int:
         """The lane where an item waits least, among those that may be given one, and take all at
         once if one does."""
         lanes = self.open_lanes(choose.name, choose.adaptive)
@@ -322,7 +322,7 @@ class Balancer:
         self.note_use(choose.name, chosen == len(lanes) - 1, len(lanes))
         return chosen
 
-    def can_choose(self, choose: Choose) -> bool:
+    def can_choose(self, choose: ChooseLane) -> bool:
         for lane in self.open_lanes(choose.name, choose.adaptive):
             if lane.allowance() > 0:
                 return True
@@ -398,7 +398,7 @@ class RoundRobin:
     def __init__(self) -> None:
         self.last = -1
 
-    def next(self, merge: Merge) -> int:
+    def next(self, merge: ChooseInput) -> int:
         options = merge.options()
         if not options:
             return ALL_ENDED

@@ -16,7 +16,7 @@ from collections.abc import Callable, Iterator, Sequence
 from typing import Final, NamedTuple
 
 from conveyor.core.channel import Inlet
-from conveyor.core.requests import Choose
+from conveyor.core.requests import ChooseLane
 from conveyor.graph.route import Route, balancing_forks, leaves, taken
 from conveyor.runtime.shm.control_block import LOG_WORDS, ControlBlock
 from conveyor.runtime.shm.ring import RingOutlet, fence
@@ -140,7 +140,7 @@ class LoggedBalancer(Balancer):
         self.note = note
         self.numbers = {fork.name: number for number, fork in enumerate(balancing_forks(route), 1)}
 
-    def choose(self, choose: Choose) -> int:
+    def choose(self, choose: ChooseLane) -> int:
         chosen = super().choose(choose)
         self.note(self.numbers[choose.name], chosen, choose.items)
         return chosen

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from conveyor.core.drive import Drive
-from conveyor.core.requests import Choose, Full, Idle, Merge, Request
+from conveyor.core.requests import ChooseInput, ChooseLane, Request, WaitForItems, WaitForRoom
 from conveyor.runtime.shm.control_block import FOR_ITEMS, FOR_NOTHING, FOR_ROOM, WaitReason
 from conveyor.runtime.shm.ring import Blob, RingInlet, RingOutlet, fence
 from conveyor.runtime.step.batching import Balancer, RoundRobin
@@ -55,27 +55,27 @@ class Loop:
     def able(self) -> bool:
         """Can the loop go on from where it stands?"""
         request = self.request
-        if isinstance(request, Choose):
+        if isinstance(request, ChooseLane):
             return self.balancer is None or self.balancer.can_choose(request)
         return request is None or request.ready()
 
     def answer(self, request: Request[Blob]) -> int:
-        if isinstance(request, Merge):
+        if isinstance(request, ChooseInput):
             return self.round_robin.next(request)
-        if isinstance(request, Choose) and self.balancer is not None:
+        if isinstance(request, ChooseLane) and self.balancer is not None:
             return self.balancer.choose(request)
         return 0
 
     def blocked(self) -> bool:
         """Is it room behind it that the loop waits for, and not input?"""
-        return isinstance(self.request, Full | Choose)
+        return isinstance(self.request, WaitForRoom | ChooseLane)
 
     def wait_reason(self) -> WaitReason:
         """What the loop waits for, once it sleeps."""
         request = self.request
         if self.finished or request is None:
             return FOR_NOTHING
-        if isinstance(request, Full):
+        if isinstance(request, WaitForRoom):
             items, blob = request.items, request.blob
             assert blob is not None
             # A large record may be waiting for others of its producer to be read: in lanes that are
@@ -86,7 +86,7 @@ class Loop:
                 if outlet.queued() and not outlet.fits(items, blob)
             ]
             return WaitReason(FOR_ROOM, self.mask(full), items)
-        if isinstance(request, Choose) or (
+        if isinstance(request, ChooseLane) or (
             not self.inlets and self.outlets
         ):  # a source that idles waits for room, too
             return WaitReason(
@@ -112,11 +112,11 @@ class Loop:
         many items have come."""
         if self.balancer is not None:
             self.balancer.press()
-        if self.inlets and isinstance(self.request, Idle | Merge):
+        if self.inlets and isinstance(self.request, WaitForItems | ChooseInput):
             for inlet in self.inlets:
                 inlet.sleeps(inlet.head + gather)
             return
-        balancer = None if isinstance(self.request, Full) else self.balancer
+        balancer = None if isinstance(self.request, WaitForRoom) else self.balancer
         for outlet in self.outlets:  # a source that idles waits for room, too
             outlet.sleeps(1 if balancer is None else balancer.room_from(outlet))
         fence()

@@ -17,14 +17,15 @@ from typing import Final, NamedTuple
 
 from conveyor.core.channel import Inlet, Note, SingleItemInlet, Tag
 from conveyor.core.crashes import History, Past, WorkerDeath
-from conveyor.core.drive import drive
+from conveyor.core.drive import DriveSpec, drive
 from conveyor.core.endpoints import standing
 from conveyor.core.failures import LOADING, Failure, SentLetter, failure_of, letter_sent
 from conveyor.core.fused_node import FusedNode, loop_through
 from conveyor.core.job_node import ItemFailed, JobNode, Node, Surroundings
 from conveyor.core.journal import Journal
 from conveyor.core.nodes import RelayNode, node_for
-from conveyor.core.snapshots import Replay
+from conveyor.core.ordered import stamped
+from conveyor.core.snapshots import RestoredNode
 from conveyor.graph.route import Route, balances
 from conveyor.graph.topology import Topology
 from conveyor.items.codec import seal
@@ -232,10 +233,13 @@ class Worker:
         journals = [Journal(part.tally, part.block.counts) for part in parts]
         hold, resume = self.hold(), self.resume if resumed else None
         journal = self.journal = Journal(node.tally, self.node_block.counts, hold, resume, journals)
-        replay = Replay(self.states) if self.states is not None else None
+        restored = RestoredNode(self.states) if self.states is not None else None
         self.fused = self.together(node, parts) if isinstance(node, JobNode) and parts else None
         meter = Meter(
-            ends.stamped(spec, self.fused or node, replay), self.node_block, ends.inlets, parts
+            stamped(spec, self.fused or node, ends.outlets, restored),
+            self.node_block,
+            ends.inlets,
+            parts,
         )
         self.balancer = balancer = (
             self.make_balancer(spec.route)
@@ -250,18 +254,10 @@ class Worker:
             min(outlet.capacity for outlet in ends.outlets),
             saving,
         )
-        steps = drive(
-            run,
-            meter,
-            self.inputs(run),
-            ends.outlets,
-            spec.route,
-            cut,
-            spec.merge_name,
-            journal,
-            replay,
+        driven = DriveSpec(
+            meter, self.inputs(run), ends.outlets, spec.route, spec.join_name, journal, restored
         )
-        loop = Loop(steps, ends.inlets, ends.outlets, balancer)
+        loop = Loop(drive(run, driven, cut), ends.inlets, ends.outlets, balancer)
         loop.is_awake()  # whoever was here before may have died asleep
         loop.step()
         while not loop.finished:

@@ -35,7 +35,7 @@ def describe(schedule: Schedule, topology: Topology) -> str:
 def describe_choice(key: Key, option: int, topology: Topology) -> str:
     point, ordinal = key
     for node in topology.nodes:
-        if node.merge_name == point and option < len(node.inputs):
+        if node.join_name == point and option < len(node.inputs):
             channel = topology.channels[channels_of(node.inputs[option : option + 1])[0]]
             lane = f"lane {option} (of {len(node.inputs)}), from {topology.nodes[channel.producer].name!r}"
             return f"join {point!r} #{ordinal} takes {lane}"

@@ -12,13 +12,14 @@ from collections.abc import Iterable, Sequence
 from typing import Final, Protocol, TypeAlias
 
 from conveyor.core.crashes import NO_STATE
-from conveyor.core.drive import drive
+from conveyor.core.drive import DriveSpec, drive
 from conveyor.core.endpoints import Ends, words_of_notes
 from conveyor.core.failures import LOADING, Failure, failure_of
 from conveyor.core.job_node import ALONE, ItemFailed, Node, Piece
 from conveyor.core.nodes import CollectNode, MapNode, RelayNode, node_for
-from conveyor.core.requests import Choose, Merge, Request
-from conveyor.core.snapshots import Replay, packed_state
+from conveyor.core.ordered import stamped
+from conveyor.core.requests import ChooseInput, ChooseLane, Request
+from conveyor.core.snapshots import RestoredNode, packed_state
 from conveyor.errors import WorkerCrashed
 from conveyor.graph.route import balances, balancing_forks, leaves, taken
 from conveyor.graph.topology import Kind, channels_of, is_shut
@@ -78,7 +79,7 @@ class Setting(Protocol):
     dead_letters: list[DeadLetter]
     failures: list[Failure]
 
-    def choose(self, choose: Choose) -> int: ...
+    def choose(self, choose: ChooseLane) -> int: ...
     def decide(self, point: str, options: Sequence[int], count: int = 1) -> int: ...
     def runs_out(self, worker: str, place: tuple[int, int]) -> bool: ...
 
@@ -129,7 +130,7 @@ class Loop:
         self.world = world
         self.prepared = prepared
         self.spec = prepared.spec
-        self.merge_name = prepared.spec.merge_name
+        self.join_name = prepared.spec.join_name
         self.notes = memoryview(array("Q", [0] * words_of_notes(self.spec.inputs)))
         self.channels_in = [world.channels[c] for c in channels_of(self.spec.inputs)]
         if self.spec.kind is Kind.SOURCE:
@@ -206,18 +207,21 @@ class Loop:
             world.source if crash_plan is None else FaultyChannel(world.source, crash_plan)
         ]
         durable = self.durable
-        replay = Replay(durable) if durable is not None and durable.stage is not None else None
-        if self.is_stamped or replay is not None:
-            node = ends.stamped(spec, node, replay)
+        restored = (
+            RestoredNode(durable) if durable is not None and durable.stage is not None else None
+        )
+        if self.is_stamped or restored is not None:
+            node = stamped(spec, node, ends.outlets, restored)
         if self.balances or crash_plan is not None:
             node = OneOutput(node)
         if world.observer is not None:
             node = world.observer.watch(self, node)
         cut = SINGLE_ITEM_SLICES if crash_plan is None else ChosenSlices(world, self)
         journal = None if durable is None else durable.journal
-        self.send = drive(
-            RUN, node, inputs, ends.outlets, spec.route, cut, spec.merge_name, journal, replay
-        ).send
+        driven = DriveSpec(
+            node, inputs, ends.outlets, spec.route, spec.join_name, journal, restored
+        )
+        self.send = drive(RUN, driven, cut).send
 
     def make_ends(self, crash_plan: CrashPlan | None) -> AnyEnds:
         channel = self.world.channels.__getitem__
@@ -285,7 +289,7 @@ class Loop:
         scheduler, spec = self.world.scheduler, self.spec
         self.stands = ordinal
         if len(spec.inputs) > 1:
-            scheduler.void(spec.merge_name, self.reads, ordinal)
+            scheduler.void(spec.join_name, self.reads, ordinal)
         for fork in balancing_forks(spec.route):
             tails = [self.world.channels[channel].tail for channel in leaves(fork)]
             scheduler.void(fork.name, self.world.counts.get(fork.name, 0), taken(fork, tails))
@@ -295,7 +299,7 @@ class Loop:
         worker died still stands."""
         if len(self.spec.inputs) > 1 and not self.asked:
             self.stands += 1
-            self.world.scheduler.void(self.spec.merge_name, self.reads, self.stands)
+            self.world.scheduler.void(self.spec.join_name, self.reads, self.stands)
         self.asked = False
 
     def go(self, answer: int | None) -> None:
@@ -310,9 +314,9 @@ class Loop:
                 self.try_state()
             while True:
                 request = send(answer)  # type: ignore[arg-type]  # None at first, and where nothing was asked
-                if type(request) is Choose:
+                if type(request) is ChooseLane:
                     answer = world.choose(request)
-                elif type(request) is Merge or not request.ready():
+                elif type(request) is ChooseInput or not request.ready():
                     self.request = request
                     return
                 else:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from conveyor.core.requests import Full, Merge
+from conveyor.core.requests import ChooseInput, WaitForRoom
 from conveyor.graph.deadlock import ChannelState, Circle, Wait, WaitsFor, find_cycle
 from conveyor.graph.topology import Topology, channels_of
 from conveyor.sim.world.channel import MemoryChannel
@@ -51,10 +51,10 @@ class Waiting:
         asked = (*asked, node)
         if loop.finished:
             return False
-        if isinstance(request, Full):
+        if isinstance(request, WaitForRoom):
             consumers = [self.topology.channels[c].consumer for c in lacking_room(request)]
             return all(self.can_go_on(consumer, without, asked) for consumer in consumers)
-        if isinstance(request, Merge) and request.options():
+        if isinstance(request, ChooseInput) and request.options():
             return True
         return any(
             self.can_get(channel, without, asked) for channel in channels_of(loop.spec.inputs)
@@ -67,7 +67,7 @@ class Waiting:
         }
 
     def wait_of(self, loop: Loop) -> Wait:
-        if isinstance(loop.request, Full):
+        if isinstance(loop.request, WaitForRoom):
             return Wait(WaitsFor.ROOM, tuple(lacking_room(loop.request)))
         lacking = [
             c
@@ -87,7 +87,7 @@ class Waiting:
         }
 
 
-def lacking_room(full: Full[Blob]) -> list[int]:
+def lacking_room(full: WaitForRoom[Blob]) -> list[int]:
     """The channels that have no room for what is to go out."""
     blob = full.blob
     ends = [end.channel if isinstance(end, FaultyChannel) else end for end in full.outlets]

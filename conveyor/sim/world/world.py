@@ -23,7 +23,7 @@ from conveyor.core.channel import Tag
 from conveyor.core.failures import Failure
 from conveyor.core.job_node import Node
 from conveyor.core.nodes import CollectNode
-from conveyor.core.requests import ALL_ENDED, Choose, Full, Merge, Request
+from conveyor.core.requests import ALL_ENDED, ChooseInput, ChooseLane, Request, WaitForRoom
 from conveyor.graph.route import leaves
 from conveyor.graph.topology import is_shut
 from conveyor.report import DeadLetter, Tally
@@ -195,7 +195,7 @@ class World:
         ):
             return
         for loop in self.deciding:
-            if type(loop.request) is Full:
+            if type(loop.request) is WaitForRoom:
                 return
         asked = self.scheduler.at if self.scheduler.shares else len(self.log)
         if (asked == 0 or self.scheduler.shares) and not (
@@ -253,7 +253,7 @@ class World:
             for loop in self.active:
                 request = loop.request
                 try:
-                    if type(request) is Merge:
+                    if type(request) is ChooseInput:
                         loop.options = request.options()
                         if loop.options:
                             ready.append(loop)
@@ -261,7 +261,7 @@ class World:
                         if not request.ready():
                             continue
                         loop.go(ALL_ENDED)
-                    elif request is None or (type(request) is not Choose and request.ready()):
+                    elif request is None or (type(request) is not ChooseLane and request.ready()):
                         loop.go(None)
                     else:
                         continue
@@ -278,7 +278,7 @@ class World:
 
     def read(self, loop: Loop) -> None:
         """One read of a join, which is decided."""
-        options, point, ordinal = loop.options, loop.merge_name, loop.reads
+        options, point, ordinal = loop.options, loop.join_name, loop.reads
         lane = options[0]
         if len(options) > 1 or self.asks_of_one:
             lane = self.scheduler.pick(point, ordinal, options)
@@ -334,16 +334,16 @@ class World:
 
     def turn_of(self, ready: list[Loop]) -> Loop:
         turn = self.scheduler.turn(
-            [loop.spec.merge_name for loop in ready], [loop.options for loop in ready]
+            [loop.spec.join_name for loop in ready], [loop.options for loop in ready]
         )
         self.turned = self.turned or turn > 0
         return ready[turn]
 
     def has_what_it_wants(self, loop: Loop) -> bool:
-        wanted = self.scheduler.wants(loop.spec.merge_name, loop.reads)
+        wanted = self.scheduler.wants(loop.spec.join_name, loop.reads)
         return wanted is None or wanted in loop.options
 
-    def choose(self, choose: Choose) -> int:
+    def choose(self, choose: ChooseLane) -> int:
         """The lane that a balancing fork gives its next record."""
         lanes = range(len(choose.lanes))
         if choose.adaptive:
@@ -392,7 +392,7 @@ class World:
     def decided(self) -> dict[str, int]:
         """How much was decided at each join and each fork."""
         return self.counts | {
-            loop.spec.merge_name: loop.reads for loop in self.loops if len(loop.spec.inputs) > 1
+            loop.spec.join_name: loop.reads for loop in self.loops if len(loop.spec.inputs) > 1
         }
 
     # ------------------------------------------------------------------------------------------------------
@@ -420,6 +420,6 @@ class World:
             if counts:
                 loop.tally.restore(counts)
             loop.be_born()
-            if type(request) is Merge:
+            if type(request) is ChooseInput:
                 loop.go(None)
             loop.moves = moves

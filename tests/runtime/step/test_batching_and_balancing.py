@@ -8,7 +8,7 @@ import pytest
 
 from conveyor import BalancingFork, Join, Processor
 from conveyor.core.channel import SingleItemInlet, Tag
-from conveyor.core.requests import Choose, Merge
+from conveyor.core.requests import ChooseInput, ChooseLane
 from conveyor.graph.compiler import compile_topology
 from conveyor.graph.draft import Draft
 from conveyor.runtime.shm.control_block import ControlBlock, Layout
@@ -29,7 +29,7 @@ from conveyor.sim.world.channel import MemoryChannel
 from conveyor.stages import Stage
 from tests.jobs import double
 
-CHOOSE = Choose("pool", [range(1), range(1, 2)], adaptive=True)
+CHOOSE = ChooseLane("pool", [range(1), range(1, 2)], adaptive=True)
 
 
 @dataclass
@@ -174,7 +174,7 @@ def test_a_lane_that_idles_is_given_back(pool: Pool) -> None:
 
 
 def test_of_lanes_that_differ_the_one_where_an_item_waits_least_is_chosen(pool: Pool) -> None:
-    fixed = Choose("pool", CHOOSE.lanes, adaptive=False)
+    fixed = ChooseLane("pool", CHOOSE.lanes, adaptive=False)
     pool.inlets[0].set_cost(100)
     pool.inlets[1].set_cost(10)
     assert pool.lanes.choose(fixed) == 1
@@ -191,7 +191,7 @@ def test_what_a_worker_that_died_had_in_hand_is_read_first() -> None:
     channels = [MemoryChannel(8) for _ in range(3)]
     for channel in channels:
         channel.publish(4, [1, 2, 3, 4], Tag(1, 1, 0, 4, 0, 1))
-    merge = Merge("join", [channels[0], SingleItemInlet(channels[1], 2), channels[2]])
+    merge = ChooseInput("join", [channels[0], SingleItemInlet(channels[1], 2), channels[2]])
     turns = RoundRobin()
 
     read: list[int] = []
