@@ -20,8 +20,8 @@ from conveyor.graph.topology import Input, Kind, OrderedInput, ZipInput, channel
 from conveyor.items.codec import Sealed, is_atom, seal
 from conveyor.items.current_item import CURRENT
 from conveyor.sim.interruption import pass_on
-from conveyor.sim.prepare.own_state import Copy
 from conveyor.sim.prepare.prepared import AnyJob, PreparedNode, PreparedPipeline
+from conveyor.sim.prepare.stage_copy import StageCopy
 from conveyor.stages import Gives, gives_of, job_of, policy_of
 
 __all__ = ["ItemOutcomes", "NoAnswer", "Parts", "Results"]
@@ -111,13 +111,13 @@ class NodeOutcomes:
     def __init__(self, node: PreparedNode) -> None:
         self.gives: Callable[[object], Iterable[object]]
         self.name = node.spec.name
-        self.copy: Copy | None = None
+        self.copy: StageCopy | None = None
         if node.spec.stage is None:
             self.gives = nothing if node.spec.kind is Kind.SINK else itself
         elif node.spec.stage.is_stateful:
             raise NoAnswer
         else:
-            stage, own = copy = node.copy()
+            stage, private = copy = node.copy()
             if not node.is_stateless:
                 if node.packed is None:  # what it holds is the program's
                     raise NoAnswer
@@ -125,8 +125,8 @@ class NodeOutcomes:
             gives = outputs_of(stage)
             self.gives = (
                 gives
-                if own is None
-                else cast("Callable[[object], Iterable[object]]", own.iterated(gives))
+                if private is None
+                else cast("Callable[[object], Iterable[object]]", private.iterated(gives))
             )
             self.ends_run = policy_of(stage)[0] == "raise"
 

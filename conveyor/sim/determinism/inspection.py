@@ -79,18 +79,18 @@ class Inspection:
 
     def beside_perturbed(self, prepared: PreparedNode, node: JobNode) -> AnyJob:
         """The job beside its double."""
-        stage, own = prepared.copy()  # with a state of its own, if its function has one
+        stage, private = prepared.copy()  # with a state of its own, if its function has one
         if stage.is_stateful:
             perturbed_copy = perturbed_job(node.job)
             return lambda item: perturbed_copy(reordered(item))
         assert prepared.spec.stage is not None
         written = job_of(prepared.spec.stage)
-        if own is None:
+        if private is None:
             perturbed_copy = perturbed_job(job_of(stage), written)
         else:
-            made = own.instead(lambda: perturbed_job(job_of(stage), written))
+            made = private.instead(lambda: perturbed_job(job_of(stage), written))
             perturbed_copy = (
-                own.iterated(made) if gives_of(stage) is Gives.EACH else own.called(made)
+                private.iterated(made) if gives_of(stage) is Gives.EACH else private.called(made)
             )
         pair = PerturbedPair(
             self.watched(node, node.job), perturbed_copy, partial(self.differs, node)

@@ -1,10 +1,8 @@
-"""The items that go into a simulation, each made safe as it is pulled.
+"""The items that go into a simulation, each made safe as it is pulled from its iterable.
 
-Knows: how to pull from an iterable, once.  Must never know: what becomes of the items.
-
-A source may give one object again and again, changed each time, as a reader of rows with one dict
-does.  So an item is sealed before the next is asked for, as in a real run; but with `copy=False` it
-is lent, and such a source gives its last state only.
+A source may give one object again and again, changed each time, as a reader does that fills one
+dict for each row.  So an item is sealed before the next is pulled, as in a real run.  With
+`copy=False` it goes on by reference: there, every item of such a source shows the last row.
 """
 
 from __future__ import annotations
@@ -22,10 +20,10 @@ MOST_PULLED: Final = 1_000_000  # of an iterable that does not say how many ther
 
 
 def taken_in(items: Iterable[object], *, copies: bool = True, expected: int = 0) -> list[object]:
-    """All items, those that could change sealed one by one, if they are not.
+    """All items of an iterable; those that could change are sealed one by one.
 
-    Raises `NotPicklable`, and `ValueError` where more than a million come, and more than
-    `expected`, and nothing says how many there are.
+    Raises `NotPicklable`; and `ValueError` after a million items, or `expected` if that is more,
+    of an iterable that has no length.
 
     >>> row = {"n": 0}
     >>> as_given(taken_in(row for row["n"] in range(2)))
@@ -37,7 +35,8 @@ def taken_in(items: Iterable[object], *, copies: bool = True, expected: int = 0)
     for item in items:
         if len(safe) == most:
             raise ValueError(
-                f"the input has more than {most:,} items and does not say how many: a simulated run ends only behind the last. "
+                f"the input has more than {most:,} items and does not say how many: "
+                "a simulated run ends only behind the last. "
                 "Give it a part, such as itertools.islice(items, 100), or a list"
             )
         try:
@@ -49,13 +48,15 @@ def taken_in(items: Iterable[object], *, copies: bool = True, expected: int = 0)
 
 
 def as_given(items: Iterable[object]) -> list[object]:
-    """The items as they were when they were pulled: of those that are sealed, copies."""
+    """The items as they were when they were pulled: sealed items are opened, which copies them."""
     return [item.open() if isinstance(item, Sealed) else item for item in items]
 
 
 class ByReference(Sealed):
-    """In place of a sealed item: opened, it is the very object, so whoever changes it changes it
-    for all.
+    """An item that is not copied, for simulations that are to be quick rather than faithful.
+
+    It stands in for a sealed item.  Opened, it is the very object, so a job that changes its item
+    changes it for every other job.
 
     >>> item = [1]
     >>> ByReference(item).open() is item

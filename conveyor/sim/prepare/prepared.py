@@ -4,7 +4,7 @@ Knows: which stages may be shared between runs, and how to make a copy of the ot
 know: schedules.
 
 Every run starts fresh: a stage is made for each place in the graph as a worker gets it, with all
-that its code holds (`own`). A stage that can hold no state is its own copy.  Where nothing is
+that its code holds (`private`). A stage that can hold no state is its own copy.  Where nothing is
 copied, functions are used as they are, and an object of a class of the user's own is a shallow
 copy: what its attributes refer to is the program's.
 """
@@ -24,7 +24,7 @@ from conveyor.graph.topology import Kind, NodeSpec, Topology, channels_of
 from conveyor.items.bytecode import only_calculates
 from conveyor.items.stage_pickling import pack_stage
 from conveyor.sim.code.effects import has_no_effects
-from conveyor.sim.prepare.own_state import Copy, Packed
+from conveyor.sim.prepare.stage_copy import PackedStage, StageCopy
 from conveyor.stages import Job
 
 __all__ = ["AnyJob", "PreparedPipeline", "PreparedNode", "calculates"]
@@ -37,23 +37,23 @@ class PreparedNode:
 
     def __init__(self, spec: NodeSpec, copies: bool = True) -> None:
         self.spec = spec
-        self.packed: Packed | None = None
+        self.packed: PackedStage | None = None
         self.is_stateless = spec.stage is None or holds_nothing(spec.stage)
         if spec.stage is not None and copies and not self.is_stateless:
             pack_stage(
                 spec.stage, spec.name
             )  # what cannot be sent to a worker is refused here, too
-            self.packed = Packed(spec.stage)
+            self.packed = PackedStage(spec.stage)
             self.is_stateless = self.packed.holds_nothing and not spec.stage.is_stateful
         self.sets_up = spec.stage is not None and type(spec.stage).setup is not Job.setup
         self.tears_down = spec.stage is not None and type(spec.stage).teardown is not Job.teardown
 
-    def copy(self) -> Copy:
+    def copy(self) -> StageCopy:
         """The stage as a new worker has it."""
         stage = self.spec.stage
         assert stage is not None
         if self.is_stateless or self.packed is None:
-            return Copy(copy(stage) if stage.is_stateful else stage)
+            return StageCopy(copy(stage) if stage.is_stateful else stage)
         return self.packed.copy()
 
 

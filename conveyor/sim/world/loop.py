@@ -27,8 +27,8 @@ from conveyor.items.bytecode import is_slight
 from conveyor.report import DeadLetter, Tally
 from conveyor.sim.determinism.inspection import Inspection
 from conveyor.sim.interruption import is_final, pass_on
+from conveyor.sim.prepare.bindings import PrivateBindings
 from conveyor.sim.prepare.intake import ByReference
-from conveyor.sim.prepare.own_state import Own
 from conveyor.sim.prepare.prepared import PreparedNode, PreparedPipeline
 from conveyor.sim.schedule import CUT, Death, Decision
 from conveyor.sim.schedulers.scheduler import Scheduler
@@ -164,7 +164,7 @@ class Loop:
         self.finished = self.dead = False
         self.request: Request[Blob] | None = None
         self.stage: Job[object, object] | None = None
-        self.own: Own | None = None  # what the stage's code holds here
+        self.private: PrivateBindings | None = None  # what the stage's code holds here
 
     def begin(self) -> None:
         """A new run, and a new worker in it."""
@@ -189,15 +189,15 @@ class Loop:
         self.finished = self.dead = self.asked = self.has_begun = False
         self.request = None
         world, spec, crash_plan = self.world, self.spec, self.crash_plan
-        self.own = None
+        self.private = None
         try:
             node = self.make_node()
         except BaseException as error:  # reported, as a worker's is: the run ends
             self.fail("setup()" if self.stage is not None else LOADING, error)
             return
         finally:
-            if self.own is not None:
-                self.own.leave()
+            if self.private is not None:
+                self.private.leave()
         self.ends = ends = (
             self.deathless
             if crash_plan is None and not self.composite
@@ -243,9 +243,9 @@ class Loop:
             self.tally = Tally()  # the journal knows what the last worker had counted
         node = None if spec.stage is None or durable is not None else world.nodes.get(spec.index)
         if node is None and spec.stage is not None:
-            self.stage, self.own = stage, own = self.prepared.copy()
-            if own is not None:
-                own.enter()
+            self.stage, self.private = stage, private = self.prepared.copy()
+            if private is not None:
+                private.enter()
             if self.prepared.sets_up:
                 stage.setup()
             surroundings = ALONE._replace(place=self.place, is_final=is_final)
@@ -305,9 +305,9 @@ class Loop:
     def go(self, answer: int | None) -> None:
         """Goes on to the next wait, or the next read of a join."""
         self.moves += 1
-        send, world, own = self.send, self.world, self.own
-        if own is not None:
-            own.enter()
+        send, world, private = self.send, self.world, self.private
+        if private is not None:
+            private.enter()
         try:
             if not self.has_begun:
                 self.has_begun = True
@@ -330,8 +330,8 @@ class Loop:
         except Exception as error:
             self.fail("the worker itself", error)
         finally:
-            if own is not None:
-                own.leave()
+            if private is not None:
+                private.leave()
 
     def try_state(self) -> None:
         """Packs the state of a processor as a run would, before its first item and behind its last;
@@ -411,8 +411,8 @@ class Loop:
         stage, self.stage = self.stage, None
         if stage is None or not self.prepared.tears_down:
             return
-        if self.own is not None:
-            self.own.enter()
+        if self.private is not None:
+            self.private.enter()
         try:
             stage.teardown()
         except BaseException as error:  # reported, as a worker's is
@@ -421,5 +421,5 @@ class Loop:
             else:
                 pass_on(error)
         finally:
-            if self.own is not None:
-                self.own.leave()
+            if self.private is not None:
+                self.private.leave()
