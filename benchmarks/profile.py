@@ -22,7 +22,7 @@ from conveyor import BalancingFork, Filter, Join, Pipeline, Processor
 from conveyor.core.journal import Journal
 from conveyor.core.nodes import CollectNode
 from conveyor.runtime.parent.streaming import SourceThread
-from conveyor.runtime.parent.supervisor import Crew
+from conveyor.runtime.parent.supervisor import Supervisor
 from conveyor.runtime.process.start import START_METHOD_VARIABLE
 from conveyor.runtime.shm.ring import RingInlet, RingOutlet
 from conveyor.runtime.shm.wakeup import Wakeup
@@ -43,7 +43,7 @@ STEPS: dict[str, Sequence[tuple[type, str]]] = {
     "commit": [(RingInlet, "commit")],
     "note the counts": [(Journal, "note"), (Journal, "begin")],
     "wake others": [(Wakeup, "notify")],
-    "wait": [(Worker, "wait"), (Crew, "sleep"), (SourceThread, "publish")],
+    "wait": [(Worker, "wait"), (Supervisor, "sleep"), (SourceThread, "publish")],
     "loops": [(Loop, "step")],
 }
 REST = "all else"

@@ -28,7 +28,7 @@ from unittest.mock import patch
 
 from conveyor.core.endpoints import notes_of
 from conveyor.graph.topology import NodeSpec, Topology
-from conveyor.runtime.parent.supervisor import Crew
+from conveyor.runtime.parent.supervisor import Supervisor
 from conveyor.runtime.shm import control_block, ring
 from conveyor.runtime.shm.control_block import Layout, LayoutFactory
 from conveyor.runtime.shm.memory import Memory
@@ -82,13 +82,13 @@ def planned(*faults: Fault) -> Generator[None]:
     before = list(_planned)
     _planned.extend(faults)
     try:
-        with patch.object(Crew, "worker_layout", worker_layout):
+        with patch.object(Supervisor, "worker_layout", worker_layout):
             yield
     finally:
         _planned[:] = before
 
 
-def worker_layout(crew: Crew, spec: NodeSpec) -> LayoutFactory:
+def worker_layout(crew: Supervisor, spec: NodeSpec) -> LayoutFactory:
     """Takes the place of the supervisor's method."""
     lives = (0, crew.lives[spec.index])
     faults = tuple(each for each in _planned if each.stage == spec.name and each.life in lives)

@@ -186,8 +186,8 @@ class Recorded:
         if deployment is None:
             return None
         runner = deployment.runner
-        nodes = runner.crew.topology.nodes
-        for node, handle in list(runner.crew.handles.items()):
+        nodes = runner.supervisor.topology.nodes
+        for node, handle in list(runner.supervisor.handles.items()):
             if stage in {nodes[part].name for part in nodes[node].parts or (node,)}:
                 return int(handle.pid)
         return None

@@ -191,8 +191,8 @@ def test_a_lane_that_is_wanted_when_the_run_is_over_says_nothing_in_the_next() -
     next."""
     with pipeline().add(BalancingFork(max_lanes=3)).add(Total()).add(Join()) as pl:
         assert pl.run([1]) == [1]
-        crew: Any = pl._session.deployment.runner.crew
-        crew.control.want_lanes("balancing_fork", 2)
-        crew.control.request_attention()
-        crew.look_around()
+        supervisor: Any = pl._session.deployment.runner.supervisor
+        supervisor.control.want_lanes("balancing_fork", 2)
+        supervisor.control.request_attention()
+        supervisor.look_around()
         assert pl.run([2]) == [3]

@@ -38,7 +38,7 @@ from conveyor.recording.kept_pipeline import pack_pipeline
 from conveyor.report import DeadLetter, Tally
 from conveyor.runtime.parent.post_mortem import Account, Remains
 from conveyor.runtime.parent.restart_policy import is_restorable, is_stateful
-from conveyor.runtime.parent.supervisor import Crew
+from conveyor.runtime.parent.supervisor import Supervisor
 from conveyor.runtime.shm.ring import RingState
 from conveyor.runtime.step.decision_log import (
     JOIN,
@@ -128,7 +128,7 @@ class Recorder:
         self.failed_in = ""
         self.before: dict[int, Before] = {}
         self.remains: dict[int, Remains] = {}
-        self.crew: Crew | None = None
+        self.supervisor: Supervisor | None = None
         self.logs: dict[int, DecisionLog] = {}
         self.write(recording.head(points, adaptive_lanes))
 
@@ -159,15 +159,15 @@ class Recorder:
     # -------------------------------------------------------------------------------------------------
     # while the run goes on
 
-    def begin(self, crew: Crew) -> None:
+    def begin(self, supervisor: Supervisor) -> None:
         """The workers are idle: from here on what they decide is of this run."""
-        self.crew = crew
-        self.keep_pipeline(crew.stages, crew.main)
-        layout, memory = crew.layout, crew.memory
+        self.supervisor = supervisor
+        self.keep_pipeline(supervisor.stages, supervisor.main)
+        layout, memory = supervisor.layout, supervisor.memory
         self.logs = {node: DecisionLog(layout.log(memory, node)) for node in layout.logs}
         for node, log in self.logs.items():
-            log.take(crew.wakeups[node].notify)
-        for spec in crew.topology.nodes:
+            log.take(supervisor.wakeups[node].notify)
+        for spec in supervisor.topology.nodes:
             names = [spec.join_name, *(fork.name for fork in balancing_forks(spec.route))]
             self.numbers[spec.index] = [
                 self.number_of.get(name, -1) for name in names
@@ -176,11 +176,11 @@ class Recorder:
             if spec.route is not None:
                 forks |= forks_taken(
                     spec.route,
-                    [RingState(crew.rings[channel]).tail for channel in leaves(spec.route)],
+                    [RingState(supervisor.rings[channel]).tail for channel in leaves(spec.route)],
                 )
             state = Note(layout.state(memory, spec.index)) if is_restorable(spec) else None
             self.remains[spec.index] = Remains(
-                spec, crew.rings, layout.notes(memory, spec.index), state
+                spec, supervisor.rings, layout.notes(memory, spec.index), state
             )
             self.before[spec.index] = Before(self.remains[spec.index].account(0), forks)
 
@@ -219,13 +219,13 @@ class Recorder:
     def died(self, node: int, hands: Sequence[WorkerDeath | None]) -> None:
         """A worker died; nobody has taken its place yet.  `hands`: what each of its jobs had in
         hand."""
-        assert self.crew is not None
+        assert self.supervisor is not None
         name, begun, remains = (
             self.topology.nodes[node].name,
             self.before[node].account,
             self.remains[node],
         )
-        place = remains.place(self.crew.run, begun)
+        place = remains.place(self.supervisor.run, begun)
         hand, *others = hands
         with self.lock:
             if hand is not None:
@@ -238,7 +238,7 @@ class Recorder:
                     self.write(recording.ran_out(Timeout(name, hand.input, at)))
                     first = max(
                         hand.first,
-                        remains.head(remains.spec.inputs[hand.input], self.crew.run) - head,
+                        remains.head(remains.spec.inputs[hand.input], self.supervisor.run) - head,
                     )
                     if first == at or (
                         is_stateful(remains.spec) and not is_restorable(remains.spec)
@@ -269,9 +269,9 @@ class Recorder:
 
     def drain(self) -> None:
         """Takes what the workers have noted; called again and again."""
-        assert self.crew is not None
+        assert self.supervisor is not None
         for node, log in self.logs.items():
-            if found := log.take(self.crew.wakeups[node].notify):
+            if found := log.take(self.supervisor.wakeups[node].notify):
                 self.note(node, found)
         if self.grown >= FRAME_BYTES or (self.grown and monotonic() - self.last_frame > FRAME_S):
             self.flush()
@@ -336,9 +336,11 @@ class Recorder:
             return
         try:
             lanes: dict[str, int] = {}
-            if self.crew is not None and self.before:
+            if self.supervisor is not None and self.before:
                 self.drain()
-                lanes = {fork: self.crew.control.open_lanes(fork) for fork in self.crew.forks}
+                lanes = {
+                    fork: self.supervisor.control.open_lanes(fork) for fork in self.supervisor.forks
+                }
             self.flush()
             failure = (
                 ("", "")

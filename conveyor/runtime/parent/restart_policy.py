@@ -19,11 +19,11 @@ from conveyor.runtime.shm.control_block import NodeBlock
 from conveyor.runtime.shm.ring import Ring, RingState
 from conveyor.stages import policy_of
 
-__all__ = ["Inputs", "Recovery"]
+__all__ = ["Inputs", "RestartPolicy"]
 
 
 class Inputs:
-    """What lies before each node.  It knows nothing of the crew, which is then freed as soon as
+    """What lies before each node.  It knows nothing of the supervisor, which is then freed as soon as
     nobody has it."""
 
     def __init__(self, topology: Topology, rings: Sequence[Ring]) -> None:
@@ -40,7 +40,7 @@ class Inputs:
         return any(RingState(ring).queued for ring in self.rings[node])
 
 
-class Recovery:
+class RestartPolicy:
     """The deaths of one run.
 
     `committed` says how many items a node has committed since its channels were made, `has_input`

@@ -26,7 +26,7 @@ from conveyor.reporting.build import Figures, ordered_letters, report_of
 from conveyor.runtime.parent.exit_status import without_our_frames
 from conveyor.runtime.parent.recorder import RecordedPuller, Recorder
 from conveyor.runtime.parent.relief import Intake, Relief
-from conveyor.runtime.parent.supervisor import GRACE_S, PATIENCE_S, Crew
+from conveyor.runtime.parent.supervisor import GRACE_S, PATIENCE_S, Supervisor
 from conveyor.runtime.parent.watchdog import Watchdog
 from conveyor.runtime.placement import Placement, usable_cores
 from conveyor.runtime.process.importing import check_may_run
@@ -55,7 +55,7 @@ class SinkCut:
 
 
 class Runner:
-    """An open pipeline: its crew, kept warm from run to run, and the parent's ends of its
+    """An open pipeline: its supervisor, kept warm from run to run, and the parent's ends of its
     channels."""
 
     def __init__(self, topology: Topology, start_method: StartMethod, placement: Placement) -> None:
@@ -69,9 +69,13 @@ class Runner:
         self.stop: StopToken | None = None  # of the run under way
         fused = fuse(topology, len(usable_cores()), placement.may_share)
         self.source_spec, self.sink_spec = fused.nodes[0], fused.nodes[-1]
-        self.crew = Crew(fused, start_method, placement)
+        self.supervisor = Supervisor(fused, start_method, placement)
         self.watchdog = Watchdog(
-            fused, self.crew.layout, self.crew.memory, self.crew.blocks, self.crew.is_notified
+            fused,
+            self.supervisor.layout,
+            self.supervisor.memory,
+            self.supervisor.blocks,
+            self.supervisor.is_notified,
         )
         self.apart: tuple[int, ...] = ()  # the source, if a thread of its own steps it
         self.wait_reasons: Callable[[], dict[int, WaitReason]] = (
@@ -79,18 +83,18 @@ class Runner:
         )
         self.source_balances = balances(self.source_spec.route)
         try:
-            self.source_ends: RingEnds = self.crew.ends(self.source_spec)
-            self.sink_ends: RingEnds = self.crew.ends(self.sink_spec)
+            self.source_ends: RingEnds = self.supervisor.ends(self.source_spec)
+            self.sink_ends: RingEnds = self.supervisor.ends(self.sink_spec)
             self.balancer = self.source_balancer()
         except BaseException:
-            self.crew.end(GRACE_S)
+            self.supervisor.end(GRACE_S)
             raise
 
     def source_balancer(self) -> Balancer:
         route, outlets, control = (
             self.source_spec.route,
             self.source_ends.outlets,
-            self.crew.control,
+            self.supervisor.control,
         )
         assert route is not None
         if self.recorder is None:
@@ -111,12 +115,12 @@ class Runner:
 
     def is_ours(self) -> bool:
         """Does this process have the workers, and not the one that it was forked from?"""
-        return self.crew.is_ours()
+        return self.supervisor.is_ours()
 
     def is_outdated(self) -> bool:
         """Has the script defined anything again since the workers were started?  They would take
         the old for the new."""
-        return is_redefined(self.crew.defined)
+        return is_redefined(self.supervisor.defined)
 
     def is_busy(self) -> bool:
         """Is a thread inside a run, or inside `next()` of a stream?"""
@@ -125,14 +129,14 @@ class Runner:
     def begin_run(self, recorder: Recorder | None, stop: StopToken) -> int:
         """Lets the workers begin, and whoever writes down what they decide."""
         self.recorder = self.recorded = recorder
-        self.stop = self.crew.stop = stop
-        stop.wake = self.crew.wake
+        self.stop = self.supervisor.stop = stop
+        stop.wake = self.supervisor.wake
         stop.check()
         self.balancer = self.source_balancer()
         self.lift_soft_limits()
         if recorder is not None:
-            recorder.begin(self.crew)
-        return self.crew.begin_run(recorder)
+            recorder.begin(self.supervisor)
+        return self.supervisor.begin_run(recorder)
 
     def puller(self, items: Iterable[object]) -> Puller:
         """What pulls the items that are sent in, and seals them."""
@@ -227,12 +231,12 @@ class Runner:
         """Does what can be done; was there anything?"""
         moved = source.step() | sink.step()
         if moved:
-            self.crew.glance()
+            self.supervisor.glance()
         return moved
 
     def wake(self) -> None:
         """Ends the sleep of the thread that waits, from another."""
-        self.crew.wake()
+        self.supervisor.wake()
 
     def fail(self, error: BaseException) -> None:
         """Ends the workers, while the thread that runs is inside its source."""
@@ -244,14 +248,14 @@ class Runner:
 
     def run_over(self) -> None:
         """Nobody may end the run any more, and nothing of it is kept."""
-        self.stop = self.crew.stop = None
+        self.stop = self.supervisor.stop = None
         self.wait_reasons = dict
 
     def record_end(self, how: str, error: BaseException | None = None) -> None:
         """The recording says how the run ended, before what is shared is given back."""
         recorder, self.recorder = self.recorder, None
         if recorder is not None and self.is_ours():
-            self.crew.witness = None
+            self.supervisor.observer = None
             recorder.end(how, error, self.letters())
 
     def wait(
@@ -270,8 +274,8 @@ class Runner:
             loop.sleeps(results)
         fence()
         if not any(loop.able() for loop in loops) and not (wants_more is not None and wants_more()):
-            self.crew.look_around()
-            if not self.crew.sleep(timeout_ms) and not self.crew.recovery.due:
+            self.supervisor.look_around()
+            if not self.supervisor.sleep(timeout_ms) and not self.supervisor.restart_policy.due:
                 self.spread_net([loop for loop in loops if not loop.inlets or results == 1])
         for loop in loops:
             loop.is_awake()
@@ -286,16 +290,18 @@ class Runner:
         able = any(
             loop.able() for loop in loops if loop.balancer is None or not self.source_balances
         )
-        if able and not self.crew.sleep(LATE_MS):
-            self.crew.forgotten += 1
-        found = self.watchdog.look(self.crew.run, self.wait_reasons())
+        if able and not self.supervisor.sleep(LATE_MS):
+            self.supervisor.forgotten += 1
+        found = self.watchdog.look(self.supervisor.run, self.wait_reasons())
         self.lift_soft_limits()
-        self.crew.forgotten += len(found.forgotten)
-        self.crew.notify([*found.yielding, *found.forgotten, *self.crew.not_begun(), *self.apart])
+        self.supervisor.forgotten += len(found.forgotten)
+        self.supervisor.notify(
+            [*found.yielding, *found.forgotten, *self.supervisor.not_begun(), *self.apart]
+        )
 
     def lift_soft_limits(self) -> None:
         """The source, too, goes beyond what is measured if nobody can go on before."""
-        if self.crew.blocks[0].soft_limits_lifted:
+        if self.supervisor.blocks[0].soft_limits_lifted:
             self.balancer.lift_soft_limits()
             for outlet in self.source_ends.outlets:
                 outlet.soft_limits_lifted = True
@@ -303,10 +309,10 @@ class Runner:
     def finish_run(self) -> None:
         """Waits until every worker has finished the run, and has sent on what its jobs printed."""
         while True:
-            self.crew.look_around()  # may start the worker of one more lane, which then has this run to finish, too
-            if self.crew.is_done():
+            self.supervisor.look_around()  # may start the worker of one more lane, which then has this run to finish, too
+            if self.supervisor.is_done():
                 return
-            if not self.crew.sleep() and not self.crew.recovery.due:
+            if not self.supervisor.sleep() and not self.supervisor.restart_policy.due:
                 self.spread_net([])
 
     def end(self, failed: bool = False) -> None:
@@ -315,33 +321,38 @@ class Runner:
         before_end, self.before_end = self.before_end, None
         if before_end is not None and self.is_ours():
             before_end()
-        self.crew.end(GRACE_S if failed else PATIENCE_S)
+        self.supervisor.end(GRACE_S if failed else PATIENCE_S)
 
     def letters(self) -> tuple[DeadLetter, ...]:
         """The dead letters so far, ordered by stage, then ordinal."""
-        return ordered_letters(self.topology, self.crew.letters.all())
+        return ordered_letters(self.topology, self.supervisor.letters.all())
 
     def report(self, seconds: float) -> Report:
         """All workers and zips, in the order in which their stages were added."""
-        notes = self.crew.notes + (self.recorded.notes if self.recorded is not None else ())
-        if self.crew.forgotten:
+        notes = self.supervisor.notes + (self.recorded.notes if self.recorded is not None else ())
+        if self.supervisor.forgotten:
             notes += (
-                f"{WOKEN_BY_THE_NET}: {self.crew.forgotten} times somebody slept though there was work",
+                f"{WOKEN_BY_THE_NET}: {self.supervisor.forgotten} times somebody slept though there was work",
             )
         notes += tuple(
             f"{fork!r} had {lanes} lanes open: of that the simulator tells only with lanes={lanes}"
-            for fork, lanes in self.crew.most_lanes.items()
+            for fork, lanes in self.supervisor.most_lanes.items()
             if lanes > LANES_BY_DEFAULT
         )
-        return report_of(self.topology, self.figures, self.crew.control.read_zip, seconds, notes)
+        return report_of(
+            self.topology, self.figures, self.supervisor.control.read_zip, seconds, notes
+        )
 
     def figures(self, index: int) -> Figures:
         """What the control block says of a node."""
-        worker = home(self.crew.topology, index)
-        block, cores = self.crew.blocks[index], self.crew.cores[worker]
+        worker = home(self.supervisor.topology, index)
+        block, cores = self.supervisor.blocks[index], self.supervisor.cores[worker]
         busy, waiting, blocked, batches = block.times()
         core = cores[0] if len(cores) == 1 else None
-        tally, restarts = block.tally(self.crew.run), self.crew.recovery.restarts(worker)
+        tally, restarts = (
+            block.tally(self.supervisor.run),
+            self.supervisor.restart_policy.restarts(worker),
+        )
         return Figures(
             tally,
             busy * NANO,
@@ -349,6 +360,6 @@ class Runner:
             blocked * NANO,
             batches,
             restarts,
-            self.crew.pid(index),
+            self.supervisor.pid(index),
             core,
         )

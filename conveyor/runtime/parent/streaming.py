@@ -125,8 +125,8 @@ class SourceThread:
         self.loop: Loop = runner.source_loop(run, self.feed)
         self.balancer = runner.balancer
         self.outlets = runner.source_ends.outlets
-        self.wakeup: Wakeup = runner.crew.wakeups[0]
-        self.consumer_wakeup: Wakeup = runner.crew.wakeups[len(runner.topology.nodes) - 1]
+        self.wakeup: Wakeup = runner.supervisor.wakeups[0]
+        self.consumer_wakeup: Wakeup = runner.supervisor.wakeups[len(runner.topology.nodes) - 1]
         self.poll = select.poll()
         self.poll.register(self.wakeup.read_fd, select.POLLIN)
         self.lock = (
@@ -282,7 +282,7 @@ class Streaming:
         self.spin = Spin(SPIN_NS)
         last = len(runner.topology.nodes) - 1
         runner.wait_reasons = lambda: {0: source.wait_reason(), last: sink.wait_reason()}
-        runner.crew.watch_source(False)
+        runner.supervisor.watch_source(False)
         runner.apart = (0,)
         runner.before_end = source.stop
         source.thread.start()
@@ -294,14 +294,14 @@ class Streaming:
 
     def advance(self) -> bool:
         """Takes what has arrived, or waits for it; was it the last?"""
-        source, sink, crew = self.source, self.sink, self.runner.crew
+        source, sink, supervisor = self.source, self.sink, self.runner.supervisor
         self.cut.taken()
         if source.fault is not None:
             raise source.fault
         if self.recorder is not None:
             self.recorder.drain()
         if sink.step():
-            crew.glance()
+            supervisor.glance()
         else:
             source.send_on()
             if self.spin(sink.able):
@@ -311,7 +311,7 @@ class Streaming:
         if sink.finished and not self.results:
             source.thread.join()
             self.runner.finish_run()
-            crew.look_around()
+            supervisor.look_around()
             return True
         self.cut.give(len(self.results))
         return False
@@ -334,7 +334,7 @@ class Streaming:
             runner.record_end("failed" if was_failure else "stopped" if failed else "done", error)
             report = self.report()
             runner.apart = ()
-            runner.crew.watch_source(True)
+            runner.supervisor.watch_source(True)
             runner.run_over()
         finally:
             if failed:

@@ -38,7 +38,7 @@ from conveyor.items.main_module import defined_now, pack_main
 from conveyor.items.stage_pickling import pack_stage
 from conveyor.reporting.build import Letters
 from conveyor.runtime.descriptors import check_room, fill_standard
-from conveyor.runtime.parent.restart_policy import Inputs, Recovery, is_stateful
+from conveyor.runtime.parent.restart_policy import Inputs, RestartPolicy, is_stateful
 from conveyor.runtime.placement import Placement
 from conveyor.runtime.process.deferral import Deferral, deliver, interruptible, is_of_a_handler
 from conveyor.runtime.process.lifeline import lifeline
@@ -58,7 +58,7 @@ from conveyor.runtime.shm.ring import fence
 from conveyor.runtime.shm.wakeup import Wakeup
 from conveyor.runtime.worker.worker import Order, RolledBack, SentDeadLetter, work
 
-__all__ = ["Crew"]
+__all__ = ["Supervisor"]
 
 GRACE_S: Final = 0.5
 PATIENCE_S: Final = 10.0  # for teardown, when nothing has gone wrong
@@ -73,7 +73,7 @@ FOR_A_START: Final = (
 WATCH_MS: Final = 250.0  # how often somebody looks whether anything can still happen
 
 
-class Witness(Protocol):
+class RunObserver(Protocol):
     """Is told what becomes of a run that is recorded."""
 
     def drain(self) -> None: ...
@@ -81,7 +81,7 @@ class Witness(Protocol):
     def failed(self, node: int) -> None: ...
 
 
-class Crew:
+class Supervisor:
     """The workers of a topology and all that they share with the parent."""
 
     def __init__(self, topology: Topology, start_method: StartMethod, placement: Placement) -> None:
@@ -90,7 +90,7 @@ class Crew:
         self.start_method: StartMethod = start_method
         self.run = 0
         self.letters = Letters()
-        self.witness: Witness | None = None
+        self.observer: RunObserver | None = None
         self.stop: StopToken | None = None  # of the run under way
         self.ended = False
         self.waking = threading.RLock()  # a signal handler may come between
@@ -165,7 +165,7 @@ class Crew:
             self.layout.ring(self.memory, channel.index) for channel in self.topology.channels
         ]
         before = Inputs(self.topology, self.rings)
-        self.recovery = Recovery(
+        self.restart_policy = RestartPolicy(
             self.topology, self.blocks, before.committed, before.has_input, self.handles.get
         )
         ends = (0, len(self.topology.nodes) - 1)
@@ -199,8 +199,8 @@ class Crew:
             try:
                 handle = self.born(spec)
             except BrokenPipeError:  # it was killed before it had begun
-                self.recovery.started(spec.index)
-                self.recovery.died(spec.index, 0, None)
+                self.restart_policy.started(spec.index)
+                self.restart_policy.died(spec.index, 0, None)
                 return
             except (EOFError, OSError) as error:
                 if is_of_a_handler(error):
@@ -213,7 +213,7 @@ class Crew:
             self.pids[spec.index] = handle.pid
             self.nodes[handle.fd] = spec.index
             self.poll.register(handle.fd, select.POLLIN)
-            self.recovery.started(spec.index)
+            self.restart_policy.started(spec.index)
 
     def wakeups_near(self, spec: NodeSpec) -> dict[int, tuple[int, int]]:
         """The wakeups of a node and of those to which it is connected."""
@@ -256,22 +256,22 @@ class Crew:
                 list(sys.path),
                 self.main,
                 self.run,
-                self.recovery.history(spec.index),
+                self.restart_policy.history(spec.index),
                 self.worker_layout(spec),
             )
             fds += [place] if place is not None else []
             name = f"conveyor {self.topology.title(spec.index)}"
             return start_process(self.start_method, work, order, fds, lifeline(), name)
 
-    def begin_run(self, witness: Witness | None = None) -> int:
+    def begin_run(self, observer: RunObserver | None = None) -> int:
         """Lets the workers begin; gives the number of the run."""
-        self.witness = witness
-        self.control.record(witness is not None)
+        self.observer = observer
+        self.control.record(observer is not None)
         self.letters = Letters()
         self.forgotten = 0
         self.most_lanes = {fork: self.control.open_lanes(fork) for fork in self.by_machine}
         self.run += 1
-        self.recovery.begin_run(self.run)
+        self.restart_policy.begin_run(self.run)
         for spec in self.workers:
             if spec.index not in self.open:
                 self.shut(spec, self.run)
@@ -321,7 +321,9 @@ class Crew:
         Raises what a worker reported, or that one died and there is not to be another.
         """
         waits = [
-            wait for wait in (timeout_ms, self.recovery.patience_ms(), WATCH_MS) if wait is not None
+            wait
+            for wait in (timeout_ms, self.restart_policy.patience_ms(), WATCH_MS)
+            if wait is not None
         ]
         ready = self.poll.poll(math.ceil(min(waits)))
         for fd, _ in ready:
@@ -342,9 +344,9 @@ class Crew:
         """Replaces workers that died, and kills those whose item takes too long."""
         for node in dead:
             self.reap(node)
-        for node in self.recovery.now_due():
+        for node in self.restart_policy.now_due():
             self.start(self.topology.nodes[node])
-        for node in self.recovery.overdue():
+        for node in self.restart_policy.overdue():
             self.handles[node].send(signal.SIGKILL)
 
     def reap(self, node: int) -> None:
@@ -356,14 +358,14 @@ class Crew:
             handle.close()
         self.look_around()  # it may have told of a failure before it died
         try:
-            self.recovery.died(node, handle.pid, exit_code)
+            self.restart_policy.died(node, handle.pid, exit_code)
         except RunError:
-            if self.witness is not None:
-                self.witness.failed(node)
+            if self.observer is not None:
+                self.observer.failed(node)
             raise
         finally:
-            if self.witness is not None:
-                self.witness.died(node, self.recovery.newest)
+            if self.observer is not None:
+                self.observer.died(node, self.restart_policy.newest)
         self.notify_all()  # it may have died between a store and the notification of it
 
     def look_around(self) -> None:
@@ -373,8 +375,8 @@ class Crew:
         """
         if self.stop is not None:
             self.stop.check()
-        if self.witness is not None:
-            self.witness.drain()
+        if self.observer is not None:
+            self.observer.drain()
         if not self.control.take_attention_request():
             return
         for ledger in self.ledgers:
@@ -420,8 +422,8 @@ class Crew:
 
     def read(self, message: object) -> None:
         if isinstance(message, Failure):
-            if self.witness is not None:
-                self.witness.failed(message.node)
+            if self.observer is not None:
+                self.observer.failed(message.node)
             raise raised_by(
                 message, self.topology.nodes[message.node].name, f"worker {self.pid(message.node)}"
             )

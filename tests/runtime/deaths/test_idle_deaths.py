@@ -16,7 +16,7 @@ import pytest
 
 from conveyor import BalancingFork, FlatMap, Join, Pipe, Processor, ReplicatingFork, Zip
 from conveyor.errors import WorkerCrashed
-from conveyor.runtime.parent.supervisor import Crew
+from conveyor.runtime.parent.supervisor import Supervisor
 from conveyor.runtime.shm.control_block import FOR_ROOM
 from tests.chaos.watch import workers
 from tests.helpers import START_METHODS, eventually, living_children, pipeline
@@ -37,16 +37,16 @@ def nothing_is_left_behind() -> Iterator[None]:
 
 
 @pytest.fixture
-def crews(monkeypatch: pytest.MonkeyPatch) -> list[Any]:
+def supervisors(monkeypatch: pytest.MonkeyPatch) -> list[Any]:
     """Those that are made: what workers are about nobody else can tell."""
     made: list[Any] = []
-    init = Crew.__init__
+    init = Supervisor.__init__
 
-    def kept(crew: Crew, *arguments: Any) -> None:
-        made.append(crew)
-        init(crew, *arguments)
+    def kept(supervisor: Supervisor, *arguments: Any) -> None:
+        made.append(supervisor)
+        init(supervisor, *arguments)
 
-    monkeypatch.setattr(Crew, "__init__", kept)
+    monkeypatch.setattr(Supervisor, "__init__", kept)
     return made
 
 
@@ -194,7 +194,7 @@ def test_workers_that_are_warm_may_be_killed_between_runs(start_method: str) -> 
             killed(there())
 
 
-def test_workers_that_wait_for_room_may_be_killed_again_and_again(crews: list[Any]) -> None:
+def test_workers_that_wait_for_room_may_be_killed_again_and_again(supervisors: list[Any]) -> None:
     """Each has an item in hand, whose job has long returned."""
     pl = (
         pipeline()
@@ -206,16 +206,17 @@ def test_workers_that_wait_for_room_may_be_killed_again_and_again(crews: list[An
     )
     with pl.stream(range(40)) as stream:
         results = [next(stream)]
-        (crew,) = crews
+        (supervisor,) = supervisors
         for _ in range(MORE_THAN_ALLOWED):
             while not all(
-                crew.blocks[worker.index].wait_reason().kind == FOR_ROOM for worker in crew.workers
+                supervisor.blocks[worker.index].wait_reason().kind == FOR_ROOM
+                for worker in supervisor.workers
             ):
-                crew.sleep(5)  # the consumer looks after them, and takes nothing
+                supervisor.sleep(5)  # the consumer looks after them, and takes nothing
             before = restarts(stream)
             killed(there())
             while restarts(stream) < before + 2:
-                crew.sleep(5)
+                supervisor.sleep(5)
         results += list(stream)
 
     assert results == [2 * (item + 1) for item in range(40)]
@@ -223,7 +224,7 @@ def test_workers_that_wait_for_room_may_be_killed_again_and_again(crews: list[An
 
 @pytest.mark.parametrize("stage", ["first", "second"])
 def test_a_worker_that_is_killed_when_it_has_done_its_part_is_not_missed(
-    stage: str, crews: list[Any]
+    stage: str, supervisors: list[Any]
 ) -> None:
     pl = (
         pipeline()
@@ -235,9 +236,9 @@ def test_a_worker_that_is_killed_when_it_has_done_its_part_is_not_missed(
     with pl.stream(range(20)) as stream:
         results = [next(stream)]
         pid = stream.report.stages[stage].pid
-        (crew,) = crews
+        (supervisor,) = supervisors
         if stage == "first":
-            eventually(lambda: crew.blocks[1].done == crew.run)
+            eventually(lambda: supervisor.blocks[1].done == supervisor.run)
         killed([pid])
         results += list(stream)
 
@@ -251,17 +252,19 @@ def raises_until(file: Path, item: int) -> int:
 
 
 def test_a_worker_that_waits_before_another_attempt_is_not_killed_by_its_item(
-    tmp_path: Path, crews: list[Any]
+    tmp_path: Path, supervisors: list[Any]
 ) -> None:
     job = Processor(partial(raises_until, tmp_path / "go"), name="job", retries=100)
     with pipeline().add(Pipe(1)).add(job).stream(iter(range(5))) as stream:
-        (crew,) = crews
+        (supervisor,) = supervisors
 
         def is_waiting() -> bool:
             """It is at the item, and its job is not."""
-            block = crew.blocks[1]
+            block = supervisor.blocks[1]
             return bool(
-                block.tally(crew.run).items_in >= 1 and block.has_begun() and block.running == 0
+                block.tally(supervisor.run).items_in >= 1
+                and block.has_begun()
+                and block.running == 0
             )
 
         def may_be_killed(number: int) -> bool:
@@ -286,14 +289,14 @@ def test_a_worker_that_waits_before_another_attempt_is_not_killed_by_its_item(
 
 
 def test_a_state_that_is_lost_when_its_worker_has_done_its_part_is_an_error_of_the_next_run_only(
-    crews: list[Any],
+    supervisors: list[Any],
 ) -> None:
     """Its run has all that came of it; another would begin with nothing."""
     with pipeline().add(Sums()).add(Pipe(64)).add(Processor(abs)).add(Pipe(1)) as pl:
         with pl.stream(range(5)) as stream:
-            (crew,) = crews
+            (supervisor,) = supervisors
             results = [next(stream)]
-            eventually(lambda: crew.blocks[1].done == crew.run)
+            eventually(lambda: supervisor.blocks[1].done == supervisor.run)
             killed([stream.report.stages["sums"].pid])
             results += list(stream)
         assert results == [0, 1, 3, 6, 10, 10]
@@ -347,12 +350,12 @@ def dies_at(file: str, every: int, until: int, item: int) -> int:
     return item
 
 
-def test_what_is_remembered_of_deaths_does_not_grow(tmp_path: Any, crews: list[Any]) -> None:
+def test_what_is_remembered_of_deaths_does_not_grow(tmp_path: Any, supervisors: list[Any]) -> None:
     """So the hundredth worker is told no more, and takes as much at a time, as the second."""
     job = Processor(partial(dies_at, f"{tmp_path}/", 10, 500), name="job")
     with pipeline().add(job).stream(range(5000)) as stream:
-        recovery = crews[0].recovery
-        told = [len(recovery.history(1)[0]) for _ in stream]
+        policy = supervisors[0].restart_policy
+        told = [len(policy.history(1)[0]) for _ in stream]
 
     assert restarts(stream) == 50
     assert max(told) <= 3
