@@ -48,6 +48,7 @@ def map_slice(
     before = len(out)
     dropped = sealed = 0
     append = out.append
+    box: list[object] = [None]
     usual: type[object] = int  # of results like the last one, only the type is looked at
     error: BaseException | None = None
     try:
@@ -59,8 +60,12 @@ def map_slice(
             elif result is None:
                 dropped += 1
             elif kind is dict or kind is list:
-                item = None  # a job may have given it back
-                if is_owned(result):
+                box[0] = result
+                result = item = None  # a job may have given it back
+                owned = is_owned(box)
+                result = box[0]
+                box[0] = None
+                if owned:
                     append(result if loose else Owned(result))  # type: ignore[arg-type]  # mypy does not see what `kind` says
                 else:
                     append(seal(result))

@@ -24,10 +24,14 @@ OPERATORS: Final = frozenset(
     "BUILD_STRING BUILD_TUPLE FORMAT_SIMPLE FORMAT_VALUE FORMAT_WITH_SPEC".split()
 )
 CALCULATES: Final = OPERATORS | frozenset(
-    "RESUME NOP COPY SWAP POP_TOP TO_BOOL BUILD_SLICE CONVERT_VALUE LOAD_CONST LOAD_FAST LOAD_FAST_LOAD_FAST STORE_FAST "
-    "STORE_FAST_LOAD_FAST STORE_FAST_STORE_FAST RETURN_CONST RETURN_VALUE JUMP_BACKWARD JUMP_FORWARD JUMP_IF_FALSE_OR_POP "
+    "RESUME NOP NOT_TAKEN EXTENDED_ARG COPY SWAP POP_TOP TO_BOOL BUILD_SLICE CONVERT_VALUE LOAD_CONST "
+    "LOAD_SMALL_INT LOAD_FAST LOAD_FAST_CHECK LOAD_FAST_LOAD_FAST LOAD_FAST_BORROW "
+    "LOAD_FAST_BORROW_LOAD_FAST_BORROW STORE_FAST STORE_FAST_LOAD_FAST STORE_FAST_STORE_FAST "
+    "RETURN_CONST RETURN_VALUE JUMP_BACKWARD JUMP_FORWARD JUMP_IF_FALSE_OR_POP "
     "JUMP_IF_TRUE_OR_POP".split()
 )
+# What LOAD_COMMON_CONSTANT may load: it loads functions and classes, too.
+COMMON: Final = frozenset(map(repr, (None, True, False, "", -1)))
 RETURNS: Final = frozenset({"RETURN_VALUE", "RETURN_CONST"})
 
 
@@ -38,12 +42,25 @@ def only_calculates(job: FunctionType) -> bool:
     (True, False)
     """
     code = job.__code__
-    given = [*(job.__defaults__ or ()), *(job.__kwdefaults__ or {}).values(), *code.co_consts]
+    given = [*(job.__defaults__ or ()), *(job.__kwdefaults__ or {}).values()]
     return (
         all(map(is_atom, given))
+        and all(map(is_harmless, code.co_consts))
         and not code.co_flags & CO_VARKEYWORDS
-        and all(name in CALCULATES or name.startswith("POP_JUMP_") for name in operations(code))
+        and all(map(calculates, dis.get_instructions(code)))
     )
+
+
+def is_harmless(constant: object) -> bool:
+    """A slice, too: it is a constant since Python 3.14, and nothing but a subscript ever sees it."""
+    return type(constant) is slice or is_atom(constant)
+
+
+def calculates(instruction: dis.Instruction) -> bool:
+    name = instruction.opname
+    if name == "LOAD_COMMON_CONSTANT":
+        return instruction.argrepr in COMMON
+    return name in CALCULATES or name.startswith("POP_JUMP_")
 
 
 def is_slight(job: Callable[[object], object]) -> bool:

@@ -29,7 +29,7 @@ from operator import countOf
 from pickle import PickleBuffer
 from reprlib import Repr
 from sys import getrefcount
-from typing import Final, Protocol, TypeAlias, cast
+from typing import Any, Final, Protocol, TypeAlias, cast
 
 from conveyor.errors import NotPicklable
 from conveyor.items.unpicklable import plain_parts_of, reason
@@ -167,9 +167,8 @@ class Recycler:
     def __call__(self, view: memoryview) -> object:
         used = self.used
         for index in range(len(used)):
-            # Twice: from the deque, and as an argument here.  A view of it, such as an array, would
-            # be one more.
-            if len(used[index]) == len(view) and getrefcount(used[index]) == 2:
+            # A view of it, such as an array, would be one more.
+            if len(used[index]) == len(view) and getrefcount(used[index]) == ALONE:
                 used[index][:] = view
                 return used[index]
         copy = bytearray(view)
@@ -251,21 +250,24 @@ class Owned(Sealed):
         return self.value.copy()
 
 
-def is_owned(item: object) -> bool:
-    """Is `item` a dict or a list of simple things to which only the caller's variable refers that
-    it is called with?
+def is_owned(box: list[object]) -> bool:
+    """Is what is first in `box` a dict or a list of simple things to which only the box refers?
 
-    >>> fresh, shared = {"a": 1}, [2]
-    >>> elsewhere = shared
+    A variable would not do in its place: what a function was called with, its own caller may have
+    in a variable, too, and since Python 3.14 such references are not counted.  What a list holds
+    is.
+
+    >>> fresh, shared = [{"a": 1}], [[2]]
+    >>> elsewhere = shared[0]
     >>> is_owned(fresh), is_owned(shared)
     (True, False)
     """
-    if getrefcount(item) != ALONE:
+    if getrefcount(box[0]) != ALONE:
         return False
+    item: Any = box[0]
     if type(item) is dict:
-        plain = cast("dict[object, object]", item)
-        return is_simple(plain) and is_simple(plain.values())
-    return type(item) is list and is_simple(cast("list[object]", item))
+        return SIMPLE.issuperset(map(type, item)) and SIMPLE.issuperset(map(type, item.values()))
+    return type(item) is list and SIMPLE.issuperset(map(type, item))
 
 
 def is_simple(things: Iterable[object]) -> bool:
@@ -273,18 +275,11 @@ def is_simple(things: Iterable[object]) -> bool:
     return SIMPLE.issuperset(map(type, things))
 
 
-def _count(item: object) -> int:
-    return getrefcount(item)
+def _count(box: list[object]) -> int:
+    return getrefcount(box[0])
 
 
-def _count_of_one() -> int:
-    item: list[object] = []
-    return _count(item)
-
-
-ALONE: Final = (
-    _count_of_one()
-)  # what a function sees of an argument to which only its caller's variable refers
+ALONE: Final = _count([[]])  # what is counted of a thing to which only a list refers
 
 
 def sealer(keep: Keep = Copied) -> Seal:

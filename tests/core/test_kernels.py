@@ -130,6 +130,13 @@ CALCULATES = [
     "job = lambda x: x or None",
     "job = lambda x: x[0]",
     "job = lambda x: x[1:]",
+    "job = lambda x: x[:-1]",
+    "job = lambda x: x[::2]",
+    "job = lambda x: x[x:x]",
+    "job = lambda x: (x == '', x != -1, ~x if x is True else False)",
+    "job = lambda x: x not in ('a', 1.5) or -1",
+    "job = lambda x: 'even' if x % 2 == 0 else ''",
+    "job = lambda x: (x if x is not None else 0) ** 2 // 3 - 70_000",
     "job = lambda x: x[0] + 1",
     "job = lambda x, y=3, z=('a', (1, None)): (x, y, z)",
     "job = lambda x, *, y=3: x * y",
@@ -155,6 +162,26 @@ CALCULATES = [
         if x < 0:
             return
     """,
+    """
+    def job(x):
+        a, b = x, 1
+        a, b = b, a
+        c = d = a
+        while True:
+            c += 1
+            if c > 5:
+                break
+            elif c == 4:
+                continue
+        return a, b, c * d
+    """,
+    """
+    def job(x):
+        if x:
+            found = x
+        return found
+    """,
+    f"job = lambda x: {' + '.join(['(x if x else 1)'] * 99)}",
 ]
 
 NAMES_AND_CALLS = [
@@ -172,6 +199,11 @@ NAMES_AND_CALLS = [
     "job = lambda x, kept=({},): kept[0]",
     "job = lambda x, *, kept=[]: kept",
     "job = lambda x: ...",
+    """
+    def job(x):
+        assert x
+        return x
+    """,
     "job = lambda x: x + offset",
     "job = lambda x: log.append(x)",
     "job = lambda x: log",

@@ -4,7 +4,12 @@ change does not."""
 from __future__ import annotations
 
 import pickle
-from collections.abc import Callable
+import sys
+import threading
+import types
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from typing import Any
 
 import pytest
@@ -12,7 +17,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from conveyor.core.kernels import map_slice
-from conveyor.items.codec import Owned, Sealed, is_atom, seal, whole
+from conveyor.items.codec import Owned, Sealed, is_atom, is_owned, seal, whole
+
+CALLS = 300  # the interpreter takes other ways for what it has done a few times
 
 simple = (
     st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | st.text() | st.binary()
@@ -72,15 +79,185 @@ class Keeper:
         self.kept = each()
         return next(self.kept)
 
+    def on_the_stack_of_a_generator(self, item: int) -> object:
+        def each() -> Any:
+            made = {"a": item}
+            return made, (yield made)
 
+        self.kept = each()
+        return next(self.kept)
+
+    def of_a_coroutine(self, item: int) -> object:
+        @types.coroutine
+        def give(made: object) -> Any:
+            yield made
+
+        async def each() -> None:
+            made = [item]
+            await give(made)
+            made.append(2)
+
+        self.kept = each()
+        given: object = self.kept.send(None)
+        AWAITED.append(self.kept)
+        return given
+
+    def frame(self, item: int) -> object:
+        made = [item]
+        self.kept = sys._getframe()  # pyright: ignore[reportPrivateUsage]
+        return made
+
+    def traceback(self, item: int) -> object:
+        def fail(made: list[int]) -> None:
+            raise ValueError
+
+        made = [item]
+        try:
+            fail(made)
+        except ValueError as error:
+            self.kept = error
+        return made
+
+    def names(self, item: int) -> object:
+        made = [item]
+        self.kept = locals()
+        return made
+
+    def argument(self, item: int) -> object:
+        def keep(*given: object) -> object:
+            self.kept = given
+            return given[0]
+
+        return keep([item])
+
+    def default(self, item: int) -> object:
+        made = [item]
+        self.kept = lambda made=made: made
+        return made
+
+    def bound(self, item: int) -> object:
+        made = [item]
+        self.kept = partial(len, made)
+        return made
+
+    def global_name(self, item: int) -> object:
+        global GIVEN
+        GIVEN = [item]
+        return GIVEN
+
+    def part(self, item: int) -> object:
+        made = [item]
+        self.kept = {"a": (made,)}
+        return made
+
+    def in_another_thread(self, item: int) -> object:
+        made = [item]
+        self.kept = threading.local()
+        with ThreadPoolExecutor(1) as pool:
+            pool.submit(setattr, self, "kept", made).result()
+        return made
+
+
+GIVEN: list[int] = []
+AWAITED: list[Any] = []
 WAYS = [name for name in vars(Keeper) if not name.startswith("_")]
+
+
+@pytest.fixture(autouse=True)
+def coroutines_end() -> Iterator[None]:
+    yield
+    for each in AWAITED:
+        each.close()
+    AWAITED.clear()
 
 
 @pytest.mark.parametrize("way", WAYS)
 def test_what_somebody_can_still_get_at_is_pickled(way: str) -> None:
-    (out,) = given_by(getattr(Keeper(), way))
+    outs = given_by(getattr(Keeper(), way), *range(CALLS))
 
-    assert type(out) is Sealed
+    assert {type(out) for out in outs} == {Sealed}
+
+
+def last_of_two(item: int) -> object:
+    first = second = [item]
+    del first
+    return second
+
+
+def from_inside(item: int) -> object:
+    def make(made: list[int]) -> list[int]:
+        made.append(1)
+        return made
+
+    return make([item])
+
+
+def from_a_generator(item: int) -> object:
+    def each() -> Any:
+        yield {"a": item}
+
+    return next(each())
+
+
+def while_leaving(item: int) -> object:
+    made = {"a": item}
+    try:
+        return made
+    finally:
+        made["b"] = 2
+
+
+NEW: list[Callable[[Any], object]] = [
+    lambda item: {"a": item},
+    lambda item: [item, item],
+    lambda item: [each * 2 for each in range(item % 3)],
+    lambda item: {each: each for each in "ab"},
+    lambda item: {"a": item} | {"b": 2},
+    lambda item: [item] * 3,
+    lambda item: "a b".split(),
+    partial(dict.fromkeys, "ab"),
+    last_of_two,
+    from_inside,
+    from_a_generator,
+    while_leaving,
+]
+
+
+@pytest.mark.parametrize("job", NEW, ids=range(len(NEW)))
+def test_what_a_job_made_and_let_go_is_not_pickled(job: Callable[[Any], object]) -> None:
+    assert {type(out) for out in given_by(job, *range(CALLS))} == {Owned}
+
+
+def passed_on(box: list[object]) -> bool:
+    return is_owned(box)
+
+
+def put_in_a_box(given: object) -> bool:
+    return is_owned([given])
+
+
+def let_go_in_a_box(given: object) -> bool:
+    box = [given]
+    del given
+    return is_owned(box)
+
+
+@pytest.mark.parametrize("ask", [put_in_a_box, let_go_in_a_box])
+def test_what_a_caller_further_up_has_is_not_owned(ask: Callable[[object], bool]) -> None:
+    def answers() -> Iterator[bool]:
+        for number in range(CALLS):
+            mine = [number]
+            yield ask(mine)
+            mine.append(2)
+
+    assert set(answers()) == {False}
+
+
+@pytest.mark.parametrize("ask", [is_owned, passed_on])
+def test_what_only_a_box_has_is_owned_however_often_it_is_asked(
+    ask: Callable[[list[object]], bool],
+) -> None:
+    assert {ask([{"a": number}]) for number in range(CALLS)} == {True}
 
 
 NOT_SIMPLE: list[Callable[[object], object]] = [
