@@ -29,6 +29,7 @@ from conveyor.runtime.shm.wakeup import Wakeup
 from conveyor.runtime.step.batching import Meter
 from conveyor.runtime.step.loop import Loop
 from conveyor.runtime.step.source import Puller
+from conveyor.runtime.worker.run import Run
 from conveyor.runtime.worker.worker import Worker
 
 LATENCY_TRIPS = 2000
@@ -43,7 +44,7 @@ STEPS: dict[str, Sequence[tuple[type, str]]] = {
     "commit": [(RingInlet, "commit")],
     "note the counts": [(Journal, "note"), (Journal, "begin")],
     "wake others": [(Wakeup, "notify")],
-    "wait": [(Worker, "wait"), (Supervisor, "sleep"), (SourceThread, "publish")],
+    "wait": [(Run, "wait"), (Supervisor, "sleep"), (SourceThread, "publish")],
     "loops": [(Loop, "step")],
 }
 REST = "all else"
@@ -98,7 +99,7 @@ def watched(watch: Stopwatch, report_to: int) -> Generator[None]:
         started = process_time_ns()
         run(worker, number)
         watch.spent[REST] = process_time_ns() - started - sum(watch.spent.values())
-        batches = worker.node_block.times()[3]
+        batches = worker.workplace.block.times()[3]
         os.write(report_to, json.dumps([batches, watch.spent]).encode() + b"\n")
 
     try:

@@ -30,7 +30,7 @@ from conveyor.core.endpoints import notes_of
 from conveyor.graph.topology import NodeSpec, Topology
 from conveyor.runtime.parent.supervisor import Supervisor
 from conveyor.runtime.shm import control_block, ring
-from conveyor.runtime.shm.control_block import Layout, LayoutFactory
+from conveyor.runtime.shm.layout import Layout, LayoutFactory
 from conveyor.runtime.shm.memory import Memory
 from conveyor.runtime.shm.ring import Ring
 

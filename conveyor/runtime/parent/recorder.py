@@ -39,15 +39,9 @@ from conveyor.report import DeadLetter, Tally
 from conveyor.runtime.parent.post_mortem import Account, Remains
 from conveyor.runtime.parent.restart_policy import is_restorable, is_stateful
 from conveyor.runtime.parent.supervisor import Supervisor
+from conveyor.runtime.shm.decision_log import DecisionLog, LoggedDecision
 from conveyor.runtime.shm.ring import RingState
-from conveyor.runtime.step.decision_log import (
-    JOIN,
-    STANDS,
-    DecisionLog,
-    LoggedDecision,
-    LoggedReads,
-    forks_taken,
-)
+from conveyor.runtime.step.logged import JOIN, STANDS, LoggedReads, forks_taken
 from conveyor.runtime.step.source import Puller
 
 __all__ = ["RecordedPuller", "Recorder"]

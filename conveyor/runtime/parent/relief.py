@@ -22,8 +22,9 @@ from typing import Final, Protocol
 from conveyor.core.engine import StopToken
 from conveyor.runtime.parent.interrupt import Interruptible
 from conveyor.runtime.process.deferral import Deferral
-from conveyor.runtime.shm.control_block import FOR_NOTHING, WaitReason
+from conveyor.runtime.shm.ring import Blob
 from conveyor.runtime.step.batching import LARGEST_SLICE, SLICE_NS, WakeupCoalescing
+from conveyor.runtime.step.contract import FOR_NOTHING, WaitReason
 from conveyor.runtime.step.loop import Loop
 from conveyor.runtime.step.source import GivenFeed, Puller
 
@@ -81,10 +82,10 @@ class Intake:
 class Host(Protocol):
     """What steps loops, sleeps and ends workers."""
 
-    def step(self, source: Loop, sink: Loop) -> bool: ...
+    def step(self, source: Loop[Blob], sink: Loop[Blob]) -> bool: ...
     def wait(
         self,
-        loops: list[Loop],
+        loops: list[Loop[Blob]],
         results: int,
         timeout_ms: int | None,
         wants_more: Callable[[], bool] | None,
@@ -101,8 +102,8 @@ class Relief:
         host: Host,
         stop: StopToken,
         intake: Intake,
-        source: Loop,
-        sink: Loop,
+        source: Loop[Blob],
+        sink: Loop[Blob],
         coalescing: WakeupCoalescing,
     ) -> None:
         self.host = host

@@ -31,11 +31,12 @@ from conveyor.runtime.parent.watchdog import Watchdog
 from conveyor.runtime.placement import Placement, usable_cores
 from conveyor.runtime.process.importing import check_may_run
 from conveyor.runtime.process.start import StartMethod
-from conveyor.runtime.shm.control_block import WaitReason
 from conveyor.runtime.shm.endpoints import RingEnds
-from conveyor.runtime.shm.ring import RingOutlet, fence
-from conveyor.runtime.step.batching import LARGEST_SLICE, Balancer, WakeupCoalescing
-from conveyor.runtime.step.decision_log import LoggedBalancer
+from conveyor.runtime.shm.ring import Blob, RingOutlet, fence
+from conveyor.runtime.step.balancing import Balancer
+from conveyor.runtime.step.batching import LARGEST_SLICE, WakeupCoalescing
+from conveyor.runtime.step.contract import WaitReason
+from conveyor.runtime.step.logged import LoggedBalancer
 from conveyor.runtime.step.loop import Loop
 from conveyor.runtime.step.source import Feed, GivenFeed, Puller
 
@@ -147,7 +148,7 @@ class Runner:
             else RecordedPuller(items, seal, self.recorder)
         )
 
-    def source_loop(self, run: int, feed: Feed | GivenFeed) -> Loop:
+    def source_loop(self, run: int, feed: Feed | GivenFeed) -> Loop[Blob]:
         spec, ends = self.source_spec, self.source_ends
         node = stamped(spec, RelayNode(), ends.outlets)
         return Loop(
@@ -157,7 +158,7 @@ class Runner:
             self.balancer,
         )
 
-    def sink_loop(self, run: int, node: Node, inputs: Sequence[Inlet], cut: SinkCut) -> Loop:
+    def sink_loop(self, run: int, node: Node, inputs: Sequence[Inlet], cut: SinkCut) -> Loop[Blob]:
         nothing: list[RingOutlet] = []
         journal = None
         if self.recorder is not None and len(inputs) > 1:
@@ -222,12 +223,12 @@ class Runner:
         relief.run()
 
     def wait_reasons_of(
-        self, of_source: Callable[[], WaitReason], sink: Loop
+        self, of_source: Callable[[], WaitReason], sink: Loop[Blob]
     ) -> Callable[[], dict[int, WaitReason]]:
         last = len(self.topology.nodes) - 1
         return lambda: {0: of_source(), last: sink.wait_reason()}
 
-    def step(self, source: Loop, sink: Loop) -> bool:
+    def step(self, source: Loop[Blob], sink: Loop[Blob]) -> bool:
         """Does what can be done; was there anything?"""
         moved = source.step() | sink.step()
         if moved:
@@ -260,7 +261,7 @@ class Runner:
 
     def wait(
         self,
-        loops: list[Loop],
+        loops: list[Loop[Blob]],
         results: int = 1,
         timeout_ms: int | None = None,
         wants_more: Callable[[], bool] | None = None,
@@ -280,7 +281,7 @@ class Runner:
         for loop in loops:
             loop.is_awake()
 
-    def spread_net(self, loops: list[Loop]) -> None:
+    def spread_net(self, loops: list[Loop[Blob]]) -> None:
         """Nothing has happened for a while: wakes who was forgotten, and raises `Deadlock` if
         nobody can go on any more.
 

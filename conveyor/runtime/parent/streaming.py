@@ -33,9 +33,9 @@ from conveyor.items.remote_errors import add_note
 from conveyor.report import DeadLetter, Report
 from conveyor.runtime.parent.recorder import Recorder
 from conveyor.runtime.parent.runner import Runner, SinkCut
-from conveyor.runtime.shm.control_block import FOR_NOTHING, WaitReason
-from conveyor.runtime.shm.ring import fence
+from conveyor.runtime.shm.ring import Blob, fence
 from conveyor.runtime.shm.wakeup import Wakeup
+from conveyor.runtime.step.contract import FOR_NOTHING, WaitReason
 from conveyor.runtime.step.loop import Loop
 from conveyor.runtime.step.source import PushFeed
 from conveyor.runtime.step.spin import Spin
@@ -122,7 +122,7 @@ class SourceThread:
         self.stop_token = stop
         self.puller = runner.puller(items)
         self.feed = PushFeed(runner.smallest_capacity)
-        self.loop: Loop = runner.source_loop(run, self.feed)
+        self.loop: Loop[Blob] = runner.source_loop(run, self.feed)
         self.balancer = runner.balancer
         self.outlets = runner.source_ends.outlets
         self.wakeup: Wakeup = runner.supervisor.wakeups[0]

@@ -45,18 +45,14 @@ from conveyor.runtime.process.lifeline import lifeline
 from conveyor.runtime.process.settling import STANDARD_OUTPUT, Circumstances, directory
 from conveyor.runtime.process.start import Handle, StartMethod, start_process
 from conveyor.runtime.shm.checked import inlet_of
-from conveyor.runtime.shm.control_block import (
-    LEDGER_CAPACITY,
-    ControlBlock,
-    Layout,
-    LayoutFactory,
-    NodeBlock,
-)
+from conveyor.runtime.shm.control_block import NodeBlock
 from conveyor.runtime.shm.endpoints import RingEnds, ring_ends
+from conveyor.runtime.shm.layout import LEDGER_CAPACITY, Layout, LayoutFactory
 from conveyor.runtime.shm.memory import Memory
 from conveyor.runtime.shm.ring import fence
 from conveyor.runtime.shm.wakeup import Wakeup
-from conveyor.runtime.worker.worker import Order, RolledBack, SentDeadLetter, work
+from conveyor.runtime.worker.order import Order, RolledBack, SentDeadLetter
+from conveyor.runtime.worker.worker import work
 
 __all__ = ["Supervisor"]
 
@@ -157,7 +153,7 @@ class Supervisor:
 
     def share(self) -> None:
         """Sets up what the workers and the parent tell one another with."""
-        self.control = ControlBlock(self.memory, self.layout)
+        self.control = self.layout.control_block(self.memory)
         self.blocks = [
             NodeBlock(self.layout.node(self.memory, spec.index)) for spec in self.topology.nodes
         ]
@@ -243,21 +239,21 @@ class Supervisor:
                 *dict.fromkeys(fd for pair in wakeups.values() for fd in pair),
             ]
             order = Order(
-                self.bare,
-                spec.index,
-                tuple(
+                topology=self.bare,
+                node=spec.index,
+                stages=tuple(
                     self.stages[part] for part in spec.parts or (spec.index,) if part in self.stages
                 ),
-                self.layout.size,
-                self.memory.fd,
-                lifeline(),
-                wakeups,
-                Circumstances.of_the_program(self.cores[spec.index], place),
-                list(sys.path),
-                self.main,
-                self.run,
-                self.restart_policy.history(spec.index),
-                self.worker_layout(spec),
+                size=self.layout.size,
+                memory=self.memory.fd,
+                lifeline=lifeline(),
+                wakeups=wakeups,
+                circumstances=Circumstances.of_the_program(self.cores[spec.index], place),
+                path=list(sys.path),
+                main=self.main,
+                run=self.run,
+                deaths=self.restart_policy.history(spec.index),
+                layout=self.worker_layout(spec),
             )
             fds += [place] if place is not None else []
             name = f"conveyor {self.topology.title(spec.index)}"

@@ -25,9 +25,11 @@ from conveyor.errors import Deadlock
 from conveyor.graph.deadlock import ChannelState, Circle, Wait, WaitsFor, find_cycle, stuck_nodes
 from conveyor.graph.route import Leaf, balances, leaves
 from conveyor.graph.topology import Topology, channels_of
-from conveyor.runtime.shm.control_block import FOR_NOTHING, FOR_ROOM, Layout, NodeBlock, WaitReason
+from conveyor.runtime.shm.control_block import NodeBlock
+from conveyor.runtime.shm.layout import Layout
 from conveyor.runtime.shm.memory import Memory
 from conveyor.runtime.shm.ring import RingState
+from conveyor.runtime.step.contract import FOR_NOTHING, FOR_ROOM, WaitReason
 
 __all__ = ["Watchdog"]
 

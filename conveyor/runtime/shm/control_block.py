@@ -1,47 +1,25 @@
 """The words that workers and parent write for one another beside the channels.
 
-Knows: where each word is, and which side writes it.  Must never know: what anybody does about it.
+This file knows what each word says, and which side writes it.  It must never know what anything does
+about it.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Final, NamedTuple, TypeAlias
+from collections.abc import Mapping
+from typing import Final
 
 from conveyor.core.channel import Note
 from conveyor.core.crashes import Moment, WorkerDeath
-from conveyor.core.endpoints import notes_of, words_of_notes
 from conveyor.core.journal import PAGE_SIZE
-from conveyor.graph.circles import channels_that_count
-from conveyor.graph.route import adaptive_forks, balances
-from conveyor.graph.topology import Kind, NodeSpec, Topology, ZipInput
 from conveyor.report import COUNTS as KINDS_OF_COUNTS
 from conveyor.report import Tally
-from conveyor.runtime.shm.checked import ring_of
-from conveyor.runtime.shm.memory import PAGE, REGION, Memory
-from conveyor.runtime.shm.ring import Ring, reserve_for
+from conveyor.runtime.step.contract import WaitReason
 
-__all__ = [
-    "LOG_WORDS",
-    "ControlBlock",
-    "WaitReason",
-    "Layout",
-    "LayoutFactory",
-    "NodeBlock",
-    "decides",
-]
+__all__ = ["FORK_WORDS", "NODE_WORDS", "PIPELINE_WORDS", "ControlBlock", "NodeBlock"]
 
-WORD: Final = 8
-LOG_WORDS: Final = 1056  # of which 32 say how far either side is
-LEDGER_CAPACITY: Final = 256
-
-# Words of the whole pipeline.
-RUN, STOP, RECORDING, ATTENTION = (
-    0,
-    1,
-    2,
-    16,
-)  # the parent writes all but the last, which any worker sets
+# Words of the whole pipeline.  The parent writes all but the last, which any worker sets.
+RUN, STOP, RECORDING, ATTENTION = 0, 1, 2, 16
 PIPELINE_WORDS: Final = 32
 
 # Words of one node, all written by its worker but the last, which is the parent's.
@@ -59,132 +37,19 @@ UNBORN, SETTING_UP, READY = range(3)
 OPEN, WANTED = 0, 1
 FORK_WORDS: Final = 16
 
-# What is noted with a saved state: run, finished, given, size, checksum; behind that the positions
-# of the inputs.
-SAVED: Final = 5
-
-
-class WaitReason(NamedTuple):
-    """What a loop waits for.
-
-    kind: `FOR_ITEMS` or `FOR_ROOM`; channels: a bit for each inlet or outlet in question; items: how
-    many it needs room for.
-    """
-
-    kind: int
-    channels: int
-    items: int = 0
-
-
-FOR_NOTHING: Final = WaitReason(0, 0)
-FOR_ITEMS: Final = 1
-FOR_ROOM: Final = 2
-
-
-class Layout:
-    """Which part of the memory is whose; every process works out the same."""
-
-    def __init__(self, topology: Topology) -> None:
-        self.at = PIPELINE_WORDS * WORD
-        self.topology = topology
-        specs = topology.nodes
-        self.nodes = [self.take(NODE_WORDS) for _ in specs]
-        self.forks = {
-            fork.name: self.take(FORK_WORDS)
-            for spec in specs
-            for fork in adaptive_forks(spec.route)
-        }
-        self.words_of_notes = [words_of_notes(spec.inputs) or 1 for spec in specs]
-        self.first_notes = [self.take(words) for words in self.words_of_notes]
-        self.zips = {
-            source.name: (self.first_notes[spec.index] + first * WORD, words)
-            for spec in specs
-            for source, first, words in notes_of(spec.inputs)
-            if isinstance(source, ZipInput)
-        }
-        self.starts = [self.take(len(spec.inputs) or 1) for spec in specs]
-        self.words_of_states = [Note.words_for(SAVED + len(spec.inputs)) for spec in specs]
-        self.states = [self.take(words) for words in self.words_of_states]
-        self.logs = {spec.index: self.take(LOG_WORDS) for spec in specs if decides(spec)}
-        counted = channels_that_count(topology)
-        rings = [
-            (each.capacity, reserve_for(each.capacity) if each.index in counted else 0)
-            for each in topology.channels
-        ]
-        self.rings: list[tuple[int, int, int]] = []
-        for capacity, reserve in [*rings, *[(LEDGER_CAPACITY, 0)] * len(specs)]:
-            self.at = -(-self.at // PAGE) * PAGE
-            self.rings.append((self.at, capacity, reserve))
-            self.at += Ring.bytes_for(capacity, reserve)
-        self.size = -(-self.at // PAGE) * PAGE
-        self.regions = 3 * len(specs)
-        self.channels = len(topology.channels)
-
-    def take(self, words: int) -> int:
-        at = self.at
-        self.at += words * WORD
-        return at
-
-    def words(self, memory: Memory, at: int, words: int) -> memoryview[int]:
-        return memory.view[at : at + words * WORD].cast("Q")
-
-    def node(self, memory: Memory, node: int) -> memoryview[int]:
-        return self.words(memory, self.nodes[node], NODE_WORDS)
-
-    def notes(self, memory: Memory, node: int) -> memoryview[int]:
-        """The words in which a node notes how far it has read from several channels at once."""
-        return self.words(memory, self.first_notes[node], self.words_of_notes[node])
-
-    def start(self, memory: Memory, node: int) -> memoryview[int]:
-        """The words in which a node notes where each of its inputs stood when the run began."""
-        return self.words(memory, self.starts[node], len(self.topology.nodes[node].inputs) or 1)
-
-    def state(self, memory: Memory, node: int) -> memoryview[int]:
-        """The words of what goes with the state of a processor."""
-        return self.words(memory, self.states[node], self.words_of_states[node])
-
-    def log(self, memory: Memory, node: int) -> memoryview[int]:
-        """The words in which a node that decides notes what."""
-        return self.words(memory, self.logs[node], LOG_WORDS)
-
-    def ring(self, memory: Memory, channel: int) -> Ring:
-        return ring_of(memory, *self.rings[channel])
-
-    def ledger(self, memory: Memory, node: int) -> Ring:
-        """The lane from a worker to the parent: failures and dead letters."""
-        return ring_of(memory, *self.rings[self.channels + node])
-
-    def spill_base(self, node: int) -> int:
-        """Where the large records of a node begin, in a region of their own; as those of its
-        ledger, and its states, do."""
-        return self.size + node * REGION
-
-    def ledger_base(self, node: int) -> int:
-        return self.spill_base(len(self.nodes) + node)
-
-    def state_base(self, node: int) -> int:
-        return self.spill_base(2 * len(self.nodes) + node)
-
-
-LayoutFactory: TypeAlias = Callable[[Topology], Layout]
-"""How a worker finds its memory: `Layout`, unless a test has put something else in its place."""
-
-
-def decides(spec: NodeSpec) -> bool:
-    """Is there a first-come join before a worker, or a balancing fork behind it?"""
-    works = spec.kind not in (Kind.SOURCE, Kind.SINK)
-    return works and (len(spec.inputs) > 1 or balances(spec.route))
-
 
 class ControlBlock:
     """The words of the whole pipeline, of its adapting forks and its zips."""
 
-    def __init__(self, memory: Memory, layout: Layout) -> None:
-        self.words = layout.words(memory, 0, PIPELINE_WORDS)
-        self.forks = {
-            name: layout.words(memory, at, FORK_WORDS) for name, at in layout.forks.items()
-        }
-        self.zips = {name: layout.words(memory, *place) for name, place in layout.zips.items()}
+    def __init__(
+        self,
+        words: memoryview[int],
+        forks: Mapping[str, memoryview[int]],
+        zips: Mapping[str, memoryview[int]],
+    ) -> None:
+        self.words = words
+        self.forks = forks
+        self.zips = zips
 
     @property
     def run(self) -> int:

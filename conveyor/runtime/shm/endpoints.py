@@ -12,7 +12,7 @@ from conveyor.core.endpoints import Ends
 from conveyor.graph.topology import NodeSpec, Topology
 from conveyor.runtime.shm.allocator import Allocator
 from conveyor.runtime.shm.checked import inlet_of, outlet_of
-from conveyor.runtime.shm.control_block import Layout
+from conveyor.runtime.shm.layout import Layout
 from conveyor.runtime.shm.memory import Memory
 from conveyor.runtime.shm.ring import RingInlet, RingOutlet
 

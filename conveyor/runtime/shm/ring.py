@@ -408,6 +408,7 @@ class RingOutlet:
 
     def knock(self) -> None:
         """Wakes a reader that sleeps, however much it waits for."""
+        fence()
         if self.words[CONSUMER_SLEEPS]:
             self.wake()
 

@@ -1,30 +1,41 @@
 """Steps a drive loop for real: answers what it asks, and says when it has to wait.
 
-Knows: requests and their answers, sleeping flags.  Must never know: how the waiting is done, and
-for whom.
+This file knows requests and their answers, and how a side that sleeps asks to be woken.  It must
+never know how the waiting is done, or which process waits.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Generic
+
+from typing_extensions import TypeVar
 
 from conveyor.core.drive import Drive
 from conveyor.core.requests import ChooseInput, ChooseLane, Request, WaitForItems, WaitForRoom
-from conveyor.runtime.shm.control_block import FOR_ITEMS, FOR_NOTHING, FOR_ROOM, WaitReason
-from conveyor.runtime.shm.ring import Blob, RingInlet, RingOutlet, fence
-from conveyor.runtime.step.batching import Balancer, RoundRobin
+from conveyor.runtime.step.balancing import Balancer, RoundRobin
+from conveyor.runtime.step.contract import (
+    FOR_ITEMS,
+    FOR_NOTHING,
+    FOR_ROOM,
+    PacedInlet,
+    PacedOutlet,
+    WaitReason,
+)
 
 __all__ = ["Loop"]
 
+Blob = TypeVar("Blob")
 
-class Loop:
+
+class Loop(Generic[Blob]):
     """One drive loop under way; `balancer` is there if its worker owns a balancing fork."""
 
     def __init__(
         self,
         drive: Drive[Blob],
-        inlets: Sequence[RingInlet],
-        outlets: Sequence[RingOutlet],
+        inlets: Sequence[PacedInlet],
+        outlets: Sequence[PacedOutlet],
         balancer: Balancer | None,
     ) -> None:
         self.drive = drive
@@ -36,7 +47,7 @@ class Loop:
         self.finished = False
 
     def step(self) -> bool:
-        """Goes on until there is something to wait for; was there anything to do?"""
+        """Goes on until there is something to wait for; gives whether there was anything to do."""
         moved = False
         while not self.finished:
             request = self.request
@@ -67,11 +78,11 @@ class Loop:
         return 0
 
     def blocked(self) -> bool:
-        """Is it room behind it that the loop waits for, and not input?"""
+        """Does the loop wait for room in its outlets, and not for input?"""
         return isinstance(self.request, WaitForRoom | ChooseLane)
 
     def wait_reason(self) -> WaitReason:
-        """What the loop waits for, once it sleeps."""
+        """What the loop waits for, now that it sleeps."""
         request = self.request
         if self.finished or request is None:
             return FOR_NOTHING
@@ -101,15 +112,17 @@ class Loop:
         return sum((outlet in outlets) << lane for lane, outlet in enumerate(self.outlets))
 
     def is_awake(self) -> None:
-        """Takes back every word of sleeping, whoever gave it."""
+        """Takes back all that was asked for by `sleeps`, also by a worker that died asleep."""
         for inlet in self.inlets:
             inlet.sleeps(0)
         for outlet in self.outlets:
             outlet.sleeps(0)
 
     def sleeps(self, gather: int = 1) -> None:
-        """Tells the other sides of what is waited for that they have to ring; of input, when so
-        many items have come."""
+        """Asks the other sides of what is waited for to wake this one.
+
+        Of input, it is to be woken once `gather` items have come.
+        """
         if self.balancer is not None:
             self.balancer.press()
         if self.inlets and isinstance(self.request, WaitForItems | ChooseInput):
@@ -119,6 +132,6 @@ class Loop:
         balancer = None if isinstance(self.request, WaitForRoom) else self.balancer
         for outlet in self.outlets:  # a source that idles waits for room, too
             outlet.sleeps(1 if balancer is None else balancer.room_from(outlet))
-        fence()
+        # A reader that lets items gather would wait for more, while this side waits for it.
         for outlet in self.outlets:
             outlet.knock()

@@ -17,7 +17,7 @@ import pytest
 from conveyor import BalancingFork, FlatMap, Join, Pipe, Processor, ReplicatingFork, Zip
 from conveyor.errors import WorkerCrashed
 from conveyor.runtime.parent.supervisor import Supervisor
-from conveyor.runtime.shm.control_block import FOR_ROOM
+from conveyor.runtime.step.contract import FOR_ROOM
 from tests.chaos.watch import workers
 from tests.helpers import START_METHODS, eventually, living_children, pipeline
 from tests.jobs import double, increment, repeated

@@ -11,20 +11,21 @@ from conveyor.core.channel import SingleItemInlet, Tag
 from conveyor.core.requests import ChooseInput, ChooseLane
 from conveyor.graph.compiler import compile_topology
 from conveyor.graph.draft import Draft
-from conveyor.runtime.shm.control_block import ControlBlock, Layout
+from conveyor.runtime.shm.control_block import ControlBlock
 from conveyor.runtime.shm.endpoints import ring_ends
+from conveyor.runtime.shm.layout import Layout
 from conveyor.runtime.shm.memory import Memory
 from conveyor.runtime.shm.ring import RingInlet, RingOutlet
-from conveyor.runtime.step import batching as pace
-from conveyor.runtime.step.batching import (
+from conveyor.runtime.step import balancing, batching
+from conveyor.runtime.step.balancing import (
     IDLE_LANE_NS,
     LANE_NS,
     LONG_NS,
     WORTH_A_LANE_NS,
     Balancer,
     RoundRobin,
-    WakeupCoalescing,
 )
+from conveyor.runtime.step.batching import OFTEN_NS, WakeupCoalescing
 from conveyor.sim.world.channel import MemoryChannel
 from conveyor.stages import Stage
 from tests.jobs import double
@@ -60,7 +61,7 @@ def pool(monkeypatch: pytest.MonkeyPatch) -> Iterator[Pool]:
     topology = compile_topology(draft, 2)
     layout = Layout(topology)
     memory = Memory.create(layout.size, layout.regions)
-    control = ControlBlock(memory, layout)
+    control = layout.control_block(memory)
     control.set_open_lanes("pool", 1)
     source = ring_ends(topology, layout, memory, topology.nodes[0], lambda _: lambda: None)
     workers = [
@@ -70,7 +71,7 @@ def pool(monkeypatch: pytest.MonkeyPatch) -> Iterator[Pool]:
     assert topology.nodes[0].route is not None
     lanes = Balancer(topology.nodes[0].route, source.outlets, control, lambda: None)
     made = Pool(lanes, control, source.outlets, [ends.inlets[0] for ends in workers])
-    monkeypatch.setattr(pace, "perf_counter_ns", lambda: made.now)
+    monkeypatch.setattr(balancing, "perf_counter_ns", lambda: made.now)
     yield made
     memory.close()
 
@@ -127,16 +128,16 @@ def test_of_large_items_only_so_many_are_taken_as_make_a_record_of_a_quarter_of_
 def test_results_gather_while_they_come_often_and_no_longer_than_that(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    now = LANE_NS
-    monkeypatch.setattr(pace, "perf_counter_ns", lambda: now)
+    now = OFTEN_NS
+    monkeypatch.setattr(batching, "perf_counter_ns", lambda: now)
     coalescing = WakeupCoalescing(20)
     often: list[int] = []
     for _ in range(6):
         often.append(coalescing.next())
-        now += LANE_NS // 2
+        now += OFTEN_NS // 2
     seldom: list[int] = []
     for _ in range(6):
-        now += LANE_NS
+        now += OFTEN_NS
         seldom.append(coalescing.next())
 
     assert often == [1, 2, 4, 8, 16, 20]

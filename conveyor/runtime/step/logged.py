@@ -1,0 +1,78 @@
+"""What a worker decides, written down before anything comes of it, for a parent that records the
+run.
+
+This file knows the two kinds of decisions: which input a join reads, and which lane a fork chooses.
+It must never know where they are kept.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from typing import Final, TypeAlias
+
+from conveyor.core.channel import Inlet
+from conveyor.core.requests import ChooseLane
+from conveyor.graph.route import Route, balancing_forks, leaves, taken
+from conveyor.runtime.step.balancing import Balancer
+from conveyor.runtime.step.contract import LaneCounts, PacedOutlet
+
+__all__ = ["JOIN", "STANDS", "LoggedBalancer", "LoggedReads", "forks_taken"]
+
+JOIN: Final = 0  # the forks of a node are counted from 1
+STANDS: Final = 0x80  # with a point: how much of what was logged there stands
+
+Log: TypeAlias = Callable[[int, int, int], None]
+"""Writes down a point of decision, the input or lane that was chosen, and for how many items."""
+
+
+class LoggedReads:
+    """Notes the slices that a node takes in hand from its join, and tells whoever else wants to
+    know."""
+
+    def __init__(
+        self,
+        inputs: Sequence[Inlet],
+        log: Log,
+        hold: Callable[[int, int, int], None] | None = None,
+    ) -> None:
+        self.inputs = inputs
+        self.log = log
+        self.hold = hold
+
+    def __call__(self, source: int, first: int, end: int) -> None:
+        items = end - first
+        inlet = self.inputs[source]
+        if inlet.position(items) != end:  # there are marks among them, which are no items
+            items = next(n for n in range(1, items) if inlet.position(n) == end)
+        self.log(JOIN, source, items)
+        if self.hold is not None:
+            self.hold(source, first, end)
+
+
+class LoggedBalancer(Balancer):
+    """Notes which lane takes the next record."""
+
+    def __init__(
+        self,
+        route: Route,
+        outlets: Sequence[PacedOutlet],
+        counts: LaneCounts,
+        tell_parent: Callable[[], None],
+        log: Log,
+    ) -> None:
+        super().__init__(route, outlets, counts, tell_parent)
+        self.log = log
+        self.numbers = {fork.name: number for number, fork in enumerate(balancing_forks(route), 1)}
+
+    def choose(self, choose: ChooseLane) -> int:
+        chosen = super().choose(choose)
+        self.log(self.numbers[choose.name], chosen, choose.items)
+        return chosen
+
+
+def forks_taken(route: Route, tails: Sequence[int]) -> Iterator[tuple[int, int]]:
+    """Each fork of a route by its number, and how many items it has taken since its channels were
+    made."""
+    place = {channel: index for index, channel in enumerate(leaves(route))}
+    for number, fork in enumerate(balancing_forks(route), 1):
+        yield number, taken(fork, [tails[place[channel]] for channel in leaves(fork)])

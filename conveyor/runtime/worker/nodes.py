@@ -1,0 +1,174 @@
+"""The nodes that do the work of one run of a worker, and what they ask of it.
+
+This file knows which item of the run a job is at.  It must never know how the worker waits for its
+channels.
+
+A *place* is the input of an item and its position there.  Where several jobs share a worker, only
+the first one reads an input.  For each of the others the position counts what came to it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from time import perf_counter_ns
+from typing import Final
+
+from conveyor.core.crashes import Past
+from conveyor.core.failures import letter_sent
+from conveyor.core.fused_node import FusedNode, loop_through
+from conveyor.core.job_node import JobNode, Node, Surroundings
+from conveyor.core.journal import Journal
+from conveyor.core.nodes import RelayNode, node_for
+from conveyor.report import DeadLetter
+from conveyor.runtime.process.settling import flush
+from conveyor.runtime.step.balancing import room_in
+from conveyor.runtime.step.batching import Part
+from conveyor.runtime.worker.order import SentDeadLetter
+from conveyor.runtime.worker.workplace import Workplace
+
+__all__ = ["RunNodes"]
+
+FIRST_PAUSE_S: Final = 0.01
+LONGEST_PAUSE_S: Final = 1.0
+
+
+class RunNodes:
+    """The nodes of one run: `first` reads the inputs, `parts` run behind it in the same worker, and
+    `node` is all of them as one.
+
+    The journal, which is made from their counts, must be set before the first item.
+    """
+
+    def __init__(self, workplace: Workplace, run: int) -> None:
+        self.workplace = workplace
+        self.run = run
+        self.journal: Journal | None = None
+        stages = workplace.jobs.stages
+        self.first = self.first_node()
+        others = [self.inner_node(number) for number in range(1, len(stages))]
+        self.parts = [
+            Part(node, block) for node, block in zip(others, workplace.blocks[1:], strict=True)
+        ]
+        self.fused: FusedNode | None = None
+        if isinstance(self.first, JobNode) and self.parts:
+            self.fused = self.fuse(self.first)
+
+    @property
+    def node(self) -> Node:
+        return self.fused or self.first
+
+    def first_node(self) -> Node:
+        """The node that reads the inputs; it is more careful where workers died at an item."""
+        stages = self.workplace.jobs.stages
+        if not stages:
+            return RelayNode()
+        around = Surroundings(
+            fused=len(stages) > 1,
+            place=self.place_in_run,
+            pause=self.pause,
+            past=self.past(0, self.place),
+            clock=self if stages[0].stage_options.timeout_s is not None else None,
+            keep=self.workplace.ends.outlets[0].allocator.keep,
+            room=self.room,
+        )
+        return node_for(stages[0], self.workplace.spec.name, self.send_dead_letter, around)
+
+    def inner_node(self, number: int) -> JobNode:
+        """The node of a job behind another in this worker."""
+        node: JobNode
+        workplace = self.workplace
+        name = workplace.order.topology.nodes[workplace.parts[number]].name
+
+        def place(index: int) -> tuple[int, int]:
+            return 0, self.place_behind(node.tally.items_in - node.size + index)
+
+        def place_in_run(index: int) -> tuple[int, int]:
+            return 0, place(index)[1] - (workplace.starts[0] if self.is_tracked else 0)
+
+        around = Surroundings(
+            fused=True, place=place_in_run, pause=self.pause, past=self.past(number, place)
+        )
+        node = node_for(workplace.jobs.stages[number], name, self.send_dead_letter, around)
+        return node
+
+    def fuse(self, first: JobNode) -> FusedNode:
+        """All jobs of the worker as one node."""
+        loop = loop_through([first, *[part.node for part in self.parts]])
+        blocks = self.workplace.blocks
+
+        def begins(number: int, items: int) -> None:
+            if number:
+                node = self.parts[number - 1].node
+                blocks[number].hold_more(self.place_behind(node.tally.items_in), items)
+            blocks[0].set_running(number + 1)
+
+        return FusedNode(first, self.parts, begins, loop)
+
+    @property
+    def is_tracked(self) -> bool:
+        return self.workplace.spec.depth > 0 and len(self.workplace.ends.inputs) == 1
+
+    def place_behind(self, came: int) -> int:
+        """The position of an item before a job behind another in this worker, to which `came` items
+        came before.
+
+        In a lane of an ordered join a mark goes on in the place of what a job drops, so there the
+        position is the same for all of them.
+        """
+        if not self.is_tracked:
+            return came
+        assert self.fused is not None
+        return self.place(self.fused.offset)[1]
+
+    def place(self, index: int) -> tuple[int, int]:
+        """The place of an item of the slice in hand, counted since the channels were made."""
+        assert self.journal is not None
+        return self.journal.place(index)
+
+    def place_in_run(self, index: int) -> tuple[int, int]:
+        """The same, counted from the run's start."""
+        source, position = self.place(index)
+        return source, position - self.workplace.starts[source]
+
+    def past(
+        self, number: int, place: Callable[[int], tuple[int, int]]
+    ) -> Callable[[int], Past] | None:
+        """What tells how earlier workers fared with an item of one of the stages; None if none died
+        in this run."""
+        history = self.workplace.histories[number]
+        if not history.deaths or not self.workplace.is_successor(self.run):
+            return None
+        return lambda index: history.past(*place(index))
+
+    def room(self) -> int:
+        """How many items to take at once at most, for the sake of the consumers.
+
+        Behind a zip one lane can stay full while another is empty.  There, a record must fit into
+        the room that is free now.  Elsewhere a record is as large as it may be, and waits.
+        """
+        outlets = self.workplace.ends.outlets
+        if self.workplace.has_zips:
+            return room_in(outlets)
+        return min([outlet.at_once for outlet in outlets])
+
+    def start(self, index: int) -> None:
+        """A job that has a time limit begins with an item."""
+        self.workplace.block.set_item(self.place(index)[1], perf_counter_ns())
+
+    def stop(self) -> None:
+        """The job has ended with its item."""
+        self.workplace.block.set_item(0, 0)
+
+    def pause(self, attempt: int) -> None:
+        """Waits before an attempt: 10 ms before the second, then twice as long each time, a second
+        at most."""
+        flush()
+        block = self.workplace.block
+        running = block.running
+        block.set_running(0)  # a worker that is killed meanwhile is not killed by the item
+        self.workplace.link.sleep_for(min(FIRST_PAUSE_S * 2 ** (attempt - 2), LONGEST_PAUSE_S))
+        block.set_running(running)
+
+    def send_dead_letter(self, letter: DeadLetter) -> None:
+        node = self.workplace.order.node
+        self.workplace.link.report(SentDeadLetter(node, letter_sent(letter)))

@@ -1,0 +1,186 @@
+"""One run of a worker, from its first item to the end, or from where another worker left it.
+
+This file knows how the drive loop, the nodes and the policies are put together, and how a worker
+waits.  It must never know what a job does.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from time import perf_counter_ns
+
+from conveyor.core.channel import Inlet, SingleItemInlet
+from conveyor.core.drive import Drive, DriveSpec, drive
+from conveyor.core.endpoints import standing
+from conveyor.core.job_node import ItemFailed
+from conveyor.core.journal import Journal
+from conveyor.core.ordered import stamped
+from conveyor.core.snapshots import RestoredNode
+from conveyor.graph.route import Route, balances
+from conveyor.runtime.process.settling import flush
+from conveyor.runtime.shm.ring import Blob, fence
+from conveyor.runtime.step.balancing import Balancer
+from conveyor.runtime.step.batching import Meter, SliceSize
+from conveyor.runtime.step.logged import JOIN, STANDS, LoggedBalancer, LoggedReads, forks_taken
+from conveyor.runtime.step.loop import Loop
+from conveyor.runtime.worker.nodes import RunNodes
+from conveyor.runtime.worker.order import RolledBack
+from conveyor.runtime.worker.workplace import Workplace
+
+__all__ = ["Run"]
+
+
+class Run:
+    """Everything that a worker makes for one run."""
+
+    def __init__(self, workplace: Workplace, number: int) -> None:
+        self.workplace = workplace
+        self.number = number
+        ends, spec, block = workplace.ends, workplace.spec, workplace.block
+        if not block.has_begun_with(number):
+            for source, inlet in enumerate(ends.inputs):
+                workplace.starts[source] = standing(inlet)
+        resumed, *_ = [each.begin(number) for each in workplace.blocks]
+        self.nodes = nodes = RunNodes(workplace, number)
+        self.journal = nodes.journal = Journal(
+            nodes.first.tally,
+            block.counts,
+            self.hold(),
+            self.resume if resumed else None,
+            [
+                Journal(part.tally, each.counts)
+                for part, each in zip(nodes.parts, workplace.blocks[1:], strict=True)
+            ],
+        )
+        states = workplace.jobs.states
+        self.restored = RestoredNode(states) if states is not None else None
+        self.meter = Meter(
+            stamped(spec, nodes.node, ends.outlets, self.restored), block, ends.inlets, nodes.parts
+        )
+        self.balancer = (
+            self.make_balancer(spec.route)
+            if spec.route is not None and balances(spec.route)
+            else None
+        )
+        self.lift_soft_limits()
+        self.loop: Loop[Blob] = Loop(self.drive(), ends.inlets, ends.outlets, self.balancer)
+
+    def drive(self) -> Drive[Blob]:
+        """The drive loop, not begun yet."""
+        ends, spec, states = self.workplace.ends, self.workplace.spec, self.workplace.jobs.states
+        size = SliceSize(
+            self.meter,
+            self.balancer.room if self.balancer is not None else self.nodes.room,
+            min(outlet.capacity for outlet in ends.outlets),
+            states.cost if states is not None else None,
+        )
+        driven = DriveSpec(
+            node=self.meter,
+            inlets=self.inputs(),
+            outlets=ends.outlets,
+            route=spec.route,
+            join_name=spec.join_name,
+            journal=self.journal,
+            restored=self.restored,
+        )
+        return drive(self.number, driven, size)
+
+    def finish(self) -> None:
+        """Steps the loop to the end of the run; raises `ItemFailed`, or what the loop raises."""
+        loop = self.loop
+        loop.is_awake()  # the worker before this one may have died asleep
+        loop.step()
+        while not loop.finished:
+            self.wait()
+            loop.step()
+        self.meter.record()
+
+    def inputs(self) -> list[Inlet]:
+        """What the node reads: one by one, what another worker had in hand when it died."""
+        inputs = self.workplace.ends.inputs
+        if not self.workplace.is_successor(self.number):
+            return inputs
+        until = [self.workplace.histories[0].careful_until(source) for source in range(len(inputs))]
+        return [
+            SingleItemInlet(each, end) if end else each
+            for each, end in zip(inputs, until, strict=True)
+        ]
+
+    def make_balancer(self, route: Route) -> Balancer:
+        """What chooses the lanes of the worker's forks; it logs them if the run is recorded."""
+        link, outlets = self.workplace.link, self.workplace.ends.outlets
+        if link.control.recording:
+            return LoggedBalancer(route, outlets, link.control, link.call_parent, link.log_decision)
+        return Balancer(route, outlets, link.control, link.call_parent)
+
+    def hold(self) -> Callable[[int, int, int], None]:
+        """What is told of each slice that is taken in hand; it logs what a join decided if the run
+        is recorded."""
+        workplace = self.workplace
+        hold = self.hold_of_all if len(workplace.blocks) > 1 else workplace.block.hold
+        inputs = workplace.ends.inputs
+        if workplace.link.control.recording and len(inputs) > 1:
+            return LoggedReads(inputs, workplace.link.log_decision, hold)
+        return hold
+
+    def hold_of_all(self, source: int, first: int, end: int) -> None:
+        for block in self.workplace.blocks[1:]:
+            block.hold_nothing()  # as long as their jobs have not begun with what comes of it
+        self.workplace.block.hold(source, first, end)
+
+    def resume(self, ordinal: int) -> None:
+        """Tells the parent that what came of the item with this ordinal, and of those behind it, is
+        void: it is processed again."""
+        link, spec = self.workplace.link, self.workplace.spec
+        link.report(RolledBack(self.workplace.order.node, ordinal))
+        if link.control.recording and link.log is not None:
+            if len(self.workplace.ends.inputs) > 1:
+                link.log_decision(STANDS | JOIN, 0, ordinal)
+            assert spec.route is not None
+            tails = [outlet.tail for outlet in self.workplace.ends.outlets]
+            for fork, taken in forks_taken(spec.route, tails):
+                link.log_decision(STANDS | fork, 0, taken)
+
+    def wait(self) -> None:
+        """Waits until the loop can go on, and counts the time."""
+        started = perf_counter_ns()
+        if not self.workplace.spin(self.loop.able):
+            self.sleep_until_able()
+        spent = perf_counter_ns() - started
+        if self.loop.blocked():
+            self.meter.blocked += spent
+        else:
+            self.meter.waiting += spent
+
+    def sleep_until_able(self) -> None:
+        loop, block = self.loop, self.workplace.block
+        while True:
+            # The other side publishes, fences, and then looks whether this side sleeps.  This side
+            # says that it sleeps, fences, and then looks again: one of the two sees the other.
+            loop.sleeps()
+            fence()
+            if loop.able():
+                break
+            flush()
+            block.set_wait_reason(loop.wait_reason())
+            self.workplace.link.sleep()
+            block.is_awake()
+            self.lift_soft_limits()
+            if loop.able():
+                break
+        loop.is_awake()
+
+    def lift_soft_limits(self) -> None:
+        """Goes beyond what is measured, if the parent has found that nothing can go on before."""
+        if self.workplace.block.soft_limits_lifted:
+            if self.balancer is not None:
+                self.balancer.lift_soft_limits()
+            for outlet in self.workplace.ends.outlets:
+                outlet.soft_limits_lifted = True
+
+    def part_of(self, error: BaseException) -> int:
+        """The node whose job ended the run."""
+        fused, parts = self.nodes.fused, self.workplace.parts
+        if fused is not None and isinstance(error, ItemFailed):
+            return parts[fused.failed]
+        return self.workplace.order.node

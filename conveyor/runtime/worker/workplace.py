@@ -1,0 +1,116 @@
+"""What a worker has from its start to its end: its node, its channels, its control blocks, its jobs.
+
+This file knows where each of these comes from.  It must never know what a run is made of.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Final
+
+from conveyor.core.channel import Note
+from conveyor.core.crashes import History
+from conveyor.core.failures import LOADING
+from conveyor.items.stage_pickling import unpack_stage
+from conveyor.items.unpickling import complete
+from conveyor.runtime.process.birth import Descriptors
+from conveyor.runtime.process.importing import loading
+from conveyor.runtime.process.settling import flush
+from conveyor.runtime.shm.control_block import NodeBlock
+from conveyor.runtime.shm.endpoints import ring_ends
+from conveyor.runtime.shm.memory import Memory
+from conveyor.runtime.shm.state_store import StateStore
+from conveyor.runtime.shm.wakeup import Wakeup
+from conveyor.runtime.step.spin import Spin
+from conveyor.runtime.worker.link import ParentLink
+from conveyor.runtime.worker.order import Order
+from conveyor.stages import Job, Restorable
+
+__all__ = ["Jobs", "Workplace"]
+
+SPIN_NS: Final = 150_000
+
+
+class Jobs:
+    """The stages of a worker: unpickled, set up, restored, torn down.
+
+    `part` and `step` say at which of them something was raised.
+    """
+
+    def __init__(
+        self,
+        pickled: Sequence[bytes],
+        parts: Sequence[int],
+        store_for: Callable[[Restorable], StateStore],
+    ) -> None:
+        self.pickled = pickled
+        self.parts = parts
+        self.store_for = store_for
+        self.stages: list[Job[object, object]] = []
+        self.states: StateStore | None = None
+        self.part = parts[0]
+        self.step = LOADING
+
+    def set_up(self) -> None:
+        """Makes the stages ready for their first item; raises whatever they raise."""
+        for part, data in zip(self.parts, self.pickled, strict=False):
+            self.part, self.step = part, LOADING
+            with loading():
+                self.stages.append(unpack_stage(data))
+        with loading():
+            complete()  # only now: what the jobs themselves bring is theirs
+        for part, stage in zip(self.parts, self.stages, strict=False):
+            self.part, self.step = part, "setup()"
+            stage.setup()
+            if stage.is_restorable and isinstance(stage, Restorable):
+                self.step = "restore()"
+                self.states = self.store_for(stage)
+                self.states.restore()
+
+    def tear_down(self) -> None:
+        """Lets the stages give back what they hold; raises whatever they raise."""
+        self.step = "teardown()"
+        for part, stage in zip(self.parts, self.stages, strict=False):
+            self.part = part
+            stage.teardown()
+        flush()
+
+
+class Workplace:
+    """All that one run of a worker has in common with the next.
+
+    `parts` are the nodes whose jobs the worker runs, `blocks` their control blocks; both begin with
+    the node that has the worker's name.
+    """
+
+    def __init__(self, order: Order, descriptors: Descriptors) -> None:
+        topology, node = order.topology, order.node
+        layout = order.layout(topology)
+        memory = Memory(descriptors[order.memory], order.size)
+        wakeups = {
+            each: Wakeup(descriptors[read], descriptors[write])
+            for each, (read, write) in order.wakeups.items()
+        }
+        self.order = order
+        self.spec = topology.nodes[node]
+        self.parts = self.spec.parts or (node,)
+        self.blocks = [NodeBlock(layout.node(memory, part)) for part in self.parts]
+        self.block = self.blocks[0]
+        self.link = ParentLink(node, layout, memory, wakeups)
+        self.ends = ring_ends(
+            topology, layout, memory, self.spec, lambda node: wakeups[node].notify
+        )
+        self.starts = layout.start(memory, node)
+        self.has_zips = bool(layout.zips)
+        self.histories = [History(deaths) for deaths in order.deaths]
+        saved = Note(layout.state(memory, node))
+        self.jobs = Jobs(
+            order.stages,
+            self.parts,
+            lambda stage: StateStore(stage, self.spec.name, memory, saved, layout.state_base(node)),
+        )
+        self.spin = Spin(SPIN_NS)
+
+    def is_successor(self, run: int) -> bool:
+        """Was this worker started into a run, in which others may have died before it?"""
+        return run == self.order.run
