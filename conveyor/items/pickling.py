@@ -24,9 +24,16 @@ import typing
 import weakref
 from collections import ChainMap
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from contextvars import Context, ContextVar
 from enum import Enum
-from types import CodeType, FunctionType, GetSetDescriptorType, MemberDescriptorType
+from types import (
+    CodeType,
+    FunctionType,
+    GetSetDescriptorType,
+    MemberDescriptorType,
+    ModuleType,
+)
 from typing import Any, Final, TypeAlias, cast
 
 import cloudpickle
@@ -165,6 +172,35 @@ def global_names(code: CodeType) -> tuple[str, ...]:
     return tuple(dict.fromkeys([*own, *inside]))
 
 
+@functools.lru_cache(maxsize=4096)
+def names_in(code: CodeType) -> frozenset[str]:
+    """The names that some code, or code inside of it, uses: of globals, modules and attributes."""
+    inside = [names_in(each) for each in code.co_consts if isinstance(each, CodeType)]
+    return frozenset(code.co_names).union(*inside)
+
+
+def submodules_of(function: FunctionType, known: list[object]) -> list[ModuleType]:
+    """The modules that the code of a function, or code inside of it, may reach as attributes of
+    packages that it knows, as `urllib.error` behind `import urllib.error`.
+
+    A worker that has the package has such an attribute only once it has imported the module.
+    cloudpickle looks for them in the function's own code alone.
+    """
+    for cell in function.__closure__ or ():
+        with suppress(ValueError):  # it is empty yet
+            known = [*known, cell.cell_contents]
+    names = names_in(function.__code__)
+    packages = [
+        each.__name__ for each in known if isinstance(each, ModuleType) and each.__package__
+    ]
+    return [
+        module
+        for name, module in list(sys.modules.items())
+        for package in packages
+        if name.startswith(f"{package}.") and names.issuperset(name[len(package) + 1 :].split("."))
+    ]
+
+
 def by_value(value: object) -> bool:
     """Is it a function or a class that travels by value?"""
     if isinstance(value, FunctionType):
@@ -231,6 +267,7 @@ class ScriptPickler(cloudpickle.Pickler):
         make, args, state, _, _, fill = reduced
         named = dict(globals_of(function))
         state[1]["__globals__"].update(named)  # also those of classes inside of it
+        state[1]["_cloudpickle_submodules"] = submodules_of(function, [*named.values()])
         self.keeps(list(named.values()))
         if not is_definition(function):
             return make, args, state, None, None, fill

@@ -20,6 +20,7 @@ GROUPS = (
     "hints",
     "subclasses",
     "pickles",
+    "submodules",
     "reasons",
     "tracebacks",
 )

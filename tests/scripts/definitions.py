@@ -9,6 +9,7 @@ from __future__ import annotations
 import abc
 import contextvars
 import functools
+import http.client
 import os
 import pickle
 import sys
@@ -16,6 +17,7 @@ import threading
 import traceback
 import typing
 import weakref
+import xml.dom.minidom
 from collections.abc import Callable
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
@@ -643,6 +645,37 @@ def reasons(check: Callable[[str, object, object], None]) -> None:
     )
     told = told_by(Pipeline[int]().add(Processor(lambda number: {"table": TABLE})), [1])
     check("a stage of a lambda", f"stage 'lambda' -> {way}" in told, True)
+
+
+class Line:
+    def ports(self) -> list[int]:
+        return sorted(http.client.HTTP_PORT + at for at in range(2))
+
+
+def submodules(check: Callable[[str, object, object], None]) -> None:
+    """A module behind a dot is there also where only code inside of a job names it."""
+    wsgiref = __import__("wsgiref.util")  # a variable of this function
+
+    def in_lambda(_: int) -> object:
+        return (lambda: http.client.HTTP_PORT)()
+
+    def in_function(_: int) -> object:
+        def inner() -> int:
+            return xml.dom.minidom.Node.TEXT_NODE
+
+        return inner()
+
+    def in_generator(_: int) -> object:
+        return next(xml.dom.minidom.Node.TEXT_NODE for _ in range(1))
+
+    def in_method(_: int) -> object:
+        return Line().ports()
+
+    def in_closure(_: int) -> object:
+        return (lambda: wsgiref.util.__name__)()
+
+    for job in (in_lambda, in_function, in_generator, in_method, in_closure):
+        check(job.__name__, Pipeline[int]().add(Processor(job)).run([1]), [job(1)])
 
 
 def fails(number: int) -> float:
