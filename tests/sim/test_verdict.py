@@ -7,6 +7,7 @@ import unittest
 from collections.abc import Callable
 from typing import Any
 
+import numpy as np
 import pytest
 
 from conveyor import Join, Pipe, Pipeline, ReplicatingFork
@@ -55,6 +56,25 @@ def explored(check: Callable[[Any], object]) -> Any:
 @pytest.mark.parametrize("check", [by_assert, by_fail, by_raises, by_another])
 def test_a_check_fails_by_whatever_a_test_fails_by(check: Callable[[Any], object]) -> None:
     assert explored(check).failure.schedule == "cv1:join.0=1"
+
+
+def test_a_check_fails_by_the_false_of_numpy_too() -> None:
+    other = np.array(TWO_AND_TWO)
+
+    assert explored(lambda run: run != TWO_AND_TWO).failure.schedule == "cv1:join.0=1"
+    assert explored(lambda run: (np.array(run) != other).any()).failure.schedule == "cv1:join.0=1"
+
+
+@pytest.mark.parametrize("verdict", [None, 0, [], "", np.True_, np.int64(0)])
+def test_a_check_that_returns_no_false_passes(verdict: object) -> None:
+    assert explored(lambda run: verdict).failure is None
+
+
+def test_a_check_that_returns_many_truth_values_fails_as_they_do_anywhere() -> None:
+    failure = explored(lambda run: np.array(run) > 0).failure
+
+    assert isinstance(failure.error, ValueError)
+    assert "truth value of an array" in str(failure.error)
 
 
 def skips(run: object) -> None:

@@ -25,7 +25,7 @@ from conveyor.sim.search.findings import Exploration, Found
 from conveyor.sim.search.nondeterminism import find_nondeterminism
 from conveyor.sim.search.shrink import shrunk
 from conveyor.sim.search.simulation import Attempt, Simulation, Simulator, followed
-from conveyor.sim.search.verdict import tells_failure
+from conveyor.sim.search.verdict import denies, tells_failure
 from conveyor.sim.world.faulty_channel import CrashPlan
 
 __all__ = [
@@ -191,14 +191,14 @@ class Search:
         if self.check is None:
             return None
         try:
-            verdict = self.check(Simulation(attempt, self.simulator))
+            is_wrong = denies(self.check(Simulation(attempt, self.simulator)))
         except BaseException as error:  # whatever the check raises is what it found
             if not tells_failure(error):
                 raise
             return error
         return (
             Failed(f"the check returned False for {short_repr(attempt.outputs)}")
-            if verdict is False
+            if is_wrong
             else None
         )
 

@@ -11,7 +11,7 @@ from typing import Any, Final
 
 from conveyor.sim.interruption import pass_on
 
-__all__ = ["tells_failure"]
+__all__ = ["denies", "tells_failure"]
 
 ENDINGS: Final = (KeyboardInterrupt, SystemExit, GeneratorExit)
 
@@ -26,6 +26,20 @@ def tells_failure(error: BaseException) -> bool:
     """
     pass_on(error)
     return not isinstance(error, (*ENDINGS, *of_pytest(), *of_unittest()))
+
+
+def denies(verdict: object) -> bool:
+    """Does a check that returned `verdict` say that the run is wrong?
+
+    False does, and so does the false of numpy and the like, which is what `(array > 0).all()`
+    gives.  An array of several truth values is neither true nor false, and raises as it does
+    anywhere.
+
+    >>> denies(False), denies(None), denies(0)
+    (True, False, False)
+    """
+    is_of_arrays = str(getattr(verdict, "dtype", "")).endswith("bool")
+    return verdict is False or (is_of_arrays and not verdict)
 
 
 def of_pytest() -> tuple[type[BaseException], ...]:
