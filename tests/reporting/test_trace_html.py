@@ -138,6 +138,22 @@ def test_a_failure_is_marked_and_an_event_without_a_lane_gets_one() -> None:
     assert re.findall(r'class="time"[^>]*>(\d+)<', page) == ["3", "4"]
 
 
+class Nameless:
+    def __repr__(self) -> str:
+        raise ValueError("no name")
+
+
+@pytest.mark.parametrize(
+    ("item", "shown"),
+    [(10**5000, "int whose repr raised ValueError"), (Nameless(), "Nameless whose repr raised")],
+    ids=["a number with too many digits", "an object"],
+)
+def test_a_result_that_has_no_repr_is_a_page_too(item: object, shown: str) -> None:
+    page = Pipeline[object]().add(Pipe()).simulate([1, item]).picture()
+
+    assert f"[1, &lt;{shown}" in page
+
+
 def test_a_run_without_an_event_is_a_page_too() -> None:
     simulation: Simulation[str] = branches().simulate([])
     assert not Page(simulation.picture()).open

@@ -22,6 +22,7 @@ from conveyor.reporting.build import Figures, ordered_letters, report_of
 from conveyor.reporting.trace import Trace
 from conveyor.reporting.trace_html import picture
 from conveyor.sim.determinism.inspection import Inspection
+from conveyor.sim.determinism.likeness import plain_repr
 from conveyor.sim.interruption import look_for_handlers
 from conveyor.sim.prepare.intake import as_given, taken_in
 from conveyor.sim.prepare.prepared import PreparedPipeline
@@ -334,7 +335,8 @@ class Simulation(list[Out], Generic[Out, In_co]):
     def picture(self) -> str:
         """The trace as a page of HTML that needs nothing else:
         `Path("run.html").write_text(simulation.picture())`."""
-        facts = {"outputs": repr(list(self)), "schedule": self.schedule}
+        outputs = f"[{', '.join(map(plain_repr, self))}]"
+        facts = {"outputs": outputs, "schedule": self.schedule}
         return picture(self.trace, self._simulator.pipeline.topology, facts)
 
     @cached_property
