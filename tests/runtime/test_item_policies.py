@@ -303,6 +303,13 @@ def test_an_item_has_an_id_of_its_own_in_each_stage() -> None:
     assert {attempt for _, attempt, _ in result} == {1}
 
 
+def test_ids_begin_anew_with_each_run_of_an_open_pipeline() -> None:
+    with pipeline().add(Processor(what_it_knows)) as pl:
+        first = pl.run(range(5))
+
+        assert pl.run(range(5)) == first
+
+
 def test_an_attempt_that_follows_another_knows_it_and_keeps_the_id() -> None:
     once = pipeline().add(Processor(what_it_knows, name="job")).run(range(12))
     result = pipeline().add(Processor(fails_twice, retries=2, name="job")).run(range(12))

@@ -654,7 +654,7 @@ class Line:
 
 def submodules(check: Callable[[str, object, object], None]) -> None:
     """A module behind a dot is there also where only code inside of a job names it."""
-    wsgiref = __import__("wsgiref.util")  # a variable of this function
+    wsgiref: Any = __import__("wsgiref.util")  # a variable of this function
 
     def in_lambda(_: int) -> object:
         return (lambda: http.client.HTTP_PORT)()
