@@ -4,7 +4,7 @@ arguments and traceback.
 Knows: what exceptions carry, and how they are shown.  Must never know: stages, policies, processes.
 
 Rule 1.  It travels by its own pickle if that gives an equal one: of the same type, with the same
-         text and arguments.
+         text, arguments and native attributes.
 Rule 2.  Else its parts travel, and no constructor is called: many classes take other arguments than
          they keep.
 Rule 3.  If that does not bring it back, either, its text and traceback arrive, in a `JobRaised`.
@@ -18,7 +18,9 @@ import pickle
 import re
 import traceback
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass
+from types import GetSetDescriptorType, MemberDescriptorType
 from typing import Any, Final, cast
 
 from conveyor.errors import JobRaised
@@ -164,11 +166,37 @@ def parts_of(obj: object) -> Any:
     reduce = cast("Callable[[BaseException], tuple[Any, ...]]", base.__reduce__)
     kind, args, *rest = reduce(error)
     state: dict[str, object] = {**((rest[0] if rest else None) or {}), "args": arguments(error)}
+    state.update(natives(error))
     own: object = object.__getstate__(error)
     parts: object = own if issubclass(type(own), tuple) else (own,)  # the second are its slots
     for part in cast("tuple[dict[str, object] | None, ...]", parts):
         state.update(part or {})
     return rebuilt, (base, kind, group_of(error) or args), state, None, None, set_attributes
+
+
+def natives(error: BaseException) -> dict[str, object]:
+    """What a builtin class keeps of an exception outside of its `__dict__`, as the `filename` of an
+    `OSError` and the `name` of a `NameError`: pickles have them only if they were arguments.
+
+    The `obj` of an `AttributeError` is not looked at: it may be anything, and any size.
+    """
+    found: dict[str, object] = {}
+    for base in type(error).__mro__:
+        if base.__module__ != "builtins" or issubclass(BaseException, base):
+            continue
+        if base is BaseExceptionGroup:  # it is made with what it keeps
+            continue
+        for name, slot in vars(base).items():
+            if isinstance(slot, MemberDescriptorType | GetSetDescriptorType) and name != "obj":
+                with suppress(AttributeError):  # that is how some say that they are not set
+                    found[name] = slot.__get__(error)
+    return {name: value for name, value in found.items() if value is not None}
+
+
+def same_natives(copy: BaseException, error: BaseException) -> bool:
+    """Have both, and those inside of them if they are groups, the same `natives`?"""
+    inside, wanted = ((group_of(each) or ("", ()))[1] for each in (copy, error))
+    return alike(natives(copy), natives(error)) and all(map(same_natives, inside, wanted))
 
 
 def group_of(error: BaseException) -> tuple[str, tuple[BaseException, ...]] | None:
@@ -195,6 +223,8 @@ def set_attributes(error: object, state: dict[str, object]) -> None:
 def is_like(copy: BaseException, error: BaseException) -> bool:
     """Would `copy` be taken for `error`?"""
     if type(copy) is not type(error) or not alike(arguments(copy), arguments(error)):
+        return False
+    if not same_natives(copy, error):
         return False
     return writes_arguments(error) or plain_text(copy) == plain_text(error)
 

@@ -116,6 +116,19 @@ class HoldsALock(Exception):
         self.lock = threading.Lock()
 
 
+class SetsItsFile(OSError):
+    def __init__(self, path: str) -> None:
+        super().__init__()
+        self.errno, self.strerror, self.filename = 5, "input/output", path
+
+
+def set_later(error: Exception, **attributes: object) -> Exception:
+    for name, value in attributes.items():
+        setattr(error, name, value)
+    return error
+
+
+NATIVE = "errno strerror filename name path lineno offset start reason value".split()
 RAISED: dict[str, Callable[[], Exception]] = {
     "writes its text": lambda: WritesItsText(7),
     "takes two": lambda: TakesTwo(503, "busy"),
@@ -137,6 +150,13 @@ RAISED: dict[str, Callable[[], Exception]] = {
     "array": lambda: ValueError(np.arange(3)),
     "object": lambda: ValueError(RAISED),
     "says nothing": lambda: SaysNothing(1),
+    "name": lambda: NameError("no", name="nothing"),
+    "attribute": lambda: AttributeError("no", name="nothing", obj=threading.Lock()),
+    "sets its file": lambda: SetsItsFile("/nowhere"),
+    "file set later": lambda: set_later(OSError("text"), errno=5, filename="file"),
+    "line set later": lambda: set_later(SyntaxError("no"), lineno=7, filename="file"),
+    "name set later": lambda: set_later(ImportError("no"), name="nothing"),
+    "names in a group": lambda: ExceptionGroup("group", [NameError("no", name="nothing")]),
 }
 ADDRESSED = {"object"}  # a function in its arguments cannot be pickled: told as text
 HIDDEN: dict[str, Callable[[], Exception]] = {
@@ -171,7 +191,8 @@ def face(error: BaseException) -> tuple[object, ...]:
         if name not in ("__notes__", "_exceptions")
     }
     args = () if inside else repr(error.args)
-    return type(error), text(error), args, repr(named), getattr(error, "more", None), inside
+    native = [getattr(error, name, None) for name in NATIVE]
+    return type(error), text(error), args, repr(named), native, getattr(error, "more", None), inside
 
 
 def text(error: BaseException) -> str:
