@@ -21,7 +21,7 @@ from typing import Final, Generic, NamedTuple, Protocol
 
 from typing_extensions import TypeVar
 
-from conveyor.items.codec import Bundle, Sealed
+from conveyor.items.sealing import Bundle, Sealed
 
 __all__ = [
     "AnyOutlet",
@@ -71,7 +71,7 @@ class Inlet(Protocol):
         ...
 
     def peek(self, n: int) -> list[object]:
-        """Up to `n` items from the front, not given up: a slice, as `codec` defines it.  Not empty
+        """Up to `n` items from the front, not given up: a slice, as `items.slices` defines it.  Not empty
         if `pending()`."""
         ...
 

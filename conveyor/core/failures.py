@@ -12,8 +12,8 @@ from typing import Final, NamedTuple
 
 from conveyor.core.job_node import LOST, ItemFailed
 from conveyor.errors import JobExited, NotPicklable
-from conveyor.items.codec import Sealed
 from conveyor.items.remote_errors import SentError, WorkerTraceback, sent, set_cause
+from conveyor.items.sealing import Sealed
 from conveyor.report import DeadLetter
 
 __all__ = [

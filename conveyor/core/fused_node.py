@@ -16,7 +16,8 @@ from typing import Protocol
 from conveyor.core.job_node import ItemFailed, JobNode, Node, Piece
 from conveyor.core.kernels import QuickLoop, quick_loop
 from conveyor.core.nodes import MapNode
-from conveyor.items.codec import Sealed, tight
+from conveyor.items.sealing import Sealed
+from conveyor.items.slices import tight
 
 __all__ = ["FusedNode", "loop_through"]
 

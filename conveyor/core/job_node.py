@@ -18,20 +18,11 @@ from typing import Final, NamedTuple, Protocol, TypeAlias
 
 from conveyor.core.crashes import FRESH, Past
 from conveyor.errors import ConveyorError, ItemTimeout, PoisonItem
-from conveyor.items.codec import (
-    Copied,
-    Keep,
-    Recycler,
-    Seal,
-    Sealed,
-    all_sealed,
-    in_place,
-    is_atom,
-    sealer,
-    short_repr,
-    uniform,
-)
+from conveyor.items.atoms import is_atom
 from conveyor.items.current_item import CURRENT, Context
+from conveyor.items.sealing import Copied, Keep, Recycler, Seal, Sealed, in_place, sealer
+from conveyor.items.short_repr import short_repr
+from conveyor.items.slices import all_sealed, uniform
 from conveyor.report import DeadLetter, Tally
 from conveyor.stages import Job, job_of, only_reads
 
@@ -113,7 +104,7 @@ LOST: Final = "<an item that cannot be unpickled>"
 class Surroundings(NamedTuple):
     """What the world does for a node that runs jobs.
 
-    `fused` says that others run in the same worker, so that its slices are loose (`codec`) on
+    `fused` says that others run in the same worker, so that its slices are loose (`items.slices`) on
     either side.  `place` gives the input and the position of an item of what the drive loop has in
     hand; `pause` waits before an attempt, which is counted from 2; `past` tells how earlier workers
     fared with an item, if some died; `clock` is there where jobs have a time limit; `keep` is where

@@ -5,7 +5,7 @@ processes, policies.
 
 Effects per item would cost more than most jobs that these loops are for, so there are none: a
 kernel is a plain loop in a free function, and says how far it came.  Every result is made safe
-(`codec`) before the next call of the job.
+(`items.sealing`) before the next call of the job.
 """
 
 from __future__ import annotations
@@ -15,8 +15,10 @@ from functools import reduce
 from types import CodeType, FunctionType
 from typing import Final, NamedTuple, TypeAlias
 
+from conveyor.items.atoms import is_atom
 from conveyor.items.bytecode import never_none, only_calculates
-from conveyor.items.codec import Owned, Seal, Sealed, Take, is_atom, is_owned, seal, whole
+from conveyor.items.sealing import Owned, Seal, Sealed, Take, is_owned, seal
+from conveyor.items.slices import whole
 
 __all__ = ["Progress", "QuickLoop", "filter_loose", "filter_slice", "map_slice", "quick_loop"]
 
@@ -39,7 +41,7 @@ def map_slice(
     job: JobCall, items: Iterable[object], out: list[object], seal: Seal = seal, loose: bool = False
 ) -> Progress:
     """Appends to `out` what `job` gives for each item; None is no result.  `loose` says that `out`
-    may be (`codec`).
+    may be (`items.sealing`).
 
     >>> out = []
     >>> map_slice({1: "a", 3: "c"}.get, [1, 2, 3], out), out

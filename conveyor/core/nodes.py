@@ -24,20 +24,17 @@ from conveyor.core.job_node import (
 )
 from conveyor.core.kernels import Progress, filter_loose, filter_slice, map_slice, quick_loop
 from conveyor.errors import RunError
-from conveyor.items.codec import (
-    ATOMS,
-    Bundle,
-    Recycler,
-    Sealed,
+from conveyor.items.atoms import ATOMS, is_atom
+from conveyor.items.current_item import CURRENT
+from conveyor.items.sealing import Bundle, Recycler, Sealed
+from conveyor.items.slices import (
     all_sealed,
-    is_atom,
     kind_of_all,
     opened,
     opened_each,
     opened_loose,
     uniform,
 )
-from conveyor.items.current_item import CURRENT
 from conveyor.report import DeadLetter, Tally
 from conveyor.stages import Gives, Job, gives_of, policy_of
 

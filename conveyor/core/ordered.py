@@ -26,7 +26,8 @@ from conveyor.core.job_node import ItemFailed, JobNode, Node, Piece
 from conveyor.core.snapshots import RestoredNode
 from conveyor.graph.route import taken
 from conveyor.graph.topology import NodeSpec
-from conveyor.items.codec import Copied, Sealed, is_atom, parts_of, seal
+from conveyor.items.atoms import is_atom, parts_of
+from conveyor.items.sealing import Copied, Sealed, seal
 
 __all__ = ["OrderedInlet", "StampNode", "TrackedNode", "stamped", "words_of_ordered"]
 

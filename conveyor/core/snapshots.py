@@ -19,7 +19,7 @@ from typing import NamedTuple, Protocol
 
 from conveyor.core.job_node import Node, Piece
 from conveyor.errors import NotPicklable
-from conveyor.items.codec import PROTOCOL
+from conveyor.items.sealing import PROTOCOL
 from conveyor.report import Tally
 from conveyor.stages import Restorable
 

@@ -1,7 +1,7 @@
-"""What travels: an item on its way out of one job and into the next, and the pickles of what must
-reach a worker.
+"""What travels: an item on its way from one job to the next, and the pickles of what must reach a
+worker.
 
-This folder knows how items, stages, exceptions and what a script defines are turned into bytes and
-back.  It must never know channels, processes or schedules.  Start with `codec`: every item passes
-it.
+This folder knows how items, stages, exceptions and what a script defines become bytes, and how they
+come back.  It must never know channels, processes or schedules.  Start with `sealing`: every item
+passes it.
 """

@@ -13,7 +13,7 @@ from inspect import CO_VARKEYWORDS
 from types import CodeType, FunctionType
 from typing import Final
 
-from conveyor.items.codec import is_atom
+from conveyor.items.atoms import is_atom
 
 __all__ = ["is_slight", "never_none", "only_calculates", "operations"]
 

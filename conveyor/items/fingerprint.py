@@ -20,7 +20,8 @@ from enum import Enum
 from typing import Final, NamedTuple, cast
 from zlib import crc32
 
-from conveyor.items.codec import Sealed, is_atom
+from conveyor.items.atoms import SIMPLE, is_atom
+from conveyor.items.sealing import Sealed
 
 __all__ = ["Digest", "Fingerprint", "print_of"]
 
@@ -28,7 +29,6 @@ FIRST: Final = 256
 EVERY: Final = 4096
 RARELY: Final = 1 << 16  # where more than a sample is looked at
 DEEPEST: Final = 12
-SIMPLE: Final = frozenset({int, float, complex, str, bytes, bool, type(None)})
 HEAD_OF_LIST: Final = 5  # bytes before the first item of a list, in that format
 WITHOUT_REFERENCES: Final = 2  # a format of marshal in which equal atoms are equal bytes
 

@@ -16,7 +16,7 @@ from types import FunctionType, ModuleType, UnionType
 from typing import Final
 
 from conveyor.errors import NotPicklable
-from conveyor.items.codec import is_atom
+from conveyor.items.atoms import is_atom
 from conveyor.items.current_item import CURRENT
 from conveyor.items.forward_references import hinted, joined
 from conveyor.items.unpickling import announcing, become_worker, complete, said_by

@@ -24,7 +24,8 @@ from types import GetSetDescriptorType, MemberDescriptorType
 from typing import Any, Final, cast
 
 from conveyor.errors import JobRaised
-from conveyor.items.codec import PROTOCOL, ShortRepr
+from conveyor.items.sealing import PROTOCOL
+from conveyor.items.short_repr import ShortRepr
 
 __all__ = ["SentError", "WorkerTraceback", "add_note", "sent", "set_cause"]
 

@@ -33,7 +33,7 @@ from typing import (
 
 from typing_extensions import get_protocol_members, is_typeddict
 
-from conveyor.items.codec import parts_of
+from conveyor.items.atoms import parts_of
 from conveyor.typecheck.assignability import Fit, all_of, any_of, fits, is_protocol
 from conveyor.typecheck.members import fields_of, is_callable
 from conveyor.typecheck.type_forms import (

@@ -9,7 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from conveyor.core.channel import Inlet, Tag, ZipInlet
-from conveyor.items.codec import Bundle, Sealed, opened, seal
+from conveyor.items.sealing import Bundle, Sealed, seal
+from conveyor.items.slices import opened
 from conveyor.sim.world.channel import MemoryChannel
 from conveyor.stages import Filter, FlatMap, Join, Pipe, Processor, ReplicatingFork, Zip
 from tests.core.world import World, compiled

@@ -10,7 +10,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
-from conveyor.items.codec import Sealed, is_atom, opened, seal, uniform
+from conveyor.items.atoms import is_atom
+from conveyor.items.sealing import Sealed, seal
+from conveyor.items.slices import opened, uniform
 from tests.lines import LINES, RUN, Line, tag
 
 Make = Callable[[int], Line]

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from conveyor.core.kernels import Progress, filter_slice, map_slice, quick_loop
 from conveyor.errors import NotPicklable
-from conveyor.items.codec import Sealed, seal
+from conveyor.items.sealing import Sealed, seal
 
 items = st.lists(
     st.none() | st.integers() | st.text(max_size=3) | st.lists(st.integers(), max_size=2),

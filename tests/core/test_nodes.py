@@ -15,7 +15,7 @@ from conveyor.core.failures import delivered
 from conveyor.core.job_node import ALONE, ItemFailed, Node, Piece
 from conveyor.core.nodes import CollectNode, RelayNode, node_for
 from conveyor.errors import NotPicklable, RunError
-from conveyor.items.codec import Bundle, Sealed, seal
+from conveyor.items.sealing import Bundle, Sealed, seal
 from conveyor.report import DeadLetter, Tally
 from conveyor.stages import Filter, FlatMap, Job, OnError, Processor
 

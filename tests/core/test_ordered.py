@@ -16,7 +16,8 @@ from conveyor.core.channel import Tag
 from conveyor.core.job_node import ItemFailed
 from conveyor.core.nodes import node_for
 from conveyor.core.ordered import FINISH, MARK, SEALED, VALUE, OrderedInlet, StampNode, TrackedNode
-from conveyor.items.codec import Sealed, opened, seal
+from conveyor.items.sealing import Sealed, seal
+from conveyor.items.slices import opened
 from conveyor.sim.world.channel import MemoryChannel
 from conveyor.stages import (
     BalancingFork,

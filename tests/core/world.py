@@ -4,7 +4,7 @@ A `World` has the nodes, drive loops and channels of a compiled topology.  `run`
 one by one from a `Pick`, everything else in a fixed order; `shuffle` takes the steps of all loops
 in any order.  A worker can be told to die before one of its stores, and is started again.  After
 each step no channel may hold more than its capacity, and what goes in and out of a node must be
-what `codec` and `nodes` promise.
+what `items.sealing` and `nodes` promise.
 """
 
 from __future__ import annotations
@@ -30,7 +30,8 @@ from conveyor.core.snapshots import RestoredNode, Saved
 from conveyor.graph.compiler import compile_topology
 from conveyor.graph.draft import Draft
 from conveyor.graph.topology import Kind, NodeSpec, Topology, channels_of
-from conveyor.items.codec import Sealed, is_atom, seal
+from conveyor.items.atoms import is_atom
+from conveyor.items.sealing import Sealed, seal
 from conveyor.report import DeadLetter, Tally
 from conveyor.reporting.build import Letters
 from conveyor.sim.world.channel import MemoryChannel

@@ -24,7 +24,9 @@ from conveyor.core.job_node import ItemFailed, JobNode, Surroundings
 from conveyor.core.nodes import node_for
 from conveyor.graph.fusion import fuse, fused_names
 from conveyor.graph.topology import Kind, Topology
-from conveyor.items.codec import is_atom, opened, seal, uniform
+from conveyor.items.atoms import is_atom
+from conveyor.items.sealing import seal
+from conveyor.items.slices import opened, uniform
 from tests.helpers import pipeline
 
 

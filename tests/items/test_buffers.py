@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from conveyor.errors import NotPicklable
-from conveyor.items.codec import LARGE, Copied, Recycler, Sealed, in_place, seal, sealer
+from conveyor.items.sealing import LARGE, Copied, Recycler, Sealed, in_place, seal, sealer
 
 large = LARGE // 8
 

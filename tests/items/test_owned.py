@@ -17,7 +17,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from conveyor.core.kernels import map_slice
-from conveyor.items.codec import Owned, Sealed, is_atom, is_owned, seal, whole
+from conveyor.items.atoms import is_atom
+from conveyor.items.sealing import Owned, Sealed, is_owned, seal
+from conveyor.items.slices import whole
 
 CALLS = 300  # the interpreter takes other ways for what it has done a few times
 

@@ -23,8 +23,8 @@ from conveyor import BalancingFork, Filter, Join, Pipe, Processor, ReplicatingFo
 from conveyor.__main__ import main
 from conveyor.core.crashes import WorkerDeath
 from conveyor.errors import Deadlock, ScheduleMismatch
-from conveyor.items.codec import seal
 from conveyor.items.fingerprint import Digest, Fingerprint, print_of
+from conveyor.items.sealing import seal
 from conveyor.items.stage_pickling import pack_stage
 from conveyor.recording import format as recording
 from conveyor.recording.crash_points import Crash, CrashPoint, Timeout

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from conveyor import Processor
 from conveyor.core.kernels import quick_loop
-from conveyor.items.codec import is_atom
+from conveyor.items.atoms import is_atom
 from tests.helpers import pipeline
 
 pytestmark = pytest.mark.timeout(60)

@@ -26,7 +26,8 @@ from conveyor.core.ordered import stamped
 from conveyor.core.requests import ALL_ENDED, ChooseInput, ChooseLane, Request
 from conveyor.graph.route import leaves
 from conveyor.graph.topology import Kind, NodeSpec, Topology, channels_of
-from conveyor.items.codec import is_atom, seal
+from conveyor.items.atoms import is_atom
+from conveyor.items.sealing import seal
 from conveyor.sim.world.channel import MemoryChannel
 from conveyor.sim.world.loop import OneOutput
 

@@ -26,9 +26,9 @@ from conveyor.core.crashes import WorkerDeath
 from conveyor.core.journal import PAGE_SIZE, Journal
 from conveyor.graph.route import balancing_forks, leaves
 from conveyor.graph.topology import Topology
-from conveyor.items.codec import PROTOCOL, Seal, Sealed
 from conveyor.items.fingerprint import Digest, Fingerprint, Stretches
 from conveyor.items.main_module import Definitions
+from conveyor.items.sealing import PROTOCOL, Seal, Sealed
 from conveyor.recording import format as recording
 from conveyor.recording.crash_points import Crash, CrashPoint, Timeout
 from conveyor.recording.decision_points import points_of

@@ -19,8 +19,8 @@ from conveyor.errors import RunStopped
 from conveyor.graph.fusion import fuse, home
 from conveyor.graph.route import LANES_BY_DEFAULT, Leaf, balances
 from conveyor.graph.topology import Topology
-from conveyor.items.codec import sealer
 from conveyor.items.main_module import is_redefined
+from conveyor.items.sealing import sealer
 from conveyor.report import DeadLetter, Report, RunResult
 from conveyor.reporting.build import Figures, ordered_letters, report_of
 from conveyor.runtime.parent.exit_status import without_our_frames

@@ -28,8 +28,8 @@ from conveyor.core.channel import Inlet
 from conveyor.core.engine import StopToken
 from conveyor.core.nodes import CollectNode
 from conveyor.errors import RunStopped
-from conveyor.items.codec import sealer
 from conveyor.items.remote_errors import add_note
+from conveyor.items.sealing import sealer
 from conveyor.report import DeadLetter, Report
 from conveyor.runtime.parent.recorder import Recorder
 from conveyor.runtime.parent.runner import Runner, SinkCut

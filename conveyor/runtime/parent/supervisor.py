@@ -33,7 +33,7 @@ from conveyor.errors import RunError, WorkerCrashed
 from conveyor.graph.fusion import fused_names, home
 from conveyor.graph.route import adaptive_forks, leaves
 from conveyor.graph.topology import Kind, NodeSpec, Topology, channels_of, is_shut
-from conveyor.items import codec
+from conveyor.items import slices
 from conveyor.items.main_module import defined_now, pack_main
 from conveyor.items.stage_pickling import pack_stage
 from conveyor.reporting.build import Letters
@@ -377,7 +377,7 @@ class Supervisor:
             return
         for ledger in self.ledgers:
             while ledger.pending():
-                for message in codec.opened(ledger.peek(LEDGER_CAPACITY)):
+                for message in slices.opened(ledger.peek(LEDGER_CAPACITY)):
                     self.read(message)
                     ledger.commit(ledger.position(1))
         for fork in self.forks:

@@ -20,7 +20,7 @@ import weakref
 from typing import Final
 
 from conveyor.errors import SharedMemoryFull
-from conveyor.items.codec import Copied, Kept
+from conveyor.items.sealing import Copied, Kept
 from conveyor.runtime.shm.memory import PAGE, WINDOW, Memory
 
 __all__ = ["BOUND", "Extent", "Allocator"]

@@ -32,7 +32,7 @@ from typing import Final, TypeAlias
 
 from conveyor.core.channel import Tag
 from conveyor.errors import RunError
-from conveyor.items.codec import PROTOCOL, Copied, Owned, Sealed
+from conveyor.items.sealing import PROTOCOL, Copied, Owned, Sealed
 from conveyor.runtime.shm.allocator import Allocator, Extent
 from conveyor.runtime.shm.memory import Memory
 

@@ -15,7 +15,9 @@ from time import perf_counter_ns
 from typing import Final, cast
 
 from conveyor.errors import NotPicklable
-from conveyor.items.codec import Seal, Sealed, is_atom, is_simple, sealer, uniform
+from conveyor.items.atoms import is_atom, is_simple
+from conveyor.items.sealing import Seal, Sealed, sealer
+from conveyor.items.slices import uniform
 from conveyor.runtime.step.batching import LARGEST_SLICE, SLICE_NS
 
 __all__ = ["Feed", "GivenFeed", "Puller", "PushFeed"]
@@ -40,7 +42,7 @@ LARGEST_BYTES: Final = 1 << 20  # of sealed items; then a slice is long enough
 
 
 class Puller:
-    """Takes items from an iterable and makes each safe at once (`codec`).
+    """Takes items from an iterable and makes each safe at once (`items.sealing`).
 
     A `sequence` is a list, a tuple or a range itself: to read it runs none of the user's code, so
     nothing can block or change an item meanwhile.  Of an iterator only the next item, or that there

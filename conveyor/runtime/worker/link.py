@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from time import perf_counter
 
 from conveyor.core.channel import Tag
-from conveyor.items.codec import seal
+from conveyor.items.sealing import seal
 from conveyor.runtime.shm.allocator import Allocator
 from conveyor.runtime.shm.checked import outlet_of
 from conveyor.runtime.shm.decision_log import DecisionLog

@@ -14,8 +14,8 @@ from collections.abc import Callable, Iterator
 from types import BuiltinFunctionType, CodeType, FunctionType, MethodDescriptorType, ModuleType
 from typing import Final
 
+from conveyor.items.atoms import is_atom
 from conveyor.items.bytecode import operations
-from conveyor.items.codec import is_atom
 from conveyor.sim.code.instrument import inside
 
 __all__ = ["has_no_effects"]

@@ -17,8 +17,9 @@ from typing import Final, TypeAlias, assert_never, cast
 from conveyor.errors import ConveyorError
 from conveyor.graph.route import Leaf, leaves
 from conveyor.graph.topology import Input, Kind, OrderedInput, ZipInput, channels_of
-from conveyor.items.codec import Sealed, is_atom, seal
+from conveyor.items.atoms import is_atom
 from conveyor.items.current_item import CURRENT
+from conveyor.items.sealing import Sealed, seal
 from conveyor.sim.interruption import pass_on
 from conveyor.sim.prepare.prepared import AnyJob, PreparedNode, PreparedPipeline
 from conveyor.sim.prepare.stage_copy import StageCopy

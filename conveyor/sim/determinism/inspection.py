@@ -19,7 +19,9 @@ from typing import Final, NamedTuple, TypeAlias, cast
 from conveyor.core.job_node import JobNode
 from conveyor.core.nodes import MapNode
 from conveyor.errors import ConveyorError, NotDeterministic, StageTypeError
-from conveyor.items.codec import is_atom, seal, short_repr
+from conveyor.items.atoms import is_atom
+from conveyor.items.sealing import seal
+from conveyor.items.short_repr import short_repr
 from conveyor.sim.code.perturbed import perturbed_job, reordered
 from conveyor.sim.determinism.likeness import alike, glance, same_error
 from conveyor.sim.interruption import pass_on

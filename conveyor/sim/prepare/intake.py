@@ -12,7 +12,8 @@ from collections.abc import Iterable, Sized
 from typing import Final
 
 from conveyor.errors import NotPicklable
-from conveyor.items.codec import PROTOCOL, Sealed, Take, is_atom, sealer
+from conveyor.items.atoms import is_atom
+from conveyor.items.sealing import PROTOCOL, Sealed, Take, sealer
 
 __all__ = ["MOST_PULLED", "ByReference", "as_given", "taken_in"]
 

@@ -20,8 +20,9 @@ from types import CodeType, FunctionType, GetSetDescriptorType, MemberDescriptor
 from typing import Any, Final, NamedTuple, TypeAlias, cast
 from weakref import WeakValueDictionary
 
-from conveyor.items.codec import PROTOCOL, is_atom
+from conveyor.items.atoms import is_atom
 from conveyor.items.pickling import KINDS, ScriptPickler, by_value, global_names, is_found, is_named
+from conveyor.items.sealing import PROTOCOL
 from conveyor.sim.prepare.bindings import (
     ABSENT,
     Binding,

@@ -13,7 +13,7 @@ from typing import Literal, TypeAlias, get_args
 from conveyor.errors import ScheduleMismatch, TopologyError
 from conveyor.graph.route import adaptive_forks
 from conveyor.graph.topology import Topology
-from conveyor.items.codec import short_repr
+from conveyor.items.short_repr import short_repr
 from conveyor.recording.reader import Recording
 from conveyor.sim.counting.count import count_classes
 from conveyor.sim.faults import Faults

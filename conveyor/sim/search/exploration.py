@@ -12,7 +12,7 @@ from typing import Final, TypeAlias
 from typing_extensions import TypeVar
 
 from conveyor.errors import ConveyorError, NotDeterministic, ScheduleMismatch
-from conveyor.items.codec import short_repr
+from conveyor.items.short_repr import short_repr
 from conveyor.sim.determinism.likeness import Outputs
 from conveyor.sim.faults import Faults
 from conveyor.sim.schedule import NEXT, Schedule

@@ -13,7 +13,8 @@ from conveyor.core.job_node import Node, Piece
 from conveyor.errors import ConveyorError
 from conveyor.graph.route import leaves
 from conveyor.graph.topology import Kind, channels_of
-from conveyor.items.codec import Sealed, short_repr
+from conveyor.items.sealing import Sealed
+from conveyor.items.short_repr import short_repr
 from conveyor.reporting.trace import Event, EventKind, Trace
 from conveyor.sim.schedule import Death, Decision
 from conveyor.sim.world.loop import Loop

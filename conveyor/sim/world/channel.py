@@ -12,7 +12,7 @@ from __future__ import annotations
 from typing import TypeAlias
 
 from conveyor.core.channel import Tag
-from conveyor.items.codec import uniform
+from conveyor.items.slices import uniform
 
 __all__ = ["MemoryChannel", "ChannelSnapshot"]
 

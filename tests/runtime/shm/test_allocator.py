@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
 from conveyor.core.channel import Tag
-from conveyor.items.codec import LARGE, Copied, Sealed, seal
+from conveyor.items.sealing import LARGE, Copied, Sealed, seal
 from conveyor.runtime.shm import allocator as module
 from conveyor.runtime.shm.allocator import Allocator, Extent
 from conveyor.runtime.shm.memory import PAGE, WINDOW, Memory

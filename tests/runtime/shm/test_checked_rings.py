@@ -8,7 +8,9 @@ from functools import partial
 import pytest
 
 from conveyor.errors import RunError
-from conveyor.items.codec import is_atom, opened, seal
+from conveyor.items.atoms import is_atom
+from conveyor.items.sealing import seal
+from conveyor.items.slices import opened
 from conveyor.runtime.shm import checked
 from conveyor.runtime.shm.memory import Memory
 from conveyor.runtime.shm.ring import CONTROL_BYTES, TAIL, Ring

@@ -11,7 +11,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from conveyor.errors import RunError
-from conveyor.items.codec import is_atom, opened, seal, uniform
+from conveyor.items.atoms import is_atom
+from conveyor.items.sealing import seal
+from conveyor.items.slices import opened, uniform
 from conveyor.runtime.shm.allocator import Allocator
 from conveyor.runtime.shm.memory import Memory
 from conveyor.runtime.shm.ring import (

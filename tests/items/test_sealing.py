@@ -11,17 +11,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from conveyor.errors import NotPicklable
-from conveyor.items.codec import (
-    Bundle,
-    Sealed,
-    all_sealed,
-    is_atom,
-    opened,
-    seal,
-    short_repr,
-    uniform,
-    whole,
-)
+from conveyor.items.atoms import is_atom
+from conveyor.items.sealing import Bundle, Sealed, seal
+from conveyor.items.short_repr import short_repr
+from conveyor.items.slices import all_sealed, opened, uniform, whole
 
 simple = (
     st.none()

@@ -1,0 +1,52 @@
+"""Which items cannot change: they travel as they are.
+
+An *atom* is an int, float, complex, str, bytes, bool, None, or a tuple of atoms.  No job can change
+one, so several may refer to the same.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Final, cast
+
+__all__ = ["ATOMS", "is_atom", "is_simple"]
+
+SIMPLE: Final = frozenset({int, float, complex, str, bytes, bool, type(None)})
+DEEPEST: Final = 20  # tuples within one another, of an atom
+ATOMS: Final = SIMPLE | {tuple}  # the types of atoms; a tuple is one if its parts are
+
+
+def is_atom(item: object) -> bool:
+    """Can nothing change this item any more?
+
+    Tuples that are nested more than 20 deep are not looked into: they are no atoms.
+
+    >>> is_atom((1, "a", None)), is_atom([1]), is_atom((1, [2]))
+    (True, False, False)
+    """
+    kind = type(item)
+    if kind in SIMPLE:
+        return True
+    if kind is not tuple:
+        return False
+    return SIMPLE.issuperset(map(type, parts_of(item))) or _is_of_atoms(parts_of(item), DEEPEST)
+
+
+def _is_of_atoms(parts: tuple[object, ...], depth: int) -> bool:
+    for part in parts:
+        kind = type(part)
+        if kind not in SIMPLE and (
+            kind is not tuple or not depth or not _is_of_atoms(parts_of(part), depth - 1)
+        ):
+            return False
+    return True
+
+
+def parts_of(item: object) -> tuple[object, ...]:
+    """Gives `item`, which is a tuple, with a type that checkers can follow."""
+    return cast("tuple[object, ...]", item)
+
+
+def is_simple(things: Iterable[object]) -> bool:
+    """Are all of these atoms, and none of them a tuple?"""
+    return SIMPLE.issuperset(map(type, things))
