@@ -29,7 +29,7 @@ from conveyor.graph.topology import Kind, NodeSpec, Topology, channels_of
 from conveyor.items.atoms import is_atom
 from conveyor.items.sealing import seal
 from conveyor.sim.world.channel import MemoryChannel
-from conveyor.sim.world.loop import OneOutput
+from conveyor.sim.world.slices import OneOutput
 
 __all__ = ["Ending", "every_ending"]
 

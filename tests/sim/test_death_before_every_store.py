@@ -23,6 +23,7 @@ from conveyor.sim.prepare.prepared import PreparedPipeline
 from conveyor.sim.schedulers.exhaustive import Exhaustive, Redundant
 from conveyor.sim.search.simulation import Attempt, Simulator
 from conveyor.sim.world import loop
+from conveyor.sim.world.crash_recovery import CrashRecovery
 from tests.core.test_death_before_each_store import CASES
 from tests.core.world import compiled
 
@@ -223,7 +224,7 @@ def lane_by_lane(zipped: ZipInlet, positions: list[int]) -> None:
     zipped.bring(positions)
 
 
-def says_nothing(of: loop.Loop, ordinal: int) -> None:
+def says_nothing(of: CrashRecovery, ordinal: int) -> None:
     """As if nothing had to be said again."""
 
 
@@ -235,7 +236,7 @@ def from_the_beginning(joined: OrderedInlet, run: int) -> None:
 FORGETFUL: list[tuple[type[object], str, Callable[..., Any], str]] = [
     (ZipInlet, "keep", lane_by_lane, "zipped"),
     (OrderedInlet, "start", from_the_beginning, "ordered, balanced"),
-    (loop.Loop, "void", says_nothing, "dead letters"),
+    (CrashRecovery, "void", says_nothing, "dead letters"),
 ]
 
 

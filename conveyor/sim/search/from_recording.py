@@ -60,7 +60,7 @@ def follow(simulator: Simulator, recording: Recording) -> Attempt:
     attempt = simulator.attempt(scheduler, recorded_crash_plans(simulator, recording))
     if attempt.error is None:
         scheduler.check_end(simulator.world.decided())
-        for crash_plan in simulator.world.deaths.values():
+        for crash_plan in simulator.world.crash_plans.values():
             if isinstance(crash_plan, RecordedCrashPlan) and crash_plan.left and recording.is_whole:
                 raise ScheduleMismatch(
                     f"{recording.name}: the worker {crash_plan.worker!r} never came to where it died: {crash_plan.left[0]}"

@@ -73,16 +73,18 @@ class Attempt:
         self.tallies = [loop.tally for loop in world.loops]
         self.zips = [loop.ends.zips for loop in world.loops] if world.composite else []
         self.crash_plans = (
-            [crash_plan.again() for crash_plan in world.deaths.values()] if world.deaths else []
+            [crash_plan.again() for crash_plan in world.crash_plans.values()]
+            if world.crash_plans
+            else []
         )
         self.deaths = (
-            [death for crash_plan in world.deaths.values() for death in crash_plan.deaths]
-            if world.deaths
+            [death for crash_plan in world.crash_plans.values() for death in crash_plan.deaths]
+            if world.crash_plans
             else []
         )
         self.is_unreached = (
-            any(crash_plan.is_unreached for crash_plan in world.deaths.values())
-            if world.deaths
+            any(crash_plan.is_unreached for crash_plan in world.crash_plans.values())
+            if world.crash_plans
             else False
         )
 

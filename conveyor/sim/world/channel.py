@@ -9,14 +9,16 @@ a few small values.
 
 from __future__ import annotations
 
-from typing import TypeAlias
+from typing import Final, TypeAlias
 
 from conveyor.core.channel import Tag
 from conveyor.items.slices import uniform
 
-__all__ = ["MemoryChannel", "ChannelSnapshot"]
+__all__ = ["UNBOUNDED", "ChannelSnapshot", "MemoryChannel"]
 
 ChannelSnapshot: TypeAlias = tuple[int, int, int, Tag | None, int]
+
+UNBOUNDED: Final = 1 << 40  # a capacity, or a size of slices, in items
 
 
 class MemoryChannel:
@@ -39,7 +41,7 @@ class MemoryChannel:
         self.tag: Tag | None = None
         self.last = 0  # how many items the last record holds
 
-    def state(self) -> ChannelSnapshot:
+    def snapshot(self) -> ChannelSnapshot:
         """What `restore` goes back to, as long as nothing but this channel's own future was added
         since."""
         return len(self.items), self.head, self.closed, self.tag, self.last

@@ -13,7 +13,8 @@ from conveyor.graph.deadlock import ChannelState, Circle, Wait, WaitsFor, find_c
 from conveyor.graph.topology import Topology, channels_of
 from conveyor.sim.world.channel import MemoryChannel
 from conveyor.sim.world.faulty_channel import FaultyChannel
-from conveyor.sim.world.loop import RUN, Blob, Loop
+from conveyor.sim.world.loop import Loop
+from conveyor.sim.world.setting import RUN, Blob
 
 __all__ = ["Waiting"]
 

@@ -17,55 +17,29 @@ Rule 4.  A worker that fails stops; the others go on to where they must stop, an
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import Final, TypeAlias
 
 from conveyor.core.channel import Tag
 from conveyor.core.failures import Failure
 from conveyor.core.job_node import Node
 from conveyor.core.nodes import CollectNode
-from conveyor.core.requests import ALL_ENDED, ChooseInput, ChooseLane, Request, WaitForRoom
+from conveyor.core.requests import ALL_ENDED, ChooseInput, ChooseLane
 from conveyor.graph.route import leaves
 from conveyor.graph.topology import is_shut
-from conveyor.report import DeadLetter, Tally
+from conveyor.report import DeadLetter
 from conveyor.sim.determinism.inspection import Inspection
 from conveyor.sim.prepare.prepared import PreparedPipeline
 from conveyor.sim.schedule import IN, LANES, NEXT, RESTART, STOP, TIMER, Decision
 from conveyor.sim.schedulers.scheduler import Scheduler
-from conveyor.sim.world.channel import ChannelSnapshot, MemoryChannel
+from conveyor.sim.world.channel import UNBOUNDED, MemoryChannel
 from conveyor.sim.world.faulty_channel import CrashPlan, Killed
-from conveyor.sim.world.loop import RUN, Blob, Loop, Observer
+from conveyor.sim.world.loop import Loop, Observer
+from conveyor.sim.world.setting import RUN
+from conveyor.sim.world.snapshot import Snapshots
 from conveyor.sim.world.waiting import Waiting
 
-__all__ = ["WorldSnapshot", "World"]
-
-LoopSnapshot: TypeAlias = (
-    "tuple[Loop, int, Request[Blob] | None, int, tuple[int, ...], list[int] | None]"
-)
+__all__ = ["World"]
 
 new: Callable[[type[Decision], tuple[str, int, int, int]], Decision] = tuple.__new__  # pyright: ignore[reportUnknownMemberType, reportUnknownVariableType]  # of a generic class
-
-ROOMY: Final = 1 << 40
-
-
-class WorldSnapshot:
-    """What a world can go back to: all that those who have not finished may still change, as long
-    as they are stateless."""
-
-    __slots__ = ("asked", "channels", "counts", "log", "loops", "outputs", "source")
-
-    def __init__(self, world: World) -> None:
-        self.asked = world.scheduler.at
-        self.source = world.source.head
-        self.outputs = len(world.outputs)
-        self.log = len(world.log)
-        self.counts = dict(world.counts)
-        self.channels: list[tuple[MemoryChannel, ChannelSnapshot]] = []
-        self.loops: list[LoopSnapshot] = []
-        for loop in world.active:
-            self.channels += [(channel, channel.state()) for channel in loop.channels]
-            notes = loop.notes.tolist() if loop.composite else None
-            counts = loop.tally.counts() if loop.spec.stage is not None else ()
-            self.loops.append((loop, loop.moves, loop.request, loop.reads, counts, notes))
 
 
 class World:
@@ -83,7 +57,7 @@ class World:
         self.observer = observer
         self.inspection = inspection
         self.nodes: dict[int, Node] = {}
-        self.source = MemoryChannel(ROOMY)
+        self.source = MemoryChannel(UNBOUNDED)
         self.items = list(items)  # as they are in a slice (`intake`)
         self.channels = [
             MemoryChannel(channel.capacity, channel.index) for channel in pipeline.topology.channels
@@ -96,16 +70,13 @@ class World:
         self.log: list[Decision] = []
         self.counts: dict[str, int] = {}
         self.scheduler = Scheduler()
-        self.deaths: dict[str, CrashPlan] = {}
+        self.crash_plans: dict[str, CrashPlan] = {}
         self.opened: dict[
             str, int
         ] = {}  # how many lanes of an adapting fork are open, if that matters
         self.loops = [Loop(self, node) for node in pipeline.nodes]
-        self.composite = any(loop.composite for loop in self.loops)
+        self.composite = any(loop.wiring.is_composite for loop in self.loops)
         self.active: list[Loop] = self.loops
-        self.snapshots: list[
-            WorldSnapshot
-        ] = []  # along the schedule under way, where it may have to be gone back to
         self.goes_back = (
             pipeline.is_stateless
             and observer is None
@@ -115,7 +86,7 @@ class World:
         self.waiting = Waiting(
             pipeline.topology, self.channels, {loop.spec.index: loop for loop in self.loops}
         )
-        self.deciding = [loop for loop in self.loops if loop.decides]
+        self.snapshots = Snapshots(self)
 
     # ------------------------------------------------------------------------------------------------------------
     # one run
@@ -136,7 +107,7 @@ class World:
     def begin(self, scheduler: Scheduler, deaths: dict[str, CrashPlan] | None = None) -> None:
         """Everything as it is before the first item."""
         self.scheduler = scheduler
-        self.deaths = deaths or {}
+        self.crash_plans = deaths or {}
         self.waits = scheduler.waits
         self.asks_always = scheduler.asks_always
         self.asks_of_one = (
@@ -144,9 +115,9 @@ class World:
         )  # is a read decided that has no other lane?
         if self.inspection is not None:
             self.inspection.begin()
-        if self.deaths or scheduler.comes_in is not None:
+        if self.crash_plans or scheduler.comes_in is not None:
             self.snapshots.clear()
-        elif self.go_back():
+        elif self.snapshots.go_back():
             return
         for channel in self.channels:
             channel.clear()
@@ -168,41 +139,6 @@ class World:
             loop.begin()
         self.active = [loop for loop in self.loops if not loop.finished]
 
-    def go_back(self) -> bool:
-        """Is there a place that this schedule comes by, too?  Then it begins there."""
-        shared = self.scheduler.shared()
-        while self.snapshots and self.snapshots[-1].asked > shared:
-            self.snapshots.pop()
-        if not self.snapshots:
-            return False
-        self.restore(self.snapshots[-1])
-        self.scheduler.go_on(self.snapshots[-1].asked)
-        return True
-
-    def take_snapshot(self, ready: Sequence[Loop]) -> None:
-        """Keeps the place where a decision is about to be taken: the first, and the others of those
-        who come by again.
-
-        Not while a record waits for room whose input or lane is decided: whoever takes that
-        worker's place would ask again.
-        """
-        is_forced = len(ready) == 1 and len(ready[0].options) == 1
-        if (
-            (is_forced and self.scheduler.shares)
-            or self.deaths
-            or self.failures
-            or self.dead_letters
-        ):
-            return
-        for loop in self.deciding:
-            if type(loop.request) is WaitForRoom:
-                return
-        asked = self.scheduler.at if self.scheduler.shares else len(self.log)
-        if (asked == 0 or self.scheduler.shares) and not (
-            self.snapshots and self.snapshots[-1].asked >= asked
-        ):
-            self.snapshots.append(WorldSnapshot(self))
-
     def open_lanes(self) -> None:
         """How many lanes of an adapting fork are opened in this run: it shows where a lane says
         something at the end."""
@@ -223,7 +159,7 @@ class World:
                 self.restart(self.dead.pop(0))
             elif ready:
                 if self.goes_back and (not self.log or self.scheduler.shares):
-                    self.take_snapshot(ready)
+                    self.snapshots.take(ready)
                 self.read(ready[0] if len(ready) == 1 else self.next_of(ready))
             else:
                 return
@@ -240,7 +176,7 @@ class World:
     def restart(self, loop: Loop) -> None:
         if self.observer is not None:
             self.observer.restarted(loop.spec.name)
-        loop.be_born()
+        loop.start_worker()
         self.active = [each for each in self.loops if not each.finished and not each.dead]
 
     def settle(self) -> list[Loop]:
@@ -295,7 +231,7 @@ class World:
 
     def next_of(self, ready: list[Loop]) -> Loop:
         """Which of several joins reads next."""
-        if self.deaths:
+        if self.crash_plans:
             return self.next_among_the_mortal(ready)
         able = ready
         if self.waits:
@@ -394,32 +330,3 @@ class World:
         return self.counts | {
             loop.spec.join_name: loop.reads for loop in self.loops if len(loop.spec.inputs) > 1
         }
-
-    # ------------------------------------------------------------------------------------------------------
-    # there and back
-
-    def restore(self, snapshot: WorldSnapshot) -> None:
-        """Back to where `snapshot` was taken: workers that have moved since are replaced, as if they
-        had died."""
-        self.source.head = snapshot.source
-        for channel, state in snapshot.channels:
-            channel.restore(state)
-        del self.outputs[snapshot.outputs :]
-        self.log = self.log[: snapshot.log]
-        self.counts = dict(snapshot.counts)
-        self.dead_letters, self.failures, self.turned = [], [], False
-        self.active = []
-        for loop, moves, request, reads, counts, notes in snapshot.loops:
-            self.active.append(loop)
-            if loop.moves == moves:
-                continue
-            for at, word in enumerate(notes or ()):
-                loop.notes[at] = word
-            loop.reads = reads
-            loop.tally = Tally()
-            if counts:
-                loop.tally.restore(counts)
-            loop.be_born()
-            if type(request) is ChooseInput:
-                loop.go(None)
-            loop.moves = moves

@@ -1,0 +1,94 @@
+"""What becomes of a node whose worker may die: what stands of all that it had decided and said, and
+whether another worker takes its place.
+
+This file knows what a worker leaves behind.  It must never know when a worker dies, or when the
+next one begins.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Protocol
+
+from conveyor.core.crashes import NO_STATE
+from conveyor.errors import WorkerCrashed
+from conveyor.graph.route import balancing_forks, leaves, taken
+from conveyor.graph.topology import NodeSpec
+from conveyor.report import DeadLetter
+from conveyor.sim.world.durable_state import DurableState
+from conveyor.sim.world.faulty_channel import CrashPlan
+from conveyor.sim.world.setting import Setting
+from conveyor.stages import Job
+
+__all__ = ["CrashRecovery"]
+
+
+class JoinReads(Protocol):
+    """How far a node has read from its join."""
+
+    reads: int  # decided
+    asked: bool  # was the read of the slice in hand decided, rather than decided again?
+
+
+class CrashRecovery:
+    """The deaths of one node's workers in one run.
+
+    `crash_plan` says where they die, and `durable` is what outlives them.
+    """
+
+    def __init__(
+        self, world: Setting, spec: NodeSpec, join: JoinReads, crash_plan: CrashPlan
+    ) -> None:
+        self.world = world
+        self.spec = spec
+        self.join = join
+        self.crash_plan = crash_plan
+        self.durable = DurableState(crash_plan, self.void, self.taken)
+        self.stands = 0  # reads of the join, of those that were decided
+
+    def void(self, ordinal: int) -> None:
+        """Discards dead letters and decisions from the item with this ordinal on: the next worker
+        processes it again, so they will come again."""
+        world, spec = self.world, self.spec
+        world.dead_letters = [
+            each for each in world.dead_letters if each.stage != spec.name or each.ordinal < ordinal
+        ]
+        self.stands = ordinal
+        if len(spec.inputs) > 1:
+            world.scheduler.void(spec.join_name, self.join.reads, ordinal)
+        for fork in balancing_forks(spec.route):
+            tails = [world.channels[channel].tail for channel in leaves(fork)]
+            world.scheduler.void(fork.name, world.counts.get(fork.name, 0), taken(fork, tails))
+
+    def taken(self) -> None:
+        """Called when a slice is taken in hand.
+
+        The slice that the worker before had in hand is not asked for again, as its tag names the
+        input: then one more decision stands.
+        """
+        if len(self.spec.inputs) > 1 and not self.join.asked:
+            self.stands += 1
+            self.world.scheduler.void(self.spec.join_name, self.join.reads, self.stands)
+        self.join.asked = False
+
+    def send_dead_letter(self, letter: DeadLetter) -> None:
+        """Sends a dead letter; the worker may die before it does."""
+        self.crash_plan.tell(self.crash_plan.done)
+        self.world.dead_letters.append(letter)
+
+    def died(self, heads: Sequence[int], stage: Job[object, object] | None) -> WorkerCrashed | None:
+        """Keeps what the dead worker leaves; gives the error that ends the run, if no other worker
+        can take its place.
+
+        `heads`: how far each of its inputs is committed; `stage`: what it ran.
+        """
+        self.durable.died(heads)
+        name = self.spec.name
+        is_lost = stage is not None and stage.is_stateful and not stage.is_restorable
+        if is_lost and self.durable.has_begun:
+            return WorkerCrashed(f"the worker of stage {name!r} died in the simulation; {NO_STATE}")
+        if self.crash_plan.gives_up:
+            return WorkerCrashed(
+                f"the workers of stage {name!r} died one after the other, as it is recorded"
+            )
+        return None

@@ -1,0 +1,120 @@
+"""One worker of a node: the stage that it has, and the node that is made of it.
+
+This file knows how a worker begins and ends.  It must never know how its loop is stepped, or who
+decides.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from conveyor.core.job_node import ALONE, Node
+from conveyor.core.nodes import MapNode, RelayNode, node_for
+from conveyor.core.snapshots import packed_state
+from conveyor.graph.topology import Kind
+from conveyor.items.bytecode import is_slight
+from conveyor.report import DeadLetter, Tally
+from conveyor.sim.interruption import is_final
+from conveyor.sim.prepare.bindings import PrivateBindings
+from conveyor.sim.prepare.intake import ByReference
+from conveyor.sim.prepare.prepared import PreparedNode
+from conveyor.sim.world.durable_state import DurableState
+from conveyor.sim.world.setting import Setting
+from conveyor.sim.world.timers import put_timer
+from conveyor.stages import Job, Restorable
+
+__all__ = ["Place", "Worker"]
+
+# Of an item, by its index in the slice in hand: which input it came from, and its position there.
+Place = Callable[[int], tuple[int, int]]
+
+
+class Worker:
+    """The worker of one node; `new_node` lets another take its place.
+
+    `place` tells where an item of the slice in hand came from; `send_dead_letter` is called with
+    each item that is given up.
+    """
+
+    def __init__(
+        self,
+        world: Setting,
+        prepared: PreparedNode,
+        place: Place,
+        send_dead_letter: Callable[[DeadLetter], None],
+    ) -> None:
+        self.world = world
+        self.prepared = prepared
+        self.spec = prepared.spec
+        self.place = place
+        self.send_dead_letter = send_dead_letter
+        self.stage: Job[object, object] | None = None
+        self.private: PrivateBindings | None = None  # None: its code holds nothing of its own
+
+    def enter(self) -> None:
+        """Called before code of the stage runs: it sees the worker's own values."""
+        if self.private is not None:
+            self.private.enter()
+
+    def leave(self) -> None:
+        """Called when that is over: the program's values are back."""
+        if self.private is not None:
+            self.private.leave()
+
+    def new_node(self, tally: Tally, durable: DurableState | None) -> Node:
+        """The node of a new worker, which counts in `tally`.
+
+        `durable`: what the worker before left, where one may die.  A stage without a state is used
+        again where none may die.  Raises what `setup` or `restore` raises.  In any case the caller
+        has to `leave` the worker.
+        """
+        self.stage = self.private = None
+        if self.spec.kind is Kind.SINK:
+            node: Node = self.world.sink
+        elif self.spec.stage is None:
+            node = RelayNode()
+            if durable is not None:
+                durable.succeed(None, tally)
+        else:
+            known = self.world.nodes.get(self.spec.index) if durable is None else None
+            node = known or self.job_node(tally, durable)
+        node.tally = tally
+        return node
+
+    def job_node(self, tally: Tally, durable: DurableState | None) -> Node:
+        world, name = self.world, self.spec.name
+        self.stage, self.private = stage, _ = self.prepared.copy()
+        self.enter()
+        if self.prepared.sets_up:
+            stage.setup()
+        surroundings = ALONE._replace(place=self.place, is_final=is_final)
+        if durable is not None:
+            durable.succeed(stage, tally)
+            surroundings = durable.surroundings()._replace(is_final=is_final)
+        node = node_for(stage, name, self.send_dead_letter, surroundings)
+        if isinstance(node, MapNode) and not is_slight(node.job):
+            # The quick way calls a job again after an error without a look at that error, which may
+            # be that of a time limit.
+            node.quick = None
+        if not world.pipeline.copies:
+            node.seal = ByReference
+        if world.inspection is not None:
+            world.inspection.take(self.prepared, node)
+        if world.pipeline.timers:
+            place = surroundings.place or self.place
+            put_timer(node, lambda: world.runs_out(name, place(node.index())))
+        if self.prepared.is_stateless and durable is None:
+            world.nodes[self.spec.index] = node
+        return node
+
+    def try_state(self) -> None:
+        """Packs the state of a restorable processor, as a run does before its first item and behind
+        its last; raises what that raises."""
+        stage = self.stage
+        if stage is not None and stage.is_restorable and isinstance(stage, Restorable):
+            packed_state(stage, self.spec.name)
+
+    def take_stage(self) -> Job[object, object] | None:
+        """The stage of a worker that is gone; there is nothing left to be torn down."""
+        stage, self.stage = self.stage, None
+        return stage
