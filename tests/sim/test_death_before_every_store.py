@@ -121,9 +121,10 @@ SEND_COPIES = """\
 SEND_NO_COPIES = """\
     if False:  # there was room"""
 RUN_AGAIN = """\
-    inlet = inlets[tag.input]
-    if any(_ordinal(each) != tag.ordinal for bit, each in enumerate(outlets) if tag.lanes >> bit & 1):
-        return Resumed(tag.ordinal, tag.input, 0)
+    inlet = spec.inlets[tag.input]
+    lanes = [each for bit, each in enumerate(spec.outlets) if tag.lanes >> bit & 1]
+    if any(_ordinal(each) != tag.ordinal for each in lanes):
+        return ResumePoint(tag.ordinal, tag.input, 0)
     if inlet.head < tag.upto:
 """
 PUBLISH = """\
@@ -137,7 +138,7 @@ PUBLISH_WHERE_IT_LACKS = """\
                 target.publish(items, blob, tag)
 """
 FROM_THE_TAG = """\
-    tag = send_missing(run, outlets) if outlets else None
+    tag = send_missing(run, spec.outlets) if spec.outlets else None
     if tag is None or tag.run != run:  #"""
 FROM_NOTHING = """\
     tag = None
@@ -146,15 +147,15 @@ LANES_OF_THE_TAG = (
     "    lanes = [outlet for bit, outlet in enumerate(outlets) if tag.lanes >> bit & 1]\n"
 )
 ALL_LANES = "    lanes = list(outlets)\n"
-COMMIT_WHAT_IS_OUT = "    inlet = inlets[tag.input]\n    if inlet.head < tag.upto:\n"
+COMMIT_WHAT_IS_OUT = "    inlet = spec.inlets[tag.input]\n    if inlet.head < tag.upto:\n"
 SAVE_THEN_COMMIT = """\
-            replay.memory.save(Saved(run, False, there, _positions(inlets, source, len(items))))
-            inlet.commit(inlet.position(len(items)))
+    restored.memory.save(Saved(sender.run, False, there, _positions(spec.inlets, source, finished)))
+    inlet.commit(upto)
 """
 COMMIT_THEN_SAVE = """\
-            position, positions = inlet.position(len(items)), _positions(inlets, source, len(items))
-            inlet.commit(position)
-            replay.memory.save(Saved(run, False, there, positions))
+    positions = _positions(spec.inlets, source, finished)
+    inlet.commit(upto)
+    restored.memory.save(Saved(sender.run, False, there, positions))
 """
 
 
@@ -182,8 +183,8 @@ MUTANTS = {
         "joined, flat-map",
         (
             (
-                "elif not skip and (replay is None or not replay.left):",
-                "elif replay is None or not replay.left:",
+                "elif not skip and (restored is None or not restored.left):",
+                "elif restored is None or not restored.left:",
             ),
         ),
     ),
@@ -191,7 +192,13 @@ MUTANTS = {
         "joined, flat-map", (("tag.extra if half_out else 0)", "0)"),)
     ),
     "outputs of the end not counted": Mutant(
-        "stateful", (("Resumed(ordinal, tag.input, tag.extra)", "Resumed(ordinal, tag.input, 0)"),)
+        "stateful",
+        (
+            (
+                "ResumePoint(ordinal, tag.input, tag.extra)",
+                "ResumePoint(ordinal, tag.input, 0)",
+            ),
+        ),
     ),
     "state saved behind the commit": Mutant("stateful", ((SAVE_THEN_COMMIT, COMMIT_THEN_SAVE),)),
 }
