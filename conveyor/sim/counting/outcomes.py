@@ -1,11 +1,11 @@
 """What comes of an item at each node, worked out by calling the jobs, and kept as numbers.
 
-Knows: what jobs give.  Must never know: pipes, schedules, the drive loop, nodes: it is there to
-check them.
+This file knows what jobs give.  It must never know pipes, schedules, the drive loop or nodes: it is
+there to check them.
 
-Whoever counts ways needs to know of an item how many outputs come of it, and of each of these, and
+To count ways it is enough to know how many outputs come of an item, how many of each of these, and
 so on.  Items of which the same comes have the same number.  Only in front of a zip an item keeps
-its value: what becomes of it hangs on its partners.
+its value: what becomes of it depends on its partners.
 """
 
 from __future__ import annotations
@@ -27,20 +27,23 @@ from conveyor.stages import Gives, gives_of, job_of, policy_of
 
 __all__ = ["ItemOutcomes", "NoAnswer", "Parts", "Results"]
 
-Parts: TypeAlias = "int | tuple[Parts, ...]"  # an item by its number; behind a zip, those that it was put together from
-Results: TypeAlias = tuple[
-    tuple[int, ...], ...
-]  # one for each output: its number in each channel that it may go to
+# An item by its number; behind a zip, the items of the tuple.
+Parts: TypeAlias = "int | tuple[Parts, ...]"
+# One for each output: its number in each channel that it may go to.
+Results: TypeAlias = tuple[tuple[int, ...], ...]
 
 MOST_CALLS: Final = 4000
 
 
 class NoAnswer(Exception):
-    """It cannot be worked out, or not in the time that it is worth."""
+    """The number of classes cannot be worked out, or not in the time that it is worth."""
 
 
 class ItemOutcomes:
-    """The numbers of the items of one pipeline; raises `NoAnswer` where a job ends the run."""
+    """The items of one pipeline as numbers.
+
+    All methods raise `NoAnswer` where a job ends the run, or jobs are called too often.
+    """
 
     def __init__(self, pipeline: PreparedPipeline) -> None:
         self.pipeline = pipeline
@@ -86,7 +89,7 @@ class ItemOutcomes:
         return tuple(outputs)
 
     def results_of(self, node: int, item: Parts) -> Results:
-        """What comes at a node of an item that has a number, or is put together from such."""
+        """What comes at a node of an item with a number, or of a tuple of such items."""
         if isinstance(item, int):
             return self.results[item]
         if (node, item) not in self.of_parts:
@@ -107,7 +110,7 @@ class ItemOutcomes:
 
 
 class NodeOutcomes:
-    """What one node does with an item."""
+    """What one node gives for an item."""
 
     def __init__(self, node: PreparedNode) -> None:
         self.gives: Callable[[object], Iterable[object]]
@@ -132,8 +135,10 @@ class NodeOutcomes:
             self.ends_run = policy_of(stage)[0] == "raise"
 
     def __call__(self, item: object) -> Iterator[object]:
-        """The outputs of an item, sealed if they must be; those before its job fails, if the run
-        goes on then."""
+        """The outputs of an item, sealed if they could change.
+
+        If its job fails and the run goes on, those that were given before.
+        """
         CURRENT.job = None
         try:
             for output in self.gives(item):
@@ -189,7 +194,7 @@ def nothing(item: object) -> Iterable[object]:
 
 
 def zipped(inputs: Sequence[Input]) -> list[int]:
-    """The channels of which a zip stands somewhere below."""
+    """The channels that a zip reads, among those of some inputs."""
     found: list[int] = []
     for each in inputs:
         match each:
