@@ -37,11 +37,10 @@ class Definitions:
 def pack_main() -> Definitions:
     """The classes and functions of this process's `__main__`, and what else items are pickled by
     the name of."""
+    from conveyor.items.by_name import SCRIPT, is_named
     from conveyor.items.pickling import (
-        SCRIPT,
-        dumped,
-        is_named,
-    )  # with cloudpickle, which is slow to import, and a worker need not have it
+        dumped,  # with cloudpickle, which is slow to import, and a worker need not have it
+    )
     from conveyor.items.unpicklable import parts_of, reason
 
     definitions = Definitions()
@@ -66,7 +65,7 @@ def pack_main() -> Definitions:
 
 def defined_now() -> dict[str, object]:
     """The definitions of `__main__` that `pickle` writes the name of, by that name."""
-    from conveyor.items.pickling import is_named
+    from conveyor.items.by_name import is_named
 
     return {
         name: value
@@ -102,7 +101,7 @@ def _is_of_hints(value: object) -> bool:
 def _data_used(value: object) -> str | None:
     """A global that a function refers to and that would have to be copied to ship it; a stage ships
     what it needs by itself."""
-    from conveyor.items.pickling import globals_of, is_named, is_of_each_process
+    from conveyor.items.by_name import globals_of, is_named, is_of_each_process
 
     function = getattr(value, "__wrapped__", value)
     for name, each in globals_of(function) if isinstance(function, FunctionType) else ():

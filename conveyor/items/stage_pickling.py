@@ -31,8 +31,8 @@ def pack_stage(stage: Job[object, object], name: str) -> bytes:
     """A stage as it travels; raises `NotPicklable`, with the way to what cannot be pickled, if it
     cannot."""
     from conveyor.items.pickling import (
-        dumped,
-    )  # with cloudpickle, which is slow to import, and a worker need not have it
+        dumped,  # with cloudpickle, which is slow to import, and a worker need not have it
+    )
 
     try:
         return dumped(stage)

@@ -123,7 +123,7 @@ def plain_parts_of(value: object) -> Iterator[Part]:
 
 
 def parts_of_function(function: FunctionType) -> Iterator[Part]:
-    from conveyor.items.pickling import globals_of, is_found, is_of_each_process
+    from conveyor.items.by_name import globals_of, is_found, is_of_each_process
 
     if is_found(function):
         return
@@ -152,7 +152,8 @@ def contents(cell: CellType, name: str) -> Iterator[Part]:
 
 
 def parts_of_class(of: type[object]) -> Iterator[Part]:
-    from conveyor.items.pickling import attributes_of, by_value, is_of_each_process
+    from conveyor.items.by_name import by_value, is_of_each_process
+    from conveyor.items.class_pickling import attributes_of
 
     if by_value(of):
         yield from ((f"base {each.__name__!r}", each) for each in of.__bases__)

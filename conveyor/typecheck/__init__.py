@@ -1,6 +1,7 @@
-"""What the build-time check of types knows: what a stage takes and gives, and whether the one fits
-the other.
+"""What the build-time check of types knows: what a stage takes and gives, and whether the one is
+assignable to the other.
 
-This folder reads annotations as a type checker would.  It must never know pipelines: lanes are
-matched in `graph.draft`.  Start with `stage_types`, then `assignability`.
+This folder knows types as annotations hold them, and what a type checker would say of them.  It
+must never know lanes, pipelines or how a stage runs.  Start with `stage_types`, which says what
+comes out of a stage; `assignability` compares two types, and `type_forms` takes one apart.
 """

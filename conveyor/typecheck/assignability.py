@@ -1,4 +1,4 @@
-"""Does the type that a lane carries fit what a stage takes?  Yes, no, or cannot tell.
+"""Is the type that a lane carries assignable to what a stage takes?  Yes, no, or cannot tell.
 
 Knows: how a type checker relates two types.  Must never know: stages, lanes, values.
 
@@ -13,42 +13,40 @@ Rule 3.  `Any` stands for what is not known: as what is taken it accepts everyth
 from __future__ import annotations
 
 import collections.abc as abc
-import functools
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping
 from enum import Enum, Flag
 from types import FunctionType
 from typing import (
-    IO,
     Any,
-    BinaryIO,
     Final,
     Literal,
     LiteralString,
     Never,
     NewType,
     NoReturn,
-    TextIO,
     TypeVar,
     get_args,
     get_origin,
 )
 
-from typing_extensions import Buffer, get_protocol_members, is_typeddict
+from typing_extensions import is_typeddict
 
+from conveyor.typecheck.answers import Assignability, all_of, any_of, doubted
+from conveyor.typecheck.builtin_types import STRUCTURAL
+from conveyor.typecheck.class_relations import is_protocol, members_of, module_of, unrelated
 from conveyor.typecheck.members import (
+    CallableType,
     Field,
-    Shape,
     attribute,
+    callable_type_of,
+    callable_type_of_method,
     fields_of,
     has_any_attribute,
     is_callable,
     names_in,
     read_as,
-    shape_of,
-    shape_of_function,
 )
 from conveyor.typecheck.type_forms import (
-    STRUCTURAL,
     UNKNOWN,
     args_as,
     elements_of_tuple,
@@ -63,70 +61,26 @@ from conveyor.typecheck.type_forms import (
     variances,
 )
 
-__all__ = ["Fit", "all_of", "any_of", "fits", "is_protocol"]
+__all__ = ["assignability"]
+
 
 PROMOTIONS: Final[Mapping[object, tuple[type, ...]]] = {float: (int,), complex: (int, float)}
-OLD_PROMOTIONS: Final[Mapping[object, frozenset[type]]] = {
-    bytes: frozenset((bytearray, memoryview))
-}  # mypy's, once
-
-# C's names of number types: a class of its own on some machines, for a checker another name of
-# int64 and the like.
-NUMPY_C_NAMES: Final = frozenset(
-    "intc uintc long ulong longlong ulonglong longdouble clongdouble".split()
-)
-
-FILES: Final[tuple[object, ...]] = (
-    IO,
-    TextIO,
-    BinaryIO,
-)  # for a checker the bases of what open() gives
 
 DEEPEST, MOST = 30, 300  # a type that unfolds deeper, or more often, than this is not followed
 
 
-class Fit(Enum):
-    """The answer to: does it fit?"""
+def assignability(carried: object, taken: object) -> Assignability:
+    """Says whether a value of type `carried` can be given to what takes `taken`; raises nothing.
 
-    YES = "yes"
-    NO = "no"
-    UNSURE = "cannot tell"
-
-
-def fits(carried: object, taken: object) -> Fit:
-    """May a value of type `carried` be given to what takes `taken`?
-
-    >>> fits(bool, float), fits(list[int], list[str]), fits("Missing", int)
-    (<Fit.YES: 'yes'>, <Fit.NO: 'no'>, <Fit.UNSURE: 'cannot tell'>)
+    >>> assignability(bool, float), assignability(list[int], list[str]), assignability("Missing", int)
+    (<Assignability.YES: 'yes'>, <Assignability.NO: 'no'>, <Assignability.UNSURE: 'cannot tell'>)
     """
     try:
         return _Relation().fits(carried, taken)
     except (
         Exception
     ):  # annotations are anybody's objects, and may do anything when they are looked at
-        return Fit.UNSURE
-
-
-def all_of(answers: Iterable[Fit]) -> Fit:
-    """One no is enough."""
-    worst = Fit.YES
-    for answer in answers:
-        if answer is Fit.NO:
-            return Fit.NO
-        if answer is Fit.UNSURE:
-            worst = Fit.UNSURE
-    return worst
-
-
-def any_of(answers: Iterable[Fit]) -> Fit:
-    """One yes is enough."""
-    best = Fit.NO
-    for answer in answers:
-        if answer is Fit.YES:
-            return Fit.YES
-        if answer is Fit.UNSURE:
-            best = Fit.UNSURE
-    return best
+        return Assignability.UNSURE
 
 
 class _Relation:
@@ -139,18 +93,18 @@ class _Relation:
         self.pending: list[tuple[object, object]] = []
         self.unfolded = 0
 
-    def fits(self, carried: object, taken: object) -> Fit:
+    def fits(self, carried: object, taken: object) -> Assignability:
         if is_alias(carried) or is_alias(taken):
             return self.once(carried, taken, self.unfold)
         carried, taken = plain(carried), plain(taken)
         if taken is Any or taken is object:
-            return Fit.YES
+            return Assignability.YES
         if type(carried) is type is type(taken) and Any not in getattr(carried, "__mro__", ()):
             return self.nominal(carried, taken)  # the rules are for others
         if carried is Any or not is_readable(carried) or not is_readable(taken):
-            return Fit.UNSURE
+            return Assignability.UNSURE
         if carried is Never or carried is NoReturn or carried == taken:
-            return Fit.YES
+            return Assignability.YES
         for rule in (
             self.loose,
             self.variable,
@@ -166,61 +120,63 @@ class _Relation:
                 return answer
         return self.nominal(carried, taken)
 
-    def once(self, carried: object, taken: object, compare: Callable[[object, object], Fit]) -> Fit:
+    def once(
+        self, carried: object, taken: object, compare: Callable[[object, object], Assignability]
+    ) -> Assignability:
         """Compares types that may contain themselves: met again inside, they fit unless something
         else does not."""
         pair = (carried, taken)
         if pair in self.pending:
-            return Fit.YES
+            return Assignability.YES
         self.unfolded += 1
         if self.unfolded > MOST or len(self.pending) >= DEEPEST:
-            return Fit.UNSURE
+            return Assignability.UNSURE
         self.pending.append(pair)
         answer = compare(carried, taken)
         self.pending.pop()
         return answer
 
-    def unfold(self, carried: object, taken: object) -> Fit:
+    def unfold(self, carried: object, taken: object) -> Assignability:
         mine = value_of_alias(carried) if is_alias(carried) else carried
         return self.fits(mine, value_of_alias(taken) if is_alias(taken) else taken)
 
-    def same(self, a: object, b: object) -> Fit:
+    def same(self, a: object, b: object) -> Assignability:
         """Each fits the other."""
-        return Fit.YES if b is Any else all_of([self.fits(a, b), self.fits(b, a)])
+        return Assignability.YES if b is Any else all_of([self.fits(a, b), self.fits(b, a)])
 
     # Each of the rules answers for some forms of types, and gives None for others, which are left
     # to the rules after it.
 
-    def loose(self, carried: object, taken: object) -> Fit | None:
+    def loose(self, carried: object, taken: object) -> Assignability | None:
         """A class that inherits from Any: it may have every other base as well."""
         if Any not in getattr(origin_of(carried), "__mro__", ()):
             return None
         return (
-            Fit.YES
+            Assignability.YES
             if origin_of(taken) in getattr(origin_of(carried), "__mro__", ())
             and not get_args(taken)
-            else Fit.UNSURE
+            else Assignability.UNSURE
         )
 
-    def variable(self, carried: object, taken: object) -> Fit | None:
+    def variable(self, carried: object, taken: object) -> Assignability | None:
         if isinstance(carried, TypeVar):
-            return Fit.UNSURE  # it was bound where nobody can see it
+            return Assignability.UNSURE  # it was bound where nobody can see it
         if not isinstance(taken, TypeVar):
             return None
         if taken.__constraints__:
             return any_of(self.fits(carried, constraint) for constraint in taken.__constraints__)
-        return Fit.YES if taken.__bound__ is None else self.fits(carried, taken.__bound__)
+        return Assignability.YES if taken.__bound__ is None else self.fits(carried, taken.__bound__)
 
-    def choice(self, carried: object, taken: object) -> Fit | None:
+    def choice(self, carried: object, taken: object) -> Assignability | None:
         """Unions, and Literals of several values: all of one in any of the other."""
         if len(members(carried)) > 1:
             return all_of(self.fits(member, taken) for member in members(carried))
         if len(members(taken)) == 1:
             return None
         answer = any_of(self.fits(carried, member) for member in members(taken))
-        return self.every_value(carried, taken) if answer is Fit.NO else answer
+        return self.every_value(carried, taken) if answer is Assignability.NO else answer
 
-    def every_value(self, carried: object, taken: object) -> Fit:
+    def every_value(self, carried: object, taken: object) -> Assignability:
         """Does each of the few values fit that some types have?"""
         if carried is bool:
             return all_of(self.fits(value, taken) for value in (Literal[True], Literal[False]))
@@ -229,77 +185,95 @@ class _Relation:
             or not issubclass(carried, Enum)
             or issubclass(carried, Flag)
         ):
-            return Fit.NO
+            return Assignability.NO
         answer = all_of(self.fits(Literal[member], taken) for member in carried)
         return answer if len(carried) > 1 else doubted(answer)
 
-    def literal(self, carried: object, taken: object) -> Fit | None:
+    def literal(self, carried: object, taken: object) -> Assignability | None:
         if taken is LiteralString:  # for mypy another name of str, for others something narrower
-            return Fit.NO if self.fits(carried, str) is Fit.NO else Fit.UNSURE
+            return (
+                Assignability.NO
+                if self.fits(carried, str) is Assignability.NO
+                else Assignability.UNSURE
+            )
         if carried is LiteralString:
             return self.fits(str, taken)
         if get_origin(carried) is Literal:
             value: object = get_args(carried)[0]
-            return Fit.NO if get_origin(taken) is Literal else self.fits(type(value), taken)
+            return (
+                Assignability.NO if get_origin(taken) is Literal else self.fits(type(value), taken)
+            )
         return self.every_value(carried, taken) if get_origin(taken) is Literal else None
 
-    def new_type(self, carried: object, taken: object) -> Fit | None:
+    def new_type(self, carried: object, taken: object) -> Assignability | None:
         if isinstance(carried, NewType):
             return self.fits(carried.__supertype__, taken)
-        return Fit.NO if isinstance(taken, NewType) else None
+        return Assignability.NO if isinstance(taken, NewType) else None
 
-    def of_class(self, carried: object, taken: object) -> Fit | None:
+    def of_class(self, carried: object, taken: object) -> Assignability | None:
         """Classes as values: `type[X]`."""
         if get_origin(taken) is type:
             if get_origin(carried) is type:
                 return self.fits(get_args(carried)[0], get_args(taken)[0])
-            return Fit.UNSURE if isinstance(carried, type) and type in carried.__mro__ else Fit.NO
+            return (
+                Assignability.UNSURE
+                if isinstance(carried, type) and type in carried.__mro__
+                else Assignability.NO
+            )
         if get_origin(carried) is not type:
             return None
         (cls,) = get_args(carried)
         if cls is Any or not isinstance(cls, type) or is_callable(taken) or is_protocol(taken):
-            return Fit.UNSURE  # the methods of its metaclass, and its constructor
+            return Assignability.UNSURE  # the methods of its metaclass, and its constructor
         return self.fits(type(cls), taken)
 
-    def call(self, carried: object, taken: object) -> Fit | None:
+    def call(self, carried: object, taken: object) -> Assignability | None:
         """Anything that can be called."""
         if is_callable(taken):
             cls = origin_of(carried)
             _, member = attribute(cls, "__call__") if isinstance(cls, type) else (None, ...)
             if not is_callable(carried) and member is None:
-                return Fit.NO
-            return self.shapes(shape_of(carried), shape_of(taken))
+                return Assignability.NO
+            return self.callables(callable_type_of(carried), callable_type_of(taken))
         if not is_callable(carried):
             return None
         if is_protocol(taken):
             alone = members_of(origin_of(taken)) == ["__call__"]
-            return doubted(self.shapes(shape_of(carried), shape_of(taken))) if alone else Fit.UNSURE
+            return (
+                doubted(self.callables(callable_type_of(carried), callable_type_of(taken)))
+                if alone
+                else Assignability.UNSURE
+            )
         return (
-            Fit.UNSURE
+            Assignability.UNSURE
             if origin_of(taken) is abc.Hashable or module_of(taken) in ("types", "typing")
-            else Fit.NO
+            else Assignability.NO
         )
 
-    def shapes(self, have: Shape | None, want: Shape | None) -> Fit:
+    def callables(self, have: CallableType | None, want: CallableType | None) -> Assignability:
         """May the one be called as the other?  Parameters are compared the other way round."""
         if have is None or want is None:
-            return Fit.UNSURE
+            return Assignability.UNSURE
         gives = self.fits(have.gives, want.gives)
         if have.params is None or want.params is None:
             return gives
         if not have.needed <= len(want.params) <= len(have.params):
-            return Fit.NO
+            return Assignability.NO
         return all_of([gives, *map(self.fits, want.params, have.params)])
 
-    def structure(self, carried: object, taken: object) -> Fit | None:
+    def structure(self, carried: object, taken: object) -> Assignability | None:
         """Tuples, TypedDicts and Protocols: compared part by part."""
         have, want = origin_of(carried), origin_of(taken)
         if is_typeddict(want):
-            return self.once(carried, taken, self.typed_dicts) if is_typeddict(have) else Fit.NO
+            return (
+                self.once(carried, taken, self.typed_dicts)
+                if is_typeddict(have)
+                else Assignability.NO
+            )
         if is_protocol(taken) and want not in getattr(have, "__mro__", ()):
             return self.once(carried, taken, self.protocol)
         if is_typeddict(have) and args_as(carried, want) is None:
-            return Fit.UNSURE if want in STRUCTURAL else Fit.NO
+            return Assignability.UNSURE if want in STRUCTURAL else Assignability.NO
         if want is tuple and not is_bare_tuple(taken):
             args = get_args(carried) if have is tuple else args_as(carried, tuple)
             return (
@@ -309,7 +283,7 @@ class _Relation:
             )
         return None
 
-    def tuples(self, carried: object, taken: object) -> Fit:
+    def tuples(self, carried: object, taken: object) -> Assignability:
         have, want = elements_of_tuple(carried), elements_of_tuple(taken)
         if has_any_length(taken):
             return all_of(self.fits(element, want[0]) for element in have)
@@ -317,37 +291,42 @@ class _Relation:
             getattr(element, "__unpacked__", False) or not is_readable(plain(element))
             for element in (*have, *want)
         ):
-            return Fit.UNSURE
+            return Assignability.UNSURE
         if has_any_length(carried):
-            return Fit.UNSURE if have[0] is Any else Fit.NO
-        return all_of(map(self.fits, have, want)) if len(have) == len(want) else Fit.NO
+            return Assignability.UNSURE if have[0] is Any else Assignability.NO
+        return all_of(map(self.fits, have, want)) if len(have) == len(want) else Assignability.NO
 
-    def typed_dicts(self, carried: object, taken: object) -> Fit:
+    def typed_dicts(self, carried: object, taken: object) -> Assignability:
         have, want = fields_of(carried), fields_of(taken)
         return all_of(self.field(have.get(name), field) for name, field in want.items())
 
-    def field(self, have: Field | None, want: Field) -> Fit:
+    def field(self, have: Field | None, want: Field) -> Assignability:
         if have is None:
-            return Fit.UNSURE if want.read_only else Fit.NO
+            return Assignability.UNSURE if want.read_only else Assignability.NO
         if have.read_only or want.read_only:
             return doubted(self.fits(have.hint, want.hint))
-        return self.same(have.hint, want.hint) if have.required == want.required else Fit.NO
+        return (
+            self.same(have.hint, want.hint) if have.required == want.required else Assignability.NO
+        )
 
-    def protocol(self, carried: object, taken: object) -> Fit:
+    def protocol(self, carried: object, taken: object) -> Assignability:
         cls, wanted = origin_of(carried), origin_of(taken)
         if not isinstance(cls, type) or not isinstance(wanted, type) or is_typeddict(cls):
-            return Fit.UNSURE
+            return Assignability.UNSURE
         return all_of(self.member(name, carried, cls, taken, wanted) for name in members_of(wanted))
 
-    def member(self, name: str, carried: object, cls: type, taken: object, wanted: type) -> Fit:
+    def member(
+        self, name: str, carried: object, cls: type, taken: object, wanted: type
+    ) -> Assignability:
         """Does one member of a class do for a protocol?"""
         (mine, have), (theirs, want) = attribute(cls, name), attribute(wanted, name)
         if mine is None or theirs is None or have is None:
             unseen = module_of(cls) == "numpy" or name in names_in(cls) or has_any_attribute(cls)
-            return Fit.UNSURE if unseen else Fit.NO
+            return Assignability.UNSURE if unseen else Assignability.NO
         if isinstance(have, FunctionType) and isinstance(want, FunctionType):
-            answer = self.shapes(
-                shape_of_function(have, 1, carried, mine), shape_of_function(want, 1, taken, theirs)
+            answer = self.callables(
+                callable_type_of_method(have, 1, carried, mine),
+                callable_type_of_method(want, 1, taken, theirs),
             )
             return (
                 doubted(answer) if name == "__call__" else answer
@@ -355,27 +334,31 @@ class _Relation:
         if not (have is ... or isinstance(have, property)) or not (
             want is ... or isinstance(want, property)
         ):
-            return Fit.UNSURE
+            return Assignability.UNSURE
         found, expected = read_as(have, name, carried, mine), read_as(want, name, taken, theirs)
         if isinstance(want, property):
             return self.fits(found, expected)
-        return Fit.UNSURE if isinstance(have, property) else doubted(self.same(found, expected))
+        return (
+            Assignability.UNSURE
+            if isinstance(have, property)
+            else doubted(self.same(found, expected))
+        )
 
-    def nominal(self, carried: object, taken: object) -> Fit:
+    def nominal(self, carried: object, taken: object) -> Assignability:
         """By the bases of the class."""
         if taken is Never or taken is NoReturn:
-            return Fit.NO
+            return Assignability.NO
         have: Any = origin_of(carried)  # classes both, as all that is readable and came here
         want: Any = origin_of(taken)
         if issubclass(have, PROMOTIONS.get(want, ())):
-            return Fit.YES
+            return Assignability.YES
         args, wanted = args_as(carried, want), get_args(taken)
         if args is None:
             return unrelated(have, want, bool(wanted))
         known = args if len(args) == len(wanted) else (UNKNOWN,) * len(wanted)
         return all_of(map(self.argument, variances(want, len(wanted)), known, wanted))
 
-    def argument(self, sign: str, have: object, want: object) -> Fit:
+    def argument(self, sign: str, have: object, want: object) -> Assignability:
         match sign:
             case "+":
                 return self.fits(have, want)
@@ -385,63 +368,12 @@ class _Relation:
                 return self.same(have, want)
             case _:  # it varies in a way that nobody says: refused if no way would do
                 ways = [self.fits(have, want), self.fits(want, have)]
-                return Fit.YES if want is Any or all_of(ways) is Fit.YES else doubted(any_of(ways))
-
-
-def doubted(answer: Fit) -> Fit:
-    """A no stays one; a yes may have overlooked something."""
-    return Fit.NO if answer is Fit.NO else Fit.UNSURE
-
-
-def unrelated(have: type[object], want: type[object], has_args: bool) -> Fit:
-    """What is to be said of classes if neither the bases nor the table say that one is a kind of
-    the other."""
-    if not OLD_PROMOTIONS.get(want, frozenset()).isdisjoint(have.__mro__):
-        return Fit.UNSURE
-    if "numpy" == module_of(have) == module_of(want) and NUMPY_C_NAMES & {
-        have.__name__,
-        want.__name__,
-    }:
-        return Fit.UNSURE
-    if have in FILES or (
-        any(want is base for base in (*FILES, Buffer)) and module_of(have) != "builtins"
-    ):
-        return Fit.UNSURE
-    if want is abc.Hashable:
-        return hashable(have)
-    if not issubclass(have, want):
-        return Fit.NO
-    return (
-        Fit.YES
-        if want in STRUCTURAL and not has_args and module_of(have) != "numpy"
-        else Fit.UNSURE
-    )  # registered, perhaps
-
-
-def hashable(cls: type) -> Fit:
-    """For mypy a class that has lost its hash, by an __eq__, still has one; a protocol has none."""
-    definer, method = attribute(cls, "__hash__")
-    if method is None:
-        return Fit.NO if module_of(definer) in ("builtins", "collections") else Fit.UNSURE
-    return (
-        Fit.UNSURE
-        if is_protocol(cls) or module_of(cls) == "collections.abc" or issubclass(cls, type)
-        else Fit.YES
-    )
+                return (
+                    Assignability.YES
+                    if want is Any or all_of(ways) is Assignability.YES
+                    else doubted(any_of(ways))
+                )
 
 
 def tuple_of(args: tuple[object, ...]) -> object:
     return tuple[args] if args else tuple  # type: ignore[valid-type]  # made at run time
-
-
-def is_protocol(tp: object) -> bool:
-    return getattr(origin_of(tp), "_is_protocol", False) is True
-
-
-@functools.lru_cache(maxsize=256)
-def members_of(protocol: type) -> list[str]:
-    return sorted(get_protocol_members(protocol))
-
-
-def module_of(tp: object) -> str:
-    return str(getattr(tp, "__module__", ""))

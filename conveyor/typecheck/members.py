@@ -2,7 +2,7 @@
 TypedDict.
 
 Knows: functions, annotations and classes, as the interpreter keeps them.  Must never know: whether
-one type fits another.
+one type is assignable to another.
 """
 
 from __future__ import annotations
@@ -46,8 +46,8 @@ __all__ = [
     "names_in",
     "positional",
     "read_as",
-    "shape_of",
-    "shape_of_function",
+    "callable_type_of",
+    "callable_type_of_method",
     "variables_of",
 ]
 
@@ -59,21 +59,23 @@ def is_callable(tp: object) -> bool:
 
 
 @dataclass(frozen=True, slots=True)
-class Shape:
-    """Something that can be called: its parameters by position (None: any), how many it needs, what
-    it gives."""
+class CallableType:
+    """The type of something that can be called.
+
+    `params` are its parameters by position, None if it takes any; `needed` of them have no default.
+    """
 
     params: tuple[object, ...] | None
     needed: int
     gives: object
 
 
-def shape_of(tp: object) -> Shape | None:
-    """How a value of the type is called; None if that cannot be told."""
+def callable_type_of(tp: object) -> CallableType | None:
+    """Gives how a value of the type is called; None if that cannot be told."""
     if not is_callable(tp):
         definer, member = attribute(origin_of(tp), "__call__")
         return (
-            shape_of_function(member, 1, tp, definer)
+            callable_type_of_method(member, 1, tp, definer)
             if isinstance(member, FunctionType) and definer
             else None
         )
@@ -81,17 +83,17 @@ def shape_of(tp: object) -> Shape | None:
     params: Any = args[0] if args else ...
     gives = args[1] if args else UNKNOWN
     if params is ...:
-        return Shape(None, 0, gives)
+        return CallableType(None, 0, gives)
     return (
-        Shape(tuple(params), len(params), gives) if isinstance(args[0], list) else None
+        CallableType(tuple(params), len(params), gives) if isinstance(args[0], list) else None
     )  # else a ParamSpec
 
 
-def shape_of_function(
+def callable_type_of_method(
     function: FunctionType, given: int, owner: object, definer: type
-) -> Shape | None:
-    """The shape of a method of `owner` that the class `definer` wrote, after the first `given`
-    arguments."""
+) -> CallableType | None:
+    """Gives how a method of `owner` is called after its first `given` arguments; the class
+    `definer` wrote it.  None if that cannot be told."""
     code = function.__code__
     odd = code.co_flags & (inspect.CO_VARARGS | inspect.CO_VARKEYWORDS) or code.co_kwonlyargcount
     if odd or is_wrapped(function) or get_overloads(function):
@@ -99,7 +101,7 @@ def shape_of_function(
     known = variables_of(owner, definer)
     params = [substitute(hint_of(function, name), known) for name in positional(function)[given:]]
     gives = substitute(hint_of(function, "return"), known)
-    return Shape(tuple(params), len(params) - len(function.__defaults__ or ()), gives)
+    return CallableType(tuple(params), len(params) - len(function.__defaults__ or ()), gives)
 
 
 def variables_of(owner: object, definer: type) -> dict[object, object]:
@@ -164,12 +166,12 @@ def has_any_attribute(cls: type) -> bool:
 def read_as(member: object, name: str, owner: object, definer: type) -> object:
     """The type of an attribute when it is read."""
     if isinstance(member, property):
-        shape = (
-            shape_of_function(member.fget, 1, owner, definer)
+        getter = (
+            callable_type_of_method(member.fget, 1, owner, definer)
             if isinstance(member.fget, FunctionType)
             else None
         )
-        return UNKNOWN if shape is None else shape.gives
+        return UNKNOWN if getter is None else getter.gives
     hint = hint_in(definer, name)
     return UNKNOWN if is_descriptor(hint) else substitute(hint, variables_of(owner, definer))
 

@@ -1,8 +1,7 @@
-"""The forms that a type takes at run time: how to take one apart, put it together, and write it in
-words.
+"""The forms that a type takes at run time: how to take one apart and put it together.
 
-Knows: unions, aliases, type variables, and the bases and variances of the builtin classes.  Must
-never know: whether one type fits another, stages, lanes, values.
+Knows: unions, aliases, type variables, and the bases of classes.  Must never know: whether one type
+can be assigned to another, stages, lanes, values.
 
 Types are what annotations are: any object.  `UNKNOWN`, which is `Any`, is the type of what nothing
 is known about.
@@ -10,11 +9,10 @@ is known about.
 
 from __future__ import annotations
 
-import collections
 import collections.abc as abc
 import functools
 from collections.abc import Iterable, Mapping, Sequence
-from types import GenericAlias, NoneType, UnionType
+from types import NoneType, UnionType
 from typing import (  # noqa: UP035
     Annotated,
     Any,
@@ -27,21 +25,19 @@ from typing import (  # noqa: UP035
     NoReturn,
     Protocol,
     Tuple,  # the object that old annotations hold
-    TypeAlias,
     TypeGuard,
     TypeVar,
     Union,
-    cast,
     get_args,
     get_origin,
 )
 
 from typing_extensions import TypeIs, get_original_bases, is_typeddict
 
+from conveyor.typecheck.builtin_types import BASES, VARIANCES, of
 from conveyor.typecheck.scopes import hints_in, scope_of_alias
 
 __all__ = [
-    "STRUCTURAL",
     "UNKNOWN",
     "ancestors",
     "args_as",
@@ -61,130 +57,10 @@ __all__ = [
     "value_of_alias",
     "variances",
     "without_none",
-    "words",
 ]
 
+
 UNKNOWN: Final[object] = Any
-
-# ------------------------------------------------------------------------------------------- what
-# the interpreter forgot
-
-T = TypeVar("T")
-K = TypeVar("K")
-V = TypeVar("V")
-W = TypeVar("W")
-
-
-def of(cls: type, *args: object) -> object:
-    """`cls[args]`, for a checker that does not know what the args are."""
-    return GenericAlias(cls, args)
-
-
-# The bases that a builtin class has for a checker; at run time it has forgotten them, or is
-# registered with them.
-_Bases: TypeAlias = tuple[tuple[TypeVar, ...], tuple[object, ...]]
-BASES: Final[Mapping[object, _Bases]] = {
-    abc.Iterator: ((T,), (of(abc.Iterable, T),)),
-    abc.Reversible: ((T,), (of(abc.Iterable, T),)),
-    abc.Collection: ((T,), (of(abc.Iterable, T), of(abc.Container, T), abc.Sized)),
-    abc.Sequence: ((T,), (of(abc.Reversible, T), of(abc.Collection, T))),
-    abc.MutableSequence: ((T,), (of(abc.Sequence, T),)),
-    abc.Set: ((T,), (of(abc.Collection, T),)),
-    abc.MutableSet: ((T,), (of(abc.Set, T),)),
-    abc.Mapping: ((K, V), (of(abc.Collection, K),)),
-    abc.MutableMapping: ((K, V), (of(abc.Mapping, K, V),)),
-    abc.MappingView: ((), (abc.Sized,)),
-    abc.KeysView: ((K,), (abc.MappingView, of(abc.Set, K))),
-    abc.ValuesView: ((V,), (abc.MappingView, of(abc.Collection, V))),
-    abc.ItemsView: ((K, V), (abc.MappingView, of(abc.Set, of(tuple, K, V)))),
-    abc.Generator: ((T, V, W), (of(abc.Iterator, T),)),
-    abc.Coroutine: ((T, V, W), (of(abc.Awaitable, W),)),
-    abc.AsyncIterator: ((T,), (of(abc.AsyncIterable, T),)),
-    abc.AsyncGenerator: ((T, V), (of(abc.AsyncIterator, T),)),
-    list: ((T,), (of(abc.MutableSequence, T),)),
-    collections.deque: ((T,), (of(abc.MutableSequence, T),)),
-    set: ((T,), (of(abc.MutableSet, T),)),
-    frozenset: ((T,), (of(abc.Set, T),)),
-    dict: ((K, V), (of(abc.MutableMapping, K, V), of(abc.Reversible, K))),
-    collections.defaultdict: ((K, V), (of(dict, K, V),)),
-    collections.OrderedDict: ((K, V), (of(dict, K, V),)),
-    collections.Counter: ((K,), (of(dict, K, int),)),
-    collections.ChainMap: ((K, V), (of(abc.MutableMapping, K, V),)),
-    tuple: ((T,), (of(abc.Sequence, T),)),
-    str: ((), (of(abc.Sequence, str),)),
-    bytes: ((), (of(abc.Sequence, int),)),
-    bytearray: ((), (of(abc.MutableSequence, int),)),
-    range: ((), (of(abc.Sequence, int),)),
-    enumerate: ((T,), (of(abc.Iterator, of(tuple, int, T)),)),
-    zip: ((T,), (of(abc.Iterator, T),)),
-    map: ((T,), (of(abc.Iterator, T),)),
-    filter: ((T,), (of(abc.Iterator, T),)),
-    reversed: ((T,), (of(abc.Iterator, T),)),
-}
-
-# "+": a subclass of the argument will do; "-": a superclass; "=": only the same; "?": nobody says.
-VARIANCES: Final[Mapping[object, str]] = {
-    **dict.fromkeys(
-        (
-            abc.Iterable,
-            abc.Iterator,
-            abc.Reversible,
-            abc.Container,
-            abc.Collection,
-            abc.Sequence,
-            abc.Set,
-        ),
-        "+",
-    ),
-    **dict.fromkeys(
-        (
-            abc.KeysView,
-            abc.ValuesView,
-            abc.Awaitable,
-            abc.AsyncIterable,
-            abc.AsyncIterator,
-            frozenset,
-        ),
-        "+",
-    ),
-    **dict.fromkeys(
-        (list, collections.deque, set, collections.Counter, abc.MutableSequence, abc.MutableSet),
-        "=",
-    ),
-    **dict.fromkeys(
-        (
-            dict,
-            collections.defaultdict,
-            collections.OrderedDict,
-            collections.ChainMap,
-            abc.MutableMapping,
-        ),
-        "==",
-    ),
-    abc.Mapping: "=+",
-    abc.ItemsView: "++",
-    abc.Generator: "+-+",
-    abc.Coroutine: "+-+",
-    abc.AsyncGenerator: "+-",
-}
-
-# Classes that a checker compares by their methods, and the interpreter too.
-STRUCTURAL: Final[tuple[object, ...]] = (
-    *(
-        abc.Hashable,
-        abc.Sized,
-        abc.Iterable,
-        abc.Iterator,
-        abc.Reversible,
-        abc.Container,
-        abc.Collection,
-    ),
-    *(abc.Awaitable, abc.AsyncIterable, abc.AsyncIterator),
-)
-
-
-# ---------------------------------------------------------------------------------------------------
-# taking types apart
 
 
 def is_alias(tp: object) -> bool:
@@ -390,6 +266,7 @@ def bind(taken: object, carried: object) -> dict[Any, object]:
     """What the type variables in `taken` stand for when it is given `carried`; those that are left
     out are not known.
 
+    >>> from conveyor.typecheck.builtin_types import T
     >>> bind(abc.Iterable[T], list[int])[T]
     <class 'int'>
     """
@@ -427,46 +304,3 @@ def _variance(parameter: object) -> str:
     if getattr(parameter, "__infer_variance__", False) or not isinstance(parameter, TypeVar):
         return "?"
     return "+" if parameter.__covariant__ else "-" if parameter.__contravariant__ else "="
-
-
-# ----------------------------------------------------------------------------------------------------------
-# the words
-
-
-def words(tp: object, *, full: bool = False) -> str:
-    """The type as one would write it; `full`, with the modules of its classes.
-
-    >>> words(dict[str, int | None]), words(abc.Callable[[int], str])
-    ('dict[str, int | None]', 'Callable[[int], str]')
-    """
-    if tp is None or tp is NoneType:
-        return "None"
-    if tp is ...:
-        return "..."
-    if isinstance(tp, list):
-        listed = cast("list[object]", tp)
-        return f"[{', '.join(words(part, full=full) for part in listed)}]"
-    origin = get_origin(tp)
-    if origin is Literal or (origin is None and not isinstance(tp, type | NewType)):
-        return repr(tp).replace("typing.", "").removeprefix("~")
-    if origin is Union or origin is UnionType:
-        return " | ".join(words(member, full=full) for member in get_args(tp))
-    if origin is None:
-        return _class_name(tp, full)
-    args = ", ".join(words(arg, full=full) for arg in get_args(tp))
-    name = _class_name(origin, full)
-    return (
-        f"{name}[{args}]"
-        if args
-        else f"{name}[()]"
-        if origin is tuple and not is_bare_tuple(tp)
-        else name
-    )
-
-
-def _class_name(cls: object, full: bool) -> str:
-    name = str(getattr(cls, "__name__", cls))
-    module = getattr(cls, "__module__", "builtins")
-    return (
-        f"{module}.{getattr(cls, '__qualname__', name)}" if full and module != "builtins" else name
-    )

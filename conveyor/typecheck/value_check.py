@@ -34,7 +34,9 @@ from typing import (
 from typing_extensions import get_protocol_members, is_typeddict
 
 from conveyor.items.atoms import parts_of
-from conveyor.typecheck.assignability import Fit, all_of, any_of, fits, is_protocol
+from conveyor.typecheck.answers import Assignability, all_of, any_of
+from conveyor.typecheck.assignability import assignability
+from conveyor.typecheck.class_relations import is_protocol
 from conveyor.typecheck.members import fields_of, is_callable
 from conveyor.typecheck.type_forms import (
     args_as,
@@ -66,30 +68,30 @@ NUMBERS: Final = (
 CONTAINERS: Final[tuple[type, ...]] = (*MAPPINGS, *OTHERS, tuple)
 
 
-def value_fits(value: object, taken: object) -> Fit:
+def value_fits(value: object, taken: object) -> Assignability:
     """May `value` be given to what takes `taken`?
 
     >>> value_fits([1, 2], list[float]), value_fits([1, "2"], list[int]), value_fits(iter([1]), Iterable[str])
-    (<Fit.YES: 'yes'>, <Fit.NO: 'no'>, <Fit.UNSURE: 'cannot tell'>)
+    (<Assignability.YES: 'yes'>, <Assignability.NO: 'no'>, <Assignability.UNSURE: 'cannot tell'>)
     """
     try:
         return _fits(value, taken, DEEPEST)
     except (
         Exception
     ):  # annotations and values are anybody's objects, and may do anything when they are looked at
-        return Fit.UNSURE
+        return Assignability.UNSURE
 
 
-def _fits(value: object, taken: object, depth: int) -> Fit:
+def _fits(value: object, taken: object, depth: int) -> Assignability:
     if depth == 0:
-        return Fit.UNSURE
+        return Assignability.UNSURE
     if is_alias(taken):
         return _fits(value, value_of_alias(taken), depth - 1)
     taken = plain(taken)
     if taken is Any or taken is object:
-        return Fit.YES
+        return Assignability.YES
     if not is_readable(taken):
-        return Fit.UNSURE
+        return Assignability.UNSURE
     if get_origin(taken) is not Literal and len(members(taken)) > 1:
         return any_of(_fits(value, member, depth - 1) for member in members(taken))
     if isinstance(taken, TypeVar):
@@ -99,22 +101,22 @@ def _fits(value: object, taken: object, depth: int) -> Fit:
     if get_origin(taken) is Union:  # of one
         return _fits(value, get_args(taken)[0], depth - 1)
     answer = _of_form(value, taken, depth)
-    return Fit.UNSURE if answer is Fit.NO and is_in_disguise(value) else answer
+    return Assignability.UNSURE if answer is Assignability.NO and is_in_disguise(value) else answer
 
 
-def _of_form(value: object, taken: object, depth: int) -> Fit:
+def _of_form(value: object, taken: object, depth: int) -> Assignability:
     """The answer for a type that is made of no others at its top."""
     origin = origin_of(taken)
     if taken is Never or taken is NoReturn:
-        return Fit.NO
+        return Assignability.NO
     if taken is LiteralString:
-        return Fit.YES if isinstance(value, str) else Fit.NO
+        return Assignability.YES if isinstance(value, str) else Assignability.NO
     if origin is Literal:
         return any_of(_is_literal(value, literal) for literal in get_args(taken))
     if origin is type and get_args(taken):
         return _of_class(value, get_args(taken)[0])
     if is_callable(taken):
-        return Fit.UNSURE if callable(value) else Fit.NO
+        return Assignability.UNSURE if callable(value) else Assignability.NO
     if is_typeddict(origin):
         return _of_typed_dict(value, taken, depth)
     kind: type[object] = type(value)
@@ -125,40 +127,46 @@ def _of_form(value: object, taken: object, depth: int) -> Fit:
     return _of_its_class(value, taken)
 
 
-def _of_variable(value: object, taken: TypeVar, depth: int) -> Fit:
+def _of_variable(value: object, taken: TypeVar, depth: int) -> Assignability:
     if taken.__constraints__:
         return any_of(_fits(value, constraint, depth - 1) for constraint in taken.__constraints__)
-    return Fit.YES if taken.__bound__ is None else _fits(value, taken.__bound__, depth - 1)
+    return (
+        Assignability.YES if taken.__bound__ is None else _fits(value, taken.__bound__, depth - 1)
+    )
 
 
-def _is_literal(value: object, literal: object) -> Fit:
+def _is_literal(value: object, literal: object) -> Assignability:
     if type(value) is type(literal) and value == literal:
-        return Fit.YES
-    return Fit.UNSURE if isinstance(value, type(literal)) and value == literal else Fit.NO
+        return Assignability.YES
+    return (
+        Assignability.UNSURE
+        if isinstance(value, type(literal)) and value == literal
+        else Assignability.NO
+    )
 
 
-def _of_class(value: object, wanted: object) -> Fit:
+def _of_class(value: object, wanted: object) -> Assignability:
     if not isinstance(value, type):
-        return Fit.UNSURE if get_origin(value) is not None else Fit.NO
+        return Assignability.UNSURE if get_origin(value) is not None else Assignability.NO
     if is_protocol(wanted) or type(value) is not type:  # what a metaclass makes of it
-        return Fit.UNSURE
-    return fits(value, wanted)
+        return Assignability.UNSURE
+    return assignability(value, wanted)
 
 
-def _of_typed_dict(value: object, taken: object, depth: int) -> Fit:
+def _of_typed_dict(value: object, taken: object, depth: int) -> Assignability:
     kind: type[object] = type(value)
     if kind is not dict:
-        return Fit.UNSURE if issubclass(kind, dict) else Fit.NO
+        return Assignability.UNSURE if issubclass(kind, dict) else Assignability.NO
     known = cast("dict[object, object]", value)
     fields = fields_of(taken)
     if any(field.required and name not in known for name, field in fields.items()):
-        return Fit.NO
+        return Assignability.NO
     return all_of(
         _fits(known[name], field.hint, depth - 1) for name, field in fields.items() if name in known
     )
 
 
-def _of_tuple(value: tuple[object, ...], taken: object, depth: int) -> Fit:
+def _of_tuple(value: tuple[object, ...], taken: object, depth: int) -> Assignability:
     elements = elements_of_tuple(taken)
     if has_any_length(taken):
         return all_of(_fits(each, elements[0], depth - 1) for each in value[:MOST])
@@ -166,15 +174,15 @@ def _of_tuple(value: tuple[object, ...], taken: object, depth: int) -> Fit:
         getattr(element, "__unpacked__", False) or not is_readable(plain(element))
         for element in elements
     ):
-        return Fit.UNSURE
+        return Assignability.UNSURE
     if len(value) != len(elements):
-        return Fit.NO
+        return Assignability.NO
     return all_of(
         _fits(each, element, depth - 1) for each, element in zip(value, elements, strict=True)
     )
 
 
-def _of_container(value: object, taken: object, depth: int) -> Fit:
+def _of_container(value: object, taken: object, depth: int) -> Assignability:
     """A container of a class that says nothing of its elements, which are there to be looked at."""
     cls, origin = type(value), origin_of(taken)
     seen_as = args_as(cls, origin)
@@ -190,25 +198,29 @@ def _of_container(value: object, taken: object, depth: int) -> Fit:
             _each(part, arg, depth) for part, arg in zip((keys, values), args, strict=False)
         )
     if len(args) != 1:
-        return Fit.UNSURE
+        return Assignability.UNSURE
     return _each(islice(cast("Iterable[object]", value), MOST), args[0], depth)
 
 
-def _each(values: Iterable[object], taken: object, depth: int) -> Fit:
+def _each(values: Iterable[object], taken: object, depth: int) -> Assignability:
     return all_of(_fits(value, taken, depth - 1) for value in values)
 
 
-def _of_its_class(value: object, taken: object) -> Fit:
+def _of_its_class(value: object, taken: object) -> Assignability:
     """By the class of the value; but it may have more than its class."""
     origin: Any = origin_of(taken)
     if not get_args(taken) and is_instance(value, origin):
-        return Fit.YES
-    answer = fits(type(value), taken)
-    if answer is not Fit.NO:
+        return Assignability.YES
+    answer = assignability(type(value), taken)
+    if answer is not Assignability.NO:
         return answer
     if is_protocol(taken):
-        return Fit.NO if lacks_a_member(value, origin) else Fit.UNSURE
-    return Fit.UNSURE if type(value).__module__ == "numpy" and origin in NUMBERS else Fit.NO
+        return Assignability.NO if lacks_a_member(value, origin) else Assignability.UNSURE
+    return (
+        Assignability.UNSURE
+        if type(value).__module__ == "numpy" and origin in NUMBERS
+        else Assignability.NO
+    )
 
 
 def is_instance(value: object, cls: object) -> bool:

@@ -43,8 +43,10 @@ from conveyor import (
 from conveyor.errors import StageTypeError, TopologyError
 from conveyor.graph.draft import Draft
 from conveyor.stages import AnyStage, Stage
-from conveyor.typecheck.stage_types import declared_input, pass_through, signatures_of
-from conveyor.typecheck.type_forms import UNKNOWN, bind, words
+from conveyor.typecheck.call_signatures import signatures_of
+from conveyor.typecheck.stage_types import declared_input, pass_through
+from conveyor.typecheck.type_forms import UNKNOWN, bind
+from conveyor.typecheck.type_words import words
 
 if TYPE_CHECKING:
     from nowhere import Missing  # type: ignore[import-not-found]  # pyright: ignore[reportMissingImports, reportUnknownVariableType]
@@ -572,7 +574,7 @@ def test_type_variables_stand_for_what_was_given() -> None:
 
 
 def test_the_table_of_builtins_is_of_builtins() -> None:
-    from conveyor.typecheck.stage_types import BUILTINS
+    from conveyor.typecheck.builtin_signatures import BUILTINS
 
     assert {len, print, str, int, abs, math.sqrt, str.upper} <= BUILTINS.keys()
     assert all(hasattr(owner, "__name__") for owner in BUILTINS)

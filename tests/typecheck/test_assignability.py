@@ -18,7 +18,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from typing_extensions import TypeAliasType
 
-from conveyor.typecheck.assignability import Fit, fits
+from conveyor.typecheck.answers import Assignability
+from conveyor.typecheck.assignability import assignability
 from conveyor.typecheck.type_forms import (
     UNKNOWN,
     element_of,
@@ -26,8 +27,8 @@ from conveyor.typecheck.type_forms import (
     substitute,
     union,
     without_none,
-    words,
 )
+from conveyor.typecheck.type_words import words
 from tests.typecheck import hint_types
 from tests.typecheck.hint_types import (
     FUNCTIONS,
@@ -50,19 +51,19 @@ SAMPLE = 20_000  # of the 58,000 pairs of these types; all of them take mypy hal
 TYPES: dict[str, Any] = {name: eval(name, dict(vars(hint_types))) for name in NAMES}
 
 
-def questions() -> dict[tuple[str, str], Callable[[], Fit]]:
+def questions() -> dict[tuple[str, str], Callable[[], Assignability]]:
     """What is asked: the name of a type, what takes it, and how the relation under test is asked
     the same."""
     pairs = [(carried, taken) for carried in NAMES for taken in NAMES]
     chosen = [*Random(0).sample(pairs, SAMPLE), *((name, name) for name in NAMES)]
-    asked: dict[tuple[str, str], Callable[[], Fit]] = {
-        (carried, taken): functools.partial(fits, TYPES[carried], TYPES[taken])
+    asked: dict[tuple[str, str], Callable[[], Assignability]] = {
+        (carried, taken): functools.partial(assignability, TYPES[carried], TYPES[taken])
         for carried, taken in chosen
     }
     for function in FUNCTIONS:
         (item,) = [hint for name, hint in get_type_hints(function).items() if name != "return"]
         for name in NAMES:
-            asked[name, f"{function.__name__}()"] = functools.partial(fits, TYPES[name], item)
+            asked[name, f"{function.__name__}()"] = functools.partial(assignability, TYPES[name], item)
     return asked
 
 
@@ -115,7 +116,7 @@ def test_the_relation_never_contradicts_mypy_and_seldom_cannot_tell(tmp_path: Pa
     answers = {pair: ask() for pair, ask in asked.items()}
 
     def contradicts(pair: tuple[str, str], refused: set[tuple[str, str]]) -> bool:
-        return answers[pair] is (Fit.YES if pair in refused else Fit.NO)
+        return answers[pair] is (Assignability.YES if pair in refused else Assignability.NO)
 
     suspects = [pair for pair in asked if contradicts(pair, refused)]
     assert len(asked) > 200
@@ -123,7 +124,9 @@ def test_the_relation_never_contradicts_mypy_and_seldom_cannot_tell(tmp_path: Pa
     # mypy remembers what it has compared, and now and then remembers wrongly: what it says when
     # asked alone is what counts.
     assert [pair for pair in suspects if contradicts(pair, refused_by_mypy([pair], tmp_path))] == []
-    told = Counter((pair in refused, answer is not Fit.UNSURE) for pair, answer in answers.items())
+    told = Counter(
+        (pair in refused, answer is not Assignability.UNSURE) for pair, answer in answers.items()
+    )
     assert told[True, True] / (told[True, True] + told[True, False]) > 0.93
     assert (
         told[False, True] / (told[False, True] + told[False, False]) > 0.65
@@ -163,14 +166,19 @@ def decided() -> list[Any]:
         pair.strip() for line in DECIDED.strip().splitlines() for pair in line.split(" | ")
     ):
         carried, arrow, taken = re.split(r" (-/?>) ", pair)
-        found.append(pytest.param(carried, taken, Fit.YES if arrow == "->" else Fit.NO, id=pair))
+        found.append(
+            pytest.param(
+                carried, taken, Assignability.YES if arrow == "->" else Assignability.NO, id=pair
+            )
+        )
     return found
 
 
 @pytest.mark.parametrize(("carried", "taken", "answer"), decided())
-def test_what_must_be_decided(carried: str, taken: str, answer: Fit) -> None:
+def test_what_must_be_decided(carried: str, taken: str, answer: Assignability) -> None:
     assert (
-        fits(eval(carried, dict(vars(hint_types))), eval(taken, dict(vars(hint_types)))) is answer
+        assignability(eval(carried, dict(vars(hint_types))), eval(taken, dict(vars(hint_types))))
+        is answer
     )
 
 
@@ -204,18 +212,18 @@ COMPOSED: st.SearchStrategy[Any] = st.recursive(
 
 @given(COMPOSED)
 def test_a_type_fits_itself_and_object_and_wider_unions_and_nothing_unlike_it(tp: Any) -> None:
-    assert fits(tp, tp) is Fit.YES
-    assert fits(tp, object) is Fit.YES
-    assert fits(tp, union([tp, complex])) is Fit.YES
-    assert fits(union([tp, range]), tp) is Fit.NO
-    assert fits(List[tp], Set[tp]) is Fit.NO
+    assert assignability(tp, tp) is Assignability.YES
+    assert assignability(tp, object) is Assignability.YES
+    assert assignability(tp, union([tp, complex])) is Assignability.YES
+    assert assignability(union([tp, range]), tp) is Assignability.NO
+    assert assignability(List[tp], Set[tp]) is Assignability.NO
 
 
 @given(COMPOSED, COMPOSED)
 def test_what_is_taken_out_of_a_container_fits_as_what_was_put_in(a: Any, b: Any) -> None:
-    assert fits(Tuple[a], Tuple[b]) is fits(a, b)
-    assert fits(Function[[b], int], Function[[a], int]) is fits(a, b)
-    assert fits(element_of(List[a]), b) is fits(a, b)
+    assert assignability(Tuple[a], Tuple[b]) is assignability(a, b)
+    assert assignability(Function[[b], int], Function[[a], int]) is assignability(a, b)
+    assert assignability(element_of(List[a]), b) is assignability(a, b)
 
 
 @given(COMPOSED)
@@ -232,8 +240,8 @@ def test_every_type_has_words_and_its_full_words_tell_more(tp: Any) -> None:
 
 @given(st.one_of(st.integers(), st.text(), st.lists(st.integers())), COMPOSED)
 def test_what_is_no_type_tells_nothing(nonsense: Any, tp: Any) -> None:
-    assert fits(nonsense, tp) is Fit.UNSURE
-    assert fits(tp, nonsense) is Fit.UNSURE
+    assert assignability(nonsense, tp) is Assignability.UNSURE
+    assert assignability(tp, nonsense) is Assignability.UNSURE
 
 
 class Spiteful(type):
@@ -249,7 +257,7 @@ class Spite(metaclass=Spiteful):
 
 
 def test_types_that_raise_when_they_are_looked_at_tell_nothing() -> None:
-    assert fits(Spite, int) is Fit.UNSURE
+    assert assignability(Spite, int) is Assignability.UNSURE
 
 
 # -------------------------------------------------------------------------------------------------------
@@ -293,7 +301,7 @@ UNSURE: list[tuple[Any, Any]] = [
 
 @pytest.mark.parametrize(("carried", "taken"), UNSURE, ids=str)
 def test_what_is_not_followed_to_its_end_is_left_open(carried: Any, taken: Any) -> None:
-    assert fits(carried, taken) is Fit.UNSURE
+    assert assignability(carried, taken) is Assignability.UNSURE
 
 
 def test_the_type_variables_of_a_function_of_functions_are_not_guessed() -> None:

@@ -15,9 +15,10 @@ from typing_extensions import TypeAliasType
 
 from conveyor import Pipeline, Processor
 from conveyor.errors import StageTypeError
+from conveyor.typecheck.builtin_signatures import Signature
+from conveyor.typecheck.call_signatures import signatures_of
 from conveyor.typecheck.members import hint_of
 from conveyor.typecheck.scopes import fields_in, hint_in, hints_in
-from conveyor.typecheck.stage_types import Signature, signatures_of
 from conveyor.typecheck.type_forms import UNKNOWN, value_of_alias
 
 Item = int  # the module's: what is nearer has the same name, and is another type

@@ -53,11 +53,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from typing_extensions import TypeAliasType
 
-from conveyor.typecheck.assignability import Fit
-from conveyor.typecheck.type_forms import of, union
+from conveyor.typecheck.answers import Assignability
+from conveyor.typecheck.builtin_types import of
+from conveyor.typecheck.type_forms import union
 from conveyor.typecheck.value_check import value_fits
 
-YES, NO, UNSURE = Fit.YES, Fit.NO, Fit.UNSURE
+YES, NO, UNSURE = Assignability.YES, Assignability.NO, Assignability.UNSURE
 
 T = TypeVar("T")
 Number = TypeVar("Number", int, float)
@@ -126,7 +127,7 @@ def numbers() -> Iterator[int]:
 LOOPS: list[Any] = []
 LOOPS.append(LOOPS)
 
-TABLE: list[tuple[object, object, Fit]] = [
+TABLE: list[tuple[object, object, Assignability]] = [
     (1, int, YES),
     (1, float, YES),
     (1, complex, YES),
@@ -304,7 +305,7 @@ TABLE: list[tuple[object, object, Fit]] = [
 
 
 @pytest.mark.parametrize(("value", "hint", "answer"), TABLE, ids=map(str, range(len(TABLE))))
-def test_the_answers(value: object, hint: object, answer: Fit) -> None:
+def test_the_answers(value: object, hint: object, answer: Assignability) -> None:
     assert value_fits(value, hint) in ((answer, UNSURE) if answer is YES else (answer,))
 
 

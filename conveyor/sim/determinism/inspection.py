@@ -27,9 +27,10 @@ from conveyor.sim.determinism.likeness import alike, glance, same_error
 from conveyor.sim.interruption import pass_on
 from conveyor.sim.prepare.prepared import PreparedNode, calculates
 from conveyor.stages import Gives, gives_of, job_of
-from conveyor.typecheck.assignability import Fit
+from conveyor.typecheck.answers import Assignability
 from conveyor.typecheck.stage_types import taken_by
-from conveyor.typecheck.type_forms import UNKNOWN, words
+from conveyor.typecheck.type_forms import UNKNOWN
+from conveyor.typecheck.type_words import words
 from conveyor.typecheck.value_check import value_fits
 
 __all__ = ["Inspection"]
@@ -69,7 +70,7 @@ class Inspection:
     def checked(self, node: JobNode, taken: object, job: AnyJob) -> AnyJob:
         def checked_job(item: object) -> object:
             # In most cases the type is just what is taken, and that is quick to see.
-            if not is_same(type(item), taken) and value_fits(item, taken) is Fit.NO:
+            if not is_same(type(item), taken) and value_fits(item, taken) is Assignability.NO:
                 error = StageTypeError(
                     f"stage {node.policy.stage!r} takes {words(taken)}, but item {ordinal(node)} is {short_repr(item)}, "
                     f"which is of type {words(type(item))}"

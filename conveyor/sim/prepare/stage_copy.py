@@ -21,7 +21,8 @@ from typing import Any, Final, NamedTuple, TypeAlias, cast
 from weakref import WeakValueDictionary
 
 from conveyor.items.atoms import is_atom
-from conveyor.items.pickling import KINDS, ScriptPickler, by_value, global_names, is_found, is_named
+from conveyor.items.by_name import KINDS, by_value, global_names, is_found, is_named
+from conveyor.items.pickling import ScriptPickler
 from conveyor.items.sealing import PROTOCOL
 from conveyor.sim.prepare.bindings import (
     ABSENT,
