@@ -24,7 +24,8 @@ from conveyor.core.nodes import CollectNode
 from conveyor.runtime.parent.streaming import SourceThread
 from conveyor.runtime.parent.supervisor import Supervisor
 from conveyor.runtime.process.start import START_METHOD_VARIABLE
-from conveyor.runtime.shm.ring import RingInlet, RingOutlet
+from conveyor.runtime.shm.inlet import RingInlet
+from conveyor.runtime.shm.outlet import RingOutlet
 from conveyor.runtime.shm.wakeup import Wakeup
 from conveyor.runtime.step.batching import Meter
 from conveyor.runtime.step.loop import Loop

@@ -17,7 +17,7 @@ from multiprocessing import current_process
 from random import Random
 from typing import Any, Final, cast
 
-from conveyor.runtime.shm.ring import RingOutlet
+from conveyor.runtime.shm.outlet import RingOutlet
 from tests.chaos.board import board
 from tests.store_faults import Fault, FaultInjector, planned
 

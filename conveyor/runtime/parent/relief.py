@@ -22,7 +22,7 @@ from typing import Final, Protocol
 from conveyor.core.engine import StopToken
 from conveyor.runtime.parent.interrupt import Interruptible
 from conveyor.runtime.process.deferral import Deferral
-from conveyor.runtime.shm.ring import Blob
+from conveyor.runtime.shm.record import Blob
 from conveyor.runtime.step.batching import LARGEST_SLICE, SLICE_NS, WakeupCoalescing
 from conveyor.runtime.step.contract import FOR_NOTHING, WaitReason
 from conveyor.runtime.step.loop import Loop

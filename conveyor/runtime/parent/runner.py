@@ -32,7 +32,9 @@ from conveyor.runtime.placement import Placement, usable_cores
 from conveyor.runtime.process.importing import check_may_run
 from conveyor.runtime.process.start import StartMethod
 from conveyor.runtime.shm.endpoints import RingEnds
-from conveyor.runtime.shm.ring import Blob, RingOutlet, fence
+from conveyor.runtime.shm.fence import fence
+from conveyor.runtime.shm.outlet import RingOutlet
+from conveyor.runtime.shm.record import Blob
 from conveyor.runtime.step.balancing import Balancer
 from conveyor.runtime.step.batching import LARGEST_SLICE, WakeupCoalescing
 from conveyor.runtime.step.contract import WaitReason

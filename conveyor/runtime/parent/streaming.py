@@ -33,7 +33,8 @@ from conveyor.items.sealing import sealer
 from conveyor.report import DeadLetter, Report
 from conveyor.runtime.parent.recorder import Recorder
 from conveyor.runtime.parent.runner import Runner, SinkCut
-from conveyor.runtime.shm.ring import Blob, fence
+from conveyor.runtime.shm.fence import fence
+from conveyor.runtime.shm.record import Blob
 from conveyor.runtime.shm.wakeup import Wakeup
 from conveyor.runtime.step.contract import FOR_NOTHING, WaitReason
 from conveyor.runtime.step.loop import Loop

@@ -47,9 +47,9 @@ from conveyor.runtime.process.start import Handle, StartMethod, start_process
 from conveyor.runtime.shm.checked import inlet_of
 from conveyor.runtime.shm.control_block import NodeBlock
 from conveyor.runtime.shm.endpoints import RingEnds, ring_ends
+from conveyor.runtime.shm.fence import fence
 from conveyor.runtime.shm.layout import LEDGER_CAPACITY, Layout, LayoutFactory
 from conveyor.runtime.shm.memory import Memory
-from conveyor.runtime.shm.ring import fence
 from conveyor.runtime.shm.wakeup import Wakeup
 from conveyor.runtime.worker.order import Order, RolledBack, SentDeadLetter
 from conveyor.runtime.worker.worker import work

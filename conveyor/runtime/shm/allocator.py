@@ -22,15 +22,16 @@ from typing import Final
 from conveyor.errors import SharedMemoryFull
 from conveyor.items.sealing import Copied, Kept
 from conveyor.runtime.shm.memory import PAGE, WINDOW, Memory
+from conveyor.runtime.shm.ring import HEAD
 
 __all__ = ["BOUND", "Extent", "Allocator"]
 
 BOUND: Final = WINDOW // 2
-HEAD: Final = 16  # the word of a ring that says how many items its consumer has committed
 
 
 class Slot:
-    """The memory of an extent: who may still read it, and through whom it is held here."""
+    """The memory of an extent: the consumers that have still to read it, and the object that holds
+    it in this process."""
 
     __slots__ = ("end", "holder", "offset", "readers")
 
@@ -69,13 +70,13 @@ class Allocator:
         self.memory = memory
         self.base = base
         self.live: list[Slot] = []  # by offset
-        self.behind = 0  # the place in `live` behind the newest
+        self.behind = 0  # index in `live` behind the newest
         self.reserved = base
         self.published = 0  # bytes, at least those that are not committed yet
         self.lock = threading.Lock()
 
-    def room(self, size: int) -> bool:
-        """May a record with so many bytes here be published?"""
+    def has_room(self, size: int) -> bool:
+        """May a record with `size` bytes in extents be published now?"""
         if self.published + size <= BOUND:
             return True
         with self.lock:
@@ -85,15 +86,17 @@ class Allocator:
         return self.published == 0 or self.published + size <= BOUND
 
     def keep(self, raw: memoryview) -> Kept:
-        """A copy of a buffer, here while there is room; else the item carries it along."""
+        """Copies a buffer into an extent; where there is no room, the item carries a copy along."""
         try:
             return self.put(raw, WINDOW)
         except SharedMemoryFull:  # it may still fit into a ring; and if not, its record says so
             return Copied(raw)
 
     def put(self, data: bytes | memoryview, within: int | None = None) -> Extent:
-        """A copy of `data`, below so many bytes from the base if that is asked for; raises
-        `SharedMemoryFull`."""
+        """Copies `data` into an extent of its own, at most `within` bytes from the base if given.
+
+        Raises `SharedMemoryFull`.
+        """
         with self.lock:
             slot = self.allocate(len(data), within)
             if slot is None:
@@ -104,8 +107,8 @@ class Allocator:
         self.memory.write(slot.offset, data)
         return extent
 
-    def reading(self, extent: Extent, words: memoryview, behind: int) -> None:
-        """The consumer of a ring has read an extent when it has committed so many items."""
+    def add_reader(self, extent: Extent, words: memoryview, behind: int) -> None:
+        """Says that the consumer of a ring has read an extent once it has committed `behind` items."""
         slot = extent.slot
         assert slot is not None
         with self.lock:
@@ -113,9 +116,8 @@ class Allocator:
                 self.published += slot.end - slot.offset
             slot.readers.append((words, behind))
 
-    def found(self, offset: int, size: int) -> Extent:
-        """An extent that this producer has published, also if that was another process in its
-        place."""
+    def find(self, offset: int, size: int) -> Extent:
+        """Gives an extent that this producer has published, or another process in its place."""
         with self.lock:
             slot = next((slot for slot in self.live if slot.offset == offset), None)
             if slot is None:
@@ -124,8 +126,11 @@ class Allocator:
             return held or Extent(self.memory.at(offset, size), offset, slot)
 
     def allocate(self, size: int, within: int | None) -> Slot | None:
-        """Memory from the beginning, or behind the newest, or anywhere; beyond the window only if
-        there is no other."""
+        """Finds memory at the beginning, or behind the newest extent, or anywhere.
+
+        Beyond the window, which is mapped once and for all, only if there is no other and `within`
+        does not forbid it.
+        """
         slot = self.fit(0, size) or self.fit(self.behind, size)
         if slot is not None:
             return slot
@@ -140,8 +145,7 @@ class Allocator:
         )
 
     def fit(self, index: int, size: int) -> Slot | None:
-        """Memory at this place among the others, taking over from those that are done with
-        theirs."""
+        """Takes memory at this place among the others, and that of those behind it that are free."""
         live = self.live
         at = live[index - 1].end if index else self.base
         while index < len(live) and live[index].offset - at < size and live[index].free():

@@ -25,8 +25,12 @@ from zlib import crc32
 from conveyor.core.channel import Tag
 from conveyor.errors import RunError
 from conveyor.runtime.shm.allocator import Allocator
+from conveyor.runtime.shm.fence import fence
+from conveyor.runtime.shm.inlet import RingInlet
 from conveyor.runtime.shm.memory import Memory
-from conveyor.runtime.shm.ring import Blob, Ring, RingInlet, RingOutlet, fence
+from conveyor.runtime.shm.outlet import RingOutlet
+from conveyor.runtime.shm.record import Blob
+from conveyor.runtime.shm.ring import Ring
 
 __all__ = [
     "ORDERED",

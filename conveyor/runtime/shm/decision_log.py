@@ -15,8 +15,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Final, NamedTuple
 
+from conveyor.runtime.shm.fence import fence
 from conveyor.runtime.shm.layout import LOG_WORDS
-from conveyor.runtime.shm.ring import fence
 
 __all__ = ["DecisionLog", "LoggedDecision"]
 

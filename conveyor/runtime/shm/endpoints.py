@@ -12,9 +12,10 @@ from conveyor.core.endpoints import Ends
 from conveyor.graph.topology import NodeSpec, Topology
 from conveyor.runtime.shm.allocator import Allocator
 from conveyor.runtime.shm.checked import inlet_of, outlet_of
+from conveyor.runtime.shm.inlet import RingInlet
 from conveyor.runtime.shm.layout import Layout
 from conveyor.runtime.shm.memory import Memory
-from conveyor.runtime.shm.ring import RingInlet, RingOutlet
+from conveyor.runtime.shm.outlet import RingOutlet
 
 __all__ = ["RingEnds", "ring_ends"]
 

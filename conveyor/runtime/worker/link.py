@@ -15,9 +15,9 @@ from conveyor.items.sealing import seal
 from conveyor.runtime.shm.allocator import Allocator
 from conveyor.runtime.shm.checked import outlet_of
 from conveyor.runtime.shm.decision_log import DecisionLog
+from conveyor.runtime.shm.fence import fence
 from conveyor.runtime.shm.layout import Layout
 from conveyor.runtime.shm.memory import Memory
-from conveyor.runtime.shm.ring import fence
 from conveyor.runtime.shm.wakeup import Wakeup
 
 __all__ = ["ParentLink", "Stopped"]

@@ -18,7 +18,8 @@ from conveyor.core.ordered import stamped
 from conveyor.core.snapshots import RestoredNode
 from conveyor.graph.route import Route, balances
 from conveyor.runtime.process.settling import flush
-from conveyor.runtime.shm.ring import Blob, fence
+from conveyor.runtime.shm.fence import fence
+from conveyor.runtime.shm.record import Blob
 from conveyor.runtime.step.balancing import Balancer
 from conveyor.runtime.step.batching import Meter, SliceSize
 from conveyor.runtime.step.logged import JOIN, STANDS, LoggedBalancer, LoggedReads, forks_taken

@@ -16,8 +16,10 @@ from conveyor.core.channel import Tag
 from conveyor.items.sealing import LARGE, Copied, Sealed, seal
 from conveyor.runtime.shm import allocator as module
 from conveyor.runtime.shm.allocator import Allocator, Extent
+from conveyor.runtime.shm.inlet import RingInlet
 from conveyor.runtime.shm.memory import PAGE, WINDOW, Memory
-from conveyor.runtime.shm.ring import Ring, RingInlet, RingOutlet
+from conveyor.runtime.shm.outlet import RingOutlet
+from conveyor.runtime.shm.ring import Ring
 
 MEGABYTE = 1 << 20
 CAPACITY = 64
@@ -72,7 +74,7 @@ class OneProducer(RuleBasedStateMachine):
     def publish(self, data: st.DataObject) -> None:
         extent, number = self.held.pop(data.draw(st.integers(0, len(self.held) - 1)))
         behind = (self.unread[-1][3] if self.unread else self.words[16]) + 1
-        self.allocator.reading(extent, self.words, behind)
+        self.allocator.add_reader(extent, self.words, behind)
         self.unread.append((extent.offset, extent.size, number, behind))
 
     @precondition(lambda self: self.unread)
@@ -101,7 +103,7 @@ class OneProducer(RuleBasedStateMachine):
     @invariant()
     def room_is_given_exactly_while_the_bound_is_kept(self) -> None:
         waiting = sum(-(-size // PAGE) * PAGE for _, size, _, _ in self.unread)
-        assert self.allocator.room(PAGE) == (waiting == 0 or waiting + PAGE <= module.BOUND)
+        assert self.allocator.has_room(PAGE) == (waiting == 0 or waiting + PAGE <= module.BOUND)
 
 
 OneProducer.TestCase.settings = settings(max_examples=25, stateful_step_count=40, deadline=None)
@@ -115,7 +117,7 @@ def test_what_is_read_at_once_always_lies_in_the_same_place(memory: Memory) -> N
     for number in range(1, 50):
         extent = allocator.put(bytes(8 * MEGABYTE))
         places.add(extent.offset)
-        allocator.reading(extent, words, number)
+        allocator.add_reader(extent, words, number)
         del extent
         words[16] = number
 

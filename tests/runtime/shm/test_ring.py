@@ -15,16 +15,10 @@ from conveyor.items.atoms import is_atom
 from conveyor.items.sealing import seal
 from conveyor.items.slices import opened, uniform
 from conveyor.runtime.shm.allocator import Allocator
+from conveyor.runtime.shm.inlet import RingInlet
 from conveyor.runtime.shm.memory import Memory
-from conveyor.runtime.shm.ring import (
-    HEAD_BYTES,
-    OVERHEAD,
-    PAYLOAD_AT,
-    TAIL,
-    Ring,
-    RingInlet,
-    RingOutlet,
-)
+from conveyor.runtime.shm.outlet import RingOutlet
+from conveyor.runtime.shm.ring import HEAD_BYTES, OVERHEAD, PAYLOAD_AT, TAIL, Ring
 from tests.lines import Killed, Life, RingLine, tag
 
 Records = list[list[object]]

@@ -13,9 +13,10 @@ from conveyor.graph.compiler import compile_topology
 from conveyor.graph.draft import Draft
 from conveyor.runtime.shm.control_block import ControlBlock
 from conveyor.runtime.shm.endpoints import ring_ends
+from conveyor.runtime.shm.inlet import RingInlet
 from conveyor.runtime.shm.layout import Layout
 from conveyor.runtime.shm.memory import Memory
-from conveyor.runtime.shm.ring import RingInlet, RingOutlet
+from conveyor.runtime.shm.outlet import RingOutlet
 from conveyor.runtime.step import balancing, batching
 from conveyor.runtime.step.balancing import (
     IDLE_LANE_NS,

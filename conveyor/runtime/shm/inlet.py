@@ -1,0 +1,167 @@
+"""The consumer's end of a ring.
+
+This file knows how records are read and given back.  It must never know what is in an item, or what
+the consumer does while it waits.
+"""
+
+from __future__ import annotations
+
+import pickle
+from collections import deque
+from collections.abc import Callable
+
+from conveyor.items.sealing import Copied, Owned, Sealed
+from conveyor.runtime.shm.allocator import Extent
+from conveyor.runtime.shm.fence import fence
+from conveyor.runtime.shm.record import Where, parts_of
+from conveyor.runtime.shm.ring import (
+    CLOSED,
+    CONSUMER_SLEEPS,
+    COST,
+    HEAD,
+    HEAD_BYTES,
+    PLAIN,
+    PRODUCER_SLEEPS,
+    SEALED,
+    TAIL,
+    Ring,
+)
+
+__all__ = ["RingInlet"]
+
+
+class RingInlet:
+    """The consumer's end of a ring; a worker that takes over where another died reads from the first
+    item that is not committed.
+
+    Items that were read stay in `_items` until they are committed, so that they are decoded once.
+    """
+
+    __slots__ = (
+        "_at",
+        "_record_ends",
+        "_form",
+        "_items",
+        "_taken",
+        "data",
+        "head",
+        "ring",
+        "run",
+        "wake",
+        "words",
+    )
+
+    def __init__(self, ring: Ring, wake: Callable[[], None]) -> None:
+        self.ring = ring
+        self.words = ring.words
+        self.data = ring.data
+        self.wake = wake
+        self.run = 0
+        self.head = self.words[HEAD]
+        self._at = self.words[HEAD_BYTES]  # the next byte to read
+        self._items: list[object] = []  # of the records read, from the first that is not committed
+        self._taken = 0  # how many of them are committed
+        self._form = PLAIN
+        # Of each record that was read: the position behind it, in items and in bytes.
+        self._record_ends: deque[tuple[int, int]] = deque()
+        self._settle()
+
+    def _settle(self) -> None:
+        """Gives back the bytes of records whose items are all committed.
+
+        A worker that died between the two stores of its commit left them; without this, `pending()`
+        would promise an item that `peek` cannot give.
+        """
+        while (record := self.ring.next_record(self._at, self.head)) is not None:
+            _, _, _, first, count, behind = record
+            if first + count > self.head:
+                break
+            self._at = behind
+            self.words[HEAD_BYTES] = self._at
+
+    def start(self, run: int) -> None:
+        self.run = run
+
+    def pending(self) -> bool:
+        return self._taken < len(self._items) or self.words[TAIL] != self._at
+
+    def ended(self) -> bool:
+        return self.words[CLOSED] == self.run and not self.pending()
+
+    def peek(self, n: int) -> list[object]:
+        """Gives up to `n` items that are not committed; raises `RunError` if a record is damaged."""
+        have = len(self._items) - self._taken
+        while (
+            have < n and (record := self.ring.next_record(self._at, self.head + have)) is not None
+        ):
+            at, size, form, first, count, behind = record
+            if have and (form & SEALED != self._form or have + count > n):
+                break  # a slice is uniform; and whole records need not be cut and copied
+            items = self._read(at, size, form)
+            if first < self.head:
+                items = items[self.head - first :]
+            self._at = behind
+            self._record_ends.append((first + count, self._at))
+            if have:
+                if self._taken:
+                    self._items = self._items[self._taken :]
+                    self._taken = 0
+                self._items += items
+            else:
+                self._items, self._taken, self._form = items, 0, form & SEALED
+            have = len(self._items)
+        taken = self._taken
+        return self._items if not taken and have <= n else self._items[taken : taken + n]
+
+    def _read(self, at: int, size: int, form: int) -> list[object]:
+        payload = self.ring.payload(at, size, form)
+        if form & SEALED:
+            return [
+                Sealed(part) if isinstance(part, bytes) else self._opened(part)
+                for part in parts_of(payload)
+            ]
+        items: list[object] = pickle.loads(payload)
+        return items
+
+    def _opened(
+        self, part: dict[object, object] | list[object] | tuple[bytes, *tuple[bytes | Where, ...]]
+    ) -> Sealed:
+        if not isinstance(part, tuple):
+            return Owned(part)
+        data, *buffers = part
+        at = self.ring.memory.at
+        return Sealed(
+            data,
+            [
+                Copied(each) if isinstance(each, bytes) else Extent(at(*each), each[0])
+                for each in buffers
+            ],
+        )
+
+    def position(self, n: int) -> int:
+        return self.head + n
+
+    def commit(self, upto: int) -> None:
+        """Gives up the items before this position, and their room in the ring."""
+        words = self.words
+        self._taken += upto - self.head
+        self.head = upto
+        words[HEAD] = upto  # the one store that counts
+        ends = self._record_ends
+        while ends and ends[0][0] <= upto:
+            words[HEAD_BYTES] = ends.popleft()[1]
+        if self._taken >= len(self._items):
+            unread = self._taken > len(self._items)
+            self._items, self._taken = [], 0
+            if unread:  # recovery commits what another worker had read
+                self._settle()
+        fence()
+        if (position := words[PRODUCER_SLEEPS]) and upto >= position:
+            self.wake()
+
+    def set_cost(self, nanoseconds: int) -> None:
+        self.words[COST] = nanoseconds
+
+    def sleeps(self, position: int) -> None:
+        """Asks to be woken when so many items are published; 0 takes that back."""
+        self.words[CONSUMER_SLEEPS] = position
