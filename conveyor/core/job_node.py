@@ -109,7 +109,8 @@ class Surroundings(NamedTuple):
     hand; `pause` waits before an attempt, which is counted from 2; `past` tells how earlier workers
     fared with an item, if some died; `clock` is there where jobs have a time limit; `keep` is where
     the large buffers of results go; `room` says how many outputs could be published at once;
-    `is_final` tells errors that end the run whatever the stage does with errors.
+    `is_final` tells errors that end the run whatever the stage does with errors; `seal` makes
+    results safe in another way than by `keep`.
     """
 
     fused: bool = False
@@ -120,6 +121,7 @@ class Surroundings(NamedTuple):
     keep: Keep = Copied
     room: Callable[[], int] = lambda: WITHOUT_END
     is_final: Callable[[BaseException], bool] = lambda error: not isinstance(error, Exception)
+    seal: Seal | None = None
 
 
 ALONE: Final = Surroundings()
@@ -138,7 +140,7 @@ class JobNode(ABC):
         self.clock = surroundings.clock
         self.fused = surroundings.fused
         self.take = in_place if only_reads(stage) else Recycler()
-        self.seal = sealer(surroundings.keep)
+        self.seal = surroundings.seal or sealer(surroundings.keep)
         self.room = surroundings.room
         self.is_wary = (
             surroundings.past is not None
@@ -163,6 +165,11 @@ class JobNode(ABC):
         if self.surroundings.past is not None:
             self.past = self.surroundings.past(self.offset) if self.size == 1 else FRESH
         return self.cursor
+
+    def wrap(self, job: Callable[[object], object]) -> None:
+        """From now on this is called with each item in place of the stage's own job, always in the
+        careful loop."""
+        self.job = job
 
     def passed_on(self, items: int) -> None:
         """So many items went through the job in a loop with others (`fused`), and as many came

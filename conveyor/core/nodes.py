@@ -188,6 +188,10 @@ class MapNode(SliceNode):
                 return (self.piece(items, out, len(items), len(items), 0),)
         return super().__call__(items, skip, limit)
 
+    def wrap(self, job: Callable[[object], object]) -> None:
+        super().wrap(job)
+        self.quick = None
+
     def are_atoms(self, items: list[object]) -> bool:
         return kind_of_all(items) in ATOMS if self.fused else not isinstance(items[0], Sealed)
 

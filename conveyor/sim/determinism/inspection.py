@@ -17,7 +17,6 @@ from types import FunctionType, ModuleType
 from typing import Final, NamedTuple, TypeAlias, cast
 
 from conveyor.core.job_node import JobNode
-from conveyor.core.nodes import MapNode
 from conveyor.errors import ConveyorError, NotDeterministic, StageTypeError
 from conveyor.items.atoms import is_atom
 from conveyor.items.sealing import seal
@@ -63,9 +62,7 @@ class Inspection:
         if taken is not UNKNOWN:
             job = self.checked(node, taken, job)
         if job is not node.job:
-            node.job = job
-            if isinstance(node, MapNode):
-                node.quick = None
+            node.wrap(job)
 
     def checked(self, node: JobNode, taken: object, job: AnyJob) -> AnyJob:
         def checked_job(item: object) -> object:

@@ -13,7 +13,6 @@ from collections.abc import Callable
 
 from conveyor.core.crashes import NO_STATE
 from conveyor.core.job_node import JobNode
-from conveyor.core.nodes import MapNode
 from conveyor.errors import ItemTimeout
 from conveyor.report import Tally
 
@@ -58,6 +57,4 @@ def put_timer(node: JobNode, runs_out: Callable[[], bool]) -> None:
             node.attempt += 1
         return job(item)
 
-    node.job = timed_job
-    if isinstance(node, MapNode):
-        node.quick = None
+    node.wrap(timed_job)

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from conveyor.core.job_node import ALONE, Node
-from conveyor.core.nodes import MapNode, RelayNode, node_for
+from conveyor.core.nodes import RelayNode, node_for
 from conveyor.core.snapshots import packed_state
 from conveyor.graph.topology import Kind
 from conveyor.items.bytecode import is_slight
@@ -87,17 +87,17 @@ class Worker:
         self.enter()
         if self.prepared.sets_up:
             stage.setup()
-        surroundings = ALONE._replace(place=self.place, is_final=is_final)
+        surroundings = ALONE._replace(place=self.place)
         if durable is not None:
             durable.succeed(stage, tally)
-            surroundings = durable.surroundings()._replace(is_final=is_final)
+            surroundings = durable.surroundings()
+        seal = None if world.pipeline.copies else ByReference
+        surroundings = surroundings._replace(is_final=is_final, seal=seal)
         node = node_for(stage, name, self.send_dead_letter, surroundings)
-        if isinstance(node, MapNode) and not is_slight(node.job):
+        if not is_slight(node.job):
             # The quick way calls a job again after an error without a look at that error, which may
             # be that of a time limit.
-            node.quick = None
-        if not world.pipeline.copies:
-            node.seal = ByReference
+            node.wrap(node.job)
         if world.inspection is not None:
             world.inspection.take(self.prepared, node)
         if world.pipeline.timers:
