@@ -9,84 +9,26 @@ from __future__ import annotations
 
 from typing import Any, Final, TypeAlias
 
-from conveyor.stages.job import (
-    Gives,
-    Job,
-    Restorable,
-    gives_of,
-    is_plain,
-    job_of,
-    only_reads,
-    policy_of,
-)
-from conveyor.stages.jobs import Filter, FlatMap, Processor, check_is_written
-from conveyor.stages.routers import (
-    DEFAULT_CAPACITY,
-    ROUTERS,
-    AnyFork,
-    AnyMerge,
-    BalancingFork,
-    Fork,
-    Join,
-    Merge,
-    Pipe,
-    ReplicatingFork,
-    Zip,
-)
-from conveyor.stages.stage import OnError, Stage, StageOptions, checked_count, name_wanted
+from conveyor.stages import job, jobs, routers, stage
 
-__all__ = [
-    "BalancingFork",
-    "Filter",
-    "FlatMap",
-    "Job",
-    "Join",
-    "OnError",
-    "Pipe",
-    "Processor",
-    "ReplicatingFork",
-    "Stage",
-    "Zip",
-    # within this package
-    "DEFAULT_CAPACITY",
-    "AnyFork",
-    "AnyMerge",
-    "AnyStage",
-    "Fork",
-    "Gives",
-    "KINDS",
-    "Merge",
-    "Restorable",
-    "StageOptions",
-    "check_is_written",
-    "checked_count",
-    "gives_of",
-    "is_plain",
-    "job_of",
-    "name_wanted",
-    "only_reads",
-    "policy_of",
-]
+# Each file says by its `__all__` what belongs here, so that a new kind is named in its own alone.
+from conveyor.stages.job import *  # noqa: F403
+from conveyor.stages.jobs import *  # noqa: F403
+from conveyor.stages.routers import *  # noqa: F403
+from conveyor.stages.stage import *  # noqa: F403
+
+__all__ = ["KINDS", "AnyStage"]
+__all__ += job.__all__
+__all__ += jobs.__all__
+__all__ += routers.__all__
+__all__ += stage.__all__
 
 # What a pipeline is built of: nothing else passes `add`.
-AnyStage: TypeAlias = Job[Any, Any] | Pipe | AnyFork | AnyMerge
-KINDS: Final = (Job, *ROUTERS)
+AnyStage: TypeAlias = job.Job[Any, Any] | routers.Pipe | routers.AnyFork | routers.AnyMerge
+KINDS: Final = (job.Job, *routers.ROUTERS)
 
-# Pickles and messages name these classes by the path that users import them from, wherever in this
-# folder they are written.
-for _public in (
-    BalancingFork,
-    Filter,
-    FlatMap,
-    Fork,
-    Job,
-    Join,
-    Merge,
-    Pipe,
-    Processor,
-    ReplicatingFork,
-    Stage,
-    StageOptions,
-    Zip,
-):
-    _public.__module__ = __name__
+# Pickles and messages name these classes by the path that users import them from, in whichever file
+# of this folder they are written.
+for _name in __all__:
+    if isinstance(_class := globals()[_name], type):
+        _class.__module__ = __name__

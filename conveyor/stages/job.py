@@ -23,9 +23,7 @@ from conveyor.stages.stage import (
 
 __all__ = [
     "Gives",
-    "In",
     "Job",
-    "Out",
     "Restorable",
     "check_works",
     "gives_of",
