@@ -31,8 +31,8 @@ if TYPE_CHECKING:
     from conveyor.sim.faults import Faults
     from conveyor.sim.schedule import Schedule
     from conveyor.sim.schedulers.scheduler import Scheduler
-    from conveyor.sim.search.api import Strategy
     from conveyor.sim.search.exploration import Exploration, Found
+    from conveyor.sim.search.options import Strategy
     from conveyor.sim.search.repeated_tests import RepeatedTest
     from conveyor.sim.search.simulation import Simulable, Simulation
 

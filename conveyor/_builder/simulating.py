@@ -24,8 +24,8 @@ if TYPE_CHECKING:
     from conveyor.sim.faults import Faults
     from conveyor.sim.schedule import Schedule
     from conveyor.sim.schedulers.scheduler import Scheduler
-    from conveyor.sim.search.api import Strategy
     from conveyor.sim.search.exploration import Exploration
+    from conveyor.sim.search.options import Strategy
     from conveyor.sim.search.simulation import Simulation
 
     class HowToSimulate(TypedDict, total=False):
@@ -199,23 +199,22 @@ class Simulating(Drafting[In, *Row], Generic[In, *Row]):
         (True, 6, ['aabb', 'abab'])
         """
         from conveyor.sim.search.api import explored
+        from conveyor.sim.search.options import SearchOptions
 
         deadline = None if seconds is None else monotonic() + seconds
         said = None if start is None else schedule_of(start, "explore(): start")
         width = self._lanes("explore()", lanes, said)
-        return explored(
-            self._simulated("explore()", width),
-            items,
-            check,
+        options = SearchOptions(
             strategy=strategy,
             schedules=schedules,
             expired=lambda: deadline is not None and monotonic() > deadline,
             seed=seed,
             faults=faults,
-            start=said,
             copy=copy,
+            start=said,
             lanes=self._told(width),
         )
+        return explored(self._simulated("explore()", width), items, check, options)
 
     @overload
     def replay(
@@ -343,9 +342,9 @@ def schedule_of(said: Said, what: str) -> Schedule | Recording:
 
     from conveyor.recording.reader import Recording
     from conveyor.sim.schedule import VERSION, Schedule
-    from conveyor.sim.search.api import must_be
+    from conveyor.sim.search.options import check_type
 
-    must_be(str | PathLike, said, what)
+    check_type(str | PathLike, said, what)
     if isinstance(said, str) and said.startswith(VERSION):
         return Schedule.parse(said)
     try:

@@ -7,6 +7,7 @@ from typing import Any
 from conveyor import Join, Pipe, Processor, ReplicatingFork
 from conveyor.graph.topology import Topology
 from conveyor.sim.search.api import explored, simulated
+from conveyor.sim.search.options import SearchOptions
 from tests.core.world import compiled
 
 
@@ -63,12 +64,14 @@ def test_a_search_without_copies_says_that_a_job_changes_its_item() -> None:
         marked_by_one_lane(),
         [Bag()],
         None,
-        strategy="random",
-        schedules=5,
-        expired=lambda: False,
-        seed=0,
-        faults=None,
-        copy=False,
+        SearchOptions(
+            strategy="random",
+            schedules=5,
+            expired=lambda: False,
+            seed=0,
+            faults=None,
+            copy=False,
+        ),
     )
 
     assert found.failure is not None

@@ -11,8 +11,8 @@ from conveyor import BalancingFork, Join, Pipe, Pipeline, Processor, Replicating
 from conveyor.errors import ScheduleMismatch, TopologyError
 from conveyor.sim.faults import Faults
 from conveyor.sim.schedule import Schedule
-from conveyor.sim.search.api import STRATEGIES, Strategy
 from conveyor.sim.search.describe import describe
+from conveyor.sim.search.options import STRATEGIES, Strategy
 
 
 def add_one(n: int) -> int:

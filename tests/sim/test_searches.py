@@ -12,6 +12,7 @@ from conveyor import Join, Pipe, Pipeline, Processor, ReplicatingFork
 from conveyor._builder.builder import Builder
 from conveyor.errors import NotDeterministic
 from conveyor.sim.search.api import explored
+from conveyor.sim.search.options import SearchOptions
 
 LEDGER: list[int] = []
 
@@ -153,11 +154,9 @@ def test_a_failure_is_made_smaller_only_as_long_as_there_is_time(most: int) -> N
         pl._simulated("explore()"),  # pyright: ignore[reportPrivateUsage]  # a clock of its own is what it is for
         range(12),
         check,
-        strategy="random",
-        schedules=1000,
-        expired=Deadline(most),
-        seed=0,
-        faults=None,
+        SearchOptions(
+            strategy="random", schedules=1000, expired=Deadline(most), seed=0, faults=None
+        ),
     )
     assert found.failure is not None
     assert len(calls) <= most + 1

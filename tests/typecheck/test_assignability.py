@@ -63,7 +63,9 @@ def questions() -> dict[tuple[str, str], Callable[[], Assignability]]:
     for function in FUNCTIONS:
         (item,) = [hint for name, hint in get_type_hints(function).items() if name != "return"]
         for name in NAMES:
-            asked[name, f"{function.__name__}()"] = functools.partial(assignability, TYPES[name], item)
+            asked[name, f"{function.__name__}()"] = functools.partial(
+                assignability, TYPES[name], item
+            )
     return asked
 
 

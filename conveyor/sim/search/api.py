@@ -7,8 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from itertools import islice
-from types import UnionType
-from typing import Literal, TypeAlias, get_args
+from typing import TypeAlias
 
 from conveyor.errors import ScheduleMismatch, TopologyError
 from conveyor.graph.route import adaptive_forks
@@ -32,15 +31,14 @@ from conveyor.sim.schedulers.scheduler import Scheduler
 from conveyor.sim.schedulers.urw import UniformWalk
 from conveyor.sim.search.exploration import Exploration, Search, explore, stores_of, with_fewer
 from conveyor.sim.search.from_recording import follow, followed
+from conveyor.sim.search.options import STRATEGIES, SearchOptions, Strategy, check_type
 from conveyor.sim.search.simulation import Simulation, Simulator
 from conveyor.sim.world.faulty_channel import CrashPlan
 
-__all__ = ["STRATEGIES", "Strategy", "check_bounds", "count", "explored", "replayed", "simulated"]
+__all__ = ["count", "explored", "made", "replayed", "simulated"]
 
-Strategy: TypeAlias = Literal["portfolio", "random", "urw", "pct", "deviations", "exhaustive"]
 Check: TypeAlias = Callable[[Simulation[object]], object]
 
-STRATEGIES: tuple[Strategy, ...] = ("portfolio", "random", "urw", "pct", "deviations", "exhaustive")
 PCT_DEPTH = 3
 
 
@@ -54,9 +52,9 @@ def simulated(
     lanes: int | None = None,
 ) -> Simulation[object]:
     """One schedule; with faults, one death in it, drawn from the seed."""
-    must_be(Scheduler | None, scheduler, "simulate(): scheduler")
-    must_be(Faults | None, faults, "simulate(): faults")
-    must_be(bool, copy, "simulate(): copy")
+    check_type(Scheduler | None, scheduler, "simulate(): scheduler")
+    check_type(Faults | None, faults, "simulate(): faults")
+    check_type(bool, copy, "simulate(): copy")
     simulator = Simulator(prepared(topology, faults, copy, lanes=lanes), items)
     chosen = RandomWalk(seed) if scheduler is None else scheduler
     if not chosen.begin():
@@ -118,27 +116,16 @@ def replayed(
 
 
 def explored(
-    topology: Topology,
-    items: Iterable[object],
-    check: Check | None,
-    *,
-    strategy: Strategy | Scheduler,
-    schedules: int,
-    expired: Callable[[], bool],
-    seed: int,
-    faults: Faults | None,
-    copy: bool = True,
-    start: Schedule | Recording | None = None,
-    lanes: int | None = None,
+    topology: Topology, items: Iterable[object], check: Check | None, options: SearchOptions
 ) -> Exploration[object]:
-    """Many schedules; that of `start` before all others."""
-    check_bounds(schedules, faults, "explore()")
-    must_be(bool, copy, "explore(): copy")
+    """Runs many schedules, that of `options.start` before all others."""
+    options.check("explore()")
     if check is not None and not callable(check):
         raise TypeError(
             f"explore(): check must be a function that takes a simulation, not {short_repr(check)}"
         )
-    pipeline = prepared(topology, faults, copy, start, lanes=lanes)
+    faults, start, strategy = options.faults, options.start, options.strategy
+    pipeline = prepared(topology, faults, options.copy, start, lanes=options.lanes)
     simulator = Simulator(pipeline, items, checked=False, watched=check is not None)
 
     def total() -> int | None:
@@ -147,8 +134,8 @@ def explored(
     search = Search(
         simulator,
         check,
-        schedules,
-        expired,
+        options.schedules,
+        options.expired,
         total if faults is None and start is None else lambda: None,
     )
     search.found.lanes = lanes_of(topology)
@@ -157,13 +144,7 @@ def explored(
     elif start is not None:
         search.look_at(search.follow(start))
     with_fewer(search)
-    return explore(
-        search,
-        (lambda: strategy)
-        if isinstance(strategy, Scheduler)
-        else lambda: made(strategy, pipeline, seed),
-        faults,
-    )
+    return explore(search, lambda: made(strategy, pipeline, options.seed), faults)
 
 
 def lanes_of(topology: Topology) -> dict[str, int]:
@@ -173,29 +154,10 @@ def lanes_of(topology: Topology) -> dict[str, int]:
     }
 
 
-def check_bounds(schedules: object, faults: object, call: str) -> None:
-    """Raises `TypeError` or `ValueError` for what a search cannot work with."""
-    must_be(int, schedules, f"{call}: schedules")
-    must_be(Faults | None, faults, f"{call}: faults")
-    if isinstance(schedules, int) and schedules < 1:
-        raise ValueError(f"{call}: schedules is {schedules}; it must be 1 or more")
-
-
-def must_be(kind: type | UnionType, given: object, what: str) -> None:
-    """Raises `TypeError` if `given` is something else."""
-    if not isinstance(given, kind):
-        name = (
-            kind.__name__
-            if isinstance(kind, type)
-            else " | ".join(each.__name__ for each in get_args(kind))
-        )
-        raise TypeError(
-            f"{what} must be of type {name.removesuffix(' | NoneType')}, and is {short_repr(given)}"
-        )
-
-
-def made(strategy: Strategy, pipeline: PreparedPipeline, seed: int) -> Scheduler:
-    """The scheduler that a word names."""
+def made(strategy: Strategy | Scheduler, pipeline: PreparedPipeline, seed: int) -> Scheduler:
+    """The scheduler that a word names; a scheduler itself, if it is one."""
+    if isinstance(strategy, Scheduler):
+        return strategy
     match strategy:
         case "portfolio":
             return Portfolio(seed)

@@ -21,7 +21,7 @@ from conveyor.sim.schedule import Schedule
 from conveyor.sim.schedulers.exhaustive import Redundant
 from conveyor.sim.schedulers.replay import ReplaySchedule
 from conveyor.sim.schedulers.scheduler import Scheduler
-from conveyor.sim.search.api import Strategy, check_bounds, made
+from conveyor.sim.search.api import made
 from conveyor.sim.search.exploration import (
     CrashPlans,
     Exploration,
@@ -30,6 +30,7 @@ from conveyor.sim.search.exploration import (
     left_by_another,
 )
 from conveyor.sim.search.nondeterminism import find_nondeterminism
+from conveyor.sim.search.options import Strategy, check_bounds
 from conveyor.sim.search.simulation import Attempt, Simulation, Simulator
 from conveyor.sim.search.verdict import tells_failure
 
@@ -145,13 +146,7 @@ def explore_test(
         repeated.repeat()
         return repeated.found
     pipeline = repeated.simulator.pipeline
-    return explore(
-        repeated,
-        (lambda: strategy)
-        if isinstance(strategy, Scheduler)
-        else lambda: made(strategy, pipeline, seed),
-        faults,
-    )
+    return explore(repeated, lambda: made(strategy, pipeline, seed), faults)
 
 
 def replay_test(repeated: RepeatedTest, schedule: Schedule) -> None:
