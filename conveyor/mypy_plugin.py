@@ -28,9 +28,7 @@ from mypy.nodes import (
     ARG_POS,
     CallExpr,
     Context,
-    Decorator,
     Expression,
-    FuncDef,
     MemberExpr,
     MypyFile,
     NameExpr,
@@ -60,6 +58,7 @@ from conveyor._mypy.types import (
     PIPELINE,
     PIPELINES,
     PROCESSOR,
+    ROWS,
     changed,
     given_by,
     giving,
@@ -88,7 +87,7 @@ class ConveyorPlugin(Plugin):
     def get_customize_class_mro_hook(
         self, fullname: str
     ) -> Callable[[ClassDefContext], None] | None:
-        return plain_add if fullname in PIPELINES else None
+        return without_overloads if fullname == ROWS else None
 
     def get_method_signature_hook(
         self, fullname: str
@@ -184,29 +183,14 @@ class ConveyorPlugin(Plugin):
         return self._file
 
 
-def plain_add(ctx: ClassDefContext) -> None:
-    """Takes the overloads of `add` out of the class before mypy reads them, and leaves the function
-    itself."""
-    body = ctx.cls.defs.body
-    for index, statement in enumerate(body):
-        if (
-            isinstance(statement, OverloadedFuncDef)
-            and statement.items
-            and name_of(statement.items[0]) == "add"
-        ):
-            function = statement.impl or statement.items[-1]
-            if isinstance(function, FuncDef) and isinstance(function.type, CallableType):
-                for kind in {
-                    id(function.type): function.type,
-                    id(function.unanalyzed_type): function.unanalyzed_type,
-                }.values():
-                    if isinstance(kind, CallableType):
-                        kind.ret_type = ANYTHING
-                body[index] = function
-
-
-def name_of(item: Decorator | FuncDef) -> str:
-    return item.func.name if isinstance(item, Decorator) else item.name
+def without_overloads(ctx: ClassDefContext) -> None:
+    """Takes the overloads of `add` out of the class before mypy reads them: the `add` of its base
+    takes whatever row, and the hooks say what comes of it."""
+    ctx.cls.defs.body = [
+        statement
+        for statement in ctx.cls.defs.body
+        if not isinstance(statement, OverloadedFuncDef) or statement.name != "add"
+    ]
 
 
 class File:

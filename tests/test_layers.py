@@ -33,6 +33,7 @@ LAYERS = (
     "runtime.worker sim.world",
     "runtime.parent sim.search",
     "_builder",
+    "_rows",
     "pipeline",
     "pytest_plugin conform",
     "__main__",

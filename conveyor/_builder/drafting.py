@@ -7,7 +7,7 @@ simulated, or which rows a checker accepts.
 from __future__ import annotations
 
 import warnings
-from typing import TYPE_CHECKING, Any, Generic, Self
+from typing import TYPE_CHECKING, Any, Generic
 
 from typing_extensions import TypeVar, TypeVarTuple, Unpack
 
@@ -42,7 +42,15 @@ class Drafting(Generic[In, *Row]):
         self._start_method: StartMethod | None = start_method
         self._session = session_on(engine_for(start_method))
 
-    def _add(self, stages: tuple[Any, ...]) -> Self:
+    # Any: what a row makes of the open lanes is told by the overloads in `_rows.pyi`.
+    def add(self, *stages: Any) -> Any:
+        """Adds a row of stages, which takes all open lanes from left to right; gives the pipeline
+        itself.
+
+        Raises `TopologyError` if the row does not fit, `StageTypeError` if annotations tell that a
+        stage does not take what its lane carries, `LifecycleError` if the topology is fixed; the
+        pipeline is then as it was.
+        """
         from conveyor.graph.draft import implicit_pipes
         from conveyor.typecheck.stage_types import declared_input
 
@@ -58,7 +66,7 @@ class Drafting(Generic[In, *Row]):
         after = before.add(stages)
         if before.strict:
             for sentence in implicit_pipes(before, after):
-                warnings.warn(sentence, ImplicitPipeWarning, stacklevel=3)
+                warnings.warn(sentence, ImplicitPipeWarning, stacklevel=2)
         self._draft = after
         return self
 

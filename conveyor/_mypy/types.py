@@ -31,6 +31,7 @@ __all__ = [
     "FILTER",
     "PIPELINE",
     "PIPELINES",
+    "ROWS",
     "PROCESSOR",
     "STAGE",
     "STATEMENT",
@@ -52,6 +53,7 @@ __all__ = [
 ANYTHING: Final = AnyType(TypeOfAny.special_form)
 
 PIPELINE: Final = "conveyor.pipeline.Pipeline"
+ROWS: Final = "conveyor._rows.Rows"
 STATEMENT: Final = "conveyor.pipeline.StatementPipeline"
 UNCHECKED: Final = "conveyor.pipeline.UncheckedPipeline"
 WIDE: Final = "conveyor.pipeline.WidePipeline"
