@@ -201,7 +201,7 @@ class Sender(Generic[Blob]):
         items = len(out)
         mask = self.way.mask
         if mask is None:
-            mask = yield from self.way.resolve(items)
+            mask = yield from self.way.resolve(out)
         if mask != self.mask:
             self.mask = mask
             self.targets = [outlet for bit, outlet in enumerate(self.outlets) if mask >> bit & 1]

@@ -28,16 +28,17 @@ class Way:
         self.ways = ways
         self.choose = choose
 
-    def resolve(self, items: int) -> Generator[ChooseLane, int, int]:
+    def resolve(self, out: list[object]) -> Generator[ChooseLane, int, int]:
+        """The lanes of a record with these items; yields where a lane has to be chosen."""
         if self.mask is not None:
             return self.mask
         if self.choose is not None:
-            self.choose.items = items
+            self.choose.items = len(out)
             chosen = yield self.choose
-            return (yield from self.ways[chosen].resolve(items))
+            return (yield from self.ways[chosen].resolve(out))
         mask = 0
         for way in self.ways:
-            mask |= yield from way.resolve(items)
+            mask |= yield from way.resolve(out)
         return mask
 
 
