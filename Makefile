@@ -1,7 +1,8 @@
 # Everything starts here: each target makes its own virtual environment first, with nothing but Python 3.11+ and make.
 #   make demo    the demo pipeline on real input, for real and in the simulator
+#   make test-fast   the tests that start no processes and take no search over very many schedules, in half a minute
 #   make test    the whole test suite; another interpreter: make test PYTHON=python3.13; a part: make test TESTS=tests/core
-.PHONY: demo test test-others test-all test-stress prove typecheck typecheck-others lint format coverage build release-check bench faults chaos conform clean
+.PHONY: demo test test-fast test-others test-all test-stress prove typecheck typecheck-others lint format coverage build release-check bench faults chaos conform clean
 
 PYTHON := python3
 # .venv; for an interpreter named on the command line one of its own, such as .venv-3.13
@@ -10,7 +11,8 @@ BIN    := $(VENV)/bin
 USE    := $(VENV)/.installed
 DEV    := $(VENV)/.installed-dev
 BENCH  := $(VENV)/.installed-bench
-PYTEST := -m pytest --numprocesses=logical --maxprocesses=8
+# Many tests wait, for processes above all: twice as many run at a time as there are cores (see tests/conftest.py).
+PYTEST := -m pytest --numprocesses=logical --maxprocesses=8 --dist=worksteal
 OTHERS := 3.12 3.13
 CORE   := conveyor/errors.py,conveyor/pickles.py,conveyor/report.py,conveyor/stages/*,conveyor/items/*,conveyor/typecheck/*,conveyor/graph/*,conveyor/core/*,conveyor/reporting/*,conveyor/recording/*
 RUNS   := 3
@@ -20,6 +22,10 @@ demo: $(USE)
 
 test: $(DEV)
 	$(BIN)/python $(PYTEST) $(TESTS)
+
+# The inner loop; what is left out starts processes, or is a search over very many schedules.
+test-fast: $(DEV)
+	$(BIN)/python $(PYTEST) -m 'not processes and not slow' $(TESTS)
 
 # A name on the PATH may be a pyenv shim that runs nothing: then the interpreter is looked for where pyenv keeps it.
 test-others:

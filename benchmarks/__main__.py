@@ -13,7 +13,9 @@ from collections.abc import Callable
 from benchmarks.document import DOCUMENT, goals, write_section
 from benchmarks.harness import Section, in_a_row
 
-WORKLOADS = "fine coarse arrays latency start skew records fan memory growth watching profile simulator".split()
+WORKLOADS = (
+    "fine coarse arrays latency start skew records fan memory growth watching profile simulator"
+).split()
 
 
 def main() -> None:

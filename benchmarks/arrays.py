@@ -78,7 +78,8 @@ def measure(rounds: int) -> Section:
         ),
     ]
     text = (
-        f"{ITEMS} arrays of {SIZE * 8 / 1e6:.0f} MB through `a * 0.5` and `a.sum()`. Conveyor moves two arrays an item,\n"
+        f"{ITEMS} arrays of {SIZE * 8 / 1e6:.0f} MB through `a * 0.5` and `a.sum()`. Conveyor "
+        f"moves two arrays an item,\n"
         "from stage to stage; all others one, as they run both stages as one function."
     )
     return Section("Arrays", text, [comparison.markdown()], goals)

@@ -68,5 +68,8 @@ def measure(rounds: int) -> Section:
             1.0,
         ),
     ]
-    text = f"{ITEMS:,} items of about 0.35 ms of arithmetic each: `BalancingFork()`, one processor, `Join()`."
+    text = (
+        f"{ITEMS:,} items of about 0.35 ms of arithmetic each: `BalancingFork()`, one processor,"
+        " `Join()`."
+    )
     return Section("Coarse", text, [comparison.markdown()], goals)

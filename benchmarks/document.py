@@ -16,13 +16,14 @@ __all__ = ["DOCUMENT", "goals", "replaced", "write_section"]
 DOCUMENT = Path(__file__).resolve().parents[1] / "docs" / "benchmarks.md"
 
 PREFACE = """# Benchmarks
+ Written by `make bench` (one workload: `make bench ONLY=latency`). Each round runs all competitors
+in turn, warm, in one tree of processes; figures are medians over the rounds, ratios medians of the
+ratios within a round. On a shared machine only the ratios mean much. What a goal says that was
+reached is of each of several runs in a row, of which the tables show the last.
 
-Written by `make bench` (one workload: `make bench ONLY=latency`). Each round runs all competitors in turn, warm, in one tree of
-processes; figures are medians over the rounds, ratios medians of the ratios within a round. On a shared machine only the ratios
-mean much. What a goal says that was reached is of each of several runs in a row, of which the tables show the last.
-
-On two cores nothing that moves items between processes beats a plain loop on work as fine as `x + 1`: moving an item costs
-more than the work itself. Processes pay where an item takes some microseconds or more.
+On two cores nothing that moves items between processes beats a plain loop on work as fine as `x +
+1`: moving an item costs more than the work itself. Processes pay where an item takes some
+microseconds or more.
 """
 
 SUMMARY = "summary"

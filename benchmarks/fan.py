@@ -55,5 +55,8 @@ def measure(rounds: int) -> Section:
             "one process", work, lambda: checked(sum(map(sum, map(all_three, lines))))
         )
         comparison.measure()
-    text = f"{ITEMS:,} lines to three jobs of 1 to 5 µs each, joined as they come. No goal is set for it."
+    text = (
+        f"{ITEMS:,} lines to three jobs of 1 to 5 µs each, joined as they come. No goal is set"
+        " for it."
+    )
     return Section("Fan", text, [comparison.markdown()], [])

@@ -40,8 +40,7 @@ VERDICT: Final = "verdict.json"
 
 Job = Callable[[Any], Any]
 
-# ----------------------------------------------------------------------------------------------------------------
-# the jobs
+# ----------------------------------------------------------------------------------------- the jobs
 
 
 def begin(directory: str, item: int) -> int:
@@ -100,8 +99,7 @@ def with_an_unloadable() -> list[object]:
     return [Unloadable(number) if number == BAD else number for number in range(ITEMS)]
 
 
-# -----------------------------------------------------------------------------------------------------------
-# the libraries
+# ------------------------------------------------------------------------------------ the libraries
 
 
 def pool(job: Job, items: Iterable[Any]) -> Iterator[Any]:
@@ -174,8 +172,7 @@ LIBRARIES: Final[dict[str, Callable[[Job, Iterable[Any]], Iterator[Any]]]] = {
     "Conveyor": conveyor,
 }
 
-# -------------------------------------------------------------------------------------------------------------
-# the faults
+# --------------------------------------------------------------------------------------- the faults
 
 
 def results_of(

@@ -153,8 +153,10 @@ def version(library: str) -> str | None:
 def table(libraries: list[str], faults: list[str]) -> str:
     there = {library: name for library in libraries if (name := version(library)) is not None}
     lines = [
-        f"Python {platform.python_version()}, {platform.system()}, {len(os.sched_getaffinity(0))} cores, "
-        f"{datetime.date.today()}.",
+        (
+            f"Python {platform.python_version()}, {platform.system()},"
+            f" {len(os.sched_getaffinity(0))} cores, {datetime.date.today()}."
+        ),
         "",
         "| | " + " | ".join(faults) + " |",
         "| --- " * (1 + len(faults)) + "|",

@@ -77,7 +77,8 @@ def measure(rounds: int) -> Section:
         Goal("P1", "fine: times pypeln", comparison.ratio(default, pypeln), 1000),
     ]
     text = (
-        f"{ITEMS:,} integers through four stages of `x + 1`; fewer through what takes longer. A pool runs the four as one\n"
+        f"{ITEMS:,} integers through four stages of `x + 1`; fewer through what takes longer. A "
+        f"pool runs the four as one\n"
         "function, its chunk size tuned by hand."
     )
     return Section("Fine", text, [comparison.markdown()], goals)

@@ -28,17 +28,20 @@ SPIN = 400  # about 20 µs
 SIZE_BYTES = 256 << 20  # moved in all, but for small items
 NANO = 1e9
 
-TEXT = """Warm runs, the quickest of each kind. A run has a fixed cost, which a thousand items show: {thousand:.1f} ms to wake
-the workers and hear from each that it is done. From 1e5 items on time is proportional. It is not linear in
+TEXT = """Warm runs, the quickest of each kind. A run has a fixed cost, which a thousand items show:
+{thousand:.1f} ms to wake the workers and hear from each that it is done. From 1e5 items on time is
+proportional. It is not linear in
 
 - few items: slices double from one item on, so the first some thousand items pay more each;
-- stages: those of nothing but operators share a worker where workers are short, and each more costs {fused:.0f} ns an item
-  there; with a worker each it costs {apart:.0f}, and up to the number of cores less, as these run side by side;
+- stages: those of nothing but operators share a worker where workers are short, and each more costs
+  {fused:.0f} ns an item there; with a worker each it costs {apart:.0f}, and up to the number of
+  cores less, as these run side by side;
 - lanes up to the number of cores, where they add speed; beyond, they only wait in turn;
-- the size of an item: below some hundred bytes it does not show beside the {small:.0f} ns that moving an item costs; from
-  there on the copies cost, in all {middle:.1f} GB/s over both hops at 8 kB, where a record fits into the caches, and
-  {large:.1f} GB/s at 64 MiB, where each pickle is new memory, which the system has to find and to clear. From 256 kB on a
-  record lies outside of its ring."""
+- the size of an item: below some hundred bytes it does not show beside the {small:.0f} ns that
+  moving an item costs; from there on the copies cost, in all {middle:.1f} GB/s over both hops at 8
+  kB, where a record fits into the caches, and {large:.1f} GB/s at 64 MiB, where each pickle is new
+  memory, which the system has to find and to clear. From 256 kB on a record lies outside of its
+  ring."""
 
 Points = list[tuple[float, float]]
 

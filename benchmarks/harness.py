@@ -48,7 +48,10 @@ class Goal:
             else "missed by less than 1 %"
         )
         bound = f"{'≥' if self.at_least else '≤'} {self.bound:g}"
-        return f"| {self.number} | {self.what} | {bound} | {' '.join(f'{figure:.3g}' for figure in self.figures)} | {verdict} |"
+        return (
+            f"| {self.number} | {self.what} | {bound} |"
+            f" {' '.join(f'{figure:.3g}' for figure in self.figures)} | {verdict} |"
+        )
 
 
 @dataclass

@@ -144,5 +144,8 @@ def measure(rounds: int) -> Section:
         ),
         Goal("P4", "idle: % of a core", idle, 0.1, at_least=False),
     ]
-    text = "One item through three stages and back: a stream whose source waits for the next number to be asked for."
+    text = (
+        "One item through three stages and back: a stream whose source waits for the next number to"
+        " be asked for."
+    )
     return Section("Latency", text, [at_once.markdown(), paused.markdown()], goals)

@@ -31,14 +31,14 @@ def svg(panels: list[Panel]) -> str:
     rows = ceil(len(panels) / COLUMNS)
     width, height = COLUMNS * (WIDTH + GAP) + GAP, rows * (HEIGHT + 2 * GAP)
     parts = [
-        f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {width} {height}" font-family="sans-serif" font-size="11">'
+        f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {width} {height}"'
+        ' font-family="sans-serif" font-size="11">'
     ]
     parts.append(f'<rect width="{width}" height="{height}" fill="white"/>')
     for number, panel in enumerate(panels):
         row, column = divmod(number, COLUMNS)
-        parts.append(
-            f'<g transform="translate({GAP + column * (WIDTH + GAP)},{GAP + row * (HEIGHT + 2 * GAP)})">'
-        )
+        x, y = GAP + column * (WIDTH + GAP), GAP + row * (HEIGHT + 2 * GAP)
+        parts.append(f'<g transform="translate({x},{y})">')
         parts += _panel(panel)
         parts.append("</g>")
     return "\n".join([*parts, "</svg>\n"])

@@ -50,10 +50,11 @@ STEPS: dict[str, Sequence[tuple[type, str]]] = {
 }
 REST = "all else"
 
-TEXT = """Processor time by step, in nanoseconds an item: of the parent, and of all workers together. A step does not contain
-another's time; what the measuring itself costs, about half a microsecond a step and batch, is within them. A batch is a slice
-of items: the smaller it is, the more the steps that are done once for each show. A second core makes two of these nanoseconds
-one, if both are kept busy."""
+TEXT = """Processor time by step, in nanoseconds an item: of the parent, and of all workers
+together. A step does not contain another's time; what the measuring itself costs, about half a
+microsecond a step and batch, is within them. A batch is a slice of items: the smaller it is, the
+more the steps that are done once for each show. A second core makes two of these nanoseconds one,
+if both are kept busy."""
 
 
 class Stopwatch(threading.local):

@@ -123,7 +123,8 @@ def measure(rounds: int) -> Section:
         Goal("P7", "records: times hand-tuned `Pool.imap`", comparison.ratio(name, pooled), 1.2)
     ]
     text = (
-        f"{ITEMS:,} lines of JSON to dictionaries, filtered, normalised, counted by key. A pool runs the first three as one\n"
+        f"{ITEMS:,} lines of JSON to dictionaries, filtered, normalised, counted by key. A pool "
+        f"runs the first three as one\n"
         "function and counts in the parent."
     )
     return Section("Records", text, [comparison.markdown()], goals)

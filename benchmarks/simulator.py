@@ -108,9 +108,10 @@ def measure(rounds: int) -> Section:
     run.measure()
     return Section(
         "The simulator",
-        "One thread. Rates are scaled to a machine on which `for i in range(1_000_000): s += i & 3` takes 30 ms, by that loop "
-        "timed in the same round; the ratios compare with the first line. Every twentieth schedule is run a second time, as "
-        "always, to find jobs that are not deterministic.",
+        "One thread. Rates are scaled to a machine on which `for i in range(1_000_000): s += i & 3`"
+        " takes 30 ms, by that loop timed in the same round; the ratios compare with the first"
+        " line. Every twentieth schedule is run a second time, as always, to find jobs that are not"
+        " deterministic.",
         [rates.markdown(), run.markdown()],
         [
             Goal(

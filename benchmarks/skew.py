@@ -65,7 +65,8 @@ def measure(rounds: int) -> Section:
         )
     ]
     text = (
-        f"{ITEMS} sleeps with a heavy tail over {LANES} lanes; {sum(given):.2f} s in all, the longest {max(given):.2f} s,\n"
+        f"{ITEMS} sleeps with a heavy tail over {LANES} lanes; {sum(given):.2f} s in all, the "
+        f"longest {max(given):.2f} s,\n"
         f"so no schedule takes less than {max(sum(given) / LANES, max(given)):.3f} s."
     )
     return Section("Skew", text, [comparison.markdown()], goals)

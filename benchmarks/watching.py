@@ -115,8 +115,10 @@ def measure(rounds: int) -> Section:
         for name, recorded in pairs
     ]
     text = (
-        f"The same run with `record=` and without, the report as always. For its decisions a file has\n{' and '.join(sizes)}.\n"
-        "To begin and to end a recording takes one to three milliseconds. Processor time, of all processes together, says\n"
+        f"The same run with `record=` and without, the report as always. For its decisions a "
+        f"file has\n{' and '.join(sizes)}.\n"
+        "To begin and to end a recording takes one to three milliseconds. Processor time, of all "
+        "processes together, says\n"
         "more than time where others use the machine."
     )
     return Section("Watching", text, [comparison.markdown(), costs.markdown()], goals)

@@ -1,17 +1,87 @@
-"""What pytest needs to know of this directory."""
+"""What pytest needs to know of this directory, and the fixtures that several folders share."""
 
+from __future__ import annotations
+
+import os
+import subprocess
+from collections.abc import Generator, Iterator
 from pathlib import Path
 
+import pytest
 from hypothesis import HealthCheck, settings
+
+from tests.helpers import TESTS, eventually, living_children
 
 # How long an example takes is the machine's affair, and no test's: a busy one takes longer.
 settings.register_profile("suite", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("suite")
 
+# All tests of these folders start processes: workers, scripts, checkers, or pytest itself. In the
+# folders inside them that are named below, and everywhere else, a test that does says so by a mark.
+WITH_PROCESSES = ("checkers", "docs", "plugins", "recording", "runtime")
+WITHOUT_PROCESSES = ("runtime/shm", "runtime/step")
+# What does in an example of a docstring.
+RUNS = (".run(", ".stream(")
+
 
 def pytest_ignore_collect(collection_path: Path) -> bool | None:
     """Only ``test_*.py`` is collected: ``--doctest-modules`` would import, and so run, every script
     beside them."""
-    return (
-        True if collection_path.is_file() and not collection_path.name.startswith("test_") else None
-    )
+    is_script = collection_path.is_file() and not collection_path.name.startswith("test_")
+    return True if is_script else None
+
+
+def pytest_xdist_auto_num_workers() -> int:
+    """Twice as many processes as cores for `--numprocesses=logical`: many tests wait, for processes
+    above all."""
+    return 2 * (os.cpu_count() or 1)
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Marks with `processes` what can be told to start some."""
+    for item in items:
+        if _starts_processes(item):
+            item.add_marker("processes")
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_protocol(item: pytest.Item) -> Generator[None, object, object]:
+    """Fails each test that starts a process and is not marked, so that `make test-fast` stays what
+    it is."""
+    if item.get_closest_marker("processes"):
+        return (yield)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(os, "fork", _refuse)
+        patch.setattr(subprocess.Popen, "__init__", _refuse)
+        return (yield)
+
+
+@pytest.fixture
+def nothing_is_left_behind() -> Iterator[None]:
+    """No process is left of the test: for `pytest.mark.usefixtures` at the head of a file."""
+    yield
+    eventually(lambda: not living_children())
+
+
+def _starts_processes(item: pytest.Item) -> bool:
+    if isinstance(item, pytest.DoctestItem):
+        return any(call in example.source for example in item.dtest.examples for call in RUNS)
+    folder = f"{item.path.parent.relative_to(TESTS).as_posix()}/"
+    if _is_in(folder, WITHOUT_PROCESSES):
+        return False
+    return _is_in(folder, WITH_PROCESSES) or _asks_for_processes(item)
+
+
+def _is_in(folder: str, folders: tuple[str, ...]) -> bool:
+    return folder.startswith(tuple(f"{name}/" for name in folders))
+
+
+def _asks_for_processes(item: pytest.Item) -> bool:
+    return isinstance(item, pytest.Function) and not {
+        "nothing_is_left_behind",
+        "start_method",
+    }.isdisjoint(item.fixturenames)
+
+
+def _refuse(*_: object, **__: object) -> None:
+    pytest.fail("this test starts a process: mark it with `processes` (see tests/conftest.py)")

@@ -20,6 +20,7 @@ from pathlib import Path
 from typing import Any
 
 import psutil
+import pytest
 
 from conveyor import Pipeline
 
@@ -29,8 +30,10 @@ SCRIPTS = TESTS / "scripts"
 SEED = TESTS / "seed"
 
 START_METHODS = ("forkserver", "spawn", "fork")
+under_each_start_method = pytest.mark.parametrize("start_method", START_METHODS)
 PROVE = "CONVEYOR_PROVE" in os.environ  # `make prove`: the same tests, on more
-PATIENCE_S = 10.0  # how long anything may take that should be prompt, on a busy machine
+PATIENCE_S = 60.0  # how long anything may take that should be prompt, on a very busy machine
+HANGS_S = 100.0  # of a program that hangs: it is killed before the limit of the whole test
 
 
 def pipeline(start_method: str = "fork", **options: Any) -> Any:
@@ -57,7 +60,7 @@ def run_script(script: Path, start_method: str, *arguments: str) -> list[str]:
         env=environment(start_method),
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=HANGS_S,
         check=False,
     )
     assert done.returncode == 0, done.stdout + done.stderr

@@ -30,8 +30,7 @@ Trail = tuple[Step, ...]
 Item = tuple[Trail, Any]
 
 
-# ----------------------------------------------------------------------------------------------
-# what jobs do to values
+# --------------------------------------------------------------------------- what jobs do to values
 
 
 def wrapped(value: Any) -> Any:
@@ -67,8 +66,7 @@ def die(value: Any, sides: int) -> int:
 CHANGES: tuple[Callable[[Any], Any], ...] = (wrapped, paired, named, spelled, changed_in_place)
 
 
-# -----------------------------------------------------------------------------------------------------
-# the description
+# ---------------------------------------------------------------------------------- the description
 
 
 @dataclass(frozen=True)
@@ -137,8 +135,7 @@ def sources(values: Iterable[Any]) -> list[Item]:
     return [(((0, "item", number),), value) for number, value in enumerate(values)]
 
 
-# -------------------------------------------------------------------------------------------- jobs,
-# one item at a time
+# ------------------------------------------------------------------------- jobs, one item at a time
 
 
 def map_job(change: Callable[[Any], Any]) -> Callable[[Item], Item]:
@@ -185,8 +182,7 @@ def marks(diamond: Diamond) -> str:
     return "balanced" if diamond.fork is not Forks.REPLICATE else diamond.join.value
 
 
-# -------------------------------------------------------------------------------------------------
-# built as a pipeline
+# ------------------------------------------------------------------------------ built as a pipeline
 
 
 def build(chain: Chain, pl: Any) -> Any:
@@ -248,8 +244,7 @@ def join_rows(diamond: Diamond) -> list[list[Any]]:
     return [[Join(width, ordered=diamond.join is Joins.ORDERED)]]
 
 
-# -------------------------------------------------------------------------------------------
-# computed with plain loops
+# ------------------------------------------------------------------------ computed with plain loops
 
 
 def results(chain: Sequence[Part], items: Sequence[Item]) -> list[Item]:
@@ -295,8 +290,7 @@ def results_of_lane(diamond: Diamond, lane: int, items: Sequence[Item]) -> list[
     )
 
 
-# ----------------------------------------------------------------------------------------------------
-# what is promised
+# --------------------------------------------------------------------------------- what is promised
 
 
 def is_exact(chain: Sequence[Part]) -> bool:

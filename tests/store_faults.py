@@ -12,7 +12,8 @@ The stores, by name:
 - "head" commits items, "head bytes" gives back their room behind that;
 - "producer sleeps" and "consumer sleeps" are the flags of sides that wait;
 - "begun" and "done" say which run a worker has begun and finished;
-- "hand" says that it took a slice in hand, "running" which job is at work, "counts" what it counted;
+- "hand" says that it took a slice in hand, "running" which job is at work, "counts" what it
+  counted;
 - "note" commits a zip or an ordered join, "state" a saved state.
 """
 

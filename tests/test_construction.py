@@ -18,8 +18,6 @@ from conveyor.errors import ConveyorError, ImplicitPipeWarning, LifecycleError, 
 from tests.helpers import pipeline
 from tests.jobs import Multiplier, Total, double, increment, only_even, repeated
 
-pytestmark = pytest.mark.timeout(60)
-
 Row = tuple[Any, ...]
 
 
@@ -58,8 +56,7 @@ def label(thing: Any) -> str:
     return getattr(thing, "__name__", type(thing).__name__) if callable(thing) else repr(thing)
 
 
-# -------------------------------------------------------------------------------------------------------
-# what is there
+# ------------------------------------------------------------------------------------ what is there
 
 
 def test_the_seeds_import_paths_give_the_same_objects() -> None:
@@ -95,6 +92,7 @@ def test_add_returns_the_pipeline_itself() -> None:
     assert pl.add(Join(2)) is pl
 
 
+@pytest.mark.processes
 def test_kinds_may_be_mixed_in_a_row_and_take_the_lanes_from_left_to_right() -> None:
     pl = pipeline().add(ReplicatingFork(2))
     pl.add(ReplicatingFork(2), Pipe())
@@ -105,12 +103,14 @@ def test_kinds_may_be_mixed_in_a_row_and_take_the_lanes_from_left_to_right() -> 
     assert sorted(pl.run([10])) == [10, 11, 20]
 
 
+@pytest.mark.processes
 def test_a_row_of_lane_stages_takes_one_lane_each() -> None:
     pl = built((ReplicatingFork(3),), (Processor(double), Processor(increment), Pipe()), (Zip(3),))
 
     assert pl.run([1, 5]) == [(2, 2, 1), (10, 6, 5)]
 
 
+@pytest.mark.processes
 def test_a_fork_of_one_lane_is_a_fork() -> None:
     assert built((ReplicatingFork(1),), (Processor(double),), (Join(1),)).run([1, 2, 3]) == [
         2,
@@ -119,8 +119,7 @@ def test_a_fork_of_one_lane_is_a_fork() -> None:
     ]
 
 
-# -----------------------------------------------------------------------------------------------
-# widths and capacities
+# ---------------------------------------------------------------------------- widths and capacities
 
 NO_COUNT = pytest.mark.parametrize("count", [0, -1, 1.5, "2", True, None], ids=label)
 
@@ -144,8 +143,7 @@ def test_max_lanes_is_a_whole_number_of_at_least_one(count: Any) -> None:
         BalancingFork(max_lanes=count)
 
 
-# -----------------------------------------------------------------------------------------------------
-# stages and jobs
+# ---------------------------------------------------------------------------------- stages and jobs
 
 
 def test_a_bare_function_is_refused_and_shown_as_a_processor() -> None:
@@ -242,8 +240,7 @@ def test_a_job_may_be_anything_that_can_be_called_with_one_item(fn: Any) -> None
     pipeline().add(Processor(fn))
 
 
-# ------------------------------------------------------------------------------------------------------
-# lanes and rows
+# ----------------------------------------------------------------------------------- lanes and rows
 
 ONE_LANE: tuple[Row, ...] = ((Processor(double),),)
 TWO_LANES: tuple[Row, ...] = ((ReplicatingFork(2),),)
@@ -299,6 +296,7 @@ def test_a_pipeline_cannot_begin_with_a_join_or_a_zip(stage: Any, strict: bool) 
     assert number_after("row", refusal(pipeline(strict=strict), stage)) in (0, 1)
 
 
+@pytest.mark.processes
 def test_the_lanes_of_an_adapting_fork_are_joined_by_a_join_without_a_number() -> None:
     refusal(built((BalancingFork(),), (Processor(double),)), Join(2))
 
@@ -314,8 +312,7 @@ def test_a_join_without_a_number_joins_nothing_but_an_adapting_fork() -> None:
     refusal(built(*ONE_LANE), Join())
 
 
-# -------------------------------------------------------------------------------------------------------
-# ordered joins
+# ------------------------------------------------------------------------------------ ordered joins
 
 
 def test_an_ordered_join_takes_all_lanes_of_a_fork() -> None:
@@ -352,10 +349,10 @@ def test_an_ordered_join_refuses_a_join_inside_of_some_lanes_of_its_fork(inner: 
         built((ReplicatingFork(3),), (inner, Pipe()), (Join(2, ordered=True),))
 
 
-# ----------------------------------------------------------------------------------------- a
-# refused add has no effect
+# ---------------------------------------------------------------------- a refused add has no effect
 
 
+@pytest.mark.processes
 @pytest.mark.parametrize(
     "row",
     [
@@ -379,6 +376,7 @@ def test_a_refused_add_changes_nothing(row: Row) -> None:
     assert pl.run([1, 2, 3]) == [2, 4, 6]
 
 
+@pytest.mark.processes
 @pytest.mark.parametrize(
     "row",
     [(Processor(increment),), (Join(3),), (Pipe(), double), (Zip(2), Pipe()), (Join(),)],
@@ -392,6 +390,7 @@ def test_a_refused_add_leaves_the_lanes_open_as_they_were(row: Row) -> None:
     assert pl.add(Join(2, ordered=True)).run([1, 2]) == [2, 1, 4, 2]
 
 
+@pytest.mark.processes
 def test_a_refused_add_uses_up_no_name() -> None:
     pl = pipeline()
     refusal(pl, Processor(double), Processor(double))
@@ -399,10 +398,10 @@ def test_a_refused_add_uses_up_no_name() -> None:
     assert reported(pl.add(Processor(double)), "double", "double#2", "double#3") == ["double"]
 
 
-# ---------------------------------------------------------------------------------------------------------------
-# names
+# -------------------------------------------------------------------------------------------- names
 
 
+@pytest.mark.processes
 def test_a_stage_is_named_after_its_function_or_its_class() -> None:
     pl = built((Processor(double),), (Processor(Multiplier(3)),), (FlatMap(repeated),), (Total(),))
 
@@ -410,6 +409,7 @@ def test_a_stage_is_named_after_its_function_or_its_class() -> None:
     assert reported(pl, *expected) == expected
 
 
+@pytest.mark.processes
 def test_a_name_that_is_given_is_used() -> None:
     pl = built(
         (Processor(double, name="twice"),),
@@ -421,6 +421,7 @@ def test_a_name_that_is_given_is_used() -> None:
     assert reported(pl, *expected) == expected
 
 
+@pytest.mark.processes
 def test_a_name_that_comes_again_is_numbered_in_the_order_of_add() -> None:
     pl = built(
         (Processor(double),),
@@ -433,6 +434,7 @@ def test_a_name_that_comes_again_is_numbered_in_the_order_of_add() -> None:
     assert reported(pl, *expected) == expected
 
 
+@pytest.mark.processes
 def test_names_that_are_given_twice_are_told_apart() -> None:
     pl = built((Processor(double, name="step"),), (Processor(increment, name="step"),))
 
@@ -440,8 +442,7 @@ def test_names_that_are_given_twice_are_told_apart() -> None:
     assert reported(pl, *expected) == expected
 
 
-# --------------------------------------------------------------------------------------------------------------
-# strict
+# ------------------------------------------------------------------------------------------- strict
 
 
 @pytest.mark.parametrize(
@@ -458,6 +459,7 @@ def test_a_strict_pipeline_may_begin_with_any_processor(stage: Any) -> None:
     pipeline(strict=True).add(stage)
 
 
+@pytest.mark.processes
 def test_a_strict_pipeline_warns_of_a_pipe_that_it_puts_in_and_says_where() -> None:
     pl = built((Processor(double),), strict=True)
 
@@ -470,6 +472,7 @@ def test_a_strict_pipeline_warns_of_a_pipe_that_it_puts_in_and_says_where() -> N
     assert pl.run([1, 2]) == [3, 5]
 
 
+@pytest.mark.processes
 def test_a_strict_pipeline_whose_pipes_are_written_does_not_warn() -> None:
     with warnings.catch_warnings():
         warnings.simplefilter("error")
@@ -477,16 +480,17 @@ def test_a_strict_pipeline_whose_pipes_are_written_does_not_warn() -> None:
         assert pl.run([1, 2]) == [3, 5]
 
 
+@pytest.mark.processes
 def test_a_pipeline_that_is_not_strict_puts_pipes_in_silently() -> None:
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         assert built((Processor(double),), (Processor(increment),)).run([1, 2]) == [3, 5]
 
 
-# --------------------------------------------------------------------------------------------------
-# run needs one lane
+# ------------------------------------------------------------------------------- run needs one lane
 
 
+@pytest.mark.processes
 @pytest.mark.parametrize("call", ["run", "stream"])
 def test_a_run_with_several_open_lanes_is_refused_until_they_are_joined(call: str) -> None:
     pl = built((ReplicatingFork(2),), (Processor(double), Processor(only_even)))
@@ -497,6 +501,7 @@ def test_a_run_with_several_open_lanes_is_refused_until_they_are_joined(call: st
     assert sorted(pl.add(Join(2)).run([1, 2])) == [2, 2, 4]
 
 
+@pytest.mark.processes
 @pytest.mark.parametrize("call", ["run", "stream"])
 def test_a_run_of_a_pipeline_without_stages_is_refused(call: str) -> None:
     pl = pipeline()
@@ -512,8 +517,7 @@ def test_a_run_inside_an_adapting_fork_is_refused() -> None:
         built((BalancingFork(),), (Processor(double),)).run([1])
 
 
-# -----------------------------------------------------------------------------------------------------------
-# lifecycle
+# ---------------------------------------------------------------------------------------- lifecycle
 
 
 def opened_twice(pl: Any) -> None:
@@ -614,17 +618,20 @@ def complaint(misuse: Misuse) -> str:
     return str(refused.value)
 
 
+@pytest.mark.processes
 @pytest.mark.parametrize("misuse", MISUSES, ids=label)
 def test_a_pipeline_refuses_to_be(misuse: Misuse) -> None:
     assert complaint(misuse)
 
 
+@pytest.mark.processes
 def test_each_misuse_has_a_text_of_its_own() -> None:
     texts = [complaint(misuse) for misuse in DIFFERENT]
 
     assert len(set(texts)) == len(texts)
 
 
+@pytest.mark.processes
 @pytest.mark.parametrize("misuse", MISUSES, ids=label)
 def test_a_pipeline_works_as_before_after_it_was(misuse: Misuse) -> None:
     pl = built((Processor(double),))
@@ -634,6 +641,7 @@ def test_a_pipeline_works_as_before_after_it_was(misuse: Misuse) -> None:
     assert pl.run([1, 2, 3]) == [2, 4, 6]
 
 
+@pytest.mark.processes
 def test_a_misuse_does_not_disturb_the_stream_that_is_open() -> None:
     pl = built((Processor(double),))
 
@@ -644,12 +652,14 @@ def test_a_misuse_does_not_disturb_the_stream_that_is_open() -> None:
         assert list(stream) == [4, 6]
 
 
+@pytest.mark.processes
 def test_a_pipeline_may_be_built_inside_with() -> None:
     with pipeline() as pl:
         pl.add(Processor(double))
         assert pl.run([1]) == [2]
 
 
+@pytest.mark.processes
 def test_a_pipeline_may_be_opened_again() -> None:
     pl = built((Processor(double),))
     for _ in range(2):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import copy
 import pickle
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from itertools import count
 from typing import Any
 
@@ -12,16 +12,10 @@ import pytest
 
 from conveyor import Pipeline, Processor
 from conveyor.errors import NotPicklable
-from tests.helpers import START_METHODS, eventually, living_children, pipeline
+from tests.helpers import START_METHODS, pipeline
 from tests.jobs import double, increment
 
-pytestmark = pytest.mark.timeout(60)
-
-
-@pytest.fixture(autouse=True)
-def nothing_is_left_behind() -> Iterator[None]:
-    yield
-    eventually(lambda: not living_children())
+pytestmark = pytest.mark.usefixtures("nothing_is_left_behind")
 
 
 COPIES: dict[str, Callable[[Any], Any]] = {

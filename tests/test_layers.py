@@ -268,14 +268,19 @@ def test_only_the_plugin_knows_mypy_and_nothing_else_knows_the_plugin() -> None:
     assert not {m for m in TREES if m not in PLUGIN and imported_modules(m) & PLUGIN}
 
 
+@pytest.mark.processes
 def test_importing_the_library_imports_neither_world() -> None:
-    script = "import conveyor, sys; print([name for name in sys.modules if name.startswith(('conveyor.runtime', 'conveyor.sim'))])"
+    script = (
+        "import conveyor, sys; print([name for name in sys.modules if "
+        "name.startswith(('conveyor.runtime', 'conveyor.sim'))])"
+    )
     done = subprocess.run(
         [sys.executable, "-c", script], capture_output=True, text=True, check=True, cwd=ROOT
     )
     assert done.stdout == "[]\n"
 
 
+@pytest.mark.processes
 def test_a_worker_imports_nothing_that_only_building_and_the_parent_need(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -314,9 +319,11 @@ def test_every_public_name_is_there() -> None:
     }
 
 
+@pytest.mark.processes
 def test_importing_the_library_starts_nothing() -> None:
     script = (
-        "import conveyor, sys; print(sorted({'multiprocessing', 'asyncio', 'numpy', 'mypy'} & sys.modules.keys()))\n"
+        "import conveyor, sys; print(sorted({'multiprocessing', 'asyncio', 'numpy', 'mypy'} & "
+        "sys.modules.keys()))\n"
         "import psutil; me = psutil.Process(); print(me.num_threads(), me.children())"
     )
     # A measurement of coverage would start in the new interpreter too, and bring modules of its

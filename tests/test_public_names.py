@@ -14,6 +14,7 @@ from types import ModuleType
 import pytest
 
 import conveyor
+from tests.helpers import HANGS_S
 
 PUBLIC = [name for name in conveyor.__all__ if inspect.isclass(getattr(conveyor, name))]
 BASES = {
@@ -83,9 +84,13 @@ def test_each_public_name_is_there(name: str) -> None:
     assert name in dir(conveyor)
 
 
+@pytest.mark.processes
 def test_a_worker_that_imports_the_package_imports_no_world() -> None:
-    script = "import sys, conveyor; print(sorted(m for m in sys.modules if m.startswith(('conveyor.sim', 'conveyor.runtime'))))"
+    script = (
+        "import sys, conveyor; print(sorted(m for m in sys.modules if m.startswith(('conveyor.sim',"
+        " 'conveyor.runtime'))))"
+    )
     printed = subprocess.run(
-        [sys.executable, "-c", script], capture_output=True, text=True, check=True, timeout=60
+        [sys.executable, "-c", script], capture_output=True, text=True, check=True, timeout=HANGS_S
     )
     assert printed.stdout.strip() == "[]"

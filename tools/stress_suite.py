@@ -68,11 +68,13 @@ def main() -> int:
             failed += not passed
             took = time.monotonic() - started
             print(
-                f"run {number} of {chosen.times}: {'passed' if passed else 'FAILED'} in {took:.0f} s",
+                f"run {number} of {chosen.times}: {'passed' if passed else 'FAILED'} in"
+                f" {took:.0f} s",
                 flush=True,
             )
     print(
-        f"{chosen.times - failed} of {chosen.times} runs passed beside {chosen.burners} busy processes"
+        f"{chosen.times - failed} of {chosen.times} runs passed beside {chosen.burners} busy"
+        " processes"
     )
     return 1 if failed else 0
 

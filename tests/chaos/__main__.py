@@ -61,7 +61,8 @@ def main() -> int:
             print(tally.line(f"  {kind}", all_of(specs, options.at_once)), flush=True)
     if options.only in (None, "idle"):
         print(
-            f"Killed at any moment, at work or not, seeds {options.seed} to {options.seed + options.seeds - 1}",
+            f"Killed at any moment, at work or not, seeds {options.seed} to"
+            f" {options.seed + options.seeds - 1}",
             flush=True,
         )
         for kind, specs in restless_kills(options.kills, options.seed, options.seeds).items():

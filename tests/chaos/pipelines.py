@@ -90,8 +90,7 @@ class Hammered:
     remembers: bool = False
 
 
-# -----------------------------------------------------------------------------------------------
-# stage after stage
+# -------------------------------------------------------------------------------- stage after stage
 
 
 def line(capacity: int, us: int, pl: Any) -> Any:
@@ -156,8 +155,7 @@ def check_dressed(outputs: Outputs, n: int) -> Found:
     return in_order(outputs, range(n))
 
 
-# -------------------------------------------------------------------------------------------------------
-# replicated
+# --------------------------------------------------------------------------------------- replicated
 
 
 def replicated(capacity: int, us: int, pl: Any) -> Any:
@@ -222,8 +220,7 @@ def check_zipped(outputs: Outputs, n: int) -> Found:
     return in_order(outputs, ((item, ("r", item)) for item in range(n)))
 
 
-# ---------------------------------------------------------------------------------------------------------
-# balanced
+# ----------------------------------------------------------------------------------------- balanced
 
 
 def balanced(capacity: int, us: int, pl: Any) -> Any:

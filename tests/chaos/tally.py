@@ -55,7 +55,8 @@ class Tally:
         if not found.is_clean:
             said = found.stderr.strip().splitlines()[-1:] if not verdict.error else []
             self.wrong.append(
-                f"{found.spec}\n    {verdict}\n    hangs {found.hangs}, orphans {found.orphans} {said}"
+                f"{found.spec}\n    {verdict}\n    hangs {found.hangs}, orphans {found.orphans}"
+                f" {said}"
             )
         elif found.kills < found.spec.kills:
             self.wrong.append(f"{found.spec}: only {found.kills} kills in {verdict.seconds:.0f} s")
@@ -75,7 +76,10 @@ class Tally:
 
     def counts(self) -> str:
         found = f"{self.lost} lost, {self.repeated} repeated, {self.disorder} out of order"
-        text = f"{self.kills:6} kills {self.items:9} items: {found}, {self.hangs} hangs, {self.orphans} orphans"
+        text = (
+            f"{self.kills:6} kills {self.items:9} items: {found}, {self.hangs} hangs,"
+            f" {self.orphans} orphans"
+        )
         return text + (f"; {len(self.wrong)} runs not as they must" if self.wrong else "")
 
     def summary(self, seconds: float) -> str:
@@ -83,15 +87,20 @@ class Tally:
         for method, times in self.recoveries_ms.items():
             if times:
                 slow = sorted(times)[-1 - len(times) // 100]
-                figures = f"median {median(times):.0f} ms, 99 of 100 within {slow:.0f} ms, {len(times)} measured"
+                figures = (
+                    f"median {median(times):.0f} ms, 99 of 100 within {slow:.0f} ms, {len(times)}"
+                    " measured"
+                )
                 lines.append(f"at work again after a kill under {method}: {figures}")
         if self.moments:
             moments = ", ".join(f"{count} {name}" for name, count in self.moments.most_common())
             lines.append(f"of those killed at any moment: {moments}")
             lines.append(
-                f"items that were at their job, alone, at three of these, and so poison: {self.poisoned}"
+                "items that were at their job, alone, at three of these, and so poison:"
+                f" {self.poisoned}"
             )
         lines.append(
-            f"{self.lost} lost, {self.repeated} repeated, {self.hangs} hangs, {self.orphans} orphans"
+            f"{self.lost} lost, {self.repeated} repeated, {self.hangs} hangs, {self.orphans}"
+            " orphans"
         )
         return "\n".join(lines)

@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from tests.checkers.test_chain_style import mypy
+from tests.checkers.test_chain_style import CACHES, mypy
 from tests.typing import accepted
 
 CASES: list[Any] = [
@@ -47,4 +47,4 @@ def test_what_is_written_in_the_newest_syntax_is_built_and_simulated(
 def test_mypy_accepts_the_newest_syntax_too(tmp_path: Path) -> None:
     file = tmp_path / "newer.py"
     file.write_text(NEWER.read_text(encoding="utf-8"), encoding="utf-8")
-    assert mypy("--strict", "--python-version=3.13", file, cache=tmp_path / "cache") == ""
+    assert mypy("--strict", "--python-version=3.13", file, cache=CACHES / "newer") == ""

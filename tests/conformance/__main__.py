@@ -73,7 +73,8 @@ def recorded(case: Case, directory: Path, count: int, random: Random) -> tuple[l
                     items = range(sizes(random, case.most))
                     if difference := recording.divergence(items, streamed):
                         found.append(
-                            f"recording {number}, {len(items)} items, streamed {streamed}: {difference}"
+                            f"recording {number}, {len(items)} items, streamed {streamed}:"
+                            f" {difference}"
                         )
                 deaths += recording.deaths
         finally:

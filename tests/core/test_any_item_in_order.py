@@ -16,8 +16,6 @@ from conveyor import BalancingFork, Filter, FlatMap, Join, Pipe, ReplicatingFork
 from tests.helpers import pipeline
 from tests.model import side_by_side
 
-pytestmark = pytest.mark.timeout(60)
-
 json_like = st.recursive(
     st.none()
     | st.booleans()
@@ -135,12 +133,14 @@ def test_a_simulation_gives_any_item_back_in_the_order_of_the_fork(
     )
 
 
+@pytest.mark.processes
 @settings(deadline=None, max_examples=8)
 @given(nests(depth=0), items)
 def test_a_run_gives_any_item_back_in_the_order_of_the_fork(nest: Nest, given: list[Any]) -> None:
     assert repr(list(built((nest,), pipeline("fork")).run(given))) == expected((nest,), given)
 
 
+@pytest.mark.processes
 def test_an_item_that_is_none_passes_an_adapting_fork() -> None:
     pl = pipeline("fork").add(BalancingFork(max_lanes=2)).add(Filter(every)).add(Join(ordered=True))
 

@@ -92,7 +92,8 @@ class Machine(RuleBasedStateMachine):
         elif not self.queue or (
             all(map(is_atom, items)) and max(len(repr(item)) for item in items) < 100
         ):
-            assert fits  # an empty channel has room for anything, and one of small items for its capacity of them
+            # An empty channel has room for anything, and one of small items for its capacity.
+            assert fits
         if fits:
             ordinal = self.newest[0] + 1 if self.newest else 1
             outlet.publish(len(items), blob, tag(ordinal))

@@ -32,6 +32,9 @@ from conveyor.stages import (
     Zip,
 )
 from tests.core.world import Pick, Worker, World, compiled, every_schedule, first
+from tests.helpers import PROVE
+
+pytestmark = pytest.mark.slow
 
 Rows: TypeAlias = list[list[Stage]]
 Outputs: TypeAlias = list[Any]
@@ -148,8 +151,7 @@ def items_of(found: Outputs) -> list[Any]:
     return [item for item, _ in found]
 
 
-# ----------------------------------------------------------------------------------------------------------
-# what must be
+# ------------------------------------------------------------------------------------- what must be
 
 
 def in_order(outputs: Outputs, n_items: int) -> None:
@@ -582,8 +584,7 @@ CASES = {
 }
 
 
-# -------------------------------------------------------------------------------------------------------
-# what is counted
+# ---------------------------------------------------------------------------------- what is counted
 
 
 def counts_add_up(world: World) -> None:
@@ -612,8 +613,7 @@ def given_by(worker: Worker) -> int:
     return taken(worker.spec.route, [outlet.tail for outlet in worker.outlets])
 
 
-# ------------------------------------------------------------------------------------------------------
-# places to die at
+# --------------------------------------------------------------------------------- places to die at
 
 
 def places_to_die(topology: Topology, n_items: int, slices: int) -> list[tuple[str, int]]:
@@ -666,7 +666,7 @@ def test_nor_is_it_with_tight_pipes_and_larger_slices(
     topology = compiled(*CASES[name].rows(cap, lane))
     deaths: Counter[str] = Counter()
     for place in places_to_die(topology, n_items, slices):
-        for seed in range(5):
+        for seed in range(5 if PROVE else 2):
             died, outputs = run(topology, n_items, slices, place, Random(seed).randrange)
             CASES[name].holds(outputs, n_items)
             deaths[place[0]] += died
@@ -677,7 +677,7 @@ def test_nor_is_it_with_tight_pipes_and_larger_slices(
 def test_nor_are_two_deaths_soon_after_one_another(name: str) -> None:
     topology = compiled(*CASES[name].rows(3, 2))
     for place in places_to_die(topology, 3, 2):
-        for again in range(5):
+        for again in range(5 if PROVE else 3):
             _, outputs = run(topology, 3, 2, place, Random(again).randrange, again)
             CASES[name].holds(outputs, 3)
 

@@ -97,8 +97,7 @@ def many(fn: Callable[[Any], Any] = repeated) -> Node:
     return node_for(FlatMap(fn), "stage", print)
 
 
-# ----------------------------------------------------------------------------------------------------
-# stores and their order
+# --------------------------------------------------------------------------- stores and their order
 
 
 def test_items_are_committed_after_what_came_of_them_was_published() -> None:
@@ -207,8 +206,7 @@ class NoState:
         pass
 
 
-# ------------------------------------------------------------------------------------------------------------
-# what it asks
+# ------------------------------------------------------------------------------------- what it asks
 
 
 def test_it_waits_for_an_item_and_then_for_room() -> None:
@@ -262,8 +260,7 @@ def test_half_an_item_out_pins_the_merge() -> None:
     assert bench.log[1:] == ["out0 done 2", "out0 [3] (2, 0, 1, 0, 1)", "in0 done 1"]
 
 
-# -------------------------------------------------------------------------------------------------------
-# where it goes on
+# --------------------------------------------------------------------------------- where it goes on
 
 
 def test_a_copy_that_is_missing_is_made_from_one_that_is_there() -> None:

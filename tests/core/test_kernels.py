@@ -34,8 +34,7 @@ def fails_at(bad: object) -> Callable[[object], object]:
     return job
 
 
-# -------------------------------------------------------------------------------------------------------------
-# the loops
+# ---------------------------------------------------------------------------------------- the loops
 
 
 @given(items)
@@ -118,8 +117,7 @@ def test_a_filter_stops_before_an_item_that_fails() -> None:
     assert shown(out) == [1, [2]]
 
 
-# -----------------------------------------------------------------------------------------------
-# who may take the quick one
+# ----------------------------------------------------------------------- who may take the quick one
 
 CALCULATES = [
     "job = lambda x: x + 1",

@@ -70,8 +70,7 @@ def repeat(item: int) -> Iterator[int]:
         yield item
 
 
-# ------------------------------------------------------------------------------------------------
-# all policies, by a model
+# ------------------------------------------------------------------------- all policies, by a model
 
 
 @dataclass
@@ -214,8 +213,7 @@ def test_each_item_has_its_attempts_and_then_what_its_stage_says(
         assert (letter.item.number, letter.item.seen) == (letter.ordinal, [])
 
 
-# -------------------------------------------------------------------------------------------------------
-# items that fail
+# ---------------------------------------------------------------------------------- items that fail
 
 
 @pytest.mark.parametrize(
@@ -330,8 +328,7 @@ def test_a_retry_sees_the_item_as_it_came() -> None:
     assert [letter.item for letter in letters] == [[1], [2]]
 
 
-# ---------------------------------------------------------------------------------------------------------
-# the quick way
+# ------------------------------------------------------------------------------------ the quick way
 
 
 def test_a_job_of_operators_runs_a_slice_at_once() -> None:
@@ -398,8 +395,7 @@ def test_a_piece_has_sealed_items_only_or_none(results: list[object]) -> None:
         assert opened(out) == results
 
 
-# ---------------------------------------------------------------------------------------------------------------
-# flat-maps
+# ---------------------------------------------------------------------------------------- flat-maps
 
 
 def packed(items: list[int], limit: int, skip: int) -> list[list[tuple[int, int]]]:
@@ -482,8 +478,7 @@ def test_a_flat_map_that_gives_less_when_it_is_run_again_is_an_error() -> None:
     )
 
 
-# ---------------------------------------------------------------------------------------------------------------------
-# finish
+# ------------------------------------------------------------------------------------------- finish
 
 
 class Flush(Processor[int, object]):
@@ -548,8 +543,7 @@ def test_a_stage_without_finish_gives_nothing_more() -> None:
     assert list(made(Processor(refuse_odd))[0].finish(0, 5)) == []
 
 
-# ----------------------------------------------------------------------------------------------------------
-# relay and sink
+# ----------------------------------------------------------------------------------- relay and sink
 
 
 def test_a_relay_passes_on_what_it_gets() -> None:

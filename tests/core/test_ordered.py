@@ -33,8 +33,7 @@ from tests.core.world import World, compiled
 from tests.jobs import double, only_even, repeated
 from tests.model import side_by_side
 
-# ------------------------------------------------------------------- any nest of forks and ordered
-# joins, by plain recursion
+# ------------------------------------------ any nest of forks and ordered joins, by plain recursion
 
 Item: TypeAlias = tuple[
     int, ...
@@ -161,11 +160,13 @@ def chains(draw: st.DrawFn) -> Chain:
             )
         )
         return tuple(
-            work()
-            if kind == "work"
-            else Tight(draw(st.integers(1, 2)))
-            if kind == "pipe"
-            else nest(depth)
+            (
+                work()
+                if kind == "work"
+                else Tight(draw(st.integers(1, 2)))
+                if kind == "pipe"
+                else nest(depth)
+            )
             for kind in kinds
         )
 
@@ -281,8 +282,7 @@ def test_lanes_that_drop_do_not_starve_a_tight_join(capacity: int, seed: int) ->
     assert out == list(range(0, 40, 2))
 
 
-# ----------------------------------------------------------------------------------------------------------------
-# the inlet
+# ---------------------------------------------------------------------------------------- the inlet
 
 
 def lane(*items: tuple[Any, ...], ended: bool = True) -> MemoryChannel:
@@ -358,8 +358,7 @@ def test_what_came_at_the_end_waits_until_all_lanes_are_at_their_end() -> None:
     assert seen == ["a", "z", "y"]
 
 
-# ---------------------------------------------------------------------------------------------------------------
-# the nodes
+# ---------------------------------------------------------------------------------------- the nodes
 
 
 def tracked(fn: Any, kind: type[Any] = Processor, depth: int = 1, **options: Any) -> TrackedNode:
@@ -417,7 +416,7 @@ def test_pieces_of_tracked_items_say_how_far_they_came() -> None:
 
 
 @given(st.lists(st.integers(0, 6), min_size=1, max_size=6), st.integers(1, 5))
-def test_tracked_outputs_are_cut_as_if_each_item_had_come_alone_and_counted_with_the_piece_they_are_in(
+def test_tracked_outputs_are_cut_as_if_each_item_had_come_alone_and_counted_with_their_piece(
     items: list[int], limit: int
 ) -> None:
     node, alone = tracked(repeated, FlatMap), tracked(repeated, FlatMap)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from random import Random
 from typing import Any
 
+import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
@@ -12,6 +13,8 @@ from conveyor.graph.topology import Kind
 from tests.chains import chains, values
 from tests.core.world import World, compiled, first
 from tests.model import Chain, assert_as_promised, rows, sources
+
+pytestmark = pytest.mark.slow
 
 in_memory = settings(
     deadline=None, suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large]

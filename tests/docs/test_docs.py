@@ -19,6 +19,8 @@ from textwrap import dedent
 
 import pytest
 
+from tests.helpers import HANGS_S
+
 ROOT = Path(__file__).resolve().parents[2]
 README = ROOT / "README.md"
 DOCUMENTS = [README, ROOT / "ARCHITECTURE.md", *sorted((ROOT / "docs").rglob("*.md"))]
@@ -81,7 +83,7 @@ def test_a_snippet_does_what_the_document_says(snippet: Snippet, tmp_path: Path)
         tells(script, snippet.prints or [])
         return
     done = subprocess.run(
-        [sys.executable, script], cwd=tmp_path, capture_output=True, text=True, timeout=60
+        [sys.executable, script], cwd=tmp_path, capture_output=True, text=True, timeout=HANGS_S
     )
     assert done.returncode == 0, f"{snippet.where}\n{done.stdout}{done.stderr}"
     if snippet.prints is not None:
@@ -93,7 +95,7 @@ def tells(tests: Path, lines: list[str]) -> None:
     """pytest prints these lines, among others."""
     command = [sys.executable, "-m", "pytest", "-p", "no:cacheprovider", tests.name]
     printed = subprocess.run(
-        command, cwd=tests.parent, capture_output=True, text=True, timeout=60
+        command, cwd=tests.parent, capture_output=True, text=True, timeout=HANGS_S
     ).stdout.splitlines()
     assert [line for line in printed if line in lines] == lines, "\n".join(printed)
 

@@ -8,10 +8,11 @@ from pathlib import Path
 
 import pytest
 
-from tests.checkers.test_chain_style import mypy, pyright
+from tests.checkers.test_chain_style import CACHES, mypy, pyright
 from tests.docs.test_docs import SNIPPETS, Snippet
 
-pytestmark = pytest.mark.timeout(110)
+# A checker reads everything anew, which takes a while on a busy machine.
+pytestmark = pytest.mark.timeout(600)
 
 
 def name_of(snippet: Snippet) -> str:
@@ -24,7 +25,7 @@ def reported(tmp_path_factory: pytest.TempPathFactory) -> dict[str, dict[str, st
     project = tmp_path_factory.mktemp("snippets")
     for snippet in SNIPPETS:
         (project / name_of(snippet)).write_text(snippet.script, encoding="utf-8")
-    words = mypy("--strict", "--scripts-are-modules", ".", cwd=project, cache=project / "cache")
+    words = mypy("--strict", "--scripts-are-modules", ".", cwd=project, cache=CACHES / "documents")
     said = {
         "mypy": [
             (Path(file).name, text)

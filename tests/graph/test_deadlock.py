@@ -49,10 +49,16 @@ def test_the_circle_is_told_with_every_stage_and_pipe_in_it() -> None:
 
     assert text.splitlines() == [
         "bounded pipes wait for one another in a circle:",
-        "  the source waits for room before the sink: c1 (the source -> the sink) is full: 4 of 4 items",
+        (
+            "  the source waits for room before the sink: c1 (the source -> the sink) is full: 4 of"
+            " 4 items"
+        ),
         "  the sink waits for items from 'double': c2 ('double' -> the sink) is empty",
         "  'double' waits for items from the source: c0 (the source -> 'double') is empty",
-        "To cure it, give c1 (the source -> the sink) more room: Pipe(capacity); or let no lane run ahead of the others.",
+        (
+            "To cure it, give c1 (the source -> the sink) more room: Pipe(capacity); or let no lane"
+            " run ahead of the others."
+        ),
     ]
 
 

@@ -109,7 +109,10 @@ REFUSALS: list[tuple[str, Rows, list[Any], str]] = [
         "too few",
         FORK2,
         [job()],
-        r"row 2: Processor\(double\) takes 1 lane, but 2 lanes are open; a row of 2 stages would fit",
+        (
+            r"row 2: Processor\(double\) takes 1 lane, but 2 lanes are open; a row of 2 stages"
+            r" would fit"
+        ),
     ),
     (
         "too many",
@@ -145,7 +148,10 @@ REFUSALS: list[tuple[str, Rows, list[Any], str]] = [
         "a join out of an adapting fork",
         [[ReplicatingFork(2)], [Pipe(), BalancingFork()]],
         [Join(2)],
-        r"row 3, lane 1: Join\(2\) takes lane 2 out of 'balancing_fork', .* put a Join\(\) before it",
+        (
+            r"row 3, lane 1: Join\(2\) takes lane 2 out of 'balancing_fork', .* put a Join\(\)"
+            r" before it"
+        ),
     ),
     (
         "a zip out of an adapting fork",
@@ -348,7 +354,10 @@ INCOMPLETE: list[tuple[Rows, str]] = [
     ([*FORK2], "run(): 2 lanes are open after row 1; join them first: add(Join(2))"),
     (
         [*ADAPTING, [job()]],
-        "run(): the lanes of 'balancing_fork' are still open after row 2; join them first: add(Join())",
+        (
+            "run(): the lanes of 'balancing_fork' are still open after row 2; join them first:"
+            " add(Join())"
+        ),
     ),
 ]
 

@@ -13,8 +13,6 @@ from tests.core.world import compiled
 from tests.sim.bounded import STUCK, All, endings, real_ending
 from tests.sim.parts import built
 
-pytestmark = pytest.mark.timeout(60)
-
 Rows = Sequence[Sequence[Stage]]
 
 
@@ -171,6 +169,7 @@ def test_the_pipe_holds_what_was_written(rows: Any, room: int) -> None:
         assert known == {STUCK} if 2 * items > places else STUCK not in known
 
 
+@pytest.mark.processes
 @pytest.mark.parametrize("rows", [joined_before_a_zip, joined_before_a_fork])
 def test_so_it_does_for_real(rows: Any) -> None:
     fits = (4 + 2 + (rows is joined_before_a_fork)) // 2

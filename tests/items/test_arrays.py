@@ -14,6 +14,8 @@ import pytest
 from conveyor import BalancingFork, Filter, FlatMap, Join, Pipe, Processor, ReplicatingFork, Zip
 from tests.helpers import eventually, pipeline
 
+pytestmark = pytest.mark.processes
+
 LARGE = 10_000  # numbers; 80 kB
 ITEMS = 60
 

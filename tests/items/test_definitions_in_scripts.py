@@ -8,9 +8,9 @@ import sys
 
 import pytest
 
-from tests.helpers import SCRIPTS, START_METHODS, environment, run_script
+from tests.helpers import HANGS_S, SCRIPTS, START_METHODS, environment, run_script
 
-pytestmark = pytest.mark.timeout(120)
+pytestmark = pytest.mark.processes
 
 GROUPS = (
     "slots",
@@ -36,7 +36,8 @@ CELL = """
 import linecache
 lines = ["def divide(number):", "    return 1 / number  # in a cell", ""]
 source = chr(10).join(lines)
-linecache.cache["<cell 7>"] = (len(source), None, [line + chr(10) for line in lines], "<cell 7>")  # as notebooks do
+lines = [line + chr(10) for line in lines]
+linecache.cache["<cell 7>"] = (len(source), None, lines, "<cell 7>")  # as notebooks do
 exec(compile(source, "<cell 7>", "exec"))
 from conveyor import Pipeline, Processor
 try:
@@ -54,7 +55,7 @@ def test_the_traceback_of_a_cell_has_its_lines(start_method: str) -> None:
         env=environment(start_method),
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=HANGS_S,
         check=True,
     )
 

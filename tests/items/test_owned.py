@@ -316,6 +316,7 @@ def test_each_opening_gives_a_copy_of_its_own() -> None:
     assert whole(out) is out
 
 
+@pytest.mark.processes
 @given(st.lists(plain, max_size=4), st.lists(st.integers(0, 5), max_size=8))
 def test_a_job_that_gives_the_same_thing_again_and_changes_it_is_not_seen_to_do_so(
     things: list[Any], picks: list[int]

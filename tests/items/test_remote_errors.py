@@ -19,7 +19,7 @@ from conveyor.errors import JobRaised, NotPicklable
 from conveyor.items.remote_errors import WorkerTraceback, sent
 from tests.helpers import START_METHODS, pipeline, told
 
-pytestmark = pytest.mark.timeout(60)
+pytestmark = pytest.mark.processes
 
 
 class WritesItsText(Exception):

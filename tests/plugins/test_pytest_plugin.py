@@ -14,12 +14,10 @@ import pytest
 from conveyor import Join, Pipe, Pipeline, Processor, ReplicatingFork
 
 pytest_plugins = ("pytester",)
-pytestmark = pytest.mark.timeout(
-    600
-)  # each starts pytest several times, which on a busy machine takes a minute
-import_module(
-    "conveyor.sim.search.repeated_tests"
-)  # else each run of pytest inside this one imports the simulator anew
+# Each starts pytest several times, which on a busy machine takes a minute.
+pytestmark = pytest.mark.timeout(600)
+# Else each run of pytest inside this one imports the simulator anew.
+import_module("conveyor.sim.search.repeated_tests")
 
 PIPELINE = """
 import pytest
@@ -129,7 +127,8 @@ def test_the_replay_line_fits_the_directory_and_names_that_a_shell_would_take_ap
 class TestOfAPool:
     @pytest.mark.parametrize("n", [3], ids=["it's $HOME; a b"])
     def test_first(self, simulate, n):
-        pl = Pipeline[int]().add(BalancingFork(2, name="a pool!")).add(Pipe(), Processor(add_one)).add(Join(2))
+        lanes = Pipeline[int]().add(BalancingFork(2, name="a pool!"))
+        pl = lanes.add(Pipe(), Processor(add_one)).add(Join(2))
         assert simulate(pl, [1, n])[0] == 1
 """
     user.makepyfile(test_x=PIPELINE + test)
@@ -166,18 +165,23 @@ def test_written_once(simulate):
     ("test", "told"),
     [
         (
-            "def test_it(simulate): simulate(Pipeline[int]().add(Processor(lambda n: 1 // n, name='divide')), [1, 0])",
+            (
+                "def test_it(simulate): simulate(Pipeline[int]().add(Processor(lambda n: 1 // n, "
+                "name='divide')), [1, 0])"
+            ),
             "ZeroDivisionError: integer division",
         ),
         (
             "def test_it(simulate):\n"
-            "    lanes = Pipeline[int]().add(ReplicatingFork(2)).add(Filter(lambda n: n > 3), Pipe(1))\n"
+            "    lanes = Pipeline[int]().add(ReplicatingFork(2)).add(Filter(lambda n: n > 3), "
+            "Pipe(1))\n"
             "    simulate(lanes.add(Zip(2)), [1, 2, 3, 4])",
             "Deadlock: bounded pipes wait for one another in a circle",
         ),
         (
             "import random\n"
-            "def test_it(simulate): simulate(Pipeline[int]().add(Processor(lambda n: random.random(), name='dice')), [1])",
+            "def test_it(simulate): simulate(Pipeline[int]().add(Processor(lambda n: "
+            "random.random(), name='dice')), [1])",
             "NotDeterministic: the job of stage 'dice' is not deterministic",
         ),
     ],
@@ -209,11 +213,17 @@ def test_it(simulate):
         ("cv1:merge=3", "--conveyor-schedule: 'merge=3' is no part of a schedule"),
         (
             "cv1:merge.0=1",
-            "ScheduleMismatch: 'merge' #0: the schedule wants 1, and the run has no such decision point",
+            (
+                "ScheduleMismatch: 'merge' #0: the schedule wants 1, and the run has no such "
+                "decision point"
+            ),
         ),
         (
             "cv1:join.0=7",
-            "ScheduleMismatch: 'join' #0: the schedule wants 7, and possible is 0, 1; it belongs to another",
+            (
+                "ScheduleMismatch: 'join' #0: the schedule wants 7, and possible is 0, 1; it "
+                "belongs to another"
+            ),
         ),
         ("cv1:!nobody.0.taken", "the worker 'nobody' never came to where the schedule has it die"),
     ],
@@ -242,7 +252,10 @@ MISUSES = (
         "strategy is 'luck'; it must be a Scheduler or one of portfolio, random",
     ),
     (
-        "@pytest.mark.explore(faults=Faults(['nobody']))\ndef test_it(simulate): simulate(diamond(), [1])",
+        (
+            "@pytest.mark.explore(faults=Faults(['nobody']))\n"
+            "def test_it(simulate): simulate(diamond(), [1])"
+        ),
         "faults: there is no worker 'nobody'; the workers are add_one",
     ),
     (
@@ -254,7 +267,10 @@ MISUSES = (
         "schedules is 0; it must be 1 or more",
     ),
     (
-        "@pytest.mark.explore(strategy='exhaustive', schedules=9)\ndef test_it(simulate): simulate(diamond(), [1, 2, 3])",
+        (
+            "@pytest.mark.explore(strategy='exhaustive', schedules=9)\n"
+            "def test_it(simulate): simulate(diamond(), [1, 2, 3])"
+        ),
         "not every schedule was run: 9 schedules were not enough",
     ),
     ("def test_it(simulate): pass", "the test never called simulate(pl, items)"),
@@ -346,7 +362,9 @@ def test_once(): assert runs == [1]
 
 def test_who_does_not_use_it_does_not_import_the_simulator(user: pytest.Pytester) -> None:
     user.makepyfile(
-        "import sys\ndef test_it(): assert not [name for name in sys.modules if name.startswith('conveyor.sim')]"
+        "import sys\n"
+        "def test_it(): assert not [name for name in sys.modules if "
+        "name.startswith('conveyor.sim')]"
     )
     assert user.runpytest_subprocess().ret == pytest.ExitCode.OK
 

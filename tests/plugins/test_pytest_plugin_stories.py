@@ -46,19 +46,25 @@ def ran(user: pytest.Pytester, test: str, *options: str) -> str:
     return str(user.runpytest("test_x.py", *options).stdout)
 
 
-# ------------------------------------------------------------------------------------------- what
-# earlier schedules left
+# ---------------------------------------------------------------------- what earlier schedules left
 
 LEAVES_SOMETHING = [
-    "def test_it(simulate, tmp_path):\n    (tmp_path / 'out').mkdir()\n    simulate(copies(), [1, 2])",
-    "def test_it(simulate, caplog):\n    logging.getLogger().warning('one')\n    simulate(copies(), [1])\n"
+    (
+        "def test_it(simulate, tmp_path):\n    (tmp_path / 'out').mkdir()\n"
+        "    simulate(copies(), [1, 2])"
+    ),
+    "def test_it(simulate, caplog):\n    logging.getLogger().warning('one')\n"
+    "    simulate(copies(), [1])\n"
     "    assert len(caplog.records) == 1",
-    "@pytest.fixture\ndef db(): return []\ndef test_it(simulate, db):\n    db.extend(simulate(copies(), [1, 2]))\n"
+    "@pytest.fixture\ndef db(): return []\ndef test_it(simulate, db):\n"
+    "    db.extend(simulate(copies(), [1, 2]))\n"
     "    assert len(db) == 4",
     "class TestIt:\n    def setup_method(self): self.seen = []\n    def test_it(self, simulate):\n"
     "        self.seen.extend(simulate(copies(), [1, 2]))\n        assert len(self.seen) == 4",
-    "@pytest.mark.explore(strategy='exhaustive')\ndef test_it(simulate, tmp_path):\n    simulate(copies(), [1, 2])\n"
-    "    with open(tmp_path / 'rows', 'a') as rows: rows.write('x')\n    assert (tmp_path / 'rows').read_text() == 'x'",
+    "@pytest.mark.explore(strategy='exhaustive')\ndef test_it(simulate, tmp_path):\n"
+    "    simulate(copies(), [1, 2])\n"
+    "    with open(tmp_path / 'rows', 'a') as rows: rows.write('x')\n"
+    "    assert (tmp_path / 'rows').read_text() == 'x'",
 ]
 
 
@@ -68,8 +74,8 @@ def test_a_test_that_leaves_something_behind_is_told_so_and_no_line_that_passes(
 ) -> None:
     printed = ran(user, test)
     assert (
-        "NotDeterministic: the same schedule passed before: the test depends on what an earlier schedule left"
-        in printed
+        "NotDeterministic: the same schedule passed before: the test depends on what an earlier "
+        "schedule left" in printed
     )
     assert "replay: " not in printed
     assert "a schedule that failed before" not in ran(user, test), "nothing of it is remembered"
@@ -110,8 +116,7 @@ def test_it(simulate):
     assert "1 passed" in printed
 
 
-# -----------------------------------------------------------------------------------------------
-# what comes from outside
+# -------------------------------------------------------------------------- what comes from outside
 
 
 def test_a_time_limit_ends_the_search_and_the_next_test_is_run(user: pytest.Pytester) -> None:
@@ -154,8 +159,7 @@ def test_next():
     assert "came to the next" not in result.stdout.str()
 
 
-# --------------------------------------------------------------------------------------------------
-# tests of other kinds
+# ----------------------------------------------------------------------------- tests of other kinds
 
 
 def test_a_subtest_that_fails_fails_the_test_under_its_schedule(user: pytest.Pytester) -> None:

@@ -6,7 +6,6 @@ from __future__ import annotations
 import errno
 import io
 import os
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -15,18 +14,10 @@ import pytest
 from conveyor import BalancingFork, Join, Processor
 from conveyor.recording.reader import Recording
 from conveyor.runtime.parent import recorder
-from tests.helpers import descriptors, eventually, living_children, pipeline
+from tests.helpers import descriptors, pipeline
 from tests.jobs import double, increment
 
-pytestmark = pytest.mark.timeout(
-    20
-)  # the slowest takes 1 s with two cores; a limit on each, not a net
-
-
-@pytest.fixture(autouse=True)
-def nothing_is_left_behind() -> Iterator[None]:
-    yield
-    eventually(lambda: not living_children())
+pytestmark = pytest.mark.usefixtures("nothing_is_left_behind")
 
 
 class Disk:

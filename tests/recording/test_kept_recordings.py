@@ -149,8 +149,8 @@ def test_a_recording_is_done_again_by_a_library_whose_modules_have_moved(
 
 @pytest.mark.parametrize("path", sorted(KEPT.glob("*.cvd")), ids=lambda path: path.stem)
 def test_what_was_kept_by_this_version_when_it_was_new_is_done_again(path: Path) -> None:
-    """Made by `python -m tests.kept`.  Should this fail, a change has made kept recordings unreadable:
-    take it back, or raise the format, and make them anew."""
+    """Made by `python -m tests.kept`.  Should this fail, a change has made kept recordings
+    unreadable: take it back, or raise the format, and make them anew."""
     assert difference_in(path) == ""
 
 
@@ -164,8 +164,10 @@ def test_there_are_kept_recordings(capsys: pytest.CaptureFixture[str]) -> None:
     [
         (
             b"cvd1\n",
-            r"run\.cvd is of another version: a Conveyor before 0\.1\.0 recorded it in the format cvd1, "
-            r"and this Conveyor, .*, reads cvd2 only\. Record the run again, or replay the file with "
+            r"run\.cvd is of another version: a Conveyor before 0\.1\.0 recorded it in the format"
+            r" cvd1, "
+            r"and this Conveyor, .*, reads cvd2 only\. Record the run again, or replay the file"
+            r" with "
             r"the version that wrote it",
         ),
         (b"cvd9 conveyor 4.2.0\nand frames", r"Conveyor 4\.2\.0 recorded it in the format cvd9"),
@@ -184,8 +186,7 @@ def test_the_version_in_a_recording_is_that_of_the_library() -> None:
     assert project["version"] == VERSION
 
 
-# ------------------------------------------------------------------------------------------------
-# the names
+# ---------------------------------------------------------------------------------------- the names
 
 
 @pytest.mark.parametrize("name", HOMES)
@@ -198,8 +199,7 @@ def test_a_name_of_a_later_version_is_told_as_such() -> None:
         named("quantum")
 
 
-# ------------------------------------------------------------------------------------------------
-# the graph
+# ---------------------------------------------------------------------------------------- the graph
 
 NUMBERS = st.integers(0, 1 << 40)
 NAMES = st.text()

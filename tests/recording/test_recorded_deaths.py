@@ -190,8 +190,8 @@ def test_a_death_is_recorded_and_replayed_before_the_store_at_which_it_was(
 
     (crash,) = Recording.read(path.read_bytes(), "run.cvd").crashes
     assert (
-        f"!{crash.worker}.{'end' if crash.point.item is None else crash.point.item}.{crash.point.step}"
-        == case.told
+        f"!{crash.worker}.{'end' if crash.point.item is None else crash.point.item}"
+        f".{crash.point.step}" == case.told
     )
     replayed = case.build().replay(range(6), path)
     assert replayed == result
@@ -223,8 +223,7 @@ def test_wherever_a_worker_behind_a_join_dies_the_same_items_come_again(
     assert died
 
 
-# ---------------------------------------------------------------------------------------------------------------
-# time limits
+# -------------------------------------------------------------------------------------- time limits
 
 
 def limited(retries: int) -> Any:

@@ -7,11 +7,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-import pytest
-
-from tests.helpers import SCRIPTS, START_METHODS, environment, run_script
-
-pytestmark = pytest.mark.timeout(60)
+from tests.helpers import HANGS_S, SCRIPTS, START_METHODS, environment, run_script
 
 
 def test_the_recordings_of_a_script_conform(tmp_path: Path) -> None:
@@ -25,7 +21,7 @@ def test_the_recordings_of_a_script_conform(tmp_path: Path) -> None:
         env=environment("fork"),
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=HANGS_S,
         check=False,
     )
     assert (done.stdout, done.stderr) == ("3/3 accepted\n", "")

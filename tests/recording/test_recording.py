@@ -37,7 +37,7 @@ from conveyor.runtime.parent import recorder
 from conveyor.runtime.parent.recorder import AHEAD_NS, SHARE, Gauged
 from conveyor.sim.search import simulation
 from tests.conformance.jobs import Numbered, refusing, slow
-from tests.helpers import ROOT, pipeline
+from tests.helpers import HANGS_S, ROOT, pipeline
 from tests.jobs import double, increment, is_even
 
 POINTS = (Point("merge", "join", 3, ("pool",)), Point("pool", "balance", 2, ()))
@@ -58,8 +58,7 @@ def pool(*lanes: Any, behind: Any = ()) -> Any:
     return built.add(behind) if behind else built
 
 
-# -------------------------------------------------------------------------------------------------------------
-# the file
+# ----------------------------------------------------------------------------------------- the file
 
 
 class Written:
@@ -201,8 +200,7 @@ def test_a_name_that_is_neither_schedule_nor_file_is_refused() -> None:
         pool().replay(range(3), "cv2:x")
 
 
-# ------------------------------------------------------------------------------------------------------------
-# the items
+# ---------------------------------------------------------------------------------------- the items
 
 ATOMS = st.one_of(
     st.integers(), st.floats(allow_nan=False), st.text(), st.binary(), st.booleans(), st.none()
@@ -283,7 +281,10 @@ def test_of_an_object_that_holds_nothing_and_of_what_lies_too_deep_the_class_is_
 
 
 def test_a_print_is_the_same_in_every_process() -> None:
-    code = "from conveyor.items.fingerprint import print_of; print(print_of([{'a', 'b', 'c'}, ValueError('x'), slice(1, 2)]))"
+    code = (
+        "from conveyor.items.fingerprint import print_of; print(print_of([{'a', 'b', 'c'},"
+        " ValueError('x'), slice(1, 2)]))"
+    )
     prints = {
         subprocess.run(
             [sys.executable, "-c", code],
@@ -404,8 +405,7 @@ def test_the_input_is_kept_as_it_was_when_it_came_in(path: Path) -> None:
     assert list(Recording.read(path.read_bytes(), "run.cvd").items or ()) == items
 
 
-# ---------------------------------------------------------------------------------------------------------------
-# replay
+# ------------------------------------------------------------------------------------------- replay
 
 
 def test_a_recorded_run_is_done_again(path: Path) -> None:
@@ -446,8 +446,10 @@ def test_a_recording_survives_a_stage_that_decides_nothing(path: Path) -> None:
                 .add(Pipe(), Pipe(), Pipe())
                 .add(Join(3, name="merge"))
             ),
-            r"recorded with the join 'merge' of 2 lanes, behind pool; here there is the join 'merge' of 3 lanes|"
-            r"recorded with the balance 'pool' of 2 lanes; here there is the balance 'pool' of 3 lanes",
+            r"recorded with the join 'merge' of 2 lanes, behind pool; here there is the join"
+            r" 'merge' of 3 lanes|"
+            r"recorded with the balance 'pool' of 2 lanes; here there is the balance 'pool' of 3"
+            r" lanes",
         ),
         (
             lambda: (
@@ -531,7 +533,7 @@ with pool().stream(count(), record=sys.argv[1]) as stream:
 
 def test_a_crash_of_the_parent_leaves_a_recording_of_what_had_come(path: Path) -> None:
     done = subprocess.run(
-        [sys.executable, "-c", SCRIPT, path], cwd=ROOT, capture_output=True, timeout=60
+        [sys.executable, "-c", SCRIPT, path], cwd=ROOT, capture_output=True, timeout=HANGS_S
     )
     assert done.returncode == 1, done.stderr
     results = json.loads(done.stdout)
@@ -566,8 +568,7 @@ def test_the_smallest_schedule_that_still_fails_is_found_from_a_recording(path: 
     assert found.failure.schedule.count("=") <= 2
 
 
-# --------------------------------------------------------------------------------------------------------------
-# conform
+# ------------------------------------------------------------------------------------------ conform
 
 
 def test_conform_accepts_what_was_recorded(

@@ -93,9 +93,7 @@ def test_the_place_of_a_death_does_not_depend_on_what_comes_out(
     assert pl.replay(range(20), found.schedule).report.stages["job"].restarts == 1
 
 
-def test_a_death_that_a_schedule_has_before_anything_of_an_item_is_out_is_one_whether_anything_comes_or_not() -> (
-    None
-):
+def test_a_death_before_anything_of_an_item_is_out_is_one_whether_anything_comes_or_not() -> None:
     for job in (in_twos, abs):
         pl = pipeline().add(Processor(job, name="job"))
         assert pl.replay([0, 1], "cv1:!job.0.taken").report.stages["job"].restarts == 1
@@ -167,8 +165,7 @@ def test_a_run_on_more_lanes_than_the_simulator_has_by_default_says_how_many(
     assert sorted(pl.replay(range(20), schedule)) == [*range(20)]
 
 
-# -------------------------------------------------------------------------------------------------
-# streams that were left
+# --------------------------------------------------------------------------- streams that were left
 
 
 def some(stream: Iterable[object], results: int) -> list[object]:

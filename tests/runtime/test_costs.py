@@ -72,7 +72,6 @@ def scaled_total(array: Any) -> float:
     return total(scaled(array))
 
 
-@pytest.mark.quick_bench
 def test_fine_work_costs_no_more_than_a_few_times_what_a_tuned_pool_costs() -> None:
     numbers = list(range(ITEMS))
     chain = (
@@ -90,7 +89,6 @@ def test_fine_work_costs_no_more_than_a_few_times_what_a_tuned_pool_costs() -> N
     assert ratio <= 3  # 1.2 as measured; one item at a time: 80
 
 
-@pytest.mark.quick_bench
 def test_arrays_cost_less_than_they_cost_a_pool() -> None:
     arrays = [np.full(1_000_000, float(number)) for number in range(20)]
     chain = pipeline().add(Processor(scaled, read_only=True)).add(Processor(total, read_only=True))
@@ -102,7 +100,6 @@ def test_arrays_cost_less_than_they_cost_a_pool() -> None:
     assert ratio <= 0.8  # 0.2 as measured
 
 
-@pytest.mark.quick_bench
 def test_cost_grows_with_the_number_of_items_and_no_faster() -> None:
     with pipeline().add(Processor(add_one)).add(Processor(add_one)) as chain:
         ratio = least_ratio(lambda: chain.run(range(4 * ITEMS)), lambda: chain.run(range(ITEMS)), 8)

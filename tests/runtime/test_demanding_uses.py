@@ -10,7 +10,7 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from itertools import count
 from pathlib import Path
 
@@ -23,31 +23,20 @@ from conveyor.runtime.shm.wakeup import Wakeup
 from conveyor.runtime.step.spin import Spin
 from tests.chaos.watch import workers
 from tests.helpers import (
+    HANGS_S,
     SCRIPTS,
-    START_METHODS,
     descriptors,
     environment,
     eventually,
-    living_children,
     pipeline,
+    under_each_start_method,
 )
 from tests.jobs import increment
 
-pytestmark = pytest.mark.timeout(
-    20
-)  # the slowest takes 2 s with two cores; a limit on each, not a net
-
-under_each_start_method = pytest.mark.parametrize("start_method", START_METHODS)
+pytestmark = pytest.mark.usefixtures("nothing_is_left_behind")
 
 
-@pytest.fixture(autouse=True)
-def nothing_is_left_behind() -> Iterator[None]:
-    yield
-    eventually(lambda: not living_children())
-
-
-# --------------------------------------------------------------------------------------- items and
-# results that do harm
+# ------------------------------------------------------------------- items and results that do harm
 
 WORKER, PARENT = "a worker", "the parent"
 WHERE = {
@@ -66,7 +55,7 @@ def test_harm_done_by_pickling_is_named_and_never_silent(what: str, when: str, h
         env=environment("forkserver"),
         capture_output=True,
         text=True,
-        timeout=20,
+        timeout=HANGS_S,
     )
     if (
         WHERE[what, when] == PARENT and harm != "error"
@@ -84,8 +73,7 @@ def test_an_item_of_200_megabytes() -> None:
     assert pipeline().add(Processor(bytearray)).run([item]) == [item]
 
 
-# ------------------------------------------------------------------------------------------------
-# parents and consumers
+# ---------------------------------------------------------------------------- parents and consumers
 
 
 def test_a_consumer_that_pauses_leaves_the_workers_asleep() -> None:
@@ -133,9 +121,8 @@ def test_pipes_of_capacity_1_hand_over_without_a_hang() -> None:
     assert not [note for note in result.report.notes if WOKEN_BY_THE_NET in note]
 
 
-LOST = range(
-    20, 26
-)  # of which one or another matters: the worker to be woken may have looked again, and not be asleep
+# One or another of these matters: the worker to be woken may have looked again, and not be asleep.
+LOST = range(20, 26)
 
 
 def never(spin: Spin, ready: Callable[[], bool]) -> bool:
@@ -184,7 +171,7 @@ def test_a_parent_with_threads_that_hold_locks(start_method: str) -> None:
         env=environment(start_method),
         capture_output=True,
         text=True,
-        timeout=20,
+        timeout=HANGS_S,
     )
 
     assert (done.returncode, done.stdout) == (0, "True\n"), done.stderr[-2000:]

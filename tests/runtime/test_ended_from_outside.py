@@ -15,18 +15,16 @@ import pytest
 
 from conveyor import Processor
 from conveyor.errors import LifecycleError, RunError, RunStopped
-from tests.helpers import PATIENCE_S, START_METHODS, eventually, living_children, pipeline
+from tests.helpers import (
+    PATIENCE_S,
+    eventually,
+    living_children,
+    pipeline,
+    under_each_start_method,
+)
 from tests.jobs import double
 
-pytestmark = pytest.mark.timeout(60)
-
-under_each_start_method = pytest.mark.parametrize("start_method", START_METHODS)
-
-
-@pytest.fixture(autouse=True)
-def nothing_is_left_behind() -> Iterator[None]:
-    yield
-    eventually(lambda: not living_children())
+pytestmark = pytest.mark.usefixtures("nothing_is_left_behind")
 
 
 def wait_for_ever(item: int) -> int:
@@ -62,8 +60,7 @@ class Begun:
         return done
 
 
-# ------------------------------------------------------------------------------------------------------------------
-# run
+# ---------------------------------------------------------------------------------------------- run
 
 
 @under_each_start_method
@@ -182,8 +179,7 @@ def test_a_recording_says_that_a_run_was_stopped(tmp_path: Path) -> None:
     assert end.how == "stopped"
 
 
-# --------------------------------------------------------------------------------------------------------------
-# streams
+# ------------------------------------------------------------------------------------------ streams
 
 LEAVES: dict[str, Callable[[Any, Any], None]] = {
     "stop": lambda pl, stream: pl.stop(),

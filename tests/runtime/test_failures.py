@@ -21,9 +21,9 @@ import pytest
 from conveyor import Filter, FlatMap, Join, Pipe, Processor, ReplicatingFork
 from conveyor.errors import ConveyorError, JobExited, NotPicklable, PoisonItem, WorkerCrashed
 from tests.helpers import (
+    HANGS_S,
     PATIENCE_S,
     SCRIPTS,
-    START_METHODS,
     descriptors,
     environment,
     eventually,
@@ -31,6 +31,7 @@ from tests.helpers import (
     living_children,
     pipeline,
     told,
+    under_each_start_method,
 )
 from tests.jobs import (
     BadFinish,
@@ -46,19 +47,10 @@ from tests.jobs import (
     obeys,
 )
 
-pytestmark = pytest.mark.timeout(60)
-
-under_each_start_method = pytest.mark.parametrize("start_method", START_METHODS)
+pytestmark = pytest.mark.usefixtures("nothing_is_left_behind")
 
 # A worker that dies on the same item again and again may be blamed on the worker or on the item.
 CRASHED = (WorkerCrashed, PoisonItem)
-
-
-@pytest.fixture(autouse=True)
-def nothing_is_left_behind() -> Iterator[None]:
-    """No test of this file leaves a process."""
-    yield
-    eventually(lambda: not living_children())
 
 
 def careful(start_method: str = "fork") -> Any:
@@ -87,8 +79,7 @@ def notes(error: BaseException) -> str:
     return "\n".join(getattr(error, "__notes__", []))
 
 
-# ---------------------------------------------------------------------------------------------------
-# a job that raises
+# -------------------------------------------------------------------------------- a job that raises
 
 
 @under_each_start_method
@@ -179,8 +170,7 @@ def test_a_job_that_exits_or_is_interrupted_is_an_error_of_the_run(
     assert "careful" in str(error) + notes(error)
 
 
-# ------------------------------------------------------------------------------------------------
-# promptly, everywhere
+# ----------------------------------------------------------------------------- promptly, everywhere
 
 
 def test_a_failure_ends_a_run_of_infinite_input() -> None:
@@ -224,8 +214,7 @@ def test_a_failure_of_a_stream_comes_after_the_results_before_it_or_instead_of_t
     assert results == [str(n) for n in range(len(results))]
 
 
-# ----------------------------------------------------------------------------------------------
-# what cannot be pickled
+# --------------------------------------------------------------------------- what cannot be pickled
 
 
 @pytest.mark.parametrize("order", ["return a lambda", "return a lock"])
@@ -266,8 +255,7 @@ def test_a_function_that_cannot_be_pickled_is_an_error_that_names_the_stage(
     assert "careful" in told(error)
 
 
-# ----------------------------------------------------------------------------------------------------
-# workers that die
+# --------------------------------------------------------------------------------- workers that die
 
 
 @under_each_start_method
@@ -332,8 +320,7 @@ def test_a_worker_that_is_killed_between_two_runs_does_not_hang_the_next() -> No
     assert successor != victim
 
 
-# ----------------------------------------------------------------------------------------------------------
-# the source
+# --------------------------------------------------------------------------------------- the source
 
 
 def failing_source() -> Iterator[str]:
@@ -349,8 +336,7 @@ def test_an_exception_in_the_source_arrives_as_what_it_was() -> None:
     assert "careful" not in notes(error)
 
 
-# ------------------------------------------------------------------------------------- nothing is
-# left, and on it goes
+# ------------------------------------------------------------------ nothing is left, and on it goes
 
 SOURCES: dict[str, Callable[[], Any]] = {
     "an exception": lambda: ["a", "b", "raise", "c"],
@@ -455,8 +441,7 @@ def test_the_report_of_what_went_before_still_adds_up_after_a_failure() -> None:
     assert (stage.items_in, stage.passed, stage.failed) == (5, 5, 0)
 
 
-# ------------------------------------------------------------------------------------------- the
-# parent is interrupted
+# ------------------------------------------------------------------------ the parent is interrupted
 
 
 @contextmanager
@@ -501,7 +486,7 @@ def test_ctrl_c_ends_a_run_with_one_keyboard_interrupt(aim: str, start_method: s
     with waiting_script(start_method) as (script, workers):
         send = os.killpg if aim == "the group" else os.kill
         send(script.pid, signal.SIGINT)
-        _, stderr = script.communicate(timeout=PATIENCE_S)
+        _, stderr = script.communicate(timeout=HANGS_S)
 
         assert script.returncode == -signal.SIGINT
         assert sum(line.startswith("KeyboardInterrupt") for line in stderr.splitlines()) == 1, (
@@ -527,7 +512,7 @@ def test_workers_die_with_their_parent(job: str, start_method: str) -> None:
 def test_ctrl_c_ends_workers_that_hold_the_interpreter(start_method: str) -> None:
     with waiting_script(start_method, "busy") as (script, _):
         os.killpg(script.pid, signal.SIGINT)
-        script.communicate(timeout=PATIENCE_S)
+        script.communicate(timeout=HANGS_S)
 
         assert script.returncode == -signal.SIGINT
         eventually(lambda: not session(script.pid))

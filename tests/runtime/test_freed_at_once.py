@@ -20,7 +20,6 @@ from tests.helpers import eventually, living_children, pipeline
 from tests.jobs import double
 
 pytestmark = [
-    pytest.mark.timeout(60),
     pytest.mark.skipif(
         sys.platform != "linux", reason="counts what is shared by Linux's own lists"
     ),

@@ -27,18 +27,12 @@ from conveyor import (
 )
 from conveyor.errors import Deadlock, ItemTimeout, LifecycleError, PoisonItem, WorkerCrashed
 from conveyor.items.current_item import CURRENT
-from tests.helpers import START_METHODS, eventually, living_children, pipeline
+from tests.helpers import START_METHODS, pipeline
 from tests.jobs import Refused
 
-pytestmark = pytest.mark.timeout(60)
+pytestmark = pytest.mark.usefixtures("nothing_is_left_behind")
 
 BAD = 5
-
-
-@pytest.fixture(autouse=True)
-def nothing_is_left_behind() -> Iterator[None]:
-    yield
-    eventually(lambda: not living_children())
 
 
 def die(item: int) -> int:
@@ -90,8 +84,7 @@ def counts(report: Any, stage: str) -> tuple[int, ...]:
     return of.items_in, of.passed, of.skipped, of.dead_lettered, of.failed
 
 
-# ------------------------------------------------------------------------------------------------------------------
-# poison
+# ------------------------------------------------------------------------------------------- poison
 
 
 @pytest.mark.parametrize("start_method", START_METHODS)
@@ -174,8 +167,7 @@ def test_a_worker_that_always_dies_in_setup_ends_the_run() -> None:
         pipeline().add(DiesInSetup()).run([1])
 
 
-# -------------------------------------------------------------------------------------------------------------
-# time limits
+# -------------------------------------------------------------------------------------- time limits
 
 
 @pytest.mark.parametrize("start_method", START_METHODS)
@@ -271,8 +263,7 @@ def test_a_stream_keeps_time_while_it_waits() -> None:
         assert list(stream) == [item for item in range(10) if item != BAD]
 
 
-# ------------------------------------------------------------------------------------------------------------
-# context, retry
+# ----------------------------------------------------------------------------------- context, retry
 
 
 def what_it_knows(item: object) -> tuple[object, int, str]:
@@ -380,8 +371,7 @@ def test_there_is_no_item_outside_a_job(monkeypatch: pytest.MonkeyPatch) -> None
         pipeline().add(Asks()).run([1])
 
 
-# ----------------------------------------------------------------------------------------------------------------
-# deadlock
+# ----------------------------------------------------------------------------------------- deadlock
 
 
 def sparse(item: int) -> int | None:
@@ -398,8 +388,8 @@ def test_pipes_that_wait_for_one_another_are_named() -> None:
 
     text = str(failed.value)
     assert (
-        "the source waits for room before the sink: c1 (the source -> the sink) is full: 8 of 8 items"
-        in text
+        "the source waits for room before the sink: c1 (the source -> the sink) is full: 8 of 8"
+        " items" in text
     )
     assert "the sink waits for items from 'sparse'" in text
     assert "'sparse' waits for items from the source" in text

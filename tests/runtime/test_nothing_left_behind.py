@@ -21,7 +21,8 @@ import pytest
 from conveyor import Pipe, Processor
 from conveyor.runtime.process.start import server
 from tests.helpers import (
-    PATIENCE_S,
+    HANGS_S,
+    PROVE,
     ROOT,
     SCRIPTS,
     START_METHODS,
@@ -35,16 +36,9 @@ from tests.helpers import (
 )
 from tests.jobs import double
 
-pytestmark = pytest.mark.timeout(120)
+pytestmark = pytest.mark.usefixtures("nothing_is_left_behind")
 
 MOST_LINES = 20
-STARTING_S = 3.0  # a second is promised, and measured by `make chaos`; a busy machine is given more
-
-
-@pytest.fixture(autouse=True)
-def nothing_is_left_behind() -> Iterator[None]:
-    yield
-    eventually(lambda: not living_children())
 
 
 def session(leader: int) -> list[int]:
@@ -74,8 +68,7 @@ def begun(script: str, start_method: str, *arguments: str) -> subprocess.Popen[s
     return process
 
 
-# ---------------------------------------------------------------------------------------------------------
-# the program ends
+# --------------------------------------------------------------------------------- the program ends
 
 
 @pytest.mark.parametrize("start_method", START_METHODS)
@@ -84,7 +77,7 @@ def test_ctrl_c_while_workers_start_is_one_interrupt(delay_s: float, start_metho
     script = begun("starts.py", start_method)
     time.sleep(delay_s)  # somewhere in the middle of starting; where, does not matter
     os.killpg(script.pid, signal.SIGINT)
-    _, stderr = script.communicate(timeout=2 * PATIENCE_S)
+    _, stderr = script.communicate(timeout=HANGS_S)
 
     assert script.returncode == -signal.SIGINT
     assert stderr.count("Traceback") == 1, stderr
@@ -99,40 +92,40 @@ def test_a_signal_to_the_program_ends_everybody_and_says_little(
 ) -> None:
     script = begun("waits.py", start_method)
     os.kill(script.pid, end)
-    _, stderr = script.communicate(timeout=PATIENCE_S)
+    _, stderr = script.communicate(timeout=HANGS_S)
 
     assert script.returncode == -end
     assert len(stderr.splitlines()) <= MOST_LINES, stderr
     eventually(lambda: not session(script.pid))
 
 
-@pytest.mark.timeout(60)
 @pytest.mark.parametrize("start_method", START_METHODS)
 @pytest.mark.parametrize("end", [signal.SIGTERM, signal.SIGKILL])
-@pytest.mark.parametrize("when", ["before", "after"])
-@pytest.mark.parametrize("worker", [1, 3])
+@pytest.mark.parametrize(
+    ("worker", "when"),
+    [(1, "before"), (3, "after"), *([(1, "after"), (3, "before")] if PROVE else [])],
+)
 def test_a_parent_that_ends_while_its_workers_start_leaves_nobody(
     worker: int, when: str, end: signal.Signals, start_method: str
 ) -> None:
     script = begun("starts.py", start_method, when, str(worker), end.name)
-    _, stderr = script.communicate(timeout=2 * PATIENCE_S)
+    _, stderr = script.communicate(timeout=HANGS_S)
 
     assert script.returncode == -end
     assert len(stderr.splitlines()) <= MOST_LINES, stderr
-    eventually(lambda: not session(script.pid), within_s=STARTING_S)
+    eventually(lambda: not session(script.pid))
 
 
 def test_an_interrupt_shows_the_frames_of_the_program_and_none_of_ours() -> None:
     script = begun("waits.py", "fork")
     os.kill(script.pid, signal.SIGINT)
-    _, stderr = script.communicate(timeout=PATIENCE_S)
+    _, stderr = script.communicate(timeout=HANGS_S)
 
     assert "waits.py" in stderr
-    assert str(ROOT / "conveyor" / "runtime" / "loop.py") not in stderr
+    assert str(ROOT / "conveyor" / "runtime") not in stderr
 
 
-# ---------------------------------------------------------------------------------------------------------
-# a stream is left
+# --------------------------------------------------------------------------------- a stream is left
 
 
 def leave_by_break(pl: Any) -> None:
@@ -199,8 +192,7 @@ def test_nothing_is_left_of_a_stream_that_is_left(leave: Any, start_method: str)
     eventually(lambda: (descriptors(), threading.active_count()) == before)
 
 
-# -------------------------------------------------------------------------------------------------------
-# the fork server ends
+# ----------------------------------------------------------------------------- the fork server ends
 
 
 def slowly(item: int) -> int:
@@ -235,8 +227,7 @@ def test_a_busy_worker_without_its_fork_server_is_ended_all_the_same() -> None:
     eventually(lambda: not is_alive(pid))
 
 
-# ------------------------------------------------------------------------------------------------------------
-# short of things
+# ---------------------------------------------------------------------------------- short of things
 
 LIMITED = """
 import os, resource, sys
@@ -282,7 +273,7 @@ def test_a_limit_is_one_error(what: str, start_method: str, tmp_path: Path) -> N
         env=environment(start_method),
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=HANGS_S,
         check=False,
     )
 
@@ -291,7 +282,6 @@ def test_a_limit_is_one_error(what: str, start_method: str, tmp_path: Path) -> N
     assert len(done.stderr.splitlines()) <= MOST_LINES, done.stderr
 
 
-@pytest.mark.timeout(60)
 @pytest.mark.parametrize("start_method", START_METHODS)
 def test_however_few_descriptors_there_are_the_error_says_what_is_short_and_nothing_is_left_open(
     start_method: str,
@@ -324,12 +314,11 @@ def small_disk(tmp_path: Path, command: str) -> subprocess.CompletedProcess[str]
         env=environment("fork"),
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=HANGS_S,
         check=False,
     )
 
 
-@pytest.mark.timeout(90)
 @pytest.mark.skipif(sys.platform != "linux", reason="mounts a disk by Linux's own means")
 @pytest.mark.parametrize("what", ["channels", "items"])
 def test_a_memory_disk_that_is_full_is_one_error(what: str, tmp_path: Path) -> None:

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from conveyor import BalancingFork, FlatMap, Join, Pipeline, Processor
-from tests.helpers import pipeline
+from tests.helpers import HANGS_S, pipeline
 from tests.jobs import Total
 
 
@@ -115,7 +115,10 @@ SCRIPTS = {
         "True\n",
     ),
     "a function of __main__ may be an item": (
-        "items = [1]\ndef double(x):\n    return x.items\nprint(Pipeline().add(Processor(lambda f: f.__name__)).run([double]))",
+        (
+            "items = [1]\ndef double(x):\n    return x.items\n"
+            "print(Pipeline().add(Processor(lambda f: f.__name__)).run([double]))"
+        ),
         "['double']\n",
     ),
     "a file in the working directory does not hide the standard library": (
@@ -137,7 +140,7 @@ def test_in_a_script(what: str, start_method: str, tmp_path: Path) -> None:
         [sys.executable, script],
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=HANGS_S,
         cwd=tmp_path,
         env={**os.environ, "CONVEYOR_START_METHOD": start_method},
     )
@@ -150,10 +153,11 @@ def test_two_workers_that_print_to_one_file_leave_each_line_whole(tmp_path: Path
     script.write_text(
         "from conveyor import Join, Pipeline, Processor, ReplicatingFork\n"
         "show = lambda number: print('x' * 40 + str(number))\n"
-        "Pipeline().add(ReplicatingFork(2)).add(Processor(show), Processor(show)).add(Join(2)).run(range(3000))\n"
+        "Pipeline().add(ReplicatingFork(2)).add(Processor(show), "
+        "Processor(show)).add(Join(2)).run(range(3000))\n"
     )
     with (tmp_path / "out").open("wb") as out:
-        subprocess.run([sys.executable, script], stdout=out, check=True, timeout=60)
+        subprocess.run([sys.executable, script], stdout=out, check=True, timeout=HANGS_S)
 
     lines = (tmp_path / "out").read_text().splitlines()
     assert sorted(lines) == sorted(["x" * 40 + str(number) for number in range(3000)] * 2)
@@ -170,7 +174,7 @@ def test_a_program_without_standard_output_keeps_its_channels_to_itself(tmp_path
         "    return item\n"
         "print(Pipeline().add(Processor(write)).run(range(3)), file=sys.stderr)\n"
     )
-    done = subprocess.run([sys.executable, script], capture_output=True, text=True, timeout=60)
+    done = subprocess.run([sys.executable, script], capture_output=True, text=True, timeout=HANGS_S)
 
     assert done.stderr == "[0, 1, 2]\n"
 

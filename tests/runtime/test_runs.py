@@ -29,7 +29,15 @@ from conveyor import (
     Zip,
 )
 from conveyor.runtime import Placement
-from tests.helpers import SCRIPTS, START_METHODS, eventually, living_children, pipeline, run_script
+from tests.helpers import (
+    HANGS_S,
+    SCRIPTS,
+    eventually,
+    living_children,
+    pipeline,
+    run_script,
+    under_each_start_method,
+)
 from tests.jobs import (
     Diary,
     LastWord,
@@ -48,13 +56,7 @@ from tests.jobs import (
     repeated,
 )
 
-pytestmark = pytest.mark.timeout(60)
-
-under_each_start_method = pytest.mark.parametrize("start_method", START_METHODS)
-
-
-# ---------------------------------------------------------------------------------------------------
-# items and results
+# -------------------------------------------------------------------------------- items and results
 
 
 def test_a_run_gives_a_list_with_a_report_and_without_dead_letters() -> None:
@@ -208,8 +210,7 @@ def test_a_job_may_run_a_pipeline_of_its_own(start_method: str) -> None:
     assert pipeline(start_method).add(Processor(inner)).run([3, 4]) == [6, 12]
 
 
-# -----------------------------------------------------------------------------------------------------
-# forks and joins
+# ---------------------------------------------------------------------------------- forks and joins
 
 
 def labelled(lane: str) -> Callable[[int], tuple[str, int]]:
@@ -372,8 +373,7 @@ def test_the_lanes_of_an_adapting_fork_are_given_back_in_order_if_asked() -> Non
     assert pl.run(range(30)) == [n for n in range(30) for _ in range(n)]
 
 
-# -------------------------------------------------------------------------------------------------
-# stateful processors
+# ------------------------------------------------------------------------------ stateful processors
 
 
 def test_a_stateful_processor_flushes_at_the_end_of_every_run() -> None:
@@ -430,8 +430,7 @@ def test_what_finish_gives_goes_through_the_stages_behind() -> None:
     assert pl.run([1, 2]) == [0, 1, 2, 3, 4, 5]
 
 
-# ----------------------------------------------------------------------------------------------------------------
-# jobs
+# --------------------------------------------------------------------------------------------- jobs
 
 
 def make_closure(step: int) -> Callable[[int], int]:
@@ -530,8 +529,7 @@ def test_the_report_knows_the_worker() -> None:
     assert [result.report.stages["process_id"].pid] == result
 
 
-# -------------------------------------------------------------------------------------------------------------
-# streams
+# ------------------------------------------------------------------------------------------ streams
 
 
 def test_a_stream_of_infinite_input_is_lazy() -> None:
@@ -660,7 +658,7 @@ def test_a_source_that_answers_to_the_results_never_waits_for_more() -> None:
 
     def source() -> Iterator[int]:
         for number in range(20):
-            assert there_is_one.acquire(timeout=60)
+            assert there_is_one.acquire(timeout=HANGS_S)
             yield answers[number]
 
     with pipeline().add(Processor(increment)).add(Processor(double)).stream(source()) as stream:
@@ -673,8 +671,7 @@ def test_a_source_that_answers_to_the_results_never_waits_for_more() -> None:
     )
 
 
-# -----------------------------------------------------------------------------------------------------------
-# isolation
+# ---------------------------------------------------------------------------------------- isolation
 
 
 def test_a_job_that_changes_its_item_changes_nobody_elses() -> None:
@@ -741,8 +738,7 @@ def test_a_source_may_change_an_item_after_it_has_given_it() -> None:
     assert list(pipeline().add(Processor(list)).stream(source())) == expected
 
 
-# ----------------------------------------------------------------------------------------------------------
-# the report
+# --------------------------------------------------------------------------------------- the report
 
 
 def not_of_three(item: int) -> int:
@@ -819,8 +815,7 @@ def test_the_report_tells_work_from_waiting() -> None:
     assert stages["double"].waiting_s > 0
 
 
-# -----------------------------------------------------------------------------------------------------------
-# placement
+# ---------------------------------------------------------------------------------------- placement
 
 has_affinity = pytest.mark.skipif(
     not hasattr(os, "sched_getaffinity"), reason="the system has no affinity"

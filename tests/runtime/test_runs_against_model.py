@@ -28,14 +28,11 @@ from tests.model import (
     wrapped,
 )
 
-pytestmark = pytest.mark.timeout(90)
-
 real_runs = settings(
     deadline=None, suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large]
 )
 
-# -----------------------------------------------------------------------------------------------------------
-# real runs
+# ---------------------------------------------------------------------------------------- real runs
 
 
 @settings(real_runs, max_examples=25)
@@ -79,8 +76,7 @@ def test_all_those_runs_leave_no_process() -> None:
     assert living_children() == []
 
 
-# ----------------------------------------------------------------------------- the model itself,
-# held against examples
+# ---------------------------------------------------------- the model itself, held against examples
 
 QUICKSTART: Chain = (
     Diamond(1, Forks.REPLICATE, ((Map(paired),), (Buffer(1),)), Joins.FIRST_COME, is_marked=True),

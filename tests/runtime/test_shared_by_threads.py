@@ -15,23 +15,17 @@ import pytest
 from conveyor import Processor
 from conveyor.errors import LifecycleError
 from tests.helpers import (
+    HANGS_S,
     PATIENCE_S,
     SCRIPTS,
     START_METHODS,
     environment,
     eventually,
-    living_children,
     pipeline,
 )
 from tests.jobs import double
 
-pytestmark = pytest.mark.timeout(60)
-
-
-@pytest.fixture(autouse=True)
-def nothing_is_left_behind() -> Iterator[None]:
-    yield
-    eventually(lambda: not living_children())
+pytestmark = pytest.mark.usefixtures("nothing_is_left_behind")
 
 
 @pytest.fixture
@@ -126,7 +120,7 @@ def test_a_program_that_ends_while_a_daemon_thread_runs_says_nothing(
         env=environment(start_method),
         capture_output=True,
         text=True,
-        timeout=50,
+        timeout=HANGS_S,
     )
 
     assert (done.returncode, done.stderr) == (0, "")

@@ -17,19 +17,22 @@ import pytest
 
 from conveyor import Join, Pipe, Processor, ReplicatingFork, context
 from conveyor.errors import ItemTimeout, PoisonItem, RunStopped
-from tests.helpers import PATIENCE_S, START_METHODS, eventually, living_children, pipeline
+from tests.helpers import (
+    PATIENCE_S,
+    START_METHODS,
+    eventually,
+    living_children,
+    pipeline,
+)
 from tests.jobs import double
 
-pytestmark = pytest.mark.timeout(60)
-
-under_each_start_method = pytest.mark.parametrize("start_method", START_METHODS)
+pytestmark = pytest.mark.usefixtures("nothing_is_left_behind")
 
 
 @pytest.fixture(autouse=True)
-def nothing_is_left_behind() -> Iterator[None]:
+def no_thread_is_left_and_no_handler() -> Iterator[None]:
     threads = threading.active_count()
     yield
-    eventually(lambda: not living_children())
     eventually(lambda: threading.active_count() <= threads)
     assert signal.getsignal(signal.SIGURG) == signal.SIG_DFL
 
@@ -61,9 +64,10 @@ def blocks(after: int) -> Iterator[int]:
     queue.Queue[int]().get()
 
 
-@under_each_start_method
 @pytest.mark.parametrize("failure", FAILURES)
-@pytest.mark.parametrize("after", [1, 100])
+@pytest.mark.parametrize(
+    ("after", "start_method"), [*((1, method) for method in START_METHODS), (100, "fork")]
+)
 def test_what_fails_while_the_source_blocks_is_told_at_once(
     after: int, failure: str, start_method: str
 ) -> None:

@@ -13,8 +13,6 @@ from conveyor import Processor
 from tests.helpers import pipeline
 from tests.jobs import double
 
-pytestmark = pytest.mark.timeout(60)
-
 USER: ContextVar[int] = ContextVar("USER", default=0)
 
 

@@ -11,8 +11,6 @@ from conveyor import Processor
 from conveyor.errors import NotPicklable, ScheduleMismatch
 from tests.helpers import START_METHODS, pipeline
 
-pytestmark = pytest.mark.timeout(60)
-
 
 class Keeps(Processor[int, int]):
     """Counts; what it keeps of that is what `kept` makes of the count."""

@@ -14,8 +14,6 @@ from conveyor.core.kernels import quick_loop
 from conveyor.items.atoms import is_atom
 from tests.helpers import pipeline
 
-pytestmark = pytest.mark.timeout(60)
-
 HUGE = 2**63
 
 

@@ -21,10 +21,21 @@ from conveyor import FlatMap, Pipeline, Processor
 
 MODULES = {
     "a_job": "def job(x): return x\nRESULT = Pipeline().add(Processor(job)).run([1])",
-    "a_stream": "def job(x): return x\nwith Pipeline().add(Processor(job)).stream([1]) as stream: RESULT = list(stream)",
-    "an_item": "class Item: pass\nRESULT = len(Pipeline().add(Processor(lambda x: [x])).run([Item()]))",
-    "a_function": "def job(x): return x\ndef main(): return Pipeline().add(Processor(job)).run([1])\nRESULT = None",
-    "in_a_job": "def inner(x): return x\ndef job(x): return Pipeline().add(Processor(inner)).run([x])\nRESULT = None",
+    "a_stream": (
+        "def job(x): return x\n"
+        "with Pipeline().add(Processor(job)).stream([1]) as stream: RESULT = list(stream)"
+    ),
+    "an_item": (
+        "class Item: pass\nRESULT = len(Pipeline().add(Processor(lambda x: [x])).run([Item()]))"
+    ),
+    "a_function": (
+        "def job(x): return x\ndef main(): return Pipeline().add(Processor(job)).run([1])\n"
+        "RESULT = None"
+    ),
+    "in_a_job": (
+        "def inner(x): return x\ndef job(x): return Pipeline().add(Processor(inner)).run([x])\n"
+        "RESULT = None"
+    ),
     "late": "def job(x):\n    import late_inner\n    return late_inner.RESULT\nRESULT = None",
     "late_inner": "def job(x): return x\nRESULT = Pipeline().add(Processor(job)).run([1])",
 }

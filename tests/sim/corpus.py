@@ -49,8 +49,7 @@ class Bug:
         return built(*self.twin())
 
 
-# ---------------------------------------------------------------------------------------------------
-# jobs with a state
+# -------------------------------------------------------------------------------- jobs with a state
 
 
 class Once(Processor[Any, Any]):
@@ -159,8 +158,7 @@ def with_own_price(item: int) -> tuple[int, int]:
     return item, item
 
 
-# ------------------------------------------------------------------------------------------- the
-# protocol, broken
+# ----------------------------------------------------------------------------- the protocol, broken
 
 
 def resume_without_tags(run: int, spec: DriveSpec[Any]) -> ResumePoint:
@@ -182,8 +180,7 @@ def resumed_by(wrong: Callable[..., ResumePoint]) -> Generator[None]:
         yield
 
 
-# ----------------------------------------------------------------------------------------------------------
-# the corpus
+# --------------------------------------------------------------------------------------- the corpus
 
 
 def window(size: int) -> Bug:

@@ -55,7 +55,10 @@ INNOCENT = {
     ),
     "pairs": (
         "import itertools",
-        "list(itertools.combinations(sorted(x), 2))[:3], [*itertools.islice(itertools.count(3), 2)]",
+        (
+            "list(itertools.combinations(sorted(x), 2))[:3], "
+            "[*itertools.islice(itertools.count(3), 2)]"
+        ),
     ),
     "a generator of its own": (
         "import random",
@@ -171,23 +174,37 @@ SHAPES = {
     "a function": "{imports}\ndef job(x):\n    return ({body})",
     "a lambda": "{imports}\njob = lambda x: ({body})",
     "a helper": "{imports}\ndef helper(x):\n    return ({body})\ndef job(x):\n    return helper(x)",
-    "a closure": "def make():\n{indented}\n    def job(x):\n        return ({body})\n    return job\njob = make()",
+    "a closure": (
+        "def make():\n{indented}\n    def job(x):\n        return ({body})\n    return job\n"
+        "job = make()"
+    ),
     "a closure of a closure": (
         "def make():\n{indented}\n    def inner(x):\n        return ({body})\n"
         "    def job(x):\n        return inner(x)\n    return job\njob = make()"
     ),
     "an import inside": "def job(x):\n{indented}\n    return ({body})",
     "a function inside": (
-        "def job(x):\n{indented}\n    def inner(y):\n        return [({body}) for x in [y]]\n    return inner(x)"
+        "def job(x):\n{indented}\n    def inner(y):\n        return [({body}) for x in [y]]\n"
+        "    return inner(x)"
     ),
-    "a method": "{imports}\nclass Tool:\n    def work(self, x):\n        return ({body})\njob = Tool().work",
-    "an object": "{imports}\nclass Tool:\n    def __call__(self, x):\n        return ({body})\njob = Tool()",
-    "a partial": "{imports}\ndef work(k, x):\n    return ({body})\njob = functools.partial(work, 1)",
+    "a method": (
+        "{imports}\nclass Tool:\n    def work(self, x):\n        return ({body})\njob = Tool().work"
+    ),
+    "an object": (
+        "{imports}\nclass Tool:\n    def __call__(self, x):\n        return ({body})\njob = Tool()"
+    ),
+    "a partial": (
+        "{imports}\ndef work(k, x):\n    return ({body})\njob = functools.partial(work, 1)"
+    ),
     "a decorated function": (
-        "{imports}\ndef decorated(fn):\n    @functools.wraps(fn)\n    def inner(x):\n        return fn(x)\n    return inner\n"
+        "{imports}\ndef decorated(fn):\n    @functools.wraps(fn)\n    def inner(x):\n"
+        "        return fn(x)\n    return inner\n"
         "@decorated\ndef job(x):\n    return ({body})"
     ),
-    "a class": "{imports}\nclass job(Processor[str, object]):\n    def process(self, x):\n        return ({body})",
+    "a class": (
+        "{imports}\nclass job(Processor[str, object]):\n    def process(self, x):\n"
+        "        return ({body})"
+    ),
     "a generator": "{imports}\ndef job(x):\n    yield x\n    yield ({body})",
 }
 

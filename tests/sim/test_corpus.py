@@ -13,6 +13,8 @@ from conveyor.sim.schedulers.deviations import Deviations
 from tests.helpers import PROVE
 from tests.sim.corpus import CORPUS, Bug
 
+pytestmark = pytest.mark.slow
+
 SEEDS = range(100 if PROVE else 15)
 SOON = 100  # schedules, on average
 

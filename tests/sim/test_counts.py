@@ -22,8 +22,7 @@ from conveyor.stages import Stage
 from tests.jobs import double, increment, is_even, repeated
 from tests.sim.parts import Outcome, below, built, labels, same, times
 
-# ---------------------------------------------------------------------------------------------------------
-# the closed forms
+# --------------------------------------------------------------------------------- the closed forms
 
 
 def multinomial(*parts: int) -> int:
@@ -110,8 +109,7 @@ def readings(place: Sequence[int], lanes: Sequence[int], room: int) -> int:
     return paths((lanes.count(0), lanes.count(1)), is_allowed)
 
 
-# ---------------------------------------------------------------------------------------------------------------
-# the search
+# --------------------------------------------------------------------------------------- the search
 
 
 @pytest.fixture
@@ -393,8 +391,7 @@ def test_an_ordered_join_hides_what_a_balance_chose(counts: Counts) -> None:
     )
 
 
-# --------------------------------------------------------------------------------------------------------------
-# the quickstart
+# ----------------------------------------------------------------------------------- the quickstart
 
 
 def test_the_quickstart_without_its_print_has_twenty_outputs() -> None:
@@ -414,8 +411,7 @@ def test_the_quickstart_without_its_print_has_twenty_outputs() -> None:
     } == found.outputs
 
 
-# -----------------------------------------------------------------------------------------------------
-# the forms themselves
+# ----------------------------------------------------------------------------- the forms themselves
 
 
 def test_the_closed_forms_give_the_numbers_that_are_known() -> None:

@@ -13,6 +13,8 @@ from conveyor import Filter, FlatMap, Pipe, Processor, ReplicatingFork, Zip
 from conveyor.errors import Deadlock
 from tests.helpers import pipeline
 
+pytestmark = pytest.mark.processes
+
 Build = Callable[[int, int], Any]
 
 
@@ -51,7 +53,6 @@ ITEMS = range(400)  # so many that the room in bytes matters, too
 TIGHT = 4, 16
 
 
-@pytest.mark.timeout(60)
 @pytest.mark.parametrize("what", BUILDS)
 def test_a_real_run_ends_with_the_room_that_the_simulator_says_and_not_with_less(what: str) -> None:
     build = BUILDS[what]

@@ -21,7 +21,8 @@ from tests.sim.corpus import Gathered
 from tests.sim.parts import built, labelled, same
 
 CURE = re.compile(
-    r"c\d+ \((?:the )?'?(.*?)'? -> (?:the )?'?(.*?)'?\) has room for (\d+): with Pipe\((\d+)\) this run ends, (.*)"
+    r"c\d+ \((?:the )?'?(.*?)'? -> (?:the )?'?(.*?)'?\) has room for (\d+): with Pipe\((\d+)\) this"
+    r" run ends, (.*)"
 )
 
 

@@ -1,8 +1,8 @@
 """Every worker dies before every store it makes, and comes back at every decision later, under
 every schedule: nothing shows.
 
-Knows: the pipelines of `tests/core/test_death_before_each_store`, whose jobs number their calls.  Each rule of the
-protocol is then broken on purpose, and must be missed.
+The pipelines are those of `tests/core/test_death_before_each_store`, whose jobs number their
+calls.  Each rule of the protocol is then broken on purpose, and must be missed.
 """
 
 from __future__ import annotations
@@ -26,12 +26,16 @@ from conveyor.sim.world import loop
 from conveyor.sim.world.crash_recovery import CrashRecovery
 from tests.core.test_death_before_each_store import CASES
 from tests.core.world import compiled
+from tests.helpers import PROVE
+
+pytestmark = pytest.mark.slow
 
 SOME = 15  # schedules for each place to die: enough to miss each rule
 LARGE = {
     "balanced in both lanes of a replicate",
     "joined, flat-map, replicated",
 }  # tens of thousands with two items
+MOST = 1 << 30 if PROVE else 20  # schedules in which one worker dies before one store
 SMALL = [name for name in CASES if name not in LARGE]
 
 
@@ -74,7 +78,8 @@ def check(name: str, attempt: Attempt, n_items: int) -> None:
 @pytest.mark.parametrize(("cap", "lane"), [(2, 1), (3, 3)])
 def test_a_death_anywhere_in_any_schedule_is_not_to_be_seen(name: str, cap: int, lane: int) -> None:
     seen = 0
-    for attempt in islice(every_death(compiled(*CASES[name].rows(cap, lane)), 2), 5000):
+    topology = compiled(*CASES[name].rows(cap, lane))
+    for attempt in islice(every_death(topology, 2, most=MOST), 5000):
         check(name, attempt, 2)
         seen += 1
     assert seen >= 10
@@ -86,8 +91,7 @@ def test_nor_where_there_are_very_many_schedules(name: str) -> None:
         check(name, attempt, 1)
 
 
-# -------------------------------------------------------------------------------------------------
-# rules broken on purpose
+# -------------------------------------------------------------------------- rules broken on purpose
 
 
 def changed(module: ModuleType, *replacements: tuple[str, str]) -> dict[str, Any]:

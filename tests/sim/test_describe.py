@@ -44,12 +44,17 @@ def pool() -> Pipeline[int, int]:
         ("cv1:!add_one.4.emitted", "worker 'add_one' dies after it emitted item 4"),
         (
             "cv1:!add_one.4.emitted1+2",
-            "worker 'add_one' dies with 1 output of item 4 out, not all, and comes back 2 decisions later",
+            (
+                "worker 'add_one' dies with 1 output of item 4 out, not all, and comes back 2"
+                " decisions later"
+            ),
         ),
         (
             "cv1:!add_one.4.copied1*2+never",
-            "worker 'add_one' dies with 1 copy of a record of item 4 out, not all, when it is there for the 2nd time, "
-            "and none takes its place",
+            (
+                "worker 'add_one' dies with 1 copy of a record of item 4 out, not all, when it is"
+                " there for the 2nd time, and none takes its place"
+            ),
         ),
         ("cv1:!add_one.4.held", "worker 'add_one' dies before its job begins with item 4"),
         ("cv1:!add_one.4.held2", "worker 'add_one' dies at item 4, with 2 outputs of it out"),
@@ -59,7 +64,10 @@ def pool() -> Pipeline[int, int]:
         ),
         (
             "cv1:!add_one.4.held@9:of1",
-            "worker 'add_one' dies before its job begins with item 4, with item 9 in hand of input 1",
+            (
+                "worker 'add_one' dies before its job begins with item 4, with item 9 in hand of"
+                " input 1"
+            ),
         ),
         (
             "cv1:!add_one.4.held@none",
@@ -76,7 +84,10 @@ def pool() -> Pipeline[int, int]:
         ),
         (
             "cv1:pool.0=1;!add_one.0.taken",
-            "fork 'pool' #0 gives to lane 1 (of 2); worker 'add_one' dies before anything of item 0 is out",
+            (
+                "fork 'pool' #0 gives to lane 1 (of 2); worker 'add_one' dies before anything of"
+                " item 0 is out"
+            ),
         ),
     ],
 )

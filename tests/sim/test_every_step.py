@@ -21,6 +21,8 @@ from tests.helpers import PROVE
 from tests.sim.every_step import Ending, every_ending
 from tests.sim.topologies import HEAVY, TOPOLOGIES, items
 
+pytestmark = pytest.mark.slow
+
 
 def simulated_endings(topology: Topology, items: Sequence[object]) -> set[Ending]:
     """All that the simulator knows of."""
@@ -73,8 +75,7 @@ def test_larger_slices_in_any_order_lead_to_nothing_else(name: str) -> None:
         assert (*shuffled(Random(seed)), "ends") in known
 
 
-# ------------------------------------------------------------------------------- would the
-# reference notice a wrong reduction?
+# ---------------------------------------------------- would the reference notice a wrong reduction?
 
 
 def first_ready_join(waiting: Waiting, loop: Loop) -> bool:

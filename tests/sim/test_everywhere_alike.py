@@ -20,7 +20,9 @@ import cloudpickle
 import pytest
 import typing_extensions
 
-from tests.helpers import ROOT, SCRIPTS
+from tests.helpers import HANGS_S, ROOT, SCRIPTS
+
+pytestmark = pytest.mark.processes
 
 GOLDEN = Path(__file__).parent / "alike.txt"
 OTHERS = [
@@ -44,7 +46,7 @@ def told_by(python: str, script: str, hash_seed: str = "random") -> str:
         env=environment,
         capture_output=True,
         text=True,
-        timeout=100,
+        timeout=HANGS_S,
         check=False,
     )
     assert done.returncode == 0, done.stdout[-2000:] + done.stderr

@@ -15,6 +15,9 @@ import conveyor.sim
 from conveyor import BalancingFork, Join, Pipe, Pipeline, Processor, ReplicatingFork
 from conveyor.sim import Simulation, schedules
 from conveyor.sim.schedule import Schedule
+from tests.helpers import HANGS_S
+
+pytestmark = pytest.mark.slow
 
 ITEMS = st.lists(st.integers(0, 9), max_size=6)
 QUIET = settings(max_examples=300, database=None, deadline=None, derandomize=True)
@@ -126,7 +129,7 @@ def test_hypothesis_need_not_be_there_for_the_rest() -> None:
         "from conveyor.sim import Faults, Simulation",
     ]
     script = "\n".join([*lines, "import conveyor.sim.search.repeated_tests"])
-    subprocess.run([sys.executable, "-c", script], check=True, timeout=60)
+    subprocess.run([sys.executable, "-c", script], check=True, timeout=HANGS_S)
 
 
 def test_a_name_that_is_not_there_is_an_attribute_error() -> None:

@@ -15,8 +15,6 @@ from conveyor.errors import NotPicklable
 from conveyor.sim.prepare import intake
 from tests.helpers import pipeline
 
-pytestmark = pytest.mark.timeout(60)
-
 
 def rows(n: int = 3) -> Iterator[dict[str, int]]:
     """One dict, changed."""

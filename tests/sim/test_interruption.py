@@ -187,8 +187,7 @@ def test_a_time_limit_ends_a_job_that_never_ends(call: str) -> None:
         signal.signal(signal.SIGALRM, before)
 
 
-# ------------------------------------------------------------------------------------------ what
-# does not come from outside
+# ------------------------------------------------------------------ what does not come from outside
 
 
 def raises_it(item: int) -> int:

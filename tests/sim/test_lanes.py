@@ -17,8 +17,6 @@ from conveyor.sim.schedule import Schedule
 from tests.helpers import pipeline
 from tests.sim.parts import same
 
-pytestmark = pytest.mark.timeout(60)
-
 
 def adapting(**options: Any) -> Any:
     return pipeline().add(BalancingFork(**options)).add(Processor(same)).add(Join())
@@ -106,6 +104,7 @@ def test_what_is_no_number_of_lanes_is_refused(lanes: Any) -> None:
             getattr(adapting(), call)([1], lanes=lanes)
 
 
+@pytest.mark.processes
 @pytest.mark.parametrize(("max_lanes", "told"), [(None, True), (3, False)])
 def test_a_run_says_that_it_had_more_lanes_than_a_search_takes_by_default(
     max_lanes: int | None, told: bool, monkeypatch: pytest.MonkeyPatch, tmp_path: Path

@@ -15,6 +15,8 @@ from conveyor.sim.schedule import Schedule
 from tests.helpers import PROVE, pipeline
 from tests.sim.random_runs import number_of
 
+pytestmark = pytest.mark.slow
+
 SEEDS = range(300 if PROVE else 100)
 
 

@@ -12,7 +12,7 @@ import pytest
 from conveyor import Processor
 from tests.helpers import SCRIPTS, START_METHODS, pipeline, run_script
 
-pytestmark = pytest.mark.timeout(120)
+pytestmark = pytest.mark.processes
 
 
 @pytest.mark.parametrize("start_method", START_METHODS)

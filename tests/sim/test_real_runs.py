@@ -16,6 +16,8 @@ from tests.helpers import PROVE
 from tests.sim.parts import Outcome, built
 from tests.sim.topologies import TOPOLOGIES, items
 
+pytestmark = pytest.mark.processes
+
 RUNS = 200 if PROVE else 10
 
 TRIED = [

@@ -24,6 +24,8 @@ from conveyor.sim.world.faulty_channel import CrashPlan
 from tests.helpers import PROVE
 from tests.sim.random_runs import Pipelines, number_of
 
+pytestmark = pytest.mark.slow
+
 BLOCKS = (
     100 if PROVE else 10
 )  # that pytest-xdist can share among processes, each within the time that a test has
@@ -96,8 +98,7 @@ def differences(made: Pipelines, first: Outcome) -> Iterator[str]:
         schedule = again.schedule
 
 
-# -----------------------------------------------------------------------------------------------------------
-# many deaths
+# -------------------------------------------------------------------------------------- many deaths
 
 
 class Survey(CrashPlan):

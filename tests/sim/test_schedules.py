@@ -20,6 +20,8 @@ from tests.model import Buffer, Chain, Map, assert_as_promised, build, sources
 from tests.sim.parts import built, same
 from tests.sim.topologies import HEAVY, TOPOLOGIES, items
 
+pytestmark = pytest.mark.slow
+
 seeds = st.integers(0, 1 << 30)
 examples = settings(
     deadline=None,

@@ -49,6 +49,7 @@ def test_what_is_given_up_is_a_dead_letter_with_its_attempts() -> None:
     )
 
 
+@pytest.mark.processes
 def test_an_item_has_the_same_id_as_in_a_real_run() -> None:
     pl: Any = (
         Pipeline[int]()

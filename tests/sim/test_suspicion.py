@@ -37,8 +37,7 @@ def found(stage: Any, items: Iterable[object] = SENTENCES, **options: Any) -> Co
     return None if failure is None else failure.error
 
 
-# ----------------------------------------------------------------------------------------------------
-# what is found
+# ------------------------------------------------------------------------------------ what is found
 
 
 def seconds(item: str) -> int:
@@ -230,8 +229,7 @@ def how_many_seen(item: str) -> int:
     return len(SEEN)
 
 
-# ------------------------------------------------------------------------------------------------
-# who is not accused
+# ------------------------------------------------------------------------------- who is not accused
 
 
 def timed(item: str) -> str:
@@ -361,8 +359,7 @@ def test_a_job_that_fails_is_told_as_it_is() -> None:
     assert isinstance(found(Processor(always_raises)), ValueError)
 
 
-# ----------------------------------------------------------------------------------------------------------
-# values
+# ------------------------------------------------------------------------------------------- values
 
 
 def claims_numbers(item: object) -> int:

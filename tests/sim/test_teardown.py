@@ -59,6 +59,7 @@ def written(
     return path.read_text().splitlines(), end
 
 
+@pytest.mark.processes
 @pytest.mark.parametrize("fails", ["", "setup", "item 1", "finish", "teardown"])
 def test_it_is_torn_down_as_in_a_real_run(fails: str, tmp_path: Path) -> None:
     pl = Pipeline[int]().add(Writes(tmp_path / "written", fails))
@@ -67,6 +68,7 @@ def test_it_is_torn_down_as_in_a_real_run(fails: str, tmp_path: Path) -> None:
     assert real[0][-1] == "teardown"
 
 
+@pytest.mark.processes
 def test_it_is_torn_down_where_another_stage_fails(tmp_path: Path) -> None:
     pl = (
         Pipeline[int]()
@@ -130,6 +132,7 @@ def test_what_teardown_raises_is_a_failure_of_the_search(tmp_path: Path) -> None
     assert failure.error.__notes__ == ["in stage 'Writes', simulated worker, teardown()"]
 
 
+@pytest.mark.processes
 def test_a_recorded_run_was_over_before_its_stages_were_torn_down(tmp_path: Path) -> None:
     pl = Pipeline[int]().add(Writes(tmp_path / "written", "teardown"))
     with pytest.raises(ValueError, match="teardown"):

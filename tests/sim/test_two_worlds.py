@@ -18,9 +18,9 @@ from tests.helpers import PROVE, START_METHODS, pipeline
 from tests.sim.bounded import STUCK, All, endings, pipeline_rows, real_ending
 from tests.sim.parts import built
 
-pytestmark = pytest.mark.timeout(120)
+pytestmark = pytest.mark.processes
 
-SEEDS = range(400) if PROVE else range(16)
+SEEDS = range(400) if PROVE else range(10)
 
 
 @pytest.fixture
@@ -38,8 +38,7 @@ def given_one_by_one(items: Iterable[Any]) -> Iterator[Any]:
     yield from items
 
 
-# ----------------------------------------------------------------------------------------------------
-# the end of the input
+# ----------------------------------------------------------------------------- the end of the input
 
 
 def beside_one_that_gathers(room: int, start_method: str = "fork") -> Any:
@@ -72,9 +71,7 @@ def test_so_it_is_under_every_start_method(start_method: str) -> None:
     ]
 
 
-def test_an_error_of_the_source_that_shows_when_it_is_asked_for_its_end_comes_behind_the_results() -> (
-    None
-):
+def test_an_error_that_the_source_raises_at_its_end_comes_behind_the_results() -> None:
     def source() -> Iterator[int]:
         yield from range(4)
         raise OSError("gone")
@@ -89,8 +86,7 @@ def test_an_error_of_the_source_that_shows_when_it_is_asked_for_its_end_comes_be
     assert results == [(n, n) for n in range(4)]
 
 
-# -------------------------------------------------------------------------------------------
-# neighbours that share a worker
+# ------------------------------------------------------------------- neighbours that share a worker
 
 
 def textual(item: Any) -> Any:
@@ -154,8 +150,7 @@ def test_where_a_zip_has_lanes_of_its_own_those_of_another_diamond_share_workers
     assert sorted(fused_names(fuse(zipped.topology, 1))) == [["a", "c"], ["b", "d"]]
 
 
-# --------------------------------------------------------------------------------------- lanes that
-# are given little at once
+# -------------------------------------------------------------- lanes that are given little at once
 
 
 def slow(item: Any) -> Any:
@@ -228,8 +223,7 @@ def test_pipes_that_are_really_full_are_a_deadlock_there_too() -> None:
         pl.run(range(30))
 
 
-# -------------------------------------------------------------------------------------------------
-# items that are not tiny
+# -------------------------------------------------------------------------- items that are not tiny
 
 
 def weighed(room: int) -> Any:
@@ -260,8 +254,7 @@ def test_a_pipe_that_holds_all_the_items_it_may_is_a_deadlock_as_in_the_simulato
         weighed(10).run(items)
 
 
-# ---------------------------------------------------------------------------------------------------
-# any small pipeline
+# ------------------------------------------------------------------------------- any small pipeline
 
 
 @pytest.mark.parametrize("seed", SEEDS)

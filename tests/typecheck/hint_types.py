@@ -346,40 +346,70 @@ def takes_many_pets(item: Sequence[Pet]) -> Pet:
 
 
 TYPES = """
-Any | object | None | Never | bool | int | float | complex | str | bytes | bytearray | Animal | Dog | Puppy | Cat
-Unhashable | Callme | Anything | Color | Level | Access | Only | Named | Bakery | Bush | Point | Labelled | Pairs
-Words | Ages | Numbers | datetime.date | datetime.datetime | decimal.Decimal | fractions.Fraction | numbers.Number
-numbers.Integral | range | pathlib.Path | pathlib.PurePath | re.Pattern[str] | re.Pattern[bytes] | slice | memoryview
-Exception | ValueError | TextIO | Optional[int] | Union[int, str] | Union[int, str, None] | Union[int, Any]
-Union[float, int] | Union[Dog, Cat] | list[Any] | list[int] | list[bool] | list[float] | list[str] | list[Optional[int]]
-list[Union[int, str]] | list[Animal] | list[Dog] | list[list[int]] | list | Vector | list[object] | tuple[int, str]
-tuple[bool, str] | tuple[int, int] | tuple[int, ...] | tuple[object, ...] | tuple[()] | tuple | tuple[Any, ...]
-tuple[int] | tuple[int, str, float] | tuple[tuple[int, str], int] | tuple[Any, int] | set[int] | set[str]
-frozenset[int] | frozenset[bool] | AbstractSet[int] | AbstractSet[float] | collections.abc.MutableSet[int]
+Any | object | None | Never | bool | int | float | complex | str | bytes | bytearray | Animal
+Dog | Puppy | Cat
+Unhashable | Callme | Anything | Color | Level | Access | Only | Named | Bakery | Bush | Point
+Labelled | Pairs
+Words | Ages | Numbers | datetime.date | datetime.datetime | decimal.Decimal | fractions.Fraction
+numbers.Number
+numbers.Integral | range | pathlib.Path | pathlib.PurePath | re.Pattern[str] | re.Pattern[bytes]
+slice | memoryview
+Exception | ValueError | TextIO | Optional[int] | Union[int, str] | Union[int, str, None]
+Union[int, Any]
+Union[float, int] | Union[Dog, Cat] | list[Any] | list[int] | list[bool] | list[float] | list[str]
+list[Optional[int]]
+list[Union[int, str]] | list[Animal] | list[Dog] | list[list[int]] | list | Vector | list[object]
+tuple[int, str]
+tuple[bool, str] | tuple[int, int] | tuple[int, ...] | tuple[object, ...] | tuple[()] | tuple
+tuple[Any, ...]
+tuple[int] | tuple[int, str, float] | tuple[tuple[int, str], int] | tuple[Any, int] | set[int]
+set[str]
+frozenset[int] | frozenset[bool] | AbstractSet[int] | AbstractSet[float]
+collections.abc.MutableSet[int]
 dict[str, int] | dict[str, float] | dict[str, Any] | dict[int, int] | dict | defaultdict[str, int]
-OrderedDict[str, int] | Counter[str] | ChainMap[str, int] | deque[int] | deque[str] | Mapping[str, int]
-Mapping[str, float] | Mapping[str, object] | Mapping[object, int] | MutableMapping[str, int] | Sequence[int]
-Sequence[str] | Sequence[float] | Sequence[object] | Sequence[Any] | Sequence | MutableSequence[int] | Iterable[int]
-Iterable[str] | Iterable[float] | Iterable[tuple[int, str]] | Iterable | Iterator[int] | Iterator[str] | Collection[int]
+OrderedDict[str, int] | Counter[str] | ChainMap[str, int] | deque[int] | deque[str]
+Mapping[str, int]
+Mapping[str, float] | Mapping[str, object] | Mapping[object, int] | MutableMapping[str, int]
+Sequence[int]
+Sequence[str] | Sequence[float] | Sequence[object] | Sequence[Any] | Sequence
+MutableSequence[int] | Iterable[int]
+Iterable[str] | Iterable[float] | Iterable[tuple[int, str]] | Iterable | Iterator[int]
+Iterator[str] | Collection[int]
 Container[int] | Container[str] | Reversible[int] | Hashable | Sized | Generator[int, None, None]
 Generator[int, str, bool] | Generator[bool, object, bool] | collections.abc.Awaitable[int]
-collections.abc.Coroutine[Any, Any, int] | collections.abc.AsyncIterator[int] | collections.abc.AsyncIterable[float]
-collections.abc.AsyncGenerator[int, None] | collections.abc.KeysView[str] | collections.abc.ValuesView[int]
-collections.abc.ItemsView[str, int] | UserId | AdminId | Text | Literal[1] | Literal[1, 2] | Literal["a"]
+collections.abc.Coroutine[Any, Any, int] | collections.abc.AsyncIterator[int]
+collections.abc.AsyncIterable[float]
+collections.abc.AsyncGenerator[int, None] | collections.abc.KeysView[str]
+collections.abc.ValuesView[int]
+collections.abc.ItemsView[str, int] | UserId | AdminId | Text | Literal[1] | Literal[1, 2]
+Literal["a"]
 Literal["a", "b"] | Literal["a", None] | Literal[True] | Literal[True, False] | Literal[Color.RED]
-Literal[Color.RED, Color.BLUE] | Literal[Only.ONE] | Literal[b"a"] | LiteralString | Union[Literal[True, False], None]
-Union[Literal[Color.RED, Color.BLUE], str] | Literal[Level.LOW] | Callable[[int], str] | Callable[[bool], str]
-Callable[[float], str] | Callable[[int], object] | Callable[[int, int], str] | Callable[[], int] | Callable[..., str]
-Callable[..., Any] | Callable | Callable[[str], str] | Callable[[int], bool] | Callable[[Callable[[int], str]], int]
-type | type[int] | type[bool] | type[float] | type[str] | type[Any] | type[Animal] | type[Dog] | type[Union[int, str]]
-type[Color] | Box[int] | Box[bool] | Box[str] | Box | Source[int] | Source[float] | Source[bool] | Sink[int]
-Sink[float] | IntBox | Listed[int] | Box[list[int]] | HasName | MutableName | HasAge | HasLives | Getter[int]
-Getter[float] | Getter[str] | Getter[list[int]] | Putter[bool] | Putter[str] | Fetches | FetchesText | Speaks
-SpeaksInNumbers | Stringify | Tree | Closes | Shop | SupportsInt | SupportsFloat | SupportsIndex | SupportsAbs[int]
-SupportsAbs[Any] | Movie | Film | LongMovie | MaybeMovie | LooseMovie | FrozenMovie | Wrong | Holder[int] | Holder[bool]
-Holder[str] | Annotated[int, "metres"] | Annotated[list[int], 1] | Number | Json | Plain | Nested | ListOf[int]
-ListOf[str] | list[Json] | npt.NDArray[np.float64] | npt.NDArray[np.int64] | npt.NDArray[np.floating[Any]]
-npt.NDArray[Any] | np.ndarray | np.float64 | np.float32 | np.int64 | np.longlong | np.intc | np.integer | np.bool_
+Literal[Color.RED, Color.BLUE] | Literal[Only.ONE] | Literal[b"a"] | LiteralString
+Union[Literal[True, False], None]
+Union[Literal[Color.RED, Color.BLUE], str] | Literal[Level.LOW] | Callable[[int], str]
+Callable[[bool], str]
+Callable[[float], str] | Callable[[int], object] | Callable[[int, int], str] | Callable[[], int]
+Callable[..., str]
+Callable[..., Any] | Callable | Callable[[str], str] | Callable[[int], bool]
+Callable[[Callable[[int], str]], int]
+type | type[int] | type[bool] | type[float] | type[str] | type[Any] | type[Animal] | type[Dog]
+type[Union[int, str]]
+type[Color] | Box[int] | Box[bool] | Box[str] | Box | Source[int] | Source[float] | Source[bool]
+Sink[int]
+Sink[float] | IntBox | Listed[int] | Box[list[int]] | HasName | MutableName | HasAge | HasLives
+Getter[int]
+Getter[float] | Getter[str] | Getter[list[int]] | Putter[bool] | Putter[str] | Fetches
+FetchesText | Speaks
+SpeaksInNumbers | Stringify | Tree | Closes | Shop | SupportsInt | SupportsFloat | SupportsIndex
+SupportsAbs[int]
+SupportsAbs[Any] | Movie | Film | LongMovie | MaybeMovie | LooseMovie | FrozenMovie | Wrong
+Holder[int] | Holder[bool]
+Holder[str] | Annotated[int, "metres"] | Annotated[list[int], 1] | Number | Json | Plain | Nested
+ListOf[int]
+ListOf[str] | list[Json] | npt.NDArray[np.float64] | npt.NDArray[np.int64]
+npt.NDArray[np.floating[Any]]
+npt.NDArray[Any] | np.ndarray | np.float64 | np.float32 | np.int64 | np.longlong | np.intc
+np.integer | np.bool_
 npt.ArrayLike | np.dtype[np.float64] | np.generic
 """
 

@@ -447,8 +447,7 @@ def test_whatever_raises_while_it_is_read_refuses_nothing() -> None:
     assert declared_input(Evil(), Pipeline) is UNKNOWN
 
 
-# -------------------------------------------------------------------------------------------------------
-# construction
+# ------------------------------------------------------------------------------------- construction
 
 
 def refusal(pl: Any, *row: Stage) -> str:

@@ -29,6 +29,7 @@ from conveyor.typecheck.type_forms import (
     without_none,
 )
 from conveyor.typecheck.type_words import words
+from tests.helpers import HANGS_S
 from tests.typecheck import hint_types
 from tests.typecheck.hint_types import (
     FUNCTIONS,
@@ -101,7 +102,7 @@ def refused_by_mypy(asked: list[tuple[str, str]], directory: Path) -> set[tuple[
     ]
     cache = ROOT / ".mypy_cache" / "hints"
     done = subprocess.run(
-        [*mypy, f"--cache-dir={cache}", str(file)], capture_output=True, text=True, timeout=110
+        [*mypy, f"--cache-dir={cache}", str(file)], capture_output=True, text=True, timeout=HANGS_S
     )
     found = [
         int(line)
@@ -112,6 +113,7 @@ def refused_by_mypy(asked: list[tuple[str, str]], directory: Path) -> set[tuple[
     return {at[line] for line in found}
 
 
+@pytest.mark.processes
 def test_the_relation_never_contradicts_mypy_and_seldom_cannot_tell(tmp_path: Path) -> None:
     asked = questions()
     refused = refused_by_mypy(list(asked), tmp_path)
@@ -136,28 +138,44 @@ def test_the_relation_never_contradicts_mypy_and_seldom_cannot_tell(tmp_path: Pa
 
 
 DECIDED = """
-int -> float | bool -> int | int -> Optional[int] | None -> Optional[int] | str -> Sequence[str] | str -> Iterable[str]
+int -> float | bool -> int | int -> Optional[int] | None -> Optional[int] | str -> Sequence[str]
+str -> Iterable[str]
 list[int] -> Sequence[float] | list[int] -> Iterable[object] | dict[str, int] -> Mapping[str, float]
-Words -> Sequence[str] | tuple[int, str] -> tuple[object, ...] | Point -> tuple[int, str] | Puppy -> Animal
-UserId -> int | AdminId -> UserId | Literal["a"] -> str | Literal[1] -> Literal[1, 2] | bool -> Literal[True, False]
-Callable[[float], bool] -> Callable[[int], int] | Callable[..., str] -> Callable[[int], object] | Box[int] -> Box[int]
-Source[bool] -> Source[int] | Sink[float] -> Sink[int] | IntBox -> Getter[float] | LongMovie -> Movie
+Words -> Sequence[str] | tuple[int, str] -> tuple[object, ...] | Point -> tuple[int, str]
+Puppy -> Animal
+UserId -> int | AdminId -> UserId | Literal["a"] -> str | Literal[1] -> Literal[1, 2]
+bool -> Literal[True, False]
+Callable[[float], bool] -> Callable[[int], int] | Callable[..., str] -> Callable[[int], object]
+Box[int] -> Box[int]
+Source[bool] -> Source[int] | Sink[float] -> Sink[int] | IntBox -> Getter[float]
+LongMovie -> Movie
 Movie -> Mapping[str, object] | type[bool] -> type[int] | list[int] -> Sized
 np.float64 -> float | Annotated[int, 1] -> float | Json -> Json | Plain -> Json | Bush -> Tree
-Generator[int, None, None] -> Iterator[float] | int -> Hashable | Union[int, bool] -> float | Bakery -> Closes
-Animal -> HasName | Color -> Literal[Color.RED, Color.BLUE] | range -> Sequence[int] | object -> object | Never -> int
-list[int] -> list[Any] | int -/> str | str -/> int | float -/> int | Optional[int] -/> int | int -/> None
-Union[int, str] -/> int | object -/> int | list[int] -/> list[str] | list[int] -/> list[float] | list[str] -/> str
+Generator[int, None, None] -> Iterator[float] | int -> Hashable | Union[int, bool] -> float
+Bakery -> Closes
+Animal -> HasName | Color -> Literal[Color.RED, Color.BLUE] | range -> Sequence[int]
+object -> object | Never -> int
+list[int] -> list[Any] | int -/> str | str -/> int | float -/> int | Optional[int] -/> int
+int -/> None
+Union[int, str] -/> int | object -/> int | list[int] -/> list[str] | list[int] -/> list[float]
+list[str] -/> str
 str -/> list[str] | dict[str, int] -/> dict[str, float] | tuple[int, str] -/> tuple[int, int]
-tuple[int, str] -/> tuple[int] | tuple[int, ...] -/> tuple[int, int] | bytes -/> str | int -/> UserId
+tuple[int, str] -/> tuple[int] | tuple[int, ...] -/> tuple[int, int] | bytes -/> str
+int -/> UserId
 UserId -/> AdminId | str -/> Literal["a"] | Literal["b"] -/> Literal["a"] | bool -/> Literal[True]
 list[int] -/> Hashable | Callable[[bool], str] -/> Callable[[int], str]
-Callable[[int, int], str] -/> Callable[[int], str] | int -/> Callable[[int], str] | Box[int] -/> Box[str]
-Source[int] -/> Source[str] | Sink[int] -/> Sink[float] | IntBox -/> Getter[str] | Movie -/> LongMovie | Movie -/> Wrong
-Movie -/> dict[str, object] | dict[str, object] -/> Movie | type[str] -/> type[int] | int -/> type[int]
-npt.NDArray[np.float64] -/> npt.NDArray[np.int64] | Annotated[str, 1] -/> int | Dog -/> Cat | int -/> Sized
-Generator[int, None, None] -/> Iterator[str] | Json -/> str | Animal -/> SpeaksInNumbers | Dog -/> FetchesText
-int -/> Iterable[int] | np.float64 -/> str | Color -/> int | Point -/> tuple[str, int] | Sequence[str] -/> list[str]
+Callable[[int, int], str] -/> Callable[[int], str] | int -/> Callable[[int], str]
+Box[int] -/> Box[str]
+Source[int] -/> Source[str] | Sink[int] -/> Sink[float] | IntBox -/> Getter[str]
+Movie -/> LongMovie | Movie -/> Wrong
+Movie -/> dict[str, object] | dict[str, object] -/> Movie | type[str] -/> type[int]
+int -/> type[int]
+npt.NDArray[np.float64] -/> npt.NDArray[np.int64] | Annotated[str, 1] -/> int | Dog -/> Cat
+int -/> Sized
+Generator[int, None, None] -/> Iterator[str] | Json -/> str | Animal -/> SpeaksInNumbers
+Dog -/> FetchesText
+int -/> Iterable[int] | np.float64 -/> str | Color -/> int | Point -/> tuple[str, int]
+Sequence[str] -/> list[str]
 Iterable[int] -/> Iterator[int]
 """
 
@@ -184,8 +202,7 @@ def test_what_must_be_decided(carried: str, taken: str, answer: Assignability) -
     )
 
 
-# -----------------------------------------------------------------------------------------------------
-# any types at all
+# --------------------------------------------------------------------------------- any types at all
 
 LEAVES = st.sampled_from(
     [int, str, bool, float, bytes, None, Animal, Dog, Color, UserId, Movie, Point, Callme, Box[int]]
@@ -262,8 +279,7 @@ def test_types_that_raise_when_they_are_looked_at_tell_nothing() -> None:
     assert assignability(Spite, int) is Assignability.UNSURE
 
 
-# -------------------------------------------------------------------------------------------------------
-# at the edges
+# ------------------------------------------------------------------------------------- at the edges
 
 T = TypeVar("T")
 Ts = TypeVarTuple("Ts")

@@ -19,21 +19,16 @@ from conveyor.errors import WorkerCrashed
 from conveyor.runtime.parent.supervisor import Supervisor
 from conveyor.runtime.step.contract import FOR_ROOM
 from tests.chaos.watch import workers
-from tests.helpers import START_METHODS, eventually, living_children, pipeline
+from tests.helpers import (
+    eventually,
+    pipeline,
+    under_each_start_method,
+)
 from tests.jobs import double, increment, repeated
 
-pytestmark = pytest.mark.timeout(
-    60
-)  # the slowest takes 3 s with two cores; a limit on each, not a net
+pytestmark = pytest.mark.usefixtures("nothing_is_left_behind")
 
-under_each_start_method = pytest.mark.parametrize("start_method", START_METHODS)
 MORE_THAN_ALLOWED = 12  # as many in a row end the run, if they count
-
-
-@pytest.fixture(autouse=True)
-def nothing_is_left_behind() -> Iterator[None]:
-    yield
-    eventually(lambda: not living_children())
 
 
 @pytest.fixture
@@ -123,8 +118,7 @@ def adapting(start_method: str) -> Any:
 SHAPES = [in_a_row, with_states, zipped, balanced, adapting]
 
 
-# ----------------------------------------------------------------------------------------- workers
-# with nothing to do
+# ----------------------------------------------------------------------- workers with nothing to do
 
 
 @pytest.mark.parametrize("build", SHAPES)
@@ -284,8 +278,7 @@ def test_a_worker_that_waits_before_another_attempt_is_not_killed_by_its_item(
     assert results == list(range(5))
 
 
-# ------------------------------------------------------------------------------------------------
-# states that are gone
+# ----------------------------------------------------------------------------- states that are gone
 
 
 def test_a_state_that_is_lost_when_its_worker_has_done_its_part_is_an_error_of_the_next_run_only(
@@ -337,8 +330,7 @@ def test_a_worker_that_had_no_state_yet_is_replaced() -> None:
         assert pl.run(range(3)) == [0, 1, 3, -3]
 
 
-# --------------------------------------------------------------------------------------------- what
-# is left of deaths
+# --------------------------------------------------------------------------- what is left of deaths
 
 
 def dies_at(file: str, every: int, until: int, item: int) -> int:

@@ -25,19 +25,13 @@ from conveyor import (
     context,
 )
 from conveyor.errors import RunError, TopologyError, WorkerCrashed
-from tests.helpers import START_METHODS, descriptors, eventually, living_children, pipeline
+from tests.helpers import START_METHODS, descriptors, pipeline
 from tests.jobs import double, is_even, repeated
 from tests.store_faults import STORES, Fault, planned
 
-pytestmark = pytest.mark.timeout(60)
+pytestmark = pytest.mark.usefixtures("nothing_is_left_behind")
 
 N = 60
-
-
-@pytest.fixture(autouse=True)
-def nothing_is_left_behind() -> Iterator[None]:
-    yield
-    eventually(lambda: not living_children())
 
 
 def same(item: Any) -> Any:
@@ -194,8 +188,7 @@ def die_often(shape: str, start_method: str, faults: list[Fault]) -> int:
         return check(shape, built(shape, start_method).run(range(N)))
 
 
-# --------------------------------------------------------------------------------------------------
-# each step of the protocol
+# ------------------------------------------------------------------------ each step of the protocol
 
 
 @pytest.mark.parametrize("after", [False, True], ids=["before", "after"])
@@ -290,8 +283,7 @@ def test_an_unknown_store_is_no_plan() -> None:
         pass
 
 
-# -------------------------------------------------------------------------------------------------
-# killed from outside, often
+# ----------------------------------------------------------------------- killed from outside, often
 
 
 def with_pid(item: int) -> tuple[int, int]:
@@ -436,8 +428,7 @@ def test_nothing_is_left_by_runs_in_which_workers_died() -> None:
     assert descriptors() == before
 
 
-# --------------------------------------------------------------------------------------------------------------------
-# states
+# ------------------------------------------------------------------------------------------- states
 
 
 def test_a_state_that_cannot_be_saved_is_lost_with_its_worker_and_that_is_said() -> None:

@@ -6,7 +6,7 @@ from __future__ import annotations
 import os
 import signal
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -17,21 +17,15 @@ from conveyor import BalancingFork, Filter, Join, Processor, ReplicatingFork, Zi
 from conveyor.errors import PoisonItem
 from conveyor.runtime import Placement
 from conveyor.runtime.parent import runner
-from tests.helpers import START_METHODS, eventually, living_children, pipeline
+from tests.helpers import (
+    pipeline,
+    under_each_start_method,
+)
 from tests.jobs import increment
 
-pytestmark = pytest.mark.timeout(
-    30
-)  # the slowest takes 3 s with two cores; a limit on each, not a net
+pytestmark = pytest.mark.usefixtures("nothing_is_left_behind")
 
-under_each_start_method = pytest.mark.parametrize("start_method", START_METHODS)
 BAD = 31
-
-
-@pytest.fixture(autouse=True)
-def nothing_is_left_behind() -> Iterator[None]:
-    yield
-    eventually(lambda: not living_children())
 
 
 @pytest.fixture(autouse=True)

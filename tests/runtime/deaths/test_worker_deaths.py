@@ -21,21 +21,15 @@ from conveyor.runtime.parent import runner, supervisor
 from conveyor.runtime.process.start import start_process
 from conveyor.stages import OnError
 from tests.chaos.watch import workers
-from tests.helpers import START_METHODS, eventually, living_children, pipeline
+from tests.helpers import (
+    eventually,
+    pipeline,
+    under_each_start_method,
+)
 from tests.jobs import increment
 from tests.store_faults import Fault, planned
 
-pytestmark = pytest.mark.timeout(
-    60
-)  # the slowest takes 3 s with two cores; a limit on each, not a net
-
-under_each_start_method = pytest.mark.parametrize("start_method", START_METHODS)
-
-
-@pytest.fixture(autouse=True)
-def nothing_is_left_behind() -> Iterator[None]:
-    yield
-    eventually(lambda: not living_children())
+pytestmark = pytest.mark.usefixtures("nothing_is_left_behind")
 
 
 def noted(file: Path, item: int) -> int:
@@ -63,8 +57,7 @@ def dies_always(bad: int, item: int) -> int:
     return item
 
 
-# ------------------------------------------------------------------------------------------------------
-# workers that die
+# --------------------------------------------------------------------------------- workers that die
 
 
 @under_each_start_method

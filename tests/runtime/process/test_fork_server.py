@@ -8,7 +8,6 @@ import signal
 import subprocess
 import sys
 import threading
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, NoReturn
 
@@ -19,16 +18,10 @@ from conveyor import Pipe, Processor
 from conveyor.errors import WorkerCrashed
 from conveyor.runtime.process import start as processes
 from conveyor.runtime.process.start import server
-from tests.helpers import environment, eventually, is_alive, living_children, pipeline
+from tests.helpers import environment, eventually, is_alive, pipeline
 from tests.jobs import double, increment
 
-pytestmark = pytest.mark.timeout(60)
-
-
-@pytest.fixture(autouse=True)
-def nothing_is_left_behind() -> Iterator[None]:
-    yield
-    eventually(lambda: not living_children())
+pytestmark = pytest.mark.usefixtures("nothing_is_left_behind")
 
 
 def three() -> Any:
@@ -96,7 +89,8 @@ def test_one_that_is_not_needed_any_more_ends() -> None:
 
 def test_it_ends_with_the_program_however_that_ends(tmp_path: Path) -> None:
     code = (
-        "import sys, time\nfrom conveyor import Pipeline, Processor\nfrom conveyor.runtime.process.start import server\n"
+        "import sys, time\nfrom conveyor import Pipeline, Processor\n"
+        "from conveyor.runtime.process.start import server\n"
         "print(Pipeline().add(Processor(len)).run(['a']), server.pid, flush=True)\ntime.sleep(100)"
     )
     program = subprocess.Popen(

@@ -19,27 +19,18 @@ import pytest
 from conveyor import Pipe, Processor
 from conveyor.errors import LifecycleError
 from tests.helpers import (
+    HANGS_S,
     SCRIPTS,
-    START_METHODS,
     descriptors,
     environment,
-    eventually,
-    living_children,
     pipeline,
+    under_each_start_method,
 )
 from tests.jobs import double
 
-pytestmark = pytest.mark.timeout(60)
+pytestmark = pytest.mark.usefixtures("nothing_is_left_behind")
 
-under_each_start_method = pytest.mark.parametrize("start_method", START_METHODS)
-
-CHILD_S = 30
-
-
-@pytest.fixture(autouse=True)
-def nothing_is_left_behind() -> Iterator[None]:
-    yield
-    eventually(lambda: not living_children())
+CHILD_S = 90
 
 
 def fork() -> int:
@@ -69,8 +60,7 @@ def in_child(use: Callable[[], object]) -> Any:
     return pickle.loads(told)
 
 
-# --------------------------------------------------------------------------------------------------------
-# open pipelines
+# ----------------------------------------------------------------------------------- open pipelines
 
 USES: dict[str, Callable[[Any], object]] = {
     "run": lambda pl: pl.run([2]),
@@ -182,8 +172,7 @@ def test_a_closed_pipeline_runs_in_a_child() -> None:
     assert in_child(lambda: list(pl.run([2, 3]))) == [4, 6]
 
 
-# --------------------------------------------------------------------------------------------------------------
-# streams
+# ------------------------------------------------------------------------------------------ streams
 
 
 @under_each_start_method
@@ -223,11 +212,13 @@ def test_a_child_of_the_source_cannot_go_on_with_the_run_of_its_parent() -> None
 
     def source() -> Iterator[int]:
         yield 1
-        if fork() == 0:
+        children.append(fork())
+        if children == [0]:
             signal.alarm(CHILD_S)
         yield 2
 
     me = os.getpid()
+    children: list[int] = []
     try:
         result: object = pipeline().add(Processor(double)).run(source())
     except BaseException as error:
@@ -238,7 +229,7 @@ def test_a_child_of_the_source_cannot_go_on_with_the_run_of_its_parent() -> None
     os.close(writer)
     with os.fdopen(reader, "rb") as answer:
         assert answer.read() == b"LifecycleError"
-    os.wait()
+    os.waitpid(children[0], 0)
     assert result == [2, 4]
 
 
@@ -249,7 +240,7 @@ def test_children_leave_in_the_ordinary_way_while_a_stream_is_open(start_method:
         env=environment(start_method),
         capture_output=True,
         text=True,
-        timeout=50,
+        timeout=HANGS_S,
     )
 
     assert (done.returncode, done.stdout) == (0, "left well: 20, results right: True\n"), (

@@ -7,8 +7,6 @@ import pytest
 
 from tests.helpers import SCRIPTS, START_METHODS, run_script
 
-pytestmark = pytest.mark.timeout(90)
-
 
 @pytest.mark.parametrize("start_method", START_METHODS)
 def test_children_of_jobs_end_by_themselves_and_results_come_once(start_method: str) -> None:

@@ -17,6 +17,7 @@ import conveyor
 from conveyor import Processor
 from conveyor.errors import NotPicklable
 from tests.helpers import (
+    HANGS_S,
     PROVE,
     SCRIPTS,
     START_METHODS,
@@ -25,11 +26,8 @@ from tests.helpers import (
     living_children,
     pipeline,
     run_script,
+    under_each_start_method,
 )
-
-pytestmark = pytest.mark.timeout(120)
-
-under_each_start_method = pytest.mark.parametrize("start_method", START_METHODS)
 
 
 @pytest.mark.parametrize(
@@ -96,7 +94,7 @@ def test_a_program_that_becomes_another_user_goes_on(start_method: str) -> None:
         env=variables,
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=HANGS_S,
         cwd="/",
         check=False,
     )
@@ -130,7 +128,7 @@ def test_a_program_that_waits_for_all_its_children_or_for_none_takes_no_end_from
         env=environment(start_method),
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=HANGS_S,
         check=False,
     )
     assert (done.stdout.splitlines(), done.stderr) == (["True 1"] * 2, "")
@@ -166,7 +164,7 @@ def test_an_interrupt_of_the_whole_group_ends_the_programs_of_jobs_too(start_met
     pid = int(os.read(read, 100))
     os.killpg(script.pid, signal.SIGINT)
 
-    assert script.communicate(timeout=30)[0] == "interrupted\n"
+    assert script.communicate(timeout=HANGS_S)[0] == "interrupted\n"
     eventually(lambda: not Path(f"/proc/{pid}").exists())
     os.close(read)
     os.close(write)
@@ -211,7 +209,8 @@ def test_shared_memory_that_a_job_makes_is_there_when_its_worker_is_gone(start_m
         return str(memory.name)
 
     if start_method == "fork":
-        resource_tracker.ensure_running()  # else the worker has one of its own, as in any process that is forked
+        # Else the worker has one of its own, as in any process that is forked.
+        resource_tracker.ensure_running()
     (name,) = pipeline(start_method).add(Processor(make)).run([7])
     memory = shared_memory.SharedMemory(name)
     assert bytes(memory.buf)[0] == 7  # type: ignore[arg-type]  # it is open

@@ -9,8 +9,6 @@ import pytest
 
 from tests.helpers import SCRIPTS, START_METHODS, run_script
 
-pytestmark = pytest.mark.timeout(60)
-
 WHERE_IT_IS_RUN = {"late": "late_inner"}  # by a job of the first, which imports the second
 RESULTS = {"a_function": "[1]", "in_a_job": "[[1]]"}
 

@@ -18,8 +18,6 @@ from conveyor.errors import NotPicklable
 from conveyor.runtime.process.deferral import SIGNALS, Deferral, deliver, interruptible
 from tests.helpers import PROVE, SCRIPTS, START_METHODS, pipeline, run_script
 
-pytestmark = pytest.mark.timeout(120)
-
 MOMENTS = {"fork": 20, "forkserver": 20, "spawn": 3}
 
 

@@ -9,7 +9,7 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 
@@ -23,30 +23,28 @@ from conveyor.runtime.parent.limits import Stopwatch
 from conveyor.runtime.parent.runner import WOKEN_BY_THE_NET
 from conveyor.runtime.process.stops import is_stopped, was_stopped
 from tests.chaos.watch import workers
-from tests.helpers import SCRIPTS, START_METHODS, environment, eventually, living_children, pipeline
+from tests.helpers import (
+    HANGS_S,
+    SCRIPTS,
+    environment,
+    eventually,
+    pipeline,
+    under_each_start_method,
+)
 from tests.jobs import increment
 
 pytestmark = [
-    pytest.mark.timeout(30),  # the slowest takes 3 s with two cores; a limit on each, not a net
+    pytest.mark.usefixtures("nothing_is_left_behind"),
     pytest.mark.skipif(
         sys.platform != "linux", reason="elsewhere the system does not tell who was stopped"
     ),
 ]
 
-under_each_start_method = pytest.mark.parametrize("start_method", START_METHODS)
-
 LIMIT_S = 1.0
 LONGER_S = 1.5
 
 
-@pytest.fixture(autouse=True)
-def nothing_is_left_behind() -> Iterator[None]:
-    yield
-    eventually(lambda: not living_children())
-
-
-# -------------------------------------------------------------------------------------------------------------
-# the watch
+# ---------------------------------------------------------------------------------------- the watch
 
 
 class Told:
@@ -122,8 +120,7 @@ def test_it_says_when_to_look_again_so_that_nothing_is_lost(limit: int, passed: 
     assert watch.left(0, passed) == watch.most
 
 
-# -------------------------------------------------------------------------------------------------------------
-# processes
+# ---------------------------------------------------------------------------------------- processes
 
 
 def stopped_for(process: Callable[[int], object], seconds: float) -> None:
@@ -183,7 +180,7 @@ def test_all_processes_that_are_stopped_for_longer_than_an_item_may_take(
     stopped_for(partial(os.killpg, process.pid), LONGER_S)
     (tmp_path / "go").touch()
 
-    said, _ = process.communicate(timeout=20)
+    said, _ = process.communicate(timeout=HANGS_S)
     assert said == "[7]\n"
 
 

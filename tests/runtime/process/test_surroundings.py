@@ -15,11 +15,15 @@ import pytest
 
 from conveyor import Processor
 from conveyor.errors import PoisonItem, WorkerCrashed
-from tests.helpers import SCRIPTS, START_METHODS, environment, pipeline, run_script, told
-
-pytestmark = pytest.mark.timeout(60)
-
-under_each_start_method = pytest.mark.parametrize("start_method", START_METHODS)
+from tests.helpers import (
+    HANGS_S,
+    SCRIPTS,
+    environment,
+    pipeline,
+    run_script,
+    told,
+    under_each_start_method,
+)
 
 
 def run(
@@ -33,14 +37,17 @@ def run(
         env=environment(start_method) | variables,
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=HANGS_S,
         cwd=cwd,
         check=False,
     )
     return done.stdout + done.stderr
 
 
-SIMPLE = "from conveyor import *; print(Pipeline().add(Processor(len)).add(Pipe(3)).add(Processor(str)).run(['a', 'bb']))\n"
+SIMPLE = (
+    "from conveyor import *;"
+    " print(Pipeline().add(Processor(len)).add(Pipe(3)).add(Processor(str)).run(['a', 'bb']))\n"
+)
 SIMPLE_GIVES = "['1', '2']\n"
 
 
@@ -129,7 +136,7 @@ def test_it_does_not_matter_how_the_program_is_run(
         input=SCRIPT,
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=HANGS_S,
         check=False,
     )
     assert "[2]" in done.stdout, done.stderr
@@ -221,7 +228,9 @@ def test_no_other_thread_and_no_program_that_is_started_sees_a_change_of_the_env
 
 OF_ITS_OWN = """
 import multiprocessing, os, sys
-def show(queue): queue.put((os.environ.get("PYTHONSAFEPATH"), os.environ.get("PYTHONHASHSEED"), sys.flags.safe_path))
+def show(queue):
+    variables = map(os.environ.get, ["PYTHONSAFEPATH", "PYTHONHASHSEED"])
+    queue.put((*variables, sys.flags.safe_path))
 if __name__ == "__main__":
     from conveyor import Pipeline, Processor
     Pipeline().add(Processor(len)).run(["a"])
@@ -246,7 +255,8 @@ from conveyor import Pipeline, Processor, ReplicatingFork, Zip, context
 def job(item):
     if item == 5 and context().attempt == 1: os.kill(os.getpid(), signal.SIGKILL)
     return hash(str(item))
-pl = Pipeline().add(ReplicatingFork(2)).add(Processor(job), Processor(lambda item: hash(str(item)))).add(Zip(2))
+other = Processor(lambda item: hash(str(item)))
+pl = Pipeline().add(ReplicatingFork(2)).add(Processor(job), other).add(Zip(2))
 print(all(one == other for one, other in pl.run(range(10))))
 """
 

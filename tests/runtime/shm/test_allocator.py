@@ -20,9 +20,12 @@ from conveyor.runtime.shm.inlet import RingInlet
 from conveyor.runtime.shm.memory import PAGE, WINDOW, Memory
 from conveyor.runtime.shm.outlet import RingOutlet
 from conveyor.runtime.shm.ring import Ring
+from tests.helpers import PROVE
 
 MEGABYTE = 1 << 20
 CAPACITY = 64
+MOST_BYTES = 9 * 6 * MEGABYTE
+SCRATCH = memoryview(bytearray(MOST_BYTES))  # what is put is written here and copied from here
 
 
 @pytest.fixture
@@ -62,7 +65,9 @@ class OneProducer(RuleBasedStateMachine):
             sum(extent.size for extent, _ in self.held) + sum(u[1] for u in self.unread)
             < 512 * MEGABYTE
         ):
-            self.held.append((self.allocator.put(pattern(self.numbers, size)), self.numbers))
+            mark = pattern(self.numbers, 8)
+            SCRATCH[:8] = SCRATCH[size - 8 : size] = mark
+            self.held.append((self.allocator.put(SCRATCH[:size]), self.numbers))
 
     @precondition(lambda self: self.held)
     @rule(data=st.data())
@@ -106,7 +111,9 @@ class OneProducer(RuleBasedStateMachine):
         assert self.allocator.has_room(PAGE) == (waiting == 0 or waiting + PAGE <= module.BOUND)
 
 
-OneProducer.TestCase.settings = settings(max_examples=25, stateful_step_count=40, deadline=None)
+OneProducer.TestCase.settings = settings(
+    max_examples=100 if PROVE else 12, stateful_step_count=40, deadline=None
+)
 TestOneProducer = OneProducer.TestCase
 
 

@@ -162,6 +162,7 @@ def test_a_machine_that_keeps_the_order_has_none_of_this(monkeypatch: pytest.Mon
     memory.close()
 
 
+@pytest.mark.processes
 @pytest.mark.parametrize("start_method", START_METHODS)
 def test_a_pipeline_runs_with_it(start_method: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv(checked.SWITCH, "1")

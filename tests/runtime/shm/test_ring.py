@@ -19,12 +19,12 @@ from conveyor.runtime.shm.inlet import RingInlet
 from conveyor.runtime.shm.memory import Memory
 from conveyor.runtime.shm.outlet import RingOutlet
 from conveyor.runtime.shm.ring import HEAD_BYTES, OVERHEAD, PAYLOAD_AT, TAIL, Ring
+from tests.helpers import PROVE
 from tests.lines import Killed, Life, RingLine, tag
 
 Records = list[list[object]]
 
-# ------------------------------------------------------------------------------------- a death
-# between every two stores
+# ----------------------------------------------------------------- a death between every two stores
 
 
 class Play:
@@ -159,8 +159,7 @@ def test_a_producer_in_the_place_of_a_dead_one_spares_the_large_records_that_nob
     line.close()
 
 
-# ----------------------------------------------------------------------------------------------------
-# bytes that are wrong
+# ----------------------------------------------------------------------------- bytes that are wrong
 
 
 def places_of_records(line: RingLine) -> Iterator[int]:
@@ -209,7 +208,8 @@ def test_a_header_of_which_any_byte_is_wrong_is_an_error_and_nothing_of_it_is_us
     line, items = gone_round(payload)
     data, before = line.ring().data, line.inlet.head
     places = list(places_of_records(line))
-    for number in (0, 1, len(places) - 2, len(places) - 1):
+    last = len(places) - 1
+    for number in (0, 1, last - 1, last) if PROVE else (0, last):
         for byte in range(places[number], places[number] + PAYLOAD_AT):
             for flipped in flips(data[byte]):
                 line.reopen_inlet()
