@@ -29,7 +29,7 @@ from unittest.mock import patch
 
 from conveyor.core.endpoints import notes_of
 from conveyor.graph.topology import NodeSpec, Topology
-from conveyor.runtime.parent.supervisor import Supervisor
+from conveyor.runtime.parent.worker_processes import WorkerProcesses
 from conveyor.runtime.shm import control_block, ring
 from conveyor.runtime.shm.layout import Layout, LayoutFactory
 from conveyor.runtime.shm.memory import Memory
@@ -83,15 +83,15 @@ def planned(*faults: Fault) -> Generator[None]:
     before = list(_planned)
     _planned.extend(faults)
     try:
-        with patch.object(Supervisor, "worker_layout", worker_layout):
+        with patch.object(WorkerProcesses, "worker_layout", worker_layout):
             yield
     finally:
         _planned[:] = before
 
 
-def worker_layout(crew: Supervisor, spec: NodeSpec) -> LayoutFactory:
-    """Takes the place of the supervisor's method."""
-    lives = (0, crew.lives[spec.index])
+def worker_layout(processes: WorkerProcesses, spec: NodeSpec) -> LayoutFactory:
+    """Takes the place of the method."""
+    lives = (0, processes.lives[spec.index])
     faults = tuple(each for each in _planned if each.stage == spec.name and each.life in lives)
     return partial(FaultyLayout, faults=faults) if faults else Layout
 

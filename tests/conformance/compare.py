@@ -187,7 +187,7 @@ class Recorded:
             return None
         runner = deployment.runner
         nodes = runner.supervisor.topology.nodes
-        for node, handle in list(runner.supervisor.handles.items()):
+        for node, handle in list(runner.supervisor.processes.handles.items()):
             if stage in {nodes[part].name for part in nodes[node].parts or (node,)}:
                 return int(handle.pid)
         return None

@@ -18,7 +18,7 @@ import psutil
 import pytest
 
 from conveyor import Pipe, Processor
-from conveyor.runtime.parent.runner import WOKEN_BY_THE_NET
+from conveyor.runtime.parent.run_report import WOKEN_BY_THE_NET
 from conveyor.runtime.shm.wakeup import Wakeup
 from conveyor.runtime.step.spin import Spin
 from tests.chaos.watch import workers

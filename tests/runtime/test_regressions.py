@@ -196,7 +196,7 @@ def test_a_lane_that_is_wanted_when_the_run_is_over_says_nothing_in_the_next() -
     with pipeline().add(BalancingFork(max_lanes=3)).add(Total()).add(Join()) as pl:
         assert pl.run([1]) == [1]
         supervisor: Any = pl._session.deployment.runner.supervisor
-        supervisor.control.want_lanes("balancing_fork", 2)
-        supervisor.control.request_attention()
+        supervisor.shared.control.want_lanes("balancing_fork", 2)
+        supervisor.shared.control.request_attention()
         supervisor.look_around()
         assert pl.run([2]) == [3]

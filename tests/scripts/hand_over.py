@@ -6,7 +6,7 @@ from __future__ import annotations
 import sys
 
 from conveyor import Pipe, Pipeline, Processor
-from conveyor.runtime.parent.runner import WOKEN_BY_THE_NET
+from conveyor.runtime.parent.run_report import WOKEN_BY_THE_NET
 
 items = int(sys.argv[1])
 pipeline = (

@@ -38,7 +38,7 @@ from conveyor.recording.kept_pipeline import pack_pipeline
 from conveyor.report import DeadLetter, Tally
 from conveyor.runtime.parent.post_mortem import Account, Remains
 from conveyor.runtime.parent.restart_policy import is_restorable, is_stateful
-from conveyor.runtime.parent.supervisor import Supervisor
+from conveyor.runtime.parent.shared import Shared
 from conveyor.runtime.shm.decision_log import DecisionLog, LoggedDecision
 from conveyor.runtime.shm.ring import RingState
 from conveyor.runtime.step.logged import JOIN, STANDS, LoggedReads, forks_taken
@@ -122,7 +122,7 @@ class Recorder:
         self.failed_in = ""
         self.before: dict[int, Before] = {}
         self.remains: dict[int, Remains] = {}
-        self.supervisor: Supervisor | None = None
+        self.shared: Shared | None = None
         self.logs: dict[int, DecisionLog] = {}
         self.write(recording.head(points, adaptive_lanes))
 
@@ -153,15 +153,15 @@ class Recorder:
     # -------------------------------------------------------------------------------------------------
     # while the run goes on
 
-    def begin(self, supervisor: Supervisor) -> None:
+    def begin(self, shared: Shared, stages: Mapping[int, bytes], main: Definitions | None) -> None:
         """The workers are idle: from here on what they decide is of this run."""
-        self.supervisor = supervisor
-        self.keep_pipeline(supervisor.stages, supervisor.main)
-        layout, memory = supervisor.layout, supervisor.memory
+        self.shared = shared
+        self.keep_pipeline(stages, main)
+        layout, memory = shared.layout, shared.memory
         self.logs = {node: DecisionLog(layout.log(memory, node)) for node in layout.logs}
         for node, log in self.logs.items():
-            log.take(supervisor.wakeups[node].notify)
-        for spec in supervisor.topology.nodes:
+            log.take(shared.wakeups[node].notify)
+        for spec in shared.topology.nodes:
             names = [spec.join_name, *(fork.name for fork in balancing_forks(spec.route))]
             self.numbers[spec.index] = [
                 self.number_of.get(name, -1) for name in names
@@ -170,11 +170,11 @@ class Recorder:
             if spec.route is not None:
                 forks |= forks_taken(
                     spec.route,
-                    [RingState(supervisor.rings[channel]).tail for channel in leaves(spec.route)],
+                    [RingState(shared.rings[channel]).tail for channel in leaves(spec.route)],
                 )
             state = Note(layout.state(memory, spec.index)) if is_restorable(spec) else None
             self.remains[spec.index] = Remains(
-                spec, supervisor.rings, layout.notes(memory, spec.index), state
+                spec, shared.rings, layout.notes(memory, spec.index), state
             )
             self.before[spec.index] = Before(self.remains[spec.index].account(0), forks)
 
@@ -213,13 +213,13 @@ class Recorder:
     def died(self, node: int, hands: Sequence[WorkerDeath | None]) -> None:
         """A worker died; nobody has taken its place yet.  `hands`: what each of its jobs had in
         hand."""
-        assert self.supervisor is not None
+        assert self.shared is not None
         name, begun, remains = (
             self.topology.nodes[node].name,
             self.before[node].account,
             self.remains[node],
         )
-        place = remains.place(self.supervisor.run, begun)
+        place = remains.place(self.shared.control.run, begun)
         hand, *others = hands
         with self.lock:
             if hand is not None:
@@ -232,7 +232,8 @@ class Recorder:
                     self.write(recording.ran_out(Timeout(name, hand.input, at)))
                     first = max(
                         hand.first,
-                        remains.head(remains.spec.inputs[hand.input], self.supervisor.run) - head,
+                        remains.head(remains.spec.inputs[hand.input], self.shared.control.run)
+                        - head,
                     )
                     if first == at or (
                         is_stateful(remains.spec) and not is_restorable(remains.spec)
@@ -263,9 +264,9 @@ class Recorder:
 
     def drain(self) -> None:
         """Takes what the workers have noted; called again and again."""
-        assert self.supervisor is not None
+        assert self.shared is not None
         for node, log in self.logs.items():
-            if found := log.take(self.supervisor.wakeups[node].notify):
+            if found := log.take(self.shared.wakeups[node].notify):
                 self.note(node, found)
         if self.grown >= FRAME_BYTES or (self.grown and monotonic() - self.last_frame > FRAME_S):
             self.flush()
@@ -330,10 +331,10 @@ class Recorder:
             return
         try:
             lanes: dict[str, int] = {}
-            if self.supervisor is not None and self.before:
+            if self.shared is not None and self.before:
                 self.drain()
                 lanes = {
-                    fork: self.supervisor.control.open_lanes(fork) for fork in self.supervisor.forks
+                    fork: self.shared.control.open_lanes(fork) for fork in self.shared.control.forks
                 }
             self.flush()
             failure = (

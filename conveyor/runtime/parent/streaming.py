@@ -31,8 +31,9 @@ from conveyor.errors import RunStopped
 from conveyor.items.remote_errors import add_note
 from conveyor.items.sealing import sealer
 from conveyor.report import DeadLetter, Report
+from conveyor.runtime.parent.program_ends import SinkCut
 from conveyor.runtime.parent.recorder import Recorder
-from conveyor.runtime.parent.runner import Runner, SinkCut
+from conveyor.runtime.parent.runner import Runner
 from conveyor.runtime.shm.fence import fence
 from conveyor.runtime.shm.record import Blob
 from conveyor.runtime.shm.wakeup import Wakeup
@@ -121,13 +122,14 @@ class SourceThread:
 
     def __init__(self, runner: Runner, run: int, items: Iterable[object], stop: StopToken) -> None:
         self.stop_token = stop
-        self.puller = runner.puller(items)
-        self.feed = PushFeed(runner.smallest_capacity)
-        self.loop: Loop[Blob] = runner.source_loop(run, self.feed)
-        self.balancer = runner.balancer
-        self.outlets = runner.source_ends.outlets
-        self.wakeup: Wakeup = runner.supervisor.wakeups[0]
-        self.consumer_wakeup: Wakeup = runner.supervisor.wakeups[len(runner.topology.nodes) - 1]
+        ends, shared = runner.ends, runner.supervisor.shared
+        self.puller = ends.puller(items)
+        self.feed = PushFeed(ends.smallest_capacity)
+        self.loop: Loop[Blob] = ends.source_loop(run, self.feed)
+        self.balancer = ends.balancer
+        self.outlets = ends.source.outlets
+        self.wakeup: Wakeup = shared.wakeups[0]
+        self.consumer_wakeup: Wakeup = shared.consumer_wakeup
         self.poll = select.poll()
         self.poll.register(self.wakeup.read_fd, select.POLLIN)
         self.lock = (
@@ -276,13 +278,13 @@ class Streaming:
         run = runner.begin_run(recorder, stop)
         self.source = source = SourceThread(runner, run, items, stop)
         inputs: list[Inlet] = [
-            OnDemand(inlet, lambda: not results) for inlet in runner.sink_ends.inputs
+            OnDemand(inlet, lambda: not results) for inlet in runner.ends.sink.inputs
         ]
-        self.cut = AsTaken(runner.smallest_result_capacity)
-        self.sink = sink = runner.sink_loop(run, CollectNode(results.extend), inputs, self.cut)
+        self.cut = AsTaken(runner.ends.smallest_result_capacity)
+        collect = CollectNode(results.extend)
+        self.sink = sink = runner.ends.sink_loop(run, collect, inputs, self.cut)
         self.spin = Spin(SPIN_NS)
-        last = len(runner.topology.nodes) - 1
-        runner.wait_reasons = lambda: {0: source.wait_reason(), last: sink.wait_reason()}
+        runner.wait_reasons = runner.wait_reasons_of(source.wait_reason, sink)
         runner.supervisor.watch_source(False)
         runner.apart = (0,)
         runner.before_end = source.stop

@@ -203,8 +203,8 @@ def test_workers_that_wait_for_room_may_be_killed_again_and_again(supervisors: l
         (supervisor,) = supervisors
         for _ in range(MORE_THAN_ALLOWED):
             while not all(
-                supervisor.blocks[worker.index].wait_reason().kind == FOR_ROOM
-                for worker in supervisor.workers
+                supervisor.shared.blocks[worker.index].wait_reason().kind == FOR_ROOM
+                for worker in supervisor.processes.plan.specs
             ):
                 supervisor.sleep(5)  # the consumer looks after them, and takes nothing
             before = restarts(stream)
@@ -232,7 +232,7 @@ def test_a_worker_that_is_killed_when_it_has_done_its_part_is_not_missed(
         pid = stream.report.stages[stage].pid
         (supervisor,) = supervisors
         if stage == "first":
-            eventually(lambda: supervisor.blocks[1].done == supervisor.run)
+            eventually(lambda: supervisor.shared.blocks[1].done == supervisor.run)
         killed([pid])
         results += list(stream)
 
@@ -254,7 +254,7 @@ def test_a_worker_that_waits_before_another_attempt_is_not_killed_by_its_item(
 
         def is_waiting() -> bool:
             """It is at the item, and its job is not."""
-            block = supervisor.blocks[1]
+            block = supervisor.shared.blocks[1]
             return bool(
                 block.tally(supervisor.run).items_in >= 1
                 and block.has_begun()
@@ -289,7 +289,7 @@ def test_a_state_that_is_lost_when_its_worker_has_done_its_part_is_an_error_of_t
         with pl.stream(range(5)) as stream:
             (supervisor,) = supervisors
             results = [next(stream)]
-            eventually(lambda: supervisor.blocks[1].done == supervisor.run)
+            eventually(lambda: supervisor.shared.blocks[1].done == supervisor.run)
             killed([stream.report.stages["sums"].pid])
             results += list(stream)
         assert results == [0, 1, 3, 6, 10, 10]

@@ -17,7 +17,7 @@ import pytest
 
 from conveyor import Join, Pipe, Processor, ReplicatingFork
 from conveyor.errors import PoisonItem, WorkerCrashed
-from conveyor.runtime.parent import runner, supervisor
+from conveyor.runtime.parent import runner, worker_processes
 from conveyor.runtime.process.start import start_process
 from conveyor.stages import OnError
 from tests.chaos.watch import workers
@@ -203,7 +203,7 @@ def test_a_worker_that_is_killed_before_it_has_read_what_it_is_to_do_is_replaced
             raise BrokenPipeError
         return start_process(*arguments)
 
-    monkeypatch.setattr(supervisor, "start_process", start)
+    monkeypatch.setattr(worker_processes, "start_process", start)
     pl = (
         pipeline()
         .add(Processor(partial(dies_at_first, tmp_path / "runs", 50)))
@@ -218,7 +218,7 @@ def test_one_that_always_is_ends_the_run(monkeypatch: pytest.MonkeyPatch) -> Non
     def start(*arguments: Any) -> Any:
         raise BrokenPipeError
 
-    monkeypatch.setattr(supervisor, "start_process", start)
+    monkeypatch.setattr(worker_processes, "start_process", start)
     monkeypatch.setattr("conveyor.core.crashes.TO_START_MS", 1000)
     with pytest.raises(WorkerCrashed, match=r"'increment'.* is gone.* none of them was ready"):
         pipeline().add(Processor(increment)).run(range(100))

@@ -1,0 +1,109 @@
+"""The two nodes that the program itself steps: the source, which sends items in, and the sink,
+which takes results out.
+
+Knows: their channel ends, and the drive loops between those and the program.  Must never know: when
+a loop is stepped, workers.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+
+from conveyor.core.channel import Inlet
+from conveyor.core.drive import DriveSpec, drive
+from conveyor.core.job_node import Node
+from conveyor.core.nodes import RelayNode
+from conveyor.core.ordered import stamped
+from conveyor.graph.route import Leaf, balances
+from conveyor.items.sealing import sealer
+from conveyor.runtime.parent.recorder import RecordedPuller, Recorder
+from conveyor.runtime.parent.shared import Shared
+from conveyor.runtime.shm.endpoints import RingEnds
+from conveyor.runtime.shm.outlet import RingOutlet
+from conveyor.runtime.shm.record import Blob
+from conveyor.runtime.step.balancing import Balancer
+from conveyor.runtime.step.logged import LoggedBalancer
+from conveyor.runtime.step.loop import Loop
+from conveyor.runtime.step.source import Feed, GivenFeed, Puller
+
+__all__ = ["ProgramEnds", "SinkCut"]
+
+
+class SinkCut:
+    """How much the sink takes at once: `n` items."""
+
+    def __init__(self, n: int) -> None:
+        self.n = n
+
+
+class ProgramEnds:
+    """The ends of source and sink, kept from run to run; `balancer` chooses the lanes of the forks
+    behind the source, and is another in each run."""
+
+    def __init__(self, shared: Shared) -> None:
+        self.shared = shared
+        self.source_spec, *_, self.sink_spec = shared.topology.nodes
+        self.source: RingEnds = shared.ends(self.source_spec)
+        self.sink: RingEnds = shared.ends(self.sink_spec)
+        self.source_balances = balances(self.source_spec.route)
+        # A zip or an ordered join may need one item of one lane while others are full.
+        self.takes_any_result = all(isinstance(each, Leaf) for each in self.sink_spec.inputs)
+        self.recorder: Recorder | None = None
+        self.balancer = self.new_balancer()
+
+    def begin_run(self, recorder: Recorder | None) -> None:
+        """Forgets what it has measured; from now on `recorder` is told what source and sink do."""
+        self.recorder = recorder
+        self.balancer = self.new_balancer()
+        self.lift_soft_limits()
+
+    def new_balancer(self) -> Balancer:
+        route, outlets, control = self.source_spec.route, self.source.outlets, self.shared.control
+        assert route is not None
+        if self.recorder is None:
+            return Balancer(route, outlets, control, control.request_attention)
+        return LoggedBalancer(
+            route, outlets, control, control.request_attention, self.recorder.note_source
+        )
+
+    @property
+    def smallest_capacity(self) -> int:
+        """Of the channels behind the source."""
+        return min(outlet.capacity for outlet in self.source.outlets)
+
+    @property
+    def smallest_result_capacity(self) -> int:
+        """A quarter of that of the channels to the sink, so that what a stream holds in hand leaves
+        room behind it."""
+        return max(1, min(inlet.ring.capacity for inlet in self.sink.inlets) // 4)
+
+    def puller(self, items: Iterable[object]) -> Puller:
+        """What pulls the items that are sent in, and seals them."""
+        seal = sealer(self.source.outlets[0].allocator.keep)
+        if self.recorder is None:
+            return Puller(items, seal)
+        return RecordedPuller(items, seal, self.recorder)
+
+    def source_loop(self, run: int, feed: Feed | GivenFeed) -> Loop[Blob]:
+        """The loop that publishes what `feed` has."""
+        outlets, route = self.source.outlets, self.source_spec.route
+        node = stamped(self.source_spec, RelayNode(), outlets)
+        steps = drive(run, DriveSpec(node, [feed], outlets, route), feed)
+        return Loop(steps, [], outlets, self.balancer)
+
+    def sink_loop(self, run: int, node: Node, inputs: Sequence[Inlet], cut: SinkCut) -> Loop[Blob]:
+        """The loop that gives what comes out of `inputs` to `node`."""
+        nothing: list[RingOutlet] = []
+        journal = None
+        if self.recorder is not None and len(inputs) > 1:
+            journal = self.recorder.journal_of_sink(node.tally, inputs)
+        driven = DriveSpec(node, inputs, nothing, None, self.sink_spec.join_name, journal)
+        return Loop(drive(run, driven, cut), self.sink.inlets, nothing, None)
+
+    def lift_soft_limits(self) -> None:
+        """The source, too, goes beyond what is measured, once the watchdog has found that nothing
+        else can go on."""
+        if self.shared.blocks[0].soft_limits_lifted:
+            self.balancer.lift_soft_limits()
+            for outlet in self.source.outlets:
+                outlet.soft_limits_lifted = True

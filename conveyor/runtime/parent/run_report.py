@@ -1,0 +1,68 @@
+"""The report of a run on this machine, read from what its workers share with the program.
+
+Knows: where each figure is.  Must never know: how a report is counted or printed.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+from conveyor.graph.fusion import home
+from conveyor.graph.route import LANES_BY_DEFAULT
+from conveyor.graph.topology import Topology
+from conveyor.report import Report
+from conveyor.reporting.build import Figures, report_of
+from conveyor.runtime.parent.supervisor import Supervisor
+
+__all__ = ["WOKEN_BY_THE_NET", "run_report"]
+
+WOKEN_BY_THE_NET: Final = "woken by the net"  # a note of the report that should never be there
+
+SECONDS_IN_NS: Final = 1e-9
+
+
+def run_report(
+    topology: Topology,
+    supervisor: Supervisor,
+    seconds: float,
+    missed_wakeups: int,
+    notes: tuple[str, ...] = (),
+) -> Report:
+    """All workers and zips of `topology`, in the order in which their stages were added.
+
+    `missed_wakeups`: how often a worker was found asleep though there was work for it; `notes`:
+    what else there is to say.
+    """
+    said = supervisor.notes + notes
+    if missed_wakeups:
+        said += (
+            f"{WOKEN_BY_THE_NET}: a worker slept {missed_wakeups} times although there was work "
+            "for it",
+        )
+    said += tuple(
+        f"{fork!r} had {lanes} lanes open: of that the simulator tells only with lanes={lanes}"
+        for fork, lanes in supervisor.lanes.most.items()
+        if lanes > LANES_BY_DEFAULT
+    )
+
+    def figures(node: int) -> Figures:
+        return figures_of(supervisor, node)
+
+    return report_of(topology, figures, supervisor.shared.control.read_zip, seconds, said)
+
+
+def figures_of(supervisor: Supervisor, node: int) -> Figures:
+    """What the control block says of a node."""
+    worker = home(supervisor.topology, node)
+    block, cores = supervisor.shared.blocks[node], supervisor.processes.plan.cores[worker]
+    busy, waiting, blocked, batches = block.times()
+    return Figures(
+        tally=block.tally(supervisor.run),
+        busy_s=busy * SECONDS_IN_NS,
+        waiting_s=waiting * SECONDS_IN_NS,
+        blocked_s=blocked * SECONDS_IN_NS,
+        batches=batches,
+        restarts=supervisor.restart_policy.restarts(worker),
+        pid=supervisor.processes.pid(node),
+        core=cores[0] if len(cores) == 1 else None,
+    )

@@ -1,0 +1,100 @@
+"""What the workers of one open pipeline share with the program, and with one another.
+
+Knows: the memory, what lies where in it, the wakeups.  Must never know: processes, how a run goes.
+
+Nothing here has a name in the system: once the processes are gone, so is all of it.
+"""
+
+from __future__ import annotations
+
+import select
+from collections.abc import Iterable
+
+from conveyor.graph.route import leaves
+from conveyor.graph.topology import NodeSpec, Topology, channels_of
+from conveyor.runtime.shm.control_block import NodeBlock
+from conveyor.runtime.shm.endpoints import RingEnds, ring_ends
+from conveyor.runtime.shm.layout import Layout
+from conveyor.runtime.shm.memory import Memory
+from conveyor.runtime.shm.wakeup import Wakeup
+
+__all__ = ["Shared"]
+
+
+class Shared:
+    """The memory of a topology with its rings and control blocks, and a wakeup for each node."""
+
+    def __init__(self, topology: Topology) -> None:
+        self.topology = topology
+        self.layout = Layout(topology)
+        self.wakeups: dict[int, Wakeup] = {}
+        self.memory = Memory.create(self.layout.size, self.layout.regions)
+        try:
+            self.control = self.layout.control_block(self.memory)
+            self.blocks = [
+                NodeBlock(self.layout.node(self.memory, spec.index)) for spec in topology.nodes
+            ]
+            self.rings = [
+                self.layout.ring(self.memory, channel.index) for channel in topology.channels
+            ]
+            self.ends_of_program = (0, len(topology.nodes) - 1)
+            for spec in topology.nodes:
+                self.wakeups[spec.index] = Wakeup.create(
+                    blocking=spec.index not in self.ends_of_program
+                )
+        except BaseException:
+            self.close()
+            raise
+
+    @staticmethod
+    def descriptors(nodes: int) -> int:
+        """How many descriptors this takes for so many nodes; the memory has two."""
+        return 2 + Wakeup.DESCRIPTORS * nodes
+
+    @property
+    def consumer_wakeup(self) -> Wakeup:
+        """That of the thread that takes the results."""
+        return self.wakeups[self.ends_of_program[1]]
+
+    def ends(self, spec: NodeSpec) -> RingEnds:
+        """The channel ends of the source or the sink."""
+        return ring_ends(
+            self.topology, self.layout, self.memory, spec, lambda node: self.wakeups[node].notify
+        )
+
+    def wakeups_near(self, spec: NodeSpec) -> dict[int, tuple[int, int]]:
+        """The descriptors of the wakeups of a node and of those to which it is connected."""
+        near = {self.topology.channels[c].producer for c in channels_of(spec.inputs)}
+        if spec.route is not None:
+            near |= {self.topology.channels[c].consumer for c in leaves(spec.route)}
+        near |= {spec.index, self.ends_of_program[1]}
+        return {
+            node: (self.wakeups[node].read_fd, self.wakeups[node].write_fd) for node in sorted(near)
+        }
+
+    def shut(self, spec: NodeSpec, run: int) -> None:
+        """Says in place of a node without a worker that it has ended this run; with 0, that it has
+        ended none."""
+        assert spec.route is not None
+        for channel in leaves(spec.route):
+            self.layout.ring(self.memory, channel).set_ended(run)
+
+    def notify(self, nodes: Iterable[int]) -> None:
+        """Wakes the workers of these nodes."""
+        for node in nodes:
+            self.wakeups[node].notify()
+
+    def notify_all(self) -> None:
+        self.notify(self.wakeups)
+
+    def is_notified(self, node: int) -> bool:
+        """Is there a notification for a worker that has not woken yet?"""
+        poll = select.poll()
+        poll.register(self.wakeups[node].read_fd, select.POLLIN)
+        return bool(poll.poll(0))
+
+    def close(self) -> None:
+        """Gives back what this process has of it."""
+        for wakeup in self.wakeups.values():
+            wakeup.close()
+        self.memory.close()
