@@ -30,7 +30,7 @@ LAYERS = (
     "runtime.process runtime.step sim.code",
     "runtime.shm sim.prepare",
     "sim.counting sim.determinism sim.schedulers",
-    "runtime.worker sim.world",
+    "runtime.worker runtime.policies sim.world",
     "runtime.parent sim.search",
     "_builder",
     "_rows",

@@ -8,9 +8,9 @@ from __future__ import annotations
 
 from conveyor.graph.route import adaptive_forks, leaves
 from conveyor.graph.topology import NodeSpec, is_shut
-from conveyor.runtime.parent.restart_policy import is_stateful
 from conveyor.runtime.parent.shared import Shared
 from conveyor.runtime.parent.worker_processes import WorkerProcesses
+from conveyor.runtime.policies.restart_policy import is_stateful
 from conveyor.runtime.shm.fence import fence
 
 __all__ = ["AdaptiveLanes"]

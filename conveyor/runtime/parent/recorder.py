@@ -37,8 +37,8 @@ from conveyor.recording.frames import frame
 from conveyor.recording.kept_pipeline import pack_pipeline
 from conveyor.report import DeadLetter, Tally
 from conveyor.runtime.parent.post_mortem import Account, Remains
-from conveyor.runtime.parent.restart_policy import is_restorable, is_stateful
 from conveyor.runtime.parent.shared import Shared
+from conveyor.runtime.policies.restart_policy import is_restorable, is_stateful
 from conveyor.runtime.shm.decision_log import DecisionLog, LoggedDecision
 from conveyor.runtime.shm.ring import RingState
 from conveyor.runtime.step.logged import JOIN, STANDS, LoggedReads, forks_taken

@@ -16,17 +16,16 @@ from conveyor.errors import RunStopped
 from conveyor.graph.fusion import fuse
 from conveyor.graph.topology import Topology
 from conveyor.items.main_module import is_redefined
-from conveyor.items.sealing import sealer
 from conveyor.report import DeadLetter, Report, RunResult
 from conveyor.reporting.build import ordered_letters
-from conveyor.runtime.parent.exit_status import without_our_frames
 from conveyor.runtime.parent.program_ends import ProgramEnds, SinkCut
 from conveyor.runtime.parent.recorder import Recorder
 from conveyor.runtime.parent.relief import Intake, Relief
 from conveyor.runtime.parent.run_report import run_report
 from conveyor.runtime.parent.supervisor import GRACE_S, PATIENCE_S, Supervisor
-from conveyor.runtime.parent.watchdog import Watchdog
+from conveyor.runtime.parent.tracebacks import without_our_frames
 from conveyor.runtime.placement import Placement, usable_cores
+from conveyor.runtime.policies.watchdog import Watchdog
 from conveyor.runtime.process.importing import check_may_run
 from conveyor.runtime.process.start import StartMethod
 from conveyor.runtime.shm.fence import fence
@@ -60,9 +59,7 @@ class Runner:
         self.supervisor = Supervisor(fused, start_method, placement)
         try:
             shared = self.supervisor.shared
-            self.watchdog = Watchdog(
-                fused, shared.layout, shared.memory, shared.blocks, shared.is_notified
-            )
+            self.watchdog = Watchdog(fused, shared.blocks, shared.channel, shared.is_notified)
             self.ends = ProgramEnds(shared)
         except BaseException:
             self.supervisor.end(GRACE_S)

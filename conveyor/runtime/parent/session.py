@@ -109,7 +109,7 @@ class Session:
 
         `engine` None: the one that the pipeline is open on, or else the session's.
         """
-        from conveyor.runtime.parent.exit_status import let_go
+        from conveyor.runtime.parent.tracebacks import let_go
 
         try:
             return self.run_once(compile_for, engine, items, record)

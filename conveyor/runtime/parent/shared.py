@@ -8,7 +8,7 @@ Nothing here has a name in the system: once the processes are gone, so is all of
 from __future__ import annotations
 
 import select
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 from conveyor.graph.route import leaves
 from conveyor.graph.topology import NodeSpec, Topology, channels_of
@@ -16,9 +16,30 @@ from conveyor.runtime.shm.control_block import NodeBlock
 from conveyor.runtime.shm.endpoints import RingEnds, ring_ends
 from conveyor.runtime.shm.layout import Layout
 from conveyor.runtime.shm.memory import Memory
+from conveyor.runtime.shm.ring import Ring, RingState
 from conveyor.runtime.shm.wakeup import Wakeup
 
-__all__ = ["Shared"]
+__all__ = ["Inputs", "Shared"]
+
+
+class Inputs:
+    """What lies before each node of a topology, by its number.
+
+    It does not refer to what else is shared, which is then freed as soon as it is given back.
+    """
+
+    def __init__(self, topology: Topology, rings: Sequence[Ring]) -> None:
+        self.rings = [
+            [rings[channel] for channel in channels_of(spec.inputs)] for spec in topology.nodes
+        ]
+
+    def committed(self, node: int) -> int:
+        """How many items a node has committed since its channels were made."""
+        return sum(ring.head() for ring in self.rings[node])
+
+    def has_input(self, node: int) -> bool:
+        """Is there anything before a node that it has not committed?"""
+        return any(RingState(ring).queued for ring in self.rings[node])
 
 
 class Shared:
@@ -61,6 +82,10 @@ class Shared:
         return ring_ends(
             self.topology, self.layout, self.memory, spec, lambda node: self.wakeups[node].notify
         )
+
+    def channel(self, number: int) -> RingState:
+        """How a channel stands now."""
+        return RingState(self.rings[number])
 
     def wakeups_near(self, spec: NodeSpec) -> dict[int, tuple[int, int]]:
         """The descriptors of the wakeups of a node and of those to which it is connected."""

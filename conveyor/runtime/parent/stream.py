@@ -16,8 +16,8 @@ from typing_extensions import TypeVar
 from conveyor.core.engine import StreamedRun
 from conveyor.errors import LifecycleError, RunStopped
 from conveyor.report import DeadLetter, Report
-from conveyor.runtime.parent.exit_status import let_go
 from conveyor.runtime.parent.halt import Halt
+from conveyor.runtime.parent.tracebacks import let_go
 from conveyor.runtime.process.deferral import Deferral
 
 __all__ = ["Stream"]

@@ -30,11 +30,11 @@ from conveyor.graph.fusion import fused_names
 from conveyor.graph.topology import Topology
 from conveyor.runtime.descriptors import fill_standard
 from conveyor.runtime.parent.adaptive_lanes import AdaptiveLanes
-from conveyor.runtime.parent.restart_policy import Inputs, RestartPolicy
-from conveyor.runtime.parent.shared import Shared
+from conveyor.runtime.parent.shared import Inputs, Shared
 from conveyor.runtime.parent.worker_processes import WorkerPlan, WorkerProcesses
 from conveyor.runtime.parent.worker_reports import WorkerReports
 from conveyor.runtime.placement import Placement
+from conveyor.runtime.policies.restart_policy import RestartPolicy
 from conveyor.runtime.process.deferral import Deferral, deliver, interruptible
 from conveyor.runtime.process.start import Handle, StartMethod
 
@@ -76,9 +76,8 @@ class Supervisor:
         )
         self.shared = shared = Shared(topology)
         handles: dict[int, Handle] = {}
-        before = Inputs(topology, shared.rings)
         self.restart_policy = RestartPolicy(
-            topology, shared.blocks, before.committed, before.has_input, handles.get
+            topology, shared.blocks, Inputs(topology, shared.rings), handles.get
         )
         self.wakeup_of = {
             shared.wakeups[end].read_fd: shared.wakeups[end] for end in shared.ends_of_program

@@ -21,9 +21,9 @@ from conveyor.graph.topology import Kind, NodeSpec, Topology
 from conveyor.items.main_module import defined_now, pack_main
 from conveyor.items.stage_pickling import pack_stage
 from conveyor.runtime.descriptors import check_room
-from conveyor.runtime.parent.restart_policy import RestartPolicy
 from conveyor.runtime.parent.shared import Shared
 from conveyor.runtime.placement import Placement
+from conveyor.runtime.policies.restart_policy import RestartPolicy
 from conveyor.runtime.process.deferral import Deferral, interruptible, is_of_a_handler
 from conveyor.runtime.process.lifeline import lifeline
 from conveyor.runtime.process.settling import STANDARD_OUTPUT, Circumstances, directory

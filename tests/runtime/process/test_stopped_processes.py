@@ -19,8 +19,8 @@ from hypothesis import strategies as st
 
 from conveyor import Pipe, Processor
 from conveyor.errors import ItemTimeout
-from conveyor.runtime.parent.limits import Stopwatch
 from conveyor.runtime.parent.run_report import WOKEN_BY_THE_NET
+from conveyor.runtime.policies.limits import Stopwatch
 from conveyor.runtime.process.stops import is_stopped, was_stopped
 from tests.chaos.watch import workers
 from tests.helpers import (

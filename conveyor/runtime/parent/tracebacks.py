@@ -1,47 +1,15 @@
-"""What is said of a worker process that is gone, and of a program that was interrupted.
+"""Which of the library's frames an error that leaves it carries along, and which it holds on to.
 
-Knows: exit codes, signals, frames.  Must never know: how processes are watched or ended.
+Knows: tracebacks and frames.  Must never know: what the errors are.
 """
 
 from __future__ import annotations
 
 import contextlib
-import signal
 from collections.abc import Iterator
 from types import FrameType, TracebackType
 
-from conveyor.errors import WorkerCrashed
-
-__all__ = ["crash", "let_go", "way_to_go", "without_our_frames"]
-
-
-def way_to_go(exit_code: int | None) -> str:
-    """How a worker ended."""
-    if exit_code is None:
-        return "is gone (how it ended is not known)"
-    if exit_code >= 0:
-        return f"left with exit code {exit_code}"
-    name = name_of(-exit_code)
-    return f"was killed by {name}" + (
-        " (possibly by the system, for memory)" if name == "SIGKILL" else ""
-    )
-
-
-def name_of(number: int) -> str:
-    """A signal as the system calls it; of those for real time only two have a name."""
-    try:
-        return signal.Signals(number).name
-    except ValueError:
-        return f"signal {number}"
-
-
-def crash(stage: str, pid: int, how: str, items: int, why: str) -> WorkerCrashed:
-    """The exception for a worker that is gone; `why` says why there is no other in its place."""
-    error = WorkerCrashed(
-        f"the worker of stage {stage!r} (pid {pid}) {how} after {items} items; {why}"
-    )
-    error.add_note(f"in stage {stage!r}, worker {pid}, item {items} or one soon after")
-    return error
+__all__ = ["let_go", "without_our_frames"]
 
 
 def without_our_frames(trace: TracebackType | None) -> TracebackType | None:
@@ -56,10 +24,10 @@ def without_our_frames(trace: TracebackType | None) -> TracebackType | None:
 
 
 def let_go(error: BaseException | None) -> None:
-    """Empties our frames in the tracebacks of an error and its causes, all but those that are still
+    """Empties our frames in the tracebacks of an error and its causes, but for those that are still
     at work.
 
-    While somebody keeps the error, they would else keep the source of items and the memory of the
+    As long as the error is kept, they would otherwise keep the source of items and the memory of the
     run.
     """
     seen: set[int] = set()

@@ -1,8 +1,8 @@
 """What follows from a worker that died or takes too long: another one, at once or a little later,
 or the end of the run.
 
-Knows: the clock, what dead workers leave in their control block.  Must never know: how workers are started,
-ended or waited for.
+Knows: the clock, what dead workers leave behind.  Must never know: how workers are started, ended
+or waited for.
 """
 
 from __future__ import annotations
@@ -12,84 +12,61 @@ from time import monotonic
 
 from conveyor.core.crashes import NO_STATE, Deaths, WorkerDeath, remembered
 from conveyor.errors import ItemTimeout, WorkerCrashed
-from conveyor.graph.topology import NodeSpec, Topology, channels_of
-from conveyor.runtime.parent.exit_status import crash, way_to_go
-from conveyor.runtime.parent.limits import Limits, Worker
-from conveyor.runtime.shm.control_block import NodeBlock
-from conveyor.runtime.shm.ring import Ring, RingState
+from conveyor.graph.topology import NodeSpec, Topology
+from conveyor.runtime.policies.contract import Inputs, StoppableWorker, WorkerRecord
+from conveyor.runtime.policies.exit_status import crash, way_to_go
+from conveyor.runtime.policies.limits import Limits
 from conveyor.stages import policy_of
 
-__all__ = ["Inputs", "RestartPolicy"]
-
-
-class Inputs:
-    """What lies before each node.  It knows nothing of the supervisor, which is then freed as soon as
-    nobody has it."""
-
-    def __init__(self, topology: Topology, rings: Sequence[Ring]) -> None:
-        self.rings = [
-            [rings[channel] for channel in channels_of(spec.inputs)] for spec in topology.nodes
-        ]
-
-    def committed(self, node: int) -> int:
-        """How many items a node has committed since its channels were made."""
-        return sum(ring.head() for ring in self.rings[node])
-
-    def has_input(self, node: int) -> bool:
-        """Is there anything before a node that it has not committed?"""
-        return any(RingState(ring).queued for ring in self.rings[node])
+__all__ = ["RestartPolicy", "is_restorable", "is_stateful"]
 
 
 class RestartPolicy:
-    """The deaths of one run.
+    """Decides after each death of a worker: another one, and when, or the end of the run.
 
-    `committed` says how many items a node has committed since its channels were made, `has_input`
-    whether there are any that it has not; `worker` gives its worker, if it has one now.
+    `records` and `inputs` tell of each node by its number; `worker` gives its worker, or None while
+    it has none.
     """
 
     def __init__(
         self,
         topology: Topology,
-        blocks: list[NodeBlock],
-        committed: Callable[[int], int],
-        has_input: Callable[[int], bool],
-        worker: Callable[[int], Worker | None],
+        records: Sequence[WorkerRecord],
+        inputs: Inputs,
+        worker: Callable[[int], StoppableWorker | None],
     ) -> None:
         self.topology = topology
-        self.blocks = blocks
-        self.committed = committed
-        self.has_input = has_input
+        self.records = records
+        self.inputs = inputs
         self.run = 0
         self.deaths: dict[int, Deaths] = {}
         self.due: dict[int, float] = {}  # when the next worker of a node is to be started
-        self.killed: dict[
-            int, int
-        ] = {}  # for an item that took too long: since when it had been at its job
-        self.at_start: dict[int, int] = {}
+        # For an item that took too long: since when it had been at its job.
+        self.killed: dict[int, int] = {}
+        self.at_start: dict[int, int] = {}  # how much a node had committed then
         self.born: dict[int, float] = {}
         self.histories: dict[int, list[WorkerDeath]] = {}  # by the node of the job
-        self.lost: dict[
-            int, WorkerCrashed
-        ] = {}  # nodes whose state is gone, that have done their part of the run all the same
-        self.newest: list[
-            WorkerDeath | None
-        ] = []  # what each job of the worker that died last had in hand
+        # Nodes whose state is gone, and that have done their part of the run all the same.
+        self.lost: dict[int, WorkerCrashed] = {}
+        # What each job of the worker that died last had in hand.
+        self.newest: list[WorkerDeath | None] = []
         limits_s = {
             spec.index: policy_of(spec.stage)[2]
             for spec in topology.nodes
             if spec.stage is not None
         }
         self.limits_s = {node: limit for node, limit in limits_s.items() if limit is not None}
-        self.limits = Limits(self.limits_s, blocks, worker)
+        self.limits = Limits(self.limits_s, records, worker)
 
     def begin_run(self, run: int) -> None:
+        """Forgets the deaths of the run before."""
         self.run = run
         self.deaths = {node: Deaths(deaths.was_ready) for node, deaths in self.deaths.items()}
         self.histories = {}
 
     def started(self, node: int) -> None:
         """A worker of this node was started."""
-        self.at_start[node] = self.committed(node)
+        self.at_start[node] = self.inputs.committed(node)
         self.born[node] = monotonic()
         self.due.pop(node, None)
 
@@ -98,38 +75,40 @@ class RestartPolicy:
         return tuple(tuple(self.histories.get(part, ())) for part in self.parts(node))
 
     def parts(self, node: int) -> Sequence[int]:
+        """The nodes whose jobs the worker of a node has."""
         return self.topology.nodes[node].parts or (node,)
 
     def restarts(self, node: int) -> int:
+        """How often in this run another worker took the place of one that died."""
         return self.deaths[node].count if node in self.deaths else 0
 
     def died(self, node: int, pid: int, exit_code: int | None) -> None:
         """Plans another worker, or raises what ends the run."""
-        spec, block = self.topology.nodes[node], self.blocks[node]
+        spec, record = self.topology.nodes[node], self.records[node]
         since = self.killed.pop(node, 0)
-        timed_out = since != 0 and block.item_since == since
+        timed_out = since != 0 and record.item_since == since
         name, how, items = (
             self.topology.title(node),
             way_to_go(exit_code),
-            block.tally(self.run).items_in,
+            record.tally(self.run).items_in,
         )
-        has_input = self.has_input(node)
-        moment = block.moment(self.run, has_input)
+        has_input = self.inputs.has_input(node)
+        moment = record.moment(self.run, has_input)
         self.newest = self.take_death(node, timed_out, how)
         if has_input:  # else all that it had in hand was done
             self.remember(node)
-        if is_stateful(spec) and not is_restorable(spec) and block.has_begun():
+        if is_stateful(spec) and not is_restorable(spec) and record.has_begun():
             if timed_out:
                 limit = f"timeout_s={self.limits_s[node]:g}"
                 raise ItemTimeout(
                     f"stage {name!r}: an item took longer than {limit} allows; {NO_STATE}"
                 )
             error = crash(name, pid, how, items, NO_STATE)
-            if block.done != self.run:
+            if record.done != self.run:
                 raise error
-            self.lost[node] = error  # of this run nothing is
+            self.lost[node] = error  # this run needs it no more; the next one does
             return
-        commits = self.committed(node) - self.at_start[node] + (since != 0 and not timed_out)
+        commits = self.inputs.committed(node) - self.at_start[node] + (since != 0 and not timed_out)
         deaths = self.deaths.setdefault(node, Deaths())
         now, born = monotonic(), self.born[node]
         wait_ms = deaths.died(
@@ -141,13 +120,14 @@ class RestartPolicy:
 
     def take_death(self, node: int, timed_out: bool, how: str) -> list[WorkerDeath | None]:
         """What each of its jobs had in hand."""
-        running, jobs = self.blocks[node].running, enumerate(self.parts(node), 1)
+        running, jobs = self.records[node].running, enumerate(self.parts(node), 1)
         return [
-            self.blocks[part].take_death(self.run, running == number, timed_out, how)
+            self.records[part].take_death(self.run, running == number, timed_out, how)
             for number, part in jobs
         ]
 
     def remember(self, node: int) -> None:
+        """Adds the newest death to the histories of its jobs."""
         for part, death in zip(self.parts(node), self.newest, strict=True):
             if death is not None:
                 self.histories[part] = remembered(self.histories.get(part, ()), death)
@@ -156,7 +136,7 @@ class RestartPolicy:
         """The nodes whose next worker is to be started now; raises what ends a run that needs a
         state which is gone."""
         for node, error in self.lost.items():
-            if self.blocks[node].done != self.run:
+            if self.records[node].done != self.run:
                 raise error
         now = monotonic() if self.due else 0.0
         return [node for node, when in self.due.items() if when <= now]
@@ -170,15 +150,17 @@ class RestartPolicy:
     def patience_ms(self) -> float | None:
         """After how many milliseconds there may be something to do; None: not before something
         happens."""
-        waits = [0.0] if any(self.blocks[node].done != self.run for node in self.lost) else []
+        waits = [0.0] if any(self.records[node].done != self.run for node in self.lost) else []
         waits += [max(0.0, when - monotonic()) * 1000 for when in self.due.values()]
         limits = self.limits.patience_ms()
         return min(waits if limits is None else [*waits, limits], default=None)
 
 
 def is_stateful(spec: NodeSpec) -> bool:
+    """Does the job of a node keep something from item to item?"""
     return spec.stage is not None and spec.stage.is_stateful
 
 
 def is_restorable(spec: NodeSpec) -> bool:
+    """Can another worker go on with the state of the job?"""
     return spec.stage is not None and spec.stage.is_restorable

@@ -14,27 +14,20 @@ Rule 3.  It is looked twice in an eighth of the limit while an item is at its jo
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from time import perf_counter_ns
-from typing import Final, Protocol
+from typing import Final
 
-from conveyor.runtime.shm.control_block import NodeBlock
+from conveyor.runtime.policies.contract import ItemClock, StoppableWorker
 
-__all__ = ["Limits", "Stopwatch", "Worker"]
+__all__ = ["Limits", "Stopwatch"]
 
-NANO: Final = 10**9
+NS_PER_S: Final = 10**9
 LEAST_NS: Final = 10_000_000  # between two looks
 
 
-class Worker(Protocol):
-    """What is asked about a worker."""
-
-    def is_stopped(self) -> bool: ...
-    def was_stopped(self) -> bool: ...
-
-
 class Stopwatch:
-    """For the items of one node, one after the other.
+    """Measures how long each item of one node is at its job.
 
     >>> watch = Stopwatch(limit=80, least=1)
     >>> watch.left(7, now=10)  # since 7: so it is looked again after half of an eighth
@@ -48,7 +41,7 @@ class Stopwatch:
         self.looked = 0
         self.spent = 0
 
-    def is_over(self, since: int, now: int, worker: Worker) -> bool:
+    def is_over(self, since: int, now: int, worker: StoppableWorker) -> bool:
         """Has the item that began at `since` had its time?"""
         self.turn_to(since)
         if not since:
@@ -74,18 +67,21 @@ class Stopwatch:
 
 
 class Limits:
-    """Of the nodes whose jobs have one, in seconds; `worker` gives that of a node, or None while
-    there is none."""
+    """The time limits of all nodes whose jobs have one, in seconds.
+
+    `clocks` are there for each node, by its number; `worker` gives the worker of a node, or None
+    while there is none.
+    """
 
     def __init__(
         self,
         limits_s: Mapping[int, float],
-        blocks: list[NodeBlock],
-        worker: Callable[[int], Worker | None],
+        clocks: Sequence[ItemClock],
+        worker: Callable[[int], StoppableWorker | None],
     ) -> None:
-        self.blocks = blocks
+        self.clocks = clocks
         self.worker = worker
-        self.watches = {node: Stopwatch(int(limit * NANO)) for node, limit in limits_s.items()}
+        self.watches = {node: Stopwatch(int(limit * NS_PER_S)) for node, limit in limits_s.items()}
 
     def over(self) -> dict[int, int]:
         """The nodes whose item has had its time, with when it began."""
@@ -94,7 +90,7 @@ class Limits:
         now = perf_counter_ns()
         found: dict[int, int] = {}
         for node, watch in self.watches.items():
-            since = self.blocks[node].item_since
+            since = self.clocks[node].item_since
             worker = self.worker(node)
             if worker is not None and watch.is_over(since, now, worker):
                 found[node] = since
@@ -105,7 +101,7 @@ class Limits:
         now = perf_counter_ns() if self.watches else 0
         return min(
             (
-                watch.left(self.blocks[node].item_since, now) / 1e6
+                watch.left(self.clocks[node].item_since, now) / 1e6
                 for node, watch in self.watches.items()
             ),
             default=None,

@@ -2,12 +2,12 @@
 circle.
 
 Knows: what each worker says that it waits for, and whether the channels bear that out.  Must never
-know: how anybody waits.
+know: how a worker waits or is woken.
 
-Rule 1.  A circle is told only if each node in it sleeps, and what it waits for is not there, in two
-         looks between which nobody of the circle woke.  Then nobody of them can ever go on, so
-         nobody is told of a circle by mistake.
-Rule 2.  What only keeps things even gives way before a circle is told: the allowance of a lane of a
+Rule 1.  A circle is reported only if each node in it sleeps, and what it waits for is not there, in
+         two looks between which no node of the circle woke.  Then none of them can ever go on, so
+         no circle is reported by mistake.
+Rule 2.  What only keeps things even gives way before a circle is reported: the allowance of a lane of a
          balancing fork, and the bytes of a pipe that has room for more items.  What is left holds
          for the graph as it is written, in either world.
 Rule 3.  A worker that sleeps in two successive looks although what it waits for is there, and no
@@ -17,7 +17,7 @@ Rule 3.  A worker that sleeps in two successive looks although what it waits for
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from time import monotonic
 from typing import Final, NamedTuple, TypeAlias
 
@@ -25,10 +25,7 @@ from conveyor.errors import Deadlock
 from conveyor.graph.deadlock import ChannelState, Circle, Wait, WaitsFor, find_cycle, stuck_nodes
 from conveyor.graph.route import Leaf, balances, leaves
 from conveyor.graph.topology import Topology, channels_of
-from conveyor.runtime.shm.control_block import NodeBlock
-from conveyor.runtime.shm.layout import Layout
-from conveyor.runtime.shm.memory import Memory
-from conveyor.runtime.shm.ring import RingState
+from conveyor.runtime.policies.contract import ChannelView, SleepState
 from conveyor.runtime.step.contract import FOR_NOTHING, FOR_ROOM, WaitReason
 
 __all__ = ["Watchdog"]
@@ -40,57 +37,58 @@ Part: TypeAlias = Callable[[int, tuple[int, ...], WaitReason], tuple[int, ...]]
 
 
 class Found(NamedTuple):
-    """The nodes that give way from now on, and those that somebody forgot to wake."""
+    """The nodes whose soft limits are lifted from now on, and those that have lost a wakeup."""
 
     yielding: list[int]
     forgotten: list[int]
 
 
-NOBODY: Final = Found([], [])
+NOTHING: Final = Found([], [])
 
 
 class Watchdog:
-    """Of one open pipeline; `look` is called when nothing has happened for a while."""
+    """Watches one open pipeline; `look` is called when nothing has happened for a while.
+
+    `workers` are those of each node, by its number; `channel` says how a channel stands now;
+    `is_notified`: is there a wakeup on its way to a node?
+    """
 
     def __init__(
         self,
         topology: Topology,
-        layout: Layout,
-        memory: Memory,
-        blocks: list[NodeBlock],
+        workers: Sequence[SleepState],
+        channel: Callable[[int], ChannelView],
         is_notified: Callable[[int], bool],
     ) -> None:
         self.topology = topology
-        self.layout = layout
-        self.memory = memory
-        self.blocks = blocks
+        self.workers = workers
+        self.channel = channel
         self.is_notified = is_notified
-        self.suspects: dict[
-            int, int
-        ] = {}  # who seemed to be forgotten in the last look, and how often it had slept by then
+        # Nodes that seemed to be forgotten in the last look, and how often each had slept by then.
+        self.suspects: dict[int, int] = {}
         self.next_look = 0.0
 
     def look(self, run: int, parents: Mapping[int, WaitReason]) -> Found:
-        """Who has to be woken; raises `Deadlock` if there is a circle.
+        """The nodes that have to be woken.  Raises `Deadlock` if there is a circle.
 
         `parents` are what the source and the sink wait for.
         """
         now = monotonic()
         if now < self.next_look:
-            return NOBODY
+            return NOTHING
         self.next_look = now + EVERY_S
-        sleeps = [block.sleeps for block in self.blocks]
+        sleeps = [worker.sleeps for worker in self.workers]
         waits = self.waits(run, parents)
         lacking = self.only(self.lacking, waits, parents)
         firm = self.only(self.firm, lacking, parents)
         told = self.describe_circle(firm, run, parents)
         stuck = stuck_nodes(self.topology, lacking) if firm != lacking and told is None else []
-        is_still = sleeps == [block.sleeps for block in self.blocks]
+        is_still = sleeps == [worker.sleeps for worker in self.workers]
         if told is not None and is_still:
             raise Deadlock(told)
         yielding = [node for node in stuck if is_still and firm.get(node) != lacking[node]]
         for node in yielding:
-            self.blocks[node].lift_soft_limits()
+            self.workers[node].lift_soft_limits()
         others = {
             node: wait
             for node, wait in waits.items()
@@ -101,8 +99,8 @@ class Watchdog:
     def describe_circle(
         self, waits: Mapping[int, Wait], run: int, parents: Mapping[int, WaitReason]
     ) -> str | None:
-        """The shortest circle in words, if there is one and its channels are as those say who
-        wait."""
+        """The shortest circle in words, if there is one and its channels bear out what its nodes
+        say."""
         circle = find_cycle(self.topology, waits)
         states = self.states(circle, run, parents) if circle is not None else None
         return circle.describe(states) if circle is not None and states is not None else None
@@ -110,7 +108,8 @@ class Watchdog:
     def only(
         self, part: Part, waits: Mapping[int, Wait], parents: Mapping[int, WaitReason]
     ) -> dict[int, Wait]:
-        """Of each wait for room the channels that are a `part` of it; nobody waits for none."""
+        """Of each wait for room the channels that are a `part` of it; a node with none of them does
+        not wait."""
         left = {
             node: wait
             if wait.kind is WaitsFor.ITEMS
@@ -125,26 +124,26 @@ class Watchdog:
         room for a single item."""
         if reason.items or self.has_allowances(node):
             return channels
-        return tuple(channel for channel in channels if not self.ring(channel).has_room_for(1))
+        return tuple(channel for channel in channels if not self.channel(channel).has_room_for(1))
 
     def firm(self, node: int, channels: tuple[int, ...], reason: WaitReason) -> tuple[int, ...]:
         """Those that cannot give way."""
         if reason.items == 0:
             return () if self.has_allowances(node) else channels
-        if self.blocks[node].soft_limits_lifted:
+        if self.workers[node].soft_limits_lifted:
             return channels
         return tuple(
-            channel for channel in channels if not self.ring(channel).has_room_for(reason.items)
+            channel for channel in channels if not self.channel(channel).has_room_for(reason.items)
         )
 
     def has_allowances(self, node: int) -> bool:
-        """Does the node give its lanes no more than it thinks good?"""
+        """Does the node give each lane only as much as it has measured to be good?"""
         route = self.topology.nodes[node].route
-        return balances(route) and not self.blocks[node].soft_limits_lifted
+        return balances(route) and not self.workers[node].soft_limits_lifted
 
     def forgotten(self, run: int, waits: Mapping[int, Wait], sleeps: list[int]) -> list[int]:
-        """The workers of which this is true now and was in the look before, and which have not been
-        awake since."""
+        """The nodes that could go on now, and could in the look before, and have not been awake
+        since."""
         before = self.suspects
         self.suspects = {
             node: sleeps[node]
@@ -154,7 +153,7 @@ class Watchdog:
         return [
             node
             for node, slept in self.suspects.items()
-            if before.get(node) == slept == self.blocks[node].sleeps
+            if before.get(node) == slept == self.workers[node].sleeps
         ]
 
     def could_go_on(self, node: int, wait: Wait, run: int) -> bool:
@@ -163,28 +162,29 @@ class Watchdog:
         Room is where a channel is empty; items have come if there are some in one channel, or in
         each for a zip.
         """
-        rings = [self.ring(channel) for channel in wait.channels]
+        channels = [self.channel(channel) for channel in wait.channels]
         if wait.kind is WaitsFor.ROOM:
-            return all(ring.is_empty() for ring in rings)
-        there = [not ring.is_empty() for ring in rings]
+            return all(channel.is_empty() for channel in channels)
+        there = [not channel.is_empty() for channel in channels]
         if any(there) and all(
             isinstance(source, Leaf) for source in self.topology.nodes[node].inputs
         ):
             return True
-        return all(full or ring.ended == run for full, ring in zip(there, rings, strict=True))
-
-    def ring(self, channel: int) -> RingState:
-        return RingState(self.layout.ring(self.memory, channel))
+        return all(
+            has_items or channel.ended == run
+            for has_items, channel in zip(there, channels, strict=True)
+        )
 
     def wait_reason(self, node: int, parents: Mapping[int, WaitReason]) -> WaitReason:
-        return parents[node] if node in parents else self.blocks[node].wait_reason()
+        """What a node waits for, as it says itself."""
+        return parents[node] if node in parents else self.workers[node].wait_reason()
 
     def waits(self, run: int, parents: Mapping[int, WaitReason]) -> dict[int, Wait]:
         """What each node that sleeps waits for."""
         waits: dict[int, Wait] = {}
-        for node, block in enumerate(self.blocks):
+        for node, worker in enumerate(self.workers):
             reason = self.wait_reason(node, parents)
-            if reason.kind == FOR_NOTHING.kind or (node not in parents and block.done == run):
+            if reason.kind == FOR_NOTHING.kind or (node not in parents and worker.done == run):
                 continue
             for_room = reason.kind == FOR_ROOM
             spec = self.topology.nodes[node]
@@ -202,21 +202,21 @@ class Watchdog:
     def states(
         self, circle: Circle, run: int, parents: Mapping[int, WaitReason]
     ) -> dict[int, ChannelState] | None:
-        """How the channels of a circle stand; None if one of them is not as who waits for it
-        says."""
+        """How the channels of a circle stand; None if one of them is not as the node says that
+        waits for it."""
         states: dict[int, ChannelState] = {}
         for link in circle.links:
-            ring = self.ring(link.channel)
+            channel = self.channel(link.channel)
             reason = self.wait_reason(link.node, parents)
             by_bytes = False
             if link.kind is WaitsFor.ITEMS:
-                if not ring.is_empty() or ring.ended == run:
+                if not channel.is_empty() or channel.ended == run:
                     return None
             else:
-                by_bytes = ring.has_room_for(max(reason.items, 1))
-                if (by_bytes or reason.items == 0) and not ring.queued:
+                by_bytes = channel.has_room_for(max(reason.items, 1))
+                if (by_bytes or reason.items == 0) and not channel.queued:
                     return None
             states[link.channel] = ChannelState(
-                ring.queued, ring.capacity, by_bytes and reason.items > 0
+                channel.queued, channel.capacity, by_bytes and reason.items > 0
             )
         return states
