@@ -1,8 +1,4 @@
-"""File descriptors: which numbers are not for us, and whether there are enough of the others.
-
-Knows: that 0, 1 and 2 are the program's, and that a process may have only so many.  Must never
-know: what a descriptor is for.
-"""
+"""File descriptors: 0, 1 and 2 stay the program's, and there are enough of the others."""
 
 from __future__ import annotations
 
@@ -27,6 +23,7 @@ def fill_standard() -> None:
 
 
 def is_open(fd: int) -> bool:
+    """Is this number an open descriptor of this process?"""
     try:
         os.fstat(fd)
     except OSError:
@@ -35,11 +32,10 @@ def is_open(fd: int) -> bool:
 
 
 def check_room(count: int, what: str) -> None:
-    """Raises `TooFewDescriptors` unless this process can have `count` more, which is found out by
-    having them for a moment.
+    """Raises `TooFewDescriptors` unless this process can open `count` more.
 
-    Nothing has been started then.  multiprocessing, which runs out of them halfway, would keep the
-    half that it got, and a worker that was forked would have none left for itself.
+    It opens them for a moment, before anything is started.  Where descriptors ran out halfway,
+    multiprocessing would keep those that it got, and a forked worker would have none left.
     """
     had: list[int] = []
     try:
@@ -55,9 +51,10 @@ def check_room(count: int, what: str) -> None:
             else f"this process, which may have {_limit()},"
         )
         raise TooFewDescriptors(
-            f"{what} needs up to {count} more file descriptors, and {whose} has only {len(had)} left. Raise the limit "
-            "(`ulimit -n 4096` in the shell, or resource.setrlimit(resource.RLIMIT_NOFILE, ...) in the program), close files, "
-            "or open fewer pipelines at once"
+            f"{what} needs up to {count} more file descriptors, and {whose} has only {len(had)} "
+            "left. Raise the limit (`ulimit -n 4096` in the shell, or "
+            "resource.setrlimit(resource.RLIMIT_NOFILE, ...) in the program), close files, or open "
+            "fewer pipelines at once"
         ) from error
     finally:
         for fd in had:

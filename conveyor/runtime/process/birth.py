@@ -1,7 +1,7 @@
 """What a new worker process does first, however it was started.
 
-Knows: what a process must be told to be one of multiprocessing's, and how orders travel.  Must
-never know: pipelines.
+This file knows how orders travel, and what a process must be told so that jobs may use
+multiprocessing in it.  It must never know pipelines.
 
 Rule 1.  A worker never imports the program's main module, so no script needs a main guard.
 Rule 2.  A process that is new reads its parent's import path before anything else that its parent
@@ -41,7 +41,7 @@ __all__ = [
 ]
 
 Descriptors: TypeAlias = dict[int, int]
-"""What travels beside an order: the numbers that descriptors have in the parent -> those that they have in the worker."""
+"""The numbers of descriptors that travel beside an order: in the parent -> in the worker."""
 
 Target: TypeAlias = Callable[[object, Descriptors], None]
 
@@ -54,39 +54,45 @@ READ_AT_ONCE: Final = 1 << 20
 
 
 class Identity(NamedTuple):
-    """What a worker is to multiprocessing, so that a job may use that as the program may."""
+    """What a worker is to multiprocessing, so that a job may use that as the program may.
+
+    key: by which the processes of a program know one another, such as a manager and its clients;
+    start_method: that the program has chosen for its own processes; tracker: the parent's
+    descriptor of multiprocessing's resource tracker.
+    """
 
     name: str
     parent: int
-    key: bytes  # by which the processes of a program know one another, such as a manager and its clients
+    key: bytes
     arguments: list[str]
-    start_method: str | None  # that the program has chosen for its own processes
-    tracker: int | None  # the parent's descriptor of multiprocessing's resource tracker
+    start_method: str | None
+    tracker: int | None
 
     @classmethod
     def of_a_child(cls, name: str) -> Identity:
-        """Of a worker that this process is about to start."""
+        """Makes the identity of a worker that this process is about to start."""
         chosen = multiprocessing.get_start_method(allow_none=True)
         key = bytes(multiprocessing.current_process().authkey)
         return cls(
-            name,
-            os.getpid(),
-            key,
-            list(getattr(sys, "argv", ())),
-            chosen,
-            getattr(_tracker(), "_fd"),  # noqa: B009
+            name=name,
+            parent=os.getpid(),
+            key=key,
+            arguments=list(getattr(sys, "argv", ())),
+            start_method=chosen,
+            tracker=getattr(_tracker(), "_fd"),  # noqa: B009
         )
 
 
 def _tracker() -> object:
-    """multiprocessing's tracker of what has a name: one for a program; its other processes must be
-    given its descriptor."""
+    """Gives multiprocessing's resource tracker.
+
+    A program has one.  Its other processes must be given its descriptor.
+    """
     return resource_tracker._resource_tracker  # pyright: ignore[reportPrivateUsage]  # it has no public name
 
 
 def fork(work: Callable[[], int]) -> int:
-    """Forks a process that does `work`, whose result is its exit code, and then ends; gives its
-    number."""
+    """Forks a process that calls `work` and exits with what that returns; gives its pid."""
     util._flush_std_streams()  # type: ignore[attr-defined]  # else what is in them comes out of both
     pid = os.fork()
     if pid:
@@ -104,33 +110,41 @@ def fork(work: Callable[[], int]) -> int:
 
 
 def live(
-    who: Identity, target: Target, order: object, descriptors: Descriptors, lifeline: int
+    identity: Identity, target: Target, order: object, descriptors: Descriptors, lifeline: int
 ) -> int:
-    """The life of a process as one of multiprocessing's; gives its exit code.  `lifeline` is ready
-    when the parent is gone."""
+    """Lives the life of one of multiprocessing's processes; gives its exit code.
+
+    `lifeline` is readable when the parent is gone.
+    """
     # A handler that does nothing, and not none: a program that a job starts would inherit that, and
     # outlive a Ctrl-C.
     signal.signal(signal.SIGINT, ignore)
     signal.siginterrupt(signal.SIGINT, False)
     signal.pthread_sigmask(signal.SIG_SETMASK, ())  # it was born with interrupts blocked
     is_a_worker()
-    process = multiprocessing.Process(target=target, args=(order, descriptors), name=who.name)
-    process.authkey = who.key
-    setattr(process, "_parent_pid", who.parent)  # noqa: B010  # it may be the child of another process
+    process = multiprocessing.Process(target=target, args=(order, descriptors), name=identity.name)
+    process.authkey = identity.key
+    setattr(process, "_parent_pid", identity.parent)  # noqa: B010  # it may be the child of another process
     return cast("int", process._bootstrap(lifeline))  # type: ignore[attr-defined]  # as each of its start methods does
 
 
 def ignore(_number: int, _frame: FrameType | None) -> None:
-    """Of an interrupt, which is for the whole group: the program gets it, too, and ends its
-    workers."""
+    """Handles an interrupt by doing nothing: the program gets it, too, and ends its workers."""
 
 
 def write_order(
-    way: socket.socket, who: Identity, lifeline: int, fds: list[int], target: Target, order: object
+    way: socket.socket,
+    identity: Identity,
+    lifeline: int,
+    fds: list[int],
+    target: Target,
+    order: object,
 ) -> None:
-    """Sends a new process what it is to do; nothing, if it is gone already."""
-    fds = [*fds, *([who.tracker] if who.tracker is not None else [])]
-    data = pickle.dumps((tuple(who), fds, lifeline, list(sys.path), pickle.dumps((target, order))))
+    """Sends a new process what it is to do; does nothing if it is gone already."""
+    fds = [*fds, *([identity.tracker] if identity.tracker is not None else [])]
+    data = pickle.dumps(
+        (tuple(identity), fds, lifeline, list(sys.path), pickle.dumps((target, order)))
+    )
     try:
         way.sendall(HEAD.pack(len(fds), len(data)))
         for at in range(0, len(fds), CHUNK):
@@ -141,8 +155,10 @@ def write_order(
 
 
 def read_order(way: socket.socket) -> int:
-    """Reads what this process is to do, and does it; gives its exit code.  Raises `EOFError` if
-    there is no parent."""
+    """Reads what this process is to do, and does it; gives its exit code.
+
+    Raises `EOFError` if the parent is gone.
+    """
     count, size = HEAD.unpack(_exactly(way, HEAD.size))
     received: list[int] = []
     while len(received) < count:
@@ -152,17 +168,17 @@ def read_order(way: socket.socket) -> int:
         received += fds
     for fd in received:
         os.set_inheritable(fd, False)
-    identity, fds, lifeline, path, work = pickle.loads(_exactly(way, size))
+    fields, fds, lifeline, path, work = pickle.loads(_exactly(way, size))
     descriptors = dict(zip(fds, received, strict=True))
-    who = Identity(*identity)
+    identity = Identity(*fields)
     sys.path[:] = path
-    sys.argv = who.arguments
-    if who.start_method is not None:
-        multiprocessing.set_start_method(who.start_method, force=True)
-    if who.tracker is not None:
-        setattr(_tracker(), "_fd", descriptors[who.tracker])  # noqa: B010
+    sys.argv = identity.arguments
+    if identity.start_method is not None:
+        multiprocessing.set_start_method(identity.start_method, force=True)
+    if identity.tracker is not None:
+        setattr(_tracker(), "_fd", descriptors[identity.tracker])  # noqa: B010
     target, order = pickle.loads(work)
-    return live(who, target, order, descriptors, descriptors[lifeline])
+    return live(identity, target, order, descriptors, descriptors[lifeline])
 
 
 def _exactly(way: socket.socket, size: int) -> bytes:
@@ -176,13 +192,10 @@ def _exactly(way: socket.socket, size: int) -> bytes:
 
 
 def spawned(fd: int) -> int:
-    """What a process does that knows nothing; `fd` is its way from the parent.  Gives its exit
-    code."""
+    """Lives the life of a new process, which reads from `fd` what to do; gives its exit code."""
     fill_standard()
     os.set_inheritable(fd, False)
-    with socket.socket(
-        fileno=fd
-    ) as way:  # open until the end, which the parent may learn from that
+    with socket.socket(fileno=fd) as way:  # closed at the end, which is how the parent learns of it
         try:
             return read_order(way)
         except EOFError:  # the parent is gone, or does not want it any more

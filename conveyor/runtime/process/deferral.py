@@ -1,8 +1,5 @@
 """Signal handlers put off while something must not be left half done.
 
-Knows: Python's handlers, and that the main thread runs them between any two steps of it.  Must
-never know: processes, runs.
-
 A handler may raise: Ctrl-C does, and so do time limits by SIGALRM.  Blocking signals is not enough,
 since another thread would take them and the main thread still run their handlers; so each handler
 is replaced by one that makes a note, and called later.
@@ -35,8 +32,7 @@ SIGNALS: Final = tuple(sorted(signal.valid_signals() - {signal.SIGKILL, signal.S
 
 
 class State:
-    """Of the main thread, which alone runs handlers: how deep it is in deferrals, and what was put
-    off."""
+    """How deep the main thread is in deferrals, and what was put off; it alone runs handlers."""
 
     def __init__(self) -> None:
         self.depth = 0
@@ -48,7 +44,7 @@ state = State()
 
 
 def note(number: int, _frame: FrameType | None) -> None:
-    """The handler of every signal while handlers are put off."""
+    """Notes a signal: the handler of every signal while handlers are put off."""
     if number not in state.arrived:
         state.arrived.append(number)
 
@@ -95,10 +91,9 @@ def deliver() -> None:
 
 
 def interruptible(call: Callable[[], T]) -> T:
-    """Inside a deferral: `call()`, with the handlers of the program in force as long as it takes.
+    """Calls `call` inside a deferral, with the handlers of the program in force meanwhile.
 
-    What a handler raises comes out as itself, also where it was taken for an error of what it
-    interrupted.
+    Raises what a handler raises, as itself, also where `call` took it for an error of its own.
     """
     depth = state.depth
     if depth == 0 or not _is_main():
@@ -120,8 +115,10 @@ def interruptible(call: Callable[[], T]) -> T:
 
 
 def is_of_a_handler(error: BaseException) -> bool:
-    """Was this raised by what is now a signal handler of the program?  It may be of any type, that
-    of an error of ours, too."""
+    """Was this raised by a signal handler of the program?
+
+    It may be of any type, so only its traceback tells.
+    """
     handlers = [handler for _, handler in state.kept] + [
         signal.getsignal(number) for number in SIGNALS
     ]
@@ -150,9 +147,8 @@ def _hold(depth: int) -> None:
                 state.kept.append((number, handler))
                 signal.signal(number, note)
         state.depth = depth
-    except (
-        ValueError
-    ):  # an embedded interpreter, whose main thread is not Python's: it runs no handlers
+    except ValueError:
+        # An embedded interpreter, whose main thread is not Python's: it runs no handlers.
         state.kept.clear()
     except BaseException:
         _hold(depth)
@@ -188,7 +184,7 @@ def _call_handlers() -> None:
 
 
 def _forget() -> None:
-    """In a process that was forked: the signals were its parent's."""
+    """Forgets, in a forked process, the signals of its parent."""
     state.arrived.clear()
     state.depth = 0
     _put_back()

@@ -1,10 +1,10 @@
 """The process that forks workers: one for a program, with all imported that a worker needs.
 
-Knows: who asks, and the children.  Must never know: what they do.
+It must never know what the workers do.
 
-It is another than multiprocessing's own: that one listens under a name in a directory for temporary
-files, serves only the process that started it, hands its environment on to all that the program
-starts, and cannot be replaced.
+It is not multiprocessing's own fork server: that one listens under a name in a directory for
+temporary files, serves only the process that started it, hands its environment on to all that the
+program starts, and cannot be replaced.
 """
 
 from __future__ import annotations
@@ -26,9 +26,8 @@ from conveyor.runtime.process.importing import loading
 
 __all__ = ["NUMBER", "serve"]
 
-NUMBER = struct.Struct(
-    "=q"
-)  # a process, or the negative number of an error; then the status with which it ended
+# A pid, or the negative number of an error; later the status with which the process ended.
+NUMBER = struct.Struct("=q")
 
 
 def serve(fd: int, preload: list[str]) -> None:
@@ -39,9 +38,8 @@ def serve(fd: int, preload: list[str]) -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     with loading():
         for name in preload:
-            with contextlib.suppress(
-                Exception
-            ):  # what cannot be imported here is told where a worker needs it
+            # What cannot be imported here is reported where a worker needs it.
+            with contextlib.suppress(Exception):
                 importlib.import_module(name)
     gc.freeze()  # what all workers share stays shared: no collector writes to it
     with socket.socket(fileno=fd) as requests:
@@ -49,7 +47,7 @@ def serve(fd: int, preload: list[str]) -> None:
 
 
 class Server:
-    """The children, and the way from each to its parent, on which its end is told."""
+    """Forks workers, and tells their parent on the way to each how it ended."""
 
     def __init__(self, requests: socket.socket) -> None:
         self.requests = requests
@@ -74,7 +72,7 @@ class Server:
                     self.answer()
 
     def answer(self) -> None:
-        """Forks a worker, or learns that nobody will ask for one any more."""
+        """Forks a worker, or learns that no more will be asked for."""
         try:
             request, ways, _, _ = socket.recv_fds(self.requests, 1, 1, CLOEXEC)
         except ConnectionResetError:
@@ -94,7 +92,7 @@ class Server:
                 tell(way, pid)
 
     def child(self, way: int) -> int:
-        """The life of a worker."""
+        """Lives the life of a worker."""
         signal.set_wakeup_fd(-1)
         signal.signal(signal.SIGCHLD, signal.SIG_DFL)
         self.requests.close()
@@ -103,7 +101,7 @@ class Server:
         return spawned(way)
 
     def reap(self) -> None:
-        """Tells of each child that has ended how it did."""
+        """Tells the parent of each child that has ended."""
         while self.ways:
             pid, status = os.waitpid(-1, os.WNOHANG)
             if pid == 0:
@@ -114,7 +112,5 @@ class Server:
 
 
 def tell(way: int, number: int) -> None:
-    with contextlib.suppress(
-        BrokenPipeError, ConnectionResetError
-    ):  # the parent does not want to know any more
+    with contextlib.suppress(BrokenPipeError, ConnectionResetError):  # the parent is gone
         os.write(way, NUMBER.pack(number))

@@ -1,7 +1,5 @@
 """Which modules are being imported, and whether a pipeline may be run meanwhile.
 
-Knows: what a module that is not whole yet looks like.  Must never know: pipelines.
-
 A worker that imports the module of its job runs that module's code.  If that runs a pipeline, its
 worker imports the module, too, and so on without end.
 """
@@ -19,7 +17,7 @@ __all__ = ["check_may_run", "importing", "loading", "modules_being_imported", "r
 
 
 class State:
-    """Of this process."""
+    """What this process is importing, and what its ancestors were when they started it."""
 
     def __init__(self) -> None:
         self.is_loading = False
@@ -30,17 +28,16 @@ state = State()
 
 
 def modules_being_imported() -> list[str]:
-    """The modules that any thread is importing, the innermost last.
+    """Gives the modules that any thread is importing, the innermost last.
 
-    Read off the modules themselves: the frames of a thread that runs cannot be walked safely from
-    another.
+    They are read off the modules themselves: the frames of a thread that runs cannot be walked
+    safely from another.
     """
     return [name for name, module in sys.modules.copy().items() if _is_being_imported(module)]
 
 
 def _is_being_imported(module: object) -> bool:
-    """Is it between its first line and its last?  Asks without a `__getattr__` of the module's
-    own."""
+    """Is a module between its first line and its last?  Calls no `__getattr__` of the module."""
     if not isinstance(module, ModuleType):
         return False
     names = ModuleType.__getattribute__(module, "__dict__")
@@ -49,8 +46,7 @@ def _is_being_imported(module: object) -> bool:
 
 @contextlib.contextmanager
 def loading() -> Generator[None]:
-    """Within it this process imports and unpickles what it was told to, and no pipeline may be
-    run."""
+    """A block in which this process imports and unpickles its stages, and may run no pipeline."""
     state.is_loading = True
     try:
         yield
@@ -65,7 +61,7 @@ def remember(modules: Iterable[str]) -> None:
 
 
 def importing() -> tuple[str, ...]:
-    """What a worker that is started now has to remember."""
+    """Gives what a worker that is started now has to remember."""
     return tuple(sorted(state.of_ancestors.union(modules_being_imported())))
 
 
@@ -78,8 +74,9 @@ def check_may_run() -> None:
     )
     if again:
         raise LifecycleError(
-            f"module {again[-1]!r} runs a pipeline while it is imported, and the workers of that pipeline import it, too: "
-            "each would start workers of its own, without end. Put the run into a function, or below "
+            f"module {again[-1]!r} runs a pipeline while it is imported, and the workers of that "
+            "pipeline import it, too: each would start workers of its own, without end. "
+            "Put the run into a function, or below "
             '`if __name__ == "__main__":`'
         )
     if state.is_loading:

@@ -1,7 +1,5 @@
 """What a program has set in its interpreter, which no system call tells: limits, decimal
 arithmetic, locale.
-
-Knows: how each is asked for and set.  Must never know: how it travels.
 """
 
 from __future__ import annotations
@@ -17,8 +15,10 @@ __all__ = ["Settings"]
 
 
 class Settings(NamedTuple):
-    """Of the thread that asks.  A module that the program has not imported is as it always is, and
-    is not imported for this."""
+    """The settings of the thread that asks.
+
+    A module that the program has not imported has its defaults, and is not imported for this.
+    """
 
     recursion: int
     digits: int | None  # of an int as text; None where there is no limit to be set
@@ -28,22 +28,20 @@ class Settings(NamedTuple):
 
     @classmethod
     def of_the_program(cls) -> Settings:
-        """As they are now."""
+        """Gives the settings as they are now."""
         digits = getattr(sys, "get_int_max_str_digits", None)
         decimal, locale = sys.modules.get("decimal"), sys.modules.get("locale")
         return cls(
-            sys.getrecursionlimit(),
-            None if digits is None else digits(),
-            sys.getswitchinterval(),
-            None if decimal is None else decimal.getcontext().copy(),
-            None if locale is None else locale.setlocale(locale.LC_ALL),
+            recursion=sys.getrecursionlimit(),
+            digits=None if digits is None else digits(),
+            switching_s=sys.getswitchinterval(),
+            arithmetic=None if decimal is None else decimal.getcontext().copy(),
+            locale=None if locale is None else locale.setlocale(locale.LC_ALL),
         )
 
     def take(self) -> None:
-        """Makes this interpreter so."""
-        with contextlib.suppress(
-            RecursionError
-        ):  # this is deeper than the limit: it cannot be set here
+        """Gives this interpreter these settings."""
+        with contextlib.suppress(RecursionError):  # this is deeper than the limit already
             sys.setrecursionlimit(self.recursion)
         if self.digits is not None:
             sys.set_int_max_str_digits(self.digits)
@@ -55,5 +53,5 @@ class Settings(NamedTuple):
         if self.locale is not None:
             import locale
 
-            with contextlib.suppress(locale.Error):  # the program's has a part that has no name
+            with contextlib.suppress(locale.Error):  # a part of the program's has no name
                 locale.setlocale(locale.LC_ALL, self.locale)

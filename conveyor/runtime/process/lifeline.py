@@ -1,7 +1,5 @@
 """How workers come to end with their parent.
 
-Knows: pipes and signals.  Must never know: what a worker is.
-
 A worker is killed by the system when its parent is gone, whatever it is doing: the parent alone
 holds the write end of a pipe, its *lifeline*, and the end of the last writer sends the reader's
 signal.
@@ -31,9 +29,7 @@ class _Lifeline:
         os.register_at_fork(after_in_child=self.drop)
 
     def read_end(self) -> int:
-        user = (
-            os.geteuid()
-        )  # a worker opens its end once more, which it cannot if it is not its own
+        user = os.geteuid()  # a worker opens its end once more, so it must be its own
         if user not in self.ends:
             self.ends[user] = os.pipe()
         return self.ends[user][0]
@@ -48,13 +44,13 @@ _lifeline = _Lifeline()
 
 
 def lifeline() -> int:
-    """The read end of this process's lifeline, for its workers."""
+    """Gives the read end of this process's lifeline, for its workers."""
     return _lifeline.read_end()
 
 
 def end_with_parent(fd: int) -> None:
-    """Called in a worker: from now on it is killed as soon as nobody holds the other end of `fd`
-    any more."""
+    """Called in a worker: from now on it is killed as soon as no process holds the other end of
+    `fd`."""
     try:
         # A description of its own, since the owner of the signal is kept there and workers share
         # what they inherit.

@@ -1,7 +1,5 @@
 """What becomes of a process that a job forks, once it comes out of the job.
 
-Knows: frames of the thread that has forked.  Must never know: nodes, channels.
-
 The child has all that its parent had, the worker's loop, too.  Back in that, two processes would do
 the work of one on the same channels.  So the child ends where it comes out of the job, as a program
 does: by the code of `sys.exit`, with the traceback of an error, or else quietly.  Only a trace
@@ -28,7 +26,7 @@ Raised: TypeAlias = tuple[type[BaseException], BaseException, TracebackType | No
 
 
 class Watch:
-    """Of a child that may come back: its trace function, and that of its parent, such as a
+    """The trace function of a child that may come back, and that of its parent, such as a
     debugger's."""
 
     ours: Any = None
@@ -37,14 +35,16 @@ class Watch:
 
 
 def end_children_of_jobs(never_returns: CodeType) -> None:
-    """To be called once in a worker, before its first job; a child that comes to `never_returns` is
-    left alone."""
+    """Called once in a worker, before its first job.
+
+    A child that comes to `never_returns` is left alone.
+    """
     Watch.never_returns = never_returns
     os.register_at_fork(after_in_child=_watch)
 
 
 def is_a_worker() -> None:
-    """To be called in a child that does not come back: it is a process of its own kind."""
+    """Called in a child that does not come back to the job's caller: it is left alone."""
     if Watch.ours is not None and sys.gettrace() is Watch.ours:
         sys.settrace(Watch.before)
 
@@ -54,9 +54,8 @@ def _watch() -> None:
     entry = caller = here.f_back if here is not None else None
     while entry is not None and not entry.f_code.co_filename.startswith(LIBRARY):
         entry = entry.f_back
-    if (
-        entry is None or entry is caller
-    ):  # a thread of the program's own, or the library itself, which knows what it does
+    # A thread of the program's own has forked, or the library itself, which knows what it does.
+    if entry is None or entry is caller:
         return
     entry.f_trace = _came_back
     Watch.before, Watch.ours = sys.gettrace(), _called_from(entry)
@@ -74,7 +73,7 @@ def _called_from(entry: FrameType) -> Any:
 
 
 def _came_back(_frame: FrameType, event: str, argument: Any) -> NoReturn:
-    """Called at whatever happens next in the frame that has called the job."""
+    """Ends the child at whatever happens next in the frame that has called the job."""
     if event != "exception" or issubclass(argument[0], ENDED_WELL):
         _leave(0)
     raised: Raised = argument
@@ -85,7 +84,7 @@ def _came_back(_frame: FrameType, event: str, argument: Any) -> NoReturn:
 
 
 def _code_of(error: BaseException) -> int:
-    """The exit code that Python would give."""
+    """Gives the exit code that Python would give."""
     code = getattr(error, "code", None)
     if code is None or isinstance(code, int):
         return (code or 0) & 0xFF
@@ -96,9 +95,8 @@ def _code_of(error: BaseException) -> int:
 def _leave(code: int) -> NoReturn:
     try:
         for stream in (sys.stdout, sys.stderr):
-            with contextlib.suppress(
-                Exception
-            ):  # it may be closed, or anything that the job has put there
+            # It may be closed, or anything that the job has put there.
+            with contextlib.suppress(Exception):
                 stream.flush()
     finally:
         os._exit(code)

@@ -1,8 +1,8 @@
 """How a worker is made like its program, whatever it was forked from, and how what its jobs print
 gets out.
 
-Knows: what a process has of the system: environment, directory, limits, cores, output.  Must never
-know: pipelines.
+This file knows what a process has of the system: environment, directory, limits, cores, output.  It
+must never know pipelines.
 """
 
 from __future__ import annotations
@@ -53,23 +53,23 @@ class Circumstances(NamedTuple):
 
     @classmethod
     def of_the_program(cls, cores: tuple[int, ...], directory: int | None) -> Circumstances:
-        """As they are now; the worker is to run on these `cores`, or wherever the program may."""
+        """Gives them as they are now; the worker is to run on `cores`, or where the program may."""
         return cls(
-            environment(),
-            directory,
-            _mask(),
-            {name: resource.getrlimit(number) for name, number in LIMITS.items()},
-            list(cores) or usable_cores(),
-            tuple(_encoding(stream) for stream in (sys.stdout, sys.stderr)),
-            Settings.of_the_program(),
-            importing(),
+            environment=environment(),
+            directory=directory,
+            mask=_mask(),
+            limits={name: resource.getrlimit(number) for name, number in LIMITS.items()},
+            cores=list(cores) or usable_cores(),
+            encodings=tuple(_encoding(stream) for stream in (sys.stdout, sys.stderr)),
+            settings=Settings.of_the_program(),
+            importing=importing(),
         )
 
 
 @contextlib.contextmanager
 def directory() -> Generator[int | None]:
-    """A descriptor of the working directory, which need not have a name any more; None if it cannot
-    be had."""
+    """Opens the working directory, which need not have a name any more; None if it cannot be
+    opened."""
     try:
         fd = os.open(".", getattr(os, "O_PATH", os.O_RDONLY) | os.O_DIRECTORY)
     except OSError:
@@ -82,8 +82,8 @@ def directory() -> Generator[int | None]:
 
 
 def _mask() -> int:
-    """The umask; read, where the system shows it: to set it and put it back would be seen by other
-    threads."""
+    """Reads the umask where the system shows it: setting it and putting it back would be seen by
+    other threads."""
     with contextlib.suppress(OSError, IndexError, ValueError):
         return int(Path("/proc/self/status").read_text().partition("\nUmask:")[2].split()[0], 8)
     mask = os.umask(0o077)
@@ -110,17 +110,15 @@ def settle_in(wanted: Circumstances, path: list[str], descriptors: Descriptors) 
     sys.path[:] = path
     remember(wanted.importing)
     if wanted.directory is not None:
-        with contextlib.suppress(
-            OSError
-        ):  # the program may be there, but not go there again; then it is where it was born
+        # The program may be there and not go there again; then the worker stays where it was born.
+        with contextlib.suppress(OSError):
             os.fchdir(descriptors[wanted.directory])
         os.close(descriptors[wanted.directory])
     os.umask(wanted.mask)
     wanted.settings.take()
     for name, limit in wanted.limits.items():
-        with contextlib.suppress(
-            OSError, ValueError
-        ):  # that only root may raise, and the program raised it when it was root
+        # Only root may raise it, and the program raised it when it was root.
+        with contextlib.suppress(OSError, ValueError):
             if resource.getrlimit(LIMITS[name]) != limit:
                 resource.setrlimit(LIMITS[name], limit)
     if hasattr(os, "sched_setaffinity"):
@@ -140,7 +138,7 @@ def _take_environment(wanted: dict[str, str]) -> None:
 
 
 def _open_output(encodings: tuple[tuple[str, str] | None, ...]) -> None:
-    """Several workers may print to one file: whole lines, then, never parts of them."""
+    """Opens standard output for whole lines: several workers may print to one file."""
     if sys.stdout is not None:
         encoding, errors = encodings[0] or _encoding(sys.stdout) or (None, None)
         sys.stdout = open(  # noqa: SIM115  # for life
@@ -151,8 +149,10 @@ def _open_output(encodings: tuple[tuple[str, str] | None, ...]) -> None:
 
 
 def flush() -> None:
-    """Sends on what the jobs have printed; one may have closed its output, or put something there
-    that has nothing to send."""
+    """Flushes what the jobs have printed.
+
+    A job may have closed its output, or put something there that cannot be flushed.
+    """
     for stream in (sys.stdout, sys.stderr):
         send = getattr(stream, "flush", None)
         if callable(send) and not getattr(stream, "closed", False):

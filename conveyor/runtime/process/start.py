@@ -1,6 +1,6 @@
 """How worker processes are started, watched and ended.
 
-Knows: the start methods.  Must never know: pipelines.
+This file knows the start methods.  It must never know pipelines.
 
 Rule 1.  No name in the program's environment, and no descriptor that it can see, changes while a
          process is started.
@@ -45,8 +45,8 @@ START_METHODS: Final[tuple[StartMethod, ...]] = ("forkserver", "spawn", "fork")
 START_METHOD_VARIABLE: Final = "CONVEYOR_START_METHOD"
 HASH_SEED: Final = "PYTHONHASHSEED"
 
-# By the fork server, once for all workers: what each needs, and what comes with the module or the
-# value of most jobs.
+# The fork server imports this once for all workers: what each needs, and what comes with the module
+# or the value of most jobs.
 PRELOAD: Final = ("conveyor.runtime.worker.worker", "conveyor.pipeline", "cloudpickle")
 ATTEMPTS: Final = 3  # to start a process, if the fork server is killed meanwhile
 GLANCE_S: Final = 0.05
@@ -55,8 +55,10 @@ REAP_S: Final = 0.3
 
 
 def checked_start_method(method: str | None) -> StartMethod:
-    """The start method that was asked for, by the program or by the environment; raises
-    `TopologyError` for another word."""
+    """Gives the start method that the program or the environment asks for.
+
+    Raises `TopologyError` for another word.
+    """
     chosen = method or os.environ.get(START_METHOD_VARIABLE) or "forkserver"
     for known in START_METHODS:
         if chosen == known:
@@ -65,16 +67,15 @@ def checked_start_method(method: str | None) -> StartMethod:
 
 
 def environment() -> dict[str, str]:
-    """The program's environment, whatever another thread does to it meanwhile."""
+    """Copies the program's environment, whatever another thread does to it meanwhile."""
     return {name: value for name in list(os.environ) if (value := os.environ.get(name)) is not None}
 
 
 class Handle:
-    """A process that was started: waited for, signalled and asked by what the system itself says of
-    it.
+    """A process that was started; what it tells is what the system says of the process.
 
-    `fd` is ready when the process is gone, whoever its parent is.  `way` leads to it; where another
-    process is its parent, that tells there how it ended.
+    `fd` is readable when the process is gone, whichever process is its parent.  `way` leads to the
+    process; where the fork server is its parent, that tells there how it ended.
     """
 
     def __init__(self, pid: int, way: socket.socket, is_child: bool) -> None:
@@ -86,23 +87,21 @@ class Handle:
         self.status: int | None = None
         self.fd = way.fileno()
         if sys.platform == "linux":
-            with contextlib.suppress(
-                OSError
-            ):  # it is gone already, or there is no descriptor: the end of its way tells, too
+            # It is gone already, or there is no descriptor: then the end of its way tells.
+            with contextlib.suppress(OSError):
                 self.fd = os.pidfd_open(pid)
                 self.is_own = True
 
     def wait(self, seconds: float) -> bool:
-        """Waits for its end; is it gone?"""
+        """Waits so long for the end of the process, and gives whether it is gone."""
         if not self.is_gone and is_ready(self.fd, seconds):
             self.is_gone = True
             self.status = self.reaped() if self.is_child else self.told()
         return self.is_gone
 
     def reaped(self) -> int | None:
-        with contextlib.suppress(
-            ChildProcessError
-        ):  # the program has a handler that waits for all, or ignores SIGCHLD
+        # The program may have a handler that waits for all children, or ignore SIGCHLD.
+        with contextlib.suppress(ChildProcessError):
             pid, status = os.waitpid(self.pid, 0)
             if pid:
                 return os.waitstatus_to_exitcode(status)
@@ -113,13 +112,12 @@ class Handle:
         with contextlib.suppress(ConnectionResetError):
             if is_ready(self.way.fileno(), REAP_S):
                 data = self.way.recv(NUMBER.size)
-        return (
-            cast("int", NUMBER.unpack(data)[0]) if data else None
-        )  # the fork server may be gone, too
+        # The fork server may be gone, too.
+        return cast("int", NUMBER.unpack(data)[0]) if data else None
 
     def exit_code(self) -> int | None:
-        """What it left with, below zero for a signal; None while it is there, or if that is not
-        known."""
+        """Gives what it left with, below zero for a signal; None while it is there, or if that is
+        not known."""
         self.wait(0)
         return self.status
 
@@ -127,7 +125,7 @@ class Handle:
         return is_stopped(self.pid)
 
     def was_stopped(self) -> bool:
-        """Was it, since it was started?"""
+        """Was it stopped, and has it gone on?"""
         return was_stopped(self.pid)
 
     def send(self, number: signal.Signals) -> None:
@@ -175,7 +173,10 @@ class Server:
                 self.retire()
                 ours, theirs = socket.socketpair()
                 with ours, theirs:
-                    code = f"from conveyor.runtime.process.forkserver import serve; serve({theirs.fileno()}, {preload()!a})"
+                    code = (
+                        "from conveyor.runtime.process.forkserver import serve; "
+                        f"serve({theirs.fileno()}, {preload()!a})"
+                    )
                     self.pid = interpreter(code, theirs.fileno(), stdin=subprocess.DEVNULL)
                     self.requests, self.fits = ours.dup(), fits
             try:
@@ -192,13 +193,13 @@ class Server:
         self.retired = [pid for pid in self.retired if not has_ended(pid)]
 
     def has_failed(self) -> None:
-        """It did not answer."""
+        """Called when the server did not answer: the next process comes from another one."""
         with self.lock:
             self.retire()
 
     def forget(self) -> None:
-        """In a process that was forked: it is the server of another, and a lock may be held by a
-        thread that is not here."""
+        """Forgets, in a forked process, the server, which is its parent's, and the lock, which a
+        thread that is not here may hold."""
         self.lock = threading.Lock()
         self.retired = []
         if self.requests is not None:
@@ -213,21 +214,20 @@ seed = int.from_bytes(os.urandom(4))
 def start_process(
     method: StartMethod, target: Target, order: object, fds: list[int], lifeline: int, name: str
 ) -> Handle:
-    """Starts a process that does `target(order, descriptors)`, with `fds` and `lifeline` among
-    these.
+    """Starts a process that calls `target(order, descriptors)`; these hold `fds` and `lifeline`.
 
     The process ends when all copies of the other end of `lifeline` are closed.  Raises `OSError` if
-    the system has no room.
+    the system has no room for it.
     """
     with Deferral():
         if method == "fork":
             return _forked(target, order, fds, lifeline, name)
         _track_names()
-        who = Identity.of_a_child(name)
+        identity = Identity.of_a_child(name)
         for _ in range(ATTEMPTS):
             handle = _spawned() if method == "spawn" else _served()
             if handle is not None:
-                write_order(handle.way, who, lifeline, [*fds, lifeline], target, order)
+                write_order(handle.way, identity, lifeline, [*fds, lifeline], target, order)
                 return handle
         raise OSError(
             errno.ECHILD, "the fork server ended before it could start a process, several times"
@@ -235,13 +235,13 @@ def start_process(
 
 
 def _forked(target: Target, order: object, fds: list[int], lifeline: int, name: str) -> Handle:
-    who = Identity.of_a_child(name)
+    identity = Identity.of_a_child(name)
     ours, theirs = socket.socketpair()
     with theirs:
         mask = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
         try:
             pid = fork(
-                lambda: live(who, target, order, {fd: fd for fd in [*fds, lifeline]}, lifeline)
+                lambda: live(identity, target, order, {fd: fd for fd in [*fds, lifeline]}, lifeline)
             )
         except OSError:
             ours.close()
@@ -266,7 +266,7 @@ def _spawned() -> Handle:
 
 
 def _served() -> Handle | None:
-    """A process that the fork server has forked; None if the server was killed before it did."""
+    """Has the fork server fork a process; None if the server was killed before it did."""
     ours, theirs = socket.socketpair()
     try:
         with theirs:
@@ -298,8 +298,8 @@ def interpreter(code: str, fd: int, stdin: int | None = None) -> int:
     if not executable or getattr(sys, "frozen", False):
         raise OSError(
             errno.ENOEXEC,
-            "this program has no interpreter of its own that could be started: choose start_method='fork', or name one by "
-            "multiprocessing.set_executable()",
+            "this program has no interpreter of its own that could be started: choose "
+            "start_method='fork', or name one by multiprocessing.set_executable()",
         )
     flags = cast("list[str]", util._args_from_interpreter_flags())  # type: ignore[attr-defined]  # as multiprocessing does
     start = f"import sys; sys.path[:] = {[*map(str, sys.path), HERE]!a}; {code}"
@@ -314,13 +314,14 @@ def interpreter(code: str, fd: int, stdin: int | None = None) -> int:
         )
     finally:
         signal.pthread_sigmask(signal.SIG_SETMASK, mask)
-    process.returncode = 0  # it is waited for here: else `subprocess` would do so, too, or warn that it is still there
+    # It is waited for here: else `subprocess` would do so, too, or warn that it is still there.
+    process.returncode = 0
     return process.pid
 
 
 def _track_names() -> None:
-    """Starts multiprocessing's tracker of what has a name, if it is not running: what a job shares
-    is to outlive its worker.
+    """Starts multiprocessing's resource tracker, if it is not running: what a job shares is to
+    outlive its worker.
 
     multiprocessing would let it look for modules in the working directory.
     """
@@ -342,8 +343,8 @@ def _track_names() -> None:
 
 
 def preload() -> list[str]:
-    """What the fork server imports: what a worker needs, and what the program wants
-    multiprocessing's to import."""
+    """Gives what the fork server imports: what a worker needs, and what the program wants the fork
+    server of multiprocessing to import."""
     module = sys.modules.get("multiprocessing.forkserver")
     wanted = cast(
         "list[str]", getattr(getattr(module, "_forkserver", None), "_preload_modules", [])
@@ -352,8 +353,10 @@ def preload() -> list[str]:
 
 
 def inherited() -> object:
-    """All that a worker has from its fork server and cannot be given later: if it changes, another
-    server is needed."""
+    """Gives all that a worker inherits from its fork server and cannot be given later.
+
+    If it changes, another server is needed.
+    """
     root = os.stat("/")
     rights = os.getuid(), os.geteuid(), os.getgid(), os.getegid(), tuple(os.getgroups())
     place = root.st_dev, root.st_ino, os.getsid(0), os.getpgrp()

@@ -1,7 +1,5 @@
 """Whether a process is stopped, as by Ctrl-Z, or was.
 
-Knows: signals, what the system tells of a process.  Must never know: why anybody asks.
-
 A process that blocks SIGCONT goes on all the same when it is told to, and the signal stays pending:
 so it can be seen later, and from outside, that it was stopped.
 """
@@ -18,8 +16,7 @@ STOPPED: Final = ("T", "t")  # by a signal, by a debugger
 
 
 def keep_note_of_stops() -> None:
-    """Called in a process, before it has any threads but one: from now on `was_stopped` can tell of
-    it."""
+    """Called in a process while it has one thread: from now on `was_stopped` can tell of it."""
     signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGCONT})
 
 
@@ -33,7 +30,7 @@ def is_stopped(pid: int) -> bool:
 
 
 def was_stopped(pid: int) -> bool:
-    """Has a process that keeps note of stops gone on after one?"""
+    """Has a process that keeps note of stops been stopped, and gone on?"""
     try:
         lines = Path(f"/proc/{pid}/status").read_text().splitlines()
         (pending,) = [line.split()[1] for line in lines if line.startswith("ShdPnd:")]

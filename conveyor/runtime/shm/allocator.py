@@ -1,10 +1,10 @@
-"""The memory of large things: records too large for a ring, and buffers of items (arrays).  Each lies
-in one piece, an extent.
+"""The memory of large things: records too large for a ring, and buffers of items (arrays).  Each
+lies in one piece, an extent.
 
 This file knows the addresses of one producer's region, and which consumers have still to read which
 extent.  It must never know what is in an extent, or how a consumer is told of it.
 
-Rule 1.  Memory is used again only by its producer: when nobody in its process holds an extent, and
+Rule 1.  Memory is used again only by its producer: when nothing in its process holds an extent, and
          all consumers have committed what refers to it.
 Rule 2.  What is published and not committed is bounded, but for one record, which may have any
          size.  There is as much room again for what is not published yet: so the results of a job
@@ -108,7 +108,8 @@ class Allocator:
         return extent
 
     def add_reader(self, extent: Extent, words: memoryview, behind: int) -> None:
-        """Says that the consumer of a ring has read an extent once it has committed `behind` items."""
+        """Says that the consumer of a ring has read an extent once it has committed `behind`
+        items."""
         slot = extent.slot
         assert slot is not None
         with self.lock:
@@ -145,7 +146,7 @@ class Allocator:
         )
 
     def fit(self, index: int, size: int) -> Slot | None:
-        """Takes memory at this place among the others, and that of those behind it that are free."""
+        """Takes memory at this place among the others, and that of free ones behind it."""
         live = self.live
         at = live[index - 1].end if index else self.base
         while index < len(live) and live[index].offset - at < size and live[index].free():

@@ -1,13 +1,14 @@
-"""Channels where the processor does not keep the order of stores: what is read is checked, and read
-again until it is whole.
+"""Rings for machines that do not keep the order of stores: what is read is checked, and read again
+until it is whole.
 
-Knows: checksums, how long a store may be on its way.  Must never know: what is in a record.
+This file knows checksums, and how long a store may be on its way.  It must never know what is in a
+record.
 
-Rule 1.  On x86 nobody comes here: a record that is visible there is whole, and a checksum of its
-         payload would only cost.
+Rule 1.  On x86 none of this is used: a record that is visible there is whole, and a checksum of its
+         payload would only cost time.
 Rule 2.  Elsewhere the checksum of a payload stands behind it, so that all lanes of a record share
-         it.  Who reads verifies it, the header's checksum and the numbers of the items, and reads
-         again for 10 ms before a record is called damaged.
+         it.  The consumer verifies it, the header's checksum and the numbers of the items, and
+         reads again for 10 ms before it calls a record damaged.
 Rule 3.  What has no checksum (the ends of a run, room that is given back, buffers beside a record)
          has two fences around it.
 
@@ -55,7 +56,7 @@ T = TypeVar("T")
 
 
 def ring_of(memory: Memory, offset: int, capacity: int, reserve: int = 0) -> Ring:
-    """A channel as this machine needs it."""
+    """Makes the ring of a channel as this machine needs it."""
     return (Ring if ORDERED else CheckedRing)(memory, offset, capacity, reserve)
 
 
@@ -72,8 +73,11 @@ def inlet_of(ring: Ring, wake: Callable[[], None]) -> RingInlet:
 
 
 def barrier() -> None:
-    """Nothing moves across this, not even into it: the end of one fence and the beginning of
-    another keep their order."""
+    """A fence into which no load or store moves from either side.
+
+    A load or store may move into one fence, but not past its middle: between the end of one fence
+    and the beginning of the next nothing moves.
+    """
     fence()
     fence()
 
@@ -83,8 +87,10 @@ def checksum(data: bytes | memoryview) -> bytes:
 
 
 def again(read: Callable[[], T], is_whole: Callable[[T], bool]) -> T:
-    """What `read` gives once that is whole; after 10 ms whatever it gives, or the `RunError` that
-    it raises."""
+    """Calls `read` until what it gives is whole, and gives that.
+
+    After 10 ms it gives whatever it is, or raises the `RunError` that `read` raises.
+    """
     deadline = 0
     while True:
         late = deadline and monotonic_ns() > deadline
@@ -128,7 +134,8 @@ class CheckedRing(Ring):
             data, wanted = found[:-CHECKSUM], bytes(found[-CHECKSUM:])
             if checksum(data) != wanted:
                 raise RunError(
-                    f"the payload of a record in a channel is damaged, {at} bytes from its beginning; it was not used"
+                    f"the payload of a record in a channel is damaged, {at} bytes from its "
+                    "beginning; it was not used"
                 )
             return data
 

@@ -1,7 +1,7 @@
 """The words that workers and parent write for one another beside the channels.
 
-This file knows what each word says, and which side writes it.  It must never know what anything does
-about it.
+This file knows what each word says, and which side writes it.  It must never know what follows from
+it.
 """
 
 from __future__ import annotations
@@ -75,7 +75,7 @@ class ControlBlock:
         self.words[RECORDING] = recording
 
     def request_attention(self) -> None:
-        """Tells the parent to read the ledgers."""
+        """Asks the parent to read the ledgers, and which lanes are wanted."""
         self.words[ATTENTION] = 1
 
     def take_attention_request(self) -> bool:
@@ -192,9 +192,14 @@ class NodeBlock:
         words = self.words
         death = None
         if words[BEGUN] == run and words[HAND_END]:
-            at = words[ITEM_AT] if words[ITEM_SINCE] else None
             death = WorkerDeath(
-                words[HAND_INPUT], words[HAND_FIRST], words[HAND_END], at, running, timed_out, how
+                input=words[HAND_INPUT],
+                first=words[HAND_FIRST],
+                end=words[HAND_END],
+                at=words[ITEM_AT] if words[ITEM_SINCE] else None,
+                running=running,
+                timed_out=timed_out,
+                how=how,
             )
         words[EVER_HELD] = self.has_begun()
         words[HAND_END] = words[RUNNING] = words[ITEM_SINCE] = words[WAIT_KIND] = words[LIFE] = 0
@@ -220,7 +225,7 @@ class NodeBlock:
 
     @property
     def soft_limits_lifted(self) -> bool:
-        """Has the worker to go beyond what it measures, because nobody can go on before?"""
+        """Has the worker to go beyond what it measures, because nothing can go on before?"""
         return self.words[SOFT_LIMITS_LIFTED] != 0
 
     def lift_soft_limits(self) -> None:

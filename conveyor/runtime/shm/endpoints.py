@@ -1,6 +1,6 @@
 """The channel ends of one node, as they are in shared memory.
 
-Knows: rings, and whom to wake.  Must never know: who steps the node.
+This file knows rings, and which node to wake.  It must never know what steps the node.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ def ring_ends(
     spec: NodeSpec,
     wake: Callable[[int], Callable[[], None]],
 ) -> RingEnds:
-    """The ends of a node; `wake` gives what wakes the worker of a node, by its number."""
+    """Makes the ends of a node; `wake` gives what wakes the worker of a node, by its number."""
     allocator = Allocator(memory, layout.spill_base(spec.index))
 
     def inlet(channel: int) -> RingInlet:

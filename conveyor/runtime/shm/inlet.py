@@ -31,8 +31,8 @@ __all__ = ["RingInlet"]
 
 
 class RingInlet:
-    """The consumer's end of a ring; a worker that takes over where another died reads from the first
-    item that is not committed.
+    """The consumer's end of a ring; a worker that takes over where another died reads from the
+    first item that is not committed.
 
     Items that were read stay in `_items` until they are committed, so that they are decoded once.
     """
@@ -89,7 +89,7 @@ class RingInlet:
         return self.words[CLOSED] == self.run and not self.pending()
 
     def peek(self, n: int) -> list[object]:
-        """Gives up to `n` items that are not committed; raises `RunError` if a record is damaged."""
+        """Gives up to `n` items that are not committed; raises `RunError` for a damaged record."""
         have = len(self._items) - self._taken
         while (
             have < n and (record := self.ring.next_record(self._at, self.head + have)) is not None

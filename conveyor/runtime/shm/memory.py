@@ -1,8 +1,8 @@
 """The memory that the processes of one pipeline share.
 
-Knows: one file without a name, mapped by all of them.  Must never know: what is in it.
+This file knows one file without a name, mapped by all of them.  It must never know what is in it.
 
-It has no name, so nothing is left behind whatever ends the processes; and its pages are reserved
+The file has no name, so nothing is left behind whatever ends the processes.  Its pages are reserved
 when it is made, so that a system without room says so at once, instead of killing a process that
 writes to it later.
 """
@@ -21,16 +21,15 @@ from conveyor.errors import SharedMemoryFull
 __all__ = ["PAGE", "REGION", "WINDOW", "Memory"]
 
 PAGE: Final = mmap.ALLOCATIONGRANULARITY
-REGION: Final = (
-    1 << 39
-)  # of addresses, for each producer of large records; only what is reserved takes memory
+# Bytes of addresses, for each producer of large records; only what is reserved takes memory.
+REGION: Final = 1 << 39
 WINDOW: Final = 128 << 20  # the part of a region that a process maps once and for all
 
 CHUNK: Final = 1 << 30  # one read or write moves at most 2 GiB on Linux
 
 
 class Memory:
-    """`size` bytes that are mapped, and regions behind them, which are mapped by those who use them
+    """`size` bytes that all processes map, and regions behind them, of which each maps what it uses
     (`at`)."""
 
     def __init__(self, fd: int, size: int) -> None:
@@ -43,7 +42,7 @@ class Memory:
 
     @classmethod
     def create(cls, size: int, regions: int = 0) -> Memory:
-        """New memory, all zeros; raises `SharedMemoryFull` if the system has not got that much."""
+        """Makes memory, all zeros; raises `SharedMemoryFull` if the system has not that much."""
         fd = _nameless_file()
         try:
             _reserve(fd, 0, size)
@@ -57,12 +56,14 @@ class Memory:
             raise
 
     def close(self) -> None:
-        """Gives back the descriptor; the mapping goes with the last view of it."""
+        """Closes the descriptor; the mapping goes with the last view of it."""
         os.close(self.fd)
 
     def reserve(self, start: int, end: int) -> None:
-        """Pages for this part of a region; raises `SharedMemoryFull`.  What was not reserved must
-        not be written."""
+        """Reserves the pages from `start` to `end`; raises `SharedMemoryFull`.
+
+        What was not reserved must not be written.
+        """
         _reserve(self.fd, start, end)
 
     def write_at(self, offset: int, data: bytes) -> None:
@@ -92,7 +93,7 @@ class Memory:
         self.at(offset, len(data))[:] = data
 
     def at(self, offset: int, size: int) -> memoryview:
-        """A part of a region, mapped."""
+        """Gives a part of a region, mapped."""
         base = self.regions + (offset - self.regions) // REGION * REGION
         if offset + size > base + WINDOW:
             return memoryview(mmap.mmap(self.fd, size, offset=offset))
@@ -128,7 +129,8 @@ def _full(size: int, error: OSError) -> SharedMemoryFull:
     if error.errno == errno.EFBIG:
         return SharedMemoryFull(
             f"{size} bytes of shared memory cannot be had: the size of files is limited to "
-            f"{resource.getrlimit(resource.RLIMIT_FSIZE)[0]} bytes, and that counts all its addresses, used or not. "
+            f"{resource.getrlimit(resource.RLIMIT_FSIZE)[0]} bytes, and that counts all its "
+            "addresses, used or not. "
             "Run the program without that limit (`ulimit -f unlimited`)"
         )
     reason = (
@@ -137,5 +139,6 @@ def _full(size: int, error: OSError) -> SharedMemoryFull:
         else str(error)
     )
     return SharedMemoryFull(
-        f"{size} bytes of shared memory cannot be had: {reason}. Make the pipes smaller (Pipe(capacity)), or free memory"
+        f"{size} bytes of shared memory cannot be had: {reason}. "
+        "Make the pipes smaller (Pipe(capacity)), or free memory"
     )

@@ -29,7 +29,7 @@ class Blob:
         self.extent = extent  # where `data` lies, if it is too large for the ring
 
     def outside(self, largest: int) -> int:
-        """How many bytes of it lie in extents, if a payload may have `largest` bytes in the ring."""
+        """How many bytes of it lie in extents, if a payload in the ring has at most `largest`."""
         size = len(self.data)
         return sum([extent.size for extent in self.kept], size if size > largest else 0)
 

@@ -1,7 +1,7 @@
 """A channel in shared memory: a ring of records between two processes.
 
-This file knows words, bytes, and where they lie.  It must never know what waits, what is in an item,
-or which process lives.
+This file knows words, bytes, and where they lie.  It must never know what waits, what is in an
+item, or which process lives.
 
 A ring has two parts: words that count, and bytes in which the records lie one behind the other.
 
@@ -17,8 +17,8 @@ A ring has two parts: words that count, and bytes in which the records lie one b
 TAIL and HEAD_BYTES are positions: they count all bytes that were ever written and given back, so
 they only grow, and a position lies at its remainder by the ring's size.  A record is never cut in
 two.  Where one does not fit between its position and the end of the ring, a size of 0 sends the
-reader on to the beginning, and the bytes between count as used.  A reader goes forward by `size`,
-whoever looks for the newest record goes backward from TAIL by `length`.
+reader on to the beginning, and the bytes between count as used.  A reader goes forward by `size`;
+the newest record is found backward from TAIL by `length`.
 
 Rule 1.  Head and tail are 64-bit words that only ever grow.  Each is written by one side, in one
          store, far from the other.
@@ -116,7 +116,7 @@ class Ring:
         return self.words[CLOSED] == run
 
     def set_ended(self, run: int) -> None:
-        """Ends this run on the producer's side.  Called by the parent where there is no producer."""
+        """Ends this run on the producer's side; the parent calls it where there is no producer."""
         self.words[CLOSED] = run
 
     def header(self, at: int) -> tuple[int, ...]:
@@ -141,7 +141,8 @@ class Ring:
         if at == tail:
             return None
         place = at % self.size
-        if not int.from_bytes(self.data[place : place + 8], "little"):  # go on at the beginning
+        if not int.from_bytes(self.data[place : place + 8], "little"):
+            # A size of 0: the record is at the beginning of the ring.
             at += self.size - place
             place = 0
         size, form, first, count, *_ = self.header(place)
@@ -155,7 +156,7 @@ class Ring:
 
     def last_record(self) -> int:
         """Gives the place of the newest record; raises `RunError` if its length is damaged."""
-        # A tail at a multiple of the size: the record ends with the ring, not before its beginning.
+        # A tail at a multiple of the size: the record ends with the ring.
         end = self.words[TAIL] % self.size or self.size
         length = int.from_bytes(self.data[end - 8 : end], "little")
         if not OVERHEAD <= length <= end or record_bytes(self.header(end - length)[0]) != length:

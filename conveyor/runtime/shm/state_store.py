@@ -1,7 +1,7 @@
 """The states of a stateful processor, kept in the memory that outlives its worker.
 
-Knows: where they lie, and which of two is whole.  Must never know: when one is saved, what is in
-it.
+This file knows where they lie, and which of two is whole.  It must never know when one is saved, or
+what is in it.
 """
 
 from __future__ import annotations
@@ -23,8 +23,11 @@ APART: Final = 1 << 37  # bytes between the two places where states lie
 
 
 class StateStore:
-    """`note` says what lies where: run, finished, given, size, checksum, and the positions of the
-    inputs."""
+    """Saves and restores the state of one processor.
+
+    There are two places, used in turn, so that one is whole whenever the worker dies.  `note` says
+    what lies where: run, finished, given, size, checksum, and the positions of the inputs.
+    """
 
     def __init__(self, stage: Restorable, name: str, memory: Memory, note: Note, base: int) -> None:
         self.stage = stage
@@ -54,12 +57,13 @@ class StateStore:
         data = self.memory.read_at(self.place(self.note.number), size)
         if zlib.crc32(data) != checksum:
             raise RunError(
-                f"the state of stage {self.name!r} is damaged in shared memory; nothing of it was used"
+                f"the state of stage {self.name!r} is damaged in shared memory; "
+                "nothing of it was used"
             )
         self.stage.restore(pickle.loads(data))
 
     def cost(self) -> int:
-        """How many nanoseconds it took to save the state the last time."""
+        """Gives how many nanoseconds it took to save the state the last time."""
         return self.spent
 
     def place(self, number: int) -> int:

@@ -4,9 +4,9 @@ This file knows how much is queued in a lane and what an item costs there.  It m
 an item is, or how to wait.
 
 About six milliseconds of work are queued in a lane, and more once half of that is done.  While the
-lane's speed is unknown, or if an item takes longer than 2 ms, it is one item.  None of that may hold
-up a run for ever: where nothing else can go on, the soft limits are lifted, and a lane is given as
-many items as its channel holds.
+lane's speed is unknown, or if an item takes longer than 2 ms, it is one item.  None of that may
+hold up a run for ever: where nothing else can go on, the soft limits are lifted, and a lane is
+given as many items as its channel holds.
 """
 
 from __future__ import annotations
@@ -39,11 +39,10 @@ def room_in(outlets: Sequence[PacedOutlet]) -> int:
 
 
 class Lane(NamedTuple):
-    """A lane of a fork, or all that is behind it: what it would take at once, what it may be given
-    now, how long that waits.
+    """A lane of a fork, or all lanes of a fork behind it.
 
-    `wait` gives how long an item would wait before it is begun, and how long it would take then, in
-    nanoseconds.
+    room: how many items it would take at once; allowance: how many it may be given now; wait: how
+    long an item would wait before it is begun, and how long it would take then, in nanoseconds.
     """
 
     room: Callable[[], int]
@@ -53,7 +52,7 @@ class Lane(NamedTuple):
 
 
 def allowance(outlet: PacedOutlet) -> int:
-    """How many items a lane of a balancing fork may be given now."""
+    """Gives how many items a lane of a balancing fork may be given now."""
     queued, cost = outlet.queued(), outlet.cost()
     if cost == 0 or cost > LONG_NS:
         return 0 if queued else 1
@@ -62,7 +61,7 @@ def allowance(outlet: PacedOutlet) -> int:
 
 
 def free_room(outlet: PacedOutlet) -> int:
-    """What takes the place of that where nothing else could go on: as many as its pipe holds."""
+    """Takes the place of `allowance` where nothing else could go on: as many as the pipe holds."""
     return outlet.capacity - outlet.queued()
 
 
@@ -72,7 +71,7 @@ def wait_ahead(outlet: PacedOutlet) -> tuple[int, int]:
 
 
 class Grants:
-    """How much a lane may be given, whichever it is."""
+    """How much a lane may be given: `allowance`, or `free_room` once soft limits are lifted."""
 
     def __init__(self) -> None:
         self.to: Callable[[PacedOutlet], int] = allowance
@@ -84,12 +83,11 @@ def open_lanes(counts: LaneCounts, name: str, lanes: list[Lane], adaptive: bool)
 
 
 class Balancer:
-    """The lanes of a worker's balancing forks: which takes the next record, how many items fit now,
-    are more lanes wanted.
+    """Chooses the lanes of a worker's balancing forks, and asks for more of them or fewer.
 
     `room()` says how many items the route would take at once; none while a lane that must have them
-    is full.  What it and the lanes call knows nothing of this object, which is then freed as soon
-    as nobody has it.
+    is full.  Neither it nor the lanes refer to this object, so that it is freed without a garbage
+    collection.
     """
 
     def __init__(
@@ -111,7 +109,7 @@ class Balancer:
         self.room = self.learn(route, outlets).room
 
     def learn(self, route: Route, outlets: Sequence[PacedOutlet]) -> Lane:
-        """Takes note of the forks of a route over these outlets, and gives it as a lane."""
+        """Remembers the forks of a route over these outlets, and gives the route as a lane."""
         if isinstance(route, Leaf):
             return self.leaf(*outlets)
         widths = [len(leaves(lane)) for lane in route.lanes]
@@ -187,7 +185,7 @@ class Balancer:
         return open_lanes(self.counts, name, self.forks[name], adaptive)
 
     def room_from(self, outlet: PacedOutlet) -> int:
-        """From which position of its reader on a lane may be given more; 1 if any may do."""
+        """Gives the position of its consumer from which on a lane may be given more; 1: any."""
         if (
             outlet not in self.chosen
             or self.grants.to is free_room
@@ -197,8 +195,10 @@ class Balancer:
         return max(1, outlet.tail - min(LANE_NS // cost, outlet.capacity) // 2)
 
     def press(self) -> None:
-        """Called when the worker is about to wait: asks for another lane of each adapting fork that
-        is stalled by slow work."""
+        """Asks for another lane of each adapting fork that is stalled by slow work.
+
+        Called when the worker is about to wait.
+        """
         for name in self.adaptive:
             opened = self.open_lanes(name)
             if len(opened) == len(self.forks[name]):

@@ -1,5 +1,4 @@
-"""How many items at a time: what production measures and decides, so that nobody has to choose a
-size.
+"""How many items at a time: what production measures and decides, so that users choose no size.
 
 This file knows the clock and the cost of an item.  It must never know what an item is, or how to
 wait.
@@ -28,7 +27,7 @@ SAVING_SHARE: Final = 10
 
 
 class Meter:
-    """A node with a clock around it: measures what an item costs, and says when the job is at
+    """A node with a clock around it: measures what an item costs, and notes when the job is at
     work."""
 
     def __init__(
@@ -128,8 +127,8 @@ class Part:
         self.unmeasured = True
 
     def share(self, nanoseconds: int) -> None:
-        """Its part of the time of a loop that ran all jobs, if there was one: nobody can tell whose
-        is how much."""
+        """Counts its share of the time of a loop that ran all jobs, if there was one: what each job
+        took of that cannot be measured."""
         if self.unmeasured:
             self.unmeasured = False
             self.took(nanoseconds)
@@ -177,7 +176,7 @@ class WakeupCoalescing:
         self.last = 0
 
     def next(self) -> int:
-        """To be asked whenever it goes to sleep."""
+        """Gives the number for the next sleep; called once before each."""
         now = perf_counter_ns()
         often = now - self.last < OFTEN_NS
         self.last = now

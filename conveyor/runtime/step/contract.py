@@ -97,8 +97,8 @@ class LaneCounts(Protocol):
 class WaitReason(NamedTuple):
     """What a loop waits for.
 
-    kind: `FOR_ITEMS` or `FOR_ROOM`; channels: a bit for each inlet or outlet in question; items: how
-    many it needs room for.
+    kind: `FOR_ITEMS` or `FOR_ROOM`; channels: a bit for each inlet or outlet in question; items:
+    how many it needs room for.
     """
 
     kind: int

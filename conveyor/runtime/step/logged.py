@@ -26,8 +26,7 @@ Log: TypeAlias = Callable[[int, int, int], None]
 
 
 class LoggedReads:
-    """Notes the slices that a node takes in hand from its join, and tells whoever else wants to
-    know."""
+    """Logs the slices that a node takes in hand from its join, and calls `hold` with them."""
 
     def __init__(
         self,

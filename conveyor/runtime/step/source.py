@@ -1,7 +1,7 @@
 """The items that a run is given, as the inlet of the source's drive loop.
 
-Knows: how to pull from an iterable without running ahead of the pipeline.  Must never know:
-processes, how to wait.
+This file knows how to pull from an iterable without running ahead of the pipeline.  It must never
+know processes, or how to wait.
 """
 
 from __future__ import annotations
@@ -60,9 +60,8 @@ class Puller:
         self.is_instant = self.sequence is not None or is_instant(type(items))
         self.in_hand: list[object] = []  # one that was taken to see whether there is one
         self.taking: list[object] = []  # what a slice that is being taken has got so far
-        self.lock = (
-            threading.Lock()
-        )  # between the thread that takes and another that wants what there is
+        # Between the thread that takes and another that wants what there is.
+        self.lock = threading.Lock()
         self.exhausted = False
         self.error: Exception | None = None
 
@@ -74,7 +73,7 @@ class Puller:
         return items
 
     def tell(self, items: list[object]) -> None:
-        """Called with each slice, in order, before it goes on."""
+        """Does nothing; a recorder overrides it to see each slice, in order, before it goes on."""
 
     def taken_so_far(self) -> list[object]:
         """Called by another thread while this one is inside the iterable: what the slice has got,
@@ -96,7 +95,7 @@ class Puller:
             self.in_hand = self.take(1)
 
     def take(self, n: int) -> list[object]:
-        """As `pull`, but that nobody is told."""
+        """Pulls as `pull` does, without `tell`."""
         if self.error is not None:
             raise self.error
         safe, self.in_hand = self.in_hand, []
@@ -162,14 +161,14 @@ def is_instant(kind: type) -> bool:
 
 
 class Pulled:
-    """What all feeds share: a slice of items pulled and not yet published, as an inlet."""
+    """What all feeds share: items that are pulled and not yet published, as an inlet."""
 
     def __init__(self) -> None:
         self.head = 0
         self.buffer: list[object] = []
 
     def start(self, run: int) -> None:
-        """Every feed is of one run."""
+        """Does nothing: every feed is of one run."""
 
     def peek(self, n: int) -> list[object]:
         return self.buffer if n >= len(self.buffer) else self.buffer[:n]
@@ -253,7 +252,7 @@ class GivenFeed(Pulled):
 
 
 class PushFeed(GivenFeed):
-    """The same for a thread that pulls one by one, and says how much has been gathered."""
+    """A `GivenFeed` for a thread that pulls one by one; it says how much has been gathered."""
 
     def __init__(self, smallest_capacity: int) -> None:
         super().__init__(smallest_capacity)

@@ -1,9 +1,6 @@
-"""To look again and again before going to sleep: to be woken takes longer than to be given most
-things.
+"""Polling for a moment before going to sleep: a wake-up takes longer than most waits.
 
-Knows: how well that went of late.  Must never know: what is waited for.
-
-Whoever spins has said nothing of sleeping, so nobody needs a system call to wake it.
+A worker that polls has not said that it sleeps, so the other side needs no system call to wake it.
 """
 
 from __future__ import annotations
@@ -19,11 +16,11 @@ MOST_SKIPPED: Final = 128
 
 
 class Spin:
-    """Of one who waits, so long at most; between two looks others may run, also threads of this
-    process, as a yield lets go of the interpreter.
+    """Polls for at most `nanoseconds`.  `sched_yield` between polls releases the GIL, so other
+    threads run.
 
-    Where it is in vain, and a core may be what the other side waits for, it is tried less and less
-    often.
+    Where polling is in vain, and a core may be what the other side waits for, it is tried less and
+    less often.
     """
 
     def __init__(self, nanoseconds: int) -> None:
@@ -31,7 +28,7 @@ class Spin:
         self.skipped = self.to_skip = 0
 
     def __call__(self, ready: Callable[[], bool]) -> bool:
-        """Did what is waited for come before one should sleep?"""
+        """Polls `ready`, and gives whether it became true; if not, the caller should sleep."""
         if self.skipped < self.to_skip:
             self.skipped += 1
             return False

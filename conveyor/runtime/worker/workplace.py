@@ -1,4 +1,4 @@
-"""What a worker has from its start to its end: its node, its channels, its control blocks, its jobs.
+"""What a worker has from its start to its end: its node, channels, control blocks and jobs.
 
 This file knows where each of these comes from.  It must never know what a run is made of.
 """
