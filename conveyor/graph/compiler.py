@@ -320,19 +320,18 @@ class _Compiler:
             stage = cast("Job[object, object]", written) if isinstance(written, Job) else None
             kind, name = (Kind.RELAY if stage is None else Kind.JOB), self.name(copy)
         join_name, inputs = ("", ()) if copy is START else self.inputs((copy, 0))
+        works = kind not in (Kind.SOURCE, Kind.SINK)
         return NodeSpec(
-            index,
-            kind,
-            name,
-            stage,
-            inputs,
-            join_name,
-            route,
-            0
-            if kind in (Kind.SOURCE, Kind.SINK)
-            else self.depth(self.draft.places[copy[0]].frames),
-            self.stamps(copy),
-            self.adaptive_lanes_around(copy),
+            index=index,
+            kind=kind,
+            name=name,
+            stage=stage,
+            inputs=inputs,
+            join_name=join_name,
+            route=route,
+            depth=self.depth(self.draft.places[copy[0]].frames) if works else 0,
+            stamps=self.stamps(copy),
+            lanes=self.adaptive_lanes_around(copy),
         )
 
     def stamps(self, copy: Copy) -> bool:

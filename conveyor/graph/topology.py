@@ -74,7 +74,7 @@ class OrderedInput:
 Input: TypeAlias = Leaf | ZipInput | OrderedInput
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class NodeSpec:
     """What runs: a job with its inputs and its route.
 

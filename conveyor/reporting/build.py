@@ -69,27 +69,37 @@ def report_of(
             tuples, left_over = zipped(info.name)
             items_in = tuples * widths[info.name] + left_over
             stages[info.name] = StageReport(
-                info.name, info.kind, items_in, tuples, left_over=left_over
+                name=info.name,
+                kind=info.kind,
+                items_in=items_in,
+                items_out=tuples,
+                left_over=left_over,
             )
     return Report(stages, seconds, notes)
 
 
 def stage_report(topology: Topology, node: int, figures: Figures) -> StageReport:
+    """What the report says of the stage that a node runs."""
     spec, tally = topology.nodes[node], figures.tally
     return StageReport(
-        spec.name,
-        type(spec.stage).__name__ if spec.stage is not None else "relay",
-        tally.items_in,
-        tally.items_out,
-        tally.passed,
-        tally.dropped,
-        tally.skipped,
-        tally.dead_lettered,
-        tally.failed,
-        tally.flushed,
-        0,
-        tally.in_hand,
-        *figures[1:],
+        name=spec.name,
+        kind=type(spec.stage).__name__ if spec.stage is not None else "relay",
+        items_in=tally.items_in,
+        items_out=tally.items_out,
+        passed=tally.passed,
+        dropped=tally.dropped,
+        skipped=tally.skipped,
+        dead_lettered=tally.dead_lettered,
+        failed=tally.failed,
+        flushed=tally.flushed,
+        in_hand=tally.in_hand,
+        busy_s=figures.busy_s,
+        waiting_s=figures.waiting_s,
+        blocked_s=figures.blocked_s,
+        batches=figures.batches,
+        restarts=figures.restarts,
+        pid=figures.pid,
+        core=figures.core,
     )
 
 

@@ -97,7 +97,14 @@ class ProgramEnds:
         journal = None
         if self.recorder is not None and len(inputs) > 1:
             journal = self.recorder.journal_of_sink(node.tally, inputs)
-        driven = DriveSpec(node, inputs, nothing, None, self.sink_spec.join_name, journal)
+        driven = DriveSpec(
+            node=node,
+            inlets=inputs,
+            outlets=nothing,
+            route=None,
+            join_name=self.sink_spec.join_name,
+            journal=journal,
+        )
         return Loop(drive(run, driven, cut), self.sink.inlets, nothing, None)
 
     def lift_soft_limits(self) -> None:
