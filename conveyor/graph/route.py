@@ -6,9 +6,9 @@ in a record.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import Final, TypeAlias, assert_never
+from typing import Any, Final, TypeAlias, assert_never
 
 from conveyor.stages import AnyFork, BalancingFork, ReplicatingFork
 
@@ -22,9 +22,12 @@ __all__ = [
     "balances",
     "balancing_forks",
     "gives_to_one_lane",
+    "data_of_route",
     "leaves",
+    "nested_balances",
     "resolved",
     "route_of",
+    "route_of_data",
     "route_text",
     "taken",
     "way_to",
@@ -121,18 +124,28 @@ def leaves(route: Route) -> list[int]:
             assert_never(route)
 
 
-def balancing_forks(route: Route | None) -> list[Balance]:
-    """The balancing forks in a route, the outer ones first."""
+def nested_balances(
+    route: Route | None, around: tuple[Balance, ...] = ()
+) -> Iterator[tuple[Balance, tuple[Balance, ...]]]:
+    """The balancing forks in a route, the outer ones first, each with those that it is inside
+    of."""
     match route:
         case None | Leaf():
-            return []
+            return
         case Replicate():
-            own = []
+            pass
         case Balance():
-            own = [route]
+            yield route, around
+            around = (*around, route)
         case _:
             assert_never(route)
-    return own + [fork for lane in route.lanes for fork in balancing_forks(lane)]
+    for lane in route.lanes:
+        yield from nested_balances(lane, around)
+
+
+def balancing_forks(route: Route | None) -> list[Balance]:
+    """The balancing forks in a route, the outer ones first."""
+    return [fork for fork, _ in nested_balances(route)]
 
 
 def adaptive_forks(route: Route | None) -> list[Balance]:
@@ -218,3 +231,36 @@ def taken(route: Route, tails: Sequence[int]) -> int:
             return total
         case _:
             assert_never(route)
+
+
+def data_of_route(route: Route) -> object:
+    """A route as plain data: a channel is its number, a fork a dictionary.
+
+    >>> data_of_route(Replicate("fork", (Leaf(3), Balance("pool", (Leaf(4), Leaf(5))))))
+    {'replicate': 'fork', 'lanes': [3, {'balance': 'pool', 'lanes': [4, 5]}]}
+    """
+    match route:
+        case Leaf():
+            return route.channel
+        case Replicate():
+            return {"replicate": route.name, "lanes": [data_of_route(lane) for lane in route.lanes]}
+        case Balance():
+            flags = {"adaptive": route.adaptive, "by_machine": route.by_machine}
+            return {
+                "balance": route.name,
+                "lanes": [data_of_route(lane) for lane in route.lanes],
+                **{name: flag for name, flag in flags.items() if flag},
+            }
+        case _:
+            assert_never(route)
+
+
+def route_of_data(data: Any) -> Route:
+    """What `data_of_route` gives, as a route again."""
+    if isinstance(data, int):
+        return Leaf(data)
+    lanes = tuple(map(route_of_data, data["lanes"]))
+    if "replicate" in data:
+        return Replicate(data["replicate"], lanes)
+    flags = {"adaptive": False, "by_machine": False} | data
+    return Balance(data["balance"], lanes, flags["adaptive"], flags["by_machine"])

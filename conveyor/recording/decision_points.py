@@ -6,10 +6,10 @@ kind, how many lanes it has, and which points come before it.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
-from typing import NamedTuple, assert_never
+from collections.abc import Mapping
+from typing import NamedTuple
 
-from conveyor.graph.route import Balance, Leaf, Replicate, Route, way_to
+from conveyor.graph.route import Balance, nested_balances, way_to
 from conveyor.graph.topology import Topology, channels_of
 
 __all__ = ["Point", "described", "points_of"]
@@ -47,23 +47,10 @@ class _Points:
             if len(spec.inputs) > 1:
                 found.append(Point(spec.join_name, "join", len(spec.inputs), tuple(sorted(before))))
                 before |= {spec.join_name}
-            if spec.route is not None:
-                found += self.in_route(spec.route, before)
+            for fork, around in nested_balances(spec.route):
+                names = before | {each.name for each in around}
+                found.append(Point(fork.name, "balance", len(fork.lanes), tuple(sorted(names))))
         return tuple(found)
-
-    def in_route(self, route: Route, before: frozenset[str]) -> Iterator[Point]:
-        match route:
-            case Leaf():
-                return
-            case Replicate():
-                pass
-            case Balance():
-                yield Point(route.name, "balance", len(route.lanes), tuple(sorted(before)))
-                before |= {route.name}
-            case _:
-                assert_never(route)
-        for lane in route.lanes:
-            yield from self.in_route(lane, before)
 
     def before_node(self, node: int) -> frozenset[str]:
         if node not in self.before:

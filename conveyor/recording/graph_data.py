@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from typing import Any, Final, TypeAlias, assert_never
 
-from conveyor.graph.route import Balance, Leaf, Replicate, Route
+from conveyor.graph.route import Leaf, data_of_route, route_of_data
 from conveyor.graph.topology import (
     Channel,
     Input,
@@ -40,7 +40,6 @@ NODE: Final[Data] = {
 }
 CHANNEL: Final[Data] = {"written": False}
 ORDERED: Final[Data] = {"balanced": False}
-BALANCE: Final[Data] = {"adaptive": False, "by_machine": False}
 
 
 def data_of(topology: Topology) -> dict[str, object]:
@@ -98,7 +97,7 @@ def node_of(index: int, data: Data) -> NodeSpec:
         stage=None,
         inputs=tuple(map(input_of, data["inputs"])),
         join_name=data["join"],
-        route=None if route is None else route_of(route),
+        route=None if route is None else route_of_data(route),
         depth=data["depth"],
         stamps=data["stamps"],
         lanes=tuple((fork, lane) for fork, lane in data["lanes"]),
@@ -147,31 +146,3 @@ def input_of(data: Any) -> Input:
         return ZipInput(data["zip"], inputs)
     more = ORDERED | data
     return OrderedInput(data["ordered"], inputs, more["balanced"], data["depth"])
-
-
-def data_of_route(route: Route) -> object:
-    match route:
-        case Leaf():
-            return route.channel
-        case Replicate():
-            return {"replicate": route.name, "lanes": [data_of_route(lane) for lane in route.lanes]}
-        case Balance():
-            fields = {
-                "balance": route.name,
-                "lanes": [data_of_route(lane) for lane in route.lanes],
-                "adaptive": route.adaptive,
-                "by_machine": route.by_machine,
-            }
-            return without(BALANCE, fields)
-        case _:
-            assert_never(route)
-
-
-def route_of(data: Any) -> Route:
-    if isinstance(data, int):
-        return Leaf(data)
-    lanes = tuple(map(route_of, data["lanes"]))
-    if "replicate" in data:
-        return Replicate(data["replicate"], lanes)
-    more = BALANCE | data
-    return Balance(data["balance"], lanes, more["adaptive"], more["by_machine"])
