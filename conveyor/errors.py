@@ -7,7 +7,7 @@ Knows: the words.  Must never know: how anything runs.
     │   └── StageTypeError       ... because a stage does not fit the type of its lane
     ├── LifecycleError           the call does not fit what the pipeline is doing now
     ├── RunError                 a run could not deliver all results
-    │   ├── RunStopped           it was ended from outside: by stop(), or another thread closed its stream
+    │   ├── RunStopped           it was ended from outside: by stop(), or as its stream was closed
     │   ├── JobExited            a job raised SystemExit, KeyboardInterrupt or the like
     │   ├── JobRaised            a job raised an exception that cannot travel between processes
     │   ├── NotPicklable         an item, a result or a stage cannot be pickled or unpickled
@@ -21,7 +21,8 @@ Knows: the words.  Must never know: how anything runs.
     └── NotDeterministic         the same schedule gives something else when it is run again
     ImplicitPipeWarning          (UserWarning) a strict pipeline had a pipe put in
 
-A job's own `Exception` is none of these: it keeps its type and gains a note that says where it was raised.
+A job's own `Exception` is none of these: it keeps its type and gains a note that says where it was
+raised.
 """
 
 from __future__ import annotations
@@ -61,7 +62,8 @@ class StageTypeError(TopologyError):
 
 
 class LifecycleError(ConveyorError):
-    """The call does not fit what the pipeline is doing: opened twice, added to after a run, and so on."""
+    """The call does not fit what the pipeline is doing: opened twice, added to after a run, and so
+    on."""
 
 
 class RunError(ConveyorError):
@@ -73,14 +75,15 @@ class RunStopped(RunError):
 
 
 class JobExited(RunError):
-    """A job raised `SystemExit`, `KeyboardInterrupt` or another exception that is not an `Exception`.
+    """A job raised `SystemExit`, `KeyboardInterrupt` or another exception that is no `Exception`.
 
     The original is the `__cause__`.
     """
 
 
 class JobRaised(RunError):
-    """A job raised an exception that does not survive pickling; its type, text and traceback are in the message."""
+    """A job raised an exception that does not survive pickling; its type, text and traceback are in
+    the message."""
 
 
 class NotPicklable(RunError):
@@ -116,7 +119,8 @@ class ScheduleMismatch(ConveyorError):
 
 
 class NotDeterministic(ConveyorError):
-    """A job gives something else for the same items when it is run again: it depends on more than its item."""
+    """A job gives something else for the same items when it is run again: it depends on more than
+    its item."""
 
 
 class ImplicitPipeWarning(UserWarning):

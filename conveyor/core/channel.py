@@ -71,8 +71,10 @@ class Inlet(Protocol):
         ...
 
     def peek(self, n: int) -> list[object]:
-        """Up to `n` items from the front, not given up: a slice, as `items.slices` defines it.  Not empty
-        if `pending()`."""
+        """Up to `n` items from the front, not given up: a slice, as `items.slices` defines it.
+
+        It is not empty if `pending()`.
+        """
         ...
 
     def position(self, n: int) -> int:

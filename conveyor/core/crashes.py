@@ -35,7 +35,10 @@ TO_START_MS: Final = 10_000
 TO_START_AGAIN_MS: Final = 30_000
 POISONOUS_DEATHS: Final = 3
 
-NO_STATE: Final = "its state died with it. A processor that has snapshot() and restore(state), or is a plain function, is replaced instead"
+NO_STATE: Final = (
+    "its state died with it. A processor that has snapshot() and restore(state), or is a plain "
+    "function, is replaced instead"
+)
 
 
 class Moment(Enum):
@@ -146,8 +149,14 @@ class Deaths:
     def why(self) -> str:
         """What to say of a stage that is given up."""
         if self.unready:
-            return f"so did the {self.unready - 1} workers before it, and none of them was ready to work"
-        return f"so did the {self.fruitless - 1} workers before it, and none of them had finished an item"
+            return (
+                f"so did the {self.unready - 1} workers before it, and none of them was ready to "
+                "work"
+            )
+        return (
+            f"so did the {self.fruitless - 1} workers before it, and none of them had finished an "
+            "item"
+        )
 
 
 def remembered(deaths: Sequence[WorkerDeath], death: WorkerDeath) -> list[WorkerDeath]:
@@ -175,7 +184,8 @@ class History:
 
     def past(self, source: int, position: int) -> Past:
         """
-        >>> history = History([WorkerDeath(0, 5, 9), WorkerDeath(0, 6, 7), WorkerDeath(0, 6, 7, timed_out=True)])
+        >>> timed_out = WorkerDeath(0, 6, 7, timed_out=True)
+        >>> history = History([WorkerDeath(0, 5, 9), WorkerDeath(0, 6, 7), timed_out])
         >>> for source, position in [(0, 6), (0, 7), (1, 6)]:
         ...     history.past(source, position)
         Past(attempts=3, timeouts=1, is_poison=False, how='died')

@@ -104,13 +104,13 @@ LOST: Final = "<an item that cannot be unpickled>"
 class Surroundings(NamedTuple):
     """What the world does for a node that runs jobs.
 
-    `fused` says that others run in the same worker, so that its slices are loose (`items.slices`) on
-    either side.  `place` gives the input and the position of an item of what the drive loop has in
-    hand; `pause` waits before an attempt, which is counted from 2; `past` tells how earlier workers
-    fared with an item, if some died; `clock` is there where jobs have a time limit; `keep` is where
-    the large buffers of results go; `room` says how many outputs could be published at once;
-    `is_final` tells errors that end the run whatever the stage does with errors; `seal` makes
-    results safe in another way than by `keep`.
+    `fused` says that others run in the same worker, so that its slices are loose on either side
+    (`items.slices`).  `place` gives the input and the position of an item of what the drive
+    loop has in hand; `pause` waits before an attempt, which is counted from 2; `past` tells how
+    earlier workers fared with an item, if some died; `clock` is there where jobs have a time
+    limit; `keep` is where the large buffers of results go; `room` says how many outputs could
+    be published at once; `is_final` tells errors that end the run whatever the stage does with
+    errors; `seal` makes results safe in another way than by `keep`.
     """
 
     fused: bool = False
@@ -151,7 +151,8 @@ class JobNode(ABC):
         self.cursor: Iterator[object] = iter(
             ()
         )  # over the slice: how far it is says which item is at its job
-        self.past = FRESH  # attempts that ended with their workers: of the only item of a slice, others have none
+        # Attempts that ended with their workers: of the only item of a slice, others have none.
+        self.past = FRESH
         self.attempt = 1
 
     @abstractmethod
@@ -194,7 +195,10 @@ class JobNode(ABC):
     def condemned(self) -> Exception | None:
         """The error of an item that is not tried again, for what it did to its workers."""
         if self.past.is_poison:
-            died = f"{self.past.attempts} workers died, one after the other, when they were given this item"
+            died = (
+                f"{self.past.attempts} workers died, one after the other, when they were given "
+                "this item"
+            )
             return PoisonItem(f"stage {self.policy.stage!r}: {died}; the last {self.past.how}")
         return self.out_of_time(self.past.timeouts)
 
@@ -205,7 +209,8 @@ class JobNode(ABC):
             return None
         limit = f"timeout_s={self.policy.timeout_s}"
         return ItemTimeout(
-            f"stage {self.policy.stage!r}: this item took longer than {limit} allows, in {timeouts} of {timeouts} attempts"
+            f"stage {self.policy.stage!r}: this item took longer than {limit} allows, in "
+            f"{timeouts} of {timeouts} attempts"
         )
 
     def may_retry(self, error: BaseException | None) -> bool:
@@ -225,7 +230,8 @@ class JobNode(ABC):
             given = self.stage.finish()
             if not hasattr(given, "__iter__") and not hasattr(given, "__getitem__"):
                 raise TypeError(
-                    f"finish() gave {short_repr(given)}; it must give an iterable of what is to be sent on: "
+                    f"finish() gave {short_repr(given)}; it must give an iterable of what is to "
+                    "be sent on: "
                     "yield it, or return a list"
                 )
             for out in _chunks(islice(given, skip, None), limit, self.seal):

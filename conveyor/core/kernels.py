@@ -128,8 +128,10 @@ def quick_loop(*jobs: JobCall) -> QuickLoop | None:
     so its results need no look before the next call; and running it again on the same slice, to
     find which item raised, cannot be noticed.
 
-    >>> quick_loop(lambda x: x + 1)([1, 2]), quick_loop(lambda x: x or None, lambda x: -x)([0, 1, 2])
-    ([2, 3], [-1, -2])
+    >>> quick_loop(lambda x: x + 1)([1, 2])
+    [2, 3]
+    >>> quick_loop(lambda x: x or None, lambda x: -x)([0, 1, 2])
+    [-1, -2]
     >>> quick_loop(print) is None
     True
     """

@@ -147,7 +147,8 @@ class SliceNode(JobNode, ABC):
                 finished += 1
                 yield [], finished, 0
             if finished == len(items):
-                return  # not one more piece that finishes nothing: the last item would seem to end twice
+                # Not one more piece that finishes nothing: the last item would seem to end twice.
+                return
             CURRENT.job = self
             out = []
             done, sealed, error = self.attempt_all(self.cursor, items, out)
@@ -245,7 +246,8 @@ class FlatMapNode(JobNode):
                     if len(out) >= most:
                         if self.clock is not None:  # to wait for room is not the job's
                             self.clock.stop()
-                        if whole:  # items that are finished go first, so that this one's outputs begin a record
+                        # Items that are finished go first: this one's outputs begin a record.
+                        if whole:
                             yield self.piece(out[:whole], index, 0)
                         else:  # full, and there is more: cut inside the item
                             yield self.piece(out, index, given)
@@ -304,13 +306,15 @@ class FlatMapNode(JobNode):
         iterable = self.job(item.open(self.take) if isinstance(item, Sealed) else item)
         if not isinstance(iterable, Iterable):
             raise TypeError(
-                f"{self.policy.stage} is a FlatMap: its function must give an iterable, not {iterable!r}"
+                f"{self.policy.stage} is a FlatMap: its function must give an iterable, not "
+                f"{iterable!r}"
             )
         results = iter(cast("Iterable[object]", iterable))
         again = sum(1 for _ in islice(results, given))
         if again < given:
             raise RunError(
-                f"{self.policy.stage} gave at least {given} outputs for an item, and only {again} when it was run again: "
+                f"{self.policy.stage} gave at least {given} outputs for an item, and only {again} "
+                "when it was run again: "
                 "the function of a FlatMap must give the same outputs for the same item"
             )
         return results

@@ -92,7 +92,10 @@ class Circle:
     def _line(self, link: Link, state: ChannelState) -> str:
         name = self._name(link.node)
         if link.kind is WaitsFor.ITEMS:
-            return f"{name} waits for items from {self._name(link.by)}: {self._pipe(link.channel)} is empty"
+            return (
+                f"{name} waits for items from {self._name(link.by)}: {self._pipe(link.channel)} "
+                "is empty"
+            )
         how = (
             "full by bytes: it holds"
             if state.by_bytes
@@ -101,7 +104,10 @@ class Circle:
             else "too full:"
         )
         held = f"{how} {state.queued} of {state.capacity} items"
-        return f"{name} waits for room before {self._name(link.by)}: {self._pipe(link.channel)} is {held}"
+        return (
+            f"{name} waits for room before {self._name(link.by)}: {self._pipe(link.channel)} is "
+            f"{held}"
+        )
 
     def _pipe(self, channel: int) -> str:
         ends = self.topology.channels[channel]

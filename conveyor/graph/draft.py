@@ -124,7 +124,8 @@ class Draft:
         widths = [taken_by(stage) for stage in stages]
         if sum(widths) != len(self.lanes):
             raise TopologyError(
-                f"row {row}: {_words(stages)} {'takes' if len(stages) == 1 else 'take'} {_lanes(sum(widths))}, "
+                f"row {row}: {_words(stages)} {'takes' if len(stages) == 1 else 'take'} "
+                f"{_lanes(sum(widths))}, "
                 f"but {_open(len(self.lanes))}; {_would_fit(len(self.lanes))}"
             )
         draft = self
@@ -139,7 +140,8 @@ class Draft:
     def check_beginning(self, stage: AnyStage) -> None:
         if isinstance(stage, Join | Zip):
             raise TopologyError(
-                f"row 1, lane 1: a pipeline cannot begin with {stage!r}: there are no lanes to bring together; "
+                f"row 1, lane 1: a pipeline cannot begin with {stage!r}: there are no lanes to "
+                "bring together; "
                 f"begin with a {'Processor' if self.strict else 'Processor, a Pipe or a fork'}"
             )
         if self.strict and not isinstance(stage, Job):
@@ -188,7 +190,8 @@ class Draft:
                 else ""
             )
             raise TopologyError(
-                f"{where}: {join!r} without a number closes the lanes of a BalancingFork(), and this lane is not one of them"
+                f"{where}: {join!r} without a number closes the lanes of a BalancingFork(), and "
+                "this lane is not one of them"
                 f"{inner or '; say how many lanes it takes: Join(n)'}"
             )
         fork = lane.frames[-1]
@@ -210,7 +213,8 @@ class Draft:
         for i, forks in enumerate(inside):
             if forks != adaptive:
                 raise TopologyError(
-                    f"{where}: {join!r} takes lane {i + 1} out of {self.places[forks[-1]].name!r}, a BalancingFork() whose "
+                    f"{where}: {join!r} takes lane {i + 1} out of "
+                    f"{self.places[forks[-1]].name!r}, a BalancingFork() whose "
                     "lanes end only at a Join() of their own; put a Join() before it"
                 )
         if isinstance(join, Join) and join.ordered:
@@ -231,13 +235,15 @@ class Draft:
             tops
         ) != len(lanes):
             raise TopologyError(
-                f"{where}: {join!r} must take all lanes of one fork, and nothing else; {name!r} has {_lanes(width)}. "
+                f"{where}: {join!r} must take all lanes of one fork, and nothing else; {name!r} "
+                f"has {_lanes(width)}. "
                 "Lanes of a fork inside must be joined first"
             )
         scrambled = [i + 1 for i, top in enumerate(tops) if top.scrambled]
         if scrambled:
             raise TopologyError(
-                f"{where}: {join!r} cannot give back the order of {name!r}: in its lane {scrambled[0]} a join that is first "
+                f"{where}: {join!r} cannot give back the order of {name!r}: in its lane "
+                f"{scrambled[0]} a join that is first "
                 "come, first served, or a zip, has lost it; make every join inside ordered=True"
             )
         return fork
@@ -263,13 +269,15 @@ class Draft:
             raise TopologyError(f"{call}: the pipeline has no stage yet; add one first")
         if len(self.lanes) != 1:
             raise TopologyError(
-                f"{call}: {_open(len(self.lanes))} after row {self.rows}; join them first: add(Join({len(self.lanes)}))"
+                f"{call}: {_open(len(self.lanes))} after row {self.rows}; join them first: "
+                f"add(Join({len(self.lanes)}))"
             )
         (lane,) = self.lanes
         adaptive = [frame.fork for frame in lane.frames if self.is_adaptive(frame.fork)]
         if adaptive:
             raise TopologyError(
-                f"{call}: the lanes of {self.places[adaptive[-1]].name!r} are still open after row {self.rows}; "
+                f"{call}: the lanes of {self.places[adaptive[-1]].name!r} are still open after "
+                f"row {self.rows}; "
                 "join them first: add(Join())"
             )
 
@@ -285,7 +293,8 @@ def implicit_pipes(before: Draft, after: Draft) -> list[str]:
             if is_job(place.stage) and not is_job(source.stage):
                 continue  # a processor may follow a fork or a join directly
             said.append(
-                f"row {place.row}: a pipe was put in between {source.name!r} and {place.name!r}; write Pipe() to say so"
+                f"row {place.row}: a pipe was put in between {source.name!r} and {place.name!r}; "
+                "write Pipe() to say so"
             )
     return said
 
@@ -311,7 +320,8 @@ def checked_kind(stage: object, where: str) -> AnyStage:
         raise TopologyError(f"{where}: {stage!r} is not a stage; {_hint(stage)}")
     if not is_known(stage):
         raise TopologyError(
-            f"{where}: {stage!r} is a stage of an unknown kind: nothing is known of where its items "
+            f"{where}: {stage!r} is a stage of an unknown kind: nothing is known of where its "
+            "items "
             f"go; derive {type(stage).__name__} from one of the stages that there are"
         )
     if isinstance(stage, Job):
@@ -334,7 +344,10 @@ def is_row(thing: object) -> bool:
 
 def _hint(thing: object) -> str:
     if is_row(thing):
-        return "a row of several stages is written without brackets: add(first, second), or add(*stages)"
+        return (
+            "a row of several stages is written without brackets: add(first, second), or "
+            "add(*stages)"
+        )
     otherwise = (
         "wrap it: Processor(...)"
         if callable(thing)
@@ -371,4 +384,7 @@ def _open(n: int) -> str:
 def _would_fit(n: int) -> str:
     if n == 1:
         return "one processor, pipe or fork would fit"
-    return f"a row of {n} stages would fit (a Pipe() for a lane that is to be left alone), or Join({n})"
+    return (
+        f"a row of {n} stages would fit (a Pipe() for a lane that is to be left alone), or "
+        f"Join({n})"
+    )

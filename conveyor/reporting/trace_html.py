@@ -65,7 +65,8 @@ def picture(trace: Trace, topology: Topology, facts: Mapping[str, str]) -> str:
     width = (max((box.column for box in boxes), default=0) + 1) * COLUMN
     height = AXIS + sum(heights)
     names = "".join(
-        f'<div class="name {lane.kind}" style="height:{tall}px"><b>{escape(lane.name)}</b><small>{lane.kind}</small></div>'
+        f'<div class="name {lane.kind}" style="height:{tall}px">'
+        f"<b>{escape(lane.name)}</b><small>{lane.kind}</small></div>"
         for lane, tall in zip(lanes, heights, strict=True)
     )
     drawing = "\n".join(
@@ -148,7 +149,8 @@ def axis(first: int, width: int, height: int) -> Iterator[str]:
 
 def stripes(tops: Sequence[int], heights: Sequence[int], width: int) -> Iterator[str]:
     for number, (top, tall) in enumerate(zip(tops, heights, strict=True)):
-        yield f'<rect class="stripe{" odd" if number % 2 else ""}" x="0" y="{top}" width="{width}" height="{tall}"/>'
+        kind = "stripe odd" if number % 2 else "stripe"
+        yield f'<rect class="{kind}" x="0" y="{top}" width="{width}" height="{tall}"/>'
 
 
 def drawn(box: Box, top: int) -> str:
@@ -158,7 +160,9 @@ def drawn(box: Box, top: int) -> str:
     kind = event.what.name.lower()
     if event.what is EventKind.DECISION:
         kind += "" if is_default(event) else " other"
-    shape = f'<rect x="{x}" y="{y}" width="{COLUMN - 6}" height="{ROW - 4}" rx="{13 if event.what is EventKind.DECISION else 4}"/>'
+    radius = 13 if event.what is EventKind.DECISION else 4
+    size = f'width="{COLUMN - 6}" height="{ROW - 4}"'
+    shape = f'<rect x="{x}" y="{y}" {size} rx="{radius}"/>'
     text = (
         f'<text x="{x + (COLUMN - 6) / 2:g}" y="{y + 17}">{escape(shortened(label(event)))}</text>'
     )
@@ -177,7 +181,8 @@ def label(event: Event) -> str:
             return f"{before} → {', '.join(event.outputs)}" if event.outputs else before
         case EventKind.DECISION:
             about = "back" if event.worker.startswith("!") else event.worker.partition("~")[2]
-            return f"{about} {event.text.partition(',')[0].replace(' takes', ':' if about else ' takes')}".strip()
+            taken = event.text.partition(",")[0]
+            return f"{about} {taken.replace(' takes', ':') if about else taken}".strip()
         case _:
             return WORDS[event.what]
 
@@ -195,41 +200,55 @@ def shortened(text: str) -> str:
 
 
 STYLE: Final = """
-:root { color-scheme: light dark; --ink: #1d2733; --dim: #66717e; --paper: #ffffff; --odd: #f4f6f8; --line: #dde3e9;
-  --run: #dbeafe; --run-line: #5b8def; --end: #eceff2; --end-line: #a5b0bb; --other: #ffe3b3; --other-line: #e08a00;
+:root { color-scheme: light dark; --ink: #1d2733; --dim: #66717e; --paper: #ffffff;
+  --odd: #f4f6f8; --line: #dde3e9;
+  --run: #dbeafe; --run-line: #5b8def; --end: #eceff2; --end-line: #a5b0bb; --other: #ffe3b3;
+    --other-line: #e08a00;
   --bad: #ffd9d6; --bad-line: #d63b30; --good: #d3f3dc; --good-line: #2c9a4b; }
-@media (prefers-color-scheme: dark) { :root { --ink: #e6ebf0; --dim: #96a2ae; --paper: #14181d; --odd: #1a1f26; --line: #2c343d;
-  --run: #1d3a63; --run-line: #5b8def; --end: #262d35; --end-line: #5d6a77; --other: #5a3d06; --other-line: #f0a020;
+@media (prefers-color-scheme: dark) { :root { --ink: #e6ebf0; --dim: #96a2ae; --paper: #14181d;
+  --odd: #1a1f26; --line: #2c343d;
+  --run: #1d3a63; --run-line: #5b8def; --end: #262d35; --end-line: #5d6a77; --other: #5a3d06;
+    --other-line: #f0a020;
   --bad: #5c211d; --bad-line: #ff6b60; --good: #174026; --good-line: #45c26b; } }
 * { box-sizing: border-box; }
-body { margin: 0; padding: 24px; background: var(--paper); color: var(--ink); font: 14px/1.45 system-ui, sans-serif; }
+body { margin: 0; padding: 24px; background: var(--paper); color: var(--ink);
+  font: 14px/1.45 system-ui, sans-serif; }
 h1 { font-size: 18px; margin: 0 0 12px; }
 dl { display: grid; grid-template-columns: max-content 1fr; gap: 2px 14px; margin: 0 0 16px; }
-dt { color: var(--dim); } dd { margin: 0; font-family: ui-monospace, monospace; overflow-wrap: anywhere; }
+dt { color: var(--dim); } dd { margin: 0; font-family: ui-monospace, monospace;
+  overflow-wrap: anywhere; }
 .chart { display: flex; border: 1px solid var(--line); border-radius: 8px; overflow: hidden; }
 .names { flex: none; border-right: 1px solid var(--line); max-width: 40%; }
-.name { display: flex; gap: 10px; align-items: center; justify-content: space-between; padding: 0 12px; white-space: nowrap; }
+.name { display: flex; gap: 10px; align-items: center; justify-content: space-between;
+  padding: 0 12px; white-space: nowrap; }
 .name:nth-child(odd) { background: var(--odd); }
-.name b { font-weight: 600; overflow: hidden; text-overflow: ellipsis; } .name small { color: var(--dim); }
+.name b { font-weight: 600; overflow: hidden; text-overflow: ellipsis; } .name small {
+  color: var(--dim); }
 .join b, .fork b { font-weight: 400; font-style: italic; }
 .scroll { overflow-x: auto; flex: 1; }
-svg { display: block; } svg text { font: 12px ui-monospace, monospace; fill: var(--ink); text-anchor: middle; }
+svg { display: block; } svg text { font: 12px ui-monospace, monospace; fill: var(--ink);
+  text-anchor: middle; }
 svg .time { fill: var(--dim); text-anchor: start; font-size: 11px; } .tick { stroke: var(--line); }
 .stripe { fill: none; } .stripe.odd { fill: var(--odd); opacity: .6; }
 g rect { stroke-width: 1.2; }
-.run rect, .finish rect { fill: var(--run); stroke: var(--run-line); } .finish rect { stroke-dasharray: 4 2; }
+.run rect, .finish rect { fill: var(--run); stroke: var(--run-line); } .finish rect {
+  stroke-dasharray: 4 2; }
 .decision rect { fill: var(--end); stroke: var(--end-line); }
 .decision.other rect { fill: var(--other); stroke: var(--other-line); }
 .death rect, .failure rect { fill: var(--bad); stroke: var(--bad-line); }
 .restart rect { fill: var(--good); stroke: var(--good-line); }
-.legend { display: flex; flex-wrap: wrap; gap: 6px 18px; margin: 12px 0; color: var(--dim); font-size: 13px; }
-.legend i { display: inline-block; width: 20px; height: 12px; border: 1.2px solid; border-radius: 3px; margin-right: 6px; }
+.legend { display: flex; flex-wrap: wrap; gap: 6px 18px; margin: 12px 0; color: var(--dim);
+  font-size: 13px; }
+.legend i { display: inline-block; width: 20px; height: 12px; border: 1.2px solid;
+  border-radius: 3px; margin-right: 6px; }
 i.run { background: var(--run); border-color: var(--run-line); }
 i.end { background: var(--end); border-color: var(--end-line); }
-i.other { background: var(--other); border-color: var(--other-line); } i.round { border-radius: 7px; }
+i.other { background: var(--other); border-color: var(--other-line); } i.round {
+  border-radius: 7px; }
 i.bad { background: var(--bad); border-color: var(--bad-line); }
 i.good { background: var(--good); border-color: var(--good-line); }
-summary { cursor: pointer; color: var(--dim); } pre { overflow-x: auto; font: 12px/1.5 ui-monospace, monospace; }
+summary { cursor: pointer; color: var(--dim); } pre { overflow-x: auto;
+  font: 12px/1.5 ui-monospace, monospace; }
 """
 
 PAGE: Final = """<!DOCTYPE html>
@@ -245,7 +264,8 @@ PAGE: Final = """<!DOCTYPE html>
 <dl>{facts}</dl>
 <div class="chart">
 <div class="names"><div style="height:{axis}px"></div>{names}</div>
-<div class="scroll"><svg xmlns="http://www.w3.org/2000/svg" width="{width}" height="{height}" role="img">
+<div class="scroll">
+<svg xmlns="http://www.w3.org/2000/svg" width="{width}" height="{height}" role="img">
 {drawing}
 </svg></div>
 </div>

@@ -75,8 +75,10 @@ def check_is_called(what: str, fn: object, instead_of_a_generator: str | None) -
     name = name_of(fn)
     if is_any(inspect.iscoroutinefunction, inspect.isasyncgenfunction):
         raise TopologyError(
-            f"{what}: {name} is an async function, and a job runs without an event loop: write a function that runs it, "
-            f"such as lambda item: asyncio.run({name}(item)); to wait for many items at a time, give lists of them to a "
+            f"{what}: {name} is an async function, and a job runs without an event loop: write a "
+            "function that runs it, "
+            f"such as lambda item: asyncio.run({name}(item)); to wait for many items at a time, "
+            "give lists of them to a "
             "FlatMap whose function runs asyncio.gather"
         )
     if instead_of_a_generator is not None and is_any(inspect.isgeneratorfunction):

@@ -86,13 +86,15 @@ class Job(Stage, TakesALane[In, Out]):
         kind = type(self).__name__
         if fn is None and not self.is_stateful:
             raise TopologyError(
-                f"{kind}() has nothing to do: give it a function, or subclass it and write process()"
+                f"{kind}() has nothing to do: give it a function, or subclass it and write "
+                "process()"
             )
         if fn is not None:
             check_is_a_job(self, kind, fn)
         if on_error not in ON_ERROR:
             raise TopologyError(
-                f"{kind}: on_error is {on_error!r}; it must be one of {', '.join(map(repr, ON_ERROR))}"
+                f"{kind}: on_error is {on_error!r}; it must be one of "
+                f"{', '.join(map(repr, ON_ERROR))}"
             )
         if isinstance(retries, bool) or not isinstance(retries, int) or retries < 0:
             raise TopologyError(
@@ -137,7 +139,8 @@ class Job(Stage, TakesALane[In, Out]):
         """Called once in each worker process, when it stops."""
 
     def __repr__(self) -> str:
-        return f"{type(self).__name__}({self.default_name() if self.stage_options.fn is not None else ''})"
+        fn = self.default_name() if self.stage_options.fn is not None else ""
+        return f"{type(self).__name__}({fn})"
 
 
 def gives_of(job: Job[Any, Any]) -> Gives:
@@ -187,7 +190,8 @@ def check_is_a_job(job: Job[Any, Any], kind: str, fn: object) -> None:
         )
     if inspect.isclass(fn) and issubclass(fn, Stage):
         raise TopologyError(
-            f"{kind}({fn.__name__}): {fn.__name__} is a class of stages already; add one: {fn.__name__}(...)"
+            f"{kind}({fn.__name__}): {fn.__name__} is a class of stages already; add one: "
+            f"{fn.__name__}(...)"
         )
     if not callable(fn):
         raise TopologyError(f"{kind} takes a function of one item, not {fn!r}")

@@ -183,7 +183,9 @@ class FlatMap(Job[In, Out]):
         timeout_s: float | None = None,
         read_only: bool = False,
     ) -> None: ...
-    @overload  # of what gives the elements of any iterable, such as `iter`: mypy looks at it once without knowing its lane
+    # Of what gives the elements of any iterable, such as `iter`: mypy looks at it once without
+    # knowing its lane.
+    @overload
     def __init__(
         self: FlatMap[Iterable[Each], Each],
         fn: Callable[[Iterable[Each]], Iterator[Each]],
@@ -230,7 +232,9 @@ class Filter(Job[T, Kept]):
         predicate: AnyPartial,
         **options: Unpack[OptionsForMypy],
     ) -> None: ...
-    @overload  # to mypy: a lambda with a mistake would pass for a guard, without a word; its plugin tells guards
+    # For mypy: a lambda with a mistake would pass for a guard, without a word; its plugin tells
+    # guards.
+    @overload
     def __init__(
         self: Filter[T, T],  # pyright: ignore[reportInvalidTypeVarUse]
         predicate: Callable[[T], object] | None = None,
