@@ -41,11 +41,15 @@ def only_calculates(job: FunctionType) -> bool:
     >>> only_calculates(lambda x: x * x + 1), only_calculates(lambda x: len(x))
     (True, False)
     """
-    code = job.__code__
     given = [*(job.__defaults__ or ()), *(job.__kwdefaults__ or {}).values()]
+    return all(map(is_atom, given)) and code_calculates(job.__code__)
+
+
+@lru_cache(maxsize=1024)  # a simulator asks it of each job in each run
+def code_calculates(code: CodeType) -> bool:
+    """Is there nothing but calculation in a piece of code, whatever its defaults are?"""
     return (
-        all(map(is_atom, given))
-        and all(map(is_harmless, code.co_consts))
+        all(map(is_harmless, code.co_consts))
         and not code.co_flags & CO_VARKEYWORDS
         and all(map(calculates, dis.get_instructions(code)))
     )
