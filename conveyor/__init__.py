@@ -10,10 +10,7 @@ from __future__ import annotations
 from importlib import import_module
 from typing import TYPE_CHECKING
 
-from conveyor.items.current_item import (  # at once: the module has the name of the function, and must not hide it
-    Context,
-    context,
-)
+from conveyor.items.current_item import Context, context
 
 if TYPE_CHECKING:
     from conveyor.graph.topology import Topology
@@ -52,7 +49,9 @@ else:
     HOMES = {
         name: home
         for home, names in {
-            "conveyor.pipeline": "AdaptivePipeline Pipeline StatementPipeline UncheckedPipeline WidePipeline",
+            "conveyor.pipeline": (
+                "AdaptivePipeline Pipeline StatementPipeline UncheckedPipeline WidePipeline"
+            ),
             "conveyor.report": "DeadLetter Report RunResult StageReport",
             "conveyor.runtime.placement": "Placement",
             "conveyor.runtime.process.start": "StartMethod",
@@ -63,7 +62,9 @@ else:
             "conveyor.sim.schedule": "Decision",
             "conveyor.sim.schedulers.scheduler": "Scheduler",
             "conveyor.sim.search.simulation": "Simulation",
-            "conveyor.stages": "BalancingFork Filter FlatMap Join OnError Pipe Processor ReplicatingFork Zip",
+            "conveyor.stages": (
+                "BalancingFork Filter FlatMap Join OnError Pipe Processor ReplicatingFork Zip"
+            ),
             "conveyor.graph.topology": "Topology",
             "conveyor.reporting.trace": "Trace",
         }.items()

@@ -57,8 +57,9 @@ class Drafting(Generic[In, *Row]):
         self._session.check(Call.ADD)
         if any(isinstance(stage, Drafting) for stage in stages):
             raise TopologyError(
-                f"row {self._draft.rows + 1}: a pipeline is not a stage; to use the same stages several times write a "
-                "function that adds them: def cleaned(pl): return pl.add(...).add(...)"
+                f"row {self._draft.rows + 1}: a pipeline is not a stage; to use the same stages "
+                "several times write a function that adds them: "
+                "def cleaned(pl): return pl.add(...).add(...)"
             )
         before = (
             self._draft if self._draft.rows else self._draft.declare(declared_input(self, Drafting))

@@ -351,7 +351,7 @@ def schedule_of(said: Said, what: str) -> Schedule | Recording:
         data = Path(said).read_bytes()
     except OSError as error:
         raise ScheduleMismatch(
-            f"{str(said)[:80]!r} is no schedule: it must begin with {VERSION!r}, or name the file of a recording, which "
-            f"cannot be read: {error.strerror}"
+            f"{str(said)[:80]!r} is no schedule: it must begin with {VERSION!r}, or name the file "
+            f"of a recording, which cannot be read: {error.strerror}"
         ) from None
     return Recording.read(data, str(said))

@@ -128,7 +128,7 @@ class Lifecycle:
             self.state = State.FIXED if self.before_run is State.DRAFT else self.before_run
 
     def forget(self) -> None:
-        """Nothing is open or runs any more, for somebody else has it."""
+        """Nothing is open or runs any more in this process: another one has it."""
         self.state = State.FIXED
 
     @property

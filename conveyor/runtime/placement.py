@@ -66,7 +66,8 @@ class Placement:
                 )
             if not cores or not set(cores) <= set(usable_cores()):
                 raise TopologyError(
-                    f"placement of {name!r}: cores {list(cores)}; this process may use {usable_cores()}"
+                    f"placement of {name!r}: cores {list(cores)}; "
+                    f"this process may use {usable_cores()}"
                 )
         if not hasattr(os, "sched_setaffinity"):
             note = (

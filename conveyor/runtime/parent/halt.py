@@ -20,8 +20,8 @@ from conveyor.errors import ConveyorError, LifecycleError
 __all__ = ["OF_ANOTHER_PROCESS", "Halt"]
 
 OF_ANOTHER_PROCESS = (
-    "the pipeline is open in process {owner}, which this process was forked from, and its workers serve that process alone; "
-    "close() it here and open it again, or write a new Pipeline"
+    "the pipeline is open in process {owner}, which this process was forked from, and its workers "
+    "serve that process alone; close() it here and open it again, or write a new Pipeline"
 )
 
 
@@ -30,7 +30,7 @@ def _nothing() -> None:
 
 
 class Halt:
-    """Of one run: asked for by any thread, looked at by the thread that runs.
+    """The stop request of one run: made by any thread, looked at by the thread that runs.
 
     >>> halt = Halt()
     >>> halt.check()
@@ -70,7 +70,7 @@ class Halt:
         self.over.set()
 
     def ended(self) -> None:
-        """The run is over: nobody has to be woken any more."""
+        """The run is over: no thread has to be woken any more."""
         self.wake = self.at_fork = _nothing
         _under_way.discard(self)
         self.release()

@@ -1,6 +1,6 @@
 """Gets the main thread out of a call that blocks in the program's code, as far as Ctrl-C would.
 
-Knows: one signal that nobody else uses.  Must never know: why.
+Knows: one signal that nothing else uses.  Must never know: why.
 
 Python runs signal handlers in the main thread alone, so no other thread can be helped: it goes on
 once its call comes back.

@@ -1,14 +1,13 @@
 """Before which of its stores a worker died, as its channels tell.
 
 Knows: what each store leaves in shared memory, and what a schedule calls it.  Must never know:
-files, who goes on.
+files, which worker goes on.
 
-Rule 1.  It is looked at while nobody has taken the place of the dead: only it wrote what is read
-         here.
+Rule 1.  It is looked at before another worker has taken its place: only it wrote what is read here.
 Rule 2.  The newest tag says how far its outputs had come, the heads how much is committed, the ends
          how many lanes it closed.
-Rule 3.  What is committed at once is told as if it had been committed item by item: whoever goes on
-         does just that.
+Rule 3.  What is committed at once is told as if it had been committed item by item: the worker
+         that goes on does just that.
 """
 
 from __future__ import annotations
@@ -37,8 +36,8 @@ class Account:
 
 
 class Remains:
-    """Of one node: its channels by number, the words of its notes, those of its saved state (none
-    if it saves none)."""
+    """What a dead worker of one node has left: its channels by number, the words of its notes,
+    those of its saved state (none if it saves none)."""
 
     def __init__(
         self, spec: NodeSpec, rings: Sequence[Ring], notes: memoryview[int], state: Note | None

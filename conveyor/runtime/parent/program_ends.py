@@ -68,7 +68,7 @@ class ProgramEnds:
 
     @property
     def smallest_capacity(self) -> int:
-        """Of the channels behind the source."""
+        """The least that a channel behind the source holds."""
         return min(outlet.capacity for outlet in self.source.outlets)
 
     @property

@@ -52,7 +52,8 @@ KEPT_PIPELINE: Final = 1 << 20
 FRAME_BYTES: Final = 8 << 10
 FRAME_S: Final = 0.1
 SHARE: Final = 200  # of the time, what one part may go into looking at items
-AHEAD_NS: Final = 100_000_000  # that much of the time is granted at once, so that short runs are looked at as a whole
+# That much of the time is granted at once, so that short runs are looked at as a whole.
+AHEAD_NS: Final = 100_000_000
 FEW: Final = 256  # items, about which that is decided
 
 
@@ -64,7 +65,7 @@ class Before(NamedTuple):
 
 
 class SlicesOnly(Journal):
-    """Of a node that never dies, so that nobody asks for its counts."""
+    """The journal of a node that never dies, so that its counts are not asked for."""
 
     def note(self, ordinal: int, position: int, finished: int) -> None:
         """Nothing."""
@@ -142,7 +143,8 @@ class Recorder:
         if self.fault is None:
             return ()
         return (
-            f"the recording {os.fspath(self.path)!r} ends before the run: {self.fault.strerror or self.fault}",
+            f"the recording {os.fspath(self.path)!r} ends before the run: "
+            f"{self.fault.strerror or self.fault}",
         )
 
     def keep_pipeline(self, stages: Mapping[int, bytes], main: Definitions | None) -> None:
@@ -150,7 +152,7 @@ class Recorder:
         if len(packed) <= KEPT_PIPELINE:
             self.write(frame(recording.PIPELINE, packed))
 
-    # -------------------------------------------------------------------------------------------------
+    # ---------------------------------------------------------------------------
     # while the run goes on
 
     def begin(self, shared: Shared, stages: Mapping[int, bytes], main: Definitions | None) -> None:
@@ -211,15 +213,11 @@ class Recorder:
         self.write(recording.void([(self.numbers[node][point], count)]))
 
     def died(self, node: int, hands: Sequence[WorkerDeath | None]) -> None:
-        """A worker died; nobody has taken its place yet.  `hands`: what each of its jobs had in
-        hand."""
+        """A worker died, and no other has taken its place yet.  `hands`: what each of its jobs had
+        in hand."""
         assert self.shared is not None
-        name, begun, remains = (
-            self.topology.nodes[node].name,
-            self.before[node].account,
-            self.remains[node],
-        )
-        place = remains.place(self.shared.control.run, begun)
+        name, begun = self.topology.nodes[node].name, self.before[node].account
+        place = self.remains[node].place(self.shared.control.run, begun)
         hand, *others = hands
         with self.lock:
             if hand is not None:
@@ -227,36 +225,36 @@ class Recorder:
                 at = None if hand.at is None else hand.at - head
                 hand = hand._replace(first=hand.first - head, end=hand.end - head, at=at)
                 if at is not None and hand.timed_out and not place.is_inside:
-                    # For whoever looks at results that is a decision, and no death, but for the
-                    # items before that one.
-                    self.write(recording.ran_out(Timeout(name, hand.input, at)))
-                    first = max(
-                        hand.first,
-                        remains.head(remains.spec.inputs[hand.input], self.shared.control.run)
-                        - head,
-                    )
-                    if first == at or (
-                        is_stateful(remains.spec) and not is_restorable(remains.spec)
-                    ):  # that ends the run
+                    hand = self.ran_out(node, hand, at)
+                    if hand is None:
                         return
-                    hand = hand._replace(
-                        first=first, end=at, at=None, running=False, timed_out=False
-                    )
             self.write(recording.crashed(Crash(name, place, hand)))
-            if (
-                place.step == "taken"
-            ):  # nothing came of it: then it is lost, too, how far the jobs behind the first had come
-                for part, held in zip(remains.spec.parts[1:], others, strict=True):
-                    if held is not None:
-                        self.write(
-                            recording.crashed(
-                                Crash(
-                                    self.topology.nodes[part].name,
-                                    CrashPoint(held.first, "taken", 0),
-                                    held,
-                                )
-                            )
-                        )
+            # If nothing came of it, it is lost, too, how far the jobs behind the first had come.
+            if place.step == "taken":
+                self.lost_behind(node, others)
+
+    def ran_out(self, node: int, hand: WorkerDeath, at: int) -> WorkerDeath | None:
+        """The time of the item at this position ran out.
+
+        In the results that shows as a decision, and not as a death.  Gives what the death does to
+        the items before that one; None if there are none, or the run ends with it.
+        """
+        assert self.shared is not None
+        remains, head = self.remains[node], self.before[node].account.heads[hand.input]
+        self.write(recording.ran_out(Timeout(self.topology.nodes[node].name, hand.input, at)))
+        committed = remains.head(remains.spec.inputs[hand.input], self.shared.control.run) - head
+        first = max(hand.first, committed)
+        if first == at or (is_stateful(remains.spec) and not is_restorable(remains.spec)):
+            return None
+        return hand._replace(first=first, end=at, at=None, running=False, timed_out=False)
+
+    def lost_behind(self, node: int, hands: Sequence[WorkerDeath | None]) -> None:
+        """What the jobs behind the first in this worker had in hand is as good as not begun."""
+        for part, held in zip(self.remains[node].spec.parts[1:], hands, strict=True):
+            if held is not None:
+                place = CrashPoint(held.first, "taken", 0)
+                crash = Crash(self.topology.nodes[part].name, place, held)
+                self.write(recording.crashed(crash))
 
     def failed(self, node: int) -> None:
         """The failure of this node ends the run."""
@@ -322,7 +320,7 @@ class Recorder:
             )
             self.grown, self.last_frame = 0, monotonic()
 
-    # --------------------------------------------------------------------------------------------------------
+    # ---------------------------------------------------------------------------
     # when it ends
 
     def end(self, how: str, error: BaseException | None, letters: Sequence[DeadLetter]) -> None:

@@ -95,7 +95,7 @@ class Host(Protocol):
 
 
 class Relief:
-    """Of one run."""
+    """The calling thread and the one that stands in for it, in one run."""
 
     def __init__(
         self,
@@ -169,7 +169,8 @@ class Relief:
                 self.inside = self.interruptible.inside = True
                 self.turn.release()
                 items = self.intake.take()
-            finally:  # first of all: an interrupt that comes late is caught below, and there is no second
+            finally:
+                # First of all: a late interrupt is caught below, and there is no second one.
                 self.interruptible.inside = False
         except BaseException as error:
             raised = error

@@ -49,7 +49,7 @@ os.register_at_fork(after_in_child=_renew_lock)
 
 
 class Session:
-    """The use of one pipeline: whose it is, whether it is open, and the run under way.
+    """How one pipeline is used: by which process, whether it is open, and the run under way.
 
     `engine` is where it runs unless a run asks for another.
     """
@@ -64,8 +64,8 @@ class Session:
         self.halt: Halt | None = None  # of the run under way
         self.stream: weakref.ref[Stream[Any]] | None = None
 
-    # ------------------------------------------------------------------------------------------------------
-    # who may do what
+    # ---------------------------------------------------------------------------
+    # which use fits
 
     def check(self, call: Call) -> None:
         """Raises `LifecycleError` if the call does not fit."""
@@ -95,7 +95,7 @@ class Session:
         if self.is_of_parent():
             raise LifecycleError(f"{call.value}: {OF_ANOTHER_PROCESS.format(owner=self.owner)}")
 
-    # -------------------------------------------------------------------------------------------------------------
+    # ---------------------------------------------------------------------------
     # runs
 
     def run(
@@ -210,7 +210,7 @@ class Session:
         if stream is not None and (streaming := stream()) is not None:
             streaming.stop()
 
-    # ------------------------------------------------------------------------------------------------------------
+    # ---------------------------------------------------------------------------
     # its end
 
     def close(self) -> None:

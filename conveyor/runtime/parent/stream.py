@@ -1,6 +1,6 @@
 """The results of a run, taken one by one.
 
-Knows: which thread may take, and who is told of the end.  Must never know: how results come.
+Knows: which thread may take, and which is told of the end.  Must never know: how results come.
 """
 
 from __future__ import annotations
@@ -49,7 +49,8 @@ class Stream(Generic[Out]):
     ) -> None:
         self._halt = halt
         self._turn = threading.RLock()  # held by the thread that takes, or ends the run
-        self._inside = False  # is a thread inside `next()`?  With the turn of its thread that may be a signal handler
+        # Is a thread inside `next()`?  With the turn of its thread that may be a signal handler.
+        self._inside = False
         self._reader = threading.get_ident()  # the thread that took last
         self._quietly = False  # is the end of the results all there is to say to the reader?
         self._ended = ended
@@ -151,7 +152,7 @@ class Stream(Generic[Out]):
         self._leave(RunStopped("the stream was closed by another thread"), quietly)
 
     def stop(self) -> None:
-        """Ends the run as `close` does, and whoever reads is told of it."""
+        """Ends the run as `close` does; the thread that reads gets `RunStopped`."""
         self._leave(RunStopped("the run was ended by stop()"), quietly=False)
 
     def _leave(self, why: RunStopped, quietly: bool) -> None:

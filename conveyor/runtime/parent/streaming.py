@@ -5,12 +5,12 @@ know: how workers live.
 
 Rule 1.  The consumer's thread alone watches the workers: whenever it waits for a result, and
          between two slices of results, which are what the consumer takes in some 10 ms.  While it
-         does something else for longer, nobody does.
+         does something else for longer, they are not watched.
 Rule 2.  The source's thread publishes by itself and pulls only into free room, but for one item in
          hand; while it is inside the user's iterator it holds no lock, and the consumer's thread
          sends on what it had gathered.
-Rule 3.  A result is committed when the one after it is asked for, so results that nobody takes stop
-         the pipeline.
+Rule 3.  A result is committed when the one after it is asked for, so results that are not taken
+         stop the pipeline.
 """
 
 from __future__ import annotations
@@ -50,8 +50,8 @@ IN_HAND_S: Final = 0.01
 MOMENT_S: Final = 0.02
 
 OF_A_THREAD: Final = (
-    "the source of a stream is iterated in a thread of its own, 'conveyor source'; run() iterates its source in the thread "
-    "that calls it"
+    "the source of a stream is iterated in a thread of its own, 'conveyor source'; run() iterates "
+    "its source in the thread that calls it"
 )
 
 
@@ -97,8 +97,8 @@ class OnDemand:
 
 
 class AsTaken(SinkCut):
-    """As many results at once as the consumer takes in a moment, so that somebody looks after the
-    workers between them."""
+    """As many results at once as the consumer takes in 10 ms, so that the workers are looked after
+    between them."""
 
     def __init__(self, most: int) -> None:
         super().__init__(1)
@@ -107,11 +107,11 @@ class AsTaken(SinkCut):
         self.at = 0.0
 
     def give(self, results: int) -> None:
-        """The consumer has these now."""
+        """So many results are with the consumer now."""
         self.given, self.at = results, perf_counter()
 
     def taken(self) -> None:
-        """And has taken them all."""
+        """The consumer has taken all that it was given."""
         if self.given:
             in_a_moment = int(self.given * IN_HAND_S / max(perf_counter() - self.at, 1e-9))
             self.n = max(1, min(in_a_moment, 2 * self.n, self.most))
@@ -194,7 +194,7 @@ class SourceThread:
         return self.loop.wait_reason() if self.asleep else FOR_NOTHING
 
     def is_time_to_send(self) -> bool:
-        """Is somebody idle, or enough gathered?  Else the consumer's thread sends it on before
+        """Is a worker idle, or enough gathered?  If not, the consumer's thread sends it on before
         long."""
         gathered = len(self.feed.buffer)
         if self.feed.closed or self.feed.is_full() or gathered >= self.balancer.room():

@@ -1,11 +1,11 @@
 """Looks after the workers of one open pipeline: starts them, waits beside them, replaces those that
 die, ends them.
 
-Knows: when a run begins and ends, and which of its parts below has to act.  Must never know: what is
-done with the results.
+Knows: when a run begins and ends, and which of its parts below has to act.  Must never know: what
+is done with the results.
 
-Rule 1.  The parent sleeps on the wakeups of source and sink and on every worker's end at once, so it
-         knows of each death.
+Rule 1.  The parent sleeps on the wakeups of source and sink and on every worker's end at once, so
+         it knows of each death.
 Rule 2.  Whatever ends a run but its last item ends the workers, too: stop, a moment of grace,
          terminate, kill.
 """

@@ -13,7 +13,7 @@ __all__ = ["let_go", "without_our_frames"]
 
 
 def without_our_frames(trace: TracebackType | None) -> TracebackType | None:
-    """A traceback as a user wants it who pressed Ctrl-C: the frames of the program, and of its
+    """A traceback as it is wanted after Ctrl-C: the frames of the program, and of its
     source of items."""
     if trace is None:
         return None
@@ -27,8 +27,8 @@ def let_go(error: BaseException | None) -> None:
     """Empties our frames in the tracebacks of an error and its causes, but for those that are still
     at work.
 
-    As long as the error is kept, they would otherwise keep the source of items and the memory of the
-    run.
+    As long as the error is kept, they would otherwise keep the source of items and the memory of
+    the run.
     """
     seen: set[int] = set()
     errors = [error]

@@ -120,5 +120,5 @@ class ChannelView(Protocol):
 
     def is_empty(self) -> bool: ...
     def has_room_for(self, items: int) -> bool:
-        """Of their number; whether their bytes fit is another question."""
+        """Is there room for so many?  Whether their bytes fit is another question."""
         ...

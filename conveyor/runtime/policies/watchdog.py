@@ -7,9 +7,9 @@ know: how a worker waits or is woken.
 Rule 1.  A circle is reported only if each node in it sleeps, and what it waits for is not there, in
          two looks between which no node of the circle woke.  Then none of them can ever go on, so
          no circle is reported by mistake.
-Rule 2.  What only keeps things even gives way before a circle is reported: the allowance of a lane of a
-         balancing fork, and the bytes of a pipe that has room for more items.  What is left holds
-         for the graph as it is written, in either world.
+Rule 2.  Soft limits are lifted before a circle is reported: the allowance of a lane of a balancing
+         fork, and the bytes of a pipe that has room for more items.  What is left holds for the
+         graph as it is written, in either world.
 Rule 3.  A worker that sleeps in two successive looks although what it waits for is there, and no
          notification is under way, has lost one.  It is woken, and that is counted: a net, which
          ought never to be needed.
@@ -108,8 +108,8 @@ class Watchdog:
     def only(
         self, part: Part, waits: Mapping[int, Wait], parents: Mapping[int, WaitReason]
     ) -> dict[int, Wait]:
-        """Of each wait for room the channels that are a `part` of it; a node with none of them does
-        not wait."""
+        """The waits for room, each with those of its channels that are a `part` of it; a node with
+        none of them does not wait."""
         left = {
             node: wait
             if wait.kind is WaitsFor.ITEMS
