@@ -24,17 +24,21 @@ WITHOUT_PROCESSES = ("runtime/shm", "runtime/step")
 RUNS = (".run(", ".stream(")
 
 
-def pytest_ignore_collect(collection_path: Path) -> bool | None:
+def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:
     """Only ``test_*.py`` is collected: ``--doctest-modules`` would import, and so run, every script
-    beside them."""
-    is_script = collection_path.is_file() and not collection_path.name.startswith("test_")
-    return True if is_script else None
+    beside them.  Where no test with processes is wanted, files with no other tests are not even
+    imported."""
+    if not collection_path.is_file():
+        return None
+    is_script = not collection_path.name.startswith("test_")
+    is_left_out = _none_with_processes(config) and _has_only_processes(collection_path)
+    return True if is_script or is_left_out else None
 
 
-def pytest_xdist_auto_num_workers() -> int:
-    """Twice as many processes as cores for `--numprocesses=logical`: many tests wait, for processes
-    above all."""
-    return 2 * (os.cpu_count() or 1)
+def pytest_xdist_auto_num_workers(config: pytest.Config) -> int:
+    """For `--numprocesses=logical`: twice as many as there are cores, as tests with processes wait
+    for these; without any, as many as there are cores."""
+    return (1 if _none_with_processes(config) else 2) * (os.cpu_count() or 1)
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -63,13 +67,19 @@ def nothing_is_left_behind() -> Iterator[None]:
     eventually(lambda: not living_children())
 
 
+def _none_with_processes(config: pytest.Config) -> bool:
+    return "not processes" in config.option.markexpr
+
+
 def _starts_processes(item: pytest.Item) -> bool:
     if isinstance(item, pytest.DoctestItem):
         return any(call in example.source for example in item.dtest.examples for call in RUNS)
-    folder = f"{item.path.parent.relative_to(TESTS).as_posix()}/"
-    if _is_in(folder, WITHOUT_PROCESSES):
-        return False
-    return _is_in(folder, WITH_PROCESSES) or _asks_for_processes(item)
+    return _has_only_processes(item.path) or _asks_for_processes(item)
+
+
+def _has_only_processes(file: Path) -> bool:
+    folder = f"{file.parent.relative_to(TESTS).as_posix()}/"
+    return _is_in(folder, WITH_PROCESSES) and not _is_in(folder, WITHOUT_PROCESSES)
 
 
 def _is_in(folder: str, folders: tuple[str, ...]) -> bool:

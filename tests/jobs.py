@@ -13,8 +13,13 @@ import threading
 import time
 from collections.abc import Iterable, Iterator
 from pathlib import Path
+from typing import Any
 
 from conveyor import Processor
+
+
+def same(item: Any) -> Any:
+    return item
 
 
 def double(number: int) -> int:

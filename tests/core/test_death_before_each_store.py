@@ -33,6 +33,7 @@ from conveyor.stages import (
 )
 from tests.core.world import Pick, Worker, World, compiled, every_schedule, first
 from tests.helpers import PROVE
+from tests.jobs import same
 
 pytestmark = pytest.mark.slow
 
@@ -74,10 +75,6 @@ def refuse_odd(item: int) -> Call:
     if item % 2:
         raise ValueError(item)
     return call(item)
-
-
-def same(item: object) -> object:
-    return item
 
 
 class Counted(Processor[object, tuple[int, object]]):

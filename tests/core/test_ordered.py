@@ -235,6 +235,7 @@ def at_the_end(chain: Chain) -> list[Item]:
     max_examples=250,
     suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large],
 )
+@pytest.mark.slow
 @given(chains(), st.integers(0, 9), st.integers(0, 2**32), st.sampled_from([1, 2, 5, 100]))
 def test_ordered_joins_give_what_plain_recursion_gives(
     chain: Chain, n_items: int, seed: int, most: int

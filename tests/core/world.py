@@ -5,6 +5,13 @@ one by one from a `Pick`, everything else in a fixed order; `shuffle` takes the 
 in any order.  A worker can be told to die before one of its stores, and is started again.  After
 each step no channel may hold more than its capacity, and what goes in and out of a node must be
 what `items.sealing` and `nodes` promise.
+
+Beside the simulator this is a second world, and it is one on purpose: the drive loop, the nodes and
+the recovery of workers are under test here, and the simulator, which is built on them, must not be
+its own witness.  So it shares nothing with the simulator but the channel in memory, which the
+contract of channels tests by itself, and knows none of its choices: no scheduler, no pruning, no
+copies that are put off.  What both worlds find of the same pipelines, with deaths before every
+store, must agree (`tests/sim/test_death_before_every_store.py`).
 """
 
 from __future__ import annotations

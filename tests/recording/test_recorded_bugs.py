@@ -22,7 +22,7 @@ from conveyor.runtime.placement import Placement
 from conveyor.sim.schedule import Schedule
 from conveyor.stages import Stage
 from tests.helpers import pipeline
-from tests.jobs import double
+from tests.jobs import double, same
 from tests.sim.corpus import (
     CORPUS,
     Account,
@@ -36,7 +36,7 @@ from tests.sim.corpus import (
     is_other,
     twice,
 )
-from tests.sim.parts import Rows, labelled, same
+from tests.sim.parts import Rows, labelled
 from tests.store_faults import Fault, planned
 
 PATIENCE_MS: Final = 20_000

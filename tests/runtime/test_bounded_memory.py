@@ -7,13 +7,10 @@ import pytest
 
 from conveyor import Pipe, Pipeline, Processor
 from conveyor.runtime.process.start import START_METHODS, StartMethod
+from tests.jobs import same
 
 MEGABYTE = 1 << 20
 ALLOWED = 20 * MEGABYTE
-
-
-def same(item: object) -> object:
-    return item
 
 
 def kilobyte(number: int) -> bytes:

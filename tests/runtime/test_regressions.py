@@ -13,11 +13,7 @@ import pytest
 
 from conveyor import BalancingFork, FlatMap, Join, Pipeline, Processor
 from tests.helpers import HANGS_S, pipeline
-from tests.jobs import Total
-
-
-def same(item: object) -> object:
-    return item
+from tests.jobs import Total, same
 
 
 def add_one(item: int) -> int:

@@ -13,12 +13,9 @@ from conveyor import Processor
 from conveyor.core.kernels import quick_loop
 from conveyor.items.atoms import is_atom
 from tests.helpers import pipeline
+from tests.jobs import same
 
 HUGE = 2**63
-
-
-def same(item: object) -> object:
-    return item
 
 
 @pytest.mark.parametrize(

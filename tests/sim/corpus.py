@@ -21,8 +21,8 @@ from conveyor import BalancingFork, Filter, FlatMap, Join, Pipe, Processor, Repl
 from conveyor.core.drive import DriveSpec, ResumePoint, resume
 from conveyor.sim.faults import Faults
 from conveyor.stages import Stage
-from tests.jobs import double
-from tests.sim.parts import built, labels, same
+from tests.jobs import double, same
+from tests.sim.parts import built, labels
 
 __all__ = ["CORPUS", "Bug"]
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import Any, TypeAlias
 
-from conveyor import Filter, FlatMap, Pipeline, Processor
+from conveyor import Filter, FlatMap, Join, Pipe, Pipeline, Processor, ReplicatingFork
 from conveyor.stages import Stage
 
 Rows: TypeAlias = Sequence[Sequence[Stage]]
@@ -23,10 +23,6 @@ def built(*rows: Sequence[Stage], **options: Any) -> Any:
     for row in rows:
         pl.add(*row)
     return pl
-
-
-def same(item: Any) -> Any:
-    return item
 
 
 def labelled(label: str) -> Processor[Any, Any]:
@@ -59,3 +55,12 @@ def times(n: int) -> FlatMap[Any, Any]:
             yield item
 
     return FlatMap(copies, name=f"times-{n}")
+
+
+def add_one(number: int) -> int:
+    return number + 1
+
+
+def diamond() -> Pipeline[int, int]:
+    """Gives each number, and the number behind it."""
+    return Pipeline[int]().add(ReplicatingFork(2)).add(Processor(add_one), Pipe()).add(Join(2))

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from functools import cache
-from math import comb, factorial, prod
+from math import comb
 from typing import Any
 
 import pytest
@@ -27,12 +27,9 @@ from conveyor import (
 from tests.chains import chains
 from tests.jobs import Total, double, is_even, only_even, repeated
 from tests.model import Chain, build, sources
+from tests.sim.closed_forms import multinomial
 
 ENOUGH = 300
-
-
-def multinomial(*parts: int) -> int:
-    return factorial(sum(parts)) // prod(map(factorial, parts))
 
 
 def lattice_paths(m: int, apart: int) -> int:

@@ -19,15 +19,11 @@ import pytest
 from conveyor import BalancingFork, Filter, FlatMap, Join, Pipe, Processor, ReplicatingFork, Zip
 from conveyor.sim.schedulers.exhaustive import Exhaustive
 from conveyor.stages import Stage
-from tests.jobs import double, increment, is_even, repeated
-from tests.sim.parts import Outcome, below, built, labels, same, times
+from tests.jobs import double, increment, is_even, repeated, same
+from tests.sim.closed_forms import multinomial
+from tests.sim.parts import Outcome, below, built, labels, times
 
 # --------------------------------------------------------------------------------- the closed forms
-
-
-def multinomial(*parts: int) -> int:
-    """In how many ways sequences of these lengths can be interleaved."""
-    return factorial(sum(parts)) // prod(map(factorial, parts))
 
 
 def ballots(lanes: int, m: int) -> int:

@@ -12,14 +12,11 @@ import pytest
 from conveyor import Filter, FlatMap, Pipe, Processor, ReplicatingFork, Zip
 from conveyor.errors import Deadlock
 from tests.helpers import pipeline
+from tests.jobs import same
 
 pytestmark = pytest.mark.processes
 
 Build = Callable[[int, int], Any]
-
-
-def same(item: int) -> int:
-    return item
 
 
 def thrice(item: int) -> list[int]:

@@ -17,8 +17,9 @@ from conveyor.errors import Deadlock
 from conveyor.sim.prepare.prepared import PreparedPipeline
 from conveyor.sim.search.api import made
 from conveyor.sim.search.simulation import Simulator
+from tests.jobs import same
 from tests.sim.corpus import Gathered
-from tests.sim.parts import built, labelled, same
+from tests.sim.parts import built, labelled
 
 CURE = re.compile(
     r"c\d+ \((?:the )?'?(.*?)'? -> (?:the )?'?(.*?)'?\) has room for (\d+): with Pipe\((\d+)\) this"

@@ -7,20 +7,13 @@ from itertools import permutations
 
 import pytest
 
-from conveyor import BalancingFork, Join, Pipe, Pipeline, Processor, ReplicatingFork, Simulation
+from conveyor import BalancingFork, Join, Pipeline, Processor, Simulation
 from conveyor.errors import ScheduleMismatch, TopologyError
 from conveyor.sim.faults import Faults
 from conveyor.sim.schedule import Schedule
 from conveyor.sim.search.describe import describe
 from conveyor.sim.search.options import STRATEGIES, Strategy
-
-
-def add_one(n: int) -> int:
-    return n + 1
-
-
-def diamond() -> Pipeline[int, int]:
-    return Pipeline[int]().add(ReplicatingFork(2)).add(Processor(add_one), Pipe()).add(Join(2))
+from tests.sim.parts import add_one, diamond
 
 
 def pool() -> Pipeline[int, int]:

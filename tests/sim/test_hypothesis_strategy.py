@@ -12,24 +12,17 @@ from hypothesis import Phase, find, given, settings
 from hypothesis import strategies as st
 
 import conveyor.sim
-from conveyor import BalancingFork, Join, Pipe, Pipeline, Processor, ReplicatingFork
+from conveyor import BalancingFork, Join, Pipe, Pipeline, Processor
 from conveyor.sim import Simulation, schedules
 from conveyor.sim.schedule import Schedule
 from tests.helpers import HANGS_S
+from tests.sim.parts import add_one, diamond
 
 pytestmark = pytest.mark.slow
 
 ITEMS = st.lists(st.integers(0, 9), max_size=6)
 QUIET = settings(max_examples=300, database=None, deadline=None, derandomize=True)
 LONG = settings(QUIET, max_examples=1000)
-
-
-def add_one(n: int) -> int:
-    return n + 1
-
-
-def diamond() -> Pipeline[int, int]:
-    return Pipeline[int]().add(ReplicatingFork(2)).add(Processor(add_one), Pipe()).add(Join(2))
 
 
 def pool(capacity: int = 4) -> Pipeline[int, int]:

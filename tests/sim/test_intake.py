@@ -59,6 +59,7 @@ def first_come() -> Any:
 EXPECTED = [0, {"n": 0}, 1, {"n": 1}, 2, {"n": 2}]
 
 
+@pytest.mark.processes
 @pytest.mark.parametrize(
     "run",
     [
@@ -88,11 +89,13 @@ def test_counting_it_gives_what_counting_a_list_of_copies_gives() -> None:
     assert flat.count(rows()) == flat.count(list(map(dict, rows()))) == 16
 
 
+@pytest.mark.processes
 @pytest.mark.parametrize("by", ["run", "simulate"])
 def test_so_is_an_array_that_is_filled_again_and_again(by: str) -> None:
     assert getattr(pipeline().add(Processor(first_of)), by)(frames()) == [0.0, 1.0, 2.0]
 
 
+@pytest.mark.processes
 def test_a_recording_of_it_is_replayed(tmp_path: Path) -> None:
     result = first_come().run(rows(), record=tmp_path / "run.cvd")
 

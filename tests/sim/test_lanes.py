@@ -15,7 +15,7 @@ from conveyor import BalancingFork, Join, Processor
 from conveyor.errors import ScheduleMismatch, TopologyError
 from conveyor.sim.schedule import Schedule
 from tests.helpers import pipeline
-from tests.sim.parts import same
+from tests.jobs import same
 
 
 def adapting(**options: Any) -> Any:

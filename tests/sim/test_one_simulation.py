@@ -7,8 +7,8 @@ from typing import Any
 import pytest
 
 from conveyor import BalancingFork, Join, Processor
-from tests.jobs import BadSetup, LastWord, Refused, Total
-from tests.sim.parts import built, same
+from tests.jobs import BadSetup, LastWord, Refused, Total, same
+from tests.sim.parts import built
 
 
 def test_lanes_that_an_adapting_fork_never_opens_say_nothing_at_the_end() -> None:

@@ -16,8 +16,9 @@ from conveyor.sim.schedule import NEVER, Death, Key, Schedule
 from conveyor.sim.schedulers.replay import FollowSchedule
 from tests.chains import chains, values
 from tests.helpers import PROVE, pipeline
+from tests.jobs import same
 from tests.model import Buffer, Chain, Map, assert_as_promised, build, sources
-from tests.sim.parts import built, same
+from tests.sim.parts import built
 from tests.sim.topologies import HEAVY, TOPOLOGIES, items
 
 pytestmark = pytest.mark.slow

@@ -11,7 +11,8 @@ from typing import Any
 
 from conveyor import BalancingFork, Join, Pipe, Processor, ReplicatingFork, Zip
 from conveyor.stages import Stage
-from tests.sim.parts import below, labelled, labels, same, times
+from tests.jobs import same
+from tests.sim.parts import below, labelled, labels, times
 
 __all__ = ["HEAVY", "TOPOLOGIES", "items", "rows"]
 

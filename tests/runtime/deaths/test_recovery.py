@@ -26,7 +26,7 @@ from conveyor import (
 )
 from conveyor.errors import RunError, TopologyError, WorkerCrashed
 from tests.helpers import START_METHODS, descriptors, pipeline
-from tests.jobs import double, is_even, repeated
+from tests.jobs import double, is_even, repeated, same
 from tests.store_faults import STORES, Fault, planned
 
 pytestmark = pytest.mark.usefixtures("nothing_is_left_behind")
@@ -34,16 +34,12 @@ pytestmark = pytest.mark.usefixtures("nothing_is_left_behind")
 N = 60
 
 
-def same(item: Any) -> Any:
-    return item
-
-
 def slowly(item: int) -> int:
     threading.Event().wait(0.005)
     return item
 
 
-class Total(Processor[int, int]):
+class SumSoFar(Processor[int, int]):
     """Gives the sum so far; at the end, how many there were."""
 
     def __init__(self, **options: Any) -> None:
@@ -88,7 +84,7 @@ SHAPES: dict[str, tuple[Callable[[], Any], Any]] = {
         lambda: [[Processor(below_five)], [FlatMap(repeated, name="it")]],
         [n % 5 for n in range(N) for _ in range(n % 5)],
     ),
-    "stateful": (lambda: [[Total(name="it")]], [*TOTALS, -N]),
+    "stateful": (lambda: [[SumSoFar(name="it")]], [*TOTALS, -N]),
     "before a replicating fork": (
         lambda: [
             [Processor(double, name="it")],
@@ -148,7 +144,7 @@ SHAPES: dict[str, tuple[Callable[[], Any], Any]] = {
             [ReplicatingFork(2)],
             [Processor(same), Pipe(4)],
             [Join(2)],
-            [Total(name="it")],
+            [SumSoFar(name="it")],
             [Processor(max_of_all)],
         ],
         [2 * sum(range(N))],
@@ -446,7 +442,7 @@ def test_a_worker_that_had_nothing_in_hand_yet_had_no_state_to_lose() -> None:
 
 def test_a_state_goes_on_into_the_next_run_and_through_deaths_between_them() -> None:
     with (
-        pipeline().add(Total(name="it")).add(Processor(same)) as pl,
+        pipeline().add(SumSoFar(name="it")).add(Processor(same)) as pl,
         planned(Fault("it", "done", 1, after=True)),
     ):
         assert pl.run([1, 2]) == [1, 3, -2]
@@ -477,7 +473,7 @@ def test_a_state_is_restored_whatever_the_start_method(start_method: str) -> Non
 
 
 def test_a_state_that_gives_something_else_is_an_error() -> None:
-    class Forgets(Total):
+    class Forgets(SumSoFar):
         def process(self, item: int, /) -> int | None:  # type: ignore[override]  # what it gives depends on the process
             return item if self.sum == 0 else None
 

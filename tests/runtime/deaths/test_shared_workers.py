@@ -21,7 +21,7 @@ from tests.helpers import (
     pipeline,
     under_each_start_method,
 )
-from tests.jobs import increment
+from tests.jobs import increment, same
 
 pytestmark = pytest.mark.usefixtures("nothing_is_left_behind")
 
@@ -68,10 +68,6 @@ def up(item: int) -> int:
 
 def down(item: int) -> int:
     return item - 1
-
-
-def same(item: int) -> int:
-    return item
 
 
 def chained(ledger: Path) -> Any:

@@ -114,7 +114,7 @@ class OneProducer(RuleBasedStateMachine):
 OneProducer.TestCase.settings = settings(
     max_examples=100 if PROVE else 12, stateful_step_count=40, deadline=None
 )
-TestOneProducer = OneProducer.TestCase
+TestOneProducer = pytest.mark.slow(OneProducer.TestCase)
 
 
 def test_what_is_read_at_once_always_lies_in_the_same_place(memory: Memory) -> None:

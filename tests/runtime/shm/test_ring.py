@@ -22,6 +22,8 @@ from conveyor.runtime.shm.ring import HEAD_BYTES, OVERHEAD, PAYLOAD_AT, TAIL, Ri
 from tests.helpers import PROVE
 from tests.lines import Killed, Life, RingLine, tag
 
+pytestmark = pytest.mark.slow
+
 Records = list[list[object]]
 
 # ----------------------------------------------------------------- a death between every two stores
