@@ -248,7 +248,7 @@ def test_shared_memory_lives_in_one_file() -> None:
 
 def test_processes_are_started_in_two_files() -> None:
     assert users(NEW_PROCESSES) <= {
-        "conveyor.runtime.process.birth",
+        "conveyor.runtime.process.bootstrap",
         "conveyor.runtime.process.start",
     }
 

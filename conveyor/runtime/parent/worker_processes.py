@@ -24,9 +24,9 @@ from conveyor.runtime.descriptors import check_room
 from conveyor.runtime.parent.shared import Shared
 from conveyor.runtime.placement import Placement
 from conveyor.runtime.policies.restart_policy import RestartPolicy
+from conveyor.runtime.process.circumstances import STANDARD_OUTPUT, Circumstances, directory
 from conveyor.runtime.process.deferral import Deferral, interruptible, is_of_a_handler
 from conveyor.runtime.process.lifeline import lifeline
-from conveyor.runtime.process.settling import STANDARD_OUTPUT, Circumstances, directory
 from conveyor.runtime.process.start import Handle, StartMethod, start_process
 from conveyor.runtime.shm.layout import Layout, LayoutFactory
 from conveyor.runtime.worker.order import Order

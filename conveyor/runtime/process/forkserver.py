@@ -21,7 +21,7 @@ import struct
 from functools import partial
 
 from conveyor.runtime.descriptors import fill_standard
-from conveyor.runtime.process.birth import CLOEXEC, fork, ignore, spawned
+from conveyor.runtime.process.bootstrap import CLOEXEC, fork, ignore, spawned
 from conveyor.runtime.process.importing import loading
 
 __all__ = ["NUMBER", "serve"]

@@ -25,7 +25,7 @@ from pathlib import Path
 from typing import Final, Literal, cast
 
 from conveyor.errors import TopologyError
-from conveyor.runtime.process.birth import Identity, Target, fork, live, write_order
+from conveyor.runtime.process.bootstrap import Identity, Target, fork, live, write_order
 from conveyor.runtime.process.deferral import Deferral, deliver
 from conveyor.runtime.process.forkserver import NUMBER
 from conveyor.runtime.process.stops import is_stopped, was_stopped
@@ -257,7 +257,8 @@ def _spawned() -> Handle:
         fd = theirs.fileno()
         try:
             pid = interpreter(
-                f"from conveyor.runtime.process.birth import spawned; sys.exit(spawned({fd}))", fd
+                f"from conveyor.runtime.process.bootstrap import spawned; sys.exit(spawned({fd}))",
+                fd,
             )
         except OSError:
             ours.close()

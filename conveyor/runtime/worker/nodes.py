@@ -20,7 +20,7 @@ from conveyor.core.job_node import JobNode, Node, Surroundings
 from conveyor.core.journal import Journal
 from conveyor.core.nodes import RelayNode, node_for
 from conveyor.report import DeadLetter
-from conveyor.runtime.process.settling import flush
+from conveyor.runtime.process.circumstances import flush
 from conveyor.runtime.step.balancing import room_in
 from conveyor.runtime.step.batching import Part
 from conveyor.runtime.worker.order import SentDeadLetter

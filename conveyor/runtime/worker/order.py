@@ -12,7 +12,7 @@ from conveyor.core.crashes import WorkerDeath
 from conveyor.core.failures import SentLetter
 from conveyor.graph.topology import Topology
 from conveyor.items.main_module import Definitions
-from conveyor.runtime.process.settling import Circumstances
+from conveyor.runtime.process.circumstances import Circumstances
 from conveyor.runtime.shm.layout import LayoutFactory
 
 __all__ = ["Order", "RolledBack", "SentDeadLetter"]

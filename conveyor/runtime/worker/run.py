@@ -17,7 +17,7 @@ from conveyor.core.journal import Journal
 from conveyor.core.ordered import stamped
 from conveyor.core.snapshots import RestoredNode
 from conveyor.graph.route import Route, balances
-from conveyor.runtime.process.settling import flush
+from conveyor.runtime.process.circumstances import flush
 from conveyor.runtime.shm.fence import fence
 from conveyor.runtime.shm.record import Blob
 from conveyor.runtime.step.balancing import Balancer

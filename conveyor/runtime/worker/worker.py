@@ -12,10 +12,10 @@ import signal
 
 from conveyor.core.failures import failure_of
 from conveyor.items.main_module import install_main
-from conveyor.runtime.process.birth import LIFE, Descriptors
+from conveyor.runtime.process.bootstrap import LIFE, Descriptors
+from conveyor.runtime.process.circumstances import flush, settle_in
+from conveyor.runtime.process.forked_children import end_children_of_jobs
 from conveyor.runtime.process.lifeline import end_with_parent
-from conveyor.runtime.process.offspring import end_children_of_jobs
-from conveyor.runtime.process.settling import flush, settle_in
 from conveyor.runtime.process.stops import keep_note_of_stops
 from conveyor.runtime.worker.link import Stopped
 from conveyor.runtime.worker.order import Order

@@ -13,9 +13,9 @@ from conveyor.core.crashes import History
 from conveyor.core.failures import LOADING
 from conveyor.items.stage_pickling import unpack_stage
 from conveyor.items.unpickling import complete
-from conveyor.runtime.process.birth import Descriptors
+from conveyor.runtime.process.bootstrap import Descriptors
+from conveyor.runtime.process.circumstances import flush
 from conveyor.runtime.process.importing import loading
-from conveyor.runtime.process.settling import flush
 from conveyor.runtime.shm.control_block import NodeBlock
 from conveyor.runtime.shm.endpoints import ring_ends
 from conveyor.runtime.shm.memory import Memory

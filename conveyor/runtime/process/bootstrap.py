@@ -24,7 +24,7 @@ from types import CodeType, FrameType
 from typing import Final, NamedTuple, TypeAlias, cast
 
 from conveyor.runtime.descriptors import fill_standard
-from conveyor.runtime.process.offspring import is_a_worker
+from conveyor.runtime.process.forked_children import is_a_worker
 
 __all__ = [
     "CLOEXEC",

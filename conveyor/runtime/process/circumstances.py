@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import Final, NamedTuple
 
 from conveyor.runtime.placement import usable_cores
-from conveyor.runtime.process.birth import Descriptors
+from conveyor.runtime.process.bootstrap import Descriptors
 from conveyor.runtime.process.importing import importing, remember
 from conveyor.runtime.process.interpreter import Settings
 from conveyor.runtime.process.start import environment
