@@ -46,8 +46,9 @@ def difference_in(path: Path) -> str:
         return str(mismatch)
     except (ImportError, AttributeError, NotPicklable) as error:
         return (
-            f"its pipeline or its input cannot be loaded: {error}; run this where its modules can be imported, "
-            f"or replay it in the program that recorded it: pl.replay(items, {path.name!r})"
+            f"its pipeline or its input cannot be loaded: {error}; run this where its modules can "
+            "be imported, or replay it in the program that recorded it: "
+            f"pl.replay(items, {path.name!r})"
         )
 
 

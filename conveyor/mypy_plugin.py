@@ -1,14 +1,14 @@
 """The plugin for mypy: checks `pl.add(...)` on one variable as strictly as a chain of `add`s, and
 says what is wrong in words.
 
-Knows: mypy's hooks and its binder.  Must never know: what fits what, which is `mypy_rows`'
-business, and anything that happens at run time.  mypy is imported here, in `mypy_rows` and in
-`mypy_types`, and nowhere else in the library, which never imports these.
+Knows: mypy's hooks.  Must never know: what fits what, which is the business of `_mypy`, and
+anything that happens at run time.  mypy is imported here and in `_mypy`, and nowhere else in the
+library, which never imports these.
 
 How it works.  The overloads of `add` are taken away, and a plain `add` is left.  At each call the
 hook works out which lanes are open, gives mypy the exact signature of this one row, and remembers
 the new row in mypy's binder under a name of its own, `pl.<row>`: so branches, loops, `try` and
-early returns are mypy's business, and an assignment to `pl` forgets the row. `mypy_names` says how
+early returns are mypy's business, and an assignment to `pl` forgets the row. `_mypy.follow` says how
 far a variable can be followed; where it cannot, nothing is claimed and nothing is reported.
 
 A fault in here must not become the user's: every hook falls back to what is accepted unchecked;
@@ -17,41 +17,28 @@ A fault in here must not become the user's: every hook falls back to what is acc
 
 from __future__ import annotations
 
-import tokenize
 from collections.abc import Callable
-from dataclasses import replace
 from typing import Final
 
 from mypy.checker import TypeChecker
-from mypy.errorcodes import ErrorCode
 from mypy.nodes import (
-    ARG_POS,
     CallExpr,
-    Context,
-    Expression,
     MemberExpr,
-    MypyFile,
-    NameExpr,
     OverloadedFuncDef,
     RefExpr,
     TypeInfo,
 )
 from mypy.plugin import ClassDefContext, FunctionContext, MethodContext, MethodSigContext, Plugin
-from mypy.typeops import make_simplified_union
 from mypy.types import (
-    AnyType,
     CallableType,
     FunctionLike,
     Instance,
     Type,
-    TypeGuardedType,
-    TypeOfAny,
     UnionType,
     get_proper_type,
 )
 
-from conveyor._mypy.follow import RETURNS_ITSELF, Names, Trust, Use, read
-from conveyor._mypy.rows import Added, Judge, Lanes, cannot_run
+from conveyor._mypy.file import File
 from conveyor._mypy.types import (
     ANYTHING,
     FILTER,
@@ -59,7 +46,6 @@ from conveyor._mypy.types import (
     PIPELINES,
     PROCESSOR,
     ROWS,
-    changed,
     given_by,
     giving,
     has_any_lanes,
@@ -69,9 +55,8 @@ from conveyor._mypy.types import (
 
 __all__ = ["ConveyorPlugin", "plugin"]
 
-CODE: Final = ErrorCode("conveyor", "Stages fit the lanes that are open", "Conveyor")
+
 RUNS: Final = frozenset({"run", "stream", "simulate", "explore", "replay", "count"})
-PASSES_OF_A_LOOP: Final = 6  # a row that still changes after so many is not followed any further
 
 
 def plugin(version: str) -> type[Plugin]:
@@ -191,224 +176,3 @@ def without_overloads(ctx: ClassDefContext) -> None:
         for statement in ctx.cls.defs.body
         if not isinstance(statement, OverloadedFuncDef) or statement.name != "add"
     ]
-
-
-class File:
-    """What is known while mypy checks one file."""
-
-    def __init__(self, checker: TypeChecker) -> None:
-        self.checker = checker
-        self.tree = checker.tree
-        self.judge = Judge(checker)
-        self.names = names_in(checker.tree)
-        self.made_by: dict[
-            int, tuple[Type, CallExpr, Type]
-        ] = {}  # a row's id: the row, the call that made it, and from what
-        self.passes: dict[CallExpr, set[str]] = {}
-
-    # --- the two hooks
-    # -------------------------------------------------------------------------------------------------
-
-    def add(self, ctx: MethodSigContext) -> FunctionLike:
-        call = ctx.context
-        assert isinstance(call, CallExpr)
-        root, use = self.root(call)
-        trust = use.trust
-        before = self.before(call, ctx.type, root, use)
-        rows = self.judge.rows(before)
-        if trust is Trust.LOST:
-            rows = [replace(row, kind=Lanes.UNKNOWN, lanes=()) for row in rows[:1]]
-        stages = self.judge.stages(call)
-        seen = self.passes.setdefault(call, set())
-        seen.add(str(before))
-        unknown = Added(replace(rows[0], kind=Lanes.UNKNOWN, lanes=()))
-        if (
-            stages is None
-            or any(row.kind is Lanes.UNKNOWN for row in rows)
-            or len(seen) > PASSES_OF_A_LOOP
-        ):
-            rows = [unknown.row]
-        made = [unknown if stages is None else self.judge.made(row, stages) for row in rows]
-        if not call.args:
-            self.checker.fail("add() needs a stage for each open lane", call, code=CODE)
-        if is_first(self.checker, call, ctx.type):
-            for sentence in {added.mistake: None for added in made if added.mistake is not None}:
-                self.checker.fail(sentence.sentence, sentence.where, code=CODE)
-        if any(added.mistake is not None for added in made):
-            made = [unknown]
-        after = make_simplified_union([self.judge.type_of(added.row) for added in made])
-        if root is not None:
-            self.remember(root, before, after, call, trust)
-        first = made[0]
-        gives = (
-            self.judge.type_that_takes_any(first.row)
-            if len(made) == 1 and self.is_rebound(call)
-            else after
-        )
-        if not first.formals:
-            return giving(ctx.default_signature, gives)
-        width = len(first.formals)
-        return changed(
-            ctx.default_signature,
-            first.formals,
-            [ARG_POS] * width,
-            [None] * width,
-            first.variables,
-            gives,
-        )
-
-    def run(self, ctx: MethodSigContext) -> FunctionLike:
-        call = ctx.context
-        assert isinstance(call, CallExpr)
-        assert isinstance(call.callee, MemberExpr)
-        root, use = self.root(call)
-        trust = use.trust
-        rows = self.judge.rows(self.before(call, ctx.type, root, use))
-        if trust is Trust.LOST or (
-            trust is Trust.DECLARED and any(row.kind is Lanes.NOTHING for row in rows)
-        ):
-            rows = [replace(row, kind=Lanes.UNKNOWN, lanes=()) for row in rows]
-        if not all(row.kind is Lanes.NOTHING for row in rows):
-            rows = [
-                row for row in rows if row.kind is not Lanes.NOTHING
-            ]  # a loop that may add nothing: only the run can tell
-        name = call.callee.name
-        sentence = next(
-            (found for row in rows if (found := cannot_run(row, name)) is not None), None
-        )
-        signature = self.judge.run_signature(rows, name, ctx.default_signature)
-        if sentence is None and call.args and call.arg_kinds[0] is ARG_POS:
-            sentence = self.judge.wrong_input(rows, name, signature, call.args[0])
-        if sentence is None:
-            return signature
-        if is_first(self.checker, call, ctx.type):
-            self.checker.fail(sentence, call.args[0] if call.args else call, code=CODE)
-        accepting = [AnyType(TypeOfAny.from_error), *signature.arg_types[1:]]
-        return changed(
-            signature,
-            accepting,
-            signature.arg_kinds,
-            signature.arg_names,
-            signature.variables,
-            signature.ret_type,
-        )
-
-    def new(self, context: Context, made: Instance) -> Type:
-        """What `Pipeline()` gives, or a `with` statement."""
-        return (
-            self.judge.type_that_takes_any(self.judge.row(made))
-            if self.is_rebound(context)
-            else made
-        )
-
-    def is_rebound(self, value: Context) -> bool:
-        position = (value.line, value.column, value.end_line or 0, value.end_column or 0)
-        return self.names is not None and self.names.is_rebound(position)
-
-    # --- what is known before a call
-    # -----------------------------------------------------------------------------------
-
-    def root(self, call: CallExpr) -> tuple[NameExpr | MemberExpr | None, Use]:
-        """The variable that the chain of this call begins with, and how far it can be believed."""
-        assert isinstance(call.callee, MemberExpr)
-        owner = call.callee.expr
-        while (
-            isinstance(owner, CallExpr)
-            and isinstance(owner.callee, MemberExpr)
-            and owner.callee.name in RETURNS_ITSELF
-        ):
-            owner = owner.callee.expr
-        if isinstance(owner, CallExpr):
-            return None, Use(Trust.FOLLOWED, True)
-        if isinstance(owner, NameExpr | MemberExpr):
-            position = (call.line, call.column, call.end_line or 0, call.end_column or 0)
-            return owner, Use(Trust.LOST, False) if self.names is None else self.names.use(
-                position, text_of(owner)
-            )
-        return None, Use(Trust.LOST if call.callee.name == "add" else Trust.DECLARED, False)
-
-    def before(
-        self, call: CallExpr, receiver: Type, root: NameExpr | MemberExpr | None, use: Use
-    ) -> Type:
-        """The type of the pipeline when the call begins."""
-        assert isinstance(call.callee, MemberExpr)
-        owner = call.callee.expr
-        whole = self.checker.lookup_type_or_none(owner) or receiver
-        if root is None or owner is not root or use.trust in (Trust.DECLARED, Trust.LOST):
-            return whole
-        known = None if use.is_first else self.checker.binder.get(row_name(root))
-        if known is None:
-            # Nothing was added on any way here: this holds for the branches not taken, too, so it
-            # belongs below all frames. In a loop mypy still has what was added to the pipeline that
-            # the variable held the last time.
-            self.checker.binder.cleanse(row_name(root))
-            whole = make_simplified_union(
-                [self.judge.type_of(row) for row in self.judge.rows(whole)]
-            )
-            self.put(row_name(root), whole, at_the_bottom=True)
-            return whole
-        # mypy may look at one call several times: then it has already been counted.
-        step, from_ = self.made_by.get(id(known)), known
-        for _ in range(len(self.made_by)):
-            if step is None:
-                return known
-            _, maker, from_ = step
-            if maker is call:
-                return from_
-            step = self.made_by.get(id(from_))
-        return known
-
-    def remember(
-        self, root: NameExpr | MemberExpr, before: Type, after: Type, call: CallExpr, trust: Trust
-    ) -> None:
-        if trust in (Trust.FOLLOWED, Trust.HIDDEN, Trust.LOST):
-            self.made_by[id(after)] = (after, call, before)
-            self.put(row_name(root), after)
-        if trust is Trust.FOLLOWED:
-            unknown = [row for row in self.judge.rows(after) if row.kind is Lanes.UNKNOWN]
-            self.put(root, TypeGuardedType(self.judge.type_of(unknown[0]) if unknown else after))
-
-    def put(self, name: Expression, kind: Type, *, at_the_bottom: bool = False) -> None:
-        binder = self.checker.binder
-        if at_the_bottom:
-            frames = binder.frames[1:]
-            del binder.frames[1:]
-            try:
-                binder.put(name, kind)
-            finally:
-                binder.frames.extend(frames)
-            return
-        binder.put(name, kind)
-        for frame in sorted(binder.try_frames):
-            binder.allow_jump(frame)
-
-
-def names_in(tree: MypyFile) -> Names | None:
-    """None where the file cannot be read as mypy did: then no variable is followed."""
-    try:
-        with tokenize.open(tree.path) as file:
-            return read(file.read())
-    except (OSError, SyntaxError, ValueError, RecursionError):
-        return None
-
-
-def text_of(name: Expression) -> str:
-    """A variable as it is written, where it is only names and dots."""
-    if isinstance(name, MemberExpr):
-        return f"{text_of(name.expr)}.{name.name}"
-    return name.name if isinstance(name, NameExpr) else "?"
-
-
-def row_name(root: NameExpr | MemberExpr) -> MemberExpr:
-    """What the binder keeps a variable's row under: an attribute that nobody can write, forgotten
-    with the variable."""
-    return MemberExpr(root, "<row>")
-
-
-def is_first(checker: TypeChecker, call: CallExpr, receiver: Type) -> bool:
-    """mypy asks once for each type in a union; one answer is enough."""
-    assert isinstance(call.callee, MemberExpr)
-    whole = get_proper_type(checker.lookup_type_or_none(call.callee.expr) or receiver)
-    return not isinstance(whole, UnionType) or str(get_proper_type(whole.items[0])) == str(
-        get_proper_type(receiver)
-    )

@@ -71,7 +71,8 @@ class Simulate:
             raise TypeError(f"simulate(pl, items): pl must be a Pipeline, not {type(pl).__name__}")
         if self._repeated is None:
             raise RuntimeError(
-                "simulate(pl, items) is for the body of a test; here, use pl.simulate(items, seed=0)"
+                "simulate(pl, items) is for the body of a test; here, use "
+                "pl.simulate(items, seed=0)"
             )
         try:
             topology = pl._simulated("simulate()")  # pyright: ignore[reportPrivateUsage, reportUnknownMemberType]  # two faces of one library
@@ -124,7 +125,7 @@ class Asked:
         return NO_END if self.strategy == "exhaustive" else SCHEDULES
 
 
-# -------------------------------------------------------------------------------------------------------
+# ----------------------------------------------------------------------------------------------
 # what pytest calls
 
 
@@ -146,8 +147,9 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 def pytest_configure(config: pytest.Config) -> None:
     config.addinivalue_line(
         "markers",
-        f"explore(schedules={SCHEDULES}, strategy='portfolio', seed=0, faults=None, seconds=None): run the test once for each "
-        "schedule that its `simulate` fixture can have, until one fails.",
+        f"explore(schedules={SCHEDULES}, strategy='portfolio', seed=0, faults=None, seconds=None): "
+        "run the test once for each schedule that its `simulate` fixture can have, until one "
+        "fails.",
     )
     text = config.getoption("--conveyor-schedule")
     if text is not None:
@@ -197,7 +199,7 @@ def pytest_runtest_makereport(
         report.sections.append((SECTION, told))
 
 
-# ------------------------------------------------------------------------------------------------------
+# ----------------------------------------------------------------------------------------------
 # a test, many times
 
 
@@ -297,8 +299,8 @@ def search(item: pytest.Function, repeated: RepeatedTest, asked: Asked) -> None:
     if found.repeats:
         replay_test(repeated, Schedule.parse(found.schedule))
     raise NotDeterministic(
-        "the test failed under this schedule, and did not when it was run under it once more: it depends on something that an "
-        "earlier run left behind"
+        "the test failed under this schedule, and did not when it was run under it once more: it "
+        "depends on something that an earlier run left behind"
     ) from found.error
 
 

@@ -262,8 +262,7 @@ def test_nothing_of_the_library_imports_what_stands_beside_the_tests() -> None:
 def test_only_the_plugin_knows_mypy_and_nothing_else_knows_the_plugin() -> None:
     assert users({"mypy"}) == {
         "conveyor.mypy_plugin",
-        "conveyor._mypy.rows",
-        "conveyor._mypy.types",
+        *(f"conveyor._mypy.{name}" for name in "file judge rows runs stages types".split()),
     }
     assert not {m for m in TREES if m not in PLUGIN and imported_modules(m) & PLUGIN}
 

@@ -8,7 +8,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Final
 
-from mypy.nodes import ArgKind
+from mypy.checker import TypeChecker
+from mypy.nodes import ArgKind, TypeInfo
 from mypy.types import (
     AnyType,
     CallableType,
@@ -40,6 +41,7 @@ __all__ = [
     "WIDE",
     "any_lane",
     "changed",
+    "class_of",
     "given_by",
     "giving",
     "has_any_lanes",
@@ -63,6 +65,15 @@ UNDECLARED: Final = "conveyor.signatures.Undeclared"
 STAGE: Final = "conveyor.stages.stage.Stage"
 PROCESSOR: Final = "conveyor.stages.jobs.Processor"
 FILTER: Final = "conveyor.stages.jobs.Filter"
+
+
+def class_of(checker: TypeChecker, fullname: str) -> TypeInfo:
+    """Gives a class of the library; a module is not always known to its package, so mypy's own way
+    does not find it."""
+    module, _, name = fullname.rpartition(".")
+    info = checker.modules[module].names[name].node
+    assert isinstance(info, TypeInfo)
+    return info
 
 
 def has_any_lanes(kind: Instance) -> bool:

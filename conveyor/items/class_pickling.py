@@ -112,7 +112,10 @@ def subclasses_of(of: type[Any]) -> tuple[str, ...]:
 
 def reduce_enum(of: type[Enum]) -> Reduced:
     members = {name: member.value for name, member in of.__members__.items()}
-    made_by_enum = "__new__ _generate_next_value_ _member_names_ _member_map_ _member_type_ _value2member_map_".split()
+    made_by_enum = (
+        *("__new__", "_generate_next_value_", "_member_names_"),
+        *("_member_map_", "_member_type_", "_value2member_map_"),
+    )
     attributes = {
         name: value
         for name, value in attributes_of(of).items()

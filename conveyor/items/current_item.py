@@ -52,7 +52,8 @@ def context() -> Context:
     Raises `LifecycleError` outside a job.
 
     >>> from conveyor import Pipeline, Processor
-    >>> Pipeline[str]().add(Processor(lambda item: (item, context().attempt), name="send")).run(["a", "b"])
+    >>> def send(item): return item, context().attempt
+    >>> Pipeline[str]().add(Processor(send)).run(["a", "b"])
     [('a', 1), ('b', 1)]
     """
     if CURRENT.job is None:

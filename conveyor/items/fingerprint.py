@@ -36,8 +36,10 @@ WITHOUT_REFERENCES: Final = 2  # a format of marshal in which equal atoms are eq
 def print_of(item: object) -> int:
     """A checksum of what an item is worth.
 
-    >>> print_of({"a": {1, 2}, "b": []}) == print_of({"b": [], "a": {2, 1}}), print_of(1) == print_of(1.0)
-    (True, False)
+    >>> print_of({"a": {1, 2}, "b": []}) == print_of({"b": [], "a": {2, 1}})
+    True
+    >>> print_of(1) == print_of(1.0)
+    False
     """
     if type(item) in SIMPLE:
         return crc32(marshal.dumps(cast("int", item), WITHOUT_REFERENCES))

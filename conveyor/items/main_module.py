@@ -19,7 +19,7 @@ from conveyor.errors import NotPicklable
 from conveyor.items.atoms import is_atom
 from conveyor.items.current_item import CURRENT
 from conveyor.items.forward_references import hinted, joined
-from conveyor.items.unpickling import announcing, become_worker, complete, said_by
+from conveyor.items.unpickling import announced_by, announcing, become_worker, complete
 
 __all__ = ["Definitions", "defined_now", "install_main", "is_redefined", "pack_main", "standing_in"]
 
@@ -142,19 +142,19 @@ def standing_in(definitions: Definitions | None) -> Generator[None]:
 
 def _finder(main: ModuleType, definitions: Definitions) -> Callable[[str], object]:
     def find(name: str) -> object:
-        said = said_by(getattr(CURRENT.job, "stage", None), name, NOTHING)
-        if said is not NOTHING:
-            return said
+        announced = announced_by(getattr(CURRENT.job, "stage", None), name, NOTHING)
+        if announced is not NOTHING:
+            return announced
         if name in definitions.pickled:
             value: object = pickle.loads(definitions.pickled.pop(name))
             setattr(main, name, value)
             complete()
             return value
-        if (
-            name in definitions.refused
-        ):  # no AttributeError: pickle would put a text of its own in its place
+        if name in definitions.refused:
+            # No AttributeError: pickle would put a text of its own in its place.
             raise NotPicklable(
-                f"{name!r} of the script could not be sent to the worker: {definitions.refused[name]}"
+                f"{name!r} of the script could not be sent to the worker: "
+                f"{definitions.refused[name]}"
             )
         raise AttributeError(f"module '__main__' has no attribute {name!r}")
 

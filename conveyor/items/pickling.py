@@ -1,4 +1,5 @@
-"""Pickles stages and what a script defines by value, as cloudpickle does, and what it does not know.
+"""Pickles stages and what a script defines by value, as cloudpickle does, and what it does not
+know.
 
 Knows: cloudpickle, and what functions and wrappers are made of.  Must never know: how processes are
 started.

@@ -116,7 +116,7 @@ def cut(text: str, most: int) -> str:
     return f"{text[: most // 2]}\n... {len(text) - most} characters ...\n{text[-most // 2 :]}"
 
 
-# ----------------------------------------------------------------------------------------------------
+# ----------------------------------------------------------------------------------------------
 # as something to load
 
 
@@ -253,7 +253,7 @@ def plain_text(error: BaseException) -> str:
         return f"<{type(failed).__name__}>"
 
 
-# ------------------------------------------------------------------------------------------------------
+# ----------------------------------------------------------------------------------------------
 # as something to read
 
 
@@ -283,7 +283,7 @@ def relatives(error: BaseException) -> list[BaseException]:
 
 
 def shadow(error: BaseException, made: dict[int, BaseException]) -> BaseException:
-    """The same for whoever looks, but for the size of what it was given."""
+    """Gives an exception that is shown as this one, with its large arguments cut short."""
     if id(error) in made:
         return made[id(error)]
     made[id(error)] = error
@@ -351,13 +351,13 @@ def short(value: object) -> object:
     return cut(value, SHOWN) if isinstance(value, str) else Shown(cut(BOUNDED.repr(value), SHOWN))
 
 
-# ------------------------------------------------------------------------------------------------------------
+# ----------------------------------------------------------------------------------------------
 # what is added
 
 
 def add_note(error: BaseException, note: str) -> bool:
     """Adds a note, though the class may forbid attributes, or have notes of its own; False if
-    nobody would see it."""
+    it would not be shown."""
     notes: object = getattr(error, "__notes__", ())
     before = list(cast("list[str]", notes)) if isinstance(notes, list | tuple) else []
     try:

@@ -20,10 +20,13 @@ from conveyor.stages import Job
 __all__ = ["pack_stage", "unpack_stage"]
 
 
-ADVICE: Final = "What its function refers to must be picklable; open files, locks and connections belong into setup()"
+ADVICE: Final = (
+    "What its function refers to must be picklable; open files, locks and connections belong into "
+    "setup()"
+)
 OF_MULTIPROCESSING: Final = (
-    "multiprocessing's own locks, queues and values reach only processes that it starts itself; those of a "
-    "multiprocessing.Manager() can be sent to any"
+    "multiprocessing's own locks, queues and values reach only processes that it starts itself; "
+    "those of a multiprocessing.Manager() can be sent to any"
 )
 
 

@@ -1,5 +1,5 @@
 """How a worker rebuilds what a script defines, since it never imports the script: called by the
-pickles of `packing`.
+pickles of `pickling`.
 
 Knows: how classes, code and wrappers are made anew.  Must never know: what was packed and why,
 cloudpickle.
@@ -52,7 +52,7 @@ __all__ = [
     "make_singleton",
     "make_typing",
     "make_variable",
-    "said_by",
+    "announced_by",
 ]
 
 State: TypeAlias = dict[str, Any]
@@ -120,7 +120,7 @@ def announce(name: str, value: object) -> None:
     """In a worker: `value` is what the script calls `name`.
 
     Where several stages share the worker, each has functions of its own: what `__main__` has under
-    that name depends on whose turn it is then, and `said_by` tells.
+    that name depends on whose turn it is then, and `announced_by` tells.
     """
     if KNOWN.announced is None:
         return
@@ -155,13 +155,14 @@ def complete() -> None:
                 continue
 
 
-def said_by(stage: object, name: str, otherwise: object) -> object:
-    """What a stage calls `name`, or, if it has not said, what the first did that has."""
+def announced_by(stage: object, name: str, otherwise: object) -> object:
+    """Gives what a stage has announced as `name`; if it has announced nothing, what the first stage
+    did that has; else `otherwise`."""
     scope = KNOWN.scopes.get(id(stage), KNOWN.scope)
     return scope.get(name, (KNOWN.announced or {}).get(name, otherwise))
 
 
-# -----------------------------------------------------------------------------------------------------------------
+# ----------------------------------------------------------------------------------------------
 # classes
 
 
@@ -261,7 +262,7 @@ def awaits(function: object) -> None:
         KNOWN.awaited.append((function.__globals__, hinted(function.__annotations__)))
 
 
-# ---------------------------------------------------------------------------------------------------------
+# ----------------------------------------------------------------------------------------------
 # functions, code
 
 
@@ -273,10 +274,10 @@ def make_code(parts: tuple[Any, ...], filename: str, lines: Lines | None) -> Cod
 
 
 def fill_function(
-    made: types.FunctionType, said: tuple[Callable[[object, object], None], object]
+    made: types.FunctionType, filling: tuple[Callable[[object, object], None], object]
 ) -> None:
     """Fills a function that the script has under its name."""
-    fill, state = said
+    fill, state = filling
     fill(made, state)
     announce(made.__qualname__, made)
     awaits(made)
@@ -290,12 +291,12 @@ def make_cached(function: Callable[..., object], parameters: State, name: str | 
     return made
 
 
-# -------------------------------------------------------------------------------------------------
+# ----------------------------------------------------------------------------------------------
 # what each process has one of
 
 
 def make_lock(kind: int) -> object:
-    """A lock of this process's own, which nobody holds."""
+    """Makes a lock of this process's own, which is free."""
     return (allocate_lock, RLock)[kind]()
 
 

@@ -1,4 +1,7 @@
-"""What builtin functions and classes take and give, as typeshed says it: they have no annotations."""
+"""What builtin functions and classes take and give, as typeshed says it.
+
+They have no annotations of their own.
+"""
 
 from __future__ import annotations
 
@@ -115,7 +118,8 @@ _MANY: Final[Sequence[tuple[object, object, object, str]]] = (
         NUMBER,
         float,
         math,
-        "sqrt cbrt exp exp2 expm1 log log2 log10 log1p fabs degrees radians gamma lgamma erf erfc ulp",
+        "sqrt cbrt exp exp2 expm1 log log2 log10 log1p fabs degrees radians gamma lgamma erf erfc "
+        "ulp",
     ),
     (NUMBER, float, math, "sin cos tan asin acos atan sinh cosh tanh asinh acosh atanh"),
     (NUMBER, bool, math, "isnan isinf isfinite"),
@@ -131,7 +135,8 @@ _MANY: Final[Sequence[tuple[object, object, object, str]]] = (
         str,
         bool,
         str,
-        "isalnum isalpha isascii isdecimal isdigit isidentifier islower isnumeric isprintable isspace isupper",
+        "isalnum isalpha isascii isdecimal isdigit isidentifier islower isnumeric isprintable "
+        "isspace isupper",
     ),
     (bytes, bytes, bytes, "upper lower strip lstrip rstrip title capitalize"),
     (bytes, of(list, bytes), bytes, "split rsplit splitlines"),

@@ -1,5 +1,5 @@
-"""What a type checker knows of the builtin classes and the interpreter has forgotten: their bases and
-their variances.
+"""What a type checker knows of the builtin classes and the interpreter has forgotten: their bases
+and their variances.
 """
 
 from __future__ import annotations
@@ -70,7 +70,7 @@ BASES: Final[Mapping[object, _Bases]] = {
     reversed: ((T,), (of(abc.Iterator, T),)),
 }
 
-# "+": a subclass of the argument will do; "-": a superclass; "=": only the same; "?": nobody says.
+# "+": a subclass of the argument will do; "-": a superclass; "=": only the same; "?": not known.
 VARIANCES: Final[Mapping[object, str]] = {
     **dict.fromkeys(
         (

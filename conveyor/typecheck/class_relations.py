@@ -1,4 +1,5 @@
-"""What can be said of two classes that are not related by their bases, and what a protocol asks for.
+"""What can be said of two classes that are not related by their bases, and what a protocol asks
+for.
 
 In doubt there is no answer: classes may be registered with one another, and mypy has promotions of
 its own.

@@ -149,8 +149,9 @@ def attribute(cls: object, name: str) -> tuple[type | None, object]:
 
 # What a checker takes to have any attribute, though nothing in the class says so.
 ANY_ATTRIBUTE: Final = frozenset(
-    "argparse.Namespace optparse.Values types.SimpleNamespace builtins.module multiprocessing.managers.Namespace "
-    "_ctypes.Structure _ctypes.Union weakref.ProxyType weakref.CallableProxyType _thread._local _threading_local.local".split()
+    "argparse.Namespace optparse.Values types.SimpleNamespace builtins.module "
+    "multiprocessing.managers.Namespace _ctypes.Structure _ctypes.Union weakref.ProxyType "
+    "weakref.CallableProxyType _thread._local _threading_local.local".split()
 )
 
 

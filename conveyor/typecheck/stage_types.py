@@ -75,9 +75,7 @@ def pass_through(stage: AnyStage, carried: Sequence[object]) -> Passage:
                 return Passage(union(carried))
             case _:
                 assert_never(stage)
-    except (
-        Exception
-    ):  # annotations are anybody's objects, and may do anything when they are looked at
+    except Exception:  # an annotation is any object, and may raise anything when it is looked at
         return NOT_SAID
 
 
@@ -138,10 +136,10 @@ def _called_with(signatures: Sequence[Signature], carried: object) -> tuple[obje
 def _declared(job: Job[Any, Any]) -> tuple[object, object]:
     """The type arguments of a job: `Processor[int, str](f)`, or `class Parse(Processor[int,
     str])`."""
-    said: object = getattr(job, "__orig_class__", type(job))
-    if not job.is_stateful and said is type(job):
+    declared: object = getattr(job, "__orig_class__", type(job))
+    if not job.is_stateful and declared is type(job):
         return UNKNOWN, UNKNOWN
-    takes, gives = args_as(said, Job) or (UNKNOWN, UNKNOWN)
+    takes, gives = args_as(declared, Job) or (UNKNOWN, UNKNOWN)
     return substitute(takes, {}), substitute(gives, {})
 
 

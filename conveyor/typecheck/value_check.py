@@ -1,11 +1,11 @@
-"""Does a value fit what a stage takes?  Yes, no, or cannot tell.
+"""Can a value be given to what a stage takes?  Yes, no, or cannot tell.
 
 Knows: how values and types go together.  Must never know: stages, lanes, worlds.
 
-Rule 1.  Only what is certainly wrong is a no, as in `hints`, which answers for the class of a
-         value; here what is in it is looked at, too.
-Rule 2.  Looking changes nothing: what could be used up by it, or could run anybody's code, is left
-         alone.
+Rule 1.  Only what is certainly wrong is a no, as in `assignability`, which answers for the class of
+         a value; here what is in it is looked at, too.
+Rule 2.  Looking changes nothing: what could be used up by it, or could run code of the user's, is
+         left alone.
 Rule 3.  A value knows more of itself than its class: it may have been made to pass for something
          else.
 """
@@ -69,16 +69,16 @@ CONTAINERS: Final[tuple[type, ...]] = (*MAPPINGS, *OTHERS, tuple)
 
 
 def value_fits(value: object, taken: object) -> Assignability:
-    """May `value` be given to what takes `taken`?
+    """Says whether `value` can be given to what takes `taken`.
 
-    >>> value_fits([1, 2], list[float]), value_fits([1, "2"], list[int]), value_fits(iter([1]), Iterable[str])
-    (<Assignability.YES: 'yes'>, <Assignability.NO: 'no'>, <Assignability.UNSURE: 'cannot tell'>)
+    >>> value_fits([1, 2], list[float]), value_fits([1, "2"], list[int])
+    (<Assignability.YES: 'yes'>, <Assignability.NO: 'no'>)
+    >>> value_fits(iter([1]), Iterable[str])
+    <Assignability.UNSURE: 'cannot tell'>
     """
     try:
         return _fits(value, taken, DEEPEST)
-    except (
-        Exception
-    ):  # annotations and values are anybody's objects, and may do anything when they are looked at
+    except Exception:  # annotations and values may raise anything when they are looked at
         return Assignability.UNSURE
 
 
