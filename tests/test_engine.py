@@ -161,7 +161,7 @@ def test_a_stream_takes_what_the_engine_gives(engine: InOneThread) -> None:
 
 
 def test_stop_reaches_a_run_before_it_begins(engine: InOneThread) -> None:
-    pl = plus_one()
+    pl: Any = plus_one()
 
     class Stopping(InOneThread):
         def open(self, topology: Topology) -> Deployment:

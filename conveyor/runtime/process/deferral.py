@@ -13,6 +13,7 @@ import signal
 import threading
 from collections.abc import Callable
 from functools import partial
+from importlib import import_module
 from types import CodeType, FrameType, FunctionType, MethodType, TracebackType
 from typing import Final, TypeAlias
 
@@ -25,7 +26,7 @@ Handler: TypeAlias = Callable[[int, FrameType | None], object]
 
 # Without a look for the member of an enumeration: all signals are asked for, several times a run.
 handler_of: Final[Callable[[int], object]] = getattr(
-    signal.getsignal, "__wrapped__", signal.getsignal
+    import_module("_signal"), "getsignal", signal.getsignal
 )
 
 SIGNALS: Final = tuple(sorted(signal.valid_signals() - {signal.SIGKILL, signal.SIGSTOP}))
