@@ -175,7 +175,7 @@ if TYPE_CHECKING:
             raise NotImplementedError
 
     class WidePipeline(OpenLanes[In], Generic[In, Lane]):
-        """A pipeline with lanes of one type, nobody knows how many: behind a fork whose width is
+        """A pipeline with lanes of one type, of unknown number: behind a fork whose width is
         not a literal, or beyond 8."""
 
         @overload

@@ -42,7 +42,7 @@ In = TypeVar("In")
 Out = TypeVar("Out")
 
 SCHEDULES: Final = 100
-NO_END: Final = 1 << 62
+UNBOUNDED: Final = 1 << 62
 REMEMBERED: Final = 5  # schedules of one test
 
 HOW: Final = "write def test_x(simulate), and call simulate(pl, items)"
@@ -122,7 +122,7 @@ class Asked:
         """How many schedules are run at most: a search for every one has an end of its own."""
         if self.schedules is not None:
             return self.schedules
-        return NO_END if self.strategy == "exhaustive" else SCHEDULES
+        return UNBOUNDED if self.strategy == "exhaustive" else SCHEDULES
 
 
 # ----------------------------------------------------------------------------------------------

@@ -29,7 +29,7 @@ Width = TypeVar("Width", default=int)
 
 @final
 class Undeclared:
-    """Stands where nobody said what a pipeline takes: `Pipeline()` instead of `Pipeline[str]()`."""
+    """Stands where it is not said what a pipeline takes: `Pipeline()` instead of `Pipeline[str]()`."""
 
 
 class TakesALane(Generic[In_contra, Out_co]):

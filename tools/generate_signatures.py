@@ -66,7 +66,7 @@ __all__ = [
 
 @final
 class Undeclared:
-    """Stands where nobody said what a pipeline takes: `Pipeline()` instead of `Pipeline[str]()`."""
+    """Stands where it is not said what a pipeline takes: `Pipeline()` instead of `Pipeline[str]()`."""
 
 
 @final

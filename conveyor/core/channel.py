@@ -24,6 +24,7 @@ from typing_extensions import TypeVar
 from conveyor.items.sealing import Bundle, Sealed
 
 __all__ = [
+    "UNBOUNDED",
     "AnyOutlet",
     "Inlet",
     "Note",
@@ -37,6 +38,7 @@ __all__ = [
 
 Blob = TypeVar("Blob")
 
+UNBOUNDED: Final = 1 << 40  # items: a capacity, a limit or a size of slices that never binds
 UNPAIRED_AT_ONCE: Final = 1024
 
 
@@ -168,7 +170,7 @@ class Note:
         return self._slot(self.words[0])
 
     def older(self) -> list[int]:
-        """What was stored before that; of use as long as nobody stores."""
+        """What was stored before that; the next `store` overwrites it."""
         return self._slot(self.words[0] + 1)
 
     def _slot(self, number: int) -> list[int]:
@@ -257,7 +259,7 @@ class ZipInlet:
         return all(inlet.ended() for inlet in self.inlets)
 
     def keep(self, positions: Sequence[int]) -> None:
-        """Commits up to these positions: all of them, whoever dies meanwhile."""
+        """Commits up to these positions: all of them, even if this worker dies on the way."""
         self.note.store((self.run, self.tuples, self.left_over, *positions))
         self.bring(positions)
 

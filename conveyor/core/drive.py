@@ -21,7 +21,7 @@ from typing import Final, Generic, NamedTuple, Protocol, TypeAlias
 
 from typing_extensions import TypeVar
 
-from conveyor.core.channel import Inlet, Outlet, Tag
+from conveyor.core.channel import UNBOUNDED, Inlet, Outlet, Tag
 from conveyor.core.job_node import Node
 from conveyor.core.journal import Journal
 from conveyor.core.requests import ALL_ENDED, ChooseInput, Request, WaitForItems, WaitForRoom
@@ -34,7 +34,6 @@ __all__ = ["BrokenNode", "Cut", "Drive", "DriveSpec", "drive"]
 
 Blob = TypeVar("Blob")
 
-UNBOUNDED: Final = 1 << 40
 NOWHERE: Final = Way(0, (), None)
 
 Drive: TypeAlias = Generator[Request[Blob], int, None]

@@ -2,7 +2,7 @@
 says.
 
 Knows: inputs, routes, and what an ordered join needs around a node.  Must never know: what a
-channel is made of, who steps the node.
+channel is made of, how the node is stepped.
 """
 
 from __future__ import annotations

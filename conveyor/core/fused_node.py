@@ -117,7 +117,7 @@ def _up_to_failure(
 
 
 def _then_fail(out: list[object], failed: ItemFailed) -> Iterator[Piece]:
-    """What came of the items before the one that failed; nobody will go on behind that."""
+    """Gives what came of the items before the one that failed, and raises."""
     if out:
         yield out, 0, len(out)
     raise failed

@@ -16,6 +16,7 @@ from itertools import islice
 from operator import length_hint
 from typing import Final, NamedTuple, Protocol, TypeAlias
 
+from conveyor.core.channel import UNBOUNDED
 from conveyor.core.crashes import FRESH, Past
 from conveyor.errors import ConveyorError, ItemTimeout, PoisonItem
 from conveyor.items.atoms import is_atom
@@ -90,14 +91,13 @@ class Policy(NamedTuple):
 
 
 class ItemClock(Protocol):
-    """Whoever sees to time limits; it is told at which item a job begins, and when none is under
+    """Watches time limits; it is told at which item a job begins, and when none is under
     way."""
 
     def start(self, index: int) -> None: ...
     def stop(self) -> None: ...
 
 
-WITHOUT_END: Final = 1 << 62
 LOST: Final = "<an item that cannot be unpickled>"
 
 
@@ -119,7 +119,7 @@ class Surroundings(NamedTuple):
     past: Callable[[int], Past] | None = None
     clock: ItemClock | None = None
     keep: Keep = Copied
-    room: Callable[[], int] = lambda: WITHOUT_END
+    room: Callable[[], int] = lambda: UNBOUNDED
     is_final: Callable[[BaseException], bool] = lambda error: not isinstance(error, Exception)
     seal: Seal | None = None
 

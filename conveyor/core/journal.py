@@ -1,6 +1,6 @@
 """What has to outlive a worker besides its channels: its counts, and which items it has in hand.
 
-Knows: when what a worker had counted is true.  Must never know: where it is written, who reads it.
+Knows: when what a worker had counted is true.  Must never know: where it is written, what reads it.
 
 Rule 1.  The counts are noted before a piece goes out, with the ordinal of its record and the
          position of the inputs that the piece leads to.  They are true if that record is out and
@@ -24,7 +24,7 @@ PAGE_SIZE: Final = 3 + COUNTS  # run, ordinal, position, and the counts
 
 
 class Journal:
-    """Of one node in one run.
+    """Keeps the counts of one node in one run, written ahead of what they are true of.
 
     `hold` is told of each slice that is taken in hand: its input, first position and end.
     `resumed` is told the ordinal of the next item when a loop starts: what came of that one, and of
@@ -89,8 +89,8 @@ class Journal:
             other.note_failure()
 
     def place(self, index: int) -> tuple[int, int]:
-        """Which input an item of the slice in hand is from, and its position there: nobody else's,
-        in any attempt."""
+        """Which input an item of the slice in hand is from, and its position there: the same in
+        every attempt, and no other item's."""
         if self.inlet is None:
             return 0, index
         return self.input, self.inlet.position(index - self.finished + 1) - 1

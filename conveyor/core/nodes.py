@@ -136,7 +136,7 @@ class SliceNode(JobNode, ABC):
             yield self.piece(items, out, finished, done, sealed)
             if error is None:
                 return
-            CURRENT.job = self  # somebody else may have been running meanwhile
+            CURRENT.job = self  # another job of this process may have run meanwhile
             retried: list[object] = []
             progress = self.retry(items[finished], retried, error)
             if progress.error is None:
@@ -251,7 +251,7 @@ class FlatMapNode(JobNode):
                             yield self.piece(out[:whole], index, 0)
                         else:  # full, and there is more: cut inside the item
                             yield self.piece(out, index, given)
-                        CURRENT.job = self  # somebody else may have been running meanwhile
+                        CURRENT.job = self  # another job of this process may have run meanwhile
                         if self.clock is not None:
                             self.clock.start(self.index())
                         out, whole, most = out[whole:] if whole else [], 0, limit

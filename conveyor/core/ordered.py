@@ -192,6 +192,11 @@ class OrderedInlet:
         return not self.pending() and all(inlet.ended() for inlet in self.inlets)
 
     def peek(self, n: int) -> list[object]:
+        """Merges the fronts of all lanes, and notes in `plan` what it took from which of them.
+
+        Nothing is given up: a later `commit` follows the plan, whose entries are more than the
+        items given where marks stand between them.
+        """
         views = [inlet.peek(n) if inlet.pending() else [] for inlet in self.inlets]
         ended = [not view and inlet.ended() for view, inlet in zip(views, self.inlets, strict=True)]
         at = [0] * len(views)
@@ -213,10 +218,14 @@ class OrderedInlet:
                 stamps[1::2]
             )  # a mark that has nothing more to say
             shown = (item[0], item[1], *stamps) if self.depth else _unwrapped(item)
+            # A slice is sealed items only, or atoms only; a mark that is over is in no slice.
             if not is_over and out and isinstance(shown, Sealed) != isinstance(out[0], Sealed):
-                break  # a slice is uniform
+                break
             at[taken] += 1
-            if item[-1]:  # never true of what came of `finish`
+            # The last item of its origin in this lane: the next comes from the next lane, and after
+            # the last lane from the next origin.  With a balancing fork an origin has one lane.
+            # Never so of what came of `finish`, which has no origin.
+            if item[-1]:
                 lane = 0 if self.balanced else (taken + 1) % len(views)
                 origin += lane == 0
             self.plan.append((taken, origin, lane))

@@ -1,6 +1,7 @@
 """What a drive loop asks of its world: to wait for something, or to decide something.
 
-Knows: when a request can be answered.  Must never know: who answers, or how the waiting is done.
+Knows: when a request can be answered.  Must never know: what answers it, or how the waiting is
+done.
 
 A loop makes one object of each kind it needs and yields it again and again.
 """

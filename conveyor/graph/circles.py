@@ -1,8 +1,8 @@
 """Which channels could ever be part of a circle of pipes that wait for one another.
 
-Knows: the graph.  Must never know: who waits for what.
+Knows: the graph.  Must never know: which node waits for what.
 
-Who waits for room waits for a node that has something to read.  That one goes on before long,
+A node that waits for room waits for one that has something to read.  That one goes on before long,
 unless it waits for room itself, or for one more of its inputs, as only a zip does.  So there is
 such a circle only where lanes part and come together again, and a zip is among what brings them
 together.  Elsewhere it does not matter how much a pipe holds.

@@ -63,9 +63,8 @@ def compile_topology(draft: Draft, adaptive_lanes: int) -> Topology:
 def check_channels(node: NodeSpec) -> None:
     """Rule 5; raises `TopologyError`."""
     given = len(leaves(node.route)) if node.route is not None else 0
-    taken = (
-        len(channels_of(node.inputs)) if node.kind is not Kind.SINK else 0
-    )  # which nobody but the parent waits for
+    # Of the sink only the parent waits for them, which counts no bits.
+    taken = len(channels_of(node.inputs)) if node.kind is not Kind.SINK else 0
     if given > MOST_CHANNELS:
         raise TopologyError(
             f"the forks behind {node.name!r} open {given} lanes in all; one worker can serve "

@@ -1,14 +1,14 @@
 """Which pipes wait for one another in a circle, and the words for it.
 
-Knows: who waits for items or for room in which channels.  Must never know: how anybody waits, or
+Knows: which nodes wait for items or for room in which channels.  Must never know: how they wait, or
 for how long.
 
-Rule 1.  Who waits for items waits for the producer of a channel; who waits for room, for its
-         consumer.
+Rule 1.  A node that waits for items waits for the producer of a channel; one that waits for room,
+         for its consumer.
 Rule 2.  A node can go on if it does not wait, or if one of those that it waits for can go on.  All
          others are stuck for ever.
-Rule 3.  Each that is stuck waits for somebody that is stuck, so there is a circle; the shortest is
-         told.  Channels never lead back, so some of its pipes are full, and some are empty.
+Rule 3.  Each node that is stuck waits for another that is stuck, so there is a circle; the shortest
+         is told.  Channels never lead back, so some of its pipes are full, and some are empty.
 """
 
 from __future__ import annotations
@@ -31,8 +31,8 @@ class WaitsFor(Enum):
 class Wait(NamedTuple):
     """What a node waits for: items, or room, in any of these channels.
 
-    Who needs several at once, as a zip or a replicating fork does, names all that are lacking: it
-    waits for each of them.
+    One that needs several at once, as a zip or a replicating fork does, names all that are lacking:
+    it waits for each of them.
     """
 
     kind: WaitsFor
@@ -121,7 +121,8 @@ class Circle:
 def find_cycle(topology: Topology, waits: Mapping[int, Wait]) -> Circle | None:
     """The shortest circle among those that wait and can never go on; None if there is none.
 
-    `waits` tells of each node that waits, by its number; who is not in it is not waiting.
+    `waits` tells of each node that waits, by its number; a node that is not in it is not
+    waiting.
     """
     stuck = stuck_nodes(topology, waits)
     links = {node: _links(topology, node, waits[node]) for node in stuck}

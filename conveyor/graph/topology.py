@@ -1,4 +1,4 @@
-"""The frozen graph: which nodes there are, which channels, and who owns what.
+"""The frozen graph: which nodes there are, which channels, and what each node owns.
 
 Knows: nodes and channels.  Must never know: how rows of stages become these (`compiling`),
 processes.
@@ -43,7 +43,7 @@ class Kind(Enum):
 
 @dataclass(frozen=True, slots=True)
 class Channel:
-    """A pipe between two nodes; `capacity` counts items; `written`: somebody asked for it, it was
+    """A pipe between two nodes; `capacity` counts items; `written`: the user wrote it, it was
     not put in."""
 
     index: int

@@ -1,6 +1,6 @@
 """The report of a run, put together from what is known of each node.
 
-Knows: the topology, and how to count by stage.  Must never know: who counted, or how the figures
+Knows: the topology, and how to count by stage.  Must never know: what counted, or how the figures
 came here.
 """
 

@@ -1,6 +1,6 @@
 """What happened in a simulated run, step by step.
 
-Knows: events, and how to print them.  Must never know: who saw them happen.
+Knows: events, and how to print them.  Must never know: how they were seen.
 """
 
 from __future__ import annotations

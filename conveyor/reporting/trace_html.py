@@ -1,7 +1,7 @@
 """A trace as a picture: one HTML file that needs nothing else, with a lane for each worker and each
 decision point.
 
-Knows: what happened, and how it is drawn.  Must never know: who saw it happen, files, browsers.
+Knows: what happened, and how it is drawn.  Must never know: how it was seen, files, browsers.
 
 Lanes stand in the order of the pipeline: a join above the worker that reads it, a balancing fork
 below the worker that feeds it.  Time runs to the right, a column a tick.  A decision stands where
@@ -154,7 +154,7 @@ def stripes(tops: Sequence[int], heights: Sequence[int], width: int) -> Iterator
 
 
 def drawn(box: Box, top: int) -> str:
-    """One event: a box, what fits into it, and all of it for who points at it."""
+    """One event: a box, what fits into it, and all of it in a tooltip."""
     event = box.event
     x, y = box.column * COLUMN + 3, top + GAP // 2 + box.row * ROW + 2
     kind = event.what.name.lower()
@@ -188,7 +188,7 @@ def label(event: Event) -> str:
 
 
 def told(event: Event) -> str:
-    """What is shown to who points at the box."""
+    """The tooltip of an event."""
     lines = [f"{event.worker}: {event.what.value}, time {event.time}"]
     lines += [f"in: {', '.join(event.items)}"] if event.items else []
     lines += [f"out: {', '.join(event.outputs)}"] if event.outputs else []

@@ -24,7 +24,7 @@ from dataclasses import dataclass
 from random import Random
 from typing import Any, TypeAlias, TypeVar
 
-from conveyor.core.channel import Inlet, Note, Tag, Words
+from conveyor.core.channel import UNBOUNDED, Inlet, Note, Tag, Words
 from conveyor.core.drive import Drive, DriveSpec, drive
 from conveyor.core.endpoints import Ends, words_of_notes
 from conveyor.core.failures import delivered
@@ -48,8 +48,6 @@ Blob: TypeAlias = list[object]
 Pick: TypeAlias = Callable[[int], int]  # how many options there are -> which one
 
 T = TypeVar("T")
-
-ROOMY = 1 << 40
 
 
 def compiled(*rows: Sequence[Stage], lanes: int = 2) -> Topology:
@@ -344,7 +342,7 @@ class World:
         self.topology = topology
         self.slices = Slices(slices)
         self.run_number = 0
-        self.source = MemoryChannel(ROOMY)
+        self.source = MemoryChannel(UNBOUNDED)
         self.channels = [MemoryChannel(channel.capacity) for channel in topology.channels]
         self.outputs: list[Any] = []
         self.letters = Letters()

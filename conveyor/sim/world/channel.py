@@ -9,16 +9,14 @@ a few small values.
 
 from __future__ import annotations
 
-from typing import Final, TypeAlias
+from typing import TypeAlias
 
 from conveyor.core.channel import Tag
 from conveyor.items.slices import uniform
 
-__all__ = ["UNBOUNDED", "ChannelSnapshot", "MemoryChannel"]
+__all__ = ["ChannelSnapshot", "MemoryChannel"]
 
 ChannelSnapshot: TypeAlias = tuple[int, int, int, Tag | None, int]
-
-UNBOUNDED: Final = 1 << 40  # a capacity, or a size of slices, in items
 
 
 class MemoryChannel:

@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Sequence
 from typing import Final
 
+from conveyor.core.channel import UNBOUNDED
 from conveyor.core.job_node import Node, Piece
-from conveyor.sim.world.channel import UNBOUNDED, MemoryChannel
+from conveyor.sim.world.channel import MemoryChannel
 from conveyor.sim.world.faulty_channel import CrashPlan
 
 __all__ = ["SINGLE_ITEM_SLICES", "ChosenSlices", "OneOutput"]

@@ -18,7 +18,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
-from conveyor.core.channel import Tag
+from conveyor.core.channel import UNBOUNDED, Tag
 from conveyor.core.failures import Failure
 from conveyor.core.job_node import Node
 from conveyor.core.nodes import CollectNode
@@ -30,7 +30,7 @@ from conveyor.sim.determinism.inspection import Inspection
 from conveyor.sim.prepare.prepared import PreparedPipeline
 from conveyor.sim.schedule import IN, LANES, NEXT, RESTART, STOP, TIMER, Decision
 from conveyor.sim.schedulers.scheduler import Scheduler
-from conveyor.sim.world.channel import UNBOUNDED, MemoryChannel
+from conveyor.sim.world.channel import MemoryChannel
 from conveyor.sim.world.faulty_channel import CrashPlan, Killed
 from conveyor.sim.world.loop import Loop, Observer
 from conveyor.sim.world.setting import RUN
