@@ -2,7 +2,7 @@
 #   make demo    the demo pipeline on real input, for real and in the simulator
 #   make test-fast   the tests that start no processes and take no search over very many schedules, in half a minute
 #   make test    the whole test suite; another interpreter: make test PYTHON=python3.13; a part: make test TESTS=tests/core
-.PHONY: demo test test-fast test-others test-all test-stress prove typecheck typecheck-others lint format coverage build release-check bench faults chaos conform clean
+.PHONY: demo test test-fast test-others test-all pythons test-stress prove typecheck typecheck-others lint format coverage build release-check bench faults chaos conform clean
 
 PYTHON := python3
 # .venv; for an interpreter named on the command line one of its own, such as .venv-3.13
@@ -13,7 +13,8 @@ DEV    := $(VENV)/.installed-dev
 BENCH  := $(VENV)/.installed-bench
 # Many tests wait, for processes above all: twice as many run at a time as there are cores (see tests/conftest.py).
 PYTEST := -m pytest --numprocesses=logical --maxprocesses=8 --dist=worksteal
-OTHERS := 3.12 3.13
+PYTHONS := .pythons
+FIND   := CONVEYOR_PYTHONS=$(PYTHONS) $(BIN)/python tools/find_pythons.py
 CORE   := conveyor/errors.py,conveyor/pickles.py,conveyor/report.py,conveyor/stages/*,conveyor/items/*,conveyor/typecheck/*,conveyor/graph/*,conveyor/core/*,conveyor/reporting/*,conveyor/recording/*
 RUNS   := 3
 
@@ -27,12 +28,15 @@ test: $(DEV)
 test-fast: $(DEV)
 	$(BIN)/python $(PYTEST) -m 'not processes and not slow' $(TESTS)
 
-# A name on the PATH may be a pyenv shim that runs nothing: then the interpreter is looked for where pyenv keeps it.
-test-others:
-	@for v in $(OTHERS); do for python in python$$v "$${PYENV_ROOT:-$$HOME/.pyenv}"/versions/$$v*/bin/python$$v; do \
-	  if "$$python" -c '' 2>/dev/null; then $(MAKE) --no-print-directory test PYTHON="$$python" || exit 1; break; fi; done; done
+# Under each other Python that is found; it says which are not. Where they are: tools/find_pythons.py.
+test-others: $(BIN)/python
+	@for python in $$($(FIND)); do $(MAKE) --no-print-directory test PYTHON="$$python" || exit 1; done
 
 test-all: test test-others
+
+# The Pythons that are not here, from a mirror of Debian; with the whole network, `uv python install 3.14 3.15` does as well.
+pythons: $(BIN)/python
+	@missing="$$($(FIND) --missing)"; test -z "$$missing" || $(BIN)/python tools/debian_pythons.py --root $(PYTHONS) $$missing
 
 # The suite 20 times while every core is busy with something else; shorter: make test-stress STRESS='--times 3 tests/core'
 test-stress: $(DEV)

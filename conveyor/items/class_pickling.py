@@ -16,6 +16,7 @@ from types import (
 from typing import Any, Final, TypeAlias
 
 from conveyor.items.by_name import by_value, is_definition
+from conveyor.items.forward_references import annotations_to_send
 from conveyor.items.unpickling import (
     class_key,
     fill_class,
@@ -94,6 +95,8 @@ def attributes_of(of: type[object]) -> dict[str, object]:
     }
     if isinstance(found.get("__slots__"), Iterator):
         found["__slots__"] = slots_of(of)  # it is used up
+    if "__annotations__" not in found and (hints := annotations_to_send(of)):
+        found["__annotations__"] = hints  # the function that evaluates them does not travel
     return found
 
 

@@ -1,5 +1,5 @@
-"""The names in annotations that are text: forward references, and all under `from __future__ import
-annotations`.
+"""Annotations, and the names in those that are text: forward references, and all under `from
+__future__ import annotations`.
 
 Knows: the syntax of hints.  Must never know: what the names stand for.
 """
@@ -9,9 +9,40 @@ from __future__ import annotations
 import ast
 from collections.abc import Iterable, Mapping
 from itertools import chain
+from types import FunctionType
 from typing import ForwardRef, cast
 
-__all__ = ["hinted", "joined"]
+from typing_extensions import Format, get_annotations
+
+__all__ = ["annotations_of", "annotations_to_send", "hinted", "joined", "same_hint"]
+
+
+def annotations_of(thing: FunctionType | type[object]) -> Mapping[str, object]:
+    """The annotations of a function, or those in the body of a class.
+
+    Since Python 3.14 they are evaluated when they are asked for.  A name in them that stands for
+    nothing yet is a forward reference then; and where one raises, there are none.
+
+    >>> annotations_of(joined)["return"]
+    'frozenset[str]'
+    """
+    try:
+        return get_annotations(thing, format=Format.FORWARDREF)
+    except Exception:  # an expression of the user's own
+        return {}
+
+
+def annotations_to_send(thing: FunctionType | type[object]) -> Mapping[str, object]:
+    """The annotations as they travel: evaluated, or, where one cannot be evaluated yet, as text."""
+    try:
+        return get_annotations(thing)
+    except Exception:  # as above
+        return get_annotations(thing, format=Format.STRING)
+
+
+def same_hint(one: object, other: object) -> bool:
+    """Are they one annotation, be it evaluated twice?"""
+    return one is other or (type(one) is type(other) and bool(one == other))
 
 
 def hinted(annotations: object) -> frozenset[str]:

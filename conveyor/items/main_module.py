@@ -18,7 +18,7 @@ from typing import Final
 from conveyor.errors import NotPicklable
 from conveyor.items.atoms import is_atom
 from conveyor.items.current_item import CURRENT
-from conveyor.items.forward_references import hinted, joined
+from conveyor.items.forward_references import annotations_of, hinted, joined
 from conveyor.items.unpickling import announced_by, announcing, become_worker, complete
 
 __all__ = ["Definitions", "defined_now", "install_main", "is_redefined", "pack_main", "standing_in"]
@@ -86,7 +86,7 @@ def _names_in_hints(of_script: list[object]) -> frozenset[str]:
     methods = [each for kind in of_script if isinstance(kind, type) for each in vars(kind).values()]
     functions = [getattr(each, "__func__", each) for each in (*of_script, *methods)]
     annotated = [each for each in functions if isinstance(each, type | FunctionType)]
-    return joined(hinted(getattr(each, "__annotations__", None)) for each in annotated)
+    return joined(hinted(annotations_of(each)) for each in annotated)
 
 
 def _is_of_hints(value: object) -> bool:

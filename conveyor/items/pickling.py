@@ -50,6 +50,7 @@ from conveyor.items.by_name import (
     submodules_of,
 )
 from conveyor.items.class_pickling import Reduced, reduce_class, reduce_enum
+from conveyor.items.forward_references import annotations_to_send
 from conveyor.items.unpickling import (
     LOCAL,
     LOCKS,
@@ -106,6 +107,8 @@ class ScriptPickler(cloudpickle.Pickler):
                 if isinstance(obj, FunctionType)
                 else self.reduce_class(cast("type[object]", obj))
             )
+        if kind in BY_PARTS:
+            return BY_PARTS[kind](obj)
         if kind in LOCKS and id(obj) in self.own:
             return make_lock, (LOCKS.index(kind),)
         if isinstance(obj, LOCAL) and id(obj) in self.own:
@@ -119,7 +122,7 @@ class ScriptPickler(cloudpickle.Pickler):
         return reduce_singleton(obj) if self.singular[kind] else NotImplemented
 
     def reduce_function(self, function: FunctionType) -> Reduced:
-        reduced: Reduced = super().reducer_override(function)
+        reduced: Reduced = super().reducer_override(with_annotations(function))
         if reduced is NotImplemented:
             return reduced
         make, args, state, _, _, fill = reduced
@@ -173,6 +176,45 @@ def arguments_of(obj: Any) -> tuple[tuple[Any, ...], dict[str, Any]]:
     if hasattr(obj, "has_default") and obj.has_default():
         named["default"] = obj.__default__
     return (obj.__name__, *getattr(obj, "__constraints__", ())), named
+
+
+def with_annotations(function: FunctionType) -> FunctionType:
+    """The function; if its annotations cannot be evaluated yet, as may be since Python 3.14, one
+    like it in which they are text."""
+    try:
+        function.__annotations__  # noqa: B018  # this evaluates them
+    except Exception:
+        if not by_value(function):
+            return function
+        like = FunctionType(
+            function.__code__,
+            function.__globals__,
+            function.__name__,
+            function.__defaults__,
+            function.__closure__,
+        )
+        functools.update_wrapper(like, function)
+        del like.__dict__["__wrapped__"]
+        like.__kwdefaults__ = function.__kwdefaults__
+        like.__annotations__ = dict(annotations_to_send(function))
+        return like
+    return function
+
+
+def reduce_forward_reference(reference: Any) -> Reduced:
+    """By its text: since Python 3.14 it has the names of its module, too."""
+    return typing.ForwardRef, (reference.__forward_arg__,)
+
+
+def reduce_partial_method(method: Any) -> Reduced:
+    """By what it is made with: since Python 3.14 none is made without."""
+    return functools.partialmethod, (method.func, *method.args), {"keywords": method.keywords}
+
+
+BY_PARTS: Final[dict[type, Callable[[Any], Reduced]]] = {
+    typing.ForwardRef: reduce_forward_reference,
+    functools.partialmethod: reduce_partial_method,
+}
 
 
 def reduce_cached(cached: Any) -> Reduced:

@@ -10,6 +10,8 @@ from collections.abc import Callable, Iterator
 from types import CellType, FunctionType, MethodType
 from typing import Any, Final, NamedTuple, TypeAlias, cast
 
+from conveyor.items.forward_references import annotations_of
+
 __all__ = ["Reason", "parts_of", "plain_parts_of", "reason"]
 
 Dump: TypeAlias = Callable[[Any], object]
@@ -140,7 +142,7 @@ def parts_of_function(function: FunctionType) -> Iterator[Part]:
     )
     yield from ((f"attribute {name!r}", each) for name, each in vars(function).items())
     yield from (
-        (f"annotation of {name!r}", each) for name, each in function.__annotations__.items()
+        (f"annotation of {name!r}", each) for name, each in annotations_of(function).items()
     )
 
 

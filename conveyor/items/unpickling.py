@@ -30,7 +30,7 @@ from uuid import uuid4
 from weakref import WeakKeyDictionary, WeakValueDictionary
 
 from conveyor.errors import NotPicklable
-from conveyor.items.forward_references import hinted
+from conveyor.items.forward_references import annotations_of, hinted
 
 __all__ = [
     "LOCAL",
@@ -259,7 +259,7 @@ def fill_class(
 def awaits(function: object) -> None:
     """The names in the hints of a function are to be among its globals."""
     if isinstance(function, types.FunctionType) and KNOWN.announced is not None:
-        KNOWN.awaited.append((function.__globals__, hinted(function.__annotations__)))
+        KNOWN.awaited.append((function.__globals__, hinted(annotations_of(function))))
 
 
 # ----------------------------------------------------------------------------------------------

@@ -15,13 +15,21 @@ import functools
 import inspect
 from collections.abc import Callable, Iterable
 from types import FunctionType, MethodType
-from typing import Final
+from typing import Any, Final
+
+from typing_extensions import Format
 
 from conveyor.errors import TopologyError
 
 __all__ = ["LRU_CACHE", "check_is_called", "check_takes_one_item", "name_of", "near_misses"]
 
 LRU_CACHE: Final = type(functools.lru_cache(len))
+# Since Python 3.14 annotations are evaluated when they are asked for, and may name what is not there
+# yet: what a function has them of, and what `inspect.signature` is told so that it does not mind.
+HINTS: Final = "__annotate__" if hasattr(lambda: None, "__annotate__") else "__annotations__"
+UNEVALUATED: Final[dict[str, Any]] = (
+    {"annotation_format": Format.FORWARDREF} if HINTS == "__annotate__" else {}
+)
 
 
 def name_of(fn: object) -> str:
@@ -37,9 +45,9 @@ def name_of(fn: object) -> str:
 def check_takes_one_item(what: str, fn: Callable[..., object]) -> None:
     """Raises `TopologyError` for what cannot be called with exactly one positional argument."""
     try:
-        signature = inspect.signature(_called(fn), follow_wrapped=False)
-    except (ValueError, TypeError):
-        return  # a builtin without a signature: only the call itself can tell
+        signature = inspect.signature(_called(fn), follow_wrapped=False, **UNEVALUATED)
+    except Exception:
+        return  # a builtin without a signature, or annotations that raise: only the call can tell
     try:
         signature.bind(None)
     except TypeError as error:
@@ -61,7 +69,7 @@ def _called(fn: Callable[..., object]) -> Callable[..., object]:
         return fn
     bare = FunctionType(fn.__code__, fn.__globals__, fn.__name__, fn.__defaults__, fn.__closure__)
     bare.__kwdefaults__ = fn.__kwdefaults__
-    bare.__annotations__ = fn.__annotations__
+    setattr(bare, HINTS, getattr(fn, HINTS))  # not read: since Python 3.14 that evaluates them
     return bare
 
 

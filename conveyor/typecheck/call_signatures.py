@@ -30,6 +30,7 @@ from typing import (
     get_overloads,
 )
 
+from conveyor.items.forward_references import annotations_of, same_hint
 from conveyor.stages.callables import LRU_CACHE
 from conveyor.typecheck.builtin_signatures import BUILTINS, Signature
 from conveyor.typecheck.members import attribute, hint_of, is_descriptor, is_wrapped, positional
@@ -161,9 +162,9 @@ def _of_fields(maker: object, given: int, cls: type) -> Sequence[Signature]:
     if not isinstance(maker, FunctionType) or is_wrapped(maker) or given >= len(positional(maker)):
         return ()
     name = positional(maker)[given]
-    if name not in fields_in(cls) or annotation_in(cls, name)[1] is not maker.__annotations__.get(
-        name
-    ):
+    if name not in fields_in(cls):
+        return ()
+    if not same_hint(annotation_in(cls, name)[1], annotations_of(maker).get(name)):
         return ()
     try:
         takes = hint_in(cls, name)

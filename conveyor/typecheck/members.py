@@ -24,7 +24,8 @@ from typing import (
 
 from typing_extensions import ReadOnly
 
-from conveyor.typecheck.scopes import annotations_of, hint_in, hints_in, scope_of_function
+from conveyor.items.forward_references import annotations_of
+from conveyor.typecheck.scopes import hint_in, hints_in, scope_of_function
 from conveyor.typecheck.type_forms import (
     UNKNOWN,
     ancestors,
@@ -113,7 +114,7 @@ def is_wrapped(function: FunctionType) -> bool:
     """Has a decorator given it the annotations of another function, true or not?"""
     if hasattr(function, "__wrapped__"):
         return True
-    return not function.__annotations__.keys() <= {"return", *function.__code__.co_varnames}
+    return not annotations_of(function).keys() <= {"return", *function.__code__.co_varnames}
 
 
 def positional(function: FunctionType) -> tuple[str, ...]:
@@ -123,7 +124,7 @@ def positional(function: FunctionType) -> tuple[str, ...]:
 def hint_of(function: FunctionType, name: str) -> object:
     """The annotation of a parameter, or of "return"; UNKNOWN if there is none or it cannot be
     read."""
-    hint: object = function.__annotations__.get(name, UNKNOWN)
+    hint: object = annotations_of(function).get(name, UNKNOWN)
     if not isinstance(hint, type):
         try:
             hint = scope_of_function(function).evaluate(hint)

@@ -25,10 +25,11 @@ from typing import Any, Final, ForwardRef, cast, get_args, get_origin, get_type_
 
 from typing_extensions import get_original_bases, is_typeddict
 
+from conveyor.items.forward_references import annotations_of, same_hint
+
 __all__ = [
     "Scope",
     "annotation_in",
-    "annotations_of",
     "fields_in",
     "hint_in",
     "hints_in",
@@ -225,7 +226,7 @@ def annotation_in(cls: type, name: str) -> tuple[type, object]:
             if (
                 isinstance(base, type)
                 and is_typeddict(base)
-                and annotations_of(base).get(name) is hint
+                and same_hint(annotations_of(base).get(name), hint)
             ):
                 return annotation_in(base, name)
         return cls, hint
@@ -233,9 +234,3 @@ def annotation_in(cls: type, name: str) -> tuple[type, object]:
         if name in annotations_of(base):
             return base, annotations_of(base)[name]
     raise NameError(name)
-
-
-def annotations_of(cls: type) -> Mapping[str, object]:
-    """The annotations in the body of this class."""
-    found: object = vars(cls).get("__annotations__")
-    return cast("Mapping[str, object]", found) if isinstance(found, dict) else {}

@@ -34,6 +34,7 @@ from typing import (  # noqa: UP035
 
 from typing_extensions import TypeIs, get_original_bases, is_typeddict
 
+from conveyor.items.forward_references import annotations_of
 from conveyor.typecheck.builtin_types import BASES, VARIANCES, of
 from conveyor.typecheck.scopes import hints_in, scope_of_alias
 
@@ -227,9 +228,7 @@ def ancestors(cls: object) -> Iterable[type]:
 
 def is_named_tuple(cls: type) -> bool:
     """Was it written as a `typing.NamedTuple`, with a type for each field?"""
-    return (
-        "_fields" in vars(cls) and tuple in cls.__bases__ and bool(vars(cls).get("__annotations__"))
-    )
+    return "_fields" in vars(cls) and tuple in cls.__bases__ and bool(annotations_of(cls))
 
 
 def is_bare_tuple(tp: object) -> bool:

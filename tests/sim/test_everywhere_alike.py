@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import difflib
 import os
-import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -21,14 +20,13 @@ import pytest
 import typing_extensions
 
 from tests.helpers import HANGS_S, ROOT, SCRIPTS
+from tools.find_pythons import VERSIONS, find
 
 pytestmark = pytest.mark.processes
 
 GOLDEN = Path(__file__).parent / "alike.txt"
 OTHERS = [
-    version
-    for version in ("3.11", "3.12", "3.13")
-    if version != f"{sys.version_info[0]}.{sys.version_info[1]}"
+    version for version in VERSIONS if version != f"{sys.version_info[0]}.{sys.version_info[1]}"
 ]
 
 
@@ -60,16 +58,6 @@ def assert_as_written(told: str) -> None:
     assert not (lines := list(different)), "\n".join(lines[:40])
 
 
-def interpreter(version: str) -> str | None:
-    """A Python of this version that runs: a name on the PATH may be a shim that does not."""
-    versions = Path(os.environ.get("PYENV_ROOT", Path.home() / ".pyenv")) / "versions"
-    kept = sorted(versions.glob(f"{version}*/bin/python{version}"))
-    for python in filter(None, [shutil.which(f"python{version}"), *map(str, kept)]):
-        if subprocess.run([python, "-c", ""], capture_output=True, check=False).returncode == 0:
-            return python
-    return None
-
-
 @pytest.mark.parametrize("hash_seed", ["0", "1", "random"])
 def test_the_order_of_hashes_has_no_say(hash_seed: str) -> None:
     assert_as_written(told_by(sys.executable, "tells.py", hash_seed))
@@ -77,12 +65,11 @@ def test_the_order_of_hashes_has_no_say(hash_seed: str) -> None:
 
 @pytest.mark.parametrize("version", OTHERS)
 def test_another_python_tells_the_same(version: str) -> None:
-    python = interpreter(version)
-    if python is None and "CI" not in os.environ:
+    python = find(version)
+    if python is None:
         pytest.skip(f"there is no Python {version} here")
-    assert python is not None
 
-    assert_as_written(told_by(python, "tells.py"))
+    assert_as_written(told_by(str(python), "tells.py"))
 
 
 def test_no_process_no_thread_and_no_clock() -> None:
