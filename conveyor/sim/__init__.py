@@ -7,7 +7,8 @@ imported.  What they take and give has its names here:
 >>> from conveyor.sim import Faults
 >>> from conveyor import Pipeline, Processor
 >>> pl = Pipeline[int]().add(Processor(abs))
->>> pl.explore([-1, 2], lambda found: found == [1, 2], faults=Faults(["abs"]), schedules=50).failure is None
+>>> faults = Faults(["abs"])
+>>> pl.explore([-1, 2], lambda found: found == [1, 2], faults=faults, schedules=50).failure is None
 True
 """
 

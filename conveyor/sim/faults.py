@@ -44,6 +44,7 @@ class Faults:
         for name in self.workers or ():
             if name not in workers:
                 raise TopologyError(
-                    f"faults: there is no worker {name!r}; the workers are {', '.join(workers) or 'none'}"
+                    f"faults: there is no worker {name!r}; "
+                    f"the workers are {', '.join(workers) or 'none'}"
                 )
         return tuple(workers) if self.workers is None else self.workers

@@ -23,8 +23,10 @@ NONE: Final = "none"
 
 def describe_hand(hand: Hand) -> str:
     """
-    >>> describe_hand(Hand(1, 4, 10, at=6)), describe_hand(Hand(0, 7, 8, running=False)), describe_hand(NOTHING)
-    ('4-9:of1:at6', '7:rest', 'none')
+    >>> describe_hand(Hand(1, 4, 10, at=6)), describe_hand(Hand(0, 7, 8, running=False))
+    ('4-9:of1:at6', '7:rest')
+    >>> describe_hand(NOTHING)
+    'none'
     """
     if hand.first == hand.end:
         return NONE

@@ -51,8 +51,10 @@ def look_for_handlers() -> None:
 def code_of(handler: object) -> CodeType | None:
     """The code that runs when a handler is called; None if it is not written in Python.
 
-    >>> code_of(partial(lambda number, frame: None)) is None, code_of(signal.default_int_handler) is None
-    (False, True)
+    >>> code_of(partial(lambda number, frame: None)) is None
+    False
+    >>> code_of(signal.default_int_handler) is None
+    True
     """
     while isinstance(handler, partial | MethodType):
         handler = handler.func if isinstance(handler, partial) else handler.__func__

@@ -1,7 +1,7 @@
 """A schedule: what was decided otherwise than by default, as text that survives an edit elsewhere.
 
-Knows: names of decision points, and how they are written.  Must never know: who decides, or what a
-pipeline does.
+This file knows names of decision points, and how they are written.  It must never know how is
+decided, or what a pipeline does.
 
 Rule 1.  A decision is named by its point and its ordinal there, never by its place in the run;
          where a schedule says nothing the default is taken.  So it stays short, shrinks by leaving
@@ -178,6 +178,7 @@ class Schedule:
                 deaths.append(Death.found(found))
             else:
                 raise ScheduleMismatch(
-                    f"{part!r} is no part of a schedule: write point.ordinal=option, or !worker.item.step for a death"
+                    f"{part!r} is no part of a schedule: write point.ordinal=option, "
+                    "or !worker.item.step for a death"
                 )
         return cls(choices, tuple(deaths), choices.pop(Key(LANES, 0), None))

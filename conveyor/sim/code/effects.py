@@ -3,7 +3,7 @@
 Knows: what names a function's code has, and which builtins have no effects.  Must never know:
 stages, schedules.
 
-What such jobs are called for, and how often, nobody can tell: so it need not be done again for each
+It cannot be seen how often such jobs are called: so they need not be called again for each
 schedule.  In doubt a job has effects.
 """
 
@@ -21,14 +21,15 @@ from conveyor.sim.code.instrument import inside
 __all__ = ["has_no_effects"]
 
 BUILTINS: Final = (
-    "abs all any ascii bin bool bytes callable chr complex dict divmod enumerate filter float format frozenset hash hex "
-    "int isinstance issubclass iter len list map max min next object oct ord pow range repr reversed round set slice "
-    "sorted str sum tuple type zip Exception ArithmeticError KeyError IndexError RuntimeError TypeError ValueError"
+    "abs all any ascii bin bool bytes callable chr complex dict divmod enumerate filter float "
+    "format frozenset hash hex int isinstance issubclass iter len list map max min next object "
+    "oct ord pow range repr reversed round set slice sorted str sum tuple type zip "
+    "Exception ArithmeticError KeyError IndexError RuntimeError TypeError ValueError"
 )
 PURE: Final = tuple(getattr(builtins, name) for name in BUILTINS.split())
 MODULES: Final = (
-    "math cmath operator itertools functools collections string re json hashlib zlib decimal fractions statistics uuid "
-    "time datetime random"  # which only tell
+    "math cmath operator itertools functools collections string re json hashlib zlib decimal "
+    "fractions statistics uuid time datetime random"  # which only tell
 ).split()
 WRITES: Final = frozenset("STORE_GLOBAL DELETE_GLOBAL STORE_DEREF DELETE_DEREF IMPORT_NAME".split())
 

@@ -1,20 +1,22 @@
-"""Doubles of jobs: the same function in a world in which what it must not depend on is otherwise.
+"""Perturbed copies of jobs: the same function in a world where what it must not depend on differs.
 
-Knows: what a function refers to.  Must never know: pipelines, schedules, the clock.
+This file knows what a function refers to.  It must never know pipelines, schedules or the clock.
 
-A double has the code of its function, and other globals.  In them
+A perturbed copy has the code of its function, and other globals.  In them
   * clocks of `time` and `datetime` are nearly three years ahead, and `random` is in another state;
-  * `set(...)`, `frozenset(...)`, displays `{...}`, operators and methods of sets give sets of another order, and `hash` of text
-    another number, as they would under another hash seed;
-  * functions of the same module that it calls, be it through a closure, are doubles, too.
-Sets in the item itself are given another order.  A name gets a double only where it is called or asked for an attribute: a
-double is not the thing itself, and a job may compare.  Sets of numbers are left alone: their order does not hang on the seed.
-So is a clock that stands still, as one does that a test has stopped.
+  * `set(...)`, `frozenset(...)`, displays `{...}`, operators and methods of sets give sets of
+    another order, and `hash` of text another number, as they would under another hash seed;
+  * functions of the same module that it calls, through a closure too, are perturbed copies.
+Sets in the item itself are given another order.  A name gets a stand-in only where it is called or
+asked for an attribute: a stand-in is not the thing itself, and a job may compare.  Sets of numbers
+are left alone: their order does not depend on the seed.  So is a clock that stands still, as one
+does that a test has stopped.
 
-Not covered: functions of `random` that travel by value, with the state of their generator; frozensets of a few elements, which
-have but one order unless hashes collide; displays and operators in a function without source; functions of other modules, and
-methods of objects, that look at the clock or at a set for the job.  For these there is only the comparison of two runs, under
-one hash seed.
+Not covered: functions of `random` that travel by value, with the state of their generator;
+frozensets of a few elements, which have but one order unless hashes collide; displays and operators
+in a function without source; functions of other modules, and methods of objects, that look at the
+clock or at a set for the job.  For these there is only the comparison of two runs, under one hash
+seed.
 """
 
 from __future__ import annotations
@@ -57,14 +59,16 @@ TABLES: Final = [2**n for n in range(4, 15)]  # sizes of sets' tables that are t
 
 
 def perturbed_job(job: AnyJob, written: object = None) -> AnyJob:
-    """The job's double; the job itself where nothing that it refers to has one.  `written`: the
-    same before it travelled."""
+    """A perturbed copy of a job; the job itself where nothing that it refers to can be perturbed.
+
+    `written` is the job before it travelled, which has its source.
+    """
     found = Perturbation(file_of(written)).of_callable(job)
     return job if found is None else found
 
 
 class Perturbation:
-    """The doubles that belong together: of a job, and of what it calls."""
+    """The perturbed copies of one job and of what it calls."""
 
     def __init__(self, file: str) -> None:
         self.file = file
@@ -119,7 +123,7 @@ class Perturbation:
         return perturbed_copy
 
     def of_value(self, value: object, user: FunctionType | None = None) -> object | None:
-        """The double of what a name stands for; None if it needs none."""
+        """What stands in for the value of a name; None if nothing need."""
         if value is set or value is frozenset:
             return SetStandIn(cast("AnyJob", value))
         if value is hash:
@@ -138,7 +142,7 @@ class Perturbation:
         return StandIn(value, lambda name: self.of_clock(getattr(value, name)))
 
     def of_clock(self, value: object) -> object | None:
-        """The double of a function of `time` or `random`, or of a class of `datetime`."""
+        """What stands in for a function of `time` or `random`, or a class of `datetime`."""
         module, name = getattr(value, "__module__", None), getattr(value, "__name__", "")
         owner = getattr(value, "__self__", None)
         if isinstance(value, BuiltinFunctionType) and module == "time":
@@ -159,8 +163,8 @@ class Perturbation:
 
 
 def holds_code(cell: CellType) -> bool:
-    """Is in it what may have a double?  Anything else must be shared with the function's own calls,
-    be it put there anew."""
+    """Does a cell hold what may be perturbed?  Anything else must be shared with the function's own
+    calls, even if they put it there anew."""
     try:
         return isinstance(cell.cell_contents, CAN_BE_PERTURBED)
     except ValueError:  # it is empty yet
@@ -168,8 +172,8 @@ def holds_code(cell: CellType) -> bool:
 
 
 def alias(fn: FunctionType, perturbed_copy: FunctionType) -> FunctionType:
-    """The double with all that can be asked of the function: what is kept in its attributes is
-    there for both."""
+    """The perturbed copy with all that can be asked of the function: both share what is kept in
+    its attributes."""
     perturbed_copy.__kwdefaults__ = fn.__kwdefaults__
     perturbed_copy.__dict__ = fn.__dict__
     for name in functools.WRAPPER_ASSIGNMENTS:
@@ -187,13 +191,13 @@ class Random:
     """The generator that the functions of `random` share, and another in its place."""
 
     def __init__(self) -> None:
-        module: Any = sys.modules.get("random")  # if nobody has imported it nobody uses it
+        module: Any = sys.modules.get("random")  # not imported: then no job uses it
         self.original: object = getattr(module, "_inst", None)
         self.perturbed_copy: object = None if module is None else module.Random(SEED)
 
 
 class StandIn:
-    """Stands in for a module or a class: some of its attributes have doubles."""
+    """Stands in for a module or a class: some of its attributes are perturbed."""
 
     def __init__(self, original: object, perturbed_of: Callable[[str], object | None]) -> None:
         self._original = original
@@ -265,7 +269,7 @@ def today_later(cls: Any, name: str) -> object | None:
 
 
 def stands_still(clock: Callable[[], object]) -> bool:
-    """Has somebody stopped the clock?  Then what it says depends on the test, which says it again.
+    """Has a test stopped the clock?  Then the clock will say the same again, and may be trusted.
 
     >>> import time
     >>> stands_still(time.time), stands_still(lambda: 1577836800.0)
@@ -288,8 +292,8 @@ def depends_on_seed(value: object) -> bool:
 
 
 def reordered(value: object) -> object:
-    """An equal value of new containers, in which sets have another order, if their order hangs on
-    the hash seed.
+    """An equal value of new containers, in which sets have another order, if their order depends
+    on the hash seed.
 
     >>> words = {"to", "be", "or", "not"}
     >>> reordered([words]) == [words], list(reordered(words)) == list(words)

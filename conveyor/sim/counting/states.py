@@ -82,8 +82,8 @@ class Successors:
         return State(tuple(map(tuple, pipes)), tuple(self.hands), tuple(self.stamped), tuple(turns))
 
     def next(self) -> Iterator[tuple[int, State]]:
-        """Every set of independent decisions that can be taken now: how many they are, and the state
-        that follows.
+        """Every set of independent decisions that can be taken now: how many they are, and what
+        follows.
 
         A choice of a lane is taken alone, before any read: it is independent of everything that
         other nodes do.
@@ -193,8 +193,8 @@ class Successors:
                 self.inputs.pipes[channel].append((numbers[below.index(channel)], *stamps))
 
     def to_choose(self, node: NodeSpec) -> int:
-        """Among how many lanes the next emission of the item in hand has to choose; 0 if there is no
-        choice."""
+        """Among how many lanes the next emission of the item in hand chooses; 0 if it has none to
+        choose."""
         hand = self.hands[node.index]
         if hand is None or hand is FINISHED:
             return 0
@@ -202,7 +202,7 @@ class Successors:
         return targets if isinstance(targets, int) else 0
 
     def emissions(self, node: NodeSpec, entry: Entry | None) -> list[Emission]:
-        """What comes of an item, cut into emissions that fit into the smallest pipe behind the node;
+        """What comes of an item, in emissions that fit into the smallest pipe behind the node;
         single outputs where a lane is chosen."""
         assert entry is not None
         item, *stamps = entry

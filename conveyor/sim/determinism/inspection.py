@@ -1,11 +1,11 @@
-"""What is looked at in a run that is made for that: are values what stages take, do jobs depend on
-nothing else?
+"""Whether values are what stages take, and whether jobs depend on nothing else: looked at in a run
+that is made for that.
 
-Knows: what goes into a job and what comes out.  Must never know: schedules, channels.
+This file knows what goes into a job and what comes out.  It must never know schedules or channels.
 
-A function is called beside its double (`perturbed`), each with a copy of the item, and their results
+A function is called beside its perturbed copy, each with a copy of the item, and their results
 are compared at once, so that the stage can be named.  The state of a class cannot be had twice:
-there the double runs alone, and the two runs of a schedule are compared as a whole.
+there the perturbed copy runs alone, and the two runs of a schedule are compared as a whole.
 """
 
 from __future__ import annotations
@@ -69,8 +69,8 @@ class Inspection:
             # In most cases the type is just what is taken, and that is quick to see.
             if not is_same(type(item), taken) and value_fits(item, taken) is Assignability.NO:
                 error = StageTypeError(
-                    f"stage {node.policy.stage!r} takes {words(taken)}, but item {ordinal(node)} is {short_repr(item)}, "
-                    f"which is of type {words(type(item))}"
+                    f"stage {node.policy.stage!r} takes {words(taken)}, but item {ordinal(node)} "
+                    f"is {short_repr(item)}, which is of type {words(type(item))}"
                 )
                 self.found(error)
             return job(item)
@@ -78,7 +78,7 @@ class Inspection:
         return checked_job
 
     def beside_perturbed(self, prepared: PreparedNode, node: JobNode) -> AnyJob:
-        """The job beside its double."""
+        """The job, called beside its perturbed copy."""
         stage, private = prepared.copy()  # with a state of its own, if its function has one
         if stage.is_stateful:
             perturbed_copy = perturbed_job(node.job)
@@ -120,8 +120,9 @@ class Inspection:
     def differs(self, node: JobNode, item: object, one: CallOutcome, other: CallOutcome) -> None:
         self.found(
             NotDeterministic(
-                f"the job of stage {node.policy.stage!r} is not deterministic: for item {ordinal(node)}, {short_repr(item)}, "
-                f"it {one}; and then, when the time, chance and the order of sets were other, it {other}. "
+                f"the job of stage {node.policy.stage!r} is not deterministic: for item "
+                f"{ordinal(node)}, {short_repr(item)}, it {one}; and then, when the time, chance "
+                f"and the order of sets were other, it {other}. "
                 "Jobs must depend on nothing but their item"
             )
         )
@@ -162,7 +163,7 @@ NOTHING: Final = object()
 
 
 class PerturbedPair(NamedTuple):
-    """A job and its double, called side by side."""
+    """A job and its perturbed copy, called side by side."""
 
     job: AnyJob
     perturbed_copy: AnyJob
@@ -205,7 +206,7 @@ class PerturbedPair(NamedTuple):
 def called(job: AnyJob, item: object) -> CallOutcome:
     try:
         return CallOutcome(job(item), None)
-    except BaseException as error:  # it is raised again, once the double has been asked
+    except BaseException as error:  # raised again, once the perturbed copy was called
         pass_on(error)
         return CallOutcome(None, error)
 

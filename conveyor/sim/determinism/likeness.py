@@ -1,7 +1,10 @@
 """What tells two values apart: their types and what they are worth, but neither addresses nor the
 order of a set.
 
-Knows: values, and what pickle would keep of them.  Must never know: jobs, schedules.
+This file knows values, and what pickle would keep of them.  It must never know jobs or schedules.
+
+To compare two values, each is turned into a *form*: a value with a hash, equal to the form of
+another exactly if the two are alike.  So many outputs are told apart with one dictionary.
 
 Rule 1.  Atoms are told apart by type and value: 1, 1.0 and True are three; a NaN is like any other
          of its type.
@@ -46,8 +49,10 @@ PROTOCOL: Final = 4  # the last in which large buffers are kept inside
 def alike(one: object, other: object) -> bool:
     """Could anything tell these two from one another?
 
-    >>> alike([{1, 2}, object()], [{2, 1}, object()]), alike([1, 2], [2, 1]), alike([float("nan")], [float("nan")])
-    (True, False, True)
+    >>> alike([{1, 2}, object()], [{2, 1}, object()]), alike([1, 2], [2, 1])
+    (True, False)
+    >>> alike([float("nan")], [float("nan")])
+    True
     """
     if one is other:
         return True
@@ -66,8 +71,10 @@ class Outputs(tuple[Out, ...]):
     tells their values.  Where they have no hash it is one of their reprs.
 
     >>> nan = float("nan")
-    >>> len({Outputs([1]), Outputs([True]), Outputs([float("nan")]), Outputs([-nan])}), (1,) in {Outputs([1])}
-    (3, True)
+    >>> len({Outputs([1]), Outputs([True]), Outputs([float("nan")]), Outputs([-nan])})
+    3
+    >>> (1,) in {Outputs([1])}
+    True
     """
 
     outputs: tuple[object, ...]  # of which the tuple itself may show reprs
@@ -161,7 +168,7 @@ def form_of(value: object) -> Form:
 
 
 class Forms:
-    """Those of one value and all in it; each is looked at once, wherever it stands."""
+    """The forms of one value and of all that is in it; each object is looked at once."""
 
     def __init__(self) -> None:
         self.known: dict[
@@ -200,7 +207,7 @@ class Forms:
         return self.kept(value)
 
     def kept(self, value: object) -> Form:
-        """Of what pickle would keep."""
+        """The form of what pickle would keep of a value."""
         reduce = cast("Callable[[int], object]", value.__reduce_ex__)
         try:
             parts = reduce(PROTOCOL)
@@ -265,8 +272,10 @@ def same_error(one: BaseException | None, other: BaseException | None) -> bool:
     """Are these two errors the same, or both none?  A traceback in their text says nothing: two
     runs have frames of their own.
 
-    >>> same_error(KeyError({"a", "b"}), KeyError({"b", "a"})), same_error(KeyError("a"), KeyError("b"))
-    (True, False)
+    >>> same_error(KeyError({"a", "b"}), KeyError({"b", "a"}))
+    True
+    >>> same_error(KeyError("a"), KeyError("b"))
+    False
     """
     if one is None or other is None:
         return one is other

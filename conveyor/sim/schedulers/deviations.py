@@ -1,7 +1,4 @@
-"""Every schedule that leaves the default once, then every one that leaves it twice, and so on.
-
-Knows: what can be decided otherwise.  Must never know: what comes of it.
-"""
+"""Every schedule that leaves the default once, then every one that leaves it twice, and so on."""
 
 from __future__ import annotations
 
@@ -14,13 +11,12 @@ from conveyor.sim.schedulers.scheduler import Scheduler
 
 __all__ = ["Deviations"]
 
-Deviation: TypeAlias = tuple[
-    int, int
-]  # at which choice, counted over the run, and which option, by its place
+# At which choice, counted over the run, and which option is taken, by its place.
+Deviation: TypeAlias = tuple[int, int]
 
 
 class Deviations(Scheduler):
-    """At most `bound` decisions that are not the default, fewest first."""
+    """Runs every schedule with at most `bound` decisions that are not the default, fewest first."""
 
     def __init__(self, bound: int = 2) -> None:
         self.bound = bound

@@ -1,12 +1,14 @@
 """Every schedule, each class of them once.
 
-Knows: what has been tried at each decision of the schedule under way.  Must never know: what a
-pipeline does.
-
 A depth-first search over decisions.  The world asks of one join at a time wherever that loses
 nothing (its persistent set); where the turn of several joins is a choice, too, sleep sets keep two
 reads that do not touch from being tried in both orders (Godefroid, "Partial-Order Methods for the
 Verification of Concurrent Systems", 1996).
+
+A class of schedules is what remains when independent reads may be swapped.  Say join `a` and join
+`b` can both read, and `a` is tried first.  When the search comes back to try `b` first, the read of
+`a` is put to sleep: a schedule that takes it next is the first one with two reads swapped.  It
+wakes up when a read of the same join is taken, since that read may change what `a` finds.
 """
 
 from __future__ import annotations
@@ -23,12 +25,12 @@ Step: TypeAlias = tuple[str, int]  # a decision point, and the option taken ther
 
 
 class Redundant(Exception):
-    """Whatever can come of this schedule has been seen."""
+    """Raised in the middle of a schedule of a class that has been seen already."""
 
 
 class Frame:
-    """One decision of the schedule under way: what can be done, how much of it has been, and what
-    need not be."""
+    """One decision of the schedule under way: its options, how many of them were tried, and those
+    that need not be (`sleep`)."""
 
     __slots__ = ("at", "sleep", "steps")
 
@@ -42,8 +44,8 @@ class Frame:
         return self.steps[self.at]
 
     def asleep_behind(self) -> frozenset[Step]:
-        """What need not be tried behind this step: what was tried before it, or asleep already, and
-        does not touch it."""
+        """The steps that need not be tried behind this one: those that were tried before it or were
+        asleep already, and are independent of it."""
         point = self.step[0]
         if point.startswith(RESTART):  # a worker that comes back may touch anything
             return frozenset()

@@ -1,7 +1,4 @@
-"""Several schedulers in turn, since none is the best for every bug.
-
-Knows: whose turn it is.  Must never know: how any of them decides.
-"""
+"""Several schedulers in turn, since none is the best for every bug."""
 
 from __future__ import annotations
 

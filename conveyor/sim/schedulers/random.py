@@ -1,7 +1,4 @@
-"""Every option as likely as every other, at every decision.
-
-Knows: a seed.  Must never know: what went before.
-"""
+"""Every option as likely as every other, at every decision."""
 
 from __future__ import annotations
 
@@ -14,7 +11,7 @@ __all__ = ["RandomWalk"]
 
 
 class RandomWalk(Scheduler):
-    """One draw a decision."""
+    """Draws each decision on its own, whatever was decided before."""
 
     def __init__(self, seed: int = 0) -> None:
         self.fraction = Chance(seed).fraction

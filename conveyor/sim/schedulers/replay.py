@@ -19,8 +19,10 @@ __all__ = ["ReplayLog", "FollowSchedule", "ReplayRecording", "ReplaySchedule"]
 
 
 class FollowSchedule(Once):
-    """Takes what the schedule says where that is possible: for shrinking, where it need not be any
-    more."""
+    """Takes what a schedule says where that is possible, and the default elsewhere.
+
+    A schedule that is being shrunk need not fit any more.
+    """
 
     waits = True
 
@@ -51,7 +53,7 @@ class FollowSchedule(Once):
 
 
 class ReplaySchedule(FollowSchedule):
-    """Takes exactly what the schedule says; anything else is a `ScheduleMismatch`."""
+    """Takes exactly what a schedule says; raises `ScheduleMismatch` where that is impossible."""
 
     def pick(self, point: str, ordinal: int, options: Sequence[int]) -> int:
         wanted = self.wanted.get((point, ordinal))
@@ -84,19 +86,20 @@ class ReplaySchedule(FollowSchedule):
                 )
 
     def check_deaths(self, died: Sequence[Death]) -> None:
-        """Called behind the run with who died in it; each that the schedule names must have."""
+        """Called behind the run with the deaths in it: all that the schedule names must be."""
         left = Counter(death.place for death in died)
         for death in self.schedule.deaths:
             left[death.place] -= 1
             if left[death.place] < 0:
                 raise ScheduleMismatch(
-                    f"{death}: the worker {death.worker!r} never came to where the schedule has it die"
+                    f"{death}: the worker {death.worker!r} never came to where the schedule has it "
+                    "die"
                 )
 
 
 class ReplayLog(Scheduler):
-    """Takes the decisions of a run that has been, in their order; where jobs decide otherwise now,
-    the default."""
+    """Takes the decisions of an earlier run in their order; the default where the run comes to
+    other decision points now."""
 
     asks_always = True
 
@@ -128,8 +131,10 @@ class ReplayLog(Scheduler):
 
 
 class ReplayRecording(Once):
-    """Takes exactly what was recorded; behind that, if the run did not come to its end, the
-    defaults."""
+    """Takes exactly what was recorded of a real run.
+
+    Behind that, if the run did not come to its end, it takes the defaults.
+    """
 
     waits = True
     asks_always = True
@@ -142,13 +147,12 @@ class ReplayRecording(Once):
         if recording.end is not None and recording.end.how == "stopped":
             self.results = recording.end.results
         self.timeouts = Counter(recording.timeouts)  # that are still to come
-        self.again: dict[
-            str, int
-        ] = {}  # how many decisions of a point were taken by workers that died, and are void
+        # How many decisions of a point were taken by workers that died, and are void.
+        self.voided: dict[str, int] = {}
 
     def wants(self, point: str, ordinal: int) -> int | None:
         lanes = self.lanes.get(point)
-        at = ordinal - self.again.get(point, 0)
+        at = ordinal - self.voided.get(point, 0)
         return lanes[at] if lanes is not None and at < len(lanes) else None
 
     def pick(self, point: str, ordinal: int, options: Sequence[int]) -> int:
@@ -158,8 +162,9 @@ class ReplayRecording(Once):
             wanted = self.wants(point, ordinal)
             if wanted is None and self.recording.is_whole:
                 raise ScheduleMismatch(
-                    f"{point!r} #{ordinal}: {self.recording.name} has {len(self.lanes[point])} decisions there, and the run "
-                    f"goes on; possible is {', '.join(map(str, options))}"
+                    f"{point!r} #{ordinal}: {self.recording.name} has "
+                    f"{len(self.lanes[point])} decisions there, and the run goes on; "
+                    f"possible is {', '.join(map(str, options))}"
                 )
         else:
             wanted = None
@@ -181,7 +186,7 @@ class ReplayRecording(Once):
         return 1
 
     def void(self, point: str, decided: int, stands: int) -> None:
-        self.again[point] = decided - stands
+        self.voided[point] = decided - stands
 
     def check_end(self, counts: Mapping[str, int]) -> None:
         """Called behind the run with how much was decided at each point: nothing that was recorded
@@ -190,12 +195,13 @@ class ReplayRecording(Once):
             return
         for worker, source, position in self.timeouts.elements():
             raise ScheduleMismatch(
-                f"{worker!r}: in {self.recording.name} the time of its item {position} of input {source} runs out, and the run "
-                "never gave it that item so often"
+                f"{worker!r}: in {self.recording.name} the time of its item {position} of input "
+                f"{source} runs out, and the run never gave it that item so often"
             )
         for point, lanes in self.lanes.items():
-            came = counts.get(point, 0) - self.again.get(point, 0)
+            came = counts.get(point, 0) - self.voided.get(point, 0)
             if came < len(lanes):
                 raise ScheduleMismatch(
-                    f"{point!r} #{came}: {self.recording.name} has {lanes[came]}, and the run came to no more decisions there"
+                    f"{point!r} #{came}: {self.recording.name} has {lanes[came]}, "
+                    "and the run came to no more decisions there"
                 )

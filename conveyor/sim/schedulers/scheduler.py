@@ -1,6 +1,6 @@
 """What a scheduler is: it takes the decisions that in a real run the world takes.
 
-Knows: options.  Must never know: what a pipeline does with what is decided.
+It knows options.  It must never know what a pipeline does with what is decided.
 """
 
 from __future__ import annotations
@@ -28,7 +28,8 @@ class Scheduler:
 
     asks_always = False  # is `pick` to be asked where there is one option, too?
     waits = False  # does `wants` ever say anything?
-    shares = False  # does a schedule begin as the one before did, so that the world need not run that part again?
+    # Does a schedule begin as the one before did, so that the world need not run that part again?
+    shares = False
     at = 0  # then: how many decisions it has taken
     comes_in: int | None = None  # so many items come in, if not all
     results: int | None = None  # after so many the run is left, if it is left early
@@ -93,12 +94,15 @@ class Once(Scheduler):
 
 
 def possible(point: str, ordinal: int, options: Sequence[int], wanted: int, says: str) -> int:
-    """The option that is `wanted`; raises `ScheduleMismatch` if it is none.  `says` begins: who
-    wants it."""
+    """The option that is `wanted`; raises `ScheduleMismatch` if it is impossible.
+
+    `says` begins the message: "the schedule wants", say.
+    """
     if wanted not in options:
         raise ScheduleMismatch(
-            f"{point!r} #{ordinal}: {says} {wanted}, and possible is {', '.join(map(str, options))}; it belongs to another "
-            "pipeline, other items, or another version of a job"
+            f"{point!r} #{ordinal}: {says} {wanted}, and possible is "
+            f"{', '.join(map(str, options))}; it belongs to another pipeline, other items, or "
+            "another version of a job"
         )
     return wanted
 

@@ -81,8 +81,8 @@ def prepared(
 
 
 def one_death(simulator: Simulator, faults: Faults, seed: int) -> list[CrashPlan]:
-    """A worker that dies before one of the stores that it makes by default; nobody, if there are
-    none."""
+    """A plan by which a worker dies before one of the stores that it makes by default; none if
+    there are no stores."""
     stores = stores_of(simulator, faults)
     if not stores:
         return []
@@ -106,7 +106,8 @@ def replayed(
     for death in said.deaths:
         if death.worker not in workers:
             raise ScheduleMismatch(
-                f"{death}: there is no worker {death.worker!r}; the workers are {', '.join(workers) or 'none'}"
+                f"{death}: there is no worker {death.worker!r}; "
+                f"the workers are {', '.join(workers) or 'none'}"
             )
     replay = ReplaySchedule(said)
     replay.begin()
@@ -172,7 +173,8 @@ def made(strategy: Strategy | Scheduler, pipeline: PreparedPipeline, seed: int) 
         case "exhaustive":
             return Exhaustive(several=sum(len(node.spec.inputs) > 1 for node in pipeline.nodes) > 1)
     raise TopologyError(
-        f"explore(): strategy is {strategy!r}; it must be a Scheduler or one of {', '.join(STRATEGIES)}"
+        f"explore(): strategy is {strategy!r}; "
+        f"it must be a Scheduler or one of {', '.join(STRATEGIES)}"
     )
 
 

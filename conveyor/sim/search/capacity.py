@@ -1,6 +1,4 @@
-"""How much room cures a deadlock, found by running it.
-
-Knows: capacities.  Must never know: what a circle looks like.
+"""How much room ends a deadlock, found by running it.
 
 The same decisions are run with more room in one of the full pipes: twice as much until that is
 enough, and then the least that is.  So each answer has been seen to end, and one item less has been
@@ -31,7 +29,10 @@ class SufficientCapacity(NamedTuple):
 
     def __str__(self) -> str:
         less = self.needs - 1
-        return f"{self.pipe} has room for {self.had}: with Pipe({self.needs}) this run ends, with Pipe({less}) it does not."
+        return (
+            f"{self.pipe} has room for {self.had}: with Pipe({self.needs}) this run ends, "
+            f"with Pipe({less}) it does not."
+        )
 
 
 def sufficient_capacities(

@@ -37,7 +37,8 @@ def describe_choice(key: Key, option: int, topology: Topology) -> str:
     for node in topology.nodes:
         if node.join_name == point and option < len(node.inputs):
             channel = topology.channels[channels_of(node.inputs[option : option + 1])[0]]
-            lane = f"lane {option} (of {len(node.inputs)}), from {topology.nodes[channel.producer].name!r}"
+            producer = topology.nodes[channel.producer].name
+            lane = f"lane {option} (of {len(node.inputs)}), from {producer!r}"
             return f"join {point!r} #{ordinal} takes {lane}"
         for fork in balancing_forks(node.route):
             if fork.name == point:
@@ -48,7 +49,8 @@ def describe_choice(key: Key, option: int, topology: Topology) -> str:
         much = "all the items that are there" if option else "one item"
         return f"worker {point.removesuffix(CUT)!r} takes {much} (#{ordinal})"
     if point.endswith(TIMER):
-        return f"the time of attempt #{ordinal} of {point.removesuffix(TIMER)!r} {'runs out' if option else 'suffices'}"
+        ending = "runs out" if option else "suffices"
+        return f"the time of attempt #{ordinal} of {point.removesuffix(TIMER)!r} {ending}"
     if point == NEXT:
         return f"of the joins that can read, number {option} does (#{ordinal})"
     if point == IN:

@@ -1,6 +1,11 @@
 """Many schedules of a pipeline, and the first that fails, made as small as can be.
 
-Knows: how a search goes on and ends.  Must never know: how a scheduler decides, the clock.
+This file knows how a search goes on and ends.  It must never know how a scheduler decides, or the
+clock.
+
+Deaths are planned in a loop around the schedules: one worker dies before one of its stores, in each
+of the plans.  A search for every class exhausts one plan after the other, until a plan names a
+store that no schedule comes to.  Any other search takes one schedule of each plan in turn.
 """
 
 from __future__ import annotations
@@ -109,14 +114,14 @@ class Search:
             attempt = self.attempt(scheduler, crash_plans)
         except Redundant:
             return False
-        if (
-            not attempt.crash_plans or attempt.deaths
-        ):  # else nobody came to where they should have died: it is as if nobody should
+        # A run in which the planned crash was never reached equals a run without it: it is not
+        # counted twice.
+        if not attempt.crash_plans or attempt.deaths:
             self.look_at(attempt)
         return bool(attempt.deaths)
 
     def attempt(self, scheduler: Scheduler, crash_plans: CrashPlans) -> Attempt:
-        """One schedule; who may die in it is asked when the pipeline is there."""
+        """Runs one schedule; `crash_plans` is called when the pipeline is there."""
         return self.simulator.attempt(scheduler, crash_plans())
 
     def follow(self, schedule: Schedule) -> Attempt:
@@ -141,7 +146,7 @@ class Search:
         """Counts a schedule in, and checks it."""
         found = self.found
         found.schedules += 1
-        seen, this = found._seen, class_of(attempt)  # pyright: ignore[reportPrivateUsage]  # this is who fills it
+        seen, this = found._seen, class_of(attempt)  # pyright: ignore[reportPrivateUsage]  # it is filled here
         seen[this] = seen.get(this, 0) + 1
         if attempt.error is None:
             found.outputs.add(Outputs(attempt.outputs))
@@ -159,8 +164,8 @@ class Search:
                 self.stride *= 2
 
     def repeat(self) -> None:
-        """Runs schedules once more, every job beside its double; the effects that has are seen by
-        no check any more."""
+        """Runs schedules once more, every job beside its perturbed copy; no check sees the effects
+        of these runs any more."""
         while self.later and self.found.failure is None:
             number, attempt, simulator = self.later.pop(0)
             error = find_nondeterminism(simulator, attempt)
@@ -259,8 +264,8 @@ class Search:
         return self.judge(attempt)
 
     def left_behind(self, attempt: Attempt, error: BaseException) -> NotDeterministic | None:
-        """Does a failure hang on earlier runs?  Then the same schedule passed before, or one that
-        passed does not any more."""
+        """Does a failure depend on earlier runs?  Then the same schedule passed before, or one that
+        passed fails now."""
         if self.passed is None:
             return None
         again: BaseException | None = error
@@ -277,8 +282,8 @@ def left_by_another(schedule: Schedule, error: BaseException) -> NotDeterministi
     """What is told of an error under a schedule that passed before."""
     first = str(error).partition("\n")[0]
     left = NotDeterministic(
-        "the same schedule passed before: the test depends on what an earlier schedule left, such as a file, a list of a "
-        "fixture or a global; make that anew for each schedule. "
+        "the same schedule passed before: the test depends on what an earlier schedule left, such "
+        "as a file, a list of a fixture or a global; make that anew for each schedule. "
         f"Under {str(schedule)!r} it fails now: {type(error).__name__}: {first}"
     )
     left.__cause__ = error
@@ -334,8 +339,11 @@ def explore(search: Search, strategy: Strategy, faults: Faults | None) -> Explor
 
 
 def deaths_of(search: Search, worker: str, strategy: Strategy) -> bool:
-    """Every plan in which a worker dies: before its first store, its second, and so on, until it
-    never comes so far."""
+    """Explores every plan in which a worker dies: before its first store, its second, and so on,
+    until no schedule comes so far.
+
+    Gives whether all of them were exhausted.
+    """
     store = 0
     while not search.is_over():
         exhausted, died = search.go(strategy(), dies(search, worker, store))

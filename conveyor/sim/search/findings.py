@@ -49,7 +49,8 @@ class Found(NamedTuple):
         if self.is_left_behind:
             return what
         if isinstance(self.error, NotDeterministic):  # one run does not show it
-            return f"{what}, {self.story()}\nagain: pl.explore(items, start={self.schedule!r}, schedules=1)"
+            call = f"pl.explore(items, start={self.schedule!r}, schedules=1)"
+            return f"{what}, {self.story()}\nagain: {call}"
         return (
             f"{what}, {self.story()}\n{self.how_to_replay(f'pl.replay(items, {self.schedule!r})')}"
         )
@@ -60,8 +61,8 @@ class Found(NamedTuple):
             return f"replay: {call}"
         return (
             f"{call} did not fail when it was tried: a job or the check depends on more than its "
-            "items, such as what an earlier run left behind; if not, this is a fault of Conveyor's: "
-            "please report it"
+            "items, such as what an earlier run left behind; if not, this is a fault of "
+            "Conveyor's: please report it"
         )
 
     def story(self) -> str:
@@ -69,7 +70,8 @@ class Found(NamedTuple):
         fewer = len(Schedule.parse(self.schedule))
         if not fewer:
             return "default everywhere: no certain order is needed for this"
-        shrunk = f"shrunk from {several(self.decisions, 'decision')} to {fewer} in {several(self.runs, 'run')}"
+        runs = several(self.runs, "run")
+        shrunk = f"shrunk from {several(self.decisions, 'decision')} to {fewer} in {runs}"
         return f"{shrunk}\ndefault everywhere except: {self.words}"
 
 

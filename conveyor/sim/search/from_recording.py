@@ -63,7 +63,8 @@ def follow(simulator: Simulator, recording: Recording) -> Attempt:
         for crash_plan in simulator.world.crash_plans.values():
             if isinstance(crash_plan, RecordedCrashPlan) and crash_plan.left and recording.is_whole:
                 raise ScheduleMismatch(
-                    f"{recording.name}: the worker {crash_plan.worker!r} never came to where it died: {crash_plan.left[0]}"
+                    f"{recording.name}: the worker {crash_plan.worker!r} never came to where it "
+                    f"died: {crash_plan.left[0]}"
                 )
     return attempt
 
@@ -122,11 +123,12 @@ def accepted(recording: Recording) -> str:
     topology = recording.topology()
     if topology is None or recording.items is None:
         raise ScheduleMismatch(
-            f"{recording.name} did not keep its {'pipeline' if topology is None else 'input'}: it is too large"
+            f"{recording.name} did not keep its {'pipeline' if topology is None else 'input'}: "
+            "it is too large"
         )
     end = recording.end
     is_stuck = end is not None and end.error[0] == DEADLOCK
-    # Had there been no more items than those that went in, the source would have ended, and nobody
+    # Had there been no more items than those that went in, the source would have ended, and no node
     # would have waited for it.
     items = (*recording.items, NEVER_SENT) if is_stuck else recording.items
     recording.check(topology)
@@ -138,13 +140,19 @@ def accepted(recording: Recording) -> str:
     if end.how == "done" and any(failure.where == TEARDOWN for failure in simulator.world.failures):
         attempt.error = None  # a run is over before anything is torn down
     if is_stuck and simulator.world.source.head > len(recording.items):
-        return f"the run got stuck before its item {len(recording.items)}, and its replay goes on with it"
+        return (
+            f"the run got stuck before its item {len(recording.items)}, "
+            "and its replay goes on with it"
+        )
     if attempt.error is not None or end.how == "failed":
         return difference_of_errors(attempt, recording)
     outputs = Fingerprint()
     outputs.add(attempt.outputs)
     if (outputs.count, outputs.sum) != (end.results, end.outputs):
-        return f"the run gave {end.results} outputs, and its replay {outputs.count} that are not the same"
+        return (
+            f"the run gave {end.results} outputs, "
+            f"and its replay {outputs.count} that are not the same"
+        )
     letters = tuple(
         (each.stage, each.ordinal, each.attempts, type(each.exception).__qualname__)
         for each in ordered_letters(topology, map(delivered, attempt.letters))
@@ -163,8 +171,12 @@ def difference_of_errors(attempt: Attempt, recording: Recording) -> str:
         return (
             ""
             if mine == theirs
-            else f"in the run the pipes {sorted(mine)} were full, and in its replay {sorted(theirs)}"
+            else f"in the run the pipes {sorted(mine)} were full, "
+            f"and in its replay {sorted(theirs)}"
         )
     if kind == end.error[0] or (end.how == "failed" and not end.stage and end.error[0] != DEADLOCK):
         return ""  # what the source raised is not replayed
-    return f"the run ended with {end.error[0] or 'no error'}: {end.error[1]}; its replay with {kind or 'no error'}: {error}"
+    return (
+        f"the run ended with {end.error[0] or 'no error'}: {end.error[1]}; "
+        f"its replay with {kind or 'no error'}: {error}"
+    )

@@ -1,7 +1,7 @@
 """Hidden non-determinism: a schedule that gives something else when it is run again, and the stage
 that is to blame.
 
-Knows: how to compare two runs.  Must never know: which schedules are compared.
+This file knows how to compare two runs.  It must never know which schedules are compared.
 
 A simulated run is its items and its decisions.  Where the same of both gives another result, a job
 looks at something else: the clock, chance, a global that an earlier run left behind.  To be seen in
@@ -35,8 +35,9 @@ def find_nondeterminism(simulator: Simulator, attempt: Attempt) -> ConveyorError
         for name, stage in changes.items()
     )
     return NotDeterministic(
-        f"{first_difference(first, second)}{told}; the schedule is {str(attempt.schedule())!r}. Jobs must depend on nothing but their "
-        "item: not on the clock, on chance, on the order of a set, or on what other calls left in a global variable"
+        f"{first_difference(first, second)}{told}; the schedule is {str(attempt.schedule())!r}. "
+        "Jobs must depend on nothing but their item: not on the clock, on chance, on the order of "
+        "a set, or on what other calls left in a global variable"
     )
 
 
@@ -51,11 +52,15 @@ def first_difference(first: Trace, second: Trace) -> str:
             and one.items == other.items
         ):
             return (
-                f"the job of stage {one.worker!r} is not deterministic: for {', '.join(one.items)} it gave "
-                f"{', '.join(one.outputs) or 'nothing'}, and then {', '.join(other.outputs) or 'nothing'}"
+                f"the job of stage {one.worker!r} is not deterministic: for "
+                f"{', '.join(one.items)} it gave {', '.join(one.outputs) or 'nothing'}, "
+                f"and then {', '.join(other.outputs) or 'nothing'}"
             )
         return f"two runs of one schedule differ, first at {one.worker!r}: {one}, and then {other}"
     if len(first) != len(second):
         longer = max(first, second, key=len)[min(len(first), len(second))]
         return f"two runs of one schedule differ: only one of them comes to {longer}"
-    return "a job is not deterministic: a third run of one schedule gave the same as the second, and another than the first"
+    return (
+        "a job is not deterministic: a third run of one schedule gave the same as the second, and "
+        "another than the first"
+    )

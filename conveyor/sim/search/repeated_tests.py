@@ -90,8 +90,8 @@ class RepeatedTest(Search):
         return self.made
 
     def simulate(self, topology: Topology, items: Iterable[object]) -> Simulation[object]:
-        """Called by the body: the pipeline under the schedule whose turn it is; raises what ends
-        the run early."""
+        """Called by the body: runs the pipeline under the schedule under way; raises what ends the
+        run early."""
         try:
             return self.simulation(topology, items)
         except (ConveyorError, Redundant) as error:
@@ -110,8 +110,9 @@ class RepeatedTest(Search):
             )
         if self.made is not None:
             raise LifecycleError(
-                "simulate() is called a second time in one run of the test: a schedule belongs to one pipeline. Write a test "
-                "for each, or parametrize it; pl.simulate(items, seed=0) gives a schedule that stays the same"
+                "simulate() is called a second time in one run of the test: a schedule belongs to "
+                "one pipeline. Write a test for each, or parametrize it; "
+                "pl.simulate(items, seed=0) gives a schedule that stays the same"
             )
         self.simulator = Simulator(PreparedPipeline(topology, timers=self.timers), items)
         self.made = self.simulator.attempt(self.scheduler, self.crash_plans())

@@ -135,7 +135,7 @@ def followed(schedule: Schedule, run: Callable[[Schedule], Attempt]) -> Attempt:
 
 
 class Simulator:
-    """A plan and the items that go through it; runs any number of schedules.
+    """A pipeline and the items that go through it; runs any number of schedules.
 
     `watched`: something looks at what jobs do besides, so each schedule calls every job.
     """
@@ -172,11 +172,11 @@ class Simulator:
         try:
             world.run(scheduler, {crash_plan.worker: crash_plan for crash_plan in deaths})
         finally:
-            CURRENT.job = None  # of one that failed, say: nobody is at an item any more
+            CURRENT.job = None  # a job that failed has left it behind
         return self.outcome(world)
 
     def outcome(self, world: World) -> Attempt:
-        """What has come of a run in which nobody can go on."""
+        """What came of a run, once no node can go on."""
         error: BaseException | None = None
         failure = world.failure()
         if failure is not None:
@@ -201,7 +201,7 @@ class Simulator:
 
     def deadlock(self, world: World) -> Deadlock:
         circle = world.waiting.circle()
-        assert circle is not None, "who can never go on waits in a circle"
+        assert circle is not None, "nodes that can never go on wait in a circle"
         cured = (
             sufficient_capacities(self.pipeline, self.items, circle.full, Attempt(world, None).log)
             if self.searches_capacities

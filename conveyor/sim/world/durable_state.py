@@ -1,8 +1,8 @@
-"""What is left of a worker that may die: its counts, what it had in hand, the state of its
+"""What is left of a worker that died: its counts, what it had in hand, the saved state of its
 processor.
 
-Knows: what outlives a worker, and what another in its place is told.  Must never know: when anybody
-dies.
+This file knows what outlives a worker, and what its successor is told.  It must never know when a
+worker dies.
 """
 
 from __future__ import annotations
@@ -25,10 +25,11 @@ __all__ = ["DurableState"]
 
 
 class DurableState:
-    """Of one node in one run in which its worker may die.
+    """What outlives the workers of one node in one run.
 
-    `void` is told of the first ordinal of which nothing that was said counts: what came of that
-    item is done again.  `taken` is told of each slice that is taken in hand.
+    `void(ordinal)` is called when a successor begins: dead letters and decisions from this item on
+    are discarded, as it is processed again.  `taken()` is called with each slice that is taken in
+    hand.
     """
 
     def __init__(
@@ -41,13 +42,13 @@ class DurableState:
         self.held: tuple[int, int, int] | None = None
         self.deaths: list[WorkerDeath] = []
         self.is_inherited = False
-        self.has_begun = False  # had a worker that died ever taken an item in hand?
+        self.has_begun = False  # was an item ever taken in hand?
         self.journal = Journal(Tally(), self.counts)
         self.stage: Restorable | None = None
         self.saved: tuple[Saved, bytes] | None = None
 
     def succeed(self, stage: Job[object, object] | None, tally: Tally) -> None:
-        """Another worker takes over, with a stage that is new and nothing in hand."""
+        """Lets another worker take over, with a new stage, which gets the saved state."""
         self.held = None
         self.journal = Journal(
             tally, self.counts, self.hold, self.void if self.is_inherited else None
@@ -65,7 +66,12 @@ class DurableState:
         self.taken()
 
     def died(self, heads: Sequence[int]) -> None:
-        """Keeps what the worker had in hand; `heads`: how far each of its inputs is committed."""
+        """Keeps what the dead worker had in hand; `heads`: how far each of its inputs is
+        committed.
+
+        What is all committed already was done: nothing of it was in hand.  The death is written
+        down with what its successors were told, unless that is what a replay works out for itself.
+        """
         self.is_inherited = True
         death = self.crash_plan.deaths[-1]
         held = (
@@ -74,21 +80,19 @@ class DurableState:
             else WorkerDeath(*self.held, running=self.crash_plan.running)
         )
         hand = held if death.hand is None else death.hand
-        told = (
-            self.inherit(hand) if hand.end > heads[hand.input] else NOTHING
-        )  # else all of it is committed
+        told = self.inherit(hand) if hand.end > heads[hand.input] else NOTHING
         if held.end <= heads[held.input]:
             held = NOTHING
         self.crash_plan.deaths[-1] = death._replace(hand=None if told == held else told)
 
     def inherit(self, hand: WorkerDeath) -> WorkerDeath:
-        """Keeps this for the workers to come; gives what of it they can notice."""
+        """Keeps a death for the successors; gives what they can notice of it."""
         self.deaths.append(hand)
         self.has_begun = True
         return hand if self.condemns(hand) else hand._replace(how=NOTHING.how)
 
     def condemns(self, hand: WorkerDeath) -> bool:
-        """Is the item that was the cause of a death poison by now?"""
+        """Is the item that caused a death poison by now?"""
         position = hand.first if hand.suspect is None else hand.suspect
         return History(self.deaths).past(hand.input, position).is_poison
 

@@ -1,7 +1,7 @@
 """One worker's end of a channel, in a run in which that worker may die.
 
-Knows: stores, and what each of them is to the item in hand.  Must never know: who decides where a
-worker dies.
+This file knows stores, and what each of them is to the item in hand.  It must never know how it is
+chosen where a worker dies.
 
 A death is before a store: what was stored stays, what was not is lost with the worker.  So is one
 where a slice is taken in hand or where a record is out: there the job is next, which may be what
@@ -24,38 +24,36 @@ __all__ = ["Killed", "CrashPlan", "RecordedCrashPlan", "FaultyChannel"]
 
 
 class Killed(BaseException):
-    """The worker is dead."""
+    """Raised where a simulated worker dies: nothing behind that point is done."""
 
 
 class CrashPlan:
-    """Where a worker is in all its lives, and where it dies: before one store by number, or at each
-    of these places, one after the other.
+    """Where the workers of one node die, and how far they have come.
 
-    `deaths` are those that it has died, the newest at the end.
+    They die `before` one store, by its number, or `at` each of these places, one after the other.
+    `deaths` are those that have happened, the newest at the end.
     """
 
     def __init__(
         self, worker: str, inputs: int, *, before: int | None = None, at: Sequence[Death] = ()
     ) -> None:
         self.worker = worker
-        self.inputs = inputs  # how many it has; what comes of one more is what `finish` gives
+        self.inputs = inputs  # how many the node has; `finish` counts as one more
         self.before = before
         self.at = list(at)
         self.stores = 0
         self.done = 0  # items committed, of all the channels that it reads
         self.out = 0  # outputs of the item in hand that are out
         self.copies = 0  # of the newest record that are out
-        self.given = 0  # outputs, in all its lives
+        self.given = 0  # outputs, of all workers so far
         self.ordinal = -1
         self.closed = 0  # channels whose end is told
         self.saves = False  # is the state of its processor saved before each commit?
-        self.is_told = (
-            True  # did anything that came of what it has in hand go out, or had it nothing to tell?
-        )
-        self.running = False  # can the job have been at work, at the place where it is?
-        self.passed: Counter[tuple[int | None, str]] = (
-            Counter()
-        )  # how often it came by each place in this life
+        # Did an output of what is in hand go out, or is nothing in hand?
+        self.is_told = True
+        self.running = False  # can the job have been running where the worker is now?
+        # How often this worker has come by each place.
+        self.passed: Counter[tuple[int | None, str]] = Counter()
         self.deaths: list[Death] = []
 
     @property
@@ -64,16 +62,16 @@ class CrashPlan:
 
     @property
     def is_unreached(self) -> bool:
-        """Did it never come to where it should have died?"""
+        """Did no worker come to a place where one should have died?"""
         return self.will_die
 
     @property
     def gives_up(self) -> bool:
-        """Is there to be no other worker, now that this one has died?"""
+        """Does no other worker take the place of the one that died last?"""
         return self.deaths[-1].wait == NEVER
 
     def again(self) -> CrashPlan:
-        """One that dies where this one did, or is to."""
+        """A new plan by which workers die where they did by this one, or still should."""
         return CrashPlan(self.worker, self.inputs, at=[*self.deaths, *self.at])
 
     def begin(self) -> None:
@@ -82,7 +80,7 @@ class CrashPlan:
         self.come_to(self.done, f"held{self.out}" if self.out else "held", running=True)
 
     def tell(self, item: int | None) -> None:
-        """Called before something that came of an item goes out."""
+        """Called before an output or a dead letter of an item goes out."""
         self.is_told = True
         if self.out:
             self.store(item, f"emitted{self.out}")
@@ -115,7 +113,7 @@ class CrashPlan:
     def come_to(
         self, item: int | None, step: str, *, running: bool, is_chosen: bool = False
     ) -> None:
-        """The worker is here; raises `Killed` if this is where it dies."""
+        """Called when the worker comes to a place; raises `Killed` if it dies there."""
         self.running = running
         self.passed[item, step] += 1
         here = Death(self.worker, item, step, nth=self.passed[item, step])
@@ -125,7 +123,7 @@ class CrashPlan:
             self.die(told)
 
     def due(self, here: Death) -> Death | None:
-        """The death that is to be died here."""
+        """The death that is planned for this place, if one is."""
         return self.at.pop(0) if self.at and self.at[0].place == here.place else None
 
     def die(self, death: Death) -> None:
@@ -135,8 +133,11 @@ class CrashPlan:
 
 
 class RecordedCrashPlan(CrashPlan):
-    """Dies where it is recorded, as often as it is; or, if it does not come by there, at the next
-    place that it comes to."""
+    """Lets workers die where they died in a real run.
+
+    Slices may be cut otherwise here: a worker that does not come by the recorded place dies at the
+    next place behind it.
+    """
 
     def __init__(self, worker: str, inputs: int, crashes: Sequence[Crash], gives_up: bool) -> None:
         super().__init__(worker, inputs)
@@ -162,7 +163,8 @@ class RecordedCrashPlan(CrashPlan):
 
 
 class FaultyChannel:
-    """Either end: a `MemoryChannel` is both."""
+    """A channel's end that asks the crash plan before each store; it serves as inlet and as outlet,
+    as a `MemoryChannel` does."""
 
     def __init__(self, channel: MemoryChannel, crash_plan: CrashPlan) -> None:
         self.channel = channel

@@ -1,9 +1,9 @@
-"""Time that runs out, where time is virtual: whether an attempt takes too long is decided.
+"""Time limits where time is virtual: it is decided whether an attempt takes too long.
 
-Knows: jobs with a time limit.  Must never know: the clock, who decides.
+This file knows jobs with a time limit.  It must never know a clock.
 
-An attempt whose time runs out fails before it has done anything, as it does for whoever looks at
-results in production.  There its worker is replaced, and the one after it knows of attempts that
+An attempt whose time runs out fails before it has done anything: seen from outside, that is what it
+does in a real run.  There its worker is replaced, and the one after it knows of attempts that
 took too long, but of no others.  Attempts that gave some of their outputs before are not simulated.
 """
 
@@ -47,7 +47,8 @@ def put_timer(node: JobNode, runs_out: Callable[[], bool]) -> None:
                 limit = f"timeout_s={policy.timeout_s:g}"
                 raise StateLost(
                     ItemTimeout(
-                        f"stage {policy.stage!r}: an item took longer than {limit} allows; {NO_STATE}"
+                        f"stage {policy.stage!r}: an item took longer than {limit} allows; "
+                        f"{NO_STATE}"
                     )
                 )
             timeouts += 1

@@ -1,7 +1,8 @@
-"""Who waits for what: whether a join can still get something, and who is stuck in a circle.
+"""What each loop waits for: whether a join can still get something, and which pipes wait for one
+another in a circle.
 
-Knows: what each loop waits for, and how the channels stand.  Must never know: who decides, and what
-is done about it.
+This file knows loops and how full their channels are.  It must never know what is decided, or what
+is done about a circle.
 """
 
 from __future__ import annotations
@@ -20,7 +21,7 @@ __all__ = ["Waiting"]
 
 
 class Waiting:
-    """The loops of a world and their channels, as those who wait see them."""
+    """Which loops of a world can go on, and what the others wait for."""
 
     def __init__(
         self, topology: Topology, channels: Sequence[MemoryChannel], loops: Mapping[int, Loop]
@@ -43,7 +44,7 @@ class Waiting:
         return self.can_go_on(self.topology.channels[channel].producer, without, asked)
 
     def can_go_on(self, node: int, without: int, asked: tuple[int, ...]) -> bool:
-        if node == without or node in asked:  # who waits for itself in a circle gets nothing
+        if node == without or node in asked:  # a loop that waits for itself gets nothing
             return False
         loop = self.loops[node]
         if loop.dead:
@@ -62,7 +63,7 @@ class Waiting:
         )
 
     def waits_of(self) -> dict[int, Wait]:
-        """What those who have not finished wait for."""
+        """What each loop that has not finished waits for."""
         return {
             loop.spec.index: self.wait_of(loop) for loop in self.loops.values() if not loop.finished
         }
@@ -78,7 +79,7 @@ class Waiting:
         return Wait(WaitsFor.ITEMS, tuple(lacking))
 
     def circle(self) -> Circle | None:
-        """The pipes that wait for one another, once nobody can go on."""
+        """The pipes that wait for one another, once no loop can go on."""
         return find_cycle(self.topology, self.waits_of())
 
     def states(self) -> dict[int, ChannelState]:

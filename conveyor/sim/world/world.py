@@ -1,8 +1,8 @@
-"""A pipeline in memory, stepped in one thread: whatever could happen in more than one way is asked
-of a scheduler.
+"""A pipeline in memory, stepped in one thread: a scheduler decides whatever could happen in more
+than one way.
 
-Knows: whose turn it is, and how to go back to where it was.  Must never know: processes, threads,
-the clock; where schedulers come from; what is done with the results.
+This file knows which node is stepped next.  It must never know processes, threads or a clock; where
+schedulers come from; or what is done with the results.
 
 Rule 1.  Only joins, balances, and what a fault plan adds are decided.  Everything else goes on as
          far as it can, in a fixed order: it can change nothing of what comes out (Kahn networks).
@@ -43,7 +43,7 @@ new: Callable[[type[Decision], tuple[str, int, int, int]], Decision] = tuple.__n
 
 
 class World:
-    """One pipeline in memory; `run` it as often as wanted, each time with a scheduler that
+    """One pipeline in memory, which can be run any number of times, each with a scheduler that
     decides."""
 
     def __init__(
@@ -71,9 +71,8 @@ class World:
         self.counts: dict[str, int] = {}
         self.scheduler = Scheduler()
         self.crash_plans: dict[str, CrashPlan] = {}
-        self.opened: dict[
-            str, int
-        ] = {}  # how many lanes of an adapting fork are open, if that matters
+        # How many lanes of an adapting fork are open, where that can be seen.
+        self.opened: dict[str, int] = {}
         self.loops = [Loop(self, node) for node in pipeline.nodes]
         self.composite = any(loop.wiring.is_composite for loop in self.loops)
         self.active: list[Loop] = self.loops
@@ -88,13 +87,12 @@ class World:
         )
         self.snapshots = Snapshots(self)
 
-    # ------------------------------------------------------------------------------------------------------------
-    # one run
-
     def run(self, scheduler: Scheduler, deaths: dict[str, CrashPlan] | None = None) -> None:
-        """From before the first item to where nobody can go on, and to the teardown of every stage,
-        as production does it: it comes after whatever ends a run, and an error of it is told if
-        there is no other."""
+        """Runs from before the first item to where no node can go on.
+
+        Then every stage is torn down, as in a real run: after whatever ended the run.  An error of
+        a teardown is the run's if there is no other.
+        """
         is_told = False
         try:
             self.begin(scheduler, deaths)
@@ -105,14 +103,14 @@ class World:
                 loop.tear_down(is_told and not self.failures)
 
     def begin(self, scheduler: Scheduler, deaths: dict[str, CrashPlan] | None = None) -> None:
-        """Everything as it is before the first item."""
+        """Puts everything to how it is before the first item, or to where this schedule parts from
+        the one before."""
         self.scheduler = scheduler
         self.crash_plans = deaths or {}
         self.waits = scheduler.waits
         self.asks_always = scheduler.asks_always
-        self.asks_of_one = (
-            scheduler.asks_always or scheduler.waits
-        )  # is a read decided that has no other lane?
+        # Is the scheduler asked for a read that has only one lane, too?
+        self.asks_of_one = scheduler.asks_always or scheduler.waits
         if self.inspection is not None:
             self.inspection.begin()
         if self.crash_plans or scheduler.comes_in is not None:
@@ -140,8 +138,8 @@ class World:
         self.active = [loop for loop in self.loops if not loop.finished]
 
     def open_lanes(self) -> None:
-        """How many lanes of an adapting fork are opened in this run: it shows where a lane says
-        something at the end."""
+        """Decides how many lanes of an adapting fork are opened, where that can be seen: where a
+        stage in a lane gives something at the end."""
         self.opened = {
             fork: self.decide(fork + LANES, range(lanes, 0, -1))
             for fork, lanes in self.pipeline.telling_forks
@@ -152,7 +150,7 @@ class World:
                     self.channels[channel].close(RUN)
 
     def finish(self) -> None:
-        """Runs to where nobody can go on."""
+        """Runs to where no node can go on."""
         while True:
             ready = self.settle()
             if self.dead and self.comes_back(bool(ready)):
@@ -165,8 +163,11 @@ class World:
                 return
 
     def comes_back(self, can_wait: bool) -> bool:
-        """Does another take the place of the dead now?  Each death has one answer that says so,
-        asked for or not."""
+        """Does a successor take the place of the worker that died first, now?
+
+        If no other node can go on it must.  That counts as a decision, too: each death has exactly
+        one that says "now", so a schedule can count the decisions before it.
+        """
         point = RESTART + self.dead[0].spec.name
         if can_wait:
             return not self.decide(point, (0, 1))
@@ -180,8 +181,8 @@ class World:
         self.active = [each for each in self.loops if not each.finished and not each.dead]
 
     def settle(self) -> list[Loop]:
-        """Everybody goes on as far as they can without reading from a join; gives the joins that
-        could read then."""
+        """Steps every node as far as it goes without a read of a join; gives the joins that can
+        read then."""
         looked_twice = not self.composite
         while True:
             moved = False
@@ -201,7 +202,7 @@ class World:
                         loop.go(None)
                     else:
                         continue
-                except Killed:  # where to look took away marks, or what a zip has left over
+                except Killed:  # a look takes away marks and what a zip has left: that is a store
                     loop.die()
                 moved = True
             if moved:
@@ -213,7 +214,7 @@ class World:
                 looked_twice = True
 
     def read(self, loop: Loop) -> None:
-        """One read of a join, which is decided."""
+        """Decides one read of a join, and steps it."""
         options, point, ordinal = loop.options, loop.join_name, loop.reads
         lane = options[0]
         if len(options) > 1 or self.asks_of_one:
@@ -247,8 +248,11 @@ class World:
         return [loop for loop in ready if self.has_what_it_wants(loop)] or ready[:1]
 
     def next_among_the_mortal(self, ready: list[Loop]) -> Loop:
-        """The same where workers die: when another takes the place of the dead is counted in
-        decisions, whichever join they are of, so which of them came first is one, too."""
+        """Which of several joins reads next, where workers die.
+
+        When a successor comes is counted in decisions of all joins together, so their order
+        matters, and is decided even where it would change nothing otherwise.
+        """
         ordinal = self.counts.get(NEXT, 0)
         self.counts[NEXT] = ordinal + 1
         default = self.first_of(ready) or ready[0]
@@ -316,7 +320,7 @@ class World:
         """Which failure is the run's."""
         if not self.failures:
             return None
-        failures = sorted(self.failures, key=lambda failure: failure.node)  # whoever failed first
+        failures = sorted(self.failures, key=lambda failure: failure.node)  # in a fixed order
         said = self.scheduler.stop(
             [self.pipeline.topology.nodes[failure.node].name for failure in failures]
         )
