@@ -23,7 +23,6 @@ from conveyor.runtime.parent.recorder import Recorder
 from conveyor.runtime.parent.relief import Intake, Relief
 from conveyor.runtime.parent.run_report import run_report
 from conveyor.runtime.parent.supervisor import GRACE_S, PATIENCE_S, Supervisor
-from conveyor.runtime.parent.tracebacks import without_our_frames
 from conveyor.runtime.placement import Placement, usable_cores
 from conveyor.runtime.policies.watchdog import Watchdog
 from conveyor.runtime.process.importing import check_may_run
@@ -107,7 +106,7 @@ class Runner:
                 recorder.gave(results)
             self.record_end("stopped", interrupt)
             self.end(failed=True)
-            raise interrupt.with_traceback(without_our_frames(interrupt.__traceback__)) from None
+            raise
         except BaseException as error:
             self.record_end("stopped" if isinstance(error, RunStopped) else "failed", error)
             self.end(failed=True)

@@ -109,10 +109,12 @@ class Session:
 
         `engine` None: the one that the pipeline is open on, or else the session's.
         """
-        from conveyor.runtime.parent.tracebacks import let_go
+        from conveyor.runtime.parent.tracebacks import let_go, without_our_frames
 
         try:
             return self.run_once(compile_for, engine, items, record)
+        except KeyboardInterrupt as interrupt:
+            raise interrupt.with_traceback(without_our_frames(interrupt.__traceback__)) from None
         except BaseException as error:
             let_go(error)
             raise
