@@ -207,9 +207,10 @@ def is_owned(box: list[object]) -> bool:
     if getrefcount(box[0]) != ONE_REFERENCE:
         return False
     item: Any = box[0]
-    if type(item) is dict:
+    kind: type[object] = type(item)
+    if kind is dict:
         return SIMPLE.issuperset(map(type, item)) and SIMPLE.issuperset(map(type, item.values()))
-    return type(item) is list and SIMPLE.issuperset(map(type, item))
+    return kind is list and SIMPLE.issuperset(map(type, item))
 
 
 def _count(box: list[object]) -> int:
