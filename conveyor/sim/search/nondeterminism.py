@@ -27,8 +27,8 @@ def find_nondeterminism(simulator: Simulator, attempt: Attempt) -> ConveyorError
         return repeated.error
     if alike(repeated.outputs, attempt.outputs) and same_error(repeated.error, attempt.error):
         return None
-    _, first = simulator.again(attempt)
-    _, second = simulator.again(attempt, perturbed=True)
+    _, first = simulator.traced(attempt)
+    _, second = simulator.traced(attempt, perturbed=True)
     changes = simulator.changed_globals()
     told = "".join(
         f"; the job of stage {stage!r} changes the global variable {name!r}"

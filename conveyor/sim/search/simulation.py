@@ -73,7 +73,7 @@ class Attempt:
         self.tallies = [loop.tally for loop in world.loops]
         self.zips = [loop.ends.zips for loop in world.loops] if world.composite else []
         self.crash_plans = (
-            [crash_plan.again() for crash_plan in world.crash_plans.values()]
+            [crash_plan.renewed() for crash_plan in world.crash_plans.values()]
             if world.crash_plans
             else []
         )
@@ -221,9 +221,9 @@ class Simulator:
         return self.second.inspection.changes
 
     def crash_plans_of(self, attempt: Attempt) -> list[CrashPlan]:
-        return [crash_plan.again() for crash_plan in attempt.crash_plans]
+        return [crash_plan.renewed() for crash_plan in attempt.crash_plans]
 
-    def again(self, attempt: Attempt, *, perturbed: bool = False) -> tuple[Attempt, Trace]:
+    def traced(self, attempt: Attempt, *, perturbed: bool = False) -> tuple[Attempt, Trace]:
         """The same schedule once more, and what happens in it, step by step."""
         tracer = Tracer()
         world = World(
@@ -332,7 +332,7 @@ class Simulation(list[Out], Generic[Out, In_co]):
     @cached_property
     def trace(self) -> Trace:
         """What happened, step by step; the schedule is run once more for it."""
-        return self._simulator.again(self._attempt)[1]
+        return self._simulator.traced(self._attempt)[1]
 
     def picture(self) -> str:
         """The trace as a page of HTML that needs nothing else:

@@ -70,7 +70,7 @@ class CrashPlan:
         """Does no other worker take the place of the one that died last?"""
         return self.deaths[-1].wait == NEVER
 
-    def again(self) -> CrashPlan:
+    def renewed(self) -> CrashPlan:
         """A new plan by which workers die where they did by this one, or still should."""
         return CrashPlan(self.worker, self.inputs, at=[*self.deaths, *self.at])
 
@@ -149,7 +149,7 @@ class RecordedCrashPlan(CrashPlan):
     def will_die(self) -> bool:
         return bool(self.left)
 
-    def again(self) -> CrashPlan:
+    def renewed(self) -> CrashPlan:
         return RecordedCrashPlan(self.worker, self.inputs, self.crashes, self.gave_up)
 
     def due(self, here: Death) -> Death | None:
