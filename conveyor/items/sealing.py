@@ -207,7 +207,7 @@ def is_owned(box: list[object]) -> bool:
     if getrefcount(box[0]) != ONE_REFERENCE:
         return False
     item: Any = box[0]
-    kind: type[object] = type(item)
+    kind = type(box[0])
     if kind is dict:
         return SIMPLE.issuperset(map(type, item)) and SIMPLE.issuperset(map(type, item.values()))
     return kind is list and SIMPLE.issuperset(map(type, item))
