@@ -1,7 +1,5 @@
 """What a worker that dies has in hand, as a schedule says it.
 
-Knows: how it is written.  Must never know: which worker that was, what follows from it.
-
 `7`: item 7 of its only input, or of the first of several; `4-9:of1`: items 4 to 9 of input 1;
 `none`: nothing.  Behind that `at6`: its job was at item 6; `rest`: the job was not at work; `late`:
 the time of the item had run out; `how...`: what is told of it where the item is given up.
@@ -11,20 +9,23 @@ from __future__ import annotations
 
 from typing import Final
 
-from conveyor.core.crashes import WorkerDeath as Hand
+from conveyor.core.crashes import WorkerDeath
 from conveyor.errors import ScheduleMismatch
 from conveyor.sim.escaping import escaped, plain
 
 __all__ = ["NOTHING", "parse_hand", "describe_hand"]
 
-NOTHING: Final = Hand(0, 0, 0)
+NOTHING: Final = WorkerDeath(0, 0, 0)
 NONE: Final = "none"
 
 
-def describe_hand(hand: Hand) -> str:
-    """
-    >>> describe_hand(Hand(1, 4, 10, at=6)), describe_hand(Hand(0, 7, 8, running=False))
-    ('4-9:of1:at6', '7:rest')
+def describe_hand(hand: WorkerDeath) -> str:
+    """What a worker has in hand, as a schedule says it.
+
+    >>> describe_hand(WorkerDeath(1, 4, 10, at=6))
+    '4-9:of1:at6'
+    >>> describe_hand(WorkerDeath(0, 7, 8, running=False))
+    '7:rest'
     >>> describe_hand(NOTHING)
     'none'
     """
@@ -36,14 +37,14 @@ def describe_hand(hand: Hand) -> str:
     words += [f"at{hand.at}"] * (hand.at is not None)
     words += ["rest"] * (not hand.running)
     words += ["late"] * hand.timed_out
-    words += [f"how{escaped(hand.how)}"] * (hand.how != Hand(0, 0, 0).how)
+    words += [f"how{escaped(hand.how)}"] * (hand.how != WorkerDeath(0, 0, 0).how)
     return ":".join(words)
 
 
-def parse_hand(text: str) -> Hand:
-    """What such words say; raises `ScheduleMismatch` if they are none.
+def parse_hand(text: str) -> WorkerDeath:
+    """What a worker has in hand, from such words; raises `ScheduleMismatch` if they are none.
 
-    >>> parse_hand("4-9:of1:at6") == Hand(1, 4, 10, at=6)
+    >>> parse_hand("4-9:of1:at6") == WorkerDeath(1, 4, 10, at=6)
     True
     """
     if text == NONE:
@@ -51,7 +52,7 @@ def parse_hand(text: str) -> Hand:
     items, *words = text.split(":")
     first, _, last = items.partition("-")
     try:
-        hand = Hand(0, int(first), int(last or first) + 1)
+        hand = WorkerDeath(0, int(first), int(last or first) + 1)
         for word in words:
             hand = with_word(hand, word)
     except ValueError:
@@ -61,7 +62,7 @@ def parse_hand(text: str) -> Hand:
     return hand
 
 
-def with_word(hand: Hand, word: str) -> Hand:
+def with_word(hand: WorkerDeath, word: str) -> WorkerDeath:
     if word == "rest":
         return hand._replace(running=False)
     if word == "late":

@@ -29,7 +29,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Final, NamedTuple
 
-from conveyor.core.crashes import WorkerDeath as Hand
+from conveyor.core.crashes import WorkerDeath
 from conveyor.errors import ScheduleMismatch
 from conveyor.graph.route import LANES_BY_DEFAULT
 from conveyor.sim.escaping import escaped, plain
@@ -104,7 +104,7 @@ class Death(NamedTuple):
     step: str
     wait: int = 0
     nth: int = 1
-    hand: Hand | None = None
+    hand: WorkerDeath | None = None
 
     @property
     def place(self) -> tuple[str, int | None, str, int]:

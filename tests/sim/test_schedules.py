@@ -8,7 +8,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from conveyor.core.crashes import WorkerDeath as Hand
+from conveyor.core.crashes import WorkerDeath
 from conveyor.reporting.trace import EventKind
 from conveyor.sim.faults import Faults
 from conveyor.sim.in_hand import NOTHING
@@ -149,7 +149,7 @@ def test_every_class_has_a_schedule_of_its_own_that_gives_it_again(name: str) ->
 names = st.text(min_size=1, max_size=8)
 keys = st.builds(Key, names, st.integers(0, 99))
 hands = st.builds(
-    Hand,
+    WorkerDeath,
     input=st.integers(0, 3),
     first=st.integers(0, 9),
     end=st.integers(10, 99),
