@@ -78,21 +78,14 @@ class DriveSpec(Generic[Blob]):
 
 
 def drive(run: int, spec: DriveSpec[Blob], cut: Cut) -> Drive[Blob]:
-    """Steps a node through one run, from its inlets to its outlets.
-
-    Raises what its job raises, and `BrokenNode` if it does not finish a slice.
-    """
+    """Steps a node through one run; raises what its job raises, and `BrokenNode`."""
     node, inlets, journal, restored = spec.node, spec.inlets, spec.journal, spec.restored
-    for inlet in inlets:
-        inlet.start(run)
-    begin = resume(run, spec) if restored is None else resume_restored(run, spec, restored)
+    begin = begun(run, spec)
     source, skip = begin.source, begin.skip
     sender = Sender(run, begin.ordinal, spec.outlets, spec.route)
     limit = sender.limit
     choose_input = ChooseInput(spec.join_name, inlets) if len(inlets) > 1 else None
     wait_for_items = WaitForItems(inlets[0])
-    if journal is not None:
-        journal.recall(run, begin.ordinal, sum(inlet.head for inlet in inlets))
     while source < len(inlets):
         if choose_input is None:
             if not inlets[0].pending():
@@ -134,6 +127,20 @@ def drive(run: int, spec: DriveSpec[Blob], cut: Cut) -> Drive[Blob]:
         yield from flush(sender, spec, skip if source == len(inlets) else 0)
     for outlet in spec.outlets:
         outlet.close(run)
+
+
+def begun(run: int, spec: DriveSpec[Blob]) -> ResumePoint:
+    """Starts the inlets, does what another worker of this node had still to do, and says where to
+    go on."""
+    for inlet in spec.inlets:
+        inlet.start(run)
+    if spec.restored is None:
+        begin = resume(run, spec)
+    else:
+        begin = resume_restored(run, spec, spec.restored)
+    if spec.journal is not None:
+        spec.journal.recall(run, begin.ordinal, sum(inlet.head for inlet in spec.inlets))
+    return begin
 
 
 def send_restored(

@@ -1,7 +1,7 @@
 """Several jobs one after the other in one worker, as one node.
 
 Knows: that each of its nodes gives a slice for a slice.  Must never know: which jobs may be
-together (`fusing`), or why.
+together (`graph.fusion`), or why.
 
 An item is as much by itself between two of them as it is between two workers: sealed as soon as a
 job returns it.  Where nothing can tell the difference, all jobs run in one loop, item by item.

@@ -1,6 +1,6 @@
 """The frozen graph: which nodes there are, which channels, and what each node owns.
 
-Knows: nodes and channels.  Must never know: how rows of stages become these (`compiling`),
+Knows: nodes and channels.  Must never know: how rows of stages become these (`compiler`),
 processes.
 
 A fork belongs to the node that produces (its `route`), a tree of joins or zips to the node that
@@ -38,7 +38,7 @@ class Kind(Enum):
     JOB = "job"
     RELAY = "relay"
     SINK = "sink"
-    FUSED = "fused"  # a job that runs in the worker of another (`fusing`)
+    FUSED = "fused"  # a job that runs in the worker of another (`fusion`)
 
 
 @dataclass(frozen=True, slots=True)
