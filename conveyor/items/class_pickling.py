@@ -13,7 +13,7 @@ from types import (
     GetSetDescriptorType,
     MemberDescriptorType,
 )
-from typing import Any, Final, TypeAlias
+from typing import Any, Final, TypeAlias, cast
 
 from conveyor.items.by_name import by_value, is_definition
 from conveyor.items.forward_references import annotations_to_send
@@ -125,10 +125,12 @@ def reduce_enum(of: type[Enum]) -> Reduced:
         if name not in made_by_enum and name not in members
     }
     by_member = {name: attributes_of_member(member) for name, member in of.__members__.items()}
-    args = (class_key(of), of.__bases__, of.__name__, names_at_birth(of), members)
+    kind = next(each for each in member_type_of(of).__mro__ if not by_value(each))
+    contents = {name: content_of(member, kind) for name, member in of.__members__.items()}
+    names = (of.__bases__, of.__name__, names_at_birth(of))
     return (
         make_enum,
-        args,
+        (class_key(of), *names, members, kind, contents, more_values_of(of)),
         (attributes, [], by_member, is_definition(of), ()),
         None,
         None,
@@ -136,6 +138,39 @@ def reduce_enum(of: type[Enum]) -> Reduced:
     )
 
 
+def member_type_of(of: type[Enum]) -> type[Any]:
+    """The type that is mixed into an enumeration; `object` if none is."""
+    mixed_in: type[Any] = getattr(of, "_member_type_")  # noqa: B009  # there is no public way
+    return mixed_in
+
+
+def more_values_of(of: type[Enum]) -> dict[object, str]:
+    """The names of members by what finds them beside their value."""
+    found: dict[object, Enum] = getattr(of, "_value2member_map_")  # noqa: B009  # nor to this
+    return {
+        value: member.name
+        for value, member in found.items()
+        if of.__members__.get(member.name) is member and value is not member.value
+    }
+
+
+def content_of(member: Enum, kind: type[Any]) -> tuple[Any, ...]:
+    """What the `__new__` of the type that is mixed in makes a member's content of: its value may
+    have nothing to do with that."""
+    reduce: Any = kind.__reduce__
+    if reduce is not object.__reduce__:
+        made, args, *_ = reduce(member)
+        return tuple(args) if made is type(member) else (member.value,)
+    return tuple(kind.__getnewargs__(member)) if hasattr(kind, "__getnewargs__") else ()
+
+
 def attributes_of_member(member: Enum) -> dict[str, object]:
-    """What an `__init__` or a `__new__` of the script's own gave to a member."""
-    return {name: value for name, value in vars(member).items() if not (name[0] == name[-1] == "_")}
+    """What an `__init__`, a `__new__` or a class that is mixed in gave to a member."""
+    own: object = object.__getstate__(member)
+    parts: object = own if issubclass(type(own), tuple) else (own,)  # the second are its slots
+    return {
+        name: value
+        for part in cast("tuple[dict[str, object] | None, ...]", parts)
+        for name, value in (part or {}).items()
+        if not (name[0] == name[-1] == "_")
+    }

@@ -177,18 +177,21 @@ def parts_of(obj: object) -> Any:
 
 def natives(error: BaseException) -> dict[str, object]:
     """What a builtin class keeps of an exception outside of its `__dict__`, as the `filename` of an
-    `OSError` and the `name` of a `NameError`: pickles have them only if they were arguments.
+    `OSError` and the `name` of a `NameError`, and what another one keeps in slots: pickles have
+    them only if they were arguments.
 
     The `obj` of an `AttributeError` is not looked at: it may be anything, and any size.
     """
     found: dict[str, object] = {}
     for base in type(error).__mro__:
-        if base.__module__ != "builtins" or issubclass(BaseException, base):
+        if issubclass(BaseException, base):
             continue
         if base is BaseExceptionGroup:  # it is made with what it keeps
             continue
+        builtin = base.__module__ == "builtins"
+        kept = (MemberDescriptorType, GetSetDescriptorType) if builtin else MemberDescriptorType
         for name, slot in vars(base).items():
-            if isinstance(slot, MemberDescriptorType | GetSetDescriptorType) and name != "obj":
+            if isinstance(slot, kept) and not (builtin and name == "obj"):
                 with suppress(AttributeError):  # that is how some say that they are not set
                     found[name] = slot.__get__(error)
     return {name: value for name, value in found.items() if value is not None}

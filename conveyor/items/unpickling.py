@@ -209,23 +209,50 @@ def hooks_at_rest(bases: tuple[Any, ...]) -> Generator[None]:
         type.__setattr__(holder, "__init_subclass__", hook)
 
 
-def nothing(_cls: type[object], /, **_: object) -> None:
+def nothing(_cls: object, /, *_: object, **__: object) -> None:
     """In place of a hook."""
 
 
 def make_enum(
-    key: str, bases: tuple[type[Any], ...], name: str, namespace: State, members: State
+    key: str,
+    bases: tuple[type[Any], ...],
+    name: str,
+    namespace: State,
+    members: State,
+    kind: type[Any] | None = None,
+    contents: dict[str, tuple[Any, ...]] | None = None,
+    more_values: dict[object, str] | None = None,
 ) -> type[object]:
-    """The enumeration of that key, with its members, if it is new here without anything else."""
+    """The enumeration of that key, with its members, if it is new here without anything else.
+
+    No `__new__` and no `__init__` that once made a member is called again, and none sees its value:
+    a member is made of its content, by `kind`, the type that is mixed in.  Older recordings do not
+    tell these: there the content is the value.
+    """
     if (known := KNOWN.classes.get(key)) is not None:
         return known
+
+    def new(cls: Any, *said: Any) -> object:
+        each: str = said[0] if isinstance(said[0], str) else said[0][0]
+        of: type[Any] = cls._member_type_ if kind is None else kind
+        told = () if of is object else (members[each],)
+        member = of.__new__(cls, *(told if contents is None else contents[each]))
+        member._value_ = members[each]
+        return cast("object", member)
+
     meta: Any = type(bases[-1])
     names = meta.__prepare__(name, bases)
-    for each, value in {**namespace, **members}.items():
+    # Each is written as its name: a value that is a function would be taken for a method.
+    written = {each: (each,) for each in members}
+    for each, value in {**namespace, **written, "__new__": new, "__init__": nothing}.items():
         names[each] = value
-    made: type[object] = meta.__new__(meta, name, bases, names)
+    made: Any = meta.__new__(meta, name, bases, names)
+    for each in ("__init__", "__new_member__"):
+        type.__delattr__(made, each)
+    for value, each in (more_values or {}).items():
+        made._value2member_map_[value] = made[each]
     KNOWN.add(key, made)
-    return made
+    return cast("type[object]", made)
 
 
 def fill_class(
@@ -246,7 +273,8 @@ def fill_class(
     for each in registered:
         cast("Any", made).register(each)
     for name, own in members.items():
-        cast("dict[str, object]", vars(cast("Any", made)[name])).update(own)
+        for attribute, value in own.items():
+            object.__setattr__(cast("Any", made)[name], attribute, value)
     if is_definition:
         announce(made.__qualname__, made)
     if KNOWN.announced is not None:

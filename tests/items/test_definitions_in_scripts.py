@@ -17,6 +17,7 @@ GROUPS = (
     "wrappers",
     "names",
     "classes",
+    "enumerations",
     "hints",
     "subclasses",
     "pickles",

@@ -69,6 +69,12 @@ class Slotted(TakesTwo):
         self.more = [code]
 
 
+class HasASlot(Exception):
+    """Its pickle comes back without a word, and without what is in the slot."""
+
+    __slots__ = ("more",)
+
+
 class ReducesBadly(Exception):
     def __reduce__(self) -> Any:
         return ReducesBadly, ("another text",)
@@ -138,6 +144,8 @@ RAISED: dict[str, Callable[[], Exception]] = {
     "has a tuple of notes": lambda: HasATupleOfNotes("noted"),
     "frozen": lambda: Frozen(3),
     "slotted": lambda: Slotted(4),
+    "slot set later": lambda: set_later(HasASlot("text"), more=[5]),
+    "slots in a group": lambda: ExceptionGroup("group", [set_later(HasASlot(1), more=[6])]),
     "reduces badly": lambda: ReducesBadly("the real text"),
     "exits when loaded": lambda: ExitsWhenLoaded("the real text"),
     "of the system": lambda: OfTheSystem("/nowhere"),

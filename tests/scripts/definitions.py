@@ -21,7 +21,8 @@ import xml.dom.minidom
 from collections.abc import Callable
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
-from enum import Enum
+from datetime import timedelta
+from enum import Enum, member
 from typing import (
     Any,
     Generic,
@@ -36,7 +37,7 @@ from typing import (
 
 from typing_extensions import TypeAliasType
 
-from conveyor import Pipeline, Processor
+from conveyor import FlatMap, Pipe, Pipeline, Processor
 
 T = TypeVar("T")
 P = ParamSpec("P")
@@ -479,6 +480,141 @@ def classes(check: Callable[[str, object, object], None]) -> None:
 
 
 # -------------------------------------------------------------------------------- hints, subclasses
+
+
+# Most of these are recipes of the standard library's own how-to on enumerations.
+
+
+class Coordinate(bytes, Enum):
+    """Its content is neither its value nor what it was written as."""
+
+    label: str
+
+    def __new__(cls, value: int, label: str) -> Coordinate:
+        made = bytes.__new__(cls, [value])
+        made._value_ = value
+        made.label = label
+        return made
+
+    X = (0, "across")
+    Y = (1, "up")
+
+
+class Numbered(Enum):
+    def __new__(cls) -> Numbered:
+        made = object.__new__(cls)
+        made._value_ = len(cls.__members__) + 1
+        return made
+
+
+class Step(Numbered):
+    FIRST = ()
+    SECOND = ()
+
+
+@dataclass(frozen=True)
+class Animal:
+    legs: int
+    tail: bool = True
+
+
+class Creature(Animal, Enum):
+    BEETLE = 6, False
+    DOG = 4
+
+
+class Mass(Data, Enum):
+    """With slots mixed in."""
+
+    EARTH = 5
+    MARS = 2
+
+
+class Period(timedelta, Enum):
+    DAY = 1
+    WEEK = 7
+
+
+class Point(Pair, Enum):
+    ORIGIN = (0, 0)
+    ONE = (1, 3)
+
+
+class Base8(int, Enum):
+    TEN = "12", 8
+
+
+class Known(Enum):
+    """A member that is found by more than its value."""
+
+    def __new__(cls, value: str, *more: str) -> Known:
+        made = object.__new__(cls)
+        made._value_ = value
+        for each in more:
+            cls._value2member_map_[each] = made
+        return made
+
+    BYTE = "int8", "i1"
+
+
+def plus(one: int, other: int) -> int:
+    return one + other
+
+
+class Operator(Enum):
+    ADD = member(plus)
+
+    def __call__(self, one: int, other: int) -> int:
+        return self.value(one, other)
+
+
+class Marked(Enum):
+    """A base that counts what it has made."""
+
+    def __init__(self, *_: int) -> None:
+        MARKED.append(self.name)
+
+
+MARKED: list[str] = []
+
+
+class Mark(Marked):
+    ONE = 1
+    UNO = 1
+
+
+def of(value: Any) -> Any:
+    """What checkers take for something else than enumerations make of it."""
+    return value
+
+
+def in_a_list(job: Callable[[int], object], item: int) -> list[object]:
+    return [job(item)]
+
+
+def enumerations(check: Callable[[str, object, object], None]) -> None:
+    jobs: list[Callable[[int], object]] = [
+        lambda _: (Coordinate.Y + b"", Coordinate.Y.label, of(Coordinate)(1) is Coordinate.Y),
+        lambda _: [(each.value, each.name) for each in Step],
+        lambda _: (of(Step)(2) is Step.SECOND, Step.SECOND in Step, len(Step)),
+        lambda _: (Creature.DOG.legs, Creature.DOG.tail, Creature.BEETLE.tail),
+        lambda _: (type(Creature.DOG.value).__name__, of(Creature.BEETLE).value.legs),
+        lambda _: (Mass.EARTH.a, Mass.MARS.a),
+        lambda _: (Period.WEEK.days, Period.WEEK.value, of(Period)(timedelta(1)) is Period.DAY),
+        lambda _: (Point.ONE[0], Point.ONE[1], len(Point.ORIGIN), Point.ONE.value),
+        lambda _: (Base8.TEN + 1, Base8.TEN.value),
+        lambda _: (Known("i1") is Known.BYTE, Known("int8").name),
+        lambda _: (Operator.ADD(1, 2), len(Operator)),
+        lambda _: (MARKED, of(Mark.UNO) is Mark.ONE, [*Mark.__members__]),
+    ]
+    for number, job in enumerate(jobs):
+        for how in ("run", "simulate"):
+            stage: FlatMap[int, object] = FlatMap(functools.partial(in_a_list, job))
+            pl = Pipeline[int]().add(stage)
+            check(f"{number}, {how}", list(getattr(pl, how)([1])), [job(1)])
+    for items in ([*Coordinate], [*Step], [*Creature], [*Period], [*Point], [*Base8], [*Known]):
+        here = Pipeline[Any]().add(Processor(same)).add(Pipe()).add(Processor(same)).run(items)
+        check(type(items[0]).__name__, [id(each) for each in here], [id(each) for each in items])
 
 
 class Leaf:
