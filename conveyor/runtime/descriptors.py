@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import errno
 import os
-import resource
 
 from conveyor.errors import TooFewDescriptors
 
@@ -62,4 +61,6 @@ def check_room(count: int, what: str) -> None:
 
 
 def _limit() -> int:
+    import resource  # a browser has none, and pipelines are simulated there
+
     return resource.getrlimit(resource.RLIMIT_NOFILE)[0]
