@@ -8,8 +8,8 @@ library, which never imports these.
 How it works.  The overloads of `add` are taken away, and a plain `add` is left.  At each call the
 hook works out which lanes are open, gives mypy the exact signature of this one row, and remembers
 the new row in mypy's binder under a name of its own, `pl.<row>`: so branches, loops, `try` and
-early returns are mypy's business, and an assignment to `pl` forgets the row. `_mypy.follow` says how
-far a variable can be followed; where it cannot, nothing is claimed and nothing is reported.
+early returns are mypy's business, and an assignment to `pl` forgets the row. `_mypy.follow` says
+how far a variable can be followed; where it cannot, nothing is claimed and nothing is reported.
 
 A fault in here must not become the user's: every hook falls back to what is accepted unchecked;
 `mypy --show-traceback` shows it.

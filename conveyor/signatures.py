@@ -29,7 +29,7 @@ Width = TypeVar("Width", default=int)
 
 @final
 class Undeclared:
-    """Stands where it is not said what a pipeline takes: `Pipeline()` instead of `Pipeline[str]()`."""
+    """What `Pipeline()` takes: nothing says so, as `Pipeline[str]()` would."""
 
 
 class TakesALane(Generic[In_contra, Out_co]):

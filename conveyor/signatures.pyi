@@ -37,7 +37,7 @@ __all__ = [
 
 @final
 class Undeclared:
-    """Stands where it is not said what a pipeline takes: `Pipeline()` instead of `Pipeline[str]()`."""
+    """What `Pipeline()` takes: nothing says so, as `Pipeline[str]()` would."""
 
 @final
 class RowDoesNotFitTheLanes:

@@ -116,7 +116,7 @@ class Survey:
 
 
 # --- the work
-# ---------------------------------------------------------------------------------------------------------
+# ------------------------------------------------------------------------------------------------
 
 
 def read(path: str) -> Source:
@@ -368,10 +368,12 @@ def compare_with_loops(paths: Sequence[str], root: Path) -> bool:
     )
     print(f"{run_s:6.2f} s  the pipeline, its workers' start and stop included")
     print(
-        f"{loop_s:6.2f} s  a plain loop doing the same work in one process: speed-up {loop_s / run_s:.2f}"
+        f"{loop_s:6.2f} s  a plain loop doing the same work in one process: "
+        f"speed-up {loop_s / run_s:.2f}"
     )
     print(
-        f"{leaner_s:6.2f} s  a loop that parses a file once for both analyses: speed-up {leaner_s / run_s:.2f}"
+        f"{leaner_s:6.2f} s  a loop that parses a file once for both analyses: "
+        f"speed-up {leaner_s / run_s:.2f}"
     )
     print(f"(over {len(paths)} files, best of {ROUNDS} each, taken in turn)")
 
@@ -387,7 +389,8 @@ def simulate(paths: Sequence[str]) -> bool:
     anything else."""
     explored = in_the_simulator(paths)
     print(
-        f"\nin the simulator: {len(paths)} files under {explored.schedules} schedules, {explored.classes} of them different"
+        f"\nin the simulator: {len(paths)} files under {explored.schedules} schedules, "
+        f"{explored.classes} of them different"
     )
     if explored.failure is not None:
         print(explored.failure)

@@ -1,6 +1,7 @@
-"""Checks that what would be released is whole: version, changelog and tag agree, and the built wheel works by itself.
+"""Checks that what would be released is whole: version, changelog, tag and built files agree.
 
-Called by `make release-check`, which has built `dist/` and tried the wheel before.  Exits with 1 and a list of what is wrong.
+Called by `make release-check`, which has built `dist/` and tried the wheel before.  Exits with 1
+and a list of what is wrong.
 """
 
 from __future__ import annotations

@@ -20,12 +20,12 @@ __all__ = ["is_slight", "never_none", "only_calculates", "operations"]
 # What a function may be made of to make nothing but atoms of atoms, and to leave no trace; names of
 # all CPython versions.
 OPERATORS: Final = frozenset(
-    "BINARY_OP BINARY_SLICE BINARY_SUBSCR UNARY_INVERT UNARY_NEGATIVE UNARY_NOT COMPARE_OP CONTAINS_OP IS_OP "
-    "BUILD_STRING BUILD_TUPLE FORMAT_SIMPLE FORMAT_VALUE FORMAT_WITH_SPEC".split()
+    "BINARY_OP BINARY_SLICE BINARY_SUBSCR UNARY_INVERT UNARY_NEGATIVE UNARY_NOT COMPARE_OP "
+    "CONTAINS_OP IS_OP BUILD_STRING BUILD_TUPLE FORMAT_SIMPLE FORMAT_VALUE FORMAT_WITH_SPEC".split()
 )
 CALCULATES: Final = OPERATORS | frozenset(
-    "RESUME NOP NOT_TAKEN EXTENDED_ARG COPY SWAP POP_TOP TO_BOOL BUILD_SLICE CONVERT_VALUE LOAD_CONST "
-    "LOAD_SMALL_INT LOAD_FAST LOAD_FAST_CHECK LOAD_FAST_LOAD_FAST LOAD_FAST_BORROW "
+    "RESUME NOP NOT_TAKEN EXTENDED_ARG COPY SWAP POP_TOP TO_BOOL BUILD_SLICE CONVERT_VALUE "
+    "LOAD_CONST LOAD_SMALL_INT LOAD_FAST LOAD_FAST_CHECK LOAD_FAST_LOAD_FAST LOAD_FAST_BORROW "
     "LOAD_FAST_BORROW_LOAD_FAST_BORROW STORE_FAST STORE_FAST_LOAD_FAST STORE_FAST_STORE_FAST "
     "RETURN_CONST RETURN_VALUE JUMP_BACKWARD JUMP_FORWARD JUMP_IF_FALSE_OR_POP "
     "JUMP_IF_TRUE_OR_POP".split()
@@ -56,7 +56,7 @@ def code_calculates(code: CodeType) -> bool:
 
 
 def is_harmless(constant: object) -> bool:
-    """A slice, too: it is a constant since Python 3.14, and nothing but a subscript ever sees it."""
+    """Is it an atom, or a slice: a constant since Python 3.14, which only a subscript ever sees?"""
     return type(constant) is slice or is_atom(constant)
 
 

@@ -24,8 +24,8 @@ from conveyor.errors import TopologyError
 __all__ = ["LRU_CACHE", "check_is_called", "check_takes_one_item", "name_of", "near_misses"]
 
 LRU_CACHE: Final = type(functools.lru_cache(len))
-# Since Python 3.14 annotations are evaluated when they are asked for, and may name what is not there
-# yet: what a function has them of, and what `inspect.signature` is told so that it does not mind.
+# Since Python 3.14 annotations are evaluated when they are asked for, and may name what is not
+# there yet.  What a function has them of, and what `inspect.signature` is told to accept that.
 HINTS: Final = "__annotate__" if hasattr(lambda: None, "__annotate__") else "__annotations__"
 UNEVALUATED: Final[dict[str, Any]] = (
     {"annotation_format": Format.FORWARDREF} if HINTS == "__annotate__" else {}

@@ -1,4 +1,4 @@
-"""The part of cloudpickle that Conveyor uses; `make typecheck` holds it against the installed package."""
+"""The part of cloudpickle that Conveyor uses; `make typecheck` compares it with the package."""
 
 import pickle
 from collections import ChainMap

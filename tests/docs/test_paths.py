@@ -10,8 +10,8 @@ import pytest
 from tests.helpers import ROOT
 from tests.test_layers import RANKS
 
-GUIDES = [ROOT / "ARCHITECTURE.md", ROOT / "CONTRIBUTING.md", ROOT / "RELEASING.md"]
-GUIDES += [ROOT / "docs" / "internals.md", ROOT / "docs" / "glossary.md"]
+NAMES = "ARCHITECTURE.md CONTRIBUTING.md RELEASING.md docs/internals.md docs/glossary.md"
+GUIDES = [ROOT / name for name in NAMES.split()]
 A_FILE = re.compile(r"`([\w./-]+/(?:[\w.-]+\.(?:py|pyi|md|toml))?)`")
 
 

@@ -1,5 +1,5 @@
-"""The simulator needs no processes, threads or files: it runs unchanged in Pyodide, which is CPython
-in WebAssembly, and tells the same there.
+"""The simulator needs no processes, threads or files: it runs unchanged in Pyodide, CPython in
+WebAssembly, and tells the same there.
 
 `make test-pyodide` installs that and runs this; without it there is nothing to run it in.
 """

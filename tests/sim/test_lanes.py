@@ -120,7 +120,7 @@ def test_a_run_says_that_it_had_more_lanes_than_a_search_takes_by_default(
             if len(os.listdir(tmp_path)) == 3:
                 return
 
-    monkeypatch.setattr("conveyor.runtime.placement.usable_physical_cores", lambda: 3)
+    monkeypatch.setattr("conveyor.runtime.parent.this_machine.usable_physical_cores", lambda: 3)
     pl = pipeline().add(BalancingFork(max_lanes=max_lanes)).add(Processor(slow)).add(Join())
     notes = pl.run(until_three_workers_were_at_it()).report.notes
     assert any("had 3 lanes open" in note for note in notes) == told
