@@ -212,3 +212,27 @@ class TestWithout(unittest.TestCase):
     )
     assert "@pytest.mark.explore needs the fixture `simulate`" in printed
     assert "it is run" not in printed.replace('AssertionError("it is run")', "")
+
+
+def test_a_test_beside_those_that_simulate_need_not_simulate_itself(user: pytest.Pytester) -> None:
+    printed = ran(
+        user,
+        """
+class TestBoth(unittest.TestCase):
+    @pytest.fixture(autouse=True)
+    def take(self, simulate):
+        self.simulate = simulate
+    def test_simulates(self):
+        self.assertEqual(len(self.simulate(copies(), [1, 2])), 4)
+    def test_passes(self):
+        self.assertEqual(copies().count([]), 1)
+    def test_fails(self):
+        self.assertEqual(copies().count([]), 2)
+    @pytest.mark.explore(schedules=50)
+    def test_says_that_it_explores(self):
+        pass
+""",
+    )
+    assert "2 failed, 2 passed" in printed
+    assert "AssertionError: 1 != 2" in printed
+    assert "the test never called simulate(pl, items)" in printed
