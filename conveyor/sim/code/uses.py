@@ -11,7 +11,6 @@ of functions inside of a function count as its own.
 from __future__ import annotations
 
 import dis
-import sys
 from collections.abc import Iterator
 from types import CodeType
 from typing import Final, NamedTuple, cast
@@ -35,6 +34,9 @@ LOADS: Final = (
 )
 A_CALL: Final = dis.get_instructions(compile("f()", "", "eval"))
 NULL_FIRST: Final = [each.opname for each in A_CALL].index("PUSH_NULL") < 2
+A_METHOD: Final = dis.get_instructions(compile("a.f()", "", "eval"))
+# Since Python 3.12 a method is loaded by LOAD_ATTR, which says so in its last bit.
+METHODS_ARE_ATTRIBUTES: Final = "LOAD_METHOD" not in [each.opname for each in A_METHOD]
 
 
 class Place(NamedTuple):
@@ -78,7 +80,7 @@ class Place(NamedTuple):
 
     def is_for_use(self) -> bool:
         is_called = self.after.opname == "LOAD_METHOD" or (
-            sys.version_info >= (3, 12) and bool((self.after.arg or 0) & 1)
+            METHODS_ARE_ATTRIBUTES and bool((self.after.arg or 0) & 1)
         )
         return is_called or (
             self.last.opname in ASKS and not str(self.last.argval).startswith("__")
