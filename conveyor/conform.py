@@ -25,14 +25,14 @@ SUFFIX: Final = ".cvd"
 
 
 class Verdict(NamedTuple):
-    """Of one recording: what is different; empty if nothing is."""
+    """What is different in one recording and its replay; empty if nothing is."""
 
     path: Path
     difference: str
 
 
 def verdicts(path: Path) -> Iterator[Verdict]:
-    """Of each recording under a directory, by name, or of a single file."""
+    """The differences of each recording under a directory, by name, or of a single file."""
     for each in sorted(path.rglob(f"*{SUFFIX}")) if path.is_dir() else [path]:
         yield Verdict(each, difference_in(each))
 

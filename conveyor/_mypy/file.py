@@ -261,8 +261,8 @@ def text_of(name: Expression) -> str:
 
 
 def row_name(root: NameExpr | MemberExpr) -> MemberExpr:
-    """What the binder keeps a variable's row under: an attribute that nobody can write, forgotten
-    with the variable."""
+    """What the binder keeps a variable's row under: an attribute that no program can write,
+    forgotten with the variable."""
     return MemberExpr(root, "<row>")
 
 

@@ -113,7 +113,7 @@ class StageReader:
 
     def filled(self, row: Row, stages: list[Stage]) -> list[Stage] | None:
         """The stages with what repeats written out, as often as there are lanes for it; None where
-        nobody can tell."""
+        that cannot be told."""
         repeating = [stage for stage in stages if stage.repeats]
         if not repeating or row.kind in (Lanes.WIDE, Lanes.ADAPTIVE):
             return stages

@@ -129,7 +129,7 @@ def changed(
     variables: Sequence[TypeVarLikeType],
     ret_type: Type,
 ) -> CallableType:
-    """The same function with another signature."""
+    """A copy of a function with another signature."""
     return signature.copy_modified(  # pyright: ignore[reportUnknownMemberType]  # mypy leaves these parameters without a type
         arg_types=list(arg_types),
         arg_kinds=list(arg_kinds),

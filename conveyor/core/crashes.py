@@ -90,8 +90,9 @@ FRESH: Final = Past(0, 0, False)
 
 
 class Deaths:
-    """Of the workers of one node in one run; `was_ready` says that a worker of the node was ready
-    once, in this run or before.
+    """Counts the deaths of the workers of one node in one run, and says what follows.
+
+    `was_ready` says that a worker of the node was ready once, in this run or before.
 
     >>> deaths = Deaths()
     >>> [deaths.died(Moment.AT_WORK) for _ in range(11)]

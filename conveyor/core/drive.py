@@ -252,7 +252,7 @@ def resume(run: int, spec: DriveSpec[Blob]) -> ResumePoint:
 
 
 def resume_restored(run: int, spec: DriveSpec[Blob], restored: RestoredNode) -> ResumePoint:
-    """The same for a processor whose state was saved: what went out past that comes again."""
+    """Resumes a processor whose state was saved: what went out past that state comes again."""
     tag = send_missing(run, spec.outlets)
     ordinal = tag.ordinal if tag is not None else 0
     saved = restored.memory.newest()

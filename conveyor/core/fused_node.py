@@ -88,7 +88,7 @@ class FusedNode:
 
     @property
     def offset(self) -> int:
-        """Of the slice, in what the drive loop has in hand."""
+        """Where the slice begins in what the drive loop has in hand."""
         return self.first.offset
 
     @offset.setter

@@ -142,9 +142,8 @@ class JobNode(ABC):
         self.take = in_place if only_reads(stage) else Recycler()
         self.seal = surroundings.seal or sealer(surroundings.keep)
         self.room = surroundings.room
-        self.is_wary = (
-            surroundings.past is not None
-        )  # of items that come alone: workers may have died at them
+        # Of items that come alone: workers may have died at them
+        self.is_wary = surroundings.past is not None
         self.tally = Tally()
         self.offset = 0  # of the slice, in what the drive loop has in hand
         self.size = 0
@@ -241,9 +240,8 @@ class JobNode(ABC):
                 yield out, 0, flushed
         except GeneratorExit:
             raise
-        except (
-            BaseException
-        ) as error:  # whatever `finish` raises ends the run, with its place named
+        except BaseException as error:
+            # Whatever `finish` raises ends the run, with its place named
             raise ItemFailed(None, "finish()", error, 1) from error
 
     def safe(self, items: list[object]) -> list[object]:

@@ -79,9 +79,8 @@ def map_slice(
             else:
                 append(seal(result))
                 sealed += 1
-    except (
-        BaseException
-    ) as raised:  # whatever a job raises is its item's error; the node decides what becomes of it
+    except BaseException as raised:
+        # Whatever a job raises is its item's error; the node decides what becomes of it
         error = raised
     return Progress(len(out) - before + dropped, sealed, error)
 
@@ -107,7 +106,7 @@ def filter_slice(
 def filter_loose(
     predicate: JobCall, items: list[object], opened: Iterable[object], out: list[object]
 ) -> Progress:
-    """The same for a loose slice: `opened` is what the predicate may see of `items`."""
+    """Filters a loose slice: `opened` is what the predicate may see of `items`."""
     done = 0
     error: BaseException | None = None
     try:

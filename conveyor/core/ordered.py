@@ -93,9 +93,8 @@ class TrackedNode:
                         out = []
                     out += results
                     given += len(results)
-                    if (
-                        results and not done
-                    ):  # cut inside the item, because that was all the room there is
+                    # Cut inside the item, because that was all the room there is
+                    if results and not done:
                         yield out, index, given
                         out = []
             except ItemFailed:

@@ -45,8 +45,8 @@ def fuse(
     links = _links(topology, may_move) if len(groups) > workers else {}
 
     def weight(names: tuple[str, str]) -> tuple[int, int]:
-        """Of the largest group that would come of a link: how many jobs that matter, how many at
-        all."""
+        """How many jobs that matter, and how many at all, the largest group that a link would
+        make has."""
         together = [
             groups[_head(groups, before)] + groups[behind] for before, behind in links[names]
         ]

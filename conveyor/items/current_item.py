@@ -1,7 +1,7 @@
 """What a job may ask about the item that it was given.
 
-Knows: who runs a job now, in this process.  Must never know: how many times anything is tried, or
-where ids come from.
+Knows: which node runs a job now, in this process.  Must never know: how many times anything is
+tried, or where ids come from.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ __all__ = ["CURRENT", "Context", "context"]
 
 @dataclass(frozen=True, slots=True)
 class Context:
-    """Of one item in one stage.
+    """What a job may know about the item that it was given.
 
     `attempt` counts from 1: it is more if the job raised or took too long and is tried again, or if
     its worker died while it had the item in hand.  Then the job may have been run before, in part

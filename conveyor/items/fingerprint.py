@@ -1,7 +1,7 @@
 """What can be told of items without keeping them: how many there were, and a checksum of some.
 
 Knows: how to turn an item into bytes that are the same in every process.  Must never know: files,
-processes, who compares.
+processes, or what is compared with what.
 
 Rule 1.  Items that are equal and of one type have the same print, in whatever process, order of a
          set or of a dict.
@@ -87,8 +87,10 @@ def inside(item: object, depth: int) -> bytes:
 
 
 class Fingerprint:
-    """Of items that come slice by slice.  `prints` are two bytes of each item that was looked
-    at."""
+    """A fingerprint of items that come slice by slice.
+
+    `prints` are two bytes of each item that was looked at.
+    """
 
     def __init__(self, every: int = EVERY) -> None:
         self.every = every
@@ -131,8 +133,10 @@ class Stretches(NamedTuple):
 
 
 class Digest:
-    """Of items that come slice by slice, all or none of each slice looked at; a sample is looked at
-    in any case."""
+    """A checksum of items that come slice by slice, and a sample of them.
+
+    All items of a slice are looked at, or none; the sample is taken in any case.
+    """
 
     def __init__(self) -> None:
         self.sample = Fingerprint(RARELY)

@@ -56,9 +56,8 @@ def pack_main() -> Definitions:
             continue
         try:
             definitions.pickled[name] = dumped(value)
-        except (
-            Exception
-        ) as error:  # only if an item needs it is that an error, and then it says this
+        except Exception as error:
+            # Only if an item needs it is that an error, and then it says this
             definitions.refused[name] = str(reason(value, error, dumped, parts_of))
     return definitions
 

@@ -72,9 +72,8 @@ def dumped(value: object, first: Callable[[object], Reduced] | None = None) -> b
     """`value`, pickled by value where it must be; `first` may reduce an object in its own way, or
     give `NotImplemented`."""
     script = sys.modules.get(SCRIPT[1])
-    if (
-        script is not None and script.__name__ == SCRIPT[1]
-    ):  # a process of multiprocessing's; ours cannot import that
+    # A process of multiprocessing's; ours cannot import that
+    if script is not None and script.__name__ == SCRIPT[1]:
         cloudpickle.register_pickle_by_value(script)
     with io.BytesIO() as file:
         ScriptPickler(file, PROTOCOL, first).dump(value)
@@ -238,9 +237,8 @@ def reduce_singleton(obj: object) -> Reduced:
 def reduce_code(code: CodeType) -> Reduced:
     reduce: Callable[[CodeType], Any] = cloudpickle.Pickler.dispatch_table[CodeType]
     entry = linecache.cache.get(code.co_filename)
-    lines = (
-        entry if entry is not None and len(entry) == 4 and entry[1] is None else None
-    )  # not those of a file
+    # Not those of a file
+    lines = entry if entry is not None and len(entry) == 4 and entry[1] is None else None
     return make_code, (reduce(code)[1], code.co_filename, lines)
 
 

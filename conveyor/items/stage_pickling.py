@@ -48,7 +48,7 @@ def refused(stage: Job[object, object], name: str, error: Exception) -> NotPickl
     from conveyor.items.unpicklable import parts_of, reason
 
     def parts(whole: object) -> Iterator[tuple[str, object]]:
-        """Of a stage that was made with a function, that: what else there is cannot be to blame."""
+        """The function that a stage was made with, if it was: only that can be to blame."""
         return (
             iter([("", stage.stage_options.fn)])
             if whole is stage and stage.stage_options.fn is not None

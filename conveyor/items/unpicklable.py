@@ -1,6 +1,6 @@
 """Why something cannot be pickled: the way to what cannot.
 
-Knows: what functions, classes and objects are made of.  Must never know: who wants to send what.
+Knows: what functions, classes and objects are made of.  Must never know: what is sent, or where.
 """
 
 from __future__ import annotations
@@ -120,7 +120,7 @@ def parts_of(value: object) -> Iterator[Part]:
 
 
 def plain_parts_of(value: object) -> Iterator[Part]:
-    """The same for what pickles functions and classes by their names."""
+    """The parts of a value, where functions and classes are pickled by their names."""
     return iter(()) if isinstance(value, FunctionType | type) else parts_of(value)
 
 

@@ -1,7 +1,7 @@
 """A recording as it is read from its file.
 
-Knows: the frames and what they hold.  Must never know: who wrote them, or how a run is made to
-follow them.
+Knows: the frames and what they hold.  Must never know: how they were written, or how a run is made
+to follow them.
 """
 
 from __future__ import annotations

@@ -78,9 +78,8 @@ class Placement:
             return [() for _ in workers], note
         usable = usable_cores()
         if self.spread and len(workers) <= len(usable):
-            first = (
-                next(_turn) if len(workers) < len(usable) else 0
-            )  # two pipelines should not meet on one core
+            # Two pipelines should not meet on one core
+            first = next(_turn) if len(workers) < len(usable) else 0
             return [(usable[(first + i) % len(usable)],) for i in range(len(workers))], ()
         return [
             self.cores.get(name) or self.cores.get(name.partition("/")[0], ()) for name in workers

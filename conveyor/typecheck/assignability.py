@@ -328,9 +328,8 @@ class _Relation:
                 callable_type_of_method(have, 1, carried, mine),
                 callable_type_of_method(want, 1, taken, theirs),
             )
-            return (
-                doubted(answer) if name == "__call__" else answer
-            )  # there a checker compares the names as well
+            # There a checker compares the names as well
+            return doubted(answer) if name == "__call__" else answer
         if not (have is ... or isinstance(have, property)) or not (
             want is ... or isinstance(want, property)
         ):

@@ -85,9 +85,8 @@ def callable_type_of(tp: object) -> CallableType | None:
     gives = args[1] if args else UNKNOWN
     if params is ...:
         return CallableType(None, 0, gives)
-    return (
-        CallableType(tuple(params), len(params), gives) if isinstance(args[0], list) else None
-    )  # else a ParamSpec
+    # Else a ParamSpec
+    return CallableType(tuple(params), len(params), gives) if isinstance(args[0], list) else None
 
 
 def callable_type_of_method(
@@ -128,9 +127,8 @@ def hint_of(function: FunctionType, name: str) -> object:
     if not isinstance(hint, type):
         try:
             hint = scope_of_function(function).evaluate(hint)
-        except (
-            Exception
-        ):  # NameError, SyntaxError, or whatever the evaluation of a string may raise
+        except Exception:
+            # NameError, SyntaxError, or whatever the evaluation of a string may raise
             return UNKNOWN
     if name == "return" and function.__code__.co_flags & inspect.CO_COROUTINE:
         return abc.Coroutine[Any, Any, hint]  # type: ignore[valid-type]  # made at run time

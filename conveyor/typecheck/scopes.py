@@ -76,9 +76,8 @@ def names_in(hint: object) -> Iterator[str]:
     """The names in the strings of an annotation."""
     text = hint.__forward_arg__ if isinstance(hint, ForwardRef) else hint
     if not isinstance(text, str):
-        parts = (
-            cast("list[object]", hint) if isinstance(hint, list) else get_args(hint)
-        )  # a list: of parameters
+        # A list: of parameters
+        parts = cast("list[object]", hint) if isinstance(hint, list) else get_args(hint)
         for part in parts:
             yield from names_in(part)
         return

@@ -148,9 +148,8 @@ def _signatures_of_job(job: Job[Any, Any]) -> Sequence[Signature]:
     if takes is not UNKNOWN and gives is not UNKNOWN:
         return (Signature(takes, gives),)
     signatures = signatures_of(job_of(job))
-    if (
-        attribute(type(job), "finish")[0] is not Job and gives is UNKNOWN
-    ):  # then it gives more than its process() does
+    # Then it gives more than its process() does
+    if attribute(type(job), "finish")[0] is not Job and gives is UNKNOWN:
         signatures = [Signature(found.takes, UNKNOWN) for found in signatures]
     if takes is not UNKNOWN:
         return [Signature(takes, found.gives) for found in signatures[:1]]

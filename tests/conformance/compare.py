@@ -223,9 +223,8 @@ class Recorded:
         """What the run and the replay of its recording differ in."""
         recording = Recording.read(self.path.read_bytes(), self.path.name)
         self.deaths += len(recording.crashes)
-        if (
-            streamed is not None and not real.error and not real.counts
-        ):  # a stream that was closed early
+        # A stream that was closed early
+        if streamed is not None and not real.error and not real.counts:
             return Outcome(real.outputs).difference(Outcome(replayed.outputs, error=replayed.error))
         if real.error:
             return real.difference(replayed)

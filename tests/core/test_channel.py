@@ -85,9 +85,8 @@ def test_a_zip_waits_for_the_end_of_all_lanes() -> None:
     zipped = ZipInlet([filled(), late])
 
     assert not zipped.pending()
-    assert (
-        not zipped.ended()
-    )  # but what is there has been taken away, so that its producer is not held up
+    # But what is there has been taken away, so that its producer is not held up
+    assert not zipped.ended()
     assert (late.queued(), zipped.left_over) == (0, 2)
     late.publish(1, [3], TAG)
     late.close(1)

@@ -208,9 +208,8 @@ def of_item(chain: Chain, item: Item) -> list[Item]:
 def of_item_in(part: Work | Nest | Tight, item: Item) -> list[Item]:
     if isinstance(part, Work):
         is_slice_job = max(part.times) == 1
-        return (
-            [] if is_slice_job and part.gives_up(item) else part.outputs(item)
-        )  # a flat-map had given its outputs before
+        # A flat-map had given its outputs before
+        return [] if is_slice_job and part.gives_up(item) else part.outputs(item)
     if isinstance(part, Tight):
         return [item]
     lanes = part.lanes if part.fork == "replicate" else part.lanes[:1]

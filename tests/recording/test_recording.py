@@ -86,9 +86,8 @@ class Written:
 
 
 NOTES = st.tuples(st.integers(0, 1), st.integers(0, 1), st.integers(1, 400))
-Step: TypeAlias = (
-    tuple[int, int, int] | int | None
-)  # a note; a frame, and how much of the first point stands behind it
+# A note; a frame, and how much of the first point stands behind it
+Step: TypeAlias = tuple[int, int, int] | int | None
 STEPS: st.SearchStrategy[list[Step]] = st.lists(
     st.one_of(NOTES, st.none(), st.integers(0, 500)), max_size=30
 )
@@ -419,9 +418,8 @@ def test_a_recording_is_small(path: Path) -> None:
     pool(Processor(double), Processor(double)).run(range(20_000), record=path)
     read = Recording.read(path.read_bytes(), "run.cvd")
     assert sum(map(len, read.decisions.values())) == 40_000
-    assert (
-        path.stat().st_size < 40_000 + 70_000
-    )  # the pipeline, and the input or its prints, are in there, too
+    # The pipeline, and the input or its prints, are in there, too
+    assert path.stat().st_size < 40_000 + 70_000
 
 
 def test_a_recording_survives_a_stage_that_decides_nothing(path: Path) -> None:

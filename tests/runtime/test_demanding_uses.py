@@ -57,9 +57,8 @@ def test_harm_done_by_pickling_is_named_and_never_silent(what: str, when: str, h
         text=True,
         timeout=HANGS_S,
     )
-    if (
-        WHERE[what, when] == PARENT and harm != "error"
-    ):  # it is the program itself that exits, or is killed
+    # It is the program itself that exits, or is killed
+    if WHERE[what, when] == PARENT and harm != "error":
         assert "SystemExit" in done.stdout if harm == "exit" else done.returncode == -signal.SIGKILL
         return
     assert "RunError" in done.stdout, done.stdout + done.stderr
@@ -93,9 +92,8 @@ def test_a_consumer_that_pauses_leaves_the_workers_asleep() -> None:
         before = busy()
         time.sleep(1)
         assert len(crew) == 2
-        assert (
-            busy() - before < 0.1
-        )  # of two seconds in all; a worker that looks again and again would take more
+        # Of two seconds in all; a worker that looks again and again would take more
+        assert busy() - before < 0.1
 
 
 def settled(busy: Callable[[], float]) -> bool:

@@ -177,9 +177,8 @@ class Maker:
 
     def end(self, join: str, width: int) -> Rows:
         rows: Rows = []
-        if (
-            width == 3 and join != "ordered" and self.random.random() < 0.5
-        ):  # two of the lanes first
+        # Two of the lanes first
+        if width == 3 and join != "ordered" and self.random.random() < 0.5:
             rows, width = [[Join(2), Pipe()]], 2
         if join == "zip":
             return [*rows, [Zip(width)], *([[self.stage()]] if self.random.random() < 0.6 else [])]

@@ -26,9 +26,8 @@ from tests.sim.random_runs import Pipelines, number_of
 
 pytestmark = pytest.mark.slow
 
-BLOCKS = (
-    100 if PROVE else 10
-)  # that pytest-xdist can share among processes, each within the time that a test has
+# That pytest-xdist can share among processes, each within the time that a test has
+BLOCKS = 100 if PROVE else 10
 NUMBERS = range(2000 if PROVE else 120)
 SEARCHES = range(500 if PROVE else 40)
 

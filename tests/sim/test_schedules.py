@@ -60,9 +60,8 @@ def test_so_does_that_of_a_run_in_which_a_worker_dies(
 
     assert_as_promised(chain, values, run)
     assert (list(again), again.schedule) == (list(run), run.schedule)
-    if (
-        "!" in run.schedule
-    ):  # else who was to die never came so far, and where its slices end was decided for nothing
+    # Else who was to die never came so far, and where its slices end was decided for nothing
+    if "!" in run.schedule:
         assert_same_run(again, run)
 
 

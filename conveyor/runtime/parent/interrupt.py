@@ -15,9 +15,8 @@ from typing import Final
 
 __all__ = ["Interrupt", "Interruptible"]
 
-NUMBER: Final = (
-    signal.SIGURG
-)  # ignored where no handler is set, so one that comes late does no harm
+# Ignored where no handler is set, so one that comes late does no harm
+NUMBER: Final = signal.SIGURG
 
 
 class Interrupt(BaseException):

@@ -92,9 +92,8 @@ class Remains:
             return CrashPoint(
                 None, f"emitted{tag.extra}" if is_copied else f"copied{copies}", given
             )
-        ahead = (
-            tag.upto - now.heads[tag.input]
-        )  # items of which all is out, and which are not committed
+        # Items of which all is out, and which are not committed
+        ahead = tag.upto - now.heads[tag.input]
         if ahead < 0 or (ahead == 0 and tag.extra == 0):
             return (
                 CrashPoint(done, "emitted", given)
@@ -103,9 +102,8 @@ class Remains:
             )
         if not isinstance(spec.inputs[tag.input], Leaf) and ahead:
             return CrashPoint(done, "emitted" if is_copied else f"copied{copies}", given)
-        if (
-            spec.parts
-        ):  # in the simulator each has a worker of its own, and it is the first that dies
+        # In the simulator each has a worker of its own, and it is the first that dies
+        if spec.parts:
             return CrashPoint(done + ahead - 1, "emitted", given)
         if tag.extra:
             return CrashPoint(

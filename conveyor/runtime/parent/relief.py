@@ -145,9 +145,8 @@ class Relief:
     def end(self) -> None:
         """Ends the thread, wherever it is; the calling thread has the turn for good."""
         self.interruptible.__exit__(None, None, None)
-        if (
-            not self.stop.is_ours()
-        ):  # a child that the source has forked: it has neither that thread nor its locks
+        # A child that the source has forked: it has neither that thread nor its locks
+        if not self.stop.is_ours():
             return
         self.over.set()
         self.wanted = True

@@ -113,9 +113,8 @@ class Stream(Generic[Out]):
         try:
             if self._run is not None and self._run.advance():
                 self._finish(self._run.source_error)
-        except (
-            StopIteration
-        ) as error:  # of a job or the source: here it would look like the end of the results
+        except StopIteration as error:
+            # Of a job or the source: here it would look like the end of the results
             self._end(failed=True, error=error)
             raise RuntimeError("a job or the source raised StopIteration") from error
         except BaseException as error:
@@ -162,9 +161,8 @@ class Stream(Generic[Out]):
             self._quietly = quietly
         self._halt.ask(why)
         with self._turn:
-            if (
-                not self._inside
-            ):  # else this is a signal handler, and what it came between ends the run
+            # Else this is a signal handler, and what it came between ends the run
+            if not self._inside:
                 self._end(failed=True)
 
     def __del__(self) -> None:

@@ -132,9 +132,8 @@ class SourceThread:
         self.consumer_wakeup: Wakeup = shared.consumer_wakeup
         self.poll = select.poll()
         self.poll.register(self.wakeup.read_fd, select.POLLIN)
-        self.lock = (
-            threading.RLock()
-        )  # a stream may be collected, and then stopped, anywhere, inside the lock too
+        # A stream may be collected, and then stopped, anywhere, inside the lock too
+        self.lock = threading.RLock()
         self.stopping = self.asleep = False
         self.inside_iterator = False
         self.error: BaseException | None = (
@@ -241,9 +240,8 @@ class SourceThread:
                 return
             self.stopping = True
         self.wakeup.notify()
-        if (
-            self.thread is not threading.current_thread() and self.thread.is_alive()
-        ):  # it may not have been started
+        # It may not have been started
+        if self.thread is not threading.current_thread() and self.thread.is_alive():
             self.thread.join(MOMENT_S)
             while self.thread.is_alive() and not self.inside_iterator:
                 self.thread.join(MOMENT_S)

@@ -1,6 +1,6 @@
 """The engine that runs pipelines on this machine, in worker processes.
 
-Knows: what may be chosen for it: a start method and a placement.  Must never know: who calls it.
+Knows: what may be chosen for it: a start method and a placement.  Must never know: its callers.
 """
 
 from __future__ import annotations

@@ -97,9 +97,8 @@ class Loop(Generic[Blob]):
                 if outlet.queued() and not outlet.fits(items, blob)
             ]
             return WaitReason(FOR_ROOM, self.mask(full), items)
-        if isinstance(request, ChooseLane) or (
-            not self.inlets and self.outlets
-        ):  # a source that idles waits for room, too
+        # A source that idles waits for room, too
+        if isinstance(request, ChooseLane) or (not self.inlets and self.outlets):
             return WaitReason(
                 FOR_ROOM, self.mask([outlet for outlet in self.outlets if outlet.queued()])
             )

@@ -68,9 +68,8 @@ class Worker:
                 flush()
             except Stopped:
                 raise
-            except (
-                BaseException
-            ) as error:  # an item's; or ours, or the system's, such as a full disk
+            except BaseException as error:
+                # An item's; or ours, or the system's, such as a full disk
                 self.fail_in_run(error)
                 link.wait_for_stop()
             block.done = number

@@ -349,8 +349,7 @@ def rebuilt(value: object, elements: list[object]) -> Iterator[set[object] | fro
     for size in TABLES:
         fillers = [(SALT, number) for number in range(size)]
         made: set[object] = {*elements, *fillers}
-        for filler in (
-            fillers
-        ):  # one by one: difference_update makes a table as small as can be of what is left
+        # One by one: difference_update makes a table as small as can be of what is left
+        for filler in fillers:
             made.discard(filler)
         yield made

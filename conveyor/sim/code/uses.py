@@ -88,7 +88,7 @@ class Place(NamedTuple):
 
 
 class Uses:
-    """Of the names in a function's code."""
+    """How the code of a function uses each of its names."""
 
     def __init__(self, code: CodeType) -> None:
         used: set[str] = set()

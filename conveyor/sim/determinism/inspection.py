@@ -179,7 +179,7 @@ class PerturbedPair(NamedTuple):
         return one.result
 
     def iterated(self, item: object) -> object:
-        """The same for a job that gives several results, when they are taken."""
+        """Inspects a job that gives several results, as they are taken."""
         copy = copied(item)
         results = self.job(item)
         return (

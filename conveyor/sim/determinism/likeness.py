@@ -160,9 +160,8 @@ def form_of(value: object) -> Form:
         return kind, value
     try:
         return Forms().of(value)
-    except (
-        Exception
-    ) as error:  # a graph too deep, or an object that does not let itself be looked at
+    except Exception as error:
+        # A graph too deep, or an object that does not let itself be looked at
         pass_on(error)
         return name_of(kind), plain_repr(value)
 

@@ -101,7 +101,7 @@ class PreparedPipeline:
         ]
 
     def with_capacity(self, channel: int, capacity: int) -> PreparedPipeline:
-        """The same pipeline with another capacity of one of its channels."""
+        """A copy of the pipeline in which one of its channels has another capacity."""
         channels = list(self.topology.channels)
         channels[channel] = replace(channels[channel], capacity=capacity)
         return PreparedPipeline(

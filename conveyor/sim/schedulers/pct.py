@@ -39,9 +39,8 @@ class Priorities(Scheduler):
     def pick(self, point: str, ordinal: int, options: Sequence[int]) -> int:
         chosen = max(options, key=lambda option: self.of(point, option))
         if self.at in self.changes:
-            self.priority[point, chosen] = (
-                -1.0 - self.at
-            )  # below all, and below those that were lowered before
+            # Below all, and below those that were lowered before
+            self.priority[point, chosen] = -1.0 - self.at
         self.at += 1
         return chosen
 

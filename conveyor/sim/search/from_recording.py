@@ -51,7 +51,7 @@ def simulator_for(
 
 
 def follow(simulator: Simulator, recording: Recording) -> Attempt:
-    """The same with a simulator that is there."""
+    """Does a recorded run again with a simulator that is made already."""
     recording.check(simulator.pipeline.topology)
     recording.check_items(as_given(simulator.items))
     scheduler = ReplayRecording(recording)

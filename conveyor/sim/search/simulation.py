@@ -192,9 +192,8 @@ class Simulator:
         if world.inspection is not None and world.inspection.error is not None:
             error = world.inspection.error
         attempt = Attempt(world, error)
-        if (
-            left is not None and len(attempt.outputs) >= left
-        ):  # what would have come later never came
+        # What would have come later never came
+        if left is not None and len(attempt.outputs) >= left:
             attempt.error = None
             del attempt.outputs[left:]
         return attempt
@@ -210,7 +209,7 @@ class Simulator:
         return Deadlock("\n".join([circle.describe(world.waiting.states()), *map(str, cured)]))
 
     def repeat(self, attempt: Attempt) -> Attempt:
-        """The same schedule once more, every job of it."""
+        """Runs the same schedule once more, with every job called again."""
         self.second.snapshots.clear()
         return self.finished(self.second, ReplayLog(attempt.log), self.crash_plans_of(attempt))
 
@@ -224,7 +223,7 @@ class Simulator:
         return [crash_plan.renewed() for crash_plan in attempt.crash_plans]
 
     def traced(self, attempt: Attempt, *, perturbed: bool = False) -> tuple[Attempt, Trace]:
-        """The same schedule once more, and what happens in it, step by step."""
+        """Runs the same schedule once more, and tells what happens in it, step by step."""
         tracer = Tracer()
         world = World(
             self.pipeline, self.items, tracer, Inspection(perturbed=True) if perturbed else None

@@ -164,9 +164,8 @@ def test_the_working_directory_may_go_while_a_pipeline_runs(
 ) -> None:
     (tmp_path / "gone").mkdir()
 
-    assert (
-        run(GONE, start_method, cwd=tmp_path / "gone") == "True\n[True]\n"
-    )  # a directory that has no name is one all the same
+    # A directory that has no name is one all the same
+    assert run(GONE, start_method, cwd=tmp_path / "gone") == "True\n[True]\n"
 
 
 TEMPORARY = """
