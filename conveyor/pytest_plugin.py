@@ -248,7 +248,7 @@ def explored(
 
 
 def asks(item: pytest.Function) -> bool:
-    """Does the test ask for simulations itself, and not only a fixture that it shares with others?"""
+    """Does the test ask for simulations itself, and not only by a fixture that it shares?"""
     test: Callable[..., object] = item.obj  # which keeps the signature of the test (`explored`)
     return (
         item.get_closest_marker("explore") is not None or "simulate" in signature(test).parameters

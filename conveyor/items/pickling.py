@@ -16,6 +16,7 @@ Rule 4.  What belongs to this library is called by a name of `conveyor.pickles`,
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import io
 import linecache
@@ -257,9 +258,19 @@ def reduce_weak(weak: Any) -> Reduced:
     return type(weak), (dict(weak.items()),)
 
 
+def reduce_manager(manager: Any) -> Reduced:
+    """What decorates a function makes a manager of its kind for each call, and is never entered."""
+    if not hasattr(manager, "func"):  # it was entered, and its generator is under way
+        return object.__reduce_ex__(manager, PROTOCOL)
+    return type(manager), (manager.func, manager.args, manager.kwds)
+
+
+MANAGER: Final[type[Any]] = getattr(contextlib, "_GeneratorContextManager")  # noqa: B009  # there is no public way
+
 REDUCED: Final[dict[type[Any], Callable[[Any], Reduced]]] = {
     CodeType: reduce_code,
     ContextVar: reduce_variable,
+    MANAGER: reduce_manager,
     weakref.WeakKeyDictionary: reduce_weak,
     weakref.WeakValueDictionary: reduce_weak,
 }

@@ -7,6 +7,7 @@ Run with the name of a group; prints one line for each that is not right, and "d
 from __future__ import annotations
 
 import abc
+import contextlib
 import contextvars
 import functools
 import http.client
@@ -18,7 +19,7 @@ import traceback
 import typing
 import weakref
 import xml.dom.minidom
-from collections.abc import Callable
+from collections.abc import Callable, Generator
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
 from datetime import timedelta
@@ -258,6 +259,20 @@ def tripled(number: int) -> int:
     return 3 * number
 
 
+@contextlib.contextmanager
+def at_level(level: int) -> Generator[None]:
+    before = LEVEL.set(level)
+    try:
+        yield
+    finally:
+        LEVEL.reset(before)
+
+
+@at_level(9)
+def levelled(number: int) -> tuple[int, int]:
+    return number, LEVEL.get()
+
+
 class Missing:
     def __reduce__(self) -> str:
         return "MISSING"
@@ -290,6 +305,9 @@ def wrappers(check: Callable[[str, object, object], None]) -> None:
         Pipeline[int]().add(Processor(lambda _: squared.cache_info().currsize)).run([3]),
         [0],
     )
+    for how in ("run", "simulate"):
+        found = list(getattr(Pipeline[int]().add(Processor(levelled)), how)([1, 2]))
+        check(f"in a context, {how}", found, [(1, 9), (2, 9)])
     check("method", Pipeline[int]().add(Processor(Methods(1).added)).run([3]), [4])
     check(
         "item",
