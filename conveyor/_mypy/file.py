@@ -254,10 +254,14 @@ def names_in(tree: MypyFile) -> Names | None:
 
 
 def text_of(name: Expression) -> str:
-    """A variable as it is written, where it is only names and dots."""
+    """A variable as it is written, where it is only names and dots.
+
+    To mypy a variable that several `with` statements bind is a new one for each, whose names it
+    tells apart by quotes behind them.
+    """
     if isinstance(name, MemberExpr):
         return f"{text_of(name.expr)}.{name.name}"
-    return name.name if isinstance(name, NameExpr) else "?"
+    return name.name.rstrip("'") if isinstance(name, NameExpr) else "?"
 
 
 def row_name(root: NameExpr | MemberExpr) -> MemberExpr:

@@ -491,3 +491,15 @@ def in_the_simulated_world_undeclared(lines: list[str]) -> None:
     assert pl.explore(lines, in_order, strategy="pct", seed=4).outputs
     assert pl.simulate(lines)
     assert pl.count(lines)
+
+
+def in_several_with_statements(flag: bool) -> None:
+    with Pipeline[str]() as pl:
+        pl.add(Processor(parse))
+        pl.add(Processor(half))
+        pl.run(["1"])
+    with Pipeline[int]() as pl:
+        if flag:
+            pl.add(Filter(bool))
+        pl.add(Processor(half))
+        pl.run([1])

@@ -498,3 +498,16 @@ def recorded(lines: list[str], numbers: list[int]) -> None:
         pl.explore(numbers, start="run.cvd")  # mistake 79
         pl.add(ReplicatingFork(2))
         pl.stream(lines, record="run.cvd")  # mistake 80
+
+
+def in_several_with_statements(lines: list[str], numbers: list[int]) -> None:
+    with Pipeline[str]() as pl:
+        pl.add(Processor(parse))
+        pl.add(Processor(parse))  # mistake 81
+    with Pipeline[str]() as pl:
+        pl.add(ReplicatingFork(2))
+        pl.add(Join(3))  # mistake 82
+    with Pipeline[str]() as pl:
+        pl.add(Processor(parse))
+        pl.run(lines)
+        pl.run(numbers)  # mistake 83
