@@ -500,7 +500,7 @@ def recorded(lines: list[str], numbers: list[int]) -> None:
         pl.stream(lines, record="run.cvd")  # mistake 80
 
 
-def in_several_with_statements(lines: list[str], numbers: list[int]) -> None:
+def in_several_with_statements(lines: list[str]) -> None:
     with Pipeline[str]() as pl:
         pl.add(Processor(parse))
         pl.add(Processor(parse))  # mistake 81
@@ -509,5 +509,5 @@ def in_several_with_statements(lines: list[str], numbers: list[int]) -> None:
         pl.add(Join(3))  # mistake 82
     with Pipeline[str]() as pl:
         pl.add(Processor(parse))
-        pl.run(lines)
-        pl.run(numbers)  # mistake 83
+        text: str = pl.run(lines)[0]  # mistake 83
+        print(text)
