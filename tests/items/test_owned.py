@@ -7,7 +7,7 @@ import pickle
 import sys
 import threading
 import types
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from typing import Any
@@ -82,7 +82,7 @@ class Keeper:
         return next(self.kept)
 
     def on_the_stack_of_a_generator(self, item: int) -> object:
-        def each() -> Any:
+        def each() -> Generator[object, None, tuple[object, None]]:
             made = {"a": item}
             return made, (yield made)
 
@@ -134,7 +134,11 @@ class Keeper:
 
     def default(self, item: int) -> object:
         made = [item]
-        self.kept = lambda made=made: made
+
+        def keep(made: object = made) -> object:
+            return made
+
+        self.kept = keep
         return made
 
     def bound(self, item: int) -> object:
@@ -143,9 +147,9 @@ class Keeper:
         return made
 
     def global_name(self, item: int) -> object:
-        global GIVEN
-        GIVEN = [item]
-        return GIVEN
+        global known_to_the_module
+        known_to_the_module = [item]
+        return known_to_the_module
 
     def part(self, item: int) -> object:
         made = [item]
@@ -160,7 +164,7 @@ class Keeper:
         return made
 
 
-GIVEN: list[int] = []
+known_to_the_module: list[int] = []
 AWAITED: list[Any] = []
 WAYS = [name for name in vars(Keeper) if not name.startswith("_")]
 

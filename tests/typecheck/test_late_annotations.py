@@ -132,7 +132,10 @@ def test_annotations_that_raise_are_none_at_all() -> None:
 
 @given(st.sampled_from([int, "int", list[int], dict[str, int], None]))
 def test_a_hint_is_the_same_as_itself_and_as_its_copy(hint: object) -> None:
-    function = cast("FunctionType", lambda item: item)
+    def job(item: object) -> object:
+        return item
+
+    function = cast("FunctionType", job)
     function.__annotations__ = {"item": hint}
 
     assert same_hint(annotations_of(function)["item"], hint)
