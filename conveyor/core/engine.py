@@ -38,7 +38,11 @@ class StopToken(Protocol):
     error: ConveyorError | None
     wake: Callable[[], None]
     at_fork: Callable[[], None]
-    busy: bool
+
+    @property
+    def busy(self) -> bool:
+        """Is a thread inside the run, or may one be in a moment?"""
+        ...
 
     def check(self) -> None:
         """Raises `error` if the run is to end."""

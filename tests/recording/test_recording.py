@@ -644,9 +644,8 @@ def test_conform_accepts_pipes_that_waited_for_one_another(
         circle().replay(range(50), path)
     assert str(replayed.value).startswith(str(real.value))
 
-    monkeypatch.setattr(
-        simulation, "cures", None
-    )  # with more room jobs would be given what never was in the run
+    # With more room jobs would be given what never was in the run.
+    monkeypatch.setattr(simulation, "sufficient_capacities", None)
     assert main(["conform", str(path)]) == 0
 
 

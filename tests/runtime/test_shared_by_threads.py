@@ -14,6 +14,8 @@ import pytest
 
 from conveyor import Processor
 from conveyor.errors import LifecycleError
+from conveyor.runtime.parent import halt
+from conveyor.runtime.parent.halt import Halt
 from tests.helpers import (
     HANGS_S,
     PATIENCE_S,
@@ -22,6 +24,7 @@ from tests.helpers import (
     environment,
     eventually,
     pipeline,
+    run_script,
 )
 from tests.jobs import double
 
@@ -126,3 +129,31 @@ def test_a_program_that_ends_while_a_daemon_thread_runs_says_nothing(
     assert (done.returncode, done.stderr) == (0, "")
     assert len(done.stdout.split()) >= 2
     eventually(lambda: not any(psutil.pid_exists(int(pid)) for pid in done.stdout.split()))
+
+
+@pytest.mark.parametrize("start_method", ["forkserver", "spawn"])
+def test_threads_that_begin_at_once_start_one_resource_tracker(start_method: str) -> None:
+    assert run_script(SCRIPTS / "trackers.py", start_method) == ["1"]
+
+
+def test_while_a_program_ends_a_daemon_thread_is_busy_between_two_results_too(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Else its workers would be taken from under it as it asks for the next one."""
+    halts: list[Halt] = []
+    begun, may_end = threading.Event(), threading.Event()
+
+    def take_results() -> None:
+        halts.append(Halt())
+        begun.set()
+        may_end.wait(HANGS_S)
+
+    taker = threading.Thread(target=take_results, daemon=True)
+    taker.start()
+    begun.wait(HANGS_S)
+    assert not halts[0].busy
+    monkeypatch.setattr(halt, "program_ends", lambda: True)
+    assert halts[0].busy
+    may_end.set()
+    taker.join(HANGS_S)
+    assert not halts[0].busy

@@ -116,6 +116,7 @@ def test_what_a_job_raises_fails_the_test() -> None:
         it()
 
 
+@pytest.mark.processes
 def test_hypothesis_need_not_be_there_for_the_rest() -> None:
     lines = [
         "import sys; sys.modules['hypothesis'] = None",

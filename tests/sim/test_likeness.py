@@ -216,3 +216,17 @@ def test_a_change_is_seen_at_a_glance(thing: Any, change: Any) -> None:
     assert glance(thing) == before
     change()
     assert glance(thing) != before
+
+
+class RefusesToBeAKey:
+    def __hash__(self) -> int:
+        raise ValueError("no key")
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, RefusesToBeAKey)
+
+
+def test_an_item_whose_hash_raises_whatever_it_likes_can_be_searched() -> None:
+    pl = Pipeline[RefusesToBeAKey]().add(Processor(lambda item: [item]))
+    found = pl.explore([RefusesToBeAKey(), RefusesToBeAKey()], lambda run: len(run) == 2)
+    assert found.failure is None

@@ -29,6 +29,16 @@ def _nothing() -> None:
     """Where there is nothing to be done."""
 
 
+def program_ends() -> bool:
+    """Has the program's main thread come to its end?"""
+    return not threading.main_thread().is_alive()
+
+
+def others() -> set[int | None]:
+    """The threads that are alive, by their identifiers, without the one that asks."""
+    return {thread.ident for thread in threading.enumerate()} - {threading.get_ident()}
+
+
 class Halt:
     """The stop request of one run: made by any thread, looked at by the thread that runs.
 
@@ -46,9 +56,18 @@ class Halt:
         self.at_fork: Callable[[], None] = _nothing  # in the child
         self.owner = os.getpid()
         self.thread = threading.get_ident()
-        self.busy = False  # is a thread inside the run, or inside next() of its stream?
+        self.inside = False  # is a thread inside the run, or inside next() of its stream?
         self.over = threading.Event()
         _under_way.add(self)
+
+    @property
+    def busy(self) -> bool:
+        """Is a thread inside the run, or may one be in a moment?
+
+        While the program ends, a daemon thread that takes results goes on until the interpreter
+        is gone: between two results, too, nothing is to be taken from under it.
+        """
+        return self.inside or (program_ends() and self.thread in others())
 
     def ask(self, error: ConveyorError) -> None:
         """From now on `check` raises this error."""

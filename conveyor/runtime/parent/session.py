@@ -133,7 +133,7 @@ class Session:
         with Deferral():
             try:
                 self.begin(halt)
-                halt.busy = True
+                halt.inside = True
                 deployment = self.warm_deployment(compile_for, engine)
                 halt.check()
                 result = interruptible(

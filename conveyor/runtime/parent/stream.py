@@ -76,7 +76,7 @@ class Stream(Generic[Out]):
         """The next result, from the workers."""
         self._take_turn()
         try:
-            self._inside = self._halt.busy = True
+            self._inside = self._halt.inside = True
             self._reader = threading.get_ident()
             while not self._results:
                 if self._run is None:
@@ -84,7 +84,7 @@ class Stream(Generic[Out]):
                 self._advance()
             return self._results.popleft()
         finally:
-            self._inside = self._halt.busy = False
+            self._inside = self._halt.inside = False
             self._turn.release()
 
     def _take_turn(self) -> None:

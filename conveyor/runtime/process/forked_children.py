@@ -13,13 +13,12 @@ import inspect
 import os
 import sys
 import traceback
-from pathlib import Path
 from types import CodeType, FrameType, TracebackType
 from typing import Any, Final, NoReturn, TypeAlias
 
 __all__ = ["end_children_of_jobs", "is_a_worker"]
 
-LIBRARY: Final = str(Path(__file__).parents[1]) + os.sep
+LIBRARY: Final = os.path.join(next(iter(sys.modules["conveyor"].__path__)), "")
 ENDED_WELL: Final = (StopIteration, GeneratorExit)  # of a generator: no errors
 
 Raised: TypeAlias = tuple[type[BaseException], BaseException, TracebackType | None]

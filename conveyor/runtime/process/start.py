@@ -21,7 +21,6 @@ import subprocess
 import sys
 import threading
 from multiprocessing import resource_tracker, util
-from pathlib import Path
 from typing import Final, Literal, cast
 
 from conveyor.errors import TopologyError
@@ -50,7 +49,8 @@ HASH_SEED: Final = "PYTHONHASHSEED"
 PRELOAD: Final = ("conveyor.runtime.worker.worker", "conveyor.pipeline", "cloudpickle")
 ATTEMPTS: Final = 3  # to start a process, if the fork server is killed meanwhile
 GLANCE_S: Final = 0.05
-HERE: Final = str(Path(__file__).parents[2])  # the library itself, wherever the program has it from
+# What has the library in it, wherever the program has that from.
+HERE: Final = os.path.dirname(next(iter(sys.modules["conveyor"].__path__)))
 REAP_S: Final = 0.3
 
 
@@ -320,12 +320,32 @@ def interpreter(code: str, fd: int, stdin: int | None = None) -> int:
     return process.pid
 
 
+class _Tracking:
+    """Held while the resource tracker is started."""
+
+    lock = threading.Lock()
+
+    @classmethod
+    def renew(cls) -> None:
+        """In a process that was forked: a thread that it has not got may hold its copy."""
+        cls.lock = threading.Lock()
+
+
+os.register_at_fork(after_in_child=_Tracking.renew)
+
+
 def _track_names() -> None:
     """Starts multiprocessing's resource tracker, if it is not running: what a job shares is to
     outlive its worker.
 
-    multiprocessing would let it look for modules in the working directory.
+    multiprocessing would let it look for modules in the working directory.  Threads whose runs
+    begin at the same moment start one together.
     """
+    with _Tracking.lock:
+        _start_tracker()
+
+
+def _start_tracker() -> None:
     tracker: object = resource_tracker._resource_tracker  # pyright: ignore[reportPrivateUsage]  # it has no public name
     if getattr(tracker, "_fd", None) is not None:
         resource_tracker.ensure_running()

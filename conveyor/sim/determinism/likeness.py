@@ -110,9 +110,11 @@ class Outputs(tuple[Out, ...]):
 
 
 def has_hash(value: object) -> bool:
+    """Can the value be a key?  A `__hash__` of a user's class may raise anything."""
     try:
         hash(value)
-    except TypeError:
+    except Exception as error:
+        pass_on(error)
         return False
     return True
 
@@ -128,7 +130,7 @@ def is_steady(value: object) -> bool:
         return all(map(is_steady, cast("Iterable[object]", value)))
     if is_dataclass(value):
         return all(map(is_steady, compared(value)))
-    return is_itself(value)
+    return is_itself(value) and has_hash(value)
 
 
 def has_own_hash(kind: Any) -> bool:
@@ -201,7 +203,7 @@ class Forms:
             return value.name
         if is_dataclass(value) and "__eq__" in vars(kind):
             return tuple(map(self.of, compared(value)))
-        if has_own_hash(kind) and is_itself(value):
+        if has_own_hash(kind) and is_itself(value) and has_hash(value):
             return value
         return self.kept(value)
 

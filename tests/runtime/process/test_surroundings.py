@@ -17,6 +17,7 @@ from conveyor import Processor
 from conveyor.errors import PoisonItem, WorkerCrashed
 from tests.helpers import (
     HANGS_S,
+    ROOT,
     SCRIPTS,
     environment,
     pipeline,
@@ -311,3 +312,31 @@ def test_too_few_processes_are_an_error_that_says_so(monkeypatch: pytest.MonkeyP
         WorkerCrashed, match=f"no worker could be started .* {os.strerror(errno.EAGAIN)}"
     ):
         pipeline("fork").add(Processor(len)).run(["a"])
+
+
+@pytest.mark.parametrize("start_method", ["forkserver", "spawn"])
+def test_a_worker_has_the_library_from_where_the_program_had_it(
+    start_method: str, tmp_path: Path
+) -> None:
+    """Also if it is not there any more on the program's path; nothing of it is installed here."""
+    (tmp_path / "conveyor").symlink_to(ROOT / "conveyor")
+    installed = [path for path in sys.path if path.endswith("site-packages")]
+    lines = [
+        "import sys",
+        f"sys.path[:0] = [{str(tmp_path)!r}, *{installed!r}]",
+        "from conveyor import Pipeline, Processor",
+        f"sys.path.remove({str(tmp_path)!r})",
+        "print(Pipeline[int]().add(Processor(lambda number: number + 1)).run([1]))",
+    ]
+    (tmp_path / "elsewhere").mkdir()
+    variables = environment(start_method)
+    del variables["PYTHONPATH"]
+    done = subprocess.run(
+        [sys.executable, "-S", "-c", "\n".join(lines)],
+        env=variables,
+        cwd=tmp_path / "elsewhere",
+        capture_output=True,
+        text=True,
+        timeout=HANGS_S,
+    )
+    assert (done.returncode, done.stdout, done.stderr) == (0, "[2]\n", "")
