@@ -21,7 +21,9 @@ RUNS   := 3
 demo: $(USE)
 	$(BIN)/python examples/stdlib_survey.py
 
+# Compiled once: else each of the thousand interpreters that the tests start would do it, where bytecode is not kept.
 test: $(DEV)
+	$(BIN)/python -m compileall -q conveyor
 	$(BIN)/python $(PYTEST) $(TESTS)
 
 # The inner loop; what is left out starts processes, or is a search over very many schedules.
@@ -45,6 +47,7 @@ pythons: $(BIN)/python
 
 # The suite 20 times while every core is busy with something else; shorter: make test-stress STRESS='--times 3 tests/core'
 test-stress: $(DEV)
+	$(BIN)/python -m compileall -q conveyor
 	$(BIN)/python tools/stress_suite.py $(STRESS)
 
 # The proof of the simulator in full: every single step of more topologies, more real runs; some minutes.
