@@ -178,6 +178,25 @@ def test_every_folder_says_what_is_in_it_and_what_to_read_first() -> None:
     assert not [m for m, head in heads.items() if "Start with" not in " ".join(head.split())]
 
 
+GENERATED = {"_rows.pyi", "signatures.pyi"}
+
+
+def test_a_file_is_read_in_one_sitting() -> None:
+    files = [path for path in (ROOT / "conveyor").rglob("*.py*") if path.suffix in (".py", ".pyi")]
+    long = [path for path in files if len(path.read_text("utf-8").splitlines()) > 400]
+    assert not {path.name for path in long} - GENERATED
+
+
+def test_a_function_fits_on_a_screen() -> None:
+    functions = {
+        f"{module}:{node.name}": (node.end_lineno or 0) - node.lineno + 1
+        for module, tree in TREES.items()
+        for node in ast.walk(tree)
+        if isinstance(node, ast.FunctionDef)
+    }
+    assert not [name for name, lines in functions.items() if lines > 50]
+
+
 def test_few_files_stand_beside_the_folders() -> None:
     assert len([m for m in TREES if m.count(".") == 1 and PATHS[m].name != "__init__.py"]) <= 14
 

@@ -29,7 +29,8 @@ from conveyor.sim.schedulers.random import RandomWalk
 from conveyor.sim.schedulers.replay import ReplaySchedule
 from conveyor.sim.schedulers.scheduler import Scheduler
 from conveyor.sim.schedulers.urw import UniformWalk
-from conveyor.sim.search.exploration import Exploration, Search, explore, stores_of, with_fewer
+from conveyor.sim.search.exploration import Exploration, Search, stores_of, with_fewer
+from conveyor.sim.search.fault_plans import explore
 from conveyor.sim.search.from_recording import follow, followed
 from conveyor.sim.search.options import STRATEGIES, SearchOptions, Strategy, check_type
 from conveyor.sim.search.simulation import Simulation, Simulator

@@ -26,9 +26,9 @@ from conveyor.sim.search.exploration import (
     CrashPlans,
     Exploration,
     Search,
-    explore,
     left_by_another,
 )
+from conveyor.sim.search.fault_plans import explore
 from conveyor.sim.search.nondeterminism import find_nondeterminism
 from conveyor.sim.search.options import Strategy, check_bounds
 from conveyor.sim.search.simulation import Attempt, Simulation, Simulator
