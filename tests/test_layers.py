@@ -19,7 +19,7 @@ ROOT = Path(__file__).resolve().parents[1]
 # Folders, and the files beside them; each imports only from those before it and from files of its
 # own.
 LAYERS = (
-    "errors pickles report signatures",
+    "errors pickles report signal_handlers signatures",
     "stages",
     "items",
     "typecheck",
@@ -68,7 +68,7 @@ PATHS = {module_name(path): path for path in sorted((ROOT / "conveyor").rglob("*
 TREES = {module: ast.parse(path.read_bytes(), str(path)) for module, path in PATHS.items()}
 # Beside the library, not in it: what mypy loads.
 PLUGIN = {m for m in TREES if m.startswith(("conveyor.mypy_", "conveyor._mypy"))}
-SHELLS = ("_builder", "pipeline", "pytest_plugin", "runtime", "sim", "conform", "__main__")
+SHELLS = "signal_handlers _builder pipeline pytest_plugin runtime sim conform __main__".split()
 CORE = [m for m in TREES if m != "conveyor" and m not in PLUGIN and m.split(".")[1] not in SHELLS]
 
 
@@ -243,16 +243,13 @@ def test_the_core_iterates_over_no_set() -> None:
 
 def test_the_simulator_knows_no_processes_and_no_clock() -> None:
     assert not {
-        module
-        for module in users(CONCURRENCY - {"signal"} | {"time"})
-        if module.startswith("conveyor.sim")
+        module for module in users(CONCURRENCY | {"time"}) if module.startswith("conveyor.sim")
     }
 
 
-def test_signals_are_known_to_one_file_of_the_simulator() -> None:
-    assert {module for module in users({"signal"}) if module.startswith("conveyor.sim")} == {
-        "conveyor.sim.interruption"
-    }
+def test_signals_are_known_to_one_file_beside_the_real_world() -> None:
+    known = {module for module in users({"signal"}) if not module.startswith("conveyor.runtime")}
+    assert known == {"conveyor.signal_handlers"}
 
 
 def test_chance_lives_in_one_file_of_the_simulator() -> None:

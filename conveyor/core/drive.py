@@ -16,7 +16,6 @@ Rule 6.  Counts are noted before a piece goes out (`journal`); the state of a pr
 from __future__ import annotations
 
 from collections.abc import Generator, Sequence
-from dataclasses import dataclass
 from typing import Final, Generic, NamedTuple, Protocol, TypeAlias
 
 from typing_extensions import TypeVar
@@ -59,8 +58,7 @@ class Cut(Protocol):
     def n(self) -> int: ...
 
 
-@dataclass(frozen=True, slots=True)
-class DriveSpec(Generic[Blob]):
+class DriveSpec(NamedTuple, Generic[Blob]):
     """What a drive loop steps: a node, what it reads, and the outlets of its route's leaves, in
     their order.
 

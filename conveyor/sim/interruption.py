@@ -13,14 +13,11 @@ that a job installs for itself is the job's own matter.
 from __future__ import annotations
 
 import dis
-import signal
-from functools import partial
-from inspect import unwrap
-from types import CodeType, FunctionType, MethodType
+from types import CodeType
 from typing import Final
 
 from conveyor.errors import ConveyorError
-from conveyor.typecheck.members import attribute
+from conveyor.signal_handlers import codes_of_handlers
 
 __all__ = ["is_final", "look_for_handlers", "pass_on"]
 
@@ -41,26 +38,7 @@ HANDLERS: Final = Handlers()
 
 def look_for_handlers() -> None:
     """Remembers which functions handle signals now; called before any job is."""
-    handler_of = unwrap(
-        signal.getsignal
-    )  # without a look for the name of each number, at a twentieth of the cost
-    found = (code_of(handler_of(number)) for number in range(1, signal.NSIG))
-    HANDLERS.codes = frozenset(code for code in found if code is not None)
-
-
-def code_of(handler: object) -> CodeType | None:
-    """The code that runs when a handler is called; None if it is not written in Python.
-
-    >>> code_of(partial(lambda number, frame: None)) is None
-    False
-    >>> code_of(signal.default_int_handler) is None
-    True
-    """
-    while isinstance(handler, partial | MethodType):
-        handler = handler.func if isinstance(handler, partial) else handler.__func__
-    if not isinstance(handler, FunctionType):
-        _, handler = attribute(type(handler), "__call__")
-    return handler.__code__ if isinstance(handler, FunctionType) else None
+    HANDLERS.codes = codes_of_handlers()
 
 
 def pass_on(error: BaseException) -> None:

@@ -12,24 +12,17 @@ import os
 import signal
 import threading
 from collections.abc import Callable
-from functools import partial
-from importlib import import_module
-from types import CodeType, FrameType, FunctionType, MethodType, TracebackType
-from typing import Final, TypeAlias
+from types import FrameType, TracebackType
+from typing import TypeAlias
 
 from typing_extensions import TypeVar
+
+from conveyor.signal_handlers import SIGNALS, code_of, codes_of_handlers, handler_of
 
 __all__ = ["Deferral", "deliver", "interruptible", "is_of_a_handler"]
 
 T = TypeVar("T")
 Handler: TypeAlias = Callable[[int, FrameType | None], object]
-
-# Without a look for the member of an enumeration: all signals are asked for, several times a run.
-handler_of: Final[Callable[[int], object]] = getattr(
-    import_module("_signal"), "getsignal", signal.getsignal
-)
-
-SIGNALS: Final = tuple(sorted(signal.valid_signals() - {signal.SIGKILL, signal.SIGSTOP}))
 
 
 class State:
@@ -120,12 +113,8 @@ def is_of_a_handler(error: BaseException) -> bool:
 
     It may be of any type, so only its traceback tells.
     """
-    handlers = [handler for _, handler in state.kept] + [
-        signal.getsignal(number) for number in SIGNALS
-    ]
-    codes = {code for handler in handlers if (code := _code_of(handler)) is not None} - {
-        note.__code__
-    }
+    put_off = {code_of(handler) for _, handler in state.kept}
+    codes = (codes_of_handlers() | put_off) - {note.__code__}
     trace = error.__traceback__
     while trace is not None:
         if trace.tb_frame.f_code in codes:
@@ -176,7 +165,7 @@ def _call_handlers() -> None:
     """Calls the handlers of what has arrived, all of them even if some raise."""
     if state.arrived:
         number = state.arrived.pop(0)
-        handler = dict(state.kept).get(number) or signal.getsignal(number)
+        handler = dict(state.kept).get(number) or handler_of(number)
         try:
             if callable(handler):
                 handler(number, inspect.currentframe())
@@ -189,18 +178,6 @@ def _forget() -> None:
     state.arrived.clear()
     state.depth = 0
     _put_back()
-
-
-def _code_of(handler: object) -> CodeType | None:
-    while isinstance(handler, partial):
-        handler = handler.func
-    called = (
-        handler
-        if isinstance(handler, FunctionType | MethodType)
-        else getattr(handler, "__call__", handler)  # noqa: B004
-    )
-    code = getattr(called, "__code__", None)  # a method has that of its function
-    return code if isinstance(code, CodeType) else None
 
 
 os.register_at_fork(after_in_child=_forget)

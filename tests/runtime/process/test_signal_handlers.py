@@ -16,12 +16,11 @@ import pytest
 from conveyor import Processor
 from conveyor.errors import NotPicklable
 from conveyor.runtime.process.deferral import (
-    SIGNALS,
     Deferral,
     deliver,
-    handler_of,
     interruptible,
 )
+from conveyor.signal_handlers import SIGNALS, handler_of
 from tests.helpers import PROVE, SCRIPTS, START_METHODS, pipeline, run_script
 
 MOMENTS = {"fork": 20, "forkserver": 20, "spawn": 3}
