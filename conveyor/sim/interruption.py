@@ -6,7 +6,7 @@ schedules.
 
 The interpreter raises such an exception wherever it happens to be, and that is inside a job in most
 cases.  It is no failure of that job, of a schedule or of a check, so it is never counted, retried
-or made smaller: it ends the call that simulates. Only the main thread runs handlers.  A handler
+or made smaller: it ends the call that simulates.  Only the main thread runs handlers.  A handler
 that a job installs for itself is the job's own matter.
 """
 

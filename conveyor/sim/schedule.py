@@ -1,7 +1,7 @@
 """A schedule: what was decided otherwise than by default, as text that survives an edit elsewhere.
 
-This file knows names of decision points, and how they are written.  It must never know how is
-decided, or what a pipeline does.
+This file knows names of decision points, and how they are written.  It must never know how a
+decision is taken, or what a pipeline does.
 
 Rule 1.  A decision is named by its point and its ordinal there, never by its place in the run;
          where a schedule says nothing the default is taken.  So it stays short, shrinks by leaving

@@ -49,9 +49,8 @@ SEED: Final = 20_261_127
 SALT: Final = "another seed"
 
 CLOCKS: Final = frozenset("time monotonic perf_counter process_time thread_time".split())
-OF_SECONDS: Final = frozenset(
-    "localtime gmtime ctime".split()
-)  # of now, where they are not told when
+# These tell of now, where they are not told when.
+OF_SECONDS: Final = frozenset("localtime gmtime ctime".split())
 MODULES: Final = ("time", "datetime", "random")
 CAN_BE_PERTURBED: Final = (ModuleType, type, FunctionType, BuiltinFunctionType, MethodType)
 LOOKS: Final = 2000  # at a clock: some tell no less than a microsecond

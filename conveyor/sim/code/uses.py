@@ -19,10 +19,8 @@ from conveyor.sim.code.instrument import inside
 
 __all__ = ["CLASSES", "Uses"]
 
-CLASSES: Final = (
-    "datetime",
-    "date",
-)  # of `datetime`: they have clocks, and are asked what is one of them
+# Classes of `datetime` that have clocks, and that are asked what is one of them.
+CLASSES: Final = ("datetime", "date")
 ASKS: Final = ("LOAD_ATTR", "LOAD_METHOD")
 LOADS: Final = (
     "LOAD_GLOBAL",

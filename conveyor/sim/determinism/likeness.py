@@ -163,7 +163,7 @@ def form_of(value: object) -> Form:
     try:
         return Forms().of(value)
     except Exception as error:
-        # A graph too deep, or an object that does not let itself be looked at
+        # The graph is too deep, or an object does not let itself be looked at
         pass_on(error)
         return name_of(kind), plain_repr(value)
 
@@ -172,19 +172,16 @@ class Forms:
     """The forms of one value and of all that is in it; each object is looked at once."""
 
     def __init__(self) -> None:
-        self.known: dict[
-            int, tuple[object, Form]
-        ] = {}  # with the value, so that no other has its id meanwhile
+        # By the id of a value, and with it, so that no other has that id meanwhile.
+        self.known: dict[int, tuple[object, Form]] = {}
 
     def of(self, value: object) -> Form:
         kind = type(value)
         if kind in SIMPLE:
             return kind, value if kind is not bytes else short(cast("bytes", value))
         if id(value) not in self.known:
-            self.known[id(value)] = (
-                value,
-                ("again", len(self.known)),
-            )  # where a value contains itself
+            # What is found where a value contains itself
+            self.known[id(value)] = value, ("again", len(self.known))
             self.known[id(value)] = value, (name_of(kind), self.inside(value))
         return self.known[id(value)][1]
 

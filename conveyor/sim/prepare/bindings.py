@@ -129,9 +129,8 @@ class DefaultsBinding(NamedTuple):
 class PrivateBindings:
     """The values of one worker, and the bindings that they belong into."""
 
-    at_work: ClassVar[PrivateBindings | None] = (
-        None  # whose values are in the bindings; None: the program's
-    )
+    # Whose values are in the bindings; None: the program's.
+    at_work: ClassVar[PrivateBindings | None] = None
 
     def __init__(
         self, bindings: list[Binding], values: list[object], holders: tuple[Code | Enum, ...]

@@ -4,7 +4,7 @@ Knows: which stages may be shared between runs, and how to make a copy of the ot
 know: schedules.
 
 Every run starts fresh: a stage is made for each place in the graph as a worker gets it, with all
-that its code holds (`private`). A stage that can hold no state is its own copy.  Where nothing is
+that its code holds (`private`).  A stage that can hold no state is its own copy.  Where nothing is
 copied, functions are used as they are, and an object of a class of the user's own is a shallow
 copy: what its attributes refer to is the program's.
 """
@@ -40,9 +40,8 @@ class PreparedNode:
         self.packed: PackedStage | None = None
         self.is_stateless = spec.stage is None or holds_nothing(spec.stage)
         if spec.stage is not None and copies and not self.is_stateless:
-            pack_stage(
-                spec.stage, spec.name
-            )  # what cannot be sent to a worker is refused here, too
+            # What cannot be sent to a worker is refused here, too
+            pack_stage(spec.stage, spec.name)
             self.packed = PackedStage(spec.stage)
             self.is_stateless = self.packed.holds_nothing and not spec.stage.is_stateful
         self.sets_up = spec.stage is not None and type(spec.stage).setup is not Job.setup

@@ -182,9 +182,8 @@ class Search:
         """The stores before which a worker may die."""
 
         def run(crash_plans: Sequence[CrashPlan]) -> None:
-            self.judge(
-                self.attempt(Default(), lambda: crash_plans)
-            )  # as behind any run; its verdict comes in its turn
+            # As behind any run: the verdict of this one comes in its turn
+            self.judge(self.attempt(Default(), lambda: crash_plans))
 
         return stores_of(self.simulator, faults, run)
 
@@ -317,7 +316,7 @@ def stores_of(
     """The stores before which a worker may die, as many as there are by default: first all first
     ones, and so on.
 
-    `run` runs the default with these lives.
+    `run` runs the default with these crash plans.
     """
     counters = [
         simulator.crash_plan(worker) for worker in faults.checked(simulator.pipeline.workers)

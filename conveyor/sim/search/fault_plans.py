@@ -22,7 +22,7 @@ def explore(search: Search, strategy: Strategy, faults: Faults | None) -> Explor
     found = search.found
     if isinstance(scheduler, Exhaustive):
         exhausted, _ = search.go(scheduler, tuple)
-        found._done = 0.0 if exhausted else scheduler.done()  # pyright: ignore[reportPrivateUsage]  # as above
+        found._done = 0.0 if exhausted else scheduler.done()  # pyright: ignore[reportPrivateUsage]  # it is filled here
         for worker in (
             faults.checked(search.simulator.pipeline.workers) if faults is not None else ()
         ):

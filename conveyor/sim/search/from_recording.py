@@ -1,7 +1,7 @@
 """A real run, done again in memory as it was recorded.
 
-Knows: what a recording says, and which lives and decisions that means.  Must never know: how a
-recording was made, files.
+Knows: what a recording says, and which crash plans and decisions that means.  Must never
+know: how a recording was made, files.
 """
 
 from __future__ import annotations
@@ -92,7 +92,7 @@ def how_many(topology: Topology, recording: Recording) -> int | None:
 
 
 def recorded_crash_plans(simulator: Simulator, recording: Recording) -> list[CrashPlan]:
-    """The workers that died in the run."""
+    """The plans by which the workers die that died in the run."""
     names = dict.fromkeys(crash.worker for crash in recording.crashes)
     unknown = [name for name in names if name not in simulator.pipeline.workers]
     if unknown:

@@ -38,9 +38,8 @@ __all__ = ["Attempt", "Simulable", "Simulation", "Simulator"]
 
 Out = TypeVar("Out", default=object)
 In = TypeVar("In")
-Given = TypeVar(
-    "Given"
-)  # the outputs of something that can be simulated: a Simulation is a list, so it is invariant
+# The outputs of something that can be simulated: a Simulation is a list, so it is invariant.
+Given = TypeVar("Given")
 In_co = TypeVar("In_co", covariant=True, default=object)
 
 SIMULATED: Final = ("simulated: time is virtual, so no seconds are measured",)
@@ -89,7 +88,7 @@ class Attempt:
         )
 
     def schedule(self) -> Schedule:
-        """What has to be said to get the same again, if no worker `is_unreached`."""
+        """What has to be said to get the same again, unless a crash plan `is_unreached`."""
         deaths = tuple(self.deaths_with_waits()) if self.deaths else ()
         dead = frozenset(death.worker for death in deaths)
         defaults_too = self.turned and not deaths  # else it is said which join read first
@@ -158,9 +157,8 @@ class Simulator:
         )
         if watched and not pipeline.has_no_effects:
             self.world.goes_back = False
-        self.second = World(
-            pipeline, self.items, inspection=Inspection(perturbed=True)
-        )  # takes nothing over from other schedules
+        # It takes nothing over from other schedules
+        self.second = World(pipeline, self.items, inspection=Inspection(perturbed=True))
 
     def attempt(self, scheduler: Scheduler, deaths: Sequence[CrashPlan] = ()) -> Attempt:
         """One schedule, decided by `scheduler`."""
@@ -241,7 +239,7 @@ class Simulator:
     def crash_plan(
         self, worker: str, at: Sequence[Death] = (), before: int | None = None
     ) -> CrashPlan:
-        """A worker that may die: where it is said, or before one of its stores."""
+        """A plan by which a worker dies: at these places, or before one of its stores."""
         return CrashPlan(worker, self.inputs_of(worker), at=at, before=before)
 
     def inputs_of(self, worker: str) -> int:
@@ -250,8 +248,8 @@ class Simulator:
         )
 
     def crash_plans_in(self, schedule: Schedule) -> list[CrashPlan]:
-        """The workers that die in a schedule, and those whose slices it cuts because they might;
-        one that is not there is left out."""
+        """The plans of the workers that die in a schedule, and of those whose slices it cuts
+        because they might; a worker that is not there is left out."""
         deaths: dict[str, list[Death]] = {
             point.removesuffix(CUT): [] for point, _ in schedule.choices if point.endswith(CUT)
         }
@@ -308,10 +306,8 @@ class Simulation(list[Out], Generic[Out, In_co]):
         self.seed = seed
 
     if TYPE_CHECKING:
-
-        def __eq__(
-            self, other: object, /
-        ) -> bool: ...  # a list's, which checkers take to be of lists of the same class only
+        # A list's own, which checkers take to be of lists of the same class only.
+        def __eq__(self, other: object, /) -> bool: ...
 
     @property
     def items(self) -> list[In_co]:

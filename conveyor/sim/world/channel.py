@@ -3,8 +3,8 @@
 Knows: what `channel` promises.  Must never know: processes, threads, bytes.
 
 An item is kept as it would travel: an atom as it is, anything else pickled, so that a job that
-changes its item changes a copy. Items are never taken out of the list; so the state of a channel is
-a few small values.
+changes its item changes a copy.  Items are never taken out of the list; so the state of a channel
+is a few small values.
 """
 
 from __future__ import annotations

@@ -108,8 +108,8 @@ class DurableState:
     def past(self, index: int) -> Past:
         return History(self.deaths).past(*self.place(index)) if self.deaths else FRESH
 
-    # ------------------------------------------------------------------------------- the memory of
-    # a processor's state
+    # ---------------------------------------------------------------------------
+    # the memory of a processor's state
 
     def newest(self) -> Saved | None:
         return self.saved[0] if self.saved is not None else None

@@ -220,9 +220,8 @@ class World:
         if len(options) > 1 or self.asks_of_one:
             lane = self.scheduler.pick(point, ordinal, options)
         loop.reads, loop.lane, loop.asked = ordinal + 1, lane, True
-        decision = new(
-            Decision, (point, ordinal, lane, options[0])
-        )  # at half the cost of Decision(...)
+        # At half the cost of Decision(...)
+        decision = new(Decision, (point, ordinal, lane, options[0]))
         self.log.append(decision)
         if self.observer is not None:
             self.observer.decided(decision)
