@@ -37,7 +37,7 @@ def describe_hand(hand: WorkerDeath) -> str:
     words += [f"at{hand.at}"] * (hand.at is not None)
     words += ["rest"] * (not hand.running)
     words += ["late"] * hand.timed_out
-    words += [f"how{escaped(hand.how)}"] * (hand.how != WorkerDeath(0, 0, 0).how)
+    words += [f"how{escaped(hand.how)}"] * (hand.how != NOTHING.how)
     return ":".join(words)
 
 

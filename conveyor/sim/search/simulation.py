@@ -71,21 +71,13 @@ class Attempt:
         self.letters = world.dead_letters
         self.tallies = [loop.tally for loop in world.loops]
         self.zips = [loop.ends.zips for loop in world.loops] if world.composite else []
-        self.crash_plans = (
-            [crash_plan.renewed() for crash_plan in world.crash_plans.values()]
-            if world.crash_plans
-            else []
-        )
-        self.deaths = (
-            [death for crash_plan in world.crash_plans.values() for death in crash_plan.deaths]
-            if world.crash_plans
-            else []
-        )
-        self.is_unreached = (
-            any(crash_plan.is_unreached for crash_plan in world.crash_plans.values())
-            if world.crash_plans
-            else False
-        )
+        self.crash_plans: list[CrashPlan] = []
+        self.deaths: list[Death] = []
+        self.is_unreached = False
+        for crash_plan in world.crash_plans.values():
+            self.crash_plans.append(crash_plan.renewed())
+            self.deaths += crash_plan.deaths
+            self.is_unreached = self.is_unreached or crash_plan.is_unreached
 
     def schedule(self) -> Schedule:
         """What has to be said to get the same again, unless a crash plan `is_unreached`."""
@@ -160,15 +152,15 @@ class Simulator:
         # It takes nothing over from other schedules
         self.second = World(pipeline, self.items, inspection=Inspection(perturbed=True))
 
-    def attempt(self, scheduler: Scheduler, deaths: Sequence[CrashPlan] = ()) -> Attempt:
+    def attempt(self, scheduler: Scheduler, crash_plans: Sequence[CrashPlan] = ()) -> Attempt:
         """One schedule, decided by `scheduler`."""
-        return self.finished(self.world, scheduler, deaths)
+        return self.finished(self.world, scheduler, crash_plans)
 
     def finished(
-        self, world: World, scheduler: Scheduler, deaths: Sequence[CrashPlan] = ()
+        self, world: World, scheduler: Scheduler, crash_plans: Sequence[CrashPlan] = ()
     ) -> Attempt:
         try:
-            world.run(scheduler, {crash_plan.worker: crash_plan for crash_plan in deaths})
+            world.run(scheduler, {crash_plan.worker: crash_plan for crash_plan in crash_plans})
         finally:
             CURRENT.job = None  # a job that failed has left it behind
         return self.outcome(world)

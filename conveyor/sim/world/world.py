@@ -87,7 +87,7 @@ class World:
         )
         self.snapshots = Snapshots(self)
 
-    def run(self, scheduler: Scheduler, deaths: dict[str, CrashPlan] | None = None) -> None:
+    def run(self, scheduler: Scheduler, crash_plans: dict[str, CrashPlan] | None = None) -> None:
         """Runs from before the first item to where no node can go on.
 
         Then every stage is torn down, as in a real run: after whatever ended the run.  An error of
@@ -95,18 +95,18 @@ class World:
         """
         is_told = False
         try:
-            self.begin(scheduler, deaths)
+            self.begin(scheduler, crash_plans)
             self.finish()
             is_told = not self.failures and not self.active
         finally:
             for loop in self.loops if self.pipeline.tears_down else ():
                 loop.tear_down(is_told and not self.failures)
 
-    def begin(self, scheduler: Scheduler, deaths: dict[str, CrashPlan] | None = None) -> None:
+    def begin(self, scheduler: Scheduler, crash_plans: dict[str, CrashPlan] | None = None) -> None:
         """Puts everything to how it is before the first item, or to where this schedule parts from
         the one before."""
         self.scheduler = scheduler
-        self.crash_plans = deaths or {}
+        self.crash_plans = crash_plans or {}
         self.waits = scheduler.waits
         self.asks_always = scheduler.asks_always
         # Is the scheduler asked for a read that has only one lane, too?
