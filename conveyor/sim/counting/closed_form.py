@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from math import factorial, prod
 
 from conveyor.graph.route import Leaf, balances
-from conveyor.graph.topology import NodeSpec
+from conveyor.graph.topology import NodeSpec, channels_of
 from conveyor.sim.counting.outcomes import ItemOutcomes, Results
 from conveyor.sim.prepare.prepared import PreparedPipeline
 
@@ -35,15 +35,13 @@ def closed_form(
                 todo.append((outcomes.consumer[channel], outcomes.results[number]))
     if any(passed[channel.index] > channel.capacity for channel in pipeline.topology.channels):
         return None
-    return prod(multinomial([passed[c] for c in lanes_of(node.spec)]) for node in pipeline.nodes)
+    return prod(
+        multinomial([passed[c] for c in channels_of(node.spec.inputs)]) for node in pipeline.nodes
+    )
 
 
 def is_plain(node: NodeSpec) -> bool:
     return all(isinstance(each, Leaf) for each in node.inputs) and not balances(node.route)
-
-
-def lanes_of(node: NodeSpec) -> list[int]:
-    return [each.channel for each in node.inputs if isinstance(each, Leaf)]
 
 
 def multinomial(parts: Sequence[int]) -> int:

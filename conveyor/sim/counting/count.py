@@ -19,7 +19,7 @@ from collections.abc import Sequence
 from typing import Final
 
 from conveyor.errors import ConveyorError
-from conveyor.graph.topology import Input, NodeSpec, OrderedInput, ZipInput, all_inputs
+from conveyor.graph.topology import NodeSpec, OrderedInput, zips_of
 from conveyor.sim.counting.closed_form import closed_form
 from conveyor.sim.counting.inputs import Entry, ordered_in
 from conveyor.sim.counting.outcomes import ItemOutcomes, NoAnswer
@@ -39,7 +39,7 @@ def count_classes(pipeline: PreparedPipeline, items: Sequence[object]) -> int | 
     zips, too many states.
     """
     if pipeline.telling_forks or any(
-        len(node.inputs) > 1 and has_zip(node.inputs) for node in pipeline.topology.nodes
+        len(node.inputs) > 1 and zips_of(node.inputs) for node in pipeline.topology.nodes
     ):
         return None
     try:
@@ -102,7 +102,3 @@ class Programme:
         """The number that stands for an item which the source is about to take in."""
         results = self.outcomes.come_of(0, item)
         return self.outcomes.numbered(results, results, None)
-
-
-def has_zip(inputs: Sequence[Input]) -> bool:
-    return any(isinstance(each, ZipInput) for each in all_inputs(inputs))

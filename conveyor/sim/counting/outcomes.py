@@ -11,12 +11,12 @@ its value: what becomes of it depends on its partners.
 from __future__ import annotations
 
 import pickle
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator
 from typing import Final, TypeAlias, assert_never, cast
 
 from conveyor.errors import ConveyorError
-from conveyor.graph.route import Leaf, leaves
-from conveyor.graph.topology import Input, Kind, OrderedInput, ZipInput, channels_of
+from conveyor.graph.route import leaves
+from conveyor.graph.topology import Kind, ZipInput, all_inputs, channels_of
 from conveyor.items.atoms import is_atom
 from conveyor.items.current_item import CURRENT
 from conveyor.items.sealing import Sealed, seal
@@ -52,7 +52,13 @@ class ItemOutcomes:
         self.leaves = [
             leaves(node.route) if node.route is not None else [] for node in pipeline.topology.nodes
         ]
-        self.keeps_value = {c for node in pipeline.topology.nodes for c in zipped(node.inputs)}
+        self.keeps_value = {
+            channel
+            for node in pipeline.topology.nodes
+            for each in all_inputs(node.inputs)
+            if isinstance(each, ZipInput)
+            for channel in channels_of(each.inputs)
+        }
         self.numbers: dict[object, int] = {}
         self.results: list[Results] = []  # by number
         self.values: list[object] = []  # by number, of items in front of a zip
@@ -191,19 +197,3 @@ def itself(item: object) -> Iterable[object]:
 
 def nothing(item: object) -> Iterable[object]:
     return ()
-
-
-def zipped(inputs: Sequence[Input]) -> list[int]:
-    """The channels that a zip reads, among those of some inputs."""
-    found: list[int] = []
-    for each in inputs:
-        match each:
-            case Leaf():
-                pass
-            case ZipInput():
-                found += channels_of(each.inputs)
-            case OrderedInput():
-                found += zipped(each.inputs)
-            case _:
-                assert_never(each)
-    return found
