@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from conveyor.sim.faults import Faults
     from conveyor.sim.schedule import Decision
     from conveyor.sim.schedulers.scheduler import Scheduler
-    from conveyor.sim.search.exploration import Exploration, Found
+    from conveyor.sim.search.findings import Exploration, Found
     from conveyor.sim.search.options import Strategy
     from conveyor.sim.search.simulation import Simulation
     from conveyor.stages import (
@@ -57,7 +57,7 @@ else:
             "conveyor.runtime.process.start": "StartMethod",
             "conveyor.runtime.parent.stream": "Stream",
             "conveyor.sim.search.options": "Strategy",
-            "conveyor.sim.search.exploration": "Exploration Found",
+            "conveyor.sim.search.findings": "Exploration Found",
             "conveyor.sim.faults": "Faults",
             "conveyor.sim.schedule": "Decision",
             "conveyor.sim.schedulers.scheduler": "Scheduler",

@@ -35,7 +35,7 @@ if TYPE_CHECKING:
         Stage,
         ZipsLanes,
     )
-    from conveyor.sim.search.exploration import Exploration
+    from conveyor.sim.search.findings import Exploration
     from conveyor.sim.search.simulation import Simulation
 
 __all__ = ["AdaptivePipeline", "Pipeline", "StatementPipeline", "UncheckedPipeline", "WidePipeline"]

@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from conveyor.sim.faults import Faults
     from conveyor.sim.schedule import Schedule
     from conveyor.sim.schedulers.scheduler import Scheduler
-    from conveyor.sim.search.exploration import Exploration, Found
+    from conveyor.sim.search.findings import Exploration, Found
     from conveyor.sim.search.options import Strategy
     from conveyor.sim.search.repeated_tests import RepeatedTest
     from conveyor.sim.search.simulation import Simulable, Simulation

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from conveyor.sim.faults import Faults
     from conveyor.sim.schedule import Schedule
     from conveyor.sim.schedulers.scheduler import Scheduler
-    from conveyor.sim.search.exploration import Exploration
+    from conveyor.sim.search.findings import Exploration
     from conveyor.sim.search.options import Strategy
     from conveyor.sim.search.simulation import Simulation
 
@@ -294,7 +294,7 @@ class Simulating(Drafting[In, *Row], Generic[In, *Row]):
 
     def _simulated(self, call: str, lanes: int | None = None) -> Topology:
         from conveyor.graph.compiler import compile_topology
-        from conveyor.sim.schedule import LANES_BY_DEFAULT
+        from conveyor.graph.route import LANES_BY_DEFAULT
 
         self._draft.check_complete(call)
         return compile_topology(self._draft, lanes or LANES_BY_DEFAULT)
@@ -302,8 +302,8 @@ class Simulating(Drafting[In, *Row], Generic[In, *Row]):
     def _lanes(self, call: str, lanes: int | None, said: Schedule | Recording | None = None) -> int:
         """How many lanes a fork that adapts has in the simulator: as asked for, as a schedule or
         recording says, or 2."""
+        from conveyor.graph.route import LANES_BY_DEFAULT
         from conveyor.recording.reader import Recording
-        from conveyor.sim.schedule import LANES_BY_DEFAULT
         from conveyor.stages import checked_count
 
         if lanes is not None:
@@ -324,7 +324,7 @@ class Simulating(Drafting[In, *Row], Generic[In, *Row]):
     def _told(self, lanes: int) -> int | None:
         """What a schedule has to say of that: nothing as by default, or where no fork adapts
         without a bound of its own."""
-        from conveyor.sim.schedule import LANES_BY_DEFAULT
+        from conveyor.graph.route import LANES_BY_DEFAULT
         from conveyor.stages import BalancingFork
 
         stages = [place.stage for place in self._draft.places]

@@ -31,7 +31,6 @@ from typing import Final, NamedTuple
 
 from conveyor.core.crashes import WorkerDeath
 from conveyor.errors import ScheduleMismatch
-from conveyor.graph.route import LANES_BY_DEFAULT
 from conveyor.sim.escaping import escaped, plain
 from conveyor.sim.in_hand import describe_hand, parse_hand
 
@@ -39,7 +38,6 @@ __all__ = [
     "CUT",
     "IN",
     "LANES",
-    "LANES_BY_DEFAULT",
     "LEFT",
     "NEVER",
     "NEXT",

@@ -29,7 +29,7 @@ from conveyor import (
 from conveyor.pipeline import AdaptivePipeline, StatementPipeline, WidePipeline
 from conveyor.sim.faults import Faults
 from conveyor.sim.schedulers.scheduler import Scheduler
-from conveyor.sim.search.exploration import Exploration
+from conveyor.sim.search.findings import Exploration
 from conveyor.sim.search.simulation import Simulation
 from tests.typing.chain_stock import (
     Adder,

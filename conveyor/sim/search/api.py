@@ -5,9 +5,8 @@ Knows: which scheduler is meant by which word.  Must never know: how schedules a
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from itertools import islice
-from typing import TypeAlias
 
 from conveyor.errors import ScheduleMismatch, TopologyError
 from conveyor.graph.route import adaptive_forks
@@ -29,16 +28,15 @@ from conveyor.sim.schedulers.random import RandomWalk
 from conveyor.sim.schedulers.replay import ReplaySchedule
 from conveyor.sim.schedulers.scheduler import Scheduler
 from conveyor.sim.schedulers.urw import UniformWalk
-from conveyor.sim.search.exploration import Exploration, Search, stores_of, with_fewer
+from conveyor.sim.search.exploration import Check, Search, stores_of, with_fewer
 from conveyor.sim.search.fault_plans import explore
+from conveyor.sim.search.findings import Exploration
 from conveyor.sim.search.from_recording import follow, followed
 from conveyor.sim.search.options import STRATEGIES, SearchOptions, Strategy, check_type
 from conveyor.sim.search.simulation import Simulation, Simulator
 from conveyor.sim.world.faulty_channel import CrashPlan
 
 __all__ = ["count", "explored", "made", "replayed", "simulated"]
-
-Check: TypeAlias = Callable[[Simulation[object]], object]
 
 PCT_DEPTH = 3
 

@@ -32,12 +32,10 @@ from conveyor.sim.search.verdict import denies, tells_failure
 from conveyor.sim.world.faulty_channel import CrashPlan
 
 __all__ = [
+    "Check",
     "CrashPlans",
-    "Exploration",
     "Failed",
-    "Found",
     "Search",
-    "Strategy",
     "left_by_another",
     "stores_of",
     "with_fewer",
@@ -46,7 +44,6 @@ __all__ = [
 Out = TypeVar("Out", default=object)
 
 Check: TypeAlias = Callable[[Simulation[object]], object]
-Strategy: TypeAlias = Callable[[], Scheduler]  # one for each fault plan
 CrashPlans: TypeAlias = Callable[[], Sequence[CrashPlan]]
 
 FEWER: Final = 200  # schedules that are tried for a failure with fewer decisions

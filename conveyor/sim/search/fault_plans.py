@@ -7,18 +7,25 @@ store that no schedule comes to.  Any other search takes one schedule of each pl
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from typing import TypeAlias
 
 from conveyor.sim.faults import Faults
 from conveyor.sim.schedulers.exhaustive import Exhaustive
-from conveyor.sim.search.exploration import CrashPlans, Exploration, Search, Strategy
+from conveyor.sim.schedulers.scheduler import Scheduler
+from conveyor.sim.search.exploration import CrashPlans, Search
+from conveyor.sim.search.findings import Exploration
 
 __all__ = ["explore"]
 
+MakeScheduler: TypeAlias = Callable[[], Scheduler]  # called for each fault plan
 
-def explore(search: Search, strategy: Strategy, faults: Faults | None) -> Exploration[object]:
+
+def explore(
+    search: Search, make_scheduler: MakeScheduler, faults: Faults | None
+) -> Exploration[object]:
     """Runs schedules until one fails, there are no more, or it has been enough."""
-    scheduler = strategy()
+    scheduler = make_scheduler()
     found = search.found
     if isinstance(scheduler, Exhaustive):
         exhausted, _ = search.go(scheduler, tuple)
@@ -26,7 +33,7 @@ def explore(search: Search, strategy: Strategy, faults: Faults | None) -> Explor
         for worker in (
             faults.checked(search.simulator.pipeline.workers) if faults is not None else ()
         ):
-            exhausted = deaths_of(search, worker, strategy) and exhausted
+            exhausted = deaths_of(search, worker, make_scheduler) and exhausted
         search.repeat()
         found.exhausted = exhausted and found.failure is None
         if found.exhausted and found.total is not None:
@@ -37,12 +44,12 @@ def explore(search: Search, strategy: Strategy, faults: Faults | None) -> Explor
     elif faults is None:
         search.go(scheduler, tuple)
     else:
-        in_turn(search, strategy, search.stores(faults))
+        in_turn(search, make_scheduler, search.stores(faults))
     search.repeat()
     return found
 
 
-def deaths_of(search: Search, worker: str, strategy: Strategy) -> bool:
+def deaths_of(search: Search, worker: str, make_scheduler: MakeScheduler) -> bool:
     """Explores every plan in which a worker dies: before its first store, its second, and so on,
     until no schedule comes so far.
 
@@ -50,7 +57,7 @@ def deaths_of(search: Search, worker: str, strategy: Strategy) -> bool:
     """
     store = 0
     while not search.is_over():
-        exhausted, died = search.go(strategy(), dies(search, worker, store))
+        exhausted, died = search.go(make_scheduler(), dies(search, worker, store))
         if not exhausted:
             return False
         if not died:
@@ -59,11 +66,13 @@ def deaths_of(search: Search, worker: str, strategy: Strategy) -> bool:
     return False
 
 
-def in_turn(search: Search, strategy: Strategy, stores: Sequence[tuple[str, int]]) -> None:
+def in_turn(
+    search: Search, make_scheduler: MakeScheduler, stores: Sequence[tuple[str, int]]
+) -> None:
     """A schedule without a death, one of each plan, and so on: a search that has no end would never
     come to the next plan."""
     turns = [
-        (strategy(), crash_plans)
+        (make_scheduler(), crash_plans)
         for crash_plans in (tuple, *(dies(search, worker, store) for worker, store in stores))
     ]
     while turns:

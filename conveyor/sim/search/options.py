@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from types import UnionType
-from typing import Literal, TypeAlias, get_args
+from typing import Final, Literal, TypeAlias, get_args
 
 from conveyor.items.short_repr import short_repr
 from conveyor.recording.reader import Recording
@@ -17,7 +17,7 @@ __all__ = ["STRATEGIES", "SearchOptions", "Strategy", "check_bounds", "check_typ
 
 Strategy: TypeAlias = Literal["portfolio", "random", "urw", "pct", "deviations", "exhaustive"]
 
-STRATEGIES: tuple[Strategy, ...] = ("portfolio", "random", "urw", "pct", "deviations", "exhaustive")
+STRATEGIES: Final[tuple[Strategy, ...]] = get_args(Strategy)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

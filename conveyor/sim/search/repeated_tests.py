@@ -22,13 +22,9 @@ from conveyor.sim.schedulers.exhaustive import Redundant
 from conveyor.sim.schedulers.replay import ReplaySchedule
 from conveyor.sim.schedulers.scheduler import Scheduler
 from conveyor.sim.search.api import made
-from conveyor.sim.search.exploration import (
-    CrashPlans,
-    Exploration,
-    Search,
-    left_by_another,
-)
+from conveyor.sim.search.exploration import CrashPlans, Search, left_by_another
 from conveyor.sim.search.fault_plans import explore
+from conveyor.sim.search.findings import Exploration
 from conveyor.sim.search.nondeterminism import find_nondeterminism
 from conveyor.sim.search.options import Strategy, check_bounds
 from conveyor.sim.search.simulation import Attempt, Simulation, Simulator
