@@ -6,6 +6,7 @@ import os
 import subprocess
 import sys
 from collections.abc import Iterator
+from functools import cache
 from graphlib import TopologicalSorter
 from importlib import import_module
 from pathlib import Path
@@ -65,11 +66,15 @@ def module_name(path: Path) -> str:
 
 
 PATHS = {module_name(path): path for path in sorted((ROOT / "conveyor").rglob("*.py"))}
-TREES = {module: ast.parse(path.read_bytes(), str(path)) for module, path in PATHS.items()}
 # Beside the library, not in it: what mypy loads.
-PLUGIN = {m for m in TREES if m.startswith(("conveyor.mypy_", "conveyor._mypy"))}
+PLUGIN = {m for m in PATHS if m.startswith(("conveyor.mypy_", "conveyor._mypy"))}
 SHELLS = "signal_handlers _builder pipeline pytest_plugin runtime sim conform __main__".split()
-CORE = [m for m in TREES if m != "conveyor" and m not in PLUGIN and m.split(".")[1] not in SHELLS]
+CORE = [m for m in PATHS if m != "conveyor" and m not in PLUGIN and m.split(".")[1] not in SHELLS]
+
+
+@cache  # and not when the tests are collected: every process of pytest does that
+def tree(module: str) -> ast.Module:
+    return ast.parse(PATHS[module].read_bytes(), str(PATHS[module]))
 
 
 def room(module: str) -> str:
@@ -85,7 +90,7 @@ def room(module: str) -> str:
 def imported_names(module: str) -> Iterator[str]:
     """Every import, wherever it stands: ``from os import path as p`` is ``os.path``."""
     package = module if PATHS[module].name == "__init__.py" else module.rpartition(".")[0]
-    for node in ast.walk(TREES[module]):
+    for node in ast.walk(tree(module)):
         if isinstance(node, ast.Import):
             yield from (alias.name for alias in node.names)
         elif isinstance(node, ast.ImportFrom):
@@ -100,7 +105,7 @@ def imported_modules(module: str) -> set[str]:
     """The files of this package that ``module`` imports from."""
     names = [name for name in imported_names(module) if name.split(".")[0] == "conveyor"]
     return {
-        max((m for m in TREES if f"{name}.".startswith(f"{m}.")), key=len) for name in names
+        max((m for m in PATHS if f"{name}.".startswith(f"{m}.")), key=len) for name in names
     } - {module}
 
 
@@ -108,7 +113,7 @@ def powers(module: str) -> set[str]:
     """What ``module`` can reach outside the package: imports, and the functions of ``os`` that it
     names."""
     reached = set(imported_names(module))
-    for node in ast.walk(TREES[module]):
+    for node in ast.walk(tree(module)):
         if (
             isinstance(node, ast.Attribute)
             and isinstance(node.value, ast.Name)
@@ -122,7 +127,7 @@ def users(forbidden: set[str]) -> set[str]:
     """The modules that can reach anything of ``forbidden``."""
     return {
         m
-        for m in TREES
+        for m in PATHS
         if any(f"{name}.".startswith(f"{f}.") for name in powers(m) for f in forbidden)
     }
 
@@ -151,7 +156,7 @@ def takes_in_order(node: ast.AST) -> list[ast.expr]:
 
 
 def test_every_room_has_a_layer() -> None:
-    found = {room(module) for module in TREES if module not in FACADES}
+    found = {room(module) for module in PATHS if module not in FACADES}
     assert not found - RANKS.keys(), (
         f"give it a layer, here and in ARCHITECTURE.md: {sorted(found - RANKS.keys())}"
     )
@@ -161,7 +166,7 @@ def test_every_room_has_a_layer() -> None:
 def test_imports_point_down() -> None:
     edges = {
         (module, target)
-        for module in TREES
+        for module in PATHS
         if module not in FACADES
         for target in imported_modules(module)
     }
@@ -171,8 +176,8 @@ def test_imports_point_down() -> None:
 
 def test_every_folder_says_what_is_in_it_and_what_to_read_first() -> None:
     heads = {
-        m: ast.get_docstring(tree) or ""
-        for m, tree in TREES.items()
+        m: ast.get_docstring(tree(m)) or ""
+        for m in PATHS
         if PATHS[m].name == "__init__.py" and m not in FACADES
     }
     assert not [m for m, head in heads.items() if "Start with" not in " ".join(head.split())]
@@ -190,23 +195,23 @@ def test_a_file_is_read_in_one_sitting() -> None:
 def test_a_function_fits_on_a_screen() -> None:
     functions = {
         f"{module}:{node.name}": (node.end_lineno or 0) - node.lineno + 1
-        for module, tree in TREES.items()
-        for node in ast.walk(tree)
+        for module in PATHS
+        for node in ast.walk(tree(module))
         if isinstance(node, ast.FunctionDef)
     }
     assert not [name for name, lines in functions.items() if lines > 50]
 
 
 def test_few_files_stand_beside_the_folders() -> None:
-    assert len([m for m in TREES if m.count(".") == 1 and PATHS[m].name != "__init__.py"]) <= 14
+    assert len([m for m in PATHS if m.count(".") == 1 and PATHS[m].name != "__init__.py"]) <= 14
 
 
 def test_there_are_no_cycles() -> None:
-    TopologicalSorter({module: imported_modules(module) for module in TREES}).prepare()
+    TopologicalSorter({module: imported_modules(module) for module in PATHS}).prepare()
 
 
 def test_the_two_worlds_never_import_each_other() -> None:
-    reached = {module: " ".join(imported_modules(module)) for module in TREES}
+    reached = {module: " ".join(imported_modules(module)) for module in PATHS}
     assert not {
         m for m in reached if m.startswith("conveyor.runtime") and "conveyor.sim" in reached[m]
     }
@@ -217,10 +222,10 @@ def test_the_two_worlds_never_import_each_other() -> None:
 
 def test_what_builds_pipelines_reaches_the_real_world_through_one_file() -> None:
     """So another engine is known there, and nowhere else."""
-    below = {m for m in TREES if m.startswith(("conveyor.runtime", "conveyor.sim"))}
+    below = {m for m in PATHS if m.startswith(("conveyor.runtime", "conveyor.sim"))}
     reach = {
         m
-        for m in TREES.keys() - below - FACADES
+        for m in PATHS.keys() - below - FACADES
         if any(target.startswith("conveyor.runtime") for target in imported_modules(m))
     }
     assert reach == {"conveyor._builder.engine"}
@@ -234,7 +239,7 @@ def test_the_core_iterates_over_no_set() -> None:
     places = (
         (module, taken)
         for module in CORE
-        for node in ast.walk(TREES[module])
+        for node in ast.walk(tree(module))
         for taken in takes_in_order(node)
     )
     found = [f"{module}:{taken.lineno}" for module, taken in places if is_set(taken)]
@@ -280,7 +285,7 @@ def test_only_the_plugin_knows_mypy_and_nothing_else_knows_the_plugin() -> None:
         "conveyor.mypy_plugin",
         *(f"conveyor._mypy.{name}" for name in "file judge rows runs stages types".split()),
     }
-    assert not {m for m in TREES if m not in PLUGIN and imported_modules(m) & PLUGIN}
+    assert not {m for m in PATHS if m not in PLUGIN and imported_modules(m) & PLUGIN}
 
 
 @pytest.mark.processes
@@ -360,8 +365,8 @@ def test_the_frames_of_threads_that_run_are_left_alone() -> None:
     no question."""
     calls = [
         node.attr
-        for tree in TREES.values()
-        for node in ast.walk(tree)
+        for module in PATHS
+        for node in ast.walk(tree(module))
         if isinstance(node, ast.Attribute)
     ]
     assert not {"_current_frames", "_current_exceptions"} & set(calls)

@@ -6,6 +6,7 @@ from __future__ import annotations
 import gc
 from collections.abc import Iterator
 from itertools import pairwise
+from mmap import mmap
 
 import pytest
 from hypothesis import given, settings
@@ -25,7 +26,8 @@ from tests.helpers import PROVE
 MEGABYTE = 1 << 20
 CAPACITY = 64
 MOST_BYTES = 9 * 6 * MEGABYTE
-SCRATCH = memoryview(bytearray(MOST_BYTES))  # what is put is written here and copied from here
+# What is put is written here and copied from here; it takes no memory before it is written to.
+SCRATCH = memoryview(mmap(-1, MOST_BYTES))
 
 
 @pytest.fixture
