@@ -50,9 +50,9 @@ test-stress: $(DEV)
 	$(BIN)/python -m compileall -q conveyor
 	$(BIN)/python tools/stress_suite.py $(STRESS)
 
-# The proof of the simulator in full: every single step of more topologies, more real runs; some minutes.
+# The proofs in full: the simulator, every single step of more topologies, more real runs; and every death; some minutes.
 prove: $(DEV)
-	CONVEYOR_PROVE=1 $(BIN)/python $(PYTEST) tests/sim
+	CONVEYOR_PROVE=1 $(BIN)/python $(PYTEST) tests/sim tests/runtime/deaths
 
 typecheck: $(DEV)
 	$(BIN)/mypy && $(BIN)/mypy --config-file mypy-plugin.ini && $(BIN)/pyright --pythonpath $(BIN)/python
