@@ -31,60 +31,48 @@ class Call(Enum):
     START = "run() or stream()"
 
 
-# (state, call) -> the next state, or why not.  START leads to RUNNING, and back again when the run
-# has ended.
-TABLE: Final[dict[tuple[State, Call], State | str]] = {
-    (State.DRAFT, Call.ADD): State.DRAFT,
-    (State.DRAFT, Call.OPEN): State.OPEN,
-    (State.DRAFT, Call.CLOSE): "close(): the pipeline is not open",
-    (State.DRAFT, Call.ENTER): State.INSIDE,
-    (State.DRAFT, Call.START): State.RUNNING,
-    (
-        State.FIXED,
-        Call.ADD,
-    ): "add(): the topology is fixed once a pipeline has been opened or run; write a new Pipeline",
-    (State.FIXED, Call.OPEN): State.OPEN,
-    (State.FIXED, Call.CLOSE): "close(): the pipeline is not open any more",
-    (State.FIXED, Call.ENTER): State.INSIDE,
-    (State.FIXED, Call.START): State.RUNNING,
-    (
-        State.OPEN,
-        Call.ADD,
-    ): "add(): the pipeline is open, so its topology is fixed; write a new Pipeline",
-    (State.OPEN, Call.OPEN): "open(): the pipeline is open already",
-    (State.OPEN, Call.CLOSE): State.FIXED,
-    (
-        State.OPEN,
-        Call.ENTER,
-    ): "with: the pipeline has been opened by open(); end that with close() first",
-    (State.OPEN, Call.START): State.RUNNING,
-    (State.INSIDE, Call.ADD): State.INSIDE,
-    (State.INSIDE, Call.OPEN): "open(): inside `with` the pipeline is open already",
-    (
-        State.INSIDE,
-        Call.CLOSE,
-    ): "close(): inside `with` the pipeline is closed at the end of the block",
-    (State.INSIDE, Call.ENTER): "with: the pipeline is inside a `with` block already",
-    (State.INSIDE, Call.EXIT): State.FIXED,
-    (State.INSIDE, Call.START): State.RUNNING,
-    (
-        State.RUNNING,
-        Call.ADD,
-    ): "add(): a run or stream of this pipeline is under way, and its topology is fixed",
-    (State.RUNNING, Call.OPEN): "open(): a run or stream of this pipeline is under way",
-    (
-        State.RUNNING,
-        Call.CLOSE,
-    ): "close(): a run of this pipeline is under way; end it with stop() first",
-    (State.RUNNING, Call.ENTER): "with: a run or stream of this pipeline is under way",
-    (
-        State.RUNNING,
-        Call.EXIT,
-    ): State.RUNNING,  # for a moment: the run is told to end, and nothing is kept then
-    (
-        State.RUNNING,
-        Call.START,
-    ): "a run or stream of this pipeline is under way; a pipeline runs one at a time",
+# In each state, what each call leads to: the next state, or why not.  START leads to RUNNING, and
+# back again when the run has ended.
+TABLE: Final[dict[State, dict[Call, State | str]]] = {
+    State.DRAFT: {
+        Call.ADD: State.DRAFT,
+        Call.OPEN: State.OPEN,
+        Call.CLOSE: "close(): the pipeline is not open",
+        Call.ENTER: State.INSIDE,
+        Call.START: State.RUNNING,
+    },
+    State.FIXED: {
+        Call.ADD: "add(): the topology is fixed once a pipeline has been opened or run; "
+        "write a new Pipeline",
+        Call.OPEN: State.OPEN,
+        Call.CLOSE: "close(): the pipeline is not open any more",
+        Call.ENTER: State.INSIDE,
+        Call.START: State.RUNNING,
+    },
+    State.OPEN: {
+        Call.ADD: "add(): the pipeline is open, so its topology is fixed; write a new Pipeline",
+        Call.OPEN: "open(): the pipeline is open already",
+        Call.CLOSE: State.FIXED,
+        Call.ENTER: "with: the pipeline has been opened by open(); end that with close() first",
+        Call.START: State.RUNNING,
+    },
+    State.INSIDE: {
+        Call.ADD: State.INSIDE,
+        Call.OPEN: "open(): inside `with` the pipeline is open already",
+        Call.CLOSE: "close(): inside `with` the pipeline is closed at the end of the block",
+        Call.ENTER: "with: the pipeline is inside a `with` block already",
+        Call.EXIT: State.FIXED,
+        Call.START: State.RUNNING,
+    },
+    State.RUNNING: {
+        Call.ADD: "add(): a run or stream of this pipeline is under way, and its topology is fixed",
+        Call.OPEN: "open(): a run or stream of this pipeline is under way",
+        Call.CLOSE: "close(): a run of this pipeline is under way; end it with stop() first",
+        Call.ENTER: "with: a run or stream of this pipeline is under way",
+        # For a moment: the run is told to end, and nothing is kept then.
+        Call.EXIT: State.RUNNING,
+        Call.START: "a run or stream of this pipeline is under way; a pipeline runs one at a time",
+    },
 }
 
 
@@ -106,9 +94,9 @@ class Lifecycle:
     def check(self, call: Call) -> State:
         """The state that a call leads to; raises `LifecycleError` if it does not fit."""
         if call is Call.ADD and self.fixed:
-            late = TABLE[State.FIXED if self.state is State.INSIDE else self.state, Call.ADD]
+            late = TABLE[State.FIXED if self.state is State.INSIDE else self.state][Call.ADD]
             raise LifecycleError(str(late))
-        target = TABLE.get((self.state, call), f"{call.value}: the pipeline is {self.state.value}")
+        target = TABLE[self.state].get(call, f"{call.value}: the pipeline is {self.state.value}")
         if isinstance(target, str):
             raise LifecycleError(target)
         return target
