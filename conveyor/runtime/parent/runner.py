@@ -45,8 +45,7 @@ class Runner:
     def __init__(self, topology: Topology, start_method: StartMethod, placement: Placement) -> None:
         check_may_run()
         self.topology = topology
-        self.recorder: Recorder | None = None
-        self.recorded: Recorder | None = None  # the same, also once it has come to its end
+        self.recorded: Recorder | None = None  # of the newest run, also once it is over
         # Stops a thread that still uses the channels.
         self.before_end: Callable[[], None] | None = None
         self.stop: StopToken | None = None  # of the run under way
@@ -79,12 +78,12 @@ class Runner:
 
     def begin_run(self, recorder: Recorder | None, stop: StopToken) -> int:
         """Lets the workers begin, and the recorder, if there is one."""
-        self.recorder = self.recorded = recorder
+        self.recorded = recorder
+        self.ends.begin_run(recorder)
         self.stop = self.supervisor.stop = stop
         self.missed_wakeups = 0
         stop.wake = self.supervisor.wake
         stop.check()
-        self.ends.begin_run(recorder)
         if recorder is not None:
             plan = self.supervisor.processes.plan
             recorder.begin(self.supervisor.shared, plan.stages, plan.main)
@@ -175,7 +174,7 @@ class Runner:
 
     def record_end(self, how: str, error: BaseException | None = None) -> None:
         """The recording says how the run ended, before what is shared is given back."""
-        recorder, self.recorder, self.ends.recorder = self.recorder, None, None
+        recorder, self.ends.recorder = self.ends.recorder, None
         if recorder is not None and self.is_ours():
             self.supervisor.observer = None
             recorder.end(how, error, self.letters())
