@@ -21,17 +21,13 @@ __all__ = ["LocalDeployment"]
 
 
 class LocalDeployment:
-    """The workers of one pipeline on this machine, and the program's own part of its runs."""
+    """The workers of one pipeline on this machine, and the program's own part of its runs.
 
-    def __init__(self, runner: Runner) -> None:
-        self.runner = runner
+    Making one starts the workers, and raises as `Engine.open` does.
+    """
 
-    @classmethod
-    def opened(
-        cls, topology: Topology, start_method: str | None, placement: Placement
-    ) -> LocalDeployment:
-        """Starts the workers; raises as `Engine.open` does."""
-        return cls(Runner(topology, checked_start_method(start_method), placement))
+    def __init__(self, topology: Topology, start_method: str | None, placement: Placement) -> None:
+        self.runner = Runner(topology, checked_start_method(start_method), placement)
 
     def run(
         self, items: Iterable[object], stop: StopToken, record: str | None

@@ -29,4 +29,4 @@ class ThisMachine:
         # Only now: a pipeline that is described, and not run, needs nothing of this.
         from conveyor.runtime.parent.deployment import LocalDeployment
 
-        return LocalDeployment.opened(topology, self.start_method, self.placement)
+        return LocalDeployment(topology, self.start_method, self.placement)
