@@ -178,14 +178,13 @@ class Session:
     ) -> Deployment:
         """The deployment that there is, or a new one if there is none, it is on another engine, or
         its code is outdated."""
-        if self.deployment is not None:
-            wanted = engine or self.deployed_on
-            if wanted != self.deployed_on or self.deployment.is_outdated():
-                self.end_deployment()
-                engine = wanted
+        chosen = engine or self.deployed_on or self.engine
+        if self.deployment is not None and (
+            chosen != self.deployed_on or self.deployment.is_outdated()
+        ):
+            self.end_deployment()
         if self.deployment is None:
-            self.deployed_on = chosen = engine or self.engine
-            self.deployment = chosen.open(compile_for(chosen))
+            self.deployment, self.deployed_on = chosen.open(compile_for(chosen)), chosen
             self.finalizer = weakref.finalize(self, _finish, self.deployment)
         return self.deployment
 
@@ -257,7 +256,7 @@ class Session:
             if deployment is not None:
                 deployment.close()
         finally:
-            self.deployment = self.finalizer = None
+            self.deployment = self.deployed_on = self.finalizer = None
             if finalizer is not None:
                 finalizer.detach()
 
