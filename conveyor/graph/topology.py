@@ -98,6 +98,16 @@ class NodeSpec:
     parts: tuple[int, ...] = ()
     within: int | None = None
 
+    @property
+    def is_stateful(self) -> bool:
+        """Does its job keep something from item to item?"""
+        return self.stage is not None and self.stage.is_stateful
+
+    @property
+    def is_restorable(self) -> bool:
+        """Can another worker go on with the state of its job?"""
+        return self.stage is not None and self.stage.is_restorable
+
 
 @dataclass(frozen=True, slots=True)
 class StageInfo:

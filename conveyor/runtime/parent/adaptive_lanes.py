@@ -10,7 +10,6 @@ from conveyor.graph.route import adaptive_forks, leaves
 from conveyor.graph.topology import NodeSpec, is_shut
 from conveyor.runtime.parent.shared import Shared
 from conveyor.runtime.parent.worker_processes import WorkerProcesses
-from conveyor.runtime.policies.restart_policy import is_stateful
 from conveyor.runtime.shm.fence import fence
 
 __all__ = ["AdaptiveLanes"]
@@ -29,7 +28,7 @@ class AdaptiveLanes:
         self.most: dict[str, int] = {}  # lanes that were open at once in this run
         # A stateful job of a lane that is shut would have no chance to give what it still holds.
         self.keep_open = {
-            fork for spec in processes.plan.specs if is_stateful(spec) for fork, _ in spec.lanes
+            fork for spec in processes.plan.specs if spec.is_stateful for fork, _ in spec.lanes
         }
         for fork in self.forks:
             shared.control.set_open_lanes(fork, 1)

@@ -119,8 +119,7 @@ class Remains:
         rings = [self.rings[channel] for channel in channels_of(self.spec.inputs)]
         if any(not ring.has_ended(run) or RingState(ring).queued for ring in rings):
             return CrashPoint(done, "taken", given)
-        says_more = self.spec.stage is not None and self.spec.stage.is_stateful
-        return CrashPoint(None, "taken" if says_more else "closed0", given)
+        return CrashPoint(None, "taken" if self.spec.is_stateful else "closed0", given)
 
     def newest(self, run: int) -> tuple[Tag | None, int]:
         """The tag of the newest record of a run, and how many copies of it are out."""

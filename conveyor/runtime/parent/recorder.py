@@ -38,7 +38,6 @@ from conveyor.recording.kept_pipeline import pack_pipeline
 from conveyor.report import DeadLetter, Tally
 from conveyor.runtime.parent.post_mortem import Account, Remains
 from conveyor.runtime.parent.shared import Shared
-from conveyor.runtime.policies.restart_policy import is_restorable, is_stateful
 from conveyor.runtime.shm.decision_log import DecisionLog, LoggedDecision
 from conveyor.runtime.shm.ring import RingState
 from conveyor.runtime.step.logged import JOIN, STANDS, LoggedReads, forks_taken
@@ -174,7 +173,7 @@ class Recorder:
                     spec.route,
                     [RingState(shared.rings[channel]).tail for channel in leaves(spec.route)],
                 )
-            state = Note(layout.state(memory, spec.index)) if is_restorable(spec) else None
+            state = Note(layout.state(memory, spec.index)) if spec.is_restorable else None
             self.remains[spec.index] = Remains(
                 spec, shared.rings, layout.notes(memory, spec.index), state
             )
@@ -244,7 +243,7 @@ class Recorder:
         self.write(recording.ran_out(Timeout(self.topology.nodes[node].name, hand.input, at)))
         committed = remains.head(remains.spec.inputs[hand.input], self.shared.control.run) - head
         first = max(hand.first, committed)
-        if first == at or (is_stateful(remains.spec) and not is_restorable(remains.spec)):
+        if first == at or (remains.spec.is_stateful and not remains.spec.is_restorable):
             return None
         return hand._replace(first=first, end=at, at=None, running=False, timed_out=False)
 

@@ -12,13 +12,13 @@ from time import monotonic
 
 from conveyor.core.crashes import NO_STATE, Deaths, WorkerDeath, remembered
 from conveyor.errors import ItemTimeout, WorkerCrashed
-from conveyor.graph.topology import NodeSpec, Topology
+from conveyor.graph.topology import Topology
 from conveyor.runtime.policies.contract import Inputs, StoppableWorker, WorkerRecord
 from conveyor.runtime.policies.exit_status import crash, way_to_go
 from conveyor.runtime.policies.limits import Limits
 from conveyor.stages import policy_of
 
-__all__ = ["RestartPolicy", "is_restorable", "is_stateful"]
+__all__ = ["RestartPolicy"]
 
 
 class RestartPolicy:
@@ -97,7 +97,7 @@ class RestartPolicy:
         self.newest = self.take_death(node, timed_out, how)
         if has_input:  # else all that it had in hand was done
             self.remember(node)
-        if is_stateful(spec) and not is_restorable(spec) and record.has_begun():
+        if spec.is_stateful and not spec.is_restorable and record.has_begun():
             if timed_out:
                 limit = f"timeout_s={self.limits_s[node]:g}"
                 raise ItemTimeout(
@@ -154,13 +154,3 @@ class RestartPolicy:
         waits += [max(0.0, when - monotonic()) * 1000 for when in self.due.values()]
         limits = self.limits.patience_ms()
         return min(waits if limits is None else [*waits, limits], default=None)
-
-
-def is_stateful(spec: NodeSpec) -> bool:
-    """Does the job of a node keep something from item to item?"""
-    return spec.stage is not None and spec.stage.is_stateful
-
-
-def is_restorable(spec: NodeSpec) -> bool:
-    """Can another worker go on with the state of the job?"""
-    return spec.stage is not None and spec.stage.is_restorable

@@ -88,7 +88,7 @@ class PreparedPipeline:
             for spec in topology.nodes
             for route in adaptive_forks(spec.route)
             if any(
-                fork == route.name and node.stage is not None and node.stage.is_stateful
+                fork == route.name and node.is_stateful
                 for node in topology.nodes
                 for fork, _ in node.lanes
             )
