@@ -308,13 +308,9 @@ class Simulating(Drafting[In, *Row], Generic[In, *Row]):
 
         if lanes is not None:
             checked_count(call, "lanes", lanes)
-        told = (
-            said.adaptive_lanes
-            if isinstance(said, Recording)
-            else None
-            if said is None
-            else said.lanes
-        )
+        told = None
+        if said is not None:
+            told = said.adaptive_lanes if isinstance(said, Recording) else said.lanes
         if told is not None and lanes not in (None, told):
             raise ScheduleMismatch(
                 f"{call}: it is to be with lanes={lanes}, and what is to be done again had {told}"

@@ -164,9 +164,8 @@ class Recorder:
             log.take(shared.wakeups[node].notify)
         for spec in shared.topology.nodes:
             names = [spec.join_name, *(fork.name for fork in balancing_forks(spec.route))]
-            self.numbers[spec.index] = [
-                self.number_of.get(name, -1) for name in names
-            ]  # without a name: no join
+            # Without a name: no join.
+            self.numbers[spec.index] = [self.number_of.get(name, -1) for name in names]
             forks: dict[int, int] = {}
             if spec.route is not None:
                 forks |= forks_taken(
@@ -279,10 +278,9 @@ class Recorder:
     def keep(self, items: Sequence[object]) -> None:
         """Sealed items are opened at once: what lies outside of their pickles is soon used for
         others."""
-        none_is_sealed = not items or not isinstance(
-            items[0], Sealed
-        )  # or all are, as it is in a slice
-        sealed = [] if none_is_sealed else [item for item in items if isinstance(item, Sealed)]
+        # In a slice all are sealed, or none.
+        is_sealed = items and isinstance(items[0], Sealed)
+        sealed = [item for item in items if isinstance(item, Sealed)] if is_sealed else []
         self.opened += sum(item.size for item in sealed)
         if self.kept + self.opened > KEPT_INPUT:
             self.kept, self.input = -1, []

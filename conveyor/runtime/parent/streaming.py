@@ -136,9 +136,8 @@ class SourceThread:
         self.lock = threading.RLock()
         self.stopping = self.asleep = False
         self.inside_iterator = False
-        self.error: BaseException | None = (
-            None  # of the source: raised behind the results before it
-        )
+        # Of the source: raised behind the results before it.
+        self.error: BaseException | None = None
         self.fault: BaseException | None = None  # of ours: raised at once
         context = copy_context()  # of the caller: what a source reads from it is not the thread's
         self.thread = threading.Thread(

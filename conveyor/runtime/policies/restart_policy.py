@@ -87,11 +87,8 @@ class RestartPolicy:
         spec, record = self.topology.nodes[node], self.records[node]
         since = self.killed.pop(node, 0)
         timed_out = since != 0 and record.item_since == since
-        name, how, items = (
-            self.topology.title(node),
-            way_to_go(exit_code),
-            record.tally(self.run).items_in,
-        )
+        name, how = self.topology.title(node), way_to_go(exit_code)
+        items = record.tally(self.run).items_in
         has_input = self.inputs.has_input(node)
         moment = record.moment(self.run, has_input)
         self.newest = self.take_death(node, timed_out, how)

@@ -234,12 +234,8 @@ class NodeBlock:
 
     def write_times(self, busy: int, waiting: int, blocked: int, batches: int) -> None:
         words = self.words
-        words[BUSY], words[WAITING], words[BLOCKED], words[BATCHES] = (
-            busy,
-            waiting,
-            blocked,
-            batches,
-        )
+        words[BUSY], words[WAITING] = busy, waiting
+        words[BLOCKED], words[BATCHES] = blocked, batches
 
     def times(self) -> tuple[int, int, int, int]:
         """Busy, waiting and blocked nanoseconds, and batches."""

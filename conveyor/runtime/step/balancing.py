@@ -102,9 +102,8 @@ class Balancer:
         self.forks: dict[str, list[Lane]] = {}
         self.adaptive: list[str] = []
         self.chosen: set[PacedOutlet] = set()  # the outlets below a balancing fork
-        self.last_used: dict[
-            str, int
-        ] = {}  # of the highest open lane of each adapting fork: when it was last chosen
+        # Of the highest open lane of each adapting fork: when it was last chosen.
+        self.last_used: dict[str, int] = {}
         self.grants = Grants()
         self.room = self.learn(route, outlets).room
 
