@@ -5,6 +5,7 @@ Knows: where each figure is.  Must never know: how a report is counted or printe
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Final
 
 from conveyor.graph.fusion import home
@@ -18,7 +19,7 @@ __all__ = ["WOKEN_BY_THE_NET", "run_report"]
 
 WOKEN_BY_THE_NET: Final = "woken by the net"  # a note of the report that should never be there
 
-SECONDS_IN_NS: Final = 1e-9
+S_PER_NS: Final = 1e-9
 
 
 def run_report(
@@ -26,7 +27,7 @@ def run_report(
     supervisor: Supervisor,
     seconds: float,
     missed_wakeups: int,
-    notes: tuple[str, ...] = (),
+    notes: tuple[str, ...],
 ) -> Report:
     """All workers and zips of `topology`, in the order in which their stages were added.
 
@@ -45,10 +46,8 @@ def run_report(
         if lanes > LANES_BY_DEFAULT
     )
 
-    def figures(node: int) -> Figures:
-        return figures_of(supervisor, node)
-
-    return report_of(topology, figures, supervisor.shared.control.read_zip, seconds, said)
+    figures, read_zip = partial(figures_of, supervisor), supervisor.shared.control.read_zip
+    return report_of(topology, figures, read_zip, seconds, said)
 
 
 def figures_of(supervisor: Supervisor, node: int) -> Figures:
@@ -58,9 +57,9 @@ def figures_of(supervisor: Supervisor, node: int) -> Figures:
     busy, waiting, blocked, batches = block.times()
     return Figures(
         tally=block.tally(supervisor.run),
-        busy_s=busy * SECONDS_IN_NS,
-        waiting_s=waiting * SECONDS_IN_NS,
-        blocked_s=blocked * SECONDS_IN_NS,
+        busy_s=busy * S_PER_NS,
+        waiting_s=waiting * S_PER_NS,
+        blocked_s=blocked * S_PER_NS,
         batches=batches,
         restarts=supervisor.restart_policy.restarts(worker),
         pid=supervisor.processes.pid(node),
