@@ -12,10 +12,8 @@ Rule 3.  Where the file takes no more, as on a full disk, it ends, and the run g
 
 from __future__ import annotations
 
-import os
 import pickle
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from os import PathLike
 from pathlib import Path
 from threading import RLock
 from time import monotonic, perf_counter_ns
@@ -102,7 +100,7 @@ class Gauged:
 class Recorder:
     """One run on its way into a file; made before the run begins."""
 
-    def __init__(self, path: str | PathLike[str], topology: Topology, adaptive_lanes: int) -> None:
+    def __init__(self, path: str, topology: Topology, adaptive_lanes: int) -> None:
         self.path = path
         self.file = Path(path).open("wb", buffering=0)  # noqa: SIM115  # closed by `end`
         self.fault: OSError | None = None  # of the file, which took no more
@@ -142,8 +140,7 @@ class Recorder:
         if self.fault is None:
             return ()
         return (
-            f"the recording {os.fspath(self.path)!r} ends before the run: "
-            f"{self.fault.strerror or self.fault}",
+            f"the recording {self.path!r} ends before the run: {self.fault.strerror or self.fault}",
         )
 
     def keep_pipeline(self, stages: Mapping[int, bytes], main: Definitions | None) -> None:
