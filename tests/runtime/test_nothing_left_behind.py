@@ -232,7 +232,9 @@ def test_a_busy_worker_without_its_fork_server_is_ended_all_the_same() -> None:
 
 LIMITED = """
 import os, resource, sys
-import conveyor.items.pickling, conveyor.runtime.parent.runner  # a limit is not to stop an import
+# A limit is not to stop an import.
+import psutil, conveyor.graph.compiler, conveyor.items.pickling
+import conveyor.runtime.parent.deployment, conveyor.runtime.parent.tracebacks
 from conveyor import Pipe, Pipeline, Processor
 def same(item): return item
 def large(item): return bytes(item)
