@@ -22,7 +22,7 @@ from hashlib import sha256
 from inspect import iscoroutinefunction, signature
 from os.path import relpath
 from time import monotonic
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, cast
 
 import pytest
 from typing_extensions import TypeVar
@@ -92,7 +92,11 @@ def simulate() -> Simulate:
 
 class Subtests:
     """In the place of pytest's own: a subtest that fails fails the test, under the schedule that it
-    fails under."""
+    fails under; one that is skipped is reported by `own`, once, however often the test is run."""
+
+    def __init__(self, own: pytest.Subtests) -> None:
+        self.own = own
+        self.skipped: set[str] = set()
 
     @contextmanager
     def test(self, msg: str | None = None, **parameters: object) -> Generator[None]:
@@ -100,8 +104,13 @@ class Subtests:
         __tracebackhide__ = True
         try:
             yield
-        except pytest.skip.Exception:  # of this part alone
-            return
+        except pytest.skip.Exception as skip:
+            part = f"{msg or ''}{parameters or ''}: {skip}"
+            if part in self.skipped:
+                return
+            self.skipped.add(part)
+            with self.own.test(msg, **parameters):
+                raise
         except BaseException as error:
             error.add_note(f"in subtest {msg or ''}{parameters or ''}")
             raise
@@ -234,7 +243,7 @@ def explored(
 
         ends = None if asked.seconds is None else monotonic() + asked.seconds
         if "subtests" in arguments:
-            arguments["subtests"] = Subtests()
+            arguments["subtests"] = Subtests(cast("pytest.Subtests", arguments["subtests"]))
         simulates._repeated = repeated = RepeatedTest(  # pyright: ignore[reportPrivateUsage]  # the test sees no more of it than a call
             lambda: test(**arguments), asked.most, lambda: ends is not None and monotonic() > ends
         )
@@ -250,9 +259,8 @@ def explored(
 def asks(item: pytest.Function) -> bool:
     """Does the test ask for simulations itself, and not only by a fixture that it shares?"""
     test: Callable[..., object] = item.obj  # which keeps the signature of the test (`explored`)
-    return (
-        item.get_closest_marker("explore") is not None or "simulate" in signature(test).parameters
-    )
+    is_marked = item.get_closest_marker("explore") is not None
+    return is_marked or "simulate" in signature(test).parameters
 
 
 def replay(item: pytest.Function, repeated: RepeatedTest, text: str) -> None:
@@ -386,10 +394,7 @@ class Memory:
     def remember(self, failed: list[str]) -> None:
         """`failed` comes first; a test that passes has no schedules that fail any more."""
         before = self.texts()
-        texts = (
-            [*failed, *(text for text in before if text not in failed)][:REMEMBERED]
-            if failed
-            else []
-        )
+        others = [text for text in before if text not in failed]
+        texts = [*failed, *others][:REMEMBERED] if failed else []
         if self.cache is not None and texts != before:
             self.cache.set(self.key, {"test": self.test, "schedules": texts})

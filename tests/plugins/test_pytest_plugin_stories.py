@@ -186,6 +186,32 @@ def test_it(simulate, subtests):
     assert "1 failed" in printed
 
 
+def test_a_subtest_that_is_skipped_is_reported_once_as_pytest_reports_it(
+    user: pytest.Pytester,
+) -> None:
+    printed = ran(
+        user,
+        """
+def skips(subtests):
+    for part in (1, 2):
+        with subtests.test("part", number=part):
+            pytest.skip("not here")
+def test_under_schedules(simulate, subtests):
+    simulate(copies(), [1, 2])
+    skips(subtests)
+def test_alone(subtests):
+    skips(subtests)
+""",
+        "-v",
+    )
+    for name in ("test_under_schedules", "test_alone"):
+        assert re.findall(rf"{name} SUBSKIPPED(.*?\))", printed) == [
+            "[part] (number=1)",
+            "[part] (number=2)",
+        ]
+    assert "2 passed, 4 skipped" in printed
+
+
 def test_a_method_of_a_test_case_is_run_under_every_schedule_too(user: pytest.Pytester) -> None:
     printed = ran(
         user,

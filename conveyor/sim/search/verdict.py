@@ -43,7 +43,11 @@ def denies(verdict: object) -> bool:
 
 
 def of_pytest() -> tuple[type[BaseException], ...]:
-    """What ends a test otherwise.  Where pytest has not been imported nothing can raise that."""
+    """What pytest ends a test with that is not to be judged: by these it says that it is skipped,
+    that its failure is expected, or that the session is over, and no schedule is to blame for that.
+
+    Empty where pytest has not been imported: nothing can raise them then.
+    """
     pytest: Any = sys.modules.get("pytest")
     return (
         ()
