@@ -21,22 +21,9 @@ from collections.abc import Callable
 from typing import Final
 
 from mypy.checker import TypeChecker
-from mypy.nodes import (
-    CallExpr,
-    MemberExpr,
-    OverloadedFuncDef,
-    RefExpr,
-    TypeInfo,
-)
+from mypy.nodes import CallExpr, MemberExpr, OverloadedFuncDef, RefExpr, TypeInfo
 from mypy.plugin import ClassDefContext, FunctionContext, MethodContext, MethodSigContext, Plugin
-from mypy.types import (
-    CallableType,
-    FunctionLike,
-    Instance,
-    Type,
-    UnionType,
-    get_proper_type,
-)
+from mypy.types import CallableType, FunctionLike, Instance, Type, UnionType, get_proper_type
 
 from conveyor._mypy.file import File
 from conveyor._mypy.types import (

@@ -180,7 +180,5 @@ class RunResult(list[Out], Generic[Out]):
         self.dead_letters: tuple[DeadLetter, ...] = tuple(dead_letters)
 
     if TYPE_CHECKING:
-
-        def __eq__(
-            self, other: object, /
-        ) -> bool: ...  # a list's, which checkers take to be of lists of the same class only
+        # A list's, which checkers take to be of lists of the same class only.
+        def __eq__(self, other: object, /) -> bool: ...

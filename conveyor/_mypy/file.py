@@ -11,15 +11,7 @@ from typing import Final
 
 from mypy.checker import TypeChecker
 from mypy.errorcodes import ErrorCode
-from mypy.nodes import (
-    ARG_POS,
-    CallExpr,
-    Context,
-    Expression,
-    MemberExpr,
-    MypyFile,
-    NameExpr,
-)
+from mypy.nodes import ARG_POS, CallExpr, Context, Expression, MemberExpr, MypyFile, NameExpr
 from mypy.plugin import MethodSigContext
 from mypy.typeops import make_simplified_union
 from mypy.types import (
@@ -39,10 +31,7 @@ from conveyor._mypy.rows import Lanes, PipelineTypes, cannot_run
 from conveyor._mypy.runs import run_signature, wrong_input
 from conveyor._mypy.scopes import RETURNS_ITSELF
 from conveyor._mypy.stages import StageReader
-from conveyor._mypy.types import (
-    changed,
-    giving,
-)
+from conveyor._mypy.types import changed, giving
 
 __all__ = []
 
@@ -62,13 +51,12 @@ class File:
         self.reader = StageReader(checker)
         self.judge = Judge(checker, self.reader)
         self.names = names_in(checker.tree)
-        self.made_by: dict[
-            int, tuple[Type, CallExpr, Type]
-        ] = {}  # a row's id: the row, the call that made it, and from what
+        # By a row's id: the row, the call that made it, and from what.
+        self.made_by: dict[int, tuple[Type, CallExpr, Type]] = {}
         self.passes: dict[CallExpr, set[str]] = {}
 
-    # --- the two hooks
-    # --------------------------------------------------------------------------------------------
+    # ----------------------------------------------------------------------------------------------
+    # the two hooks
 
     def add(self, ctx: MethodSigContext) -> FunctionLike:
         call = ctx.context
@@ -130,9 +118,8 @@ class File:
         ):
             rows = [replace(row, kind=Lanes.UNKNOWN, lanes=()) for row in rows]
         if not all(row.kind is Lanes.NOTHING for row in rows):
-            rows = [
-                row for row in rows if row.kind is not Lanes.NOTHING
-            ]  # a loop that may add nothing: only the run can tell
+            # Of a loop that may add nothing, only the run can tell.
+            rows = [row for row in rows if row.kind is not Lanes.NOTHING]
         name = call.callee.name
         sentence = next(
             (found for row in rows if (found := cannot_run(row, name)) is not None), None
@@ -166,8 +153,8 @@ class File:
         position = (value.line, value.column, value.end_line or 0, value.end_column or 0)
         return self.names is not None and self.names.is_rebound(position)
 
-    # --- what is known before a call
-    # --------------------------------------------------------------------------------------------
+    # ----------------------------------------------------------------------------------------------
+    # what is known before a call
 
     def root(self, call: CallExpr) -> tuple[NameExpr | MemberExpr | None, Use]:
         """The variable that the chain of this call begins with, and how far it can be believed."""

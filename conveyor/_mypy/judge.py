@@ -11,13 +11,7 @@ from dataclasses import dataclass, replace
 
 from mypy.checker import TypeChecker
 from mypy.messages import format_type_bare
-from mypy.nodes import (
-    ARG_POS,
-    CallExpr,
-    Context,
-    Expression,
-    LambdaExpr,
-)
+from mypy.nodes import ARG_POS, CallExpr, Context, Expression, LambdaExpr
 from mypy.typeops import make_simplified_union
 from mypy.types import (
     AnyType,

@@ -8,10 +8,7 @@ from __future__ import annotations
 from mypy.checker import TypeChecker
 from mypy.expandtype import expand_type
 from mypy.messages import format_type_bare
-from mypy.nodes import (
-    ARG_POS,
-    Expression,
-)
+from mypy.nodes import ARG_POS, Expression
 from mypy.typeops import make_simplified_union
 from mypy.types import (
     CallableType,
@@ -25,12 +22,7 @@ from mypy.types import (
 )
 
 from conveyor._mypy.rows import Lanes, Row
-from conveyor._mypy.types import (
-    ANYTHING,
-    PIPELINE,
-    changed,
-    class_of,
-)
+from conveyor._mypy.types import ANYTHING, PIPELINE, changed, class_of
 
 __all__ = ["run_signature", "wrong_input"]
 

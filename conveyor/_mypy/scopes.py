@@ -15,9 +15,8 @@ from typing import Final
 __all__ = ["Place", "Position"]
 
 
-Position = tuple[
-    int, int, int, int
-]  # first line and column, last line and column, as both ast and mypy count them
+# First line and column, last line and column, as both ast and mypy count them.
+Position = tuple[int, int, int, int]
 Place = str  # a variable: "pl", or with dots: "self.pl"
 
 RETURNS_ITSELF: Final = frozenset({"add", "open", "__enter__"})

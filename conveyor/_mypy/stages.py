@@ -13,13 +13,7 @@ from typing import Final
 from mypy.checker import TypeChecker
 from mypy.maptype import map_instance_to_supertype
 from mypy.messages import format_type_bare
-from mypy.nodes import (
-    ARG_POS,
-    ARG_STAR,
-    CallExpr,
-    Expression,
-    TempNode,
-)
+from mypy.nodes import ARG_POS, ARG_STAR, CallExpr, Expression, TempNode
 from mypy.subtypes import find_member
 from mypy.types import (
     AnyType,
@@ -37,12 +31,7 @@ from mypy.types import (
 )
 
 from conveyor._mypy.rows import Lanes, Row
-from conveyor._mypy.types import (
-    ANYTHING,
-    STAGE,
-    class_of,
-    is_plain,
-)
+from conveyor._mypy.types import ANYTHING, STAGE, class_of, is_plain
 
 __all__ = ["Kind", "Stage", "StageReader"]
 

@@ -147,9 +147,8 @@ class JobNode(ABC):
         self.tally = Tally()
         self.offset = 0  # of the slice, in what the drive loop has in hand
         self.size = 0
-        self.cursor: Iterator[object] = iter(
-            ()
-        )  # over the slice: how far it is says which item is at its job
+        # Over the slice: how far it is says which item is at its job.
+        self.cursor: Iterator[object] = iter(())
         # Attempts that ended with their workers: of the only item of a slice, others have none.
         self.past = FRESH
         self.attempt = 1
@@ -172,7 +171,7 @@ class JobNode(ABC):
         self.job = job
 
     def passed_on(self, items: int) -> None:
-        """So many items went through the job in a loop with others (`fused`), and as many came
+        """So many items went through the job in a loop with others (`fused_node`), and as many came
         out."""
         self.tally.items_in += items
         self.tally.items_out += items
@@ -230,8 +229,7 @@ class JobNode(ABC):
             if not hasattr(given, "__iter__") and not hasattr(given, "__getitem__"):
                 raise TypeError(
                     f"finish() gave {short_repr(given)}; it must give an iterable of what is to "
-                    "be sent on: "
-                    "yield it, or return a list"
+                    "be sent on: yield it, or return a list"
                 )
             for out in _chunks(islice(given, skip, None), limit, self.seal):
                 flushed += len(out)

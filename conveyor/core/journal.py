@@ -62,9 +62,8 @@ class Journal:
                 break
         for other in self.others:
             other.recall(run, ordinal, position)
-        self.note(
-            ordinal, position, 0
-        )  # the older note, which goes next, is then not the only one that is true
+        # The older note, which goes next, is then not the only one that is true.
+        self.note(ordinal, position, 0)
         if self.resumed is not None:
             self.resumed(self.tally.items_in)
 

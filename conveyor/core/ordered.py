@@ -159,9 +159,8 @@ class OrderedInlet:
         self.head = 0  # counts items and marks, since the channels were made
         self.origin = 0
         self.lane = 0
-        self.plan: list[
-            tuple[int, int, int]
-        ] = []  # of each item seen by `peek`: its lane; origin and lane behind it
+        # Of each item seen by `peek`: its lane; origin and lane behind it.
+        self.plan: list[tuple[int, int, int]] = []
         self.shown: list[int] = []  # of each item that `peek` gave: how many of the plan it ends
 
     def start(self, run: int) -> None:
@@ -183,9 +182,8 @@ class OrderedInlet:
                 return True
             if not self.plan:
                 return False
-            self.commit(
-                self.head + len(self.plan)
-            )  # marks that say nothing to the joins around this one
+            # Marks that say nothing to the joins around this one.
+            self.commit(self.head + len(self.plan))
 
     def ended(self) -> bool:
         return not self.pending() and all(inlet.ended() for inlet in self.inlets)
@@ -213,9 +211,8 @@ class OrderedInlet:
             item = heads[taken]
             assert item is not None
             stamps = self.stamps_behind(item, taken)
-            is_over = item[0] == MARK and not any(
-                stamps[1::2]
-            )  # a mark that has nothing more to say
+            # A mark that has nothing more to say.
+            is_over = item[0] == MARK and not any(stamps[1::2])
             shown = (item[0], item[1], *stamps) if self.depth else _unwrapped(item)
             # A slice is sealed items only, or atoms only; a mark that is over is in no slice.
             if not is_over and out and isinstance(shown, Sealed) != isinstance(out[0], Sealed):
@@ -254,9 +251,8 @@ class OrderedInlet:
         """The stamps of the ordered joins around this one, as they are behind it."""
         stamps = item[2:-2]
         if not self.balanced and lane < len(self.inlets) - 1:
-            return _not_last(
-                stamps
-            )  # the last item that came of an outer origin is in the last lane
+            # The last item that came of an outer origin is in the last lane.
+            return _not_last(stamps)
         return stamps
 
     def position(self, n: int) -> int:

@@ -17,9 +17,8 @@ from conveyor.graph.topology import Topology, channels_of, zips_of
 
 __all__ = ["channels_that_count"]
 
-Neighbours: TypeAlias = Mapping[
-    int, Sequence[tuple[int, int]]
-]  # of each node: channel, and the node at its other end
+# Of each node: channel, and the node at its other end.
+Neighbours: TypeAlias = Mapping[int, Sequence[tuple[int, int]]]
 
 
 def channels_that_count(topology: Topology) -> set[int]:

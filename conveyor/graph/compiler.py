@@ -38,16 +38,7 @@ from conveyor.graph.topology import (
     ZipInput,
     channels_of,
 )
-from conveyor.stages import (
-    DEFAULT_CAPACITY,
-    AnyStage,
-    BalancingFork,
-    Fork,
-    Job,
-    Join,
-    Pipe,
-    Zip,
-)
+from conveyor.stages import DEFAULT_CAPACITY, AnyStage, BalancingFork, Fork, Job, Join, Pipe, Zip
 
 __all__ = ["MOST_CHANNELS", "compile_topology"]
 
@@ -122,11 +113,8 @@ def _is_sized(draft: Draft, gap: Gap) -> bool:
 def _behind_merge(draft: Draft, gap: Gap) -> Draft | None:
     """The draft with a relay right behind the join or zip before a gap; None if there is to be
     none."""
-    merge, reader, is_sized = (
-        draft.places[gap.writer],
-        draft.places[gap.reader],
-        _is_sized(draft, gap),
-    )
+    merge, reader = draft.places[gap.writer], draft.places[gap.reader]
+    is_sized = _is_sized(draft, gap)
     if not isinstance(merge.stage, Join | Zip) or not isinstance(reader.stage, Fork | Join | Zip):
         return None
     loses_order = isinstance(merge.stage, Join) and not merge.stage.ordered

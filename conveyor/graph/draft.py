@@ -11,7 +11,9 @@ Rule 3.  Lanes of a `BalancingFork()` are written once, and end at a `Join()`.
 Rule 4.  A stage fits what its lanes carry, as far as annotations tell: a clear misfit is a
          `StageTypeError`.
 Rule 5.  An ordered join takes all lanes of one fork, and nothing between the two has lost the
-order. A draft is a value: a row that is refused leaves it as it was.
+         order.
+
+A draft is a value: a row that is refused leaves it as it was.
 """
 
 from __future__ import annotations

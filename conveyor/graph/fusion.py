@@ -11,7 +11,7 @@ Rule 1.  Two neighbours may share a worker if nothing on them or between them as
 Rule 2.  Jobs that share a worker are still nodes of their own in reports, and nothing that comes
          out is different.
 Rule 3.  The fewest are put together at a time, and all lanes of an adapting fork alike.
-Rule 4.  A job of a few operators (`kernels.is_slight`) weighs nothing: to move an item costs as
+Rule 4.  A job of a few operators (`bytecode.is_slight`) weighs nothing: to move an item costs as
          much.  Where workers are short it joins a neighbour, also beyond that.
 """
 
@@ -130,9 +130,8 @@ def _with_groups(topology: Topology, groups: list[list[int]]) -> Topology:
         for part in group[:-1]:
             route = nodes[part].route
             assert isinstance(route, Leaf)
-            channels[route.channel] = replace(
-                channels[route.channel], capacity=1
-            )  # of no use: as little memory as may be
+            # It is of no use: as little memory as may be.
+            channels[route.channel] = replace(channels[route.channel], capacity=1)
         for part in group[1:]:
             nodes[part] = replace(
                 nodes[part], kind=Kind.FUSED, inputs=(), route=None, stamps=False, within=head

@@ -14,28 +14,19 @@ import sys
 import typing
 from collections.abc import Iterator
 from contextlib import suppress
-from types import (
-    CodeType,
-    FunctionType,
-    ModuleType,
-)
+from types import CodeType, FunctionType, ModuleType
 from typing import Final
 
 import cloudpickle
 import typing_extensions
 
-from conveyor.items.unpickling import (
-    LOCAL,
-    LOCKS,
-)
+from conveyor.items.unpickling import LOCAL, LOCKS
 
 __all__ = ["by_value", "globals_of", "is_definition", "is_found", "is_named", "is_of_each_process"]
 
 
-SCRIPT: Final = (
-    "__main__",
-    "__mp_main__",
-)  # its module, and what multiprocessing calls that in its own processes
+# The script's module, and what multiprocessing calls that in its own processes.
+SCRIPT: Final = ("__main__", "__mp_main__")
 
 PROTOCOL: Final = 5
 CACHED: Final = type(functools.lru_cache(len))
@@ -54,10 +45,8 @@ ABSENT: Final = object()
 
 def is_found(value: object) -> bool:
     """Can another process import a function, a class or a wrapper by its name?"""
-    module, name = (
-        getattr(value, "__module__", None),
-        getattr(value, "__qualname__", getattr(value, "__name__", None)),
-    )
+    module = getattr(value, "__module__", None)
+    name = getattr(value, "__qualname__", getattr(value, "__name__", None))
     if not isinstance(module, str) or not isinstance(name, str) or module in SCRIPT:
         return False
     if any(

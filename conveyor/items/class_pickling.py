@@ -9,20 +9,12 @@ from __future__ import annotations
 import abc
 from collections.abc import Callable, Iterator
 from enum import Enum
-from types import (
-    GetSetDescriptorType,
-    MemberDescriptorType,
-)
+from types import GetSetDescriptorType, MemberDescriptorType
 from typing import Any, Final, TypeAlias, cast
 
 from conveyor.items.by_name import by_value, is_definition
 from conveyor.items.forward_references import annotations_to_send
-from conveyor.items.unpickling import (
-    class_key,
-    fill_class,
-    make_class,
-    make_enum,
-)
+from conveyor.items.unpickling import class_key, fill_class, make_class, make_enum
 
 __all__ = ["attributes_of"]
 

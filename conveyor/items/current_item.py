@@ -33,8 +33,8 @@ class RunsJobs(Protocol):
 
 
 class Current:
-    """Who runs a job, or ran the last one; set for each slice, so that it costs nothing per
-    item."""
+    """The node that runs a job, or ran the last one; set for each slice, so that it costs nothing
+    per item."""
 
     __slots__ = ("job",)
 

@@ -159,15 +159,10 @@ class Digest:
                 lengths[-2] += found
             return
         lengths[-1] += found
-        if found and not isinstance(
-            items[0], Sealed
-        ):  # atoms, all at once: that is what each gives, one behind the other
-            self.sum = crc32(
-                memoryview(marshal.dumps(cast("list[int]", items), WITHOUT_REFERENCES))[
-                    HEAD_OF_LIST:
-                ],
-                self.sum,
-            )
+        if found and not isinstance(items[0], Sealed):
+            # Atoms, all at once: that is what each gives, one behind the other.
+            whole = memoryview(marshal.dumps(cast("list[int]", items), WITHOUT_REFERENCES))
+            self.sum = crc32(whole[HEAD_OF_LIST:], self.sum)
         else:
             for item in items:
                 self.sum = crc32(

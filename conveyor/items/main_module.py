@@ -37,10 +37,9 @@ class Definitions:
 def pack_main() -> Definitions:
     """The classes and functions of this process's `__main__`, and what else items are pickled by
     the name of."""
+    # These bring cloudpickle, which is slow to import, and which a worker need not have.
     from conveyor.items.by_name import SCRIPT, is_named
-    from conveyor.items.pickling import (
-        dumped,  # with cloudpickle, which is slow to import, and a worker need not have it
-    )
+    from conveyor.items.pickling import dumped
     from conveyor.items.unpicklable import parts_of, reason
 
     definitions = Definitions()

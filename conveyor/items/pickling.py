@@ -27,10 +27,7 @@ from collections import ChainMap
 from collections.abc import Callable
 from contextvars import Context, ContextVar
 from enum import Enum
-from types import (
-    CodeType,
-    FunctionType,
-)
+from types import CodeType, FunctionType
 from typing import Any, Final, cast
 
 import cloudpickle
@@ -91,9 +88,8 @@ class ScriptPickler(cloudpickle.Pickler):
         self.first = first
         self.own: set[int] = set()  # locks and the like that each process has one of
         self.under_way: set[int] = set()
-        self.singular: dict[
-            type[object], bool
-        ] = {}  # may its objects pickle as their names in the script?
+        # By class: may its objects pickle as their names in the script?
+        self.singular: dict[type[object], bool] = {}
 
     def reducer_override(self, obj: object) -> Reduced:
         if self.first is not None and (reduced := self.first(obj)) is not NotImplemented:

@@ -99,10 +99,8 @@ def sent(error: BaseException) -> SentError:
     """
     shown = shortened(error)
     try:
-        text, trace = (
-            "".join(traceback.format_exception_only(shown)),
-            "".join(traceback.format_exception(shown)),
-        )
+        text = "".join(traceback.format_exception_only(shown))
+        trace = "".join(traceback.format_exception(shown))
     except Exception as failed:  # what it is asked for when it is shown may raise as well
         text = f"{type(error).__qualname__}, which cannot be shown: {type(failed).__name__}"
         trace = "".join([*traceback.format_tb(error.__traceback__), text])

@@ -33,9 +33,8 @@ OF_MULTIPROCESSING: Final = (
 def pack_stage(stage: Job[object, object], name: str) -> bytes:
     """A stage as it travels; raises `NotPicklable`, with the way to what cannot be pickled, if it
     cannot."""
-    from conveyor.items.pickling import (
-        dumped,  # with cloudpickle, which is slow to import, and a worker need not have it
-    )
+    # With cloudpickle, which is slow to import, and a worker need not have it.
+    from conveyor.items.pickling import dumped
 
     try:
         return dumped(stage)

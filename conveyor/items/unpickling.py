@@ -70,14 +70,12 @@ class Known:
         self.keys: WeakKeyDictionary[type[object], str] = WeakKeyDictionary()
         self.classes: WeakValueDictionary[str, type[object]] = WeakValueDictionary()
         self.filled: set[str] = set()
-        self.announced: State | None = (
-            None  # by name; None in a process that has run the script itself
-        )
+        # By name; None in a process that has run the script itself.
+        self.announced: State | None = None
         self.scope: State = {}  # what the stage that is being loaded has announced
         self.scopes: dict[int, State] = {}  # what each stage of this worker has announced
-        self.awaited: list[
-            tuple[State, frozenset[str]]
-        ] = []  # names to be looked up in `__main__`, and the globals that want them
+        # Globals, and the names that are to be looked up in `__main__` for them.
+        self.awaited: list[tuple[State, frozenset[str]]] = []
 
     def add(self, key: str, made: type[object]) -> None:
         self.keys[made], self.classes[key] = key, made

@@ -33,9 +33,8 @@ __all__ = [
     "policy_of",
 ]
 
-In = TypeVar(
-    "In", contravariant=True, default=Any
-)  # a lambda on its own says nothing of what it takes
+# A lambda on its own says nothing of what it takes.
+In = TypeVar("In", contravariant=True, default=Any)
 Out = TypeVar("Out", covariant=True, default=Never)  # what gives nothing but None gives nothing
 
 

@@ -10,14 +10,7 @@ from typing import Any, Final, Literal, TypeAlias, overload
 
 from conveyor.errors import TopologyError
 from conveyor.signatures import ClosesLanes, OpensLanes, PassesALane, Width, ZipsLanes
-from conveyor.stages.stage import (
-    UNSET,
-    Stage,
-    StageOptions,
-    Unset,
-    checked_count,
-    checked_name,
-)
+from conveyor.stages.stage import UNSET, Stage, StageOptions, Unset, checked_count, checked_name
 
 __all__ = [
     "DEFAULT_CAPACITY",

@@ -10,9 +10,7 @@ import collections.abc as abc
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from types import (
-    NoneType,
-)
+from types import NoneType
 from typing import (
     Final,
     Protocol,
@@ -27,10 +25,7 @@ from typing import (
 from typing_extensions import Buffer
 
 from conveyor.typecheck.builtin_types import of
-from conveyor.typecheck.type_forms import (
-    UNKNOWN,
-    union,
-)
+from conveyor.typecheck.type_forms import UNKNOWN, union
 
 __all__ = ["Signature"]
 

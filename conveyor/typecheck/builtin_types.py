@@ -8,11 +8,7 @@ import collections
 import collections.abc as abc
 from collections.abc import Mapping
 from types import GenericAlias
-from typing import (
-    Final,
-    TypeAlias,
-    TypeVar,
-)
+from typing import Final, TypeAlias, TypeVar
 
 __all__ = ["STRUCTURAL"]
 
@@ -81,11 +77,6 @@ VARIANCES: Final[Mapping[object, str]] = {
             abc.Collection,
             abc.Sequence,
             abc.Set,
-        ),
-        "+",
-    ),
-    **dict.fromkeys(
-        (
             abc.KeysView,
             abc.ValuesView,
             abc.Awaitable,
@@ -118,14 +109,14 @@ VARIANCES: Final[Mapping[object, str]] = {
 
 # Classes that a checker compares by their methods, and the interpreter too.
 STRUCTURAL: Final[tuple[object, ...]] = (
-    *(
-        abc.Hashable,
-        abc.Sized,
-        abc.Iterable,
-        abc.Iterator,
-        abc.Reversible,
-        abc.Container,
-        abc.Collection,
-    ),
-    *(abc.Awaitable, abc.AsyncIterable, abc.AsyncIterator),
+    abc.Hashable,
+    abc.Sized,
+    abc.Iterable,
+    abc.Iterator,
+    abc.Reversible,
+    abc.Container,
+    abc.Collection,
+    abc.Awaitable,
+    abc.AsyncIterable,
+    abc.AsyncIterator,
 )

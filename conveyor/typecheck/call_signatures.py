@@ -22,23 +22,14 @@ from types import (
     MethodType,
     WrapperDescriptorType,
 )
-from typing import (
-    Final,
-    NewType,
-    cast,
-    get_origin,
-    get_overloads,
-)
+from typing import Final, NewType, cast, get_origin, get_overloads
 
 from conveyor.items.forward_references import annotations_of, same_hint
 from conveyor.stages.callables import LRU_CACHE
 from conveyor.typecheck.builtin_signatures import BUILTINS, Signature
 from conveyor.typecheck.members import attribute, hint_of, is_descriptor, is_wrapped, positional
 from conveyor.typecheck.scopes import annotation_in, fields_in, hint_in
-from conveyor.typecheck.type_forms import (
-    UNKNOWN,
-    substitute,
-)
+from conveyor.typecheck.type_forms import UNKNOWN, substitute
 
 __all__ = ["signatures_of"]
 

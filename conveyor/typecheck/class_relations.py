@@ -10,30 +10,22 @@ from __future__ import annotations
 import collections.abc as abc
 import functools
 from collections.abc import Mapping
-from typing import (
-    IO,
-    BinaryIO,
-    Final,
-    TextIO,
-)
+from typing import IO, BinaryIO, Final, TextIO
 
 from typing_extensions import Buffer, get_protocol_members
 
 from conveyor.typecheck.answers import Assignability
 from conveyor.typecheck.builtin_types import STRUCTURAL
-from conveyor.typecheck.members import (
-    attribute,
-)
-from conveyor.typecheck.type_forms import (
-    origin_of,
-)
+from conveyor.typecheck.members import attribute
+from conveyor.typecheck.type_forms import origin_of
 
 __all__ = ["is_protocol"]
 
 
+# What mypy once took for bytes, too.
 OLD_PROMOTIONS: Final[Mapping[object, frozenset[type]]] = {
     bytes: frozenset((bytearray, memoryview))
-}  # mypy's, once
+}
 
 # C's names of number types: a class of its own on some machines, for a checker another name of
 # int64 and the like.
@@ -41,11 +33,8 @@ NUMPY_C_NAMES: Final = frozenset(
     "intc uintc long ulong longlong ulonglong longdouble clongdouble".split()
 )
 
-FILES: Final[tuple[object, ...]] = (
-    IO,
-    TextIO,
-    BinaryIO,
-)  # for a checker the bases of what open() gives
+# For a checker the bases of what open() gives.
+FILES: Final[tuple[object, ...]] = (IO, TextIO, BinaryIO)
 
 
 def unrelated(have: type[object], want: type[object], has_args: bool) -> Assignability:
@@ -66,11 +55,9 @@ def unrelated(have: type[object], want: type[object], has_args: bool) -> Assigna
         return hashable(have)
     if not issubclass(have, want):
         return Assignability.NO
-    return (
-        Assignability.YES
-        if want in STRUCTURAL and not has_args and module_of(have) != "numpy"
-        else Assignability.UNSURE
-    )  # registered, perhaps
+    if want in STRUCTURAL and not has_args and module_of(have) != "numpy":
+        return Assignability.YES
+    return Assignability.UNSURE  # registered, perhaps
 
 
 def hashable(cls: type) -> Assignability:

@@ -12,15 +12,7 @@ import inspect
 from collections.abc import Mapping
 from dataclasses import dataclass
 from types import FunctionType
-from typing import (
-    Any,
-    Final,
-    NotRequired,
-    Required,
-    get_args,
-    get_origin,
-    get_overloads,
-)
+from typing import Any, Final, NotRequired, Required, get_args, get_origin, get_overloads
 
 from typing_extensions import ReadOnly
 

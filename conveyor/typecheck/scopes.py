@@ -130,9 +130,8 @@ def scope_around(qualname: str, module: dict[str, Any], captured: Mapping[str, o
     path = qualname.split(".")[:-1]
     near, hidden = dict(captured), set[str]()
     names: Mapping[str, object] = module
-    codes: Sequence[
-        CodeType
-    ] = ()  # of what is around; none at the top of a module, and in its classes
+    # Of what is around; none at the top of a module, and in its classes.
+    codes: Sequence[CodeType] = ()
     for at, part in enumerate(path):
         if part == "<locals>":
             continue

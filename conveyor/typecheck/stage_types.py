@@ -11,14 +11,7 @@ from __future__ import annotations
 import collections.abc as abc
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import (
-    Any,
-    Final,
-    TypeGuard,
-    assert_never,
-    get_args,
-    get_origin,
-)
+from typing import Any, Final, TypeGuard, assert_never, get_args, get_origin
 
 from typing_extensions import TypeIs
 

@@ -72,9 +72,8 @@ def is_alias(tp: object) -> bool:
 def value_of_alias(tp: object) -> object:
     """What the name stands for."""
     alias: Any = get_origin(tp) or tp
-    value = scope_of_alias(alias).evaluate(
-        alias.__value__
-    )  # before Python 3.12, what contains itself does so in a string
+    # Before Python 3.12, what contains itself does so in a string.
+    value = scope_of_alias(alias).evaluate(alias.__value__)
     return substitute(value, dict(zip(alias.__type_params__, get_args(tp), strict=False)))
 
 

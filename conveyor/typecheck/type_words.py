@@ -3,14 +3,7 @@
 from __future__ import annotations
 
 from types import NoneType, UnionType
-from typing import (
-    Literal,
-    NewType,
-    Union,
-    cast,
-    get_args,
-    get_origin,
-)
+from typing import Literal, NewType, Union, cast, get_args, get_origin
 
 from conveyor.typecheck.type_forms import is_bare_tuple
 

@@ -59,12 +59,8 @@ MOST: Final = 100  # elements of a container that are looked at
 # Containers that can be looked into: to go through one uses nothing up.
 MAPPINGS: Final = (dict, collections.OrderedDict, collections.defaultdict, collections.Counter)
 OTHERS: Final = (list, set, frozenset, collections.deque, str, bytes, bytearray, range)
-NUMBERS: Final = (
-    bool,
-    int,
-    float,
-    complex,
-)  # numpy's own pass for them nearly everywhere, whatever a checker says
+# numpy's own pass for them nearly everywhere, whatever a checker says.
+NUMBERS: Final = (bool, int, float, complex)
 CONTAINERS: Final[tuple[type, ...]] = (*MAPPINGS, *OTHERS, tuple)
 
 
