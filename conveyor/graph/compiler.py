@@ -59,14 +59,12 @@ def check_channels(node: NodeSpec) -> None:
     if given > MOST_CHANNELS:
         raise TopologyError(
             f"the forks behind {node.name!r} open {given} lanes in all; one worker can serve "
-            f"{MOST_CHANNELS}. "
-            "Fork in two steps, with a Processor in each lane of the first"
+            f"{MOST_CHANNELS}. Fork in two steps, with a Processor in each lane of the first"
         )
     if taken > MOST_CHANNELS:
         raise TopologyError(
             f"the joins before {node.name!r} take {taken} lanes in all; one worker can read "
-            f"{MOST_CHANNELS}. "
-            "Join in two steps, with a Processor behind each join of the first"
+            f"{MOST_CHANNELS}. Join in two steps, with a Processor behind each join of the first"
         )
 
 

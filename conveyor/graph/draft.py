@@ -127,8 +127,8 @@ class Draft:
         if sum(widths) != len(self.lanes):
             raise TopologyError(
                 f"row {row}: {_words(stages)} {'takes' if len(stages) == 1 else 'take'} "
-                f"{_lanes(sum(widths))}, "
-                f"but {_open(len(self.lanes))}; {_would_fit(len(self.lanes))}"
+                f"{_lanes(sum(widths))}, but {_open(len(self.lanes))}; "
+                f"{_would_fit(len(self.lanes))}"
             )
         draft = self
         lanes: list[Lane] = []
@@ -143,8 +143,8 @@ class Draft:
         if isinstance(stage, Join | Zip):
             raise TopologyError(
                 f"row 1, lane 1: a pipeline cannot begin with {stage!r}: there are no lanes to "
-                "bring together; "
-                f"begin with a {'Processor' if self.strict else 'Processor, a Pipe or a fork'}"
+                "bring together; begin with a "
+                f"{'Processor' if self.strict else 'Processor, a Pipe or a fork'}"
             )
         if self.strict and not isinstance(stage, Job):
             raise TopologyError(
@@ -193,8 +193,7 @@ class Draft:
             )
             raise TopologyError(
                 f"{where}: {join!r} without a number closes the lanes of a BalancingFork(), and "
-                "this lane is not one of them"
-                f"{inner or '; say how many lanes it takes: Join(n)'}"
+                f"this lane is not one of them{inner or '; say how many lanes it takes: Join(n)'}"
             )
         fork = lane.frames[-1]
         outer = lane.frames[:-1]
@@ -215,9 +214,9 @@ class Draft:
         for i, forks in enumerate(inside):
             if forks != adaptive:
                 raise TopologyError(
-                    f"{where}: {join!r} takes lane {i + 1} out of "
-                    f"{self.places[forks[-1]].name!r}, a BalancingFork() whose "
-                    "lanes end only at a Join() of their own; put a Join() before it"
+                    f"{where}: {join!r} takes lane {i + 1} out of {self.places[forks[-1]].name!r}, "
+                    "a BalancingFork() whose lanes end only at a Join() of their own; put a Join() "
+                    "before it"
                 )
         if isinstance(join, Join) and join.ordered:
             return lanes[0].frames[:-1], self.check_order_kept(join, where, lanes)
@@ -238,15 +237,14 @@ class Draft:
         ) != len(lanes):
             raise TopologyError(
                 f"{where}: {join!r} must take all lanes of one fork, and nothing else; {name!r} "
-                f"has {_lanes(width)}. "
-                "Lanes of a fork inside must be joined first"
+                f"has {_lanes(width)}. Lanes of a fork inside must be joined first"
             )
         scrambled = [i + 1 for i, top in enumerate(tops) if top.scrambled]
         if scrambled:
             raise TopologyError(
                 f"{where}: {join!r} cannot give back the order of {name!r}: in its lane "
-                f"{scrambled[0]} a join that is first "
-                "come, first served, or a zip, has lost it; make every join inside ordered=True"
+                f"{scrambled[0]} a join that is first come, first served, or a zip, has lost it; "
+                "make every join inside ordered=True"
             )
         return fork
 
@@ -279,8 +277,7 @@ class Draft:
         if adaptive:
             raise TopologyError(
                 f"{call}: the lanes of {self.places[adaptive[-1]].name!r} are still open after "
-                f"row {self.rows}; "
-                "join them first: add(Join())"
+                f"row {self.rows}; join them first: add(Join())"
             )
 
 
@@ -323,8 +320,7 @@ def checked_kind(stage: object, where: str) -> AnyStage:
     if not is_known(stage):
         raise TopologyError(
             f"{where}: {stage!r} is a stage of an unknown kind: nothing is known of where its "
-            "items "
-            f"go; derive {type(stage).__name__} from one of the stages that there are"
+            f"items go; derive {type(stage).__name__} from one of the stages that there are"
         )
     if isinstance(stage, Job):
         try:

@@ -84,10 +84,9 @@ def check_is_called(what: str, fn: object, instead_of_a_generator: str | None) -
     if is_any(inspect.iscoroutinefunction, inspect.isasyncgenfunction):
         raise TopologyError(
             f"{what}: {name} is an async function, and a job runs without an event loop: write a "
-            "function that runs it, "
-            f"such as lambda item: asyncio.run({name}(item)); to wait for many items at a time, "
-            "give lists of them to a "
-            "FlatMap whose function runs asyncio.gather"
+            f"function that runs it, such as lambda item: asyncio.run({name}(item)); to wait for "
+            "many items at a time, give lists of them to a FlatMap whose function runs "
+            "asyncio.gather"
         )
     if instead_of_a_generator is not None and is_any(inspect.isgeneratorfunction):
         raise TopologyError(f"{what}: {name} is a generator function; {instead_of_a_generator}")
