@@ -33,6 +33,7 @@ __all__ = [
     "Tag",
     "Words",
     "ZipInlet",
+    "bring_to",
     "words_of_zip",
 ]
 
@@ -236,12 +237,7 @@ class ZipInlet:
         of_run, tuples, left_over, *positions = self.note.newest()
         if of_run == run:
             self.tuples, self.left_over = tuples, left_over
-            self.bring(positions)
-
-    def bring(self, positions: Sequence[int]) -> None:
-        for inlet, position in zip(self.inlets, positions, strict=True):
-            if inlet.head < position:
-                inlet.commit(position)
+            bring_to(self.inlets, positions)
 
     def pending(self) -> bool:
         return all(inlet.pending() for inlet in self.inlets)
@@ -261,7 +257,7 @@ class ZipInlet:
     def keep(self, positions: Sequence[int]) -> None:
         """Commits up to these positions: all of them, even if this worker dies on the way."""
         self.note.store((self.run, self.tuples, self.left_over, *positions))
-        self.bring(positions)
+        bring_to(self.inlets, positions)
 
     def peek(self, n: int) -> list[object]:
         columns = [inlet.peek(n) for inlet in self.inlets]
@@ -282,6 +278,13 @@ class ZipInlet:
             self.seen -= n
             self.tuples += n
             self.keep([inlet.position(n) for inlet in self.inlets])
+
+
+def bring_to(inlets: Sequence[Inlet], positions: Sequence[int]) -> None:
+    """Commits each inlet up to its position, but those that stand there already or behind it."""
+    for inlet, position in zip(inlets, positions, strict=True):
+        if inlet.head < position:
+            inlet.commit(position)
 
 
 def words_of_zip(inlets: int) -> int:

@@ -20,7 +20,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Final, TypeAlias, cast
 
-from conveyor.core.channel import AnyOutlet, Inlet, Note
+from conveyor.core.channel import AnyOutlet, Inlet, Note, bring_to
 from conveyor.core.fused_node import FusedNode
 from conveyor.core.job_node import ItemFailed, JobNode, Node, Piece
 from conveyor.core.snapshots import RestoredNode
@@ -168,12 +168,7 @@ class OrderedInlet:
             inlet.start(run)
         self.head, self.origin, self.lane, *positions = self.note.newest()
         self.plan, self.shown = [], []
-        self.bring(positions)
-
-    def bring(self, positions: Sequence[int]) -> None:
-        for inlet, position in zip(self.inlets, positions, strict=True):
-            if inlet.head < position:
-                inlet.commit(position)
+        bring_to(self.inlets, positions)
 
     def pending(self) -> bool:
         while True:
@@ -276,7 +271,7 @@ class OrderedInlet:
         self.head += count
         _, self.origin, self.lane = self.plan[count - 1]
         self.note.store((self.head, self.origin, self.lane, *positions))
-        self.bring(positions)
+        bring_to(self.inlets, positions)
         del self.plan[:count]
         self.shown = [place - count for place in self.shown if place > count]
 

@@ -16,7 +16,7 @@ from typing import Any, NamedTuple
 import pytest
 
 import conveyor.core.drive
-from conveyor.core.channel import ZipInlet
+from conveyor.core.channel import ZipInlet, bring_to
 from conveyor.core.ordered import OrderedInlet
 from conveyor.graph.topology import Topology
 from conveyor.sim.prepare.prepared import PreparedPipeline
@@ -232,7 +232,7 @@ def test_a_drive_loop_without_this_rule_is_caught(
 
 
 def lane_by_lane(zipped: ZipInlet, positions: list[int]) -> None:
-    zipped.bring(positions)
+    bring_to(zipped.inlets, positions)
 
 
 def says_nothing(of: CrashRecovery, ordinal: int) -> None:
