@@ -10,24 +10,33 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Final, NamedTuple
 
+from conveyor.core.crashes import NO_STATE
 from conveyor.core.job_node import LOST, ItemFailed
-from conveyor.errors import JobExited, NotPicklable
+from conveyor.errors import ItemTimeout, JobExited, NotPicklable
 from conveyor.items.remote_errors import SentError, WorkerTraceback, sent, set_cause
 from conveyor.items.sealing import Sealed
 from conveyor.report import DeadLetter
 
 __all__ = [
     "LOADING",
+    "SETUP",
+    "TEARDOWN",
+    "THE_WORKER",
     "Failure",
     "SentLetter",
     "failure_of",
     "delivered",
     "letter_arrived",
     "letter_sent",
+    "lost_in_time",
     "raised_by",
 ]
 
+# Where a worker failed, if not at an item or in `finish`.
 LOADING: Final = "loading the stage"
+SETUP: Final = "setup()"
+TEARDOWN: Final = "teardown()"
+THE_WORKER: Final = "the worker itself"
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,6 +60,13 @@ def failure_of(node: int, where: str, error: BaseException) -> Failure:
         where = error.item if error.ordinal is None else f"item {error.ordinal}: {error.item}"
         error = error.error
     return Failure(node, where, sent(error), isinstance(error, Exception))
+
+
+def lost_in_time(stage: str, timeout_s: float) -> ItemTimeout:
+    """The error of an item that took too long for a worker whose state cannot be restored."""
+    return ItemTimeout(
+        f"stage {stage!r}: an item took longer than timeout_s={timeout_s:g} allows; {NO_STATE}"
+    )
 
 
 def raised_by(failure: Failure, stage: str, worker: str) -> BaseException:

@@ -11,7 +11,8 @@ from collections.abc import Callable, Sequence
 from time import monotonic
 
 from conveyor.core.crashes import NO_STATE, Deaths, WorkerDeath, remembered
-from conveyor.errors import ItemTimeout, WorkerCrashed
+from conveyor.core.failures import lost_in_time
+from conveyor.errors import WorkerCrashed
 from conveyor.graph.topology import Topology
 from conveyor.runtime.policies.contract import Inputs, StoppableWorker, WorkerRecord
 from conveyor.runtime.policies.exit_status import crash, way_to_go
@@ -96,10 +97,7 @@ class RestartPolicy:
             self.remember(node)
         if spec.is_stateful and not spec.is_restorable and record.has_begun():
             if timed_out:
-                limit = f"timeout_s={self.limits_s[node]:g}"
-                raise ItemTimeout(
-                    f"stage {name!r}: an item took longer than {limit} allows; {NO_STATE}"
-                )
+                raise lost_in_time(name, self.limits_s[node])
             error = crash(name, pid, how, items, NO_STATE)
             if record.done != self.run:
                 raise error

@@ -10,7 +10,7 @@ import contextlib
 import gc
 import signal
 
-from conveyor.core.failures import failure_of
+from conveyor.core.failures import THE_WORKER, failure_of
 from conveyor.items.main_module import install_main
 from conveyor.runtime.process.bootstrap import LIFE, Descriptors
 from conveyor.runtime.process.circumstances import flush, settle_in
@@ -85,7 +85,7 @@ class Worker:
         if self.current is not None:
             self.current.journal.note_failure()
             node = self.current.part_of(error)
-        self.report_failure(node, "the worker itself", error)
+        self.report_failure(node, THE_WORKER, error)
 
     def fail_at_job(self, error: BaseException) -> None:
         jobs = self.workplace.jobs

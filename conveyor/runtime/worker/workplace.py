@@ -10,7 +10,7 @@ from typing import Final
 
 from conveyor.core.channel import Note
 from conveyor.core.crashes import History
-from conveyor.core.failures import LOADING
+from conveyor.core.failures import LOADING, SETUP, TEARDOWN
 from conveyor.items.stage_pickling import unpack_stage
 from conveyor.items.unpickling import complete
 from conveyor.runtime.process.bootstrap import Descriptors
@@ -60,7 +60,7 @@ class Jobs:
         with loading():
             complete()  # only now: what the jobs themselves bring is theirs
         for part, stage in zip(self.parts, self.stages, strict=False):
-            self.part, self.step = part, "setup()"
+            self.part, self.step = part, SETUP
             stage.setup()
             if stage.is_restorable and isinstance(stage, Restorable):
                 self.step = "restore()"
@@ -69,7 +69,7 @@ class Jobs:
 
     def tear_down(self) -> None:
         """Lets the stages give back what they hold; raises whatever they raise."""
-        self.step = "teardown()"
+        self.step = TEARDOWN
         for part, stage in zip(self.parts, self.stages, strict=False):
             self.part = part
             stage.teardown()

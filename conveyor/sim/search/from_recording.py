@@ -11,7 +11,7 @@ from collections.abc import Iterable
 from itertools import islice
 from typing import Final
 
-from conveyor.core.failures import delivered
+from conveyor.core.failures import TEARDOWN, delivered
 from conveyor.errors import ScheduleMismatch
 from conveyor.graph.topology import Topology
 from conveyor.items.fingerprint import Fingerprint
@@ -22,7 +22,6 @@ from conveyor.sim.prepare.prepared import PreparedPipeline
 from conveyor.sim.schedulers.replay import ReplayRecording
 from conveyor.sim.search.simulation import Attempt, Simulator
 from conveyor.sim.world.faulty_channel import CrashPlan, RecordedCrashPlan
-from conveyor.sim.world.loop import TEARDOWN
 
 __all__ = ["accepted", "follow", "followed"]
 

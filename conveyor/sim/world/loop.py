@@ -6,10 +6,10 @@ know who decides, or whose turn it is.
 
 from __future__ import annotations
 
-from typing import Final, Protocol
+from typing import Protocol
 
 from conveyor.core.drive import Cut, Drive, DriveSpec, drive
-from conveyor.core.failures import LOADING, failure_of
+from conveyor.core.failures import LOADING, SETUP, TEARDOWN, THE_WORKER, failure_of
 from conveyor.core.job_node import ItemFailed, Node
 from conveyor.core.ordered import stamped
 from conveyor.core.requests import ChooseInput, ChooseLane, Request
@@ -27,9 +27,7 @@ from conveyor.sim.world.timers import StateLost
 from conveyor.sim.world.wiring import Wiring
 from conveyor.sim.world.worker import Worker
 
-__all__ = ["TEARDOWN", "Loop", "Observer"]
-
-TEARDOWN: Final = "teardown()"
+__all__ = ["Loop", "Observer"]
 
 
 class Observer(Protocol):
@@ -99,7 +97,7 @@ class Loop:
         try:
             node = worker.new_node(self.tally, None if recovery is None else recovery.durable)
         except BaseException as error:  # reported as a real worker reports it: the run ends
-            self.fail("setup()" if worker.stage is not None else LOADING, error)
+            self.fail(SETUP if worker.stage is not None else LOADING, error)
             return
         finally:
             worker.leave()
@@ -173,7 +171,7 @@ class Loop:
         except ItemFailed as failed:
             self.fail("", failed.error.error if isinstance(failed.error, StateLost) else failed)
         except Exception as error:
-            self.fail("the worker itself", error)
+            self.fail(THE_WORKER, error)
         finally:
             if private is not None:
                 private.leave()
@@ -191,7 +189,7 @@ class Loop:
         try:
             self.try_state()
         except Exception as error:
-            self.fail("the worker itself", error)
+            self.fail(THE_WORKER, error)
             return
         self.finished = True
         if self.recovery is not None:

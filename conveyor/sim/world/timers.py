@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from conveyor.core.crashes import NO_STATE
+from conveyor.core.failures import lost_in_time
 from conveyor.core.job_node import JobNode
 from conveyor.errors import ItemTimeout
 from conveyor.report import Tally
@@ -28,12 +28,14 @@ class StateLost(BaseException):
         self.error = error
 
 
-def put_timer(node: JobNode, runs_out: Callable[[], bool]) -> None:
-    """From now on `runs_out` is asked before each attempt, if there is a limit."""
-    job, policy, stage = node.job, node.policy, node.stage
-    if policy.timeout_s is None:
+def put_timer(node: JobNode, runs_out: Callable[[], bool], dies_with_worker: bool) -> None:
+    """From now on `runs_out` is asked before each attempt, if there is a limit.
+
+    `dies_with_worker`: the state of the job would be lost with the worker that is replaced.
+    """
+    job, stage, limit = node.job, node.policy.stage, node.policy.timeout_s
+    if limit is None:
         return
-    can_be_replaced = stage.is_restorable or not stage.is_stateful
     at: tuple[Tally, int, int] | None = None  # which item the job is at: of which run, and where
     timeouts = 0  # of that item
 
@@ -43,14 +45,8 @@ def put_timer(node: JobNode, runs_out: Callable[[], bool]) -> None:
         if at is None or at[0] is not here[0] or at != here:
             at, timeouts, node.attempt = here, 0, 1
         while runs_out():
-            if not can_be_replaced:
-                limit = f"timeout_s={policy.timeout_s:g}"
-                raise StateLost(
-                    ItemTimeout(
-                        f"stage {policy.stage!r}: an item took longer than {limit} allows; "
-                        f"{NO_STATE}"
-                    )
-                )
+            if dies_with_worker:
+                raise StateLost(lost_in_time(stage, limit))
             timeouts += 1
             node.attempt = timeouts
             if (error := node.out_of_time(node.past.timeouts + timeouts)) is not None:

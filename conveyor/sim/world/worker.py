@@ -102,7 +102,9 @@ class Worker:
             world.inspection.take(self.prepared, node)
         if world.pipeline.timers:
             place = surroundings.place or self.place
-            put_timer(node, lambda: world.runs_out(name, place(node.index())))
+            put_timer(
+                node, lambda: world.runs_out(name, place(node.index())), self.spec.dies_with_worker
+            )
         if self.prepared.is_stateless and durable is None:
             world.nodes[self.spec.index] = node
         return node
