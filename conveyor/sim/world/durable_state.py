@@ -12,8 +12,7 @@ from array import array
 from collections.abc import Callable, Sequence
 
 from conveyor.core.channel import Note
-from conveyor.core.crashes import FRESH, History, Past, WorkerDeath
-from conveyor.core.job_node import ALONE, Surroundings
+from conveyor.core.crashes import History, Past, WorkerDeath
 from conveyor.core.journal import PAGE_SIZE, Journal
 from conveyor.core.snapshots import Saved, packed_state
 from conveyor.report import Tally
@@ -96,17 +95,9 @@ class DurableState:
         position = hand.first if hand.suspect is None else hand.suspect
         return History(self.deaths).past(hand.input, position).is_poison
 
-    def surroundings(self) -> Surroundings:
-        """What a node may ask about its items."""
-        if not self.deaths:
-            return ALONE._replace(place=self.place)
-        return ALONE._replace(place=self.place, past=self.past)
-
-    def place(self, index: int) -> tuple[int, int]:
-        return self.journal.place(index)
-
     def past(self, index: int) -> Past:
-        return History(self.deaths).past(*self.place(index)) if self.deaths else FRESH
+        """How the workers before fared with an item of the slice in hand."""
+        return History(self.deaths).past(*self.journal.place(index))
 
     # ---------------------------------------------------------------------------
     # the memory of a processor's state

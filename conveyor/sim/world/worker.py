@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from conveyor.core.job_node import ALONE, Node
+from conveyor.core.job_node import Node, Surroundings
 from conveyor.core.nodes import RelayNode, node_for
 from conveyor.core.snapshots import packed_state
 from conveyor.graph.topology import Kind
@@ -87,13 +87,13 @@ class Worker:
         self.enter()
         if self.prepared.sets_up:
             stage.setup()
-        surroundings = ALONE._replace(place=self.place)
+        place, past = self.place, None
         if durable is not None:
             durable.succeed(stage, tally)
-            surroundings = durable.surroundings()
+            place, past = durable.journal.place, durable.past if durable.deaths else None
         seal = None if world.pipeline.copies else ByReference
-        surroundings = surroundings._replace(is_final=is_final, seal=seal)
-        node = node_for(stage, name, self.send_dead_letter, surroundings)
+        around = Surroundings(place=place, past=past, is_final=is_final, seal=seal)
+        node = node_for(stage, name, self.send_dead_letter, around)
         if not is_slight(node.job):
             # The quick way calls a job again after an error without a look at that error, which may
             # be that of a time limit.
@@ -101,7 +101,6 @@ class Worker:
         if world.inspection is not None:
             world.inspection.take(self.prepared, node)
         if world.pipeline.timers:
-            place = surroundings.place or self.place
             put_timer(
                 node, lambda: world.runs_out(name, place(node.index())), self.spec.dies_with_worker
             )
