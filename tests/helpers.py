@@ -1,8 +1,8 @@
 """What several test files need: an untyped pipeline, scripts run as scripts, and a look at what is
 left over.
 
-Knows the public API only. Nothing here waits for a fixed time: `eventually` looks again until it is
-true, or too late.
+Knows the public API only. Nothing here waits for a fixed time: `holds_within` and `eventually` look
+again until it is true, or too late.
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ import time
 import traceback
 from collections import Counter
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -68,12 +69,35 @@ def run_script(script: Path, start_method: str, *arguments: str) -> list[str]:
     return done.stdout.splitlines()
 
 
-def eventually(condition: Callable[[], object], within_s: float = PATIENCE_S) -> None:
-    """Looks until the condition holds; too late is a failure."""
+def start_script(
+    script: str, start_method: str, *arguments: str, stderr: int = subprocess.PIPE
+) -> subprocess.Popen[str]:
+    """Starts one of `SCRIPTS` as a user would, in a session of its own, and reads none of it."""
+    return subprocess.Popen(
+        [sys.executable, SCRIPTS / script, *arguments],
+        env=environment(start_method),
+        stdout=subprocess.PIPE,
+        stderr=stderr,
+        text=True,
+        start_new_session=True,
+    )
+
+
+def holds_within(
+    condition: Callable[[], object], within_s: float, look_every_s: float = 0.005
+) -> bool:
+    """Looks until the condition holds or it is too late, and says whether it did."""
     deadline = time.monotonic() + within_s
     while not condition():
-        assert time.monotonic() < deadline, f"not true within {within_s} s"
-        time.sleep(0.005)
+        if time.monotonic() >= deadline:
+            return False
+        time.sleep(look_every_s)  # between two looks
+    return True
+
+
+def eventually(condition: Callable[[], object], within_s: float = PATIENCE_S) -> None:
+    """Looks until the condition holds; too late is a failure."""
+    assert holds_within(condition, within_s), f"not true within {within_s} s"
 
 
 def is_alive(pid: int) -> bool:
@@ -82,6 +106,16 @@ def is_alive(pid: int) -> bool:
         return psutil.Process(pid).status() != psutil.STATUS_ZOMBIE
     except psutil.NoSuchProcess:
         return False
+
+
+def members(session: int) -> list[int]:
+    """The processes of a session that are alive, helpers of multiprocessing and all."""
+    found: list[int] = []
+    for pid in psutil.pids():
+        with suppress(ProcessLookupError, PermissionError):
+            if os.getsid(pid) == session and is_alive(pid):
+                found.append(pid)
+    return found
 
 
 def living_children() -> list[int]:

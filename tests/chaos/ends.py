@@ -6,42 +6,25 @@ from __future__ import annotations
 import os
 import signal
 import subprocess
-import sys
 import time
 from collections.abc import Callable
 from functools import partial
 from random import Random
 from typing import Final
 
-from tests.chaos.watch import ROOT, end_session, left_of, members
+from tests.chaos.watch import end_session, left_of
+from tests.helpers import start_script
 
 __all__ = ["ENDS", "parents_killed", "script"]
 
-SCRIPTS: Final = ROOT / "tests" / "scripts"
-PATIENCE_S: Final = 1.0  # for who has to be gone; how long it took is printed
 METHODS: Final = ("fork", "forkserver", "spawn")
 STATES: Final = ("idle", "asleep", "busy", "starting")
-STARTING_S: Final = {
-    "fork": 0.2,
-    "forkserver": 0.5,
-    "spawn": 0.4,
-}  # how long it takes to import what is needed and start three
-
-
-def environment(method: str) -> dict[str, str]:
-    return {**os.environ, "CONVEYOR_START_METHOD": method, "PYTHONPATH": str(ROOT)}
+# How long it takes to import what is needed and start three.
+STARTING_S: Final = {"fork": 0.2, "forkserver": 0.5, "spawn": 0.4}
 
 
 def start(name: str, method: str, *arguments: str) -> subprocess.Popen[str]:
-    """A script in a session of its own."""
-    return subprocess.Popen(
-        [sys.executable, SCRIPTS / name, *arguments],
-        env=environment(method),
-        stdout=subprocess.PIPE,
-        stderr=subprocess.DEVNULL,
-        text=True,
-        start_new_session=True,
-    )
+    return start_script(name, method, *arguments, stderr=subprocess.DEVNULL)
 
 
 def parents_killed(method: str, state: str, times: int) -> str:
@@ -55,14 +38,12 @@ def parents_killed(method: str, state: str, times: int) -> str:
         assert process.stdout is not None
         ready = process.stdout.readline()
         if state == "starting":
-            time.sleep(random.uniform(0, STARTING_S[method]))
+            time.sleep(random.uniform(0, STARTING_S[method]))  # the moment is drawn, to try many
         os.kill(process.pid, signal.SIGKILL)
         killed = time.monotonic()
-        process.wait()
-        while members(process.pid) and time.monotonic() < killed + PATIENCE_S:
-            time.sleep(0.002)
+        left += len(left_of(process.pid))
         slowest = max(slowest, time.monotonic() - killed)
-        left += len(members(process.pid))
+        process.wait()
         end_session(process.pid)
         process.stdout.close()
         if not ready:

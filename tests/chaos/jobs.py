@@ -141,7 +141,7 @@ class Dressed(Processor[Any, Any]):
         self.work = Work(slot, microseconds)
 
     def setup(self) -> None:
-        time.sleep(DRESSING_S)
+        time.sleep(DRESSING_S)  # takes a while: long enough to be killed in it
 
     def process(self, item: Any, /) -> Any:
         return self.work(item)
@@ -150,7 +150,7 @@ class Dressed(Processor[Any, Any]):
         return None
 
     def restore(self, state: None) -> None:
-        time.sleep(DRESSING_S)
+        time.sleep(DRESSING_S)  # takes a while: long enough to be killed in it
 
 
 class Counter(Processor[Any, Any]):

@@ -125,4 +125,4 @@ class Restless:
             self.pause()
 
     def pause(self) -> None:
-        time.sleep(self.random.choice(PAUSES_S))
+        time.sleep(self.random.choice(PAUSES_S))  # drawn, so that workers die awake and asleep

@@ -23,10 +23,10 @@ from typing import Final
 from tests.chaos.board import FILE, Board
 from tests.chaos.pipelines import PIPELINES
 from tests.chaos.scenario import VERDICT, Spec, Verdict
+from tests.helpers import ROOT, holds_within, is_alive, members
 
-__all__ = ["Outcome", "end_session", "left_of", "members", "outcome", "workers"]
+__all__ = ["Outcome", "end_session", "left_of", "outcome", "workers"]
 
-ROOT: Final = Path(__file__).resolve().parents[2]
 GRACE_S: Final = 20.0  # more than the scenario was given: then it hangs
 RECOVERY_S: Final = 2.0  # after which a stage is taken to have nothing to do
 OFTEN_S: Final = (0.003, 0.01, 0.03, 0.1)  # between two kills, on average
@@ -120,7 +120,7 @@ class Killer:
             and self.process.poll() is None
             and time.monotonic() < deadline
         ):
-            time.sleep(self.random.expovariate(1 / 0.004))
+            time.sleep(self.random.expovariate(1 / 0.004))  # the moment is drawn, to try many
             if not self.board.pulled:
                 continue
             there = list(workers(self.process.pid))
@@ -153,34 +153,35 @@ class Killer:
         with suppress(ProcessLookupError):
             if self.random.random() < 0.1:
                 os.kill(pid, signal.SIGSTOP)
-                time.sleep(0.002)
+                time.sleep(0.002)  # it stands still meanwhile, and is killed while it does
             os.kill(pid, signal.SIGKILL)
             self.board.kills += 1
 
     def await_recovery(self, slots: dict[int, int], killed: int) -> None:
         """Until another worker is at work in each of these slots, or has nothing to do there."""
-        give_up = time.monotonic() + RECOVERY_S
-        while slots and time.monotonic() < give_up and self.process.poll() is None:
+
+        def is_over() -> bool:
             for slot, dead in list(slots.items()):
                 pid, at, _ = self.board.last(slot)
                 if pid != dead and at > killed:
                     self.recoveries_ms.append((at - killed) / 1e6)
                     del slots[slot]
-            time.sleep(0.0005)
+            return not slots or self.process.poll() is not None
+
+        holds_within(is_over, RECOVERY_S, look_every_s=0.0005)
 
 
 class Restless(Killer):
     """Kills workers whatever they are about, in bursts: between these the run must get on."""
 
     def work(self, deadline: float) -> None:
-        self.await_progress(
-            deadline
-        )  # the fork server that is being started could be taken for a worker
+        # The fork server that is being started could be taken for a worker.
+        self.await_progress(deadline)
         while self.goes_on(deadline):
             often = self.random.choice(OFTEN_S)
             burst = time.monotonic() + self.random.uniform(0.1, LONGEST_BURST_S)
             while self.goes_on(min(deadline, burst)):
-                time.sleep(self.random.expovariate(1 / often))
+                time.sleep(self.random.expovariate(1 / often))  # the moment is drawn, to try many
                 there = list(workers(self.process.pid))
                 chance = self.random.random()
                 many = len(there) if chance < 0.05 else 2 if chance < 0.15 else 1
@@ -197,8 +198,11 @@ class Restless(Killer):
 
     def await_progress(self, deadline: float) -> None:
         pulled = self.board.pulled
-        while self.goes_on(deadline) and self.board.pulled == pulled:
-            time.sleep(0.002)
+        holds_within(
+            lambda: self.board.pulled != pulled or not self.goes_on(deadline),
+            deadline - time.monotonic(),
+            look_every_s=0.002,
+        )
 
 
 def workers(pid: int) -> Iterator[int]:
@@ -222,35 +226,16 @@ def children(pid: int) -> list[int]:
     return [child for child in found if is_alive(child)]
 
 
-def is_alive(pid: int) -> bool:
-    with suppress(OSError):
-        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] not in "ZX"
-    return False
-
-
 def command_of(pid: int) -> str:
     with suppress(OSError):
         return Path(f"/proc/{pid}/cmdline").read_text(errors="replace")
     return ""
 
 
-def members(session: int) -> list[int]:
-    """The processes of a session that are alive."""
-    found: list[int] = []
-    for name in os.listdir("/proc"):
-        if name.isdigit():
-            with suppress(ProcessLookupError):
-                if os.getsid(int(name)) == session and is_alive(int(name)):
-                    found.append(int(name))
-    return found
-
-
 def left_of(session: int) -> list[int]:
     """Who is still there when everybody should have gone."""
-    deadline = time.monotonic() + PATIENCE_S
-    while (left := members(session)) and time.monotonic() < deadline:
-        time.sleep(0.02)
-    return left
+    holds_within(lambda: not members(session), PATIENCE_S, look_every_s=0.002)
+    return members(session)
 
 
 def end_session(session: int) -> None:

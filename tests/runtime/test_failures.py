@@ -8,14 +8,12 @@ import os
 import re
 import signal
 import subprocess
-import sys
 import threading
 import time
 from collections.abc import Callable, Generator, Iterator
 from contextlib import contextmanager, suppress
 from typing import Any
 
-import psutil
 import pytest
 
 from conveyor import Filter, FlatMap, Join, Pipe, Processor, ReplicatingFork
@@ -23,13 +21,13 @@ from conveyor.errors import ConveyorError, JobExited, NotPicklable, PoisonItem, 
 from tests.helpers import (
     HANGS_S,
     PATIENCE_S,
-    SCRIPTS,
     descriptors,
-    environment,
     eventually,
     is_alive,
     living_children,
+    members,
     pipeline,
+    start_script,
     told,
     under_each_start_method,
 )
@@ -450,34 +448,17 @@ def waiting_script(
 ) -> Generator[tuple[subprocess.Popen[str], list[int]]]:
     """A script in a session of its own, whose workers have begun a job that does not end; and their
     process ids."""
-    script = subprocess.Popen(
-        [sys.executable, SCRIPTS / "waits.py", *arguments],
-        env=environment(start_method),
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-        start_new_session=True,
-    )
+    script = start_script("waits.py", start_method, *arguments)
     assert script.stdout is not None
     try:
         begun = [script.stdout.readline() for _ in range(2)]
         assert all(begun), script.communicate()[1]
         yield script, [int(line) for line in begun]
     finally:
-        for pid in session(script.pid):
+        for pid in members(script.pid):
             with suppress(ProcessLookupError):
                 os.kill(pid, signal.SIGKILL)
         script.communicate()
-
-
-def session(leader: int) -> list[int]:
-    """The living processes of a session, helpers of multiprocessing and all."""
-    members: list[int] = []
-    for pid in psutil.pids():
-        with suppress(ProcessLookupError, PermissionError):
-            if os.getsid(pid) == leader and is_alive(pid):
-                members.append(pid)
-    return members
 
 
 @under_each_start_method
@@ -493,7 +474,7 @@ def test_ctrl_c_ends_a_run_with_one_keyboard_interrupt(aim: str, start_method: s
             stderr
         )
         assert "Process " not in stderr  # multiprocessing's word before a worker's own traceback
-        eventually(lambda: not session(script.pid))
+        eventually(lambda: not members(script.pid))
         assert not any(map(is_alive, workers))
 
 
@@ -505,7 +486,7 @@ def test_workers_die_with_their_parent(job: str, start_method: str) -> None:
         script.wait()
 
         eventually(lambda: not any(map(is_alive, workers)))
-        eventually(lambda: not session(script.pid))
+        eventually(lambda: not members(script.pid))
 
 
 @pytest.mark.parametrize("start_method", ["fork", "forkserver"])
@@ -515,4 +496,4 @@ def test_ctrl_c_ends_workers_that_hold_the_interpreter(start_method: str) -> Non
         script.communicate(timeout=HANGS_S)
 
         assert script.returncode == -signal.SIGINT
-        eventually(lambda: not session(script.pid))
+        eventually(lambda: not members(script.pid))

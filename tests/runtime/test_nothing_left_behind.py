@@ -15,7 +15,6 @@ from itertools import count
 from pathlib import Path
 from typing import Any
 
-import psutil
 import pytest
 
 from conveyor import Pipe, Processor
@@ -31,8 +30,10 @@ from tests.helpers import (
     eventually,
     is_alive,
     living_children,
+    members,
     pipeline,
     run_script,
+    start_script,
 )
 from tests.jobs import double
 
@@ -41,28 +42,9 @@ pytestmark = pytest.mark.usefixtures("nothing_is_left_behind")
 MOST_LINES = 20
 
 
-def session(leader: int) -> list[int]:
-    """The processes that are alive in a session."""
-    found: list[int] = []
-    for pid in psutil.pids():
-        try:
-            if os.getsid(pid) == leader and is_alive(pid):
-                found.append(pid)
-        except (ProcessLookupError, PermissionError):
-            continue
-    return found
-
-
 def begun(script: str, start_method: str, *arguments: str) -> subprocess.Popen[str]:
     """A script in a session of its own that has printed its first line."""
-    process = subprocess.Popen(
-        [sys.executable, SCRIPTS / script, *arguments],
-        env=environment(start_method),
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-        start_new_session=True,
-    )
+    process = start_script(script, start_method, *arguments)
     assert process.stdout is not None
     process.stdout.readline()
     return process
@@ -82,7 +64,7 @@ def test_ctrl_c_while_workers_start_is_one_interrupt(delay_s: float, start_metho
     assert script.returncode == -signal.SIGINT
     assert stderr.count("Traceback") == 1, stderr
     assert sum(line.startswith("KeyboardInterrupt") for line in stderr.splitlines()) == 1, stderr
-    eventually(lambda: not session(script.pid))
+    eventually(lambda: not members(script.pid))
 
 
 @pytest.mark.parametrize("start_method", START_METHODS)
@@ -96,7 +78,7 @@ def test_a_signal_to_the_program_ends_everybody_and_says_little(
 
     assert script.returncode == -end
     assert len(stderr.splitlines()) <= MOST_LINES, stderr
-    eventually(lambda: not session(script.pid))
+    eventually(lambda: not members(script.pid))
 
 
 @pytest.mark.parametrize("start_method", START_METHODS)
@@ -113,7 +95,7 @@ def test_a_parent_that_ends_while_its_workers_start_leaves_nobody(
 
     assert script.returncode == -end
     assert len(stderr.splitlines()) <= MOST_LINES, stderr
-    eventually(lambda: not session(script.pid))
+    eventually(lambda: not members(script.pid))
 
 
 def test_an_interrupt_shows_the_frames_of_the_program_and_none_of_ours() -> None:
