@@ -108,6 +108,11 @@ class NodeSpec:
         """Can another worker go on with the state of its job?"""
         return self.stage is not None and self.stage.is_restorable
 
+    @property
+    def dies_with_worker(self) -> bool:
+        """Is the state of its job lost with its worker?"""
+        return self.is_stateful and not self.is_restorable
+
 
 @dataclass(frozen=True, slots=True)
 class StageInfo:

@@ -239,7 +239,7 @@ class Recorder:
         self.write(recording.ran_out(Timeout(self.topology.nodes[node].name, hand.input, at)))
         committed = remains.head(remains.spec.inputs[hand.input], self.shared.control.run) - head
         first = max(hand.first, committed)
-        if first == at or (remains.spec.is_stateful and not remains.spec.is_restorable):
+        if first == at or remains.spec.dies_with_worker:
             return None
         return hand._replace(first=first, end=at, at=None, running=False, timed_out=False)
 

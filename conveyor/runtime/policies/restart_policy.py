@@ -95,7 +95,7 @@ class RestartPolicy:
         self.newest = self.take_death(node, timed_out, how)
         if has_input:  # else all that it had in hand was done
             self.remember(node)
-        if spec.is_stateful and not spec.is_restorable and record.has_begun():
+        if spec.dies_with_worker and record.has_begun():
             if timed_out:
                 raise lost_in_time(name, self.limits_s[node])
             error = crash(name, pid, how, items, NO_STATE)

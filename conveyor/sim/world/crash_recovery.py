@@ -18,7 +18,6 @@ from conveyor.report import DeadLetter
 from conveyor.sim.world.durable_state import DurableState
 from conveyor.sim.world.faulty_channel import CrashPlan
 from conveyor.sim.world.setting import Setting
-from conveyor.stages import Job
 
 __all__ = ["CrashRecovery"]
 
@@ -76,16 +75,15 @@ class CrashRecovery:
         self.crash_plan.tell(self.crash_plan.done)
         self.world.dead_letters.append(letter)
 
-    def died(self, heads: Sequence[int], stage: Job[object, object] | None) -> WorkerCrashed | None:
+    def died(self, heads: Sequence[int]) -> WorkerCrashed | None:
         """Keeps what the dead worker leaves; gives the error that ends the run, if no other worker
         can take its place.
 
-        `heads`: how far each of its inputs is committed; `stage`: what it ran.
+        `heads`: how far each of its inputs is committed.
         """
         self.durable.died(heads)
         name = self.spec.name
-        is_lost = stage is not None and stage.is_stateful and not stage.is_restorable
-        if is_lost and self.durable.has_begun:
+        if self.spec.dies_with_worker and self.durable.has_begun:
             return WorkerCrashed(f"the worker of stage {name!r} died in the simulation; {NO_STATE}")
         if self.crash_plan.gives_up:
             return WorkerCrashed(

@@ -203,7 +203,8 @@ class Loop:
         """Called when the worker has died: another is to take its place, or the run ends."""
         assert self.recovery is not None
         heads = [inlet.head for inlet in self.ends.inputs or [self.world.source]]
-        error = self.recovery.died(heads, self.worker.take_stage())
+        self.worker.take_stage()
+        error = self.recovery.died(heads)
         if self.world.observer is not None:
             self.world.observer.died(self.recovery.crash_plan.deaths[-1])
         if error is not None:
