@@ -9,13 +9,18 @@ from __future__ import annotations
 import argparse
 import importlib
 from collections.abc import Callable
+from time import perf_counter
 
 from benchmarks.document import DOCUMENT, goals, write_section
-from benchmarks.harness import Section, in_a_row
+from benchmarks.harness import Section, busy_elsewhere, in_a_row
 
 WORKLOADS = (
-    "fine coarse arrays latency start skew records fan memory growth watching profile simulator"
+    "fine coarse items logs etl records arrays latency start skew fan memory growth watching "
+    "profile simulator"
 ).split()
+
+
+QUIET = 0.05  # of the machine, that others may use
 
 
 def main() -> None:
@@ -33,12 +38,23 @@ def main() -> None:
     options = parser.parse_args()
     for unknown in set(options.workloads) - set(WORKLOADS):
         parser.error(f"there is no workload {unknown!r}; they are {', '.join(WORKLOADS)}")
+    started = perf_counter()
     for name in options.workloads or WORKLOADS:
+        before = busy_elsewhere()
         measure: Callable[[int], Section] = importlib.import_module(f"benchmarks.{name}").measure
         section = in_a_row([measure(options.rounds) for _ in range(options.runs)]).markdown()
+        section += said_of_machine(max(before, busy_elsewhere()))
         print(section, end="\n\n", flush=True)
         write_section(name, section)
     print(goals(DOCUMENT.read_text(encoding="utf-8")))
+    print(f"\n{perf_counter() - started:.0f} s in all")
+
+
+def said_of_machine(busy: float) -> str:
+    """What a section adds where others used the machine."""
+    if busy < QUIET:
+        return ""
+    return f"\n\nThe machine was not quiet: others used {busy:.0%} of it."
 
 
 if __name__ == "__main__":

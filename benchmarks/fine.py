@@ -69,7 +69,7 @@ def measure(rounds: int) -> Section:
         add("limit: one process, a plain loop", alone)
         comparison.measure()
     goals = [
-        Goal("P1", "fine: times hand-tuned `Pool.imap`", comparison.ratio(default, tuned), 1.3),
+        Goal("P1", "fine: times hand-tuned `Pool.imap`", comparison.ratio(default, tuned), 1.1),
         Goal(
             "P1", "fine: the same, a worker for every stage", comparison.ratio(every, tuned), 0.95
         ),

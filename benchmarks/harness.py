@@ -6,12 +6,21 @@ Knows: rounds, medians, ratios within a round, goals.  Must never know: what is 
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from statistics import median
 from time import perf_counter
 
-__all__ = ["Comparison", "Goal", "Section", "in_a_row"]
+import psutil
+
+__all__ = [
+    "Comparison",
+    "Goal",
+    "Section",
+    "busy_elsewhere",
+    "in_a_row",
+    "processor_seconds",
+]
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,6 +106,14 @@ class Comparison:
             for own, theirs in zip(self.figures[name], self.figures[other], strict=True)
         )
 
+    def ratio_to_best(self, name: str, others: Sequence[str]) -> float:
+        """The median of the ratios to whichever of the others was best in the round, where more is
+        better."""
+        rounds = zip(*[self.figures[other] for other in others], strict=True)
+        return median(
+            own / max(theirs) for own, theirs in zip(self.figures[name], rounds, strict=True)
+        )
+
     def best(self, *names: str) -> str:
         return max(names, key=self.median)
 
@@ -145,6 +162,19 @@ def in_a_row(sections: list[Section]) -> Section:
         for goal, reached in zip(last.goals, figures, strict=True)
     ]
     return replace(last, goals=goals)
+
+
+def processor_seconds() -> float:
+    """What this process and all below it have spent so far."""
+    own = psutil.Process()
+    return sum(sum(process.cpu_times()[:2]) for process in [own, *own.children(recursive=True)])
+
+
+def busy_elsewhere() -> float:
+    """The share of the machine, 0 to 1, that others use while this program does nothing for a
+    second."""
+    percent: float = psutil.cpu_percent(interval=1.0)
+    return percent / 100
 
 
 def _seconds(run: Callable[[], object]) -> float:

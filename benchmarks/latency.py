@@ -132,7 +132,7 @@ def measure(rounds: int) -> Section:
             "P4",
             "latency: the same after a pause of 2 ms",
             paused.ratio(name, limit),
-            2.5,
+            2.0,
             at_least=False,
         ),
         Goal(

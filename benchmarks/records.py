@@ -110,17 +110,17 @@ def measure(rounds: int) -> Section:
         name = "Conveyor, `BalancingFork()` around parse, filter and normalise"
         comparison.add_rate(pooled, work, lambda: checked(through_pool(pool, chunk, given)))
         comparison.add_rate(name, work, lambda: checked(joined.run(given)[0]))
-        comparison.add_rate(
-            "Conveyor, the stages in a chain", work, lambda: checked(chained.run(given)[0])
-        )
+        in_chain, loop = "Conveyor, the stages in a chain", "one process"
+        comparison.add_rate(in_chain, work, lambda: checked(chained.run(given)[0]))
         comparison.add_rate(
             "joblib", work, lambda: checked(counted(peers.joblib_map(key_of, given)))
         )
         comparison.add_rate("mpire", work, lambda: checked(counted(mpire(given))))
-        comparison.add_rate("one process", work, lambda: checked(counted(map(key_of, given))))
+        comparison.add_rate(loop, work, lambda: checked(counted(map(key_of, given))))
         comparison.measure()
     goals = [
-        Goal("P7", "records: times hand-tuned `Pool.imap`", comparison.ratio(name, pooled), 1.2)
+        Goal("P7", "records: times hand-tuned `Pool.imap`", comparison.ratio(name, pooled), 1.0),
+        Goal("P7", "records: in a chain, times one process", comparison.ratio(in_chain, loop), 1.0),
     ]
     text = (
         f"{ITEMS:,} lines of JSON to dictionaries, filtered, normalised, counted by key. A pool "

@@ -81,9 +81,9 @@ def measure(rounds: int) -> Section:
     comparison.measure()
     imported, first, second, warm = (comparison.median(name) for name in list(names)[:4])
     goals = [
-        Goal("P5", "start: first pipeline, ms", first, 400, at_least=False),
-        Goal("P5", "start: the next, ms", second, 150, at_least=False),
+        Goal("P5", "start: first pipeline, ms", first, 250, at_least=False),
+        Goal("P5", "start: the next, ms", second, 30, at_least=False),
         Goal("P5", "start: a warm run of one item, ms", warm, 1, at_least=False),
-        Goal("P5", "start: `import conveyor`, ms", imported, 50, at_least=False),
+        Goal("P5", "start: `import conveyor`, ms", imported, 30, at_least=False),
     ]
     return Section("Start", "Each round in a new interpreter.", [comparison.markdown()], goals)

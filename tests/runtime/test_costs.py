@@ -14,23 +14,16 @@ from multiprocessing import get_context
 from typing import Any
 
 import numpy as np
-import psutil
 import pytest
 
 from benchmarks.document import goals, replaced
-from benchmarks.harness import Comparison, Goal, Section, in_a_row
+from benchmarks.harness import Comparison, Goal, Section, in_a_row, processor_seconds
 from benchmarks.plot import Panel, svg
 from conveyor import Processor
 from tests.helpers import pipeline
 
 TRIES = 4
 ITEMS = 400_000
-
-
-def processor_seconds() -> float:
-    """Of this process and all below it."""
-    own = psutil.Process()
-    return sum(sum(process.cpu_times()[:2]) for process in [own, *own.children(recursive=True)])
 
 
 def cost(run: Callable[[], object]) -> float:
