@@ -167,7 +167,9 @@ def in_a_row(sections: list[Section]) -> Section:
 def processor_seconds() -> float:
     """What this process and all below it have spent so far."""
     own = psutil.Process()
-    return sum(sum(process.cpu_times()[:2]) for process in [own, *own.children(recursive=True)])
+    times = [process.cpu_times() for process in [own, *own.children(recursive=True)]]
+    spent: float = sum(each.user + each.system for each in times)
+    return spent
 
 
 def busy_elsewhere() -> float:
