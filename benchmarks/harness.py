@@ -109,9 +109,9 @@ class Comparison:
     def ratio_to_best(self, name: str, others: Sequence[str]) -> float:
         """The median of the ratios to whichever of the others was best in the round, where more is
         better."""
-        rounds = zip(*[self.figures[other] for other in others], strict=True)
         return median(
-            own / max(theirs) for own, theirs in zip(self.figures[name], rounds, strict=True)
+            own / max(self.figures[other][number] for other in others)
+            for number, own in enumerate(self.figures[name])
         )
 
     def best(self, *names: str) -> str:
