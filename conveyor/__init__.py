@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 from conveyor.items.current_item import Context, context
 
 if TYPE_CHECKING:
+    from conveyor.drawing.figure import Figure
     from conveyor.graph.topology import Topology
     from conveyor.pipeline import (
         AdaptivePipeline,
@@ -66,6 +67,7 @@ else:
                 "BalancingFork Filter FlatMap Join OnError Pipe Processor ReplicatingFork Zip"
             ),
             "conveyor.graph.topology": "Topology",
+            "conveyor.drawing.figure": "Figure",
             "conveyor.reporting.trace": "Trace",
         }.items()
         for name in names.split()
@@ -88,6 +90,7 @@ __all__ = [
     "DeadLetter",
     "Decision",
     "Exploration",
+    "Figure",
     "Faults",
     "Filter",
     "FlatMap",

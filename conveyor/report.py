@@ -11,10 +11,12 @@ any number of outputs).
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field, fields
+from dataclasses import asdict, dataclass, field, fields
 from typing import TYPE_CHECKING, Final, Generic
 
 from typing_extensions import TypeVar
+
+from conveyor.drawing.figure import Box, Figure, Shape
 
 __all__ = ["COUNTS", "DeadLetter", "Report", "RunResult", "StageReport", "Tally"]
 
@@ -76,6 +78,7 @@ class Tally:
 
 
 COUNTS: Final = len(fields(Tally))
+SETS_THE_PACE: Final = 0.7  # of the time
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,6 +115,10 @@ COLUMNS: Final = (
     "items_in items_out passed dropped skipped dead_lettered failed flushed left_over in_hand "
     "busy_s waiting_s blocked_s batches restarts pid core"
 ).split()
+# What makes sense as a sum over all stages.
+ADDED: Final = frozenset(
+    "dropped skipped dead_lettered failed busy_s waiting_s blocked_s restarts".split()
+)
 ALWAYS: Final = frozenset(
     {"items_in", "items_out", "passed", "dropped", "busy_s", "waiting_s", "blocked_s", "batches"}
 )
@@ -125,6 +132,80 @@ class Report:
     stages: Mapping[str, StageReport] = field(default_factory=dict[str, StageReport])
     seconds: float = 0.0
     notes: tuple[str, ...] = ()
+    figure: Figure = field(default=Figure(), repr=False, compare=False)
+
+    @property
+    def verdict(self) -> str:
+        """Where the time went, in one sentence: which stage set the pace, and what to do; empty
+        where no time was measured."""
+        lanes = lanes_of(self.stages.values())
+        at_work = sum(stage.busy_s for stage in self.stages.values())
+        if not self.seconds or not at_work:
+            return ""
+        shares = {
+            name: mean_of(stage.busy_s for stage in group) / self.seconds
+            for name, group in lanes.items()
+        }
+        name = max(shares, key=shares.__getitem__)
+        how = what_to_do(lanes, name, shares[name], self.seconds)
+        return (
+            f"{name} is busy {shares[name]:.0%} of the time, {how}; "
+            f"{at_work / self.seconds:.1f} jobs were at work at once, on average"
+        )
+
+    def to_dict(self) -> dict[str, object]:
+        """The report as plain data, named as the attributes are.
+
+        >>> Report({"f": StageReport("f", "Processor")}, 2.0).to_dict()["seconds"]
+        2.0
+        """
+        return {
+            "stages": {name: asdict(stage) for name, stage in self.stages.items()},
+            "seconds": self.seconds,
+            "verdict": self.verdict,
+            "notes": list(self.notes),
+        }
+
+    def to_json(self) -> str:
+        """The report as one line of JSON."""
+        import json  # here and below: a worker imports this file, and needs none of these
+
+        return json.dumps(self.to_dict())
+
+    def picture(self) -> str:
+        """The graph of the pipeline as SVG, each stage with what it did; the busiest stands out."""
+        from conveyor.drawing.svg import svg
+
+        return svg(Figure([*map(self._told, self.figure.boxes)], self.figure.arrows))
+
+    def _told(self, box: Box) -> Box:
+        """A box of the graph with the figures of its stage, if it is one of this report."""
+        stage = self.stages.get(box.name)
+        if stage is None or box.shape is Shape.END:
+            return box
+        share = stage.busy_s / self.seconds if self.seconds else 0.0
+        counts = {
+            "skipped": stage.skipped,
+            "dead letters": stage.dead_lettered,
+            "failed": stage.failed,
+            "restarts": stage.restarts,
+        }
+        lines = [f"{stage.items_in:,} in, {stage.items_out:,} out"]
+        lines += [f"busy {share:.0%}"] if stage.busy_s else []
+        lines += [f"{count:,} {word}" for word, count in counts.items() if count]
+        return box._replace(lines=tuple(lines), heat=share)
+
+    def _repr_html_(self) -> str:
+        from html import escape
+
+        head, *rows = self._table()
+        cells = "".join(f"<th>{escape(cell)}</th>" for cell in head)
+        body = "".join(
+            f"<tr>{''.join(f'<td>{escape(cell)}</td>' for cell in row)}</tr>" for row in rows
+        )
+        drawn = self.picture() if self.figure.boxes else ""
+        below = "".join(f"<p>{escape(line)}</p>" for line in self._below())
+        return f"<div>{drawn}<table><tr>{cells}</tr>{body}</table>{below}</div>"
 
     def __repr__(self) -> str:
         stages = (
@@ -134,17 +215,66 @@ class Report:
         return f"Report({'; '.join([f'{self.seconds:.3f} s', *stages])})"
 
     def __str__(self) -> str:
+        table = self._table()
+        widths = [max(map(len, column)) for column in zip(*table, strict=True)]
+        lines = [
+            "  ".join([row[0].ljust(widths[0]), *map(str.rjust, row[1:], widths[1:])]).rstrip()
+            for row in table
+        ]
+        lines.insert(1, "  ".join("-" * width for width in widths))
+        return "\n".join([*lines, *self._below()])
+
+    def _table(self) -> list[list[str]]:
+        """The head of the table, a row for each stage, and, if there are several, what can be added
+        up of them."""
         rows = list(self.stages.values())
         shown = [c for c in COLUMNS if c in ALWAYS or any(getattr(row, c) for row in rows)]
         table = [["stage", *(c.removesuffix("_s") for c in shown)]]
         table += [[row.name, *(_cell(c, getattr(row, c)) for c in shown)] for row in rows]
-        widths = [max(map(len, column)) for column in zip(*table, strict=True)]
-        lines = [
-            "  ".join([line[0].ljust(widths[0]), *map(str.rjust, line[1:], widths[1:])])
-            for line in table
-        ]
-        lines.insert(1, "  ".join("-" * width for width in widths))
-        return "\n".join([*lines, f"{self.seconds:.3f} s in all; times in seconds", *self.notes])
+        if len(rows) > 1:
+            sums = [sum(getattr(row, c) for row in rows) if c in ADDED else None for c in shown]
+            table.append(
+                [
+                    "total",
+                    *("" if n is None else _cell(c, n) for c, n in zip(shown, sums, strict=True)),
+                ]
+            )
+        return table
+
+    def _below(self) -> list[str]:
+        """What stands below the table."""
+        lines = [f"{self.seconds:.3f} s in all; times in seconds", self.verdict, *self.notes]
+        return [line for line in lines if line]
+
+
+def mean_of(seconds: Iterable[float]) -> float:
+    values = [*seconds]
+    return sum(values) / len(values)
+
+
+def lanes_of(stages: Iterable[StageReport]) -> dict[str, list[StageReport]]:
+    """The stages by name, those of several lanes together."""
+    lanes: dict[str, list[StageReport]] = {}
+    for stage in stages:
+        name, slash, lane = stage.name.rpartition("/")
+        lanes.setdefault(name if slash and lane.isdigit() else stage.name, []).append(stage)
+    return lanes
+
+
+def what_to_do(
+    lanes: Mapping[str, Sequence[StageReport]], busiest: str, share: float, seconds: float
+) -> str:
+    """What sets the pace, and what would help: the busiest stage, or what is outside."""
+    if share >= SETS_THE_PACE:
+        more = "balance it over more lanes" if len(lanes[busiest]) == 1 else "more lanes would help"
+        return f"and sets the pace: {more}, if cores idle"
+    first, *_, last = [*lanes.values()] * 2
+    waiting = mean_of(stage.waiting_s for stage in first) / seconds
+    blocked = mean_of(stage.blocked_s for stage in last) / seconds
+    if max(waiting, blocked) < SETS_THE_PACE:
+        return "and no stage more"
+    pace = "the source sets" if waiting >= blocked else "the reader of the results sets"
+    return f"and no stage more: {pace} the pace"
 
 
 def _cell(column: str, value: float | None) -> str:

@@ -20,6 +20,7 @@ ROOT = Path(__file__).resolve().parents[1]
 # Folders, and the files beside them; each imports only from those before it and from files of its
 # own.
 LAYERS = (
+    "drawing",
     "errors pickles report signal_handlers signatures",
     "stages",
     "items",

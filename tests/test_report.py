@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import json
+from dataclasses import asdict
 from typing import Any
+from xml.etree import ElementTree
 
 import pytest
 
+from conveyor.drawing.figure import Arrow, Box, Figure, Shape
 from conveyor.report import DeadLetter, Report, RunResult, StageReport, Tally
 
 
@@ -38,7 +42,8 @@ def test_a_report_is_a_table_with_the_columns_that_are_always_there() -> None:
     assert lines[2].split() == "parse 10 8 8 2 1.500 0.250 0.000 4".split()
     assert lines[3] == "a longer name" + lines[3][13:]
     assert lines[3][13:].split() == "0 0 0 0 0.000 0.000 0.000 0".split()
-    assert lines[4:] == ["2.000 s in all; times in seconds"]
+    assert lines[4].split() == "total 2 1.500 0.250 0.000".split()
+    assert lines[5] == "2.000 s in all; times in seconds"
 
 
 def test_the_columns_of_a_table_end_one_below_the_other() -> None:
@@ -94,3 +99,64 @@ def test_a_result_is_a_list_with_a_report_and_its_dead_letters() -> None:
     assert result.dead_letters == (letter,)
     assert RunResult[int]() == []
     assert RunResult[int]().report == Report()
+
+
+def test_the_stage_that_is_busy_all_the_time_sets_the_pace() -> None:
+    verdict = report(stage("parse", busy_s=1.94), stage("count", busy_s=0.1)).verdict
+
+    assert verdict.startswith("parse is busy 97% of the time, and sets the pace: balance it")
+    assert verdict.endswith("1.0 jobs were at work at once, on average")
+
+
+def test_lanes_are_judged_together() -> None:
+    lanes = [stage(f"job/{lane}", busy_s=1.8) for lane in range(3)]
+
+    assert report(stage("parse", busy_s=1.9), *lanes).verdict.startswith("parse is busy 95%")
+    assert "job is busy 90% of the time, and sets the pace: more lanes" in report(*lanes).verdict
+
+
+@pytest.mark.parametrize(
+    ("first", "last", "pace"),
+    [
+        ({"waiting_s": 1.9}, {"waiting_s": 1.9}, "the source sets the pace"),
+        ({"blocked_s": 1.9}, {"blocked_s": 1.8}, "the reader of the results sets the pace"),
+    ],
+)
+def test_what_is_outside_sets_the_pace_where_every_stage_waits(
+    first: dict[str, float], last: dict[str, float], pace: str
+) -> None:
+    waits = report(stage("parse", busy_s=0.1, **first), stage("count", busy_s=0.05, **last))
+
+    assert pace in waits.verdict
+    assert pace in str(waits)
+
+
+def test_where_no_time_was_measured_nothing_is_said_of_it() -> None:
+    assert report(stage("parse", items_in=3)).verdict == ""
+    assert Report().verdict == ""
+
+
+def test_a_report_as_data_has_the_names_of_the_attributes() -> None:
+    told = report(stage("parse", items_in=3, busy_s=0.5), notes=("a note",))
+
+    assert told.to_dict()["stages"] == {"parse": asdict(told.stages["parse"])}
+    assert json.loads(told.to_json()) == told.to_dict()
+    assert told.to_dict()["notes"] == ["a note"]
+
+
+def test_a_picture_of_a_run_has_the_figures_in_the_boxes_of_their_stages() -> None:
+    boxes = [Box("source", shape=Shape.END), Box("parse"), Box("sink", shape=Shape.END)]
+    figure = Figure(boxes, [Arrow(0, 1), Arrow(1, 2)])
+    parse = stage("parse", items_in=2000, items_out=1990, busy_s=1.0, skipped=10)
+    root = ElementTree.fromstring(Report({"parse": parse}, 2.0, figure=figure).picture())
+
+    titles = [title.text for title in root.iter("{http://www.w3.org/2000/svg}title")]
+    assert titles == ["source", "parse, 2,000 in, 1,990 out, busy 50%, 10 skipped", "sink"]
+
+
+def test_a_notebook_shows_the_table_and_what_a_name_is_cannot_break_it() -> None:
+    shown = report(stage("<b>", items_in=7), notes=("1 < 2",))._repr_html_()
+
+    assert "<td>&lt;b&gt;</td><td>7</td>" in shown
+    assert "1 &lt; 2" in shown
+    assert shown.startswith("<div><table>")

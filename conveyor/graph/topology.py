@@ -12,8 +12,10 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from enum import Enum
+from functools import cached_property
 from typing import TypeAlias, assert_never
 
+from conveyor.drawing.figure import Arrow, Box, Figure, Shape
 from conveyor.graph.route import Leaf, Route, route_text
 from conveyor.stages import Job
 
@@ -124,7 +126,7 @@ class StageInfo:
     node: int | None
 
 
-@dataclass(frozen=True, slots=True, repr=False)
+@dataclass(frozen=True, repr=False)
 class Topology:
     """Nodes (the source first, the sink last), channels, and the stages in the order in which they
     were added."""
@@ -139,6 +141,35 @@ class Topology:
     def __repr__(self) -> str:
         names = ", ".join(node.name for node in self.nodes)
         return f"Topology({len(self.nodes)} nodes: {names}; {len(self.channels)} channels)"
+
+    def picture(self) -> str:
+        """The graph as SVG that needs nothing else; a notebook shows it by itself."""
+        from conveyor.drawing.svg import svg  # here and below: a worker imports this file
+
+        return svg(self.figure)
+
+    def to_mermaid(self) -> str:
+        """The graph as a flowchart of Mermaid."""
+        from conveyor.drawing.text import mermaid
+
+        return mermaid(self.figure)
+
+    def to_dot(self) -> str:
+        """The graph in the DOT language of Graphviz."""
+        from conveyor.drawing.text import dot
+
+        return dot(self.figure)
+
+    def _repr_svg_(self) -> str:
+        return self.picture()
+
+    @cached_property
+    def figure(self) -> Figure:
+        """The graph as boxes and arrows: nodes, and the forks, joins and zips between them."""
+        drawn = GraphFigure({info.name: info.kind for info in self.stages})
+        for node in self.nodes:
+            drawn.add(node)
+        return drawn.figure(self.channels)
 
     def title(self, node: int) -> str:
         """What the worker of a node is called: by all the stages that it runs."""
@@ -163,6 +194,66 @@ class Topology:
                 return f"ordered({self._inputs(source.inputs)})"
             case _:
                 assert_never(source)
+
+
+class GraphFigure:
+    """A figure under way: `begins` and `ends` say at which boxes each channel does."""
+
+    def __init__(self, kinds: Mapping[str, str]) -> None:
+        self.kinds = kinds
+        self.boxes: list[Box] = []
+        self.arrows: list[Arrow] = []
+        self.begins: dict[int, int] = {}
+        self.ends: dict[int, int] = {}
+
+    def add(self, node: NodeSpec) -> None:
+        shape = Shape.END if node.kind in (Kind.SOURCE, Kind.SINK) else Shape.WORK
+        if node.kind is Kind.RELAY:
+            shape = Shape.ROUTER
+        box = self.box(node.name, node.kind.value if node.stage is None else "", shape)
+        if node.route is not None:
+            self.goes_on(box, node.route)
+        at = box
+        if len(node.inputs) > 1:
+            at = self.box(node.join_name, "Join", Shape.ROUTER)
+            self.arrows.append(Arrow(at, box))
+        for each in node.inputs:
+            self.comes_in(at, each)
+
+    def goes_on(self, box: int, route: Route) -> None:
+        if isinstance(route, Leaf):
+            self.begins[route.channel] = box
+            return
+        fork = self.box(route.name, "", Shape.ROUTER)
+        self.arrows.append(Arrow(box, fork))
+        for lane in route.lanes:
+            self.goes_on(fork, lane)
+
+    def comes_in(self, box: int, source: Input) -> None:
+        if isinstance(source, Leaf):
+            self.ends[source.channel] = box
+            return
+        merge = self.box(source.name, "", Shape.ROUTER)
+        self.arrows.append(Arrow(merge, box))
+        for each in source.inputs:
+            self.comes_in(merge, each)
+
+    def box(self, name: str, kind: str, shape: Shape) -> int:
+        self.boxes.append(Box(name, kind or self.kinds.get(name, ""), shape))
+        return len(self.boxes) - 1
+
+    def figure(self, channels: Sequence[Channel]) -> Figure:
+        """The whole, with an arrow for each channel, labelled with its capacity if that was
+        written."""
+        self.arrows += [
+            Arrow(
+                self.begins[each.index],
+                self.ends[each.index],
+                f"{each.capacity:,}" if each.written else "",
+            )
+            for each in channels
+        ]
+        return Figure(self.boxes, self.arrows)
 
 
 def all_inputs(inputs: Sequence[Input]) -> Iterator[Input]:

@@ -75,7 +75,7 @@ def report_of(
                 items_out=tuples,
                 left_over=left_over,
             )
-    return Report(stages, seconds, notes)
+    return Report(stages, seconds, notes, topology.figure)
 
 
 def stage_report(topology: Topology, node: int, figures: Figures) -> StageReport:
