@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     )
     from conveyor.report import DeadLetter, Report, RunResult, StageReport
     from conveyor.reporting.trace import Trace
+    from conveyor.runtime.parent.async_runs import AsyncStream
     from conveyor.runtime.parent.stream import Stream
     from conveyor.runtime.placement import Placement
     from conveyor.runtime.process.start import StartMethod
@@ -56,6 +57,7 @@ else:
             "conveyor.report": "DeadLetter Report RunResult StageReport",
             "conveyor.runtime.placement": "Placement",
             "conveyor.runtime.process.start": "StartMethod",
+            "conveyor.runtime.parent.async_runs": "AsyncStream",
             "conveyor.runtime.parent.stream": "Stream",
             "conveyor.sim.search.options": "Strategy",
             "conveyor.sim.search.findings": "Exploration Found",
@@ -85,6 +87,7 @@ else:
 
 __all__ = [
     "AdaptivePipeline",
+    "AsyncStream",
     "BalancingFork",
     "Context",
     "DeadLetter",

@@ -43,7 +43,9 @@ from conveyor._mypy.types import (
 __all__ = ["ConveyorPlugin", "plugin"]
 
 
-RUNS: Final = frozenset({"run", "stream", "simulate", "explore", "replay", "count"})
+RUNS: Final = frozenset(
+    {"run", "stream", "arun", "astream", "simulate", "explore", "replay", "count"}
+)
 
 
 def plugin(version: str) -> type[Plugin]:

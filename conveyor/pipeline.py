@@ -10,7 +10,7 @@ a run does.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import AsyncIterable, Callable, Iterable
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Generic, Self, overload
 
@@ -20,7 +20,7 @@ from conveyor._rows import Rows
 from conveyor.signatures import Undeclared
 
 if TYPE_CHECKING:
-    from conveyor._builder.engine import StartMethod, Stream
+    from conveyor._builder.engine import AsyncStream, StartMethod, Stream
     from conveyor._builder.running import HowToRun
     from conveyor._builder.simulating import HowToExplore, HowToSimulate, Said
     from conveyor._rows import AnyStage
@@ -106,6 +106,16 @@ if TYPE_CHECKING:
         ) -> Stream[Any]:
             raise NotImplementedError
 
+        async def arun(  # type: ignore[override]  # pyright: ignore[reportIncompatibleMethodOverride]
+            self, items: Iterable[In] | AsyncIterable[In], **options: Unpack[HowToRun]
+        ) -> RunResult[Any]:
+            raise NotImplementedError
+
+        def astream(  # type: ignore[override]  # pyright: ignore[reportIncompatibleMethodOverride]
+            self, items: Iterable[In] | AsyncIterable[In], **options: Unpack[HowToRun]
+        ) -> AsyncStream[Any]:
+            raise NotImplementedError
+
         def simulate(  # type: ignore[override]  # pyright: ignore[reportIncompatibleMethodOverride]
             self, items: Iterable[In], **options: Unpack[HowToSimulate]
         ) -> Simulation[Any, In]:
@@ -142,6 +152,12 @@ if TYPE_CHECKING:
             raise NotImplementedError
 
         def stream(self, items: JoinTheOpenLanesFirst) -> Stream[Any]:
+            raise NotImplementedError
+
+        async def arun(self, items: JoinTheOpenLanesFirst) -> RunResult[Any]:
+            raise NotImplementedError
+
+        def astream(self, items: JoinTheOpenLanesFirst) -> AsyncStream[Any]:
             raise NotImplementedError
 
         def simulate(

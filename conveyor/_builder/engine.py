@@ -10,12 +10,21 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from conveyor.core.engine import Engine
+    from conveyor.runtime.parent.async_runs import AsyncStream
     from conveyor.runtime.parent.session import Session
     from conveyor.runtime.parent.stream import Stream
     from conveyor.runtime.placement import Placement
     from conveyor.runtime.process.start import StartMethod
 
-__all__ = ["Placement", "Session", "StartMethod", "Stream", "engine_for", "session_on"]
+__all__ = [
+    "AsyncStream",
+    "Placement",
+    "Session",
+    "StartMethod",
+    "Stream",
+    "engine_for",
+    "session_on",
+]
 
 
 def engine_for(start_method: StartMethod | None, placement: Placement | None = None) -> Engine:

@@ -6,7 +6,7 @@ runs anything.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import AsyncIterable, Iterable
 from os import PathLike
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Generic, Self, TypedDict, overload
@@ -19,7 +19,7 @@ from conveyor.core.lifecycle import Call
 from conveyor.signatures import Undeclared
 
 if TYPE_CHECKING:
-    from conveyor._builder.engine import Placement, Stream
+    from conveyor._builder.engine import AsyncStream, Placement, Stream
     from conveyor.report import RunResult
     from conveyor.signatures import A1, A2, AddAStageFirst, JoinTheOpenLanesFirst, Left
 
@@ -110,6 +110,101 @@ class Running(Drafting[In, *Row], Generic[In, *Row]):
         engine = None if placement is None else engine_for(self._start_method, placement)
         try:
             return self._session.begin_stream(self._compiled_for, engine, items, record)
+        finally:
+            del items
+
+    @overload
+    async def arun(
+        self: Running[In, Out],
+        items: Iterable[In] | AsyncIterable[In],
+        *,
+        placement: Placement | None = None,
+        record: str | PathLike[str] | None = None,
+    ) -> RunResult[Out]: ...
+    @overload
+    async def arun(
+        self: Running[Undeclared, *tuple[()]],
+        items: Iterable[Any] | AsyncIterable[Any],
+        **options: Unpack[HowToRun],
+    ) -> RunResult[Any]: ...
+    @overload
+    async def arun(self: Running[In, *tuple[()]], items: AddAStageFirst) -> RunResult[Any]: ...
+    @overload
+    async def arun(
+        self: Running[In, A1, A2, *Left], items: JoinTheOpenLanesFirst
+    ) -> RunResult[Any]: ...
+    async def arun(
+        self,
+        items: Any,
+        *,
+        placement: Placement | None = None,
+        record: str | PathLike[str] | None = None,
+    ) -> object:
+        """Runs as `run` does, beside the event loop, which goes on meanwhile.
+
+        `items` may be an asynchronous iterable, too, which is iterated in the event loop; another
+        one is iterated in a thread of the run's own, in a copy of the caller's context.  If the
+        task is cancelled the run is ended first.
+
+        >>> import asyncio
+        >>> from conveyor import Pipeline, Processor
+        >>> asyncio.run(Pipeline[int]().add(Processor(abs)).arun([-1, 2]))
+        [1, 2]
+        """
+        self._draft.check_complete("arun()")
+        engine = None if placement is None else engine_for(self._start_method, placement)
+        try:
+            return await self._session.arun(self._compiled_for, engine, items, record)
+        finally:
+            del items
+
+    @overload
+    def astream(
+        self: Running[In, Out],
+        items: Iterable[In] | AsyncIterable[In],
+        *,
+        placement: Placement | None = None,
+        record: str | PathLike[str] | None = None,
+    ) -> AsyncStream[Out]: ...
+    @overload
+    def astream(
+        self: Running[Undeclared, *tuple[()]],
+        items: Iterable[Any] | AsyncIterable[Any],
+        **options: Unpack[HowToRun],
+    ) -> AsyncStream[Any]: ...
+    @overload
+    def astream(self: Running[In, *tuple[()]], items: AddAStageFirst) -> AsyncStream[Any]: ...
+    @overload
+    def astream(
+        self: Running[In, A1, A2, *Left], items: JoinTheOpenLanesFirst
+    ) -> AsyncStream[Any]: ...
+    def astream(
+        self,
+        items: Any,
+        *,
+        placement: Placement | None = None,
+        record: str | PathLike[str] | None = None,
+    ) -> object:
+        """Runs lazily as `stream` does, beside the event loop: `async with` what this gives, and
+        `async for` over it.
+
+        `items` may be an asynchronous iterable, too, which is iterated in the event loop.
+
+        >>> import asyncio
+        >>> from itertools import count
+        >>> from conveyor import Pipeline, Processor
+        >>> async def first(pl: Pipeline[int, int]) -> int:
+        ...     async with pl.astream(count(5)) as stream:
+        ...         async for result in stream:
+        ...             return result
+        ...     return 0
+        >>> asyncio.run(first(Pipeline[int]().add(Processor(abs))))
+        5
+        """
+        self._draft.check_complete("astream()")
+        engine = None if placement is None else engine_for(self._start_method, placement)
+        try:
+            return self._session.astream(self._compiled_for, engine, items, record)
         finally:
             del items
 

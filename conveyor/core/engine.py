@@ -52,8 +52,9 @@ class StopToken(Protocol):
         """Did this process begin the run, and not one that this process was forked from?"""
         ...
 
-    def release(self) -> None:
-        """Lets a thread go on that waits for the end of the run."""
+    def release(self, error: BaseException) -> None:
+        """The run has ended with `error`, though the thread that runs is still inside its source:
+        lets others go on that wait for the end."""
         ...
 
 

@@ -3,6 +3,7 @@ error is kept."""
 
 from __future__ import annotations
 
+import asyncio
 import gc
 import os
 import re
@@ -68,6 +69,11 @@ def inside_with(pl: Any) -> None:
         pl.run(endless())
 
 
+async def beside(pl: Any, items: Any) -> list[Any]:
+    async with pl.astream(items) as stream:
+        return [result async for result in stream]
+
+
 RUNS: dict[str, Callable[[Any], object]] = {
     "of a chain": lambda pl: pl.add(Processor(double)).run(range(9)),
     "of an iterator": lambda pl: pl.add(Processor(double)).run(iter(range(9))),
@@ -92,6 +98,13 @@ RUNS: dict[str, Callable[[Any], object]] = {
     "streamed": lambda pl: list(pl.add(Processor(double)).stream(range(9))),
     "streamed, whose job fails": lambda pl: list(pl.add(Processor(divide)).stream(endless())),
     "streamed, whose source fails": lambda pl: list(pl.add(Processor(double)).stream(broken())),
+    "awaited": lambda pl: asyncio.run(pl.add(Processor(double)).arun(range(9))),
+    "awaited, whose job fails": lambda pl: asyncio.run(pl.add(Processor(divide)).arun(endless())),
+    "awaited, whose source fails": lambda pl: asyncio.run(pl.add(Processor(double)).arun(broken())),
+    "streamed beside a loop": lambda pl: asyncio.run(beside(pl.add(Processor(double)), range(9))),
+    "streamed beside a loop, whose job fails": lambda pl: asyncio.run(
+        beside(pl.add(Processor(divide)), endless())
+    ),
     "streamed and left": lambda pl: next(pl.add(Processor(double)).stream(endless())),
 }
 

@@ -8,12 +8,13 @@ from __future__ import annotations
 import json
 import math
 import operator
-from collections.abc import Callable, Iterable
+from collections.abc import AsyncIterable, Callable, Iterable
 from functools import partial
 from pathlib import Path
 from typing import Any, TypeVar, assert_type
 
 from conveyor import (
+    AsyncStream,
     BalancingFork,
     Filter,
     FlatMap,
@@ -376,6 +377,21 @@ def running(lines: list[str], source: Iterable[str]) -> None:
     assert_type(pipeline.open(), Pipeline[str, int])
     print(pipeline.open().topology)
     pipeline.close()
+
+
+async def awaited(lines: list[str], later: AsyncIterable[str]) -> None:
+    pipeline = Pipeline[str]().add(Processor(parse))
+    assert_type(await pipeline.arun(lines), RunResult[int])
+    assert_type(await pipeline.arun(later, record="run.cvd"), RunResult[int])
+    assert_type(await Pipeline().add(Processor(parse)).arun(later), RunResult[int])
+    assert_type(pipeline.astream(later), AsyncStream[int])
+    async with pipeline.astream(line for line in lines) as stream:
+        assert_type(stream, AsyncStream[int])
+        async for number in stream:
+            assert_type(number, int)
+    assert_type([number async for number in pipeline.astream(later)], list[int])
+    print(stream.report, stream.dead_letters)
+    await stream.aclose()
 
 
 def in_the_simulated_world(lines: list[str], scheduler: Scheduler, check: Callable[[list[int]], bool]) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import AsyncIterable, Callable, Iterable, Iterator
 from functools import partial
 from typing import Any
 
@@ -74,6 +74,16 @@ with Pipeline() as pl:
     with pl.stream(["1"]) as stream:
         for text in stream:
             print(text)
+
+
+async def awaited(lines: list[str], later: AsyncIterable[str]) -> None:
+    with Pipeline() as pl:
+        pl.add(Processor(parse))
+        print(await pl.arun(lines), await pl.arun(later))
+        async with pl.astream(later, record="run.cvd") as stream:
+            async for number in stream:
+                print(half(number))
+
 
 # --- Lanes ---
 

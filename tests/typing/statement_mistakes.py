@@ -5,7 +5,7 @@ Plain mypy and pyright accept every line of it: to them the variable's type stay
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import AsyncIterable, Callable, Iterable
 from functools import partial
 
 from conveyor import BalancingFork, Filter, FlatMap, Join, Pipe, Pipeline, Processor, ReplicatingFork, Zip
@@ -511,3 +511,19 @@ def in_several_with_statements(lines: list[str]) -> None:
         pl.add(Processor(parse))
         text: str = pl.run(lines)[0]  # mistake 83
         print(text)
+
+
+async def awaited(lines: list[str], numbers: list[int], later: AsyncIterable[int]) -> None:
+    with Pipeline() as pl:
+        await pl.arun(lines)  # mistake 84
+        pl.add(Processor(parse))
+        await pl.arun(numbers)  # mistake 85
+        await pl.arun(later)  # mistake 86
+        pl.astream(later)  # mistake 87
+        text: str = (await pl.arun(lines))[0]  # mistake 88
+        async for number in pl.astream(lines):
+            number.upper()  # mistake 89
+        print(text)
+        pl.add(ReplicatingFork(2))
+        await pl.arun(lines)  # mistake 90
+        pl.astream(lines)  # mistake 91

@@ -29,6 +29,10 @@ def _nothing() -> None:
     """Where there is nothing to be done."""
 
 
+def _ignored(error: BaseException) -> None:
+    """Where nobody waits to be told."""
+
+
 def program_ends() -> bool:
     """Has the program's main thread come to its end?"""
     return not threading.main_thread().is_alive()
@@ -58,6 +62,8 @@ class Halt:
         self.thread = threading.get_ident()
         self.inside = False  # is a thread inside the run, or inside next() of its stream?
         self.over = threading.Event()
+        # Is told of what has ended the run, while the thread that runs is still inside its source.
+        self.when_released: Callable[[BaseException], None] = _ignored
         _under_way.add(self)
 
     @property
@@ -84,15 +90,18 @@ class Halt:
         """Did this process begin the run, and not the one that it was forked from?"""
         return os.getpid() == self.owner
 
-    def release(self) -> None:
-        """Lets a thread go on that waits for the end of the run."""
+    def release(self, error: BaseException) -> None:
+        """The run has ended, though the thread that runs is still inside its source: lets others
+        go on that wait for the end."""
         self.over.set()
+        self.when_released(error)
 
     def ended(self) -> None:
         """The run is over: no thread has to be woken any more."""
         self.wake = self.at_fork = _nothing
+        self.when_released = _ignored
         _under_way.discard(self)
-        self.release()
+        self.over.set()
 
 
 _under_way: weakref.WeakSet[Halt] = weakref.WeakSet()

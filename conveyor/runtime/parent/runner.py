@@ -165,7 +165,7 @@ class Runner:
         self.record_end("stopped" if isinstance(error, RunStopped) else "failed", error)
         self.end(failed=True)
         if stop is not None:
-            stop.release()
+            stop.release(error)
 
     def run_over(self) -> None:
         """The run cannot be stopped any more, and nothing of it is kept."""

@@ -16,7 +16,7 @@ import os
 import threading
 import weakref
 from collections import deque
-from collections.abc import Callable, Iterable
+from collections.abc import AsyncIterable, Callable, Iterable
 from functools import partial
 from os import PathLike, fspath
 from typing import TYPE_CHECKING, Any
@@ -30,6 +30,7 @@ from conveyor.runtime.process.deferral import Deferral, deliver, interruptible
 
 if TYPE_CHECKING:
     from conveyor.report import RunResult
+    from conveyor.runtime.parent.async_runs import AsyncStream, Make
     from conveyor.runtime.parent.stream import Stream
 
 __all__ = ["Session"]
@@ -84,7 +85,7 @@ class Session:
         """A run begins, which this may end; raises `LifecycleError` if another is under way."""
         with _lock:
             self.check(Call.START)
-            self.halt = halt
+            self.halt, halt.thread = halt, threading.get_ident()
             self.call(Call.START)
 
     def is_of_parent(self) -> bool:
@@ -104,15 +105,17 @@ class Session:
         engine: Engine | None,
         items: Iterable[object],
         record: str | PathLike[str] | None,
+        halt: Halt | None = None,
     ) -> RunResult[object]:
         """One run from its beginning to its end, in the calling thread.
 
-        `engine` None: the one that the pipeline is open on, or else the session's.
+        `engine` None: the one that the pipeline is open on, or else the session's.  `halt`: what
+        another thread ends it by.
         """
         from conveyor.runtime.parent.tracebacks import let_go, without_our_frames
 
         try:
-            return self.run_once(compile_for, engine, items, record)
+            return self.run_once(compile_for, engine, items, record, halt or Halt())
         except KeyboardInterrupt as interrupt:
             raise interrupt.with_traceback(without_our_frames(interrupt.__traceback__)) from None
         except BaseException as error:
@@ -127,8 +130,8 @@ class Session:
         engine: Engine | None,
         items: Iterable[object],
         record: str | PathLike[str] | None,
+        halt: Halt,
     ) -> RunResult[object]:
-        halt = Halt()
         failed = True
         with Deferral():
             try:
@@ -150,11 +153,16 @@ class Session:
         engine: Engine | None,
         items: Iterable[object],
         record: str | PathLike[str] | None,
+        halt: Halt | None = None,
+        make: Make | None = None,
     ) -> Stream[object]:
-        """A run whose results are taken one by one; the stream says when it has ended."""
+        """A run whose results are taken one by one; the stream says when it has ended.
+
+        `make` makes that, if it is to be read in another way.
+        """
         from conveyor.runtime.parent.stream import Stream
 
-        halt = Halt()
+        halt = halt or Halt()
         with Deferral():
             try:
                 self.begin(halt)
@@ -163,7 +171,7 @@ class Session:
                 results: deque[object] = deque()
                 path = None if record is None else fspath(record)
                 run = deployment.stream(items, halt, path, results)
-                stream: Stream[object] = Stream(
+                stream = (make or Stream[object])(
                     run, results, halt, lambda failed: self.run_ended(halt, failed)
                 )
                 self.stream = weakref.ref(stream)
@@ -172,6 +180,40 @@ class Session:
                 self.run_ended(halt, True)
                 raise
         return stream
+
+    async def arun(
+        self,
+        compile_for: Callable[[Engine], Topology],
+        engine: Engine | None,
+        items: Iterable[object] | AsyncIterable[object],
+        record: str | PathLike[str] | None,
+    ) -> RunResult[object]:
+        """One run from its beginning to its end, beside the event loop of the calling task."""
+        from conveyor.runtime.parent.async_runs import run_beside
+
+        def run(items: Iterable[object], halt: Halt) -> RunResult[object]:
+            return self.run(compile_for, engine, items, record, halt)
+
+        try:
+            return await run_beside(run, items)
+        finally:
+            del items
+
+    def astream(
+        self,
+        compile_for: Callable[[Engine], Topology],
+        engine: Engine | None,
+        items: Iterable[object] | AsyncIterable[object],
+        record: str | PathLike[str] | None,
+    ) -> AsyncStream[object]:
+        """A run beside the event loop, whose results are taken one by one."""
+        from conveyor.runtime.parent.async_runs import AsyncStream
+
+        def begin(items: Iterable[object], halt: Halt, make: Make) -> object:
+            return self.begin_stream(compile_for, engine, items, record, halt, make)
+
+        self.check(Call.START)
+        return AsyncStream(begin, items)
 
     def warm_deployment(
         self, compile_for: Callable[[Engine], Topology], engine: Engine | None

@@ -6,7 +6,7 @@ Where a chain goes over several lines, pyright reports a row that does not fit a
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable
+from collections.abc import AsyncIterable, Iterable
 from functools import partial
 from pathlib import Path
 
@@ -236,6 +236,23 @@ def run_on_open_lanes() -> None:
 def run_on_no_stage() -> None:
     Pipeline[int]().run([1])  # error: mypy pyright
     Pipeline[int]().stream([1])  # error: mypy pyright
+
+
+async def awaited(lines: list[str], later: AsyncIterable[int]) -> None:
+    pipeline = Pipeline[str]().add(Processor(parse))
+    await pipeline.arun([1, 2])  # error: mypy pyright
+    await pipeline.arun(later)  # error: mypy pyright
+    pipeline.astream(later)  # error: mypy pyright
+    pipeline.astream(lines, record=3)  # error: mypy pyright
+    strings: list[str] = await pipeline.arun(lines)  # error: mypy pyright
+    stream: AsyncIterable[bytes] = pipeline.astream(lines)  # error: mypy pyright
+    async for number in pipeline.astream(lines):
+        number.upper()  # error: mypy pyright
+    await Pipeline[int]().add(ReplicatingFork(2)).arun([1])  # error: mypy pyright
+    Pipeline[int]().add(BalancingFork()).add(Processor(half)).astream([1])  # error: mypy pyright
+    await Pipeline[int]().arun([1])  # error: mypy pyright
+    Pipeline[int]().astream([1])  # error: mypy pyright
+    print(strings, stream)
 
 
 def the_wrong_input_to_a_simulation() -> None:
