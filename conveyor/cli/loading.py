@@ -1,0 +1,63 @@
+"""What is named `module:name` on the command line."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable
+from importlib import import_module
+from typing import Any
+
+from conveyor.cli.exits import FAILED, UNKNOWN, CommandFailed
+from conveyor.errors import TopologyError
+from conveyor.pipeline import Pipeline
+
+__all__ = ["AnyPipeline", "loaded", "pipeline_of"]
+
+AnyPipeline = Pipeline[Any, Any]
+
+
+def loaded(name: str) -> object:
+    """What `module:name` names; modules of the working directory are found, too.
+
+    Raises `CommandFailed`: with the exit code 3 if there is no such thing, with 1 if its module
+    builds a pipeline that cannot be built.
+    """
+    module, colon, path = name.partition(":")
+    if not colon or not module or not path:
+        raise CommandFailed(f"{name!r}: write module:name, such as jobs.logs:pl", UNKNOWN)
+    if "" not in sys.path:
+        sys.path.insert(0, "")
+    try:
+        found: object = import_module(module)
+        for part in path.split("."):
+            found = getattr(found, part)
+    except TopologyError as error:
+        raise CommandFailed(f"{name}: {type(error).__name__}: {error}", FAILED) from error
+    except Exception as error:
+        raise CommandFailed(
+            f"{name!r} cannot be loaded: {type(error).__name__}: {error}", UNKNOWN
+        ) from error
+    return found
+
+
+def pipeline_of(name: str) -> AnyPipeline:
+    """The pipeline that is named, or that the function gives which is named."""
+    found = loaded(name)
+    if not isinstance(found, Pipeline) and callable(found):
+        make: Callable[[], object] = found
+        try:
+            found = make()
+        except TopologyError as error:
+            raise CommandFailed(f"{name}: {type(error).__name__}: {error}", FAILED) from error
+        except Exception as error:
+            raise CommandFailed(
+                f"{name!r} could not make its pipeline: {type(error).__name__}: {error}", UNKNOWN
+            ) from error
+    if not isinstance(found, Pipeline):
+        raise CommandFailed(
+            f"{name!r} is neither a pipeline nor a function without arguments that gives one, but "
+            f"{type(found).__name__}",
+            UNKNOWN,
+        )
+    pipeline: AnyPipeline = found
+    return pipeline

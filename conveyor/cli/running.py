@@ -1,0 +1,37 @@
+"""`run`: a pipeline as a filter of Unix, lines in and results out."""
+
+from __future__ import annotations
+
+import sys
+from argparse import ArgumentParser, Namespace
+
+from conveyor.cli.exits import DONE
+from conveyor.cli.items import KINDS, items_of, written
+from conveyor.cli.loading import pipeline_of
+
+__all__ = ["input_words", "run", "run_words"]
+
+
+def input_words(parser: ArgumentParser) -> None:
+    """The words of every command that takes items."""
+    parser.add_argument("pipeline", help="module:name")
+    parser.add_argument("files", nargs="*", help="where the items are; standard input without any")
+    parser.add_argument("--input", choices=sorted(KINDS), default="lines", help="what a file holds")
+    parser.add_argument(
+        "--csv", dest="input", action="store_const", const="csv", help="as --input csv"
+    )
+
+
+def run_words(parser: ArgumentParser) -> None:
+    input_words(parser)
+    parser.add_argument("--record", metavar="FILE", help="keeps a recording of the run")
+
+
+def run(asked: Namespace) -> int:
+    """Runs a pipeline; a result is written as soon as it is there."""
+    pipeline = pipeline_of(asked.pipeline)
+    with pipeline.stream(items_of(asked.files, asked.input), record=asked.record) as results:
+        for result in results:
+            written(result, asked.json)
+            sys.stdout.flush()
+    return DONE
