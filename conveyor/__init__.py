@@ -36,13 +36,18 @@ if TYPE_CHECKING:
     from conveyor.sim.search.simulation import Simulation
     from conveyor.stages import (
         BalancingFork,
+        Batch,
         Filter,
         FlatMap,
         Join,
         OnError,
         Pipe,
         Processor,
+        Reduce,
         ReplicatingFork,
+        Scan,
+        Tap,
+        Unbatch,
         Zip,
     )
 else:
@@ -66,7 +71,8 @@ else:
             "conveyor.sim.schedulers.scheduler": "Scheduler",
             "conveyor.sim.search.simulation": "Simulation",
             "conveyor.stages": (
-                "BalancingFork Filter FlatMap Join OnError Pipe Processor ReplicatingFork Zip"
+                "BalancingFork Batch Filter FlatMap Join OnError Pipe Processor Reduce "
+                "ReplicatingFork Scan Tap Unbatch Zip"
             ),
             "conveyor.graph.topology": "Topology",
             "conveyor.drawing.figure": "Figure",
@@ -89,6 +95,7 @@ __all__ = [
     "AdaptivePipeline",
     "AsyncStream",
     "BalancingFork",
+    "Batch",
     "Context",
     "DeadLetter",
     "Decision",
@@ -104,9 +111,11 @@ __all__ = [
     "Pipeline",
     "Placement",
     "Processor",
+    "Reduce",
     "ReplicatingFork",
     "Report",
     "RunResult",
+    "Scan",
     "Scheduler",
     "Simulation",
     "StageReport",
@@ -114,8 +123,10 @@ __all__ = [
     "StatementPipeline",
     "Strategy",
     "Stream",
+    "Tap",
     "Topology",
     "Trace",
+    "Unbatch",
     "UncheckedPipeline",
     "WidePipeline",
     "Zip",

@@ -38,10 +38,14 @@ class Progress(NamedTuple):
 
 
 def map_slice(
-    job: JobCall, items: Iterable[object], out: list[object], seal: Seal = seal, loose: bool = False
+    job: JobCall,
+    items: Iterable[object],
+    out: list[object],
+    seal: Seal = seal,
+    loose: bool = False,
+    keeps_none: bool = False,
 ) -> Progress:
-    """Appends to `out` what `job` gives for each item; None is no result.  `loose` says that `out`
-    may be (`items.sealing`).
+    """Appends to `out`, which may be `loose`, what `job` gives; None only if it `keeps_none`.
 
     >>> out = []
     >>> map_slice({1: "a", 3: "c"}.get, [1, 2, 3], out), out
@@ -59,7 +63,7 @@ def map_slice(
             kind = type(result)
             if kind is usual:
                 append(result)
-            elif result is None:
+            elif result is None and not keeps_none:
                 dropped += 1
             elif kind is dict or kind is list:
                 box[0] = result

@@ -13,6 +13,7 @@ from itertools import islice
 from typing import assert_never, cast
 
 from conveyor.core.crashes import FRESH
+from conveyor.core.guard import guard
 from conveyor.core.job_node import (
     ALONE,
     ItemClock,
@@ -36,7 +37,7 @@ from conveyor.items.slices import (
     uniform,
 )
 from conveyor.report import DeadLetter, Tally
-from conveyor.stages import Gives, Job, gives_of, policy_of
+from conveyor.stages import Gives, Job, StateJob, gives_of, policy_of
 
 __all__ = ["CollectNode", "FilterNode", "FlatMapNode", "MapNode", "RelayNode", "node_for"]
 
@@ -53,13 +54,20 @@ def node_for(
     gives = gives_of(stage)
     match gives:
         case Gives.RESULT:
-            return MapNode(stage, policy, surroundings)
+            node: JobNode = MapNode(stage, policy, surroundings)
+        case Gives.EVERY_RESULT:
+            node = EveryResultNode(stage, policy, surroundings)
         case Gives.ITEM:
-            return FilterNode(stage, policy, surroundings)
+            node = FilterNode(stage, policy, surroundings)
+        case Gives.SAME_ITEM:
+            node = TapNode(stage, policy, surroundings)
         case Gives.EACH:
-            return FlatMapNode(stage, policy, surroundings)
+            node = FlatMapNode(stage, policy, surroundings)
         case _:
             assert_never(gives)
+    if isinstance(stage, StateJob) and stage.is_guarded:
+        guard(node, stage, gives)
+    return node
 
 
 class SliceNode(JobNode, ABC):
@@ -209,6 +217,20 @@ class MapNode(SliceNode):
         )
 
 
+class EveryResultNode(SliceNode):
+    """A `Scan`: what its job gives is an output, whatever it is."""
+
+    def kernel(self, items: Iterator[object], sealed: bool, out: list[object]) -> Progress:
+        items = opened_each(items, self.take) if sealed else items
+        return map_slice(self.job, items, out, self.seal, keeps_none=True)
+
+    def loose_kernel(
+        self, items: list[object], cursor: Iterator[object], out: list[object]
+    ) -> Progress:
+        opened = opened_loose(items, cursor, self.take)
+        return map_slice(self.job, opened, out, self.seal, loose=True, keeps_none=True)
+
+
 class FilterNode(SliceNode):
     """A `Filter`."""
 
@@ -219,6 +241,22 @@ class FilterNode(SliceNode):
         self, items: list[object], cursor: Iterator[object], out: list[object]
     ) -> Progress:
         return filter_loose(self.job, items, opened_loose(items, cursor, self.take), out)
+
+
+class TapNode(FilterNode):
+    """A `Tap`: a filter that lets everything pass."""
+
+    def kernel(self, items: Iterator[object], sealed: bool, out: list[object]) -> Progress:
+        return filter_slice(self.look, items, out, self.take)
+
+    def loose_kernel(
+        self, items: list[object], cursor: Iterator[object], out: list[object]
+    ) -> Progress:
+        return filter_loose(self.look, items, opened_loose(items, cursor, self.take), out)
+
+    def look(self, item: object) -> bool:
+        self.job(item)
+        return True
 
 
 class FlatMapNode(JobNode):

@@ -9,21 +9,28 @@ Rule 2.  A worker that starts takes the newest state that was saved as a whole a
          covers.
 Rule 3.  What had gone out past it comes out again, on the restored state, and is not sent a second
          time; the merge is pinned to the input of the newest tag until then.
+Rule 4.  A state that may be large is written as a log: all of it, and behind that what has changed
+         since, until that is as much again.  A log is read up to where its last entry was written
+         as a whole.
 """
 
 from __future__ import annotations
 
+import io
 import pickle
 from collections.abc import Iterable, Iterator
-from typing import NamedTuple, Protocol
+from typing import Final, NamedTuple, Protocol
 
 from conveyor.core.job_node import Node, Piece
 from conveyor.errors import NotPicklable
 from conveyor.items.sealing import PROTOCOL
 from conveyor.report import Tally
-from conveyor.stages import Restorable
+from conveyor.stages import Incremental, Restorable, StateJob
 
-__all__ = ["RestoredNode", "Saved", "StateMemory", "packed_state"]
+__all__ = ["Entry", "RestoredNode", "Saved", "StateLog", "StateMemory", "packed_state"]
+
+# Bytes of changes for which it is not worth to write all of the state.
+FEW: Final = 4096
 
 
 class Saved(NamedTuple):
@@ -41,13 +48,65 @@ def packed_state(stage: Restorable, name: str) -> bytes:
 
     Raises what `snapshot()` raises, and `NotPicklable` for a state that cannot be kept.
     """
-    state = stage.snapshot()
+    its = "its state" if isinstance(stage, StateJob) else "what snapshot() gave"
+    return packed(stage.snapshot(), name, its)
+
+
+def packed(state: object, name: str, its: str) -> bytes:
     try:
         return pickle.dumps(state, PROTOCOL)
     except Exception as error:  # pickle's, or of the state's own way of being pickled
-        raise NotPicklable(
-            f"stage {name!r}: what snapshot() gave cannot be pickled: {error}"
-        ) from error
+        raise NotPicklable(f"stage {name!r}: {its} cannot be pickled: {error}") from error
+
+
+class Entry(NamedTuple):
+    """What is written of a state: `is_whole`, or behind the entries before it."""
+
+    is_whole: bool
+    data: bytes
+
+
+class StateLog:
+    """The state of one processor as it is written, entry by entry.
+
+    That of an `Incremental` one is written as a whole now and then, and what has changed in
+    between: twice what changes, in the long run, is written of a state of any size.
+    """
+
+    def __init__(self, stage: Restorable, name: str) -> None:
+        self.stage = stage
+        self.name = name
+        self.whole: int | None = None  # bytes of the entry that the log begins with
+        self.behind = 0  # bytes of those behind it
+
+    def entry(self) -> Entry:
+        """The next one: the state as it is now.
+
+        Raises what the stage raises, and `NotPicklable`.
+        """
+        stage = self.stage
+        if (
+            isinstance(stage, Incremental)
+            and self.whole is not None
+            and self.behind <= self.whole + FEW
+        ):
+            changes = stage.changes()
+            data = b"" if changes is None else packed(changes, self.name, "its state")
+            self.behind += len(data)
+            return Entry(False, data)
+        data = packed_state(stage, self.name)
+        self.whole, self.behind = len(data), 0
+        return Entry(True, data)
+
+    def read(self, data: bytes) -> None:
+        """Gives the state to the processor, which is new: the entries written so far."""
+        with io.BytesIO(data) as file:
+            self.stage.restore(pickle.load(file))
+            self.whole = file.tell()
+            self.behind = len(data) - self.whole
+            while file.tell() < len(data):
+                assert isinstance(self.stage, Incremental)
+                self.stage.apply(pickle.load(file))
 
 
 class StateMemory(Protocol):

@@ -21,7 +21,14 @@ from typing_extensions import Format
 
 from conveyor.errors import TopologyError
 
-__all__ = ["LRU_CACHE", "check_is_called", "check_takes_one_item", "name_of", "near_misses"]
+__all__ = [
+    "LRU_CACHE",
+    "check_is_called",
+    "check_takes",
+    "check_takes_one_item",
+    "name_of",
+    "near_misses",
+]
 
 LRU_CACHE: Final = type(functools.lru_cache(len))
 # Since Python 3.14 annotations are evaluated when they are asked for, and may name what is not
@@ -44,15 +51,21 @@ def name_of(fn: object) -> str:
 
 def check_takes_one_item(what: str, fn: Callable[..., object]) -> None:
     """Raises `TopologyError` for what cannot be called with exactly one positional argument."""
+    check_takes(what, fn, "exactly one required argument, the item", 1)
+
+
+def check_takes(what: str, fn: Callable[..., object], arguments: str, count: int) -> None:
+    """Raises `TopologyError` for what cannot be called with exactly `count` positional arguments;
+    `arguments` is the words for these."""
     try:
         signature = inspect.signature(_called(fn), follow_wrapped=False, **UNEVALUATED)
     except Exception:
         return  # a builtin without a signature, or annotations that raise: only the call can tell
     try:
-        signature.bind(None)
+        signature.bind(*[None] * count)
     except TypeError as error:
         raise TopologyError(
-            f"{what}: the function must take exactly one required argument, the item; "
+            f"{what}: the function must take {arguments}; "
             f"{name_of(fn)}{signature} does not ({error})"
         ) from None
 

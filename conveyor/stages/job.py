@@ -46,7 +46,9 @@ class Gives(Enum):
     """
 
     RESULT = "the result, if it is not None"
+    EVERY_RESULT = "the result, whatever it is"
     ITEM = "the item, if the result is true"
+    SAME_ITEM = "the item, whatever the result is"
     EACH = "each element of the result"
 
 
@@ -215,7 +217,9 @@ def instead_of_a_generator(gives: Gives, name: str) -> str | None:
             )
         case Gives.ITEM:
             return "a generator is always true: give a function that returns True or False"
-        case Gives.EACH:
+        case Gives.SAME_ITEM:
+            return "nothing would run what it yields: give a function that returns"
+        case Gives.EVERY_RESULT | Gives.EACH:
             return None
         case _:
             assert_never(gives)

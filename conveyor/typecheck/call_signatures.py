@@ -37,13 +37,13 @@ __all__ = ["signatures_of"]
 NOTHING_KNOWN: Final = (Signature(UNKNOWN, UNKNOWN),)
 
 
-def signatures_of(fn: Callable[..., object]) -> Sequence[Signature]:
-    """How it can be called with one item; never empty.
+def signatures_of(fn: Callable[..., object], given: int = 0) -> Sequence[Signature]:
+    """How it can be called with one item, behind so many other arguments; never empty.
 
     >>> signatures_of(str.upper)
     (Signature(takes=<class 'str'>, gives=<class 'str'>),)
     """
-    return _signatures(fn, 0) or NOTHING_KNOWN
+    return _signatures(fn, given) or NOTHING_KNOWN
 
 
 def _signatures(fn: object, given: int) -> Sequence[Signature]:

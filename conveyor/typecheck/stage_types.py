@@ -15,13 +15,12 @@ from typing import Any, Final, TypeGuard, assert_never, get_args, get_origin
 
 from typing_extensions import TypeIs
 
-from conveyor.stages import AnyStage, Fork, Gives, Job, Join, Pipe, Zip, gives_of, job_of
+from conveyor.stages import AnyStage, Fork, Gives, Job, Join, Pipe, StateJob, Zip, gives_of
 from conveyor.typecheck.answers import Assignability
 from conveyor.typecheck.assignability import assignability
 from conveyor.typecheck.builtin_signatures import Signature
 from conveyor.typecheck.builtin_types import of
-from conveyor.typecheck.call_signatures import signatures_of
-from conveyor.typecheck.members import attribute
+from conveyor.typecheck.job_signatures import is_declared, signatures_of_job
 from conveyor.typecheck.type_forms import (
     UNKNOWN,
     args_as,
@@ -73,21 +72,27 @@ def pass_through(stage: AnyStage, carried: Sequence[object]) -> Passage:
 
 
 def _through_job(job: Job[Any, Any], carried: object) -> Passage:
-    signatures = _signatures_of_job(job)
+    signatures = signatures_of_job(job)
     found = _called_with(signatures, carried)
     if not found:
         return Passage(
             UNKNOWN, _misfit(carried, union([signature.takes for signature in signatures]))
         )
     (gives,) = found
+    if isinstance(job, StateJob):
+        return Passage(plain(gives))
     kind = gives_of(job)
     match kind:
         case Gives.RESULT:
             return Passage(without_none(plain(gives)))
+        case Gives.EVERY_RESULT:
+            return Passage(plain(gives))
         case Gives.ITEM:
             return Passage(kept(gives, carried))
+        case Gives.SAME_ITEM:
+            return Passage(carried)
         case Gives.EACH:
-            return Passage(gives) if _declared(job)[1] is not UNKNOWN else _elements(job, gives)
+            return Passage(gives) if is_declared(job) else _elements(job, gives)
         case _:
             assert_never(kind)
 
@@ -126,31 +131,6 @@ def _called_with(signatures: Sequence[Signature], carried: object) -> tuple[obje
     return (union([kind for result in results for kind in result]),) if all(results) else ()
 
 
-def _declared(job: Job[Any, Any]) -> tuple[object, object]:
-    """The type arguments of a job: `Processor[int, str](f)`, or `class Parse(Processor[int,
-    str])`."""
-    declared: object = getattr(job, "__orig_class__", type(job))
-    if not job.is_stateful and declared is type(job):
-        return UNKNOWN, UNKNOWN
-    takes, gives = args_as(declared, Job) or (UNKNOWN, UNKNOWN)
-    return substitute(takes, {}), substitute(gives, {})
-
-
-def _signatures_of_job(job: Job[Any, Any]) -> Sequence[Signature]:
-    takes, gives = _declared(job)
-    if takes is not UNKNOWN and gives is not UNKNOWN:
-        return (Signature(takes, gives),)
-    signatures = signatures_of(job_of(job))
-    # Then it gives more than its process() does
-    if attribute(type(job), "finish")[0] is not Job and gives is UNKNOWN:
-        signatures = [Signature(found.takes, UNKNOWN) for found in signatures]
-    if takes is not UNKNOWN:
-        return [Signature(takes, found.gives) for found in signatures[:1]]
-    return (
-        signatures if gives is UNKNOWN else [Signature(found.takes, gives) for found in signatures]
-    )
-
-
 def taken_by(job: Job[Any, Any]) -> object:
     """The type of what a job can be given; UNKNOWN if it does not say.
 
@@ -159,7 +139,7 @@ def taken_by(job: Job[Any, Any]) -> object:
     (<class 'str'>, typing.Any)
     """
     try:
-        taken = [signature.takes for signature in _signatures_of_job(job)]
+        taken = [signature.takes for signature in signatures_of_job(job)]
         return UNKNOWN if UNKNOWN in taken else union(taken)
     except Exception:  # as above
         return UNKNOWN

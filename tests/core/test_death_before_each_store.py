@@ -8,7 +8,7 @@ the same item.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
 from itertools import chain, count, islice
@@ -22,13 +22,18 @@ from conveyor.graph.route import Leaf, leaves, taken
 from conveyor.graph.topology import Topology, ZipInput
 from conveyor.stages import (
     BalancingFork,
+    Batch,
     Filter,
     FlatMap,
     Join,
     Pipe,
     Processor,
+    Reduce,
     ReplicatingFork,
+    Scan,
     Stage,
+    Tap,
+    Unbatch,
     Zip,
 )
 from tests.core.world import Pick, Worker, World, compiled, every_schedule, first
@@ -118,6 +123,14 @@ class Repeated(FlatMap[object, tuple[int, object]]):
 
     def restore(self, state: int) -> None:
         self.seen = state
+
+
+def grown(state: list[object], item: object) -> list[object]:
+    """Changes the state in place; fails for each third item, when that is done."""
+    state.append(item)
+    if item == 2:
+        raise ValueError(item)
+    return state
 
 
 def labelled(label: str) -> Processor[object, object]:
@@ -290,6 +303,30 @@ def counted_in_both_lanes(outputs: Outputs, n_items: int) -> None:
 
 def repeated_more_and_more(outputs: Outputs, n_items: int) -> None:
     assert outputs == [(number + 1, number) for number in range(n_items) for _ in range(number + 1)]
+
+
+def in_batches(outputs: Outputs, n_items: int) -> None:
+    assert outputs == [list(batch) for batch in batched(range(n_items), 2)]
+
+
+def gathered_in_both_lanes(outputs: Outputs, n_items: int) -> None:
+    lanes = by_label(outputs)
+    assert lanes["a"] == lanes["b"] == list(range(n_items))
+
+
+def growing(outputs: Outputs, n_items: int) -> None:
+    kept = [item for item in range(n_items) if item != 2]
+    assert outputs == [kept[: end + 1] for end in range(len(kept))]
+
+
+def grown_to_the_end(outputs: Outputs, n_items: int) -> None:
+    assert outputs == [[item for item in range(n_items) if item != 2]]
+
+
+def batched(items: Iterable[object], n: int) -> Iterator[Sequence[object]]:
+    left = iter(items)
+    while batch := list(islice(left, n)):
+        yield batch
 
 
 @dataclass(frozen=True)
@@ -578,6 +615,36 @@ CASES = {
         lambda cap, lane: [[Repeated()], [Pipe(lane)], [Processor(same)], [Pipe(cap)]],
         repeated_more_and_more,
     ),
+    "batches": Case(lambda cap, lane: [[Batch(2)], [Pipe(lane)]], in_batches),
+    "batches, undone, replicated": Case(
+        lambda cap, lane: [
+            [Batch(2)],
+            [Unbatch()],
+            [ReplicatingFork(2)],
+            pipes(2, lane),
+            labels("ab"),
+            pipes(2, cap),
+            [Join(2)],
+        ],
+        gathered_in_both_lanes,
+    ),
+    "scan": Case(
+        lambda cap, lane: [
+            [Scan[object, list[object]](grown, [], on_error="skip")],
+            [Pipe(lane)],
+            [Tap(list.clear)],
+            [Pipe(cap)],
+        ],
+        growing,
+    ),
+    "reduce": Case(
+        lambda cap, lane: [
+            [Pipe(cap)],
+            [Reduce[object, list[object]](grown, [], on_error="dead_letter", retries=1)],
+            [Pipe(lane)],
+        ],
+        grown_to_the_end,
+    ),
 }
 
 
@@ -596,7 +663,7 @@ def counts_add_up(world: World) -> None:
             assert tally.items_in == sum(inlet.head for inlet in worker.inputs)
         if not worker.spec.stamps and worker.spec.depth == 0:
             assert tally.items_out == given_by(worker)
-        if not isinstance(worker.stage, FlatMap):
+        if not isinstance(worker.stage, FlatMap | Unbatch):
             assert tally.items_out == tally.passed + tally.flushed
         letters = [
             letter.ordinal for letter in world.letters.all() if letter.stage == worker.spec.name

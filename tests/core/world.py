@@ -16,7 +16,6 @@ store, must agree (`tests/sim/test_death_before_every_store.py`).
 
 from __future__ import annotations
 
-import pickle
 from array import array
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from copy import deepcopy
@@ -33,7 +32,7 @@ from conveyor.core.journal import PAGE_SIZE, Journal
 from conveyor.core.nodes import CollectNode, RelayNode, node_for
 from conveyor.core.ordered import stamped
 from conveyor.core.requests import ALL_ENDED, ChooseInput, ChooseLane, Request
-from conveyor.core.snapshots import RestoredNode, Saved
+from conveyor.core.snapshots import RestoredNode, Saved, StateLog
 from conveyor.graph.compiler import compile_topology
 from conveyor.graph.draft import Draft
 from conveyor.graph.topology import Kind, NodeSpec, Topology, channels_of
@@ -158,15 +157,15 @@ class States:
         return self.saved
 
     def save(self, saved: Saved) -> None:
-        stage: Any = self.worker.stage
-        state = pickle.dumps(stage.snapshot())
+        entry = self.log.entry()
         self.worker.life.store()
-        self.saved, self.state = saved, state
+        self.saved, self.state = saved, (b"" if entry.is_whole else self.state) + entry.data
 
     def restore(self) -> None:
         stage: Any = self.worker.stage
+        self.log = StateLog(stage, self.worker.spec.name)
         if self.saved is not None:
-            stage.restore(pickle.loads(self.state))
+            self.log.read(self.state)
 
 
 class Watched:
@@ -268,7 +267,7 @@ class Worker:
         node = self.node()
         self.tally: Tally = node.tally
         self.journal = Journal(node.tally, self.pages, resumed=self.void)
-        restored = RestoredNode(self.states) if hasattr(self.stage, "snapshot") else None
+        restored = RestoredNode(self.states) if self.spec.is_restorable else None
         node = Watched(stamped(self.spec, node, self.ends.outlets, restored))
         driven = DriveSpec(
             node,

@@ -30,9 +30,9 @@ WORD: Final = 8  # bytes
 LOG_WORDS: Final = 1056  # of which 32 say how far either side is
 LEDGER_CAPACITY: Final = 256
 
-# What is noted with a saved state: run, finished, given, size, checksum; behind that the positions
-# of the inputs.
-SAVED: Final = 5
+# What is noted with a saved state: run, finished, given, place, size, checksum; behind that the
+# positions of the inputs.
+SAVED: Final = 6
 
 
 class Layout:

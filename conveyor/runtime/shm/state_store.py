@@ -6,13 +6,12 @@ what is in it.
 
 from __future__ import annotations
 
-import pickle
 import zlib
 from time import perf_counter_ns
 from typing import Final
 
 from conveyor.core.channel import Note
-from conveyor.core.snapshots import Saved, packed_state
+from conveyor.core.snapshots import Saved, StateLog
 from conveyor.errors import RunError
 from conveyor.runtime.shm.memory import Memory
 from conveyor.stages import Restorable
@@ -25,12 +24,14 @@ APART: Final = 1 << 37  # bytes between the two places where states lie
 class StateStore:
     """Saves and restores the state of one processor.
 
-    There are two places, used in turn, so that one is whole whenever the worker dies.  `note` says
-    what lies where: run, finished, given, size, checksum, and the positions of the inputs.
+    There are two places, each for a log.  A new log begins in the other place, and an entry of a
+    log is written behind all that is known to be there: so what the note speaks of is whole
+    whenever the worker dies.  `note` says what lies where: run, finished, given, place, size,
+    checksum, and the positions of the inputs.
     """
 
     def __init__(self, stage: Restorable, name: str, memory: Memory, note: Note, base: int) -> None:
-        self.stage = stage
+        self.log = StateLog(stage, name)
         self.name = name
         self.memory = memory
         self.note = note
@@ -38,33 +39,34 @@ class StateStore:
         self.spent = 0  # nanoseconds, for saving it the last time
 
     def newest(self) -> Saved | None:
-        run, finished, given, _, _, *positions = self.note.newest()
+        run, finished, given, _, _, _, *positions = self.note.newest()
         return Saved(run, bool(finished), given, tuple(positions)) if run else None
 
     def save(self, saved: Saved) -> None:
         started = perf_counter_ns()
-        data = packed_state(self.stage, self.name)
-        self.memory.write_at(self.place(self.note.number + 1), data)
-        head = (saved.run, saved.finished, saved.given, len(data), zlib.crc32(data))
-        self.note.store((*head, *saved.positions))
+        is_whole, data = self.log.entry()
+        _, _, _, place, size, checksum, *_ = self.note.newest()
+        if is_whole:
+            place, size, checksum = 1 - place, 0, 0
+        self.memory.write_at(self.base + place * APART + size, data)
+        head = (saved.run, saved.finished, saved.given)
+        lies = (place, size + len(data), zlib.crc32(data, checksum))
+        self.note.store((*head, *lies, *saved.positions))
         self.spent = perf_counter_ns() - started
 
     def restore(self) -> None:
         """Gives the newest state to the processor, which is new; does nothing if none was saved."""
-        run, _, _, size, checksum, *_ = self.note.newest()
+        run, _, _, place, size, checksum, *_ = self.note.newest()
         if not run:
             return
-        data = self.memory.read_at(self.place(self.note.number), size)
+        data = self.memory.read_at(self.base + place * APART, size)
         if zlib.crc32(data) != checksum:
             raise RunError(
                 f"the state of stage {self.name!r} is damaged in shared memory; "
                 "nothing of it was used"
             )
-        self.stage.restore(pickle.loads(data))
+        self.log.read(data)
 
     def cost(self) -> int:
         """Gives how many nanoseconds it took to save the state the last time."""
         return self.spent
-
-    def place(self, number: int) -> int:
-        return self.base + number % 2 * APART

@@ -175,12 +175,23 @@ def outputs_of(stage: AnyJob) -> Callable[[object], Iterable[object]]:
     def flattened(item: object) -> Iterable[object]:
         return cast("Iterable[object]", job(opened(item)))
 
+    def every_result(item: object) -> Iterable[object]:
+        return [job(opened(item))]
+
+    def tapped(item: object) -> Iterable[object]:
+        job(opened(item))
+        return [item]
+
     gives = gives_of(stage)
     match gives:
         case Gives.RESULT:
             return mapped
+        case Gives.EVERY_RESULT:
+            return every_result
         case Gives.ITEM:
             return filtered
+        case Gives.SAME_ITEM:
+            return tapped
         case Gives.EACH:
             return flattened
         case _:

@@ -7,14 +7,13 @@ worker dies.
 
 from __future__ import annotations
 
-import pickle
 from array import array
 from collections.abc import Callable, Sequence
 
 from conveyor.core.channel import Note
 from conveyor.core.crashes import History, Past, WorkerDeath
 from conveyor.core.journal import PAGE_SIZE, Journal
-from conveyor.core.snapshots import Saved, packed_state
+from conveyor.core.snapshots import Saved, StateLog
 from conveyor.report import Tally
 from conveyor.sim.in_hand import NOTHING
 from conveyor.sim.world.faulty_channel import CrashPlan
@@ -43,7 +42,7 @@ class DurableState:
         self.is_inherited = False
         self.has_begun = False  # was an item ever taken in hand?
         self.journal = Journal(Tally(), self.counts)
-        self.stage: Restorable | None = None
+        self.state_log: StateLog | None = None  # of the worker that there is, if its stage has one
         self.saved: tuple[Saved, bytes] | None = None
 
     def succeed(self, stage: Job[object, object] | None, tally: Tally) -> None:
@@ -53,10 +52,10 @@ class DurableState:
             tally, self.counts, self.hold, self.void if self.is_inherited else None
         )
         if stage is not None and stage.is_restorable and isinstance(stage, Restorable):
-            self.stage = stage
+            self.state_log = StateLog(stage, self.crash_plan.worker)
             self.crash_plan.saves = True
             if self.saved is not None:
-                stage.restore(pickle.loads(self.saved[1]))
+                self.state_log.read(self.saved[1])
 
     def hold(self, source: int, first: int, end: int) -> None:
         self.held = (source, first, end)
@@ -106,12 +105,13 @@ class DurableState:
         return self.saved[0] if self.saved is not None else None
 
     def save(self, saved: Saved) -> None:
-        assert self.stage is not None
-        data = packed_state(self.stage, self.crash_plan.worker)
+        assert self.state_log is not None
+        is_whole, data = self.state_log.entry()
         if not saved.finished:
             self.crash_plan.done_with()
         self.crash_plan.store(
             None if saved.finished else self.crash_plan.done,
             "begun" if self.saved is None else "emitted",
         )
-        self.saved = saved, data
+        before = b"" if is_whole or self.saved is None else self.saved[1]
+        self.saved = saved, before + data

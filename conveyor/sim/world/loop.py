@@ -110,7 +110,7 @@ class Loop:
         cut: Cut = SINGLE_ITEM_SLICES
         if recovery is not None:
             crash_plan, journal = recovery.crash_plan, recovery.durable.journal
-            if recovery.durable.stage is not None:
+            if recovery.durable.state_log is not None:
                 restored = RestoredNode(recovery.durable)
             cut = ChosenSlices(wiring.read, crash_plan, self.takes_all)
         self.ends = ends = wiring.ends(crash_plan)

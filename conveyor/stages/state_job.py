@@ -1,0 +1,111 @@
+"""What the stages share that keep a state by themselves, for the length of a run.
+
+A state is made when a worker begins and is empty again at the end of each run.  It outlives its
+worker without a line of the user's: as a whole, or, where it may be large, as what has changed.
+"""
+
+from __future__ import annotations
+
+import pickle
+from abc import abstractmethod
+from collections.abc import Callable
+from copy import deepcopy
+from typing import Any
+
+from conveyor.errors import TopologyError
+from conveyor.stages.callables import check_is_called, check_takes
+from conveyor.stages.job import In, Job, Out
+from conveyor.stages.stage import Stage
+
+__all__ = ["Incremental", "StateJob", "check_is_function"]
+
+
+class StateJob(Job[In, Out]):
+    """A stage that keeps a state, and has it saved and restored.
+
+    `undo` puts back, step by step, what the item in hand has changed so far; it is kept where an
+    item that fails does not end the run.
+    """
+
+    undo: list[Callable[[], object]]
+
+    @property
+    def is_stateful(self) -> bool:
+        return True
+
+    @property
+    def is_restorable(self) -> bool:
+        return True
+
+    @property
+    def is_guarded(self) -> bool:
+        """Does an attempt that fails have to leave the state as it was?"""
+        options = self.stage_options
+        return options.on_error != "raise" or options.retries > 0
+
+    def default_name(self) -> str:
+        return Stage.default_name(self)
+
+    def setup(self) -> None:
+        self.undo = []
+        self.begin()
+
+    @abstractmethod
+    def begin(self) -> None:
+        """Makes the state of a run that begins."""
+        ...
+
+    @abstractmethod
+    def snapshot(self) -> object:
+        """The state, as something that can be pickled."""
+        ...
+
+    @abstractmethod
+    def restore(self, state: Any, /) -> None:
+        """Called behind `setup` in a new worker, with what `snapshot` gave last."""
+        ...
+
+    def go_back(self) -> None:
+        """Puts the state back to how it was before the item in hand."""
+        while self.undo:
+            self.undo.pop()()
+
+
+class Incremental(StateJob[In, Out]):
+    """One that can also tell what of its state has changed."""
+
+    @abstractmethod
+    def changes(self) -> object | None:
+        """What has changed since `snapshot` or this was called last, as something that can be
+        pickled; None if nothing has."""
+        ...
+
+    @abstractmethod
+    def apply(self, changes: Any, /) -> None:
+        """Brings what was restored to where these changes lead, which came next."""
+        ...
+
+
+SIMPLE = frozenset({int, float, complex, str, bytes, bool, type(None)})
+
+
+def kept_aside(value: object) -> Callable[[], object]:
+    """What gives a value as it is now, whatever is done to it meanwhile."""
+    if type(value) in SIMPLE:
+        return lambda: value
+    data = pickle.dumps(value, pickle.HIGHEST_PROTOCOL)
+    return lambda: pickle.loads(data)
+
+
+def fresh(initial: Any) -> Any:
+    """A value to begin with, which no other run or window has."""
+    return initial if type(initial) in SIMPLE else deepcopy(initial)
+
+
+def check_is_function(what: str, fn: Any, arguments: str, count: int) -> None:
+    """Raises `TopologyError` for what is no function of so many arguments, for which these are the
+    words."""
+    if not callable(fn) or isinstance(fn, Stage):
+        raise TopologyError(f"{what} is {fn!r}; it must be a function of {arguments}")
+    check_takes(what, fn, f"exactly {arguments}", count)
+    check_is_called(what, fn, "write one that returns its result")

@@ -1,0 +1,75 @@
+"""How a job is called with an item, and what it gives then, as far as annotations tell.
+
+Knows: the kinds of jobs, and which of their functions say what.  Must never know: what a lane
+carries.
+"""
+
+from __future__ import annotations
+
+import collections.abc as abc
+from collections.abc import Sequence
+from typing import Any, Final, TypeVar
+
+from conveyor.stages import Batch, Job, Reduce, Scan, StateJob, Unbatch, job_of
+from conveyor.typecheck.builtin_signatures import Signature
+from conveyor.typecheck.builtin_types import of
+from conveyor.typecheck.call_signatures import signatures_of
+from conveyor.typecheck.members import attribute
+from conveyor.typecheck.type_forms import UNKNOWN, args_as, parameters_of, substitute
+
+__all__ = ["is_declared", "signatures_of_job"]
+
+T = TypeVar("T")
+OF_BATCH: Final = (Signature(T, of(list, T)),)
+OF_UNBATCH: Final = (Signature(of(abc.Iterable, T), of(abc.Iterable, T)),)
+
+
+def signatures_of_job(job: Job[Any, Any]) -> Sequence[Signature]:
+    """How the job can be called with one item; never empty."""
+    takes, gives = declared(job)
+    if takes is not UNKNOWN and gives is not UNKNOWN:
+        return (Signature(takes, gives),)
+    signatures = (
+        signatures_of_state_job(job) if isinstance(job, StateJob) else signatures_as_written(job)
+    )
+    if takes is not UNKNOWN:
+        return [Signature(takes, found.gives) for found in signatures[:1]]
+    return (
+        signatures if gives is UNKNOWN else [Signature(found.takes, gives) for found in signatures]
+    )
+
+
+def signatures_as_written(job: Job[Any, Any]) -> Sequence[Signature]:
+    signatures = OF_UNBATCH if isinstance(job, Unbatch) else signatures_of(job_of(job))
+    # Then it gives more than its process() does
+    if attribute(type(job), "finish")[0] is not Job and declared(job)[1] is UNKNOWN:
+        return [Signature(found.takes, UNKNOWN) for found in signatures]
+    return signatures
+
+
+def signatures_of_state_job(job: StateJob[Any, Any]) -> Sequence[Signature]:
+    """What it gives in the end, rather than what its process() returns."""
+    match job:
+        case Batch():
+            return OF_BATCH
+        case Scan() | Reduce():
+            return signatures_of(job.fn, 1)
+        case _:
+            return (Signature(UNKNOWN, UNKNOWN),)
+
+
+def declared(job: Job[Any, Any]) -> tuple[object, object]:
+    """The type arguments of a job: `Processor[int, str](f)`, or `class Parse(Processor[int,
+    str])`."""
+    written: object = getattr(job, "__orig_class__", type(job))
+    if written is type(job) and (
+        not job.is_stateful or (isinstance(job, StateJob) and parameters_of(type(job)))
+    ):
+        return UNKNOWN, UNKNOWN
+    takes, gives = args_as(written, Job) or (UNKNOWN, UNKNOWN)
+    return substitute(takes, {}), substitute(gives, {})
+
+
+def is_declared(job: Job[Any, Any]) -> bool:
+    """Does it say by its type arguments what it gives?"""
+    return declared(job)[1] is not UNKNOWN
