@@ -150,6 +150,15 @@ class OpenPartial(AnyPartial, Protocol[In_contra, Out_co]):
     @property
     def __mypy_partial(self) -> Callable[[In_contra], Out_co]: ...
 
+class Makes(Protocol[Made_co]):
+    """Is called without arguments.
+
+    Not a `Callable`: what it makes is to be known to mypy before a lambda is looked at that takes
+    it.
+    """
+
+    def __call__(self) -> Made_co: ...
+
 class Stage(Protocol[In_contra, Out_co]):
     """Takes one lane and gives one."""
 

@@ -4,10 +4,10 @@ Knows: a topology, what it may not change, which jobs are next to nothing.  Must
 processes.
 
 Rule 1.  Two neighbours may share a worker if nothing on them or between them asks otherwise: a
-         written pipe, a class (which may have a state, and something to set up), options for items
-         that fail, a job that gives any number of outputs. So does a channel between a fork and a
-         zip (`circles`): a run in which one lane gathers items, or drops some, may come to its end
-         only because the pipes of the others hold so many meanwhile.
+         written pipe, a class or a `setup=` (which may have a state, and something to set up),
+         options for items that fail, a job that gives any number of outputs. So does a channel
+         between a fork and a zip (`circles`): a run in which one lane gathers items, or drops some,
+         may come to its end only because the pipes of the others hold so many meanwhile.
 Rule 2.  Jobs that share a worker are still nodes of their own in reports, and nothing that comes
          out is different.
 Rule 3.  The fewest are put together at a time, and all lanes of an adapting fork alike.

@@ -47,12 +47,11 @@ def refused(stage: Job[object, object], name: str, error: Exception) -> NotPickl
     from conveyor.items.unpicklable import parts_of, reason
 
     def parts(whole: object) -> Iterator[tuple[str, object]]:
-        """The function that a stage was made with, if it was: only that can be to blame."""
-        return (
-            iter([("", stage.stage_options.fn)])
-            if whole is stage and stage.stage_options.fn is not None
-            else parts_of(whole)
-        )
+        """The functions that a stage was made with, if it was: only those can be to blame."""
+        fn, make = stage.stage_options.fn, stage.stage_options.setup
+        if whole is not stage or fn is None:
+            return parts_of(whole)
+        return iter([("", fn), *([("setup=", make)] if make is not None else [])])
 
     found = reason(stage, error, dumped, parts)
     way = " -> ".join([f"stage {name!r}", *found.way])

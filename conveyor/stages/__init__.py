@@ -9,13 +9,24 @@ from __future__ import annotations
 
 from typing import Any, Final, TypeAlias
 
-from conveyor.stages import batches, folds, job, jobs, routers, stage, state_job, tap
+from conveyor.stages import (
+    batches,
+    folds,
+    job,
+    jobs,
+    resources,
+    routers,
+    stage,
+    state_job,
+    tap,
+)
 
 # Each file says by its `__all__` what belongs here, so that a new kind is named in its own alone.
 from conveyor.stages.batches import *  # noqa: F403
 from conveyor.stages.folds import *  # noqa: F403
 from conveyor.stages.job import *  # noqa: F403
 from conveyor.stages.jobs import *  # noqa: F403
+from conveyor.stages.resources import *  # noqa: F403
 from conveyor.stages.routers import *  # noqa: F403
 from conveyor.stages.stage import *  # noqa: F403
 from conveyor.stages.state_job import *  # noqa: F403
@@ -26,6 +37,7 @@ __all__ += batches.__all__
 __all__ += folds.__all__
 __all__ += job.__all__
 __all__ += jobs.__all__
+__all__ += resources.__all__
 __all__ += routers.__all__
 __all__ += stage.__all__
 __all__ += state_job.__all__

@@ -1,5 +1,5 @@
-"""What can be a job: can something be called with one item, and does the call give what its stage
-works with?
+"""What can be a job: can something be called as its stage will call it, and does the call give what
+the stage works with?
 
 Knows: how callables of every kind are called.  Must never know: types, stages, lanes.
 
@@ -25,7 +25,7 @@ __all__ = [
     "LRU_CACHE",
     "check_is_called",
     "check_takes",
-    "check_takes_one_item",
+    "check_takes_as_job",
     "name_of",
     "near_misses",
 ]
@@ -49,9 +49,14 @@ def name_of(fn: object) -> str:
     )
 
 
-def check_takes_one_item(what: str, fn: Callable[..., object]) -> None:
-    """Raises `TopologyError` for what cannot be called with exactly one positional argument."""
-    check_takes(what, fn, "exactly one required argument, the item", 1)
+def check_takes_as_job(what: str, fn: Callable[..., object], is_given_two: bool) -> None:
+    """Raises `TopologyError` for what cannot be called with exactly one positional argument, or
+    with two where `setup=` makes the second."""
+    if is_given_two:
+        words = "exactly two required arguments, the item and what setup makes"
+        check_takes(what, fn, words, 2)
+    else:
+        check_takes(what, fn, "exactly one required argument, the item", 1)
 
 
 def check_takes(what: str, fn: Callable[..., object], arguments: str, count: int) -> None:
@@ -86,23 +91,33 @@ def _called(fn: Callable[..., object]) -> Callable[..., object]:
     return bare
 
 
-def check_is_called(what: str, fn: object, instead_of_a_generator: str | None) -> None:
+def check_is_called(
+    what: str, fn: object, instead_of_a_generator: str | None, arguments: str = ""
+) -> None:
     """Raises `TopologyError` where a call would only make a coroutine, or a generator if
     `instead_of_a_generator` is given.
 
-    That says what to write in its place.
+    That says what to write in its place; `arguments` are those of the call.
     """
     is_any = functools.partial(_is_any_of, _ways_in(fn))
     name = name_of(fn)
     if is_any(inspect.iscoroutinefunction, inspect.isasyncgenfunction):
         raise TopologyError(
             f"{what}: {name} is an async function, and a job runs without an event loop: write a "
-            f"function that runs it, such as lambda item: asyncio.run({name}(item)); to wait for "
-            "many items at a time, give lists of them to a FlatMap whose function runs "
-            "asyncio.gather"
+            f"function that runs it, such as {_running(name, arguments)}"
         )
     if instead_of_a_generator is not None and is_any(inspect.isgeneratorfunction):
         raise TopologyError(f"{what}: {name} is a generator function; {instead_of_a_generator}")
+
+
+def _running(name: str, arguments: str) -> str:
+    """What runs an async function, as it is written."""
+    call = f"{f'lambda {arguments}'.strip()}: asyncio.run({name}({arguments}))"
+    many = (
+        "; to wait for many items at a time, give lists of them to a FlatMap whose function runs "
+        "asyncio.gather"
+    )
+    return call + many if arguments.startswith("item") else call
 
 
 def _ways_in(fn: object) -> list[object]:

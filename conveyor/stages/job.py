@@ -11,7 +11,8 @@ from typing_extensions import TypeVar
 
 from conveyor.errors import TopologyError
 from conveyor.signatures import TakesALane
-from conveyor.stages.callables import check_is_called, check_takes_one_item, name_of
+from conveyor.stages.callables import check_is_called, check_takes_as_job, name_of
+from conveyor.stages.resources import GivenTwo, Resource, checked_setup
 from conveyor.stages.stage import (
     ON_ERROR,
     OnError,
@@ -29,8 +30,10 @@ __all__ = [
     "gives_of",
     "is_plain",
     "job_of",
+    "only_function",
     "only_reads",
     "policy_of",
+    "written",
 ]
 
 # A lambda on its own says nothing of what it takes.
@@ -75,6 +78,9 @@ class Job(Stage, TakesALane[In, Out]):
     # nothing knows how it runs.
     stage_gives: ClassVar[Gives | None] = None
 
+    # What `setup=` has made in this worker.
+    stage_resource: Resource | None = None
+
     def _take(
         self,
         fn: Callable[..., object] | None,
@@ -83,6 +89,7 @@ class Job(Stage, TakesALane[In, Out]):
         retries: object,
         timeout_s: object,
         read_only: object,
+        setup: Callable[[], object] | None = None,
     ) -> None:
         kind = type(self).__name__
         if fn is None and not self.is_stateful:
@@ -90,8 +97,9 @@ class Job(Stage, TakesALane[In, Out]):
                 f"{kind}() has nothing to do: give it a function, or subclass it and write "
                 "process()"
             )
+        make = checked_setup(kind, setup, fn)
         if fn is not None:
-            check_is_a_job(self, kind, fn)
+            check_is_a_job(self, kind, fn, is_given_two=make is not None)
         if on_error not in ON_ERROR:
             raise TopologyError(
                 f"{kind}: on_error is {on_error!r}; it must be one of "
@@ -112,6 +120,7 @@ class Job(Stage, TakesALane[In, Out]):
             retries,
             checked_timeout(kind, timeout_s),
             read_only,
+            make,
         )
 
     @property
@@ -131,6 +140,8 @@ class Job(Stage, TakesALane[In, Out]):
 
     def setup(self) -> None:
         """Called once in each worker process, before its first item."""
+        if self.stage_options.setup is not None:
+            self.stage_resource = Resource(self.stage_options.setup())
 
     def finish(self) -> Iterable[Out]:
         """Called at the end of every run; what it gives is sent on after all other outputs."""
@@ -138,6 +149,8 @@ class Job(Stage, TakesALane[In, Out]):
 
     def teardown(self) -> None:
         """Called once in each worker process, when it stops."""
+        if self.stage_resource is not None:
+            self.stage_resource.close()
 
     def __repr__(self) -> str:
         fn = self.default_name() if self.stage_options.fn is not None else ""
@@ -173,17 +186,30 @@ def only_reads(job: Job[Any, Any]) -> bool:
     return job.stage_options.read_only
 
 
-def job_of(job: Job[Any, Any]) -> Callable[[object], object]:
-    """What is called with each item."""
+def only_function(job: Job[Any, Any]) -> Callable[..., object] | None:
+    """The function that is all there is to a stage; None for a class, and where `setup=` makes
+    something beside it."""
+    options = job.stage_options
+    return options.fn if options.setup is None and not job.is_stateful else None
+
+
+def written(job: Job[Any, Any]) -> Callable[..., object]:
+    """What the user wrote to be called: a function, or the method of a class."""
     if job.stage_options.fn is not None:
         return job.stage_options.fn
-    process: Callable[[object], object] | None = getattr(job, "process", None)
+    process: Callable[..., object] | None = getattr(job, "process", None)
     if process is None:
         raise TopologyError(f"{type(job).__name__} has no process() method")
     return process
 
 
-def check_is_a_job(job: Job[Any, Any], kind: str, fn: object) -> None:
+def job_of(job: Job[Any, Any]) -> Callable[[object], object]:
+    """What is called with each item; of a stage that has a `setup=`, once that was called."""
+    made = job.stage_resource
+    return written(job) if made is None else GivenTwo(written(job), made.value)
+
+
+def check_is_a_job(job: Job[Any, Any], kind: str, fn: object, is_given_two: bool) -> None:
     """Raises `TopologyError` for what cannot be the function of a job."""
     if isinstance(fn, Stage):
         raise TopologyError(
@@ -196,15 +222,17 @@ def check_is_a_job(job: Job[Any, Any], kind: str, fn: object) -> None:
         )
     if not callable(fn):
         raise TopologyError(f"{kind} takes a function of one item, not {fn!r}")
-    check_works(job, f"{kind}({name_of(fn)})", fn)
+    check_works(job, f"{kind}({name_of(fn)})", fn, is_given_two)
 
 
-def check_works(job: Job[Any, Any], what: str, fn: Callable[..., object]) -> None:
-    """Raises `TopologyError` for a function that cannot be called with one item, or would not work
-    when it is."""
-    check_takes_one_item(what, fn)
+def check_works(
+    job: Job[Any, Any], what: str, fn: Callable[..., object], is_given_two: bool = False
+) -> None:
+    """Raises `TopologyError` for a function that cannot be called so, or would not work when it
+    is."""
+    check_takes_as_job(what, fn, is_given_two)
     instead = instead_of_a_generator(gives_of(job), name_of(fn))
-    check_is_called(what, fn, instead)
+    check_is_called(what, fn, instead, "item, made" if is_given_two else "item")
 
 
 def instead_of_a_generator(gives: Gives, name: str) -> str | None:

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
-from typing import TYPE_CHECKING, Any, ClassVar, Never, TypeGuard, Unpack, overload
+from contextlib import AbstractContextManager
+from typing import TYPE_CHECKING, Any, ClassVar, Never, TypedDict, TypeGuard, Unpack, overload
 
 from typing_extensions import TypeIs, TypeVar
 
 from conveyor.errors import TopologyError
 from conveyor.stages.callables import check_is_called, near_misses
-from conveyor.stages.job import Gives, In, Job, Out, check_works, gives_of
+from conveyor.stages.job import Gives, In, Job, Out, check_works, gives_of, job_of
 from conveyor.stages.stage import OnError
 
 if TYPE_CHECKING:
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
         AnyPartial,
         ForMypy,
         ForPyright,
+        Makes,
         OpenPartial,
         Some,
         WhatThePartialLeavesOpen,
@@ -32,18 +34,33 @@ if TYPE_CHECKING:
         timeout_s: float | None
         read_only: bool
 
+    class Options(TypedDict, total=False):
+        """The options of a job, as they stand there."""
+
+        name: str | None
+        on_error: OnError
+        retries: int
+        timeout_s: float | None
+        read_only: bool
+
 
 __all__ = ["Filter", "FlatMap", "Processor", "check_is_written"]
 
 T = TypeVar("T", default=Any)
 Kept = TypeVar("Kept", default=T)
 Each = TypeVar("Each")
+Made = TypeVar("Made")  # what `setup` makes
 
 
 class Processor(Job[In, Out]):
     """One item in, at most one out: a result of None is no output.
 
-    `fn` is anything that can be called with exactly one item.  A stateful processor is a subclass
+    `fn` is anything that can be called with exactly one item; with `setup`, which is called once in
+    each worker before its first item, `fn` is given what that makes as its second argument.  A
+    context manager is entered there, and left when the worker stops; anything else is closed then,
+    if it has a `close`.  A worker that dies is replaced, and the next one makes its own.
+
+    A stateful processor is a subclass
     that writes `process(self, item)` and, if wanted, `setup`, `finish` and `teardown`.  If its
     worker dies its state is lost, and the run fails; unless it also has `snapshot(self)`, which
     gives the state as something that can be pickled, and `restore(self, state)`, which another
@@ -59,10 +76,12 @@ class Processor(Job[In, Out]):
     has returned: large buffers (arrays) are then read in place, read-only, where they would else be
     copied.  It may return them, or parts.
 
-    Raises `TopologyError` if `fn` cannot be called with one argument or an option is out of range.
+    Raises `TopologyError` if `fn` cannot be called so or an option is out of range.
 
     >>> Processor(len)
     Processor(len)
+    >>> Processor(lambda key, table: table.get(key), setup=lambda: {"a": 1})
+    Processor(lambda)
     """
 
     stage_gives: ClassVar[Gives | None] = Gives.RESULT
@@ -132,29 +151,50 @@ class Processor(Job[In, Out]):
         timeout_s: float | None = None,
         read_only: bool = False,
     ) -> None: ...
+    # With what `setup` makes; of a context manager, what it gives when it is entered.  Here mypy
+    # makes an object of a union: a type variable beside those of the class would have it look at
+    # lambdas only before it knows what they are given.
+    @overload
+    def __init__(
+        self,
+        fn: Callable[[In, Made], Out | None],
+        *,
+        setup: Makes[AbstractContextManager[Made]],
+        **options: Unpack[Options],
+    ) -> None: ...
+    @overload
+    def __init__(
+        self,
+        fn: Callable[[In, Made], Out | None],
+        *,
+        setup: Makes[Made],
+        **options: Unpack[Options],
+    ) -> None: ...
     def __init__(  # pyright: ignore[reportInconsistentOverload]
         self,
-        fn: Callable[[In], object] | None = None,
+        fn: Callable[..., object] | None = None,
         *,
+        setup: Callable[[], object] | None = None,
         name: str | None = None,
         on_error: OnError = "raise",
         retries: int = 0,
         timeout_s: float | None = None,
         read_only: bool = False,
     ) -> None:
-        self._take(fn, name, on_error, retries, timeout_s, read_only)
+        self._take(fn, name, on_error, retries, timeout_s, read_only, setup)
 
     def process(self, item: In, /) -> Out | None:
         """What a stateful processor does with one item; a processor made of a function calls
         that."""
         if self.stage_options.fn is None:
             raise TopologyError(f"{type(self).__name__} has no process() method")
-        result: Out | None = self.stage_options.fn(item)  # type: ignore[assignment]  # __init__ took a Callable[[In], Out | None]
+        result: Out | None = job_of(self)(item)  # type: ignore[assignment]  # __init__ took a Callable[[In], Out | None]
         return result
 
 
 class FlatMap(Job[In, Out]):
-    """One item in, any number out: `fn(item)` gives an iterable, which is taken lazily.
+    """One item in, any number out: `fn(item)` gives an iterable, which is taken lazily; with
+    `setup`, as of a `Processor`, `fn(item, made)`.
 
     >>> FlatMap(str.split)
     FlatMap(split)
@@ -197,22 +237,39 @@ class FlatMap(Job[In, Out]):
         read_only: bool = False,
         **only: Unpack[ForMypy],
     ) -> None: ...
+    @overload  # with what `setup` makes: as above
+    def __init__(
+        self,
+        fn: Callable[[In, Made], Iterable[Out]],
+        *,
+        setup: Makes[AbstractContextManager[Made]],
+        **options: Unpack[Options],
+    ) -> None: ...
+    @overload
+    def __init__(
+        self,
+        fn: Callable[[In, Made], Iterable[Out]],
+        *,
+        setup: Makes[Made],
+        **options: Unpack[Options],
+    ) -> None: ...
     def __init__(  # pyright: ignore[reportInconsistentOverload]
         self,
         fn: Callable[..., Iterable[object]] | None = None,
         *,
+        setup: Callable[[], object] | None = None,
         name: str | None = None,
         on_error: OnError = "raise",
         retries: int = 0,
         timeout_s: float | None = None,
         read_only: bool = False,
     ) -> None:
-        self._take(fn, name, on_error, retries, timeout_s, read_only)
+        self._take(fn, name, on_error, retries, timeout_s, read_only, setup)
 
 
 class Filter(Job[T, Kept]):
     """Passes the items for which the predicate holds; behind one that gives a `TypeGuard` or a
-    `TypeIs` they are of its type.
+    `TypeIs` they are of its type.  With `setup`, as of a `Processor`, `predicate(item, made)`.
 
     >>> Filter(str.isdigit)
     Filter(isdigit)
@@ -261,17 +318,34 @@ class Filter(Job[T, Kept]):
         read_only: bool = False,
         **only: Unpack[ForPyright],
     ) -> None: ...
+    @overload  # with what `setup` makes: as above
+    def __init__(
+        self: Filter[T, T],  # pyright: ignore[reportInvalidTypeVarUse]
+        predicate: Callable[[T, Made], object],
+        *,
+        setup: Makes[AbstractContextManager[Made]],
+        **options: Unpack[Options],
+    ) -> None: ...
+    @overload
+    def __init__(
+        self: Filter[T, T],  # pyright: ignore[reportInvalidTypeVarUse]
+        predicate: Callable[[T, Made], object],
+        *,
+        setup: Makes[Made],
+        **options: Unpack[Options],
+    ) -> None: ...
     def __init__(  # type: ignore[misc]  # `only` is for a checker  # pyright: ignore[reportInconsistentOverload]
         self,
-        predicate: Callable[[T], object] | None = None,
+        predicate: Callable[..., object] | None = None,
         *,
+        setup: Callable[[], object] | None = None,
         name: str | None = None,
         on_error: OnError = "raise",
         retries: int = 0,
         timeout_s: float | None = None,
         read_only: bool = False,
     ) -> None:
-        self._take(predicate, name, on_error, retries, timeout_s, read_only)
+        self._take(predicate, name, on_error, retries, timeout_s, read_only, setup)
 
 
 def check_is_written(job: Job[Any, Any]) -> None:

@@ -45,6 +45,7 @@ class StageOptions(NamedTuple):
     retries: int = 0
     timeout_s: float | None = None
     read_only: bool = False
+    setup: Callable[[], object] | None = None
 
 
 class Stage:

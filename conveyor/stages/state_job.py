@@ -108,4 +108,4 @@ def check_is_function(what: str, fn: Any, arguments: str, count: int) -> None:
     if not callable(fn) or isinstance(fn, Stage):
         raise TopologyError(f"{what} is {fn!r}; it must be a function of {arguments}")
     check_takes(what, fn, f"exactly {arguments}", count)
-    check_is_called(what, fn, "write one that returns its result")
+    check_is_called(what, fn, "write one that returns its result", "state, item")

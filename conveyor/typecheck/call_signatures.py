@@ -1,4 +1,5 @@
-"""What a callable takes and gives when it is called with one item, as far as annotations tell.
+"""What a callable takes and gives when it is called with one item, or with what `setup` has made
+beside it, as far as annotations tell.
 
 Knows: how callables of every kind say what they take.  Must never know: stages.
 
@@ -31,7 +32,7 @@ from conveyor.typecheck.members import attribute, hint_of, is_descriptor, is_wra
 from conveyor.typecheck.scopes import annotation_in, fields_in, hint_in
 from conveyor.typecheck.type_forms import UNKNOWN, substitute
 
-__all__ = ["signatures_of"]
+__all__ = ["NOTHING_KNOWN", "made_by", "signatures_of"]
 
 
 NOTHING_KNOWN: Final = (Signature(UNKNOWN, UNKNOWN),)
@@ -44,6 +45,15 @@ def signatures_of(fn: Callable[..., object], given: int = 0) -> Sequence[Signatu
     (Signature(takes=<class 'str'>, gives=<class 'str'>),)
     """
     return _signatures(fn, given) or NOTHING_KNOWN
+
+
+def made_by(make: Callable[..., object]) -> object:
+    """The type of what a function without arguments gives to a job; UNKNOWN if it does not say, or
+    gives something that is entered first."""
+    made = make if isinstance(make, type) else UNKNOWN
+    if isinstance(make, FunctionType) and not is_wrapped(make):
+        made = hint_of(make, "return")
+    return UNKNOWN if hasattr(get_origin(made) or made, "__enter__") else made
 
 
 def _signatures(fn: object, given: int) -> Sequence[Signature]:

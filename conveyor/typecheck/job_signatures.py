@@ -8,18 +8,20 @@ from __future__ import annotations
 
 import collections.abc as abc
 from collections.abc import Sequence
+from types import FunctionType, MethodType
 from typing import Any, Final, TypeVar
 
-from conveyor.stages import Batch, Job, Reduce, Scan, StateJob, Unbatch, job_of
+from conveyor.stages import Batch, Job, Reduce, Scan, StateJob, Unbatch, written
 from conveyor.typecheck.builtin_signatures import Signature
 from conveyor.typecheck.builtin_types import of
-from conveyor.typecheck.call_signatures import signatures_of
+from conveyor.typecheck.call_signatures import NOTHING_KNOWN, signatures_of
 from conveyor.typecheck.members import attribute
 from conveyor.typecheck.type_forms import UNKNOWN, args_as, parameters_of, substitute
 
 __all__ = ["is_declared", "signatures_of_job"]
 
 T = TypeVar("T")
+IN_PYTHON: Final = (FunctionType, MethodType)
 OF_BATCH: Final = (Signature(T, of(list, T)),)
 OF_UNBATCH: Final = (Signature(of(abc.Iterable, T), of(abc.Iterable, T)),)
 
@@ -40,7 +42,11 @@ def signatures_of_job(job: Job[Any, Any]) -> Sequence[Signature]:
 
 
 def signatures_as_written(job: Job[Any, Any]) -> Sequence[Signature]:
-    signatures = OF_UNBATCH if isinstance(job, Unbatch) else signatures_of(job_of(job))
+    signatures: Sequence[Signature] = signatures_of(written(job))
+    if isinstance(job, Unbatch):
+        signatures = OF_UNBATCH
+    elif job.stage_options.setup is not None and not isinstance(written(job), IN_PYTHON):
+        signatures = NOTHING_KNOWN  # what a builtin takes may differ if it is given more
     # Then it gives more than its process() does
     if attribute(type(job), "finish")[0] is not Job and declared(job)[1] is UNKNOWN:
         return [Signature(found.takes, UNKNOWN) for found in signatures]

@@ -15,11 +15,13 @@ from typing import Any, Final, TypeGuard, assert_never, get_args, get_origin
 
 from typing_extensions import TypeIs
 
-from conveyor.stages import AnyStage, Fork, Gives, Job, Join, Pipe, StateJob, Zip, gives_of
+from conveyor.stages import AnyStage, Fork, Gives, Job, Join, Pipe, StateJob, Zip, gives_of, written
+from conveyor.stages.callables import name_of
 from conveyor.typecheck.answers import Assignability
 from conveyor.typecheck.assignability import assignability
 from conveyor.typecheck.builtin_signatures import Signature
 from conveyor.typecheck.builtin_types import of
+from conveyor.typecheck.call_signatures import made_by, signatures_of
 from conveyor.typecheck.job_signatures import is_declared, signatures_of_job
 from conveyor.typecheck.type_forms import (
     UNKNOWN,
@@ -72,6 +74,9 @@ def pass_through(stage: AnyStage, carried: Sequence[object]) -> Passage:
 
 
 def _through_job(job: Job[Any, Any], carried: object) -> Passage:
+    refusal = _misfit_beside(job)
+    if refusal is not None:
+        return Passage(UNKNOWN, refusal)
     signatures = signatures_of_job(job)
     found = _called_with(signatures, carried)
     if not found:
@@ -109,6 +114,22 @@ def kept(verdict: object, carried: object) -> object:
     """What a filter lets pass, by what its predicate gives: all that comes, or what a `TypeGuard`
     or `TypeIs` says."""
     return get_args(verdict)[0] if get_origin(verdict) in (TypeGuard, TypeIs) else carried
+
+
+def _misfit_beside(job: Job[Any, Any]) -> str | None:
+    """Why a function cannot be given what its `setup` makes."""
+    make = job.stage_options.setup
+    if make is None:
+        return None
+    made, takes = made_by(make), [each.takes for each in signatures_of(written(job), 1)]
+    taken = UNKNOWN if UNKNOWN in takes else union(takes)
+    if assignability(made, taken) is not Assignability.NO:
+        return None
+    full = words(made) == words(taken)
+    return (
+        f"takes {words(taken, full=full)} beside its item, but setup={name_of(make)} makes "
+        f"{words(made, full=full)}"
+    )
 
 
 def _misfit(carried: object, taken: object) -> str:

@@ -17,10 +17,12 @@ __all__ = [
     "Burst",
     "Counter",
     "Dressed",
+    "Equipped",
     "Even",
     "InLane",
     "Label",
     "Nonce",
+    "Tools",
     "Trouble",
     "Work",
     "is_poison",
@@ -131,6 +133,28 @@ class Trouble(Work):
             self.seen.add(item)
             raise ValueError(item)
         return item
+
+
+class Tools:
+    """What a job is given beside its item: it takes a while to make, and has to be put away."""
+
+    def __init__(self) -> None:
+        time.sleep(DRESSING_S)  # takes a while: long enough to be killed in it
+        self.is_there = True
+
+    def close(self) -> None:
+        self.is_there = False
+
+
+class Equipped:
+    """Passes items on, with tools."""
+
+    def __init__(self, slot: int, microseconds: int) -> None:
+        self.work = Work(slot, microseconds)
+
+    def __call__(self, item: Any, tools: Tools) -> Any:
+        assert tools.is_there
+        return self.work(item)
 
 
 class Dressed(Processor[Any, Any]):

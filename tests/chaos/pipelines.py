@@ -18,10 +18,12 @@ from tests.chaos.jobs import (
     Burst,
     Counter,
     Dressed,
+    Equipped,
     Even,
     InLane,
     Label,
     Nonce,
+    Tools,
     Trouble,
     Work,
     is_poison,
@@ -146,7 +148,9 @@ def dressed(capacity: int, us: int, pl: Any) -> Any:
         pl.add(Pipe(capacity))
         .add(Dressed(0, us, "dressed"))
         .add(Pipe(capacity))
-        .add(Processor(Work(1, us), name="after"))
+        .add(Processor(Equipped(1, us), name="equipped", setup=Tools))
+        .add(Pipe(capacity))
+        .add(Processor(Work(2, us), name="after"))
     )
     return pl.add(Pipe(capacity))
 
@@ -276,7 +280,7 @@ PIPELINES: dict[str, Hammered] = {
     "snapshots": Hammered(
         snapshots, check_snapshots, ("before", "stateful", "after"), remembers=True
     ),
-    "dressed": Hammered(dressed, check_dressed, ("dressed", "after")),
+    "dressed": Hammered(dressed, check_dressed, ("dressed", "equipped", "after")),
     "replicated": Hammered(replicated, check_replicated, ("nonce", "a", "b", "behind")),
     "relayed": Hammered(relayed, check_relayed, ("a", "b", "c", "d"), relays=1),
     "zipped": Hammered(zipped, check_zipped, ("left", "right", "pairs")),

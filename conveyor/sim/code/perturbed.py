@@ -37,6 +37,7 @@ from typing import Any, Final, TypeAlias, cast
 
 from conveyor.sim.code.instrument import HOOK, MAKE_SETS, with_hooks
 from conveyor.sim.code.uses import CLASSES, Uses
+from conveyor.stages import GivenTwo
 from conveyor.typecheck.members import attribute
 
 __all__ = ["perturbed_job", "reordered"]
@@ -83,6 +84,9 @@ class Perturbation:
                 return (
                     None if inner is None else functools.partial(inner, *job.args, **job.keywords)
                 )
+            case GivenTwo():
+                inner = self.of_callable(job.fn)
+                return None if inner is None else GivenTwo(inner, job.made)
             case MethodType() if isinstance(job.__func__, FunctionType):
                 return cast("AnyJob", MethodType(self.of_function(job.__func__), job.__self__))
             case _:

@@ -23,7 +23,7 @@ from conveyor.items.sealing import Sealed, seal
 from conveyor.sim.interruption import pass_on
 from conveyor.sim.prepare.prepared import AnyJob, PreparedNode, PreparedPipeline
 from conveyor.sim.prepare.stage_copy import StageCopy
-from conveyor.stages import Gives, gives_of, job_of, policy_of
+from conveyor.stages import Gives, gives_of, job_of, only_function, policy_of
 
 __all__ = ["ItemOutcomes", "NoAnswer", "Parts", "Results"]
 
@@ -124,7 +124,7 @@ class NodeOutcomes:
         self.copy: StageCopy | None = None
         if node.spec.stage is None:
             self.gives = nothing if node.spec.kind is Kind.SINK else itself
-        elif node.spec.stage.is_stateful:
+        elif only_function(node.spec.stage) is None:
             raise NoAnswer
         else:
             stage, private = copy = node.copy()

@@ -25,7 +25,7 @@ from conveyor.sim.code.perturbed import perturbed_job, reordered
 from conveyor.sim.determinism.likeness import alike, glance, same_error
 from conveyor.sim.interruption import pass_on
 from conveyor.sim.prepare.prepared import PreparedNode, calculates
-from conveyor.stages import Gives, gives_of, job_of
+from conveyor.stages import Gives, gives_of, job_of, only_function, written
 from conveyor.typecheck.answers import Assignability
 from conveyor.typecheck.stage_types import taken_by
 from conveyor.typecheck.type_forms import UNKNOWN
@@ -80,15 +80,15 @@ class Inspection:
     def beside_perturbed(self, prepared: PreparedNode, node: JobNode) -> AnyJob:
         """The job, called beside its perturbed copy."""
         stage, private = prepared.copy()  # with a state of its own, if its function has one
-        if stage.is_stateful:
-            perturbed_copy = perturbed_job(node.job)
-            return lambda item: perturbed_copy(reordered(item))
         assert prepared.spec.stage is not None
-        written = job_of(prepared.spec.stage)
+        source = written(prepared.spec.stage)
+        if only_function(stage) is None:
+            perturbed_copy = perturbed_job(node.job, source)
+            return lambda item: perturbed_copy(reordered(item))
         if private is None:
-            perturbed_copy = perturbed_job(job_of(stage), written)
+            perturbed_copy = perturbed_job(job_of(stage), source)
         else:
-            made = private.instead(lambda: perturbed_job(job_of(stage), written))
+            made = private.instead(lambda: perturbed_job(job_of(stage), source))
             perturbed_copy = (
                 private.iterated(made) if gives_of(stage) is Gives.EACH else private.called(made)
             )

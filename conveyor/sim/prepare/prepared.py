@@ -24,8 +24,9 @@ from conveyor.graph.topology import Kind, NodeSpec, Topology, channels_of
 from conveyor.items.bytecode import only_calculates
 from conveyor.items.stage_pickling import pack_stage
 from conveyor.sim.code.effects import has_no_effects
+from conveyor.sim.prepare.resources import Resources
 from conveyor.sim.prepare.stage_copy import PackedStage, StageCopy
-from conveyor.stages import Job
+from conveyor.stages import Job, only_function
 
 __all__ = ["AnyJob", "PreparedPipeline", "PreparedNode", "calculates"]
 
@@ -43,17 +44,26 @@ class PreparedNode:
             # What cannot be sent to a worker is refused here, too
             pack_stage(spec.stage, spec.name)
             self.packed = PackedStage(spec.stage)
-            self.is_stateless = self.packed.holds_nothing and not spec.stage.is_stateful
-        self.sets_up = spec.stage is not None and type(spec.stage).setup is not Job.setup
-        self.tears_down = spec.stage is not None and type(spec.stage).teardown is not Job.teardown
+            self.is_stateless = self.packed.holds_nothing and only_function(spec.stage) is not None
+        makes = spec.stage is not None and spec.stage.stage_options.setup is not None
+        self.resources = Resources(self.packed) if makes and self.packed is not None else None
+        self.sets_up = makes or overrides(spec.stage, "setup")
+        self.tears_down = makes or overrides(spec.stage, "teardown")
 
     def copy(self) -> StageCopy:
         """The stage as a new worker has it."""
         stage = self.spec.stage
         assert stage is not None
         if self.is_stateless or self.packed is None:
-            return StageCopy(copy(stage) if stage.is_stateful else stage)
+            return StageCopy(copy(stage) if only_function(stage) is None else stage)
         return self.packed.copy()
+
+    def set_up(self, stage: AnyJob) -> None:
+        """Makes a worker's stage ready for its first item; raises what its `setup` raises."""
+        if self.resources is not None:
+            self.resources.set_up(stage)
+        elif self.sets_up:
+            stage.setup()
 
 
 class PreparedPipeline:
@@ -79,8 +89,7 @@ class PreparedPipeline:
         self.is_stateless = all(prepared.is_stateless for prepared in self.nodes)
         stages = [prepared.spec.stage for prepared in self.nodes if prepared.spec.stage is not None]
         self.has_no_effects = all(
-            stage.stage_options.fn is not None and has_no_effects(stage.stage_options.fn)
-            for stage in stages
+            (fn := only_function(stage)) is not None and has_no_effects(fn) for stage in stages
         )
         self.tears_down = any(prepared.tears_down for prepared in self.nodes)
         self.telling_forks = [
@@ -129,8 +138,13 @@ def distances(topology: Topology) -> list[int]:
 def holds_nothing(stage: AnyJob) -> bool:
     """Is the stage the same thing after any number of calls, as far as a worker's copy of it
     goes?"""
-    fn = stage.stage_options.fn
-    return not stage.is_stateful and fn is not None and (is_known_by_name(fn) or calculates(fn))
+    fn = only_function(stage)
+    return fn is not None and (is_known_by_name(fn) or calculates(fn))
+
+
+def overrides(stage: AnyJob | None, method: str) -> bool:
+    """Has the class of the stage a method of its own in place of a job's?"""
+    return stage is not None and getattr(type(stage), method) is not getattr(Job, method)
 
 
 def calculates(fn: Callable[..., object]) -> bool:

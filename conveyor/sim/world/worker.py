@@ -85,8 +85,7 @@ class Worker:
         world, name = self.world, self.spec.name
         self.stage, self.private = stage, _ = self.prepared.copy()
         self.enter()
-        if self.prepared.sets_up:
-            stage.setup()
+        self.prepared.set_up(stage)
         place, past = self.place, None
         if durable is not None:
             durable.succeed(stage, tally)
