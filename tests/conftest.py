@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 from hypothesis import HealthCheck, settings
 
-from tests.helpers import TESTS, eventually, living_children
+from tests.helpers import PATIENCE_S, TESTS, holds_within, living_children, told_of
 
 # How long an example takes is the machine's affair, and no test's: a busy one takes longer.
 settings.register_profile("suite", deadline=None, suppress_health_check=[HealthCheck.too_slow])
@@ -72,7 +72,8 @@ def pytest_runtest_protocol(item: pytest.Item) -> Generator[None, object, object
 def nothing_is_left_behind() -> Iterator[None]:
     """No process is left of the test: for `pytest.mark.usefixtures` at the head of a file."""
     yield
-    eventually(lambda: not living_children())
+    if not holds_within(lambda: not living_children(), PATIENCE_S):
+        pytest.fail(f"still there: {[*map(told_of, living_children())]}")
 
 
 def _none_with_processes(config: pytest.Config) -> bool:

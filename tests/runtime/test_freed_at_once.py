@@ -10,6 +10,7 @@ import re
 import sqlite3
 import sys
 from collections.abc import Callable, Iterator
+from contextlib import closing
 from itertools import count
 from pathlib import Path
 from typing import Any
@@ -156,13 +157,13 @@ def test_a_stream_that_has_ended_keeps_its_report_and_nothing_else() -> None:
 
 
 def test_a_source_that_belongs_to_its_thread_is_for_run_and_a_stream_says_so() -> None:
-    database = sqlite3.connect(":memory:")
-    database.executescript("create table numbers (n); insert into numbers values (1), (2)")
-    pl = pipeline().add(Processor(sum))
+    with closing(sqlite3.connect(":memory:")) as database:
+        database.executescript("create table numbers (n); insert into numbers values (1), (2)")
+        pl = pipeline().add(Processor(sum))
 
-    assert pl.run(database.execute("select n from numbers")) == [1, 2]
-    with pytest.raises(sqlite3.ProgrammingError) as refused:
-        list(pl.stream(database.execute("select n from numbers")))
-    assert "run() iterates its source in the thread that calls it" in "".join(
-        refused.value.__notes__
-    )
+        assert pl.run(database.execute("select n from numbers")) == [1, 2]
+        with pytest.raises(sqlite3.ProgrammingError) as refused:
+            list(pl.stream(database.execute("select n from numbers")))
+        assert "run() iterates its source in the thread that calls it" in "".join(
+            refused.value.__notes__
+        )

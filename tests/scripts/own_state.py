@@ -194,6 +194,9 @@ JOBS: list[Callable[[int], Any]] = [
 ]
 CODE = (Over, Helper, Registry, Only, Level, *(job for job in JOBS if hasattr(job, "__closure__")))
 
+# What Python itself keeps with a class once it was asked: how its objects are pickled, and since
+# 3.14 what its annotations are.
+KEPT_BY_PYTHON = ("__slotnames__", "__annotate_func__", "__annotations_cache__")
 OF_THE_TEST = ("name", "pl", "before", "simulated", "explored", "run")
 
 
@@ -207,7 +210,7 @@ def state() -> list[object]:
     inside = [
         (
             id(each),
-            [(name, id(value)) for name, value in vars(each).items() if name != "__slotnames__"],
+            [(name, id(value)) for name, value in vars(each).items() if name not in KEPT_BY_PYTHON],
         )
         for each in CODE
     ]
