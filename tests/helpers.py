@@ -162,8 +162,8 @@ def _is_helper(process: psutil.Process) -> bool:
         words = " ".join(process.cmdline())
     except psutil.Error:
         return False
-    # A fork server of multiprocessing's own is one of a test that asks for none of ours: since Python
-    # 3.14 that is what it starts by default.
+    # A fork server of multiprocessing's own is one of a test that asks for none of ours: since
+    # Python 3.14 that is what it starts by default.
     helpers = ("conveyor.runtime.process.forkserver", "multiprocessing.forkserver")
     return any(helper in words for helper in (*helpers, "multiprocessing.resource_tracker"))
 
