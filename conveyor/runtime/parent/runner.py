@@ -76,7 +76,7 @@ class Runner:
         """Is a thread inside a run, or inside `next()` of a stream?"""
         return self.stop is not None and self.stop.busy
 
-    def begin_run(self, recorder: Recorder | None, stop: StopToken) -> int:
+    def begin_run(self, recorder: Recorder | None, stop: StopToken, guided: bool = False) -> int:
         """Lets the workers begin, and the recorder, if there is one."""
         self.recorded = recorder
         self.ends.begin_run(recorder)
@@ -87,7 +87,7 @@ class Runner:
         if recorder is not None:
             plan = self.supervisor.processes.plan
             recorder.begin(self.supervisor.shared, plan.stages, plan.main)
-        return self.supervisor.begin_run(recorder)
+        return self.supervisor.begin_run(recorder, guided)
 
     def run(
         self, items: Iterable[object], stop: StopToken, recorder: Recorder | None = None
@@ -97,7 +97,7 @@ class Runner:
         started = perf_counter()
         results: RunResult[object] = RunResult()
         try:
-            run = self.begin_run(recorder, stop)
+            run = self.begin_run(recorder, stop, guided=True)
             self.move(run, self.ends.puller(items), results)
             self.finish_run()
         except KeyboardInterrupt as interrupt:
@@ -128,6 +128,8 @@ class Runner:
         assert self.stop is not None
         room, smallest = ends.balancer.room, ends.smallest_capacity
         if puller.is_instant:
+            if puller.sequence is not None:
+                ends.balancer.guide(puller.to_come)
             source = ends.source_loop(run, Feed(puller, room, smallest, self.stop.check))
             self.wait_reasons = self.wait_reasons_of(source.wait_reason, sink)
             while not (source.finished and sink.finished):

@@ -100,9 +100,13 @@ class Supervisor:
             self.end(GRACE_S)
             raise
 
-    def begin_run(self, observer: RunObserver | None = None) -> int:
-        """Lets the workers begin; gives the number of the run."""
+    def begin_run(self, observer: RunObserver | None = None, guided: bool = False) -> int:
+        """Lets the workers begin; gives the number of the run.
+
+        `guided` says that nobody sees a result before the run ends, so slices may be larger.
+        """
         control = self.shared.control
+        control.guide(guided)
         self.observer = observer
         control.record(observer is not None)
         self.reports.begin_run()

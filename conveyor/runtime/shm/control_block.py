@@ -19,7 +19,7 @@ from conveyor.runtime.step.contract import WaitReason
 __all__ = ["FORK_WORDS", "NODE_WORDS", "PIPELINE_WORDS", "ControlBlock", "NodeBlock"]
 
 # Words of the whole pipeline.  The parent writes all but the last, which any worker sets.
-RUN, STOP, RECORDING, ATTENTION = 0, 1, 2, 16
+RUN, STOP, RECORDING, GUIDED, ATTENTION = 0, 1, 2, 3, 16
 PIPELINE_WORDS: Final = 32
 
 # Words of one node, all written by its worker but the last, which is the parent's.
@@ -73,6 +73,14 @@ class ControlBlock:
 
     def record(self, recording: bool) -> None:
         self.words[RECORDING] = recording
+
+    @property
+    def guided(self) -> bool:
+        """May slices grow with what is queued, as nobody sees a result before the run ends?"""
+        return self.words[GUIDED] != 0
+
+    def guide(self, guided: bool) -> None:
+        self.words[GUIDED] = guided
 
     def request_attention(self) -> None:
         """Asks the parent to read the ledgers, and which lanes are wanted."""

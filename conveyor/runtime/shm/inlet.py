@@ -42,6 +42,7 @@ class RingInlet:
         "_record_ends",
         "_form",
         "_items",
+        "_item_bytes",
         "_taken",
         "data",
         "head",
@@ -62,6 +63,7 @@ class RingInlet:
         self._items: list[object] = []  # of the records read, from the first that is not committed
         self._taken = 0  # how many of them are committed
         self._form = PLAIN
+        self._item_bytes = 1.0  # of the ring, that an item of the last record took
         # Of each record that was read: the position behind it, in items and in bytes.
         self._record_ends: deque[tuple[int, int]] = deque()
         self._settle()
@@ -98,6 +100,7 @@ class RingInlet:
             if have and (form & SEALED != self._form or have + count > n):
                 break  # a slice is uniform; and whole records need not be cut and copied
             items = self._read(at, size, form)
+            self._item_bytes = (behind - self._at) / count
             if first < self.head:
                 items = items[self.head - first :]
             self._at = behind
@@ -158,6 +161,11 @@ class RingInlet:
         fence()
         if (position := words[PRODUCER_SLEEPS]) and upto >= position:
             self.wake()
+
+    def queued(self) -> int:
+        """About how many items are published and not committed: as many as fill the ring so far, if
+        all are as large as the last that were read."""
+        return int((self.words[TAIL] - self.words[HEAD_BYTES]) / self._item_bytes)
 
     def set_cost(self, nanoseconds: int) -> None:
         self.words[COST] = nanoseconds

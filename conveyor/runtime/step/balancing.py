@@ -3,10 +3,11 @@
 This file knows how much is queued in a lane and what an item costs there.  It must never know what
 an item is, or how to wait.
 
-About six milliseconds of work are queued in a lane, and more once half of that is done.  While the
-lane's speed is unknown, or if an item takes longer than 2 ms, it is one item.  None of that may
-hold up a run for ever: where nothing else can go on, the soft limits are lifted, and a lane is
-given as many items as its channel holds.
+About six milliseconds of work are queued in a lane, and more once half of that is done.  Where it
+is known how many items are still to come, it is a share of those, up to sixty milliseconds of work,
+and at the end ever less (guided self-scheduling).  While the lane's speed is unknown, or if an item
+takes longer than 2 ms, it is one item.  None of that may hold up a run for ever: where nothing else
+can go on, the soft limits are lifted, and a lane is given as many items as its channel holds.
 """
 
 from __future__ import annotations
@@ -26,6 +27,12 @@ __all__ = ["Balancer", "RoundRobin", "room_in"]
 
 LANE_NS: Final = 6_000_000
 LONG_NS: Final = 2_000_000
+
+# Where it is known how many items are still to come: of how many such shares for each lane what is
+# to come must be enough for, the most work in one, and the least in a record at the end.
+GUIDED_SHARE: Final = 4
+GUIDED_NS: Final = 60_000_000
+LAST_NS: Final = 500_000
 
 # A lane is worth opening while an item keeps its lane busy for longer than it costs to hand it
 # over.
@@ -51,30 +58,47 @@ class Lane(NamedTuple):
     outlets: Sequence[PacedOutlet]
 
 
-def allowance(outlet: PacedOutlet) -> int:
-    """Gives how many items a lane of a balancing fork may be given now."""
-    queued, cost = outlet.queued(), outlet.cost()
-    if cost == 0 or cost > LONG_NS:
-        return 0 if queued else 1
-    most = min(LANE_NS // cost, outlet.capacity)
-    return most - queued if queued <= most // 2 else 0
-
-
-def free_room(outlet: PacedOutlet) -> int:
-    """Takes the place of `allowance` where nothing else could go on: as many as the pipe holds."""
-    return outlet.capacity - outlet.queued()
-
-
 def wait_ahead(outlet: PacedOutlet) -> tuple[int, int]:
     cost = outlet.cost()
     return outlet.queued() * (cost or LONG_NS), cost
 
 
 class Grants:
-    """How much a lane may be given: `allowance`, or `free_room` once soft limits are lifted."""
+    """How much each of so many lanes may be given: `to(lane)`.
 
-    def __init__(self) -> None:
-        self.to: Callable[[PacedOutlet], int] = allowance
+    `to_come` says how many items are still to come, if that is known.  Once soft limits are lifted,
+    it is as many as the pipe holds.
+    """
+
+    def __init__(self, lanes: int) -> None:
+        self.lanes = lanes
+        self.to_come: Callable[[], int] | None = None
+        self.limited = True
+
+    def to(self, outlet: PacedOutlet) -> int:
+        """How many items a lane may be given now."""
+        return self.measured(outlet) if self.limited else outlet.capacity - outlet.queued()
+
+    def measured(self, outlet: PacedOutlet) -> int:
+        """The same as long as soft limits hold."""
+        queued, cost = outlet.queued(), outlet.cost()
+        if cost == 0 or cost > LONG_NS:
+            return 0 if queued else 1
+        most = self.most(outlet, cost)
+        if queued > most // 2:
+            return 0
+        if self.to_come is None:
+            return most - queued
+        last = max(LAST_NS // cost, self.to_come() // (2 * self.lanes), 1)
+        return min(most - queued, last)
+
+    def most(self, outlet: PacedOutlet, cost: int) -> int:
+        """How many items may be queued in a lane where one takes so long."""
+        most = LANE_NS // cost
+        if self.to_come is not None:
+            share = self.to_come() // (GUIDED_SHARE * self.lanes)
+            most = max(most, min(share, GUIDED_NS // cost))
+        return min(most, outlet.capacity)
 
 
 def open_lanes(counts: LaneCounts, name: str, lanes: list[Lane], adaptive: bool) -> list[Lane]:
@@ -104,7 +128,7 @@ class Balancer:
         self.chosen: set[PacedOutlet] = set()  # the outlets below a balancing fork
         # Of the highest open lane of each adapting fork: when it was last chosen.
         self.last_used: dict[str, int] = {}
-        self.grants = Grants()
+        self.grants = Grants(len(outlets))
         self.room = self.learn(route, outlets).room
 
     def learn(self, route: Route, outlets: Sequence[PacedOutlet]) -> Lane:
@@ -155,7 +179,11 @@ class Balancer:
     def lift_soft_limits(self) -> None:
         """From now on a lane is given as much as its pipe holds: nothing in the pipeline could go
         on with less."""
-        self.grants.to = free_room
+        self.grants.limited = False
+
+    def guide(self, to_come: Callable[[], int]) -> None:
+        """From now on a lane is given a share of what is still to come."""
+        self.grants.to_come = to_come
 
     def choose(self, choose: ChooseLane) -> int:
         """The lane where an item waits least, among those that may be given one, and take all at
@@ -187,11 +215,11 @@ class Balancer:
         """Gives the position of its consumer from which on a lane may be given more; 1: any."""
         if (
             outlet not in self.chosen
-            or self.grants.to is free_room
+            or not self.grants.limited
             or not 0 < (cost := outlet.cost()) <= LONG_NS
         ):
             return 1
-        return max(1, outlet.tail - min(LANE_NS // cost, outlet.capacity) // 2)
+        return max(1, outlet.tail - self.grants.most(outlet, cost) // 2)
 
     def press(self) -> None:
         """Asks for another lane of each adapting fork that is stalled by slow work.
@@ -202,7 +230,7 @@ class Balancer:
             opened = self.open_lanes(name)
             if len(opened) == len(self.forks[name]):
                 continue
-            stalled = all(min(map(allowance, lane.outlets)) <= 0 for lane in opened)
+            stalled = all(min(map(self.grants.measured, lane.outlets)) <= 0 for lane in opened)
             if stalled and all(
                 max(outlet.cost() for outlet in lane.outlets) >= WORTH_A_LANE_NS for lane in opened
             ):

@@ -4,7 +4,9 @@ This file knows the clock and the cost of an item.  It must never know what an i
 wait.
 
 A worker takes a slice of about a millisecond of its own work, and at most a quarter of the smallest
-capacity that it feeds.
+capacity that it feeds.  Where nobody sees a result before the run ends, slices grow with what is
+queued (guided self-scheduling): a quarter of it, up to eight milliseconds of work.  So coarse work
+that waits in hundreds travels in dozens, and what comes last still travels one by one.
 """
 
 from __future__ import annotations
@@ -16,11 +18,24 @@ from typing import Final
 from conveyor.core.job_node import JobNode, Node, Piece
 from conveyor.runtime.step.contract import PacedInlet, WorkFigures
 
-__all__ = ["LARGEST_SLICE", "SLICE_NS", "Meter", "Part", "SliceSize", "WakeupCoalescing"]
+__all__ = [
+    "GUIDED_NS",
+    "GUIDED_SHARE",
+    "LARGEST_SLICE",
+    "SLICE_NS",
+    "Meter",
+    "Part",
+    "SliceSize",
+    "WakeupCoalescing",
+]
 
 SLICE_NS: Final = 1_000_000
 LARGEST_SLICE: Final = 4096
-OFTEN_NS: Final = 6_000_000
+OFTEN_NS: Final = 20_000_000
+
+# Of a run: the most work in a slice, and of how many such slices what is queued must be enough for.
+GUIDED_NS: Final = 8_000_000
+GUIDED_SHARE: Final = 4
 
 # A slice takes at least so many times as long as saving the state behind it.
 SAVING_SHARE: Final = 10
@@ -141,7 +156,7 @@ class SliceSize:
     """Slices of about a millisecond of the worker's own work, and no more than `room()`.
 
     Where a state is saved after each slice, and `saving` says how many nanoseconds that takes,
-    slices are longer.
+    slices are longer; and so they are where `is_guided`, with what is queued in the inlets.
     """
 
     def __init__(
@@ -150,10 +165,12 @@ class SliceSize:
         room: Callable[[], int],
         smallest_capacity: int,
         saving: Callable[[], int] | None = None,
+        is_guided: bool = False,
     ) -> None:
         self.meter = meter
         self.room = room
         self.saving = saving
+        self.is_guided = is_guided
         self.most = max(1, min(smallest_capacity // 4, LARGEST_SLICE))
         self.last = 1
 
@@ -162,12 +179,17 @@ class SliceSize:
         per_item = self.meter.per_item
         slice_ns = SLICE_NS if self.saving is None else SLICE_NS + SAVING_SHARE * self.saving()
         n = int(slice_ns / per_item) + 1 if per_item else 1
+        if self.is_guided and per_item and n <= self.last:
+            n = max(n, min(int(GUIDED_NS / per_item), self.queued() // GUIDED_SHARE))
         n = self.last = min(n, 2 * self.last, self.most)
         return max(1, min(n, self.room()))
 
+    def queued(self) -> int:
+        return sum([inlet.queued() for inlet in self.meter.inlets])
+
 
 class WakeupCoalescing:
-    """How many results may gather before the sink of a run is woken: about what comes in six
+    """How many results may gather before the sink of a run is woken: about what comes in twenty
     milliseconds."""
 
     def __init__(self, most: int) -> None:

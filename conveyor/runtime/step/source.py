@@ -72,6 +72,10 @@ class Puller:
         self.tell(items)
         return items
 
+    def to_come(self) -> int:
+        """How many items there are that have not been pulled; 0 if that is not known."""
+        return 0 if self.sequence is None else max(0, len(self.sequence) - self.pulled)
+
     def tell(self, items: list[object]) -> None:
         """Does nothing; a recorder overrides it to see each slice, in order, before it goes on."""
 

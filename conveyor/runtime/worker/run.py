@@ -74,6 +74,7 @@ class Run:
             self.balancer.room if self.balancer is not None else self.nodes.room,
             min(outlet.capacity for outlet in ends.outlets),
             states.cost if states is not None else None,
+            self.workplace.link.control.guided,
         )
         driven = DriveSpec(
             node=self.meter,

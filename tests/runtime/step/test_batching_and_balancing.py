@@ -3,6 +3,8 @@ the test sets."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from types import SimpleNamespace
+from typing import cast
 
 import pytest
 
@@ -26,7 +28,13 @@ from conveyor.runtime.step.balancing import (
     Balancer,
     RoundRobin,
 )
-from conveyor.runtime.step.batching import OFTEN_NS, WakeupCoalescing
+from conveyor.runtime.step.batching import (
+    OFTEN_NS,
+    SLICE_NS,
+    Meter,
+    SliceSize,
+    WakeupCoalescing,
+)
 from conveyor.sim.world.channel import MemoryChannel
 from conveyor.stages import Stage
 from tests.jobs import double
@@ -201,3 +209,74 @@ def test_what_a_worker_that_died_had_in_hand_is_read_first() -> None:
         read.append(turns.next(merge))
         channels[read[-1]].commit(channels[read[-1]].head + 1)
     assert read == [1, 1, 2, 0, 1, 2]
+
+
+@pytest.mark.parametrize(
+    ("to_come", "given"), [(100_000, 100), (400, 50), (160, 20), (80, 10), (8, 2), (0, 1)]
+)
+def test_where_it_is_known_what_is_to_come_a_lane_is_given_a_share_of_that_and_at_the_end_ever_less(
+    pool: Pool, to_come: int, given: int
+) -> None:
+    cost = balancing.GUIDED_NS // 100
+    assert LANE_NS // cost == 10
+    assert cost > balancing.LAST_NS
+    pool.lanes.guide(lambda: to_come)
+    pool.inlets[0].set_cost(cost)
+
+    assert pool.lanes.room() == given
+
+
+def test_the_reader_of_a_lane_that_was_given_a_share_is_heard_of_when_half_of_that_is_done(
+    pool: Pool,
+) -> None:
+    cost = balancing.GUIDED_NS // 100
+    pool.lanes.guide(lambda: 100_000)
+    pool.inlets[0].set_cost(cost)
+    pool.send(0, 100)
+    ready = pool.lanes.room_from(pool.outlets[0])
+
+    for done in range(1, 100):
+        pool.inlets[0].commit(done)
+        assert (pool.lanes.room() > 0) == (done >= ready)
+
+
+class Measured:
+    """A meter that says how long an item takes, before a queue."""
+
+    def __init__(self, per_item: int, queued: int) -> None:
+        self.per_item = float(per_item)
+        self.inlets = [SimpleNamespace(queued=lambda: queued)]
+
+
+def steady_slice(per_item: int, queued: int, guided: bool) -> int:
+    """The size that slices come to, while a queue stays as long as it is."""
+    size = SliceSize(
+        cast("Meter", Measured(per_item, queued)), lambda: 1 << 20, 1 << 20, is_guided=guided
+    )
+    return [size.n for _ in range(30)][-1]
+
+
+@pytest.mark.parametrize("queued", [0, 1, 100, 10_000])
+def test_slices_take_a_millisecond_where_results_are_awaited(queued: int) -> None:
+    assert steady_slice(SLICE_NS // 10, queued, guided=False) == 11
+
+
+@pytest.mark.parametrize(
+    ("queued", "items"), [(0, 11), (40, 11), (100, 25), (200, 50), (100_000, 80)]
+)
+def test_slices_of_a_run_grow_with_what_is_queued_up_to_eight_milliseconds(
+    queued: int, items: int
+) -> None:
+    assert batching.GUIDED_NS == 8 * SLICE_NS
+    assert steady_slice(SLICE_NS // 10, queued, guided=True) == items
+
+
+def test_how_much_is_queued_is_told_by_the_bytes_of_what_was_read(pool: Pool) -> None:
+    for _ in range(5):
+        pool.send(0, 7)
+    inlet = pool.inlets[0]
+    assert len(inlet.peek(7)) == 7
+    assert inlet.queued() == 35
+
+    inlet.commit(inlet.position(7))
+    assert inlet.queued() == 28
