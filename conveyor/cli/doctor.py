@@ -15,6 +15,7 @@ from typing import Final, NamedTuple
 from conveyor.cli.exits import DONE, FAILED
 from conveyor.cli.items import as_document
 from conveyor.errors import SharedMemoryFull
+from conveyor.runtime.parent.this_machine import has_one_lock, why_not
 from conveyor.runtime.placement import usable_cores, usable_physical_cores
 from conveyor.runtime.process.start import START_METHODS
 from conveyor.runtime.shm.memory import Memory
@@ -64,9 +65,7 @@ def findings() -> Iterator[Finding]:
 
 def python() -> Finding:
     fact = f"{platform.python_implementation()} {platform.python_version()}, {sys.executable}"
-    if not getattr(sys, "_is_gil_enabled", lambda: True)():
-        return Finding("python", fact, "free-threaded builds are not supported: use another one")
-    return Finding("python", fact)
+    return Finding("python", fact, why_not(sys.platform, has_one_lock()) or "")
 
 
 def start_method() -> Finding:

@@ -5,13 +5,18 @@ Knows: what may be chosen for it: a start method and a placement.  Must never kn
 
 from __future__ import annotations
 
+import sys
 from dataclasses import dataclass, field
+from typing import Final
 
 from conveyor.core.engine import Deployment
+from conveyor.errors import RunError
 from conveyor.graph.topology import Topology
 from conveyor.runtime.placement import Placement, usable_physical_cores
 
-__all__ = ["ThisMachine"]
+__all__ = ["ThisMachine", "has_one_lock", "why_not"]
+
+SYSTEMS: Final = ("linux", "darwin")
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,7 +31,33 @@ class ThisMachine:
         return usable_physical_cores()
 
     def open(self, topology: Topology) -> Deployment:
+        if (reason := why_not(sys.platform, has_one_lock())) is not None:
+            raise RunError(f"{reason}; simulate() and all that goes with it work here")
         # Only now: a pipeline that is described, and not run, needs nothing of this.
         from conveyor.runtime.parent.deployment import LocalDeployment
 
         return LocalDeployment(topology, self.start_method, self.placement)
+
+
+def why_not(system: str, has_one_lock: bool) -> str | None:
+    """Why pipelines cannot run in worker processes on such a machine; None if they can.
+
+    >>> why_not("win32", True)
+    'pipelines run on Linux and macOS, and this is win32'
+    """
+    if system not in SYSTEMS:
+        return f"pipelines run on Linux and macOS, and this is {system}"
+    if not has_one_lock:
+        # Whether a result is its job's alone is told by counts of references, which a build
+        # without the lock splits between threads.
+        return (
+            "pipelines do not run on a free-threaded build of Python: install one with the global "
+            "interpreter lock, such as python3.13 rather than python3.13t"
+        )
+    return None
+
+
+def has_one_lock() -> bool:
+    """Has this Python the global interpreter lock?"""
+    is_enabled = getattr(sys, "_is_gil_enabled", None)
+    return is_enabled is None or bool(is_enabled())
