@@ -41,6 +41,7 @@ if TYPE_CHECKING:
         FlatMap,
         Join,
         OnError,
+        PerKey,
         Pipe,
         Processor,
         Reduce,
@@ -71,7 +72,7 @@ else:
             "conveyor.sim.schedulers.scheduler": "Scheduler",
             "conveyor.sim.search.simulation": "Simulation",
             "conveyor.stages": (
-                "BalancingFork Batch Filter FlatMap Join OnError Pipe Processor Reduce "
+                "BalancingFork Batch Filter FlatMap Join OnError PerKey Pipe Processor Reduce "
                 "ReplicatingFork Scan Tap Unbatch Zip"
             ),
             "conveyor.graph.topology": "Topology",
@@ -107,6 +108,7 @@ __all__ = [
     "Found",
     "Join",
     "OnError",
+    "PerKey",
     "Pipe",
     "Pipeline",
     "Placement",

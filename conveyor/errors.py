@@ -14,6 +14,7 @@ Knows: the words.  Must never know: how anything runs.
     │   ├── WorkerCrashed        a worker process died
     │   ├── PoisonItem           ... each time it was given the same item
     │   ├── ItemTimeout          an item took longer than its stage allows
+    │   ├── LateItem             an item came when all windows that it belongs to had been given out
     │   ├── Deadlock             bounded pipes wait for one another in a circle
     │   ├── SharedMemoryFull     there is no room for the pipeline's channels
     │   └── TooFewDescriptors    this process may not open as many files as the pipeline needs
@@ -34,6 +35,7 @@ __all__ = [
     "ItemTimeout",
     "JobExited",
     "JobRaised",
+    "LateItem",
     "LifecycleError",
     "NotDeterministic",
     "NotPicklable",
@@ -100,6 +102,15 @@ class PoisonItem(RunError):
 
 class ItemTimeout(RunError):
     """An item took longer than its stage's `timeout_s`."""
+
+
+class LateItem(RunError):
+    """An item came to a `Window` when all windows that it belongs to had been given out.
+
+    It never ends a run: `on_error` says what becomes of the item.
+    """
+
+    on_error: str = "skip"
 
 
 class Deadlock(RunError):

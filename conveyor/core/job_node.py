@@ -18,14 +18,14 @@ from typing import Final, NamedTuple, Protocol, TypeAlias
 
 from conveyor.core.channel import UNBOUNDED
 from conveyor.core.crashes import FRESH, Past
-from conveyor.errors import ConveyorError, ItemTimeout, PoisonItem
+from conveyor.errors import ConveyorError, ItemTimeout, LateItem, PoisonItem
 from conveyor.items.atoms import is_atom
 from conveyor.items.current_item import CURRENT, Context
 from conveyor.items.sealing import Copied, Keep, Recycler, Seal, Sealed, in_place, sealer
 from conveyor.items.short_repr import short_repr
 from conveyor.items.slices import all_sealed, uniform
 from conveyor.report import DeadLetter, Tally
-from conveyor.stages import Job, job_of, only_reads
+from conveyor.stages import CannotGoBack, Job, job_of, only_reads
 
 __all__ = [
     "ALONE",
@@ -214,6 +214,8 @@ class JobNode(ABC):
     def may_retry(self, error: BaseException | None) -> bool:
         """Waits, if the item that failed with `error` is to be tried again."""
         made = self.past.timeouts + self.attempt
+        if isinstance(error, LateItem | CannotGoBack):
+            return False
         if error is None or made > self.policy.retries or self.surroundings.is_final(error):
             return False
         self.surroundings.pause(made + 1)
@@ -255,20 +257,26 @@ class JobNode(ABC):
 
     def give_up(self, item: object, ordinal: int, error: BaseException) -> None:
         """Does with a failed item what its stage's policy says."""
-        tally, policy = self.tally, self.policy
+        tally, policy, on_error = self.tally, self.policy, self.on_error(error)
         attempts, self.attempt = self.past.attempts + self.attempt, 1
         if (
-            policy.on_error == "raise"
+            on_error == "raise"
             or not isinstance(error, Exception)
             or self.surroundings.is_final(error)
         ):
             tally.failed += 1
             raise ItemFailed(ordinal, _repr_of(item), error, attempts) from error
-        if policy.on_error == "skip":
+        if on_error == "skip":
             tally.skipped += 1
         else:
             policy.send_dead_letter(DeadLetter(policy.stage, ordinal, item, error, attempts))
             tally.dead_lettered += 1
+
+    def on_error(self, error: BaseException) -> str:
+        """What the stage says of this error: of some it is not asked."""
+        if isinstance(error, LateItem):
+            return error.on_error
+        return "raise" if isinstance(error, CannotGoBack) else self.policy.on_error
 
 
 def _chunks(results: Iterator[object], limit: int, seal: Seal) -> Iterator[list[object]]:

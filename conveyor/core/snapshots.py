@@ -79,14 +79,16 @@ class StateLog:
         self.whole: int | None = None  # bytes of the entry that the log begins with
         self.behind = 0  # bytes of those behind it
 
-    def entry(self) -> Entry:
-        """The next one: the state as it is now.
+    def entry(self, is_last: bool) -> Entry:
+        """The next one: the state as it is now; the `is_last` of a run is whole, as little is left
+        then.
 
         Raises what the stage raises, and `NotPicklable`.
         """
         stage = self.stage
         if (
             isinstance(stage, Incremental)
+            and not is_last
             and self.whole is not None
             and self.behind <= self.whole + FEW
         ):

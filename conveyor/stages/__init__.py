@@ -14,6 +14,7 @@ from conveyor.stages import (
     folds,
     job,
     jobs,
+    per_key,
     resources,
     routers,
     stage,
@@ -26,6 +27,7 @@ from conveyor.stages.batches import *  # noqa: F403
 from conveyor.stages.folds import *  # noqa: F403
 from conveyor.stages.job import *  # noqa: F403
 from conveyor.stages.jobs import *  # noqa: F403
+from conveyor.stages.per_key import *  # noqa: F403
 from conveyor.stages.resources import *  # noqa: F403
 from conveyor.stages.routers import *  # noqa: F403
 from conveyor.stages.stage import *  # noqa: F403
@@ -37,6 +39,7 @@ __all__ += batches.__all__
 __all__ += folds.__all__
 __all__ += job.__all__
 __all__ += jobs.__all__
+__all__ += per_key.__all__
 __all__ += resources.__all__
 __all__ += routers.__all__
 __all__ += stage.__all__

@@ -50,7 +50,6 @@ class Batch(Incremental[T, list[T]]):
         if self.items:
             yield self.items
         self.begin()
-        self.is_another = True
 
     def snapshot(self) -> list[T]:
         self.saved, self.is_another = len(self.items), False

@@ -44,7 +44,7 @@ class Fold(StateJob[T, S]):
         self.state: S = fresh(self.initial)
 
     def fold(self, item: T) -> S:
-        if self.is_guarded:
+        if self.guards:
             before = kept_aside(self.state)
             self.undo = [lambda: self.restore(before())]
         self.state = self.fn(self.state, item)

@@ -17,7 +17,7 @@ from conveyor.stages.callables import check_is_called, check_takes
 from conveyor.stages.job import In, Job, Out
 from conveyor.stages.stage import Stage
 
-__all__ = ["Incremental", "StateJob", "check_is_function"]
+__all__ = ["CannotGoBack", "Incremental", "StateJob", "check_is_function"]
 
 
 class StateJob(Job[In, Out]):
@@ -28,6 +28,7 @@ class StateJob(Job[In, Out]):
     """
 
     undo: list[Callable[[], object]]
+    guards: bool
 
     @property
     def is_stateful(self) -> bool:
@@ -48,6 +49,7 @@ class StateJob(Job[In, Out]):
 
     def setup(self) -> None:
         self.undo = []
+        self.guards = self.is_guarded
         self.begin()
 
     @abstractmethod
@@ -69,6 +71,11 @@ class StateJob(Job[In, Out]):
         """Puts the state back to how it was before the item in hand."""
         while self.undo:
             self.undo.pop()()
+
+
+class CannotGoBack(TopologyError):
+    """The state of a stage cannot be put back to how it was before an item: whatever is said of
+    items that fail, the run ends."""
 
 
 class Incremental(StateJob[In, Out]):

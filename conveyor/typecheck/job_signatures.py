@@ -7,18 +7,25 @@ carries.
 from __future__ import annotations
 
 import collections.abc as abc
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from types import FunctionType, MethodType
 from typing import Any, Final, TypeVar
 
-from conveyor.stages import Batch, Job, Reduce, Scan, StateJob, Unbatch, written
+from conveyor.stages import Batch, Job, PerKey, Reduce, Scan, StateJob, Unbatch, written
 from conveyor.typecheck.builtin_signatures import Signature
 from conveyor.typecheck.builtin_types import of
 from conveyor.typecheck.call_signatures import NOTHING_KNOWN, signatures_of
 from conveyor.typecheck.members import attribute
-from conveyor.typecheck.type_forms import UNKNOWN, args_as, parameters_of, substitute
+from conveyor.typecheck.type_forms import (
+    UNKNOWN,
+    args_as,
+    parameters_of,
+    plain,
+    substitute,
+    without_none,
+)
 
-__all__ = ["is_declared", "signatures_of_job"]
+__all__ = ["also_called", "is_declared", "signatures_of_job"]
 
 T = TypeVar("T")
 IN_PYTHON: Final = (FunctionType, MethodType)
@@ -60,8 +67,19 @@ def signatures_of_state_job(job: StateJob[Any, Any]) -> Sequence[Signature]:
             return OF_BATCH
         case Scan() | Reduce():
             return signatures_of(job.fn, 1)
+        case PerKey(sample=Job() as sample):
+            return [
+                Signature(found.takes, without_none(plain(found.gives)))
+                for found in signatures_of_job(sample)
+            ]
         case _:
             return (Signature(UNKNOWN, UNKNOWN),)
+
+
+def also_called(job: Job[Any, Any]) -> Iterator[tuple[str, Sequence[Signature]]]:
+    """What else is called with each item, by its name."""
+    if isinstance(job, PerKey):
+        yield "key", signatures_of(job.key)
 
 
 def declared(job: Job[Any, Any]) -> tuple[object, object]:

@@ -22,7 +22,7 @@ from conveyor.typecheck.assignability import assignability
 from conveyor.typecheck.builtin_signatures import Signature
 from conveyor.typecheck.builtin_types import of
 from conveyor.typecheck.call_signatures import made_by, signatures_of
-from conveyor.typecheck.job_signatures import is_declared, signatures_of_job
+from conveyor.typecheck.job_signatures import also_called, is_declared, signatures_of_job
 from conveyor.typecheck.type_forms import (
     UNKNOWN,
     args_as,
@@ -83,6 +83,10 @@ def _through_job(job: Job[Any, Any], carried: object) -> Passage:
         return Passage(
             UNKNOWN, _misfit(carried, union([signature.takes for signature in signatures]))
         )
+    for name, called in also_called(job):
+        if not _called_with(called, carried):
+            takes = union([signature.takes for signature in called])
+            return Passage(UNKNOWN, f"its {name} {_misfit(carried, takes)}")
     (gives,) = found
     if isinstance(job, StateJob):
         return Passage(plain(gives))

@@ -26,6 +26,7 @@ from conveyor.stages import (
     Filter,
     FlatMap,
     Join,
+    PerKey,
     Pipe,
     Processor,
     Reduce,
@@ -131,6 +132,36 @@ def grown(state: list[object], item: object) -> list[object]:
     if item == 2:
         raise ValueError(item)
     return state
+
+
+class Tally(Processor[int, tuple[int, int]]):
+    """Gives each item with how many there were of its key; at the end, the sum of all."""
+
+    def setup(self) -> None:
+        self.seen: list[int] = []
+
+    def process(self, item: int, /) -> tuple[int, int]:
+        self.seen.append(item)
+        if item == 3:
+            raise ValueError(item)
+        return item, len(self.seen)
+
+    def finish(self) -> Iterator[tuple[int, int]]:
+        yield -1, sum(self.seen)
+
+    def snapshot(self) -> list[int]:
+        return self.seen
+
+    def restore(self, state: list[int]) -> None:
+        self.seen = state
+
+
+def parity(item: int) -> int:
+    return item % 2
+
+
+def itself(item: int) -> int:
+    return item
 
 
 def labelled(label: str) -> Processor[object, object]:
@@ -321,6 +352,24 @@ def growing(outputs: Outputs, n_items: int) -> None:
 
 def grown_to_the_end(outputs: Outputs, n_items: int) -> None:
     assert outputs == [[item for item in range(n_items) if item != 2]]
+
+
+def tallied_by_parity(outputs: Outputs, n_items: int) -> None:
+    """All but item 3, at which its key fails, and leaves no trace."""
+    kept = [item for item in range(n_items) if item != 3]
+    by_key = [[item for item in kept if item % 2 == key] for key in range(2)]
+    expected = [(item, by_key[item % 2].index(item) + 1) for item in kept]
+    assert outputs == [*expected, *((-1, sum(items)) for items in by_key if items)]
+
+
+def tallied_two_at_a_time(outputs: Outputs, n_items: int) -> None:
+    """The key of each item but the last two is let go of before the next but one."""
+    kept = [item for item in range(n_items) if item != 3]
+    expected: Outputs = []
+    for number, item in enumerate(kept):
+        expected += [(-1, kept[number - 2])] if number >= 2 else []
+        expected.append((item, 1))
+    assert outputs == [*expected, *((-1, item) for item in kept[-2:])]
 
 
 def batched(items: Iterable[object], n: int) -> Iterator[Sequence[object]]:
@@ -645,6 +694,24 @@ CASES = {
         ],
         grown_to_the_end,
     ),
+    "per key": Case(
+        lambda cap, lane: [
+            [PerKey(parity, Tally, on_error="skip")],
+            [Pipe(lane)],
+            [Processor(same)],
+            [Pipe(cap)],
+        ],
+        tallied_by_parity,
+    ),
+    "two keys at most": Case(
+        lambda cap, lane: [
+            [PerKey(itself, Tally, max_keys=2, on_error="skip")],
+            [Pipe(lane)],
+            [Processor(same)],
+            [Pipe(cap)],
+        ],
+        tallied_two_at_a_time,
+    ),
 }
 
 
@@ -663,7 +730,7 @@ def counts_add_up(world: World) -> None:
             assert tally.items_in == sum(inlet.head for inlet in worker.inputs)
         if not worker.spec.stamps and worker.spec.depth == 0:
             assert tally.items_out == given_by(worker)
-        if not isinstance(worker.stage, FlatMap | Unbatch):
+        if not isinstance(worker.stage, FlatMap | Unbatch | PerKey):
             assert tally.items_out == tally.passed + tally.flushed
         letters = [
             letter.ordinal for letter in world.letters.all() if letter.stage == worker.spec.name

@@ -157,7 +157,7 @@ class States:
         return self.saved
 
     def save(self, saved: Saved) -> None:
-        entry = self.log.entry()
+        entry = self.log.entry(saved.finished)
         self.worker.life.store()
         self.saved, self.state = saved, (b"" if entry.is_whole else self.state) + entry.data
 

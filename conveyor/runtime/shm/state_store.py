@@ -44,7 +44,7 @@ class StateStore:
 
     def save(self, saved: Saved) -> None:
         started = perf_counter_ns()
-        is_whole, data = self.log.entry()
+        is_whole, data = self.log.entry(saved.finished)
         _, _, _, place, size, checksum, *_ = self.note.newest()
         if is_whole:
             place, size, checksum = 1 - place, 0, 0

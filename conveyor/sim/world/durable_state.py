@@ -106,7 +106,7 @@ class DurableState:
 
     def save(self, saved: Saved) -> None:
         assert self.state_log is not None
-        is_whole, data = self.state_log.entry()
+        is_whole, data = self.state_log.entry(saved.finished)
         if not saved.finished:
             self.crash_plan.done_with()
         self.crash_plan.store(

@@ -1,0 +1,354 @@
+"""A stateful processor for each key: `PerKey`."""
+
+from __future__ import annotations
+
+import pickle
+from collections.abc import Callable, Collection, Hashable, Iterator
+from copy import deepcopy
+from operator import attrgetter
+from typing import Any, TypeAlias
+
+from conveyor.errors import TopologyError
+from conveyor.stages.callables import check_is_called, check_takes, name_of
+from conveyor.stages.job import Gives, In, Job, Out, Restorable, job_of
+from conveyor.stages.jobs import Processor, check_is_written
+from conveyor.stages.stage import OnError, StageOptions, checked_count
+from conveyor.stages.state_job import CannotGoBack, Incremental, check_is_function
+
+__all__ = ["PerKey"]
+
+
+# The number of the next key, the time, and of each key itself, its number, last use and state.
+States: TypeAlias = tuple[int, int, list[Hashable], list[int], list[int], list[object]]
+Changes: TypeAlias = tuple[
+    int, int, list[Hashable], list[int], list[int], list[object], list[Hashable]
+]
+
+
+class Keyed:
+    """The processor of one key: `number` orders them by their first item, `used` by their last."""
+
+    __slots__ = ("call", "job", "key", "number", "snapshot", "used")
+
+    def __init__(self, key: Hashable, number: int, job: Processor[Any, Any]) -> None:
+        self.key = key
+        self.number = number
+        self.used = 0
+        self.take(job)
+
+    def take(self, job: Processor[Any, Any]) -> None:
+        self.job = job
+        self.call = job_of(job)
+        self.snapshot: Callable[[], object] = getattr(job, "snapshot", no_snapshot)
+
+
+def no_snapshot() -> object:
+    raise NotImplementedError
+
+
+class PerKey(Incremental[In, Out]):
+    """A stateful processor for each key: every item goes to the one of `key(item)`.
+
+    `make` is a subclass of `Processor`, or a function without arguments that makes one; it is
+    called at a key's first item, and `setup` on what it made.  `finish` is called on each at the
+    end of the run, in the order in which the keys first appeared, `teardown` when the worker stops.
+    Beyond `max_keys` the key that was used least recently is finished, and forgotten, before the
+    new key's item.  Keys that are equal are the same key; they must be hashable.
+
+    If the class has `snapshot` and `restore` the states outlive their worker, and only those of
+    keys that had items are saved; if it has not, the death of the worker ends the run.  With
+    `on_error` or `retries` an item that fails leaves its key's state as it was.
+
+    A function `make` is called once when the stage is made, too, to see what it gives.  Raises
+    `TopologyError` if `key` cannot be called with one argument, `make` does not make a processor,
+    or an option is out of range.
+
+    >>> from conveyor import Pipeline, Processor
+    >>> class Total(Processor[tuple[str, int], tuple[str, int]]):
+    ...     def setup(self):
+    ...         self.total = 0
+    ...     def process(self, item):
+    ...         self.total += item[1]
+    ...         return item[0], self.total
+    >>> keyed = PerKey(lambda item: item[0], Total)
+    >>> Pipeline[tuple[str, int]]().add(keyed).run([("a", 1), ("b", 2), ("a", 3)])
+    [('a', 1), ('b', 2), ('a', 4)]
+    """
+
+    def __init__(
+        self,
+        key: Callable[[In], Hashable],
+        make: Callable[[], Processor[In, Out]],
+        *,
+        max_keys: int | None = None,
+        name: str | None = None,
+        on_error: OnError = "raise",
+        retries: int = 0,
+    ) -> None:
+        check_is_function("PerKey: key", key, "one required argument, the item", 1)
+        self.key = key
+        self.make = make
+        # Of the kind that it makes; a worker has no use for it.
+        self.sample: Processor[In, Out] | None = made_by(make)
+        self.restores = isinstance(self.sample, Restorable)
+        self.tears_down = type(self.sample).teardown is not Job.teardown
+        self.max_keys = None if max_keys is None else checked_count("PerKey", "max_keys", max_keys)
+        self._take(None, name, on_error, retries, None, read_only=False)
+
+    @property
+    def stage_gives(self) -> Gives:  # type: ignore[override]  # it depends on the options
+        """What lets go of keys gives what they finish with, too."""
+        return Gives.RESULT if self.max_keys is None else Gives.EACH
+
+    @property
+    def is_restorable(self) -> bool:
+        return self.restores
+
+    def default_name(self) -> str:
+        return name_of(self.make)
+
+    def __getstate__(self) -> dict[str, object]:
+        return vars(self) | {"sample": None}
+
+    def __repr__(self) -> str:
+        return f"PerKey({name_of(self.key)}, {name_of(self.make)})"
+
+    # ---------------------------------------------------------------------------
+    # items
+
+    def setup(self) -> None:
+        super().setup()
+        self.gone: list[Processor[In, Out]] = []  # finished, and to be torn down
+        self.is_careful = self.guards or self.max_keys is not None
+
+    def begin(self) -> None:
+        self.live: dict[Hashable, Keyed] = {}
+        self.is_by_use = True  # are those that were used least recently the first?
+        self.number = 0  # of the next key
+        self.time = 0  # of the last use, in items
+        self.touched: dict[Hashable, Keyed] = {}  # since the state was saved
+        self.removed: dict[Hashable, None] = {}
+        # Restored: numbers, last uses and states of keys that have no processor yet.
+        self.kept: dict[Hashable, tuple[int, int, object]] = {}
+
+    def process(self, item: In, /) -> object:
+        """What the processor of its key gives; with `max_keys`, all outputs."""
+        if self.is_careful:
+            return self.process_with_care(item)
+        key = self.key(item)
+        keyed = self.live.get(key) or self.new(key)
+        self.touched[key] = keyed
+        return keyed.call(item)
+
+    def process_with_care(self, item: In) -> object:
+        """The same, where keys may have to be let go of, or an item may fail and the run goes
+        on."""
+        if self.kept:
+            self.revive()
+        self.undo = []
+        key = self.key(item)
+        outputs: list[object] = []
+        keyed = self.live.get(key)
+        if keyed is None:
+            while self.max_keys is not None and len(self.live) >= self.max_keys:
+                outputs += self.let_go(self.oldest())
+            keyed = self.new(key)
+        elif self.guards:
+            self.undo.append(self.mark(keyed))
+        self.touched[key] = keyed
+        result = keyed.call(item)
+        if self.max_keys is None:
+            return result
+        self.use(keyed)
+        return outputs if result is None else [*outputs, result]
+
+    def new(self, key: Hashable) -> Keyed:
+        """Makes the processor of a key that is not there."""
+        if key != key:  # such as nan: each item would have a key of its own
+            raise ValueError(f"{key!r} cannot be a key: it is not equal to itself")
+        keyed = Keyed(key, self.number, self.made())
+        if self.guards:
+            self.mark(keyed)  # what cannot be put back is known before its first item
+            self.undo.append(lambda: self.forget(keyed))
+        self.live[key] = keyed
+        self.number += 1
+        return keyed
+
+    def made(self) -> Processor[In, Out]:
+        job = self.make()
+        job.setup()
+        return job
+
+    def forget(self, keyed: Keyed) -> None:
+        """As if the key, which is the newest, had never been there."""
+        del self.live[keyed.key]
+        self.touched.pop(keyed.key, None)
+        self.number = keyed.number
+        self.is_gone(keyed)
+
+    def use(self, keyed: Keyed) -> None:
+        """Notes that the key is now the one that was used last."""
+        before = keyed.used
+
+        def unused() -> None:
+            keyed.used, self.is_by_use = before, False
+
+        if self.guards:
+            self.undo.append(unused)
+        self.time += 1
+        keyed.used = self.time
+        self.live[keyed.key] = self.live.pop(keyed.key)
+
+    def oldest(self) -> Keyed:
+        """The key that was used least recently."""
+        if not self.is_by_use:
+            by_use = sorted(self.live.values(), key=attrgetter("used"))
+            self.live, self.is_by_use = {keyed.key: keyed for keyed in by_use}, True
+        return next(iter(self.live.values()))
+
+    def let_go(self, keyed: Keyed) -> list[Out]:
+        """Finishes a key and forgets it; gives what it finishes with."""
+        key = keyed.key
+        was_touched, was_removed = key in self.touched, key in self.removed
+
+        def take_back() -> None:
+            self.live[key], self.is_by_use = keyed, False
+            if was_touched:
+                self.touched[key] = keyed
+            if not was_removed:
+                del self.removed[key]
+
+        if self.guards:
+            self.undo.append(self.mark(keyed))
+        outputs = list(keyed.job.finish())
+        if self.guards:
+            self.undo.append(take_back)
+        del self.live[key]
+        self.touched.pop(key, None)
+        self.removed[key] = None
+        self.is_gone(keyed)
+        return outputs
+
+    def mark(self, keyed: Keyed) -> Callable[[], None]:
+        """What puts the state of a key back to how it is now."""
+        job = keyed.job
+        if self.restores:
+            state = pickle.dumps(keyed.snapshot(), pickle.HIGHEST_PROTOCOL)
+            return lambda: self.remake(keyed, state)
+        try:
+            before = deepcopy(vars(job))
+        except Exception as error:
+            raise CannotGoBack(
+                f"{self!r}: with on_error or retries an item that fails leaves the state as it "
+                f"was, and that of {type(job).__name__} cannot be copied ({error}): write "
+                "snapshot() and restore(state)"
+            ) from error
+
+        def back() -> None:
+            vars(job).clear()
+            vars(job).update(before)
+
+        return back
+
+    def remake(self, keyed: Keyed, state: bytes) -> None:
+        """Another processor for a key, with the state that was kept."""
+        again: Any = self.made()
+        again.restore(pickle.loads(state))
+        self.is_gone(keyed)
+        keyed.take(again)
+
+    def is_gone(self, keyed: Keyed) -> None:
+        if self.tears_down and keyed.job not in self.gone:
+            self.gone.append(keyed.job)
+
+    def finish(self) -> Iterator[Out]:
+        self.revive()
+        for keyed in sorted(self.live.values(), key=attrgetter("number")):
+            yield from keyed.job.finish()
+        for keyed in self.live.values():
+            self.is_gone(keyed)
+        self.begin()
+
+    def teardown(self) -> None:
+        errors: list[BaseException] = []
+        for job in [*self.gone, *(keyed.job for keyed in self.live.values())]:
+            try:
+                job.teardown()
+            except BaseException as error:  # raised once all have had their turn
+                errors.append(error)
+        if errors:
+            raise errors[0]
+
+    # ---------------------------------------------------------------------------
+    # the state
+
+    def snapshot(self) -> States:
+        self.revive()
+        self.touched.clear()
+        self.removed.clear()
+        return self.states_of(self.live.values())
+
+    def restore(self, state: States, /) -> None:
+        self.apply((*state, []))
+
+    def changes(self) -> Changes | None:
+        if not self.touched and not self.removed:
+            return None
+        changes = (*self.states_of(self.touched.values()), list(self.removed))
+        self.touched.clear()
+        self.removed.clear()
+        return changes
+
+    def apply(self, changes: Changes, /) -> None:
+        self.number, self.time, keys, numbers, used, states, removed = changes
+        for key in removed:
+            self.kept.pop(key, None)
+        self.kept.update(zip(keys, zip(numbers, used, states, strict=True), strict=True))
+        self.is_careful = True
+
+    def states_of(self, keyed: Collection[Keyed]) -> States:
+        """Column by column: so there is less to be pickled."""
+        return (
+            self.number,
+            self.time,
+            [each.key for each in keyed],
+            [each.number for each in keyed],
+            [each.used for each in keyed],
+            [each.snapshot() for each in keyed],
+        )
+
+    def revive(self) -> None:
+        """Makes the processors of the keys whose states were restored."""
+        for key, (number, used, state) in self.kept.items():
+            job: Any = self.made()
+            job.restore(state)
+            keyed = self.live[key] = Keyed(key, number, job)
+            keyed.used, self.is_by_use = used, False
+        self.kept = {}
+        self.is_careful = self.guards or self.max_keys is not None
+
+
+def made_by(make: Any) -> Processor[Any, Any]:
+    """What `make` gives; raises `TopologyError` for what does not make processors."""
+    name = name_of(make)
+    if not callable(make) or (isinstance(make, type) and not issubclass(make, Processor)):
+        raise TopologyError(
+            f"PerKey: make is {make!r}; it must be a subclass of Processor, or a function without "
+            "arguments that makes one"
+        )
+    check_takes(f"PerKey: {name}", make, "no arguments", 0)
+    check_is_called(f"PerKey: {name}", make, "write a function that returns a processor")
+    try:
+        made: object = make()
+    except Exception as error:
+        raise TopologyError(f"PerKey: {name}() raised {type(error).__name__}: {error}") from error
+    if not isinstance(made, Processor):
+        raise TopologyError(f"PerKey: {name}() gave {made!r}, which is no Processor")
+    job: Processor[Any, Any] = made
+    check_is_written(job)
+    if job.stage_options._replace(name=None, fn=None, read_only=False) != StageOptions():
+        raise TopologyError(
+            f"PerKey: {name}() makes processors with options of their own: give on_error and "
+            "retries to PerKey"
+        )
+    return job
