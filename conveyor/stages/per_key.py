@@ -91,7 +91,10 @@ class PerKey(Incremental[In, Out]):
         # Of the kind that it makes; a worker has no use for it.
         self.sample: Processor[In, Out] | None = made_by(make)
         self.restores = isinstance(self.sample, Restorable)
-        self.tears_down = type(self.sample).teardown is not Job.teardown
+        self.tears_down = (
+            type(self.sample).teardown is not Job.teardown
+            or self.sample.stage_options.setup is not None
+        )
         self.max_keys = None if max_keys is None else checked_count("PerKey", "max_keys", max_keys)
         self._take(None, name, on_error, retries, None, read_only=False)
 
@@ -235,6 +238,8 @@ class PerKey(Incremental[In, Out]):
         if self.restores:
             state = pickle.dumps(keyed.snapshot(), pickle.HIGHEST_PROTOCOL)
             return lambda: self.remake(keyed, state)
+        if not job.is_stateful:
+            return lambda: None
         try:
             before = deepcopy(vars(job))
         except Exception as error:
@@ -346,7 +351,10 @@ def made_by(make: Any) -> Processor[Any, Any]:
         raise TopologyError(f"PerKey: {name}() gave {made!r}, which is no Processor")
     job: Processor[Any, Any] = made
     check_is_written(job)
-    if job.stage_options._replace(name=None, fn=None, read_only=False) != StageOptions():
+    if (
+        job.stage_options._replace(name=None, fn=None, read_only=False, setup=None)
+        != StageOptions()
+    ):
         raise TopologyError(
             f"PerKey: {name}() makes processors with options of their own: give on_error and "
             "retries to PerKey"
