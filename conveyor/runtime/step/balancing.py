@@ -29,9 +29,10 @@ LANE_NS: Final = 6_000_000
 LONG_NS: Final = 2_000_000
 
 # Where it is known how many items are still to come: of how many such shares for each lane what is
-# to come must be enough for, the most work in one, and the least in a record at the end.
+# to come must be enough for, the most in one, and the least work in a record at the end.
 GUIDED_SHARE: Final = 4
 GUIDED_NS: Final = 60_000_000
+GUIDED_ITEMS: Final = 256
 LAST_NS: Final = 500_000
 
 # A lane is worth opening while an item keeps its lane busy for longer than it costs to hand it
@@ -97,7 +98,7 @@ class Grants:
         most = LANE_NS // cost
         if self.to_come is not None:
             share = self.to_come() // (GUIDED_SHARE * self.lanes)
-            most = max(most, min(share, GUIDED_NS // cost))
+            most = max(most, min(share, GUIDED_NS // cost, GUIDED_ITEMS))
         return min(most, outlet.capacity)
 
 

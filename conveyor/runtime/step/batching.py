@@ -4,9 +4,9 @@ This file knows the clock and the cost of an item.  It must never know what an i
 wait.
 
 A worker takes a slice of about a millisecond of its own work, and at most a quarter of the smallest
-capacity that it feeds.  Where nobody sees a result before the run ends, slices grow with what is
-queued (guided self-scheduling): a quarter of it, up to eight milliseconds of work.  So coarse work
-that waits in hundreds travels in dozens, and what comes last still travels one by one.
+capacity that it feeds.  Where nobody sees a result before the run ends, slices of coarse work grow
+with what is queued (guided self-scheduling): a quarter of it, up to 64 items or eight milliseconds
+of work.  So what waits in hundreds travels in dozens, and what comes last still travels one by one.
 """
 
 from __future__ import annotations
@@ -19,6 +19,7 @@ from conveyor.core.job_node import JobNode, Node, Piece
 from conveyor.runtime.step.contract import PacedInlet, WorkFigures
 
 __all__ = [
+    "GUIDED_ITEMS",
     "GUIDED_NS",
     "GUIDED_SHARE",
     "LARGEST_SLICE",
@@ -33,9 +34,12 @@ SLICE_NS: Final = 1_000_000
 LARGEST_SLICE: Final = 4096
 OFTEN_NS: Final = 20_000_000
 
-# Of a run: the most work in a slice, and of how many such slices what is queued must be enough for.
+# Of a run: the most work in a slice, of how many such slices what is queued must be enough for, and
+# up to how many items a slice grows so.  In larger ones what a slice costs does not show any more,
+# and what a job makes is read from memory again rather than from a cache.
 GUIDED_NS: Final = 8_000_000
 GUIDED_SHARE: Final = 4
+GUIDED_ITEMS: Final = 64
 
 # A slice takes at least so many times as long as saving the state behind it.
 SAVING_SHARE: Final = 10
@@ -180,7 +184,9 @@ class SliceSize:
         slice_ns = SLICE_NS if self.saving is None else SLICE_NS + SAVING_SHARE * self.saving()
         n = int(slice_ns / per_item) + 1 if per_item else 1
         if self.is_guided and per_item and n <= self.last:
-            n = max(n, min(int(GUIDED_NS / per_item), self.queued() // GUIDED_SHARE))
+            guided = min(int(GUIDED_NS / per_item), GUIDED_ITEMS)
+            if n < guided:
+                n = max(n, min(guided, self.queued() // GUIDED_SHARE))
         n = self.last = min(n, 2 * self.last, self.most)
         return max(1, min(n, self.room()))
 

@@ -262,13 +262,20 @@ def test_slices_take_a_millisecond_where_results_are_awaited(queued: int) -> Non
 
 
 @pytest.mark.parametrize(
-    ("queued", "items"), [(0, 11), (40, 11), (100, 25), (200, 50), (100_000, 80)]
+    ("per_item", "queued", "items"),
+    [
+        (SLICE_NS // 5, 0, 6),
+        (SLICE_NS // 5, 20, 6),
+        (SLICE_NS // 5, 100, 25),
+        (SLICE_NS // 5, 100_000, 40),  # eight milliseconds
+        (SLICE_NS // 10, 100_000, batching.GUIDED_ITEMS),
+        (SLICE_NS // 100, 100_000, 101),  # fine work is not coarse enough for that
+    ],
 )
-def test_slices_of_a_run_grow_with_what_is_queued_up_to_eight_milliseconds(
-    queued: int, items: int
+def test_slices_of_coarse_work_grow_in_a_run_with_what_is_queued_up_to_eight_milliseconds(
+    per_item: int, queued: int, items: int
 ) -> None:
-    assert batching.GUIDED_NS == 8 * SLICE_NS
-    assert steady_slice(SLICE_NS // 10, queued, guided=True) == items
+    assert steady_slice(per_item, queued, guided=True) == items
 
 
 def test_how_much_is_queued_is_told_by_the_bytes_of_what_was_read(pool: Pool) -> None:
