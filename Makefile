@@ -2,7 +2,7 @@
 #   make demo    the demo pipeline on real input, for real and in the simulator
 #   make test-fast   the tests that start no processes and take no search over very many schedules, in half a minute
 #   make test    the whole test suite; another interpreter: make test PYTHON=python3.13; a part: make test TESTS=tests/core
-.PHONY: demo test test-fast test-others test-all test-pyodide pythons test-stress prove typecheck typecheck-others lint format coverage build release-check bench faults chaos conform clean
+.PHONY: demo test test-fast test-others test-all test-pyodide pythons test-stress prove typecheck typecheck-others lint format docs coverage build release-check bench faults chaos conform clean
 
 PYTHON := python3
 # .venv; for an interpreter named on the command line one of its own, such as .venv-3.13
@@ -11,6 +11,7 @@ BIN    := $(VENV)/bin
 USE    := $(VENV)/.installed
 DEV    := $(VENV)/.installed-dev
 BENCH  := $(VENV)/.installed-bench
+DOCS   := $(VENV)/.installed-docs
 # Many tests wait, for processes above all: twice as many run at a time as there are cores (see tests/conftest.py).
 PYTEST := -m pytest --numprocesses=logical --maxprocesses=8 --dist=worksteal
 PYTHONS := .pythons
@@ -68,6 +69,10 @@ lint: $(DEV)
 format: $(DEV)
 	$(BIN)/ruff check --fix && $(BIN)/ruff format
 
+# The documentation as a site, in build/docs; a warning is an error, and no network is needed.
+docs: $(DOCS)
+	$(BIN)/sphinx-build -q -W --keep-going -b html docs build/docs
+
 # The pure core, everything but the builder, the facade and the plugins, is covered line by line and branch by branch; the two
 # worlds around it are reported first.
 coverage: $(DEV)
@@ -111,6 +116,9 @@ $(DEV): pyproject.toml | $(BIN)/python
 
 $(BENCH): pyproject.toml | $(DEV)
 	$(BIN)/python -m pip install -q --disable-pip-version-check -e '.[dev,bench]' && touch $@
+
+$(DOCS): pyproject.toml | $(DEV)
+	$(BIN)/python -m pip install -q --disable-pip-version-check -e '.[dev,docs]' && touch $@
 
 $(BIN)/python:
 	@$(PYTHON) -c 'import sys; sys.exit("Python 3.11 or newer is needed; name one: make PYTHON=python3.12" if sys.version_info < (3, 11) else 0)'
