@@ -48,6 +48,7 @@ if TYPE_CHECKING:
         ReplicatingFork,
         Scan,
         Tap,
+        Throttle,
         Unbatch,
         Zip,
     )
@@ -73,7 +74,7 @@ else:
             "conveyor.sim.search.simulation": "Simulation",
             "conveyor.stages": (
                 "BalancingFork Batch Filter FlatMap Join OnError PerKey Pipe Processor Reduce "
-                "ReplicatingFork Scan Tap Unbatch Zip"
+                "ReplicatingFork Scan Tap Throttle Unbatch Zip"
             ),
             "conveyor.graph.topology": "Topology",
             "conveyor.drawing.figure": "Figure",
@@ -126,6 +127,7 @@ __all__ = [
     "Strategy",
     "Stream",
     "Tap",
+    "Throttle",
     "Topology",
     "Trace",
     "Unbatch",

@@ -23,9 +23,17 @@ from typing_extensions import TypeVar
 from conveyor.core.channel import UNBOUNDED, Inlet, Outlet, Tag
 from conveyor.core.job_node import Node
 from conveyor.core.journal import Journal
-from conveyor.core.requests import ALL_ENDED, ChooseInput, Request, WaitForItems, WaitForRoom
+from conveyor.core.requests import (
+    ALL_ENDED,
+    COME_DUE,
+    ChooseInput,
+    Request,
+    WaitForItems,
+    WaitForRoom,
+)
 from conveyor.core.routing import Way, ways
 from conveyor.core.snapshots import RestoredNode, Saved
+from conveyor.core.timers import Paced, Timer
 from conveyor.errors import ConveyorError, RunError
 from conveyor.graph.route import Route, taken
 
@@ -63,7 +71,8 @@ class DriveSpec(NamedTuple, Generic[Blob]):
     their order.
 
     `join_name` is what the choice of an input is called where there are several.  `journal` is
-    there where counts are to outlive the worker, `restored` where the state of its processor is.
+    there where counts are to outlive the worker, `restored` where the state of its processor is;
+    `timer` where time wakes the job or holds it up.
     """
 
     node: Node
@@ -73,38 +82,56 @@ class DriveSpec(NamedTuple, Generic[Blob]):
     join_name: str = ""
     journal: Journal | None = None
     restored: RestoredNode | None = None
+    timer: Timer | None = None
+
+    def stepped(
+        self,
+    ) -> tuple[Node, Sequence[Inlet], Journal | None, RestoredNode | None, Timer | None]:
+        """What is asked of it for each slice."""
+        return self.node, self.inlets, self.journal, self.restored, self.timer
+
+    def close(self, run: int) -> None:
+        """Tells all lanes that the run is over."""
+        for outlet in self.outlets:
+            outlet.close(run)
+
+    def choice(self) -> ChooseInput | None:
+        """The choice of what is next; none if the only input is."""
+        several = len(self.inlets) > 1 or self.timer is not None
+        return ChooseInput(self.join_name, self.inlets, self.timer) if several else None
 
 
 def drive(run: int, spec: DriveSpec[Blob], cut: Cut) -> Drive[Blob]:
     """Steps a node through one run; raises what its job raises, and `BrokenNode`."""
-    node, inlets, journal, restored = spec.node, spec.inlets, spec.journal, spec.restored
-    begin = begun(run, spec)
-    source, skip = begin.source, begin.skip
-    sender = Sender(run, begin.ordinal, spec.outlets, spec.route)
+    node, inlets, journal, restored, timer = spec.stepped()
+    ordinal, source, skip, flushed = begun(run, spec)
+    sender = Sender(run, ordinal, spec.outlets, spec.route)
     limit = sender.limit
-    choose_input = ChooseInput(spec.join_name, inlets) if len(inlets) > 1 else None
+    choose_input = spec.choice()
+    cut = cut if timer is None else Paced(cut, timer)
     wait_for_items = WaitForItems(inlets[0])
     while source < len(inlets):
+        if timer is not None and timer.is_due:
+            yield from send_due(sender, spec, timer)
+            continue
         if choose_input is None:
             if not inlets[0].pending():
                 if inlets[0].ended():
                     break
                 yield wait_for_items
                 continue
-        # While an item is out in part, or outputs come a second time, the input is not free to be
-        # chosen: what is still to come of it has its place in front of everything else.
+        # What is still to come of an item that is out in part has its place before all else.
         elif not skip and (restored is None or not restored.left):
             source = yield choose_input
             if source == ALL_ENDED:
                 break
+            if source == COME_DUE:
+                come_due(sender, spec)
+                continue
         inlet = inlets[source]
         n = cut.n
         items = inlet.peek(n if n < limit else limit)
-        elsewhere = 0  # where the other inputs stand: a position in the journal is of all of them
-        if journal is not None:
-            journal.begin(source, inlet, len(items))
-            if choose_input is not None:
-                elsewhere = sum(each.head for each in inlets) - inlet.head
+        elsewhere = 0 if journal is None else in_hand(spec, journal, source, len(items))
         if restored is not None:
             yield from send_restored(sender, spec, restored, source, items, elsewhere)
             continue
@@ -121,10 +148,9 @@ def drive(run: int, spec: DriveSpec[Blob], cut: Cut) -> Drive[Blob]:
         if finished != len(items):
             raise BrokenNode(node, finished, len(items))
         skip = 0
-    if not begin.flushed:
+    if not flushed:
         yield from flush(sender, spec, skip if source == len(inlets) else 0)
-    for outlet in spec.outlets:
-        outlet.close(run)
+    spec.close(run)
 
 
 def begun(run: int, spec: DriveSpec[Blob]) -> ResumePoint:
@@ -137,8 +163,16 @@ def begun(run: int, spec: DriveSpec[Blob]) -> ResumePoint:
     else:
         begin = resume_restored(run, spec, spec.restored)
     if spec.journal is not None:
-        spec.journal.recall(run, begin.ordinal, sum(inlet.head for inlet in spec.inlets))
+        spec.journal.recall(run, begin.ordinal, position_of(spec))
     return begin
+
+
+def in_hand(spec: DriveSpec[Blob], journal: Journal, source: int, items: int) -> int:
+    """Notes that a slice is taken in hand; gives where the other inputs stand, since a position in
+    the journal is of all of them."""
+    inlet = spec.inlets[source]
+    journal.begin(source, inlet, items)
+    return 0 if len(spec.inlets) == 1 and spec.timer is None else position_of(spec) - inlet.head
 
 
 def send_restored(
@@ -168,20 +202,48 @@ def send_restored(
     if spec.journal is not None:
         spec.journal.note(sender.ordinal, elsewhere + upto, finished)
     there = given(spec) - restored.left
-    restored.memory.save(Saved(sender.run, False, there, _positions(spec.inlets, source, finished)))
+    positions = _positions(spec.inlets, source, finished)
+    restored.memory.save(Saved(sender.run, False, there, positions, _dues(spec)))
     inlet.commit(upto)
+
+
+def come_due(sender: Sender[Blob], spec: DriveSpec[Blob]) -> None:
+    """Something is due, and that is saved before anything of it goes out."""
+    assert spec.timer is not None
+    spec.timer.come_due()
+    note_due(sender, spec, spec.timer)
+
+
+def send_due(sender: Sender[Blob], spec: DriveSpec[Blob], timer: Timer) -> Drive[Blob]:
+    """Sends what is due, which comes of no item, and saves that it is out."""
+    upto = spec.inlets[0].position(0)
+    for out, _, _ in spec.node([], 0, sender.limit):
+        if out:
+            yield from sender.send(out, 0, upto, 0)
+    note_due(sender, spec, timer)
+
+
+def note_due(sender: Sender[Blob], spec: DriveSpec[Blob], timer: Timer) -> None:
+    """Saves how far the node has come, with nothing in hand."""
+    if spec.journal is not None:
+        spec.journal.note(sender.ordinal, position_of(spec), 0)
+    restored = spec.restored
+    if restored is not None:
+        there = given(spec) - restored.left
+        positions = _positions(spec.inlets, 0, 0)
+        restored.memory.save(Saved(sender.run, False, there, positions, timer.dues))
 
 
 def flush(sender: Sender[Blob], spec: DriveSpec[Blob], skip: int) -> Drive[Blob]:
     """Sends what comes after the last item."""
-    position = sum(inlet.head for inlet in spec.inlets)
+    position = position_of(spec)
     for out, _, extra in spec.node.finish(skip, sender.limit):
         if spec.journal is not None:
             spec.journal.note(sender.ordinal + 1, position, 0)
         yield from sender.send(out, len(spec.inlets), 0, extra)
     if spec.restored is not None:
         positions = _positions(spec.inlets, 0, 0)
-        spec.restored.memory.save(Saved(sender.run, True, given(spec), positions))
+        spec.restored.memory.save(Saved(sender.run, True, given(spec), positions, _dues(spec)))
 
 
 class Sender(Generic[Blob]):
@@ -257,6 +319,8 @@ def resume_restored(run: int, spec: DriveSpec[Blob], restored: RestoredNode) -> 
     if saved is None or saved.run != run:
         restored.memory.save(Saved(run, False, given(spec), _positions(spec.inlets, 0, 0)))
         return ResumePoint(ordinal, 0, 0)
+    if spec.timer is not None:
+        spec.timer.dues = saved.dues
     for inlet, position in zip(spec.inlets, saved.positions, strict=True):
         if inlet.head < position:
             inlet.commit(position)
@@ -291,6 +355,17 @@ def given(spec: DriveSpec[Blob]) -> int:
     if spec.route is None:
         return 0
     return taken(spec.route, [outlet.tail for outlet in spec.outlets])
+
+
+def position_of(spec: DriveSpec[Blob]) -> int:
+    """How far a node has come: a number that grows with all that is committed, given out as due, or
+    saved to be."""
+    heads = sum(inlet.head for inlet in spec.inlets)
+    return heads if spec.timer is None else heads + spec.timer.progress
+
+
+def _dues(spec: DriveSpec[Blob]) -> int:
+    return 0 if spec.timer is None else spec.timer.dues
 
 
 def _positions(inlets: Sequence[Inlet], source: int, items: int) -> tuple[int, ...]:

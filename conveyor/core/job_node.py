@@ -224,25 +224,31 @@ class JobNode(ABC):
 
     def finish(self, skip: int, limit: int) -> Iterator[Piece]:
         """The outputs of the stage's `finish`, which finish no item."""
+        for out, done, _ in self.flushed(self.stage.finish, "finish()", skip, limit):
+            skip += len(out)
+            yield out, done, skip
+
+    def flushed(
+        self, give: Callable[[], Iterable[object]], what: str, skip: int, limit: int
+    ) -> Iterator[Piece]:
+        """What the stage gives of itself, for no item, without the first `skip`."""
         CURRENT.job = None
-        flushed = skip
         try:
-            given = self.stage.finish()
+            given = give()
             if not hasattr(given, "__iter__") and not hasattr(given, "__getitem__"):
                 raise TypeError(
-                    f"finish() gave {short_repr(given)}; it must give an iterable of what is to "
+                    f"{what} gave {short_repr(given)}; it must give an iterable of what is to "
                     "be sent on: yield it, or return a list"
                 )
             for out in _chunks(islice(given, skip, None), limit, self.seal):
-                flushed += len(out)
                 self.tally.flushed += len(out)
                 self.tally.items_out += len(out)
-                yield out, 0, flushed
+                yield out, 0, 0
         except GeneratorExit:
             raise
         except BaseException as error:
-            # Whatever `finish` raises ends the run, with its place named
-            raise ItemFailed(None, "finish()", error, 1) from error
+            # Whatever it raises ends the run, with its place named
+            raise ItemFailed(None, what, error, 1) from error
 
     def safe(self, items: list[object]) -> list[object]:
         """The same items, so that an attempt can leave no trace on the next one, or on a dead

@@ -24,12 +24,12 @@ from conveyor.core.job_node import (
     Surroundings,
 )
 from conveyor.core.kernels import Progress, filter_loose, filter_slice, map_slice, quick_loop
+from conveyor.core.unopened import UnopenedNode, unopened
 from conveyor.errors import RunError
 from conveyor.items.atoms import ATOMS, is_atom
 from conveyor.items.current_item import CURRENT
-from conveyor.items.sealing import Bundle, Recycler, Sealed
+from conveyor.items.sealing import Recycler, Sealed
 from conveyor.items.slices import (
-    all_sealed,
     kind_of_all,
     opened,
     opened_each,
@@ -63,6 +63,8 @@ def node_for(
             node = TapNode(stage, policy, surroundings)
         case Gives.EACH:
             node = FlatMapNode(stage, policy, surroundings)
+        case Gives.UNOPENED:
+            node = UnopenedNode(stage, policy, surroundings)
         case _:
             assert_never(gives)
     if isinstance(stage, StateJob) and stage.is_guarded:
@@ -369,7 +371,7 @@ class RelayNode:
         self.tally.items_in += count
         self.tally.items_out += count
         self.tally.passed += count
-        return ((all_sealed(items) if isinstance(items[0], Bundle) else items, count, 0),)
+        return ((unopened(items), count, 0),)
 
     def finish(self, skip: int, limit: int) -> Iterable[Piece]:
         return ()

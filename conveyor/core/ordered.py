@@ -24,6 +24,7 @@ from conveyor.core.channel import AnyOutlet, Inlet, Note, bring_to
 from conveyor.core.fused_node import FusedNode
 from conveyor.core.job_node import ItemFailed, JobNode, Node, Piece
 from conveyor.core.snapshots import RestoredNode
+from conveyor.core.timers import TimedNode, Timer
 from conveyor.graph.route import taken
 from conveyor.graph.topology import NodeSpec
 from conveyor.items.atoms import is_atom, parts_of
@@ -128,11 +129,15 @@ def stamped(
     node: Node,
     outlets: Sequence[AnyOutlet],
     restored: RestoredNode | None = None,
+    timer: Timer | None = None,
 ) -> Node:
-    """A node with what an ordered join behind or around it needs; `restored` belongs inside the
-    stamps."""
+    """A node with what an ordered join behind or around it needs; `timer` and `restored` belong
+    inside the stamps."""
+    job = node
     if spec.depth and isinstance(node, JobNode | FusedNode):
         node = TrackedNode(node, spec.depth)
+    if timer is not None and isinstance(job, JobNode):
+        node = TimedNode(node, job, timer)
     if restored is not None:
         node = restored.around(node)
     route = spec.route

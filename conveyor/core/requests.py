@@ -14,12 +14,22 @@ from typing import Final, Generic, TypeAlias, final
 from typing_extensions import TypeVar
 
 from conveyor.core.channel import Inlet, Outlet
+from conveyor.core.timers import Timer
 
-__all__ = ["ALL_ENDED", "ChooseLane", "WaitForRoom", "WaitForItems", "ChooseInput", "Request"]
+__all__ = [
+    "ALL_ENDED",
+    "COME_DUE",
+    "ChooseLane",
+    "WaitForRoom",
+    "WaitForItems",
+    "ChooseInput",
+    "Request",
+]
 
 Blob = TypeVar("Blob")
 
 ALL_ENDED: Final = -1
+COME_DUE: Final = -2
 
 
 @final
@@ -38,21 +48,32 @@ class WaitForItems:
 @final
 class ChooseInput:
     """A decision: which input of a first-come join is read next; `ALL_ENDED` when none can give
-    anything any more."""
+    anything any more.
 
-    __slots__ = ("inlets", "name")
+    A `timer` is there for a job that time wakes or holds up, which may have a single input, too:
+    `COME_DUE` is the answer if something comes due before the next item.
+    """
 
-    def __init__(self, name: str, inlets: Sequence[Inlet]) -> None:
+    __slots__ = ("inlets", "name", "timer")
+
+    def __init__(self, name: str, inlets: Sequence[Inlet], timer: Timer | None = None) -> None:
         self.name = name
         self.inlets = inlets
+        self.timer = timer
 
     def options(self) -> list[int]:
+        if self.timer is not None and not self.timer.is_open():
+            return []
         return [index for index, inlet in enumerate(self.inlets) if inlet.pending()]
 
     def ready(self) -> bool:
-        for inlet in self.inlets:
-            if inlet.pending():
-                return True
+        timer = self.timer
+        if timer is not None and timer.is_past():
+            return True
+        if timer is None or timer.is_open():
+            for inlet in self.inlets:
+                if inlet.pending():
+                    return True
         return all(inlet.ended() for inlet in self.inlets)
 
 

@@ -34,13 +34,14 @@ FEW: Final = 4096
 
 
 class Saved(NamedTuple):
-    """What goes with a state: the run, whether `finish` is done, how many outputs were given, and
-    where each input stands."""
+    """What goes with a state: the run, whether `finish` is done, how many outputs were given, where
+    each input stands, and how often something came due."""
 
     run: int
     finished: bool
     given: int
     positions: tuple[int, ...]
+    dues: int = 0
 
 
 def packed_state(stage: Restorable, name: str) -> bytes:

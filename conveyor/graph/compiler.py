@@ -39,6 +39,7 @@ from conveyor.graph.topology import (
     channels_of,
 )
 from conveyor.stages import DEFAULT_CAPACITY, AnyStage, BalancingFork, Fork, Job, Join, Pipe, Zip
+from conveyor.stages.timed import is_woken
 
 __all__ = ["MOST_CHANNELS", "compile_topology"]
 
@@ -319,6 +320,7 @@ class _Compiler:
             depth=self.depth(self.draft.places[copy[0]].frames) if works else 0,
             stamps=self.stamps(copy),
             lanes=self.adaptive_lanes_around(copy),
+            is_woken=is_woken(stage),
         )
 
     def stamps(self, copy: Copy) -> bool:

@@ -36,6 +36,7 @@ from conveyor.stages import (
     check_is_written,
     name_wanted,
 )
+from conveyor.stages.timed import is_woken
 from conveyor.typecheck.stage_types import pass_through
 from conveyor.typecheck.type_forms import UNKNOWN
 
@@ -245,6 +246,12 @@ class Draft:
                 f"{where}: {join!r} cannot give back the order of {name!r}: in its lane "
                 f"{scrambled[0]} a join that is first come, first served, or a zip, has lost it; "
                 "make every join inside ordered=True"
+            )
+        inside = [place for place in self.places if fork in [each.fork for each in place.frames]]
+        for place in filter(lambda place: is_woken(place.stage), inside):
+            raise TopologyError(
+                f"{where}: {join!r} cannot give back the order of {name!r}: what {place.stage!r} "
+                "gives as time goes by has no place in it; put that stage behind the join"
             )
         return fork
 

@@ -84,7 +84,8 @@ class NodeSpec:
     counts the ordered joins around it; `stamps`: its route is a fork whose lanes an ordered join
     takes.  `lanes` are (fork, lane) of the adapting forks around it, the innermost at the end.
     `parts` are the nodes whose jobs run here, one after the other, itself the first, if they share
-    a worker; `within` is that worker's node for all the others.
+    a worker; `within` is that worker's node for all the others.  `is_woken`: its job gives
+    outputs because time goes by.
     """
 
     index: int
@@ -99,6 +100,7 @@ class NodeSpec:
     lanes: tuple[tuple[str, int], ...]
     parts: tuple[int, ...] = ()
     within: int | None = None
+    is_woken: bool = False
 
     @property
     def is_stateful(self) -> bool:

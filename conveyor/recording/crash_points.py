@@ -16,7 +16,7 @@ __all__ = ["Crash", "CrashPoint", "Timeout"]
 DIGITS: Final = "0123456789"
 # In the order of a worker's way.  The empty one stands for all steps at which some of the outputs
 # of an item are out.
-STEPS: Final = ("begun", "taken", "held", "", "emitted", "saved", "closed")
+STEPS: Final = ("begun", "due", "taken", "held", "", "emitted", "saved", "closed")
 
 
 class CrashPoint(NamedTuple):
@@ -37,7 +37,7 @@ class CrashPoint(NamedTuple):
     @property
     def is_inside(self) -> bool:
         """Can some of the outputs of the item be out, and others not?"""
-        return self.step[-1] in DIGITS and not self.step.startswith("closed")
+        return self.step[-1] in DIGITS and not self.step.startswith(("closed", "due"))
 
     def rank(self) -> tuple[float, int, int, str, int]:
         """Gives a key that grows along the way of a worker through its run."""

@@ -1,4 +1,5 @@
-"""Where the world decides in a pipeline: its first-come joins and its balancing forks.
+"""Where the world decides in a pipeline: its first-come joins, its balancing forks, and the timers
+of its stages.
 
 A recording is of every pipeline that has the same decision points: a point is told by its name, its
 kind, how many lanes it has, and which points come before it.
@@ -7,18 +8,22 @@ kind, how many lanes it has, and which points come before it.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
 from conveyor.graph.route import Balance, nested_balances, way_to
 from conveyor.graph.topology import Topology, channels_of
 
-__all__ = ["Point", "described", "points_of"]
+__all__ = ["TIMER", "Point", "described", "points_of"]
+
+# Behind the name of a stage: does something come due there before its next item?
+TIMER: Final = "~timer"
 
 
 class Point(NamedTuple):
     """A decision point of a pipeline.
 
-    `kind` is "join" or "balance"; `before` names the points that an item may have passed on its way
+    `kind` is "join", "balance" or "timer", which has two lanes: the items, and what comes due.
+    `before` names the points that an item may have passed on its way
     to this one, sorted.
     """
 
@@ -47,6 +52,8 @@ class _Points:
             if len(spec.inputs) > 1:
                 found.append(Point(spec.join_name, "join", len(spec.inputs), tuple(sorted(before))))
                 before |= {spec.join_name}
+            if spec.is_woken:
+                found.append(Point(spec.name + TIMER, "timer", 2, tuple(sorted(before))))
             for fork, around in nested_balances(spec.route):
                 names = before | {each.name for each in around}
                 found.append(Point(fork.name, "balance", len(fork.lanes), tuple(sorted(names))))

@@ -37,6 +37,7 @@ NODE: Final[Data] = {
     "lanes": [],
     "parts": [],
     "within": None,
+    "woken": False,
 }
 CHANNEL: Final[Data] = {"written": False}
 ORDERED: Final[Data] = {"balanced": False}
@@ -84,6 +85,7 @@ def data_of_node(node: NodeSpec) -> dict[str, object]:
         "lanes": [list(lane) for lane in node.lanes],
         "parts": list(node.parts),
         "within": node.within,
+        "woken": node.is_woken,
     }
     return without(NODE, fields)
 
@@ -103,6 +105,7 @@ def node_of(index: int, data: Data) -> NodeSpec:
         lanes=tuple((fork, lane) for fork, lane in data["lanes"]),
         parts=tuple(data["parts"]),
         within=data["within"],
+        is_woken=data["woken"],
     )
 
 

@@ -31,6 +31,7 @@ from typing import Final, NamedTuple
 
 from conveyor.core.crashes import WorkerDeath
 from conveyor.errors import ScheduleMismatch
+from conveyor.recording.decision_points import TIMER
 from conveyor.sim.escaping import escaped, plain
 from conveyor.sim.in_hand import describe_hand, parse_hand
 
@@ -57,7 +58,6 @@ RESTART: Final = "!"  # before the name of a worker: does another take its place
 CUT: Final = "~cut"
 LANES: Final = "~lanes"
 STOP: Final = "~stop"
-TIMER: Final = "~timer"
 NEXT: Final = "~next"  # only where workers die, else each join waits for what it is to read
 IN: Final = "~in"
 LEFT: Final = "~left"
@@ -90,11 +90,13 @@ class Death(NamedTuple):
     """A worker that dies: with which item in hand (counted from 0; None: at the end of its run), at
     which step, and how many decisions later another takes its place (`NEVER`: that ends the run).
 
-    Steps: `held`: the job has not begun; `taken`: it has, and nothing is out; `copied1`: one copy
-    of a record is out, not all; `held1`: one output is out, and the job goes on; `emitted1`: it has
-    given the next; `emitted`: all that came of the item is out, and it is not committed; `saved`:
-    the state behind it is saved, too.  `nth`: how often it has been there since it began, or since
-    it died last.  `hand`: what it had in hand, if that is not what it is given here.
+    Steps: `due`: something is due, which is not saved yet, or of which nothing is out; `due1`: one
+    output of that is; `held`: the job has not begun; `taken`: it has, and nothing is out;
+    `copied1`: one copy of a record is out, not all; `held1`: one output is out, and the job goes
+    on; `emitted1`: it has given the next; `emitted`: all that came of the item is out, and it is
+    not committed; `saved`: the state behind it is saved, too.  `nth`: how often it has been there
+    since it began, or since it died last.  `hand`: what it had in hand, if that is not what it is
+    given here.
     """
 
     worker: str

@@ -20,6 +20,7 @@ from conveyor.stages import (
     stage,
     state_job,
     tap,
+    throttle,
 )
 
 # Each file says by its `__all__` what belongs here, so that a new kind is named in its own alone.
@@ -33,6 +34,7 @@ from conveyor.stages.routers import *  # noqa: F403
 from conveyor.stages.stage import *  # noqa: F403
 from conveyor.stages.state_job import *  # noqa: F403
 from conveyor.stages.tap import *  # noqa: F403
+from conveyor.stages.throttle import *  # noqa: F403
 
 __all__ = ["KINDS", "AnyStage"]
 __all__ += batches.__all__
@@ -45,6 +47,7 @@ __all__ += routers.__all__
 __all__ += stage.__all__
 __all__ += state_job.__all__
 __all__ += tap.__all__
+__all__ += throttle.__all__
 
 # What a pipeline is built of: nothing else passes `add`.
 AnyStage: TypeAlias = job.Job[Any, Any] | routers.Pipe | routers.AnyFork | routers.AnyMerge

@@ -53,6 +53,7 @@ class Gives(Enum):
     ITEM = "the item, if the result is true"
     SAME_ITEM = "the item, whatever the result is"
     EACH = "each element of the result"
+    UNOPENED = "the item, which nothing looks at"
 
 
 @runtime_checkable
@@ -247,7 +248,7 @@ def instead_of_a_generator(gives: Gives, name: str) -> str | None:
             return "a generator is always true: give a function that returns True or False"
         case Gives.SAME_ITEM:
             return "nothing would run what it yields: give a function that returns"
-        case Gives.EVERY_RESULT | Gives.EACH:
+        case Gives.EVERY_RESULT | Gives.EACH | Gives.UNOPENED:
             return None
         case _:
             assert_never(gives)

@@ -18,6 +18,7 @@ __all__ = [
     "Unset",
     "checked_count",
     "checked_name",
+    "checked_seconds",
     "checked_timeout",
     "name_wanted",
 ]
@@ -74,11 +75,13 @@ def checked_count(kind: str, what: str, value: object) -> int:
 
 
 def checked_timeout(kind: str, value: object) -> float | None:
-    if value is None:
-        return None
+    return None if value is None else checked_seconds(kind, "timeout_s", value, ", or None")
+
+
+def checked_seconds(kind: str, what: str, value: object, otherwise: str = "") -> float:
     if isinstance(value, bool) or not isinstance(value, int | float) or not 0 < value < math.inf:
         raise TopologyError(
-            f"{kind}: timeout_s is {value!r}; it must be a number of seconds above 0, or None"
+            f"{kind}: {what} is {value!r}; it must be a number of seconds above 0{otherwise}"
         )
     return float(value)
 

@@ -98,7 +98,7 @@ def _through_job(job: Job[Any, Any], carried: object) -> Passage:
             return Passage(plain(gives))
         case Gives.ITEM:
             return Passage(kept(gives, carried))
-        case Gives.SAME_ITEM:
+        case Gives.SAME_ITEM | Gives.UNOPENED:
             return Passage(carried)
         case Gives.EACH:
             return Passage(gives) if is_declared(job) else _elements(job, gives)

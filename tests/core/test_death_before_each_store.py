@@ -34,6 +34,7 @@ from conveyor.stages import (
     Scan,
     Stage,
     Tap,
+    Throttle,
     Unbatch,
     Zip,
 )
@@ -336,8 +337,27 @@ def repeated_more_and_more(outputs: Outputs, n_items: int) -> None:
     assert outputs == [(number + 1, number) for number in range(n_items) for _ in range(number + 1)]
 
 
+def plain(outputs: Outputs, n_items: int) -> None:
+    assert outputs == list(range(n_items))
+
+
 def in_batches(outputs: Outputs, n_items: int) -> None:
     assert outputs == [list(batch) for batch in batched(range(n_items), 2)]
+
+
+def cut_by_time(outputs: Outputs, n_items: int) -> None:
+    assert list(chain.from_iterable(outputs)) == list(range(n_items))
+    assert all(0 < len(batch) <= 3 for batch in outputs)
+
+
+def pairs_cut_by_time(outputs: Outputs, n_items: int) -> None:
+    assert list(chain.from_iterable(chain.from_iterable(outputs))) == list(range(n_items))
+    assert all(0 < len(batch) <= 2 for batch in chain(outputs, *outputs))
+
+
+def both_lanes_cut_by_time(outputs: Outputs, n_items: int) -> None:
+    lanes = by_label(list(chain.from_iterable(outputs)))
+    assert lanes["a"] == lanes["b"] == list(range(n_items))
 
 
 def gathered_in_both_lanes(outputs: Outputs, n_items: int) -> None:
@@ -665,6 +685,39 @@ CASES = {
         repeated_more_and_more,
     ),
     "batches": Case(lambda cap, lane: [[Batch(2)], [Pipe(lane)]], in_batches),
+    "batches cut by time": Case(
+        lambda cap, lane: [[Batch(3, within_s=1.0)], [Pipe(lane)]], cut_by_time
+    ),
+    "batches cut by time, of batches": Case(
+        lambda cap, lane: [
+            [Batch(2, within_s=1.0)],
+            [Pipe(lane)],
+            [Batch(2, within_s=1.0)],
+            [Pipe(cap)],
+        ],
+        pairs_cut_by_time,
+    ),
+    "batches cut by time, of a join": Case(
+        lambda cap, lane: [
+            [ReplicatingFork(2)],
+            pipes(2, lane),
+            labels("ab"),
+            pipes(2, cap),
+            [Join(2)],
+            [Batch(3, within_s=1.0)],
+        ],
+        both_lanes_cut_by_time,
+    ),
+    "throttled": Case(
+        lambda cap, lane: [
+            [Throttle(2)],
+            [BalancingFork(2)],
+            pipes(2, lane),
+            [Throttle(1), Processor(same)],
+            [Join(2, ordered=True)],
+        ],
+        plain,
+    ),
     "batches, undone, replicated": Case(
         lambda cap, lane: [
             [Batch(2)],

@@ -31,8 +31,9 @@ from conveyor.core.job_node import ItemFailed, Node, Piece, Surroundings
 from conveyor.core.journal import PAGE_SIZE, Journal
 from conveyor.core.nodes import CollectNode, RelayNode, node_for
 from conveyor.core.ordered import stamped
-from conveyor.core.requests import ALL_ENDED, ChooseInput, ChooseLane, Request
+from conveyor.core.requests import ALL_ENDED, COME_DUE, ChooseInput, ChooseLane, Request
 from conveyor.core.snapshots import RestoredNode, Saved, StateLog
+from conveyor.core.timers import Timer
 from conveyor.graph.compiler import compile_topology
 from conveyor.graph.draft import Draft
 from conveyor.graph.topology import Kind, NodeSpec, Topology, channels_of
@@ -42,6 +43,7 @@ from conveyor.report import DeadLetter, Tally
 from conveyor.reporting.build import Letters
 from conveyor.sim.world.channel import MemoryChannel
 from conveyor.stages import Stage
+from conveyor.stages.timed import Timed, timed
 
 Blob: TypeAlias = list[object]
 Pick: TypeAlias = Callable[[int], int]  # how many options there are -> which one
@@ -168,15 +170,39 @@ class States:
             self.log.read(self.state)
 
 
-class Watched:
-    """A node that is held to what slices and pieces promise."""
+class PassingTime(Timer):
+    """Time passes as far as it has to, and no item waits for it."""
 
-    def __init__(self, node: Node) -> None:
+    def __init__(self, stage: Timed) -> None:
+        super().__init__(stage)
+        self.moment = 0.0
+
+    def now(self) -> float:
+        return self.moment
+
+    def begins(self) -> float:
+        self.moment = max(self.moment, self.stage.opens_at())
+        return self.moment
+
+    def is_past(self) -> bool:
+        return False
+
+    def is_open(self) -> bool:
+        return True
+
+
+class Watched:
+    """A node that is held to what slices and pieces promise; `timer` is that of a job that time
+    wakes."""
+
+    def __init__(self, node: Node, timer: Timer | None) -> None:
         self.node = node
         self.tally = node.tally
+        self.timer = timer
 
     def __call__(self, items: list[object], skip: int, limit: int) -> Iterator[Piece]:
-        assert 0 < len(items) <= limit
+        assert items or (self.timer is not None and self.timer.is_due)
+        assert len(items) <= limit
         assert is_slice(items)
         finished = 0
         for out, done, extra in self.node(items, skip, limit):
@@ -268,7 +294,11 @@ class Worker:
         self.tally: Tally = node.tally
         self.journal = Journal(node.tally, self.pages, resumed=self.void)
         restored = RestoredNode(self.states) if self.spec.is_restorable else None
-        node = Watched(stamped(self.spec, node, self.ends.outlets, restored))
+        stage = timed(self.stage)
+        self.timer = PassingTime(stage) if stage is not None else None
+        node = Watched(
+            stamped(self.spec, node, self.ends.outlets, restored, self.timer), self.timer
+        )
         driven = DriveSpec(
             node,
             self.inputs,
@@ -277,6 +307,7 @@ class Worker:
             self.spec.join_name,
             self.journal if self.spec.kind in (Kind.JOB, Kind.RELAY) else None,
             restored,
+            self.timer,
         )
         self.drive: Drive[Blob] = drive(self.world.run_number, driven, self.world.slices)
         self.request: Request[Blob] | None = None
@@ -286,15 +317,25 @@ class Worker:
         """Can the loop go on from where it stands?"""
         if self.finished or self.is_dead:
             return False
-        return self.request is None or isinstance(self.request, ChooseLane) or self.request.ready()
+        if self.request is None or isinstance(self.request, ChooseLane) or self.request.ready():
+            return True
+        return isinstance(self.request, ChooseInput) and self.holds()
+
+    def holds(self) -> bool:
+        """Does its job hold something that may come due?"""
+        return self.timer is not None and self.timer.stage.deadline() is not None
+
+    def is_idle(self) -> bool:
+        """May only time bring it to go on, as long as no item comes?"""
+        request = self.request
+        return isinstance(request, ChooseInput) and not request.ready()
 
     def has_to_decide(self) -> bool:
-        """Does it stand at a merge that may read an item?"""
-        return (
-            self.is_able()
-            and isinstance(self.request, ChooseInput)
-            and bool(self.request.options())
-        )
+        """Does it stand at a merge that may read an item, or may something come due?"""
+        request = self.request
+        if not self.is_able() or not isinstance(request, ChooseInput):
+            return False
+        return self.holds() or (len(request.inlets) > 1 and bool(request.options()))
 
     def step(self, pick: Pick) -> None:
         """Goes on to the next request."""
@@ -317,8 +358,8 @@ class Worker:
         if isinstance(request, ChooseLane):
             return one_of(range(len(request.lanes)), pick)
         if isinstance(request, ChooseInput):
-            options = request.options()
-            return one_of(options, pick) if options else ALL_ENDED
+            options = request.options() or ([ALL_ENDED] if request.ready() else [])
+            return one_of([*options, COME_DUE] if self.holds() else options, pick)
         return 0
 
 
@@ -369,7 +410,7 @@ class World:
         self.begin(items)
         while True:
             self.settle(pick)
-            merge = next((worker for worker in self.in_order if worker.has_to_decide()), None)
+            merge = self.next_to_decide(pick)
             dead = next((worker for worker in self.in_order if worker.is_dead), None)
             if dead is not None and (merge is None or pick(2)):
                 dead.be_born()
@@ -378,6 +419,15 @@ class World:
                 merge.step(pick)
             else:
                 return self.results()
+
+    def next_to_decide(self, pick: Pick) -> Worker | None:
+        """The most upstream that has to; of one to which no item has come it is decided whether
+        time does not pass before another goes on."""
+        able = [worker for worker in self.in_order if worker.has_to_decide()]
+        for worker in able[:-1]:
+            if not worker.is_idle() or pick(2):
+                return worker
+        return able[-1] if able else None
 
     def settle(self, pick: Pick) -> None:
         """Everybody goes on as far as they can without reading from a merge."""

@@ -153,13 +153,19 @@ LANES_OF_THE_TAG = (
 ALL_LANES = "    lanes = list(outlets)\n"
 COMMIT_WHAT_IS_OUT = "    inlet = spec.inlets[tag.input]\n    if inlet.head < tag.upto:\n"
 SAVE_THEN_COMMIT = """\
-    restored.memory.save(Saved(sender.run, False, there, _positions(spec.inlets, source, finished)))
+    restored.memory.save(Saved(sender.run, False, there, positions, _dues(spec)))
     inlet.commit(upto)
 """
 COMMIT_THEN_SAVE = """\
-    positions = _positions(spec.inlets, source, finished)
     inlet.commit(upto)
-    restored.memory.save(Saved(sender.run, False, there, positions))
+    restored.memory.save(Saved(sender.run, False, there, positions, _dues(spec)))
+"""
+COME_DUE_AND_SAVE = """\
+    spec.timer.come_due()
+    note_due(sender, spec, spec.timer)
+"""
+COME_DUE_UNSAVED = """\
+    spec.timer.come_due()
 """
 
 
@@ -205,6 +211,18 @@ MUTANTS = {
         ),
     ),
     "state saved behind the commit": Mutant("stateful", ((SAVE_THEN_COMMIT, COMMIT_THEN_SAVE),)),
+    "what is due given out and not saved before": Mutant(
+        "batches cut by time", ((COME_DUE_AND_SAVE, COME_DUE_UNSAVED),)
+    ),
+    "time passes while outputs come again": Mutant(
+        "batches cut by time, of batches",
+        (
+            (
+                "elif not skip and (restored is None or not restored.left):",
+                "elif not skip:",
+            ),
+        ),
+    ),
 }
 
 

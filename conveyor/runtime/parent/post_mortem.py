@@ -139,7 +139,7 @@ class Remains:
         """How many items are in the state that was saved and are not committed."""
         if self.state is None:
             return 0
-        _, _, _, _, _, _, *positions = self.state.newest()
+        _, _, _, _, _, _, _, *positions = self.state.newest()
         return sum(
             max(0, position - head) for position, head in zip(positions, now.heads, strict=True)
         )

@@ -29,7 +29,7 @@ from conveyor.items.main_module import Definitions
 from conveyor.items.sealing import PROTOCOL, Seal, Sealed
 from conveyor.recording import format as recording
 from conveyor.recording.crash_points import Crash, CrashPoint, Timeout
-from conveyor.recording.decision_points import points_of
+from conveyor.recording.decision_points import TIMER, points_of
 from conveyor.recording.format import End, RunLengths
 from conveyor.recording.frames import frame
 from conveyor.recording.kept_pipeline import pack_pipeline
@@ -38,6 +38,7 @@ from conveyor.runtime.parent.post_mortem import Account, Remains
 from conveyor.runtime.parent.shared import Shared
 from conveyor.runtime.shm.decision_log import DecisionLog, LoggedDecision
 from conveyor.runtime.shm.ring import RingState
+from conveyor.runtime.step import logged
 from conveyor.runtime.step.logged import JOIN, STANDS, LoggedReads, forks_taken
 from conveyor.runtime.step.source import Puller
 
@@ -107,7 +108,7 @@ class Recorder:
         self.topology = topology
         points = points_of(topology)
         self.number_of = {point.name: number for number, point in enumerate(points)}
-        self.numbers: dict[int, list[int]] = {}  # of a node's points
+        self.numbers: dict[int, dict[int, int]] = {}  # of a node's points
         self.runs = [RunLengths(point.lanes) for point in points]
         self.lock = RLock()  # the source of a stream notes from a thread of its own
         self.given = Gauged()
@@ -161,8 +162,11 @@ class Recorder:
             log.take(shared.wakeups[node].notify)
         for spec in shared.topology.nodes:
             names = [spec.join_name, *(fork.name for fork in balancing_forks(spec.route))]
-            # Without a name: no join.
-            self.numbers[spec.index] = [self.number_of.get(name, -1) for name in names]
+            named = dict(enumerate(names)) | {logged.TIMER: spec.name + TIMER}
+            # Where there is no join, or no timer, there is no point of that name.
+            self.numbers[spec.index] = {
+                point: self.number_of.get(name, -1) for point, name in named.items()
+            }
             forks: dict[int, int] = {}
             if spec.route is not None:
                 forks |= forks_taken(
@@ -202,7 +206,7 @@ class Recorder:
     def stands(self, node: int, noted: LoggedDecision) -> None:
         """Another worker goes on: so much of what the dead one had decided at a point stands."""
         point, count = noted.point & ~STANDS, noted.items
-        if point != JOIN:
+        if point not in (JOIN, logged.TIMER):
             count -= self.before[node].taken[point]
         self.flush()
         self.write(recording.void([(self.numbers[node][point], count)]))

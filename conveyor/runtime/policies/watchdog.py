@@ -26,7 +26,7 @@ from conveyor.graph.deadlock import ChannelState, Circle, Wait, WaitsFor, find_c
 from conveyor.graph.route import Leaf, balances, leaves
 from conveyor.graph.topology import Topology, channels_of
 from conveyor.runtime.policies.contract import ChannelView, SleepState
-from conveyor.runtime.step.contract import FOR_NOTHING, FOR_ROOM, WaitReason
+from conveyor.runtime.step.contract import FOR_NOTHING, FOR_ROOM, FOR_TIME, WaitReason
 
 __all__ = ["Watchdog"]
 
@@ -184,7 +184,9 @@ class Watchdog:
         waits: dict[int, Wait] = {}
         for node, worker in enumerate(self.workers):
             reason = self.wait_reason(node, parents)
-            if reason.kind == FOR_NOTHING.kind or (node not in parents and worker.done == run):
+            if reason.kind in (FOR_NOTHING.kind, FOR_TIME):  # what waits for time goes on by itself
+                continue
+            if node not in parents and worker.done == run:
                 continue
             for_room = reason.kind == FOR_ROOM
             spec = self.topology.nodes[node]

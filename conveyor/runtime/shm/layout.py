@@ -30,9 +30,9 @@ WORD: Final = 8  # bytes
 LOG_WORDS: Final = 1056  # of which 32 say how far either side is
 LEDGER_CAPACITY: Final = 256
 
-# What is noted with a saved state: run, finished, given, place, size, checksum; behind that the
-# positions of the inputs.
-SAVED: Final = 6
+# What is noted with a saved state: run, finished, given, dues, place, size, checksum; behind that
+# the positions of the inputs.
+SAVED: Final = 7
 
 
 class Layout:
@@ -132,6 +132,6 @@ LayoutFactory: TypeAlias = Callable[[Topology], Layout]
 
 
 def decides(spec: NodeSpec) -> bool:
-    """Is there a first-come join before a worker, or a balancing fork behind it?"""
+    """Is there a first-come join before a worker, a timer in it, or a balancing fork behind it?"""
     works = spec.kind not in (Kind.SOURCE, Kind.SINK)
-    return works and (len(spec.inputs) > 1 or balances(spec.route))
+    return works and (len(spec.inputs) > 1 or balances(spec.route) or spec.is_woken)

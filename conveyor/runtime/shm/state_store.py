@@ -26,8 +26,8 @@ class StateStore:
 
     There are two places, each for a log.  A new log begins in the other place, and an entry of a
     log is written behind all that is known to be there: so what the note speaks of is whole
-    whenever the worker dies.  `note` says what lies where: run, finished, given, place, size,
-    checksum, and the positions of the inputs.
+    whenever the worker dies.  `note` says what lies where: run, finished, given, dues, place,
+    size, checksum, and the positions of the inputs.
     """
 
     def __init__(self, stage: Restorable, name: str, memory: Memory, note: Note, base: int) -> None:
@@ -39,24 +39,24 @@ class StateStore:
         self.spent = 0  # nanoseconds, for saving it the last time
 
     def newest(self) -> Saved | None:
-        run, finished, given, _, _, _, *positions = self.note.newest()
-        return Saved(run, bool(finished), given, tuple(positions)) if run else None
+        run, finished, given, dues, _, _, _, *positions = self.note.newest()
+        return Saved(run, bool(finished), given, tuple(positions), dues) if run else None
 
     def save(self, saved: Saved) -> None:
         started = perf_counter_ns()
         is_whole, data = self.log.entry(saved.finished)
-        _, _, _, place, size, checksum, *_ = self.note.newest()
+        _, _, _, _, place, size, checksum, *_ = self.note.newest()
         if is_whole:
             place, size, checksum = 1 - place, 0, 0
         self.memory.write_at(self.base + place * APART + size, data)
-        head = (saved.run, saved.finished, saved.given)
+        head = (saved.run, saved.finished, saved.given, saved.dues)
         lies = (place, size + len(data), zlib.crc32(data, checksum))
         self.note.store((*head, *lies, *saved.positions))
         self.spent = perf_counter_ns() - started
 
     def restore(self) -> None:
         """Gives the newest state to the processor, which is new; does nothing if none was saved."""
-        run, _, _, place, size, checksum, *_ = self.note.newest()
+        run, _, _, _, place, size, checksum, *_ = self.note.newest()
         if not run:
             return
         data = self.memory.read_at(self.base + place * APART, size)

@@ -13,6 +13,7 @@ __all__ = [
     "FOR_ITEMS",
     "FOR_NOTHING",
     "FOR_ROOM",
+    "FOR_TIME",
     "LaneCounts",
     "PacedInlet",
     "PacedOutlet",
@@ -101,8 +102,8 @@ class LaneCounts(Protocol):
 class WaitReason(NamedTuple):
     """What a loop waits for.
 
-    kind: `FOR_ITEMS` or `FOR_ROOM`; channels: a bit for each inlet or outlet in question; items:
-    how many it needs room for.
+    kind: `FOR_ITEMS`, `FOR_ROOM`, or `FOR_TIME`, which comes by itself; channels: a bit for each
+    inlet or outlet in question; items: how many it needs room for.
     """
 
     kind: int
@@ -113,3 +114,4 @@ class WaitReason(NamedTuple):
 FOR_NOTHING: Final = WaitReason(0, 0)
 FOR_ITEMS: Final = 1
 FOR_ROOM: Final = 2
+FOR_TIME: Final = 3

@@ -1,7 +1,8 @@
 """What a worker decides, written down before anything comes of it, for a parent that records the
 run.
 
-This file knows the two kinds of decisions: which input a join reads, and which lane a fork chooses.
+This file knows the kinds of decisions: which input a join reads, which lane a fork chooses, and
+whether something comes due before the next item.
 It must never know where they are kept.
 """
 
@@ -15,10 +16,22 @@ from conveyor.core.requests import ChooseLane
 from conveyor.graph.route import Route, balancing_forks, leaves, taken
 from conveyor.runtime.step.balancing import Balancer
 from conveyor.runtime.step.contract import LaneCounts, PacedOutlet
+from conveyor.runtime.step.timer import ClockTimer
+from conveyor.stages.timed import Timed
 
-__all__ = ["JOIN", "STANDS", "LoggedBalancer", "LoggedReads", "forks_taken"]
+__all__ = [
+    "JOIN",
+    "STANDS",
+    "TIMER",
+    "LoggedBalancer",
+    "LoggedReads",
+    "LoggedTimer",
+    "forks_taken",
+]
 
 JOIN: Final = 0  # the forks of a node are counted from 1
+TIMER: Final = 0x40
+ITEM, DUE = 0, 1  # the lanes of a timer
 STANDS: Final = 0x80  # with a point: how much of what was logged there stands
 
 Log: TypeAlias = Callable[[int, int, int], None]
@@ -26,14 +39,17 @@ Log: TypeAlias = Callable[[int, int, int], None]
 
 
 class LoggedReads:
-    """Logs the slices that a node takes in hand from its join, and calls `hold` with them."""
+    """Logs the slices that a node takes in hand from its join, or beside its timer, and calls
+    `hold` with them."""
 
     def __init__(
         self,
         inputs: Sequence[Inlet],
         log: Log,
         hold: Callable[[int, int, int], None] | None = None,
+        is_woken: bool = False,
     ) -> None:
+        self.is_woken = is_woken
         self.inputs = inputs
         self.log = log
         self.hold = hold
@@ -43,9 +59,25 @@ class LoggedReads:
         inlet = self.inputs[source]
         if inlet.position(items) != end:  # there are marks among them, which are no items
             items = next(n for n in range(1, items) if inlet.position(n) == end)
-        self.log(JOIN, source, items)
+        if len(self.inputs) > 1:
+            self.log(JOIN, source, items)
+        if self.is_woken:
+            self.log(TIMER, ITEM, items)
         if self.hold is not None:
             self.hold(source, first, end)
+
+
+class LoggedTimer(ClockTimer):
+    """Notes how much came due, and behind which item."""
+
+    def __init__(self, stage: Timed, log: Log) -> None:
+        super().__init__(stage)
+        self.log = log
+
+    def come_due(self) -> None:
+        before = self.dues
+        super().come_due()
+        self.log(TIMER, DUE, self.dues - before)
 
 
 class LoggedBalancer(Balancer):

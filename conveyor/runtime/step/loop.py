@@ -12,16 +12,25 @@ from typing import Generic
 from typing_extensions import TypeVar
 
 from conveyor.core.drive import Drive
-from conveyor.core.requests import ChooseInput, ChooseLane, Request, WaitForItems, WaitForRoom
+from conveyor.core.requests import (
+    COME_DUE,
+    ChooseInput,
+    ChooseLane,
+    Request,
+    WaitForItems,
+    WaitForRoom,
+)
 from conveyor.runtime.step.balancing import Balancer, RoundRobin
 from conveyor.runtime.step.contract import (
     FOR_ITEMS,
     FOR_NOTHING,
     FOR_ROOM,
+    FOR_TIME,
     PacedInlet,
     PacedOutlet,
     WaitReason,
 )
+from conveyor.runtime.step.timer import ClockTimer
 
 __all__ = ["Loop"]
 
@@ -29,7 +38,8 @@ Blob = TypeVar("Blob")
 
 
 class Loop(Generic[Blob]):
-    """One drive loop under way; `balancer` is there if its worker owns a balancing fork."""
+    """One drive loop under way; `balancer` is there if its worker owns a balancing fork, `timer` if
+    time wakes its job or holds it up."""
 
     def __init__(
         self,
@@ -37,11 +47,13 @@ class Loop(Generic[Blob]):
         inlets: Sequence[PacedInlet],
         outlets: Sequence[PacedOutlet],
         balancer: Balancer | None,
+        timer: ClockTimer | None = None,
     ) -> None:
         self.drive = drive
         self.inlets = inlets
         self.outlets = outlets
         self.balancer = balancer
+        self.timer = timer
         self.round_robin = RoundRobin()
         self.request: Request[Blob] | None = None
         self.finished = False
@@ -72,6 +84,8 @@ class Loop(Generic[Blob]):
 
     def answer(self, request: Request[Blob]) -> int:
         if isinstance(request, ChooseInput):
+            if self.timer is not None and self.timer.is_past():
+                return COME_DUE
             return self.round_robin.next(request)
         if isinstance(request, ChooseLane) and self.balancer is not None:
             return self.balancer.choose(request)
@@ -102,13 +116,24 @@ class Loop(Generic[Blob]):
             return WaitReason(
                 FOR_ROOM, self.mask([outlet for outlet in self.outlets if outlet.queued()])
             )
+        if self.wakes_in() is not None:
+            return WaitReason(FOR_TIME, 0)
         if self.inlets:
             empty = [not inlet.pending() and not inlet.ended() for inlet in self.inlets]
             return WaitReason(FOR_ITEMS, sum(lacks << lane for lane, lacks in enumerate(empty)))
         return FOR_NOTHING
 
+    def wakes_in(self) -> float | None:
+        """In how many seconds the loop can go on, whatever comes; None: not by time alone."""
+        if self.timer is None or not isinstance(self.request, ChooseInput):
+            return None
+        return self.timer.wakes_in()
+
     def mask(self, outlets: Sequence[object]) -> int:
         return sum((outlet in outlets) << lane for lane, outlet in enumerate(self.outlets))
+
+    def has_items(self) -> bool:
+        return any(inlet.pending() for inlet in self.inlets)
 
     def is_awake(self) -> None:
         """Takes back all that was asked for by `sleeps`, also by a worker that died asleep."""
@@ -125,6 +150,9 @@ class Loop(Generic[Blob]):
         if self.balancer is not None:
             self.balancer.press()
         if self.inlets and isinstance(self.request, WaitForItems | ChooseInput):
+            # While it may take none of the items that are there, no other need wake it.
+            if self.timer is not None and not self.timer.is_open() and self.has_items():
+                return
             for inlet in self.inlets:
                 inlet.sleeps(inlet.head + gather)
             return

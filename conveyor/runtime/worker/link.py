@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import select
 from collections.abc import Mapping
-from time import perf_counter
+from time import perf_counter, sleep
+from typing import Final
 
 from conveyor.core.channel import Tag
 from conveyor.items.sealing import seal
@@ -21,6 +22,8 @@ from conveyor.runtime.shm.memory import Memory
 from conveyor.runtime.shm.wakeup import Wakeup
 
 __all__ = ["ParentLink", "Stopped"]
+
+LONGEST_MS: Final = 3_600_000
 
 
 class Stopped(BaseException):
@@ -48,11 +51,23 @@ class ParentLink:
             self.sleep()
         return self.control.run
 
-    def sleep(self) -> None:
-        """Sleeps until notified; raises `Stopped` if the worker is to end."""
-        self.own.wait()
+    def sleep(self, seconds: float | None = None) -> None:
+        """Sleeps until notified, or so long at most; raises `Stopped` if the worker is to end."""
+        if seconds is None or self.is_notified_within(seconds):
+            self.own.wait()
         if self.control.stopping:
             raise Stopped
+
+    def is_notified_within(self, seconds: float) -> bool:
+        """Waits for a notification, so long at most: was there one?"""
+        poll = select.poll()
+        poll.register(self.own.read_fd, select.POLLIN)
+        milliseconds = int(min(seconds * 1000, LONGEST_MS))  # in whole ones, so that it is not late
+        if poll.poll(milliseconds):
+            return True
+        if milliseconds < LONGEST_MS:
+            sleep(seconds - milliseconds / 1000)
+        return bool(poll.poll(0))
 
     def sleep_for(self, seconds: float) -> None:
         """Sleeps so long; raises `Stopped` if the worker is to end before."""

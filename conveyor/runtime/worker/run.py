@@ -22,11 +22,21 @@ from conveyor.runtime.shm.fence import fence
 from conveyor.runtime.shm.record import Blob
 from conveyor.runtime.step.balancing import Balancer
 from conveyor.runtime.step.batching import Meter, SliceSize
-from conveyor.runtime.step.logged import JOIN, STANDS, LoggedBalancer, LoggedReads, forks_taken
+from conveyor.runtime.step.logged import (
+    JOIN,
+    STANDS,
+    TIMER,
+    LoggedBalancer,
+    LoggedReads,
+    LoggedTimer,
+    forks_taken,
+)
 from conveyor.runtime.step.loop import Loop
+from conveyor.runtime.step.timer import ClockTimer
 from conveyor.runtime.worker.nodes import RunNodes
 from conveyor.runtime.worker.order import RolledBack
 from conveyor.runtime.worker.workplace import Workplace
+from conveyor.stages.timed import timed
 
 __all__ = ["Run"]
 
@@ -55,16 +65,18 @@ class Run:
         )
         states = workplace.jobs.states
         self.restored = RestoredNode(states) if states is not None else None
-        self.meter = Meter(
-            stamped(spec, nodes.node, ends.outlets, self.restored), block, ends.inlets, nodes.parts
-        )
+        self.timer = self.make_timer()
+        node = stamped(spec, nodes.node, ends.outlets, self.restored, self.timer)
+        self.meter = Meter(node, block, ends.inlets, nodes.parts)
         self.balancer = (
             self.make_balancer(spec.route)
             if spec.route is not None and balances(spec.route)
             else None
         )
         self.lift_soft_limits()
-        self.loop: Loop[Blob] = Loop(self.drive(), ends.inlets, ends.outlets, self.balancer)
+        self.loop: Loop[Blob] = Loop(
+            self.drive(), ends.inlets, ends.outlets, self.balancer, self.timer
+        )
 
     def drive(self) -> Drive[Blob]:
         """The drive loop, not begun yet."""
@@ -84,6 +96,7 @@ class Run:
             join_name=spec.join_name,
             journal=self.journal,
             restored=self.restored,
+            timer=self.timer,
         )
         return drive(self.number, driven, size)
 
@@ -115,14 +128,25 @@ class Run:
             return LoggedBalancer(route, outlets, link.control, link.call_parent, link.log_decision)
         return Balancer(route, outlets, link.control, link.call_parent)
 
+    def make_timer(self) -> ClockTimer | None:
+        """What tells the job of the time; it logs what comes due if the run is recorded."""
+        stages, link = self.workplace.jobs.stages, self.workplace.link
+        stage = timed(stages[0]) if stages else None
+        if stage is None:
+            return None
+        if link.control.recording and self.workplace.spec.is_woken:
+            return LoggedTimer(stage, link.log_decision)
+        return ClockTimer(stage)
+
     def hold(self) -> Callable[[int, int, int], None]:
         """What is told of each slice that is taken in hand; it logs what a join decided if the run
         is recorded."""
         workplace = self.workplace
         hold = self.hold_of_all if len(workplace.blocks) > 1 else workplace.block.hold
         inputs = workplace.ends.inputs
-        if workplace.link.control.recording and len(inputs) > 1:
-            return LoggedReads(inputs, workplace.link.log_decision, hold)
+        is_woken = workplace.spec.is_woken
+        if workplace.link.control.recording and (len(inputs) > 1 or is_woken):
+            return LoggedReads(inputs, workplace.link.log_decision, hold, is_woken)
         return hold
 
     def hold_of_all(self, source: int, first: int, end: int) -> None:
@@ -138,6 +162,8 @@ class Run:
         if link.control.recording and link.log is not None:
             if len(self.workplace.ends.inputs) > 1:
                 link.log_decision(STANDS | JOIN, 0, ordinal)
+            if self.workplace.spec.is_woken and self.timer is not None:
+                link.log_decision(STANDS | TIMER, 0, ordinal + self.timer.dues)
             assert spec.route is not None
             tails = [outlet.tail for outlet in self.workplace.ends.outlets]
             for fork, taken in forks_taken(spec.route, tails):
@@ -165,7 +191,7 @@ class Run:
                 break
             flush()
             block.set_wait_reason(loop.wait_reason())
-            self.workplace.link.sleep()
+            self.workplace.link.sleep(loop.wakes_in())
             block.is_awake()
             self.lift_soft_limits()
             if loop.able():

@@ -194,6 +194,8 @@ def outputs_of(stage: AnyJob) -> Callable[[object], Iterable[object]]:
             return tapped
         case Gives.EACH:
             return flattened
+        case Gives.UNOPENED:
+            return itself
         case _:
             assert_never(gives)
 

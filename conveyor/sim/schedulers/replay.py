@@ -11,6 +11,7 @@ from collections.abc import Mapping, Sequence
 
 from conveyor.errors import ScheduleMismatch
 from conveyor.recording.crash_points import Timeout
+from conveyor.recording.decision_points import TIMER
 from conveyor.recording.reader import Recording
 from conveyor.sim.schedule import IN, LANES, LEFT, NEXT, RESTART, Death, Decision, Key, Schedule
 from conveyor.sim.schedulers.scheduler import Once, Scheduler, possible
@@ -118,6 +119,11 @@ class ReplayLog(Scheduler):
             else options[0]
         )
 
+    def wants(self, point: str, ordinal: int) -> int | None:
+        then = self.log[self.at] if self.at < len(self.log) else None
+        is_this = then is not None and (then.point, then.ordinal) == (point, ordinal)
+        return then.option if then is not None and is_this else None
+
     def turn(self, points: Sequence[str], options: Sequence[Sequence[int]]) -> int:
         point = self.log[self.at].point if self.at < len(self.log) else ""
         return points.index(point) if point in points else 0
@@ -160,6 +166,8 @@ class ReplayRecording(Once):
             wanted = self.opened.get(point.removesuffix(LANES))
         elif point in self.lanes:
             wanted = self.wants(point, ordinal)
+            if wanted is None and point.endswith(TIMER):
+                wanted = 0  # the end is told before anything else comes due
             if wanted is None and self.recording.is_whole:
                 raise ScheduleMismatch(
                     f"{point!r} #{ordinal}: {self.recording.name} has "

@@ -49,8 +49,12 @@ def describe_choice(key: Key, option: int, topology: Topology) -> str:
         much = "all the items that are there" if option else "one item"
         return f"worker {point.removesuffix(CUT)!r} takes {much} (#{ordinal})"
     if point.endswith(TIMER):
+        name = point.removesuffix(TIMER)
+        if any(node.is_woken and node.name == name for node in topology.nodes):
+            first = "what is held comes due" if option else "the next item comes"
+            return f"in {name!r} {first} first (#{ordinal})"
         ending = "runs out" if option else "suffices"
-        return f"the time of attempt #{ordinal} of {point.removesuffix(TIMER)!r} {ending}"
+        return f"the time of attempt #{ordinal} of {name!r} {ending}"
     if point == NEXT:
         return f"of the joins that can read, number {option} does (#{ordinal})"
     if point == IN:

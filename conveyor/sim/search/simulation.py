@@ -58,12 +58,14 @@ class Attempt:
         "log",
         "outputs",
         "tallies",
+        "times",
         "turned",
         "zips",
     )
 
     def __init__(self, world: World, error: BaseException | None) -> None:
         self.outputs = list(world.outputs)
+        self.times = tuple(world.times) if world.is_clocked else (0.0,) * len(self.outputs)
         self.error = error
         self.log: Sequence[Decision] = world.log
         self.turned = world.turned
@@ -186,6 +188,7 @@ class Simulator:
         if left is not None and len(attempt.outputs) >= left:
             attempt.error = None
             del attempt.outputs[left:]
+            attempt.times = attempt.times[:left]
         return attempt
 
     def deadlock(self, world: World) -> Deadlock:
@@ -310,6 +313,15 @@ class Simulation(list[Out], Generic[Out, In_co]):
     def schedule(self) -> str:
         """What was decided otherwise than by default, as `pl.replay` takes it."""
         return str(self._attempt.schedule())
+
+    @property
+    def times(self) -> tuple[float, ...]:
+        """When each output came out, in seconds of virtual time since the run began.
+
+        Jobs take no time, and items are there from the beginning: time passes only where a stage
+        waits for it.
+        """
+        return self._attempt.times
 
     @property
     def decisions(self) -> tuple[Decision, ...]:

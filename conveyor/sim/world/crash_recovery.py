@@ -15,6 +15,7 @@ from conveyor.errors import WorkerCrashed
 from conveyor.graph.route import balancing_forks, leaves, taken
 from conveyor.graph.topology import NodeSpec
 from conveyor.report import DeadLetter
+from conveyor.sim.world.clock import VirtualTimer
 from conveyor.sim.world.durable_state import DurableState
 from conveyor.sim.world.faulty_channel import CrashPlan
 from conveyor.sim.world.setting import Setting
@@ -27,6 +28,9 @@ class JoinReads(Protocol):
 
     reads: int  # decided
     asked: bool  # was the read of the slice in hand decided, rather than decided again?
+    timer: VirtualTimer | None
+    timer_point: str
+    events: int  # slices that were taken, and what came due
 
 
 class CrashRecovery:
@@ -44,6 +48,7 @@ class CrashRecovery:
         self.crash_plan = crash_plan
         self.durable = DurableState(crash_plan, self.void, self.taken)
         self.stands = 0  # reads of the join, of those that were decided
+        self.events_stand = 0  # of a node with a timer
 
     def void(self, ordinal: int) -> None:
         """Discards dead letters and decisions from the item with this ordinal on: the next worker
@@ -55,6 +60,9 @@ class CrashRecovery:
         self.stands = ordinal
         if len(spec.inputs) > 1:
             world.scheduler.void(spec.join_name, self.join.reads, ordinal)
+        if self.join.timer is not None:
+            self.events_stand = ordinal + self.join.timer.dues
+            world.scheduler.void(self.join.timer_point, self.join.events, self.events_stand)
         for fork in balancing_forks(spec.route):
             tails = [world.channels[channel].tail for channel in leaves(fork)]
             world.scheduler.void(fork.name, world.counts.get(fork.name, 0), taken(fork, tails))
@@ -68,6 +76,9 @@ class CrashRecovery:
         if len(self.spec.inputs) > 1 and not self.join.asked:
             self.stands += 1
             self.world.scheduler.void(self.spec.join_name, self.join.reads, self.stands)
+        if self.join.timer is not None and not self.join.asked:
+            self.events_stand += 1
+            self.world.scheduler.void(self.join.timer_point, self.join.events, self.events_stand)
         self.join.asked = False
 
     def send_dead_letter(self, letter: DeadLetter) -> None:

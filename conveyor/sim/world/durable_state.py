@@ -107,11 +107,18 @@ class DurableState:
     def save(self, saved: Saved) -> None:
         assert self.state_log is not None
         is_whole, data = self.state_log.entry(saved.finished)
-        if not saved.finished:
-            self.crash_plan.done_with()
-        self.crash_plan.store(
-            None if saved.finished else self.crash_plan.done,
-            "begun" if self.saved is None else "emitted",
-        )
+        crash_plan = self.crash_plan
+        comes_due = self.saved is not None and saved.dues > self.saved[0].dues
+        if comes_due or crash_plan.is_due:
+            crash_plan.store_due()
+            crash_plan.out = 0
+        else:
+            if not saved.finished:
+                crash_plan.done_with()
+            crash_plan.store(
+                None if saved.finished else crash_plan.done,
+                "begun" if self.saved is None else "emitted",
+            )
+        crash_plan.is_due = comes_due
         before = b"" if is_whole or self.saved is None else self.saved[1]
         self.saved = saved, before + data

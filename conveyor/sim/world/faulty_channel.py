@@ -51,6 +51,7 @@ class CrashPlan:
         self.saves = False  # is the state of its processor saved before each commit?
         # Did an output of what is in hand go out, or is nothing in hand?
         self.is_told = True
+        self.is_due = False  # is what goes out next that which is due?
         self.running = False  # can the job have been running where the worker is now?
         # How often this worker has come by each place.
         self.passed: Counter[tuple[int | None, str]] = Counter()
@@ -82,10 +83,17 @@ class CrashPlan:
     def tell(self, item: int | None) -> None:
         """Called before an output or a dead letter of an item goes out."""
         self.is_told = True
-        if self.out:
+        if self.is_due:
+            self.store_due()
+        elif self.out:
             self.store(item, f"emitted{self.out}")
         else:
             self.store(item, "taken", running=True)
+
+    def store_due(self) -> None:
+        """Called before it is saved that something is due, before each of it goes out, and before
+        it is saved that all is out."""
+        self.store(self.done, f"due{self.out}" if self.out else "due", running=True)
 
     def done_with(self) -> None:
         """Called when all that came of an item is out, even if that is nothing: a place must not
@@ -209,7 +217,7 @@ class FaultyChannel:
         crash_plan.copies = crash_plan.copies + 1 if is_copy else 1
         crash_plan.given += 0 if is_copy else n
         crash_plan.ordinal = tag.ordinal
-        if crash_plan.copies == tag.lanes.bit_count():
+        if crash_plan.copies == tag.lanes.bit_count() and not crash_plan.is_due:
             crash_plan.come_to(item, f"held{crash_plan.out}", running=True)
 
     def close(self, run: int) -> None:

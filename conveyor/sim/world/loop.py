@@ -18,7 +18,8 @@ from conveyor.graph.topology import is_shut
 from conveyor.report import DeadLetter, Tally
 from conveyor.sim.interruption import pass_on
 from conveyor.sim.prepare.prepared import PreparedNode
-from conveyor.sim.schedule import CUT, Death, Decision
+from conveyor.sim.schedule import CUT, TIMER, Death, Decision
+from conveyor.sim.world.clock import ClockedNode, VirtualTimer
 from conveyor.sim.world.crash_recovery import CrashRecovery
 from conveyor.sim.world.faulty_channel import Killed
 from conveyor.sim.world.setting import RUN, Blob, Setting
@@ -26,6 +27,7 @@ from conveyor.sim.world.slices import SINGLE_ITEM_SLICES, ChosenSlices, OneOutpu
 from conveyor.sim.world.timers import StateLost
 from conveyor.sim.world.wiring import Wiring
 from conveyor.sim.world.worker import Worker
+from conveyor.stages.timed import timed
 
 __all__ = ["Loop", "Observer"]
 
@@ -67,6 +69,11 @@ class Loop:
         self.lane = 0  # of its join, that it reads
         self.reads = 0  # of its join, that were decided
         self.asked = False  # was the read of the slice that it takes in hand decided?
+        self.clock = world.clocks[self.spec.index]
+        self.timer: VirtualTimer | None = None  # of a job that time wakes or holds up
+        self.timer_point = self.spec.name + TIMER
+        self.events = 0  # slices that were taken, and what came due, if there is a timer
+        self.lets_time_pass = True  # may something come due before the next item?
         self.moves = 0  # how often it was stepped, in all runs
         self.has_begun = False  # has its worker come to the first wait?
         self.finished = self.dead = False
@@ -78,7 +85,8 @@ class Loop:
         self.recovery = (
             None if crash_plan is None else CrashRecovery(self.world, self.spec, self, crash_plan)
         )
-        self.reads = self.lane = 0
+        self.reads = self.lane = self.events = 0
+        self.clock.now = 0.0
         self.tally = Tally()
         if is_shut(self.spec, self.world.opened):
             self.finished, self.dead, self.request = True, False, None
@@ -90,6 +98,7 @@ class Loop:
         """Starts a new worker: everything is new but the channels and their notes."""
         self.moves += 1
         self.finished = self.dead = self.asked = self.has_begun = False
+        self.lets_time_pass = True
         self.request = None
         recovery, worker = self.recovery, self.worker
         if recovery is not None:
@@ -114,20 +123,26 @@ class Loop:
                 restored = RestoredNode(recovery.durable)
             cut = ChosenSlices(wiring.read, crash_plan, self.takes_all)
         self.ends = ends = wiring.ends(crash_plan)
-        if wiring.is_stamped or restored is not None:
-            node = stamped(spec, node, ends.outlets, restored)
+        inputs = ends.inputs or [wiring.source_end(crash_plan)]
+        stage = timed(self.worker.stage)
+        self.timer = None if stage is None else VirtualTimer(stage, self.clock)
+        if wiring.is_stamped or restored is not None or self.timer is not None:
+            node = stamped(spec, node, ends.outlets, restored, self.timer)
         if wiring.balances or recovery is not None:
             node = OneOutput(node)
+        if world.is_clocked:
+            node = ClockedNode(node, self.clock, lambda: inputs[self.lane], wiring.read)
         if world.observer is not None:
             node = world.observer.watch(self, node)
         driven = DriveSpec(
             node=node,
-            inlets=ends.inputs or [wiring.source_end(crash_plan)],
+            inlets=inputs,
             outlets=ends.outlets,
             route=spec.route,
             join_name=spec.join_name,
             journal=journal,
             restored=restored,
+            timer=self.timer,
         )
         return drive(RUN, driven, cut)
 

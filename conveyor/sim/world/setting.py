@@ -19,6 +19,7 @@ from conveyor.sim.determinism.inspection import Inspection
 from conveyor.sim.prepare.prepared import PreparedPipeline
 from conveyor.sim.schedulers.scheduler import Scheduler
 from conveyor.sim.world.channel import MemoryChannel
+from conveyor.sim.world.clock import VirtualClock
 from conveyor.sim.world.faulty_channel import CrashPlan
 
 __all__ = ["RUN", "Blob", "Setting"]
@@ -32,6 +33,8 @@ class Setting(Protocol):
     """What a node of a pipeline in memory finds around it, and what it asks to be decided."""
 
     pipeline: PreparedPipeline
+    is_clocked: bool  # does time wake a job, or hold one up?
+    clocks: dict[int, VirtualClock]  # of the worker of each node
     inspection: Inspection | None
     scheduler: Scheduler
     channels: list[MemoryChannel]

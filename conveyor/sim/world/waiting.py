@@ -56,7 +56,7 @@ class Waiting:
         if isinstance(request, WaitForRoom):
             consumers = [self.topology.channels[c].consumer for c in lacking_room(request)]
             return all(self.can_go_on(consumer, without, asked) for consumer in consumers)
-        if isinstance(request, ChooseInput) and request.options():
+        if isinstance(request, ChooseInput) and (request.options() or may_wake(loop)):
             return True
         return any(
             self.can_get(channel, without, asked) for channel in channels_of(loop.spec.inputs)
@@ -87,6 +87,12 @@ class Waiting:
             channel.index: ChannelState(channel.queued(), channel.capacity)
             for channel in self.channels
         }
+
+
+def may_wake(loop: Loop) -> bool:
+    """May time go by until something comes due, before the next item?"""
+    timer = loop.timer
+    return timer is not None and loop.lets_time_pass and timer.stage.deadline() is not None
 
 
 def lacking_room(full: WaitForRoom[Blob]) -> list[int]:

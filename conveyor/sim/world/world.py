@@ -24,18 +24,21 @@ from conveyor.core.job_node import Node
 from conveyor.core.nodes import CollectNode
 from conveyor.core.requests import ALL_ENDED, ChooseInput, ChooseLane
 from conveyor.graph.route import leaves
-from conveyor.graph.topology import is_shut
+from conveyor.graph.topology import Channel, is_shut
 from conveyor.report import DeadLetter
 from conveyor.sim.determinism.inspection import Inspection
 from conveyor.sim.prepare.prepared import PreparedPipeline
 from conveyor.sim.schedule import IN, LANES, NEXT, RESTART, STOP, TIMER, Decision
 from conveyor.sim.schedulers.scheduler import Scheduler
 from conveyor.sim.world.channel import MemoryChannel
+from conveyor.sim.world.clock import ClockedChannel, VirtualClock
 from conveyor.sim.world.faulty_channel import CrashPlan, Killed
 from conveyor.sim.world.loop import Loop, Observer
 from conveyor.sim.world.setting import RUN
 from conveyor.sim.world.snapshot import Snapshots
+from conveyor.sim.world.timing import Timing
 from conveyor.sim.world.waiting import Waiting
+from conveyor.stages.timed import timed
 
 __all__ = ["World"]
 
@@ -59,11 +62,12 @@ class World:
         self.nodes: dict[int, Node] = {}
         self.source = MemoryChannel(UNBOUNDED)
         self.items = list(items)  # as they are in a slice (`intake`)
-        self.channels = [
-            MemoryChannel(channel.capacity, channel.index) for channel in pipeline.topology.channels
-        ]
+        self.is_clocked = any(timed(node.spec.stage) is not None for node in pipeline.nodes)
+        self.clocks = {node.spec.index: VirtualClock() for node in pipeline.nodes}
+        self.channels = [self.new_channel(channel) for channel in pipeline.topology.channels]
         self.outputs: list[object] = []
-        self.sink = CollectNode(self.outputs.extend)
+        self.times: list[float] = []  # of the outputs, if any clock is looked at
+        self.sink = CollectNode(self.take)
         self.dead_letters: list[DeadLetter] = []
         self.failures: list[Failure] = []
         self.dead: list[Loop] = []
@@ -86,6 +90,20 @@ class World:
             pipeline.topology, self.channels, {loop.spec.index: loop for loop in self.loops}
         )
         self.snapshots = Snapshots(self)
+        self.timing = Timing(self)
+
+    def new_channel(self, channel: Channel) -> MemoryChannel:
+        if not self.is_clocked:
+            return MemoryChannel(channel.capacity, channel.index)
+        writer, reader = self.clocks[channel.producer], self.clocks[channel.consumer]
+        return ClockedChannel(channel.capacity, channel.index, writer, reader)
+
+    def take(self, outputs: list[object]) -> None:
+        """The sink takes outputs, as they come."""
+        self.outputs += outputs
+        if self.is_clocked:
+            sink = self.clocks[len(self.pipeline.topology.nodes) - 1]
+            self.times += [sink.now] * len(outputs)
 
     def run(self, scheduler: Scheduler, crash_plans: dict[str, CrashPlan] | None = None) -> None:
         """Runs from before the first item to where no node can go on.
@@ -124,6 +142,7 @@ class World:
         self.source.publish(len(items), items, Tag(RUN, 0, 0, 0, 0, 0))
         self.source.close(RUN)
         self.outputs.clear()
+        self.times.clear()
         self.dead_letters = []
         self.failures = []
         self.dead = []
@@ -155,12 +174,21 @@ class World:
             ready = self.settle()
             if self.dead and self.comes_back(bool(ready)):
                 self.restart(self.dead.pop(0))
+            elif self.is_clocked and (loop := self.woken_by_time(ready)) is not None:
+                loop.go(self.timing.passes(loop))
             elif ready:
                 if self.goes_back and (not self.log or self.scheduler.shares):
                     self.snapshots.take(ready)
                 self.read(ready[0] if len(ready) == 1 else self.next_of(ready))
             else:
                 return
+
+    def woken_by_time(self, ready: list[Loop]) -> Loop | None:
+        """A node in which something comes due before any of the joins that can read does."""
+        others_can = bool(ready)
+        if others_can and self.first_of(ready) is not None:
+            return None
+        return self.timing.wakes(self.active, others_can)
 
     def comes_back(self, can_wait: bool) -> bool:
         """Does a successor take the place of the worker that died first, now?
@@ -192,6 +220,12 @@ class World:
                 try:
                     if type(request) is ChooseInput:
                         loop.options = request.options()
+                        if request.timer is not None:
+                            answer = self.timing.answer(loop, request)
+                            if answer is not None:
+                                loop.go(answer)
+                                moved = True
+                                continue
                         if loop.options:
                             ready.append(loop)
                             continue
@@ -220,6 +254,8 @@ class World:
         if len(options) > 1 or self.asks_of_one:
             lane = self.scheduler.pick(point, ordinal, options)
         loop.reads, loop.lane, loop.asked = ordinal + 1, lane, True
+        if loop.timer is not None:
+            self.timing.takes(loop)
         # At half the cost of Decision(...)
         decision = new(Decision, (point, ordinal, lane, options[0]))
         self.log.append(decision)
@@ -330,6 +366,8 @@ class World:
 
     def decided(self) -> dict[str, int]:
         """How much was decided at each join and each fork."""
-        return self.counts | {
+        reads = {
             loop.spec.join_name: loop.reads for loop in self.loops if len(loop.spec.inputs) > 1
         }
+        timers = {loop.timer_point: loop.events for loop in self.loops if loop.timer is not None}
+        return self.counts | reads | timers

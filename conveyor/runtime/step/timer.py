@@ -1,0 +1,46 @@
+"""The timer of a real run: the system's clock.
+
+This file knows that clock.  It must never know how a worker sleeps, or which process it is in.
+"""
+
+from __future__ import annotations
+
+from time import monotonic
+
+from conveyor.core.timers import Timer
+
+__all__ = ["ClockTimer"]
+
+
+class ClockTimer(Timer):
+    """The clock is one for all processes of a machine, so a moment that was saved by a worker is as
+    good in the one after it."""
+
+    def now(self) -> float:
+        return monotonic()
+
+    def begins(self) -> float:
+        return monotonic()
+
+    def is_past(self) -> bool:
+        deadline = self.stage.deadline()
+        return deadline is not None and deadline <= monotonic()
+
+    def is_open(self) -> bool:
+        allowed = self.stage.allowance(monotonic())
+        return allowed is None or allowed > 0
+
+    def come_due(self) -> None:
+        """All whose deadline has passed is due from now on."""
+        while self.is_past():
+            super().come_due()
+
+    def wakes_in(self) -> float | None:
+        """In how many seconds something comes due, or an item may be taken that may not now; None:
+        time alone brings nothing."""
+        now = monotonic()
+        allowed, deadline = self.stage.allowance(now), self.stage.deadline()
+        moments = [] if deadline is None else [deadline]
+        if allowed is not None and allowed <= 0:
+            moments.append(self.stage.opens_at())
+        return max(0.0, min(moments) - now) if moments else None

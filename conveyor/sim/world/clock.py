@@ -1,0 +1,148 @@
+"""Virtual time: every worker has a clock of its own, which stands still until there is something to
+wait for.
+
+This file knows when items were published, and when there was room for them.  It must never know a
+real clock, or what is decided.
+
+Jobs take no time.  A worker's clock is moved by what it takes in hand, which was published at some
+moment, by room that it needs, which was made at some moment, and by a job that waits.  So the times
+of a run follow from its items and its decisions alone, in whatever order its nodes are stepped.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+
+from conveyor.core.channel import Inlet, Tag, ZipInlet
+from conveyor.core.job_node import Node, Piece
+from conveyor.core.ordered import OrderedInlet
+from conveyor.core.timers import Timer
+from conveyor.sim.world.channel import MemoryChannel
+from conveyor.sim.world.faulty_channel import FaultyChannel
+from conveyor.stages.timed import Timed
+
+__all__ = ["ClockedChannel", "ClockedNode", "VirtualClock", "VirtualTimer", "arrival", "end"]
+
+
+class VirtualClock:
+    """The clock of one worker, in seconds since the run began."""
+
+    def __init__(self) -> None:
+        self.now = 0.0
+
+    def pass_to(self, moment: float) -> None:
+        """Time passes to a moment, if that has not come already."""
+        self.now = max(self.now, moment)
+
+
+class VirtualTimer(Timer):
+    """Time passes as far as it has to; whether it does so before the next item is decided."""
+
+    def __init__(self, stage: Timed, clock: VirtualClock) -> None:
+        super().__init__(stage)
+        self.clock = clock
+
+    def now(self) -> float:
+        return self.clock.now
+
+    def begins(self) -> float:
+        self.clock.pass_to(self.stage.opens_at())
+        return self.clock.now
+
+    def is_past(self) -> bool:
+        return False
+
+    def is_open(self) -> bool:
+        return True
+
+    def come_due(self) -> None:
+        deadline = self.stage.deadline()
+        assert deadline is not None
+        self.clock.pass_to(deadline)
+        super().come_due()
+
+
+class ClockedChannel(MemoryChannel):
+    """A channel that knows when each of its items was published, and when its room came back."""
+
+    __slots__ = ("closed_at", "freed", "published", "reader", "writer")
+
+    def __init__(
+        self, capacity: int, index: int, writer: VirtualClock, reader: VirtualClock
+    ) -> None:
+        self.published: list[float] = []
+        self.freed: list[float] = []
+        self.closed_at = 0.0
+        super().__init__(capacity, index)
+        self.writer = writer
+        self.reader = reader
+
+    def clear(self) -> None:
+        super().clear()
+        self.published.clear()
+        self.freed.clear()
+
+    def publish(self, n: int, blob: list[object], tag: Tag) -> None:
+        needed = len(self.items) + n - self.capacity
+        if needed > 0:
+            self.writer.pass_to(self.freed[needed - 1])
+        super().publish(n, blob, tag)
+        self.published += [self.writer.now] * n
+
+    def commit(self, upto: int) -> None:
+        self.freed += [self.reader.now] * (upto - self.head)
+        super().commit(upto)
+
+    def close(self, run: int) -> None:
+        super().close(run)
+        self.closed_at = self.writer.now
+
+
+def arrival(inlet: Inlet, n: int = 1) -> float:
+    """When the `n`-th of the items that an inlet has now was there, or its source; they must have
+    been peeked at."""
+    if isinstance(inlet, FaultyChannel):
+        inlet = inlet.channel
+    if isinstance(inlet, ClockedChannel):
+        return inlet.published[inlet.head + n - 1]
+    if isinstance(inlet, ZipInlet):
+        return max(arrival(each, n) for each in inlet.inlets)
+    if isinstance(inlet, OrderedInlet):
+        lanes = [lane for lane, _, _ in inlet.plan[: inlet.shown[n - 1]]]
+        return max(arrival(inlet.inlets[lane], lanes.count(lane)) for lane in dict.fromkeys(lanes))
+    return 0.0  # the items of the run, which are there from the beginning
+
+
+def end(channels: Sequence[MemoryChannel]) -> float:
+    """When the last of some channels was closed."""
+    return max(
+        (channel.closed_at for channel in channels if isinstance(channel, ClockedChannel)),
+        default=0.0,
+    )
+
+
+class ClockedNode:
+    """A node whose worker's clock is moved by what it takes in hand; `taken` says from which
+    inlet that is, and `read` are all channels that it reads."""
+
+    def __init__(
+        self,
+        node: Node,
+        clock: VirtualClock,
+        taken: Callable[[], Inlet],
+        read: Sequence[MemoryChannel],
+    ) -> None:
+        self.node = node
+        self.tally = node.tally
+        self.clock = clock
+        self.taken = taken
+        self.read = read
+
+    def __call__(self, items: list[object], skip: int, limit: int) -> Iterable[Piece]:
+        if items:
+            self.clock.pass_to(arrival(self.taken(), len(items)))
+        return self.node(items, skip, limit)
+
+    def finish(self, skip: int, limit: int) -> Iterable[Piece]:
+        self.clock.pass_to(end(self.read))
+        return self.node.finish(skip, limit)
