@@ -10,7 +10,7 @@ a run does.
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterable, Callable, Iterable
+from collections.abc import AsyncIterable, Callable, Iterable, Sequence
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Generic, Self, overload
 
@@ -51,6 +51,8 @@ class Pipeline(Rows[In, *Row], Generic[In, *Row]):
     `strict` holds the stricter rules of construction: it begins with a processor, and a pipe that
     is put in silently raises an `ImplicitPipeWarning`.  `start_method` is multiprocessing's;
     without it, what the environment variable CONVEYOR_START_METHOD says, or "forkserver".
+    `initializer` is called once in each worker, before the `setup` of its stages; `preload` names
+    modules that the fork server imports once for all workers.  Neither is used by the simulator.
 
     >>> from conveyor import Filter, Processor
     >>> pl = Pipeline[int]().add(Processor(lambda x: x + 1)).add(Filter(lambda x: x % 2))
@@ -61,7 +63,12 @@ class Pipeline(Rows[In, *Row], Generic[In, *Row]):
     if TYPE_CHECKING:
 
         def __new__(
-            cls, *, strict: bool = False, start_method: StartMethod | None = None
+            cls,
+            *,
+            strict: bool = False,
+            start_method: StartMethod | None = None,
+            initializer: Callable[[], object] | None = None,
+            preload: Sequence[str] = (),
         ) -> Pipeline[In, *tuple[()]]: ...
 
     # What mypy reads, which looks here before it looks at __new__; pyright reads __new__.
@@ -70,8 +77,12 @@ class Pipeline(Rows[In, *Row], Generic[In, *Row]):
         *,
         strict: bool = False,
         start_method: StartMethod | None = None,
+        initializer: Callable[[], object] | None = None,
+        preload: Sequence[str] = (),
     ) -> None:
-        super().__init__(strict=strict, start_method=start_method)
+        super().__init__(
+            strict=strict, start_method=start_method, initializer=initializer, preload=preload
+        )
 
     @overload
     def __enter__(self: Pipeline[Undeclared, *tuple[()]]) -> StatementPipeline[Any]: ...

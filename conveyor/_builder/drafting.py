@@ -7,11 +7,12 @@ simulated, or which rows a checker accepts.
 from __future__ import annotations
 
 import warnings
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any, Generic
 
 from typing_extensions import TypeVar, TypeVarTuple, Unpack
 
-from conveyor._builder.engine import engine_for, session_on
+from conveyor._builder.engine import engine_for, session_on, start_of
 from conveyor.core.lifecycle import Call
 from conveyor.errors import ImplicitPipeWarning, TopologyError
 from conveyor.signatures import Undeclared
@@ -35,12 +36,19 @@ class Drafting(Generic[In, *Row]):
     How the types of the lanes follow from the stages is said in `Pipeline`.
     """
 
-    def __init__(self, *, strict: bool = False, start_method: StartMethod | None = None) -> None:
+    def __init__(
+        self,
+        *,
+        strict: bool = False,
+        start_method: StartMethod | None = None,
+        initializer: Callable[[], object] | None = None,
+        preload: Sequence[str] = (),
+    ) -> None:
         from conveyor.graph.draft import Draft
 
         self._draft = Draft(strict=strict)
-        self._start_method: StartMethod | None = start_method
-        self._session = session_on(engine_for(start_method))
+        self._start = start_of(start_method, initializer, preload)
+        self._session = session_on(engine_for(self._start))
 
     # Any: what a row makes of the open lanes is told by the overloads in `_rows.pyi`.
     def add(self, *stages: Any) -> Any:
@@ -93,4 +101,4 @@ class Drafting(Generic[In, *Row]):
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         self.__dict__.update(state)
-        self._session = session_on(engine_for(self._start_method))
+        self._session = session_on(engine_for(self._start))

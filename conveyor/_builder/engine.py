@@ -6,6 +6,7 @@ engine does.
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -15,6 +16,7 @@ if TYPE_CHECKING:
     from conveyor.runtime.parent.stream import Stream
     from conveyor.runtime.placement import Placement
     from conveyor.runtime.process.start import StartMethod
+    from conveyor.runtime.worker_start import WorkerStart
 
 __all__ = [
     "AsyncStream",
@@ -22,18 +24,29 @@ __all__ = [
     "Session",
     "StartMethod",
     "Stream",
+    "WorkerStart",
     "engine_for",
     "session_on",
+    "start_of",
 ]
 
 
-def engine_for(start_method: StartMethod | None, placement: Placement | None = None) -> Engine:
+def engine_for(start: WorkerStart, placement: Placement | None = None) -> Engine:
     """The engine that such a choice means."""
     from conveyor.runtime.parent.this_machine import ThisMachine
 
-    if placement is None:
-        return ThisMachine(start_method)
-    return ThisMachine(start_method, placement)
+    return ThisMachine(start) if placement is None else ThisMachine(start, placement)
+
+
+def start_of(
+    method: StartMethod | None,
+    initializer: Callable[[], object] | None,
+    preload: Sequence[str],
+) -> WorkerStart:
+    """How workers begin, as a program chooses; raises `TopologyError` for what cannot be."""
+    from conveyor.runtime.worker_start import worker_start
+
+    return worker_start(method, initializer, preload)
 
 
 def session_on(engine: Engine) -> Session:

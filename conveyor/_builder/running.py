@@ -71,7 +71,7 @@ class Running(Drafting[In, *Row], Generic[In, *Row]):
         was forked, `TopologyError` if lanes are open.
         """
         self._draft.check_complete("run()")
-        engine = None if placement is None else engine_for(self._start_method, placement)
+        engine = None if placement is None else engine_for(self._start, placement)
         try:
             return self._session.run(self._compiled_for, engine, items, record)
         finally:
@@ -107,7 +107,7 @@ class Running(Drafting[In, *Row], Generic[In, *Row]):
         `run` does, from the iterator; close it, or use it as a context manager, to end early.
         """
         self._draft.check_complete("stream()")
-        engine = None if placement is None else engine_for(self._start_method, placement)
+        engine = None if placement is None else engine_for(self._start, placement)
         try:
             return self._session.begin_stream(self._compiled_for, engine, items, record)
         finally:
@@ -152,7 +152,7 @@ class Running(Drafting[In, *Row], Generic[In, *Row]):
         [1, 2]
         """
         self._draft.check_complete("arun()")
-        engine = None if placement is None else engine_for(self._start_method, placement)
+        engine = None if placement is None else engine_for(self._start, placement)
         try:
             return await self._session.arun(self._compiled_for, engine, items, record)
         finally:
@@ -202,7 +202,7 @@ class Running(Drafting[In, *Row], Generic[In, *Row]):
         5
         """
         self._draft.check_complete("astream()")
-        engine = None if placement is None else engine_for(self._start_method, placement)
+        engine = None if placement is None else engine_for(self._start, placement)
         try:
             return self._session.astream(self._compiled_for, engine, items, record)
         finally:

@@ -18,6 +18,7 @@ from conveyor.items.sealing import Sealed
 from conveyor.report import DeadLetter
 
 __all__ = [
+    "INITIALIZER",
     "LOADING",
     "SETUP",
     "TEARDOWN",
@@ -34,6 +35,7 @@ __all__ = [
 
 # Where a worker failed, if not at an item or in `finish`.
 LOADING: Final = "loading the stage"
+INITIALIZER: Final = "initializer()"
 SETUP: Final = "setup()"
 TEARDOWN: Final = "teardown()"
 THE_WORKER: Final = "the worker itself"

@@ -10,14 +10,14 @@ A stage travels by value where it must: lambdas, closures, and everything that i
 from __future__ import annotations
 
 import pickle
-from collections.abc import Iterator
-from typing import Final, cast
+from collections.abc import Callable, Iterator
+from typing import Final, NamedTuple
 
 from conveyor.errors import NotPicklable
 from conveyor.items.unpickling import loaded
 from conveyor.stages import Job
 
-__all__ = ["pack_stage", "unpack_stage"]
+__all__ = ["Packed", "check_initializer", "pack_stage", "unpack_stage"]
 
 
 ADVICE: Final = (
@@ -30,14 +30,19 @@ OF_MULTIPROCESSING: Final = (
 )
 
 
-def pack_stage(stage: Job[object, object], name: str) -> bytes:
+def pack_stage(
+    stage: Job[object, object], name: str, initializer: Callable[[], object] | None = None
+) -> bytes:
     """A stage as it travels; raises `NotPicklable`, with the way to what cannot be pickled, if it
-    cannot."""
+    cannot.
+
+    The initializer comes with it, so that both see the same globals of the script.
+    """
     # With cloudpickle, which is slow to import, and a worker need not have it.
     from conveyor.items.pickling import dumped
 
     try:
-        return dumped(stage)
+        return dumped(stage if initializer is None else (stage, initializer))
     except Exception as error:
         raise refused(stage, name, error) from error
 
@@ -61,7 +66,32 @@ def refused(stage: Job[object, object], name: str, error: Exception) -> NotPickl
     )
 
 
-def unpack_stage(data: bytes) -> Job[object, object]:
-    stage = cast("Job[object, object]", pickle.loads(data))
-    loaded(stage)
-    return stage
+def check_initializer(initializer: Callable[[], object]) -> None:
+    """Raises `NotPicklable`, with the way to what cannot be pickled, for an initializer that cannot
+    be sent."""
+    from conveyor.items.pickling import dumped
+    from conveyor.items.unpicklable import parts_of, reason
+
+    try:
+        dumped(initializer)
+    except Exception as error:
+        found = reason(initializer, error, dumped, parts_of)
+        way = " -> ".join(["the initializer", *found.way])
+        raise NotPicklable(
+            f"the initializer cannot be sent to the workers: {way}: {found.words}. What it refers "
+            "to must be picklable; let it open files, locks and connections itself"
+        ) from error
+
+
+class Packed(NamedTuple):
+    """A stage as it travels, and what is called before its setup."""
+
+    stage: Job[object, object]
+    initializer: Callable[[], object] | None
+
+
+def unpack_stage(data: bytes) -> Packed:
+    found = pickle.loads(data)
+    packed = Packed(*found) if isinstance(found, tuple) else Packed(found, None)
+    loaded(packed.stage)
+    return packed

@@ -73,7 +73,7 @@ class KeptPipeline(NamedTuple):
     def topology(self) -> Topology:
         """Gives the graph with its stages; raises what unpickling them raises."""
         nodes = [
-            replace(node, stage=unpack_stage(self.stages[node.index]))
+            replace(node, stage=unpack_stage(self.stages[node.index]).stage)
             if node.index in self.stages
             else node
             for node in self.graph.nodes

@@ -102,6 +102,11 @@ def lambdas_know_their_lane_and_what_was_made() -> None:
     assert_type(Pipeline[str]().add(Filter(lambda key, table: table.look(key) > 1, setup=Table)), Pipeline[str, str])
 
 
+def workers() -> None:
+    assert_type(Pipeline[str](initializer=connect, preload=["json"]).add(Processor(len)), Pipeline[str, int])
+    assert_type(Pipeline[str](initializer=lambda: None, preload=("json",)).add(Processor(len)), Pipeline[str, int])
+
+
 def rows_of_several() -> None:
     assert_type(
         Pipeline[str]().add(ReplicatingFork(2)).add(Processor(look, setup=Table), Processor(knocked, setup=Door)),

@@ -15,7 +15,7 @@ from conveyor.runtime.parent.recorder import Recorder
 from conveyor.runtime.parent.runner import Runner
 from conveyor.runtime.parent.streaming import Streaming
 from conveyor.runtime.placement import Placement, usable_physical_cores
-from conveyor.runtime.process.start import checked_start_method
+from conveyor.runtime.worker_start import WorkerStart
 
 __all__ = ["LocalDeployment"]
 
@@ -26,8 +26,8 @@ class LocalDeployment:
     Making one starts the workers, and raises as `Engine.open` does.
     """
 
-    def __init__(self, topology: Topology, start_method: str | None, placement: Placement) -> None:
-        self.runner = Runner(topology, checked_start_method(start_method), placement)
+    def __init__(self, topology: Topology, start: WorkerStart, placement: Placement) -> None:
+        self.runner = Runner(topology, start, placement)
 
     def run(
         self, items: Iterable[object], stop: StopToken, record: str | None

@@ -26,13 +26,13 @@ from conveyor.runtime.parent.supervisor import GRACE_S, PATIENCE_S, Supervisor
 from conveyor.runtime.placement import Placement, usable_cores
 from conveyor.runtime.policies.watchdog import Watchdog
 from conveyor.runtime.process.importing import check_may_run
-from conveyor.runtime.process.start import StartMethod
 from conveyor.runtime.shm.fence import fence
 from conveyor.runtime.shm.record import Blob
 from conveyor.runtime.step.batching import LARGEST_SLICE, WakeupCoalescing
 from conveyor.runtime.step.contract import WaitReason
 from conveyor.runtime.step.loop import Loop
 from conveyor.runtime.step.source import Feed, GivenFeed, Puller
+from conveyor.runtime.worker_start import WorkerStart
 
 __all__ = ["Runner"]
 
@@ -42,7 +42,7 @@ LATE_MS: Final = 20  # how long after its store a notification may still come
 class Runner:
     """An open pipeline: its workers, kept warm from run to run, and the program's own ends."""
 
-    def __init__(self, topology: Topology, start_method: StartMethod, placement: Placement) -> None:
+    def __init__(self, topology: Topology, start: WorkerStart, placement: Placement) -> None:
         check_may_run()
         self.topology = topology
         self.recorded: Recorder | None = None  # of the newest run, also once it is over
@@ -54,7 +54,7 @@ class Runner:
         # What source and sink wait for.
         self.wait_reasons: Callable[[], dict[int, WaitReason]] = dict
         fused = fuse(topology, len(usable_cores()), placement.may_share)
-        self.supervisor = Supervisor(fused, start_method, placement)
+        self.supervisor = Supervisor(fused, start, placement)
         try:
             shared = self.supervisor.shared
             self.watchdog = Watchdog(fused, shared.blocks, shared.channel, shared.is_notified)

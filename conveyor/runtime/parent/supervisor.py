@@ -36,7 +36,8 @@ from conveyor.runtime.parent.worker_reports import WorkerReports
 from conveyor.runtime.placement import Placement
 from conveyor.runtime.policies.restart_policy import RestartPolicy
 from conveyor.runtime.process.deferral import Deferral, deliver, interruptible
-from conveyor.runtime.process.start import Handle, StartMethod
+from conveyor.runtime.process.start import Handle
+from conveyor.runtime.worker_start import WorkerStart
 
 __all__ = ["GRACE_S", "PATIENCE_S", "RunObserver", "Supervisor"]
 
@@ -58,7 +59,7 @@ class RunObserver(Protocol):
 class Supervisor:
     """The workers of a topology, kept from run to run."""
 
-    def __init__(self, topology: Topology, start_method: StartMethod, placement: Placement) -> None:
+    def __init__(self, topology: Topology, start: WorkerStart, placement: Placement) -> None:
         fill_standard()
         self.topology = topology
         self.run = 0
@@ -68,7 +69,7 @@ class Supervisor:
         self.waking = threading.RLock()  # a signal handler may come between
         self.next_glance = 0.0
         self.owner = os.getpid()
-        plan = WorkerPlan(topology, start_method, placement)
+        plan = WorkerPlan(topology, start, placement)
         plan.check_descriptors()
         self.notes = plan.notes + tuple(
             f"one worker for {' + '.join(names)}: there are more stages than cores"

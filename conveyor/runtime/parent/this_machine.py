@@ -1,6 +1,7 @@
 """The engine that runs pipelines on this machine, in worker processes.
 
-Knows: what may be chosen for it: a start method and a placement.  Must never know: its callers.
+Knows: what may be chosen for it: how workers begin, and where they are.  Must never know: its
+callers.
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ from conveyor.core.engine import Deployment
 from conveyor.errors import RunError
 from conveyor.graph.topology import Topology
 from conveyor.runtime.placement import Placement, usable_physical_cores
+from conveyor.runtime.worker_start import WorkerStart
 
 __all__ = ["ThisMachine", "has_one_lock", "why_not"]
 
@@ -21,10 +23,9 @@ SYSTEMS: Final = ("linux", "darwin")
 
 @dataclass(frozen=True, slots=True)
 class ThisMachine:
-    """Worker processes on this machine; `start_method` None: what CONVEYOR_START_METHOD says, or
-    "forkserver"."""
+    """Worker processes on this machine, how they begin, and where they are."""
 
-    start_method: str | None = None
+    start: WorkerStart = field(default_factory=WorkerStart)
     placement: Placement = field(default_factory=Placement)
 
     def lanes(self) -> int:
@@ -36,7 +37,7 @@ class ThisMachine:
         # Only now: a pipeline that is described, and not run, needs nothing of this.
         from conveyor.runtime.parent.deployment import LocalDeployment
 
-        return LocalDeployment(topology, self.start_method, self.placement)
+        return LocalDeployment(topology, self.start, self.placement)
 
 
 def why_not(system: str, has_one_lock: bool) -> str | None:

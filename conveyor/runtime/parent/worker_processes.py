@@ -19,7 +19,7 @@ from conveyor.errors import WorkerCrashed
 from conveyor.graph.fusion import home
 from conveyor.graph.topology import Kind, NodeSpec, Topology
 from conveyor.items.main_module import defined_now, pack_main
-from conveyor.items.stage_pickling import pack_stage
+from conveyor.items.stage_pickling import check_initializer, pack_stage
 from conveyor.runtime.descriptors import check_room
 from conveyor.runtime.parent.shared import Shared
 from conveyor.runtime.placement import Placement
@@ -27,10 +27,12 @@ from conveyor.runtime.policies.restart_policy import RestartPolicy
 from conveyor.runtime.process.circumstances import STANDARD_OUTPUT, Circumstances, directory
 from conveyor.runtime.process.deferral import Deferral, interruptible, is_of_a_handler
 from conveyor.runtime.process.lifeline import lifeline
-from conveyor.runtime.process.start import Handle, StartMethod, start_process
+from conveyor.runtime.process.preload import ask_for
+from conveyor.runtime.process.start import Handle, StartMethod, checked_start_method, start_process
 from conveyor.runtime.shm.layout import Layout, LayoutFactory
 from conveyor.runtime.worker.order import Order
 from conveyor.runtime.worker.worker import work
+from conveyor.runtime.worker_start import WorkerStart, check_modules
 
 __all__ = ["WorkerPlan", "WorkerProcesses"]
 
@@ -46,23 +48,29 @@ class WorkerPlan:
     To pack a stage may run code of the program.
     """
 
-    def __init__(self, topology: Topology, start_method: StartMethod, placement: Placement) -> None:
+    def __init__(self, topology: Topology, start: WorkerStart, placement: Placement) -> None:
         self.topology = topology
-        self.start_method: StartMethod = start_method
+        self.start_method: StartMethod = checked_start_method(start.method)
+        self.initializer = start.initializer
+        check_modules(start.preload)
+        if self.start_method == "forkserver":
+            ask_for(start.preload)
         self.specs = [spec for spec in topology.nodes if spec.kind in (Kind.JOB, Kind.RELAY)]
         cores, self.notes = placement.place([spec.name for spec in self.specs])
         self.cores = {spec.index: chosen for spec, chosen in zip(self.specs, cores, strict=True)}
         self.stages = interruptible(self.packed_stages)
         self.defined = interruptible(defined_now)
-        self.main = interruptible(pack_main) if start_method != "fork" else None
+        self.main = interruptible(pack_main) if self.start_method != "fork" else None
         # Without the jobs, which travel packed, each to its own worker.
         self.bare = replace(
             topology, nodes=tuple(replace(spec, stage=None) for spec in topology.nodes)
         )
 
     def packed_stages(self) -> dict[int, bytes]:
+        if self.initializer is not None:
+            check_initializer(self.initializer)
         return {
-            spec.index: pack_stage(spec.stage, spec.name)
+            spec.index: pack_stage(spec.stage, spec.name, self.initializer)
             for spec in self.topology.nodes
             if spec.stage is not None
         }

@@ -22,6 +22,7 @@ from conveyor.runtime.placement import usable_cores
 from conveyor.runtime.process.bootstrap import Descriptors
 from conveyor.runtime.process.importing import importing, remember
 from conveyor.runtime.process.interpreter import Settings
+from conveyor.runtime.process.numeric_threads import one_thread_each
 from conveyor.runtime.process.start import environment
 
 __all__ = ["STANDARD_OUTPUT", "Circumstances", "directory", "flush", "settle_in"]
@@ -30,13 +31,6 @@ STANDARD_OUTPUT = (1, 2)
 LIMITS: Final = {
     name: number for name, number in sorted(vars(resource).items()) if name.startswith("RLIMIT_")
 }
-THREADS_OF_NUMERIC_LIBRARIES = (
-    "OMP_NUM_THREADS",
-    "OPENBLAS_NUM_THREADS",
-    "MKL_NUM_THREADS",
-    "NUMEXPR_NUM_THREADS",
-    "VECLIB_MAXIMUM_THREADS",
-)
 
 
 class Circumstances(NamedTuple):
@@ -131,8 +125,7 @@ def _take_environment(wanted: dict[str, str]) -> None:
     for name in [name for name in os.environ if name not in wanted]:
         del os.environ[name]
     os.environ.update(wanted)
-    for name in THREADS_OF_NUMERIC_LIBRARIES:
-        os.environ.setdefault(name, "1")
+    one_thread_each()
     if os.environ.get("TZ") != zone:
         time.tzset()
 

@@ -23,6 +23,7 @@ from functools import partial
 from conveyor.runtime.descriptors import fill_standard
 from conveyor.runtime.process.bootstrap import CLOEXEC, fork, ignore, spawned
 from conveyor.runtime.process.importing import loading
+from conveyor.runtime.process.numeric_threads import one_thread_each
 
 __all__ = ["NUMBER", "serve"]
 
@@ -36,6 +37,7 @@ def serve(fd: int, preload: list[str]) -> None:
     fill_standard()
     os.set_inheritable(fd, False)
     signal.signal(signal.SIGINT, signal.SIG_IGN)
+    one_thread_each()
     with loading():
         for name in preload:
             # What cannot be imported here is reported where a worker needs it.

@@ -27,6 +27,7 @@ from conveyor.errors import TopologyError
 from conveyor.runtime.process.bootstrap import Identity, Target, fork, live, write_order
 from conveyor.runtime.process.deferral import Deferral, deliver
 from conveyor.runtime.process.forkserver import NUMBER
+from conveyor.runtime.process.preload import preload
 from conveyor.runtime.process.stops import is_stopped, was_stopped
 
 __all__ = [
@@ -44,9 +45,6 @@ START_METHODS: Final[tuple[StartMethod, ...]] = ("forkserver", "spawn", "fork")
 START_METHOD_VARIABLE: Final = "CONVEYOR_START_METHOD"
 HASH_SEED: Final = "PYTHONHASHSEED"
 
-# The fork server imports this once for all workers: what each needs, and what comes with the module
-# or the value of most jobs.
-PRELOAD: Final = ("conveyor.runtime.worker.worker", "conveyor.pipeline", "cloudpickle")
 ATTEMPTS: Final = 3  # to start a process, if the fork server is killed meanwhile
 GLANCE_S: Final = 0.05
 # What has the library in it, wherever the program has that from.
@@ -361,16 +359,6 @@ def _start_tracker() -> None:
     finally:
         os.close(read_end)
     vars(tracker).update(_fd=write_end, _pid=pid)
-
-
-def preload() -> list[str]:
-    """Gives what the fork server imports: what a worker needs, and what the program wants the fork
-    server of multiprocessing to import."""
-    module = sys.modules.get("multiprocessing.forkserver")
-    wanted = cast(
-        "list[str]", getattr(getattr(module, "_forkserver", None), "_preload_modules", [])
-    )
-    return list(dict.fromkeys([*PRELOAD, *filter("__main__".__ne__, wanted)]))
 
 
 def inherited() -> object:

@@ -6,11 +6,13 @@ This file knows where each of these comes from.  It must never know what a run i
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from functools import partial
+from types import FunctionType, MethodType
 from typing import Final
 
 from conveyor.core.channel import Note
 from conveyor.core.crashes import History
-from conveyor.core.failures import LOADING, SETUP, TEARDOWN
+from conveyor.core.failures import INITIALIZER, LOADING, SETUP, TEARDOWN
 from conveyor.items.stage_pickling import unpack_stage
 from conveyor.items.unpickling import complete
 from conveyor.runtime.process.bootstrap import Descriptors
@@ -44,6 +46,7 @@ class Jobs:
         store_for: Callable[[Restorable], StateStore],
     ) -> None:
         self.pickled = pickled
+        self.initializers: list[Callable[[], object]] = []  # one, as each stage knows it
         self.parts = parts
         self.store_for = store_for
         self.stages: list[Job[object, object]] = []
@@ -56,9 +59,12 @@ class Jobs:
         for part, data in zip(self.parts, self.pickled, strict=False):
             self.part, self.step = part, LOADING
             with loading():
-                self.stages.append(unpack_stage(data))
+                stage, initializer = unpack_stage(data)
+            self.stages.append(stage)
+            self.initializers += [initializer] if initializer is not None else []
         with loading():
             complete()  # only now: what the jobs themselves bring is theirs
+        self.initialize()
         for part, stage in zip(self.parts, self.stages, strict=False):
             self.part, self.step = part, SETUP
             stage.setup()
@@ -67,6 +73,20 @@ class Jobs:
                 self.states = self.store_for(stage)
                 self.states.restore()
 
+    def initialize(self) -> None:
+        """Calls the initializer, once; each of the stages sees what it has bound in the script."""
+        if not self.initializers:
+            return
+        self.part, self.step = self.parts[0], INITIALIZER
+        first, *others = map(globals_of, self.initializers)
+        before = dict(first)
+        self.initializers[0]()
+        bound = {
+            name: value for name, value in first.items() if before.get(name, before) is not value
+        }
+        for names in others:
+            names.update(bound)
+
     def tear_down(self) -> None:
         """Lets the stages give back what they hold; raises whatever they raise."""
         self.step = TEARDOWN
@@ -74,6 +94,17 @@ class Jobs:
             self.part = part
             stage.teardown()
         flush()
+
+
+def globals_of(fn: object) -> dict[str, object]:
+    """The globals that a call of it binds: of a function, or of the method that makes it
+    callable."""
+    while isinstance(fn, partial):
+        fn = fn.func
+    if not isinstance(fn, FunctionType | MethodType):
+        fn = vars(type(fn)).get("__call__")
+    names: dict[str, object] = getattr(fn, "__globals__", {})
+    return names
 
 
 class Workplace:

@@ -25,6 +25,8 @@ def what_setup_makes_does_not_fit() -> None:
     Pipeline[bytes]().add(Filter(is_known, setup=Table))  # error: mypy pyright
     Pipeline[str]().add(Processor(lambda key, table: table.lok(key), setup=Table))  # error: mypy pyright
     Pipeline[str]().add(Processor(lambda key, table: table.look(3), setup=opened))  # error: mypy pyright
+    Pipeline[str](initializer=look).add(Processor(len))  # error: mypy pyright
+    Pipeline[str](preload=[3]).add(Processor(len))  # error: mypy pyright
     Pipeline[str]().add(Processor(look, setup=Table, retries="one"))  # error: mypy pyright
     Pipeline[str]().add(ReplicatingFork(2)).add(
         Processor(look, setup=Table), Processor(look, setup=Door)
