@@ -40,6 +40,7 @@ if TYPE_CHECKING:
         Filter,
         FlatMap,
         Join,
+        Late,
         OnError,
         PerKey,
         Pipe,
@@ -47,9 +48,14 @@ if TYPE_CHECKING:
         Reduce,
         ReplicatingFork,
         Scan,
+        Session,
+        Sliding,
         Tap,
         Throttle,
+        Tumbling,
         Unbatch,
+        Window,
+        Windowed,
         Zip,
     )
 else:
@@ -73,8 +79,9 @@ else:
             "conveyor.sim.schedulers.scheduler": "Scheduler",
             "conveyor.sim.search.simulation": "Simulation",
             "conveyor.stages": (
-                "BalancingFork Batch Filter FlatMap Join OnError PerKey Pipe Processor Reduce "
-                "ReplicatingFork Scan Tap Throttle Unbatch Zip"
+                "BalancingFork Batch Filter FlatMap Join Late OnError PerKey Pipe "
+                "Processor Reduce ReplicatingFork Scan Session Sliding Tap Throttle "
+                "Tumbling Unbatch Window Windowed Zip"
             ),
             "conveyor.graph.topology": "Topology",
             "conveyor.drawing.figure": "Figure",
@@ -102,12 +109,13 @@ __all__ = [
     "DeadLetter",
     "Decision",
     "Exploration",
-    "Figure",
     "Faults",
+    "Figure",
     "Filter",
     "FlatMap",
     "Found",
     "Join",
+    "Late",
     "OnError",
     "PerKey",
     "Pipe",
@@ -120,7 +128,9 @@ __all__ = [
     "RunResult",
     "Scan",
     "Scheduler",
+    "Session",
     "Simulation",
+    "Sliding",
     "StageReport",
     "StartMethod",
     "StatementPipeline",
@@ -130,9 +140,12 @@ __all__ = [
     "Throttle",
     "Topology",
     "Trace",
+    "Tumbling",
     "Unbatch",
     "UncheckedPipeline",
     "WidePipeline",
+    "Window",
+    "Windowed",
     "Zip",
     "context",
 ]

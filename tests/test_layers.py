@@ -46,6 +46,7 @@ LAYERS = (
 RANKS = {room: rank for rank, rooms in enumerate(LAYERS) for room in rooms.split()}
 FACADES = {
     "conveyor",
+    "conveyor.windows",
     "conveyor.runtime",
     "conveyor.sim",
 }  # name what users import: nothing imports them

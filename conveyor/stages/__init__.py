@@ -17,10 +17,12 @@ from conveyor.stages import (
     per_key,
     resources,
     routers,
+    spans,
     stage,
     state_job,
     tap,
     throttle,
+    windows,
 )
 
 # Each file says by its `__all__` what belongs here, so that a new kind is named in its own alone.
@@ -31,10 +33,12 @@ from conveyor.stages.jobs import *  # noqa: F403
 from conveyor.stages.per_key import *  # noqa: F403
 from conveyor.stages.resources import *  # noqa: F403
 from conveyor.stages.routers import *  # noqa: F403
+from conveyor.stages.spans import *  # noqa: F403
 from conveyor.stages.stage import *  # noqa: F403
 from conveyor.stages.state_job import *  # noqa: F403
 from conveyor.stages.tap import *  # noqa: F403
 from conveyor.stages.throttle import *  # noqa: F403
+from conveyor.stages.windows import *  # noqa: F403
 
 __all__ = ["KINDS", "AnyStage"]
 __all__ += batches.__all__
@@ -44,10 +48,12 @@ __all__ += jobs.__all__
 __all__ += per_key.__all__
 __all__ += resources.__all__
 __all__ += routers.__all__
+__all__ += spans.__all__
 __all__ += stage.__all__
 __all__ += state_job.__all__
 __all__ += tap.__all__
 __all__ += throttle.__all__
+__all__ += windows.__all__
 
 # What a pipeline is built of: nothing else passes `add`.
 AnyStage: TypeAlias = job.Job[Any, Any] | routers.Pipe | routers.AnyFork | routers.AnyMerge

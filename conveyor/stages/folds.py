@@ -10,7 +10,7 @@ from typing_extensions import TypeVar
 from conveyor.stages.callables import name_of
 from conveyor.stages.job import Gives
 from conveyor.stages.stage import OnError
-from conveyor.stages.state_job import StateJob, check_is_function, fresh, kept_aside
+from conveyor.stages.state_job import Initial, StateJob, check_is_function, fresh, kept_aside
 
 __all__ = ["Reduce", "Scan"]
 
@@ -24,7 +24,7 @@ class Fold(StateJob[T, S]):
     def __init__(
         self,
         fn: Callable[[S, T], S],
-        initial: S,
+        initial: Initial[S],
         *,
         name: str | None = None,
         on_error: OnError = "raise",
@@ -34,7 +34,7 @@ class Fold(StateJob[T, S]):
             f"{type(self).__name__}: fn", fn, "two required arguments, the state and the item", 2
         )
         self.fn = fn
-        self.initial = initial
+        self.initial: object = initial
         self._take(None, name, on_error, retries, None, read_only=False)
 
     def default_name(self) -> str:

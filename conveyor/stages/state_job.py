@@ -10,7 +10,7 @@ import pickle
 from abc import abstractmethod
 from collections.abc import Callable
 from copy import deepcopy
-from typing import Any
+from typing import Any, Never, TypeAlias, TypeVar
 
 from conveyor.errors import TopologyError
 from conveyor.stages.callables import check_is_called, check_takes
@@ -18,6 +18,13 @@ from conveyor.stages.job import In, Job, Out
 from conveyor.stages.stage import Stage
 
 __all__ = ["CannotGoBack", "Incremental", "StateJob", "check_is_function"]
+
+
+S = TypeVar("S")
+
+# The first state of a fold: an S.  An S alone would settle for mypy what S is, before it looks at
+# the function: `[]` would be a list of nothing.  What may be a function waits for the others.
+Initial: TypeAlias = S | Callable[[S], Never]
 
 
 class StateJob(Job[In, Out]):
@@ -69,8 +76,10 @@ class StateJob(Job[In, Out]):
 
     def go_back(self) -> None:
         """Puts the state back to how it was before the item in hand."""
-        while self.undo:
-            self.undo.pop()()
+        steps, self.undo = self.undo, []
+        for step in reversed(steps):
+            step()
+        self.undo = []  # what going back has added, as any change does
 
 
 class CannotGoBack(TopologyError):

@@ -8,10 +8,22 @@ from __future__ import annotations
 
 import collections.abc as abc
 from collections.abc import Iterator, Sequence
-from types import FunctionType, MethodType
+from types import FunctionType, MethodType, NoneType
 from typing import Any, Final, TypeVar
 
-from conveyor.stages import Batch, Job, PerKey, Reduce, Scan, StateJob, Unbatch, written
+from conveyor.stages import (
+    Batch,
+    Job,
+    Late,
+    PerKey,
+    Reduce,
+    Scan,
+    StateJob,
+    Unbatch,
+    Window,
+    Windowed,
+    written,
+)
 from conveyor.typecheck.builtin_signatures import Signature
 from conveyor.typecheck.builtin_types import of
 from conveyor.typecheck.call_signatures import NOTHING_KNOWN, signatures_of
@@ -22,6 +34,7 @@ from conveyor.typecheck.type_forms import (
     parameters_of,
     plain,
     substitute,
+    union,
     without_none,
 )
 
@@ -72,14 +85,32 @@ def signatures_of_state_job(job: StateJob[Any, Any]) -> Sequence[Signature]:
                 Signature(found.takes, without_none(plain(found.gives)))
                 for found in signatures_of_job(sample)
             ]
+        case Window():
+            return signatures_of_window(job)
         case _:
             return (Signature(UNKNOWN, UNKNOWN),)
 
 
+def signatures_of_window(job: Window[Any, Any]) -> Sequence[Signature]:
+    """It takes what its fold does."""
+    keys = [NoneType] if job.key is None else [each.gives for each in signatures_of(job.key)]
+    key = UNKNOWN if UNKNOWN in keys else union(keys)
+    return [
+        Signature(found.takes, given_out(job, of(Windowed, key, plain(found.gives)), found.takes))
+        for found in signatures_of(job.fold, 1)
+    ]
+
+
+def given_out(job: Window[Any, Any], windowed: object, item: object) -> object:
+    return union([windowed, of(Late, item)]) if job.late == "emit" else windowed
+
+
 def also_called(job: Job[Any, Any]) -> Iterator[tuple[str, Sequence[Signature]]]:
     """What else is called with each item, by its name."""
-    if isinstance(job, PerKey):
+    if isinstance(job, PerKey | Window) and job.key is not None:
         yield "key", signatures_of(job.key)
+    if isinstance(job, Window):
+        yield "time", signatures_of(job.time)
 
 
 def declared(job: Job[Any, Any]) -> tuple[object, object]:

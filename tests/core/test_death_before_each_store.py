@@ -35,7 +35,10 @@ from conveyor.stages import (
     Stage,
     Tap,
     Throttle,
+    Tumbling,
     Unbatch,
+    Window,
+    Windowed,
     Zip,
 )
 from tests.core.world import Pick, Worker, World, compiled, every_schedule, first
@@ -163,6 +166,13 @@ def parity(item: int) -> int:
 
 def itself(item: int) -> int:
     return item
+
+
+def remembered(state: list[int], item: int) -> list[int]:
+    state.append(item)
+    if item == 3:
+        raise ValueError(item)
+    return state
 
 
 def labelled(label: str) -> Processor[object, object]:
@@ -390,6 +400,17 @@ def tallied_two_at_a_time(outputs: Outputs, n_items: int) -> None:
         expected += [(-1, kept[number - 2])] if number >= 2 else []
         expected.append((item, 1))
     assert outputs == [*expected, *((-1, item) for item in kept[-2:])]
+
+
+def windows_of_two(outputs: Outputs, n_items: int) -> None:
+    """Item 3 fails; a window is given out when the next one has begun."""
+    kept = [item for item in range(n_items) if item != 3]
+    starts = sorted({item // 2 * 2 for item in kept})
+    assert outputs == [
+        Windowed(None, start, start + 2, [item for item in kept if item // 2 * 2 == start], count)
+        for start in starts
+        for count in [sum(item // 2 * 2 == start for item in kept)]
+    ]
 
 
 def batched(items: Iterable[object], n: int) -> Iterator[Sequence[object]]:
@@ -756,6 +777,15 @@ CASES = {
         ],
         tallied_by_parity,
     ),
+    "windows": Case(
+        lambda cap, lane: [
+            [Window(Tumbling(2), time=itself, fold=remembered, initial=[], on_error="skip")],
+            [Pipe(lane)],
+            [Processor(same)],
+            [Pipe(cap)],
+        ],
+        windows_of_two,
+    ),
     "two keys at most": Case(
         lambda cap, lane: [
             [PerKey(itself, Tally, max_keys=2, on_error="skip")],
@@ -783,7 +813,7 @@ def counts_add_up(world: World) -> None:
             assert tally.items_in == sum(inlet.head for inlet in worker.inputs)
         if not worker.spec.stamps and worker.spec.depth == 0:
             assert tally.items_out == given_by(worker)
-        if not isinstance(worker.stage, FlatMap | Unbatch | PerKey):
+        if not isinstance(worker.stage, FlatMap | Unbatch | PerKey | Window):
             assert tally.items_out == tally.passed + tally.flushed
         letters = [
             letter.ordinal for letter in world.letters.all() if letter.stage == worker.spec.name

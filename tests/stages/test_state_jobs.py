@@ -198,15 +198,18 @@ async def later(state: object, item: object) -> object:
     return item
 
 
+scan: Any = Scan  # so that mistakes can be made
+fold: Any = Reduce
+tap: Any = Tap
 REFUSED: dict[str, Callable[[], Stage]] = {
     "Batch: n is 0; it must be a whole number, 1 or more": lambda: Batch(0),
-    "Scan: fn is 3; it must be a function of two required arguments": lambda: Scan(3, 0),  # type: ignore[arg-type]  # the mistake  # pyright: ignore[reportArgumentType]
+    "Scan: fn is 3; it must be a function of two required arguments": lambda: scan(3, 0),
     "Reduce: fn: the function must take exactly two required arguments, the state and the item; "
-    "len(obj, /) does not": lambda: Reduce(len, 0),  # type: ignore[arg-type]  # the mistake  # pyright: ignore[reportArgumentType]
-    "Scan: fn: later is an async function": lambda: Scan(later, 0),  # type: ignore[arg-type]  # the mistake  # pyright: ignore[reportArgumentType]
-    "Tap(total): the function must take exactly one required argument": lambda: Tap(total),  # type: ignore[arg-type]  # the mistake  # pyright: ignore[reportArgumentType]
-    "Tap takes a function of one item, not 3": lambda: Tap(3),  # type: ignore[arg-type]  # the mistake  # pyright: ignore[reportArgumentType]
-    "Scan: on_error is 'ignore'": lambda: Scan(total, 0, on_error="ignore"),  # type: ignore[arg-type]  # the mistake  # pyright: ignore[reportArgumentType]
+    "len(obj, /) does not": lambda: fold(len, 0),
+    "Scan: fn: later is an async function": lambda: scan(later, 0),
+    "Tap(total): the function must take exactly one required argument": lambda: tap(total),
+    "Tap takes a function of one item, not 3": lambda: tap(3),
+    "Scan: on_error is 'ignore'": lambda: scan(total, 0, on_error="ignore"),
     "Reduce: retries is -1": lambda: Reduce(total, 0, retries=-1),
     "Unbatch: name is ''": lambda: Unbatch(name=""),
 }
