@@ -60,7 +60,7 @@ class Ends(Generic[In, Out]):
                 zipped = self.zips[source.name] = ZipInlet(below, note)
                 return zipped
             case OrderedInput():
-                return OrderedInlet(below, source.balanced, source.depth, note)
+                return OrderedInlet(below, source.balanced, note)
             case _:
                 assert_never(source)
 

@@ -16,6 +16,7 @@ from typing import Protocol
 from conveyor.core.job_node import ItemFailed, JobNode, Node, Piece
 from conveyor.core.kernels import QuickLoop, quick_loop
 from conveyor.core.nodes import MapNode
+from conveyor.core.stamps import Entries, among, has_marks, items_of
 from conveyor.items.sealing import Sealed
 from conveyor.items.slices import tight
 
@@ -26,6 +27,7 @@ class Inner(Node, Protocol):
     """A node behind the first."""
 
     def passed_on(self, items: int) -> None: ...
+    def keep_marks(self) -> None: ...
 
 
 def loop_through(nodes: Sequence[Node]) -> QuickLoop | None:
@@ -37,7 +39,7 @@ def loop_through(nodes: Sequence[Node]) -> QuickLoop | None:
 class FusedNode:
     """Nodes that give at most one output an item, and end the run with an item that fails.
 
-    `begins` is told which of them begins with how many items: so it is known at whose job a worker
+    `begins` is told which of them begins with which slice: so it is known at whose job a worker
     died, and which items that job may have been given.  `loop` is one for all their jobs, if there
     is one.
     """
@@ -46,7 +48,7 @@ class FusedNode:
         self,
         first: JobNode,
         others: Sequence[Inner],
-        begins: Callable[[int, int], None] = lambda number, items: None,
+        begins: Callable[[int, list[object]], None] = lambda number, items: None,
         loop: QuickLoop | None = None,
     ) -> None:
         self.first = first
@@ -55,12 +57,14 @@ class FusedNode:
         self.nodes: list[Node] = [first, *others]
         self.loop = loop
         self.tally = first.tally
+        self.ends = None  # there is one output for each item, or a mark
         self.failed = 0  # which of them ended the run
 
     def __call__(self, items: list[object], skip: int, limit: int) -> Iterable[Piece]:
         if (
             self.loop is not None
             and not (self.first.is_wary and len(items) == 1)
+            and not has_marks(items)
             and not isinstance(items[0], Sealed)
         ):
             # As with one job: if it raises, node by node the item and its error are found again.
@@ -77,23 +81,20 @@ class FusedNode:
         out = items
         failed: ItemFailed | None = None
         for number, node in enumerate(self.nodes):
-            if not out:
+            if not items_of(out):
                 break
-            self.begins(number, len(out))
+            self.begins(number, out)
             out, failure = _up_to_failure(node, out, limit)
             if failure is not None:  # of an earlier item than one that did not come so far
                 failed, self.failed = failure, number
-        out = tight(out)
+        out = among(out, tight)
         return ((out, len(items), 0),) if failed is None else _then_fail(out, failed)
 
-    @property
-    def offset(self) -> int:
-        """Where the slice begins in what the drive loop has in hand."""
-        return self.first.offset
-
-    @offset.setter
-    def offset(self, items: int) -> None:
-        self.first.offset = items
+    def keep_marks(self) -> None:
+        """From now on there may be marks in slices, and one stands where an item gives nothing."""
+        self.first.keep_marks()
+        for node in self.others:
+            node.keep_marks()
 
     def finish(self, skip: int, limit: int) -> Iterable[Piece]:
         return ()
@@ -110,10 +111,16 @@ def _up_to_failure(
             ((given, _, _),) = pieces
         else:
             for out, _, _ in pieces:
-                given += out
+                given = joined(given, out)
     except ItemFailed as failed:
         return given, failed
     return given, None
+
+
+def joined(items: list[object], more: list[object]) -> list[object]:
+    """Two slices within a worker as one, with the marks that are in them."""
+    both = [*items, *more]
+    return Entries(both, (), True) if has_marks(items) or has_marks(more) else both
 
 
 def _then_fail(out: list[object], failed: ItemFailed) -> Iterator[Piece]:

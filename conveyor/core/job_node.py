@@ -11,7 +11,7 @@ job may give any number of outputs, so that a full channel stops the job in the 
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from itertools import islice
 from operator import length_hint
 from typing import Final, NamedTuple, Protocol, TypeAlias
@@ -145,8 +145,14 @@ class JobNode(ABC):
         # Of items that come alone: workers may have died at them
         self.is_wary = surroundings.past is not None
         self.tally = Tally()
-        self.offset = 0  # of the slice, in what the drive loop has in hand
         self.size = 0
+        # Where the items of the slice are in what the drive loop has in hand, if there are marks
+        # among them.
+        self.places: Sequence[int] | None = None
+        # In a lane of an ordered join: which of the items that were attempted gave nothing.
+        self.drops: list[int] | None = None
+        # Of the last piece: behind which outputs each of its items ended, if that is not one each.
+        self.ends: list[int] | None = None
         # Over the slice: how far it is says which item is at its job.
         self.cursor: Iterator[object] = iter(())
         # Attempts that ended with their workers: of the only item of a slice, others have none.
@@ -162,8 +168,13 @@ class JobNode(ABC):
         self.size = len(items)
         self.cursor = iter(items)
         if self.surroundings.past is not None:
-            self.past = self.surroundings.past(self.offset) if self.size == 1 else FRESH
+            self.past = self.surroundings.past(self.place_of(0)) if self.size == 1 else FRESH
         return self.cursor
+
+    def keep_marks(self) -> None:
+        """From now on there may be marks in slices, and one stands where an item gives nothing
+        (`stamps`)."""
+        self.drops = []
 
     def wrap(self, job: Callable[[object], object]) -> None:
         """From now on this is called with each item in place of the stage's own job, always in the
@@ -177,9 +188,21 @@ class JobNode(ABC):
         self.tally.items_out += items
         self.tally.passed += items
 
+    def at(self) -> int:
+        """Which item of the slice is at its job."""
+        return self.size - length_hint(self.cursor) - 1
+
+    def ordinal(self) -> int:
+        """Which of all the items of this node is at its job."""
+        return self.tally.items_in - self.size + self.at()
+
+    def place_of(self, item: int) -> int:
+        """Where an item of the slice is in what the drive loop has in hand."""
+        return item if self.places is None else self.places[item]
+
     def index(self) -> int:
-        """Which item of what the drive loop has in hand is at its job."""
-        return self.offset + self.size - length_hint(self.cursor) - 1
+        """Where the item that is at its job is in what the drive loop has in hand."""
+        return self.place_of(self.at())
 
     def context(self) -> Context:
         if self.surroundings.place is not None:

@@ -20,10 +20,20 @@ from conveyor.items.bytecode import never_none, only_calculates
 from conveyor.items.sealing import Owned, Seal, Sealed, Take, is_owned, seal
 from conveyor.items.slices import whole
 
-__all__ = ["Progress", "QuickLoop", "filter_loose", "filter_slice", "map_slice", "quick_loop"]
+__all__ = [
+    "NotingLoop",
+    "Progress",
+    "QuickLoop",
+    "filter_loose",
+    "filter_slice",
+    "map_slice",
+    "noting_loop",
+    "quick_loop",
+]
 
 JobCall: TypeAlias = Callable[[object], object]
 QuickLoop: TypeAlias = Callable[[list[object]], list[object]]
+NotingLoop: TypeAlias = Callable[[list[object], list[int]], list[object]]
 
 IN_ONE_LOOP: Final = 50  # calls within one another; the compiler takes fewer than 200
 
@@ -44,19 +54,19 @@ def map_slice(
     seal: Seal = seal,
     loose: bool = False,
     keeps_none: bool = False,
+    drops: list[int] | None = None,
 ) -> Progress:
-    """Appends to `out`, which may be `loose`, what `job` gives; None only if it `keeps_none`.
+    """Appends to `out`, which may be `loose`, what `job` gives, but for None if not `keeps_none`:
+    then, to `drops`, the item's place.
 
     >>> out = []
     >>> map_slice({1: "a", 3: "c"}.get, [1, 2, 3], out), out
     (Progress(done=3, sealed=0, error=None), ['a', 'c'])
     """
-    before = len(out)
-    dropped = sealed = 0
+    before, dropped, sealed = len(out), 0, 0
     append = out.append
     box: list[object] = [None]
     usual: type[object] = int  # of results like the last one, only the type is looked at
-    error: BaseException | None = None
     try:
         for item in items:
             result = job(item)
@@ -64,13 +74,14 @@ def map_slice(
             if kind is usual:
                 append(result)
             elif result is None and not keeps_none:
+                if drops is not None:
+                    drops.append(len(out) - before + dropped)
                 dropped += 1
             elif kind is dict or kind is list:
                 box[0] = result
                 result = item = None  # a job may have given it back
                 owned = is_owned(box)
-                result = box[0]
-                box[0] = None
+                result, box[0] = box[0], None
                 if owned:
                     append(result if loose else Owned(result))  # type: ignore[arg-type]  # mypy does not see what `kind` says
                 else:
@@ -83,16 +94,20 @@ def map_slice(
             else:
                 append(seal(result))
                 sealed += 1
-    except BaseException as raised:
-        # Whatever a job raises is its item's error; the node decides what becomes of it
-        error = raised
-    return Progress(len(out) - before + dropped, sealed, error)
+    except BaseException as error:  # whatever it is: the node decides what becomes of the item
+        return Progress(len(out) - before + dropped, sealed, error)
+    return Progress(len(out) - before + dropped, sealed, None)
 
 
 def filter_slice(
-    predicate: JobCall, items: Iterable[object], out: list[object], take: Take = bytearray
+    predicate: JobCall,
+    items: Iterable[object],
+    out: list[object],
+    take: Take = bytearray,
+    drops: list[int] | None = None,
 ) -> Progress:
-    """Appends to `out` the items for which `predicate` holds, as they came in."""
+    """Appends to `out` the items for which `predicate` holds, as they came in; `drops` gets the
+    places of the others."""
     done = sealed = 0
     error: BaseException | None = None
     try:
@@ -101,6 +116,8 @@ def filter_slice(
             if predicate(safe.open(take) if isinstance(safe, Sealed) else safe):
                 out.append(safe)
                 sealed += isinstance(safe, Sealed)
+            elif drops is not None:
+                drops.append(done)
             done += 1
     except BaseException as raised:  # as above
         error = raised
@@ -108,7 +125,11 @@ def filter_slice(
 
 
 def filter_loose(
-    predicate: JobCall, items: list[object], opened: Iterable[object], out: list[object]
+    predicate: JobCall,
+    items: list[object],
+    opened: Iterable[object],
+    out: list[object],
+    drops: list[int] | None = None,
 ) -> Progress:
     """Filters a loose slice: `opened` is what the predicate may see of `items`."""
     done = 0
@@ -117,6 +138,8 @@ def filter_loose(
         for item, seen in zip(items, opened, strict=True):
             if predicate(seen):
                 out.append(item)
+            elif drops is not None:
+                drops.append(done)
             done += 1
     except BaseException as raised:  # as above
         error = raised
@@ -163,6 +186,24 @@ def one_loop(jobs: Sequence[JobCall], codes: Sequence[CodeType]) -> QuickLoop:
     return compiled_loop(
         f"[item for each in items if {' and '.join(checks)}]", dict(zip(names, jobs, strict=True))
     )
+
+
+def noting_loop(job: JobCall) -> NotingLoop | None:
+    """The same for one job, in a loop that appends the places of items that gave nothing to its
+    second argument; None if the job does not allow that, or gives something for every item.
+
+    >>> drops = []
+    >>> noting_loop(lambda x: x or None)([0, 1, 2, 0], drops), drops
+    ([1, 2], [0, 3])
+    """
+    if not isinstance(job, FunctionType) or not only_calculates(job) or never_none(job.__code__):
+        return None
+    made: NotingLoop = eval(
+        "lambda items, drops: [item for place, each in enumerate(items)"
+        " if (item := job(each)) is not None or drops.append(place)]",
+        {"job": job},
+    )
+    return made
 
 
 def compiled_loop(loop: str, jobs: dict[str, JobCall]) -> QuickLoop:

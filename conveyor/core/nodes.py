@@ -7,26 +7,34 @@ processes, time; it never waits or chooses.
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import suppress
-from itertools import islice
-from typing import assert_never, cast
+from typing import assert_never
 
 from conveyor.core.crashes import FRESH
+from conveyor.core.flat_map_node import FlatMapNode
 from conveyor.core.guard import guard
 from conveyor.core.job_node import (
     ALONE,
     ItemClock,
-    ItemFailed,
     JobNode,
     Piece,
     Policy,
     Surroundings,
 )
-from conveyor.core.kernels import Progress, filter_loose, filter_slice, map_slice, quick_loop
+from conveyor.core.kernels import (
+    NotingLoop,
+    Progress,
+    QuickLoop,
+    filter_loose,
+    filter_slice,
+    map_slice,
+    noting_loop,
+    quick_loop,
+)
+from conveyor.core.stamps import MARK, Entries, has_marks, items_of, marked, places_of
 from conveyor.core.unopened import UnopenedNode, unopened
-from conveyor.errors import RunError
-from conveyor.items.atoms import ATOMS, is_atom
+from conveyor.items.atoms import ATOMS
 from conveyor.items.current_item import CURRENT
 from conveyor.items.sealing import Recycler, Sealed
 from conveyor.items.slices import (
@@ -39,7 +47,7 @@ from conveyor.items.slices import (
 from conveyor.report import DeadLetter, Tally
 from conveyor.stages import Gives, Job, StateJob, gives_of, policy_of
 
-__all__ = ["CollectNode", "FilterNode", "FlatMapNode", "MapNode", "RelayNode", "node_for"]
+__all__ = ["CollectNode", "FilterNode", "MapNode", "RelayNode", "node_for"]
 
 
 def node_for(
@@ -89,13 +97,23 @@ class SliceNode(JobNode, ABC):
         ...
 
     def __call__(self, items: list[object], skip: int, limit: int) -> Iterable[Piece]:
+        if has_marks(items):
+            self.places = places_of(items)
+            return between_marks(items, self.places, self.run(items_of(items)))
+        self.places = None
+        return self.run(items)
+
+    def run(self, items: list[object]) -> Iterable[Piece]:
+        """The pieces of a slice without marks."""
+        if not items:
+            return (([], 0, 0),)
         self.tally.items_in += len(items)
         items = self.safe(items)
         cursor = self.begin(items)
         if self.past is not FRESH and (verdict := self.condemned()) is not None:
             self.attempt = 0
             self.give_up(items[0], self.tally.items_in - 1, verdict)
-            return (([], 1, 0),)
+            return ((self.nothing(), 1, 0),)
         out: list[object] = []
         done, sealed, failure = self.attempt_all(cursor, items, out)
         if failure is not None:
@@ -106,6 +124,8 @@ class SliceNode(JobNode, ABC):
         self, cursor: Iterator[object], items: list[object], out: list[object]
     ) -> Progress:
         """The job on each item until one fails, under its time limit."""
+        if self.drops:
+            self.drops.clear()
         if self.fused:
             return self.loose_kernel(items, cursor, out)
         sealed = isinstance(items[0], Sealed)
@@ -128,7 +148,12 @@ class SliceNode(JobNode, ABC):
         self.tally.items_out += len(out)
         self.tally.passed += len(out)
         self.tally.dropped += done - len(out)
-        return (uniform(out) if sealed and not self.fused else out), finished, 0
+        made = uniform(out) if sealed and not self.fused else out
+        return (marked(made, self.drops) if self.drops else made), finished, 0
+
+    def nothing(self) -> list[object]:
+        """What an item leaves that gave nothing."""
+        return [] if self.drops is None else Entries((MARK,), has_marks=True)
 
     def around_failures(
         self,
@@ -155,7 +180,7 @@ class SliceNode(JobNode, ABC):
             else:
                 self.give_up(items[finished], first + finished, progress.error)
                 finished += 1
-                yield [], finished, 0
+                yield self.nothing(), finished, 0
             if finished == len(items):
                 # Not one more piece that finishes nothing: the last item would seem to end twice.
                 return
@@ -165,6 +190,8 @@ class SliceNode(JobNode, ABC):
 
     def retry(self, item: object, out: list[object], error: BaseException) -> Progress:
         progress = Progress(0, 0, error)
+        if self.drops:
+            self.drops.clear()
         while self.may_retry(progress.error):
             if self.clock is not None:
                 self.clock.start(self.index())
@@ -184,20 +211,32 @@ class MapNode(SliceNode):
     ) -> None:
         super().__init__(stage, policy, surroundings)
         self.quick = quick_loop(self.job) if surroundings.clock is None else None
+        self.noting: NotingLoop | None = None  # in a lane of an ordered join
 
-    def __call__(self, items: list[object], skip: int, limit: int) -> Iterable[Piece]:
+    def run(self, items: list[object]) -> Iterable[Piece]:
         if (
             self.quick is not None
+            and items
             and not (self.is_wary and len(items) == 1)
             and self.are_atoms(items)
         ):
             # If it raises nothing has happened yet that could be noticed: the careful loop finds
             # the item and its error again.
             with suppress(Exception):
-                out = self.quick(items)
+                out = self.quickly(self.quick, items)
                 self.tally.items_in += len(items)
                 return (self.piece(items, out, len(items), len(items), 0),)
-        return super().__call__(items, skip, limit)
+        return super().run(items)
+
+    def quickly(self, quick: QuickLoop, items: list[object]) -> list[object]:
+        if self.drops is None:
+            return quick(items)
+        drops = self.drops = list[int]()
+        return quick(items) if self.noting is None else self.noting(items, drops)
+
+    def keep_marks(self) -> None:
+        super().keep_marks()
+        self.noting = noting_loop(self.job) if self.quick is not None else None
 
     def wrap(self, job: Callable[[object], object]) -> None:
         super().wrap(job)
@@ -207,16 +246,14 @@ class MapNode(SliceNode):
         return kind_of_all(items) in ATOMS if self.fused else not isinstance(items[0], Sealed)
 
     def kernel(self, items: Iterator[object], sealed: bool, out: list[object]) -> Progress:
-        return map_slice(
-            self.job, opened_each(items, self.take) if sealed else items, out, self.seal
-        )
+        items = opened_each(items, self.take) if sealed else items
+        return map_slice(self.job, items, out, self.seal, drops=self.drops)
 
     def loose_kernel(
         self, items: list[object], cursor: Iterator[object], out: list[object]
     ) -> Progress:
-        return map_slice(
-            self.job, opened_loose(items, cursor, self.take), out, self.seal, loose=True
-        )
+        opened = opened_loose(items, cursor, self.take)
+        return map_slice(self.job, opened, out, self.seal, loose=True, drops=self.drops)
 
 
 class EveryResultNode(SliceNode):
@@ -237,12 +274,14 @@ class FilterNode(SliceNode):
     """A `Filter`."""
 
     def kernel(self, items: Iterator[object], sealed: bool, out: list[object]) -> Progress:
-        return filter_slice(self.job, items, out, self.take)
+        return filter_slice(self.job, items, out, self.take, self.drops)
 
     def loose_kernel(
         self, items: list[object], cursor: Iterator[object], out: list[object]
     ) -> Progress:
-        return filter_loose(self.job, items, opened_loose(items, cursor, self.take), out)
+        return filter_loose(
+            self.job, items, opened_loose(items, cursor, self.take), out, self.drops
+        )
 
 
 class TapNode(FilterNode):
@@ -261,103 +300,26 @@ class TapNode(FilterNode):
         return True
 
 
-class FlatMapNode(JobNode):
-    """A `FlatMap`: any number of outputs an item, taken from the job only when there is room for
-    them.
+def between_marks(
+    items: list[object], places: Sequence[int], pieces: Iterable[Piece]
+) -> Iterable[Piece]:
+    """Pieces of the items at these places of a slice, with the marks where they were.
 
-    However items are sliced, the outputs of one are cut only after each `limit` of them: so what a
-    fork does with a record it could do with slices of one item.  Outputs of several go together
-    only where there is room for them at once: so a record never waits for more room than that of
-    one item would.
+    Of each item that a piece finishes it has one entry.
     """
+    found = _between_marks(len(items), places, pieces)
+    return tuple(found) if isinstance(pieces, tuple) else found
 
-    def __call__(self, items: list[object], skip: int, limit: int) -> Iterator[Piece]:
-        first = self.tally.items_in
-        self.tally.items_in += len(items)
-        items = self.safe(items)
-        out: list[object] = []
-        together = min(limit, self.room())
-        for index, item in enumerate(self.begin(items)):
-            given = 0 if index else skip
-            whole = len(out)  # of which none is this item's
-            most = together if whole else limit
-            try:
-                for result in self.results(item, first + index, given):
-                    if len(out) >= most:
-                        if self.clock is not None:  # to wait for room is not the job's
-                            self.clock.stop()
-                        # Items that are finished go first: this one's outputs begin a record.
-                        if whole:
-                            yield self.piece(out[:whole], index, 0)
-                        else:  # full, and there is more: cut inside the item
-                            yield self.piece(out, index, given)
-                        CURRENT.job = self  # another job of this process may have run meanwhile
-                        if self.clock is not None:
-                            self.clock.start(self.index())
-                        out, whole, most = out[whole:] if whole else [], 0, limit
-                        together = min(limit, self.room())
-                    out.append(result)
-                    given += 1
-            except ItemFailed:
-                yield self.piece(out, index, given)
-                raise
-        yield self.piece(out, len(items), 0)
 
-    def piece(self, out: list[object], finished: int, extra: int) -> Piece:
-        self.tally.items_out += len(out)
-        return uniform(out), finished, extra
-
-    def results(self, item: object, ordinal: int, given: int) -> Iterator[object]:
-        """The results of one item behind the first `given`, through all its attempts."""
-        if self.past is not FRESH and (verdict := self.condemned()) is not None:
-            self.attempt = 0
-            self.give_up(item, ordinal, verdict)
-            return
-        while True:
-            try:
-                for result in self.timed_attempt(item, given):
-                    yield result if is_atom(result) else self.seal(result)
-                    given += 1
-            except GeneratorExit:
-                raise
-            except BaseException as error:  # the item's own, whatever it is
-                if not self.may_retry(error):
-                    self.give_up(item, ordinal, error)
-                    return
-            else:
-                self.attempt = 1
-                self.tally.passed += given > 0
-                self.tally.dropped += given == 0
-                return
-
-    def timed_attempt(self, item: object, given: int) -> Iterable[object]:
-        return (
-            self.trial(item, given) if self.clock is None else self.under(self.clock, item, given)
-        )
-
-    def under(self, clock: ItemClock, item: object, given: int) -> Iterator[object]:
-        clock.start(self.index())
-        try:
-            yield from self.trial(item, given)
-        finally:
-            clock.stop()
-
-    def trial(self, item: object, given: int) -> Iterator[object]:
-        iterable = self.job(item.open(self.take) if isinstance(item, Sealed) else item)
-        if not isinstance(iterable, Iterable):
-            raise TypeError(
-                f"{self.policy.stage} is a FlatMap: its function must give an iterable, not "
-                f"{iterable!r}"
-            )
-        results = iter(cast("Iterable[object]", iterable))
-        again = sum(1 for _ in islice(results, given))
-        if again < given:
-            raise RunError(
-                f"{self.policy.stage} gave at least {given} outputs for an item, and only {again} "
-                "when it was run again: "
-                "the function of a FlatMap must give the same outputs for the same item"
-            )
-        return results
+def _between_marks(end: int, places: Sequence[int], pieces: Iterable[Piece]) -> Iterator[Piece]:
+    finished = before = 0
+    for out, done, _ in pieces:
+        behind = places[done] if done < len(places) else end
+        entries = Entries([MARK] * (behind - before), has_marks=True)
+        for place, each in zip(places[finished:done], out, strict=True):
+            entries[place - before] = each
+        yield entries, behind, 0
+        finished, before = done, behind
 
 
 class RelayNode:

@@ -22,6 +22,7 @@ from collections.abc import Iterable, Iterator
 from typing import Final, NamedTuple, Protocol
 
 from conveyor.core.job_node import Node, Piece
+from conveyor.core.stamps import cut
 from conveyor.errors import NotPicklable
 from conveyor.items.sealing import PROTOCOL
 from conveyor.report import Tally
@@ -143,7 +144,7 @@ class RestoredNode:
         for out, done, extra in self.node(items, skip, limit):
             known = min(self.left, len(out))
             self.left -= known
-            yield out[known:], done, extra
+            yield cut(out, known, len(out)), done, extra
 
     def finish(self, skip: int, limit: int) -> Iterable[Piece]:
         return self.node.finish(skip, limit)

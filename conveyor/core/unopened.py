@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from conveyor.core.job_node import JobNode, Piece
+from conveyor.core.stamps import items_of
 from conveyor.items.sealing import Bundle
 from conveyor.items.slices import all_sealed
 
@@ -24,5 +25,5 @@ class UnopenedNode(JobNode):
 
     def __call__(self, items: list[object], skip: int, limit: int) -> Iterable[Piece]:
         self.begin(items)
-        self.passed_on(len(items))
+        self.passed_on(len(items_of(items)))
         return ((unopened(items), len(items), 0),)

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from random import Random
 from typing import Any, TypeAlias
 
@@ -12,15 +13,17 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from conveyor.core.channel import Tag
+from conveyor.core.channel import Note, Tag
 from conveyor.core.job_node import ItemFailed
 from conveyor.core.nodes import node_for
-from conveyor.core.ordered import FINISH, MARK, SEALED, VALUE, OrderedInlet, StampNode, TrackedNode
+from conveyor.core.ordered import OrderedInlet, StampNode, TrackedNode, words_of_ordered
+from conveyor.core.stamps import FINISH, MARK, Column, Entries, items_of, next_origin, run_of
 from conveyor.items.sealing import Sealed, seal
 from conveyor.items.slices import opened
 from conveyor.sim.world.channel import MemoryChannel
 from conveyor.stages import (
     BalancingFork,
+    Filter,
     FlatMap,
     Join,
     OnError,
@@ -284,24 +287,59 @@ def test_lanes_that_drop_do_not_starve_a_tight_join(capacity: int, seed: int) ->
 
 # ---------------------------------------------------------------------------------------- the inlet
 
+Entry: TypeAlias = tuple[Any, ...]  # an item or a mark, and its stamps as pairs of origin and last
 
-def lane(*items: tuple[Any, ...], ended: bool = True) -> MemoryChannel:
+
+def entries(*given: Entry) -> Entries:
+    """A slice in a lane."""
+    columns = zip(*[stamps(*pairs) for _, *pairs in given], strict=True)
+    items = [item for item, *_ in given]
+    return Entries(items, tuple(map(list, columns)), MARK in items)
+
+
+def stamps(*pairs: Any) -> list[int]:
+    return [2 * origin + last for origin, last in zip(pairs[::2], pairs[1::2], strict=True)]
+
+
+def told(slice_: list[object]) -> list[Entry]:
+    """What a slice in a lane says of each of its entries."""
+    assert isinstance(slice_, Entries)
+    assert slice_.has_marks or MARK not in slice_
+    rows = zip(*slice_.stamps, strict=True)
+    pairs = [[part for stamp in row for part in (stamp >> 1, bool(stamp & 1))] for row in rows]
+    return [(item, *row) for item, row in zip(slice_, pairs, strict=True)]
+
+
+def lane(*items: Entry, ended: bool = True) -> MemoryChannel:
     channel = MemoryChannel(100)
     channel.start(1)
     if items:
-        channel.publish(len(items), list(items), Tag(1, 1, 0, 0, 0, 1))
+        channel.publish(len(items), entries(*items), Tag(1, 1, 0, 0, 0, 1))
     if ended:
         channel.close(1)
     return channel
 
 
+END = FINISH >> 1
+
+
+def all_of(inlet: OrderedInlet, most: int = 9) -> list[object]:
+    """What an inlet gives, slice after slice."""
+    seen: list[object] = []
+    while inlet.pending():
+        items = inlet.peek(most)
+        seen += opened(items)
+        inlet.commit(inlet.position(len(items)))
+    return seen
+
+
 def test_an_inlet_waits_for_the_origin_whose_turn_it_is() -> None:
-    early, late = lane((VALUE, "b", 1, True)), lane(ended=False)
-    inlet = OrderedInlet([early, late], balanced=True, depth=0)
+    early, late = lane(("b", 1, True)), lane(ended=False)
+    inlet = OrderedInlet([early, late], balanced=True)
 
     assert not inlet.pending()
     assert not inlet.ended()
-    late.publish(1, [(VALUE, "a", 0, True)], Tag(1, 1, 0, 0, 0, 1))
+    late.publish(1, entries(("a", 0, True)), Tag(1, 1, 0, 0, 0, 1))
     late.close(1)
     assert inlet.pending()
     assert inlet.peek(9) == ["a", "b"]
@@ -314,48 +352,204 @@ def test_an_inlet_waits_for_the_origin_whose_turn_it_is() -> None:
 
 def test_marks_are_taken_away_and_never_seen() -> None:
     one, other = (
-        lane((MARK, None, 0, True), (VALUE, "c", 2, True)),
-        lane((MARK, None, 1, True), (MARK, None, 3, True)),
+        lane((MARK, 0, True), ("c", 2, True)),
+        lane((MARK, 1, True), (MARK, 3, True)),
     )
-    inlet = OrderedInlet([one, other], balanced=True, depth=0)
+    inlet = OrderedInlet([one, other], balanced=True)
 
-    assert inlet.peek(9) == ["c"]
-    assert inlet.position(1) == 3
-    inlet.commit(3)
-    assert not inlet.pending()
+    assert all_of(inlet) == ["c"]
+    assert inlet.head == 4
     assert (one.queued(), other.queued()) == (0, 0)
 
 
-def test_a_slice_of_an_inlet_is_uniform() -> None:
-    data = seal([1]).data
-    inlet = OrderedInlet(
-        [lane((VALUE, "a", 0, True), (SEALED, data, 1, True), (VALUE, "b", 2, True))],
-        balanced=True,
-        depth=0,
-    )
-    seen: list[object] = []
-    while inlet.pending():
-        items = inlet.peek(9)
-        assert len({type(item) is Sealed for item in items}) == 1
-        seen += opened(items)
-        inlet.commit(inlet.position(len(items)))
+def test_a_position_counts_the_marks_before_an_item() -> None:
+    inlet = OrderedInlet([lane(("a", 0, True), (MARK, 1, True), ("c", 2, True))], balanced=True)
 
-    assert seen == ["a", [1], "b"]
+    assert inlet.peek(9) == ["a", "c"]
+    assert [inlet.position(n) for n in range(3)] == [0, 1, 3]
+    inlet.commit(1)
+    assert inlet.position(1) == 3
+
+
+def test_a_mark_that_is_the_last_of_an_outer_origin_is_given_on() -> None:
+    inlet = OrderedInlet(
+        [lane((MARK, 4, False, 0, True), (MARK, 4, True, 1, True), ("c", 5, True, 2, True))],
+        balanced=True,
+    )
+
+    assert told(inlet.peek(9)) == [(MARK, 4, True), ("c", 5, True)]
+    assert inlet.position(1) == 2
+
+
+def test_behind_a_fork_to_all_lanes_an_outer_origin_ends_in_the_last() -> None:
+    one = lane(("a", 4, True, 0, True), ("b", 5, True, 1, True))
+    other = lane(("c", 4, True, 0, True), ("d", 5, False, 1, False), ("e", 5, True, 1, True))
+    inlet = OrderedInlet([one, other], balanced=False)
+
+    assert told(inlet.peek(9)) == [
+        ("a", 4, False),
+        ("c", 4, True),
+        ("b", 5, False),
+        ("d", 5, False),
+        ("e", 5, True),
+    ]
+
+
+class Lane:
+    """A lane, of whose entries `there` have come so far; it gives a column as a range where that
+    can be, as a ring does."""
+
+    def __init__(self, given: Sequence[Entry]) -> None:
+        self.given = given
+        self.there = 0
+        self.head = 0
+
+    def start(self, run: int) -> None: ...
+
+    def pending(self) -> bool:
+        return self.head < self.there
+
+    def ended(self) -> bool:
+        return self.head == len(self.given)
+
+    def peek(self, n: int) -> list[object]:
+        part = entries(*self.given[self.head : min(self.head + n, self.there)])
+        whole = min(map(run_length, part.stamps))
+        part = part.part(0, whole)
+        part.stamps = tuple(map(as_range, part.stamps))
+        return part
+
+    def position(self, n: int) -> int:
+        return self.head + n
+
+    def commit(self, upto: int) -> None:
+        assert self.head <= upto <= self.there
+        self.head = upto
+
+
+def run_length(column: Column) -> int:
+    """How far it is one run."""
+    pairs = enumerate(pairwise(column), 1)
+    breaks = (place for place, (one, other) in pairs if next_origin(one) != other >> 1)
+    return next(breaks, len(column))
+
+
+def as_range(column: Column) -> Column:
+    regular = run_of(column[0] >> 1, len(column))
+    return regular if list(regular) == list(column) else column
+
+
+def test_lanes_whose_origins_have_one_entry_each_are_interleaved() -> None:
+    width = 3
+    lanes = [
+        Lane([(MARK if (name, at) == ("b", 0) else f"{name}{at}", at, True) for at in range(9)])
+        for name in "abc"
+    ]
+    for each in lanes:
+        each.there = 9
+    inlet = OrderedInlet(lanes, balanced=False)
+
+    assert inlet.peek(9) == ["a0", "c0", "a1", "b1", "c1", "a2", "b2", "c2", "a3"]
+    for committed in (1, 5, 6, 10):  # wherever a commit cuts a round
+        inlet.commit(committed)
+        full, more = divmod(committed, width)
+        assert [each.head for each in lanes] == [full + (at < more) for at in range(width)]
+
+
+@dataclass
+class Fork:
+    """What a fork gave to its lanes, what came of it there, and what its ordered join gives."""
+
+    balanced: bool
+    lanes: list[list[Entry]]
+    joined: list[Entry]
+
+
+@st.composite
+def forks(draw: st.DrawFn) -> Fork:
+    """Runs of origins to one lane each, or all origins to all lanes, inside of another such
+    fork."""
+    width, balanced = draw(st.integers(1, 3)), draw(st.booleans())
+    times = st.sampled_from([1] * 8 + [0, 2, 3]) if draw(st.booleans()) else st.just(1)
+    lanes: list[list[Entry]] = [[] for _ in range(width)]
+    joined: list[Entry] = []
+    outer = draw(st.integers(0, 5))
+    origin = 0
+    for run in draw(st.lists(st.integers(1, 6), max_size=5)):
+        chosen = [draw(st.integers(0, width - 1))] if balanced else range(width)
+        for _ in range(run):
+            last = draw(st.integers(0, 3)) > 0
+            for at in chosen:
+                n = draw(times)
+                is_last = last and (balanced or at == width - 1)
+                for number in range(max(n, 1)):
+                    item = (origin, at, number) if n else MARK
+                    ends = number + 1 >= n
+                    lanes[at].append((item, outer, last and ends, origin, ends))
+                    if n or is_last:
+                        joined.append((item, outer, is_last and ends))
+            outer += last
+            origin += 1
+    for at, each in enumerate(lanes):
+        for number in range(draw(st.integers(0, 2))):
+            each.append((("end", at, number), END, False, END, False))
+            joined.append((("end", at, number), END, False))
+    return Fork(balanced, lanes, joined)
+
+
+@given(forks(), st.booleans(), st.randoms(use_true_random=False))
+def test_a_join_gives_what_its_fork_took_in_any_slices_and_after_any_deaths(
+    fork: Fork, is_inside: bool, random: Random
+) -> None:
+    lanes = [
+        Lane([(entry[0], *entry[1 if is_inside else 3 :]) for entry in each]) for each in fork.lanes
+    ]
+    note = Note([0] * words_of_ordered(len(lanes)))
+    inlet = OrderedInlet(lanes, fork.balanced, note)
+    seen: list[Entry] = []
+    while not inlet.ended():
+        for each in lanes:
+            each.there = random.randint(each.there, len(each.given))
+        if random.random() < 0.2:
+            inlet = OrderedInlet(lanes, fork.balanced, note)
+            inlet.start(1)
+        if inlet.pending():
+            most = random.randint(1, 9)
+            items = inlet.peek(most)
+            assert 0 < len(items) <= most
+            done = random.randint(1, len(items))
+            seen += told(items)[:done] if is_inside else [(item,) for item in items[:done]]
+            inlet.commit(inlet.position(done))
+
+    if is_inside:
+        assert seen == fork.joined
+    else:
+        assert seen == [(item,) for item, *_ in fork.joined if item is not MARK]
+    assert all(each.ended() for each in lanes)
+
+
+def test_a_slice_of_an_inlet_is_uniform() -> None:
+    one, other = lane(("a", 0, True), ("b", 2, True)), lane((seal([1]), 1, True))
+    for balanced in (True, False):
+        inlet = OrderedInlet([one, other], balanced)
+        seen: list[object] = []
+        while inlet.pending():
+            items = inlet.peek(9)
+            assert len({type(item) is Sealed for item in items}) == 1
+            seen += opened(items)
+            inlet.commit(inlet.position(len(items)))
+        if balanced:
+            assert seen == ["a", [1], "b"]
 
 
 def test_what_came_at_the_end_waits_until_all_lanes_are_at_their_end() -> None:
-    one, other = lane((VALUE, "z", FINISH, False)), lane(ended=False)
-    inlet = OrderedInlet([one, other], balanced=True, depth=0)
+    one, other = lane(("z", END, False)), lane(ended=False)
+    inlet = OrderedInlet([one, other], balanced=True)
 
     assert not inlet.pending()
-    other.publish(2, [(VALUE, "a", 0, True), (VALUE, "y", FINISH, False)], Tag(1, 1, 0, 0, 0, 1))
+    other.publish(2, entries(("a", 0, True), ("y", END, False)), Tag(1, 1, 0, 0, 0, 1))
     assert inlet.peek(9)[0] == "a"
-    seen: list[object] = []
-    while inlet.pending():
-        items = inlet.peek(9)
-        seen += items
-        inlet.commit(inlet.position(len(items)))
-    assert seen == ["a", "z", "y"]
+    assert all_of(inlet) == ["a", "z", "y"]
 
 
 # ---------------------------------------------------------------------------------------- the nodes
@@ -367,45 +561,64 @@ def tracked(fn: Any, kind: type[Any] = Processor, depth: int = 1, **options: Any
 
 def test_each_output_has_the_stamp_of_its_item_and_the_last_says_so() -> None:
     node = tracked(repeated, FlatMap, depth=2)
-    items: list[object] = [
-        (VALUE, 2, 5, True, 7, True),
-        (VALUE, 0, 5, True, 8, False),
-        (MARK, None, 9, True, 9, True),
-    ]
+    items = entries((2, 5, True, 7, True), (0, 5, True, 8, False), (MARK, 9, True, 9, True))
     ((out, done, extra),) = node(items, 0, 9)
 
-    assert out == [
-        (VALUE, 2, 5, False, 7, False),
-        (VALUE, 2, 5, True, 7, True),
-        (MARK, None, 5, True, 8, False),
-        (MARK, None, 9, True, 9, True),
+    assert told(out) == [
+        (2, 5, False, 7, False),
+        (2, 5, True, 7, True),
+        (MARK, 5, True, 8, False),
+        (MARK, 9, True, 9, True),
     ]
     assert (done, extra) == (3, 0)
 
 
-def test_outputs_and_items_that_can_change_travel_as_bytes() -> None:
-    def job(item: list[int]) -> list[int]:
-        return [*item, 0]
+def test_outputs_that_can_change_are_sealed_among_marks() -> None:
+    def job(item: list[int]) -> list[int] | None:
+        return [*item, 0] if item else None
 
-    ((out, _, _),) = tracked(job)([(SEALED, seal([1]).data, 4, True)], 0, 9)
+    items = entries((MARK, 3, True), (seal([1]), 4, True), (seal([]), 5, True), (MARK, 6, True))
+    ((out, _, _),) = tracked(job)(items, 0, 9)
 
-    assert out == [(SEALED, seal([1, 0]).data, 4, True)]
+    assert [each if each is MARK else type(each).__name__ for each in out][::3] == [MARK, MARK]
+    assert list(opened(items_of(out))) == [[1, 0]]
+    assert [origin for _, origin, _ in told(out)] == [3, 4, 5, 6]
+
+
+@pytest.mark.parametrize("kind", ["operators", "any code", "a filter"])
+def test_what_drops_items_leaves_marks_in_their_places(kind: str) -> None:
+    jobs: dict[str, Any] = {
+        "operators": tracked(lambda item: item if item % 3 else None),
+        "any code": tracked(lambda item: int(item) if item % 3 else None),
+        "a filter": tracked(lambda item: item % 3, Filter),
+    }
+    node = jobs[kind]
+    for _ in range(2):  # nothing of a slice shows in the next
+        ((out, done, extra),) = node(Entries(range(1, 8), (run_of(4, 7),)), 0, 9)
+
+        assert out == [1, 2, MARK, 4, 5, MARK, 7]
+        assert told(out) == [(item, origin, True) for origin, item in enumerate(out, 4)]
+        assert (done, extra) == (7, 0)
+        ((out, _, _),) = node(Entries([1, 2], (run_of(11, 2),)), 0, 9)
+        assert told(out) == [(1, 11, True), (2, 12, True)]
+    assert (node.tally.items_in, node.tally.passed, node.tally.dropped) == (18, 14, 4)
 
 
 def test_an_item_that_is_skipped_leaves_one_mark() -> None:
     def refuse(item: object) -> object:
         raise ValueError(item)
 
-    ((out, _, _),) = tracked(refuse, on_error="skip", retries=1)(
-        [(VALUE, 1, 0, True), (VALUE, 2, 1, True)], 0, 9
-    )
+    pieces = tracked(refuse, on_error="skip", retries=1)(entries((1, 0, True), (2, 1, True)), 0, 9)
 
-    assert out == [(MARK, None, 0, True), (MARK, None, 1, True)]
+    assert [entry for out, _, _ in pieces for entry in told(out)] == [
+        (MARK, 0, True),
+        (MARK, 1, True),
+    ]
 
 
 def test_pieces_of_tracked_items_say_how_far_they_came() -> None:
     node = tracked(repeated, FlatMap)
-    pieces = list(node([(VALUE, 1, 0, True), (VALUE, 3, 1, True), (VALUE, 2, 2, True)], 0, 2))
+    pieces = list(node(entries((1, 0, True), (3, 1, True), (2, 2, True)), 0, 2))
 
     assert [(len(out), done, extra) for out, done, extra in pieces] == [
         (1, 1, 0),
@@ -415,40 +628,37 @@ def test_pieces_of_tracked_items_say_how_far_they_came() -> None:
     ]
 
 
-@given(st.lists(st.integers(0, 6), min_size=1, max_size=6), st.integers(1, 5))
+@given(st.lists(st.integers(-1, 6), min_size=1, max_size=6), st.integers(1, 5))
 def test_tracked_outputs_are_cut_as_if_each_item_had_come_alone_and_counted_with_their_piece(
     items: list[int], limit: int
 ) -> None:
     node, alone = tracked(repeated, FlatMap), tracked(repeated, FlatMap)
-    stamped: list[object] = [(VALUE, item, index, True) for index, item in enumerate(items)]
+    given = [(MARK if item < 0 else item, index, True) for index, item in enumerate(items)]
 
-    cuts = [out for item in stamped for out, _, _ in alone([item], 0, limit) if out]
+    cuts = [told(out) for item in given for out, _, _ in alone(entries(item), 0, limit) if out]
     left = list(cuts)
-    for out, done, extra in node(stamped, 0, limit):
+    for out, done, extra in node(entries(*given), 0, limit):
         assert len(out) <= limit
-        record: list[object] = []
+        record: list[Entry] = []
         while left and len(record) < len(out):
             record += left.pop(0)
-        assert out == record
-        assert node.tally.done == done
+        assert told(out) == record
+        assert node.tally.done == sum(item >= 0 for item in items[:done])
         assert node.tally.items_out == sum(
-            item[0] == VALUE for cut in cuts[: len(cuts) - len(left)] for item in _parts(cut)
+            item is not MARK for cut in cuts[: len(cuts) - len(left)] for item, *_ in cut
         )
-        assert node.tally.in_hand == bool(extra)
+        assert not extra or node.tally.in_hand
     assert not left
-
-
-def _parts(cut: list[object]) -> list[tuple[object, ...]]:
-    return [item for item in cut if isinstance(item, tuple)]
 
 
 def test_a_tracked_item_that_fails_ends_the_run_behind_what_was_given() -> None:
     def job(item: int) -> int:
         return 1 // item
 
-    pieces = tracked(job)([(VALUE, 1, 0, True), (VALUE, 0, 1, True)], 0, 9)
+    pieces = iter(tracked(job)(entries((MARK, 0, True), (1, 1, True), (0, 2, True)), 0, 9))
 
-    assert next(pieces) == ([(VALUE, 1, 0, True)], 1, 0)
+    out, done, extra = next(pieces)
+    assert (told(out), done, extra) == ([(MARK, 0, True), (1, 1, True)], 2, 0)
     with pytest.raises(ItemFailed):
         next(pieces)
 
@@ -456,14 +666,14 @@ def test_a_tracked_item_that_fails_ends_the_run_behind_what_was_given() -> None:
 def test_a_stamp_counts_what_the_fork_has_taken() -> None:
     there = 10
     stage: Any = Processor(double)
-    node = StampNode(node_for(stage, "stage", print), lambda: there, 0)
+    node = StampNode(node_for(stage, "stage", print), lambda: there)
     ((out, done, extra),) = node([1, 2], 0, 9)
 
-    assert (out, done, extra) == ([(VALUE, 2, 10, True), (VALUE, 4, 11, True)], 2, 0)
+    assert (told(out), done, extra) == ([(2, 10, True), (4, 11, True)], 2, 0)
 
 
 def test_a_stamp_inside_goes_behind_those_outside() -> None:
-    node = StampNode(tracked(double), lambda: 3, 1)
-    ((out, _, _),) = node([(VALUE, 2, 8, True)], 0, 9)
+    node = StampNode(tracked(double), lambda: 3)
+    ((out, _, _),) = node(entries((2, 8, True)), 0, 9)
 
-    assert out == [(VALUE, 4, 8, True, 3, True)]
+    assert told(out) == [(4, 8, True, 3, True)]

@@ -20,6 +20,7 @@ from array import array
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from copy import deepcopy
 from dataclasses import dataclass
+from itertools import pairwise
 from random import Random
 from typing import Any, TypeAlias, TypeVar
 
@@ -33,6 +34,7 @@ from conveyor.core.nodes import CollectNode, RelayNode, node_for
 from conveyor.core.ordered import stamped
 from conveyor.core.requests import ALL_ENDED, COME_DUE, ChooseInput, ChooseLane, Request
 from conveyor.core.snapshots import RestoredNode, Saved, StateLog
+from conveyor.core.stamps import MARK, Entries
 from conveyor.core.timers import Timer
 from conveyor.graph.compiler import compile_topology
 from conveyor.graph.draft import Draft
@@ -223,7 +225,14 @@ class Watched:
 
 
 def is_slice(items: list[object]) -> bool:
-    """Sealed items only, or atoms only."""
+    """Sealed items only, or atoms only; in a lane of an ordered join marks, too, and stamps for
+    all, in one run."""
+    if isinstance(items, Entries):
+        assert all(len(column) == len(items) for column in items.stamps)
+        assert items.has_marks or MARK not in items
+        pairs = [pair for column in items.stamps for pair in pairwise(column)]
+        assert all((one >> 1) + (one & 1) == other >> 1 for one, other in pairs)
+        items = [item for item in items if item is not MARK]
     return all(isinstance(item, Sealed) for item in items) or all(map(is_atom, items))
 
 

@@ -10,10 +10,11 @@ import pickle
 from collections import deque
 from collections.abc import Callable
 
+from conveyor.core.stamps import Entries, cut, follows, gather, marked
 from conveyor.items.sealing import Copied, Owned, Sealed
 from conveyor.runtime.shm.allocator import Extent
 from conveyor.runtime.shm.fence import fence
-from conveyor.runtime.shm.record import Where, parts_of
+from conveyor.runtime.shm.record import Where, items_in, parts_of, stamps_in
 from conveyor.runtime.shm.ring import (
     CLOSED,
     CONSUMER_SLEEPS,
@@ -23,6 +24,7 @@ from conveyor.runtime.shm.ring import (
     PLAIN,
     PRODUCER_SLEEPS,
     SEALED,
+    STAMPED,
     TAIL,
     Ring,
 )
@@ -99,25 +101,35 @@ class RingInlet:
             at, size, form, first, count, behind = record
             if have and (form & SEALED != self._form or have + count > n):
                 break  # a slice is uniform; and whole records need not be cut and copied
-            items = self._read(at, size, form)
+            payload = self.ring.payload(at, size, form)
+            if form & STAMPED:
+                drops, stamps = stamps_in(payload)
+                there = self._items
+                if have and isinstance(there, Entries) and not follows(there.stamps, stamps):
+                    break
+                items = self.read_items(items_in(payload, form), form)
+                items = Entries(marked(items, drops) if drops else items, stamps, bool(drops))
+            else:
+                items = self.read_items(payload, form)
             self._item_bytes = (behind - self._at) / count
             if first < self.head:
-                items = items[self.head - first :]
+                items = cut(items, self.head - first, count)
             self._at = behind
             self._record_ends.append((first + count, self._at))
             if have:
                 if self._taken:
-                    self._items = self._items[self._taken :]
+                    self._items = cut(self._items, self._taken, len(self._items))
                     self._taken = 0
-                self._items += items
+                gather(self._items, items)
             else:
                 self._items, self._taken, self._form = items, 0, form & SEALED
             have = len(self._items)
         taken = self._taken
-        return self._items if not taken and have <= n else self._items[taken : taken + n]
+        return self._items if not taken and have <= n else cut(self._items, taken, taken + n)
 
-    def _read(self, at: int, size: int, form: int) -> list[object]:
-        payload = self.ring.payload(at, size, form)
+    def read_items(self, payload: bytes | memoryview, form: int) -> list[object]:
+        if not payload:  # of a record of nothing but marks
+            return []
         if form & SEALED:
             return [
                 Sealed(part) if isinstance(part, bytes) else self._opened(part)

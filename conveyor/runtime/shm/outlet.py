@@ -11,10 +11,11 @@ import zlib
 from collections.abc import Callable
 
 from conveyor.core.channel import Tag
+from conveyor.core.stamps import Entries, items_of
 from conveyor.items.sealing import PROTOCOL, Owned, Sealed
 from conveyor.runtime.shm.allocator import Allocator, Extent
 from conveyor.runtime.shm.fence import fence
-from conveyor.runtime.shm.record import Blob, Part, Where, parts_of
+from conveyor.runtime.shm.record import Blob, Part, Where, items_in, parts_of, with_stamps
 from conveyor.runtime.shm.ring import (
     CLOSED,
     CONSUMER_SLEEPS,
@@ -102,13 +103,15 @@ class RingOutlet:
     def _extents_of(self, at: int, size: int, form: int) -> list[Extent]:
         found = [self.allocator.find(*self.ring.spilled(at))] if form & SPILLED else []
         return (
-            found + self._buffers_in(self.ring.payload(at, size, form)) if form & SEALED else found
+            found + self._buffers_in(self.ring.payload(at, size, form), form)
+            if form & SEALED
+            else found
         )
 
-    def _buffers_in(self, payload: bytes | memoryview) -> list[Extent]:
+    def _buffers_in(self, payload: bytes | memoryview, form: int) -> list[Extent]:
         wheres = [
             each
-            for part in parts_of(payload)
+            for part in parts_of(items_in(payload, form))
             if isinstance(part, tuple)
             for each in part
             if isinstance(each, tuple)
@@ -117,6 +120,13 @@ class RingOutlet:
 
     def pack(self, items: list[object]) -> Blob:
         """Encodes a slice once for all lanes; large buffers of its items go into extents."""
+        if isinstance(items, Entries):
+            return with_stamps(self.pack_items([*items_of(items)]), items)
+        return self.pack_items(items)
+
+    def pack_items(self, items: list[object]) -> Blob:
+        if not items:  # nothing but marks
+            return Blob(PLAIN, b"")
         if not isinstance(items[0], Sealed):
             return Blob(PLAIN, pickle.dumps(items, PROTOCOL))
         kept: list[Extent] = []
@@ -219,7 +229,8 @@ class RingOutlet:
         """Gives how many items the newest record has, and the record, to be published elsewhere."""
         size, form, _, count, *_ = self.ring.header(self._last_at)
         data = bytes(self.ring.payload(self._last_at, size, form))
-        return count, Blob(form & ~SPILLED, data, self._buffers_in(data) if form & SEALED else ())
+        kept = self._buffers_in(data, form) if form & SEALED else ()
+        return count, Blob(form & ~SPILLED, data, kept)
 
     def close(self, run: int) -> None:
         """Ends a run, behind all that was published, and wakes the consumer."""

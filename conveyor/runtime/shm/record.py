@@ -1,17 +1,22 @@
 """What is in a record: a slice of items, encoded once for all the lanes it goes to.
 
-This file knows how an item is told of in a record.  It must never know where a record lies.
+This file knows how an item is told of in a record, and what an ordered join must know of it.  It
+must never know where a record lies.
 """
 
 from __future__ import annotations
 
 import pickle
 from collections.abc import Sequence
-from typing import TypeAlias
+from struct import Struct
+from typing import Final, TypeAlias
 
+from conveyor.core.stamps import Entries, Stamps, drops_of, run_of
+from conveyor.items.sealing import PROTOCOL
 from conveyor.runtime.shm.allocator import Extent
+from conveyor.runtime.shm.ring import STAMPED
 
-__all__ = ["Blob", "Part", "Where", "parts_of"]
+__all__ = ["Blob", "Part", "Where", "items_in", "parts_of", "stamps_in", "with_stamps"]
 
 
 class Blob:
@@ -45,3 +50,36 @@ Part: TypeAlias = (
 def parts_of(payload: bytes | memoryview) -> list[Part]:
     parts: list[Part] = pickle.loads(payload)
     return parts
+
+
+# In front of the items of a stamped record: how long what stands there is, and then the places of
+# the marks and the columns of stamps.  A column that is a range is its origin and its length.
+LENGTH: Final = Struct("Q")
+
+
+def with_stamps(blob: Blob, entries: Entries) -> Blob:
+    """Puts the marks and stamps of these entries in front of their items."""
+    marks = drops_of(entries) if entries.has_marks else []
+    columns = [
+        (column.start >> 1, len(column)) if isinstance(column, range) else column
+        for column in entries.stamps
+    ]
+    front = pickle.dumps((marks, columns), PROTOCOL)
+    blob.data = LENGTH.pack(len(front)) + front + blob.data
+    blob.form |= STAMPED
+    return blob
+
+
+def items_in(payload: memoryview | bytes, form: int) -> memoryview | bytes:
+    """The part of a payload that is its items."""
+    if not form & STAMPED:
+        return payload
+    return payload[LENGTH.size + LENGTH.unpack_from(payload)[0] :]
+
+
+def stamps_in(payload: memoryview | bytes) -> tuple[list[int], Stamps]:
+    """The places of marks in a stamped payload, and the stamps."""
+    marks: list[int]
+    columns: list[list[int] | tuple[int, int]]
+    marks, columns = pickle.loads(payload[LENGTH.size :])
+    return marks, tuple([run_of(*each) if isinstance(each, tuple) else each for each in columns])

@@ -141,6 +141,9 @@ class Part:
         self.batches += 1
         self.figures.write_times(self.busy, 0, 0, self.batches)
 
+    def keep_marks(self) -> None:
+        self.node.keep_marks()
+
     def passed_on(self, items: int) -> None:
         self.node.passed_on(items)
         self.unmeasured = True

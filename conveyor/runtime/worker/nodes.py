@@ -19,6 +19,7 @@ from conveyor.core.fused_node import FusedNode, loop_through
 from conveyor.core.job_node import JobNode, Node, Surroundings
 from conveyor.core.journal import Journal
 from conveyor.core.nodes import RelayNode, node_for
+from conveyor.core.stamps import places_of
 from conveyor.report import DeadLetter
 from conveyor.runtime.process.circumstances import flush
 from conveyor.runtime.step.balancing import room_in
@@ -80,7 +81,9 @@ class RunNodes:
         name = workplace.order.topology.nodes[workplace.parts[number]].name
 
         def place(index: int) -> tuple[int, int]:
-            return 0, self.place_behind(node.tally.items_in - node.size + index)
+            if self.is_tracked:
+                return self.place(index)
+            return 0, node.tally.items_in - node.size + index
 
         def place_in_run(index: int) -> tuple[int, int]:
             return 0, place(index)[1] - (workplace.starts[0] if self.is_tracked else 0)
@@ -96,29 +99,30 @@ class RunNodes:
         loop = loop_through([first, *[part.node for part in self.parts]])
         blocks = self.workplace.blocks
 
-        def begins(number: int, items: int) -> None:
+        def begins(number: int, items: list[object]) -> None:
             if number:
-                node = self.parts[number - 1].node
-                blocks[number].hold_more(self.place_behind(node.tally.items_in), items)
+                blocks[number].hold_more(*self.held_by(self.parts[number - 1].node, items))
             blocks[0].set_running(number + 1)
 
         return FusedNode(first, self.parts, begins, loop)
 
     @property
     def is_tracked(self) -> bool:
+        """Is the worker in a lane of an ordered join?
+
+        There a mark goes on in the place of what a job drops, so the position of an item is the
+        same before each of the worker's jobs.
+        """
         return self.workplace.spec.depth > 0 and len(self.workplace.ends.inputs) == 1
 
-    def place_behind(self, came: int) -> int:
-        """The position of an item before a job behind another in this worker, to which `came` items
-        came before.
-
-        In a lane of an ordered join a mark goes on in the place of what a job drops, so there the
-        position is the same for all of them.
-        """
+    def held_by(self, node: JobNode, items: list[object]) -> tuple[int, int]:
+        """The first position of the items that come to a job behind another in this worker, and of
+        how many positions they are."""
         if not self.is_tracked:
-            return came
-        assert self.fused is not None
-        return self.place(self.fused.offset)[1]
+            return node.tally.items_in, len(items)
+        places = places_of(items)
+        first, last = [self.place(places[at])[1] for at in (0, -1)]
+        return first, last - first + 1
 
     def place(self, index: int) -> tuple[int, int]:
         """The place of an item of the slice in hand, counted since the channels were made."""

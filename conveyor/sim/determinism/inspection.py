@@ -69,7 +69,7 @@ class Inspection:
             # In most cases the type is just what is taken, and that is quick to see.
             if not is_same(type(item), taken) and value_fits(item, taken) is Assignability.NO:
                 error = StageTypeError(
-                    f"stage {node.policy.stage!r} takes {words(taken)}, but item {ordinal(node)} "
+                    f"stage {node.policy.stage!r} takes {words(taken)}, but item {node.ordinal()} "
                     f"is {short_repr(item)}, which is of type {words(type(item))}"
                 )
                 self.found(error)
@@ -121,7 +121,7 @@ class Inspection:
         self.found(
             NotDeterministic(
                 f"the job of stage {node.policy.stage!r} is not deterministic: for item "
-                f"{ordinal(node)}, {short_repr(item)}, it {one}; and then, when the time, chance "
+                f"{node.ordinal()}, {short_repr(item)}, it {one}; and then, when the time, chance "
                 f"and the order of sets were other, it {other}. "
                 "Jobs must depend on nothing but their item"
             )
@@ -135,11 +135,6 @@ def is_same(one: object, other: object) -> bool:
 def is_data(value: object) -> bool:
     """Is it what a job may have changed, rather than something to be called or imported?"""
     return value is not None and not isinstance(value, ModuleType) and not callable(value)
-
-
-def ordinal(node: JobNode) -> int:
-    """Which of the stage's items is at its job."""
-    return node.tally.items_in - node.size + node.index() - node.offset
 
 
 class CallOutcome(NamedTuple):

@@ -4,7 +4,7 @@ Knows: what `channel` promises.  Must never know: processes, threads, bytes.
 
 An item is kept as it would travel: an atom as it is, anything else pickled, so that a job that
 changes its item changes a copy.  Items are never taken out of the list; so the state of a channel
-is a few small values.
+is a few small values.  In a lane of an ordered join there are lists of stamps beside it.
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ from __future__ import annotations
 from typing import TypeAlias
 
 from conveyor.core.channel import Tag
+from conveyor.core.stamps import MARK, Entries, among, next_origin
 from conveyor.items.slices import uniform
 
 __all__ = ["ChannelSnapshot", "MemoryChannel"]
@@ -22,17 +23,19 @@ ChannelSnapshot: TypeAlias = tuple[int, int, int, Tag | None, int]
 class MemoryChannel:
     """Both ends in one."""
 
-    __slots__ = ("capacity", "closed", "head", "index", "items", "last", "run", "tag")
+    __slots__ = ("capacity", "closed", "head", "index", "items", "last", "run", "stamps", "tag")
 
     def __init__(self, capacity: int, index: int = -1) -> None:
         self.capacity = capacity
         self.index = index  # in the topology
         self.items: list[object] = []
+        self.stamps: tuple[list[int], ...] = ()
         self.clear()
 
     def clear(self) -> None:
         """Back to what it was when it was made."""
         self.items.clear()
+        self.stamps = ()
         self.head = 0
         self.run = 0
         self.closed = 0  # the last run that has ended
@@ -47,6 +50,8 @@ class MemoryChannel:
     def restore(self, state: ChannelSnapshot) -> None:
         length, self.head, self.closed, self.tag, self.last = state
         del self.items[length:]
+        for each in self.stamps:
+            del each[length:]
 
     @property
     def tail(self) -> int:
@@ -63,7 +68,20 @@ class MemoryChannel:
 
     def peek(self, n: int) -> list[object]:
         head = self.head
+        if self.stamps:
+            return self.entries(head, n)
         return self.items[head : head + 1] if n == 1 else uniform(self.items[head : head + n])
+
+    def entries(self, head: int, n: int) -> list[object]:
+        """Gives up to `n` entries of one run, with their stamps."""
+        end = min(head + n, len(self.items))
+        for at in range(head + 1, end):
+            if not all(next_origin(each[at - 1]) == each[at] >> 1 for each in self.stamps):
+                end = at
+                break
+        part = self.items[head:end]
+        stamps = tuple([each[head:end] for each in self.stamps])
+        return Entries(among(Entries(part, (), True), uniform), stamps, MARK in part)
 
     def position(self, n: int) -> int:
         return self.head + n
@@ -82,6 +100,10 @@ class MemoryChannel:
 
     def publish(self, n: int, blob: list[object], tag: Tag) -> None:
         self.items += blob
+        if isinstance(blob, Entries):
+            self.stamps = self.stamps or tuple([[] for _ in blob.stamps])
+            for each, more in zip(self.stamps, blob.stamps, strict=True):
+                each += more
         self.last = n
         self.tag = tag
 
@@ -89,7 +111,10 @@ class MemoryChannel:
         return self.tag
 
     def last_blob(self) -> tuple[int, list[object]]:
-        return self.last, self.items[len(self.items) - self.last :]
+        first = len(self.items) - self.last
+        stamps = tuple([each[first:] for each in self.stamps])
+        items = self.items[first:]
+        return self.last, Entries(items, stamps, MARK in items) if stamps else items
 
     def close(self, run: int) -> None:
         self.closed = run

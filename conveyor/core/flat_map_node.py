@@ -1,0 +1,159 @@
+"""What a flat-map does with a slice of items: each gives any number of outputs.
+
+Knows: where its pieces may be cut.  Must never know: channels, processes, time.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from itertools import islice
+from typing import cast
+
+from conveyor.core.crashes import FRESH
+from conveyor.core.job_node import ItemClock, ItemFailed, JobNode, Piece
+from conveyor.core.stamps import MARK, Entries, among, has_marks, items_of, places_of
+from conveyor.errors import RunError
+from conveyor.items.atoms import is_atom
+from conveyor.items.current_item import CURRENT
+from conveyor.items.sealing import Sealed
+from conveyor.items.slices import uniform
+
+__all__ = ["FlatMapNode"]
+
+
+class FlatMapNode(JobNode):
+    """A `FlatMap`: any number of outputs an item, taken from the job only when there is room for
+    them.
+
+    However items are sliced, the outputs of one are cut only after each `limit` of them: so what a
+    fork does with a record it could do with slices of one item.  Outputs of several go together
+    only where there is room for them at once: so a record never waits for more room than that of
+    one item would.
+    """
+
+    def __call__(self, items: list[object], skip: int, limit: int) -> Iterator[Piece]:
+        out: list[object] = []
+        together = min(limit, self.room())
+        ends = self.ends = list[int]()
+        for index, item in enumerate(self.entries(items)):
+            given = 0 if index else skip
+            if self.drops is not None and len(out) >= together:
+                # A mark must find room: by then it is counted that its item is done.
+                yield self.piece(out, index, 0)
+                CURRENT.job = self
+                out, together = [], min(limit, self.room())
+                ends = self.ends = list[int]()
+            whole = len(out)  # of which none is this item's
+            most = together if whole else limit
+            try:
+                for result in self.outputs(item, given):
+                    if len(out) >= most:
+                        if self.clock is not None:  # to wait for room is not the job's
+                            self.clock.stop()
+                        # Items that are finished go first: this one's outputs begin a record.
+                        if whole:
+                            yield self.piece(out[:whole], index, 0)
+                        else:  # full, and there is more: cut inside the item
+                            yield self.piece(out, index, given)
+                        CURRENT.job = self  # another job of this process may have run meanwhile
+                        if self.clock is not None:
+                            self.clock.start(self.index())
+                        out, whole, most = out[whole:] if whole else [], 0, limit
+                        together = min(limit, self.room())
+                        ends = self.ends = list[int]()
+                    out.append(result)
+                    given += 1
+            except ItemFailed:
+                yield self.piece(out, index, given)
+                raise
+            ends.append(len(out))
+        yield self.piece(out, len(items), 0)
+
+    def entries(self, items: list[object]) -> Iterator[object]:
+        """Takes a slice in hand: its items, and the marks where they are."""
+        self.places = places_of(items) if has_marks(items) else None
+        if self.drops:
+            self.drops.clear()
+        there = items_of(items)
+        self.tally.items_in += len(there)
+        cursor = self.begin(self.safe(there))
+        if self.places is None:
+            return cursor
+        return (MARK if each is MARK else next(cursor) for each in items)
+
+    def outputs(self, item: object, given: int) -> Iterable[object]:
+        """The results of one item behind the first `given`; in a lane of an ordered join a mark, if
+        there are none."""
+        if self.drops is None:
+            return self.results(item, given)
+        return (MARK,) if item is MARK else self.results_or_mark(item, given)
+
+    def results_or_mark(self, item: object, given: int) -> Iterator[object]:
+        is_nothing = True
+        for result in self.results(item, given):
+            is_nothing = False
+            yield result
+        if is_nothing:
+            assert self.drops is not None
+            self.drops.append(self.at())
+            yield MARK
+
+    def piece(self, out: list[object], finished: int, extra: int) -> Piece:
+        if self.drops or self.places is not None:
+            out = among(Entries(out, has_marks=True), uniform)
+            self.tally.items_out += len(out) - out.count(MARK)
+            return out, finished, extra
+        self.tally.items_out += len(out)
+        return uniform(out), finished, extra
+
+    def results(self, item: object, given: int) -> Iterator[object]:
+        """The results of one item behind the first `given`, through all its attempts."""
+        if self.past is not FRESH and (verdict := self.condemned()) is not None:
+            self.attempt = 0
+            self.give_up(item, self.ordinal(), verdict)
+            return
+        while True:
+            try:
+                for result in self.timed_attempt(item, given):
+                    yield result if is_atom(result) else self.seal(result)
+                    given += 1
+            except GeneratorExit:
+                raise
+            except BaseException as error:  # the item's own, whatever it is
+                if not self.may_retry(error):
+                    self.give_up(item, self.ordinal(), error)
+                    return
+            else:
+                self.attempt = 1
+                self.tally.passed += given > 0
+                self.tally.dropped += given == 0
+                return
+
+    def timed_attempt(self, item: object, given: int) -> Iterable[object]:
+        return (
+            self.trial(item, given) if self.clock is None else self.under(self.clock, item, given)
+        )
+
+    def under(self, clock: ItemClock, item: object, given: int) -> Iterator[object]:
+        clock.start(self.index())
+        try:
+            yield from self.trial(item, given)
+        finally:
+            clock.stop()
+
+    def trial(self, item: object, given: int) -> Iterator[object]:
+        iterable = self.job(item.open(self.take) if isinstance(item, Sealed) else item)
+        if not isinstance(iterable, Iterable):
+            raise TypeError(
+                f"{self.policy.stage} is a FlatMap: its function must give an iterable, not "
+                f"{iterable!r}"
+            )
+        results = iter(cast("Iterable[object]", iterable))
+        again = sum(1 for _ in islice(results, given))
+        if again < given:
+            raise RunError(
+                f"{self.policy.stage} gave at least {given} outputs for an item, and only {again} "
+                "when it was run again: "
+                "the function of a FlatMap must give the same outputs for the same item"
+            )
+        return results

@@ -1,0 +1,200 @@
+"""What an ordered join must know of the items in its lanes, kept beside them.
+
+Knows: slices of entries, and their stamps.  Must never know: which node gives them, how a join uses
+them, what they are encoded as.
+
+Rule 1.  In a lane of an ordered join a slice has *entries*: items, and marks.  A *mark* stands
+         where a job gave nothing.  The items among them are a slice like any other.
+Rule 2.  A *stamp* is one number: twice the origin of an entry, and one more for the last entry in
+         its lane that came of that origin.  The stamps that all entries of a slice have of one join
+         are a *column*; there is one for each ordered join around them, the innermost at the end.
+Rule 3.  A slice is one run: behind a stamp that is not the last of its origin comes that origin
+         again, behind one that is comes the next.  Entries between which something is missing are
+         in different slices.  So a column says by its ends where it belongs, and where each entry
+         is the last of its origin it is a range, however long.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from typing import Final, TypeAlias, final
+
+__all__ = [
+    "FINISH",
+    "MARK",
+    "Column",
+    "Entries",
+    "Mark",
+    "Stamps",
+    "among",
+    "appended",
+    "cut",
+    "drops_of",
+    "follows",
+    "gather",
+    "has_marks",
+    "items_of",
+    "marked",
+    "next_origin",
+    "not_last",
+    "places_of",
+    "run_of",
+]
+
+Column: TypeAlias = "range | list[int]"
+Stamps: TypeAlias = tuple[Column, ...]
+
+FINISH: Final = -2  # the stamp of what `finish` gave, which has no origin
+
+
+@final
+class Mark:
+    """Stands where a job gave nothing."""
+
+    def __repr__(self) -> str:
+        return "<nothing>"
+
+
+MARK: Final = Mark()
+
+
+@final
+class Entries(list[object]):
+    """A slice with marks in it, or with stamps; `has_marks` may be true where there is none."""
+
+    __slots__ = ("has_marks", "stamps")
+
+    def __init__(
+        self, entries: Iterable[object], stamps: Stamps = (), has_marks: bool = False
+    ) -> None:
+        super().__init__(entries)
+        self.stamps = stamps
+        self.has_marks = has_marks
+
+    def part(self, start: int, stop: int) -> Entries:
+        """Gives some of the entries, with their stamps."""
+        stamps = tuple([column[start:stop] for column in self.stamps])
+        return Entries(self[start:stop], stamps, self.has_marks)
+
+
+def has_marks(items: list[object]) -> bool:
+    """May there be marks in a slice?"""
+    return isinstance(items, Entries) and items.has_marks
+
+
+def items_of(entries: list[object]) -> list[object]:
+    """Gives a slice without its marks.
+
+    >>> items_of(Entries(["a", MARK, "b"], has_marks=True))
+    ['a', 'b']
+    """
+    return [each for each in entries if each is not MARK] if has_marks(entries) else entries
+
+
+def places_of(entries: list[object]) -> list[int]:
+    """Where the items are in a slice.
+
+    >>> places_of([MARK, "a", MARK, "b"])
+    [1, 3]
+    """
+    return [place for place, each in enumerate(entries) if each is not MARK]
+
+
+def drops_of(entries: list[object]) -> list[int]:
+    """Where the marks are in a slice."""
+    return [place for place, each in enumerate(entries) if each is MARK]
+
+
+def marked(items: list[object], drops: Sequence[int]) -> Entries:
+    """Gives a slice in which marks stand at these places, in growing order.
+
+    >>> marked(["a", "b"], [0, 2, 4])
+    [<nothing>, 'a', <nothing>, 'b', <nothing>]
+    """
+    entries = Entries((), has_marks=True)
+    taken = 0
+    for before, place in enumerate(drops):
+        entries += items[taken : place - before]
+        entries.append(MARK)
+        taken = place - before
+    entries += items[taken:]
+    return entries
+
+
+def among(entries: list[object], make: Callable[[list[object]], list[object]]) -> list[object]:
+    """Lets `make` have the items of a slice, of each of which it makes another; the marks stay.
+
+    >>> among(Entries([1, MARK, 3], has_marks=True), lambda items: [-item for item in items])
+    [-1, <nothing>, -3]
+    """
+    if not has_marks(entries):
+        return make(entries)
+    return marked(make(items_of(entries)), drops_of(entries))
+
+
+# ------------------------------------------------------------------------------------- columns
+
+
+def next_origin(stamp: int) -> int:
+    """Gives the origin of the entry behind one with this stamp, in the same run.
+
+    >>> next_origin(14), next_origin(15), next_origin(FINISH)
+    (7, 8, -1)
+    """
+    return (stamp >> 1) + (stamp & 1)
+
+
+def run_of(origin: int, entries: int) -> range:
+    """Gives the stamps of so many entries, each the only one of its origin.
+
+    >>> list(run_of(3, 2))
+    [7, 9]
+    """
+    return range(2 * origin + 1, 2 * (origin + entries) + 1, 2)
+
+
+def not_last(column: Column) -> list[int]:
+    """Gives the stamps of entries that have more of their origins behind them."""
+    return [stamp & -2 for stamp in column]
+
+
+def follows(stamps: Stamps, others: Stamps) -> bool:
+    """Can entries with the other stamps be in one slice with those before them?
+
+    >>> follows((run_of(3, 2),), (run_of(5, 1),)), follows((run_of(3, 2),), (run_of(6, 1),))
+    (True, False)
+    """
+    return all(
+        next_origin(column[-1]) == other[0] >> 1
+        for column, other in zip(stamps, others, strict=True)
+    )
+
+
+def appended(stamps: Stamps, others: Stamps) -> Stamps:
+    """Gives the stamps of both.
+
+    >>> appended((run_of(3, 2),), (run_of(5, 1),)) == (run_of(3, 3),)
+    True
+    """
+    return tuple(
+        range(column.start, other.stop, 2)
+        if isinstance(column, range) and isinstance(other, range) and column.stop == other.start
+        else [*column, *other]
+        for column, other in zip(stamps, others, strict=True)
+    )
+
+
+# -------------------------------------------------------------------------------------- slices
+
+
+def cut(items: list[object], start: int, stop: int) -> list[object]:
+    """Gives a part of a slice, with its stamps."""
+    return items.part(start, stop) if isinstance(items, Entries) else items[start:stop]
+
+
+def gather(items: list[object], more: list[object]) -> None:
+    """Adds to a slice what comes behind it; if it has stamps, the others must follow them."""
+    items += more
+    if isinstance(items, Entries) and isinstance(more, Entries):
+        items.stamps = appended(items.stamps, more.stamps)
+        items.has_marks |= more.has_marks
