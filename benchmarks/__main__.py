@@ -15,8 +15,8 @@ from benchmarks.document import DOCUMENT, goals, write_section
 from benchmarks.harness import Section, busy_elsewhere, in_a_row
 
 WORKLOADS = (
-    "fine coarse items logs etl records arrays latency start skew fan memory growth watching "
-    "profile simulator"
+    "fine coarse items logs etl records arrays latency start skew fan ordered memory growth "
+    "watching profile simulator"
 ).split()
 
 

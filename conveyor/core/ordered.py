@@ -195,6 +195,16 @@ class OrderedInlet:
     def position(self, n: int) -> int:
         return self.shown[n - 1] if n else self.head
 
+    def lanes(self, n: int) -> list[int]:
+        """How many entries of each lane come before the end of the first `n` items of the last
+        `peek`."""
+        lanes = [0] * len(self.inlets)
+        left = self.position(n) - self.head
+        for step in self.steps:
+            step.taken(min(left, len(step)), lanes)
+            left = max(0, left - len(step))
+        return lanes
+
     def commit(self, upto: int) -> None:
         while (count := upto - self.head) > 0:
             if not self.steps:  # recovery commits what another worker had read

@@ -108,8 +108,8 @@ def arrival(inlet: Inlet, n: int = 1) -> float:
     if isinstance(inlet, ZipInlet):
         return max(arrival(each, n) for each in inlet.inlets)
     if isinstance(inlet, OrderedInlet):
-        lanes = [lane for lane, _, _ in inlet.plan[: inlet.shown[n - 1]]]
-        return max(arrival(inlet.inlets[lane], lanes.count(lane)) for lane in dict.fromkeys(lanes))
+        lanes = zip(inlet.inlets, inlet.lanes(n), strict=True)
+        return max(arrival(lane, entries) for lane, entries in lanes if entries)
     return 0.0  # the items of the run, which are there from the beginning
 
 
