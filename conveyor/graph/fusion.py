@@ -26,7 +26,7 @@ from conveyor.graph.topology import Kind, NodeSpec, Topology
 from conveyor.items.bytecode import is_slight
 from conveyor.stages import Gives, Job, gives_of, is_plain, job_of
 
-__all__ = ["fuse", "fused_names", "home"]
+__all__ = ["fuse", "fused_names", "home", "written_name"]
 
 
 def fuse(
@@ -92,7 +92,7 @@ def _links(
         if channel.index in counted or channel.written:
             continue
         if behind.inputs == (spec.route,) and _may_share(behind, may_move):
-            links.setdefault((_written_name(spec), _written_name(behind)), []).append(
+            links.setdefault((written_name(spec), written_name(behind)), []).append(
                 (spec.index, behind.index)
             )
     return links
@@ -112,7 +112,8 @@ def _may_share(spec: NodeSpec, may_move: Callable[[str], bool]) -> bool:
     )
 
 
-def _written_name(spec: NodeSpec) -> str:
+def written_name(spec: NodeSpec) -> str:
+    """The name of a stage without the number of its lane."""
     return spec.name.removesuffix("".join(f"/{lane}" for _, lane in spec.lanes))
 
 

@@ -8,11 +8,12 @@ from __future__ import annotations
 from functools import partial
 from typing import Final
 
-from conveyor.graph.fusion import home
+from conveyor.graph.fusion import home, written_name
 from conveyor.graph.route import LANES_BY_DEFAULT
-from conveyor.graph.topology import Topology
+from conveyor.graph.topology import NodeSpec, Topology
 from conveyor.report import Report
 from conveyor.reporting.build import Figures, report_of
+from conveyor.reporting.hints import WorkerPace, hints
 from conveyor.runtime.parent.supervisor import Supervisor
 
 __all__ = ["WOKEN_BY_THE_NET", "run_report"]
@@ -46,8 +47,25 @@ def run_report(
         if lanes > LANES_BY_DEFAULT
     )
 
+    said += hints(map(partial(pace_of, supervisor), supervisor.processes.plan.specs), seconds)
     figures, read_zip = partial(figures_of, supervisor), supervisor.shared.control.read_zip
     return report_of(topology, figures, read_zip, seconds, said)
+
+
+def pace_of(supervisor: Supervisor, spec: NodeSpec) -> WorkerPace:
+    """What the worker of a node did with its items, all its jobs together."""
+    topology, blocks = supervisor.topology, supervisor.shared.blocks
+    parts = spec.parts or (spec.index,)
+    moving, in_jobs, sampled = blocks[spec.index].pace()
+    busy = sum(blocks[part].times()[0] for part in parts)
+    # Where no call could be timed nothing is opened and nothing made safe.
+    work = busy * in_jobs / sampled if sampled else busy
+    return WorkerPace(
+        " + ".join(written_name(topology.nodes[part]) for part in parts),
+        blocks[spec.index].tally(supervisor.run).items_in,
+        work * S_PER_NS,
+        (busy - work + moving) * S_PER_NS,
+    )
 
 
 def figures_of(supervisor: Supervisor, node: int) -> Figures:

@@ -26,6 +26,7 @@ PIPELINE_WORDS: Final = 32
 DONE, BEGUN, BUSY, WAITING, BLOCKED, BATCHES = range(6)
 HAND_INPUT, HAND_FIRST, HAND_END, RUNNING, ITEM_AT, ITEM_SINCE = range(6, 12)
 WAIT_KIND, WAIT_CHANNELS, WAIT_ITEMS, SLEEPS, EVER_HELD, LIFE, SOFT_LIMITS_LIFTED = range(12, 19)
+MOVING, SAMPLED_JOBS, SAMPLED = range(19, 22)
 COUNTS: Final = 24
 NODE_WORDS: Final = 48
 
@@ -131,7 +132,7 @@ class NodeBlock:
         if self.words[BEGUN] == run:
             return True
         self.words[EVER_HELD] = self.has_begun()
-        for word in range(BUSY, SLEEPS):
+        for word in (*range(BUSY, SLEEPS), MOVING, SAMPLED_JOBS, SAMPLED):
             self.words[word] = 0
         self.words[BEGUN] = run
         return False
@@ -249,6 +250,19 @@ class NodeBlock:
         """Busy, waiting and blocked nanoseconds, and batches."""
         words = self.words
         return words[BUSY], words[WAITING], words[BLOCKED], words[BATCHES]
+
+    def write_moving(self, nanoseconds: int) -> None:
+        self.words[MOVING] = nanoseconds
+
+    def add_sample(self, in_jobs: int, nanoseconds: int) -> None:
+        self.words[SAMPLED_JOBS] += in_jobs
+        self.words[SAMPLED] += nanoseconds
+
+    def pace(self) -> tuple[int, int, int]:
+        """Nanoseconds that the worker was moving items; and, of those slices in which that was
+        looked at, how long the jobs themselves took, and how long all did."""
+        words = self.words
+        return words[MOVING], words[SAMPLED_JOBS], words[SAMPLED]
 
     def tally(self, run: int) -> Tally:
         page = read_whole(self.words[COUNTS : COUNTS + Note.words_for(PAGE_SIZE)])

@@ -17,6 +17,7 @@ from typing import Final
 
 from conveyor.core.job_node import JobNode, Node, Piece
 from conveyor.runtime.step.contract import PacedInlet, WorkFigures
+from conveyor.runtime.step.sampling import Sampler
 
 __all__ = [
     "GUIDED_ITEMS",
@@ -55,6 +56,7 @@ class Meter:
         figures: WorkFigures,
         inlets: Sequence[PacedInlet],
         parts: Sequence[Part] = (),
+        sampler: Sampler | None = None,
     ) -> None:
         self.node = node
         self.tally = node.tally
@@ -66,6 +68,10 @@ class Meter:
         self.busy = busy + sum(part.busy for part in parts)
         self.last_blocked = self.blocked
         self.last_items = 0
+        self.sampler = sampler
+        # What the worker does is one of three: its jobs, to wait, to move items.
+        self.since = 0
+        self.elsewhere = self.busy + self.waiting + self.blocked
 
     def __call__(self, items: list[object], skip: int, limit: int) -> Iterable[Piece]:
         if self.blocked != self.last_blocked and self.last_items:
@@ -74,7 +80,11 @@ class Meter:
         self.last_items = len(items)
         self.figures.set_running(1)
         started = perf_counter_ns()
-        pieces = self.node(items, skip, limit)
+        self.since = self.since or started
+        if self.sampler is not None and self.sampler.due(self.batches):
+            pieces = self.sampled(self.sampler, items, skip, limit)
+        else:
+            pieces = self.node(items, skip, limit)
         if isinstance(pieces, tuple):
             spent = perf_counter_ns() - started
             self.figures.set_running(0)
@@ -85,6 +95,15 @@ class Meter:
             self.record()
             return pieces
         return self.timed(pieces, len(items), started)
+
+    def sampled(
+        self, sampler: Sampler, items: list[object], skip: int, limit: int
+    ) -> Iterable[Piece]:
+        sampler.begin()
+        try:
+            return self.node(items, skip, limit)
+        finally:
+            sampler.end()
 
     def finish(self, skip: int, limit: int) -> Iterable[Piece]:
         return self.timed(self.node.finish(skip, limit), 0, perf_counter_ns())
@@ -118,6 +137,9 @@ class Meter:
         self.batches += 1
         busy = self.busy - sum([part.busy for part in self.parts]) if self.parts else self.busy
         self.figures.write_times(busy, self.waiting, self.blocked, self.batches)
+        if self.since:
+            spent = perf_counter_ns() - self.since + self.elsewhere
+            self.figures.write_moving(max(0, spent - self.busy - self.waiting - self.blocked))
 
 
 class Part:

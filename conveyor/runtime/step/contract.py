@@ -89,6 +89,13 @@ class WorkFigures(Protocol):
         ...
 
     def write_times(self, busy: int, waiting: int, blocked: int, batches: int) -> None: ...
+    def write_moving(self, nanoseconds: int) -> None:
+        """How long the worker has been reading, packing and publishing so far."""
+        ...
+
+    def add_sample(self, in_jobs: int, nanoseconds: int) -> None:
+        """Of so many nanoseconds at work so many were the jobs' own."""
+        ...
 
 
 class LaneCounts(Protocol):

@@ -24,6 +24,7 @@ from conveyor.report import DeadLetter
 from conveyor.runtime.process.circumstances import flush
 from conveyor.runtime.step.balancing import room_in
 from conveyor.runtime.step.batching import Part
+from conveyor.runtime.step.sampling import Sampler
 from conveyor.runtime.worker.order import SentDeadLetter
 from conveyor.runtime.worker.workplace import Workplace
 
@@ -57,6 +58,12 @@ class RunNodes:
     @property
     def node(self) -> Node:
         return self.fused or self.first
+
+    def sampler(self) -> Sampler:
+        """What times the jobs now and then."""
+        nodes = [self.first, *[part.node for part in self.parts]]
+        jobs = [node for node in nodes if isinstance(node, JobNode)]
+        return Sampler(jobs, self.workplace.block)
 
     def first_node(self) -> Node:
         """The node that reads the inputs; it is more careful where workers died at an item."""

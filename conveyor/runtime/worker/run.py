@@ -67,7 +67,7 @@ class Run:
         self.restored = RestoredNode(states) if states is not None else None
         self.timer = self.make_timer()
         node = stamped(spec, nodes.node, ends.outlets, self.restored, self.timer)
-        self.meter = Meter(node, block, ends.inlets, nodes.parts)
+        self.meter = Meter(node, block, ends.inlets, nodes.parts, nodes.sampler())
         self.balancer = (
             self.make_balancer(spec.route)
             if spec.route is not None and balances(spec.route)
