@@ -16,6 +16,7 @@ from conveyor import BalancingFork, Join, Pipeline, Placement, Processor, Report
 from conveyor._builder import drafting, running
 from conveyor.core.engine import Deployment, Engine, Give, StopToken
 from conveyor.errors import LifecycleError, RunStopped
+from conveyor.graph.pace import Paces, StagePace
 from conveyor.graph.topology import Topology
 from conveyor.sim.search.api import simulated
 
@@ -52,6 +53,7 @@ class Simulated:
 
     topology: Topology
     log: list[str]
+    known: Paces = field(default_factory=dict[str, StagePace])
     outdated: bool = False
 
     def run(
@@ -70,6 +72,9 @@ class Simulated:
     ) -> Streamed:
         outputs = simulated(self.topology, items, 0, None, None, True, None)
         return Streamed(deque(outputs), results, self.log)
+
+    def paces(self) -> Paces:
+        return {**self.known, f"run {len(self.known)}": StagePace(1.0, 1.0)}
 
     def is_outdated(self) -> bool:
         return self.outdated
@@ -92,9 +97,9 @@ class InOneThread:
     def lanes(self) -> int:
         return 3
 
-    def open(self, topology: Topology) -> Deployment:
+    def open(self, topology: Topology, paces: Paces) -> Deployment:
         self.log.append("open")
-        self.opened.append(Simulated(topology, self.log))
+        self.opened.append(Simulated(topology, self.log, paces))
         return self.opened[-1]
 
 
@@ -123,6 +128,14 @@ def test_inside_with_what_is_open_serves_every_run(engine: InOneThread) -> None:
     with plus_one() as pl:
         assert [pl.run([n]) for n in range(3)] == [[1], [2], [3]]
     assert engine.log == ["open", *["run into None"] * 3, "close"]
+
+
+def test_what_a_deployment_has_measured_is_told_to_the_next(engine: InOneThread) -> None:
+    pl = plus_one()
+    for _ in range(3):
+        pl.run([1])
+
+    assert [list(each.known) for each in engine.opened] == [[], ["run 0"], ["run 0", "run 1"]]
 
 
 def test_a_run_that_fails_closes_it(engine: InOneThread) -> None:
@@ -164,9 +177,9 @@ def test_stop_reaches_a_run_before_it_begins(engine: InOneThread) -> None:
     pl: Any = plus_one()
 
     class Stopping(InOneThread):
-        def open(self, topology: Topology) -> Deployment:
+        def open(self, topology: Topology, paces: Paces) -> Deployment:
             pl.stop()
-            return super().open(topology)
+            return super().open(topology, paces)
 
     pl._session.engine = Stopping(log=engine.log)
     with pytest.raises(RunStopped):
@@ -176,7 +189,7 @@ def test_stop_reaches_a_run_before_it_begins(engine: InOneThread) -> None:
 
 def test_an_engine_that_refuses_leaves_the_pipeline_as_it_was(engine: InOneThread) -> None:
     class Refusing(InOneThread):
-        def open(self, topology: Topology) -> Deployment:
+        def open(self, topology: Topology, paces: Paces) -> Deployment:
             raise LifecycleError("not on a Sunday")
 
     pl: Any = plus_one()

@@ -15,6 +15,7 @@ from collections.abc import Callable, Iterable, Sequence
 from typing import Protocol
 
 from conveyor.errors import ConveyorError
+from conveyor.graph.pace import Paces
 from conveyor.graph.topology import Topology
 from conveyor.report import DeadLetter, Report, RunResult
 
@@ -117,6 +118,10 @@ class Deployment(Protocol):
         """Begins a run that appends to `results`, and goes on only while those are empty."""
         ...
 
+    def paces(self) -> Paces:
+        """What its runs have told of the stages, for the next deployment of the same pipeline."""
+        ...
+
     def is_outdated(self) -> bool:
         """Would workers started now behave otherwise, since the program has changed its code?"""
         ...
@@ -146,8 +151,8 @@ class Engine(Protocol):
         least."""
         ...
 
-    def open(self, topology: Topology) -> Deployment:
-        """Starts the workers of a pipeline.
+    def open(self, topology: Topology, paces: Paces) -> Deployment:
+        """Starts the workers of a pipeline; `paces` is what earlier deployments of it have told.
 
         Raises `TopologyError` for what this engine cannot do, such as a core or a start method
         that it does not have, and a `RunError` if a worker cannot be started.  Nothing is left

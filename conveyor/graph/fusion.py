@@ -1,7 +1,8 @@
-"""Which jobs share a worker: neighbours, while there are more workers than cores.
+"""Which jobs share a worker: neighbours, while there are more workers than cores, and those to whom
+handing over costs more than their work.
 
-Knows: a topology, what it may not change, which jobs are next to nothing.  Must never know: cores,
-processes.
+Knows: a topology, what it may not change, which jobs are next to nothing, what earlier runs have
+measured.  Must never know: cores, processes, how it was measured.
 
 Rule 1.  Two neighbours may share a worker if nothing on them or between them asks otherwise: a
          written pipe, a class or a `setup=` (which may have a state, and something to set up),
@@ -13,55 +14,123 @@ Rule 2.  Jobs that share a worker are still nodes of their own in reports, and n
 Rule 3.  The fewest are put together at a time, and all lanes of an adapting fork alike.
 Rule 4.  A job of a few operators (`bytecode.is_slight`) weighs nothing: to move an item costs as
          much.  Where workers are short it joins a neighbour, also beyond that.
+Rule 5.  What was measured counts for more than what can be seen.  Where each job was measured, it
+         weighs what it took.  Stages that cost more to hand over than to do move in with their
+         neighbours, also where workers are not short, as long as together they have no more to do
+         than the busiest has by itself: so the pace stays, and two stages that are heavy never meet
+         but for want of cores.
+Rule 6.  Who shares is decided before the workers start, and holds as long as they live: what a
+         function keeps to itself (a global, a cache) may not be lost in the middle.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import replace
+from types import MappingProxyType
+from typing import Final, TypeAlias
 
 from conveyor.graph.circles import channels_that_count
+from conveyor.graph.pace import Paces
 from conveyor.graph.route import Leaf, leaves
 from conveyor.graph.topology import Kind, NodeSpec, Topology
 from conveyor.items.bytecode import is_slight
 from conveyor.stages import Gives, Job, gives_of, is_plain, job_of
 
-__all__ = ["fuse", "fused_names", "home", "written_name"]
+__all__ = ["fuse", "fused_names", "home", "sharing_notes", "written_name"]
+
+Links: TypeAlias = "dict[tuple[str, str], list[tuple[int, int]]]"
+
+NOTHING_KNOWN: Final[Paces] = MappingProxyType({})
 
 
 def fuse(
-    topology: Topology, workers: int, may_move: Callable[[str], bool] = lambda name: True
+    topology: Topology,
+    workers: int,
+    may_move: Callable[[str], bool] = lambda name: True,
+    paces: Paces = NOTHING_KNOWN,
 ) -> Topology:
     """The same nodes and channels on `workers` workers, or as few as may be; on fewer, if some are
     not worth one.
 
     The node of a worker that runs several jobs names them as its `parts`.  The other nodes among
     these have no inputs and no route any more, and the channels between them are not used.
-    `may_move` says, by the name of a stage, whether it may share.
+    `may_move` says, by the name of a stage, whether it may share; `paces` is what is known of the
+    stages from earlier runs.
     """
-    groups = {
-        spec.index: [spec.index] for spec in topology.nodes if spec.kind in (Kind.JOB, Kind.RELAY)
-    }
-    links = _links(topology, may_move) if len(groups) > workers else {}
+    groups = Groups(topology, paces)
+    is_short = len(groups.by_head) > workers
+    if is_short or groups.is_measured:
+        groups.links = _links(topology, may_move)
+    groups.move_light_ones()
+    while is_short and groups.links:
+        lightest = min(groups.links, key=groups.weight)
+        if len(groups.by_head) <= workers and (
+            groups.is_measured or groups.weight(lightest)[0] > 1
+        ):
+            break
+        groups.put_together(lightest)
+    return _with_groups(topology, [group for group in groups.by_head.values() if len(group) > 1])
 
-    def weight(names: tuple[str, str]) -> tuple[int, int]:
-        """How many jobs that matter, and how many at all, the largest group that a link would
-        make has."""
-        together = [
-            groups[_head(groups, before)] + groups[behind] for before, behind in links[names]
-        ]
-        return max(
-            (sum(_matters(topology.nodes[each].stage) for each in group), len(group))
-            for group in together
+
+class Groups:
+    """The nodes of each worker, by the first of them; `links` are those that may still be put
+    together."""
+
+    def __init__(self, topology: Topology, paces: Paces) -> None:
+        self.topology = topology
+        self.paces = paces
+        jobs = [spec for spec in topology.nodes if spec.kind in (Kind.JOB, Kind.RELAY)]
+        self.by_head = {spec.index: [spec.index] for spec in jobs}
+        self.links: Links = {}
+        self.is_measured = bool(paces) and all(
+            written_name(spec) in paces for spec in jobs if spec.kind is Kind.JOB
         )
 
-    while links:
-        lightest = min(links, key=weight)
-        if len(groups) <= workers and weight(lightest)[0] > 1:
-            break
-        for before, behind in links.pop(lightest):
-            groups[_head(groups, before)] += groups.pop(behind)
-    return _with_groups(topology, [group for group in groups.values() if len(group) > 1])
+    def weight(self, names: tuple[str, str]) -> tuple[float, int]:
+        """How much there is to do, and by how many jobs, in the largest group that a link would
+        make."""
+        together = [
+            self.by_head[self.head(before)] + self.by_head[behind]
+            for before, behind in self.links[names]
+        ]
+        return max((sum(map(self.load, group)), len(group)) for group in together)
+
+    def load(self, node: int) -> float:
+        """What a job has to do: in seconds, if that is known of all, or whether it matters."""
+        spec = self.topology.nodes[node]
+        if self.is_measured and spec.stage is not None:
+            return self.paces[written_name(spec)].busy_s
+        return _matters(spec.stage)
+
+    def put_together(self, names: tuple[str, str]) -> None:
+        for before, behind in self.links.pop(names):
+            self.by_head[self.head(before)] += self.by_head.pop(behind)
+
+    def move_light_ones(self) -> None:
+        """Puts neighbours together of whom one is light, as long as no worker has more to do than
+        the busiest stage has by itself."""
+        if not self.is_measured:
+            return
+        busiest = max(pace.busy_s + pace.moving_s for pace in self.paces.values())
+        while fitting := [
+            names
+            for names in self.links
+            if self.has_light_side(names) and self.weight(names)[0] <= busiest
+        ]:
+            self.put_together(min(fitting, key=self.weight))
+
+    def has_light_side(self, names: tuple[str, str]) -> bool:
+        before, behind = self.links[names][0]
+        return self.is_light(self.head(before)) or self.is_light(behind)
+
+    def is_light(self, head: int) -> bool:
+        """Does it cost more to hand its items over to a group than to work on them?"""
+        group = [self.paces[written_name(self.topology.nodes[each])] for each in self.by_head[head]]
+        return sum(pace.work_s for pace in group) < max(pace.handing_s for pace in group)
+
+    def head(self, member: int) -> int:
+        return next(head for head, group in self.by_head.items() if member in group)
 
 
 def fused_names(topology: Topology) -> list[list[str]]:
@@ -71,18 +140,37 @@ def fused_names(topology: Topology) -> list[list[str]]:
     ]
 
 
+def sharing_notes(topology: Topology, paces: Paces = NOTHING_KNOWN) -> tuple[str, ...]:
+    """What a report says of each worker that has several stages, and why it has."""
+    return tuple(
+        f"one worker for {topology.title(spec.index)}: "
+        + _why([written_name(topology.nodes[part]) for part in spec.parts], paces)
+        for spec in topology.nodes
+        if spec.parts
+    )
+
+
+def _why(names: list[str], paces: Paces) -> str:
+    light = [
+        f"{paces[name].handing_s / paces[name].work_s:.1f} times the work of {name}"
+        for name in names
+        if name in paces and 0 < paces[name].work_s < paces[name].handing_s
+    ]
+    if light:
+        return f"an earlier run has shown that handing over costs {', '.join(light)}"
+    return "there are more stages than cores"
+
+
 def home(topology: Topology, node: int) -> int:
     """The node whose worker runs the job of a node."""
     within = topology.nodes[node].within
     return node if within is None else within
 
 
-def _links(
-    topology: Topology, may_move: Callable[[str], bool]
-) -> dict[tuple[str, str], list[tuple[int, int]]]:
+def _links(topology: Topology, may_move: Callable[[str], bool]) -> Links:
     """The pairs of neighbours that may share a worker; under the same names those in the lanes of
     an adapting fork."""
-    links: dict[tuple[str, str], list[tuple[int, int]]] = {}
+    links: Links = {}
     counted = channels_that_count(topology)
     for spec in topology.nodes:
         if not isinstance(spec.route, Leaf) or not _may_share(spec, may_move):
@@ -115,10 +203,6 @@ def _may_share(spec: NodeSpec, may_move: Callable[[str], bool]) -> bool:
 def written_name(spec: NodeSpec) -> str:
     """The name of a stage without the number of its lane."""
     return spec.name.removesuffix("".join(f"/{lane}" for _, lane in spec.lanes))
-
-
-def _head(groups: dict[int, list[int]], member: int) -> int:
-    return next(head for head, group in groups.items() if member in group)
 
 
 def _with_groups(topology: Topology, groups: list[list[int]]) -> Topology:

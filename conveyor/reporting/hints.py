@@ -8,9 +8,10 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Final, NamedTuple
 
-__all__ = ["WorkerPace", "hints"]
+__all__ = ["ITEMS", "SECONDS", "WorkerPace", "hints"]
 
-# Below this nothing is said: of so short a run, of so few items, of so small a part of its time.
+# Below this nothing is said, nor learned: of so short a run, of so few items; of so small a part of
+# its time.
 SECONDS: Final = 0.05
 ITEMS: Final = 1_000
 SHARE: Final = 0.2

@@ -11,6 +11,7 @@ import os
 import sys
 import threading
 from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -28,6 +29,7 @@ from conveyor import (
     Zip,
 )
 from conveyor.runtime import Placement
+from conveyor.runtime.parent import runner
 from tests.helpers import (
     HANGS_S,
     SCRIPTS,
@@ -867,3 +869,32 @@ def test_a_placement_may_be_changed_from_run_to_run() -> None:
 def test_a_placement_for_a_stage_that_is_not_there_is_refused() -> None:
     with pytest.raises(Exception, match="doble"):
         pipeline().add(Processor(double)).run([1], placement=Placement.pinned({"doble": [0]}))
+
+
+@dataclass
+class Reading:
+    number: int
+    unit: str
+
+
+def test_the_next_time_it_is_opened_a_light_stage_shares_the_worker_of_its_neighbour(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(runner, "usable_cores", lambda: range(8))
+
+    def heavy(number: int) -> int:
+        for _ in range(4000):
+            number += 1
+        return number
+
+    pl = pipeline().add(Processor(lambda number: Reading(number, "K"), name="read"))
+    pl.add(Processor(lambda reading: reading.number, name="number")).add(Processor(heavy))
+    first, second = pl.run(range(2_000)), pl.run(range(2_000))
+
+    assert list(first) == list(second) == [number + 4000 for number in range(2_000)]
+    assert len({stage.pid for stage in first.report.stages.values()}) == 3
+    read, number, _ = second.report.stages.values()
+    assert read.pid == number.pid
+    (note,) = [note for note in second.report.notes if note.startswith("one worker for ")]
+    assert note.startswith("one worker for read + number")
+    assert ": an earlier run has shown that handing over costs " in note

@@ -9,6 +9,7 @@ from collections import deque
 from collections.abc import Iterable
 
 from conveyor.core.engine import StopToken
+from conveyor.graph.pace import Paces
 from conveyor.graph.topology import Topology
 from conveyor.report import RunResult
 from conveyor.runtime.parent.recorder import Recorder
@@ -26,8 +27,10 @@ class LocalDeployment:
     Making one starts the workers, and raises as `Engine.open` does.
     """
 
-    def __init__(self, topology: Topology, start: WorkerStart, placement: Placement) -> None:
-        self.runner = Runner(topology, start, placement)
+    def __init__(
+        self, topology: Topology, start: WorkerStart, placement: Placement, paces: Paces
+    ) -> None:
+        self.runner = Runner(topology, start, placement, paces)
 
     def run(
         self, items: Iterable[object], stop: StopToken, record: str | None
@@ -48,6 +51,9 @@ class LocalDeployment:
         if path is None:
             return None
         return Recorder(path, self.runner.topology, usable_physical_cores())
+
+    def paces(self) -> Paces:
+        return self.runner.paces
 
     def is_outdated(self) -> bool:
         return self.runner.is_outdated()

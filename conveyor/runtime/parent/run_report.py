@@ -9,14 +9,15 @@ from functools import partial
 from typing import Final
 
 from conveyor.graph.fusion import home, written_name
+from conveyor.graph.pace import Paces, StagePace
 from conveyor.graph.route import LANES_BY_DEFAULT
 from conveyor.graph.topology import NodeSpec, Topology
 from conveyor.report import Report
 from conveyor.reporting.build import Figures, report_of
-from conveyor.reporting.hints import WorkerPace, hints
+from conveyor.reporting.hints import ITEMS, SECONDS, WorkerPace, hints
 from conveyor.runtime.parent.supervisor import Supervisor
 
-__all__ = ["WOKEN_BY_THE_NET", "run_report"]
+__all__ = ["WOKEN_BY_THE_NET", "run_report", "stage_paces"]
 
 WOKEN_BY_THE_NET: Final = "woken by the net"  # a note of the report that should never be there
 
@@ -66,6 +67,29 @@ def pace_of(supervisor: Supervisor, spec: NodeSpec) -> WorkerPace:
         work * S_PER_NS,
         (busy - work + moving) * S_PER_NS,
     )
+
+
+def stage_paces(supervisor: Supervisor, seconds: float) -> Paces:
+    """What this run of so many seconds has told of the stages; nothing, if it was over in a moment
+    or had few items."""
+    found: dict[str, StagePace] = {}
+    topology, blocks = supervisor.topology, supervisor.shared.blocks
+    for spec in supervisor.processes.plan.specs if seconds >= SECONDS else ():
+        worker = pace_of(supervisor, spec)
+        if worker.items < ITEMS:
+            continue
+        parts = spec.parts or (spec.index,)
+        busy = [blocks[part].times()[0] * S_PER_NS for part in parts]
+        moving = max(0.0, worker.work_s + worker.handing_s - sum(busy))
+        for part, spent in zip(parts, busy, strict=True):
+            pace = StagePace(
+                worker.work_s * spent / max(sum(busy), S_PER_NS),
+                spent,
+                moving / max(spent, S_PER_NS) if not spec.parts else None,
+            )
+            name = written_name(topology.nodes[part])
+            found[name] = max(pace, found.get(name, pace), key=lambda pace: pace.busy_s)
+    return found
 
 
 def figures_of(supervisor: Supervisor, node: int) -> Figures:

@@ -13,7 +13,8 @@ from typing import Final
 from conveyor.core.engine import StopToken
 from conveyor.core.nodes import CollectNode
 from conveyor.errors import RunStopped
-from conveyor.graph.fusion import fuse
+from conveyor.graph.fusion import fuse, sharing_notes
+from conveyor.graph.pace import Paces, newer
 from conveyor.graph.topology import Topology
 from conveyor.items.main_module import is_redefined
 from conveyor.report import DeadLetter, Report, RunResult
@@ -21,7 +22,7 @@ from conveyor.reporting.build import ordered_letters
 from conveyor.runtime.parent.program_ends import ProgramEnds, SinkCut
 from conveyor.runtime.parent.recorder import Recorder
 from conveyor.runtime.parent.relief import Intake, Relief
-from conveyor.runtime.parent.run_report import run_report
+from conveyor.runtime.parent.run_report import run_report, stage_paces
 from conveyor.runtime.parent.supervisor import GRACE_S, PATIENCE_S, Supervisor
 from conveyor.runtime.placement import Placement, usable_cores
 from conveyor.runtime.policies.watchdog import Watchdog
@@ -42,9 +43,12 @@ LATE_MS: Final = 20  # how long after its store a notification may still come
 class Runner:
     """An open pipeline: its workers, kept warm from run to run, and the program's own ends."""
 
-    def __init__(self, topology: Topology, start: WorkerStart, placement: Placement) -> None:
+    def __init__(
+        self, topology: Topology, start: WorkerStart, placement: Placement, paces: Paces
+    ) -> None:
         check_may_run()
         self.topology = topology
+        self.paces = paces  # what is known of the stages, also from earlier deployments
         self.recorded: Recorder | None = None  # of the newest run, also once it is over
         # Stops a thread that still uses the channels.
         self.before_end: Callable[[], None] | None = None
@@ -53,8 +57,9 @@ class Runner:
         self.apart: tuple[int, ...] = ()  # the source, if a thread of its own steps it
         # What source and sink wait for.
         self.wait_reasons: Callable[[], dict[int, WaitReason]] = dict
-        fused = fuse(topology, len(usable_cores()), placement.may_share)
-        self.supervisor = Supervisor(fused, start, placement)
+        fused = fuse(topology, len(usable_cores()), placement.may_share, paces)
+        notes = sharing_notes(fused, paces)
+        self.supervisor = Supervisor(fused, start, placement, notes)
         try:
             shared = self.supervisor.shared
             self.watchdog = Watchdog(fused, shared.blocks, shared.channel, shared.is_notified)
@@ -248,4 +253,5 @@ class Runner:
     def report(self, seconds: float) -> Report:
         """How the run goes, or went, after so many seconds."""
         notes = self.recorded.notes if self.recorded is not None else ()
+        self.paces = newer(self.paces, stage_paces(self.supervisor, seconds))
         return run_report(self.topology, self.supervisor, seconds, self.missed_wakeups, notes)

@@ -24,6 +24,7 @@ from typing import TYPE_CHECKING, Any
 from conveyor.core.engine import Deployment, Engine
 from conveyor.core.lifecycle import Call, Lifecycle
 from conveyor.errors import LifecycleError, RunStopped
+from conveyor.graph.pace import Paces
 from conveyor.graph.topology import Topology
 from conveyor.runtime.parent.halt import OF_ANOTHER_PROCESS, Halt
 from conveyor.runtime.process.deferral import Deferral, deliver, interruptible
@@ -61,6 +62,7 @@ class Session:
         self.owner = 0  # the process that opened it
         self.deployment: Deployment | None = None
         self.deployed_on: Engine | None = None
+        self.paces: Paces = {}  # what the runs of earlier deployments have told of the stages
         self.finalizer: weakref.finalize[..., Session] | None = None
         self.halt: Halt | None = None  # of the run under way
         self.stream: weakref.ref[Stream[Any]] | None = None
@@ -226,7 +228,8 @@ class Session:
         ):
             self.end_deployment()
         if self.deployment is None:
-            self.deployment, self.deployed_on = chosen.open(compile_for(chosen)), chosen
+            self.deployment = chosen.open(compile_for(chosen), self.paces)
+            self.deployed_on = chosen
             self.finalizer = weakref.finalize(self, _finish, self.deployment)
         return self.deployment
 
@@ -296,6 +299,7 @@ class Session:
         deployment, finalizer = self.deployment, self.finalizer
         try:
             if deployment is not None:
+                self.paces = deployment.paces()
                 deployment.close()
         finally:
             self.deployment = self.deployed_on = self.finalizer = None

@@ -26,7 +26,6 @@ from conveyor.core.crashes import WorkerDeath
 from conveyor.core.engine import StopToken
 from conveyor.core.failures import raised_by
 from conveyor.errors import RunError
-from conveyor.graph.fusion import fused_names
 from conveyor.graph.topology import Topology
 from conveyor.runtime.descriptors import fill_standard
 from conveyor.runtime.parent.adaptive_lanes import AdaptiveLanes
@@ -59,7 +58,13 @@ class RunObserver(Protocol):
 class Supervisor:
     """The workers of a topology, kept from run to run."""
 
-    def __init__(self, topology: Topology, start: WorkerStart, placement: Placement) -> None:
+    def __init__(
+        self,
+        topology: Topology,
+        start: WorkerStart,
+        placement: Placement,
+        notes: tuple[str, ...] = (),
+    ) -> None:
         fill_standard()
         self.topology = topology
         self.run = 0
@@ -71,10 +76,7 @@ class Supervisor:
         self.owner = os.getpid()
         plan = WorkerPlan(topology, start, placement)
         plan.check_descriptors()
-        self.notes = plan.notes + tuple(
-            f"one worker for {' + '.join(names)}: there are more stages than cores"
-            for names in fused_names(topology)
-        )
+        self.notes = plan.notes + notes  # of each run, for the report
         self.shared = shared = Shared(topology)
         handles: dict[int, Handle] = {}
         self.restart_policy = RestartPolicy(

@@ -12,6 +12,7 @@ from typing import Final
 
 from conveyor.core.engine import Deployment
 from conveyor.errors import RunError
+from conveyor.graph.pace import Paces
 from conveyor.graph.topology import Topology
 from conveyor.runtime.placement import Placement, usable_physical_cores
 from conveyor.runtime.worker_start import WorkerStart
@@ -31,13 +32,13 @@ class ThisMachine:
     def lanes(self) -> int:
         return usable_physical_cores()
 
-    def open(self, topology: Topology) -> Deployment:
+    def open(self, topology: Topology, paces: Paces) -> Deployment:
         if (reason := why_not(sys.platform, has_one_lock())) is not None:
             raise RunError(f"{reason}; simulate() and all that goes with it work here")
         # Only now: a pipeline that is described, and not run, needs nothing of this.
         from conveyor.runtime.parent.deployment import LocalDeployment
 
-        return LocalDeployment(topology, self.start, self.placement)
+        return LocalDeployment(topology, self.start, self.placement, paces)
 
 
 def why_not(system: str, has_one_lock: bool) -> str | None:
