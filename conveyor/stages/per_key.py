@@ -6,54 +6,37 @@ import pickle
 from collections.abc import Callable, Collection, Hashable, Iterator
 from copy import deepcopy
 from operator import attrgetter
-from typing import Any, TypeAlias
+from typing import Any, ClassVar, TypeAlias
 
-from conveyor.errors import TopologyError
-from conveyor.stages.callables import check_is_called, check_takes, name_of
-from conveyor.stages.job import Gives, In, Job, Out, Restorable, job_of
-from conveyor.stages.jobs import Processor, check_is_written
-from conveyor.stages.stage import OnError, StageOptions, checked_count
+from conveyor.stages.callables import name_of
+from conveyor.stages.job import Gives, In, Job, Out, Restorable
+from conveyor.stages.jobs import Processor
+from conveyor.stages.keyed import Keyed, made_by
+from conveyor.stages.stage import OnError, checked_count, checked_seconds
 from conveyor.stages.state_job import CannotGoBack, Incremental, check_is_function
+from conveyor.stages.timed import Timed
 
 __all__ = ["PerKey"]
 
 
-# The number of the next key, the time, and of each key itself, its number, last use and state.
-States: TypeAlias = tuple[int, int, list[Hashable], list[int], list[int], list[object]]
-Changes: TypeAlias = tuple[
-    int, int, list[Hashable], list[int], list[int], list[object], list[Hashable]
+# The number of the next key, the time, those that are due, and of each key itself, its number, last
+# use, in items and in seconds, and state.
+States: TypeAlias = tuple[
+    int, int, list[Hashable], list[Hashable], list[int], list[int], list[float], list[object]
 ]
+Changes: TypeAlias = tuple[States, list[Hashable]]
 
 
-class Keyed:
-    """The processor of one key: `number` orders them by their first item, `used` by their last."""
-
-    __slots__ = ("call", "job", "key", "number", "snapshot", "used")
-
-    def __init__(self, key: Hashable, number: int, job: Processor[Any, Any]) -> None:
-        self.key = key
-        self.number = number
-        self.used = 0
-        self.take(job)
-
-    def take(self, job: Processor[Any, Any]) -> None:
-        self.job = job
-        self.call = job_of(job)
-        self.snapshot: Callable[[], object] = getattr(job, "snapshot", no_snapshot)
-
-
-def no_snapshot() -> object:
-    raise NotImplementedError
-
-
-class PerKey(Incremental[In, Out]):
+class PerKey(Incremental[In, Out], Timed):
     """A stateful processor for each key: every item goes to the one of `key(item)`.
 
     `make` is a subclass of `Processor`, or a function without arguments that makes one; it is
     called at a key's first item, and `setup` on what it made.  `finish` is called on each at the
     end of the run, in the order in which the keys first appeared, `teardown` when the worker stops.
     Beyond `max_keys` the key that was used least recently is finished, and forgotten, before the
-    new key's item.  Keys that are equal are the same key; they must be hashable.
+    new key's item; so is one that had no item for `idle_s` seconds, also while no item comes.  In
+    the simulator that is a decision (`docs/simulation.md`).  Keys that are equal are the same key;
+    they must be hashable.
 
     If the class has `snapshot` and `restore` the states outlive their worker, and only those of
     keys that had items are saved; if it has not, the death of the worker ends the run.  With
@@ -81,6 +64,7 @@ class PerKey(Incremental[In, Out]):
         make: Callable[[], Processor[In, Out]],
         *,
         max_keys: int | None = None,
+        idle_s: float | None = None,
         name: str | None = None,
         on_error: OnError = "raise",
         retries: int = 0,
@@ -96,6 +80,9 @@ class PerKey(Incremental[In, Out]):
             or self.sample.stage_options.setup is not None
         )
         self.max_keys = None if max_keys is None else checked_count("PerKey", "max_keys", max_keys)
+        self.idle_s = (
+            None if idle_s is None else checked_seconds("PerKey", "idle_s", idle_s, ", or None")
+        )
         self._take(None, name, on_error, retries, None, read_only=False)
 
     @property
@@ -122,7 +109,12 @@ class PerKey(Incremental[In, Out]):
     def setup(self) -> None:
         super().setup()
         self.gone: list[Processor[In, Out]] = []  # finished, and to be torn down
-        self.is_careful = self.guards or self.max_keys is not None
+        self.is_careful = self.guards or self.lets_go
+
+    @property
+    def lets_go(self) -> bool:
+        """Are there keys that are finished before the run is?"""
+        return self.max_keys is not None or self.idle_s is not None
 
     def begin(self) -> None:
         self.live: dict[Hashable, Keyed] = {}
@@ -131,8 +123,12 @@ class PerKey(Incremental[In, Out]):
         self.time = 0  # of the last use, in items
         self.touched: dict[Hashable, Keyed] = {}  # since the state was saved
         self.removed: dict[Hashable, None] = {}
-        # Restored: numbers, last uses and states of keys that have no processor yet.
-        self.kept: dict[Hashable, tuple[int, int, object]] = {}
+        self.going: dict[Hashable, Keyed] = {}  # to be let go of: they are not live any more
+        self.is_going_saved = True
+        # Restored: numbers, last uses and states of keys that have no processor yet, and those that
+        # are going.
+        self.kept: dict[Hashable, tuple[int, int, float, object]] = {}
+        self.kept_going: list[Hashable] = []
 
     def process(self, item: In, /) -> object:
         """What the processor of its key gives; with `max_keys`, all outputs."""
@@ -160,9 +156,10 @@ class PerKey(Incremental[In, Out]):
             self.undo.append(self.mark(keyed))
         self.touched[key] = keyed
         result = keyed.call(item)
+        if self.lets_go:
+            self.use(keyed)
         if self.max_keys is None:
             return result
-        self.use(keyed)
         return outputs if result is None else [*outputs, result]
 
     def new(self, key: Hashable) -> Keyed:
@@ -191,15 +188,15 @@ class PerKey(Incremental[In, Out]):
 
     def use(self, keyed: Keyed) -> None:
         """Notes that the key is now the one that was used last."""
-        before = keyed.used
+        before = keyed.used, keyed.at
 
         def unused() -> None:
-            keyed.used, self.is_by_use = before, False
+            (keyed.used, keyed.at), self.is_by_use = before, False
 
         if self.guards:
             self.undo.append(unused)
         self.time += 1
-        keyed.used = self.time
+        keyed.used, keyed.at = self.time, self.now
         self.live[keyed.key] = self.live.pop(keyed.key)
 
     def oldest(self) -> Keyed:
@@ -266,6 +263,45 @@ class PerKey(Incremental[In, Out]):
         if self.tears_down and keyed.job not in self.gone:
             self.gone.append(keyed.job)
 
+    # ---------------------------------------------------------------------------
+    # keys that are idle
+
+    # What is due comes by last use, and at the end all comes in the order of first items.
+    differs_at_end: ClassVar[bool] = True
+
+    @property
+    def watches_time(self) -> bool:
+        return self.idle_s is not None
+
+    def deadline(self) -> float | None:
+        if self.kept:
+            self.revive()
+        return self.oldest().at + self.idle_s if self.live and self.idle_s is not None else None
+
+    def come_due(self) -> None:
+        keyed = self.oldest()
+        self.going[keyed.key] = self.live.pop(keyed.key)
+        self.is_going_saved = False
+
+    @property
+    def is_due(self) -> bool:
+        return bool(self.going or self.kept_going)
+
+    def due(self) -> Iterator[Out]:
+        if self.kept:
+            self.revive()
+        while self.going:
+            key, keyed = next(iter(self.going.items()))
+            yield from keyed.job.finish()
+            self.touched.pop(key, None)
+            self.removed[key] = None
+            del self.going[key]
+            self.is_gone(keyed)
+            self.is_going_saved = False
+
+    # ---------------------------------------------------------------------------
+    # the end
+
     def finish(self) -> Iterator[Out]:
         self.revive()
         for keyed in sorted(self.live.values(), key=attrgetter("number")):
@@ -291,24 +327,26 @@ class PerKey(Incremental[In, Out]):
         self.revive()
         self.touched.clear()
         self.removed.clear()
-        return self.states_of(self.live.values())
+        self.is_going_saved = True
+        return self.states_of([*self.live.values(), *self.going.values()])
 
     def restore(self, state: States, /) -> None:
-        self.apply((*state, []))
+        self.apply((state, []))
 
     def changes(self) -> Changes | None:
-        if not self.touched and not self.removed:
+        if not self.touched and not self.removed and self.is_going_saved:
             return None
-        changes = (*self.states_of(self.touched.values()), list(self.removed))
+        changes = (self.states_of(self.touched.values()), list(self.removed))
         self.touched.clear()
         self.removed.clear()
+        self.is_going_saved = True
         return changes
 
     def apply(self, changes: Changes, /) -> None:
-        self.number, self.time, keys, numbers, used, states, removed = changes
+        (self.number, self.time, self.kept_going, keys, *columns), removed = changes
         for key in removed:
             self.kept.pop(key, None)
-        self.kept.update(zip(keys, zip(numbers, used, states, strict=True), strict=True))
+        self.kept.update(zip(keys, zip(*columns, strict=True), strict=True))
         self.is_careful = True
 
     def states_of(self, keyed: Collection[Keyed]) -> States:
@@ -316,47 +354,21 @@ class PerKey(Incremental[In, Out]):
         return (
             self.number,
             self.time,
+            list(self.going),
             [each.key for each in keyed],
             [each.number for each in keyed],
             [each.used for each in keyed],
+            [each.at for each in keyed],
             [each.snapshot() for each in keyed],
         )
 
     def revive(self) -> None:
         """Makes the processors of the keys whose states were restored."""
-        for key, (number, used, state) in self.kept.items():
+        for key, (number, used, at, state) in self.kept.items():
             job: Any = self.made()
             job.restore(state)
             keyed = self.live[key] = Keyed(key, number, job)
-            keyed.used, self.is_by_use = used, False
-        self.kept = {}
-        self.is_careful = self.guards or self.max_keys is not None
-
-
-def made_by(make: Any) -> Processor[Any, Any]:
-    """What `make` gives; raises `TopologyError` for what does not make processors."""
-    name = name_of(make)
-    if not callable(make) or (isinstance(make, type) and not issubclass(make, Processor)):
-        raise TopologyError(
-            f"PerKey: make is {make!r}; it must be a subclass of Processor, or a function without "
-            "arguments that makes one"
-        )
-    check_takes(f"PerKey: {name}", make, "no arguments", 0)
-    check_is_called(f"PerKey: {name}", make, "write a function that returns a processor")
-    try:
-        made: object = make()
-    except Exception as error:
-        raise TopologyError(f"PerKey: {name}() raised {type(error).__name__}: {error}") from error
-    if not isinstance(made, Processor):
-        raise TopologyError(f"PerKey: {name}() gave {made!r}, which is no Processor")
-    job: Processor[Any, Any] = made
-    check_is_written(job)
-    if (
-        job.stage_options._replace(name=None, fn=None, read_only=False, setup=None)
-        != StageOptions()
-    ):
-        raise TopologyError(
-            f"PerKey: {name}() makes processors with options of their own: give on_error and "
-            "retries to PerKey"
-        )
-    return job
+            keyed.used, keyed.at, self.is_by_use = used, at, False
+        self.going = {key: self.live.pop(key) for key in self.kept_going}
+        self.kept, self.kept_going = {}, []
+        self.is_careful = self.guards or self.lets_go

@@ -1,0 +1,66 @@
+"""The processors of keys: one each, made by what the user gave for that."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Hashable
+from typing import Any
+
+from conveyor.errors import TopologyError
+from conveyor.stages.callables import check_is_called, check_takes, name_of
+from conveyor.stages.job import job_of
+from conveyor.stages.jobs import Processor, check_is_written
+from conveyor.stages.stage import StageOptions
+
+__all__ = ["Keyed", "made_by"]
+
+
+class Keyed:
+    """The processor of one key: `number` orders them by their first item, `used` by their last,
+    which was there at the moment `at`."""
+
+    __slots__ = ("at", "call", "job", "key", "number", "snapshot", "used")
+
+    def __init__(self, key: Hashable, number: int, job: Processor[Any, Any]) -> None:
+        self.key = key
+        self.number = number
+        self.used = 0
+        self.at = 0.0
+        self.take(job)
+
+    def take(self, job: Processor[Any, Any]) -> None:
+        self.job = job
+        self.call = job_of(job)
+        self.snapshot: Callable[[], object] = getattr(job, "snapshot", no_snapshot)
+
+
+def no_snapshot() -> object:
+    raise NotImplementedError
+
+
+def made_by(make: Any) -> Processor[Any, Any]:
+    """What `make` gives; raises `TopologyError` for what does not make processors."""
+    name = name_of(make)
+    if not callable(make) or (isinstance(make, type) and not issubclass(make, Processor)):
+        raise TopologyError(
+            f"PerKey: make is {make!r}; it must be a subclass of Processor, or a function without "
+            "arguments that makes one"
+        )
+    check_takes(f"PerKey: {name}", make, "no arguments", 0)
+    check_is_called(f"PerKey: {name}", make, "write a function that returns a processor")
+    try:
+        made: object = make()
+    except Exception as error:
+        raise TopologyError(f"PerKey: {name}() raised {type(error).__name__}: {error}") from error
+    if not isinstance(made, Processor):
+        raise TopologyError(f"PerKey: {name}() gave {made!r}, which is no Processor")
+    job: Processor[Any, Any] = made
+    check_is_written(job)
+    if (
+        job.stage_options._replace(name=None, fn=None, read_only=False, setup=None)
+        != StageOptions()
+    ):
+        raise TopologyError(
+            f"PerKey: {name}() makes processors with options of their own: give on_error and "
+            "retries to PerKey"
+        )
+    return job
