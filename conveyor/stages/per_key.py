@@ -142,8 +142,7 @@ class PerKey(Incremental[In, Out], Timed):
     def process_with_care(self, item: In) -> object:
         """The same, where keys may have to be let go of, or an item may fail and the run goes
         on."""
-        if self.kept:
-            self.revive()
+        self.revive()
         self.undo = []
         key = self.key(item)
         outputs: list[object] = []
@@ -274,8 +273,7 @@ class PerKey(Incremental[In, Out], Timed):
         return self.idle_s is not None
 
     def deadline(self) -> float | None:
-        if self.kept:
-            self.revive()
+        self.revive()
         return self.oldest().at + self.idle_s if self.live and self.idle_s is not None else None
 
     def come_due(self) -> None:
@@ -288,8 +286,7 @@ class PerKey(Incremental[In, Out], Timed):
         return bool(self.going or self.kept_going)
 
     def due(self) -> Iterator[Out]:
-        if self.kept:
-            self.revive()
+        self.revive()
         while self.going:
             key, keyed = next(iter(self.going.items()))
             yield from keyed.job.finish()
@@ -363,7 +360,9 @@ class PerKey(Incremental[In, Out], Timed):
         )
 
     def revive(self) -> None:
-        """Makes the processors of the keys whose states were restored."""
+        """Makes the processors of the keys whose states were restored, if there are any."""
+        if not self.kept:
+            return
         for key, (number, used, at, state) in self.kept.items():
             job: Any = self.made()
             job.restore(state)

@@ -12,7 +12,19 @@ from dataclasses import dataclass
 from itertools import pairwise
 from typing import Any, TypeAlias
 
-from conveyor import BalancingFork, Filter, FlatMap, Join, Pipe, Processor, ReplicatingFork, Zip
+from conveyor import (
+    BalancingFork,
+    Batch,
+    Filter,
+    FlatMap,
+    Join,
+    Pipe,
+    Processor,
+    ReplicatingFork,
+    Throttle,
+    Unbatch,
+    Zip,
+)
 from tests.chaos.jobs import (
     LIMIT_S,
     Burst,
@@ -274,6 +286,20 @@ def check_adapting(outputs: Outputs, n: int) -> Found:
     return in_order(outputs, range(n))
 
 
+# ------------------------------------------------------------------------------ woken by the time
+
+
+def timed(capacity: int, us: int, pl: Any) -> Any:
+    pl = pl.add(Pipe(capacity)).add(Processor(Work(0, us), name="before")).add(Pipe(capacity))
+    pl = pl.add(Batch(5, within_s=0.001)).add(Pipe(capacity))
+    pl = pl.add(Throttle(100, per_s=0.01)).add(Pipe(capacity)).add(Unbatch())
+    return pl.add(Pipe(capacity)).add(Processor(Work(1, us), name="after")).add(Pipe(capacity))
+
+
+def check_timed(outputs: Outputs, n: int) -> Found:
+    return in_order(outputs, range(n))
+
+
 PIPELINES: dict[str, Hammered] = {
     "line": Hammered(line, check_line, ("map", "filter", "flat", "last")),
     "troubled": Hammered(troubled, check_troubled, ("before", "trouble", "after")),
@@ -281,6 +307,7 @@ PIPELINES: dict[str, Hammered] = {
         snapshots, check_snapshots, ("before", "stateful", "after"), remembers=True
     ),
     "dressed": Hammered(dressed, check_dressed, ("dressed", "equipped", "after")),
+    "timed": Hammered(timed, check_timed, ("before", "after"), relays=3),
     "replicated": Hammered(replicated, check_replicated, ("nonce", "a", "b", "behind")),
     "relayed": Hammered(relayed, check_relayed, ("a", "b", "c", "d"), relays=1),
     "zipped": Hammered(zipped, check_zipped, ("left", "right", "pairs")),

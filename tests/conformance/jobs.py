@@ -126,6 +126,29 @@ class Remembered(Numbered):
         self.seen = state
 
 
+def last_digit(item: int) -> int:
+    return item % 10
+
+
+class Gathered(Processor[int, list[int]]):
+    """Gives all that it was given when it is let go of."""
+
+    def setup(self) -> None:
+        self.items: list[int] = []
+
+    def process(self, item: int, /) -> None:
+        self.items.append(item)
+
+    def finish(self) -> Iterable[list[int]]:
+        yield self.items
+
+    def snapshot(self) -> object:
+        return self.items
+
+    def restore(self, state: Any, /) -> None:
+        self.items = state
+
+
 class Deduplicated(Processor[int, int]):
     """Drops what it has seen."""
 

@@ -9,7 +9,19 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any, Final, NamedTuple
 
-from conveyor import BalancingFork, Filter, FlatMap, Join, Pipe, Processor, ReplicatingFork, Zip
+from conveyor import (
+    BalancingFork,
+    Batch,
+    Filter,
+    FlatMap,
+    Join,
+    PerKey,
+    Pipe,
+    Processor,
+    ReplicatingFork,
+    Throttle,
+    Zip,
+)
 from tests.conformance import jobs
 from tests.helpers import pipeline
 
@@ -344,6 +356,30 @@ def poisoned_together() -> Any:
     return lanes.add(Processor(jobs.slow, name="three")).add(Processor(jobs.deadly, name="four"))
 
 
+def cut_by_time() -> Any:
+    """What comes out tells what came due before which item, in a lane and behind a join."""
+    lanes = pipeline().add(Processor(jobs.slow)).add(ReplicatingFork(2))
+    lanes = lanes.add(Batch(7, within_s=0.0005), Throttle(50, per_s=0.005)).add(Join(2))
+    return lanes.add(Batch(5, within_s=0.001))
+
+
+def idle_keys() -> Any:
+    lanes = pipeline().add(ReplicatingFork(2)).add(Processor(jobs.slow), Processor(jobs.label))
+    lanes = lanes.add(PerKey(jobs.last_digit, jobs.Gathered, idle_s=0.002), Pipe(5))
+    return lanes.add(Join(2))
+
+
+def killed_with_timers() -> Any:
+    lanes = pipeline().add(Processor(jobs.slow, name="one"))
+    lanes = lanes.add(Batch(7, within_s=0.0005, name="two")).add(Processor(len, name="three"))
+    return lanes.add(Throttle(100, per_s=0.01, name="four"))
+
+
+def killed_with_idle_keys() -> Any:
+    keys = PerKey(jobs.last_digit, jobs.Gathered, idle_s=0.001, name="two")
+    return pipeline().add(Processor(jobs.slow, name="one")).add(keys)
+
+
 def poisoned() -> Any:
     lanes = (
         pipeline()
@@ -388,6 +424,8 @@ CASES: Final[dict[str, Case]] = {
     "timed out": Case(timed_out, most=25, streams=False),
     "timed out for good": Case(timed_out_for_good, most=25, streams=False),
     "timed out with state": Case(timed_out_with_state, most=25, streams=False),
+    "cut by time": Case(cut_by_time, most=500),
+    "idle keys": Case(idle_keys, most=500),
     "poisoned": Case(poisoned, most=13, streams=False),
     "poisoned inside": Case(poisoned_inside, most=13, streams=False),
     "poisoned together": Case(poisoned_together, most=13, streams=False),
@@ -398,5 +436,7 @@ CASES: Final[dict[str, Case]] = {
     "killed singly": Case(killed_singly, ("one", "two", "three"), most=100),
     "killed at zips": Case(killed_at_zips, ("one", "two", "three", "four"), most=100),
     "killed together": Case(killed_together, ("one", "two", "three", "four"), most=100),
+    "killed with timers": Case(killed_with_timers, ("one", "two", "three", "four"), most=300),
+    "killed with idle keys": Case(killed_with_idle_keys, ("one", "two"), most=300),
     "killed letters": Case(killed_letters, ("one", "two", "three"), most=500),
 }

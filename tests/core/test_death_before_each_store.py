@@ -355,6 +355,34 @@ def in_batches(outputs: Outputs, n_items: int) -> None:
     assert outputs == [list(batch) for batch in batched(range(n_items), 2)]
 
 
+class Heard(Processor[int, tuple[int, ...]]):
+    """Gives, when it is let go of, what it was given, one by one and as a whole."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.items: tuple[int, ...] = ()
+
+    def process(self, item: int, /) -> None:
+        self.items += (item,)
+
+    def finish(self) -> Iterator[tuple[int, ...]]:
+        yield self.items
+        yield self.items
+
+    def snapshot(self) -> tuple[int, ...]:
+        return self.items
+
+    def restore(self, state: tuple[int, ...]) -> None:
+        self.items = state
+
+
+def heard_by_parity(outputs: Outputs, n_items: int) -> None:
+    assert outputs[::2] == outputs[1::2]
+    for parity_of_all in range(2):
+        heard = [items for items in outputs[::2] if items[0] % 2 == parity_of_all]
+        assert [*chain.from_iterable(heard)] == [*range(parity_of_all, n_items, 2)]
+
+
 def cut_by_time(outputs: Outputs, n_items: int) -> None:
     assert list(chain.from_iterable(outputs)) == list(range(n_items))
     assert all(0 < len(batch) <= 3 for batch in outputs)
@@ -738,6 +766,15 @@ CASES = {
             [Join(2, ordered=True)],
         ],
         plain,
+    ),
+    "keys that are idle": Case(
+        lambda cap, lane: [
+            [PerKey(parity, Heard, idle_s=1.0)],
+            [Pipe(lane)],
+            [Processor(same)],
+            [Pipe(cap)],
+        ],
+        heard_by_parity,
     ),
     "batches, undone, replicated": Case(
         lambda cap, lane: [
