@@ -23,6 +23,7 @@ from conveyor.runtime import Placement
 ITEMS = 15_000
 CHUNKS = (64, 512, 4096)
 RUNS = 2
+MOST_ROUNDS = 3  # of so many classes
 THOUSAND, MICRO = 1e3, 1e6
 APART = Placement(fuse=False)
 OURS, POOL, JOBLIB, LOOP = "Conveyor", "`Pool(1).imap`", "joblib", "a plain loop"
@@ -142,6 +143,7 @@ def maker(make: Callable[[Fields], object]) -> Callable[[int], object]:
 
 
 def measure(rounds: int) -> Section:
+    rounds = min(rounds, MOST_ROUNDS)
     sent = Comparison("µs of processor time an item", rounds)
     back: dict[str, Comparison] = {}
     chunks: dict[str, int] = {}
