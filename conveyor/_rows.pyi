@@ -11,7 +11,7 @@ does; that is in `Builder`.
 # mypy: disable-error-code="overload-overlap, override"
 # pyright: reportOverlappingOverload=false, reportIncompatibleMethodOverride=false
 
-from typing import Any, Generic, Literal, TypeAlias, overload
+from typing import Any, Generic, Literal, Never, TypeAlias, overload
 
 from typing_extensions import TypeVar, TypeVarTuple, Unpack
 
@@ -51,6 +51,7 @@ from conveyor.signatures import (
     AddAStageFirst,
     Closes,
     ClosesLanes,
+    Done,
     ForPyright,
     Left,
     New,
@@ -59,6 +60,7 @@ from conveyor.signatures import (
     OpensLanes,
     OpensSome,
     PassesALane,
+    Rest,
     RowDoesNotFitTheLanes,
     Stage,
     Step1,
@@ -81,7 +83,10 @@ from conveyor.stages import Fork, Job, Merge, Pipe
 __all__ = ["AnyStage", "Rows"]
 
 # Job first: it is what gives a lambda its context.
-AnyStage: TypeAlias = Job[Any, Any] | Pipe | Fork | Merge
+AnyStage: TypeAlias = Job[Any, Any] | Pipe | Fork | Merge | AnyPipeline
+AnyPipeline: TypeAlias = (
+    Pipeline[Any, *tuple[Any, ...]] | WidePipeline[Any, Any] | AdaptivePipeline[Any, Any]
+)
 
 In = TypeVar("In", default=Undeclared)
 Row = TypeVarTuple("Row", default=Unpack[tuple[Any, ...]])  # the open lanes, from left to right
@@ -89,8 +94,305 @@ Row = TypeVarTuple("Row", default=Unpack[tuple[Any, ...]])  # the open lanes, fr
 class Rows(Builder[In, *Row], Generic[In, *Row]):
     """What takes rows of stages, and knows what each makes of the types on the open lanes."""
 
+    # The shape of a pipeline as a stage of another one.
+    @overload
+    def _lane_(self: Rows[In, A1], item: In, /) -> A1: ...
+    @overload
+    def _lane_(self: Rows[In, A1, A2, *Left], item: Never, /) -> Never: ...
+    @overload
+    def _lane_(self: Rows[In, *tuple[()]], item: Never, /) -> Never: ...
+    def _opens_(self, item: In, /) -> tuple[*Row]: ...
+    def _turns_(self) -> None: ...
+    @overload
+    def _step1_(
+        self: Rows[In, A1], todo: tuple[In, *Rest], done: tuple[*Done], /
+    ) -> tuple[tuple[*Rest], tuple[*Done, A1]]: ...
+    @overload
+    def _step1_(
+        self: Rows[In, A1, A2], todo: tuple[In, *Rest], done: tuple[*Done], /
+    ) -> tuple[tuple[*Rest], tuple[*Done, A1, A2]]: ...
+    @overload
+    def _step1_(
+        self: Rows[In, A1, A2, A3], todo: tuple[In, *Rest], done: tuple[*Done], /
+    ) -> tuple[tuple[*Rest], tuple[*Done, A1, A2, A3]]: ...
+    @overload
+    def _step1_(
+        self: Rows[In, A1, A2, A3, A4], todo: tuple[In, *Rest], done: tuple[*Done], /
+    ) -> tuple[tuple[*Rest], tuple[*Done, A1, A2, A3, A4]]: ...
+    @overload
+    def _step1_(
+        self: Rows[In, A1, A2, A3, A4, A5], todo: tuple[In, *Rest], done: tuple[*Done], /
+    ) -> tuple[tuple[*Rest], tuple[*Done, A1, A2, A3, A4, A5]]: ...
+    @overload
+    def _step1_(
+        self: Rows[In, A1, A2, A3, A4, A5, A6], todo: tuple[In, *Rest], done: tuple[*Done], /
+    ) -> tuple[tuple[*Rest], tuple[*Done, A1, A2, A3, A4, A5, A6]]: ...
+    @overload
+    def _step1_(
+        self: Rows[In, A1, A2, A3, A4, A5, A6, A7], todo: tuple[In, *Rest], done: tuple[*Done], /
+    ) -> tuple[tuple[*Rest], tuple[*Done, A1, A2, A3, A4, A5, A6, A7]]: ...
+    @overload
+    def _step1_(
+        self: Rows[In, A1, A2, A3, A4, A5, A6, A7, A8],
+        todo: tuple[In, *Rest],
+        done: tuple[*Done],
+        /,
+    ) -> tuple[tuple[*Rest], tuple[*Done, A1, A2, A3, A4, A5, A6, A7, A8]]: ...
+    @overload
+    def _step2_(
+        self: Rows[In, A1], todo: tuple[In, *Rest], done: tuple[*Done], /
+    ) -> tuple[tuple[*Rest], tuple[*Done, A1]]: ...
+    @overload
+    def _step2_(
+        self: Rows[In, A1, A2], todo: tuple[In, *Rest], done: tuple[*Done], /
+    ) -> tuple[tuple[*Rest], tuple[*Done, A1, A2]]: ...
+    @overload
+    def _step2_(
+        self: Rows[In, A1, A2, A3], todo: tuple[In, *Rest], done: tuple[*Done], /
+    ) -> tuple[tuple[*Rest], tuple[*Done, A1, A2, A3]]: ...
+    @overload
+    def _step2_(
+        self: Rows[In, A1, A2, A3, A4], todo: tuple[In, *Rest], done: tuple[*Done], /
+    ) -> tuple[tuple[*Rest], tuple[*Done, A1, A2, A3, A4]]: ...
+    @overload
+    def _step2_(
+        self: Rows[In, A1, A2, A3, A4, A5], todo: tuple[In, *Rest], done: tuple[*Done], /
+    ) -> tuple[tuple[*Rest], tuple[*Done, A1, A2, A3, A4, A5]]: ...
+    @overload
+    def _step2_(
+        self: Rows[In, A1, A2, A3, A4, A5, A6], todo: tuple[In, *Rest], done: tuple[*Done], /
+    ) -> tuple[tuple[*Rest], tuple[*Done, A1, A2, A3, A4, A5, A6]]: ...
+    @overload
+    def _step2_(
+        self: Rows[In, A1, A2, A3, A4, A5, A6, A7], todo: tuple[In, *Rest], done: tuple[*Done], /
+    ) -> tuple[tuple[*Rest], tuple[*Done, A1, A2, A3, A4, A5, A6, A7]]: ...
+    @overload
+    def _step2_(
+        self: Rows[In, A1, A2, A3, A4, A5, A6, A7, A8],
+        todo: tuple[In, *Rest],
+        done: tuple[*Done],
+        /,
+    ) -> tuple[tuple[*Rest], tuple[*Done, A1, A2, A3, A4, A5, A6, A7, A8]]: ...
+    @overload
+    def _step3_(
+        self: Rows[In, A1], todo: tuple[In, *Rest], done: tuple[*Done], /
+    ) -> tuple[tuple[*Rest], tuple[*Done, A1]]: ...
+    @overload
+    def _step3_(
+        self: Rows[In, A1, A2], todo: tuple[In, *Rest], done: tuple[*Done], /
+    ) -> tuple[tuple[*Rest], tuple[*Done, A1, A2]]: ...
+    @overload
+    def _step3_(
+        self: Rows[In, A1, A2, A3], todo: tuple[In, *Rest], done: tuple[*Done], /
+    ) -> tuple[tuple[*Rest], tuple[*Done, A1, A2, A3]]: ...
+    @overload
+    def _step3_(
+        self: Rows[In, A1, A2, A3, A4], todo: tuple[In, *Rest], done: tuple[*Done], /
+    ) -> tuple[tuple[*Rest], tuple[*Done, A1, A2, A3, A4]]: ...
+    @overload
+    def _step3_(
+        self: Rows[In, A1, A2, A3, A4, A5], todo: tuple[In, *Rest], done: tuple[*Done], /
+    ) -> tuple[tuple[*Rest], tuple[*Done, A1, A2, A3, A4, A5]]: ...
+    @overload
+    def _step3_(
+        self: Rows[In, A1, A2, A3, A4, A5, A6], todo: tuple[In, *Rest], done: tuple[*Done], /
+    ) -> tuple[tuple[*Rest], tuple[*Done, A1, A2, A3, A4, A5, A6]]: ...
+    @overload
+    def _step3_(
+        self: Rows[In, A1, A2, A3, A4, A5, A6, A7], todo: tuple[In, *Rest], done: tuple[*Done], /
+    ) -> tuple[tuple[*Rest], tuple[*Done, A1, A2, A3, A4, A5, A6, A7]]: ...
+    @overload
+    def _step3_(
+        self: Rows[In, A1, A2, A3, A4, A5, A6, A7, A8],
+        todo: tuple[In, *Rest],
+        done: tuple[*Done],
+        /,
+    ) -> tuple[tuple[*Rest], tuple[*Done, A1, A2, A3, A4, A5, A6, A7, A8]]: ...
+    @overload
+    def _step4_(
+        self: Rows[In, A1], todo: tuple[In, *Rest], done: tuple[*Done], /
+    ) -> tuple[tuple[*Rest], tuple[*Done, A1]]: ...
+    @overload
+    def _step4_(
+        self: Rows[In, A1, A2], todo: tuple[In, *Rest], done: tuple[*Done], /
+    ) -> tuple[tuple[*Rest], tuple[*Done, A1, A2]]: ...
+    @overload
+    def _step4_(
+        self: Rows[In, A1, A2, A3], todo: tuple[In, *Rest], done: tuple[*Done], /
+    ) -> tuple[tuple[*Rest], tuple[*Done, A1, A2, A3]]: ...
+    @overload
+    def _step4_(
+        self: Rows[In, A1, A2, A3, A4], todo: tuple[In, *Rest], done: tuple[*Done], /
+    ) -> tuple[tuple[*Rest], tuple[*Done, A1, A2, A3, A4]]: ...
+    @overload
+    def _step4_(
+        self: Rows[In, A1, A2, A3, A4, A5], todo: tuple[In, *Rest], done: tuple[*Done], /
+    ) -> tuple[tuple[*Rest], tuple[*Done, A1, A2, A3, A4, A5]]: ...
+    @overload
+    def _step4_(
+        self: Rows[In, A1, A2, A3, A4, A5, A6], todo: tuple[In, *Rest], done: tuple[*Done], /
+    ) -> tuple[tuple[*Rest], tuple[*Done, A1, A2, A3, A4, A5, A6]]: ...
+    @overload
+    def _step4_(
+        self: Rows[In, A1, A2, A3, A4, A5, A6, A7], todo: tuple[In, *Rest], done: tuple[*Done], /
+    ) -> tuple[tuple[*Rest], tuple[*Done, A1, A2, A3, A4, A5, A6, A7]]: ...
+    @overload
+    def _step4_(
+        self: Rows[In, A1, A2, A3, A4, A5, A6, A7, A8],
+        todo: tuple[In, *Rest],
+        done: tuple[*Done],
+        /,
+    ) -> tuple[tuple[*Rest], tuple[*Done, A1, A2, A3, A4, A5, A6, A7, A8]]: ...
+    @overload
+    def _step5_(
+        self: Rows[In, A1], todo: tuple[In, *Rest], done: tuple[*Done], /
+    ) -> tuple[tuple[*Rest], tuple[*Done, A1]]: ...
+    @overload
+    def _step5_(
+        self: Rows[In, A1, A2], todo: tuple[In, *Rest], done: tuple[*Done], /
+    ) -> tuple[tuple[*Rest], tuple[*Done, A1, A2]]: ...
+    @overload
+    def _step5_(
+        self: Rows[In, A1, A2, A3], todo: tuple[In, *Rest], done: tuple[*Done], /
+    ) -> tuple[tuple[*Rest], tuple[*Done, A1, A2, A3]]: ...
+    @overload
+    def _step5_(
+        self: Rows[In, A1, A2, A3, A4], todo: tuple[In, *Rest], done: tuple[*Done], /
+    ) -> tuple[tuple[*Rest], tuple[*Done, A1, A2, A3, A4]]: ...
+    @overload
+    def _step5_(
+        self: Rows[In, A1, A2, A3, A4, A5], todo: tuple[In, *Rest], done: tuple[*Done], /
+    ) -> tuple[tuple[*Rest], tuple[*Done, A1, A2, A3, A4, A5]]: ...
+    @overload
+    def _step5_(
+        self: Rows[In, A1, A2, A3, A4, A5, A6], todo: tuple[In, *Rest], done: tuple[*Done], /
+    ) -> tuple[tuple[*Rest], tuple[*Done, A1, A2, A3, A4, A5, A6]]: ...
+    @overload
+    def _step5_(
+        self: Rows[In, A1, A2, A3, A4, A5, A6, A7], todo: tuple[In, *Rest], done: tuple[*Done], /
+    ) -> tuple[tuple[*Rest], tuple[*Done, A1, A2, A3, A4, A5, A6, A7]]: ...
+    @overload
+    def _step5_(
+        self: Rows[In, A1, A2, A3, A4, A5, A6, A7, A8],
+        todo: tuple[In, *Rest],
+        done: tuple[*Done],
+        /,
+    ) -> tuple[tuple[*Rest], tuple[*Done, A1, A2, A3, A4, A5, A6, A7, A8]]: ...
+    @overload
+    def _step6_(
+        self: Rows[In, A1], todo: tuple[In, *Rest], done: tuple[*Done], /
+    ) -> tuple[tuple[*Rest], tuple[*Done, A1]]: ...
+    @overload
+    def _step6_(
+        self: Rows[In, A1, A2], todo: tuple[In, *Rest], done: tuple[*Done], /
+    ) -> tuple[tuple[*Rest], tuple[*Done, A1, A2]]: ...
+    @overload
+    def _step6_(
+        self: Rows[In, A1, A2, A3], todo: tuple[In, *Rest], done: tuple[*Done], /
+    ) -> tuple[tuple[*Rest], tuple[*Done, A1, A2, A3]]: ...
+    @overload
+    def _step6_(
+        self: Rows[In, A1, A2, A3, A4], todo: tuple[In, *Rest], done: tuple[*Done], /
+    ) -> tuple[tuple[*Rest], tuple[*Done, A1, A2, A3, A4]]: ...
+    @overload
+    def _step6_(
+        self: Rows[In, A1, A2, A3, A4, A5], todo: tuple[In, *Rest], done: tuple[*Done], /
+    ) -> tuple[tuple[*Rest], tuple[*Done, A1, A2, A3, A4, A5]]: ...
+    @overload
+    def _step6_(
+        self: Rows[In, A1, A2, A3, A4, A5, A6], todo: tuple[In, *Rest], done: tuple[*Done], /
+    ) -> tuple[tuple[*Rest], tuple[*Done, A1, A2, A3, A4, A5, A6]]: ...
+    @overload
+    def _step6_(
+        self: Rows[In, A1, A2, A3, A4, A5, A6, A7], todo: tuple[In, *Rest], done: tuple[*Done], /
+    ) -> tuple[tuple[*Rest], tuple[*Done, A1, A2, A3, A4, A5, A6, A7]]: ...
+    @overload
+    def _step6_(
+        self: Rows[In, A1, A2, A3, A4, A5, A6, A7, A8],
+        todo: tuple[In, *Rest],
+        done: tuple[*Done],
+        /,
+    ) -> tuple[tuple[*Rest], tuple[*Done, A1, A2, A3, A4, A5, A6, A7, A8]]: ...
+    @overload
+    def _step7_(
+        self: Rows[In, A1], todo: tuple[In, *Rest], done: tuple[*Done], /
+    ) -> tuple[tuple[*Rest], tuple[*Done, A1]]: ...
+    @overload
+    def _step7_(
+        self: Rows[In, A1, A2], todo: tuple[In, *Rest], done: tuple[*Done], /
+    ) -> tuple[tuple[*Rest], tuple[*Done, A1, A2]]: ...
+    @overload
+    def _step7_(
+        self: Rows[In, A1, A2, A3], todo: tuple[In, *Rest], done: tuple[*Done], /
+    ) -> tuple[tuple[*Rest], tuple[*Done, A1, A2, A3]]: ...
+    @overload
+    def _step7_(
+        self: Rows[In, A1, A2, A3, A4], todo: tuple[In, *Rest], done: tuple[*Done], /
+    ) -> tuple[tuple[*Rest], tuple[*Done, A1, A2, A3, A4]]: ...
+    @overload
+    def _step7_(
+        self: Rows[In, A1, A2, A3, A4, A5], todo: tuple[In, *Rest], done: tuple[*Done], /
+    ) -> tuple[tuple[*Rest], tuple[*Done, A1, A2, A3, A4, A5]]: ...
+    @overload
+    def _step7_(
+        self: Rows[In, A1, A2, A3, A4, A5, A6], todo: tuple[In, *Rest], done: tuple[*Done], /
+    ) -> tuple[tuple[*Rest], tuple[*Done, A1, A2, A3, A4, A5, A6]]: ...
+    @overload
+    def _step7_(
+        self: Rows[In, A1, A2, A3, A4, A5, A6, A7], todo: tuple[In, *Rest], done: tuple[*Done], /
+    ) -> tuple[tuple[*Rest], tuple[*Done, A1, A2, A3, A4, A5, A6, A7]]: ...
+    @overload
+    def _step7_(
+        self: Rows[In, A1, A2, A3, A4, A5, A6, A7, A8],
+        todo: tuple[In, *Rest],
+        done: tuple[*Done],
+        /,
+    ) -> tuple[tuple[*Rest], tuple[*Done, A1, A2, A3, A4, A5, A6, A7, A8]]: ...
+    @overload
+    def _step8_(
+        self: Rows[In, A1], todo: tuple[In, *Rest], done: tuple[*Done], /
+    ) -> tuple[tuple[*Rest], tuple[*Done, A1]]: ...
+    @overload
+    def _step8_(
+        self: Rows[In, A1, A2], todo: tuple[In, *Rest], done: tuple[*Done], /
+    ) -> tuple[tuple[*Rest], tuple[*Done, A1, A2]]: ...
+    @overload
+    def _step8_(
+        self: Rows[In, A1, A2, A3], todo: tuple[In, *Rest], done: tuple[*Done], /
+    ) -> tuple[tuple[*Rest], tuple[*Done, A1, A2, A3]]: ...
+    @overload
+    def _step8_(
+        self: Rows[In, A1, A2, A3, A4], todo: tuple[In, *Rest], done: tuple[*Done], /
+    ) -> tuple[tuple[*Rest], tuple[*Done, A1, A2, A3, A4]]: ...
+    @overload
+    def _step8_(
+        self: Rows[In, A1, A2, A3, A4, A5], todo: tuple[In, *Rest], done: tuple[*Done], /
+    ) -> tuple[tuple[*Rest], tuple[*Done, A1, A2, A3, A4, A5]]: ...
+    @overload
+    def _step8_(
+        self: Rows[In, A1, A2, A3, A4, A5, A6], todo: tuple[In, *Rest], done: tuple[*Done], /
+    ) -> tuple[tuple[*Rest], tuple[*Done, A1, A2, A3, A4, A5, A6]]: ...
+    @overload
+    def _step8_(
+        self: Rows[In, A1, A2, A3, A4, A5, A6, A7], todo: tuple[In, *Rest], done: tuple[*Done], /
+    ) -> tuple[tuple[*Rest], tuple[*Done, A1, A2, A3, A4, A5, A6, A7]]: ...
+    @overload
+    def _step8_(
+        self: Rows[In, A1, A2, A3, A4, A5, A6, A7, A8],
+        todo: tuple[In, *Rest],
+        done: tuple[*Done],
+        /,
+    ) -> tuple[tuple[*Rest], tuple[*Done, A1, A2, A3, A4, A5, A6, A7, A8]]: ...
     @overload
     def add(self: Rows[Undeclared, *tuple[()]], stage: Job[A1, B1], /) -> Pipeline[A1, B1]: ...
+    @overload
+    def add(
+        self: Rows[Undeclared, *tuple[()]], part: StatementPipeline[Any], /
+    ) -> StatementPipeline[Any]: ...
+    @overload
+    def add(
+        self: Rows[Undeclared, *tuple[()]], part: Pipeline[A1, *New], /
+    ) -> Pipeline[A1, *New]: ...
     @overload
     def add(self: Rows[Undeclared, *tuple[()]], *stages: AnyStage) -> StatementPipeline[Any]: ...
     @overload
@@ -260,6 +562,16 @@ class Rows(Builder[In, *Row], Generic[In, *Row]):
     @overload
     def add(self: Rows[In, *tuple[()]], fork: OpensSome, /) -> WidePipeline[In, In]: ...
     @overload
+    def add(
+        self: Rows[In, *tuple[()]], part: StatementPipeline[Any], /
+    ) -> StatementPipeline[In]: ...
+    @overload
+    def add(self: Rows[In, *tuple[()]], part: WidePipeline[In, B1], /) -> WidePipeline[In, B1]: ...
+    @overload
+    def add(
+        self: Rows[In, *tuple[()]], part: AdaptivePipeline[In, B1], /
+    ) -> AdaptivePipeline[In, B1]: ...
+    @overload
     def add(self: Rows[In, *tuple[()]], fork: Opens[In, tuple[*New]], /) -> Pipeline[In, *New]: ...
     @overload
     def add(self: Rows[In, A1], stage: Stage[A1, B1], /) -> Pipeline[In, B1]: ...
@@ -267,6 +579,12 @@ class Rows(Builder[In, *Row], Generic[In, *Row]):
     def add(self: Rows[In, A1], fork: OpensAsNeeded, /) -> AdaptivePipeline[In, A1]: ...
     @overload
     def add(self: Rows[In, A1], fork: OpensSome, /) -> WidePipeline[In, A1]: ...
+    @overload
+    def add(self: Rows[In, A1], part: StatementPipeline[Any], /) -> StatementPipeline[In]: ...
+    @overload
+    def add(self: Rows[In, A1], part: WidePipeline[A1, B1], /) -> WidePipeline[In, B1]: ...
+    @overload
+    def add(self: Rows[In, A1], part: AdaptivePipeline[A1, B1], /) -> AdaptivePipeline[In, B1]: ...
     @overload
     def add(self: Rows[In, A1], fork: Opens[A1, tuple[*New]], /) -> Pipeline[In, *New]: ...
     @overload

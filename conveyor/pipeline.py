@@ -12,7 +12,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterable, Callable, Iterable, Sequence
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, Generic, Self, overload
+from typing import TYPE_CHECKING, Any, Generic, Never, Self, overload
 
 from typing_extensions import TypeVar, TypeVarTuple, Unpack
 
@@ -53,6 +53,7 @@ class Pipeline(Rows[In, *Row], Generic[In, *Row]):
     without it, what the environment variable CONVEYOR_START_METHOD says, or "forkserver".
     `initializer` is called once in each worker, before the `setup` of its stages; `preload` names
     modules that the fork server imports once for all workers.  Neither is used by the simulator.
+    `name` stands before the names of its stages where it is added to another pipeline.
 
     >>> from conveyor import Filter, Processor
     >>> pl = Pipeline[int]().add(Processor(lambda x: x + 1)).add(Filter(lambda x: x % 2))
@@ -69,6 +70,7 @@ class Pipeline(Rows[In, *Row], Generic[In, *Row]):
             start_method: StartMethod | None = None,
             initializer: Callable[[], object] | None = None,
             preload: Sequence[str] = (),
+            name: str | None = None,
         ) -> Pipeline[In, *tuple[()]]: ...
 
     # What mypy reads, which looks here before it looks at __new__; pyright reads __new__.
@@ -79,9 +81,14 @@ class Pipeline(Rows[In, *Row], Generic[In, *Row]):
         start_method: StartMethod | None = None,
         initializer: Callable[[], object] | None = None,
         preload: Sequence[str] = (),
+        name: str | None = None,
     ) -> None:
         super().__init__(
-            strict=strict, start_method=start_method, initializer=initializer, preload=preload
+            strict=strict,
+            start_method=start_method,
+            initializer=initializer,
+            preload=preload,
+            name=name,
         )
 
     @overload
@@ -103,6 +110,9 @@ if TYPE_CHECKING:
         Checkers accept any row here; the plugin for mypy follows it, and `add` itself checks it
         when the pipeline is built.
         """
+
+        def _lane_(self, item: Never, /) -> Never:  # pyright: ignore[reportIncompatibleMethodOverride]
+            raise NotImplementedError
 
         def add(self, *stages: AnyStage) -> StatementPipeline[In]:  # type: ignore[override]  # pyright: ignore[reportIncompatibleMethodOverride]
             raise NotImplementedError

@@ -220,7 +220,7 @@ does; that is in `Builder`.
 # mypy: disable-error-code="overload-overlap, override"
 # pyright: reportOverlappingOverload=false, reportIncompatibleMethodOverride=false
 
-from typing import Any, Generic, Literal, TypeAlias, overload
+from typing import Any, Generic, Literal, Never, TypeAlias, overload
 
 from typing_extensions import TypeVar, TypeVarTuple, Unpack
 
@@ -234,7 +234,10 @@ from conveyor.stages import Fork, Job, Merge, Pipe
 __all__ = ["AnyStage", "Rows"]
 
 # Job first: it is what gives a lambda its context.
-AnyStage: TypeAlias = Job[Any, Any] | Pipe | Fork | Merge
+AnyStage: TypeAlias = Job[Any, Any] | Pipe | Fork | Merge | AnyPipeline
+AnyPipeline: TypeAlias = (
+    Pipeline[Any, *tuple[Any, ...]] | WidePipeline[Any, Any] | AdaptivePipeline[Any, Any]
+)
 
 In = TypeVar("In", default=Undeclared)
 Row = TypeVarTuple("Row", default=Unpack[tuple[Any, ...]])  # the open lanes, from left to right
@@ -248,8 +251,8 @@ class Rows(Builder[In, *Row], Generic[In, *Row]):
 def names_used() -> str:
     """What the overloads of `add` take from `signatures.pyi`, as lines of an import."""
     shapes = """
-        AddAStageFirst Closes ClosesLanes ForPyright Left New Opens OpensAsNeeded OpensLanes
-        OpensSome PassesALane RowDoesNotFitTheLanes Stage Undeclared ZipsLanes
+        AddAStageFirst Closes ClosesLanes Done ForPyright Left New Opens OpensAsNeeded OpensLanes
+        OpensSome PassesALane Rest RowDoesNotFitTheLanes Stage Undeclared ZipsLanes
     """.split()
     lanes = [*names("A", LANES), *names("B", LANES), *names("D", LANES - 1), *names("T", LANES - 1)]
     steps = [*names("Step", LANES), *names("Turn", BESIDE)]
@@ -390,6 +393,25 @@ def alone(name: str, cases: list[tuple[str, str]], mark: str) -> Iterator[str]:
     yield "\n" + method("_turns_", "self", "None")
 
 
+def as_a_stage() -> Iterator[str]:
+    """The shape of a pipeline as a stage of another one: with one open lane that of a job, with
+    several that of a fork."""
+    yield "    # The shape of a pipeline as a stage of another one.\n"
+    one, several = (
+        "self: Rows[In, A1], item: In, /",
+        "self: Rows[In, A1, A2, *Left], item: Never, /",
+    )
+    none = "self: Rows[In, *tuple[()]], item: Never, /"
+    yield from overloads([(one, "A1"), (several, "Never"), (none, "Never")], "_lane_")
+    yield method("_opens_", "self, item: In, /", "tuple[*Row]")
+    yield method("_turns_", "self", "None")
+    for place in range(1, LANES + 1):
+        widths = [names("A", width) for width in range(1, LANES + 1)]
+        steps = [step(f"self: Rows[{commas(['In', *lanes])}]", ["In"], lanes) for lanes in widths]
+        yield from overloads(steps, f"_step{place}_")
+    yield "\n"
+
+
 def add(self: str, stages: Iterable[str], result: str) -> str:
     parameters = commas([f"self: {rows(self)}", *stages])
     slash = "" if "*stages" in parameters else ", /"
@@ -463,12 +485,17 @@ def for_pyright(self: str, stage: str, result: str) -> str:
 def adds() -> Iterator[str]:
     undeclared = "Pipeline[Undeclared, *tuple[()]]"
     yield add(undeclared, ["stage: Job[A1, B1]"], "Pipeline[A1, B1]")
+    yield add(undeclared, ["part: StatementPipeline[Any]"], "StatementPipeline[Any]")
+    yield add(undeclared, ["part: Pipeline[A1, *New]"], "Pipeline[A1, *New]")
     yield add(undeclared, ["*stages: AnyStage"], "StatementPipeline[Any]")
     yield from of_known_widths()
     for self, lane in ((NOTHING, "In"), (pipeline("A1"), "A1")):
         yield add(self, [f"stage: Stage[{lane}, B1]"], pipeline("B1"))
         yield add(self, ["fork: OpensAsNeeded"], f"AdaptivePipeline[In, {lane}]")
         yield add(self, ["fork: OpensSome"], f"WidePipeline[In, {lane}]")
+        yield add(self, ["part: StatementPipeline[Any]"], "StatementPipeline[In]")
+        yield add(self, [f"part: WidePipeline[{lane}, B1]"], "WidePipeline[In, B1]")
+        yield add(self, [f"part: AdaptivePipeline[{lane}, B1]"], "AdaptivePipeline[In, B1]")
         yield add(self, [f"fork: Opens[{lane}, tuple[*New]]"], pipeline("*New"))
     yield add(
         NOTHING, ["stage: AddAStageFirst", "/", "*stages: AddAStageFirst"], "StatementPipeline[In]"
@@ -522,7 +549,7 @@ def expected() -> dict[Path, str]:
     stages = between(stages, "BalancingFork", widths("BalancingFork", NAME, MAX_LANES))
     stages = between(stages, "Join", widths("Join", ORDERED, ORDERED))
     stages = between(stages, "Zip", widths("Zip", NAME))
-    rows = "".join([ROWS_HEAD.replace("{names}", names_used()), *adds()])
+    rows = "".join([ROWS_HEAD.replace("{names}", names_used()), *as_a_stage(), *adds()])
     files = {SIGNATURES: "".join(signatures()), ROWS: rows, ROUTERS: stages}
     return {path: formatted(text, path.name) for path, text in files.items()}
 

@@ -22,6 +22,7 @@ from conveyor.signatures import Undeclared
 if TYPE_CHECKING:
     from conveyor._builder.engine import StartMethod
     from conveyor.core.engine import Engine
+    from conveyor.graph.draft import Part
     from conveyor.graph.topology import Topology
 
 __all__ = ["Drafting"]
@@ -43,9 +44,12 @@ class Drafting(Generic[In, *Row]):
         start_method: StartMethod | None = None,
         initializer: Callable[[], object] | None = None,
         preload: Sequence[str] = (),
+        name: str | None = None,
     ) -> None:
         from conveyor.graph.draft import Draft
+        from conveyor.stages import checked_name
 
+        self._name = checked_name("Pipeline", name)
         self._draft = Draft(strict=strict)
         self._start = start_of(start_method, initializer, preload)
         self._session = session_on(engine_for(self._start))
@@ -55,32 +59,56 @@ class Drafting(Generic[In, *Row]):
         """Adds a row of stages, which takes all open lanes from left to right; gives the pipeline
         itself.
 
+        Another pipeline, open nowhere and under way nowhere, stands for its stages: it takes one
+        lane and gives those that it has open.  Their names begin with its name, if it has one
+        (`clean/parse`).  What is added to it later does not show.
+
         Raises `TopologyError` if the row does not fit, `StageTypeError` if annotations tell that a
-        stage does not take what its lane carries, `LifecycleError` if the topology is fixed; the
-        pipeline is then as it was.
+        stage does not take what its lane carries, `LifecycleError` if the topology is fixed or a
+        pipeline that is added is in use; the pipeline is then as it was.
         """
-        from conveyor.graph.draft import implicit_pipes
+        from conveyor.graph.implicit_pipes import implicit_pipes
         from conveyor.typecheck.stage_types import declared_input
 
         self._session.check(Call.ADD)
-        if any(isinstance(stage, Drafting) for stage in stages):
-            raise TopologyError(
-                f"row {self._draft.rows + 1}: a pipeline is not a stage; to use the same stages "
-                "several times write a function that adds them: "
-                "def cleaned(pl): return pl.add(...).add(...)"
-            )
         before = (
             self._draft if self._draft.rows else self._draft.declare(declared_input(self, Drafting))
         )
-        after = before.add(stages)
+        parts = [stage for stage in stages if isinstance(stage, Drafting)]
+        after = before.add(
+            [self._part(stage) if isinstance(stage, Drafting) else stage for stage in stages]
+        )
         if before.strict:
             for sentence in implicit_pipes(before, after):
                 warnings.warn(sentence, ImplicitPipeWarning, stacklevel=2)
         self._draft = after
+        if any(part._start.preload for part in parts):
+            self._start = self._start.preloading(*(part._start for part in parts))
+            self._session.engine = engine_for(self._start)
         return self
 
+    def _part(self, other: Drafting[Any, *tuple[Any, ...]]) -> Part:
+        """Another pipeline as a stage of this one; raises if it cannot be."""
+        from conveyor.graph.draft import Part
+        from conveyor.typecheck.stage_types import declared_input
+
+        where = f"row {self._draft.rows + 1}"
+        if other is self:
+            raise TopologyError(
+                f"{where}: a pipeline cannot be added to itself; add a copy: copy.copy(pl)"
+            )
+        other._session.check(Call.BE_ADDED)
+        if other._start.initializer not in (None, self._start.initializer):
+            raise TopologyError(
+                f"{where}: {other!r} has an initializer of its own, and workers have that of the "
+                "pipeline that is run: give it to that one, Pipeline(initializer=...)"
+            )
+        return Part(other._draft, declared_input(other, Drafting), other._name)
+
     def __repr__(self) -> str:
-        return f"Pipeline({self._draft})"
+        from conveyor.graph.draft import Part
+
+        return repr(Part(self._draft, name=self._name))
 
     @property
     def topology(self) -> Topology:

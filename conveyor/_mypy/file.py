@@ -48,7 +48,7 @@ class File:
         self.checker = checker
         self.tree = checker.tree
         self.types = PipelineTypes(checker)
-        self.reader = StageReader(checker)
+        self.reader = StageReader(checker, self.types)
         self.judge = Judge(checker, self.reader)
         self.names = names_in(checker.tree)
         # By a row's id: the row, the call that made it, and from what.

@@ -12,6 +12,7 @@ from dataclasses import dataclass, replace
 from mypy.checker import TypeChecker
 from mypy.messages import format_type_bare
 from mypy.nodes import ARG_POS, CallExpr, Context, Expression, LambdaExpr
+from mypy.subtypes import is_subtype
 from mypy.typeops import make_simplified_union
 from mypy.types import (
     AnyType,
@@ -111,7 +112,7 @@ class Judge:
         formals, variables = list[Type](), list[TypeVarType]()
         given, left = list[Type](), list(row.lanes)
         for number, stage in enumerate(stages, 1):
-            if stage.kind is Kind.ONE:
+            if stage.kind in (Kind.ONE, Kind.PART):
                 out = self.fit(stage, left.pop(0), number)
                 if out.mistake is not None:
                     return replace(unknown, mistake=out.mistake)
@@ -147,7 +148,7 @@ class Judge:
                 else self.checker.named_generic_type("builtins.tuple", [lane])
             )
             return Added(Row(row.takes, Lanes.EXACT, (given,)))
-        if any(stage.kind is not Kind.ONE for stage in stages) or (adapts and len(stages) > 1):
+        if not all(map(gives_one, stages)) or (adapts and len(stages) > 1):
             return unknown
         fits = [self.fit(stage, lane, number) for number, stage in enumerate(stages, 1)]
         mistake = next((fit.mistake for fit in fits if fit.mistake is not None), None)
@@ -186,7 +187,12 @@ class Judge:
         )
 
     def fit(self, stage: Stage, lane: Type, number: int) -> Added:
-        """One stage that takes one lane and gives one, on a lane of this type."""
+        """One stage that takes one lane, on a lane of this type."""
+        if stage.row is not None:
+            takes = stage.row.takes or ANYTHING
+            if is_subtype(lane, takes):
+                return Added(replace(stage.row, takes=None), (ANYTHING,))
+            return Added(stage.row, mistake=self.misfit(stage, lane, takes, number))
         given = TypeVarType(
             f"B{number}",
             f"conveyor.B{number}",
@@ -211,15 +217,23 @@ class Judge:
         anything = Row(None, Lanes.EXACT, (AnyType(TypeOfAny.from_error),))
         if not stage.is_sound:
             return Added(anything, (AnyType(TypeOfAny.from_error),))
-        takes = self.reader.takes(stage)
-        if isinstance(takes, AnyType) or has_lambda(stage.expr):
+        wanted = self.reader.takes(stage)
+        if isinstance(wanted, AnyType) or has_lambda(stage.expr):
             return Added(anything, (formal,), (given,))  # what is wrong in a lambda, mypy says best
+        return Added(anything, mistake=self.misfit(stage, lane, wanted, number))
+
+    def misfit(self, stage: Stage, lane: Type, takes: Type | None, number: int) -> Mistake:
         carries = format_type_bare(lane, self.checker.options)
         sentence = f"stage {number} of this row cannot take what its lane carries: {carries}"
+        takes = None if takes is None else get_proper_type(takes)
         if takes is not None and is_plain(takes) and not is_of_a_partial(takes):
             wants = format_type_bare(takes, self.checker.options)
             sentence = f"stage {number} of this row takes {wants}, but its lane carries {carries}"
-        return Added(anything, mistake=Mistake(sentence, stage.expr))
+        return Mistake(sentence, stage.expr)
+
+
+def gives_one(stage: Stage) -> bool:
+    return stage.kind is Kind.ONE or (stage.row is not None and len(stage.row.lanes) == 1)
 
 
 def has_lambda(expr: Expression) -> bool:

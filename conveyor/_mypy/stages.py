@@ -30,8 +30,8 @@ from mypy.types import (
     get_proper_type,
 )
 
-from conveyor._mypy.rows import Lanes, Row
-from conveyor._mypy.types import ANYTHING, STAGE, class_of, is_plain
+from conveyor._mypy.rows import Lanes, PipelineTypes, Row
+from conveyor._mypy.types import ANYTHING, PIPELINES, STAGE, class_of, is_plain
 
 __all__ = ["Kind", "Stage", "StageReader"]
 
@@ -43,6 +43,7 @@ class Kind(Enum):
     FORK = "takes one, gives several"
     JOIN = "takes several, gives one of any of their types"
     ZIP = "takes several, gives one of tuples"
+    PART = "is another pipeline: takes one, gives those that it has open"
     FOREIGN = "is no stage"
     ANY = "cannot be told"
 
@@ -65,13 +66,15 @@ class Stage:
     adapts: bool = False
     is_sound: bool = True  # the expression by itself is without error
     repeats: bool = False  # it stands for as many as there is room for: `add(*stages)`
+    row: Row | None = None  # of a pipeline
 
 
 class StageReader:
     """Reads arguments of `add`, with the help of the checker of one file."""
 
-    def __init__(self, checker: TypeChecker) -> None:
+    def __init__(self, checker: TypeChecker, types: PipelineTypes) -> None:
         self.checker = checker
+        self.types = types
 
     def stages(self, call: CallExpr) -> list[Stage] | None:
         """The arguments of `add`; None where they cannot be told."""
@@ -129,6 +132,10 @@ class StageReader:
             return Stage(expr, Kind.ANY, kind)
         if not isinstance(kind, Instance):
             return Stage(expr, Kind.FOREIGN, kind)
+        if any(kind.type.has_base(name) for name in PIPELINES):
+            row = self.types.row(kind)
+            known = row.kind is Lanes.EXACT
+            return Stage(expr, Kind.PART if known else Kind.ANY, kind, row=row)
         if kind.type.get("_lane_") is not None:
             return Stage(expr, Kind.ONE, kind)
         for name, what in WIDE_STAGES.items():
@@ -154,6 +161,8 @@ class StageReader:
         )
 
     def first_takes(self, stage: Stage) -> Type:
+        if stage.row is not None:
+            return stage.row.takes or ANYTHING
         takes = self.takes(stage) if stage.kind is Kind.ONE else None
         return takes if takes is not None and is_plain(takes) else ANYTHING
 

@@ -29,6 +29,7 @@ class Call(Enum):
     ENTER = "with"
     EXIT = "the end of `with`"
     START = "run() or stream()"
+    BE_ADDED = "add(other)"
 
 
 # In each state, what each call leads to: the next state, or why not.  START leads to RUNNING, and
@@ -40,6 +41,7 @@ TABLE: Final[dict[State, dict[Call, State | str]]] = {
         Call.CLOSE: "close(): the pipeline is not open",
         Call.ENTER: State.INSIDE,
         Call.START: State.RUNNING,
+        Call.BE_ADDED: State.DRAFT,
     },
     State.FIXED: {
         Call.ADD: "add(): the topology is fixed once a pipeline has been opened or run; "
@@ -48,6 +50,7 @@ TABLE: Final[dict[State, dict[Call, State | str]]] = {
         Call.CLOSE: "close(): the pipeline is not open any more",
         Call.ENTER: State.INSIDE,
         Call.START: State.RUNNING,
+        Call.BE_ADDED: State.FIXED,
     },
     State.OPEN: {
         Call.ADD: "add(): the pipeline is open, so its topology is fixed; write a new Pipeline",
@@ -55,6 +58,7 @@ TABLE: Final[dict[State, dict[Call, State | str]]] = {
         Call.CLOSE: State.FIXED,
         Call.ENTER: "with: the pipeline has been opened by open(); end that with close() first",
         Call.START: State.RUNNING,
+        Call.BE_ADDED: "add(other): the other pipeline is open; close() it first",
     },
     State.INSIDE: {
         Call.ADD: State.INSIDE,
@@ -63,6 +67,7 @@ TABLE: Final[dict[State, dict[Call, State | str]]] = {
         Call.ENTER: "with: the pipeline is inside a `with` block already",
         Call.EXIT: State.FIXED,
         Call.START: State.RUNNING,
+        Call.BE_ADDED: State.INSIDE,
     },
     State.RUNNING: {
         Call.ADD: "add(): a run or stream of this pipeline is under way, and its topology is fixed",
@@ -72,6 +77,7 @@ TABLE: Final[dict[State, dict[Call, State | str]]] = {
         # For a moment: the run is told to end, and nothing is kept then.
         Call.EXIT: State.RUNNING,
         Call.START: "a run or stream of this pipeline is under way; a pipeline runs one at a time",
+        Call.BE_ADDED: "add(other): a run or stream of the other pipeline is under way",
     },
 }
 
@@ -96,6 +102,8 @@ class Lifecycle:
         if call is Call.ADD and self.fixed:
             late = TABLE[State.FIXED if self.state is State.INSIDE else self.state][Call.ADD]
             raise LifecycleError(str(late))
+        if call is Call.BE_ADDED and self.fixed and self.state is State.INSIDE:
+            raise LifecycleError(str(TABLE[State.OPEN][call]))  # its workers are kept
         target = TABLE[self.state].get(call, f"{call.value}: the pipeline is {self.state.value}")
         if isinstance(target, str):
             raise LifecycleError(target)

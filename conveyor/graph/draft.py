@@ -18,29 +18,27 @@ A draft is a value: a row that is refused leaves it as it was.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Sequence, Set
 from dataclasses import dataclass, replace
-from typing import Any, Final, TypeAlias, TypeGuard, cast
+from typing import Any, Final, TypeAlias
 
 from conveyor.errors import StageTypeError, TopologyError
+from conveyor.graph.row_checks import checked_kind, taken_by
 from conveyor.stages import (
-    KINDS,
     AnyMerge,
     AnyStage,
     Fork,
     Job,
     Join,
-    Pipe,
     Stage,
     Zip,
-    check_is_written,
     name_wanted,
 )
 from conveyor.stages.timed import is_woken
-from conveyor.typecheck.stage_types import pass_through
+from conveyor.typecheck.stage_types import misfit, pass_through
 from conveyor.typecheck.type_forms import UNKNOWN
 
-__all__ = ["Draft", "Frame", "Place", "Port", "implicit_pipes"]
+__all__ = ["Draft", "Frame", "Part", "Place", "Port"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,21 +91,39 @@ class Place:
     undoes: int | None = None
 
 
+@dataclass(frozen=True, slots=True, repr=False)
+class Part:
+    """Another pipeline as it stands in a row: a stage of its own stages, which takes one lane and
+    gives those that it has open."""
+
+    draft: Draft
+    takes: object = UNKNOWN
+    name: str | None = None
+
+    def __repr__(self) -> str:
+        return (
+            f"Pipeline({self.draft})"
+            if self.name is None
+            else f"Pipeline({self.name!r}: {self.draft})"
+        )
+
+
 @dataclass(frozen=True, slots=True)
 class Draft:
-    """All rows so far."""
+    """All rows so far; `written`: as they were given to `add`."""
 
     strict: bool = False
     places: tuple[Place, ...] = ()
     lanes: tuple[Lane, ...] = (Lane(None, ()),)
-    rows: int = 0
+    written: tuple[tuple[AnyStage | Part, ...], ...] = ()
+
+    @property
+    def rows(self) -> int:
+        return len(self.written)
 
     def __str__(self) -> str:
         """The stages, row by row, and how many lanes are open if it is not one."""
-        rows = [
-            _words([place.stage for place in self.places if place.row == row])
-            for row in range(1, self.rows + 1)
-        ]
+        rows = list(map(_words, self.written))
         shown = rows if len(rows) <= SHOWN else [*rows[: SHOWN // 2], "...", *rows[-SHOWN // 2 :]]
         return " | ".join(
             [*shown, *([f"{_lanes(len(self.lanes))} open"] if len(self.lanes) > 1 else [])]
@@ -117,14 +133,14 @@ class Draft:
         """The draft, empty as yet, of a pipeline whose items are of this type."""
         return replace(self, lanes=(Lane(None, (), carries),))
 
-    def add(self, stages: Sequence[Stage]) -> Draft:
+    def add(self, stages: Sequence[Stage | Part]) -> Draft:
         """The draft with one more row; raises `TopologyError` if the row does not fit,
         `StageTypeError` if a type does not."""
         row = self.rows + 1
-        stages = checked_kinds(row, stages)
+        stages = checked_row(row, stages)
         if not self.places:
-            self.check_beginning(stages[0])
-        widths = [taken_by(stage) for stage in stages]
+            self.check_beginning(beginning_of(stages[0]))
+        widths = [1 if isinstance(stage, Part) else taken_by(stage) for stage in stages]
         if sum(widths) != len(self.lanes):
             raise TopologyError(
                 f"row {row}: {_words(stages)} {'takes' if len(stages) == 1 else 'take'} "
@@ -135,12 +151,44 @@ class Draft:
         lanes: list[Lane] = []
         at = 0
         for stage, width in zip(stages, widths, strict=True):
-            draft, opened = draft.put(stage, row, at, self.lanes[at : at + width])
+            taken, where = self.lanes[at : at + width], f"row {row}, lane {at + 1}"
+            draft, opened = (
+                draft.put_part(stage, where, taken[0])
+                if isinstance(stage, Part)
+                else draft.put(stage, where, taken, name_wanted(stage))
+            )
             lanes += opened
             at += width
-        return replace(draft, lanes=tuple(lanes), rows=row)
+        return replace(draft, lanes=tuple(lanes), written=(*self.written, tuple(stages)))
 
-    def check_beginning(self, stage: AnyStage) -> None:
+    def put_part(self, part: Part, where: str, lane: Lane) -> tuple[Draft, list[Lane]]:
+        """The draft with all places of another pipeline behind a lane, and the lanes that it leaves
+        open."""
+        if (refusal := misfit(lane.carries, part.takes)) is not None:
+            raise StageTypeError(f"{where}: {part!r} {refusal}")
+        if lane.carries is UNKNOWN:
+            lane = replace(lane, carries=part.takes)
+        draft, before = self, self.prefix_for(part)
+        ends: dict[Port | None, Lane] = {None: lane}
+        for index, place in enumerate(part.draft.places):
+            taken = [ends.pop(source) for source in place.sources]
+            inside = f"{where}, in {part!r}, row {place.row}"
+            draft, opened = draft.put(place.stage, inside, taken, before + wanted_in(part, place))
+            ends |= {Port(index, out): each for out, each in enumerate(opened)}
+        return draft, [ends[each.port] for each in part.draft.lanes]
+
+    def prefix_for(self, part: Part) -> str:
+        """What stands before the names of a part's stages: its name, if it has one, with #2, #3 ...
+        where that has been taken."""
+        if part.name is None:
+            return ""
+        name, count = part.name, 1
+        while any(place.name.startswith(f"{name}/") for place in self.places):
+            count += 1
+            name = f"{part.name}#{count}"
+        return f"{name}/"
+
+    def check_beginning(self, stage: AnyStage | Relay) -> None:
         if isinstance(stage, Join | Zip):
             raise TopologyError(
                 f"row 1, lane 1: a pipeline cannot begin with {stage!r}: there are no lanes to "
@@ -154,11 +202,11 @@ class Draft:
             )
 
     def put(
-        self, stage: AnyStage, row: int, at: int, lanes: Sequence[Lane]
+        self, stage: AnyStage | Relay, where: str, lanes: Sequence[Lane], wanted: str
     ) -> tuple[Draft, list[Lane]]:
         """The draft with one more place, and the lanes that it opens."""
+        assert not isinstance(stage, Relay)
         index = len(self.places)
-        where = f"row {row}, lane {at + 1}"
         frames = lanes[0].frames
         undoes = None
         match stage:
@@ -173,7 +221,12 @@ class Draft:
             raise StageTypeError(f"{where}: {stage!r} {passage.refusal}")
         carries = passage.gives
         place = Place(
-            stage, self.free_name(stage), row, tuple(lane.port for lane in lanes), frames, undoes
+            stage,
+            free(wanted, {place.name for place in self.places}),
+            self.rows + 1,
+            tuple(lane.port for lane in lanes),
+            frames,
+            undoes,
         )
         draft = replace(self, places=(*self.places, place))
         if isinstance(stage, Fork):
@@ -259,17 +312,6 @@ class Draft:
         stage = self.places[place].stage
         return isinstance(stage, Fork) and stage.n is None
 
-    def free_name(self, stage: AnyStage) -> str:
-        """The stage's name, with #2, #3 ... where it has been taken."""
-        wanted = name_wanted(stage)
-        names = {place.name for place in self.places}
-        if wanted not in names:
-            return wanted
-        count = 2
-        while f"{wanted}#{count}" in names:
-            count += 1
-        return f"{wanted}#{count}"
-
     def check_complete(self, call: str) -> None:
         """Raises `TopologyError` unless there is exactly one open lane to run from end to end."""
         if not self.places:
@@ -288,81 +330,44 @@ class Draft:
             )
 
 
-def implicit_pipes(before: Draft, after: Draft) -> list[str]:
-    """Where a strict pipeline expected a pipe to be written, in the last row; one sentence each."""
-    said: list[str] = []
-    for place in after.places[len(before.places) :]:
-        for port in place.sources:
-            source = None if port is None else before.places[port.place]
-            if source is None or isinstance(source.stage, Pipe) or isinstance(place.stage, Pipe):
-                continue
-            if is_job(place.stage) and not is_job(source.stage):
-                continue  # a processor may follow a fork or a join directly
-            said.append(
-                f"row {place.row}: a pipe was put in between {source.name!r} and {place.name!r}; "
-                "write Pipe() to say so"
-            )
-    return said
-
-
-def is_job(stage: Stage) -> bool:
-    return isinstance(stage, Job)
-
-
-def taken_by(stage: AnyStage) -> int:
-    """How many lanes a stage takes; one of a join that takes as many as there are."""
-    return stage.n or 1 if isinstance(stage, Join | Zip) else 1
-
-
-def checked_kinds(row: int, stages: Sequence[object]) -> list[AnyStage]:
+def checked_row(row: int, stages: Sequence[object]) -> list[AnyStage | Part]:
     """The stages of a row; raises `TopologyError` for anything that no graph can be built of."""
     if not stages:
         raise TopologyError(f"row {row}: add() was given no stage")
-    return [checked_kind(stage, f"row {row}, lane {lane}") for lane, stage in enumerate(stages, 1)]
+    checked: list[AnyStage | Part] = []
+    for lane, stage in enumerate(stages, 1):
+        if not isinstance(stage, Part):
+            stage = checked_kind(stage, f"row {row}, lane {lane}")
+        elif not stage.draft.places:
+            raise TopologyError(
+                f"row {row}, lane {lane}: the pipeline that is added has no stage yet; a Pipe() "
+                "leaves a lane as it is"
+            )
+        checked.append(stage)
+    return checked
 
 
-def checked_kind(stage: object, where: str) -> AnyStage:
-    if not isinstance(stage, Stage):
-        raise TopologyError(f"{where}: {stage!r} is not a stage; {_hint(stage)}")
-    if not is_known(stage):
-        raise TopologyError(
-            f"{where}: {stage!r} is a stage of an unknown kind: nothing is known of where its "
-            f"items go; derive {type(stage).__name__} from one of the stages that there are"
-        )
-    if isinstance(stage, Job):
-        try:
-            check_is_written(stage)
-        except TopologyError as error:
-            raise TopologyError(f"{where}: {error}") from None
-    return stage
+def beginning_of(stage: AnyStage | Part) -> AnyStage | Relay:
+    """The stage that comes first; of a pipeline, its own first."""
+    return stage.draft.places[0].stage if isinstance(stage, Part) else stage
 
 
-def is_known(stage: Stage) -> TypeGuard[AnyStage]:
-    return isinstance(stage, KINDS)
+def wanted_in(part: Part, place: Place) -> str:
+    """What a place of a part is to be called, behind the name of the part: as it is there; without
+    such a name, as if it had been put in the place of the part."""
+    wanted = name_wanted(place.stage)
+    is_numbered = place.name.startswith(f"{wanted}#")
+    return wanted if part.name is None and is_numbered else place.name
 
 
-def is_row(thing: object) -> bool:
-    return isinstance(thing, list | tuple) and all(
-        isinstance(each, Stage) for each in cast("Sequence[object]", thing)
-    )
-
-
-def _hint(thing: object) -> str:
-    if is_row(thing):
-        return (
-            "a row of several stages is written without brackets: add(first, second), or "
-            "add(*stages)"
-        )
-    otherwise = (
-        "wrap it: Processor(...)"
-        if callable(thing)
-        else "stages are jobs, such as Processor, pipes, forks, joins and zips"
-    )
-    return (
-        f"make one: {thing.__name__}(...)"
-        if isinstance(thing, type) and issubclass(thing, Stage)
-        else otherwise
-    )
+def free(wanted: str, taken: Set[str]) -> str:
+    """A name, with #2, #3 ... where it has been taken."""
+    if wanted not in taken:
+        return wanted
+    count = 2
+    while f"{wanted}#{count}" in taken:
+        count += 1
+    return f"{wanted}#{count}"
 
 
 def _common(frames: Sequence[Frames]) -> Frames:
@@ -374,7 +379,7 @@ def _common(frames: Sequence[Frames]) -> Frames:
     return tuple(shared)
 
 
-def _words(stages: Sequence[Stage]) -> str:
+def _words(stages: Sequence[object]) -> str:
     return ", ".join(map(repr, stages))
 
 

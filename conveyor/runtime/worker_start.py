@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from importlib.util import find_spec
 
 from conveyor.errors import TopologyError
@@ -25,6 +25,11 @@ class WorkerStart:
     method: str | None = None
     initializer: Callable[[], object] | None = None
     preload: tuple[str, ...] = ()
+
+    def preloading(self, *others: WorkerStart) -> WorkerStart:
+        """The same, with the modules of others too."""
+        names = dict.fromkeys([*self.preload, *(name for each in others for name in each.preload)])
+        return replace(self, preload=tuple(names))
 
 
 def worker_start(

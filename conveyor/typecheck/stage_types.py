@@ -36,7 +36,7 @@ from conveyor.typecheck.type_forms import (
 )
 from conveyor.typecheck.type_words import words
 
-__all__ = ["Passage", "declared_input", "pass_through", "taken_by"]
+__all__ = ["Passage", "declared_input", "misfit", "pass_through", "taken_by"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -134,6 +134,16 @@ def _misfit_beside(job: Job[Any, Any]) -> str | None:
         f"takes {words(taken, full=full)} beside its item, but setup={name_of(make)} makes "
         f"{words(made, full=full)}"
     )
+
+
+def misfit(carried: object, taken: object) -> str | None:
+    """Why what a lane carries cannot be given to what takes this; None if it can, or none can
+    tell."""
+    try:
+        fits = assignability(carried, taken) is not Assignability.NO
+        return None if fits else _misfit(carried, taken)
+    except Exception:  # as in `pass_through`
+        return None
 
 
 def _misfit(carried: object, taken: object) -> str:

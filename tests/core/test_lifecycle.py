@@ -9,27 +9,27 @@ import pytest
 from conveyor.core.lifecycle import Call, Lifecycle, State
 from conveyor.errors import LifecycleError
 
-ADD, OPEN, CLOSE, ENTER, EXIT, START = Call
+ADD, OPEN, CLOSE, ENTER, EXIT, START, BE_ADDED = Call
 ENDED = None  # the run that START began has ended
 
 # What one may do first, and what is then refused.
 ALLOWED: dict[tuple[Call | None, ...], set[Call]] = {
-    (): {ADD, OPEN, ENTER, START},
-    (ADD,): {ADD, OPEN, ENTER, START},
+    (): {ADD, OPEN, ENTER, START, BE_ADDED},
+    (ADD,): {ADD, OPEN, ENTER, START, BE_ADDED},
     (OPEN,): {CLOSE, START},
-    (OPEN, CLOSE): {OPEN, ENTER, START},
+    (OPEN, CLOSE): {OPEN, ENTER, START, BE_ADDED},
     (OPEN, CLOSE, OPEN): {CLOSE, START},
-    (ENTER,): {ADD, EXIT, START},
-    (ENTER, ADD): {ADD, EXIT, START},
-    (ENTER, EXIT): {OPEN, ENTER, START},
+    (ENTER,): {ADD, EXIT, START, BE_ADDED},
+    (ENTER, ADD): {ADD, EXIT, START, BE_ADDED},
+    (ENTER, EXIT): {OPEN, ENTER, START, BE_ADDED},
     (START,): {EXIT},
-    (START, ENDED): {OPEN, ENTER, START},
+    (START, ENDED): {OPEN, ENTER, START, BE_ADDED},
     (OPEN, START): {EXIT},
     (OPEN, START, ENDED): {CLOSE, START},
     (ENTER, START): {EXIT},
     (ENTER, START, ENDED): {EXIT, START},
     (ENTER, START, EXIT): {EXIT},  # the run is told to end
-    (ENTER, START, EXIT, ENDED): {OPEN, ENTER, START},
+    (ENTER, START, EXIT, ENDED): {OPEN, ENTER, START, BE_ADDED},
 }
 
 WARM: set[tuple[Call | None, ...]] = {

@@ -11,7 +11,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from conveyor.errors import TopologyError
-from conveyor.graph.draft import Draft, Frame, Port, implicit_pipes
+from conveyor.graph.draft import Draft, Frame, Port
+from conveyor.graph.implicit_pipes import implicit_pipes
 from conveyor.stages import (
     BalancingFork,
     Fork,

@@ -3,7 +3,7 @@ names, and no other line is."""
 
 from __future__ import annotations
 
-from conveyor import Filter, FlatMap, Pipeline, Processor, ReplicatingFork
+from conveyor import Filter, FlatMap, Pipe, Pipeline, Processor, ReplicatingFork
 from tests.typing.chain_stock import half, parse
 from tests.typing.chains_with_setup import Door, Table, connect, is_known, knocked, letters, look, maybe, opened, rows
 
@@ -28,6 +28,4 @@ def what_setup_makes_does_not_fit() -> None:
     Pipeline[str](initializer=look).add(Processor(len))  # error: mypy pyright
     Pipeline[str](preload=[3]).add(Processor(len))  # error: mypy pyright
     Pipeline[str]().add(Processor(look, setup=Table, retries="one"))  # error: mypy pyright
-    Pipeline[str]().add(ReplicatingFork(2)).add(
-        Processor(look, setup=Table), Processor(look, setup=Door)
-    )  # error: mypy pyright
+    Pipeline[str]().add(ReplicatingFork(2)).add(Pipe(), Processor(look, setup=Door))  # error: mypy pyright
