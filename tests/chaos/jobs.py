@@ -19,9 +19,13 @@ __all__ = [
     "Dressed",
     "Equipped",
     "Even",
+    "InKey",
     "InLane",
     "Label",
+    "KEYS",
     "Nonce",
+    "Sum",
+    "Together",
     "Tools",
     "Trouble",
     "Work",
@@ -37,6 +41,7 @@ POISON_EVERY, POISON_AT = 20_000, 5_000
 SLOW_EVERY, SLOW_AT = 40_000, 15_000
 LIMIT_S: Final = 1.0
 DRESSING_S: Final = 0.02
+KEYS: Final = 13
 
 
 def is_poison(item: int) -> bool:
@@ -175,6 +180,51 @@ class Dressed(Processor[Any, Any]):
 
     def restore(self, state: None) -> None:
         time.sleep(DRESSING_S)  # takes a while: long enough to be killed in it
+
+
+class InKey(Processor[Any, Any]):
+    """Gives each item with its number among those of its key; at the end, how many there were."""
+
+    def __init__(self, slot: int, microseconds: int) -> None:
+        super().__init__()
+        self.work = Work(slot, microseconds)
+        self.last = -1
+        self.count = 0
+
+    def process(self, item: Any, /) -> Any:
+        self.work(item)
+        self.last = item
+        self.count += 1
+        return item, self.count
+
+    def finish(self) -> Iterator[Any]:
+        yield "end", self.last, self.count
+
+    def snapshot(self) -> tuple[Any, int]:
+        return self.last, self.count
+
+    def restore(self, state: tuple[Any, int]) -> None:
+        self.last, self.count = state
+
+
+class Sum:
+    """Adds up."""
+
+    def __init__(self, slot: int, microseconds: int) -> None:
+        self.work = Work(slot, microseconds)
+
+    def __call__(self, total: Any, item: Any) -> Any:
+        self.work(item)
+        return total + item
+
+
+class Together(Sum):
+    """Gathers in a list, in place."""
+
+    def __call__(self, items: Any, item: Any) -> Any:
+        self.work(item)
+        items.append(item)
+        return items
 
 
 class Counter(Processor[Any, Any]):

@@ -42,6 +42,7 @@ from tests.chaos.jobs import (
     is_slow,
     times,
 )
+from tests.chaos.states import gathered, keyed, of_gathered, of_keyed, of_windowed, windowed
 
 __all__ = ["PIPELINES", "Found", "Hammered"]
 
@@ -92,7 +93,7 @@ def lanes(outputs: Outputs) -> dict[str, Outputs]:
 @dataclass(frozen=True)
 class Hammered:
     """A pipeline whose pipes have a capacity and whose jobs take some microseconds; `slots`: its
-    stages on the board.
+    stages on the board; `relays`: how many workers have none.
 
     `remembers`: what comes of a run depends on the runs before it, as long as the pipeline is open.
     """
@@ -300,12 +301,27 @@ def check_timed(outputs: Outputs, n: int) -> Found:
     return in_order(outputs, range(n))
 
 
+def in_batches(outputs: Outputs, n: int) -> Found:
+    def flat(batches: Outputs) -> Outputs:
+        return [each for batch in batches for each in batch]
+
+    lengths = [len(batch) for batch in outputs] == [len(batch) for batch in of_gathered(n)]
+    return in_order(flat(outputs), flat(of_gathered(n))) + Found(disorder=int(not lengths))
+
+
+def each_in_order(expected: Callable[[int], Outputs]) -> Callable[[Outputs, int], Found]:
+    return lambda outputs, n: in_order(outputs, expected(n))
+
+
 PIPELINES: dict[str, Hammered] = {
     "line": Hammered(line, check_line, ("map", "filter", "flat", "last")),
     "troubled": Hammered(troubled, check_troubled, ("before", "trouble", "after")),
     "snapshots": Hammered(
         snapshots, check_snapshots, ("before", "stateful", "after"), remembers=True
     ),
+    "gathered": Hammered(gathered, in_batches, ("scan", "tap"), relays=3),
+    "keyed": Hammered(keyed, each_in_order(of_keyed), ("before", "keyed")),
+    "windowed": Hammered(windowed, each_in_order(of_windowed), ("before", "windowed"), relays=1),
     "dressed": Hammered(dressed, check_dressed, ("dressed", "equipped", "after")),
     "timed": Hammered(timed, check_timed, ("before", "after"), relays=3),
     "replicated": Hammered(replicated, check_replicated, ("nonce", "a", "b", "behind")),

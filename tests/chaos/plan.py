@@ -19,6 +19,9 @@ KINDS: Final = {
     "flat-map": ("line", "flat"),
     "map, before the sink": ("line", "last"),
     "stateful, with snapshots": ("snapshots", "stateful"),
+    "a running fold": ("gathered", "scan"),
+    "a state for each key": ("keyed", "keyed"),
+    "windows of time": ("windowed", "windowed"),
     "before a replicating fork": ("replicated", "nonce"),
     "in a lane of it": ("replicated", "a"),
     "behind a join": ("replicated", "behind"),
@@ -31,6 +34,9 @@ KINDS: Final = {
 }
 MORE: Final = {
     "stateful, with snapshots": "state",
+    "a running fold": "state",
+    "a state for each key": "state",
+    "windows of time": "state",
     "before a replicating fork": "fork",
     "relay, a join and a fork": "fork",
     "behind a zip": "zip",

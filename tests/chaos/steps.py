@@ -17,6 +17,7 @@ from multiprocessing import current_process
 from random import Random
 from typing import Any, Final, cast
 
+from conveyor.runtime.shm.memory import Memory
 from conveyor.runtime.shm.outlet import RingOutlet
 from tests.chaos.board import board
 from tests.store_faults import Fault, FaultInjector, planned
@@ -42,7 +43,11 @@ STEPS: Final = {
 STEPS_OF: Final = {
     "fork": {"has published in one lane of two": "between lanes"},
     "zip": {"is about to commit a tuple": "before note", "has committed a tuple": "after note"},
-    "state": {"is about to save its state": "before state", "has saved its state": "after state"},
+    "state": {
+        "has written half of what it saves": "middle of entry",
+        "is about to save its state": "before state",
+        "has saved its state": "after state",
+    },
 }
 FIRST_STORES: Final = ("before tail", "before head")
 
@@ -97,6 +102,7 @@ def install(stage: str, place: str, wanted: int) -> ExitStack:
     """From now on, workers of `stage` die at `place`, until `wanted` have."""
     reaper = Reaper(place, wanted)
     make_outlet = RingOutlet.__init__
+    written = Memory.write_at
     made: list[tuple[int, RingOutlet]] = []  # with the process that made it
 
     def store(_injector: FaultInjector, name: str, words: memoryview, at: int, value: int) -> None:
@@ -116,6 +122,14 @@ def install(stage: str, place: str, wanted: int) -> ExitStack:
         """In the second lane, where nothing is written before the first has all."""
         reaper.at("between lanes" if place == "before data" else place)
 
+    def write_at(self: Memory, offset: int, data: bytes) -> None:
+        middle = len(data) // 2
+        written(self, offset, data[:middle])
+        if current_process().name == f"conveyor {stage}":
+            reaper.at("middle of entry")
+        written(self, offset + middle, data[middle:])
+
+    setattr(Memory, "write_at", write_at)  # noqa: B010  # the checkers would have the original kept
     setattr(FaultInjector, "store", store)  # noqa: B010  # the checkers would have the original kept
     setattr(RingOutlet, "__init__", new_outlet)  # noqa: B010
     plan = ExitStack()

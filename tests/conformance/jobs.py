@@ -149,6 +149,50 @@ class Gathered(Processor[int, list[int]]):
         self.items = state
 
 
+class Numbering(Processor[Any, Any]):
+    """Numbers the items of one key, and says at the end how many they were."""
+
+    def setup(self) -> None:
+        self.seen = 0
+
+    def process(self, item: Any, /) -> Any:
+        self.seen += 1
+        return self.seen, item
+
+    def finish(self) -> Iterable[Any]:
+        yield "seen", self.seen
+
+    def snapshot(self) -> int:
+        return self.seen
+
+    def restore(self, state: int, /) -> None:
+        self.seen = state
+
+
+def fifth(item: Any) -> int:
+    return int(item) % 5
+
+
+def appended(state: list[Any], item: Any) -> list[Any]:
+    """Keeps the last few."""
+    state.append(item)
+    del state[:-3]
+    return state
+
+
+def last(state: list[Any]) -> Iterator[Any]:
+    yield from state[-1:]
+
+
+def counted(state: int, item: Any) -> int:
+    return state + 1
+
+
+def shaken(item: Any) -> int:
+    """A time that goes back by a few."""
+    return int(item) ^ 5
+
+
 class Deduplicated(Processor[int, int]):
     """Drops what it has seen."""
 

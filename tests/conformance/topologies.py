@@ -18,8 +18,14 @@ from conveyor import (
     PerKey,
     Pipe,
     Processor,
+    Reduce,
     ReplicatingFork,
+    Scan,
+    Session,
+    Tap,
     Throttle,
+    Unbatch,
+    Window,
     Zip,
 )
 from tests.conformance import jobs
@@ -380,6 +386,38 @@ def killed_with_idle_keys() -> Any:
     return pipeline().add(Processor(jobs.slow, name="one")).add(keys)
 
 
+def kept_states() -> Any:
+    """Behind a join: what these stages give tells the order in which it read."""
+    lanes = pipeline().add(ReplicatingFork(2)).add(Processor(jobs.increment), Processor(jobs.slow))
+    lanes = lanes.add(Join(2)).add(Scan(jobs.appended, [])).add(FlatMap(jobs.last)).add(Batch(3))
+    return lanes.add(Tap(jobs.total)).add(Unbatch()).add(Reduce(jobs.appended, []))
+
+
+def killed_keys() -> Any:
+    lanes = pipeline().add(ReplicatingFork(2)).add(Processor(jobs.increment), Processor(jobs.slow))
+    keyed: Any = PerKey(jobs.fifth, jobs.Numbering, max_keys=3, name="one")
+    lanes = lanes.add(Pipe(2), Pipe(3)).add(Join(2)).add(keyed).add(BalancingFork(2))
+    return (
+        lanes.add(Batch(2, name="two"), Tap(repr, name="three")).add(Pipe(2), Pipe(2)).add(Join(2))
+    )
+
+
+def killed_windows() -> Any:
+    lanes = pipeline().add(ReplicatingFork(2)).add(Processor(jobs.increment), Processor(jobs.slow))
+    windows: Any = Window(
+        Session(2),
+        time=jobs.shaken,
+        key=jobs.fifth,
+        fold=jobs.appended,
+        initial=[],
+        late="dead_letter",
+        name="one",
+    )
+    lanes = lanes.add(Join(2)).add(windows).add(BalancingFork(2))
+    lanes = lanes.add(Scan(jobs.counted, 0, name="two"), Processor(repr, name="three"))
+    return lanes.add(Pipe(2), Pipe(2)).add(Join(2))
+
+
 def poisoned() -> Any:
     lanes = (
         pipeline()
@@ -438,5 +476,8 @@ CASES: Final[dict[str, Case]] = {
     "killed together": Case(killed_together, ("one", "two", "three", "four"), most=100),
     "killed with timers": Case(killed_with_timers, ("one", "two", "three", "four"), most=300),
     "killed with idle keys": Case(killed_with_idle_keys, ("one", "two"), most=300),
+    "kept states": Case(kept_states, most=500),
+    "killed keys": Case(killed_keys, ("one", "two", "three"), most=300),
+    "killed windows": Case(killed_windows, ("one", "two", "three"), most=300),
     "killed letters": Case(killed_letters, ("one", "two", "three"), most=500),
 }
