@@ -8,14 +8,18 @@ from hypothesis import strategies as st
 from tests.model import (
     CHANGES,
     Buffer,
+    Census,
     Chain,
     Copies,
     Diamond,
     Drop,
     Forks,
+    Gathered,
     Joins,
     Keep,
+    Look,
     Map,
+    Numbered,
     Part,
     is_exact,
     wrapped,
@@ -53,7 +57,25 @@ class Site:
 
 @st.composite
 def chains(draw: st.DrawFn) -> Chain:
-    return draw_chain(draw, Site(MOST_WORKERS), depth=2, least=1, ordered=False, may_zip=True)
+    site = Site(MOST_WORKERS)
+    chain = draw_chain(draw, site, depth=2, least=1, ordered=False, may_zip=True)
+    if not draw(st.booleans()):
+        return chain
+    at = draw(st.integers(0, len(chain)))
+    return *chain[:at], draw_state(draw, site, is_exact(chain[:at])), *chain[at:]
+
+
+def draw_state(draw: st.DrawFn, site: Site, is_in_order: bool) -> Part:
+    """A stage that keeps a state; most depend on the order of their items, which must be
+    promised."""
+    kinds = ["gathered"] + ["numbered", "census"] * is_in_order
+    match draw(st.sampled_from(kinds)):
+        case "gathered":
+            return Gathered(draw(st.integers(1, 4)))
+        case "numbered":
+            return Numbered()
+        case _:
+            return Census(site.next(), draw(st.sampled_from([None, 1, 2])))
 
 
 def draw_chain(
@@ -76,7 +98,7 @@ def draw_chain(
 
 def draw_stage(draw: st.DrawFn, site: Site) -> Part:
     kind = (
-        draw(st.sampled_from(["map", "drop", "keep", "copies", "pipe"]))
+        draw(st.sampled_from(["map", "drop", "keep", "copies", "look", "pipe"]))
         if site.workers > 0
         else "pipe"
     )
@@ -90,6 +112,8 @@ def draw_stage(draw: st.DrawFn, site: Site) -> Part:
             return Drop()
         case "keep":
             return Keep()
+        case "look":
+            return Look()
         case _:
             return Copies(site.next())
 

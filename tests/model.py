@@ -18,10 +18,25 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from copy import deepcopy
 from dataclasses import dataclass
 from enum import Enum
+from functools import partial
 from itertools import combinations, zip_longest
 from typing import Any
 
-from conveyor import BalancingFork, Filter, FlatMap, Join, Pipe, Processor, ReplicatingFork, Zip
+from conveyor import (
+    BalancingFork,
+    Batch,
+    Filter,
+    FlatMap,
+    Join,
+    PerKey,
+    Pipe,
+    Processor,
+    ReplicatingFork,
+    Scan,
+    Tap,
+    Unbatch,
+    Zip,
+)
 
 Step = tuple[
     int, str, int
@@ -95,6 +110,32 @@ class Copies:
 
 
 @dataclass(frozen=True)
+class Look:
+    """A tap, which would change what passes if it could."""
+
+
+@dataclass(frozen=True)
+class Gathered:
+    """Batches of so many, undone: nothing changes, but what came last waits for the end."""
+
+    n: int
+
+
+@dataclass(frozen=True)
+class Numbered:
+    """A scan that numbers what comes: from here on that is its place."""
+
+
+@dataclass(frozen=True)
+class Census:
+    """A processor for each of three keys, which numbers the items of its key, and says at the end
+    how many there were; so many keys at most are counted at a time."""
+
+    site: int
+    max_keys: int | None
+
+
+@dataclass(frozen=True)
 class Buffer:
     """A pipe."""
 
@@ -127,7 +168,7 @@ class Diamond:
     is_marked: bool
 
 
-Part = Map | Drop | Keep | Copies | Buffer | Diamond
+Part = Map | Drop | Keep | Copies | Look | Gathered | Numbered | Census | Buffer | Diamond
 Chain = tuple[Part, ...]
 
 
@@ -163,6 +204,42 @@ def copies_job(site: int) -> Callable[[Item], Iterator[Item]]:
             grows.append(number)
 
     return job
+
+
+def change_all(item: Item) -> None:
+    changed_in_place(item[1])
+
+
+def numbered(state: Item, item: Item) -> Item:
+    number = state[1][0] + 1
+    return ((0, "item", number),), [number, item[1]]
+
+
+def key_of(item: Item) -> int:
+    return die(item[1], 3)
+
+
+class Counter(Processor[Item, Item]):
+    """Counts the items of one key."""
+
+    def __init__(self, site: int) -> None:
+        super().__init__()
+        self.site = site
+        self.key = self.count = 0
+
+    def process(self, item: Item, /) -> Item:
+        self.key = key_of(item)
+        self.count += 1
+        return item[0], (self.count, item[1])
+
+    def finish(self) -> Iterator[Item]:
+        yield ((self.site, "end", self.key),), self.count
+
+    def snapshot(self) -> tuple[int, int]:
+        return self.key, self.count
+
+    def restore(self, state: tuple[int, int]) -> None:
+        self.key, self.count = state
 
 
 def mark_job(site: int, kind: str, lane: int) -> Callable[[Item], Item]:
@@ -206,6 +283,15 @@ def rows_of(part: Part) -> list[list[Any]]:
             return [[Filter(keep_job)]]
         case Copies(site):
             return [[FlatMap(copies_job(site), name="copies")]]
+        case Look():
+            return [[Tap(change_all)]]
+        case Gathered(n):
+            return [[Batch(n)], [Unbatch()]]
+        case Numbered():
+            return [[Scan[Item, Item](numbered, ((), [0, None]))]]
+        case Census(site, max_keys):
+            census = PerKey(key_of, partial(Counter, site), max_keys=max_keys)
+            return [[census], *rows_of(Numbered())]
         case Buffer(capacity):
             return [[Pipe(capacity)]]
         case Diamond(fork=Forks.ADAPT, lanes=(lane,)):
@@ -265,6 +351,15 @@ def results_of(part: Part, items: Sequence[Item]) -> list[Item]:
             return [item for item in items if keep_job(item)]
         case Copies(site):
             return [deepcopy(out) for item in items for out in copies_job(site)(deepcopy(item))]
+        case Look() | Gathered():
+            return list(items)
+        case Numbered():
+            return [
+                (((0, "item", number),), [number, value])
+                for number, (_, value) in enumerate(items, 1)
+            ]
+        case Census():
+            return results_of(Numbered(), counted(part, items))
         case Buffer():
             return list(items)
         case Diamond(join=Joins.ZIP):
@@ -281,6 +376,20 @@ def results_of(part: Part, items: Sequence[Item]) -> list[Item]:
             return [out for lane in range(len(lanes)) for out in results_of_lane(part, lane, items)]
         case Diamond():  # the lanes are alike
             return results_of_lane(part, 0, items)
+
+
+def counted(census: Census, items: Sequence[Item]) -> list[Item]:
+    live: dict[int, Counter] = {}  # by first item
+    used: list[int] = []  # by last item
+    out: list[Item] = []
+    for item in items:
+        key = key_of(item)
+        if key not in live and len(live) == census.max_keys:
+            out += live.pop(used.pop(0)).finish()
+        counter = live.setdefault(key, Counter(census.site))
+        used = [*(each for each in used if each != key), key]
+        out.append(counter.process(item))
+    return out + [last for counter in live.values() for last in counter.finish()]
 
 
 def results_of_lane(diamond: Diamond, lane: int, items: Sequence[Item]) -> list[Item]:
