@@ -22,6 +22,7 @@ if TYPE_CHECKING:
         UncheckedPipeline,
         WidePipeline,
     )
+    from conveyor.progress import Progress, StageProgress
     from conveyor.report import DeadLetter, Report, RunResult, StageReport
     from conveyor.reporting.trace import Trace
     from conveyor.runtime.parent.async_runs import AsyncStream
@@ -67,6 +68,7 @@ else:
             "conveyor.pipeline": (
                 "AdaptivePipeline Pipeline StatementPipeline UncheckedPipeline WidePipeline"
             ),
+            "conveyor.progress": "Progress StageProgress",
             "conveyor.report": "DeadLetter Report RunResult StageReport",
             "conveyor.runtime.placement": "Placement",
             "conveyor.runtime.process.start": "StartMethod",
@@ -122,6 +124,7 @@ __all__ = [
     "Pipeline",
     "Placement",
     "Processor",
+    "Progress",
     "Reduce",
     "ReplicatingFork",
     "Report",
@@ -131,6 +134,7 @@ __all__ = [
     "Session",
     "Simulation",
     "Sliding",
+    "StageProgress",
     "StageReport",
     "StartMethod",
     "StatementPipeline",

@@ -14,7 +14,7 @@ import pytest
 
 from conveyor import BalancingFork, Join, Pipeline, Placement, Processor, Report, RunResult
 from conveyor._builder import drafting, running
-from conveyor.core.engine import Deployment, Engine, Give, StopToken
+from conveyor.core.engine import Deployment, Engine, Give, RunOptions, StopToken
 from conveyor.errors import LifecycleError, RunStopped
 from conveyor.graph.pace import Paces, StagePace
 from conveyor.graph.topology import Topology
@@ -57,17 +57,17 @@ class Simulated:
     outdated: bool = False
 
     def run(
-        self, items: Iterable[object], stop: StopToken, record: str | None
+        self, items: Iterable[object], stop: StopToken, options: RunOptions
     ) -> RunResult[object]:
         stop.check()
-        self.log.append(f"run into {record}")
+        self.log.append(f"run into {options.record}")
         return RunResult(simulated(self.topology, items, 0, None, None, True, None))
 
     def stream(
         self,
         items: Iterable[object],
         stop: StopToken,
-        record: str | None,
+        options: RunOptions,
         results: deque[object],
     ) -> Streamed:
         outputs = simulated(self.topology, items, 0, None, None, True, None)

@@ -22,6 +22,7 @@ ROOT = Path(__file__).resolve().parents[1]
 LAYERS = (
     "drawing",
     "errors pickles report signal_handlers signatures",
+    "progress",
     "stages",
     "items",
     "typecheck",

@@ -7,10 +7,12 @@ engine does.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from os import PathLike, fspath
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from conveyor.core.engine import Engine
+    from conveyor.core.engine import Engine, RunOptions
+    from conveyor.progress import Tell
     from conveyor.runtime.parent.async_runs import AsyncStream
     from conveyor.runtime.parent.session import Session
     from conveyor.runtime.parent.stream import Stream
@@ -19,6 +21,7 @@ if TYPE_CHECKING:
     from conveyor.runtime.worker_start import WorkerStart
 
 __all__ = [
+    "run_options",
     "AsyncStream",
     "Placement",
     "Session",
@@ -47,6 +50,25 @@ def start_of(
     from conveyor.runtime.worker_start import worker_start
 
     return worker_start(method, initializer, preload)
+
+
+def run_options(record: str | PathLike[str] | None, progress: bool | Tell) -> RunOptions:
+    """What a caller wants of one run, as an engine takes it.
+
+    Raises `TypeError` for a `progress` that is neither a truth value nor can be called.
+    """
+    from conveyor.core.engine import RunOptions
+
+    path = None if record is None else fspath(record)
+    if progress is False:
+        return RunOptions(path)
+    if progress is not True:
+        if not callable(progress):
+            raise TypeError(f"progress is True, False or a function, not {progress!r}")
+        return RunOptions(path, progress)
+    from conveyor.runtime.parent.progress_display import display
+
+    return RunOptions(path, display(), in_any_thread=True)
 
 
 def session_on(engine: Engine) -> Session:

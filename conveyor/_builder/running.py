@@ -6,7 +6,7 @@ runs anything.
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterable, Iterable
+from collections.abc import AsyncIterable, Callable, Iterable
 from os import PathLike
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Generic, Self, TypedDict, overload
@@ -14,12 +14,13 @@ from typing import TYPE_CHECKING, Any, Generic, Self, TypedDict, overload
 from typing_extensions import TypeVar, TypeVarTuple, Unpack
 
 from conveyor._builder.drafting import Drafting
-from conveyor._builder.engine import engine_for
+from conveyor._builder.engine import engine_for, run_options
 from conveyor.core.lifecycle import Call
 from conveyor.signatures import Undeclared
 
 if TYPE_CHECKING:
     from conveyor._builder.engine import AsyncStream, Placement, Stream
+    from conveyor.progress import Progress
     from conveyor.report import RunResult
     from conveyor.signatures import A1, A2, AddAStageFirst, JoinTheOpenLanesFirst, Left
 
@@ -28,6 +29,7 @@ if TYPE_CHECKING:
 
         placement: Placement | None
         record: str | PathLike[str] | None
+        progress: bool | Callable[[Progress], object]
 
 
 __all__ = ["Running"]
@@ -47,6 +49,7 @@ class Running(Drafting[In, *Row], Generic[In, *Row]):
         *,
         placement: Placement | None = None,
         record: str | PathLike[str] | None = None,
+        progress: bool | Callable[[Progress], object] = False,
     ) -> RunResult[Out]: ...
     @overload
     def run(
@@ -62,6 +65,7 @@ class Running(Drafting[In, *Row], Generic[In, *Row]):
         *,
         placement: Placement | None = None,
         record: str | PathLike[str] | None = None,
+        progress: bool | Callable[[Progress], object] = False,
     ) -> object:
         """Runs to the end of `items`, each processor in a process of its own, and gives all
         outputs.
@@ -71,9 +75,10 @@ class Running(Drafting[In, *Row], Generic[In, *Row]):
         was forked, `TopologyError` if lanes are open.
         """
         self._draft.check_complete("run()")
+        options = run_options(record, progress)
         engine = None if placement is None else engine_for(self._start, placement)
         try:
-            return self._session.run(self._compiled_for, engine, items, record)
+            return self._session.run(self._compiled_for, engine, items, options)
         finally:
             del items  # an error that is kept keeps this frame
 
@@ -84,6 +89,7 @@ class Running(Drafting[In, *Row], Generic[In, *Row]):
         *,
         placement: Placement | None = None,
         record: str | PathLike[str] | None = None,
+        progress: bool | Callable[[Progress], object] = False,
     ) -> Stream[Out]: ...
     @overload
     def stream(
@@ -99,6 +105,7 @@ class Running(Drafting[In, *Row], Generic[In, *Row]):
         *,
         placement: Placement | None = None,
         record: str | PathLike[str] | None = None,
+        progress: bool | Callable[[Progress], object] = False,
     ) -> object:
         """Runs lazily: an iterator over the outputs, which takes items only as fast as outputs are
         taken.
@@ -107,9 +114,10 @@ class Running(Drafting[In, *Row], Generic[In, *Row]):
         `run` does, from the iterator; close it, or use it as a context manager, to end early.
         """
         self._draft.check_complete("stream()")
+        options = run_options(record, progress)
         engine = None if placement is None else engine_for(self._start, placement)
         try:
-            return self._session.begin_stream(self._compiled_for, engine, items, record)
+            return self._session.begin_stream(self._compiled_for, engine, items, options)
         finally:
             del items
 
@@ -120,6 +128,7 @@ class Running(Drafting[In, *Row], Generic[In, *Row]):
         *,
         placement: Placement | None = None,
         record: str | PathLike[str] | None = None,
+        progress: bool | Callable[[Progress], object] = False,
     ) -> RunResult[Out]: ...
     @overload
     async def arun(
@@ -139,6 +148,7 @@ class Running(Drafting[In, *Row], Generic[In, *Row]):
         *,
         placement: Placement | None = None,
         record: str | PathLike[str] | None = None,
+        progress: bool | Callable[[Progress], object] = False,
     ) -> object:
         """Runs as `run` does, beside the event loop, which goes on meanwhile.
 
@@ -152,9 +162,10 @@ class Running(Drafting[In, *Row], Generic[In, *Row]):
         [1, 2]
         """
         self._draft.check_complete("arun()")
+        options = run_options(record, progress)
         engine = None if placement is None else engine_for(self._start, placement)
         try:
-            return await self._session.arun(self._compiled_for, engine, items, record)
+            return await self._session.arun(self._compiled_for, engine, items, options)
         finally:
             del items
 
@@ -165,6 +176,7 @@ class Running(Drafting[In, *Row], Generic[In, *Row]):
         *,
         placement: Placement | None = None,
         record: str | PathLike[str] | None = None,
+        progress: bool | Callable[[Progress], object] = False,
     ) -> AsyncStream[Out]: ...
     @overload
     def astream(
@@ -184,6 +196,7 @@ class Running(Drafting[In, *Row], Generic[In, *Row]):
         *,
         placement: Placement | None = None,
         record: str | PathLike[str] | None = None,
+        progress: bool | Callable[[Progress], object] = False,
     ) -> object:
         """Runs lazily as `stream` does, beside the event loop: `async with` what this gives, and
         `async for` over it.
@@ -202,9 +215,10 @@ class Running(Drafting[In, *Row], Generic[In, *Row]):
         5
         """
         self._draft.check_complete("astream()")
+        options = run_options(record, progress)
         engine = None if placement is None else engine_for(self._start, placement)
         try:
-            return self._session.astream(self._compiled_for, engine, items, record)
+            return self._session.astream(self._compiled_for, engine, items, options)
         finally:
             del items
 

@@ -25,12 +25,14 @@ def input_words(parser: ArgumentParser) -> None:
 def run_words(parser: ArgumentParser) -> None:
     input_words(parser)
     parser.add_argument("--record", metavar="FILE", help="keeps a recording of the run")
+    parser.add_argument("--progress", action="store_true", help="says how far it has come")
 
 
 def run(asked: Namespace) -> int:
     """Runs a pipeline; a result is written as soon as it is there."""
     pipeline = pipeline_of(asked.pipeline)
-    with pipeline.stream(items_of(asked.files, asked.input), record=asked.record) as results:
+    items = items_of(asked.files, asked.input)
+    with pipeline.stream(items, record=asked.record, progress=asked.progress) as results:
         for result in results:
             written(result, asked.json)
             sys.stdout.flush()

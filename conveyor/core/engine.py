@@ -12,14 +12,25 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable, Iterable, Sequence
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 from conveyor.errors import ConveyorError
 from conveyor.graph.pace import Paces
 from conveyor.graph.topology import Topology
+from conveyor.progress import Tell
 from conveyor.report import DeadLetter, Report, RunResult
 
-__all__ = ["Deployment", "Engine", "Give", "StopToken", "StreamedRun"]
+__all__ = ["Deployment", "Engine", "Give", "RunOptions", "StopToken", "StreamedRun"]
+
+
+class RunOptions(NamedTuple):
+    """What a caller may want of one run: `record` is the path of the file that it is recorded in;
+    `progress` is told how far it has come, twice a second and at its end, in the calling thread
+    unless `in_any_thread`."""
+
+    record: str | None = None
+    progress: Tell | None = None
+    in_any_thread: bool = False
 
 
 class Give(Protocol):
@@ -99,12 +110,11 @@ class Deployment(Protocol):
     """A pipeline that is open on an engine: its workers, kept from run to run."""
 
     def run(
-        self, items: Iterable[object], stop: StopToken, record: str | None
+        self, items: Iterable[object], stop: StopToken, options: RunOptions
     ) -> RunResult[object]:
         """All outputs of one run to the end of `items`, which are iterated in the calling thread.
 
-        `record` is the path of the file that the run is recorded in.  Raises what ended the run
-        early; the workers are then gone.
+        Raises what ended the run early; the workers are then gone.
         """
         ...
 
@@ -112,7 +122,7 @@ class Deployment(Protocol):
         self,
         items: Iterable[object],
         stop: StopToken,
-        record: str | None,
+        options: RunOptions,
         results: deque[object],
     ) -> StreamedRun:
         """Begins a run that appends to `results`, and goes on only while those are empty."""

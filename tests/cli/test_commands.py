@@ -106,6 +106,14 @@ def test_run_reads_files_and_its_options_stand_anywhere(here: Path, words: tuple
 
 
 @pytest.mark.processes
+def test_run_says_how_far_it_has_come(here: Path) -> None:
+    code, out, err = done(here, "run", "--progress", "cli_jobs:loud", "lines.txt")
+
+    assert (code, out) == (0, "A\nB\n")
+    assert err.startswith("conveyor: 2 done; ")
+
+
+@pytest.mark.processes
 def test_run_reads_documents_of_json(here: Path) -> None:
     assert done(here, "run", "cli_jobs:ages", "people.jsonl", "--input", "json")[1] == "1\n2\n"
 

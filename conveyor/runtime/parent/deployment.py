@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Iterable
 
-from conveyor.core.engine import StopToken
+from conveyor.core.engine import RunOptions, StopToken
 from conveyor.graph.pace import Paces
 from conveyor.graph.topology import Topology
 from conveyor.report import RunResult
@@ -33,18 +33,19 @@ class LocalDeployment:
         self.runner = Runner(topology, start, placement, paces)
 
     def run(
-        self, items: Iterable[object], stop: StopToken, record: str | None
+        self, items: Iterable[object], stop: StopToken, options: RunOptions
     ) -> RunResult[object]:
-        return self.runner.run(items, stop, self.recorder_into(record))
+        return self.runner.run(items, stop, options, self.recorder_into(options.record))
 
     def stream(
         self,
         items: Iterable[object],
         stop: StopToken,
-        record: str | None,
+        options: RunOptions,
         results: deque[object],
     ) -> Streaming:
-        return Streaming(self.runner, items, stop, self.recorder_into(record), results)
+        recorder = self.recorder_into(options.record)
+        return Streaming(self.runner, items, stop, options, recorder, results)
 
     def recorder_into(self, path: str | None) -> Recorder | None:
         """What writes a run into a file, if it is to be recorded."""

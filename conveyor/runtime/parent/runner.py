@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterable
 from time import perf_counter
 from typing import Final
 
-from conveyor.core.engine import StopToken
+from conveyor.core.engine import RunOptions, StopToken
 from conveyor.core.nodes import CollectNode
 from conveyor.errors import RunStopped
 from conveyor.graph.fusion import fuse, sharing_notes
@@ -24,6 +24,7 @@ from conveyor.runtime.parent.recorder import Recorder
 from conveyor.runtime.parent.relief import Intake, Relief
 from conveyor.runtime.parent.run_report import run_report, stage_paces
 from conveyor.runtime.parent.supervisor import GRACE_S, PATIENCE_S, Supervisor
+from conveyor.runtime.parent.telling import Teller
 from conveyor.runtime.placement import Placement, usable_cores
 from conveyor.runtime.policies.watchdog import Watchdog
 from conveyor.runtime.process.importing import check_may_run
@@ -53,6 +54,7 @@ class Runner:
         # Stops a thread that still uses the channels.
         self.before_end: Callable[[], None] | None = None
         self.stop: StopToken | None = None  # of the run under way
+        self.teller: Teller | None = None  # of the run under way
         self.missed_wakeups = 0  # in this run: workers that slept although there was work for them
         self.apart: tuple[int, ...] = ()  # the source, if a thread of its own steps it
         # What source and sink wait for.
@@ -94,8 +96,33 @@ class Runner:
             recorder.begin(self.supervisor.shared, plan.stages, plan.main)
         return self.supervisor.begin_run(recorder, guided)
 
+    def watch(self, items: Iterable[object], options: RunOptions) -> None:
+        """From now on the caller is told how far the run has come, if it wants to be."""
+        if options.progress is None:
+            return
+        shared = self.supervisor.shared
+        self.teller = teller = Teller(options, items, self.supervisor.topology, shared, self.ends)
+
+        def look() -> None:
+            if teller.is_time():
+                teller.say(self.report(teller.seconds()))
+
+        self.supervisor.watch = look
+
+    def last_look(self, is_whole: bool) -> Teller | None:
+        """What tells the caller that the run is over, once it is; what it tells is read now."""
+        teller, self.teller = self.teller, None
+        self.supervisor.watch = None
+        if teller is not None and self.is_ours():
+            teller.ends_with(self.report(teller.seconds()), is_whole)
+        return teller
+
     def run(
-        self, items: Iterable[object], stop: StopToken, recorder: Recorder | None = None
+        self,
+        items: Iterable[object],
+        stop: StopToken,
+        options: RunOptions,
+        recorder: Recorder | None,
     ) -> RunResult[object]:
         """All outputs of a run to the end of `items`.  Raises what ended it early; the workers are
         then gone."""
@@ -103,25 +130,35 @@ class Runner:
         results: RunResult[object] = RunResult()
         try:
             run = self.begin_run(recorder, stop, guided=True)
+            self.watch(items, options)
             self.move(run, self.ends.puller(items), results)
             self.finish_run()
         except KeyboardInterrupt as interrupt:
             if recorder is not None:
                 recorder.gave(results)
-            self.record_end("stopped", interrupt)
-            self.end(failed=True)
+            self.run_failed("stopped", interrupt)
             raise
         except BaseException as error:
-            self.record_end("stopped" if isinstance(error, RunStopped) else "failed", error)
-            self.end(failed=True)
+            self.run_failed("stopped" if isinstance(error, RunStopped) else "failed", error)
             raise
+        teller = self.last_look(is_whole=True)
         self.run_over()
         if recorder is not None:
             recorder.gave(results)
         self.record_end("done")
         results.report = self.report(perf_counter() - started)
         results.dead_letters = self.letters()
+        if teller is not None:
+            teller.finish()
         return results
+
+    def run_failed(self, how: str, error: BaseException) -> None:
+        """Ends the workers, and tells all who are to know of it."""
+        teller = self.last_look(is_whole=False)
+        self.record_end(how, error)
+        self.end(failed=True)
+        if teller is not None:
+            teller.finish(error)
 
     def move(self, run: int, puller: Puller, results: list[object]) -> None:
         """Steps source and sink until both have finished."""

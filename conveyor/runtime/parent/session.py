@@ -18,10 +18,9 @@ import weakref
 from collections import deque
 from collections.abc import AsyncIterable, Callable, Iterable
 from functools import partial
-from os import PathLike, fspath
 from typing import TYPE_CHECKING, Any
 
-from conveyor.core.engine import Deployment, Engine
+from conveyor.core.engine import Deployment, Engine, RunOptions
 from conveyor.core.lifecycle import Call, Lifecycle
 from conveyor.errors import LifecycleError, RunStopped
 from conveyor.graph.pace import Paces
@@ -106,7 +105,7 @@ class Session:
         compile_for: Callable[[Engine], Topology],
         engine: Engine | None,
         items: Iterable[object],
-        record: str | PathLike[str] | None,
+        options: RunOptions,
         halt: Halt | None = None,
     ) -> RunResult[object]:
         """One run from its beginning to its end, in the calling thread.
@@ -117,7 +116,7 @@ class Session:
         from conveyor.runtime.parent.tracebacks import let_go, without_our_frames
 
         try:
-            return self.run_once(compile_for, engine, items, record, halt or Halt())
+            return self.run_once(compile_for, engine, items, options, halt or Halt())
         except KeyboardInterrupt as interrupt:
             raise interrupt.with_traceback(without_our_frames(interrupt.__traceback__)) from None
         except BaseException as error:
@@ -131,7 +130,7 @@ class Session:
         compile_for: Callable[[Engine], Topology],
         engine: Engine | None,
         items: Iterable[object],
-        record: str | PathLike[str] | None,
+        options: RunOptions,
         halt: Halt,
     ) -> RunResult[object]:
         failed = True
@@ -141,9 +140,7 @@ class Session:
                 halt.inside = True
                 deployment = self.warm_deployment(compile_for, engine)
                 halt.check()
-                result = interruptible(
-                    partial(deployment.run, items, halt, None if record is None else fspath(record))
-                )
+                result = interruptible(partial(deployment.run, items, halt, options))
                 failed = False
             finally:
                 self.run_ended(halt, failed)
@@ -154,7 +151,7 @@ class Session:
         compile_for: Callable[[Engine], Topology],
         engine: Engine | None,
         items: Iterable[object],
-        record: str | PathLike[str] | None,
+        options: RunOptions,
         halt: Halt | None = None,
         make: Make | None = None,
     ) -> Stream[object]:
@@ -171,8 +168,7 @@ class Session:
                 deployment = self.warm_deployment(compile_for, engine)
                 halt.check()
                 results: deque[object] = deque()
-                path = None if record is None else fspath(record)
-                run = deployment.stream(items, halt, path, results)
+                run = deployment.stream(items, halt, options, results)
                 stream = (make or Stream[object])(
                     run, results, halt, lambda failed: self.run_ended(halt, failed)
                 )
@@ -188,13 +184,13 @@ class Session:
         compile_for: Callable[[Engine], Topology],
         engine: Engine | None,
         items: Iterable[object] | AsyncIterable[object],
-        record: str | PathLike[str] | None,
+        options: RunOptions,
     ) -> RunResult[object]:
         """One run from its beginning to its end, beside the event loop of the calling task."""
         from conveyor.runtime.parent.async_runs import run_beside
 
         def run(items: Iterable[object], halt: Halt) -> RunResult[object]:
-            return self.run(compile_for, engine, items, record, halt)
+            return self.run(compile_for, engine, items, options, halt)
 
         try:
             return await run_beside(run, items)
@@ -206,13 +202,13 @@ class Session:
         compile_for: Callable[[Engine], Topology],
         engine: Engine | None,
         items: Iterable[object] | AsyncIterable[object],
-        record: str | PathLike[str] | None,
+        options: RunOptions,
     ) -> AsyncStream[object]:
         """A run beside the event loop, whose results are taken one by one."""
         from conveyor.runtime.parent.async_runs import AsyncStream
 
         def begin(items: Iterable[object], halt: Halt, make: Make) -> object:
-            return self.begin_stream(compile_for, engine, items, record, halt, make)
+            return self.begin_stream(compile_for, engine, items, options, halt, make)
 
         self.check(Call.START)
         return AsyncStream(begin, items)

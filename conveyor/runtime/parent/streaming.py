@@ -25,7 +25,7 @@ from traceback import format_exception_only
 from typing import Final
 
 from conveyor.core.channel import Inlet
-from conveyor.core.engine import StopToken
+from conveyor.core.engine import RunOptions, StopToken
 from conveyor.core.nodes import CollectNode
 from conveyor.errors import RunStopped
 from conveyor.items.remote_errors import add_note
@@ -263,6 +263,7 @@ class Streaming:
         runner: Runner,
         items: Iterable[object],
         stop: StopToken,
+        options: RunOptions,
         recorder: Recorder | None,
         results: deque[object],
     ) -> None:
@@ -273,6 +274,7 @@ class Streaming:
         self.give = None if recorder is None else recorder.gave
         stop.at_fork = results.clear
         run = runner.begin_run(recorder, stop)
+        runner.watch(items, options)
         self.source = source = SourceThread(runner, run, items, stop)
         inputs: list[Inlet] = [
             OnDemand(inlet, lambda: not results) for inlet in runner.ends.sink.inputs
@@ -327,16 +329,20 @@ class Streaming:
     def end(self, failed: bool, error: BaseException | None) -> Report:
         """Ends the run, and the workers if it failed; gives how it went."""
         runner = self.runner
+        teller = None
         try:
             self.source.stop()
             runner.before_end = None
             was_failure = error is not None and not isinstance(error, RunStopped)
             runner.record_end("failed" if was_failure else "stopped" if failed else "done", error)
             report = self.report()
+            teller = runner.last_look(is_whole=not failed and error is None)
             runner.apart = ()
             runner.supervisor.watch_source(True)
             runner.run_over()
         finally:
             if failed:
                 runner.end(failed=True)
+        if teller is not None:
+            teller.finish(error)
         return report

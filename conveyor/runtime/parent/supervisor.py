@@ -18,7 +18,7 @@ import select
 import signal
 import threading
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Final, Protocol
 
@@ -70,6 +70,8 @@ class Supervisor:
         self.run = 0
         self.observer: RunObserver | None = None
         self.stop: StopToken | None = None  # of the run under way
+        # Called again and again while a run is under way, in the thread that looks after it.
+        self.watch: Callable[[], object] | None = None
         self.ended = False
         self.waking = threading.RLock()  # a signal handler may come between
         self.next_glance = 0.0
@@ -195,6 +197,8 @@ class Supervisor:
         """
         if self.stop is not None:
             self.stop.check()
+        if self.watch is not None:
+            self.watch()
         if self.observer is not None:
             self.observer.drain()
         if not self.shared.control.take_attention_request():
