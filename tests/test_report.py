@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import asdict
+from operator import methodcaller
 from typing import Any
 from xml.etree import ElementTree
 
@@ -154,8 +155,12 @@ def test_a_picture_of_a_run_has_the_figures_in_the_boxes_of_their_stages() -> No
     assert titles == ["source", "parse, 2,000 in, 1,990 out, busy 50%, 10 skipped", "sink"]
 
 
+# As a notebook asks for it.
+in_a_notebook = methodcaller("_repr_html_")
+
+
 def test_a_notebook_shows_the_table_and_what_a_name_is_cannot_break_it() -> None:
-    shown = report(stage("<b>", items_in=7), notes=("1 < 2",))._repr_html_()
+    shown = in_a_notebook(report(stage("<b>", items_in=7), notes=("1 < 2",)))
 
     assert "<td>&lt;b&gt;</td><td>7</td>" in shown
     assert "1 &lt; 2" in shown

@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Callable
 from importlib import import_module
-from typing import Any
+from typing import Any, cast
 
 from conveyor.cli.exits import FAILED, UNKNOWN, CommandFailed
 from conveyor.errors import TopologyError
@@ -59,5 +59,4 @@ def pipeline_of(name: str) -> AnyPipeline:
             f"{type(found).__name__}",
             UNKNOWN,
         )
-    pipeline: AnyPipeline = found
-    return pipeline
+    return cast("AnyPipeline", found)
