@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Callable
 from importlib import import_module
-from typing import Any, cast
+from typing import Any, TypeGuard
 
 from conveyor.cli.exits import FAILED, UNKNOWN, CommandFailed
 from conveyor.errors import TopologyError
@@ -43,7 +43,7 @@ def loaded(name: str) -> object:
 def pipeline_of(name: str) -> AnyPipeline:
     """The pipeline that is named, or that the function gives which is named."""
     found = loaded(name)
-    if not isinstance(found, Pipeline) and callable(found):
+    if not is_pipeline(found) and callable(found):
         make: Callable[[], object] = found
         try:
             found = make()
@@ -53,10 +53,14 @@ def pipeline_of(name: str) -> AnyPipeline:
             raise CommandFailed(
                 f"{name!r} could not make its pipeline: {type(error).__name__}: {error}", UNKNOWN
             ) from error
-    if not isinstance(found, Pipeline):
+    if not is_pipeline(found):
         raise CommandFailed(
             f"{name!r} is neither a pipeline nor a function without arguments that gives one, but "
             f"{type(found).__name__}",
             UNKNOWN,
         )
-    return cast("AnyPipeline", found)
+    return found
+
+
+def is_pipeline(found: object) -> TypeGuard[AnyPipeline]:
+    return isinstance(found, Pipeline)
