@@ -16,15 +16,18 @@ from typing import Any, TypeVar, assert_type
 from conveyor import (
     AsyncStream,
     BalancingFork,
+    Batch,
     Filter,
     FlatMap,
     Join,
+    PerKey,
     Pipe,
     Pipeline,
     Processor,
     ReplicatingFork,
     RunResult,
     Stream,
+    Throttle,
     Zip,
 )
 from conveyor.pipeline import AdaptivePipeline, StatementPipeline, WidePipeline
@@ -511,3 +514,28 @@ def several_lines(lines: list[str]) -> RunResult[str]:
         .add(Processor(lambda item: f"{item}"))
         .run(lines)
     )
+
+
+def numbers() -> Pipeline[str, int]:
+    return Pipeline[str]().add(Processor(parse))
+
+
+class Spelled(Processor[int, bytes]):
+    def process(self, item: int, /) -> bytes:
+        return str(item).encode()
+
+
+def stages_that_look_at_the_time() -> None:
+    assert_type(numbers().add(Throttle(5)), Pipeline[str, int])
+    assert_type(numbers().add(Throttle(5, per_s=0.5)).add(Processor(half)), Pipeline[str, float])
+    assert_type(numbers().add(Batch(5, within_s=0.5)), Pipeline[str, list[int]])
+    assert_type(numbers().add(Batch(5, within_s=0.5)).add(Throttle(2)), Pipeline[str, list[int]])
+    assert_type(numbers().add(PerKey(abs, Spelled, idle_s=2.0)), Pipeline[str, bytes])
+    lanes = numbers().add(ReplicatingFork(2)).add(Throttle(2), Processor(half))
+    assert_type(lanes, Pipeline[str, int, float])
+    both = numbers().add(ReplicatingFork(2)).add(Throttle(2), Throttle(3))
+    assert_type(both.add(Join(2)), Pipeline[str, int])
+    assert_type(numbers().add(BalancingFork()).add(Throttle(2)).add(Join()), Pipeline[str, int])
+    throttle: Throttle[int] = Throttle(3)
+    assert_type(numbers().add(throttle), Pipeline[str, int])
+    assert_type(numbers().simulate(["1"]).times, tuple[float, ...])

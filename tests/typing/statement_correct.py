@@ -6,7 +6,20 @@ from collections.abc import AsyncIterable, Callable, Iterable, Iterator
 from functools import partial
 from typing import Any
 
-from conveyor import BalancingFork, Filter, FlatMap, Join, Pipe, Pipeline, Processor, ReplicatingFork, RunResult, Zip
+from conveyor import (
+    BalancingFork,
+    Batch,
+    Filter,
+    FlatMap,
+    Join,
+    Pipe,
+    Pipeline,
+    Processor,
+    ReplicatingFork,
+    RunResult,
+    Throttle,
+    Zip,
+)
 from conveyor.sim.search.simulation import Simulation
 
 
@@ -513,3 +526,13 @@ def in_several_with_statements(flag: bool) -> None:
             pl.add(Filter(bool))
         pl.add(Processor(half))
         pl.run([1])
+
+
+def looking_at_the_time() -> None:
+    with Pipeline[str]() as pl:
+        pl.add(Throttle(5))
+        pl.add(Processor(parse))
+        pl.add(Batch(5, within_s=0.5))
+        pl.add(Throttle(5, per_s=2.0))
+        pl.add(Processor(len))
+        pl.run(["1"])

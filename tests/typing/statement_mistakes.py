@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import AsyncIterable, Callable, Iterable
 from functools import partial
 
-from conveyor import BalancingFork, Filter, FlatMap, Join, Pipe, Pipeline, Processor, ReplicatingFork, Zip
+from conveyor import BalancingFork, Batch, Filter, FlatMap, Join, Pipe, Pipeline, Processor, ReplicatingFork, Throttle, Zip
 from conveyor.sim.search.simulation import Simulation
 
 
@@ -527,3 +527,13 @@ async def awaited(lines: list[str], numbers: list[int], later: AsyncIterable[int
         pl.add(ReplicatingFork(2))
         await pl.arun(lines)  # mistake 90
         pl.astream(lines)  # mistake 91
+
+
+def looking_at_the_time() -> None:
+    with Pipeline[str]() as pl:
+        pl.add(Throttle(5))
+        pl.add(Processor(half))  # mistake 92
+    with Pipeline[int]() as pl:
+        pl.add(Batch(5, within_s=0.5))
+        pl.add(Throttle(5, per_s=2.0))
+        pl.add(Processor(half))  # mistake 93

@@ -10,7 +10,20 @@ from collections.abc import AsyncIterable, Iterable
 from functools import partial
 from pathlib import Path
 
-from conveyor import BalancingFork, Filter, FlatMap, Join, Pipe, Pipeline, Processor, ReplicatingFork, RunResult, Zip
+from conveyor import (
+    BalancingFork,
+    Batch,
+    Filter,
+    FlatMap,
+    Join,
+    Pipe,
+    Pipeline,
+    Processor,
+    ReplicatingFork,
+    RunResult,
+    Throttle,
+    Zip,
+)
 from conveyor.sim.search.simulation import Simulation
 from tests.typing.chain_stock import (
     Adder,
@@ -382,3 +395,12 @@ def over_several_lines() -> None:
     (
         Pipeline[str]().add(Processor(parse)).add(Processor(half)).run([1])  # error: mypy pyright
     )
+
+
+def stages_that_look_at_the_time() -> None:
+    Throttle("5")  # error: mypy pyright
+    Batch(5, within_s="soon")  # error: mypy pyright
+    Pipeline[str]().add(Throttle(5)).add(Processor(half))  # error: mypy pyright
+    Pipeline[str]().add(Batch(5, within_s=0.5)).add(Processor(parse))  # error: mypy pyright
+    throttle: Throttle[int] = Throttle(3)
+    Pipeline[str]().add(throttle)  # error: mypy pyright
