@@ -21,6 +21,7 @@ from conveyor.core.crashes import FRESH, Past
 from conveyor.errors import ConveyorError, ItemTimeout, LateItem, PoisonItem
 from conveyor.items.atoms import is_atom
 from conveyor.items.current_item import CURRENT, Context
+from conveyor.items.rows import NO_TAKERS, TAKERS
 from conveyor.items.sealing import Copied, Keep, Recycler, Seal, Sealed, in_place, sealer
 from conveyor.items.short_repr import short_repr
 from conveyor.items.slices import all_sealed, uniform
@@ -141,6 +142,7 @@ class JobNode(ABC):
         self.fused = surroundings.fused
         self.take = in_place if only_reads(stage) else Recycler()
         self.seal = surroundings.seal or sealer(surroundings.keep)
+        self.takers = NO_TAKERS if surroundings.seal else TAKERS
         self.room = surroundings.room
         # Of items that come alone: workers may have died at them
         self.is_wary = surroundings.past is not None

@@ -40,8 +40,8 @@ from conveyor.items.sealing import Recycler, Sealed
 from conveyor.items.slices import (
     kind_of_all,
     opened,
-    opened_each,
     opened_loose,
+    opened_tight,
     uniform,
 )
 from conveyor.report import DeadLetter, Tally
@@ -85,8 +85,8 @@ class SliceNode(JobNode, ABC):
     item fails."""
 
     @abstractmethod
-    def kernel(self, items: Iterator[object], sealed: bool, out: list[object]) -> Progress:
-        """Runs the job on items that are all sealed, or all not."""
+    def kernel(self, items: list[object], cursor: Iterator[object], out: list[object]) -> Progress:
+        """Runs the job on a tight slice, as `cursor` comes to its items."""
         ...
 
     @abstractmethod
@@ -128,10 +128,9 @@ class SliceNode(JobNode, ABC):
             self.drops.clear()
         if self.fused:
             return self.loose_kernel(items, cursor, out)
-        sealed = isinstance(items[0], Sealed)
         if self.clock is None:
-            return self.kernel(cursor, sealed, out)
-        progress = self.kernel(self.timed(cursor, self.clock), sealed, out)
+            return self.kernel(items, cursor, out)
+        progress = self.kernel(items, self.timed(cursor, self.clock), out)
         self.clock.stop()
         return progress
 
@@ -195,7 +194,7 @@ class SliceNode(JobNode, ABC):
         while self.may_retry(progress.error):
             if self.clock is not None:
                 self.clock.start(self.index())
-            progress = self.kernel(iter([item]), isinstance(item, Sealed), out)
+            progress = self.kernel([item], iter([item]), out)
             if self.clock is not None:
                 self.clock.stop()
         if progress.error is None:
@@ -245,36 +244,36 @@ class MapNode(SliceNode):
     def are_atoms(self, items: list[object]) -> bool:
         return kind_of_all(items) in ATOMS if self.fused else not isinstance(items[0], Sealed)
 
-    def kernel(self, items: Iterator[object], sealed: bool, out: list[object]) -> Progress:
-        items = opened_each(items, self.take) if sealed else items
-        return map_slice(self.job, items, out, self.seal, drops=self.drops)
+    def kernel(self, items: list[object], cursor: Iterator[object], out: list[object]) -> Progress:
+        seen = opened_tight(items, cursor, self.take)
+        return map_slice(self.job, seen, out, self.seal, drops=self.drops, takers=self.takers)
 
     def loose_kernel(
         self, items: list[object], cursor: Iterator[object], out: list[object]
     ) -> Progress:
-        opened = opened_loose(items, cursor, self.take)
-        return map_slice(self.job, opened, out, self.seal, loose=True, drops=self.drops)
+        seen = opened_loose(items, cursor, self.take)
+        return map_slice(self.job, seen, out, self.seal, True, False, self.drops, self.takers)
 
 
 class EveryResultNode(SliceNode):
     """A `Scan`: what its job gives is an output, whatever it is."""
 
-    def kernel(self, items: Iterator[object], sealed: bool, out: list[object]) -> Progress:
-        items = opened_each(items, self.take) if sealed else items
-        return map_slice(self.job, items, out, self.seal, keeps_none=True)
+    def kernel(self, items: list[object], cursor: Iterator[object], out: list[object]) -> Progress:
+        seen = opened_tight(items, cursor, self.take)
+        return map_slice(self.job, seen, out, self.seal, keeps_none=True, takers=self.takers)
 
     def loose_kernel(
         self, items: list[object], cursor: Iterator[object], out: list[object]
     ) -> Progress:
-        opened = opened_loose(items, cursor, self.take)
-        return map_slice(self.job, opened, out, self.seal, loose=True, keeps_none=True)
+        seen = opened_loose(items, cursor, self.take)
+        return map_slice(self.job, seen, out, self.seal, True, True, None, self.takers)
 
 
 class FilterNode(SliceNode):
     """A `Filter`."""
 
-    def kernel(self, items: Iterator[object], sealed: bool, out: list[object]) -> Progress:
-        return filter_slice(self.job, items, out, self.take, self.drops)
+    def kernel(self, items: list[object], cursor: Iterator[object], out: list[object]) -> Progress:
+        return filter_slice(self.job, cursor, out, self.take, self.drops)
 
     def loose_kernel(
         self, items: list[object], cursor: Iterator[object], out: list[object]
@@ -287,8 +286,8 @@ class FilterNode(SliceNode):
 class TapNode(FilterNode):
     """A `Tap`: a filter that lets everything pass."""
 
-    def kernel(self, items: Iterator[object], sealed: bool, out: list[object]) -> Progress:
-        return filter_slice(self.look, items, out, self.take)
+    def kernel(self, items: list[object], cursor: Iterator[object], out: list[object]) -> Progress:
+        return filter_slice(self.look, cursor, out, self.take)
 
     def loose_kernel(
         self, items: list[object], cursor: Iterator[object], out: list[object]

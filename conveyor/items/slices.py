@@ -12,16 +12,17 @@ from operator import countOf
 from typing import cast
 
 from conveyor.items.atoms import ATOMS
-from conveyor.items.sealing import Bundle, Owned, Sealed, Take, seal
+from conveyor.items.forms import Row
+from conveyor.items.sealing import Bundle, Sealed, Take, seal
 
-__all__ = ["kind_of_all", "opened", "opened_each", "opened_loose", "tight", "uniform"]
+__all__ = ["kind_of_all", "opened", "opened_loose", "opened_tight", "tight", "uniform"]
 
 
 def uniform(items: list[object]) -> list[object]:
     """Makes a tight slice of items that are each sealed or an atom: if one is sealed, all are.
 
-    >>> [type(item).__name__ for item in uniform([1, seal([2])])]
-    ['Sealed', 'Sealed']
+    >>> [isinstance(item, Sealed) for item in uniform([1, seal([2])])]
+    [True, True]
     """
     sealed = sum(isinstance(item, Sealed) for item in items)
     return items if sealed in (0, len(items)) else all_sealed(items)
@@ -41,13 +42,17 @@ def whole(item: object) -> Sealed:
 
 def opened(items: list[object], take: Take = bytearray) -> Iterable[object]:
     """Gives the items of a tight slice as a job may see them, each opened when its turn comes."""
-    return opened_each(items, take) if items and isinstance(items[0], Sealed) else items
+    is_sealed = items and isinstance(items[0], Sealed)
+    return opened_loose(items, iter(items), take) if is_sealed else items
 
 
-def opened_each(items: Iterable[object], take: Take = bytearray) -> Iterator[object]:
-    """Gives each item, opened if it is sealed."""
-    for item in items:
-        yield item.open(take) if isinstance(item, Sealed) else item
+def opened_tight(
+    items: list[object], cursor: Iterator[object], take: Take = bytearray
+) -> Iterator[object]:
+    """Gives the items of a tight slice as a job may see them, as `cursor`, which iterates over
+    them, comes to them; `take` gives a job each large buffer."""
+    is_sealed = items and isinstance(items[0], Sealed)
+    return opened_loose(items, cursor, take) if is_sealed else cursor
 
 
 def kind_of_all(items: list[object]) -> type[object] | None:
@@ -59,9 +64,7 @@ def kind_of_all(items: list[object]) -> type[object] | None:
 def opened_loose(
     items: list[object], cursor: Iterator[object], take: Take = bytearray
 ) -> Iterator[object]:
-    """Gives the items of a loose slice as a job may see them, as `cursor` comes to them.
-
-    `cursor` iterates over `items`; `take` gives a job each large buffer.
+    """Gives the items of a loose slice as a job may see them, as `opened_tight` does.
 
     >>> items = [{"a": 1}, seal([2]), 3]
     >>> seen = list(opened_loose(items, iter(items)))
@@ -72,6 +75,8 @@ def opened_loose(
     kind = kind_of_all(items)
     if kind is dict:
         return map(dict[object, object].copy, cast("Iterator[dict[object, object]]", cursor))
+    if kind is not None and issubclass(kind, Row):
+        return map(kind.open, cast("Iterator[Row]", cursor))
     return cursor if kind in ATOMS else _opened_loose(cursor, take)
 
 
@@ -88,13 +93,10 @@ def _opened_loose(items: Iterator[object], take: Take) -> Iterator[object]:
 def tight(items: list[object]) -> list[object]:
     """Makes a slice that can go to a channel of a loose one.
 
-    >>> [type(item).__name__ for item in tight([1, {"a": 1}])]
-    ['Sealed', 'Owned']
+    >>> [isinstance(item, Sealed) for item in tight([1, {"a": 1}])]
+    [True, True]
     """
     kinds = set(map(type, items))
     if not kinds.isdisjoint((dict, list)):
-        items = [
-            Owned(cast("list[object]", item)) if type(item) in (dict, list) else item
-            for item in items
-        ]
+        items = [seal(item) if type(item) in (dict, list) else item for item in items]
     return uniform(items) if Bundle not in kinds else all_sealed(items)

@@ -11,7 +11,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from conveyor.errors import NotPicklable
-from conveyor.items.sealing import LARGE, Copied, Recycler, Sealed, in_place, seal, sealer
+from conveyor.items.sealing import (
+    LARGE,
+    Copied,
+    Pickled,
+    Recycler,
+    in_place,
+    seal,
+    sealer,
+)
 
 large = LARGE // 8
 
@@ -110,4 +118,4 @@ def test_what_cannot_be_pickled_leaves_nothing_behind() -> None:
 
 
 def test_the_size_of_an_item_counts_its_buffers() -> None:
-    assert Sealed(b"123", [Copied(b"4567")]).size == 7
+    assert Pickled(b"123", [Copied(b"4567")]).size == 7

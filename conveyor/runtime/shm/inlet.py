@@ -11,10 +11,11 @@ from collections import deque
 from collections.abc import Callable
 
 from conveyor.core.stamps import Entries, cut, follows, gather, marked
-from conveyor.items.sealing import Copied, Owned, Sealed
+from conveyor.items.sealed import Copied, Pickled, Sealed
 from conveyor.runtime.shm.allocator import Extent
 from conveyor.runtime.shm.fence import fence
-from conveyor.runtime.shm.record import Where, items_in, parts_of, stamps_in
+from conveyor.runtime.shm.payload import Where, items_from
+from conveyor.runtime.shm.record import items_in, stamps_in
 from conveyor.runtime.shm.ring import (
     CLOSED,
     CONSUMER_SLEEPS,
@@ -131,21 +132,14 @@ class RingInlet:
         if not payload:  # of a record of nothing but marks
             return []
         if form & SEALED:
-            return [
-                Sealed(part) if isinstance(part, bytes) else self._opened(part)
-                for part in parts_of(payload)
-            ]
+            return items_from(payload, self._with_buffers)
         items: list[object] = pickle.loads(payload)
         return items
 
-    def _opened(
-        self, part: dict[object, object] | list[object] | tuple[bytes, *tuple[bytes | Where, ...]]
-    ) -> Sealed:
-        if not isinstance(part, tuple):
-            return Owned(part)
+    def _with_buffers(self, part: tuple[bytes, *tuple[bytes | Where, ...]]) -> Sealed:
         data, *buffers = part
         at = self.ring.memory.at
-        return Sealed(
+        return Pickled(
             data,
             [
                 Copied(each) if isinstance(each, bytes) else Extent(at(*each), each[0])

@@ -12,10 +12,11 @@ from collections.abc import Callable
 
 from conveyor.core.channel import Tag
 from conveyor.core.stamps import Entries, items_of
-from conveyor.items.sealing import PROTOCOL, Owned, Sealed
+from conveyor.items.sealed import PROTOCOL, Sealed
 from conveyor.runtime.shm.allocator import Allocator, Extent
 from conveyor.runtime.shm.fence import fence
-from conveyor.runtime.shm.record import Blob, Part, Where, items_in, parts_of, with_stamps
+from conveyor.runtime.shm.payload import Part, Where, payload_of, wheres_in
+from conveyor.runtime.shm.record import Blob, items_in, with_stamps
 from conveyor.runtime.shm.ring import (
     CLOSED,
     CONSUMER_SLEEPS,
@@ -109,14 +110,7 @@ class RingOutlet:
         )
 
     def _buffers_in(self, payload: bytes | memoryview, form: int) -> list[Extent]:
-        wheres = [
-            each
-            for part in parts_of(items_in(payload, form))
-            if isinstance(part, tuple)
-            for each in part
-            if isinstance(each, tuple)
-        ]
-        return [self.allocator.find(*where) for where in wheres]
+        return [self.allocator.find(*where) for where in wheres_in(items_in(payload, form))]
 
     def pack(self, items: list[object]) -> Blob:
         """Encodes a slice once for all lanes; large buffers of its items go into extents."""
@@ -130,17 +124,10 @@ class RingOutlet:
         if not isinstance(items[0], Sealed):
             return Blob(PLAIN, pickle.dumps(items, PROTOCOL))
         kept: list[Extent] = []
-        parts = [
-            item.data if type(item) is Sealed and not item.buffers else self._part(item, kept)
-            for item in items
-            if isinstance(item, Sealed)
-        ]
-        return Blob(SEALED, pickle.dumps(parts, PROTOCOL), kept)
+        return Blob(SEALED, payload_of(items, lambda item: self._part(item, kept)), kept)
 
     def _part(self, item: Sealed, kept: list[Extent]) -> Part:
         """Gives what stands for an item in a record, and adds its extents to `kept`."""
-        if isinstance(item, Owned):
-            return item.value
         part: list[bytes | Where] = []
         for buffer in item.buffers:
             if not (isinstance(buffer, Extent) and buffer.slot is not None):

@@ -1,7 +1,7 @@
 """What is in a record: a slice of items, encoded once for all the lanes it goes to.
 
-This file knows how an item is told of in a record, and what an ordered join must know of it.  It
-must never know where a record lies.
+This file knows what an ordered join must know of items, in front of them.  It must never know where
+a record lies.
 """
 
 from __future__ import annotations
@@ -9,14 +9,14 @@ from __future__ import annotations
 import pickle
 from collections.abc import Sequence
 from struct import Struct
-from typing import Final, TypeAlias
+from typing import Final
 
 from conveyor.core.stamps import Entries, Stamps, drops_of, run_of
-from conveyor.items.sealing import PROTOCOL
+from conveyor.items.sealed import PROTOCOL
 from conveyor.runtime.shm.allocator import Extent
 from conveyor.runtime.shm.ring import STAMPED
 
-__all__ = ["Blob", "Part", "Where", "items_in", "parts_of", "stamps_in", "with_stamps"]
+__all__ = ["Blob", "items_in", "stamps_in", "with_stamps"]
 
 
 class Blob:
@@ -37,19 +37,6 @@ class Blob:
         """How many bytes of it lie in extents, if a payload in the ring has at most `largest`."""
         size = len(self.data)
         return sum([extent.size for extent in self.kept], size if size > largest else 0)
-
-
-# An item in a record: itself, if it is simple; its pickle; or its pickle and of each buffer where
-# it lies, or what is in it.
-Where: TypeAlias = tuple[int, int]
-Part: TypeAlias = (
-    dict[object, object] | list[object] | bytes | tuple[bytes, *tuple[bytes | Where, ...]]
-)
-
-
-def parts_of(payload: bytes | memoryview) -> list[Part]:
-    parts: list[Part] = pickle.loads(payload)
-    return parts
 
 
 # In front of the items of a stamped record: how long what stands there is, and then the places of

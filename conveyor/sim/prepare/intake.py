@@ -7,13 +7,12 @@ dict for each row.  So an item is sealed before the next is pulled, as in a real
 
 from __future__ import annotations
 
-import pickle
 from collections.abc import Iterable, Sized
 from typing import Final
 
 from conveyor.errors import NotPicklable
 from conveyor.items.atoms import is_atom
-from conveyor.items.sealing import PROTOCOL, Sealed, Take, sealer
+from conveyor.items.sealing import Sealed, Take, sealer
 
 __all__ = ["MOST_PULLED", "ByReference", "as_given", "taken_in"]
 
@@ -67,12 +66,7 @@ class ByReference(Sealed):
     __slots__ = ("item",)
 
     def __init__(self, item: object) -> None:
-        self.buffers = ()
         self.item = item
-
-    @property
-    def data(self) -> bytes:  # type: ignore[override]  # pyright: ignore[reportIncompatibleVariableOverride]  # where it must travel after all
-        return pickle.dumps(self.item, PROTOCOL)
 
     def open(self, take: Take = bytearray) -> object:
         return self.item

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
 from conveyor.core.channel import Tag
-from conveyor.items.sealing import LARGE, Copied, Sealed, seal
+from conveyor.items.sealing import LARGE, Copied, Pickled, Sealed, seal
 from conveyor.runtime.shm import allocator as module
 from conveyor.runtime.shm.allocator import Allocator, Extent
 from conveyor.runtime.shm.inlet import RingInlet
@@ -151,7 +151,7 @@ def arrays(inlet: RingInlet) -> list[bytes]:
 
 
 def buffered(number: int) -> Sealed:
-    return Sealed(b"", [Copied(pattern(number, LARGE))])
+    return Pickled(b"", [Copied(pattern(number, LARGE))])
 
 
 def silent() -> None:
