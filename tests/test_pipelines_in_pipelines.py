@@ -32,6 +32,10 @@ def parse(line: str) -> int:
     return int(line)
 
 
+def reciprocal(number: int) -> int:
+    return 1 // number
+
+
 def half(number: int) -> float:
     return number / 2
 
@@ -152,7 +156,7 @@ def test_without_a_name_they_are_named_as_if_they_were_written_there() -> None:
 
 def test_reports_errors_and_schedules_call_them_so() -> None:
     part = pipeline(name="part").add(Processor(double)).add(Processor(increment))
-    untyped = pipeline(name="part").add(Processor(lambda n: 1 // n, name="divide"))
+    untyped = pipeline(name="part").add(Processor(reciprocal, name="divide"))
     with pytest.raises(ZeroDivisionError) as failed:
         pipeline().add(untyped).simulate([0])
     assert "in stage 'part/divide'" in failed.value.__notes__[0]

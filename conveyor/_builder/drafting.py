@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING, Any, Generic
+from typing import TYPE_CHECKING, Any, Generic, TypeAlias, TypeGuard
 
 from typing_extensions import TypeVar, TypeVarTuple, Unpack
 
@@ -24,6 +24,8 @@ if TYPE_CHECKING:
     from conveyor.core.engine import Engine
     from conveyor.graph.draft import Part
     from conveyor.graph.topology import Topology
+
+    AnyPipeline: TypeAlias = "Drafting[Any, *tuple[Any, ...]]"
 
 __all__ = ["Drafting"]
 
@@ -74,10 +76,8 @@ class Drafting(Generic[In, *Row]):
         before = (
             self._draft if self._draft.rows else self._draft.declare(declared_input(self, Drafting))
         )
-        parts = [stage for stage in stages if isinstance(stage, Drafting)]
-        after = before.add(
-            [self._part(stage) if isinstance(stage, Drafting) else stage for stage in stages]
-        )
+        parts = [stage for stage in stages if is_pipeline(stage)]
+        after = before.add([self._part(stage) if is_pipeline(stage) else stage for stage in stages])
         if before.strict:
             for sentence in implicit_pipes(before, after):
                 warnings.warn(sentence, ImplicitPipeWarning, stacklevel=2)
@@ -87,7 +87,7 @@ class Drafting(Generic[In, *Row]):
             self._session.engine = engine_for(self._start)
         return self
 
-    def _part(self, other: Drafting[Any, *tuple[Any, ...]]) -> Part:
+    def _part(self, other: AnyPipeline) -> Part:
         """Another pipeline as a stage of this one; raises if it cannot be."""
         from conveyor.graph.draft import Part
         from conveyor.typecheck.stage_types import declared_input
@@ -130,3 +130,7 @@ class Drafting(Generic[In, *Row]):
     def __setstate__(self, state: dict[str, Any]) -> None:
         self.__dict__.update(state)
         self._session = session_on(engine_for(self._start))
+
+
+def is_pipeline(thing: object) -> TypeGuard[AnyPipeline]:
+    return isinstance(thing, Drafting)

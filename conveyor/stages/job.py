@@ -207,7 +207,7 @@ def written(job: Job[Any, Any]) -> Callable[..., object]:
 def job_of(job: Job[Any, Any]) -> Callable[[object], object]:
     """What is called with each item; of a stage that has a `setup=`, once that was called."""
     made = job.stage_resource
-    return written(job) if made is None else GivenTwo(written(job), made.value)
+    return written(job) if made is None else GivenTwo(written(job), made.value).call
 
 
 def check_is_a_job(job: Job[Any, Any], kind: str, fn: object, is_given_two: bool) -> None:

@@ -84,9 +84,9 @@ class Perturbation:
                 return (
                     None if inner is None else functools.partial(inner, *job.args, **job.keywords)
                 )
-            case GivenTwo():
-                inner = self.of_callable(job.fn)
-                return None if inner is None else GivenTwo(inner, job.made)
+            case MethodType(__self__=GivenTwo() as given):
+                inner = self.of_callable(given.fn)
+                return None if inner is None else GivenTwo(inner, given.made).call
             case MethodType() if isinstance(job.__func__, FunctionType):
                 return cast("AnyJob", MethodType(self.of_function(job.__func__), job.__self__))
             case _:
