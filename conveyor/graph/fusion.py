@@ -25,7 +25,7 @@ Rule 6.  Who shares is decided before the workers start, and holds as long as th
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from dataclasses import replace
 from types import MappingProxyType
 from typing import Final, TypeAlias
@@ -140,13 +140,16 @@ def fused_names(topology: Topology) -> list[list[str]]:
     ]
 
 
-def sharing_notes(topology: Topology, paces: Paces = NOTHING_KNOWN) -> tuple[str, ...]:
-    """What a report says of each worker that has several stages, and why it has."""
+def sharing_notes(
+    topology: Topology, paces: Paces = NOTHING_KNOWN, already: Collection[tuple[int, ...]] = ()
+) -> tuple[str, ...]:
+    """What a report says of each worker that has several stages, and why it has; without those that
+    `already` share one."""
     return tuple(
         f"one worker for {topology.title(spec.index)}: "
         + _why([written_name(topology.nodes[part]) for part in spec.parts], paces)
         for spec in topology.nodes
-        if spec.parts
+        if spec.parts and spec.parts not in already
     )
 
 
@@ -157,7 +160,7 @@ def _why(names: list[str], paces: Paces) -> str:
         if name in paces and 0 < paces[name].work_s < paces[name].handing_s
     ]
     if light:
-        return f"an earlier run has shown that handing over costs {', '.join(light)}"
+        return f"a run has shown that handing over costs {', '.join(light)}"
     return "there are more stages than cores"
 
 

@@ -893,8 +893,10 @@ def test_the_next_time_it_is_opened_a_light_stage_shares_the_worker_of_its_neigh
 
     assert list(first) == list(second) == [number + 4000 for number in range(2_000)]
     assert len({stage.pid for stage in first.report.stages.values()}) == 3
+    (announced,) = [note for note in first.report.notes if "when the pipeline" in note]
+    assert announced.startswith("when the pipeline is opened again: one worker for read + number")
     read, number, _ = second.report.stages.values()
     assert read.pid == number.pid
     (note,) = [note for note in second.report.notes if note.startswith("one worker for ")]
     assert note.startswith("one worker for read + number")
-    assert ": an earlier run has shown that handing over costs " in note
+    assert ": a run has shown that handing over costs " in note

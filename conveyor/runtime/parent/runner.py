@@ -59,9 +59,9 @@ class Runner:
         self.apart: tuple[int, ...] = ()  # the source, if a thread of its own steps it
         # What source and sink wait for.
         self.wait_reasons: Callable[[], dict[int, WaitReason]] = dict
-        fused = fuse(topology, len(usable_cores()), placement.may_share, paces)
-        notes = sharing_notes(fused, paces)
-        self.supervisor = Supervisor(fused, start, placement, notes)
+        self.may_share = placement.may_share
+        fused = self.shared_out()
+        self.supervisor = Supervisor(fused, start, placement, sharing_notes(fused, paces))
         try:
             shared = self.supervisor.shared
             self.watchdog = Watchdog(fused, shared.blocks, shared.channel, shared.is_notified)
@@ -69,6 +69,10 @@ class Runner:
         except BaseException:
             self.supervisor.end(GRACE_S)
             raise
+
+    def shared_out(self) -> Topology:
+        """Which stages would share a worker if the workers were started now."""
+        return fuse(self.topology, len(usable_cores()), self.may_share, self.paces)
 
     def is_ours(self) -> bool:
         """Does this process have the workers, and not the one that it was forked from?"""
@@ -291,4 +295,9 @@ class Runner:
         """How the run goes, or went, after so many seconds."""
         notes = self.recorded.notes if self.recorded is not None else ()
         self.paces = newer(self.paces, stage_paces(self.supervisor, seconds))
+        shared = {spec.parts for spec in self.supervisor.topology.nodes}
+        notes += tuple(
+            f"when the pipeline is opened again: {note}"
+            for note in sharing_notes(self.shared_out(), self.paces, shared)
+        )
         return run_report(self.topology, self.supervisor, seconds, self.missed_wakeups, notes)
