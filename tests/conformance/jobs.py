@@ -44,6 +44,27 @@ def total(item: list[int]) -> int:
     return sum(item)
 
 
+class Factors:
+    """What some jobs are given beside their item."""
+
+    def __init__(self) -> None:
+        self.three: int | None = 3
+
+    def close(self) -> None:
+        self.three = None
+
+
+def tripled(item: int, factors: Factors) -> int:
+    assert factors.three is not None
+    return item * factors.three
+
+
+def repeated_by(item: int, factors: Factors) -> list[int]:
+    """Gives an item up to twice."""
+    assert factors.three is not None
+    return [item] * (item % factors.three)
+
+
 def slow(item: int) -> int:
     time.sleep(0.0002 * (item % 3))
     return item

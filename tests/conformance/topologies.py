@@ -436,6 +436,17 @@ def poisoned_inside() -> Any:
     return lanes.add(Pipe(1), Pipe(2)).add(Join(2))
 
 
+def killed_in_a_part() -> Any:
+    """A pipeline as a stage of another one, and functions that are given what was made."""
+    part = pipeline(name="part").add(ReplicatingFork(2))
+    part = part.add(
+        Processor(jobs.tripled, name="one", setup=jobs.Factors),
+        FlatMap(jobs.repeated_by, name="two", setup=jobs.Factors),
+    )
+    lanes = pipeline().add(Processor(jobs.increment)).add(part).add(Pipe(3), Pipe(5))
+    return lanes.add(Join(2)).add(Processor(jobs.slow, name="three"))
+
+
 CASES: Final[dict[str, Case]] = {
     "replicated": Case(replicated),
     "replicated into join": Case(replicated_into_join),
@@ -479,5 +490,6 @@ CASES: Final[dict[str, Case]] = {
     "kept states": Case(kept_states, most=500),
     "killed keys": Case(killed_keys, ("one", "two", "three"), most=300),
     "killed windows": Case(killed_windows, ("one", "two", "three"), most=300),
+    "killed in a part": Case(killed_in_a_part, ("part/one", "part/two", "three"), most=300),
     "killed letters": Case(killed_letters, ("one", "two", "three"), most=500),
 }
