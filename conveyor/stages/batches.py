@@ -7,7 +7,7 @@ from typing import Any, ClassVar
 
 from typing_extensions import TypeVar
 
-from conveyor.stages.job import Gives, Job
+from conveyor.stages.job import Gives, In, Job, Out
 from conveyor.stages.stage import Stage, checked_count, checked_seconds
 from conveyor.stages.state_job import Incremental
 from conveyor.stages.timed import Timed
@@ -15,6 +15,7 @@ from conveyor.stages.timed import Timed
 __all__ = ["Batch", "Unbatch"]
 
 T = TypeVar("T", default=Any)
+Each = TypeVar("Each")
 
 
 class Batch(Incremental[T, list[T]], Timed):
@@ -116,7 +117,7 @@ class Batch(Incremental[T, list[T]], Timed):
         return f"Batch({self.n}{within})"
 
 
-class Unbatch(Job[Iterable[T], T]):
+class Unbatch(Job[In, Out]):
     """Gives the items of each iterable one by one.
 
     >>> from conveyor import Pipeline
@@ -126,7 +127,7 @@ class Unbatch(Job[Iterable[T], T]):
 
     stage_gives: ClassVar[Gives | None] = Gives.EACH
 
-    def __init__(self, *, name: str | None = None) -> None:
+    def __init__(self: Unbatch[Iterable[Each], Each], *, name: str | None = None) -> None:
         self._take(iter, name, "raise", 0, None, read_only=False)
 
     def default_name(self) -> str:
