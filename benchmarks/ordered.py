@@ -10,7 +10,7 @@ from typing import Any, NamedTuple, TypeAlias
 from benchmarks.harness import Comparison, Goal, Section, processor_seconds
 from conveyor import BalancingFork, FlatMap, Join, Pipeline, Processor, ReplicatingFork
 
-ITEMS = 100_000
+ITEMS = 200_000
 MILLION = 1e6
 
 Piped: TypeAlias = Pipeline[Any, Any]

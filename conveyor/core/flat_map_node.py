@@ -11,7 +11,7 @@ from typing import cast
 
 from conveyor.core.crashes import FRESH
 from conveyor.core.job_node import ItemClock, ItemFailed, JobNode, Piece
-from conveyor.core.stamps import MARK, Entries, among, has_marks, items_of, places_of
+from conveyor.core.stamps import MARK, Entries, among, without_marks
 from conveyor.errors import RunError
 from conveyor.items.atoms import is_atom
 from conveyor.items.current_item import CURRENT
@@ -35,9 +35,9 @@ class FlatMapNode(JobNode):
         out: list[object] = []
         together = min(limit, self.room())
         ends = self.ends = list[int]()
-        for index, item in enumerate(self.entries(items)):
+        for index, item in enumerate(self.begun(items)):
             given = 0 if index else skip
-            if self.drops is not None and len(out) >= together:
+            if self.keeps_marks and len(out) >= together:
                 # A mark must find room: by then it is counted that its item is done.
                 yield self.piece(out, index, 0)
                 CURRENT.job = self
@@ -69,65 +69,52 @@ class FlatMapNode(JobNode):
             ends.append(len(out))
         yield self.piece(out, len(items), 0)
 
-    def entries(self, items: list[object]) -> Iterator[object]:
+    def begun(self, items: list[object]) -> Iterator[object]:
         """Takes a slice in hand: its items, and the marks where they are."""
-        self.places = places_of(items) if has_marks(items) else None
-        if self.drops:
-            self.drops.clear()
-        there = items_of(items)
+        there = self.take_in_hand(items)
         self.tally.items_in += len(there)
         cursor = self.begin(self.safe(there))
-        if self.places is None:
+        if self.entries is None:
             return cursor
         return (MARK if each is MARK else next(cursor) for each in items)
 
-    def outputs(self, item: object, given: int) -> Iterable[object]:
-        """The results of one item behind the first `given`; in a lane of an ordered join a mark, if
-        there are none."""
-        if self.drops is None:
-            return self.results(item, given)
-        return (MARK,) if item is MARK else self.results_or_mark(item, given)
-
-    def results_or_mark(self, item: object, given: int) -> Iterator[object]:
-        is_nothing = True
-        for result in self.results(item, given):
-            is_nothing = False
-            yield result
-        if is_nothing:
-            assert self.drops is not None
-            self.drops.append(self.at())
-            yield MARK
-
     def piece(self, out: list[object], finished: int, extra: int) -> Piece:
-        if self.drops or self.places is not None:
-            out = among(Entries(out, has_marks=True), uniform)
-            self.tally.items_out += len(out) - out.count(MARK)
-            return out, finished, extra
-        self.tally.items_out += len(out)
-        return uniform(out), finished, extra
+        made = without_marks(out) if self.keeps_marks else out
+        self.tally.items_out += len(made)
+        if len(made) < len(out):
+            out = Entries(out, has_marks=True)
+        return among(out, uniform), finished, extra
+
+    def outputs(self, item: object, given: int) -> Iterable[object]:
+        return (MARK,) if item is MARK and self.keeps_marks else self.results(item, given)
 
     def results(self, item: object, given: int) -> Iterator[object]:
-        """The results of one item behind the first `given`, through all its attempts."""
-        if self.past is not FRESH and (verdict := self.condemned()) is not None:
+        """The results of one item behind the first `given`, through all its attempts; in a lane of
+        an ordered join a mark, if there are none."""
+        first, keeps_marks = given, self.keeps_marks
+        verdict = self.condemned() if self.past is not FRESH else None
+        if verdict is not None:
             self.attempt = 0
             self.give_up(item, self.ordinal(), verdict)
-            return
-        while True:
+        while verdict is None:
             try:
                 for result in self.timed_attempt(item, given):
-                    yield result if is_atom(result) else self.seal(result)
+                    is_safe = is_atom(result) and not (keeps_marks and result is None)
+                    yield result if is_safe else self.seal(result)
                     given += 1
             except GeneratorExit:
                 raise
             except BaseException as error:  # the item's own, whatever it is
                 if not self.may_retry(error):
                     self.give_up(item, self.ordinal(), error)
-                    return
+                    break
             else:
                 self.attempt = 1
                 self.tally.passed += given > 0
                 self.tally.dropped += given == 0
-                return
+                break
+        if keeps_marks and given == first:
+            yield MARK
 
     def timed_attempt(self, item: object, given: int) -> Iterable[object]:
         return (

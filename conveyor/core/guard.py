@@ -14,7 +14,7 @@ from conveyor.items.atoms import is_atom
 from conveyor.items.sealing import Seal, Sealed
 from conveyor.stages import Gives, StateJob
 
-__all__ = ["guard"]
+__all__ = ["guard", "sealing_the_rest"]
 
 
 def guard(node: JobNode, stage: StateJob[object, object], gives: Gives) -> None:

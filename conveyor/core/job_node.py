@@ -18,6 +18,7 @@ from typing import Final, NamedTuple, Protocol, TypeAlias
 
 from conveyor.core.channel import UNBOUNDED
 from conveyor.core.crashes import FRESH, Past
+from conveyor.core.stamps import has_marks, items_of, places_of
 from conveyor.errors import ConveyorError, ItemTimeout, LateItem, PoisonItem
 from conveyor.items.atoms import is_atom
 from conveyor.items.current_item import CURRENT, Context
@@ -148,11 +149,11 @@ class JobNode(ABC):
         self.is_wary = surroundings.past is not None
         self.tally = Tally()
         self.size = 0
-        # Where the items of the slice are in what the drive loop has in hand, if there are marks
-        # among them.
+        # In a lane of an ordered join: what the drive loop has in hand, if there are marks in it,
+        # and where the items of the slice are there.
+        self.keeps_marks = False
+        self.entries: list[object] | None = None
         self.places: Sequence[int] | None = None
-        # In a lane of an ordered join: which of the items that were attempted gave nothing.
-        self.drops: list[int] | None = None
         # Of the last piece: behind which outputs each of its items ended, if that is not one each.
         self.ends: list[int] | None = None
         # Over the slice: how far it is says which item is at its job.
@@ -176,7 +177,13 @@ class JobNode(ABC):
     def keep_marks(self) -> None:
         """From now on there may be marks in slices, and one stands where an item gives nothing
         (`stamps`)."""
-        self.drops = []
+        self.keeps_marks = True
+
+    def take_in_hand(self, items: list[object]) -> list[object]:
+        """Remembers where in a slice its items are, and gives them."""
+        self.entries = items if has_marks(items) else None
+        self.places = None
+        return items_of(items)
 
     def wrap(self, job: Callable[[object], object]) -> None:
         """From now on this is called with each item in place of the stage's own job, always in the
@@ -200,7 +207,11 @@ class JobNode(ABC):
 
     def place_of(self, item: int) -> int:
         """Where an item of the slice is in what the drive loop has in hand."""
-        return item if self.places is None else self.places[item]
+        if self.entries is None:
+            return item
+        if self.places is None:
+            self.places = places_of(self.entries)
+        return self.places[item]
 
     def index(self) -> int:
         """Where the item that is at its job is in what the drive loop has in hand."""

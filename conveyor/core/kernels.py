@@ -22,19 +22,17 @@ from conveyor.items.sealing import Seal, Sealed, Take, is_owned, seal
 from conveyor.items.slices import whole
 
 __all__ = [
-    "NotingLoop",
     "Progress",
     "QuickLoop",
     "filter_loose",
     "filter_slice",
     "map_slice",
-    "noting_loop",
     "quick_loop",
+    "quick_loop_of_all",
 ]
 
 JobCall: TypeAlias = Callable[[object], object]
 QuickLoop: TypeAlias = Callable[[list[object]], list[object]]
-NotingLoop: TypeAlias = Callable[[list[object], list[int]], list[object]]
 
 IN_ONE_LOOP: Final = 50  # calls within one another; the compiler takes fewer than 200
 
@@ -58,11 +56,10 @@ def map_slice(
     seal: Seal = seal,
     loose: bool = False,
     keeps_none: bool = False,
-    drops: list[int] | None = None,
     takers: Mapping[type[object], Taker] = NO_TAKERS,
 ) -> Progress:
-    """Appends to `out`, which may be `loose`, what `job` gives, but for None if not `keeps_none`:
-    then, to `drops`, the item's place.  `takers` seal some results at a lower cost (`items.rows`).
+    """Appends to `out`, which may be `loose`, what `job` gives; None only if it `keeps_none`.
+    `takers` seal some results at a lower cost (`items.rows`).
 
     >>> out = []
     >>> map_slice({1: "a", 3: "c"}.get, [1, 2, 3], out), out
@@ -78,8 +75,6 @@ def map_slice(
             if kind is usual:
                 append(result)
             elif result is None and not keeps_none:
-                if drops is not None:
-                    drops.append(len(out) - before + dropped)
                 dropped += 1
             elif loose and (kind is dict or kind is list):
                 box: list[object] = [result]
@@ -108,10 +103,10 @@ def filter_slice(
     items: Iterable[object],
     out: list[object],
     take: Take = bytearray,
-    drops: list[int] | None = None,
+    keeps_none: bool = False,
 ) -> Progress:
-    """Appends to `out` the items for which `predicate` holds, as they came in; `drops` gets the
-    places of the others."""
+    """Appends to `out` the items for which `predicate` holds, as they came in, and None for each
+    other if it `keeps_none`."""
     done = sealed = 0
     error: BaseException | None = None
     try:
@@ -120,8 +115,8 @@ def filter_slice(
             if predicate(safe.open(take) if isinstance(safe, Sealed) else safe):
                 out.append(safe)
                 sealed += isinstance(safe, Sealed)
-            elif drops is not None:
-                drops.append(done)
+            elif keeps_none:
+                out.append(None)
             done += 1
     except BaseException as raised:  # as above
         error = raised
@@ -133,7 +128,7 @@ def filter_loose(
     items: list[object],
     opened: Iterable[object],
     out: list[object],
-    drops: list[int] | None = None,
+    keeps_none: bool = False,
 ) -> Progress:
     """Filters a loose slice: `opened` is what the predicate may see of `items`."""
     done = 0
@@ -142,8 +137,8 @@ def filter_loose(
         for item, seen in zip(items, opened, strict=True):
             if predicate(seen):
                 out.append(item)
-            elif drops is not None:
-                drops.append(done)
+            elif keeps_none:
+                out.append(None)
             done += 1
     except BaseException as raised:  # as above
         error = raised
@@ -192,22 +187,15 @@ def one_loop(jobs: Sequence[JobCall], codes: Sequence[CodeType]) -> QuickLoop:
     )
 
 
-def noting_loop(job: JobCall) -> NotingLoop | None:
-    """The same for one job, in a loop that appends the places of items that gave nothing to its
-    second argument; None if the job does not allow that, or gives something for every item.
+def quick_loop_of_all(job: JobCall) -> QuickLoop | None:
+    """The same for one job, in a loop that keeps None where an item gave that.
 
-    >>> drops = []
-    >>> noting_loop(lambda x: x or None)([0, 1, 2, 0], drops), drops
-    ([1, 2], [0, 3])
+    >>> quick_loop_of_all(lambda x: x or None)([0, 1, 2])
+    [None, 1, 2]
     """
-    if not isinstance(job, FunctionType) or not only_calculates(job) or never_none(job.__code__):
+    if not isinstance(job, FunctionType) or not only_calculates(job):
         return None
-    made: NotingLoop = eval(
-        "lambda items, drops: [item for place, each in enumerate(items)"
-        " if (item := job(each)) is not None or drops.append(place)]",
-        {"job": job},
-    )
-    return made
+    return compiled_loop("[job(item) for item in items]", {"job": job})
 
 
 def compiled_loop(loop: str, jobs: dict[str, JobCall]) -> QuickLoop:

@@ -12,12 +12,15 @@ Rule 3.  A mark that is the last of no outer origin says nothing more, and goes 
 
 from __future__ import annotations
 
+from bisect import bisect_right
 from collections.abc import Sequence
+from functools import cached_property, reduce
+from itertools import compress
+from operator import or_
 from typing import NamedTuple, Protocol
 
 from conveyor.core.stamps import (
     FINISH,
-    MARK,
     Column,
     Entries,
     Stamps,
@@ -27,6 +30,7 @@ from conveyor.core.stamps import (
     has_marks,
     next_origin,
     not_last,
+    without_marks,
 )
 from conveyor.items.sealing import Sealed
 from conveyor.items.slices import uniform
@@ -91,39 +95,66 @@ class Run:
 
 
 class Rounds:
-    """Entries of all lanes in turn, each the only one of its origin in its lane."""
+    """Entries of all lanes in turn, those of one origin after those of another.
 
-    __slots__ = ("before", "length", "width")
+    `sizes`: how many there are of each origin in each lane, one lane after the other and origin by
+    origin, where that is not one each.
+    """
 
-    def __init__(self, before: Turn, width: int, length: int) -> None:
+    __slots__ = ("before", "length", "sizes", "width")
+
+    def __init__(self, before: Turn, width: int, length: int, sizes: list[int] | None) -> None:
         self.before = before
         self.width = width
         self.length = length
+        self.sizes = sizes
 
     def __len__(self) -> int:
         return self.length
 
+    def groups(self, count: int) -> tuple[int, int]:
+        """How many groups of one origin in one lane are among the first `count` entries as a
+        whole, and how many entries come behind those."""
+        if self.sizes is None:
+            return count, 0
+        if count == self.length:
+            return len(self.sizes), 0
+        groups = 0
+        for size in self.sizes:
+            if size > count:
+                break
+            count -= size
+            groups += 1
+        return groups, count
+
     def taken(self, count: int, lanes: list[int]) -> None:
-        rounds, more = divmod(count, self.width)
+        groups, more = self.groups(count)
         for lane in range(self.width):
-            lanes[lane] += rounds + ((lane - self.before.lane) % self.width < more)
+            first = (lane - self.before.lane) % self.width
+            if self.sizes is None:
+                lanes[lane] += len(range(first, groups, self.width))
+            else:
+                lanes[lane] += sum(self.sizes[first : groups : self.width])
+        lanes[self.turn(count).lane] += more
 
     def turn(self, count: int) -> Turn:
-        rounds, lane = divmod(self.before.lane + count, self.width)
+        rounds, lane = divmod(self.before.lane + self.groups(count)[0], self.width)
         return Turn(self.before.origin + rounds, lane)
 
     def behind(self, count: int) -> Rounds:
-        return Rounds(self.turn(count), self.width, self.length - count)
+        groups, more = self.groups(count)
+        sizes = self.sizes
+        if sizes is not None:
+            sizes = sizes[groups:]
+            sizes[0] -= more
+        return Rounds(self.turn(count), self.width, self.length - count, sizes)
 
 
 class Merge:
     """Merges what the lanes show.
 
     `ended`: which of the lanes will show nothing more; `turn`: whose turn it is; `balanced`: each
-    origin is in one lane, else it is in all of them.
-
-    `steps` are those that were taken, of `taken` entries; `kept` says behind how many of these each
-    entry comes that is given on, if not all are.
+    origin is in one lane, else it is in all of them.  `steps` are those that were taken.
     """
 
     def __init__(
@@ -136,29 +167,84 @@ class Merge:
         self.width = 1 if balanced else len(views)
         self.at = [0] * len(views)
         self.steps: list[Step] = []
-        self.taken = 0
-        self.kept: list[int] | None = None
-        self.entries: list[object] = []
-        self.stamps: Stamps = ()  # of the entries so far
+        self.entries: list[object] = []  # all that were taken
+        self.stamps: Stamps = ()  # of the joins around this one
         self.has_marks = False
         self.kinds: set[bool] = set()  # are the items sealed?
+        self.slice: list[object] = []  # what is given
 
     def run(self, most: int) -> list[object]:
-        """Gives up to `most` entries as a slice: items, if there are no joins around this one."""
-        while (room := most - len(self.entries)) > 0 and self.take(room):
+        """Gives a slice of up to `most` entries that say something, or more where none of those
+        say anything; none if there is none."""
+        while not self.slice and self.fill(most):
+            self.slice = self.given()
+            most *= 2
+        return self.slice
+
+    def fill(self, most: int) -> bool:
+        """Takes up to `most` more entries, if there are any."""
+        before = len(self.entries)
+        while (room := before + most - len(self.entries)) > 0 and self.take(room):
             pass
-        if not self.stamps:
-            return uniform(self.entries) if len(self.kinds) > 1 else self.entries
-        entries = Entries(self.entries, self.stamps, self.has_marks)
-        if len(self.kinds) > 1:
-            entries[:] = among(entries, uniform)
-        return entries
+        return len(self.entries) > before
+
+    def given(self) -> list[object]:
+        """All that was taken but for the marks that say nothing more."""
+        stamps, entries = self.stamps, self.entries
+        if self.has_marks:
+            if speaking := self.speaking():
+                entries = list(compress(entries, speaking))
+                stamps = tuple([list(compress(column, speaking)) for column in stamps])
+            elif not stamps:
+                entries = without_marks(entries)
+        if not stamps:
+            return uniform(entries) if len(self.kinds) > 1 else entries
+        if not entries:
+            return []
+        marks = Entries(entries, (), self.has_marks)
+        made = among(marks, uniform) if len(self.kinds) > 1 else marks
+        return Entries(made, stamps, self.has_marks)
+
+    def speaking(self) -> list[bool]:
+        """Which entries are items, or marks that are the last of an outer origin; nothing if all
+        are, or if there are no joins around this one."""
+        if not self.stamps or any(isinstance(column, range) for column in self.stamps):
+            return []
+        lasts = reduce(lambda one, other: list(map(or_, one, other)), self.stamps)
+        return [
+            entry is not None or stamp & 1 > 0
+            for entry, stamp in zip(self.entries, lasts, strict=True)
+        ]
+
+    def place(self, n: int) -> int:
+        """Behind how many of the entries that were taken the `n`-th comes that is given, or the
+        last."""
+        if len(self.slice) == len(self.entries):
+            return n
+        if n == len(self.slice) and not self.stamps:  # as a rule that is what is asked
+            entries = self.entries
+            return next(at for at in range(len(entries), 0, -1) if entries[at - 1] is not None)
+        return self.places[min(n, len(self.places)) - 1]
+
+    @cached_property
+    def places(self) -> list[int]:
+        """Behind how many of the entries that were taken each comes that is given."""
+        there = self.speaking() or [entry is not None for entry in self.entries]
+        return list(compress(range(1, len(there) + 1), there))
+
+    def before(self, entries: int) -> int:
+        """How many are given of so many that were taken."""
+        if len(self.slice) == len(self.entries):
+            return entries
+        return bisect_right(self.places, entries)
 
     def take(self, room: int) -> bool:
         """Takes a step of at most `room` entries, if there is one that can be in this slice."""
-        rounds = self.rounds(room // self.width) if self.width > 1 else 0
-        if rounds:
-            return self.take_rounds(rounds)
+        if self.width > 1 and not self.turn.lane and room >= self.width and self.all_have_turn():
+            if all(isinstance(column, range) for column in self.columns):
+                return self.take_rounds(room // self.width)
+            if groups := self.groups(room):
+                return self.take_groups(groups)
         lane = self.next_lane()
         return lane is not None and self.take_run(lane, room)
 
@@ -181,93 +267,103 @@ class Merge:
 
     def take_run(self, lane: int, room: int) -> bool:
         column, at, view = self.columns[lane], self.at[lane], self.views[lane]
-        behind = min(at + self.silent(lane) + room, len(column))
+        behind = min(at + room, len(column))
         if self.width > 1 and column[at] != FINISH:  # behind its last entry another lane comes
             behind = next((i + 1 for i in range(at, behind) if column[i] & 1), behind)
         part = view.part(at, behind)
-        stamps = part.stamps[:-1]
-        if lane < self.width - 1:
-            stamps = tuple(map(not_last, stamps))
-        if not self.add(part, stamps, has_marks(view), kinds_of([part])):
+        if not self.add(part, self.outer(lane, at, behind), kinds_of([part])):
             return False
         self.at[lane] = behind
         self.went(Run(self.turn, lane, self.width, column[at:behind]))
         return True
 
-    def silent(self, lane: int) -> int:
-        """How many marks that say nothing more are in front of a lane."""
-        view, at = self.views[lane], self.at[lane]
-        if not view.has_marks:
-            return 0
-        outer = view.stamps[:-1] if lane >= self.width - 1 else ()
-        for place in range(at, len(view)):
-            if view[place] is not MARK or any(column[place] & 1 for column in outer):
-                return place - at
-        return len(view) - at
+    def outer(self, lane: int, start: int, stop: int) -> Stamps:
+        """The stamps of some entries of a lane, as they are behind this join."""
+        parts = [column[start:stop] for column in self.views[lane].stamps[:-1]]
+        return tuple(parts if lane >= self.width - 1 else map(not_last, parts))
 
-    def rounds(self, most: int) -> int:
-        """How many rounds can be taken in one go, up to `most`: each lane has one entry of each of
-        their origins."""
-        if self.turn.lane:
-            return 0
-        for column, at in zip(self.columns, self.at, strict=True):
-            if not isinstance(column, range) or not column[at : at + 1]:
-                return 0
-            if column[at] >> 1 != self.turn.origin:
-                return 0
-            most = min(most, len(column) - at)
-        return most
+    def all_have_turn(self) -> bool:
+        """Is the origin whose turn it is in front of each lane?"""
+        fronts = zip(self.columns, self.at, strict=True)
+        return all(at < len(col) and col[at] >> 1 == self.turn.origin for col, at in fronts)
 
-    def take_rounds(self, rounds: int) -> bool:
+    def take_rounds(self, most: int) -> bool:
+        """Takes one entry of each lane in turn, as often as that goes: each is the only one of its
+        origin there."""
         width = self.width
+        left = [len(column) - at for column, at in zip(self.columns, self.at, strict=True)]
+        rounds = min(most, *left)
         parts = [view.part(at, at + rounds) for view, at in zip(self.views, self.at, strict=True)]
         entries: list[object] = [None] * (rounds * width)
         columns = [[0] * (rounds * width) for _ in parts[0].stamps[:-1]]
         for lane, part in enumerate(parts):
             entries[lane::width] = part
-            for column, own in zip(columns, part.stamps, strict=False):
-                column[lane::width] = own if lane == width - 1 else not_last(own)
-        marks = any(map(has_marks, parts))
-        if not self.add(entries, tuple(columns), marks, kinds_of(parts)):
+            own = self.outer(lane, self.at[lane], self.at[lane] + rounds)
+            for column, stamps in zip(columns, own, strict=True):
+                column[lane::width] = stamps
+        if not self.add(entries, tuple(columns), kinds_of(parts)):
             return False
         self.at = [at + rounds for at in self.at]
-        self.went(Rounds(self.turn, width, rounds * width))
+        self.went(Rounds(self.turn, width, rounds * width, None))
         return True
 
-    def add(self, entries: list[object], stamps: Stamps, marks: bool, kinds: set[bool]) -> bool:
-        """Gives these on, without marks that say nothing more, if they can be in the slice."""
+    def groups(self, room: int) -> list[list[int]]:
+        """Where in each lane the entries of the next origins end: of as many as are there whole in
+        each, and have room."""
+        ends: list[list[int]] = []
+        for column, at in zip(self.columns, self.at, strict=True):
+            behind = min(at + room, len(column))
+            ends.append([i + 1 for i in range(at, behind) if column[i] & 1])
+        rounds = bisect_right(
+            range(min(map(len, ends))),
+            room,
+            key=lambda last: sum(own[last] - at for own, at in zip(ends, self.at, strict=True)),
+        )
+        return [own[:rounds] for own in ends] if rounds else []
+
+    def take_groups(self, ends: list[list[int]]) -> bool:
+        """Takes origin after origin, of each what is in one lane after the other."""
+        entries: list[object] = []
+        sizes: list[int] = []
+        at = list(self.at)
+        stops = [own[-1] for own in ends]
+        outer = [self.outer(*each) for each in zip(range(self.width), at, stops, strict=True)]
+        columns: list[list[int]] = [[] for _ in outer[0]]
+        for round_ in zip(*ends, strict=True):
+            for lane, end in enumerate(round_):
+                start = at[lane]
+                entries += self.views[lane][start:end]
+                sizes.append(end - start)
+                if columns:
+                    first = self.at[lane]
+                    for column, own in zip(columns, outer[lane], strict=True):
+                        column += own[start - first : end - first]
+                at[lane] = end
+        parts = [view.part(*ends) for view, *ends in zip(self.views, self.at, at, strict=True)]
+        if not self.add(entries, tuple(columns), kinds_of(parts)):
+            return False
+        self.at = at
+        self.went(Rounds(self.turn, self.width, len(entries), sizes))
+        return True
+
+    def add(self, entries: list[object], stamps: Stamps, kinds: set[bool]) -> bool:
+        """Adds these, if they can be in the slice."""
         if self.width == 1 and self.kinds and kinds - self.kinds:
             return False  # such lanes take turns seldom: no need to seal what is not
         if self.stamps and not follows(self.stamps, stamps):
             return False
         self.kinds |= kinds
-        if marks:
-            kept = [
-                place
-                for place, entry in enumerate(entries)
-                if entry is not MARK or any(column[place] & 1 for column in stamps)
-            ]
-            if self.kept is None:
-                self.kept = list(range(1, self.taken + 1))
-            self.kept += [self.taken + place + 1 for place in kept]
-            if len(kept) < len(entries):
-                entries = [entries[place] for place in kept]
-                stamps = tuple([[column[place] for place in kept] for column in stamps])
-        elif self.kept is not None:
-            self.kept += range(self.taken + 1, self.taken + len(entries) + 1)
-        if entries:
-            self.stamps = appended(self.stamps, stamps) if self.stamps else stamps
+        self.stamps = appended(self.stamps, stamps) if self.stamps else stamps
         self.entries += entries
-        self.has_marks |= marks
         return True
 
     def went(self, step: Step) -> None:
+        self.has_marks = any(map(has_marks, self.views))
         self.steps.append(step)
-        self.taken += len(step)
         self.turn = step.turn(len(step))
 
 
 def kinds_of(parts: Sequence[list[object]]) -> set[bool]:
     """Are the items of these slices sealed?"""
-    firsts = [next((each for each in part if each is not MARK), MARK) for part in parts]
-    return {isinstance(first, Sealed) for first in firsts if first is not MARK}
+    firsts = [next((each for each in part if each is not None), None) for part in parts]
+    return {isinstance(first, Sealed) for first in firsts if first is not None}

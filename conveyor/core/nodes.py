@@ -7,13 +7,13 @@ processes, time; it never waits or chooses.
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import suppress
 from typing import assert_never
 
 from conveyor.core.crashes import FRESH
 from conveyor.core.flat_map_node import FlatMapNode
-from conveyor.core.guard import guard
+from conveyor.core.guard import guard, sealing_the_rest
 from conveyor.core.job_node import (
     ALONE,
     ItemClock,
@@ -23,20 +23,18 @@ from conveyor.core.job_node import (
     Surroundings,
 )
 from conveyor.core.kernels import (
-    NotingLoop,
     Progress,
-    QuickLoop,
     filter_loose,
     filter_slice,
     map_slice,
-    noting_loop,
     quick_loop,
+    quick_loop_of_all,
 )
-from conveyor.core.stamps import MARK, Entries, has_marks, items_of, marked, places_of
+from conveyor.core.stamps import MARK, Entries, among, places_of, spread, without_marks
 from conveyor.core.unopened import UnopenedNode, unopened
 from conveyor.items.atoms import ATOMS
 from conveyor.items.current_item import CURRENT
-from conveyor.items.sealing import Recycler, Sealed
+from conveyor.items.sealing import Recycler, Sealed, seal
 from conveyor.items.slices import (
     kind_of_all,
     opened,
@@ -97,11 +95,9 @@ class SliceNode(JobNode, ABC):
         ...
 
     def __call__(self, items: list[object], skip: int, limit: int) -> Iterable[Piece]:
-        if has_marks(items):
-            self.places = places_of(items)
-            return between_marks(items, self.places, self.run(items_of(items)))
-        self.places = None
-        return self.run(items)
+        there = self.take_in_hand(items)
+        pieces = self.run(there)
+        return pieces if self.entries is None else between_marks(items, pieces)
 
     def run(self, items: list[object]) -> Iterable[Piece]:
         """The pieces of a slice without marks."""
@@ -124,8 +120,6 @@ class SliceNode(JobNode, ABC):
         self, cursor: Iterator[object], items: list[object], out: list[object]
     ) -> Progress:
         """The job on each item until one fails, under its time limit."""
-        if self.drops:
-            self.drops.clear()
         if self.fused:
             return self.loose_kernel(items, cursor, out)
         if self.clock is None:
@@ -144,15 +138,17 @@ class SliceNode(JobNode, ABC):
     ) -> Piece:
         """`out`, the outputs of the last `done` items, with which `finished` items of the slice are
         finished."""
-        self.tally.items_out += len(out)
-        self.tally.passed += len(out)
-        self.tally.dropped += done - len(out)
-        made = uniform(out) if sealed and not self.fused else out
-        return (marked(made, self.drops) if self.drops else made), finished, 0
+        made = without_marks(out) if self.keeps_marks else out
+        self.tally.items_out += len(made)
+        self.tally.passed += len(made)
+        self.tally.dropped += done - len(made)
+        if len(made) < len(out):
+            out = Entries(out, has_marks=True)
+        return (among(out, uniform) if sealed and not self.fused else out), finished, 0
 
     def nothing(self) -> list[object]:
         """What an item leaves that gave nothing."""
-        return [] if self.drops is None else Entries((MARK,), has_marks=True)
+        return Entries((MARK,), has_marks=True) if self.keeps_marks else []
 
     def around_failures(
         self,
@@ -189,8 +185,6 @@ class SliceNode(JobNode, ABC):
 
     def retry(self, item: object, out: list[object], error: BaseException) -> Progress:
         progress = Progress(0, 0, error)
-        if self.drops:
-            self.drops.clear()
         while self.may_retry(progress.error):
             if self.clock is not None:
                 self.clock.start(self.index())
@@ -210,7 +204,6 @@ class MapNode(SliceNode):
     ) -> None:
         super().__init__(stage, policy, surroundings)
         self.quick = quick_loop(self.job) if surroundings.clock is None else None
-        self.noting: NotingLoop | None = None  # in a lane of an ordered join
 
     def run(self, items: list[object]) -> Iterable[Piece]:
         if (
@@ -222,20 +215,15 @@ class MapNode(SliceNode):
             # If it raises nothing has happened yet that could be noticed: the careful loop finds
             # the item and its error again.
             with suppress(Exception):
-                out = self.quickly(self.quick, items)
+                out = self.quick(items)
                 self.tally.items_in += len(items)
                 return (self.piece(items, out, len(items), len(items), 0),)
         return super().run(items)
 
-    def quickly(self, quick: QuickLoop, items: list[object]) -> list[object]:
-        if self.drops is None:
-            return quick(items)
-        drops = self.drops = list[int]()
-        return quick(items) if self.noting is None else self.noting(items, drops)
-
     def keep_marks(self) -> None:
         super().keep_marks()
-        self.noting = noting_loop(self.job) if self.quick is not None else None
+        if self.quick is not None:
+            self.quick = quick_loop_of_all(self.job)
 
     def wrap(self, job: Callable[[object], object]) -> None:
         super().wrap(job)
@@ -246,17 +234,25 @@ class MapNode(SliceNode):
 
     def kernel(self, items: list[object], cursor: Iterator[object], out: list[object]) -> Progress:
         seen = opened_tight(items, cursor, self.take)
-        return map_slice(self.job, seen, out, self.seal, drops=self.drops, takers=self.takers)
+        return map_slice(
+            self.job, seen, out, self.seal, keeps_none=self.keeps_marks, takers=self.takers
+        )
 
     def loose_kernel(
         self, items: list[object], cursor: Iterator[object], out: list[object]
     ) -> Progress:
         seen = opened_loose(items, cursor, self.take)
-        return map_slice(self.job, seen, out, self.seal, True, False, self.drops, self.takers)
+        return map_slice(self.job, seen, out, self.seal, True, self.keeps_marks, self.takers)
 
 
 class EveryResultNode(SliceNode):
     """A `Scan`: what its job gives is an output, whatever it is."""
+
+    def keep_marks(self) -> None:
+        if not self.keeps_marks:
+            self.seal = sealing_the_rest(self.seal)
+            self.job = never_a_mark(self.job)
+        super().keep_marks()
 
     def kernel(self, items: list[object], cursor: Iterator[object], out: list[object]) -> Progress:
         seen = opened_tight(items, cursor, self.take)
@@ -266,20 +262,20 @@ class EveryResultNode(SliceNode):
         self, items: list[object], cursor: Iterator[object], out: list[object]
     ) -> Progress:
         seen = opened_loose(items, cursor, self.take)
-        return map_slice(self.job, seen, out, self.seal, True, True, None, self.takers)
+        return map_slice(self.job, seen, out, self.seal, True, True, self.takers)
 
 
 class FilterNode(SliceNode):
     """A `Filter`."""
 
     def kernel(self, items: list[object], cursor: Iterator[object], out: list[object]) -> Progress:
-        return filter_slice(self.job, cursor, out, self.take, self.drops)
+        return filter_slice(self.job, cursor, out, self.take, self.keeps_marks)
 
     def loose_kernel(
         self, items: list[object], cursor: Iterator[object], out: list[object]
     ) -> Progress:
         return filter_loose(
-            self.job, items, opened_loose(items, cursor, self.take), out, self.drops
+            self.job, items, opened_loose(items, cursor, self.take), out, self.keeps_marks
         )
 
 
@@ -299,26 +295,34 @@ class TapNode(FilterNode):
         return True
 
 
-def between_marks(
-    items: list[object], places: Sequence[int], pieces: Iterable[Piece]
-) -> Iterable[Piece]:
-    """Pieces of the items at these places of a slice, with the marks where they were.
+def never_a_mark(job: Callable[[object], object]) -> Callable[[object], object]:
+    """The same job, but that what is None is sealed."""
 
-    Of each item that a piece finishes it has one entry.
+    def sealed(item: object) -> object:
+        result = job(item)
+        return seal(None) if result is None else result
+
+    return sealed
+
+
+def between_marks(entries: list[object], pieces: Iterable[Piece]) -> Iterable[Piece]:
+    """Pieces of the items of a slice, with the marks that are between them.
+
+    Of each item that a piece finishes it has one output.
     """
-    found = _between_marks(len(items), places, pieces)
-    return tuple(found) if isinstance(pieces, tuple) else found
+    if not isinstance(pieces, tuple):
+        return _between_marks(entries, pieces)
+    ((out, _, _),) = pieces
+    return ((spread(out, entries), len(entries), 0),)
 
 
-def _between_marks(end: int, places: Sequence[int], pieces: Iterable[Piece]) -> Iterator[Piece]:
-    finished = before = 0
+def _between_marks(entries: list[object], pieces: Iterable[Piece]) -> Iterator[Piece]:
+    places = places_of(entries)
+    before = 0
     for out, done, _ in pieces:
-        behind = places[done] if done < len(places) else end
-        entries = Entries([MARK] * (behind - before), has_marks=True)
-        for place, each in zip(places[finished:done], out, strict=True):
-            entries[place - before] = each
-        yield entries, behind, 0
-        finished, before = done, behind
+        behind = places[done] if done < len(places) else len(entries)
+        yield spread(out, entries[before:behind]), behind, 0
+        before = behind
 
 
 class RelayNode:

@@ -17,7 +17,6 @@ Rule 5.  A commit moves the heads of several lanes.  Where that leaves each, and
 
 from __future__ import annotations
 
-from bisect import bisect_right
 from collections.abc import Callable, Iterable, Iterator, Sequence
 
 from conveyor.core.channel import AnyOutlet, Inlet, Note, bring_to
@@ -25,7 +24,16 @@ from conveyor.core.fused_node import FusedNode
 from conveyor.core.job_node import JobNode, Node, Piece
 from conveyor.core.merge import Merge, Step, Turn
 from conveyor.core.snapshots import RestoredNode
-from conveyor.core.stamps import FINISH, Column, Entries, Stamps, cut, has_marks, run_of
+from conveyor.core.stamps import (
+    FINISH,
+    Column,
+    Entries,
+    Stamps,
+    cut,
+    has_marks,
+    no_mark,
+    run_of,
+)
 from conveyor.core.timers import TimedNode, Timer
 from conveyor.errors import RunError
 from conveyor.graph.route import taken
@@ -51,9 +59,11 @@ class StampNode:
 
     def stamp(self, pieces: Iterable[Piece]) -> Iterator[Piece]:
         for out, done, extra in pieces:
-            around = out.stamps if isinstance(out, Entries) else ()
             own = run_of(self.taken(), len(out))
-            yield Entries(out, (*around, own), has_marks(out)), done, extra
+            if isinstance(out, Entries):
+                yield Entries(out, (*out.stamps, own), out.has_marks), done, extra
+            else:
+                yield Entries(no_mark(out), (own,)), done, extra
 
 
 class TrackedNode:
@@ -82,7 +92,7 @@ class TrackedNode:
 
     def finish(self, skip: int, limit: int) -> Iterator[Piece]:
         for out, done, extra in self.node.finish(skip, limit):
-            yield Entries(out, ([FINISH] * len(out),) * self.depth), done, extra
+            yield Entries(no_mark(out), ([FINISH] * len(out),) * self.depth), done, extra
 
 
 def stamps_of_outputs(column: Column, outputs: int, ends: Sequence[int] | None) -> Column:
@@ -144,17 +154,18 @@ class OrderedInlet:
         self.head = 0  # counts items and marks, since the channels were made
         self.turn = Turn(0, 0)
         self.found: list[object] = []  # what was merged, if nothing was committed since
-        # What was merged and is not committed: the steps, and behind how many entries each item is
-        # that was given.
-        self.steps: list[Step] = []
-        self.shown: Sequence[int] = ()
+        self.asked = 0  # how many items were to be merged
+        self.merged: Merge | None = None
+        self.begun = 0  # where the inlet stood when that was merged
+        self.gone = 0  # how many items of it were committed
+        self.steps: list[Step] = []  # of it that are not committed
 
     def start(self, run: int) -> None:
         for inlet in self.inlets:
             inlet.start(run)
         self.head, origin, lane, *positions = self.note.newest()
         self.turn = Turn(origin, lane)
-        self.found, self.steps, self.shown = [], [], ()
+        self.found, self.steps, self.merged = [], [], None
         bring_to(self.inlets, positions)
 
     def pending(self) -> bool:
@@ -172,7 +183,7 @@ class OrderedInlet:
     def peek(self, n: int) -> list[object]:
         if not self.pending():
             return []
-        if len(self.found) < n:
+        if len(self.found) >= self.asked < n:  # there may be more
             self.merge(n)
         return self.found if len(self.found) <= n else cut(self.found, 0, n)
 
@@ -185,15 +196,14 @@ class OrderedInlet:
         views = [inlet.peek(n) if inlet.pending() else [] for inlet in self.inlets]
         ended = [not view and inlet.ended() for view, inlet in zip(views, self.inlets, strict=True)]
         merge = Merge(views, ended, self.turn, self.balanced)
-        self.found = merge.run(n)
+        self.found, self.asked = merge.run(n), n
+        self.merged, self.begun, self.gone = merge, self.head, 0
         self.steps = merge.steps
-        if merge.kept is None:
-            self.shown = range(self.head + 1, self.head + merge.taken + 1)
-        else:
-            self.shown = [self.head + place for place in merge.kept]
 
     def position(self, n: int) -> int:
-        return self.shown[n - 1] if n else self.head
+        if not n or self.merged is None:
+            return self.head
+        return self.begun + self.merged.place(self.gone + n)
 
     def lanes(self, n: int) -> list[int]:
         """How many entries of each lane come before the end of the first `n` items of the last
@@ -235,7 +245,8 @@ class OrderedInlet:
         self.note.store((self.head, *self.turn, *positions))
         bring_to(self.inlets, positions)
         self.found = []
-        self.shown = self.shown[bisect_right(self.shown, self.head) :]
+        if self.steps and self.merged is not None:
+            self.gone = self.merged.before(self.head - self.begun)
 
 
 def words_of_ordered(lanes: int) -> int:

@@ -4,7 +4,8 @@ Knows: slices of entries, and their stamps.  Must never know: which node gives t
 them, what they are encoded as.
 
 Rule 1.  In a lane of an ordered join a slice has *entries*: items, and marks.  A *mark* stands
-         where a job gave nothing.  The items among them are a slice like any other.
+         where a job gave nothing, and is None; an item that is None is sealed there.  The items
+         among them are a slice like any other.
 Rule 2.  A *stamp* is one number: twice the origin of an entry, and one more for the last entry in
          its lane that came of that origin.  The stamps that all entries of a slice have of one join
          are a *column*; there is one for each ordered join around them, the innermost at the end.
@@ -19,26 +20,30 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Sequence
 from typing import Final, TypeAlias, final
 
+from conveyor.items.slices import all_sealed
+
 __all__ = [
-    "FINISH",
-    "MARK",
     "Column",
     "Entries",
-    "Mark",
+    "FINISH",
+    "MARK",
     "Stamps",
     "among",
     "appended",
     "cut",
-    "drops_of",
     "follows",
     "gather",
     "has_marks",
-    "items_of",
     "marked",
+    "items_of",
+    "marks_of",
     "next_origin",
+    "no_mark",
     "not_last",
     "places_of",
     "run_of",
+    "spread",
+    "without_marks",
 ]
 
 Column: TypeAlias = "range | list[int]"
@@ -47,15 +52,7 @@ Stamps: TypeAlias = tuple[Column, ...]
 FINISH: Final = -2  # the stamp of what `finish` gave, which has no origin
 
 
-@final
-class Mark:
-    """Stands where a job gave nothing."""
-
-    def __repr__(self) -> str:
-        return "<nothing>"
-
-
-MARK: Final = Mark()
+MARK: Final = None
 
 
 @final
@@ -85,51 +82,73 @@ def has_marks(items: list[object]) -> bool:
 def items_of(entries: list[object]) -> list[object]:
     """Gives a slice without its marks.
 
-    >>> items_of(Entries(["a", MARK, "b"], has_marks=True))
+    >>> items_of(Entries(["a", None, "b"], has_marks=True))
     ['a', 'b']
     """
-    return [each for each in entries if each is not MARK] if has_marks(entries) else entries
+    return without_marks(entries) if has_marks(entries) else entries
+
+
+def without_marks(entries: list[object]) -> list[object]:
+    """Gives the items of a slice, or the slice itself where each of its entries is one."""
+    # Where all are true none is None, and to see that takes a third of the time.
+    return entries if all(entries) else [each for each in entries if each is not None]
 
 
 def places_of(entries: list[object]) -> list[int]:
     """Where the items are in a slice.
 
-    >>> places_of([MARK, "a", MARK, "b"])
+    >>> places_of([None, "a", None, "b"])
     [1, 3]
     """
-    return [place for place, each in enumerate(entries) if each is not MARK]
+    return [place for place, each in enumerate(entries) if each is not None]
 
 
-def drops_of(entries: list[object]) -> list[int]:
+def marks_of(entries: list[object]) -> list[int]:
     """Where the marks are in a slice."""
-    return [place for place, each in enumerate(entries) if each is MARK]
+    return [place for place, each in enumerate(entries) if each is None]
 
 
-def marked(items: list[object], drops: Sequence[int]) -> Entries:
+def marked(items: list[object], places: Sequence[int]) -> list[object]:
     """Gives a slice in which marks stand at these places, in growing order.
 
     >>> marked(["a", "b"], [0, 2, 4])
-    [<nothing>, 'a', <nothing>, 'b', <nothing>]
+    [None, 'a', None, 'b', None]
     """
-    entries = Entries((), has_marks=True)
+    entries: list[object] = []
     taken = 0
-    for before, place in enumerate(drops):
+    for before, place in enumerate(places):
         entries += items[taken : place - before]
-        entries.append(MARK)
+        entries.append(None)
         taken = place - before
-    entries += items[taken:]
-    return entries
+    return entries + items[taken:]
+
+
+def spread(items: Iterable[object], entries: list[object]) -> Entries:
+    """Gives a slice with these items where others are in `entries`, and marks where those are.
+
+    >>> spread("xy", [None, "a", None, "b"])
+    [None, 'x', None, 'y']
+    """
+    there = iter(items)
+    return Entries([None if each is None else next(there) for each in entries], has_marks=True)
 
 
 def among(entries: list[object], make: Callable[[list[object]], list[object]]) -> list[object]:
     """Lets `make` have the items of a slice, of each of which it makes another; the marks stay.
 
-    >>> among(Entries([1, MARK, 3], has_marks=True), lambda items: [-item for item in items])
-    [-1, <nothing>, -3]
+    >>> among(Entries([1, None, 3], has_marks=True), lambda items: [-item for item in items])
+    [-1, None, -3]
     """
     if not has_marks(entries):
         return make(entries)
-    return marked(make(items_of(entries)), drops_of(entries))
+    items = items_of(entries)
+    made = make(items)
+    return entries if made is items else spread(made, entries)
+
+
+def no_mark(items: list[object]) -> list[object]:
+    """Gives a slice for a lane: if there is an item that is None, all are sealed."""
+    return items if len(without_marks(items)) == len(items) else all_sealed(items)
 
 
 # ------------------------------------------------------------------------------------- columns

@@ -449,11 +449,33 @@ def test_lanes_whose_origins_have_one_entry_each_are_interleaved() -> None:
         each.there = 9
     inlet = OrderedInlet(lanes, balanced=False)
 
-    assert inlet.peek(9) == ["a0", "c0", "a1", "b1", "c1", "a2", "b2", "c2", "a3"]
+    assert inlet.peek(9) == ["a0", "c0", "a1", "b1", "c1", "a2", "b2", "c2"]
     for committed in (1, 5, 6, 10):  # wherever a commit cuts a round
         inlet.commit(committed)
         full, more = divmod(committed, width)
         assert [each.head for each in lanes] == [full + (at < more) for at in range(width)]
+
+
+@pytest.mark.parametrize("step", [1, 2, 3])
+def test_what_came_of_an_origin_in_one_lane_comes_together_and_can_be_committed_in_parts(
+    step: int,
+) -> None:
+    one = Lane([("a", 0, False), ("b", 0, True), ("c", 1, True), ("d", 2, True)])
+    other = Lane([("x", 0, True), ("y", 1, False), ("z", 1, True), (MARK, 2, True)])
+    one.there = other.there = 4
+    note = Note([0] * words_of_ordered(2))
+    inlet = OrderedInlet([one, other], False, note)
+    there = ["a", "b", "x", "c", "y", "z", "d", MARK]
+
+    assert inlet.peek(9) == there[:-1]
+    for committed in [*range(step, 8, step), 8]:
+        inlet.commit(committed)
+        assert one.head == sum(item in ("a", "b", "c", "d") for item in there[:committed])
+        assert one.head + other.head == committed
+        if committed < 7:  # to look at a mark alone takes it away
+            again = OrderedInlet([one, other], False, note)
+            again.start(1)
+            assert again.peek(9) == there[committed:-1]
 
 
 @dataclass
@@ -517,9 +539,10 @@ def test_a_join_gives_what_its_fork_took_in_any_slices_and_after_any_deaths(
             most = random.randint(1, 9)
             items = inlet.peek(most)
             assert 0 < len(items) <= most
-            done = random.randint(1, len(items))
-            seen += told(items)[:done] if is_inside else [(item,) for item in items[:done]]
-            inlet.commit(inlet.position(done))
+            parts = sorted({random.randint(1, len(items)) for _ in range(2)})
+            seen += (told(items) if is_inside else [(item,) for item in items])[: parts[-1]]
+            for before, done in pairwise([0, *parts]):
+                inlet.commit(inlet.position(done - before))
 
     if is_inside:
         assert seen == fork.joined

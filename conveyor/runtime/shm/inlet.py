@@ -104,12 +104,14 @@ class RingInlet:
                 break  # a slice is uniform; and whole records need not be cut and copied
             payload = self.ring.payload(at, size, form)
             if form & STAMPED:
-                drops, stamps = stamps_in(payload)
+                marks, stamps = stamps_in(payload)
                 there = self._items
                 if have and isinstance(there, Entries) and not follows(there.stamps, stamps):
                     break
                 items = self.read_items(items_in(payload, form), form)
-                items = Entries(marked(items, drops) if drops else items, stamps, bool(drops))
+                if isinstance(marks, list):
+                    items = marked(items, marks)
+                items = Entries(items, stamps, bool(marks))
             else:
                 items = self.read_items(payload, form)
             self._item_bytes = (behind - self._at) / count
@@ -129,8 +131,6 @@ class RingInlet:
         return self._items if not taken and have <= n else cut(self._items, taken, taken + n)
 
     def read_items(self, payload: bytes | memoryview, form: int) -> list[object]:
-        if not payload:  # of a record of nothing but marks
-            return []
         if form & SEALED:
             return items_from(payload, self._with_buffers)
         items: list[object] = pickle.loads(payload)

@@ -115,12 +115,12 @@ class RingOutlet:
     def pack(self, items: list[object]) -> Blob:
         """Encodes a slice once for all lanes; large buffers of its items go into extents."""
         if isinstance(items, Entries):
-            return with_stamps(self.pack_items([*items_of(items)]), items)
+            is_sealed = isinstance(next((each for each in items if each is not None), None), Sealed)
+            there = items_of(items) if is_sealed else items
+            return with_stamps(self.pack_items([*there]), items, is_sealed)
         return self.pack_items(items)
 
     def pack_items(self, items: list[object]) -> Blob:
-        if not items:  # nothing but marks
-            return Blob(PLAIN, b"")
         if not isinstance(items[0], Sealed):
             return Blob(PLAIN, pickle.dumps(items, PROTOCOL))
         kept: list[Extent] = []

@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from struct import Struct
 from typing import Final
 
-from conveyor.core.stamps import Entries, Stamps, drops_of, run_of
+from conveyor.core.stamps import Entries, Stamps, marks_of, run_of
 from conveyor.items.sealed import PROTOCOL
 from conveyor.runtime.shm.allocator import Extent
 from conveyor.runtime.shm.ring import STAMPED
@@ -39,14 +39,15 @@ class Blob:
         return sum([extent.size for extent in self.kept], size if size > largest else 0)
 
 
-# In front of the items of a stamped record: how long what stands there is, and then the places of
-# the marks and the columns of stamps.  A column that is a range is its origin and its length.
+# In front of the items of a stamped record: how long what stands there is; then whether there are
+# marks, or among sealed items their places (among atoms they are None, as in the slice); and the
+# columns of stamps.  A column that is a range is its origin and its length.
 LENGTH: Final = Struct("Q")
 
 
-def with_stamps(blob: Blob, entries: Entries) -> Blob:
+def with_stamps(blob: Blob, entries: Entries, is_sealed: bool) -> Blob:
     """Puts the marks and stamps of these entries in front of their items."""
-    marks = drops_of(entries) if entries.has_marks else []
+    marks = marks_of(entries) if is_sealed and entries.has_marks else entries.has_marks
     columns = [
         (column.start >> 1, len(column)) if isinstance(column, range) else column
         for column in entries.stamps
@@ -64,9 +65,9 @@ def items_in(payload: memoryview | bytes, form: int) -> memoryview | bytes:
     return payload[LENGTH.size + LENGTH.unpack_from(payload)[0] :]
 
 
-def stamps_in(payload: memoryview | bytes) -> tuple[list[int], Stamps]:
-    """The places of marks in a stamped payload, and the stamps."""
-    marks: list[int]
+def stamps_in(payload: memoryview | bytes) -> tuple[list[int] | bool, Stamps]:
+    """What a stamped payload says of the marks, and the stamps."""
+    marks: list[int] | bool
     columns: list[list[int] | tuple[int, int]]
     marks, columns = pickle.loads(payload[LENGTH.size :])
     return marks, tuple([run_of(*each) if isinstance(each, tuple) else each for each in columns])

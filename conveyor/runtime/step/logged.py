@@ -8,6 +8,7 @@ It must never know where they are kept.
 
 from __future__ import annotations
 
+from bisect import bisect_left
 from collections.abc import Callable, Iterator, Sequence
 from typing import Final, TypeAlias
 
@@ -55,10 +56,9 @@ class LoggedReads:
         self.hold = hold
 
     def __call__(self, source: int, first: int, end: int) -> None:
-        items = end - first
-        inlet = self.inputs[source]
-        if inlet.position(items) != end:  # there are marks among them, which are no items
-            items = next(n for n in range(1, items) if inlet.position(n) == end)
+        # There may be marks among them, which are no items.
+        position = self.inputs[source].position
+        items = bisect_left(range(1, end - first + 1), end, key=position) + 1
         if len(self.inputs) > 1:
             self.log(JOIN, source, items)
         if self.is_woken:

@@ -1,0 +1,24 @@
+"""What a recorded join says of how many items it read."""
+
+from __future__ import annotations
+
+from conveyor.core.channel import Tag
+from conveyor.core.ordered import OrderedInlet
+from conveyor.core.stamps import Entries, run_of
+from conveyor.runtime.step.logged import JOIN, LoggedReads
+from conveyor.sim.world.channel import MemoryChannel
+
+
+def test_marks_among_the_items_of_an_ordered_join_are_not_counted() -> None:
+    channel = MemoryChannel(9)
+    channel.start(1)
+    items = [None, "b", None, None, "e", None]
+    channel.publish(6, Entries(items, (run_of(0, 6),), True), Tag(1, 1, 0, 0, 0, 1))
+    inlet = OrderedInlet([channel], balanced=True)
+    logged: list[tuple[int, int, int]] = []
+    reads = LoggedReads([MemoryChannel(9), inlet], lambda *decision: logged.append(decision))
+
+    assert inlet.peek(9) == ["b", "e"]
+    reads(1, inlet.position(1) - 1, inlet.position(2))
+    reads(0, 0, 6)
+    assert logged == [(JOIN, 1, 2), (JOIN, 0, 6)]
