@@ -15,6 +15,7 @@ from tests.model import (
     Drop,
     Forks,
     Gathered,
+    HeldUp,
     Joins,
     Keep,
     Look,
@@ -71,7 +72,7 @@ def draw_state(draw: st.DrawFn, site: Site, is_in_order: bool) -> Part:
     kinds = ["gathered"] + ["numbered", "census"] * is_in_order
     match draw(st.sampled_from(kinds)):
         case "gathered":
-            return Gathered(draw(st.integers(1, 4)))
+            return Gathered(draw(st.integers(1, 4)), draw(st.sampled_from([None, 0.001])))
         case "numbered":
             return Numbered()
         case _:
@@ -98,7 +99,7 @@ def draw_chain(
 
 def draw_stage(draw: st.DrawFn, site: Site) -> Part:
     kind = (
-        draw(st.sampled_from(["map", "drop", "keep", "copies", "look", "pipe"]))
+        draw(st.sampled_from(["map", "drop", "keep", "copies", "look", "held up", "pipe"]))
         if site.workers > 0
         else "pipe"
     )
@@ -114,6 +115,8 @@ def draw_stage(draw: st.DrawFn, site: Site) -> Part:
             return Keep()
         case "look":
             return Look()
+        case "held up":
+            return HeldUp(draw(st.integers(1, 3)))
         case _:
             return Copies(site.next())
 

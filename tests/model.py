@@ -34,6 +34,7 @@ from conveyor import (
     ReplicatingFork,
     Scan,
     Tap,
+    Throttle,
     Unbatch,
     Zip,
 )
@@ -116,7 +117,16 @@ class Look:
 
 @dataclass(frozen=True)
 class Gathered:
-    """Batches of so many, undone: nothing changes, but what came last waits for the end."""
+    """Batches of so many, undone: nothing changes, but what came last waits for the end, or until
+    its time is up."""
+
+    n: int
+    within_s: float | None = None
+
+
+@dataclass(frozen=True)
+class HeldUp:
+    """A throttle: nothing changes but the time."""
 
     n: int
 
@@ -168,7 +178,7 @@ class Diamond:
     is_marked: bool
 
 
-Part = Map | Drop | Keep | Copies | Look | Gathered | Numbered | Census | Buffer | Diamond
+Part = Map | Drop | Keep | Copies | Look | Gathered | HeldUp | Numbered | Census | Buffer | Diamond
 Chain = tuple[Part, ...]
 
 
@@ -285,8 +295,10 @@ def rows_of(part: Part) -> list[list[Any]]:
             return [[FlatMap(copies_job(site), name="copies")]]
         case Look():
             return [[Tap(change_all)]]
-        case Gathered(n):
-            return [[Batch(n)], [Unbatch()]]
+        case Gathered(n, within_s):
+            return [[Batch(n, within_s=within_s)], [Unbatch()]]
+        case HeldUp(n):
+            return [[Throttle(n, per_s=0.001)]]
         case Numbered():
             return [[Scan[Item, Item](numbered, ((), [0, None]))]]
         case Census(site, max_keys):
@@ -351,7 +363,7 @@ def results_of(part: Part, items: Sequence[Item]) -> list[Item]:
             return [item for item in items if keep_job(item)]
         case Copies(site):
             return [deepcopy(out) for item in items for out in copies_job(site)(deepcopy(item))]
-        case Look() | Gathered():
+        case Look() | Gathered() | HeldUp():
             return list(items)
         case Numbered():
             return [

@@ -28,6 +28,7 @@ from conveyor.core.requests import (
     COME_DUE,
     ChooseInput,
     Request,
+    TimedChoice,
     WaitForItems,
     WaitForRoom,
 )
@@ -84,12 +85,6 @@ class DriveSpec(NamedTuple, Generic[Blob]):
     restored: RestoredNode | None = None
     timer: Timer | None = None
 
-    def stepped(
-        self,
-    ) -> tuple[Node, Sequence[Inlet], Journal | None, RestoredNode | None, Timer | None]:
-        """What is asked of it for each slice."""
-        return self.node, self.inlets, self.journal, self.restored, self.timer
-
     def close(self, run: int) -> None:
         """Tells all lanes that the run is over."""
         for outlet in self.outlets:
@@ -97,13 +92,14 @@ class DriveSpec(NamedTuple, Generic[Blob]):
 
     def choice(self) -> ChooseInput | None:
         """The choice of what is next; none if the only input is."""
-        several = len(self.inlets) > 1 or self.timer is not None
-        return ChooseInput(self.join_name, self.inlets, self.timer) if several else None
+        if self.timer is not None:
+            return TimedChoice(self.join_name, self.inlets, self.timer)
+        return ChooseInput(self.join_name, self.inlets) if len(self.inlets) > 1 else None
 
 
 def drive(run: int, spec: DriveSpec[Blob], cut: Cut) -> Drive[Blob]:
     """Steps a node through one run; raises what its job raises, and `BrokenNode`."""
-    node, inlets, journal, restored, timer = spec.stepped()
+    node, inlets, _, _, _, journal, restored, timer = spec
     ordinal, source, skip, flushed = begun(run, spec)
     sender = Sender(run, ordinal, spec.outlets, spec.route)
     limit = sender.limit

@@ -45,35 +45,46 @@ class WaitForItems:
         return self.inlet.pending() or self.inlet.ended()
 
 
-@final
 class ChooseInput:
     """A decision: which input of a first-come join is read next; `ALL_ENDED` when none can give
-    anything any more.
+    anything any more."""
 
-    A `timer` is there for a job that time wakes or holds up, which may have a single input, too:
-    `COME_DUE` is the answer if something comes due before the next item.
-    """
+    __slots__ = ("inlets", "name")
 
-    __slots__ = ("inlets", "name", "timer")
-
-    def __init__(self, name: str, inlets: Sequence[Inlet], timer: Timer | None = None) -> None:
+    def __init__(self, name: str, inlets: Sequence[Inlet]) -> None:
         self.name = name
         self.inlets = inlets
-        self.timer = timer
 
     def options(self) -> list[int]:
-        if self.timer is not None and not self.timer.is_open():
-            return []
         return [index for index, inlet in enumerate(self.inlets) if inlet.pending()]
 
     def ready(self) -> bool:
-        timer = self.timer
-        if timer is not None and timer.is_past():
+        for inlet in self.inlets:
+            if inlet.pending():
+                return True
+        return all(inlet.ended() for inlet in self.inlets)
+
+
+@final
+class TimedChoice(ChooseInput):
+    """The same for a job that time wakes or holds up, which may have a single input, too:
+    `COME_DUE` is the answer if something comes due before the next item."""
+
+    __slots__ = ("timer",)
+
+    def __init__(self, name: str, inlets: Sequence[Inlet], timer: Timer) -> None:
+        super().__init__(name, inlets)
+        self.timer = timer
+
+    def options(self) -> list[int]:
+        return super().options() if self.timer.is_open() else []
+
+    def ready(self) -> bool:
+        if self.timer.is_past():
             return True
-        if timer is None or timer.is_open():
-            for inlet in self.inlets:
-                if inlet.pending():
-                    return True
+        return super().ready() if self.timer.is_open() else self.all_ended()
+
+    def all_ended(self) -> bool:
         return all(inlet.ended() for inlet in self.inlets)
 
 

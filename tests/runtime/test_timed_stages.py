@@ -31,7 +31,7 @@ from conveyor import (
     Zip,
 )
 from conveyor.errors import Deadlock, RunStopped
-from tests.helpers import eventually
+from tests.helpers import eventually, pipeline
 
 pytestmark = pytest.mark.timeout(120)
 
@@ -221,6 +221,30 @@ def test_to_wait_costs_no_processor_time() -> None:
     assert spent <= 0.1
 
 
+def beside_a_short_lane() -> Any:
+    lanes = pipeline().add(ReplicatingFork(2)).add(Batch(2, within_s=0.0005), Pipe(1))
+    return lanes.add(Join(2))
+
+
+def test_what_real_processes_give_is_among_what_the_search_finds() -> None:
+    seen: set[str] = set()
+    found = beside_a_short_lane().explore(
+        range(3), lambda run: seen.add(repr([*run])), strategy="exhaustive"
+    )
+    assert found.complete
+
+    with beside_a_short_lane() as pl:
+        for turn in range(60):
+            assert repr([*pl.run(hesitantly(3, turn))]) in seen
+
+
+def hesitantly(n: int, turn: int) -> Iterator[int]:
+    for item in range(n):
+        yield item
+        if turn >> item & 1:
+            time.sleep(0.001)
+
+
 # ---------------------------------------------------------------------------- recorded, replayed
 
 
@@ -233,17 +257,17 @@ def paced() -> Iterator[int]:
 
 @pytest.mark.parametrize("attempt", range(3))
 def test_what_came_due_comes_due_again_in_a_replay(attempt: int, tmp_path: Path) -> None:
-    def pipeline() -> Pipeline[int, list[int]]:
+    def paced_lanes() -> Pipeline[int, list[int]]:
         lanes = Pipeline[int]().add(ReplicatingFork(2))
         return (
             lanes.add(Throttle(20, per_s=0.02), Pipe()).add(Join(2)).add(Batch(7, within_s=0.002))
         )
 
-    night = pipeline().run(paced(), record=tmp_path / "night.cvd")
-    again = pipeline().replay(range(40), tmp_path / "night.cvd")
+    night = paced_lanes().run(paced(), record=tmp_path / "night.cvd")
+    again = paced_lanes().replay(range(40), tmp_path / "night.cvd")
 
     assert again == night
-    assert pipeline().replay(range(40), again.schedule) == night
+    assert paced_lanes().replay(range(40), again.schedule) == night
     assert again.report.stages["batch"].items_in == night.report.stages["batch"].items_in
     assert again.report.stages["batch"].flushed == night.report.stages["batch"].flushed
 

@@ -92,6 +92,21 @@ def test_batches_of_batches_are_cut_on_their_own(m: int) -> None:
     )
 
 
+@pytest.mark.parametrize("m", range(5))
+def test_to_be_held_up_changes_nothing_of_what_is_counted(m: int) -> None:
+    for room in (1, 9):
+        held_up: Rows = [
+            [ReplicatingFork(2)],
+            [Pipe(room), Pipe(room)],
+            [Throttle(1), Throttle(2)],
+            [Pipe(room), Pipe(room)],
+            [Join(2)],
+        ]
+        found = built(*held_up).explore(range(m), strategy="exhaustive")
+
+        assert built(*held_up).count(range(m)) == found.classes
+
+
 def test_without_a_time_nothing_is_decided() -> None:
     assert built([Batch(2)]).explore(range(5), strategy="exhaustive").classes == 1
 

@@ -122,8 +122,11 @@ class NodeOutcomes:
         self.gives: Callable[[object], Iterable[object]]
         self.name = node.spec.name
         self.copy: StageCopy | None = None
+        self.ends_run = True
         if node.spec.stage is None:
             self.gives = nothing if node.spec.kind is Kind.SINK else itself
+        elif gives_of(node.spec.stage) is Gives.UNOPENED:  # its state says only when
+            self.gives = itself
         elif only_function(node.spec.stage) is None:
             raise NoAnswer
         else:

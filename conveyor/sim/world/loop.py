@@ -12,7 +12,7 @@ from conveyor.core.drive import Cut, Drive, DriveSpec, drive
 from conveyor.core.failures import LOADING, SETUP, TEARDOWN, THE_WORKER, failure_of
 from conveyor.core.job_node import ItemFailed, Node
 from conveyor.core.ordered import stamped
-from conveyor.core.requests import ChooseInput, ChooseLane, Request
+from conveyor.core.requests import ChooseInput, ChooseLane, Request, TimedChoice
 from conveyor.core.snapshots import RestoredNode
 from conveyor.graph.topology import is_shut
 from conveyor.report import DeadLetter, Tally
@@ -124,7 +124,7 @@ class Loop:
             cut = ChosenSlices(wiring.read, crash_plan, self.takes_all)
         self.ends = ends = wiring.ends(crash_plan)
         inputs = ends.inputs or [wiring.source_end(crash_plan)]
-        stage = timed(self.worker.stage)
+        stage = timed(self.worker.stage) if world.is_clocked else None
         self.timer = None if stage is None else VirtualTimer(stage, self.clock)
         if wiring.is_stamped or restored is not None or self.timer is not None:
             node = stamped(spec, node, ends.outlets, restored, self.timer)
@@ -174,7 +174,11 @@ class Loop:
                 request = send(answer)  # type: ignore[arg-type]  # None at first, and where nothing was asked
                 if type(request) is ChooseLane:
                     answer = world.choose(request)
-                elif type(request) is ChooseInput or not request.ready():
+                elif (
+                    type(request) is ChooseInput
+                    or type(request) is TimedChoice
+                    or not request.ready()
+                ):
                     self.request = request
                     return
                 else:

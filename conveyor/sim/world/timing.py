@@ -20,7 +20,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Protocol
 
-from conveyor.core.requests import ALL_ENDED, COME_DUE, ChooseInput
+from conveyor.core.requests import ALL_ENDED, COME_DUE, TimedChoice
 from conveyor.sim.schedule import Decision
 from conveyor.sim.world.clock import arrival, end
 from conveyor.sim.world.loop import Loop
@@ -43,16 +43,17 @@ class Timing:
     def __init__(self, world: Asking) -> None:
         self.world = world
 
-    def answer(self, loop: Loop, request: ChooseInput) -> int | None:
+    def answer(self, loop: Loop, request: TimedChoice) -> int | None:
         """What a timed job is to do next: what comes due, or the next item of its only input;
         None: its join has to be read, or it has to wait."""
+        loop.options = request.options()
         if loop.options:
             if loop.lets_time_pass and self.holds(loop):
                 first = min(arrival(request.inlets[lane]) for lane in loop.options)
                 if self.comes_due(loop, first):
                     return self.passes(loop)
             return self.takes(loop) if len(request.inlets) == 1 else None
-        if not all(inlet.ended() for inlet in request.inlets):
+        if not request.all_ended():
             return None
         return self.passes(loop) if self.holds(loop) and self.at_end(loop) else ALL_ENDED
 
@@ -102,7 +103,7 @@ class Timing:
         return [
             loop
             for loop in loops
-            if type(loop.request) is ChooseInput and not loop.options and self.holds(loop)
+            if type(loop.request) is TimedChoice and not loop.options and self.holds(loop)
         ]
 
     def wakes(self, loops: Sequence[Loop], others_can: bool) -> Loop | None:

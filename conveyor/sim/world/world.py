@@ -22,7 +22,7 @@ from conveyor.core.channel import UNBOUNDED, Tag
 from conveyor.core.failures import Failure
 from conveyor.core.job_node import Node
 from conveyor.core.nodes import CollectNode
-from conveyor.core.requests import ALL_ENDED, ChooseInput, ChooseLane
+from conveyor.core.requests import ALL_ENDED, ChooseInput, ChooseLane, TimedChoice
 from conveyor.graph.route import leaves
 from conveyor.graph.topology import Channel, is_shut
 from conveyor.report import DeadLetter
@@ -67,7 +67,7 @@ class World:
         self.channels = [self.new_channel(channel) for channel in pipeline.topology.channels]
         self.outputs: list[object] = []
         self.times: list[float] = []  # of the outputs, if any clock is looked at
-        self.sink = CollectNode(self.take)
+        self.sink = CollectNode(self.take if self.is_clocked else self.outputs.extend)
         self.dead_letters: list[DeadLetter] = []
         self.failures: list[Failure] = []
         self.dead: list[Loop] = []
@@ -99,11 +99,10 @@ class World:
         return ClockedChannel(channel.capacity, channel.index, writer, reader)
 
     def take(self, outputs: list[object]) -> None:
-        """The sink takes outputs, as they come."""
+        """The sink takes outputs, as they come, and notes when."""
         self.outputs += outputs
-        if self.is_clocked:
-            sink = self.clocks[len(self.pipeline.topology.nodes) - 1]
-            self.times += [sink.now] * len(outputs)
+        sink = self.clocks[len(self.pipeline.topology.nodes) - 1]
+        self.times += [sink.now] * len(outputs)
 
     def run(self, scheduler: Scheduler, crash_plans: dict[str, CrashPlan] | None = None) -> None:
         """Runs from before the first item to where no node can go on.
@@ -220,18 +219,19 @@ class World:
                 try:
                     if type(request) is ChooseInput:
                         loop.options = request.options()
-                        if request.timer is not None:
-                            answer = self.timing.answer(loop, request)
-                            if answer is not None:
-                                loop.go(answer)
-                                moved = True
-                                continue
                         if loop.options:
                             ready.append(loop)
                             continue
                         if not request.ready():
                             continue
                         loop.go(ALL_ENDED)
+                    elif type(request) is TimedChoice:
+                        answer = self.timing.answer(loop, request)
+                        if answer is None:
+                            if loop.options:
+                                ready.append(loop)
+                            continue
+                        loop.go(answer)
                     elif request is None or (type(request) is not ChooseLane and request.ready()):
                         loop.go(None)
                     else:
