@@ -537,3 +537,32 @@ def looking_at_the_time() -> None:
         pl.add(Batch(5, within_s=0.5))
         pl.add(Throttle(5, per_s=2.0))
         pl.add(Processor(half))  # mistake 93
+
+
+# --- What setup= makes, and pipelines in pipelines ---
+
+
+def cut_to(text: str, width: int) -> str:
+    return text[:width]
+
+
+def cutting() -> Pipeline[str, int]:
+    return Pipeline[str]().add(Processor(cut_to, setup=lambda: 3)).add(Processor(parse))
+
+
+def given_what_was_made() -> None:
+    with Pipeline[str]() as pl:
+        pl.add(Processor(parse))
+        pl.add(Processor(cut_to, setup=lambda: 3))  # mistake 94
+    with Pipeline[str]() as pl:
+        pl.add(Processor(cut_to, setup=lambda: 3))
+        pl.add(Processor(half))  # mistake 95
+    with Pipeline[str]() as pl:
+        pl.add(cutting())
+        pl.add(cutting())  # mistake 96
+    with Pipeline[str]() as pl:
+        pl.add(ReplicatingFork(2))
+        pl.add(cutting())  # mistake 97
+    with Pipeline[str]() as pl:
+        pl.add(cutting())
+        pl.add(Processor(shout))  # mistake 98
