@@ -15,7 +15,7 @@ from benchmarks.document import DOCUMENT, goals, write_section
 from benchmarks.harness import Section, busy_elsewhere, in_a_row
 
 WORKLOADS = (
-    "fine coarse items logs etl records arrays latency start skew fan ordered memory growth "
+    "fine coarse items logs etl records arrays latency start skew fan ordered memory growth keys "
     "watching profile simulator"
 ).split()
 
