@@ -900,3 +900,32 @@ def test_the_next_time_it_is_opened_a_light_stage_shares_the_worker_of_its_neigh
     (note,) = [note for note in second.report.notes if note.startswith("one worker for ")]
     assert note.startswith("one worker for read + number")
     assert ": a run has shown that handing over costs " in note
+
+
+class Letters(Processor[int, str]):
+    """Gives nothing but one large text, at the end."""
+
+    def process(self, item: int, /) -> None:
+        """Takes the item."""
+
+    def finish(self) -> Iterator[str]:
+        yield "x" * 1_000_000
+
+
+def hundreds(item: int) -> str | None:
+    return "x" * 100_000 if item % 100 == 0 else None
+
+
+@pytest.mark.parametrize(
+    "stage", [Letters(), Processor(hundreds)], ids=["at the end", "now and then"]
+)
+def test_what_gives_few_and_large_results_takes_its_items_by_the_hundred_all_the_same(
+    stage: Any,
+) -> None:
+    with pipeline().add(stage) as pl:
+        reports = [pl.run(range(20_000)).report.stages for _ in range(2)]
+
+    for stages in reports:
+        (told,) = stages.values()
+        assert told.items_in == 20_000
+        assert told.batches < 20_000 / 4

@@ -162,6 +162,17 @@ class RunNodes:
             return room_in(outlets)
         return min([outlet.at_once for outlet in outlets])
 
+    def inputs_for(self, outputs: int) -> int:
+        """How many items to take so that about so many outputs come of them.
+
+        Of what gathers many items in one, or drops most, more are taken: its outputs may be so
+        large that one makes a record.
+        """
+        if self.workplace.has_zips:
+            return outputs  # the room that there is now must be enough, whatever comes
+        last = self.parts[-1] if self.parts else self.first
+        return outputs * max(1, self.first.tally.items_in // max(1, last.tally.items_out))
+
     def start(self, index: int) -> None:
         """A job that has a time limit begins with an item."""
         self.workplace.block.set_item(self.place(index)[1], perf_counter_ns())

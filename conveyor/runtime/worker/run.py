@@ -83,7 +83,7 @@ class Run:
         ends, spec, states = self.workplace.ends, self.workplace.spec, self.workplace.jobs.states
         size = SliceSize(
             self.meter,
-            self.balancer.room if self.balancer is not None else self.nodes.room,
+            self.room,
             min(outlet.capacity for outlet in ends.outlets),
             states.cost if states is not None else None,
             self.workplace.link.control.guided,
@@ -99,6 +99,11 @@ class Run:
             timer=self.timer,
         )
         return drive(self.number, driven, size)
+
+    def room(self) -> int:
+        """How many items to take at once at most, for the sake of the consumers."""
+        room = self.balancer.room if self.balancer is not None else self.nodes.room
+        return self.nodes.inputs_for(room())
 
     def finish(self) -> None:
         """Steps the loop to the end of the run; raises `ItemFailed`, or what the loop raises."""
