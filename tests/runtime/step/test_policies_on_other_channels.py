@@ -66,7 +66,7 @@ class Figures:
     def write_moving(self, nanoseconds: int) -> None:
         """Nobody reads it here."""
 
-    def add_sample(self, calls: int, nanoseconds: int) -> None:
+    def add_sample(self, in_jobs: int, nanoseconds: int) -> None:
         """Nor this."""
 
     def open_lanes(self, fork: str) -> int:
