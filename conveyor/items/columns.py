@@ -60,9 +60,11 @@ def form_in(kind: type[object]) -> Form | None:
 def rows(form: Form, values: Sequence[Row]) -> Columns:
     is_flat = countOf(map(type, values), form.flat) == len(values)
     column: Callable[[Sequence[object]], Columns] = constants if is_flat else encoded
-    if form.has_width:
-        return ROWS, form.key, len(values), [column(each) for each in zip(*values, strict=True)]
     flattened = list(chain.from_iterable(values))
+    if form.has_width:  # not by `zip`, whose thousand iterators at once wake the garbage collector
+        width = len(values[0])
+        columns = [column(flattened[place::width]) for place in range(width)]
+        return ROWS, form.key, len(values), columns
     return LISTS, form.key, [*map(len, values)], column(flattened)
 
 

@@ -145,10 +145,12 @@ def test_what_happens_to_an_item_once_it_is_sealed_does_not_show(item: Any) -> N
     assert shape_of(sealed.open()) == before
 
 
-def change(thing: Any, depth: int = 9) -> None:
+def change(thing: Any, seen: dict[int, object] | None = None) -> None:
     """Does to a thing, and to what is in it, all that can be done to it."""
-    if not depth or isinstance(thing, type | enum.Enum | tzinfo):
+    seen = {} if seen is None else seen
+    if id(thing) in seen or isinstance(thing, type | enum.Enum | tzinfo):
         return
+    seen[id(thing)] = thing
     names = [*"abcdez", "extra"]
     parts: list[Any] = []
     for name in names:
@@ -159,7 +161,7 @@ def change(thing: Any, depth: int = 9) -> None:
     elif isinstance(thing, dict):
         parts += [*thing, *thing.values()]
     for part in parts:
-        change(part, depth - 1)
+        change(part, seen)
     for name in names:
         with suppress(AttributeError, TypeError):
             object.__setattr__(thing, name, "changed")
