@@ -19,7 +19,7 @@ from __future__ import annotations
 import io
 import pickle
 from collections.abc import Iterable, Iterator
-from typing import Final, NamedTuple, Protocol
+from typing import Any, Final, NamedTuple, Protocol, TypeGuard
 
 from conveyor.core.job_node import Node, Piece
 from conveyor.core.stamps import cut
@@ -89,7 +89,7 @@ class StateLog:
         """
         stage = self.stage
         if (
-            isinstance(stage, Incremental)
+            is_incremental(stage)
             and not is_last
             and self.whole is not None
             and self.behind <= self.whole + FEW
@@ -98,7 +98,7 @@ class StateLog:
             data = b"" if changes is None else packed(changes, self.name, "its state")
             self.behind += len(data)
             return Entry(False, data)
-        data = packed_state(stage, self.name)
+        data = packed_state(self.stage, self.name)
         self.whole, self.behind = len(data), 0
         return Entry(True, data)
 
@@ -109,8 +109,14 @@ class StateLog:
             self.whole = file.tell()
             self.behind = len(data) - self.whole
             while file.tell() < len(data):
-                assert isinstance(self.stage, Incremental)
-                self.stage.apply(pickle.load(file))
+                stage = self.stage
+                assert is_incremental(stage)
+                stage.apply(pickle.load(file))
+
+
+def is_incremental(stage: object) -> TypeGuard[Incremental[Any, Any]]:
+    """Can the stage tell what of its state has changed?"""
+    return isinstance(stage, Incremental)
 
 
 class StateMemory(Protocol):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Hashable
-from typing import Any
+from typing import Any, TypeGuard
 
 from conveyor.errors import TopologyError
 from conveyor.stages.callables import check_is_called, check_takes, name_of
@@ -37,10 +37,19 @@ def no_snapshot() -> object:
     raise NotImplementedError
 
 
+def is_maker(make: object) -> bool:
+    """Can it be called for a processor?"""
+    return callable(make) and (not isinstance(make, type) or issubclass(make, Processor))
+
+
+def is_processor(made: object) -> TypeGuard[Processor[Any, Any]]:
+    return isinstance(made, Processor)
+
+
 def made_by(make: Any) -> Processor[Any, Any]:
     """What `make` gives; raises `TopologyError` for what does not make processors."""
     name = name_of(make)
-    if not callable(make) or (isinstance(make, type) and not issubclass(make, Processor)):
+    if not is_maker(make):
         raise TopologyError(
             f"PerKey: make is {make!r}; it must be a subclass of Processor, or a function without "
             "arguments that makes one"
@@ -51,9 +60,9 @@ def made_by(make: Any) -> Processor[Any, Any]:
         made: object = make()
     except Exception as error:
         raise TopologyError(f"PerKey: {name}() raised {type(error).__name__}: {error}") from error
-    if not isinstance(made, Processor):
+    if not is_processor(made):
         raise TopologyError(f"PerKey: {name}() gave {made!r}, which is no Processor")
-    job: Processor[Any, Any] = made
+    job = made
     check_is_written(job)
     if (
         job.stage_options._replace(name=None, fn=None, read_only=False, setup=None)

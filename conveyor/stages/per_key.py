@@ -98,7 +98,8 @@ class PerKey(Incremental[In, Out], Timed):
         return name_of(self.make)
 
     def __getstate__(self) -> dict[str, object]:
-        return vars(self) | {"sample": None}
+        state: dict[str, object] = {**vars(self), "sample": None}
+        return state
 
     def __repr__(self) -> str:
         return f"PerKey({name_of(self.key)}, {name_of(self.make)})"
