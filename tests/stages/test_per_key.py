@@ -279,9 +279,13 @@ def test_what_cannot_be_meant_is_refused(key: Any, make: Any, options: Any, text
 
 
 def test_what_the_lane_carries_must_fit_both_the_key_and_the_processor() -> None:
+    untyped: Any = PerKey
+    numbers: Any = Pipeline[int]()
+    events: Any = Pipeline[Event]()
+    counted: Any = Pipeline[Event]().add(PerKey(key_of, Sum))
     with pytest.raises(TopologyError, match="but the lane carries int"):
-        Pipeline[int]().add(PerKey(lambda item: item, Sum))  # type: ignore[arg-type]  # the mistake  # pyright: ignore[reportCallIssue, reportArgumentType]
+        numbers.add(untyped(lambda item: item, Sum))
     with pytest.raises(TopologyError, match="its key takes str, but the lane carries tuple"):
-        Pipeline[Event]().add(PerKey(str.upper, Sum))  # type: ignore[arg-type]  # the mistake  # pyright: ignore[reportCallIssue, reportArgumentType]
+        events.add(untyped(str.upper, Sum))
     with pytest.raises(TopologyError, match="takes str, but the lane carries tuple"):
-        Pipeline[Event]().add(PerKey(key_of, Sum)).add(Processor(str.upper))  # type: ignore[arg-type]  # the mistake  # pyright: ignore[reportCallIssue, reportArgumentType]
+        counted.add(Processor(str.upper))
