@@ -284,7 +284,7 @@ def test_what_the_lane_carries_must_fit_both_the_key_and_the_processor() -> None
     events: Any = Pipeline[Event]()
     counted: Any = Pipeline[Event]().add(PerKey(key_of, Sum))
     with pytest.raises(TopologyError, match="but the lane carries int"):
-        numbers.add(untyped(lambda item: item, Sum))
+        numbers.add(untyped(abs, Sum))
     with pytest.raises(TopologyError, match="its key takes str, but the lane carries tuple"):
         events.add(untyped(str.upper, Sum))
     with pytest.raises(TopologyError, match="takes str, but the lane carries tuple"):
