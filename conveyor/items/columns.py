@@ -48,7 +48,7 @@ def encoded(values: Sequence[object]) -> Columns:
 
 def group_encoded(values: Sequence[Any]) -> Columns:
     """What is to be pickled of constants, or of rows of one form."""
-    form = form_in(type(values[0])) if values else None
+    form = form_in(cast("type[object]", type(values[0]))) if values else None
     return constants(values) if form is None else rows(form, values)
 
 
@@ -81,7 +81,8 @@ def constants(values: Sequence[object]) -> Columns:
 
 def decoded(columns: Columns) -> Sequence[Any]:
     """The values that were encoded."""
-    return decoders[columns[0]](*columns[1:])
+    how = cast("int", columns[0])
+    return decoders[how](*columns[1:])
 
 
 def plain_decoded(values: Sequence[object]) -> Sequence[object]:
@@ -170,7 +171,7 @@ def by_reductions(values: Sequence[Any]) -> Calls | None:
 
 
 def by_texts(values: Sequence[Any]) -> Calls:
-    return type(values[0]), [[*map(str, values)]]
+    return cast("Callable[..., object]", type(values[0])), [[*map(str, values)]]
 
 
 def by_numbers(values: Sequence[Any]) -> Calls | None:

@@ -73,22 +73,21 @@ def builder(kind: type[object], shape: tuple[str, ...] | int | None) -> Build:
     """What makes a thing of its values; it ignores a second argument, so that it can be the method
     `open` of a row."""
     if kind is object:  # the only value is the thing itself
-        return lambda values, take=None: values[0]
+        return the_only_one
     if kind is dict and shape is None:
         return any_dict
+    known: dict[str, object] = {"kind": kind, "new": object.__new__}
     if not isinstance(shape, tuple):
+        new = cast("object", vars(tuple)["__new__"])
         if issubclass(kind, tuple) and kind is not tuple:
-            new = tuple.__new__
-            return lambda values, take=None: new(kind, values)
-        make: Callable[[object], object] = kind  # a list, a set or a tuple
-        return lambda values, take=None: make(values)
+            return compiled("values, take=None", ["return new(kind, values)"], known | {"new": new})
+        return compiled("values, take=None", ["return kind(values)"], known)
     variables = [f"v{number}" for number in range(len(shape))]
     pairs = [*zip(shape, variables, strict=True)]
     first = f"{', '.join(variables)}, = values" if variables else "pass"
     if kind is dict:
         display = ", ".join(f"{name!r}: {variable}" for name, variable in pairs)
         return compiled("values, take=None", [first, f"return {{{display}}}"], {})
-    known: dict[str, object] = {"kind": kind, "new": object.__new__}
     if stores_plainly(kind, shape):
         body = [f"made.{name} = {variable}" for name, variable in pairs]
     elif keeps_a_dict(kind):  # past whatever its class does when an attribute is set
@@ -110,6 +109,10 @@ def compiled(parameters: str, body: Iterable[str], known: dict[str, object]) -> 
     names = dict(known)
     exec(source, names)
     return cast("Build", names["made"])
+
+
+def the_only_one(values: Sequence[object], take: object = None) -> object:
+    return values[0]
 
 
 def any_dict(values: Sequence[object], take: object = None) -> object:

@@ -145,7 +145,7 @@ def state_is_generated(kind: type[object], saying: set[str]) -> bool:
     keeps the values of these?"""
     if saying != set(STATE) or not all(name in vars(kind) for name in STATE):
         return False
-    methods = [cast("Any", vars(kind)[name]) for name in STATE]
+    methods = [vars(kind)[name] for name in STATE]
     return tuple(methods) == OF_DATACLASSES or (
         all(isinstance(each, FunctionType) for each in methods)
         and tuple((each.__module__, each.__name__) for each in methods) == OF_ATTRS
@@ -155,21 +155,26 @@ def state_is_generated(kind: type[object], saying: set[str]) -> bool:
 def names_in(kind: type[object], state: Any) -> tuple[str, ...] | None:
     """The names in the state of an object of a class, if that is all that there is of it."""
     names: tuple[str, ...] = ()
+    told = cast("type[object]", type(state))
     if keeps_a_dict(kind):
-        if slots_in(kind) or not (state is None or type(state) is dict):
+        if slots_in(kind) or told not in (dict, type(None)):
             return None
-        names = tuple(state or ())
+        names = names_of(state or {})
     else:
-        if type(state) is list:  # of a dataclass
+        if told is list:  # of a dataclass
             names = tuple(each.name for each in dataclasses.fields(cast("Any", kind)))
-        elif type(state) is dict:  # of attrs
-            names = tuple(state)
-        elif type(state) is tuple and kind.__setattr__ is object.__setattr__:
-            names = tuple(state[1])
+        elif told is dict:  # of attrs
+            names = names_of(state)
+        elif told is tuple and kind.__setattr__ is object.__setattr__:
+            names = names_of(state[1])
         are_slots = all(isinstance(written(kind, name), MemberDescriptorType) for name in names)
         if not are_slots or len(names) != slots_in(kind):
             return None
     return names if len(names) <= MOST_NAMES and all(map(is_plain_name, names)) else None
+
+
+def names_of(state: dict[str, object]) -> tuple[str, ...]:
+    return tuple(state)
 
 
 def stores_plainly(kind: type[object], names: tuple[str, ...]) -> bool:
@@ -200,7 +205,7 @@ def width_of_named_tuple(kind: type[object]) -> int | None:
         return None
     fields = cast("tuple[str, ...]", vars(made)["_fields"])
     try:
-        is_made = codes_of(made) == codes_of(namedtuple("_", fields))
+        is_made = codes_of(made) == codes_of(namedtuple("_", fields))  # pyright: ignore[reportUntypedNamedTuple]  # by name
     except Exception:  # its fields or its methods have been changed
         return None
     others = [base for base in kind.__mro__[:-1] if base not in (made, tuple)]
@@ -218,7 +223,7 @@ def is_constant(item: object) -> bool:
     """Is it an object of a class of which none ever changes?"""
     kind = type(item)
     if isinstance(item, Enum):
-        return type(kind) is EnumMeta and is_usual_enum(type(item))
+        return type(type(item)) is EnumMeta and is_usual_enum(type(item))
     return (kind.__module__, kind.__qualname__) in CONSTANTS and is_found(kind)
 
 

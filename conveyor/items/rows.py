@@ -133,7 +133,7 @@ def take_time(item: Any, seen: Seen | None) -> object:
 
 def is_usual(zone: Any) -> bool:
     """Is it a zone of the standard library that pickles as what it is, or as its name?"""
-    kind: Any = type(zone)
+    kind = cast("Any", type(zone))
     if kind.__module__ == "datetime":
         return kind is sys.modules["datetime"].timezone
     if (kind.__module__, kind.__qualname__) != ("zoneinfo", "ZoneInfo"):
@@ -266,9 +266,10 @@ def taker_of_dicts(kind: type[object], names: tuple[str, ...]) -> Taker:
 
     def other(item: Any, state: Any, seen: Seen | None) -> object:
         """Takes an object that has other names than these."""
-        if type(state) is not dict or not texts(map(type, state)):
+        known = cast("tuple[str, ...]", (*state,)) if type(state) is dict else (None,)
+        if not texts(map(type, known)):
             return refused(item, seen)
-        take = takers.get(tuple(state))
+        take = takers.get(cast("tuple[str, ...]", known))
         if take is None:
             names = state_names(item) if len(takers) < MOST_STATES else None
             if names is None:

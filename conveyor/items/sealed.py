@@ -80,12 +80,12 @@ class Pickled(Sealed):
     """A pickle, and the large buffers beside it."""
 
     __slots__ = ("buffers", "data")
-    data: bytes  # pyright: ignore[reportIncompatibleVariableOverride]  # a property of its own there
+    data: bytes  # pyright: ignore[reportIncompatibleVariableOverride]  # kept, and not made
     buffers: Sequence[Kept]  # pyright: ignore[reportIncompatibleVariableOverride]  # so, too
 
     def __init__(self, data: bytes, buffers: Sequence[Kept] = ()) -> None:
-        self.data = data
-        self.buffers = buffers
+        self.data = data  # pyright: ignore[reportIncompatibleMethodOverride]  # as above
+        self.buffers = buffers  # pyright: ignore[reportIncompatibleMethodOverride]  # as above
 
     @property
     def size(self) -> int:

@@ -2,6 +2,11 @@
 pickle; and objects of them, with whatever may be in these.
 """
 
+# Of objects whose classes are made up nothing is known that a checker could follow.
+# pyright: reportUnknownArgumentType=false, reportUnknownVariableType=false
+# pyright: reportUnknownMemberType=false, reportUnknownLambdaType=false
+# pyright: reportUnknownParameterType=false, reportMissingParameterType=false
+
 from __future__ import annotations
 
 import dataclasses
@@ -210,7 +215,7 @@ def derived(draw: st.DrawFn, base: Any, trait: dict[str, Any]) -> Any:
 
 def named_tuple(draw: st.DrawFn, how: str, trait: dict[str, Any]) -> Any:
     base: Any = (
-        namedtuple("Made", "a b c")
+        namedtuple("Made", "a b c")  # pyright: ignore[reportUntypedNamedTuple]  # that is the point
         if how == "named tuple"
         else NamedTuple("Made", [("a", object), ("b", object), ("c", object)])
     )

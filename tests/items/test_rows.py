@@ -3,6 +3,11 @@
 The model is pickle itself, on classes that are made up (`made_classes`).
 """
 
+# Of objects whose classes are made up nothing is known that a checker could follow.
+# pyright: reportUnknownArgumentType=false, reportUnknownVariableType=false
+# pyright: reportUnknownMemberType=false, reportUnknownLambdaType=false
+# pyright: reportUnknownParameterType=false, reportMissingParameterType=false
+
 from __future__ import annotations
 
 import copyreg
