@@ -43,14 +43,17 @@ if TYPE_CHECKING:
         Join,
         Late,
         OnError,
+        PartitioningFork,
         PerKey,
         Pipe,
         Processor,
         Reduce,
         ReplicatingFork,
+        RoutingFork,
         Scan,
         Session,
         Sliding,
+        SplittingFork,
         Tap,
         Throttle,
         Tumbling,
@@ -81,9 +84,9 @@ else:
             "conveyor.sim.schedulers.scheduler": "Scheduler",
             "conveyor.sim.search.simulation": "Simulation",
             "conveyor.stages": (
-                "BalancingFork Batch Filter FlatMap Join Late OnError PerKey Pipe "
-                "Processor Reduce ReplicatingFork Scan Session Sliding Tap Throttle "
-                "Tumbling Unbatch Window Windowed Zip"
+                "BalancingFork Batch Filter FlatMap Join Late OnError PartitioningFork PerKey Pipe "
+                "Processor Reduce ReplicatingFork RoutingFork Scan Session Sliding SplittingFork "
+                "Tap Throttle Tumbling Unbatch Window Windowed Zip"
             ),
             "conveyor.graph.topology": "Topology",
             "conveyor.drawing.figure": "Figure",
@@ -119,6 +122,7 @@ __all__ = [
     "Join",
     "Late",
     "OnError",
+    "PartitioningFork",
     "PerKey",
     "Pipe",
     "Pipeline",
@@ -128,12 +132,14 @@ __all__ = [
     "Reduce",
     "ReplicatingFork",
     "Report",
+    "RoutingFork",
     "RunResult",
     "Scan",
     "Scheduler",
     "Session",
     "Simulation",
     "Sliding",
+    "SplittingFork",
     "StageProgress",
     "StageReport",
     "StartMethod",

@@ -53,6 +53,7 @@ from conveyor.signatures import (
     ClosesLanes,
     Done,
     ForPyright,
+    Into,
     Left,
     New,
     Opens,
@@ -62,6 +63,7 @@ from conveyor.signatures import (
     PassesALane,
     Rest,
     RowDoesNotFitTheLanes,
+    SelectsLanes,
     Stage,
     Step1,
     Step2,
@@ -574,6 +576,48 @@ class Rows(Builder[In, *Row], Generic[In, *Row]):
     @overload
     def add(self: Rows[In, *tuple[()]], fork: Opens[In, tuple[*New]], /) -> Pipeline[In, *New]: ...
     @overload
+    def add(
+        self: Rows[In, *tuple[()]], fork: SelectsLanes[In, Literal[1]], /
+    ) -> Pipeline[In, In]: ...
+    @overload
+    def add(
+        self: Rows[In, *tuple[()]], fork: SelectsLanes[In, Literal[2]], /
+    ) -> Pipeline[In, In, In]: ...
+    @overload
+    def add(
+        self: Rows[In, *tuple[()]], fork: SelectsLanes[In, Literal[3]], /
+    ) -> Pipeline[In, In, In, In]: ...
+    @overload
+    def add(
+        self: Rows[In, *tuple[()]], fork: SelectsLanes[In, Literal[4]], /
+    ) -> Pipeline[In, In, In, In, In]: ...
+    @overload
+    def add(
+        self: Rows[In, *tuple[()]], fork: SelectsLanes[In, Literal[5]], /
+    ) -> Pipeline[In, In, In, In, In, In]: ...
+    @overload
+    def add(
+        self: Rows[In, *tuple[()]], fork: SelectsLanes[In, Literal[6]], /
+    ) -> Pipeline[In, In, In, In, In, In, In]: ...
+    @overload
+    def add(
+        self: Rows[In, *tuple[()]], fork: SelectsLanes[In, Literal[7]], /
+    ) -> Pipeline[In, In, In, In, In, In, In, In]: ...
+    @overload
+    def add(
+        self: Rows[In, *tuple[()]], fork: SelectsLanes[In, Literal[8]], /
+    ) -> Pipeline[In, In, In, In, In, In, In, In, In]: ...
+    @overload
+    def add(
+        self: Rows[In, *tuple[()]], fork: SelectsLanes[In, Into[B1]], /
+    ) -> Pipeline[In, B1, In]: ...
+    @overload
+    def add(
+        self: Rows[In, *tuple[()]], fork: SelectsLanes[In, None], /
+    ) -> AdaptivePipeline[In, In]: ...
+    @overload
+    def add(self: Rows[In, *tuple[()]], fork: SelectsLanes[In, int], /) -> WidePipeline[In, In]: ...
+    @overload
     def add(self: Rows[In, A1], stage: Stage[A1, B1], /) -> Pipeline[In, B1]: ...
     @overload
     def add(self: Rows[In, A1], fork: OpensAsNeeded, /) -> AdaptivePipeline[In, A1]: ...
@@ -587,6 +631,40 @@ class Rows(Builder[In, *Row], Generic[In, *Row]):
     def add(self: Rows[In, A1], part: AdaptivePipeline[A1, B1], /) -> AdaptivePipeline[In, B1]: ...
     @overload
     def add(self: Rows[In, A1], fork: Opens[A1, tuple[*New]], /) -> Pipeline[In, *New]: ...
+    @overload
+    def add(self: Rows[In, A1], fork: SelectsLanes[A1, Literal[1]], /) -> Pipeline[In, A1]: ...
+    @overload
+    def add(self: Rows[In, A1], fork: SelectsLanes[A1, Literal[2]], /) -> Pipeline[In, A1, A1]: ...
+    @overload
+    def add(
+        self: Rows[In, A1], fork: SelectsLanes[A1, Literal[3]], /
+    ) -> Pipeline[In, A1, A1, A1]: ...
+    @overload
+    def add(
+        self: Rows[In, A1], fork: SelectsLanes[A1, Literal[4]], /
+    ) -> Pipeline[In, A1, A1, A1, A1]: ...
+    @overload
+    def add(
+        self: Rows[In, A1], fork: SelectsLanes[A1, Literal[5]], /
+    ) -> Pipeline[In, A1, A1, A1, A1, A1]: ...
+    @overload
+    def add(
+        self: Rows[In, A1], fork: SelectsLanes[A1, Literal[6]], /
+    ) -> Pipeline[In, A1, A1, A1, A1, A1, A1]: ...
+    @overload
+    def add(
+        self: Rows[In, A1], fork: SelectsLanes[A1, Literal[7]], /
+    ) -> Pipeline[In, A1, A1, A1, A1, A1, A1, A1]: ...
+    @overload
+    def add(
+        self: Rows[In, A1], fork: SelectsLanes[A1, Literal[8]], /
+    ) -> Pipeline[In, A1, A1, A1, A1, A1, A1, A1, A1]: ...
+    @overload
+    def add(self: Rows[In, A1], fork: SelectsLanes[A1, Into[B1]], /) -> Pipeline[In, B1, A1]: ...
+    @overload
+    def add(self: Rows[In, A1], fork: SelectsLanes[A1, None], /) -> AdaptivePipeline[In, A1]: ...
+    @overload
+    def add(self: Rows[In, A1], fork: SelectsLanes[A1, int], /) -> WidePipeline[In, A1]: ...
     @overload
     def add(
         self: Rows[In, *tuple[()]], stage: AddAStageFirst, /, *stages: AddAStageFirst

@@ -32,6 +32,7 @@ if TYPE_CHECKING:
         JoinTheOpenLanesFirst,
         OpensLanes,
         RowDoesNotFitTheLanes,
+        SelectsLanes,
         Stage,
         ZipsLanes,
     )
@@ -223,7 +224,11 @@ if TYPE_CHECKING:
         def add(self, *stages: Stage[Lane, B1]) -> WidePipeline[In, B1]: ...
         @overload
         def add(
-            self, *stages: Stage[Lane, Lane] | OpensLanes[Any] | ClosesLanes[Any]
+            self,
+            *stages: Stage[Lane, Lane]
+            | OpensLanes[Any]
+            | SelectsLanes[Lane, Any]
+            | ClosesLanes[Any],
         ) -> WidePipeline[In, Lane]: ...
         @overload
         def add(
@@ -233,7 +238,7 @@ if TYPE_CHECKING:
             raise NotImplementedError
 
     class AdaptivePipeline(OpenLanes[In], Generic[In, Lane]):
-        """A pipeline whose `BalancingFork()` decides how many lanes it has: what follows is written
+        """A pipeline whose fork decides by itself how many lanes it has: what follows is written
         once, up to `Join()`."""
 
         @overload
@@ -242,7 +247,11 @@ if TYPE_CHECKING:
         def add(self, *stages: Stage[Lane, B1]) -> AdaptivePipeline[In, B1]: ...
         @overload
         def add(
-            self, *stages: Stage[Lane, Lane] | OpensLanes[Any] | ClosesLanes[Any]
+            self,
+            *stages: Stage[Lane, Lane]
+            | OpensLanes[Any]
+            | SelectsLanes[Lane, Any]
+            | ClosesLanes[Any],
         ) -> AdaptivePipeline[In, Lane]: ...
         @overload
         def add(

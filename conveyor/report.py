@@ -3,9 +3,11 @@
 Knows: the counts and times of each stage, and how to print them.  Must never know: how they are
 gathered.
 
-For every processor, always: items_in == passed + dropped + skipped + dead_lettered + failed (+
-in_hand on a run that failed), and items_out == passed + flushed (but for FlatMap, whose inputs give
-any number of outputs).
+For every processor, always: items_in == passed + dropped + skipped + dead_lettered + failed +
+fork_failed (+ in_hand on a run that failed), and items_out == passed + flushed.  But a FlatMap
+gives any number of outputs an item, so its items_out is another number, and fork_failed counts
+outputs of items that passed; and what `finish` gives comes of no item, also where the fork fails on
+it.
 """
 
 from __future__ import annotations
@@ -35,6 +37,10 @@ class Tally:
     dead_lettered: int = 0
     failed: int = 0
     flushed: int = 0
+    # Outputs of items, and of `finish`, on which the fork behind the stage failed; they are counted
+    # above as if they had gone on.
+    fork_failed: int = 0
+    fork_failed_at_end: int = 0
 
     @property
     def in_hand(self) -> int:
@@ -55,12 +61,16 @@ class Tally:
             self.dead_lettered,
             self.failed,
             self.flushed,
+            self.fork_failed,
+            self.fork_failed_at_end,
         )
 
     def set(self, counts: Sequence[int]) -> None:
-        """Back to `counts`, and what is in hand there."""
+        """Back to `counts`, and what is in hand there; what a fork has counted since stays."""
+        of_fork = self.fork_failed, self.fork_failed_at_end
         self.restore(counts)
         self.items_in = counts[0]
+        self.fork_failed, self.fork_failed_at_end = of_fork
 
     def restore(self, counts: Sequence[int]) -> None:
         """Goes on from `counts`, with nothing in hand."""
@@ -73,6 +83,8 @@ class Tally:
             self.dead_lettered,
             self.failed,
             self.flushed,
+            self.fork_failed,
+            self.fork_failed_at_end,
         ) = counts
         self.items_in = self.done
 
@@ -85,9 +97,10 @@ SETS_THE_PACE: Final = 0.7  # of the time
 class StageReport:
     """One stage of one run.  Times are seconds.
 
-    `passed` inputs gave at least one output; `dropped` gave none; `flushed` outputs came of
-    `finish`; `left_over` items a zip could not pair.  `busy_s` is time in the job, `waiting_s` for
-    input, `blocked_s` for room behind the stage.
+    `passed` inputs gave at least one output; `dropped` gave none; on `fork_failed` outputs the
+    function of the fork behind the stage failed, and they are counted nowhere else; `flushed`
+    outputs came of `finish`; `left_over` items a zip could not pair.  `busy_s` is time in the job,
+    `waiting_s` for input, `blocked_s` for room behind the stage.
     """
 
     name: str
@@ -99,6 +112,7 @@ class StageReport:
     skipped: int = 0
     dead_lettered: int = 0
     failed: int = 0
+    fork_failed: int = 0
     flushed: int = 0
     left_over: int = 0
     in_hand: int = 0
@@ -112,7 +126,8 @@ class StageReport:
 
 
 COLUMNS: Final = (
-    "items_in items_out passed dropped skipped dead_lettered failed flushed left_over in_hand "
+    "items_in items_out passed dropped skipped dead_lettered failed fork_failed flushed left_over "
+    "in_hand "
     "busy_s waiting_s blocked_s batches restarts pid core"
 ).split()
 # What makes sense as a sum over all stages.

@@ -14,8 +14,10 @@ from typing_extensions import TypeVar
 
 __all__ = [
     "ClosesLanes",
+    "Into",
     "OpensLanes",
     "PassesALane",
+    "SelectsLanes",
     "TakesALane",
     "Undeclared",
     "Width",
@@ -25,6 +27,8 @@ __all__ = [
 In_contra = TypeVar("In_contra", contravariant=True)
 Out_co = TypeVar("Out_co", covariant=True)
 Width = TypeVar("Width", default=int)
+Opening = TypeVar("Opening", default=int)
+Kept = TypeVar("Kept")
 
 
 @final
@@ -42,6 +46,14 @@ class PassesALane:
 
 class OpensLanes(Generic[Width]):
     """The shape of the forks."""
+
+
+class Into(Generic[Kept]):
+    """What is known of the items in the first lane of a fork that splits."""
+
+
+class SelectsLanes(Generic[In_contra, Opening]):
+    """The shape of the forks that look at their items."""
 
 
 class ClosesLanes(Generic[Width]):

@@ -24,10 +24,12 @@ from typing_extensions import TypeVar, TypeVarTuple, Unpack
 __all__ = [
     "AddAStageFirst",
     "ClosesLanes",
+    "Into",
     "JoinTheOpenLanesFirst",
     "OpensLanes",
     "PassesALane",
     "RowDoesNotFitTheLanes",
+    "SelectsLanes",
     "Stage",
     "Undeclared",
     "TakesALane",
@@ -74,6 +76,9 @@ Width = TypeVar(
     None,
     default=int,
 )
+# Or `Into`: two lanes, and what is known of the items in the first.
+Opening = TypeVar("Opening", default=int)
+Kept = TypeVar("Kept")
 Todo_contra = TypeVar("Todo_contra", contravariant=True)
 Done_contra = TypeVar("Done_contra", contravariant=True)
 Left_co = TypeVar("Left_co", covariant=True)
@@ -164,6 +169,11 @@ class Makes(Protocol[Made_co]):
     """
 
     def __call__(self) -> Made_co: ...
+
+class Into(Generic[Kept]):
+    """What is known of the items in the first lane of a fork that splits."""
+
+    def _kept_(self, item: Kept, /) -> Kept: ...
 
 class Stage(Protocol[In_contra, Out_co]):
     """Takes one lane and gives one."""
@@ -652,6 +662,365 @@ class OpensLanes(Generic[Width]):
     ) -> tuple[tuple[*Rest], tuple[*Done, A1]]: ...
     @overload
     def _step8_(self: OpensLanes[int], todo: Never, done: Never, /) -> tuple[Never, Never]: ...
+
+class SelectsLanes(Generic[In_contra, Opening]):
+    """The shape of the forks that look at their items."""
+
+    def _selects_(self, item: In_contra, /) -> None: ...
+    def _selecting_(self, opening: Opening, /) -> Opening: ...
+    def _turns_(self) -> None: ...
+    @overload
+    def _step1_(
+        self: SelectsLanes[Never, Literal[1]], todo: tuple[A1, *Rest], done: tuple[*Done], /
+    ) -> tuple[tuple[*Rest], tuple[*Done, A1]]: ...
+    @overload
+    def _step1_(
+        self: SelectsLanes[Never, Literal[2]], todo: tuple[A1, *Rest], done: tuple[*Done], /
+    ) -> tuple[tuple[*Rest], tuple[*Done, A1, A1]]: ...
+    @overload
+    def _step1_(
+        self: SelectsLanes[Never, Literal[3]], todo: tuple[A1, *Rest], done: tuple[*Done], /
+    ) -> tuple[tuple[*Rest], tuple[*Done, A1, A1, A1]]: ...
+    @overload
+    def _step1_(
+        self: SelectsLanes[Never, Literal[4]], todo: tuple[A1, *Rest], done: tuple[*Done], /
+    ) -> tuple[tuple[*Rest], tuple[*Done, A1, A1, A1, A1]]: ...
+    @overload
+    def _step1_(
+        self: SelectsLanes[Never, Literal[5]], todo: tuple[A1, *Rest], done: tuple[*Done], /
+    ) -> tuple[tuple[*Rest], tuple[*Done, A1, A1, A1, A1, A1]]: ...
+    @overload
+    def _step1_(
+        self: SelectsLanes[Never, Literal[6]], todo: tuple[A1, *Rest], done: tuple[*Done], /
+    ) -> tuple[tuple[*Rest], tuple[*Done, A1, A1, A1, A1, A1, A1]]: ...
+    @overload
+    def _step1_(
+        self: SelectsLanes[Never, Literal[7]], todo: tuple[A1, *Rest], done: tuple[*Done], /
+    ) -> tuple[tuple[*Rest], tuple[*Done, A1, A1, A1, A1, A1, A1, A1]]: ...
+    @overload
+    def _step1_(
+        self: SelectsLanes[Never, Literal[8]], todo: tuple[A1, *Rest], done: tuple[*Done], /
+    ) -> tuple[tuple[*Rest], tuple[*Done, A1, A1, A1, A1, A1, A1, A1, A1]]: ...
+    @overload
+    def _step1_(
+        self: SelectsLanes[Never, Into[A2]], todo: tuple[A1, *Rest], done: tuple[*Done], /
+    ) -> tuple[tuple[*Rest], tuple[*Done, A2, A1]]: ...
+    @overload
+    def _step1_(
+        self: SelectsLanes[Never, None], todo: tuple[A1, *Rest], done: tuple[*Done], /
+    ) -> tuple[tuple[*Rest], tuple[*Done, A1]]: ...
+    @overload
+    def _step1_(
+        self: SelectsLanes[Never, int], todo: Never, done: Never, /
+    ) -> tuple[Never, Never]: ...
+    @overload
+    def _step2_(
+        self: SelectsLanes[Never, Literal[1]], todo: tuple[A1, *Rest], done: tuple[*Done], /
+    ) -> tuple[tuple[*Rest], tuple[*Done, A1]]: ...
+    @overload
+    def _step2_(
+        self: SelectsLanes[Never, Literal[2]], todo: tuple[A1, *Rest], done: tuple[*Done], /
+    ) -> tuple[tuple[*Rest], tuple[*Done, A1, A1]]: ...
+    @overload
+    def _step2_(
+        self: SelectsLanes[Never, Literal[3]], todo: tuple[A1, *Rest], done: tuple[*Done], /
+    ) -> tuple[tuple[*Rest], tuple[*Done, A1, A1, A1]]: ...
+    @overload
+    def _step2_(
+        self: SelectsLanes[Never, Literal[4]], todo: tuple[A1, *Rest], done: tuple[*Done], /
+    ) -> tuple[tuple[*Rest], tuple[*Done, A1, A1, A1, A1]]: ...
+    @overload
+    def _step2_(
+        self: SelectsLanes[Never, Literal[5]], todo: tuple[A1, *Rest], done: tuple[*Done], /
+    ) -> tuple[tuple[*Rest], tuple[*Done, A1, A1, A1, A1, A1]]: ...
+    @overload
+    def _step2_(
+        self: SelectsLanes[Never, Literal[6]], todo: tuple[A1, *Rest], done: tuple[*Done], /
+    ) -> tuple[tuple[*Rest], tuple[*Done, A1, A1, A1, A1, A1, A1]]: ...
+    @overload
+    def _step2_(
+        self: SelectsLanes[Never, Literal[7]], todo: tuple[A1, *Rest], done: tuple[*Done], /
+    ) -> tuple[tuple[*Rest], tuple[*Done, A1, A1, A1, A1, A1, A1, A1]]: ...
+    @overload
+    def _step2_(
+        self: SelectsLanes[Never, Literal[8]], todo: tuple[A1, *Rest], done: tuple[*Done], /
+    ) -> tuple[tuple[*Rest], tuple[*Done, A1, A1, A1, A1, A1, A1, A1, A1]]: ...
+    @overload
+    def _step2_(
+        self: SelectsLanes[Never, Into[A2]], todo: tuple[A1, *Rest], done: tuple[*Done], /
+    ) -> tuple[tuple[*Rest], tuple[*Done, A2, A1]]: ...
+    @overload
+    def _step2_(
+        self: SelectsLanes[Never, None], todo: tuple[A1, *Rest], done: tuple[*Done], /
+    ) -> tuple[tuple[*Rest], tuple[*Done, A1]]: ...
+    @overload
+    def _step2_(
+        self: SelectsLanes[Never, int], todo: Never, done: Never, /
+    ) -> tuple[Never, Never]: ...
+    @overload
+    def _step3_(
+        self: SelectsLanes[Never, Literal[1]], todo: tuple[A1, *Rest], done: tuple[*Done], /
+    ) -> tuple[tuple[*Rest], tuple[*Done, A1]]: ...
+    @overload
+    def _step3_(
+        self: SelectsLanes[Never, Literal[2]], todo: tuple[A1, *Rest], done: tuple[*Done], /
+    ) -> tuple[tuple[*Rest], tuple[*Done, A1, A1]]: ...
+    @overload
+    def _step3_(
+        self: SelectsLanes[Never, Literal[3]], todo: tuple[A1, *Rest], done: tuple[*Done], /
+    ) -> tuple[tuple[*Rest], tuple[*Done, A1, A1, A1]]: ...
+    @overload
+    def _step3_(
+        self: SelectsLanes[Never, Literal[4]], todo: tuple[A1, *Rest], done: tuple[*Done], /
+    ) -> tuple[tuple[*Rest], tuple[*Done, A1, A1, A1, A1]]: ...
+    @overload
+    def _step3_(
+        self: SelectsLanes[Never, Literal[5]], todo: tuple[A1, *Rest], done: tuple[*Done], /
+    ) -> tuple[tuple[*Rest], tuple[*Done, A1, A1, A1, A1, A1]]: ...
+    @overload
+    def _step3_(
+        self: SelectsLanes[Never, Literal[6]], todo: tuple[A1, *Rest], done: tuple[*Done], /
+    ) -> tuple[tuple[*Rest], tuple[*Done, A1, A1, A1, A1, A1, A1]]: ...
+    @overload
+    def _step3_(
+        self: SelectsLanes[Never, Literal[7]], todo: tuple[A1, *Rest], done: tuple[*Done], /
+    ) -> tuple[tuple[*Rest], tuple[*Done, A1, A1, A1, A1, A1, A1, A1]]: ...
+    @overload
+    def _step3_(
+        self: SelectsLanes[Never, Literal[8]], todo: tuple[A1, *Rest], done: tuple[*Done], /
+    ) -> tuple[tuple[*Rest], tuple[*Done, A1, A1, A1, A1, A1, A1, A1, A1]]: ...
+    @overload
+    def _step3_(
+        self: SelectsLanes[Never, Into[A2]], todo: tuple[A1, *Rest], done: tuple[*Done], /
+    ) -> tuple[tuple[*Rest], tuple[*Done, A2, A1]]: ...
+    @overload
+    def _step3_(
+        self: SelectsLanes[Never, None], todo: tuple[A1, *Rest], done: tuple[*Done], /
+    ) -> tuple[tuple[*Rest], tuple[*Done, A1]]: ...
+    @overload
+    def _step3_(
+        self: SelectsLanes[Never, int], todo: Never, done: Never, /
+    ) -> tuple[Never, Never]: ...
+    @overload
+    def _step4_(
+        self: SelectsLanes[Never, Literal[1]], todo: tuple[A1, *Rest], done: tuple[*Done], /
+    ) -> tuple[tuple[*Rest], tuple[*Done, A1]]: ...
+    @overload
+    def _step4_(
+        self: SelectsLanes[Never, Literal[2]], todo: tuple[A1, *Rest], done: tuple[*Done], /
+    ) -> tuple[tuple[*Rest], tuple[*Done, A1, A1]]: ...
+    @overload
+    def _step4_(
+        self: SelectsLanes[Never, Literal[3]], todo: tuple[A1, *Rest], done: tuple[*Done], /
+    ) -> tuple[tuple[*Rest], tuple[*Done, A1, A1, A1]]: ...
+    @overload
+    def _step4_(
+        self: SelectsLanes[Never, Literal[4]], todo: tuple[A1, *Rest], done: tuple[*Done], /
+    ) -> tuple[tuple[*Rest], tuple[*Done, A1, A1, A1, A1]]: ...
+    @overload
+    def _step4_(
+        self: SelectsLanes[Never, Literal[5]], todo: tuple[A1, *Rest], done: tuple[*Done], /
+    ) -> tuple[tuple[*Rest], tuple[*Done, A1, A1, A1, A1, A1]]: ...
+    @overload
+    def _step4_(
+        self: SelectsLanes[Never, Literal[6]], todo: tuple[A1, *Rest], done: tuple[*Done], /
+    ) -> tuple[tuple[*Rest], tuple[*Done, A1, A1, A1, A1, A1, A1]]: ...
+    @overload
+    def _step4_(
+        self: SelectsLanes[Never, Literal[7]], todo: tuple[A1, *Rest], done: tuple[*Done], /
+    ) -> tuple[tuple[*Rest], tuple[*Done, A1, A1, A1, A1, A1, A1, A1]]: ...
+    @overload
+    def _step4_(
+        self: SelectsLanes[Never, Literal[8]], todo: tuple[A1, *Rest], done: tuple[*Done], /
+    ) -> tuple[tuple[*Rest], tuple[*Done, A1, A1, A1, A1, A1, A1, A1, A1]]: ...
+    @overload
+    def _step4_(
+        self: SelectsLanes[Never, Into[A2]], todo: tuple[A1, *Rest], done: tuple[*Done], /
+    ) -> tuple[tuple[*Rest], tuple[*Done, A2, A1]]: ...
+    @overload
+    def _step4_(
+        self: SelectsLanes[Never, None], todo: tuple[A1, *Rest], done: tuple[*Done], /
+    ) -> tuple[tuple[*Rest], tuple[*Done, A1]]: ...
+    @overload
+    def _step4_(
+        self: SelectsLanes[Never, int], todo: Never, done: Never, /
+    ) -> tuple[Never, Never]: ...
+    @overload
+    def _step5_(
+        self: SelectsLanes[Never, Literal[1]], todo: tuple[A1, *Rest], done: tuple[*Done], /
+    ) -> tuple[tuple[*Rest], tuple[*Done, A1]]: ...
+    @overload
+    def _step5_(
+        self: SelectsLanes[Never, Literal[2]], todo: tuple[A1, *Rest], done: tuple[*Done], /
+    ) -> tuple[tuple[*Rest], tuple[*Done, A1, A1]]: ...
+    @overload
+    def _step5_(
+        self: SelectsLanes[Never, Literal[3]], todo: tuple[A1, *Rest], done: tuple[*Done], /
+    ) -> tuple[tuple[*Rest], tuple[*Done, A1, A1, A1]]: ...
+    @overload
+    def _step5_(
+        self: SelectsLanes[Never, Literal[4]], todo: tuple[A1, *Rest], done: tuple[*Done], /
+    ) -> tuple[tuple[*Rest], tuple[*Done, A1, A1, A1, A1]]: ...
+    @overload
+    def _step5_(
+        self: SelectsLanes[Never, Literal[5]], todo: tuple[A1, *Rest], done: tuple[*Done], /
+    ) -> tuple[tuple[*Rest], tuple[*Done, A1, A1, A1, A1, A1]]: ...
+    @overload
+    def _step5_(
+        self: SelectsLanes[Never, Literal[6]], todo: tuple[A1, *Rest], done: tuple[*Done], /
+    ) -> tuple[tuple[*Rest], tuple[*Done, A1, A1, A1, A1, A1, A1]]: ...
+    @overload
+    def _step5_(
+        self: SelectsLanes[Never, Literal[7]], todo: tuple[A1, *Rest], done: tuple[*Done], /
+    ) -> tuple[tuple[*Rest], tuple[*Done, A1, A1, A1, A1, A1, A1, A1]]: ...
+    @overload
+    def _step5_(
+        self: SelectsLanes[Never, Literal[8]], todo: tuple[A1, *Rest], done: tuple[*Done], /
+    ) -> tuple[tuple[*Rest], tuple[*Done, A1, A1, A1, A1, A1, A1, A1, A1]]: ...
+    @overload
+    def _step5_(
+        self: SelectsLanes[Never, Into[A2]], todo: tuple[A1, *Rest], done: tuple[*Done], /
+    ) -> tuple[tuple[*Rest], tuple[*Done, A2, A1]]: ...
+    @overload
+    def _step5_(
+        self: SelectsLanes[Never, None], todo: tuple[A1, *Rest], done: tuple[*Done], /
+    ) -> tuple[tuple[*Rest], tuple[*Done, A1]]: ...
+    @overload
+    def _step5_(
+        self: SelectsLanes[Never, int], todo: Never, done: Never, /
+    ) -> tuple[Never, Never]: ...
+    @overload
+    def _step6_(
+        self: SelectsLanes[Never, Literal[1]], todo: tuple[A1, *Rest], done: tuple[*Done], /
+    ) -> tuple[tuple[*Rest], tuple[*Done, A1]]: ...
+    @overload
+    def _step6_(
+        self: SelectsLanes[Never, Literal[2]], todo: tuple[A1, *Rest], done: tuple[*Done], /
+    ) -> tuple[tuple[*Rest], tuple[*Done, A1, A1]]: ...
+    @overload
+    def _step6_(
+        self: SelectsLanes[Never, Literal[3]], todo: tuple[A1, *Rest], done: tuple[*Done], /
+    ) -> tuple[tuple[*Rest], tuple[*Done, A1, A1, A1]]: ...
+    @overload
+    def _step6_(
+        self: SelectsLanes[Never, Literal[4]], todo: tuple[A1, *Rest], done: tuple[*Done], /
+    ) -> tuple[tuple[*Rest], tuple[*Done, A1, A1, A1, A1]]: ...
+    @overload
+    def _step6_(
+        self: SelectsLanes[Never, Literal[5]], todo: tuple[A1, *Rest], done: tuple[*Done], /
+    ) -> tuple[tuple[*Rest], tuple[*Done, A1, A1, A1, A1, A1]]: ...
+    @overload
+    def _step6_(
+        self: SelectsLanes[Never, Literal[6]], todo: tuple[A1, *Rest], done: tuple[*Done], /
+    ) -> tuple[tuple[*Rest], tuple[*Done, A1, A1, A1, A1, A1, A1]]: ...
+    @overload
+    def _step6_(
+        self: SelectsLanes[Never, Literal[7]], todo: tuple[A1, *Rest], done: tuple[*Done], /
+    ) -> tuple[tuple[*Rest], tuple[*Done, A1, A1, A1, A1, A1, A1, A1]]: ...
+    @overload
+    def _step6_(
+        self: SelectsLanes[Never, Literal[8]], todo: tuple[A1, *Rest], done: tuple[*Done], /
+    ) -> tuple[tuple[*Rest], tuple[*Done, A1, A1, A1, A1, A1, A1, A1, A1]]: ...
+    @overload
+    def _step6_(
+        self: SelectsLanes[Never, Into[A2]], todo: tuple[A1, *Rest], done: tuple[*Done], /
+    ) -> tuple[tuple[*Rest], tuple[*Done, A2, A1]]: ...
+    @overload
+    def _step6_(
+        self: SelectsLanes[Never, None], todo: tuple[A1, *Rest], done: tuple[*Done], /
+    ) -> tuple[tuple[*Rest], tuple[*Done, A1]]: ...
+    @overload
+    def _step6_(
+        self: SelectsLanes[Never, int], todo: Never, done: Never, /
+    ) -> tuple[Never, Never]: ...
+    @overload
+    def _step7_(
+        self: SelectsLanes[Never, Literal[1]], todo: tuple[A1, *Rest], done: tuple[*Done], /
+    ) -> tuple[tuple[*Rest], tuple[*Done, A1]]: ...
+    @overload
+    def _step7_(
+        self: SelectsLanes[Never, Literal[2]], todo: tuple[A1, *Rest], done: tuple[*Done], /
+    ) -> tuple[tuple[*Rest], tuple[*Done, A1, A1]]: ...
+    @overload
+    def _step7_(
+        self: SelectsLanes[Never, Literal[3]], todo: tuple[A1, *Rest], done: tuple[*Done], /
+    ) -> tuple[tuple[*Rest], tuple[*Done, A1, A1, A1]]: ...
+    @overload
+    def _step7_(
+        self: SelectsLanes[Never, Literal[4]], todo: tuple[A1, *Rest], done: tuple[*Done], /
+    ) -> tuple[tuple[*Rest], tuple[*Done, A1, A1, A1, A1]]: ...
+    @overload
+    def _step7_(
+        self: SelectsLanes[Never, Literal[5]], todo: tuple[A1, *Rest], done: tuple[*Done], /
+    ) -> tuple[tuple[*Rest], tuple[*Done, A1, A1, A1, A1, A1]]: ...
+    @overload
+    def _step7_(
+        self: SelectsLanes[Never, Literal[6]], todo: tuple[A1, *Rest], done: tuple[*Done], /
+    ) -> tuple[tuple[*Rest], tuple[*Done, A1, A1, A1, A1, A1, A1]]: ...
+    @overload
+    def _step7_(
+        self: SelectsLanes[Never, Literal[7]], todo: tuple[A1, *Rest], done: tuple[*Done], /
+    ) -> tuple[tuple[*Rest], tuple[*Done, A1, A1, A1, A1, A1, A1, A1]]: ...
+    @overload
+    def _step7_(
+        self: SelectsLanes[Never, Literal[8]], todo: tuple[A1, *Rest], done: tuple[*Done], /
+    ) -> tuple[tuple[*Rest], tuple[*Done, A1, A1, A1, A1, A1, A1, A1, A1]]: ...
+    @overload
+    def _step7_(
+        self: SelectsLanes[Never, Into[A2]], todo: tuple[A1, *Rest], done: tuple[*Done], /
+    ) -> tuple[tuple[*Rest], tuple[*Done, A2, A1]]: ...
+    @overload
+    def _step7_(
+        self: SelectsLanes[Never, None], todo: tuple[A1, *Rest], done: tuple[*Done], /
+    ) -> tuple[tuple[*Rest], tuple[*Done, A1]]: ...
+    @overload
+    def _step7_(
+        self: SelectsLanes[Never, int], todo: Never, done: Never, /
+    ) -> tuple[Never, Never]: ...
+    @overload
+    def _step8_(
+        self: SelectsLanes[Never, Literal[1]], todo: tuple[A1, *Rest], done: tuple[*Done], /
+    ) -> tuple[tuple[*Rest], tuple[*Done, A1]]: ...
+    @overload
+    def _step8_(
+        self: SelectsLanes[Never, Literal[2]], todo: tuple[A1, *Rest], done: tuple[*Done], /
+    ) -> tuple[tuple[*Rest], tuple[*Done, A1, A1]]: ...
+    @overload
+    def _step8_(
+        self: SelectsLanes[Never, Literal[3]], todo: tuple[A1, *Rest], done: tuple[*Done], /
+    ) -> tuple[tuple[*Rest], tuple[*Done, A1, A1, A1]]: ...
+    @overload
+    def _step8_(
+        self: SelectsLanes[Never, Literal[4]], todo: tuple[A1, *Rest], done: tuple[*Done], /
+    ) -> tuple[tuple[*Rest], tuple[*Done, A1, A1, A1, A1]]: ...
+    @overload
+    def _step8_(
+        self: SelectsLanes[Never, Literal[5]], todo: tuple[A1, *Rest], done: tuple[*Done], /
+    ) -> tuple[tuple[*Rest], tuple[*Done, A1, A1, A1, A1, A1]]: ...
+    @overload
+    def _step8_(
+        self: SelectsLanes[Never, Literal[6]], todo: tuple[A1, *Rest], done: tuple[*Done], /
+    ) -> tuple[tuple[*Rest], tuple[*Done, A1, A1, A1, A1, A1, A1]]: ...
+    @overload
+    def _step8_(
+        self: SelectsLanes[Never, Literal[7]], todo: tuple[A1, *Rest], done: tuple[*Done], /
+    ) -> tuple[tuple[*Rest], tuple[*Done, A1, A1, A1, A1, A1, A1, A1]]: ...
+    @overload
+    def _step8_(
+        self: SelectsLanes[Never, Literal[8]], todo: tuple[A1, *Rest], done: tuple[*Done], /
+    ) -> tuple[tuple[*Rest], tuple[*Done, A1, A1, A1, A1, A1, A1, A1, A1]]: ...
+    @overload
+    def _step8_(
+        self: SelectsLanes[Never, Into[A2]], todo: tuple[A1, *Rest], done: tuple[*Done], /
+    ) -> tuple[tuple[*Rest], tuple[*Done, A2, A1]]: ...
+    @overload
+    def _step8_(
+        self: SelectsLanes[Never, None], todo: tuple[A1, *Rest], done: tuple[*Done], /
+    ) -> tuple[tuple[*Rest], tuple[*Done, A1]]: ...
+    @overload
+    def _step8_(
+        self: SelectsLanes[Never, int], todo: Never, done: Never, /
+    ) -> tuple[Never, Never]: ...
 
 class ClosesLanes(Generic[Width]):
     """The shape of a `Join`: what comes out is of any of the lanes' types."""

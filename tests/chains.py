@@ -128,7 +128,7 @@ def draw_diamond(draw: st.DrawFn, site: Site, *, depth: int, ordered: bool, may_
         else [Joins.FIRST_COME] * 3 + [Joins.ORDERED] * 2 + [Joins.ZIP] * may_zip
     )
     join = draw(st.sampled_from(joins))
-    forks = [Forks.REPLICATE] * 3 + [Forks.BALANCE] * 2 + [Forks.ADAPT]
+    forks = [Forks.REPLICATE] * 3 + [Forks.BALANCE] * 2 + [Forks.SELECT] * 2 + [Forks.ADAPT]
     fork = Forks.REPLICATE if join is Joins.ZIP else draw(st.sampled_from(forks))
     width = draw(st.integers(2, 3))
     place = site.next()
@@ -141,7 +141,7 @@ def draw_diamond(draw: st.DrawFn, site: Site, *, depth: int, ordered: bool, may_
     site.workers -= width * marked
     if join is Joins.ZIP:
         lanes = draw_lanes_to_zip(draw, site, width)
-    elif fork is Forks.REPLICATE:
+    elif fork in (Forks.REPLICATE, Forks.SELECT):
         lanes = tuple(
             draw_chain(
                 draw, site, depth=depth - 1, least=0, ordered=join is Joins.ORDERED, may_zip=may_zip

@@ -32,6 +32,7 @@ from conveyor import (
     Pipe,
     Processor,
     ReplicatingFork,
+    RoutingFork,
     Scan,
     Tap,
     Throttle,
@@ -156,6 +157,7 @@ class Forks(Enum):
     REPLICATE = "replicate"
     BALANCE = "balance"
     ADAPT = "adapt"
+    SELECT = "select"
 
 
 class Joins(Enum):
@@ -166,7 +168,8 @@ class Joins(Enum):
 
 @dataclass(frozen=True)
 class Diamond:
-    """A fork, its lanes and its join.  A fork that adapts has one lane, which stands for all.
+    """A fork, its lanes and its join.  A fork that adapts has one lane, which stands for all; one
+    that selects leaves out some items, for which it has no lane.
 
     Marked lanes begin with a job that notes in each item's trail by which lane it went.
     """
@@ -260,13 +263,23 @@ def mark_job(site: int, kind: str, lane: int) -> Callable[[Item], Item]:
     return job
 
 
+def lane_job(width: int) -> Callable[[Item], int]:
+    """The lane of an item; there is none for some."""
+
+    def job(item: Item) -> int:
+        return die(item[1], width) if die(item[1], 7) else -1
+
+    return job
+
+
 def unzip_job(items: tuple[Item, ...]) -> Item:
     """Makes one item of those that a zip gave: the trail of the first, the values of all."""
     return items[0][0], tuple(value for _, value in items)
 
 
 def marks(diamond: Diamond) -> str:
-    return "balanced" if diamond.fork is not Forks.REPLICATE else diamond.join.value
+    is_chosen = diamond.fork in (Forks.BALANCE, Forks.ADAPT)
+    return "balanced" if is_chosen else diamond.join.value
 
 
 # ------------------------------------------------------------------------------ built as a pipeline
@@ -313,9 +326,19 @@ def rows_of(part: Part) -> list[list[Any]]:
                 [Join(ordered=part.join is Joins.ORDERED)],
             ]
         case Diamond(lanes=lanes):
-            fork = ReplicatingFork if part.fork is Forks.REPLICATE else BalancingFork
             by_lane = [[*mark_row(part, number), *rows(lane)] for number, lane in enumerate(lanes)]
-            return [[fork(len(lanes))], *side_by_side(by_lane), *join_rows(part)]
+            return [[fork_of(part)], *side_by_side(by_lane), *join_rows(part)]
+
+
+def fork_of(diamond: Diamond) -> Any:
+    width = len(diamond.lanes)
+    match diamond.fork:
+        case Forks.REPLICATE:
+            return ReplicatingFork(width)
+        case Forks.BALANCE | Forks.ADAPT:
+            return BalancingFork(width)
+        case Forks.SELECT:
+            return RoutingFork(width, lane=lane_job(width), on_error="skip")
 
 
 def side_by_side(by_lane: Sequence[list[list[Any]]]) -> list[list[Any]]:
@@ -377,6 +400,23 @@ def results_of(part: Part, items: Sequence[Item]) -> list[Item]:
         case Diamond(join=Joins.ZIP):
             by_lane = [results_of_lane(part, number, items) for number in range(len(part.lanes))]
             return [unzip_job(together) for together in zip(*by_lane, strict=False)]
+        case Diamond(fork=Forks.SELECT, join=Joins.ORDERED, lanes=lanes):
+            lane_of = lane_job(len(lanes))
+            return [
+                out
+                for item in items
+                if lane_of(item) >= 0
+                for out in results_of_lane(part, lane_of(item), [item])
+            ]
+        case Diamond(fork=Forks.SELECT, lanes=lanes):
+            lane_of = lane_job(len(lanes))
+            return [
+                out
+                for lane in range(len(lanes))
+                for out in results_of_lane(
+                    part, lane, [item for item in items if lane_of(item) == lane]
+                )
+            ]
         case Diamond(fork=Forks.REPLICATE, join=Joins.ORDERED, lanes=lanes):
             return [
                 out

@@ -4,7 +4,7 @@ are current.
 Knows: how many lanes are exact, and the states that a pipeline can be in for a checker.  Must never
 know: what anything does.
 
-It writes `conveyor/signatures.pyi` and `conveyor/_rows.pyi`, and in `conveyor/stages/routers.py`
+It writes `conveyor/signatures.pyi` and `conveyor/_rows.pyi`, and in files of `conveyor/stages/`
 what stands between two marks.
 """
 
@@ -13,12 +13,13 @@ from __future__ import annotations
 import subprocess
 import sys
 from collections.abc import Iterable, Iterator
+from itertools import chain
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[1]
 SIGNATURES = ROOT / "conveyor" / "signatures.pyi"
 ROWS = ROOT / "conveyor" / "_rows.pyi"
-ROUTERS = ROOT / "conveyor" / "stages" / "routers.py"
+STAGES = ROOT / "conveyor" / "stages"
 BEGIN = "    # The overloads of `{}` are generated: python tools/generate_signatures.py\n"
 END = "    # End of what is generated.\n"
 
@@ -52,10 +53,12 @@ from typing_extensions import TypeVar, TypeVarTuple, Unpack
 __all__ = [
     "AddAStageFirst",
     "ClosesLanes",
+    "Into",
     "JoinTheOpenLanesFirst",
     "OpensLanes",
     "PassesALane",
     "RowDoesNotFitTheLanes",
+    "SelectsLanes",
     "Stage",
     "Undeclared",
     "TakesALane",
@@ -95,6 +98,9 @@ class AddAStageFirst:
 In_contra = TypeVar("In_contra", contravariant=True)
 Out_co = TypeVar("Out_co", covariant=True)
 Width = TypeVar("Width", {constraints}, int, None, default=int)
+# Or `Into`: two lanes, and what is known of the items in the first.
+Opening = TypeVar("Opening", default=int)
+Kept = TypeVar("Kept")
 Todo_contra = TypeVar("Todo_contra", contravariant=True)
 Done_contra = TypeVar("Done_contra", contravariant=True)
 Left_co = TypeVar("Left_co", covariant=True)
@@ -158,6 +164,11 @@ class Makes(Protocol[Made_co]):
     """
 
     def __call__(self) -> Made_co: ...
+
+class Into(Generic[Kept]):
+    """What is known of the items in the first lane of a fork that splits."""
+
+    def _kept_(self, item: Kept, /) -> Kept: ...
 
 class Stage(Protocol[In_contra, Out_co]):
     """Takes one lane and gives one."""
@@ -251,8 +262,9 @@ class Rows(Builder[In, *Row], Generic[In, *Row]):
 def names_used() -> str:
     """What the overloads of `add` take from `signatures.pyi`, as lines of an import."""
     shapes = """
-        AddAStageFirst Closes ClosesLanes Done ForPyright Left New Opens OpensAsNeeded OpensLanes
-        OpensSome PassesALane Rest RowDoesNotFitTheLanes Stage Undeclared ZipsLanes
+        AddAStageFirst Closes ClosesLanes Done ForPyright Into Left New Opens OpensAsNeeded
+        OpensLanes OpensSome PassesALane Rest RowDoesNotFitTheLanes SelectsLanes Stage Undeclared
+        ZipsLanes
     """.split()
     lanes = [*names("A", LANES), *names("B", LANES), *names("D", LANES - 1), *names("T", LANES - 1)]
     steps = [*names("Step", LANES), *names("Turn", BESIDE)]
@@ -306,7 +318,7 @@ def step(self: str, taken: list[str], given: list[str]) -> tuple[str, str]:
 
 def unknown(kind: str) -> tuple[str, str]:
     """Fits no row: where no overload is for this width, mypy would take the first."""
-    return f"self: {kind}[int], todo: Never, done: Never, /", "tuple[Never, Never]"
+    return f"self: {kind}, todo: Never, done: Never, /", "tuple[Never, Never]"
 
 
 def literal(width: int) -> str:
@@ -353,9 +365,32 @@ def signatures() -> Iterator[str]:
     steps = [
         step(f"self: OpensLanes[{width}]", ["A1"], ["A1"] * len(lanes)) for width, lanes in exact
     ]
-    steps += [step("self: OpensLanes[None]", ["A1"], ["A1"]), unknown("OpensLanes")]
+    steps += [step("self: OpensLanes[None]", ["A1"], ["A1"]), unknown("OpensLanes[int]")]
     what = "The shape of the forks.  One that decides by itself is written as one lane."
     yield from shape("OpensLanes", what, any_width, alone("_opens_", whole, "_opening_"), steps)
+
+    # What its function takes is no part of the steps: a lane keeps its own type, however much more
+    # the function would take.
+    steps = [
+        step(f"self: SelectsLanes[Never, {width}]", ["A1"], ["A1"] * len(lanes))
+        for width, lanes in exact
+    ]
+    steps += [
+        step("self: SelectsLanes[Never, Into[A2]]", ["A1"], ["A2", "A1"]),
+        step("self: SelectsLanes[Never, None]", ["A1"], ["A1"]),
+        unknown("SelectsLanes[Never, int]"),
+    ]
+    yield from shape(
+        "SelectsLanes",
+        "The shape of the forks that look at their items.",
+        "(Generic[In_contra, Opening])",
+        [
+            method("_selects_", "self, item: In_contra, /", "None"),
+            "\n" + method("_selecting_", "self, opening: Opening, /", "Opening"),
+            "\n" + method("_turns_", "self", "None"),
+        ],
+        steps,
+    )
 
     whole = [
         (f"self: ClosesLanes[{width}], lanes: {tuple_of(lanes)}, /", " | ".join(lanes))
@@ -366,7 +401,7 @@ def signatures() -> Iterator[str]:
     steps = [
         step(f"self: ClosesLanes[{width}]", lanes, [" | ".join(lanes)]) for width, lanes in exact
     ]
-    steps += [step("self: ClosesLanes[None]", ["A1"], ["A1"]), unknown("ClosesLanes")]
+    steps += [step("self: ClosesLanes[None]", ["A1"], ["A1"]), unknown("ClosesLanes[int]")]
     what = "The shape of a `Join`: what comes out is of any of the lanes' types."
     yield from shape("ClosesLanes", what, any_width, alone("_closes_", whole, "_closing_"), steps)
 
@@ -376,7 +411,7 @@ def signatures() -> Iterator[str]:
     ]
     whole += [("self: ZipsLanes[int], lanes: tuple[A1, ...], /", "tuple[A1, ...]")]
     steps = [step(f"self: ZipsLanes[{width}]", lanes, [tuple_of(lanes)]) for width, lanes in exact]
-    steps += [unknown("ZipsLanes")]
+    steps += [unknown("ZipsLanes[int]")]
     yield from shape(
         "ZipsLanes",
         "The shape of a `Zip`.",
@@ -475,6 +510,19 @@ def of_known_widths() -> Iterator[str]:
         )
 
 
+def selected(self: str, lane: str) -> Iterator[str]:
+    """What a fork makes of a lane that looks at its items: told by its class, which says what its
+    function takes, so that the lanes keep the type of theirs."""
+    opened = [(literal(k), pipeline(*[lane] * k)) for k in range(1, LANES + 1)]
+    opened += [
+        ("Into[B1]", pipeline("B1", lane)),
+        ("None", f"AdaptivePipeline[In, {lane}]"),
+        ("int", f"WidePipeline[In, {lane}]"),
+    ]
+    for opening, result in opened:
+        yield add(self, [f"fork: SelectsLanes[{lane}, {opening}]"], result)
+
+
 def for_pyright(self: str, stage: str, result: str) -> str:
     return (
         f"    @overload\n    def add(self: {rows(self)}, {stage}, /, **only: Unpack[ForPyright]) "
@@ -497,6 +545,7 @@ def adds() -> Iterator[str]:
         yield add(self, [f"part: WidePipeline[{lane}, B1]"], "WidePipeline[In, B1]")
         yield add(self, [f"part: AdaptivePipeline[{lane}, B1]"], "AdaptivePipeline[In, B1]")
         yield add(self, [f"fork: Opens[{lane}, tuple[*New]]"], pipeline("*New"))
+        yield from selected(self, lane)
     yield add(
         NOTHING, ["stage: AddAStageFirst", "/", "*stages: AddAStageFirst"], "StatementPipeline[In]"
     )
@@ -521,15 +570,30 @@ def widths(kind: str, options: str, *unknown: str) -> Iterator[str]:
     """The constructors of a stage whose width is in its type.  A plain `n: Width` loses it where a
     checker expects an int."""
     for width in (*(literal(k) for k in range(1, LANES + 1)), "int"):
-        yield (
-            f"    @overload\n    def __init__(self: {kind}[{width}], n: {width}, *, {options}) -> "
-            "None: ...\n"
-        )
-    for parameters in unknown:
-        yield f"    @overload\n    def __init__(self: {kind}[None], *, {parameters}) -> None: ...\n"
+        parameters = f"self: {kind.format(width)}, n: {width}, *, {options}"
+        yield f"    @overload\n    def __init__({parameters}) -> None: ...\n"
+    for options in unknown:
+        parameters = f"self: {kind.format(None)}, *, {options}"
+        yield f"    @overload\n    def __init__({parameters}) -> None: ...\n"
+
+
+def made(kind: str, options: str, *unknown: str) -> Iterator[str]:
+    """The same once more for pyright, which does not tell a lambda in `__init__` what is expected
+    where `self` has a type of its own; mypy goes by `__init__`."""
+    yield "    if TYPE_CHECKING:\n"
+    for width in (*(literal(k) for k in range(1, LANES + 1)), "int"):
+        parameters = f"cls, n: {width}, *, {options}"
+        yield f"        @overload\n        def __new__({parameters}) -> {kind.format(width)}: ...\n"
+    for options in unknown:
+        parameters = f"cls, *, {options}"
+        yield f"        @overload\n        def __new__({parameters}) -> {kind.format(None)}: ...\n"
+    yield "        def __new__(cls, *arguments: Any, **options: Any) -> Any: ...\n"
 
 
 NAME = "name: str | None = None"
+ON_ERROR = f'{NAME}, on_error: OnError = "raise"'
+KEY = "key: Callable[[In], object]"
+LANE = "lane: Callable[[In], int]"
 ORDERED = f"ordered: bool = False, {NAME}"
 MAX_LANES = f"max_lanes: int | None = None, {NAME}"
 
@@ -544,13 +608,35 @@ def between(text: str, what: str, lines: Iterable[str]) -> str:
 
 def expected() -> dict[Path, str]:
     """What the files should hold."""
-    stages = ROUTERS.read_text(encoding="utf-8")
-    stages = between(stages, "ReplicatingFork", widths("ReplicatingFork", NAME))
-    stages = between(stages, "BalancingFork", widths("BalancingFork", NAME, MAX_LANES))
-    stages = between(stages, "Join", widths("Join", ORDERED, ORDERED))
-    stages = between(stages, "Zip", widths("Zip", NAME))
+    keyed, adaptive = f"{KEY}, {ON_ERROR}", f"{KEY}, max_lanes: int | None = None, {ON_ERROR}"
+    routed = f"{LANE}, {ON_ERROR}"
+    constructors = {
+        "forks.py": {
+            "ReplicatingFork": widths("ReplicatingFork[{}]", NAME),
+            "BalancingFork": widths("BalancingFork[{}]", NAME, MAX_LANES),
+        },
+        "partitioning_fork.py": {
+            "PartitioningFork": chain(
+                made("PartitioningFork[In, {}]", keyed, adaptive),
+                widths("PartitioningFork[In, {}]", keyed, adaptive),
+            ),
+        },
+        "routing_fork.py": {
+            "RoutingFork": chain(
+                made("RoutingFork[In, {}]", routed), widths("RoutingFork[In, {}]", routed)
+            ),
+        },
+        "routers.py": {
+            "Join": widths("Join[{}]", ORDERED, ORDERED),
+            "Zip": widths("Zip[{}]", NAME),
+        },
+    }
     rows = "".join([ROWS_HEAD.replace("{names}", names_used()), *as_a_stage(), *adds()])
-    files = {SIGNATURES: "".join(signatures()), ROWS: rows, ROUTERS: stages}
+    files = {SIGNATURES: "".join(signatures()), ROWS: rows}
+    for name, kinds in constructors.items():
+        files[STAGES / name] = (STAGES / name).read_text(encoding="utf-8")
+        for kind, lines in kinds.items():
+            files[STAGES / name] = between(files[STAGES / name], kind, lines)
     return {path: formatted(text, path.name) for path, text in files.items()}
 
 

@@ -321,13 +321,13 @@ class Simulating(Drafting[In, *Row], Generic[In, *Row]):
         """What a schedule has to say of that: nothing as by default, or where no fork adapts
         without a bound of its own."""
         from conveyor.graph.route import LANES_BY_DEFAULT
-        from conveyor.stages import BalancingFork
+        from conveyor.stages import BalancingFork, PartitioningFork
 
         stages = [place.stage for place in self._draft.places]
         adapts = any(
             isinstance(each, BalancingFork) and each.n is None and each.max_lanes is None
             for each in stages
-        )
+        ) or any(isinstance(each, PartitioningFork) and each.n is None for each in stages)
         return lanes if adapts and lanes != LANES_BY_DEFAULT else None
 
 

@@ -90,7 +90,7 @@ class Judge:
         """Says what becomes of so many lanes of these types."""
         lanes = row.lanes
         if len(stages) > 1:
-            # Beside other stages what a BalancingFork() opens is written as one lane.
+            # Beside other stages what a fork without a number opens is written as one lane.
             stages = [replace(stage, width=1) if stage.adapts else stage for stage in stages]
         elif stages[0].adapts and stages[0].kind in (Kind.JOIN, Kind.ZIP):
             sentence = (
@@ -123,7 +123,10 @@ class Judge:
             width = stage.width or 0
             formals.append(ANYTHING)
             if stage.kind is Kind.FORK:
-                given.extend([left.pop(0)] * width)
+                lane = left.pop(0)
+                if (mistake := self.fork_misfit(stage, lane, number)) is not None:
+                    return replace(unknown, mistake=mistake)
+                given.extend([lane if stage.first is None else stage.first, *[lane] * (width - 1)])
             else:
                 given.append(self.closed(stage, left[:width]))
                 del left[:width]
@@ -170,12 +173,21 @@ class Judge:
         (stage,) = stages
         if stage.kind is not Kind.FORK:
             return Added(Row(row.takes, Lanes.EXACT, (self.closed(stage, list(lanes)),)))
+        if (mistake := self.fork_misfit(stage, lanes[0], 1)) is not None:
+            return replace(unknown, mistake=mistake)
         if len(lanes) > 1:
             return replace(
                 unknown,
                 mistake=Mistake(f"this row takes 1 lane, but {count(lanes)} are open", stage.expr),
             )
         return Added(Row(row.takes, Lanes.ADAPTIVE if stage.adapts else Lanes.WIDE, lanes))
+
+    def fork_misfit(self, stage: Stage, lane: Type, number: int) -> Mistake | None:
+        """What is wrong with a fork whose function cannot take what its lane carries."""
+        takes = get_proper_type(stage.selects)
+        if takes is None or not is_plain(takes) or is_subtype(lane, takes):
+            return None
+        return self.misfit(stage, lane, takes, number)
 
     def closed(self, stage: Stage, lanes: list[Type]) -> Type:
         if stage.kind is Kind.JOIN:

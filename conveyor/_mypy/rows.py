@@ -45,7 +45,7 @@ class Lanes(Enum):
     NOTHING = "no stage was added yet"
     EXACT = "so many, of these types"
     WIDE = "several of one type, it is not known how many"
-    ADAPTIVE = "as many as a BalancingFork() decides, of one type"
+    ADAPTIVE = "as many as a fork decides, of one type"
     UNKNOWN = "anything"
 
 

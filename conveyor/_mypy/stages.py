@@ -48,7 +48,11 @@ class Kind(Enum):
     ANY = "cannot be told"
 
 
+SELECTS: Final = "conveyor.signatures.SelectsLanes"
+INTO: Final = "conveyor.signatures.Into"
+
 WIDE_STAGES: Final = {
+    SELECTS: Kind.FORK,
     "conveyor.signatures.OpensLanes": Kind.FORK,
     "conveyor.signatures.ClosesLanes": Kind.JOIN,
     "conveyor.signatures.ZipsLanes": Kind.ZIP,
@@ -64,6 +68,8 @@ class Stage:
     type: ProperType
     width: int | None = 1  # None: not known before it runs
     adapts: bool = False
+    selects: Type | None = None  # what a fork takes that looks at its items
+    first: Type | None = None  # what is known of the items in its first lane
     is_sound: bool = True  # the expression by itself is without error
     repeats: bool = False  # it stands for as many as there is room for: `add(*stages)`
     row: Row | None = None  # of a pipeline
@@ -140,14 +146,25 @@ class StageReader:
             return Stage(expr, Kind.ONE, kind)
         for name, what in WIDE_STAGES.items():
             if kind.type.has_base(name):
-                width = get_proper_type(
-                    map_instance_to_supertype(kind, class_of(self.checker, name)).args[0]
-                )
+                args = map_instance_to_supertype(kind, class_of(self.checker, name)).args
+                width = get_proper_type(args[-1])
+                if name == SELECTS:
+                    return self.selecting(expr, kind, args[0], width)
                 if isinstance(width, LiteralType) and isinstance(width.value, int):
                     return Stage(expr, what, kind, width.value)
                 return Stage(expr, what, kind, None, adapts=isinstance(width, NoneType))
         is_stage = kind.type.has_base(STAGE) or kind.type.fallback_to_any
         return Stage(expr, Kind.ANY if is_stage else Kind.FOREIGN, kind)
+
+    def selecting(
+        self, expr: Expression, kind: Instance, takes: Type, opening: ProperType
+    ) -> Stage:
+        if isinstance(opening, LiteralType) and isinstance(opening.value, int):
+            return Stage(expr, Kind.FORK, kind, opening.value, selects=takes)
+        if isinstance(opening, Instance) and opening.type.fullname == INTO:
+            return Stage(expr, Kind.FORK, kind, 2, selects=takes, first=opening.args[0])
+        adapts = isinstance(opening, NoneType)
+        return Stage(expr, Kind.FORK, kind, None, adapts=adapts, selects=takes)
 
     def takes(self, stage: Stage) -> ProperType | None:
         """What a stage takes, as far as it is known without its lane."""

@@ -26,6 +26,7 @@ from conveyor.items.sealing import Bundle, Sealed
 __all__ = [
     "UNBOUNDED",
     "AnyOutlet",
+    "Elsewhere",
     "Inlet",
     "Note",
     "SingleItemInlet",
@@ -58,6 +59,17 @@ class Tag(NamedTuple):
     upto: int
     extra: int
     lanes: int
+
+
+class Elsewhere(NamedTuple, Generic[Blob]):
+    """A part of a record that goes to other lanes than the one at hand.
+
+    lanes: a bit for each of these; items: how many there are; blob: the items.
+    """
+
+    lanes: int
+    items: int
+    blob: Blob
 
 
 class Inlet(Protocol):
@@ -116,6 +128,15 @@ class Outlet(Protocol, Generic[Blob]):
     def last_tag(self) -> Tag | None: ...
     def last_blob(self) -> tuple[int, Blob]:
         """The last record published and how many items it holds, committed or not."""
+        ...
+
+    def carrying(self, blob: Blob, others: Sequence[Elsewhere[Blob]]) -> Blob:
+        """The slice as it goes into this channel if others of the same record go elsewhere: it is
+        published first, and takes along what a successor needs to publish those."""
+        ...
+
+    def carried(self) -> Sequence[Elsewhere[Blob]]:
+        """What the last record published takes along."""
         ...
 
     def close(self, run: int) -> None: ...

@@ -6,7 +6,8 @@ Must never know: which world it is in; it takes no clock, no process, no chance.
 Rule 1.  It yields only where it must wait or where there is something to decide (`requests`).
 Rule 2.  Items of an input are committed only after everything that came of them has been published.
 Rule 3.  Every record carries a tag (`channel.Tag`), and all lanes of a record have room before its
-         first copy goes out.
+         first copy goes out.  Where a fork looks at its items, each lane gets its own part of the
+         record; the part that goes out first takes all the others along.
 Rule 4.  A loop that starts first does what the newest tag on its outlets says is still to be done.
 Rule 5.  While only some outputs of an item are published, the loop keeps reading that item's input.
 Rule 6.  Counts are noted before a piece goes out (`journal`); the state of a processor is saved
@@ -21,22 +22,21 @@ from typing import Final, Generic, NamedTuple, Protocol, TypeAlias
 from typing_extensions import TypeVar
 
 from conveyor.core.channel import UNBOUNDED, Inlet, Outlet, Tag
+from conveyor.core.drive_spec import DriveSpec, Lanes
 from conveyor.core.job_node import Node
 from conveyor.core.journal import Journal
 from conveyor.core.requests import (
     ALL_ENDED,
     COME_DUE,
-    ChooseInput,
     Request,
-    TimedChoice,
     WaitForItems,
     WaitForRoom,
 )
-from conveyor.core.routing import Way, ways
+from conveyor.core.routing import Way, parts_of, ways
 from conveyor.core.snapshots import RestoredNode, Saved
 from conveyor.core.timers import Paced, Timer
 from conveyor.errors import ConveyorError, RunError
-from conveyor.graph.route import Route, taken
+from conveyor.graph.route import Route, Select, taken
 
 __all__ = ["BrokenNode", "Cut", "Drive", "DriveSpec", "drive"]
 
@@ -67,41 +67,11 @@ class Cut(Protocol):
     def n(self) -> int: ...
 
 
-class DriveSpec(NamedTuple, Generic[Blob]):
-    """What a drive loop steps: a node, what it reads, and the outlets of its route's leaves, in
-    their order.
-
-    `join_name` is what the choice of an input is called where there are several.  `journal` is
-    there where counts are to outlive the worker, `restored` where the state of its processor is;
-    `timer` where time wakes the job or holds it up.
-    """
-
-    node: Node
-    inlets: Sequence[Inlet]
-    outlets: Sequence[Outlet[Blob]]
-    route: Route | None
-    join_name: str = ""
-    journal: Journal | None = None
-    restored: RestoredNode | None = None
-    timer: Timer | None = None
-
-    def close(self, run: int) -> None:
-        """Tells all lanes that the run is over."""
-        for outlet in self.outlets:
-            outlet.close(run)
-
-    def choice(self) -> ChooseInput | None:
-        """The choice of what is next; none if the only input is."""
-        if self.timer is not None:
-            return TimedChoice(self.join_name, self.inlets, self.timer)
-        return ChooseInput(self.join_name, self.inlets) if len(self.inlets) > 1 else None
-
-
 def drive(run: int, spec: DriveSpec[Blob], cut: Cut) -> Drive[Blob]:
     """Steps a node through one run; raises what its job raises, and `BrokenNode`."""
-    node, inlets, _, _, _, journal, restored, timer = spec
+    node, inlets, _, _, _, journal, restored, timer, _ = spec
     ordinal, source, skip, flushed = begun(run, spec)
-    sender = Sender(run, ordinal, spec.outlets, spec.route)
+    sender = Sender(run, ordinal, spec.outlets, spec.route, spec.selected)
     limit = sender.limit
     choose_input = spec.choice()
     cut = cut if timer is None else Paced(cut, timer)
@@ -245,10 +215,18 @@ def flush(sender: Sender[Blob], spec: DriveSpec[Blob], skip: int) -> Drive[Blob]
 class Sender(Generic[Blob]):
     """Publishes the outputs of one worker, tagged, in every lane they go to."""
 
-    __slots__ = ("limit", "mask", "ordinal", "outlets", "run", "targets", "wait_for_room", "way")
+    __slots__ = (
+        *("limit", "mask", "ordinal", "outlets", "run", "selected", "targets", "wait_for_room"),
+        "way",
+    )
 
     def __init__(
-        self, run: int, ordinal: int, outlets: Sequence[Outlet[Blob]], route: Route | None
+        self,
+        run: int,
+        ordinal: int,
+        outlets: Sequence[Outlet[Blob]],
+        route: Route | None,
+        selected: Lanes | None,
     ) -> None:
         self.run = run
         self.ordinal = ordinal
@@ -256,10 +234,15 @@ class Sender(Generic[Blob]):
         self.way = ways(route) if route is not None else NOWHERE
         self.wait_for_room: WaitForRoom[Blob] = WaitForRoom()
         self.limit = min((outlet.capacity for outlet in outlets), default=UNBOUNDED)
+        self.selected = selected if isinstance(route, Select) else None
+        assert not isinstance(route, Select) or selected is not None, "nothing says where items go"
         self.mask: int = -1
         self.targets: list[Outlet[Blob]] = []
 
     def send(self, out: list[object], source: int, upto: int, extra: int) -> Drive[Blob]:
+        if self.selected is not None:
+            yield from self.send_parts(out, self.selected.lanes, source, upto, extra)
+            return
         items = len(out)
         mask = self.way.mask
         if mask is None:
@@ -278,6 +261,22 @@ class Sender(Generic[Blob]):
         self.ordinal += 1
         tag = Tag(self.run, self.ordinal, source, upto, extra, mask)
         for target in targets:
+            target.publish(items, blob, tag)
+
+    def send_parts(
+        self, out: list[object], lanes: Sequence[int], source: int, upto: int, extra: int
+    ) -> Drive[Blob]:
+        """Publishes one record of which each lane gets the items that go there."""
+        union, copies = yield from parts_of(out, lanes, self.way.ways, self.outlets)
+        for target, items, blob in copies:
+            # Room for one is not lost while another is waited for: only this sender takes it.
+            if not target.fits(items, blob):
+                wait = self.wait_for_room
+                wait.outlets, wait.items, wait.blob = (target,), items, blob
+                yield wait
+        self.ordinal += 1
+        tag = Tag(self.run, self.ordinal, source, upto, extra, union)
+        for target, items, blob in copies:
             target.publish(items, blob, tag)
 
 
@@ -337,12 +336,18 @@ def send_missing(run: int, outlets: Sequence[Outlet[Blob]]) -> Tag | None:
     tag = newest.last_tag() if newest is not None else None
     if newest is None or tag is None or tag.run != run:
         return tag
-    lanes = [outlet for bit, outlet in enumerate(outlets) if tag.lanes >> bit & 1]
-    missing = [outlet for outlet in lanes if _ordinal(outlet) != tag.ordinal]
-    if missing:  # there was room in all lanes before the first copy went out
-        items, blob = newest.last_blob()
-        for outlet in missing:
-            outlet.publish(items, blob, tag)
+    lanes = [(bit, outlet) for bit, outlet in enumerate(outlets) if tag.lanes >> bit & 1]
+    there = [outlet for _, outlet in lanes if _ordinal(outlet) == tag.ordinal]
+    if len(there) < len(lanes):  # there was room in all lanes before the first copy went out
+        carried = next((parts for outlet in there if (parts := outlet.carried())), ())
+        elsewhere = {bit: part for part in carried for bit, _ in lanes if part.lanes >> bit & 1}
+        own = next(outlet for bit, outlet in lanes if outlet in there and bit not in elsewhere)
+        count, blob = own.last_blob()
+        for bit, outlet in lanes:
+            if outlet not in there:
+                part = elsewhere.get(bit)
+                items, data = (count, blob) if part is None else (part.items, part.blob)
+                outlet.publish(items, data, tag)
     return tag
 
 

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import Final, NamedTuple
 
 from conveyor.core.crashes import NO_STATE
-from conveyor.core.job_node import LOST, ItemFailed
+from conveyor.core.job_node import LOST, ForkFailed, ItemFailed
 from conveyor.errors import ItemTimeout, JobExited, NotPicklable
 from conveyor.items.remote_errors import SentError, WorkerTraceback, sent, set_cause
 from conveyor.items.sealing import Sealed
@@ -60,6 +60,8 @@ def failure_of(node: int, where: str, error: BaseException) -> Failure:
     """Called in the worker: `error` as it travels."""
     if isinstance(error, ItemFailed):
         where = error.item if error.ordinal is None else f"item {error.ordinal}: {error.item}"
+        if isinstance(error, ForkFailed):
+            where = f"at the fork {error.fork!r}, {where}"
         error = error.error
     return Failure(node, where, sent(error), isinstance(error, Exception))
 

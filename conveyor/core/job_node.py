@@ -32,6 +32,7 @@ from conveyor.stages import CannotGoBack, Job, job_of, only_reads
 __all__ = [
     "ALONE",
     "LOST",
+    "ForkFailed",
     "ItemClock",
     "ItemFailed",
     "JobNode",
@@ -39,6 +40,7 @@ __all__ = [
     "Piece",
     "Policy",
     "Surroundings",
+    "repr_of",
 ]
 
 Piece: TypeAlias = tuple[list[object], int, int]
@@ -80,6 +82,15 @@ class ItemFailed(ConveyorError):
         self.item = item
         self.error = error
         self.attempts = attempts
+
+
+class ForkFailed(ItemFailed):
+    """A fork failed on an item, and says that this ends the run; `ordinal` counts what came to the
+    fork."""
+
+    def __init__(self, fork: str, ordinal: int, item: str, error: BaseException) -> None:
+        super().__init__(ordinal, item, error, 1)
+        self.fork = fork
 
 
 class Policy(NamedTuple):
@@ -307,7 +318,7 @@ class JobNode(ABC):
             or self.surroundings.is_final(error)
         ):
             tally.failed += 1
-            raise ItemFailed(ordinal, _repr_of(item), error, attempts) from error
+            raise ItemFailed(ordinal, repr_of(item), error, attempts) from error
         if on_error == "skip":
             tally.skipped += 1
         else:
@@ -327,7 +338,7 @@ def _chunks(results: Iterator[object], limit: int, seal: Seal) -> Iterator[list[
         yield uniform(out)
 
 
-def _repr_of(item: object) -> str:
+def repr_of(item: object) -> str:
     try:
         return short_repr(item.open() if isinstance(item, Sealed) else item)
     except ConveyorError:

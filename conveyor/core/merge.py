@@ -30,6 +30,7 @@ from conveyor.core.stamps import (
     has_marks,
     next_origin,
     not_last,
+    run_end,
     without_marks,
 )
 from conveyor.items.sealing import Sealed
@@ -268,6 +269,8 @@ class Merge:
     def take_run(self, lane: int, room: int) -> bool:
         column, at, view = self.columns[lane], self.at[lane], self.views[lane]
         behind = min(at + room, len(column))
+        if not isinstance(column, range):  # what came between was given to another lane
+            behind = run_end(column, at, behind)
         if self.width > 1 and column[at] != FINISH:  # behind its last entry another lane comes
             behind = next((i + 1 for i in range(at, behind) if column[i] & 1), behind)
         part = view.part(at, behind)

@@ -18,6 +18,7 @@ Rule 5.  A commit moves the heads of several lanes.  Where that leaves each, and
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from typing import Protocol
 
 from conveyor.core.channel import AnyOutlet, Inlet, Note, bring_to
 from conveyor.core.fused_node import FusedNode
@@ -39,7 +40,7 @@ from conveyor.errors import RunError
 from conveyor.graph.route import taken
 from conveyor.graph.topology import NodeSpec
 
-__all__ = ["OrderedInlet", "StampNode", "TrackedNode", "stamped", "words_of_ordered"]
+__all__ = ["OrderedInlet", "Selecting", "StampNode", "TrackedNode", "stamped", "words_of_ordered"]
 
 
 class StampNode:
@@ -118,20 +119,30 @@ def stamps_of_outputs(column: Column, outputs: int, ends: Sequence[int] | None) 
     return stamps
 
 
+class Selecting(Protocol):
+    """What selects the lanes of what a node gives; `tracked` says that a mark goes on in the place
+    of what it leaves out."""
+
+    def around(self, node: Node, tracked: bool) -> Node: ...
+
+
 def stamped(
     spec: NodeSpec,
     node: Node,
     outlets: Sequence[AnyOutlet],
     restored: RestoredNode | None = None,
     timer: Timer | None = None,
+    selecting: Selecting | None = None,
 ) -> Node:
-    """A node with what an ordered join behind or around it needs; `timer` and `restored` belong
-    inside the stamps."""
+    """A node with what an ordered join behind or around it needs; `timer`, then `selecting`, then
+    `restored` belong inside the stamps."""
     job = node
     if spec.depth and isinstance(node, JobNode | FusedNode):
         node = TrackedNode(node, spec.depth)
     if timer is not None and isinstance(job, JobNode):
         node = TimedNode(node, job, timer)
+    if selecting is not None:
+        node = selecting.around(node, spec.depth > 0)
     if restored is not None:
         node = restored.around(node)
     route = spec.route

@@ -9,10 +9,10 @@ Rule 1.  In a lane of an ordered join a slice has *entries*: items, and marks.  
 Rule 2.  A *stamp* is one number: twice the origin of an entry, and one more for the last entry in
          its lane that came of that origin.  The stamps that all entries of a slice have of one join
          are a *column*; there is one for each ordered join around them, the innermost at the end.
-Rule 3.  A slice is one run: behind a stamp that is not the last of its origin comes that origin
-         again, behind one that is comes the next.  Entries between which something is missing are
-         in different slices.  So a column says by its ends where it belongs, and where each entry
-         is the last of its origin it is a range, however long.
+Rule 3.  What a fork takes is one run: behind a stamp that is not the last of its origin comes that
+         origin again, behind one that is comes the next.  Where the fork gives whole records to a
+         lane, a slice of it is one run, too, and where each entry is the last of its origin its
+         column is a range, however long.  Where the fork deals out items, there are runs in it.
 """
 
 from __future__ import annotations
@@ -41,6 +41,7 @@ __all__ = [
     "no_mark",
     "not_last",
     "places_of",
+    "run_end",
     "run_of",
     "spread",
     "without_marks",
@@ -170,6 +171,20 @@ def run_of(origin: int, entries: int) -> range:
     [7, 9]
     """
     return range(2 * origin + 1, 2 * (origin + entries) + 1, 2)
+
+
+def run_end(column: Column, start: int, stop: int) -> int:
+    """Gives where the run ends that begins at a place of some stamps, `stop` at most.
+
+    >>> run_end([7, 9, 13], 0, 3), run_end([6, 6, 7, 9], 0, 4), run_end([FINISH, FINISH], 0, 2)
+    (2, 4, 2)
+    """
+    wanted = column[start]
+    for place in range(start, stop):
+        if column[place] >> 1 != wanted >> 1:
+            return place
+        wanted = column[place] + 2 * (column[place] & 1)
+    return stop
 
 
 def not_last(column: Column) -> list[int]:

@@ -8,11 +8,11 @@ Rule 2.  A fork belongs to the node that produces, a tree of joins or zips to th
          consumes.  They cost no node, and a pipe between a job and its fork, or between a join or
          zip and the job that reads it, is no channel.
 Rule 3.  Where a fork must not share its owner with what stands before it, a *relay* stands between
-         the two: behind a join or zip, and behind another fork if an ordered join takes its lanes.
-         So it does between a join and a zip.  A pipe of another capacity than the default is a
-         channel wherever it stands between a join or zip and another of these or a fork: a relay is
-         before it, and behind it, too, if that is a fork.
-Rule 4.  What is written once behind a `BalancingFork()` stands here once for each lane.
+         the two: behind a join or zip, and behind another fork if an ordered join takes its lanes
+         or if it looks at its items.  So it does between a join and a zip.  A pipe of another
+         capacity than the default is a channel wherever it stands between a join or zip and another
+         of these or a fork: a relay is before it, and behind it, too, if that is a fork.
+Rule 4.  What is written once behind a fork without a number stands here once for each lane.
 Rule 5.  A node has 64 channels at most on either side: the lanes of a record, and those that a
          worker waits for, are the bits of one word.
 """
@@ -38,7 +38,21 @@ from conveyor.graph.topology import (
     ZipInput,
     channels_of,
 )
-from conveyor.stages import DEFAULT_CAPACITY, AnyStage, BalancingFork, Fork, Job, Join, Pipe, Zip
+from conveyor.stages import (
+    DEFAULT_CAPACITY,
+    AnySelectingFork,
+    AnyStage,
+    BalancingFork,
+    Fork,
+    Job,
+    Join,
+    PartitioningFork,
+    Pipe,
+    RoutingFork,
+    SelectingFork,
+    SplittingFork,
+    Zip,
+)
 from conveyor.stages.timed import is_woken
 
 __all__ = ["MOST_CHANNELS", "compile_topology"]
@@ -47,8 +61,8 @@ MOST_CHANNELS: Final = 64
 
 
 def compile_topology(draft: Draft, adaptive_lanes: int) -> Topology:
-    """The graph of a complete draft; a `BalancingFork()` gets `adaptive_lanes` lanes unless it says
-    itself how many."""
+    """The graph of a complete draft; a fork without a number gets `adaptive_lanes` lanes unless it
+    says itself how many."""
     return _Compiler(_with_relays(draft), adaptive_lanes).compile()
 
 
@@ -132,7 +146,9 @@ def _before_fork(draft: Draft, gap: Gap, stamped: Set[int | None]) -> Draft | No
     """The draft with a relay right before the fork behind a gap; None if there is to be none."""
     before, fork = draft.places[gap.writer], draft.places[gap.reader]
     behind_relay = isinstance(before.stage, Relay) and _is_sized(draft, gap)
-    behind_fork = isinstance(before.stage, Fork) and gap.reader in stamped
+    behind_fork = isinstance(before.stage, Fork) and (
+        gap.reader in stamped or isinstance(fork.stage, SelectingFork)
+    )
     if not isinstance(fork.stage, Fork) or not (behind_relay or behind_fork):
         return None
     named = draft.places[gap.pipes[0]] if behind_relay else before
@@ -201,6 +217,8 @@ class _Compiler:
         assert isinstance(stage, Fork)
         if isinstance(stage, BalancingFork) and stage.n is None:
             return stage.max_lanes or min(self.adaptive_lanes, MOST_CHANNELS)
+        if isinstance(stage, PartitioningFork) and stage.n is None:
+            return min(self.adaptive_lanes, stage.max_lanes or MOST_CHANNELS, MOST_CHANNELS)
         assert stage.n is not None
         return stage.n
 
@@ -321,16 +339,28 @@ class _Compiler:
             stamps=self.stamps(copy),
             lanes=self.adaptive_lanes_around(copy),
             is_woken=is_woken(stage),
+            fork=self.selecting(copy),
         )
 
-    def stamps(self, copy: Copy) -> bool:
-        """Is the first router behind this node a fork whose lanes an ordered join takes?"""
+    def behind(self, copy: Copy) -> Copy:
+        """What takes the outputs of a node: the first behind its pipes."""
         if copy is FINAL:
-            return False
+            return FINAL
         target, _ = self.target_of[copy, 0]
         while target is not FINAL and isinstance(self.stage(target), Pipe):
             target, _ = self.target_of[target, 0]
+        return target
+
+    def stamps(self, copy: Copy) -> bool:
+        """Is the first router behind this node a fork whose lanes an ordered join takes?"""
+        target = self.behind(copy)
         return target is not FINAL and target[0] in self.stamped
+
+    def selecting(self, copy: Copy) -> AnySelectingFork | None:
+        """The fork behind this node, if it looks at its items."""
+        target = self.behind(copy)
+        stage = None if target is FINAL else self.stage(target)
+        return stage if isinstance(stage, PartitioningFork | RoutingFork | SplittingFork) else None
 
     def adaptive_lanes_around(self, copy: Copy) -> tuple[tuple[str, int], ...]:
         forks = [] if copy in (START, FINAL) else [frame.fork for frame in self.frames(copy[0])]

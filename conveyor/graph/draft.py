@@ -7,7 +7,7 @@ Rule 1.  A row takes the open lanes from left to right: a job or a pipe takes on
          fork takes one and gives n, a join or a zip takes n and gives one.  It must take all of
          them.
 Rule 2.  A pipeline begins with anything but a join or a zip; a strict one begins with a processor.
-Rule 3.  Lanes of a `BalancingFork()` are written once, and end at a `Join()`.
+Rule 3.  Lanes of a fork without a number are written once, and end at a `Join()`.
 Rule 4.  A stage fits what its lanes carry, as far as annotations tell: a clear misfit is a
          `StageTypeError`.
 Rule 5.  An ordered join takes all lanes of one fork, and nothing between the two has lost the
@@ -23,17 +23,9 @@ from dataclasses import dataclass, replace
 from typing import Any, Final, TypeAlias
 
 from conveyor.errors import StageTypeError, TopologyError
+from conveyor.graph.lane_lengths import check_lengths
 from conveyor.graph.row_checks import checked_kind, taken_by
-from conveyor.stages import (
-    AnyMerge,
-    AnyStage,
-    Fork,
-    Job,
-    Join,
-    Stage,
-    Zip,
-    name_wanted,
-)
+from conveyor.stages import AnyMerge, AnyStage, Fork, Job, Join, Stage, Zip, name_wanted
 from conveyor.stages.timed import is_woken
 from conveyor.typecheck.stage_types import misfit, pass_through
 from conveyor.typecheck.type_forms import UNKNOWN
@@ -219,7 +211,6 @@ class Draft:
         passage = pass_through(stage, [lane.carries for lane in lanes])
         if passage.refusal is not None:
             raise StageTypeError(f"{where}: {stage!r} {passage.refusal}")
-        carries = passage.gives
         place = Place(
             stage,
             free(wanted, {place.name for place in self.places}),
@@ -229,13 +220,13 @@ class Draft:
             undoes,
         )
         draft = replace(self, places=(*self.places, place))
-        if isinstance(stage, Fork):
-            width = 1 if stage.n is None else stage.n
-            return draft, [
-                Lane(Port(index, out), (*frames, Frame(index, out)), carries)
-                for out in range(width)
-            ]
-        return draft, [Lane(Port(index, 0), frames, carries)]
+        if not isinstance(stage, Fork):
+            return draft, [Lane(Port(index, 0), frames, passage.gives)]
+        carried = passage.lanes or (passage.gives,) * (stage.n or 1)
+        return draft, [
+            Lane(Port(index, out), (*frames, Frame(index, out)), carries)
+            for out, carries in enumerate(carried)
+        ]
 
     def after_adaptive(self, join: Join[Any], where: str, lane: Lane) -> tuple[Frames, int | None]:
         """The frames behind a `Join()`."""
@@ -246,7 +237,7 @@ class Draft:
                 else ""
             )
             raise TopologyError(
-                f"{where}: {join!r} without a number closes the lanes of a BalancingFork(), and "
+                f"{where}: {join!r} without a number closes the lanes of a fork without one, and "
                 f"this lane is not one of them{inner or '; say how many lanes it takes: Join(n)'}"
             )
         fork = lane.frames[-1]
@@ -269,11 +260,13 @@ class Draft:
             if forks != adaptive:
                 raise TopologyError(
                     f"{where}: {join!r} takes lane {i + 1} out of {self.places[forks[-1]].name!r}, "
-                    "a BalancingFork() whose lanes end only at a Join() of their own; put a Join() "
-                    "before it"
+                    "a fork without a number, whose lanes end only at a Join() of their own; put a "
+                    "Join() before it"
                 )
         if isinstance(join, Join) and join.ordered:
             return lanes[0].frames[:-1], self.check_order_kept(join, where, lanes)
+        if isinstance(join, Zip):
+            check_lengths(self.places, join, where, [lane.port for lane in lanes])
         return tuple(replace(frame, scrambled=True) for frame in shared), None
 
     def check_order_kept(self, join: Join[Any], where: str, lanes: Sequence[Lane]) -> int:

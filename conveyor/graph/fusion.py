@@ -222,7 +222,19 @@ def _with_groups(topology: Topology, groups: list[list[int]]) -> Topology:
             channels[route.channel] = replace(channels[route.channel], capacity=1)
         for part in group[1:]:
             nodes[part] = replace(
-                nodes[part], kind=Kind.FUSED, inputs=(), route=None, stamps=False, within=head
+                nodes[part],
+                kind=Kind.FUSED,
+                inputs=(),
+                route=None,
+                stamps=False,
+                within=head,
+                fork=None,
             )
-        nodes[head] = replace(nodes[head], route=last.route, stamps=last.stamps, parts=tuple(group))
+        nodes[head] = replace(
+            nodes[head],
+            route=last.route,
+            stamps=last.stamps,
+            parts=tuple(group),
+            fork=last.fork,
+        )
     return replace(topology, nodes=tuple(nodes), channels=tuple(channels))

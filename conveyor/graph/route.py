@@ -10,7 +10,14 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, Final, TypeAlias, assert_never
 
-from conveyor.stages import AnyFork, BalancingFork, ReplicatingFork
+from conveyor.stages import (
+    AnyFork,
+    BalancingFork,
+    PartitioningFork,
+    ReplicatingFork,
+    RoutingFork,
+    SplittingFork,
+)
 
 __all__ = [
     "LANES_BY_DEFAULT",
@@ -18,6 +25,7 @@ __all__ = [
     "Leaf",
     "Replicate",
     "Route",
+    "Select",
     "adaptive_forks",
     "balances",
     "balancing_forks",
@@ -64,7 +72,18 @@ class Balance:
     by_machine: bool = False
 
 
-Route: TypeAlias = Leaf | Replicate | Balance
+@dataclass(frozen=True, slots=True)
+class Select:
+    """To the lane that a function says for each item, which is the node's `fork`.
+
+    It is the outermost of a route: another one behind a fork has a node of its own.
+    """
+
+    name: str
+    lanes: tuple[Route, ...]
+
+
+Route: TypeAlias = Leaf | Replicate | Balance | Select
 
 
 def route_of(fork: AnyFork, name: str, lanes: tuple[Route, ...]) -> Route:
@@ -75,6 +94,8 @@ def route_of(fork: AnyFork, name: str, lanes: tuple[Route, ...]) -> Route:
         case BalancingFork():
             adaptive = fork.n is None
             return Balance(name, lanes, adaptive, adaptive and fork.max_lanes is None)
+        case PartitioningFork() | RoutingFork() | SplittingFork():
+            return Select(name, lanes)
         case _:
             assert_never(fork)
 
@@ -84,14 +105,14 @@ def gives_to_one_lane(fork: AnyFork) -> bool:
     match fork:
         case ReplicatingFork():
             return False
-        case BalancingFork():
+        case BalancingFork() | PartitioningFork() | RoutingFork() | SplittingFork():
             return True
         case _:
             assert_never(fork)
 
 
 def route_text(route: Route) -> str:
-    """A route in short: `+` between lanes that all take a record, `/` between those of which one
+    """A route in short: `+` between lanes that all take an item, `/` between those of which one
     does.
 
     >>> route_text(Replicate("fork", (Leaf(3), Balance("pool", (Leaf(4), Leaf(5))))))
@@ -102,7 +123,7 @@ def route_text(route: Route) -> str:
             return f"c{route.channel}"
         case Replicate():
             sign = " + "
-        case Balance():
+        case Balance() | Select():
             sign = " / "
         case _:
             assert_never(route)
@@ -118,7 +139,7 @@ def leaves(route: Route) -> list[int]:
     match route:
         case Leaf():
             return [route.channel]
-        case Replicate() | Balance():
+        case Replicate() | Balance() | Select():
             return [channel for lane in route.lanes for channel in leaves(lane)]
         case _:
             assert_never(route)
@@ -132,7 +153,7 @@ def nested_balances(
     match route:
         case None | Leaf():
             return
-        case Replicate():
+        case Replicate() | Select():
             pass
         case Balance():
             yield route, around
@@ -158,7 +179,7 @@ def balances(route: Route | None) -> bool:
     return bool(balancing_forks(route))
 
 
-def way_to(channel: int, route: Route) -> list[Replicate | Balance] | None:
+def way_to(channel: int, route: Route) -> list[Replicate | Balance | Select] | None:
     """The forks between a worker and one of its channels, the outer ones first; None if the route
     does not lead there.
 
@@ -168,7 +189,7 @@ def way_to(channel: int, route: Route) -> list[Replicate | Balance] | None:
     match route:
         case Leaf():
             return [] if route.channel == channel else None
-        case Replicate() | Balance():
+        case Replicate() | Balance() | Select():
             for lane in route.lanes:
                 if (found := way_to(channel, lane)) is not None:
                     return [route, *found]
@@ -178,7 +199,8 @@ def way_to(channel: int, route: Route) -> list[Replicate | Balance] | None:
 
 
 def resolved(route: Route, chosen: Sequence[int]) -> tuple[list[int], Sequence[int], int]:
-    """The channels that a record goes to, by the lanes chosen at the forks where one is chosen.
+    """The channels that a record goes to, by the lanes chosen at the forks where one is chosen; all
+    that it may go to, where that is said for each item.
 
     Gives the channels, the choices that are left over, and, if a choice is missing, among how many
     lanes it has to be made.
@@ -190,7 +212,7 @@ def resolved(route: Route, chosen: Sequence[int]) -> tuple[list[int], Sequence[i
     match route:
         case Leaf():
             return [route.channel], chosen, 0
-        case Replicate():
+        case Replicate() | Select():
             lanes = route.lanes
         case Balance():
             if not chosen:
@@ -222,7 +244,7 @@ def taken(route: Route, tails: Sequence[int]) -> int:
         case Replicate():  # each lane has taken them all, but for a record that is being copied
             lane = route.lanes[0]
             return taken(lane, tails[: len(leaves(lane))])
-        case Balance():
+        case Balance() | Select():
             at = total = 0
             for lane in route.lanes:
                 width = len(leaves(lane))
@@ -244,6 +266,8 @@ def data_of_route(route: Route) -> object:
             return route.channel
         case Replicate():
             return {"replicate": route.name, "lanes": [data_of_route(lane) for lane in route.lanes]}
+        case Select():
+            return {"select": route.name, "lanes": [data_of_route(lane) for lane in route.lanes]}
         case Balance():
             flags = {"adaptive": route.adaptive, "by_machine": route.by_machine}
             return {
@@ -262,5 +286,7 @@ def route_of_data(data: Any) -> Route:
     lanes = tuple(map(route_of_data, data["lanes"]))
     if "replicate" in data:
         return Replicate(data["replicate"], lanes)
+    if "select" in data:
+        return Select(data["select"], lanes)
     flags = {"adaptive": False, "by_machine": False} | data
     return Balance(data["balance"], lanes, flags["adaptive"], flags["by_machine"])

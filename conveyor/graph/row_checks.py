@@ -7,12 +7,22 @@ far.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TypeGuard, cast
+from typing import TypeGuard, assert_never, cast
 
 from conveyor.errors import TopologyError
-from conveyor.stages import KINDS, AnyStage, Job, Join, Stage, Zip, check_is_written
+from conveyor.stages import (
+    KINDS,
+    AnyStage,
+    Gives,
+    Job,
+    Join,
+    Stage,
+    Zip,
+    check_is_written,
+    gives_of,
+)
 
-__all__ = ["checked_kind", "taken_by"]
+__all__ = ["checked_kind", "is_one_to_one", "taken_by"]
 
 
 def taken_by(stage: AnyStage) -> int:
@@ -63,3 +73,23 @@ def hint_for(thing: object) -> str:
         if isinstance(thing, type) and issubclass(thing, Stage)
         else otherwise
     )
+
+
+def is_one_to_one(stage: Stage) -> bool:
+    """Does a stage give one item for each?
+
+    A class that gives results may gather items.  So may not a function; that it gives None, which
+    is no item, is not known.
+    """
+    if not isinstance(stage, Job):
+        return False
+    gives = gives_of(stage)
+    match gives:
+        case Gives.RESULT:
+            return not stage.is_stateful
+        case Gives.EVERY_RESULT | Gives.SAME_ITEM | Gives.UNOPENED:
+            return True
+        case Gives.ITEM | Gives.EACH:
+            return False
+        case _:
+            assert_never(gives)

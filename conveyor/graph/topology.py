@@ -17,7 +17,7 @@ from typing import TypeAlias, assert_never
 
 from conveyor.drawing.figure import Arrow, Box, Figure, Shape
 from conveyor.graph.route import Leaf, Route, route_text
-from conveyor.stages import Job
+from conveyor.stages import AnySelectingFork, Job
 
 __all__ = [
     "Channel",
@@ -85,7 +85,8 @@ class NodeSpec:
     takes.  `lanes` are (fork, lane) of the adapting forks around it, the innermost at the end.
     `parts` are the nodes whose jobs run here, one after the other, itself the first, if they share
     a worker; `within` is that worker's node for all the others.  `is_woken`: its job gives
-    outputs because time goes by.
+    outputs because time goes by.  `fork` is the one that selects the lanes of its items, if its
+    route is a `Select`.
     """
 
     index: int
@@ -101,6 +102,12 @@ class NodeSpec:
     parts: tuple[int, ...] = ()
     within: int | None = None
     is_woken: bool = False
+    fork: AnySelectingFork | None = None
+
+    @property
+    def owner(self) -> int:
+        """The node whose outputs the route takes: of those that share a worker, the last."""
+        return self.parts[-1] if self.parts else self.index
 
     @property
     def is_stateful(self) -> bool:

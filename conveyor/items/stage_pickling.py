@@ -1,4 +1,4 @@
-"""How stages travel between processes.
+"""How stages travel between processes: jobs, and forks that have a function.
 
 Knows: how a stage is packed and unpacked.  Must never know: how processes are started, or whether
 there are any.
@@ -11,13 +11,15 @@ from __future__ import annotations
 
 import pickle
 from collections.abc import Callable, Iterator
-from typing import Final, NamedTuple
+from typing import Final, NamedTuple, TypeAlias, cast
 
 from conveyor.errors import NotPicklable
 from conveyor.items.unpickling import loaded
-from conveyor.stages import Job
+from conveyor.stages import AnySelectingFork, Job
 
-__all__ = ["Packed", "check_initializer", "pack_stage", "unpack_stage"]
+__all__ = ["Packed", "check_initializer", "pack_stage", "unpack_fork", "unpack_stage"]
+
+AnyWritten: TypeAlias = Job[object, object] | AnySelectingFork
 
 
 ADVICE: Final = (
@@ -31,7 +33,7 @@ OF_MULTIPROCESSING: Final = (
 
 
 def pack_stage(
-    stage: Job[object, object], name: str, initializer: Callable[[], object] | None = None
+    stage: AnyWritten, name: str, initializer: Callable[[], object] | None = None
 ) -> bytes:
     """A stage as it travels; raises `NotPicklable`, with the way to what cannot be pickled, if it
     cannot.
@@ -47,7 +49,7 @@ def pack_stage(
         raise refused(stage, name, error) from error
 
 
-def refused(stage: Job[object, object], name: str, error: Exception) -> NotPicklable:
+def refused(stage: AnyWritten, name: str, error: Exception) -> NotPicklable:
     from conveyor.items.pickling import dumped
     from conveyor.items.unpicklable import parts_of, reason
 
@@ -95,3 +97,9 @@ def unpack_stage(data: bytes) -> Packed:
     packed = Packed(*found) if isinstance(found, tuple) else Packed(found, None)
     loaded(packed.stage)
     return packed
+
+
+def unpack_fork(data: bytes) -> AnySelectingFork:
+    fork = cast("AnySelectingFork", pickle.loads(data))
+    loaded(fork)
+    return fork

@@ -11,6 +11,7 @@ from typing import NamedTuple
 
 from conveyor.graph.topology import Topology, zips_of
 from conveyor.report import DeadLetter, Report, StageReport, Tally
+from conveyor.stages import Gives, gives_of
 
 __all__ = ["Figures", "Letters", "ordered_letters", "report_of"]
 
@@ -33,19 +34,19 @@ class Letters:
     died are void."""
 
     def __init__(self) -> None:
-        self.of_node: dict[int, list[DeadLetter]] = {}
+        self.of_stage: dict[str, list[DeadLetter]] = {}
 
-    def add(self, node: int, letter: DeadLetter) -> None:
-        self.of_node.setdefault(node, []).append(letter)
+    def add(self, letter: DeadLetter) -> None:
+        self.of_stage.setdefault(letter.stage, []).append(letter)
 
-    def void(self, node: int, ordinal: int) -> None:
-        """Another worker begins again at the input of this ordinal."""
-        self.of_node[node] = [
-            letter for letter in self.of_node.get(node, []) if letter.ordinal < ordinal
+    def void(self, stage: str, ordinal: int) -> None:
+        """Another worker begins again at the item of this ordinal of a stage, or of a fork."""
+        self.of_stage[stage] = [
+            letter for letter in self.of_stage.get(stage, []) if letter.ordinal < ordinal
         ]
 
     def all(self) -> list[DeadLetter]:
-        return [letter for letters in self.of_node.values() for letter in letters]
+        return [letter for letters in self.of_stage.values() for letter in letters]
 
 
 def report_of(
@@ -62,6 +63,8 @@ def report_of(
     """
     widths = {name: width for spec in topology.nodes for name, width in zips_of(spec.inputs)}
     stages: dict[str, StageReport] = {}
+    if topology.nodes[0].fork is not None:  # only there anything can become of what comes in
+        stages[topology.nodes[0].name] = stage_report(topology, 0, figures(0))
     for info in topology.stages:
         if info.node is not None:
             stages[info.name] = stage_report(topology, info.node, figures(info.node))
@@ -81,17 +84,19 @@ def report_of(
 def stage_report(topology: Topology, node: int, figures: Figures) -> StageReport:
     """What the report says of the stage that a node runs."""
     spec, tally = topology.nodes[node], figures.tally
+    gives_one = spec.stage is None or gives_of(spec.stage) is not Gives.EACH
     return StageReport(
         name=spec.name,
-        kind=type(spec.stage).__name__ if spec.stage is not None else "relay",
+        kind=type(spec.stage).__name__ if spec.stage is not None else spec.kind.value,
         items_in=tally.items_in,
-        items_out=tally.items_out,
-        passed=tally.passed,
+        items_out=tally.items_out - tally.fork_failed - tally.fork_failed_at_end,
+        passed=tally.passed - (tally.fork_failed if gives_one else 0),
         dropped=tally.dropped,
         skipped=tally.skipped,
         dead_lettered=tally.dead_lettered,
         failed=tally.failed,
-        flushed=tally.flushed,
+        fork_failed=tally.fork_failed + tally.fork_failed_at_end,
+        flushed=tally.flushed - tally.fork_failed_at_end,
         in_hand=tally.in_hand,
         busy_s=figures.busy_s,
         waiting_s=figures.waiting_s,

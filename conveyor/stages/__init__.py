@@ -12,12 +12,17 @@ from typing import Any, Final, TypeAlias
 from conveyor.stages import (
     batches,
     folds,
+    forks,
     job,
     jobs,
+    partitioning_fork,
     per_key,
     resources,
     routers,
+    routing_fork,
+    selecting_fork,
     spans,
+    splitting_fork,
     stage,
     state_job,
     tap,
@@ -28,12 +33,17 @@ from conveyor.stages import (
 # Each file says by its `__all__` what belongs here, so that a new kind is named in its own alone.
 from conveyor.stages.batches import *  # noqa: F403
 from conveyor.stages.folds import *  # noqa: F403
+from conveyor.stages.forks import *  # noqa: F403
 from conveyor.stages.job import *  # noqa: F403
 from conveyor.stages.jobs import *  # noqa: F403
+from conveyor.stages.partitioning_fork import *  # noqa: F403
 from conveyor.stages.per_key import *  # noqa: F403
 from conveyor.stages.resources import *  # noqa: F403
 from conveyor.stages.routers import *  # noqa: F403
+from conveyor.stages.routing_fork import *  # noqa: F403
+from conveyor.stages.selecting_fork import *  # noqa: F403
 from conveyor.stages.spans import *  # noqa: F403
+from conveyor.stages.splitting_fork import *  # noqa: F403
 from conveyor.stages.stage import *  # noqa: F403
 from conveyor.stages.state_job import *  # noqa: F403
 from conveyor.stages.tap import *  # noqa: F403
@@ -43,11 +53,16 @@ from conveyor.stages.windows import *  # noqa: F403
 __all__ = ["KINDS", "AnyStage"]
 __all__ += batches.__all__
 __all__ += folds.__all__
+__all__ += forks.__all__
 __all__ += job.__all__
 __all__ += jobs.__all__
 __all__ += per_key.__all__
 __all__ += resources.__all__
 __all__ += routers.__all__
+__all__ += partitioning_fork.__all__
+__all__ += routing_fork.__all__
+__all__ += selecting_fork.__all__
+__all__ += splitting_fork.__all__
 __all__ += spans.__all__
 __all__ += stage.__all__
 __all__ += state_job.__all__

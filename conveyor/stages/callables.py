@@ -15,7 +15,7 @@ import functools
 import inspect
 from collections.abc import Callable, Iterable
 from types import FunctionType, MethodType
-from typing import Any, Final
+from typing import Any, Final, TypeGuard
 
 from typing_extensions import Format
 
@@ -23,6 +23,7 @@ from conveyor.errors import TopologyError
 
 __all__ = [
     "LRU_CACHE",
+    "can_be_called",
     "check_is_called",
     "check_takes",
     "check_takes_as_job",
@@ -37,6 +38,10 @@ HINTS: Final = "__annotate__" if hasattr(lambda: None, "__annotate__") else "__a
 UNEVALUATED: Final[dict[str, Any]] = (
     {"annotation_format": Format.FORWARDREF} if HINTS == "__annotate__" else {}
 )
+
+
+def can_be_called(thing: object) -> TypeGuard[Callable[..., object]]:
+    return callable(thing)
 
 
 def name_of(fn: object) -> str:

@@ -15,7 +15,22 @@ from typing import Any, Final, TypeGuard, assert_never, get_args, get_origin
 
 from typing_extensions import TypeIs
 
-from conveyor.stages import AnyStage, Fork, Gives, Job, Join, Pipe, StateJob, Zip, gives_of, written
+from conveyor.stages import (
+    AnySelectingFork,
+    AnyStage,
+    Fork,
+    Gives,
+    Job,
+    Join,
+    PartitioningFork,
+    Pipe,
+    RoutingFork,
+    SplittingFork,
+    StateJob,
+    Zip,
+    gives_of,
+    written,
+)
 from conveyor.stages.callables import name_of
 from conveyor.typecheck.answers import Assignability
 from conveyor.typecheck.assignability import assignability
@@ -41,10 +56,12 @@ __all__ = ["Passage", "declared_input", "misfit", "pass_through", "taken_by"]
 
 @dataclass(frozen=True, slots=True)
 class Passage:
-    """What a lane carries behind a stage, or why the stage refuses it."""
+    """What a lane carries behind a stage, or why the stage refuses it; `lanes` if that is not the
+    same for each lane of a fork."""
 
     gives: object
     refusal: str | None = None
+    lanes: tuple[object, ...] = ()
 
 
 NOT_SAID: Final = Passage(UNKNOWN)
@@ -65,6 +82,8 @@ def pass_through(stage: AnyStage, carried: Sequence[object]) -> Passage:
                 return _through_job(stage, carried[0])
             case Zip():
                 return Passage(of(tuple, *carried))
+            case PartitioningFork() | RoutingFork() | SplittingFork():
+                return _through_selection(stage, carried[0])
             case Pipe() | Fork() | Join():
                 return Passage(union(carried))
             case _:
@@ -104,6 +123,32 @@ def _through_job(job: Job[Any, Any], carried: object) -> Passage:
             return Passage(gives) if is_declared(job) else _elements(job, gives)
         case _:
             assert_never(kind)
+
+
+def _through_selection(fork: AnySelectingFork, carried: object) -> Passage:
+    """A fork that looks at its items leaves their type as it is, but for what a guard says."""
+    signatures = signatures_of(fork.function)
+    found = _called_with(signatures, carried)
+    if not found:
+        taken = union([signature.takes for signature in signatures])
+        return Passage(UNKNOWN, _misfit(carried, taken))
+    (verdict,) = found
+    match fork:
+        case PartitioningFork():
+            return Passage(carried)
+        case RoutingFork():
+            if assignability(verdict, int) is Assignability.NO:
+                name = name_of(fork.function)
+                return Passage(UNKNOWN, f"must give an int, but {name} gives {words(verdict)}")
+            return Passage(carried)
+        case SplittingFork():
+            first = kept(verdict, carried)
+            kinds = members(carried)
+            is_told = get_origin(verdict) is TypeIs and len(kinds) > 1 and first in kinds
+            others = union([kind for kind in kinds if kind != first]) if is_told else carried
+            return Passage(carried, lanes=(first, others))
+        case _:
+            assert_never(fork)
 
 
 def _elements(job: Job[Any, Any], gives: object) -> Passage:

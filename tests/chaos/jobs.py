@@ -29,6 +29,8 @@ __all__ = [
     "Tools",
     "Trouble",
     "Work",
+    "by_nonce",
+    "by_seven",
     "is_poison",
     "is_slow",
     "times",
@@ -90,6 +92,17 @@ class Nonce(Work):
     def __call__(self, item: Any) -> Any:
         self.work()
         return item, int.from_bytes(os.urandom(6), "little")
+
+
+def by_nonce(item: tuple[int, int]) -> int:
+    """A lane of three; for some items there is none."""
+    number, nonce = item
+    return -1 if number % 11 == 3 else nonce % 3
+
+
+def by_seven(item: tuple[int, int]) -> int:
+    """A key, of which there are seven."""
+    return item[0] % 7
 
 
 class Label(Work):

@@ -18,9 +18,11 @@ from conveyor import (
     Filter,
     FlatMap,
     Join,
+    PartitioningFork,
     Pipe,
     Processor,
     ReplicatingFork,
+    RoutingFork,
     Throttle,
     Unbatch,
     Zip,
@@ -38,6 +40,8 @@ from tests.chaos.jobs import (
     Tools,
     Trouble,
     Work,
+    by_nonce,
+    by_seven,
     is_poison,
     is_slow,
     times,
@@ -273,6 +277,40 @@ def check_ordered(outputs: Outputs, n: int) -> Found:
     return in_order(outputs, ((item, number) for item in range(n) for number in range(times(item))))
 
 
+def partitioned(capacity: int, us: int, pl: Any) -> Any:
+    """Which lane an item goes to depends on the call that made it, so no call may be made in the
+    place of another."""
+    pl = pl.add(Pipe(capacity)).add(FlatMap(Burst(0, 0), name="front"))
+    pl = pl.add(PartitioningFork(2, key=by_seven, name="parts")).add(Pipe(capacity), Pipe(capacity))
+    pl = pl.add(Processor(Label(1, us, "a"), name="a"), Processor(Label(2, us, "b"), name="b"))
+    return pl.add(Pipe(capacity), Pipe(capacity)).add(Join(2)).add(Pipe(capacity))
+
+
+def check_partitioned(outputs: Outputs, n: int) -> Found:
+    """Every key in one lane, and its items in order."""
+    due = [(item, number) for item in range(n) for number in range(times(item))]
+    found = in_some_order((item for _, item in outputs), due)
+    lane_of: dict[int, str] = {}
+    for name, item in outputs:
+        found += Found(disorder=lane_of.setdefault(by_seven(item), name) != name)
+    for lane in lanes(outputs).values():
+        found += Found(disorder=sum(one > after for one, after in pairwise(lane)))
+    return found
+
+
+def split(capacity: int, us: int, pl: Any) -> Any:
+    """By a nonce, which is another in each attempt; some items have no lane."""
+    pl = pl.add(Pipe(capacity)).add(Processor(Nonce(0, us), name="nonce"))
+    pl = pl.add(RoutingFork(3, lane=by_nonce, on_error="skip", name="route"))
+    pl = pl.add(*[Pipe(capacity)] * 3)
+    pl = pl.add(*(Processor(Work(slot, us), name=name) for slot, name in enumerate("abc", 1)))
+    return pl.add(*[Pipe(capacity)] * 3).add(Join(3, ordered=True)).add(Pipe(capacity))
+
+
+def check_split(outputs: Outputs, n: int) -> Found:
+    return in_order((item for item, _ in outputs), (item for item in range(n) if item % 11 != 3))
+
+
 def adapting(capacity: int, us: int, pl: Any) -> Any:
     pl = (
         pl.add(BalancingFork(max_lanes=2))
@@ -326,6 +364,8 @@ PIPELINES: dict[str, Hammered] = {
     "timed": Hammered(timed, check_timed, ("before", "after"), relays=3),
     "replicated": Hammered(replicated, check_replicated, ("nonce", "a", "b", "behind")),
     "relayed": Hammered(relayed, check_relayed, ("a", "b", "c", "d"), relays=1),
+    "partitioned": Hammered(partitioned, check_partitioned, ("front", "a", "b")),
+    "split": Hammered(split, check_split, ("nonce", "a", "b", "c")),
     "zipped": Hammered(zipped, check_zipped, ("left", "right", "pairs")),
     "balanced": Hammered(balanced, check_balanced, ("front", "a", "b")),
     "ordered": Hammered(ordered, check_ordered, ("a", "b", "c")),

@@ -29,6 +29,9 @@ KINDS: Final = {
     "behind a zip": ("zipped", "pairs"),
     "before a balancing fork": ("balanced", "front"),
     "in a lane of it ": ("balanced", "a"),
+    "before a fork that looks at its items": ("partitioned", "front"),
+    "before one whose lanes an ordered join takes": ("split", "nonce"),
+    "in a lane of that": ("split", "b"),
     "in a lane of an ordered join": ("ordered", "b"),
     "in a lane of an adapting fork": ("adapting", "pool/0"),
 }
@@ -39,6 +42,8 @@ MORE: Final = {
     "windows of time": "state",
     "before a replicating fork": "fork",
     "relay, a join and a fork": "fork",
+    "before a fork that looks at its items": "fork",
+    "before one whose lanes an ordered join takes": "fork",
     "behind a zip": "zip",
 }
 

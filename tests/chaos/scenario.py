@@ -178,7 +178,12 @@ def miscounted(report: Report) -> int:
     """In how many stages more or fewer items came in than are accounted for."""
     return sum(
         stage.items_in
-        != stage.passed + stage.dropped + stage.skipped + stage.dead_lettered + stage.failed
+        != stage.passed
+        + stage.dropped
+        + stage.skipped
+        + stage.dead_lettered
+        + stage.failed
+        + stage.fork_failed
         for stage in report.stages.values()
         if stage.kind in ("Processor", "Filter", "FlatMap")
     )

@@ -24,6 +24,21 @@ def odd(item: int) -> bool:
     return item % 2 == 1
 
 
+def seventh(item: int) -> tuple[str, int]:
+    """A key, of which there are seven."""
+    return "key", item % 7
+
+
+def lane(item: int) -> int:
+    """One of two or three; some items have none."""
+    return -1 if item % 17 == 16 else item % 2
+
+
+def odd_in_number(numbered: tuple[Any, Any]) -> bool:
+    number, _ = numbered
+    return number != "seen" and bool(number % 2)
+
+
 def odd_one(item: int) -> int | None:
     """Drops all but a few."""
     return item if item % 7 == 0 else None

@@ -15,13 +15,16 @@ from conveyor import (
     Filter,
     FlatMap,
     Join,
+    PartitioningFork,
     PerKey,
     Pipe,
     Processor,
     Reduce,
     ReplicatingFork,
+    RoutingFork,
     Scan,
     Session,
+    SplittingFork,
     Tap,
     Throttle,
     Unbatch,
@@ -418,6 +421,54 @@ def killed_windows() -> Any:
     return lanes.add(Pipe(2), Pipe(2)).add(Join(2))
 
 
+def partitioned() -> Any:
+    lanes = pipeline().add(PartitioningFork(2, key=jobs.seventh)).add(Pipe(3), Pipe(4))
+    return lanes.add(Processor(jobs.slow), Filter(jobs.odd)).add(Join(2)).add(jobs.Numbered())
+
+
+def partitioned_by_cores() -> Any:
+    lanes = pipeline().add(Processor(jobs.increment)).add(PartitioningFork(key=jobs.seventh))
+    return lanes.add(jobs.Deduplicated()).add(Join())
+
+
+def routed() -> Any:
+    """Some items have no lane; in one lane is a balance, in another a replicate."""
+    lanes = pipeline().add(FlatMap(jobs.repeated))
+    lanes = lanes.add(RoutingFork(3, lane=jobs.lane, on_error="dead_letter", name="route"))
+    lanes = lanes.add(BalancingFork(2), ReplicatingFork(2), Pipe(2))
+    lanes = lanes.add(Processor(jobs.slow), Pipe(1), Pipe(), Processor(jobs.increment), Pipe(3))
+    return lanes.add(Join(5))
+
+
+def split_in_order() -> Any:
+    lanes = pipeline().add(ReplicatingFork(2)).add(SplittingFork(jobs.odd), Pipe(2))
+    lanes = lanes.add(FlatMap(jobs.repeated), Processor(jobs.slow), Pipe())
+    return lanes.add(Join(2, ordered=True), Pipe()).add(Join(2))
+
+
+def refused_by_a_fork() -> Any:
+    lanes = pipeline().add(ReplicatingFork(2)).add(Pipe(2), Pipe(1)).add(Join(2))
+    lanes = lanes.add(Processor(jobs.increment)).add(RoutingFork(2, lane=jobs.lane, name="route"))
+    return lanes.add(Processor(jobs.slow), Pipe(2)).add(Join(2))
+
+
+def refused_by_the_first_fork() -> Any:
+    lanes = pipeline().add(RoutingFork(2, lane=jobs.lane, name="route"))
+    return lanes.add(Processor(jobs.slow), Pipe(2)).add(Join(2))
+
+
+def killed_at_routes() -> Any:
+    """The lane of an item that was numbered depends on what came before it."""
+    lanes = pipeline().add(ReplicatingFork(2)).add(Pipe(2), Pipe(2)).add(Join(2))
+    lanes = lanes.add(FlatMap(jobs.repeated, name="one"))
+    lanes = lanes.add(RoutingFork(3, lane=jobs.lane, on_error="dead_letter", name="route"))
+    lanes = lanes.add(Pipe(2), Pipe(3), Pipe(1))
+    lanes = lanes.add(Processor(jobs.slow, name="two"), Filter(jobs.odd), jobs.Remembered())
+    lanes = lanes.add(Join(3)).add(jobs.Remembered(name="three"))
+    lanes = lanes.add(SplittingFork(jobs.odd_in_number)).add(Pipe(3), Pipe(2))
+    return lanes.add(Join(2, ordered=True))
+
+
 def poisoned() -> Any:
     lanes = (
         pipeline()
@@ -475,6 +526,12 @@ CASES: Final[dict[str, Case]] = {
     "timed out with state": Case(timed_out_with_state, most=25, streams=False),
     "cut by time": Case(cut_by_time, most=500),
     "idle keys": Case(idle_keys, most=500),
+    "partitioned": Case(partitioned, most=300),
+    "partitioned by cores": Case(partitioned_by_cores, most=500),
+    "routed": Case(routed, most=300),
+    "split in order": Case(split_in_order, most=300),
+    "refused by a fork": Case(refused_by_a_fork, most=100),
+    "refused by the first fork": Case(refused_by_the_first_fork, most=100),
     "poisoned": Case(poisoned, most=13, streams=False),
     "poisoned inside": Case(poisoned_inside, most=13, streams=False),
     "poisoned together": Case(poisoned_together, most=13, streams=False),
@@ -491,5 +548,6 @@ CASES: Final[dict[str, Case]] = {
     "killed keys": Case(killed_keys, ("one", "two", "three"), most=300),
     "killed windows": Case(killed_windows, ("one", "two", "three"), most=300),
     "killed in a part": Case(killed_in_a_part, ("part/one", "part/two", "three"), most=300),
+    "killed at routes": Case(killed_at_routes, ("one", "two", "three"), most=300),
     "killed letters": Case(killed_letters, ("one", "two", "three"), most=500),
 }

@@ -33,11 +33,13 @@ from conveyor.core.journal import PAGE_SIZE, Journal
 from conveyor.core.nodes import CollectNode, RelayNode, node_for
 from conveyor.core.ordered import stamped
 from conveyor.core.requests import ALL_ENDED, COME_DUE, ChooseInput, ChooseLane, Request
+from conveyor.core.selecting import SelectingNode
 from conveyor.core.snapshots import RestoredNode, Saved, StateLog
 from conveyor.core.stamps import MARK, Entries
 from conveyor.core.timers import Timer
 from conveyor.graph.compiler import compile_topology
 from conveyor.graph.draft import Draft
+from conveyor.graph.route import Select
 from conveyor.graph.topology import Kind, NodeSpec, Topology, channels_of
 from conveyor.items.atoms import is_atom
 from conveyor.items.sealing import Sealed, seal
@@ -104,6 +106,8 @@ class Port:
         self.fits = channel.fits
         self.last_tag = channel.last_tag
         self.last_blob = channel.last_blob
+        self.carrying = channel.carrying
+        self.carried = channel.carried
 
     @property
     def head(self) -> int:
@@ -289,10 +293,12 @@ class Worker:
         )
 
     def send_dead_letter(self, letter: DeadLetter) -> None:
-        self.world.letters.add(self.spec.index, delivered(letter))
+        self.world.letters.add(delivered(letter))
 
     def void(self, ordinal: int) -> None:
-        self.world.letters.void(self.spec.index, ordinal)
+        self.world.letters.void(self.spec.name, ordinal)
+        if isinstance(self.spec.route, Select):
+            self.world.letters.void(self.spec.route.name, self.tally.items_out)
 
     def place(self, index: int) -> tuple[int, int]:
         return self.journal.place(index)
@@ -305,8 +311,13 @@ class Worker:
         restored = RestoredNode(self.states) if self.spec.is_restorable else None
         stage = timed(self.stage)
         self.timer = PassingTime(stage) if stage is not None else None
+        selecting = None
+        if self.spec.fork is not None and isinstance(self.spec.route, Select):
+            selecting = SelectingNode(
+                self.spec.fork, self.spec.route, node.tally, self.send_dead_letter
+            )
         node = Watched(
-            stamped(self.spec, node, self.ends.outlets, restored, self.timer), self.timer
+            stamped(self.spec, node, self.ends.outlets, restored, self.timer, selecting), self.timer
         )
         driven = DriveSpec(
             node,
@@ -317,6 +328,7 @@ class Worker:
             self.journal if self.spec.kind in (Kind.JOB, Kind.RELAY) else None,
             restored,
             self.timer,
+            selecting,
         )
         self.drive: Drive[Blob] = drive(self.world.run_number, driven, self.world.slices)
         self.request: Request[Blob] | None = None

@@ -19,7 +19,8 @@ from tests.sim.topologies import rows
         ("R ab J", []),
         ("R ab O", []),
         ("R ab Z", [0, 1, 2, 3]),
-        ("B ab Z", [0, 1, 2, 3]),
+        ("B FF Z", [0, 1, 2, 3]),
+        ("S FF Z", [0, 1, 2, 3]),
         ("a R -- Z b", [1, 2]),  # not what comes before the fork, nor what comes behind the zip
         (
             "R ab J R cd Z",

@@ -12,7 +12,17 @@ from typing import Any, NamedTuple
 
 import pytest
 
-from conveyor import BalancingFork, Filter, FlatMap, Join, Pipe, Processor, ReplicatingFork, Zip
+from conveyor import (
+    BalancingFork,
+    Filter,
+    FlatMap,
+    Join,
+    Pipe,
+    Processor,
+    ReplicatingFork,
+    SplittingFork,
+    Zip,
+)
 from conveyor.errors import ItemTimeout
 from conveyor.recording.crash_points import Timeout
 from conveyor.recording.reader import Recording
@@ -221,6 +231,38 @@ def test_wherever_a_worker_behind_a_join_dies_the_same_items_come_again(
             break
         died += 1
     assert died
+
+
+def split() -> Any:
+    """Several outputs of an item go out in one record, in two lanes."""
+    lanes = pipeline().add(Pipe(64)).add(FlatMap(up_to, name="x")).add(SplittingFork(odd))
+    return lanes.add(Pipe(64), Pipe(64)).add(Processor(label), Pipe(9)).add(Join(2))
+
+
+def up_to(item: int) -> range:
+    return range(item)
+
+
+@pytest.mark.parametrize("store", ["tail", "head"])
+def test_wherever_it_dies_between_the_parts_of_a_record_they_come_once(
+    store: str, tmp_path: Path
+) -> None:
+    path = tmp_path / "run.cvd"
+    expected = [("b", n) for item in range(7) for n in range(item) if odd(n)]
+    expected_even = [n for item in range(7) for n in range(item) if not odd(n)]
+    died = 0
+    for nth in count(1):
+        with planned(Fault("x", store, nth)):
+            result = split().run(range(7), record=path)
+        assert [each for each in result if isinstance(each, tuple)] == expected
+        assert [each for each in result if not isinstance(each, tuple)] == expected_even
+        replayed = split().replay(range(7), path)
+        assert replayed == result
+        assert split().replay(range(7), replayed.schedule) == result
+        if not result.report.stages["x"].restarts:
+            break
+        died += 1
+    assert died > 1
 
 
 # -------------------------------------------------------------------------------------- time limits

@@ -684,7 +684,7 @@ def test_conform_does_not_accept_a_deadlock_that_has_gone(
         if node.stage is not None
     }
     path.write_bytes(
-        data + frame(recording.PIPELINE, pack_pipeline(roomier.topology, stages, None))
+        data + frame(recording.PIPELINE, pack_pipeline(roomier.topology, stages, {}, None))
     )
     assert main(["conform", str(path)]) == 1
     assert "the run got stuck before its item" in capsys.readouterr().out

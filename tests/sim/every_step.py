@@ -24,7 +24,8 @@ from conveyor.core.job_node import ItemFailed, Node
 from conveyor.core.nodes import CollectNode, RelayNode, node_for
 from conveyor.core.ordered import stamped
 from conveyor.core.requests import ALL_ENDED, ChooseInput, ChooseLane, Request
-from conveyor.graph.route import leaves
+from conveyor.core.selecting import SelectingNode
+from conveyor.graph.route import Select, leaves
 from conveyor.graph.topology import Kind, NodeSpec, Topology, channels_of
 from conveyor.items.atoms import is_atom
 from conveyor.items.sealing import seal
@@ -169,8 +170,14 @@ class Worker:
         spec = self.spec
         ends = NotedEnds(spec, notes, self.port, self.port)
         inputs: list[Any] = [self.port(self.around[0])] if spec.kind is Kind.SOURCE else ends.inputs
-        node = OneOutput(stamped(spec, self.node(outputs), ends.outlets))
-        driven = DriveSpec(node, inputs, ends.outlets, spec.route, spec.join_name)
+        bare = self.node(outputs)
+        selecting = None
+        if spec.fork is not None and isinstance(spec.route, Select):
+            selecting = SelectingNode(spec.fork, spec.route, bare.tally, lambda letter: None)
+        node = OneOutput(stamped(spec, bare, ends.outlets, selecting=selecting))
+        driven = DriveSpec(
+            node, inputs, ends.outlets, spec.route, spec.join_name, selected=selecting
+        )
         return drive(RUN, driven, OneItem())
 
     def port(self, channel: int) -> Port:

@@ -121,7 +121,7 @@ COMMIT_THEN_SEND = """\
                 yield from sender.send(out, source, upto, extra)
 """
 SEND_COPIES = """\
-    if missing:  # there was room"""
+    if len(there) < len(lanes):  # there was room"""
 SEND_NO_COPIES = """\
     if False:  # there was room"""
 RUN_AGAIN = """\
@@ -148,9 +148,9 @@ FROM_NOTHING = """\
     tag = None
     if tag is None or tag.run != run:  #"""
 LANES_OF_THE_TAG = (
-    "    lanes = [outlet for bit, outlet in enumerate(outlets) if tag.lanes >> bit & 1]\n"
+    "    lanes = [(bit, outlet) for bit, outlet in enumerate(outlets) if tag.lanes >> bit & 1]\n"
 )
-ALL_LANES = "    lanes = list(outlets)\n"
+ALL_LANES = "    lanes = list(enumerate(outlets))\n"
 COMMIT_WHAT_IS_OUT = "    inlet = spec.inlets[tag.input]\n    if inlet.head < tag.upto:\n"
 SAVE_THEN_COMMIT = """\
     restored.memory.save(Saved(sender.run, False, there, positions, _dues(spec)))

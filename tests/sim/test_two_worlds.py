@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 import conveyor.runtime.parent.runner as runner
-from conveyor import BalancingFork, Join, Pipe, Processor, ReplicatingFork, Zip
+from conveyor import BalancingFork, Filter, Join, Pipe, Processor, ReplicatingFork, Zip
 from conveyor.errors import Deadlock
 from conveyor.graph.fusion import fuse, fused_names
 from tests.helpers import PROVE, START_METHODS, pipeline
@@ -153,13 +153,23 @@ def test_where_a_zip_has_lanes_of_its_own_those_of_another_diamond_share_workers
 # -------------------------------------------------------------- lanes that are given little at once
 
 
+def slow_true(item: Any) -> bool:
+    time.sleep(0.003)
+    return True
+
+
 def slow(item: Any) -> Any:
     time.sleep(0.003)
     return item
 
 
+def anything(item: Any) -> bool:
+    return True
+
+
 def nested_balances() -> Any:
-    return pipeline().add(BalancingFork(2)).add(BalancingFork(2), Pipe()).add(Zip(3))
+    lanes = pipeline().add(BalancingFork(2)).add(BalancingFork(2), Pipe())
+    return lanes.add(*[Filter(anything) for _ in range(3)]).add(Zip(3))
 
 
 def slow_lanes_beside_one_that_gathers() -> Any:
@@ -214,7 +224,7 @@ def test_pipes_that_are_really_full_are_a_deadlock_there_too() -> None:
         .add(Pipe(2), Pipe(2), Pipe())
     )
     pl = (
-        lanes.add(Processor(slow), Processor(slow), Pipe())
+        lanes.add(Filter(slow_true), Filter(slow_true), Pipe())
         .add(Pipe(1), Pipe(1), Pipe())
         .add(Zip(3))
     )

@@ -9,7 +9,18 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from conveyor import BalancingFork, Join, Pipe, Processor, ReplicatingFork, Zip
+from conveyor import (
+    BalancingFork,
+    FlatMap,
+    Join,
+    PartitioningFork,
+    Pipe,
+    Processor,
+    ReplicatingFork,
+    RoutingFork,
+    SplittingFork,
+    Zip,
+)
 from conveyor.stages import Stage
 from tests.jobs import same
 from tests.sim.parts import below, labelled, labels, times
@@ -32,14 +43,38 @@ def refuses(lane: str, refused: int) -> Processor[Any, Any]:
     return Processor(job, name=f"refuses-{lane}")
 
 
+def is_odd(item: Any) -> bool:
+    return plain(item) % 2 == 1
+
+
+def unless_two(item: Any) -> int:
+    """No lane for the item 2."""
+    return (0, 1, -1)[plain(item)]
+
+
+def plain(item: Any) -> int:
+    """The number in an item that may have been marked."""
+    return plain(item[1]) if isinstance(item, tuple) else item
+
+
+def each_below(n: int) -> FlatMap[Any, Any]:
+    """Gives for any item the numbers up to `n`."""
+
+    def numbers(item: Any) -> range:
+        return range(n)
+
+    return FlatMap(numbers, name=f"each-below-{n}")
+
+
 def tight(n: int) -> list[Pipe]:
     return [Pipe(1) for _ in range(n)]
 
 
 def row(text: str) -> list[Stage]:
     """`R` a replicating fork of two, `B` a balancing one, `J` a join of two, `O` an ordered one,
-    `Z` a zip; `1` a pipe for one item, `-` a roomy pipe, a letter in lower case a job that marks
-    items with it.
+    `Z` a zip; `P` a fork that partitions by the item, `S` one that splits off odd items; `1` a pipe
+    for one item, `-` a roomy pipe, `F` a filter that keeps all, a letter in lower case a job that
+    marks items with it.
 
     >>> [type(stage).__name__ for stage in row("Ra1")]
     ['ReplicatingFork', 'Processor', 'Pipe']
@@ -50,6 +85,9 @@ def row(text: str) -> list[Stage]:
         "J": lambda: Join(2),
         "O": lambda: Join(2, ordered=True),
         "Z": lambda: Zip(2),
+        "P": lambda: PartitioningFork(2, key=same),
+        "S": lambda: SplittingFork(is_odd),
+        "F": lambda: below(99),
         "1": lambda: Pipe(1),
         "-": lambda: Pipe(),
     }
@@ -140,6 +178,23 @@ TOPOLOGIES: dict[str, Callable[[], Sequence[Sequence[Stage]]]] = {
     "balances one behind the other": lambda: rows("B ab J 1 B 11 J"),
     "a balance behind a join": lambda: rows("R 11 J 1 B 11 cd 11 J"),
     "diamonds side by side, zipped": lambda: rows("R RR 1111 JJ 11 Z"),
+    # forks that look at their items
+    "partitioned": lambda: rows("P 11 ab 11 J"),
+    "partitioned, no jobs": lambda: rows("P 11 J"),
+    "split": lambda: rows("S ab J"),
+    "many out of one, split": lambda: [[each_below(3)], *rows("S 11 ab 11 J")],
+    "a split behind a job, of items that one lane refuses": lambda: [
+        [each_below(3)],
+        [RoutingFork(2, lane=unless_two, on_error="skip")],
+        *rows("11 J"),
+    ],
+    "a split in a replicate": lambda: [*rows("R 1S 111"), labels("abc"), [Join(3)]],
+    "a replicate in a split": lambda: [*rows("S 1R 111"), labels("abc"), [Join(3)]],
+    "a balance in a split": lambda: [*rows("S B1 111"), labels("abc"), [Join(3)]],
+    "a split behind a join": lambda: rows("R 11 J 1 S 11 cd 11 J"),
+    "an ordered split": lambda: [[each_below(3)], *rows("S 11 F- 11 O")],
+    "an ordered split in a replicate": lambda: rows("R S1 1F1 111 O1 11 J"),
+    "an ordered split in an ordered replicate": lambda: rows("R S1 1F1 111 O1 11 O"),
     # ordered joins and zips, alone and under joins
     "ordered": lambda: rows("R 11 ab 11 O"),
     "ordered balance": lambda: rows("B 11 ab 11 O"),
@@ -158,7 +213,7 @@ TOPOLOGIES: dict[str, Callable[[], Sequence[Sequence[Stage]]]] = {
         [Pipe(1), times(2), Pipe(1)],
         *rows("111 1Z 11 J"),
     ],
-    "a balance into a zip": lambda: rows("B 11 Z"),
+    "a balance into a zip": lambda: rows("B 11 FF 11 Z"),
     "a tight lane that runs ahead of a join in another": lambda: [
         *rows("R 11"),
         [times(3), Pipe(1)],

@@ -12,11 +12,14 @@ from conveyor import (
     Filter,
     FlatMap,
     Join,
+    PartitioningFork,
     Pipe,
     Pipeline,
     Processor,
     ReplicatingFork,
+    RoutingFork,
     RunResult,
+    SplittingFork,
     Throttle,
     Zip,
 )
@@ -130,6 +133,28 @@ with Pipeline() as pl:
     pl.add(Processor(parse), Processor(shout))
     pl.add(Join(2))
     pl.add(Processor(show))
+
+
+with Pipeline() as pl:
+    pl.add(Processor(shout))
+    pl.add(PartitioningFork(2, key=lambda text: text.lower()))
+    pl.add(Processor(parse), Pipe())
+    pl.add(Join(2, ordered=True))
+    pl.add(Processor(show))
+
+with Pipeline() as pl:
+    pl.add(Processor(shout))
+    pl.add(SplittingFork(str.isdigit))
+    pl.add(Processor(parse), RoutingFork(2, lane=len))
+    pl.add(Processor(half), Pipe(), Pipe())
+    pl.add(Join(3))
+
+with Pipeline() as pl:
+    pl.add(Processor(shout))
+    pl.add(PartitioningFork(key=len, max_lanes=3))
+    pl.add(Processor(parse))
+    pl.add(Join())
+    pl.add(Processor(half))
 
 
 def of_any_width(n: int) -> None:

@@ -8,7 +8,22 @@ from __future__ import annotations
 from collections.abc import AsyncIterable, Callable, Iterable
 from functools import partial
 
-from conveyor import BalancingFork, Batch, Filter, FlatMap, Join, Pipe, Pipeline, Processor, ReplicatingFork, Throttle, Zip
+from conveyor import (
+    BalancingFork,
+    Batch,
+    Filter,
+    FlatMap,
+    Join,
+    PartitioningFork,
+    Pipe,
+    Pipeline,
+    Processor,
+    ReplicatingFork,
+    RoutingFork,
+    SplittingFork,
+    Throttle,
+    Zip,
+)
 from conveyor.sim.search.simulation import Simulation
 
 
@@ -566,3 +581,21 @@ def given_what_was_made() -> None:
     with Pipeline[str]() as pl:
         pl.add(cutting())
         pl.add(Processor(shout))  # mistake 98
+
+
+def routes() -> None:
+    with Pipeline[str]() as pl:
+        pl.add(Processor(parse))
+        pl.add(PartitioningFork(2, key=shout))  # mistake 99
+    with Pipeline[str]() as pl:
+        pl.add(PartitioningFork(2, key=shout))
+        pl.add(Processor(parse), Processor(half))  # mistake 100
+    with Pipeline[str]() as pl:
+        pl.add(RoutingFork(3, lane=len))
+        pl.add(Join(2))  # mistake 101
+    with Pipeline[str]() as pl:
+        pl.add(SplittingFork(str.isdigit))
+        pl.add(Processor(parse))  # mistake 102
+    with Pipeline[str]() as pl:
+        pl.add(PartitioningFork(key=len))
+        pl.add(Processor(half))  # mistake 103

@@ -17,10 +17,11 @@ from typing import assert_never
 
 from conveyor.core.channel import Note, Tag
 from conveyor.core.endpoints import notes_of
-from conveyor.graph.route import Leaf, leaves, taken
+from conveyor.graph.route import Leaf, Select, leaves, taken
 from conveyor.graph.topology import Input, NodeSpec, OrderedInput, ZipInput, channels_of
 from conveyor.recording.crash_points import CrashPoint
-from conveyor.runtime.shm.ring import Ring, RingState
+from conveyor.runtime.shm.record import carried_in
+from conveyor.runtime.shm.ring import CARRIES, Ring, RingState
 
 __all__ = ["Account", "Remains"]
 
@@ -88,6 +89,10 @@ class Remains:
         if tag is None:
             return self.next_place(run, done, given)
         is_copied = copies == tag.lanes.bit_count()
+        if isinstance(spec.route, Select) and not is_copied:
+            # The first copy takes along what goes to the other lanes: in the simulator, where each
+            # item has a record of its own, all of these are out.
+            is_copied, given = True, given + self.on_the_way(tag)
         if tag.input == len(spec.inputs):
             return CrashPoint(
                 None, f"emitted{tag.extra}" if is_copied else f"copied{copies}", given
@@ -130,6 +135,20 @@ class Remains:
         ]
         newest = max(tags, key=lambda tag: tag.ordinal, default=None)
         return newest, sum(newest is not None and tag.ordinal == newest.ordinal for tag in tags)
+
+    def on_the_way(self, tag: Tag) -> int:
+        """How many items of the newest record are in none of their lanes yet."""
+        reached = [RingState(ring).tag == tag for ring in self.outlets]
+        for ring, is_reached in zip(self.outlets, reached, strict=True):
+            at = ring.last_record() if is_reached else 0
+            size, form, *_ = ring.header(at) if is_reached else (0, 0)
+            if form & CARRIES:
+                return sum(
+                    items
+                    for lanes, items, _, _ in carried_in(bytes(ring.payload(at, size, form)))
+                    if not any(there for lane, there in enumerate(reached) if lanes >> lane & 1)
+                )
+        return 0
 
     def is_finished(self, run: int) -> bool:
         """Is a state saved behind the last item?"""

@@ -7,15 +7,18 @@ a loop is stepped, workers.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 
 from conveyor.core.channel import Inlet
 from conveyor.core.drive import DriveSpec, drive
-from conveyor.core.job_node import Node
+from conveyor.core.failures import delivered, failure_of, raised_by
+from conveyor.core.job_node import ForkFailed, Node
 from conveyor.core.nodes import RelayNode
 from conveyor.core.ordered import stamped
-from conveyor.graph.route import Leaf, balances
+from conveyor.core.selecting import SelectingNode
+from conveyor.graph.route import Leaf, Select, balances
 from conveyor.items.sealing import sealer
+from conveyor.report import DeadLetter, Tally
 from conveyor.runtime.parent.recorder import RecordedPuller, Recorder
 from conveyor.runtime.parent.shared import Shared
 from conveyor.runtime.shm.endpoints import RingEnds
@@ -36,12 +39,28 @@ class SinkCut:
         self.n = n
 
 
+class SourceFork(SelectingNode):
+    """The fork behind the source, whose function runs in the program itself."""
+
+    recorder: Recorder | None = None
+
+    def give_up(self, item: object, ordinal: int, error: BaseException, at_end: bool) -> None:
+        """Raises what ends the run as it would come from a worker."""
+        try:
+            super().give_up(item, ordinal, error, at_end)
+        except ForkFailed as failed:
+            if self.recorder is not None:
+                self.recorder.failed(0)
+            raise raised_by(failure_of(0, "", failed), "source", "the program") from None
+
+
 class ProgramEnds:
     """The ends of source and sink, kept from run to run; `balancer` chooses the lanes of the forks
     behind the source, and is another in each run."""
 
-    def __init__(self, shared: Shared) -> None:
+    def __init__(self, shared: Shared, send_dead_letter: Callable[[DeadLetter], None]) -> None:
         self.shared = shared
+        self.send_dead_letter = send_dead_letter
         self.source_spec, *_, self.sink_spec = shared.topology.nodes
         self.source: RingEnds = shared.ends(self.source_spec)
         self.sink: RingEnds = shared.ends(self.sink_spec)
@@ -49,6 +68,7 @@ class ProgramEnds:
         # A zip or an ordered join may need one item of one lane while others are full.
         self.takes_any_result = all(isinstance(each, Leaf) for each in self.sink_spec.inputs)
         self.recorder: Recorder | None = None
+        self.tally = Tally()  # of the source, in this run
         self.balancer = self.new_balancer()
 
     def begin_run(self, recorder: Recorder | None) -> None:
@@ -86,10 +106,18 @@ class ProgramEnds:
 
     def source_loop(self, run: int, feed: Feed | GivenFeed) -> Loop[Blob]:
         """The loop that publishes what `feed` has."""
-        outlets, route = self.source.outlets, self.source_spec.route
-        node = stamped(self.source_spec, RelayNode(), outlets)
-        steps = drive(run, DriveSpec(node, [feed], outlets, route), feed)
-        return Loop(steps, [], outlets, self.balancer)
+        outlets, spec = self.source.outlets, self.source_spec
+        relay = RelayNode()
+        self.tally = relay.tally
+        selecting = None
+        if spec.fork is not None and isinstance(spec.route, Select):
+            selecting = SourceFork(
+                spec.fork, spec.route, relay.tally, lambda it: self.send_dead_letter(delivered(it))
+            )
+            selecting.recorder = self.recorder
+        node = stamped(spec, relay, outlets, selecting=selecting)
+        driven = DriveSpec(node, [feed], outlets, spec.route, selected=selecting)
+        return Loop(drive(run, driven, feed), [], outlets, self.balancer)
 
     def sink_loop(self, run: int, node: Node, inputs: Sequence[Inlet], cut: SinkCut) -> Loop[Blob]:
         """The loop that gives what comes out of `inputs` to `node`."""

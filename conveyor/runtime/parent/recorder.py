@@ -144,18 +144,26 @@ class Recorder:
             f"the recording {self.path!r} ends before the run: {self.fault.strerror or self.fault}",
         )
 
-    def keep_pipeline(self, stages: Mapping[int, bytes], main: Definitions | None) -> None:
-        packed = pack_pipeline(self.topology, stages, main)
+    def keep_pipeline(
+        self, stages: Mapping[int, bytes], forks: Mapping[int, bytes], main: Definitions | None
+    ) -> None:
+        packed = pack_pipeline(self.topology, stages, forks, main)
         if len(packed) <= KEPT_PIPELINE:
             self.write(frame(recording.PIPELINE, packed))
 
     # ---------------------------------------------------------------------------
     # while the run goes on
 
-    def begin(self, shared: Shared, stages: Mapping[int, bytes], main: Definitions | None) -> None:
+    def begin(
+        self,
+        shared: Shared,
+        stages: Mapping[int, bytes],
+        forks: Mapping[int, bytes],
+        main: Definitions | None,
+    ) -> None:
         """The workers are idle: from here on what they decide is of this run."""
         self.shared = shared
-        self.keep_pipeline(stages, main)
+        self.keep_pipeline(stages, forks, main)
         layout, memory = shared.layout, shared.memory
         self.logs = {node: DecisionLog(layout.log(memory, node)) for node in layout.logs}
         for node, log in self.logs.items():
@@ -167,9 +175,9 @@ class Recorder:
             self.numbers[spec.index] = {
                 point: self.number_of.get(name, -1) for point, name in named.items()
             }
-            forks: dict[int, int] = {}
+            taken_before: dict[int, int] = {}
             if spec.route is not None:
-                forks |= forks_taken(
+                taken_before |= forks_taken(
                     spec.route,
                     [RingState(shared.rings[channel]).tail for channel in leaves(spec.route)],
                 )
@@ -177,7 +185,7 @@ class Recorder:
             self.remains[spec.index] = Remains(
                 spec, shared.rings, layout.notes(memory, spec.index), state
             )
-            self.before[spec.index] = Before(self.remains[spec.index].account(0), forks)
+            self.before[spec.index] = Before(self.remains[spec.index].account(0), taken_before)
 
     def note(self, node: int, found: Sequence[LoggedDecision]) -> None:
         """What was decided in a node."""

@@ -12,7 +12,7 @@ from conveyor.graph.fusion import home, written_name
 from conveyor.graph.pace import Paces, StagePace
 from conveyor.graph.route import LANES_BY_DEFAULT
 from conveyor.graph.topology import NodeSpec, Topology
-from conveyor.report import Report
+from conveyor.report import Report, Tally
 from conveyor.reporting.build import Figures, report_of
 from conveyor.reporting.hints import ITEMS, SECONDS, WorkerPace, hints
 from conveyor.runtime.parent.supervisor import Supervisor
@@ -27,14 +27,15 @@ S_PER_NS: Final = 1e-9
 def run_report(
     topology: Topology,
     supervisor: Supervisor,
+    source: Tally,
     seconds: float,
     missed_wakeups: int,
     notes: tuple[str, ...],
 ) -> Report:
     """All workers and zips of `topology`, in the order in which their stages were added.
 
-    `missed_wakeups`: how often a worker was found asleep though there was work for it; `notes`:
-    what else there is to say.
+    `source`: what came in; `missed_wakeups`: how often a worker was found asleep though there was
+    work for it; `notes`: what else there is to say.
     """
     said = supervisor.notes + notes
     if missed_wakeups:
@@ -49,7 +50,7 @@ def run_report(
     )
 
     said += hints(map(partial(pace_of, supervisor), supervisor.processes.plan.specs), seconds)
-    figures, read_zip = partial(figures_of, supervisor), supervisor.shared.control.read_zip
+    figures, read_zip = partial(figures_of, supervisor, source), supervisor.shared.control.read_zip
     return report_of(topology, figures, read_zip, seconds, said)
 
 
@@ -92,8 +93,10 @@ def stage_paces(supervisor: Supervisor, seconds: float) -> Paces:
     return found
 
 
-def figures_of(supervisor: Supervisor, node: int) -> Figures:
-    """What the control block says of a node."""
+def figures_of(supervisor: Supervisor, source: Tally, node: int) -> Figures:
+    """What the control block says of a node; the source has none."""
+    if node == supervisor.shared.ends_of_program[0]:
+        return Figures(source)
     worker = home(supervisor.topology, node)
     block, cores = supervisor.shared.blocks[node], supervisor.processes.plan.cores[worker]
     busy, waiting, blocked, batches = block.times()

@@ -65,7 +65,9 @@ class Runner:
         try:
             shared = self.supervisor.shared
             self.watchdog = Watchdog(fused, shared.blocks, shared.channel, shared.is_notified)
-            self.ends = ProgramEnds(shared)
+            self.ends = ProgramEnds(
+                shared, lambda letter: self.supervisor.reports.letters.add(letter)
+            )
         except BaseException:
             self.supervisor.end(GRACE_S)
             raise
@@ -97,7 +99,7 @@ class Runner:
         stop.check()
         if recorder is not None:
             plan = self.supervisor.processes.plan
-            recorder.begin(self.supervisor.shared, plan.stages, plan.main)
+            recorder.begin(self.supervisor.shared, plan.stages, plan.forks, plan.main)
         return self.supervisor.begin_run(recorder, guided)
 
     def watch(self, items: Iterable[object], options: RunOptions) -> None:
@@ -300,4 +302,6 @@ class Runner:
             f"when the pipeline is opened again: {note}"
             for note in sharing_notes(self.shared_out(), self.paces, shared)
         )
-        return run_report(self.topology, self.supervisor, seconds, self.missed_wakeups, notes)
+        return run_report(
+            self.topology, self.supervisor, self.ends.tally, seconds, self.missed_wakeups, notes
+        )

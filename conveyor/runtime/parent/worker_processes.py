@@ -17,6 +17,7 @@ from typing import Final
 
 from conveyor.errors import WorkerCrashed
 from conveyor.graph.fusion import home
+from conveyor.graph.route import Select
 from conveyor.graph.topology import Kind, NodeSpec, Topology
 from conveyor.items.main_module import defined_now, pack_main
 from conveyor.items.stage_pickling import check_initializer, pack_stage
@@ -59,11 +60,12 @@ class WorkerPlan:
         cores, self.notes = placement.place([spec.name for spec in self.specs])
         self.cores = {spec.index: chosen for spec, chosen in zip(self.specs, cores, strict=True)}
         self.stages = interruptible(self.packed_stages)
+        self.forks = interruptible(self.packed_forks)
         self.defined = interruptible(defined_now)
         self.main = interruptible(pack_main) if self.start_method != "fork" else None
         # Without the jobs, which travel packed, each to its own worker.
         self.bare = replace(
-            topology, nodes=tuple(replace(spec, stage=None) for spec in topology.nodes)
+            topology, nodes=tuple(replace(spec, stage=None, fork=None) for spec in topology.nodes)
         )
 
     def packed_stages(self) -> dict[int, bytes]:
@@ -73,6 +75,14 @@ class WorkerPlan:
             spec.index: pack_stage(spec.stage, spec.name, self.initializer)
             for spec in self.topology.nodes
             if spec.stage is not None
+        }
+
+    def packed_forks(self) -> dict[int, bytes]:
+        """The forks that have a function, by the nodes whose outputs they take."""
+        return {
+            spec.owner: pack_stage(spec.fork, spec.route.name)
+            for spec in self.topology.nodes
+            if spec.fork is not None and isinstance(spec.route, Select)
         }
 
     def check_descriptors(self) -> None:
@@ -167,6 +177,7 @@ class WorkerProcesses:
             topology=plan.bare,
             node=spec.index,
             stages=tuple(plan.stages[part] for part in parts if part in plan.stages),
+            fork=plan.forks.get(spec.owner),
             size=shared.layout.size,
             memory=shared.memory.fd,
             lifeline=lifeline(),

@@ -18,12 +18,12 @@ This has been tried with stores that were delayed on purpose, and never on such 
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from time import monotonic_ns
 from typing import Final, TypeVar
 from zlib import crc32
 
-from conveyor.core.channel import Tag
+from conveyor.core.channel import Elsewhere, Tag
 from conveyor.errors import RunError
 from conveyor.runtime.shm.allocator import Allocator
 from conveyor.runtime.shm.fence import fence
@@ -154,6 +154,13 @@ class CheckedOutlet(RingOutlet):
         count, blob = super().last_blob()
         return count, _with_checksum(blob)
 
+    def carrying(self, blob: Blob, others: Sequence[Elsewhere[Blob]]) -> Blob:
+        bare = [each._replace(blob=_without_checksum(each.blob)) for each in others]
+        return _with_checksum(super().carrying(_without_checksum(blob), bare))
+
+    def carried(self) -> Sequence[Elsewhere[Blob]]:
+        return [each._replace(blob=_with_checksum(each.blob)) for each in super().carried()]
+
     def publish(self, n: int, blob: Blob, tag: Tag) -> None:
         barrier()
         super().publish(n, blob, tag)
@@ -182,3 +189,7 @@ class CheckedInlet(RingInlet):
 def _with_checksum(blob: Blob) -> Blob:
     blob.data += checksum(blob.data)
     return blob
+
+
+def _without_checksum(blob: Blob) -> Blob:
+    return Blob(blob.form, blob.data[:-CHECKSUM], blob.kept)

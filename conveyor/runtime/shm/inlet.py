@@ -15,8 +15,9 @@ from conveyor.items.sealed import Copied, Pickled, Sealed
 from conveyor.runtime.shm.allocator import Extent
 from conveyor.runtime.shm.fence import fence
 from conveyor.runtime.shm.payload import Where, items_from
-from conveyor.runtime.shm.record import items_in, stamps_in
+from conveyor.runtime.shm.record import items_in, stamps_in, without_carried
 from conveyor.runtime.shm.ring import (
+    CARRIES,
     CLOSED,
     CONSUMER_SLEEPS,
     COST,
@@ -103,6 +104,8 @@ class RingInlet:
             if have and (form & SEALED != self._form or have + count > n):
                 break  # a slice is uniform; and whole records need not be cut and copied
             payload = self.ring.payload(at, size, form)
+            if form & CARRIES:
+                payload = without_carried(payload)
             if form & STAMPED:
                 marks, stamps = stamps_in(payload)
                 there = self._items

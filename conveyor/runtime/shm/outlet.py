@@ -8,16 +8,24 @@ from __future__ import annotations
 
 import pickle
 import zlib
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
-from conveyor.core.channel import Tag
+from conveyor.core.channel import Elsewhere, Tag
 from conveyor.core.stamps import Entries, items_of
 from conveyor.items.sealed import PROTOCOL, Sealed
 from conveyor.runtime.shm.allocator import Allocator, Extent
 from conveyor.runtime.shm.fence import fence
 from conveyor.runtime.shm.payload import Part, Where, payload_of, wheres_in
-from conveyor.runtime.shm.record import Blob, items_in, with_stamps
+from conveyor.runtime.shm.record import (
+    Blob,
+    carried_in,
+    items_in,
+    with_carried,
+    with_stamps,
+    without_carried,
+)
 from conveyor.runtime.shm.ring import (
+    CARRIES,
     CLOSED,
     CONSUMER_SLEEPS,
     COST,
@@ -177,7 +185,7 @@ class RingOutlet:
         """Makes a record visible, all at once; there must be room for it."""
         words, data, ring_size = self.words, self.data, self.ring.size
         form, payload = blob.form, blob.data
-        self.at_once = max(1, self.largest * n // len(payload))
+        self.at_once = max(1, self.largest * (n + blob.carries) // len(payload))
         extent = None
         if len(payload) > self.largest or (
             self.soft_limits_lifted and not self._has_bytes(len(payload), n)
@@ -214,10 +222,34 @@ class RingOutlet:
 
     def last_blob(self) -> tuple[int, Blob]:
         """Gives how many items the newest record has, and the record, to be published elsewhere."""
+        count, form, data = self._last_record()
+        if form & CARRIES:
+            data = without_carried(data)
+        return count, self._blob(form & ~CARRIES, data)
+
+    def _last_record(self) -> tuple[int, int, bytes]:
+        """Gives how many items the newest record has, its form, and its payload."""
         size, form, _, count, *_ = self.ring.header(self._last_at)
-        data = bytes(self.ring.payload(self._last_at, size, form))
-        kept = self._buffers_in(data, form) if form & SEALED else ()
-        return count, Blob(form & ~SPILLED, data, kept)
+        return count, form & ~SPILLED, bytes(self.ring.payload(self._last_at, size, form))
+
+    def _blob(self, form: int, data: bytes) -> Blob:
+        return Blob(form, data, self._buffers_in(data, form) if form & SEALED else ())
+
+    def carrying(self, blob: Blob, others: Sequence[Elsewhere[Blob]]) -> Blob:
+        """Gives the same slice with what goes to other lanes behind it."""
+        parts = [(lanes, n, other.form, other.data) for lanes, n, other in others]
+        whole = Blob(blob.form | CARRIES, with_carried(blob.data, parts), blob.kept)
+        whole.carries = sum([n for _, n, _ in others])
+        return whole
+
+    def carried(self) -> Sequence[Elsewhere[Blob]]:
+        """Gives what the newest record has of other lanes, each part to be published there."""
+        _, form, data = self._last_record()
+        if not form & CARRIES:
+            return ()
+        return [
+            Elsewhere(lanes, n, self._blob(form, part)) for lanes, n, form, part in carried_in(data)
+        ]
 
     def close(self, run: int) -> None:
         """Ends a run, behind all that was published, and wakes the consumer."""

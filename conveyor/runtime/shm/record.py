@@ -9,21 +9,29 @@ from __future__ import annotations
 import pickle
 from collections.abc import Sequence
 from struct import Struct
-from typing import Final
+from typing import Final, TypeAlias, TypeVar
 
 from conveyor.core.stamps import Entries, Stamps, marks_of, run_of
 from conveyor.items.sealed import PROTOCOL
 from conveyor.runtime.shm.allocator import Extent
 from conveyor.runtime.shm.ring import STAMPED
 
-__all__ = ["Blob", "items_in", "stamps_in", "with_stamps"]
+__all__ = [
+    "Blob",
+    "carried_in",
+    "items_in",
+    "stamps_in",
+    "with_carried",
+    "with_stamps",
+    "without_carried",
+]
 
 
 class Blob:
     """A slice, encoded once for all the lanes it goes to; `kept` are the buffers of its items that
     lie in extents."""
 
-    __slots__ = ("data", "extent", "form", "kept")
+    __slots__ = ("carries", "data", "extent", "form", "kept")
 
     def __init__(
         self, form: int, data: bytes, kept: Sequence[Extent] = (), extent: Extent | None = None
@@ -32,6 +40,7 @@ class Blob:
         self.data = data
         self.kept = kept
         self.extent = extent  # where `data` lies, if it is too large for the ring
+        self.carries = 0  # items that go to other lanes
 
     def outside(self, largest: int) -> int:
         """How many bytes of it lie in extents, if a payload in the ring has at most `largest`."""
@@ -71,3 +80,32 @@ def stamps_in(payload: memoryview | bytes) -> tuple[list[int] | bool, Stamps]:
     columns: list[list[int] | tuple[int, int]]
     marks, columns = pickle.loads(payload[LENGTH.size :])
     return marks, tuple([run_of(*each) if isinstance(each, tuple) else each for each in columns])
+
+
+# Behind the items of a record there may be parts of it that go elsewhere, pickled, and how many
+# bytes these are.
+Carried: TypeAlias = list[tuple[int, int, int, bytes]]
+"""Of each: the lanes, as bits, how many items, their form, and the items."""
+
+
+Data = TypeVar("Data", bytes, memoryview)
+
+
+def with_carried(data: bytes, parts: Carried) -> bytes:
+    behind = pickle.dumps(parts, PROTOCOL)
+    return b"".join([data, behind, LENGTH.pack(len(behind))])
+
+
+def without_carried(data: Data) -> Data:
+    return data[: len(data) - LENGTH.size - _length(data)]
+
+
+def carried_in(data: bytes) -> Carried:
+    end = len(data) - LENGTH.size
+    parts: Carried = pickle.loads(data[end - _length(data) : end])
+    return parts
+
+
+def _length(data: bytes | memoryview) -> int:
+    length: int = LENGTH.unpack_from(data, len(data) - LENGTH.size)[0]
+    return length

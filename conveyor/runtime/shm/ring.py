@@ -60,8 +60,9 @@ PAYLOAD_AT: Final = HEADER.size + 8
 OVERHEAD: Final = PAYLOAD_AT + 8
 
 # The form of a record: atoms pickled together, or items that are pickled one by one; and, with
-# either, whether the payload lies in an extent, and whether stamps are in front of the items.
-PLAIN, SEALED, SPILLED, STAMPED = 0, 1, 2, 4
+# either, whether the payload lies in an extent, whether stamps are in front of the items, and
+# whether what goes to other lanes is behind them.
+PLAIN, SEALED, SPILLED, STAMPED, CARRIES = 0, 1, 2, 4, 16
 
 EXTENT: Final = Struct("2Q")
 

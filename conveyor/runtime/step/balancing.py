@@ -20,7 +20,7 @@ from typing import Final, NamedTuple, assert_never
 
 from conveyor.core.channel import SingleItemInlet
 from conveyor.core.requests import ALL_ENDED, ChooseInput, ChooseLane
-from conveyor.graph.route import Balance, Leaf, Replicate, Route, leaves
+from conveyor.graph.route import Balance, Leaf, Replicate, Route, Select, leaves
 from conveyor.runtime.step.contract import LaneCounts, PacedOutlet
 
 __all__ = ["Balancer", "RoundRobin", "room_in"]
@@ -152,6 +152,8 @@ class Balancer:
                 )
             case Balance():
                 return self.balancing(route, lanes, outlets)
+            case Select():
+                return self.selecting(lanes, outlets)
             case _:
                 assert_never(route)
 
@@ -165,6 +167,18 @@ class Balancer:
             lambda: max([min(lane.room(), lane.allowance()) for lane in opened()]),
             lambda: max([lane.allowance() for lane in opened()]),
             lambda: min([lane.wait() for lane in opened()]),
+            outlets,
+        )
+
+    def selecting(self, lanes: list[Lane], outlets: Sequence[PacedOutlet]) -> Lane:
+        """A fork that looks at its items.  Which lane the next one goes to is not known: where some
+        lane is full, only one is taken, which must not wait for a lane that it does not go to."""
+        return Lane(
+            lambda: (
+                min([lane.room() for lane in lanes]) or min(1, max([lane.room() for lane in lanes]))
+            ),
+            lambda: min([lane.allowance() for lane in lanes]),
+            lambda: max([lane.wait() for lane in lanes]),
             outlets,
         )
 

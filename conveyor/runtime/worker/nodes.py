@@ -19,8 +19,10 @@ from conveyor.core.fused_node import FusedNode, loop_through
 from conveyor.core.job_node import JobNode, Node, Surroundings
 from conveyor.core.journal import Journal
 from conveyor.core.nodes import RelayNode, node_for
+from conveyor.core.selecting import SelectingNode
 from conveyor.core.stamps import places_of
-from conveyor.report import DeadLetter
+from conveyor.graph.route import Select
+from conveyor.report import DeadLetter, Tally
 from conveyor.runtime.process.circumstances import flush
 from conveyor.runtime.step.balancing import room_in
 from conveyor.runtime.step.batching import Part
@@ -64,6 +66,18 @@ class RunNodes:
         nodes = [self.first, *[part.node for part in self.parts]]
         jobs = [node for node in nodes if isinstance(node, JobNode)]
         return Sampler(jobs, self.workplace.block)
+
+    @property
+    def owner(self) -> Tally:
+        """Counts what comes out of the last of them."""
+        return self.parts[-1].tally if self.parts else self.first.tally
+
+    def selecting(self) -> SelectingNode | None:
+        """What asks the fork behind them for the lane of each item, if that has a function."""
+        fork, route = self.workplace.jobs.fork, self.workplace.spec.route
+        if fork is None or not isinstance(route, Select):
+            return None
+        return SelectingNode(fork, route, self.owner, self.send_dead_letter)
 
     def first_node(self) -> Node:
         """The node that reads the inputs; it is more careful where workers died at an item."""

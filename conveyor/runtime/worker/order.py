@@ -24,12 +24,14 @@ class Order:
 
     Descriptors (`memory`, `lifeline`, those in `wakeups` and `circumstances`) are the parent's
     numbers.  `run` is the one under way, in which others may have died before this worker:
-    `deaths` says how, for each of its stages.
+    `deaths` says how, for each of its stages.  `fork` is the one behind them, packed, if it has a
+    function of the user's.
     """
 
     topology: Topology
     node: int
     stages: tuple[bytes, ...]
+    fork: bytes | None
     size: int  # of the memory, in bytes
     memory: int
     lifeline: int
@@ -50,7 +52,8 @@ class SentDeadLetter(NamedTuple):
 
 
 class RolledBack(NamedTuple):
-    """A worker took over where another died: dead letters from this ordinal on are void."""
+    """A worker took over where another died: dead letters of a stage, or of the fork behind it, are
+    void from this ordinal on."""
 
-    node: int
+    stage: str
     ordinal: int

@@ -12,11 +12,11 @@ from time import perf_counter_ns
 from conveyor.core.channel import Inlet, SingleItemInlet
 from conveyor.core.drive import Drive, DriveSpec, drive
 from conveyor.core.endpoints import standing
-from conveyor.core.job_node import ItemFailed
+from conveyor.core.job_node import ForkFailed, ItemFailed
 from conveyor.core.journal import Journal
 from conveyor.core.ordered import stamped
 from conveyor.core.snapshots import RestoredNode
-from conveyor.graph.route import Route, balances
+from conveyor.graph.route import Route, Select, balances
 from conveyor.runtime.process.circumstances import flush
 from conveyor.runtime.shm.fence import fence
 from conveyor.runtime.shm.record import Blob
@@ -66,7 +66,8 @@ class Run:
         states = workplace.jobs.states
         self.restored = RestoredNode(states) if states is not None else None
         self.timer = self.make_timer()
-        node = stamped(spec, nodes.node, ends.outlets, self.restored, self.timer)
+        self.selecting = nodes.selecting()
+        node = stamped(spec, nodes.node, ends.outlets, self.restored, self.timer, self.selecting)
         self.meter = Meter(node, block, ends.inlets, nodes.parts, nodes.sampler())
         self.balancer = (
             self.make_balancer(spec.route)
@@ -97,6 +98,7 @@ class Run:
             journal=self.journal,
             restored=self.restored,
             timer=self.timer,
+            selected=self.selecting,
         )
         return drive(self.number, driven, size)
 
@@ -163,7 +165,9 @@ class Run:
         """Tells the parent that what came of the item with this ordinal, and of those behind it, is
         void: it is processed again."""
         link, spec = self.workplace.link, self.workplace.spec
-        link.report(RolledBack(self.workplace.order.node, ordinal))
+        link.report(RolledBack(spec.name, ordinal))
+        if isinstance(spec.route, Select):
+            link.report(RolledBack(spec.route.name, self.nodes.owner.items_out))
         if link.control.recording and link.log is not None:
             if len(self.workplace.ends.inputs) > 1:
                 link.log_decision(STANDS | JOIN, 0, ordinal)
@@ -214,6 +218,8 @@ class Run:
     def part_of(self, error: BaseException) -> int:
         """The node whose job ended the run."""
         fused, parts = self.nodes.fused, self.workplace.parts
+        if isinstance(error, ForkFailed):
+            return parts[-1]
         if fused is not None and isinstance(error, ItemFailed):
             return parts[fused.failed]
         return self.workplace.order.node

@@ -13,7 +13,7 @@ from typing import Final
 from conveyor.core.channel import Note
 from conveyor.core.crashes import History
 from conveyor.core.failures import INITIALIZER, LOADING, SETUP, TEARDOWN
-from conveyor.items.stage_pickling import unpack_stage
+from conveyor.items.stage_pickling import unpack_fork, unpack_stage
 from conveyor.items.unpickling import complete
 from conveyor.runtime.process.bootstrap import Descriptors
 from conveyor.runtime.process.circumstances import flush
@@ -26,7 +26,7 @@ from conveyor.runtime.shm.wakeup import Wakeup
 from conveyor.runtime.step.spin import Spin
 from conveyor.runtime.worker.link import ParentLink
 from conveyor.runtime.worker.order import Order
-from conveyor.stages import Job, Restorable
+from conveyor.stages import AnySelectingFork, Job, Restorable
 
 __all__ = ["Jobs", "Workplace"]
 
@@ -34,7 +34,8 @@ SPIN_NS: Final = 150_000
 
 
 class Jobs:
-    """The stages of a worker: unpickled, set up, restored, torn down.
+    """The stages of a worker: unpickled, set up, restored, torn down; and the fork behind them, if
+    it has a function.
 
     `part` and `step` say at which of them something was raised.
     """
@@ -42,14 +43,17 @@ class Jobs:
     def __init__(
         self,
         pickled: Sequence[bytes],
+        pickled_fork: bytes | None,
         parts: Sequence[int],
         store_for: Callable[[Restorable], StateStore],
     ) -> None:
         self.pickled = pickled
         self.initializers: list[Callable[[], object]] = []  # one, as each stage knows it
+        self.pickled_fork = pickled_fork
         self.parts = parts
         self.store_for = store_for
         self.stages: list[Job[object, object]] = []
+        self.fork: AnySelectingFork | None = None
         self.states: StateStore | None = None
         self.part = parts[0]
         self.step = LOADING
@@ -63,6 +67,8 @@ class Jobs:
             self.stages.append(stage)
             self.initializers += [initializer] if initializer is not None else []
         with loading():
+            if self.pickled_fork is not None:
+                self.fork = unpack_fork(self.pickled_fork)
             complete()  # only now: what the jobs themselves bring is theirs
         self.initialize()
         for part, stage in zip(self.parts, self.stages, strict=False):
@@ -137,6 +143,7 @@ class Workplace:
         saved = Note(layout.state(memory, node))
         self.jobs = Jobs(
             order.stages,
+            order.fork,
             self.parts,
             lambda stage: StateStore(stage, self.spec.name, memory, saved, layout.state_base(node)),
         )

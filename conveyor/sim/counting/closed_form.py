@@ -12,7 +12,7 @@ from math import factorial, prod
 
 from conveyor.graph.route import Leaf, balances
 from conveyor.graph.topology import NodeSpec, channels_of
-from conveyor.sim.counting.outcomes import ItemOutcomes, Results
+from conveyor.sim.counting.outcomes import NOWHERE, ItemOutcomes, Results
 from conveyor.sim.prepare.prepared import PreparedPipeline
 
 __all__ = ["closed_form"]
@@ -31,6 +31,8 @@ def closed_form(
         node, results = todo.pop()
         for numbers in results:
             for channel, number in zip(outcomes.leaves[node], numbers, strict=True):
+                if number == NOWHERE:
+                    continue
                 passed[channel] += 1
                 todo.append((outcomes.consumer[channel], outcomes.results[number]))
     if any(passed[channel.index] > channel.capacity for channel in pipeline.topology.channels):

@@ -11,11 +11,12 @@ its value: what becomes of it depends on its partners.
 from __future__ import annotations
 
 import pickle
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Final, TypeAlias, assert_never, cast
 
+from conveyor.core.selecting import lanes_by
 from conveyor.errors import ConveyorError
-from conveyor.graph.route import leaves
+from conveyor.graph.route import Select, balances, leaves
 from conveyor.graph.topology import Kind, ZipInput, all_inputs, channels_of
 from conveyor.items.atoms import is_atom
 from conveyor.items.current_item import CURRENT
@@ -25,12 +26,14 @@ from conveyor.sim.prepare.prepared import AnyJob, PreparedNode, PreparedPipeline
 from conveyor.sim.prepare.stage_copy import StageCopy
 from conveyor.stages import Gives, gives_of, job_of, only_function, policy_of
 
-__all__ = ["ItemOutcomes", "NoAnswer", "Parts", "Results"]
+__all__ = ["NOWHERE", "ItemOutcomes", "NoAnswer", "Parts", "Results"]
 
 # An item by its number; behind a zip, the items of the tuple.
 Parts: TypeAlias = "int | tuple[Parts, ...]"
-# One for each output: its number in each channel that it may go to.
+# One for each output: its number in each channel behind the node, or `NOWHERE`.
 Results: TypeAlias = tuple[tuple[int, ...], ...]
+
+NOWHERE: Final = -2  # in a channel that an output does not go to, as its fork says
 
 MOST_CALLS: Final = 4000
 
@@ -91,7 +94,14 @@ class ItemOutcomes:
             self.calls += 1
             if self.calls > MOST_CALLS:
                 raise NoAnswer
-            outputs.append(tuple(self.number(leaf, output) for leaf in self.leaves[node]))
+            taken = self.of_nodes[node].taken_by(output, self.leaves[node])
+            if taken:
+                outputs.append(
+                    tuple(
+                        self.number(leaf, output) if leaf in taken else NOWHERE
+                        for leaf in self.leaves[node]
+                    )
+                )
         return tuple(outputs)
 
     def results_of(self, node: int, item: Parts) -> Results:
@@ -121,6 +131,9 @@ class NodeOutcomes:
     def __init__(self, node: PreparedNode) -> None:
         self.gives: Callable[[object], Iterable[object]]
         self.name = node.spec.name
+        self.spec = node.spec
+        if isinstance(self.spec.route, Select) and balances(self.spec.route):
+            raise NoAnswer
         self.copy: StageCopy | None = None
         self.ends_run = True
         if node.spec.stage is None:
@@ -159,6 +172,21 @@ class NodeOutcomes:
             pass_on(error)
             if self.ends_run or not isinstance(error, Exception):
                 raise NoAnswer from error
+
+    def taken_by(self, output: object, below: Sequence[int]) -> Sequence[int]:
+        """Those of the channels below the node that take an output."""
+        fork, route = self.spec.fork, self.spec.route
+        if fork is None or not isinstance(route, Select):
+            return below
+        try:
+            (lane,) = lanes_by(fork, len(route.lanes))([opened(output)])
+        except BaseException as error:
+            pass_on(error)
+            ends_run = fork.stage_options.on_error == "raise" or not isinstance(error, Exception)
+            if ends_run or self.spec.depth:  # or where a mark takes the place of the item
+                raise NoAnswer from error
+            return ()
+        return leaves(route.lanes[lane])
 
     def check_unchanged(self) -> None:
         if self.copy is not None and self.copy.packed() != self.before:

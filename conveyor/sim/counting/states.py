@@ -11,10 +11,10 @@ from collections.abc import Iterator, Sequence
 from itertools import product
 from typing import Final, NamedTuple, Protocol, TypeAlias
 
-from conveyor.graph.route import Leaf, Route, balances, resolved
+from conveyor.graph.route import Leaf, Route, Select, balances, leaves, resolved
 from conveyor.graph.topology import Input, NodeSpec, OrderedInput
 from conveyor.sim.counting.inputs import MARK, Entry, Inputs, Turn, not_last
-from conveyor.sim.counting.outcomes import ItemOutcomes, NoAnswer, Results
+from conveyor.sim.counting.outcomes import NOWHERE, ItemOutcomes, NoAnswer, Results
 from conveyor.sim.prepare.prepared import PreparedPipeline
 
 __all__ = ["State", "Successors"]
@@ -170,6 +170,8 @@ class Successors:
         if hand.out < len(emissions):
             emission = emissions[hand.out]
             targets = lanes_taken(node.route, hand.chosen)
+            if not isinstance(targets, int):
+                targets = self.targets_of(node, emission, targets)
             if isinstance(targets, int) or any(
                 len(self.inputs.pipes[c]) + len(emission) > self.channels[c].capacity
                 for c in targets
@@ -182,6 +184,13 @@ class Successors:
             self.inputs.take(source)
             self.hands[node.index] = None
         return True
+
+    def targets_of(self, node: NodeSpec, emission: Emission, targets: Sequence[int]) -> list[int]:
+        """Those of some channels behind a node that take an emission, which is of one item where
+        its fork looks at that."""
+        below = self.outcomes.leaves[node.index]
+        (numbers, _), *_ = emission
+        return [channel for channel in targets if numbers[below.index(channel)] != NOWHERE]
 
     def publish(self, node: NodeSpec, emission: Emission, targets: Sequence[int]) -> None:
         below = self.outcomes.leaves[node.index]
@@ -209,14 +218,18 @@ class Successors:
         below = self.outcomes.leaves[node.index]
         results: Results = () if item == MARK else self.outcomes.results_of(node.index, item)
         if not results:
-            return [(((MARK,) * len(below), tuple(stamps)),)] if node.depth else []
+            marks = (MARK,) * len(below)
+            if isinstance(node.route, Select):  # a mark goes to the first lane
+                first = leaves(node.route.lanes[0])
+                marks = tuple(MARK if channel in first else NOWHERE for channel in below)
+            return [((marks, tuple(stamps)),)] if node.depth else []
         unfinished = not_last(stamps)
         outputs = [
             *[(numbers, unfinished) for numbers in results[:-1]],
             (results[-1], tuple(stamps)),
         ]
         most = min((self.channels[channel].capacity for channel in below), default=len(outputs))
-        if balances(node.route):
+        if balances(node.route) or isinstance(node.route, Select):
             most = 1
         return [tuple(outputs[at : at + most]) for at in range(0, len(outputs), most)]
 

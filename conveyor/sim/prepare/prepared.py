@@ -49,6 +49,8 @@ class PreparedNode:
         self.resources = Resources(self.packed) if makes and self.packed is not None else None
         self.sets_up = makes or overrides(spec.stage, "setup")
         self.tears_down = makes or overrides(spec.stage, "teardown")
+        if spec.fork is not None and spec.route is not None and copies:
+            pack_stage(spec.fork, spec.fork.stage_options.name or spec.fork.default_name())
 
     def copy(self) -> StageCopy:
         """The stage as a new worker has it."""

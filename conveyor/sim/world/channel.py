@@ -9,9 +9,10 @@ is a few small values.  In a lane of an ordered join there are lists of stamps b
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TypeAlias
 
-from conveyor.core.channel import Tag
+from conveyor.core.channel import Elsewhere, Tag
 from conveyor.core.stamps import MARK, Entries, among, next_origin
 from conveyor.items.slices import uniform
 
@@ -20,10 +21,22 @@ __all__ = ["ChannelSnapshot", "MemoryChannel"]
 ChannelSnapshot: TypeAlias = tuple[int, int, int, Tag | None, int]
 
 
+class Carrying(list[object]):
+    """A record on its way into a channel: the items that go there, and what goes elsewhere."""
+
+    def __init__(self, blob: list[object], others: Sequence[Elsewhere[list[object]]]) -> None:
+        super().__init__(blob)
+        self.blob = blob
+        self.others = others
+
+
 class MemoryChannel:
     """Both ends in one."""
 
-    __slots__ = ("capacity", "closed", "head", "index", "items", "last", "run", "stamps", "tag")
+    __slots__ = (
+        *("capacity", "closed", "head", "index", "items", "last", "others", "run", "stamps"),
+        "tag",
+    )
 
     def __init__(self, capacity: int, index: int = -1) -> None:
         self.capacity = capacity
@@ -41,6 +54,7 @@ class MemoryChannel:
         self.closed = 0  # the last run that has ended
         self.tag: Tag | None = None
         self.last = 0  # how many items the last record holds
+        self.others: Sequence[Elsewhere[list[object]]] = ()  # what it takes along
 
     def snapshot(self) -> ChannelSnapshot:
         """What `restore` goes back to, as long as nothing but this channel's own future was added
@@ -99,6 +113,11 @@ class MemoryChannel:
         return self.capacity - len(self.items) + self.head >= n
 
     def publish(self, n: int, blob: list[object], tag: Tag) -> None:
+        if isinstance(blob, Carrying):
+            self.others = blob.others
+            blob = blob.blob
+        else:
+            self.others = ()
         self.items += blob
         if isinstance(blob, Entries):
             self.stamps = self.stamps or tuple([[] for _ in blob.stamps])
@@ -115,6 +134,14 @@ class MemoryChannel:
         stamps = tuple([each[first:] for each in self.stamps])
         items = self.items[first:]
         return self.last, Entries(items, stamps, MARK in items) if stamps else items
+
+    def carrying(
+        self, blob: list[object], others: Sequence[Elsewhere[list[object]]]
+    ) -> list[object]:
+        return Carrying(blob, others)
+
+    def carried(self) -> Sequence[Elsewhere[list[object]]]:
+        return self.others
 
     def close(self, run: int) -> None:
         self.closed = run

@@ -12,7 +12,7 @@ from typing import Protocol
 
 from conveyor.core.crashes import NO_STATE
 from conveyor.errors import WorkerCrashed
-from conveyor.graph.route import balancing_forks, leaves, taken
+from conveyor.graph.route import Select, balancing_forks, leaves, taken
 from conveyor.graph.topology import NodeSpec
 from conveyor.report import DeadLetter
 from conveyor.sim.world.clock import VirtualTimer
@@ -57,6 +57,11 @@ class CrashRecovery:
         world.dead_letters = [
             each for each in world.dead_letters if each.stage != spec.name or each.ordinal < ordinal
         ]
+        if isinstance(spec.route, Select):
+            name, came = spec.route.name, self.durable.journal.tally.items_out
+            world.dead_letters = [
+                each for each in world.dead_letters if each.stage != name or each.ordinal < came
+            ]
         self.stands = ordinal
         if len(spec.inputs) > 1:
             world.scheduler.void(spec.join_name, self.join.reads, ordinal)

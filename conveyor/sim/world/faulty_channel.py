@@ -188,6 +188,8 @@ class FaultyChannel:
         self.fits = channel.fits
         self.last_tag = channel.last_tag
         self.last_blob = channel.last_blob
+        self.carrying = channel.carrying
+        self.carried = channel.carried
 
     @property
     def head(self) -> int:

@@ -13,10 +13,12 @@ from conveyor.core.failures import LOADING, SETUP, TEARDOWN, THE_WORKER, failure
 from conveyor.core.job_node import ItemFailed, Node
 from conveyor.core.ordered import stamped
 from conveyor.core.requests import ChooseInput, ChooseLane, Request, TimedChoice
+from conveyor.core.selecting import SelectingNode
 from conveyor.core.snapshots import RestoredNode
+from conveyor.graph.route import Select
 from conveyor.graph.topology import is_shut
 from conveyor.report import DeadLetter, Tally
-from conveyor.sim.interruption import pass_on
+from conveyor.sim.interruption import is_final, pass_on
 from conveyor.sim.prepare.prepared import PreparedNode
 from conveyor.sim.schedule import CUT, TIMER, Death, Decision
 from conveyor.sim.world.clock import ClockedNode, VirtualTimer
@@ -115,7 +117,7 @@ class Loop:
     def driven(self, node: Node, recovery: CrashRecovery | None) -> Drive[Blob]:
         """The drive loop of a new worker."""
         world, spec, wiring = self.world, self.spec, self.wiring
-        crash_plan = journal = restored = None
+        crash_plan = journal = restored = selecting = None
         cut: Cut = SINGLE_ITEM_SLICES
         if recovery is not None:
             crash_plan, journal = recovery.crash_plan, recovery.durable.journal
@@ -126,9 +128,14 @@ class Loop:
         inputs = ends.inputs or [wiring.source_end(crash_plan)]
         stage = timed(self.worker.stage) if world.is_clocked else None
         self.timer = None if stage is None else VirtualTimer(stage, self.clock)
-        if wiring.is_stamped or restored is not None or self.timer is not None:
-            node = stamped(spec, node, ends.outlets, restored, self.timer)
-        if wiring.balances or recovery is not None:
+        if spec.fork is not None and isinstance(spec.route, Select):
+            selecting = SelectingNode(
+                spec.fork, spec.route, self.tally, self.send_dead_letter, is_final
+            )
+        around = (restored, self.timer, selecting)
+        if wiring.is_stamped or any(each is not None for each in around):
+            node = stamped(spec, node, ends.outlets, *around)
+        if wiring.parts_outputs or recovery is not None:
             node = OneOutput(node)
         if world.is_clocked:
             node = ClockedNode(node, self.clock, lambda: inputs[self.lane], wiring.read)
@@ -143,6 +150,7 @@ class Loop:
             journal=journal,
             restored=restored,
             timer=self.timer,
+            selected=selecting,
         )
         return drive(RUN, driven, cut)
 

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from typing import TypeAlias
 
 from conveyor.core.endpoints import Ends, words_of_notes
-from conveyor.graph.route import balances, leaves
+from conveyor.graph.route import Select, balances, leaves
 from conveyor.graph.topology import Kind, NodeSpec, channels_of
 from conveyor.sim.world.channel import MemoryChannel
 from conveyor.sim.world.faulty_channel import CrashPlan, FaultyChannel
@@ -37,6 +37,8 @@ class Wiring:
             self.read = [source]
         self.is_composite = len(self.notes) > 0
         self.balances = balances(spec.route)
+        # May two outputs of one item go to different lanes?
+        self.parts_outputs = self.balances or isinstance(spec.route, Select)
         # Is something decided about a record before it waits for room?
         self.decides_first = spec.route is not None and (len(spec.inputs) > 1 or self.balances)
         self.is_stamped = spec.depth > 0 or spec.stamps

@@ -19,6 +19,7 @@ STEPS = ("middle of data", "after tail", "after head", "recovery")
 KILLED = {
     "stateful": "snapshots",
     "nonce": "replicated",
+    "front": "partitioned",
     "join-again": "relayed",
     "pairs": "zipped",
     "pool/0": "adapting",
