@@ -28,7 +28,7 @@ from mypy.types import (
 )
 
 from conveyor._mypy.rows import Lanes, Row, count
-from conveyor._mypy.stages import Kind, Stage, StageReader, lanes_taken
+from conveyor._mypy.stages import SELECTS, Kind, Stage, StageReader, lanes_taken
 from conveyor._mypy.types import (
     ANYTHING,
     class_of,
@@ -124,6 +124,9 @@ class Judge:
             formals.append(ANYTHING)
             if stage.kind is Kind.FORK:
                 lane = left.pop(0)
+                if stage.opening is not None:  # so that a lambda knows its item
+                    selects = class_of(self.checker, SELECTS)
+                    formals[-1] = Instance(selects, [lane, stage.opening])
                 if (mistake := self.fork_misfit(stage, lane, number)) is not None:
                     return replace(unknown, mistake=mistake)
                 given.extend([lane if stage.first is None else stage.first, *[lane] * (width - 1)])

@@ -33,7 +33,7 @@ from mypy.types import (
 from conveyor._mypy.rows import Lanes, PipelineTypes, Row
 from conveyor._mypy.types import ANYTHING, PIPELINES, STAGE, class_of, is_plain
 
-__all__ = ["Kind", "Stage", "StageReader"]
+__all__ = ["SELECTS", "Kind", "Stage", "StageReader"]
 
 
 class Kind(Enum):
@@ -70,6 +70,7 @@ class Stage:
     adapts: bool = False
     selects: Type | None = None  # what a fork takes that looks at its items
     first: Type | None = None  # what is known of the items in its first lane
+    opening: Type | None = None  # how it says what lanes it opens, if it looks at its items
     is_sound: bool = True  # the expression by itself is without error
     repeats: bool = False  # it stands for as many as there is room for: `add(*stages)`
     row: Row | None = None  # of a pipeline
@@ -160,9 +161,11 @@ class StageReader:
         self, expr: Expression, kind: Instance, takes: Type, opening: ProperType
     ) -> Stage:
         if isinstance(opening, LiteralType) and isinstance(opening.value, int):
-            return Stage(expr, Kind.FORK, kind, opening.value, selects=takes)
+            return Stage(expr, Kind.FORK, kind, opening.value, selects=takes, opening=opening)
         if isinstance(opening, Instance) and opening.type.fullname == INTO:
-            return Stage(expr, Kind.FORK, kind, 2, selects=takes, first=opening.args[0])
+            return Stage(
+                expr, Kind.FORK, kind, 2, selects=takes, first=opening.args[0], opening=opening
+            )
         adapts = isinstance(opening, NoneType)
         return Stage(expr, Kind.FORK, kind, None, adapts=adapts, selects=takes)
 

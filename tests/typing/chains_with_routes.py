@@ -88,11 +88,14 @@ def a_guard_narrows_the_first_lane() -> None:
     halves.add(Join(2))
 
 
+def two() -> Pipeline[str, str, str]:
+    return Pipeline[str]().add(ReplicatingFork(2))
+
+
 def rows_of_several_stages() -> None:
-    two = Pipeline[str]().add(ReplicatingFork(2))
-    assert_type(two.add(SplittingFork(is_long), Pipe()), Pipeline[str, str, str, str])
-    assert_type(two.add(Pipe(), RoutingFork(2, lane=length)), Pipeline[str, str, str, str])
-    assert_type(two.add(PartitioningFork(2, key=length), Processor(length)), Pipeline[str, str, str, int])
+    assert_type(two().add(SplittingFork(is_long), Pipe()), Pipeline[str, str, str, str])
+    assert_type(two().add(Pipe(), RoutingFork(2, lane=length)), Pipeline[str, str, str, str])
+    assert_type(two().add(PartitioningFork(2, key=length), Processor(length)), Pipeline[str, str, str, int])
 
 
 def widths_that_are_not_known(n: int) -> None:

@@ -22,7 +22,6 @@ def the_function_does_not_fit_the_lane() -> None:
 def the_number_of_lanes_does_not_fit() -> None:
     Pipeline[str]().add(SplittingFork(is_long)).add(Join(3))  # error: mypy pyright
     Pipeline[str]().add(PartitioningFork(3, key=length)).add(Pipe(), Pipe())  # error: mypy pyright
-    Pipeline[str]().add(PartitioningFork(key=length)).add(Join(2))  # error: mypy pyright
 
 
 def what_is_in_a_lane_does_not_fit() -> None:
