@@ -14,10 +14,12 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from conveyor.core.channel import Note, Tag
-from conveyor.core.job_node import ItemFailed
+from conveyor.core.fused_node import FusedNode
+from conveyor.core.job_node import ItemFailed, JobNode, Surroundings
 from conveyor.core.nodes import node_for
 from conveyor.core.ordered import OrderedInlet, StampNode, TrackedNode, words_of_ordered
 from conveyor.core.stamps import FINISH, MARK, Column, Entries, items_of, next_origin, run_of
+from conveyor.items.current_item import CURRENT
 from conveyor.items.sealing import Sealed, seal
 from conveyor.items.slices import opened
 from conveyor.sim.world.channel import MemoryChannel
@@ -32,6 +34,7 @@ from conveyor.stages import (
     ReplicatingFork,
     Stage,
 )
+from conveyor.stages.throttle import Throttle
 from tests.core.world import World, compiled
 from tests.jobs import double, only_even, repeated
 from tests.model import side_by_side
@@ -625,6 +628,53 @@ def test_what_drops_items_leaves_marks_in_their_places(kind: str) -> None:
         ((out, _, _),) = node(Entries([1, 2], (run_of(11, 2),)), 0, 9)
         assert told(out) == [(1, 11, True), (2, 12, True)]
     assert (node.tally.items_in, node.tally.passed, node.tally.dropped) == (18, 14, 4)
+
+
+@pytest.mark.parametrize("kind", [Processor, Filter, FlatMap])
+def test_an_item_among_marks_has_the_place_that_its_entry_has(kind: type[Any]) -> None:
+    seen: list[str] = []
+
+    def job(item: int) -> Any:
+        assert isinstance(CURRENT.job, JobNode)
+        seen.append(CURRENT.job.context().item_id)
+        return [item]
+
+    around = Surroundings(place=lambda index: (0, 100 + index))
+    node = TrackedNode(node_for(kind(job), "stage", print, around), 1)
+    given = entries((MARK, 0, True), (1, 1, True), (MARK, 2, True), (2, 3, True))
+
+    list(node(given, 0, 9))
+    assert seen == ["stage:0:101", "stage:0:103"]
+
+
+def test_neighbours_in_one_worker_keep_the_marks_between_them() -> None:
+    def job(fn: Any) -> JobNode:
+        return node_for(Processor(fn), "stage", print, Surroundings(fused=True))
+
+    odd, small = job(lambda item: int(item) if item % 2 else None), job(below_four)
+    begun: list[tuple[int, list[object]]] = []
+    fused = FusedNode(odd, [small], lambda number, items: begun.append((number, list(items))))
+    ((out, done, _),) = TrackedNode(fused, 1)(Entries(range(6), (run_of(3, 6),)), 0, 9)
+
+    assert told(out) == [
+        (item, origin, True) for origin, item in enumerate([MARK, 1, MARK, 3, MARK, MARK], 3)
+    ]
+    assert done == 6
+    assert begun == [(0, [*range(6)]), (1, [MARK, 1, MARK, 3, MARK, 5])]
+    assert (odd.tally.dropped, small.tally.items_in, small.tally.dropped) == (3, 3, 1)
+
+
+def below_four(item: int) -> int | None:
+    return item if item < 4 else None
+
+
+def test_what_only_passes_items_on_counts_no_marks() -> None:
+    stage: Any = Throttle(5, per_s=1)
+    node = TrackedNode(node_for(stage, "stage", print), 1)
+    ((out, _, _),) = node(entries((MARK, 0, True), (1, 1, True)), 0, 9)
+
+    assert told(out) == [(MARK, 0, True), (1, 1, True)]
+    assert (node.tally.items_in, node.tally.items_out) == (1, 1)
 
 
 def test_an_item_that_is_skipped_leaves_one_mark() -> None:
