@@ -42,9 +42,10 @@ class Open:
         self.items: list[Item] = []
         self.saved = 0
 
-    def keep(self, came: int, item: object) -> None:
+    def keep(self, came: int, item: Any) -> None:
         """Keeps an item as it is now."""
-        if type(item) in SIMPLE or (type(item) is tuple and SIMPLE.issuperset(map(type, item))):
+        kind: object = type(item)  # pyright: ignore[reportUnknownVariableType]
+        if kind in SIMPLE or (kind is tuple and SIMPLE.issuperset(map(type, item))):
             self.items.append((came, False, item))
         else:
             self.items.append((came, True, pickle.dumps(item, pickle.HIGHEST_PROTOCOL)))

@@ -36,6 +36,7 @@ __all__ = ["Window"]
 T = TypeVar("T", default=Any)
 K = TypeVar("K", bound=Hashable)
 S = TypeVar("S")
+Item = TypeVar("Item")
 Out = TypeVar("Out", default=Any)
 
 Time: TypeAlias = float | datetime
@@ -82,12 +83,12 @@ class Window(Incremental[T, Out]):
 
     @overload
     def __init__(
-        self: Window[T, Windowed[None, S]],
+        self: Window[Item, Windowed[None, S]],
         over: Tumbling | Sliding | Session,
         *,
-        time: Callable[[T], Time],
+        time: Callable[[Item], Time],
         key: None = None,
-        fold: Callable[[S, T], S],
+        fold: Callable[[S, Item], S],
         initial: Initial[S],
         lateness_s: float = 0.0,
         late: Literal["skip", "dead_letter"] = "skip",
@@ -98,12 +99,12 @@ class Window(Incremental[T, Out]):
     ) -> None: ...
     @overload
     def __init__(
-        self: Window[T, Windowed[K, S]],
+        self: Window[Item, Windowed[K, S]],
         over: Tumbling | Sliding | Session,
         *,
-        time: Callable[[T], Time],
-        key: Callable[[T], K],
-        fold: Callable[[S, T], S],
+        time: Callable[[Item], Time],
+        key: Callable[[Item], K],
+        fold: Callable[[S, Item], S],
         initial: Initial[S],
         lateness_s: float = 0.0,
         late: Literal["skip", "dead_letter"] = "skip",
@@ -114,12 +115,12 @@ class Window(Incremental[T, Out]):
     ) -> None: ...
     @overload
     def __init__(
-        self: Window[T, Windowed[None, S] | Late[T]],
+        self: Window[Item, Windowed[None, S] | Late[Item]],
         over: Tumbling | Sliding | Session,
         *,
-        time: Callable[[T], Time],
+        time: Callable[[Item], Time],
         key: None = None,
-        fold: Callable[[S, T], S],
+        fold: Callable[[S, Item], S],
         initial: Initial[S],
         lateness_s: float = 0.0,
         late: Literal["emit"],
@@ -130,12 +131,12 @@ class Window(Incremental[T, Out]):
     ) -> None: ...
     @overload
     def __init__(
-        self: Window[T, Windowed[K, S] | Late[T]],
+        self: Window[Item, Windowed[K, S] | Late[Item]],
         over: Tumbling | Sliding | Session,
         *,
-        time: Callable[[T], Time],
-        key: Callable[[T], K],
-        fold: Callable[[S, T], S],
+        time: Callable[[Item], Time],
+        key: Callable[[Item], K],
+        fold: Callable[[S, Item], S],
         initial: Initial[S],
         lateness_s: float = 0.0,
         late: Literal["emit"],

@@ -81,7 +81,8 @@ def shaken(item: int) -> int:
 
 
 def plainly(each: Any) -> Any:
-    return each.item if isinstance(each, Late) else (each.start, each.end, tuple(each.value))
+    is_late = Late in type(each).__mro__
+    return each.item if is_late else (each.start, each.end, tuple(each.value))
 
 
 def of_windowed(n: int) -> list[Any]:

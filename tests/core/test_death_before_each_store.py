@@ -141,6 +141,10 @@ def grown(state: list[object], item: object) -> list[object]:
     return state
 
 
+def emptied(items: list[object]) -> None:
+    items.clear()
+
+
 class Tally(Processor[int, tuple[int, int]]):
     """Gives each item with how many there were of its key; at the end, the sum of all."""
 
@@ -963,7 +967,7 @@ CASES = {
         lambda cap, lane: [
             [Scan[object, list[object]](grown, [], on_error="skip")],
             [Pipe(lane)],
-            [Tap(list.clear)],
+            [Tap(emptied)],
             [Pipe(cap)],
         ],
         growing,

@@ -115,7 +115,7 @@ class Slow:
             if spans and not left:
                 return None
             for start, end in left:
-                same = [w for w in self.windows if (w["key"], w["start"]) == (key, start)]
+                same: Any = [w for w in self.windows if (w["key"], w["start"]) == (key, start)]
                 if not same:
                     same = [{"key": key, "start": start, "end": end, "items": []}]
                     self.windows += same
