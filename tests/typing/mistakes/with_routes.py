@@ -15,7 +15,7 @@ def the_function_does_not_fit_the_lane() -> None:
     Pipeline[int]().add(SplittingFork(str.isdigit))  # error: mypy pyright
     Pipeline[str]().add(Processor(length)).add(PartitioningFork(3, key=user_of))  # error: mypy pyright
     Pipeline[int]().add(PartitioningFork(2, key=lambda number: number.upper()))  # error: mypy pyright
-    Pipeline[str]().add(RoutingFork(2, lane=lambda text: text.upper()))  # error: mypy pyright
+    Pipeline[str]().add(RoutingFork(2, lane=lambda text: text.upper()))  # error: mypy
     Pipeline[str]().add(RoutingFork(2, lane=str.upper))  # error: mypy pyright
 
 
