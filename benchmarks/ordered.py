@@ -51,21 +51,25 @@ class Case(NamedTuple):
 
 
 def balanced(width: int, kind: type[Any], job: Any) -> Callable[[bool], Piped]:
-    return lambda ordered: (
-        Pipeline[int]()
-        .add(BalancingFork(width))
-        .add(*[kind(job) for _ in range(width)])
-        .add(Join(width, ordered=ordered))
-    )
+    lanes = [kind(job) for _ in range(width)]
+
+    def piped(ordered: bool) -> Piped:
+        pl: Any = Pipeline[int]()
+        closed: Piped = pl.add(BalancingFork(width)).add(*lanes).add(Join(width, ordered=ordered))
+        return closed
+
+    return piped
 
 
 def replicated(width: int, kind: type[Any], job: Any) -> Callable[[bool], Piped]:
-    return lambda ordered: (
-        Pipeline[int]()
-        .add(ReplicatingFork(width))
-        .add(*[kind(job) for _ in range(width)])
-        .add(Join(width, ordered=ordered))
-    )
+    lanes = [kind(job) for _ in range(width)]
+
+    def piped(ordered: bool) -> Piped:
+        pl: Any = Pipeline[int]()
+        closed: Piped = pl.add(ReplicatingFork(width)).add(*lanes).add(Join(width, ordered=ordered))
+        return closed
+
+    return piped
 
 
 def adapting(ordered: bool) -> Piped:

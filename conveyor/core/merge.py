@@ -14,9 +14,8 @@ from __future__ import annotations
 
 from bisect import bisect_right
 from collections.abc import Sequence
-from functools import cached_property, reduce
+from functools import cached_property
 from itertools import compress
-from operator import or_
 from typing import NamedTuple, Protocol
 
 from conveyor.core.stamps import (
@@ -211,10 +210,9 @@ class Merge:
         are, or if there are no joins around this one."""
         if not self.stamps or any(isinstance(column, range) for column in self.stamps):
             return []
-        lasts = reduce(lambda one, other: list(map(or_, one, other)), self.stamps)
         return [
-            entry is not None or stamp & 1 > 0
-            for entry, stamp in zip(self.entries, lasts, strict=True)
+            entry is not None or any(stamp & 1 for stamp in stamps)
+            for entry, *stamps in zip(self.entries, *self.stamps, strict=True)
         ]
 
     def place(self, n: int) -> int:

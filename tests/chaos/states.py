@@ -6,7 +6,7 @@ from collections import OrderedDict
 from functools import partial
 from itertools import accumulate
 from math import inf
-from typing import Any
+from typing import Any, cast
 
 from conveyor import (
     Batch,
@@ -81,8 +81,8 @@ def shaken(item: int) -> int:
 
 
 def plainly(each: Any) -> Any:
-    is_late = Late in type(each).__mro__
-    return each.item if is_late else (each.start, each.end, tuple(each.value))
+    is_late = isinstance(each, Late)
+    return cast("Late[Any]", each).item if is_late else (each.start, each.end, tuple(each.value))
 
 
 def of_windowed(n: int) -> list[Any]:

@@ -3,7 +3,7 @@ the end."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 from random import Random
@@ -613,12 +613,14 @@ def test_outputs_that_can_change_are_sealed_among_marks() -> None:
 
 @pytest.mark.parametrize("kind", ["operators", "any code", "a filter"])
 def test_what_drops_items_leaves_marks_in_their_places(kind: str) -> None:
-    jobs: dict[str, Any] = {
-        "operators": tracked(lambda item: item if item % 3 else None),
-        "any code": tracked(lambda item: int(item) if item % 3 else None),
-        "a filter": tracked(lambda item: item % 3, Filter),
-    }
-    node = jobs[kind]
+    operators: Callable[[int], int | None] = lambda item: item if item % 3 else None
+    any_code: Callable[[int], int | None] = lambda item: int(item) if item % 3 else None
+    a_filter: Callable[[int], int] = lambda item: item % 3
+    node = {
+        "operators": tracked(operators),
+        "any code": tracked(any_code),
+        "a filter": tracked(a_filter, Filter),
+    }[kind]
     for _ in range(2):  # nothing of a slice shows in the next
         ((out, done, extra),) = node(Entries(range(1, 8), (run_of(4, 7),)), 0, 9)
 

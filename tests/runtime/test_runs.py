@@ -887,8 +887,10 @@ def test_the_next_time_it_is_opened_a_light_stage_shares_the_worker_of_its_neigh
             number += 1
         return number
 
-    pl = pipeline().add(Processor(lambda number: Reading(number, "K"), name="read"))
-    pl.add(Processor(lambda reading: reading.number, name="number")).add(Processor(heavy))
+    read: Callable[[int], Reading] = lambda number: Reading(number, "K")
+    number_of: Callable[[Reading], int] = lambda reading: reading.number
+    pl = pipeline().add(Processor(read, name="read"))
+    pl.add(Processor(number_of, name="number")).add(Processor(heavy))
     first, second = pl.run(range(2_000)), pl.run(range(2_000))
 
     assert list(first) == list(second) == [number + 4000 for number in range(2_000)]

@@ -27,6 +27,7 @@ from conveyor import (
     Pipeline,
     Processor,
     ReplicatingFork,
+    Simulation,
     Throttle,
     Zip,
 )
@@ -228,9 +229,11 @@ def beside_a_short_lane() -> Any:
 
 def test_what_real_processes_give_is_among_what_the_search_finds() -> None:
     seen: set[str] = set()
-    found = beside_a_short_lane().explore(
-        range(3), lambda run: seen.add(repr([*run])), strategy="exhaustive"
-    )
+
+    def see(run: Simulation[Any]) -> None:
+        seen.add(repr([*run]))
+
+    found = beside_a_short_lane().explore(range(3), see, strategy="exhaustive")
     assert found.complete
 
     with beside_a_short_lane() as pl:

@@ -28,6 +28,7 @@ from conveyor import (
     Pipeline,
     Processor,
     ReplicatingFork,
+    Simulation,
     Throttle,
     Unbatch,
     Zip,
@@ -195,9 +196,13 @@ SMALL: dict[str, Callable[[], Rows]] = {
 def searched(rows: Rows, n_items: int, **options: Any) -> set[str]:
     """What the search for every class gives."""
     seen: set[str] = set()
+
+    def see(run: Simulation[Any]) -> None:
+        seen.add(repr([*run]))
+
     found = built(*rows).explore(
         range(n_items),
-        lambda run: seen.add(repr([*run])),
+        see,
         strategy="exhaustive",
         schedules=50_000,
         **options,
@@ -347,7 +352,11 @@ def test_a_failure_is_made_as_small_as_can_be_and_told_in_words() -> None:
         return sum(numbers)
 
     pl = built([Batch(4, within_s=1.0)], [Processor(total)])
-    found = pl.explore(range(1, 9), lambda run: 15 not in run)
+
+    def has_no_15(run: Simulation[Any]) -> bool:
+        return 15 not in run
+
+    found = pl.explore(range(1, 9), has_no_15)
 
     assert found.failure is not None
     assert found.failure.schedule == "cv1:batch~timer.2=1"

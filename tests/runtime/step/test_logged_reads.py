@@ -16,7 +16,11 @@ def test_marks_among_the_items_of_an_ordered_join_are_not_counted() -> None:
     channel.publish(6, Entries(items, (run_of(0, 6),), True), Tag(1, 1, 0, 0, 0, 1))
     inlet = OrderedInlet([channel], balanced=True)
     logged: list[tuple[int, int, int]] = []
-    reads = LoggedReads([MemoryChannel(9), inlet], lambda *decision: logged.append(decision))
+
+    def log(point: int, lane: int, count: int) -> None:
+        logged.append((point, lane, count))
+
+    reads = LoggedReads([MemoryChannel(9), inlet], log)
 
     assert inlet.peek(9) == ["b", "e"]
     reads(1, inlet.position(1) - 1, inlet.position(2))
