@@ -6,12 +6,13 @@ Knows: which stages give one item for each.  Must never know: what a lane carrie
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any, Final, Protocol
+from typing import Any, Final, Protocol, TypeGuard
 
 from conveyor.errors import TopologyError
 from conveyor.graph.route import gives_to_one_lane
 from conveyor.graph.row_checks import is_one_to_one
 from conveyor.stages import (
+    AnyFork,
     BalancingFork,
     PartitioningFork,
     Pipe,
@@ -65,13 +66,17 @@ def check_lengths(
             shared[fork] = number
 
 
+def is_fork(stage: Stage) -> TypeGuard[AnyFork]:
+    return isinstance(stage, FORKS)
+
+
 def sharing_fork(places: Sequence[Place], port: Port | None) -> int | None:
     """The fork before a lane that gives each of its items to one lane, where as many come out of
     the lane as it was given."""
     while port is not None:
         place = places[port.place]
         stage = place.stage
-        if isinstance(stage, FORKS):
+        if is_fork(stage):
             return port.place if gives_to_one_lane(stage) else None
         if not (isinstance(stage, Pipe) or is_one_to_one(stage)):
             return None

@@ -7,7 +7,7 @@ far.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TypeGuard, assert_never, cast
+from typing import Any, TypeGuard, assert_never, cast
 
 from conveyor.errors import TopologyError
 from conveyor.stages import (
@@ -75,13 +75,17 @@ def hint_for(thing: object) -> str:
     )
 
 
+def is_job(stage: Stage) -> TypeGuard[Job[Any, Any]]:
+    return isinstance(stage, Job)
+
+
 def is_one_to_one(stage: Stage) -> bool:
     """Does a stage give one item for each?
 
     A class that gives results may gather items.  So may not a function; that it gives None, which
     is no item, is not known.
     """
-    if not isinstance(stage, Job):
+    if not is_job(stage):
         return False
     gives = gives_of(stage)
     match gives:

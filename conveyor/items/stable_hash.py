@@ -171,6 +171,10 @@ def is_frozen_dataclass(kind: type) -> bool:
     return bool(params.frozen and params.eq and code and code.co_filename == "<string>")
 
 
+# With types that checkers need not work out.
+ANY_TUPLE: Final[Any] = tuple
+ANY_FROZENSET: Final[Any] = frozenset
+
 # By what a type compares its values with.  A subclass that has the `__eq__` of its base is compared
 # as one of those: members of an IntEnum, NamedTuples, True.
 ENCODERS: Final[dict[object, Callable[[Any], bytes]]] = {
@@ -181,8 +185,8 @@ ENCODERS: Final[dict[object, Callable[[Any], bytes]]] = {
     complex.__eq__: of_complex,
     str.__eq__: of_str,
     bytes.__eq__: of_bytes,
-    tuple.__eq__: of_tuple,
-    frozenset.__eq__: of_frozenset,
+    ANY_TUPLE.__eq__: of_tuple,
+    ANY_FROZENSET.__eq__: of_frozenset,
     UUID.__eq__: of_uuid,
     date.__eq__: of_date,
     datetime.__eq__: of_datetime,

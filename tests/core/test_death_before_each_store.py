@@ -1125,7 +1125,10 @@ SPLIT = ("split", "routed by what is another thing each time", "split, ordered")
 def test_parts_that_the_first_copy_does_not_take_along_are_missed(
     name: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(MemoryChannel, "carrying", lambda channel, blob, others: blob)
+    def as_it_is(channel: object, blob: object, others: object) -> object:
+        return blob
+
+    monkeypatch.setattr(MemoryChannel, "carrying", as_it_is)
 
     with pytest.raises(Exception):  # noqa: B017, PT011  # lost, repeated or stuck: all the same here
         test_nor_is_it_with_tight_pipes_and_larger_slices(name, 5, 4, 4, 2)

@@ -3,7 +3,7 @@ the end."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 from random import Random
@@ -613,9 +613,15 @@ def test_outputs_that_can_change_are_sealed_among_marks() -> None:
 
 @pytest.mark.parametrize("kind", ["operators", "any code", "a filter"])
 def test_what_drops_items_leaves_marks_in_their_places(kind: str) -> None:
-    operators: Callable[[int], int | None] = lambda item: item if item % 3 else None
-    any_code: Callable[[int], int | None] = lambda item: int(item) if item % 3 else None
-    a_filter: Callable[[int], int] = lambda item: item % 3
+    def operators(item: int) -> int | None:
+        return item if item % 3 else None
+
+    def any_code(item: int) -> int | None:
+        return int(item) if item % 3 else None
+
+    def a_filter(item: int) -> int:
+        return item % 3
+
     node = {
         "operators": tracked(operators),
         "any code": tracked(any_code),
@@ -641,7 +647,10 @@ def test_an_item_among_marks_has_the_place_that_its_entry_has(kind: type[Any]) -
         seen.append(CURRENT.job.context().item_id)
         return [item]
 
-    around = Surroundings(place=lambda index: (0, 100 + index))
+    def place(index: int) -> tuple[int, int]:
+        return 0, 100 + index
+
+    around = Surroundings(place=place)
     node = TrackedNode(node_for(kind(job), "stage", print, around), 1)
     given = entries((MARK, 0, True), (1, 1, True), (MARK, 2, True), (2, 3, True))
 
@@ -653,7 +662,10 @@ def test_neighbours_in_one_worker_keep_the_marks_between_them() -> None:
     def job(fn: Any) -> JobNode:
         return node_for(Processor(fn), "stage", print, Surroundings(fused=True))
 
-    odd, small = job(lambda item: int(item) if item % 2 else None), job(below_four)
+    def only_odd(item: int) -> int | None:
+        return int(item) if item % 2 else None
+
+    odd, small = job(only_odd), job(below_four)
     begun: list[tuple[int, list[object]]] = []
     fused = FusedNode(odd, [small], lambda number, items: begun.append((number, list(items))))
     ((out, done, _),) = TrackedNode(fused, 1)(Entries(range(6), (run_of(3, 6),)), 0, 9)

@@ -188,9 +188,11 @@ def numbers() -> st.SearchStrategy[list[Any]]:
         return found
 
     powers = st.integers(-80, 80).map(lambda power: Fraction(2) ** power)
-    return st.builds(
-        lambda number, power: forms(number * power), st.integers().map(Fraction), powers
-    ) | st.fractions().map(forms)
+
+    def forms_of(number: Fraction, power: Fraction) -> Any:
+        return forms(number * power)
+
+    return st.builds(forms_of, st.integers().map(Fraction), powers) | st.fractions().map(forms)
 
 
 leaves = (

@@ -887,9 +887,13 @@ def test_the_next_time_it_is_opened_a_light_stage_shares_the_worker_of_its_neigh
             number += 1
         return number
 
-    read: Callable[[int], Reading] = lambda number: Reading(number, "K")
-    number_of: Callable[[Reading], int] = lambda reading: reading.number
-    pl = pipeline().add(Processor(read, name="read"))
+    def in_kelvin(number: int) -> Reading:
+        return Reading(number, "K")
+
+    def number_of(reading: Reading) -> int:
+        return reading.number
+
+    pl = pipeline().add(Processor(in_kelvin, name="read"))
     pl.add(Processor(number_of, name="number")).add(Processor(heavy))
     first, second = pl.run(range(2_000)), pl.run(range(2_000))
 
