@@ -72,7 +72,7 @@ def pass_through(stage: AnyStage, carried: Sequence[object]) -> Passage:
 
     >>> from conveyor.stages import Processor
     >>> pass_through(Processor(len), [str])
-    Passage(gives=<class 'int'>, refusal=None)
+    Passage(gives=<class 'int'>, refusal=None, lanes=())
     >>> pass_through(Processor(len), [int]).refusal
     'takes Sized, but the lane carries int'
     """

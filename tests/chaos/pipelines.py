@@ -340,11 +340,7 @@ def check_timed(outputs: Outputs, n: int) -> Found:
 
 
 def in_batches(outputs: Outputs, n: int) -> Found:
-    def flat(batches: Outputs) -> Outputs:
-        return [each for batch in batches for each in batch]
-
-    lengths = [len(batch) for batch in outputs] == [len(batch) for batch in of_gathered(n)]
-    return in_order(flat(outputs), flat(of_gathered(n))) + Found(disorder=int(not lengths))
+    return in_order(map(tuple, outputs), map(tuple, of_gathered(n)))
 
 
 def each_in_order(expected: Callable[[int], Outputs]) -> Callable[[Outputs, int], Found]:

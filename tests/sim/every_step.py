@@ -42,9 +42,10 @@ RUN = 1
 
 
 class PipeState(NamedTuple):
-    """A channel; items that nobody can read any more are None."""
+    """A channel; items that nobody can read any more are None, and their stamps 0."""
 
     items: tuple[object, ...] = ()
+    stamps: tuple[tuple[int, ...], ...] = ()
     head: int = 0
     closed: int = 0
     tag: Tag | None = None
@@ -166,7 +167,8 @@ class Worker:
             channel = self.channels[index]
             channel.clear()
             channel.items += state.items
-            _, channel.head, channel.closed, channel.tag, channel.last = state
+            channel.stamps = tuple(map(list, state.stamps))
+            _, _, channel.head, channel.closed, channel.tag, channel.last = state
         spec = self.spec
         ends = NotedEnds(spec, notes, self.port, self.port)
         inputs: list[Any] = [self.port(self.around[0])] if spec.kind is Kind.SOURCE else ends.inputs
@@ -214,7 +216,8 @@ def asked(loop: Drive[list[object]], told: list[int]) -> Sequence[int]:
 def state_of(channel: MemoryChannel) -> PipeState:
     readable = min(channel.head, len(channel.items) - channel.last)
     items = (None,) * readable + tuple(channel.items[readable:])
-    return PipeState(items, channel.head, channel.closed, channel.tag, channel.last)
+    stamps = tuple((0,) * readable + tuple(each[readable:]) for each in channel.stamps)
+    return PipeState(items, stamps, channel.head, channel.closed, channel.tag, channel.last)
 
 
 class Search:
@@ -226,7 +229,7 @@ class Search:
         self.number: dict[Part, int] = {}
         self.parts: list[Part] = []
         blob = tuple(item if is_atom(item) else seal(item) for item in items)
-        source = PipeState(blob, 0, RUN, Tag(RUN, 0, 0, 0, 0, 0), len(blob))
+        source = PipeState(blob, (), 0, RUN, Tag(RUN, 0, 0, 0, 0, 0), len(blob))
         pipes = [*(PipeState() for _ in topology.channels), source]
         self.start = self.numbers([*pipes, *(worker.first for worker in self.workers)])
         self.places = [(*worker.around, at) for at, worker in enumerate(self.workers, len(pipes))]

@@ -65,9 +65,8 @@ class Runner:
         try:
             shared = self.supervisor.shared
             self.watchdog = Watchdog(fused, shared.blocks, shared.channel, shared.is_notified)
-            self.ends = ProgramEnds(
-                shared, lambda letter: self.supervisor.reports.letters.add(letter)
-            )
+            reports = self.supervisor.reports  # not by way of this object: it would keep itself
+            self.ends = ProgramEnds(shared, lambda letter: reports.letters.add(letter))
         except BaseException:
             self.supervisor.end(GRACE_S)
             raise
