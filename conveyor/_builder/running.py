@@ -20,12 +20,13 @@ from conveyor.signatures import Undeclared
 
 if TYPE_CHECKING:
     from conveyor._builder.engine import AsyncStream, Placement, Stream
-    from conveyor.progress import Progress
+    from conveyor.core.engine import Engine, RunOptions
+    from conveyor.progress import Progress, Tell
     from conveyor.report import RunResult
     from conveyor.signatures import A1, A2, AddAStageFirst, JoinTheOpenLanesFirst, Left
 
     class HowToRun(TypedDict, total=False):
-        """The options of `run` and `stream`, as they stand there."""
+        """The options of `run`, `stream`, `arun` and `astream`, as they stand there."""
 
         placement: Placement | None
         record: str | PathLike[str] | None
@@ -46,10 +47,7 @@ class Running(Drafting[In, *Row], Generic[In, *Row]):
     def run(
         self: Running[In, Out],
         items: Iterable[In],
-        *,
-        placement: Placement | None = None,
-        record: str | PathLike[str] | None = None,
-        progress: bool | Callable[[Progress], object] = False,
+        **options: Unpack[HowToRun],
     ) -> RunResult[Out]: ...
     @overload
     def run(
@@ -74,9 +72,7 @@ class Running(Drafting[In, *Row], Generic[In, *Row]):
         `LifecycleError` if another run is under way or the pipeline was opened before this process
         was forked, `TopologyError` if lanes are open.
         """
-        self._draft.check_complete("run()")
-        options = run_options(record, progress)
-        engine = None if placement is None else engine_for(self._start, placement)
+        engine, options = self._asked_for("run()", placement, record, progress)
         try:
             return self._session.run(self._compiled_for, engine, items, options)
         finally:
@@ -86,10 +82,7 @@ class Running(Drafting[In, *Row], Generic[In, *Row]):
     def stream(
         self: Running[In, Out],
         items: Iterable[In],
-        *,
-        placement: Placement | None = None,
-        record: str | PathLike[str] | None = None,
-        progress: bool | Callable[[Progress], object] = False,
+        **options: Unpack[HowToRun],
     ) -> Stream[Out]: ...
     @overload
     def stream(
@@ -113,9 +106,7 @@ class Running(Drafting[In, *Row], Generic[In, *Row]):
         `items` are iterated in a thread of their own, in a copy of the caller's context.  Raises as
         `run` does, from the iterator; close it, or use it as a context manager, to end early.
         """
-        self._draft.check_complete("stream()")
-        options = run_options(record, progress)
-        engine = None if placement is None else engine_for(self._start, placement)
+        engine, options = self._asked_for("stream()", placement, record, progress)
         try:
             return self._session.begin_stream(self._compiled_for, engine, items, options)
         finally:
@@ -125,10 +116,7 @@ class Running(Drafting[In, *Row], Generic[In, *Row]):
     async def arun(
         self: Running[In, Out],
         items: Iterable[In] | AsyncIterable[In],
-        *,
-        placement: Placement | None = None,
-        record: str | PathLike[str] | None = None,
-        progress: bool | Callable[[Progress], object] = False,
+        **options: Unpack[HowToRun],
     ) -> RunResult[Out]: ...
     @overload
     async def arun(
@@ -161,9 +149,7 @@ class Running(Drafting[In, *Row], Generic[In, *Row]):
         >>> asyncio.run(Pipeline[int]().add(Processor(abs)).arun([-1, 2]))
         [1, 2]
         """
-        self._draft.check_complete("arun()")
-        options = run_options(record, progress)
-        engine = None if placement is None else engine_for(self._start, placement)
+        engine, options = self._asked_for("arun()", placement, record, progress)
         try:
             return await self._session.arun(self._compiled_for, engine, items, options)
         finally:
@@ -173,10 +159,7 @@ class Running(Drafting[In, *Row], Generic[In, *Row]):
     def astream(
         self: Running[In, Out],
         items: Iterable[In] | AsyncIterable[In],
-        *,
-        placement: Placement | None = None,
-        record: str | PathLike[str] | None = None,
-        progress: bool | Callable[[Progress], object] = False,
+        **options: Unpack[HowToRun],
     ) -> AsyncStream[Out]: ...
     @overload
     def astream(
@@ -214,13 +197,24 @@ class Running(Drafting[In, *Row], Generic[In, *Row]):
         >>> asyncio.run(first(Pipeline[int]().add(Processor(abs))))
         5
         """
-        self._draft.check_complete("astream()")
-        options = run_options(record, progress)
-        engine = None if placement is None else engine_for(self._start, placement)
+        engine, options = self._asked_for("astream()", placement, record, progress)
         try:
             return self._session.astream(self._compiled_for, engine, items, options)
         finally:
             del items
+
+    def _asked_for(
+        self,
+        call: str,
+        placement: Placement | None,
+        record: str | PathLike[str] | None,
+        progress: bool | Tell,
+    ) -> tuple[Engine | None, RunOptions]:
+        """What one run is to be on, None for what the pipeline is open on, and what is wanted of
+        it."""
+        self._draft.check_complete(call)
+        engine = None if placement is None else engine_for(self._start, placement)
+        return engine, run_options(record, progress)
 
     def open(self) -> Self:
         """From now on the workers, which the first run starts, are kept for the next; until
