@@ -12,7 +12,6 @@ from typing import Final
 
 from conveyor.core.engine import RunOptions
 from conveyor.errors import RunError
-from conveyor.graph.fusion import home
 from conveyor.graph.route import taken
 from conveyor.graph.topology import Topology, channels_of
 from conveyor.items.remote_errors import add_note
@@ -96,7 +95,7 @@ class Teller:
         return {
             spec.index: sum(self.waiting_in(channel) for channel in channels_of(spec.inputs))
             for spec in self.topology.nodes[1:]
-            if home(self.topology, spec.index) == spec.index
+            if spec.within is None
         }
 
     def waiting_in(self, channel: int) -> int:
