@@ -26,7 +26,7 @@ from conveyor.core.engine import StreamedRun
 from conveyor.errors import LifecycleError, RunStopped
 from conveyor.report import DeadLetter, Report, RunResult
 from conveyor.runtime.parent.halt import Halt
-from conveyor.runtime.parent.side_thread import AsyncSource, SideThread, settled
+from conveyor.runtime.parent.side_thread import AsyncSource, SideThread, fail, settled
 from conveyor.runtime.parent.stream import Stream
 
 __all__ = ["AsyncStream", "run_beside"]
@@ -59,14 +59,15 @@ async def run_beside(
     """
     halt = Halt()
     thread = SideThread("conveyor run")
-    source = AsyncSource(items) if isinstance(items, AsyncIterable) else None
-    taken: Iterable[object] = items if not isinstance(items, AsyncIterable) else source or ()
+    source: AsyncSource | None = None
+    if isinstance(items, AsyncIterable):
+        items = source = AsyncSource(items)
     ended: asyncio.Future[RunResult[object]] = thread.loop.create_future()
-    halt.when_released = partial(thread.soon, _fail, ended)
+    halt.when_released = partial(thread.soon, fail, ended)
     try:
-        running = thread.call(partial(run, taken, halt))
+        running = thread.call(partial(run, items, halt))
         thread.end()
-        del items, taken  # an error that is kept keeps this frame
+        del items  # an error that is kept keeps this frame
         try:
             await asyncio.wait((running, ended), return_when=asyncio.FIRST_COMPLETED)
         except asyncio.CancelledError:
@@ -80,12 +81,6 @@ async def run_beside(
         if source is not None:
             await source.close()
         del source
-
-
-def _fail(future: asyncio.Future[RunResult[object]], error: BaseException) -> None:
-    if not future.done():
-        future.set_exception(error)
-        future.exception()  # the run itself may tell it first
 
 
 END: Final = object()

@@ -16,7 +16,7 @@ from typing import Final, NamedTuple, TypeAlias
 
 from typing_extensions import TypeVar
 
-__all__ = ["AsyncSource", "SideThread", "settled"]
+__all__ = ["AsyncSource", "SideThread", "fail", "settled"]
 
 T = TypeVar("T")
 
@@ -82,6 +82,7 @@ def fulfil(future: asyncio.Future[T], value: T) -> None:
 
 
 def fail(future: asyncio.Future[T], error: BaseException) -> None:
+    """Has a future raise this, unless it has something already."""
     if not future.done():
         future.set_exception(error)
         future.exception()  # a reader that was cancelled does not come back for it
