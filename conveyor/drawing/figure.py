@@ -30,6 +30,12 @@ class Box(NamedTuple):
     lines: tuple[str, ...] = ()
     heat: float = 0.0
 
+    @property
+    def words(self) -> list[str]:
+        """The lines of text in it; a kind that is its name, too, is not said twice."""
+        kind = [self.kind] if self.kind and self.kind.casefold() != self.name.casefold() else []
+        return [self.name, *kind, *self.lines]
+
 
 class Arrow(NamedTuple):
     """An arrow from one box to another, both by their number."""

@@ -80,9 +80,8 @@ def placed(figure: Figure, layout: Layout) -> list[Placed]:
 
 
 def lines_of(box: Box) -> list[str]:
-    """What is written in a box; a kind that is its name, too, is not said twice."""
-    kind = [box.kind] if box.kind and box.kind.casefold() != box.name.casefold() else []
-    return [shortened(line) for line in (box.name, *kind, *box.lines)]
+    """What is written in a box: no line is longer than there is room for."""
+    return [*map(shortened, box.words)]
 
 
 def width_of(box: Box) -> float:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Final
 
-from conveyor.drawing.figure import Box, Figure, Shape
+from conveyor.drawing.figure import Figure, Shape
 
 __all__ = ["dot", "mermaid"]
 
@@ -17,7 +17,7 @@ ENTITIES: Final = {ord(sign): f"#{ord(sign)};" for sign in '"#<>&;`'}
 def mermaid(figure: Figure) -> str:
     """A flowchart of Mermaid, as GitHub and Jupyter draw it.
 
-    >>> from conveyor.drawing.figure import Arrow
+    >>> from conveyor.drawing.figure import Arrow, Box
     >>> print(mermaid(Figure([Box("f"), Box("g")], [Arrow(0, 1, "2")])))
     flowchart LR
         n0["f"]
@@ -25,7 +25,7 @@ def mermaid(figure: Figure) -> str:
         n0 -->|"2"| n1
     """
     boxes = [
-        f"    n{at}{MERMAID[box.shape].format('<br>'.join(map(entities, words_of(box))))}"
+        f"    n{at}{MERMAID[box.shape].format('<br>'.join(map(entities, box.words)))}"
         for at, box in enumerate(figure.boxes)
     ]
     arrows = [
@@ -37,7 +37,7 @@ def mermaid(figure: Figure) -> str:
 def dot(figure: Figure) -> str:
     """A graph in the DOT language of Graphviz.
 
-    >>> from conveyor.drawing.figure import Arrow
+    >>> from conveyor.drawing.figure import Arrow, Box
     >>> print(dot(Figure([Box("f"), Box("g")], [Arrow(0, 1, "2")])))
     digraph pipeline {
         rankdir=LR;
@@ -47,7 +47,7 @@ def dot(figure: Figure) -> str:
     }
     """
     boxes = [
-        f"    n{at} [label={quoted(*words_of(box))}, shape={DOT[box.shape]}];"
+        f"    n{at} [label={quoted(*box.words)}, shape={DOT[box.shape]}];"
         for at, box in enumerate(figure.boxes)
     ]
     arrows = [
@@ -56,12 +56,6 @@ def dot(figure: Figure) -> str:
         for arrow in figure.arrows
     ]
     return "\n".join(["digraph pipeline {", "    rankdir=LR;", *boxes, *arrows, "}"])
-
-
-def words_of(box: Box) -> list[str]:
-    """The lines of text in a box; a kind that is its name, too, is not said twice."""
-    kind = [box.kind] if box.kind and box.kind.casefold() != box.name.casefold() else []
-    return [box.name, *kind, *box.lines]
 
 
 def labelled(text: str) -> str:
