@@ -6,7 +6,7 @@ Knows: drafts.  Must never know: how a pipe is put in.
 from __future__ import annotations
 
 from conveyor.graph.draft import Draft
-from conveyor.stages import Job, Pipe, Stage
+from conveyor.stages import Job, Pipe
 
 __all__ = ["implicit_pipes"]
 
@@ -19,14 +19,10 @@ def implicit_pipes(before: Draft, after: Draft) -> list[str]:
             source = None if port is None else after.places[port.place]
             if source is None or isinstance(source.stage, Pipe) or isinstance(place.stage, Pipe):
                 continue
-            if is_job(place.stage) and not is_job(source.stage):
+            if isinstance(place.stage, Job) and not isinstance(source.stage, Job):
                 continue  # a processor may follow a fork or a join directly
             said.append(
                 f"row {place.row}: a pipe was put in between {source.name!r} and {place.name!r}; "
                 "write Pipe() to say so"
             )
     return said
-
-
-def is_job(stage: Stage) -> bool:
-    return isinstance(stage, Job)

@@ -6,26 +6,14 @@ Knows: which stages give one item for each.  Must never know: what a lane carrie
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any, Final, Protocol, TypeGuard
+from typing import Any, Protocol, TypeGuard
 
 from conveyor.errors import TopologyError
 from conveyor.graph.route import gives_to_one_lane
 from conveyor.graph.row_checks import is_one_to_one
-from conveyor.stages import (
-    AnyFork,
-    BalancingFork,
-    PartitioningFork,
-    Pipe,
-    ReplicatingFork,
-    RoutingFork,
-    SplittingFork,
-    Stage,
-    Zip,
-)
+from conveyor.stages import AnyFork, Fork, Pipe, Stage, Zip
 
 __all__ = ["check_lengths"]
-
-FORKS: Final = (ReplicatingFork, BalancingFork, PartitioningFork, RoutingFork, SplittingFork)
 
 
 class Port(Protocol):
@@ -67,7 +55,7 @@ def check_lengths(
 
 
 def is_fork(stage: Stage) -> TypeGuard[AnyFork]:
-    return isinstance(stage, FORKS)
+    return isinstance(stage, Fork)
 
 
 def sharing_fork(places: Sequence[Place], port: Port | None) -> int | None:
