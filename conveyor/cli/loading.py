@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Generator
+from contextlib import contextmanager
 from importlib import import_module
 from typing import Any, TypeGuard
 
@@ -27,17 +28,22 @@ def loaded(name: str) -> object:
         raise CommandFailed(f"{name!r}: write module:name, such as jobs.logs:pl", UNKNOWN)
     if "" not in sys.path:
         sys.path.insert(0, "")
-    try:
+    with told(name, "cannot be loaded"):
         found: object = import_module(module)
         for part in path.split("."):
             found = getattr(found, part)
+    return found
+
+
+@contextmanager
+def told(name: str, what: str) -> Generator[None]:
+    """Ends the command by what the program's own code raises inside of this."""
+    try:
+        yield
     except TopologyError as error:
         raise CommandFailed(f"{name}: {type(error).__name__}: {error}", FAILED) from error
     except Exception as error:
-        raise CommandFailed(
-            f"{name!r} cannot be loaded: {type(error).__name__}: {error}", UNKNOWN
-        ) from error
-    return found
+        raise CommandFailed(f"{name!r} {what}: {type(error).__name__}: {error}", UNKNOWN) from error
 
 
 def pipeline_of(name: str) -> AnyPipeline:
@@ -45,14 +51,8 @@ def pipeline_of(name: str) -> AnyPipeline:
     found = loaded(name)
     if not is_pipeline(found) and callable(found):
         make: Callable[[], object] = found
-        try:
+        with told(name, "could not make its pipeline"):
             found = make()
-        except TopologyError as error:
-            raise CommandFailed(f"{name}: {type(error).__name__}: {error}", FAILED) from error
-        except Exception as error:
-            raise CommandFailed(
-                f"{name!r} could not make its pipeline: {type(error).__name__}: {error}", UNKNOWN
-            ) from error
     if not is_pipeline(found):
         raise CommandFailed(
             f"{name!r} is neither a pipeline nor a function without arguments that gives one, but "
