@@ -14,13 +14,13 @@ from typing import Final, NamedTuple
 
 from conveyor.cli.exits import DONE, FAILED
 from conveyor.cli.items import as_document
-from conveyor.errors import SharedMemoryFull
+from conveyor.errors import SharedMemoryFull, TopologyError
 from conveyor.runtime.parent.this_machine import has_one_lock, why_not
 from conveyor.runtime.placement import usable_cores, usable_physical_cores
-from conveyor.runtime.process.start import START_METHODS
+from conveyor.runtime.process.start import START_METHODS, checked_start_method
 from conveyor.runtime.shm.memory import Memory
 
-__all__ = ["Finding", "doctor", "findings"]
+__all__ = ["Finding", "doctor", "findings", "start_method"]
 
 FEWEST_DESCRIPTORS: Final = 1024
 TRIED: Final = 1 << 20  # bytes of shared memory
@@ -69,14 +69,12 @@ def python() -> Finding:
 
 
 def start_method() -> Finding:
-    known: tuple[str, ...] = START_METHODS
-    chosen = os.environ.get("CONVEYOR_START_METHOD", "forkserver")
-    fact = f"{chosen} (of {', '.join(known)})"
-    if chosen not in known:
-        return Finding(
-            "start method", fact, f"set CONVEYOR_START_METHOD to one of {', '.join(known)}"
-        )
-    return Finding("start method", fact)
+    known = ", ".join(START_METHODS)
+    try:
+        return Finding("start method", f"{checked_start_method(None)} (of {known})")
+    except TopologyError as error:
+        advice = f"set CONVEYOR_START_METHOD to one of {known}"
+        return Finding("start method", str(error), advice)
 
 
 def cores() -> Finding:

@@ -12,6 +12,7 @@ from xml.etree import ElementTree
 
 import pytest
 
+from conveyor.cli.doctor import start_method
 from conveyor.cli.main import COMMANDS, main
 from tests.helpers import ROOT
 
@@ -293,3 +294,14 @@ def test_the_doctor_says_what_to_change(here: Path, monkeypatch: pytest.MonkeyPa
 
     assert code == 1
     assert "-> set CONVEYOR_START_METHOD to one of fork" in out
+
+
+def test_the_doctor_takes_a_variable_that_is_empty_as_one_that_is_not_set(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv("CONVEYOR_START_METHOD", "")
+    empty = start_method()
+    monkeypatch.delenv("CONVEYOR_START_METHOD")
+
+    assert empty == start_method()
+    assert not empty.advice
