@@ -9,7 +9,7 @@ from typing import Any, get_args
 
 from conveyor.cli.exits import DONE, FAILED, UNKNOWN, CommandFailed
 from conveyor.cli.items import as_document, items_of, written
-from conveyor.cli.loading import loaded, pipeline_of
+from conveyor.cli.loading import AnyPipeline, loaded, pipeline_of
 from conveyor.cli.running import input_words
 from conveyor.sim.search.options import Strategy
 from conveyor.sim.search.simulation import Simulation
@@ -33,8 +33,8 @@ def simulate_words(parser: ArgumentParser) -> None:
 
 def simulate(asked: Namespace) -> int:
     """Runs one schedule in the simulator."""
-    items = [*items_of(asked.files, asked.input)]
-    return told(pipeline_of(asked.pipeline).simulate(items, seed=asked.seed), asked)
+    pipeline, items = asked_for(asked)
+    return told(pipeline.simulate(items, seed=asked.seed), asked)
 
 
 def replay_words(parser: ArgumentParser) -> None:
@@ -47,8 +47,13 @@ def replay_words(parser: ArgumentParser) -> None:
 
 def replay(asked: Namespace) -> int:
     """Runs a certain schedule in the simulator."""
-    items = [*items_of(asked.files, asked.input)]
-    return told(pipeline_of(asked.pipeline).replay(items, asked.schedule), asked)
+    pipeline, items = asked_for(asked)
+    return told(pipeline.replay(items, asked.schedule), asked)
+
+
+def asked_for(asked: Namespace) -> tuple[AnyPipeline, list[Any]]:
+    """The pipeline and all items; what cannot be loaded is told before any item is waited for."""
+    return pipeline_of(asked.pipeline), [*items_of(asked.files, asked.input)]
 
 
 def told(simulation: Simulation[Any, Any], asked: Namespace) -> int:
@@ -71,10 +76,11 @@ def explore_words(parser: ArgumentParser) -> None:
 
 def explore(asked: Namespace) -> int:
     """Runs many schedules, and says which fails."""
-    items = [*items_of(asked.files, asked.input)]
-    found = pipeline_of(asked.pipeline).explore(
+    check = check_named(asked.check) if asked.check else None
+    pipeline, items = asked_for(asked)
+    found = pipeline.explore(
         items,
-        check_named(asked.check) if asked.check else None,
+        check,
         strategy=asked.strategy,
         schedules=asked.schedules,
         seconds=asked.seconds,
@@ -111,6 +117,7 @@ def check_named(name: str) -> Callable[[Simulation[Any, Any]], object]:
 
 def count(asked: Namespace) -> int:
     """Says how many different schedules there are."""
-    classes = pipeline_of(asked.pipeline).count([*items_of(asked.files, asked.input)])
+    pipeline, items = asked_for(asked)
+    classes = pipeline.count(items)
     print(as_document(classes) if asked.json else "unknown" if classes is None else classes)
     return DONE

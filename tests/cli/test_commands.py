@@ -248,6 +248,14 @@ def test_what_cannot_be_loaded_is_told_with_the_reason(
     assert why in capsys.readouterr().err
 
 
+@pytest.mark.parametrize("command", ["simulate", "explore", "count"])
+def test_what_cannot_be_loaded_is_told_before_any_item_is_waited_for(
+    here: Path, capsys: pytest.CaptureFixture[str], command: str
+) -> None:
+    assert main([command, "cli_nowhere:pl", "nowhere.txt"]) == 3
+    assert "nowhere.txt" not in capsys.readouterr().err
+
+
 @pytest.mark.parametrize("words", [["run"], ["count"], ["simulate", "--seed", "x", "a:b"]])
 def test_a_wrong_call_ends_with_2(words: list[str], capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit) as ended:
