@@ -271,9 +271,18 @@ def lanes_of(stages: Iterable[StageReport]) -> dict[str, list[StageReport]]:
     """The stages by name, those of several lanes together."""
     lanes: dict[str, list[StageReport]] = {}
     for stage in stages:
-        name, slash, lane = stage.name.rpartition("/")
-        lanes.setdefault(name if slash and lane.isdigit() else stage.name, []).append(stage)
+        lanes.setdefault(without_lanes(stage.name), []).append(stage)
     return lanes
+
+
+def without_lanes(name: str) -> str:
+    """The name of a stage as it was written.
+
+    >>> without_lanes("parse/1/0"), without_lanes("clean/parse")
+    ('parse', 'clean/parse')
+    """
+    before, slash, lane = name.rpartition("/")
+    return without_lanes(before) if slash and lane.isdigit() else name
 
 
 def what_to_do(

@@ -116,6 +116,12 @@ def test_lanes_are_judged_together() -> None:
     assert "job is busy 90% of the time, and sets the pace: more lanes" in report(*lanes).verdict
 
 
+def test_so_are_lanes_of_a_fork_in_the_lanes_of_another() -> None:
+    lanes = [stage(f"job/{outer}/{lane}", busy_s=1.8) for outer in range(2) for lane in range(2)]
+
+    assert report(*lanes).verdict.startswith("job is busy 90% of the time, and sets the pace: more")
+
+
 @pytest.mark.parametrize(
     ("first", "last", "pace"),
     [
