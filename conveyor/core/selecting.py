@@ -23,7 +23,6 @@ from conveyor.items.current_item import CURRENT
 from conveyor.items.sealing import Sealed, in_place
 from conveyor.items.short_repr import short_repr
 from conveyor.items.slices import opened
-from conveyor.items.stable_hash import KeyHasher
 from conveyor.report import DeadLetter, Tally
 from conveyor.stages import AnySelectingFork, PartitioningFork, RoutingFork, SplittingFork
 
@@ -45,6 +44,9 @@ def lanes_by(fork: AnySelectingFork, width: int) -> LanesOf:
     function = fork.function
     match fork:
         case PartitioningFork():
+            # Here: most workers hash no keys, and it takes decimal, fractions and hashlib along.
+            from conveyor.items.stable_hash import KeyHasher
+
             hasher = KeyHasher(lambda hash: hash % width)
             return lambda items: hasher.all(list(map(function, items)))
         case SplittingFork():
