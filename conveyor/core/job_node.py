@@ -21,7 +21,7 @@ from conveyor.core.crashes import FRESH, Past
 from conveyor.core.stamps import has_marks, items_of, places_of
 from conveyor.errors import ConveyorError, ItemTimeout, LateItem, PoisonItem
 from conveyor.items.atoms import is_atom
-from conveyor.items.current_item import CURRENT, Context
+from conveyor.items.current_item import CURRENT, Context, Whereabouts
 from conveyor.items.rows import NO_TAKERS, TAKERS
 from conveyor.items.sealing import Copied, Keep, Recycler, Seal, Sealed, in_place, sealer
 from conveyor.items.short_repr import short_repr
@@ -237,6 +237,9 @@ class JobNode(ABC):
             self.past.attempts + self.attempt, f"{self.policy.stage}:{source}:{position}"
         )
 
+    def whereabouts(self, in_job_thread: bool) -> Whereabouts:
+        return Whereabouts(self.policy.stage, self.ordinal() if in_job_thread else None)
+
     def condemned(self) -> Exception | None:
         """The error of an item that is not tried again, for what it did to its workers."""
         if self.past.is_poison:
@@ -279,7 +282,7 @@ class JobNode(ABC):
         self, give: Callable[[], Iterable[object]], what: str, skip: int, limit: int
     ) -> Iterator[Piece]:
         """What the stage gives of itself, for no item, without the first `skip`."""
-        CURRENT.job = None
+        CURRENT.outside(self.policy.stage)
         try:
             given = give()
             if not hasattr(given, "__iter__") and not hasattr(given, "__getitem__"):

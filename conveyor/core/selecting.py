@@ -134,7 +134,7 @@ class SelectingNode:
         """Sets the lanes of all of them in one loop; gives whether that could be done."""
         if has_marks(out):
             return False
-        CURRENT.job = None
+        CURRENT.outside(self.name)
         try:
             self.lanes = self.lanes_of(
                 list(opened(out, in_place)) if isinstance(out[0], Sealed) else out
@@ -148,7 +148,7 @@ class SelectingNode:
 
     def select_each(self, out: list[object], at_end: bool) -> list[object]:
         """Sets the lanes one by one; gives the entries that have one."""
-        CURRENT.job = None
+        CURRENT.outside(self.name)
         self.lanes = []
         left: list[object] = []
         ordinal = self.owner.items_out - len(items_of(out))

@@ -7,11 +7,11 @@ tried, or where ids come from.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Final, Protocol
+from typing import Final, NamedTuple, Protocol
 
 from conveyor.errors import LifecycleError
 
-__all__ = ["CURRENT", "Context", "context"]
+__all__ = ["CURRENT", "Context", "Whereabouts", "context"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,18 +28,44 @@ class Context:
     item_id: str
 
 
+class Whereabouts(NamedTuple):
+    """Where code of the user's is called from: the name of its stage, and the ordinal of the item
+    that is at its job, None outside of one (in `setup`, `finish`, `teardown`)."""
+
+    stage: str | None
+    item: int | None
+
+
+NOWHERE: Final = Whereabouts(None, None)
+
+
 class RunsJobs(Protocol):
     def context(self) -> Context: ...
+
+    def whereabouts(self, in_job_thread: bool) -> Whereabouts:
+        """Which item is at its job; `in_job_thread`: does the thread ask that calls the jobs?"""
+        ...
 
 
 class Current:
     """The node that runs a job, or ran the last one; set for each slice, so that it costs nothing
-    per item."""
+    per item.  `stage`: whose code runs while no job does, if any."""
 
-    __slots__ = ("job",)
+    __slots__ = ("job", "stage")
 
     def __init__(self) -> None:
         self.job: RunsJobs | None = None
+        self.stage: str | None = None
+
+    def outside(self, stage: str | None = None) -> None:
+        """From now on no job runs, but perhaps other code of a stage."""
+        self.job, self.stage = None, stage
+
+    def whereabouts(self, in_job_thread: bool = True) -> Whereabouts:
+        """Where the caller is called from."""
+        if self.job is not None:
+            return self.job.whereabouts(in_job_thread)
+        return Whereabouts(self.stage, None) if self.stage is not None else NOWHERE
 
 
 CURRENT: Final = Current()

@@ -78,6 +78,7 @@ class AdaptiveLanes:
             shared.control.want_lanes(fork, shared.control.open_lanes(fork))
             shared.notify_all()
             return
+        self.processes.witnesses.opened_lanes(fork, self.shared.control.open_lanes(fork), lanes)
         for spec in new:
             self.processes.start(spec)
         shared.control.set_open_lanes(fork, lanes)  # only now may they be chosen

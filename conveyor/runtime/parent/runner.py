@@ -152,6 +152,7 @@ class Runner:
             recorder.gave(results)
         self.record_end("done")
         results.report = self.report(perf_counter() - started)
+        self.supervisor.engine_log.ended(self.supervisor.run, results.report, "done")
         results.dead_letters = self.letters()
         if teller is not None:
             teller.finish()
@@ -162,6 +163,7 @@ class Runner:
         teller = self.last_look(is_whole=False)
         self.record_end(how, error)
         self.end(failed=True)
+        self.supervisor.engine_log.failed(self.supervisor.run, how, error)
         if teller is not None:
             teller.finish(error)
 
@@ -211,8 +213,10 @@ class Runner:
     def fail(self, error: BaseException) -> None:
         """Ends the workers, while the thread that runs is inside its source."""
         stop = self.stop
-        self.record_end("stopped" if isinstance(error, RunStopped) else "failed", error)
+        how = "stopped" if isinstance(error, RunStopped) else "failed"
+        self.record_end(how, error)
         self.end(failed=True)
+        self.supervisor.engine_log.failed(self.supervisor.run, how, error)
         if stop is not None:
             stop.release(error)
 
@@ -265,6 +269,8 @@ class Runner:
         found = self.watchdog.look(supervisor.run, self.wait_reasons())
         self.ends.lift_soft_limits()
         self.missed_wakeups += len(found.forgotten)
+        if found.forgotten or found.yielding:
+            supervisor.witnesses.watchdog(found.forgotten, found.yielding)
         supervisor.shared.notify(
             [*found.yielding, *found.forgotten, *supervisor.not_begun(), *self.apart]
         )
@@ -276,6 +282,7 @@ class Runner:
             # May start the worker of one more lane, which then has this run to finish, too.
             supervisor.look_around()
             if supervisor.is_done():
+                supervisor.records.take_all()
                 return
             if not supervisor.sleep() and not supervisor.restart_policy.due:
                 self.spread_net([])
@@ -295,6 +302,7 @@ class Runner:
     def report(self, seconds: float) -> Report:
         """How the run goes, or went, after so many seconds."""
         notes = self.recorded.notes if self.recorded is not None else ()
+        notes += self.supervisor.records.notes()
         self.paces = newer(self.paces, stage_paces(self.supervisor, seconds))
         shared = {spec.parts for spec in self.supervisor.topology.nodes}
         notes += tuple(

@@ -343,6 +343,11 @@ class Streaming:
         finally:
             if failed:
                 runner.end(failed=True)
+        log, number = runner.supervisor.engine_log, runner.supervisor.run
+        if error is not None:
+            log.failed(number, "failed" if was_failure else "stopped", error)
+        else:
+            log.ended(number, report, "stopped" if failed else "done")
         if teller is not None:
             teller.finish(error)
         return report

@@ -29,10 +29,14 @@ from conveyor.errors import RunError
 from conveyor.graph.topology import Topology
 from conveyor.runtime.descriptors import fill_standard
 from conveyor.runtime.parent.adaptive_lanes import AdaptiveLanes
+from conveyor.runtime.parent.engine_log import EngineLog
+from conveyor.runtime.parent.job_records import JobRecords
 from conveyor.runtime.parent.shared import Inputs, Shared
+from conveyor.runtime.parent.witness import Witnesses
 from conveyor.runtime.parent.worker_processes import WorkerPlan, WorkerProcesses
 from conveyor.runtime.parent.worker_reports import WorkerReports
 from conveyor.runtime.placement import Placement
+from conveyor.runtime.policies.exit_status import way_to_go
 from conveyor.runtime.policies.restart_policy import RestartPolicy
 from conveyor.runtime.process.deferral import Deferral, deliver, interruptible
 from conveyor.runtime.process.start import Handle
@@ -90,9 +94,20 @@ class Supervisor:
         self.poll = select.poll()
         for fd in self.wakeup_of:
             self.poll.register(fd, select.POLLIN)
-        self.processes = WorkerProcesses(plan, shared, self.restart_policy, self.poll, handles)
+        self.engine_log = EngineLog(topology, plan.start_method)
+        self.witnesses = Witnesses(self.engine_log)
+        self.processes = WorkerProcesses(
+            plan, shared, self.restart_policy, self.poll, handles, self.witnesses
+        )
+        self.records = JobRecords(
+            shared, {spec.index: spec.name for spec in plan.specs}, self.processes.pid
+        )
         self.reports = WorkerReports(shared, plan.specs)
         self.lanes = AdaptiveLanes(shared, self.processes)
+        self.start_all()
+
+    def start_all(self) -> None:
+        """Starts the workers that there are from the beginning; all or none."""
         try:
             for spec in self.lanes.nodes_to_start():
                 self.processes.start(spec)
@@ -115,9 +130,11 @@ class Supervisor:
         self.observer = observer
         control.record(observer is not None)
         self.reports.begin_run()
+        self.records.begin_run()
         self.run += 1
         self.restart_policy.begin_run(self.run)
         self.lanes.begin_run(self.run)
+        self.engine_log.begins(self.run, len(self.processes.open))
         control.run = self.run
         self.shared.notify_all()
         return self.run
@@ -173,11 +190,14 @@ class Supervisor:
         for node in self.restart_policy.now_due():
             self.processes.start(self.topology.nodes[node])
         for node in self.restart_policy.overdue():
+            self.witnesses.overdue(node, self.processes.handles[node].pid)
             self.processes.kill(node)
 
     def reap(self, node: int) -> None:
         """Sees to what follows from the death of a worker.  Raises what ends the run."""
         pid, exit_code = self.processes.reaped(node)
+        self.records.take_all_of(node)
+        self.witnesses.died(node, pid, way_to_go(exit_code))
         self.look_around()  # it may have told of a failure before it died
         try:
             self.restart_policy.died(node, pid, exit_code)
@@ -197,6 +217,7 @@ class Supervisor:
         """
         if self.stop is not None:
             self.stop.check()
+        self.records.look()
         if self.watch is not None:
             self.watch()
         if self.observer is not None:
@@ -250,5 +271,8 @@ class Supervisor:
                 processes.join(KILL_AFTER_S)
                 processes.send(signal.SIGKILL)
                 processes.join(PATIENCE_S)
-                processes.close()
-                self.shared.close()
+                try:
+                    self.records.take_all()
+                finally:
+                    processes.close()
+                    self.shared.close()

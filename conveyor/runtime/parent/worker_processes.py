@@ -23,6 +23,7 @@ from conveyor.items.main_module import defined_now, pack_main
 from conveyor.items.stage_pickling import check_initializer, pack_stage
 from conveyor.runtime.descriptors import check_room
 from conveyor.runtime.parent.shared import Shared
+from conveyor.runtime.parent.witness import Witness
 from conveyor.runtime.placement import Placement
 from conveyor.runtime.policies.restart_policy import RestartPolicy
 from conveyor.runtime.process.circumstances import STANDARD_OUTPUT, Circumstances, directory
@@ -98,7 +99,8 @@ class WorkerPlan:
 class WorkerProcesses:
     """The processes that there are now: `handles`, by node.
 
-    Each is registered with `poll`, which is ready when it ends, and the policy is told of it.
+    Each is registered with `poll`, which is ready when it ends; the policy and the witnesses are
+    told of it.
     """
 
     def __init__(
@@ -108,12 +110,14 @@ class WorkerProcesses:
         policy: RestartPolicy,
         poll: select.poll,
         handles: dict[int, Handle],
+        witnesses: Witness,
     ) -> None:
         self.plan = plan
         self.shared = shared
         self.policy = policy
         self.poll = poll
         self.handles = handles
+        self.witnesses = witnesses
         self.nodes: dict[int, int] = {}  # by the descriptor of the worker's end
         # The nodes that have a worker, or will have another in a moment.
         self.open: set[int] = set()
@@ -145,6 +149,8 @@ class WorkerProcesses:
             self.nodes[handle.fd] = spec.index
             self.poll.register(handle.fd, select.POLLIN)
             self.policy.started(spec.index)
+        cores, life = self.plan.cores[spec.index], self.lives[spec.index]
+        self.witnesses.started(spec.index, handle.pid, cores, life)
 
     def worker_layout(self, spec: NodeSpec) -> LayoutFactory:
         """What the next worker of a node finds its memory by; a test puts one in its place that

@@ -23,6 +23,7 @@ from conveyor.runtime.process.bootstrap import Descriptors
 from conveyor.runtime.process.importing import importing, remember
 from conveyor.runtime.process.interpreter import Settings
 from conveyor.runtime.process.numeric_threads import one_thread_each
+from conveyor.runtime.process.program_logging import LoggingLevels
 from conveyor.runtime.process.start import environment
 
 __all__ = ["STANDARD_OUTPUT", "Circumstances", "directory", "flush", "settle_in"]
@@ -44,6 +45,7 @@ class Circumstances(NamedTuple):
     encodings: tuple[tuple[str, str] | None, ...]  # of standard output and error
     settings: Settings
     importing: tuple[str, ...]
+    logging: LoggingLevels
 
     @classmethod
     def of_the_program(cls, cores: tuple[int, ...], directory: int | None) -> Circumstances:
@@ -57,6 +59,7 @@ class Circumstances(NamedTuple):
             encodings=tuple(_encoding(stream) for stream in (sys.stdout, sys.stderr)),
             settings=Settings.of_the_program(),
             importing=importing(),
+            logging=LoggingLevels.of_this_process(),
         )
 
 
@@ -110,6 +113,7 @@ def settle_in(wanted: Circumstances, path: list[str], descriptors: Descriptors) 
         os.close(descriptors[wanted.directory])
     os.umask(wanted.mask)
     wanted.settings.take()
+    wanted.logging.take()
     for name, limit in wanted.limits.items():
         # Only root may raise it, and the program raised it when it was root.
         with contextlib.suppress(OSError, ValueError):

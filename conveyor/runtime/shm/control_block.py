@@ -18,8 +18,8 @@ from conveyor.runtime.step.contract import WaitReason
 
 __all__ = ["FORK_WORDS", "NODE_WORDS", "PIPELINE_WORDS", "ControlBlock", "NodeBlock"]
 
-# Words of the whole pipeline.  The parent writes all but the last, which any worker sets.
-RUN, STOP, RECORDING, GUIDED, ATTENTION = 0, 1, 2, 3, 16
+# Words of the whole pipeline.  The parent writes all but the last two, which any worker sets.
+RUN, STOP, RECORDING, GUIDED, LEVELS, LEVELS_SIZE, ATTENTION, LOGGED = 0, 1, 2, 3, 4, 5, 16, 17
 PIPELINE_WORDS: Final = 32
 
 # Words of one node, all written by its worker but the last, which is the parent's.
@@ -92,6 +92,25 @@ class ControlBlock:
             self.words[ATTENTION] = 0
             return True
         return False
+
+    def has_logged(self) -> None:
+        """Says that there are new records of jobs."""
+        self.words[LOGGED] = 1
+
+    def take_logged(self) -> bool:
+        if self.words[LOGGED]:
+            self.words[LOGGED] = 0
+            return True
+        return False
+
+    @property
+    def levels(self) -> tuple[int, int]:
+        """How often the levels of loggers were told, and how many bytes they take."""
+        return self.words[LEVELS], self.words[LEVELS_SIZE]
+
+    def tell_levels(self, size: int) -> None:
+        self.words[LEVELS_SIZE] = size
+        self.words[LEVELS] += 1
 
     def open_lanes(self, fork: str) -> int:
         return self.forks[fork][OPEN]

@@ -21,6 +21,7 @@ from conveyor.runtime.shm.control_block import (
     PIPELINE_WORDS,
     ControlBlock,
 )
+from conveyor.runtime.shm.log_buffer import LOG_BUFFER_WORDS, LogBuffer
 from conveyor.runtime.shm.memory import PAGE, REGION, Memory
 from conveyor.runtime.shm.ring import Ring, reserve_for
 
@@ -60,6 +61,7 @@ class Layout:
         self.words_of_states = [Note.words_for(SAVED + len(spec.inputs)) for spec in specs]
         self.states = [self.take(words) for words in self.words_of_states]
         self.logs = {spec.index: self.take(LOG_WORDS) for spec in specs if decides(spec)}
+        self.log_buffers = [self.take(LOG_BUFFER_WORDS) for _ in specs]
         counted = channels_that_count(topology)
         rings = [
             (each.capacity, reserve_for(each.capacity) if each.index in counted else 0)
@@ -71,7 +73,7 @@ class Layout:
             self.rings.append((self.at, capacity, reserve))
             self.at += Ring.bytes_for(capacity, reserve)
         self.size = -(-self.at // PAGE) * PAGE
-        self.regions = 3 * len(specs)
+        self.regions = 4 * len(specs) + 1
         self.channels = len(topology.channels)
 
     def take(self, words: int) -> int:
@@ -125,6 +127,16 @@ class Layout:
 
     def state_base(self, node: int) -> int:
         return self.spill_base(2 * len(self.nodes) + node)
+
+    def log_buffer(self, memory: Memory, node: int) -> LogBuffer:
+        """The records that the jobs of a worker have logged."""
+        words = self.words(memory, self.log_buffers[node], LOG_BUFFER_WORDS)
+        return LogBuffer(words, memory, self.spill_base(3 * len(self.nodes) + node))
+
+    @property
+    def levels_base(self) -> int:
+        """Where the program says which levels its loggers have."""
+        return self.spill_base(4 * len(self.nodes))
 
 
 LayoutFactory: TypeAlias = Callable[[Topology], Layout]

@@ -6,6 +6,7 @@ reported.
 
 from __future__ import annotations
 
+import pickle
 import select
 from collections.abc import Mapping
 from time import perf_counter, sleep
@@ -13,6 +14,7 @@ from typing import Final
 
 from conveyor.core.channel import Tag
 from conveyor.items.sealing import seal
+from conveyor.runtime.process.program_logging import LoggingLevels, keep_handler
 from conveyor.runtime.shm.allocator import Allocator
 from conveyor.runtime.shm.checked import outlet_of
 from conveyor.runtime.shm.decision_log import DecisionLog
@@ -20,6 +22,7 @@ from conveyor.runtime.shm.fence import fence
 from conveyor.runtime.shm.layout import Layout
 from conveyor.runtime.shm.memory import Memory
 from conveyor.runtime.shm.wakeup import Wakeup
+from conveyor.runtime.worker.job_logs import JobLogs
 
 __all__ = ["ParentLink", "Stopped"]
 
@@ -43,13 +46,31 @@ class ParentLink:
         allocator = Allocator(memory, layout.ledger_base(node))
         self.ledger = outlet_of(layout.ledger(memory, node), self.call_parent, allocator)
         self.log = DecisionLog(layout.log(memory, node)) if node in layout.logs else None
+        self.logged = layout.log_buffer(memory, node)
+        self.memory = memory
+        self.levels_base = layout.levels_base
+        self.levels = 0  # how often they were taken from there
         self.reports = 0
 
     def next_run(self, last: int) -> int:
         """Sleeps until there is another run than `last`, and gives its number."""
         while self.control.run == last:
             self.sleep()
+        self.take_levels()
         return self.control.run
+
+    def take_levels(self) -> None:
+        """Gives the loggers of this process the levels that the program's have, if those were
+        changed."""
+        keep_handler()
+        told, size = self.control.levels
+        if told != self.levels:
+            self.levels = told
+            LoggingLevels(*pickle.loads(self.memory.read_at(self.levels_base, size))).take()
+
+    def job_logs(self) -> JobLogs:
+        """The handler that sends the parent what is logged in this process."""
+        return JobLogs(self.logged, self.control.has_logged, self.parent.notify)
 
     def sleep(self, seconds: float | None = None) -> None:
         """Sleeps until notified, or so long at most; raises `Stopped` if the worker is to end."""

@@ -16,6 +16,7 @@ from conveyor.runtime.process.bootstrap import LIFE, Descriptors
 from conveyor.runtime.process.circumstances import flush, settle_in
 from conveyor.runtime.process.forked_children import end_children_of_jobs
 from conveyor.runtime.process.lifeline import end_with_parent
+from conveyor.runtime.process.program_logging import log_by
 from conveyor.runtime.process.stops import keep_note_of_stops
 from conveyor.runtime.worker.link import Stopped
 from conveyor.runtime.worker.order import Order
@@ -34,7 +35,9 @@ def work(order: object, descriptors: Descriptors) -> None:
     settle_in(order.circumstances, order.path, descriptors)
     install_main(order.main)
     end_children_of_jobs(LIFE)
-    worker = Worker(Workplace(order, descriptors))
+    workplace = Workplace(order, descriptors)
+    log_by(workplace.link.job_logs())
+    worker = Worker(workplace)
     try:
         worker.live()
     except Stopped:

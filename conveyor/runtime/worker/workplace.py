@@ -5,7 +5,7 @@ This file knows where each of these comes from.  It must never know what a run i
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from types import FunctionType, MethodType
 from typing import Final
@@ -13,11 +13,13 @@ from typing import Final
 from conveyor.core.channel import Note
 from conveyor.core.crashes import History
 from conveyor.core.failures import INITIALIZER, LOADING, SETUP, TEARDOWN
+from conveyor.items.current_item import CURRENT
 from conveyor.items.stage_pickling import unpack_fork, unpack_stage
 from conveyor.items.unpickling import complete
 from conveyor.runtime.process.bootstrap import Descriptors
 from conveyor.runtime.process.circumstances import flush
 from conveyor.runtime.process.importing import loading
+from conveyor.runtime.process.program_logging import keep_handler, leave_logging_to_program
 from conveyor.runtime.shm.control_block import NodeBlock
 from conveyor.runtime.shm.endpoints import ring_ends
 from conveyor.runtime.shm.memory import Memory
@@ -37,31 +39,37 @@ class Jobs:
     """The stages of a worker: unpickled, set up, restored, torn down; and the fork behind them, if
     it has a function.
 
-    `part` and `step` say at which of them something was raised.
+    `parts` are the nodes of the stages and their names; `part` and `step` say at which of them
+    something was raised.
     """
 
     def __init__(
         self,
         pickled: Sequence[bytes],
         pickled_fork: bytes | None,
-        parts: Sequence[int],
+        parts: Mapping[int, str],
         store_for: Callable[[Restorable], StateStore],
     ) -> None:
         self.pickled = pickled
         self.initializers: list[Callable[[], object]] = []  # one, as each stage knows it
         self.pickled_fork = pickled_fork
-        self.parts = parts
+        self.parts = list(parts)
+        self.names = parts
         self.store_for = store_for
         self.stages: list[Job[object, object]] = []
         self.fork: AnySelectingFork | None = None
         self.states: StateStore | None = None
-        self.part = parts[0]
-        self.step = LOADING
+        self.at(self.parts[0], LOADING)
+
+    def at(self, part: int, step: str) -> None:
+        """Goes on with another stage, or another step."""
+        self.part, self.step = part, step
+        CURRENT.outside(self.names[part])
 
     def set_up(self) -> None:
         """Makes the stages ready for their first item; raises whatever they raise."""
         for part, data in zip(self.parts, self.pickled, strict=False):
-            self.part, self.step = part, LOADING
+            self.at(part, LOADING)
             with loading():
                 stage, initializer = unpack_stage(data)
             self.stages.append(stage)
@@ -70,9 +78,11 @@ class Jobs:
             if self.pickled_fork is not None:
                 self.fork = unpack_fork(self.pickled_fork)
             complete()  # only now: what the jobs themselves bring is theirs
+        leave_logging_to_program()  # whose handlers modules make anew when they are imported here
         self.initialize()
+        keep_handler()
         for part, stage in zip(self.parts, self.stages, strict=False):
-            self.part, self.step = part, SETUP
+            self.at(part, SETUP)
             stage.setup()
             if stage.is_restorable and isinstance(stage, Restorable):
                 self.step = "restore()"
@@ -83,7 +93,7 @@ class Jobs:
         """Calls the initializer, once; each of the stages sees what it has bound in the script."""
         if not self.initializers:
             return
-        self.part, self.step = self.parts[0], INITIALIZER
+        self.at(self.parts[0], INITIALIZER)
         first, *others = map(globals_of, self.initializers)
         before = dict(first)
         self.initializers[0]()
@@ -95,9 +105,8 @@ class Jobs:
 
     def tear_down(self) -> None:
         """Lets the stages give back what they hold; raises whatever they raise."""
-        self.step = TEARDOWN
         for part, stage in zip(self.parts, self.stages, strict=False):
-            self.part = part
+            self.at(part, TEARDOWN)
             stage.teardown()
         flush()
 
@@ -144,7 +153,7 @@ class Workplace:
         self.jobs = Jobs(
             order.stages,
             order.fork,
-            self.parts,
+            {part: topology.nodes[part].name for part in self.parts},
             lambda stage: StateStore(stage, self.spec.name, memory, saved, layout.state_base(node)),
         )
         self.spin = Spin(SPIN_NS)

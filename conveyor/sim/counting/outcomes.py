@@ -161,7 +161,7 @@ class NodeOutcomes:
 
         If its job fails and the run goes on, those that were given before.
         """
-        CURRENT.job = None
+        CURRENT.outside(self.name)
         try:
             for output in self.gives(item):
                 yield output if isinstance(output, Sealed) or is_atom(output) else seal(output)

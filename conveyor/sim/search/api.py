@@ -16,6 +16,7 @@ from conveyor.recording.reader import Recording
 from conveyor.sim.counting.count import count_classes
 from conveyor.sim.faults import Faults
 from conveyor.sim.interruption import look_for_handlers
+from conveyor.sim.job_logs import locating_records
 from conveyor.sim.prepare.intake import taken_in
 from conveyor.sim.prepare.prepared import PreparedPipeline
 from conveyor.sim.rng import Chance
@@ -143,8 +144,9 @@ def explored(
         search.look_at(follow(simulator, start))
     elif start is not None:
         search.look_at(search.follow(start))
-    with_fewer(search)
-    return explore(search, lambda: made(strategy, pipeline, options.seed), faults)
+    with locating_records():  # once for all schedules
+        with_fewer(search)
+        return explore(search, lambda: made(strategy, pipeline, options.seed), faults)
 
 
 def lanes_of(topology: Topology) -> dict[str, int]:

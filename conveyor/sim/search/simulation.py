@@ -24,6 +24,7 @@ from conveyor.reporting.trace_html import picture
 from conveyor.sim.determinism.inspection import Inspection
 from conveyor.sim.determinism.likeness import plain_repr
 from conveyor.sim.interruption import look_for_handlers
+from conveyor.sim.job_logs import locating_records
 from conveyor.sim.prepare.intake import as_given, taken_in
 from conveyor.sim.prepare.prepared import PreparedPipeline
 from conveyor.sim.schedule import CUT, LEFT, NEVER, NEXT, RESTART, Death, Decision, Key, Schedule
@@ -162,9 +163,10 @@ class Simulator:
         self, world: World, scheduler: Scheduler, crash_plans: Sequence[CrashPlan] = ()
     ) -> Attempt:
         try:
-            world.run(scheduler, {crash_plan.worker: crash_plan for crash_plan in crash_plans})
+            with locating_records():
+                world.run(scheduler, {crash_plan.worker: crash_plan for crash_plan in crash_plans})
         finally:
-            CURRENT.job = None  # a job that failed has left it behind
+            CURRENT.outside()  # a job that failed has left it behind
         return self.outcome(world)
 
     def outcome(self, world: World) -> Attempt:

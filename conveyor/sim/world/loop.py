@@ -17,6 +17,7 @@ from conveyor.core.selecting import SelectingNode
 from conveyor.core.snapshots import RestoredNode
 from conveyor.graph.route import Select
 from conveyor.graph.topology import is_shut
+from conveyor.items.current_item import CURRENT
 from conveyor.report import DeadLetter, Tally
 from conveyor.sim.interruption import is_final, pass_on
 from conveyor.sim.prepare.prepared import PreparedNode
@@ -258,6 +259,7 @@ class Loop:
         if stage is None or not worker.prepared.tears_down:
             return
         worker.enter()
+        CURRENT.outside(self.spec.name)
         try:
             stage.teardown()
         except BaseException as error:  # reported as a real worker reports it

@@ -13,6 +13,7 @@ from conveyor.core.nodes import RelayNode, node_for
 from conveyor.core.snapshots import packed_state
 from conveyor.graph.topology import Kind
 from conveyor.items.bytecode import is_slight
+from conveyor.items.current_item import CURRENT
 from conveyor.report import DeadLetter, Tally
 from conveyor.sim.interruption import is_final
 from conveyor.sim.prepare.bindings import PrivateBindings
@@ -85,6 +86,7 @@ class Worker:
         world, name = self.world, self.spec.name
         self.stage, self.private = stage, _ = self.prepared.copy()
         self.enter()
+        CURRENT.outside(name)
         self.prepared.set_up(stage)
         place, past = self.place, None
         if durable is not None:
