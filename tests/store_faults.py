@@ -35,7 +35,7 @@ from conveyor.runtime.shm.layout import Layout, LayoutFactory
 from conveyor.runtime.shm.memory import Memory
 from conveyor.runtime.shm.ring import Ring
 
-__all__ = ["STORES", "Fault", "FaultInjector", "FaultyLayout", "planned"]
+__all__ = ["STORES", "Fault", "FaultInjector", "FaultyLayout", "FaultyWords", "planned"]
 
 RING_STORES: Final[Mapping[int, str]] = {
     ring.TAIL: "tail",

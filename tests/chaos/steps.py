@@ -20,7 +20,7 @@ from typing import Any, Final, cast
 from conveyor.runtime.shm.memory import Memory
 from conveyor.runtime.shm.outlet import RingOutlet
 from tests.chaos.board import board
-from tests.store_faults import Fault, FaultInjector, planned
+from tests.store_faults import Fault, FaultInjector, FaultyWords, planned
 
 __all__ = ["STEPS", "STEPS_OF", "install"]
 
@@ -103,7 +103,7 @@ def install(stage: str, place: str, wanted: int) -> ExitStack:
     reaper = Reaper(place, wanted)
     make_outlet = RingOutlet.__init__
     written = Memory.write_at
-    made: list[tuple[int, RingOutlet]] = []  # with the process that made it
+    lanes: list[int] = []  # for each one the process that writes it
 
     def store(_injector: FaultInjector, name: str, words: memoryview, at: int, value: int) -> None:
         name = "sleep" if name.endswith("sleeps") else name
@@ -114,8 +114,9 @@ def install(stage: str, place: str, wanted: int) -> ExitStack:
     def new_outlet(self: RingOutlet, *arguments: Any) -> None:
         make_outlet(self, *arguments)
         if current_process().name == f"conveyor {stage}":
-            made.append((os.getpid(), self))
-            is_second = [pid for pid, _ in made].count(os.getpid()) == 2
+            is_lane = isinstance(self.words, FaultyWords)  # and not the way to the parent
+            lanes.extend([os.getpid()] * is_lane)
+            is_second = is_lane and lanes.count(os.getpid()) == 2
             self.data = cast("memoryview", Bytes(self.data, at_second if is_second else reaper.at))
 
     def at_second(place: str) -> None:

@@ -12,10 +12,11 @@ from conveyor import Pipeline
 from tests.chaos.board import FILE, Board
 from tests.chaos.pipelines import PIPELINES, Found
 from tests.chaos.scenario import Spec
+from tests.chaos.steps import STEPS, STEPS_OF
 from tests.chaos.watch import outcome
 
 # A stage whose output, state and merge are all at stake, and the steps at which most is.
-STEPS = ("middle of data", "after tail", "after head", "recovery")
+GRAVEST = ("middle of data", "after tail", "after head", "recovery")
 KILLED = {
     "stateful": "snapshots",
     "nonce": "replicated",
@@ -56,12 +57,20 @@ def test_the_verifier_sees_one_output_that_is_missing_or_there_twice_or_in_the_w
 
 
 @pytest.mark.parametrize("stage", KILLED)
-@pytest.mark.parametrize("place", STEPS)
+@pytest.mark.parametrize("place", GRAVEST)
 def test_workers_killed_at_a_step_of_the_protocol(stage: str, place: str) -> None:
     found = outcome(Spec(KILLED[stage], "fork", 16, 0, 100, 5, step=(stage, place)))
 
     assert found.is_clean, found
     assert found.kills == found.verdict.restarts == 5
+
+
+@pytest.mark.parametrize("place", (STEPS | STEPS_OF["state"]).values())
+def test_each_step_is_reached_where_a_worker_has_one_lane(place: str) -> None:
+    found = outcome(Spec("gathered", "fork", 16, 0, 100, 2, step=("scan", place)))
+
+    assert found.is_clean, found
+    assert found.kills == 2
 
 
 @pytest.mark.parametrize("name", PIPELINES)
