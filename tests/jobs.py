@@ -260,3 +260,22 @@ class BadFinish(Processor[str, str]):
 
     def finish(self) -> Iterable[str]:
         raise Refused("finish", os.getpid())
+
+
+class Gathered(Processor[int, list[int]]):
+    """Gives all that it was given when it is let go of."""
+
+    def setup(self) -> None:
+        self.items: list[int] = []
+
+    def process(self, item: int, /) -> None:
+        self.items.append(item)
+
+    def finish(self) -> Iterator[list[int]]:
+        yield self.items
+
+    def snapshot(self) -> object:
+        return self.items
+
+    def restore(self, state: Any, /) -> None:
+        self.items = state

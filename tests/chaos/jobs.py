@@ -46,6 +46,11 @@ DRESSING_S: Final = 0.02
 KEYS: Final = 13
 
 
+def take_a_while() -> None:
+    """Lasts long enough for a worker to be killed in it."""
+    time.sleep(DRESSING_S)
+
+
 def is_poison(item: int) -> bool:
     return item % POISON_EVERY == POISON_AT
 
@@ -157,7 +162,7 @@ class Tools:
     """What a job is given beside its item: it takes a while to make, and has to be put away."""
 
     def __init__(self) -> None:
-        time.sleep(DRESSING_S)  # takes a while: long enough to be killed in it
+        take_a_while()
         self.is_there = True
 
     def close(self) -> None:
@@ -183,7 +188,7 @@ class Dressed(Processor[Any, Any]):
         self.work = Work(slot, microseconds)
 
     def setup(self) -> None:
-        time.sleep(DRESSING_S)  # takes a while: long enough to be killed in it
+        take_a_while()
 
     def process(self, item: Any, /) -> Any:
         return self.work(item)
@@ -192,7 +197,7 @@ class Dressed(Processor[Any, Any]):
         return None
 
     def restore(self, state: None) -> None:
-        time.sleep(DRESSING_S)  # takes a while: long enough to be killed in it
+        take_a_while()
 
 
 class InKey(Processor[Any, Any]):

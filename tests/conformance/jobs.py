@@ -81,7 +81,7 @@ def repeated_by(item: int, factors: Factors) -> list[int]:
 
 
 def slow(item: int) -> int:
-    time.sleep(0.0002 * (item % 3))
+    time.sleep(0.0002 * (item % 3))  # not equally long, so that lanes overtake one another
     return item
 
 
@@ -164,45 +164,6 @@ class Remembered(Numbered):
 
 def last_digit(item: int) -> int:
     return item % 10
-
-
-class Gathered(Processor[int, list[int]]):
-    """Gives all that it was given when it is let go of."""
-
-    def setup(self) -> None:
-        self.items: list[int] = []
-
-    def process(self, item: int, /) -> None:
-        self.items.append(item)
-
-    def finish(self) -> Iterable[list[int]]:
-        yield self.items
-
-    def snapshot(self) -> object:
-        return self.items
-
-    def restore(self, state: Any, /) -> None:
-        self.items = state
-
-
-class Numbering(Processor[Any, Any]):
-    """Numbers the items of one key, and says at the end how many they were."""
-
-    def setup(self) -> None:
-        self.seen = 0
-
-    def process(self, item: Any, /) -> Any:
-        self.seen += 1
-        return self.seen, item
-
-    def finish(self) -> Iterable[Any]:
-        yield "seen", self.seen
-
-    def snapshot(self) -> int:
-        return self.seen
-
-    def restore(self, state: int, /) -> None:
-        self.seen = state
 
 
 def fifth(item: Any) -> int:

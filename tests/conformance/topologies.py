@@ -33,6 +33,7 @@ from conveyor import (
 )
 from tests.conformance import jobs
 from tests.helpers import pipeline
+from tests.jobs import Gathered
 
 __all__ = ["CASES", "Case"]
 
@@ -374,7 +375,7 @@ def cut_by_time() -> Any:
 
 def idle_keys() -> Any:
     lanes = pipeline().add(ReplicatingFork(2)).add(Processor(jobs.slow), Processor(jobs.label))
-    lanes = lanes.add(PerKey(jobs.last_digit, jobs.Gathered, idle_s=0.002), Pipe(5))
+    lanes = lanes.add(PerKey(jobs.last_digit, Gathered, idle_s=0.002), Pipe(5))
     return lanes.add(Join(2))
 
 
@@ -385,7 +386,7 @@ def killed_with_timers() -> Any:
 
 
 def killed_with_idle_keys() -> Any:
-    keys = PerKey(jobs.last_digit, jobs.Gathered, idle_s=0.001, name="two")
+    keys = PerKey(jobs.last_digit, Gathered, idle_s=0.001, name="two")
     return pipeline().add(Processor(jobs.slow, name="one")).add(keys)
 
 
@@ -398,7 +399,7 @@ def kept_states() -> Any:
 
 def killed_keys() -> Any:
     lanes = pipeline().add(ReplicatingFork(2)).add(Processor(jobs.increment), Processor(jobs.slow))
-    keyed: Any = PerKey(jobs.fifth, jobs.Numbering, max_keys=3, name="one")
+    keyed: Any = PerKey(jobs.fifth, jobs.Remembered, max_keys=3, name="one")
     lanes = lanes.add(Pipe(2), Pipe(3)).add(Join(2)).add(keyed).add(BalancingFork(2))
     return (
         lanes.add(Batch(2, name="two"), Tap(repr, name="three")).add(Pipe(2), Pipe(2)).add(Join(2))

@@ -33,6 +33,7 @@ from conveyor import (
 )
 from conveyor.errors import Deadlock, RunStopped
 from tests.helpers import eventually, pipeline
+from tests.jobs import Gathered
 
 pytestmark = pytest.mark.timeout(120)
 
@@ -65,25 +66,6 @@ def test_a_batch_comes_while_the_source_has_nothing_more_to_give() -> None:
 
 def test_without_a_time_it_would_not() -> None:
     assert Pipeline[int]().add(Batch(100)).run(range(4)) == [[0, 1, 2, 3]]
-
-
-class Gathered(Processor[int, list[int]]):
-    """Gives all that it was given when it is let go of."""
-
-    def setup(self) -> None:
-        self.items: list[int] = []
-
-    def process(self, item: int, /) -> None:
-        self.items.append(item)
-
-    def finish(self) -> Iterator[list[int]]:
-        yield self.items
-
-    def snapshot(self) -> object:
-        return self.items
-
-    def restore(self, state: Any, /) -> None:
-        self.items = state
 
 
 def test_a_key_that_is_idle_is_let_go_of_while_no_item_comes() -> None:

@@ -4,7 +4,7 @@ the test is the clock."""
 from __future__ import annotations
 
 import pickle
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -14,25 +14,7 @@ from hypothesis import strategies as st
 from conveyor import Batch, PerKey, Processor, Throttle
 from conveyor.errors import TopologyError
 from conveyor.stages.timed import is_woken, timed
-
-
-class Gathered(Processor[int, list[int]]):
-    """Gives all that it was given when it is let go of."""
-
-    def setup(self) -> None:
-        self.items: list[int] = []
-
-    def process(self, item: int, /) -> None:
-        self.items.append(item)
-
-    def finish(self) -> Iterator[list[int]]:
-        yield self.items
-
-    def snapshot(self) -> object:
-        return self.items
-
-    def restore(self, state: Any, /) -> None:
-        self.items = state
+from tests.jobs import Gathered
 
 
 def begun(stage: Any) -> Any:
