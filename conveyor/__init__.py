@@ -62,6 +62,7 @@ if TYPE_CHECKING:
         Windowed,
         Zip,
     )
+    from conveyor.transfer.contract import Sink, Source
 else:
     # Each name is imported when it is first asked for: a worker imports this package, too, and
     # needs few of them.
@@ -91,6 +92,7 @@ else:
             "conveyor.graph.topology": "Topology",
             "conveyor.drawing.figure": "Figure",
             "conveyor.reporting.trace": "Trace",
+            "conveyor.transfer.contract": "Sink Source",
         }.items()
         for name in names.split()
     }
@@ -138,7 +140,9 @@ __all__ = [
     "Scheduler",
     "Session",
     "Simulation",
+    "Sink",
     "Sliding",
+    "Source",
     "SplittingFork",
     "StageProgress",
     "StageReport",

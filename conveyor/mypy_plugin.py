@@ -44,7 +44,7 @@ __all__ = ["ConveyorPlugin", "plugin"]
 
 
 RUNS: Final = frozenset(
-    {"run", "stream", "arun", "astream", "simulate", "explore", "replay", "count"}
+    {"run", "stream", "arun", "astream", "drain", "simulate", "explore", "replay", "count"}
 )
 
 

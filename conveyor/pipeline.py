@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from conveyor._builder.running import HowToRun
     from conveyor._builder.simulating import HowToExplore, HowToSimulate, Said
     from conveyor._rows import AnyStage
-    from conveyor.report import RunResult
+    from conveyor.report import Report, RunResult
     from conveyor.signatures import (
         B1,
         ClosesAsNeeded,
@@ -38,6 +38,7 @@ if TYPE_CHECKING:
     )
     from conveyor.sim.search.findings import Exploration
     from conveyor.sim.search.simulation import Simulation
+    from conveyor.transfer.contract import Sink, Source
 
 __all__ = ["AdaptivePipeline", "Pipeline", "StatementPipeline", "UncheckedPipeline", "WidePipeline"]
 
@@ -138,6 +139,15 @@ if TYPE_CHECKING:
         ) -> AsyncStream[Any]:
             raise NotImplementedError
 
+        def drain(  # type: ignore[override]  # pyright: ignore[reportIncompatibleMethodOverride]
+            self,
+            source: Source[In, Any] | Iterable[In],
+            *,
+            into: Sink[Any],
+            **options: Unpack[HowToRun],
+        ) -> Report:
+            raise NotImplementedError
+
         def simulate(  # type: ignore[override]  # pyright: ignore[reportIncompatibleMethodOverride]
             self, items: Iterable[In], **options: Unpack[HowToSimulate]
         ) -> Simulation[Any, In]:
@@ -180,6 +190,9 @@ if TYPE_CHECKING:
             raise NotImplementedError
 
         def astream(self, items: JoinTheOpenLanesFirst) -> AsyncStream[Any]:
+            raise NotImplementedError
+
+        def drain(self, source: JoinTheOpenLanesFirst, *, into: Sink[Any]) -> Report:
             raise NotImplementedError
 
         def simulate(

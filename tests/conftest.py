@@ -22,7 +22,7 @@ settings.load_profile("suite")
 WITH_PROCESSES = ("checkers", "docs", "plugins", "recording", "runtime")
 WITHOUT_PROCESSES = ("runtime/shm", "runtime/step")
 # What does in an example of a docstring.
-RUNS = (".run(", ".stream(")
+RUNS = (".run(", ".stream(", ".drain(")
 
 
 def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:

@@ -22,7 +22,7 @@ ROOT = Path(__file__).resolve().parents[1]
 LAYERS = (
     "drawing",
     "errors pickles report signal_handlers signatures",
-    "progress",
+    "progress transfer",
     "stages",
     "items",
     "typecheck",

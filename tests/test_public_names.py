@@ -20,6 +20,7 @@ PUBLIC = [name for name in conveyor.__all__ if inspect.isclass(getattr(conveyor,
 BASES = {
     "Builder",
     "Drafting",
+    "Draining",
     "Running",
     "Simulating",
 }  # of a pipeline; checkers show some of them

@@ -6,7 +6,7 @@ from typing import Any, Generic
 
 from typing_extensions import TypeVar, TypeVarTuple, Unpack
 
-from conveyor._builder.running import Running
+from conveyor._builder.draining import Draining
 from conveyor._builder.simulating import Simulating
 from conveyor.signatures import Undeclared
 
@@ -16,5 +16,5 @@ In = TypeVar("In", default=Undeclared)
 Row = TypeVarTuple("Row", default=Unpack[tuple[Any, ...]])  # the open lanes, from left to right
 
 
-class Builder(Running[In, *Row], Simulating[In, *Row], Generic[In, *Row]):
+class Builder(Draining[In, *Row], Simulating[In, *Row], Generic[In, *Row]):
     """What a `Pipeline` does; how its lanes' types follow from its stages is said there."""

@@ -23,20 +23,22 @@ from conveyor.report import DeadLetter, Report, RunResult
 __all__ = ["Deployment", "Engine", "Give", "RunOptions", "StopToken", "StreamedRun"]
 
 
-class RunOptions(NamedTuple):
-    """What a caller may want of one run: `record` is the path of the file that it is recorded in;
-    `progress` is told how far it has come, twice a second and at its end, in the calling thread
-    unless `in_any_thread`."""
-
-    record: str | None = None
-    progress: Tell | None = None
-    in_any_thread: bool = False
-
-
 class Give(Protocol):
     """Is told of results as they are handed to the program."""
 
     def __call__(self, results: Sequence[object], /) -> None: ...
+
+
+class RunOptions(NamedTuple):
+    """What a caller may want of one run: `record` is the path of the file that it is recorded in;
+    `progress` is told how far it has come, twice a second and at its end, in the calling thread
+    unless `in_any_thread`; `take` is given the results of `run` slice by slice, in one thread at a
+    time, and the `RunResult` has none then."""
+
+    record: str | None = None
+    progress: Tell | None = None
+    in_any_thread: bool = False
+    take: Give | None = None
 
 
 class StopToken(Protocol):

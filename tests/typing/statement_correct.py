@@ -17,8 +17,11 @@ from conveyor import (
     Pipeline,
     Processor,
     ReplicatingFork,
+    Report,
     RoutingFork,
     RunResult,
+    Sink,
+    Source,
     SplittingFork,
     Throttle,
     Zip,
@@ -99,6 +102,15 @@ async def awaited(lines: list[str], later: AsyncIterable[str]) -> None:
         async with pl.astream(later, record="run.cvd") as stream:
             async for number in stream:
                 print(half(number))
+
+
+def drained(lines: list[str], source: Source[str, int], sink: Sink[float]) -> None:
+    with Pipeline() as pl:
+        pl.add(Processor(parse))
+        pl.add(Processor(half))
+        pl.drain(source, into=sink, progress=True)
+        report: Report = pl.drain(lines, into=sink)
+        print(report)
 
 
 # --- Lanes ---

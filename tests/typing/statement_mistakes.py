@@ -20,6 +20,8 @@ from conveyor import (
     Processor,
     ReplicatingFork,
     RoutingFork,
+    Sink,
+    Source,
     SplittingFork,
     Throttle,
     Zip,
@@ -599,3 +601,16 @@ def routes() -> None:
     with Pipeline[str]() as pl:
         pl.add(PartitioningFork(key=len))
         pl.add(Processor(half))  # mistake 103
+
+
+def drained(lines: list[str], numbers: list[int], sink: Sink[int], texts: Sink[str], source: Source[str, int]) -> None:
+    with Pipeline() as pl:
+        pl.drain(lines, into=sink)  # mistake 104
+        pl.add(Processor(parse))
+        pl.drain(numbers, into=sink)  # mistake 105
+        pl.drain(source, into=texts)  # mistake 106
+        pl.add(ReplicatingFork(2))
+        pl.drain(source, into=sink)  # mistake 107
+    with Pipeline() as pl:
+        pl.add(Processor(half))
+        pl.drain(source, into=sink)  # mistake 108

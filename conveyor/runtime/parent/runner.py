@@ -6,11 +6,11 @@ workers are started or what they do.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from time import perf_counter
 from typing import Final
 
-from conveyor.core.engine import RunOptions, StopToken
+from conveyor.core.engine import Give, RunOptions, StopToken
 from conveyor.core.nodes import CollectNode
 from conveyor.errors import RunStopped
 from conveyor.graph.fusion import fuse, sharing_notes
@@ -136,7 +136,8 @@ class Runner:
         try:
             run = self.begin_run(recorder, stop, guided=True)
             self.watch(items, options)
-            self.move(run, self.ends.puller(items), results)
+            collect = results.extend if options.take is None else taken_by(options.take, recorder)
+            self.move(run, self.ends.puller(items), collect)
             self.finish_run()
         except KeyboardInterrupt as interrupt:
             if recorder is not None:
@@ -167,12 +168,10 @@ class Runner:
         if teller is not None:
             teller.finish(error)
 
-    def move(self, run: int, puller: Puller, results: list[object]) -> None:
+    def move(self, run: int, puller: Puller, collect: Callable[[list[object]], object]) -> None:
         """Steps source and sink until both have finished."""
         ends = self.ends
-        sink = ends.sink_loop(
-            run, CollectNode(results.extend), ends.sink.inputs, SinkCut(LARGEST_SLICE)
-        )
+        sink = ends.sink_loop(run, CollectNode(collect), ends.sink.inputs, SinkCut(LARGEST_SLICE))
         coalescing = WakeupCoalescing(ends.smallest_result_capacity if ends.takes_any_result else 1)
         assert self.stop is not None
         room, smallest = ends.balancer.room, ends.smallest_capacity
@@ -312,3 +311,15 @@ class Runner:
         return run_report(
             self.topology, self.supervisor, self.ends.tally, seconds, self.missed_wakeups, notes
         )
+
+
+def taken_by(take: Give, recorder: Recorder | None) -> Give:
+    """What hands on results, and tells the recorder, if there is one."""
+    if recorder is None:
+        return take
+
+    def told(results: Sequence[object]) -> None:
+        take(results)
+        recorder.gave(results)
+
+    return told

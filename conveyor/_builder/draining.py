@@ -1,0 +1,89 @@
+"""A pipeline between a source and a sink.
+
+Knows: a run that hands its results on, and what comes before and after it.  Must never know: any
+store, or how an engine runs anything.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from os import PathLike
+from typing import TYPE_CHECKING, Any, Generic, overload
+
+from typing_extensions import TypeVar, TypeVarTuple, Unpack
+
+from conveyor._builder.running import Running
+from conveyor.core.lifecycle import Call
+from conveyor.signatures import Undeclared
+
+if TYPE_CHECKING:
+    from conveyor._builder.engine import Placement
+    from conveyor._builder.running import HowToRun
+    from conveyor.progress import Progress
+    from conveyor.report import Report, RunResult
+    from conveyor.signatures import A1, A2, AddAStageFirst, JoinTheOpenLanesFirst, Left
+    from conveyor.transfer.contract import Sink, Source
+    from conveyor.transfer.drain import Take
+
+__all__ = ["Draining"]
+
+In = TypeVar("In", default=Undeclared)
+Row = TypeVarTuple("Row", default=Unpack[tuple[Any, ...]])  # the open lanes, from left to right
+Out = TypeVar("Out")
+
+
+class Draining(Running[In, *Row], Generic[In, *Row]):
+    """What runs the rows from a source into a sink."""
+
+    @overload
+    def drain(
+        self: Draining[In, Out],
+        source: Source[In, Any] | Iterable[In],
+        *,
+        into: Sink[Out],
+        **options: Unpack[HowToRun],
+    ) -> Report: ...
+    @overload
+    def drain(
+        self: Draining[Undeclared, *tuple[()]],
+        source: Source[Any, Any] | Iterable[Any],
+        *,
+        into: Sink[Any],
+        **options: Unpack[HowToRun],
+    ) -> Report: ...
+    @overload
+    def drain(
+        self: Draining[In, *tuple[()]], source: AddAStageFirst, *, into: Sink[Any]
+    ) -> Report: ...
+    @overload
+    def drain(
+        self: Draining[In, A1, A2, *Left], source: JoinTheOpenLanesFirst, *, into: Sink[Any]
+    ) -> Report: ...
+    def drain(
+        self,
+        source: Any,
+        *,
+        into: Sink[Any],
+        placement: Placement | None = None,
+        record: str | PathLike[str] | None = None,
+        progress: bool | Callable[[Progress], object] = False,
+    ) -> Report:
+        """Runs to the end of `source` as `run` does, with its options, and hands all results to the
+        sink `into`; keeps none, and gives the report.
+
+        `source` is a `Source` or any iterable.  The sink has everything once this returns.  Raises
+        what `run` raises, or what source or sink raised; the sink is then told to abort.
+        """
+        from conveyor.transfer.drain import check_ends, drained
+
+        check_ends(source, into)
+        engine, wanted = self._asked_for("drain()", placement, record, progress)
+        self._session.check(Call.START)
+
+        def run(items: Iterable[Any], take: Take) -> RunResult[object]:
+            return self._session.run(self._compiled_for, engine, items, wanted._replace(take=take))
+
+        try:
+            return drained(source, into, run).report
+        finally:
+            del source, into  # an error that is kept keeps this frame

@@ -1,0 +1,82 @@
+"""A run from a source into a sink, as one epoch.
+
+Knows: the order of the calls.  Must never know: how a pipeline runs, or what a checkpoint is.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from operator import itemgetter
+from typing import Any, Protocol, TypeVar
+
+from conveyor.transfer.contract import Sink, Source
+
+__all__ = ["Take", "check_ends", "drained"]
+
+T = TypeVar("T")
+
+
+class Take(Protocol):
+    """Is given results as they come out."""
+
+    def __call__(self, results: Sequence[object], /) -> None: ...
+
+
+def check_ends(source: object, sink: object) -> None:
+    """Raises `TypeError` for what is no source or no sink."""
+    if not isinstance(source, Source | Iterable):
+        raise TypeError(
+            f"drain() takes a Source or an iterable of items, not {type(source).__name__}"
+        )
+    if not isinstance(sink, Sink):
+        wants = "open write prepare commit abort identity".split()
+        lacks = [f"{name}()" for name in wants if not callable(getattr(sink, name, None))]
+        raise TypeError(
+            f"drain(into=...) takes a Sink, and {type(sink).__name__} is none: "
+            f"it has no {', no '.join(lacks)}"
+        )
+
+
+def drained(
+    source: Source[Any, Any] | Iterable[Any],
+    sink: Sink[Any],
+    run: Callable[[Iterable[Any], Take], T],
+) -> T:
+    """What `run` gives, once the sink has committed all that it was given.
+
+    If anything fails the sink is told to abort, and that is raised.
+    """
+    sink.open(0)
+    try:
+        with opened(source) as items:
+            told = run(items, sink.write)
+        sink.prepare(0)
+        sink.commit(0)
+    except BaseException as error:
+        _abort(sink, error)
+        raise
+    return told
+
+
+@contextmanager
+def opened(source: Source[Any, Any] | Iterable[Any]) -> Generator[Iterable[Any]]:
+    """The items of a source from its beginning; it is closed in the end."""
+    if not isinstance(source, Source):
+        yield source
+        return
+    found: Iterator[tuple[Any, Any]] = source.open(None)
+    try:
+        yield map(itemgetter(0), found)
+    finally:
+        close = getattr(found, "close", None)
+        if close is not None:
+            close()
+
+
+def _abort(sink: Sink[Any], error: BaseException) -> None:
+    """What the run failed with is what counts; that the sink failed, too, is told beside it."""
+    try:
+        sink.abort()
+    except Exception as second:
+        error.add_note(f"The sink could not abort either: {type(second).__name__}: {second}")
