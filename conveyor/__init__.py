@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 from conveyor.items.current_item import Context, context
 
 if TYPE_CHECKING:
+    from conveyor.core.engine import Engine
     from conveyor.drawing.figure import Figure
     from conveyor.graph.topology import Topology
     from conveyor.pipeline import (
@@ -90,6 +91,7 @@ else:
                 "Tap Throttle Tumbling Unbatch Window Windowed Zip"
             ),
             "conveyor.graph.topology": "Topology",
+            "conveyor.core.engine": "Engine",
             "conveyor.drawing.figure": "Figure",
             "conveyor.reporting.trace": "Trace",
             "conveyor.transfer.contract": "Sink Source",
@@ -115,6 +117,7 @@ __all__ = [
     "Context",
     "DeadLetter",
     "Decision",
+    "Engine",
     "Exploration",
     "Faults",
     "Figure",

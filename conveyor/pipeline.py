@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from conveyor._builder.running import HowToRun
     from conveyor._builder.simulating import HowToExplore, HowToSimulate, Said
     from conveyor._rows import AnyStage
+    from conveyor.core.engine import Engine
     from conveyor.report import Report, RunResult
     from conveyor.signatures import (
         B1,
@@ -55,7 +56,8 @@ class Pipeline(Rows[In, *Row], Generic[In, *Row]):
     without it, what the environment variable CONVEYOR_START_METHOD says, or "forkserver".
     `initializer` is called once in each worker, before the `setup` of its stages; `preload` names
     modules that the fork server imports once for all workers.  Neither is used by the simulator.
-    `name` stands before the names of its stages where it is added to another pipeline.
+    `engine` is where it runs unless a run says otherwise: this machine, or a cluster.  `name`
+    stands before the names of its stages where it is added to another pipeline.
 
     >>> from conveyor import Filter, Processor
     >>> pl = Pipeline[int]().add(Processor(lambda x: x + 1)).add(Filter(lambda x: x % 2))
@@ -73,6 +75,7 @@ class Pipeline(Rows[In, *Row], Generic[In, *Row]):
             initializer: Callable[[], object] | None = None,
             preload: Sequence[str] = (),
             name: str | None = None,
+            engine: Engine | None = None,
         ) -> Pipeline[In, *tuple[()]]: ...
 
     # What mypy reads, which looks here before it looks at __new__; pyright reads __new__.
@@ -84,6 +87,7 @@ class Pipeline(Rows[In, *Row], Generic[In, *Row]):
         initializer: Callable[[], object] | None = None,
         preload: Sequence[str] = (),
         name: str | None = None,
+        engine: Engine | None = None,
     ) -> None:
         super().__init__(
             strict=strict,
@@ -91,6 +95,7 @@ class Pipeline(Rows[In, *Row], Generic[In, *Row]):
             initializer=initializer,
             preload=preload,
             name=name,
+            engine=engine,
         )
 
     @overload

@@ -3,6 +3,8 @@ that runs every pipeline in the simulator stands for it here."""
 
 from __future__ import annotations
 
+import asyncio
+import copy
 from collections import deque
 from collections.abc import Iterable
 from dataclasses import dataclass, field
@@ -14,8 +16,8 @@ import pytest
 
 from conveyor import BalancingFork, Join, Pipeline, Placement, Processor, Report, RunResult
 from conveyor._builder import drafting, running
-from conveyor.core.engine import Deployment, Engine, Give, RunOptions, StopToken
-from conveyor.errors import LifecycleError, RunStopped
+from conveyor.core.engine import Deployment, Engine, Give, RunOptions, StopToken, WorkerStart
+from conveyor.errors import LifecycleError, RunStopped, TopologyError
 from conveyor.graph.pace import Paces, StagePace
 from conveyor.graph.topology import Topology
 from conveyor.sim.search.api import simulated
@@ -96,6 +98,10 @@ class InOneThread:
 
     def lanes(self) -> int:
         return 3
+
+    def begun_by(self, start: WorkerStart) -> InOneThread:
+        self.log.extend([f"preload {name}" for name in start.preload])
+        return self
 
     def open(self, topology: Topology, paces: Paces) -> Deployment:
         self.log.append("open")
@@ -204,3 +210,56 @@ def test_the_engine_says_how_wide_an_adapting_fork_may_be(engine: InOneThread) -
     assert engine.lanes() == 3
     pl = Pipeline[int]().add(BalancingFork()).add(Processor(abs)).add(Join())
     assert sum(stage.kind == "Processor" for stage in pl.topology.stages) == 3
+
+
+# ------------------------------------------------------------------------------- an engine is named
+
+
+def test_a_run_may_name_its_engine_in_each_of_its_ways() -> None:
+    engine = InOneThread()
+
+    async def beside() -> list[int]:
+        async with plus_one().astream([3], engine=engine) as stream:
+            return [*await plus_one().arun([2], engine=engine), *[out async for out in stream]]
+
+    assert plus_one().run([1], engine=engine) == [2]
+    assert list(plus_one().stream([1], engine=engine)) == [2]
+    assert asyncio.run(beside()) == [3, 4]
+    assert engine.log.count("open") == 4
+
+
+def test_a_pipeline_may_name_its_engine_and_so_do_its_copies() -> None:
+    engine = InOneThread()
+    pl = Pipeline[int](engine=engine, preload=["json"]).add(Processor(lambda n: n + 1))
+
+    assert pl.run([1]) == [2]
+    assert copy.copy(pl).run([1]) == [2]
+    assert engine.log.count("open") == 2
+    assert "preload json" in engine.log
+
+
+def test_a_run_on_another_engine_than_the_pipeline_is_open_on_opens_that() -> None:
+    one, other = InOneThread(), InOneThread(Placement.unpinned())
+    with Pipeline[int](engine=one).add(Processor(abs)) as pl:
+        assert pl.run([-1]) == [1]
+        assert pl.run([-1], engine=other) == [1]
+        assert pl.run([-1]) == [1]  # what it is open on
+    assert one.log == ["open", "run into None", "close"]
+    assert other.log == ["open", "run into None", "run into None", "close"]
+
+
+def test_cores_of_this_machine_are_refused_where_another_engine_runs_it() -> None:
+    engine, placement = InOneThread(), Placement.unpinned()
+    with pytest.raises(TopologyError, match=r"placement= names cores of this machine"):
+        plus_one().run([1], engine=engine, placement=placement)
+    with pytest.raises(TopologyError, match=r"stream\(\): placement="):
+        Pipeline[int](engine=engine).add(Processor(abs)).stream([1], placement=placement)
+    assert engine.log == []
+
+
+@pytest.mark.parametrize("no_engine", ["auto", InOneThread, 3])
+def test_what_is_no_engine_is_refused_at_once(no_engine: Any) -> None:
+    with pytest.raises(TypeError, match=r"must be an engine, such as conveyor\.cluster\.Ray\(\)"):
+        plus_one().run([1], engine=no_engine)
+    with pytest.raises(TypeError, match="must be an engine"):
+        Pipeline[int](engine=no_engine)

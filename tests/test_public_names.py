@@ -24,6 +24,8 @@ BASES = {
     "Running",
     "Simulating",
 }  # of a pipeline; checkers show some of them
+# Whoever writes another engine writes against all of `core.engine`.
+PUBLIC.remove("Engine")
 FOR_CHECKERS = "conveyor.signatures"  # what is there no user writes
 
 

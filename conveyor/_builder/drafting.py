@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, Generic, TypeAlias, TypeGuard
 
 from typing_extensions import TypeVar, TypeVarTuple, Unpack
 
-from conveyor._builder.engine import engine_for, session_on, start_of
+from conveyor._builder.engine import begun_by, engine_for, session_on, start_of
 from conveyor.core.lifecycle import Call
 from conveyor.errors import ImplicitPipeWarning, TopologyError
 from conveyor.signatures import Undeclared
@@ -47,6 +47,7 @@ class Drafting(Generic[In, *Row]):
         initializer: Callable[[], object] | None = None,
         preload: Sequence[str] = (),
         name: str | None = None,
+        engine: Engine | None = None,
     ) -> None:
         from conveyor.graph.draft import Draft
         from conveyor.stages import checked_name
@@ -54,7 +55,13 @@ class Drafting(Generic[In, *Row]):
         self._name = checked_name("Pipeline", name)
         self._draft = Draft(strict=strict)
         self._start = start_of(start_method, initializer, preload)
-        self._session = session_on(engine_for(self._start))
+        self._engine = engine
+        self._session = session_on(self._default_engine())
+
+    def _default_engine(self) -> Engine:
+        """Where the pipeline runs, unless a run says otherwise."""
+        chosen = self._engine
+        return engine_for(self._start) if chosen is None else begun_by(chosen, self._start)
 
     # Any: what a row makes of the open lanes is told by the overloads in `_rows.pyi`.
     def add(self, *stages: Any) -> Any:
@@ -84,7 +91,7 @@ class Drafting(Generic[In, *Row]):
         self._draft = after
         if any(part._start.preload for part in parts):
             self._start = self._start.preloading(*(part._start for part in parts))
-            self._session.engine = engine_for(self._start)
+            self._session.engine = self._default_engine()
         return self
 
     def _part(self, other: AnyPipeline) -> Part:
@@ -129,7 +136,7 @@ class Drafting(Generic[In, *Row]):
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         self.__dict__.update(state)
-        self._session = session_on(engine_for(self._start))
+        self._session = session_on(self._default_engine())
 
 
 def is_pipeline(thing: object) -> TypeGuard[AnyPipeline]:

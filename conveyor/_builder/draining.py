@@ -19,6 +19,7 @@ from conveyor.signatures import Undeclared
 if TYPE_CHECKING:
     from conveyor._builder.engine import Placement
     from conveyor._builder.running import HowToRun
+    from conveyor.core.engine import Engine
     from conveyor.progress import Progress
     from conveyor.report import Report, RunResult
     from conveyor.signatures import A1, A2, AddAStageFirst, JoinTheOpenLanesFirst, Left
@@ -67,6 +68,7 @@ class Draining(Running[In, *Row], Generic[In, *Row]):
         placement: Placement | None = None,
         record: str | PathLike[str] | None = None,
         progress: bool | Callable[[Progress], object] = False,
+        engine: Engine | None = None,
     ) -> Report:
         """Runs to the end of `source` as `run` does, with its options, and hands all results to the
         sink `into`; keeps none, and gives the report.
@@ -77,11 +79,11 @@ class Draining(Running[In, *Row], Generic[In, *Row]):
         from conveyor.transfer.drain import check_ends, drained
 
         check_ends(source, into)
-        engine, wanted = self._asked_for("drain()", placement, record, progress)
+        where, wanted = self._asked_for("drain()", engine, placement, record, progress)
         self._session.check(Call.START)
 
         def run(items: Iterable[Any], take: Take) -> RunResult[object]:
-            return self._session.run(self._compiled_for, engine, items, wanted._replace(take=take))
+            return self._session.run(self._compiled_for, where, items, wanted._replace(take=take))
 
         try:
             return drained(source, into, run).report

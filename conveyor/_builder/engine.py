@@ -28,6 +28,7 @@ __all__ = [
     "StartMethod",
     "Stream",
     "WorkerStart",
+    "begun_by",
     "engine_for",
     "session_on",
     "start_of",
@@ -39,6 +40,18 @@ def engine_for(start: WorkerStart, placement: Placement | None = None) -> Engine
     from conveyor.runtime.parent.this_machine import ThisMachine
 
     return ThisMachine(start) if placement is None else ThisMachine(start, placement)
+
+
+def begun_by(engine: Engine, start: WorkerStart) -> Engine:
+    """An engine that a program has named, for a pipeline whose workers begin so.
+
+    Raises `TypeError` for what is no engine, and what the engine raises for what it cannot do.
+    """
+    if isinstance(engine, type) or not callable(getattr(engine, "begun_by", None)):
+        raise TypeError(
+            f"engine is {engine!r}; it must be an engine, such as conveyor.cluster.Ray()"
+        )
+    return engine.begun_by(start)
 
 
 def start_of(

@@ -14,8 +14,9 @@ from typing import TYPE_CHECKING, Any, Generic, Self, TypedDict, overload
 from typing_extensions import TypeVar, TypeVarTuple, Unpack
 
 from conveyor._builder.drafting import Drafting
-from conveyor._builder.engine import engine_for, run_options
+from conveyor._builder.engine import begun_by, engine_for, run_options
 from conveyor.core.lifecycle import Call
+from conveyor.errors import TopologyError
 from conveyor.signatures import Undeclared
 
 if TYPE_CHECKING:
@@ -31,6 +32,7 @@ if TYPE_CHECKING:
         placement: Placement | None
         record: str | PathLike[str] | None
         progress: bool | Callable[[Progress], object]
+        engine: Engine | None
 
 
 __all__ = ["Running"]
@@ -64,17 +66,20 @@ class Running(Drafting[In, *Row], Generic[In, *Row]):
         placement: Placement | None = None,
         record: str | PathLike[str] | None = None,
         progress: bool | Callable[[Progress], object] = False,
+        engine: Engine | None = None,
     ) -> object:
         """Runs to the end of `items`, each processor in a process of its own, and gives all
         outputs.
 
-        Raises what a job or `items` raised, or a `RunError`; all workers are then gone.
+        `engine` is where: on this machine, unless it or `Pipeline(engine=)` names another, such as
+        `conveyor.cluster.Ray()`.  Raises what a job or `items` raised, or a `RunError`; all workers
+        are then gone.
         `LifecycleError` if another run is under way or the pipeline was opened before this process
         was forked, `TopologyError` if lanes are open.
         """
-        engine, options = self._asked_for("run()", placement, record, progress)
+        where, options = self._asked_for("run()", engine, placement, record, progress)
         try:
-            return self._session.run(self._compiled_for, engine, items, options)
+            return self._session.run(self._compiled_for, where, items, options)
         finally:
             del items  # an error that is kept keeps this frame
 
@@ -99,6 +104,7 @@ class Running(Drafting[In, *Row], Generic[In, *Row]):
         placement: Placement | None = None,
         record: str | PathLike[str] | None = None,
         progress: bool | Callable[[Progress], object] = False,
+        engine: Engine | None = None,
     ) -> object:
         """Runs lazily: an iterator over the outputs, which takes items only as fast as outputs are
         taken.
@@ -106,9 +112,9 @@ class Running(Drafting[In, *Row], Generic[In, *Row]):
         `items` are iterated in a thread of their own, in a copy of the caller's context.  Raises as
         `run` does, from the iterator; close it, or use it as a context manager, to end early.
         """
-        engine, options = self._asked_for("stream()", placement, record, progress)
+        where, options = self._asked_for("stream()", engine, placement, record, progress)
         try:
-            return self._session.begin_stream(self._compiled_for, engine, items, options)
+            return self._session.begin_stream(self._compiled_for, where, items, options)
         finally:
             del items
 
@@ -137,6 +143,7 @@ class Running(Drafting[In, *Row], Generic[In, *Row]):
         placement: Placement | None = None,
         record: str | PathLike[str] | None = None,
         progress: bool | Callable[[Progress], object] = False,
+        engine: Engine | None = None,
     ) -> object:
         """Runs as `run` does, beside the event loop, which goes on meanwhile.
 
@@ -149,9 +156,9 @@ class Running(Drafting[In, *Row], Generic[In, *Row]):
         >>> asyncio.run(Pipeline[int]().add(Processor(abs)).arun([-1, 2]))
         [1, 2]
         """
-        engine, options = self._asked_for("arun()", placement, record, progress)
+        where, options = self._asked_for("arun()", engine, placement, record, progress)
         try:
-            return await self._session.arun(self._compiled_for, engine, items, options)
+            return await self._session.arun(self._compiled_for, where, items, options)
         finally:
             del items
 
@@ -180,6 +187,7 @@ class Running(Drafting[In, *Row], Generic[In, *Row]):
         placement: Placement | None = None,
         record: str | PathLike[str] | None = None,
         progress: bool | Callable[[Progress], object] = False,
+        engine: Engine | None = None,
     ) -> object:
         """Runs lazily as `stream` does, beside the event loop: `async with` what this gives, and
         `async for` over it.
@@ -197,15 +205,16 @@ class Running(Drafting[In, *Row], Generic[In, *Row]):
         >>> asyncio.run(first(Pipeline[int]().add(Processor(abs))))
         5
         """
-        engine, options = self._asked_for("astream()", placement, record, progress)
+        where, options = self._asked_for("astream()", engine, placement, record, progress)
         try:
-            return self._session.astream(self._compiled_for, engine, items, options)
+            return self._session.astream(self._compiled_for, where, items, options)
         finally:
             del items
 
     def _asked_for(
         self,
         call: str,
+        engine: Engine | None,
         placement: Placement | None,
         record: str | PathLike[str] | None,
         progress: bool | Tell,
@@ -213,8 +222,16 @@ class Running(Drafting[In, *Row], Generic[In, *Row]):
         """What one run is to be on, None for what the pipeline is open on, and what is wanted of
         it."""
         self._draft.check_complete(call)
-        engine = None if placement is None else engine_for(self._start, placement)
-        return engine, run_options(record, progress)
+        chosen = engine or self._engine
+        if chosen is not None and placement is not None:
+            raise TopologyError(
+                f"{call}: placement= names cores of this machine, and the pipeline runs on "
+                f"{chosen!r}: leave it out, or let the engine say what goes where"
+            )
+        where = None if placement is None else engine_for(self._start, placement)
+        if engine is not None:
+            where = begun_by(engine, self._start)
+        return where, run_options(record, progress)
 
     def open(self) -> Self:
         """From now on the workers, which the first run starts, are kept for the next; until

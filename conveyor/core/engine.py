@@ -20,7 +20,20 @@ from conveyor.graph.topology import Topology
 from conveyor.progress import Tell
 from conveyor.report import DeadLetter, Report, RunResult
 
-__all__ = ["Deployment", "Engine", "Give", "RunOptions", "StopToken", "StreamedRun"]
+__all__ = ["Deployment", "Engine", "Give", "RunOptions", "StopToken", "StreamedRun", "WorkerStart"]
+
+
+class WorkerStart(Protocol):
+    """How the workers of a pipeline begin, as the program has chosen it: the start method of their
+    processes (None: the engine's own), what is called first in each of them, and the modules that
+    are imported once for all."""
+
+    @property
+    def method(self) -> str | None: ...
+    @property
+    def initializer(self) -> Callable[[], object] | None: ...
+    @property
+    def preload(self) -> tuple[str, ...]: ...
 
 
 class Give(Protocol):
@@ -161,6 +174,13 @@ class Engine(Protocol):
     def lanes(self) -> int:
         """How many lanes a fork that adapts is worth at the most: the physical cores; 1 at
         least."""
+        ...
+
+    def begun_by(self, start: WorkerStart) -> Engine:
+        """The same engine for a pipeline whose workers begin like that.
+
+        Raises `TopologyError` for what this engine cannot do, such as a start method.
+        """
         ...
 
     def open(self, topology: Topology, paces: Paces) -> Deployment:

@@ -7,9 +7,10 @@ callers.
 from __future__ import annotations
 
 import sys
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Final
 
+from conveyor.core import engine as core
 from conveyor.core.engine import Deployment
 from conveyor.errors import RunError
 from conveyor.graph.pace import Paces
@@ -31,6 +32,9 @@ class ThisMachine:
 
     def lanes(self) -> int:
         return usable_physical_cores()
+
+    def begun_by(self, start: core.WorkerStart) -> ThisMachine:
+        return replace(self, start=WorkerStart(start.method, start.initializer, start.preload))
 
     def open(self, topology: Topology, paces: Paces) -> Deployment:
         if (reason := why_not(sys.platform, has_one_lock())) is not None:
