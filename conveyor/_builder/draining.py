@@ -68,6 +68,7 @@ class Draining(Running[In, *Row], Generic[In, *Row]):
         placement: Placement | None = None,
         record: str | PathLike[str] | None = None,
         progress: bool | Callable[[Progress], object] = False,
+        monitor: str | None = None,
         engine: Engine | None = None,
     ) -> Report:
         """Runs to the end of `source` as `run` does, with its options, and hands all results to the
@@ -79,7 +80,7 @@ class Draining(Running[In, *Row], Generic[In, *Row]):
         from conveyor.transfer.drain import check_ends, drained
 
         check_ends(source, into)
-        where, wanted = self._asked_for("drain()", engine, placement, record, progress)
+        where, wanted = self._asked_for("drain()", engine, placement, record, progress, monitor)
         self._session.check(Call.START)
 
         def run(items: Iterable[Any], take: Take) -> RunResult[object]:

@@ -11,7 +11,7 @@ from os import PathLike, fspath
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from conveyor.core.engine import Engine, RunOptions
+    from conveyor.core.engine import Engine, Monitor, RunOptions
     from conveyor.progress import Tell
     from conveyor.runtime.parent.async_runs import AsyncStream
     from conveyor.runtime.parent.session import Session
@@ -65,23 +65,36 @@ def start_of(
     return worker_start(method, initializer, preload)
 
 
-def run_options(record: str | PathLike[str] | None, progress: bool | Tell) -> RunOptions:
+def run_options(
+    record: str | PathLike[str] | None, progress: bool | Tell, monitor: str | None
+) -> RunOptions:
     """What a caller wants of one run, as an engine takes it.
 
-    Raises `TypeError` for a `progress` that is neither a truth value nor can be called.
+    Raises `TypeError` for a `progress` that is neither a truth value nor can be called, and as
+    `address_of` does for a `monitor` that is no address.
     """
     from conveyor.core.engine import RunOptions
 
-    path = None if record is None else fspath(record)
+    options = RunOptions(None if record is None else fspath(record), monitor=monitor_at(monitor))
     if progress is False:
-        return RunOptions(path)
+        return options
     if progress is not True:
         if not callable(progress):
             raise TypeError(f"progress is True, False or a function, not {progress!r}")
-        return RunOptions(path, progress)
+        return options._replace(progress=progress)
     from conveyor.runtime.parent.progress_display import display
 
-    return RunOptions(path, display(), in_any_thread=True)
+    return options._replace(progress=display(), in_any_thread=True)
+
+
+def monitor_at(address: str | None) -> Monitor | None:
+    """A monitor that is to be seen at an address, and is not open yet."""
+    if address is None:
+        return None
+    from conveyor.runtime.monitor.address import address_of
+    from conveyor.runtime.monitor.server import MonitorServer
+
+    return MonitorServer(address_of(address))
 
 
 def session_on(engine: Engine) -> Session:

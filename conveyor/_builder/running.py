@@ -32,6 +32,7 @@ if TYPE_CHECKING:
         placement: Placement | None
         record: str | PathLike[str] | None
         progress: bool | Callable[[Progress], object]
+        monitor: str | None
         engine: Engine | None
 
 
@@ -66,6 +67,7 @@ class Running(Drafting[In, *Row], Generic[In, *Row]):
         placement: Placement | None = None,
         record: str | PathLike[str] | None = None,
         progress: bool | Callable[[Progress], object] = False,
+        monitor: str | None = None,
         engine: Engine | None = None,
     ) -> object:
         """Runs to the end of `items`, each processor in a process of its own, and gives all
@@ -77,7 +79,7 @@ class Running(Drafting[In, *Row], Generic[In, *Row]):
         `LifecycleError` if another run is under way or the pipeline was opened before this process
         was forked, `TopologyError` if lanes are open.
         """
-        where, options = self._asked_for("run()", engine, placement, record, progress)
+        where, options = self._asked_for("run()", engine, placement, record, progress, monitor)
         try:
             return self._session.run(self._compiled_for, where, items, options)
         finally:
@@ -104,6 +106,7 @@ class Running(Drafting[In, *Row], Generic[In, *Row]):
         placement: Placement | None = None,
         record: str | PathLike[str] | None = None,
         progress: bool | Callable[[Progress], object] = False,
+        monitor: str | None = None,
         engine: Engine | None = None,
     ) -> object:
         """Runs lazily: an iterator over the outputs, which takes items only as fast as outputs are
@@ -112,7 +115,7 @@ class Running(Drafting[In, *Row], Generic[In, *Row]):
         `items` are iterated in a thread of their own, in a copy of the caller's context.  Raises as
         `run` does, from the iterator; close it, or use it as a context manager, to end early.
         """
-        where, options = self._asked_for("stream()", engine, placement, record, progress)
+        where, options = self._asked_for("stream()", engine, placement, record, progress, monitor)
         try:
             return self._session.begin_stream(self._compiled_for, where, items, options)
         finally:
@@ -143,6 +146,7 @@ class Running(Drafting[In, *Row], Generic[In, *Row]):
         placement: Placement | None = None,
         record: str | PathLike[str] | None = None,
         progress: bool | Callable[[Progress], object] = False,
+        monitor: str | None = None,
         engine: Engine | None = None,
     ) -> object:
         """Runs as `run` does, beside the event loop, which goes on meanwhile.
@@ -156,7 +160,7 @@ class Running(Drafting[In, *Row], Generic[In, *Row]):
         >>> asyncio.run(Pipeline[int]().add(Processor(abs)).arun([-1, 2]))
         [1, 2]
         """
-        where, options = self._asked_for("arun()", engine, placement, record, progress)
+        where, options = self._asked_for("arun()", engine, placement, record, progress, monitor)
         try:
             return await self._session.arun(self._compiled_for, where, items, options)
         finally:
@@ -187,6 +191,7 @@ class Running(Drafting[In, *Row], Generic[In, *Row]):
         placement: Placement | None = None,
         record: str | PathLike[str] | None = None,
         progress: bool | Callable[[Progress], object] = False,
+        monitor: str | None = None,
         engine: Engine | None = None,
     ) -> object:
         """Runs lazily as `stream` does, beside the event loop: `async with` what this gives, and
@@ -205,7 +210,7 @@ class Running(Drafting[In, *Row], Generic[In, *Row]):
         >>> asyncio.run(first(Pipeline[int]().add(Processor(abs))))
         5
         """
-        where, options = self._asked_for("astream()", engine, placement, record, progress)
+        where, options = self._asked_for("astream()", engine, placement, record, progress, monitor)
         try:
             return self._session.astream(self._compiled_for, where, items, options)
         finally:
@@ -218,6 +223,7 @@ class Running(Drafting[In, *Row], Generic[In, *Row]):
         placement: Placement | None,
         record: str | PathLike[str] | None,
         progress: bool | Tell,
+        monitor: str | None,
     ) -> tuple[Engine | None, RunOptions]:
         """What one run is to be on, None for what the pipeline is open on, and what is wanted of
         it."""
@@ -231,7 +237,7 @@ class Running(Drafting[In, *Row], Generic[In, *Row]):
         where = None if placement is None else engine_for(self._start, placement)
         if engine is not None:
             where = begun_by(engine, self._start)
-        return where, run_options(record, progress)
+        return where, run_options(record, progress, monitor)
 
     def open(self) -> Self:
         """From now on the workers, which the first run starts, are kept for the next; until

@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 from argparse import ArgumentParser, Namespace
 
-from conveyor.cli.exits import DONE
+from conveyor.cli.exits import DONE, WRONG_CALL, CommandFailed
 from conveyor.cli.items import KINDS, items_of, written
 from conveyor.cli.loading import pipeline_of
 
@@ -26,13 +26,21 @@ def run_words(parser: ArgumentParser) -> None:
     input_words(parser)
     parser.add_argument("--record", metavar="FILE", help="keeps a recording of the run")
     parser.add_argument("--progress", action="store_true", help="says how far it has come")
+    parser.add_argument(
+        "--monitor", metavar="HOST:PORT", help="serves a page of the run; 127.0.0.1:0: any port"
+    )
 
 
 def run(asked: Namespace) -> int:
     """Runs a pipeline; a result is written as soon as it is there."""
     pipeline = pipeline_of(asked.pipeline)
     items = items_of(asked.files, asked.input)
-    with pipeline.stream(items, record=asked.record, progress=asked.progress) as results:
+    options = {"record": asked.record, "progress": asked.progress, "monitor": asked.monitor}
+    try:
+        results = pipeline.stream(items, **options)
+    except (ValueError, OSError) as error:  # where it is to be recorded or seen cannot be had
+        raise CommandFailed(str(error), WRONG_CALL) from error
+    with results:
         for result in results:
             written(result, asked.json)
             sys.stdout.flush()

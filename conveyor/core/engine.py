@@ -14,13 +14,24 @@ from collections import deque
 from collections.abc import Callable, Iterable, Sequence
 from typing import NamedTuple, Protocol
 
+from conveyor.drawing.figure import Figure
 from conveyor.errors import ConveyorError
 from conveyor.graph.pace import Paces
 from conveyor.graph.topology import Topology
+from conveyor.monitor.snapshot import Snapshot
 from conveyor.progress import Tell
 from conveyor.report import DeadLetter, Report, RunResult
 
-__all__ = ["Deployment", "Engine", "Give", "RunOptions", "StopToken", "StreamedRun", "WorkerStart"]
+__all__ = [
+    "Deployment",
+    "Engine",
+    "Give",
+    "Monitor",
+    "RunOptions",
+    "StopToken",
+    "StreamedRun",
+    "WorkerStart",
+]
 
 
 class WorkerStart(Protocol):
@@ -36,6 +47,37 @@ class WorkerStart(Protocol):
     def preload(self) -> tuple[str, ...]: ...
 
 
+class Monitor(Protocol):
+    """Shows one run to those who look.  It waits for none of them; `show` may be called in any
+    thread."""
+
+    @property
+    def url(self) -> str:
+        """Where it is seen, once it is open."""
+        ...
+
+    @property
+    def is_watched(self) -> bool:
+        """Is it worth while to show anything now?"""
+        ...
+
+    def open(self) -> None:
+        """Lets others look.  Raises `OSError` if that cannot be."""
+        ...
+
+    def draw(self, figure: Figure, channels: int) -> None:
+        """Says which graph it is that runs; its last arrows are the channels."""
+        ...
+
+    def show(self, snapshot: Snapshot) -> None:
+        """Shows how the run goes now."""
+        ...
+
+    def close(self) -> None:
+        """Is gone, a moment after the last look.  Does nothing the second time."""
+        ...
+
+
 class Give(Protocol):
     """Is told of results as they are handed to the program."""
 
@@ -46,12 +88,14 @@ class RunOptions(NamedTuple):
     """What a caller may want of one run: `record` is the path of the file that it is recorded in;
     `progress` is told how far it has come, twice a second and at its end, in the calling thread
     unless `in_any_thread`; `take` is given the results of `run` slice by slice, in one thread at a
-    time, and the `RunResult` has none then."""
+    time, and the `RunResult` has none then; `monitor` is open, and shown the run as often as
+    `progress` is told."""
 
     record: str | None = None
     progress: Tell | None = None
     in_any_thread: bool = False
     take: Give | None = None
+    monitor: Monitor | None = None
 
 
 class StopToken(Protocol):

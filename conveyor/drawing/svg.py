@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from html import escape
+from itertools import count
 from typing import Final, NamedTuple
 
 from conveyor.drawing.figure import Box, Figure, Shape
@@ -43,7 +44,7 @@ class Placed(NamedTuple):
 
 
 def svg(figure: Figure) -> str:
-    """The figure as one `<svg>` element.
+    """The figure as one `<svg>` element; `data-box` and `data-arrow` say which each part is of.
 
     >>> svg(Figure([Box("parse")])).startswith('<svg xmlns="http://www.w3.org/2000/svg"')
     True
@@ -53,7 +54,7 @@ def svg(figure: Figure) -> str:
     boxes = places[: len(figure.boxes)]
     width = max((each.x + each.width for each in boxes), default=0.0) + MARGIN
     height = max((each.y + each.height for each in boxes), default=0.0) + MARGIN
-    drawn = "\n".join([*arrows(figure, layout, places), *map(drawn_box, boxes)])
+    drawn = "\n".join([*arrows(figure, layout, places), *map(drawn_box, count(), boxes)])
     size = f'width="{width:.0f}" height="{height:.0f}" viewBox="0 0 {width:.0f} {height:.0f}"'
     return (
         f'<svg xmlns="http://www.w3.org/2000/svg" class="cv-figure" {size} role="img" '
@@ -93,7 +94,7 @@ def height_of(box: Box) -> float:
 
 
 def arrows(figure: Figure, layout: Layout, places: Sequence[Placed]) -> Iterator[str]:
-    for arrow, way in zip(figure.arrows, layout.ways, strict=True):
+    for number, (arrow, way) in enumerate(zip(figure.arrows, layout.ways, strict=True)):
         first, *stops = [places[number] for number in way]
         x, y = first.x + first.width, first.middle
         path = f"M{x:.1f},{y:.1f}"
@@ -105,8 +106,8 @@ def arrows(figure: Figure, layout: Layout, places: Sequence[Placed]) -> Iterator
             )
             x, y = stop.x + stop.width, stop.middle
         yield (
-            f'<path d="{path}" fill="none" stroke="{LINES}" stroke-width="1.4" '
-            'marker-end="url(#cv-head)"/>'
+            f'<path data-arrow="{number}" d="{path}" fill="none" stroke="{LINES}" '
+            'stroke-width="1.4" marker-end="url(#cv-head)"/>'
         )
         if arrow.label:
             # Where the arrows of a fork have parted, and those of a join have not met.
@@ -114,7 +115,7 @@ def arrows(figure: Figure, layout: Layout, places: Sequence[Placed]) -> Iterator
             yield written(arrow.label, at.x - 10, at.middle - 5, "cv-dim", DIM, "end", 11)
 
 
-def drawn_box(place: Placed) -> str:
+def drawn_box(number: int, place: Placed) -> str:
     box, x, y = place.box, place.x, place.y
     colour = mixed(WORK, HOT, box.heat) if box.shape is Shape.WORK else LINES
     radius = place.height / 2 if box.shape is Shape.END else 6
@@ -132,7 +133,8 @@ def drawn_box(place: Placed) -> str:
     ]
     title = escape(", ".join(filter(None, (box.name, box.kind, *box.lines))))
     return (
-        f'<g><title>{title}</title><rect class="cv-paper" {size} fill="{PAPER}"/>'
+        f'<g data-box="{number}"><title>{title}</title>'
+        f'<rect class="cv-paper" {size} fill="{PAPER}"/>'
         f'<rect {size} fill="{colour}" fill-opacity="0.16" stroke="{colour}" '
         f'stroke-width="1.4"{dashes}/>{"".join(texts)}</g>'
     )
@@ -170,8 +172,9 @@ WORK: Final = "#5b8def"
 HOT: Final = "#e08a00"
 
 HEAD: Final = (
-    '<defs><marker id="cv-head" viewBox="0 0 8 8" refX="7" refY="4" markerWidth="8" '
-    f'markerHeight="8" orient="auto"><path d="M0,0 L8,4 L0,8 z" fill="{LINES}"/></marker></defs>'
+    '<defs><marker id="cv-head" viewBox="0 0 8 8" refX="7" refY="4" '
+    'markerUnits="userSpaceOnUse" markerWidth="11" markerHeight="11" orient="auto">'
+    f'<path d="M0,0 L8,4 L0,8 z" fill="{LINES}"/></marker></defs>'
 )
 STYLE: Final = """
 @media (prefers-color-scheme: dark) { .cv-figure .cv-paper { fill: #14181d }

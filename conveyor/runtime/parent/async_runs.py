@@ -308,6 +308,13 @@ class AsyncStream(Generic[Out]):
         raise TypeError("an AsyncStream cannot be copied or pickled: it is a run of this process")
 
     @property
+    def monitor_url(self) -> str | None:
+        """Where the run can be watched, with the token that this takes; None without `monitor=`,
+        and until the run begins."""
+        stream = None if self._reading is None else self._reading.stream
+        return None if stream is None else stream.monitor_url
+
+    @property
     def report(self) -> Report:
         """How the run went; until it has ended, how it goes."""
         stream = None if self._reading is None else self._reading.stream

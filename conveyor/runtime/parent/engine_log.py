@@ -6,13 +6,14 @@ Knows: the words.  Must never know: who listens.
 from __future__ import annotations
 
 import logging
+import sys
 from collections.abc import Sequence
 from typing import Final
 
 from conveyor.graph.topology import Topology
 from conveyor.report import Report
 
-__all__ = ["ENGINE", "EngineLog"]
+__all__ = ["ENGINE", "EngineLog", "announce"]
 
 ENGINE: Final = logging.getLogger("conveyor")
 ENGINE.addHandler(logging.NullHandler())  # a program that sets up no logging is told nothing
@@ -85,6 +86,14 @@ class EngineLog:
             names = ", ".join(repr(self.name(node)) for node in yielding)
             text = "nothing could go on within what was measured: soft limits are lifted for %s"
             self.says(logging.INFO, text, names)
+
+
+def announce(url: str) -> None:
+    """Says where the monitor of a run is to be seen; on a terminal, too."""
+    fields = {"stage": None, "worker": None, "item": None}
+    ENGINE.info("the monitor of the run is at %s", url, extra=fields)
+    if sys.stderr is not None and sys.stderr.isatty():
+        print(f"conveyor: watch the run at {url}", file=sys.stderr, flush=True)
 
 
 def name_of(error: BaseException) -> str:

@@ -17,14 +17,18 @@ from conveyor.graph.fusion import fuse, sharing_notes
 from conveyor.graph.pace import Paces, newer
 from conveyor.graph.topology import Topology
 from conveyor.items.main_module import is_redefined
+from conveyor.monitor.snapshot import How
 from conveyor.report import DeadLetter, Report, RunResult
 from conveyor.reporting.build import ordered_letters
+from conveyor.runtime.parent.gauge import Gauge
 from conveyor.runtime.parent.program_ends import ProgramEnds, SinkCut
 from conveyor.runtime.parent.recorder import Recorder
 from conveyor.runtime.parent.relief import Intake, Relief
 from conveyor.runtime.parent.run_report import run_report, stage_paces
+from conveyor.runtime.parent.showing import Showing
 from conveyor.runtime.parent.supervisor import GRACE_S, PATIENCE_S, Supervisor
 from conveyor.runtime.parent.telling import Teller
+from conveyor.runtime.parent.watching import Looker, Watching
 from conveyor.runtime.placement import Placement, usable_cores
 from conveyor.runtime.policies.watchdog import Watchdog
 from conveyor.runtime.process.importing import check_may_run
@@ -54,7 +58,7 @@ class Runner:
         # Stops a thread that still uses the channels.
         self.before_end: Callable[[], None] | None = None
         self.stop: StopToken | None = None  # of the run under way
-        self.teller: Teller | None = None  # of the run under way
+        self.watching: Watching | None = None  # of the run under way
         self.missed_wakeups = 0  # in this run: workers that slept although there was work for them
         self.apart: tuple[int, ...] = ()  # the source, if a thread of its own steps it
         # What source and sink wait for.
@@ -102,25 +106,27 @@ class Runner:
         return self.supervisor.begin_run(recorder, guided)
 
     def watch(self, items: Iterable[object], options: RunOptions) -> None:
-        """From now on the caller is told how far the run has come, if it wants to be."""
-        if options.progress is None:
+        """From now on all are told how far the run has come that want to be."""
+        if options.progress is None and options.monitor is None:
             return
-        shared = self.supervisor.shared
-        self.teller = teller = Teller(options, items, self.supervisor.topology, shared, self.ends)
+        supervisor = self.supervisor
+        gauge = Gauge(items, supervisor.topology, supervisor.shared, self.ends)
+        lookers: list[Looker] = []
+        if options.progress is not None:
+            lookers.append(Teller(options.progress, options.in_any_thread, gauge))
+        if options.monitor is not None:
+            options.monitor.draw(self.topology.figure, len(self.topology.channels))
+            lookers.append(Showing(options.monitor, gauge, supervisor))
+        self.watching = Watching(lambda: self.report(gauge.seconds()), lookers)
+        supervisor.watch = self.watching.look
 
-        def look() -> None:
-            if teller.is_time():
-                teller.say(self.report(teller.seconds()))
-
-        self.supervisor.watch = look
-
-    def last_look(self, is_whole: bool) -> Teller | None:
-        """What tells the caller that the run is over, once it is; what it tells is read now."""
-        teller, self.teller = self.teller, None
+    def last_look(self, how: How, error: BaseException | None = None) -> Watching | None:
+        """What tells all that the run is over, once it is; what it tells is read now."""
+        watching, self.watching = self.watching, None
         self.supervisor.watch = None
-        if teller is not None and self.is_ours():
-            teller.ends_with(self.report(teller.seconds()), is_whole)
-        return teller
+        if watching is not None and self.is_ours():
+            watching.ends_with(how, error)
+        return watching
 
     def run(
         self,
@@ -142,12 +148,12 @@ class Runner:
         except KeyboardInterrupt as interrupt:
             if recorder is not None:
                 recorder.gave(results)
-            self.run_failed("stopped", interrupt)
+            self.run_failed(How.STOPPED, interrupt)
             raise
         except BaseException as error:
-            self.run_failed("stopped" if isinstance(error, RunStopped) else "failed", error)
+            self.run_failed(How.STOPPED if isinstance(error, RunStopped) else How.FAILED, error)
             raise
-        teller = self.last_look(is_whole=True)
+        watching = self.last_look(How.DONE)
         self.run_over()
         if recorder is not None:
             recorder.gave(results)
@@ -155,18 +161,18 @@ class Runner:
         results.report = self.report(perf_counter() - started)
         self.supervisor.engine_log.ended(self.supervisor.run, results.report, "done")
         results.dead_letters = self.letters()
-        if teller is not None:
-            teller.finish()
+        if watching is not None:
+            watching.finish()
         return results
 
-    def run_failed(self, how: str, error: BaseException) -> None:
+    def run_failed(self, how: How, error: BaseException) -> None:
         """Ends the workers, and tells all who are to know of it."""
-        teller = self.last_look(is_whole=False)
-        self.record_end(how, error)
+        watching = self.last_look(how, error)
+        self.record_end(how.value, error)
         self.end(failed=True)
-        self.supervisor.engine_log.failed(self.supervisor.run, how, error)
-        if teller is not None:
-            teller.finish(error)
+        self.supervisor.engine_log.failed(self.supervisor.run, how.value, error)
+        if watching is not None:
+            watching.finish(error)
 
     def move(self, run: int, puller: Puller, collect: Callable[[list[object]], object]) -> None:
         """Steps source and sink until both have finished."""

@@ -20,11 +20,12 @@ from collections.abc import AsyncIterable, Callable, Iterable
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from conveyor.core.engine import Deployment, Engine, RunOptions
+from conveyor.core.engine import Deployment, Engine, Monitor, RunOptions
 from conveyor.core.lifecycle import Call, Lifecycle
 from conveyor.errors import LifecycleError, RunStopped
 from conveyor.graph.pace import Paces
 from conveyor.graph.topology import Topology
+from conveyor.runtime.parent.engine_log import announce
 from conveyor.runtime.parent.halt import OF_ANOTHER_PROCESS, Halt
 from conveyor.runtime.process.deferral import Deferral, deliver, interruptible
 
@@ -65,6 +66,7 @@ class Session:
         self.finalizer: weakref.finalize[..., Session] | None = None
         self.halt: Halt | None = None  # of the run under way
         self.stream: weakref.ref[Stream[Any]] | None = None
+        self.monitor: Monitor | None = None  # of the run under way
 
     # ---------------------------------------------------------------------------
     # which use fits
@@ -82,12 +84,27 @@ class Session:
             self.lifecycle.call(call)
             self.owner = os.getpid()
 
-    def begin(self, halt: Halt) -> None:
-        """A run begins, which this may end; raises `LifecycleError` if another is under way."""
-        with _lock:
-            self.check(Call.START)
-            self.halt, halt.thread = halt, threading.get_ident()
-            self.call(Call.START)
+    def begin(self, halt: Halt, monitor: Monitor | None) -> None:
+        """A run begins, which `halt` may end, and which `monitor` shows.
+
+        Raises `LifecycleError` if another is under way, and what the monitor raises if it cannot
+        be opened.
+        """
+        self.check(Call.START)
+        if monitor is not None:
+            monitor.open()
+        try:
+            with _lock:
+                self.check(Call.START)
+                self.halt, halt.thread = halt, threading.get_ident()
+                self.monitor = monitor
+                self.call(Call.START)
+        except BaseException:
+            if monitor is not None:
+                monitor.close()
+            raise
+        if monitor is not None:
+            announce(monitor.url)
 
     def is_of_parent(self) -> bool:
         """Was the pipeline opened by another process, of which this one is a fork?"""
@@ -136,7 +153,7 @@ class Session:
         failed = True
         with Deferral():
             try:
-                self.begin(halt)
+                self.begin(halt, options.monitor)
                 halt.inside = True
                 deployment = self.warm_deployment(compile_for, engine)
                 halt.check()
@@ -164,7 +181,7 @@ class Session:
         halt = halt or Halt()
         with Deferral():
             try:
-                self.begin(halt)
+                self.begin(halt, options.monitor)
                 deployment = self.warm_deployment(compile_for, engine)
                 halt.check()
                 results: deque[object] = deque()
@@ -172,6 +189,8 @@ class Session:
                 stream = (make or Stream[object])(
                     run, results, halt, lambda failed: self.run_ended(halt, failed)
                 )
+                if options.monitor is not None:
+                    stream.monitor_url = options.monitor.url
                 self.stream = weakref.ref(stream)
                 deliver()
             except BaseException:
@@ -235,12 +254,14 @@ class Session:
         if self.halt is not halt:
             return
         try:
+            if self.monitor is not None:
+                self.monitor.close()
             if failed or not self.lifecycle.is_warm:
                 self.end_deployment()
         finally:
             with _lock:
                 self.lifecycle.run_ended()
-                self.halt = self.stream = None
+                self.halt = self.stream = self.monitor = None
             halt.ended()
 
     def stop(self) -> None:
@@ -305,7 +326,7 @@ class Session:
     def leave_to_parent(self) -> None:
         """Frees what this process has a copy of; what is open goes on in the other."""
         self.end_deployment()
-        self.halt = self.stream = None
+        self.halt = self.stream = self.monitor = None
         self.lifecycle.forget()
 
 

@@ -39,6 +39,8 @@ class Stream(Generic[Out]):
     """
 
     _run: StreamedRun | None = None  # until it has begun, and once it has ended
+    # Where the run can be watched, with the token that this takes; None without `monitor=`.
+    monitor_url: str | None = None
 
     def __init__(
         self,

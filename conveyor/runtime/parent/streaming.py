@@ -30,6 +30,7 @@ from conveyor.core.nodes import CollectNode
 from conveyor.errors import RunStopped
 from conveyor.items.remote_errors import add_note
 from conveyor.items.sealing import sealer
+from conveyor.monitor.snapshot import How
 from conveyor.report import DeadLetter, Report
 from conveyor.runtime.parent.program_ends import SinkCut
 from conveyor.runtime.parent.recorder import Recorder
@@ -329,14 +330,15 @@ class Streaming:
     def end(self, failed: bool, error: BaseException | None) -> Report:
         """Ends the run, and the workers if it failed; gives how it went."""
         runner = self.runner
-        teller = None
+        watching = None
+        was_failure = error is not None and not isinstance(error, RunStopped)
+        how = How.FAILED if was_failure else How.STOPPED if failed else How.DONE
         try:
             self.source.stop()
             runner.before_end = None
-            was_failure = error is not None and not isinstance(error, RunStopped)
-            runner.record_end("failed" if was_failure else "stopped" if failed else "done", error)
+            runner.record_end(how.value, error)
             report = self.report()
-            teller = runner.last_look(is_whole=not failed and error is None)
+            watching = runner.last_look(how, error)
             runner.apart = ()
             runner.supervisor.watch_source(True)
             runner.run_over()
@@ -345,9 +347,9 @@ class Streaming:
                 runner.end(failed=True)
         log, number = runner.supervisor.engine_log, runner.supervisor.run
         if error is not None:
-            log.failed(number, "failed" if was_failure else "stopped", error)
+            log.failed(number, how.value, error)
         else:
-            log.ended(number, report, "stopped" if failed else "done")
-        if teller is not None:
-            teller.finish(error)
+            log.ended(number, report, how.value)
+        if watching is not None:
+            watching.finish(error)
         return report
