@@ -6,10 +6,12 @@ one, so several may refer to the same.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Sequence
+from itertools import chain
+from operator import countOf
 from typing import Final, cast
 
-__all__ = ["ATOMS", "is_atom", "is_simple"]
+__all__ = ["ATOMS", "are_atoms", "is_atom"]
 
 SIMPLE: Final = frozenset({int, float, complex, str, bytes, bool, type(None)})
 DEEPEST: Final = 20  # tuples within one another, of an atom
@@ -47,6 +49,17 @@ def parts_of(item: object) -> tuple[object, ...]:
     return cast("tuple[object, ...]", item)
 
 
-def is_simple(things: Iterable[object]) -> bool:
-    """Are all of these atoms, and none of them a tuple?"""
-    return SIMPLE.issuperset(map(type, things))
+def are_atoms(items: Sequence[object]) -> bool:
+    """Is each of them an atom?  It calls no Python function for each where all are of one kind; of
+    items of several kinds, or of tuples in tuples, it may say no.
+
+    >>> are_atoms([1, 2.5]), are_atoms([(1, "a"), ()]), are_atoms([(1, []), (1, 2)])
+    (True, True, False)
+    """
+    kind = type(items[0]) if items else int
+    if countOf(map(type, items), kind) < len(items):
+        return SIMPLE.issuperset(map(type, items))
+    if kind is not tuple:
+        return kind in SIMPLE
+    tuples = cast("Sequence[tuple[object, ...]]", items)
+    return SIMPLE.issuperset(map(type, chain.from_iterable(tuples)))

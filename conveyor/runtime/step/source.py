@@ -10,13 +10,13 @@ import sys
 import threading
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from itertools import islice
-from operator import countOf
 from time import perf_counter_ns
 from typing import Final, cast
 
 from conveyor.errors import NotPicklable
-from conveyor.items.atoms import is_atom, is_simple
+from conveyor.items.atoms import are_atoms, is_atom
 from conveyor.items.forms import Row
+from conveyor.items.rows import all_taken_apart
 from conveyor.items.sealing import Seal, Sealed, sealer
 from conveyor.items.slices import uniform
 from conveyor.runtime.step.batching import LARGEST_SLICE, SLICE_NS
@@ -105,21 +105,20 @@ class Puller:
         if self.error is not None:
             raise self.error
         safe, self.in_hand = self.in_hand, []
+        size, enough = 0, False
         before = self.pulled - len(safe)
         items: Iterable[object] = islice(self.iterator, n - len(safe))
         if self.sequence is not None:
             sliced = self.sequence[self.pulled : self.pulled + n]
             items = part = sliced if isinstance(sliced, list) else list(sliced)
-            # At the least cost: mostly all are of one kind.
-            kind = type(part[0]) if part else int
-            if isinstance(self.sequence, range) or (
-                countOf(map(type, part), kind) == len(part) and is_simple(part[:1])
-            ):
+            if isinstance(self.sequence, range) or are_atoms(part):
                 self.pulled += len(part)
                 self.exhausted = self.has_ended(len(part) < n)
                 return part
-        size = 0
-        enough = False
+            safe, size = rows_at_front(part)
+            self.pulled += len(safe)
+            enough = size > LARGEST_BYTES
+            items = () if enough else part[len(safe) :]
         self.taking = safe
         try:
             for item in items:
@@ -189,6 +188,20 @@ class Pulled:
         done = upto - self.head
         self.head = upto
         self.buffer = self.buffer[done:] if done < len(self.buffer) else []
+
+
+def rows_at_front(items: list[object]) -> tuple[list[object], int]:
+    """Gives the rows of the items at the front, as far as all of them are taken apart in the same
+    way, and about how many bytes they have: at a third less than one by one."""
+    rows: list[object] = []
+    size = 0
+    for start in range(0, len(items), SAMPLED):
+        group = all_taken_apart(items[start : start + SAMPLED])
+        if group is None or size > LARGEST_BYTES:
+            break
+        rows += group
+        size += SAMPLED * group[0].size
+    return rows, size
 
 
 class Feed(Pulled):

@@ -1,11 +1,19 @@
 """How items are pulled: never further than asked, and what goes wrong in the source comes at its
 turn."""
 
+import threading
 from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import NamedTuple
 
 import pytest
+from hypothesis import example, given
+from hypothesis import strategies as st
 
-from conveyor.runtime.step.source import Puller
+from conveyor.errors import NotPicklable
+from conveyor.items.sealing import Sealed
+from conveyor.items.slices import opened
+from conveyor.runtime.step.source import LARGEST_BYTES, SAMPLED, Puller
 
 
 def two_and_then(error: BaseException) -> Iterator[int]:
@@ -38,3 +46,61 @@ def test_items_come_in_slices_until_there_are_no_more(items: list[int]) -> None:
 
     assert (puller.pull(2), puller.exhausted) == ([1, 2], False)
     assert (puller.pull(2), puller.exhausted) == ([3], True)
+
+
+@dataclass
+class Point:
+    x: int
+    y: object
+
+
+class Pair(NamedTuple):
+    left: int
+    right: str
+
+
+LOCKED = Point(1, threading.Lock())
+KINDS: list[st.SearchStrategy[object]] = [
+    st.integers(),
+    st.tuples(st.integers(), st.text()),
+    st.builds(Point, st.integers(), st.none() | st.lists(st.integers(), max_size=2)),
+    st.builds(Pair, st.integers(), st.text()),
+    st.fixed_dictionaries({"a": st.integers(), "b": st.text()}),
+    st.just(bytearray(b"x")),
+    st.just(LOCKED),
+]
+# As a rule a source gives many of one kind, one after the other.
+runs_of_one_kind = st.lists(
+    st.sampled_from(KINDS).flatmap(lambda kind: st.lists(kind, max_size=3 * SAMPLED)), max_size=4
+).map(lambda runs: [item for run in runs for item in run])
+
+
+def pulled(puller: Puller, n: int) -> tuple[list[list[object]], str]:
+    """All slices, opened, with how many are tight; and what was said at the end."""
+    slices: list[list[object]] = []
+    try:
+        while not puller.exhausted:
+            items = puller.pull(n)
+            sealed = [isinstance(item, Sealed) for item in items]
+            assert all(sealed) or not any(sealed)
+            slices.append([*opened(items)])
+    except NotPicklable as error:
+        return slices, "".join(error.__notes__)
+    return slices, ""
+
+
+@given(runs_of_one_kind, st.integers(1, 5 * SAMPLED))
+@example([*[Point(1, None)] * SAMPLED, LOCKED], 2 * SAMPLED)
+def test_a_list_is_pulled_as_an_iterator_over_it_is(items: list[object], n: int) -> None:
+    at_once, one_by_one = pulled(Puller(items), n), pulled(Puller(iter(items)), n)
+
+    assert [*filter(None, at_once[0])] == [*filter(None, one_by_one[0])]
+    assert at_once[1] == one_by_one[1]
+
+
+def test_a_slice_of_large_records_is_no_longer_than_it_must_be() -> None:
+    items = [Point(number, "x" * LARGEST_BYTES) for number in range(10 * SAMPLED)]
+    puller = Puller(items)
+
+    assert len(puller.pull(len(items))) <= 2 * SAMPLED
+    assert puller.to_come() >= 8 * SAMPLED
