@@ -23,6 +23,7 @@ from conveyor.cli.simulating import (
     simulate,
     simulate_words,
 )
+from conveyor.cli.top import top, top_words
 
 __all__ = ["main"]
 
@@ -45,6 +46,7 @@ COMMANDS: Final = {
     "count": Command(count, input_words),
     "conform": Command(conform, conform_words),
     "trace": Command(trace, trace_words),
+    "top": Command(top, top_words),
 }
 
 
