@@ -14,6 +14,7 @@ Knows: the words.  Must never know: how anything runs.
     │   ├── WorkerCrashed        a worker process died
     │   ├── PoisonItem           ... each time it was given the same item
     │   ├── ItemTimeout          an item took longer than its stage allows
+    │   ├── BadRow               a row of a source cannot be read
     │   ├── LateItem             an item came when all windows that it belongs to had been given out
     │   ├── Deadlock             bounded pipes wait for one another in a circle
     │   ├── SharedMemoryFull     there is no room for the pipeline's channels
@@ -29,6 +30,7 @@ raised.
 from __future__ import annotations
 
 __all__ = [
+    "BadRow",
     "ConveyorError",
     "Deadlock",
     "ImplicitPipeWarning",
@@ -102,6 +104,16 @@ class PoisonItem(RunError):
 
 class ItemTimeout(RunError):
     """An item took longer than its stage's `timeout_s`."""
+
+
+class BadRow(RunError):
+    """A row of a source cannot be read; `file` and `line`, counted from 1, say where it stands.
+
+    What is wrong with it is the `__cause__`.
+    """
+
+    file: str = ""
+    line: int = 0
 
 
 class LateItem(RunError):

@@ -26,7 +26,7 @@ LAYERS = (
     "monitor",
     "stages",
     "items",
-    "typecheck",
+    "typecheck io",
     "graph",
     "core",
     "reporting recording",
@@ -49,6 +49,7 @@ RANKS = {room: rank for rank, rooms in enumerate(LAYERS) for room in rooms.split
 FACADES = {
     "conveyor",
     "conveyor.windows",
+    "conveyor.io",
     "conveyor.runtime",
     "conveyor.sim",
 }  # name what users import: nothing imports them
@@ -73,7 +74,9 @@ def module_name(path: Path) -> str:
 PATHS = {module_name(path): path for path in sorted((ROOT / "conveyor").rglob("*.py"))}
 # Beside the library, not in it: what mypy loads.
 PLUGIN = {m for m in PATHS if m.startswith(("conveyor.mypy_", "conveyor._mypy"))}
-SHELLS = "signal_handlers _builder pipeline pytest_plugin runtime sim conform cli __main__".split()
+SHELLS = (
+    "signal_handlers io _builder pipeline pytest_plugin runtime sim conform cli __main__".split()
+)
 CORE = [m for m in PATHS if m != "conveyor" and m not in PLUGIN and m.split(".")[1] not in SHELLS]
 
 
@@ -297,7 +300,7 @@ def test_only_the_plugin_knows_mypy_and_nothing_else_knows_the_plugin() -> None:
 def test_importing_the_library_imports_neither_world() -> None:
     script = (
         "import conveyor, sys; print([name for name in sys.modules if "
-        "name.startswith(('conveyor.runtime', 'conveyor.sim'))])"
+        "name.startswith(('conveyor.runtime', 'conveyor.sim', 'conveyor.io'))])"
     )
     done = subprocess.run(
         [sys.executable, "-c", script], capture_output=True, text=True, check=True, cwd=ROOT

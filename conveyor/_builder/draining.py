@@ -76,6 +76,15 @@ class Draining(Running[In, *Row], Generic[In, *Row]):
 
         `source` is a `Source` or any iterable.  The sink has everything once this returns.  Raises
         what `run` raises, or what source or sink raised; the sink is then told to abort.
+
+        >>> from tempfile import TemporaryDirectory
+        >>> from conveyor import Pipeline, Processor
+        >>> from conveyor.io import Lines
+        >>> with TemporaryDirectory() as folder:
+        ...     out = Lines(f"{folder}/out.txt")
+        ...     report = Pipeline[str]().add(Processor(str.upper)).drain(["a", "b"], into=out)
+        ...     print(report.stages["upper"].items_out, list(out))
+        2 ['A', 'B']
         """
         from conveyor.transfer.drain import check_ends, drained
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 
 import conveyor
+import conveyor.io
 from tests.helpers import ROOT
 
 DOCS = ROOT / "docs"
@@ -15,6 +16,12 @@ def test_the_reference_has_every_public_name_once() -> None:
     told = re.findall(r"^\.\. auto\w+:: conveyor\.([A-Z]?\w+)$", REFERENCE, re.MULTILINE)
 
     assert sorted(name for name in told if name != "errors") == sorted(conveyor.__all__)
+
+
+def test_the_reference_has_every_source_and_sink() -> None:
+    told = re.findall(r"^\.\. auto\w+:: conveyor\.io\.(\w+)$", REFERENCE, re.MULTILINE)
+
+    assert sorted([*told, "Sink", "Source"]) == sorted(conveyor.io.__all__)
 
 
 def test_every_page_is_reached_from_the_first() -> None:

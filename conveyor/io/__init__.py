@@ -1,0 +1,16 @@
+"""Sources and sinks for stores that are there: files, databases, logs.
+
+>>> from conveyor.io import Lines
+>>> Lines("access.log").identity().endswith("/access.log")
+True
+
+Each class says what its positions are, what a bad row gets, and whether results come exactly once.
+What needs another library imports it when it is used, and says which extra brings it.
+"""
+
+from __future__ import annotations
+
+from conveyor.io.text import Csv, JsonLines, Lines
+from conveyor.transfer.contract import Sink, Source
+
+__all__ = ["Csv", "JsonLines", "Lines", "Sink", "Source"]

@@ -1,0 +1,377 @@
+"""Text, JSON and CSV in files: each is a source and a sink.
+
+Knows: what a line means.  Must never know: how a file is read from a place in it, or cut back.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+from collections.abc import Iterator, Sequence
+from functools import partial
+from typing import Any, Generic, Protocol, cast, overload
+
+from typing_extensions import TypeVar
+
+from conveyor.errors import LifecycleError
+from conveyor.io.appended import AppendedFile
+from conveyor.io.bad_rows import BadRows, OnBadRow
+from conveyor.io.csv_rows import CsvReader, CsvWriter
+from conveyor.io.epoch_files import EpochFiles, WholeFile
+from conveyor.io.paths import Compression, Paths, compression_of, in_order, is_url, told
+from conveyor.io.reading import FilePosition, LineReader, Readable, RowReader, rows_of_files
+from conveyor.io.schema import AnyRow, Read, as_mapping, reader
+
+__all__ = ["Csv", "JsonLines", "Lines"]
+
+T_co = TypeVar("T_co", covariant=True, default=Any)
+SUFFIXES: dict[Compression | None, str] = {None: "", "gzip": ".gz", "zstd": ".zst"}
+
+
+class Written(Protocol):
+    """Where bytes go, epoch by epoch."""
+
+    def open(self, epoch: int) -> None: ...
+    def is_empty(self) -> bool: ...
+    def write(self, data: bytes) -> None: ...
+    def prepare(self, epoch: int) -> None: ...
+    def commit(self, epoch: int) -> None: ...
+    def abort(self) -> None: ...
+
+
+class InFiles(Readable[T_co, FilePosition], Generic[T_co]):
+    """What text, JSON and CSV have in common."""
+
+    suffix = ""
+
+    def __init__(
+        self,
+        path: Paths,
+        on_error: OnBadRow,
+        encoding: str,
+        per_epoch: bool,
+        compression: Compression | None,
+    ) -> None:
+        if "\n".encode(encoding) != b"\n":
+            raise ValueError(f"lines of {encoding} do not end in the byte 10; convert the file")
+        self.path = path
+        self.bad = BadRows(on_error)
+        self.encoding = encoding
+        self.per_epoch = per_epoch
+        self.compression: Compression | None = compression
+        self.written: Written | None = None
+
+    def row_reader(self) -> RowReader:
+        raise NotImplementedError
+
+    def packed_rows(self, items: Sequence[Any]) -> bytes:
+        """The bytes of some results."""
+        raise NotImplementedError
+
+    @overload
+    def open(self, position: FilePosition | None, /) -> Iterator[tuple[T_co, FilePosition]]: ...
+    @overload
+    def open(self, position: int, /) -> None: ...
+    def open(self, position: FilePosition | int | None, /) -> Any:
+        """As a source: the rows behind a position, each with the position behind it.  As a sink: an
+        epoch begins.
+
+        Raises `FileNotFoundError` if no file has such a name, or none the name of the position.
+        """
+        if isinstance(position, int):
+            return self.begin(position)
+        return rows_of_files(self.path, position, self.bad, self.row_reader())
+
+    def begin(self, epoch: int) -> None:
+        """As a sink: what is there of this epoch and of later ones goes."""
+        self.written = self.written or self.files()
+        self.written.open(epoch)
+
+    def files(self) -> Written:
+        """Where results go."""
+        if not isinstance(self.path, str | os.PathLike):
+            raise ValueError(f"results go into one file, not into {told(self.path)}")
+        path = os.fspath(self.path)
+        if self.per_epoch:
+            return EpochFiles(path, self.suffix + SUFFIXES[self.compression], self.compression)
+        compression = self.compression or compression_of(path)
+        return (WholeFile if is_url(path) else AppendedFile)(path, compression)
+
+    def under_way(self) -> Written:
+        if self.written is None:
+            raise LifecycleError(f"{self.identity()}: open(0) comes before results are written")
+        return self.written
+
+    def write(self, items: Sequence[Any], /) -> None:
+        """Appends results to the epoch that is open."""
+        if items:
+            self.under_way().write(self.packed_rows(items))
+
+    def prepare(self, epoch: int, /) -> None:
+        """The results of the epoch outlive a crash and a power cut."""
+        self.under_way().prepare(epoch)
+
+    def commit(self, epoch: int, /) -> None:
+        """The results of the epoch are in place."""
+        self.under_way().commit(epoch)
+
+    def abort(self) -> None:
+        """What was written and not prepared is gone."""
+        if self.written is not None:
+            self.written.abort()
+
+    def identity(self) -> str:
+        """The kind of file, and where."""
+        return f"{type(self).__name__} {told(self.path)}"
+
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}({self.path!r})"
+
+
+class Lines(InFiles[str]):
+    """Lines of text in files, as a source and as a sink; without their ends.
+
+    `path` is a path, a glob, a URL or several of these; files are read in the order of their names.
+    What ends in `.gz` or `.zst` is packed.  Lines end in a newline, with or without a carriage
+    return.  A line that is not in the `encoding` raises `BadRow`, or with `on_error="skip"` is left
+    out and logged.
+
+    As a sink: one file, which a run replaces when it succeeds; or, with `per_epoch`, a file an
+    epoch in the directory `path`, packed by `compression`.  Exactly once.
+
+    >>> from tempfile import TemporaryDirectory
+    >>> from conveyor import Pipeline, Processor
+    >>> with TemporaryDirectory() as folder:
+    ...     out = Lines(f"{folder}/out.txt.gz")
+    ...     report = Pipeline[str]().add(Processor(str.upper)).drain(["a", "b"], into=out)
+    ...     print(list(out))
+    ['A', 'B']
+    """
+
+    suffix = ".txt"
+
+    def __init__(
+        self,
+        path: Paths,
+        *,
+        on_error: OnBadRow = "raise",
+        encoding: str = "utf-8",
+        per_epoch: bool = False,
+        compression: Compression | None = None,
+    ) -> None:
+        super().__init__(path, on_error, encoding, per_epoch, compression)
+
+    def row_reader(self) -> RowReader:
+        return LineReader(partial(_decoded, encoding=self.encoding))
+
+    def write(self, items: Sequence[str], /) -> None:
+        """Appends lines; raises `ValueError` for a text of several."""
+        super().write(items)
+
+    def packed_rows(self, items: Sequence[Any]) -> bytes:
+        for item in items:
+            if not isinstance(item, str):
+                raise TypeError(f"a line is a str, not {item!r}")
+            if "\n" in item:
+                raise ValueError(f"a line has no newline in it: {item!r}")
+        return ("\n".join(items) + "\n").encode(self.encoding)
+
+
+class JsonLines(InFiles[T_co], Generic[T_co]):
+    """A JSON value a line, in files, as a source and as a sink.
+
+    `path` and the rest are as for `Lines`.  `schema`, a `TypedDict`, dataclass, `NamedTuple` or
+    struct of msgspec, is what each row is made into; without one it is what JSON says.  A row that
+    is no JSON, or does not fit the schema, raises `BadRow` with file and line, or with
+    `on_error="skip"` is left out and logged.  Empty lines are left out.
+
+    As a sink it takes what JSON can hold, and rows: dataclasses, named tuples, structs.
+
+    >>> from dataclasses import dataclass
+    >>> from pathlib import Path
+    >>> from tempfile import TemporaryDirectory
+    >>> @dataclass
+    ... class Price:
+    ...     name: str
+    ...     euros: float
+    >>> with TemporaryDirectory() as folder:
+    ...     written = Path(folder, "a.jsonl").write_text('{"name": "tea", "euros": 3}\\n')
+    ...     print(list(JsonLines(f"{folder}/*.jsonl", Price)))
+    [Price(name='tea', euros=3.0)]
+    """
+
+    suffix = ".jsonl"
+
+    @overload
+    def __init__(
+        self: JsonLines[Any],
+        path: Paths,
+        schema: None = None,
+        *,
+        on_error: OnBadRow = "raise",
+        per_epoch: bool = False,
+        compression: Compression | None = None,
+    ) -> None: ...
+    @overload
+    def __init__(
+        self,
+        path: Paths,
+        schema: type[T_co],
+        *,
+        on_error: OnBadRow = "raise",
+        per_epoch: bool = False,
+        compression: Compression | None = None,
+    ) -> None: ...
+    def __init__(
+        self,
+        path: Paths,
+        schema: type[Any] | None = None,
+        *,
+        on_error: OnBadRow = "raise",
+        per_epoch: bool = False,
+        compression: Compression | None = None,
+    ) -> None:
+        super().__init__(path, on_error, "utf-8", per_epoch, compression)
+        self.make: Read = reader(schema)
+        self.is_plain = schema is None
+
+    def row_reader(self) -> RowReader:
+        loads, make = loader(), self.make
+        if self.is_plain:
+            return LineReader(loads, leaves_out_empty=True)
+        return LineReader(lambda line: make(loads(line)), leaves_out_empty=True)
+
+    def write(self, items: Sequence[object], /) -> None:
+        """Appends values, one a line."""
+        super().write(items)
+
+    def packed_rows(self, items: Sequence[Any]) -> bytes:
+        return ("\n".join(map(DUMPS, items)) + "\n").encode()
+
+
+class Csv(InFiles[T_co], Generic[T_co]):
+    """Rows of CSV files by the names in the first line, as a source and as a sink.
+
+    `path` and the rest are as for `Lines`.  Rows are `dict[str, str]`, or what `schema` makes of
+    them (see `JsonLines`), which reads numbers, truth values and times from their texts.  A row
+    that has more or fewer fields than the first line, or does not fit, raises `BadRow` with file
+    and line, or with `on_error="skip"` is left out and logged.
+
+    As a sink it takes rows: mappings, dataclasses, named tuples, structs.  The first one names the
+    columns; one that has others is refused.
+
+    >>> from pathlib import Path
+    >>> from tempfile import TemporaryDirectory
+    >>> with TemporaryDirectory() as folder:
+    ...     written = Path(folder, "a.csv").write_text("name,euros\\ntea,3\\n")
+    ...     print(list(Csv(f"{folder}/a.csv")))
+    [{'name': 'tea', 'euros': '3'}]
+    """
+
+    suffix = ".csv"
+
+    @overload
+    def __init__(
+        self: Csv[dict[str, str]],
+        path: Paths,
+        schema: None = None,
+        *,
+        delimiter: str = ",",
+        on_error: OnBadRow = "raise",
+        encoding: str = "utf-8",
+        per_epoch: bool = False,
+        compression: Compression | None = None,
+    ) -> None: ...
+    @overload
+    def __init__(
+        self,
+        path: Paths,
+        schema: type[T_co],
+        *,
+        delimiter: str = ",",
+        on_error: OnBadRow = "raise",
+        encoding: str = "utf-8",
+        per_epoch: bool = False,
+        compression: Compression | None = None,
+    ) -> None: ...
+    def __init__(
+        self,
+        path: Paths,
+        schema: type[Any] | None = None,
+        *,
+        delimiter: str = ",",
+        on_error: OnBadRow = "raise",
+        encoding: str = "utf-8",
+        per_epoch: bool = False,
+        compression: Compression | None = None,
+    ) -> None:
+        super().__init__(path, on_error, encoding, per_epoch, compression)
+        self.make: Read = reader(schema, from_text=True)
+        self.delimiter = delimiter
+        self.writer = CsvWriter(delimiter, encoding)
+
+    def row_reader(self) -> CsvReader:
+        return CsvReader(self.make, self.delimiter, self.encoding)
+
+    def write(self, items: Sequence[AnyRow], /) -> None:
+        """Appends rows; raises `ValueError` for one with other columns than the first."""
+        super().write(items)
+
+    def begin(self, epoch: int) -> None:
+        super().begin(epoch)
+        self.writer.begin([])
+
+    def packed_rows(self, items: Sequence[Any]) -> bytes:
+        if self.under_way().is_empty():
+            self.writer.begin([])
+        elif not self.writer.names:  # of an earlier program
+            path = os.path.realpath(in_order(self.path)[0])
+            self.writer.begin(self.row_reader().names_of(path))
+        return self.writer(items)
+
+
+def _decoded(line: bytes, encoding: str) -> str:
+    return line.decode(encoding)
+
+
+def _plain(value: object) -> object:
+    """What JSON has for a value that it does not know."""
+    if hasattr(value, "isoformat"):
+        return cast("Any", value).isoformat()
+    try:
+        return dict(as_mapping(value))
+    except TypeError:
+        raise TypeError(f"JSON cannot hold {value!r}") from None
+
+
+class Encoder(json.JSONEncoder):
+    """As `json.dumps` but compact; rows are objects, and what no JSON is, is refused."""
+
+    def __init__(self) -> None:
+        super().__init__(ensure_ascii=False, separators=(",", ":"), allow_nan=False, default=_plain)
+
+
+DUMPS = Encoder().encode
+
+# Of a number with so many digits orjson makes a float where it is an int.
+MANY_DIGITS = re.compile(rb"\d{19}")
+
+
+def loader() -> Read:
+    """What reads JSON: the standard library, or orjson where that gives the same."""
+    try:
+        import orjson
+    except ModuleNotFoundError:
+        return json.loads
+    fast, slow, many_digits = orjson.loads, json.loads, MANY_DIGITS.search
+
+    def loads(line: bytes) -> Any:
+        if many_digits(line) is not None:
+            return slow(line)
+        try:
+            return fast(line)
+        except ValueError:  # NaN, or really wrong: the other one says
+            return slow(line)
+
+    return loads
