@@ -11,7 +11,7 @@ from rich.table import Table
 from rich.text import Text
 
 from conveyor.cli.events import News
-from conveyor.cli.top import (
+from conveyor.cli.status_text import (
     STAGE_HEAD,
     WORKER_HEAD,
     cells_of,

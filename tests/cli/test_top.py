@@ -14,6 +14,7 @@ from rich.console import Console
 from conveyor.cli import top
 from conveyor.cli.events import News, events_of
 from conveyor.cli.main import main
+from conveyor.cli.status_text import heading
 from conveyor.cli.top_table import RichScreen
 from conveyor.monitor.snapshot import Failure, How, Snapshot, State, WorkerSeen
 from conveyor.progress import progress_of
@@ -118,7 +119,7 @@ def test_rich_draws_tables_on_a_terminal(run: Run) -> None:
 
 
 def test_it_says_when_there_is_no_news() -> None:
-    assert "no news for 4 s" in top.heading(quiet(4.0))
+    assert "no news for 4 s" in heading(quiet(4.0))
 
 
 def quiet(seconds: float) -> News:
