@@ -22,6 +22,7 @@ Knows: the words.  Must never know: how anything runs.
     ├── ScheduleMismatch         a schedule does not fit the pipeline it is replayed on
     └── NotDeterministic         the same schedule gives something else when it is run again
     ImplicitPipeWarning          (UserWarning) a strict pipeline had a pipe put in
+    LikelyMistakeWarning         (UserWarning) what is run can be run, and is hardly meant
 
 A job's own `Exception` is none of these: it keeps its type and gains a note that says where it was
 raised.
@@ -39,6 +40,7 @@ __all__ = [
     "JobRaised",
     "LateItem",
     "LifecycleError",
+    "LikelyMistakeWarning",
     "NotDeterministic",
     "NotPicklable",
     "PoisonItem",
@@ -148,3 +150,8 @@ class NotDeterministic(ConveyorError):
 
 class ImplicitPipeWarning(UserWarning):
     """A pipe that a strict pipeline expects to be written was put in silently."""
+
+
+class LikelyMistakeWarning(UserWarning):
+    """What is run can be run, and is hardly meant: the letters of a string as items, or a job that
+    only changes its worker's copy of a list."""

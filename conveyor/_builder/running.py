@@ -43,8 +43,13 @@ Row = TypeVarTuple("Row", default=Unpack[tuple[Any, ...]])  # the open lanes, fr
 Out = TypeVar("Out")
 
 
+BY_THE_CALLER = 3  # of the frames: the one that has called `run` or the like
+
+
 class Running(Drafting[In, *Row], Generic[In, *Row]):
     """What runs the rows on an engine."""
+
+    _looked_through: object = None  # the draft whose jobs were looked at
 
     @overload
     def run(
@@ -80,6 +85,7 @@ class Running(Drafting[In, *Row], Generic[In, *Row]):
         was forked, `TopologyError` if lanes are open.
         """
         where, options = self._asked_for("run()", engine, placement, record, progress, monitor)
+        self._warn("run()", items)
         try:
             return self._session.run(self._compiled_for, where, items, options)
         finally:
@@ -116,6 +122,7 @@ class Running(Drafting[In, *Row], Generic[In, *Row]):
         `run` does, from the iterator; close it, or use it as a context manager, to end early.
         """
         where, options = self._asked_for("stream()", engine, placement, record, progress, monitor)
+        self._warn("stream()", items)
         try:
             return self._session.begin_stream(self._compiled_for, where, items, options)
         finally:
@@ -161,6 +168,7 @@ class Running(Drafting[In, *Row], Generic[In, *Row]):
         [1, 2]
         """
         where, options = self._asked_for("arun()", engine, placement, record, progress, monitor)
+        self._warn("arun()", items)
         try:
             return await self._session.arun(self._compiled_for, where, items, options)
         finally:
@@ -211,6 +219,7 @@ class Running(Drafting[In, *Row], Generic[In, *Row]):
         5
         """
         where, options = self._asked_for("astream()", engine, placement, record, progress, monitor)
+        self._warn("astream()", items)
         try:
             return self._session.astream(self._compiled_for, where, items, options)
         finally:
@@ -238,6 +247,17 @@ class Running(Drafting[In, *Row], Generic[In, *Row]):
         if engine is not None:
             where = begun_by(engine, self._start)
         return where, run_options(record, progress, monitor)
+
+    def _warn(self, call: str, items: object) -> None:
+        """Warns of what can be run and is hardly meant; of the jobs once for each draft."""
+        if isinstance(items, str) or self._looked_through is not self._draft:
+            from conveyor._builder.likely_mistakes import warn_of_letters, warn_of_lost_changes
+
+            if isinstance(items, str):
+                warn_of_letters(call, items, BY_THE_CALLER)
+            if self._looked_through is not self._draft:
+                self._looked_through = self._draft
+                warn_of_lost_changes(self._draft, BY_THE_CALLER)
 
     def open(self) -> Self:
         """From now on the workers, which the first run starts, are kept for the next; until

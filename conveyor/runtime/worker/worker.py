@@ -11,6 +11,7 @@ import gc
 import signal
 
 from conveyor.core.failures import THE_WORKER, failure_of
+from conveyor.core.job_node import ItemFailed
 from conveyor.items.main_module import install_main
 from conveyor.runtime.process.bootstrap import LIFE, Descriptors
 from conveyor.runtime.process.circumstances import flush, settle_in
@@ -19,6 +20,7 @@ from conveyor.runtime.process.lifeline import end_with_parent
 from conveyor.runtime.process.program_logging import log_by
 from conveyor.runtime.process.stops import keep_note_of_stops
 from conveyor.runtime.worker.link import Stopped
+from conveyor.runtime.worker.no_terminal import note_on, say_that_there_is_no_terminal
 from conveyor.runtime.worker.order import Order
 from conveyor.runtime.worker.run import Run
 from conveyor.runtime.worker.workplace import Workplace
@@ -33,6 +35,7 @@ def work(order: object, descriptors: Descriptors) -> None:
     keep_note_of_stops()
     end_with_parent(descriptors[order.lifeline])
     settle_in(order.circumstances, order.path, descriptors)
+    say_that_there_is_no_terminal()
     install_main(order.main)
     end_children_of_jobs(LIFE)
     workplace = Workplace(order, descriptors)
@@ -95,6 +98,9 @@ class Worker:
         self.report_failure(jobs.part, jobs.step, error)
 
     def report_failure(self, node: int, where: str, error: BaseException) -> None:
+        raised = error.error if isinstance(error, ItemFailed) else error
+        if (note := note_on(raised)) is not None:
+            raised.add_note(note)
         # If nothing reads the output any more, what is reported now matters more.
         with contextlib.suppress(OSError):
             flush()
