@@ -200,7 +200,9 @@ def test_what_cannot_travel_can_be_made() -> None:
     def numbered(item: int, numbers: Iterator[int]) -> tuple[int, int]:
         return next(numbers), item
 
-    numbers = pipeline().add(Processor(numbered, setup=lambda: (n for n in range(9)))).run(list("ab"))
+    numbers = (
+        pipeline().add(Processor(numbered, setup=lambda: (n for n in range(9)))).run(list("ab"))
+    )
     assert list(numbers) == [(0, "a"), (1, "b")]
 
 
