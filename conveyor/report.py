@@ -14,6 +14,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, fields
+from functools import partial
 from typing import TYPE_CHECKING, Final, Generic
 
 from typing_extensions import TypeVar
@@ -100,7 +101,8 @@ class StageReport:
     `passed` inputs gave at least one output; `dropped` gave none; on `fork_failed` outputs the
     function of the fork behind the stage failed, and they are counted nowhere else; `flushed`
     outputs came of `finish`; `left_over` items a zip could not pair.  `busy_s` is time in the job,
-    `waiting_s` for input, `blocked_s` for room behind the stage.
+    `waiting_s` for input, `blocked_s` for room behind the stage.  The worker was
+    kept on so many `cores`, 0 if it was left to the system; `core` is which, if it was one.
     """
 
     name: str
@@ -123,12 +125,13 @@ class StageReport:
     restarts: int = 0
     pid: int | None = None
     core: int | None = None
+    cores: int = 0
 
 
 COLUMNS: Final = (
     "items_in items_out passed dropped skipped dead_lettered failed fork_failed flushed left_over "
     "in_hand "
-    "busy_s waiting_s blocked_s batches restarts pid core"
+    "busy_s waiting_s blocked_s batches restarts pid core cores"
 ).split()
 # What makes sense as a sum over all stages.
 ADDED: Final = frozenset(
@@ -243,7 +246,7 @@ class Report:
         """The head of the table, a row for each stage, and, if there are several, what can be added
         up of them."""
         rows = list(self.stages.values())
-        shown = [c for c in COLUMNS if c in ALWAYS or any(getattr(row, c) for row in rows)]
+        shown = [c for c in COLUMNS if c in ALWAYS or any(map(partial(_says, c), rows))]
         table = [["stage", *(c.removesuffix("_s") for c in shown)]]
         table += [[row.name, *(_cell(c, getattr(row, c)) for c in shown)] for row in rows]
         if len(rows) > 1:
@@ -299,6 +302,14 @@ def what_to_do(
         return "and no stage more"
     pace = "the source sets" if waiting >= blocked else "the reader of the results sets"
     return f"and no stage more: {pace} the pace"
+
+
+def _says(column: str, row: StageReport) -> bool:
+    """Is there anything in this column to read?"""
+    value = getattr(row, column)
+    return (
+        value is not None if column == "core" else value > 1 if column == "cores" else bool(value)
+    )
 
 
 def _cell(column: str, value: float | None) -> str:

@@ -126,8 +126,16 @@ class Drafting(Generic[In, *Row]):
 
     def _compiled_for(self, engine: Engine) -> Topology:
         from conveyor.graph.compiler import compile_topology
+        from conveyor.stages import Job, cores_of
 
-        return compile_topology(self._draft, engine.lanes())
+        # Where each lane can use several cores, there are so many fewer lanes.
+        widths = (
+            cores_of(place.stage)
+            for place in self._draft.places
+            if isinstance(place.stage, Job)
+            and any(self._draft.is_adaptive(frame.fork) for frame in place.frames)
+        )
+        return compile_topology(self._draft, max(1, engine.lanes() // max(widths, default=1)))
 
     def __getstate__(self) -> dict[str, Any]:
         """A copy, made by `copy` or by pickle, has the same stages; it is not open, and runs

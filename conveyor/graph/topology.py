@@ -17,7 +17,7 @@ from typing import TypeAlias, assert_never
 
 from conveyor.drawing.figure import Arrow, Box, Figure, Shape
 from conveyor.graph.route import Leaf, Route, route_text
-from conveyor.stages import AnySelectingFork, Job
+from conveyor.stages import AnySelectingFork, Job, cores_of
 
 __all__ = [
     "Channel",
@@ -185,7 +185,7 @@ class Topology:
         return " + ".join(self.nodes[part].name for part in self.nodes[node].parts or (node,))
 
     def _line(self, node: NodeSpec) -> str:
-        text = f"{node.name} [{node.kind.value}]"
+        text = f"{node.name} [{', '.join([node.kind.value, *_cores(node)])}]"
         if node.inputs:
             text = f"{self._inputs(node.inputs)} -> {text}"
         return f"{text} -> {route_text(node.route)}" if node.route is not None else text
@@ -220,6 +220,7 @@ class GraphFigure:
         if node.kind is Kind.RELAY:
             shape = Shape.ROUTER
         box = self.box(node.name, node.kind.value if node.stage is None else "", shape)
+        self.boxes[box] = self.boxes[box]._replace(lines=tuple(_cores(node)))
         if node.route is not None:
             self.goes_on(box, node.route)
         at = box
@@ -263,6 +264,12 @@ class GraphFigure:
             for each in channels
         ]
         return Figure(self.boxes, self.arrows)
+
+
+def _cores(node: NodeSpec) -> list[str]:
+    """How many cores a worker of the node can use, in words, if they are several."""
+    cores = cores_of(node.stage)
+    return [f"{cores} cores"] if cores > 1 else []
 
 
 def all_inputs(inputs: Sequence[Input]) -> Iterator[Input]:

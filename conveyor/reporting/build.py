@@ -26,7 +26,7 @@ class Figures(NamedTuple):
     batches: int = 0
     restarts: int = 0
     pid: int | None = None
-    core: int | None = None
+    cores: tuple[int, ...] = ()
 
 
 class Letters:
@@ -104,7 +104,8 @@ def stage_report(topology: Topology, node: int, figures: Figures) -> StageReport
         batches=figures.batches,
         restarts=figures.restarts,
         pid=figures.pid,
-        core=figures.core,
+        core=figures.cores[0] if len(figures.cores) == 1 else None,
+        cores=len(figures.cores),
     )
 
 

@@ -5,10 +5,10 @@ Knows: what the workers of each stage did, in seconds.  Must never know: how tha
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import Final, NamedTuple
 
-__all__ = ["ITEMS", "SECONDS", "WorkerPace", "hints"]
+__all__ = ["ITEMS", "SECONDS", "WorkerPace", "hints", "one_thread_notes"]
 
 # Below this nothing is said, nor learned: of so short a run, of so few items; of so small a part of
 # its time.
@@ -72,3 +72,20 @@ def hints(paces: Iterable[WorkerPace], seconds: float) -> tuple[str, ...]:
     if not hurts:
         return ()
     return (f"handing over costs more than the work in {', '.join(map(str, hurts))}; {ADVICE}",)
+
+
+def one_thread_notes(libraries: Mapping[str, Iterable[str]], free: int) -> tuple[str, ...]:
+    """A note for each stage whose numeric libraries had one thread while so many cores were free.
+
+    >>> one_thread_notes({"fit": ["openblas"]}, free=6)[0][:82]
+    'fit uses openblas, which has one thread in a worker, and 6 cores are free: cores=n'
+    """
+    if free < 1:
+        return ()
+    are = "1 core is" if free == 1 else f"{free} cores are"
+    return tuple(
+        f"{stage} uses {' and '.join(names)}, which {'has' if len(list(names)) == 1 else 'have'} "
+        f"one thread in a worker, and {are} free: cores=n gives the stage several, a "
+        "BalancingFork(n) several workers"
+        for stage, names in libraries.items()
+    )

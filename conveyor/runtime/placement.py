@@ -8,9 +8,10 @@ from __future__ import annotations
 import os
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
-from itertools import count
+from itertools import accumulate, count
 
 from conveyor.errors import TopologyError
+from conveyor.report import without_lanes
 from conveyor.runtime.descriptors import check_room
 
 __all__ = ["Placement", "usable_cores", "usable_physical_cores"]
@@ -24,7 +25,9 @@ _turn = count()
 class Placement:
     """Where the workers of a pipeline run.
 
-    By default each has a core of its own while cores last, neighbours on neighbouring cores.  Where
+    By default each has a core of its own while cores last, or as many as its stage can use
+    (`cores=`), neighbours on neighbouring cores.  One that has to wait for its core, because others
+    are at work there, is let go while other cores are free.  Where
     there are more processors than cores, neighbours share a worker, if nothing on them or between
     them asks for more; and if there still are more workers than cores, the system places them.
     `pinned` names cores for some stages, `unpinned` leaves all to the system; stages that are
@@ -50,15 +53,17 @@ class Placement:
 
     def may_share(self, stage: str) -> bool:
         """May this stage share a worker with its neighbours?"""
-        return self.fuse and stage not in self.cores and stage.partition("/")[0] not in self.cores
+        return self.fuse and stage not in self.cores and without_lanes(stage) not in self.cores
 
-    def place(self, workers: Sequence[str]) -> tuple[list[tuple[int, ...]], tuple[str, ...]]:
+    def place(
+        self, workers: Sequence[str], wanted: Sequence[int] = ()
+    ) -> tuple[list[tuple[int, ...]], tuple[str, ...]]:
         """The cores of each worker, by name (none: left to the system), and what the report should
-        say about it.
+        say about it; `wanted` is how many each can use, by default one.
 
         Raises `TopologyError` for a stage that is not there or a core that cannot be used.
         """
-        stages = {name.partition("/")[0] for name in workers} | set(workers)
+        stages = {without_lanes(name) for name in workers} | set(workers)
         for name, cores in self.cores.items():
             if name not in stages:
                 raise TopologyError(
@@ -77,13 +82,31 @@ class Placement:
             )
             return [() for _ in workers], note
         usable = usable_cores()
-        if self.spread and len(workers) <= len(usable):
+        wanted = wanted or [1] * len(workers)
+        if self.spread and sum(wanted) <= len(usable):
             # Two pipelines should not meet on one core
-            first = next(_turn) if len(workers) < len(usable) else 0
-            return [(usable[(first + i) % len(usable)],) for i in range(len(workers))], ()
+            first = next(_turn) if sum(wanted) < len(usable) else 0
+            ends = accumulate(wanted)
+            return [
+                tuple(sorted(usable[(first + i) % len(usable)] for i in range(end - width, end)))
+                for width, end in zip(wanted, ends, strict=True)
+            ], ()
         return [
-            self.cores.get(name) or self.cores.get(name.partition("/")[0], ()) for name in workers
-        ], ()
+            self.cores.get(name) or self.cores.get(without_lanes(name), ()) for name in workers
+        ], too_few(dict(zip(workers, wanted, strict=True)), len(usable))
+
+
+def too_few(wanted: Mapping[str, int], usable: int) -> tuple[str, ...]:
+    """What the report says of stages that can use more cores than there are.
+
+    >>> too_few({"parse": 1, "fit/0": 8, "fit/1": 8}, 4)
+    ("placement: 'fit' can use 8 cores, and this process may use 4",)
+    """
+    return tuple(
+        f"placement: {name!r} can use {cores} cores, and this process may use {usable}"
+        for name, cores in {without_lanes(name): n for name, n in wanted.items()}.items()
+        if cores > usable
+    )
 
 
 def usable_cores() -> list[int]:

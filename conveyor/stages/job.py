@@ -18,6 +18,7 @@ from conveyor.stages.stage import (
     OnError,
     Stage,
     StageOptions,
+    checked_count,
     checked_name,
     checked_timeout,
 )
@@ -27,6 +28,7 @@ __all__ = [
     "Job",
     "Restorable",
     "check_works",
+    "cores_of",
     "gives_of",
     "is_plain",
     "job_of",
@@ -91,6 +93,7 @@ class Job(Stage, TakesALane[In, Out]):
         timeout_s: object,
         read_only: object,
         setup: Callable[[], object] | None = None,
+        cores: object = 1,
     ) -> None:
         kind = type(self).__name__
         if fn is None and not self.is_stateful:
@@ -122,6 +125,7 @@ class Job(Stage, TakesALane[In, Out]):
             checked_timeout(kind, timeout_s),
             read_only,
             make,
+            checked_count(kind, "cores", cores),
         )
 
     @property
@@ -185,6 +189,11 @@ def is_plain(job: Job[Any, Any]) -> bool:
 def only_reads(job: Job[Any, Any]) -> bool:
     """Does the job promise that it does not change its items, and keeps none?"""
     return job.stage_options.read_only
+
+
+def cores_of(job: Job[Any, Any] | None) -> int:
+    """How many cores a worker of the job can use at once, by threads of its own."""
+    return 1 if job is None else job.stage_options.cores
 
 
 def only_function(job: Job[Any, Any]) -> Callable[..., object] | None:

@@ -33,6 +33,7 @@ if TYPE_CHECKING:
         retries: int
         timeout_s: float | None
         read_only: bool
+        cores: int
 
     class Options(TypedDict, total=False):
         """The options of a job, as they stand there."""
@@ -42,6 +43,7 @@ if TYPE_CHECKING:
         retries: int
         timeout_s: float | None
         read_only: bool
+        cores: int
 
 
 __all__ = ["Filter", "FlatMap", "Processor", "check_is_written"]
@@ -75,6 +77,10 @@ class Processor(Job[In, Out]):
     `read_only=True` promises that the job does not change its item and keeps no part of it once it
     has returned: large buffers (arrays) are then read in place, read-only, where they would else be
     copied.  It may return them, or parts.
+
+    `cores=n` is for a job that uses several cores at once, by threads of its own (BLAS, pyarrow,
+    joblib): its worker has `n` of them while there are so many, and numeric libraries are told to
+    start `n` threads in it, where they would else be told to start one.
 
     Raises `TopologyError` if `fn` cannot be called so or an option is out of range.
 
@@ -117,6 +123,7 @@ class Processor(Job[In, Out]):
         retries: int = 0,
         timeout_s: float | None = None,
         read_only: bool = False,
+        cores: int = 1,
         **only: Unpack[ForMypy],
     ) -> None: ...
     @overload
@@ -129,6 +136,7 @@ class Processor(Job[In, Out]):
         retries: int = 0,
         timeout_s: float | None = None,
         read_only: bool = False,
+        cores: int = 1,
     ) -> None: ...
     @overload
     def __init__(  # type: ignore[overload-cannot-match]  # pyright: ignore[reportOverlappingOverload]
@@ -140,6 +148,7 @@ class Processor(Job[In, Out]):
         retries: int = 0,
         timeout_s: float | None = None,
         read_only: bool = False,
+        cores: int = 1,
     ) -> None: ...
     @overload
     def __init__(
@@ -150,6 +159,7 @@ class Processor(Job[In, Out]):
         retries: int = 0,
         timeout_s: float | None = None,
         read_only: bool = False,
+        cores: int = 1,
     ) -> None: ...
     # With what `setup` makes; of a context manager, what it gives when it is entered.  Here mypy
     # makes an object of a union: a type variable beside those of the class would have it look at
@@ -180,8 +190,9 @@ class Processor(Job[In, Out]):
         retries: int = 0,
         timeout_s: float | None = None,
         read_only: bool = False,
+        cores: int = 1,
     ) -> None:
-        self._take(fn, name, on_error, retries, timeout_s, read_only, setup)
+        self._take(fn, name, on_error, retries, timeout_s, read_only, setup, cores)
 
     def process(self, item: In, /) -> Out | None:
         """What a stateful processor does with one item; a processor made of a function calls
@@ -222,6 +233,7 @@ class FlatMap(Job[In, Out]):
         retries: int = 0,
         timeout_s: float | None = None,
         read_only: bool = False,
+        cores: int = 1,
     ) -> None: ...
     # Of what gives the elements of any iterable, such as `iter`: mypy looks at it once without
     # knowing its lane.
@@ -235,6 +247,7 @@ class FlatMap(Job[In, Out]):
         retries: int = 0,
         timeout_s: float | None = None,
         read_only: bool = False,
+        cores: int = 1,
         **only: Unpack[ForMypy],
     ) -> None: ...
     @overload  # with what `setup` makes: as above
@@ -263,8 +276,9 @@ class FlatMap(Job[In, Out]):
         retries: int = 0,
         timeout_s: float | None = None,
         read_only: bool = False,
+        cores: int = 1,
     ) -> None:
-        self._take(fn, name, on_error, retries, timeout_s, read_only, setup)
+        self._take(fn, name, on_error, retries, timeout_s, read_only, setup, cores)
 
 
 class Filter(Job[T, Kept]):
@@ -301,6 +315,7 @@ class Filter(Job[T, Kept]):
         retries: int = 0,
         timeout_s: float | None = None,
         read_only: bool = False,
+        cores: int = 1,
         **only: Unpack[ForMypy],
     ) -> None: ...
     @overload
@@ -316,6 +331,7 @@ class Filter(Job[T, Kept]):
         retries: int = 0,
         timeout_s: float | None = None,
         read_only: bool = False,
+        cores: int = 1,
         **only: Unpack[ForPyright],
     ) -> None: ...
     @overload  # with what `setup` makes: as above
@@ -344,8 +360,9 @@ class Filter(Job[T, Kept]):
         retries: int = 0,
         timeout_s: float | None = None,
         read_only: bool = False,
+        cores: int = 1,
     ) -> None:
-        self._take(predicate, name, on_error, retries, timeout_s, read_only, setup)
+        self._take(predicate, name, on_error, retries, timeout_s, read_only, setup, cores)
 
 
 def check_is_written(job: Job[Any, Any]) -> None:

@@ -47,6 +47,7 @@ class StageOptions(NamedTuple):
     timeout_s: float | None = None
     read_only: bool = False
     setup: Callable[[], object] | None = None
+    cores: int = 1
 
 
 class Stage:

@@ -14,14 +14,19 @@ from conveyor.graph.route import LANES_BY_DEFAULT
 from conveyor.graph.topology import NodeSpec, Topology
 from conveyor.report import Report, Tally
 from conveyor.reporting.build import Figures, report_of
-from conveyor.reporting.hints import ITEMS, SECONDS, WorkerPace, hints
+from conveyor.reporting.hints import ITEMS, SECONDS, WorkerPace, hints, one_thread_notes
 from conveyor.runtime.parent.supervisor import Supervisor
+from conveyor.runtime.placement import usable_cores
+from conveyor.runtime.process.numeric_threads import numeric_libraries
 
 __all__ = ["WOKEN_BY_THE_NET", "run_report", "stage_paces"]
 
 WOKEN_BY_THE_NET: Final = "woken by the net"  # a note of the report that should never be there
 
 S_PER_NS: Final = 1e-9
+# From here on a stage that was at work for so large a part of the run may want more cores.
+LONG_S: Final = 1.0
+AT_WORK: Final = 0.5
 
 
 def run_report(
@@ -37,7 +42,7 @@ def run_report(
     `source`: what came in; `missed_wakeups`: how often a worker was found asleep though there was
     work for it; `notes`: what else there is to say.
     """
-    said = supervisor.notes + notes
+    said = supervisor.notes + supervisor.pins.notes + notes
     if missed_wakeups:
         said += (
             f"{WOKEN_BY_THE_NET}: a worker slept {missed_wakeups} times although there was work "
@@ -49,9 +54,30 @@ def run_report(
         if lanes > LANES_BY_DEFAULT
     )
 
+    said += one_thread_notes(one_thread_workers(supervisor, seconds), free_cores(supervisor))
     said += hints(map(partial(pace_of, supervisor), supervisor.processes.plan.specs), seconds)
     figures, read_zip = partial(figures_of, supervisor, source), supervisor.shared.control.read_zip
     return report_of(topology, figures, read_zip, seconds, said)
+
+
+def one_thread_workers(supervisor: Supervisor, seconds: float) -> dict[str, tuple[str, ...]]:
+    """The stages that were at work most of a run of so many seconds on one core, and the numeric
+    libraries that are loaded in their workers, where there are some."""
+    blocks, processes = supervisor.shared.blocks, supervisor.processes
+    return {
+        written_name(supervisor.topology.nodes[node]): libraries
+        for node, handle in processes.handles.items()
+        if seconds >= LONG_S
+        and processes.plan.threads[node] == 1
+        and blocks[node].times()[0] * S_PER_NS >= AT_WORK * seconds
+        and (libraries := numeric_libraries(handle.pid))
+    }
+
+
+def free_cores(supervisor: Supervisor) -> int:
+    """How many cores no worker can use."""
+    processes = supervisor.processes
+    return len(usable_cores()) - sum(processes.plan.threads[node] for node in processes.handles)
 
 
 def pace_of(supervisor: Supervisor, spec: NodeSpec) -> WorkerPace:
@@ -108,5 +134,5 @@ def figures_of(supervisor: Supervisor, source: Tally, node: int) -> Figures:
         batches=batches,
         restarts=supervisor.restart_policy.restarts(worker),
         pid=supervisor.processes.pid(node),
-        core=cores[0] if len(cores) == 1 else None,
+        cores=cores,
     )

@@ -39,6 +39,7 @@ from conveyor.runtime.step.contract import WaitReason
 from conveyor.runtime.step.loop import Loop
 from conveyor.runtime.step.source import Feed, GivenFeed, Puller
 from conveyor.runtime.worker_start import WorkerStart
+from conveyor.stages import cores_of
 
 __all__ = ["Runner"]
 
@@ -77,7 +78,9 @@ class Runner:
 
     def shared_out(self) -> Topology:
         """Which stages would share a worker if the workers were started now."""
-        return fuse(self.topology, len(usable_cores()), self.may_share, self.paces)
+        beyond = sum(cores_of(spec.stage) - 1 for spec in self.topology.nodes)
+        workers = max(1, len(usable_cores()) - beyond)
+        return fuse(self.topology, workers, self.may_share, self.paces)
 
     def is_ours(self) -> bool:
         """Does this process have the workers, and not the one that it was forked from?"""

@@ -31,11 +31,12 @@ from conveyor.runtime.descriptors import fill_standard
 from conveyor.runtime.parent.adaptive_lanes import AdaptiveLanes
 from conveyor.runtime.parent.engine_log import EngineLog
 from conveyor.runtime.parent.job_records import JobRecords
+from conveyor.runtime.parent.pins import Pins
 from conveyor.runtime.parent.shared import Inputs, Shared
 from conveyor.runtime.parent.witness import Witnesses
 from conveyor.runtime.parent.worker_processes import WorkerPlan, WorkerProcesses
 from conveyor.runtime.parent.worker_reports import WorkerReports
-from conveyor.runtime.placement import Placement
+from conveyor.runtime.placement import Placement, usable_cores
 from conveyor.runtime.policies.exit_status import way_to_go
 from conveyor.runtime.policies.restart_policy import RestartPolicy
 from conveyor.runtime.process.deferral import Deferral, deliver, interruptible
@@ -103,6 +104,7 @@ class Supervisor:
             shared, {spec.index: spec.name for spec in plan.specs}, self.processes.pid
         )
         self.reports = WorkerReports(shared, plan.specs)
+        self.pins = Pins(plan.cores if placement.spread else {}, usable_cores())
         self.lanes = AdaptiveLanes(shared, self.processes)
         self.start_all()
 
@@ -218,6 +220,7 @@ class Supervisor:
         if self.stop is not None:
             self.stop.check()
         self.records.look()
+        self.pins.look(self.processes)
         if self.watch is not None:
             self.watch()
         if self.observer is not None:

@@ -24,7 +24,7 @@ from conveyor.items.stage_pickling import check_initializer, pack_stage
 from conveyor.runtime.descriptors import check_room
 from conveyor.runtime.parent.shared import Shared
 from conveyor.runtime.parent.witness import Witness
-from conveyor.runtime.placement import Placement
+from conveyor.runtime.placement import Placement, usable_cores
 from conveyor.runtime.policies.restart_policy import RestartPolicy
 from conveyor.runtime.process.circumstances import STANDARD_OUTPUT, Circumstances, directory
 from conveyor.runtime.process.deferral import Deferral, interruptible, is_of_a_handler
@@ -35,6 +35,7 @@ from conveyor.runtime.shm.layout import Layout, LayoutFactory
 from conveyor.runtime.worker.order import Order
 from conveyor.runtime.worker.worker import work
 from conveyor.runtime.worker_start import WorkerStart, check_modules
+from conveyor.stages import cores_of
 
 __all__ = ["WorkerPlan", "WorkerProcesses"]
 
@@ -58,8 +59,13 @@ class WorkerPlan:
         if self.start_method == "forkserver":
             ask_for(start.preload)
         self.specs = [spec for spec in topology.nodes if spec.kind in (Kind.JOB, Kind.RELAY)]
-        cores, self.notes = placement.place([spec.name for spec in self.specs])
+        wanted = [cores_of(spec.stage) for spec in self.specs]
+        cores, self.notes = placement.place([spec.name for spec in self.specs], wanted)
         self.cores = {spec.index: chosen for spec, chosen in zip(self.specs, cores, strict=True)}
+        self.threads = {
+            spec.index: len(chosen) or min(width, len(usable_cores()))
+            for spec, chosen, width in zip(self.specs, cores, wanted, strict=True)
+        }
         self.stages = interruptible(self.packed_stages)
         self.forks = interruptible(self.packed_forks)
         self.defined = interruptible(defined_now)
@@ -188,7 +194,9 @@ class WorkerProcesses:
             memory=shared.memory.fd,
             lifeline=lifeline(),
             wakeups=wakeups,
-            circumstances=Circumstances.of_the_program(plan.cores[spec.index], place),
+            circumstances=Circumstances.of_the_program(
+                plan.cores[spec.index], plan.threads[spec.index], place
+            ),
             path=list(sys.path),
             main=plan.main,
             run=self.policy.run,

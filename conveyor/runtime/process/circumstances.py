@@ -22,7 +22,7 @@ from conveyor.runtime.placement import usable_cores
 from conveyor.runtime.process.bootstrap import Descriptors
 from conveyor.runtime.process.importing import importing, remember
 from conveyor.runtime.process.interpreter import Settings
-from conveyor.runtime.process.numeric_threads import one_thread_each
+from conveyor.runtime.process.numeric_threads import limit_threads
 from conveyor.runtime.process.program_logging import LoggingLevels
 from conveyor.runtime.process.start import environment
 
@@ -42,13 +42,16 @@ class Circumstances(NamedTuple):
     mask: int  # of the permissions of new files
     limits: dict[str, tuple[int, int]]
     cores: list[int]
+    threads: int  # that numeric libraries are to start
     encodings: tuple[tuple[str, str] | None, ...]  # of standard output and error
     settings: Settings
     importing: tuple[str, ...]
     logging: LoggingLevels
 
     @classmethod
-    def of_the_program(cls, cores: tuple[int, ...], directory: int | None) -> Circumstances:
+    def of_the_program(
+        cls, cores: tuple[int, ...], threads: int, directory: int | None
+    ) -> Circumstances:
         """Gives them as they are now; the worker is to run on `cores`, or where the program may."""
         return cls(
             environment=environment(),
@@ -56,6 +59,7 @@ class Circumstances(NamedTuple):
             mask=_mask(),
             limits={name: resource.getrlimit(number) for name, number in LIMITS.items()},
             cores=list(cores) or usable_cores(),
+            threads=threads,
             encodings=tuple(_encoding(stream) for stream in (sys.stdout, sys.stderr)),
             settings=Settings.of_the_program(),
             importing=importing(),
@@ -103,7 +107,7 @@ def settle_in(wanted: Circumstances, path: list[str], descriptors: Descriptors) 
     for standard in STANDARD_OUTPUT:
         if descriptors[standard] != standard:
             os.dup2(descriptors[standard], standard)
-    _take_environment(wanted.environment)
+    _take_environment(wanted.environment, wanted.threads)
     sys.path[:] = path
     remember(wanted.importing)
     if wanted.directory is not None:
@@ -124,12 +128,12 @@ def settle_in(wanted: Circumstances, path: list[str], descriptors: Descriptors) 
     _open_output(wanted.encodings)
 
 
-def _take_environment(wanted: dict[str, str]) -> None:
+def _take_environment(wanted: dict[str, str], threads: int) -> None:
     zone = os.environ.get("TZ")
     for name in [name for name in os.environ if name not in wanted]:
         del os.environ[name]
     os.environ.update(wanted)
-    one_thread_each()
+    limit_threads(threads)
     if os.environ.get("TZ") != zone:
         time.tzset()
 

@@ -23,7 +23,7 @@ from functools import partial
 from conveyor.runtime.descriptors import fill_standard
 from conveyor.runtime.process.bootstrap import CLOEXEC, fork, ignore, spawned
 from conveyor.runtime.process.importing import loading
-from conveyor.runtime.process.numeric_threads import one_thread_each
+from conveyor.runtime.process.numeric_threads import limit_threads
 
 __all__ = ["NUMBER", "serve"]
 
@@ -37,7 +37,7 @@ def serve(fd: int, preload: list[str]) -> None:
     fill_standard()
     os.set_inheritable(fd, False)
     signal.signal(signal.SIGINT, signal.SIG_IGN)
-    one_thread_each()
+    limit_threads()
     with loading():
         for name in preload:
             # What cannot be imported here is reported where a worker needs it.
