@@ -24,10 +24,11 @@ if TYPE_CHECKING:
     from conveyor.core.engine import Engine
     from conveyor.graph.draft import Part
     from conveyor.graph.topology import Topology
+    from conveyor.stages import OnError
 
     AnyPipeline: TypeAlias = "Drafting[Any, *tuple[Any, ...]]"
 
-__all__ = ["Drafting"]
+__all__ = ["Drafting", "fail_by"]
 
 In = TypeVar("In", default=Undeclared)
 Row = TypeVarTuple("Row", default=Unpack[tuple[Any, ...]])  # the open lanes, from left to right
@@ -149,3 +150,15 @@ class Drafting(Generic[In, *Row]):
 
 def is_pipeline(thing: object) -> TypeGuard[AnyPipeline]:
     return isinstance(thing, Drafting)
+
+
+def fail_by(pipeline: AnyPipeline, on_error: OnError) -> None:
+    """Says what becomes of items that fail, of every job and fork of the pipeline that would let
+    one end the run; raises `LifecycleError` if the pipeline is in use."""
+    from conveyor.stages import AnySelectingFork, Job
+
+    pipeline._session.check(Call.ADD)
+    for place in pipeline._draft.places:
+        stage = place.stage
+        if isinstance(stage, Job | AnySelectingFork) and stage.stage_options.on_error == "raise":
+            stage.stage_options = stage.stage_options._replace(on_error=on_error)

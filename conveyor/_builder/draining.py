@@ -70,6 +70,7 @@ class Draining(Running[In, *Row], Generic[In, *Row]):
         progress: bool | Callable[[Progress], object] = False,
         monitor: str | None = None,
         engine: Engine | None = None,
+        trace: str | PathLike[str] | None = None,
     ) -> Report:
         """Runs to the end of `source` as `run` does, with its options, and hands all results to the
         sink `into`; keeps none, and gives the report.
@@ -89,7 +90,9 @@ class Draining(Running[In, *Row], Generic[In, *Row]):
         from conveyor.transfer.drain import check_ends, drained
 
         check_ends(source, into)
-        where, wanted = self._asked_for("drain()", engine, placement, record, progress, monitor)
+        where, wanted = self._asked_for(
+            "drain()", engine, placement, record, progress, monitor, trace
+        )
         self._session.check(Call.START)
 
         def run(items: Iterable[Any], take: Take) -> RunResult[object]:

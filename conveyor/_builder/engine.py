@@ -66,7 +66,10 @@ def start_of(
 
 
 def run_options(
-    record: str | PathLike[str] | None, progress: bool | Tell, monitor: str | None
+    record: str | PathLike[str] | None,
+    progress: bool | Tell,
+    monitor: str | None,
+    trace: str | PathLike[str] | None,
 ) -> RunOptions:
     """What a caller wants of one run, as an engine takes it.
 
@@ -75,7 +78,11 @@ def run_options(
     """
     from conveyor.core.engine import RunOptions
 
-    options = RunOptions(None if record is None else fspath(record), monitor=monitor_at(monitor))
+    options = RunOptions(
+        record=None if record is None else fspath(record),
+        monitor=monitor_at(monitor),
+        trace=None if trace is None else fspath(trace),
+    )
     if progress is False:
         return options
     if progress is not True:

@@ -34,6 +34,7 @@ if TYPE_CHECKING:
         progress: bool | Callable[[Progress], object]
         monitor: str | None
         engine: Engine | None
+        trace: str | PathLike[str] | None
 
 
 __all__ = ["Running"]
@@ -74,6 +75,7 @@ class Running(Drafting[In, *Row], Generic[In, *Row]):
         progress: bool | Callable[[Progress], object] = False,
         monitor: str | None = None,
         engine: Engine | None = None,
+        trace: str | PathLike[str] | None = None,
     ) -> object:
         """Runs to the end of `items`, each processor in a process of its own, and gives all
         outputs.
@@ -84,7 +86,9 @@ class Running(Drafting[In, *Row], Generic[In, *Row]):
         `LifecycleError` if another run is under way or the pipeline was opened before this process
         was forked, `TopologyError` if lanes are open.
         """
-        where, options = self._asked_for("run()", engine, placement, record, progress, monitor)
+        where, options = self._asked_for(
+            "run()", engine, placement, record, progress, monitor, trace
+        )
         self._warn("run()", items)
         try:
             return self._session.run(self._compiled_for, where, items, options)
@@ -114,6 +118,7 @@ class Running(Drafting[In, *Row], Generic[In, *Row]):
         progress: bool | Callable[[Progress], object] = False,
         monitor: str | None = None,
         engine: Engine | None = None,
+        trace: str | PathLike[str] | None = None,
     ) -> object:
         """Runs lazily: an iterator over the outputs, which takes items only as fast as outputs are
         taken.
@@ -121,7 +126,9 @@ class Running(Drafting[In, *Row], Generic[In, *Row]):
         `items` are iterated in a thread of their own, in a copy of the caller's context.  Raises as
         `run` does, from the iterator; close it, or use it as a context manager, to end early.
         """
-        where, options = self._asked_for("stream()", engine, placement, record, progress, monitor)
+        where, options = self._asked_for(
+            "stream()", engine, placement, record, progress, monitor, trace
+        )
         self._warn("stream()", items)
         try:
             return self._session.begin_stream(self._compiled_for, where, items, options)
@@ -155,6 +162,7 @@ class Running(Drafting[In, *Row], Generic[In, *Row]):
         progress: bool | Callable[[Progress], object] = False,
         monitor: str | None = None,
         engine: Engine | None = None,
+        trace: str | PathLike[str] | None = None,
     ) -> object:
         """Runs as `run` does, beside the event loop, which goes on meanwhile.
 
@@ -167,7 +175,9 @@ class Running(Drafting[In, *Row], Generic[In, *Row]):
         >>> asyncio.run(Pipeline[int]().add(Processor(abs)).arun([-1, 2]))
         [1, 2]
         """
-        where, options = self._asked_for("arun()", engine, placement, record, progress, monitor)
+        where, options = self._asked_for(
+            "arun()", engine, placement, record, progress, monitor, trace
+        )
         self._warn("arun()", items)
         try:
             return await self._session.arun(self._compiled_for, where, items, options)
@@ -201,6 +211,7 @@ class Running(Drafting[In, *Row], Generic[In, *Row]):
         progress: bool | Callable[[Progress], object] = False,
         monitor: str | None = None,
         engine: Engine | None = None,
+        trace: str | PathLike[str] | None = None,
     ) -> object:
         """Runs lazily as `stream` does, beside the event loop: `async with` what this gives, and
         `async for` over it.
@@ -218,7 +229,9 @@ class Running(Drafting[In, *Row], Generic[In, *Row]):
         >>> asyncio.run(first(Pipeline[int]().add(Processor(abs))))
         5
         """
-        where, options = self._asked_for("astream()", engine, placement, record, progress, monitor)
+        where, options = self._asked_for(
+            "astream()", engine, placement, record, progress, monitor, trace
+        )
         self._warn("astream()", items)
         try:
             return self._session.astream(self._compiled_for, where, items, options)
@@ -233,6 +246,7 @@ class Running(Drafting[In, *Row], Generic[In, *Row]):
         record: str | PathLike[str] | None,
         progress: bool | Tell,
         monitor: str | None,
+        trace: str | PathLike[str] | None,
     ) -> tuple[Engine | None, RunOptions]:
         """What one run is to be on, None for what the pipeline is open on, and what is wanted of
         it."""
@@ -246,7 +260,7 @@ class Running(Drafting[In, *Row], Generic[In, *Row]):
         where = None if placement is None else engine_for(self._start, placement)
         if engine is not None:
             where = begun_by(engine, self._start)
-        return where, run_options(record, progress, monitor)
+        return where, run_options(record, progress, monitor, trace)
 
     def _warn(self, call: str, items: object) -> None:
         """Warns of what can be run and is hardly meant; of the jobs once for each draft."""

@@ -6,10 +6,11 @@ works.
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable, Iterable
 from os import PathLike
 from time import monotonic
-from typing import TYPE_CHECKING, Any, Generic, TypeAlias, TypedDict, overload
+from typing import TYPE_CHECKING, Any, Final, Generic, TypeAlias, TypedDict, overload
 
 from typing_extensions import TypeVar, TypeVarTuple, Unpack
 
@@ -48,6 +49,7 @@ if TYPE_CHECKING:
         start: Said | None
         copy: bool
         lanes: int | None
+        progress: bool | Callable[[Exploration[Any]], object]
 
 
 __all__ = ["Said", "Simulating"]
@@ -55,6 +57,9 @@ __all__ = ["Said", "Simulating"]
 In = TypeVar("In", default=Undeclared)
 Row = TypeVarTuple("Row", default=Unpack[tuple[Any, ...]])  # the open lanes, from left to right
 Out = TypeVar("Out")
+
+SAID_EVERY_S: Final = 5.0
+TOLD_EVERY_S: Final = 0.5
 
 Said: TypeAlias = "str | PathLike[str]"  # a schedule as text, or the file of a recording
 
@@ -143,6 +148,7 @@ class Simulating(Drafting[In, *Row], Generic[In, *Row]):
         start: Said | None = None,
         copy: bool = True,
         lanes: int | None = None,
+        progress: bool | Callable[[Exploration[Out]], object] = False,
     ) -> Exploration[Out]: ...
     @overload
     def explore(
@@ -178,19 +184,19 @@ class Simulating(Drafting[In, *Row], Generic[In, *Row]):
         start: Said | None = None,
         copy: bool = True,
         lanes: int | None = None,
+        progress: bool | Callable[[Exploration[Any]], object] = False,
     ) -> object:
-        """Runs many schedules in the simulator, until one fails: `check` raises or returns False,
-        or the run itself raises.
+        """Runs schedules in the simulator until `check` raises or returns False, or a run raises.
 
         `strategy` chooses them: "exhaustive" each class once, the others at random or by few
         deviations; `schedules` and `seconds` are the most there are.  `faults`: workers die, in
         each of these schedules.  `start`: a schedule or a recording that comes first.  `lanes`: of
         a `BalancingFork()`, by default 2; the answer holds for so many.  The failure, `.failure`,
         is made as small as can be, with the text that replays it.  Every twentieth schedule is run
-        again, to find jobs that depend on more than their item (`NotDeterministic`).
+        again, to find jobs that depend on more than their item (`NotDeterministic`).  `progress`: a
+        function that is told twice a second; True: a line on standard error every five seconds.
 
-        Raises `TopologyError` if lanes are open, `TypeError` or `ValueError` for options that
-        cannot be.
+        Raises `TopologyError` if lanes are open, `TypeError` or `ValueError` for wrong options.
 
         >>> from conveyor import Join, Pipe, Pipeline, ReplicatingFork
         >>> pl = Pipeline[str]().add(ReplicatingFork(2)).add(Pipe(), Pipe()).add(Join(2))
@@ -201,18 +207,18 @@ class Simulating(Drafting[In, *Row], Generic[In, *Row]):
         from conveyor.sim.search.api import explored
         from conveyor.sim.search.options import SearchOptions
 
-        deadline = None if seconds is None else monotonic() + seconds
         said = None if start is None else schedule_of(start, "explore(): start")
         width = self._lanes("explore()", lanes, said)
         options = SearchOptions(
             strategy=strategy,
             schedules=schedules,
-            expired=lambda: deadline is not None and monotonic() > deadline,
+            expired=expiring(seconds),
             seed=seed,
             faults=faults,
             copy=copy,
             start=said,
             lanes=self._told(width),
+            told=search_progress(progress),
         )
         return explored(self._simulated("explore()", width), items, check, options)
 
@@ -351,3 +357,35 @@ def schedule_of(said: Said, what: str) -> Schedule | Recording:
             f"of a recording, which cannot be read: {error.strerror}"
         ) from None
     return Recording.read(data, str(said))
+
+
+def expiring(seconds: float | None) -> Callable[[], bool]:
+    """What says whether so many seconds are over."""
+    deadline = None if seconds is None else monotonic() + seconds
+    return lambda: deadline is not None and monotonic() > deadline
+
+
+def search_progress(
+    progress: bool | Callable[[Exploration[Any]], object],
+) -> Callable[[Exploration[Any]], object] | None:
+    """What is called behind each schedule so that the caller is told now and then; raises
+    `TypeError` for a `progress` that is neither a truth value nor can be called."""
+    if progress is False:
+        return None
+    if progress is not True and not callable(progress):
+        raise TypeError(f"progress is True, False or a function, not {progress!r}")
+    tell, every_s = (say_found, SAID_EVERY_S) if progress is True else (progress, TOLD_EVERY_S)
+    due = monotonic() + every_s
+
+    def look(found: Exploration[Any]) -> None:
+        nonlocal due
+        if monotonic() >= due:
+            tell(found)
+            due = monotonic() + every_s
+
+    return look
+
+
+def say_found(found: Exploration[Any]) -> None:
+    said = f"conveyor: {found.schedules:,} schedules so far, {found.classes:,} different ones"
+    print(said, file=sys.stderr, flush=True)

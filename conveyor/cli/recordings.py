@@ -35,7 +35,12 @@ def conform(asked: Namespace) -> int:
 
 def trace_words(parser: ArgumentParser) -> None:
     parser.add_argument("recording", type=Path, help="a file that record= has made")
-    parser.add_argument("-o", "--output", type=Path, help="a page of HTML to be written")
+    parser.add_argument(
+        "-o",
+        "--output",
+        type=Path,
+        help="what is to be written: a page of HTML, or trace events for Perfetto (.json)",
+    )
 
 
 def trace(asked: Namespace) -> int:
@@ -57,7 +62,9 @@ def trace(asked: Namespace) -> int:
             )
         simulator, attempt = followed(topology, items, recording)
         seen = simulator.traced(attempt)[1]
-        if asked.output is not None:
+        if asked.output is not None and asked.output.suffix == ".json":
+            asked.output.write_text(seen.to_json(), encoding="utf-8")
+        elif asked.output is not None:
             facts = {"recording": path.name, "schedule": str(attempt.schedule())}
             asked.output.write_text(picture(seen, topology, facts), encoding="utf-8")
         elif asked.json:

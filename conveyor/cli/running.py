@@ -4,10 +4,14 @@ from __future__ import annotations
 
 import sys
 from argparse import ArgumentParser, Namespace
+from typing import Protocol
 
+from conveyor._builder.drafting import fail_by
 from conveyor.cli.exits import DONE, WRONG_CALL, CommandFailed
 from conveyor.cli.items import KINDS, items_of, written
 from conveyor.cli.loading import pipeline_of
+from conveyor.report import DeadLetter, Report
+from conveyor.stages.stage import ON_ERROR
 
 __all__ = ["input_words", "run", "run_words"]
 
@@ -25,6 +29,12 @@ def input_words(parser: ArgumentParser) -> None:
 def run_words(parser: ArgumentParser) -> None:
     input_words(parser)
     parser.add_argument("--record", metavar="FILE", help="keeps a recording of the run")
+    parser.add_argument("--trace", metavar="FILE", help="writes trace events, for Perfetto")
+    parser.add_argument(
+        "--on-error",
+        choices=ON_ERROR,
+        help="what becomes of an item that fails, in each stage that does not say so itself",
+    )
     parser.add_argument("--progress", action="store_true", help="says how far it has come")
     parser.add_argument(
         "--monitor", metavar="HOST:PORT", help="serves a page of the run; 127.0.0.1:0: any port"
@@ -35,7 +45,14 @@ def run(asked: Namespace) -> int:
     """Runs a pipeline; a result is written as soon as it is there."""
     pipeline = pipeline_of(asked.pipeline)
     items = items_of(asked.files, asked.input)
-    options = {"record": asked.record, "progress": asked.progress, "monitor": asked.monitor}
+    if asked.on_error is not None:
+        fail_by(pipeline, asked.on_error)
+    options = {
+        "record": asked.record,
+        "trace": asked.trace,
+        "progress": asked.progress,
+        "monitor": asked.monitor,
+    }
     try:
         results = pipeline.stream(items, **options)
     except (ValueError, OSError) as error:  # where it is to be recorded or seen cannot be had
@@ -44,4 +61,25 @@ def run(asked: Namespace) -> int:
         for result in results:
             written(result, asked.json)
             sys.stdout.flush()
+    if asked.on_error is not None:
+        tell_of_failures(results)
     return DONE
+
+
+class Results(Protocol):
+    """What a stream tells of its run."""
+
+    @property
+    def report(self) -> Report: ...
+    @property
+    def dead_letters(self) -> tuple[DeadLetter, ...]: ...
+
+
+def tell_of_failures(results: Results) -> None:
+    """Says on standard error which items were given up, and how many were skipped."""
+    for letter in results.dead_letters:
+        error = f"{type(letter.exception).__name__}: {letter.exception}"
+        print(f"conveyor: {letter.stage}, item {letter.ordinal}: {error}", file=sys.stderr)
+    for stage in results.report.stages.values():
+        if stage.skipped:
+            print(f"conveyor: {stage.name} skipped {stage.skipped:,} items", file=sys.stderr)

@@ -85,6 +85,7 @@ def explore(asked: Namespace) -> int:
         schedules=asked.schedules,
         seconds=asked.seconds,
         seed=asked.seed,
+        progress=True,
     )
     if asked.json:
         failure = found.failure

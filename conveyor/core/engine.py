@@ -89,13 +89,14 @@ class RunOptions(NamedTuple):
     `progress` is told how far it has come, twice a second and at its end, in the calling thread
     unless `in_any_thread`; `take` is given the results of `run` slice by slice, in one thread at a
     time, and the `RunResult` has none then; `monitor` is open, and shown the run as often as
-    `progress` is told."""
+    `progress` is told; `trace` is the path of the file in which the run is traced."""
 
     record: str | None = None
     progress: Tell | None = None
     in_any_thread: bool = False
     take: Give | None = None
     monitor: Monitor | None = None
+    trace: str | None = None
 
 
 class StopToken(Protocol):

@@ -7,11 +7,14 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from enum import Enum
-from typing import Final, NamedTuple
+from typing import Final, NamedTuple, assert_never
+
+from conveyor.reporting.trace_events import TraceEvents
 
 __all__ = ["Event", "EventKind", "Trace"]
 
 WIDEST: Final = 60
+TICK_US: Final = 1000.0
 
 
 class EventKind(Enum):
@@ -77,6 +80,36 @@ class Trace(tuple[Event, ...]):
         ]
         lines.insert(1, "  ".join("-" * width for width in widths))
         return "\n".join(line.rstrip() for line in lines)
+
+    def to_json(self) -> str:
+        """The same in the format of trace events, as the `trace=` of a run writes it: a track for
+        each worker and each decision point, a tick as a millisecond.
+
+        `Path("run.json").write_text(simulation.trace.to_json())` makes a file for Perfetto.
+        """
+        written = TraceEvents(1, "simulated pipeline")
+        tracks: dict[str, int] = {}
+        for event in self:
+            if event.worker not in tracks:
+                tracks[event.worker] = len(tracks) + 1
+                written.track(tracks[event.worker], event.worker)
+            _write(event, tracks[event.worker], written)
+        return written.to_json({"world": "simulated"})
+
+
+def _write(event: Event, track: int, written: TraceEvents) -> None:
+    match event.what:
+        case EventKind.RUN | EventKind.FINISH:
+            name = event.worker if event.what is EventKind.RUN else event.what.value
+            shown = {"items": list(event.items), "outputs": list(event.outputs)}
+            written.slice(track, name, (event.time - 1) * TICK_US, TICK_US, arguments=shown)
+        case EventKind.DECISION:
+            written.instant(track, f"{event.worker} {event.text}", event.time * TICK_US)
+        case EventKind.DEATH | EventKind.RESTART | EventKind.FAILURE:
+            text = " ".join(filter(None, [event.what.value, event.text]))
+            written.instant(track, text, event.time * TICK_US, of_all=True)
+        case _:
+            assert_never(event.what)
 
 
 def _cell(shown: tuple[str, ...]) -> str:

@@ -15,6 +15,7 @@ import pytest
 from conveyor.cli.doctor import start_method
 from conveyor.cli.main import COMMANDS, main
 from tests.helpers import ROOT
+from tests.trace_format import TraceFile
 
 HANGS_S = 60
 
@@ -313,3 +314,28 @@ def test_the_doctor_takes_a_variable_that_is_empty_as_one_that_is_not_set(
 
     assert empty == start_method()
     assert not empty.advice
+
+
+def test_a_run_writes_a_trace_and_says_which_items_it_gave_up(
+    here: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    (here / "mixed.txt").write_text("1\nx\n3\n")
+    words = ["cli_jobs:numbers", "mixed.txt", "--trace", "run.json"]
+    assert main(["run", *words, "--on-error", "dead_letter"]) == 0
+    out, err = capfd.readouterr()
+    assert out == "1\n3\n"
+    assert err.startswith("conveyor: to int, item 1: ValueError: invalid literal")
+    assert TraceFile.read(here / "run.json").items("to int") == 3
+
+
+def test_what_is_skipped_is_counted(here: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    (here / "mixed.txt").write_text("1\nx\n3\n")
+    assert main(["run", "cli_jobs:numbers", "mixed.txt", "--on-error=skip"]) == 0
+    assert capfd.readouterr() == ("1\n3\n", "conveyor: to int skipped 1 items\n")
+
+
+def test_a_recording_becomes_trace_events(here: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    assert main(["run", "cli_jobs:both", "lines.txt", "--record", "run.cvd"]) == 0
+    assert main(["trace", "run.cvd", "-o", "run.json"]) == 0
+    capfd.readouterr()
+    assert {"shout", "merge"} <= {*TraceFile.read(here / "run.json").tracks.values()}

@@ -182,3 +182,26 @@ def test_an_exhaustive_search_that_is_cut_short_tells_about_how_much_it_has_not_
     found = pl.explore(range(items), strategy="exhaustive", schedules=schedules)
     assert not found.complete
     assert 0.1 < (found.classes + found.unseen) / whole < 10
+
+
+# --------------------------------------------------------------------------------------- progress
+
+
+def test_the_caller_of_a_long_search_is_told_what_was_found_so_far(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    from conveyor._builder import simulating
+
+    seen: list[int] = []
+    copies().explore([1, 2], schedules=20, progress=lambda found: seen.append(found.schedules))
+    assert seen == []  # it is over at once
+
+    monkeypatch.setattr(simulating, "TOLD_EVERY_S", 0.0)
+    monkeypatch.setattr(simulating, "SAID_EVERY_S", 0.0)
+    copies().explore([1, 2], schedules=5, progress=lambda found: seen.append(found.schedules))
+    assert seen == [1, 2, 3, 4, 5]
+    copies().explore([1, 2], schedules=1, progress=True)
+    expected = "conveyor: 1 schedules so far, 1 different ones\n"
+    assert capsys.readouterr().err == expected
+    with pytest.raises(TypeError, match="progress is True, False or a function, not 3"):
+        copies().explore([1], progress=3)

@@ -13,6 +13,7 @@ from conveyor.graph.pace import Paces
 from conveyor.graph.topology import Topology
 from conveyor.report import RunResult
 from conveyor.runtime.parent.recorder import Recorder
+from conveyor.runtime.parent.run_tracer import RunTracer
 from conveyor.runtime.parent.runner import Runner
 from conveyor.runtime.parent.streaming import Streaming
 from conveyor.runtime.placement import Placement, usable_physical_cores
@@ -35,7 +36,8 @@ class LocalDeployment:
     def run(
         self, items: Iterable[object], stop: StopToken, options: RunOptions
     ) -> RunResult[object]:
-        return self.runner.run(items, stop, options, self.recorder_into(options.record))
+        recorder, tracer = self.recorder_into(options.record), self.tracer_into(options.trace)
+        return self.runner.run(items, stop, options, recorder, tracer)
 
     def stream(
         self,
@@ -44,14 +46,21 @@ class LocalDeployment:
         options: RunOptions,
         results: deque[object],
     ) -> Streaming:
-        recorder = self.recorder_into(options.record)
-        return Streaming(self.runner, items, stop, options, recorder, results)
+        recorder, tracer = self.recorder_into(options.record), self.tracer_into(options.trace)
+        return Streaming(self.runner, items, stop, options, recorder, tracer, results)
 
     def recorder_into(self, path: str | None) -> Recorder | None:
         """What writes a run into a file, if it is to be recorded."""
         if path is None:
             return None
         return Recorder(path, self.runner.topology, usable_physical_cores())
+
+    def tracer_into(self, path: str | None) -> RunTracer | None:
+        """What traces a run into a file, if that is asked for."""
+        if path is None:
+            return None
+        supervisor = self.runner.supervisor
+        return RunTracer(path, supervisor.shared, supervisor.processes)
 
     def paces(self) -> Paces:
         return self.runner.paces

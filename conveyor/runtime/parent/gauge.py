@@ -7,21 +7,17 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sized
 from time import perf_counter
-from typing import Final
 
-from conveyor.errors import RunError
 from conveyor.graph.route import taken
 from conveyor.graph.topology import Topology, channels_of
 from conveyor.progress import Progress, progress_of
 from conveyor.report import Report
 from conveyor.reporting.through import share_through
 from conveyor.runtime.parent.program_ends import ProgramEnds
+from conveyor.runtime.parent.queues import queued_before, waiting_in
 from conveyor.runtime.parent.shared import Shared
-from conveyor.runtime.shm.ring import RingState
 
 __all__ = ["Gauge"]
-
-ATTEMPTS: Final = 3
 
 
 class Gauge:
@@ -69,21 +65,11 @@ class Gauge:
 
     def queued(self) -> dict[int, int]:
         """How many items wait before each worker."""
-        return {
-            spec.index: sum(self.waiting_in(channel) for channel in channels_of(spec.inputs))
-            for spec in self.topology.nodes[1:]
-            if spec.within is None
-        }
+        return queued_before(self.shared)
 
     def waiting_in(self, channel: int) -> int:
-        """How many items are in a channel whose two ends are at work: none, if they are too quick
-        to be read."""
-        for _ in range(ATTEMPTS):
-            try:
-                return max(0, RingState(self.shared.rings[channel]).queued)
-            except RunError:  # a record was written over while it was read
-                continue
-        return 0
+        """How many items are in a channel whose two ends are at work."""
+        return waiting_in(self.shared, channel)
 
     def given(self) -> int:
         """How many items the source has given since the channels were made."""

@@ -19,13 +19,14 @@ from conveyor.core.selecting import SelectingNode
 from conveyor.graph.route import Leaf, Select, balances
 from conveyor.items.sealing import sealer
 from conveyor.report import DeadLetter, Tally
-from conveyor.runtime.parent.recorder import RecordedPuller, Recorder
+from conveyor.runtime.parent.recorder import RecordedPuller, Recorder, journal_of_sink
+from conveyor.runtime.parent.run_tracer import RunTracer
 from conveyor.runtime.parent.shared import Shared
 from conveyor.runtime.shm.endpoints import RingEnds
 from conveyor.runtime.shm.outlet import RingOutlet
 from conveyor.runtime.shm.record import Blob
 from conveyor.runtime.step.balancing import Balancer
-from conveyor.runtime.step.logged import LoggedBalancer
+from conveyor.runtime.step.logged import Log, LoggedBalancer, log_to
 from conveyor.runtime.step.loop import Loop
 from conveyor.runtime.step.source import Feed, GivenFeed, Puller
 
@@ -68,23 +69,26 @@ class ProgramEnds:
         # A zip or an ordered join may need one item of one lane while others are full.
         self.takes_any_result = all(isinstance(each, Leaf) for each in self.sink_spec.inputs)
         self.recorder: Recorder | None = None
+        self.source_log: Log | None = None
+        self.sink_log: Log | None = None
         self.tally = Tally()  # of the source, in this run
         self.balancer = self.new_balancer()
 
-    def begin_run(self, recorder: Recorder | None) -> None:
-        """Forgets what it has measured; from now on `recorder` is told what source and sink do."""
+    def begin_run(self, recorder: Recorder | None, tracer: RunTracer | None = None) -> None:
+        """Forgets what it has measured; from now on these are told what source and sink do."""
         self.recorder = recorder
+        told = [each for each in (recorder, tracer) if each is not None]
+        self.source_log = log_to([each.note_source for each in told])
+        self.sink_log = log_to([each.note_sink for each in told])
         self.balancer = self.new_balancer()
         self.lift_soft_limits()
 
     def new_balancer(self) -> Balancer:
         route, outlets, control = self.source_spec.route, self.source.outlets, self.shared.control
         assert route is not None
-        if self.recorder is None:
+        if self.source_log is None:
             return Balancer(route, outlets, control, control.request_attention)
-        return LoggedBalancer(
-            route, outlets, control, control.request_attention, self.recorder.note_source
-        )
+        return LoggedBalancer(route, outlets, control, control.request_attention, self.source_log)
 
     @property
     def smallest_capacity(self) -> int:
@@ -123,8 +127,8 @@ class ProgramEnds:
         """The loop that gives what comes out of `inputs` to `node`."""
         nothing: list[RingOutlet] = []
         journal = None
-        if self.recorder is not None and len(inputs) > 1:
-            journal = self.recorder.journal_of_sink(node.tally, inputs)
+        if self.sink_log is not None and len(inputs) > 1:
+            journal = journal_of_sink(node.tally, inputs, self.sink_log)
         driven = DriveSpec(
             node=node,
             inlets=inputs,

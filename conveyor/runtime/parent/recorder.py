@@ -39,10 +39,10 @@ from conveyor.runtime.parent.shared import Shared
 from conveyor.runtime.shm.decision_log import DecisionLog, LoggedDecision
 from conveyor.runtime.shm.ring import RingState
 from conveyor.runtime.step import logged
-from conveyor.runtime.step.logged import JOIN, STANDS, LoggedReads, forks_taken
+from conveyor.runtime.step.logged import JOIN, STANDS, Log, LoggedReads, forks_taken
 from conveyor.runtime.step.source import Puller
 
-__all__ = ["RecordedPuller", "Recorder"]
+__all__ = ["RecordedPuller", "Recorder", "journal_of_sink"]
 
 KEPT_INPUT: Final = 64 << 10  # bytes
 MOST_KEPT: Final = 16 << 10  # items between two frames
@@ -67,6 +67,11 @@ class SlicesOnly(Journal):
 
     def note(self, ordinal: int, position: int, finished: int) -> None:
         """Nothing."""
+
+
+def journal_of_sink(tally: Tally, inputs: Sequence[Inlet], log: Log) -> Journal:
+    """What is told of the slices that the sink takes in hand, and logs from which input."""
+    return SlicesOnly(tally, Note([0] * Note.words_for(PAGE_SIZE)), LoggedReads(inputs, log))
 
 
 class Gauged:
@@ -204,12 +209,6 @@ class Recorder:
 
     def note_sink(self, point: int, lane: int, count: int) -> None:
         self.note(len(self.topology.nodes) - 1, (LoggedDecision(point, lane, count),))
-
-    def journal_of_sink(self, tally: Tally, inputs: Sequence[Inlet]) -> Journal:
-        """What is told of the slices that the sink takes in hand."""
-        return SlicesOnly(
-            tally, Note([0] * Note.words_for(PAGE_SIZE)), LoggedReads(inputs, self.note_sink)
-        )
 
     def stands(self, node: int, noted: LoggedDecision) -> None:
         """Another worker goes on: so much of what the dead one had decided at a point stands."""

@@ -25,6 +25,7 @@ from conveyor.runtime.parent.program_ends import ProgramEnds, SinkCut
 from conveyor.runtime.parent.recorder import Recorder
 from conveyor.runtime.parent.relief import Intake, Relief
 from conveyor.runtime.parent.run_report import run_report, stage_paces
+from conveyor.runtime.parent.run_tracer import RunTracer
 from conveyor.runtime.parent.showing import Showing
 from conveyor.runtime.parent.supervisor import GRACE_S, PATIENCE_S, Supervisor
 from conveyor.runtime.parent.telling import Teller
@@ -56,6 +57,7 @@ class Runner:
         self.topology = topology
         self.paces = paces  # what is known of the stages, also from earlier deployments
         self.recorded: Recorder | None = None  # of the newest run, also once it is over
+        self.tracer: RunTracer | None = None  # the same
         # Stops a thread that still uses the channels.
         self.before_end: Callable[[], None] | None = None
         self.stop: StopToken | None = None  # of the run under way
@@ -95,10 +97,16 @@ class Runner:
         """Is a thread inside a run, or inside `next()` of a stream?"""
         return self.stop is not None and self.stop.busy
 
-    def begin_run(self, recorder: Recorder | None, stop: StopToken, guided: bool = False) -> int:
-        """Lets the workers begin, and the recorder, if there is one."""
-        self.recorded = recorder
-        self.ends.begin_run(recorder)
+    def begin_run(
+        self,
+        recorder: Recorder | None,
+        tracer: RunTracer | None,
+        stop: StopToken,
+        guided: bool = False,
+    ) -> int:
+        """Lets the workers begin, and what records or traces the run, if that is asked for."""
+        self.recorded, self.tracer = recorder, tracer
+        self.ends.begin_run(recorder, tracer)
         self.stop = self.supervisor.stop = stop
         self.missed_wakeups = 0
         stop.wake = self.supervisor.wake
@@ -106,6 +114,11 @@ class Runner:
         if recorder is not None:
             plan = self.supervisor.processes.plan
             recorder.begin(self.supervisor.shared, plan.stages, plan.forks, plan.main)
+        self.supervisor.shared.control.trace(tracer is not None)
+        if tracer is not None:
+            tracer.begin()
+            self.supervisor.watches.append(tracer.look)
+            self.supervisor.witnesses.all.append(tracer)
         return self.supervisor.begin_run(recorder, guided)
 
     def watch(self, items: Iterable[object], options: RunOptions) -> None:
@@ -121,12 +134,12 @@ class Runner:
             options.monitor.draw(self.topology.figure, len(self.topology.channels))
             lookers.append(Showing(options.monitor, gauge, supervisor))
         self.watching = Watching(lambda: self.report(gauge.seconds()), lookers)
-        supervisor.watch = self.watching.look
+        supervisor.watches.append(self.watching.look)
 
     def last_look(self, how: How, error: BaseException | None = None) -> Watching | None:
         """What tells all that the run is over, once it is; what it tells is read now."""
         watching, self.watching = self.watching, None
-        self.supervisor.watch = None
+        self.supervisor.watches.clear()
         if watching is not None and self.is_ours():
             watching.ends_with(how, error)
         return watching
@@ -137,13 +150,14 @@ class Runner:
         stop: StopToken,
         options: RunOptions,
         recorder: Recorder | None,
+        tracer: RunTracer | None,
     ) -> RunResult[object]:
         """All outputs of a run to the end of `items`.  Raises what ended it early; the workers are
         then gone."""
         started = perf_counter()
         results: RunResult[object] = RunResult()
         try:
-            run = self.begin_run(recorder, stop, guided=True)
+            run = self.begin_run(recorder, tracer, stop, guided=True)
             self.watch(items, options)
             collect = results.extend if options.take is None else taken_by(options.take, recorder)
             self.move(run, self.ends.puller(items), collect)
@@ -234,11 +248,15 @@ class Runner:
         self.wait_reasons = dict
 
     def record_end(self, how: str, error: BaseException | None = None) -> None:
-        """The recording says how the run ended, before what is shared is given back."""
+        """The recording and the trace say how the run ended, before what is shared is given
+        back."""
         recorder, self.ends.recorder = self.ends.recorder, None
         if recorder is not None and self.is_ours():
             self.supervisor.observer = None
             recorder.end(how, error, self.letters())
+        if self.tracer is not None and self.is_ours():
+            self.supervisor.witnesses.forget(self.tracer)
+            self.tracer.end(how, error)
 
     def wait(
         self,
@@ -310,6 +328,7 @@ class Runner:
     def report(self, seconds: float) -> Report:
         """How the run goes, or went, after so many seconds."""
         notes = self.recorded.notes if self.recorded is not None else ()
+        notes += self.tracer.notes if self.tracer is not None else ()
         notes += self.supervisor.records.notes()
         self.paces = newer(self.paces, stage_paces(self.supervisor, seconds))
         shared = {spec.parts for spec in self.supervisor.topology.nodes}

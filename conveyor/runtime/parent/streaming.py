@@ -34,6 +34,7 @@ from conveyor.monitor.snapshot import How
 from conveyor.report import DeadLetter, Report
 from conveyor.runtime.parent.program_ends import SinkCut
 from conveyor.runtime.parent.recorder import Recorder
+from conveyor.runtime.parent.run_tracer import RunTracer
 from conveyor.runtime.parent.runner import Runner
 from conveyor.runtime.shm.fence import fence
 from conveyor.runtime.shm.record import Blob
@@ -266,6 +267,7 @@ class Streaming:
         stop: StopToken,
         options: RunOptions,
         recorder: Recorder | None,
+        tracer: RunTracer | None,
         results: deque[object],
     ) -> None:
         self.started = perf_counter()
@@ -274,7 +276,7 @@ class Streaming:
         self.recorder = recorder
         self.give = None if recorder is None else recorder.gave
         stop.at_fork = results.clear
-        run = runner.begin_run(recorder, stop)
+        run = runner.begin_run(recorder, tracer, stop)
         runner.watch(items, options)
         self.source = source = SourceThread(runner, run, items, stop)
         inputs: list[Inlet] = [

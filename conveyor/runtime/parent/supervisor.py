@@ -76,7 +76,7 @@ class Supervisor:
         self.observer: RunObserver | None = None
         self.stop: StopToken | None = None  # of the run under way
         # Called again and again while a run is under way, in the thread that looks after it.
-        self.watch: Callable[[], object] | None = None
+        self.watches: list[Callable[[], object]] = []
         self.ended = False
         self.waking = threading.RLock()  # a signal handler may come between
         self.next_glance = 0.0
@@ -221,8 +221,8 @@ class Supervisor:
             self.stop.check()
         self.records.look()
         self.pins.look(self.processes)
-        if self.watch is not None:
-            self.watch()
+        for watch in self.watches:
+            watch()
         if self.observer is not None:
             self.observer.drain()
         if not self.shared.control.take_attention_request():

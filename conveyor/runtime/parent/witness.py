@@ -62,3 +62,7 @@ class Witnesses:
     def watchdog(self, forgotten: Sequence[int], yielding: Sequence[int]) -> None:
         for each in self.all:
             each.watchdog(forgotten, yielding)
+
+    def forget(self, witness: Witness) -> None:
+        """Tells it no more."""
+        self.all = [each for each in self.all if each is not witness]

@@ -19,7 +19,8 @@ from conveyor.runtime.step.contract import WaitReason
 __all__ = ["FORK_WORDS", "NODE_WORDS", "PIPELINE_WORDS", "ControlBlock", "NodeBlock"]
 
 # Words of the whole pipeline.  The parent writes all but the last two, which any worker sets.
-RUN, STOP, RECORDING, GUIDED, LEVELS, LEVELS_SIZE, ATTENTION, LOGGED = 0, 1, 2, 3, 4, 5, 16, 17
+RUN, STOP, RECORDING, GUIDED, LEVELS, LEVELS_SIZE, TRACING = range(7)
+ATTENTION, LOGGED = 16, 17
 PIPELINE_WORDS: Final = 32
 
 # Words of one node, all written by its worker but the last, which is the parent's.
@@ -74,6 +75,14 @@ class ControlBlock:
 
     def record(self, recording: bool) -> None:
         self.words[RECORDING] = recording
+
+    @property
+    def tracing(self) -> bool:
+        """Is what is done in this run to be noted, and when?"""
+        return self.words[TRACING] != 0
+
+    def trace(self, tracing: bool) -> None:
+        self.words[TRACING] = tracing
 
     @property
     def guided(self) -> bool:

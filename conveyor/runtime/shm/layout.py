@@ -24,6 +24,7 @@ from conveyor.runtime.shm.control_block import (
 from conveyor.runtime.shm.log_buffer import LOG_BUFFER_WORDS, LogBuffer
 from conveyor.runtime.shm.memory import PAGE, REGION, Memory
 from conveyor.runtime.shm.ring import Ring, reserve_for
+from conveyor.runtime.shm.trace_log import TRACE_WORDS, TraceLog
 
 __all__ = ["LEDGER_CAPACITY", "LOG_WORDS", "Layout", "LayoutFactory", "decides"]
 
@@ -62,6 +63,7 @@ class Layout:
         self.states = [self.take(words) for words in self.words_of_states]
         self.logs = {spec.index: self.take(LOG_WORDS) for spec in specs if decides(spec)}
         self.log_buffers = [self.take(LOG_BUFFER_WORDS) for _ in specs]
+        self.trace_logs = [self.take(TRACE_WORDS) for _ in specs]
         counted = channels_that_count(topology)
         rings = [
             (each.capacity, reserve_for(each.capacity) if each.index in counted else 0)
@@ -73,7 +75,7 @@ class Layout:
             self.rings.append((self.at, capacity, reserve))
             self.at += Ring.bytes_for(capacity, reserve)
         self.size = -(-self.at // PAGE) * PAGE
-        self.regions = 4 * len(specs) + 1
+        self.regions = 5 * len(specs) + 1
         self.channels = len(topology.channels)
 
     def take(self, words: int) -> int:
@@ -136,7 +138,12 @@ class Layout:
     @property
     def levels_base(self) -> int:
         """Where the program says which levels its loggers have."""
-        return self.spill_base(4 * len(self.nodes))
+        return self.spill_base(5 * len(self.nodes))
+
+    def trace_log(self, memory: Memory, node: int) -> TraceLog:
+        """What a worker notes of a run that is traced."""
+        words = self.words(memory, self.trace_logs[node], TRACE_WORDS)
+        return TraceLog(words, memory, self.spill_base(4 * len(self.nodes) + node))
 
 
 LayoutFactory: TypeAlias = Callable[[Topology], Layout]

@@ -1,5 +1,5 @@
 """What a worker decides, written down before anything comes of it, for a parent that records the
-run.
+run, or traces it.
 
 This file knows the kinds of decisions: which input a join reads, which lane a fork chooses, and
 whether something comes due before the next item.
@@ -24,10 +24,12 @@ __all__ = [
     "JOIN",
     "STANDS",
     "TIMER",
+    "Log",
     "LoggedBalancer",
     "LoggedReads",
     "LoggedTimer",
     "forks_taken",
+    "log_to",
 ]
 
 JOIN: Final = 0  # the forks of a node are counted from 1
@@ -37,6 +39,18 @@ STANDS: Final = 0x80  # with a point: how much of what was logged there stands
 
 Log: TypeAlias = Callable[[int, int, int], None]
 """Writes down a point of decision, the input or lane that was chosen, and for how many items."""
+
+
+def log_to(logs: Sequence[Log]) -> Log | None:
+    """What writes down in all of them; None if there are none."""
+    if len(logs) < 2:
+        return logs[0] if logs else None
+
+    def log(point: int, choice: int, count: int) -> None:
+        for each in logs:
+            each(point, choice, count)
+
+    return log
 
 
 class LoggedReads:

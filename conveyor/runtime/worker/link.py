@@ -48,6 +48,7 @@ class ParentLink:
         self.log = DecisionLog(layout.log(memory, node)) if node in layout.logs else None
         self.logged = layout.log_buffer(memory, node)
         self.memory = memory
+        self.trace_log = layout.trace_log(memory, node)
         self.levels_base = layout.levels_base
         self.levels = 0  # how often they were taken from there
         self.reports = 0

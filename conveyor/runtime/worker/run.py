@@ -7,12 +7,13 @@ waits.  It must never know what a job does.
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from time import perf_counter_ns
 
 from conveyor.core.channel import Inlet, SingleItemInlet
 from conveyor.core.drive import Drive, DriveSpec, drive
 from conveyor.core.endpoints import standing
-from conveyor.core.job_node import ForkFailed, ItemFailed
+from conveyor.core.job_node import ForkFailed, ItemFailed, Node
 from conveyor.core.journal import Journal
 from conveyor.core.ordered import stamped
 from conveyor.core.snapshots import RestoredNode
@@ -20,21 +21,25 @@ from conveyor.graph.route import Route, Select, balances
 from conveyor.runtime.process.circumstances import flush
 from conveyor.runtime.shm.fence import fence
 from conveyor.runtime.shm.record import Blob
+from conveyor.runtime.shm.trace_log import SpanKind
 from conveyor.runtime.step.balancing import Balancer
 from conveyor.runtime.step.batching import Meter, SliceSize
 from conveyor.runtime.step.logged import (
     JOIN,
     STANDS,
     TIMER,
+    Log,
     LoggedBalancer,
     LoggedReads,
     LoggedTimer,
     forks_taken,
+    log_to,
 )
 from conveyor.runtime.step.loop import Loop
 from conveyor.runtime.step.timer import ClockTimer
 from conveyor.runtime.worker.nodes import RunNodes
 from conveyor.runtime.worker.order import RolledBack
+from conveyor.runtime.worker.traced import TracedMeter, note_decision
 from conveyor.runtime.worker.workplace import Workplace
 from conveyor.stages.timed import timed
 
@@ -52,6 +57,8 @@ class Run:
             for source, inlet in enumerate(ends.inputs):
                 workplace.starts[source] = standing(inlet)
         resumed, *_ = [each.begin(number) for each in workplace.blocks]
+        self.trace = workplace.link.trace_log.writer() if workplace.link.control.tracing else None
+        self.log = self.decision_log()
         self.nodes = nodes = RunNodes(workplace, number)
         self.journal = nodes.journal = Journal(
             nodes.first.tally,
@@ -68,7 +75,7 @@ class Run:
         self.timer = self.make_timer()
         self.selecting = nodes.selecting()
         node = stamped(spec, nodes.node, ends.outlets, self.restored, self.timer, self.selecting)
-        self.meter = Meter(node, block, ends.inlets, nodes.parts, nodes.sampler())
+        self.meter = self.make_meter(node)
         self.balancer = (
             self.make_balancer(spec.route)
             if spec.route is not None and balances(spec.route)
@@ -128,32 +135,49 @@ class Run:
             for each, end in zip(inputs, until, strict=True)
         ]
 
+    def decision_log(self) -> Log | None:
+        """What is told of each decision: of a run that is recorded, or traced."""
+        control = self.workplace.link.control
+        logs = [self.workplace.link.log_decision] if control.recording else []
+        logs += [partial(note_decision, self.trace)] if self.trace is not None else []
+        return log_to(logs)
+
+    def make_meter(self, node: Node) -> Meter:
+        """What measures the node; it notes what it measures if the run is traced."""
+        inlets, parts = self.workplace.ends.inlets, self.nodes.parts
+        block, sampler = self.workplace.block, self.nodes.sampler()
+        if self.trace is None:
+            return Meter(node, block, inlets, parts, sampler)
+        traced = TracedMeter(node, block, inlets, parts, sampler)
+        traced.trace = self.trace
+        return traced
+
     def make_balancer(self, route: Route) -> Balancer:
-        """What chooses the lanes of the worker's forks; it logs them if the run is recorded."""
+        """What chooses the lanes of the worker's forks, and logs them if that is asked for."""
         link, outlets = self.workplace.link, self.workplace.ends.outlets
-        if link.control.recording:
-            return LoggedBalancer(route, outlets, link.control, link.call_parent, link.log_decision)
+        if self.log is not None:
+            return LoggedBalancer(route, outlets, link.control, link.call_parent, self.log)
         return Balancer(route, outlets, link.control, link.call_parent)
 
     def make_timer(self) -> ClockTimer | None:
-        """What tells the job of the time; it logs what comes due if the run is recorded."""
-        stages, link = self.workplace.jobs.stages, self.workplace.link
+        """What tells the job of the time, and logs what comes due if that is asked for."""
+        stages = self.workplace.jobs.stages
         stage = timed(stages[0]) if stages else None
         if stage is None:
             return None
-        if link.control.recording and self.workplace.spec.is_woken:
-            return LoggedTimer(stage, link.log_decision)
+        if self.log is not None and self.workplace.spec.is_woken:
+            return LoggedTimer(stage, self.log)
         return ClockTimer(stage)
 
     def hold(self) -> Callable[[int, int, int], None]:
-        """What is told of each slice that is taken in hand; it logs what a join decided if the run
-        is recorded."""
+        """What is told of each slice that is taken in hand, and logs what a join decided if that is
+        asked for."""
         workplace = self.workplace
         hold = self.hold_of_all if len(workplace.blocks) > 1 else workplace.block.hold
         inputs = workplace.ends.inputs
         is_woken = workplace.spec.is_woken
-        if workplace.link.control.recording and (len(inputs) > 1 or is_woken):
-            return LoggedReads(inputs, workplace.link.log_decision, hold, is_woken)
+        if self.log is not None and (len(inputs) > 1 or is_woken):
+            return LoggedReads(inputs, self.log, hold, is_woken)
         return hold
 
     def hold_of_all(self, source: int, first: int, end: int) -> None:
@@ -183,11 +207,17 @@ class Run:
         started = perf_counter_ns()
         if not self.workplace.spin(self.loop.able):
             self.sleep_until_able()
+        self.waited(started, self.loop.blocked())
+
+    def waited(self, started: int, is_blocked: bool) -> None:
+        """Counts the time since `started`, for which the worker waited for room or for input."""
         spent = perf_counter_ns() - started
-        if self.loop.blocked():
+        if is_blocked:
             self.meter.blocked += spent
         else:
             self.meter.waiting += spent
+        if self.trace is not None:
+            self.trace.add(SpanKind.BLOCK if is_blocked else SpanKind.WAIT, started, spent)
 
     def sleep_until_able(self) -> None:
         loop, block = self.loop, self.workplace.block

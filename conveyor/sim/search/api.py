@@ -140,6 +140,7 @@ def explored(
         total if faults is None and start is None else lambda: None,
     )
     search.found.lanes = lanes_of(topology)
+    search.told = options.told
     if isinstance(start, Recording):
         search.look_at(follow(simulator, start))
     elif start is not None:

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from operator import itemgetter
-from typing import Final, TypeAlias
+from typing import Any, Final, TypeAlias
 
 from typing_extensions import TypeVar
 
@@ -73,6 +73,7 @@ class Search:
         self.most = most
         self.expired = expired
         self.found: Exploration[object] = Exploration(total)
+        self.told: Callable[[Exploration[Any]], object] | None = None  # behind each schedule
         self.passed: Attempt | None = None  # the first that did
         self.later: list[tuple[int, Attempt, Simulator]] = []  # to be repeated, with their numbers
         self.stride = REPEATED
@@ -114,6 +115,8 @@ class Search:
         # counted twice.
         if not attempt.crash_plans or attempt.deaths:
             self.look_at(attempt)
+        if self.told is not None:
+            self.told(self.found)
         return bool(attempt.deaths)
 
     def attempt(self, scheduler: Scheduler, crash_plans: CrashPlans) -> Attempt:

@@ -5,13 +5,14 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from types import UnionType
-from typing import Final, Literal, TypeAlias, get_args
+from typing import Any, Final, Literal, TypeAlias, get_args
 
 from conveyor.items.short_repr import short_repr
 from conveyor.recording.reader import Recording
 from conveyor.sim.faults import Faults
 from conveyor.sim.schedule import Schedule
 from conveyor.sim.schedulers.scheduler import Scheduler
+from conveyor.sim.search.findings import Exploration
 
 __all__ = ["STRATEGIES", "SearchOptions", "Strategy", "check_bounds", "check_type"]
 
@@ -27,7 +28,8 @@ class SearchOptions:
     strategy: which schedules are run; schedules: how many at most; expired: is it time to end;
     seed: of a strategy that draws; faults: which workers may die; copy: does every item cross a
     pickle, as between two processes; start: what is run before all others; lanes: of each fork that
-    adapts, if not as by default.
+    adapts, if not as by default; told: what is called behind each schedule with what was found so
+    far.
     """
 
     strategy: Strategy | Scheduler
@@ -38,6 +40,7 @@ class SearchOptions:
     copy: bool = True
     start: Schedule | Recording | None = None
     lanes: int | None = None
+    told: Callable[[Exploration[Any]], object] | None = None
 
     def check(self, call: str) -> None:
         """Raises `TypeError` or `ValueError` for what a search cannot work with."""

@@ -1,0 +1,256 @@
+"""Traces a run while it goes on: what each worker does and when, as a file that Perfetto reads.
+
+Knows: what workers note of their time, the clock, the file.  Must never know: how it is drawn.
+
+Rule 1.  The file is bounded.  Once there are too many events, only those that begin in every second
+         window of time are kept, then in every fourth, and so on; in such a window there are all.
+Rule 2.  Deaths, lanes and what the watchdog did are always kept.
+Rule 3.  Where the file cannot be written when the run is over, the report says so.
+"""
+
+from __future__ import annotations
+
+import os
+from array import array
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from time import perf_counter_ns
+from typing import Final, NamedTuple
+
+from conveyor.graph.route import balancing_forks
+from conveyor.graph.topology import NodeSpec
+from conveyor.reporting.trace_events import TraceEvents
+from conveyor.runtime.parent.queues import queued_before
+from conveyor.runtime.parent.shared import Shared
+from conveyor.runtime.parent.worker_processes import WorkerProcesses
+from conveyor.runtime.shm.trace_log import ENTRY_WORDS, Span, SpanKind, span_of
+from conveyor.runtime.step.logged import JOIN, TIMER
+
+__all__ = ["RunTracer"]
+
+MOST: Final = 60_000  # spans, about 7 MB in the file
+WINDOW_NS: Final = 20_000_000
+COUNT_NS: Final = 50_000_000  # how often it is looked what waits
+MOST_COUNTS: Final = 2_000
+MOST_MOMENTS: Final = 10_000
+SINK_TRACK: Final = 1 << 30  # no process has such a number
+US: Final = 1e-3
+
+NAMES: Final = {SpanKind.FINISH: "finish", SpanKind.WAIT: "waiting", SpanKind.BLOCK: "blocked"}
+
+
+class Moment(NamedTuple):
+    """Something that happened to a worker, or to the run (track 0)."""
+
+    at: int
+    track: int
+    text: str
+
+
+class RunTracer:
+    """One run on its way into a file; made before the run begins."""
+
+    def __init__(self, path: str, shared: Shared, processes: WorkerProcesses) -> None:
+        self.path = path
+        self.file = Path(path).open("w", encoding="utf-8")  # noqa: SIM115  # closed by `end`
+        self.fault: OSError | None = None
+        self.topology = shared.topology
+        self.shared = shared
+        self.processes = processes
+        memory, layout = shared.memory, shared.layout
+        self.logs = {spec.index: layout.trace_log(memory, spec.index) for spec in self.specs()}
+        self.lost_before = 0
+        self.workers: dict[int, list[int]] = {}  # the processes that each node has had
+        self.spans: dict[int, array[int]] = {}  # by process
+        self.count = 0
+        self.stride = 1  # of how many windows one is kept
+        self.moments: list[Moment] = []
+        self.decisions: list[Span] = []  # of source and sink: `duration` is the node
+        self.fill: list[tuple[int, dict[int, int]]] = []
+        self.next_count, self.count_ns = 0, COUNT_NS
+        self.began = 0
+
+    def specs(self) -> list[NodeSpec]:
+        return self.processes.plan.specs
+
+    # ---------------------------------------------------------------------------
+    # while the run goes on
+
+    def begin(self) -> None:
+        """The workers are idle: from here on what they note is of this run."""
+        for log in self.logs.values():
+            log.reserve()
+            log.skip()
+        self.lost_before = self.lost()
+        for node, handle in self.processes.handles.items():
+            self.is_at_work(node, handle.pid)
+        self.began = self.next_count = perf_counter_ns()
+
+    def is_at_work(self, node: int, pid: int) -> None:
+        self.workers.setdefault(node, []).append(pid)
+        self.spans.setdefault(pid, array("Q"))
+
+    def lost(self) -> int:
+        return sum(log.lost for log in self.logs.values())
+
+    def look(self) -> None:
+        """Takes what the workers have noted; called again and again."""
+        for node in self.workers:
+            self.take(node)
+        if perf_counter_ns() >= self.next_count:
+            self.count_queued()
+
+    def take(self, node: int) -> None:
+        found = self.logs[node].take()
+        if found:
+            self.spans[self.workers[node][-1]] += found
+            self.count += len(found) // ENTRY_WORDS
+            while self.count > MOST:
+                self.thin()
+
+    def thin(self) -> None:
+        """Keeps every other window."""
+        self.stride *= 2
+        self.sample()
+
+    def sample(self) -> None:
+        """Leaves out what is not in a window that is kept."""
+        for pid, words in self.spans.items():
+            kept = array("Q")
+            for at in range(0, len(words), ENTRY_WORDS):
+                if self.is_kept(words[at + 1]):
+                    kept += words[at : at + ENTRY_WORDS]
+            self.spans[pid] = kept
+        self.decisions = [span for span in self.decisions if self.is_kept(span.start)]
+        spans = sum(len(words) for words in self.spans.values()) // ENTRY_WORDS
+        self.count = spans + len(self.decisions)
+
+    def is_kept(self, start: int) -> bool:
+        return (start - self.began) // WINDOW_NS % self.stride == 0
+
+    def count_queued(self) -> None:
+        """Notes how much waits before each worker, now and then."""
+        now = perf_counter_ns()
+        self.next_count = now + self.count_ns
+        self.fill.append((now, queued_before(self.shared)))
+        if len(self.fill) > MOST_COUNTS:
+            self.fill = self.fill[::2]
+            self.count_ns *= 2
+
+    def note_source(self, point: int, lane: int, items: int) -> None:
+        self.note(0, point, lane, items)
+
+    def note_sink(self, point: int, lane: int, items: int) -> None:
+        self.note(len(self.topology.nodes) - 1, point, lane, items)
+
+    def note(self, node: int, point: int, lane: int, items: int) -> None:
+        now = perf_counter_ns()
+        self.decisions.append(Span(SpanKind.DECIDE, point, lane, items, now, node))
+        self.count += 1
+
+    # ---------------------------------------------------------------------------
+    # as a witness
+
+    def happened(self, track: int, text: str) -> None:
+        if len(self.moments) < MOST_MOMENTS:
+            self.moments.append(Moment(perf_counter_ns(), track, text))
+
+    def started(self, node: int, pid: int, cores: Sequence[int], life: int) -> None:
+        self.is_at_work(node, pid)
+        self.happened(pid, "takes over" if life > 1 else "starts")
+
+    def died(self, node: int, pid: int, how: str) -> None:
+        if node in self.workers:
+            self.take(node)
+        self.happened(pid, f"dies: {how}")
+
+    def overdue(self, node: int, pid: int) -> None:
+        self.happened(pid, "is killed: its item takes longer than timeout_s allows")
+
+    def opened_lanes(self, fork: str, before: int, lanes: int) -> None:
+        what = "opens" if lanes > before else "closes"
+        self.happened(0, f"{fork} {what} lanes: {lanes} are open, {before} were before")
+
+    def watchdog(self, forgotten: Sequence[int], yielding: Sequence[int]) -> None:
+        for node in forgotten:
+            self.happened(self.workers.get(node, [0])[-1], "was asleep and is woken")
+        for node in yielding:
+            self.happened(self.workers.get(node, [0])[-1], "its soft limits are lifted")
+
+    # ---------------------------------------------------------------------------
+    # when it ends
+
+    def end(self, how: str, error: BaseException | None) -> None:
+        """The run is over; writes the file."""
+        if self.file.closed:
+            return
+        self.look()
+        if self.stride > 1:
+            self.sample()
+        self.shared.control.trace(False)
+        if error is not None:
+            how = f"{how}: {type(error).__name__}"
+        self.happened(0, f"the run is over: {how}")
+        try:
+            with self.file:
+                self.file.write(self.to_json(how))
+        except OSError as fault:
+            self.fault = fault
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """What a report has to say of the trace."""
+        if self.fault is None:
+            return ()
+        return (f"the trace {self.path!r} is not whole: {self.fault.strerror or self.fault}",)
+
+    def to_json(self, how: str) -> str:
+        process = os.getpid()
+        events = TraceEvents(process, "conveyor pipeline")
+        first, *_, last = self.topology.nodes
+        events.track(process, "source, in the program")
+        for spec in self.specs():
+            for pid in self.workers.get(spec.index, []):
+                events.track(pid, f"{self.topology.title(spec.index)}, worker {pid}")
+                self.write_spans(events, spec, pid)
+        events.track(SINK_TRACK, "sink, in the program")
+        for at, track, text in self.moments:
+            events.instant(track or process, text, self.us(at), of_all=True)
+        for span in self.decisions:
+            spec = first if span.duration == 0 else last
+            track = process if spec is first else SINK_TRACK
+            self.write_decision(events, spec, track, span)
+        for at, queued in self.fill:
+            for node, items in queued.items():
+                name = f"queued before {self.topology.nodes[node].name}"
+                events.counter(name, self.us(at), {"items": items})
+        facts = {"how": how, "lost": self.lost() - self.lost_before, "one_window_of": self.stride}
+        return events.to_json(facts)
+
+    def us(self, at: int) -> float:
+        return max(0.0, (at - self.began) * US)
+
+    def write_spans(self, events: TraceEvents, spec: NodeSpec, pid: int) -> None:
+        title = self.topology.title(spec.index)
+        for span in spans_in(self.spans[pid]):
+            if span.kind is SpanKind.DECIDE:
+                self.write_decision(events, spec, pid, span)
+                continue
+            items = span.items if span.kind is SpanKind.SLICE else None
+            name = NAMES.get(span.kind, title)
+            events.slice(pid, name, self.us(span.start), span.duration * US, items)
+
+    def write_decision(self, events: TraceEvents, spec: NodeSpec, track: int, span: Span) -> None:
+        forks = dict(enumerate(balancing_forks(spec.route), 1))
+        if span.point == JOIN:
+            text = f"{spec.join_name} reads input {span.lane}"
+        elif span.point == TIMER:
+            text = f"{spec.name}: {'something comes due' if span.lane else 'takes items'}"
+        else:
+            text = f"{forks[span.point].name} gives to lane {span.lane}"
+        events.instant(track, text, self.us(span.start), {"items": span.items})
+
+
+def spans_in(words: array[int]) -> Iterator[Span]:
+    for at in range(0, len(words), ENTRY_WORDS):
+        yield span_of(words[at], words[at + 1], words[at + 2])

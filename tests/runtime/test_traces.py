@@ -1,0 +1,182 @@
+"""`trace=` writes what happened in a run as trace events, which Perfetto reads."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+from array import array
+from pathlib import Path
+
+import pytest
+
+from conveyor import (
+    BalancingFork,
+    FlatMap,
+    Join,
+    Pipe,
+    Pipeline,
+    Processor,
+    ReplicatingFork,
+)
+from conveyor.runtime.parent import run_tracer
+from tests.jobs import double
+from tests.logs import dies_once_at_two
+from tests.trace_format import TraceFile
+
+
+@pytest.fixture
+def path(tmp_path: Path) -> Path:
+    return tmp_path / "run.json"
+
+
+def test_a_track_a_worker_with_all_its_items(path: Path) -> None:
+    pl = Pipeline[int]().add(Processor(double, name="first")).add(FlatMap(range, name="second"))
+    result = pl.run([3] * 100, trace=path)
+
+    trace = TraceFile.read(path)
+    pids = {name: stage.pid for name, stage in result.report.stages.items()}
+    assert [*trace.tracks.values()] == [
+        "source, in the program",
+        f"first, worker {pids['first']}",
+        f"second, worker {pids['second']}",
+        "sink, in the program",
+    ]
+    assert trace.items("first") == trace.items("second") == 100
+    assert trace.whole["otherData"] == {"how": "done", "lost": 0, "one_window_of": 1}
+    assert trace.named("the run is over: done")
+    assert trace.named("queued before second")
+
+
+def test_forks_and_joins_say_what_they_decided(path: Path) -> None:
+    pl = (
+        Pipeline[int]()
+        .add(BalancingFork(2, name="share"))
+        .add(Processor(double, name="left"), Processor(double, name="right"))
+        .add(Join(2, name="merge"))
+        .add(Processor(double, name="last"))
+    )
+    pl.run(range(500), trace=path, record=path.with_suffix(".cvd"))
+
+    trace = TraceFile.read(path)
+    assert trace.items("share gives to lane") == 500
+    assert trace.items("merge reads input") == trace.items("last") == 500
+    assert trace.items("left") + trace.items("right") == 500
+
+
+def test_the_join_before_the_results_says_so_too(path: Path) -> None:
+    pl = Pipeline[int]().add(ReplicatingFork(2)).add(Pipe(), Pipe()).add(Join(2, name="merge"))
+    pl.run(range(50), trace=path)
+    assert TraceFile.read(path).items("merge reads input") == 100
+
+
+def test_a_death_is_seen_on_the_track_of_its_worker_and_another_takes_over(path: Path) -> None:
+    result = Pipeline[int]().add(Processor(dies_once_at_two, name="job")).run(range(9), trace=path)
+
+    trace = TraceFile.read(path)
+    (dies,), (comes,) = trace.named("dies: was killed by SIGKILL"), trace.named("takes over")
+    assert comes["tid"] == result.report.stages["job"].pid != dies["tid"]
+    assert [name.partition(",")[0] for name in trace.tracks.values()][1:3] == ["job", "job"]
+    assert dies["ts"] <= comes["ts"]
+
+
+def test_lanes_that_are_opened_are_seen(path: Path) -> None:
+    grown = (
+        Pipeline[int]()
+        .add(BalancingFork(max_lanes=2, name="grow"))
+        .add(Processor(busy))
+        .add(Join())
+    )
+    with grown.stream(iter(int, 1), trace=path) as results:
+        for _ in results:
+            if max(results.report.stages[name].items_in for name in ("busy/1",)) > 0:
+                break
+    assert TraceFile.read(path).named("grow opens lanes: 2 are open, 1 were before")
+
+
+def busy(item: int) -> int:
+    return item + 0 * sum(range(20_000))
+
+
+def test_a_run_that_fails_leaves_its_trace(path: Path) -> None:
+    with pytest.raises(ZeroDivisionError):
+        Pipeline[int]().add(Processor(lambda n: 1 // n)).run([1, 0], trace=path)
+    assert TraceFile.read(path).whole["otherData"]["how"] == "failed: ZeroDivisionError"
+
+
+def test_every_way_to_run_traces_and_a_later_run_does_not(path: Path) -> None:
+    async def astream(pl: Pipeline[int, int]) -> list[int]:
+        async with pl.astream(range(3), trace=path) as results:
+            return [result async for result in results]
+
+    with Pipeline[int]().add(Processor(double)) as pl:
+        with pl.stream(range(3), trace=path) as results:
+            assert list(results) == [0, 2, 4]
+        assert TraceFile.read(path).items("double") == 3
+        for found in (asyncio.run(pl.arun(range(3), trace=path)), asyncio.run(astream(pl))):
+            assert found == [0, 2, 4]
+            assert TraceFile.read(path).items("double") == 3
+        path.unlink()
+        pl.run(range(3))
+    assert not path.exists()
+
+
+def test_a_file_that_cannot_be_written_is_refused_before_anything_runs(tmp_path: Path) -> None:
+    with pytest.raises(FileNotFoundError):
+        Pipeline[int]().add(Processor(double)).run([1], trace=tmp_path / "no" / "where.json")
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="no device that is always full")
+def test_a_full_disk_is_a_note_of_the_report() -> None:
+    result = Pipeline[int]().add(Processor(double)).run([1], trace="/dev/full")
+    assert result == [2]
+    assert "the trace '/dev/full' is not whole: No space left on device" in result.report.notes
+
+
+def test_the_file_is_bounded_and_what_is_kept_are_whole_windows(
+    path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(run_tracer, "MOST", 20)
+    monkeypatch.setattr(run_tracer, "WINDOW_NS", 1_000_000)
+    Pipeline[int]().add(Processor(busy)).run(range(300), trace=path)
+
+    trace = TraceFile.read(path)
+    stride = trace.whole["otherData"]["one_window_of"]
+    spans = [event for track in trace.slices.values() for event in track]
+    assert stride > 1
+    assert len(spans) <= 20
+    assert {int(event["ts"] // 1000) % stride for event in spans} == {0}
+
+
+def test_perfettos_own_trace_processor_reads_it(path: Path) -> None:
+    """PERFETTO_TRACE_PROCESSOR names its shell: no test downloads programs."""
+    shell = os.environ.get("PERFETTO_TRACE_PROCESSOR")
+    if shell is None:
+        pytest.skip("PERFETTO_TRACE_PROCESSOR does not name a trace_processor_shell")
+    perfetto = pytest.importorskip("perfetto.trace_processor")
+    Pipeline[int]().add(Processor(double)).run(range(1000), trace=path)
+    config = perfetto.TraceProcessorConfig(bin_path=shell)
+    with perfetto.TraceProcessor(trace=str(path), config=config) as processor:
+        rows = processor.query("select count(*) as n from slice where name = 'double'")
+        assert next(iter(rows)).n == len(TraceFile.read(path).named("double"))
+        errors = processor.query("select sum(value) as n from stats where severity = 'error'")
+        assert not next(iter(errors)).n
+
+
+def test_spans_that_find_no_room_are_counted() -> None:
+    from conveyor.runtime.shm.trace_log import ENTRY_WORDS, WORDS, TraceLog, TraceWriter
+
+    words, there = memoryview(array("Q", [0] * 32)), memoryview(array("Q", [0] * WORDS))
+
+    class Log(TraceLog):
+        def there(self) -> memoryview[int]:
+            return there
+
+    writer = TraceWriter(words, there)
+    log = Log(words, None, 0)  # type: ignore[arg-type]  # of the memory only `there` would be asked
+    for number in range(WORDS // ENTRY_WORDS + 5):
+        writer.add(0, number, 1)
+    assert log.lost == 5
+    assert log.take()[1::ENTRY_WORDS] == array("Q", range(WORDS // ENTRY_WORDS))
+    for number in range(WORDS // ENTRY_WORDS - 1):
+        writer.add(0, number, 1)
+    assert len(log.take()) == WORDS - ENTRY_WORDS  # around the end of the ring
