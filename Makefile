@@ -2,7 +2,7 @@
 #   make demo    the demo pipeline on real input, for real and in the simulator
 #   make test-fast   the tests that start no processes and take no search over very many schedules, in half a minute
 #   make test    the whole test suite; another interpreter: make test PYTHON=python3.13; a part: make test TESTS=tests/core
-.PHONY: demo test test-fast test-others test-all test-pyodide pythons test-stress prove typecheck typecheck-others lint format docs coverage build release-check bench faults chaos conform clean
+.PHONY: demo test test-fast test-others test-all test-pyodide pythons services services-stop test-stress prove typecheck typecheck-others lint format docs coverage build release-check bench faults chaos conform clean
 
 PYTHON := python3
 # .venv; for an interpreter named on the command line one of its own, such as .venv-3.13
@@ -46,6 +46,13 @@ test-pyodide: $(DEV)
 pythons: $(BIN)/python
 	@missing="$$($(FIND) --missing)"; test -z "$$missing" || $(BIN)/python tools/debian_pythons.py --root $(PYTHONS) $$missing
 
+# Starts redis-server and PostgreSQL on the loopback for the tests of conveyor.io, which are skipped without them.
+services: $(BIN)/python
+	$(BIN)/python tools/services.py start
+
+services-stop: $(BIN)/python
+	$(BIN)/python tools/services.py stop
+
 # The suite 20 times while every core is busy with something else; shorter: make test-stress STRESS='--times 3 tests/core'
 test-stress: $(DEV)
 	$(BIN)/python -m compileall -q conveyor
@@ -53,7 +60,7 @@ test-stress: $(DEV)
 
 # The proofs in full: the simulator, every single step of more topologies, more real runs; and every death; some minutes.
 prove: $(DEV)
-	CONVEYOR_PROVE=1 $(BIN)/python $(PYTEST) tests/sim tests/runtime/deaths
+	CONVEYOR_PROVE=1 $(BIN)/python $(PYTEST) tests/sim tests/runtime/deaths tests/io
 
 typecheck: $(DEV)
 	$(BIN)/mypy && $(BIN)/mypy --config-file mypy-plugin.ini && $(BIN)/pyright --pythonpath $(BIN)/python

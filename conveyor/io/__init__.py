@@ -10,7 +10,19 @@ What needs another library imports it when it is used, and says which extra brin
 
 from __future__ import annotations
 
+from conveyor.io.follow import Directory, Follow
+from conveyor.io.sql import SqlQuery, SqlTable
 from conveyor.io.text import Csv, JsonLines, Lines
 from conveyor.transfer.contract import Sink, Source
 
-__all__ = ["Csv", "JsonLines", "Lines", "Sink", "Source"]
+__all__ = [
+    "Csv",
+    "Directory",
+    "Follow",
+    "JsonLines",
+    "Lines",
+    "Sink",
+    "Source",
+    "SqlQuery",
+    "SqlTable",
+]
