@@ -7,16 +7,22 @@ import re
 import subprocess
 import sys
 from collections import Counter
+from importlib.util import find_spec
 from pathlib import Path
+
+import pytest
 
 from examples import three_models
 
 ROOT = Path(__file__).resolve().parents[2]
 EXAMPLES = ROOT / "examples"
 LIMIT_S = 100  # of patience, not of speed: a script that hangs is a failure
+SHORT = 80  # lines
+# The demo, and what compares with a plain loop bit for bit.
+STUDIES = {"stdlib_survey.py", "three_models.py"}
 
 
-def run_example(name: str, *arguments: str | Path) -> str:
+def run_example(name: str | Path, *arguments: str | Path) -> str:
     """Run an example as a script and return what it printed."""
     script = subprocess.run(
         [sys.executable, EXAMPLES / name, *arguments],
@@ -122,3 +128,120 @@ def test_word_count_counts_the_words_of_a_file(tmp_path: Path) -> None:
 
 def test_word_count_needs_no_file() -> None:
     assert "pipeline" in run_example("word_count.py")
+
+
+def test_examples_are_short() -> None:
+    lengths = {
+        path.name: len(path.read_text("utf-8").splitlines()) for path in EXAMPLES.glob("*.py")
+    }
+    assert {name: n for name, n in lengths.items() if n >= SHORT and name not in STUDIES} == {}
+
+
+def numbers_in(line: str) -> list[int]:
+    return [int(number.replace(",", "")) for number in re.findall(r"\d[\d,]*", line)]
+
+
+def test_logs_counts_each_line_once(tmp_path: Path) -> None:
+    def line(path: str, status: int) -> str:
+        return f'10.0.0.1 - - [1/Dec/2026:10:00:00] "GET {path} HTTP/1.1" {status} 25\n'
+
+    file = tmp_path / "access.log"
+    file.write_text(line("/a", 200) * 3000 + line("/a", 503) * 7 + "nonsense\n" + line("/b", 404))
+
+    assert [numbers_in(told) for told in run_example("logs.py", file).splitlines()] == [
+        [3007, 7, 3007 * 25],
+        [1, 0, 25],
+    ]
+    assert sum(numbers_in(told)[0] for told in run_example("logs.py").splitlines()) == 50_000
+
+
+def test_thumbnails_puts_aside_what_is_no_image() -> None:
+    printed = run_example("thumbnails.py")
+
+    if find_spec("PIL") is None:
+        assert "pip install pillow" in printed
+        return
+    assert "image00.thumb.jpg 64x43\n" in printed
+    assert "... 40 thumbnails\nput aside: broken.png: UnidentifiedImageError\n" in printed
+
+
+def test_etl_writes_what_is_right_and_tells_of_the_rest() -> None:
+    rows = [(("tea", "coffee", "cocoa")[n % 50 % 3], n % 9) for n in range(2_000)]
+    bought = [(product, pieces) for product, pieces in rows if pieces > 0]
+    priced = [(product, pieces) for product, pieces in bought if product != "cocoa"]
+
+    written, unchecked, unpriced, *sums = run_example("etl.py").splitlines()
+
+    assert numbers_in(written) == [len(priced), -(-len(priced) // 100)]
+    assert numbers_in(unchecked)[0] == len(rows) - len(bought)
+    assert numbers_in(unpriced)[0] == len(bought) - len(priced)
+    assert [line.split() for line in sums] == [
+        [name, f"{price * sum(pieces for product, pieces in priced if product == name):,.2f}"]
+        for name, price in (("coffee", 5.20), ("tea", 3.50))
+    ]
+
+
+def test_sessions_are_those_of_a_plain_loop(tmp_path: Path) -> None:
+    by_hand = """
+from itertools import groupby, pairwise
+ordered = sorted(clicks(5_000), key=lambda click: (click.user, click.at))
+print(sum(
+    1 + sum(b.at - a.at >= 1800 for a, b in pairwise(each))
+    for each in (list(group) for _, group in groupby(ordered, key=user_of))
+))
+"""
+    script = tmp_path / "sessions.py"
+    script.write_text((EXAMPLES / "sessions.py").read_text(encoding="utf-8") + by_hand)
+    first, *_, last = run_example(script).splitlines()
+    assert numbers_in(first)[0] == int(last)
+    assert first == run_example("sessions.py").splitlines()[0]
+
+
+def test_a_model_judges_each_review_once() -> None:
+    printed = run_example("model_batches.py")
+    assert printed.startswith("1,000 of 2,000 reviews are good\n0: good")
+
+
+def test_rolling_windows_find_the_fire_and_count_what_is_late() -> None:
+    fire, warmest, late = run_example("rolling_windows.py").splitlines()
+    first, last = numbers_in(fire)[1:]
+    assert fire.startswith("kitchen above 35 degrees")
+    assert 12 * 60 - 6 < first < last < 12 * 60 + 6 + 5
+    assert 55 < float(warmest.split()[-2]) < 65
+    assert numbers_in(late)[0] > 0
+
+
+def test_tail_tells_of_each_error_and_reads_all_lines() -> None:
+    assert run_example("tail.py").splitlines() == [
+        "error 1: request 3",
+        "error 2: request 11",
+        "error 3: request 19",
+        "20 lines read",
+    ]
+
+
+def test_data_frames_loses_no_part() -> None:
+    printed = run_example("data_frames.py")
+
+    if find_spec("pandas") is None:
+        assert "pip install pandas" in printed
+        return
+    districts = [line.split()[0] for line in printed.splitlines()]
+    assert districts == ["north", "south", "west"]
+    assert 990_000 < sum(numbers_in(line)[0] for line in printed.splitlines()) < 1_000_000
+
+
+def test_the_notebook_runs_from_top_to_bottom() -> None:
+    nbformat = pytest.importorskip("nbformat")
+    nbclient = pytest.importorskip("nbclient")
+    pytest.importorskip("ipykernel")
+    notebook = nbformat.read(EXAMPLES / "notebook.ipynb", as_version=4)
+
+    nbclient.NotebookClient(
+        notebook, timeout=LIMIT_S, resources={"metadata": {"path": ROOT}}
+    ).execute()
+
+    shown = [output for cell in notebook.cells for output in cell.get("outputs", [])]
+    assert "<svg" in str([output.get("data") for output in shown])
+    assert "<table" in str([output.get("data") for output in shown])
+    assert "True 20" in str([output.get("text") for output in shown])
