@@ -125,7 +125,9 @@ def figures_of(supervisor: Supervisor, source: Tally, node: int) -> Figures:
         return Figures(source)
     worker = home(supervisor.topology, node)
     block, cores = supervisor.shared.blocks[node], supervisor.processes.plan.cores[worker]
-    busy, waiting, blocked, batches = block.times()
+    busy = waiting = blocked = batches = 0
+    if block.has_begun_with(supervisor.run):  # else they are still those of the run before
+        busy, waiting, blocked, batches = block.times()
     return Figures(
         tally=block.tally(supervisor.run),
         busy_s=busy * S_PER_NS,

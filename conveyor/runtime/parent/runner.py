@@ -20,8 +20,10 @@ from conveyor.items.main_module import is_redefined
 from conveyor.monitor.snapshot import How
 from conveyor.report import DeadLetter, Report, RunResult
 from conveyor.reporting.build import ordered_letters
+from conveyor.runtime.metrics import RunMetrics, run_metrics
 from conveyor.runtime.parent.gauge import Gauge
 from conveyor.runtime.parent.program_ends import ProgramEnds, SinkCut
+from conveyor.runtime.parent.queues import queued_before
 from conveyor.runtime.parent.recorder import Recorder
 from conveyor.runtime.parent.relief import Intake, Relief
 from conveyor.runtime.parent.run_report import run_report, stage_paces
@@ -58,6 +60,7 @@ class Runner:
         self.paces = paces  # what is known of the stages, also from earlier deployments
         self.recorded: Recorder | None = None  # of the newest run, also once it is over
         self.tracer: RunTracer | None = None  # the same
+        self.metrics: RunMetrics | None = None  # the same
         # Stops a thread that still uses the channels.
         self.before_end: Callable[[], None] | None = None
         self.stop: StopToken | None = None  # of the run under way
@@ -123,9 +126,12 @@ class Runner:
 
     def watch(self, items: Iterable[object], options: RunOptions) -> None:
         """From now on all are told how far the run has come that want to be."""
-        if options.progress is None and options.monitor is None:
-            return
         supervisor = self.supervisor
+        self.metrics = metrics = run_metrics(
+            {spec.index: spec.name for spec in supervisor.processes.plan.specs}, self.queued
+        )
+        if options.progress is None and options.monitor is None and metrics is None:
+            return
         gauge = Gauge(items, supervisor.topology, supervisor.shared, self.ends)
         lookers: list[Looker] = []
         if options.progress is not None:
@@ -133,13 +139,26 @@ class Runner:
         if options.monitor is not None:
             options.monitor.draw(self.topology.figure, len(self.topology.channels))
             lookers.append(Showing(options.monitor, gauge, supervisor))
+        if metrics is not None:
+            lookers.append(metrics)
+            if metrics.span is not None:
+                supervisor.witnesses.all.append(metrics.span)
         self.watching = Watching(lambda: self.report(gauge.seconds()), lookers)
         supervisor.watches.append(self.watching.look)
+
+    def queued(self) -> dict[str, int]:
+        """How much waits before each stage."""
+        nodes = self.supervisor.topology.nodes
+        return {
+            nodes[node].name: count for node, count in queued_before(self.supervisor.shared).items()
+        }
 
     def last_look(self, how: How, error: BaseException | None = None) -> Watching | None:
         """What tells all that the run is over, once it is; what it tells is read now."""
         watching, self.watching = self.watching, None
         self.supervisor.watches.clear()
+        if self.metrics is not None and self.metrics.span is not None:
+            self.supervisor.witnesses.forget(self.metrics.span)
         if watching is not None and self.is_ours():
             watching.ends_with(how, error)
         return watching
