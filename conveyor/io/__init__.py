@@ -11,6 +11,8 @@ What needs another library imports it when it is used, and says which extra brin
 from __future__ import annotations
 
 from conveyor.io.follow import Directory, Follow
+from conveyor.io.parquet import Parquet
+from conveyor.io.redis_stream import RedisEntry, RedisStream
 from conveyor.io.sql import SqlQuery, SqlTable
 from conveyor.io.text import Csv, JsonLines, Lines
 from conveyor.transfer.contract import Sink, Source
@@ -21,6 +23,9 @@ __all__ = [
     "Follow",
     "JsonLines",
     "Lines",
+    "Parquet",
+    "RedisEntry",
+    "RedisStream",
     "Sink",
     "Source",
     "SqlQuery",

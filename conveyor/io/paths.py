@@ -23,6 +23,7 @@ __all__ = [
     "packed",
     "sync_directory",
     "told",
+    "whole",
 ]
 
 Paths: TypeAlias = "str | os.PathLike[str] | Sequence[str | os.PathLike[str]]"
@@ -108,6 +109,7 @@ def opened(path: str, offset: int, stack: ExitStack) -> IO[bytes]:
 
 
 def whole(path: str) -> AbstractContextManager[IO[bytes]]:
+    """A file as it is, packed or not."""
     if is_url(path):
         remote: AbstractContextManager[IO[bytes]] = needed("fsspec", "remote").open(path, "rb")
         return remote

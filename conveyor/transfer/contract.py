@@ -6,11 +6,11 @@ Knows: the calls and their order.  Must never know: any store, or what calls.
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from typing import Protocol, runtime_checkable
+from typing import Any, Protocol, runtime_checkable
 
 from typing_extensions import TypeVar
 
-__all__ = ["Sink", "Source"]
+__all__ = ["Forgetful", "Sink", "Source"]
 
 T_co = TypeVar("T_co", covariant=True)
 T_contra = TypeVar("T_contra", contravariant=True)
@@ -45,6 +45,15 @@ class Source(Protocol[T_co, P]):
 
     def identity(self) -> str:
         """Names what is read, so that a checkpoint of other items is refused."""
+        ...
+
+
+@runtime_checkable
+class Forgetful(Protocol):
+    """What a source has, too, whose store keeps items for it until it is told."""
+
+    def forget(self, position: Any, /) -> None:
+        """The items up to a position are in the sink for good, and will not be asked for again."""
         ...
 
 

@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from operator import itemgetter
 from typing import Any, Protocol, TypeVar
 
-from conveyor.transfer.contract import Sink, Source
+from conveyor.transfer.contract import Forgetful, Sink, Source
 
 __all__ = ["Take", "check_ends", "drained"]
 
@@ -48,26 +48,48 @@ def drained(
     If anything fails the sink is told to abort, and that is raised.
     """
     sink.open(0)
+    behind = Behind(source.forget) if isinstance(source, Forgetful) else None
     try:
-        with opened(source) as items:
+        with opened(source, behind) as items:
             told = run(items, sink.write)
         sink.prepare(0)
         sink.commit(0)
+        if behind is not None:
+            behind.forget_all()
     except BaseException as error:
         _abort(sink, error)
         raise
     return told
 
 
+class Behind:
+    """The position behind the item that was taken last, for a source that may forget what is
+    before it."""
+
+    def __init__(self, forget: Callable[[Any], None]) -> None:
+        self.forget = forget
+        self.position: Any = None
+
+    def items(self, found: Iterator[tuple[Any, Any]]) -> Iterator[Any]:
+        for item, self.position in found:
+            yield item
+
+    def forget_all(self) -> None:
+        if self.position is not None:
+            self.forget(self.position)
+
+
 @contextmanager
-def opened(source: Source[Any, Any] | Iterable[Any]) -> Generator[Iterable[Any]]:
+def opened(
+    source: Source[Any, Any] | Iterable[Any], behind: Behind | None
+) -> Generator[Iterable[Any]]:
     """The items of a source from its beginning; it is closed in the end."""
     if not isinstance(source, Source):
         yield source
         return
     found: Iterator[tuple[Any, Any]] = source.open(None)
     try:
-        yield map(itemgetter(0), found)
+        yield map(itemgetter(0), found) if behind is None else behind.items(found)
     finally:
         close = getattr(found, "close", None)
         if close is not None:
