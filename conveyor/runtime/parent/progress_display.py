@@ -19,12 +19,18 @@ EVERY_S: Final = 5.0  # between two plain lines
 
 def display() -> Tell:
     """What shows progress here: `rich` on a terminal or in a notebook, if it is installed."""
-    has_rich = find_spec("rich") is not None
-    if has_rich and (sys.stderr.isatty() or "ipykernel" in sys.modules):
-        from conveyor.runtime.parent.progress_table import ProgressTable
+    in_notebook = is_a_notebook()
+    if find_spec("rich") is None or not (in_notebook or sys.stderr.isatty()):
+        return PlainLines(sys.stderr)
+    from conveyor.runtime.parent.progress_table import NotebookTable, ProgressTable
 
-        return ProgressTable()
-    return PlainLines(sys.stderr)
+    return NotebookTable() if in_notebook else ProgressTable()
+
+
+def is_a_notebook() -> bool:
+    """Is this the kernel of a notebook?"""
+    shell = getattr(sys.modules.get("IPython"), "get_ipython", lambda: None)()
+    return getattr(shell, "kernel", None) is not None
 
 
 class PlainLines:

@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import io
+from importlib import import_module
+from typing import Final, Protocol
+
 from rich.console import Console, Group, RenderableType
 from rich.live import Live
 from rich.progress_bar import ProgressBar
@@ -10,7 +14,9 @@ from rich.text import Text
 
 from conveyor.progress import Progress, StageProgress
 
-__all__ = ["ProgressTable", "drawn"]
+__all__ = ["NotebookTable", "ProgressTable", "drawn"]
+
+WIDTH: Final = 100  # characters, of a table in a notebook
 
 
 class ProgressTable:
@@ -28,6 +34,34 @@ class ProgressTable:
         self.live.update(drawn(progress), refresh=True)
         if progress.finished:
             self.live.stop()
+
+
+class DisplayHandle(Protocol):
+    """An output of a cell that may change."""
+
+    def update(self, bundle: dict[str, str], *, raw: bool) -> object: ...
+
+
+class NotebookTable:
+    """The same table as an output of the cell, which changes with each call.
+
+    It is text: what `rich` shows in a notebook by itself needs widgets, and warns without them.
+    """
+
+    def __init__(self) -> None:
+        self.handle: DisplayHandle | None = None
+
+    def __call__(self, progress: Progress) -> None:
+        file = io.StringIO()
+        Console(file=file, width=WIDTH, force_terminal=False, force_jupyter=False).print(
+            drawn(progress)
+        )
+        bundle = {"text/plain": file.getvalue()}
+        if self.handle is None:
+            display = import_module("IPython.display").display
+            self.handle = display(bundle, raw=True, display_id=True)
+        else:
+            self.handle.update(bundle, raw=True)
 
 
 def drawn(progress: Progress) -> RenderableType:
