@@ -19,6 +19,7 @@ from textwrap import dedent
 
 import pytest
 
+from conveyor import Join, Pipe, Pipeline, Processor, ReplicatingFork
 from tests.helpers import HANGS_S
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -67,6 +68,10 @@ def snippets(document: Path) -> Iterator[Snippet]:
         )
 
 
+def increment(number: int) -> int:
+    return number + 1
+
+
 SNIPPETS = [
     snippet for document in DOCUMENTS if document.exists() for snippet in snippets(document)
 ]
@@ -98,6 +103,24 @@ def tells(tests: Path, lines: list[str]) -> None:
         command, cwd=tests.parent, capture_output=True, text=True, timeout=HANGS_S
     ).stdout.splitlines()
     assert [line for line in printed if line in lines] == lines, "\n".join(printed)
+
+
+def test_the_readme_is_read_in_five_minutes() -> None:
+    assert len(README.read_text(encoding="utf-8").splitlines()) <= 150
+
+
+def test_the_picture_of_the_readme_is_drawn_by_the_library() -> None:
+    """A picture that has changed is drawn anew: `docs/example.svg` is what is compared."""
+    pl = Pipeline[int]().add(ReplicatingFork(2)).add(Processor(increment, name="job"), Pipe())
+    drawn = pl.add(Join(2)).add(Processor(print)).topology.picture()
+    assert (ROOT / "docs" / "example.svg").read_text(encoding="utf-8").strip() == drawn.strip()
+
+
+@pytest.mark.parametrize("document", DOCUMENTS, ids=lambda document: document.name)
+def test_every_link_to_a_file_leads_to_one(document: Path) -> None:
+    prose = re.sub(r"```.*?```|`[^`]*`", "", document.read_text(encoding="utf-8"), flags=re.DOTALL)
+    links = re.findall(r"\]\(([^)#:\s]+)(?:#[^)]*)?\)", prose)
+    assert [link for link in links if not (document.parent / link).exists()] == []
 
 
 def test_the_readme_shows_code() -> None:
