@@ -32,6 +32,7 @@ from __future__ import annotations
 
 __all__ = [
     "BadRow",
+    "CheckpointMismatch",
     "ConveyorError",
     "Deadlock",
     "ImplicitPipeWarning",
@@ -141,6 +142,10 @@ class TooFewDescriptors(RunError):
 
 class ScheduleMismatch(ConveyorError):
     """A schedule or a recording does not fit the pipeline or the items it is replayed on."""
+
+
+class CheckpointMismatch(ConveyorError):
+    """A checkpoint is of another pipeline, source or sink than it is to be used with."""
 
 
 class NotDeterministic(ConveyorError):

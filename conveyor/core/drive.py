@@ -12,6 +12,8 @@ Rule 4.  A loop that starts first does what the newest tag on its outlets says i
 Rule 5.  While only some outputs of an item are published, the loop keeps reading that item's input.
 Rule 6.  Counts are noted before a piece goes out (`journal`); the state of a processor is saved
          behind a slice, before the commit (`snapshots`).
+Rule 7.  To its inputs a barrier is an end, behind which they go on: where all of them have come to
+         one, it is passed on (`barriers`).
 """
 
 from __future__ import annotations
@@ -69,7 +71,7 @@ class Cut(Protocol):
 
 def drive(run: int, spec: DriveSpec[Blob], cut: Cut) -> Drive[Blob]:
     """Steps a node through one run; raises what its job raises, and `BrokenNode`."""
-    node, inlets, _, _, _, journal, restored, timer, _ = spec
+    node, inlets, _, _, _, journal, restored, timer, *_ = spec
     ordinal, source, skip, flushed = begun(run, spec)
     sender = Sender(run, ordinal, spec.outlets, spec.route, spec.selected)
     limit = sender.limit
@@ -82,17 +84,18 @@ def drive(run: int, spec: DriveSpec[Blob], cut: Cut) -> Drive[Blob]:
             continue
         if choose_input is None:
             if not inlets[0].pending():
-                if inlets[0].ended():
+                if inlets[0].ended() and not spec.passes_barrier():
                     break
                 yield wait_for_items
                 continue
         # What is still to come of an item that is out in part has its place before all else.
         elif not skip and (restored is None or not restored.left):
             source = yield choose_input
-            if source == ALL_ENDED:
+            if source == ALL_ENDED and not spec.passes_barrier():
                 break
             if source == COME_DUE:
                 come_due(sender, spec)
+            if source < 0:
                 continue
         inlet = inlets[source]
         n = cut.n

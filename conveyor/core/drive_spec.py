@@ -10,6 +10,7 @@ from typing import Generic, NamedTuple, Protocol
 
 from typing_extensions import TypeVar
 
+from conveyor.core.barriers import Barriers
 from conveyor.core.channel import Inlet, Outlet
 from conveyor.core.job_node import Node
 from conveyor.core.journal import Journal
@@ -38,7 +39,7 @@ class DriveSpec(NamedTuple, Generic[Blob]):
     `join_name` is what the choice of an input is called where there are several.  `journal` is
     there where counts are to outlive the worker, `restored` where the state of its processor is;
     `timer` where time wakes the job or holds it up, `selected` where the route begins with a fork
-    that looks at its items.
+    that looks at its items; `barriers` where the run is to have a checkpoint.
     """
 
     node: Node
@@ -50,11 +51,16 @@ class DriveSpec(NamedTuple, Generic[Blob]):
     restored: RestoredNode | None = None
     timer: Timer | None = None
     selected: Lanes | None = None
+    barriers: Barriers | None = None
 
     def close(self, run: int) -> None:
         """Tells all lanes that the run is over."""
         for outlet in self.outlets:
             outlet.close(run)
+
+    def passes_barrier(self) -> bool:
+        """Passes the barrier that all inputs have come to; False if they have ended instead."""
+        return self.barriers is not None and self.barriers.pass_on()
 
     def choice(self) -> ChooseInput | None:
         """The choice of what is next; none if the only input is."""

@@ -12,6 +12,7 @@ from typing import Generic, assert_never
 
 from typing_extensions import TypeVar
 
+from conveyor.core.barriers import CarriesBarriers, GatedInlet
 from conveyor.core.channel import AnyOutlet, Inlet, Note, ZipInlet, words_of_zip
 from conveyor.core.ordered import OrderedInlet, words_of_ordered
 from conveyor.graph.route import Leaf, leaves
@@ -20,7 +21,7 @@ from conveyor.graph.topology import Input, NodeSpec, OrderedInput, ZipInput, all
 __all__ = ["Ends", "notes_of", "standing", "words_of_notes"]
 
 
-In = TypeVar("In", bound=Inlet)
+In = TypeVar("In", bound=CarriesBarriers)
 Out = TypeVar("Out", bound=AnyOutlet)
 
 
@@ -29,6 +30,7 @@ class Ends(Generic[In, Out]):
 
     `inputs` is what the node reads, `inlets` are the channels below that, left to right.  `notes`
     are the words that the node keeps where its channels are, as many as `words_of_notes` says.
+    With `gated`, the inputs stop at barriers, which `gates` know.
     """
 
     def __init__(
@@ -37,8 +39,11 @@ class Ends(Generic[In, Out]):
         notes: memoryview[int],
         inlet: Callable[[int], In],
         outlet: Callable[[int], Out],
+        gated: bool = False,
     ) -> None:
         self.notes = notes
+        self.gated = gated
+        self.gates: list[GatedInlet] = []
         self.inlets: list[In] = []
         self.zips: dict[str, ZipInlet] = {}
         self.inputs = [self.read(each, inlet) for each in spec.inputs]
@@ -50,7 +55,7 @@ class Ends(Generic[In, Out]):
         if isinstance(source, Leaf):
             end = inlet(source.channel)
             self.inlets.append(end)
-            return end
+            return self.gate(end) if self.gated else end
         words = _words_of_note(source)
         note = self.note(self.notes[:words])
         self.notes = self.notes[words:]
@@ -63,6 +68,12 @@ class Ends(Generic[In, Out]):
                 return OrderedInlet(below, source.balanced, note)
             case _:
                 assert_never(source)
+
+    def gate(self, inlet: CarriesBarriers) -> GatedInlet:
+        """A channel's end that stops at barriers."""
+        gate = GatedInlet(inlet)
+        self.gates.append(gate)
+        return gate
 
     def note(self, words: memoryview[int]) -> Note:
         return Note(words)

@@ -12,6 +12,8 @@ Rule 2.  The text is `cv1:` and parts between semicolons: `merge.3=1` (read 3 of
          it is there in one life, where once is not enough to say), `@4-9` (that it had these items
          in hand, where that is more or less than the one, or was in a real run: `describe_hand`),
          `+2` (it comes back two decisions later) or `+never`.
+         `!~machine.1.before7`: everything dies before store 7 of the run, which has a barrier
+         behind each item.
 Rule 3.  The ordinals of a join count the items that it has read, those of a fork the items that it
          has taken.
 Rule 4.  Points that are no stage have a suffix: `pool~lanes` (how many lanes of an adapting fork
@@ -40,6 +42,7 @@ __all__ = [
     "IN",
     "LANES",
     "LEFT",
+    "MACHINE",
     "NEVER",
     "NEXT",
     "RESTART",
@@ -61,6 +64,7 @@ STOP: Final = "~stop"
 NEXT: Final = "~next"  # only where workers die, else each join waits for what it is to read
 IN: Final = "~in"
 LEFT: Final = "~left"
+MACHINE: Final = "~machine"  # what dies, where all does
 NEVER: Final = -1  # comes another worker
 
 CHOICE: Final = re.compile(r"(?P<point>[^.=;!]+)\.(?P<ordinal>\d+)=(?P<option>\d+)")

@@ -129,6 +129,14 @@ class Port:
         self.life.store()
         self.channel.close(run)
 
+    @property
+    def barrier(self) -> int:
+        return self.channel.barrier
+
+    @property
+    def barrier_at(self) -> int:
+        return self.channel.barrier_at
+
 
 class NotePort(Note):
     """What outlives a worker besides its channels."""

@@ -17,6 +17,8 @@ from conveyor.runtime.shm.fence import fence
 from conveyor.runtime.shm.payload import Where, items_from
 from conveyor.runtime.shm.record import items_in, stamps_in, without_carried
 from conveyor.runtime.shm.ring import (
+    BARRIER,
+    BARRIER_AT,
     CARRIES,
     CLOSED,
     CONSUMER_SLEEPS,
@@ -87,6 +89,14 @@ class RingInlet:
 
     def start(self, run: int) -> None:
         self.run = run
+
+    @property
+    def barrier(self) -> int:
+        return self.words[BARRIER]
+
+    @property
+    def barrier_at(self) -> int:
+        return self.words[BARRIER_AT]
 
     def pending(self) -> bool:
         return self._taken < len(self._items) or self.words[TAIL] != self._at

@@ -25,6 +25,8 @@ from conveyor.runtime.shm.record import (
     without_carried,
 )
 from conveyor.runtime.shm.ring import (
+    BARRIER,
+    BARRIER_AT,
     CARRIES,
     CLOSED,
     CONSUMER_SLEEPS,
@@ -254,6 +256,17 @@ class RingOutlet:
     def close(self, run: int) -> None:
         """Ends a run, behind all that was published, and wakes the consumer."""
         self.words[CLOSED] = run
+        fence()
+        self.wake()
+
+    @property
+    def barrier(self) -> int:
+        return self.words[BARRIER]
+
+    def set_barrier(self, number: int) -> None:
+        """Puts a barrier behind all that was published, and wakes the consumer."""
+        self.words[BARRIER_AT] = self.tail
+        self.words[BARRIER] = number
         fence()
         self.wake()
 

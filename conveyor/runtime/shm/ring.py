@@ -5,8 +5,8 @@ item, or which process lives.
 
 A ring has two parts: words that count, and bytes in which the records lie one behind the other.
 
-    words   TAIL  CLOSED  PRODUCER_SLEEPS | HEAD  HEAD_BYTES  CONSUMER_SLEEPS  COST
-            written by the producer       | written by the consumer, 128 bytes apart
+    words   TAIL  CLOSED  PRODUCER_SLEEPS  BARRIER  BARRIER_AT    written by the producer
+            HEAD  HEAD_BYTES  CONSUMER_SLEEPS  COST               and by the consumer, 128 bytes on
 
     bytes   0 .. HEAD_BYTES % size .. TAIL % size .. size
             | free     | records      | free        |
@@ -32,7 +32,9 @@ Rule 4.  Memory, large records in extents of their own included, is used again o
 Rule 5.  A side that sleeps says from which position of the other side on it is to be woken (1: in
          any case), fences, and looks again; the other side publishes or commits, fences, and then
          looks there.  An uncontended lock, taken and released, is the fence.
-Rule 6.  A producer that sleeps until there is room first wakes a consumer that lets items gather:
+Rule 6.  Of a barrier the position comes first, its number last, both before anything behind it.
+         Only one is on its way, so nobody reads the position while it changes.
+Rule 7.  A producer that sleeps until there is room first wakes a consumer that lets items gather:
          no more will come.
 """
 
@@ -49,7 +51,7 @@ from conveyor.runtime.shm.memory import Memory
 __all__ = ["Ring", "RingState", "reserve_for", "ring_bytes"]
 
 # Words of a ring's control block; those of one side are 128 bytes from those of the other.
-TAIL, CLOSED, PRODUCER_SLEEPS = 0, 1, 2
+TAIL, CLOSED, PRODUCER_SLEEPS, BARRIER, BARRIER_AT = 0, 1, 2, 3, 4
 HEAD, HEAD_BYTES, CONSUMER_SLEEPS, COST = 16, 17, 18, 19
 CONTROL_BYTES: Final = 256
 

@@ -9,6 +9,7 @@ from collections.abc import Iterable
 from itertools import islice
 
 from conveyor.errors import ScheduleMismatch, TopologyError
+from conveyor.graph.keeping import check_can_be_kept
 from conveyor.graph.route import adaptive_forks
 from conveyor.graph.topology import Topology
 from conveyor.items.short_repr import short_repr
@@ -20,7 +21,7 @@ from conveyor.sim.job_logs import locating_records
 from conveyor.sim.prepare.intake import taken_in
 from conveyor.sim.prepare.prepared import PreparedPipeline
 from conveyor.sim.rng import Chance
-from conveyor.sim.schedule import Schedule
+from conveyor.sim.schedule import MACHINE, Schedule
 from conveyor.sim.schedulers.deviations import Deviations
 from conveyor.sim.schedulers.exhaustive import Exhaustive
 from conveyor.sim.schedulers.pct import Priorities
@@ -76,6 +77,8 @@ def prepared(
     *,
     lanes: int | None = None,
 ) -> PreparedPipeline:
+    if faults is not None and faults.machine:
+        check_can_be_kept(topology)
     timers = (faults is not None and faults.timeouts) or (start is not None and start.has_timers)
     return PreparedPipeline(topology, timers=timers, copies=copy, lanes=lanes)
 
@@ -104,7 +107,7 @@ def replayed(
     simulator = Simulator(PreparedPipeline(topology, timers=said.has_timers, lanes=lanes), coming)
     workers = simulator.pipeline.workers
     for death in said.deaths:
-        if death.worker not in workers:
+        if death.worker not in (*workers, MACHINE):
             raise ScheduleMismatch(
                 f"{death}: there is no worker {death.worker!r}; "
                 f"the workers are {', '.join(workers) or 'none'}"

@@ -14,6 +14,7 @@ from conveyor.sim.schedule import (
     IN,
     LANES,
     LEFT,
+    MACHINE,
     NEVER,
     NEXT,
     STOP,
@@ -67,6 +68,11 @@ def describe_choice(key: Key, option: int, topology: Topology) -> str:
 
 
 def describe_death(death: Death) -> str:
+    if death.worker == MACHINE:
+        store = death.step.removeprefix("before")
+        return (
+            f"everything dies before store {store} of the run, and begins again from what is kept"
+        )
     item = "what comes after the last item" if death.item is None else f"item {death.item}"
     step, number = death.step.rstrip("0123456789"), death.step.lstrip("abcdefghijklmnopqrstuvwxyz")
     when = {

@@ -27,12 +27,24 @@ from conveyor.sim.interruption import look_for_handlers
 from conveyor.sim.job_logs import locating_records
 from conveyor.sim.prepare.intake import as_given, taken_in
 from conveyor.sim.prepare.prepared import PreparedPipeline
-from conveyor.sim.schedule import CUT, LEFT, NEVER, NEXT, RESTART, Death, Decision, Key, Schedule
+from conveyor.sim.schedule import (
+    CUT,
+    LEFT,
+    MACHINE,
+    NEVER,
+    NEXT,
+    RESTART,
+    Death,
+    Decision,
+    Key,
+    Schedule,
+)
 from conveyor.sim.schedulers.replay import FollowSchedule, ReplayLog
 from conveyor.sim.schedulers.scheduler import Scheduler
 from conveyor.sim.search.capacity import sufficient_capacities
 from conveyor.sim.search.tracer import Tracer
 from conveyor.sim.world.faulty_channel import CrashPlan
+from conveyor.sim.world.machine import BlackoutPlan
 from conveyor.sim.world.world import World
 
 __all__ = ["Attempt", "Simulable", "Simulation", "Simulator"]
@@ -77,7 +89,8 @@ class Attempt:
         self.crash_plans: list[CrashPlan] = []
         self.deaths: list[Death] = []
         self.is_unreached = False
-        for crash_plan in world.crash_plans.values():
+        plans = [*world.crash_plans.values()]
+        for crash_plan in plans if world.machine is None else [*plans, world.machine.plan]:
             self.crash_plans.append(crash_plan.renewed())
             self.deaths += crash_plan.deaths
             self.is_unreached = self.is_unreached or crash_plan.is_unreached
@@ -86,7 +99,8 @@ class Attempt:
         """What has to be said to get the same again, unless a crash plan `is_unreached`."""
         deaths = tuple(self.deaths_with_waits()) if self.deaths else ()
         dead = frozenset(death.worker for death in deaths)
-        defaults_too = self.turned and not deaths  # else it is said which join read first
+        # Where workers die it is said which join read first.
+        defaults_too = self.turned and dead <= {MACHINE}
         choices = {
             Key(point, ordinal): option
             for point, ordinal, option, default in self.log
@@ -236,7 +250,9 @@ class Simulator:
     def crash_plan(
         self, worker: str, at: Sequence[Death] = (), before: int | None = None
     ) -> CrashPlan:
-        """A plan by which a worker dies: at these places, or before one of its stores."""
+        """A plan by which a worker dies, or everything: at these places, or before a store."""
+        if worker == MACHINE:
+            return BlackoutPlan(before=before, at=at)
         return CrashPlan(worker, self.inputs_of(worker), at=at, before=before)
 
     def inputs_of(self, worker: str) -> int:
@@ -255,7 +271,7 @@ class Simulator:
         return [
             self.crash_plan(worker, death)
             for worker, death in deaths.items()
-            if worker in self.pipeline.workers
+            if worker in self.pipeline.workers or worker == MACHINE
         ]
 
     def simulation(self, attempt: Attempt, seed: int | None) -> Simulation[object]:

@@ -34,8 +34,8 @@ class MemoryChannel:
     """Both ends in one."""
 
     __slots__ = (
-        *("capacity", "closed", "head", "index", "items", "last", "others", "run", "stamps"),
-        "tag",
+        *("barrier", "barrier_at", "capacity", "closed", "head", "index", "items", "last"),
+        *("others", "run", "stamps", "tag"),
     )
 
     def __init__(self, capacity: int, index: int = -1) -> None:
@@ -55,6 +55,7 @@ class MemoryChannel:
         self.tag: Tag | None = None
         self.last = 0  # how many items the last record holds
         self.others: Sequence[Elsewhere[list[object]]] = ()  # what it takes along
+        self.barrier = self.barrier_at = 0
 
     def snapshot(self) -> ChannelSnapshot:
         """What `restore` goes back to, as long as nothing but this channel's own future was added
@@ -145,3 +146,7 @@ class MemoryChannel:
 
     def close(self, run: int) -> None:
         self.closed = run
+
+    def set_barrier(self, number: int) -> None:
+        self.barrier_at = len(self.items)
+        self.barrier = number

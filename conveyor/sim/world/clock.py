@@ -13,6 +13,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
 
+from conveyor.core.barriers import GatedInlet
 from conveyor.core.channel import Inlet, Tag, ZipInlet
 from conveyor.core.job_node import Node, Piece
 from conveyor.core.ordered import OrderedInlet
@@ -101,6 +102,8 @@ class ClockedChannel(MemoryChannel):
 def arrival(inlet: Inlet, n: int = 1) -> float:
     """When the `n`-th of the items that an inlet has now was there, or its source; they must have
     been peeked at."""
+    if isinstance(inlet, GatedInlet):
+        return arrival(inlet.inlet, n)
     if isinstance(inlet, FaultyChannel):
         inlet = inlet.channel
     if isinstance(inlet, ClockedChannel):

@@ -227,3 +227,15 @@ class FaultyChannel:
         crash_plan.store(None, f"closed{crash_plan.closed}")
         self.channel.close(run)
         crash_plan.closed += 1
+
+    @property
+    def barrier(self) -> int:
+        return self.channel.barrier
+
+    @property
+    def barrier_at(self) -> int:
+        return self.channel.barrier_at
+
+    def set_barrier(self, number: int) -> None:
+        self.crash_plan.store(self.crash_plan.done, "barrier")
+        self.channel.set_barrier(number)

@@ -6,9 +6,12 @@ know who decides, or whose turn it is.
 
 from __future__ import annotations
 
+from operator import add
 from typing import Protocol
 
+from conveyor.core.barriers import Barriers
 from conveyor.core.drive import Cut, Drive, DriveSpec, drive
+from conveyor.core.epochs import NodeState
 from conveyor.core.failures import LOADING, SETUP, TEARDOWN, THE_WORKER, failure_of
 from conveyor.core.job_node import ItemFailed, Node
 from conveyor.core.ordered import stamped
@@ -16,7 +19,7 @@ from conveyor.core.requests import ChooseInput, ChooseLane, Request, TimedChoice
 from conveyor.core.selecting import SelectingNode
 from conveyor.core.snapshots import RestoredNode
 from conveyor.graph.route import Select
-from conveyor.graph.topology import is_shut
+from conveyor.graph.topology import Kind, is_shut
 from conveyor.items.current_item import CURRENT
 from conveyor.report import DeadLetter, Tally
 from conveyor.sim.interruption import is_final, pass_on
@@ -25,6 +28,7 @@ from conveyor.sim.schedule import CUT, TIMER, Death, Decision
 from conveyor.sim.world.clock import ClockedNode, VirtualTimer
 from conveyor.sim.world.crash_recovery import CrashRecovery
 from conveyor.sim.world.faulty_channel import Killed
+from conveyor.sim.world.machine import Machine
 from conveyor.sim.world.setting import RUN, Blob, Setting
 from conveyor.sim.world.slices import SINGLE_ITEM_SLICES, ChosenSlices, OneOutput
 from conveyor.sim.world.timers import StateLost
@@ -53,6 +57,7 @@ class LoopSetting(Setting, Protocol):
 
     observer: Observer | None
     dead: list[Loop]  # whose workers died, and have no successor yet
+    machine: Machine[Loop] | None  # of a run that has a checkpoint
 
 
 class Loop:
@@ -80,6 +85,8 @@ class Loop:
         self.moves = 0  # how often it was stepped, in all runs
         self.has_begun = False  # has its worker come to the first wait?
         self.finished = self.dead = False
+        self.barriers: Barriers | None = None  # of a run that has a checkpoint
+        self.before: tuple[int, ...] = ()  # items of each input that came in an earlier life
 
     def begin(self) -> None:
         """Begins a new run, with a new worker."""
@@ -90,14 +97,29 @@ class Loop:
         )
         self.reads = self.lane = self.events = 0
         self.clock.now = 0.0
-        self.tally = Tally()
-        if is_shut(self.spec, self.world.opened):
+        self.before = ()
+        self.start(Tally(), None)
+
+    def begin_again(self, known: NodeState | None, was_last: bool) -> None:
+        """Begins a new life, when everything had died, with what was known at a barrier, or at the
+        end of the run if it `was_last`."""
+        self.wiring.clear()
+        self.lane = 0
+        tally = Tally()
+        if known is not None:
+            tally.restore(known.counts)
+        self.before = () if known is None else known.positions
+        self.start(tally, None if known is None else known.state, was_last)
+
+    def start(self, tally: Tally, state: bytes | None, is_over: bool = False) -> None:
+        self.tally = tally
+        if is_over or is_shut(self.spec, self.world.opened):
             self.finished, self.dead, self.request = True, False, None
             self.worker.take_stage()
         else:
-            self.start_worker()
+            self.start_worker(state)
 
-    def start_worker(self) -> None:
+    def start_worker(self, state: bytes | None = None) -> None:
         """Starts a new worker: everything is new but the channels and their notes."""
         self.moves += 1
         self.finished = self.dead = self.asked = self.has_begun = False
@@ -107,7 +129,9 @@ class Loop:
         if recovery is not None:
             self.tally = Tally()  # the journal has what the worker before counted
         try:
-            node = worker.new_node(self.tally, None if recovery is None else recovery.durable)
+            node = worker.new_node(
+                self.tally, None if recovery is None else recovery.durable, state
+            )
         except BaseException as error:  # reported as a real worker reports it: the run ends
             self.fail(SETUP if worker.stage is not None else LOADING, error)
             return
@@ -125,8 +149,15 @@ class Loop:
             if recovery.durable.state_log is not None:
                 restored = RestoredNode(recovery.durable)
             cut = ChosenSlices(wiring.read, crash_plan, self.takes_all)
-        self.ends = ends = wiring.ends(crash_plan)
-        inputs = ends.inputs or [wiring.source_end(crash_plan)]
+        machine = world.machine
+        if machine is None:
+            self.ends = ends = wiring.ends(crash_plan)
+            inputs = ends.inputs or [wiring.source_end(crash_plan)]
+            self.barriers = None
+        else:
+            self.ends = ends = wiring.new_ends(machine.plan, gated=True)
+            inputs = ends.inputs or [ends.gate(wiring.source_end(machine.plan))]
+            self.barriers = Barriers(ends.gates, ends.outlets, self.keep)
         stage = timed(self.worker.stage) if world.is_clocked else None
         self.timer = None if stage is None else VirtualTimer(stage, self.clock)
         if spec.fork is not None and isinstance(spec.route, Select):
@@ -152,6 +183,7 @@ class Loop:
             restored=restored,
             timer=self.timer,
             selected=selecting,
+            barriers=self.barriers,
         )
         return drive(RUN, driven, cut)
 
@@ -161,7 +193,21 @@ class Loop:
 
     def place(self, index: int) -> tuple[int, int]:
         """Which of its inputs an item of the slice in hand came from, and its position there."""
-        return self.lane, self.ends.inputs[self.lane].position(index + 1) - 1
+        before = self.before[self.lane] if self.before else 0
+        return self.lane, before + self.ends.inputs[self.lane].position(index + 1) - 1
+
+    @property
+    def positions(self) -> tuple[int, ...]:
+        """How far it has read each input, in all of its lives."""
+        heads = [inlet.head for inlet in self.ends.inputs or [self.world.source]]
+        before = self.before or (0,) * len(heads)
+        return tuple(map(add, heads, before))
+
+    def keep(self, number: int) -> None:
+        """Keeps what is known at a barrier; the sink is the last that comes to one."""
+        machine = self.world.machine
+        assert machine is not None
+        machine.keep(self, is_last=number > 0 and self.spec.kind is Kind.SINK)
 
     def send_dead_letter(self, letter: DeadLetter) -> None:
         if self.recovery is not None:

@@ -35,6 +35,9 @@ class Changing(Setting, Protocol):
     active: list[Loop]
     turned: bool
 
+    @property
+    def machine(self) -> object | None: ...
+
 
 class WorldSnapshot:
     """A world before a decision: all that the nodes that have not finished may still change, if
@@ -94,7 +97,7 @@ class Snapshots:
         is_forced = len(ready) == 1 and len(ready[0].options) == 1
         if is_forced and scheduler.shares:
             return
-        if world.crash_plans or world.failures or world.dead_letters:
+        if world.crash_plans or world.machine is not None or world.failures or world.dead_letters:
             return
         for loop in self.deciding:
             if type(loop.request) is WaitForRoom:

@@ -55,6 +55,8 @@ class Timing:
             return self.takes(loop) if len(request.inlets) == 1 else None
         if not request.all_ended():
             return None
+        if loop.barriers is not None and loop.barriers.reached:
+            return ALL_ENDED
         return self.passes(loop) if self.holds(loop) and self.at_end(loop) else ALL_ENDED
 
     def holds(self, loop: Loop) -> bool:

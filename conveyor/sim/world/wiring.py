@@ -59,7 +59,7 @@ class Wiring:
             return self.lasting_ends
         return self.new_ends(crash_plan)
 
-    def new_ends(self, crash_plan: CrashPlan | None) -> AnyEnds:
+    def new_ends(self, crash_plan: CrashPlan | None, gated: bool = False) -> AnyEnds:
         channel = self.channels.__getitem__
         if crash_plan is None:
             return Ends(self.spec, self.notes, channel, channel)
@@ -67,7 +67,7 @@ class Wiring:
         def faulty(index: int) -> FaultyChannel:
             return FaultyChannel(channel(index), crash_plan)
 
-        return Ends(self.spec, self.notes, faulty, faulty)
+        return Ends(self.spec, self.notes, faulty, faulty, gated)
 
     def source_end(self, crash_plan: CrashPlan | None) -> MemoryChannel | FaultyChannel:
         """The end from which the first node reads the items of the run."""

@@ -10,7 +10,7 @@ from collections.abc import Callable
 
 from conveyor.core.job_node import Node, Surroundings
 from conveyor.core.nodes import RelayNode, node_for
-from conveyor.core.snapshots import packed_state
+from conveyor.core.snapshots import StateLog, packed_state
 from conveyor.graph.topology import Kind
 from conveyor.items.bytecode import is_slight
 from conveyor.items.current_item import CURRENT
@@ -62,8 +62,11 @@ class Worker:
         if self.private is not None:
             self.private.leave()
 
-    def new_node(self, tally: Tally, durable: DurableState | None) -> Node:
-        """The node of a new worker, which counts in `tally`.
+    def new_node(
+        self, tally: Tally, durable: DurableState | None, state: bytes | None = None
+    ) -> Node:
+        """The node of a new worker, which counts in `tally`, with the `state` that a checkpoint has
+        of its processor.
 
         `durable`: what the worker before left, where one may die.  A stage without a state is used
         again where none may die.  Raises what `setup` or `restore` raises.  In any case the caller
@@ -78,16 +81,18 @@ class Worker:
                 durable.succeed(None, tally)
         else:
             known = self.world.nodes.get(self.spec.index) if durable is None else None
-            node = known or self.job_node(tally, durable)
+            node = known or self.job_node(tally, durable, state)
         node.tally = tally
         return node
 
-    def job_node(self, tally: Tally, durable: DurableState | None) -> Node:
+    def job_node(self, tally: Tally, durable: DurableState | None, state: bytes | None) -> Node:
         world, name = self.world, self.spec.name
         self.stage, self.private = stage, _ = self.prepared.copy()
         self.enter()
         CURRENT.outside(name)
         self.prepared.set_up(stage)
+        if state is not None and isinstance(stage, Restorable):
+            StateLog(stage, name).read(state)
         place, past = self.place, None
         if durable is not None:
             durable.succeed(stage, tally)

@@ -28,12 +28,13 @@ from conveyor.graph.topology import Channel, is_shut
 from conveyor.report import DeadLetter
 from conveyor.sim.determinism.inspection import Inspection
 from conveyor.sim.prepare.prepared import PreparedPipeline
-from conveyor.sim.schedule import IN, LANES, NEXT, RESTART, STOP, TIMER, Decision
+from conveyor.sim.schedule import IN, LANES, MACHINE, NEXT, RESTART, STOP, TIMER, Decision
 from conveyor.sim.schedulers.scheduler import Scheduler
 from conveyor.sim.world.channel import MemoryChannel
 from conveyor.sim.world.clock import ClockedChannel, VirtualClock
 from conveyor.sim.world.faulty_channel import CrashPlan, Killed
 from conveyor.sim.world.loop import Loop, Observer
+from conveyor.sim.world.machine import Machine, machine_of
 from conveyor.sim.world.setting import RUN
 from conveyor.sim.world.snapshot import Snapshots
 from conveyor.sim.world.timing import Timing
@@ -75,6 +76,7 @@ class World:
         self.counts: dict[str, int] = {}
         self.scheduler = Scheduler()
         self.crash_plans: dict[str, CrashPlan] = {}
+        self.machine: Machine[Loop] | None = None  # of a run that has a checkpoint
         # How many lanes of an adapting fork are open, where that can be seen.
         self.opened: dict[str, int] = {}
         self.loops = [Loop(self, node) for node in pipeline.nodes]
@@ -113,7 +115,10 @@ class World:
         is_told = False
         try:
             self.begin(scheduler, crash_plans)
-            self.finish()
+            if self.machine is None:
+                self.finish()
+            else:
+                self.machine.live()
             is_told = not self.failures and not self.active
         finally:
             for loop in self.loops if self.pipeline.tears_down else ():
@@ -123,23 +128,21 @@ class World:
         """Puts everything to how it is before the first item, or to where this schedule parts from
         the one before."""
         self.scheduler = scheduler
-        self.crash_plans = crash_plans or {}
+        self.crash_plans = dict(crash_plans or ())
+        blackout = self.crash_plans.pop(MACHINE, None)
+        self.machine = None
         self.waits = scheduler.waits
         self.asks_always = scheduler.asks_always
         # Is the scheduler asked for a read that has only one lane, too?
         self.asks_of_one = scheduler.asks_always or scheduler.waits
         if self.inspection is not None:
             self.inspection.begin()
-        if self.crash_plans or scheduler.comes_in is not None:
+        if crash_plans or scheduler.comes_in is not None:
             self.snapshots.clear()
         elif self.snapshots.go_back():
             return
-        for channel in self.channels:
-            channel.clear()
-        self.source.clear()
         items = self.items if scheduler.comes_in is None else self.items[: scheduler.comes_in]
-        self.source.publish(len(items), items, Tag(RUN, 0, 0, 0, 0, 0))
-        self.source.close(RUN)
+        self.put_in(items)
         self.outputs.clear()
         self.times.clear()
         self.dead_letters = []
@@ -150,10 +153,20 @@ class World:
         if scheduler.comes_in is not None:
             self.note(Decision(IN, 0, scheduler.comes_in, -1))
         self.turned = False  # did a join read before one that would have been first?
+        if blackout is not None:
+            self.machine = machine_of(blackout, self, len(items))
         self.open_lanes()
         for loop in self.loops:
             loop.begin()
         self.active = [loop for loop in self.loops if not loop.finished]
+
+    def put_in(self, items: list[object]) -> None:
+        """All channels are as they were made, and these items are before the first node."""
+        for channel in self.channels:
+            channel.clear()
+        self.source.clear()
+        self.source.publish(len(items), items, Tag(RUN, 0, 0, 0, 0, 0))
+        self.source.close(RUN)
 
     def open_lanes(self) -> None:
         """Decides how many lanes of an adapting fork are opened, where that can be seen: where a
@@ -162,6 +175,10 @@ class World:
             fork: self.decide(fork + LANES, range(lanes, 0, -1))
             for fork, lanes in self.pipeline.telling_forks
         }
+        self.shut_lanes()
+
+    def shut_lanes(self) -> None:
+        """Says in place of workers that there are not that they have ended."""
         for loop in self.loops:
             if is_shut(loop.spec, self.opened):
                 for channel in leaves(loop.spec.route) if loop.spec.route is not None else ():

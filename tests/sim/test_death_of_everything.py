@@ -1,0 +1,297 @@
+"""Everything dies before every store of a run that has a checkpoint, under every schedule, and
+begins again: what its sink holds at the end is what an undisturbed run could have put there.
+
+Each rule of the protocol is then broken on purpose, and must be missed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from itertools import count
+from typing import Any, NamedTuple
+
+import pytest
+
+from conveyor import Batch, Faults, Pipeline, Processor
+from conveyor.core.barriers import GatedInlet
+from conveyor.core.epochs import Epochs, Manifest
+from conveyor.errors import CheckpointMismatch, TopologyError
+from conveyor.graph.keeping import check_can_be_kept
+from conveyor.sim.prepare.prepared import PreparedPipeline
+from conveyor.sim.schedulers.exhaustive import Exhaustive, Redundant
+from conveyor.sim.search.simulation import Attempt, Simulator
+from conveyor.sim.world.machine import BlackoutPlan, Machine
+from conveyor.stages import Stage
+from tests.core.world import compiled
+from tests.helpers import PROVE
+from tests.sim.topologies import TOPOLOGIES, rows
+
+MOST = 1 << 30 if PROVE else 2  # schedules in which everything dies before one store
+N_ITEMS = 3
+
+
+class Numbers(Processor[Any, Any]):
+    """Numbers what comes, and goes on where it was."""
+
+    def __init__(self) -> None:
+        super().__init__(name="numbers")
+        self.n = 0
+
+    def process(self, item: Any) -> Any:
+        self.n += 1
+        return (item, self.n)
+
+    def snapshot(self) -> int:
+        return self.n
+
+    def restore(self, state: int) -> None:
+        self.n = state
+
+
+class Forgetful(Processor[Any, Any]):
+    """Keeps something that nothing saves."""
+
+    n = 0
+
+    def process(self, item: Any) -> Any:
+        self.n += 1
+        return (item, self.n)
+
+
+STATEFUL: dict[str, Callable[[], Sequence[Sequence[Stage]]]] = {
+    "a state in a line": lambda: [[Numbers()]],
+    "states in the lanes of a join": lambda: [*rows("R"), [Numbers(), Numbers()], *rows("11 J")],
+    "a state behind a join": lambda: [*rows("R ab 11 J"), [Numbers()]],
+    "states behind one another": lambda: [[Numbers()], *rows("1"), [Numbers()], *rows("R ab J")],
+    "a batch that is not full": lambda: [[Batch(2)], *rows("R ab J")],
+    "a state behind an ordered join": lambda: [*rows("B 11 ab 11 O"), [Numbers()]],
+}
+ENDS_EARLY = ("fail", "starves", "zip", "drift apart", "ahead of a join", "adapting")
+KEPT = {
+    **STATEFUL,
+    **{
+        name: made
+        for name, made in TOPOLOGIES.items()
+        if not any(word in name.lower() for word in ENDS_EARLY)
+    },
+}
+SOME = [
+    *STATEFUL,
+    *("diamond", "tight all around", "a lane that drops", "tight balance", "nested joins"),
+    *("many out of one, balanced", "partitioned", "ordered", "ordered balance"),
+    "an ordered split in an ordered replicate",
+]
+
+
+def schedules(simulator: Simulator, plan: Callable[[], list[BlackoutPlan]]) -> Iterator[Attempt]:
+    """Every schedule of the runs by a plan."""
+    several = sum(len(node.spec.inputs) > 1 for node in simulator.pipeline.nodes) > 1
+    scheduler = Exhaustive(several)
+    while scheduler.begin():
+        try:
+            yield simulator.attempt(scheduler, plan())
+        except Redundant:
+            continue
+
+
+def every_death(
+    simulator: Simulator, every: int, in_one: bool, most: int = MOST
+) -> Iterator[Attempt]:
+    """Each schedule, up to so many for each store, of each run in which everything dies."""
+    for store in count():
+        died = 0
+        for attempt in schedules(simulator, lambda: [BlackoutPlan(every, store, (), in_one)]):  # noqa: B023
+            if not attempt.deaths:
+                break
+            died += 1
+            yield attempt
+            if died == most:
+                break
+        if not died:
+            return
+
+
+def undisturbed(simulator: Simulator) -> set[str]:
+    return {outcome(simulator, attempt) for attempt in schedules(simulator, list)}
+
+
+def outcome(simulator: Simulator, attempt: Attempt) -> str:
+    """What came out, and what became of the items of each stage."""
+    if attempt.error is not None:
+        raise attempt.error
+    nodes = simulator.pipeline.nodes
+    tallies = [
+        tally.counts()
+        for node, tally in zip(nodes, attempt.tallies, strict=True)
+        if node.spec.stage is not None
+    ]
+    return f"{attempt.outputs} {tallies}"
+
+
+def simulator_of(made: Callable[[], Sequence[Sequence[Stage]]], n_items: int) -> Simulator:
+    pipeline = PreparedPipeline(compiled(*made()))
+    simulator = Simulator(pipeline, range(n_items), checked=False)
+    simulator.world.goes_back = False  # each run counts from its beginning
+    return simulator
+
+
+@pytest.mark.parametrize("in_one", [False, True], ids=["two phases", "one transaction"])
+@pytest.mark.parametrize("name", KEPT if PROVE else SOME)
+def test_a_sink_ends_as_if_nothing_had_died(name: str, in_one: bool) -> None:
+    simulator = simulator_of(KEPT[name], N_ITEMS)
+    could_be = undisturbed(simulator)
+    for every in (1, 2):
+        found = {outcome(simulator, each) for each in every_death(simulator, every, in_one)}
+        assert found
+        assert found <= could_be
+
+
+# -------------------------------------------------------------------------- rules broken on purpose
+
+
+def reads_on(gate: GatedInlet) -> bool:
+    """An input that has come to a barrier is read on while others have not."""
+    return gate.inlet.barrier > gate.passed and not gate.inlet.pending()
+
+
+def keeps_no_state(machine: Machine[Any], node: Any, *, is_last: bool) -> None:
+    stage = node.worker.take_stage()
+    KEEP(machine, node, is_last=is_last)
+    node.worker.stage = stage
+
+
+def forgets_where_the_barrier_is(
+    machine: Machine[Any], position: int, *, is_finished: bool = False
+) -> None:
+    """The source goes on from where it stands."""
+    stands = machine.first + machine.source.head
+    COMPLETE(machine, position if is_finished else stands, is_finished=is_finished)
+
+
+def commits_before_the_manifest(epochs: Epochs, manifest: Manifest) -> None:
+    epochs.sink.prepare(epochs.epoch)
+    epochs.sink.commit(epochs.epoch)
+    epochs.manifests.write(manifest)
+    epochs.manifests.forget(epochs.epoch)
+    epochs.epoch += 1
+
+
+def prepares_behind_the_manifest(epochs: Epochs, manifest: Manifest) -> None:
+    epochs.manifests.write(manifest)
+    epochs.sink.prepare(epochs.epoch)
+    epochs.sink.commit(epochs.epoch)
+    epochs.manifests.forget(epochs.epoch)
+    epochs.epoch += 1
+
+
+def forgets_before_the_commit(epochs: Epochs, manifest: Manifest) -> None:
+    epochs.sink.prepare(epochs.epoch)
+    epochs.manifests.write(manifest)
+    epochs.manifests.forget(epochs.epoch)
+    epochs.sink.commit(epochs.epoch)
+    epochs.epoch += 1
+
+
+def commits_nothing_again(epochs: Epochs) -> Manifest | None:
+    manifests = epochs.manifests.newest()
+    epochs.epoch = manifests[0].epoch + 1 if manifests else 0
+    epochs.sink.open(epochs.epoch)
+    return manifests[0] if manifests else None
+
+
+KEEP, COMPLETE = Machine.keep, Machine.complete
+
+
+class Broken(NamedTuple):
+    """What does otherwise than it must, and the pipeline that shows it."""
+
+    owner: type
+    method: str
+    instead: object
+    shown_by: str
+    in_one: bool = False
+
+
+BROKEN = {
+    "a join reads behind a barrier": Broken(
+        GatedInlet, "is_at_barrier", property(reads_on), "tight all around"
+    ),
+    "a state is not kept": Broken(Machine, "keep", keeps_no_state, "a state in a line"),
+    "the source goes on where it stands": Broken(
+        Machine, "complete", forgets_where_the_barrier_is, "tight lanes"
+    ),
+    "the sink commits before the manifest": Broken(
+        Epochs, "complete", commits_before_the_manifest, "a state in a line"
+    ),
+    "the sink prepares behind the manifest": Broken(
+        Epochs, "complete", prepares_behind_the_manifest, "a state in a line"
+    ),
+    "the manifest before is forgotten too early": Broken(
+        Epochs, "complete", forgets_before_the_commit, "a state in a line", in_one=True
+    ),
+    "what was prepared is not committed again": Broken(
+        Epochs, "resume", commits_nothing_again, "a state in a line"
+    ),
+}
+
+
+def differs(name: str, in_one: bool) -> bool:
+    """Does a death of everything show?"""
+    simulator = simulator_of(KEPT[name], N_ITEMS)
+    could_be = undisturbed(simulator)
+    return any(
+        each.error is not None or outcome(simulator, each) not in could_be
+        for each in every_death(simulator, 1, in_one)
+    )
+
+
+@pytest.mark.parametrize("rule", BROKEN)
+def test_each_rule_that_is_broken_is_missed(rule: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    owner, method, instead, shown_by, in_one = BROKEN[rule]
+    assert not differs(shown_by, in_one)
+    monkeypatch.setattr(owner, method, instead)
+    try:
+        shows = differs(shown_by, in_one)
+    except (CheckpointMismatch, AssertionError):
+        shows = True  # it shows at once
+    assert shows
+
+
+# ---------------------------------------------------------------------------- as a user asks for it
+
+
+def test_a_search_finds_what_dies_with_the_machine_and_replays_it() -> None:
+    numbers = Pipeline[int]().add(Numbers())
+    everything = Faults([], machine=True)
+    assert numbers.explore(range(3), schedules=60, faults=everything).outputs == {
+        ((0, 1), (1, 2), (2, 3))
+    }
+
+    found = numbers.explore(range(3), lambda run: "machine" not in run.schedule, faults=everything)
+    assert found.failure is not None
+    assert "everything dies before store 0" in str(found.failure)
+    assert numbers.replay(range(3), "cv1:!~machine.1.before12") == [(0, 1), (1, 2), (2, 3)]
+
+
+def test_nothing_is_searched_where_a_state_would_be_lost() -> None:
+    pipeline = Pipeline[int]().add(Forgetful(name="forgetful"))
+    with pytest.raises(TopologyError, match="'forgetful' keeps a state"):
+        pipeline.explore([1], faults=Faults(machine=True))
+
+
+# ------------------------------------------------------------------------------- what can be kept
+
+
+def test_a_state_that_nothing_saves_is_refused() -> None:
+    with pytest.raises(TopologyError, match="'forgetful' keeps a state that a checkpoint cannot"):
+        check_can_be_kept(compiled([Forgetful(name="forgetful")]))
+
+
+def test_a_zip_is_refused() -> None:
+    with pytest.raises(TopologyError, match="zip 'zip': a checkpoint cannot save the items"):
+        check_can_be_kept(compiled(*rows("R 11 Z")))
+
+
+@pytest.mark.parametrize("name", KEPT)
+def test_all_else_is_not(name: str) -> None:
+    check_can_be_kept(compiled(*KEPT[name]()))
