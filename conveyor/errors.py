@@ -20,6 +20,7 @@ Knows: the words.  Must never know: how anything runs.
     │   ├── SharedMemoryFull     there is no room for the pipeline's channels
     │   └── TooFewDescriptors    this process may not open as many files as the pipeline needs
     ├── ScheduleMismatch         a schedule does not fit the pipeline it is replayed on
+    ├── CheckpointMismatch       a checkpoint is of another pipeline, source or sink
     └── NotDeterministic         the same schedule gives something else when it is run again
     ImplicitPipeWarning          (UserWarning) a strict pipeline had a pipe put in
     LikelyMistakeWarning         (UserWarning) what is run can be run, and is hardly meant

@@ -91,11 +91,9 @@ def drive(run: int, spec: DriveSpec[Blob], cut: Cut) -> Drive[Blob]:
         # What is still to come of an item that is out in part has its place before all else.
         elif not skip and (restored is None or not restored.left):
             source = yield choose_input
-            if source == ALL_ENDED and not spec.passes_barrier():
-                break
-            if source == COME_DUE:
-                come_due(sender, spec)
             if source < 0:
+                if not goes_on(source, sender, spec):
+                    break
                 continue
         inlet = inlets[source]
         n = cut.n
@@ -174,6 +172,13 @@ def send_restored(
     positions = _positions(spec.inlets, source, finished)
     restored.memory.save(Saved(sender.run, False, there, positions, _dues(spec)))
     inlet.commit(upto)
+
+
+def goes_on(answer: int, sender: Sender[Blob], spec: DriveSpec[Blob]) -> bool:
+    """No input is to be read: something comes due, all of them are at a barrier, or at the end."""
+    if answer == COME_DUE:
+        come_due(sender, spec)
+    return answer != ALL_ENDED or spec.passes_barrier()
 
 
 def come_due(sender: Sender[Blob], spec: DriveSpec[Blob]) -> None:

@@ -25,8 +25,9 @@ class Faults:
     `workers` are the names of the stages whose workers may die; without it, all may.  With
     `machine`, everything may die: the program, its workers, and all that they had not saved.  The
     run has a checkpoint then, with a barrier behind each item, and goes on from there: its outputs
-    are those that a sink holds at the end which keeps each of them once.  With `timeouts`, whether the time of an item runs out is a decision, too, in every stage that has a
-    `timeout_s`; else it never does.
+    are those that a sink holds at the end which keeps each of them once.  With `timeouts`, whether
+    the time of an item runs out is a decision, too, in every stage that has a `timeout_s`; else it
+    never does.
 
     >>> Faults(["double"]).workers
     ('double',)
