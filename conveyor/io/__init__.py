@@ -11,6 +11,7 @@ What needs another library imports it when it is used, and says which extra brin
 from __future__ import annotations
 
 from conveyor.io.follow import Directory, Follow
+from conveyor.io.kafka import Kafka, KafkaMessage, KafkaRecord
 from conveyor.io.parquet import Parquet
 from conveyor.io.redis_stream import RedisEntry, RedisStream
 from conveyor.io.sql import SqlQuery, SqlTable
@@ -22,6 +23,9 @@ __all__ = [
     "Directory",
     "Follow",
     "JsonLines",
+    "Kafka",
+    "KafkaMessage",
+    "KafkaRecord",
     "Lines",
     "Parquet",
     "RedisEntry",
