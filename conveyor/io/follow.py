@@ -40,19 +40,23 @@ class FollowPosition(NamedTuple):
 
 
 class Waiting:
-    """Looks again after a while; gives up when nothing has come for too long."""
+    """Looks again after a while; gives up when nothing has come for too long, counted from the
+    first look that found nothing: another one may have worked on what came before."""
 
     def __init__(self, poll_s: float, idle_s: float | None) -> None:
         self.poll_s = poll_s
         self.idle_s = idle_s
-        self.since = time.monotonic()
+        self.since: float | None = None
 
     def came(self) -> None:
-        self.since = time.monotonic()
+        self.since = None
 
     def again(self) -> bool:
         """Is it worth to look again?  Waits first."""
-        if self.idle_s is not None and time.monotonic() - self.since >= self.idle_s:
+        now = time.monotonic()
+        if self.since is None:
+            self.since = now
+        if self.idle_s is not None and now - self.since >= self.idle_s:
             return False
         time.sleep(self.poll_s)
         return True
@@ -150,13 +154,11 @@ class Follow(Readable[str, FollowPosition]):
         is not worth to wait."""
         while True:
             has_name = self.has_name(file)  # asked before the last look at what is in it
-            if not is_the_same(file, at):
-                return False
             for line, now in self.there(file, at):
                 at = now
                 waiting.came()
                 yield line, at
-            if not has_name:
+            if not has_name or not is_the_same(file, at):
                 return False
             if not waiting.again():
                 return True

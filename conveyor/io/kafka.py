@@ -132,14 +132,16 @@ class Kafka(Readable[KafkaRecord, KafkaPosition]):
             )
             since = time.monotonic()
             while True:
-                for message in consumer.consume(BATCH, self.patience()):
+                found = consumer.consume(BATCH, self.patience())
+                for message in found:
                     if message.error() is not None:
                         raise client.KafkaException(message.error())
-                    since = time.monotonic()
                     record = record_of(message)
                     offsets[record.partition] = record.offset + 1
                     yield record, KafkaPosition(tuple(offsets))
-                if self.idle_s is not None and time.monotonic() - since >= self.idle_s:
+                if found:
+                    since = time.monotonic()  # not while another one works on a record
+                elif self.idle_s is not None and time.monotonic() - since >= self.idle_s:
                     return
         finally:
             consumer.close()

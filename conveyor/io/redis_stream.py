@@ -138,12 +138,13 @@ class RedisStream(Readable[RedisEntry, RedisId]):
                 for raw, fields in found:
                     at = id_of(raw)
                     behind = str(at) if behind != ">" else ">"
-                    since = time.monotonic()
                     if fields is not None:  # else it was deleted after the group had given it
                         yield RedisEntry(str(at), fields), at
-                if not found and self.group is not None and behind != ">":
+                if found:
+                    since = time.monotonic()  # not while another one works on an entry
+                elif self.group is not None and behind != ">":
                     behind = ">"
-                elif not found and self.is_idle(since):
+                elif self.is_idle(since):
                     return
         finally:
             client.close()
@@ -160,9 +161,9 @@ class RedisStream(Readable[RedisEntry, RedisId]):
             found = client.xreadgroup(
                 self.group, self.consumer, {self.stream: behind}, count=BATCH, block=block
             )
-        streams = found.values() if isinstance(found, dict) else [each[1] for each in found or ()]
-        entries: list[Any] = [entry for entries in streams for entry in flat(entries)]
-        return entries
+        # By the older protocol pairs of names and entries, by the newer one a mapping of lists.
+        by_name: dict[bytes, Any] = dict(found or ())
+        return flat(by_name.get(self.stream.encode(), []))
 
     def make_group(self, client: Any) -> None:
         try:
@@ -259,4 +260,5 @@ def id_of(raw: bytes) -> RedisId:
 def flat(entries: Any) -> list[Any]:
     """Entries of a stream, which a newer protocol gives in a list of their own."""
     listed = cast("list[Any]", entries)
-    return listed[0] if len(listed) == 1 and listed and isinstance(listed[0], list) else listed
+    inner: Any = listed[0] if len(listed) == 1 else None
+    return inner if isinstance(inner, list) else listed  # pyright: ignore[reportUnknownVariableType]

@@ -18,6 +18,7 @@ import pytest
 from conveyor import Pipeline, Processor
 from conveyor.errors import ConveyorError
 from conveyor.io import Kafka, KafkaMessage, KafkaRecord
+from conveyor.io.kafka import KafkaPosition
 from tests.io.crashes import drive, killed_and_resumed
 from tests.io.services import service
 
@@ -73,7 +74,7 @@ def test_each_partition_comes_in_order_from_any_position(servers: str, topic: st
         assert part == sorted(part)
     assert all(record.key == b"%d" % (int(record.value or b"") % 7) for record, _ in pairs)
     for read in (1, 60, 100):
-        position = pickle.loads(pickle.dumps(pairs[read - 1][1]))
+        position: KafkaPosition = pickle.loads(pickle.dumps(pairs[read - 1][1]))
         before = by_partition([record for record, _ in pairs[:read]])
         rest = by_partition([record for record, _ in source.open(position)])
         assert [b + r for b, r in zip(before, rest, strict=True)] == whole

@@ -12,6 +12,7 @@ import pytest
 from conveyor import Pipeline, Processor
 from conveyor.errors import BadRow, ConveyorError
 from conveyor.io import Parquet
+from conveyor.io.parquet import ParquetPosition
 from tests.helpers import PROVE
 from tests.io.crashes import drive, killed_and_resumed
 
@@ -40,7 +41,9 @@ def test_rows_come_in_order_from_any_position(tmp_path: Path) -> None:
     pairs = list(source.open(None))
 
     assert [each for each, _ in pairs] == rows
-    positions = [pickle.loads(pickle.dumps(position)) for _, position in pairs]
+    positions: list[ParquetPosition] = [
+        pickle.loads(pickle.dumps(position)) for _, position in pairs
+    ]
     assert positions == sorted(positions)
     for read, position in enumerate(positions, 1):
         assert [each for each, _ in source.open(position)] == rows[read:]

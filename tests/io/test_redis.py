@@ -14,7 +14,7 @@ import pytest
 from conveyor import Pipeline, Processor
 from conveyor.errors import ConveyorError
 from conveyor.io import RedisStream
-from conveyor.io.redis_stream import RedisEntry
+from conveyor.io.redis_stream import RedisEntry, RedisId
 from tests.helpers import PROVE
 from tests.io.crashes import drive, killed_and_resumed
 from tests.io.services import service
@@ -59,7 +59,7 @@ def test_entries_come_in_order_from_any_position(client: Any, stream: str) -> No
     positions = [position for _, position in pairs]
     assert positions == sorted(positions)
     for read in (1, 499, 500, 501, 700):
-        position = pickle.loads(pickle.dumps(positions[read - 1]))
+        position: RedisId = pickle.loads(pickle.dumps(positions[read - 1]))
         assert numbers([entry for entry, _ in source.open(position)]) == list(range(read, 700))
 
 

@@ -129,7 +129,11 @@ def row(n: int) -> dict[str, object]:
     return {"name": f"name {n}", "n": n}
 
 
-@pytest.mark.parametrize("make", [row, lambda n: Row(n, f"name {n}"), lambda n: Counted(n)])
+def named(n: int) -> Row:
+    return Row(n, f"name {n}")
+
+
+@pytest.mark.parametrize("make", [row, named, Counted])
 def test_a_run_writes_rows_in_one_transaction(
     made: Callable[[str], str], make: Callable[[int], Any]
 ) -> None:

@@ -8,7 +8,18 @@ from pathlib import Path
 from typing import Any, TypedDict, assert_type
 
 from conveyor import Pipeline, Processor, Report, Sink, Source
-from conveyor.io import Csv, JsonLines, Lines
+from conveyor.io import (
+    Csv,
+    Directory,
+    Follow,
+    JsonLines,
+    Kafka,
+    Lines,
+    Parquet,
+    RedisStream,
+    SqlQuery,
+    SqlTable,
+)
 
 
 class Price(TypedDict):
@@ -52,3 +63,14 @@ texts: Sink[str] = Lines("out.txt")
 values: Sink[object] = JsonLines("out.jsonl")
 prices: Source[Price, Any] = JsonLines("in", Price)
 rows: Iterator[tuple[Price, Any]] = JsonLines("in", Price).open(None)
+
+assert_type(SqlTable("sqlite:///a.db", "t"), SqlTable[dict[str, Any]])
+assert_type(SqlTable("sqlite:///a.db", "t", "n", Sale), SqlTable[Sale])
+assert_type(SqlTable("sqlite:///a.db", "t", schema=Sale, order_by="n"), SqlTable[Sale])
+assert_type(SqlQuery("sqlite:///a.db", "select 1 as n", "n", Price, page=5), SqlQuery[Price])
+assert_type(Parquet("in/*.parquet", Price), Parquet[Price])
+sales.drain(SqlTable("sqlite:///a.db", "t", "n", Price), into=SqlTable("sqlite:///b.db", "t"))
+sales.drain(Parquet("in/*.parquet", Price), into=Parquet("out", per_epoch=True))
+sales.drain(JsonLines("in", Price), into=RedisStream("redis://localhost", "sales"))
+Pipeline[str]().add(Processor(str.upper)).drain(Follow("a.log"), into=Kafka("localhost", "lines"))
+Pipeline[Path]().add(Processor(Path.read_text)).drain(Directory("in"), into=Lines("out"))
