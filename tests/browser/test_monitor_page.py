@@ -31,9 +31,18 @@ class Visit:
         self.page = browser.new_page(viewport={"width": 1280, "height": 900}, color_scheme=scheme)
         self.asked: list[str] = []
         self.complaints: list[str] = []
-        self.page.on("request", lambda request: self.asked.append(request.url))
-        self.page.on("console", lambda message: self.complaints.append(message.text))
-        self.page.on("pageerror", lambda error: self.complaints.append(str(error)))
+        self.page.on("request", self.asks)
+        self.page.on("console", self.complains)
+        self.page.on("pageerror", self.fails)
+
+    def asks(self, request: Any) -> None:
+        self.asked.append(request.url)
+
+    def complains(self, message: Any) -> None:
+        self.complaints.append(message.text)
+
+    def fails(self, error: Any) -> None:
+        self.complaints.append(str(error))
 
     def shows(self, selector: str, text: str) -> None:
         """Waits until there is such an element with such a text."""

@@ -64,9 +64,16 @@ def page(browser: Any, site: str) -> Iterator[Any]:
         route.fulfill(body=path.read_bytes(), content_type=kind, headers=headers)
 
     home = urlsplit(site).netloc
-    context.route(lambda url: urlsplit(url).netloc != home, answered)
+
+    def is_elsewhere(url: str) -> bool:
+        return urlsplit(url).netloc != home
+
+    def fails(error: Any) -> None:
+        complaints.append(str(error))
+
+    context.route(is_elsewhere, answered)
     page = context.new_page()
-    page.on("pageerror", lambda error: complaints.append(str(error)))
+    page.on("pageerror", fails)
     page.goto(site)
     yield page
     context.close()

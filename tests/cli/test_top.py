@@ -101,9 +101,13 @@ def test_a_terminal_shows_the_newest_in_place_of_what_was_before(
     run: Run, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setattr("sys.stdout.isatty", lambda: True)
-    monkeypatch.setattr(top, "find_spec", lambda name: None)  # rich is not installed
+    monkeypatch.setattr(top, "find_spec", not_found)  # rich is not installed
     assert main(["top", run.address()]) == 0
     assert "\x1b[H\x1b[Jdone, 4,000" in capsys.readouterr().out
+
+
+def not_found(name: str) -> None:
+    """What `find_spec` says of what is not installed."""
 
 
 def test_rich_draws_tables_on_a_terminal(run: Run) -> None:
