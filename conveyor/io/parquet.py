@@ -208,6 +208,10 @@ class Parquet(Readable[T_co, ParquetPosition], Generic[T_co]):
         if self.files is not None:
             self.files.abort()
 
+    def discard(self) -> None:
+        """What epochs have written is gone; a single file stays until another takes its place."""
+        self.begin(0)
+
     def give_up(self) -> None:
         self.rows = []
         self.writer = None

@@ -121,6 +121,10 @@ class InFiles(Readable[T_co, FilePosition], Generic[T_co]):
         if self.written is not None:
             self.written.abort()
 
+    def discard(self) -> None:
+        """What epochs have written is gone; a single file stays until another takes its place."""
+        self.begin(0)
+
     def identity(self) -> str:
         """The kind of file, and where."""
         return f"{type(self).__name__} {told(self.path)}"

@@ -10,7 +10,7 @@ from typing import Any, Protocol, runtime_checkable
 
 from typing_extensions import TypeVar
 
-__all__ = ["Forgetful", "Sink", "Source"]
+__all__ = ["Forgetful", "Sink", "Source", "Undoable"]
 
 T_co = TypeVar("T_co", covariant=True)
 T_contra = TypeVar("T_contra", contravariant=True)
@@ -100,4 +100,13 @@ class Sink(Protocol[T_contra]):
 
     def identity(self) -> str:
         """Names what is written into, so that a checkpoint of another sink is refused."""
+        ...
+
+
+@runtime_checkable
+class Undoable(Protocol):
+    """What a sink has, too, that can take back what it has committed."""
+
+    def discard(self) -> None:
+        """All that runs have written is gone, so that one may begin again."""
         ...

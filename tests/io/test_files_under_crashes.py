@@ -14,6 +14,7 @@ import pytest
 
 from conveyor import Sink
 from conveyor.io import Csv, JsonLines, Lines
+from conveyor.transfer.contract import Undoable
 from tests.helpers import PROVE
 from tests.io.crashes import drive, killed_and_resumed
 
@@ -119,6 +120,28 @@ def test_a_later_epoch_that_fails_is_cut_off(tmp_path: Path) -> None:
     sink.abort()
 
     assert gzip.decompress((tmp_path / "out.txt.gz").read_bytes()) == b"epoch 0\nepoch 1\n"
+
+
+def test_files_of_later_epochs_go_when_an_earlier_one_begins_again(tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    sink = JsonLines(out, per_epoch=True)
+    sink.open(0)
+    for epoch in range(4):
+        sink.write([epoch])
+        sink.prepare(epoch)
+        if epoch < 3:
+            sink.commit(epoch)
+    (out / "notes.txt").touch()  # which is no epoch's
+
+    JsonLines(out, per_epoch=True).open(2)
+    assert sorted(os.listdir(out)) == [
+        "epoch-00000000.jsonl",
+        "epoch-00000001.jsonl",
+        "notes.txt",
+    ]
+    assert isinstance(sink, Undoable)
+    sink.discard()
+    assert os.listdir(out) == ["notes.txt"]
 
 
 def test_a_plain_run_leaves_one_file(tmp_path: Path) -> None:
