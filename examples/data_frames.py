@@ -6,6 +6,9 @@ columns over in place, without a copy, to a job that changes nothing.
     python examples/data_frames.py
 """
 
+# Of what pandas gives, checkers know little.
+# pyright: basic, reportMissingImports=false, reportReturnType=false, reportCallIssue=false
+# pyright: reportArgumentType=false, reportAttributeAccessIssue=false
 import sys
 from collections.abc import Iterator
 
@@ -66,5 +69,6 @@ pl = (
     .add(Reduce(together, None))
 )
 [total] = pl.run(parts(10))
+assert total is not None  # there were parts
 for number, row in total.iterrows():
     print(f"{DISTRICTS[number]:6} {row.trips:9,.0f} trips, {row.km / row.trips:.2f} km each")

@@ -42,13 +42,13 @@ def follow(path: Path) -> Iterator[str]:
                 ended.wait(0.05)
 
 
+def end(_number: int, _frame: object) -> None:
+    ended.set()
+
+
 def parse(line: str) -> Entry:
     level, _, text = line.partition(" ")
     return Entry(level, text)
-
-
-def is_error(entry: Entry) -> bool:
-    return entry.level == "ERROR"
 
 
 def write(path: Path) -> None:
@@ -62,8 +62,8 @@ def write(path: Path) -> None:
 
 
 def main(path: Path) -> None:
-    signal.signal(signal.SIGINT, lambda *_: ended.set())
-    pl = Pipeline[str]().add(Processor(parse)).add(Filter(is_error))
+    signal.signal(signal.SIGINT, end)
+    pl = Pipeline[str]().add(Processor(parse)).add(Filter(lambda entry: entry.level == "ERROR"))
     with pl.stream(follow(path)) as stream:
         for number, error in enumerate(stream, 1):
             print(f"error {number}: {error.text}", flush=True)

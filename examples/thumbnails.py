@@ -6,6 +6,7 @@ keeps each file that fails, and the others go on.
     python examples/thumbnails.py [FOLDER]        without a folder: over images that it makes
 """
 
+# pyright: reportMissingImports=false, reportUnknownMemberType=false, reportUnknownVariableType=false
 import sys
 import tempfile
 from dataclasses import dataclass

@@ -33,6 +33,13 @@ def once(item: int) -> int | None:
     return item
 
 
+def in_a_closure(found: list[int]) -> Callable[[int], None]:
+    def gather(item: int) -> None:
+        found.append(item)
+
+    return gather
+
+
 def own(item: int) -> None:
     mine: list[int] = []
     mine.append(item)
@@ -64,7 +71,7 @@ def test_strings_are_warned_of_beside_an_event_loop_as_well() -> None:
 
 
 @pytest.mark.processes
-@pytest.mark.parametrize("job", [FOUND.append, lambda item: FOUND.append(item), keep])
+@pytest.mark.parametrize("job", [FOUND.append, keep, in_a_closure([])])
 def test_a_job_that_only_changes_a_list_of_the_program_is_warned_of_once(
     job: Callable[[int], None],
 ) -> None:
@@ -86,13 +93,15 @@ def test_the_simulator_can_be_told_to_fill_the_list_and_does_not_warn() -> None:
     assert found == [1, 2]
 
 
-@pytest.mark.parametrize("job", [print, len, buffer, once, own, {}.get, FOUND.copy])
+@pytest.mark.parametrize("job", [print, len, buffer, once, own, SEEN.__contains__, FOUND.copy])
 def test_what_may_be_meant_is_no_mistake(job: Callable[[int], object]) -> None:
     assert lost_change(job) is None
 
 
 def test_a_variable_that_is_bound_later_is_looked_at_without_harm() -> None:
-    job = lambda item: later.append(item)  # noqa: E731
+    def job(item: int) -> None:
+        later.append(item)
+
     assert lost_change(job) is None
     later: deque[int] = deque()
     assert lost_change(job) == "later.append"
