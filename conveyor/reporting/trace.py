@@ -102,7 +102,7 @@ def _write(event: Event, track: int, written: TraceEvents) -> None:
         case EventKind.RUN | EventKind.FINISH:
             name = event.worker if event.what is EventKind.RUN else event.what.value
             shown = {"items": list(event.items), "outputs": list(event.outputs)}
-            written.slice(track, name, (event.time - 1) * TICK_US, TICK_US, arguments=shown)
+            written.slice(track, name, (event.time - 1) * TICK_US, TICK_US, shown)
         case EventKind.DECISION:
             written.instant(track, f"{event.worker} {event.text}", event.time * TICK_US)
         case EventKind.DEATH | EventKind.RESTART | EventKind.FAILURE:

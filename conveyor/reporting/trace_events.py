@@ -9,7 +9,7 @@ on.  Slices of a track never overlap.  Times are in microseconds.
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Final, TypeAlias
 
 __all__ = ["TraceEvents"]
@@ -24,7 +24,7 @@ class TraceEvents:
 
     >>> events = TraceEvents(7, "a pipeline")
     >>> events.track(1, "double")
-    >>> events.slice(1, "double", 10.0, 5.0, 3)
+    >>> events.slice(1, "double", 10.0, 5.0, {"items": 3})
     >>> json.loads(events.to_json())["traceEvents"][-1]["dur"]
     5.0
     """
@@ -33,7 +33,6 @@ class TraceEvents:
         self.process = process
         self.tracks = 0
         self.lines: list[str] = []
-        self.names: dict[str, str] = {}  # as JSON
         self.add("M", "process_name", process, {"args": {"name": name}})
 
     def track(self, track: int, name: str) -> None:
@@ -43,24 +42,23 @@ class TraceEvents:
         self.add("M", "thread_sort_index", track, {"args": {"sort_index": self.tracks}})
 
     def slice(
-        self,
-        track: int,
-        name: str,
-        start: float,
-        duration: float,
-        items: int | None = None,
-        arguments: Arguments = NONE,
+        self, track: int, name: str, start: float, duration: float, arguments: Arguments = NONE
     ) -> None:
-        """Something that took a while, perhaps with so many items."""
-        if (text := self.names.get(name)) is None:
-            text = self.names[name] = json.dumps(name)
-        told = json.dumps(dict(arguments)) if arguments else "{}"
-        if items is not None:
-            told = f'{{"items": {items}}}'
-        self.lines.append(  # most of all events are slices: by `dumps` one would take 5 us
-            f'{{"name": {text}, "ph": "X", "ts": {start:.3f}, "dur": {duration:.3f}, '
-            f'"pid": {self.process}, "tid": {track}, "args": {told}}}'
-        )
+        """Something that took a while."""
+        told = {"ts": round(start, 3), "dur": round(duration, 3), "args": dict(arguments)}
+        self.add("X", name, track, told)
+
+    def slices(self, track: int, name: str) -> Callable[[float, float, int], None]:
+        """What writes slices of this name, with a start, a duration, and the items that they were
+        of; most of all events are such, and this takes a quarter of the time."""
+        append = self.lines.append
+        where = f'"pid": {self.process}, "tid": {track}'
+        head = f'{{"name": {json.dumps(name)}, "ph": "X", {where}, "ts": '
+
+        def slice(start: float, duration: float, items: int) -> None:
+            append(f'{head}{start:.3f}, "dur": {duration:.3f}, "args": {{"items": {items}}}}}')
+
+        return slice
 
     def instant(
         self,

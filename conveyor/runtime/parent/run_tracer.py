@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import os
 from array import array
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from time import perf_counter_ns
 from typing import Final, NamedTuple
@@ -23,13 +23,14 @@ from conveyor.reporting.trace_events import TraceEvents
 from conveyor.runtime.parent.queues import queued_before
 from conveyor.runtime.parent.shared import Shared
 from conveyor.runtime.parent.worker_processes import WorkerProcesses
-from conveyor.runtime.shm.trace_log import ENTRY_WORDS, Span, SpanKind, span_of
+from conveyor.runtime.shm.trace_log import ENTRY_WORDS, ITEMS, KIND_AT, Span, SpanKind, span_of
 from conveyor.runtime.step.logged import JOIN, TIMER
 
 __all__ = ["RunTracer"]
 
 MOST: Final = 60_000  # spans, about 7 MB in the file
 WINDOW_NS: Final = 20_000_000
+TAKE_NS: Final = 10_000_000
 COUNT_NS: Final = 50_000_000  # how often it is looked what waits
 MOST_COUNTS: Final = 2_000
 MOST_MOMENTS: Final = 10_000
@@ -68,7 +69,7 @@ class RunTracer:
         self.decisions: list[Span] = []  # of source and sink: `duration` is the node
         self.fill: list[tuple[int, dict[int, int]]] = []
         self.next_count, self.count_ns = 0, COUNT_NS
-        self.began = 0
+        self.began = self.next_take = 0
 
     def specs(self) -> list[NodeSpec]:
         return self.processes.plan.specs
@@ -94,11 +95,17 @@ class RunTracer:
         return sum(log.lost for log in self.logs.values())
 
     def look(self) -> None:
-        """Takes what the workers have noted; called again and again."""
+        """Takes what the workers have noted, now and then; called again and again."""
+        now = perf_counter_ns()
+        if now >= self.next_take:
+            self.next_take = now + TAKE_NS
+            self.take_all()
+        if now >= self.next_count:
+            self.count_queued()
+
+    def take_all(self) -> None:
         for node in self.workers:
             self.take(node)
-        if perf_counter_ns() >= self.next_count:
-            self.count_queued()
 
     def take(self, node: int) -> None:
         found = self.logs[node].take()
@@ -184,7 +191,7 @@ class RunTracer:
         """The run is over; writes the file."""
         if self.file.closed:
             return
-        self.look()
+        self.take_all()
         if self.stride > 1:
             self.sample()
         self.shared.control.trace(False)
@@ -231,14 +238,16 @@ class RunTracer:
         return max(0.0, (at - self.began) * US)
 
     def write_spans(self, events: TraceEvents, spec: NodeSpec, pid: int) -> None:
-        title = self.topology.title(spec.index)
-        for span in spans_in(self.spans[pid]):
-            if span.kind is SpanKind.DECIDE:
-                self.write_decision(events, spec, pid, span)
-                continue
-            items = span.items if span.kind is SpanKind.SLICE else None
-            name = NAMES.get(span.kind, title)
-            events.slice(pid, name, self.us(span.start), span.duration * US, items)
+        names = {SpanKind.SLICE: self.topology.title(spec.index)} | NAMES
+        write = {int(kind): events.slices(pid, name) for kind, name in names.items()}
+        words, began = self.spans[pid], self.began
+        for at in range(0, len(words), ENTRY_WORDS):
+            what, start, duration = words[at : at + ENTRY_WORDS]
+            writer = write.get(what >> KIND_AT)
+            if writer is None:
+                self.write_decision(events, spec, pid, span_of(what, start, duration))
+            else:
+                writer((start - began) * US, duration * US, what & ITEMS)
 
     def write_decision(self, events: TraceEvents, spec: NodeSpec, track: int, span: Span) -> None:
         forks = dict(enumerate(balancing_forks(spec.route), 1))
@@ -249,8 +258,3 @@ class RunTracer:
         else:
             text = f"{forks[span.point].name} gives to lane {span.lane}"
         events.instant(track, text, self.us(span.start), {"items": span.items})
-
-
-def spans_in(words: array[int]) -> Iterator[Span]:
-    for at in range(0, len(words), ENTRY_WORDS):
-        yield span_of(words[at], words[at + 1], words[at + 2])

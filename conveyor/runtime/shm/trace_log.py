@@ -18,6 +18,8 @@ from conveyor.runtime.shm.memory import Memory
 
 __all__ = [
     "ENTRY_WORDS",
+    "ITEMS",
+    "KIND_AT",
     "TRACE_WORDS",
     "Span",
     "SpanKind",
@@ -31,7 +33,7 @@ WRITTEN, LOST, TAKEN = 0, 1, 16  # the parent writes the last, in a line of its 
 TRACE_WORDS: Final = 32
 
 ENTRY_WORDS: Final = 3  # what, since when, how long
-ENTRIES: Final = 1 << 15
+ENTRIES: Final = 1 << 13
 WORDS: Final = ENTRIES * ENTRY_WORDS
 TRACE_BYTES: Final = 8 * WORDS
 
