@@ -6,8 +6,10 @@ Knows: which nodes come before which.  Must never know: how nodes are counted.
 from __future__ import annotations
 
 from collections.abc import Mapping
+from graphlib import TopologicalSorter
 
-from conveyor.graph.topology import Topology, channels_of
+from conveyor.graph.fusion import home
+from conveyor.graph.topology import Topology
 
 __all__ = ["share_through"]
 
@@ -18,13 +20,17 @@ def share_through(topology: Topology, of_node: Mapping[int, tuple[int, int]]) ->
     `of_node` has of each node but the source how many of its inputs are done, and how many are not.
     What is through a node is a share of what is through those before it; of several, the mean.
     """
-    producers = [channel.producer for channel in topology.channels]
-    shares: dict[int, float] = {topology.nodes[0].index: 1.0}
-    for node in topology.nodes[1:]:
-        if node.within is not None:
-            continue
-        before = [shares.get(producers[channel], 1.0) for channel in channels_of(node.inputs)]
-        done, left = of_node.get(node.index, (0, 0))
+    before: dict[int, list[int]] = {
+        node.index: [] for node in topology.nodes if node.within is None
+    }
+    for channel in topology.channels:
+        producer, consumer = home(topology, channel.producer), home(topology, channel.consumer)
+        if producer != consumer:
+            before[consumer].append(producer)
+    shares: dict[int, float] = {}
+    for node in TopologicalSorter(before).static_order():
+        done, left = of_node.get(node, (0, 0))
         own = done / (done + left) if done + left else 1.0
-        shares[node.index] = own * sum(before) / max(1, len(before))
+        above = [shares[each] for each in before[node]]
+        shares[node] = own * (sum(above) / len(above) if above else 1.0)
     return shares[topology.nodes[-1].index]

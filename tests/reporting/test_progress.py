@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from conveyor import BalancingFork, Join, Pipeline, Processor
+from conveyor import BalancingFork, Join, Pipeline, Processor, ReplicatingFork, Zip
+from conveyor.graph.fusion import fuse
+from conveyor.graph.topology import Kind
 from conveyor.progress import Progress, progress_of
 from conveyor.report import Report, StageReport
 from conveyor.reporting.through import share_through
@@ -70,3 +72,29 @@ def test_behind_a_fork_the_share_is_the_mean_of_its_lanes() -> None:
 
 def test_where_nothing_has_come_nothing_is_left() -> None:
     assert share_through(chain().topology, {}) == 1.0
+
+
+def test_what_waits_at_the_beginning_is_not_through_whatever_comes_behind_it() -> None:
+    """A relay stands behind those that read from it: nodes are not in the order of the graph."""
+    pl = (
+        Pipeline[int]()
+        .add(Processor(abs, name="first"))
+        .add(ReplicatingFork(2))
+        .add(Processor(abs), Processor(abs))
+        .add(Join(2))
+        .add(ReplicatingFork(2))
+        .add(Processor(abs), Processor(abs))
+        .add(Zip(2))
+    )
+    topology = pl.topology
+    relay = next(node.index for node in topology.nodes if node.kind is Kind.RELAY)
+    assert relay > 4
+    assert share_through(topology, {1: (10, 90)}) == pytest.approx(0.1)
+    assert share_through(topology, {1: (10, 90), relay: (1, 1)}) == pytest.approx(0.05)
+
+
+def test_stages_that_share_a_worker_are_one() -> None:
+    pl = Pipeline[int]().add(Processor(abs, name="first")).add(Processor(abs)).add(Processor(abs))
+    fused = fuse(pl.topology, 1)
+    assert [node.within for node in fused.nodes] == [None, None, 1, 1, None]
+    assert share_through(fused, {1: (10, 90)}) == pytest.approx(0.1)
