@@ -28,8 +28,9 @@ from typing import Final, NamedTuple, SupportsIndex, cast, overload
 from unittest.mock import patch
 
 from conveyor.core.endpoints import notes_of
-from conveyor.graph.topology import NodeSpec, Topology
-from conveyor.runtime.parent.worker_processes import WorkerProcesses
+from conveyor.graph.topology import Topology
+from conveyor.runtime.parent.crew import Birth
+from conveyor.runtime.parent.local_crew import LocalCrew
 from conveyor.runtime.shm import control_block, ring
 from conveyor.runtime.shm.layout import Layout, LayoutFactory
 from conveyor.runtime.shm.memory import Memory
@@ -83,16 +84,16 @@ def planned(*faults: Fault) -> Generator[None]:
     before = list(_planned)
     _planned.extend(faults)
     try:
-        with patch.object(WorkerProcesses, "worker_layout", worker_layout):
+        with patch.object(LocalCrew, "worker_layout", worker_layout):
             yield
     finally:
         _planned[:] = before
 
 
-def worker_layout(processes: WorkerProcesses, spec: NodeSpec) -> LayoutFactory:
+def worker_layout(crew: LocalCrew, birth: Birth) -> LayoutFactory:
     """Takes the place of the method."""
-    lives = (0, processes.lives[spec.index])
-    faults = tuple(each for each in _planned if each.stage == spec.name and each.life in lives)
+    stage, lives = birth.spec.name, (0, birth.life)
+    faults = tuple(each for each in _planned if each.stage == stage and each.life in lives)
     return partial(FaultyLayout, faults=faults) if faults else Layout
 
 

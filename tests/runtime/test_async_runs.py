@@ -179,10 +179,10 @@ def test_nothing_of_a_run_blocks_the_event_loop(monkeypatch: pytest.MonkeyPatch)
 
     waits = Waits()
     for owner, name in (
-        (deployment.LocalDeployment, "__init__"),
-        (deployment.LocalDeployment, "run"),
-        (deployment.LocalDeployment, "stream"),
-        (deployment.LocalDeployment, "close"),
+        (deployment.ProgramDeployment, "__init__"),
+        (deployment.ProgramDeployment, "run"),
+        (deployment.ProgramDeployment, "stream"),
+        (deployment.ProgramDeployment, "close"),
         (streaming.Streaming, "advance"),
         (streaming.Streaming, "end"),
     ):

@@ -29,7 +29,7 @@ from conveyor import (
     Zip,
 )
 from conveyor.runtime import Placement
-from conveyor.runtime.parent import runner
+from conveyor.runtime.parent import local_crew
 from tests.helpers import (
     HANGS_S,
     SCRIPTS,
@@ -880,7 +880,7 @@ class Reading:
 def test_the_next_time_it_is_opened_a_light_stage_shares_the_worker_of_its_neighbour(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(runner, "usable_cores", lambda: range(8))
+    monkeypatch.setattr(local_crew, "usable_cores", lambda: range(8))
 
     def heavy(number: int) -> int:
         for _ in range(4000):

@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from conveyor import Pipe, Pipeline, Processor
-from conveyor.runtime.parent import worker_processes
+from conveyor.runtime.parent import local_crew
 from conveyor.runtime.process import start as processes
 
 
@@ -39,7 +39,7 @@ def die(when: str, number: int, end: signal.Signals) -> None:
             os.kill(os.getpid(), end)
         return handle
 
-    setattr(worker_processes, "start_process", start_or_die)  # noqa: B010  # a function, replaced on purpose
+    setattr(local_crew, "start_process", start_or_die)  # noqa: B010  # a function, replaced on purpose
 
 
 if __name__ == "__main__":

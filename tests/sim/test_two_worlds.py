@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-import conveyor.runtime.parent.runner as runner
+import conveyor.runtime.parent.local_crew as local_crew
 from conveyor import BalancingFork, Filter, Join, Pipe, Processor, ReplicatingFork, Zip
 from conveyor.errors import Deadlock
 from conveyor.graph.fusion import fuse, fused_names
@@ -26,12 +26,12 @@ SEEDS = range(400) if PROVE else range(10)
 @pytest.fixture
 def one_core(monkeypatch: pytest.MonkeyPatch) -> None:
     """As on a machine with one core: neighbours share a worker where they may."""
-    monkeypatch.setattr(runner, "usable_cores", lambda: [0])
+    monkeypatch.setattr(local_crew, "usable_cores", lambda: [0])
 
 
 @pytest.fixture
 def many_cores(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(runner, "usable_cores", lambda: list(range(64)))
+    monkeypatch.setattr(local_crew, "usable_cores", lambda: list(range(64)))
 
 
 def given_one_by_one(items: Iterable[Any]) -> Iterator[Any]:

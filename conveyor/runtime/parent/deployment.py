@@ -1,4 +1,4 @@
-"""A pipeline that is open on this machine, as an engine gives it.
+"""A pipeline that is open beside this program, as an engine gives it.
 
 Knows: which of the two ways of running is asked for.  Must never know: how either goes on.
 """
@@ -12,26 +12,24 @@ from conveyor.core.engine import RunOptions, StopToken
 from conveyor.graph.pace import Paces
 from conveyor.graph.topology import Topology
 from conveyor.report import RunResult
+from conveyor.runtime.parent.crew import Site
 from conveyor.runtime.parent.recorder import Recorder
 from conveyor.runtime.parent.run_tracer import RunTracer
 from conveyor.runtime.parent.runner import Runner
 from conveyor.runtime.parent.streaming import Streaming
-from conveyor.runtime.placement import Placement, usable_physical_cores
-from conveyor.runtime.worker_start import WorkerStart
+from conveyor.runtime.placement import usable_physical_cores
 
-__all__ = ["LocalDeployment"]
+__all__ = ["ProgramDeployment"]
 
 
-class LocalDeployment:
-    """The workers of one pipeline on this machine, and the program's own part of its runs.
+class ProgramDeployment:
+    """The workers of one pipeline, wherever they are, and the program's own part of its runs.
 
     Making one starts the workers, and raises as `Engine.open` does.
     """
 
-    def __init__(
-        self, topology: Topology, start: WorkerStart, placement: Placement, paces: Paces
-    ) -> None:
-        self.runner = Runner(topology, start, placement, paces)
+    def __init__(self, topology: Topology, site: Site, paces: Paces) -> None:
+        self.runner = Runner(topology, site, paces)
 
     def run(
         self, items: Iterable[object], stop: StopToken, options: RunOptions

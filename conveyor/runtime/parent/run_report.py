@@ -124,7 +124,7 @@ def figures_of(supervisor: Supervisor, source: Tally, node: int) -> Figures:
     if node == supervisor.shared.ends_of_program[0]:
         return Figures(source)
     worker = home(supervisor.topology, node)
-    block, cores = supervisor.shared.blocks[node], supervisor.processes.plan.cores[worker]
+    block, cores = supervisor.shared.blocks[node], supervisor.crew.cores(worker)
     busy = waiting = blocked = batches = 0
     if block.has_begun_with(supervisor.run):  # else they are still those of the run before
         busy, waiting, blocked, batches = block.times()

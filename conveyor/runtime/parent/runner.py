@@ -21,6 +21,7 @@ from conveyor.monitor.snapshot import How
 from conveyor.report import DeadLetter, Report, RunResult
 from conveyor.reporting.build import ordered_letters
 from conveyor.runtime.metrics import RunMetrics, run_metrics
+from conveyor.runtime.parent.crew import Site
 from conveyor.runtime.parent.gauge import Gauge
 from conveyor.runtime.parent.program_ends import ProgramEnds, SinkCut
 from conveyor.runtime.parent.queues import queued_before
@@ -32,7 +33,6 @@ from conveyor.runtime.parent.showing import Showing
 from conveyor.runtime.parent.supervisor import GRACE_S, PATIENCE_S, Supervisor
 from conveyor.runtime.parent.telling import Teller
 from conveyor.runtime.parent.watching import Looker, Watching
-from conveyor.runtime.placement import Placement, usable_cores
 from conveyor.runtime.policies.watchdog import Watchdog
 from conveyor.runtime.process.importing import check_may_run
 from conveyor.runtime.shm.fence import fence
@@ -41,7 +41,6 @@ from conveyor.runtime.step.batching import LARGEST_SLICE, WakeupCoalescing
 from conveyor.runtime.step.contract import WaitReason
 from conveyor.runtime.step.loop import Loop
 from conveyor.runtime.step.source import Feed, GivenFeed, Puller
-from conveyor.runtime.worker_start import WorkerStart
 from conveyor.stages import cores_of
 
 __all__ = ["Runner"]
@@ -52,9 +51,7 @@ LATE_MS: Final = 20  # how long after its store a notification may still come
 class Runner:
     """An open pipeline: its workers, kept warm from run to run, and the program's own ends."""
 
-    def __init__(
-        self, topology: Topology, start: WorkerStart, placement: Placement, paces: Paces
-    ) -> None:
+    def __init__(self, topology: Topology, site: Site, paces: Paces) -> None:
         check_may_run()
         self.topology = topology
         self.paces = paces  # what is known of the stages, also from earlier deployments
@@ -69,12 +66,18 @@ class Runner:
         self.apart: tuple[int, ...] = ()  # the source, if a thread of its own steps it
         # What source and sink wait for.
         self.wait_reasons: Callable[[], dict[int, WaitReason]] = dict
-        self.may_share = placement.may_share
+        self.site = site
         fused = self.shared_out()
-        self.supervisor = Supervisor(fused, start, placement, sharing_notes(fused, paces))
+        self.supervisor = Supervisor(fused, site, sharing_notes(fused, paces))
         try:
             shared = self.supervisor.shared
-            self.watchdog = Watchdog(fused, shared.blocks, shared.channel, shared.is_notified)
+            crew = self.supervisor.crew
+            self.watchdog = Watchdog(
+                fused,
+                shared.blocks,
+                shared.channel,
+                lambda node: shared.is_notified(node) or not crew.is_still(),
+            )
             reports = self.supervisor.reports  # not by way of this object: it would keep itself
             self.ends = ProgramEnds(shared, lambda letter: reports.letters.add(letter))
         except BaseException:
@@ -84,8 +87,8 @@ class Runner:
     def shared_out(self) -> Topology:
         """Which stages would share a worker if the workers were started now."""
         beyond = sum(cores_of(spec.stage) - 1 for spec in self.topology.nodes)
-        workers = max(1, len(usable_cores()) - beyond)
-        return fuse(self.topology, workers, self.may_share, self.paces)
+        workers = max(1, self.site.room() - beyond)
+        return fuse(self.topology, workers, self.site.may_share, self.paces)
 
     def is_ours(self) -> bool:
         """Does this process have the workers, and not the one that it was forked from?"""

@@ -8,7 +8,7 @@ Nothing here has a name in the system: once the processes are gone, so is all of
 from __future__ import annotations
 
 import select
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 
 from conveyor.graph.route import leaves
 from conveyor.graph.topology import NodeSpec, Topology, channels_of
@@ -43,9 +43,13 @@ class Inputs:
 
 
 class Shared:
-    """The memory of a topology with its rings and control blocks, and a wakeup for each node."""
+    """The memory of a topology with its rings and control blocks, and a wakeup for each node.
 
-    def __init__(self, topology: Topology) -> None:
+    `workers` are the nodes that sleep on their own wakeup and nothing else: all between source and
+    sink, unless they are on another machine.
+    """
+
+    def __init__(self, topology: Topology, workers: Collection[int] | None = None) -> None:
         self.topology = topology
         self.layout = Layout(topology)
         self.wakeups: dict[int, Wakeup] = {}
@@ -60,8 +64,9 @@ class Shared:
             ]
             self.ends_of_program = (0, len(topology.nodes) - 1)
             for spec in topology.nodes:
+                sleeps = spec.index not in self.ends_of_program
                 self.wakeups[spec.index] = Wakeup.create(
-                    blocking=spec.index not in self.ends_of_program
+                    blocking=sleeps if workers is None else spec.index in workers
                 )
         except BaseException:
             self.close()

@@ -82,7 +82,7 @@ class Showing:
             yield WorkerSeen(
                 stages=tuple(nodes[part].name for part in spec.parts or (spec.index,)),
                 pid=supervisor.processes.pid(spec.index),
-                cores=tuple(supervisor.processes.plan.cores[spec.index]),
+                cores=supervisor.crew.cores(spec.index),
                 state=self.state_of_worker(spec),
                 restarts=supervisor.restart_policy.restarts(spec.index),
             )

@@ -29,19 +29,18 @@ from conveyor.errors import RunError
 from conveyor.graph.topology import Topology
 from conveyor.runtime.descriptors import fill_standard
 from conveyor.runtime.parent.adaptive_lanes import AdaptiveLanes
+from conveyor.runtime.parent.crew import Site, WorkerProcess
 from conveyor.runtime.parent.engine_log import EngineLog
 from conveyor.runtime.parent.job_records import JobRecords
 from conveyor.runtime.parent.pins import Pins
-from conveyor.runtime.parent.shared import Inputs, Shared
+from conveyor.runtime.parent.shared import Inputs
 from conveyor.runtime.parent.witness import Witnesses
-from conveyor.runtime.parent.worker_processes import WorkerPlan, WorkerProcesses
+from conveyor.runtime.parent.worker_processes import WorkerProcesses
 from conveyor.runtime.parent.worker_reports import WorkerReports
-from conveyor.runtime.placement import Placement, usable_cores
+from conveyor.runtime.placement import usable_cores
 from conveyor.runtime.policies.exit_status import way_to_go
 from conveyor.runtime.policies.restart_policy import RestartPolicy
 from conveyor.runtime.process.deferral import Deferral, deliver, interruptible
-from conveyor.runtime.process.start import Handle
-from conveyor.runtime.worker_start import WorkerStart
 
 __all__ = ["GRACE_S", "PATIENCE_S", "RunObserver", "Supervisor"]
 
@@ -63,13 +62,7 @@ class RunObserver(Protocol):
 class Supervisor:
     """The workers of a topology, kept from run to run."""
 
-    def __init__(
-        self,
-        topology: Topology,
-        start: WorkerStart,
-        placement: Placement,
-        notes: tuple[str, ...] = (),
-    ) -> None:
+    def __init__(self, topology: Topology, site: Site, notes: tuple[str, ...] = ()) -> None:
         fill_standard()
         self.topology = topology
         self.run = 0
@@ -81,11 +74,10 @@ class Supervisor:
         self.waking = threading.RLock()  # a signal handler may come between
         self.next_glance = 0.0
         self.owner = os.getpid()
-        plan = WorkerPlan(topology, start, placement)
-        plan.check_descriptors()
+        plan = site.plan(topology)
         self.notes = plan.notes + notes  # of each run, for the report
-        self.shared = shared = Shared(topology)
-        handles: dict[int, Handle] = {}
+        self.shared = shared = site.share(topology)
+        handles: dict[int, WorkerProcess] = {}
         self.restart_policy = RestartPolicy(
             topology, shared.blocks, Inputs(topology, shared.rings), handles.get
         )
@@ -95,16 +87,21 @@ class Supervisor:
         self.poll = select.poll()
         for fd in self.wakeup_of:
             self.poll.register(fd, select.POLLIN)
+        try:
+            self.crew = site.crew(plan, shared)
+        except BaseException:
+            shared.close()
+            raise
         self.engine_log = EngineLog(topology, plan.start_method)
         self.witnesses = Witnesses(self.engine_log)
         self.processes = WorkerProcesses(
-            plan, shared, self.restart_policy, self.poll, handles, self.witnesses
+            plan, self.crew, self.restart_policy, self.poll, handles, self.witnesses
         )
         self.records = JobRecords(
             shared, {spec.index: spec.name for spec in plan.specs}, self.processes.pid
         )
         self.reports = WorkerReports(shared, plan.specs)
-        self.pins = Pins(plan.cores if placement.spread else {}, usable_cores())
+        self.pins = Pins(plan.kept, usable_cores())
         self.lanes = AdaptiveLanes(shared, self.processes)
         self.start_all()
 
@@ -219,6 +216,7 @@ class Supervisor:
         """
         if self.stop is not None:
             self.stop.check()
+        self.crew.check()
         self.records.look()
         self.pins.look(self.processes)
         for watch in self.watches:

@@ -40,9 +40,10 @@ class ThisMachine:
         if (reason := why_not(sys.platform, has_one_lock())) is not None:
             raise RunError(f"{reason}; simulate() and all that goes with it work here")
         # Only now: a pipeline that is described, and not run, needs nothing of this.
-        from conveyor.runtime.parent.deployment import LocalDeployment
+        from conveyor.runtime.parent.deployment import ProgramDeployment
+        from conveyor.runtime.parent.local_crew import LocalSite
 
-        return LocalDeployment(topology, self.start, self.placement, paces)
+        return ProgramDeployment(topology, LocalSite(self.start, self.placement), paces)
 
 
 def why_not(system: str, has_one_lock: bool) -> str | None:

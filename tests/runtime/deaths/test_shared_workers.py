@@ -16,7 +16,7 @@ import pytest
 from conveyor import BalancingFork, Filter, Join, Processor, ReplicatingFork, Zip, context
 from conveyor.errors import PoisonItem
 from conveyor.runtime import Placement
-from conveyor.runtime.parent import runner
+from conveyor.runtime.parent import local_crew
 from tests.helpers import (
     pipeline,
     under_each_start_method,
@@ -31,7 +31,7 @@ BAD = 31
 @pytest.fixture(autouse=True)
 def one_core(monkeypatch: pytest.MonkeyPatch) -> None:
     """So that all that may share a worker does."""
-    monkeypatch.setattr(runner, "usable_cores", lambda: [0])
+    monkeypatch.setattr(local_crew, "usable_cores", lambda: [0])
 
 
 def pays(ledger: Path, item: int) -> tuple[int, str, int]:

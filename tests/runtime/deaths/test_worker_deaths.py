@@ -17,7 +17,7 @@ import pytest
 
 from conveyor import Join, Pipe, Processor, ReplicatingFork
 from conveyor.errors import PoisonItem, WorkerCrashed
-from conveyor.runtime.parent import runner, worker_processes
+from conveyor.runtime.parent import local_crew
 from conveyor.runtime.process.start import start_process
 from conveyor.stages import OnError
 from tests.chaos.watch import workers
@@ -88,7 +88,7 @@ def test_an_item_that_kills_every_worker_is_an_error_that_names_it(start_method:
 def test_it_names_the_job_that_was_running_where_several_share_a_worker(
     bad: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(runner, "usable_cores", lambda: [0])
+    monkeypatch.setattr(local_crew, "usable_cores", lambda: [0])
     pl = pipeline()
     for number in range(4):
         pl.add(Processor(partial(dies_always, 50 if number == bad else -1), name=f"job-{number}"))
@@ -203,7 +203,7 @@ def test_a_worker_that_is_killed_before_it_has_read_what_it_is_to_do_is_replaced
             raise BrokenPipeError
         return start_process(*arguments)
 
-    monkeypatch.setattr(worker_processes, "start_process", start)
+    monkeypatch.setattr(local_crew, "start_process", start)
     pl = (
         pipeline()
         .add(Processor(partial(dies_at_first, tmp_path / "runs", 50)))
@@ -218,7 +218,7 @@ def test_one_that_always_is_ends_the_run(monkeypatch: pytest.MonkeyPatch) -> Non
     def start(*arguments: Any) -> Any:
         raise BrokenPipeError
 
-    monkeypatch.setattr(worker_processes, "start_process", start)
+    monkeypatch.setattr(local_crew, "start_process", start)
     monkeypatch.setattr("conveyor.core.crashes.TO_START_MS", 1000)
     with pytest.raises(WorkerCrashed, match=r"'increment'.* is gone.* none of them was ready"):
         pipeline().add(Processor(increment)).run(range(100))

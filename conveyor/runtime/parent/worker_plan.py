@@ -1,0 +1,116 @@
+"""What is known of the workers of a deployment before any is started.
+
+Knows: which nodes have a worker, how stages are packed, the cores.  Must never know: processes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Final, NamedTuple
+
+from conveyor.graph.route import Select
+from conveyor.graph.topology import Kind, Topology
+from conveyor.items.main_module import Definitions, defined_now, pack_main
+from conveyor.items.stage_pickling import check_initializer, pack_stage
+from conveyor.runtime.descriptors import check_room
+from conveyor.runtime.parent.shared import Shared
+from conveyor.runtime.placement import Placement, usable_cores
+from conveyor.runtime.process.deferral import interruptible
+from conveyor.runtime.process.preload import ask_for
+from conveyor.runtime.process.start import StartMethod, checked_start_method
+from conveyor.runtime.worker_start import WorkerStart, check_modules
+from conveyor.stages import cores_of
+
+__all__ = ["FOR_A_START", "Kit", "WorkerPlan"]
+
+# For each worker, kept: its end, its order, and one that is watched for its end.
+FOR_A_WORKER: Final = 3
+# For a moment: pipes, a connection to the fork server, what a worker opens for itself.
+FOR_A_START: Final = 16
+
+
+class Kit(NamedTuple):
+    """What workers are made of: the graph without its jobs, these as they travel, and how and where
+    a process begins.  `cores` are by node; none: the system places the worker.
+    `threads` is how many its job may use at once."""
+
+    topology: Topology
+    stages: Mapping[int, bytes]
+    forks: Mapping[int, bytes]
+    main: Definitions | None
+    start_method: StartMethod
+    cores: Mapping[int, tuple[int, ...]]
+    threads: Mapping[int, int]
+
+
+class WorkerPlan:
+    """What is known of the workers before any is started: their nodes, cores and packed stages.
+
+    To pack a stage may run code of the program.
+    """
+
+    def __init__(self, topology: Topology, start: WorkerStart, placement: Placement) -> None:
+        self.topology = topology
+        self.start_method: StartMethod = checked_start_method(start.method)
+        self.initializer = start.initializer
+        check_modules(start.preload)
+        if self.start_method == "forkserver":
+            ask_for(start.preload)
+        self.specs = [spec for spec in topology.nodes if spec.kind in (Kind.JOB, Kind.RELAY)]
+        wanted = [cores_of(spec.stage) for spec in self.specs]
+        cores, self.notes = placement.place([spec.name for spec in self.specs], wanted)
+        self.cores = {spec.index: chosen for spec, chosen in zip(self.specs, cores, strict=True)}
+        # Those that are not by the user's wish: a worker may be let go from them.
+        self.kept = self.cores if placement.spread else {}
+        self.threads = {
+            spec.index: len(chosen) or min(width, len(usable_cores()))
+            for spec, chosen, width in zip(self.specs, cores, wanted, strict=True)
+        }
+        self.stages = interruptible(self.packed_stages)
+        self.forks = interruptible(self.packed_forks)
+        self.defined = interruptible(defined_now)
+        self.main = interruptible(pack_main) if self.start_method != "fork" else None
+        # Without the jobs, which travel packed, each to its own worker.
+        self.bare = replace(
+            topology, nodes=tuple(replace(spec, stage=None, fork=None) for spec in topology.nodes)
+        )
+
+    @property
+    def kit(self) -> Kit:
+        """What its workers are made of."""
+        return Kit(
+            self.bare,
+            self.stages,
+            self.forks,
+            self.main,
+            self.start_method,
+            self.cores,
+            self.threads,
+        )
+
+    def packed_stages(self) -> dict[int, bytes]:
+        if self.initializer is not None:
+            check_initializer(self.initializer)
+        return {
+            spec.index: pack_stage(spec.stage, spec.name, self.initializer)
+            for spec in self.topology.nodes
+            if spec.stage is not None
+        }
+
+    def packed_forks(self) -> dict[int, bytes]:
+        """The forks that have a function, by the nodes whose outputs they take."""
+        return {
+            spec.owner: pack_stage(spec.fork, spec.route.name)
+            for spec in self.topology.nodes
+            if spec.fork is not None and isinstance(spec.route, Select)
+        }
+
+    def check_descriptors(self) -> None:
+        """Raises `RunError` if the system does not allow as many descriptors as this takes."""
+        check_room(
+            Shared.descriptors(len(self.topology.nodes))
+            + FOR_A_WORKER * len(self.specs)
+            + FOR_A_START,
+            f"a pipeline of {len(self.specs)} workers",
+        )
