@@ -12,6 +12,7 @@ Knows: the words.  Must never know: how anything runs.
     │   ├── JobRaised            a job raised an exception that cannot travel between processes
     │   ├── NotPicklable         an item, a result or a stage cannot be pickled or unpickled
     │   ├── WorkerCrashed        a worker process died
+    │   │   └── HostLost         ... because its machine is gone from the cluster
     │   ├── PoisonItem           ... each time it was given the same item
     │   ├── ItemTimeout          an item took longer than its stage allows
     │   ├── BadRow               a row of a source cannot be read
@@ -36,6 +37,7 @@ __all__ = [
     "CheckpointMismatch",
     "ConveyorError",
     "Deadlock",
+    "HostLost",
     "ImplicitPipeWarning",
     "ItemTimeout",
     "JobExited",
@@ -100,6 +102,10 @@ class NotPicklable(RunError):
 
 class WorkerCrashed(RunError):
     """A worker process died by a signal, or left without finishing its work."""
+
+
+class HostLost(WorkerCrashed):
+    """A machine of a cluster is gone, and the workers there with it."""
 
 
 class PoisonItem(RunError):

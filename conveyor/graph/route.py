@@ -7,7 +7,7 @@ in a record.
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Final, TypeAlias, assert_never
 
 from conveyor.stages import (
@@ -31,6 +31,7 @@ __all__ = [
     "balancing_forks",
     "gives_to_one_lane",
     "data_of_route",
+    "fixed",
     "leaves",
     "nested_balances",
     "resolved",
@@ -109,6 +110,17 @@ def gives_to_one_lane(fork: AnyFork) -> bool:
             return True
         case _:
             assert_never(fork)
+
+
+def fixed(route: Route) -> Route:
+    """The same route with all lanes open: none of its forks adapts."""
+    match route:
+        case Leaf():
+            return route
+        case Balance():
+            return Balance(route.name, tuple(map(fixed, route.lanes)))
+        case Replicate() | Select():
+            return replace(route, lanes=tuple(map(fixed, route.lanes)))
 
 
 def route_text(route: Route) -> str:

@@ -1,0 +1,256 @@
+"""The crew of a deployment whose workers are on other machines.
+
+Knows: the hosts, and what they tell.  Must never know: what carries it, what is decided about
+workers.
+
+Rule 1.  A thread of its own does the program's part of the mirroring; so it goes on whatever the
+         thread that runs is at.
+Rule 2.  A worker's end is known here only once all is here that it had stored.
+Rule 3.  A host that is gone ends the run, with its name; no wait outlasts it.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Iterable, Mapping
+from functools import partial
+from time import monotonic
+from typing import Final
+
+from conveyor.errors import HostLost, RunError
+from conveyor.graph.topology import Topology
+from conveyor.runtime.hosts.messages import (
+    Asked,
+    Ended,
+    Failed,
+    Message,
+    Pressed,
+    Start,
+    Started,
+    Told,
+)
+from conveyor.runtime.hosts.post import Post
+from conveyor.runtime.hosts.remote_process import RemoteProcess
+from conveyor.runtime.hosts.stillness import Counts, Stillness
+from conveyor.runtime.hosts.wire import Network
+from conveyor.runtime.mirror.boards import fresh_block
+from conveyor.runtime.mirror.mirror import PROGRAM, Mirror
+from conveyor.runtime.parent.crew import Birth
+from conveyor.runtime.parent.shared import Shared
+from conveyor.runtime.process.deferral import deliver
+from conveyor.runtime.shm.wakeup import Wakeup
+
+__all__ = ["HostsCrew", "SharedByHosts"]
+
+GLANCE_S: Final = 0.05
+ASK_EVERY_S: Final = 0.1
+END_S: Final = 5.0
+
+
+class SharedByHosts(Shared):
+    """What the program has of the memory: no worker sleeps on this machine."""
+
+    def __init__(self, topology: Topology) -> None:
+        super().__init__(topology, workers=())
+        self.wake_far: Callable[[int], None] = lambda node: None
+
+    def notify(self, nodes: Iterable[int]) -> None:
+        """Wakes these nodes, also those that have no reason to see."""
+        for node in nodes:
+            if node in self.ends_of_program:
+                self.wakeups[node].notify()
+            else:
+                self.wake_far(node)
+
+
+class Reply:
+    """What a start waits for."""
+
+    def __init__(self) -> None:
+        self.has_come = threading.Event()
+        self.started: Started | None = None
+        self.process: RemoteProcess | None = None
+
+
+class HostsCrew:
+    """The workers of `topology` on the machines of a network; `homes` says which is where."""
+
+    def __init__(
+        self, topology: Topology, homes: Mapping[int, int], network: Network, shared: SharedByHosts
+    ) -> None:
+        self.topology = topology
+        self.homes = homes
+        self.network = network
+        self.shared = shared
+        self.names = network.names()
+        self.kick = Wakeup.create(blocking=False)
+        ends = shared.ends_of_program
+        self.mirror = Mirror(topology, shared.layout, shared.memory, homes, PROGRAM, self.wake_here)
+        far = {node: each for node, each in shared.wakeups.items() if node not in ends}
+        self.post = Post(self.mirror, self.kick, far)
+        self.stillness = Stillness(self.mirror.others)
+        self.next_question = 0.0
+        self.replies: dict[tuple[int, int], Reply] = {}
+        self.living: dict[tuple[int, int], RemoteProcess] = {}
+        self.chosen: dict[int, tuple[int, ...]] = {}
+        self.to_wake: set[int] = set()
+        self.failure: BaseException | None = None
+        self.is_closed = False
+        shared.wake_far = self.wake_far
+        self.post.wire = network.connect(self.post.arrived, self.kick.notify)
+        self.thread = threading.Thread(target=self.work, name="conveyor mirror", daemon=True)
+        self.thread.start()
+
+    # ---------------------------------------------------------------------------
+    # in the thread of the mirror
+
+    def work(self) -> None:
+        try:
+            while not self.is_closed:
+                self.post.sleep()
+                self.post.take_letters(self.handle)
+                self.send_wakes()
+                self.post.send_letters(lambda message: message)
+                if (lost := self.network.lost()) is not None:
+                    self.lose(*lost)
+                    return
+        except BaseException as error:  # raised again in the thread that runs
+            self.fail(error)
+
+    def wake_here(self, node: int) -> None:
+        if node in self.shared.ends_of_program:
+            self.shared.wakeups[node].notify()
+
+    def send_wakes(self) -> None:
+        """Workers that are to be woken, whatever they wait for."""
+        while self.to_wake:
+            node = self.to_wake.pop()
+            self.mirror.calls.setdefault(self.homes[node], set()).add(node)
+
+    def handle(self, sender: int, message: Message) -> None:
+        match message:
+            case Started():
+                self.has_started(message)
+            case Ended(node, life, exit_code):
+                process = self.living.pop((node, life), None)
+                if process is not None:
+                    process.has_ended(exit_code)
+            case Told():
+                self.told(sender, message)
+            case Failed(error):
+                self.fail(error)
+            case _:
+                raise RunError(f"host {self.names[sender]!r} sent what it should not: {message!r}")
+
+    def has_started(self, message: Started) -> None:
+        key = message.node, message.life
+        reply = self.replies[key]
+        self.chosen[message.node] = message.cores
+        if message.error is None:
+            press = partial(self.press, *key)
+            reply.process = self.living[key] = RemoteProcess(message.pid, press)
+        reply.started = message
+        reply.has_come.set()
+
+    def told(self, sender: int, message: Told) -> None:
+        for node, stopped in message.stopped.items():
+            for (each, _), process in list(self.living.items()):
+                if each == node:
+                    process.stopped = stopped
+        counts = Counts(message.sent, message.taken)
+        self.stillness.told(message.number, sender, counts, self.counts)
+
+    def counts(self) -> Counts:
+        return Counts(dict(self.post.sent), dict(self.post.taken))
+
+    def lose(self, machine: int, why: str) -> None:
+        """A machine is gone, and its workers with it."""
+        nodes = [node for node, home in self.homes.items() if home == machine]
+        stages = [self.topology.nodes[node].name for node in nodes]
+        self.fail(
+            HostLost(
+                f"host {self.names[machine]!r} is lost, with the workers of "
+                f"{', '.join(map(repr, stages))}: {why}"
+            )
+        )
+
+    def fail(self, error: BaseException) -> None:
+        """Nothing can be expected of the hosts any more."""
+        self.failure = self.failure or error
+        for process in list(self.living.values()):
+            process.has_ended(None)
+        for reply in list(self.replies.values()):
+            reply.has_come.set()
+        self.shared.consumer_wakeup.notify()
+
+    # ---------------------------------------------------------------------------
+    # in the thread that runs
+
+    def press(self, node: int, life: int, number: int) -> None:
+        """Sends a signal to a worker."""
+        self.post.put(self.homes[node], Pressed(node, life, int(number)))
+
+    def wake_far(self, node: int) -> None:
+        if not self.is_closed:
+            self.to_wake.add(node)
+            self.kick.notify()
+
+    def start(self, birth: Birth) -> RemoteProcess:
+        node, key = birth.spec.index, (birth.spec.index, birth.life)
+        self.check()
+        reply = self.replies[key] = Reply()
+        parts = birth.spec.parts or (node,)
+        layout, memory = self.shared.layout, self.shared.memory
+        blocks = {part: fresh_block(memory, layout, part) for part in parts}
+        order = Start(node, birth.life, birth.run, birth.deaths, blocks)
+        try:
+            self.post.put(self.homes[node], order)
+            while not reply.has_come.wait(GLANCE_S):
+                deliver()
+                self.check()
+        finally:
+            del self.replies[key]
+        self.check()
+        assert reply.started is not None
+        if reply.started.error is not None:
+            raise reply.started.error
+        assert reply.process is not None
+        return reply.process
+
+    def check(self) -> None:
+        if self.failure is not None:
+            raise self.failure
+
+    def ask(self) -> None:
+        """Another round of questions to all hosts, unless one is under way or has just been."""
+        now = monotonic()
+        if now < self.next_question or self.stillness.is_under_way or self.is_closed:
+            return
+        self.next_question = now + ASK_EVERY_S
+        number = self.stillness.begin()
+        for machine in self.mirror.others:
+            self.post.put(machine, Asked(number))
+
+    def is_still(self) -> bool:
+        self.ask()
+        return self.stillness.is_still(self.counts())
+
+    def where(self, node: int) -> str | None:
+        home = self.homes.get(node, PROGRAM)
+        return self.names.get(home)
+
+    def cores(self, node: int) -> tuple[int, ...]:
+        return self.chosen.get(node, ())
+
+    def close(self) -> None:
+        if self.is_closed:
+            return
+        self.is_closed = True
+        self.kick.notify()
+        self.thread.join(END_S)
+        self.network.close()
+        self.kick.close()
+
+    def close_copy(self) -> None:
+        """There is nothing that a process that was forked has a copy of, but a descriptor."""
+        self.kick.close()

@@ -1,0 +1,109 @@
+"""What the program and the hosts of its workers say to one another.
+
+This file knows messages alone.  It must never know how they travel.
+
+Messages from one machine to another arrive in the order in which they were sent, each once.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import NamedTuple, TypeAlias
+
+from conveyor.core.crashes import WorkerDeath
+from conveyor.graph.topology import Topology
+from conveyor.items.main_module import Definitions
+from conveyor.runtime.mirror.news import News
+
+__all__ = [
+    "Asked",
+    "Ended",
+    "Failed",
+    "Letter",
+    "Message",
+    "Plan",
+    "Pressed",
+    "Start",
+    "Started",
+    "Told",
+]
+
+
+class Plan(NamedTuple):
+    """All that a host is told when it begins; `me` is its number, `homes` the machine of each
+    node, `wanted` how many cores each can use, `clock` what to add to its times for those of the
+    program."""
+
+    topology: Topology
+    homes: Mapping[int, int]
+    me: int
+    stages: Mapping[int, bytes]
+    forks: Mapping[int, bytes]
+    main: Definitions | None
+    path: list[str]
+    preload: tuple[str, ...]
+    clock: int
+    wanted: Mapping[int, int]
+
+
+class Start(NamedTuple):
+    """A worker is wanted; `blocks` are the control blocks of its nodes."""
+
+    node: int
+    life: int
+    run: int
+    deaths: tuple[tuple[WorkerDeath, ...], ...]
+    blocks: Mapping[int, bytes]
+
+
+class Started(NamedTuple):
+    """There is one now; or there is none, and that was raised."""
+
+    node: int
+    life: int
+    pid: int
+    cores: tuple[int, ...]
+    error: BaseException | None
+
+
+class Pressed(NamedTuple):
+    """A signal is to be sent to a worker."""
+
+    node: int
+    life: int
+    number: int
+
+
+class Ended(NamedTuple):
+    """A worker is gone; all that it had stored was told before."""
+
+    node: int
+    life: int
+    exit_code: int | None
+
+
+class Asked(NamedTuple):
+    """A host is to tell all that is new, and then how much it has told and been told so far."""
+
+    number: int
+
+
+class Told(NamedTuple):
+    """What a host was asked: how many news it has sent to each machine and taken from each, and
+    which of its workers are stopped now, or were."""
+
+    number: int
+    sent: Mapping[int, int]
+    taken: Mapping[int, int]
+    stopped: Mapping[int, tuple[bool, bool]]
+
+
+class Failed(NamedTuple):
+    """A host cannot go on."""
+
+    error: BaseException
+
+
+Message: TypeAlias = News | Start | Started | Pressed | Ended | Asked | Told | Failed
+Letter: TypeAlias = list[Message]
+"""What is sent at once."""

@@ -1,0 +1,119 @@
+"""A deployment whose workers are on other machines: what goes where, and how the hosts begin.
+
+Knows: what is chosen for it.  Must never know: what the machines are.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
+from functools import partial
+from typing import Protocol, TypeAlias
+
+from conveyor.graph.fusion import home
+from conveyor.graph.route import fixed
+from conveyor.graph.topology import NodeSpec, Topology
+from conveyor.runtime.hosts.crew import HostsCrew, SharedByHosts
+from conveyor.runtime.hosts.messages import Plan
+from conveyor.runtime.hosts.wire import Network
+from conveyor.runtime.mirror.mirror import PROGRAM
+from conveyor.runtime.parent.shared import Shared
+from conveyor.runtime.parent.worker_plan import WorkerPlan
+from conveyor.runtime.placement import Placement
+from conveyor.runtime.worker_start import WorkerStart
+from conveyor.stages import cores_of
+
+__all__ = ["Hosts", "HostsSite", "PlanFor", "with_fixed_lanes"]
+
+PlanFor: TypeAlias = Callable[[int, int], Plan]
+"""What a machine is told when it begins, by its number and by what sets its clock."""
+
+
+class Hosts(Protocol):
+    """Machines on which hosts can begin, numbered from 1."""
+
+    def room(self) -> int:
+        """How many cores they have together."""
+        ...
+
+    def may_share(self, stage: str) -> bool:
+        """May this stage share a worker with its neighbours?"""
+        ...
+
+    def place(self, workers: Sequence[NodeSpec]) -> Mapping[int, int]:
+        """The machine of each worker, by its node."""
+        ...
+
+    def begin(self, homes: Mapping[int, int], plan_for: PlanFor) -> Network:
+        """Has a host begin on each machine that has a worker.
+
+        Raises a `RunError` if one cannot; nothing is left then.
+        """
+        ...
+
+
+class HostsSite:
+    """Some machines, and how workers begin."""
+
+    def __init__(self, start: WorkerStart, hosts: Hosts) -> None:
+        self.start = start
+        self.hosts = hosts
+
+    def room(self) -> int:
+        return self.hosts.room()
+
+    def may_share(self, stage: str) -> bool:
+        return self.hosts.may_share(stage)
+
+    def plan(self, topology: Topology) -> WorkerPlan:
+        start = replace(self.start, method="forkserver", preload=())
+        plan = WorkerPlan(topology, start, Placement.unpinned())
+        plan.check_descriptors()
+        return plan
+
+    def share(self, topology: Topology) -> SharedByHosts:
+        return SharedByHosts(topology)
+
+    def crew(self, plan: WorkerPlan, shared: Shared) -> HostsCrew:
+        assert isinstance(shared, SharedByHosts)
+        topology = plan.topology
+        workers = self.hosts.place(plan.specs)
+        homes = {
+            spec.index: workers.get(home(topology, spec.index), PROGRAM) for spec in topology.nodes
+        }
+        network = self.hosts.begin(homes, partial(self.plan_for, plan, homes))
+        try:
+            return HostsCrew(plan.bare, homes, network, shared)
+        except BaseException:
+            network.close()
+            raise
+
+    def plan_for(
+        self, plan: WorkerPlan, homes: Mapping[int, int], machine: int, clock: int
+    ) -> Plan:
+        """What one host is told: of the stages, those that run there."""
+        here = [node for node, at in homes.items() if at == machine]
+        return Plan(
+            topology=plan.bare,
+            homes=homes,
+            me=machine,
+            stages={node: data for node, data in plan.stages.items() if node in here},
+            forks={node: data for node, data in plan.forks.items() if node in here},
+            main=plan.main,
+            path=list(sys.path),
+            preload=self.start.preload,
+            clock=clock,
+            wanted={spec.index: cores_of(spec.stage) for spec in plan.specs},
+        )
+
+
+def with_fixed_lanes(topology: Topology) -> Topology:
+    """The same, with all lanes of the forks that adapt open from the beginning."""
+    return replace(
+        topology,
+        nodes=tuple(
+            replace(spec, route=fixed(spec.route) if spec.route is not None else None, lanes=())
+            for spec in topology.nodes
+        ),
+    )

@@ -1,0 +1,207 @@
+"""A channel between two machines, which is in the memory of both.
+
+This file knows which side of a ring writes what, and in which order.  It must never know what is in
+a record.
+
+Rule 1.  The producer's machine copies records, then the tail, then the end of the run.  It looks
+         at them the other way round, so the tail covers all that was published before the end.
+Rule 2.  The consumer's machine copies the head in items, then the bytes behind it.  It looks at
+         the bytes first: they never lead to a record of which nothing was committed.
+Rule 3.  Where an end is on another machine, the mirror sleeps in its place: it is woken by every
+         record and every commit.
+Rule 4.  A producer that waits for room is told of, so that a consumer that lets items gather is
+         woken there as it would be here.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+from conveyor.errors import RunError
+from conveyor.runtime.mirror.news import Bytes, News, Store, Summary
+from conveyor.runtime.shm.fence import fence
+from conveyor.runtime.shm.memory import Memory
+from conveyor.runtime.shm.payload import wheres_in
+from conveyor.runtime.shm.record import items_in, without_carried
+from conveyor.runtime.shm.ring import (
+    CARRIES,
+    CLOSED,
+    CONSUMER_SLEEPS,
+    CONTROL_BYTES,
+    COST,
+    HEAD,
+    HEAD_BYTES,
+    HEADER,
+    PRODUCER_SLEEPS,
+    SEALED,
+    SPILLED,
+    TAIL,
+    Ring,
+)
+
+__all__ = ["Commits", "Place", "Records", "Standing"]
+
+WORD: Final = 8  # bytes
+AT_ONCE: Final = 4 << 20  # bytes of one channel, so that others have their turn
+
+
+class Place:
+    """A ring of one machine's memory: which channel it is, and where it lies."""
+
+    def __init__(self, number: int, ring: Ring, offset: int) -> None:
+        self.number = number
+        self.ring = ring
+        self.words = ring.words
+        self.offset = offset
+
+    def word(self, name: int) -> int:
+        """Where one of its words lies."""
+        return self.offset + name * WORD
+
+    def bytes(self, begin: int, end: int) -> list[Bytes]:
+        """What lies between two positions."""
+        ring, data_at = self.ring, self.offset + CONTROL_BYTES
+        place, size = begin % ring.size, end - begin
+        first = min(size, ring.size - place)
+        found = [(data_at + place, bytes(ring.data[place : place + first]))]
+        if size > first:
+            found.append((data_at, bytes(ring.data[: size - first])))
+        return found
+
+    def extents(self, memory: Memory, at: int, size: int, form: int) -> list[Bytes]:
+        """What the record at a place has outside of the ring."""
+        ring = self.ring
+        lie = [ring.spilled(at)] if form & SPILLED else []
+        if form & SEALED:
+            payload = bytes(ring.payload(at, size, form))
+            if form & CARRIES:
+                payload = without_carried(payload)
+            lie += wheres_in(items_in(payload, form))
+        return [(offset, bytes(memory.at(offset, length))) for offset, length in lie]
+
+
+class Records:
+    """The producer's side, on its machine: what has been published since the last look."""
+
+    def __init__(self, memory: Memory, place: Place) -> None:
+        self.memory = memory
+        self.place = place
+        self.tail = place.words[TAIL]
+        self.items = 0
+        self.closed = 0
+        place.words[CONSUMER_SLEEPS] = 1
+
+    def look(self, news: News, is_knocked: bool) -> None:
+        """Adds what is new; `is_knocked`: has the producer called the consumer since?"""
+        words = self.place.words
+        presses = words[PRODUCER_SLEEPS] != 0
+        closed = words[CLOSED]
+        fence()
+        tail = words[TAIL]
+        fence()
+        ends = closed != self.closed
+        if tail == self.tail and not ends and not (presses and is_knocked):
+            return
+        upto, extents = self.records(tail)
+        if upto != self.tail:
+            news.stores += [*extents, *self.place.bytes(self.tail, upto)]
+            news.stores.append((self.place.word(TAIL), upto))
+            self.tail = upto
+        ends = ends and upto == tail
+        if ends:
+            news.stores.append((self.place.word(CLOSED), closed))
+            self.closed = closed
+        news.published.append((self.place.number, self.items, presses or ends))
+
+    def records(self, tail: int) -> tuple[int, list[Bytes]]:
+        """Goes on to the end, or until it is enough for once: how far, and what lies outside."""
+        at, extents, size_of_all = self.tail, list[Bytes](), 0
+        while at < tail and size_of_all < AT_ONCE:
+            record = self.place.ring.next_record(at, self.items)
+            if record is None:
+                raise RunError("a channel has a tail and no record before it")
+            place, size, form, first, count, behind = record
+            new = self.place.extents(self.memory, place, size, form)
+            size_of_all += behind - at + sum([len(data) for _, data in new])
+            extents += new
+            at, self.items = behind, first + count
+        return at, extents
+
+
+class Commits:
+    """The consumer's side, on its machine: what has been given up since the last look."""
+
+    def __init__(self, place: Place) -> None:
+        self.place = place
+        self.last = (0, 0, 0)
+        place.words[PRODUCER_SLEEPS] = 1
+
+    def look(self, news: News) -> None:
+        """Adds what is new."""
+        words, place = self.place.words, self.place
+        cost, head_bytes = words[COST], words[HEAD_BYTES]
+        fence()
+        now = head, head_bytes, cost = words[HEAD], head_bytes, cost
+        if now == self.last:
+            return
+        self.last = now
+        news.stores += [
+            (place.word(HEAD), head),
+            (place.word(HEAD_BYTES), head_bytes),
+            (place.word(COST), cost),
+        ]
+        news.committed.append((place.number, head))
+
+
+class Standing:
+    """How a channel stands, for the program, if it has neither end of it.
+
+    The newest record is told of without its items, unless these say what goes elsewhere.
+    """
+
+    def __init__(self, memory: Memory, place: Place, produces: bool, consumes: bool) -> None:
+        self.memory = memory
+        self.place = place
+        self.produces = produces
+        self.consumes = consumes
+        self.tail = self.closed = 0
+        self.heads = (0, 0)
+
+    def look(self, news: News) -> None:
+        """Adds what is new."""
+        place, words = self.place, self.place.words
+        head_bytes = words[HEAD_BYTES]
+        fence()
+        heads, closed = (words[HEAD], head_bytes), words[CLOSED]
+        fence()
+        tail = words[TAIL]
+        if tail != self.tail and (stores := self.newest(tail)) is not None:
+            self.tail = tail
+            news.summaries.append(Summary(place.word(TAIL), tail, stores))
+        last: list[Store] = []
+        if self.consumes and heads != self.heads:
+            self.heads = heads
+            last += [(place.word(HEAD), heads[0]), (place.word(HEAD_BYTES), heads[1])]
+        if self.produces and closed != self.closed:
+            self.closed = closed
+            last.append((place.word(CLOSED), closed))
+        news.last += last
+
+    def newest(self, tail: int) -> tuple[Bytes, ...] | None:
+        """The header of the record before the tail, and its length; all of it, if it says what goes
+        to other lanes.  None if it may have been written over meanwhile."""
+        ring, data_at = self.place.ring, self.place.offset + CONTROL_BYTES
+        end = tail % ring.size or ring.size
+        at = end - int.from_bytes(ring.data[end - WORD : end], "little")
+        found = [(data_at + end - WORD, bytes(ring.data[end - WORD : end]))]
+        if at >= 0:
+            found.append((data_at + at, bytes(ring.data[at : at + HEADER.size + WORD])))
+        fence()
+        if ring.words[TAIL] - tail > ring.size // 4:
+            return None
+        _, form, *_ = ring.header(at)
+        if form & CARRIES:
+            outside = [ring.spilled(at)] if form & SPILLED else []
+            found += [(offset, bytes(self.memory.at(offset, long))) for offset, long in outside]
+            found.append((data_at + at, bytes(ring.data[at:end])))
+        return tuple(found)

@@ -1,0 +1,124 @@
+"""Several hosts on this machine, each with its own memory and workers: what a cluster is to
+Conveyor, without a cluster."""
+
+from __future__ import annotations
+
+import pickle
+import threading
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from itertools import count
+
+from conveyor.core import engine as core
+from conveyor.core.engine import Deployment
+from conveyor.graph.pace import Paces
+from conveyor.graph.topology import NodeSpec, Topology
+from conveyor.runtime.hosts.host import Host
+from conveyor.runtime.hosts.messages import Letter
+from conveyor.runtime.hosts.site import HostsSite, PlanFor, with_fixed_lanes
+from conveyor.runtime.hosts.wire import Deliver, Wire
+from conveyor.runtime.mirror.mirror import PROGRAM
+from conveyor.runtime.parent.deployment import ProgramDeployment
+from conveyor.runtime.worker_start import WorkerStart
+
+
+@dataclass
+class Pipes:
+    """Letters are handed over as they are, after a pickle; `gather_s` holds them back."""
+
+    network: Network
+    me: int
+    gather_s: float
+
+    def is_ready(self, to: int) -> bool:
+        return True
+
+    def send(self, to: int, letter: Letter) -> None:
+        self.network.carry(self.me, to, pickle.dumps(letter))
+
+
+class Network:
+    """Hosts in threads of this process."""
+
+    def __init__(
+        self, homes: Mapping[int, int], plan_for: PlanFor, gather_s: float, by_name: str
+    ) -> None:
+        self.machines = sorted({*homes.values()} - {PROGRAM})
+        self.hosts = {machine: Host(plan_for(machine, 0)) for machine in self.machines}
+        self.gather_s = gather_s
+        self.by_name = by_name
+        self.deliver: Deliver | None = None
+        self.gone: tuple[int, str] | None = None
+        self.lock = threading.Lock()
+        self.threads = {
+            machine: threading.Thread(
+                target=host.serve, args=(Pipes(self, machine, gather_s),), daemon=True
+            )
+            for machine, host in self.hosts.items()
+        }
+
+    def names(self) -> dict[int, str]:
+        return {machine: f"{self.by_name}{machine}" for machine in self.machines}
+
+    def connect(self, deliver: Deliver, woken: Callable[[], None]) -> Wire:
+        self.deliver = deliver
+        for thread in self.threads.values():
+            thread.start()
+        return Pipes(self, PROGRAM, self.gather_s)
+
+    def carry(self, sender: int, to: int, letter: bytes) -> None:
+        if self.gone is not None and self.gone[0] in (sender, to):
+            return
+        if to == PROGRAM:
+            assert self.deliver is not None
+            with self.lock:
+                self.deliver(sender, pickle.loads(letter))
+        else:
+            self.hosts[to].arrived(sender, pickle.loads(letter))
+
+    def lost(self) -> tuple[int, str] | None:
+        return self.gone
+
+    def close(self) -> None:
+        for host in self.hosts.values():
+            host.stop()
+        for thread in self.threads.values():
+            thread.join()
+
+
+@dataclass
+class InThisProcess:
+    """The engine: so many hosts; workers are dealt out to them in turn, or as `at` says by the
+    names of their stages."""
+
+    hosts: int = 2
+    at: Mapping[str, int] = field(default_factory=dict[str, int])
+    gather_s: float = 0.0
+    start: WorkerStart = field(default_factory=WorkerStart)
+    networks: list[Network] = field(default_factory=list[Network], compare=False)
+
+    def lanes(self) -> int:
+        return 3
+
+    def begun_by(self, start: core.WorkerStart) -> InThisProcess:
+        start = WorkerStart(start.method, start.initializer, start.preload)
+        return replace(self, start=start)
+
+    def open(self, topology: Topology, paces: Paces) -> Deployment:
+        return ProgramDeployment(with_fixed_lanes(topology), HostsSite(self.start, self), paces)
+
+    def room(self) -> int:
+        return 64
+
+    def may_share(self, stage: str) -> bool:
+        return True
+
+    def place(self, workers: Sequence[NodeSpec]) -> Mapping[int, int]:
+        turn = count()
+        return {
+            spec.index: self.at.get(spec.name) or 1 + next(turn) % self.hosts for spec in workers
+        }
+
+    def begin(self, homes: Mapping[int, int], plan_for: PlanFor) -> Network:
+        self.networks.append(Network(homes, plan_for, self.gather_s, "host-"))
+        return self.networks[-1]

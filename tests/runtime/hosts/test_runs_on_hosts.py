@@ -1,0 +1,168 @@
+"""The same pipelines with their workers on several hosts, each with a memory of its own: what comes
+out, is counted and is reported is what one machine gives."""
+
+from __future__ import annotations
+
+import logging
+import os
+import signal
+import time
+from itertools import count, islice
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+
+from conveyor import (
+    BalancingFork,
+    FlatMap,
+    Join,
+    Pipe,
+    Pipeline,
+    Processor,
+    ReplicatingFork,
+    Zip,
+)
+from conveyor.errors import Deadlock, HostLost, ItemTimeout
+from tests.chains import chains, values
+from tests.hosts import InThisProcess
+from tests.jobs import increment
+from tests.model import Chain, assert_as_promised, build, sources
+
+pytestmark = [pytest.mark.processes, pytest.mark.usefixtures("nothing_is_left_behind")]
+
+
+def line(*jobs: Any) -> Any:
+    pl: Any = Pipeline[Any]().add(Pipe(64))
+    for job in jobs:
+        pl.add(job).add(Pipe(64))
+    return pl
+
+
+@settings(
+    deadline=None,
+    max_examples=int(os.environ.get("CONVEYOR_TOPOLOGIES", "4")),
+    suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large],
+)
+@given(chains(), values)
+def test_any_topology_gives_what_plain_loops_give(chain: Chain, values: list[Any]) -> None:
+    pl = build(chain, Pipeline())
+    assert_as_promised(chain, values, pl.run(sources(values), engine=InThisProcess(3)))
+
+
+def test_the_report_counts_as_on_one_machine_and_runs_of_an_open_pipeline_do_not_mix() -> None:
+    engine = InThisProcess()
+    with line(*[Processor(increment)] * 3) as pl:
+        for n in (100, 0, 1000):
+            result = pl.run(range(n), engine=engine)
+            assert result == [x + 3 for x in range(n)]
+            assert [stage.items_in for stage in result.report.stages.values()] == [n] * 3
+    assert len(engine.networks) == 1
+
+
+def kill_once(path: Path) -> Any:
+    def job(x: int) -> int:
+        if x in (100, 300) and not (path / f"{x}").exists():
+            (path / f"{x}").touch()
+            os.kill(os.getpid(), signal.SIGKILL)
+        return x
+
+    return job
+
+
+def test_a_worker_that_dies_is_replaced_on_its_host_and_nothing_is_lost(tmp_path: Path) -> None:
+    for name in "ab":
+        (tmp_path / name).mkdir()
+    pl = line(
+        Processor(increment),
+        Processor(kill_once(tmp_path / "a")),
+        Processor(kill_once(tmp_path / "b")),
+    )
+    result = pl.run(range(1000), engine=InThisProcess())
+    assert result == list(range(1, 1001))
+    assert sum(stage.restarts for stage in result.report.stages.values()) == 4
+
+
+def test_an_error_comes_with_its_notes_and_dead_letters_with_theirs() -> None:
+    with pytest.raises(ZeroDivisionError) as caught:
+        line(Processor(increment), Processor(lambda x: 1 // (x - 50))).run(
+            range(100), engine=InThisProcess()
+        )
+    assert any("ordinal 49" in note or "item" in note for note in caught.value.__notes__)
+    pl = line(Processor(increment), Processor(lambda x: 1 // (x % 10), on_error="dead_letter"))
+    result = pl.run(range(100), engine=InThisProcess())
+    assert len(result.dead_letters) == 10
+    assert len(result) == 90
+
+
+def test_a_stream_takes_only_as_much_as_its_results_are_taken() -> None:
+    given = 0
+
+    def source() -> Any:
+        nonlocal given
+        for number in count():
+            given += 1
+            yield number
+
+    pl = line(Processor(increment), Processor(increment))
+    with pl.stream(source(), engine=InThisProcess()) as stream:
+        assert list(islice(stream, 500)) == [x + 2 for x in range(500)]
+        assert given < 2000
+
+
+def test_large_buffers_cross_between_hosts() -> None:
+    pl = line(
+        Processor(lambda n: bytearray(n)), Processor(lambda b: bytes(b) + b"."), Processor(len)
+    )
+    sizes = [1, 1 << 16, 1 << 20, 5 << 20, 3]
+    assert pl.run(sizes, engine=InThisProcess()) == [size + 1 for size in sizes]
+
+
+def test_an_item_that_takes_too_long_ends_where_its_stage_says() -> None:
+    pl = line(Processor(increment), Processor(time.sleep, timeout_s=0.3))
+    with pytest.raises(ItemTimeout, match="sleep"):
+        pl.run([0.0, 60.0], engine=InThisProcess())
+
+
+def test_pipes_that_wait_for_one_another_in_a_circle_are_found_across_hosts() -> None:
+    pl: Any = Pipeline[int]()
+    pl.add(Pipe(2)).add(ReplicatingFork(2)).add(Pipe(2), Pipe(2))
+    pl.add(FlatMap(lambda x: [x] * (x % 2) * 40), Processor(increment))
+    pl.add(Pipe(2), Pipe(2)).add(Zip(2)).add(Processor(str))
+    with pytest.raises(Deadlock) as here:
+        pl.run([0] * 200 + [1] * 200)
+    with pytest.raises(Deadlock) as there:
+        pl.run([0] * 200 + [1] * 200, engine=InThisProcess())
+    assert str(there.value) == str(here.value)
+
+
+def test_what_jobs_log_reaches_the_program(caplog: pytest.LogCaptureFixture) -> None:
+    def speak(x: int) -> int:
+        logging.getLogger("far").warning("item %d", x)
+        return x
+
+    line(Processor(increment), Processor(speak)).run(range(5), engine=InThisProcess())
+    assert [each.getMessage() for each in caplog.records if each.name == "far"] == [
+        f"item {x}" for x in range(1, 6)
+    ]
+
+
+def test_a_recorded_run_is_replayed_in_the_simulator(tmp_path: Path) -> None:
+    pl: Any = Pipeline[int]()
+    pl.add(BalancingFork(2)).add(Processor(increment), Processor(increment)).add(Join(2))
+    result = pl.run(range(200), engine=InThisProcess(), record=tmp_path / "a.cvd")
+    assert list(pl.replay(range(200), tmp_path / "a.cvd")) == result
+
+
+def test_a_host_that_is_gone_ends_the_run_with_its_name() -> None:
+    engine = InThisProcess()
+
+    def source() -> Any:
+        yield from range(10)
+        engine.networks[0].gone = 2, "it was unplugged"
+        while True:
+            yield 0
+
+    with pytest.raises(HostLost, match=r"host 'host-2' is lost.*unplugged"):
+        line(Processor(increment), Processor(increment)).run(source(), engine=engine)
