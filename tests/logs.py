@@ -6,7 +6,7 @@ from __future__ import annotations
 import logging
 import os
 import signal
-from collections.abc import Iterable, Iterator
+from collections.abc import Generator, Iterable
 from contextlib import contextmanager
 
 from conveyor import Processor, context
@@ -38,7 +38,7 @@ def where(record: logging.LogRecord) -> tuple[str | None, int | None]:
 
 
 @contextmanager
-def kept(level: int = logging.INFO) -> Iterator[Kept]:
+def kept(level: int = logging.INFO) -> Generator[Kept]:
     """What is logged meanwhile, from this level on."""
     handler, before = Kept(), logging.root.level
     logging.root.addHandler(handler)

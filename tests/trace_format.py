@@ -36,10 +36,10 @@ class TraceFile:
         assert type(event["tid"]) is int
         assert isinstance(event["name"], str)
         assert event["name"]
-        assert isinstance(event["args"], dict)
+        arguments: dict[str, Any] = event["args"]
         match event["ph"]:
             case "M":
-                value = event["args"][NAMING[event["name"]]]
+                value = arguments[NAMING[event["name"]]]
                 if event["name"] == "thread_name":
                     assert event["tid"] not in self.tracks, "a track is named once"
                     self.tracks[event["tid"]] = value
@@ -54,7 +54,7 @@ class TraceFile:
                 assert event["tid"] in self.tracks, f"on a track without a name: {event}"
             case _:
                 check_time(event["ts"])
-                assert all(type(value) in (int, float) for value in event["args"].values())
+                assert all(isinstance(value, int | float) for value in arguments.values())
 
     def named(self, text: str) -> list[dict[str, Any]]:
         """The events with this in their name."""

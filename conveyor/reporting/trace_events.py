@@ -45,8 +45,8 @@ class TraceEvents:
         self, track: int, name: str, start: float, duration: float, arguments: Arguments = NONE
     ) -> None:
         """Something that took a while."""
-        told = {"ts": round(start, 3), "dur": round(duration, 3), "args": dict(arguments)}
-        self.add("X", name, track, told)
+        times: dict[str, object] = {"ts": round(start, 3), "dur": round(duration, 3)}
+        self.add("X", name, track, times | {"args": dict(arguments)})
 
     def slices(self, track: int, name: str) -> Callable[[float, float, int], None]:
         """What writes slices of this name, with a start, a duration, and the items that they were

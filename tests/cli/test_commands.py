@@ -316,6 +316,7 @@ def test_the_doctor_takes_a_variable_that_is_empty_as_one_that_is_not_set(
     assert not empty.advice
 
 
+@pytest.mark.processes
 def test_a_run_writes_a_trace_and_says_which_items_it_gave_up(
     here: Path, capfd: pytest.CaptureFixture[str]
 ) -> None:
@@ -328,12 +329,16 @@ def test_a_run_writes_a_trace_and_says_which_items_it_gave_up(
     assert TraceFile.read(here / "run.json").items("to int") == 3
 
 
+@pytest.mark.processes
 def test_what_is_skipped_is_counted(here: Path, capfd: pytest.CaptureFixture[str]) -> None:
     (here / "mixed.txt").write_text("1\nx\n3\n")
     assert main(["run", "cli_jobs:numbers", "mixed.txt", "--on-error=skip"]) == 0
     assert capfd.readouterr() == ("1\n3\n", "conveyor: to int skipped 1 items\n")
+    assert main(["run", "cli_jobs:both", "lines.txt", "--on-error=skip"]) == 0  # with a fork
+    assert sorted(capfd.readouterr().out.split()) == ["A", "B", "a", "b"]
 
 
+@pytest.mark.processes
 def test_a_recording_becomes_trace_events(here: Path, capfd: pytest.CaptureFixture[str]) -> None:
     assert main(["run", "cli_jobs:both", "lines.txt", "--record", "run.cvd"]) == 0
     assert main(["trace", "run.cvd", "-o", "run.json"]) == 0

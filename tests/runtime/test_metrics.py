@@ -89,6 +89,7 @@ def test_a_run_is_a_span_within_that_of_its_caller(seen: Seen) -> None:
     run, outside = seen.spans
     assert (run.name, outside.name) == ("conveyor run", "outside")
     assert run.parent is not None
+    assert outside.context is not None
     assert run.parent.span_id == outside.context.span_id
     assert (run.attributes or {})["conveyor.stages"] == ("job",)
     assert (run.attributes or {})["conveyor.outcome"] == "done"

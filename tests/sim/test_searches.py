@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from conveyor import Join, Pipe, Pipeline, Processor, ReplicatingFork
+from conveyor import Exploration, Join, Pipe, Pipeline, Processor, ReplicatingFork
 from conveyor._builder.builder import Builder
 from conveyor.errors import NotDeterministic
 from conveyor.sim.search.api import explored
@@ -193,12 +193,16 @@ def test_the_caller_of_a_long_search_is_told_what_was_found_so_far(
     from conveyor._builder import simulating
 
     seen: list[int] = []
-    copies().explore([1, 2], schedules=20, progress=lambda found: seen.append(found.schedules))
+
+    def told(found: Exploration[int]) -> None:
+        seen.append(found.schedules)
+
+    copies().explore([1, 2], schedules=20, progress=told)
     assert seen == []  # it is over at once
 
     monkeypatch.setattr(simulating, "TOLD_EVERY_S", 0.0)
     monkeypatch.setattr(simulating, "SAID_EVERY_S", 0.0)
-    copies().explore([1, 2], schedules=5, progress=lambda found: seen.append(found.schedules))
+    copies().explore([1, 2], schedules=5, progress=told)
     assert seen == [1, 2, 3, 4, 5]
     copies().explore([1, 2], schedules=1, progress=True)
     expected = "conveyor: 1 schedules so far, 1 different ones\n"
