@@ -11,6 +11,7 @@ import sys
 import tempfile
 from dataclasses import dataclass
 from pathlib import Path
+from typing import cast
 
 from conveyor import BalancingFork, Join, Pipeline, Processor
 
@@ -44,8 +45,8 @@ def shrink(path: Path) -> Thumbnail:
         image.thumbnail(SIZE)
         target = path.with_suffix(".thumb.jpg")
         image.convert("RGB").save(target)
-        width, height = image.size
-    return Thumbnail(target.name, width, height, path.stat().st_size - target.stat().st_size)
+        size = cast("tuple[int, int]", image.size)
+    return Thumbnail(target.name, *size, path.stat().st_size - target.stat().st_size)
 
 
 def thumbnails(folder: Path) -> None:

@@ -114,7 +114,8 @@ def install(stage: str, place: str, wanted: int) -> ExitStack:
     def new_outlet(self: RingOutlet, *arguments: Any) -> None:
         make_outlet(self, *arguments)
         if current_process().name == f"conveyor {stage}":
-            is_lane = isinstance(self.words, FaultyWords)  # and not the way to the parent
+            words = cast("object", self.words)  # those of the way to the parent have no faults
+            is_lane = isinstance(words, FaultyWords)
             lanes.extend([os.getpid()] * is_lane)
             is_second = is_lane and lanes.count(os.getpid()) == 2
             self.data = cast("memoryview", Bytes(self.data, at_second if is_second else reaper.at))

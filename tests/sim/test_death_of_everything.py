@@ -199,7 +199,8 @@ def commits_nothing_again(epochs: Epochs) -> Manifest | None:
     return manifests[0] if manifests else None
 
 
-KEEP, COMPLETE = Machine.keep, Machine.complete
+MACHINE: Any = Machine
+KEEP, COMPLETE = MACHINE.keep, MACHINE.complete
 
 
 class Broken(NamedTuple):
