@@ -2,7 +2,7 @@
 #   make demo    the demo pipeline on real input, for real and in the simulator
 #   make test-fast   the tests that start no processes and take no search over very many schedules, in half a minute
 #   make test    the whole test suite; another interpreter: make test PYTHON=python3.13; a part: make test TESTS=tests/core
-.PHONY: demo test test-fast test-others test-all test-pyodide pythons services services-stop test-stress prove typecheck typecheck-others lint format docs coverage build release-check bench faults chaos conform clean test-browser
+.PHONY: demo test test-fast test-others test-all test-pyodide pythons services services-stop test-stress prove typecheck typecheck-others lint format docs coverage build release-check bench faults chaos conform cluster clean test-browser
 
 PYTHON := python3
 # .venv; for an interpreter named on the command line one of its own, such as .venv-3.13
@@ -114,6 +114,11 @@ faults: $(BENCH)
 # Kills workers by the thousand and counts every item; shorter: make chaos CHAOS='--steps 20 --kills 500 --items 50000'
 chaos: $(DEV)
 	$(BIN)/python -m tests.chaos $(CHAOS)
+
+# Pipelines on a Ray cluster of this machine, where there is no other interface than `lo`: what Ray opens listens on all of them.
+cluster: $(DEV)
+	$(BIN)/python -m pip install -q --disable-pip-version-check -e '.[ray]'
+	unshare --net --map-root-user sh -c 'ip link set lo up && exec $(BIN)/python -m pytest -n 0 tests/cluster'
 
 # Real runs, recorded by the thousand and done again in the simulator; shorter: make conform CONFORM='--recordings 200'
 conform: $(DEV)

@@ -37,6 +37,7 @@ LAYERS = (
     "runtime.mirror runtime.worker runtime.policies sim.world",
     "runtime.parent sim.search",
     "runtime.hosts",
+    "cluster",
     "_builder",
     "_rows",
     "pipeline",
@@ -75,9 +76,8 @@ def module_name(path: Path) -> str:
 PATHS = {module_name(path): path for path in sorted((ROOT / "conveyor").rglob("*.py"))}
 # Beside the library, not in it: what mypy loads.
 PLUGIN = {m for m in PATHS if m.startswith(("conveyor.mypy_", "conveyor._mypy"))}
-SHELLS = (
-    "signal_handlers io _builder pipeline pytest_plugin runtime sim conform cli __main__".split()
-)
+WORLDS = "cluster runtime sim".split()
+SHELLS = WORLDS + "signal_handlers io _builder pipeline pytest_plugin conform cli __main__".split()
 CORE = [m for m in PATHS if m != "conveyor" and m not in PLUGIN and m.split(".")[1] not in SHELLS]
 
 
@@ -231,7 +231,9 @@ def test_the_two_worlds_never_import_each_other() -> None:
 
 def test_what_builds_pipelines_reaches_the_real_world_through_one_file() -> None:
     """So another engine is known there, and nowhere else; the doctor looks at the machine."""
-    below = {m for m in PATHS if m.startswith(("conveyor.runtime", "conveyor.sim"))}
+    below = {
+        m for m in PATHS if m.startswith(("conveyor.runtime", "conveyor.sim", "conveyor.cluster"))
+    }
     reach = {
         m
         for m in PATHS.keys() - below - FACADES

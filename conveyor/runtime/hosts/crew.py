@@ -96,8 +96,9 @@ class HostsCrew:
         self.to_wake: set[int] = set()
         self.failure: BaseException | None = None
         self.is_closed = False
+        self.closing = threading.Lock()
         shared.wake_far = self.wake_far
-        self.post.wire = network.connect(self.post.arrived, self.kick.notify)
+        self.post.wire = network.connect(self.post.arrived, self.woken)
         self.thread = threading.Thread(target=self.work, name="conveyor mirror", daemon=True)
         self.thread.start()
 
@@ -183,6 +184,12 @@ class HostsCrew:
             reply.has_come.set()
         self.shared.consumer_wakeup.notify()
 
+    def woken(self) -> None:
+        """Called in any thread: a letter may be sent that was held back."""
+        with self.closing:
+            if not self.is_closed:
+                self.kick.notify()
+
     # ---------------------------------------------------------------------------
     # in the thread that runs
 
@@ -245,8 +252,9 @@ class HostsCrew:
     def close(self) -> None:
         if self.is_closed:
             return
-        self.is_closed = True
-        self.kick.notify()
+        with self.closing:
+            self.is_closed = True
+            self.kick.notify()
         self.thread.join(END_S)
         self.network.close()
         self.kick.close()

@@ -1,0 +1,286 @@
+"""Hosts as actors of Ray, and how their letters travel.
+
+Knows: Ray.  Must never know: what is in a letter.
+
+Rule 1.  A call costs as much as many items: letters are gathered for some milliseconds, and two are
+         under way to one machine at the most.
+Rule 2.  The program cannot be called: it asks each host for its letters, and the host answers when
+         it has one.
+Rule 3.  No call is repeated by Ray and no actor started again: what is lost is told.
+"""
+
+from __future__ import annotations
+
+import sys
+import threading
+from collections.abc import Callable, Mapping, Sequence
+from time import perf_counter_ns
+from typing import TYPE_CHECKING, Any, Final
+
+import ray
+from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
+
+from conveyor.cluster.machines import Machine, Resources, needs_of, placed, wanted_of
+from conveyor.errors import RunError
+from conveyor.graph.topology import NodeSpec
+from conveyor.runtime.hosts.host import Host
+from conveyor.runtime.hosts.messages import Letter, Plan
+from conveyor.runtime.hosts.wire import Deliver, Wire
+from conveyor.runtime.mirror.mirror import PROGRAM
+
+if TYPE_CHECKING:
+    from conveyor.runtime.hosts.site import PlanFor
+
+__all__ = ["RayHosts"]
+
+GATHER_S: Final = 0.004
+UNDER_WAY: Final = 2
+BEGIN_S: Final = 60.0
+POLL_S: Final = 0.5
+END_S: Final = 5.0
+
+# Calls of a host that must never wait behind another: letters in, and letters out.
+IN: Final = {"concurrency_group": "in"}
+OUT: Final = {"concurrency_group": "out"}
+AS_ACTOR: Final[dict[str, Any]] = {
+    "max_restarts": 0,
+    "max_task_retries": 0,
+    "concurrency_groups": {"in": 1, "out": 1},
+}
+
+
+class Calls:
+    """One machine's way to others that can be called."""
+
+    gather_s = GATHER_S
+
+    def __init__(self, me: int, actors: Mapping[int, Any], woken: Callable[[], None]) -> None:
+        self.me = me
+        self.actors = actors
+        self.woken = woken
+        self.under_way = dict.fromkeys(actors, 0)
+        self.lock = threading.Lock()
+        self.failed: dict[int, str] = {}
+
+    def is_ready(self, to: int) -> bool:
+        return self.under_way[to] < UNDER_WAY
+
+    def send(self, to: int, letter: Letter) -> None:
+        with self.lock:
+            self.under_way[to] += 1
+        future = self.actors[to].deliver.options(**IN).remote(self.me, letter).future()
+        future.add_done_callback(lambda done: self.arrived(to, done))
+
+    def arrived(self, to: int, done: Any) -> None:
+        with self.lock:
+            self.under_way[to] -= 1
+        error = done.exception()
+        if error is not None:
+            self.failed.setdefault(to, str(error).strip().splitlines()[0])
+        self.woken()
+
+
+class FromHost(Calls):
+    """A host's way: to the other hosts by calls, to the program when that asks."""
+
+    def __init__(self, me: int, actors: Mapping[int, Any], woken: Callable[[], None]) -> None:
+        super().__init__(me, actors, woken)
+        self.asked = threading.Event()
+        self.mail: list[Letter] = []
+        self.has_mail = threading.Condition()
+
+    def is_ready(self, to: int) -> bool:
+        return (self.asked.is_set() and not self.mail) if to == PROGRAM else super().is_ready(to)
+
+    def send(self, to: int, letter: Letter) -> None:
+        if to != PROGRAM:
+            super().send(to, letter)
+            return
+        with self.has_mail:
+            self.mail.append(letter)
+            self.has_mail.notify()
+
+    def fetch(self) -> list[Letter]:
+        """What there is for the program, as soon as there is something."""
+        self.asked.set()
+        self.woken()
+        with self.has_mail:
+            if not self.mail:
+                self.has_mail.wait(POLL_S)
+            found, self.mail = self.mail, []
+            self.asked.clear()
+        return found
+
+
+class HostActor:
+    """One machine."""
+
+    def clock(self) -> tuple[int, tuple[int, int]]:
+        return perf_counter_ns(), sys.version_info[:2]
+
+    def begin(self, plan: Plan) -> None:
+        sys.path[:] = plan.path
+        self.host = Host(plan)
+
+    def meet(self, me: int, actors: dict[int, Any]) -> None:
+        self.wire = FromHost(me, actors, self.host.woken)
+
+    def serve(self) -> None:
+        self.host.serve(self.wire)
+
+    def deliver(self, sender: int, letter: Letter) -> None:
+        self.host.arrived(sender, letter)
+
+    def fetch(self) -> list[Letter]:
+        return self.wire.fetch()
+
+    def stop(self) -> None:
+        self.host.stop()
+
+
+class RayHosts:
+    """The machines of a cluster, for one deployment."""
+
+    def __init__(self, machines: Sequence[Machine], stages: Mapping[str, Resources]) -> None:
+        if not machines:
+            raise RunError("the Ray cluster has no machine with a core")
+        self.machines = machines
+        self.stages = stages
+        self.workers: Sequence[NodeSpec] = ()
+
+    def room(self) -> int:
+        return sum(machine.cores for machine in self.machines)
+
+    def may_share(self, stage: str) -> bool:
+        return needs_of(self.stages, stage) is None
+
+    def place(self, workers: Sequence[NodeSpec]) -> Mapping[int, int]:
+        self.workers = workers
+        return placed(workers, self.machines, self.stages)
+
+    def begin(self, homes: Mapping[int, int], plan_for: PlanFor) -> RayNetwork:
+        chosen = [each for each in self.machines if each.number in homes.values()]
+        network = RayNetwork({each.number: each.name for each in chosen})
+        try:
+            for machine in chosen:
+                network.add(machine, self.options_for(machine, homes), plan_for)
+            network.meet()
+        except ray.exceptions.RayError as error:
+            network.close()
+            raise RunError(f"a host could not begin: {str(error).strip()}") from error
+        except BaseException:
+            network.close()
+            raise
+        return network
+
+    def options_for(self, machine: Machine, homes: Mapping[int, int]) -> dict[str, Any]:
+        """What a host asks of Ray, for all its workers together."""
+        needs = [
+            needs_of(self.stages, s.name) for s in self.workers if homes[s.index] == machine.number
+        ]
+        total: dict[str, float] = {}
+        for each in needs:
+            for name, n in wanted_of(each).items():
+                total[name] = total.get(name, 0.0) + n
+        cpus = sum(each.cpus if each is not None else 1.0 for each in needs)
+        return {
+            "num_cpus": min(cpus, machine.cores),
+            "num_gpus": total.pop("GPU", 0),
+            "memory": int(total.pop("memory", 0)) or None,
+            "resources": total,
+            "scheduling_strategy": NodeAffinitySchedulingStrategy(machine.identifier, soft=False),
+        }
+
+
+class RayNetwork:
+    """The hosts of one deployment."""
+
+    def __init__(self, names: dict[int, str]) -> None:
+        self.called = names
+        self.actors: dict[int, Any] = {}
+        self.serving: dict[int, Any] = {}
+        self.gone: tuple[int, str] | None = None
+        self.is_closed = False
+        self.calls: Calls | None = None
+        self.threads: list[threading.Thread] = []
+
+    def add(self, machine: Machine, options: dict[str, Any], plan_for: PlanFor) -> None:
+        """Has one host begin."""
+        actor = ray.remote(**AS_ACTOR, **options)(HostActor).remote()
+        self.actors[machine.number] = actor
+        try:
+            ray.get(actor.clock.options(**IN).remote(), timeout=BEGIN_S)
+        except ray.exceptions.GetTimeoutError as error:
+            raise RunError(
+                f"no host could begin on {machine.name!r} in {BEGIN_S:.0f} s: other actors may "
+                "have its cores"
+            ) from error
+        before = perf_counter_ns()
+        theirs, python = ray.get(actor.clock.options(**IN).remote(), timeout=BEGIN_S)
+        clock = (before + perf_counter_ns()) // 2 - theirs
+        if python != sys.version_info[:2]:
+            raise RunError(
+                f"{machine.name!r} runs Python {python[0]}.{python[1]}, and this program "
+                f"{sys.version_info[0]}.{sys.version_info[1]}: what is pickled here is not the "
+                "same there"
+            )
+        ray.get(actor.begin.remote(plan_for(machine.number, clock)), timeout=BEGIN_S)
+
+    def meet(self) -> None:
+        """Each host knows the others from now on."""
+        others = {
+            me: {each: actor for each, actor in self.actors.items() if each != me}
+            for me in self.actors
+        }
+        ray.get([actor.meet.remote(me, others[me]) for me, actor in self.actors.items()])
+        self.serving = {me: actor.serve.remote() for me, actor in self.actors.items()}
+
+    def names(self) -> dict[int, str]:
+        return self.called
+
+    def connect(self, deliver: Deliver, woken: Callable[[], None]) -> Wire:
+        self.calls = Calls(PROGRAM, self.actors, woken)
+        lock = threading.Lock()
+        for me, actor in self.actors.items():
+            asks = threading.Thread(
+                target=self.fetch, args=(me, actor, deliver, woken, lock), daemon=True
+            )
+            self.threads.append(asks)
+            asks.start()
+        return self.calls
+
+    def fetch(
+        self, me: int, actor: Any, deliver: Deliver, woken: Callable[[], None], lock: threading.Lock
+    ) -> None:
+        """Asks one host for its letters, again and again."""
+        while not self.is_closed:
+            try:
+                letters = ray.get(actor.fetch.options(**OUT).remote())
+            except ray.exceptions.RayError as error:
+                if not self.is_closed:
+                    self.gone = self.gone or (me, str(error).strip().splitlines()[0])
+                    woken()
+                return
+            with lock:
+                for letter in letters:
+                    if not self.is_closed:
+                        deliver(me, letter)
+
+    def lost(self) -> tuple[int, str] | None:
+        if self.gone is None and self.calls is not None and self.calls.failed:
+            self.gone = next(iter(self.calls.failed.items()))
+        return self.gone
+
+    def close(self) -> None:
+        if self.is_closed:
+            return
+        self.is_closed = True
+        if self.serving:
+            for actor in self.actors.values():
+                actor.stop.options(**IN).remote()
+            served = [*self.serving.values()]
+            ray.wait(served, num_returns=len(served), timeout=END_S)
+        for actor in self.actors.values():
+            ray.kill(actor)
+        for thread in self.threads:
+            thread.join(END_S)
