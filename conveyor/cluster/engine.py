@@ -7,7 +7,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
-from typing import Any
 
 from conveyor.cluster.machines import Machine, Resources, machines_of
 from conveyor.core import engine as core
@@ -82,6 +81,5 @@ and a Ray client is none; run it there, by `ray job submit`, with Ray("auto")
         except ImportError as error:
             raise RunError("engine=Ray() needs Ray: pip install 'typed-conveyor[ray]'") from error
         if not ray.is_initialized():
-            options: dict[str, Any] = {} if self.address is None else {"address": self.address}
-            ray.init(log_to_driver=True, **options)
+            ray.init(self.address, log_to_driver=True)
         return machines_of(ray.nodes())

@@ -14,6 +14,7 @@ from __future__ import annotations
 import sys
 import threading
 from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from time import perf_counter_ns
 from typing import TYPE_CHECKING, Any, Final
 
@@ -69,7 +70,7 @@ class Calls:
         with self.lock:
             self.under_way[to] += 1
         future = self.actors[to].deliver.options(**IN).remote(self.me, letter).future()
-        future.add_done_callback(lambda done: self.arrived(to, done))
+        future.add_done_callback(partial(self.arrived, to))
 
     def arrived(self, to: int, done: Any) -> None:
         with self.lock:

@@ -24,7 +24,7 @@ class RemoteProcess:
         self.fd = self.gone.read_fd
         self.is_gone = False
         self.status: int | None = None
-        self.stopped = (False, False)  # now, and ever
+        self.stopped: tuple[bool, bool] = (False, False)  # now, and ever
         self.is_open = True
 
     def has_ended(self, status: int | None) -> None:

@@ -78,4 +78,4 @@ def copy_of(memory: Memory, at: int, size: int, last: bytes | None) -> bytes | N
     if words == last:
         return None
     fence()
-    return words if words == memory.view[at : at + size] else None
+    return words if words == bytes(memory.view[at : at + size]) else None

@@ -33,6 +33,26 @@ from tests.model import Chain, assert_as_promised, build, sources
 pytestmark = [pytest.mark.processes, pytest.mark.usefixtures("nothing_is_left_behind")]
 
 
+def inverse_from_50(number: int) -> int:
+    return 1 // (number - 50)
+
+
+def inverse_of_last_digit(number: int) -> int:
+    return 1 // (number % 10)
+
+
+def of_zeros(size: int) -> bytearray:
+    return bytearray(size)
+
+
+def with_a_dot(data: bytearray) -> bytes:
+    return bytes(data) + b"."
+
+
+def odd_ones_forty_times(number: int) -> list[int]:
+    return [number] * (number % 2) * 40
+
+
 def line(*jobs: Any) -> Any:
     pl: Any = Pipeline[Any]().add(Pipe(64))
     for job in jobs:
@@ -86,11 +106,11 @@ def test_a_worker_that_dies_is_replaced_on_its_host_and_nothing_is_lost(tmp_path
 
 def test_an_error_comes_with_its_notes_and_dead_letters_with_theirs() -> None:
     with pytest.raises(ZeroDivisionError) as caught:
-        line(Processor(increment), Processor(lambda x: 1 // (x - 50))).run(
+        line(Processor(increment), Processor(inverse_from_50)).run(
             range(100), engine=InThisProcess()
         )
     assert any("ordinal 49" in note or "item" in note for note in caught.value.__notes__)
-    pl = line(Processor(increment), Processor(lambda x: 1 // (x % 10), on_error="dead_letter"))
+    pl = line(Processor(increment), Processor(inverse_of_last_digit, on_error="dead_letter"))
     result = pl.run(range(100), engine=InThisProcess())
     assert len(result.dead_letters) == 10
     assert len(result) == 90
@@ -107,20 +127,19 @@ def test_a_stream_takes_only_as_much_as_its_results_are_taken() -> None:
 
     pl = line(Processor(increment), Processor(increment))
     with pl.stream(source(), engine=InThisProcess()) as stream:
-        assert list(islice(stream, 500)) == [x + 2 for x in range(500)]
+        first: list[int] = list(islice(stream, 500))
+        assert first == [x + 2 for x in range(500)]
         assert given < 2000
 
 
 def test_large_buffers_cross_between_hosts() -> None:
-    pl = line(
-        Processor(lambda n: bytearray(n)), Processor(lambda b: bytes(b) + b"."), Processor(len)
-    )
+    pl = line(Processor(of_zeros), Processor(with_a_dot), Processor[bytes, int](len))
     sizes = [1, 1 << 16, 1 << 20, 5 << 20, 3]
     assert pl.run(sizes, engine=InThisProcess()) == [size + 1 for size in sizes]
 
 
 def test_an_item_that_takes_too_long_ends_where_its_stage_says() -> None:
-    pl = line(Processor(increment), Processor(time.sleep, timeout_s=0.3))
+    pl = line(Processor(increment), Processor[float, None](time.sleep, timeout_s=0.3))
     with pytest.raises(ItemTimeout, match="sleep"):
         pl.run([0.0, 60.0], engine=InThisProcess())
 
@@ -128,7 +147,7 @@ def test_an_item_that_takes_too_long_ends_where_its_stage_says() -> None:
 def test_pipes_that_wait_for_one_another_in_a_circle_are_found_across_hosts() -> None:
     pl: Any = Pipeline[int]()
     pl.add(Pipe(2)).add(ReplicatingFork(2)).add(Pipe(2), Pipe(2))
-    pl.add(FlatMap(lambda x: [x] * (x % 2) * 40), Processor(increment))
+    pl.add(FlatMap(odd_ones_forty_times), Processor(increment))
     pl.add(Pipe(2), Pipe(2)).add(Zip(2)).add(Processor(str))
     with pytest.raises(Deadlock) as here:
         pl.run([0] * 200 + [1] * 200)
