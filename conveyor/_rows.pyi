@@ -11,6 +11,7 @@ does; that is in `Builder`.
 # mypy: disable-error-code="overload-overlap, override"
 # pyright: reportOverlappingOverload=false, reportIncompatibleMethodOverride=false
 
+from collections.abc import Coroutine
 from typing import Any, Generic, Literal, Never, TypeAlias, overload
 
 from typing_extensions import TypeVar, TypeVarTuple, Unpack
@@ -55,6 +56,7 @@ from conveyor.signatures import (
     ForPyright,
     Into,
     Left,
+    MayAwait,
     New,
     Opens,
     OpensAsNeeded,
@@ -385,6 +387,13 @@ class Rows(Builder[In, *Row], Generic[In, *Row]):
         done: tuple[*Done],
         /,
     ) -> tuple[tuple[*Rest], tuple[*Done, A1, A2, A3, A4, A5, A6, A7, A8]]: ...
+    @overload
+    def add(
+        self: Rows[Undeclared, *tuple[()]],
+        stage: MayAwait[A1, Coroutine[Any, Any, B1 | None]],
+        /,
+        **only: Unpack[ForPyright],
+    ) -> Pipeline[A1, B1]: ...
     @overload
     def add(self: Rows[Undeclared, *tuple[()]], stage: Job[A1, B1], /) -> Pipeline[A1, B1]: ...
     @overload

@@ -20,6 +20,7 @@ Knows: the words.  Must never know: how anything runs.
     │   ├── Deadlock             bounded pipes wait for one another in a circle
     │   ├── SharedMemoryFull     there is no room for the pipeline's channels
     │   └── TooFewDescriptors    this process may not open as many files as the pipeline needs
+    ├── NotSimulated             a job awaits what is outside of the simulator
     ├── ScheduleMismatch         a schedule does not fit the pipeline it is replayed on
     ├── CheckpointMismatch       a checkpoint is of another pipeline, source or sink
     └── NotDeterministic         the same schedule gives something else when it is run again
@@ -47,6 +48,7 @@ __all__ = [
     "LikelyMistakeWarning",
     "NotDeterministic",
     "NotPicklable",
+    "NotSimulated",
     "PoisonItem",
     "RunError",
     "RunStopped",
@@ -158,6 +160,10 @@ class CheckpointMismatch(ConveyorError):
 class NotDeterministic(ConveyorError):
     """A job gives something else for the same items when it is run again: it depends on more than
     its item."""
+
+
+class NotSimulated(ConveyorError):
+    """An async job awaits what the simulator does not know: a socket, a thread, a process."""
 
 
 class ImplicitPipeWarning(UserWarning):

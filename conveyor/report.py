@@ -101,7 +101,8 @@ class StageReport:
     `passed` inputs gave at least one output; `dropped` gave none; on `fork_failed` outputs the
     function of the fork behind the stage failed, and they are counted nowhere else; `flushed`
     outputs came of `finish`; `left_over` items a zip could not pair.  `busy_s` is time in the job,
-    `waiting_s` for input, `blocked_s` for room behind the stage.  The worker was
+    `waiting_s` for input, `blocked_s` for room behind the stage.  `side_by_side` is how many items
+    were in hand at once, on average, while any was, of a stage with `concurrency`.  The worker was
     kept on so many `cores`, 0 if it was left to the system; `core` is which, if it was one.
     """
 
@@ -122,6 +123,7 @@ class StageReport:
     waiting_s: float = 0.0
     blocked_s: float = 0.0
     batches: int = 0
+    side_by_side: float = 0.0
     restarts: int = 0
     pid: int | None = None
     core: int | None = None
@@ -131,7 +133,7 @@ class StageReport:
 COLUMNS: Final = (
     "items_in items_out passed dropped skipped dead_lettered failed fork_failed flushed left_over "
     "in_hand "
-    "busy_s waiting_s blocked_s batches restarts pid core cores"
+    "busy_s waiting_s blocked_s batches side_by_side restarts pid core cores"
 ).split()
 # What makes sense as a sum over all stages.
 ADDED: Final = frozenset(
@@ -315,6 +317,8 @@ def _says(column: str, row: StageReport) -> bool:
 def _cell(column: str, value: float | None) -> str:
     if value is None:
         return "-"
+    if column == "side_by_side":
+        return f"{value:.1f}"
     return f"{value:.3f}" if column.endswith("_s") else str(value)
 
 

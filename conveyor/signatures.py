@@ -15,6 +15,7 @@ from typing_extensions import TypeVar
 __all__ = [
     "ClosesLanes",
     "Into",
+    "MayAwait",
     "OpensLanes",
     "PassesALane",
     "SelectsLanes",
@@ -38,6 +39,10 @@ class Undeclared:
 
 class TakesALane(Generic[In_contra, Out_co]):
     """The shape of what works on items."""
+
+
+class MayAwait(TakesALane[In_contra, Out_co]):
+    """The shape of a `Processor`."""
 
 
 class PassesALane:

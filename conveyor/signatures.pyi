@@ -16,7 +16,7 @@ What is left of all this at run time, in `signatures.py`, are a few names.
 # mypy: disable-error-code="overload-overlap"
 # pyright: reportOverlappingOverload=false
 
-from collections.abc import Callable
+from collections.abc import Callable, Coroutine
 from typing import Any, Generic, Literal, Never, Protocol, Required, TypedDict, final, overload
 
 from typing_extensions import TypeVar, TypeVarTuple, Unpack
@@ -26,6 +26,7 @@ __all__ = [
     "ClosesLanes",
     "Into",
     "JoinTheOpenLanesFirst",
+    "MayAwait",
     "OpensLanes",
     "PassesALane",
     "RowDoesNotFitTheLanes",
@@ -301,6 +302,141 @@ class TakesALane(Generic[In_contra, Out_co]):
     def _step8_(
         self, todo: tuple[In_contra, *Rest], done: tuple[*Done], /
     ) -> tuple[tuple[*Rest], tuple[*Done, Out_co]]: ...
+
+if MYPY:
+    class MayAwait(TakesALane[In_contra, Out_co]):
+        """The shape of a `Processor`."""
+
+else:
+    class MayAwait(TakesALane[In_contra, Out_co]):
+        """The shape of a `Processor`."""
+
+        @overload
+        def _lane_(self: TakesALane[Any, Never], item: In_contra, /) -> Out_co: ...
+        @overload
+        def _lane_(self: TakesALane[A1, Coroutine[Any, Any, B1 | None]], item: A1, /) -> B1: ...
+        @overload
+        def _lane_(self, item: In_contra, /) -> Out_co: ...
+        @overload
+        def _step1_(
+            self: TakesALane[Any, Never], todo: tuple[In_contra, *Rest], done: tuple[*Done], /
+        ) -> tuple[tuple[*Rest], tuple[*Done, Out_co]]: ...
+        @overload
+        def _step1_(
+            self: TakesALane[A1, Coroutine[Any, Any, B1 | None]],
+            todo: tuple[A1, *Rest],
+            done: tuple[*Done],
+            /,
+        ) -> tuple[tuple[*Rest], tuple[*Done, B1]]: ...
+        @overload
+        def _step1_(
+            self, todo: tuple[In_contra, *Rest], done: tuple[*Done], /
+        ) -> tuple[tuple[*Rest], tuple[*Done, Out_co]]: ...
+        @overload
+        def _step2_(
+            self: TakesALane[Any, Never], todo: tuple[In_contra, *Rest], done: tuple[*Done], /
+        ) -> tuple[tuple[*Rest], tuple[*Done, Out_co]]: ...
+        @overload
+        def _step2_(
+            self: TakesALane[A1, Coroutine[Any, Any, B1 | None]],
+            todo: tuple[A1, *Rest],
+            done: tuple[*Done],
+            /,
+        ) -> tuple[tuple[*Rest], tuple[*Done, B1]]: ...
+        @overload
+        def _step2_(
+            self, todo: tuple[In_contra, *Rest], done: tuple[*Done], /
+        ) -> tuple[tuple[*Rest], tuple[*Done, Out_co]]: ...
+        @overload
+        def _step3_(
+            self: TakesALane[Any, Never], todo: tuple[In_contra, *Rest], done: tuple[*Done], /
+        ) -> tuple[tuple[*Rest], tuple[*Done, Out_co]]: ...
+        @overload
+        def _step3_(
+            self: TakesALane[A1, Coroutine[Any, Any, B1 | None]],
+            todo: tuple[A1, *Rest],
+            done: tuple[*Done],
+            /,
+        ) -> tuple[tuple[*Rest], tuple[*Done, B1]]: ...
+        @overload
+        def _step3_(
+            self, todo: tuple[In_contra, *Rest], done: tuple[*Done], /
+        ) -> tuple[tuple[*Rest], tuple[*Done, Out_co]]: ...
+        @overload
+        def _step4_(
+            self: TakesALane[Any, Never], todo: tuple[In_contra, *Rest], done: tuple[*Done], /
+        ) -> tuple[tuple[*Rest], tuple[*Done, Out_co]]: ...
+        @overload
+        def _step4_(
+            self: TakesALane[A1, Coroutine[Any, Any, B1 | None]],
+            todo: tuple[A1, *Rest],
+            done: tuple[*Done],
+            /,
+        ) -> tuple[tuple[*Rest], tuple[*Done, B1]]: ...
+        @overload
+        def _step4_(
+            self, todo: tuple[In_contra, *Rest], done: tuple[*Done], /
+        ) -> tuple[tuple[*Rest], tuple[*Done, Out_co]]: ...
+        @overload
+        def _step5_(
+            self: TakesALane[Any, Never], todo: tuple[In_contra, *Rest], done: tuple[*Done], /
+        ) -> tuple[tuple[*Rest], tuple[*Done, Out_co]]: ...
+        @overload
+        def _step5_(
+            self: TakesALane[A1, Coroutine[Any, Any, B1 | None]],
+            todo: tuple[A1, *Rest],
+            done: tuple[*Done],
+            /,
+        ) -> tuple[tuple[*Rest], tuple[*Done, B1]]: ...
+        @overload
+        def _step5_(
+            self, todo: tuple[In_contra, *Rest], done: tuple[*Done], /
+        ) -> tuple[tuple[*Rest], tuple[*Done, Out_co]]: ...
+        @overload
+        def _step6_(
+            self: TakesALane[Any, Never], todo: tuple[In_contra, *Rest], done: tuple[*Done], /
+        ) -> tuple[tuple[*Rest], tuple[*Done, Out_co]]: ...
+        @overload
+        def _step6_(
+            self: TakesALane[A1, Coroutine[Any, Any, B1 | None]],
+            todo: tuple[A1, *Rest],
+            done: tuple[*Done],
+            /,
+        ) -> tuple[tuple[*Rest], tuple[*Done, B1]]: ...
+        @overload
+        def _step6_(
+            self, todo: tuple[In_contra, *Rest], done: tuple[*Done], /
+        ) -> tuple[tuple[*Rest], tuple[*Done, Out_co]]: ...
+        @overload
+        def _step7_(
+            self: TakesALane[Any, Never], todo: tuple[In_contra, *Rest], done: tuple[*Done], /
+        ) -> tuple[tuple[*Rest], tuple[*Done, Out_co]]: ...
+        @overload
+        def _step7_(
+            self: TakesALane[A1, Coroutine[Any, Any, B1 | None]],
+            todo: tuple[A1, *Rest],
+            done: tuple[*Done],
+            /,
+        ) -> tuple[tuple[*Rest], tuple[*Done, B1]]: ...
+        @overload
+        def _step7_(
+            self, todo: tuple[In_contra, *Rest], done: tuple[*Done], /
+        ) -> tuple[tuple[*Rest], tuple[*Done, Out_co]]: ...
+        @overload
+        def _step8_(
+            self: TakesALane[Any, Never], todo: tuple[In_contra, *Rest], done: tuple[*Done], /
+        ) -> tuple[tuple[*Rest], tuple[*Done, Out_co]]: ...
+        @overload
+        def _step8_(
+            self: TakesALane[A1, Coroutine[Any, Any, B1 | None]],
+            todo: tuple[A1, *Rest],
+            done: tuple[*Done],
+            /,
+        ) -> tuple[tuple[*Rest], tuple[*Done, B1]]: ...
+        @overload
+        def _step8_(
+            self, todo: tuple[In_contra, *Rest], done: tuple[*Done], /
+        ) -> tuple[tuple[*Rest], tuple[*Done, Out_co]]: ...
 
 class PassesALane:
     """The shape of a `Pipe`."""

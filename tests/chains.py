@@ -22,6 +22,7 @@ from tests.model import (
     Map,
     Numbered,
     Part,
+    Waiting,
     is_exact,
     wrapped,
 )
@@ -93,22 +94,23 @@ def draw_chain(
                 )
             )
         else:
-            chain.append(draw_stage(draw, site))
+            chain.append(draw_stage(draw, site, ordered))
     return tuple(chain)
 
 
-def draw_stage(draw: st.DrawFn, site: Site) -> Part:
-    kind = (
-        draw(st.sampled_from(["map", "drop", "keep", "copies", "look", "held up", "pipe"]))
-        if site.workers > 0
-        else "pipe"
-    )
+def draw_stage(draw: st.DrawFn, site: Site, ordered: bool) -> Part:
+    kinds = ["map", "drop", "keep", "copies", "look", "held up", "pipe"]
+    kinds += ["waiting"] * (not ordered)
+    kind = draw(st.sampled_from(kinds)) if site.workers > 0 else "pipe"
     if kind == "pipe":
         return Buffer(draw(st.sampled_from([1, 2, 3, 7, 16384])))
     site.workers -= 1
     match kind:
         case "map":
             return Map(draw(st.sampled_from(CHANGES)))
+        case "waiting":
+            change, in_hand = draw(st.sampled_from(CHANGES)), draw(st.sampled_from([1, 2, 3, 50]))
+            return Waiting(site.next(), change, in_hand, draw(st.booleans()), draw(st.booleans()))
         case "drop":
             return Drop()
         case "keep":

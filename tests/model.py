@@ -13,8 +13,10 @@ knows no test tool.
 
 from __future__ import annotations
 
+import asyncio
+import time
 import zlib
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Coroutine, Iterable, Iterator, Sequence
 from copy import deepcopy
 from dataclasses import dataclass
 from enum import Enum
@@ -80,6 +82,8 @@ def die(value: Any, sides: int) -> int:
     return zlib.crc32(repr(value).encode()) % sides
 
 
+HURRIED = "hurried"  # marks an item that came by where each leaves as it is done
+
 CHANGES: tuple[Callable[[Any], Any], ...] = (wrapped, paired, named, spelled, changed_in_place)
 
 
@@ -91,6 +95,18 @@ class Map:
     """A processor: one in, one out."""
 
     change: Callable[[Any], Any]
+
+
+@dataclass(frozen=True)
+class Waiting:
+    """A processor with so many items in hand, in threads or in an event loop, each of which waits
+    as long as its value says."""
+
+    site: int
+    change: Callable[[Any], Any]
+    in_hand: int
+    is_async: bool
+    ordered: bool
 
 
 @dataclass(frozen=True)
@@ -181,7 +197,20 @@ class Diamond:
     is_marked: bool
 
 
-Part = Map | Drop | Keep | Copies | Look | Gathered | HeldUp | Numbered | Census | Buffer | Diamond
+Part = (
+    Map
+    | Waiting
+    | Drop
+    | Keep
+    | Copies
+    | Look
+    | Gathered
+    | HeldUp
+    | Numbered
+    | Census
+    | Buffer
+    | Diamond
+)
 Chain = tuple[Part, ...]
 
 
@@ -196,6 +225,28 @@ def map_job(change: Callable[[Any], Any]) -> Callable[[Item], Item]:
     def job(item: Item) -> Item:
         trail, value = item
         return trail, change(value)
+
+    return job
+
+
+def waiting_job(part: Waiting) -> Callable[[Item], Item]:
+    mark = mark_job(part.site, HURRIED, 0)
+    change = map_job(part.change)
+
+    def job(item: Item) -> Item:
+        time.sleep(die(item[1], 4) / 1000)
+        return change(item if part.ordered else mark(item))
+
+    return job
+
+
+def coroutine_job(part: Waiting) -> Callable[[Item], Coroutine[Any, Any, Item]]:
+    mark = mark_job(part.site, HURRIED, 0)
+    change = map_job(part.change)
+
+    async def job(item: Item) -> Item:
+        await asyncio.sleep(die(item[1], 4) / 1000)
+        return change(item if part.ordered else mark(item))
 
     return job
 
@@ -300,6 +351,9 @@ def rows_of(part: Part) -> list[list[Any]]:
     match part:
         case Map(change):
             return [[Processor(map_job(change), name=change.__name__)]]
+        case Waiting(in_hand=n, ordered=ordered):
+            job: Any = coroutine_job(part) if part.is_async else waiting_job(part)
+            return [[Processor(job, concurrency=n, ordered=ordered)]]
         case Drop():
             return [[Processor(drop_job)]]
         case Keep():
@@ -380,6 +434,11 @@ def results_of(part: Part, items: Sequence[Item]) -> list[Item]:
     match part:
         case Map(change):
             return [map_job(change)(deepcopy(item)) for item in items]
+        case Waiting(ordered=True, change=change):
+            return [map_job(change)(deepcopy(item)) for item in items]
+        case Waiting(site, change):
+            mark = mark_job(site, HURRIED, 0)
+            return [map_job(change)(deepcopy(mark(item))) for item in items]
         case Drop():
             return [item for item in items if drop_job(item) is not None]
         case Keep():
@@ -456,7 +515,9 @@ def results_of_lane(diamond: Diamond, lane: int, items: Sequence[Item]) -> list[
 
 def is_exact(chain: Sequence[Part]) -> bool:
     """Does the specification promise one order?  It does if nothing is joined first come, first
-    served."""
+    served, or leaves as it is done."""
+    if any(isinstance(part, Waiting) and not part.ordered for part in chain):
+        return False
     inner = [part for part in chain if isinstance(part, Diamond)]
     return all(d.join is not Joins.FIRST_COME and all(map(is_exact, d.lanes)) for d in inner)
 
@@ -480,6 +541,8 @@ def must_come_before(one: Trail, other: Trail) -> bool:
     passed = {site: (kind, number) for site, kind, number in one}
     order = 0
     for site, kind, number in other:
+        if site in passed and kind == HURRIED:
+            return False
         if site not in passed or passed[site][1] == number:
             continue
         if kind in (Joins.FIRST_COME.value, "balanced"):

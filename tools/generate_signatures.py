@@ -15,6 +15,7 @@ import sys
 from collections.abc import Iterable, Iterator
 from itertools import chain
 from pathlib import Path
+from textwrap import indent
 
 ROOT = Path(__file__).resolve().parents[1]
 SIGNATURES = ROOT / "conveyor" / "signatures.pyi"
@@ -45,7 +46,7 @@ What is left of all this at run time, in `signatures.py`, are a few names.
 # mypy: disable-error-code="overload-overlap"
 # pyright: reportOverlappingOverload=false
 
-from collections.abc import Callable
+from collections.abc import Callable, Coroutine
 from typing import Any, Generic, Literal, Never, Protocol, Required, TypedDict, final, overload
 
 from typing_extensions import TypeVar, TypeVarTuple, Unpack
@@ -55,6 +56,7 @@ __all__ = [
     "ClosesLanes",
     "Into",
     "JoinTheOpenLanesFirst",
+    "MayAwait",
     "OpensLanes",
     "PassesALane",
     "RowDoesNotFitTheLanes",
@@ -231,6 +233,7 @@ does; that is in `Builder`.
 # mypy: disable-error-code="overload-overlap, override"
 # pyright: reportOverlappingOverload=false, reportIncompatibleMethodOverride=false
 
+from collections.abc import Coroutine
 from typing import Any, Generic, Literal, Never, TypeAlias, overload
 
 from typing_extensions import TypeVar, TypeVarTuple, Unpack
@@ -262,9 +265,9 @@ class Rows(Builder[In, *Row], Generic[In, *Row]):
 def names_used() -> str:
     """What the overloads of `add` take from `signatures.pyi`, as lines of an import."""
     shapes = """
-        AddAStageFirst Closes ClosesLanes Done ForPyright Into Left New Opens OpensAsNeeded
-        OpensLanes OpensSome PassesALane Rest RowDoesNotFitTheLanes SelectsLanes Stage Undeclared
-        ZipsLanes
+        AddAStageFirst Closes ClosesLanes Done ForPyright Into Left MayAwait New Opens
+        OpensAsNeeded OpensLanes OpensSome PassesALane Rest RowDoesNotFitTheLanes SelectsLanes
+        Stage Undeclared ZipsLanes
     """.split()
     lanes = [*names("A", LANES), *names("B", LANES), *names("D", LANES - 1), *names("T", LANES - 1)]
     steps = [*names("Step", LANES), *names("Turn", BESIDE)]
@@ -304,6 +307,10 @@ def shape(
             yield method(f"_step{place}_", parameters, result)
 
 
+def indented(lines: Iterable[str]) -> str:
+    return indent("".join(lines).lstrip("\n"), "    ")
+
+
 def method(name: str, parameters: str, result: str) -> str:
     return f"    def {name}({parameters}) -> {result}: ...\n"
 
@@ -337,15 +344,31 @@ def signatures() -> Iterator[str]:
         if place <= BESIDE:
             yield TURN.format(place=place)
 
-    one = "(Generic[In_contra, Out_co])"
     lane = method("_lane_", "self, item: In_contra, /", "Out_co")
+    plain = step("self", ["In_contra"], ["Out_co"])
     yield from shape(
         "TakesALane",
         "The shape of what works on items.",
-        one,
+        "(Generic[In_contra, Out_co])",
         [lane],
-        [step("self", ["In_contra"], ["Out_co"])],
+        [plain],
     )
+    # What an async function gives is awaited.  mypy is told so where the stage is made, which
+    # pyright cannot be: it would not know then what a lambda is given.
+    what, inherits = "The shape of a `Processor`.", "(TakesALane[In_contra, Out_co])"
+    yield f'\n\nif MYPY:\n    class MayAwait{inherits}:\n        """{what}"""\n'
+    later = "self: TakesALane[A1, Coroutine[Any, Any, B1 | None]]"
+    # Never, and Any, would pass for that.
+    other = "self: TakesALane[Any, Never]"
+    lanes = [
+        (f"{other}, item: In_contra, /", "Out_co"),
+        (f"{later}, item: A1, /", "B1"),
+        ("self, item: In_contra, /", "Out_co"),
+    ]
+    whole = ["\n".join(overloads(lanes, "_lane_"))]
+    steps = [step(other, ["In_contra"], ["Out_co"]), step(later, ["A1"], ["B1"]), plain]
+    yield "\n\nelse:\n"
+    yield indented(shape("MayAwait", what, inherits, whole, steps))
     lane = method("_lane_", "self, item: A1, /", "A1")
     yield from shape(
         "PassesALane", "The shape of a `Pipe`.", "", [lane], [step("self", ["A1"], ["A1"])]
@@ -532,6 +555,8 @@ def for_pyright(self: str, stage: str, result: str) -> str:
 
 def adds() -> Iterator[str]:
     undeclared = "Pipeline[Undeclared, *tuple[()]]"
+    later = "stage: MayAwait[A1, Coroutine[Any, Any, B1 | None]]"
+    yield for_pyright(undeclared, later, "Pipeline[A1, B1]")
     yield add(undeclared, ["stage: Job[A1, B1]"], "Pipeline[A1, B1]")
     yield add(undeclared, ["part: StatementPipeline[Any]"], "StatementPipeline[Any]")
     yield add(undeclared, ["part: Pipeline[A1, *New]"], "Pipeline[A1, *New]")

@@ -97,6 +97,11 @@ class GatedInlet:
                 return inlet.peek(before)
         return items
 
+    def look(self, n: int) -> list[object]:
+        inlet = self.inlet
+        items = inlet.look(n)
+        return items[: inlet.barrier_at - inlet.head] if inlet.barrier > self.passed else items
+
 
 class Barriers:
     """The barriers of one node: reached at its gates, passed on in its outlets.

@@ -92,6 +92,10 @@ class Inlet(Protocol):
         """
         ...
 
+    def look(self, n: int) -> list[object]:
+        """As many items from the front, of whatever kinds, which need be no slice."""
+        ...
+
     def position(self, n: int) -> int:
         """Where the inlet will stand once the first `n` items of the last `peek` are committed."""
         ...
@@ -203,7 +207,7 @@ class Note:
 class SingleItemInlet:
     """An inlet whose items are taken one by one up to a position."""
 
-    __slots__ = ("commit", "ended", "inlet", "pending", "position", "start", "until")
+    __slots__ = ("commit", "ended", "inlet", "look", "pending", "position", "start", "until")
 
     def __init__(self, inlet: Inlet, until: int) -> None:
         self.inlet = inlet
@@ -211,6 +215,7 @@ class SingleItemInlet:
         self.start = inlet.start
         self.pending = inlet.pending
         self.ended = inlet.ended
+        self.look = inlet.look
         self.position = inlet.position
         self.commit = inlet.commit
 
@@ -287,6 +292,9 @@ class ZipInlet:
         if any(isinstance(column[0], Sealed) for column in columns):
             return [Bundle(row) for row in rows]
         return list(rows)
+
+    def look(self, n: int) -> list[object]:
+        return self.peek(n)
 
     def position(self, n: int) -> int:
         return self.head + n

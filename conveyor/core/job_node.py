@@ -11,7 +11,7 @@ job may give any number of outputs, so that a full channel stops the job in the 
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Iterator, Sequence
 from itertools import islice
 from operator import length_hint
 from typing import Final, NamedTuple, Protocol, TypeAlias
@@ -23,7 +23,7 @@ from conveyor.errors import ConveyorError, ItemTimeout, LateItem, PoisonItem
 from conveyor.items.atoms import is_atom
 from conveyor.items.current_item import CURRENT, Context, Whereabouts
 from conveyor.items.rows import NO_TAKERS, TAKERS
-from conveyor.items.sealing import Copied, Keep, Recycler, Seal, Sealed, in_place, sealer
+from conveyor.items.sealing import Copied, Keep, Recycler, Seal, Sealed, Take, in_place, sealer
 from conveyor.items.short_repr import short_repr
 from conveyor.items.slices import all_sealed, uniform
 from conveyor.report import DeadLetter, Tally
@@ -123,7 +123,8 @@ class Surroundings(NamedTuple):
     earlier workers fared with an item, if some died; `clock` is there where jobs have a time
     limit; `keep` is where the large buffers of results go; `room` says how many outputs could
     be published at once; `is_final` tells errors that end the run whatever the stage does with
-    errors; `seal` makes results safe in another way than by `keep`.
+    errors; `seal` makes results safe in another way than by `keep`; `awaits` runs to its end what
+    an async job gives, where nobody else has.
     """
 
     fused: bool = False
@@ -135,6 +136,7 @@ class Surroundings(NamedTuple):
     room: Callable[[], int] = lambda: UNBOUNDED
     is_final: Callable[[BaseException], bool] = lambda error: not isinstance(error, Exception)
     seal: Seal | None = None
+    awaits: Callable[[Awaitable[object]], object] | None = None
 
 
 ALONE: Final = Surroundings()
@@ -152,7 +154,7 @@ class JobNode(ABC):
         self.surroundings = surroundings
         self.clock = surroundings.clock
         self.fused = surroundings.fused
-        self.take = in_place if only_reads(stage) else Recycler()
+        self.take: Take = in_place if only_reads(stage) else Recycler()
         self.seal = surroundings.seal or sealer(surroundings.keep)
         self.takers = NO_TAKERS if surroundings.seal else TAKERS
         self.room = surroundings.room
@@ -253,8 +255,10 @@ class JobNode(ABC):
     def out_of_time(self, timeouts: int) -> ItemTimeout | None:
         """The error of an item whose time ran out so often, if there is not to be another
         attempt."""
-        if timeouts <= self.policy.retries:
-            return None
+        return None if timeouts <= self.policy.retries else self.out_of_time_after(timeouts)
+
+    def out_of_time_after(self, timeouts: int) -> ItemTimeout:
+        """The error of an item whose time ran out so often."""
         limit = f"timeout_s={self.policy.timeout_s}"
         return ItemTimeout(
             f"stage {self.policy.stage!r}: this item took longer than {limit} allows, in "

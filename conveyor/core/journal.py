@@ -27,9 +27,9 @@ class Journal:
     """Keeps the counts of one node in one run, written ahead of what they are true of.
 
     `hold` is told of each slice that is taken in hand: its input, first position and end.
-    `resumed` is told the ordinal of the next item when a loop starts: what came of that one, and of
-    all behind it, is void.  `others` are those of nodes whose jobs run in the same worker, behind
-    this one's.
+    `resumed` is told the ordinal of the next item when a loop starts: what came of that one is
+    void, and of all behind it but those that it is told of, too.  `others` are those of nodes whose
+    jobs run in the same worker, behind this one's.
     """
 
     def __init__(
@@ -37,7 +37,7 @@ class Journal:
         tally: Tally,
         note: Note,
         hold: Callable[[int, int, int], None] | None = None,
-        resumed: Callable[[int], None] | None = None,
+        resumed: Callable[[int, Sequence[int]], None] | None = None,
         others: Sequence[Journal] = (),
     ) -> None:
         self.run = 0
@@ -52,9 +52,12 @@ class Journal:
         self.inlet: Inlet | None = None
         self.finished = 0
 
-    def recall(self, run: int, ordinal: int, position: int) -> None:
+    def recall(self, run: int, ordinal: int, position: int, behind: Sequence[int] = ()) -> None:
         """Sets the tally to the newest counts of a run that are true, now that this much is out and
-        committed."""
+        committed.
+
+        `behind`: the ordinals of items that are finished, and one before them is not.
+        """
         self.run, self.ordinal, self.position = run, ordinal, position
         for page in (self.counts.newest(), self.counts.older()):
             if page[0] == self.run and page[1] <= ordinal and page[2] <= position:
@@ -65,7 +68,7 @@ class Journal:
         # The older note, which goes next, is then not the only one that is true.
         self.note(ordinal, position, 0)
         if self.resumed is not None:
-            self.resumed(self.tally.items_in)
+            self.resumed(self.tally.items_in - len(behind), behind)
 
     def begin(self, source: int, inlet: Inlet, items: int) -> None:
         """A slice is taken in hand."""

@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterable, Iterator
 from contextlib import suppress
 from typing import assert_never
 
+from conveyor.core.concurrent_node import ConcurrentNode
 from conveyor.core.crashes import FRESH
 from conveyor.core.flat_map_node import FlatMapNode
 from conveyor.core.guard import guard, sealing_the_rest
@@ -43,7 +44,7 @@ from conveyor.items.slices import (
     uniform,
 )
 from conveyor.report import DeadLetter, Tally
-from conveyor.stages import Gives, Job, StateJob, gives_of, policy_of
+from conveyor.stages import Gives, Job, StateJob, concurrency_of, gives_of, policy_of
 
 __all__ = ["CollectNode", "FilterNode", "MapNode", "RelayNode", "node_for"]
 
@@ -57,6 +58,8 @@ def node_for(
     """The node that runs `stage`; `send_dead_letter` is told of each dead letter before its item is
     committed."""
     policy = Policy(name, *policy_of(stage), send_dead_letter)
+    if concurrency_of(stage) is not None:
+        return ConcurrentNode(stage, policy, surroundings)
     gives = gives_of(stage)
     match gives:
         case Gives.RESULT:

@@ -211,6 +211,9 @@ class OrderedInlet:
         self.merged, self.begun, self.gone = merge, self.head, 0
         self.steps = merge.steps
 
+    def look(self, n: int) -> list[object]:
+        return self.peek(n)
+
     def position(self, n: int) -> int:
         if not n or self.merged is None:
             return self.head

@@ -9,7 +9,7 @@ A loop makes one object of each kind it needs and yields it again and again.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Final, Generic, TypeAlias, final
+from typing import Final, Generic, Protocol, TypeAlias, final
 
 from typing_extensions import TypeVar
 
@@ -19,17 +19,21 @@ from conveyor.core.timers import Timer
 __all__ = [
     "ALL_ENDED",
     "COME_DUE",
-    "ChooseLane",
-    "WaitForRoom",
-    "WaitForItems",
+    "TAKE",
+    "ChooseDone",
     "ChooseInput",
+    "ChooseLane",
+    "InHand",
     "Request",
+    "WaitForItems",
+    "WaitForRoom",
 ]
 
 Blob = TypeVar("Blob")
 
 ALL_ENDED: Final = -1
 COME_DUE: Final = -2
+TAKE: Final = -1
 
 
 @final
@@ -106,6 +110,57 @@ class ChooseLane:
         self.items = 0
 
 
+class InHand(Protocol):
+    """The items that a node has in hand side by side."""
+
+    @property
+    def taken(self) -> int:
+        """The position up to which all were taken in hand."""
+        ...
+
+    def __len__(self) -> int: ...
+    def has_room(self) -> bool:
+        """Is there a hand free for another item?"""
+        ...
+
+    def may_take(self) -> bool:
+        """Is there another item, and a hand free for it?"""
+        ...
+
+    def is_done(self) -> bool:
+        """Is one of them done that may be given next?"""
+        ...
+
+
+@final
+class ChooseDone:
+    """A decision: which of the items in hand is done next, by its place among them, the oldest
+    first; `TAKE` to take another in hand before.
+
+    `is_open` says whether there is a choice: in order, the oldest is next.
+    """
+
+    __slots__ = ("in_hand", "is_open", "name")
+
+    def __init__(self, name: str, in_hand: InHand) -> None:
+        self.name = name
+        self.in_hand = in_hand
+        self.is_open = True
+
+    def options(self) -> list[int]:
+        """None if nothing is to be decided: then `plain` is the answer."""
+        if not self.is_open or self.in_hand.may_take():
+            return []
+        return [*range(len(self.in_hand))]
+
+    @property
+    def plain(self) -> int:
+        return TAKE if self.in_hand.may_take() else 0
+
+    def ready(self) -> bool:
+        return self.in_hand.is_done() or self.in_hand.may_take()
+
+
 @final
 class WaitForRoom(Generic[Blob]):
     """A wait: there is no room yet for a record in every lane it goes to."""
@@ -127,4 +182,4 @@ class WaitForRoom(Generic[Blob]):
         return True
 
 
-Request: TypeAlias = WaitForItems | ChooseInput | ChooseLane | WaitForRoom[Blob]
+Request: TypeAlias = WaitForItems | ChooseInput | ChooseLane | ChooseDone | WaitForRoom[Blob]

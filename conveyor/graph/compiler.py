@@ -52,6 +52,7 @@ from conveyor.stages import (
     SelectingFork,
     SplittingFork,
     Zip,
+    concurrency_of,
 )
 from conveyor.stages.timed import is_woken
 
@@ -128,11 +129,15 @@ def _behind_merge(draft: Draft, gap: Gap) -> Draft | None:
     none."""
     merge, reader = draft.places[gap.writer], draft.places[gap.reader]
     is_sized = _is_sized(draft, gap)
-    if not isinstance(merge.stage, Join | Zip) or not isinstance(reader.stage, Fork | Join | Zip):
+    is_concurrent = isinstance(reader.stage, Job) and concurrency_of(reader.stage) is not None
+    if not isinstance(merge.stage, Join | Zip) or not (
+        is_concurrent or isinstance(reader.stage, Fork | Join | Zip)
+    ):
         return None
     loses_order = isinstance(merge.stage, Join) and not merge.stage.ordered
     if not (
         is_sized
+        or is_concurrent
         or isinstance(reader.stage, Fork)
         or (loses_order and isinstance(reader.stage, Zip))
     ):
@@ -327,6 +332,14 @@ class _Compiler:
             kind, name = (Kind.RELAY if stage is None else Kind.JOB), self.name(copy)
         join_name, inputs = ("", ()) if copy is START else self.inputs((copy, 0))
         works = kind not in (Kind.SOURCE, Kind.SINK)
+        depth = self.depth(self.draft.places[copy[0]].frames) if works else 0
+        concurrency = None if stage is None else concurrency_of(stage)
+        if depth and concurrency is not None:
+            raise TopologyError(
+                f"{name!r} has several items in hand at once, and stands in a lane of an ordered "
+                "join: leave out the fork, since its own results leave in order, or join its lanes "
+                "first come, first served"
+            )
         return NodeSpec(
             index=index,
             kind=kind,
@@ -335,11 +348,13 @@ class _Compiler:
             inputs=inputs,
             join_name=join_name,
             route=route,
-            depth=self.depth(self.draft.places[copy[0]].frames) if works else 0,
+            depth=depth,
             stamps=self.stamps(copy),
             lanes=self.adaptive_lanes_around(copy),
             is_woken=is_woken(stage),
             fork=self.selecting(copy),
+            concurrency=concurrency,
+            ordered=stage is None or stage.stage_options.ordered,
         )
 
     def behind(self, copy: Copy) -> Copy:

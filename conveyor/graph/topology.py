@@ -86,7 +86,8 @@ class NodeSpec:
     `parts` are the nodes whose jobs run here, one after the other, itself the first, if they share
     a worker; `within` is that worker's node for all the others.  `is_woken`: its job gives
     outputs because time goes by.  `fork` is the one that selects the lanes of its items, if its
-    route is a `Select`.
+    route is a `Select`.  `concurrency` is how many items its job may have in hand at once, if it
+    does not take them one by one; `ordered`: what comes of those leaves in their order.
     """
 
     index: int
@@ -103,6 +104,8 @@ class NodeSpec:
     within: int | None = None
     is_woken: bool = False
     fork: AnySelectingFork | None = None
+    concurrency: int | None = None
+    ordered: bool = True
 
     @property
     def owner(self) -> int:
@@ -113,6 +116,11 @@ class NodeSpec:
     def is_stateful(self) -> bool:
         """Does its job keep something from item to item?"""
         return self.stage is not None and self.stage.is_stateful
+
+    @property
+    def chooses_done(self) -> bool:
+        """Is it a decision which of the items in hand is done next?"""
+        return self.concurrency is not None and not self.ordered
 
     @property
     def is_restorable(self) -> bool:

@@ -11,12 +11,14 @@ from typing import Final, NamedTuple
 
 from conveyor.core.crashes import WorkerDeath
 
-__all__ = ["Crash", "CrashPoint", "Timeout"]
+__all__ = ["WINDOW", "Crash", "CrashPoint", "Timeout"]
 
 DIGITS: Final = "0123456789"
 # In the order of a worker's way.  The empty one stands for all steps at which some of the outputs
 # of an item are out.
-STEPS: Final = ("begun", "due", "taken", "held", "", "emitted", "saved", "closed")
+STEPS: Final = ("begun", "due", "taken", "held", "noted", "", "emitted", "saved", "closed")
+# With several items in hand: so many of them are committed, and so much is given.
+WINDOW: Final = "window"
 
 
 class CrashPoint(NamedTuple):
@@ -38,6 +40,13 @@ class CrashPoint(NamedTuple):
     def is_inside(self) -> bool:
         """Can some of the outputs of the item be out, and others not?"""
         return self.step[-1] in DIGITS and not self.step.startswith(("closed", "due"))
+
+    def comes_before(self, other: CrashPoint) -> bool:
+        """Has a worker that is here not come so far yet as to the other point?"""
+        if other.step != WINDOW:
+            return self < other
+        is_before = self.item is not None and other.item is not None and self.item < other.item
+        return is_before or self.given < other.given
 
     def rank(self) -> tuple[float, int, int, str, int]:
         """Gives a key that grows along the way of a worker through its run."""

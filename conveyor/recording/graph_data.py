@@ -38,6 +38,8 @@ NODE: Final[Data] = {
     "parts": [],
     "within": None,
     "woken": False,
+    "concurrency": None,
+    "ordered": True,
 }
 CHANNEL: Final[Data] = {"written": False}
 ORDERED: Final[Data] = {"balanced": False}
@@ -86,6 +88,8 @@ def data_of_node(node: NodeSpec) -> dict[str, object]:
         "parts": list(node.parts),
         "within": node.within,
         "woken": node.is_woken,
+        "concurrency": node.concurrency,
+        "ordered": node.ordered,
     }
     return without(NODE, fields)
 
@@ -106,6 +110,8 @@ def node_of(index: int, data: Data) -> NodeSpec:
         parts=tuple(data["parts"]),
         within=data["within"],
         is_woken=data["woken"],
+        concurrency=data["concurrency"],
+        ordered=data["ordered"],
     )
 
 

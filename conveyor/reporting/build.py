@@ -6,7 +6,7 @@ came here.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from typing import NamedTuple
 
 from conveyor.graph.topology import Topology, zips_of
@@ -25,6 +25,7 @@ class Figures(NamedTuple):
     blocked_s: float = 0.0
     batches: int = 0
     restarts: int = 0
+    side_by_side: float = 0.0
     pid: int | None = None
     cores: tuple[int, ...] = ()
 
@@ -39,10 +40,13 @@ class Letters:
     def add(self, letter: DeadLetter) -> None:
         self.of_stage.setdefault(letter.stage, []).append(letter)
 
-    def void(self, stage: str, ordinal: int) -> None:
-        """Another worker begins again at the item of this ordinal of a stage, or of a fork."""
+    def void(self, stage: str, ordinal: int, behind: Sequence[int] = ()) -> None:
+        """Another worker begins again at the item of this ordinal of a stage, or of a fork; those
+        `behind` stand."""
         self.of_stage[stage] = [
-            letter for letter in self.of_stage.get(stage, []) if letter.ordinal < ordinal
+            letter
+            for letter in self.of_stage.get(stage, [])
+            if letter.ordinal < ordinal or letter.ordinal in behind
         ]
 
     def all(self) -> list[DeadLetter]:
@@ -102,6 +106,7 @@ def stage_report(topology: Topology, node: int, figures: Figures) -> StageReport
         waiting_s=figures.waiting_s,
         blocked_s=figures.blocked_s,
         batches=figures.batches,
+        side_by_side=figures.side_by_side,
         restarts=figures.restarts,
         pid=figures.pid,
         core=figures.cores[0] if len(figures.cores) == 1 else None,

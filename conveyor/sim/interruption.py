@@ -16,7 +16,7 @@ import dis
 from types import CodeType
 from typing import Final
 
-from conveyor.errors import ConveyorError
+from conveyor.errors import ConveyorError, NotSimulated
 from conveyor.signal_handlers import codes_of_handlers
 
 __all__ = ["is_final", "look_for_handlers", "pass_on"]
@@ -51,7 +51,11 @@ def pass_on(error: BaseException) -> None:
 
 def is_final(error: BaseException) -> bool:
     """Does no policy of a stage apply to this error?"""
-    return not isinstance(error, Exception) or from_outside(error) is not None
+    return (
+        not isinstance(error, Exception)
+        or isinstance(error, NotSimulated)
+        or from_outside(error) is not None
+    )
 
 
 def from_outside(error: BaseException) -> BaseException | None:

@@ -14,6 +14,7 @@ from conveyor.stages import (
     folds,
     forks,
     job,
+    job_class,
     jobs,
     partitioning_fork,
     per_key,
@@ -35,6 +36,7 @@ from conveyor.stages.batches import *  # noqa: F403
 from conveyor.stages.folds import *  # noqa: F403
 from conveyor.stages.forks import *  # noqa: F403
 from conveyor.stages.job import *  # noqa: F403
+from conveyor.stages.job_class import *  # noqa: F403
 from conveyor.stages.jobs import *  # noqa: F403
 from conveyor.stages.partitioning_fork import *  # noqa: F403
 from conveyor.stages.per_key import *  # noqa: F403
@@ -55,6 +57,7 @@ __all__ += batches.__all__
 __all__ += folds.__all__
 __all__ += forks.__all__
 __all__ += job.__all__
+__all__ += job_class.__all__
 __all__ += jobs.__all__
 __all__ += per_key.__all__
 __all__ += resources.__all__

@@ -27,6 +27,8 @@ __all__ = [
     "check_is_called",
     "check_takes",
     "check_takes_as_job",
+    "is_async_function",
+    "is_async_generator",
     "name_of",
     "near_misses",
 ]
@@ -97,32 +99,36 @@ def _called(fn: Callable[..., object]) -> Callable[..., object]:
 
 
 def check_is_called(
-    what: str, fn: object, instead_of_a_generator: str | None, arguments: str = ""
+    what: str,
+    fn: object,
+    instead_of_a_generator: str | None,
+    arguments: str = "",
+    may_await: bool = False,
 ) -> None:
-    """Raises `TopologyError` where a call would only make a coroutine, or a generator if
-    `instead_of_a_generator` is given.
+    """Raises `TopologyError` where a call would only make a coroutine, unless it `may_await`, or a
+    generator if `instead_of_a_generator` is given.
 
     That says what to write in its place; `arguments` are those of the call.
     """
-    is_any = functools.partial(_is_any_of, _ways_in(fn))
     name = name_of(fn)
-    if is_any(inspect.iscoroutinefunction, inspect.isasyncgenfunction):
+    if not may_await and is_async_function(fn):
         raise TopologyError(
-            f"{what}: {name} is an async function, and a job runs without an event loop: write a "
-            f"function that runs it, such as {_running(name, arguments)}"
+            f"{what}: {name} is an async function, and only those of a Processor, a FlatMap or a "
+            f"Filter are awaited: write a function that runs it, such as "
+            f"{f'lambda {arguments}'.strip()}: asyncio.run({name}({arguments}))"
         )
-    if instead_of_a_generator is not None and is_any(inspect.isgeneratorfunction):
+    if instead_of_a_generator is not None and _is_any_of(_ways_in(fn), inspect.isgeneratorfunction):
         raise TopologyError(f"{what}: {name} is a generator function; {instead_of_a_generator}")
 
 
-def _running(name: str, arguments: str) -> str:
-    """What runs an async function, as it is written."""
-    call = f"{f'lambda {arguments}'.strip()}: asyncio.run({name}({arguments}))"
-    many = (
-        "; to wait for many items at a time, give lists of them to a FlatMap whose function runs "
-        "asyncio.gather"
-    )
-    return call + many if arguments.startswith("item") else call
+def is_async_function(fn: object) -> bool:
+    """Does a call make a coroutine, or an asynchronous generator?"""
+    return _is_any_of(_ways_in(fn), inspect.iscoroutinefunction, inspect.isasyncgenfunction)
+
+
+def is_async_generator(fn: object) -> bool:
+    """Does a call make an asynchronous generator?"""
+    return _is_any_of(_ways_in(fn), inspect.isasyncgenfunction)
 
 
 def _ways_in(fn: object) -> list[object]:

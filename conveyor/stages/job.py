@@ -5,13 +5,19 @@ from __future__ import annotations
 import inspect
 from collections.abc import Callable, Iterable
 from enum import Enum
-from typing import Any, ClassVar, Never, Protocol, assert_never, runtime_checkable
+from typing import Any, ClassVar, Final, Never, Protocol, assert_never, runtime_checkable
 
 from typing_extensions import TypeVar
 
 from conveyor.errors import TopologyError
 from conveyor.signatures import TakesALane
-from conveyor.stages.callables import check_is_called, check_takes_as_job, name_of
+from conveyor.stages.callables import (
+    check_is_called,
+    check_takes_as_job,
+    is_async_function,
+    is_async_generator,
+    name_of,
+)
 from conveyor.stages.resources import GivenTwo, Resource, checked_setup
 from conveyor.stages.stage import (
     ON_ERROR,
@@ -28,8 +34,10 @@ __all__ = [
     "Job",
     "Restorable",
     "check_works",
+    "concurrency_of",
     "cores_of",
     "gives_of",
+    "is_async",
     "is_plain",
     "job_of",
     "only_function",
@@ -56,6 +64,11 @@ class Gives(Enum):
     SAME_ITEM = "the item, whatever the result is"
     EACH = "each element of the result"
     UNOPENED = "the item, which nothing looks at"
+
+
+DEFAULT_CONCURRENCY: Final = 64  # items of an async job
+# What jobs may be given several items at once.
+SIDE_BY_SIDE: Final = (Gives.RESULT, Gives.ITEM, Gives.EACH)
 
 
 @runtime_checkable
@@ -94,6 +107,8 @@ class Job(Stage, TakesALane[In, Out]):
         read_only: object,
         setup: Callable[[], object] | None = None,
         cores: object = 1,
+        concurrency: object = None,
+        ordered: object = True,
     ) -> None:
         kind = type(self).__name__
         if fn is None and not self.is_stateful:
@@ -117,6 +132,7 @@ class Job(Stage, TakesALane[In, Out]):
             raise TopologyError(f"{kind}: write both snapshot() and restore(state), or neither")
         if not isinstance(read_only, bool):
             raise TopologyError(f"{kind}: read_only is {read_only!r}; it must be True or False")
+        check_concurrency(kind, fn, concurrency, ordered, timeout_s)
         self.stage_options = StageOptions(
             checked_name(kind, name),
             fn,
@@ -126,6 +142,8 @@ class Job(Stage, TakesALane[In, Out]):
             read_only,
             make,
             checked_count(kind, "cores", cores),
+            None if concurrency is None else checked_count(kind, "concurrency", concurrency),
+            ordered is True,
         )
 
     @property
@@ -176,6 +194,41 @@ def policy_of(job: Job[Any, Any]) -> tuple[OnError, int, float | None]:
     """What becomes of an item whose job fails, after how many attempts more, and how many seconds
     an attempt may take."""
     return job.stage_options.on_error, job.stage_options.retries, job.stage_options.timeout_s
+
+
+def concurrency_of(job: Job[Any, Any]) -> int | None:
+    """How many items the job may have in hand at once; None: it takes them one by one."""
+    said = job.stage_options.concurrency
+    return DEFAULT_CONCURRENCY if said is None and is_async(job) else said
+
+
+def is_async(job: Job[Any, Any]) -> bool:
+    """Does it give what is to be awaited?"""
+    return is_async_function(job.stage_options.fn)
+
+
+def check_concurrency(
+    kind: str, fn: object, concurrency: object, ordered: object, timeout_s: object
+) -> None:
+    """Raises `TopologyError` for what is said of items in hand at once, and cannot be meant."""
+    if not isinstance(ordered, bool):
+        raise TopologyError(f"{kind}: ordered is {ordered!r}; it must be True or False")
+    if concurrency is not None and fn is None:
+        raise TopologyError(
+            f"{kind}: concurrency is for functions; a class is given its items one by one, as it "
+            "may keep something from one to the next"
+        )
+    is_concurrent = concurrency is not None or is_async_function(fn)
+    if not ordered and not is_concurrent:
+        raise TopologyError(
+            f"{kind}: ordered=False says nothing where items are taken one by one: say how many "
+            "may be in hand at once, concurrency=8"
+        )
+    if concurrency is not None and timeout_s is not None and not is_async_function(fn):
+        raise TopologyError(
+            f"{kind}: an item in one of several threads cannot be given up by its time: leave out "
+            "timeout_s, or concurrency, or write an async function"
+        )
 
 
 def is_plain(job: Job[Any, Any]) -> bool:
@@ -242,7 +295,13 @@ def check_works(
     is."""
     check_takes_as_job(what, fn, is_given_two)
     instead = instead_of_a_generator(gives_of(job), name_of(fn))
-    check_is_called(what, fn, instead, "item, made" if is_given_two else "item")
+    may_await = job.stage_gives in SIDE_BY_SIDE and not job.is_stateful
+    if may_await and is_async_generator(fn) and job.stage_gives is not Gives.EACH:
+        raise TopologyError(
+            f"{what}: {name_of(fn)} is an async generator function; FlatMap({name_of(fn)}) gives "
+            "all that it yields"
+        )
+    check_is_called(what, fn, instead, "item, made" if is_given_two else "item", may_await)
 
 
 def instead_of_a_generator(gives: Gives, name: str) -> str | None:

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import AsyncIterable, Callable, Coroutine, Iterable, Iterator
 from contextlib import AbstractContextManager
 from typing import TYPE_CHECKING, Any, ClassVar, Never, TypedDict, TypeGuard, Unpack, overload
 
 from typing_extensions import TypeIs, TypeVar
 
 from conveyor.errors import TopologyError
-from conveyor.stages.callables import check_is_called, near_misses
-from conveyor.stages.job import Gives, In, Job, Out, check_works, gives_of, job_of
+from conveyor.signatures import MayAwait
+from conveyor.stages.job import Gives, In, Job, Out, job_of
 from conveyor.stages.stage import OnError
 
 if TYPE_CHECKING:
@@ -24,17 +24,6 @@ if TYPE_CHECKING:
         WhatThePartialLeavesOpen,
     )
 
-    class OptionsForMypy(ForMypy, total=False):
-        """The options of a job, where a `functools.partial` is told apart, which only mypy
-        needs."""
-
-        name: str | None
-        on_error: OnError
-        retries: int
-        timeout_s: float | None
-        read_only: bool
-        cores: int
-
     class Options(TypedDict, total=False):
         """The options of a job, as they stand there."""
 
@@ -44,9 +33,14 @@ if TYPE_CHECKING:
         timeout_s: float | None
         read_only: bool
         cores: int
+        concurrency: int | None
+        ordered: bool
+
+    class OptionsForMypy(ForMypy, Options, total=False):
+        """The same, where a `functools.partial` is told apart, which only mypy needs."""
 
 
-__all__ = ["Filter", "FlatMap", "Processor", "check_is_written"]
+__all__ = ["Filter", "FlatMap", "Processor"]
 
 T = TypeVar("T", default=Any)
 Kept = TypeVar("Kept", default=T)
@@ -54,7 +48,7 @@ Each = TypeVar("Each")
 Made = TypeVar("Made")  # what `setup` makes
 
 
-class Processor(Job[In, Out]):
+class Processor(MayAwait[In, Out], Job[In, Out]):
     """One item in, at most one out: a result of None is no output.
 
     `fn` is anything that can be called with exactly one item; with `setup`, which is called once in
@@ -81,6 +75,10 @@ class Processor(Job[In, Out]):
     `cores=n` is for a job that uses several cores at once, by threads of its own (BLAS, pyarrow,
     joblib): its worker has `n` of them while there are so many, and numeric libraries are told to
     start `n` threads in it, where they would else be told to start one.
+
+    With `concurrency=n` one worker has up to n items in hand at once: in n threads, or, of an
+    `async def`, as coroutines of one event loop (64, unless said).  What comes of them leaves in
+    the order of the items; with `ordered=False`, as they are done.
 
     Raises `TopologyError` if `fn` cannot be called so or an option is out of range.
 
@@ -113,57 +111,59 @@ class Processor(Job[In, Out]):
         fn: AnyPartial,
         **options: Unpack[OptionsForMypy],
     ) -> None: ...
+    # Of async functions, which are awaited: what they give is what comes of that.  For mypy; to
+    # pyright a lane tells so.
+    @overload
+    def __init__(
+        self: Processor[In, Some],  # pyright: ignore[reportInvalidTypeVarUse]
+        fn: Callable[[In], Coroutine[Any, Any, Some]],
+        **options: Unpack[OptionsForMypy],
+    ) -> None: ...
+    @overload
+    def __init__(
+        self,
+        fn: Callable[[In], Coroutine[Any, Any, Out | None]],
+        **options: Unpack[OptionsForMypy],
+    ) -> None: ...
     @overload
     def __init__(
         self: Processor[In, Some],  # pyright: ignore[reportInvalidTypeVarUse]
         fn: Callable[[In], Some],
-        *,
-        name: str | None = None,
-        on_error: OnError = "raise",
-        retries: int = 0,
-        timeout_s: float | None = None,
-        read_only: bool = False,
-        cores: int = 1,
-        **only: Unpack[ForMypy],
+        **options: Unpack[OptionsForMypy],
     ) -> None: ...
     @overload
     def __init__(
         self,
         fn: Callable[[In], Out | None],
-        *,
-        name: str | None = None,
-        on_error: OnError = "raise",
-        retries: int = 0,
-        timeout_s: float | None = None,
-        read_only: bool = False,
-        cores: int = 1,
+        **options: Unpack[Options],
     ) -> None: ...
     @overload
     def __init__(  # type: ignore[overload-cannot-match]  # pyright: ignore[reportOverlappingOverload]
         self,
         fn: Callable[[In], Out],
+        **options: Unpack[Options],
+    ) -> None: ...
+    @overload
+    def __init__(self, **options: Unpack[Options]) -> None: ...
+    # With what `setup` makes; of a context manager, what it gives when it is entered.  Here mypy
+    # makes an object of a union: a type variable beside those of the class would have it look at
+    # lambdas only before it knows what they are given.
+    @overload
+    def __init__(
+        self,
+        fn: Callable[[In, Made], Coroutine[Any, Any, Out | None]],
         *,
-        name: str | None = None,
-        on_error: OnError = "raise",
-        retries: int = 0,
-        timeout_s: float | None = None,
-        read_only: bool = False,
-        cores: int = 1,
+        setup: Makes[AbstractContextManager[Made]],
+        **options: Unpack[OptionsForMypy],
     ) -> None: ...
     @overload
     def __init__(
         self,
+        fn: Callable[[In, Made], Coroutine[Any, Any, Out | None]],
         *,
-        name: str | None = None,
-        on_error: OnError = "raise",
-        retries: int = 0,
-        timeout_s: float | None = None,
-        read_only: bool = False,
-        cores: int = 1,
+        setup: Makes[Made],
+        **options: Unpack[OptionsForMypy],
     ) -> None: ...
-    # With what `setup` makes; of a context manager, what it gives when it is entered.  Here mypy
-    # makes an object of a union: a type variable beside those of the class would have it look at
-    # lambdas only before it knows what they are given.
     @overload
     def __init__(
         self,
@@ -191,8 +191,12 @@ class Processor(Job[In, Out]):
         timeout_s: float | None = None,
         read_only: bool = False,
         cores: int = 1,
+        concurrency: int | None = None,
+        ordered: bool = True,
     ) -> None:
-        self._take(fn, name, on_error, retries, timeout_s, read_only, setup, cores)
+        self._take(
+            fn, name, on_error, retries, timeout_s, read_only, setup, cores, concurrency, ordered
+        )
 
     def process(self, item: In, /) -> Out | None:
         """What a stateful processor does with one item; a processor made of a function calls
@@ -227,13 +231,17 @@ class FlatMap(Job[In, Out]):
     def __init__(
         self,
         fn: Callable[[In], Iterable[Out]] | None = None,
-        *,
-        name: str | None = None,
-        on_error: OnError = "raise",
-        retries: int = 0,
-        timeout_s: float | None = None,
-        read_only: bool = False,
-        cores: int = 1,
+        **options: Unpack[Options],
+    ) -> None: ...
+    @overload  # of an async function, or an async generator function
+    def __init__(
+        self,
+        fn: Callable[[In], Coroutine[Any, Any, Iterable[Out]]],
+        **options: Unpack[Options],
+    ) -> None: ...
+    @overload
+    def __init__(
+        self, fn: Callable[[In], AsyncIterable[Out]], **options: Unpack[Options]
     ) -> None: ...
     # Of what gives the elements of any iterable, such as `iter`: mypy looks at it once without
     # knowing its lane.
@@ -241,14 +249,7 @@ class FlatMap(Job[In, Out]):
     def __init__(
         self: FlatMap[Iterable[Each], Each],
         fn: Callable[[Iterable[Each]], Iterator[Each]],
-        *,
-        name: str | None = None,
-        on_error: OnError = "raise",
-        retries: int = 0,
-        timeout_s: float | None = None,
-        read_only: bool = False,
-        cores: int = 1,
-        **only: Unpack[ForMypy],
+        **options: Unpack[OptionsForMypy],
     ) -> None: ...
     @overload  # with what `setup` makes: as above
     def __init__(
@@ -266,9 +267,25 @@ class FlatMap(Job[In, Out]):
         setup: Makes[Made],
         **options: Unpack[Options],
     ) -> None: ...
+    @overload
+    def __init__(
+        self,
+        fn: Callable[[In, Made], Coroutine[Any, Any, Iterable[Out]] | AsyncIterable[Out]],
+        *,
+        setup: Makes[AbstractContextManager[Made]],
+        **options: Unpack[Options],
+    ) -> None: ...
+    @overload
+    def __init__(
+        self,
+        fn: Callable[[In, Made], Coroutine[Any, Any, Iterable[Out]] | AsyncIterable[Out]],
+        *,
+        setup: Makes[Made],
+        **options: Unpack[Options],
+    ) -> None: ...
     def __init__(  # pyright: ignore[reportInconsistentOverload]
         self,
-        fn: Callable[..., Iterable[object]] | None = None,
+        fn: Callable[..., object] | None = None,
         *,
         setup: Callable[[], object] | None = None,
         name: str | None = None,
@@ -277,8 +294,12 @@ class FlatMap(Job[In, Out]):
         timeout_s: float | None = None,
         read_only: bool = False,
         cores: int = 1,
+        concurrency: int | None = None,
+        ordered: bool = True,
     ) -> None:
-        self._take(fn, name, on_error, retries, timeout_s, read_only, setup, cores)
+        self._take(
+            fn, name, on_error, retries, timeout_s, read_only, setup, cores, concurrency, ordered
+        )
 
 
 class Filter(Job[T, Kept]):
@@ -309,14 +330,7 @@ class Filter(Job[T, Kept]):
     def __init__(
         self: Filter[T, T],  # pyright: ignore[reportInvalidTypeVarUse]
         predicate: Callable[[T], object] | None = None,
-        *,
-        name: str | None = None,
-        on_error: OnError = "raise",
-        retries: int = 0,
-        timeout_s: float | None = None,
-        read_only: bool = False,
-        cores: int = 1,
-        **only: Unpack[ForMypy],
+        **options: Unpack[OptionsForMypy],
     ) -> None: ...
     @overload
     def __init__(
@@ -332,6 +346,8 @@ class Filter(Job[T, Kept]):
         timeout_s: float | None = None,
         read_only: bool = False,
         cores: int = 1,
+        concurrency: int | None = None,
+        ordered: bool = True,
         **only: Unpack[ForPyright],
     ) -> None: ...
     @overload  # with what `setup` makes: as above
@@ -361,29 +377,18 @@ class Filter(Job[T, Kept]):
         timeout_s: float | None = None,
         read_only: bool = False,
         cores: int = 1,
+        concurrency: int | None = None,
+        ordered: bool = True,
     ) -> None:
-        self._take(predicate, name, on_error, retries, timeout_s, read_only, setup, cores)
-
-
-def check_is_written(job: Job[Any, Any]) -> None:
-    """Raises `TopologyError` for a class of jobs that does not say what to do with an item, or
-    could not do it, and for one that is of no kind.
-
-    It is asked when a stage is added: a class may have an `__init__` of its own that leaves out
-    this one's.
-    """
-    gives_of(job)
-    if job.stage_options.fn is not None:
-        return
-    cls, process = type(job), getattr(job, "process", None)
-    if not callable(process) or getattr(process, "__func__", None) is Processor.process:
-        meant = near_misses("process", set(dir(cls)) - set(dir(Processor)))
-        hint = (
-            f"; was it meant by {' or '.join(f'{name}()' for name in meant)}?"
-            if meant
-            else ": write process(self, item)"
+        self._take(
+            predicate,
+            name,
+            on_error,
+            retries,
+            timeout_s,
+            read_only,
+            setup,
+            cores,
+            concurrency,
+            ordered,
         )
-        raise TopologyError(f"{cls.__name__} has no process() method{hint}")
-    check_works(job, f"{cls.__name__}.process", process)
-    for name in ("setup", "finish", "teardown"):
-        check_is_called(f"{cls.__name__}.{name}", getattr(job, name), None)

@@ -8,7 +8,8 @@ from typing import Any, TypeGuard
 from conveyor.errors import TopologyError
 from conveyor.stages.callables import check_is_called, check_takes, name_of
 from conveyor.stages.job import job_of
-from conveyor.stages.jobs import Processor, check_is_written
+from conveyor.stages.job_class import check_is_written
+from conveyor.stages.jobs import Processor
 from conveyor.stages.stage import StageOptions
 
 __all__ = ["Keyed", "made_by"]

@@ -48,6 +48,8 @@ class StageOptions(NamedTuple):
     read_only: bool = False
     setup: Callable[[], object] | None = None
     cores: int = 1
+    concurrency: int | None = None
+    ordered: bool = True
 
 
 class Stage:

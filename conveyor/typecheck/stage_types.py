@@ -29,9 +29,10 @@ from conveyor.stages import (
     StateJob,
     Zip,
     gives_of,
+    is_async,
     written,
 )
-from conveyor.stages.callables import name_of
+from conveyor.stages.callables import is_async_generator, name_of
 from conveyor.typecheck.answers import Assignability
 from conveyor.typecheck.assignability import assignability
 from conveyor.typecheck.builtin_signatures import Signature
@@ -107,6 +108,8 @@ def _through_job(job: Job[Any, Any], carried: object) -> Passage:
             takes = union([signature.takes for signature in called])
             return Passage(UNKNOWN, f"its {name} {_misfit(carried, takes)}")
     (gives,) = found
+    if is_async(job):
+        gives = awaited(gives)
     if isinstance(job, StateJob):
         return Passage(plain(gives))
     kind = gives_of(job)
@@ -120,6 +123,8 @@ def _through_job(job: Job[Any, Any], carried: object) -> Passage:
         case Gives.SAME_ITEM | Gives.UNOPENED:
             return Passage(carried)
         case Gives.EACH:
+            if is_async_generator(job.stage_options.fn):
+                return Passage(yielded(gives))
             return Passage(gives) if is_declared(job) else _elements(job, gives)
         case _:
             assert_never(kind)
@@ -149,6 +154,17 @@ def _through_selection(fork: AnySelectingFork, carried: object) -> Passage:
             return Passage(carried, lanes=(first, others))
         case _:
             assert_never(fork)
+
+
+def awaited(gives: object) -> object:
+    """What comes of a coroutine that is awaited; anything else as it is."""
+    return get_args(gives)[2] if get_origin(gives) is abc.Coroutine else gives
+
+
+def yielded(gives: object) -> object:
+    """What an async generator yields."""
+    of_async = (abc.AsyncIterator, abc.AsyncIterable, abc.AsyncGenerator)
+    return get_args(gives)[0] if get_origin(gives) in of_async else UNKNOWN
 
 
 def _elements(job: Job[Any, Any], gives: object) -> Passage:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 import signal
 import threading
@@ -80,6 +81,18 @@ class Work:
         end = time.perf_counter_ns() + 1000 * self.microseconds
         while time.perf_counter_ns() < end:
             pass
+
+
+class Later:
+    """Passes items on, each a little later; says so on the board."""
+
+    def __init__(self, slot: int) -> None:
+        self.slot = slot
+
+    async def __call__(self, item: Any) -> Any:
+        board().beat(self.slot)
+        await asyncio.sleep(0.0005)
+        return item
 
 
 class InLane(Work):

@@ -36,6 +36,7 @@ from tests.chaos.jobs import (
     Even,
     InLane,
     Label,
+    Later,
     Nonce,
     Tools,
     Trouble,
@@ -125,6 +126,20 @@ def line(capacity: int, us: int, pl: Any) -> Any:
 def check_line(outputs: Outputs, n: int) -> Found:
     return in_order(
         outputs, ((item, number) for item in range(0, n, 2) for number in range(times(item)))
+    )
+
+
+def side_by_side(capacity: int, us: int, pl: Any) -> Any:
+    pl = pl.add(Pipe(capacity)).add(
+        Processor(Work(0, us), name="threads", concurrency=4, ordered=False)
+    )
+    pl = pl.add(Pipe(capacity)).add(FlatMap(Burst(1, us), name="bursts", concurrency=3))
+    return pl.add(Pipe(capacity)).add(Processor(Later(2), name="coroutines", ordered=False))
+
+
+def check_side_by_side(outputs: Outputs, n: int) -> Found:
+    return in_some_order(
+        outputs, ((item, number) for item in range(n) for number in range(times(item)))
     )
 
 
@@ -349,6 +364,7 @@ def each_in_order(expected: Callable[[int], Outputs]) -> Callable[[Outputs, int]
 
 PIPELINES: dict[str, Hammered] = {
     "line": Hammered(line, check_line, ("map", "filter", "flat", "last")),
+    "side by side": Hammered(side_by_side, check_side_by_side, ("threads", "bursts", "coroutines")),
     "troubled": Hammered(troubled, check_troubled, ("before", "trouble", "after")),
     "snapshots": Hammered(
         snapshots, check_snapshots, ("before", "stateful", "after"), remembers=True

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 import signal
 import time
@@ -14,6 +15,16 @@ from conveyor.items.current_item import context
 
 def increment(item: int) -> int:
     return item + 1
+
+
+async def increment_later(item: int) -> int:
+    await asyncio.sleep(0.0001 * (item * 7 % 5))
+    return item + 1
+
+
+async def halves_later(item: int) -> list[int]:
+    await asyncio.sleep(0.0001 * (item * 3 % 4))
+    return halves(item)
 
 
 def label(item: object) -> tuple[str, object]:

@@ -78,6 +78,20 @@ def balanced_into_join() -> Any:
     return pipeline().add(BalancingFork(3)).add(Pipe(4), Pipe(1), Pipe(2)).add(Join(3))
 
 
+def as_they_are_done() -> Any:
+    return (
+        pipeline()
+        .add(Processor(jobs.increment_later, concurrency=8, ordered=False, name="one"))
+        .add(BalancingFork(2))
+        .add(
+            FlatMap(jobs.halves_later, concurrency=3, ordered=False, name="two"),
+            FlatMap(jobs.halves, concurrency=2, ordered=False, name="three"),
+        )
+        .add(Join(2))
+        .add(Filter(jobs.odd, concurrency=4, name="four"))
+    )
+
+
 def narrow() -> Any:
     lanes = pipeline().add(ReplicatingFork(2)).add(Pipe(1), Pipe(1))
     return lanes.add(Processor(jobs.increment), Filter(jobs.odd)).add(Pipe(1), Pipe(1)).add(Join(2))
@@ -505,6 +519,8 @@ CASES: Final[dict[str, Case]] = {
     "balanced": Case(balanced, most=300),
     "balanced into join": Case(balanced_into_join),
     "narrow": Case(narrow, most=200),
+    "as they are done": Case(as_they_are_done, most=300),
+    "killed side by side": Case(as_they_are_done, ("one", "two", "three", "four"), most=200),
     "numbered": Case(numbered, most=300),
     "deduplicated": Case(deduplicated),
     "flat": Case(flat, most=300),

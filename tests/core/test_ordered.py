@@ -422,6 +422,9 @@ class Lane:
         part.stamps = tuple(map(as_range, part.stamps))
         return part
 
+    def look(self, n: int) -> list[object]:
+        return self.peek(n)
+
     def position(self, n: int) -> int:
         return self.head + n
 

@@ -16,8 +16,9 @@ store, must agree (`tests/sim/test_death_before_every_store.py`).
 
 from __future__ import annotations
 
+import asyncio
 from array import array
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Iterator, Sequence
 from copy import deepcopy
 from dataclasses import dataclass
 from itertools import pairwise
@@ -25,6 +26,9 @@ from random import Random
 from typing import Any, TypeAlias, TypeVar
 
 from conveyor.core.channel import UNBOUNDED, Inlet, Note, Tag, Words
+from conveyor.core.concurrent_drive import LaterHands, drive_concurrent
+from conveyor.core.concurrent_node import ConcurrentNode, Held
+from conveyor.core.crashes import Past
 from conveyor.core.drive import Drive, DriveSpec, drive
 from conveyor.core.endpoints import Ends, words_of_notes
 from conveyor.core.failures import delivered
@@ -32,11 +36,20 @@ from conveyor.core.job_node import ItemFailed, Node, Piece, Surroundings
 from conveyor.core.journal import PAGE_SIZE, Journal
 from conveyor.core.nodes import CollectNode, RelayNode, node_for
 from conveyor.core.ordered import stamped
-from conveyor.core.requests import ALL_ENDED, COME_DUE, ChooseInput, ChooseLane, Request
+from conveyor.core.requests import (
+    ALL_ENDED,
+    COME_DUE,
+    TAKE,
+    ChooseDone,
+    ChooseInput,
+    ChooseLane,
+    Request,
+)
 from conveyor.core.selecting import SelectingNode
 from conveyor.core.snapshots import RestoredNode, Saved, StateLog
 from conveyor.core.stamps import MARK, Entries
 from conveyor.core.timers import Timer
+from conveyor.core.window import Window, words_of_window
 from conveyor.graph.compiler import compile_topology
 from conveyor.graph.draft import Draft
 from conveyor.graph.route import Select
@@ -100,6 +113,7 @@ class Port:
         self.pending = channel.pending
         self.ended = channel.ended
         self.peek = channel.peek
+        self.look = channel.look
         self.position = channel.position
         self.queued = channel.queued
         self.pack = channel.pack
@@ -216,8 +230,8 @@ class Watched:
 
     def __call__(self, items: list[object], skip: int, limit: int) -> Iterator[Piece]:
         assert items or (self.timer is not None and self.timer.is_due)
-        assert len(items) <= limit
-        assert is_slice(items)
+        assert len(items) <= limit or isinstance(items[0], Held)
+        assert isinstance(items[0], Held) or is_slice(items) if items else True
         finished = 0
         for out, done, extra in self.node(items, skip, limit):
             assert len(out) <= limit
@@ -259,6 +273,14 @@ class Slices:
         return self.n_items()
 
 
+async def awaited(given: Awaitable[object]) -> object:
+    return await given
+
+
+def comes_of(given: Awaitable[object]) -> object:
+    return asyncio.run(awaited(given))
+
+
 class Worker:
     """One node with its ends of the channels, stepped through one run after the other."""
 
@@ -269,8 +291,11 @@ class Worker:
         self.notes = memoryview(array("Q", [0] * words_of_notes(spec.inputs)))
         self.pages = NotePort([0] * Note.words_for(PAGE_SIZE), self.life)
         self.states = States(self)
+        (capacity,) = [world.channels[c].capacity for c in channels_of(spec.inputs)][:1] or [1]
+        self.window = NotePort([0] * words_of_window(capacity), self.life)
         self.finished = True
         self.is_dead = False
+        self.deaths = 0
         self.be_born()
 
     def be_born(self) -> None:
@@ -296,15 +321,16 @@ class Worker:
             return CollectNode(self.world.outputs.extend)
         if self.stage is None:
             return RelayNode()
-        return node_for(
-            self.stage, spec.name, self.send_dead_letter, Surroundings(place=self.place)
-        )
+        around = Surroundings(place=self.place, awaits=comes_of)
+        if spec.concurrency is not None and self.deaths:  # fewer items are in hand then
+            around = around._replace(past=lambda index: Past(self.deaths % 2, 0, False))
+        return node_for(self.stage, spec.name, self.send_dead_letter, around)
 
     def send_dead_letter(self, letter: DeadLetter) -> None:
         self.world.letters.add(delivered(letter))
 
-    def void(self, ordinal: int) -> None:
-        self.world.letters.void(self.spec.name, ordinal)
+    def void(self, ordinal: int, behind: Sequence[int]) -> None:
+        self.world.letters.void(self.spec.name, ordinal, behind)
         if isinstance(self.spec.route, Select):
             self.world.letters.void(self.spec.route.name, self.tally.items_out)
 
@@ -317,6 +343,7 @@ class Worker:
         self.tally: Tally = node.tally
         self.journal = Journal(node.tally, self.pages, resumed=self.void)
         restored = RestoredNode(self.states) if self.spec.is_restorable else None
+        job_node = node
         stage = timed(self.stage)
         self.timer = PassingTime(stage) if stage is not None else None
         selecting = None
@@ -338,7 +365,19 @@ class Worker:
             self.timer,
             selecting,
         )
-        self.drive: Drive[Blob] = drive(self.world.run_number, driven, self.world.slices)
+        self.drive: Drive[Blob]
+        if isinstance(job_node, ConcurrentNode):
+            assert self.spec.concurrency is not None
+            self.drive = drive_concurrent(
+                self.world.run_number,
+                driven,
+                job_node,
+                LaterHands(self.spec.concurrency),
+                Window(self.window),
+                self.spec.name,
+            )
+        else:
+            self.drive = drive(self.world.run_number, driven, self.world.slices)
         self.request: Request[Blob] | None = None
         self.finished = False
 
@@ -346,7 +385,9 @@ class Worker:
         """Can the loop go on from where it stands?"""
         if self.finished or self.is_dead:
             return False
-        if self.request is None or isinstance(self.request, ChooseLane) or self.request.ready():
+        if self.request is None or isinstance(self.request, ChooseLane | ChooseDone):
+            return True
+        if self.request.ready():
             return True
         return isinstance(self.request, ChooseInput) and self.holds()
 
@@ -360,10 +401,12 @@ class Worker:
         return isinstance(request, ChooseInput) and not request.ready()
 
     def has_to_decide(self) -> bool:
-        """Does it stand at a merge that may read an item, or may something come due?"""
+        """Does it stand at a merge that may read an item, may something come due, or be done?"""
         request = self.request
-        if not self.is_able() or not isinstance(request, ChooseInput):
+        if not self.is_able() or not isinstance(request, ChooseInput | ChooseDone):
             return False
+        if isinstance(request, ChooseDone):
+            return request.is_open and not request.in_hand.may_take()
         return self.holds() or (len(request.inlets) > 1 and bool(request.options()))
 
     def step(self, pick: Pick) -> None:
@@ -378,6 +421,7 @@ class Worker:
             self.finished = True
         except Killed:
             self.is_dead = True
+            self.deaths += 1
         except ItemFailed as failed:
             self.finished = True
             self.world.failures.append((self.spec.name, failed))
@@ -386,6 +430,10 @@ class Worker:
     def answer(self, request: Request[Blob], pick: Pick) -> int:
         if isinstance(request, ChooseLane):
             return one_of(range(len(request.lanes)), pick)
+        if isinstance(request, ChooseDone):
+            if request.in_hand.may_take():
+                return TAKE
+            return one_of(request.options(), pick) if request.is_open else 0
         if isinstance(request, ChooseInput):
             options = request.options() or ([ALL_ENDED] if request.ready() else [])
             return one_of([*options, COME_DUE] if self.holds() else options, pick)

@@ -245,3 +245,19 @@ def test_the_notebook_runs_from_top_to_bottom() -> None:
     assert "<svg" in str([output.get("data") for output in shown])
     assert "<table" in str([output.get("data") for output in shown])
     assert "True 20" in str([output.get("text") for output in shown])
+
+
+def test_the_crawler_finds_every_page_and_every_link_that_leads_nowhere() -> None:
+    # Page n links to pages 8n + 1 to 8n + 8.
+    linked = {8 * number + more for number in range(50) for more in range(1, 9)} | {0}
+    there = sum(number < 50 for number in linked)
+
+    printed = run_example("crawler.py", "50")
+
+    assert printed == f"{there} pages, {len(linked) - there} links that lead nowhere\n"
+
+
+def test_each_client_of_the_service_gets_its_own_answer() -> None:
+    printed = run_example("asyncio_service.py", "40")
+
+    assert printed == "40 of 40 clients have the right answer\n"

@@ -18,13 +18,16 @@ from functools import cache
 from typing import Any, NamedTuple, TypeAlias
 
 from conveyor.core.channel import Note, Tag
+from conveyor.core.concurrent_drive import LaterHands, drive_concurrent
+from conveyor.core.concurrent_node import ConcurrentNode
 from conveyor.core.drive import Drive, DriveSpec, drive
 from conveyor.core.endpoints import Ends, words_of_notes
 from conveyor.core.job_node import ItemFailed, Node
 from conveyor.core.nodes import CollectNode, RelayNode, node_for
 from conveyor.core.ordered import stamped
-from conveyor.core.requests import ALL_ENDED, ChooseInput, ChooseLane, Request
+from conveyor.core.requests import ALL_ENDED, ChooseDone, ChooseInput, ChooseLane, Request
 from conveyor.core.selecting import SelectingNode
+from conveyor.core.window import Window, words_of_window
 from conveyor.graph.route import Select, leaves
 from conveyor.graph.topology import Kind, NodeSpec, Topology, channels_of
 from conveyor.items.atoms import is_atom
@@ -39,6 +42,7 @@ Ending: TypeAlias = tuple[
 ]  # the outputs, and at the end "ends" or "stuck"; or "fails" and what the job raised
 
 RUN = 1
+SPAN = 8  # items that go through a stage with several in hand, at most
 
 
 class PipeState(NamedTuple):
@@ -133,7 +137,10 @@ class Worker:
         ]
         if spec.kind is Kind.SOURCE:
             self.around = [len(topology.channels), *self.around]
-        self.first = WorkerState(notes=(0,) * words_of_notes(spec.inputs))
+        # Of several items in hand, what is finished: no step of its own, as it is true only with
+        # the record behind it
+        self.window = words_of_window(SPAN) if spec.concurrency is not None else 0
+        self.first = WorkerState(notes=(0,) * (words_of_notes(spec.inputs) + self.window))
         self.channels = {
             index: MemoryChannel(
                 topology.channels[index].capacity if index < len(topology.channels) else 1 << 40
@@ -170,7 +177,8 @@ class Worker:
             channel.stamps = tuple(map(list, state.stamps))
             _, _, channel.head, channel.closed, channel.tag, channel.last = state
         spec = self.spec
-        ends = NotedEnds(spec, notes, self.port, self.port)
+        words, window = notes[self.window :], notes[: self.window]
+        ends = NotedEnds(spec, words, self.port, self.port)
         inputs: list[Any] = [self.port(self.around[0])] if spec.kind is Kind.SOURCE else ends.inputs
         bare = self.node(outputs)
         selecting = None
@@ -180,6 +188,9 @@ class Worker:
         driven = DriveSpec(
             node, inputs, ends.outlets, spec.route, spec.join_name, selected=selecting
         )
+        if isinstance(bare, ConcurrentNode):
+            hands = LaterHands(spec.concurrency or 1)
+            return drive_concurrent(RUN, driven, bare, hands, Window(Note(window)), spec.name)
         return drive(RUN, driven, OneItem())
 
     def port(self, channel: int) -> Port:
@@ -200,10 +211,14 @@ def asked(loop: Drive[list[object]], told: list[int]) -> Sequence[int]:
     request: Request[list[object]] = next(loop)
     while True:
         answer = 0
-        if isinstance(request, ChooseLane | ChooseInput) and told:
+        if isinstance(request, ChooseDone) and not request.is_open:
+            answer = 0
+        elif isinstance(request, ChooseLane | ChooseInput | ChooseDone) and told:
             answer = told.pop(0)
         elif isinstance(request, ChooseLane):
             return range(len(request.lanes))
+        elif isinstance(request, ChooseDone):
+            return request.options()
         elif isinstance(request, ChooseInput) and (options := request.options()):
             return options
         elif not request.ready():

@@ -24,16 +24,19 @@ from conveyor.sim.schedulers.exhaustive import Exhaustive, Redundant
 from conveyor.sim.search.simulation import Attempt, Simulator
 from conveyor.sim.world import loop
 from conveyor.sim.world.crash_recovery import CrashRecovery
-from tests.core.test_death_before_each_store import CASES
+from tests.core.test_concurrent_drive import CASES as SIDE_BY_SIDE
+from tests.core.test_death_before_each_store import CASES as ONE_BY_ONE
 from tests.core.world import compiled
 from tests.helpers import PROVE
 
 pytestmark = pytest.mark.slow
 
+CASES = ONE_BY_ONE | {f"side by side: {name}": each for name, each in SIDE_BY_SIDE.items()}
 SOME = 15  # schedules for each place to die: enough to miss each rule
 LARGE = {
     "balanced in both lanes of a replicate",
     "joined, flat-map, replicated",
+    "side by side: behind a join",
 }  # tens of thousands with two items
 MOST = 1 << 30 if PROVE else 20  # schedules in which one worker dies before one store
 SMALL = [name for name in CASES if name not in LARGE]
@@ -43,7 +46,7 @@ def every_death(topology: Topology, n_items: int, most: int = 1 << 30) -> Iterat
     """Each schedule, up to `most`, of each run in which one worker dies."""
     plan = PreparedPipeline(topology)
     simulator = Simulator(plan, range(n_items))
-    several = sum(len(node.spec.inputs) > 1 for node in plan.nodes) > 1
+    several = plan.deciding > 1
     for worker in plan.workers:
         for store in count():
             scheduler = Exhaustive(several)
@@ -82,7 +85,7 @@ def test_a_death_anywhere_in_any_schedule_is_not_to_be_seen(name: str, cap: int,
     for attempt in islice(every_death(topology, 2, most=MOST), 5000):
         check(name, attempt, 2)
         seen += 1
-    assert seen >= 10
+    assert seen >= 7  # of each item the note, the record and the commit, and then the end
 
 
 @pytest.mark.parametrize("name", sorted(LARGE))

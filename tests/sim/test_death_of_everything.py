@@ -80,12 +80,17 @@ SOME = [
     *("diamond", "tight all around", "a lane that drops", "tight balance", "nested joins"),
     *("many out of one, balanced", "partitioned", "ordered", "ordered balance"),
     "an ordered split in an ordered replicate",
+    *(
+        "as they are done, tight",
+        "many out of one, as they are done",
+        "as they are done, in a lane",
+    ),
 ]
 
 
 def schedules(simulator: Simulator, plan: Callable[[], list[BlackoutPlan]]) -> Iterator[Attempt]:
     """Every schedule of the runs by a plan."""
-    several = sum(len(node.spec.inputs) > 1 for node in simulator.pipeline.nodes) > 1
+    several = simulator.pipeline.deciding > 1
     scheduler = Exhaustive(several)
     while scheduler.begin():
         try:

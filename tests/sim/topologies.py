@@ -11,6 +11,7 @@ from typing import Any
 
 from conveyor import (
     BalancingFork,
+    Filter,
     FlatMap,
     Join,
     PartitioningFork,
@@ -32,7 +33,7 @@ class Refused(Exception):
     """What some jobs raise."""
 
 
-def refuses(lane: str, refused: int) -> Processor[Any, Any]:
+def refuses(lane: str, refused: object) -> Processor[Any, Any]:
     """Raises for one item."""
 
     def job(item: Any) -> Any:
@@ -55,6 +56,28 @@ def unless_two(item: Any) -> int:
 def plain(item: Any) -> int:
     """The number in an item that may have been marked."""
     return plain(item[1]) if isinstance(item, tuple) else item
+
+
+def as_done(label: str, **options: Any) -> Processor[Any, Any]:
+    """Marks items, two in hand at once."""
+
+    def job(item: Any) -> Any:
+        return (label, item)
+
+    return Processor(job, name=label, **{"concurrency": 2, "ordered": False} | options)
+
+
+def twice_as_done() -> FlatMap[Any, Any]:
+    """Gives each item twice, two in hand at once."""
+
+    def copies(item: Any) -> list[Any]:
+        return [(item, 0), (item, 1)]
+
+    return FlatMap(copies, name="twice", concurrency=2, ordered=False)
+
+
+def odd_as_done() -> Filter[Any]:
+    return Filter(is_odd, name="odd", concurrency=3, ordered=False)
 
 
 def each_below(n: int) -> FlatMap[Any, Any]:
@@ -195,6 +218,29 @@ TOPOLOGIES: dict[str, Callable[[], Sequence[Sequence[Stage]]]] = {
     "an ordered split": lambda: [[each_below(3)], *rows("S 11 F- 11 O")],
     "an ordered split in a replicate": lambda: rows("R S1 1F1 111 O1 11 J"),
     "an ordered split in an ordered replicate": lambda: rows("R S1 1F1 111 O1 11 O"),
+    # several items in hand
+    "as they are done": lambda: [[as_done("a")]],
+    "as they are done, tight": lambda: [*rows("1"), [as_done("a")], *rows("1")],
+    "as they are done, from a roomy pipe into a tight one": lambda: [[as_done("a")], *rows("1 b")],
+    "in order, side by side": lambda: [[as_done("a", ordered=True)], *rows("R 11 J")],
+    "many out of one, as they are done": lambda: [[twice_as_done()], *rows("1")],
+    "dropped, as they are done": lambda: [[odd_as_done()], *rows("1 a")],
+    "as they are done, one behind the other": lambda: [[as_done("a")], [as_done("b")]],
+    "as they are done, in a lane": lambda: [*rows("R 11"), [as_done("a"), Pipe(1)], *rows("11 J")],
+    "as they are done, in both lanes": lambda: [
+        *rows("R"),
+        [as_done("a"), as_done("b")],
+        *rows("J"),
+    ],
+    "as they are done, behind a join": lambda: [*rows("R 11 J"), [as_done("a")]],
+    "as they are done, balanced": lambda: [[as_done("a")], *rows("B 11 J")],
+    "as they are done, split": lambda: [[as_done("a")], *rows("S 11 cd J")],
+    "as they are done, in a lane of a balance": lambda: [
+        *rows("B 11"),
+        [as_done("a"), Pipe()],
+        *rows("J"),
+    ],
+    "side by side, failing": lambda: [[as_done("a")], [refuses("b", ("a", 1))]],
     # ordered joins and zips, alone and under joins
     "ordered": lambda: rows("R 11 ab 11 O"),
     "ordered balance": lambda: rows("B 11 ab 11 O"),
@@ -229,7 +275,13 @@ TOPOLOGIES: dict[str, Callable[[], Sequence[Sequence[Stage]]]] = {
 }
 
 # A lane that is full because another join has not read: with fewer items it never is.
-THREE_ITEMS = {"a fork behind a job, into two joins", "a balance behind a job, into two joins"}
+THREE_ITEMS = {
+    "a fork behind a job, into two joins",
+    "a balance behind a job, into two joins",
+    "as they are done",
+    "as they are done, tight",
+    "in order, side by side",
+}
 
 # Those that a search over every single step takes long for.
 HEAVY = {

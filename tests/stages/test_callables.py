@@ -12,9 +12,10 @@ from unittest import mock
 
 import pytest
 
-from conveyor import Filter, FlatMap, Join, Pipe, Pipeline, Processor
+from conveyor import Filter, FlatMap, Join, Pipe, Pipeline, Processor, Tap
 from conveyor.core.job_node import ItemFailed
 from conveyor.errors import TopologyError
+from conveyor.stages import is_async
 
 R = TypeVar("R")
 ANYTHING: Any = object()
@@ -184,12 +185,10 @@ class Fetch:
         return item
 
 
-@pytest.mark.parametrize("kind", [Processor, FlatMap, Filter])
 @pytest.mark.parametrize(
     "function",
     [
         fetch,
-        pages,
         functools.partial(fetch),
         functools.cache(fetch),
         Fetch(),
@@ -197,11 +196,18 @@ class Fetch:
         mock.AsyncMock(),
     ],
 )
-def test_an_async_function_is_refused_with_what_to_write(kind: Any, function: Any) -> None:
-    with pytest.raises(
-        TopologyError, match=r"is an async function.*asyncio\.run\(.*asyncio\.gather"
-    ):
-        kind(function)
+def test_an_async_function_is_told_in_whatever_it_is_wrapped(function: Any) -> None:
+    for stage in (Processor(function), FlatMap(function), Filter(function)):
+        assert is_async(stage)
+    with pytest.raises(TopologyError, match=r"is an async function.*asyncio\.run\("):
+        Tap(function)
+
+
+def test_an_async_generator_function_is_for_a_flat_map() -> None:
+    assert is_async(FlatMap(pages))
+    for kind in (Processor, Filter):
+        with pytest.raises(TopologyError, match=r"async generator function; FlatMap\(pages\)"):
+            kind(pages)
 
 
 def test_what_is_to_be_written_for_an_async_function_works() -> None:

@@ -202,12 +202,12 @@ def test_what_cannot_make_anything_is_refused_with_what_to_write() -> None:
     assert "contextlib.contextmanager" in refused(lambda: Processor(both, setup=opened))
 
 
-def test_an_async_function_of_two_is_refused_with_both() -> None:
-    async def fetched(item: int, client: object) -> int:
-        return item
+def test_an_async_function_of_two_is_given_both() -> None:
+    async def fetched(item: int, client: dict[int, str]) -> str:
+        return client[item]
 
-    words = refused(lambda: Processor(fetched, setup=dict[str, int]))
-    assert "lambda item, made: asyncio.run(fetched(item, made))" in words
+    pl = Pipeline[int]().add(Processor(fetched, setup=lambda: {1: "one", 2: "two"}))
+    assert pl.simulate([1, 2]) == ["one", "two"]
 
 
 def test_a_class_has_a_setup_of_its_own() -> None:

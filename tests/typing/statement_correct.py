@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterable, Callable, Iterable, Iterator
+from collections.abc import AsyncIterable, AsyncIterator, Callable, Iterable, Iterator
 from functools import partial
 from typing import Any
 
@@ -572,4 +572,27 @@ def looking_at_the_time() -> None:
         pl.add(Batch(5, within_s=0.5))
         pl.add(Throttle(5, per_s=2.0))
         pl.add(Processor(len))
+        pl.run(["1"])
+
+
+async def fetch(path: str) -> bytes:
+    return path.encode()
+
+
+async def links(page: bytes) -> AsyncIterator[str]:
+    yield page.decode()
+
+
+async def is_there(path: str) -> bool:
+    return bool(path)
+
+
+def waiting() -> None:
+    with Pipeline[str]() as pl:
+        pl.add(Filter(is_there))
+        pl.add(Processor(fetch, concurrency=8))
+        pl.add(FlatMap(links, ordered=False))
+        pl.add(Processor(lambda text: text.strip(), concurrency=2))
+        pl.add(Processor(parse, concurrency=4))
+        pl.add(Processor(half))
         pl.run(["1"])

@@ -5,7 +5,7 @@ Plain mypy and pyright accept every line of it: to them the variable's type stay
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterable, Callable, Iterable
+from collections.abc import AsyncIterable, AsyncIterator, Callable, Iterable
 from functools import partial
 
 from conveyor import (
@@ -614,3 +614,32 @@ def drained(lines: list[str], numbers: list[int], sink: Sink[int], texts: Sink[s
     with Pipeline() as pl:
         pl.add(Processor(half))
         pl.drain(source, into=sink)  # mistake 108
+
+
+# --- Work that waits ---
+
+
+async def fetch(path: str) -> bytes:
+    return path.encode()
+
+
+async def links(page: bytes) -> AsyncIterator[str]:
+    yield page.decode()
+
+
+def waiting() -> None:
+    with Pipeline[bytes]() as pl:
+        pl.add(Processor(fetch))  # mistake 109
+    with Pipeline[str]() as pl:
+        pl.add(Processor(fetch, concurrency=8))
+        pl.add(Processor(parse))  # mistake 110
+    with Pipeline[str]() as pl:
+        pl.add(Processor(fetch))
+        pl.add(FlatMap(links, ordered=False))
+        pl.add(Processor(half))  # mistake 111
+    with Pipeline[str]() as pl:
+        pl.add(ReplicatingFork(2))
+        pl.add(Processor(fetch), FlatMap(links))  # mistake 112
+    with Pipeline[str]() as pl:
+        pl.add(Processor(parse, concurrency=8))
+        pl.add(Processor(shout))  # mistake 113

@@ -17,9 +17,10 @@ from typing import assert_never
 
 from conveyor.core.channel import Note, Tag
 from conveyor.core.endpoints import notes_of
+from conveyor.core.window import Window
 from conveyor.graph.route import Leaf, Select, leaves, taken
 from conveyor.graph.topology import Input, NodeSpec, OrderedInput, ZipInput, channels_of
-from conveyor.recording.crash_points import CrashPoint
+from conveyor.recording.crash_points import WINDOW, CrashPoint
 from conveyor.runtime.shm.record import carried_in
 from conveyor.runtime.shm.ring import CARRIES, Ring, RingState
 
@@ -38,14 +39,21 @@ class Account:
 
 class Remains:
     """What a dead worker of one node has left: its channels by number, the words of its notes,
-    those of its saved state (none if it saves none)."""
+    those of its saved state (none if it saves none), and of which items were finished (none if it
+    takes them one by one)."""
 
     def __init__(
-        self, spec: NodeSpec, rings: Sequence[Ring], notes: memoryview[int], state: Note | None
+        self,
+        spec: NodeSpec,
+        rings: Sequence[Ring],
+        notes: memoryview[int],
+        state: Note | None,
+        window: Note | None,
     ) -> None:
         self.spec = spec
         self.rings = rings
         self.state = state
+        self.window = window
         self.outlets = (
             [rings[channel] for channel in leaves(spec.route)] if spec.route is not None else []
         )
@@ -83,6 +91,8 @@ class Remains:
             return CrashPoint(
                 None, f"closed{closed // len(self.outlets) if spec.parts else closed}", given
             )
+        if spec.concurrency is not None:
+            return CrashPoint(done, WINDOW, given)
         if self.state is not None and self.state.newest()[0] != run:
             return CrashPoint(done, "begun", given)
         tag, copies = self.newest(run)
@@ -118,6 +128,16 @@ class Remains:
             return CrashPoint(done + ahead - 1, f"copied{copies}", given)
         saved = self.saved_ahead(now)
         return CrashPoint(done + (saved or ahead) - 1, "saved" if saved else "emitted", given)
+
+    def finished(self, run: int) -> int | None:
+        """How many of the items in hand were done, out of their turn, and stand; None if it is not
+        decided which are."""
+        if self.window is None or not self.spec.chooses_done:
+            return None
+        (inlet,) = channels_of(self.spec.inputs)
+        window, (newest, _) = Window(self.window), self.newest(run)
+        window.read(run, 0 if newest is None else newest.ordinal, self.rings[inlet].head())
+        return window.finished + (window.part is not None)
 
     def next_place(self, run: int, done: int, given: int) -> CrashPoint:
         """Where it is that has committed all that came of what it took."""

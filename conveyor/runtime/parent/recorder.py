@@ -20,6 +20,7 @@ from time import monotonic, perf_counter_ns
 from typing import Final, NamedTuple
 
 from conveyor.core.channel import Inlet, Note
+from conveyor.core.concurrent_drive import DONE
 from conveyor.core.crashes import WorkerDeath
 from conveyor.core.journal import PAGE_SIZE, Journal
 from conveyor.graph.route import balancing_forks, leaves
@@ -174,7 +175,8 @@ class Recorder:
         for node, log in self.logs.items():
             log.take(shared.wakeups[node].notify)
         for spec in shared.topology.nodes:
-            names = [spec.join_name, *(fork.name for fork in balancing_forks(spec.route))]
+            first = spec.name + DONE if spec.chooses_done else spec.join_name
+            names = [first, *(fork.name for fork in balancing_forks(spec.route))]
             named = dict(enumerate(names)) | {logged.TIMER: spec.name + TIMER}
             # Where there is no join, or no timer, there is no point of that name.
             self.numbers[spec.index] = {
@@ -187,8 +189,9 @@ class Recorder:
                     [RingState(shared.rings[channel]).tail for channel in leaves(spec.route)],
                 )
             state = Note(layout.state(memory, spec.index)) if spec.is_restorable else None
+            window = None if spec.concurrency is None else Note(layout.window(memory, spec.index))
             self.remains[spec.index] = Remains(
-                spec, shared.rings, layout.notes(memory, spec.index), state
+                spec, shared.rings, layout.notes(memory, spec.index), state, window
             )
             self.before[spec.index] = Before(self.remains[spec.index].account(0), taken_before)
 
@@ -226,6 +229,9 @@ class Recorder:
         place = self.remains[node].place(self.shared.control.run, begun)
         hand, *others = hands
         with self.lock:
+            if (finished := self.remains[node].finished(self.shared.control.run)) is not None:
+                # Another worker begins with fewer in hand: what the dead one noted is not for it
+                self.stands(node, LoggedDecision(JOIN, 0, finished))
             if hand is not None:
                 head = begun.heads[hand.input]
                 at = None if hand.at is None else hand.at - head

@@ -134,6 +134,7 @@ def figures_of(supervisor: Supervisor, source: Tally, node: int) -> Figures:
         waiting_s=waiting * S_PER_NS,
         blocked_s=blocked * S_PER_NS,
         batches=batches,
+        side_by_side=block.side_by_side,
         restarts=supervisor.restart_policy.restarts(worker),
         pid=supervisor.processes.pid(node),
         cores=cores,

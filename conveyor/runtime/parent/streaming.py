@@ -91,6 +91,9 @@ class OnDemand:
     def peek(self, n: int) -> list[object]:
         return self.inlet.peek(n)
 
+    def look(self, n: int) -> list[object]:
+        return self.inlet.look(n)
+
     def position(self, n: int) -> int:
         return self.inlet.position(n)
 

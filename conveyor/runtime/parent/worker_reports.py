@@ -45,7 +45,7 @@ class WorkerReports:
 
     def take(self, message: object) -> None:
         if isinstance(message, RolledBack):
-            self.letters.void(message.stage, message.ordinal)
+            self.letters.void(message.stage, message.ordinal, message.behind)
         else:
             assert isinstance(message, SentDeadLetter)
             self.letters.add(letter_arrived(message.letter))

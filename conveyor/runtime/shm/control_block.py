@@ -27,7 +27,7 @@ PIPELINE_WORDS: Final = 32
 DONE, BEGUN, BUSY, WAITING, BLOCKED, BATCHES = range(6)
 HAND_INPUT, HAND_FIRST, HAND_END, RUNNING, ITEM_AT, ITEM_SINCE = range(6, 12)
 WAIT_KIND, WAIT_CHANNELS, WAIT_ITEMS, SLEEPS, EVER_HELD, LIFE, SOFT_LIMITS_LIFTED = range(12, 19)
-MOVING, SAMPLED_JOBS, SAMPLED = range(19, 22)
+MOVING, SAMPLED_JOBS, SAMPLED, IN_HAND, ANY_IN_HAND = range(19, 24)
 COUNTS: Final = 24
 NODE_WORDS: Final = 64
 
@@ -160,7 +160,7 @@ class NodeBlock:
         if self.words[BEGUN] == run:
             return True
         self.words[EVER_HELD] = self.has_begun()
-        for word in (*range(BUSY, SLEEPS), MOVING, SAMPLED_JOBS, SAMPLED):
+        for word in (*range(BUSY, SLEEPS), MOVING, SAMPLED_JOBS, SAMPLED, IN_HAND, ANY_IN_HAND):
             self.words[word] = 0
         self.words[BEGUN] = run
         return False
@@ -273,6 +273,17 @@ class NodeBlock:
         words = self.words
         words[BUSY], words[WAITING] = busy, waiting
         words[BLOCKED], words[BATCHES] = blocked, batches
+
+    def add_in_hand(self, items: int, nanoseconds: int, busy: int) -> None:
+        """So many items were in hand for so long, and the worker was busy for that long by now."""
+        self.words[IN_HAND] += items * nanoseconds
+        self.words[ANY_IN_HAND] += nanoseconds * (items > 0)
+        self.words[BUSY] = busy
+
+    @property
+    def side_by_side(self) -> float:
+        """How many items were in hand at once, on average, while any was."""
+        return self.words[IN_HAND] / max(1, self.words[ANY_IN_HAND])
 
     def times(self) -> tuple[int, int, int, int]:
         """Busy, waiting and blocked nanoseconds, and batches."""

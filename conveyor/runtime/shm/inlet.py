@@ -143,6 +143,22 @@ class RingInlet:
         taken = self._taken
         return self._items if not taken and have <= n else cut(self._items, taken, taken + n)
 
+    def look(self, n: int) -> list[object]:
+        """Gives the first `n` items that are not committed, of whatever kinds; raises as `peek`
+        does."""
+        if self._taken:
+            self._items, self._taken = self._items[self._taken :], 0
+        while (
+            len(self._items) < n
+            and (record := self.ring.next_record(self._at, self.head + len(self._items)))
+            is not None
+        ):
+            at, size, form, first, count, self._at = record
+            items = self.read_items(self.ring.payload(at, size, form), form)
+            self._items = self._items + (items[self.head - first :] if first < self.head else items)
+            self._record_ends.append((first + count, self._at))
+        return self._items[:n]
+
     def read_items(self, payload: bytes | memoryview, form: int) -> list[object]:
         if form & SEALED:
             return items_from(payload, self._with_buffers)

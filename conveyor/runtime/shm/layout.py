@@ -11,9 +11,10 @@ from typing import Final, TypeAlias
 
 from conveyor.core.channel import Note
 from conveyor.core.endpoints import notes_of, words_of_notes
+from conveyor.core.window import words_of_window
 from conveyor.graph.circles import channels_that_count
 from conveyor.graph.route import adaptive_forks, balances
-from conveyor.graph.topology import Kind, NodeSpec, Topology, ZipInput
+from conveyor.graph.topology import Kind, NodeSpec, Topology, ZipInput, channels_of
 from conveyor.runtime.shm.checked import ring_of
 from conveyor.runtime.shm.control_block import (
     FORK_WORDS,
@@ -61,6 +62,12 @@ class Layout:
         self.starts = [self.take(len(spec.inputs) or 1) for spec in specs]
         self.words_of_states = [Note.words_for(SAVED + len(spec.inputs)) for spec in specs]
         self.states = [self.take(words) for words in self.words_of_states]
+        self.windows = {
+            spec.index: (words, self.take(words))
+            for spec in specs
+            if spec.concurrency is not None
+            for words in [words_of_window(self.capacity_before(spec))]
+        }
         self.logs = {spec.index: self.take(LOG_WORDS) for spec in specs if decides(spec)}
         self.log_buffers = [self.take(LOG_BUFFER_WORDS) for _ in specs]
         self.trace_logs = [self.take(TRACE_WORDS) for _ in specs]
@@ -77,6 +84,15 @@ class Layout:
         self.size = -(-self.at // PAGE) * PAGE
         self.regions = 5 * len(specs) + 1
         self.channels = len(topology.channels)
+
+    def capacity_before(self, spec: NodeSpec) -> int:
+        """How many items the channels that a node reads hold, the least of them."""
+        return min(self.topology.channels[c].capacity for c in channels_of(spec.inputs))
+
+    def window(self, memory: Memory, node: int) -> memoryview[int]:
+        """The words in which a node with several items in hand notes which are finished."""
+        words, at = self.windows[node]
+        return self.words(memory, at, words)
 
     def take(self, words: int) -> int:
         at = self.at
@@ -151,6 +167,9 @@ LayoutFactory: TypeAlias = Callable[[Topology], Layout]
 
 
 def decides(spec: NodeSpec) -> bool:
-    """Is there a first-come join before a worker, a timer in it, or a balancing fork behind it?"""
+    """Is there a first-come join before a worker, a timer in it, a balancing fork behind it, or a
+    choice which of its items is done next?"""
     works = spec.kind not in (Kind.SOURCE, Kind.SINK)
-    return works and (len(spec.inputs) > 1 or balances(spec.route) or spec.is_woken)
+    return works and (
+        len(spec.inputs) > 1 or balances(spec.route) or spec.is_woken or spec.chooses_done
+    )

@@ -14,6 +14,8 @@ from typing_extensions import TypeVar
 from conveyor.core.drive import Drive
 from conveyor.core.requests import (
     COME_DUE,
+    TAKE,
+    ChooseDone,
     ChooseInput,
     ChooseLane,
     Request,
@@ -89,6 +91,8 @@ class Loop(Generic[Blob]):
             return self.round_robin.next(request)
         if isinstance(request, ChooseLane) and self.balancer is not None:
             return self.balancer.choose(request)
+        if isinstance(request, ChooseDone):
+            return TAKE if request.in_hand.may_take() else 0
         return 0
 
     def blocked(self) -> bool:
@@ -98,7 +102,7 @@ class Loop(Generic[Blob]):
     def wait_reason(self) -> WaitReason:
         """What the loop waits for, now that it sleeps."""
         request = self.request
-        if self.finished or request is None:
+        if self.finished or request is None or isinstance(request, ChooseDone):
             return FOR_NOTHING
         if isinstance(request, WaitForRoom):
             items, blob = request.items, request.blob
@@ -155,6 +159,11 @@ class Loop(Generic[Blob]):
                 return
             for inlet in self.inlets:
                 inlet.sleeps(inlet.head + gather)
+            return
+        if isinstance(self.request, ChooseDone):
+            if self.request.in_hand.has_room():
+                for inlet in self.inlets:
+                    inlet.sleeps(self.request.in_hand.taken + 1)
             return
         balancer = None if isinstance(self.request, WaitForRoom) else self.balancer
         for outlet in self.outlets:  # a source that idles waits for room, too

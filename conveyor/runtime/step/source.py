@@ -181,6 +181,9 @@ class Pulled:
     def peek(self, n: int) -> list[object]:
         return self.buffer if n >= len(self.buffer) else self.buffer[:n]
 
+    def look(self, n: int) -> list[object]:
+        return self.peek(n)
+
     def position(self, n: int) -> int:
         return self.head + n
 

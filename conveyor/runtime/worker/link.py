@@ -77,6 +77,10 @@ class ParentLink:
         """Sleeps until notified, or so long at most; raises `Stopped` if the worker is to end."""
         if seconds is None or self.is_notified_within(seconds):
             self.own.wait()
+        self.check_stop()
+
+    def check_stop(self) -> None:
+        """Raises `Stopped` if the worker is to end."""
         if self.control.stopping:
             raise Stopped
 

@@ -11,7 +11,6 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from time import perf_counter_ns
-from typing import Final
 
 from conveyor.core.crashes import Past
 from conveyor.core.failures import letter_sent
@@ -22,18 +21,18 @@ from conveyor.core.nodes import RelayNode, node_for
 from conveyor.core.selecting import SelectingNode
 from conveyor.core.stamps import places_of
 from conveyor.graph.route import Select
+from conveyor.items.sealing import Copied
 from conveyor.report import DeadLetter, Tally
 from conveyor.runtime.process.circumstances import flush
 from conveyor.runtime.step.balancing import room_in
 from conveyor.runtime.step.batching import Part
 from conveyor.runtime.step.sampling import Sampler
 from conveyor.runtime.worker.order import SentDeadLetter
+from conveyor.runtime.worker.pauses import pause_alone, pause_before
 from conveyor.runtime.worker.workplace import Workplace
+from conveyor.stages import concurrency_of
 
 __all__ = ["RunNodes"]
-
-FIRST_PAUSE_S: Final = 0.01
-LONGEST_PAUSE_S: Final = 1.0
 
 
 class RunNodes:
@@ -84,13 +83,17 @@ class RunNodes:
         stages = self.workplace.jobs.stages
         if not stages:
             return RelayNode()
+        is_concurrent = concurrency_of(stages[0]) is not None
         around = Surroundings(
             fused=len(stages) > 1,
             place=self.place_in_run,
-            pause=self.pause,
+            pause=pause_alone if is_concurrent else self.pause,
             past=self.past(0, self.place),
-            clock=self if stages[0].stage_options.timeout_s is not None else None,
-            keep=self.workplace.ends.outlets[0].allocator.keep,
+            clock=self
+            if stages[0].stage_options.timeout_s is not None and not is_concurrent
+            else None,
+            # Which no two threads may use at once
+            keep=Copied if is_concurrent else self.workplace.ends.outlets[0].allocator.keep,
             room=self.room,
         )
         return node_for(stages[0], self.workplace.spec.name, self.send_dead_letter, around)
@@ -196,13 +199,12 @@ class RunNodes:
         self.workplace.block.set_item(0, 0)
 
     def pause(self, attempt: int) -> None:
-        """Waits before an attempt: 10 ms before the second, then twice as long each time, a second
-        at most."""
+        """Waits before an attempt."""
         flush()
         block = self.workplace.block
         running = block.running
         block.set_running(0)  # a worker that is killed meanwhile is not killed by the item
-        self.workplace.link.sleep_for(min(FIRST_PAUSE_S * 2 ** (attempt - 2), LONGEST_PAUSE_S))
+        self.workplace.link.sleep_for(pause_before(attempt))
         block.set_running(running)
 
     def send_dead_letter(self, letter: DeadLetter) -> None:

@@ -53,7 +53,8 @@ class SentDeadLetter(NamedTuple):
 
 class RolledBack(NamedTuple):
     """A worker took over where another died: dead letters of a stage, or of the fork behind it, are
-    void from this ordinal on."""
+    void from this ordinal on, but those of the ordinals `behind`."""
 
     stage: str
     ordinal: int
+    behind: tuple[int, ...] = ()

@@ -6,7 +6,7 @@ waits.  It must never know what a job does.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import partial
 from time import perf_counter_ns
 
@@ -185,22 +185,26 @@ class Run:
             block.hold_nothing()  # as long as their jobs have not begun with what comes of it
         self.workplace.block.hold(source, first, end)
 
-    def resume(self, ordinal: int) -> None:
+    def resume(self, ordinal: int, behind: Sequence[int] = ()) -> None:
         """Tells the parent that what came of the item with this ordinal, and of those behind it, is
-        void: it is processed again."""
+        void: it is processed again.  Those in `behind` stand."""
         link, spec = self.workplace.link, self.workplace.spec
-        link.report(RolledBack(spec.name, ordinal))
+        link.report(RolledBack(spec.name, ordinal, tuple(behind)))
         if isinstance(spec.route, Select):
             link.report(RolledBack(spec.route.name, self.nodes.owner.items_out))
         if link.control.recording and link.log is not None:
-            if len(self.workplace.ends.inputs) > 1:
-                link.log_decision(STANDS | JOIN, 0, ordinal)
+            self.log_standing(ordinal)
             if self.workplace.spec.is_woken and self.timer is not None:
                 link.log_decision(STANDS | TIMER, 0, ordinal + self.timer.dues)
             assert spec.route is not None
             tails = [outlet.tail for outlet in self.workplace.ends.outlets]
             for fork, taken in forks_taken(spec.route, tails):
                 link.log_decision(STANDS | fork, 0, taken)
+
+    def log_standing(self, ordinal: int) -> None:
+        """Logs how many of the reads of its join stand."""
+        if len(self.workplace.ends.inputs) > 1:
+            self.workplace.link.log_decision(STANDS | JOIN, 0, ordinal)
 
     def wait(self) -> None:
         """Waits until the loop can go on, and counts the time."""
@@ -230,12 +234,16 @@ class Run:
                 break
             flush()
             block.set_wait_reason(loop.wait_reason())
-            self.workplace.link.sleep(loop.wakes_in())
+            self.sleep()
             block.is_awake()
             self.lift_soft_limits()
             if loop.able():
                 break
         loop.is_awake()
+
+    def sleep(self) -> None:
+        """Sleeps until notified, or until time wakes the loop."""
+        self.workplace.link.sleep(self.loop.wakes_in())
 
     def lift_soft_limits(self) -> None:
         """Goes beyond what is measured, if the parent has found that nothing can go on before."""

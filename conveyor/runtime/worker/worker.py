@@ -12,6 +12,7 @@ import signal
 
 from conveyor.core.failures import THE_WORKER, failure_of
 from conveyor.core.job_node import ItemFailed
+from conveyor.graph.topology import NodeSpec
 from conveyor.items.main_module import install_main
 from conveyor.runtime.process.bootstrap import LIFE, Descriptors
 from conveyor.runtime.process.circumstances import flush, settle_in
@@ -60,6 +61,8 @@ class Worker:
         block.is_setting_up()
         try:
             self.workplace.jobs.set_up()
+            if self.workplace.spec.concurrency is not None:
+                self.workplace.crew()  # what it needs is imported before there is work
         except BaseException as error:  # reported, not handled: the parent ends the run
             self.fail_at_job(error)
             link.wait_for_stop()
@@ -83,7 +86,7 @@ class Worker:
 
     def run(self, number: int) -> None:
         self.current = None
-        self.current = Run(self.workplace, number)
+        self.current = run_of(self.workplace.spec)(self.workplace, number)
         self.current.finish()
 
     def fail_in_run(self, error: BaseException) -> None:
@@ -108,6 +111,16 @@ class Worker:
 
     def tear_down(self) -> None:
         try:
+            self.workplace.end_crew()
             self.workplace.jobs.tear_down()
         except BaseException as error:  # reported: closing the pipeline raises it
             self.fail_at_job(error)
+
+
+def run_of(spec: NodeSpec) -> type[Run]:
+    """What a worker of this node makes of a run."""
+    if spec.concurrency is None:
+        return Run
+    from conveyor.runtime.worker.concurrent_run import ConcurrentRun
+
+    return ConcurrentRun

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from types import FunctionType, MethodType
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from conveyor.core.channel import Note
 from conveyor.core.crashes import History
@@ -28,7 +28,10 @@ from conveyor.runtime.shm.wakeup import Wakeup
 from conveyor.runtime.step.spin import Spin
 from conveyor.runtime.worker.link import ParentLink
 from conveyor.runtime.worker.order import Order
-from conveyor.stages import AnySelectingFork, Job, Restorable
+from conveyor.stages import AnySelectingFork, Job, Restorable, is_async
+
+if TYPE_CHECKING:
+    from conveyor.runtime.worker.hands import Crew
 
 __all__ = ["Jobs", "Workplace"]
 
@@ -138,6 +141,8 @@ class Workplace:
             for each, (read, write) in order.wakeups.items()
         }
         self.order = order
+        self.layout, self.memory = layout, memory
+        self._crew: Crew | None = None
         self.spec = topology.nodes[node]
         self.parts = self.spec.parts or (node,)
         self.blocks = [NodeBlock(layout.node(memory, part)) for part in self.parts]
@@ -157,6 +162,28 @@ class Workplace:
             lambda stage: StateStore(stage, self.spec.name, memory, saved, layout.state_base(node)),
         )
         self.spin = Spin(SPIN_NS)
+
+    def window(self) -> memoryview[int]:
+        """The words in which is noted what is finished of several items in hand."""
+        return self.layout.window(self.memory, self.order.node)
+
+    def crew(self) -> Crew:
+        """What works on several items at once, from the first of them to the worker's end."""
+        if self._crew is None:
+            from conveyor.runtime.worker.hands import EventLoop, Threads
+
+            stage = self.jobs.stages[0]
+            self._crew = (
+                EventLoop(self.link)
+                if is_async(stage)
+                else Threads(self.link, self.spec.concurrency or 1)
+            )
+        return self._crew
+
+    def end_crew(self) -> None:
+        """Ends what still works on items."""
+        if self._crew is not None:
+            self._crew.close()
 
     def is_successor(self, run: int) -> bool:
         """Was this worker started into a run, in which others may have died before it?"""

@@ -39,6 +39,10 @@ def closed_form(
         return None
     return prod(
         multinomial([passed[c] for c in channels_of(node.spec.inputs)]) for node in pipeline.nodes
+    ) * prod(
+        orders_done(sum(passed[c] for c in channels_of(node.spec.inputs)), node.spec.concurrency)
+        for node in pipeline.nodes
+        if node.spec.chooses_done and node.spec.concurrency is not None
     )
 
 
@@ -53,3 +57,12 @@ def multinomial(parts: Sequence[int]) -> int:
     (20, 90, 1)
     """
     return factorial(sum(parts)) // prod(map(factorial, parts))
+
+
+def orders_done(items: int, hands: int) -> int:
+    """In how many orders items can be done side by side.
+
+    >>> orders_done(4, 9), orders_done(4, 2), orders_done(4, 1), orders_done(0, 3)
+    (24, 8, 1, 1)
+    """
+    return prod(min(hands, left) for left in range(1, items + 1))

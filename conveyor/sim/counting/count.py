@@ -46,6 +46,8 @@ def count_classes(pipeline: PreparedPipeline, items: Sequence[object]) -> int | 
         outcomes = ItemOutcomes(pipeline)
         found = closed_form(pipeline, outcomes, items)
         if found is None:
+            if any(node.spec.chooses_done for node in pipeline.nodes):
+                return None
             found = Programme(pipeline, outcomes).count(items)
         outcomes.check_stateless()
     except (NoAnswer, ConveyorError):

@@ -14,6 +14,7 @@ import pickle
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Final, TypeAlias, assert_never, cast
 
+from conveyor.core.concurrent_node import awaited, gathered
 from conveyor.core.selecting import lanes_by
 from conveyor.errors import ConveyorError
 from conveyor.graph.route import Select, balances, leaves
@@ -21,10 +22,20 @@ from conveyor.graph.topology import Kind, ZipInput, all_inputs, channels_of
 from conveyor.items.atoms import is_atom
 from conveyor.items.current_item import CURRENT
 from conveyor.items.sealing import Sealed, seal
+from conveyor.sim.code.virtual_loop import VirtualLoop
 from conveyor.sim.interruption import pass_on
 from conveyor.sim.prepare.prepared import AnyJob, PreparedNode, PreparedPipeline
 from conveyor.sim.prepare.stage_copy import StageCopy
-from conveyor.stages import Gives, gives_of, job_of, only_function, policy_of
+from conveyor.stages import (
+    Gives,
+    gives_of,
+    is_async,
+    job_of,
+    name_wanted,
+    only_function,
+    policy_of,
+)
+from conveyor.stages.callables import is_async_generator
 
 __all__ = ["NOWHERE", "ItemOutcomes", "NoAnswer", "Parts", "Results"]
 
@@ -195,6 +206,10 @@ class NodeOutcomes:
 
 def outputs_of(stage: AnyJob) -> Callable[[object], Iterable[object]]:
     job = job_of(stage)
+    if is_async(stage):
+        if is_async_generator(stage.stage_options.fn):
+            job = gathered(job)
+        job = awaited(job, VirtualLoop(name_wanted(stage)).run)
 
     def filtered(item: object) -> Iterable[object]:
         return [item] if job(opened(item)) else []

@@ -25,7 +25,7 @@ from conveyor.sim.code.perturbed import perturbed_job, reordered
 from conveyor.sim.determinism.likeness import alike, glance, same_error
 from conveyor.sim.interruption import pass_on
 from conveyor.sim.prepare.prepared import PreparedNode, calculates
-from conveyor.stages import Gives, gives_of, job_of, only_function, written
+from conveyor.stages import Gives, gives_of, is_async, job_of, only_function, written
 from conveyor.typecheck.answers import Assignability
 from conveyor.typecheck.stage_types import taken_by
 from conveyor.typecheck.type_forms import UNKNOWN
@@ -56,7 +56,8 @@ class Inspection:
     def take(self, prepared: PreparedNode, node: JobNode) -> None:
         """From now on the node's job is looked at."""
         job = node.job
-        if self.perturbed and not calculates(job):
+        # What an async job gives could only be compared once it has been awaited
+        if self.perturbed and not calculates(job) and not is_async(node.stage):
             job = self.beside_perturbed(prepared, node)
         taken = taken_by(node.stage)
         if taken is not UNKNOWN:

@@ -88,6 +88,10 @@ class PreparedPipeline:
             PreparedNode(spec, copies)
             for spec in sorted(topology.nodes, key=lambda spec: (distance[spec.index], spec.index))
         ]
+        # Nodes that decide which input is read next, or which item is done
+        self.deciding = sum(
+            len(node.spec.inputs) > 1 or node.spec.chooses_done for node in self.nodes
+        )
         self.is_stateless = all(prepared.is_stateless for prepared in self.nodes)
         stages = [prepared.spec.stage for prepared in self.nodes if prepared.spec.stage is not None]
         self.has_no_effects = all(

@@ -176,7 +176,7 @@ def made(strategy: Strategy | Scheduler, pipeline: PreparedPipeline, seed: int) 
         case "deviations":
             return Deviations()
         case "exhaustive":
-            return Exhaustive(several=sum(len(node.spec.inputs) > 1 for node in pipeline.nodes) > 1)
+            return Exhaustive(several=pipeline.deciding > 1)
     raise TopologyError(
         f"explore(): strategy is {strategy!r}; "
         f"it must be a Scheduler or one of {', '.join(STRATEGIES)}"

@@ -6,6 +6,7 @@ in it.
 
 from __future__ import annotations
 
+from conveyor.core.concurrent_drive import DONE
 from conveyor.graph.route import balancing_forks
 from conveyor.graph.topology import Topology, channels_of
 from conveyor.sim.in_hand import NOTHING
@@ -56,6 +57,11 @@ def describe_choice(key: Key, option: int, topology: Topology) -> str:
             return f"in {name!r} {first} first (#{ordinal})"
         ending = "runs out" if option else "suffices"
         return f"the time of attempt #{ordinal} of {name!r} {ending}"
+    if point.endswith(DONE):
+        return (
+            f"of the items that {point.removesuffix(DONE)!r} has in hand, number {option} is done "
+            f"(#{ordinal})"
+        )
     if point == NEXT:
         return f"of the joins that can read, number {option} does (#{ordinal})"
     if point == IN:
@@ -79,6 +85,7 @@ def describe_death(death: Death) -> str:
         "held": f"at {item}, with {several(number, 'output')} of it out"
         if number
         else f"before its job begins with {item}",
+        "noted": f"before it notes what of its items is finished, at {item}",
         "taken": f"before anything of {item} is out",
         "copied": f"with {several(number, 'copy', 'copies')} of a record of {item} out, not all",
         "emitted": f"after it emitted {item}"

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 
+from conveyor.core.concurrent_node import Held
 from conveyor.core.job_node import Node, Piece
 from conveyor.errors import ConveyorError
 from conveyor.graph.route import leaves
@@ -136,7 +137,9 @@ class TracedNode:
 
 
 def show(item: object) -> str:
-    """A short repr of an item as it is in a slice."""
+    """A short repr of an item as it is in a slice, or in hand."""
+    if isinstance(item, Held):
+        item = item.item
     if isinstance(item, Sealed):
         try:
             return short_repr(item.open())

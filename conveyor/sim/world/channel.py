@@ -87,6 +87,9 @@ class MemoryChannel:
             return self.entries(head, n)
         return self.items[head : head + 1] if n == 1 else uniform(self.items[head : head + n])
 
+    def look(self, n: int) -> list[object]:
+        return self.items[self.head : self.head + n]
+
     def entries(self, head: int, n: int) -> list[object]:
         """Gives up to `n` entries of one run, with their stamps."""
         end = min(head + n, len(self.items))

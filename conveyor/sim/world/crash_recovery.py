@@ -11,21 +11,24 @@ from collections.abc import Sequence
 from typing import Protocol
 
 from conveyor.core.crashes import NO_STATE
+from conveyor.core.window import Window
 from conveyor.errors import WorkerCrashed
 from conveyor.graph.route import Select, balancing_forks, leaves, taken
 from conveyor.graph.topology import NodeSpec
 from conveyor.report import DeadLetter
 from conveyor.sim.world.clock import VirtualTimer
 from conveyor.sim.world.durable_state import DurableState
-from conveyor.sim.world.faulty_channel import CrashPlan
+from conveyor.sim.world.faulty_channel import CrashPlan, FaultyNote
 from conveyor.sim.world.setting import Setting
 
 __all__ = ["CrashRecovery"]
 
 
 class JoinReads(Protocol):
-    """How far a node has read from its join."""
+    """How far a node has read from its join, or which of its items were done."""
 
+    join_name: str
+    decides: bool
     reads: int  # decided
     asked: bool  # was the read of the slice in hand decided, rather than decided again?
     timer: VirtualTimer | None
@@ -40,22 +43,31 @@ class CrashRecovery:
     """
 
     def __init__(
-        self, world: Setting, spec: NodeSpec, join: JoinReads, crash_plan: CrashPlan
+        self,
+        world: Setting,
+        spec: NodeSpec,
+        join: JoinReads,
+        crash_plan: CrashPlan,
+        window_words: int,
     ) -> None:
         self.world = world
         self.spec = spec
         self.join = join
         self.crash_plan = crash_plan
         self.durable = DurableState(crash_plan, self.void, self.taken)
+        # Of a node with several items in hand
+        self.window = Window(FaultyNote(crash_plan, window_words))
         self.stands = 0  # reads of the join, of those that were decided
         self.events_stand = 0  # of a node with a timer
 
-    def void(self, ordinal: int) -> None:
-        """Discards dead letters and decisions from the item with this ordinal on: the next worker
-        processes it again, so they will come again."""
+    def void(self, ordinal: int, behind: Sequence[int]) -> None:
+        """Discards dead letters and decisions from the item with this ordinal on, but for those
+        `behind`: the next worker processes it again, so they will come again."""
         world, spec = self.world, self.spec
         world.dead_letters = [
-            each for each in world.dead_letters if each.stage != spec.name or each.ordinal < ordinal
+            each
+            for each in world.dead_letters
+            if each.stage != spec.name or each.ordinal < ordinal or each.ordinal in behind
         ]
         if isinstance(spec.route, Select):
             name, came = spec.route.name, self.durable.journal.tally.items_out
@@ -63,8 +75,10 @@ class CrashRecovery:
                 each for each in world.dead_letters if each.stage != name or each.ordinal < came
             ]
         self.stands = ordinal
-        if len(spec.inputs) > 1:
-            world.scheduler.void(spec.join_name, self.join.reads, ordinal)
+        if self.join.decides:
+            if spec.concurrency is not None:
+                self.stands = self.window.finished + (self.window.part is not None)
+            world.scheduler.void(self.join.join_name, self.join.reads, self.stands)
         if self.join.timer is not None:
             self.events_stand = ordinal + self.join.timer.dues
             world.scheduler.void(self.join.timer_point, self.join.events, self.events_stand)
@@ -80,7 +94,7 @@ class CrashRecovery:
         """
         if len(self.spec.inputs) > 1 and not self.join.asked:
             self.stands += 1
-            self.world.scheduler.void(self.spec.join_name, self.join.reads, self.stands)
+            self.world.scheduler.void(self.join.join_name, self.join.reads, self.stands)
         if self.join.timer is not None and not self.join.asked:
             self.events_stand += 1
             self.world.scheduler.void(self.join.timer_point, self.join.events, self.events_stand)

@@ -31,7 +31,10 @@ class DurableState:
     """
 
     def __init__(
-        self, crash_plan: CrashPlan, void: Callable[[int], None], taken: Callable[[], None]
+        self,
+        crash_plan: CrashPlan,
+        void: Callable[[int, Sequence[int]], None],
+        taken: Callable[[], None],
     ) -> None:
         self.crash_plan = crash_plan
         self.void = void

@@ -14,13 +14,13 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Sequence
 
-from conveyor.core.channel import Tag
+from conveyor.core.channel import Note, Tag
 from conveyor.recording.crash_points import Crash, CrashPoint
 from conveyor.sim.in_hand import NOTHING
 from conveyor.sim.schedule import NEVER, Death
 from conveyor.sim.world.channel import MemoryChannel
 
-__all__ = ["Killed", "CrashPlan", "RecordedCrashPlan", "FaultyChannel"]
+__all__ = ["CrashPlan", "FaultyChannel", "FaultyNote", "Killed", "RecordedCrashPlan"]
 
 
 class Killed(BaseException):
@@ -161,7 +161,8 @@ class RecordedCrashPlan(CrashPlan):
         return RecordedCrashPlan(self.worker, self.inputs, self.crashes, self.gave_up)
 
     def due(self, here: Death) -> Death | None:
-        if not self.left or CrashPoint(here.item, here.step, self.given) < self.left[0].point:
+        point = CrashPoint(here.item, here.step, self.given)
+        if not self.left or point.comes_before(self.left[0].point):
             return None
         hand = self.left.pop(0).hand
         return here._replace(
@@ -182,6 +183,7 @@ class FaultyChannel:
         self.pending = channel.pending
         self.ended = channel.ended
         self.peek = channel.peek
+        self.look = channel.look
         self.position = channel.position
         self.queued = channel.queued
         self.pack = channel.pack
@@ -239,3 +241,17 @@ class FaultyChannel:
     def set_barrier(self, number: int) -> None:
         self.crash_plan.store(self.crash_plan.done, "barrier")
         self.channel.set_barrier(number)
+
+
+class FaultyNote(Note):
+    """A note that asks the crash plan before it is stored."""
+
+    __slots__ = ("crash_plan",)
+
+    def __init__(self, crash_plan: CrashPlan, words: int) -> None:
+        super().__init__([0] * words)
+        self.crash_plan = crash_plan
+
+    def store(self, values: Sequence[int]) -> None:
+        self.crash_plan.store(self.crash_plan.done, "noted", running=True)
+        super().store(values)

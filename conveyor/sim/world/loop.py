@@ -10,14 +10,18 @@ from operator import add
 from typing import Protocol
 
 from conveyor.core.barriers import Barriers
+from conveyor.core.channel import Note
+from conveyor.core.concurrent_drive import DONE, LaterHands, drive_concurrent
+from conveyor.core.concurrent_node import ConcurrentNode
 from conveyor.core.drive import Cut, Drive, DriveSpec, drive
 from conveyor.core.epochs import NodeState
 from conveyor.core.failures import LOADING, SETUP, TEARDOWN, THE_WORKER, failure_of
 from conveyor.core.job_node import ItemFailed, Node
 from conveyor.core.ordered import stamped
-from conveyor.core.requests import ChooseInput, ChooseLane, Request, TimedChoice
+from conveyor.core.requests import ChooseDone, ChooseInput, ChooseLane, Request, TimedChoice
 from conveyor.core.selecting import SelectingNode
 from conveyor.core.snapshots import RestoredNode
+from conveyor.core.window import Window, words_of_window
 from conveyor.graph.route import Select
 from conveyor.graph.topology import Kind, is_shut
 from conveyor.items.current_item import CURRENT
@@ -66,7 +70,9 @@ class Loop:
     def __init__(self, world: LoopSetting, prepared: PreparedNode) -> None:
         self.world = world
         self.spec = prepared.spec
-        self.join_name = prepared.spec.join_name
+        spec, is_open = prepared.spec, prepared.spec.chooses_done
+        self.decides = is_open or len(spec.inputs) > 1  # which input it reads, or what is done
+        self.join_name = spec.name + DONE if is_open else spec.join_name
         self.wiring = Wiring(prepared.spec, world.channels, world.source)
         self.worker = Worker(world, prepared, self.place, self.send_dead_letter)
         self.recovery: CrashRecovery | None = None  # None: its worker cannot die
@@ -75,6 +81,9 @@ class Loop:
         self.request: Request[Blob] | None = None  # what it waits for
         self.options: list[int] = []  # while it waits to read its join: lanes that have something
         self.lane = 0  # of its join, that it reads
+        self.window_words = words_of_window(
+            min([channel.capacity for channel in self.wiring.read], default=1)
+        )
         self.reads = 0  # of its join, that were decided
         self.asked = False  # was the read of the slice that it takes in hand decided?
         self.clock = world.clocks[self.spec.index]
@@ -93,7 +102,9 @@ class Loop:
         self.wiring.clear()
         crash_plan = self.world.crash_plans.get(self.spec.name)
         self.recovery = (
-            None if crash_plan is None else CrashRecovery(self.world, self.spec, self, crash_plan)
+            None
+            if crash_plan is None
+            else CrashRecovery(self.world, self.spec, self, crash_plan, self.window_words)
         )
         self.reads = self.lane = self.events = 0
         self.clock.now = 0.0
@@ -144,6 +155,7 @@ class Loop:
         world, spec, wiring = self.world, self.spec, self.wiring
         crash_plan = journal = restored = selecting = None
         cut: Cut = SINGLE_ITEM_SLICES
+        job_node = node
         if recovery is not None:
             crash_plan, journal = recovery.crash_plan, recovery.durable.journal
             if recovery.durable.state_log is not None:
@@ -185,7 +197,16 @@ class Loop:
             selected=selecting,
             barriers=self.barriers,
         )
+        if isinstance(job_node, ConcurrentNode):
+            return self.driven_side_by_side(driven, job_node, recovery)
         return drive(RUN, driven, cut)
+
+    def driven_side_by_side(
+        self, driven: DriveSpec[Blob], node: ConcurrentNode, recovery: CrashRecovery | None
+    ) -> Drive[Blob]:
+        window = Window(Note([0] * self.window_words)) if recovery is None else recovery.window
+        hands = LaterHands(self.spec.concurrency or 1)
+        return drive_concurrent(RUN, driven, node, hands, window, self.spec.name)
 
     def takes_all(self) -> bool:
         """Is the next slice all there is, rather than one item?"""
@@ -193,8 +214,9 @@ class Loop:
 
     def place(self, index: int) -> tuple[int, int]:
         """Which of its inputs an item of the slice in hand came from, and its position there."""
-        before = self.before[self.lane] if self.before else 0
-        return self.lane, before + self.ends.inputs[self.lane].position(index + 1) - 1
+        lane = self.lane if len(self.ends.inputs) > 1 else 0
+        before = self.before[lane] if self.before else 0
+        return lane, before + self.ends.inputs[lane].position(index + 1) - 1
 
     @property
     def positions(self) -> tuple[int, ...]:
@@ -232,6 +254,7 @@ class Loop:
                 elif (
                     type(request) is ChooseInput
                     or type(request) is TimedChoice
+                    or type(request) is ChooseDone
                     or not request.ready()
                 ):
                     self.request = request

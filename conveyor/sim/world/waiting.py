@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from conveyor.core.requests import ChooseInput, WaitForRoom
+from conveyor.core.requests import ChooseDone, ChooseInput, WaitForRoom
 from conveyor.graph.deadlock import ChannelState, Circle, Wait, WaitsFor, find_cycle
 from conveyor.graph.topology import Topology, channels_of
 from conveyor.sim.world.channel import MemoryChannel
@@ -33,6 +33,14 @@ class Waiting:
     def has_all_it_can_get(self, loop: Loop) -> bool:
         """Can none of the lanes that have nothing for this join get something before it reads?"""
         node = loop.spec.index
+        request = loop.request
+        if isinstance(request, ChooseDone):
+            source, *_ = channels_of(loop.spec.inputs)
+            return (
+                not request.in_hand.has_room()
+                or self.channels[source].closed == RUN
+                or not self.can_get(source, node, ())
+            )
         for source in channels_of(loop.spec.inputs):
             channel = self.channels[source]
             if not channel.pending() and channel.closed != RUN and self.can_get(source, node, ()):
@@ -57,6 +65,8 @@ class Waiting:
             consumers = [self.topology.channels[c].consumer for c in lacking_room(request)]
             return all(self.can_go_on(consumer, without, asked) for consumer in consumers)
         if isinstance(request, ChooseInput) and (request.options() or may_wake(loop)):
+            return True
+        if isinstance(request, ChooseDone):
             return True
         return any(
             self.can_get(channel, without, asked) for channel in channels_of(loop.spec.inputs)

@@ -15,6 +15,7 @@ from conveyor.graph.topology import Kind
 from conveyor.items.bytecode import is_slight
 from conveyor.items.current_item import CURRENT
 from conveyor.report import DeadLetter, Tally
+from conveyor.sim.code.virtual_loop import VirtualLoop
 from conveyor.sim.interruption import is_final
 from conveyor.sim.prepare.bindings import PrivateBindings
 from conveyor.sim.prepare.intake import ByReference
@@ -98,7 +99,9 @@ class Worker:
             durable.succeed(stage, tally)
             place, past = durable.journal.place, durable.past if durable.deaths else None
         seal = None if world.pipeline.copies else ByReference
-        around = Surroundings(place=place, past=past, is_final=is_final, seal=seal)
+        around = Surroundings(
+            place=place, past=past, is_final=is_final, seal=seal, awaits=VirtualLoop(name).run
+        )
         node = node_for(stage, name, self.send_dead_letter, around)
         if not is_slight(node.job):
             # The quick way calls a job again after an error without a look at that error, which may

@@ -22,7 +22,7 @@ from conveyor.core.channel import UNBOUNDED, Tag
 from conveyor.core.failures import Failure
 from conveyor.core.job_node import Node
 from conveyor.core.nodes import CollectNode
-from conveyor.core.requests import ALL_ENDED, ChooseInput, ChooseLane, TimedChoice
+from conveyor.core.requests import ALL_ENDED, ChooseDone, ChooseInput, ChooseLane, TimedChoice
 from conveyor.graph.route import leaves
 from conveyor.graph.topology import Channel, is_shut
 from conveyor.report import DeadLetter
@@ -87,6 +87,7 @@ class World:
             and observer is None
             and inspection is None
             and not pipeline.timers
+            and all(node.spec.concurrency is None for node in pipeline.nodes)
         )
         self.waiting = Waiting(
             pipeline.topology, self.channels, {loop.spec.index: loop for loop in self.loops}
@@ -249,6 +250,12 @@ class World:
                                 ready.append(loop)
                             continue
                         loop.go(answer)
+                    elif type(request) is ChooseDone:
+                        loop.options = request.options()
+                        if loop.options:
+                            ready.append(loop)
+                            continue
+                        loop.go(request.plain)
                     elif request is None or (type(request) is not ChooseLane and request.ready()):
                         loop.go(None)
                     else:
@@ -326,13 +333,13 @@ class World:
 
     def turn_of(self, ready: list[Loop]) -> Loop:
         turn = self.scheduler.turn(
-            [loop.spec.join_name for loop in ready], [loop.options for loop in ready]
+            [loop.join_name for loop in ready], [loop.options for loop in ready]
         )
         self.turned = self.turned or turn > 0
         return ready[turn]
 
     def has_what_it_wants(self, loop: Loop) -> bool:
-        wanted = self.scheduler.wants(loop.spec.join_name, loop.reads)
+        wanted = self.scheduler.wants(loop.join_name, loop.reads)
         return wanted is None or wanted in loop.options
 
     def choose(self, choose: ChooseLane) -> int:
@@ -383,8 +390,6 @@ class World:
 
     def decided(self) -> dict[str, int]:
         """How much was decided at each join and each fork."""
-        reads = {
-            loop.spec.join_name: loop.reads for loop in self.loops if len(loop.spec.inputs) > 1
-        }
+        reads = {loop.join_name: loop.reads for loop in self.loops if loop.decides}
         timers = {loop.timer_point: loop.events for loop in self.loops if loop.timer is not None}
         return self.counts | reads | timers

@@ -1,0 +1,184 @@
+"""The drive loop of a node that has several items in hand at once.
+
+Knows: the order of take, give, publish and commit, and how to go on where another worker died.
+Must never know: who works on the items, or which world it is in.
+
+Rule 1.  As many items are taken in hand as there are hands, as soon as they are there.
+Rule 2.  Which of them is done next is a decision (`ChooseDone`), unless they leave in their order:
+         then the oldest is.
+Rule 3.  An item that is out in part comes before all others.
+Rule 4.  What is finished is noted before it goes out (`window`); the input is committed up to the
+         first item that is not.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Final
+
+from typing_extensions import TypeVar
+
+from conveyor.core.channel import Inlet
+from conveyor.core.concurrent_node import ConcurrentNode, Hands, Held
+from conveyor.core.drive import BrokenNode, Drive, DriveSpec, Sender, send_missing
+from conveyor.core.requests import TAKE, ChooseDone, WaitForItems
+from conveyor.core.window import Window
+
+__all__ = ["DONE", "InHand", "LaterHands", "drive_concurrent"]
+
+Blob = TypeVar("Blob")
+
+DONE: Final = "~done"  # behind the name of a stage: which of its items in hand is done next
+
+
+class LaterHands:
+    """Hands that wait until it is decided which item is done: it is worked on then."""
+
+    def __init__(self, most: int) -> None:
+        self.most = most
+
+    def begin(self, held: Held) -> None:
+        """Nothing yet."""
+
+    def is_done(self, only: Held | None) -> bool:
+        return False  # before it is decided
+
+    def chosen(self, only: Held | None, answer: int, held: Sequence[Held]) -> list[Held]:
+        return [held[answer] if only is None else only]
+
+
+class InHand:
+    """The items that are worked on, by their position in the input."""
+
+    def __init__(
+        self, inlet: Inlet, node: ConcurrentNode, hands: Hands, window: Window, ordered: bool
+    ) -> None:
+        self.inlet = inlet
+        self.node = node
+        self.hands = hands
+        self.window = window
+        self.ordered = ordered
+        self.taken = window.base  # up to here all were taken
+        self.held: dict[int, Held] = {}
+
+    def __len__(self) -> int:
+        return len(self.held)
+
+    def in_order(self) -> list[Held]:
+        """The oldest first."""
+        return [self.held[position] for position in sorted(self.held)]
+
+    def only(self) -> Held | None:
+        """The one that has to be done next, if there is no choice."""
+        if self.window.part is not None:
+            return self.held[self.window.part]
+        return self.held[min(self.held)] if self.ordered else None
+
+    def is_done(self) -> bool:
+        return bool(self.held) and self.hands.is_done(self.only())
+
+    def has_room(self) -> bool:
+        return self.room() > 0
+
+    def may_take(self) -> bool:
+        return self.room() > 0 and len(self.ahead(1)) > 0
+
+    def room(self) -> int:
+        """How many more may be taken."""
+        if not self.window.reaches(self.taken):
+            return 0
+        return self.node.most_at(self.window.base, self.hands.most) - len(self.held)
+
+    def ahead(self, n: int) -> list[object]:
+        """The next items that were not taken."""
+        seen = max(self.taken, self.window.base) - self.inlet.head
+        return self.inlet.look(seen + n)[seen:]
+
+    def take(self) -> list[Held]:
+        """Takes in hand what there is, as far as there is room; gives those that are to be begun
+        with."""
+        new: list[Held] = []
+        # Of those that a worker before had finished out of turn, some may have been passed
+        self.taken = max(self.taken, self.window.base)
+        if (part := self.window.part) is not None and not self.held:
+            new.append(self.hold(part, self.inlet.look(part - self.inlet.head + 1)[-1]))
+        while (room := self.room()) > 0 and (items := self.ahead(room)):
+            for item in items:
+                if not (self.window.is_finished(self.taken) or self.taken in self.held):
+                    new.append(self.hold(self.taken, item))
+                self.taken += 1
+                if not self.window.reaches(self.taken):
+                    break
+        return new
+
+    def hold(self, position: int, item: object) -> Held:
+        held = self.node.hold(position, position - self.window.start, item)
+        self.held[position] = held
+        return held
+
+
+def drive_concurrent(
+    run: int, spec: DriveSpec[Blob], node: ConcurrentNode, hands: Hands, window: Window, name: str
+) -> Drive[Blob]:
+    """Steps a node of this name through one run, as `drive` does one that takes items one by
+    one."""
+    inlet = node.inlet = spec.inlets[0]
+    journal = spec.journal
+    inlet.start(run)
+    tag = send_missing(run, spec.outlets)
+    ordinal = 0 if tag is None else tag.ordinal
+    sender = Sender(run, ordinal, spec.outlets, spec.route, spec.selected)
+    window.recall(run, sender.ordinal, inlet.head)
+    if inlet.head < window.base:
+        inlet.commit(window.base)
+    if journal is not None:
+        journal.inlet = inlet
+        journal.recall(run, sender.ordinal, window.finished, window.finished_behind())
+    in_hand = InHand(inlet, node, hands, window, node.stage.stage_options.ordered)
+    choose = ChooseDone(name + DONE, in_hand)
+    wait_for_items = WaitForItems(inlet)
+    while True:
+        new = in_hand.take()
+        if new and journal is not None:
+            journal.begin(0, inlet, in_hand.taken - inlet.head)
+        for held in new:
+            hands.begin(held)
+        if not in_hand.held:
+            if inlet.ended() and not spec.passes_barrier():
+                break
+            if not in_hand.may_take():
+                yield wait_for_items
+            continue
+        only = in_hand.only()
+        choose.is_open = only is None
+        answer = yield choose
+        if answer != TAKE:
+            done = hands.chosen(only, answer, in_hand.in_order())
+            yield from give(sender, spec, in_hand, done)
+    spec.close(run)
+
+
+def give(
+    sender: Sender[Blob], spec: DriveSpec[Blob], in_hand: InHand, done: list[Held]
+) -> Drive[Blob]:
+    """Sends what came of items that are done, and commits what is finished then."""
+    window, inlet, journal = in_hand.window, in_hand.inlet, spec.journal
+    skip = window.extra if done[0].position == window.part else 0
+    finished = 0
+    for out, upto, extra in spec.node([*done], skip, sender.limit):
+        for held in done[finished:upto]:
+            window.finish(held.position)
+            del in_hand.held[held.position]
+        if extra:
+            window.give_part(done[upto].position, extra)
+        finished = upto
+        ordinal = sender.ordinal + bool(out)
+        if journal is not None:
+            journal.note(ordinal, window.finished, 0)
+        window.store(ordinal)
+        if out:
+            yield from sender.send(out, 0, window.base, extra)
+        if inlet.head < window.base:
+            inlet.commit(window.base)
+    if finished != len(done):
+        raise BrokenNode(spec.node, finished, len(done))

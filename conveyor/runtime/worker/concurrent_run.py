@@ -1,0 +1,89 @@
+"""One run of a worker that has several items in hand at once.
+
+This file knows how its drive loop, its hands and its clock are put together.  It must never know
+what works on the items.
+"""
+
+from __future__ import annotations
+
+from time import perf_counter_ns
+from typing import Final
+
+from conveyor.core.channel import Note
+from conveyor.core.concurrent_drive import drive_concurrent
+from conveyor.core.concurrent_node import ConcurrentNode
+from conveyor.core.drive import Drive, DriveSpec
+from conveyor.core.window import Window
+from conveyor.runtime.shm.record import Blob
+from conveyor.runtime.shm.trace_log import SpanKind
+from conveyor.runtime.step.logged import JOIN
+from conveyor.runtime.worker.hands import WorkingHands
+from conveyor.runtime.worker.run import Run
+
+__all__ = ["ConcurrentRun"]
+
+QUEUED_NS: Final = 3_000_000  # what a lane's producer is told all hands together take, at most
+
+
+class ConcurrentRun(Run):
+    """As `Run`, of a node with several items in hand."""
+
+    def drive(self) -> Drive[Blob]:
+        workplace, spec = self.workplace, self.workplace.spec
+        node = self.nodes.first
+        assert isinstance(node, ConcurrentNode)
+        most = spec.concurrency or 1
+        self.since = perf_counter_ns()
+        self.in_hand, self.busy = 0, self.meter.busy
+        recording = workplace.link.control.recording and spec.chooses_done
+        self.hands = WorkingHands(
+            workplace.crew(), node, most, self.changed, self.chose if recording else None
+        )
+        self.cost(QUEUED_NS // most)
+        driven = DriveSpec(
+            node=self.meter,
+            inlets=workplace.ends.inputs,
+            outlets=workplace.ends.outlets,
+            route=spec.route,
+            journal=self.journal,
+            selected=self.selecting,
+        )
+        self.window = Window(Note(workplace.window()))
+        return drive_concurrent(self.number, driven, node, self.hands, self.window, spec.name)
+
+    def chose(self, at: int) -> None:
+        """Logs which of the items in hand is done."""
+        self.workplace.link.log_decision(JOIN, at, 1)
+
+    def log_standing(self, ordinal: int) -> None:
+        """Nothing: the parent has seen what stands."""
+
+    def changed(self, in_hand: int) -> None:
+        """So many are in hand now: until now it was as many as before."""
+        now = perf_counter_ns()
+        spent = now - self.since
+        if self.in_hand:  # what the meter has counted since is part of it
+            self.meter.busy = max(self.meter.busy, self.busy + spent)
+        self.workplace.block.add_in_hand(self.in_hand, spent, self.meter.busy)
+        self.since, self.in_hand, self.busy = now, in_hand, self.meter.busy
+        self.workplace.block.set_running(in_hand > 0)
+        if (done := self.nodes.first.tally.done) and self.meter.busy:
+            most = self.hands.most
+            self.cost(min(self.meter.busy // done, QUEUED_NS // most))
+
+    def cost(self, nanoseconds: int) -> None:
+        for inlet in self.workplace.ends.inlets:
+            inlet.set_cost(nanoseconds + 1)
+
+    def wait(self) -> None:
+        started = perf_counter_ns()
+        if self.in_hand or not self.workplace.spin(self.loop.able):
+            self.sleep_until_able()
+        is_blocked = self.loop.blocked()
+        if is_blocked or not self.in_hand:
+            self.waited(started, is_blocked)
+        elif self.trace is not None:  # its items were at work
+            self.trace.add(SpanKind.SLICE, started, perf_counter_ns() - started)
+
+    def sleep(self) -> None:
+        self.workplace.crew().sleep(self.workplace.link)

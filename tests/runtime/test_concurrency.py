@@ -1,0 +1,390 @@
+"""Several items of a stage in hand at once, for real: in threads, and as coroutines of one event
+loop."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+import threading
+from collections import Counter
+from collections.abc import AsyncIterator, Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from conveyor import (
+    BalancingFork,
+    Filter,
+    FlatMap,
+    Join,
+    Pipe,
+    Processor,
+    ReplicatingFork,
+    Zip,
+    context,
+)
+from conveyor.errors import ItemTimeout, PoisonItem, TopologyError
+from tests.helpers import PATIENCE_S, pipeline, under_each_start_method
+from tests.jobs import double
+
+pytestmark = pytest.mark.usefixtures("nothing_is_left_behind")
+
+ITEMS = range(200)
+DOUBLED = [double(n) for n in ITEMS]
+
+
+async def double_later(item: int) -> int:
+    await asyncio.sleep(0.001 * (item % 3))
+    return double(item)
+
+
+async def words(text: str) -> list[str]:
+    await asyncio.sleep(0)
+    return text.split()
+
+
+async def up_to(item: int) -> AsyncIterator[int]:
+    for number in range(item):
+        await asyncio.sleep(0)
+        yield number
+
+
+async def is_even(item: int) -> bool:
+    await asyncio.sleep(0)
+    return item % 2 == 0
+
+
+def met(hands: int) -> Callable[[int], int]:
+    """A job that is done only once so many are at it at the same time, in threads."""
+    barrier: list[threading.Barrier] = []
+
+    def job(item: int) -> int:
+        if not barrier:
+            barrier.append(threading.Barrier(hands))
+        barrier[0].wait(PATIENCE_S)
+        return item
+
+    return job
+
+
+def met_in_the_loop(hands: int) -> Callable[[int], Any]:
+    """The same, as coroutines."""
+    waiting: list[asyncio.Future[None]] = []
+
+    async def job(item: int) -> int:
+        mine = asyncio.get_running_loop().create_future()
+        waiting.append(mine)
+        if len(waiting) == hands:
+            for each in waiting:
+                each.set_result(None)
+            waiting.clear()
+        await mine
+        return item
+
+    return job
+
+
+# ---------------------------------------------------------------------------------- what is given
+
+
+@under_each_start_method
+@pytest.mark.parametrize("ordered", [True, False])
+@pytest.mark.parametrize("job", [double, double_later], ids=["threads", "coroutines"])
+def test_all_results_come_in_order_or_as_they_are_done(
+    job: Any, ordered: bool, start_method: str
+) -> None:
+    pl = pipeline(start_method).add(Processor(job, concurrency=8, ordered=ordered))
+    results = pl.run(ITEMS)
+
+    assert sorted(results) == DOUBLED
+    assert not ordered or results == DOUBLED
+
+
+def test_a_coroutine_function_needs_no_word_and_every_kind_of_job_may_be_one() -> None:
+    assert pipeline().add(Processor(double_later)).run(ITEMS) == DOUBLED
+    assert pipeline().add(FlatMap(words)).run(["a b", "", "c"]) == ["a", "b", "c"]
+    assert pipeline().add(FlatMap(up_to)).run(range(4)) == [0, 0, 1, 0, 1, 2]
+    assert pipeline().add(Filter(is_even)).run(range(5)) == [0, 2, 4]
+
+
+@pytest.mark.parametrize("hands", [1, 2, 16])
+def test_so_many_items_are_in_hand_at_once_in_threads(hands: int) -> None:
+    pl = pipeline().add(Processor(met(hands), concurrency=hands))
+    assert pl.run(range(4 * hands)) == list(range(4 * hands))
+
+
+@pytest.mark.parametrize("hands", [2, 64, 1000])
+def test_so_many_items_are_in_hand_at_once_in_an_event_loop(hands: int) -> None:
+    pl = pipeline().add(Processor(met_in_the_loop(hands), concurrency=hands, ordered=False))
+    assert sorted(pl.run(range(4 * hands))) == list(range(4 * hands))
+
+
+@pytest.mark.parametrize("is_async", [False, True], ids=["threads", "coroutines"])
+def test_no_more_are_in_hand_than_was_said(is_async: bool) -> None:
+    at_once: list[int] = []
+    most: list[int] = []
+
+    def counted(item: int) -> int:
+        at_once.append(item)
+        most.append(len(at_once))
+        threading.Event().wait(0.001)
+        at_once.remove(item)
+        return max(most)
+
+    async def counted_in_the_loop(item: int) -> int:
+        at_once.append(item)
+        most.append(len(at_once))
+        await asyncio.sleep(0.001)
+        at_once.remove(item)
+        return max(most)
+
+    job: Any = counted_in_the_loop if is_async else counted
+    assert max(pipeline().add(Processor(job, concurrency=5)).run(range(100))) <= 5
+
+
+def test_in_every_place_of_a_pipeline() -> None:
+    lanes = (
+        pipeline()
+        .add(BalancingFork(2))
+        .add(Processor(double_later), Processor(double, concurrency=3, ordered=False))
+        .add(Join(2))
+        .add(Processor(double_later, concurrency=4))
+        .add(ReplicatingFork(2))
+        .add(Pipe(), Processor(double, concurrency=2))
+        .add(Zip(2))
+        .add(Processor(sum, concurrency=2, ordered=False))
+    )
+    assert sorted(lanes.run(ITEMS)) == sorted(4 * n + 8 * n for n in ITEMS)
+
+
+def test_an_open_pipeline_keeps_its_event_loop_from_run_to_run() -> None:
+    loops: list[Any] = []
+
+    async def same_loop(item: int) -> bool:
+        loops.append(asyncio.get_running_loop())
+        return loops[0] is loops[-1]
+
+    with pipeline().add(Processor(same_loop)) as pl:
+        assert [pl.run([1]), pl.run([1, 2])] == [[True], [True, True]]
+
+
+def test_what_setup_makes_is_given_to_each() -> None:
+    async def at(item: int, table: dict[int, str]) -> str:
+        await asyncio.sleep(0)
+        return table[item]
+
+    pl = pipeline().add(Processor(at, setup=lambda: dict(enumerate("abc"))))
+    assert pl.run([2, 0]) == ["c", "a"]
+
+
+def test_the_report_says_how_many_were_in_hand() -> None:
+    pl = pipeline().add(Processor(met_in_the_loop(10), concurrency=10))
+    stage = pl.run(range(100)).report.stages["job"]
+    assert 5 < stage.side_by_side <= 10
+    assert pipeline().add(Processor(double)).run([1]).report.stages["double"].side_by_side == 0
+
+
+# ---------------------------------------------------------------------------------------- failures
+
+
+def refuse_odd(item: int) -> int:
+    if item % 2:
+        raise ValueError(item)
+    return item
+
+
+async def refuse_odd_later(item: int) -> int:
+    await asyncio.sleep(0)
+    return refuse_odd(item)
+
+
+each_way = pytest.mark.parametrize(
+    "job", [refuse_odd, refuse_odd_later], ids=["threads", "coroutines"]
+)
+
+
+@each_way
+@pytest.mark.parametrize("ordered", [True, False])
+def test_what_fails_is_treated_as_the_stage_says(job: Any, ordered: bool) -> None:
+    options: dict[str, Any] = {"concurrency": 4, "ordered": ordered, "name": "job"}
+    with pytest.raises(ValueError, match=r"\d") as caught:
+        pipeline().add(Processor(job, **options)).run(range(100))
+    assert "in stage 'job'" in caught.value.__notes__[0]
+
+    skipped = pipeline().add(Processor(job, on_error="skip", **options)).run(range(10))
+    assert sorted(skipped) == [0, 2, 4, 6, 8]
+    assert skipped.report.stages["job"].skipped == 5
+
+    lettered = pipeline().add(Processor(job, on_error="dead_letter", retries=1, **options))
+    result = lettered.run(range(10))
+    assert [(each.ordinal, each.item, each.attempts) for each in result.dead_letters] == [
+        (n, n, 2) for n in (1, 3, 5, 7, 9)
+    ]
+
+
+@pytest.mark.parametrize("is_async", [False, True], ids=["threads", "coroutines"])
+def test_a_further_attempt_holds_up_its_own_item_alone(is_async: bool) -> None:
+    """The first item fails until the others are through."""
+    through: list[int] = []
+
+    def job(item: int) -> int:
+        if item == 0 and len(through) < 5:
+            raise ValueError(context().attempt)
+        through.append(item)
+        return item
+
+    async def later(item: int) -> int:
+        return job(item)
+
+    tried = Processor[int, int](later if is_async else job, concurrency=2, retries=9, ordered=False)
+    assert sorted(pipeline().add(tried).run(range(6))) == list(range(6))
+
+
+def test_an_item_that_takes_too_long_is_cancelled_and_its_worker_lives() -> None:
+    async def sometimes_for_ever(item: int) -> tuple[int, int]:
+        if item == 3:
+            await asyncio.Event().wait()
+        return item, os.getpid()
+
+    pl = pipeline().add(Processor(sometimes_for_ever, timeout_s=0.05, on_error="dead_letter"))
+    result = pl.run(range(6))
+    assert [item for item, _ in result] == [0, 1, 2, 4, 5]
+    assert len({pid for _, pid in result}) == 1
+    (letter,) = result.dead_letters
+    assert (letter.ordinal, type(letter.exception)) == (3, ItemTimeout)
+    assert "1 of 1 attempts" in str(letter.exception)
+
+
+@pytest.mark.parametrize("is_async", [False, True], ids=["threads", "coroutines"])
+def test_each_item_has_its_own_context(is_async: bool) -> None:
+    def told(item: int) -> tuple[int, str]:
+        return item, context().item_id
+
+    async def told_later(item: int) -> tuple[int, str]:
+        before = context().item_id
+        await asyncio.sleep(0.001 * (item % 2))
+        assert context().item_id == before
+        return item, before
+
+    job: Any = told_later if is_async else told
+    results = pipeline().add(Processor(job, name="job", concurrency=8)).run(range(50))
+    assert results == [(n, f"job:0:{n}") for n in range(50)]
+
+
+# ------------------------------------------------------------------------------------------ deaths
+
+
+def die_at(item: int, *at: int) -> None:
+    if item in at and context().attempt == 1:
+        os.kill(os.getpid(), signal.SIGKILL)
+
+
+@pytest.mark.parametrize("ordered", [True, False])
+@pytest.mark.parametrize("is_async", [False, True], ids=["threads", "coroutines"])
+def test_a_worker_that_dies_loses_and_repeats_nothing(is_async: bool, ordered: bool) -> None:
+    def job(item: int) -> int:
+        die_at(item, 5, 60, 61, 150)
+        return double(item)
+
+    async def later(item: int) -> int:
+        await asyncio.sleep(0.001 * (item % 5))
+        return job(item)
+
+    stage = Processor[int, int](
+        later if is_async else job, name="job", concurrency=16, ordered=ordered
+    )
+    result = pipeline().add(stage).run(ITEMS)
+    assert sorted(result) == DOUBLED
+    assert not ordered or result == DOUBLED
+    told = result.report.stages["job"]
+    assert told.restarts >= 3
+    assert (told.items_in, told.passed) == (200, 200)
+
+
+def test_dead_letters_come_once_however_often_a_worker_dies() -> None:
+    def job(item: int) -> int:
+        die_at(item, 20, 41, 63)
+        return refuse_odd(item)
+
+    stage = Processor(job, concurrency=8, ordered=False, on_error="dead_letter")
+    result = pipeline().add(stage).run(range(80))
+    assert sorted(result) == list(range(0, 80, 2))
+    assert [each.ordinal for each in result.dead_letters] == list(range(1, 80, 2))
+
+
+def test_an_item_that_kills_is_found_among_a_thousand() -> None:
+    async def job(item: int) -> int:
+        await asyncio.sleep(0.001)
+        if item == 700:
+            os.kill(os.getpid(), signal.SIGKILL)
+        return item
+
+    stage = Processor[int, int](job, concurrency=1000, ordered=False, on_error="dead_letter")
+    result = pipeline().add(Pipe(2000)).add(stage).run(range(1500))
+    assert sorted(result) == [n for n in range(1500) if n != 700]
+    (letter,) = result.dead_letters
+    assert (letter.item, type(letter.exception)) == (700, PoisonItem)
+
+
+# -------------------------------------------------------------------------------------- recordings
+
+
+@pytest.mark.parametrize("dies", [False, True])
+@pytest.mark.parametrize("is_async", [False, True], ids=["threads", "coroutines"])
+def test_a_run_is_recorded_and_replayed(is_async: bool, dies: bool, tmp_path: Path) -> None:
+    def job(item: int) -> int:
+        if dies:
+            die_at(item, 7)
+        return double(item)
+
+    async def later(item: int) -> int:
+        await asyncio.sleep(0.001 * (item * 7 % 5))
+        return job(item)
+
+    stage = Processor[int, int](later if is_async else job, concurrency=6, ordered=False)
+    pl = pipeline().add(stage).add(Processor(double))
+    path = tmp_path / "run.cvd"
+    result = pl.run(range(40), record=path)
+    assert Counter(result) == Counter(4 * n for n in range(40))
+    assert pl.replay(range(40), path) == result
+
+
+# ---------------------------------------------------------------------------------- what is refused
+
+
+class Stateful(Processor[int, int]):
+    def process(self, item: int, /) -> int:
+        return item
+
+
+async def two(one: int, other: int) -> int:
+    return one + other
+
+
+REFUSED: dict[str, tuple[Callable[[], object], str]] = {
+    "none": (lambda: Processor(double, concurrency=0), "1 or more"),
+    "a word": (lambda: Processor(double, concurrency="8"), "whole number"),  # type: ignore[call-overload]  # pyright: ignore
+    "no order": (lambda: Processor(double, ordered=False), "concurrency=8"),
+    "a class": (lambda: Stateful(concurrency=2), "one by one"),
+    "a time limit of a thread": (
+        lambda: Processor(double, concurrency=2, timeout_s=1),
+        "write an async function",
+    ),
+    "an async generator": (lambda: Processor(up_to), r"FlatMap\(up_to\)"),
+    "two arguments": (lambda: Processor(two), "exactly one"),  # type: ignore[arg-type]  # pyright: ignore
+}
+
+
+@pytest.mark.parametrize("what", REFUSED)
+def test_what_cannot_be_meant_is_refused_at_once(what: str) -> None:
+    make, words_of_it = REFUSED[what]
+    with pytest.raises(TopologyError, match=words_of_it):
+        make()
+
+
+def test_it_is_refused_in_a_lane_of_an_ordered_join() -> None:
+    pl = pipeline().add(BalancingFork(2)).add(Processor(double_later), Pipe())
+    with pytest.raises(TopologyError, match="ordered join"):
+        pl.add(Join(2, ordered=True)).run([1])
