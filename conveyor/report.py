@@ -295,6 +295,12 @@ def what_to_do(
 ) -> str:
     """What sets the pace, and what would help: the busiest stage, or what is outside."""
     if share >= SETS_THE_PACE:
+        in_hand = mean_of(stage.side_by_side for stage in lanes[busiest])
+        if in_hand:  # it waits, mostly, and more of its items could do so at once
+            return (
+                f"with {in_hand:.0f} items in hand on average, and sets the pace: more concurrency "
+                "would help, if what it waits for can take more at once"
+            )
         more = "balance it over more lanes" if len(lanes[busiest]) == 1 else "more lanes would help"
         return f"and sets the pace: {more}, if cores idle"
     first, *_, last = [*lanes.values()] * 2

@@ -109,6 +109,16 @@ def test_the_stage_that_is_busy_all_the_time_sets_the_pace() -> None:
     assert verdict.endswith("1.0 jobs were at work at once, on average")
 
 
+def test_a_stage_that_waits_is_not_told_to_use_more_cores() -> None:
+    verdict = report(stage("fetch", busy_s=1.94, side_by_side=63.6)).verdict
+
+    assert verdict.startswith(
+        "fetch is busy 97% of the time, with 64 items in hand on average, and sets the pace: more "
+        "concurrency would help"
+    )
+    assert "lanes" not in verdict
+
+
 def test_lanes_are_judged_together() -> None:
     lanes = [stage(f"job/{lane}", busy_s=1.8) for lane in range(3)]
 

@@ -19,7 +19,7 @@ from __future__ import annotations
 
 import pickle
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Coroutine
 from pickle import PickleBuffer
 from sys import getrefcount
 from typing import Any, Final, TypeAlias
@@ -125,6 +125,20 @@ def _count(box: list[object]) -> int:
 ONE_REFERENCE: Final = _count([[]])
 
 
+def instead_of(item: object) -> str:
+    """What to do about an item that cannot be pickled."""
+    if isinstance(item, Coroutine):
+        item.close()  # else it warns that it was never awaited
+        return (
+            "A function that calls an async function gives this; give the stage the async function "
+            "itself, which is awaited then."
+        )
+    return (
+        "Items and results travel between processes by pickle; send something that can be "
+        "pickled instead."
+    )
+
+
 def sealer(keep: Keep = Copied) -> Seal:
     """Makes a function that seals one item; `keep` keeps its large buffers.
 
@@ -168,9 +182,7 @@ def pickler(keep: Keep) -> Callable[[object], Pickled]:
             large.clear()
             why = reason(item, error, lambda part: pickle.dumps(part, PROTOCOL), plain_parts_of)
             raise NotPicklable(
-                f"{short_repr(item)} cannot be pickled: {why}. "
-                "Items and results travel between processes by pickle; send something that can be "
-                "pickled instead."
+                f"{short_repr(item)} cannot be pickled: {why}. {instead_of(item)}"
             ) from error
         kept = [keep(raw) for raw in large]
         expected = bool(kept) or len(data) >= LARGE

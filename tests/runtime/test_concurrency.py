@@ -25,7 +25,7 @@ from conveyor import (
     Zip,
     context,
 )
-from conveyor.errors import ItemTimeout, PoisonItem, TopologyError
+from conveyor.errors import ItemTimeout, NotPicklable, PoisonItem, TopologyError
 from tests.helpers import PATIENCE_S, pipeline, under_each_start_method
 from tests.jobs import double
 
@@ -388,3 +388,13 @@ def test_it_is_refused_in_a_lane_of_an_ordered_join() -> None:
     pl = pipeline().add(BalancingFork(2)).add(Processor(double_later), Pipe())
     with pytest.raises(TopologyError, match="ordered join"):
         pl.add(Join(2, ordered=True)).run([1])
+
+
+def test_a_coroutine_that_a_function_gives_is_told_from_what_cannot_be_pickled() -> None:
+    async def fetch(number: int) -> int:
+        return number
+
+    pl = pipeline().add(Processor(lambda number: fetch(number)))
+    for run in (pl.run, pl.simulate):
+        with pytest.raises(NotPicklable, match="give the stage the async function itself"):
+            run([1])
