@@ -117,6 +117,7 @@ D4 = TypeVar("D4", default=Never)
 D5 = TypeVar("D5", default=Never)
 D6 = TypeVar("D6", default=Never)
 D7 = TypeVar("D7", default=Never)
+Awaited = TypeVar("Awaited")
 Rest = TypeVarTuple("Rest")
 Done = TypeVarTuple("Done")
 Left = TypeVarTuple("Left")
@@ -314,7 +315,9 @@ else:
         @overload
         def _lane_(self: TakesALane[Any, Never], item: In_contra, /) -> Out_co: ...
         @overload
-        def _lane_(self: TakesALane[A1, Coroutine[Any, Any, B1 | None]], item: A1, /) -> B1: ...
+        def _lane_(
+            self: TakesALane[A1, Coroutine[Any, Any, Awaited | None]], item: A1, /
+        ) -> Awaited: ...
         @overload
         def _lane_(self, item: In_contra, /) -> Out_co: ...
         @overload
@@ -323,11 +326,11 @@ else:
         ) -> tuple[tuple[*Rest], tuple[*Done, Out_co]]: ...
         @overload
         def _step1_(
-            self: TakesALane[A1, Coroutine[Any, Any, B1 | None]],
+            self: TakesALane[A1, Coroutine[Any, Any, Awaited | None]],
             todo: tuple[A1, *Rest],
             done: tuple[*Done],
             /,
-        ) -> tuple[tuple[*Rest], tuple[*Done, B1]]: ...
+        ) -> tuple[tuple[*Rest], tuple[*Done, Awaited]]: ...
         @overload
         def _step1_(
             self, todo: tuple[In_contra, *Rest], done: tuple[*Done], /
@@ -338,11 +341,11 @@ else:
         ) -> tuple[tuple[*Rest], tuple[*Done, Out_co]]: ...
         @overload
         def _step2_(
-            self: TakesALane[A1, Coroutine[Any, Any, B1 | None]],
+            self: TakesALane[A1, Coroutine[Any, Any, Awaited | None]],
             todo: tuple[A1, *Rest],
             done: tuple[*Done],
             /,
-        ) -> tuple[tuple[*Rest], tuple[*Done, B1]]: ...
+        ) -> tuple[tuple[*Rest], tuple[*Done, Awaited]]: ...
         @overload
         def _step2_(
             self, todo: tuple[In_contra, *Rest], done: tuple[*Done], /
@@ -353,11 +356,11 @@ else:
         ) -> tuple[tuple[*Rest], tuple[*Done, Out_co]]: ...
         @overload
         def _step3_(
-            self: TakesALane[A1, Coroutine[Any, Any, B1 | None]],
+            self: TakesALane[A1, Coroutine[Any, Any, Awaited | None]],
             todo: tuple[A1, *Rest],
             done: tuple[*Done],
             /,
-        ) -> tuple[tuple[*Rest], tuple[*Done, B1]]: ...
+        ) -> tuple[tuple[*Rest], tuple[*Done, Awaited]]: ...
         @overload
         def _step3_(
             self, todo: tuple[In_contra, *Rest], done: tuple[*Done], /
@@ -368,11 +371,11 @@ else:
         ) -> tuple[tuple[*Rest], tuple[*Done, Out_co]]: ...
         @overload
         def _step4_(
-            self: TakesALane[A1, Coroutine[Any, Any, B1 | None]],
+            self: TakesALane[A1, Coroutine[Any, Any, Awaited | None]],
             todo: tuple[A1, *Rest],
             done: tuple[*Done],
             /,
-        ) -> tuple[tuple[*Rest], tuple[*Done, B1]]: ...
+        ) -> tuple[tuple[*Rest], tuple[*Done, Awaited]]: ...
         @overload
         def _step4_(
             self, todo: tuple[In_contra, *Rest], done: tuple[*Done], /
@@ -383,11 +386,11 @@ else:
         ) -> tuple[tuple[*Rest], tuple[*Done, Out_co]]: ...
         @overload
         def _step5_(
-            self: TakesALane[A1, Coroutine[Any, Any, B1 | None]],
+            self: TakesALane[A1, Coroutine[Any, Any, Awaited | None]],
             todo: tuple[A1, *Rest],
             done: tuple[*Done],
             /,
-        ) -> tuple[tuple[*Rest], tuple[*Done, B1]]: ...
+        ) -> tuple[tuple[*Rest], tuple[*Done, Awaited]]: ...
         @overload
         def _step5_(
             self, todo: tuple[In_contra, *Rest], done: tuple[*Done], /
@@ -398,11 +401,11 @@ else:
         ) -> tuple[tuple[*Rest], tuple[*Done, Out_co]]: ...
         @overload
         def _step6_(
-            self: TakesALane[A1, Coroutine[Any, Any, B1 | None]],
+            self: TakesALane[A1, Coroutine[Any, Any, Awaited | None]],
             todo: tuple[A1, *Rest],
             done: tuple[*Done],
             /,
-        ) -> tuple[tuple[*Rest], tuple[*Done, B1]]: ...
+        ) -> tuple[tuple[*Rest], tuple[*Done, Awaited]]: ...
         @overload
         def _step6_(
             self, todo: tuple[In_contra, *Rest], done: tuple[*Done], /
@@ -413,11 +416,11 @@ else:
         ) -> tuple[tuple[*Rest], tuple[*Done, Out_co]]: ...
         @overload
         def _step7_(
-            self: TakesALane[A1, Coroutine[Any, Any, B1 | None]],
+            self: TakesALane[A1, Coroutine[Any, Any, Awaited | None]],
             todo: tuple[A1, *Rest],
             done: tuple[*Done],
             /,
-        ) -> tuple[tuple[*Rest], tuple[*Done, B1]]: ...
+        ) -> tuple[tuple[*Rest], tuple[*Done, Awaited]]: ...
         @overload
         def _step7_(
             self, todo: tuple[In_contra, *Rest], done: tuple[*Done], /
@@ -428,11 +431,11 @@ else:
         ) -> tuple[tuple[*Rest], tuple[*Done, Out_co]]: ...
         @overload
         def _step8_(
-            self: TakesALane[A1, Coroutine[Any, Any, B1 | None]],
+            self: TakesALane[A1, Coroutine[Any, Any, Awaited | None]],
             todo: tuple[A1, *Rest],
             done: tuple[*Done],
             /,
-        ) -> tuple[tuple[*Rest], tuple[*Done, B1]]: ...
+        ) -> tuple[tuple[*Rest], tuple[*Done, Awaited]]: ...
         @overload
         def _step8_(
             self, todo: tuple[In_contra, *Rest], done: tuple[*Done], /

@@ -111,6 +111,7 @@ Made_co = TypeVar("Made_co", covariant=True)
 # Parameters of methods: A are lanes that are taken, B lanes that are given; D and T are the rests
 # that steps hand on.
 {variables}
+Awaited = TypeVar("Awaited")
 Rest = TypeVarTuple("Rest")
 Done = TypeVarTuple("Done")
 Left = TypeVarTuple("Left")
@@ -357,16 +358,16 @@ def signatures() -> Iterator[str]:
     # pyright cannot be: it would not know then what a lambda is given.
     what, inherits = "The shape of a `Processor`.", "(TakesALane[In_contra, Out_co])"
     yield f'\n\nif MYPY:\n    class MayAwait{inherits}:\n        """{what}"""\n'
-    later = "self: TakesALane[A1, Coroutine[Any, Any, B1 | None]]"
+    later = "self: TakesALane[A1, Coroutine[Any, Any, Awaited | None]]"
     # Never, and Any, would pass for that.
     other = "self: TakesALane[Any, Never]"
     lanes = [
         (f"{other}, item: In_contra, /", "Out_co"),
-        (f"{later}, item: A1, /", "B1"),
+        (f"{later}, item: A1, /", "Awaited"),
         ("self, item: In_contra, /", "Out_co"),
     ]
     whole = ["\n".join(overloads(lanes, "_lane_"))]
-    steps = [step(other, ["In_contra"], ["Out_co"]), step(later, ["A1"], ["B1"]), plain]
+    steps = [step(other, ["In_contra"], ["Out_co"]), step(later, ["A1"], ["Awaited"]), plain]
     yield "\n\nelse:\n"
     yield indented(shape("MayAwait", what, inherits, whole, steps))
     lane = method("_lane_", "self, item: A1, /", "A1")

@@ -1,11 +1,11 @@
-"""What is written of an item in a message: a repr that is short, whatever the item is."""
+"""What is written of an item, or of an error, in a message: whatever it is, writing never fails."""
 
 from __future__ import annotations
 
 from reprlib import Repr
 from typing import Final
 
-__all__ = ["ShortRepr"]
+__all__ = ["ShortRepr", "message_of", "short_repr"]
 
 
 class ShortRepr(Repr):
@@ -42,3 +42,15 @@ def short_repr(item: object, width: int = 80) -> str:
     except Exception as error:
         text = f"<{type(item).__name__} whose repr raised {type(error).__name__}>"
     return text if len(text) <= width else text[: width - 3] + "..."
+
+
+def message_of(error: BaseException) -> str:
+    """Gives the message of an error; where its `__str__` raises, what that raised.
+
+    >>> message_of(ValueError("no number"))
+    'no number'
+    """
+    try:
+        return str(error)
+    except Exception as why:
+        return f"<{type(error).__name__} whose str raised {type(why).__name__}>"

@@ -19,11 +19,13 @@ a run begins has its figures there; in any other nothing of OpenTelemetry is imp
 from __future__ import annotations
 
 import sys
+import traceback
 from collections.abc import Callable, Mapping, Sequence
 from importlib.metadata import PackageNotFoundError, version
 from time import monotonic
 from typing import TYPE_CHECKING, Final
 
+from conveyor.items.short_repr import message_of
 from conveyor.monitor.snapshot import How
 from conveyor.report import Report, StageReport
 
@@ -224,7 +226,11 @@ class RunSpan:
             self.span.set_attribute(f"conveyor.stage.{stage.name}.items_in", stage.items_in)
             self.span.set_attribute(f"conveyor.stage.{stage.name}.items_out", stage.items_out)
         if how is How.FAILED and error is not None:
-            self.span.record_exception(error)
-            text = f"{type(error).__name__}: {error}"
+            # As `record_exception` does, but for errors that cannot be written.
+            text = message_of(error)
+            trace = "".join(traceback.format_exception(error))
+            told = {"type": type(error).__qualname__, "message": text, "stacktrace": trace}
+            self.span.add_event("exception", {f"exception.{key}": it for key, it in told.items()})
+            text = f"{type(error).__name__}: {text}"
             self.span.set_status(Status(StatusCode.ERROR, text))
         self.span.end()

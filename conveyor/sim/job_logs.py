@@ -9,22 +9,24 @@ from __future__ import annotations
 import logging
 from collections.abc import Generator, Iterator
 from contextlib import contextmanager
+from contextvars import ContextVar
+from typing import Final
 
 from conveyor.items.current_item import CURRENT
 
 __all__ = ["locating_records"]
 
 
-class Locate(logging.Filter):
-    """Adds `stage`, `worker` and `item` to the records that jobs make in the thread that
-    simulates; fields of the user's own of these names are left as they are."""
+# Set in the context that simulates, and in no other thread of the program.
+SIMULATES: Final = ContextVar("SIMULATES", default=False)
 
-    def __init__(self) -> None:
-        super().__init__()
-        self.thread = logging.makeLogRecord({}).thread
+
+class Locate(logging.Filter):
+    """Adds `stage`, `worker` and `item` to the records that jobs make where it is simulated;
+    fields of the user's own of these names are left as they are."""
 
     def filter(self, record: logging.LogRecord) -> bool:
-        if record.thread == self.thread:
+        if SIMULATES.get():
             stage, item = CURRENT.whereabouts()
             if stage is not None:
                 for name, value in (("stage", stage), ("worker", record.process), ("item", item)):
@@ -52,9 +54,11 @@ def locating_records() -> Generator[None]:
     locate = Here.locate = Locate()
     for handler in handlers:
         handler.filters.insert(0, locate)  # a filter of the user's may look at the fields
+    outside = SIMULATES.set(True)
     try:
         yield
     finally:
+        SIMULATES.reset(outside)
         Here.locate = None
         for handler in handlers:
             handler.removeFilter(locate)

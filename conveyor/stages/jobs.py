@@ -120,7 +120,7 @@ class Processor(MayAwait[In, Out], Job[In, Out]):
         **options: Unpack[OptionsForMypy],
     ) -> None: ...
     @overload
-    def __init__(
+    def __init__(  # pyright: ignore[reportOverlappingOverload]
         self,
         fn: Callable[[In], Coroutine[Any, Any, Out | None]],
         **options: Unpack[OptionsForMypy],

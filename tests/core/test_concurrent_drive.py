@@ -91,6 +91,10 @@ def any_order(outputs: Outputs, n_items: int) -> None:
     assert sorted(items_of(outputs)) == list(range(n_items))
 
 
+def is_of_an_even_item(each: Any) -> bool:
+    return bool(each[0] % 2 == 0)
+
+
 def even_in_any_order(outputs: Outputs, n_items: int) -> None:
     assert sorted(items_of(outputs)) == list(range(0, n_items, 2))
 
@@ -177,7 +181,7 @@ CASES = {
         lambda cap, lane: [
             [Processor(call)],
             [Pipe(cap)],
-            [Filter(lambda each: each[0] % 2 == 0, concurrency=2, ordered=False)],
+            [Filter(is_of_an_even_item, concurrency=2, ordered=False)],
             [Pipe(lane)],
         ],
         even_in_any_order,

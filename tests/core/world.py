@@ -323,8 +323,11 @@ class Worker:
             return RelayNode()
         around = Surroundings(place=self.place, awaits=comes_of)
         if spec.concurrency is not None and self.deaths:  # fewer items are in hand then
-            around = around._replace(past=lambda index: Past(self.deaths % 2, 0, False))
+            around = around._replace(past=self.past)
         return node_for(self.stage, spec.name, self.send_dead_letter, around)
+
+    def past(self, _index: int) -> Past:
+        return Past(self.deaths % 2, 0, False)
 
     def send_dead_letter(self, letter: DeadLetter) -> None:
         self.world.letters.add(delivered(letter))

@@ -238,7 +238,8 @@ def test_a_further_attempt_holds_up_its_own_item_alone(is_async: bool) -> None:
     async def later(item: int) -> int:
         return job(item)
 
-    tried = Processor[int, int](later if is_async else job, concurrency=2, retries=9, ordered=False)
+    run: Any = later if is_async else job
+    tried = Processor[int, int](run, concurrency=2, retries=9, ordered=False)
     assert sorted(pipeline().add(tried).run(range(6))) == list(range(6))
 
 
@@ -292,9 +293,8 @@ def test_a_worker_that_dies_loses_and_repeats_nothing(is_async: bool, ordered: b
         await asyncio.sleep(0.001 * (item % 5))
         return job(item)
 
-    stage = Processor[int, int](
-        later if is_async else job, name="job", concurrency=16, ordered=ordered
-    )
+    run: Any = later if is_async else job
+    stage = Processor[int, int](run, name="job", concurrency=16, ordered=ordered)
     result = pipeline().add(stage).run(ITEMS)
     assert sorted(result) == DOUBLED
     assert not ordered or result == DOUBLED
@@ -321,7 +321,7 @@ def test_an_item_that_kills_is_found_among_a_thousand() -> None:
             os.kill(os.getpid(), signal.SIGKILL)
         return item
 
-    stage = Processor[int, int](job, concurrency=1000, ordered=False, on_error="dead_letter")
+    stage = Processor(job, concurrency=1000, ordered=False, on_error="dead_letter")
     result = pipeline().add(Pipe(2000)).add(stage).run(range(1500))
     assert sorted(result) == [n for n in range(1500) if n != 700]
     (letter,) = result.dead_letters
@@ -343,7 +343,8 @@ def test_a_run_is_recorded_and_replayed(is_async: bool, dies: bool, tmp_path: Pa
         await asyncio.sleep(0.001 * (item * 7 % 5))
         return job(item)
 
-    stage = Processor[int, int](later if is_async else job, concurrency=6, ordered=False)
+    run: Any = later if is_async else job
+    stage = Processor[int, int](run, concurrency=6, ordered=False)
     pl = pipeline().add(stage).add(Processor(double))
     path = tmp_path / "run.cvd"
     result = pl.run(range(40), record=path)
@@ -394,7 +395,10 @@ def test_a_coroutine_that_a_function_gives_is_told_from_what_cannot_be_pickled()
     async def fetch(number: int) -> int:
         return number
 
-    pl = pipeline().add(Processor(lambda number: fetch(number)))
+    def forgotten(number: int) -> Any:
+        return fetch(number)
+
+    pl = pipeline().add(Processor(forgotten))
     for run in (pl.run, pl.simulate):
         with pytest.raises(NotPicklable, match="give the stage the async function itself"):
             run([1])

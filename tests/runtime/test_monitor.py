@@ -141,7 +141,7 @@ def test_a_run_is_seen_while_it_goes_on_and_to_its_end(url: Callable[[], str]) -
 def test_stages_that_share_a_worker_are_seen_apart(
     url: Callable[[], str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("conveyor.runtime.parent.runner.usable_cores", lambda: [0])
+    monkeypatch.setattr("conveyor.runtime.parent.local_crew.usable_cores", lambda: [0])
     watcher = Watcher(url)
     pl = Pipeline[int]().add(Processor(double)).add(Processor(abs))
     assert len(pl.topology.channels) == 3

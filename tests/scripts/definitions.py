@@ -461,7 +461,7 @@ def classes(check: Callable[[str, object, object], None]) -> None:
         "results",
         [
             kind_of(each)
-            for each in Pipeline[Any]().add(Processor(lambda at: kinds[at](at))).run(range(4))
+            for each in Pipeline[int]().add(Processor(lambda at: kinds[at](at))).run(range(4))
         ],
         list(kinds),
     )
@@ -485,7 +485,7 @@ def classes(check: Callable[[str, object, object], None]) -> None:
     check("use", Pipeline[int]().add(Processor(use)).run([1]), [use(1)])
     check(
         "told",
-        Pipeline[Any]().add(Processor(lambda colour: colour.told)).run([Colour.ALSO_RED]),
+        Pipeline[Colour]().add(Processor(lambda colour: colour.told)).run([Colour.ALSO_RED]),
         ["RED #f00"],
     )
     counted = (

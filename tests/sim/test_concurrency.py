@@ -16,6 +16,10 @@ from conveyor.sim import Faults
 from tests.jobs import same
 
 
+def is_sorted(outputs: list[int]) -> bool:
+    return outputs == sorted(outputs)
+
+
 def side_by_side(hands: int) -> Any:
     return Pipeline[int]().add(Processor(same, concurrency=hands, ordered=False))
 
@@ -79,7 +83,7 @@ def test_a_schedule_says_what_is_done_next() -> None:
 
 
 def test_a_bug_of_order_is_found_and_shrunk_to_the_one_decision() -> None:
-    found = side_by_side(4).explore(range(8), lambda run: run == sorted(run))
+    found = side_by_side(4).explore(range(8), is_sorted)
     assert found.failure is not None
     assert len(found.failure.schedule.split(";")) == 1
     assert "in hand" in str(found.failure)

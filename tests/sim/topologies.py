@@ -58,13 +58,13 @@ def plain(item: Any) -> int:
     return plain(item[1]) if isinstance(item, tuple) else item
 
 
-def as_done(label: str, **options: Any) -> Processor[Any, Any]:
+def as_done(label: str, ordered: bool = False) -> Processor[Any, Any]:
     """Marks items, two in hand at once."""
 
     def job(item: Any) -> Any:
         return (label, item)
 
-    return Processor(job, name=label, **{"concurrency": 2, "ordered": False} | options)
+    return Processor(job, name=label, concurrency=2, ordered=ordered)
 
 
 def twice_as_done() -> FlatMap[Any, Any]:

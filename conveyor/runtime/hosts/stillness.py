@@ -31,7 +31,7 @@ class Stillness:
 
     >>> rounds = Stillness([1])
     >>> for number in (1, 2):
-    ...     rounds.begin()
+    ...     _ = rounds.begin()
     ...     rounds.told(number, 1, Counts({0: 3}, {0: 5}), lambda: Counts({1: 5}, {1: 3}))
     >>> rounds.is_still(Counts({1: 5}, {1: 3}))
     True

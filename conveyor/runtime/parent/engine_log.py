@@ -11,6 +11,7 @@ from collections.abc import Sequence
 from typing import Final
 
 from conveyor.graph.topology import Topology
+from conveyor.items.short_repr import message_of
 from conveyor.report import Report
 
 __all__ = ["ENGINE", "EngineLog", "announce"]
@@ -97,5 +98,5 @@ def announce(url: str) -> None:
 
 
 def name_of(error: BaseException) -> str:
-    first, *_ = str(error).splitlines() or [""]
+    first, *_ = message_of(error).splitlines() or [""]
     return f"{type(error).__name__}: {first}" if first else type(error).__name__

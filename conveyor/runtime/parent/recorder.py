@@ -28,6 +28,7 @@ from conveyor.graph.topology import Topology
 from conveyor.items.fingerprint import Digest, Fingerprint, Stretches
 from conveyor.items.main_module import Definitions
 from conveyor.items.sealing import PROTOCOL, Seal, Sealed
+from conveyor.items.short_repr import message_of
 from conveyor.recording import format as recording
 from conveyor.recording.crash_points import Crash, CrashPoint, Timeout
 from conveyor.recording.decision_points import TIMER, points_of
@@ -349,7 +350,7 @@ class Recorder:
             failure = (
                 ("", "")
                 if error is None
-                else (f"{type(error).__module__}.{type(error).__qualname__}", str(error))
+                else (f"{type(error).__module__}.{type(error).__qualname__}", message_of(error))
             )
             told = tuple(
                 (each.stage, each.ordinal, each.attempts, type(each.exception).__qualname__)

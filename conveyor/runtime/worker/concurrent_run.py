@@ -34,7 +34,8 @@ class ConcurrentRun(Run):
         assert isinstance(node, ConcurrentNode)
         most = spec.concurrency or 1
         self.since = perf_counter_ns()
-        self.in_hand, self.busy = 0, self.meter.busy
+        self.in_hand = 0
+        self.busy: int = self.meter.busy
         recording = workplace.link.control.recording and spec.chooses_done
         self.hands = WorkingHands(
             workplace.crew(), node, most, self.changed, self.chose if recording else None
