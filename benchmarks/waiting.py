@@ -43,7 +43,8 @@ def measure(rounds: int) -> Section:
         assert sorted(results) == list(range(ITEMS))
 
     def pipeline(job: Any) -> Pipeline[int, int]:  # to pyright, async ones are of another type
-        made: Pipeline[int, int] = Pipeline[int](start_method="fork").add(job)
+        start: Any = Pipeline[int](start_method="fork")
+        made: Pipeline[int, int] = start.add(job)
         return made
 
     ordered = pipeline(Processor(later, concurrency=COROUTINES))
