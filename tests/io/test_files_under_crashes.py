@@ -70,7 +70,7 @@ def test_the_death_before_any_step_leaves_the_results_of_an_undisturbed_run(
     steps = drive(partial(make, first), epochs, first / "manifest", None)
     assert steps > 25
 
-    for dies_at in range(0, steps, 1 if PROVE else 3):
+    for dies_at in range(0, steps, 1 if PROVE else 7):
         at = tmp_path / str(dies_at)
         at.mkdir()
         deaths = [dies_at, dies_at // 2]

@@ -98,7 +98,7 @@ def test_the_death_before_any_step_leaves_the_rows_of_an_undisturbed_run(tmp_pat
     steps = drive(make, EPOCHS, tmp_path / "first", None)
     assert steps > 20
 
-    for dies_at in range(0, steps, 1 if PROVE else 4):
+    for dies_at in range(0, steps, 1 if PROVE else 9):
         killed_and_resumed(make, EPOCHS, tmp_path / str(dies_at), [dies_at, dies_at // 2])
         assert [*Parquet(f"{tmp_path}/out/*", Row)] == [row(n) for n in range(50)], dies_at
         assert len(list((tmp_path / "out").iterdir())) == 3
