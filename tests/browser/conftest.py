@@ -1,10 +1,15 @@
-"""A browser without a window: `make test-browser` installs what drives it, and looks for one."""
+"""A browser without a window.
+
+The plain suite starts none, and skips these tests.  `make test-browser` asks for them: what is not
+there then is an error.
+"""
 
 from __future__ import annotations
 
 import os
 import shutil
 from collections.abc import Iterator
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
@@ -23,10 +28,9 @@ def chromium() -> str | None:
 def browser() -> Iterator[Any]:
     if "CONVEYOR_BROWSER" not in os.environ:
         pytest.skip("no browser is started here: make test-browser")
-    playwright = pytest.importorskip("playwright.sync_api", reason="needs playwright")
+    playwright: Any = import_module("playwright.sync_api")
     program = chromium()
-    if program is None:
-        pytest.skip(f"there is no browser: none of {', '.join(NAMES)} is installed")
+    assert program, f"there is no browser: install one of {', '.join(NAMES)}"
     with playwright.sync_playwright() as driver:
         # Its own sandbox needs rights that a container does not give; it visits this machine alone.
         browser = driver.chromium.launch(executable_path=program, args=["--no-sandbox"])

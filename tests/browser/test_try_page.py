@@ -33,9 +33,10 @@ class Quiet(SimpleHTTPRequestHandler):
 
 
 @pytest.fixture
-def site() -> Iterator[str]:
-    if not (SITE / "try.html").exists() or not PYODIDE.exists():
-        pytest.skip("the site or Pyodide is not there: make docs test-pyodide")
+def site(browser: object) -> Iterator[str]:
+    """Where the site is served, once it is known that there is a browser to visit it."""
+    assert (SITE / "try.html").exists(), "the site is not there: make docs"
+    assert PYODIDE.exists(), "Pyodide is not there: make test-pyodide"
     handler = functools.partial(Quiet, directory=str(SITE))
     with ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
         thread = threading.Thread(target=server.serve_forever)

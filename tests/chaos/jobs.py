@@ -49,7 +49,7 @@ KEYS: Final = 13
 
 def take_a_while() -> None:
     """Lasts long enough for a worker to be killed in it."""
-    time.sleep(DRESSING_S)
+    time.sleep(DRESSING_S)  # it does nothing but last: what is killed meanwhile is the point
 
 
 def is_poison(item: int) -> bool:
