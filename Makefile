@@ -2,7 +2,7 @@
 #   make demo    the demo pipeline on real input, for real and in the simulator
 #   make test-fast   the tests that start no processes and take no search over very many schedules, in half a minute
 #   make test    the whole test suite; another interpreter: make test PYTHON=python3.13; a part: make test TESTS=tests/core
-.PHONY: demo test test-fast test-others test-all test-pyodide pythons services services-stop test-stress prove typecheck typecheck-others lint format docs coverage build release-check bench faults chaos conform cluster clean test-browser
+.PHONY: demo test test-fast test-others test-all test-pyodide pythons services services-stop test-stress prove typecheck typecheck-mypy typecheck-plugin typecheck-pyright typecheck-stubs typecheck-others lint format docs coverage build release-check bench faults chaos conform cluster clean test-browser
 
 PYTHON := python3
 # .venv; for an interpreter named on the command line one of its own, such as .venv-3.13
@@ -70,8 +70,19 @@ test-stress: $(DEV)
 prove: $(DEV)
 	CONVEYOR_PROVE=1 $(BIN)/python $(PYTEST) tests/sim tests/runtime/deaths tests/io
 
-typecheck: $(DEV)
-	$(BIN)/mypy && $(BIN)/mypy --config-file mypy-plugin.ini && $(BIN)/pyright --pythonpath $(BIN)/python
+# Four checks, none of which needs another: make -j2 typecheck
+typecheck: typecheck-mypy typecheck-plugin typecheck-pyright typecheck-stubs
+
+typecheck-mypy: $(DEV)
+	$(BIN)/mypy
+
+typecheck-plugin: $(DEV)
+	$(BIN)/mypy --config-file mypy-plugin.ini
+
+typecheck-pyright: $(DEV)
+	$(BIN)/pyright --pythonpath $(BIN)/python
+
+typecheck-stubs: $(DEV)
 	MYPYPATH=stubs $(BIN)/stubtest --ignore-missing-stub cloudpickle
 
 # The plugin under each release of mypy that it is made for.

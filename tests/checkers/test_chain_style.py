@@ -105,7 +105,7 @@ def reported(tmp_path_factory: pytest.TempPathFactory) -> tuple[Lines, str]:
         *sorted(TYPING.glob("chain*.py")),
         *sorted((ROOT / "tests" / "seed").glob("*.py")),
     ]
-    words = mypy(*correct, *sorted(MISTAKES.glob("*.py")), cache=CACHES / "chains")
+    words = mypy(*correct, *sorted(MISTAKES.glob("*.py")), cache=ROOT / ".mypy_cache")
     found: Lines = {
         "mypy": {
             (Path(file).name, int(line))
