@@ -154,32 +154,19 @@ class Follow(Readable[str, FollowPosition]):
         is not worth to wait."""
         while True:
             has_name = self.has_name(file)  # asked before the last look at what is in it
-            for line, now in self.there(file, at):
-                at = now
+            for raw, now in there(file, at, self.path):
+                at = now  # also behind a line that is left out, which is not looked at again
                 waiting.came()
-                yield line, at
-            if not has_name or not is_the_same(file, at):
-                return False
-            if not waiting.again():
-                return True
-
-    def there(self, file: io.FileIO, at: FollowPosition) -> Iterator[tuple[str, FollowPosition]]:
-        """The lines that are whole by now."""
-        rest = b""
-        while block := os.pread(file.fileno(), BLOCK, at.offset + len(rest)):
-            if not is_the_same(file, at):  # it was emptied: the block may be of what came then
-                return
-            *lines, rest = (rest + block).split(b"\n")
-            for raw in lines:
-                at = behind(at, raw + b"\n")
                 try:
                     line = raw.removesuffix(b"\r").decode(self.encoding)
                 except UnicodeDecodeError as error:
                     self.bad.found(error, self.path, at.line, raw)
                     continue
                 yield line, at
-            if len(rest) > LARGEST_LINE:
-                raise ValueError(f"{self.path}:{at.line + 1}: the line is too long for memory")
+            if not has_name or not is_the_same(file, at):
+                return False
+            if not waiting.again():
+                return True
 
     def has_name(self, file: io.FileIO) -> bool:
         """Has the file its name still?"""
@@ -187,6 +174,20 @@ class Follow(Readable[str, FollowPosition]):
             return os.stat(self.path).st_ino == os.fstat(file.fileno()).st_ino
         except FileNotFoundError:
             return False
+
+
+def there(file: io.FileIO, at: FollowPosition, path: str) -> Iterator[tuple[bytes, FollowPosition]]:
+    """The lines that are whole by now, without their newlines."""
+    rest = b""
+    while block := os.pread(file.fileno(), BLOCK, at.offset + len(rest)):
+        if not is_the_same(file, at):  # it was emptied: the block may be of what came then
+            return
+        *lines, rest = (rest + block).split(b"\n")
+        for raw in lines:
+            at = behind(at, raw + b"\n")
+            yield raw, at
+        if len(rest) > LARGEST_LINE:
+            raise ValueError(f"{path}:{at.line + 1}: the line is too long for memory")
 
 
 def behind(at: FollowPosition, line: bytes) -> FollowPosition:

@@ -132,6 +132,16 @@ def test_a_line_that_is_no_text_says_where_it_is(tmp_path: Path) -> None:
     assert list(followed(log, on_error="skip")) == ["one", "three"]
 
 
+def test_a_line_that_is_left_out_is_told_of_once(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    log = tmp_path / "a.log"
+    log.write_bytes(b"one\n\xff\n")
+
+    assert list(followed(log, on_error="skip")) == ["one"]  # after several looks
+    assert len(caplog.records) == 1
+
+
 def test_each_file_that_comes_is_given_once(tmp_path: Path) -> None:
     source = Directory(tmp_path, "*.csv", poll_s=0.001, idle_s=0.02)
     for name in ("b.csv", "a.csv", ".c.csv", "d.csv.part", "e.txt"):
