@@ -20,7 +20,10 @@ __all__ = ["CsvReader", "CsvWriter"]
 
 
 class Texts:
-    """The lines of a file as texts, counted: a row may go over several."""
+    """The lines of a file as texts, counted: a row may go over several.
+
+    No generator, which would be at its end behind a line that is no text.
+    """
 
     def __init__(self, file: IO[bytes], at: FilePosition, encoding: str) -> None:
         self.file = file
@@ -28,10 +31,15 @@ class Texts:
         self.offset, self.line = at.offset, at.line
 
     def __iter__(self) -> Iterator[str]:
-        while raw := self.file.readline(LARGEST_LINE):
-            self.offset += len(raw)
-            self.line += 1
-            yield raw.decode(self.encoding)
+        return self
+
+    def __next__(self) -> str:
+        raw = self.file.readline(LARGEST_LINE)
+        if not raw:
+            raise StopIteration
+        self.offset += len(raw)
+        self.line += 1
+        return raw.decode(self.encoding)
 
 
 class CsvReader:

@@ -219,6 +219,15 @@ def test_bad_rows_can_be_left_out_and_are_logged(
     assert said == [f"{tmp_path}/a.jsonl:2", f"{tmp_path}/a.jsonl:3"]
 
 
+def test_a_row_that_is_no_text_is_left_out_and_not_those_behind_it(tmp_path: Path) -> None:
+    write(tmp_path / "a.csv", b"a,b\n1,2\n\xff,3\n4,5\n")
+    expected = [{"a": "1", "b": "2"}, {"a": "4", "b": "5"}]
+
+    resumed_anywhere(Csv(tmp_path / "a.csv", on_error="skip"), expected)
+    with pytest.raises(BadRow, match=f"^{tmp_path}/a.csv:3: 'utf-8' codec can't decode"):
+        list(Csv(tmp_path / "a.csv"))
+
+
 def test_what_is_wrong_is_said_before_anything_is_read(tmp_path: Path) -> None:
     with pytest.raises(FileNotFoundError, match=r"no file matches '.*/\*.txt'"):
         Lines(tmp_path / "*.txt").open(None)
