@@ -253,9 +253,9 @@ class Kafka(Readable[KafkaRecord, KafkaPosition]):
 
     def commit(self, epoch: int, /) -> None:
         """The records of the epoch are in the topic, and its number is beside them."""
-        producer, self.producer = self.producer, None
-        if producer is not None:
-            producer.commit_transaction(PATIENCE_S)
+        if self.producer is not None:
+            self.producer.commit_transaction(PATIENCE_S)
+            self.producer = None  # kept for `abort`, if that fails: readers wait for the end of it
 
     def abort(self) -> None:
         """The transaction of the epoch is given up."""

@@ -128,11 +128,11 @@ class RedisStream(Readable[RedisEntry, RedisId]):
         since = time.monotonic()
         # Of a group: what it has given this consumer before, and then ">", what it has not.
         behind = str(position) if position is not None else "0"
-        if self.group is not None:
-            self.make_group(client)
-            if position is not None:
-                self.acknowledge(client, position)
         try:
+            if self.group is not None:
+                self.make_group(client)
+                if position is not None:
+                    self.acknowledge(client, position)
             while True:
                 found = self.read(client, behind)
                 for raw, fields in found:
@@ -236,11 +236,10 @@ class RedisStream(Readable[RedisEntry, RedisId]):
 
     def commit(self, epoch: int, /) -> None:
         """The entries of the epoch are in the stream, and its number is beside it."""
-        client, self.client = self.client or self.connect(), None
-        try:
-            client.eval(MOVE, 3, self.staged, self.stream, self.epochs, epoch)
-        finally:
-            client.close()
+        self.client = client = self.client or self.connect()  # kept for `abort`, if this fails
+        client.eval(MOVE, 3, self.staged, self.stream, self.epochs, epoch)
+        self.client = None
+        client.close()
 
     def abort(self) -> None:
         """What was staged is gone."""

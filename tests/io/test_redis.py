@@ -117,6 +117,16 @@ def test_a_run_that_fails_leaves_nothing(client: Any, stream: str) -> None:
     assert client.keys(f"{stream}*") == []
 
 
+def test_a_commit_that_the_server_refuses_leaves_nothing(client: Any, stream: str) -> None:
+    client.set(stream, "no stream")
+    pl = Pipeline[int](start_method="fork").add(Processor(lambda n: {"n": n}))
+
+    with pytest.raises(Exception, match="WRONGTYPE"):
+        pl.drain(range(10), into=RedisStream(service("redis"), stream))
+
+    assert client.keys(f"{stream}*") == [stream.encode()]
+
+
 EPOCHS = [[[{"n": 0}, {"n": 1}], [{"n": 2}]], [[{"n": 3}]], [], [[{"n": n} for n in range(4, 700)]]]
 
 
