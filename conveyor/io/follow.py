@@ -58,6 +58,8 @@ class Waiting:
             self.since = now
         if self.idle_s is not None and now - self.since >= self.idle_s:
             return False
+        # A run that ends does not wait for this: the main thread is interrupted in it, `stream`
+        # and `arun` leave their thread to itself.  `run` in another thread waits for a line.
         time.sleep(self.poll_s)
         return True
 
