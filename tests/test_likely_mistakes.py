@@ -5,11 +5,13 @@ import asyncio
 import warnings
 from collections import deque
 from collections.abc import Callable
+from pathlib import Path
 
 import pytest
 
 from conveyor import Pipeline, Processor, Tap
 from conveyor.errors import LikelyMistakeWarning
+from conveyor.io import Lines
 from conveyor.items.lost_changes import lost_change
 
 FOUND: list[int] = []
@@ -46,13 +48,16 @@ def own(item: int) -> None:
 
 
 @pytest.mark.processes
-def test_a_string_in_place_of_strings_is_warned_of_where_it_is_run() -> None:
+def test_a_string_in_place_of_strings_is_warned_of_where_it_is_run(tmp_path: Path) -> None:
     pl = Pipeline[str]().add(Processor(str.strip))
     with pytest.warns(LikelyMistakeWarning, match=r"run\(\) was given a string, 'ab', .*open") as w:
         assert pl.run("ab") == ["a", "b"]
     assert [each.filename for each in w] == [__file__]
     with pytest.warns(LikelyMistakeWarning, match=r"stream\(\) was given a string"):
         assert list(pl.stream("ab")) == ["a", "b"]
+    with pytest.warns(LikelyMistakeWarning, match=r"drain\(\) was given a string") as w:
+        pl.drain("ab", into=Lines(tmp_path / "out.txt"))
+    assert [each.filename for each in w] == [__file__]
 
 
 @pytest.mark.processes

@@ -94,6 +94,7 @@ class Draining(Running[In, *Row], Generic[In, *Row]):
             "drain()", engine, placement, record, progress, monitor, trace
         )
         self._session.check(Call.START)
+        self._warn("drain()", source)
 
         def run(items: Iterable[Any], take: Take) -> RunResult[object]:
             return self._session.run(self._compiled_for, where, items, wanted._replace(take=take))
