@@ -5,6 +5,7 @@ a record.
 
 Rule 1.  The producer's machine copies records, then the tail, then the end of the run.  It looks
          at them the other way round, so the tail covers all that was published before the end.
+         What goes with the words beside the channels is told whole: they may speak of it.
 Rule 2.  The consumer's machine copies the head in items, then the bytes behind it.  It looks at
          the bytes first: they never lead to a record of which nothing was committed.
 Rule 3.  Where an end is on another machine, the mirror sleeps in its place: it is woken by every
@@ -91,8 +92,9 @@ class Records:
         self.closed = 0
         place.words[CONSUMER_SLEEPS] = 1
 
-    def look(self, news: News, is_knocked: bool) -> None:
-        """Adds what is new; `is_knocked`: has the producer called the consumer since?"""
+    def look(self, news: News, is_knocked: bool, whole: bool) -> None:
+        """Adds what is new, all of it if it is to be `whole`; `is_knocked`: has the producer called
+        the consumer since?"""
         words = self.place.words
         presses = words[PRODUCER_SLEEPS] != 0
         closed = words[CLOSED]
@@ -102,7 +104,7 @@ class Records:
         ends = closed != self.closed
         if tail == self.tail and not ends and not (presses and is_knocked):
             return
-        upto, extents = self.records(tail)
+        upto, extents = self.records(tail, whole)
         if upto != self.tail:
             news.stores += [*extents, *self.place.bytes(self.tail, upto)]
             news.stores.append((self.place.word(TAIL), upto))
@@ -113,10 +115,11 @@ class Records:
             self.closed = closed
         news.published.append((self.place.number, self.items, presses or ends))
 
-    def records(self, tail: int) -> tuple[int, list[Bytes]]:
-        """Goes on to the end, or until it is enough for once: how far, and what lies outside."""
+    def records(self, tail: int, whole: bool) -> tuple[int, list[Bytes]]:
+        """Goes on to the end, or unless `whole` until it is enough for once: how far, and what lies
+        outside."""
         at, extents, size_of_all = self.tail, list[Bytes](), 0
-        while at < tail and size_of_all < AT_ONCE:
+        while at < tail and (whole or size_of_all < AT_ONCE):
             record = self.place.ring.next_record(at, self.items)
             if record is None:
                 raise RunError("a channel has a tail and no record before it")

@@ -110,7 +110,7 @@ class Mirror:
             each.look(boards)
         fence()
         for consumer, records in self.records[to]:
-            records.look(news, consumer in rung)
+            records.look(news, consumer in rung, tells_boards)
         for commits in self.commits[to]:
             commits.look(news)
         if tells_boards:

@@ -25,6 +25,7 @@ from conveyor import (
     Zip,
 )
 from conveyor.errors import Deadlock, HostLost, ItemTimeout
+from conveyor.runtime.mirror import channels
 from tests.chains import chains, values
 from tests.hosts import InThisProcess
 from tests.jobs import increment
@@ -136,6 +137,15 @@ def test_large_buffers_cross_between_hosts() -> None:
     pl = line(Processor(of_zeros), Processor(with_a_dot), Processor[bytes, int](len))
     sizes = [1, 1 << 16, 1 << 20, 5 << 20, 3]
     assert pl.run(sizes, engine=InThisProcess()) == [size + 1 for size in sizes]
+
+
+def test_a_run_is_not_over_before_all_its_dead_letters_are_there(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(channels, "AT_ONCE", 1)  # as if each were large
+    pl = line(Processor(inverse_of_last_digit, on_error="dead_letter"))
+    result = pl.run([0] * 100, engine=InThisProcess())
+    assert len(result.dead_letters) == 100
 
 
 def test_an_item_that_takes_too_long_ends_where_its_stage_says() -> None:
