@@ -88,6 +88,9 @@ class NodeWords:
             (layout.first_notes[node], layout.words_of_notes[node] * WORD),
             (layout.states[node], layout.words_of_states[node] * WORD),
         ]
+        if node in layout.windows:
+            words, at = layout.windows[node]
+            self.parts.append((at, words * WORD))
         self.told: dict[int, bytes] = {at: bytes(size) for at, size in self.parts}
         self.log = OfLog(memory, layout.logs[node]) if node in layout.logs else None
         self.buffer = OfBuffer(
