@@ -50,6 +50,11 @@ AS_ACTOR: Final[dict[str, Any]] = {
 }
 
 
+def in_short(error: BaseException) -> str:
+    """The first line of what it says, or of what it is."""
+    return (str(error).strip() or repr(error)).splitlines()[0]
+
+
 class Calls:
     """One machine's way to others that can be called."""
 
@@ -77,7 +82,7 @@ class Calls:
             self.under_way[to] -= 1
         error = done.exception()
         if error is not None:
-            self.failed.setdefault(to, str(error).strip().splitlines()[0])
+            self.failed.setdefault(to, in_short(error))
         self.woken()
 
 
@@ -257,9 +262,9 @@ class RayNetwork:
         while not self.is_closed:
             try:
                 letters = ray.get(actor.fetch.options(**OUT).remote())
-            except ray.exceptions.RayError as error:
+            except Exception as error:  # a letter may not be readable here, either
                 if not self.is_closed:
-                    self.gone = self.gone or (me, str(error).strip().splitlines()[0])
+                    self.gone = self.gone or (me, in_short(error))
                     woken()
                 return
             with lock:
