@@ -145,7 +145,9 @@ class HostsCrew:
 
     def has_started(self, message: Started) -> None:
         key = message.node, message.life
-        reply = self.replies[key]
+        reply = self.replies.get(key)
+        if reply is None:  # the start was given up, by an interrupt: the place ends what there is
+            return
         self.chosen[message.node] = message.cores
         if message.error is None:
             press = partial(self.press, *key)
@@ -154,10 +156,9 @@ class HostsCrew:
         reply.has_come.set()
 
     def told(self, sender: int, message: Told) -> None:
-        for node, stopped in message.stopped.items():
-            for (each, _), process in list(self.living.items()):
-                if each == node:
-                    process.stopped = stopped
+        for key, stopped in message.stopped.items():
+            if (process := self.living.get(key)) is not None:
+                process.stopped = stopped
         counts = Counts(message.sent, message.taken)
         self.stillness.told(message.number, sender, counts, self.counts)
 

@@ -79,7 +79,6 @@ class Host:
         far = {node: each for node, each in self.shared.wakeups.items() if node not in here}
         self.post = Post(self.mirror, self.kick, far)
         self.processes: dict[int, tuple[Start, Handle]] = {}  # by the descriptor of the end
-        self.lives: dict[int, Handle] = {}
         self.stopping = False
 
     def arrived(self, sender: int, letter: list[Message]) -> None:
@@ -131,7 +130,8 @@ class Host:
         if not isinstance(message, Asked):
             return message
         stopped = {
-            node: (handle.is_stopped(), handle.was_stopped()) for node, handle in self.lives.items()
+            (order.node, order.life): (handle.is_stopped(), handle.was_stopped())
+            for order, handle in self.processes.values()
         }
         post = self.post
         return Told(message.number, dict(post.sent), dict(post.taken), stopped)
@@ -147,7 +147,6 @@ class Host:
             error = failure
         if handle is not None:
             self.processes[handle.fd] = (order, handle)
-            self.lives[node] = handle
             self.post.watch(handle.fd)
         pid = handle.pid if handle is not None else 0
         self.post.put(PROGRAM, Started(node, order.life, pid, self.crew.cores(node), error))
@@ -155,7 +154,6 @@ class Host:
     def reap(self, fd: int) -> None:
         """A worker has ended: its neighbours look again, and the program is told."""
         order, handle = self.processes.pop(fd)
-        del self.lives[order.node]
         self.post.forget(fd)
         code = handle.exit_code()
         handle.close()
@@ -164,11 +162,11 @@ class Host:
 
     def end(self) -> None:
         """Ends what is left, and gives back the memory."""
-        for handle in self.lives.values():
+        for _, handle in self.processes.values():
             handle.send(signal.SIGKILL)
-        for handle in self.lives.values():
+        for _, handle in self.processes.values():
             handle.wait(10.0)
             handle.close()
-        self.lives.clear()
+        self.processes.clear()
         self.shared.close()
         self.kick.close()

@@ -90,12 +90,12 @@ class Asked(NamedTuple):
 
 class Told(NamedTuple):
     """What a host was asked: how many news it has sent to each machine and taken from each, and
-    which of its workers are stopped now, or were."""
+    which of its workers, by node and life, are stopped now, or were."""
 
     number: int
     sent: Mapping[int, int]
     taken: Mapping[int, int]
-    stopped: Mapping[int, tuple[bool, bool]]
+    stopped: Mapping[tuple[int, int], tuple[bool, bool]]
 
 
 class Failed(NamedTuple):
