@@ -137,7 +137,7 @@ def test_the_file_is_bounded_and_what_is_kept_are_whole_windows(
 ) -> None:
     monkeypatch.setattr(run_tracer, "MOST", 20)
     monkeypatch.setattr(run_tracer, "WINDOW_NS", 1_000_000)
-    Pipeline[int]().add(Processor(busy)).run(range(300), trace=path)
+    Pipeline[int]().add(Processor(busy)).run(range(3_000), trace=path)
 
     trace = TraceFile.read(path)
     stride = trace.whole["otherData"]["one_window_of"]
@@ -145,6 +145,27 @@ def test_the_file_is_bounded_and_what_is_kept_are_whole_windows(
     assert stride > 1
     assert len(spans) <= 20
     assert {int(event["ts"] // 1000) % stride for event in spans} == {0}
+
+
+def test_a_long_run_is_traced_to_its_end(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """However many spans there were: what is left out already is no reason to leave out more."""
+    monkeypatch.setattr(run_tracer, "MOST", 20)
+    monkeypatch.setattr(run_tracer, "WINDOW_NS", 1_000_000)
+    result = Pipeline[int]().add(Processor(busy)).run(range(3_000), trace=path)
+
+    stride = TraceFile.read(path).whole["otherData"]["one_window_of"]
+    assert 1 < stride <= 2 * result.report.seconds * 1000
+
+
+def test_a_window_that_is_too_full_is_made_smaller(
+    path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(run_tracer, "MOST", 20)
+    monkeypatch.setattr(run_tracer, "WINDOW_NS", 3_600_000_000_000)  # longer than the run
+    Pipeline[int]().add(Processor(busy)).run(range(300), trace=path)
+
+    spans = [event for track in TraceFile.read(path).slices.values() for event in track]
+    assert 0 < len(spans) <= 20
 
 
 def test_perfettos_own_trace_processor_reads_it(path: Path) -> None:

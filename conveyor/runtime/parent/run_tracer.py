@@ -64,7 +64,7 @@ class RunTracer:
         self.workers: dict[int, list[int]] = {}  # the processes that each node has had
         self.spans: dict[int, array[int]] = {}  # by process
         self.count = 0
-        self.stride = 1  # of how many windows one is kept
+        self.stride, self.window = 1, WINDOW_NS  # of how many windows one is kept
         self.moments: list[Moment] = []
         self.decisions: list[Span] = []  # of source and sink: `duration` is the node
         self.fill: list[tuple[int, dict[int, int]]] = []
@@ -108,7 +108,7 @@ class RunTracer:
             self.take(node)
 
     def take(self, node: int) -> None:
-        found = self.logs[node].take()
+        found = self.kept(self.logs[node].take())
         if found:
             self.spans[self.workers[node][-1]] += found
             self.count += len(found) // ENTRY_WORDS
@@ -116,24 +116,28 @@ class RunTracer:
                 self.thin()
 
     def thin(self) -> None:
-        """Keeps every other window."""
-        self.stride *= 2
-        self.sample()
-
-    def sample(self) -> None:
-        """Leaves out what is not in a window that is kept."""
-        for pid, words in self.spans.items():
-            kept = array("Q")
-            for at in range(0, len(words), ENTRY_WORDS):
-                if self.is_kept(words[at + 1]):
-                    kept += words[at : at + ENTRY_WORDS]
-            self.spans[pid] = kept
+        """Keeps every other window; where that is the first alone, half of it."""
+        if self.stride * self.window < perf_counter_ns() - self.began:
+            self.stride *= 2
+        else:
+            self.window //= 2
+        self.spans = {pid: self.kept(words) for pid, words in self.spans.items()}
         self.decisions = [span for span in self.decisions if self.is_kept(span.start)]
         spans = sum(len(words) for words in self.spans.values()) // ENTRY_WORDS
         self.count = spans + len(self.decisions)
 
+    def kept(self, words: array[int]) -> array[int]:
+        """What of these begins in a window that is kept."""
+        if self.stride == 1:
+            return words
+        kept = array("Q")
+        for at in range(0, len(words), ENTRY_WORDS):
+            if self.is_kept(words[at + 1]):
+                kept += words[at : at + ENTRY_WORDS]
+        return kept
+
     def is_kept(self, start: int) -> bool:
-        return (start - self.began) // WINDOW_NS % self.stride == 0
+        return (start - self.began) // self.window % self.stride == 0
 
     def count_queued(self) -> None:
         """Notes how much waits before each worker, now and then."""
@@ -152,8 +156,9 @@ class RunTracer:
 
     def note(self, node: int, point: int, lane: int, items: int) -> None:
         now = perf_counter_ns()
-        self.decisions.append(Span(SpanKind.DECIDE, point, lane, items, now, node))
-        self.count += 1
+        if self.is_kept(now):
+            self.decisions.append(Span(SpanKind.DECIDE, point, lane, items, now, node))
+            self.count += 1
 
     # ---------------------------------------------------------------------------
     # as a witness
@@ -192,8 +197,6 @@ class RunTracer:
         if self.file.closed:
             return
         self.take_all()
-        if self.stride > 1:
-            self.sample()
         self.shared.control.trace(False)
         if error is not None:
             how = f"{how}: {type(error).__name__}"
