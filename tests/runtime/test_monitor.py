@@ -312,6 +312,13 @@ def test_without_the_token_there_is_nothing_to_see(
     assert answer_to(server, "GET", path + token).status == 403
 
 
+def test_what_is_no_address_at_all_is_refused(server: MonitorServer) -> None:
+    at = urlsplit(server.url)
+    with socket.create_connection((at.hostname or "", at.port or 0), HANGS_S) as client:
+        client.sendall(b"GET http://[ HTTP/1.0\r\n\r\n")
+        assert b" 400 " in client.makefile("rb").readline()
+
+
 def test_with_the_token_there_is_one_page(server: MonitorServer) -> None:
     query = urlsplit(server.url).query
     assert answer_to(server, "GET", f"/?{query}").status == 200

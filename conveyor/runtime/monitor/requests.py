@@ -57,7 +57,11 @@ class Answer(BaseHTTPRequestHandler):
         """A run's standard error is not for this."""
 
     def do_GET(self) -> None:
-        asked = urlsplit(self.path)
+        try:
+            asked = urlsplit(self.path)
+        except ValueError:
+            self.refuse(HTTPStatus.BAD_REQUEST, "that is no address")
+            return
         token = parse_qs(asked.query).get("token", [""])[-1]
         if not secrets.compare_digest(token.encode(), self.served.token.encode()):
             self.refuse(HTTPStatus.FORBIDDEN, "the address needs the token that the run has told")

@@ -19,6 +19,7 @@ import threading
 import weakref
 from contextlib import suppress
 from pathlib import Path
+from time import sleep
 from typing import Final
 
 from conveyor.drawing.figure import Figure
@@ -31,6 +32,7 @@ __all__ = ["MonitorServer"]
 
 CLIENTS: Final = 32
 LAST_WORD_S: Final = 0.25  # for clients to take the last status
+A_MOMENT_S: Final = 0.05
 WAITING_CLIENTS: Final = 16  # that the system keeps until they are accepted
 
 
@@ -116,6 +118,7 @@ class MonitorServer:
         try:
             client, _ = self.listener.accept()
         except OSError:  # it has gone again, or there are no descriptors left
+            sleep(A_MOMENT_S)  # or this would be tried without a pause until there are
             return
         client.settimeout(PATIENCE_S)
         if len(self.clients) >= CLIENTS:
