@@ -206,12 +206,20 @@ class Runner:
 
     def run_failed(self, how: How, error: BaseException) -> None:
         """Ends the workers, and tells all who are to know of it."""
-        watching = self.last_look(how, error)
+        self.end_early(how, error)
+        watching, self.watching = self.watching, None
+        if watching is not None:
+            watching.finish(error)
+
+    def end_early(self, how: How, error: BaseException) -> None:
+        """Ends the workers, once what can be read of the run was read; does nothing if the thread
+        that stands in for the calling one has done so."""
+        if self.supervisor.ended:
+            return
+        self.watching = self.last_look(how, error)
         self.record_end(how.value, error)
         self.end(failed=True)
         self.supervisor.engine_log.failed(self.supervisor.run, how.value, error)
-        if watching is not None:
-            watching.finish(error)
 
     def move(self, run: int, puller: Puller, collect: Callable[[list[object]], object]) -> None:
         """Steps source and sink until both have finished."""
@@ -257,10 +265,7 @@ class Runner:
     def fail(self, error: BaseException) -> None:
         """Ends the workers, while the thread that runs is inside its source."""
         stop = self.stop
-        how = "stopped" if isinstance(error, RunStopped) else "failed"
-        self.record_end(how, error)
-        self.end(failed=True)
-        self.supervisor.engine_log.failed(self.supervisor.run, how, error)
+        self.end_early(How.STOPPED if isinstance(error, RunStopped) else How.FAILED, error)
         if stop is not None:
             stop.release(error)
 
