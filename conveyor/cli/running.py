@@ -10,6 +10,7 @@ from conveyor._builder.drafting import fail_by
 from conveyor.cli.exits import DONE, WRONG_CALL, CommandFailed
 from conveyor.cli.items import KINDS, items_of, written
 from conveyor.cli.loading import pipeline_of
+from conveyor.items.short_repr import message_of
 from conveyor.report import DeadLetter, Report
 from conveyor.stages.stage import ON_ERROR
 
@@ -78,7 +79,7 @@ class Results(Protocol):
 def tell_of_failures(results: Results) -> None:
     """Says on standard error which items were given up, and how many were skipped."""
     for letter in results.dead_letters:
-        error = f"{type(letter.exception).__name__}: {letter.exception}"
+        error = f"{type(letter.exception).__name__}: {message_of(letter.exception)}"
         print(f"conveyor: {letter.stage}, item {letter.ordinal}: {error}", file=sys.stderr)
     for stage in results.report.stages.values():
         if stage.skipped:

@@ -10,6 +10,7 @@ from time import monotonic
 from typing import Final
 
 from conveyor.items.remote_errors import add_note
+from conveyor.items.short_repr import message_of
 from conveyor.monitor.snapshot import How
 from conveyor.progress import Progress, Tell
 from conveyor.report import Report
@@ -54,4 +55,6 @@ class Teller:
         try:
             self.tell(self.last)
         except Exception as another:  # it must not stand in the place of what ended the run
-            add_note(error, f"progress= raised, too: {type(another).__name__}: {another}")
+            add_note(
+                error, f"progress= raised, too: {type(another).__name__}: {message_of(another)}"
+            )
