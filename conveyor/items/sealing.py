@@ -142,8 +142,8 @@ def instead_of(item: object) -> str:
 def sealer(keep: Keep = Copied) -> Seal:
     """Makes a function that seals one item; `keep` keeps its large buffers.
 
-    The function is for one thread only: it remembers whether the last item had a large buffer.  It
-    raises `NotPicklable`, with the reason, for an item that cannot be pickled.
+    The function is for as many threads at once as `keep` is.  It raises `NotPicklable`, with the
+    reason, for an item that cannot be pickled.
     """
     forget_changed()
     pickle_alone = pickler(keep)
@@ -157,15 +157,6 @@ def sealer(keep: Keep = Copied) -> Seal:
 
 def pickler(keep: Keep) -> Callable[[object], Pickled]:
     """What pickles one item, as `sealer` has it."""
-    large: list[memoryview] = []
-
-    def is_small(buffer: PickleBuffer) -> bool:
-        raw = buffer.raw()
-        if raw.nbytes < LARGE:
-            return True
-        large.append(raw)
-        return False
-
     # Only a large pickle can have a large buffer in it: a callback that is never called costs a
     # small item a quarter more.
     expected = False
@@ -177,19 +168,35 @@ def pickler(keep: Keep) -> Callable[[object], Pickled]:
                 data = pickle.dumps(item, PROTOCOL)
                 if len(data) < LARGE:
                     return Pickled(data)
-            data = pickle.dumps(item, PROTOCOL, buffer_callback=is_small)
+            data, large = pickled_apart(item)
         except Exception as error:
-            large.clear()
             why = reason(item, error, lambda part: pickle.dumps(part, PROTOCOL), plain_parts_of)
             raise NotPicklable(
                 f"{short_repr(item)} cannot be pickled: {why}. {instead_of(item)}"
             ) from error
         kept = [keep(raw) for raw in large]
         expected = bool(kept) or len(data) >= LARGE
-        large.clear()
         return Pickled(data, kept)
 
     return pickle_alone
+
+
+def pickled_apart(item: object) -> tuple[bytes, list[memoryview]]:
+    """The pickle of an item, and the large buffers that are not in it."""
+    large: list[memoryview] = []
+
+    def is_small(buffer: PickleBuffer) -> bool:
+        raw = buffer.raw()
+        if raw.nbytes < LARGE:
+            return True
+        large.append(raw)
+        return False
+
+    try:
+        return pickle.dumps(item, PROTOCOL, buffer_callback=is_small), large
+    except BaseException:
+        large.clear()  # else the traceback would keep the item's buffers from being changed
+        raise
 
 
 def pickled(item: object) -> Pickled:

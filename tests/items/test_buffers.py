@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from threading import Thread
 from typing import Any
 
 import numpy as np
@@ -16,6 +17,7 @@ from conveyor.items.sealing import (
     Copied,
     Pickled,
     Recycler,
+    Sealed,
     in_place,
     seal,
     sealer,
@@ -115,6 +117,32 @@ def test_what_cannot_be_pickled_leaves_nothing_behind() -> None:
 
     assert len(sealed(array(3.0)).buffers) == 1
     assert same(sealed(array(3.0)).open(), array(3.0))
+
+
+class Meanwhile:
+    """Another thread seals something while this is pickled."""
+
+    def __init__(self, work: Callable[[], object]) -> None:
+        self.work = work
+
+    def __reduce__(self) -> tuple[type[int], tuple[int]]:
+        thread = Thread(target=self.work)
+        thread.start()
+        thread.join()
+        return int, (0,)
+
+
+def test_threads_that_seal_at_once_do_not_take_one_anothers_buffers() -> None:
+    sealed = sealer()
+    sealed(array(1.0))
+    others: list[Sealed] = []
+    meanwhile = Meanwhile(lambda: others.append(sealed(array(2.0))))
+
+    opened: Any = sealed([array(1.0), meanwhile, array(3.0)]).open()
+
+    assert same(opened[0], array(1.0))
+    assert same(opened[2], array(3.0))
+    assert same(others[0].open(), array(2.0))
 
 
 def test_the_size_of_an_item_counts_its_buffers() -> None:
