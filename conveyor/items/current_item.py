@@ -6,12 +6,13 @@ tried, or where ids come from.
 
 from __future__ import annotations
 
+from contextvars import ContextVar
 from dataclasses import dataclass
 from typing import Final, NamedTuple, Protocol
 
 from conveyor.errors import LifecycleError
 
-__all__ = ["CURRENT", "Context", "Whereabouts", "context"]
+__all__ = ["BESIDE", "CURRENT", "Context", "Whereabouts", "context"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,6 +48,11 @@ class RunsJobs(Protocol):
         ...
 
 
+# The node for whose job alone a thread or a task works: other code of the worker, such as the
+# function of a fork, may run at the same time.
+BESIDE: Final[ContextVar[RunsJobs | None]] = ContextVar("BESIDE", default=None)
+
+
 class Current:
     """The node that runs a job, or ran the last one; set for each slice, so that it costs nothing
     per item.  `stage`: whose code runs while no job does, if any."""
@@ -63,8 +69,9 @@ class Current:
 
     def whereabouts(self, in_job_thread: bool = True) -> Whereabouts:
         """Where the caller is called from."""
-        if self.job is not None:
-            return self.job.whereabouts(in_job_thread)
+        job = BESIDE.get() or self.job
+        if job is not None:
+            return job.whereabouts(in_job_thread)
         return Whereabouts(self.stage, None) if self.stage is not None else NOWHERE
 
 
@@ -82,8 +89,9 @@ def context() -> Context:
     >>> Pipeline[str]().add(Processor(send)).run(["a", "b"])
     [('a', 1), ('b', 1)]
     """
-    if CURRENT.job is None:
+    job = BESIDE.get() or CURRENT.job
+    if job is None:
         raise LifecycleError(
             "context(): there is no item here; it is for a job to call, while it works on one"
         )
-    return CURRENT.job.context()
+    return job.context()

@@ -7,6 +7,7 @@ import asyncio
 import os
 import signal
 import threading
+import time
 from collections import Counter
 from collections.abc import AsyncIterator, Callable
 from pathlib import Path
@@ -22,6 +23,7 @@ from conveyor import (
     Pipe,
     Processor,
     ReplicatingFork,
+    RoutingFork,
     Zip,
     context,
 )
@@ -272,6 +274,32 @@ def test_each_item_has_its_own_context(is_async: bool) -> None:
     job: Any = told_later if is_async else told
     results = pipeline().add(Processor(job, name="job", concurrency=8)).run(range(50))
     assert results == [(n, f"job:0:{n}") for n in range(50)]
+
+
+@pytest.mark.parametrize("is_async", [False, True], ids=["threads", "coroutines"])
+def test_each_item_has_its_own_context_while_a_fork_looks_at_others(
+    is_async: bool, tmp_path: Path
+) -> None:
+    looked_at = tmp_path / "looked at"
+
+    def lane(given: tuple[int, str]) -> int:
+        looked_at.touch()
+        return given[0]
+
+    def told(item: int) -> tuple[int, str]:
+        while item and not looked_at.exists():
+            time.sleep(0.001)
+        return item, context().item_id
+
+    async def told_later(item: int) -> tuple[int, str]:
+        while item and not looked_at.exists():
+            await asyncio.sleep(0.001)
+        return item, context().item_id
+
+    job: Any = told_later if is_async else told
+    pl = pipeline().add(Processor(job, name="job", concurrency=2, ordered=False))
+    results = pl.add(RoutingFork(2, lane=lane)).add(Join(2)).run(range(2))
+    assert sorted(results) == [(n, f"job:0:{n}") for n in range(2)]
 
 
 # ------------------------------------------------------------------------------------------ deaths

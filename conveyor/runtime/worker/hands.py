@@ -20,6 +20,7 @@ from queue import SimpleQueue
 from typing import Final, cast
 
 from conveyor.core.concurrent_node import AT, ConcurrentNode, Held
+from conveyor.items.current_item import BESIDE
 from conveyor.runtime.worker.link import ParentLink
 from conveyor.runtime.worker.pauses import pause_before
 
@@ -62,6 +63,7 @@ class EventLoop(Crew):
 
     async def work(self, node: ConcurrentNode, held: Held, done: Callable[[Held], None]) -> None:
         """Tries the job on an item until it is done, or given up."""
+        BESIDE.set(node)
         AT.set(held)
         limit = node.policy.timeout_s
         while not node.is_condemned(held):
@@ -135,6 +137,7 @@ class Threads(Crew):
 
     def begin(self, node: ConcurrentNode, held: Held, done: Callable[[Held], None]) -> None:
         def work() -> None:
+            BESIDE.set(node)
             node.work(held)
             done(held)
             self.at_work -= 1
