@@ -26,4 +26,6 @@ def pause_before(attempt: int) -> float:
 
 def pause_alone(attempt: int) -> None:
     """Waits before an attempt in one of several threads, which holds up no other."""
+    # To the end, whatever happens: a run ends only behind its items, and a worker that is told to
+    # stop waits for none of its threads, which are daemons
     time.sleep(pause_before(attempt))
