@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from conveyor import Filter, FlatMap, Join, Pipe, Pipeline, Processor, ReplicatingFork
+from conveyor import Batch, Filter, FlatMap, Join, Pipe, Pipeline, Processor, ReplicatingFork
 from conveyor.errors import NotSimulated
 from conveyor.sim import Faults
 from tests.jobs import same
@@ -40,6 +40,15 @@ def test_with_two_hands_there_are_two_to_the_power_of_one_less(items: int) -> No
     assert found.complete
     assert found.classes == len(found.outputs) == 2 ** (items - 1)
     assert side_by_side(2).count(range(items)) == 2 ** (items - 1)
+
+
+@pytest.mark.parametrize("seed", range(10))
+def test_items_are_done_out_of_turn_where_others_look_at_the_time(seed: int) -> None:
+    pl = side_by_side(3).add(Batch(4, within_s=1.0))
+    run = pl.simulate(range(9), seed=seed)
+
+    assert sorted(item for batch in run for item in batch) == list(range(9))
+    assert pl.replay(range(9), run.schedule) == run
 
 
 @pytest.mark.parametrize("hands", [1, 2, 9])

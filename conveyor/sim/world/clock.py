@@ -12,6 +12,7 @@ of a run follow from its items and its decisions alone, in whatever order its no
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
+from typing import Any
 
 from conveyor.core.barriers import GatedInlet
 from conveyor.core.channel import Inlet, Tag, ZipInlet
@@ -22,7 +23,15 @@ from conveyor.sim.world.channel import MemoryChannel
 from conveyor.sim.world.faulty_channel import FaultyChannel
 from conveyor.stages.timed import Timed
 
-__all__ = ["ClockedChannel", "ClockedNode", "VirtualClock", "VirtualTimer", "arrival", "end"]
+__all__ = [
+    "ClockedChannel",
+    "ClockedNode",
+    "VirtualClock",
+    "VirtualTimer",
+    "arrival",
+    "arrival_of_held",
+    "end",
+]
 
 
 class VirtualClock:
@@ -116,6 +125,12 @@ def arrival(inlet: Inlet, n: int = 1) -> float:
     return 0.0  # the items of the run, which are there from the beginning
 
 
+def arrival_of_held(inlet: Inlet, held: Sequence[Any]) -> float:
+    """When the last of some items was there that were taken in hand, which need not be the first of
+    those that the inlet has."""
+    return arrival(inlet, max(each.position for each in held) + 1 - inlet.head)
+
+
 def end(channels: Sequence[MemoryChannel]) -> float:
     """When the last of some channels was closed."""
     return max(
@@ -125,25 +140,25 @@ def end(channels: Sequence[MemoryChannel]) -> float:
 
 
 class ClockedNode:
-    """A node whose worker's clock is moved by what it takes in hand; `taken` says from which
-    inlet that is, and `read` are all channels that it reads."""
+    """A node whose worker's clock is moved by what it takes in hand; `arrived` says when that was
+    there, and `read` are all channels that it reads."""
 
     def __init__(
         self,
         node: Node,
         clock: VirtualClock,
-        taken: Callable[[], Inlet],
+        arrived: Callable[[Sequence[Any]], float],
         read: Sequence[MemoryChannel],
     ) -> None:
         self.node = node
         self.tally = node.tally
         self.clock = clock
-        self.taken = taken
+        self.arrived = arrived
         self.read = read
 
     def __call__(self, items: list[object], skip: int, limit: int) -> Iterable[Piece]:
         if items:
-            self.clock.pass_to(arrival(self.taken(), len(items)))
+            self.clock.pass_to(self.arrived(items))
         return self.node(items, skip, limit)
 
     def finish(self, skip: int, limit: int) -> Iterable[Piece]:

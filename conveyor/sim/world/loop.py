@@ -6,11 +6,13 @@ know who decides, or whose turn it is.
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
+from functools import partial
 from operator import add
-from typing import Protocol
+from typing import Any, Protocol
 
 from conveyor.core.barriers import Barriers
-from conveyor.core.channel import Note
+from conveyor.core.channel import Inlet, Note
 from conveyor.core.concurrent_drive import DONE, LaterHands, drive_concurrent
 from conveyor.core.concurrent_node import ConcurrentNode
 from conveyor.core.drive import Cut, Drive, DriveSpec, drive
@@ -29,7 +31,7 @@ from conveyor.report import DeadLetter, Tally
 from conveyor.sim.interruption import is_final, pass_on
 from conveyor.sim.prepare.prepared import PreparedNode
 from conveyor.sim.schedule import CUT, TIMER, Death, Decision
-from conveyor.sim.world.clock import ClockedNode, VirtualTimer
+from conveyor.sim.world.clock import ClockedNode, VirtualTimer, arrival, arrival_of_held
 from conveyor.sim.world.crash_recovery import CrashRecovery
 from conveyor.sim.world.faulty_channel import Killed
 from conveyor.sim.world.machine import Machine
@@ -182,7 +184,7 @@ class Loop:
         if wiring.parts_outputs or recovery is not None:
             node = OneOutput(node)
         if world.is_clocked:
-            node = ClockedNode(node, self.clock, lambda: inputs[self.lane], wiring.read)
+            node = ClockedNode(node, self.clock, self.arrived(inputs, job_node), wiring.read)
         if world.observer is not None:
             node = world.observer.watch(self, node)
         driven = DriveSpec(
@@ -207,6 +209,12 @@ class Loop:
         window = Window(Note([0] * self.window_words)) if recovery is None else recovery.window
         hands = LaterHands(self.spec.concurrency or 1)
         return drive_concurrent(RUN, driven, node, hands, window, self.spec.name)
+
+    def arrived(self, inputs: Sequence[Inlet], node: Node) -> Callable[[Sequence[Any]], float]:
+        """What says when the items that a node is given were there."""
+        if isinstance(node, ConcurrentNode):
+            return partial(arrival_of_held, inputs[0])
+        return lambda items: arrival(inputs[self.lane], len(items))
 
     def takes_all(self) -> bool:
         """Is the next slice all there is, rather than one item?"""
