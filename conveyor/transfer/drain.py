@@ -101,4 +101,7 @@ def _abort(sink: Sink[Any], error: BaseException) -> None:
     try:
         sink.abort()
     except Exception as second:
-        error.add_note(f"The sink could not abort either: {type(second).__name__}: {second}")
+        from traceback import format_exception_only  # which an error that cannot be written passes
+
+        what = "".join(format_exception_only(second)).strip()
+        error.add_note(f"The sink could not abort either: {what}")

@@ -22,7 +22,6 @@ from conveyor.graph.topology import Kind, ZipInput, all_inputs, channels_of
 from conveyor.items.atoms import is_atom
 from conveyor.items.current_item import CURRENT
 from conveyor.items.sealing import Sealed, seal
-from conveyor.sim.code.virtual_loop import VirtualLoop
 from conveyor.sim.interruption import pass_on
 from conveyor.sim.prepare.prepared import AnyJob, PreparedNode, PreparedPipeline
 from conveyor.sim.prepare.stage_copy import StageCopy
@@ -207,6 +206,8 @@ class NodeOutcomes:
 def outputs_of(stage: AnyJob) -> Callable[[object], Iterable[object]]:
     job = job_of(stage)
     if is_async(stage):
+        from conveyor.sim.code.virtual_loop import VirtualLoop
+
         if is_async_generator(stage.stage_options.fn):
             job = gathered(job)
         job = awaited(job, VirtualLoop(name_wanted(stage)).run)

@@ -15,7 +15,6 @@ from conveyor.graph.topology import Kind
 from conveyor.items.bytecode import is_slight
 from conveyor.items.current_item import CURRENT
 from conveyor.report import DeadLetter, Tally
-from conveyor.sim.code.virtual_loop import VirtualLoop
 from conveyor.sim.interruption import is_final
 from conveyor.sim.prepare.bindings import PrivateBindings
 from conveyor.sim.prepare.intake import ByReference
@@ -24,6 +23,7 @@ from conveyor.sim.world.durable_state import DurableState
 from conveyor.sim.world.setting import Setting
 from conveyor.sim.world.timers import put_timer
 from conveyor.stages import Job, Restorable
+from conveyor.stages.job import is_async
 
 __all__ = ["Place", "Worker"]
 
@@ -99,9 +99,12 @@ class Worker:
             durable.succeed(stage, tally)
             place, past = durable.journal.place, durable.past if durable.deaths else None
         seal = None if world.pipeline.copies else ByReference
-        around = Surroundings(
-            place=place, past=past, is_final=is_final, seal=seal, awaits=VirtualLoop(name).run
-        )
+        awaits = None
+        if is_async(stage):  # most are not, and asyncio takes a while to import
+            from conveyor.sim.code.virtual_loop import VirtualLoop
+
+            awaits = VirtualLoop(name).run
+        around = Surroundings(place=place, past=past, is_final=is_final, seal=seal, awaits=awaits)
         node = node_for(stage, name, self.send_dead_letter, around)
         if not is_slight(node.job):
             # The quick way calls a job again after an error without a look at that error, which may
