@@ -4,6 +4,7 @@ them, and that async jobs run on a time of their own."""
 from __future__ import annotations
 
 import asyncio
+import gc
 from collections.abc import AsyncIterator
 from math import factorial
 from typing import Any
@@ -13,6 +14,7 @@ import pytest
 from conveyor import Batch, Filter, FlatMap, Join, Pipe, Pipeline, Processor, ReplicatingFork
 from conveyor.errors import NotSimulated
 from conveyor.sim import Faults
+from conveyor.sim.code.virtual_loop import new_loop
 from tests.jobs import same
 
 
@@ -195,3 +197,10 @@ def test_what_reaches_outside_is_an_error_that_no_policy_swallows(job: Any, word
     pl = Pipeline[int]().add(Processor(job, on_error="skip"))
     with pytest.raises(NotSimulated, match=words):
         pl.simulate([1])
+
+
+def test_the_event_loop_of_simulated_jobs_closes_itself_when_nothing_refers_to_it() -> None:
+    loop = new_loop("job")
+    loop.run_until_complete(asyncio.sleep(1))
+    del loop
+    gc.collect()  # a loop that is not closed warns, and a warning fails the test

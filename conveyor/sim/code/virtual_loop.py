@@ -69,10 +69,6 @@ class VirtualLoop:
         finally:
             asyncio._set_running_loop(around)
 
-    def __del__(self) -> None:
-        if self.loop is not None:
-            self.loop.close()
-
 
 async def finished(given: Awaitable[object]) -> object:
     return await given
@@ -92,6 +88,10 @@ class Loop(asyncio.BaseEventLoop):
         self._selector = VirtualTime(stage)
         for name in OUTSIDE:
             setattr(self, name, refusing(stage, name))
+
+    def __del__(self) -> None:
+        """Closes it; whoever had it may be gone already, if both went with a circle."""
+        self.close()
 
     def time(self) -> float:
         return self._selector.now
