@@ -65,6 +65,7 @@ class RunTracer:
         self.spans: dict[int, array[int]] = {}  # by process
         self.count = 0
         self.stride, self.window = 1, WINDOW_NS  # of how many windows one is kept
+        self.first = 0  # when the first span began: the window that begins there is always kept
         self.moments: list[Moment] = []
         self.decisions: list[Span] = []  # of source and sink: `duration` is the node
         self.fill: list[tuple[int, dict[int, int]]] = []
@@ -110,6 +111,7 @@ class RunTracer:
     def take(self, node: int) -> None:
         found = self.kept(self.logs[node].take())
         if found:
+            self.first = self.first or found[1]
             self.spans[self.workers[node][-1]] += found
             self.count += len(found) // ENTRY_WORDS
             while self.count > MOST:
@@ -137,7 +139,7 @@ class RunTracer:
         return kept
 
     def is_kept(self, start: int) -> bool:
-        return (start - self.began) // self.window % self.stride == 0
+        return (start - self.first) // self.window % self.stride == 0
 
     def count_queued(self) -> None:
         """Notes how much waits before each worker, now and then."""
@@ -234,7 +236,12 @@ class RunTracer:
             for node, items in queued.items():
                 name = f"queued before {self.topology.nodes[node].name}"
                 events.counter(name, self.us(at), {"items": items})
-        facts = {"how": how, "lost": self.lost() - self.lost_before, "one_window_of": self.stride}
+        facts = {
+            "how": how,
+            "lost": self.lost() - self.lost_before,
+            "one_window_of": self.stride,
+            "first_window_at": round(self.us(self.first), 3),
+        }
         return events.to_json(facts)
 
     def us(self, at: int) -> float:
