@@ -14,6 +14,7 @@ import time
 from collections.abc import Iterator
 from itertools import chain
 from pathlib import Path
+from random import Random
 from typing import Any
 
 import psutil
@@ -38,6 +39,7 @@ from tests.jobs import Gathered
 pytestmark = pytest.mark.timeout(120)
 
 HOUR: float = 3600.0
+HELD_S = 0.01
 
 
 def waits_for(given: threading.Event, numbers: range) -> Iterator[int]:
@@ -269,3 +271,21 @@ def test_a_report_counts_what_was_given_by_time() -> None:
     assert stage.items_in == stage.dropped == 4
     assert stage.items_out == stage.flushed == 1 + len(rest)
     assert first[0] == 0
+
+
+def test_an_item_that_may_leave_between_two_looks_at_the_clock_is_not_forgotten(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    random = Random(4)
+    ahead = 0.0
+
+    def jumping_clock() -> float:
+        """Now and then the worker has no processor between two looks, for longer than the stage
+        holds an item up."""
+        nonlocal ahead
+        ahead += HELD_S if random.random() < 0.05 else 0
+        return time.monotonic() + ahead
+
+    monkeypatch.setattr("conveyor.runtime.step.timer.monotonic", jumping_clock)
+
+    assert pipeline().add(Throttle(1, per_s=HELD_S)).run(range(100)) == [*range(100)]

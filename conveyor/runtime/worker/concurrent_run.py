@@ -86,5 +86,5 @@ class ConcurrentRun(Run):
         elif self.trace is not None:  # its items were at work
             self.trace.add(SpanKind.SLICE, started, perf_counter_ns() - started)
 
-    def sleep(self) -> None:
+    def sleep(self, within: float | None) -> None:
         self.workplace.crew().sleep(self.workplace.link)

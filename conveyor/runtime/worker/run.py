@@ -230,20 +230,22 @@ class Run:
             # says that it sleeps, fences, and then looks again: one of the two sees the other.
             loop.sleeps()
             fence()
+            # Asked before: what time alone opens after this look has a moment at which to wake.
+            within = loop.wakes_in()
             if loop.able():
                 break
             flush()
             block.set_wait_reason(loop.wait_reason())
-            self.sleep()
+            self.sleep(within)
             block.is_awake()
             self.lift_soft_limits()
             if loop.able():
                 break
         loop.is_awake()
 
-    def sleep(self) -> None:
-        """Sleeps until notified, or until time wakes the loop."""
-        self.workplace.link.sleep(self.loop.wakes_in())
+    def sleep(self, within: float | None) -> None:
+        """Sleeps until notified, or for so many seconds, after which time wakes the loop."""
+        self.workplace.link.sleep(within)
 
     def lift_soft_limits(self) -> None:
         """Goes beyond what is measured, if the parent has found that nothing can go on before."""
