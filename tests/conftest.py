@@ -2,16 +2,27 @@
 
 from __future__ import annotations
 
+import faulthandler
 import gc
 import os
 import subprocess
+import threading
 from collections.abc import Generator, Iterator
 from pathlib import Path
+from typing import Protocol
 
 import pytest
 from hypothesis import HealthCheck, settings
 
 from tests.helpers import PATIENCE_S, TESTS, holds_within, living_children, told_of
+
+
+class _Settings(Protocol):
+    """What is read of the settings of pytest-timeout."""
+
+    @property
+    def timeout(self) -> float: ...
+
 
 # How long an example takes is the machine's affair, and no test's: a busy one takes longer.
 settings.register_profile("suite", deadline=None, suppress_health_check=[HealthCheck.too_slow])
@@ -21,6 +32,8 @@ settings.load_profile("suite")
 # folders inside them that are named below, and everywhere else, a test that does says so by a mark.
 WITH_PROCESSES = ("checkers", "docs", "plugins", "recording", "runtime")
 WITHOUT_PROCESSES = ("runtime/shm", "runtime/step")
+# Where the threads of a worker of pytest-xdist were when the time of its test was over.
+STACKS = TESTS.parent / "build" / "stacks"
 # What does in an example of a docstring.
 RUNS = (".run(", ".stream(", ".drain(")
 
@@ -68,12 +81,50 @@ def pytest_runtest_protocol(item: pytest.Item) -> Generator[None, object, object
         return (yield)
 
 
+def pytest_timeout_set_timer(item: pytest.Item, settings: _Settings) -> bool | None:
+    """Ends a worker of pytest-xdist whose test takes too long, and keeps what its threads were at:
+    pytest-timeout writes that to a terminal which such a worker has not."""
+    worker = os.environ.get("PYTEST_XDIST_WORKER")
+    if worker is None:
+        return None
+    timer = threading.Timer(settings.timeout, _end_with_stacks, (_stacks_of(worker),))
+
+    def cancel() -> None:
+        timer.cancel()
+        timer.join()
+
+    item.cancel_timeout = cancel  # type: ignore[attr-defined]  # pytest-timeout calls it
+    timer.start()
+    return True
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_handlecrashitem(report: pytest.TestReport) -> None:
+    """Shows where the threads of a worker of pytest-xdist were when the time of its test was
+    over."""
+    stacks = _stacks_of(report.node.gateway.id)
+    if stacks.exists():
+        report.sections.append(("Stacks when the time was over", stacks.read_text()))
+        stacks.unlink()
+
+
 @pytest.fixture
 def nothing_is_left_behind() -> Iterator[None]:
     """No process is left of the test: for `pytest.mark.usefixtures` at the head of a file."""
     yield
     if not holds_within(lambda: not living_children(), PATIENCE_S):
         pytest.fail(f"still there: {[*map(told_of, living_children())]}")
+
+
+def _end_with_stacks(file: Path) -> None:
+    file.parent.mkdir(parents=True, exist_ok=True)
+    with file.open("w") as stacks:
+        faulthandler.dump_traceback(stacks, all_threads=True)
+    os._exit(1)
+
+
+def _stacks_of(worker: str) -> Path:
+    return STACKS / f"{worker}.txt"
 
 
 def _none_with_processes(config: pytest.Config) -> bool:
