@@ -103,7 +103,8 @@ class StageReport:
     outputs came of `finish`; `left_over` items a zip could not pair.  `busy_s` is time in the job,
     `waiting_s` for input, `blocked_s` for room behind the stage.  `side_by_side` is how many items
     were in hand at once, on average, while any was, of a stage with `concurrency`.  The worker was
-    kept on so many `cores`, 0 if it was left to the system; `core` is which, if it was one.
+    kept on so many `cores`, 0 if it was left to the system; `core` is which, if it was one.  On an
+    engine of several machines `node` is the name of the one that the worker is on.
     """
 
     name: str
@@ -128,12 +129,13 @@ class StageReport:
     pid: int | None = None
     core: int | None = None
     cores: int = 0
+    node: str | None = None
 
 
 COLUMNS: Final = (
     "items_in items_out passed dropped skipped dead_lettered failed fork_failed flushed left_over "
     "in_hand "
-    "busy_s waiting_s blocked_s batches side_by_side restarts pid core cores"
+    "busy_s waiting_s blocked_s batches side_by_side restarts pid core cores node"
 ).split()
 # What makes sense as a sum over all stages.
 ADDED: Final = frozenset(
@@ -213,6 +215,7 @@ class Report:
         lines = [f"{stage.items_in:,} in, {stage.items_out:,} out"]
         lines += [f"busy {share:.0%}"] if stage.busy_s else []
         lines += [f"{count:,} {word}" for word, count in counts.items() if count]
+        lines += [f"on {stage.node}"] if stage.node is not None else []
         return box._replace(lines=tuple(lines), heat=share)
 
     def _repr_html_(self) -> str:
@@ -320,7 +323,7 @@ def _says(column: str, row: StageReport) -> bool:
     )
 
 
-def _cell(column: str, value: float | None) -> str:
+def _cell(column: str, value: float | str | None) -> str:
     if value is None:
         return "-"
     if column == "side_by_side":

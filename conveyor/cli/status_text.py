@@ -87,10 +87,16 @@ def cells_of(worker: WorkerStatus) -> tuple[str, ...]:
         " + ".join(worker["stages"]),
         worker["state"],
         "" if worker["pid"] is None else str(worker["pid"]),
-        ", ".join(map(str, worker["cores"])) or "any",
+        where(worker),
         "" if worker["memory"] is None else f"{worker['memory'] / 1e6:,.0f} MB",
         str(worker["restarts"]),
     )
+
+
+def where(worker: WorkerStatus) -> str:
+    """Its cores, and its machine if that is another one."""
+    cores = ", ".join(map(str, worker["cores"])) or "any"
+    return cores if worker["node"] is None else f"{cores} on {worker['node']}"
 
 
 def columns(rows: Sequence[Sequence[str]]) -> Iterator[str]:

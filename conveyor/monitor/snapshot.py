@@ -41,13 +41,15 @@ class Fill(NamedTuple):
 
 
 class WorkerSeen(NamedTuple):
-    """A worker: the stages that it runs, and where; `cores` is empty where the system chooses."""
+    """A worker: the stages that it runs, and where; `cores` is empty where the system chooses,
+    `node` the name of its machine, None if that is the program's."""
 
     stages: tuple[str, ...]
     pid: int | None
     cores: tuple[int, ...]
     state: State
     restarts: int
+    node: str | None = None
 
 
 class Failure(NamedTuple):

@@ -52,7 +52,8 @@ class ChannelStatus(TypedDict):
 
 
 class WorkerStatus(TypedDict):
-    """A worker.  `memory` is what is resident, in bytes, None where it is not known."""
+    """A worker.  `memory` is what is resident, in bytes, None where it is not known; `node` the
+    name of its machine, None if that is the program's."""
 
     stages: list[str]
     pid: int | None
@@ -60,6 +61,7 @@ class WorkerStatus(TypedDict):
     state: str
     memory: int | None
     restarts: int
+    node: str | None
 
 
 class FailureStatus(TypedDict):
@@ -142,6 +144,7 @@ def status_of(before: Snapshot | None, now: Snapshot, memory: Mapping[int, int])
                 state=each.state.value,
                 memory=None if each.pid is None else memory.get(each.pid),
                 restarts=each.restarts,
+                node=each.node,
             )
             for each in now.workers
         ],

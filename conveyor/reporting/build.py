@@ -28,6 +28,7 @@ class Figures(NamedTuple):
     side_by_side: float = 0.0
     pid: int | None = None
     cores: tuple[int, ...] = ()
+    node: str | None = None
 
 
 class Letters:
@@ -111,6 +112,7 @@ def stage_report(topology: Topology, node: int, figures: Figures) -> StageReport
         pid=figures.pid,
         core=figures.cores[0] if len(figures.cores) == 1 else None,
         cores=len(figures.cores),
+        node=figures.node,
     )
 
 

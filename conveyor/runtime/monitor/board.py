@@ -87,10 +87,11 @@ class Board:
 
 
 def memory_of(snapshot: Snapshot) -> dict[int, int]:
-    """How many bytes each worker has in memory, as far as it is there to be asked."""
+    """How many bytes each worker of this machine has in memory, as far as it is there to be
+    asked."""
     found: dict[int, int] = {}
     for worker in snapshot.workers:
-        if worker.pid is not None and worker.pid not in found:
+        if worker.node is None and worker.pid is not None and worker.pid not in found:
             with suppress(psutil.Error):
                 found[worker.pid] = psutil.Process(worker.pid).memory_info().rss
     return found

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import logging
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Final
 
 from conveyor.graph.topology import Topology
@@ -23,9 +23,12 @@ ENGINE.addHandler(logging.NullHandler())  # a program that sets up no logging is
 class EngineLog:
     """The witness that writes it down; records have the fields that those of jobs have."""
 
-    def __init__(self, topology: Topology, start_method: str) -> None:
+    def __init__(
+        self, topology: Topology, start_method: str, machine: Callable[[int], str | None]
+    ) -> None:
         self.topology = topology
         self.start_method = start_method
+        self.machine = machine  # the name of that of a node's worker, None: this one
 
     def says(
         self, level: int, text: str, *args: object, stage: str | None = None, pid: int | None = None
@@ -50,6 +53,8 @@ class EngineLog:
 
     def started(self, node: int, pid: int, cores: Sequence[int], life: int) -> None:
         where = f"on core {', '.join(map(str, cores))}" if cores else "wherever the system puts it"
+        if (machine := self.machine(node)) is not None:
+            where += f" on {machine!r}"
         text = "stage %r: worker %d was started by %s, %s"
         if life > 1:
             text = "stage %r: worker %d takes over, started by %s, %s"

@@ -1,4 +1,4 @@
-"""The report of a run on this machine, read from what its workers share with the program.
+"""The report of a run, read from what its workers share with the program.
 
 Knows: where each figure is.  Must never know: how a report is counted or printed.
 """
@@ -68,6 +68,7 @@ def one_thread_workers(supervisor: Supervisor, seconds: float) -> dict[str, tupl
         written_name(supervisor.topology.nodes[node]): libraries
         for node, handle in processes.handles.items()
         if seconds >= LONG_S
+        and supervisor.crew.where(node) is None  # else its process is not here to be looked at
         and processes.plan.threads[node] == 1
         and blocks[node].times()[0] * S_PER_NS >= AT_WORK * seconds
         and (libraries := numeric_libraries(handle.pid))
@@ -138,4 +139,5 @@ def figures_of(supervisor: Supervisor, source: Tally, node: int) -> Figures:
         restarts=supervisor.restart_policy.restarts(worker),
         pid=supervisor.processes.pid(node),
         cores=cores,
+        node=supervisor.crew.where(worker),
     )

@@ -62,6 +62,7 @@ class RunTracer:
         self.logs = {spec.index: layout.trace_log(memory, spec.index) for spec in self.specs()}
         self.lost_before = 0
         self.workers: dict[int, list[int]] = {}  # the processes that each node has had
+        self.machines: dict[int, str] = {}  # the names of those that are elsewhere, by process
         self.spans: dict[int, array[int]] = {}  # by process
         self.count = 0
         self.stride, self.window = 1, WINDOW_NS  # of how many windows one is kept
@@ -91,6 +92,8 @@ class RunTracer:
     def is_at_work(self, node: int, pid: int) -> None:
         self.workers.setdefault(node, []).append(pid)
         self.spans.setdefault(pid, array("Q"))
+        if (machine := self.processes.crew.where(node)) is not None:
+            self.machines[pid] = f" on {machine}"
 
     def lost(self) -> int:
         return sum(log.lost for log in self.logs.values())
@@ -223,7 +226,8 @@ class RunTracer:
         events.track(process, "source, in the program")
         for spec in self.specs():
             for pid in self.workers.get(spec.index, []):
-                events.track(pid, f"{self.topology.title(spec.index)}, worker {pid}")
+                where = self.machines.get(pid, "")
+                events.track(pid, f"{self.topology.title(spec.index)}, worker {pid}{where}")
                 self.write_spans(events, spec, pid)
         events.track(SINK_TRACK, "sink, in the program")
         for at, track, text in self.moments:

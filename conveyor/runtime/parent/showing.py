@@ -85,6 +85,7 @@ class Showing:
                 cores=supervisor.crew.cores(spec.index),
                 state=self.state_of_worker(spec),
                 restarts=supervisor.restart_policy.restarts(spec.index),
+                node=supervisor.crew.where(spec.index),
             )
 
     def state(self, spec: NodeSpec) -> State:

@@ -92,7 +92,7 @@ class Supervisor:
         except BaseException:
             shared.close()
             raise
-        self.engine_log = EngineLog(topology, plan.start_method)
+        self.engine_log = EngineLog(topology, plan.start_method, self.crew.where)
         self.witnesses = Witnesses(self.engine_log)
         self.processes = WorkerProcesses(
             plan, self.crew, self.restart_policy, self.poll, handles, self.witnesses
