@@ -68,7 +68,7 @@ class HostsSite:
 
     def plan(self, topology: Topology) -> WorkerPlan:
         start = replace(self.start, method="forkserver", preload=())
-        plan = WorkerPlan(topology, start, Placement.unpinned())
+        plan = WorkerPlan(topology, start, Placement.unpinned(), elsewhere=True)
         plan.check_descriptors()
         return plan
 

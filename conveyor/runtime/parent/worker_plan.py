@@ -47,11 +47,19 @@ class Kit(NamedTuple):
 class WorkerPlan:
     """What is known of the workers before any is started: their nodes, cores and packed stages.
 
-    To pack a stage may run code of the program.
+    To pack a stage may run code of the program.  `elsewhere`: they are on other machines; raises
+    `TopologyError` for what a stage cannot have there.
     """
 
-    def __init__(self, topology: Topology, start: WorkerStart, placement: Placement) -> None:
+    def __init__(
+        self,
+        topology: Topology,
+        start: WorkerStart,
+        placement: Placement,
+        elsewhere: bool = False,
+    ) -> None:
         self.topology = topology
+        self.elsewhere = elsewhere
         self.start_method: StartMethod = checked_start_method(start.method)
         self.initializer = start.initializer
         check_modules(start.preload)
@@ -91,9 +99,11 @@ class WorkerPlan:
 
     def packed_stages(self) -> dict[int, bytes]:
         if self.initializer is not None:
-            check_initializer(self.initializer)
+            check_initializer(self.initializer, elsewhere=self.elsewhere)
         return {
-            spec.index: pack_stage(spec.stage, spec.name, self.initializer)
+            spec.index: pack_stage(
+                spec.stage, spec.name, self.initializer, elsewhere=self.elsewhere
+            )
             for spec in self.topology.nodes
             if spec.stage is not None
         }
@@ -101,7 +111,12 @@ class WorkerPlan:
     def packed_forks(self) -> dict[int, bytes]:
         """The forks that have a function, by the nodes whose outputs they take."""
         return {
-            spec.owner: pack_stage(spec.fork, spec.route.name)
+            spec.owner: pack_stage(
+                spec.fork,
+                spec.route.name,
+                # That of the source is called in the program itself.
+                elsewhere=self.elsewhere and spec.kind is not Kind.SOURCE,
+            )
             for spec in self.topology.nodes
             if spec.fork is not None and isinstance(spec.route, Select)
         }
