@@ -16,6 +16,7 @@ from conveyor.io.parquet import Parquet
 from conveyor.io.redis_stream import RedisEntry, RedisStream
 from conveyor.io.sql import SqlQuery, SqlTable
 from conveyor.io.text import Csv, JsonLines, Lines
+from conveyor.io.waiting import sleep
 from conveyor.transfer.contract import Sink, Source
 
 __all__ = [
@@ -34,4 +35,5 @@ __all__ = [
     "Source",
     "SqlQuery",
     "SqlTable",
+    "sleep",
 ]

@@ -13,7 +13,6 @@ from __future__ import annotations
 
 import io
 import os
-import time
 from binascii import crc32
 from collections.abc import Generator, Iterator
 from fnmatch import fnmatch
@@ -22,6 +21,7 @@ from typing import Final, NamedTuple
 
 from conveyor.io.bad_rows import BadRows, OnBadRow
 from conveyor.io.reading import LARGEST_LINE, Readable
+from conveyor.io.waiting import Patience
 
 __all__ = ["Directory", "DirectoryPosition", "Follow", "FollowPosition"]
 
@@ -37,31 +37,6 @@ class FollowPosition(NamedTuple):
     offset: int = 0
     line: int = 0
     head: int = 0
-
-
-class Waiting:
-    """Looks again after a while; gives up when nothing has come for too long, counted from the
-    first look that found nothing: another one may have worked on what came before."""
-
-    def __init__(self, poll_s: float, idle_s: float | None) -> None:
-        self.poll_s = poll_s
-        self.idle_s = idle_s
-        self.since: float | None = None
-
-    def came(self) -> None:
-        self.since = None
-
-    def again(self) -> bool:
-        """Is it worth to look again?  Waits first."""
-        now = time.monotonic()
-        if self.since is None:
-            self.since = now
-        if self.idle_s is not None and now - self.since >= self.idle_s:
-            return False
-        # A run that ends does not wait for this: the main thread is interrupted in it, `stream`
-        # and `arun` leave their thread to itself.  `run` in another thread waits for a line.
-        time.sleep(self.poll_s)
-        return True
 
 
 class Follow(Readable[str, FollowPosition]):
@@ -107,18 +82,18 @@ class Follow(Readable[str, FollowPosition]):
 
     def open(self, position: FollowPosition | None, /) -> Iterator[tuple[str, FollowPosition]]:
         """The lines behind a position, each with the position behind it."""
-        waiting = Waiting(self.poll_s, self.idle_s)
+        patience = Patience(self.idle_s)
         at = position or FollowPosition()
         file = self.found_again(at)
         while True:
             if file is None:
                 at = FollowPosition()
                 while (file := self.opened()) is None:
-                    if not waiting.again():
+                    if not patience.again(self.poll_s):
                         return
             with file:
                 number = os.fstat(file.fileno()).st_ino
-                is_over = yield from self.lines_of(file, at._replace(number=number), waiting)
+                is_over = yield from self.lines_of(file, at._replace(number=number), patience)
             if is_over:
                 return
             file = None
@@ -150,7 +125,7 @@ class Follow(Readable[str, FollowPosition]):
         return None
 
     def lines_of(
-        self, file: io.FileIO, at: FollowPosition, waiting: Waiting
+        self, file: io.FileIO, at: FollowPosition, patience: Patience
     ) -> Generator[tuple[str, FollowPosition], None, bool]:
         """The lines of one file, until another one has the name or it was emptied; True: until it
         is not worth to wait."""
@@ -158,7 +133,7 @@ class Follow(Readable[str, FollowPosition]):
             has_name = self.has_name(file)  # asked before the last look at what is in it
             for raw, now in there(file, at, self.path):
                 at = now  # also behind a line that is left out, which is not looked at again
-                waiting.came()
+                patience.came()
                 try:
                     line = raw.removesuffix(b"\r").decode(self.encoding)
                 except UnicodeDecodeError as error:
@@ -167,7 +142,7 @@ class Follow(Readable[str, FollowPosition]):
                 yield line, at
             if not has_name or not is_the_same(file, at):
                 return False
-            if not waiting.again():
+            if not patience.again(self.poll_s):
                 return True
 
     def has_name(self, file: io.FileIO) -> bool:
@@ -259,17 +234,17 @@ class Directory(Readable[Path, DirectoryPosition]):
     ) -> Iterator[tuple[Path, DirectoryPosition]]:
         """The files that were not given up to a position, each with the position behind it."""
         seen = position.seen if position is not None else ()
-        waiting = Waiting(self.poll_s, self.idle_s)
+        patience = Patience(self.idle_s)
         while True:
             there = self.there()
             given = {*seen}.intersection(there)
             new = [name for name in there if name not in given]
             names = (*sorted(given), *new)
             for read, name in enumerate(new, len(given) + 1):
-                waiting.came()
+                patience.came()
                 yield Path(self.path, name), DirectoryPosition(names, read)
             seen = names
-            if not waiting.again():
+            if not patience.again(self.poll_s):
                 return
 
     def there(self) -> list[str]:

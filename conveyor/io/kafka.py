@@ -5,13 +5,13 @@ Knows: partitions, offsets and transactions.  Must never know: what a value mean
 
 from __future__ import annotations
 
-import time
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Final, NamedTuple, TypeAlias, overload
 
 from conveyor.errors import ConveyorError
 from conveyor.io.paths import needed
 from conveyor.io.reading import Readable
+from conveyor.io.waiting import Patience
 
 __all__ = ["Kafka", "KafkaMessage", "KafkaPosition", "KafkaRecord"]
 
@@ -130,9 +130,9 @@ class Kafka(Readable[KafkaRecord, KafkaPosition]):
                     for number, offset in enumerate(offsets)
                 ]
             )
-            since = time.monotonic()
+            patience = Patience(self.idle_s)
             while True:
-                found = consumer.consume(BATCH, self.patience())
+                found = consumer.consume(BATCH, patience.look_s())
                 for message in found:
                     if message.error() is not None:
                         raise client.KafkaException(message.error())
@@ -140,14 +140,11 @@ class Kafka(Readable[KafkaRecord, KafkaPosition]):
                     offsets[record.partition] = record.offset + 1
                     yield record, KafkaPosition(tuple(offsets))
                 if found:
-                    since = time.monotonic()  # not while another one works on a record
-                elif self.idle_s is not None and time.monotonic() - since >= self.idle_s:
+                    patience.came()
+                elif not patience.again(0):
                     return
         finally:
             consumer.close()
-
-    def patience(self) -> float:
-        return POLL_S if self.idle_s is None else min(POLL_S, self.idle_s)
 
     def beginnings(self, consumer: Any, position: KafkaPosition | None) -> list[int]:
         """Where each partition is read from; raises `ConveyorError` if the topic is not there."""

@@ -5,7 +5,6 @@ Knows: ids, groups, and what one script does at once.  Must never know: what the
 
 from __future__ import annotations
 
-import time
 from collections.abc import Iterator, Sequence
 from typing import Any, Final, NamedTuple, TypeAlias, cast, overload
 from urllib.parse import urlsplit
@@ -14,11 +13,11 @@ from conveyor.errors import ConveyorError
 from conveyor.io.paths import needed
 from conveyor.io.reading import Readable
 from conveyor.io.schema import AnyRow, as_mapping
+from conveyor.io.waiting import Patience
 
 __all__ = ["RedisEntry", "RedisId", "RedisStream"]
 
 BATCH: Final = 500  # entries that go to the server, or come from it, at once
-POLL_MS: Final = 200
 
 # Moves what was staged into the stream, and notes the epoch, as one step of the server.
 MOVE: Final = """
@@ -125,7 +124,7 @@ class RedisStream(Readable[RedisEntry, RedisId]):
 
     def entries(self, position: RedisId | None) -> Iterator[tuple[RedisEntry, RedisId]]:
         client = self.connect()
-        since = time.monotonic()
+        patience = Patience(self.idle_s)
         # Of a group: what it has given this consumer before, and then ">", what it has not.
         behind = str(position) if position is not None else "0"
         try:
@@ -134,27 +133,24 @@ class RedisStream(Readable[RedisEntry, RedisId]):
                 if position is not None:
                     self.acknowledge(client, position)
             while True:
-                found = self.read(client, behind)
+                found = self.read(client, behind, patience.look_s())
                 for raw, fields in found:
                     at = id_of(raw)
                     behind = str(at) if behind != ">" else ">"
                     if fields is not None:  # else it was deleted after the group had given it
                         yield RedisEntry(str(at), fields), at
                 if found:
-                    since = time.monotonic()  # not while another one works on an entry
+                    patience.came()
                 elif self.group is not None and behind != ">":
                     behind = ">"
-                elif self.is_idle(since):
+                elif not patience.again(0):
                     return
         finally:
             client.close()
 
-    def is_idle(self, since: float) -> bool:
-        return self.idle_s is not None and time.monotonic() - since >= self.idle_s
-
-    def read(self, client: Any, behind: str) -> list[tuple[bytes, Fields | None]]:
-        """The next entries; waits a moment for some."""
-        block = POLL_MS if self.idle_s is None else max(1, min(POLL_MS, int(1000 * self.idle_s)))
+    def read(self, client: Any, behind: str, look_s: float) -> list[tuple[bytes, Fields | None]]:
+        """The next entries; waits so long for some."""
+        block = max(1, int(1000 * look_s))  # 0 would be for ever
         if self.group is None:
             found = client.xread({self.stream: behind}, count=BATCH, block=block)
         else:

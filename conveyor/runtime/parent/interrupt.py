@@ -1,17 +1,25 @@
-"""Gets the main thread out of a call that blocks in the program's code, as far as Ctrl-C would.
+"""Gets a thread out of a call that blocks in the program's code.
 
-Knows: one signal that nothing else uses.  Must never know: why.
+Knows: one signal that nothing else uses, and where sources sleep.  Must never know: why.
 
-Python runs signal handlers in the main thread alone, so no other thread can be helped: it goes on
-once its call comes back.
+Rule 1.  The main thread is interrupted as far as Ctrl-C would: Python runs signal handlers there
+         alone.
+Rule 2.  Any thread is called out of the sleep of a source (`conveyor.io.sleep`).  Out of another
+         call it cannot be helped: it goes on once that comes back.
 """
 
 from __future__ import annotations
 
 import signal
 import threading
+from contextlib import suppress
+from contextvars import ContextVar, Token
+from queue import Empty, SimpleQueue
+from time import monotonic
 from types import FrameType, TracebackType
-from typing import Final
+from typing import Any, Final
+
+from conveyor.transfer.sleeping import sleeper
 
 __all__ = ["Interrupt", "Interruptible"]
 
@@ -24,18 +32,30 @@ class Interrupt(BaseException):
 
 
 class Interruptible:
-    """A block in which the main thread may be interrupted while it is `inside` the program's code.
+    """A block in which a thread may be interrupted while it is `inside` the program's code.
 
     Where the program uses the signal itself, or the block is not the main thread's, `interrupt`
-    does nothing.
+    ends nothing but the sleep of a source: in this thread, and in those that a source inside of the
+    block takes its items from.
     """
 
     def __init__(self) -> None:
         self.inside = False
         self.wanted = False
-        self.is_able = False
+        self.is_able = False  # by the signal
+        self.thread = 0
+        self.around: tuple[Interruptible, ...] = ()  # a source may run a pipeline itself
+        # To put is all that is done here in a signal handler, or where an object is collected.
+        self.wakes: SimpleQueue[None] = SimpleQueue()
+        self.sleepers = [self.wakes]
+        self.tokens: tuple[Token[Any], Token[Any]] | None = None
 
     def __enter__(self) -> Interruptible:
+        self.thread = threading.get_ident()
+        self.around = _around.get()
+        for block in self.around:
+            block.sleepers.append(self.wakes)
+        self.tokens = _around.set((*self.around, self)), sleeper.set(self.sleep)
         if (
             threading.current_thread() is threading.main_thread()
             and signal.getsignal(NUMBER) in FREE
@@ -59,23 +79,51 @@ class Interruptible:
             _blocks.remove(self)
             if not _blocks:
                 signal.signal(NUMBER, signal.SIG_DFL)
+        if self.tokens is not None:
+            around, outer = self.tokens
+            self.tokens = None
+            sleeper.reset(outer)
+            _around.reset(around)
+            for block in self.around:
+                block.sleepers.remove(self.wakes)
 
     def interrupt(self) -> None:
-        """Called by another thread: raises `Interrupt` in the main thread, if that is inside."""
+        """Called by another thread: raises `Interrupt` in the block, if that is inside."""
         self.wanted = True
+        for wakes in tuple(self.sleepers):
+            wakes.put(None)
         ident = threading.main_thread().ident
         if self.is_able and ident is not None:
             signal.pthread_kill(ident, NUMBER)
 
+    def sleep(self, seconds: float) -> None:
+        """Sleeps in the block, which an interrupt ends."""
+        until = monotonic() + seconds
+        while True:
+            for block in (*self.around, self):
+                block.check()
+            left = until - monotonic()
+            if left <= 0:
+                return
+            with suppress(Empty):
+                self.wakes.get(timeout=left)
 
-_blocks: list[Interruptible] = []  # of the main thread: a source may run a pipeline itself
+    def check(self) -> None:
+        """Raises `Interrupt` if it is wanted and the block is inside: once in the block's own
+        thread, which may have a signal to come, too."""
+        if self.wanted and self.inside:
+            self.wanted = self.thread != threading.get_ident()
+            raise Interrupt
+
+
+# Those that the calling thread is in, the outermost first.
+_around: ContextVar[tuple[Interruptible, ...]] = ContextVar("interruptible", default=())
+_blocks: list[Interruptible] = []  # of the main thread
 
 
 def _raise(number: int, frame: FrameType | None) -> None:
     for block in _blocks:
-        if block.wanted and block.inside:
-            block.wanted = False
-            raise Interrupt
+        block.check()
 
 
 FREE: Final = (signal.SIG_DFL, _raise)

@@ -8,8 +8,8 @@ Rule 2.  Loops and workers are touched only by the thread that has the turn.  Th
          it, but while it is inside its source; then, after a moment, the other one takes it, and
          sends on what the source has given so far.
 Rule 3.  A failure that is found meanwhile ends the workers at once.  The calling thread is
-         interrupted if it is the main thread; any other raises the failure as soon as its source
-         comes back.
+         interrupted if it is the main thread, or if its source sleeps as a source does; any other
+         raises the failure as soon as its source comes back.
 """
 
 from __future__ import annotations

@@ -32,6 +32,7 @@ from conveyor.items.remote_errors import add_note
 from conveyor.items.sealing import sealer
 from conveyor.monitor.snapshot import How
 from conveyor.report import DeadLetter, Report
+from conveyor.runtime.parent.interrupt import Interruptible
 from conveyor.runtime.parent.program_ends import SinkCut
 from conveyor.runtime.parent.recorder import Recorder
 from conveyor.runtime.parent.run_tracer import RunTracer
@@ -140,7 +141,7 @@ class SourceThread:
         # A stream may be collected, and then stopped, anywhere, inside the lock too
         self.lock = threading.RLock()
         self.stopping = self.asleep = False
-        self.inside_iterator = False
+        self.interruptible = Interruptible()
         # Of the source: raised behind the results before it.
         self.error: BaseException | None = None
         self.fault: BaseException | None = None  # of ours: raised at once
@@ -151,8 +152,9 @@ class SourceThread:
 
     def work(self) -> None:
         try:
-            while self.publish():
-                self.take()
+            with self.interruptible:
+                while self.publish():
+                    self.take()
         except BaseException as fault:  # raised again in the consumer's thread
             self.fault = fault
             self.consumer_wakeup.notify()
@@ -213,7 +215,7 @@ class SourceThread:
         coming."""
         room = self.balancer.room() - len(self.feed.buffer)
         n = min(self.feed.n, room) if self.puller.sequence is not None else 1
-        self.inside_iterator = True
+        self.interruptible.inside = True
         items: list[object] = []
         try:
             if room > 0:
@@ -225,7 +227,7 @@ class SourceThread:
                 add_note(error, OF_A_THREAD)
             self.error = error
         with self.lock:
-            self.inside_iterator = False
+            self.interruptible.inside = False
             if self.stopping:
                 return
             self.feed.push(items)
@@ -244,17 +246,18 @@ class SourceThread:
                 return
             self.stopping = True
         self.wakeup.notify()
+        self.interruptible.interrupt()
         # It may not have been started
         if self.thread is not threading.current_thread() and self.thread.is_alive():
             self.thread.join(MOMENT_S)
-            while self.thread.is_alive() and not self.inside_iterator:
+            while self.thread.is_alive() and not self.interruptible.inside:
                 self.thread.join(MOMENT_S)
         if self.thread.is_alive():
             self.let_go()
 
     def let_go(self) -> None:
-        """Inside the user's iterator it may be for ever; it then ends by itself, and has nothing of
-        the run any more."""
+        """Inside the user's iterator it may be for ever, unless that sleeps as a source does; it
+        then ends by itself, and has nothing of the run any more."""
         with self.lock:
             del self.loop, self.feed, self.balancer, self.outlets
             self.puller.seal = sealer()
@@ -314,7 +317,7 @@ class Streaming:
             source.send_on()
             if self.spin(sink.able):
                 return False
-            gathers = source.feed.buffer and source.inside_iterator
+            gathers = source.feed.buffer and source.interruptible.inside
             self.runner.wait([sink], timeout_ms=GATHER_MS if gathers else None)
         if sink.finished and not self.results:
             source.thread.join()
