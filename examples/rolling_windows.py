@@ -2,31 +2,20 @@
 
 The time is that of the readings, not that of the clock on the wall, so the result is the same
 whenever this is run. A reading that comes too late for its windows is counted, and nothing else.
-
-    python examples/rolling_windows.py
 """
 
 import math
 import random
 from collections.abc import Iterator
-from dataclasses import dataclass
+from datetime import datetime
+from typing import NamedTuple
 
-from conveyor import Filter, Pipeline, Processor, Sliding, Window, Windowed
-
-MINUTE = 60.0
+from conveyor import Filter, Pipeline, Sliding, Window, Windowed
 
 
-@dataclass(frozen=True, slots=True)
-class Reading:
+class Reading(NamedTuple):
     sensor: str
     at: float  # seconds
-    degrees: float
-
-
-@dataclass(frozen=True, slots=True)
-class Mean:
-    sensor: str
-    minute: int
     degrees: float
 
 
@@ -53,21 +42,17 @@ def add(total: float, reading: Reading) -> float:
     return total + reading.degrees
 
 
-def mean(window: Windowed[str, float]) -> Mean:
-    assert isinstance(window.end, int | float)  # as the times are
-    return Mean(window.key, round(window.end / MINUTE), window.value / window.count)
+def mean(window: Windowed[str, float]) -> float:
+    return window.value / window.count
 
 
-def is_odd(mean: Mean) -> bool:
-    return mean.degrees > 35
-
-
-five_minutes = Window(
-    Sliding(5 * MINUTE, MINUTE), time=time_of, key=sensor_of, fold=add, initial=0.0, lateness_s=30.0
+last_five = Window(
+    Sliding(300, 60), time=time_of, key=sensor_of, fold=add, initial=0.0, lateness_s=30
 )
-pl = Pipeline[Reading]().add(five_minutes).add(Processor(mean)).add(Filter(is_odd))
-result = pl.run(readings(hours=24))
-first, last = result[0], result[-1]
-print(f"{first.sensor} above 35 degrees from minute {first.minute} to minute {last.minute}")
-print(f"the warmest five minutes: {max(mean.degrees for mean in result):.1f} degrees")
-print(f"too late: {result.report.stages['window'].skipped} readings")
+pl = Pipeline[Reading]().add(last_five).add(Filter(lambda window: mean(window) > 35))
+hot = pl.run(readings(hours=24))
+
+ends = [window.end / 60 for window in hot if not isinstance(window.end, datetime)]
+print(f"{hot[0].key} above 35 degrees from minute {ends[0]:.0f} to minute {ends[-1]:.0f}")
+print(f"the warmest five minutes: {max(map(mean, hot)):.1f} degrees")
+print(f"too late: {hot.report.stages['window'].skipped} readings")

@@ -14,7 +14,7 @@ from __future__ import annotations
 import io
 import os
 from binascii import crc32
-from collections.abc import Generator, Iterator
+from collections.abc import Callable, Generator, Iterator
 from fnmatch import fnmatch
 from pathlib import Path
 from typing import Final, NamedTuple
@@ -45,7 +45,8 @@ class Follow(Readable[str, FollowPosition]):
     It goes on with the new file when the name is given to one (rotation), and at the beginning when
     the file is emptied (truncation); what was in the old one is read first.  Lines that come and go
     between two looks, `poll_s` seconds apart, are not seen.  A file that is not there yet is waited
-    for.  `idle_s` ends it when no line has come for so many seconds.
+    for.  `idle_s` ends it when no line has come for so many seconds; `until`, a function without
+    arguments, when it gives True, behind the lines that are there by then.
 
     When it goes on at a position and the file has another name by now, it is looked for in the same
     directory, among the names that begin with that of `path`.
@@ -64,12 +65,14 @@ class Follow(Readable[str, FollowPosition]):
         *,
         poll_s: float = 0.2,
         idle_s: float | None = None,
+        until: Callable[[], bool] | None = None,
         encoding: str = "utf-8",
         on_error: OnBadRow = "raise",
     ) -> None:
         self.path = os.path.abspath(path)
         self.poll_s = poll_s
         self.idle_s = idle_s
+        self.until = until
         self.encoding = encoding
         self.bad = BadRows(on_error)
 
@@ -82,13 +85,13 @@ class Follow(Readable[str, FollowPosition]):
 
     def open(self, position: FollowPosition | None, /) -> Iterator[tuple[str, FollowPosition]]:
         """The lines behind a position, each with the position behind it."""
-        patience = Patience(self.idle_s)
+        patience = Patience(self.idle_s, self.until)
         at = position or FollowPosition()
         file = self.found_again(at)
         while True:
             if file is None:
                 at = FollowPosition()
-                while (file := self.opened()) is None:
+                while (file := self.opened(patience)) is None:
                     if not patience.again(self.poll_s):
                         return
             with file:
@@ -98,8 +101,9 @@ class Follow(Readable[str, FollowPosition]):
                 return
             file = None
 
-    def opened(self) -> io.FileIO | None:
+    def opened(self, patience: Patience) -> io.FileIO | None:
         """The file that has the name now."""
+        patience.look_s()
         try:
             return io.FileIO(self.path)
         except FileNotFoundError:
@@ -130,6 +134,7 @@ class Follow(Readable[str, FollowPosition]):
         """The lines of one file, until another one has the name or it was emptied; True: until it
         is not worth to wait."""
         while True:
+            patience.look_s()
             has_name = self.has_name(file)  # asked before the last look at what is in it
             for raw, now in there(file, at, self.path):
                 at = now  # also behind a line that is left out, which is not looked at again
@@ -154,9 +159,13 @@ class Follow(Readable[str, FollowPosition]):
 
 
 def there(file: io.FileIO, at: FollowPosition, path: str) -> Iterator[tuple[bytes, FollowPosition]]:
-    """The lines that are whole by now, without their newlines."""
+    """The lines that are whole by now, without their newlines; what is written while they are given
+    is for the next look."""
     rest = b""
-    while block := os.pread(file.fileno(), BLOCK, at.offset + len(rest)):
+    size = os.fstat(file.fileno()).st_size
+    while at.offset + len(rest) < size:
+        if not (block := os.pread(file.fileno(), BLOCK, at.offset + len(rest))):
+            return  # it was emptied
         if not is_the_same(file, at):  # it was emptied: the block may be of what came then
             return
         *lines, rest = (rest + block).split(b"\n")
@@ -198,8 +207,9 @@ class Directory(Readable[Path, DirectoryPosition]):
 
     A file has to come as a whole, by being renamed into place; names that begin with a dot, or end
     in `.part` or `.tmp`, are left alone.  `pattern` says which names count.  It looks every
-    `poll_s` seconds; `idle_s` ends it when none has come for so many.  Names that have gone are
-    forgotten, so that what is read may be moved away.
+    `poll_s` seconds; `idle_s` ends it when none has come for so many, `until`, a function without
+    arguments, when it gives True, behind the files that are there by then.  Names that have gone
+    are forgotten, so that what is read may be moved away.
 
     >>> from tempfile import TemporaryDirectory
     >>> with TemporaryDirectory() as folder:
@@ -216,11 +226,13 @@ class Directory(Readable[Path, DirectoryPosition]):
         *,
         poll_s: float = 0.2,
         idle_s: float | None = None,
+        until: Callable[[], bool] | None = None,
     ) -> None:
         self.path = os.path.abspath(path)
         self.pattern = pattern
         self.poll_s = poll_s
         self.idle_s = idle_s
+        self.until = until
 
     def identity(self) -> str:
         """The kind of source, and where."""
@@ -234,8 +246,9 @@ class Directory(Readable[Path, DirectoryPosition]):
     ) -> Iterator[tuple[Path, DirectoryPosition]]:
         """The files that were not given up to a position, each with the position behind it."""
         seen = position.seen if position is not None else ()
-        patience = Patience(self.idle_s)
+        patience = Patience(self.idle_s, self.until)
         while True:
+            patience.look_s()
             there = self.there()
             given = {*seen}.intersection(there)
             new = [name for name in there if name not in given]

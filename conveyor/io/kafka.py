@@ -5,7 +5,7 @@ Knows: partitions, offsets and transactions.  Must never know: what a value mean
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any, Final, NamedTuple, TypeAlias, overload
 
 from conveyor.errors import ConveyorError
@@ -57,7 +57,9 @@ class Kafka(Readable[KafkaRecord, KafkaPosition]):
     `servers` are those to begin with, `localhost:9092`; `config` is handed to the client, for
     whatever else is to be set.  As a source it gives `KafkaRecord`, of all partitions, each in its
     order, and only what is committed; the position is an offset a partition.  `idle_s` ends it when
-    none has come for so many seconds.  Partitions that are added are read from the next opening on.
+    none has come for so many seconds; `until`, a function without arguments, when it gives True, so
+    that the program can end in good order.  Partitions that are added are read from the next
+    opening on.
 
     As a sink it takes bytes, texts, `KafkaMessage` for what has a key, and `KafkaRecord`.  Exactly
     once for readers of what is committed: the records of an epoch and its number, kept as the
@@ -71,11 +73,13 @@ class Kafka(Readable[KafkaRecord, KafkaPosition]):
         topic: str,
         *,
         idle_s: float | None = None,
+        until: Callable[[], bool] | None = None,
         config: Mapping[str, object] | None = None,
     ) -> None:
         self.servers = servers
         self.topic = topic
         self.idle_s = idle_s
+        self.until = until
         self.config = {"bootstrap.servers": servers, **(config or {})}
         self.group = f"conveyor-{topic}"
         self.producer: Any = None
@@ -130,7 +134,7 @@ class Kafka(Readable[KafkaRecord, KafkaPosition]):
                     for number, offset in enumerate(offsets)
                 ]
             )
-            patience = Patience(self.idle_s)
+            patience = Patience(self.idle_s, self.until)
             while True:
                 found = consumer.consume(BATCH, patience.look_s())
                 for message in found:
@@ -141,7 +145,7 @@ class Kafka(Readable[KafkaRecord, KafkaPosition]):
                     yield record, KafkaPosition(tuple(offsets))
                 if found:
                     patience.came()
-                elif not patience.again(0):
+                if not patience.again(0):
                     return
         finally:
             consumer.close()

@@ -5,7 +5,7 @@ Knows: ids, groups, and what one script does at once.  Must never know: what the
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any, Final, NamedTuple, TypeAlias, cast, overload
 from urllib.parse import urlsplit
 
@@ -61,10 +61,11 @@ class RedisStream(Readable[RedisEntry, RedisId]):
 
     `url` is that of the server, `redis://localhost:6379/0`; it needs the library redis.  As a
     source it gives `RedisEntry`, whose fields are bytes; the position is the id.  `idle_s` ends it
-    when none has come for so many seconds.  With `group` and `consumer` it takes the entries that
-    the group gives this consumer: first those that it was given before and has not acknowledged,
-    then new ones; a group that is not there is made, at the beginning of the stream.  They are
-    acknowledged once a run, or a checkpoint, has them for good.
+    when none has come for so many seconds; `until`, a function without arguments, when it gives
+    True, so that the program can end in good order.  With `group` and `consumer` it takes the
+    entries that the group gives this consumer: first those that it was given before and has not
+    acknowledged, then new ones; a group that is not there is made, at the beginning of the stream.
+    They are acknowledged once a run, or a checkpoint, has them for good.
 
     As a sink it takes rows: mappings, dataclasses, named tuples, structs, of values that Redis
     takes (texts, bytes, numbers).  Exactly once: the entries of an epoch wait in a stream beside
@@ -81,6 +82,7 @@ class RedisStream(Readable[RedisEntry, RedisId]):
         group: str | None = None,
         consumer: str | None = None,
         idle_s: float | None = None,
+        until: Callable[[], bool] | None = None,
     ) -> None:
         if (group is None) != (consumer is None):
             raise ValueError("group and consumer belong together: give both, or neither")
@@ -88,6 +90,7 @@ class RedisStream(Readable[RedisEntry, RedisId]):
         self.stream = stream
         self.group, self.consumer = group, consumer
         self.idle_s = idle_s
+        self.until = until
         # Of one slot, where the server is a cluster.
         self.staged = f"{stream}:{{{stream}}}:conveyor:staged" if "{" not in stream else ""
         self.staged = self.staged or f"{stream}:conveyor:staged"
@@ -124,7 +127,7 @@ class RedisStream(Readable[RedisEntry, RedisId]):
 
     def entries(self, position: RedisId | None) -> Iterator[tuple[RedisEntry, RedisId]]:
         client = self.connect()
-        patience = Patience(self.idle_s)
+        patience = Patience(self.idle_s, self.until)
         # Of a group: what it has given this consumer before, and then ">", what it has not.
         behind = str(position) if position is not None else "0"
         try:
@@ -141,8 +144,8 @@ class RedisStream(Readable[RedisEntry, RedisId]):
                         yield RedisEntry(str(at), fields), at
                 if found:
                     patience.came()
-                elif self.group is not None and behind != ">":
-                    behind = ">"
+                if self.group is not None and behind != ">":  # of those there is an end
+                    behind = behind if found else ">"
                 elif not patience.again(0):
                     return
         finally:

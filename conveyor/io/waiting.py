@@ -6,6 +6,7 @@ Knows: the clock.  Must never know: what is waited for, or for whom.
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
 from typing import Final
 
 from conveyor.transfer.sleeping import sleeper
@@ -39,14 +40,17 @@ def sleep(seconds: float) -> None:
 class Patience:
     """Looks again after a while; gives up when nothing has come for `idle_s` seconds, counted from
     the beginning of the first look that finds nothing: another one may have worked on what came
-    before."""
+    before.  When `until` gives True the look that begins is the last: it finds what came before."""
 
-    def __init__(self, idle_s: float | None) -> None:
+    def __init__(self, idle_s: float | None, until: Callable[[], bool] | None = None) -> None:
         self.idle_s = idle_s
+        self.until = until
+        self.is_last = False
         self.since: float | None = None
 
     def look_s(self) -> float:
         """A look begins; how many seconds it may wait by itself for something to come."""
+        self.is_last = self.until is not None and self.until()
         if self.since is None:
             self.since = time.monotonic()
         return LOOK_S if self.idle_s is None else min(LOOK_S, self.idle_s)
@@ -56,9 +60,9 @@ class Patience:
         self.since = None
 
     def again(self, after_s: float) -> bool:
-        """Nothing was found: is it worth to look again?  Sleeps before."""
-        self.look_s()
-        assert self.since is not None
+        """A look has ended: is it worth to look again?  Sleeps before, if nothing was found."""
+        if self.is_last or self.since is None:
+            return not self.is_last
         if self.idle_s is not None and time.monotonic() - self.since >= self.idle_s:
             return False
         sleep(after_s)

@@ -38,6 +38,21 @@ class Windowed(Generic[K, S]):
     value: S
     count: int
 
+    @property
+    def length_s(self) -> float:
+        """How long the window is, in seconds; a session is `gap_s` longer than its items are apart.
+
+        >>> Windowed("ann", 10.0, 40.0, None, 6).length_s
+        30.0
+        """
+        match self.start, self.end:
+            case datetime() as start, datetime() as end:
+                return (end - start).total_seconds()
+            case (float() | int()) as start, (float() | int()) as end:
+                return end - start
+            case start, end:
+                raise TypeError(f"{start!r} and {end!r} are no two times of one type")
+
 
 @dataclass(frozen=True, slots=True)
 class Late(Generic[T]):

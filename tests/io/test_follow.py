@@ -142,6 +142,41 @@ def test_a_line_that_is_left_out_is_told_of_once(
     assert len(caplog.records) == 1
 
 
+def test_told_to_end_it_still_gives_what_was_written_before(tmp_path: Path) -> None:
+    logger = Logger(tmp_path)
+
+    def is_ended() -> bool:
+        if len(logger.written) < 5:
+            logger.line()
+            return False
+        return True
+
+    assert list(Follow(logger.log, poll_s=0.001, until=is_ended)) == logger.written
+    assert len(logger.written) == 5
+    assert list(Follow(tmp_path / "none", until=lambda: True)) == []
+
+
+def test_told_to_end_it_does_so_while_lines_still_come(tmp_path: Path) -> None:
+    logger = Logger(tmp_path)
+    logger.line()
+    lines: list[str] = []
+    for line in Follow(logger.log, until=lambda: len(lines) >= 3):
+        lines.append(line)
+        logger.line()  # as a program that writes as fast as it is read
+    assert lines == logger.written[:4]  # three, and the one that was there when it was told
+
+
+def test_a_directory_told_to_end_still_gives_what_came_before(tmp_path: Path) -> None:
+    def is_ended() -> bool:
+        there = len(list(tmp_path.iterdir()))
+        if there < 3:
+            (tmp_path / f"{there}.csv").touch()
+        return there == 3
+
+    found = list(Directory(tmp_path, poll_s=0.001, until=is_ended))
+    assert [path.name for path in found] == ["0.csv", "1.csv", "2.csv"]
+
+
 def test_each_file_that_comes_is_given_once(tmp_path: Path) -> None:
     source = Directory(tmp_path, "*.csv", poll_s=0.001, idle_s=0.02)
     for name in ("b.csv", "a.csv", ".c.csv", "d.csv.part", "e.txt"):

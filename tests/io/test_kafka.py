@@ -118,6 +118,16 @@ def test_a_topic_that_is_not_there_is_named(servers: str) -> None:
         next(Kafka(servers, "none-of-this", idle_s=0.1).open(None), None)
 
 
+def test_it_ends_when_it_is_told_to(servers: str, topic: str) -> None:
+    sent(Kafka(servers, topic), [[KafkaMessage(str(n)) for n in range(100)]])
+    seen: list[KafkaRecord] = []
+
+    for record in Kafka(servers, topic, until=lambda: len(seen) >= 100):
+        seen.append(record)
+
+    assert sorted(n for part in by_partition(seen) for n in part) == list(range(100))
+
+
 EPOCHS = [[["0", "1"], ["2"]], [["3"]], [], [[str(n) for n in range(4, 300)]]]
 
 

@@ -93,6 +93,18 @@ def test_a_group_shares_a_stream_and_gives_again_what_was_not_acknowledged(
     assert client.xpending(stream, "g")["pending"] == 3
 
 
+def test_told_to_end_it_still_gives_what_was_there(client: Any, stream: str) -> None:
+    for n in range(10):
+        client.xadd(stream, {"n": n})
+    source = RedisStream(service("redis"), stream, until=lambda: True)
+    assert numbers([*source]) == list(range(10))
+
+    member = RedisStream(service("redis"), stream, group="g", consumer="c", until=lambda: True)
+    assert numbers([*member]) == list(range(10))
+    client.xadd(stream, {"n": 10})
+    assert numbers([*member]) == list(range(11))  # those that were not acknowledged, and new ones
+
+
 def test_a_run_goes_from_a_stream_into_a_stream(client: Any, stream: str) -> None:
     for n in range(1200):
         client.xadd(stream, {"n": n})

@@ -295,6 +295,15 @@ def test_start_and_end_are_of_the_type_of_the_times() -> None:
         assert (type(found.start), type(found.end)) == (type(start), type(end))
 
 
+def test_a_window_says_how_long_it_is_in_seconds_of_whatever_times() -> None:
+    noon = datetime(2026, 12, 1, 12, tzinfo=UTC)
+    assert Windowed("a", noon, noon + timedelta(minutes=1.5), 0, 1).length_s == 90
+    assert Windowed("a", 10, 40, 0, 1).length_s == 30
+    assert Windowed("a", 10.25, 40.0, 0, 1).length_s == 29.75
+    with pytest.raises(TypeError, match="no two times of one type"):
+        _ = Windowed("a", noon, 40.0, 0, 1).length_s
+
+
 def test_an_hour_that_comes_twice_is_two_hours() -> None:
     items = [HALF_PAST, HALF_PAST.replace(fold=1), HALF_PAST + timedelta(hours=1)]
     found = pipeline().add(counted(Tumbling(3600), "skip")).simulate(items)
