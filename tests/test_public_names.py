@@ -14,6 +14,7 @@ from types import ModuleType
 import pytest
 
 import conveyor
+import conveyor.stages
 from tests.helpers import HANGS_S
 
 PUBLIC = [name for name in conveyor.__all__ if inspect.isclass(getattr(conveyor, name))]
@@ -79,6 +80,16 @@ def source_of(module: ModuleType) -> str:
 def test_the_types_of_public_signatures_can_be_imported() -> None:
     assert {"DeadLetter", "Placement", "Topology", "Faults", "Trace"} <= wanted()
     assert wanted() - set(conveyor.__all__) == set()
+
+
+@pytest.mark.parametrize("module", [conveyor, conveyor.stages])
+def test_stages_for_real_jobs_are_there(module: ModuleType) -> None:
+    names = (
+        "Batch Unbatch Scan Reduce PerKey Window Throttle Tap PartitioningFork RoutingFork "
+        "SplittingFork Tumbling Sliding Session Windowed Late"
+    ).split()
+    assert {*names} <= {*module.__all__}
+    assert all(getattr(module, name) is getattr(conveyor, name) for name in names)
 
 
 @pytest.mark.parametrize("name", conveyor.__all__)

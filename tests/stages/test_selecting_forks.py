@@ -3,6 +3,7 @@ becomes of one on which the fork fails."""
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any, TypeGuard
@@ -181,6 +182,34 @@ def test_and_in_a_replay_what_the_recorded_run_had(tmp_path: Path) -> None:
 
     assert lanes_in(found) == 1
     assert pl.replay(range(50), tmp_path / "run.cvd") == found
+
+
+@pytest.mark.processes
+def test_in_a_run_it_has_no_more_than_cores_and_a_key_stays_in_one_however_often_it_comes() -> None:
+    def place(item: int) -> tuple[int, int]:
+        return item % 40, os.getpid()
+
+    pl = pipeline().add(PartitioningFork(key=lambda item: item % 40)).add(Processor(place))
+    with pl.add(Join()) as opened:
+        workers = dict(opened.run(range(40)))
+        again = opened.run(range(400))
+    assert len(set(workers.values())) <= (os.cpu_count() or 1)
+    assert set(again) == {*workers.items()}  # in the next run of an open pipeline, too
+
+
+@pytest.mark.processes
+def test_the_function_of_a_fork_runs_in_the_worker_before_it() -> None:
+    def is_of_its_worker(pid: int) -> bool:
+        return pid == os.getpid()
+
+    def place(item: int) -> int:
+        return os.getpid()
+
+    forked = pipeline().add(SplittingFork(is_of_its_worker)).add(labelled(True), labelled(False))
+    behind = pipeline().add(Processor(place)).add(forked).add(Join(2))
+    assert {is_there for is_there, _ in behind.run(range(20))} == {True}
+    first = pipeline().add(forked).add(Join(2))  # the source is in the program's own process
+    assert first.run([os.getpid()]) == [(True, os.getpid())]
 
 
 @pytest.mark.processes

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pickle
 from collections.abc import Callable
 from functools import reduce
 from itertools import accumulate
@@ -11,7 +12,19 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from conveyor import Batch, Pipe, Pipeline, Reduce, Scan, Tap, Unbatch
+from conveyor import (
+    Batch,
+    PerKey,
+    Pipe,
+    Pipeline,
+    Processor,
+    Reduce,
+    Scan,
+    Tap,
+    Tumbling,
+    Unbatch,
+    Window,
+)
 from conveyor.errors import TopologyError
 from conveyor.stages import Stage
 from tests.core.world import World, compiled
@@ -158,6 +171,53 @@ def test_a_state_that_cannot_be_sent_on_is_the_items_own_failure() -> None:
     ]
 
 
+# --------------------------------------------------------------------------------- what is saved
+
+
+class Last(Processor[int, int]):
+    def process(self, item: int, /) -> int:
+        self.item = item
+        return item
+
+    def snapshot(self) -> int:
+        return self.item
+
+    def restore(self, state: int, /) -> None:
+        self.item = state
+
+
+def same(item: Any) -> Any:
+    return item
+
+
+def tens(item: int) -> int:
+    return item // 10
+
+
+@pytest.mark.parametrize(
+    "make",
+    [
+        lambda: PerKey(tens, Last),
+        lambda: Window(Tumbling(10), time=same, key=tens, fold=total, initial=0, lateness_s=1e9),
+        lambda: Batch(10**6),
+    ],
+    ids=["keys", "windows", "a batch"],
+)
+def test_only_what_has_changed_since_the_last_time_is_saved(make: Callable[[], Any]) -> None:
+    def saved(items: range) -> int:
+        for item in items:
+            stage.process(item)
+        return len(pickle.dumps(stage.changes()))
+
+    stage = make()
+    stage.setup()
+    stage.begin()
+    much = saved(range(100_000))
+    assert much > 10_000
+    assert saved(range(100_000, 100_001)) < 200
+    assert len(pickle.dumps(stage.snapshot())) > much - 100
+
+
 # --------------------------------------------------------------------------------------------- taps
 
 
@@ -172,6 +232,20 @@ def test_what_a_tap_does_to_its_item_is_seen_by_nobody() -> None:
     pl = pipeline().add(Tap(emptied, name="tap")).add(Tap(emptied))
     assert pl.run(items) == pl.simulate(items) == items
     assert pl.run(items).report.stages["tap"].passed == 2
+
+
+@pytest.mark.processes
+def test_a_tap_that_only_reads_is_given_large_arrays_in_place() -> None:
+    numpy = pytest.importorskip("numpy")
+
+    def look(array: Any) -> None:
+        assert not array.flags.writeable
+
+    large = numpy.arange(100_000)
+    [found] = pipeline().add(Processor(same)).add(Tap(look, read_only=True)).run([large])
+    assert (found == large).all()
+    with pytest.raises(AssertionError):  # else it has a copy of its own, to do with as it likes
+        pipeline().add(Processor(same)).add(Tap(look)).run([large])
 
 
 @pytest.mark.processes
