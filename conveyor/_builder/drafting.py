@@ -7,7 +7,7 @@ simulated, or which rows a checker accepts.
 from __future__ import annotations
 
 import warnings
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Generic, TypeAlias, TypeGuard
 
 from typing_extensions import TypeVar, TypeVarTuple, Unpack
@@ -126,17 +126,20 @@ class Drafting(Generic[In, *Row]):
         return self._compiled_for(self._session.engine)
 
     def _compiled_for(self, engine: Engine) -> Topology:
+        from conveyor.core.engine import ChoosesLanes
         from conveyor.graph.compiler import compile_topology
-        from conveyor.stages import Job, cores_of
+        from conveyor.graph.lanes import adaptive_forks, chosen_lanes, widest
 
-        # Where each lane can use several cores, there are so many fewer lanes.
-        widths = (
-            cores_of(place.stage)
-            for place in self._draft.places
-            if isinstance(place.stage, Job)
-            and any(self._draft.is_adaptive(frame.fork) for frame in place.frames)
-        )
-        return compile_topology(self._draft, max(1, engine.lanes() // max(widths, default=1)))
+        draft = self._draft
+        chosen: Mapping[str, int] = {}
+        if isinstance(engine, ChoosesLanes):
+            chosen = chosen_lanes(draft, engine.lanes_of)
+        if set(adaptive_forks(draft)) <= chosen.keys():
+            lanes = max(chosen.values(), default=1)
+        else:
+            # Where each lane can use several cores, there are so many fewer lanes.
+            lanes = max(1, engine.lanes() // widest(draft))
+        return compile_topology(draft, lanes, chosen)
 
     def __getstate__(self) -> dict[str, Any]:
         """A copy, made by `copy` or by pickle, has the same stages; it is not open, and runs

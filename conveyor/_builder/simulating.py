@@ -220,7 +220,7 @@ class Simulating(Drafting[In, *Row], Generic[In, *Row]):
             lanes=self._told(width),
             told=search_progress(progress),
         )
-        return explored(self._simulated("explore()", width), items, check, options)
+        return explored(self._simulated("explore()", width, said), items, check, options)
 
     @overload
     def replay(
@@ -265,7 +265,7 @@ class Simulating(Drafting[In, *Row], Generic[In, *Row]):
 
         said = schedule_of(schedule, "replay(): schedule")
         width = self._lanes("replay()", lanes, said)
-        return replayed(self._simulated("replay()", width), items, said, self._told(width))
+        return replayed(self._simulated("replay()", width, said), items, said, self._told(width))
 
     @overload
     def count(
@@ -298,12 +298,16 @@ class Simulating(Drafting[In, *Row], Generic[In, *Row]):
 
         return count(self._simulated("count()", self._lanes("count()", lanes)), items)
 
-    def _simulated(self, call: str, lanes: int | None = None) -> Topology:
+    def _simulated(
+        self, call: str, lanes: int | None = None, said: Schedule | Recording | None = None
+    ) -> Topology:
         from conveyor.graph.compiler import compile_topology
         from conveyor.graph.route import LANES_BY_DEFAULT
+        from conveyor.recording.reader import Recording
 
         self._draft.check_complete(call)
-        return compile_topology(self._draft, lanes or LANES_BY_DEFAULT)
+        lanes_of = said.lanes_of if isinstance(said, Recording) else None
+        return compile_topology(self._draft, lanes or LANES_BY_DEFAULT, lanes_of)
 
     def _lanes(self, call: str, lanes: int | None, said: Schedule | Recording | None = None) -> int:
         """How many lanes a fork that adapts has in the simulator: as asked for, as a schedule or

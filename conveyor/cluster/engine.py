@@ -7,13 +7,15 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
+from types import ModuleType
 
-from conveyor.cluster.machines import Machine, Resources, machines_of
+from conveyor.cluster.machines import Machine, Resources, machines_of, needs_of
 from conveyor.core import engine as core
 from conveyor.core.engine import Deployment
 from conveyor.errors import RunError, TopologyError
 from conveyor.graph.pace import Paces
 from conveyor.graph.topology import Topology
+from conveyor.report import without_lanes
 from conveyor.runtime.worker_start import WorkerStart
 
 __all__ = ["Ray"]
@@ -43,10 +45,20 @@ and a Ray client is none; run it there, by `ray job submit`, with Ray("auto")
                 f"Ray({self.address!r}): the program is a part of the cluster, and a Ray client is "
                 'none; run it there, by `ray job submit`, with Ray("auto")'
             )
+        for name, needs in self.stages.items():
+            if not isinstance(needs, Resources):  # pyright: ignore[reportUnnecessaryIsInstance]  # callers need not check types
+                raise TopologyError(
+                    f"Ray(stages=): what {name!r} needs is {needs!r}; it must be Resources(...)"
+                )
 
     def lanes(self) -> int:
         """How many lanes a fork that adapts has: as many as the cluster has cores, 64 at most."""
         return max(1, min(64, sum(each.cores for each in self.machines())))
+
+    def lanes_of(self, stage: str) -> int | None:
+        """How many lanes the fork that adapts around a stage has, if that was said."""
+        needs = needs_of(self.stages, stage)
+        return None if needs is None else needs.lanes
 
     def begun_by(self, start: core.WorkerStart) -> Ray:
         if start.method is not None:
@@ -57,29 +69,50 @@ and a Ray client is none; run it there, by `ray job submit`, with Ray("auto")
         return replace(self, start=WorkerStart(None, start.initializer, start.preload))
 
     def open(self, topology: Topology, paces: Paces) -> Deployment:
-        from conveyor.cluster.hosts import RayHosts
-        from conveyor.runtime.hosts.site import HostsSite, with_fixed_lanes
+        from conveyor.runtime.hosts.site import HostsSite, check_elsewhere, with_fixed_lanes
         from conveyor.runtime.parent.deployment import ProgramDeployment
 
-        names = {spec.name.partition("/")[0] for spec in topology.nodes[1:-1]}
-        names |= {spec.name for spec in topology.nodes[1:-1]}
-        if unknown := [name for name in self.stages if name not in names]:
+        names = [spec.name for spec in topology.nodes[1:-1]]
+        known = {*names, *map(without_lanes, names)}
+        if unknown := [name for name in self.stages if name not in known]:
             raise TopologyError(
-                f"Ray(stages=): there is no stage {unknown[0]!r}; there are "
-                f"{', '.join(spec.name for spec in topology.nodes[1:-1])}"
+                f"Ray(stages=): there is no stage {unknown[0]!r}; there are {', '.join(names)}"
             )
-        hosts = RayHosts(self.machines(), self.stages)
-        return ProgramDeployment(with_fixed_lanes(topology), HostsSite(self.start, hosts), paces)
+        if not installed().is_initialized():  # else it is found when hosts are told, which is soon
+            check_elsewhere(topology, self.start)
+        machines = self.machines()
+
+        from conveyor.cluster.hosts import RayHosts
+
+        site = HostsSite(self.start, RayHosts(machines, self.stages))
+        return ProgramDeployment(with_fixed_lanes(topology), site, paces)
 
     def machines(self) -> list[Machine]:
         """Those of the cluster, to which the program is connected by this.
 
-        Raises `RunError` if Ray is not installed.
+        Raises `TopologyError` for a cluster of another version of Python or Ray, and `RunError` if
+        Ray is not installed, or there is no cluster at the address.
         """
-        try:
-            import ray
-        except ImportError as error:
-            raise RunError("engine=Ray() needs Ray: pip install 'typed-conveyor[ray]'") from error
+        ray = installed()
         if not ray.is_initialized():
-            ray.init(self.address, log_to_driver=True)
+            try:
+                ray.init(self.address, log_to_driver=True)
+            except RuntimeError as error:
+                if "version mismatch" not in str(error).lower():
+                    raise
+                raise TopologyError(
+                    f"{self!r}: what is pickled here is not the same there. "
+                    + " ".join(str(error).split())
+                ) from error
+            except ConnectionError as error:
+                raise RunError(f"{self!r}: {error}") from error
         return machines_of(ray.nodes())
+
+
+def installed() -> ModuleType:
+    """Ray; raises `RunError` if it is not installed."""
+    try:
+        import ray
+    except ImportError as error:
+        raise RunError("engine=Ray() needs Ray: pip install 'typed-conveyor[ray]'") from error
+    return ray

@@ -7,6 +7,8 @@ Rule 1.  A call costs as much as many items: letters are gathered for some milli
 Rule 2.  The program cannot be called: it asks each host for its letters, and the host answers when
          it has one.
 Rule 3.  No call is repeated by Ray and no actor started again: what is lost is told.
+Rule 4.  A deployment has one placement group, with a bundle for each host, and it goes with the
+         deployment, or with the program.
 """
 
 from __future__ import annotations
@@ -16,12 +18,27 @@ import threading
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from time import perf_counter_ns
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 import ray
-from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
+from ray.util.placement_group import (
+    PlacementGroup,
+    placement_group,
+    placement_group_table,
+    remove_placement_group,
+)
+from ray.util.scheduling_strategies import PlacementGroupSchedulingStrategy
 
-from conveyor.cluster.machines import Machine, Resources, needs_of, placed, wanted_of
+from conveyor.cluster.machines import (
+    Machine,
+    Resources,
+    bundle_of,
+    check_python,
+    cpus_of,
+    devices_of,
+    needs_of,
+    placed,
+)
 from conveyor.errors import RunError
 from conveyor.graph.topology import NodeSpec
 from conveyor.runtime.hosts.host import Host
@@ -39,6 +56,7 @@ UNDER_WAY: Final = 2
 BEGIN_S: Final = 60.0
 POLL_S: Final = 0.5
 END_S: Final = 5.0
+DEVICES: Final = "CUDA_VISIBLE_DEVICES"
 
 # Calls of a host that must never wait behind another: letters in, and letters out.
 IN: Final = {"concurrency_group": "in"}
@@ -118,11 +136,21 @@ class FromHost(Calls):
         return found
 
 
+class Facts(NamedTuple):
+    """What a host says of itself: its Python, and the graphics processors that it was given."""
+
+    python: tuple[int, int]
+    devices: Sequence[object]
+
+
 class HostActor:
     """One machine."""
 
-    def clock(self) -> tuple[int, tuple[int, int]]:
-        return perf_counter_ns(), sys.version_info[:2]
+    def clock(self) -> int:
+        return perf_counter_ns()
+
+    def facts(self) -> Facts:
+        return Facts(sys.version_info[:2], ray.get_gpu_ids())
 
     def begin(self, plan: Plan) -> None:
         sys.path[:] = plan.path
@@ -166,10 +194,19 @@ class RayHosts:
 
     def begin(self, homes: Mapping[int, int], plan_for: PlanFor) -> RayNetwork:
         chosen = [each for each in self.machines if each.number in homes.values()]
-        network = RayNetwork({each.number: each.name for each in chosen})
+        here = {
+            each.number: [spec for spec in self.workers if homes[spec.index] == each.number]
+            for each in chosen
+        }
+        network = RayNetwork()
         try:
-            for machine in chosen:
-                network.add(machine, self.options_for(machine, homes), plan_for)
+            network.reserve(
+                {each.number: bundle_of(each, here[each.number], self.stages) for each in chosen}
+            )
+            facts = network.facts()
+            for number, specs in here.items():
+                plan = plan_for(number, network.clock(number))
+                network.tell(number, self.of_this_cluster(plan, specs, facts[number]))
             network.meet()
         except ray.exceptions.RayError as error:
             network.close()
@@ -179,30 +216,23 @@ class RayHosts:
             raise
         return network
 
-    def options_for(self, machine: Machine, homes: Mapping[int, int]) -> dict[str, Any]:
-        """What a host asks of Ray, for all its workers together."""
-        needs = [
-            needs_of(self.stages, s.name) for s in self.workers if homes[s.index] == machine.number
-        ]
-        total: dict[str, float] = {}
-        for each in needs:
-            for name, n in wanted_of(each).items():
-                total[name] = total.get(name, 0.0) + n
-        cpus = sum(each.cpus if each is not None else 1.0 for each in needs)
-        return {
-            "num_cpus": min(cpus, machine.cores),
-            "num_gpus": total.pop("GPU", 0),
-            "memory": int(total.pop("memory", 0)) or None,
-            "resources": total,
-            "scheduling_strategy": NodeAffinitySchedulingStrategy(machine.identifier, soft=False),
+    def of_this_cluster(self, plan: Plan, specs: Sequence[NodeSpec], facts: Facts) -> Plan:
+        """A plan with what its host gives to each worker: cores, and graphics processors."""
+        cores = {spec.index: max(1, int(cpus_of(self.stages, spec))) for spec in specs}
+        needs = {spec.index: needs_of(self.stages, spec.name) for spec in specs}
+        gpus = {node: each.gpus for node, each in needs.items() if each is not None and each.gpus}
+        environs = {
+            node: {DEVICES: ",".join(ids)} for node, ids in devices_of(facts.devices, gpus).items()
         }
+        return plan._replace(wanted={**plan.wanted, **cores}, environs=environs)
 
 
 class RayNetwork:
     """The hosts of one deployment."""
 
-    def __init__(self, names: dict[int, str]) -> None:
-        self.called = names
+    def __init__(self) -> None:
+        self.group: PlacementGroup | None = None
+        self.called: dict[int, str] = {}
         self.actors: dict[int, Any] = {}
         self.serving: dict[int, Any] = {}
         self.gone: tuple[int, str] | None = None
@@ -210,27 +240,54 @@ class RayNetwork:
         self.calls: Calls | None = None
         self.threads: list[threading.Thread] = []
 
-    def add(self, machine: Machine, options: dict[str, Any], plan_for: PlanFor) -> None:
-        """Has one host begin."""
-        actor = ray.remote(**AS_ACTOR, **options)(HostActor).remote()
-        self.actors[machine.number] = actor
-        try:
-            ray.get(actor.clock.options(**IN).remote(), timeout=BEGIN_S)
-        except ray.exceptions.GetTimeoutError as error:
+    def reserve(self, bundles: Mapping[int, dict[str, float]]) -> None:
+        """Has room made for each host on a machine of its own, and an actor begin there."""
+        self.group = placement_group([*bundles.values()], strategy="STRICT_SPREAD")
+        if not self.group.wait(BEGIN_S):
             raise RunError(
-                f"no host could begin on {machine.name!r} in {BEGIN_S:.0f} s: other actors may "
-                "have its cores"
-            ) from error
-        before = perf_counter_ns()
-        theirs, python = ray.get(actor.clock.options(**IN).remote(), timeout=BEGIN_S)
-        clock = (before + perf_counter_ns()) // 2 - theirs
-        if python != sys.version_info[:2]:
-            raise RunError(
-                f"{machine.name!r} runs Python {python[0]}.{python[1]}, and this program "
-                f"{sys.version_info[0]}.{sys.version_info[1]}: what is pickled here is not the "
-                "same there"
+                f"no host could begin in {BEGIN_S:.0f} s: the cluster has no room for "
+                f"{'; '.join(map(str, bundles.values()))}, each on a machine of its own; other "
+                "actors may have it"
             )
-        ray.get(actor.begin.remote(plan_for(machine.number, clock)), timeout=BEGIN_S)
+        names = {node["NodeID"]: str(node["NodeName"]) for node in ray.nodes()}
+        places = placement_group_table(self.group)["bundles_to_node_id"]
+        for at, (number, bundle) in enumerate(bundles.items()):
+            self.called[number] = names[places[at]]
+            own = {name: n for name, n in bundle.items() if name not in ("CPU", "GPU", "memory")}
+            as_host = ray.remote(
+                **AS_ACTOR,
+                num_cpus=bundle["CPU"],
+                num_gpus=bundle.get("GPU", 0),
+                memory=bundle.get("memory"),
+                resources=own,
+                scheduling_strategy=PlacementGroupSchedulingStrategy(self.group, at),
+            )
+            self.actors[number] = as_host(HostActor).remote()
+
+    def facts(self) -> dict[int, Facts]:
+        """What each host says of itself, once it is there.
+
+        Raises `TopologyError` if one runs another minor version of Python.
+        """
+        asked = [actor.facts.remote() for actor in self.actors.values()]
+        try:
+            found = dict(zip(self.actors, ray.get(asked, timeout=BEGIN_S), strict=True))
+        except ray.exceptions.GetTimeoutError as error:
+            names = ", ".join(map(repr, self.called.values()))
+            raise RunError(f"no host could begin on {names} in {BEGIN_S:.0f} s") from error
+        for number, facts in found.items():
+            check_python(self.called[number], facts.python, sys.version_info[:2])
+        return found
+
+    def clock(self, number: int) -> int:
+        """What to add to the times of a host for those of the program."""
+        before = perf_counter_ns()
+        theirs = ray.get(self.actors[number].clock.options(**IN).remote(), timeout=BEGIN_S)
+        return (before + perf_counter_ns()) // 2 - int(theirs)
+
+    def tell(self, number: int, plan: Plan) -> None:
+        """Has one host begin."""
+        ray.get(self.actors[number].begin.remote(plan), timeout=BEGIN_S)
 
     def meet(self) -> None:
         """Each host knows the others from now on."""
@@ -288,5 +345,7 @@ class RayNetwork:
             ray.wait(served, num_returns=len(served), timeout=END_S)
         for actor in self.actors.values():
             ray.kill(actor)
+        if self.group is not None:
+            remove_placement_group(self.group)
         for thread in self.threads:
             thread.join(END_S)

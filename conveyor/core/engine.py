@@ -12,7 +12,7 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable, Iterable, Sequence
-from typing import NamedTuple, Protocol
+from typing import NamedTuple, Protocol, runtime_checkable
 
 from conveyor.drawing.figure import Figure
 from conveyor.errors import ConveyorError
@@ -23,6 +23,7 @@ from conveyor.progress import Tell
 from conveyor.report import DeadLetter, Report, RunResult
 
 __all__ = [
+    "ChoosesLanes",
     "Deployment",
     "Engine",
     "Give",
@@ -235,4 +236,13 @@ class Engine(Protocol):
         that it does not have, and a `RunError` if a worker cannot be started.  Nothing is left
         running then.
         """
+        ...
+
+
+@runtime_checkable
+class ChoosesLanes(Protocol):
+    """An engine for which a program can say on how many lanes a stage is to be."""
+
+    def lanes_of(self, stage: str) -> int | None:
+        """How many lanes the fork that adapts around this stage has; None: as many as `lanes`."""
         ...

@@ -19,7 +19,7 @@ Rule 5.  A node has 64 channels at most on either side: the lanes of a record, a
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence, Set
+from collections.abc import Iterator, Mapping, Sequence, Set
 from dataclasses import replace
 from itertools import product
 from typing import Final, NamedTuple, TypeAlias, cast
@@ -61,10 +61,12 @@ __all__ = ["MOST_CHANNELS", "compile_topology"]
 MOST_CHANNELS: Final = 64
 
 
-def compile_topology(draft: Draft, adaptive_lanes: int) -> Topology:
+def compile_topology(
+    draft: Draft, adaptive_lanes: int, lanes_of: Mapping[str, int] | None = None
+) -> Topology:
     """The graph of a complete draft; a fork without a number gets `adaptive_lanes` lanes unless it
     says itself how many."""
-    return _Compiler(_with_relays(draft), adaptive_lanes).compile()
+    return _Compiler(_with_relays(draft), adaptive_lanes, lanes_of or {}).compile()
 
 
 def check_channels(node: NodeSpec) -> None:
@@ -183,9 +185,10 @@ FINAL: Copy = (-2, ())
 class _Compiler:
     """One pass over the copies of all places; holds what that pass has found so far."""
 
-    def __init__(self, draft: Draft, adaptive_lanes: int) -> None:
+    def __init__(self, draft: Draft, adaptive_lanes: int, lanes_of: Mapping[str, int]) -> None:
         self.draft = draft
         self.adaptive_lanes = adaptive_lanes
+        self.lanes_of = lanes_of
         self.stamped = {place.undoes for place in draft.places if place.undoes is not None}
         self.copies = [copy for index in range(len(draft.places)) for copy in self.copies_of(index)]
         self.source_of: dict[End, End] = {}
@@ -206,7 +209,9 @@ class _Compiler:
             StageInfo(self.name(copy), self.kind(copy), self.nodes.get(copy))
             for copy in self.copies
         ]
-        return Topology(tuple(nodes), tuple(self.channels), tuple(stages))
+        return Topology(
+            tuple(nodes), tuple(self.channels), tuple(stages), self.adaptive_lanes, self.lanes_of
+        )
 
     def stage(self, copy: Copy) -> AnyStage | Relay:
         return self.draft.places[copy[0]].stage
@@ -220,6 +225,8 @@ class _Compiler:
     def width(self, fork: int) -> int:
         stage = self.draft.places[fork].stage
         assert isinstance(stage, Fork)
+        if stage.n is None and (chosen := self.lanes_of.get(self.draft.places[fork].name)):
+            return chosen
         if isinstance(stage, BalancingFork) and stage.n is None:
             return stage.max_lanes or min(self.adaptive_lanes, MOST_CHANNELS)
         if isinstance(stage, PartitioningFork) and stage.n is None:

@@ -10,13 +10,13 @@ consumes (its `inputs`).
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import Enum
 from functools import cached_property
 from typing import TypeAlias, assert_never
 
 from conveyor.drawing.figure import Arrow, Box, Figure, Shape
-from conveyor.graph.route import Leaf, Route, route_text
+from conveyor.graph.route import LANES_BY_DEFAULT, Leaf, Route, route_text
 from conveyor.stages import AnySelectingFork, Job, cores_of
 
 __all__ = [
@@ -146,11 +146,17 @@ class StageInfo:
 @dataclass(frozen=True, repr=False)
 class Topology:
     """Nodes (the source first, the sink last), channels, and the stages in the order in which they
-    were added."""
+    were added.
+
+    `adaptive_lanes` is how many lanes forks have that were written without a number, `lanes_of` the
+    same of some by their names.
+    """
 
     nodes: tuple[NodeSpec, ...]
     channels: tuple[Channel, ...]
     stages: tuple[StageInfo, ...]
+    adaptive_lanes: int = field(default=LANES_BY_DEFAULT, compare=False)
+    lanes_of: Mapping[str, int] = field(default_factory=dict[str, int], compare=False)
 
     def __str__(self) -> str:
         return "\n".join(self._line(node) for node in self.nodes)

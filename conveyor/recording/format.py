@@ -47,20 +47,25 @@ def data_frame(kind: bytes, data: object) -> bytes:
 # the head: which pipelines this can be of
 
 
-def head(points: Sequence[Point], adaptive_lanes: int) -> bytes:
+def head(
+    points: Sequence[Point], adaptive_lanes: int, lanes_of: Mapping[str, int] | None = None
+) -> bytes:
     """Gives the beginning of a file."""
-    told = {"adaptive_lanes": adaptive_lanes, "points": [each._asdict() for each in points]}
+    told: dict[str, object] = {"adaptive_lanes": adaptive_lanes}
+    told["points"] = [each._asdict() for each in points]
+    told |= {"lanes_of": dict(lanes_of)} if lanes_of else {}
     return first_line() + data_frame(HEAD, told)
 
 
-def head_of(payload: bytes) -> tuple[tuple[Point, ...], int]:
-    """Reads the decision points, and how many lanes an adapting fork has at most."""
+def head_of(payload: bytes) -> tuple[tuple[Point, ...], int, Mapping[str, int]]:
+    """Reads the decision points, how many lanes an adapting fork has at most, and how many some
+    have, by their names."""
     told = json.loads(payload)
     points = tuple(
         Point(each["name"], each["kind"], each["lanes"], tuple(each["before"]))
         for each in told["points"]
     )
-    return points, told["adaptive_lanes"]
+    return points, told["adaptive_lanes"], told.get("lanes_of", {})
 
 
 # ----------------------------------------------------------------------------------------------

@@ -59,6 +59,7 @@ class Recording:
     end: End | None = None
     pipeline: bytes | None = None
     input: tuple[bytes, ...] | None = None
+    lanes_of: Mapping[str, int] = field(default_factory=dict[str, int])
 
     @classmethod
     def read(cls, data: bytes, name: str) -> Recording:
@@ -70,8 +71,9 @@ class Recording:
         kind, payload = next(frames, (b"", b""))
         if kind != HEAD:
             raise ScheduleMismatch(f"{name} was cut off before it said which pipeline it is of")
-        points, adaptive_lanes = head_of(payload)
-        return Reader(cls(name, points, adaptive_lanes, {})).read(frames)
+        points, adaptive_lanes, lanes_of = head_of(payload)
+        whole = cls(name, points, adaptive_lanes, {}, lanes_of=lanes_of)
+        return Reader(whole).read(frames)
 
     def check(self, topology: Topology) -> None:
         """Raises `ScheduleMismatch` if it is of a pipeline that decides something else."""

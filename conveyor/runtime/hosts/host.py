@@ -65,7 +65,16 @@ class Host:
             spec.index: len(chosen[spec.index]) or min(width, most)
             for spec, width in zip(specs, wanted, strict=True)
         }
-        kit = Kit(topology, plan.stages, plan.forks, plan.main, "forkserver", chosen, threads)
+        kit = Kit(
+            topology,
+            plan.stages,
+            plan.forks,
+            plan.main,
+            "forkserver",
+            chosen,
+            threads,
+            plan.environs,
+        )
         self.crew = LocalCrew(kit, self.shared)
         self.mirror = Mirror(
             topology,

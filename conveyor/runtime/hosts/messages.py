@@ -32,7 +32,7 @@ __all__ = [
 class Plan(NamedTuple):
     """All that a host is told when it begins; `me` is its number, `homes` the machine of each
     node, `wanted` how many cores each can use, `clock` what to add to its times for those of the
-    program."""
+    program, `environs` what the environment of a worker has beside the host's, by its node."""
 
     topology: Topology
     homes: Mapping[int, int]
@@ -44,6 +44,7 @@ class Plan(NamedTuple):
     preload: tuple[str, ...]
     clock: int
     wanted: Mapping[int, int]
+    environs: Mapping[int, Mapping[str, str]]
 
 
 class Start(NamedTuple):

@@ -24,7 +24,7 @@ from conveyor.runtime.placement import Placement
 from conveyor.runtime.worker_start import WorkerStart
 from conveyor.stages import cores_of
 
-__all__ = ["Hosts", "HostsSite", "PlanFor", "with_fixed_lanes"]
+__all__ = ["Hosts", "HostsSite", "PlanFor", "check_elsewhere", "with_fixed_lanes"]
 
 PlanFor: TypeAlias = Callable[[int, int], Plan]
 """What a machine is told when it begins, by its number and by what sets its clock."""
@@ -67,8 +67,7 @@ class HostsSite:
         return self.hosts.may_share(stage)
 
     def plan(self, topology: Topology) -> WorkerPlan:
-        start = replace(self.start, method="forkserver", preload=())
-        plan = WorkerPlan(topology, start, Placement.unpinned(), elsewhere=True)
+        plan = plan_of(topology, self.start)
         plan.check_descriptors()
         return plan
 
@@ -105,7 +104,20 @@ class HostsSite:
             preload=self.start.preload,
             clock=clock,
             wanted={spec.index: cores_of(spec.stage) for spec in plan.specs},
+            environs={},
         )
+
+
+def plan_of(topology: Topology, start: WorkerStart) -> WorkerPlan:
+    """What is known of workers on other machines."""
+    start = replace(start, method="forkserver", preload=())
+    return WorkerPlan(topology, start, Placement.unpinned(), elsewhere=True)
+
+
+def check_elsewhere(topology: Topology, start: WorkerStart) -> None:
+    """Raises `TopologyError` for a stage that cannot be on another machine, and `NotPicklable` for
+    one that cannot be sent at all."""
+    plan_of(topology, start)
 
 
 def with_fixed_lanes(topology: Topology) -> Topology:

@@ -17,7 +17,6 @@ from conveyor.runtime.parent.recorder import Recorder
 from conveyor.runtime.parent.run_tracer import RunTracer
 from conveyor.runtime.parent.runner import Runner
 from conveyor.runtime.parent.streaming import Streaming
-from conveyor.runtime.placement import usable_physical_cores
 
 __all__ = ["ProgramDeployment"]
 
@@ -51,7 +50,7 @@ class ProgramDeployment:
         """What writes a run into a file, if it is to be recorded."""
         if path is None:
             return None
-        return Recorder(path, self.runner.topology, usable_physical_cores())
+        return Recorder(path, self.runner.topology)
 
     def tracer_into(self, path: str | None) -> RunTracer | None:
         """What traces a run into a file, if that is asked for."""

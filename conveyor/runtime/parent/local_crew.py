@@ -101,6 +101,10 @@ class LocalCrew:
         does not begin in it."""
         kit, shared, spec = self.kit, self.shared, birth.spec
         parts = spec.parts or (spec.index,)
+        circumstances = Circumstances.of_the_program(
+            self.cores(spec.index), kit.threads[spec.index], place
+        )
+        circumstances.environment.update(kit.environs.get(spec.index, {}))
         return Order(
             topology=kit.topology,
             node=spec.index,
@@ -110,9 +114,7 @@ class LocalCrew:
             memory=shared.memory.fd,
             lifeline=lifeline(),
             wakeups=wakeups,
-            circumstances=Circumstances.of_the_program(
-                self.cores(spec.index), kit.threads[spec.index], place
-            ),
+            circumstances=circumstances,
             path=list(sys.path),
             main=kit.main,
             run=birth.run,

@@ -108,7 +108,7 @@ class Gauged:
 class Recorder:
     """One run on its way into a file; made before the run begins."""
 
-    def __init__(self, path: str, topology: Topology, adaptive_lanes: int) -> None:
+    def __init__(self, path: str, topology: Topology) -> None:
         self.path = path
         self.file = Path(path).open("wb", buffering=0)  # noqa: SIM115  # closed by `end`
         self.fault: OSError | None = None  # of the file, which took no more
@@ -130,7 +130,7 @@ class Recorder:
         self.remains: dict[int, Remains] = {}
         self.shared: Shared | None = None
         self.logs: dict[int, DecisionLog] = {}
-        self.write(recording.head(points, adaptive_lanes))
+        self.write(recording.head(points, topology.adaptive_lanes, topology.lanes_of))
 
     def write(self, data: bytes) -> None:
         if self.fault is not None:

@@ -28,12 +28,14 @@ __all__ = ["FOR_A_START", "Kit", "WorkerPlan"]
 FOR_A_WORKER: Final = 3
 # For a moment: pipes, a connection to the fork server, what a worker opens for itself.
 FOR_A_START: Final = 16
+NO_ENVIRONS: Final[Mapping[int, Mapping[str, str]]] = {}
 
 
 class Kit(NamedTuple):
     """What workers are made of: the graph without its jobs, these as they travel, and how and where
     a process begins.  `cores` are by node; none: the system places the worker.
-    `threads` is how many its job may use at once."""
+    `threads` is how many its job may use at once, `environs` what its environment has beside the
+    program's."""
 
     topology: Topology
     stages: Mapping[int, bytes]
@@ -42,6 +44,7 @@ class Kit(NamedTuple):
     start_method: StartMethod
     cores: Mapping[int, tuple[int, ...]]
     threads: Mapping[int, int]
+    environs: Mapping[int, Mapping[str, str]] = NO_ENVIRONS
 
 
 class WorkerPlan:
