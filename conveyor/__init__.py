@@ -63,6 +63,7 @@ if TYPE_CHECKING:
         Windowed,
         Zip,
     )
+    from conveyor.transfer.checkpoint import Checkpoint
     from conveyor.transfer.contract import Sink, Source
 else:
     # Each name is imported when it is first asked for: a worker imports this package, too, and
@@ -82,6 +83,7 @@ else:
             "conveyor.sim.search.options": "Strategy",
             "conveyor.sim.search.findings": "Exploration Found",
             "conveyor.sim.faults": "Faults",
+            "conveyor.transfer.checkpoint": "Checkpoint",
             "conveyor.sim.schedule": "Decision",
             "conveyor.sim.schedulers.scheduler": "Scheduler",
             "conveyor.sim.search.simulation": "Simulation",
@@ -119,6 +121,7 @@ __all__ = [
     "Decision",
     "Engine",
     "Exploration",
+    "Checkpoint",
     "Faults",
     "Figure",
     "Filter",

@@ -18,11 +18,13 @@ from conveyor.signatures import Undeclared
 
 if TYPE_CHECKING:
     from conveyor._builder.engine import Placement
+    from conveyor._builder.kept import KeptRun
     from conveyor._builder.running import HowToRun
     from conveyor.core.engine import Engine
     from conveyor.progress import Progress
     from conveyor.report import Report, RunResult
     from conveyor.signatures import A1, A2, AddAStageFirst, JoinTheOpenLanesFirst, Left
+    from conveyor.transfer.checkpoint import Checkpoint
     from conveyor.transfer.contract import Sink, Source
     from conveyor.transfer.drain import Take
 
@@ -42,6 +44,7 @@ class Draining(Running[In, *Row], Generic[In, *Row]):
         source: Source[In, Any] | Iterable[In],
         *,
         into: Sink[Out],
+        checkpoint: Checkpoint | None = None,
         **options: Unpack[HowToRun],
     ) -> Report: ...
     @overload
@@ -50,6 +53,7 @@ class Draining(Running[In, *Row], Generic[In, *Row]):
         source: Source[Any, Any] | Iterable[Any],
         *,
         into: Sink[Any],
+        checkpoint: Checkpoint | None = None,
         **options: Unpack[HowToRun],
     ) -> Report: ...
     @overload
@@ -71,6 +75,7 @@ class Draining(Running[In, *Row], Generic[In, *Row]):
         monitor: str | None = None,
         engine: Engine | None = None,
         trace: str | PathLike[str] | None = None,
+        checkpoint: Checkpoint | None = None,
     ) -> Report:
         """Runs to the end of `source` as `run` does, with its options, and hands all results to the
         sink `into`; keeps none, and gives the report.
@@ -96,10 +101,33 @@ class Draining(Running[In, *Row], Generic[In, *Row]):
         self._session.check(Call.START)
         self._warn("drain()", source)
 
+        kept = None
+        if checkpoint is not None:
+            kept = self._kept(source, into, checkpoint)
+
         def run(items: Iterable[Any], take: Take) -> RunResult[object]:
-            return self._session.run(self._compiled_for, where, items, wanted._replace(take=take))
+            options = wanted._replace(take=take, keeping=kept)
+            return self._session.run(self._compiled_for, where, items, options)
 
         try:
+            if kept is not None:
+                return kept.drained(run)
             return drained(source, into, run).report
         finally:
             del source, into  # an error that is kept keeps this frame
+
+    def _kept(self, source: Any, sink: Sink[Any], checkpoint: Checkpoint) -> KeptRun:
+        """The run as it is kept in a checkpoint; refused where it could not go on."""
+        from conveyor._builder.engine import manifests_in
+        from conveyor._builder.kept import KeptRun, begun_anew, check_can_be_asked_again
+        from conveyor.graph.keeping import check_can_be_kept
+
+        topology = self._compiled_for(self._session.engine)
+        check_can_be_kept(topology)
+        identity = check_can_be_asked_again(source)
+        stages = [f"{each.name} ({each.kind})" for each in topology.stages]
+        run = {"stages": stages, "source": identity, "sink": sink.identity()}
+        manifests = manifests_in(checkpoint, run)
+        if checkpoint.fresh:
+            begun_anew(sink)
+        return KeptRun(source, sink, manifests, checkpoint.every_s)

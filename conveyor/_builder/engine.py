@@ -6,12 +6,13 @@ engine does.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from os import PathLike, fspath
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from conveyor.core.engine import Engine, Monitor, RunOptions
+    from conveyor.core.epochs import Manifests
     from conveyor.progress import Tell
     from conveyor.runtime.parent.async_runs import AsyncStream
     from conveyor.runtime.parent.session import Session
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
     from conveyor.runtime.placement import Placement
     from conveyor.runtime.process.start import StartMethod
     from conveyor.runtime.worker_start import WorkerStart
+    from conveyor.transfer.checkpoint import Checkpoint
 
 __all__ = [
     "run_options",
@@ -30,6 +32,7 @@ __all__ = [
     "WorkerStart",
     "begun_by",
     "engine_for",
+    "manifests_in",
     "session_on",
     "start_of",
 ]
@@ -109,3 +112,16 @@ def session_on(engine: Engine) -> Session:
     from conveyor.runtime.parent.session import Session
 
     return Session(engine)
+
+
+def manifests_in(checkpoint: Checkpoint, run: Mapping[str, object]) -> Manifests:
+    """The manifests of a run in the directory of a checkpoint, without those of before if it is
+    `fresh`."""
+    from pathlib import Path
+
+    from conveyor.runtime.parent.manifests import Directory
+
+    found = Directory(Path(checkpoint.directory), run)
+    if checkpoint.fresh:
+        found.clear()
+    return found

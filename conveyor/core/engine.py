@@ -11,9 +11,10 @@ it says in `open`, by a `TopologyError`, before anything has started.
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import NamedTuple, Protocol, runtime_checkable
 
+from conveyor.core.epochs import Manifest, NodeState
 from conveyor.drawing.figure import Figure
 from conveyor.errors import ConveyorError
 from conveyor.graph.pace import Paces
@@ -27,6 +28,8 @@ __all__ = [
     "Deployment",
     "Engine",
     "Give",
+    "Keeping",
+    "KeepsCheckpoints",
     "Monitor",
     "RunOptions",
     "StopToken",
@@ -85,6 +88,28 @@ class Give(Protocol):
     def __call__(self, results: Sequence[object], /) -> None: ...
 
 
+class Keeping(Protocol):
+    """A run that is kept in a checkpoint, as the engine sees it."""
+
+    @property
+    def every_s(self) -> float: ...
+    @property
+    def manifest(self) -> Manifest | None:
+        """Where the run goes on; None: it begins."""
+        ...
+
+    def complete(
+        self,
+        items: int,
+        nodes: Mapping[int, NodeState],
+        letters: Sequence[DeadLetter],
+        is_finished: bool,
+    ) -> None:
+        """All that came of the first `items` of this life is with the sink, and nothing else: makes
+        that durable."""
+        ...
+
+
 class RunOptions(NamedTuple):
     """What a caller may want of one run: `record` is the path of the file that it is recorded in;
     `progress` is told how far it has come, twice a second and at its end, in the calling thread
@@ -98,6 +123,7 @@ class RunOptions(NamedTuple):
     take: Give | None = None
     monitor: Monitor | None = None
     trace: str | None = None
+    keeping: Keeping | None = None
 
 
 class StopToken(Protocol):
@@ -245,4 +271,13 @@ class ChoosesLanes(Protocol):
 
     def lanes_of(self, stage: str) -> int | None:
         """How many lanes the fork that adapts around this stage has; None: as many as `lanes`."""
+        ...
+
+
+@runtime_checkable
+class KeepsCheckpoints(Protocol):
+    """An engine whose runs can be kept in a checkpoint."""
+
+    def open_kept(self, topology: Topology, paces: Paces, keeping: Keeping | None) -> Deployment:
+        """Opens as `open` does, for one run, which goes on where `keeping` says."""
         ...

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Iterable
 
-from conveyor.core.engine import RunOptions, StopToken
+from conveyor.core.engine import Keeping, RunOptions, StopToken
 from conveyor.graph.pace import Paces
 from conveyor.graph.topology import Topology
 from conveyor.report import RunResult
@@ -27,8 +27,10 @@ class ProgramDeployment:
     Making one starts the workers, and raises as `Engine.open` does.
     """
 
-    def __init__(self, topology: Topology, site: Site, paces: Paces) -> None:
-        self.runner = Runner(topology, site, paces)
+    def __init__(
+        self, topology: Topology, site: Site, paces: Paces, keeping: Keeping | None = None
+    ) -> None:
+        self.runner = Runner(topology, site, paces, keeping)
 
     def run(
         self, items: Iterable[object], stop: StopToken, options: RunOptions

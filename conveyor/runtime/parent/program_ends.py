@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
 
+from conveyor.core.barriers import Barriers
 from conveyor.core.channel import Inlet
 from conveyor.core.drive import DriveSpec, drive
 from conveyor.core.failures import delivered, failure_of, raised_by
@@ -19,6 +20,7 @@ from conveyor.core.selecting import SelectingNode
 from conveyor.graph.route import Leaf, Select, balances
 from conveyor.items.sealing import sealer
 from conveyor.report import DeadLetter, Tally
+from conveyor.runtime.parent.keeper import Keeper
 from conveyor.runtime.parent.recorder import RecordedPuller, Recorder, journal_of_sink
 from conveyor.runtime.parent.run_tracer import RunTracer
 from conveyor.runtime.parent.shared import Shared
@@ -72,6 +74,7 @@ class ProgramEnds:
         self.source_log: Log | None = None
         self.sink_log: Log | None = None
         self.tally = Tally()  # of the source, in this run
+        self.keeper: Keeper | None = None  # of a run that has a checkpoint
         self.balancer = self.new_balancer()
 
     def begin_run(self, recorder: Recorder | None, tracer: RunTracer | None = None) -> None:
@@ -120,7 +123,14 @@ class ProgramEnds:
             )
             selecting.recorder = self.recorder
         node = stamped(spec, relay, outlets, selecting=selecting)
-        driven = DriveSpec(node, [feed], outlets, spec.route, selected=selecting)
+        inlet: Inlet = feed
+        barriers = None
+        if self.keeper is not None:
+            inlet = self.keeper.gate(feed)
+            barriers = Barriers([inlet], outlets, lambda number: None)
+        driven = DriveSpec(
+            node, [inlet], outlets, spec.route, selected=selecting, barriers=barriers
+        )
         return Loop(drive(run, driven, feed), [], outlets, self.balancer)
 
     def sink_loop(self, run: int, node: Node, inputs: Sequence[Inlet], cut: SinkCut) -> Loop[Blob]:
@@ -136,6 +146,9 @@ class ProgramEnds:
             route=None,
             join_name=self.sink_spec.join_name,
             journal=journal,
+            barriers=None
+            if self.keeper is None
+            else Barriers(self.sink.gates, nothing, self.keeper.whole),
         )
         return Loop(drive(run, driven, cut), self.sink.inlets, nothing, None)
 

@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterable, Sequence
 from time import perf_counter
 from typing import Final
 
-from conveyor.core.engine import Give, RunOptions, StopToken
+from conveyor.core.engine import Give, Keeping, RunOptions, StopToken
 from conveyor.core.nodes import CollectNode
 from conveyor.errors import RunStopped
 from conveyor.graph.fusion import fuse, sharing_notes
@@ -23,6 +23,7 @@ from conveyor.reporting.build import ordered_letters
 from conveyor.runtime.metrics import RunMetrics, run_metrics
 from conveyor.runtime.parent.crew import Site
 from conveyor.runtime.parent.gauge import Gauge
+from conveyor.runtime.parent.keeper import Keeper, letters_in
 from conveyor.runtime.parent.program_ends import ProgramEnds, SinkCut
 from conveyor.runtime.parent.queues import queued_before
 from conveyor.runtime.parent.recorder import Recorder
@@ -51,7 +52,9 @@ LATE_MS: Final = 20  # how long after its store a notification may still come
 class Runner:
     """An open pipeline: its workers, kept warm from run to run, and the program's own ends."""
 
-    def __init__(self, topology: Topology, site: Site, paces: Paces) -> None:
+    def __init__(
+        self, topology: Topology, site: Site, paces: Paces, keeping: Keeping | None = None
+    ) -> None:
         check_may_run()
         self.topology = topology
         self.paces = paces  # what is known of the stages, also from earlier deployments
@@ -67,8 +70,9 @@ class Runner:
         # What source and sink wait for.
         self.wait_reasons: Callable[[], dict[int, WaitReason]] = dict
         self.site = site
-        fused = self.shared_out()
-        self.supervisor = Supervisor(fused, site, sharing_notes(fused, paces))
+        # A job has its state, and what is known of it, by its own node in each life.
+        fused = topology if keeping is not None else self.shared_out()
+        self.supervisor = Supervisor(fused, site, sharing_notes(fused, paces), keeping)
         try:
             shared = self.supervisor.shared
             crew = self.supervisor.crew
@@ -182,8 +186,11 @@ class Runner:
             run = self.begin_run(recorder, tracer, stop, guided=True)
             self.watch(items, options)
             collect = results.extend if options.take is None else taken_by(options.take, recorder)
+            keeper = self.keeper_of(options.keeping)
             self.move(run, self.ends.puller(items), collect)
             self.finish_run()
+            if keeper is not None:
+                keeper.finish(self.letters())
         except KeyboardInterrupt as interrupt:
             if recorder is not None:
                 recorder.gave(results)
@@ -203,6 +210,15 @@ class Runner:
         if watching is not None:
             watching.finish()
         return results
+
+    def keeper_of(self, keeping: Keeping | None) -> Keeper | None:
+        """What makes the run durable, if it is to be."""
+        self.ends.keeper = None
+        if keeping is not None:
+            self.ends.keeper = Keeper(keeping, self.supervisor.shared, self.letters)
+            for letter in letters_in(keeping.manifest):
+                self.supervisor.reports.letters.add(letter)
+        return self.ends.keeper
 
     def run_failed(self, how: How, error: BaseException) -> None:
         """Ends the workers, and tells all who are to know of it."""
@@ -253,6 +269,8 @@ class Runner:
 
     def step(self, source: Loop[Blob], sink: Loop[Blob]) -> bool:
         """Does what can be done; was there anything?"""
+        if self.ends.keeper is not None:
+            self.ends.keeper.look()
         moved = source.step() | sink.step()
         if moved:
             self.supervisor.glance()

@@ -20,9 +20,16 @@ from collections.abc import AsyncIterable, Callable, Iterable
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from conveyor.core.engine import Deployment, Engine, Monitor, RunOptions
+from conveyor.core.engine import (
+    Deployment,
+    Engine,
+    Keeping,
+    KeepsCheckpoints,
+    Monitor,
+    RunOptions,
+)
 from conveyor.core.lifecycle import Call, Lifecycle
-from conveyor.errors import LifecycleError, RunStopped
+from conveyor.errors import LifecycleError, RunStopped, TopologyError
 from conveyor.graph.pace import Paces
 from conveyor.graph.topology import Topology
 from conveyor.runtime.parent.engine_log import announce
@@ -155,7 +162,7 @@ class Session:
             try:
                 self.begin(halt, options.monitor)
                 halt.inside = True
-                deployment = self.warm_deployment(compile_for, engine)
+                deployment = self.warm_deployment(compile_for, engine, options.keeping)
                 halt.check()
                 result = interruptible(partial(deployment.run, items, halt, options))
                 failed = False
@@ -233,17 +240,28 @@ class Session:
         return AsyncStream(begin, items)
 
     def warm_deployment(
-        self, compile_for: Callable[[Engine], Topology], engine: Engine | None
+        self,
+        compile_for: Callable[[Engine], Topology],
+        engine: Engine | None,
+        keeping: Keeping | None = None,
     ) -> Deployment:
         """The deployment that there is, or a new one if there is none, it is on another engine, or
         its code is outdated."""
         chosen = engine or self.deployed_on or self.engine
+        if keeping is not None:  # such a run begins with workers of its own
+            self.end_deployment()
+            if not isinstance(chosen, KeepsCheckpoints):
+                raise TopologyError(f"a run on {chosen!r} cannot be kept in a checkpoint yet")
         if self.deployment is not None and (
             chosen != self.deployed_on or self.deployment.is_outdated()
         ):
             self.end_deployment()
         if self.deployment is None:
-            self.deployment = chosen.open(compile_for(chosen), self.paces)
+            topology = compile_for(chosen)
+            if isinstance(chosen, KeepsCheckpoints) and keeping is not None:
+                self.deployment = chosen.open_kept(topology, self.paces, keeping)
+            else:
+                self.deployment = chosen.open(topology, self.paces)
             self.deployed_on = chosen
             self.finalizer = weakref.finalize(self, _finish, self.deployment)
         return self.deployment

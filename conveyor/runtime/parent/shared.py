@@ -85,7 +85,12 @@ class Shared:
     def ends(self, spec: NodeSpec) -> RingEnds:
         """The channel ends of the source or the sink."""
         return ring_ends(
-            self.topology, self.layout, self.memory, spec, lambda node: self.wakeups[node].notify
+            self.topology,
+            self.layout,
+            self.memory,
+            spec,
+            lambda node: self.wakeups[node].notify,
+            self.control.keeping,
         )
 
     def channel(self, number: int) -> RingState:

@@ -23,7 +23,7 @@ from functools import partial
 from typing import Final, Protocol
 
 from conveyor.core.crashes import WorkerDeath
-from conveyor.core.engine import StopToken
+from conveyor.core.engine import Keeping, StopToken
 from conveyor.core.failures import raised_by
 from conveyor.errors import RunError
 from conveyor.graph.topology import Topology
@@ -32,6 +32,7 @@ from conveyor.runtime.parent.adaptive_lanes import AdaptiveLanes
 from conveyor.runtime.parent.crew import Site, WorkerProcess
 from conveyor.runtime.parent.engine_log import EngineLog
 from conveyor.runtime.parent.job_records import JobRecords
+from conveyor.runtime.parent.keeper import begin_from
 from conveyor.runtime.parent.pins import Pins
 from conveyor.runtime.parent.shared import Inputs
 from conveyor.runtime.parent.witness import Witnesses
@@ -62,7 +63,13 @@ class RunObserver(Protocol):
 class Supervisor:
     """The workers of a topology, kept from run to run."""
 
-    def __init__(self, topology: Topology, site: Site, notes: tuple[str, ...] = ()) -> None:
+    def __init__(
+        self,
+        topology: Topology,
+        site: Site,
+        notes: tuple[str, ...] = (),
+        keeping: Keeping | None = None,
+    ) -> None:
         fill_standard()
         self.topology = topology
         self.run = 0
@@ -77,6 +84,8 @@ class Supervisor:
         plan = site.plan(topology)
         self.notes = plan.notes + notes  # of each run, for the report
         self.shared = shared = site.share(topology)
+        if keeping is not None:
+            begin_from(keeping.manifest, shared)
         handles: dict[int, WorkerProcess] = {}
         self.restart_policy = RestartPolicy(
             topology, shared.blocks, Inputs(topology, shared.rings), handles.get

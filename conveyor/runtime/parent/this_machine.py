@@ -37,13 +37,20 @@ class ThisMachine:
         return replace(self, start=WorkerStart(start.method, start.initializer, start.preload))
 
     def open(self, topology: Topology, paces: Paces) -> Deployment:
+        return self.open_kept(topology, paces, None)
+
+    def open_kept(
+        self, topology: Topology, paces: Paces, keeping: core.Keeping | None
+    ) -> Deployment:
+        """Opens it for a run that is kept in a checkpoint."""
         if (reason := why_not(sys.platform, has_one_lock())) is not None:
             raise RunError(f"{reason}; simulate() and all that goes with it work here")
         # Only now: a pipeline that is described, and not run, needs nothing of this.
         from conveyor.runtime.parent.deployment import ProgramDeployment
         from conveyor.runtime.parent.local_crew import LocalSite
 
-        return ProgramDeployment(topology, LocalSite(self.start, self.placement), paces)
+        site = LocalSite(self.start, self.placement)
+        return ProgramDeployment(topology, site, paces, keeping)
 
 
 def why_not(system: str, has_one_lock: bool) -> str | None:

@@ -19,7 +19,7 @@ from conveyor.runtime.step.contract import WaitReason
 __all__ = ["FORK_WORDS", "NODE_WORDS", "PIPELINE_WORDS", "ControlBlock", "NodeBlock"]
 
 # Words of the whole pipeline.  The parent writes all but the last two, which any worker sets.
-RUN, STOP, RECORDING, GUIDED, LEVELS, LEVELS_SIZE, TRACING = range(7)
+RUN, STOP, RECORDING, GUIDED, LEVELS, LEVELS_SIZE, TRACING, KEEPING = range(8)
 ATTENTION, LOGGED = 16, 17
 PIPELINE_WORDS: Final = 32
 
@@ -83,6 +83,14 @@ class ControlBlock:
 
     def trace(self, tracing: bool) -> None:
         self.words[TRACING] = tracing
+
+    @property
+    def keeping(self) -> bool:
+        """Do barriers go through the channels?  It is said before any worker starts."""
+        return self.words[KEEPING] != 0
+
+    def keep(self, keeping: bool) -> None:
+        self.words[KEEPING] = keeping
 
     @property
     def guided(self) -> bool:

@@ -28,8 +28,10 @@ def ring_ends(
     memory: Memory,
     spec: NodeSpec,
     wake: Callable[[int], Callable[[], None]],
+    gated: bool = False,
 ) -> RingEnds:
-    """Makes the ends of a node; `wake` gives what wakes the worker of a node, by its number."""
+    """Makes the ends of a node; `wake` gives what wakes the worker of a node, by its number; with
+    `gated` its inputs stop at barriers."""
     allocator = Allocator(memory, layout.spill_base(spec.index))
 
     def inlet(channel: int) -> RingInlet:
@@ -40,4 +42,4 @@ def ring_ends(
             layout.ring(memory, channel), wake(topology.channels[channel].consumer), allocator
         )
 
-    return Ends(spec, layout.notes(memory, spec.index), inlet, outlet)
+    return Ends(spec, layout.notes(memory, spec.index), inlet, outlet, gated)

@@ -15,6 +15,7 @@ from conveyor.core.window import words_of_window
 from conveyor.graph.circles import channels_that_count
 from conveyor.graph.route import adaptive_forks, balances
 from conveyor.graph.topology import Kind, NodeSpec, Topology, ZipInput, channels_of
+from conveyor.report import COUNTS
 from conveyor.runtime.shm.checked import ring_of
 from conveyor.runtime.shm.control_block import (
     FORK_WORDS,
@@ -27,7 +28,7 @@ from conveyor.runtime.shm.memory import PAGE, REGION, Memory
 from conveyor.runtime.shm.ring import Ring, reserve_for
 from conveyor.runtime.shm.trace_log import TRACE_WORDS, TraceLog
 
-__all__ = ["LEDGER_CAPACITY", "LOG_WORDS", "Layout", "LayoutFactory", "decides"]
+__all__ = ["KEPT", "LEDGER_CAPACITY", "LOG_WORDS", "Layout", "LayoutFactory", "decides"]
 
 WORD: Final = 8  # bytes
 LOG_WORDS: Final = 1056  # of which 32 say how far either side is
@@ -36,6 +37,10 @@ LEDGER_CAPACITY: Final = 256
 # What is noted with a saved state: run, finished, given, dues, place, size, checksum; behind that
 # the positions of the inputs.
 SAVED: Final = 7
+
+# What a node notes at a barrier: its number, the place, size and checksum of its state, its counts;
+# behind that the positions of its inputs.
+KEPT: Final = 4 + COUNTS
 
 
 class Layout:
@@ -68,6 +73,8 @@ class Layout:
             if spec.concurrency is not None
             for words in [words_of_window(self.capacity_before(spec))]
         }
+        self.words_of_kept = [Note.words_for(KEPT + len(spec.inputs)) for spec in specs]
+        self.kept = [self.take(words) for words in self.words_of_kept]
         self.logs = {spec.index: self.take(LOG_WORDS) for spec in specs if decides(spec)}
         self.log_buffers = [self.take(LOG_BUFFER_WORDS) for _ in specs]
         self.trace_logs = [self.take(TRACE_WORDS) for _ in specs]
@@ -123,6 +130,10 @@ class Layout:
     def state(self, memory: Memory, node: int) -> memoryview[int]:
         """The words of what goes with the state of a processor."""
         return self.words(memory, self.states[node], self.words_of_states[node])
+
+    def kept_at(self, memory: Memory, node: int) -> memoryview[int]:
+        """The words of what a node knew at the newest barrier."""
+        return self.words(memory, self.kept[node], self.words_of_kept[node])
 
     def log(self, memory: Memory, node: int) -> memoryview[int]:
         """The words in which a node that decides notes what."""

@@ -24,13 +24,23 @@ APART: Final = 1 << 37  # bytes between the two places where states lie
 class StateStore:
     """Saves and restores the state of one processor.
 
-    There are two places, each for a log.  A new log begins in the other place, and an entry of a
+    There are three places, each for a log.  A new log begins in another place, and an entry of a
     log is written behind all that is known to be there: so what the note speaks of is whole
     whenever the worker dies.  `note` says what lies where: run, finished, given, dues, place,
-    size, checksum, and the positions of the inputs.
+    size, checksum, and the positions of the inputs.  What lay where at the newest barrier says
+    `kept`: no log begins there until the next barrier, so the program may read it meanwhile.
     """
 
-    def __init__(self, stage: Restorable, name: str, memory: Memory, note: Note, base: int) -> None:
+    def __init__(
+        self,
+        stage: Restorable,
+        name: str,
+        memory: Memory,
+        note: Note,
+        base: int,
+        kept: Note | None = None,
+    ) -> None:
+        self.kept = kept
         self.log = StateLog(stage, name)
         self.name = name
         self.memory = memory
@@ -47,12 +57,24 @@ class StateStore:
         is_whole, data = self.log.entry(saved.finished)
         _, _, _, _, place, size, checksum, *_ = self.note.newest()
         if is_whole:
-            place, size, checksum = 1 - place, 0, 0
+            place, size, checksum = self.free_place(place), 0, 0
         self.memory.write_at(self.base + place * APART + size, data)
         head = (saved.run, saved.finished, saved.given, saved.dues)
         lies = (place, size + len(data), zlib.crc32(data, checksum))
         self.note.store((*head, *lies, *saved.positions))
         self.spent = perf_counter_ns() - started
+
+    def free_place(self, place: int) -> int:
+        """A place where neither the newest state is, nor that of the newest barrier."""
+        used = {place}
+        if self.kept is not None and (newest := self.kept.newest())[0]:
+            used.add(newest[1])
+        return next(each for each in range(3) if each not in used)
+
+    def lies(self) -> tuple[int, int, int]:
+        """Place, size and checksum of the newest state."""
+        _, _, _, _, place, size, checksum, *_ = self.note.newest()
+        return place, size, checksum
 
     def restore(self) -> None:
         """Gives the newest state to the processor, which is new; does nothing if none was saved."""

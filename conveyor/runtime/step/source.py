@@ -174,6 +174,7 @@ class Pulled:
     def __init__(self) -> None:
         self.head = 0
         self.buffer: list[object] = []
+        self.barrier = self.barrier_at = 0
 
     def start(self, run: int) -> None:
         """Does nothing: every feed is of one run."""

@@ -34,6 +34,8 @@ from conveyor.stages import concurrency_of
 
 __all__ = ["RunNodes"]
 
+WRAP: Final = 1 << 64  # where a run goes on, an input stood below 0 when it began
+
 
 class RunNodes:
     """The nodes of one run: `first` reads the inputs, `parts` run behind it in the same worker, and
@@ -110,7 +112,7 @@ class RunNodes:
             return 0, node.tally.items_in - node.size + index
 
         def place_in_run(index: int) -> tuple[int, int]:
-            return 0, place(index)[1] - (workplace.starts[0] if self.is_tracked else 0)
+            return 0, (place(index)[1] - (workplace.starts[0] if self.is_tracked else 0)) % WRAP
 
         around = Surroundings(
             fused=True, place=place_in_run, pause=self.pause, past=self.past(number, place)
@@ -156,7 +158,7 @@ class RunNodes:
     def place_in_run(self, index: int) -> tuple[int, int]:
         """The same, counted from the run's start."""
         source, position = self.place(index)
-        return source, position - self.workplace.starts[source]
+        return source, (position - self.workplace.starts[source]) % WRAP
 
     def past(
         self, number: int, place: Callable[[int], tuple[int, int]]

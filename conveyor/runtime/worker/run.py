@@ -9,7 +9,9 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from functools import partial
 from time import perf_counter_ns
+from typing import Final
 
+from conveyor.core.barriers import Barriers
 from conveyor.core.channel import Inlet, SingleItemInlet
 from conveyor.core.drive import Drive, DriveSpec, drive
 from conveyor.core.endpoints import standing
@@ -20,6 +22,7 @@ from conveyor.core.snapshots import RestoredNode
 from conveyor.graph.route import Route, Select, balances
 from conveyor.runtime.process.circumstances import flush
 from conveyor.runtime.shm.fence import fence
+from conveyor.runtime.shm.layout import KEPT
 from conveyor.runtime.shm.record import Blob
 from conveyor.runtime.shm.trace_log import SpanKind
 from conveyor.runtime.step.balancing import Balancer
@@ -45,6 +48,8 @@ from conveyor.stages.timed import timed
 
 __all__ = ["Run"]
 
+WRAP: Final = 1 << 64  # words are unsigned: what is below 0 counts from here
+
 
 class Run:
     """Everything that a worker makes for one run."""
@@ -55,7 +60,8 @@ class Run:
         ends, spec, block = workplace.ends, workplace.spec, workplace.block
         if not block.has_begun_with(number):
             for source, inlet in enumerate(ends.inputs):
-                workplace.starts[source] = standing(inlet)
+                before = workplace.kept[0].newest()[KEPT + source]  # where a checkpoint began
+                workplace.starts[source] = (standing(inlet) - before) % WRAP
         resumed, *_ = [each.begin(number) for each in workplace.blocks]
         self.trace = workplace.link.trace_log.writer() if workplace.link.control.tracing else None
         self.log = self.decision_log()
@@ -106,8 +112,29 @@ class Run:
             restored=self.restored,
             timer=self.timer,
             selected=self.selecting,
+            barriers=self.barriers(),
         )
         return drive(self.number, driven, size)
+
+    def barriers(self) -> Barriers | None:
+        """The barriers of the node, if the run has a checkpoint."""
+        workplace = self.workplace
+        if not workplace.link.control.keeping:
+            return None
+        return Barriers(workplace.ends.gates, workplace.ends.outlets, self.keep)
+
+    def keep(self, number: int) -> None:
+        """Notes what each job knows at a barrier."""
+        workplace, inputs = self.workplace, self.workplace.ends.inputs
+        states = workplace.jobs.states
+        lies = (0, 0, 0) if states is None else states.lies()
+        positions = [
+            (inlet.head - start) % WRAP
+            for inlet, start in zip(inputs, workplace.starts, strict=True)
+        ]
+        tallies = [self.nodes.first.tally, *[part.tally for part in self.nodes.parts]]
+        for kept, tally in zip(workplace.kept, tallies, strict=True):
+            kept.store((number, *lies, *tally.counts(), *positions[: kept.size - KEPT]))
 
     def room(self) -> int:
         """How many items to take at once at most, for the sake of the consumers."""

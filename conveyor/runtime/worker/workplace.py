@@ -149,8 +149,14 @@ class Workplace:
         self.block = self.blocks[0]
         self.link = ParentLink(node, layout, memory, wakeups)
         self.ends = ring_ends(
-            topology, layout, memory, self.spec, lambda node: wakeups[node].notify
+            topology,
+            layout,
+            memory,
+            self.spec,
+            lambda node: wakeups[node].notify,
+            self.link.control.keeping,
         )
+        self.kept = [Note(layout.kept_at(memory, part)) for part in self.parts]
         self.starts = layout.start(memory, node)
         self.has_zips = bool(layout.zips)
         self.histories = [History(deaths) for deaths in order.deaths]
@@ -159,7 +165,9 @@ class Workplace:
             order.stages,
             order.fork,
             {part: topology.nodes[part].name for part in self.parts},
-            lambda stage: StateStore(stage, self.spec.name, memory, saved, layout.state_base(node)),
+            lambda stage: StateStore(
+                stage, self.spec.name, memory, saved, layout.state_base(node), self.kept[0]
+            ),
         )
         self.spin = Spin(SPIN_NS)
 

@@ -1,0 +1,130 @@
+"""A run from a source into a sink that is kept in a checkpoint.
+
+Knows: the order of the calls to source, sink and manifests.  Must never know: how an engine runs
+anything, or how a manifest is written.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from itertools import islice
+from typing import Any
+
+from conveyor.core.epochs import Epochs, Manifest, Manifests, NodeState
+from conveyor.report import DeadLetter, Report, RunResult
+from conveyor.transfer.contract import Forgetful, Sink, Source
+from conveyor.transfer.drain import Take
+
+__all__ = ["KeptRun"]
+
+
+class KeptRun:
+    """One life of such a run: it goes on from the newest manifest, and writes more of them."""
+
+    def __init__(
+        self,
+        source: Source[Any, Any] | Iterable[Any],
+        sink: Sink[Any],
+        manifests: Manifests,
+        every_s: float,
+    ) -> None:
+        self.source = source
+        self.sink = sink
+        self.every_s = every_s
+        self.epochs = Epochs(manifests, sink)
+        self.manifest = self.epochs.resume()
+        # Behind each item that was given in this life, from the one with the number `first` on.
+        self.positions: deque[Any] = deque()
+        self.first = 0
+        self.report: Callable[[], Report] | None = None
+
+    @property
+    def begins_at(self) -> Any:
+        return None if self.manifest is None else self.manifest.position
+
+    def items(self) -> Iterable[Any]:
+        """The items of this life."""
+        source, begin = self.source, self.begins_at
+        if isinstance(source, Source):
+            return self.noted(source.open(begin))
+        if isinstance(source, list | tuple | range):
+            return source[begin:] if begin else source
+        return islice(iter(source), begin, None)
+
+    def noted(self, found: Iterator[tuple[Any, Any]]) -> Iterator[Any]:
+        for item, position in found:
+            self.positions.append(position)
+            yield item
+
+    def position(self, items: int) -> Any:
+        """Where the source goes on behind so many items of this life."""
+        if not isinstance(self.source, Source):
+            return (self.begins_at or 0) + items
+        while self.first < items:
+            self.last = self.positions.popleft()
+            self.first += 1
+        return self.last if items else self.begins_at
+
+    def complete(
+        self,
+        items: int,
+        nodes: Mapping[int, NodeState],
+        letters: Sequence[DeadLetter],
+        is_finished: bool,
+    ) -> None:
+        position = self.position(items)
+        if is_finished:
+            self.ended_at = position
+            return
+        self.epochs.complete(
+            Manifest(self.epochs.epoch, position, nodes, False, {"letters": tuple(letters)})
+        )
+        self.forget(position)
+
+    def forget(self, position: Any) -> None:
+        if isinstance(self.source, Forgetful) and position is not None:
+            self.source.forget(position)
+
+    def drained(self, run: Callable[[Iterable[Any], Take], RunResult[object]]) -> Report:
+        """Runs to the end; gives the report, or the one that was kept if that was done before."""
+        if self.manifest is not None and self.manifest.is_finished:
+            report = self.manifest.kept["report"]
+            assert isinstance(report, Report)
+            return report
+        try:
+            report = run(self.items(), self.sink.write).report
+            kept = {"letters": (), "report": report}
+            self.epochs.complete(Manifest(self.epochs.epoch, self.ended_at, {}, True, kept))
+            self.forget(self.ended_at)
+        except BaseException as error:
+            try:
+                self.sink.abort()
+            except Exception as second:
+                error.add_note(f"The sink could not abort either: {second!r}")
+            raise
+        return report
+
+
+def check_can_be_asked_again(source: object) -> str:
+    """Names what is read; raises `TypeError` for an iterator, which is used up when a run dies."""
+    if isinstance(source, Source):
+        return source.identity()
+    if isinstance(source, Iterator):
+        raise TypeError(
+            f"drain(checkpoint=...): {type(source).__name__} is an iterator, which cannot be asked "
+            "again for the items of a run that died; give a sequence, an iterable that makes a new "
+            "iterator each time, or a Source"
+        )
+    return f"items of a {type(source).__name__}"
+
+
+def begun_anew(sink: Sink[Any]) -> None:
+    """Throws away what a sink holds of a run; raises `TypeError` for one that cannot."""
+    discard = getattr(sink, "discard", None)
+    if not callable(discard):
+        raise TypeError(
+            f"Checkpoint(fresh=True): a {type(sink).__name__} cannot undo what it was given: it "
+            "has no discard()"
+        )
+    discard()

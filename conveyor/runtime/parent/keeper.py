@@ -1,0 +1,170 @@
+"""When barriers go out, and what nodes knew when one has come through.
+
+This file knows where nodes note what they know.  It must never know how it is made durable.
+
+Rule 1.  Never are two barriers on their way.  The source sends a window of items ahead of the last
+         barrier that has come through; the next goes out when that is full, or before long.
+         How long a barrier takes says how large the window may be: what is on its way takes about
+         a quarter of `every_s`.  Most barriers are for that alone; once `every_s` has passed, the
+         next that comes through is where the run is kept.
+Rule 2.  The sink is the last that comes to it.  Then all others have noted what they know, and
+         nothing of that is written over before the next barrier.
+"""
+
+from __future__ import annotations
+
+import zlib
+from collections.abc import Callable, Mapping
+from time import monotonic
+from typing import Final, Protocol
+
+from conveyor.core.barriers import CarriesBarriers, GatedInlet
+from conveyor.core.channel import Note
+from conveyor.core.engine import Keeping
+from conveyor.core.epochs import Manifest, NodeState
+from conveyor.errors import RunError
+from conveyor.graph.topology import Kind, NodeSpec
+from conveyor.report import COUNTS, DeadLetter
+from conveyor.runtime.parent.shared import Shared
+from conveyor.runtime.shm.layout import KEPT
+from conveyor.runtime.shm.state_store import APART
+
+__all__ = ["Keeper", "begin_from", "letters_in"]
+
+FIRST_RUN: Final = 1  # of workers that begin with what a checkpoint has
+BEFORE_IT: Final = FIRST_RUN + (1 << 32)  # no run of these workers has this number
+
+
+FIRST_WINDOW: Final = 16  # items; it doubles with each barrier that comes through in time
+
+
+class BarrierFeed(CarriesBarriers, Protocol):
+    """What the source's loop reads, in which barriers are put."""
+
+    barrier: int
+    barrier_at: int
+
+
+class HeldInlet(GatedInlet):
+    """Shows no more than may be on its way."""
+
+    __slots__ = ("keeper",)
+
+    def __init__(self, feed: BarrierFeed, keeper: Keeper) -> None:
+        super().__init__(feed)
+        self.keeper = keeper
+
+    def pending(self) -> bool:
+        return self.head < self.keeper.limit and super().pending()
+
+    def peek(self, n: int) -> list[object]:
+        return super().peek(min(n, self.keeper.limit - self.head))
+
+
+def begin_from(manifest: Manifest | None, shared: Shared) -> None:
+    """Before any worker starts: barriers will come, and each node has what it knew."""
+    shared.control.keep(True)
+    if manifest is None:
+        return
+    for spec in shared.topology.nodes:
+        known = manifest.nodes.get(spec.index)
+        if known is None or spec.kind in (Kind.SOURCE, Kind.SINK):
+            continue
+        kept_of(shared, spec).store((0, 0, 0, 0, *known.counts, *known.positions))
+        shared.blocks[spec.index].counts.store((FIRST_RUN, 0, 0, *known.counts))
+        if known.state is not None:
+            shared.memory.write_at(shared.layout.state_base(spec.index), known.state)
+            lies = 0, len(known.state), zlib.crc32(known.state)
+            saved = Note(shared.layout.state(shared.memory, spec.index))
+            saved.store((BEFORE_IT, 0, 0, 0, *lies, *[0] * len(spec.inputs)))
+
+
+def letters_in(manifest: Manifest | None) -> tuple[DeadLetter, ...]:
+    """The items that were given up in earlier lives."""
+    letters = () if manifest is None else manifest.kept.get("letters", ())
+    assert isinstance(letters, tuple)
+    return letters
+
+
+def kept_of(shared: Shared, spec: NodeSpec) -> Note:
+    return Note(shared.layout.kept_at(shared.memory, spec.index))
+
+
+class Keeper:
+    """Sends the barriers of one run, and has each epoch made durable."""
+
+    def __init__(
+        self, keeping: Keeping, shared: Shared, letters: Callable[[], tuple[DeadLetter, ...]]
+    ) -> None:
+        self.keeping = keeping
+        self.shared = shared
+        self.letters = letters
+        self.feed: BarrierFeed | None = None
+        self.under_way = False
+        self.since = self.sent = monotonic()
+        self.most_s = keeping.every_s / 4  # that what is on its way may take
+        self.window = FIRST_WINDOW
+        self.limit = FIRST_WINDOW  # items of the source that may be sent before the next barrier
+
+    def gate(self, feed: BarrierFeed) -> GatedInlet:
+        """The source's inlet, which stops at barriers, and where enough is on its way."""
+        self.feed = feed
+        return HeldInlet(feed, self)
+
+    def look(self) -> None:
+        """Called again and again: sends a barrier when it is time."""
+        feed = self.feed
+        if feed is None or self.under_way or feed.head == feed.barrier_at:
+            return
+        now = monotonic()
+        if feed.head >= self.limit or now - self.sent >= self.most_s / 2:
+            self.under_way, self.sent = True, now
+            feed.barrier_at = feed.head
+            feed.barrier += 1
+            self.limit = feed.head + self.window
+
+    def whole(self, number: int) -> None:
+        """The sink has come to a barrier."""
+        feed = self.feed
+        assert feed is not None
+        now = monotonic()
+        took = now - self.sent
+        if took > self.most_s / 2:
+            self.window = max(1, int(self.window * self.most_s / 2 / took))
+        elif feed.head >= self.limit:
+            self.window *= 2
+        if now - self.since >= self.keeping.every_s:
+            nodes = self.nodes(number)
+            self.keeping.complete(feed.barrier_at, nodes, self.letters_before(nodes), False)
+            self.since = monotonic()
+        self.under_way = False
+        self.limit = feed.head + self.window
+
+    def nodes(self, number: int) -> Mapping[int, NodeState]:
+        """What each node knew at a barrier; one without a worker knows nothing."""
+        found: dict[int, NodeState] = {}
+        for spec in self.shared.topology.nodes:
+            said, place, size, checksum, *rest = kept_of(self.shared, spec).newest()
+            if said != number:
+                continue
+            state = None
+            if spec.is_restorable:
+                base = self.shared.layout.state_base(spec.index) + place * APART
+                state = self.shared.memory.read_at(base, size)
+                if zlib.crc32(state) != checksum:
+                    raise RunError(f"the state of stage {spec.name!r} is damaged in shared memory")
+            counts, positions = rest[:COUNTS], rest[KEPT - 4 :]
+            found[spec.index] = NodeState(tuple(counts), tuple(positions), state)
+        return found
+
+    def letters_before(self, nodes: Mapping[int, NodeState]) -> list[DeadLetter]:
+        """The dead letters of items that came before the barrier."""
+        came = {
+            self.shared.topology.nodes[node].name: known.counts[0] for node, known in nodes.items()
+        }
+        return [each for each in self.letters() if each.ordinal < came.get(each.stage, 1 << 62)]
+
+    def finish(self, letters: tuple[DeadLetter, ...]) -> None:
+        """All items of the run have come through."""
+        assert self.feed is not None
+        self.keeping.complete(self.feed.head, {}, letters, True)

@@ -1,0 +1,138 @@
+"""The manifests of a checkpoint, in a directory.
+
+This file knows files, and when what is in them is safe.  It must never know what a manifest says of
+a run.
+
+    epoch-12.json   the newest manifest, and for a moment the one before
+    epoch-12.bin    what goes with it, pickled: where the source goes on, states of processors
+
+Rule 1.  What a manifest speaks of is written and fsynced before it is; the manifest is written
+         under another name, fsynced, renamed, and then the directory is fsynced.  So a manifest
+         that is there is whole, whatever the machine lost.
+Rule 2.  A manifest says the size and checksum of what goes with it.  One that does not fit is no
+         manifest, but a damaged directory: nothing is guessed.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import pickle
+import re
+import zlib
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any, Final
+
+from conveyor.core.epochs import Manifest, NodeState
+from conveyor.errors import CheckpointMismatch
+from conveyor.items.sealing import PROTOCOL
+
+__all__ = ["Directory"]
+
+MANIFEST: Final = re.compile(r"epoch-(\d+)\.json")
+VERSION: Final = 1
+
+
+class Directory:
+    """A directory with the manifests of one run; `run` says of which, and is in each of them."""
+
+    def __init__(self, path: Path, run: Mapping[str, object]) -> None:
+        self.path = path
+        self.run = dict(run)
+        path.mkdir(parents=True, exist_ok=True)
+
+    def newest(self) -> Sequence[Manifest]:
+        """The manifests that are there, the newest first.
+
+        Raises `CheckpointMismatch` for one of another run, or what is damaged.
+        """
+        return [self.read(epoch) for epoch in sorted(self.epochs(), reverse=True)]
+
+    def epochs(self) -> list[int]:
+        """Of which epochs there is a manifest."""
+        found = [MANIFEST.fullmatch(each.name) for each in self.path.iterdir()]
+        return [int(each[1]) for each in found if each is not None]
+
+    def read(self, epoch: int) -> Manifest:
+        place = self.path / f"epoch-{epoch}.json"
+        said: dict[str, Any] = json.loads(place.read_bytes())
+        if said.get("version") != VERSION:
+            raise CheckpointMismatch(f"{place} is of another version of Conveyor; begin again")
+        self.compare(said["run"])
+        data = (self.path / f"epoch-{epoch}.bin").read_bytes()
+        if zlib.crc32(data) != said["checksum"]:
+            raise CheckpointMismatch(
+                f"{place}: what goes with it is damaged; nothing of it was used"
+            )
+        position, nodes, kept = pickle.loads(data)
+        states = {node: NodeState(*each) for node, each in nodes.items()}
+        return Manifest(epoch, position, states, said["is_finished"], kept)
+
+    def compare(self, run: Mapping[str, object]) -> None:
+        """Raises `CheckpointMismatch` if the directory is of another run, with the difference."""
+        differences = [
+            f"{what} is {self.run.get(what)!r}, and was {run.get(what)!r}"
+            for what in sorted({*run, *self.run})
+            if run.get(what) != self.run.get(what)
+        ]
+        if differences:
+            raise CheckpointMismatch(
+                f"{self.path} is the checkpoint of another run: {'; '.join(differences)}. Give it "
+                "a directory of its own, or begin again with fresh=True"
+            )
+
+    def write(self, manifest: Manifest) -> None:
+        """Keeps a manifest for good."""
+        epoch, position, nodes, is_finished, kept = manifest
+        states = {node: tuple(state) for node, state in nodes.items()}
+        data = pickle.dumps((position, states, dict(kept)), PROTOCOL)
+        said = {
+            "version": VERSION,
+            "run": self.run,
+            "is_finished": is_finished,
+            "checksum": zlib.crc32(data),
+            "position": repr(position),
+            "states": {str(node): len(state.state or b"") for node, state in nodes.items()},
+        }
+        store(self.path / f"epoch-{epoch}.bin", data)
+        place = self.path / f"epoch-{epoch}.json"
+        written = place.with_suffix(".new")
+        store(written, json.dumps(said, indent=1).encode())
+        os.rename(written, place)
+        self.sync()
+
+    def forget(self, before: int) -> None:
+        """Removes manifests of earlier epochs: first the manifest, then what goes with it."""
+        for each in list(self.path.iterdir()):
+            found = re.fullmatch(r"epoch-(\d+)\.(json|bin|new)", each.name)
+            if found is not None and int(found[1]) < before and found[2] == "json":
+                each.unlink()
+        for each in list(self.path.iterdir()):
+            found = re.fullmatch(r"epoch-(\d+)\.(json|bin|new)", each.name)
+            if found is not None and int(found[1]) < before:
+                each.unlink()
+
+    def clear(self) -> None:
+        """Forgets all of them."""
+        self.forget(1 << 62)
+
+    def sync(self) -> None:
+        """What is in the directory, and under which names, is safe."""
+        fd = os.open(self.path, os.O_RDONLY)
+        try:
+            os.fsync(fd)
+        finally:
+            os.close(fd)
+
+
+def store(path: Path, data: bytes) -> None:
+    """Writes a file, safe once this returns."""
+    fd = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o644)
+    try:
+        view = memoryview(data)
+        while view:
+            view = view[os.write(fd, view) :]
+        os.fsync(fd)
+    finally:
+        os.close(fd)
