@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 from conveyor.items.current_item import Context, context
 
 if TYPE_CHECKING:
+    from conveyor._builder.checkpoint import Checkpoint
     from conveyor.core.engine import Engine
     from conveyor.drawing.figure import Figure
     from conveyor.graph.topology import Topology
@@ -63,7 +64,6 @@ if TYPE_CHECKING:
         Windowed,
         Zip,
     )
-    from conveyor.transfer.checkpoint import Checkpoint
     from conveyor.transfer.contract import Sink, Source
 else:
     # Each name is imported when it is first asked for: a worker imports this package, too, and
@@ -83,7 +83,7 @@ else:
             "conveyor.sim.search.options": "Strategy",
             "conveyor.sim.search.findings": "Exploration Found",
             "conveyor.sim.faults": "Faults",
-            "conveyor.transfer.checkpoint": "Checkpoint",
+            "conveyor._builder.checkpoint": "Checkpoint",
             "conveyor.sim.schedule": "Decision",
             "conveyor.sim.schedulers.scheduler": "Scheduler",
             "conveyor.sim.search.simulation": "Simulation",

@@ -17,6 +17,7 @@ from conveyor.core.lifecycle import Call
 from conveyor.signatures import Undeclared
 
 if TYPE_CHECKING:
+    from conveyor._builder.checkpoint import Checkpoint
     from conveyor._builder.engine import Placement
     from conveyor._builder.kept import KeptRun
     from conveyor._builder.running import HowToRun
@@ -24,7 +25,6 @@ if TYPE_CHECKING:
     from conveyor.progress import Progress
     from conveyor.report import Report, RunResult
     from conveyor.signatures import A1, A2, AddAStageFirst, JoinTheOpenLanesFirst, Left
-    from conveyor.transfer.checkpoint import Checkpoint
     from conveyor.transfer.contract import Sink, Source
     from conveyor.transfer.drain import Take
 

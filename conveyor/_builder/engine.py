@@ -11,6 +11,7 @@ from os import PathLike, fspath
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from conveyor._builder.checkpoint import Checkpoint
     from conveyor.core.engine import Engine, Monitor, RunOptions
     from conveyor.core.epochs import Manifests
     from conveyor.progress import Tell
@@ -20,7 +21,6 @@ if TYPE_CHECKING:
     from conveyor.runtime.placement import Placement
     from conveyor.runtime.process.start import StartMethod
     from conveyor.runtime.worker_start import WorkerStart
-    from conveyor.transfer.checkpoint import Checkpoint
 
 __all__ = [
     "run_options",
