@@ -74,11 +74,10 @@ def kept(folder: Path, **options: Any) -> Checkpoint:
 
 def test_a_run_that_has_finished_gives_the_report_that_was_kept(tmp_path: Path) -> None:
     pipeline = Pipeline[str]().add(Processor(double))
-    first = pipeline.drain(["a", "b"], into=Lines(tmp_path / "out"), checkpoint=kept(tmp_path))
-    (tmp_path / "out").unlink()
-    assert (
-        pipeline.drain(["a", "b"], into=Lines(tmp_path / "out"), checkpoint=kept(tmp_path)) == first
-    )
+    out = Lines(tmp_path / "out")
+    first = pipeline.drain(["a", "b"], into=out, checkpoint=kept(tmp_path))
+    assert pipeline.drain(["a", "b"], into=out, checkpoint=kept(tmp_path)) == first
+    assert list(out) == ["aa", "bb"]
 
 
 def test_the_checkpoint_of_another_run_is_refused_with_the_difference(tmp_path: Path) -> None:
