@@ -83,6 +83,11 @@ class Draining(Running[In, *Row], Generic[In, *Row]):
         `source` is a `Source` or any iterable.  The sink has everything once this returns.  Raises
         what `run` raises, or what source or sink raised; the sink is then told to abort.
 
+        With `checkpoint` the run is kept there, and goes on from there when it is called again; a
+        run that has finished gives the report that was kept.  Raises `CheckpointMismatch` for the
+        checkpoint of another run, `TopologyError` for a stage or an engine that cannot be kept,
+        `TypeError` for an iterator, which cannot be asked again.
+
         >>> from tempfile import TemporaryDirectory
         >>> from conveyor import Pipeline, Processor
         >>> from conveyor.io import Lines
@@ -103,7 +108,12 @@ class Draining(Running[In, *Row], Generic[In, *Row]):
 
         kept = None
         if checkpoint is not None:
-            kept = self._kept(source, into, checkpoint)
+            if record is not None:
+                raise TypeError(
+                    "drain(checkpoint=...): a run that is kept cannot be recorded, as it may begin "
+                    "in the middle; leave out record="
+                )
+            kept = self._kept(source, into, checkpoint, where)
 
         def run(items: Iterable[Any], take: Take) -> RunResult[object]:
             options = wanted._replace(take=take, keeping=kept)
@@ -116,18 +126,23 @@ class Draining(Running[In, *Row], Generic[In, *Row]):
         finally:
             del source, into  # an error that is kept keeps this frame
 
-    def _kept(self, source: Any, sink: Sink[Any], checkpoint: Checkpoint) -> KeptRun:
+    def _kept(
+        self, source: Any, sink: Sink[Any], checkpoint: Checkpoint, where: Engine | None
+    ) -> KeptRun:
         """The run as it is kept in a checkpoint; refused where it could not go on."""
         from conveyor._builder.engine import manifests_in
-        from conveyor._builder.kept import KeptRun, begun_anew, check_can_be_asked_again
-        from conveyor.graph.keeping import check_can_be_kept
+        from conveyor._builder.kept import KeptRun, check_can_be_asked_again, check_engine, undoable
+        from conveyor.graph.keeping import check_can_outlive_machine
 
-        topology = self._compiled_for(self._session.engine)
-        check_can_be_kept(topology)
+        engine = where or self._session.deployed_on or self._session.engine
+        check_engine(engine)
+        topology = self._compiled_for(engine)
+        check_can_outlive_machine(topology)
         identity = check_can_be_asked_again(source)
         stages = [f"{each.name} ({each.kind})" for each in topology.stages]
         run = {"stages": stages, "source": identity, "sink": sink.identity()}
+        undo = undoable(sink) if checkpoint.fresh else None
         manifests = manifests_in(checkpoint, run)
-        if checkpoint.fresh:
-            begun_anew(sink)
+        if undo is not None:
+            undo.discard()
         return KeptRun(source, sink, manifests, checkpoint.every_s)

@@ -11,9 +11,11 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from itertools import islice
 from typing import Any
 
+from conveyor.core.engine import KeepsCheckpoints
 from conveyor.core.epochs import Epochs, Manifest, Manifests, NodeState
+from conveyor.errors import TopologyError
 from conveyor.report import DeadLetter, Report, RunResult
-from conveyor.transfer.contract import Forgetful, Sink, Source
+from conveyor.transfer.contract import Forgetful, Sink, Source, Undoable
 from conveyor.transfer.drain import Take
 
 __all__ = ["KeptRun"]
@@ -37,7 +39,9 @@ class KeptRun:
         # Behind each item that was given in this life, from the one with the number `first` on.
         self.positions: deque[Any] = deque()
         self.first = 0
-        self.report: Callable[[], Report] | None = None
+        self.last: Any = self.begins_at  # the position behind the items before that
+        self.ended_at: Any = None
+        self.close: Callable[[], object] | None = None  # of what the source has opened
 
     @property
     def begins_at(self) -> Any:
@@ -47,7 +51,9 @@ class KeptRun:
         """The items of this life."""
         source, begin = self.source, self.begins_at
         if isinstance(source, Source):
-            return self.noted(source.open(begin))
+            found: Iterator[tuple[Any, Any]] = source.open(begin)
+            self.close = getattr(found, "close", None)
+            return self.noted(found)
         if isinstance(source, list | tuple | range):
             return source[begin:] if begin else source
         return islice(iter(source), begin, None)
@@ -64,7 +70,7 @@ class KeptRun:
         while self.first < items:
             self.last = self.positions.popleft()
             self.first += 1
-        return self.last if items else self.begins_at
+        return self.last
 
     def complete(
         self,
@@ -103,6 +109,9 @@ class KeptRun:
             except Exception as second:
                 error.add_note(f"The sink could not abort either: {second!r}")
             raise
+        finally:
+            if self.close is not None:
+                self.close()
         return report
 
 
@@ -119,12 +128,20 @@ def check_can_be_asked_again(source: object) -> str:
     return f"items of a {type(source).__name__}"
 
 
-def begun_anew(sink: Sink[Any]) -> None:
-    """Throws away what a sink holds of a run; raises `TypeError` for one that cannot."""
-    discard = getattr(sink, "discard", None)
-    if not callable(discard):
+def undoable(sink: object) -> Undoable:
+    """The sink, if it can begin again; raises `TypeError` for one that cannot."""
+    if not isinstance(sink, Undoable):
         raise TypeError(
-            f"Checkpoint(fresh=True): a {type(sink).__name__} cannot undo what it was given: it "
-            "has no discard()"
+            f"Checkpoint(fresh=True): a {type(sink).__name__} cannot take back what it was given: "
+            "it has no discard(). Empty its store and the directory of the checkpoint yourself"
         )
-    discard()
+    return sink
+
+
+def check_engine(engine: object) -> None:
+    """Raises `TopologyError` for an engine whose runs cannot be kept."""
+    if not isinstance(engine, KeepsCheckpoints):
+        raise TopologyError(
+            f"engine {engine!r} cannot keep a run in a checkpoint yet: leave out checkpoint=, or "
+            "run on this machine, without engine="
+        )

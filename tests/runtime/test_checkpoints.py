@@ -7,13 +7,24 @@ import os
 import signal
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from conveyor import Checkpoint, Pipeline, Processor
-from conveyor.errors import CheckpointMismatch
+from conveyor import (
+    Batch,
+    Checkpoint,
+    PerKey,
+    Pipeline,
+    Processor,
+    ReplicatingFork,
+    Throttle,
+    UncheckedPipeline,
+    Zip,
+)
+from conveyor.errors import CheckpointMismatch, TopologyError
 from conveyor.io import Lines
 
 pytestmark = pytest.mark.processes
@@ -94,3 +105,137 @@ def test_an_iterator_cannot_be_asked_again(tmp_path: Path) -> None:
         Pipeline[str]().add(Processor(double)).drain(
             iter(["a"]), into=Lines(tmp_path / "out"), checkpoint=kept(tmp_path)
         )
+
+
+def test_fresh_begins_again(tmp_path: Path) -> None:
+    out = Lines(tmp_path / "out")
+    Pipeline[str]().add(Processor(double)).drain(["a"], into=out, checkpoint=kept(tmp_path))
+    Pipeline[str]().add(Processor(double, name="other")).drain(
+        ["b"], into=out, checkpoint=kept(tmp_path, fresh=True)
+    )
+    assert list(out) == ["bb"]
+
+
+class CannotUndo:
+    """A sink without discard()."""
+
+    def open(self, epoch: int, /) -> None: ...
+    def write(self, items: object, /) -> None: ...
+    def prepare(self, epoch: int, /) -> None: ...
+    def commit(self, epoch: int, /) -> None: ...
+    def abort(self) -> None: ...
+    def identity(self) -> str:
+        return "none"
+
+
+def test_what_a_sink_cannot_take_back_stays_and_so_does_the_checkpoint(tmp_path: Path) -> None:
+    pipeline, sink = Pipeline[str]().add(Processor(double)), CannotUndo()
+    first = pipeline.drain(["a"], into=sink, checkpoint=kept(tmp_path))
+    with pytest.raises(TypeError, match="CannotUndo cannot take back what it was given"):
+        pipeline.drain(["a"], into=sink, checkpoint=kept(tmp_path, fresh=True))
+    assert pipeline.drain(["a"], into=sink, checkpoint=kept(tmp_path)) == first
+
+
+class Running(Processor[str, int]):
+    """How many items came, by key."""
+
+    n = 0
+
+    def process(self, item: str) -> int:
+        self.n += 1
+        return self.n
+
+
+def zipped() -> Any:
+    lanes = UncheckedPipeline().add(ReplicatingFork(2)).add(Processor(double), Processor(double))
+    return lanes.add(Zip(2))
+
+
+REFUSED = {
+    "a zip": (zipped, "a checkpoint cannot save the items that wait there"),
+    "a throttle": (lambda: UncheckedPipeline().add(Throttle(5)), "goes by the machine's clock"),
+    "a batch by time": (
+        lambda: UncheckedPipeline().add(Batch(5, within_s=1)),
+        "goes by the machine's clock",
+    ),
+    "keys that are idle": (
+        lambda: UncheckedPipeline().add(PerKey(len, Running, idle_s=1)),
+        "goes by the machine's clock",
+    ),
+    "several in hand": (
+        lambda: UncheckedPipeline().add(Processor(double, concurrency=3)),
+        "leave out concurrency=",
+    ),
+}
+
+
+@pytest.mark.parametrize("what", REFUSED)
+def test_what_cannot_be_kept_yet_is_refused_before_anything_is_touched(
+    what: str, tmp_path: Path
+) -> None:
+    make, words = REFUSED[what]
+    out = tmp_path / "out"
+    out.write_text("before\n")
+    with pytest.raises(TopologyError, match=words):
+        into: Any = Lines(out)
+        make().drain(["a"], into=into, checkpoint=kept(tmp_path, fresh=True))
+    assert out.read_text() == "before\n"
+    assert not (tmp_path / "state").exists()
+
+
+class Elsewhere:
+    """An engine that keeps nothing."""
+
+    def lanes(self) -> int:
+        return 1
+
+    def begun_by(self, start: object) -> Elsewhere:
+        return self
+
+    def open(self, topology: object, paces: object) -> Any:
+        raise AssertionError
+
+
+def test_an_engine_that_keeps_nothing_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(TopologyError, match="or run on this machine, without engine="):
+        Pipeline[str]().add(Processor(double)).drain(
+            ["a"], into=Lines(tmp_path / "out"), engine=Elsewhere(), checkpoint=kept(tmp_path)
+        )
+
+
+def test_a_run_that_is_kept_is_not_recorded(tmp_path: Path) -> None:
+    with pytest.raises(TypeError, match="leave out record="):
+        Pipeline[str]().add(Processor(double)).drain(
+            ["a"], into=Lines(tmp_path / "out"), record="r.cvd", checkpoint=kept(tmp_path)
+        )
+
+
+class Ten:
+    """A source that notes when it is closed."""
+
+    closed = False
+
+    def open(self, position: int | None, /) -> Iterator[tuple[str, int]]:
+        try:
+            for n in range(position or 0, 10):
+                yield str(n), n + 1
+        finally:
+            self.closed = True
+
+    def identity(self) -> str:
+        return "ten"
+
+
+def fail_at_five(item: str) -> str:
+    if item == "5":
+        raise ValueError(item)
+    return item
+
+
+def test_a_source_is_closed_when_the_run_fails(tmp_path: Path) -> None:
+    source = Ten()
+    with pytest.raises(ValueError, match="5"):
+        Pipeline[str]().add(Processor(fail_at_five)).drain(
+            source, into=Lines(tmp_path / "out"), checkpoint=kept(tmp_path)
+        )
+    assert source.closed

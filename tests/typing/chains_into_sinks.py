@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Generic, TypeVar, assert_type
 
-from conveyor import Join, Pipeline, Processor, ReplicatingFork, Report, Sink, Source, Zip
+from conveyor import Checkpoint, Join, Pipeline, Processor, ReplicatingFork, Report, Sink, Source, Zip
 from tests.typing.chain_stock import half, maybe, parse, show
 
 T = TypeVar("T")
@@ -59,6 +59,7 @@ def drained(lines: Iterable[str], numbers: list[int]) -> None:
     pipeline = Pipeline[str]().add(Processor(parse))
     assert_type(pipeline.drain(Texts(), into=Into(int)), Report)
     assert_type(pipeline.drain(lines, into=Into(int)), Report)
+    assert_type(pipeline.drain(Texts(), into=Into(int), checkpoint=Checkpoint("state")), Report)
     pipeline.drain(["1"], into=Into[float](float), record=Path("run.cvd"), progress=True)
     pipeline.drain((line for line in lines), into=Into[object](object), progress=print)
     pipeline.add(Processor(row)).drain(Texts(), into=Rows(dict))

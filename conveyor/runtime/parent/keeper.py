@@ -46,7 +46,11 @@ class BarrierFeed(CarriesBarriers, Protocol):
 
 
 class HeldInlet(GatedInlet):
-    """Shows no more than may be on its way."""
+    """Shows no more than may be on its way.
+
+    It is where barriers are sent: its loop asks for items while it has no slice in hand, in the
+    middle of which a barrier would be passed by what is behind it.
+    """
 
     __slots__ = ("keeper",)
 
@@ -55,6 +59,7 @@ class HeldInlet(GatedInlet):
         self.keeper = keeper
 
     def pending(self) -> bool:
+        self.keeper.look()
         return self.head < self.keeper.limit and super().pending()
 
     def peek(self, n: int) -> list[object]:
@@ -112,7 +117,7 @@ class Keeper:
         return HeldInlet(feed, self)
 
     def look(self) -> None:
-        """Called again and again: sends a barrier when it is time."""
+        """Called between slices: sends a barrier when it is time."""
         feed = self.feed
         if feed is None or self.under_way or feed.head == feed.barrier_at:
             return

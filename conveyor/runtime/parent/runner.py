@@ -269,8 +269,6 @@ class Runner:
 
     def step(self, source: Loop[Blob], sink: Loop[Blob]) -> bool:
         """Does what can be done; was there anything?"""
-        if self.ends.keeper is not None:
-            self.ends.keeper.look()
         moved = source.step() | sink.step()
         if moved:
             self.supervisor.glance()

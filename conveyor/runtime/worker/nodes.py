@@ -11,6 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from time import perf_counter_ns
+from typing import Final
 
 from conveyor.core.crashes import Past
 from conveyor.core.failures import letter_sent
