@@ -108,12 +108,7 @@ class Draining(Running[In, *Row], Generic[In, *Row]):
 
         kept = None
         if checkpoint is not None:
-            if record is not None:
-                raise TypeError(
-                    "drain(checkpoint=...): a run that is kept cannot be recorded, as it may begin "
-                    "in the middle; leave out record="
-                )
-            kept = self._kept(source, into, checkpoint, where)
+            kept = self._kept(source, into, checkpoint, where, record)
 
         def run(items: Iterable[Any], take: Take) -> RunResult[object]:
             options = wanted._replace(take=take, keeping=kept)
@@ -127,13 +122,23 @@ class Draining(Running[In, *Row], Generic[In, *Row]):
             del source, into  # an error that is kept keeps this frame
 
     def _kept(
-        self, source: Any, sink: Sink[Any], checkpoint: Checkpoint, where: Engine | None
+        self,
+        source: Any,
+        sink: Sink[Any],
+        checkpoint: Checkpoint,
+        where: Engine | None,
+        record: object,
     ) -> KeptRun:
         """The run as it is kept in a checkpoint; refused where it could not go on."""
         from conveyor._builder.engine import manifests_in
         from conveyor._builder.kept import KeptRun, check_can_be_asked_again, check_engine, undoable
         from conveyor.graph.keeping import check_can_outlive_machine
 
+        if record is not None:
+            raise TypeError(
+                "drain(checkpoint=...): a run that is kept cannot be recorded, as it may begin "
+                "in the middle; leave out record="
+            )
         engine = where or self._session.deployed_on or self._session.engine
         check_engine(engine)
         topology = self._compiled_for(engine)

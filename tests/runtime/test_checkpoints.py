@@ -145,6 +145,12 @@ class Running(Processor[str, int]):
         self.n += 1
         return self.n
 
+    def snapshot(self) -> int:
+        return self.n
+
+    def restore(self, n: int) -> None:
+        self.n = n
+
 
 def zipped() -> Any:
     lanes = UncheckedPipeline().add(ReplicatingFork(2)).add(Processor(double), Processor(double))
@@ -176,8 +182,8 @@ def test_what_cannot_be_kept_yet_is_refused_before_anything_is_touched(
     make, words = REFUSED[what]
     out = tmp_path / "out"
     out.write_text("before\n")
+    into: Any = Lines(out)
     with pytest.raises(TopologyError, match=words):
-        into: Any = Lines(out)
         make().drain(["a"], into=into, checkpoint=kept(tmp_path, fresh=True))
     assert out.read_text() == "before\n"
     assert not (tmp_path / "state").exists()

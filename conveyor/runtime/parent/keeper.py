@@ -41,8 +41,8 @@ FIRST_WINDOW: Final = 16  # items; it doubles with each barrier that comes throu
 class BarrierFeed(CarriesBarriers, Protocol):
     """What the source's loop reads, in which barriers are put."""
 
-    barrier: int
-    barrier_at: int
+    barrier: int  # pyright: ignore[reportIncompatibleMethodOverride]  # it is stored here, too
+    barrier_at: int  # pyright: ignore[reportIncompatibleMethodOverride]
 
 
 class HeldInlet(GatedInlet):
