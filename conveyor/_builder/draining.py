@@ -85,8 +85,7 @@ class Draining(Running[In, *Row], Generic[In, *Row]):
 
         With `checkpoint` the run is kept there, and goes on from there when it is called again; a
         run that has finished gives the report that was kept.  Raises `CheckpointMismatch` for the
-        checkpoint of another run, `TopologyError` for a stage or an engine that cannot be kept,
-        `TypeError` for an iterator, which cannot be asked again.
+        checkpoint of another run, `TopologyError` for a stage or an engine that cannot be kept.
 
         >>> from tempfile import TemporaryDirectory
         >>> from conveyor import Pipeline, Processor
@@ -105,19 +104,14 @@ class Draining(Running[In, *Row], Generic[In, *Row]):
         )
         self._session.check(Call.START)
         self._warn("drain()", source)
-
-        kept = None
-        if checkpoint is not None:
-            kept = self._kept(source, into, checkpoint, where, record)
+        kept = self._kept(source, into, checkpoint, where, record)
 
         def run(items: Iterable[Any], take: Take) -> RunResult[object]:
             options = wanted._replace(take=take, keeping=kept)
             return self._session.run(self._compiled_for, where, items, options)
 
         try:
-            if kept is not None:
-                return kept.drained(run)
-            return drained(source, into, run).report
+            return drained(source, into, run).report if kept is None else kept.drained(run)
         finally:
             del source, into  # an error that is kept keeps this frame
 
@@ -125,11 +119,13 @@ class Draining(Running[In, *Row], Generic[In, *Row]):
         self,
         source: Any,
         sink: Sink[Any],
-        checkpoint: Checkpoint,
+        checkpoint: Checkpoint | None,
         where: Engine | None,
         record: object,
-    ) -> KeptRun:
-        """The run as it is kept in a checkpoint; refused where it could not go on."""
+    ) -> KeptRun | None:
+        """The run as it is kept in a checkpoint, if it is; refused where it could not go on."""
+        if checkpoint is None:
+            return None
         from conveyor._builder.engine import manifests_in
         from conveyor._builder.kept import KeptRun, check_can_be_asked_again, check_engine, undoable
         from conveyor.graph.keeping import check_can_outlive_machine

@@ -119,13 +119,14 @@ def check_can_be_asked_again(source: object) -> str:
     """Names what is read; raises `TypeError` for an iterator, which is used up when a run dies."""
     if isinstance(source, Source):
         return source.identity()
+    kind = type(source).__name__
     if isinstance(source, Iterator):
         raise TypeError(
-            f"drain(checkpoint=...): {type(source).__name__} is an iterator, which cannot be asked "
+            f"drain(checkpoint=...): {kind} is an iterator, which cannot be asked "
             "again for the items of a run that died; give a sequence, an iterable that makes a new "
             "iterator each time, or a Source"
         )
-    return f"items of a {type(source).__name__}"
+    return f"items of a {kind}"
 
 
 def undoable(sink: object) -> Undoable:

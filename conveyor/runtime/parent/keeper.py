@@ -16,7 +16,7 @@ from __future__ import annotations
 import zlib
 from collections.abc import Callable, Mapping
 from time import monotonic
-from typing import Final, Protocol
+from typing import Any, Final, Protocol
 
 from conveyor.core.barriers import CarriesBarriers, GatedInlet
 from conveyor.core.channel import Note
@@ -33,7 +33,6 @@ __all__ = ["Keeper", "begin_from", "letters_in"]
 
 FIRST_RUN: Final = 1  # of workers that begin with what a checkpoint has
 BEFORE_IT: Final = FIRST_RUN + (1 << 32)  # no run of these workers has this number
-
 
 FIRST_WINDOW: Final = 16  # items; it doubles with each barrier that comes through in time
 
@@ -86,9 +85,8 @@ def begin_from(manifest: Manifest | None, shared: Shared) -> None:
 
 def letters_in(manifest: Manifest | None) -> tuple[DeadLetter, ...]:
     """The items that were given up in earlier lives."""
-    letters = () if manifest is None else manifest.kept.get("letters", ())
-    assert isinstance(letters, tuple)
-    return letters
+    letters: Any = () if manifest is None else manifest.kept.get("letters", ())
+    return tuple(letters)
 
 
 def kept_of(shared: Shared, spec: NodeSpec) -> Note:
