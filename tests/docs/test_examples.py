@@ -54,6 +54,13 @@ def test_every_example_is_run_by_a_test() -> None:
     assert {path.name for path in EXAMPLES.glob("*.py")} == tested
 
 
+def test_every_example_but_the_demo_stands_on_the_page_of_examples() -> None:
+    page = (ROOT / "docs" / "examples.md").read_text(encoding="utf-8")
+    shown = re.findall(r"^```\{literalinclude\} \.\./examples/(\S+)$", page, re.MULTILINE)
+
+    assert {path.name for path in EXAMPLES.glob("*.py")} - {"stdlib_survey.py"} == {*shown}
+
+
 def test_the_survey_equals_a_plain_loop_and_says_so() -> None:
     printed = run_example("stdlib_survey.py", "--files", "40")
 

@@ -344,6 +344,14 @@ def lanes_without_a_number(n: int, functions: list[Callable[[str], int]]) -> Non
     assert_type(Pipeline[str]().add(ReplicatingFork(2)).add(Join(n)), Pipeline[str, str])
 
 
+def opened(name: str) -> tuple[str, Any]:
+    return name, None
+
+
+def packed(image: tuple[str, Any]) -> tuple[str, bytes]:
+    return image[0], b""
+
+
 def balanced() -> AdaptivePipeline[str, str]:
     return Pipeline[str]().add(BalancingFork())
 
@@ -352,6 +360,10 @@ def lanes_as_needed() -> None:
     assert_type(balanced(), AdaptivePipeline[str, str])
     assert_type(balanced().add(Processor(parse)), AdaptivePipeline[str, int])
     assert_type(balanced().add(Processor(lambda line: line.upper())), AdaptivePipeline[str, str])
+    # An image of a library without types, for one.
+    loose = balanced().add(Processor(opened)).add(Processor(packed))
+    assert_type(loose, AdaptivePipeline[str, tuple[str, bytes]])
+    assert_type(loose.add(Join(ordered=True)), Pipeline[str, tuple[str, bytes]])
     assert_type(balanced().add(Processor(maybe)).add(Pipe()).add(Join()), Pipeline[str, int])
     assert_type(Pipeline[str]().add(BalancingFork(max_lanes=4)).add(FlatMap(words)).add(Join(ordered=True)), Pipeline[str, str])
     assert_type(balanced().add(Processor(parse)).add(Join()).add(Processor(half)).run(["1"]), RunResult[float])
