@@ -263,8 +263,8 @@ if TYPE_CHECKING:
         def add(self, join: ClosesAsNeeded, /) -> Pipeline[In, Lane]: ...
         @overload
         def add(self, *stages: Stage[Lane, B1]) -> AdaptivePipeline[In, B1]: ...
-        # Two overloads, neither of which a single job fits: where its lane carries an Any, mypy takes
-        # what fits more than one for a pipeline of Any.
+        # Two overloads, neither of which a single job fits: where its lane carries an Any, mypy
+        # takes what fits more than one for a pipeline of Any.
         @overload
         def add(
             self,
