@@ -19,7 +19,8 @@ from contextlib import suppress
 from typing import IO
 
 from conveyor.errors import ConveyorError
-from conveyor.io.paths import Compression, packed, sync_directory
+from conveyor.io.paths import sync_directory
+from conveyor.io.unpacking import Compression, packed
 
 __all__ = ["AppendedFile"]
 
@@ -44,6 +45,10 @@ class AppendedFile:
         self.epoch = epoch
         if not os.path.isdir(self.folder):
             raise FileNotFoundError(f"there is no directory {self.folder} for {self.path}")
+        if os.path.isdir(self.path):
+            raise IsADirectoryError(
+                f"{self.path} is a directory: per_epoch=True writes a file an epoch into one"
+            )
         if epoch == 0:
             self.committed = 0
             for path in (self.part, self.note):

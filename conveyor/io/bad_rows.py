@@ -11,11 +11,18 @@ from typing import Final, Literal, TypeAlias, get_args
 from conveyor.errors import BadRow
 from conveyor.items.short_repr import short_repr
 
-__all__ = ["BadRows", "OnBadRow"]
+__all__ = ["BadRows", "OnBadRow", "bad_row"]
 
 OnBadRow: TypeAlias = Literal["raise", "skip"]
 
 LOGGER: Final = logging.getLogger("conveyor.io")
+
+
+def bad_row(what: object, file: str, line: int) -> BadRow:
+    """The error of a row that cannot be read, or of all from there on."""
+    bad = BadRow(f"{file}:{line}: {what}")
+    bad.file, bad.line = file, line
+    return bad
 
 
 class BadRows:
@@ -29,8 +36,7 @@ class BadRows:
 
     def found(self, error: Exception, file: str, line: int, row: object) -> None:
         """A row could not be read; raises `BadRow` unless it is left out."""
-        bad = BadRow(f"{file}:{line}: {error}; the row is {short_repr(row)}")
-        bad.file, bad.line = file, line
+        bad = bad_row(f"{error}; the row is {short_repr(row)}", file, line)
         if not self.skips:
             raise bad from error
         LOGGER.warning("left out: %s", bad)

@@ -9,12 +9,12 @@ import csv
 import io
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack
-from typing import IO, Any
+from typing import IO, Any, Literal
 
-from conveyor.io.bad_rows import BadRows
-from conveyor.io.paths import opened
-from conveyor.io.reading import LARGEST_LINE, FilePosition
+from conveyor.io.bad_rows import BadRows, bad_row
+from conveyor.io.reading import LARGEST_LINE, FilePosition, opened
 from conveyor.io.schema import AnyRow, Read, as_mapping
+from conveyor.io.unpacking import Compression, Damaged
 
 __all__ = ["CsvReader", "CsvWriter"]
 
@@ -27,6 +27,7 @@ class Texts:
 
     def __init__(self, file: IO[bytes], at: FilePosition, encoding: str) -> None:
         self.file = file
+        self.name = at.file
         self.encoding = encoding
         self.offset, self.line = at.offset, at.line
 
@@ -39,17 +40,21 @@ class Texts:
             raise StopIteration
         self.offset += len(raw)
         self.line += 1
-        return raw.decode(self.encoding)
+        text = raw.decode(self.encoding)
+        return text if self.line > 1 else text.removeprefix("\ufeff")
 
 
 class CsvReader:
     """Reads the rows of a file as mappings by the names in its first row; `make` makes items of
     them."""
 
-    def __init__(self, make: Read, delimiter: str, encoding: str) -> None:
+    def __init__(self, make: Read, delimiter: str, encoding: str, said: Compression | None) -> None:
         self.make = make
         self.delimiter = delimiter
         self.encoding = encoding
+        self.said: Compression | None = (
+            said  # how files are packed, where their names do not say it
+        )
 
     def __call__(
         self, file: IO[bytes], at: FilePosition, bad: BadRows, /
@@ -67,6 +72,8 @@ class CsvReader:
                 item = self.make(self.by_name(names, row))
             except StopIteration:
                 return
+            except Damaged as error:  # there is nothing behind it
+                raise bad_row(error, name, texts.line + 1) from error
             except Exception as error:
                 bad.found(error, name, first, row)
                 continue
@@ -80,13 +87,16 @@ class CsvReader:
     def names_of(self, path: str) -> list[str]:
         """The names in the first row of a file."""
         with ExitStack() as stack:
-            file = opened(path, 0, stack)
-            return self.names(Texts(file, FilePosition(path), self.encoding))
+            at = FilePosition(path)
+            return self.names(Texts(opened(at, self.said, stack), at, self.encoding))
 
     def names(self, texts: Texts) -> list[str]:
+        """Without them there is no row, so what cannot be read is never left out."""
         none: list[str] = []
-        names = next(csv.reader(texts, delimiter=self.delimiter, strict=True), none)
-        return [names[0].removeprefix("\ufeff"), *names[1:]] if names else []
+        try:
+            return next(csv.reader(texts, delimiter=self.delimiter, strict=True), none)
+        except Exception as error:
+            raise bad_row(error, texts.name, max(1, texts.line)) from error
 
     def by_name(self, names: list[str], row: list[str]) -> dict[str, str]:
         if len(row) != len(names):
@@ -107,16 +117,24 @@ class CsvWriter:
         self.names = names
 
     def __call__(self, items: Sequence[AnyRow], /) -> bytes:
-        text = io.StringIO(newline="")
-        writer = csv.writer(text, delimiter=self.delimiter, lineterminator="\n")
-        for item in items:
-            row = as_mapping(item)
-            if not self.names:
-                self.names = list(row)
-                writer.writerow(self.names)
+        rows = [*map(as_mapping, items)]
+        if not self.names and rows:
+            self.names = list(rows[0])
+            rows.insert(0, dict(zip(self.names, self.names, strict=True)))
+        for row in rows:
             if len(row) != len(self.names) or any(name not in row for name in self.names):
                 raise ValueError(
                     f"a row has the columns {', '.join(row)}, and the file {', '.join(self.names)}"
                 )
-            writer.writerow([row[name] for name in self.names])
-        return text.getvalue().encode(self.encoding)
+        fields = [[row[name] for name in self.names] for row in rows]
+        text = self.written(fields, csv.QUOTE_MINIMAL)
+        if "\r" in text:  # which is not always quoted, and is the end of a row to whoever reads it
+            text = self.written(fields, csv.QUOTE_ALL)
+        return text.encode(self.encoding)
+
+    def written(self, fields: list[list[object]], quoting: Literal[0, 1]) -> str:
+        text = io.StringIO(newline="")
+        csv.writer(text, delimiter=self.delimiter, lineterminator="\n", quoting=quoting).writerows(
+            fields
+        )
+        return text.getvalue()

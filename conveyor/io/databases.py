@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import os
 import sqlite3
-from collections.abc import Mapping, Sequence
+from collections.abc import Generator, Mapping, Sequence
+from contextlib import contextmanager
 from typing import Any, Protocol, cast
 from urllib.parse import unquote, urlsplit
 
@@ -32,6 +33,9 @@ class Database:
 
     def __init__(self, url: str) -> None:
         self.url = url
+
+    def check_there(self) -> None:
+        """Raises `FileNotFoundError` where to connect would make a database, without a table."""
 
     def connect(self) -> Connection:
         """A new connection; the first statement begins a transaction."""
@@ -66,13 +70,24 @@ class Database:
 
     def execute(self, connection: Connection, text: str, values: Sequence[Any] = ()) -> Any:
         cursor = connection.cursor()
-        cursor.execute(text, values)
+        with self.named():
+            cursor.execute(text, values)
         return cursor
 
     def execute_many(
         self, connection: Connection, text: str, rows: Sequence[Sequence[Any]]
     ) -> None:
-        connection.cursor().executemany(text, rows)
+        with self.named():
+            connection.cursor().executemany(text, rows)
+
+    @contextmanager
+    def named(self) -> Generator[None]:
+        """An error of the database says which one it is."""
+        try:
+            yield
+        except Exception as error:
+            error.add_note(f"It is of {self.identity()}.")
+            raise
 
     def select(
         self, connection: Connection, text: str, values: Sequence[Any]
@@ -93,6 +108,10 @@ class Sqlite(Database):
                 f"{url!r} names no file: sqlite:///out.db is one in the working directory, "
                 "sqlite:////data/out.db one by its whole path"
             )
+
+    def check_there(self) -> None:
+        if not os.path.exists(self.path):
+            raise FileNotFoundError(f"there is no database {os.path.abspath(self.path)}")
 
     def connect(self) -> Connection:
         # The calls come from one thread at a time, which the threads of a run take care of.

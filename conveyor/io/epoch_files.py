@@ -14,7 +14,8 @@ from typing import IO
 
 from conveyor.errors import ConveyorError
 from conveyor.io.folders import Folder, folder_at
-from conveyor.io.paths import Compression, is_url, packed
+from conveyor.io.paths import is_url
+from conveyor.io.unpacking import Compression, packed
 
 __all__ = ["EpochFiles", "WholeFile"]
 

@@ -20,7 +20,7 @@ from pathlib import Path
 from typing import Final, NamedTuple
 
 from conveyor.io.bad_rows import BadRows, OnBadRow
-from conveyor.io.reading import LARGEST_LINE, Readable
+from conveyor.io.reading import LARGEST_LINE, Readable, check_encoding
 from conveyor.io.waiting import Patience
 
 __all__ = ["Directory", "DirectoryPosition", "Follow", "FollowPosition"]
@@ -69,6 +69,7 @@ class Follow(Readable[str, FollowPosition]):
         encoding: str = "utf-8",
         on_error: OnBadRow = "raise",
     ) -> None:
+        check_encoding(encoding)
         self.path = os.path.abspath(path)
         self.poll_s = poll_s
         self.idle_s = idle_s

@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any, Final, NamedTuple, TypeAlias, overload
 
 from conveyor.errors import ConveyorError
+from conveyor.io.held import check_not_ahead
 from conveyor.io.paths import needed
 from conveyor.io.reading import Readable
 from conveyor.io.waiting import Patience
@@ -174,13 +175,8 @@ class Kafka(Readable[KafkaRecord, KafkaPosition]):
             (found,) = consumer.committed([client.TopicPartition(self.topic, 0)], PATIENCE_S)
         finally:
             consumer.close()
-        held = max(found.offset, 0) - 1
-        if held >= epoch:
-            raise ConveyorError(
-                f"{self.identity()} holds epoch {held} already, and the checkpoint goes on with "
-                f"{epoch}: its records would come twice; another run wrote into this topic"
-            )
-        return int(held)
+        held = max(int(found.offset), 0) - 1
+        return check_not_ahead(held, epoch, self.identity(), "records", "topic")
 
     def ready(self) -> Any:
         """A new producer, the only one of its name that may go on."""

@@ -6,14 +6,14 @@ Knows: row groups, and files that are whole or not there.  Must never know: what
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Sequence
-from contextlib import ExitStack
+from collections.abc import Generator, Iterator, Sequence
+from contextlib import ExitStack, contextmanager
 from typing import Any, Final, Generic, NamedTuple, overload
 
 from typing_extensions import TypeVar
 
 from conveyor.errors import LifecycleError
-from conveyor.io.bad_rows import BadRows, OnBadRow
+from conveyor.io.bad_rows import BadRows, OnBadRow, bad_row
 from conveyor.io.epoch_files import EpochFiles, WholeFile
 from conveyor.io.paths import Paths, in_order, needed, told, whole
 from conveyor.io.reading import Readable
@@ -118,13 +118,14 @@ class Parquet(Readable[T_co, ParquetPosition], Generic[T_co]):
     def rows_of(
         self, files: list[str], position: ParquetPosition | None
     ) -> Iterator[tuple[T_co, ParquetPosition]]:
-        parquet = needed("pyarrow.parquet", "parquet")
         for name in files:
             at = position or ParquetPosition(name)
             position = None
             with ExitStack() as stack:
                 raw = stack.enter_context(whole(name))
-                file = stack.enter_context(parquet.ParquetFile(raw))
+                with damage_told(name, 1):
+                    file = needed("pyarrow.parquet", "parquet").ParquetFile(raw)
+                stack.enter_context(file)
                 first = sum(file.metadata.row_group(n).num_rows for n in range(at.group))
                 for group in range(at.group, file.num_row_groups):
                     skipped = at.row if group == at.group else 0
@@ -135,7 +136,12 @@ class Parquet(Readable[T_co, ParquetPosition], Generic[T_co]):
         self, file: Any, name: str, group: int, skipped: int, first: int
     ) -> Iterator[tuple[T_co, ParquetPosition]]:
         row = 0
-        for batch in file.iter_batches(BATCH, row_groups=[group]):
+        batches = file.iter_batches(BATCH, row_groups=[group])
+        while True:
+            with damage_told(name, first + row + 1):
+                batch = next(batches, None)
+            if batch is None:
+                return
             some = batch.slice(max(0, skipped - row))
             row += batch.num_rows - some.num_rows
             for values in some.to_pylist():
@@ -215,3 +221,12 @@ class Parquet(Readable[T_co, ParquetPosition], Generic[T_co]):
     def give_up(self) -> None:
         self.rows = []
         self.writer = None
+
+
+@contextmanager
+def damage_told(name: str, row: int) -> Generator[None]:
+    """What pyarrow cannot read is told with its file, and the first row that is not read."""
+    try:
+        yield
+    except (needed("pyarrow", "parquet").ArrowException, OSError) as error:
+        raise bad_row(f"the file is damaged, or not whole: {error}", name, row) from error

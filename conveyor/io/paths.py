@@ -1,36 +1,28 @@
-"""Files by path, glob or URL, plain or compressed.
+"""Files by path, glob or URL.
 
-Knows: names, and how bytes are packed.  Must never know: what is in a file.
+Knows: names.  Must never know: what is in a file.
 """
 
 from __future__ import annotations
 
 import os
 from collections.abc import Sequence
-from contextlib import AbstractContextManager, ExitStack
+from contextlib import AbstractContextManager
 from glob import glob, has_magic
 from importlib import import_module
-from typing import IO, Any, Final, Literal, TypeAlias, cast
+from typing import IO, Any, TypeAlias, cast
 
 __all__ = [
-    "Compression",
     "Paths",
-    "compression_of",
     "in_order",
     "is_url",
     "needed",
-    "opened",
-    "packed",
     "sync_directory",
     "told",
     "whole",
 ]
 
 Paths: TypeAlias = "str | os.PathLike[str] | Sequence[str | os.PathLike[str]]"
-Compression: TypeAlias = Literal["gzip", "zstd"]
-
-SUFFIXES: Final[dict[str, Compression]] = {".gz": "gzip", ".zst": "zstd"}
-BUFFER: Final = 1 << 16
 
 
 def needed(module: str, extra: str) -> Any:
@@ -86,67 +78,12 @@ def matches(path: str) -> list[str]:
     return [name for name in glob(path, recursive=True) if os.path.isfile(name)]
 
 
-def compression_of(path: str) -> Compression | None:
-    """How a file is packed, by its suffix."""
-    return SUFFIXES.get(os.path.splitext(path)[1].lower())
-
-
-def opened(path: str, offset: int, stack: ExitStack) -> IO[bytes]:
-    """A file from byte `offset` of what it holds unpacked; `stack` closes it.
-
-    What is packed has to be unpacked up to there.
-    """
-    raw: IO[bytes] = stack.enter_context(whole(path))
-    plain = stack.enter_context(unpacked(raw, compression_of(path)))
-    if plain is raw:
-        raw.seek(offset)
-        return raw
-    while offset:
-        offset -= len(skipped := plain.read(min(offset, BUFFER)))
-        if not skipped:
-            break
-    return plain
-
-
 def whole(path: str) -> AbstractContextManager[IO[bytes]]:
     """A file as it is, packed or not."""
     if is_url(path):
         remote: AbstractContextManager[IO[bytes]] = needed("fsspec", "remote").open(path, "rb")
         return remote
     return open(path, "rb")
-
-
-def unpacked(raw: IO[bytes], compression: Compression | None) -> IO[bytes]:
-    match compression:
-        case None:
-            return raw
-        case "gzip":
-            import gzip
-
-            return cast("IO[bytes]", gzip.GzipFile(fileobj=raw))
-        case "zstd":
-            import io
-
-            zstd = needed("zstandard", "zstd")
-            # A file may have been written in several goes, each a frame of its own.
-            reader = zstd.ZstdDecompressor().stream_reader(raw, read_across_frames=True)
-            return io.BufferedReader(reader, BUFFER)
-
-
-def packed(raw: IO[bytes], compression: Compression | None) -> IO[bytes]:
-    """What packs into `raw`; closed, it leaves that open.  One behind the other in a file is read
-    as one."""
-    match compression:
-        case None:
-            return raw
-        case "gzip":
-            import gzip
-
-            # No name and no time: the same results are the same bytes.
-            return cast("IO[bytes]", gzip.GzipFile("", "wb", 6, raw, 0))
-        case "zstd":
-            writer = needed("zstandard", "zstd").ZstdCompressor().stream_writer(raw, closefd=False)
-            return cast("IO[bytes]", writer)
 
 
 def sync_directory(path: str) -> None:

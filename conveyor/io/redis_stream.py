@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator, Sequence
 from typing import Any, Final, NamedTuple, TypeAlias, cast, overload
 from urllib.parse import urlsplit
 
-from conveyor.errors import ConveyorError
+from conveyor.io.held import check_not_ahead
 from conveyor.io.paths import needed
 from conveyor.io.reading import Readable
 from conveyor.io.schema import AnyRow, as_mapping
@@ -203,12 +203,7 @@ class RedisStream(Readable[RedisEntry, RedisId]):
             held = int(client.get(self.epochs) or -1)
         finally:
             client.close()
-        if held >= epoch:
-            raise ConveyorError(
-                f"{self.identity()} holds epoch {held} already, and the checkpoint goes on with "
-                f"{epoch}: its entries would come twice; another run wrote into this stream"
-            )
-        return held
+        return check_not_ahead(held, epoch, self.identity(), "entries", "stream")
 
     def write(self, items: Sequence[AnyRow], /) -> None:
         """Stages entries; raises `TypeError` for what is no row."""

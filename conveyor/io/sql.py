@@ -14,6 +14,7 @@ from typing_extensions import TypeVar
 from conveyor.errors import ConveyorError
 from conveyor.io.bad_rows import BadRows, OnBadRow
 from conveyor.io.databases import Connection, Database, database
+from conveyor.io.held import check_not_ahead
 from conveyor.io.reading import Readable
 from conveyor.io.schema import AnyRow, Read, as_mapping, reader
 
@@ -62,6 +63,7 @@ class Pages(Readable[T_co, SqlPosition], Generic[T_co]):
         column = self.database.quoted(order_by)
         behind = f" WHERE {column} > {self.database.mark}"
         at = position
+        self.database.check_there()
         connection = self.database.connect()
         try:
             while True:
@@ -275,12 +277,7 @@ class SqlTable(Pages[T_co], Generic[T_co]):
     def begin(self, epoch: int) -> int:
         self.roll_back()
         held = self.held(epoch)
-        if held >= epoch:
-            raise ConveyorError(
-                f"{self.identity()} holds epoch {held} already, and the checkpoint goes on with "
-                f"{epoch}: its rows would come twice; another run wrote into this table"
-            )
-        return held
+        return check_not_ahead(held, epoch, self.identity(), "rows", "table")
 
     def held(self, epoch: int) -> int:
         """The newest epoch in the database; with the first one, what older runs left is

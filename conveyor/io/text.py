@@ -19,9 +19,18 @@ from conveyor.io.appended import AppendedFile
 from conveyor.io.bad_rows import BadRows, OnBadRow
 from conveyor.io.csv_rows import CsvReader, CsvWriter
 from conveyor.io.epoch_files import EpochFiles, WholeFile
-from conveyor.io.paths import Compression, Paths, compression_of, in_order, is_url, told
-from conveyor.io.reading import FilePosition, LineReader, Readable, RowReader, rows_of_files
+from conveyor.io.paths import Paths, in_order, is_url, told
+from conveyor.io.reading import (
+    FilePosition,
+    LineReader,
+    Readable,
+    RowReader,
+    check_encoding,
+    compression_of,
+    rows_of_files,
+)
 from conveyor.io.schema import AnyRow, Read, as_mapping, reader
+from conveyor.io.unpacking import Compression, check_compression
 
 __all__ = ["Csv", "JsonLines", "Lines"]
 
@@ -53,8 +62,8 @@ class InFiles(Readable[T_co, FilePosition], Generic[T_co]):
         per_epoch: bool,
         compression: Compression | None,
     ) -> None:
-        if "\n".encode(encoding) != b"\n":
-            raise ValueError(f"lines of {encoding} do not end in the byte 10; convert the file")
+        check_encoding(encoding)
+        check_compression(compression)
         self.path = path
         self.bad = BadRows(on_error)
         self.encoding = encoding
@@ -81,7 +90,7 @@ class InFiles(Readable[T_co, FilePosition], Generic[T_co]):
         """
         if isinstance(position, int):
             return self.begin(position)
-        return rows_of_files(self.path, position, self.bad, self.row_reader())
+        return rows_of_files(self.path, position, self.bad, self.row_reader(), self.compression)
 
     def begin(self, epoch: int) -> None:
         """As a sink: what is there of this epoch and of later ones goes."""
@@ -95,7 +104,7 @@ class InFiles(Readable[T_co, FilePosition], Generic[T_co]):
         path = os.fspath(self.path)
         if self.per_epoch:
             return EpochFiles(path, self.suffix + SUFFIXES[self.compression], self.compression)
-        compression = self.compression or compression_of(path)
+        compression = compression_of(path, self.compression)
         return (WholeFile if is_url(path) else AppendedFile)(path, compression)
 
     def under_way(self) -> Written:
@@ -137,12 +146,13 @@ class Lines(InFiles[str]):
     """Lines of text in files, as a source and as a sink; without their ends.
 
     `path` is a path, a glob, a URL or several of these; files are read in the order of their names.
-    What ends in `.gz` or `.zst` is packed.  Lines end in a newline, with or without a carriage
-    return.  A line that is not in the `encoding` raises `BadRow`, or with `on_error="skip"` is left
-    out and logged.
+    What ends in `.gz` or `.zst` is packed; `compression` says how, where no name does.  Lines end
+    in a newline, with or without a carriage return.  A line that is not in the `encoding` raises
+    `BadRow`, or with `on_error="skip"` is left out and logged.  A packed file that is damaged or
+    cut is a `BadRow` in any case, once what comes before was given.
 
     As a sink: one file, which a run replaces when it succeeds; or, with `per_epoch`, a file an
-    epoch in the directory `path`, packed by `compression`.  Exactly once.
+    epoch in the directory `path`.  Exactly once.
 
     >>> from tempfile import TemporaryDirectory
     >>> from conveyor import Pipeline, Processor
@@ -316,7 +326,7 @@ class Csv(InFiles[T_co], Generic[T_co]):
         self.writer = CsvWriter(delimiter, encoding)
 
     def row_reader(self) -> CsvReader:
-        return CsvReader(self.make, self.delimiter, self.encoding)
+        return CsvReader(self.make, self.delimiter, self.encoding, self.compression)
 
     def write(self, items: Sequence[AnyRow], /) -> None:
         """Appends rows; raises `ValueError` for one with other columns than the first."""
