@@ -141,7 +141,8 @@ class Draining(Running[In, *Row], Generic[In, *Row]):
         check_can_outlive_machine(topology)
         identity = check_can_be_asked_again(source)
         stages = [f"{each.name} ({each.kind})" for each in topology.stages]
-        run = {"stages": stages, "source": identity, "sink": sink.identity()}
+        workers = [each.name for each in topology.nodes]
+        run = {"stages": stages, "workers": workers, "source": identity, "sink": sink.identity()}
         undo = undoable(sink) if checkpoint.fresh else None
         manifests = manifests_in(checkpoint, run)
         if undo is not None:

@@ -11,11 +11,14 @@ from os import PathLike, fspath
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from conveyor._builder.checkpoint import Checkpoint
     from conveyor.core.engine import Engine, Monitor, RunOptions
     from conveyor.core.epochs import Manifests
     from conveyor.progress import Tell
     from conveyor.runtime.parent.async_runs import AsyncStream
+    from conveyor.runtime.parent.manifests import Told
     from conveyor.runtime.parent.session import Session
     from conveyor.runtime.parent.stream import Stream
     from conveyor.runtime.placement import Placement
@@ -30,9 +33,11 @@ __all__ = [
     "StartMethod",
     "Stream",
     "WorkerStart",
+    "Told",
     "begun_by",
     "engine_for",
     "manifests_in",
+    "manifests_told",
     "session_on",
     "start_of",
 ]
@@ -125,3 +130,10 @@ def manifests_in(checkpoint: Checkpoint, run: Mapping[str, object]) -> Manifests
     if checkpoint.fresh:
         found.clear()
     return found
+
+
+def manifests_told(directory: Path) -> list[Told]:
+    """What the manifests in the directory of a checkpoint say, the newest first."""
+    from conveyor.runtime.parent.manifests import told
+
+    return told(directory)

@@ -9,6 +9,7 @@ from argparse import ArgumentParser, Namespace
 from collections.abc import Callable
 from typing import Final, NamedTuple
 
+from conveyor.cli.checkpoints import checkpoint, checkpoint_words
 from conveyor.cli.doctor import doctor
 from conveyor.cli.exits import CLOSED_PIPE, DONE, FAILED, INTERRUPTED, WRONG_CALL, CommandFailed
 from conveyor.cli.graphs import check, check_words, draw, draw_words
@@ -46,6 +47,7 @@ COMMANDS: Final = {
     "count": Command(count, input_words),
     "conform": Command(conform, conform_words),
     "trace": Command(trace, trace_words),
+    "checkpoint": Command(checkpoint, checkpoint_words),
     "top": Command(top, top_words),
 }
 

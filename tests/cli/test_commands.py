@@ -12,8 +12,10 @@ from xml.etree import ElementTree
 
 import pytest
 
+from conveyor import Checkpoint, Pipeline, Processor
 from conveyor.cli.doctor import start_method
 from conveyor.cli.main import COMMANDS, main
+from conveyor.io import Lines
 from tests.helpers import ROOT
 from tests.trace_format import TraceFile
 
@@ -344,3 +346,52 @@ def test_a_recording_becomes_trace_events(here: Path, capfd: pytest.CaptureFixtu
     assert main(["trace", "run.cvd", "-o", "run.json"]) == 0
     capfd.readouterr()
     assert {"shout", "merge"} <= {*TraceFile.read(here / "run.json").tracks.values()}
+
+
+def kept_in(folder: Path) -> Path:
+    """A run that has finished, with its checkpoint."""
+    state = folder / "state"
+    Pipeline[str]().add(Processor(str.upper)).drain(
+        ["a", "b"], into=Lines(folder / "out"), checkpoint=Checkpoint(state)
+    )
+    return state
+
+
+@pytest.mark.processes
+def test_a_checkpoint_says_how_far_its_run_has_come(
+    here: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    state = kept_in(here)
+    assert main(["checkpoint", str(state)]) == 0
+    said = capsys.readouterr().out
+    assert said.startswith("finished behind epoch 0, kept ")
+    assert "source  items of a list\n        read up to 2\n" in said
+    assert f"sink    Lines {here}/out" in said
+    assert "upper" in said.splitlines()[4]
+
+    assert main(["checkpoint", "--json", str(state)]) == 0
+    document = json.loads(capsys.readouterr().out)
+    assert (document["epoch"], document["is_finished"], document["position"]) == (0, True, "2")
+
+
+@pytest.mark.processes
+def test_a_checkpoint_is_read_without_unpickling_and_damage_is_told(
+    here: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    state = kept_in(here)
+    (state / "epoch-0.bin").write_bytes(b"no pickle")
+    assert main(["checkpoint", str(state)]) == 1
+    assert "DAMAGED" in capsys.readouterr().out
+    (state / "epoch-0.json").write_text("{}")
+    assert main(["checkpoint", str(state)]) == 3
+    assert "epoch-0.json is no manifest of a checkpoint" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("name", "code", "words"), [(".", 3, "no whole checkpoint"), ("x", 2, "No such")]
+)
+def test_what_is_no_checkpoint_is_told(
+    name: str, code: int, words: str, here: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["checkpoint", str(here / name)]) == code
+    assert words in capsys.readouterr().err

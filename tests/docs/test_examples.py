@@ -20,6 +20,7 @@ LIMIT_S = 100  # of patience, not of speed: a script that hangs is a failure
 SHORT = 80  # lines
 # Jobs whose batches, keys, windows and files that grow are stages and sources of the library.
 SHORTER = dict.fromkeys(("etl", "sessions", "model_batches", "rolling_windows", "tail"), 60)
+SHORTER["etl_killed"] = 40
 # The demo, and what compares with a plain loop bit for bit.
 STUDIES = {"stdlib_survey": 425, "three_models": 100}
 
@@ -174,6 +175,13 @@ def test_thumbnails_puts_aside_what_is_no_image() -> None:
         return
     assert "image00.thumb.jpg 64x43\n" in printed
     assert "... 40 thumbnails\nput aside: broken.png: UnidentifiedImageError\n" in printed
+
+
+def test_an_etl_that_is_killed_goes_on_and_has_each_row_once() -> None:
+    *killed, whole = run_example("etl_killed.py").splitlines()
+
+    assert len(killed) == 2
+    assert whole == f"3,000 rows, {sum(n % 7 * 350 for n in range(3000)):,} cents"
 
 
 def test_etl_writes_what_is_right_and_tells_of_the_rest() -> None:

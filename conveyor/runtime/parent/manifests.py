@@ -22,13 +22,13 @@ import re
 import zlib
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 from conveyor.core.epochs import Manifest, NodeState
 from conveyor.errors import CheckpointMismatch
 from conveyor.items.sealing import PROTOCOL
 
-__all__ = ["Directory"]
+__all__ = ["Directory", "Told", "told"]
 
 MANIFEST: Final = re.compile(r"epoch-(\d+)\.json")
 VERSION: Final = 1
@@ -47,12 +47,7 @@ class Directory:
 
         Raises `CheckpointMismatch` for one of another run, or what is damaged.
         """
-        return [self.read(epoch) for epoch in sorted(self.epochs(), reverse=True)]
-
-    def epochs(self) -> list[int]:
-        """Of which epochs there is a manifest."""
-        found = [MANIFEST.fullmatch(each.name) for each in self.path.iterdir()]
-        return [int(each[1]) for each in found if each is not None]
+        return [self.read(epoch) for epoch in epochs(self.path)]
 
     def read(self, epoch: int) -> Manifest:
         place = self.path / f"epoch-{epoch}.json"
@@ -93,7 +88,9 @@ class Directory:
             "is_finished": is_finished,
             "checksum": zlib.crc32(data),
             "position": repr(position),
-            "states": {str(node): len(state.state or b"") for node, state in nodes.items()},
+            "nodes": {
+                node: (state.counts[0], len(state.state or b"")) for node, state in nodes.items()
+            },
         }
         store(self.path / f"epoch-{epoch}.bin", data)
         place = self.path / f"epoch-{epoch}.json"
@@ -124,6 +121,57 @@ class Directory:
             os.fsync(fd)
         finally:
             os.close(fd)
+
+
+class Told(NamedTuple):
+    """What a manifest says of itself; `position` is a `repr`, `workers` are the name of each with
+    the items that it had taken and the bytes of its state, `kept_at` is seconds since 1970."""
+
+    epoch: int
+    is_finished: bool
+    is_whole: bool
+    kept_at: float
+    stages: Sequence[str]
+    source: str
+    sink: str
+    position: str
+    workers: Sequence[tuple[str, int, int]]
+
+
+def told(path: Path) -> list[Told]:
+    """What the manifests in a directory say, the newest first; unpickles nothing.
+
+    Raises `OSError` for what is no directory, `CheckpointMismatch` for what is no manifest.
+    """
+    return [told_of(path, epoch) for epoch in epochs(path)]
+
+
+def told_of(path: Path, epoch: int) -> Told:
+    place = path / f"epoch-{epoch}.json"
+    try:
+        said: dict[str, Any] = json.loads(place.read_bytes())
+        run = said["run"]
+        workers = [
+            (run["workers"][int(node)], items, size)
+            for node, (items, size) in said["nodes"].items()
+        ]
+        ends = run["source"], run["sink"]
+        checksum, is_finished, position = said["checksum"], said["is_finished"], said["position"]
+        stages = run["stages"]
+    except (ValueError, TypeError, LookupError) as error:
+        raise CheckpointMismatch(f"{place} is no manifest of a checkpoint: {error!r}") from error
+    try:
+        is_whole = zlib.crc32(place.with_suffix(".bin").read_bytes()) == checksum
+    except FileNotFoundError:
+        is_whole = False
+    kept_at = place.stat().st_mtime
+    return Told(epoch, is_finished, is_whole, kept_at, stages, *ends, position, workers)
+
+
+def epochs(path: Path) -> list[int]:
+    """Of which epochs there is a manifest in a directory, the newest first."""
+    found = [MANIFEST.fullmatch(each.name) for each in path.iterdir()]
+    return sorted((int(each[1]) for each in found if each is not None), reverse=True)
 
 
 def store(path: Path, data: bytes) -> None:
