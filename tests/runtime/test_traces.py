@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import os
 from array import array
 from pathlib import Path
 
@@ -169,21 +168,6 @@ def test_a_window_that_is_too_full_is_made_smaller(
 
     spans = [event for track in TraceFile.read(path).slices.values() for event in track]
     assert 0 < len(spans) <= 20
-
-
-def test_perfettos_own_trace_processor_reads_it(path: Path) -> None:
-    """PERFETTO_TRACE_PROCESSOR names its shell: no test downloads programs."""
-    shell = os.environ.get("PERFETTO_TRACE_PROCESSOR")
-    if shell is None:
-        pytest.skip("PERFETTO_TRACE_PROCESSOR does not name a trace_processor_shell")
-    perfetto = pytest.importorskip("perfetto.trace_processor")
-    Pipeline[int]().add(Processor(double)).run(range(1000), trace=path)
-    config = perfetto.TraceProcessorConfig(bin_path=shell)
-    with perfetto.TraceProcessor(trace=str(path), config=config) as processor:
-        rows = processor.query("select count(*) as n from slice where name = 'double'")
-        assert next(iter(rows)).n == len(TraceFile.read(path).named("double"))
-        errors = processor.query("select sum(value) as n from stats where severity = 'error'")
-        assert not next(iter(errors)).n
 
 
 def test_spans_that_find_no_room_are_counted() -> None:
