@@ -27,7 +27,10 @@ from conveyor import (
     Zip,
     context,
 )
+from conveyor.core.concurrent_node import Held
+from conveyor.core.crashes import FRESH
 from conveyor.errors import ItemTimeout, NotPicklable, PoisonItem, TopologyError
+from conveyor.runtime.worker.hands import WorkingHands
 from tests.helpers import PATIENCE_S, pipeline, under_each_start_method
 from tests.jobs import double
 
@@ -430,3 +433,94 @@ def test_a_coroutine_that_a_function_gives_is_told_from_what_cannot_be_pickled()
     for run in (pl.run, pl.simulate):
         with pytest.raises(NotPicklable, match="give the stage the async function itself"):
             run([1])
+
+
+class Shop:
+    """A resource that notes in a file what is seen of it."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self.is_closed = threading.Event()
+        self.begun = threading.Barrier(2)
+
+    def note(self, what: str) -> None:
+        with self.path.open("a") as file:
+            print(what, file=file)
+
+    def close(self) -> None:
+        self.is_closed.set()
+        self.note("closed")
+
+
+def fails_beside_another(item: int, shop: Shop) -> int:
+    shop.begun.wait(PATIENCE_S)
+    if item == 0:
+        raise ZeroDivisionError(item)
+    if shop.is_closed.wait(0.3):  # less than what a worker has that is told to end
+        shop.note("used when it was closed")
+    shop.note("done")
+    return item
+
+
+async def fails_beside_a_thread(item: int, shop: Shop) -> int:
+    return await asyncio.to_thread(fails_beside_another, item, shop)
+
+
+@pytest.mark.parametrize("job", [fails_beside_another, fails_beside_a_thread])
+def test_what_is_still_at_work_never_sees_its_resource_closed(job: Any, tmp_path: Path) -> None:
+    notes = tmp_path / "notes"
+
+    with pytest.raises(ZeroDivisionError):
+        pipeline().add(Processor(job, setup=lambda: Shop(notes), concurrency=2)).run([0, 1])
+
+    told = notes.read_text().split("\n")[:-1] if notes.exists() else []
+    # A busy machine may have killed the worker before it came so far
+    assert told in ([], ["done"], ["done", "closed"])
+
+
+def hangs_beside_another(item: int, shop: Shop) -> int:
+    shop.begun.wait(PATIENCE_S)
+    if item == 0:
+        raise ZeroDivisionError(item)
+    threading.Event().wait()
+    return item
+
+
+def test_what_never_comes_back_does_not_keep_a_run_from_ending(tmp_path: Path) -> None:
+    notes = tmp_path / "notes"
+
+    with pytest.raises(ZeroDivisionError):
+        pipeline().add(
+            Processor(hangs_beside_another, setup=lambda: Shop(notes), concurrency=2)
+        ).run([0, 1])
+    assert not notes.exists()
+
+
+class SlowToSay:
+    """Works on an item at once, and says later that it is done."""
+
+    def __init__(self) -> None:
+        self.to_say: list[Callable[[], None]] = []
+
+    def begin(self, node: Any, held: Held, done: Callable[[Held], None]) -> None:
+        held.is_done = True
+        self.to_say.append(lambda: done(held))
+
+
+def test_an_item_that_is_out_in_part_goes_on_before_its_thread_says_that_it_is_done() -> None:
+    crew: Any = SlowToSay()
+    node: Any = Processor(double, concurrency=2, ordered=False)
+    node.stage = node
+    hands = WorkingHands(crew, node, 2, lambda in_hand: None, None)
+    part, other = Held(0, 0, "part", FRESH), Held(1, 1, "other", FRESH)
+    hands.begin(part)
+    hands.begin(other)
+
+    assert hands.is_done(part)
+    assert hands.chosen(part, 0, [part, other]) == [part]
+    crew.to_say[0]()
+    assert not hands.is_done(None)
+    crew.to_say[1]()
+    assert hands.is_done(None)
+    assert hands.chosen(None, 0, [other]) == [other]
+    assert hands.in_hand == 0

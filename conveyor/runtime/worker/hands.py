@@ -7,6 +7,9 @@ Rule 1.  Everything but the jobs themselves happens in the worker's main thread.
          loop, too, where it would otherwise sleep.
 Rule 2.  The event loop and the threads live as long as the worker, so what jobs keep in them
          serves one run after the other.
+Rule 3.  Before the stages give back what they hold, nothing is at work any more: what a thread is
+         inside of is waited for, and whoever tells the worker to end kills it when that takes too
+         long, as any worker that is at its job.
 """
 
 from __future__ import annotations
@@ -16,7 +19,8 @@ import threading
 from abc import ABC, abstractmethod
 from collections import deque
 from collections.abc import Awaitable, Callable, Sequence
-from queue import SimpleQueue
+from contextlib import suppress
+from queue import Empty, SimpleQueue
 from typing import Final, cast
 
 from conveyor.core.concurrent_node import AT, ConcurrentNode, Held
@@ -121,6 +125,7 @@ class EventLoop(Crew):
             loop.run_until_complete(asyncio.wait(tasks, timeout=TO_CANCEL_S))
         loop.remove_reader(self.link.own.read_fd)
         loop.run_until_complete(loop.shutdown_asyncgens())
+        loop.run_until_complete(loop.shutdown_default_executor())
         loop.close()
 
 
@@ -130,10 +135,10 @@ class Threads(Crew):
     def __init__(self, link: ParentLink, most: int) -> None:
         self.link = link
         self.most = most
-        self.started = 0
+        self.started: list[threading.Thread] = []
         self.at_work = 0
         self.is_asleep = self.is_news = False
-        self.todo: SimpleQueue[Callable[[], None]] = SimpleQueue()
+        self.todo: SimpleQueue[Callable[[], None] | None] = SimpleQueue()
 
     def begin(self, node: ConcurrentNode, held: Held, done: Callable[[Held], None]) -> None:
         def work() -> None:
@@ -147,12 +152,12 @@ class Threads(Crew):
 
         self.at_work += 1
         self.todo.put(work)
-        if self.started < min(self.at_work, self.most):
-            self.started += 1
+        if len(self.started) < min(self.at_work, self.most):
+            name = f"conveyor job {len(self.started) + 1}"
             # Daemons: a job that hangs must not keep its worker from ending
-            threading.Thread(
-                target=serve, args=(self.todo,), name=f"conveyor job {self.started}", daemon=True
-            ).start()
+            thread = threading.Thread(target=serve, args=(self.todo,), name=name, daemon=True)
+            thread.start()
+            self.started.append(thread)
 
     def sleep(self, link: ParentLink) -> None:
         # A thread says that an item is done, and then looks whether this one sleeps; this one says
@@ -163,12 +168,18 @@ class Threads(Crew):
         self.is_asleep = self.is_news = False
 
     def close(self) -> None:
-        """Nothing: they end with the worker."""
+        with suppress(Empty):
+            while True:
+                self.todo.get_nowait()  # is not begun with
+        for _ in self.started:
+            self.todo.put(None)
+        for thread in self.started:
+            thread.join()
 
 
-def serve(todo: SimpleQueue[Callable[[], None]]) -> None:
-    while True:
-        todo.get()()
+def serve(todo: SimpleQueue[Callable[[], None] | None]) -> None:
+    while (call := todo.get()) is not None:
+        call()
 
 
 class WorkingHands:
@@ -191,6 +202,7 @@ class WorkingHands:
         self.in_hand = 0
         self.ordered = node.stage.stage_options.ordered
         self.finished: deque[Held] = deque()
+        self.told: Held | None = None  # of those the one that was given before all others
 
     def begin(self, held: Held) -> None:
         self.in_hand += 1
@@ -198,11 +210,16 @@ class WorkingHands:
         self.crew.begin(self.node, held, self.finished.append)
 
     def is_done(self, only: Held | None) -> bool:
-        return bool(self.finished) if only is None else only.is_done
+        if only is not None:
+            return only.is_done
+        if self.finished and self.finished[0] is self.told:
+            self.finished.popleft()
+        return bool(self.finished)
 
     def chosen(self, only: Held | None, answer: int, held: Sequence[Held]) -> list[Held]:
         if only is None:
             done = [self.finished.popleft() for _ in range(len(self.finished))]
+            done = [each for each in done if each is not self.told]
             if self.chose is not None:
                 left = [each.position for each in held]
                 for each in done:
@@ -211,9 +228,9 @@ class WorkingHands:
         elif self.ordered:
             done = [*self.first_done(held)]
             self.finished.clear()
-        else:  # it is out in part
+        else:  # it is out in part; its thread may not have come to say that it is done
             done = [only]
-            self.finished.remove(only)
+            self.told = only
         self.in_hand -= len(done)
         self.changed(self.in_hand)
         return done
