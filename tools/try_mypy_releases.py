@@ -11,6 +11,7 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+import tomllib
 import venv
 from pathlib import Path
 
@@ -21,7 +22,17 @@ ASK_MYPY = (
     "tests/checkers/test_chain_style.py::test_each_mistake_is_reported_and_nothing_else_is[mypy]",
     "tests/checkers/test_chain_style.py::test_what_mypy_says_names_the_mistake",
 )
-BESIDE_IT = ("cloudpickle", "hypothesis", "psutil", "pytest", "typing-extensions", "types-psutil")
+OTHER_TOOLS = ("build", "coverage", "mypy", "poetry-core", "pyright", "pytest-", "ruff")
+
+
+def beside_it() -> list[str]:
+    """What the code that is checked imports: whatever the tests need that is no tool."""
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    needed: list[str] = project["optional-dependencies"]["dev"]
+    return [
+        *project["dependencies"],
+        *(each for each in needed if not each.startswith(OTHER_TOOLS)),
+    ]
 
 
 def python_with(release: str) -> Path:
@@ -31,7 +42,7 @@ def python_with(release: str) -> Path:
     if not python.exists():
         venv.create(home, with_pip=True)
     subprocess.run(
-        [python, "-m", "pip", "install", "-q", f"mypy=={release}.*", *BESIDE_IT], check=True
+        [python, "-m", "pip", "install", "-q", f"mypy=={release}.*", *beside_it()], check=True
     )
     return python
 
