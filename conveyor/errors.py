@@ -99,11 +99,15 @@ class JobRaised(RunError):
 
 
 class NotPicklable(RunError):
-    """An item, a result or a stage cannot be pickled, or cannot be unpickled where it arrived."""
+    """An item, a result or a stage cannot be pickled, or cannot be unpickled where it arrived.
+
+    What belongs to one process, such as a connection, is made where it is used: `setup=`.
+    """
 
 
 class WorkerCrashed(RunError):
-    """A worker process died by a signal, or left without finishing its work."""
+    """A worker died by a signal, or left without finishing its work, and none could take its place:
+    it happened again and again, or its state was lost, as its class has no `snapshot`."""
 
 
 class HostLost(WorkerCrashed):
@@ -111,11 +115,11 @@ class HostLost(WorkerCrashed):
 
 
 class PoisonItem(RunError):
-    """A worker died again and again on the same item."""
+    """Several workers died on the same item; `on_error="dead_letter"` would put it aside."""
 
 
 class ItemTimeout(RunError):
-    """An item took longer than its stage's `timeout_s`."""
+    """An item took longer than its stage's `timeout_s`, in each of its attempts."""
 
 
 class BadRow(RunError):
@@ -131,22 +135,25 @@ class BadRow(RunError):
 class LateItem(RunError):
     """An item came to a `Window` when all windows that it belongs to had been given out.
 
-    It never ends a run: `on_error` says what becomes of the item.
+    It never ends a run: `late=` of the window says what becomes of the item.
     """
 
     on_error: str = "skip"
 
 
 class Deadlock(RunError):
-    """Bounded pipes wait for one another in a circle."""
+    """Bounded pipes wait for one another in a circle; one with more capacity would end it, and the
+    message says which."""
 
 
 class SharedMemoryFull(RunError):
-    """The system has no memory left for the pipeline's channels."""
+    """The system has no shared memory left for the pipeline's channels; `conveyor doctor` says how
+    much there is."""
 
 
 class TooFewDescriptors(RunError):
-    """This process may not open as many files as the pipeline's channels and workers need."""
+    """This process may not open as many files as the pipeline's channels and workers need; raise
+    `ulimit -n`."""
 
 
 class ScheduleMismatch(ConveyorError):
@@ -154,7 +161,8 @@ class ScheduleMismatch(ConveyorError):
 
 
 class CheckpointMismatch(ConveyorError):
-    """A checkpoint is of another pipeline, source or sink than it is to be used with."""
+    """A checkpoint is of another pipeline, source or sink than it is to be used with; the message
+    names the difference, and `Checkpoint(directory, fresh=True)` begins again."""
 
 
 class NotDeterministic(ConveyorError):
@@ -163,7 +171,8 @@ class NotDeterministic(ConveyorError):
 
 
 class NotSimulated(ConveyorError):
-    """An async job awaits what the simulator does not know: a socket, a thread, a process."""
+    """An async job awaits what the simulator does not know: a socket, a thread, a process.  Hand
+    the job its client, so that a test can hand it another."""
 
 
 class ImplicitPipeWarning(UserWarning):

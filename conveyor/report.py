@@ -148,8 +148,11 @@ ALWAYS: Final = frozenset(
 
 @dataclass(frozen=True, slots=True, repr=False)
 class Report:
-    """The stages of a run by name, in the order in which they were added; `print(report)` is a
-    table."""
+    """How a run went; `print(report)` is a table.
+
+    stages: a `StageReport` for each, by name, in the order in which they were added; seconds: how
+    long the run took; notes: what else is to be told, such as who shares a worker, and why.
+    """
 
     stages: Mapping[str, StageReport] = field(default_factory=dict[str, StageReport])
     seconds: float = 0.0
@@ -333,8 +336,11 @@ def _cell(column: str, value: float | str | None) -> str:
 
 @dataclass(frozen=True, slots=True)
 class DeadLetter:
-    """An item that its stage gave up on, after `attempts` attempts; `ordinal` counts the stage's
-    inputs from 0."""
+    """An item that its stage gave up on, as `on_error="dead_letter"` says.
+
+    stage: the name of the stage, or of the fork; ordinal: which of its inputs it was, from 0; item:
+    as it came; exception: what the last of so many `attempts` raised, with its traceback.
+    """
 
     stage: str
     ordinal: int
@@ -344,8 +350,8 @@ class DeadLetter:
 
 
 class RunResult(list[Out], Generic[Out]):
-    """The outputs of a run, in order; `.report` tells how it went, `.dead_letters` which items were
-    given up."""
+    """The outputs of a run, a list, in order; `.report` tells how it went, a `Report`, and
+    `.dead_letters` which items were given up, a tuple of `DeadLetter`, by stage and ordinal."""
 
     def __init__(
         self,

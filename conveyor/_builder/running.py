@@ -80,11 +80,21 @@ class Running(Drafting[In, *Row], Generic[In, *Row]):
         """Runs to the end of `items`, each processor in a process of its own, and gives all
         outputs.
 
-        `engine` is where: on this machine, unless it or `Pipeline(engine=)` names another, such as
-        `conveyor.cluster.Ray()`.  Raises what a job or `items` raised, or a `RunError`; all workers
-        are then gone.
+        `placement` says which core a worker has and who shares one.  `progress`: True, for a table
+        or lines on standard error, or a function that is told a `Progress` twice a second.
+        `monitor`: the address of a page of the run, such as "127.0.0.1:0".  `record` and `trace`
+        name files: what was decided, for `replay`, and what happened when, for Perfetto.  `engine`
+        is where: on this machine, unless it or `Pipeline(engine=)` names another, such as
+        `conveyor.cluster.Ray()`.
+
+        Raises what a job or `items` raised, or a `RunError`; all workers are then gone.
         `LifecycleError` if another run is under way or the pipeline was opened before this process
         was forked, `TopologyError` if lanes are open.
+
+        >>> from conveyor import Pipeline, Processor
+        >>> result = Pipeline[str]().add(Processor(int, on_error="dead_letter")).run(["1", "b"])
+        >>> result, [letter.item for letter in result.dead_letters]
+        ([1], ['b'])
         """
         where, options = self._asked_for(
             "run()", engine, placement, record, progress, monitor, trace
@@ -120,8 +130,8 @@ class Running(Drafting[In, *Row], Generic[In, *Row]):
         engine: Engine | None = None,
         trace: str | PathLike[str] | None = None,
     ) -> object:
-        """Runs lazily: an iterator over the outputs, which takes items only as fast as outputs are
-        taken.
+        """Runs lazily, with the options of `run`: an iterator over the outputs, which takes items
+        only as fast as outputs are taken.
 
         `items` are iterated in a thread of their own, in a copy of the caller's context.  Raises as
         `run` does, from the iterator; close it, or use it as a context manager, to end early.

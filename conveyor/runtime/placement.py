@@ -27,11 +27,11 @@ class Placement:
 
     By default each has a core of its own while cores last, or as many as its stage can use
     (`cores=`), neighbours on neighbouring cores.  One that has to wait for its core, because others
-    are at work there, is let go while other cores are free.  Where
-    there are more processors than cores, neighbours share a worker, if nothing on them or between
-    them asks for more; and if there still are more workers than cores, the system places them.
-    `pinned` names cores for some stages, `unpinned` leaves all to the system; stages that are
-    pinned, and with `fuse=False` all, have a worker each.
+    are at work there, is let go while other cores are free.  Where there are more processors than
+    cores, neighbours share a worker, if nothing on them or between them asks for more; and if there
+    still are more workers than cores, the system places them.  `pinned` names cores for some
+    stages, `unpinned` leaves all to the system; stages that are pinned, and with `fuse=False` all,
+    have a worker each.
 
     >>> Placement.pinned({"resize": [0, 1]}).cores["resize"]
     (0, 1)

@@ -82,7 +82,8 @@ class Key(NamedTuple):
 
 
 class Decision(NamedTuple):
-    """One decision as it was taken."""
+    """One decision as it was taken: the `ordinal`th, from 0, at a point, such as the join `join`;
+    `option` is what was chosen, `default` what is chosen if a schedule says nothing."""
 
     point: str
     ordinal: int

@@ -26,7 +26,13 @@ class Fork(Stage):
 
 
 class ReplicatingFork(Fork, OpensLanes[Width]):
-    """Every item goes to all n lanes, each lane with its own copy; to all at once or to none."""
+    """Every item goes to all n lanes, each lane with its own copy; to all at once or to none.
+
+    >>> from conveyor import Pipeline, Processor, ReplicatingFork, Zip
+    >>> pl = Pipeline[int]().add(ReplicatingFork(2)).add(Processor(abs), Processor(str))
+    >>> pl.add(Zip(2)).simulate([-1, 2])
+    [(1, '-1'), (2, '2')]
+    """
 
     # The overloads of `ReplicatingFork` are generated: python tools/generate_signatures.py
     @overload
@@ -77,6 +83,11 @@ class BalancingFork(Fork, OpensLanes[Width]):
     physical core that the process may use): it starts with one, opens another while that one stalls
     it, and stops choosing one that idles.  The stages behind it are then written once and stand for
     every lane, up to `Join()`.
+
+    >>> from conveyor import BalancingFork, Join, Pipeline, Processor
+    >>> pl = Pipeline[int]().add(BalancingFork()).add(Processor(abs)).add(Join(ordered=True))
+    >>> pl.simulate([-1, 2, -3])
+    [1, 2, 3]
     """
 
     # The overloads of `BalancingFork` are generated: python tools/generate_signatures.py

@@ -56,11 +56,10 @@ class Processor(MayAwait[In, Out], Job[In, Out]):
     context manager is entered there, and left when the worker stops; anything else is closed then,
     if it has a `close`.  A worker that dies is replaced, and the next one makes its own.
 
-    A stateful processor is a subclass
-    that writes `process(self, item)` and, if wanted, `setup`, `finish` and `teardown`.  If its
-    worker dies its state is lost, and the run fails; unless it also has `snapshot(self)`, which
-    gives the state as something that can be pickled, and `restore(self, state)`, which another
-    worker calls behind `setup`.
+    A stateful processor is a subclass that writes `process(self, item)` and, if wanted, `setup`,
+    `finish` and `teardown`.  If its worker dies its state is lost, and the run fails; unless it
+    also has `snapshot(self)`, which gives the state as something that can be pickled, and
+    `restore(self, state)`, which another worker calls behind `setup`.
 
     `on_error` says what becomes of an item whose job raises, after `retries` further attempts:
     `"raise"` ends the run, `"skip"` drops the item and counts it, `"dead_letter"` keeps it in the

@@ -29,7 +29,11 @@ class PartitioningFork(SelectingFork, SelectsLanes[In, Opening]):
     Fraction, member of an Enum, UUID, date or datetime, or a tuple, frozenset, NamedTuple or frozen
     dataclass of those.  Keys that are equal share a lane.  Which lane that is depends on nothing
     but the key and the number of lanes: it is the same in every process and run, and with every
-    version of Python.  What `on_error` means is told in `SelectingFork`.
+    version of Python.
+
+    `key` runs in the worker before the fork, and is a pure function of the item.
+    `on_error` says what becomes of an item on which the function fails: "raise" ends the run
+    and names the fork and the item, "skip" leaves it out and counts it, "dead_letter" keeps it.
 
     Without `n` there are as many lanes as the process may use physical cores, at most `max_lanes`,
     and that number is fixed for the run: 2 in the simulator, in a replay what the recorded run had.

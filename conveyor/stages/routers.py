@@ -60,6 +60,11 @@ class Join(Merge, ClosesLanes[Width]):
 
     With `ordered=True` items come in the order in which the fork took them, then by lane, then by
     order of production. Without `n` it closes the lanes of a fork without a number.
+
+    >>> from conveyor import BalancingFork, Join, Pipe, Pipeline, Processor
+    >>> pl = Pipeline[int]().add(BalancingFork(2)).add(Processor(abs), Processor(abs))
+    >>> pl.add(Join(2, ordered=True)).simulate([-1, 2, -3])
+    [1, 2, 3]
     """
 
     # The overloads of `Join` are generated: python tools/generate_signatures.py
@@ -119,7 +124,13 @@ class Join(Merge, ClosesLanes[Width]):
 class Zip(Merge, ZipsLanes[Width]):
     """Takes one item from each of n lanes in turn and gives a tuple.
 
-    Ends when a lane ends; what is left over in the other lanes is counted in the report.
+    Ends when a lane ends; what is left over in the other lanes is counted in the report.  Raises
+    `TopologyError`, when it is added, behind a fork that gives each item to one lane.
+
+    >>> from conveyor import Pipe, Pipeline, Processor, ReplicatingFork, Zip
+    >>> pl = Pipeline[str]().add(ReplicatingFork(2)).add(Processor(len), Pipe()).add(Zip(2))
+    >>> pl.simulate(["a", "few"])
+    [(1, 'a'), (3, 'few')]
     """
 
     # The overloads of `Zip` are generated: python tools/generate_signatures.py

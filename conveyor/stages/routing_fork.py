@@ -24,7 +24,11 @@ Opening = TypeVar("Opening", default=int)  # how many lanes
 class RoutingFork(SelectingFork, SelectsLanes[In, Opening]):
     """Every item goes to the one of n lanes that `lane` says: a number from 0 to n - 1.
 
-    Anything else is an error of that item.  What `on_error` means is told in `SelectingFork`.
+    Anything else is an error of that item.
+
+    `lane` runs in the worker before the fork, and is a pure function of the item.
+    `on_error` says what becomes of an item on which the function fails: "raise" ends the run
+    and names the fork and the item, "skip" leaves it out and counts it, "dead_letter" keeps it.
 
     >>> from conveyor import Join, Pipe, Pipeline, Processor, RoutingFork
     >>> pl = Pipeline[int]().add(RoutingFork(2, lane=lambda number: number % 2))

@@ -93,7 +93,7 @@ class Sliding:
 @dataclass(frozen=True, slots=True)
 class Session:
     """A window for each group of items of which none is `gap_s` seconds or more behind the one
-    before; it ends so long after its last item.
+    before it; the window ends `gap_s` seconds after its last item.
 
     Raises `TopologyError` if it is no number of seconds above 0.
     """

@@ -30,7 +30,11 @@ class SplittingFork(SelectingFork, SelectsLanes[In, Opening]):
     """Two lanes: items for which `predicate` holds go to the first, the others to the second.
 
     A `TypeIs` or `TypeGuard` narrows the type of the first lane, and a `TypeIs` that of the second
-    where that can be said.  What `on_error` means is told in `SelectingFork`.
+    where that can be said.
+
+    `predicate` runs in the worker before the fork, and is a pure function of the item.
+    `on_error` says what becomes of an item on which the function fails: "raise" ends the run
+    and names the fork and the item, "skip" leaves it out and counts it, "dead_letter" keeps it.
 
     >>> from conveyor import Join, Pipe, Pipeline, Processor, SplittingFork
     >>> pl = Pipeline[str]().add(SplittingFork(str.isdigit))
