@@ -1,7 +1,7 @@
 """Kills workers by the thousand, counts every item, and says what was wrong: `make chaos`.
 
 python -m tests.chaos [--steps N] [--kills N] [--items N] [--seeds N] [--at-once N] [--only
-steps|kills|idle|ends]
+steps|kills|idle|ends|machine] [--machine N]
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ import sys
 import time
 
 from tests.chaos.ends import ENDS
+from tests.chaos.machine import Losses, machine_kills
 from tests.chaos.plan import random_kills, restless_kills, step_kills
 from tests.chaos.tally import Tally, all_of
 
@@ -42,7 +43,10 @@ def main() -> int:
     parser.add_argument(
         "--at-once", type=int, default=2, help="how many pipelines run at the same time"
     )
-    parser.add_argument("--only", choices=["steps", "kills", "idle", "ends"])
+    parser.add_argument("--only", choices=["steps", "kills", "idle", "ends", "machine"])
+    parser.add_argument(
+        "--machine", type=int, default=2_000, help="kills of everything, in runs that are kept"
+    )
     options = parser.parse_args()
     started = time.monotonic()
     tally = Tally()
@@ -71,8 +75,16 @@ def main() -> int:
         print("Ends", flush=True)
         for name, end in ENDS.items():
             tally.note(name, end())
-    print(tally.summary(time.monotonic() - started))
-    return 0 if tally.is_clean else 1
+    if options.only != "machine":
+        print(tally.summary(time.monotonic() - started))
+    losses = Losses()
+    if options.only in (None, "machine"):
+        print("Killed as a whole, workers and program, and gone on", flush=True)
+        for kind, found in machine_kills(options.machine, options.seed):
+            print(f"  {kind:45}{found}", flush=True)
+            losses.add(found)
+        print(f"in all {losses}\n{losses.where()}")
+    return 0 if tally.is_clean and not losses.wrong else 1
 
 
 if __name__ == "__main__":

@@ -1,0 +1,361 @@
+"""Kills a run that is kept in a checkpoint as a whole, again and again, and compares what its sink
+holds in the end with what an undisturbed run puts there.
+
+A life is one run, forked from here, with its workers in a process group of its own.  It dies at a
+random moment, or, by its own hand, at a step of the protocol of checkpoints; then the next begins.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import sqlite3
+import time
+import traceback
+from collections import Counter
+from collections.abc import Callable, Iterator
+from contextlib import closing
+from dataclasses import dataclass, field
+from functools import partial
+from importlib.util import find_spec
+from pathlib import Path
+from random import Random
+from select import select
+from tempfile import TemporaryDirectory
+from typing import Any, Final
+
+from conveyor import (
+    BalancingFork,
+    Batch,
+    Checkpoint,
+    FlatMap,
+    Join,
+    PerKey,
+    Processor,
+    ReplicatingFork,
+    UncheckedPipeline,
+)
+from conveyor.core.epochs import Epochs
+from conveyor.io import Csv, Lines, Parquet, SqlTable
+from conveyor.runtime.parent import manifests
+from conveyor.runtime.parent.keeper import Keeper
+from conveyor.runtime.shm.outlet import RingOutlet
+from conveyor.runtime.worker.run import Run
+
+__all__ = ["SINKS", "STEPS", "TOPOLOGIES", "Losses", "lives", "machine_kills"]
+
+N_ITEMS: Final = 400  # of a run
+EVERY_S: Final = 0.02
+HANGS_S: Final = 60.0
+WORK_S: Final = 0.0002  # an item
+FOLDER: Final = "/dev/shm" if os.access("/dev/shm", os.W_OK) else None  # a kill loses no page
+
+
+def work(item: str) -> str:
+    """Takes a while, so that kills find items everywhere."""
+    time.sleep(WORK_S)
+    return item
+
+
+def twice(item: str) -> list[str]:
+    """Nothing of every third item, and two of the others."""
+    return [] if int(item) % 3 == 0 else [item, item]
+
+
+def together(items: list[str]) -> str:
+    return "+".join(items)
+
+
+def last_digit(item: str) -> int:
+    return int(item) % 10
+
+
+class Numbered(Processor[Any, Any]):
+    """Numbers what comes."""
+
+    n = 0
+
+    def process(self, item: Any) -> str:
+        self.n += 1
+        return f"{work(item)}:{self.n}"
+
+    def snapshot(self) -> int:
+        return self.n
+
+    def restore(self, state: int) -> None:
+        self.n = state
+
+
+@dataclass(frozen=True)
+class Topology:
+    """A pipeline, and what comes of the items, in order if it `keeps_order`."""
+
+    build: Callable[[Any], Any]
+    expected: Callable[[list[str]], list[str]]
+    keeps_order: bool = True
+
+
+def batched(items: list[str]) -> list[str]:
+    flat = [each for item in items for each in twice(item)]
+    return [together(flat[n : n + 5]) for n in range(0, len(flat), 5)]
+
+
+def job() -> Any:
+    return Processor(work)
+
+
+TOPOLOGIES: Final[dict[str, Topology]] = {
+    "a state": Topology(
+        lambda pl: pl.add(job()).add(Numbered(name="numbered")),
+        lambda items: [f"{item}:{n}" for n, item in enumerate(items, 1)],
+    ),
+    "batches": Topology(
+        lambda pl: pl.add(job()).add(FlatMap(twice)).add(Batch(5)).add(Processor(together)),
+        batched,
+    ),
+    "balanced, in order": Topology(
+        lambda pl: pl.add(BalancingFork(2)).add(job(), job()).add(Join(2, ordered=True)),
+        lambda items: items,
+    ),
+    "adaptive lanes": Topology(
+        lambda pl: pl.add(BalancingFork()).add(job()).add(Join(ordered=True)), lambda items: items
+    ),
+    "a state a key": Topology(
+        lambda pl: pl.add(PerKey(last_digit, partial(Numbered, name="numbered"))),
+        lambda items: [f"{item}:{n // 10 + 1}" for n, item in enumerate(items)],
+    ),
+    "copies, first come": Topology(
+        lambda pl: pl.add(ReplicatingFork(2)).add(job(), job()).add(Join(2)),
+        lambda items: [item for item in items for _ in range(2)],
+        keeps_order=False,
+    ),
+}
+
+
+@dataclass(frozen=True)
+class Kept:
+    """A sink in a folder, whether it takes rows, and how all is read that is in it."""
+
+    make: Callable[[Path], Any]
+    read: Callable[[Path], list[str]]
+    takes_rows: bool = True
+
+
+def table(folder: Path) -> Any:
+    with closing(sqlite3.connect(folder / "db")) as db:
+        db.execute("create table if not exists said (text text)")
+    return SqlTable(f"sqlite:///{folder}/db", "said")
+
+
+def read_table(folder: Path) -> list[str]:
+    with closing(sqlite3.connect(folder / "db")) as db:
+        return [text for (text,) in db.execute("select text from said order by rowid")]
+
+
+SINKS: Final[dict[str, Kept]] = {
+    "lines": Kept(
+        lambda at: Lines(at / "out.txt"), lambda at: list(Lines(at / "out.txt")), takes_rows=False
+    ),
+    "csv, a file an epoch": Kept(
+        lambda at: Csv(at / "out", per_epoch=True),
+        lambda at: [row["text"] for row in Csv(f"{at}/out/[!.]*")],
+    ),
+    "sqlite": Kept(table, read_table),
+}
+if find_spec("pyarrow"):
+    SINKS["parquet"] = Kept(
+        lambda at: Parquet(at / "out", per_epoch=True),
+        lambda at: [row["text"] for row in Parquet(f"{at}/out/[!.]*")],
+    )
+
+
+def row(text: str) -> dict[str, str]:
+    return {"text": text}
+
+
+# Where a life may end by its own hand: before or behind what, in whichever of its processes.
+STEPS: Final = {
+    "a barrier is sent on": (RingOutlet, "set_barrier"),
+    "a worker notes what it knows": (Run, "keep"),
+    "the sink is opened": (None, "open"),
+    "a barrier has come through": (Keeper, "whole"),
+    "the sink prepares": (None, "prepare"),
+    "states or a manifest are stored": (manifests, "store"),
+    "the directory is synced": (manifests.Directory, "sync"),
+    "the sink commits": (None, "commit"),
+    "what is old is forgotten": (manifests.Directory, "forget"),
+    "it is seen where to go on": (Epochs, "resume"),
+}
+
+
+def dies_at(step: str, behind: bool, times: int, sink: Any) -> None:
+    """From now on this process and its workers die at the `times`-th such step."""
+    owner, name = STEPS[step]
+    place: Any = owner or sink
+    original = getattr(place, name)
+    left = times
+
+    def stepped(*arguments: Any) -> Any:
+        nonlocal left
+        left -= 1
+        if not behind and left == 0:
+            os.killpg(0, signal.SIGKILL)
+        given = original(*arguments)
+        if behind and left == 0:
+            os.killpg(0, signal.SIGKILL)
+        return given
+
+    setattr(place, name, stepped)
+
+
+def live(topology: Topology, kept: Kept, folder: Path) -> None:
+    """One life, to its end if nothing ends it before."""
+    pipeline = topology.build(UncheckedPipeline(start_method="fork"))
+    if kept.takes_rows:
+        pipeline = pipeline.add(Processor(row))
+    pipeline.drain(
+        Lines(folder / "in.txt"),
+        into=kept.make(folder),
+        checkpoint=Checkpoint(folder / "state", every_s=EVERY_S),
+    )
+
+
+def forked(life: Callable[[], None], dies_after: float | None, errors: Path) -> int | None:
+    """How a life ended: 0, the number of the signal that killed it, negative, or 1 if it failed;
+    None if it had to be killed, as it hung."""
+    pid = os.fork()
+    if not pid:
+        try:
+            os.setsid()
+            life()
+        except BaseException:
+            errors.write_text(traceback.format_exc())
+            os._exit(1)
+        os._exit(0)
+    patience = HANGS_S if dies_after is None else dies_after
+    fd = os.pidfd_open(pid)
+    try:
+        has_ended = ended_within(fd, patience)
+    finally:
+        os.close(fd)
+    if not has_ended:
+        try:
+            os.killpg(pid, signal.SIGKILL)
+        except ProcessLookupError:
+            os.kill(pid, signal.SIGKILL)  # it has no group of its own yet
+    _, status = os.waitpid(pid, 0)
+    return None if not has_ended and dies_after is None else os.waitstatus_to_exitcode(status)
+
+
+def ended_within(fd: int, seconds: float) -> bool:
+    return bool(select([fd], [], [], seconds)[0])
+
+
+@dataclass
+class Losses:
+    """What came of many lives; `wrong` says what was not as it must."""
+
+    kills: int = 0
+    lost: int = 0
+    repeated: int = 0
+    disorder: int = 0
+    refused: int = 0
+    hangs: int = 0
+    wrong: list[str] = field(default_factory=list[str])
+    steps: Counter[str] = field(default_factory=Counter[str])
+
+    def __str__(self) -> str:
+        text = (
+            f"{self.kills:6} kills: {self.lost} lost, {self.repeated} repeated, {self.disorder} "
+            f"out of order, {self.refused} restarts refused, {self.hangs} hangs"
+        )
+        return "\n".join([text, *self.wrong])
+
+    def where(self) -> str:
+        """How often a life ended where."""
+        return "\n".join(f"  {step:45}{times:6} kills" for step, times in self.steps.most_common())
+
+    def add(self, other: Losses) -> None:
+        self.kills += other.kills
+        self.lost += other.lost
+        self.repeated += other.repeated
+        self.disorder += other.disorder
+        self.refused += other.refused
+        self.hangs += other.hangs
+        self.wrong += other.wrong
+        self.steps += other.steps
+
+    def compare(self, topology: Topology, said: list[str], items: list[str], where: str) -> None:
+        expected = topology.expected(items)
+        there, wanted = Counter(said), Counter(expected)
+        lost, repeated = (wanted - there).total(), (there - wanted).total()
+        disorder = int(topology.keeps_order and not lost and not repeated and said != expected)
+        self.lost, self.repeated = self.lost + lost, self.repeated + repeated
+        self.disorder += disorder
+        if lost or repeated or disorder:
+            self.wrong.append(f"{where}: {lost} lost, {repeated} repeated, disorder {disorder}")
+
+
+def lives(
+    topology_name: str,
+    sink_name: str,
+    kills: int,
+    seed: int,
+    only: str = "",
+    n_items: int = N_ITEMS,
+) -> Losses:
+    """Kills one run until it has had so many deaths, or has ended before; then it goes on to its
+    end.  Every second death is at a step of the protocol; all are at the first step `only`, if one
+    is named."""
+    topology, kept = TOPOLOGIES[topology_name], SINKS[sink_name]
+    random = Random(f"{topology_name} {sink_name} {seed}")
+    items, losses = [str(n) for n in range(n_items)], Losses()
+    with TemporaryDirectory(dir=FOLDER) as name:
+        folder, where = Path(name), f"{topology_name}, {sink_name}, seed {seed}"
+        errors = folder / "error"
+        (folder / "in.txt").write_text("\n".join(items) + "\n")
+        sink: Any = kept.make(folder).__class__
+        for number in range(kills + 1):
+            step, after = "", None
+            if number == kills:
+                pass  # nothing ends the last life
+            elif only or random.random() < 0.5:
+                step = only or random.choice([*STEPS])
+            else:
+                after = random.uniform(0.005, 0.2)
+            chosen = random.random() < 0.5, 1 if only else random.randint(1, 6)
+
+            def life(step: str = step, chosen: tuple[bool, int] = chosen) -> None:
+                if step:
+                    dies_at(step, *chosen, sink)
+                live(topology, kept, folder)
+
+            status = forked(life, after, errors)
+            if status == -signal.SIGKILL:
+                losses.kills += 1
+                losses.steps[step or "at random"] += 1
+                continue
+            if status is None:
+                losses.hangs += 1
+                losses.wrong.append(f"{where}: life {number} hung")
+            elif status:
+                losses.refused += 1
+                said = errors.read_text() if errors.exists() else f"status {status}"
+                losses.wrong.append(f"{where}: life {number} failed: {said}")
+            break
+        if not losses.wrong:
+            losses.compare(topology, kept.read(folder), items, where)
+    return losses
+
+
+def machine_kills(kills: int, seed: int) -> Iterator[tuple[str, Losses]]:
+    """Runs of each topology into each sink take turns until there were so many kills."""
+    pairs = [(topology, sink) for topology in TOPOLOGIES for sink in SINKS]
+    share = -(-kills // len(pairs))
+    for topology, sink in pairs:
+        losses = Losses()
+        number = 0
+        while losses.kills < share and not losses.wrong:
+            losses.add(lives(topology, sink, min(12, share - losses.kills), seed + number))
+            number += 1
+        yield f"{topology}, into {sink}", losses
