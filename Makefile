@@ -2,7 +2,7 @@
 #   make demo    the demo pipeline on real input, for real and in the simulator
 #   make test-fast   the tests that start no processes and take no search over very many schedules, in half a minute
 #   make test    the whole test suite; another interpreter: make test PYTHON=python3.13; a part: make test TESTS=tests/core
-.PHONY: demo test test-fast test-others test-all test-pyodide pythons services services-stop test-stress prove typecheck typecheck-mypy typecheck-plugin typecheck-pyright typecheck-stubs typecheck-others lint format docs coverage build release-check bench faults chaos conform cluster clean test-browser
+.PHONY: demo test test-fast test-others test-all test-pyodide pythons services services-stop test-stress prove typecheck typecheck-mypy typecheck-plugin typecheck-pyright typecheck-stubs typecheck-others lint format docs coverage build release-check bench faults chaos conform cluster bench-cluster clean test-browser
 
 PYTHON := python3
 # .venv; for an interpreter named on the command line one of its own, such as .venv-3.13
@@ -131,6 +131,11 @@ chaos: $(DEV)
 cluster: $(DEV)
 	$(BIN)/python -m pip install -q --disable-pip-version-check -e '.[ray]'
 	unshare --net --map-root-user sh -c 'ip link set lo up && exec $(BIN)/python -m pytest -n 0 tests/cluster'
+
+# What runs there cost, beside Ray's own ways; elsewhere `make bench` leaves it out.
+bench-cluster: $(BENCH)
+	$(BIN)/python -m pip install -q --disable-pip-version-check -e '.[ray]' 'ray[data]'
+	unshare --net --map-root-user sh -c 'ip link set lo up && exec $(BIN)/python -m benchmarks --runs $(RUNS) cluster'
 
 # Real runs, recorded by the thousand and done again in the simulator; shorter: make conform CONFORM='--recordings 200'
 conform: $(DEV)

@@ -1,13 +1,11 @@
-"""Hosts as actors of Ray, and how their letters travel.
+"""Hosts as actors of Ray: how they begin, are heard and end.
 
 Knows: Ray.  Must never know: what is in a letter.
 
-Rule 1.  A call costs as much as many items: letters are gathered for some milliseconds, and two are
-         under way to one machine at the most.
-Rule 2.  The program cannot be called: it asks each host for its letters, and the host answers when
-         it has one.
-Rule 3.  No call is repeated by Ray and no actor started again: what is lost is told.
-Rule 4.  A deployment has one placement group, with a bundle for each host, and it goes with the
+Rule 1.  The program cannot be called: it asks each host for its letters, and the host answers when
+         it has one, or in a moment.
+Rule 2.  No call is repeated by Ray and no actor started again: what is lost is told.
+Rule 3.  A deployment has one placement group, with a bundle for each host, and it goes with the
          deployment, or with the program.
 """
 
@@ -16,7 +14,6 @@ from __future__ import annotations
 import sys
 import threading
 from collections.abc import Callable, Mapping, Sequence
-from functools import partial
 from time import perf_counter_ns
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
@@ -29,6 +26,7 @@ from ray.util.placement_group import (
 )
 from ray.util.scheduling_strategies import PlacementGroupSchedulingStrategy
 
+from conveyor.cluster.calls import IN, OUT, Calls, FromHost, in_short
 from conveyor.cluster.machines import (
     Machine,
     Resources,
@@ -39,6 +37,7 @@ from conveyor.cluster.machines import (
     needs_of,
     placed,
 )
+from conveyor.cluster.reach import Reach
 from conveyor.errors import RunError
 from conveyor.graph.topology import NodeSpec
 from conveyor.runtime.hosts.host import Host
@@ -51,89 +50,16 @@ if TYPE_CHECKING:
 
 __all__ = ["RayHosts"]
 
-GATHER_S: Final = 0.004
-UNDER_WAY: Final = 2
 BEGIN_S: Final = 60.0
-POLL_S: Final = 0.5
+SILENT_S: Final = 2.0  # several times as long as a host ever is
 END_S: Final = 5.0
 DEVICES: Final = "CUDA_VISIBLE_DEVICES"
 
-# Calls of a host that must never wait behind another: letters in, and letters out.
-IN: Final = {"concurrency_group": "in"}
-OUT: Final = {"concurrency_group": "out"}
 AS_ACTOR: Final[dict[str, Any]] = {
     "max_restarts": 0,
     "max_task_retries": 0,
     "concurrency_groups": {"in": 1, "out": 1},
 }
-
-
-def in_short(error: BaseException) -> str:
-    """The first line of what it says, or of what it is."""
-    return (str(error).strip() or repr(error)).splitlines()[0]
-
-
-class Calls:
-    """One machine's way to others that can be called."""
-
-    gather_s = GATHER_S
-
-    def __init__(self, me: int, actors: Mapping[int, Any], woken: Callable[[], None]) -> None:
-        self.me = me
-        self.actors = actors
-        self.woken = woken
-        self.under_way = dict.fromkeys(actors, 0)
-        self.lock = threading.Lock()
-        self.failed: dict[int, str] = {}
-
-    def is_ready(self, to: int) -> bool:
-        return self.under_way[to] < UNDER_WAY
-
-    def send(self, to: int, letter: Letter) -> None:
-        with self.lock:
-            self.under_way[to] += 1
-        future = self.actors[to].deliver.options(**IN).remote(self.me, letter).future()
-        future.add_done_callback(partial(self.arrived, to))
-
-    def arrived(self, to: int, done: Any) -> None:
-        with self.lock:
-            self.under_way[to] -= 1
-        error = done.exception()
-        if error is not None:
-            self.failed.setdefault(to, in_short(error))
-        self.woken()
-
-
-class FromHost(Calls):
-    """A host's way: to the other hosts by calls, to the program when that asks."""
-
-    def __init__(self, me: int, actors: Mapping[int, Any], woken: Callable[[], None]) -> None:
-        super().__init__(me, actors, woken)
-        self.asked = threading.Event()
-        self.mail: list[Letter] = []
-        self.has_mail = threading.Condition()
-
-    def is_ready(self, to: int) -> bool:
-        return (self.asked.is_set() and not self.mail) if to == PROGRAM else super().is_ready(to)
-
-    def send(self, to: int, letter: Letter) -> None:
-        if to != PROGRAM:
-            super().send(to, letter)
-            return
-        with self.has_mail:
-            self.mail.append(letter)
-            self.has_mail.notify()
-
-    def fetch(self) -> list[Letter]:
-        """What there is for the program, as soon as there is something."""
-        self.asked.set()
-        self.woken()
-        with self.has_mail:
-            if not self.mail:
-                self.has_mail.wait(POLL_S)
-            found, self.mail = self.mail, []
-            self.asked.clear()
-        return found
 
 
 class Facts(NamedTuple):
@@ -156,8 +82,8 @@ class HostActor:
         sys.path[:] = plan.path
         self.host = Host(plan)
 
-    def meet(self, me: int, actors: dict[int, Any]) -> None:
-        self.wire = FromHost(me, actors, self.host.woken)
+    def meet(self, me: int, actors: dict[int, Any], names: dict[int, str]) -> None:
+        self.wire = FromHost(me, actors, self.host.woken, names)
 
     def serve(self) -> None:
         self.host.serve(self.wire)
@@ -233,6 +159,7 @@ class RayNetwork:
     def __init__(self) -> None:
         self.group: PlacementGroup | None = None
         self.called: dict[int, str] = {}
+        self.reach: dict[int, Reach] = {}
         self.actors: dict[int, Any] = {}
         self.serving: dict[int, Any] = {}
         self.gone: tuple[int, str] | None = None
@@ -249,10 +176,12 @@ class RayNetwork:
                 f"{'; '.join(map(str, bundles.values()))}, each on a machine of its own; other "
                 "actors may have it"
             )
-        names = {node["NodeID"]: str(node["NodeName"]) for node in ray.nodes()}
+        nodes = {node["NodeID"]: node for node in ray.nodes()}
         places = placement_group_table(self.group)["bundles_to_node_id"]
         for at, (number, bundle) in enumerate(bundles.items()):
-            self.called[number] = names[places[at]]
+            node = nodes[places[at]]
+            self.called[number] = str(node["NodeName"])
+            self.reach[number] = Reach(node["NodeManagerAddress"], node["NodeManagerPort"])
             own = {name: n for name, n in bundle.items() if name not in ("CPU", "GPU", "memory")}
             as_host = ray.remote(
                 **AS_ACTOR,
@@ -295,7 +224,9 @@ class RayNetwork:
             me: {each: actor for each, actor in self.actors.items() if each != me}
             for me in self.actors
         }
-        ray.get([actor.meet.remote(me, others[me]) for me, actor in self.actors.items()])
+        ray.get(
+            [actor.meet.remote(me, others[me], self.called) for me, actor in self.actors.items()]
+        )
         self.serving = {me: actor.serve.remote() for me, actor in self.actors.items()}
 
     def names(self) -> dict[int, str]:
@@ -318,7 +249,7 @@ class RayNetwork:
         """Asks one host for its letters, again and again."""
         while not self.is_closed:
             try:
-                letters = ray.get(actor.fetch.options(**OUT).remote())
+                letters = self.heard(me, actor.fetch.options(**OUT).remote())
             except Exception as error:  # a letter may not be readable here, either
                 if not self.is_closed:
                     self.gone = self.gone or (me, in_short(error))
@@ -329,9 +260,23 @@ class RayNetwork:
                     if not self.is_closed:
                         deliver(me, letter)
 
+    def heard(self, me: int, asked: Any) -> list[Letter]:
+        """What a host answers.  Raises `ConnectionError` if its machine is gone."""
+        reach = self.reach[me]
+        while True:
+            try:
+                letters: list[Letter] = ray.get(asked, timeout=SILENT_S)
+            except ray.exceptions.GetTimeoutError:
+                if self.is_closed:
+                    raise
+                reach.look()
+            else:
+                reach.look_now_and_then()
+                return letters
+
     def lost(self) -> tuple[int, str] | None:
-        if self.gone is None and self.calls is not None and self.calls.failed:
-            self.gone = next(iter(self.calls.failed.items()))
+        if self.gone is None and self.calls is not None and self.calls.unreached:
+            self.gone = next(iter(self.calls.unreached.items()))
         return self.gone
 
     def close(self) -> None:

@@ -1,14 +1,9 @@
-"""Pipelines on a Ray cluster of this machine.
-
-What Ray opens listens on every interface, so these run only where there is none but `lo`:
-`make cluster` makes such a place.
-"""
+"""Pipelines on a Ray cluster of this machine."""
 
 from __future__ import annotations
 
 import os
 import signal
-import socket
 from collections import deque
 from collections.abc import Iterator
 from pathlib import Path
@@ -18,21 +13,21 @@ import pytest
 
 from conveyor import Pipe, Pipeline, Processor
 from conveyor.errors import HostLost, TopologyError
+from tests.cluster.conftest import needs_a_place_of_its_own
 from tests.jobs import increment
 
 pytestmark = pytest.mark.processes
 
-ray = pytest.importorskip("ray", reason="Ray is not installed here")
-if [name for _, name in socket.if_nameindex()] != ["lo"]:
-    pytest.skip("Ray would listen on every interface: make cluster", allow_module_level=True)
+needs_a_place_of_its_own()
+
+import ray  # noqa: E402
 
 from conveyor.cluster import Ray, Resources  # noqa: E402
 
 
 @pytest.fixture(scope="module", autouse=True)
 def cluster() -> Iterator[None]:
-    os.environ |= {"RAY_memory_monitor_refresh_ms": "0", "RAY_USAGE_STATS_ENABLED": "0"}
-    ray.init(num_cpus=2, include_dashboard=False)
+    ray.init("local", num_cpus=2, include_dashboard=False)
     yield
     ray.shutdown()
 

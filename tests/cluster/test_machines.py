@@ -1,0 +1,189 @@
+"""Pipelines on a cluster of two machines, which are two raylets on loopback addresses."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+from collections import deque
+from collections.abc import Iterator
+from itertools import count
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from conveyor import BalancingFork, Join, Pipe, Pipeline, Processor
+from conveyor.errors import HostLost, RunError
+from tests.cluster.conftest import needs_a_place_of_its_own
+from tests.helpers import HANGS_S, ROOT, holds_within
+from tests.jobs import double, increment
+
+needs_a_place_of_its_own()
+
+import ray  # noqa: E402
+from ray.cluster_utils import Cluster  # noqa: E402
+from ray.util.placement_group import placement_group_table  # noqa: E402
+
+from conveyor.cluster import Ray, Resources  # noqa: E402
+
+
+@pytest.fixture(scope="module")
+def machines() -> Iterator[Any]:
+    """The one that the program is on is called `left`, the other `right`."""
+    cluster = Cluster()
+    cluster.add_node(node_ip_address="127.0.0.2", node_name="left", num_cpus=2, num_gpus=2)
+    cluster.add_node(node_ip_address="127.0.0.3", node_name="right", num_cpus=2, num_gpus=2)
+    ray.init(cluster.address)
+    yield cluster
+    ray.shutdown()
+    cluster.shutdown()
+
+
+pytestmark = [pytest.mark.processes, pytest.mark.usefixtures("machines")]
+
+
+@pytest.fixture(autouse=True)
+def no_group_is_left() -> Iterator[None]:
+    yield
+    assert holds_within(lambda: not groups(), HANGS_S)
+
+
+def groups() -> list[Any]:
+    """The placement groups that there are."""
+    return [each for each in placement_group_table().values() if each["state"] != "REMOVED"]
+
+
+def line(*jobs: Any) -> Any:
+    pl: Any = Pipeline[Any]().add(Pipe(64))
+    for job in jobs:
+        pl.add(job).add(Pipe(64))
+    return pl
+
+
+def at(name: str) -> Resources:
+    return Resources(node=name)
+
+
+def host() -> int:
+    """The process of this worker's host, which started its fork server."""
+    return int(Path(f"/proc/{os.getppid()}/stat").read_text().rpartition(")")[2].split()[1])
+
+
+def test_both_machines_work_and_the_report_has_their_names() -> None:
+    pl = line(*[Processor(increment)] * 3, Processor(lambda _: host()))
+    result = pl.run(range(2000), engine=Ray())
+    nodes = [stage.node for stage in result.report.stages.values()]
+
+    assert len(result) == 2000
+    assert len(set(result)) == 1
+    assert sorted(nodes) == ["left", "left", "right", "right"]
+    assert nodes[0] == nodes[1]  # neighbours are on one machine
+    assert all(name in str(result.report) for name in ("left", "right"))
+
+
+def test_a_stage_runs_on_the_machine_that_it_names() -> None:
+    engine = Ray(stages={"increment": at("right"), "double": at("127.0.0.2")})
+    result = line(Processor(increment), Processor(double)).run(range(500), engine=engine)
+
+    assert result == [2 * (x + 1) for x in range(500)]
+    places = {name: stage.node for name, stage in result.report.stages.items()}
+    assert places == {"increment": "right", "double": "left"}
+
+
+def test_each_lane_has_a_graphics_processor_of_its_own_over_all_machines() -> None:
+    def where(_: int) -> tuple[int, str]:
+        return host(), os.environ["CUDA_VISIBLE_DEVICES"]
+
+    pl: Any = Pipeline[int]().add(BalancingFork()).add(Processor(where)).add(Join())
+    engine = Ray(stages={"where": Resources(cpus=0.5, gpus=1, lanes=4)})
+    result = pl.run(range(2000), engine=engine)
+
+    assert len(result.report.stages) == 4
+    assert len({process for process, _ in result}) == 2
+    assert sorted({device for _, device in result}) == ["0", "1"]
+    assert len({*result}) == 4
+
+
+def test_what_there_is_no_room_for_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("conveyor.cluster.hosts.BEGIN_S", 1.0)
+    taken = ray.remote(num_cpus=2)(Holder)
+    holders = [taken.remote() for _ in range(2)]
+    ray.get([each.pid.remote() for each in holders])
+    try:
+        with pytest.raises(RunError, match="the cluster has no room for"):
+            line(Processor(increment)).run([1], engine=Ray())
+    finally:
+        for each in holders:
+            ray.kill(each)
+
+
+class Holder:
+    """Has cores, and does nothing."""
+
+    def pid(self) -> int:
+        return os.getpid()
+
+
+DRIVER = """
+import os, sys, ray
+from itertools import count
+from pathlib import Path
+from conveyor import Pipe, Pipeline, Processor
+from conveyor.cluster import Ray
+
+def who(_):
+    stat = Path(f"/proc/{os.getppid()}/stat").read_text()
+    return os.getpid(), int(stat.rpartition(")")[2].split()[1])
+
+def both(pair):
+    return (*pair, *who(0))
+
+pl = Pipeline[int]()
+for job in [who, both, lambda p: p, both]:
+    pl.add(Processor(job)).add(Pipe(8))
+with pl.stream(count(), engine=Ray(sys.argv[1])) as stream:
+    print(*{*next(stream)}, flush=True)
+    for _ in stream:
+        pass
+"""
+
+
+def test_a_program_that_is_killed_leaves_nothing_on_any_machine(machines: Any) -> None:
+    before = {*os.listdir("/dev/shm")}
+    driver = subprocess.Popen(
+        [sys.executable, "-c", DRIVER, machines.address],
+        stdout=subprocess.PIPE,
+        cwd=ROOT,
+        text=True,
+    )
+    assert driver.stdout is not None
+    pids = [int(word) for word in driver.stdout.readline().split()]
+    assert len(pids) >= 4  # workers, and the hosts of both
+    assert groups()
+    driver.kill()
+    driver.wait(HANGS_S)
+    driver.stdout.close()
+
+    assert holds_within(lambda: not any(map(is_there, pids)), HANGS_S)
+    assert holds_within(lambda: not groups(), HANGS_S)
+    assert {*os.listdir("/dev/shm")} <= before
+
+
+def is_there(pid: int) -> bool:
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
+    except OSError:
+        return False
+
+
+def test_a_machine_that_is_gone_ends_the_run_with_its_name(machines: Any) -> None:
+    """The last test: `right` does not come back."""
+    (right,) = machines.worker_nodes
+    engine = Ray(stages={"increment": at("right"), "double": at("left")})
+    with line(Processor(increment), Processor(double)).stream(count(), engine=engine) as stream:
+        assert next(stream) == 2
+        os.kill(right.all_processes["raylet"][0].process.pid, signal.SIGKILL)
+        with pytest.raises(HostLost, match=r"host 'right' is lost, with .* 'increment'"):
+            deque(stream, maxlen=0)
