@@ -38,7 +38,7 @@ from conveyor.runtime.mirror.mirror import PROGRAM, Mirror
 from conveyor.runtime.parent.crew import Birth
 from conveyor.runtime.parent.shared import Shared
 from conveyor.runtime.process.deferral import deliver
-from conveyor.runtime.shm.wakeup import Wakeup
+from conveyor.runtime.shm.wakeup import GuardedWakeup
 
 __all__ = ["HostsCrew", "SharedByHosts"]
 
@@ -83,7 +83,7 @@ class HostsCrew:
         self.network = network
         self.shared = shared
         self.names = network.names()
-        self.kick = Wakeup.create(blocking=False)
+        self.kick = GuardedWakeup.create(blocking=False)
         ends = shared.ends_of_program
         self.mirror = Mirror(topology, shared.layout, shared.memory, homes, PROGRAM, self.wake_here)
         far = {node: each for node, each in shared.wakeups.items() if node not in ends}
@@ -96,7 +96,6 @@ class HostsCrew:
         self.to_wake: set[int] = set()
         self.failure: BaseException | None = None
         self.is_closed = False
-        self.closing = threading.Lock()
         shared.wake_far = self.wake_far
         self.post.wire = network.connect(self.post.arrived, self.woken)
         self.thread = threading.Thread(target=self.work, name="conveyor mirror", daemon=True)
@@ -187,9 +186,7 @@ class HostsCrew:
 
     def woken(self) -> None:
         """Called in any thread: a letter may be sent that was held back."""
-        with self.closing:
-            if not self.is_closed:
-                self.kick.notify()
+        self.kick.notify()
 
     # ---------------------------------------------------------------------------
     # in the thread that runs
@@ -253,13 +250,12 @@ class HostsCrew:
     def close(self) -> None:
         if self.is_closed:
             return
-        with self.closing:
-            self.is_closed = True
-            self.kick.notify()
+        self.is_closed = True
+        self.kick.notify()
         self.thread.join(END_S)
         self.network.close()
         self.kick.close()
 
     def close_copy(self) -> None:
         """There is nothing that a process that was forked has a copy of, but a descriptor."""
-        self.kick.close()
+        self.kick.close_copy()

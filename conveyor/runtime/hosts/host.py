@@ -28,11 +28,11 @@ from conveyor.runtime.mirror.mirror import PROGRAM, Mirror
 from conveyor.runtime.parent.crew import Birth
 from conveyor.runtime.parent.local_crew import LocalCrew
 from conveyor.runtime.parent.shared import Shared
-from conveyor.runtime.parent.worker_plan import Kit
-from conveyor.runtime.placement import Placement, usable_cores
+from conveyor.runtime.parent.worker_plan import Kit, places_of
+from conveyor.runtime.placement import Placement
 from conveyor.runtime.process.preload import ask_for
 from conveyor.runtime.process.start import Handle
-from conveyor.runtime.shm.wakeup import Wakeup
+from conveyor.runtime.shm.wakeup import GuardedWakeup
 
 __all__ = ["Host"]
 
@@ -56,23 +56,17 @@ class Host:
             if spec.index in here and spec.kind in (Kind.JOB, Kind.RELAY)
         ]
         wanted = [plan.wanted[spec.index] for spec in specs]
-        cores, _ = Placement().place([spec.name for spec in specs], wanted)
+        places = places_of(Placement(), specs, wanted)
         self.shared = Shared(topology, here)
-        self.kick = Wakeup.create(blocking=False)
-        chosen = {spec.index: each for spec, each in zip(specs, cores, strict=True)}
-        most = len(usable_cores())
-        threads = {
-            spec.index: len(chosen[spec.index]) or min(width, most)
-            for spec, width in zip(specs, wanted, strict=True)
-        }
+        self.kick = GuardedWakeup.create(blocking=False)
         kit = Kit(
             topology,
             plan.stages,
             plan.forks,
             plan.main,
             "forkserver",
-            chosen,
-            threads,
+            places.cores,
+            places.threads,
             plan.environs,
         )
         self.crew = LocalCrew(kit, self.shared)

@@ -9,7 +9,7 @@ import signal
 from collections.abc import Callable
 
 from conveyor.runtime.process.start import is_ready
-from conveyor.runtime.shm.wakeup import Wakeup
+from conveyor.runtime.shm.wakeup import GuardedWakeup
 
 __all__ = ["RemoteProcess"]
 
@@ -20,19 +20,17 @@ class RemoteProcess:
     def __init__(self, pid: int, press: Callable[[int], None]) -> None:
         self.pid = pid
         self.press = press
-        self.gone = Wakeup.create(blocking=False)
+        self.gone = GuardedWakeup.create(blocking=False)
         self.fd = self.gone.read_fd
         self.is_gone = False
         self.status: int | None = None
         self.stopped: tuple[bool, bool] = (False, False)  # now, and ever
-        self.is_open = True
 
     def has_ended(self, status: int | None) -> None:
         """Called in another thread: it is gone."""
         self.status = status
         self.is_gone = True
-        if self.is_open:
-            self.gone.notify()
+        self.gone.notify()
 
     def wait(self, seconds: float) -> bool:
         return self.is_gone or is_ready(self.fd, seconds)
@@ -51,9 +49,7 @@ class RemoteProcess:
             self.press(number)
 
     def close(self) -> None:
-        if self.is_open:
-            self.is_open = False
-            self.gone.close()
+        self.gone.close()
 
     def close_copy(self) -> None:
-        self.close()
+        self.gone.close_copy()

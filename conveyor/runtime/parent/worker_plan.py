@@ -5,12 +5,12 @@ Knows: which nodes have a worker, how stages are packed, the cores.  Must never 
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Final, NamedTuple
 
 from conveyor.graph.route import Select
-from conveyor.graph.topology import Kind, Topology
+from conveyor.graph.topology import Kind, NodeSpec, Topology
 from conveyor.items.main_module import Definitions, defined_now, pack_main
 from conveyor.items.stage_pickling import check_initializer, pack_stage
 from conveyor.runtime.descriptors import check_room
@@ -22,7 +22,7 @@ from conveyor.runtime.process.start import StartMethod, checked_start_method
 from conveyor.runtime.worker_start import WorkerStart, check_modules
 from conveyor.stages import cores_of
 
-__all__ = ["FOR_A_START", "Kit", "WorkerPlan"]
+__all__ = ["FOR_A_START", "Kit", "Places", "WorkerPlan", "places_of"]
 
 # For each worker, kept: its end, its order, and one that is watched for its end.
 FOR_A_WORKER: Final = 3
@@ -47,6 +47,27 @@ class Kit(NamedTuple):
     environs: Mapping[int, Mapping[str, str]] = NO_ENVIRONS
 
 
+class Places(NamedTuple):
+    """Where workers are on one machine, by node: `cores` and `threads` as a `Kit` has them; `notes`
+    are what the report says of it."""
+
+    cores: dict[int, tuple[int, ...]]
+    threads: dict[int, int]
+    notes: tuple[str, ...]
+
+
+def places_of(placement: Placement, specs: Sequence[NodeSpec], wanted: Sequence[int]) -> Places:
+    """Places the workers of these nodes, each of which wants so many cores."""
+    cores, notes = placement.place([spec.name for spec in specs], wanted)
+    most = len(usable_cores())
+    chosen = {spec.index: each for spec, each in zip(specs, cores, strict=True)}
+    threads = {
+        spec.index: len(chosen[spec.index]) or min(width, most)
+        for spec, width in zip(specs, wanted, strict=True)
+    }
+    return Places(chosen, threads, notes)
+
+
 class WorkerPlan:
     """What is known of the workers before any is started: their nodes, cores and packed stages.
 
@@ -69,15 +90,10 @@ class WorkerPlan:
         if self.start_method == "forkserver":
             ask_for(start.preload)
         self.specs = [spec for spec in topology.nodes if spec.kind in (Kind.JOB, Kind.RELAY)]
-        wanted = [cores_of(spec.stage) for spec in self.specs]
-        cores, self.notes = placement.place([spec.name for spec in self.specs], wanted)
-        self.cores = {spec.index: chosen for spec, chosen in zip(self.specs, cores, strict=True)}
+        places = places_of(placement, self.specs, [cores_of(spec.stage) for spec in self.specs])
+        self.cores, self.threads, self.notes = places
         # Those that are not by the user's wish: a worker may be let go from them.
         self.kept = self.cores if placement.spread else {}
-        self.threads = {
-            spec.index: len(chosen) or min(width, len(usable_cores()))
-            for spec, chosen, width in zip(self.specs, cores, wanted, strict=True)
-        }
         self.stages = interruptible(self.packed_stages)
         self.forks = interruptible(self.packed_forks)
         self.defined = interruptible(defined_now)

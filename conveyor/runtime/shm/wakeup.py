@@ -9,9 +9,10 @@ from __future__ import annotations
 import contextlib
 import os
 import sys
-from typing import Final
+import threading
+from typing import Final, Self
 
-__all__ = ["Wakeup"]
+__all__ = ["GuardedWakeup", "Wakeup"]
 
 ONE = (1).to_bytes(8, sys.byteorder)
 
@@ -31,7 +32,7 @@ class Wakeup:
         self.write_fd = write_fd
 
     @classmethod
-    def create(cls, blocking: bool) -> Wakeup:
+    def create(cls, blocking: bool) -> Self:
         """Opens the descriptors; raises `OSError` if there are none left.
 
         With `blocking`, the sleeper waits for nothing else and calls `wait`.  Without, it polls
@@ -63,3 +64,32 @@ class Wakeup:
         """Closes this process's descriptors."""
         for fd in {self.read_fd: None, self.write_fd: None}:
             os.close(fd)
+
+
+class GuardedWakeup(Wakeup):
+    """A `Wakeup` that any thread may notify, also once another one has closed it: then nothing
+    happens, where a descriptor that is closed may be another file by now."""
+
+    __slots__ = ("is_open", "lock")
+
+    def __init__(self, read_fd: int, write_fd: int) -> None:
+        super().__init__(read_fd, write_fd)
+        self.is_open = True
+        self.lock = threading.RLock()  # a signal handler may come between
+
+    def notify(self) -> None:
+        with self.lock:
+            if self.is_open:
+                super().notify()
+
+    def close(self) -> None:
+        """Closes it; does nothing the second time."""
+        with self.lock:
+            self.close_copy()
+
+    def close_copy(self) -> None:
+        """The same in a process that was forked, where a thread that is not there may hold the
+        lock."""
+        if self.is_open:
+            self.is_open = False
+            super().close()
