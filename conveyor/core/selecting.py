@@ -42,17 +42,18 @@ def lanes_by(fork: AnySelectingFork, width: int) -> LanesOf:
     [0, 1]
     """
     function = fork.function
+    # No map(): it would take a StopIteration of the function for the end of the items.
     match fork:
         case PartitioningFork():
             # Here: most workers hash no keys, and it takes decimal, fractions and hashlib along.
             from conveyor.items.stable_hash import KeyHasher
 
             hasher = KeyHasher(lambda hash: hash % width)
-            return lambda items: hasher.all(list(map(function, items)))
+            return lambda items: hasher.all([function(item) for item in items])
         case SplittingFork():
             return lambda items: [0 if function(item) else 1 for item in items]
         case RoutingFork():
-            return lambda items: checked_lanes(list(map(function, items)), width)
+            return lambda items: checked_lanes([function(item) for item in items], width)
         case _:
             assert_never(fork)
 

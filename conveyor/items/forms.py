@@ -72,7 +72,7 @@ class Form:
 def builder(kind: type[object], shape: tuple[str, ...] | int | None) -> Build:
     """What makes a thing of its values; it ignores a second argument, so that it can be the method
     `open` of a row."""
-    if kind is object:  # the only value is the thing itself
+    if kind is object and not isinstance(shape, tuple):  # the only value is the thing itself
         return the_only_one
     if kind is dict and shape is None:
         return any_dict

@@ -278,6 +278,16 @@ def test_a_record_is_not_pickled(item: Any) -> None:
     assert isinstance(seal(item), Row)
 
 
+def test_an_object_that_has_nothing_is_one_again() -> None:
+    bare = object()  # as a mark for "no value" often is
+
+    assert type(seal(bare).open()) is object
+    for inside, expected in ([1, bare], (int, object)), ({"a": bare}, (object,)):
+        opened: Any = seal(inside).open()
+        values = opened.values() if isinstance(opened, dict) else opened
+        assert tuple(map(type, values)) == expected
+
+
 @pytest.mark.parametrize("item", OTHERS, ids=name_of)
 def test_what_has_a_say_in_how_it_pickles_is_pickled(item: Any) -> None:
     assert type(seal(item)) is Pickled

@@ -272,6 +272,30 @@ def test_or_the_item_is_left_out_and_counted(
     assert all(isinstance(each.exception, ZeroDivisionError) for each in found.dead_letters)
 
 
+def first_above(item: int) -> int:
+    """Raises `StopIteration` for 7, as `next` does where there is nothing."""
+    return next(each for each in (0, 1, 7) if each > item) % 2
+
+
+@pytest.mark.parametrize(
+    "make",
+    [
+        lambda: RoutingFork(2, lane=first_above, on_error="dead_letter"),
+        lambda: PartitioningFork(2, key=first_above, on_error="dead_letter"),
+        lambda: SplittingFork(first_above, on_error="dead_letter"),
+    ],
+    ids=["route", "partition", "split"],
+)
+def test_a_function_that_looks_for_what_is_not_there_fails_on_that_item_alone(make: Any) -> None:
+    pl = pipeline().add(make()).add(Pipe(), Pipe()).add(Join(2, ordered=True))
+
+    found = pl.simulate([0, 7, 1])
+
+    assert found == [0, 1]
+    (letter,) = found.dead_letters
+    assert (letter.item, type(letter.exception)) == (7, StopIteration)
+
+
 class Summed(Processor[int, int]):
     """Gives each item, and at the end the sum and 7."""
 
