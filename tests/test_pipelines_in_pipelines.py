@@ -174,6 +174,12 @@ def test_a_name_is_a_string_that_is_not_empty(name: object) -> None:
     assert words == f"Pipeline: name is {name!r}; it must be a string that is not empty"
 
 
+@pytest.mark.parametrize("name", ["!boom", "!", "batch~timer", "a~lanes", "~in"])
+def test_a_name_that_means_something_in_a_schedule_is_refused(name: str) -> None:
+    for make in (lambda: pipeline(name=name), lambda: Processor(parse, name=name)):
+        assert "which means something else in a schedule" in refused(TopologyError, make)
+
+
 def test_it_is_shown_as_a_stage() -> None:
     clean = pipeline(name="clean").add(Processor(parse)).add(Processor(half))
     assert repr(clean) == "Pipeline('clean': Processor(parse) | Processor(half))"

@@ -19,7 +19,7 @@ from contextlib import suppress
 from typing import IO
 
 from conveyor.errors import ConveyorError
-from conveyor.io.paths import sync_directory
+from conveyor.io.paths import check_place, keep_mode, sync_directory
 from conveyor.io.unpacking import Compression, packed
 
 __all__ = ["AppendedFile"]
@@ -29,6 +29,7 @@ class AppendedFile:
     """A file that grows by epochs."""
 
     def __init__(self, path: str, compression: Compression | None) -> None:
+        self.given = path
         self.path = os.path.realpath(path)
         self.folder, name = os.path.split(self.path)
         self.part = os.path.join(self.folder, f".{name}.part")
@@ -45,10 +46,7 @@ class AppendedFile:
         self.epoch = epoch
         if not os.path.isdir(self.folder):
             raise FileNotFoundError(f"there is no directory {self.folder} for {self.path}")
-        if os.path.isdir(self.path):
-            raise IsADirectoryError(
-                f"{self.path} is a directory: per_epoch=True writes a file an epoch into one"
-            )
+        check_place(self.given)
         if epoch == 0:
             self.committed = 0
             for path in (self.part, self.note):
@@ -90,6 +88,7 @@ class AppendedFile:
         if self.file is None:
             if self.epoch == 0:
                 self.raw = open(self.part, "wb")  # noqa: SIM115  # until `prepare`
+                keep_mode(self.raw.fileno(), self.path)
             else:
                 if not self.lengths():
                     self.keep({self.epoch - 1: self.committed})

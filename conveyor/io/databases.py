@@ -8,9 +8,10 @@ from __future__ import annotations
 
 import os
 import sqlite3
-from collections.abc import Generator, Mapping, Sequence
+import time
+from collections.abc import Callable, Generator, Mapping, Sequence
 from contextlib import contextmanager
-from typing import Any, Protocol, cast
+from typing import Any, Final, Protocol, cast
 from urllib.parse import unquote, urlsplit
 
 from conveyor.io.paths import needed
@@ -98,6 +99,23 @@ class Database:
         return [dict(zip(names, row, strict=True)) for row in cursor.fetchall()]
 
 
+PATIENCE_S: Final = 60.0
+ASLEEP_S: Final = 0.1  # in SQLite itself, where nothing interrupts a thread
+
+
+def patiently(call: Callable[[], Any]) -> Any:
+    """What `call` gives, once nobody else holds the database; raises `sqlite3.OperationalError` if
+    that takes too long."""
+    until = time.monotonic() + PATIENCE_S
+    while True:
+        try:
+            return call()
+        except sqlite3.OperationalError as error:
+            if error.sqlite_errorcode & 0xFF != sqlite3.SQLITE_BUSY or time.monotonic() > until:
+                raise
+        time.sleep(ASLEEP_S)
+
+
 class Sqlite(Database):
     def __init__(self, url: str) -> None:
         super().__init__(url)
@@ -115,7 +133,19 @@ class Sqlite(Database):
 
     def connect(self) -> Connection:
         # The calls come from one thread at a time, which the threads of a run take care of.
-        return sqlite3.connect(self.path, timeout=60, check_same_thread=False)
+        return sqlite3.connect(self.path, timeout=ASLEEP_S, check_same_thread=False)
+
+    def execute(self, connection: Connection, text: str, values: Sequence[Any] = ()) -> Any:
+        return patiently(lambda: super(Sqlite, self).execute(connection, text, values))
+
+    def execute_many(
+        self, connection: Connection, text: str, rows: Sequence[Sequence[Any]]
+    ) -> None:
+        if not cast("sqlite3.Connection", connection).in_transaction:
+            self.execute(connection, "BEGIN IMMEDIATE")
+            # Nobody else writes now, and whoever reads is soon done.
+            self.execute(connection, f"PRAGMA busy_timeout = {round(1000 * PATIENCE_S)}")
+        super().execute_many(connection, text, rows)
 
     def identity(self) -> str:
         return f"sqlite:///{os.path.abspath(self.path)}"

@@ -14,7 +14,7 @@ from typing import IO
 
 from conveyor.errors import ConveyorError
 from conveyor.io.folders import Folder, folder_at
-from conveyor.io.paths import is_url
+from conveyor.io.paths import check_place, is_url
 from conveyor.io.unpacking import Compression, packed
 
 __all__ = ["EpochFiles", "WholeFile"]
@@ -57,7 +57,7 @@ class EpochFiles:
     def opened(self) -> IO[bytes]:
         """The file of the epoch, packed on the way if it is to be."""
         if self.file is None:
-            self.raw = self.folder.create(self.part(self.epoch))
+            self.raw = self.folder.create(self.part(self.epoch), self.name(self.epoch))
             self.file = packed(self.raw, self.compression)
         return self.file
 
@@ -101,6 +101,8 @@ class WholeFile(EpochFiles):
                 "checkpoint has to: write a file an epoch into a directory, with per_epoch=True"
             )
         self.close()
+        if not is_url(self.folder.path):
+            check_place(os.path.join(self.folder.path, self.its_name))
         self.folder.remove(self.part(0))
 
     def prepare(self, epoch: int) -> None:

@@ -9,7 +9,7 @@ import os
 from contextlib import suppress
 from typing import IO, Any, Protocol, cast
 
-from conveyor.io.paths import is_url, needed, sync_directory
+from conveyor.io.paths import is_url, keep_mode, needed, sync_directory
 
 __all__ = ["Folder", "folder_at"]
 
@@ -23,8 +23,9 @@ class Folder(Protocol):
         """The files that are there; none, if the directory is not."""
         ...
 
-    def create(self, name: str) -> IO[bytes]:
-        """A new file, in place of one that has the name."""
+    def create(self, name: str, instead_of: str) -> IO[bytes]:
+        """A new file, in place of one that has the name; later it takes the place of
+        `instead_of`, whose permissions it gets."""
         ...
 
     def finish(self, file: IO[bytes]) -> None:
@@ -51,9 +52,11 @@ class LocalFolder:
         except FileNotFoundError:
             return []
 
-    def create(self, name: str) -> IO[bytes]:
+    def create(self, name: str, instead_of: str) -> IO[bytes]:
         os.makedirs(self.path, exist_ok=True)
-        return open(os.path.join(self.path, name), "wb")
+        file = open(os.path.join(self.path, name), "wb")  # noqa: SIM115  # until `finish`
+        keep_mode(file.fileno(), os.path.join(self.path, instead_of))
+        return file
 
     def finish(self, file: IO[bytes]) -> None:
         with file:
@@ -88,7 +91,7 @@ class RemoteFolder:
         found = cast("list[str]", self.fs.ls(self.inside, detail=False))
         return sorted(name.rstrip("/").rpartition("/")[2] for name in found)
 
-    def create(self, name: str) -> IO[bytes]:
+    def create(self, name: str, instead_of: str) -> IO[bytes]:
         self.fs.makedirs(self.inside, exist_ok=True)
         file: Any = self.fs.open(self.at(name), "wb")
         return cast("IO[bytes]", file)

@@ -136,7 +136,7 @@ class Follow(Readable[str, FollowPosition]):
         is not worth to wait."""
         while True:
             patience.look_s()
-            has_name = self.has_name(file)  # asked before the last look at what is in it
+            is_replaced = self.is_replaced(file)  # asked before the last look at what is in it
             for raw, now in there(file, at, self.path):
                 at = now  # also behind a line that is left out, which is not looked at again
                 patience.came()
@@ -146,15 +146,15 @@ class Follow(Readable[str, FollowPosition]):
                     self.bad.found(error, self.path, at.line, raw)
                     continue
                 yield line, at
-            if not has_name or not is_the_same(file, at):
+            if is_replaced or not is_the_same(file, at):
                 return False
             if not patience.again(self.poll_s):
                 return True
 
-    def has_name(self, file: io.FileIO) -> bool:
-        """Has the file its name still?"""
+    def is_replaced(self, file: io.FileIO) -> bool:
+        """Has another file the name?  While none has it, this one may still be written into."""
         try:
-            return os.stat(self.path).st_ino == os.fstat(file.fileno()).st_ino
+            return os.stat(self.path).st_ino != os.fstat(file.fileno()).st_ino
         except FileNotFoundError:
             return False
 

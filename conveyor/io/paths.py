@@ -6,16 +6,20 @@ Knows: names.  Must never know: what is in a file.
 from __future__ import annotations
 
 import os
+import stat
 from collections.abc import Sequence
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, suppress
 from glob import glob, has_magic
 from importlib import import_module
 from typing import IO, Any, TypeAlias, cast
 
 __all__ = [
     "Paths",
+    "check_place",
     "in_order",
     "is_url",
+    "keep_mode",
+    "listed",
     "needed",
     "sync_directory",
     "told",
@@ -42,10 +46,20 @@ def is_url(path: str) -> bool:
 
 
 def listed(paths: Paths) -> list[str]:
-    """What a caller gave, as a list of paths, globs and URLs."""
-    if isinstance(paths, str | os.PathLike):
-        return [os.fspath(paths)]
-    return [os.fspath(path) for path in paths]
+    """What a caller gave, as a list of paths, globs and URLs; raises `TypeError` for what is none,
+    `ValueError` for an empty one."""
+    given: Any = [paths] if isinstance(paths, str | bytes | os.PathLike) else paths
+    if not isinstance(given, Sequence):
+        raise TypeError(f"a path is a str or a Path, or a list of these, not {paths!r}")
+    found: list[str] = []
+    for path in cast("Sequence[object]", given):
+        text: object = getattr(path, "__fspath__", lambda of=path: of)()
+        if not isinstance(text, str):
+            raise TypeError(f"a path is a str or a Path, not {path!r}")
+        if not text:
+            raise ValueError("a path is empty")
+        found.append(text)
+    return found
 
 
 def told(paths: Paths) -> str:
@@ -84,6 +98,30 @@ def whole(path: str) -> AbstractContextManager[IO[bytes]]:
         remote: AbstractContextManager[IO[bytes]] = needed("fsspec", "remote").open(path, "rb")
         return remote
     return open(path, "rb")
+
+
+def check_place(path: str) -> None:
+    """Raises `OSError` if a file cannot take the place of what has this name: a directory, or a
+    device or a pipe, which would be gone."""
+    try:
+        mode = os.stat(path).st_mode
+    except FileNotFoundError:
+        return
+    if stat.S_ISDIR(mode):
+        raise IsADirectoryError(
+            f"{path} is a directory: per_epoch=True writes a file an epoch into one"
+        )
+    if not stat.S_ISREG(mode):
+        raise OSError(
+            f"{path} is no file: results go into a new file, which would take its place; "
+            "write them from the results of stream()"
+        )
+
+
+def keep_mode(descriptor: int, path: str) -> None:
+    """An open file gets the permissions of the one whose place it will take, if there is one."""
+    with suppress(FileNotFoundError):
+        os.fchmod(descriptor, stat.S_IMODE(os.stat(path).st_mode))
 
 
 def sync_directory(path: str) -> None:

@@ -86,7 +86,8 @@ def opened(at: FilePosition, said: Compression | None, stack: ExitStack) -> IO[b
     plain = stack.enter_context(unpacked(raw, compression_of(at.file, said)))
     if plain is raw:
         left = at.offset - raw.seek(0, os.SEEK_END) if at.offset else 0
-        raw.seek(at.offset)
+        if at.offset:  # what comes through a pipe has a beginning, and no other place to go to
+            raw.seek(at.offset)
     else:
         left = at.offset
         while left and (skipped := plain.read(min(left, BUFFER))):

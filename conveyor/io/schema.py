@@ -125,8 +125,12 @@ def _row_reader(schema: type, from_text: bool) -> Read:
     readers = {name: _value_reader(hint, from_text) for name, hint in hints.items()}
     make = cast("Callable[..., Any]", dict if is_typeddict(schema) else schema)
     expected = schema.__name__
+    # Inside of another row a named tuple is written as the list that it is.
+    in_order: tuple[str, ...] = getattr(schema, "_fields", ())
 
     def read(row: Any) -> Any:
+        if in_order and type(row) is list:
+            row = by_place(in_order, row)
         if not isinstance(row, Mapping):
             raise ValueError(f"{row!r} is no {expected}")
         given = cast("Mapping[str, Any]", row)
@@ -142,6 +146,11 @@ def _row_reader(schema: type, from_text: bool) -> Read:
         return make(**values)
 
     return read
+
+
+def by_place(names: tuple[str, ...], row: Any) -> Any:
+    """A list of as many values as there are names, by these."""
+    return dict(zip(names, row, strict=True)) if len(row) == len(names) else row
 
 
 def _needed(schema: Any, hints: dict[str, Any]) -> frozenset[str]:
@@ -179,8 +188,10 @@ def _value_reader(hint: Any, from_text: bool) -> Read:
     if origin in (list, set, frozenset) or hint in (list, set, frozenset):
         kind = origin or hint
         return _many(kind, _value_reader(args[0], from_text) if args else _itself)
-    if origin is tuple and len(args) == 2 and args[1] is Ellipsis:
-        return _many(tuple, _value_reader(args[0], from_text))
+    if hint is tuple or (origin is tuple and len(args) == 2 and args[1] is Ellipsis):
+        return _many(tuple, _value_reader(args[0], from_text) if args else _itself)
+    if origin is tuple:
+        return _so_many([_value_reader(each, from_text) for each in args])
     if origin is dict or hint is dict or origin is Mapping:
         return _by_name(_value_reader(args[1], from_text) if args else _itself)
     if is_a_row(hint):
@@ -232,6 +243,15 @@ def _many(kind: Any, read_one: Read) -> Read:
         if not isinstance(value, list | tuple):
             raise ValueError(f"{value!r} is no list")
         return kind(read_one(each) for each in cast("list[Any]", value))
+
+    return read
+
+
+def _so_many(readers: list[Read]) -> Read:
+    def read(value: Any) -> Any:
+        if type(value) not in (list, tuple) or len(value) != len(readers):
+            raise ValueError(f"{value!r} is no list of {len(readers)}")
+        return tuple([read_one(each) for read_one, each in zip(readers, value, strict=True)])
 
     return read
 

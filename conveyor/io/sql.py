@@ -164,7 +164,10 @@ class SqlQuery(Pages[T_co], Generic[T_co]):
     def open(self, position: SqlPosition | None, /) -> Iterator[tuple[T_co, SqlPosition]]:
         """The rows behind a position, each with the position behind it."""
         return self.rows(
-            f"({self.database.escaped(self.query)}) AS chosen", self.order_by, position
+            # On a line of its own: the query may end in a comment.
+            f"({self.database.escaped(self.query)}\n) AS chosen",
+            self.order_by,
+            position,
         )
 
 
@@ -283,6 +286,7 @@ class SqlTable(Pages[T_co], Generic[T_co]):
         """The newest epoch in the database; with the first one, what older runs left is
         forgotten."""
         mark = self.database.mark
+        self.database.check_there()
         connection = self.database.connect()
         try:
             self.database.execute(
@@ -306,6 +310,12 @@ class SqlTable(Pages[T_co], Generic[T_co]):
             row = as_mapping(item)
             if not self.columns:
                 self.columns = tuple(row)
+                missing = [name for name in self.keys if name not in row]
+                if missing or not row:
+                    raise ValueError(
+                        f"{self.identity()}: a row has "
+                        + (f"no {', '.join(missing)}, which is its key" if row else "no columns")
+                    )
                 self.statement = self.database.insert(self.name(), self.columns, self.keys)
             if len(row) != len(self.columns):
                 raise self.misfit(row)

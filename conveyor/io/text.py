@@ -5,12 +5,10 @@ Knows: what a line means.  Must never know: how a file is read from a place in i
 
 from __future__ import annotations
 
-import json
 import os
-import re
 from collections.abc import Iterator, Sequence
 from functools import partial
-from typing import Any, Generic, Protocol, cast, overload
+from typing import Any, Generic, Protocol, overload
 
 from typing_extensions import TypeVar
 
@@ -19,7 +17,8 @@ from conveyor.io.appended import AppendedFile
 from conveyor.io.bad_rows import BadRows, OnBadRow
 from conveyor.io.csv_rows import CsvReader, CsvWriter
 from conveyor.io.epoch_files import EpochFiles, WholeFile
-from conveyor.io.paths import Paths, in_order, is_url, told
+from conveyor.io.json_rows import dumped, loader
+from conveyor.io.paths import Paths, in_order, is_url, listed, told
 from conveyor.io.reading import (
     FilePosition,
     LineReader,
@@ -29,7 +28,7 @@ from conveyor.io.reading import (
     compression_of,
     rows_of_files,
 )
-from conveyor.io.schema import AnyRow, Read, as_mapping, reader
+from conveyor.io.schema import AnyRow, Read, reader
 from conveyor.io.unpacking import Compression, check_compression
 
 __all__ = ["Csv", "JsonLines", "Lines"]
@@ -64,6 +63,7 @@ class InFiles(Readable[T_co, FilePosition], Generic[T_co]):
     ) -> None:
         check_encoding(encoding)
         check_compression(compression)
+        listed(path)  # says what is no path
         self.path = path
         self.bad = BadRows(on_error)
         self.encoding = encoding
@@ -261,7 +261,7 @@ class JsonLines(InFiles[T_co], Generic[T_co]):
         super().write(items)
 
     def packed_rows(self, items: Sequence[Any]) -> bytes:
-        return ("\n".join(map(DUMPS, items)) + "\n").encode()
+        return ("\n".join(map(dumped, items)) + "\n").encode()
 
 
 class Csv(InFiles[T_co], Generic[T_co]):
@@ -347,45 +347,3 @@ class Csv(InFiles[T_co], Generic[T_co]):
 
 def _decoded(line: bytes, encoding: str) -> str:
     return line.decode(encoding)
-
-
-def _plain(value: object) -> object:
-    """What JSON has for a value that it does not know."""
-    if hasattr(value, "isoformat"):
-        return cast("Any", value).isoformat()
-    try:
-        return dict(as_mapping(value))
-    except TypeError:
-        raise TypeError(f"JSON cannot hold {value!r}") from None
-
-
-class Encoder(json.JSONEncoder):
-    """As `json.dumps` but compact; rows are objects, and what no JSON is, is refused."""
-
-    def __init__(self) -> None:
-        super().__init__(ensure_ascii=False, separators=(",", ":"), allow_nan=False, default=_plain)
-
-
-DUMPS = Encoder().encode
-
-# Of a number with so many digits orjson makes a float where it is an int.
-MANY_DIGITS = re.compile(rb"\d{19}")
-
-
-def loader() -> Read:
-    """What reads JSON: the standard library, or orjson where that gives the same."""
-    try:
-        import orjson
-    except ModuleNotFoundError:
-        return json.loads
-    fast, slow, many_digits = orjson.loads, json.loads, MANY_DIGITS.search
-
-    def loads(line: bytes) -> Any:
-        if many_digits(line) is not None:
-            return slow(line)
-        try:
-            return fast(line)
-        except ValueError:  # NaN, or really wrong: the other one says
-            return slow(line)
-
-    return loads

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Callable
 from enum import Enum
 from typing import Final, Literal, NamedTuple
@@ -89,7 +90,18 @@ def checked_seconds(kind: str, what: str, value: object, otherwise: str = "") ->
     return float(value)
 
 
+# What schedules call what is no stage: a worker that dies, or something that belongs to a stage.
+OF_SCHEDULES: Final = re.compile(r"!.*|.*~(cut|done|in|lanes|left|machine|next|stop|timer)", re.S)
+
+
 def checked_name(kind: str, name: object) -> str | None:
-    if name is None or (isinstance(name, str) and name):
-        return name
-    raise TopologyError(f"{kind}: name is {name!r}; it must be a string that is not empty")
+    if name is None:
+        return None
+    if not isinstance(name, str) or not name:
+        raise TopologyError(f"{kind}: name is {name!r}; it must be a string that is not empty")
+    if OF_SCHEDULES.fullmatch(name):
+        raise TopologyError(
+            f"{kind}: name is {name!r}, which means something else in a schedule; give one that "
+            f"begins with no '!', and does not end in '~' and a word"
+        )
+    return name

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import gzip
 import os
+import stat
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
@@ -106,6 +107,36 @@ def test_a_run_that_fails_leaves_the_file_as_it_was_and_nothing_beside_it(tmp_pa
 
     assert out.read_text() == "before\n"
     assert os.listdir(tmp_path) == ["out.txt"]
+
+
+def test_a_file_that_is_replaced_keeps_its_permissions(tmp_path: Path) -> None:
+    out = tmp_path / "out.txt"
+    out.write_text("a secret\n")
+    out.chmod(0o600)
+    sink = Lines(out)
+
+    sink.open(0)
+    sink.write(["another"])
+    assert {stat.S_IMODE(each.stat().st_mode) for each in tmp_path.iterdir()} == {0o600}
+    sink.prepare(0)
+    sink.commit(0)
+    assert stat.S_IMODE(out.stat().st_mode) == 0o600
+
+
+def test_what_is_no_file_is_refused_before_the_run_and_stays_what_it_is(tmp_path: Path) -> None:
+    pipe, folder = tmp_path / "pipe", tmp_path / "folder"
+    os.mkfifo(pipe)
+    folder.mkdir()
+    link = tmp_path / "link"
+    link.symlink_to(pipe)
+
+    for sink in (Lines(pipe), Lines(link), Csv("/dev/null")):
+        with pytest.raises(OSError, match="is no file: results go into a new file, which would"):
+            sink.open(0)
+    with pytest.raises(IsADirectoryError, match="per_epoch=True writes a file an epoch into one"):
+        Lines(folder).open(0)
+    assert pipe.is_fifo()
+    assert sorted(os.listdir(tmp_path)) == ["folder", "link", "pipe"]
 
 
 def test_a_later_epoch_that_fails_is_cut_off(tmp_path: Path) -> None:

@@ -110,6 +110,23 @@ def test_a_file_that_was_rotated_while_nothing_followed_it_is_read_to_its_end(
     assert [line for line, _ in followed(logger.log).open(position)] == logger.written[1:]
 
 
+def test_a_file_that_has_lost_its_name_is_read_until_another_has_it(tmp_path: Path) -> None:
+    log = tmp_path / "a.log"
+    log.write_text("one\n")
+    stream = Follow(log, poll_s=0.001).open(None)
+    assert next(stream)[0] == "one"
+
+    with log.open("a") as file:  # as a program that has not been told of the rotation yet
+        log.rename(tmp_path / "a.log.1")
+        for number in range(3):
+            file.write(f"late {number}\n")
+            file.flush()
+            assert next(stream)[0] == f"late {number}"
+    log.write_text("new\n")
+
+    assert next(stream)[0] == "new"
+
+
 def test_another_file_of_the_same_length_is_not_taken_for_it(tmp_path: Path) -> None:
     log = tmp_path / "a.log"
     log.write_text("one\ntwo\n")

@@ -6,11 +6,13 @@ import csv
 import gzip
 import io
 import json
+import os
 import pickle
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
+from threading import Thread
 from typing import Any, NamedTuple, NotRequired, TypedDict
 
 import pytest
@@ -40,6 +42,14 @@ class Typed:
 class Pair(NamedTuple):
     name: str
     size: int = 0
+
+
+@dataclass
+class Nested:
+    best: Pair
+    others: dict[str, list[Pair]]
+    place: tuple[int, str, Pair | None]
+    sizes: tuple[float, ...] = ()
 
 
 def resumed_anywhere(source: Any, expected: list[Any]) -> None:
@@ -122,13 +132,59 @@ def test_json_is_read_as_the_standard_library_reads_it(
 def test_what_is_written_as_json_is_read_again(
     folder: Callable[[], Path], values: list[Any]
 ) -> None:
-    sink = JsonLines(folder() / "a.jsonl")
+    resumed_anywhere(written(JsonLines(folder() / "a.jsonl"), values), values)
+
+
+def written(sink: Any, items: Sequence[Any]) -> Any:
     sink.open(0)
-    sink.write(values)
+    sink.write(items)
     sink.prepare(0)
     sink.commit(0)
+    return sink
 
-    resumed_anywhere(sink, values)
+
+def test_rows_that_are_written_as_json_are_read_again_by_their_schema(tmp_path: Path) -> None:
+    pairs = [Pair("a", 1), Pair("", 0)]
+    assert [*written(JsonLines(tmp_path / "a", Pair), pairs)] == pairs
+    assert (tmp_path / "a").read_text().splitlines()[0] == '{"name":"a","size":1}'
+
+    nested = [
+        Nested(pairs[0], {"x": pairs, "y": []}, (3, "z", None), (1.5,)),
+        Nested(pairs[1], {}, (4, "", pairs[0])),
+    ]
+    assert [*written(JsonLines(tmp_path / "b", Nested), nested)] == nested
+
+
+def test_a_list_of_another_length_is_no_row(tmp_path: Path) -> None:
+    (tmp_path / "a").write_text('["a", 1, 2]\n')
+    with pytest.raises(BadRow, match=r"a:1: \['a', 1, 2\] is no Pair"):
+        list(JsonLines(tmp_path / "a", Pair))
+    (tmp_path / "b").write_text('{"best": ["a"], "others": {}, "place": [1, "a"]}\n')
+    with pytest.raises(BadRow, match=r"field 'best': \['a'\] is no Pair"):
+        list(JsonLines(tmp_path / "b", Nested))
+    (tmp_path / "c").write_text('{"best": ["a", 1], "others": {}, "place": [1, "a"]}\n')
+    with pytest.raises(BadRow, match=r"field 'place': \[1, 'a'\] is no list of 3"):
+        list(JsonLines(tmp_path / "c", Nested))
+
+
+def test_what_json_cannot_hold_is_named(tmp_path: Path) -> None:
+    sink = JsonLines(tmp_path / "a")
+    sink.open(0)
+    with pytest.raises(ValueError, match=r"JSON cannot hold \{'x': nan\}: "):
+        sink.write([{"x": 1.0}, {"x": float("nan")}])
+    sink.abort()
+
+
+ANY_FIELDS = st.text(st.characters(exclude_categories=["Cs"]), max_size=5)
+
+
+@given(st.lists(st.tuples(ANY_FIELDS, st.integers()), max_size=5))
+def test_what_is_written_as_csv_is_read_again(
+    folder: Callable[[], Path], rows: list[tuple[str, int]]
+) -> None:
+    pairs = [Pair(*row) for row in rows]
+
+    resumed_anywhere(written(Csv(folder() / "a.csv", Pair), pairs), pairs)
 
 
 FIELDS = st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\r\0"), max_size=5)
@@ -237,6 +293,12 @@ def test_what_is_wrong_is_said_before_anything_is_read(tmp_path: Path) -> None:
         Lines("a", on_error="dead_letter")  # type: ignore[arg-type]  # a mistake  # pyright: ignore
     with pytest.raises(TypeError, match="a schema is a TypedDict"):
         JsonLines("a", int)
+    for path in (None, 5, b"a", [b"a"], ["a", None]):
+        with pytest.raises(TypeError, match="a path is a str or a Path, "):
+            Lines(path)  # type: ignore[arg-type]  # a mistake  # pyright: ignore
+    for empty in ("", ["a", ""]):
+        with pytest.raises(ValueError, match="a path is empty"):
+            Lines(empty)
     with pytest.raises(ValueError, match="results go into one file, not into"):
         Lines(["a", "b"]).open(0)
 
@@ -250,6 +312,16 @@ def test_a_file_that_is_gone_when_the_run_goes_on_is_named(tmp_path: Path) -> No
 
     with pytest.raises(FileNotFoundError, match="/a was read up to line 1, and is not there any"):
         source.open(position)
+
+
+def test_a_pipe_is_read_from_its_beginning(tmp_path: Path) -> None:
+    pipe = tmp_path / "pipe"
+    os.mkfifo(pipe)
+    writer = Thread(target=pipe.write_text, args=("one\ntwo\n",), daemon=True)
+    writer.start()
+
+    assert [*Lines(pipe)] == ["one", "two"]
+    writer.join(30)
 
 
 @pytest.mark.processes

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import sqlite3
+import time
 from collections.abc import Callable, Iterator
 from contextlib import closing
 from dataclasses import dataclass
@@ -40,6 +41,7 @@ def made(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Callable[[s
     """Runs statements in a new, empty database, and gives its URL."""
     schema = f"schema_{abs(hash(tmp_path)):x}"
     if request.param == "sqlite":
+        (tmp_path / "a.db").touch()
         url = f"sqlite:///{tmp_path}/a.db"
     else:
         url = f"{service('postgres')}?options=-csearch_path%3D{schema}"
@@ -198,7 +200,67 @@ def test_a_table_that_is_ahead_of_the_checkpoint_is_refused(made: Callable[[str]
     assert SqlTable(url, "t").open(0) == -1
 
 
+def test_a_query_may_end_in_a_comment(made: Callable[[str], str]) -> None:
+    url = filled(made, range(3))
+
+    found = SqlQuery(url, "SELECT n FROM t -- all of them\n", "n")
+
+    assert [each["n"] for each in found] == [0, 1, 2]
+
+
+def test_a_database_that_is_not_there_is_named_and_not_made(tmp_path: Path) -> None:
+    url = f"sqlite:///{tmp_path}/a.db"
+
+    with pytest.raises(FileNotFoundError, match=f"there is no database {tmp_path}/a.db"):
+        list(SqlQuery(url, "SELECT 1 AS n", "n"))
+    with pytest.raises(FileNotFoundError, match="there is no database"):
+        SqlTable(url, "t").open(0)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_database_that_another_one_writes_into_is_waited_for(
+    made: Callable[[str], str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    url = made("CREATE TABLE t(n INTEGER PRIMARY KEY, name TEXT)")
+    if not url.startswith("sqlite"):
+        pytest.skip("a server queues those that write by itself")
+    with closing(sqlite3.connect(tmp_path / "a.db")) as other:
+        other.execute("BEGIN IMMEDIATE")
+        waits: list[float] = []
+
+        def until_it_is_done(seconds: float) -> None:
+            waits.append(seconds)
+            if len(waits) == 3:
+                other.rollback()
+
+        monkeypatch.setattr(time, "sleep", until_it_is_done)
+        sink: Any = SqlTable(url, "t")
+        sink.open(0)
+    sink.write([row(1)])
+    sink.prepare(0)
+    sink.commit(0)
+
+    # Ctrl-C and stop() are heard between two of these
+    assert len(waits) == 3
+    assert max(waits) < 1
+    assert [each["n"] for each in SqlTable(url, "t", order_by="n")] == [1]
+
+
+def test_a_row_without_its_key_or_without_columns_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "a.db").touch()
+    sink: Any = SqlTable(f"sqlite:///{tmp_path}/a.db", "t", key=["n", "m"])
+    sink.open(0)
+
+    with pytest.raises(ValueError, match="a row has no m, which is its key"):
+        sink.write([{"n": 1, "name": "a"}])
+    sink.abort()
+    with pytest.raises(ValueError, match="a row has no columns"):
+        sink.write([{}])
+    sink.abort()
+
+
 def test_rows_with_other_columns_and_no_rows_are_refused(tmp_path: Path) -> None:
+    (tmp_path / "a.db").touch()
     url = f"sqlite:///{tmp_path}/a.db"
     sink: Any = SqlTable(url, "t")
     sink.open(0)
