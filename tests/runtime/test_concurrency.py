@@ -263,6 +263,31 @@ def test_an_item_that_takes_too_long_is_cancelled_and_its_worker_lives() -> None
     assert "1 of 1 attempts" in str(letter.exception)
 
 
+async def blocks_or_stays(item: int) -> int:
+    """Never ends for two items: one keeps the event loop, the other will not be cancelled."""
+    if item == 3:
+        time.sleep(3600)
+    while item == 5:
+        try:
+            await asyncio.sleep(3600)
+        except asyncio.CancelledError:
+            continue
+    return item
+
+
+@pytest.mark.timeout(PATIENCE_S)
+def test_a_coroutine_that_cannot_be_cancelled_ends_with_its_worker() -> None:
+    stage = Processor(blocks_or_stays, concurrency=2, timeout_s=0.05, on_error="dead_letter")
+
+    found = pipeline().add(stage).run(range(8))
+
+    assert found == [0, 1, 2, 4, 6, 7]
+    assert [(each.item, type(each.exception)) for each in found.dead_letters] == [
+        (3, ItemTimeout),
+        (5, ItemTimeout),
+    ]
+
+
 @pytest.mark.parametrize("is_async", [False, True], ids=["threads", "coroutines"])
 def test_each_item_has_its_own_context(is_async: bool) -> None:
     def told(item: int) -> tuple[int, str]:

@@ -26,6 +26,7 @@ PIPELINE_WORDS: Final = 32
 # Words of one node, all written by its worker but the last, which is the parent's.
 DONE, BEGUN, BUSY, WAITING, BLOCKED, BATCHES = range(6)
 HAND_INPUT, HAND_FIRST, HAND_END, RUNNING, ITEM_AT, ITEM_SINCE = range(6, 12)
+ANY_ITEM: Final = (1 << 64) - 1  # as ITEM_AT: several are in hand, and none is known to be the one
 WAIT_KIND, WAIT_CHANNELS, WAIT_ITEMS, SLEEPS, EVER_HELD, LIFE, SOFT_LIMITS_LIFTED = range(12, 19)
 MOVING, SAMPLED_JOBS, SAMPLED, IN_HAND, ANY_IN_HAND = range(19, 24)
 COUNTS: Final = 24
@@ -203,6 +204,10 @@ class NodeBlock:
         """Which item a job with a time limit is at, and since when; 0 if it is at none."""
         self.words[ITEM_AT], self.words[ITEM_SINCE] = position, since
 
+    def set_any_item(self, since: int) -> None:
+        """Since when the first of several items is at its job, whichever it is; 0 if none is."""
+        self.set_item(ANY_ITEM, since)
+
     @property
     def item_since(self) -> int:
         return self.words[ITEM_SINCE]
@@ -236,12 +241,13 @@ class NodeBlock:
         """
         words = self.words
         death = None
+        is_known = words[ITEM_SINCE] and words[ITEM_AT] != ANY_ITEM
         if words[BEGUN] == run and words[HAND_END]:
             death = WorkerDeath(
                 input=words[HAND_INPUT],
                 first=words[HAND_FIRST],
                 end=words[HAND_END],
-                at=words[ITEM_AT] if words[ITEM_SINCE] else None,
+                at=words[ITEM_AT] if is_known else None,
                 running=running,
                 timed_out=timed_out,
                 how=how,

@@ -5,9 +5,12 @@ is done.
 
 Rule 1.  Everything but the jobs themselves happens in the worker's main thread.  It runs the event
          loop, too, where it would otherwise sleep.
-Rule 2.  The event loop and the threads live as long as the worker, so what jobs keep in them
+Rule 2.  A coroutine whose time is over is cancelled here.  One that does not end then, or that
+         keeps the event loop from it, ends with its worker: the parent sees since when it is
+         overdue.
+Rule 3.  The event loop and the threads live as long as the worker, so what jobs keep in them
          serves one run after the other.
-Rule 3.  Before the stages give back what they hold, nothing is at work any more: what a thread is
+Rule 4.  Before the stages give back what they hold, nothing is at work any more: what a thread is
          inside of is waited for, and whoever tells the worker to end kills it when that takes too
          long, as any worker that is at its job.
 """
@@ -21,16 +24,19 @@ from collections import deque
 from collections.abc import Awaitable, Callable, Sequence
 from contextlib import suppress
 from queue import Empty, SimpleQueue
+from time import perf_counter_ns
 from typing import Final, cast
 
 from conveyor.core.concurrent_node import AT, ConcurrentNode, Held
 from conveyor.items.current_item import BESIDE
+from conveyor.runtime.shm.control_block import NodeBlock
 from conveyor.runtime.worker.link import ParentLink
 from conveyor.runtime.worker.pauses import pause_before
 
 __all__ = ["Crew", "EventLoop", "Threads", "WorkingHands"]
 
 TO_CANCEL_S: Final = 0.3
+LEAST_GRACE_S: Final = 1.0  # until a coroutine that was to be cancelled is overdue
 
 
 class Crew(ABC):
@@ -52,9 +58,11 @@ class Crew(ABC):
 class EventLoop(Crew):
     """Coroutines of one event loop."""
 
-    def __init__(self, link: ParentLink) -> None:
+    def __init__(self, link: ParentLink, block: NodeBlock) -> None:
         self.loop = asyncio.new_event_loop()
         self.link = link
+        self.block = block
+        self.overdue_since: dict[Held, int] = {}  # ns; the first of them is the first to be
         self.is_notified = False
         self.is_asleep = False
         self.tasks: set[asyncio.Task[None]] = set()
@@ -90,6 +98,7 @@ class EventLoop(Crew):
         if limit is None:
             return node.results_of(held, await given)
         clock = asyncio.timeout(limit)
+        self.has_begun(held, limit)
         try:
             async with clock:
                 result = await given
@@ -97,7 +106,22 @@ class EventLoop(Crew):
             if clock.expired():
                 raise node.out_of_time_after(held.attempt) from None
             raise
+        finally:
+            self.has_ended(held)
         return node.results_of(held, result)
+
+    def has_begun(self, held: Held, limit: float) -> None:
+        """An attempt begins that has a limit."""
+        grace_ns = round(max(limit, LEAST_GRACE_S) * 1e9)
+        self.overdue_since[held] = perf_counter_ns() + grace_ns
+        if len(self.overdue_since) == 1:
+            self.block.set_any_item(self.overdue_since[held])
+
+    def has_ended(self, held: Held) -> None:
+        is_first = next(iter(self.overdue_since)) is held
+        del self.overdue_since[held]
+        if is_first:
+            self.block.set_any_item(next(iter(self.overdue_since.values()), 0))
 
     def notified(self) -> None:
         self.link.own.wait()

@@ -182,7 +182,7 @@ class Workplace:
 
             stage = self.jobs.stages[0]
             self._crew = (
-                EventLoop(self.link)
+                EventLoop(self.link, self.block)
                 if is_async(stage)
                 else Threads(self.link, self.spec.concurrency or 1)
             )
