@@ -6,11 +6,14 @@ from argparse import ArgumentParser, Namespace
 from pathlib import Path
 from typing import Final
 
+from conveyor._builder.drafting import Drafting
 from conveyor.cli.exits import DONE, FAILED, WRONG_CALL, CommandFailed
 from conveyor.cli.items import as_document
-from conveyor.cli.loading import pipeline_of
+from conveyor.cli.loading import AnyPipeline, pipeline_of
 from conveyor.errors import TopologyError
 from conveyor.graph.topology import Topology
+from conveyor.graph.types_on_lanes import types_of_jobs
+from conveyor.typecheck.stage_types import declared_input
 
 __all__ = ["check", "check_words", "draw", "draw_words"]
 
@@ -27,11 +30,17 @@ def check_words(parser: ArgumentParser) -> None:
 
 def check(asked: Namespace) -> int:
     """Builds a pipeline as its module does, and prints what it is made of."""
-    topology = topology_of(asked.pipeline)
+    pipeline = pipeline_of(asked.pipeline)
+    topology = complete(asked.pipeline, pipeline)
+    draft = pipeline._draft  # pyright: ignore[reportPrivateUsage]  # two faces of one library
+    types = types_of_jobs(draft, declared_input(pipeline, Drafting))
     if asked.json:
-        print(as_document({"stages": topology.stages, "channels": topology.channels}))
+        told = {"stages": topology.stages, "channels": topology.channels, "types": types}
+        print(as_document(told))
         return DONE
     print(topology)
+    for job in types:
+        print(f"{job.name}: {job.takes} -> {job.gives}")
     stages = len(topology.stages)
     print(f"{stages} stages, {len(topology.channels)} channels: it can be run")
     return DONE
@@ -61,7 +70,11 @@ def draw(asked: Namespace) -> int:
 
 
 def topology_of(name: str) -> Topology:
-    pipeline = pipeline_of(name)
+    return complete(name, pipeline_of(name))
+
+
+def complete(name: str, pipeline: AnyPipeline) -> Topology:
+    """The topology of a pipeline, unless lanes are open."""
     try:
         return pipeline.topology
     except TopologyError as error:

@@ -221,10 +221,13 @@ def test_check_prints_the_graph_or_what_add_refuses(
     here: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert main(["check", "cli_jobs:both"]) == 0
-    assert "3 channels: it can be run" in capsys.readouterr().out
+    printed = capsys.readouterr().out
+    assert "3 channels: it can be run" in printed
+    assert "\nshout: str -> str\n" in printed
     assert main(["check", "cli_jobs:both", "--json"]) == 0
     told = json.loads(capsys.readouterr().out)
     assert [stage["name"] for stage in told["stages"]] == ["both", "shout", "pipe", "merge"]
+    assert told["types"] == [{"name": "shout", "takes": "str", "gives": "str"}]
 
     assert main(["check", "cli_refused:pl"]) == 1
     assert "takes str, but the lane carries int" in capsys.readouterr().err
