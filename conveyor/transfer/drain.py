@@ -8,13 +8,15 @@ from __future__ import annotations
 from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from operator import itemgetter
-from typing import Any, Protocol, TypeVar
+from typing import Any, Final, Protocol, TypeVar
 
 from conveyor.transfer.contract import Forgetful, Sink, Source
 
 __all__ = ["Take", "check_ends", "drained"]
 
 T = TypeVar("T")
+
+NO_ABORT: Final = "The sink could not abort either"
 
 
 class Take(Protocol):
@@ -57,7 +59,7 @@ def drained(
         if behind is not None:
             behind.forget_all()
     except BaseException as error:
-        _abort(sink, error)
+        beside(error, sink.abort, NO_ABORT)
         raise
     return told
 
@@ -88,20 +90,21 @@ def opened(
         yield source
         return
     found: Iterator[tuple[Any, Any]] = source.open(None)
+    close: Callable[[], object] = getattr(found, "close", lambda: None)
     try:
         yield map(itemgetter(0), found) if behind is None else behind.items(found)
-    finally:
-        close = getattr(found, "close", None)
-        if close is not None:
-            close()
+    except BaseException as error:
+        beside(error, close, "The source could not be closed either")
+        raise
+    close()
 
 
-def _abort(sink: Sink[Any], error: BaseException) -> None:
-    """What the run failed with is what counts; that the sink failed, too, is told beside it."""
+def beside(error: BaseException, end: Callable[[], object], failed: str) -> None:
+    """Calls `end` after an error, which is what counts: that this failed, too, is told beside
+    it."""
     try:
-        sink.abort()
+        end()
     except Exception as second:
         from traceback import format_exception_only  # which an error that cannot be written passes
 
-        what = "".join(format_exception_only(second)).strip()
-        error.add_note(f"The sink could not abort either: {what}")
+        error.add_note(f"{failed}: {''.join(format_exception_only(second)).strip()}")

@@ -166,6 +166,20 @@ def test_a_sink_that_cannot_abort_does_not_hide_why_the_run_failed() -> None:
     assert "The sink could not abort either: OSError: no abort" in raised.value.__notes__
 
 
+def test_a_source_that_cannot_be_closed_does_not_hide_why_the_run_failed() -> None:
+    class Stuck(Numbers):
+        def open(self, position: int | None, /) -> Iterator[tuple[int, int]]:
+            try:
+                yield from super().open(position)
+            finally:
+                raise OSError("no close")
+
+    with pytest.raises(ZeroDivisionError) as raised:
+        pipeline().add(Processor(failing)).drain(Stuck(10**9), into=Log())
+
+    assert "The source could not be closed either: OSError: no close" in raised.value.__notes__
+
+
 def test_results_reach_the_sink_while_the_source_blocks() -> None:
     sink = Log()
 
