@@ -12,11 +12,11 @@ from collections.abc import Callable
 from time import perf_counter
 
 from benchmarks.document import DOCUMENT, goals, write_section
-from benchmarks.harness import Section, busy_elsewhere, in_a_row
+from benchmarks.harness import Section, Skipped, busy_elsewhere, in_a_row
 
 WORKLOADS = (
     "fine coarse items logs etl records arrays latency start skew fan ordered memory growth keys "
-    "waiting watching looked_at pins profile simulator"
+    "waiting watching looked_at pins profile simulator cluster"
 ).split()
 
 
@@ -42,7 +42,11 @@ def main() -> None:
     for name in options.workloads or WORKLOADS:
         before = busy_elsewhere()
         measure: Callable[[int], Section] = importlib.import_module(f"benchmarks.{name}").measure
-        section = in_a_row([measure(options.rounds) for _ in range(options.runs)]).markdown()
+        try:
+            section = in_a_row([measure(options.rounds) for _ in range(options.runs)]).markdown()
+        except Skipped as skipped:
+            print(f"{name} is skipped: {skipped}", end="\n\n", flush=True)
+            continue
         section += said_of_machine(max(before, busy_elsewhere()))
         print(section, end="\n\n", flush=True)
         write_section(name, section)

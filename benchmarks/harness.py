@@ -17,6 +17,7 @@ __all__ = [
     "Comparison",
     "Goal",
     "Section",
+    "Skipped",
     "busy_elsewhere",
     "in_a_row",
     "processor_seconds",
@@ -126,6 +127,10 @@ class Comparison:
                 f"| {name} | {median(figures):.3g} | {self.ratio(name, first):.3g} | {rounds} |"
             )
         return "\n".join(lines)
+
+
+class Skipped(Exception):
+    """A workload that cannot be measured here, and why."""
 
 
 @dataclass(frozen=True)

@@ -178,6 +178,28 @@ def is_there(pid: int) -> bool:
         return False
 
 
+def test_the_example_embeds_documents_on_lanes_over_all_machines(machines: Any) -> None:
+    script = [sys.executable, "examples/embeddings.py", "--ray", machines.address, "--lanes", "3"]
+    environment = os.environ | {"PYTHONPATH": str(ROOT)}
+    done = subprocess.run(
+        script,
+        cwd=ROOT,
+        env=environment,
+        stdout=subprocess.PIPE,
+        text=True,
+        timeout=100,
+        check=True,
+    )
+    here = [sys.executable, "examples/embeddings.py"]
+    alone = subprocess.run(
+        here, cwd=ROOT, env=environment, stdout=subprocess.PIPE, text=True, check=True
+    )
+
+    *found, where = done.stdout.splitlines()
+    assert found == alone.stdout.splitlines()[:-1]
+    assert where == "on left right"
+
+
 def test_a_machine_that_is_gone_ends_the_run_with_its_name(machines: Any) -> None:
     """The last test: `right` does not come back."""
     (right,) = machines.worker_nodes

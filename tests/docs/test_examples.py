@@ -221,6 +221,13 @@ def test_a_model_judges_each_review_once() -> None:
     assert printed.startswith("1,000 of 2,000 reviews are good\n0: good")
 
 
+def test_documents_are_embedded_and_the_nearest_is_found() -> None:
+    first, *near, where = run_example("embeddings.py").splitlines()
+    assert numbers_in(first)[0] > 200
+    assert near == ["math.sqrt", "statistics.sqrt", "math.isqrt"]
+    assert where == "on this machine"
+
+
 def test_rolling_windows_find_the_fire_and_count_what_is_late() -> None:
     fire, warmest, late = run_example("rolling_windows.py").splitlines()
     first, last = numbers_in(fire)[1:]
