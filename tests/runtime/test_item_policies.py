@@ -27,18 +27,11 @@ from conveyor import (
 )
 from conveyor.errors import Deadlock, ItemTimeout, LifecycleError, PoisonItem, WorkerCrashed
 from conveyor.items.current_item import CURRENT
+from tests.fatal_jobs import BAD, die, spin_for_ever, wait_for_ever
 from tests.helpers import START_METHODS, pipeline
 from tests.jobs import Refused
 
 pytestmark = pytest.mark.usefixtures("nothing_is_left_behind")
-
-BAD = 5
-
-
-def die(item: int) -> int:
-    if item == BAD:
-        os.kill(os.getpid(), signal.SIGKILL)
-    return item
 
 
 def dies(item: int) -> bool:
@@ -48,18 +41,6 @@ def dies(item: int) -> bool:
 def die_in_the_middle(item: int) -> Iterator[int]:
     yield item
     yield die(item)
-
-
-def wait_for_ever(item: int) -> int:
-    if item == BAD:
-        threading.Event().wait()
-    return item
-
-
-def spin_for_ever(item: int) -> int:
-    while item == BAD:
-        pass
-    return item
 
 
 def waits_for_ever(item: int) -> bool:

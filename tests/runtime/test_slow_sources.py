@@ -17,6 +17,7 @@ import pytest
 
 from conveyor import Join, Pipe, Processor, ReplicatingFork, context
 from conveyor.errors import ItemTimeout, PoisonItem, RunStopped
+from tests.fatal_jobs import hangs, kills, raises
 from tests.helpers import (
     PATIENCE_S,
     START_METHODS,
@@ -35,20 +36,6 @@ def no_thread_is_left_and_no_handler() -> Iterator[None]:
     yield
     eventually(lambda: threading.active_count() <= threads)
     assert signal.getsignal(signal.SIGURG) == signal.SIG_DFL
-
-
-def raises(item: int) -> int:
-    raise ZeroDivisionError(item)
-
-
-def hangs(item: int) -> int:
-    threading.Event().wait()
-    return item
-
-
-def kills(item: int) -> int:
-    os.kill(os.getpid(), signal.SIGKILL)
-    return item
 
 
 FAILURES: dict[str, tuple[Callable[[], Processor[int, int]], type[Exception]]] = {

@@ -25,6 +25,7 @@ from conveyor import (
     context,
 )
 from conveyor.errors import RunError, TopologyError, WorkerCrashed
+from tests.fatal_jobs import with_pid
 from tests.helpers import PROVE, START_METHODS, descriptors, pipeline
 from tests.jobs import double, is_even, repeated, same
 from tests.store_faults import STORES, Fault, planned
@@ -294,10 +295,6 @@ def test_an_unknown_store_is_no_plan() -> None:
 
 
 # ----------------------------------------------------------------------- killed from outside, often
-
-
-def with_pid(item: int) -> tuple[int, int]:
-    return item, os.getpid()
 
 
 @pytest.mark.parametrize("start_method", START_METHODS)

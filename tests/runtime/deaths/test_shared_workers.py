@@ -17,6 +17,7 @@ from conveyor import BalancingFork, Filter, Join, Processor, ReplicatingFork, Zi
 from conveyor.errors import PoisonItem
 from conveyor.runtime import Placement
 from conveyor.runtime.parent import local_crew
+from tests.fatal_jobs import dies_until
 from tests.helpers import (
     pipeline,
     under_each_start_method,
@@ -212,19 +213,13 @@ def test_and_its_item_has_the_id_that_it_has_where_each_job_has_a_worker(
     assert fused[:20] == [told[:2] for told in pl.simulate(range(BAD))][:20]
 
 
-def dies_until(attempt: int, item: int) -> tuple[int, int]:
-    if item == BAD and context().attempt < attempt:
-        os.kill(os.getpid(), signal.SIGKILL)
-    return item, context().attempt
-
-
 @under_each_start_method
 def test_it_may_die_twice_with_an_item_alone_and_no_more(start_method: str) -> None:
     def build(attempts: int) -> Any:
         return (
             pipeline(start_method)
             .add(Processor(increment))
-            .add(Processor(partial(dies_until, attempts), name="job"))
+            .add(Processor(partial(dies_until, BAD, attempts), name="job"))
         )
 
     assert (BAD, 3) in build(3).run(range(60))

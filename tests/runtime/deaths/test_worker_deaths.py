@@ -21,6 +21,7 @@ from conveyor.runtime.parent import local_crew
 from conveyor.runtime.process.start import start_process
 from conveyor.stages import OnError
 from tests.chaos.watch import workers
+from tests.fatal_jobs import DiesInSetup, dies_always, dies_at_first, runs_of
 from tests.helpers import (
     eventually,
     pipeline,
@@ -30,31 +31,6 @@ from tests.jobs import increment
 from tests.store_faults import Fault, planned
 
 pytestmark = pytest.mark.usefixtures("nothing_is_left_behind")
-
-
-def noted(file: Path, item: int) -> int:
-    """A job of 4 ms that writes down that it runs."""
-    with file.open("a") as lines:
-        lines.write(f"{item}\n")
-    time.sleep(0.004)
-    return item
-
-
-def runs_of(file: Path) -> Counter[int]:
-    return Counter(map(int, file.read_text().split()))
-
-
-def dies_at_first(file: Path, bad: int, item: int) -> int:
-    noted(file, item)
-    if item == bad and runs_of(file)[bad] == 1:
-        os.kill(os.getpid(), signal.SIGKILL)
-    return item
-
-
-def dies_always(bad: int, item: int) -> int:
-    if item == bad:
-        os.kill(os.getpid(), signal.SIGKILL)
-    return item
 
 
 # --------------------------------------------------------------------------------- workers that die
@@ -222,14 +198,6 @@ def test_one_that_always_is_ends_the_run(monkeypatch: pytest.MonkeyPatch) -> Non
     monkeypatch.setattr("conveyor.core.crashes.TO_START_MS", 1000)
     with pytest.raises(WorkerCrashed, match=r"'increment'.* is gone.* none of them was ready"):
         pipeline().add(Processor(increment)).run(range(100))
-
-
-class DiesInSetup(Processor[int, int]):
-    def setup(self) -> None:
-        os.kill(os.getpid(), signal.SIGKILL)
-
-    def process(self, item: int, /) -> int:
-        return item
 
 
 @under_each_start_method
