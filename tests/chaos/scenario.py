@@ -27,9 +27,9 @@ from tests.chaos.jobs import is_poison, is_slow
 from tests.chaos.pipelines import PIPELINES, Found
 from tests.chaos.restless import Restless
 from tests.chaos.steps import install
-from tests.helpers import descriptors, living_children
+from tests.processes import descriptors, living_children
 
-__all__ = ["VERDICT", "Spec", "Verdict"]
+__all__ = ["VERDICT", "Spec", "Verdict", "judged"]
 
 VERDICT: Final = "verdict.json"
 

@@ -23,7 +23,7 @@ from typing import Final
 from tests.chaos.board import FILE, Board
 from tests.chaos.pipelines import PIPELINES
 from tests.chaos.scenario import VERDICT, Spec, Verdict
-from tests.helpers import ROOT, holds_within, is_alive, members
+from tests.processes import ROOT, holds_within, is_alive, members
 
 __all__ = ["Outcome", "end_session", "left_of", "outcome", "workers"]
 

@@ -11,9 +11,9 @@ import pytest
 from conveyor import Pipeline
 from tests.chaos.board import FILE, Board
 from tests.chaos.pipelines import PIPELINES, Found
-from tests.chaos.scenario import Spec
+from tests.chaos.scenario import Spec, judged
 from tests.chaos.steps import STEPS, STEPS_OF
-from tests.chaos.watch import outcome
+from tests.chaos.watch import Outcome, outcome
 
 # A stage whose output, state and merge are all at stake, and the steps at which most is.
 GRAVEST = ("middle of data", "after tail", "after head", "recovery")
@@ -31,8 +31,12 @@ WITHOUT_TROUBLE = [name for name in PIPELINES if name not in ("troubled", "snaps
 
 
 @pytest.mark.parametrize("name", WITHOUT_TROUBLE)
-def test_a_run_that_nobody_disturbs_is_clean(name: str) -> None:
-    found = outcome(Spec(name, "fork", 16, 0, 300, 0, streamed=True))
+def test_a_run_that_nobody_disturbs_is_clean(
+    name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv(FILE, str(tmp_path / "board"))
+    spec = Spec(name, "fork", 16, 0, 300, 0, streamed=True)
+    found = Outcome(spec, judged(spec, Board.create(tmp_path / "board")))
 
     assert found.is_clean, found
     assert found.verdict.items == 300
