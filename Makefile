@@ -24,7 +24,7 @@ demo: $(USE)
 
 # Compiled once: else each of the thousand interpreters that the tests start would do it, where bytecode is not kept.
 test: $(DEV)
-	$(BIN)/python -m compileall -q conveyor
+	$(BIN)/python -m compileall -q conveyor tests examples
 	$(BIN)/python $(PYTEST) $(TESTS)
 
 # The inner loop; what is left out starts processes, or is a search over very many schedules.
@@ -64,12 +64,12 @@ services-stop: $(BIN)/python
 
 # The suite 20 times while every core is busy with something else; shorter: make test-stress STRESS='--times 3 tests/core'
 test-stress: $(DEV)
-	$(BIN)/python -m compileall -q conveyor
+	$(BIN)/python -m compileall -q conveyor tests examples
 	$(BIN)/python tools/stress_suite.py $(STRESS)
 
 # The proofs in full: the simulator, every single step of more topologies, more real runs; and every death; some minutes.
 prove: $(DEV)
-	CONVEYOR_PROVE=1 $(BIN)/python $(PYTEST) tests/sim tests/runtime/deaths tests/io
+	CONVEYOR_PROVE=1 $(BIN)/python $(PYTEST) tests/sim tests/runtime/deaths tests/io tests/core tests/items
 
 # Four checks, none of which needs another: make -j2 typecheck
 typecheck: typecheck-mypy typecheck-plugin typecheck-pyright typecheck-stubs

@@ -6,6 +6,7 @@ import faulthandler
 import gc
 import os
 import subprocess
+import sys
 import threading
 from collections.abc import Generator, Iterator
 from pathlib import Path
@@ -27,6 +28,11 @@ class _Settings(Protocol):
 # How long an example takes is the machine's affair, and no test's: a busy one takes longer.
 settings.register_profile("suite", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("suite")
+
+# pytest rewrites what asserts; that takes longer than all else of a collection, so it is kept from
+# one run to the next, also where bytecode is not kept otherwise: as far as the tests are collected.
+KEEPS_BYTECODE = not sys.dont_write_bytecode
+sys.dont_write_bytecode = False
 
 # All tests of these folders start processes: workers, scripts, checkers, or pytest itself. In the
 # folders inside them that are named below, and everywhere else, a test that does says so by a mark.
@@ -65,6 +71,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 def pytest_collection_finish() -> None:
     """Thousands of tests are not looked through again by each collection of garbage, here and in
     every worker that is forked, which would copy all their memory for it."""
+    sys.dont_write_bytecode = not KEEPS_BYTECODE
     gc.collect()
     gc.freeze()
 
