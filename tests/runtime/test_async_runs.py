@@ -7,6 +7,7 @@ import gc
 import signal
 import threading
 from collections.abc import AsyncIterator, Callable, Coroutine, Iterator
+from contextlib import suppress
 from contextvars import ContextVar
 from itertools import count
 from pathlib import Path
@@ -205,26 +206,53 @@ def test_nothing_of_a_run_blocks_the_event_loop(monkeypatch: pytest.MonkeyPatch)
     done(each_way())
 
 
-def test_the_longest_pause_of_the_event_loop_is_short() -> None:
-    """Under 50 ms; where the machine is busy with other things, in the best of several attempts."""
+SCHEDULED = Path("/proc/thread-self/schedstat")
+
+
+def waited_for_a_core() -> float:
+    """For how many seconds this thread has waited for a core, where that is told: what another
+    process does with it is no pause of ours."""
+    return int(SCHEDULED.read_text().split()[1]) / 1e9 if SCHEDULED.exists() else 0.0
+
+
+async def runs_of_many(pl: Any) -> None:
+    assert len(await pl.arun(range(50_000))) == 50_000
+
+
+async def streams(pl: Any) -> None:
+    assert len(await streamed(pl, items_of(range(500)))) == 500
+
+
+async def leaves_a_stream(pl: Any) -> None:
+    async with pl.astream(count()) as stream:
+        await anext(stream)
+
+
+@pytest.mark.parametrize("work", [runs_of_many, streams, leaves_a_stream])
+def test_the_longest_pause_of_the_event_loop_is_short(work: Any) -> None:
+    """Under 50 ms, without what it waits for a core; in the best of several attempts, as a thread
+    of ours that has to wait for one may keep the interpreter from it."""
 
     async def longest_pause() -> float:
         pauses = [0.0]
 
         async def tick() -> None:
-            before = perf_counter()
+            before, waited = perf_counter(), waited_for_a_core()
             while True:
                 await asyncio.sleep(0.001)
-                now = perf_counter()
-                pauses.append(now - before)
-                before = now
+                now, waited_now = perf_counter(), waited_for_a_core()
+                pauses.append(now - before - (waited_now - waited))
+                before, waited = now, waited_now
+
+        async def ticked() -> None:
+            seen = len(pauses)
+            while len(pauses) == seen:
+                await asyncio.sleep(0)
 
         ticks = asyncio.create_task(tick())
-        pl = pipeline("forkserver").add(Processor(double)).add(Processor(double))
-        assert len(await pl.arun(range(50_000))) == 50_000
-        assert len(await streamed(pl, items_of(range(500)))) == 500
-        async with pl.astream(count()) as stream:
-            await anext(stream)
+        await ticked()
+        await work(pipeline("forkserver").add(Processor(double)).add(Processor(double)))
+        await ticked()
         ticks.cancel()
         return max(pauses)
 
@@ -523,7 +551,12 @@ def test_a_stream_that_nothing_refers_to_any_more_is_ended() -> None:
         gc.collect()
         while living_children():
             await asyncio.sleep(0.001)
-        assert await pl.arun([1]) == [2]
+        while True:
+            # What has ended it lets go of the pipeline a moment after the last worker is gone.
+            with suppress(LifecycleError):
+                assert await pl.arun([1]) == [2]
+                return
+            await asyncio.sleep(0.001)
 
     done(forgotten())
 
