@@ -64,6 +64,7 @@ def test_lanes_are_spread_and_the_stages_of_a_lane_stay_together() -> None:
     workers = lanes(4)
     homes = by_name(workers, placed(workers, [machine(1, 4), machine(2, 4)], {}))
     assert Counter(homes.values()) == {1: 4, 2: 4}
+    homes = by_name(workers, placed(workers, [machine(1, 8), machine(2, 6)], {}))
     for lane in range(4):
         assert homes[f"increment/{lane}"] == homes[f"double/{lane}"]
 
