@@ -261,8 +261,8 @@ def test_the_simulator_knows_no_processes_and_no_clock() -> None:
     found = {
         module for module in users(CONCURRENCY | {"time"}) if module.startswith("conveyor.sim")
     }
-    # Which runs async jobs, on a time that is not the clock's
-    assert found == {"conveyor.sim.code.virtual_loop"}
+    # Which run async jobs, on a time that is not the clock's
+    assert found == {"conveyor.sim.code.virtual_loop", "conveyor.sim.code.stepped_loop"}
 
 
 def test_signals_are_known_to_one_file_beside_the_real_world() -> None:

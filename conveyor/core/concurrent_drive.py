@@ -5,7 +5,7 @@ Must never know: who works on the items, or which world it is in.
 
 Rule 1.  As many items are taken in hand as there are hands, as soon as they are there.
 Rule 2.  Which of them is done next is a decision (`ChooseDone`), unless they leave in their order:
-         then the oldest is.
+         then the oldest is.  Where they share a state, which of them goes on is one, at each await.
 Rule 3.  An item that is out in part comes before all others.
 Rule 4.  What is finished is noted before it goes out (`window`); the input is committed up to the
          first item that is not.
@@ -14,25 +14,24 @@ Rule 4.  What is finished is noted before it goes out (`window`); the input is c
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Final
 
 from typing_extensions import TypeVar
 
 from conveyor.core.channel import Inlet
 from conveyor.core.concurrent_node import ConcurrentNode, Hands, Held
-from conveyor.core.drive import BrokenNode, Drive, DriveSpec, Sender, send_missing
+from conveyor.core.drive import BrokenNode, Drive, DriveSpec, Sender, flush, send_missing
 from conveyor.core.requests import TAKE, ChooseDone, WaitForItems
 from conveyor.core.window import Window
 
-__all__ = ["DONE", "InHand", "LaterHands", "drive_concurrent"]
+__all__ = ["InHand", "LaterHands", "drive_concurrent"]
 
 Blob = TypeVar("Blob")
-
-DONE: Final = "~done"  # behind the name of a stage: which of its items in hand is done next
 
 
 class LaterHands:
     """Hands that wait until it is decided which item is done: it is worked on then."""
+
+    decided = 0  # and nothing is kept of that
 
     def __init__(self, most: int) -> None:
         self.most = most
@@ -40,8 +39,11 @@ class LaterHands:
     def begin(self, held: Held) -> None:
         """Nothing yet."""
 
+    def options(self, only: Held | None, held: Sequence[Held]) -> list[int]:
+        return [*range(len(held))] if only is None else []
+
     def is_done(self, only: Held | None) -> bool:
-        return False  # before it is decided
+        return only is not None  # else not before it is decided
 
     def chosen(self, only: Held | None, answer: int, held: Sequence[Held]) -> list[Held]:
         return [held[answer] if only is None else only]
@@ -74,8 +76,15 @@ class InHand:
             return self.held[self.window.part]
         return self.held[min(self.held)] if self.ordered else None
 
+    def options(self) -> list[int]:
+        return self.hands.options(self.only(), self.in_order())
+
     def is_done(self) -> bool:
         return bool(self.held) and self.hands.is_done(self.only())
+
+    def done(self, answer: int) -> list[Held]:
+        """Those that are done, now that it is decided which of them is next, or goes on."""
+        return self.hands.chosen(self.only(), answer, self.in_order())
 
     def has_room(self) -> bool:
         return self.room() > 0
@@ -118,10 +127,10 @@ class InHand:
 
 
 def drive_concurrent(
-    run: int, spec: DriveSpec[Blob], node: ConcurrentNode, hands: Hands, window: Window, name: str
+    run: int, spec: DriveSpec[Blob], node: ConcurrentNode, hands: Hands, window: Window, point: str
 ) -> Drive[Blob]:
-    """Steps a node of this name through one run, as `drive` does one that takes items one by
-    one."""
+    """Steps a node through one run, as `drive` does one that takes items one by one; `point` is
+    where it is decided which item is next."""
     inlet = node.inlet = spec.inlets[0]
     journal = spec.journal
     inlet.start(run)
@@ -135,7 +144,7 @@ def drive_concurrent(
         journal.inlet = inlet
         journal.recall(run, sender.ordinal, window.finished, window.finished_behind())
     in_hand = InHand(inlet, node, hands, window, node.stage.stage_options.ordered)
-    choose = ChooseDone(name + DONE, in_hand)
+    choose = ChooseDone(point, in_hand)
     wait_for_items = WaitForItems(inlet)
     while True:
         new = in_hand.take()
@@ -149,12 +158,10 @@ def drive_concurrent(
             if not in_hand.may_take():
                 yield wait_for_items
             continue
-        only = in_hand.only()
-        choose.is_open = only is None
         answer = yield choose
-        if answer != TAKE:
-            done = hands.chosen(only, answer, in_hand.in_order())
+        if answer != TAKE and (done := in_hand.done(answer)):
             yield from give(sender, spec, in_hand, done)
+    yield from flush(sender, spec, 0)
     spec.close(run)
 
 

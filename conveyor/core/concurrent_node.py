@@ -18,13 +18,13 @@ from typing import Final, Protocol, assert_never, cast
 from conveyor.core.channel import Inlet
 from conveyor.core.crashes import FRESH, Past
 from conveyor.core.job_node import JobNode, Piece, Policy, Surroundings
+from conveyor.core.timekeeper import Timekeeper, pause_before
 from conveyor.errors import RunError
 from conveyor.items.atoms import is_atom
-from conveyor.items.current_item import CURRENT, Context, Whereabouts
+from conveyor.items.current_item import BESIDE, CURRENT, Context, Whereabouts
 from conveyor.items.sealing import Sealed, in_place
 from conveyor.items.slices import uniform, whole
-from conveyor.stages import Gives, Job, gives_of, is_async, only_reads
-from conveyor.stages.callables import is_async_generator
+from conveyor.stages import Gives, Job, gives_of, is_async, only_reads, yields_async
 
 __all__ = ["AT", "ConcurrentNode", "Hands", "Held"]
 
@@ -53,8 +53,17 @@ class Hands(Protocol):
         """How many there are."""
         ...
 
+    @property
+    def decided(self) -> int:
+        """How often it was decided which of those in hand goes on."""
+        ...
+
     def begin(self, held: Held) -> None:
         """Works on it, and knows when it is done."""
+        ...
+
+    def options(self, only: Held | None, held: Sequence[Held]) -> list[int]:
+        """Which of those in hand can be done next, or go on next; none if there is no choice."""
         ...
 
     def is_done(self, only: Held | None) -> bool:
@@ -79,10 +88,9 @@ class ConcurrentNode(JobNode):
     ) -> None:
         super().__init__(stage, policy, surroundings)
         self.gives = gives_of(stage)
-        if is_async_generator(stage.stage_options.fn):
+        self.is_async = is_async(stage)
+        if yields_async(stage):
             self.job = gathered(self.job)
-        if is_async(stage) and (awaits := surroundings.awaits) is not None:
-            self.job = awaited(self.job, awaits)
         # Nothing recycles what several items may be in at once
         self.take = in_place if only_reads(stage) else bytearray
         self.inlet: Inlet | None = None
@@ -147,6 +155,11 @@ class ConcurrentNode(JobNode):
     def work(self, held: Held) -> None:
         """Tries the job on an item until it is done, or given up."""
         AT.set(held)
+        if self.is_async:
+            assert self.surroundings.awaits is not None
+            assert self.surroundings.timekeeper is not None
+            self.surroundings.awaits(self.work_async(held, self.surroundings.timekeeper))
+            return
         while not self.is_condemned(held):
             try:
                 held.results = self.results_of(held, self.job(self.opened(held)))
@@ -158,6 +171,38 @@ class ConcurrentNode(JobNode):
                 held.error = None
             break
         held.is_done = True
+
+    async def work_async(self, held: Held, keeper: Timekeeper) -> None:
+        """The same, in a task of an event loop."""
+        BESIDE.set(self)
+        AT.set(held)
+        while not self.is_condemned(held):
+            try:
+                held.results = await self.attempted(held, keeper)
+            except BaseException as error:  # the item's own, whatever it is
+                held.error = error
+                if self.tries_again(error):
+                    await keeper.sleep(pause_before(held.attempt))
+                    continue
+            else:
+                held.error = None
+            break
+        held.is_done = True
+
+    async def attempted(self, held: Held, keeper: Timekeeper) -> list[object]:
+        seconds = self.policy.timeout_s
+        given = cast("Awaitable[object]", self.job(self.opened(held)))
+        if seconds is None:
+            return self.results_of(held, await given)
+        limit = keeper.limit(seconds)
+        try:
+            async with limit:
+                result = await given
+        except TimeoutError:
+            if limit.expired():
+                raise self.out_of_time_after(held.attempt) from None
+            raise
+        return self.results_of(held, result)
 
     def tries_again(self, error: BaseException) -> bool:
         """Is the item that failed with `error` to be tried again?  Whoever works on it waits."""
@@ -271,10 +316,3 @@ def gathered(job: Callable[[object], object]) -> Callable[[object], object]:
         return [each async for each in cast("AsyncIterable[object]", job(item))]
 
     return gather
-
-
-def awaited(
-    job: Callable[[object], object], awaits: Callable[[Awaitable[object]], object]
-) -> Callable[[object], object]:
-    """The job; what it gives is awaited."""
-    return lambda item: awaits(cast("Awaitable[object]", job(item)))

@@ -170,7 +170,7 @@ def send_restored(
         spec.journal.note(sender.ordinal, elsewhere + upto, finished)
     there = given(spec) - restored.left
     positions = _positions(spec.inlets, source, finished)
-    restored.memory.save(Saved(sender.run, False, there, positions, _dues(spec)))
+    restored.memory.save(Saved(sender.run, False, there, positions, _decided(spec)))
     inlet.commit(upto)
 
 
@@ -217,7 +217,7 @@ def flush(sender: Sender[Blob], spec: DriveSpec[Blob], skip: int) -> Drive[Blob]
         yield from sender.send(out, len(spec.inlets), 0, extra)
     if spec.restored is not None:
         positions = _positions(spec.inlets, 0, 0)
-        spec.restored.memory.save(Saved(sender.run, True, given(spec), positions, _dues(spec)))
+        spec.restored.memory.save(Saved(sender.run, True, given(spec), positions, _decided(spec)))
 
 
 class Sender(Generic[Blob]):
@@ -322,8 +322,9 @@ def resume_restored(run: int, spec: DriveSpec[Blob], restored: RestoredNode) -> 
     if saved is None or saved.run != run:
         restored.memory.save(Saved(run, False, given(spec), _positions(spec.inlets, 0, 0)))
         return ResumePoint(ordinal, 0, 0)
+    restored.decided = saved.decided
     if spec.timer is not None:
-        spec.timer.dues = saved.dues
+        spec.timer.dues = saved.decided
     for inlet, position in zip(spec.inlets, saved.positions, strict=True):
         if inlet.head < position:
             inlet.commit(position)
@@ -373,8 +374,10 @@ def position_of(spec: DriveSpec[Blob]) -> int:
     return heads if spec.timer is None else heads + spec.timer.progress
 
 
-def _dues(spec: DriveSpec[Blob]) -> int:
-    return 0 if spec.timer is None else spec.timer.dues
+def _decided(spec: DriveSpec[Blob]) -> int:
+    if spec.timer is not None:
+        return spec.timer.dues
+    return 0 if spec.restored is None else spec.restored.decided
 
 
 def _positions(inlets: Sequence[Inlet], source: int, items: int) -> tuple[int, ...]:

@@ -14,11 +14,12 @@ from abc import ABC, abstractmethod
 from collections.abc import Awaitable, Callable, Iterable, Iterator, Sequence
 from itertools import islice
 from operator import length_hint
-from typing import Final, NamedTuple, Protocol, TypeAlias
+from typing import Final, NamedTuple, Protocol, TypeAlias, cast
 
 from conveyor.core.channel import UNBOUNDED
 from conveyor.core.crashes import FRESH, Past
 from conveyor.core.stamps import has_marks, items_of, places_of
+from conveyor.core.timekeeper import Timekeeper
 from conveyor.errors import ConveyorError, ItemTimeout, LateItem, PoisonItem
 from conveyor.items.atoms import is_atom
 from conveyor.items.current_item import CURRENT, Context, Whereabouts
@@ -27,7 +28,7 @@ from conveyor.items.sealing import Copied, Keep, Recycler, Seal, Sealed, Take, i
 from conveyor.items.short_repr import short_repr
 from conveyor.items.slices import all_sealed, uniform
 from conveyor.report import DeadLetter, Tally
-from conveyor.stages import CannotGoBack, Job, job_of, only_reads
+from conveyor.stages import CannotGoBack, Job, completed, job_of, only_reads
 
 __all__ = [
     "ALONE",
@@ -124,7 +125,7 @@ class Surroundings(NamedTuple):
     limit; `keep` is where the large buffers of results go; `room` says how many outputs could
     be published at once; `is_final` tells errors that end the run whatever the stage does with
     errors; `seal` makes results safe in another way than by `keep`; `awaits` runs to its end what
-    an async job gives, where nobody else has.
+    async code gives, and `timekeeper` has its time, where nobody else has run it.
     """
 
     fused: bool = False
@@ -137,6 +138,7 @@ class Surroundings(NamedTuple):
     is_final: Callable[[BaseException], bool] = lambda error: not isinstance(error, Exception)
     seal: Seal | None = None
     awaits: Callable[[Awaitable[object]], object] | None = None
+    timekeeper: Timekeeper | None = None
 
 
 ALONE: Final = Surroundings()
@@ -283,18 +285,19 @@ class JobNode(ABC):
             yield out, done, skip
 
     def flushed(
-        self, give: Callable[[], Iterable[object]], what: str, skip: int, limit: int
+        self, give: Callable[[], object], what: str, skip: int, limit: int
     ) -> Iterator[Piece]:
         """What the stage gives of itself, for no item, without the first `skip`."""
         CURRENT.outside(self.policy.stage)
         try:
-            given = give()
+            given = completed(give(), self.surroundings.awaits)
             if not hasattr(given, "__iter__") and not hasattr(given, "__getitem__"):
                 raise TypeError(
                     f"{what} gave {short_repr(given)}; it must give an iterable of what is to "
                     "be sent on: yield it, or return a list"
                 )
-            for out in _chunks(islice(given, skip, None), limit, self.seal):
+            results = cast("Iterable[object]", given)
+            for out in _chunks(islice(results, skip, None), limit, self.seal):
                 self.tally.flushed += len(out)
                 self.tally.items_out += len(out)
                 yield out, 0, 0
@@ -319,11 +322,7 @@ class JobNode(ABC):
         """Does with a failed item what its stage's policy says."""
         tally, policy, on_error = self.tally, self.policy, self.on_error(error)
         attempts, self.attempt = self.past.attempts + self.attempt, 1
-        if (
-            on_error == "raise"
-            or not isinstance(error, Exception)
-            or self.surroundings.is_final(error)
-        ):
+        if self.ends_run(error):
             tally.failed += 1
             raise ItemFailed(ordinal, repr_of(item), error, attempts) from error
         if on_error == "skip":
@@ -331,6 +330,14 @@ class JobNode(ABC):
         else:
             policy.send_dead_letter(DeadLetter(policy.stage, ordinal, item, error, attempts))
             tally.dead_lettered += 1
+
+    def ends_run(self, error: BaseException) -> bool:
+        """Does the run end if an item fails so?"""
+        return (
+            self.on_error(error) == "raise"
+            or not isinstance(error, Exception)
+            or self.surroundings.is_final(error)
+        )
 
     def on_error(self, error: BaseException) -> str:
         """What the stage says of this error: of some it is not asked."""

@@ -127,6 +127,11 @@ class InHand(Protocol):
         """Is there another item, and a hand free for it?"""
         ...
 
+    def options(self) -> list[int]:
+        """Which of them may be done next, or go on, by their place among them, the oldest first;
+        none if there is no choice."""
+        ...
+
     def is_done(self) -> bool:
         """Is one of them done that may be given next?"""
         ...
@@ -134,24 +139,18 @@ class InHand(Protocol):
 
 @final
 class ChooseDone:
-    """A decision: which of the items in hand is done next, by its place among them, the oldest
-    first; `TAKE` to take another in hand before.
+    """A decision: which of the items in hand is done next, or goes on to its next await, by its
+    place among them, the oldest first; `TAKE` to take another in hand before."""
 
-    `is_open` says whether there is a choice: in order, the oldest is next.
-    """
-
-    __slots__ = ("in_hand", "is_open", "name")
+    __slots__ = ("in_hand", "name")
 
     def __init__(self, name: str, in_hand: InHand) -> None:
         self.name = name
         self.in_hand = in_hand
-        self.is_open = True
 
     def options(self) -> list[int]:
-        """None if nothing is to be decided: then `plain` is the answer."""
-        if not self.is_open or self.in_hand.may_take():
-            return []
-        return [*range(len(self.in_hand))]
+        """None if nothing is to be decided: then `plain` is the answer, once it is `ready`."""
+        return [] if self.in_hand.may_take() else self.in_hand.options()
 
     @property
     def plain(self) -> int:

@@ -36,13 +36,14 @@ FEW: Final = 4096
 
 class Saved(NamedTuple):
     """What goes with a state: the run, whether `finish` is done, how many outputs were given, where
-    each input stands, and how often something came due."""
+    each input stands, and how much was decided: how often something came due, or which of several
+    items in hand goes on."""
 
     run: int
     finished: bool
     given: int
     positions: tuple[int, ...]
-    dues: int = 0
+    decided: int = 0
 
 
 def packed_state(stage: Restorable, name: str) -> bytes:
@@ -133,12 +134,14 @@ class RestoredNode:
     out; `memory` keeps the state.
 
     They come of the items before the position `until`, which may be taken in smaller slices than
-    the first time.
+    the first time.  With several items in hand, `state` is all that is saved, and `decided` how
+    often it was decided which of them goes on.
     """
 
-    def __init__(self, memory: StateMemory) -> None:
+    def __init__(self, memory: StateMemory, state: Restorable | None = None) -> None:
         self.memory = memory
-        self.left = 0
+        self.state = state
+        self.left = self.decided = 0
         self.until = 0  # the position of the input behind which nothing may be left
 
     def around(self, node: Node) -> Node:

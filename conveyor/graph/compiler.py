@@ -53,6 +53,8 @@ from conveyor.stages import (
     SplittingFork,
     Zip,
     concurrency_of,
+    interleaves,
+    keeps_outputs,
 )
 from conveyor.stages.timed import is_woken
 
@@ -153,10 +155,11 @@ def _before_fork(draft: Draft, gap: Gap, stamped: Set[int | None]) -> Draft | No
     """The draft with a relay right before the fork behind a gap; None if there is to be none."""
     before, fork = draft.places[gap.writer], draft.places[gap.reader]
     behind_relay = isinstance(before.stage, Relay) and _is_sized(draft, gap)
-    behind_fork = isinstance(before.stage, Fork) and (
-        gap.reader in stamped or isinstance(fork.stage, SelectingFork)
-    )
-    if not isinstance(fork.stage, Fork) or not (behind_relay or behind_fork):
+    looks = gap.reader in stamped or isinstance(fork.stage, SelectingFork)
+    behind_fork = isinstance(before.stage, Fork) and looks
+    # What is kept until a state is saved goes out as it is
+    behind_kept = isinstance(before.stage, Job) and keeps_outputs(before.stage) and looks
+    if not isinstance(fork.stage, Fork) or not (behind_relay or behind_fork or behind_kept):
         return None
     named = draft.places[gap.pipes[0]] if behind_relay else before
     return _with_relay(draft, f"{named.name}-{fork.name}", fork.frames, gap.reader, gap.slot)
@@ -362,6 +365,7 @@ class _Compiler:
             fork=self.selecting(copy),
             concurrency=concurrency,
             ordered=stage is None or stage.stage_options.ordered,
+            interleaves=stage is not None and interleaves(stage),
         )
 
     def behind(self, copy: Copy) -> Copy:

@@ -13,13 +13,15 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import Enum
 from functools import cached_property
-from typing import TypeAlias, assert_never
+from typing import Final, TypeAlias, assert_never
 
 from conveyor.drawing.figure import Arrow, Box, Figure, Shape
 from conveyor.graph.route import LANES_BY_DEFAULT, Leaf, Route, route_text
 from conveyor.stages import AnySelectingFork, Job, cores_of
 
 __all__ = [
+    "DONE",
+    "STEP",
     "Channel",
     "Input",
     "Kind",
@@ -33,6 +35,11 @@ __all__ = [
     "is_shut",
     "zips_of",
 ]
+
+
+# Behind the name of a stage: which of its items in hand is done next, or goes on next.
+DONE: Final = "~done"
+STEP: Final = "~step"
 
 
 class Kind(Enum):
@@ -87,7 +94,8 @@ class NodeSpec:
     a worker; `within` is that worker's node for all the others.  `is_woken`: its job gives
     outputs because time goes by.  `fork` is the one that selects the lanes of its items, if its
     route is a `Select`.  `concurrency` is how many items its job may have in hand at once, if it
-    does not take them one by one; `ordered`: what comes of those leaves in their order.
+    does not take them one by one; `ordered`: what comes of those leaves in their order;
+    `interleaves`: they share a state, and go on in turns wherever they await something.
     """
 
     index: int
@@ -106,6 +114,7 @@ class NodeSpec:
     fork: AnySelectingFork | None = None
     concurrency: int | None = None
     ordered: bool = True
+    interleaves: bool = False
 
     @property
     def owner(self) -> int:
@@ -119,8 +128,13 @@ class NodeSpec:
 
     @property
     def chooses_done(self) -> bool:
-        """Is it a decision which of the items in hand is done next?"""
-        return self.concurrency is not None and not self.ordered
+        """Is it a decision which of the items in hand is done next, or goes on next?"""
+        return self.concurrency is not None and (not self.ordered or self.interleaves)
+
+    @property
+    def done_name(self) -> str:
+        """What that decision is called."""
+        return self.name + (STEP if self.interleaves else DONE)
 
     @property
     def is_restorable(self) -> bool:

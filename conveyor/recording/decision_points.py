@@ -10,7 +10,6 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Final, NamedTuple
 
-from conveyor.core.concurrent_drive import DONE
 from conveyor.graph.route import Balance, nested_balances, way_to
 from conveyor.graph.topology import Topology, channels_of
 
@@ -54,8 +53,8 @@ class _Points:
                 found.append(Point(spec.join_name, "join", len(spec.inputs), tuple(sorted(before))))
                 before |= {spec.join_name}
             if spec.chooses_done and spec.concurrency is not None:
-                name = spec.name + DONE
-                found.append(Point(name, "done", spec.concurrency, tuple(sorted(before))))
+                kind = "step" if spec.interleaves else "done"
+                found.append(Point(spec.done_name, kind, spec.concurrency, tuple(sorted(before))))
             if spec.is_woken:
                 found.append(Point(spec.name + TIMER, "timer", 2, tuple(sorted(before))))
             for fork, around in nested_balances(spec.route):

@@ -40,6 +40,7 @@ NODE: Final[Data] = {
     "woken": False,
     "concurrency": None,
     "ordered": True,
+    "interleaves": False,
 }
 CHANNEL: Final[Data] = {"written": False}
 ORDERED: Final[Data] = {"balanced": False}
@@ -90,6 +91,7 @@ def data_of_node(node: NodeSpec) -> dict[str, object]:
         "woken": node.is_woken,
         "concurrency": node.concurrency,
         "ordered": node.ordered,
+        "interleaves": node.interleaves,
     }
     return without(NODE, fields)
 
@@ -112,6 +114,7 @@ def node_of(index: int, data: Data) -> NodeSpec:
         is_woken=data["woken"],
         concurrency=data["concurrency"],
         ordered=data["ordered"],
+        interleaves=data["interleaves"],
     )
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable, Iterable
+from collections.abc import AsyncIterable, Awaitable, Callable, Iterable
 from enum import Enum
 from typing import Any, ClassVar, Final, Never, Protocol, assert_never, runtime_checkable
 
@@ -18,7 +18,13 @@ from conveyor.stages.callables import (
     is_async_generator,
     name_of,
 )
-from conveyor.stages.resources import GivenTwo, Resource, checked_setup
+from conveyor.stages.resources import (
+    GivenTwo,
+    Resource,
+    checked_setup,
+    is_opened_async,
+    opened_async,
+)
 from conveyor.stages.stage import (
     ON_ERROR,
     OnError,
@@ -37,13 +43,16 @@ __all__ = [
     "concurrency_of",
     "cores_of",
     "gives_of",
+    "interleaves",
     "is_async",
     "is_plain",
     "job_of",
+    "keeps_outputs",
     "only_function",
     "only_reads",
     "policy_of",
     "written",
+    "yields_async",
 ]
 
 # A lambda on its own says nothing of what it takes.
@@ -132,7 +141,7 @@ class Job(Stage, TakesALane[In, Out]):
             raise TopologyError(f"{kind}: write both snapshot() and restore(state), or neither")
         if not isinstance(read_only, bool):
             raise TopologyError(f"{kind}: read_only is {read_only!r}; it must be True or False")
-        check_concurrency(kind, fn, concurrency, ordered, timeout_s)
+        check_concurrency(self, kind, fn, concurrency, ordered, timeout_s)
         self.stage_options = StageOptions(
             checked_name(kind, name),
             fn,
@@ -161,19 +170,29 @@ class Job(Stage, TakesALane[In, Out]):
             type(self).__name__ if self.stage_options.fn is None else name_of(self.stage_options.fn)
         )
 
-    def setup(self) -> None:
-        """Called once in each worker process, before its first item."""
-        if self.stage_options.setup is not None:
-            self.stage_resource = Resource(self.stage_options.setup())
+    # Each of the three may be an `async def`, too: it is awaited then.
 
-    def finish(self) -> Iterable[Out]:
+    def setup(self) -> Awaitable[None] | None:
+        """Called once in each worker process, before its first item."""
+        make = self.stage_options.setup
+        if make is None:
+            return None
+        made = make()
+        if is_opened_async(made, is_async(self)):
+            return self._take_async(made)
+        self.stage_resource = Resource(made)
+        return None
+
+    async def _take_async(self, made: object) -> None:
+        self.stage_resource = await opened_async(made, is_async(self))
+
+    def finish(self) -> Iterable[Out] | Awaitable[Iterable[Out]] | AsyncIterable[Out]:
         """Called at the end of every run; what it gives is sent on after all other outputs."""
         return ()
 
-    def teardown(self) -> None:
+    def teardown(self) -> Awaitable[None] | None:
         """Called once in each worker process, when it stops."""
-        if self.stage_resource is not None:
-            self.stage_resource.close()
+        return None if self.stage_resource is None else self.stage_resource.close()
 
     def __repr__(self) -> str:
         fn = self.default_name() if self.stage_options.fn is not None else ""
@@ -204,27 +223,54 @@ def concurrency_of(job: Job[Any, Any]) -> int | None:
 
 def is_async(job: Job[Any, Any]) -> bool:
     """Does it give what is to be awaited?"""
-    return is_async_function(job.stage_options.fn)
+    return is_async_function(called_by(job, job.stage_options.fn))
+
+
+def yields_async(job: Job[Any, Any]) -> bool:
+    """Does it give an asynchronous generator?"""
+    return is_async_generator(called_by(job, job.stage_options.fn))
+
+
+def interleaves(job: Job[Any, Any]) -> bool:
+    """Do its calls share a state, and go on in turns wherever they await something?"""
+    return job.is_stateful and is_async(job)
+
+
+def keeps_outputs(job: Job[Any, Any]) -> bool:
+    """Do its outputs leave only when a state is saved that knows of them?"""
+    return interleaves(job) and job.is_restorable
+
+
+def called_by(job: Job[Any, Any], fn: object) -> object:
+    """What is called with each item, as it is written: `fn`, or the method of a class."""
+    return getattr(job, "process", None) if fn is None else fn
 
 
 def check_concurrency(
-    kind: str, fn: object, concurrency: object, ordered: object, timeout_s: object
+    job: Job[Any, Any],
+    kind: str,
+    fn: object,
+    concurrency: object,
+    ordered: object,
+    timeout_s: object,
 ) -> None:
     """Raises `TopologyError` for what is said of items in hand at once, and cannot be meant."""
     if not isinstance(ordered, bool):
         raise TopologyError(f"{kind}: ordered is {ordered!r}; it must be True or False")
-    if concurrency is not None and fn is None:
+    awaits = is_async_function(called_by(job, fn))
+    if concurrency is not None and fn is None and not awaits:
         raise TopologyError(
-            f"{kind}: concurrency is for functions; a class is given its items one by one, as it "
-            "may keep something from one to the next"
+            f"{kind}: concurrency is for functions, and for classes with an async process(): "
+            f"threads would change what a {kind} keeps from one item to the next at the same time; "
+            "write async def process(self, item), or leave out concurrency"
         )
-    is_concurrent = concurrency is not None or is_async_function(fn)
+    is_concurrent = concurrency is not None or awaits
     if not ordered and not is_concurrent:
         raise TopologyError(
             f"{kind}: ordered=False says nothing where items are taken one by one: say how many "
             "may be in hand at once, concurrency=8"
         )
-    if concurrency is not None and timeout_s is not None and not is_async_function(fn):
+    if concurrency is not None and timeout_s is not None and not awaits:
         raise TopologyError(
             f"{kind}: an item in one of several threads cannot be given up by its time: leave out "
             "timeout_s, or concurrency, or write an async function"
@@ -295,7 +341,7 @@ def check_works(
     is."""
     check_takes_as_job(what, fn, is_given_two)
     instead = instead_of_a_generator(gives_of(job), name_of(fn))
-    may_await = job.stage_gives in SIDE_BY_SIDE and not job.is_stateful
+    may_await = job.stage_gives in SIDE_BY_SIDE
     if may_await and is_async_generator(fn) and job.stage_gives is not Gives.EACH:
         raise TopologyError(
             f"{what}: {name_of(fn)} is an async generator function; FlatMap({name_of(fn)}) gives "

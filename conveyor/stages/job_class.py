@@ -8,11 +8,16 @@ from __future__ import annotations
 from typing import Any
 
 from conveyor.errors import TopologyError
-from conveyor.stages.callables import check_is_called, near_misses
+from conveyor.stages.callables import (
+    check_is_called,
+    is_async_function,
+    is_async_generator,
+    near_misses,
+)
 from conveyor.stages.job import Job, check_works, gives_of
 from conveyor.stages.jobs import Processor
 
-__all__ = ["check_is_written"]
+__all__ = ["check_awaits_nothing", "check_is_written"]
 
 
 def check_is_written(job: Job[Any, Any]) -> None:
@@ -36,4 +41,30 @@ def check_is_written(job: Job[Any, Any]) -> None:
         raise TopologyError(f"{cls.__name__} has no process() method{hint}")
     check_works(job, f"{cls.__name__}.process", process)
     for name in ("setup", "finish", "teardown"):
-        check_is_called(f"{cls.__name__}.{name}", getattr(job, name), None)
+        method = getattr(job, name)
+        check_is_called(f"{cls.__name__}.{name}", method, None, may_await=True)
+        if name != "finish" and is_async_generator(method):
+            raise TopologyError(
+                f"{cls.__name__}.{name} is an async generator function, and nothing would run what "
+                "it yields: write async def without a yield"
+            )
+    for name in ("snapshot", "restore"):
+        if is_async_function(getattr(job, name, None)):
+            raise TopologyError(
+                f"{cls.__name__}.{name} is an async function; it is called while nothing is in "
+                f"hand, and has nothing to wait for: write def {name}"
+            )
+
+
+def check_awaits_nothing(job: Job[Any, Any], what: str) -> None:
+    """Raises `TopologyError` for a class of jobs with an async method."""
+    options = job.stage_options
+    said = {"its function": options.fn, "its setup=": options.setup}
+    methods = ("process", "setup", "finish", "teardown")
+    said |= {f"{type(job).__name__}.{name}": getattr(job, name, None) for name in methods}
+    for its, called in said.items():
+        if is_async_function(called):
+            raise TopologyError(
+                f"{what}: {its} is an async function; what it makes takes its items one by one, "
+                "and is not awaited: write def"
+            )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterable, Callable, Coroutine, Iterable, Iterator
+from collections.abc import AsyncIterable, Awaitable, Callable, Coroutine, Iterable, Iterator
 from contextlib import AbstractContextManager
 from typing import TYPE_CHECKING, Any, ClassVar, Never, TypedDict, TypeGuard, Unpack, overload
 
@@ -197,9 +197,9 @@ class Processor(MayAwait[In, Out], Job[In, Out]):
             fn, name, on_error, retries, timeout_s, read_only, setup, cores, concurrency, ordered
         )
 
-    def process(self, item: In, /) -> Out | None:
-        """What a stateful processor does with one item; a processor made of a function calls
-        that."""
+    def process(self, item: In, /) -> Out | Awaitable[Out | None] | None:
+        """What a stateful processor does with one item, as a function or as an async one; a
+        processor made of a function calls that."""
         if self.stage_options.fn is None:
             raise TopologyError(f"{type(self).__name__} has no process() method")
         result: Out | None = job_of(self)(item)  # type: ignore[assignment]  # __init__ took a Callable[[In], Out | None]

@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Hashable
-from typing import Any, TypeGuard
+from collections.abc import Callable, Hashable, Iterable
+from typing import Any, TypeGuard, cast
 
 from conveyor.errors import TopologyError
 from conveyor.stages.callables import check_is_called, check_takes, name_of
-from conveyor.stages.job import job_of
-from conveyor.stages.job_class import check_is_written
+from conveyor.stages.job import Out, job_of
+from conveyor.stages.job_class import check_awaits_nothing, check_is_written
 from conveyor.stages.jobs import Processor
 from conveyor.stages.stage import StageOptions
 
-__all__ = ["Keyed", "made_by"]
+__all__ = ["Keyed", "finished", "made_by", "set_up"]
 
 
 class Keyed:
@@ -43,6 +43,23 @@ def is_maker(make: object) -> bool:
     return callable(make) and (not isinstance(make, type) or issubclass(make, Processor))
 
 
+def set_up(job: Processor[Any, Any]) -> None:
+    """Raises what `setup` raises, and `TopologyError` for what would have to be awaited."""
+    if (opening := job.setup()) is not None:
+        close = getattr(opening, "close", None)
+        if callable(close):
+            close()  # a coroutine, which would else say that nobody has awaited it
+        raise TopologyError(
+            f"PerKey: what setup() of {type(job).__name__} makes is opened asynchronously, and "
+            "what PerKey makes is not awaited: make something that is not async"
+        )
+
+
+def finished(job: Processor[Any, Out]) -> Iterable[Out]:
+    """What the processor gives at its end; none of those here are async (`made_by`)."""
+    return cast("Iterable[Out]", job.finish())
+
+
 def is_processor(made: object) -> TypeGuard[Processor[Any, Any]]:
     return isinstance(made, Processor)
 
@@ -65,6 +82,7 @@ def made_by(make: Any) -> Processor[Any, Any]:
         raise TopologyError(f"PerKey: {name}() gave {made!r}, which is no Processor")
     job = made
     check_is_written(job)
+    check_awaits_nothing(job, f"PerKey: {name}")
     if (
         job.stage_options._replace(name=None, fn=None, read_only=False, setup=None)
         != StageOptions()

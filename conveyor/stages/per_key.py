@@ -11,7 +11,7 @@ from typing import Any, ClassVar, TypeAlias
 from conveyor.stages.callables import name_of
 from conveyor.stages.job import Gives, In, Job, Out, Restorable
 from conveyor.stages.jobs import Processor
-from conveyor.stages.keyed import Keyed, made_by
+from conveyor.stages.keyed import Keyed, finished, made_by, set_up
 from conveyor.stages.stage import OnError, checked_count, checked_seconds
 from conveyor.stages.state_job import CannotGoBack, Incremental, check_is_function
 from conveyor.stages.timed import Timed
@@ -176,7 +176,7 @@ class PerKey(Incremental[In, Out], Timed):
 
     def made(self) -> Processor[In, Out]:
         job = self.make()
-        job.setup()
+        set_up(job)
         return job
 
     def forget(self, keyed: Keyed) -> None:
@@ -220,7 +220,7 @@ class PerKey(Incremental[In, Out], Timed):
 
         if self.guards:
             self.undo.append(self.mark(keyed))
-        outputs = list(keyed.job.finish())
+        outputs = list(finished(keyed.job))
         if self.guards:
             self.undo.append(take_back)
         del self.live[key]
@@ -290,7 +290,7 @@ class PerKey(Incremental[In, Out], Timed):
         self.revive()
         while self.going:
             key, keyed = next(iter(self.going.items()))
-            yield from keyed.job.finish()
+            yield from finished(keyed.job)
             self.touched.pop(key, None)
             self.removed[key] = None
             del self.going[key]
@@ -303,7 +303,7 @@ class PerKey(Incremental[In, Out], Timed):
     def finish(self) -> Iterator[Out]:
         self.revive()
         for keyed in sorted(self.live.values(), key=attrgetter("number")):
-            yield from keyed.job.finish()
+            yield from finished(keyed.job)
         for keyed in self.live.values():
             self.is_gone(keyed)
         self.begin()

@@ -12,7 +12,7 @@ Rule 3.  A function with overloads has several signatures: the first that fits i
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Coroutine, Mapping, Sequence
 from dataclasses import InitVar
 from enum import Enum
 from inspect import CO_VARARGS
@@ -23,7 +23,7 @@ from types import (
     MethodType,
     WrapperDescriptorType,
 )
-from typing import Final, NewType, cast, get_origin, get_overloads
+from typing import Final, NewType, cast, get_args, get_origin, get_overloads
 
 from conveyor.items.forward_references import annotations_of, same_hint
 from conveyor.stages.callables import LRU_CACHE
@@ -53,7 +53,10 @@ def made_by(make: Callable[..., object]) -> object:
     made = make if isinstance(make, type) else UNKNOWN
     if isinstance(make, FunctionType) and not is_wrapped(make):
         made = hint_of(make, "return")
-    return UNKNOWN if hasattr(get_origin(made) or made, "__enter__") else made
+    if get_origin(made) is Coroutine:  # it is awaited
+        made = get_args(made)[2]
+    kind = get_origin(made) or made
+    return UNKNOWN if any(hasattr(kind, name) for name in ("__enter__", "__aenter__")) else made
 
 
 def _signatures(fn: object, given: int) -> Sequence[Signature]:

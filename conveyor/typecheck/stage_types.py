@@ -31,8 +31,9 @@ from conveyor.stages import (
     gives_of,
     is_async,
     written,
+    yields_async,
 )
-from conveyor.stages.callables import is_async_generator, name_of
+from conveyor.stages.callables import name_of
 from conveyor.typecheck.answers import Assignability
 from conveyor.typecheck.assignability import assignability
 from conveyor.typecheck.builtin_signatures import Signature
@@ -123,9 +124,9 @@ def _through_job(job: Job[Any, Any], carried: object) -> Passage:
         case Gives.SAME_ITEM | Gives.UNOPENED:
             return Passage(carried)
         case Gives.EACH:
-            if is_async_generator(job.stage_options.fn):
-                return Passage(yielded(gives))
-            return Passage(gives) if is_declared(job) else _elements(job, gives)
+            if is_declared(job):
+                return Passage(gives)
+            return Passage(yielded(gives)) if yields_async(job) else _elements(job, gives)
         case _:
             assert_never(kind)
 

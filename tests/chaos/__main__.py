@@ -1,7 +1,7 @@
 """Kills workers by the thousand, counts every item, and says what was wrong: `make chaos`.
 
 python -m tests.chaos [--steps N] [--kills N] [--items N] [--seeds N] [--at-once N] [--only
-steps|kills|idle|ends|machine] [--machine N]
+steps|kills|idle|crowd|ends|machine] [--crowd N] [--machine N]
 """
 
 from __future__ import annotations
@@ -10,6 +10,7 @@ import argparse
 import sys
 import time
 
+from tests.chaos.crowd import CROWDS
 from tests.chaos.ends import ENDS
 from tests.chaos.machine import Losses, machine_kills
 from tests.chaos.plan import random_kills, restless_kills, step_kills
@@ -43,7 +44,10 @@ def main() -> int:
     parser.add_argument(
         "--at-once", type=int, default=2, help="how many pipelines run at the same time"
     )
-    parser.add_argument("--only", choices=["steps", "kills", "idle", "ends", "machine"])
+    parser.add_argument("--only", choices=["steps", "kills", "idle", "crowd", "ends", "machine"])
+    parser.add_argument(
+        "--crowd", type=int, default=200, help="kills of workers with a thousand items in hand"
+    )
     parser.add_argument(
         "--machine", type=int, default=2_000, help="kills of everything, in runs that are kept"
     )
@@ -71,6 +75,10 @@ def main() -> int:
         )
         for kind, specs in restless_kills(options.kills, options.seed, options.seeds).items():
             print(tally.line(f"  {kind}", all_of(specs, options.at_once)), flush=True)
+    if options.only in (None, "crowd"):
+        print(f"Killed with 1,000 items in hand, {options.crowd} times each", flush=True)
+        for name, crowd in CROWDS.items():
+            tally.note(name, crowd(options.crowd))
     if options.only in (None, "ends"):
         print("Ends", flush=True)
         for name, end in ENDS.items():

@@ -409,7 +409,7 @@ class Worker:
         if not self.is_able() or not isinstance(request, ChooseInput | ChooseDone):
             return False
         if isinstance(request, ChooseDone):
-            return request.is_open and not request.in_hand.may_take()
+            return bool(request.options())
         return self.holds() or (len(request.inlets) > 1 and bool(request.options()))
 
     def step(self, pick: Pick) -> None:
@@ -436,7 +436,8 @@ class Worker:
         if isinstance(request, ChooseDone):
             if request.in_hand.may_take():
                 return TAKE
-            return one_of(request.options(), pick) if request.is_open else 0
+            options = request.options()
+            return one_of(options, pick) if options else 0
         if isinstance(request, ChooseInput):
             options = request.options() or ([ALL_ENDED] if request.ready() else [])
             return one_of([*options, COME_DUE] if self.holds() else options, pick)

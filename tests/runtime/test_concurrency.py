@@ -424,7 +424,7 @@ REFUSED: dict[str, tuple[Callable[[], object], str]] = {
     "none": (lambda: Processor(double, concurrency=0), "1 or more"),
     "a word": (lambda: Processor(double, concurrency="8"), "whole number"),  # type: ignore[call-overload]  # pyright: ignore
     "no order": (lambda: Processor(double, ordered=False), "concurrency=8"),
-    "a class": (lambda: Stateful(concurrency=2), "one by one"),
+    "a class": (lambda: Stateful(concurrency=2), "write async def process"),
     "a time limit of a thread": (
         lambda: Processor(double, concurrency=2, timeout_s=1),
         "write an async function",

@@ -190,7 +190,7 @@ class Worker:
         )
         if isinstance(bare, ConcurrentNode):
             hands = LaterHands(spec.concurrency or 1)
-            return drive_concurrent(RUN, driven, bare, hands, Window(Note(window)), spec.name)
+            return drive_concurrent(RUN, driven, bare, hands, Window(Note(window)), spec.done_name)
         return drive(RUN, driven, OneItem())
 
     def port(self, channel: int) -> Port:
@@ -211,8 +211,8 @@ def asked(loop: Drive[list[object]], told: list[int]) -> Sequence[int]:
     request: Request[list[object]] = next(loop)
     while True:
         answer = 0
-        if isinstance(request, ChooseDone) and not request.is_open:
-            answer = 0
+        if isinstance(request, ChooseDone) and not request.options():
+            answer = request.plain
         elif isinstance(request, ChooseLane | ChooseInput | ChooseDone) and told:
             answer = told.pop(0)
         elif isinstance(request, ChooseLane):

@@ -156,12 +156,12 @@ LANES_OF_THE_TAG = (
 ALL_LANES = "    lanes = list(enumerate(outlets))\n"
 COMMIT_WHAT_IS_OUT = "    inlet = spec.inlets[tag.input]\n    if inlet.head < tag.upto:\n"
 SAVE_THEN_COMMIT = """\
-    restored.memory.save(Saved(sender.run, False, there, positions, _dues(spec)))
+    restored.memory.save(Saved(sender.run, False, there, positions, _decided(spec)))
     inlet.commit(upto)
 """
 COMMIT_THEN_SAVE = """\
     inlet.commit(upto)
-    restored.memory.save(Saved(sender.run, False, there, positions, _dues(spec)))
+    restored.memory.save(Saved(sender.run, False, there, positions, _decided(spec)))
 """
 COME_DUE_AND_SAVE = """\
     spec.timer.come_due()

@@ -260,9 +260,12 @@ class OfTwo(Processor[int, int]):
         return item
 
 
-class Async(Processor[int, int]):
-    async def process(self, item: int) -> int:  # type: ignore[override]
+class AsyncSnapshot(Processor[int, int]):
+    async def process(self, item: int) -> int:
         return item
+
+    async def snapshot(self) -> None: ...
+    def restore(self, state: None) -> None: ...
 
 
 class Yields(Processor[int, int]):
@@ -270,9 +273,9 @@ class Yields(Processor[int, int]):
         yield item
 
 
-class AsyncSetup(Processor[int, int]):
-    async def setup(self) -> None:  # type: ignore[override]
-        ...
+class YieldsInSetup(Processor[int, int]):
+    async def setup(self) -> AsyncIterator[None]:  # type: ignore[override]
+        yield
 
     def process(self, item: int) -> int:
         return item
@@ -292,9 +295,9 @@ class NoMethod(Processor[int, int]):
         (InCapitals, r"InCapitals has no process\(\) method; was it meant by Process\(\)\?"),
         (Half, r"Half has no process\(\) method: write process\(self, item\)"),
         (OfTwo, r"OfTwo\.process: the function must take exactly one required argument"),
-        (Async, r"Async\.process: process is an async function"),
+        (AsyncSnapshot, r"AsyncSnapshot\.snapshot is an async function.*write def snapshot"),
         (Yields, r"Yields\.process: process is a generator function; .*FlatMap"),
-        (AsyncSetup, r"AsyncSetup\.setup: setup is an async function"),
+        (YieldsInSetup, r"YieldsInSetup\.setup is an async generator function"),
         (NoMethod, r"NoMethod has no process\(\) method"),
     ],
 )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import functools
 import os
-from collections.abc import Callable, Generator, Iterator
+from collections.abc import AsyncIterator, Callable, Generator, Iterator
 from contextlib import closing, contextmanager
 from typing import Any
 
@@ -192,13 +192,13 @@ def test_what_was_made_too_early_is_refused_with_what_to_write(made: Any) -> Non
 
 
 def test_what_cannot_make_anything_is_refused_with_what_to_write() -> None:
-    async def connected() -> int:
-        return 1
+    async def connected() -> AsyncIterator[int]:
+        yield 1
 
     def opened() -> Iterator[int]:
         yield 1
 
-    assert "lambda: asyncio.run(connected())" in refused(lambda: Processor(both, setup=connected))
+    assert "contextlib.asynccontextmanager" in refused(lambda: Processor(both, setup=connected))
     assert "contextlib.contextmanager" in refused(lambda: Processor(both, setup=opened))
 
 

@@ -130,10 +130,13 @@ class Remains:
         return CrashPoint(done + (saved or ahead) - 1, "saved" if saved else "emitted", given)
 
     def finished(self, run: int) -> int | None:
-        """How many of the items in hand were done, out of their turn, and stand; None if it is not
-        decided which are."""
+        """How many decisions stand of those about the items in hand: which was done, or went on;
+        None if there are none."""
         if self.window is None or not self.spec.chooses_done:
             return None
+        if self.spec.interleaves:
+            of_run, _, _, decided, *_ = (0,) * 4 if self.state is None else self.state.newest()
+            return decided if of_run == run else 0
         (inlet,) = channels_of(self.spec.inputs)
         window, (newest, _) = Window(self.window), self.newest(run)
         window.read(run, 0 if newest is None else newest.ordinal, self.rings[inlet].head())

@@ -20,7 +20,6 @@ from time import monotonic, perf_counter_ns
 from typing import Final, NamedTuple
 
 from conveyor.core.channel import Inlet, Note
-from conveyor.core.concurrent_drive import DONE
 from conveyor.core.crashes import WorkerDeath
 from conveyor.core.journal import PAGE_SIZE, Journal
 from conveyor.graph.route import balancing_forks, leaves
@@ -176,7 +175,7 @@ class Recorder:
         for node, log in self.logs.items():
             log.take(shared.wakeups[node].notify)
         for spec in shared.topology.nodes:
-            first = spec.name + DONE if spec.chooses_done else spec.join_name
+            first = spec.done_name if spec.chooses_done else spec.join_name
             names = [first, *(fork.name for fork in balancing_forks(spec.route))]
             named = dict(enumerate(names)) | {logged.TIMER: spec.name + TIMER}
             # Where there is no join, or no timer, there is no point of that name.

@@ -26,7 +26,7 @@ class StateStore:
 
     There are three places, each for a log.  A new log begins in another place, and an entry of a
     log is written behind all that is known to be there: so what the note speaks of is whole
-    whenever the worker dies.  `note` says what lies where: run, finished, given, dues, place,
+    whenever the worker dies.  `note` says what lies where: run, finished, given, decided, place,
     size, checksum, and the positions of the inputs.  What lay where at the newest barrier says
     `kept`: no log begins there until the next barrier, so the program may read it meanwhile.
     """
@@ -49,8 +49,8 @@ class StateStore:
         self.spent = 0  # nanoseconds, for saving it the last time
 
     def newest(self) -> Saved | None:
-        run, finished, given, dues, _, _, _, *positions = self.note.newest()
-        return Saved(run, bool(finished), given, tuple(positions), dues) if run else None
+        run, finished, given, decided, _, _, _, *positions = self.note.newest()
+        return Saved(run, bool(finished), given, tuple(positions), decided) if run else None
 
     def save(self, saved: Saved) -> None:
         started = perf_counter_ns()
@@ -59,7 +59,7 @@ class StateStore:
         if is_whole:
             place, size, checksum = self.free_place(place), 0, 0
         self.memory.write_at(self.base + place * APART + size, data)
-        head = (saved.run, saved.finished, saved.given, saved.dues)
+        head = (saved.run, saved.finished, saved.given, saved.decided)
         lies = (place, size + len(data), zlib.crc32(data, checksum))
         self.note.store((*head, *lies, *saved.positions))
         self.spent = perf_counter_ns() - started

@@ -13,11 +13,12 @@ from conveyor.core.channel import Note
 from conveyor.core.concurrent_drive import drive_concurrent
 from conveyor.core.concurrent_node import ConcurrentNode
 from conveyor.core.drive import Drive, DriveSpec
+from conveyor.core.generations import drive_generations
 from conveyor.core.window import Window
 from conveyor.runtime.shm.record import Blob
 from conveyor.runtime.shm.trace_log import SpanKind
 from conveyor.runtime.step.logged import JOIN
-from conveyor.runtime.worker.hands import WorkingHands
+from conveyor.runtime.worker.hands import NotedHands, WorkingHands
 from conveyor.runtime.worker.run import Run
 
 __all__ = ["ConcurrentRun"]
@@ -36,10 +37,7 @@ class ConcurrentRun(Run):
         self.since = perf_counter_ns()
         self.in_hand = 0
         self.busy: int = self.meter.busy
-        recording = workplace.link.control.recording and spec.chooses_done
-        self.hands = WorkingHands(
-            workplace.crew(), node, most, self.changed, self.chose if recording else None
-        )
+        self.hands = self.make_hands(node, most)
         self.cost(QUEUED_NS // most)
         driven = DriveSpec(
             node=self.meter,
@@ -47,13 +45,29 @@ class ConcurrentRun(Run):
             outlets=workplace.ends.outlets,
             route=spec.route,
             journal=self.journal,
+            restored=self.restored,
             selected=self.selecting,
         )
-        self.window = Window(Note(workplace.window()))
-        return drive_concurrent(self.number, driven, node, self.hands, self.window, spec.name)
+        if self.restored is not None:
+            words = len(workplace.window())
+            return drive_generations(self.number, driven, node, self.hands, words, spec.done_name)
+        window = Window(Note(workplace.window()))
+        return drive_concurrent(self.number, driven, node, self.hands, window, spec.done_name)
+
+    def make_hands(self, node: ConcurrentNode, most: int) -> WorkingHands:
+        workplace, spec = self.workplace, self.workplace.spec
+        crew = workplace.crew()
+        is_noted = workplace.link.control.recording and spec.chooses_done
+        chose = self.chose if is_noted else None
+        if not spec.interleaves or chose is None:
+            hands = WorkingHands(crew, node, most, self.changed, chose)
+        else:
+            hands = NotedHands(crew, node, most, self.changed, chose)
+        crew.note_steps(hands.stepped if isinstance(hands, NotedHands) else None)
+        return hands
 
     def chose(self, at: int) -> None:
-        """Logs which of the items in hand is done."""
+        """Logs which of the items in hand is done, or goes on."""
         self.workplace.link.log_decision(JOIN, at, 1)
 
     def log_standing(self, ordinal: int) -> None:
@@ -87,4 +101,4 @@ class ConcurrentRun(Run):
             self.trace.add(SpanKind.SLICE, started, perf_counter_ns() - started)
 
     def sleep(self, within: float | None) -> None:
-        self.workplace.crew().sleep(self.workplace.link)
+        self.workplace.crew().wait(self.workplace.link)

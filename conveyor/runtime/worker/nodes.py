@@ -21,6 +21,7 @@ from conveyor.core.journal import Journal
 from conveyor.core.nodes import RelayNode, node_for
 from conveyor.core.selecting import SelectingNode
 from conveyor.core.stamps import places_of
+from conveyor.core.timekeeper import pause_before
 from conveyor.graph.route import Select
 from conveyor.items.sealing import Copied
 from conveyor.report import DeadLetter, Tally
@@ -29,7 +30,7 @@ from conveyor.runtime.step.balancing import room_in
 from conveyor.runtime.step.batching import Part
 from conveyor.runtime.step.sampling import Sampler
 from conveyor.runtime.worker.order import SentDeadLetter
-from conveyor.runtime.worker.pauses import pause_alone, pause_before
+from conveyor.runtime.worker.pauses import pause_alone
 from conveyor.runtime.worker.workplace import Workplace
 from conveyor.stages import concurrency_of
 
@@ -98,6 +99,7 @@ class RunNodes:
             # Which no two threads may use at once
             keep=Copied if is_concurrent else self.workplace.ends.outlets[0].allocator.keep,
             room=self.room,
+            awaits=self.workplace.awaits,
         )
         return node_for(stages[0], self.workplace.spec.name, self.send_dead_letter, around)
 
@@ -116,7 +118,11 @@ class RunNodes:
             return 0, (place(index)[1] - (workplace.starts[0] if self.is_tracked else 0)) % WRAP
 
         around = Surroundings(
-            fused=True, place=place_in_run, pause=self.pause, past=self.past(number, place)
+            fused=True,
+            place=place_in_run,
+            pause=self.pause,
+            past=self.past(number, place),
+            awaits=self.workplace.awaits,
         )
         node = node_for(workplace.jobs.stages[number], name, self.send_dead_letter, around)
         return node

@@ -77,7 +77,7 @@ class Run:
             ],
         )
         states = workplace.jobs.states
-        self.restored = RestoredNode(states) if states is not None else None
+        self.restored = RestoredNode(states, states.log.stage) if states is not None else None
         self.timer = self.make_timer()
         self.selecting = nodes.selecting()
         node = stamped(spec, nodes.node, ends.outlets, self.restored, self.timer, self.selecting)

@@ -113,6 +113,7 @@ class Worker:
         try:
             self.workplace.end_crew()
             self.workplace.jobs.tear_down()
+            self.workplace.close_loop()
         except BaseException as error:  # reported: closing the pipeline raises it
             self.fail_at_job(error)
 

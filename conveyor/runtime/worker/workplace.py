@@ -5,7 +5,7 @@ This file knows where each of these comes from.  It must never know what a run i
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from functools import partial
 from types import FunctionType, MethodType
 from typing import TYPE_CHECKING, Final
@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Final
 from conveyor.core.channel import Note
 from conveyor.core.crashes import History
 from conveyor.core.failures import INITIALIZER, LOADING, SETUP, TEARDOWN
+from conveyor.core.generations import state_of
 from conveyor.items.current_item import CURRENT
 from conveyor.items.stage_pickling import unpack_fork, unpack_stage
 from conveyor.items.unpickling import complete
@@ -28,10 +29,10 @@ from conveyor.runtime.shm.wakeup import Wakeup
 from conveyor.runtime.step.spin import Spin
 from conveyor.runtime.worker.link import ParentLink
 from conveyor.runtime.worker.order import Order
-from conveyor.stages import AnySelectingFork, Job, Restorable, is_async
+from conveyor.stages import AnySelectingFork, Job, Restorable, completed, is_async
 
 if TYPE_CHECKING:
-    from conveyor.runtime.worker.hands import Crew
+    from conveyor.runtime.worker.crew import Crew, EventLoop
 
 __all__ = ["Jobs", "Workplace"]
 
@@ -52,6 +53,7 @@ class Jobs:
         pickled_fork: bytes | None,
         parts: Mapping[int, str],
         store_for: Callable[[Restorable], StateStore],
+        awaits: Callable[[Awaitable[object]], object],
     ) -> None:
         self.pickled = pickled
         self.initializers: list[Callable[[], object]] = []  # one, as each stage knows it
@@ -59,6 +61,7 @@ class Jobs:
         self.parts = list(parts)
         self.names = parts
         self.store_for = store_for
+        self.awaits = awaits
         self.stages: list[Job[object, object]] = []
         self.fork: AnySelectingFork | None = None
         self.states: StateStore | None = None
@@ -86,10 +89,10 @@ class Jobs:
         keep_handler()
         for part, stage in zip(self.parts, self.stages, strict=False):
             self.at(part, SETUP)
-            stage.setup()
-            if stage.is_restorable and isinstance(stage, Restorable):
+            completed(stage.setup(), self.awaits)
+            if (state := state_of(stage)) is not None:
                 self.step = "restore()"
-                self.states = self.store_for(stage)
+                self.states = self.store_for(state)
                 self.states.restore()
 
     def initialize(self) -> None:
@@ -110,7 +113,7 @@ class Jobs:
         """Lets the stages give back what they hold; raises whatever they raise."""
         for part, stage in zip(self.parts, self.stages, strict=False):
             self.at(part, TEARDOWN)
-            stage.teardown()
+            completed(stage.teardown(), self.awaits)
         flush()
 
 
@@ -143,6 +146,7 @@ class Workplace:
         self.order = order
         self.layout, self.memory = layout, memory
         self._crew: Crew | None = None
+        self._event_loop: EventLoop | None = None
         self.spec = topology.nodes[node]
         self.parts = self.spec.parts or (node,)
         self.blocks = [NodeBlock(layout.node(memory, part)) for part in self.parts]
@@ -165,9 +169,10 @@ class Workplace:
             order.stages,
             order.fork,
             {part: topology.nodes[part].name for part in self.parts},
-            lambda stage: StateStore(
-                stage, self.spec.name, memory, saved, layout.state_base(node), self.kept[0]
+            lambda state: StateStore(
+                state, self.spec.name, memory, saved, layout.state_base(node), self.kept[0]
             ),
+            self.awaits,
         )
         self.spin = Spin(SPIN_NS)
 
@@ -178,20 +183,37 @@ class Workplace:
     def crew(self) -> Crew:
         """What works on several items at once, from the first of them to the worker's end."""
         if self._crew is None:
-            from conveyor.runtime.worker.hands import EventLoop, Threads
+            from conveyor.runtime.worker.crew import Threads
 
             stage = self.jobs.stages[0]
             self._crew = (
-                EventLoop(self.link, self.block)
+                self.event_loop()
                 if is_async(stage)
                 else Threads(self.link, self.spec.concurrency or 1)
             )
         return self._crew
 
+    def event_loop(self) -> EventLoop:
+        """What async code of the stages runs in, from the first of it to the worker's end."""
+        if self._event_loop is None:
+            from conveyor.runtime.worker.crew import EventLoop
+
+            self._event_loop = EventLoop(self.link, self.block)
+        return self._event_loop
+
+    def awaits(self, given: Awaitable[object]) -> object:
+        """What comes of async code that belongs to no item."""
+        return self.event_loop().run(given)
+
     def end_crew(self) -> None:
         """Ends what still works on items."""
         if self._crew is not None:
-            self._crew.close()
+            self._crew.cancel()
+
+    def close_loop(self) -> None:
+        """Ends all that is left of async code."""
+        if self._event_loop is not None:
+            self._event_loop.close()
 
     def is_successor(self, run: int) -> bool:
         """Was this worker started into a run, in which others may have died before it?"""

@@ -1,4 +1,4 @@
-"""An event loop whose time is virtual: async jobs run on it, one to its end before the next.
+"""Event loops whose time is virtual.
 
 Knows: asyncio's own timers, locks, queues and tasks.  Must never know: a clock, or what goes on
 outside of the process; whatever would wait for that is an error.
@@ -7,13 +7,14 @@ outside of the process; whatever would wait for that is an error.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Generator
+from contextlib import contextmanager
 from math import inf, nextafter
 from typing import Final, NoReturn
 
 from conveyor.errors import NotSimulated
 
-__all__ = ["VirtualLoop"]
+__all__ = ["Loop", "VirtualLoop", "VirtualTime", "alone", "new_loop", "never_comes"]
 
 OUTSIDE: Final = """
     add_reader add_signal_handler add_writer connect_accepted_socket connect_read_pipe
@@ -24,7 +25,15 @@ OUTSIDE: Final = """
 """.split()
 
 
-class VirtualTime:
+def never_comes(stage: str) -> NotSimulated:
+    return NotSimulated(
+        f"stage {stage!r}: its job awaits what never comes in the simulator, where nothing happens "
+        "outside of the job: a future that another thread is to set, or a lock that is never "
+        "released"
+    )
+
+
+class Silence:
     """What an event loop asks for news: nothing comes from outside, so time passes."""
 
     def __init__(self, stage: str) -> None:
@@ -33,11 +42,7 @@ class VirtualTime:
 
     def select(self, timeout: float | None = None) -> list[object]:
         if timeout is None:
-            raise NotSimulated(
-                f"stage {self.stage!r}: its job awaits what never comes in the simulator, where "
-                "nothing happens outside of the job: a future that another thread is to set, or a "
-                "lock that is never released"
-            )
+            raise never_comes(self.stage)
         # However little: asyncio waits until a moment is past, and late in a long time what it adds
         # for that is lost in rounding
         self.now = max(self.now + timeout, nextafter(self.now, inf))
@@ -47,8 +52,19 @@ class VirtualTime:
         """Nothing is open."""
 
 
-class VirtualLoop:
-    """Runs what async jobs of one worker give; the event loop is made by the first of them."""
+class VirtualTime:
+    """What virtual event loops do for the jobs in their tasks."""
+
+    def sleep(self, seconds: float) -> Awaitable[None]:
+        return asyncio.sleep(seconds)
+
+    def limit(self, seconds: float) -> asyncio.Timeout:
+        return asyncio.timeout(seconds)
+
+
+class VirtualLoop(VirtualTime):
+    """Runs what async jobs of one worker give, one to its end before the next; the event loop is
+    made by the first of them."""
 
     def __init__(self, stage: str) -> None:
         self.stage = stage
@@ -60,14 +76,23 @@ class VirtualLoop:
         Raises `NotSimulated` if it awaits what is not simulated.
         """
         self.loop = self.loop or new_loop(self.stage)
-        around = (
-            asyncio._get_running_loop()
-        )  # of the program, which may simulate in a task of its own
-        asyncio._set_running_loop(None)
-        try:
+        with alone():
             return self.loop.run_until_complete(finished(given))
-        finally:
-            asyncio._set_running_loop(around)
+
+    def abandon(self) -> None:
+        """Nothing goes on: what had still to be done was begun by jobs that are done."""
+
+
+@contextmanager
+def alone() -> Generator[None]:
+    """No event loop runs here: not that of the program either, which may simulate in a task of its
+    own."""
+    around = asyncio._get_running_loop()
+    asyncio._set_running_loop(None)
+    try:
+        yield
+    finally:
+        asyncio._set_running_loop(around)
 
 
 async def finished(given: Awaitable[object]) -> object:
@@ -85,7 +110,7 @@ class Loop(asyncio.BaseEventLoop):
     """Asyncio's own, but for its time and what it waits for."""
 
     def begin(self, stage: str) -> None:
-        self._selector = VirtualTime(stage)
+        self._selector = Silence(stage)
         for name in OUTSIDE:
             setattr(self, name, refusing(stage, name))
 

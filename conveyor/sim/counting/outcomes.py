@@ -11,10 +11,10 @@ its value: what becomes of it depends on its partners.
 from __future__ import annotations
 
 import pickle
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Iterator, Sequence
 from typing import Final, TypeAlias, assert_never, cast
 
-from conveyor.core.concurrent_node import awaited, gathered
+from conveyor.core.concurrent_node import gathered
 from conveyor.core.selecting import lanes_by
 from conveyor.errors import ConveyorError
 from conveyor.graph.route import Select, balances, leaves
@@ -33,13 +33,14 @@ from conveyor.stages import (
     name_wanted,
     only_function,
     policy_of,
+    yields_async,
 )
-from conveyor.stages.callables import is_async_generator
 
 __all__ = ["NOWHERE", "ItemOutcomes", "NoAnswer", "Parts", "Results"]
 
 # An item by its number; behind a zip, the items of the tuple.
 Parts: TypeAlias = "int | tuple[Parts, ...]"
+AnyCall: TypeAlias = Callable[[object], object]
 # One for each output: its number in each channel behind the node, or `NOWHERE`.
 Results: TypeAlias = tuple[tuple[int, ...], ...]
 
@@ -208,9 +209,8 @@ def outputs_of(stage: AnyJob) -> Callable[[object], Iterable[object]]:
     if is_async(stage):
         from conveyor.sim.code.virtual_loop import VirtualLoop
 
-        if is_async_generator(stage.stage_options.fn):
-            job = gathered(job)
-        job = awaited(job, VirtualLoop(name_wanted(stage)).run)
+        call = gathered(job) if yields_async(stage) else job
+        job = awaited(call, VirtualLoop(name_wanted(stage)).run)
 
     def filtered(item: object) -> Iterable[object]:
         return [item] if job(opened(item)) else []
@@ -245,6 +245,11 @@ def outputs_of(stage: AnyJob) -> Callable[[object], Iterable[object]]:
             return itself
         case _:
             assert_never(gives)
+
+
+def awaited(job: AnyCall, awaits: Callable[[Awaitable[object]], object]) -> AnyCall:
+    """The job; what it gives is awaited."""
+    return lambda item: awaits(cast("Awaitable[object]", job(item)))
 
 
 def opened(item: object) -> object:

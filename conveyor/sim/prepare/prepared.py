@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import pickle
 import sys
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from copy import copy
 from dataclasses import replace
 from types import BuiltinFunctionType, FunctionType, MethodDescriptorType
@@ -26,7 +26,7 @@ from conveyor.items.stage_pickling import pack_stage
 from conveyor.sim.code.effects import has_no_effects
 from conveyor.sim.prepare.resources import Resources
 from conveyor.sim.prepare.stage_copy import PackedStage, StageCopy
-from conveyor.stages import Job, only_function
+from conveyor.stages import Job, completed, only_function
 
 __all__ = ["AnyJob", "PreparedPipeline", "PreparedNode", "calculates"]
 
@@ -60,12 +60,12 @@ class PreparedNode:
             return StageCopy(copy(stage) if only_function(stage) is None else stage)
         return self.packed.copy()
 
-    def set_up(self, stage: AnyJob) -> None:
+    def set_up(self, stage: AnyJob, awaits: Callable[[Awaitable[object]], object]) -> None:
         """Makes a worker's stage ready for its first item; raises what its `setup` raises."""
         if self.resources is not None:
-            self.resources.set_up(stage)
+            self.resources.set_up(stage, awaits)
         elif self.sets_up:
-            stage.setup()
+            completed(stage.setup(), awaits)
 
 
 class PreparedPipeline:

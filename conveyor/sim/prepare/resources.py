@@ -13,9 +13,10 @@ from __future__ import annotations
 import io
 import pickle
 import warnings
+from collections.abc import Awaitable, Callable
 
 from conveyor.sim.prepare.stage_copy import LivePickler, PackedStage
-from conveyor.stages import Job, Resource
+from conveyor.stages import Job, Resource, completed
 
 __all__ = ["Resources"]
 
@@ -30,12 +31,14 @@ class Resources:
         self.is_decided = False
         self.data: bytes | None = None
 
-    def set_up(self, stage: Job[object, object]) -> None:
+    def set_up(
+        self, stage: Job[object, object], awaits: Callable[[Awaitable[object]], object]
+    ) -> None:
         """Gives a worker's stage one; raises what `setup` raises."""
         if self.data is not None:
             stage.stage_resource = Resource(pickle.loads(self.data))
             return
-        stage.setup()
+        completed(stage.setup(), awaits)
         made = stage.stage_resource
         if self.is_decided or made is None:
             return

@@ -6,9 +6,8 @@ in it.
 
 from __future__ import annotations
 
-from conveyor.core.concurrent_drive import DONE
 from conveyor.graph.route import balancing_forks
-from conveyor.graph.topology import Topology, channels_of
+from conveyor.graph.topology import DONE, STEP, Topology, channels_of
 from conveyor.sim.in_hand import NOTHING
 from conveyor.sim.schedule import (
     CUT,
@@ -61,6 +60,11 @@ def describe_choice(key: Key, option: int, topology: Topology) -> str:
         return (
             f"of the items that {point.removesuffix(DONE)!r} has in hand, number {option} is done "
             f"(#{ordinal})"
+        )
+    if point.endswith(STEP):
+        return (
+            f"of the items that {point.removesuffix(STEP)!r} has in hand, number {option} goes on "
+            f"to its next await, or its end (#{ordinal})"
         )
     if point == NEXT:
         return f"of the joins that can read, number {option} does (#{ordinal})"

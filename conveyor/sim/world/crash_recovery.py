@@ -76,7 +76,10 @@ class CrashRecovery:
             ]
         self.stands = ordinal
         if self.join.decides:
-            if spec.concurrency is not None:
+            if spec.interleaves:
+                saved = self.durable.newest()
+                self.stands = 0 if saved is None else saved.decided
+            elif spec.concurrency is not None:
                 self.stands = self.window.finished + (self.window.part is not None)
             world.scheduler.void(self.join.join_name, self.join.reads, self.stands)
         if self.join.timer is not None:

@@ -12,12 +12,13 @@ from collections.abc import Callable, Sequence
 
 from conveyor.core.channel import Note
 from conveyor.core.crashes import History, Past, WorkerDeath
+from conveyor.core.generations import KeptOutputs
 from conveyor.core.journal import PAGE_SIZE, Journal
 from conveyor.core.snapshots import Saved, StateLog
 from conveyor.report import Tally
 from conveyor.sim.in_hand import NOTHING
 from conveyor.sim.world.faulty_channel import CrashPlan
-from conveyor.stages import Job, Restorable
+from conveyor.stages import Restorable
 
 __all__ = ["DurableState"]
 
@@ -48,14 +49,14 @@ class DurableState:
         self.state_log: StateLog | None = None  # of the worker that there is, if its stage has one
         self.saved: tuple[Saved, bytes] | None = None
 
-    def succeed(self, stage: Job[object, object] | None, tally: Tally) -> None:
-        """Lets another worker take over, with a new stage, which gets the saved state."""
+    def succeed(self, state: Restorable | None, tally: Tally) -> None:
+        """Lets another worker take over, whose new stage gets the saved state, if it has one."""
         self.held = None
         self.journal = Journal(
             tally, self.counts, self.hold, self.void if self.is_inherited else None
         )
-        if stage is not None and stage.is_restorable and isinstance(stage, Restorable):
-            self.state_log = StateLog(stage, self.crash_plan.worker)
+        if state is not None:
+            self.state_log = StateLog(state, self.crash_plan.worker)
             self.crash_plan.saves = True
             if self.saved is not None:
                 self.state_log.read(self.saved[1])
@@ -111,7 +112,11 @@ class DurableState:
         assert self.state_log is not None
         is_whole, data = self.state_log.entry(saved.finished)
         crash_plan = self.crash_plan
-        comes_due = self.saved is not None and saved.dues > self.saved[0].dues
+        comes_due = (
+            self.saved is not None
+            and saved.decided > self.saved[0].decided
+            and not isinstance(self.state_log.stage, KeptOutputs)
+        )
         if comes_due or crash_plan.is_due:
             crash_plan.store_due()
             crash_plan.out = 0

@@ -12,12 +12,13 @@ from operator import add
 from typing import Any, Protocol
 
 from conveyor.core.barriers import Barriers
-from conveyor.core.channel import Inlet, Note
-from conveyor.core.concurrent_drive import DONE, LaterHands, drive_concurrent
-from conveyor.core.concurrent_node import ConcurrentNode
+from conveyor.core.channel import UNBOUNDED, Inlet, Note
+from conveyor.core.concurrent_drive import LaterHands, drive_concurrent
+from conveyor.core.concurrent_node import ConcurrentNode, Hands, Held
 from conveyor.core.drive import Cut, Drive, DriveSpec, drive
 from conveyor.core.epochs import NodeState
 from conveyor.core.failures import LOADING, SETUP, TEARDOWN, THE_WORKER, failure_of
+from conveyor.core.generations import KeptOutputs, Unkept, drive_generations
 from conveyor.core.job_node import ItemFailed, Node
 from conveyor.core.ordered import stamped
 from conveyor.core.requests import ChooseDone, ChooseInput, ChooseLane, Request, TimedChoice
@@ -37,9 +38,11 @@ from conveyor.sim.world.faulty_channel import Killed
 from conveyor.sim.world.machine import Machine
 from conveyor.sim.world.setting import RUN, Blob, Setting
 from conveyor.sim.world.slices import SINGLE_ITEM_SLICES, ChosenSlices, OneOutput
+from conveyor.sim.world.stepping import Steps
 from conveyor.sim.world.timers import StateLost
 from conveyor.sim.world.wiring import Wiring
 from conveyor.sim.world.worker import Worker
+from conveyor.stages import completed
 from conveyor.stages.timed import timed
 
 __all__ = ["Loop", "Observer"]
@@ -74,7 +77,7 @@ class Loop:
         self.spec = prepared.spec
         spec, is_open = prepared.spec, prepared.spec.chooses_done
         self.decides = is_open or len(spec.inputs) > 1  # which input it reads, or what is done
-        self.join_name = spec.name + DONE if is_open else spec.join_name
+        self.join_name = spec.done_name if is_open else spec.join_name
         self.wiring = Wiring(prepared.spec, world.channels, world.source)
         self.worker = Worker(world, prepared, self.place, self.send_dead_letter)
         self.recovery: CrashRecovery | None = None  # None: its worker cannot die
@@ -155,14 +158,13 @@ class Loop:
     def driven(self, node: Node, recovery: CrashRecovery | None) -> Drive[Blob]:
         """The drive loop of a new worker."""
         world, spec, wiring = self.world, self.spec, self.wiring
-        crash_plan = journal = restored = selecting = None
+        crash_plan = journal = selecting = None
         cut: Cut = SINGLE_ITEM_SLICES
         job_node = node
         if recovery is not None:
             crash_plan, journal = recovery.crash_plan, recovery.durable.journal
-            if recovery.durable.state_log is not None:
-                restored = RestoredNode(recovery.durable)
             cut = ChosenSlices(wiring.read, crash_plan, self.takes_all)
+        restored = self.restored(recovery)
         machine = world.machine
         if machine is None:
             self.ends = ends = wiring.ends(crash_plan)
@@ -181,7 +183,7 @@ class Loop:
         around = (restored, self.timer, selecting)
         if wiring.is_stamped or any(each is not None for each in around):
             node = stamped(spec, node, ends.outlets, *around)
-        if wiring.parts_outputs or recovery is not None:
+        if self.parts_outputs:
             node = OneOutput(node)
         if world.is_clocked:
             node = ClockedNode(node, self.clock, self.arrived(inputs, job_node), wiring.read)
@@ -203,12 +205,40 @@ class Loop:
             return self.driven_side_by_side(driven, job_node, recovery)
         return drive(RUN, driven, cut)
 
+    def restored(self, recovery: CrashRecovery | None) -> RestoredNode | None:
+        """What restores the state of the stage, if anything does."""
+        state = self.worker.state
+        if recovery is None:
+            return RestoredNode(Unkept(), state) if isinstance(state, KeptOutputs) else None
+        if recovery.durable.state_log is None:
+            return None
+        return RestoredNode(recovery.durable, state)
+
+    @property
+    def parts_outputs(self) -> bool:
+        """Is each output in a record of its own?"""
+        return self.wiring.parts_outputs or self.recovery is not None
+
     def driven_side_by_side(
         self, driven: DriveSpec[Blob], node: ConcurrentNode, recovery: CrashRecovery | None
     ) -> Drive[Blob]:
+        hands, name = self.hands(node), self.spec.done_name
+        if driven.restored is not None:
+            at_once = 1 if self.parts_outputs else UNBOUNDED
+            return drive_generations(RUN, driven, node, hands, self.window_words, name, at_once)
         window = Window(Note([0] * self.window_words)) if recovery is None else recovery.window
-        hands = LaterHands(self.spec.concurrency or 1)
-        return drive_concurrent(RUN, driven, node, hands, window, self.spec.name)
+        return drive_concurrent(RUN, driven, node, hands, window, name)
+
+    def hands(self, node: ConcurrentNode) -> Hands:
+        most, stepped = self.spec.concurrency or 1, self.worker.stepped
+        if stepped is None:
+            return LaterHands(most)
+        return Steps(stepped, node, most, self.runs_out if self.world.pipeline.timers else None)
+
+    def runs_out(self, held: Held) -> bool:
+        """Is the time of an item in hand over?"""
+        before = self.before[0] if self.before else 0
+        return self.world.runs_out(self.spec.name, (0, before + held.position))
 
     def arrived(self, inputs: Sequence[Inlet], node: Node) -> Callable[[Sequence[Any]], float]:
         """What says when the items that a node is given were there."""
@@ -338,7 +368,7 @@ class Loop:
         worker.enter()
         CURRENT.outside(self.spec.name)
         try:
-            stage.teardown()
+            completed(stage.teardown(), worker.awaits)
         except BaseException as error:  # reported as a real worker reports it
             if is_told:
                 self.fail(TEARDOWN, error)

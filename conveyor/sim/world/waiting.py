@@ -30,6 +30,11 @@ class Waiting:
         self.channels = channels
         self.loops = loops
 
+    def in_hand(self, loops: Sequence[Loop]) -> Loop | None:
+        """The first of these whose items in hand wait for one another, for tasks of no item, or for
+        what never comes: it is to see for what, as nothing else can go on."""
+        return next((loop for loop in loops if type(loop.request) is ChooseDone), None)
+
     def has_all_it_can_get(self, loop: Loop) -> bool:
         """Can none of the lanes that have nothing for this join get something before it reads?"""
         node = loop.spec.index

@@ -6,8 +6,10 @@ decides.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
+from typing import TYPE_CHECKING, cast
 
+from conveyor.core.generations import state_of
 from conveyor.core.job_node import Node, Surroundings
 from conveyor.core.nodes import RelayNode, node_for
 from conveyor.core.snapshots import StateLog, packed_state
@@ -21,9 +23,14 @@ from conveyor.sim.prepare.intake import ByReference
 from conveyor.sim.prepare.prepared import PreparedNode
 from conveyor.sim.world.durable_state import DurableState
 from conveyor.sim.world.setting import Setting
+from conveyor.sim.world.stepping import Stepped
 from conveyor.sim.world.timers import put_timer
 from conveyor.stages import Job, Restorable
 from conveyor.stages.job import is_async
+
+if TYPE_CHECKING:
+    from conveyor.sim.code.stepped_loop import SteppedLoop
+    from conveyor.sim.code.virtual_loop import VirtualLoop
 
 __all__ = ["Place", "Worker"]
 
@@ -52,6 +59,8 @@ class Worker:
         self.send_dead_letter = send_dead_letter
         self.stage: Job[object, object] | None = None
         self.private: PrivateBindings | None = None  # None: its code holds nothing of its own
+        self.state: Restorable | None = None  # what is saved of the stage, if anything is
+        self.loop: VirtualLoop | SteppedLoop | None = None  # made when it is needed
 
     def enter(self) -> None:
         """Called before code of the stage runs: it sees the worker's own values."""
@@ -73,7 +82,8 @@ class Worker:
         again where none may die.  Raises what `setup` or `restore` raises.  In any case the caller
         has to `leave` the worker.
         """
-        self.stage = self.private = None
+        self.end_loop()
+        self.stage = self.private = self.state = None
         if self.spec.kind is Kind.SINK:
             node: Node = self.world.sink
         elif self.spec.stage is None:
@@ -91,20 +101,23 @@ class Worker:
         self.stage, self.private = stage, _ = self.prepared.copy()
         self.enter()
         CURRENT.outside(name)
-        self.prepared.set_up(stage)
+        self.prepared.set_up(stage, self.awaits)
+        self.state = state_of(stage)
         if state is not None and isinstance(stage, Restorable):
             StateLog(stage, name).read(state)
         place, past = self.place, None
         if durable is not None:
-            durable.succeed(stage, tally)
+            durable.succeed(self.state, tally)
             place, past = durable.journal.place, durable.past if durable.deaths else None
         seal = None if world.pipeline.copies else ByReference
-        awaits = None
-        if is_async(stage):  # most are not, and asyncio takes a while to import
-            from conveyor.sim.code.virtual_loop import VirtualLoop
-
-            awaits = VirtualLoop(name).run
-        around = Surroundings(place=place, past=past, is_final=is_final, seal=seal, awaits=awaits)
+        around = Surroundings(
+            place=place,
+            past=past,
+            is_final=is_final,
+            seal=seal,
+            awaits=self.awaits,
+            timekeeper=self.event_loop() if is_async(stage) else None,
+        )
         node = node_for(stage, name, self.send_dead_letter, around)
         if not is_slight(node.job):
             # The quick way calls a job again after an error without a look at that error, which may
@@ -112,13 +125,44 @@ class Worker:
             node.wrap(node.job)
         if world.inspection is not None:
             world.inspection.take(self.prepared, node)
-        if world.pipeline.timers:
+        if world.pipeline.timers and not self.spec.interleaves:
             put_timer(
                 node, lambda: world.runs_out(name, place(node.index())), self.spec.dies_with_worker
             )
         if self.prepared.is_stateless and durable is None:
             world.nodes[self.spec.index] = node
         return node
+
+    def event_loop(self) -> VirtualLoop | SteppedLoop:
+        """What async code of the stage runs in; most has none, and asyncio takes a while to
+        import."""
+        if self.loop is None:
+            if self.spec.interleaves:
+                from conveyor.sim.code.stepped_loop import SteppedLoop
+
+                self.loop = SteppedLoop()
+                self.loop.begin(self.spec.name)
+            else:
+                from conveyor.sim.code.virtual_loop import VirtualLoop
+
+                self.loop = VirtualLoop(self.spec.name)
+        return self.loop
+
+    @property
+    def stepped(self) -> Stepped | None:
+        """Where several items in hand go on in turns."""
+        loop = self.event_loop() if self.spec.interleaves else None
+        return cast("SteppedLoop | None", loop)
+
+    def awaits(self, given: Awaitable[object]) -> object:
+        """What comes of async code of the stage that belongs to no item."""
+        return self.event_loop().run(given)
+
+    def end_loop(self) -> None:
+        """The worker is gone: nothing of what its event loop had still to do is done."""
+        loop, self.loop = self.loop, None
+        if loop is not None:
+            loop.abandon()
 
     def try_state(self) -> None:
         """Packs the state of a restorable processor, as a run does before its first item and behind

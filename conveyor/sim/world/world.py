@@ -197,6 +197,9 @@ class World:
                 if self.goes_back and (not self.log or self.scheduler.shares):
                     self.snapshots.take(ready)
                 self.read(ready[0] if len(ready) == 1 else self.next_of(ready))
+            elif (loop := self.waiting.in_hand(self.active)) is not None:
+                loop.go(0)
+                self.active = [each for each in self.active if not each.finished and not each.dead]
             else:
                 return
 
@@ -254,6 +257,8 @@ class World:
                         loop.options = request.options()
                         if loop.options:
                             ready.append(loop)
+                            continue
+                        if not request.ready():
                             continue
                         loop.go(request.plain)
                     elif request is None or (type(request) is not ChooseLane and request.ready()):

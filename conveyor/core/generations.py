@@ -1,0 +1,164 @@
+"""The drive loop of a node that has several items in hand at once and a state that is saved.
+
+Knows: what belongs to a state that was saved, and when nothing is in hand.  Must never know: where
+it is kept, who works on the items.
+
+What calls that share a state give depends on how they were interleaved, and that does not come
+again.  So nothing goes out that a state which is saved does not know of:
+
+Rule 1.  Items are taken in hand up to a number, a generation; then no others are, until all of it
+         is done.
+Rule 2.  When nothing is in hand the state is saved together with all that the generation gives,
+         which goes out then, and the generation is committed.
+Rule 3.  A worker that starts sends what was saved and is not out, and begins behind it.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+from typing_extensions import TypeVar
+
+from conveyor.core.channel import UNBOUNDED, Note
+from conveyor.core.concurrent_drive import InHand
+from conveyor.core.concurrent_node import ConcurrentNode, Hands, Held
+from conveyor.core.drive import Drive, DriveSpec, Sender, begun, flush, given
+from conveyor.core.requests import TAKE, ChooseDone, WaitForItems
+from conveyor.core.snapshots import Saved
+from conveyor.core.window import Window
+from conveyor.items.slices import uniform
+from conveyor.stages import Job, Restorable, keeps_outputs
+
+__all__ = ["KeptOutputs", "Unkept", "drive_generations", "state_of"]
+
+Blob = TypeVar("Blob")
+
+OF_A_GENERATION: Final = 4  # times as many as may be in hand at once
+
+
+class KeptOutputs:
+    """A restorable job, and what it has given and is not out: one state."""
+
+    def __init__(self, stage: Restorable) -> None:
+        self.stage = stage
+        self.outputs: list[object] = []
+
+    def snapshot(self) -> object:
+        return self.stage.snapshot(), self.outputs
+
+    def restore(self, state: tuple[object, list[object]], /) -> None:
+        kept, self.outputs = state
+        self.stage.restore(kept)
+
+
+def state_of(stage: Job[object, object]) -> Restorable | None:
+    """What is saved of a job, if anything is."""
+    if not (stage.is_restorable and isinstance(stage, Restorable)):
+        return None
+    return stage if not keeps_outputs(stage) else KeptOutputs(stage)
+
+
+class Unkept:
+    """Keeps no state: of a worker that cannot die."""
+
+    def newest(self) -> Saved | None:
+        return None
+
+    def save(self, saved: Saved) -> None:
+        """Nothing."""
+
+
+class Generation(InHand):
+    """The items that are in hand, of no more than a generation."""
+
+    def room(self) -> int:
+        most = self.node.most_at(self.inlet.head, OF_A_GENERATION * self.hands.most)
+        return min(super().room(), most - (self.taken - self.inlet.head))
+
+
+def drive_generations(
+    run: int,
+    spec: DriveSpec[Blob],
+    node: ConcurrentNode,
+    hands: Hands,
+    words: int,
+    point: str,
+    at_once: int = UNBOUNDED,
+) -> Drive[Blob]:
+    """Steps a node through one run; a note of its window has so many `words`, at `point` it is
+    decided which of the items in hand goes on, and a record has `at_once` outputs at most."""
+    restored, journal = spec.restored, spec.journal
+    assert restored is not None
+    kept = restored.state
+    assert isinstance(kept, KeptOutputs)
+    inlet = node.inlet = spec.inlets[0]
+    begin = begun(run, spec)
+    if journal is not None:
+        journal.inlet = inlet
+    sender = Sender(run, begin.ordinal, spec.outlets, spec.route, None)
+    is_out, restored.left = restored.left, 0
+    if begin.source == 0:
+        yield from send_kept(sender, kept, is_out, inlet.head, at_once)
+    kept.outputs = []
+    window = Window(Note([0] * words))
+    window.recall(run, sender.ordinal, inlet.head)
+    in_hand = Generation(inlet, node, hands, window, node.stage.stage_options.ordered)
+    before = restored.decided
+    choose = ChooseDone(point, in_hand)
+    wait_for_items = WaitForItems(inlet)
+    while begin.source == 0:
+        new = in_hand.take()
+        if new and journal is not None:
+            journal.begin(0, inlet, in_hand.taken - inlet.head)
+        for held in new:
+            hands.begin(held)
+        if in_hand.held:
+            answer = yield choose
+            if answer != TAKE:
+                finish(spec, in_hand, in_hand.done(answer), kept, sender.limit)
+        elif inlet.head < window.base:
+            restored.decided = before + hands.decided
+            yield from close_generation(sender, spec, kept, window.base, at_once)
+        elif inlet.ended() and not spec.passes_barrier():
+            break
+        elif not in_hand.may_take():
+            yield wait_for_items
+    if not begin.flushed:
+        yield from flush(sender, spec, begin.skip if begin.source else 0)
+    spec.close(run)
+
+
+def finish(
+    spec: DriveSpec[Blob], in_hand: Generation, done: list[Held], kept: KeptOutputs, limit: int
+) -> None:
+    """Counts items that are done, and keeps what came of them; raises `ItemFailed`."""
+    if not done:
+        return
+    for out, _, _ in spec.node([*done], 0, limit):
+        kept.outputs += out
+    for held in done:
+        in_hand.window.finish(held.position)
+        del in_hand.held[held.position]
+
+
+def close_generation(
+    sender: Sender[Blob], spec: DriveSpec[Blob], kept: KeptOutputs, upto: int, at_once: int
+) -> Drive[Blob]:
+    """Nothing is in hand: saves the state, sends what all of them gave, and commits them."""
+    assert spec.restored is not None
+    if spec.journal is not None:
+        spec.journal.note(sender.ordinal, upto, 0)
+    saved = Saved(sender.run, False, given(spec), (upto,), spec.restored.decided)
+    spec.restored.memory.save(saved)
+    yield from send_kept(sender, kept, 0, upto, at_once)
+    spec.inlets[0].commit(upto)
+
+
+def send_kept(
+    sender: Sender[Blob], kept: KeptOutputs, is_out: int, upto: int, at_once: int
+) -> Drive[Blob]:
+    """Sends what is saved, behind the first of it that `is_out`."""
+    outputs, size = kept.outputs, min(sender.limit, at_once)
+    for at in range(is_out, len(outputs), size):
+        yield from sender.send(uniform(outputs[at : at + size]), 0, upto, 0)
+    kept.outputs = []
