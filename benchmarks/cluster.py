@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 import signal
 import socket
-from collections.abc import Generator
+from collections.abc import Callable, Generator
 from contextlib import contextmanager
 from functools import partial
 from importlib.util import find_spec
@@ -22,7 +22,7 @@ from typing import Any
 
 from benchmarks.arrays import scaled, total
 from benchmarks.coarse import work
-from benchmarks.harness import Comparison, Goal, Section, Skipped
+from benchmarks.harness import Comparison, Goal, Section, Skipped, processor_seconds
 from conveyor import BalancingFork, Join, Pipe, Pipeline, Processor
 
 TRIVIAL, COARSE, ARRAYS = 100_000, 4_000, 20
@@ -55,8 +55,9 @@ def measure(rounds: int) -> Section:
     return Section(
         "On a Ray cluster",
         "One raylet on this machine. Trivial: three stages of `x + 1`, a warm run. Coarse: about "
-        "0.3 ms an item on two lanes, or two actors. Arrays: of 8 MB, halved and summed up. A "
-        "worker that is killed: from the SIGKILL until its item is begun again.",
+        "0.3 ms an item on two lanes, or two actors, in processor time of all processes. Arrays: "
+        "of 8 MB, halved and summed up. A worker that is killed: from the SIGKILL until its item "
+        "is begun again.",
         [table for table, _ in parts],
         [goal for _, goal in parts],
     )
@@ -105,6 +106,14 @@ class Doing:
         return [*map(work, items)]
 
 
+def processor_time(run: Callable[[], object]) -> float:
+    """That of all processes, those of Ray included: where others are at work, too, how long a run
+    takes depends on them."""
+    before = processor_seconds()
+    run()
+    return processor_seconds() - before
+
+
 def begun(actor: Any, chunk: list[int]) -> Any:
     return actor.work.remote(chunk)
 
@@ -115,7 +124,7 @@ def coarse(rounds: int) -> tuple[str, Goal]:
 
     items = list(range(COARSE))
     expected = sorted(map(work, items))
-    comparison = Comparison("s", rounds)
+    comparison = Comparison("processor s", rounds)
     actors = [ray.remote(num_cpus=0)(Doing).remote() for _ in range(2)]
     pl: Any = Pipeline[int]().add(BalancingFork()).add(Processor(work)).add(Join())
 
@@ -130,16 +139,16 @@ def coarse(rounds: int) -> tuple[str, Goal]:
 
     pools = {f"`ActorPool`, 2 actors, chunks of {size}": size for size in CHUNKS}
     with pl:
-        comparison.add_seconds("Conveyor on Ray, 2 lanes", by_lanes)
+        comparison.add("Conveyor on Ray, 2 lanes", partial(processor_time, by_lanes))
         for name, size in pools.items():
-            comparison.add_seconds(name, partial(by_actors, size))
+            comparison.add(name, partial(processor_time, partial(by_actors, size)))
         comparison.measure()
     for actor in actors:
         ray.kill(actor)
     best = min(pools, key=comparison.median)
     ratio = comparison.ratio("Conveyor on Ray, 2 lanes", best)
     return comparison.markdown(), Goal(
-        "P15", "Ray: 0.3 ms an item, time beside the best `ActorPool`", ratio, 1.15, False
+        "P15", "Ray: 0.3 ms an item, processor time beside the best `ActorPool`", ratio, 1.15, False
     )
 
 
