@@ -42,6 +42,8 @@ class KeptRun:
         self.last: Any = self.begins_at  # the position behind the items before that
         self.ended_at: Any = None
         self.close: Callable[[], object] | None = None  # of what the source has opened
+        self.held: list[Sequence[Any]] | None = None  # results that may not be written yet
+        self.durable: Any = None  # the position behind the newest epoch that is
 
     @property
     def begins_at(self) -> Any:
@@ -86,7 +88,23 @@ class KeptRun:
         self.epochs.complete(
             Manifest(self.epochs.epoch, position, nodes, False, {"letters": tuple(letters)})
         )
-        self.forget(position)
+        self.durable = position
+
+    def hold(self) -> None:
+        self.held = []
+
+    def go_on(self) -> None:
+        held, self.held = self.held or [], None
+        for results in held:
+            self.sink.write(results)
+        self.forget(self.durable)
+
+    def take(self, results: Sequence[Any], /) -> None:
+        """Results are written, or kept back while an epoch is made durable."""
+        if self.held is None:
+            self.sink.write(results)
+        else:
+            self.held.append([*results])
 
     def forget(self, position: Any) -> None:
         if isinstance(self.source, Forgetful) and position is not None:
@@ -99,7 +117,7 @@ class KeptRun:
             assert isinstance(report, Report)
             return report
         try:
-            report = run(self.items(), self.sink.write).report
+            report = run(self.items(), self.take).report
             kept = {"letters": (), "report": report}
             self.epochs.complete(Manifest(self.epochs.epoch, self.ended_at, {}, True, kept))
             self.forget(self.ended_at)

@@ -98,6 +98,11 @@ class Keeping(Protocol):
         """Where the run goes on; None: it begins."""
         ...
 
+    def hold(self) -> None:
+        """Results that are taken from now on belong to the next epoch: they are kept back until
+        `go_on`."""
+        ...
+
     def complete(
         self,
         items: int,
@@ -106,7 +111,11 @@ class Keeping(Protocol):
         is_finished: bool,
     ) -> None:
         """All that came of the first `items` of this life is with the sink, and nothing else: makes
-        that durable."""
+        that durable.  May be called in another thread, between `hold` and `go_on`."""
+        ...
+
+    def go_on(self) -> None:
+        """The epoch is durable: what was kept back goes to the sink."""
         ...
 
 

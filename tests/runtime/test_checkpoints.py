@@ -7,7 +7,8 @@ import os
 import signal
 import subprocess
 import sys
-from collections.abc import Iterator
+import threading
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -245,3 +246,67 @@ def test_a_source_is_closed_when_the_run_fails(tmp_path: Path) -> None:
             source, into=Lines(tmp_path / "out"), checkpoint=kept(tmp_path)
         )
     assert source.closed
+
+
+class Noting:
+    """A sink that notes what is asked of it, and in which thread."""
+
+    def __init__(self) -> None:
+        self.calls: list[tuple[str, int]] = []
+        self.written: list[str] = []
+
+    def note(self, what: str) -> None:
+        self.calls.append((what, threading.get_ident()))
+
+    def open(self, epoch: int, /) -> None:
+        self.note("open")
+
+    def write(self, items: Sequence[str], /) -> None:
+        self.note("write")
+        self.written += items
+
+    def prepare(self, epoch: int, /) -> None:
+        self.note("prepare")
+
+    def commit(self, epoch: int, /) -> None:
+        self.note("commit")
+
+    def abort(self) -> None:
+        self.note("abort")
+
+    def identity(self) -> str:
+        return "noting"
+
+
+def test_an_epoch_is_made_durable_beside_the_run_and_nothing_is_written_meanwhile(
+    tmp_path: Path,
+) -> None:
+    sink, items = Noting(), [str(n) for n in range(300)]
+    Pipeline[str]().add(Processor(double)).drain(items, into=sink, checkpoint=kept(tmp_path))
+    assert sink.written == [double(item) for item in items]
+    names = [what for what, _ in sink.calls]
+    prepared = [n for n, what in enumerate(names) if what == "prepare"]
+    assert len(prepared) > 1
+    assert all(names[n + 1] == "commit" for n in prepared)
+    *beside, last = [sink.calls[n][1] for n in prepared]
+    assert last == threading.get_ident()
+    assert last not in beside
+
+
+class Full(Noting):
+    """A sink whose store has no room."""
+
+    def prepare(self, epoch: int, /) -> None:
+        self.note("prepare")
+        raise OSError("no room")
+
+
+def test_an_epoch_that_cannot_be_made_durable_ends_the_run(tmp_path: Path) -> None:
+    sink = Full()
+    with pytest.raises(OSError, match="no room"):
+        Pipeline[str]().add(Processor(double)).drain(
+            [str(n) for n in range(300)], into=sink, checkpoint=kept(tmp_path)
+        )
+    assert [what for what, _ in sink.calls][-2:] != ["prepare", "commit"]
+    assert sink.calls[-1][0] == "abort"
+    assert not [*(tmp_path / "state").iterdir()]

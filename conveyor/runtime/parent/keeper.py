@@ -9,12 +9,16 @@ Rule 1.  Never are two barriers on their way.  The source sends a window of item
          next that comes through is where the run is kept.
 Rule 2.  The sink is the last that comes to it.  Then all others have noted what they know, and
          nothing of that is written over before the next barrier.
+Rule 3.  It is made durable in a thread of its own, while the run goes on: what comes to the sink
+         meanwhile is of the next epoch, and kept back.  That is no more than a window.
 """
 
 from __future__ import annotations
 
+import threading
 import zlib
 from collections.abc import Callable, Mapping
+from contextvars import copy_context
 from time import monotonic
 from typing import Any, Final, Protocol
 
@@ -93,13 +97,42 @@ def kept_of(shared: Shared, spec: NodeSpec) -> Note:
     return Note(shared.layout.kept_at(shared.memory, spec.index))
 
 
+class Saving:
+    """A thread that makes one epoch durable, and calls `wake` once that is done, or has failed."""
+
+    def __init__(self, save: Callable[[], None], wake: Callable[[], None]) -> None:
+        self.save = save
+        self.wake = wake
+        self.error: BaseException | None = None
+        self.is_done = False
+        self.thread = threading.Thread(
+            target=copy_context().run, args=(self.work,), name="conveyor checkpoint", daemon=True
+        )
+        self.thread.start()
+
+    def work(self) -> None:
+        try:
+            self.save()
+        except BaseException as error:  # raised again in the thread that runs
+            self.error = error
+        self.is_done = True
+        self.wake()
+
+
 class Keeper:
-    """Sends the barriers of one run, and has each epoch made durable."""
+    """Sends the barriers of one run, and has each epoch made durable; `wake` ends the sleep of the
+    thread that runs."""
 
     def __init__(
-        self, keeping: Keeping, shared: Shared, letters: Callable[[], tuple[DeadLetter, ...]]
+        self,
+        keeping: Keeping,
+        shared: Shared,
+        letters: Callable[[], tuple[DeadLetter, ...]],
+        wake: Callable[[], None],
     ) -> None:
         self.keeping = keeping
+        self.wake = wake
+        self.saving: Saving | None = None
         self.shared = shared
         self.letters = letters
         self.feed: BarrierFeed | None = None
@@ -116,6 +149,8 @@ class Keeper:
 
     def look(self) -> None:
         """Called between slices: sends a barrier when it is time."""
+        if self.saving is not None and self.saving.is_done:
+            self.settle()
         feed = self.feed
         if feed is None or self.under_way or feed.head == feed.barrier_at:
             return
@@ -136,38 +171,70 @@ class Keeper:
             self.window = max(1, int(self.window * self.most_s / 2 / took))
         elif feed.head >= self.limit:
             self.window *= 2
-        if now - self.since >= self.keeping.every_s:
-            nodes = self.nodes(number)
-            self.keeping.complete(feed.barrier_at, nodes, self.letters_before(nodes), False)
-            self.since = monotonic()
-        self.under_way = False
-        self.limit = feed.head + self.window
+        if now - self.since < self.keeping.every_s:
+            self.may_send()
+            return
+        items, known = feed.barrier_at, self.known(number)
+        letters = self.letters_before(known)
+        self.keeping.hold()
+        self.saving = Saving(
+            lambda: self.keeping.complete(items, self.with_states(known), letters, False), self.wake
+        )
 
-    def nodes(self, number: int) -> Mapping[int, NodeState]:
-        """What each node knew at a barrier; one without a worker knows nothing."""
+    def may_send(self) -> None:
+        """The barrier is done with: the next may go out."""
+        assert self.feed is not None
+        self.under_way = False
+        self.limit = self.feed.head + self.window
+
+    def settle(self) -> None:
+        """Waits until the epoch is durable that is being saved, if one is, and goes on with the
+        next.  Raises what that failed with."""
+        saving = self.end()
+        if saving is None:
+            return
+        if saving.error is not None:
+            raise saving.error
+        self.keeping.go_on()
+        self.since = monotonic()
+        self.may_send()
+
+    def end(self) -> Saving | None:
+        """Nothing is being saved any more once this returns; gives what was."""
+        saving, self.saving = self.saving, None
+        if saving is not None:
+            saving.thread.join()
+        return saving
+
+    def known(self, number: int) -> dict[int, tuple[int, ...]]:
+        """What each node noted at a barrier; one without a worker noted nothing."""
+        notes = {
+            spec.index: tuple(kept_of(self.shared, spec).newest())
+            for spec in self.shared.topology.nodes
+        }
+        return {node: note for node, note in notes.items() if note[0] == number}
+
+    def with_states(self, known: Mapping[int, tuple[int, ...]]) -> Mapping[int, NodeState]:
+        """The same with the states of processors, which nobody writes over meanwhile."""
         found: dict[int, NodeState] = {}
-        for spec in self.shared.topology.nodes:
-            said, place, size, checksum, *rest = kept_of(self.shared, spec).newest()
-            if said != number:
-                continue
-            state = None
+        for node, (_, place, size, checksum, *rest) in known.items():
+            state, spec = None, self.shared.topology.nodes[node]
             if spec.is_restorable:
-                base = self.shared.layout.state_base(spec.index) + place * APART
+                base = self.shared.layout.state_base(node) + place * APART
                 state = self.shared.memory.read_at(base, size)
                 if zlib.crc32(state) != checksum:
                     raise RunError(f"the state of stage {spec.name!r} is damaged in shared memory")
             counts, positions = rest[:COUNTS], rest[KEPT - 4 :]
-            found[spec.index] = NodeState(tuple(counts), tuple(positions), state)
+            found[node] = NodeState(tuple(counts), tuple(positions), state)
         return found
 
-    def letters_before(self, nodes: Mapping[int, NodeState]) -> list[DeadLetter]:
+    def letters_before(self, known: Mapping[int, tuple[int, ...]]) -> list[DeadLetter]:
         """The dead letters of items that came before the barrier."""
-        came = {
-            self.shared.topology.nodes[node].name: known.counts[0] for node, known in nodes.items()
-        }
+        came = {self.shared.topology.nodes[node].name: note[4] for node, note in known.items()}
         return [each for each in self.letters() if each.ordinal < came.get(each.stage, 1 << 62)]
 
     def finish(self, letters: tuple[DeadLetter, ...]) -> None:
         """All items of the run have come through."""
+        self.settle()
         assert self.feed is not None
         self.keeping.complete(self.feed.head, {}, letters, True)

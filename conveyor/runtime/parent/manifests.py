@@ -4,7 +4,8 @@ This file knows files, and when what is in them is safe.  It must never know wha
 a run.
 
     epoch-12.json   the newest manifest, and for a moment the one before
-    epoch-12.bin    what goes with it, pickled: where the source goes on, states of processors
+    epoch-12.bin    what goes with it: where the source goes on, pickled, and behind that the states
+                    of processors, as they are
 
 Rule 1.  What a manifest speaks of is written and fsynced before it is; the manifest is written
          under another name, fsynced, renamed, and then the directory is fsynced.  So a manifest
@@ -60,8 +61,13 @@ class Directory:
             raise CheckpointMismatch(
                 f"{place}: what goes with it is damaged; nothing of it was used"
             )
-        position, nodes, kept = pickle.loads(data)
-        states = {node: NodeState(*each) for node, each in nodes.items()}
+        at = said["head"]
+        position, nodes, kept = pickle.loads(data[:at])
+        states: dict[int, NodeState] = {}
+        for node, (counts, positions, size) in nodes.items():
+            state = None if size is None else data[at : at + size]
+            states[node] = NodeState(counts, positions, state)
+            at += size or 0
         return Manifest(epoch, position, states, said["is_finished"], kept)
 
     def compare(self, run: Mapping[str, object]) -> None:
@@ -80,19 +86,28 @@ class Directory:
     def write(self, manifest: Manifest) -> None:
         """Keeps a manifest for good."""
         epoch, position, nodes, is_finished, kept = manifest
-        states = {node: tuple(state) for node, state in nodes.items()}
-        data = pickle.dumps((position, states, dict(kept)), PROTOCOL)
+        said_of = {
+            node: (counts, positions, None if state is None else len(state))
+            for node, (counts, positions, state) in nodes.items()
+        }
+        head = pickle.dumps((position, said_of, dict(kept)), PROTOCOL)
+        # Not one pickle: that would copy large states, and hold up the run meanwhile.
+        parts = [head, *(each.state for each in nodes.values() if each.state is not None)]
+        checksum = 0
+        for part in parts:
+            checksum = zlib.crc32(part, checksum)
         said = {
             "version": VERSION,
             "run": self.run,
             "is_finished": is_finished,
-            "checksum": zlib.crc32(data),
+            "head": len(head),
+            "checksum": checksum,
             "position": repr(position),
             "nodes": {
                 node: (state.counts[0], len(state.state or b"")) for node, state in nodes.items()
             },
         }
-        store(self.path / f"epoch-{epoch}.bin", data)
+        store(self.path / f"epoch-{epoch}.bin", *parts)
         place = self.path / f"epoch-{epoch}.json"
         written = place.with_suffix(".new")
         store(written, json.dumps(said, indent=1).encode())
@@ -174,13 +189,14 @@ def epochs(path: Path) -> list[int]:
     return sorted((int(each[1]) for each in found if each is not None), reverse=True)
 
 
-def store(path: Path, data: bytes) -> None:
+def store(path: Path, *parts: bytes) -> None:
     """Writes a file, safe once this returns."""
     fd = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o644)
     try:
-        view = memoryview(data)
-        while view:
-            view = view[os.write(fd, view) :]
+        for part in parts:
+            view = memoryview(part)
+            while view:
+                view = view[os.write(fd, view) :]
         os.fsync(fd)
     finally:
         os.close(fd)

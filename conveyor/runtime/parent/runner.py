@@ -215,7 +215,7 @@ class Runner:
         """What makes the run durable, if it is to be."""
         self.ends.keeper = None
         if keeping is not None:
-            self.ends.keeper = Keeper(keeping, self.supervisor.shared, self.letters)
+            self.ends.keeper = Keeper(keeping, self.supervisor.shared, self.letters, self.wake)
             for letter in letters_in(keeping.manifest):
                 self.supervisor.reports.letters.add(letter)
         return self.ends.keeper
@@ -358,6 +358,8 @@ class Runner:
 
     def end(self, failed: bool = False) -> None:
         """Ends the workers and gives back all that was shared."""
+        if self.ends.keeper is not None:
+            self.ends.keeper.end()
         self.run_over()
         before_end, self.before_end = self.before_end, None
         if before_end is not None and self.is_ours():
