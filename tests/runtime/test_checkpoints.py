@@ -25,8 +25,10 @@ from conveyor import (
     UncheckedPipeline,
     Zip,
 )
+from conveyor.core.epochs import Epochs, Manifest
 from conveyor.errors import CheckpointMismatch, TopologyError
 from conveyor.io import Lines
+from conveyor.runtime.parent.manifests import Directory
 
 pytestmark = pytest.mark.processes
 
@@ -310,3 +312,33 @@ def test_an_epoch_that_cannot_be_made_durable_ends_the_run(tmp_path: Path) -> No
     assert [what for what, _ in sink.calls][-2:] != ["prepare", "commit"]
     assert sink.calls[-1][0] == "abort"
     assert not [*(tmp_path / "state").iterdir()]
+
+
+class InOneTransaction(Noting):
+    """A sink whose store lost the epoch that it was last told to commit."""
+
+    held = -1
+
+    def open(self, epoch: int, /) -> int:  # type: ignore[override]  # this one can tell
+        return self.held
+
+
+def test_an_epoch_that_a_sink_lost_is_written_again_beside_its_manifest(tmp_path: Path) -> None:
+    found = Directory(tmp_path, {"workers": ["a"]})
+    epochs = Epochs(found, InOneTransaction())
+    assert epochs.resume() is None
+    epochs.complete(Manifest(0, "first", {}))
+
+    again = Epochs(found, InOneTransaction())
+    assert again.resume() is None
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("os.rename", refuse)  # all dies before the new manifest is there
+        with pytest.raises(InterruptedError):
+            again.complete(Manifest(0, "second", {}))
+    assert [each.position for each in found.newest()] == ["first"]
+    again.complete(Manifest(0, "second", {}))
+    assert [each.position for each in found.newest()] == ["second"]
+
+
+def refuse(*arguments: object) -> None:
+    raise InterruptedError

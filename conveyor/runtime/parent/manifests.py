@@ -10,7 +10,9 @@ a run.
 Rule 1.  What a manifest speaks of is written and fsynced before it is; the manifest is written
          under another name, fsynced, renamed, and then the directory is fsynced.  So a manifest
          that is there is whole, whatever the machine lost.
-Rule 2.  A manifest says the size and checksum of what goes with it.  One that does not fit is no
+Rule 2.  What a manifest speaks of has a name that nothing had before: a sink of one transaction may
+         have lost the epoch of a manifest that is there, and then the epoch is written again.
+Rule 3.  A manifest says the size and checksum of what goes with it.  One that does not fit is no
          manifest, but a damaged directory: nothing is guessed.
 """
 
@@ -22,6 +24,7 @@ import pickle
 import re
 import zlib
 from collections.abc import Mapping, Sequence
+from itertools import count
 from pathlib import Path
 from typing import Any, Final, NamedTuple
 
@@ -32,6 +35,7 @@ from conveyor.items.sealing import PROTOCOL
 __all__ = ["Directory", "Told", "told"]
 
 MANIFEST: Final = re.compile(r"epoch-(\d+)\.json")
+PART: Final = re.compile(r"epoch-(\d+)(?:-again)*\.(json|bin|new)")
 VERSION: Final = 1
 
 
@@ -56,7 +60,7 @@ class Directory:
         if said.get("version") != VERSION:
             raise CheckpointMismatch(f"{place} is of another version of Conveyor; begin again")
         self.compare(said["run"])
-        data = (self.path / f"epoch-{epoch}.bin").read_bytes()
+        data = (self.path / said["data"]).read_bytes()
         if zlib.crc32(data) != said["checksum"]:
             raise CheckpointMismatch(
                 f"{place}: what goes with it is damaged; nothing of it was used"
@@ -100,6 +104,7 @@ class Directory:
             "version": VERSION,
             "run": self.run,
             "is_finished": is_finished,
+            "data": self.unused(epoch),
             "head": len(head),
             "checksum": checksum,
             "position": repr(position),
@@ -107,21 +112,26 @@ class Directory:
                 node: (state.counts[0], len(state.state or b"")) for node, state in nodes.items()
             },
         }
-        store(self.path / f"epoch-{epoch}.bin", *parts)
+        store(self.path / str(said["data"]), *parts)
         place = self.path / f"epoch-{epoch}.json"
         written = place.with_suffix(".new")
         store(written, json.dumps(said, indent=1).encode())
         os.rename(written, place)
         self.sync()
 
+    def unused(self, epoch: int) -> str:
+        """A name for what goes with a manifest, which nothing has."""
+        names = (f"epoch-{epoch}{'-again' * n}.bin" for n in count())
+        return next(name for name in names if not (self.path / name).exists())
+
     def forget(self, before: int) -> None:
         """Removes manifests of earlier epochs: first the manifest, then what goes with it."""
         for each in list(self.path.iterdir()):
-            found = re.fullmatch(r"epoch-(\d+)\.(json|bin|new)", each.name)
+            found = PART.fullmatch(each.name)
             if found is not None and int(found[1]) < before and found[2] == "json":
                 each.unlink()
         for each in list(self.path.iterdir()):
-            found = re.fullmatch(r"epoch-(\d+)\.(json|bin|new)", each.name)
+            found = PART.fullmatch(each.name)
             if found is not None and int(found[1]) < before:
                 each.unlink()
 
@@ -172,11 +182,11 @@ def told_of(path: Path, epoch: int) -> Told:
         ]
         ends = run["source"], run["sink"]
         checksum, is_finished, position = said["checksum"], said["is_finished"], said["position"]
-        stages = run["stages"]
+        stages, data = run["stages"], path / said["data"]
     except (ValueError, TypeError, LookupError) as error:
         raise CheckpointMismatch(f"{place} is no manifest of a checkpoint: {error!r}") from error
     try:
-        is_whole = zlib.crc32(place.with_suffix(".bin").read_bytes()) == checksum
+        is_whole = zlib.crc32(data.read_bytes()) == checksum
     except FileNotFoundError:
         is_whole = False
     kept_at = place.stat().st_mtime
