@@ -8,11 +8,13 @@ import threading
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from itertools import count
+from typing import Any
 
 from conveyor.core import engine as core
 from conveyor.core.engine import Deployment
 from conveyor.graph.pace import Paces
 from conveyor.graph.topology import NodeSpec, Topology
+from conveyor.runtime.hosts import wire
 from conveyor.runtime.hosts.host import Host
 from conveyor.runtime.hosts.messages import Letter
 from conveyor.runtime.hosts.site import HostsSite, PlanFor, with_fixed_lanes
@@ -95,7 +97,7 @@ class InThisProcess:
     at: Mapping[str, int] = field(default_factory=dict[str, int])
     gather_s: float = 0.0
     start: WorkerStart = field(default_factory=WorkerStart)
-    networks: list[Network] = field(default_factory=list[Network], compare=False)
+    networks: list[Any] = field(default_factory=list[Any], compare=False)
 
     def lanes(self) -> int:
         return 3
@@ -119,6 +121,7 @@ class InThisProcess:
             spec.index: self.at.get(spec.name) or 1 + next(turn) % self.hosts for spec in workers
         }
 
-    def begin(self, homes: Mapping[int, int], plan_for: PlanFor) -> Network:
-        self.networks.append(Network(homes, plan_for, self.gather_s, "host-"))
-        return self.networks[-1]
+    def begin(self, homes: Mapping[int, int], plan_for: PlanFor) -> wire.Network:
+        network = Network(homes, plan_for, self.gather_s, "host-")
+        self.networks.append(network)
+        return network

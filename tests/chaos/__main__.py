@@ -1,7 +1,7 @@
 """Kills workers by the thousand, counts every item, and says what was wrong: `make chaos`.
 
 python -m tests.chaos [--steps N] [--kills N] [--items N] [--seeds N] [--at-once N] [--only
-steps|kills|idle|crowd|ends|machine] [--crowd N] [--machine N]
+steps|kills|idle|cluster|crowd|ends|machine] [--on-hosts N] [--hosts N] [--crowd N] [--machine N]
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ import time
 from tests.chaos.crowd import CROWDS
 from tests.chaos.ends import ENDS
 from tests.chaos.machine import Losses, machine_kills
-from tests.chaos.plan import random_kills, restless_kills, step_kills
+from tests.chaos.plan import host_kills, kills_on_hosts, random_kills, restless_kills, step_kills
 from tests.chaos.tally import Tally, all_of
 
 
@@ -44,13 +44,19 @@ def main() -> int:
     parser.add_argument(
         "--at-once", type=int, default=2, help="how many pipelines run at the same time"
     )
-    parser.add_argument("--only", choices=["steps", "kills", "idle", "crowd", "ends", "machine"])
+    parser.add_argument(
+        "--only", choices=["steps", "kills", "idle", "cluster", "crowd", "ends", "machine"]
+    )
     parser.add_argument(
         "--crowd", type=int, default=200, help="kills of workers with a thousand items in hand"
     )
     parser.add_argument(
         "--machine", type=int, default=2_000, help="kills of everything, in runs that are kept"
     )
+    parser.add_argument(
+        "--on-hosts", type=int, default=2000, help="kills of workers that are on several hosts"
+    )
+    parser.add_argument("--hosts", type=int, default=200, help="kills of hosts")
     options = parser.parse_args()
     started = time.monotonic()
     tally = Tally()
@@ -79,6 +85,16 @@ def main() -> int:
         print(f"Killed with 1,000 items in hand, {options.crowd} times each", flush=True)
         for name, crowd in CROWDS.items():
             tally.note(name, crowd(options.crowd))
+    if options.only in (None, "cluster"):
+        print(f"On several hosts, seed {options.seed}", flush=True)
+        on_hosts = {
+            "workers, killed at random": kills_on_hosts(options.on_hosts, options.seed),
+            "hosts, killed at any moment": host_kills(options.hosts, options.seed),
+        }
+        for kind, specs in on_hosts.items():
+            if not specs[0].kills:
+                continue
+            print(tally.line(f"  {kind}", all_of(specs, options.at_once)), flush=True)
     if options.only in (None, "ends"):
         print("Ends", flush=True)
         for name, end in ENDS.items():

@@ -3,6 +3,7 @@ every pipeline."""
 
 from __future__ import annotations
 
+from dataclasses import replace
 from random import Random
 from typing import Final
 
@@ -10,7 +11,15 @@ from tests.chaos.pipelines import PIPELINES
 from tests.chaos.scenario import Spec
 from tests.chaos.steps import STEPS, STEPS_OF
 
-__all__ = ["KINDS", "random_kills", "restless_kills", "step_kills"]
+__all__ = [
+    "HOSTS",
+    "KINDS",
+    "host_kills",
+    "kills_on_hosts",
+    "random_kills",
+    "restless_kills",
+    "step_kills",
+]
 
 # The kinds of stage and their positions: a pipeline, and the stage in it whose workers die.
 KINDS: Final = {
@@ -46,6 +55,8 @@ MORE: Final = {
     "before one whose lanes an ordered join takes": "fork",
     "behind a zip": "zip",
 }
+
+HOSTS: Final = 2
 
 METHODS: Final = {"fork": 5, "forkserver": 4, "spawn": 1}  # of ten seeds
 CAPACITIES: Final = (1, 5, 64, 1024, 16384)
@@ -122,3 +133,32 @@ def random_kills(kills: int, items: int, first_seed: int, seeds: int) -> dict[st
             for number, name in enumerate(PIPELINES)
         ]
     return plan
+
+
+def kills_on_hosts(kills: int, seed: int) -> list[Spec]:
+    """A scenario of each pipeline on hosts, in which workers are killed."""
+    random, share = Random(seed), -(-kills // len(PIPELINES))
+    return [
+        Spec(
+            name,
+            "forkserver",
+            random.choice(CAPACITIES),
+            20,
+            0,
+            share,
+            1000 * seed + number,
+            number % 2 == 0,
+            seconds=900,
+            hosts=HOSTS,
+        )
+        for number, name in enumerate(PIPELINES)
+    ]
+
+
+def host_kills(kills: int, seed: int) -> list[Spec]:
+    """The same, and it is hosts that are killed."""
+    share = -(-kills // len(PIPELINES))
+    return [
+        replace(spec, kills=share, streamed=False, loses_hosts=True)
+        for spec in kills_on_hosts(kills, seed)
+    ]

@@ -39,7 +39,8 @@ class Spec:
     """What is to be run, and how much of it; `step`: whose workers die, and where, if they are not
     killed from outside.
 
-    `restless`: in many runs with pauses, and workers are killed whatever they are about.
+    `restless`: in many runs with pauses, and workers are killed whatever they are about.  `hosts`:
+    on so many hosts, each in a process of its own; `loses_hosts`: these are killed, and no workers.
     """
 
     pipeline: str
@@ -53,6 +54,8 @@ class Spec:
     step: tuple[str, str] | None = None
     seconds: float = 60.0  # the source ends then, whatever has been reached
     restless: bool = False
+    hosts: int = 0
+    loses_hosts: bool = False
 
 
 @dataclass(frozen=True)
@@ -90,11 +93,12 @@ def source(spec: Spec, board: Board) -> Iterator[int]:
 
 def judged(spec: Spec, board: Board) -> Verdict:
     empty: Any = Pipeline
-    empty(start_method=spec.method).add(Processor(abs)).run(
-        [1]
-    )  # what a first run leaves open for good
+    # What a first run leaves open for good.
+    empty(start_method=spec.method).add(Processor(abs)).run([1], **options_of(spec))
     if spec.restless:
         return judged_restless(spec, board)
+    if spec.loses_hosts:
+        return judged_without_hosts(spec, board)
     before = descriptors()
     deaths = install(*spec.step, spec.kills) if spec.step is not None else nullcontext()
     started, error = time.monotonic(), ""
@@ -152,16 +156,52 @@ def judged_restless(spec: Spec, board: Board) -> Verdict:
     )
 
 
+def judged_without_hosts(spec: Spec, board: Board) -> Verdict:
+    from tests.chaos.lost_hosts import LostHosts  # no other scenario has to wait for it
+
+    before = descriptors()
+    started, error = time.monotonic(), ""
+    pipeline = PIPELINES[spec.pipeline]
+    runs = LostHosts(
+        board, pipeline, spec.capacity, spec.microseconds, spec.hosts, Random(spec.seed)
+    )
+    try:
+        runs.work(spec.kills, started + spec.seconds)
+    except Exception as raised:
+        error = f"{type(raised).__name__}: {raised} after {runs.items} items"
+    return Verdict(
+        items=runs.items,
+        lost=runs.found.lost,
+        repeated=runs.found.repeated,
+        disorder=runs.found.disorder,
+        children=runs.left,
+        descriptors=(descriptors() - before).total(),
+        seconds=time.monotonic() - started,
+        error=error,
+        moments=dict(runs.ends),
+    )
+
+
+def options_of(spec: Spec) -> dict[str, Any]:
+    """Where it runs."""
+    if not spec.hosts:
+        return {}
+    from tests.host_processes import InProcesses  # no other scenario has to wait for it
+
+    return {"engine": InProcesses(spec.hosts)}
+
+
 def results(spec: Spec, board: Board) -> tuple[list[object], Report, str]:
     """The outputs, the report, and which items were given up that should not have been."""
     pipeline: Any = Pipeline
     pipeline = PIPELINES[spec.pipeline].build(
         spec.capacity, spec.microseconds, pipeline(start_method=spec.method)
     )
+    where = options_of(spec)
     if not spec.streamed:
-        result = pipeline.run(source(spec, board))
+        result = pipeline.run(source(spec, board), **where)
         return list(result), result.report, wrongly_buried(result.dead_letters)
-    with pipeline.stream(source(spec, board)) as stream:
+    with pipeline.stream(source(spec, board), **where) as stream:
         return list(stream), stream.report, wrongly_buried(stream.dead_letters)
 
 

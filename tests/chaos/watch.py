@@ -32,6 +32,7 @@ RECOVERY_S: Final = 2.0  # after which a stage is taken to have nothing to do
 OFTEN_S: Final = (0.003, 0.01, 0.03, 0.1)  # between two kills, on average
 LONGEST_BURST_S: Final = 2.0  # in which nothing need get on
 PATIENCE_S: Final = 1.0  # for who has to be gone
+HOSTS_S: Final = 10.0  # the same with hosts, for which multiprocessing has a helper of its own
 
 
 @dataclass
@@ -76,7 +77,7 @@ def outcome(spec: Spec) -> Outcome:
                 stderr=stderr,
             )
         deadline = time.monotonic() + spec.seconds + GRACE_S
-        if spec.step is None and spec.kills:
+        if spec.step is None and spec.kills and not spec.loses_hosts:
             (Restless if spec.restless else Killer)(
                 spec, process, board, result.recoveries_ms
             ).work(deadline)
@@ -85,7 +86,8 @@ def outcome(spec: Spec) -> Outcome:
         except subprocess.TimeoutExpired:
             result.hangs = 1
         else:
-            result.orphans = len(left_of(process.pid))
+            patience = HOSTS_S if spec.hosts else PATIENCE_S
+            result.orphans = len(left_of(process.pid, patience))
         end_session(process.pid)
         process.wait()
         result.kills = board.kills
@@ -206,12 +208,15 @@ class Restless(Killer):
 
 
 def workers(pid: int) -> Iterator[int]:
-    """The workers of a scenario: not multiprocessing's helpers, but what the fork server has
-    forked."""
+    """The workers of a scenario, also on hosts: not multiprocessing's helpers, but what the fork
+    server has forked."""
     for child in children(pid):
         command = command_of(child)
         if "conveyor.runtime.process.forkserver" in command:
             yield from children(child)
+        elif "multiprocessing.forkserver" in command:  # the hosts
+            for host in children(child):
+                yield from workers(host)
         elif "resource_tracker" not in command:
             yield child
 
@@ -232,9 +237,9 @@ def command_of(pid: int) -> str:
     return ""
 
 
-def left_of(session: int) -> list[int]:
+def left_of(session: int, patience_s: float = PATIENCE_S) -> list[int]:
     """Who is still there when everybody should have gone."""
-    holds_within(lambda: not members(session), PATIENCE_S, look_every_s=0.002)
+    holds_within(lambda: not members(session), patience_s, look_every_s=0.002)
     return members(session)
 
 

@@ -110,14 +110,15 @@ class NodeWords:
             if (words := copy_of(self.memory, at, size, self.told[at])) is not None:
                 self.told[at] = words
                 stores.append((at, self.with_clock(words) if at == self.at + WORD else words))
-        wakes = self.log is not None and self.log.look(news)
+        if self.log is not None:
+            self.log.look(news)
         self.buffer.look(news)
-        if done != self.done:
+        has_finished = done != self.done
+        if has_finished:
             self.done = done
             stores.append((self.at + DONE * WORD, done))
-            wakes = True
         news.last += stores
-        return wakes
+        return has_finished
 
     def with_clock(self, words: bytes) -> bytes:
         """The same, with the time at which the item began on the program's clock."""
@@ -136,18 +137,18 @@ class OfLog:
         self.words = memory.view[at : at + LOG_WORDS * WORD].cast("Q")
         self.written = 0
 
-    def look(self, news: News) -> bool:
+    def look(self, news: News) -> None:
+        """Adds what is new; a worker whose log fills up calls the program itself."""
         words = self.words
         written = words[decision_log.WRITTEN]
         if written == self.written:
-            return False
+            return
         fence()
         for number in range(self.written, written):
             place = decision_log.FIRST + number % decision_log.ENTRIES
             news.last.append((self.at + place * WORD, bytes(words[place : place + 1])))
         news.last.append((self.at + decision_log.WRITTEN * WORD, written))
         self.written = written
-        return written - words[decision_log.TAKEN] >= decision_log.ENTRIES // 2
 
 
 class OfBuffer:

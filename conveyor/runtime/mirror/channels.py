@@ -11,7 +11,7 @@ Rule 2.  The consumer's machine copies the head in items, then the bytes behind 
 Rule 3.  Where an end is on another machine, the mirror sleeps in its place: it is woken by every
          record and every commit.
 Rule 4.  A producer that waits for room is told of, so that a consumer that lets items gather is
-         woken there as it would be here.
+         woken there as it would be here; once for each place, or else it would never be still.
 """
 
 from __future__ import annotations
@@ -30,14 +30,18 @@ from conveyor.runtime.shm.ring import (
     CONSUMER_SLEEPS,
     CONTROL_BYTES,
     COST,
+    EXTENT,
     HEAD,
     HEAD_BYTES,
     HEADER,
+    OVERHEAD,
+    PAYLOAD_AT,
     PRODUCER_SLEEPS,
     SEALED,
     SPILLED,
     TAIL,
     Ring,
+    record_bytes,
 )
 
 __all__ = ["Commits", "Place", "Records", "Standing"]
@@ -90,6 +94,7 @@ class Records:
         self.tail = place.words[TAIL]
         self.items = 0
         self.closed = 0
+        self.pressed = (0, 0)  # where the channel stood when the producer last waited for room
         place.words[CONSUMER_SLEEPS] = 1
 
     def look(self, news: News, is_knocked: bool, whole: bool) -> None:
@@ -102,8 +107,12 @@ class Records:
         tail = words[TAIL]
         fence()
         ends = closed != self.closed
-        if tail == self.tail and not ends and not (presses and is_knocked):
+        stands = (tail, words[HEAD])
+        presses = presses and is_knocked and stands != self.pressed
+        if tail == self.tail and not ends and not presses:
             return
+        if presses:
+            self.pressed = stands
         upto, extents = self.records(tail, whole)
         if upto != self.tail:
             news.stores += [*extents, *self.place.bytes(self.tail, upto)]
@@ -178,7 +187,10 @@ class Standing:
         heads, closed = (words[HEAD], head_bytes), words[CLOSED]
         fence()
         tail = words[TAIL]
-        if tail != self.tail and (stores := self.newest(tail)) is not None:
+        if tail != self.tail:
+            stores = self.newest(tail)
+            if stores is None:
+                return  # nor what the others say, which may be of records behind the last one told
             self.tail = tail
             news.summaries.append(Summary(place.word(TAIL), tail, stores))
         last: list[Store] = []
@@ -195,16 +207,22 @@ class Standing:
         to other lanes.  None if it may have been written over meanwhile."""
         ring, data_at = self.place.ring, self.place.offset + CONTROL_BYTES
         end = tail % ring.size or ring.size
-        at = end - int.from_bytes(ring.data[end - WORD : end], "little")
-        found = [(data_at + end - WORD, bytes(ring.data[end - WORD : end]))]
-        if at >= 0:
-            found.append((data_at + at, bytes(ring.data[at : at + HEADER.size + WORD])))
-        fence()
-        if ring.words[TAIL] - tail > ring.size // 4:
+        length = int.from_bytes(ring.data[end - WORD : end], "little")
+        if not OVERHEAD <= length <= end:
             return None
-        _, form, *_ = ring.header(at)
-        if form & CARRIES:
-            outside = [ring.spilled(at)] if form & SPILLED else []
-            found += [(offset, bytes(self.memory.at(offset, long))) for offset, long in outside]
-            found.append((data_at + at, bytes(ring.data[at:end])))
-        return tuple(found)
+        at = end - length
+        head = bytes(ring.data[at : at + PAYLOAD_AT])
+        form = HEADER.unpack_from(head)[1]
+        record = bytes(ring.data[at:end]) if form & CARRIES else b""
+        fence()
+        # The next record is written before the tail says so, behind a gap as large as itself.
+        ahead = ring.words[TAIL] - tail + 2 * record_bytes(ring.size // 4)
+        if ahead + length > ring.size:
+            return None
+        if not record:
+            return (data_at + at, head), (data_at + end - WORD, length.to_bytes(WORD, "little"))
+        found: list[Bytes] = []
+        if form & SPILLED:
+            lies, size = EXTENT.unpack_from(record, PAYLOAD_AT)
+            found.append((lies, bytes(self.memory.at(lies, size))))
+        return (*found, (data_at + at, record))

@@ -53,7 +53,9 @@ class News:
     wakes: list[int] = field(default_factory=list[int])
 
     def __bool__(self) -> bool:
-        return bool(self.stores or self.summaries or self.last or self.wakes)
+        """Is there anything to store, or anybody to be woken?"""
+        stores = self.stores or self.summaries or self.last
+        return bool(stores or self.published or self.committed or self.wakes)
 
 
 def stored(memory: Memory, stores: Sequence[Store], between: Callable[[], None] = fence) -> None:

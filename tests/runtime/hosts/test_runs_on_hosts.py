@@ -27,6 +27,7 @@ from conveyor import (
 from conveyor.errors import Deadlock, HostLost, ItemTimeout
 from conveyor.runtime.mirror import channels
 from tests.chains import chains, values
+from tests.host_processes import InProcesses
 from tests.hosts import InThisProcess
 from tests.jobs import increment
 from tests.model import Chain, assert_as_promised, build, sources
@@ -184,6 +185,14 @@ def test_a_recorded_run_is_replayed_in_the_simulator(tmp_path: Path) -> None:
     assert list(pl.replay(range(200), tmp_path / "a.cvd")) == result
 
 
+def test_a_worker_with_several_items_in_hand_dies_in_a_recorded_run(tmp_path: Path) -> None:
+    pl = line(Processor(kill_once(tmp_path), concurrency=8, ordered=False))
+    result = pl.run(range(400), engine=InThisProcess(), record=tmp_path / "a.cvd")
+    assert sorted(result) == [*range(400)]
+    assert sum(stage.restarts for stage in result.report.stages.values()) == 2
+    assert list(pl.replay(range(400), tmp_path / "a.cvd")) == result
+
+
 def test_a_host_that_is_gone_ends_the_run_with_its_name() -> None:
     engine = InThisProcess()
 
@@ -194,4 +203,19 @@ def test_a_host_that_is_gone_ends_the_run_with_its_name() -> None:
             yield 0
 
     with pytest.raises(HostLost, match=r"host 'host-2' is lost.*unplugged"):
+        line(Processor(increment), Processor(increment)).run(source(), engine=engine)
+
+
+def test_a_host_whose_process_is_killed_ends_the_run_with_its_name() -> None:
+    engine = InProcesses()
+
+    def source() -> Any:
+        yield from range(10)
+        engine.networks[0].hosts[2].kill()
+        while True:
+            yield 0
+
+    with pytest.raises(
+        HostLost, match=r"host 'process \d+' is lost, with the workers of 'increment"
+    ):
         line(Processor(increment), Processor(increment)).run(source(), engine=engine)
