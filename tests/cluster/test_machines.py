@@ -151,7 +151,7 @@ with pl.stream(count(), engine=Ray(sys.argv[1])) as stream:
 
 
 def test_a_program_that_is_killed_leaves_nothing_on_any_machine(machines: Any) -> None:
-    before = {*os.listdir("/dev/shm")}
+    """The memory of the channels has no name: it goes with the processes."""
     driver = subprocess.Popen(
         [sys.executable, "-c", DRIVER, machines.address],
         stdout=subprocess.PIPE,
@@ -168,7 +168,6 @@ def test_a_program_that_is_killed_leaves_nothing_on_any_machine(machines: Any) -
 
     assert holds_within(lambda: not any(map(is_there, pids)), HANGS_S)
     assert holds_within(lambda: not groups(), HANGS_S)
-    assert {*os.listdir("/dev/shm")} <= before
 
 
 def is_there(pid: int) -> bool:
