@@ -5,6 +5,7 @@ from __future__ import annotations
 import faulthandler
 import gc
 import os
+import signal
 import subprocess
 import sys
 import threading
@@ -42,6 +43,12 @@ WITHOUT_PROCESSES = ("runtime/shm", "runtime/step")
 STACKS = TESTS.parent / "build" / "stacks"
 # What does in an example of a docstring.
 RUNS = (".run(", ".stream(", ".drain(")
+
+
+def pytest_configure() -> None:
+    """Hears of Ctrl-C where a shell that began the suite in the background has it ignored."""
+    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:

@@ -277,6 +277,16 @@ async def awaited(given: Awaitable[object]) -> object:
     return await given
 
 
+class LoopTime:
+    """The time of the event loop that runs the task itself."""
+
+    def sleep(self, seconds: float, /) -> Awaitable[None]:
+        return asyncio.sleep(seconds)
+
+    def limit(self, seconds: float) -> asyncio.Timeout:
+        return asyncio.timeout(seconds)
+
+
 def comes_of(given: Awaitable[object]) -> object:
     return asyncio.run(awaited(given))
 
@@ -321,7 +331,7 @@ class Worker:
             return CollectNode(self.world.outputs.extend)
         if self.stage is None:
             return RelayNode()
-        around = Surroundings(place=self.place, awaits=comes_of)
+        around = Surroundings(place=self.place, awaits=comes_of, timekeeper=LoopTime())
         if spec.concurrency is not None and self.deaths:  # fewer items are in hand then
             around = around._replace(past=self.past)
         return node_for(self.stage, spec.name, self.send_dead_letter, around)
