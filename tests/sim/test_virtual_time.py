@@ -38,6 +38,7 @@ from conveyor.sim import Faults
 from conveyor.sim.schedulers.scheduler import Default
 from conveyor.stages import Stage
 from tests.core.world import World, compiled, every_schedule
+from tests.helpers import PROVE
 from tests.sim.parts import below, built, labels
 
 Rows: TypeAlias = list[list[Stage]]
@@ -214,13 +215,15 @@ def searched(rows: Rows, n_items: int, **options: Any) -> set[str]:
 
 @pytest.mark.parametrize("name", SMALL)
 def test_what_steps_one_by_one_can_give_is_what_the_search_finds(name: str) -> None:
+    # Three items between two joins have more than 20,000 schedules, two have 344.
+    items = range(2 if name == "a batch between two joins" and not PROVE else 3)
     topology = compiled(*SMALL[name]())
     decided = {
-        *islice(every_schedule(lambda pick: repr([*World(topology).run(range(3), pick)])), 20_000)
+        *islice(every_schedule(lambda pick: repr([*World(topology).run(items, pick)])), 20_000)
     }
-    shuffled = {repr([*World(topology).shuffle(range(3), Random(seed))]) for seed in range(300)}
+    shuffled = {repr([*World(topology).shuffle(items, Random(seed))]) for seed in range(300)}
 
-    assert searched(SMALL[name](), 3) == decided
+    assert searched(SMALL[name](), len(items)) == decided
     assert shuffled <= decided
 
 
