@@ -20,6 +20,7 @@ from tests.helpers import pipeline
 __all__ = ["CROWDS", "crowd"]
 
 IN_HAND: Final = 1000
+WAITS_S: Final = 0.05  # long enough that a thousand are in hand at the pace of one event loop
 MOST: Final = 10_000_000  # items, before it is given up
 
 
@@ -53,7 +54,7 @@ class InHand:
         self.count += 1
         if self.count == IN_HAND:
             self.deaths.one_more()
-        await asyncio.sleep(0.002)
+        await asyncio.sleep(WAITS_S)
         self.count -= 1
         return item
 
