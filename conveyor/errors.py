@@ -87,9 +87,11 @@ class RunStopped(RunError):
 
 
 class JobExited(RunError):
-    """A job raised `SystemExit`, `KeyboardInterrupt` or another exception that is no `Exception`.
+    """A job raised `SystemExit`, `KeyboardInterrupt` or another exception that is no `Exception`,
+    such as a `CancelledError` of asyncio that is not its run's.
 
-    The original is the `__cause__`.
+    The original is the `__cause__`.  It ends the run, whatever `on_error` says; but a
+    `CancelledError` is a failure of its item, as any `Exception` is.
     """
 
 

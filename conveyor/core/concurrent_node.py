@@ -178,11 +178,12 @@ class ConcurrentNode(JobNode):
         AT.set(held)
         while not self.is_condemned(held):
             try:
-                held.results = await self.attempted(held, keeper)
-            except BaseException as error:  # the item's own, whatever it is
-                held.error = error
-                if self.tries_again(error):
+                if held.attempt > 1:
                     await keeper.sleep(pause_before(held.attempt))
+                held.results = await self.attempted(held, keeper)
+            except BaseException as error:  # the item's own, unless all are cancelled
+                held.error = error
+                if not keeper.is_ending and self.tries_again(error):
                     continue
             else:
                 held.error = None

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import Final, NamedTuple
 
 from conveyor.core.crashes import NO_STATE
-from conveyor.core.job_node import LOST, ForkFailed, ItemFailed
+from conveyor.core.job_node import LOST, ForkFailed, ItemFailed, is_cancelled
 from conveyor.errors import ItemTimeout, JobExited, NotPicklable
 from conveyor.items.remote_errors import SentError, WorkerTraceback, sent, set_cause
 from conveyor.items.sealing import Sealed
@@ -77,16 +77,33 @@ def raised_by(failure: Failure, stage: str, worker: str) -> BaseException:
     """The exception that a failure is for the caller; its cause is the worker's traceback, its note
     says where it happened."""
     note = f"in stage {stage!r}, {worker}, {failure.where}"
-    error: BaseException
     if not failure.is_exception:
-        error = JobExited(f"stage {stage!r}: the job ended its process: {failure.text}")
+        error: BaseException = exited(failure.error, stage)
     elif failure.where == LOADING:
         error = NotPicklable(f"stage {stage!r} cannot be loaded in its worker: {failure.text}")
+        set_cause(error, cause_of(failure.error))
     else:
         return failure.error.arrived(note)
     error.add_note(note)
-    set_cause(error, failure.error.original() or WorkerTraceback(failure.error.trace))
     return error
+
+
+def exited(error: SentError, stage: str) -> JobExited:
+    """What is raised, or put aside, where a job has raised what is no `Exception`: the caller would
+    end by it, or seem to be cancelled."""
+    cause = cause_of(error)
+    how = (
+        "the job was cancelled, and not by its run: by itself, or what it awaits was"
+        if is_cancelled(cause)
+        else "the job ended its process"
+    )
+    raised = JobExited(f"stage {stage!r}: {how}: {error.text}")
+    set_cause(raised, cause)
+    return raised
+
+
+def cause_of(error: SentError) -> BaseException:
+    return error.original() or WorkerTraceback(error.trace)
 
 
 class SentLetter(NamedTuple):
@@ -114,7 +131,10 @@ def letter_arrived(letter: SentLetter) -> DeadLetter:
         opened = item.open() if isinstance(item, Sealed) else item
     except NotPicklable:
         opened = LOST
-    return DeadLetter(letter.stage, letter.ordinal, opened, letter.error.arrived(), letter.attempts)
+    error = letter.error.arrived()
+    if not isinstance(error, Exception):
+        error = exited(letter.error, letter.stage)
+    return DeadLetter(letter.stage, letter.ordinal, opened, error, letter.attempts)
 
 
 def delivered(letter: DeadLetter) -> DeadLetter:

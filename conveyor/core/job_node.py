@@ -10,6 +10,7 @@ job may give any number of outputs, so that a full channel stops the job in the 
 
 from __future__ import annotations
 
+import sys
 from abc import ABC, abstractmethod
 from collections.abc import Awaitable, Callable, Iterable, Iterator, Sequence
 from itertools import islice
@@ -41,6 +42,8 @@ __all__ = [
     "Piece",
     "Policy",
     "Surroundings",
+    "is_cancelled",
+    "is_of_item",
     "repr_of",
 ]
 
@@ -115,6 +118,21 @@ class ItemClock(Protocol):
 LOST: Final = "<an item that cannot be unpickled>"
 
 
+def is_cancelled(error: BaseException | None) -> bool:
+    """Is it a `CancelledError` of asyncio, which is not imported for that?"""
+    exceptions = sys.modules.get("asyncio.exceptions")
+    return exceptions is not None and isinstance(error, exceptions.CancelledError)
+
+
+def is_of_item(error: BaseException) -> bool:
+    """Has the item failed, so that its stage's policy applies?
+
+    So it has where the job was cancelled: by itself, as nobody else does that while its run goes
+    on.  What else is no `Exception` says that more than the item is to end.
+    """
+    return isinstance(error, Exception) or is_cancelled(error)
+
+
 class Surroundings(NamedTuple):
     """What the world does for a node that runs jobs.
 
@@ -135,7 +153,7 @@ class Surroundings(NamedTuple):
     clock: ItemClock | None = None
     keep: Keep = Copied
     room: Callable[[], int] = lambda: UNBOUNDED
-    is_final: Callable[[BaseException], bool] = lambda error: not isinstance(error, Exception)
+    is_final: Callable[[BaseException], bool] = lambda error: not is_of_item(error)
     seal: Seal | None = None
     awaits: Callable[[Awaitable[object]], object] | None = None
     timekeeper: Timekeeper | None = None
@@ -333,11 +351,7 @@ class JobNode(ABC):
 
     def ends_run(self, error: BaseException) -> bool:
         """Does the run end if an item fails so?"""
-        return (
-            self.on_error(error) == "raise"
-            or not isinstance(error, Exception)
-            or self.surroundings.is_final(error)
-        )
+        return self.on_error(error) == "raise" or self.surroundings.is_final(error)
 
     def on_error(self, error: BaseException) -> str:
         """What the stage says of this error: of some it is not asked."""

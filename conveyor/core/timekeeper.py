@@ -33,6 +33,11 @@ class Limit(Protocol):
 
 
 class Timekeeper(Protocol):
+    @property
+    def is_ending(self) -> bool:
+        """Is all work cancelled, whatever it is at?"""
+        ...
+
     def sleep(self, seconds: float, /) -> Awaitable[None]: ...
 
     def limit(self, seconds: float) -> Limit:

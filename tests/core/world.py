@@ -280,6 +280,8 @@ async def awaited(given: Awaitable[object]) -> object:
 class LoopTime:
     """The time of the event loop that runs the task itself."""
 
+    is_ending = False
+
     def sleep(self, seconds: float, /) -> Awaitable[None]:
         return asyncio.sleep(seconds)
 

@@ -72,6 +72,7 @@ class EventLoop(Crew):
         self.overdue_since: dict[Held, int] = {}  # ns; the first of them is the first to be
         self.is_notified = False
         self.is_asleep = False
+        self.is_ending = False
         self.tasks: set[asyncio.Task[None]] = set()
         self.threads = ThreadPoolExecutor()  # started as coroutines need them
         self.loop.set_default_executor(self.threads)
@@ -140,6 +141,7 @@ class EventLoop(Crew):
         link.check_stop()
 
     def cancel(self) -> None:
+        self.is_ending = True
         self.end(self.tasks)
         # What they have threads do is at work still; `teardown` may need other ones
         threads, self.threads = self.threads, ThreadPoolExecutor()

@@ -244,6 +244,7 @@ class SteppedLoop(Loop, VirtualTime):
 
     def end(self) -> None:
         """Cancels what is still to do."""
+        self.is_ending = True
         for task in asyncio.all_tasks(self):
             task.cancel()
         for held in [*self.strands]:

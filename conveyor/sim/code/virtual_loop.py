@@ -55,6 +55,8 @@ class Silence:
 class VirtualTime:
     """What virtual event loops do for the jobs in their tasks."""
 
+    is_ending = False
+
     def sleep(self, seconds: float) -> Awaitable[None]:
         return asyncio.sleep(seconds)
 
