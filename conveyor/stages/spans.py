@@ -149,6 +149,14 @@ def time_of(kind: type, number: Number) -> float | datetime:
     return EPOCH + number * MICROSECOND if kind is datetime else number
 
 
+def bounds_of(kind: type) -> tuple[Number, Number]:
+    """The first and the last number for which there is a time of a type."""
+    if kind is not datetime:
+        return -math.inf, math.inf
+    first, last = (each.replace(tzinfo=UTC) for each in (datetime.min, datetime.max))
+    return (first - EPOCH) // MICROSECOND, (last - EPOCH) // MICROSECOND
+
+
 def length_of(kind: type, seconds: float) -> Number:
     """A number of seconds, in the numbers of times of a type; raises `ValueError` where these have
     no such length."""

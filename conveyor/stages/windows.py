@@ -22,6 +22,7 @@ from conveyor.stages.spans import (
     Sliding,
     Tumbling,
     Windowed,
+    bounds_of,
     checked_seconds,
     holding,
     length_of,
@@ -238,6 +239,7 @@ class Window(Incremental[T, Out]):
         else:
             self.holding: Holding = holding(self.over, kind)
         self.lateness = self.lateness_s * 1_000_000 if kind is datetime else self.lateness_s
+        self.first, self.last = bounds_of(kind)
 
     @property
     def watermark(self) -> Number:
@@ -253,12 +255,17 @@ class Window(Incremental[T, Out]):
                 is_late = True
                 continue
             known = self.open.at.get((key, number))
-            found.append(known[0] if known else self.opened(key, (key, number), start, end))
+            if known:
+                found.append(known[0])
+                continue
+            self.check_bounds(start, end)
+            found.append(self.opened(key, (key, number), start, end))
         return found if found or not is_late else None
 
     def session(self, key: Hashable, time: Number) -> list[Open] | None:
         """The same of the session that it belongs to."""
         end = time + self.gap
+        self.check_bounds(time, end)
         near = [each for each in self.open.at.get(key, ()) if each.start < end and time < each.end]
         if not near:
             return None if end <= self.watermark else [self.opened(key, key, time, end)]
@@ -266,6 +273,14 @@ class Window(Incremental[T, Out]):
         self.open.touch(session)
         session.start, session.end = min(session.start, time), max(session.end, end)
         return [session]
+
+    def check_bounds(self, start: Number, end: Number) -> None:
+        """Raises `ValueError` for a window that could not be given out."""
+        if not self.first <= start <= end <= self.last:
+            raise ValueError(
+                "a window that this item belongs to begins before the year 1, or ends behind the "
+                "year 9999, in UTC: there is no datetime for that"
+            )
 
     def opened(self, key: Hashable, place: Hashable, start: Number, end: Number) -> Open:
         window = self.open.opened(key, place, start, end)

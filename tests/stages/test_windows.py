@@ -6,7 +6,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime, timedelta, timezone
 from fractions import Fraction
 from random import Random
 from typing import Any, Literal
@@ -328,6 +328,10 @@ def test_floats_lie_in_their_windows(times: list[float], size: float, every: flo
             assert sorted(time for each in found for time in each.value) == sorted(times)
 
 
+def same(item: Any) -> Any:
+    return item
+
+
 WRONG: list[tuple[list[Any], type[Exception], str]] = [
     ([1, 2.0], TypeError, "a time of type float came behind others of type int"),
     ([1.0, HALF_PAST], TypeError, "a time of type datetime came behind others of type float"),
@@ -347,6 +351,51 @@ def test_what_is_no_time_is_the_items_failure(
 ) -> None:
     with pytest.raises(error, match=text):
         pipeline().add(counted(Tumbling(10.0), "skip")).simulate(items)
+
+
+FIRST, LAST = (each.replace(tzinfo=UTC) for each in (datetime.min, datetime.max))
+WEST, EAST = (timezone(timedelta(hours=hours)) for hours in (-5, 5))
+
+
+@pytest.mark.parametrize(
+    ("over", "wrong"),
+    [
+        (Tumbling(3600), LAST),
+        (Tumbling(3600), datetime.max.replace(tzinfo=WEST)),  # in UTC there is none
+        (Tumbling(7 * 86_400), FIRST),  # it begins in the week before
+        (Sliding(7200, 3600), LAST - timedelta(hours=1)),
+        (Session(1), LAST - timedelta(seconds=0.5)),
+        (Session(1), datetime.min.replace(tzinfo=EAST)),
+    ],
+)
+@pytest.mark.parametrize("on_error", ["raise", "skip"])
+def test_a_window_for_whose_end_there_is_no_datetime_is_its_items_failure(
+    over: Any, wrong: datetime, on_error: Any
+) -> None:
+    right = datetime(2024, 1, 1, tzinfo=UTC)
+    items = [wrong, right] if wrong < right else [right, wrong]
+    pl = pipeline().add(
+        Window[Any, Any](
+            over, time=same, fold=lambda count, item: count + 1, initial=0, on_error=on_error
+        )
+    )
+    if on_error == "raise":
+        with pytest.raises(ValueError, match="no datetime") as caught:
+            pl.simulate(items)
+        assert f"item {items.index(wrong)}: " in caught.value.__notes__[0]
+    else:
+        result = pl.simulate(items)
+        alone = pl.simulate([right])
+        assert list(result) == list(alone)
+        assert result.report.stages["window"].skipped == 1
+
+
+def test_a_window_may_end_where_the_last_datetime_is() -> None:
+    noon = datetime(9999, 12, 31, 12, tzinfo=UTC)
+    (found,) = (
+        pipeline().add(counted(Session((LAST - noon).total_seconds()), "skip")).simulate([noon])
+    )
+    assert (found.start, found.end) == (noon, LAST)
 
 
 def test_times_in_whole_seconds_have_no_windows_of_half_a_second() -> None:
