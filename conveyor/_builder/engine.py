@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from os import PathLike, fspath
+from os.path import realpath
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -82,10 +83,15 @@ def run_options(
     """What a caller wants of one run, as an engine takes it.
 
     Raises `TypeError` for a `progress` that is neither a truth value nor can be called, and as
-    `address_of` does for a `monitor` that is no address.
+    `address_of` does for a `monitor` that is no address; `ValueError` if `record` and `trace` are
+    one file.
     """
     from conveyor.core.engine import RunOptions
 
+    if record is not None and trace is not None and realpath(record) == realpath(trace):
+        raise ValueError(
+            f"record and trace are the same file, {fspath(trace)!r}: give each its own"
+        )
     options = RunOptions(
         record=None if record is None else fspath(record),
         monitor=monitor_at(monitor),

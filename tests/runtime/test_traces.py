@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from array import array
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -17,6 +18,7 @@ from conveyor import (
     Processor,
     ReplicatingFork,
 )
+from conveyor.io import Lines
 from conveyor.runtime.parent import run_tracer
 from tests.jobs import double
 from tests.logs import dies_once_at_two
@@ -119,6 +121,39 @@ def test_every_way_to_run_traces_and_a_later_run_does_not(path: Path) -> None:
         path.unlink()
         pl.run(range(3))
     assert not path.exists()
+
+
+@pytest.mark.parametrize("other", ["trace", "record"])
+@pytest.mark.parametrize("call", ["run", "stream"])
+def test_where_one_file_cannot_be_written_the_other_is_left_as_it_is(
+    tmp_path: Path, other: str, call: str
+) -> None:
+    known, new = tmp_path / "known", tmp_path / "new"
+    known.write_bytes(b"of another run")
+    wrong = {other: tmp_path / "nowhere" / "file"}
+    kept = "record" if other == "trace" else "trace"
+
+    for path in (known, new):
+        files: dict[str, Any] = {**wrong, kept: path}
+        with pytest.raises(FileNotFoundError, match="nowhere"):
+            list(getattr(Pipeline[int]().add(Processor(double)), call)([1], **files))
+
+    assert known.read_bytes() == b"of another run"
+    assert [*tmp_path.iterdir()] == [known]
+
+
+@pytest.mark.parametrize("call", ["run", "stream", "drain"])
+def test_a_recording_and_a_trace_are_two_files(tmp_path: Path, call: str) -> None:
+    link = tmp_path / "link"
+    link.symlink_to(tmp_path / "file")
+    into: dict[str, Any] = {"into": Lines(tmp_path / "out")} if call == "drain" else {}
+
+    with pytest.raises(ValueError, match="record and trace are the same file"):
+        getattr(Pipeline[int]().add(Processor(double)), call)(
+            [1], record=link, trace=str(tmp_path / "file"), **into
+        )
+
+    assert [*tmp_path.iterdir()] == [link]
 
 
 def test_a_file_that_cannot_be_written_is_refused_before_anything_runs(tmp_path: Path) -> None:

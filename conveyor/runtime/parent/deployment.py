@@ -5,6 +5,7 @@ Knows: which of the two ways of running is asked for.  Must never know: how eith
 
 from __future__ import annotations
 
+import os
 from collections import deque
 from collections.abc import Iterable
 
@@ -21,6 +22,17 @@ from conveyor.runtime.parent.streaming import Streaming
 __all__ = ["ProgramDeployment"]
 
 
+def check_writable(path: str) -> None:
+    """Raises `OSError` if no file can be written there; leaves what is there as it is."""
+    is_there = os.path.exists(path)
+    if is_there and not os.path.isfile(path) and not os.path.isdir(path):
+        return  # a pipe, at whose other end one would take this for the whole
+    with open(path, "ab"):
+        pass
+    if not is_there:
+        os.unlink(os.path.realpath(path))
+
+
 class ProgramDeployment:
     """The workers of one pipeline, wherever they are, and the program's own part of its runs.
 
@@ -35,7 +47,7 @@ class ProgramDeployment:
     def run(
         self, items: Iterable[object], stop: StopToken, options: RunOptions
     ) -> RunResult[object]:
-        recorder, tracer = self.recorder_into(options.record), self.tracer_into(options.trace)
+        recorder, tracer = self.writers(options)
         return self.runner.run(items, stop, options, recorder, tracer)
 
     def stream(
@@ -45,8 +57,18 @@ class ProgramDeployment:
         options: RunOptions,
         results: deque[object],
     ) -> Streaming:
-        recorder, tracer = self.recorder_into(options.record), self.tracer_into(options.trace)
+        recorder, tracer = self.writers(options)
         return Streaming(self.runner, items, stop, options, recorder, tracer, results)
+
+    def writers(self, options: RunOptions) -> tuple[Recorder | None, RunTracer | None]:
+        """What writes a run into files.
+
+        Raises `OSError` if one of them cannot be written, and leaves the other as it is then.
+        """
+        for path in (options.record, options.trace):
+            if path is not None:
+                check_writable(path)
+        return self.recorder_into(options.record), self.tracer_into(options.trace)
 
     def recorder_into(self, path: str | None) -> Recorder | None:
         """What writes a run into a file, if it is to be recorded."""
