@@ -46,8 +46,20 @@ What is left of all this at run time, in `signatures.py`, are a few names.
 # mypy: disable-error-code="overload-overlap"
 # pyright: reportOverlappingOverload=false
 
-from collections.abc import Callable, Coroutine
-from typing import Any, Generic, Literal, Never, Protocol, Required, TypedDict, final, overload
+from collections.abc import AsyncIterable, Awaitable, Callable, Coroutine, Iterable
+from contextlib import AbstractAsyncContextManager, AbstractContextManager
+from typing import (
+    Any,
+    Generic,
+    Literal,
+    Never,
+    Protocol,
+    Required,
+    TypeAlias,
+    TypedDict,
+    final,
+    overload,
+)
 
 from typing_extensions import TypeVar, TypeVarTuple, Unpack
 
@@ -107,6 +119,10 @@ Todo_contra = TypeVar("Todo_contra", contravariant=True)
 Done_contra = TypeVar("Done_contra", contravariant=True)
 Left_co = TypeVar("Left_co", covariant=True)
 Made_co = TypeVar("Made_co", covariant=True)
+# Of aliases.
+Taken = TypeVar("Taken")
+Made = TypeVar("Made")
+Given = TypeVar("Given")
 
 # Parameters of methods: A are lanes that are taken, B lanes that are given; D and T are the rests
 # that steps hand on.
@@ -167,6 +183,18 @@ class Makes(Protocol[Made_co]):
     """
 
     def __call__(self) -> Made_co: ...
+
+# What makes what is entered, be it behind an await; what that gives is what a function is given.
+MakesEntered: TypeAlias = Makes[
+    AbstractContextManager[Made]
+    | AbstractAsyncContextManager[Made]
+    | Coroutine[Any, Any, AbstractContextManager[Made] | AbstractAsyncContextManager[Made]]
+]
+MakesAwaited: TypeAlias = Makes[Awaitable[Made]]
+# A function of an item and of what was made for it, which gives any number of outputs.
+GivesEach: TypeAlias = Callable[
+    [Taken, Made], Iterable[Given] | Coroutine[Any, Any, Iterable[Given]] | AsyncIterable[Given]
+]
 
 class Into(Generic[Kept]):
     """What is known of the items in the first lane of a fork that splits."""

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterable, Awaitable, Callable, Coroutine, Iterable, Iterator
-from contextlib import AbstractContextManager
 from typing import TYPE_CHECKING, Any, ClassVar, Never, TypedDict, TypeGuard, Unpack, overload
 
 from typing_extensions import TypeIs, TypeVar
@@ -18,7 +17,10 @@ if TYPE_CHECKING:
         AnyPartial,
         ForMypy,
         ForPyright,
+        GivesEach,
         Makes,
+        MakesAwaited,
+        MakesEntered,
         OpenPartial,
         Some,
         WhatThePartialLeavesOpen,
@@ -131,16 +133,14 @@ class Processor(MayAwait[In, Out], Job[In, Out]):
         **options: Unpack[OptionsForMypy],
     ) -> None: ...
     @overload
-    def __init__(
-        self,
-        fn: Callable[[In], Out | None],
-        **options: Unpack[Options],
-    ) -> None: ...
+    def __init__(self, fn: Callable[[In], Out | None], **options: Unpack[Options]) -> None: ...
     @overload
     def __init__(  # type: ignore[overload-cannot-match]  # pyright: ignore[reportOverlappingOverload]
-        self,
-        fn: Callable[[In], Out],
-        **options: Unpack[Options],
+        self, fn: Callable[[In], Out], **options: Unpack[Options]
+    ) -> None: ...
+    @overload  # of an async function where `Processor[int, str]` says what comes of it
+    def __init__(  # type: ignore[overload-cannot-match]  # pyright: ignore[reportOverlappingOverload]
+        self, fn: Callable[[In], Coroutine[Any, Any, Out | None]], **options: Unpack[Options]
     ) -> None: ...
     @overload
     def __init__(self, **options: Unpack[Options]) -> None: ...
@@ -152,7 +152,15 @@ class Processor(MayAwait[In, Out], Job[In, Out]):
         self,
         fn: Callable[[In, Made], Coroutine[Any, Any, Out | None]],
         *,
-        setup: Makes[AbstractContextManager[Made]],
+        setup: MakesEntered[Made],
+        **options: Unpack[OptionsForMypy],
+    ) -> None: ...
+    @overload
+    def __init__(
+        self,
+        fn: Callable[[In, Made], Coroutine[Any, Any, Out | None]],
+        *,
+        setup: MakesAwaited[Made],
         **options: Unpack[OptionsForMypy],
     ) -> None: ...
     @overload
@@ -168,7 +176,15 @@ class Processor(MayAwait[In, Out], Job[In, Out]):
         self,
         fn: Callable[[In, Made], Out | None],
         *,
-        setup: Makes[AbstractContextManager[Made]],
+        setup: MakesEntered[Made],
+        **options: Unpack[Options],
+    ) -> None: ...
+    @overload
+    def __init__(
+        self,
+        fn: Callable[[In, Made], Out | None],
+        *,
+        setup: MakesAwaited[Made],
         **options: Unpack[Options],
     ) -> None: ...
     @overload
@@ -252,35 +268,15 @@ class FlatMap(Job[In, Out]):
     ) -> None: ...
     @overload  # with what `setup` makes: as above
     def __init__(
-        self,
-        fn: Callable[[In, Made], Iterable[Out]],
-        *,
-        setup: Makes[AbstractContextManager[Made]],
-        **options: Unpack[Options],
+        self, fn: GivesEach[In, Made, Out], *, setup: MakesEntered[Made], **options: Unpack[Options]
     ) -> None: ...
     @overload
     def __init__(
-        self,
-        fn: Callable[[In, Made], Iterable[Out]],
-        *,
-        setup: Makes[Made],
-        **options: Unpack[Options],
+        self, fn: GivesEach[In, Made, Out], *, setup: MakesAwaited[Made], **options: Unpack[Options]
     ) -> None: ...
     @overload
     def __init__(
-        self,
-        fn: Callable[[In, Made], Coroutine[Any, Any, Iterable[Out]] | AsyncIterable[Out]],
-        *,
-        setup: Makes[AbstractContextManager[Made]],
-        **options: Unpack[Options],
-    ) -> None: ...
-    @overload
-    def __init__(
-        self,
-        fn: Callable[[In, Made], Coroutine[Any, Any, Iterable[Out]] | AsyncIterable[Out]],
-        *,
-        setup: Makes[Made],
-        **options: Unpack[Options],
+        self, fn: GivesEach[In, Made, Out], *, setup: Makes[Made], **options: Unpack[Options]
     ) -> None: ...
     def __init__(  # pyright: ignore[reportInconsistentOverload]
         self,
@@ -354,7 +350,15 @@ class Filter(Job[T, Kept]):
         self: Filter[T, T],  # pyright: ignore[reportInvalidTypeVarUse]
         predicate: Callable[[T, Made], object],
         *,
-        setup: Makes[AbstractContextManager[Made]],
+        setup: MakesEntered[Made],
+        **options: Unpack[Options],
+    ) -> None: ...
+    @overload
+    def __init__(
+        self: Filter[T, T],  # pyright: ignore[reportInvalidTypeVarUse]
+        predicate: Callable[[T, Made], object],
+        *,
+        setup: MakesAwaited[Made],
         **options: Unpack[Options],
     ) -> None: ...
     @overload

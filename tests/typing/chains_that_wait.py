@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Generator
-from contextlib import contextmanager
+from collections.abc import AsyncGenerator, AsyncIterator, Generator
+from contextlib import AbstractContextManager, asynccontextmanager, contextmanager
 from typing import assert_type
 
 from conveyor import BalancingFork, Filter, FlatMap, Join, Pipeline, Processor, ReplicatingFork, RunResult
@@ -61,6 +61,55 @@ def connected() -> Generator[Client]:
     yield Client()
 
 
+async def made() -> Client:
+    return Client()
+
+
+@asynccontextmanager
+async def opened() -> AsyncGenerator[Client]:
+    yield Client()
+
+
+async def made_to_be_opened() -> AbstractContextManager[Client]:
+    return connected()
+
+
+class Session:
+    async def __aenter__(self) -> Client:
+        return Client()
+
+    async def __aexit__(self, *raised: object) -> None: ...
+
+
+class Pool:
+    """Gives itself when it is entered, as most do."""
+
+    async def __aenter__(self) -> Pool:
+        return self
+
+    async def __aexit__(self, *raised: object) -> None: ...
+
+
+async def pooled(path: str, pool: Pool) -> bytes:
+    return f"{path}{pool}".encode()
+
+
+def host_of(path: str, client: Client) -> str:
+    return client.host + path
+
+
+def is_host(path: str, client: Client) -> bool:
+    return path == client.host
+
+
+def words_at(path: str, client: Client) -> list[str]:
+    return [client.host, path]
+
+
+async def perhaps(path: str, client: Client) -> bytes | None:
+    return path.encode() if client.host else None
+
+
 async def total(number: int) -> float:
     return number / 2
 
@@ -76,6 +125,8 @@ def plain() -> None:
     assert_type(Pipeline[str]().add(Processor(Getter())), Pipeline[str, bytes])
     assert_type(Pipeline[str]().add(Processor(parse)).add(Processor(total)), Pipeline[str, float])
     assert_type(Pipeline().add(Processor(fetch)), Pipeline[str, bytes])
+    assert_type(Processor[str, bytes](fetch), Processor[str, bytes])
+    assert_type(Pipeline[str]().add(Processor[str, bytes](find, concurrency=8)), Pipeline[str, bytes])
 
 
 def with_options() -> None:
@@ -93,6 +144,27 @@ def with_setup() -> None:
     assert_type(Pipeline[str]().add(Processor(fetch_with, setup=connected, concurrency=8)), Pipeline[str, bytes])
     assert_type(Pipeline[str]().add(FlatMap(words_with, setup=Client)), Pipeline[str, str])
     assert_type(Pipeline[str]().add(FlatMap(links_with, setup=connected, ordered=False)), Pipeline[str, str])
+
+
+def with_setup_that_waits() -> None:
+    assert_type(Pipeline[str]().add(Processor(fetch_with, setup=made)), Pipeline[str, bytes])
+    assert_type(Pipeline[str]().add(Processor(fetch_with, setup=opened)), Pipeline[str, bytes])
+    assert_type(Pipeline[str]().add(Processor(fetch_with, setup=Session)), Pipeline[str, bytes])
+    assert_type(Pipeline[str]().add(Processor(fetch_with, setup=lambda: opened())), Pipeline[str, bytes])
+    assert_type(Pipeline[str]().add(Processor(fetch_with, setup=made_to_be_opened)), Pipeline[str, bytes])
+    assert_type(Pipeline[str]().add(Processor(pooled, setup=Pool, concurrency=8)), Pipeline[str, bytes])
+    assert_type(Pipeline[str]().add(Processor(perhaps, setup=made)), Pipeline[str, bytes])
+    assert_type(Pipeline[str]().add(Processor(host_of, setup=made)), Pipeline[str, str])
+    assert_type(Pipeline[str]().add(Processor(host_of, setup=opened, retries=1)), Pipeline[str, str])
+    assert_type(Pipeline[str]().add(Processor(lambda path, client: client.host + path, setup=made)), Pipeline[str, str])
+    assert_type(Pipeline[str]().add(FlatMap(words_with, setup=made)), Pipeline[str, str])
+    assert_type(Pipeline[str]().add(FlatMap(links_with, setup=opened, ordered=False)), Pipeline[str, str])
+    assert_type(Pipeline[str]().add(FlatMap(words_at, setup=opened)), Pipeline[str, str])
+    assert_type(Pipeline[str]().add(Filter(is_host, setup=made)), Pipeline[str, str])
+    assert_type(Pipeline[str]().add(Filter(is_host, setup=opened)), Pipeline[str, str])
+    assert_type(Pipeline().add(Processor(fetch_with, setup=opened)), Pipeline[str, bytes])
+    both = Pipeline[str]().add(ReplicatingFork(2)).add(Processor(fetch_with, setup=made), FlatMap(words_at, setup=opened))
+    assert_type(both, Pipeline[str, bytes, str])
 
 
 def in_rows() -> None:

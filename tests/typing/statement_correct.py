@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterable, AsyncIterator, Callable, Iterable, Iterator
+from collections.abc import AsyncGenerator, AsyncIterable, AsyncIterator, Callable, Iterable, Iterator
+from contextlib import asynccontextmanager
 from functools import partial
 from typing import Any
 
@@ -595,4 +596,28 @@ def waiting() -> None:
         pl.add(Processor(lambda text: text.strip(), concurrency=2))
         pl.add(Processor(parse, concurrency=4))
         pl.add(Processor(half))
+        pl.run(["1"])
+
+
+async def width() -> int:
+    return 3
+
+
+@asynccontextmanager
+async def opened_width() -> AsyncGenerator[int]:
+    yield 3
+
+
+async def cut_later(text: str, width: int) -> str:
+    return text[:width]
+
+
+def made_by_what_waits() -> None:
+    with Pipeline[str]() as pl:
+        pl.add(Processor(cut_later, setup=width))
+        pl.add(Processor(cut_later, setup=opened_width, concurrency=8))
+        pl.add(Processor(lambda text, width: text[:width], setup=width))
+        pl.add(Filter(lambda text, width: len(text) > width, setup=opened_width))
+        pl.add(FlatMap(lambda text, width: [text] * width, setup=opened_width))
+        pl.add(Processor(parse))
         pl.run(["1"])

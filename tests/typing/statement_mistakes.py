@@ -5,7 +5,8 @@ Plain mypy and pyright accept every line of it: to them the variable's type stay
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterable, AsyncIterator, Callable, Iterable
+from collections.abc import AsyncGenerator, AsyncIterable, AsyncIterator, Callable, Iterable
+from contextlib import asynccontextmanager
 from functools import partial
 
 from conveyor import (
@@ -643,3 +644,28 @@ def waiting() -> None:
     with Pipeline[str]() as pl:
         pl.add(Processor(parse, concurrency=8))
         pl.add(Processor(shout))  # mistake 113
+
+
+async def width() -> int:
+    return 3
+
+
+@asynccontextmanager
+async def opened_width() -> AsyncGenerator[int]:
+    yield 3
+
+
+async def cut_later(text: str, width: int) -> str:
+    return text[:width]
+
+
+def made_by_what_waits() -> None:
+    with Pipeline[str]() as pl:
+        pl.add(Processor(parse))
+        pl.add(Processor(cut_later, setup=width))  # mistake 114
+    with Pipeline[str]() as pl:
+        pl.add(Processor(cut_later, setup=opened_width))
+        pl.add(Processor(half))  # mistake 115
+    with Pipeline[str]() as pl:
+        pl.add(Processor(cut_to, setup=opened_width))
+        pl.add(Processor(half))  # mistake 116

@@ -10,9 +10,14 @@ from tests.typing.chains_that_wait import (
     fetch,
     fetch_with,
     find,
+    host_of,
+    is_host,
     is_there,
     links,
     links_with,
+    made,
+    opened,
+    pooled,
     total,
     words,
 )
@@ -37,8 +42,21 @@ def what_waits_does_not_fit() -> None:
     Pipeline[str]().add(Processor(fetch_with, setup=Client)).add(Processor(parse))  # error: mypy pyright
     Pipeline[bytes]().add(FlatMap(links_with, setup=Client))  # error: mypy pyright
     Pipeline().add(Processor(fetch)).add(Processor(parse))  # error: mypy pyright
+    Processor[str, int](fetch)  # error: pyright
+    Pipeline[str]().add(Processor[str, bytes](find)).add(Processor(parse))  # error: mypy pyright
     texts: RunResult[str] = Pipeline[str]().add(Processor(fetch)).run(["a"])  # error: mypy pyright
     print(texts)
+
+
+def what_setup_waits_for_does_not_fit() -> None:
+    Pipeline[str]().add(Processor(pooled, setup=made))  # error: mypy pyright
+    Pipeline[str]().add(Processor(pooled, setup=opened))  # error: mypy pyright
+    Pipeline[bytes]().add(Processor(fetch_with, setup=made))  # error: mypy pyright
+    Pipeline[str]().add(Processor(host_of, setup=opened)).add(Processor(half))  # error: mypy pyright
+    Pipeline[str]().add(Processor(fetch_with, setup=made)).add(Processor(parse))  # error: mypy pyright
+    Pipeline[bytes]().add(FlatMap(links_with, setup=opened))  # error: mypy pyright
+    Pipeline[bytes]().add(Filter(is_host, setup=made))  # error: mypy pyright
+    Pipeline[str]().add(Processor(fetch_with, setup=parse))  # error: mypy pyright
 
 
 def wrong_options() -> None:
