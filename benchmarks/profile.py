@@ -21,7 +21,7 @@ from benchmarks.harness import Section
 from conveyor import BalancingFork, Filter, Join, Pipeline, Processor
 from conveyor.core.journal import Journal
 from conveyor.core.nodes import CollectNode
-from conveyor.runtime.parent.streaming import SourceThread
+from conveyor.runtime.parent.source_thread import SourceThread
 from conveyor.runtime.parent.supervisor import Supervisor
 from conveyor.runtime.process.start import START_METHOD_VARIABLE
 from conveyor.runtime.shm.inlet import RingInlet

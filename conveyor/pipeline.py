@@ -20,6 +20,7 @@ from conveyor._rows import Rows
 from conveyor.signatures import Undeclared
 
 if TYPE_CHECKING:
+    from conveyor._builder.checkpoint import Checkpoint
     from conveyor._builder.engine import AsyncStream, StartMethod, Stream
     from conveyor._builder.running import HowToRun
     from conveyor._builder.simulating import HowToExplore, HowToSimulate, Said
@@ -130,7 +131,11 @@ if TYPE_CHECKING:
             raise NotImplementedError
 
         def stream(  # type: ignore[override]  # pyright: ignore[reportIncompatibleMethodOverride]
-            self, items: Iterable[In], **options: Unpack[HowToRun]
+            self,
+            items: Source[In, Any] | Iterable[In],
+            *,
+            checkpoint: Checkpoint | None = None,
+            **options: Unpack[HowToRun],
         ) -> Stream[Any]:
             raise NotImplementedError
 
@@ -140,7 +145,11 @@ if TYPE_CHECKING:
             raise NotImplementedError
 
         def astream(  # type: ignore[override]  # pyright: ignore[reportIncompatibleMethodOverride]
-            self, items: Iterable[In] | AsyncIterable[In], **options: Unpack[HowToRun]
+            self,
+            items: Source[In, Any] | Iterable[In] | AsyncIterable[In],
+            *,
+            checkpoint: Checkpoint | None = None,
+            **options: Unpack[HowToRun],
         ) -> AsyncStream[Any]:
             raise NotImplementedError
 
@@ -149,6 +158,7 @@ if TYPE_CHECKING:
             source: Source[In, Any] | Iterable[In],
             *,
             into: Sink[Any],
+            checkpoint: Checkpoint | None = None,
             **options: Unpack[HowToRun],
         ) -> Report:
             raise NotImplementedError

@@ -127,22 +127,11 @@ class Draining(Running[In, *Row], Generic[In, *Row]):
         if checkpoint is None:
             return None
         from conveyor._builder.engine import manifests_in
-        from conveyor._builder.kept import KeptRun, check_can_be_asked_again, check_engine, undoable
-        from conveyor.graph.keeping import check_can_outlive_machine
+        from conveyor._builder.kept import KeptRun, described, undoable
 
-        if record is not None:
-            raise TypeError(
-                "drain(checkpoint=...): a run that is kept cannot be recorded, as it may begin "
-                "in the middle; leave out record="
-            )
         engine = where or self._session.deployed_on or self._session.engine
-        check_engine(engine)
         topology = self._compiled_for(engine)
-        check_can_outlive_machine(topology)
-        identity = check_can_be_asked_again(source)
-        stages = [f"{each.name} ({each.kind})" for each in topology.stages]
-        workers = [each.name for each in topology.nodes]
-        run = {"stages": stages, "workers": workers, "source": identity, "sink": sink.identity()}
+        run = described("drain", topology, source, sink.identity(), record, engine)
         undo = undoable(sink) if checkpoint.fresh else None
         manifests = manifests_in(checkpoint, run)
         if undo is not None:

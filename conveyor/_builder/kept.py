@@ -11,14 +11,16 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from itertools import islice
 from typing import Any
 
-from conveyor.core.engine import KeepsCheckpoints
+from conveyor.core.engine import Engine, KeepsCheckpoints
 from conveyor.core.epochs import Epochs, Manifest, Manifests, NodeState
 from conveyor.errors import TopologyError
+from conveyor.graph.keeping import check_can_outlive_machine
+from conveyor.graph.topology import Topology
 from conveyor.report import DeadLetter, Report, RunResult
 from conveyor.transfer.contract import Forgetful, Sink, Source, Undoable
 from conveyor.transfer.drain import Take
 
-__all__ = ["KeptRun"]
+__all__ = ["KeptRun", "described", "undoable"]
 
 
 class KeptRun:
@@ -90,6 +92,9 @@ class KeptRun:
         )
         self.durable = position
 
+    def mark(self) -> None:
+        """Does nothing: all that has come out is with the sink."""
+
     def hold(self) -> None:
         self.held = []
 
@@ -133,16 +138,43 @@ class KeptRun:
         return report
 
 
-def check_can_be_asked_again(source: object) -> str:
+def described(
+    call: str, topology: Topology, source: object, sink: str, record: object, engine: Engine
+) -> dict[str, object]:
+    """Names what is run, so that a checkpoint of another run is refused.
+
+    Raises `TypeError` or `TopologyError` for what cannot be kept.
+    """
+    if record is not None:
+        raise TypeError(
+            f"{call}(checkpoint=...): a run that is kept cannot be recorded, as it may begin in "
+            "the middle; leave out record="
+        )
+    check_engine(engine)
+    check_can_outlive_machine(topology)
+    return {
+        "stages": [f"{each.name} ({each.kind})" for each in topology.stages],
+        "workers": [each.name for each in topology.nodes],
+        "source": check_can_be_asked_again(call, source),
+        "sink": sink,
+    }
+
+
+def check_can_be_asked_again(call: str, source: object) -> str:
     """Names what is read; raises `TypeError` for an iterator, which is used up when a run dies."""
     if isinstance(source, Source):
         return source.identity()
     kind = type(source).__name__
     if isinstance(source, Iterator):
         raise TypeError(
-            f"drain(checkpoint=...): {kind} is an iterator, which cannot be asked "
+            f"{call}(checkpoint=...): {kind} is an iterator, which cannot be asked "
             "again for the items of a run that died; give a sequence, an iterable that makes a new "
             "iterator each time, or a Source"
+        )
+    if not isinstance(source, Iterable):
+        raise TypeError(
+            f"{call}(checkpoint=...) takes a Source or an iterable of items, not {kind}, which "
+            "cannot be asked again for the items of a run that died"
         )
     return f"items of a {kind}"
 

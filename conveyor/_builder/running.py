@@ -20,11 +20,13 @@ from conveyor.errors import TopologyError
 from conveyor.signatures import Undeclared
 
 if TYPE_CHECKING:
+    from conveyor._builder.checkpoint import Checkpoint
     from conveyor._builder.engine import AsyncStream, Placement, Stream
     from conveyor.core.engine import Engine, RunOptions
     from conveyor.progress import Progress, Tell
     from conveyor.report import RunResult
     from conveyor.signatures import A1, A2, AddAStageFirst, JoinTheOpenLanesFirst, Left
+    from conveyor.transfer.contract import Source
 
     class HowToRun(TypedDict, total=False):
         """The options of `run`, `stream`, `arun` and `astream`, as they stand there."""
@@ -108,12 +110,18 @@ class Running(Drafting[In, *Row], Generic[In, *Row]):
     @overload
     def stream(
         self: Running[In, Out],
-        items: Iterable[In],
+        items: Source[In, Any] | Iterable[In],
+        *,
+        checkpoint: Checkpoint | None = None,
         **options: Unpack[HowToRun],
     ) -> Stream[Out]: ...
     @overload
     def stream(
-        self: Running[Undeclared, *tuple[()]], items: Iterable[Any], **options: Unpack[HowToRun]
+        self: Running[Undeclared, *tuple[()]],
+        items: Source[Any, Any] | Iterable[Any],
+        *,
+        checkpoint: Checkpoint | None = None,
+        **options: Unpack[HowToRun],
     ) -> Stream[Any]: ...
     @overload
     def stream(self: Running[In, *tuple[()]], items: AddAStageFirst) -> Stream[Any]: ...
@@ -129,18 +137,28 @@ class Running(Drafting[In, *Row], Generic[In, *Row]):
         monitor: str | None = None,
         engine: Engine | None = None,
         trace: str | PathLike[str] | None = None,
+        checkpoint: Checkpoint | None = None,
     ) -> object:
         """Runs lazily, with the options of `run`: an iterator over the outputs, which takes items
         only as fast as outputs are taken.
 
-        `items` are iterated in a thread of their own, in a copy of the caller's context.  Raises as
-        `run` does, from the iterator; close it, or use it as a context manager, to end early.
+        `items` are iterated in a thread of their own, in a copy of the caller's context; they may
+        be a `Source`, too.  Raises as `run` does, from the iterator; close it, or use it as a
+        context manager, to end early.
+
+        With `checkpoint` the run is kept there, and goes on from there when it is called again:
+        behind what was marked by `Stream.acknowledge`, and with what was not.  Raises
+        `CheckpointMismatch` for the checkpoint of another run, `TopologyError` for a stage or an
+        engine that cannot be kept, `TypeError` for an iterator.
         """
         where, options = self._asked_for(
             "stream()", engine, placement, record, progress, monitor, trace
         )
         self._warn("stream()", items)
         try:
+            items, where, options = self._streamed(
+                "stream", items, checkpoint, where, record, options
+            )
             return self._session.begin_stream(self._compiled_for, where, items, options)
         finally:
             del items
@@ -197,13 +215,17 @@ class Running(Drafting[In, *Row], Generic[In, *Row]):
     @overload
     def astream(
         self: Running[In, Out],
-        items: Iterable[In] | AsyncIterable[In],
+        items: Source[In, Any] | Iterable[In] | AsyncIterable[In],
+        *,
+        checkpoint: Checkpoint | None = None,
         **options: Unpack[HowToRun],
     ) -> AsyncStream[Out]: ...
     @overload
     def astream(
         self: Running[Undeclared, *tuple[()]],
-        items: Iterable[Any] | AsyncIterable[Any],
+        items: Source[Any, Any] | Iterable[Any] | AsyncIterable[Any],
+        *,
+        checkpoint: Checkpoint | None = None,
         **options: Unpack[HowToRun],
     ) -> AsyncStream[Any]: ...
     @overload
@@ -222,11 +244,13 @@ class Running(Drafting[In, *Row], Generic[In, *Row]):
         monitor: str | None = None,
         engine: Engine | None = None,
         trace: str | PathLike[str] | None = None,
+        checkpoint: Checkpoint | None = None,
     ) -> object:
         """Runs lazily as `stream` does, beside the event loop: `async with` what this gives, and
         `async for` over it.
 
-        `items` may be an asynchronous iterable, too, which is iterated in the event loop.
+        `items` may be an asynchronous iterable, too, which is iterated in the event loop; but not
+        with `checkpoint`, as it cannot be asked again.
 
         >>> import asyncio
         >>> from itertools import count
@@ -244,9 +268,35 @@ class Running(Drafting[In, *Row], Generic[In, *Row]):
         )
         self._warn("astream()", items)
         try:
+            items, where, options = self._streamed(
+                "astream", items, checkpoint, where, record, options
+            )
             return self._session.astream(self._compiled_for, where, items, options)
         finally:
             del items
+
+    def _streamed(
+        self,
+        call: str,
+        items: Any,
+        checkpoint: Checkpoint | None,
+        where: Engine | None,
+        record: object,
+        options: RunOptions,
+    ) -> tuple[Any, Engine | None, RunOptions]:
+        """What a stream is given, where it runs, and how it is kept, if it is to be."""
+        if checkpoint is None:
+            from conveyor.transfer.drain import items_of
+
+            return items_of(items), where, options
+        from conveyor._builder.kept_stream import kept_stream
+
+        self._session.check(Call.START)
+        engine = where or self._session.deployed_on or self._session.engine
+        topology = self._compiled_for(engine)
+        kept = kept_stream(call, topology, items, checkpoint, record, engine)
+        options = options._replace(keeping=kept, acknowledging=kept)
+        return kept.items(), kept.elsewhere(engine) or where, options
 
     def _asked_for(
         self,

@@ -24,6 +24,8 @@ from conveyor.progress import Tell
 from conveyor.report import DeadLetter, Report, RunResult
 
 __all__ = [
+    "AcknowledgedRun",
+    "Acknowledging",
     "ChoosesLanes",
     "Deployment",
     "Engine",
@@ -98,6 +100,11 @@ class Keeping(Protocol):
         """Where the run goes on; None: it begins."""
         ...
 
+    def mark(self) -> None:
+        """What has come out so far, and nothing else, was before the barrier that has come
+        through."""
+        ...
+
     def hold(self) -> None:
         """Results that are taken from now on belong to the next epoch: they are kept back until
         `go_on`."""
@@ -119,6 +126,62 @@ class Keeping(Protocol):
         ...
 
 
+class Acknowledging(Protocol):
+    """A run that is kept, whose results the program takes one by one and acknowledges.
+
+    Results are counted from the beginning of this life, with those of earlier ones.
+    """
+
+    @property
+    def earlier(self) -> Sequence[object]:
+        """Results of earlier lives that were not acknowledged: they are given first."""
+        ...
+
+    @property
+    def given(self) -> int:
+        """How many the program has been given."""
+        ...
+
+    @property
+    def at_barrier(self) -> int:
+        """How many came before the newest barrier that has come through."""
+        ...
+
+    @property
+    def kept_to(self) -> int:
+        """How many came before that of the newest manifest."""
+        ...
+
+    def take(self, results: Sequence[object], /) -> None:
+        """Results have come; the program has not seen them yet."""
+        ...
+
+    def gave(self, results: Sequence[object], /) -> None:
+        """The program has been given results."""
+        ...
+
+    def acknowledge(self, count: int) -> None:
+        """The program has done with the first `count` results; from any thread."""
+        ...
+
+    def lacks(self) -> bool:
+        """Has more been acknowledged than is durable?"""
+        ...
+
+    def write_again(self) -> bool:
+        """Makes durable what has been acknowledged since the newest manifest; False if some of that
+        came behind its barrier."""
+        ...
+
+    def finish(self, report: Report, letters: Sequence[DeadLetter]) -> None:
+        """All results have been given, and `complete` was told so: makes that durable."""
+        ...
+
+    def over(self) -> None:
+        """The run has ended: from now on what is acknowledged is made durable at once."""
+        ...
+
+
 class RunOptions(NamedTuple):
     """What a caller may want of one run: `record` is the path of the file that it is recorded in;
     `progress` is told how far it has come, twice a second and at its end, in the calling thread
@@ -133,6 +196,7 @@ class RunOptions(NamedTuple):
     monitor: Monitor | None = None
     trace: str | None = None
     keeping: Keeping | None = None
+    acknowledging: Acknowledging | None = None  # the same as `keeping`, of a stream
 
 
 class StopToken(Protocol):
@@ -199,6 +263,21 @@ class StreamedRun(Protocol):
 
         `error` is what the reader is told, None if it took all results or closed the stream.
         """
+        ...
+
+
+@runtime_checkable
+class AcknowledgedRun(Protocol):
+    """What a `StreamedRun` is, too, that can be kept in a checkpoint."""
+
+    @property
+    def acknowledging(self) -> Acknowledging | None:
+        """What is told of results that the program acknowledges; None: this one is not kept."""
+        ...
+
+    def leave(self) -> None:
+        """Comes before `end` where the program ends by itself a run that it acknowledges: makes
+        durable what it has, for which the run goes on as far as a barrier.  Raises as `advance`."""
         ...
 
 

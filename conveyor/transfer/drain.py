@@ -5,14 +5,14 @@ Knows: the order of the calls.  Must never know: how a pipeline runs, or what a 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
+from collections.abc import AsyncIterable, Callable, Generator, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from operator import itemgetter
 from typing import Any, Final, Protocol, TypeVar
 
 from conveyor.transfer.contract import Forgetful, Sink, Source
 
-__all__ = ["Take", "check_ends", "drained"]
+__all__ = ["Take", "check_ends", "drained", "items_of"]
 
 T = TypeVar("T")
 
@@ -97,6 +97,23 @@ def opened(
         beside(error, close, "The source could not be closed either")
         raise
     close()
+
+
+def items_of(items: Any) -> Any:
+    """What can be iterated: the items of a source from its beginning, or what was given.
+
+    A source that can be iterated by itself is.
+    """
+    return from_the_beginning(items) if is_only_a_source(items) else items
+
+
+def is_only_a_source(items: object) -> bool:
+    return isinstance(items, Source) and not isinstance(items, Iterable | AsyncIterable)
+
+
+def from_the_beginning(source: Source[Any, Any]) -> Iterator[Any]:
+    with opened(source, None) as items:  # it is closed when they are not wanted any more
+        yield from items
 
 
 def beside(error: BaseException, end: Callable[[], object], failed: str) -> None:

@@ -6,7 +6,19 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Generic, TypeVar, assert_type
 
-from conveyor import Checkpoint, Join, Pipeline, Processor, ReplicatingFork, Report, Sink, Source, Zip
+from conveyor import (
+    AsyncStream,
+    Checkpoint,
+    Join,
+    Pipeline,
+    Processor,
+    ReplicatingFork,
+    Report,
+    Sink,
+    Source,
+    Stream,
+    Zip,
+)
 from tests.typing.chain_stock import half, maybe, parse, show
 
 T = TypeVar("T")
@@ -71,6 +83,20 @@ def drained(lines: Iterable[str], numbers: list[int]) -> None:
     Pipeline[int]().add(ReplicatingFork(2)).add(Processor(half), Processor(show)).add(Zip(2)).drain(
         numbers, into=Into[tuple[float, str]](tuple)
     )
+
+
+def acknowledged(lines: Iterable[str]) -> None:
+    pipeline, kept = Pipeline[str]().add(Processor(parse)), Checkpoint("state")
+    stream = pipeline.stream(Texts(), checkpoint=kept, progress=True)
+    assert_type(stream, Stream[int])
+    assert_type(stream.acknowledge(), None)
+    assert_type(pipeline.stream(lines, checkpoint=kept), Stream[int])
+    assert_type(pipeline.stream(Texts()), Stream[int])
+    beside = pipeline.astream(Texts(), checkpoint=kept)
+    assert_type(beside, AsyncStream[int])
+    assert_type(beside.acknowledge(), None)
+    assert_type(pipeline.astream(lines, checkpoint=None), AsyncStream[int])
+    assert_type(Pipeline().add(Processor(parse)).stream(Texts(), checkpoint=kept), Stream[int])
 
 
 def for_any(source: Source[str, Any], sink: Sink[int]) -> Report:

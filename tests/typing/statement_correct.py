@@ -10,6 +10,7 @@ from typing import Any
 from conveyor import (
     BalancingFork,
     Batch,
+    Checkpoint,
     Filter,
     FlatMap,
     Join,
@@ -110,8 +111,18 @@ def drained(lines: list[str], source: Source[str, int], sink: Sink[float]) -> No
         pl.add(Processor(parse))
         pl.add(Processor(half))
         pl.drain(source, into=sink, progress=True)
-        report: Report = pl.drain(lines, into=sink)
+        report: Report = pl.drain(lines, into=sink, checkpoint=Checkpoint("state"))
         print(report)
+
+
+def acknowledged(lines: list[str], source: Source[str, int]) -> None:
+    with Pipeline() as pl:
+        pl.add(Processor(parse))
+        with pl.stream(source, checkpoint=Checkpoint("state", fresh=True)) as stream:
+            for number in stream:
+                print(half(number))
+                stream.acknowledge()
+        pl.astream(lines, checkpoint=Checkpoint("state"), progress=True).acknowledge()
 
 
 # --- Lanes ---

@@ -12,6 +12,7 @@ from functools import partial
 from conveyor import (
     BalancingFork,
     Batch,
+    Checkpoint,
     Filter,
     FlatMap,
     Join,
@@ -669,3 +670,15 @@ def made_by_what_waits() -> None:
     with Pipeline[str]() as pl:
         pl.add(Processor(cut_to, setup=opened_width))
         pl.add(Processor(half))  # mistake 116
+
+
+# --- What is kept ---
+
+
+def acknowledged(source: Source[str, int], numbers: Source[int, int], kept: Checkpoint) -> None:
+    with Pipeline() as pl:
+        pl.add(Processor(parse))
+        pl.stream(numbers, checkpoint=kept)  # mistake 117
+        for number in pl.stream(source, checkpoint=kept):
+            shout(number)  # mistake 118
+        pl.astream(numbers, checkpoint=kept)  # mistake 119

@@ -22,12 +22,12 @@ from typing import Final, Generic, NoReturn, Protocol, Self, TypeAlias, cast, fi
 
 from typing_extensions import TypeVar
 
-from conveyor.core.engine import StreamedRun
+from conveyor.core.engine import Acknowledging, StreamedRun
 from conveyor.errors import LifecycleError, RunStopped
 from conveyor.report import DeadLetter, Report, RunResult
 from conveyor.runtime.parent.halt import Halt
 from conveyor.runtime.parent.side_thread import AsyncSource, SideThread, fail, settled
-from conveyor.runtime.parent.stream import Stream
+from conveyor.runtime.parent.stream import Stream, kept
 
 __all__ = ["AsyncStream", "run_beside"]
 
@@ -107,6 +107,10 @@ class StreamBeside(Stream[object]):
             self._give((result,))
         return result
 
+    def leaves(self) -> None:
+        """It is about to be closed, which the thread may be told before it is."""
+        self._leaves = True
+
     def end(self) -> None:
         """In the thread: ends the run, wherever it is."""
         super().close()
@@ -114,6 +118,7 @@ class StreamBeside(Stream[object]):
     def close(self) -> None:
         """In any other thread: ends the run, and waits until it has ended."""
         if self._run is not None:
+            self.leaves()
             self._halt.ask(RunStopped("the stream was ended by the end of its pipeline"))
             self.thread.post(self.end)
             self._halt.over.wait()
@@ -186,8 +191,15 @@ class AsyncStream(Generic[Out]):
     _closing: asyncio.Future[None] | None = None
     _over = False
 
-    def __init__(self, begin: Begin, items: Iterable[object] | AsyncIterable[object]) -> None:
+    def __init__(
+        self,
+        begin: Begin,
+        items: Iterable[object] | AsyncIterable[object],
+        acknowledging: Acknowledging | None = None,
+    ) -> None:
         self._begin = begin
+        self._acknowledging = acknowledging
+        self._taken = 0  # before the result that is waited for
         self._items: Iterable[object] | AsyncIterable[object] = items
         self._halt = Halt()
         self._is_taking = False
@@ -220,6 +232,8 @@ class AsyncStream(Generic[Out]):
             self._halt.check()
         if self._waiting is None:
             thread, reading = self._beside()
+            if self._acknowledging is not None:
+                self._taken = self._acknowledging.given
             self._waiting = thread.call(reading.next)
         await asyncio.wait((self._waiting,))
         waiting, self._waiting = self._waiting, None
@@ -267,9 +281,24 @@ class AsyncStream(Generic[Out]):
     ) -> None:
         await self.aclose()
 
+    def acknowledge(self) -> None:
+        """Marks all results taken so far as done with, for a stream that has a checkpoint.
+
+        It is durable with the next checkpoint, once the stream is closed, or, behind the end, at
+        once; then they never come again.  Raises `LifecycleError` if it has no checkpoint.
+        """
+        if not self._halt.is_ours():
+            self._halt.check()
+        acknowledging = kept(self._acknowledging)
+        # The thread may have been given the result that is waited for, and no task has it yet.
+        is_waiting = self._waiting is not None
+        acknowledging.acknowledge(self._taken if is_waiting else acknowledging.given)
+
     async def aclose(self) -> None:
         """Ends the run, wherever it is; results not yet taken are gone.  Does nothing if it has
         ended.
+
+        With a checkpoint, all that was acknowledged is durable then, as with `Stream.close`.
 
         Another task that is taking from the stream, or does so afterwards, gets `RunStopped`.
         """
@@ -278,6 +307,8 @@ class AsyncStream(Generic[Out]):
             return
         if self._halt.error is None:
             self._quietly = self._reader in (None, asyncio.current_task())
+        if self._reading.stream is not None:
+            self._reading.stream.leaves()
         self._halt.ask(RunStopped("the stream was closed by another task"))
         if self._source is not None:
             self._source.abandon()

@@ -11,6 +11,8 @@ Rule 2.  The sink is the last that comes to it.  Then all others have noted what
          nothing of that is written over before the next barrier.
 Rule 3.  It is made durable in a thread of its own, while the run goes on: what comes to the sink
          meanwhile is of the next epoch, and kept back.  That is no more than a window.
+Rule 4.  Of a stream, the source's thread sends barriers, and the consumer's is where they come
+         through: one at a time is in here.
 """
 
 from __future__ import annotations
@@ -24,7 +26,7 @@ from typing import Any, Final, Protocol
 
 from conveyor.core.barriers import CarriesBarriers, GatedInlet
 from conveyor.core.channel import Note
-from conveyor.core.engine import Keeping
+from conveyor.core.engine import Acknowledging, Keeping
 from conveyor.core.epochs import Manifest, NodeState
 from conveyor.errors import RunError
 from conveyor.graph.topology import Kind, NodeSpec
@@ -67,6 +69,10 @@ class HeldInlet(GatedInlet):
 
     def peek(self, n: int) -> list[object]:
         return super().peek(min(n, self.keeper.limit - self.head))
+
+
+def nothing() -> None:
+    """Nobody waits: one thread does all."""
 
 
 def begin_from(manifest: Manifest | None, shared: Shared) -> None:
@@ -135,6 +141,10 @@ class Keeper:
         self.saving: Saving | None = None
         self.shared = shared
         self.letters = letters
+        self.lock = threading.RLock()
+        self.released: Callable[[], object] = nothing  # wakes the thread that sends barriers
+        self.leaving = False
+        self.kept = 0  # so often the run was kept, or is about to be
         self.feed: BarrierFeed | None = None
         self.under_way = False
         self.since = self.sent = monotonic()
@@ -149,33 +159,44 @@ class Keeper:
 
     def look(self) -> None:
         """Called between slices: sends a barrier when it is time."""
-        if self.saving is not None and self.saving.is_done:
-            self.settle()
-        feed = self.feed
-        if feed is None or self.under_way or feed.head == feed.barrier_at:
-            return
-        now = monotonic()
-        if feed.head >= self.limit or now - self.sent >= self.most_s / 2:
-            self.under_way, self.sent = True, now
-            feed.barrier_at = feed.head
-            feed.barrier += 1
-            self.limit = feed.head + self.window
+        with self.lock:
+            if self.saving is not None and self.saving.is_done:
+                self.settle()
+            feed = self.feed
+            if feed is None or self.under_way or feed.head == feed.barrier_at:
+                return
+            now = monotonic()
+            is_due = feed.head >= self.limit or now - self.sent >= self.most_s / 2
+            if is_due or self.leaving:
+                self.under_way, self.sent = True, now
+                feed.barrier_at = feed.head
+                feed.barrier += 1
+                self.limit = feed.head + (0 if self.leaving else self.window)
 
     def whole(self, number: int) -> None:
         """The sink has come to a barrier."""
-        feed = self.feed
-        assert feed is not None
-        now = monotonic()
-        took = now - self.sent
-        if took > self.most_s / 2:
-            self.window = max(1, int(self.window * self.most_s / 2 / took))
-        elif feed.head >= self.limit:
-            self.window *= 2
-        if now - self.since < self.keeping.every_s:
-            self.may_send()
-            return
-        items, known = feed.barrier_at, self.known(number)
+        with self.lock:
+            feed = self.feed
+            assert feed is not None
+            self.keeping.mark()
+            now = monotonic()
+            took = now - self.sent
+            if took > self.most_s / 2:
+                self.window = max(1, int(self.window * self.most_s / 2 / took))
+            elif feed.head >= self.limit:
+                self.window *= 2
+            if now - self.since >= self.keeping.every_s or self.leaving:
+                self.keep(number)
+            else:
+                self.may_send()
+
+    def keep(self, number: int) -> None:
+        """Begins to make durable what nodes knew at the newest barrier, which has come through."""
+        assert self.feed is not None
+        items, known = self.feed.barrier_at, self.known(number)
         letters = self.letters_before(known)
+        self.under_way = True
+        self.kept += 1
         self.keeping.hold()
         self.saving = Saving(
             lambda: self.keeping.complete(items, self.with_states(known), letters, False), self.wake
@@ -186,18 +207,42 @@ class Keeper:
         assert self.feed is not None
         self.under_way = False
         self.limit = self.feed.head + self.window
+        self.released()
 
     def settle(self) -> None:
         """Waits until the epoch is durable that is being saved, if one is, and goes on with the
         next.  Raises what that failed with."""
-        saving = self.end()
-        if saving is None:
+        with self.lock:
+            saving = self.end()
+            if saving is None:
+                return
+            if saving.error is not None:
+                raise saving.error
+            self.keeping.go_on()
+            self.since = monotonic()
+            self.may_send()
+
+    def keep_what_came(self, acknowledging: Acknowledging) -> bool:
+        """Makes durable what has been acknowledged, as far as the newest barrier reaches; was that
+        all?"""
+        with self.lock:
+            self.settle()
+            if acknowledging.lacks() and not acknowledging.write_again():
+                may_be_kept = acknowledging.at_barrier > acknowledging.kept_to
+                if self.feed is not None and not self.under_way and may_be_kept:
+                    self.keep(self.feed.barrier)
+                    self.settle()
+        return not acknowledging.lacks()
+
+    def leave(self, acknowledging: Acknowledging, step: Callable[[], bool]) -> None:
+        """Makes all durable that has been acknowledged; `step` takes the run on, and says if there
+        is more to come of it."""
+        if self.keep_what_came(acknowledging):
             return
-        if saving.error is not None:
-            raise saving.error
-        self.keeping.go_on()
-        self.since = monotonic()
-        self.may_send()
+        self.leaving, before = True, self.kept
+        while self.kept == before and step():
+            pass
+        self.settle()
 
     def end(self) -> Saving | None:
         """Nothing is being saved any more once this returns; gives what was."""

@@ -189,12 +189,13 @@ class Session:
         with Deferral():
             try:
                 self.begin(halt, options.monitor)
-                deployment = self.warm_deployment(compile_for, engine)
+                deployment = self.warm_deployment(compile_for, engine, options.keeping)
                 halt.check()
                 results: deque[object] = deque()
                 run = deployment.stream(items, halt, options, results)
+                is_kept = options.keeping is not None  # then its workers are no good for another
                 stream = (make or Stream[object])(
-                    run, results, halt, lambda failed: self.run_ended(halt, failed)
+                    run, results, halt, lambda failed: self.run_ended(halt, failed or is_kept)
                 )
                 if options.monitor is not None:
                     stream.monitor_url = options.monitor.url
@@ -237,7 +238,7 @@ class Session:
             return self.begin_stream(compile_for, engine, items, options, halt, make)
 
         self.check(Call.START)
-        return AsyncStream(begin, items)
+        return AsyncStream(begin, items, options.acknowledging)
 
     def warm_deployment(
         self,

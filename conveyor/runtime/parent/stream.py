@@ -13,14 +13,14 @@ from typing import Generic, NoReturn, Self, cast
 
 from typing_extensions import TypeVar
 
-from conveyor.core.engine import StreamedRun
+from conveyor.core.engine import AcknowledgedRun, Acknowledging, StreamedRun
 from conveyor.errors import LifecycleError, RunStopped
 from conveyor.report import DeadLetter, Report
 from conveyor.runtime.parent.halt import Halt
 from conveyor.runtime.parent.tracebacks import let_go
 from conveyor.runtime.process.deferral import Deferral
 
-__all__ = ["Stream"]
+__all__ = ["Stream", "kept"]
 
 Out = TypeVar("Out")
 
@@ -41,6 +41,7 @@ class Stream(Generic[Out]):
     _run: StreamedRun | None = None  # until it has begun, and once it has ended
     # Where the run can be watched, with the token that this takes; None without `monitor=`.
     monitor_url: str | None = None
+    _leaves = False  # is it closed, so that what was acknowledged is made durable?
 
     def __init__(
         self,
@@ -58,6 +59,9 @@ class Stream(Generic[Out]):
         self._ended = ended
         self._results = results
         self._give = run.give
+        self._acknowledging: Acknowledging | None = None  # without `checkpoint=`
+        if isinstance(run, AcknowledgedRun):
+            self._acknowledging = run.acknowledging
         self._report = Report({}, 0.0)
         self._letters: tuple[DeadLetter, ...] = ()
         self._run = run
@@ -143,12 +147,40 @@ class Stream(Generic[Out]):
     ) -> None:
         self.close()
 
+    def acknowledge(self) -> None:
+        """Marks all results taken so far as done with, for a stream that has a checkpoint.
+
+        It is durable with the next checkpoint, once the stream is closed, or, behind the end, at
+        once; then they never come again.  May be called in any thread.  Raises `LifecycleError` if
+        the stream has no checkpoint.
+
+        >>> from tempfile import TemporaryDirectory
+        >>> from conveyor import Checkpoint, Pipeline, Processor
+        >>> pl = Pipeline[int]().add(Processor(abs))
+        >>> def first(folder: str) -> int:
+        ...     with pl.stream([-1, -2, -3], checkpoint=Checkpoint(folder)) as stream:
+        ...         result = next(stream)
+        ...         stream.acknowledge()
+        ...     return result
+        >>> with TemporaryDirectory() as folder:
+        ...     print(first(folder), first(folder), first(folder))
+        1 2 3
+        """
+        if not self._halt.is_ours():
+            self._halt.check()
+        acknowledging = kept(self._acknowledging)
+        acknowledging.acknowledge(acknowledging.given)
+
     def close(self) -> None:
         """Ends the run, wherever it is; results not yet taken are gone.  Does nothing if it has
         ended.
 
+        With a checkpoint, all that was acknowledged is durable then; what was not comes again when
+        the run goes on.  For that the run may have to finish what it has in hand.
+
         Another thread that is taking from the stream, or does so afterwards, gets `RunStopped`.
         """
+        self._leaves = True
         quietly = threading.get_ident() == self._reader
         self._leave(RunStopped("the stream was closed by another thread"), quietly)
 
@@ -186,11 +218,23 @@ class Stream(Generic[Out]):
         self._report, self._letters = run.report(), run.letters()
         try:
             if self._halt.is_ours():  # else it goes on in the process that this one was forked from
-                self._report = run.end(failed, error)
+                self._report = self._end_of(run, failed, error)
         finally:
             self._run = None
             if self._halt.is_ours():
                 self._ended(failed)
+
+    def _end_of(self, run: StreamedRun, failed: bool, error: BaseException | None) -> Report:
+        """Ends a run; one that is closed, and has not failed, makes durable what is to be."""
+        is_whole = failed and (error is None or error is self._halt.error)
+        is_left = self._acknowledging is not None and self._leaves and is_whole
+        if is_left and isinstance(run, AcknowledgedRun):
+            try:
+                run.leave()
+            except BaseException as failure:
+                run.end(True, failure)
+                raise
+        return run.end(failed, error)
 
     @property
     def report(self) -> Report:
@@ -201,3 +245,13 @@ class Stream(Generic[Out]):
     def dead_letters(self) -> tuple[DeadLetter, ...]:
         """The items that were given up so far, ordered by stage, then ordinal."""
         return self._letters if (run := self._run) is None else run.letters()
+
+
+def kept(acknowledging: Acknowledging | None) -> Acknowledging:
+    """Raises `LifecycleError` for a stream without a checkpoint."""
+    if acknowledging is None:
+        raise LifecycleError(
+            "acknowledge(): nothing is kept of this stream; give it "
+            "checkpoint=Checkpoint(directory), or leave out acknowledge()"
+        )
+    return acknowledging

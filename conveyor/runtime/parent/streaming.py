@@ -1,7 +1,7 @@
 """A run whose results are asked for, and whose items come from a thread of their own.
 
-Knows: the two loops of the parent, one in the consumer's thread, one in the source's.  Must never
-know: how workers live.
+Knows: the two loops of the parent, one in the consumer's thread, one in the source's (beside this
+file).  Must never know: how workers live.
 
 Rule 1.  The consumer's thread alone watches the workers: whenever it waits for a result, and
          between two slices of results, which are what the consumer takes in some 10 ms.  While it
@@ -15,13 +15,10 @@ Rule 3.  A result is committed when the one after it is asked for, so results th
 
 from __future__ import annotations
 
-import select
-import threading
 from collections import deque
 from collections.abc import Callable, Iterable
-from contextvars import copy_context
+from functools import partial
 from time import perf_counter
-from traceback import format_exception_only
 from typing import Final
 
 from conveyor.core.channel import Inlet
@@ -29,20 +26,14 @@ from conveyor.core.engine import RunOptions, StopToken
 from conveyor.core.nodes import CollectNode
 from conveyor.errors import RunStopped
 from conveyor.items.remote_errors import add_note
-from conveyor.items.sealing import sealer
 from conveyor.monitor.snapshot import How
 from conveyor.report import DeadLetter, Report
-from conveyor.runtime.parent.interrupt import Interruptible
 from conveyor.runtime.parent.program_ends import SinkCut
 from conveyor.runtime.parent.recorder import Recorder
 from conveyor.runtime.parent.run_tracer import RunTracer
 from conveyor.runtime.parent.runner import Runner
-from conveyor.runtime.shm.fence import fence
-from conveyor.runtime.shm.record import Blob
-from conveyor.runtime.shm.wakeup import Wakeup
-from conveyor.runtime.step.contract import FOR_NOTHING, WaitReason
-from conveyor.runtime.step.loop import Loop
-from conveyor.runtime.step.source import PushFeed
+from conveyor.runtime.parent.source_thread import SourceThread
+from conveyor.runtime.process.deferral import interruptible
 from conveyor.runtime.step.spin import Spin
 
 __all__ = ["Streaming"]
@@ -50,12 +41,6 @@ __all__ = ["Streaming"]
 GATHER_MS: Final = 1
 SPIN_NS: Final = 400_000  # an item may have many workers to go through
 IN_HAND_S: Final = 0.01
-MOMENT_S: Final = 0.02
-
-OF_A_THREAD: Final = (
-    "the source of a stream is iterated in a thread of its own, 'conveyor source'; run() iterates "
-    "its source in the thread that calls it"
-)
 
 
 class OnDemand:
@@ -123,146 +108,6 @@ class AsTaken(SinkCut):
             self.n = max(1, min(in_a_moment, 2 * self.n, self.most))
 
 
-class SourceThread:
-    """Pulls the items of a stream and publishes them."""
-
-    def __init__(self, runner: Runner, run: int, items: Iterable[object], stop: StopToken) -> None:
-        self.stop_token = stop
-        ends, shared = runner.ends, runner.supervisor.shared
-        self.puller = ends.puller(items)
-        self.feed = PushFeed(ends.smallest_capacity)
-        self.loop: Loop[Blob] = ends.source_loop(run, self.feed)
-        self.balancer = ends.balancer
-        self.outlets = ends.source.outlets
-        self.wakeup: Wakeup = shared.wakeups[0]
-        self.consumer_wakeup: Wakeup = shared.consumer_wakeup
-        self.poll = select.poll()
-        self.poll.register(self.wakeup.read_fd, select.POLLIN)
-        # A stream may be collected, and then stopped, anywhere, inside the lock too
-        self.lock = threading.RLock()
-        self.stopping = self.asleep = False
-        self.interruptible = Interruptible()
-        # Of the source: raised behind the results before it.
-        self.error: BaseException | None = None
-        self.fault: BaseException | None = None  # of ours: raised at once
-        context = copy_context()  # of the caller: what a source reads from it is not the thread's
-        self.thread = threading.Thread(
-            target=context.run, args=(self.work,), name="conveyor source", daemon=True
-        )
-
-    def work(self) -> None:
-        try:
-            with self.interruptible:
-                while self.publish():
-                    self.take()
-        except BaseException as fault:  # raised again in the consumer's thread
-            self.fault = fault
-            self.consumer_wakeup.notify()
-
-    def publish(self) -> bool:
-        """Sends on what is gathered, and waits until there is room for more; is there more to
-        do?"""
-        while True:
-            with self.lock:
-                if self.stopping or self.stop_token.error is not None:
-                    return False
-                if self.is_time_to_send():
-                    self.loop.step()
-                if self.loop.finished:
-                    return False
-                if self.wants_more():
-                    return True
-                self.loop.sleeps()
-                fence()
-                waiting = not (self.loop.able() or self.wants_more())
-            if waiting:
-                self.asleep = True
-                self.poll.poll()
-                self.asleep = False
-                self.wakeup.clear()
-            with self.lock:
-                self.loop.is_awake()
-
-    def wants_more(self) -> bool:
-        """Is there room for another item, or is one asked for to see whether the end has come?
-
-        Not while what has been gathered waits for room, be it only for its bytes.
-        """
-        if self.feed.closed:
-            return False
-        if self.balancer.room() <= len(self.feed.buffer):
-            return not self.feed.buffer and not self.puller.knows_more()
-        return not self.feed.is_full() or self.loop.able()
-
-    def wait_reason(self) -> WaitReason:
-        """What the thread waits for, as the consumer's sees it."""
-        return self.loop.wait_reason() if self.asleep else FOR_NOTHING
-
-    def is_time_to_send(self) -> bool:
-        """Is a worker idle, or enough gathered?  If not, the consumer's thread sends it on before
-        long."""
-        gathered = len(self.feed.buffer)
-        if self.feed.closed or self.feed.is_full() or gathered >= self.balancer.room():
-            return True
-        if any(outlet.queued() == 0 for outlet in self.outlets):
-            return True
-        if gathered == 1:
-            self.consumer_wakeup.notify()
-        return False
-
-    def take(self) -> None:
-        """Pulls what there is room for: of an iterator one item, since the next may be long in
-        coming."""
-        room = self.balancer.room() - len(self.feed.buffer)
-        n = min(self.feed.n, room) if self.puller.sequence is not None else 1
-        self.interruptible.inside = True
-        items: list[object] = []
-        try:
-            if room > 0:
-                items = self.puller.pull(n)
-            else:
-                self.puller.look_ahead()
-        except BaseException as error:
-            if "thread" in "".join(format_exception_only(error)):
-                add_note(error, OF_A_THREAD)
-            self.error = error
-        with self.lock:
-            self.interruptible.inside = False
-            if self.stopping:
-                return
-            self.feed.push(items)
-            self.feed.closed = self.puller.exhausted or self.error is not None
-
-    def send_on(self) -> None:
-        """Called in the consumer's thread: publishes what has been gathered."""
-        with self.lock:
-            if not self.stopping and self.feed.buffer:
-                self.loop.step()
-
-    def stop(self) -> None:
-        """Ends the thread; does nothing the second time."""
-        with self.lock:
-            if self.stopping:
-                return
-            self.stopping = True
-        self.wakeup.notify()
-        self.interruptible.interrupt()
-        # It may not have been started
-        if self.thread is not threading.current_thread() and self.thread.is_alive():
-            self.thread.join(MOMENT_S)
-            while self.thread.is_alive() and not self.interruptible.inside:
-                self.thread.join(MOMENT_S)
-        if self.thread.is_alive():
-            self.let_go()
-
-    def let_go(self) -> None:
-        """Inside the user's iterator it may be for ever, unless that sleeps as a source does; it
-        then ends by itself, and has nothing of the run any more."""
-        with self.lock:
-            del self.loop, self.feed, self.balancer, self.outlets
-            self.puller.seal = sealer()
-
-
 class Streaming:
     """One such run; what has arrived is in `results`."""
 
@@ -280,23 +125,35 @@ class Streaming:
         self.runner = runner
         self.results = results
         self.recorder = recorder
-        self.give = None if recorder is None else recorder.gave
+        self.acknowledging = options.acknowledging
+        told = recorder or options.acknowledging
+        self.give = None if told is None else told.gave
         stop.at_fork = results.clear
         run = runner.begin_run(recorder, tracer, stop)
         runner.watch(items, options)
+        self.keeper = keeper = runner.keeper_of(options.keeping)
         self.source = source = SourceThread(runner, run, items, stop)
         inputs: list[Inlet] = [
             OnDemand(inlet, lambda: not results) for inlet in runner.ends.sink.inputs
         ]
         self.cut = AsTaken(runner.ends.smallest_result_capacity)
-        collect = CollectNode(results.extend)
+        collect = CollectNode(results.extend if self.acknowledging is None else self.came)
         self.sink = sink = runner.ends.sink_loop(run, collect, inputs, self.cut)
         self.spin = Spin(SPIN_NS)
         runner.wait_reasons = runner.wait_reasons_of(source.wait_reason, sink)
         runner.supervisor.watch_source(False)
         runner.apart = (0,)
         runner.before_end = source.stop
+        if keeper is not None:
+            keeper.released = source.wakeup.notify
+        if options.acknowledging is not None:
+            results.extend(options.acknowledging.earlier)
         source.thread.start()
+
+    def came(self, results: list[object]) -> None:
+        assert self.acknowledging is not None
+        self.acknowledging.take(results)
+        self.results.extend(results)
 
     @property
     def source_error(self) -> BaseException | None:
@@ -323,9 +180,57 @@ class Streaming:
             source.thread.join()
             self.runner.finish_run()
             supervisor.look_around()
+            self.finish()
             return True
         self.cut.give(len(self.results))
         return False
+
+    def finish(self) -> None:
+        """All results have come: that is kept, too."""
+        if self.keeper is not None and self.source_error is None:
+            self.keeper.finish(self.letters())
+            if self.acknowledging is not None:
+                self.acknowledging.finish(self.report(), self.letters())
+
+    def leave(self) -> None:
+        """Goes on as far as a barrier, if what was acknowledged is not durable yet."""
+        if self.keeper is not None and self.acknowledging is not None:
+            with self.source.lock:
+                self.source.left = True
+            supervisor = self.runner.supervisor
+            supervisor.stop = None  # it has been asked to end, and may go on for this
+            supervisor.watch_source(True)
+            interruptible(partial(self.keeper.leave, self.acknowledging, self.go_on))
+            if self.sink.finished:
+                self.runner.finish_run()
+                self.finish()
+
+    def keep_what_came(self, error: BaseException | None) -> None:
+        """Makes durable what can be of a run that does not go on."""
+        if self.keeper is None or self.acknowledging is None:
+            return
+        try:
+            self.keeper.keep_what_came(self.acknowledging)
+        except Exception as second:
+            if error is None:
+                raise
+            add_note(error, f"What was acknowledged could not be kept either: {second!r}")
+        finally:
+            self.acknowledging.over()
+
+    def go_on(self) -> bool:
+        """A step of a run whose results are kept, and not given any more; was it not the last?"""
+        self.results.clear()
+        if self.source.fault is not None:
+            raise self.source.fault
+        source, sink = self.source.loop, self.sink
+        with self.source.lock:
+            moved = source.step()
+        if moved | sink.step():
+            self.runner.supervisor.glance()
+        elif not sink.finished:
+            self.runner.wait([loop for loop in (source, sink) if not loop.finished])
+        return not sink.finished
 
     def report(self) -> Report:
         """How the run goes."""
@@ -349,6 +254,7 @@ class Streaming:
             watching = runner.last_look(how, error)
             runner.apart = ()
             runner.supervisor.watch_source(True)
+            self.keep_what_came(error)
             runner.run_over()
         finally:
             if failed:

@@ -13,6 +13,7 @@ from pathlib import Path
 from conveyor import (
     BalancingFork,
     Batch,
+    Checkpoint,
     Filter,
     FlatMap,
     Join,
@@ -21,6 +22,7 @@ from conveyor import (
     Processor,
     ReplicatingFork,
     RunResult,
+    Source,
     Throttle,
     Zip,
 )
@@ -266,6 +268,17 @@ async def awaited(lines: list[str], later: AsyncIterable[int]) -> None:
     await Pipeline[int]().arun([1])  # error: mypy pyright
     Pipeline[int]().astream([1])  # error: mypy pyright
     print(strings, stream)
+
+
+def acknowledged(texts: Source[str, int], numbers: Source[int, int], kept: Checkpoint) -> None:
+    pipeline = Pipeline[str]().add(Processor(parse))
+    pipeline.stream(numbers, checkpoint=kept)  # error: mypy pyright
+    pipeline.stream(texts, checkpoint="state")  # error: mypy pyright
+    pipeline.astream(numbers, checkpoint=kept)  # error: mypy pyright
+    pipeline.run(["1"], checkpoint=kept)  # error: mypy pyright
+    for number in pipeline.stream(texts, checkpoint=kept):
+        number.upper()  # error: mypy pyright
+    pipeline.stream(texts, checkpoint=kept).acknowledge(3)  # error: mypy pyright
 
 
 def the_wrong_input_to_a_simulation() -> None:
