@@ -219,7 +219,7 @@ class Supervisor:
         self.shared.notify_all()  # it may have died between a store and the notification of it
 
     def look_around(self) -> None:
-        """Reads what the workers have reported, and opens or shuts lanes as they ask.
+        """Sees to all that may have happened meanwhile.
 
         Raises the first failure, or that the run is to end.
         """
@@ -232,6 +232,13 @@ class Supervisor:
             watch()
         if self.observer is not None:
             self.observer.drain()
+        self.read_reports()
+
+    def read_reports(self) -> None:
+        """Reads what the workers have reported, and opens or shuts lanes as they ask.
+
+        Raises the first failure.
+        """
         if not self.shared.control.take_attention_request():
             return
         failure = self.reports.read()
@@ -274,8 +281,10 @@ class Supervisor:
                     self.shared.control.stop()
                     self.shared.notify_all()
                 interruptible(partial(processes.join, grace))
-                if grace >= PATIENCE_S:  # all went well so far; a teardown may have raised
-                    self.look_around()
+                # All went well so far, and what has befallen the workers' place since is no matter;
+                # a teardown may have raised.
+                if grace >= PATIENCE_S:
+                    self.read_reports()
             finally:
                 processes.send(signal.SIGTERM)
                 processes.join(KILL_AFTER_S)

@@ -219,3 +219,10 @@ def test_a_host_whose_process_is_killed_ends_the_run_with_its_name() -> None:
         HostLost, match=r"host 'process \d+' is lost, with the workers of 'increment"
     ):
         line(Processor(increment), Processor(increment)).run(source(), engine=engine)
+
+
+def test_a_host_that_is_gone_once_the_run_is_over_takes_nothing_from_it() -> None:
+    engine = InThisProcess()
+    with line(Processor(increment), Processor(increment)) as pl:
+        assert pl.run(range(10), engine=engine) == [x + 2 for x in range(10)]
+        engine.networks[0].gone = 2, "it was unplugged"
