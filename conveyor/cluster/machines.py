@@ -33,6 +33,7 @@ __all__ = [
 ]
 
 A_LITTLE: Final = 0.001  # of a resource that says which machine it is; or of a core, where none is
+SLACK: Final = 1e-6  # twenty times 0.05 is a little more than 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,6 +132,15 @@ def wanted_of(needs: Resources | None) -> dict[str, float]:
     return {name: n for name, n in wanted.items() if n}
 
 
+def fits(wanted: float, room: float) -> bool:
+    return wanted <= room + SLACK
+
+
+def whole(n: float) -> int:
+    """So many at least, as a whole number."""
+    return ceil(n - SLACK)
+
+
 def is_meant(machine: Machine, node: str | None) -> bool:
     return node in (None, machine.name, machine.identifier, machine.address)
 
@@ -151,7 +161,7 @@ def placed(
             machine.number
             for machine in machines
             if is_meant(machine, needs.node if needs is not None else None)
-            and all(left[machine.number].get(name, 0) >= n for name, n in wanted.items())
+            and all(fits(n, left[machine.number].get(name, 0)) for name, n in wanted.items())
         ]
         if not able:
             raise TopologyError(
@@ -160,7 +170,7 @@ def placed(
             )
         lane = spec.name.removeprefix(without_lanes(spec.name))
         stays = at.get(lane)
-        if stays not in able or free[stays] < cpus:
+        if stays not in able or not fits(cpus, free[stays]):
             stays = max(able, key=free.__getitem__)
         homes[spec.index] = at[lane] = stays
         free[stays] -= cpus
@@ -183,7 +193,7 @@ def bundle_of(
             total[f"node:{machine.address}"] = A_LITTLE
     total["CPU"] = min(cpus, machine.cores) or A_LITTLE
     # Of more than one, whole ones only.
-    return {name: n if n <= 1 else float(ceil(n)) for name, n in total.items()}
+    return {name: n if n <= 1 else float(whole(n)) for name, n in total.items()}
 
 
 def devices_of(ids: Sequence[object], gpus: Mapping[int, float]) -> dict[int, tuple[str, ...]]:
@@ -196,8 +206,8 @@ def devices_of(ids: Sequence[object], gpus: Mapping[int, float]) -> dict[int, tu
     found: dict[int, tuple[str, ...]] = {}
     used = 0.0
     for node, n in sorted(gpus.items(), key=lambda item: item[1]):
-        if used + n > ceil(used):  # it does not fit beside the one before
-            used = float(ceil(used))
-        found[node] = tuple(str(each) for each in ids[int(used) : ceil(used + n)])
+        if not fits(used + n, whole(used)):  # beside the one before
+            used = float(whole(used))
+        found[node] = tuple(str(each) for each in ids[int(used) : whole(used + n)])
         used += n
     return found

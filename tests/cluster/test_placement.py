@@ -117,6 +117,20 @@ def test_graphics_processors_are_shared_only_by_stages_that_need_a_part() -> Non
     }
 
 
+@pytest.mark.parametrize(
+    ("part", "n"), [(0.05, 20), (0.04, 25), (0.1, 10), (1 / 6, 6), (1 / 11, 11)]
+)
+def test_parts_that_come_to_one_whole_share_it(part: float, n: int) -> None:
+    workers, stages = line(n), {f"s{at}": Resources(gpus=part) for at in range(n)}
+
+    assert {*placed(workers, [machine(1, GPU=1)], stages).values()} == {1}
+    assert bundle_of(machine(1), workers, stages)["GPU"] == pytest.approx(1.0, abs=1e-9)
+    devices = devices_of(["a", "b"], {spec.index: part for spec in workers} | {99: 1})
+    assert devices == dict.fromkeys([spec.index for spec in workers], ("a",)) | {99: ("b",)}
+    with pytest.raises(TopologyError, match="no machine has what a worker"):
+        placed(line(n + 1), [machine(1, GPU=1)], stages | {f"s{n}": Resources(gpus=part)})
+
+
 def test_machines_are_those_that_are_alive_and_have_cores() -> None:
     node = {"NodeName": "m", "NodeID": "i", "NodeManagerAddress": "10.0.0.9", "Alive": True}
     found = machines_of(
