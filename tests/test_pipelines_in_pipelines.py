@@ -174,7 +174,7 @@ def test_a_name_is_a_string_that_is_not_empty(name: object) -> None:
     assert words == f"Pipeline: name is {name!r}; it must be a string that is not empty"
 
 
-@pytest.mark.parametrize("name", ["!boom", "!", "batch~timer", "a~lanes", "~in"])
+@pytest.mark.parametrize("name", ["!boom", "!", "batch~timer", "a~lanes", "a~step", "~in"])
 def test_a_name_that_means_something_in_a_schedule_is_refused(name: str) -> None:
     for make in (lambda: pipeline(name=name), lambda: Processor(parse, name=name)):
         assert "which means something else in a schedule" in refused(TopologyError, make)

@@ -91,7 +91,9 @@ def checked_seconds(kind: str, what: str, value: object, otherwise: str = "") ->
 
 
 # What schedules call what is no stage: a worker that dies, or something that belongs to a stage.
-OF_SCHEDULES: Final = re.compile(r"!.*|.*~(cut|done|in|lanes|left|machine|next|stop|timer)", re.S)
+OF_SCHEDULES: Final = re.compile(
+    r"!.*|.*~(cut|done|in|lanes|left|machine|next|step|stop|timer)", re.S
+)
 
 
 def checked_name(kind: str, name: object) -> str | None:
