@@ -15,6 +15,7 @@ from typing import Any, Final, Protocol, cast
 from urllib.parse import unquote, urlsplit
 
 from conveyor.io.paths import needed
+from conveyor.io.waiting import sleep
 
 __all__ = ["Connection", "Database", "database"]
 
@@ -81,6 +82,10 @@ class Database:
         with self.named():
             connection.cursor().executemany(text, rows)
 
+    def commit(self, connection: Connection) -> None:
+        with self.named():
+            connection.commit()
+
     @contextmanager
     def named(self) -> Generator[None]:
         """An error of the database says which one it is."""
@@ -105,7 +110,7 @@ ASLEEP_S: Final = 0.1  # in SQLite itself, where nothing interrupts a thread
 
 def patiently(call: Callable[[], Any]) -> Any:
     """What `call` gives, once nobody else holds the database; raises `sqlite3.OperationalError` if
-    that takes too long."""
+    that takes too long.  In a source it is left, as any other wait, when its run ends."""
     until = time.monotonic() + PATIENCE_S
     while True:
         try:
@@ -113,7 +118,7 @@ def patiently(call: Callable[[], Any]) -> Any:
         except sqlite3.OperationalError as error:
             if error.sqlite_errorcode & 0xFF != sqlite3.SQLITE_BUSY or time.monotonic() > until:
                 raise
-        time.sleep(ASLEEP_S)
+        sleep(ASLEEP_S)
 
 
 class Sqlite(Database):
@@ -143,9 +148,17 @@ class Sqlite(Database):
     ) -> None:
         if not cast("sqlite3.Connection", connection).in_transaction:
             self.execute(connection, "BEGIN IMMEDIATE")
-            # Nobody else writes now, and whoever reads is soon done.
-            self.execute(connection, f"PRAGMA busy_timeout = {round(1000 * PATIENCE_S)}")
+        # Nobody else writes now, and whoever reads is soon done; the rows cannot be written again.
+        self.wait_inside(connection, PATIENCE_S)
         super().execute_many(connection, text, rows)
+        self.wait_inside(connection, ASLEEP_S)
+
+    def commit(self, connection: Connection) -> None:
+        patiently(lambda: super(Sqlite, self).commit(connection))
+
+    def wait_inside(self, connection: Connection, seconds: float) -> None:
+        """So long SQLite itself waits for who holds the database, before it says so."""
+        self.execute(connection, f"PRAGMA busy_timeout = {round(1000 * seconds)}")
 
     def identity(self) -> str:
         return f"sqlite:///{os.path.abspath(self.path)}"

@@ -72,7 +72,7 @@ class Pages(Readable[T_co, SqlPosition], Generic[T_co]):
                     f"ORDER BY {column} LIMIT {self.page + 1}"
                 )
                 found = self.database.select(connection, text, () if at is None else (at.value,))
-                connection.commit()
+                self.database.commit(connection)
                 for row in found[: self.page]:
                     at = self.behind(row, order_by, at)
                     yield from ((item, at) for item in self.made(row, at))
@@ -298,7 +298,7 @@ class SqlTable(Pages[T_co], Generic[T_co]):
                 self.database.execute(connection, text, (self.table,))
             text = f"SELECT epoch FROM {EPOCHS} WHERE sink = {mark}"
             found = self.database.select(connection, text, (self.table,))
-            connection.commit()
+            self.database.commit(connection)
         finally:
             connection.close()
         return found[0]["epoch"] if found else -1
@@ -353,7 +353,7 @@ class SqlTable(Pages[T_co], Generic[T_co]):
         self.columns = ()
         if connection is not None:
             try:
-                connection.commit()
+                self.database.commit(connection)
             finally:
                 connection.close()
 

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import os
+import sqlite3
 import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import suppress
+from contextlib import closing, suppress
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +16,7 @@ import pytest
 
 from conveyor import Processor
 from conveyor.errors import RunStopped
-from conveyor.io import Directory, Follow, Kafka, Lines, RedisStream, sleep
+from conveyor.io import Directory, Follow, Kafka, Lines, RedisStream, SqlTable, sleep
 from tests.helpers import PATIENCE_S, eventually, pipeline
 from tests.io.services import service
 
@@ -64,6 +65,18 @@ def kafka(folder: Path) -> Kafka:
     return Kafka(servers, created(servers, f"test-{os.getpid()}-{folder.name}"))
 
 
+class HeldDatabase:
+    """A table of SQLite, while another program holds the database."""
+
+    def __init__(self, folder: Path) -> None:
+        self.path = folder / "a.db"
+
+    def __iter__(self) -> Iterator[Any]:
+        with closing(sqlite3.connect(self.path, isolation_level=None)) as other:
+            other.execute("BEGIN EXCLUSIVE")
+            yield from SqlTable(f"sqlite:///{self.path}", "t", "n")
+
+
 class OfAUser:
     """A source that somebody has written, as an iterable."""
 
@@ -93,10 +106,11 @@ SOURCES: dict[str, Callable[[Path], Any]] = {
     "a stream of Redis": redis,
     "a group of Redis": redis_group,
     "a topic of Kafka": kafka,
+    "a table that is held": HeldDatabase,
     "one of a user": OfAUser,
     "another pipeline": Around,
 }
-THREE = ["lines of a file", "a topic of Kafka", "another pipeline"]
+FOUR = ["lines of a file", "a topic of Kafka", "a table that is held", "another pipeline"]
 
 
 class Begun:
@@ -128,7 +142,7 @@ def test_a_run_in_a_thread_is_stopped_while_its_source_waits(items: Begun) -> No
             run.result(PATIENCE_S)
 
 
-@pytest.mark.parametrize("items", THREE, indirect=True)
+@pytest.mark.parametrize("items", FOUR, indirect=True)
 def test_a_stream_that_another_thread_closes_leaves_no_thread_that_waits(items: Begun) -> None:
     stream = pipeline().add(Processor(repr)).stream(items)
 
@@ -141,7 +155,7 @@ def test_a_stream_that_another_thread_closes_leaves_no_thread_that_waits(items: 
             read.result(PATIENCE_S)
 
 
-@pytest.mark.parametrize("items", THREE, indirect=True)
+@pytest.mark.parametrize("items", FOUR, indirect=True)
 def test_a_task_that_is_cancelled_leaves_no_thread_that_waits(items: Begun) -> None:
     async def program() -> None:
         run = asyncio.create_task(pipeline().add(Processor(repr)).arun(items))

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import sqlite3
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing
 from dataclasses import dataclass
 from functools import partial
@@ -218,14 +218,19 @@ def test_a_database_that_is_not_there_is_named_and_not_made(tmp_path: Path) -> N
     assert list(tmp_path.iterdir()) == []
 
 
-def test_a_database_that_another_one_writes_into_is_waited_for(
+@pytest.fixture
+def held(
     made: Callable[[str], str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    url = made("CREATE TABLE t(n INTEGER PRIMARY KEY, name TEXT)")
-    if not url.startswith("sqlite"):
+) -> Iterator[Callable[[Sequence[str], Callable[[], object]], None]]:
+    """Calls something while another program holds the database by some statements, until it has
+    been waited for three times, as far as Ctrl-C and `stop()` can be heard."""
+    if not made("").startswith("sqlite"):
         pytest.skip("a server queues those that write by itself")
-    with closing(sqlite3.connect(tmp_path / "a.db")) as other:
-        other.execute("BEGIN IMMEDIATE")
+    other = sqlite3.connect(tmp_path / "a.db", isolation_level=None)
+
+    def meanwhile(statements: Sequence[str], call: Callable[[], object]) -> None:
+        for statement in statements:
+            other.execute(statement).fetchone()
         waits: list[float] = []
 
         def until_it_is_done(seconds: float) -> None:
@@ -234,16 +239,42 @@ def test_a_database_that_another_one_writes_into_is_waited_for(
                 other.rollback()
 
         monkeypatch.setattr(time, "sleep", until_it_is_done)
-        sink: Any = SqlTable(url, "t")
-        sink.open(0)
+        call()
+        assert len(waits) == 3
+        assert max(waits) < 1
+
+    with closing(other):
+        yield meanwhile
+
+
+def test_a_database_that_another_one_writes_into_is_waited_for(
+    made: Callable[[str], str], held: Callable[[Sequence[str], Callable[[], object]], None]
+) -> None:
+    url = made("CREATE TABLE t(n INTEGER PRIMARY KEY, name TEXT)")
+    sink: Any = SqlTable(url, "t")
+
+    held(["BEGIN IMMEDIATE"], lambda: sink.open(0))
     sink.write([row(1)])
-    sink.prepare(0)
+    held(["BEGIN IMMEDIATE"], lambda: sink.prepare(0))
     sink.commit(0)
 
-    # Ctrl-C and stop() are heard between two of these
-    assert len(waits) == 3
-    assert max(waits) < 1
     assert [each["n"] for each in SqlTable(url, "t", order_by="n")] == [1]
+
+
+def test_a_database_that_another_one_reads_is_waited_for(
+    made: Callable[[str], str], held: Callable[[Sequence[str], Callable[[], object]], None]
+) -> None:
+    url = filled(made, range(2))
+    sink: Any = SqlTable(url, "t", key="n")
+    sink.open(0)
+    sink.write([row(n) for n in range(1, 4)])
+    sink.prepare(0)
+    reads = ["BEGIN", "SELECT n FROM t"]
+
+    held(reads, lambda: sink.commit(0))
+    held(reads, lambda: sink.open(0))
+
+    assert [each["n"] for each in SqlTable(url, "t", order_by="n")] == [0, 1, 2, 3]
 
 
 def test_a_row_without_its_key_or_without_columns_is_refused(tmp_path: Path) -> None:
