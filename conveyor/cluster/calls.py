@@ -36,17 +36,24 @@ def in_short(error: BaseException) -> str:
 
 
 class Calls:
-    """One machine's way to others that can be called."""
+    """One machine's way to others that can be called; `failed` is told of a machine that a letter
+    may not have reached, and why."""
 
     gather_s = GATHER_S
 
-    def __init__(self, me: int, actors: Mapping[int, Any], woken: Callable[[], None]) -> None:
+    def __init__(
+        self,
+        me: int,
+        actors: Mapping[int, Any],
+        woken: Callable[[], None],
+        failed: Callable[[int, str], None],
+    ) -> None:
         self.me = me
         self.actors = actors
         self.woken = woken
+        self.failed = failed
         self.under_way = dict.fromkeys(actors, 0)
         self.lock = threading.Lock()
-        self.unreached: dict[int, str] = {}
 
     def is_ready(self, to: int) -> bool:
         return self.under_way[to] < UNDER_WAY
@@ -65,10 +72,6 @@ class Calls:
             self.failed(to, in_short(error))
         self.woken()
 
-    def failed(self, to: int, why: str) -> None:
-        """A letter may not have arrived."""
-        self.unreached.setdefault(to, why)
-
 
 class FromHost(Calls):
     """A host's way: to the other hosts by calls, to the program when that asks."""
@@ -80,7 +83,7 @@ class FromHost(Calls):
         woken: Callable[[], None],
         names: Mapping[int, str],
     ) -> None:
-        super().__init__(me, actors, woken)
+        super().__init__(me, actors, woken, self.tell_program)
         self.names = names
         self.asked = threading.Event()
         self.mail: list[Letter] = []
@@ -97,7 +100,7 @@ class FromHost(Calls):
             self.mail.append(letter)
             self.has_mail.notify()
 
-    def failed(self, to: int, why: str) -> None:
+    def tell_program(self, to: int, why: str) -> None:
         """What was for another host may be lost, and with it the run."""
         text = f"host {self.names[self.me]!r} cannot reach host {self.names[to]!r}: {why}"
         self.send(PROGRAM, [Failed(HostLost(text))])

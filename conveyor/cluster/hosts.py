@@ -164,7 +164,6 @@ class RayNetwork:
         self.serving: dict[int, Any] = {}
         self.gone: tuple[int, str] | None = None
         self.is_closed = False
-        self.calls: Calls | None = None
         self.threads: list[threading.Thread] = []
 
     def reserve(self, bundles: Mapping[int, dict[str, float]]) -> None:
@@ -233,7 +232,6 @@ class RayNetwork:
         return self.called
 
     def connect(self, deliver: Deliver, woken: Callable[[], None]) -> Wire:
-        self.calls = Calls(PROGRAM, self.actors, woken)
         lock = threading.Lock()
         for me, actor in self.actors.items():
             asks = threading.Thread(
@@ -241,7 +239,11 @@ class RayNetwork:
             )
             self.threads.append(asks)
             asks.start()
-        return self.calls
+        return Calls(PROGRAM, self.actors, woken, self.lose)
+
+    def lose(self, me: int, why: str) -> None:
+        """A host is gone; the first counts."""
+        self.gone = self.gone or (me, why)
 
     def fetch(
         self, me: int, actor: Any, deliver: Deliver, woken: Callable[[], None], lock: threading.Lock
@@ -252,7 +254,7 @@ class RayNetwork:
                 letters = self.heard(me, actor.fetch.options(**OUT).remote())
             except Exception as error:  # a letter may not be readable here, either
                 if not self.is_closed:
-                    self.gone = self.gone or (me, in_short(error))
+                    self.lose(me, in_short(error))
                     woken()
                 return
             with lock:
@@ -275,8 +277,6 @@ class RayNetwork:
                 return letters
 
     def lost(self) -> tuple[int, str] | None:
-        if self.gone is None and self.calls is not None and self.calls.unreached:
-            self.gone = next(iter(self.calls.unreached.items()))
         return self.gone
 
     def close(self) -> None:
