@@ -9,16 +9,16 @@ import sys
 from collections import deque
 from collections.abc import Iterator
 from itertools import count
-from pathlib import Path
 from typing import Any
 
 import pytest
 
-from conveyor import BalancingFork, Join, Pipe, Pipeline, Processor
+from conveyor import BalancingFork, Join, Pipeline, Processor
 from conveyor.errors import HostLost, RunError
-from tests.cluster.conftest import needs_a_place_of_its_own
+from tests.cluster.conftest import host, line, needs_a_place_of_its_own
 from tests.helpers import HANGS_S, ROOT, holds_within
 from tests.jobs import double, increment
+from tests.processes import is_alive
 
 needs_a_place_of_its_own()
 
@@ -55,20 +55,8 @@ def groups() -> list[Any]:
     return [each for each in placement_group_table().values() if each["state"] != "REMOVED"]
 
 
-def line(*jobs: Any) -> Any:
-    pl: Any = Pipeline[Any]().add(Pipe(64))
-    for job in jobs:
-        pl.add(job).add(Pipe(64))
-    return pl
-
-
 def at(name: str) -> Resources:
     return Resources(node=name)
-
-
-def host() -> int:
-    """The process of this worker's host, which started its fork server."""
-    return int(Path(f"/proc/{os.getppid()}/stat").read_text().rpartition(")")[2].split()[1])
 
 
 def test_both_machines_work_and_the_report_has_their_names() -> None:
@@ -166,15 +154,8 @@ def test_a_program_that_is_killed_leaves_nothing_on_any_machine(machines: Any) -
     driver.wait(HANGS_S)
     driver.stdout.close()
 
-    assert holds_within(lambda: not any(map(is_there, pids)), HANGS_S)
+    assert holds_within(lambda: not any(map(is_alive, pids)), HANGS_S)
     assert holds_within(lambda: not groups(), HANGS_S)
-
-
-def is_there(pid: int) -> bool:
-    try:
-        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
-    except OSError:
-        return False
 
 
 def test_the_example_embeds_documents_on_lanes_over_all_machines(machines: Any) -> None:

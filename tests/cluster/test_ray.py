@@ -11,9 +11,9 @@ from typing import Any
 
 import pytest
 
-from conveyor import Pipe, Pipeline, Processor
+from conveyor import Pipeline, Processor
 from conveyor.errors import HostLost, TopologyError
-from tests.cluster.conftest import needs_a_place_of_its_own
+from tests.cluster.conftest import host, line, needs_a_place_of_its_own
 from tests.jobs import increment
 
 pytestmark = pytest.mark.processes
@@ -30,13 +30,6 @@ def cluster() -> Iterator[None]:
     ray.init("local", num_cpus=2, include_dashboard=False)
     yield
     ray.shutdown()
-
-
-def line(*jobs: Any) -> Any:
-    pl: Any = Pipeline[Any]().add(Pipe(64))
-    for job in jobs:
-        pl.add(job).add(Pipe(64))
-    return pl
 
 
 def test_runs_of_an_open_pipeline_give_what_one_machine_gives() -> None:
@@ -62,17 +55,12 @@ def test_a_worker_that_dies_is_replaced(tmp_path: Path) -> None:
     assert sum(stage.restarts for stage in result.report.stages.values()) == 1
 
 
-def lifeline_owner() -> int:
-    """The host of a worker: the process that started its fork server."""
-    return int(Path(f"/proc/{os.getppid()}/stat").read_text().rpartition(")")[2].split()[1])
-
-
 def test_a_host_that_is_killed_ends_the_run_with_its_name() -> None:
     def source() -> Any:
         while True:
             yield 0
 
-    pl = line(Processor(lambda _: lifeline_owner()))
+    pl = line(Processor(lambda _: host()))
     with pl.stream(source(), engine=Ray()) as stream:
         os.kill(next(stream), signal.SIGKILL)
         with pytest.raises(HostLost, match="is lost"):

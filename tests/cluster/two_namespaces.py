@@ -21,6 +21,7 @@ import ray
 from conveyor import Pipe, Pipeline, Processor
 from conveyor.cluster import Ray, Resources
 from conveyor.errors import HostLost
+from tests.cluster.conftest import AS_TESTED
 from tests.jobs import double, increment
 
 LEFT, RIGHT = "10.9.0.1", "10.9.0.2"
@@ -93,12 +94,11 @@ def connected() -> None:
 def main(folder: str, seconds: float) -> None:
     for command in LINK.strip().splitlines():
         subprocess.run(command.split(), check=True)
-    os.environ |= {"RAY_memory_monitor_refresh_ms": "0", "RAY_AUTH_MODE": "disabled"}
-    common = ["--disable-usage-stats", "--node-ip-address"]
+    os.environ |= AS_TESTED | {"RAY_AUTH_MODE": "disabled"}
     head = ["--head", "--port=6379", "--include-dashboard=false", f"--temp-dir={folder}"]
-    raylet([], *head, "--node-name=left", *common, LEFT)
+    raylet([], *head, "--node-name=left", "--node-ip-address", LEFT)
     connected()
-    raylet(THERE, f"--address={LEFT}:6379", "--node-name=right", *common, RIGHT)
+    raylet(THERE, f"--address={LEFT}:6379", "--node-name=right", "--node-ip-address", RIGHT)
     when_there_are(2)
     print(json.dumps(how_it_ended(seconds)), flush=True)
 
