@@ -254,6 +254,8 @@ class HostsCrew:
         self.kick.notify()
         self.thread.join(END_S)
         self.network.close()
+        for process in list(self.living.values()):  # which may have no other owner yet
+            process.close()
         self.kick.close()
 
     def close_copy(self) -> None:

@@ -25,12 +25,15 @@ from conveyor import (
     Zip,
 )
 from conveyor.errors import Deadlock, HostLost, ItemTimeout
+from conveyor.runtime.hosts.crew import HostsCrew
+from conveyor.runtime.hosts.messages import Started
 from conveyor.runtime.mirror import channels
 from tests.chains import chains, values
 from tests.host_processes import InProcesses
 from tests.hosts import InThisProcess
 from tests.jobs import increment
 from tests.model import Chain, assert_as_promised, build, sources
+from tests.processes import descriptors
 
 pytestmark = [pytest.mark.processes, pytest.mark.usefixtures("nothing_is_left_behind")]
 
@@ -219,6 +222,23 @@ def test_a_host_whose_process_is_killed_ends_the_run_with_its_name() -> None:
         HostLost, match=r"host 'process \d+' is lost, with the workers of 'increment"
     ):
         line(Processor(increment), Processor(increment)).run(source(), engine=engine)
+
+
+def test_a_host_that_is_gone_the_moment_its_worker_has_started_leaves_nothing_here(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    has_started, pl = HostsCrew.has_started, line(Processor(increment))
+    pl.run([1], engine=InThisProcess())  # what a first run leaves open for good
+    before = descriptors()
+
+    def and_is_gone(crew: HostsCrew, message: Started) -> None:
+        crew.failure = HostLost("it was unplugged")
+        has_started(crew, message)
+
+    monkeypatch.setattr(HostsCrew, "has_started", and_is_gone)
+    with pytest.raises(HostLost, match="unplugged"):
+        pl.run([1], engine=InThisProcess())
+    assert descriptors() == before
 
 
 def test_a_host_that_is_gone_once_the_run_is_over_takes_nothing_from_it() -> None:
