@@ -30,6 +30,7 @@ from conveyor import (
 from conveyor.core.concurrent_node import Held
 from conveyor.core.crashes import FRESH
 from conveyor.errors import ItemTimeout, NotPicklable, PoisonItem, TopologyError
+from conveyor.runtime.parent import runner
 from conveyor.runtime.worker.hands import WorkingHands
 from tests.helpers import PATIENCE_S, pipeline, under_each_start_method
 from tests.jobs import double
@@ -519,6 +520,31 @@ def test_what_never_comes_back_does_not_keep_a_run_from_ending(tmp_path: Path) -
             Processor(hangs_beside_another, setup=lambda: Shop(notes), concurrency=2)
         ).run([0, 1])
     assert not notes.exists()
+
+
+def is_tried_again(item: int, shop: Shop) -> int:
+    if context().attempt == 1:
+        shop.begun.wait(PATIENCE_S)
+    if item == 1:
+        raise LookupError(item)
+    return item
+
+
+def refuse(item: int) -> int:
+    raise ZeroDivisionError(item)
+
+
+def test_no_attempt_is_made_once_the_worker_is_to_end(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    notes = tmp_path / "notes"
+    monkeypatch.setattr(runner, "GRACE_S", 9.0)  # of a run that has failed
+
+    with pytest.raises(ZeroDivisionError):
+        pipeline().add(
+            Processor(is_tried_again, setup=lambda: Shop(notes), concurrency=2, retries=10**9)
+        ).add(Processor(refuse)).run([0, 1])
+    assert notes.read_text() == "closed\n"
 
 
 class SlowToSay:

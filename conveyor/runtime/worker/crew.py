@@ -10,9 +10,9 @@ Rule 2.  A coroutine whose time is over is cancelled here.  One that does not en
          overdue.
 Rule 3.  The event loop and the threads live as long as the worker, so what jobs keep in them
          serves one run after the other.
-Rule 4.  Before the stages give back what they hold, nothing is at work any more: what a thread is
-         inside of is waited for, and whoever tells the worker to end kills it when that takes too
-         long, as any worker that is at its job.
+Rule 4.  Before the stages give back what they hold, nothing is at work any more: no other attempt
+         is made, what a thread is inside of is waited for, and whoever tells the worker to end
+         kills it when that takes too long, as any worker that is at its job.
 """
 
 from __future__ import annotations
@@ -30,9 +30,10 @@ from types import TracebackType
 from typing import Any, Final, TypeAlias
 
 from conveyor.core.concurrent_node import AT, ConcurrentNode, Held
+from conveyor.core.timekeeper import pause_before
 from conveyor.items.current_item import BESIDE
 from conveyor.runtime.shm.control_block import NodeBlock
-from conveyor.runtime.worker.link import ParentLink
+from conveyor.runtime.worker.link import ParentLink, Stopped
 
 __all__ = ["Crew", "EventLoop", "Threads"]
 
@@ -44,6 +45,20 @@ Work: TypeAlias = Coroutine[Any, Any, Any]
 
 class Crew(ABC):
     """What works on items, and how the worker sleeps meanwhile."""
+
+    def __init__(self) -> None:
+        self.ending = threading.Event()
+
+    @property
+    def is_ending(self) -> bool:
+        """Is all work on items to end?"""
+        return self.ending.is_set()
+
+    def pause(self, attempt: int) -> None:
+        """Waits before an attempt, in a thread that holds up no other; raises `Stopped` if the work
+        is to end."""
+        if self.ending.wait(pause_before(attempt)):
+            raise Stopped
 
     @abstractmethod
     def begin(self, node: ConcurrentNode, held: Held, done: Callable[[Held], None]) -> None:
@@ -66,13 +81,13 @@ class EventLoop(Crew):
     """Coroutines of one event loop."""
 
     def __init__(self, link: ParentLink, block: NodeBlock) -> None:
+        super().__init__()
         self.loop = asyncio.new_event_loop()
         self.link = link
         self.block = block
         self.overdue_since: dict[Held, int] = {}  # ns; the first of them is the first to be
         self.is_notified = False
         self.is_asleep = False
-        self.is_ending = False
         self.tasks: set[asyncio.Task[None]] = set()
         self.threads = ThreadPoolExecutor()  # started as coroutines need them
         self.loop.set_default_executor(self.threads)
@@ -141,7 +156,7 @@ class EventLoop(Crew):
         link.check_stop()
 
     def cancel(self) -> None:
-        self.is_ending = True
+        self.ending.set()
         self.end(self.tasks)
         # What they have threads do is at work still; `teardown` may need other ones
         threads, self.threads = self.threads, ThreadPoolExecutor()
@@ -227,6 +242,7 @@ class Threads(Crew):
     """Threads, started as they are needed, and no more than there are items in hand at once."""
 
     def __init__(self, link: ParentLink, most: int) -> None:
+        super().__init__()
         self.link = link
         self.most = most
         self.started: list[threading.Thread] = []
@@ -265,6 +281,7 @@ class Threads(Crew):
         """Nothing: nobody steps them."""
 
     def cancel(self) -> None:
+        self.ending.set()
         with suppress(Empty):
             while True:
                 self.todo.get_nowait()  # is not begun with
@@ -275,5 +292,6 @@ class Threads(Crew):
 
 
 def serve(todo: SimpleQueue[Callable[[], None] | None]) -> None:
-    while (call := todo.get()) is not None:
-        call()
+    with suppress(Stopped):
+        while (call := todo.get()) is not None:
+            call()

@@ -30,7 +30,6 @@ from conveyor.runtime.step.balancing import room_in
 from conveyor.runtime.step.batching import Part
 from conveyor.runtime.step.sampling import Sampler
 from conveyor.runtime.worker.order import SentDeadLetter
-from conveyor.runtime.worker.pauses import pause_alone
 from conveyor.runtime.worker.workplace import Workplace
 from conveyor.stages import concurrency_of
 
@@ -91,7 +90,7 @@ class RunNodes:
         around = Surroundings(
             fused=len(stages) > 1,
             place=self.place_in_run,
-            pause=pause_alone if is_concurrent else self.pause,
+            pause=self.workplace.crew().pause if is_concurrent else self.pause,
             past=self.past(0, self.place),
             clock=self
             if stages[0].stage_options.timeout_s is not None and not is_concurrent
