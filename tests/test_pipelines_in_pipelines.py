@@ -23,7 +23,9 @@ from conveyor import (
     Zip,
 )
 from conveyor.errors import ImplicitPipeWarning, LifecycleError, StageTypeError, TopologyError
+from conveyor.graph.topology import DONE, STEP
 from conveyor.sim import Faults
+from conveyor.sim.schedule import CUT, IN, LANES, LEFT, MACHINE, NEXT, RESTART, STOP, TIMER
 from tests.helpers import pipeline
 from tests.jobs import double, increment, is_even, repeated
 
@@ -174,7 +176,10 @@ def test_a_name_is_a_string_that_is_not_empty(name: object) -> None:
     assert words == f"Pipeline: name is {name!r}; it must be a string that is not empty"
 
 
-@pytest.mark.parametrize("name", ["!boom", "!", "batch~timer", "a~lanes", "a~step", "~in"])
+WORDS = [CUT, DONE, IN, LANES, LEFT, MACHINE, NEXT, STEP, STOP, TIMER]
+
+
+@pytest.mark.parametrize("name", ["!boom", RESTART, "~in", *[f"batch{word}" for word in WORDS]])
 def test_a_name_that_means_something_in_a_schedule_is_refused(name: str) -> None:
     for make in (lambda: pipeline(name=name), lambda: Processor(parse, name=name)):
         assert "which means something else in a schedule" in refused(TopologyError, make)

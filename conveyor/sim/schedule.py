@@ -18,10 +18,11 @@ Rule 3.  The ordinals of a join count the items that it has read, those of a for
          has taken.
 Rule 4.  Points that are no stage have a suffix: `pool~lanes` (how many lanes of an adapting fork
          are open), `x~cut` (where a slice of a worker that is to die ends), `x~timer` (whether an
-         item's time runs out), `~next` (which of several joins reads first, where workers die),
-         `~stop` (which failure ends the run), `~in` (how many items come in at all), `~left` (after
-         how many results the run is left).  `~lanes` by itself says how many lanes each fork has
-         that adapts, where that is not as by default.
+         item's time runs out), `x~done` (which of the items in hand is done next), `x~step` (which
+         of them goes on to its next await), `~next` (which of several joins reads first, where
+         workers die), `~stop` (which failure ends the run), `~in` (how many items come in at all),
+         `~left` (after how many results the run is left).  `~lanes` by itself says how many lanes
+         each fork has that adapts, where that is not as by default.
 """
 
 from __future__ import annotations
