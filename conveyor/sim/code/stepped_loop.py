@@ -242,18 +242,6 @@ class SteppedLoop(Loop, VirtualTime):
     def never_comes(self) -> NotSimulated:
         return never_comes(self.stage)
 
-    def end(self) -> None:
-        """Cancels what is still to do."""
-        self.is_ending = True
-        for task in asyncio.all_tasks(self):
-            task.cancel()
-        for held in [*self.strands]:
-            self.let_go(held)
-        for _ in range(PATIENCE):
-            if not asyncio.all_tasks(self) or not self.turn_of_background():
-                break
-        self.abandon()
-
     def abandon(self) -> None:
         """The worker is dead: nothing goes on."""
         for task in asyncio.all_tasks(self):
