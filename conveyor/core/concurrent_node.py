@@ -205,14 +205,6 @@ class ConcurrentNode(JobNode):
             raise
         return self.results_of(held, result)
 
-    def tries_again(self, error: BaseException) -> bool:
-        """Is the item that failed with `error` to be tried again?  Whoever works on it waits."""
-        made = self.past.timeouts + self.attempt
-        if made > self.policy.retries or self.surroundings.is_final(error):
-            return False
-        self.attempt += 1
-        return True
-
     def is_condemned(self, held: Held) -> bool:
         """Is it not tried again, for what it did to the workers before?"""
         if held.past is FRESH:

@@ -287,12 +287,18 @@ class JobNode(ABC):
 
     def may_retry(self, error: BaseException | None) -> bool:
         """Waits, if the item that failed with `error` is to be tried again."""
-        made = self.past.timeouts + self.attempt
+        if error is None or not self.tries_again(error):
+            return False
+        self.surroundings.pause(self.past.timeouts + self.attempt)
+        return True
+
+    def tries_again(self, error: BaseException) -> bool:
+        """Is the item that failed with `error` to be tried again?  Whoever works on it waits."""
         if isinstance(error, LateItem | CannotGoBack):
             return False
-        if error is None or made > self.policy.retries or self.surroundings.is_final(error):
+        made = self.past.timeouts + self.attempt
+        if made > self.policy.retries or self.surroundings.is_final(error):
             return False
-        self.surroundings.pause(made + 1)
         self.attempt += 1
         return True
 
