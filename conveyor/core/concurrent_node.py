@@ -11,7 +11,7 @@ Rule 2.  The node is called with those that are done, in the order in which they
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterable, Awaitable, Callable, Iterable, Iterator, Sequence
+from collections.abc import AsyncIterable, Awaitable, Iterable, Iterator, Sequence
 from contextvars import ContextVar
 from typing import Final, Protocol, assert_never, cast
 
@@ -24,7 +24,7 @@ from conveyor.items.atoms import is_atom
 from conveyor.items.current_item import BESIDE, CURRENT, Context, Whereabouts
 from conveyor.items.sealing import Sealed, in_place
 from conveyor.items.slices import uniform, whole
-from conveyor.stages import Gives, Job, gives_of, is_async, only_reads, yields_async
+from conveyor.stages import Gives, Job, gathered, gives_of, is_async, only_reads, yields_async
 
 __all__ = ["AT", "ConcurrentNode", "Hands", "Held"]
 
@@ -90,7 +90,8 @@ class ConcurrentNode(JobNode):
         self.gives = gives_of(stage)
         self.is_async = is_async(stage)
         if yields_async(stage):
-            self.job = gathered(self.job)
+            job = self.job
+            self.wrap(lambda item: gathered(cast("AsyncIterable[object]", job(item))))
         # Nothing recycles what several items may be in at once
         self.take = in_place if only_reads(stage) else bytearray
         self.inlet: Inlet | None = None
@@ -300,12 +301,3 @@ class ConcurrentNode(JobNode):
         tally.items_out += given
         tally.passed += bool(held.results)
         tally.dropped += not held.results
-
-
-def gathered(job: Callable[[object], object]) -> Callable[[object], object]:
-    """The job of an async generator function, which gathers what it yields."""
-
-    async def gather(item: object) -> list[object]:
-        return [each async for each in cast("AsyncIterable[object]", job(item))]
-
-    return gather

@@ -26,6 +26,7 @@ __all__ = [
     "Resource",
     "checked_setup",
     "completed",
+    "gathered",
     "is_opened_async",
     "opened_async",
 ]
@@ -63,11 +64,7 @@ class Resource:
         """
         end, self.end = self.end, None
         given = None if end is None else end()
-        return _until_closed(given) if inspect.isawaitable(given) else None
-
-
-async def _until_closed(closing: Awaitable[object]) -> None:
-    await closing
+        return given if inspect.isawaitable(given) else None
 
 
 def is_opened_async(made: object, is_async: bool) -> bool:
@@ -111,14 +108,15 @@ def completed(given: object, awaits: Callable[[Awaitable[object]], object] | Non
     """What comes of a call that may be of an async function; `awaits` runs to its end what is to be
     awaited.  Of an asynchronous generator, a list of what it yields."""
     if isinstance(given, AsyncIterable):
-        given = _gathered(cast("AsyncIterable[object]", given))
+        given = gathered(cast("AsyncIterable[object]", given))
     if not inspect.isawaitable(given):
         return given
     assert awaits is not None, "nothing runs what async code gives"
     return awaits(given)
 
 
-async def _gathered(given: AsyncIterable[object]) -> list[object]:
+async def gathered(given: AsyncIterable[object]) -> list[object]:
+    """What an asynchronous generator yields."""
     return [each async for each in given]
 
 

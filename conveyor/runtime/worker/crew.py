@@ -126,7 +126,7 @@ class EventLoop(Crew):
 
     def run(self, given: Awaitable[object]) -> object:
         """What comes of async code that belongs to no item; items in hand go on meanwhile."""
-        return self.loop.run_until_complete(finished(given))
+        return self.loop.run_until_complete(given)
 
     def note_steps(self, stepped: Callable[[Held], None] | None) -> None:
         if stepped is None:
@@ -206,10 +206,6 @@ class WatchedLimit:
             await self.timeout.__aexit__(kind, error, where)
         finally:
             self.loop.has_ended(self.held)
-
-
-async def finished(given: Awaitable[object]) -> object:
-    return await given
 
 
 class Noted(Coroutine[Any, Any, Any]):

@@ -26,7 +26,7 @@ from typing_extensions import TypeVar, TypeVarTuple, Unpack
 
 from conveyor.core.concurrent_node import AT, Held
 from conveyor.errors import NotSimulated
-from conveyor.sim.code.virtual_loop import Loop, VirtualTime, alone, finished, never_comes
+from conveyor.sim.code.virtual_loop import Loop, VirtualTime, alone, never_comes
 
 __all__ = ["SteppedLoop"]
 
@@ -34,6 +34,10 @@ T = TypeVar("T")
 Ts = TypeVarTuple("Ts")
 
 PATIENCE: Final = 10_000  # turns of tasks of no item, while every item waits for them
+
+
+async def finished(given: Awaitable[object]) -> object:
+    return await given
 
 
 class Strand:

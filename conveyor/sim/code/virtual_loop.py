@@ -79,7 +79,7 @@ class VirtualLoop(VirtualTime):
         """
         self.loop = self.loop or new_loop(self.stage)
         with alone():
-            return self.loop.run_until_complete(finished(given))
+            return self.loop.run_until_complete(given)
 
     def abandon(self) -> None:
         """Nothing goes on: what had still to be done was begun by jobs that are done."""
@@ -95,10 +95,6 @@ def alone() -> Generator[None]:
         yield
     finally:
         asyncio._set_running_loop(around)
-
-
-async def finished(given: Awaitable[object]) -> object:
-    return await given
 
 
 def new_loop(stage: str) -> asyncio.BaseEventLoop:

@@ -14,7 +14,6 @@ import pickle
 from collections.abc import Awaitable, Callable, Iterable, Iterator, Sequence
 from typing import Final, TypeAlias, assert_never, cast
 
-from conveyor.core.concurrent_node import gathered
 from conveyor.core.selecting import lanes_by
 from conveyor.errors import ConveyorError
 from conveyor.graph.route import Select, balances, leaves
@@ -27,13 +26,13 @@ from conveyor.sim.prepare.prepared import AnyJob, PreparedNode, PreparedPipeline
 from conveyor.sim.prepare.stage_copy import StageCopy
 from conveyor.stages import (
     Gives,
+    completed,
     gives_of,
     is_async,
     job_of,
     name_wanted,
     only_function,
     policy_of,
-    yields_async,
 )
 
 __all__ = ["NOWHERE", "ItemOutcomes", "NoAnswer", "Parts", "Results"]
@@ -209,8 +208,7 @@ def outputs_of(stage: AnyJob) -> Callable[[object], Iterable[object]]:
     if is_async(stage):
         from conveyor.sim.code.virtual_loop import VirtualLoop
 
-        call = gathered(job) if yields_async(stage) else job
-        job = awaited(call, VirtualLoop(name_wanted(stage)).run)
+        job = awaited(job, VirtualLoop(name_wanted(stage)).run)
 
     def filtered(item: object) -> Iterable[object]:
         return [item] if job(opened(item)) else []
@@ -249,7 +247,7 @@ def outputs_of(stage: AnyJob) -> Callable[[object], Iterable[object]]:
 
 def awaited(job: AnyCall, awaits: Callable[[Awaitable[object]], object]) -> AnyCall:
     """The job; what it gives is awaited."""
-    return lambda item: awaits(cast("Awaitable[object]", job(item)))
+    return lambda item: completed(job(item), awaits)
 
 
 def opened(item: object) -> object:
