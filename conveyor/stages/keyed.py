@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Callable, Hashable, Iterable
 from typing import Any, TypeGuard, cast
 
@@ -45,7 +46,8 @@ def is_maker(make: object) -> bool:
 
 def set_up(job: Processor[Any, Any]) -> None:
     """Raises what `setup` raises, and `TopologyError` for what would have to be awaited."""
-    if (opening := job.setup()) is not None:
+    opening: object = job.setup()
+    if inspect.isawaitable(opening):
         close = getattr(opening, "close", None)
         if callable(close):
             close()  # a coroutine, which would else say that nobody has awaited it

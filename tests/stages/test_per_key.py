@@ -236,6 +236,19 @@ def test_a_state_that_cannot_be_put_back_ends_the_run_and_says_what_to_write() -
         pipeline().add(PerKey(key_of, Locked, on_error="skip")).simulate([(1, 1)])
 
 
+class Chained(Sum):
+    def setup(self) -> Any:
+        super().setup()
+        return self
+
+
+def test_what_setup_returns_is_left_alone() -> None:
+    events = [(1, 1), (2, 2), (1, 4)]
+    assert pipeline().add(PerKey(key_of, Chained)).simulate(events) == pipeline().add(
+        PerKey(key_of, Sum)
+    ).simulate(events)
+
+
 # ---------------------------------------------------------------------------------- what is refused
 
 
