@@ -13,13 +13,14 @@ Rule 4.  What is finished is noted before it goes out (`window`); the input is c
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 from typing_extensions import TypeVar
 
 from conveyor.core.channel import Inlet
 from conveyor.core.concurrent_node import ConcurrentNode, Hands, Held
 from conveyor.core.drive import BrokenNode, Drive, DriveSpec, Sender, flush, send_missing
+from conveyor.core.journal import Journal
 from conveyor.core.requests import TAKE, ChooseDone, WaitForItems
 from conveyor.core.window import Window
 
@@ -120,6 +121,20 @@ class InHand:
                     break
         return new
 
+    def begin(self, journal: Journal | None) -> None:
+        """Takes in hand what there is, and begins with it."""
+        new = self.take()
+        if new and journal is not None:
+            journal.begin(0, self.inlet, self.taken - self.inlet.head)
+        for held in new:
+            self.hands.begin(held)
+
+    def finish(self, done: Iterable[Held]) -> None:
+        """These are finished, and in hand no more."""
+        for held in done:
+            self.window.finish(held.position)
+            del self.held[held.position]
+
     def hold(self, position: int, item: object) -> Held:
         held = self.node.hold(position, position - self.window.start, item)
         self.held[position] = held
@@ -147,11 +162,7 @@ def drive_concurrent(
     choose = ChooseDone(point, in_hand)
     wait_for_items = WaitForItems(inlet)
     while True:
-        new = in_hand.take()
-        if new and journal is not None:
-            journal.begin(0, inlet, in_hand.taken - inlet.head)
-        for held in new:
-            hands.begin(held)
+        in_hand.begin(journal)
         if not in_hand.held:
             if inlet.ended() and not spec.passes_barrier():
                 break
@@ -173,9 +184,7 @@ def give(
     skip = window.extra if done[0].position == window.part else 0
     finished = 0
     for out, upto, extra in spec.node([*done], skip, sender.limit):
-        for held in done[finished:upto]:
-            window.finish(held.position)
-            del in_hand.held[held.position]
+        in_hand.finish(done[finished:upto])
         if extra:
             window.give_part(done[upto].position, extra)
         finished = upto

@@ -13,6 +13,8 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterable, Awaitable, Iterable, Iterator, Sequence
 from contextvars import ContextVar
+from itertools import takewhile
+from operator import attrgetter
 from typing import Final, Protocol, assert_never, cast
 
 from conveyor.core.channel import Inlet
@@ -26,7 +28,7 @@ from conveyor.items.sealing import Sealed, in_place
 from conveyor.items.slices import uniform, whole
 from conveyor.stages import Gives, Job, gathered, gives_of, is_async, only_reads, yields_async
 
-__all__ = ["AT", "ConcurrentNode", "Hands", "Held"]
+__all__ = ["AT", "ConcurrentNode", "Hands", "Held", "first_done"]
 
 
 class Held:
@@ -74,6 +76,11 @@ class Hands(Protocol):
         """Those that are done next: this one, or `answer` of those in hand, or, for real, all that
         are done."""
         ...
+
+
+def first_done(held: Iterable[Held]) -> list[Held]:
+    """Those that are done and have none before them that is not."""
+    return [*takewhile(attrgetter("is_done"), held)]
 
 
 AT: Final[ContextVar[Held | None]] = ContextVar("AT", default=None)

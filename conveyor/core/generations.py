@@ -107,11 +107,7 @@ def drive_generations(
     choose = ChooseDone(point, in_hand)
     wait_for_items = WaitForItems(inlet)
     while begin.source == 0:
-        new = in_hand.take()
-        if new and journal is not None:
-            journal.begin(0, inlet, in_hand.taken - inlet.head)
-        for held in new:
-            hands.begin(held)
+        in_hand.begin(journal)
         if in_hand.held:
             answer = yield choose
             if answer != TAKE:
@@ -136,9 +132,7 @@ def finish(
         return
     for out, _, _ in spec.node([*done], 0, limit):
         kept.outputs += out
-    for held in done:
-        in_hand.window.finish(held.position)
-        del in_hand.held[held.position]
+    in_hand.finish(done)
 
 
 def close_generation(

@@ -10,7 +10,7 @@ from collections import deque
 from collections.abc import Callable, Sequence
 from operator import attrgetter
 
-from conveyor.core.concurrent_node import ConcurrentNode, Held
+from conveyor.core.concurrent_node import ConcurrentNode, Held, first_done
 from conveyor.runtime.worker.crew import Crew
 
 __all__ = ["NotedHands", "WorkingHands"]
@@ -75,7 +75,7 @@ class WorkingHands:
                     self.chose(left.index(each.position))
                     left.remove(each.position)
         elif self.ordered:
-            done = [*self.first_done(held)]
+            done = first_done(held)
             self.finished.clear()
         else:  # it is out in part; its thread may not have come to say that it is done
             done = [only]
@@ -83,10 +83,6 @@ class WorkingHands:
         self.in_hand -= len(done)
         self.changed(self.in_hand)
         return done
-
-    def first_done(self, held: Sequence[Held]) -> list[Held]:
-        at = next((at for at, each in enumerate(held) if not each.is_done), len(held))
-        return list(held[:at])
 
 
 class NotedHands(WorkingHands):
@@ -120,5 +116,5 @@ class NotedHands(WorkingHands):
         if not self.ordered:
             self.going.remove(held)
         else:
-            del self.going[: len(self.first_done(self.going))]
+            del self.going[: len(first_done(self.going))]
         super().done(held)

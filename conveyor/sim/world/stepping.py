@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable, Coroutine, Sequence
 from typing import Any, Final, Protocol
 
-from conveyor.core.concurrent_node import ConcurrentNode, Held
+from conveyor.core.concurrent_node import ConcurrentNode, Held, first_done
 from conveyor.core.timekeeper import Timekeeper
 from conveyor.errors import ConveyorError
 
@@ -90,8 +90,7 @@ class Steps:
             self.give_up(next(each for each in held if not each.is_done))
         if not self.ordered:
             return [each for each in held if each.is_done]
-        at = next((at for at, each in enumerate(held) if not each.is_done), len(held))
-        return list(held[:at])
+        return first_done(held)
 
     def give_up(self, held: Held) -> None:
         """It waits, and so do all others, for what does not come."""
