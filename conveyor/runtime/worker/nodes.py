@@ -11,7 +11,6 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from time import perf_counter_ns
-from typing import Final
 
 from conveyor.core.crashes import Past
 from conveyor.core.failures import letter_sent
@@ -34,8 +33,6 @@ from conveyor.runtime.worker.workplace import Workplace
 from conveyor.stages import concurrency_of
 
 __all__ = ["RunNodes"]
-
-WRAP: Final = 1 << 64  # where a run goes on, an input stood below 0 when it began
 
 
 class RunNodes:
@@ -114,7 +111,8 @@ class RunNodes:
             return 0, node.tally.items_in - node.size + index
 
         def place_in_run(index: int) -> tuple[int, int]:
-            return 0, (place(index)[1] - (workplace.starts[0] if self.is_tracked else 0)) % WRAP
+            position = place(index)[1]
+            return 0, workplace.since_start(0, position) if self.is_tracked else position
 
         around = Surroundings(
             fused=True,
@@ -164,7 +162,7 @@ class RunNodes:
     def place_in_run(self, index: int) -> tuple[int, int]:
         """The same, counted from the run's start."""
         source, position = self.place(index)
-        return source, (position - self.workplace.starts[source]) % WRAP
+        return source, self.workplace.since_start(source, position)
 
     def past(
         self, number: int, place: Callable[[int], tuple[int, int]]

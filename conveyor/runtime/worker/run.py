@@ -9,7 +9,6 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from functools import partial
 from time import perf_counter_ns
-from typing import Final
 
 from conveyor.core.barriers import Barriers
 from conveyor.core.channel import Inlet, SingleItemInlet
@@ -48,8 +47,6 @@ from conveyor.stages.timed import timed
 
 __all__ = ["Run"]
 
-WRAP: Final = 1 << 64  # words are unsigned: what is below 0 counts from here
-
 
 class Run:
     """Everything that a worker makes for one run."""
@@ -61,7 +58,7 @@ class Run:
         if not block.has_begun_with(number):
             for source, inlet in enumerate(ends.inputs):
                 before = workplace.kept[0].newest()[KEPT + source]  # where a checkpoint began
-                workplace.starts[source] = (standing(inlet) - before) % WRAP
+                workplace.begins(source, standing(inlet) - before)
         resumed, *_ = [each.begin(number) for each in workplace.blocks]
         self.trace = workplace.link.trace_log.writer() if workplace.link.control.tracing else None
         self.log = self.decision_log()
@@ -129,8 +126,7 @@ class Run:
         states = workplace.jobs.states
         lies = (0, 0, 0) if states is None else states.lies()
         positions = [
-            (inlet.head - start) % WRAP
-            for inlet, start in zip(inputs, workplace.starts, strict=True)
+            workplace.since_start(source, inlet.head) for source, inlet in enumerate(inputs)
         ]
         tallies = [self.nodes.first.tally, *[part.tally for part in self.nodes.parts]]
         for kept, tally in zip(workplace.kept, tallies, strict=True):

@@ -37,6 +37,7 @@ if TYPE_CHECKING:
 __all__ = ["Jobs", "Workplace"]
 
 SPIN_NS: Final = 150_000
+WRAP: Final = 1 << 64  # words are unsigned: what is below 0 counts from here
 
 
 class Jobs:
@@ -179,6 +180,15 @@ class Workplace:
     def window(self) -> memoryview[int]:
         """The words in which is noted what is finished of several items in hand."""
         return self.layout.window(self.memory, self.order.node)
+
+    def begins(self, source: int, position: int) -> None:
+        """The run begins at this position of an input, which is below 0 where it goes on from a
+        checkpoint, and the channel is new."""
+        self.starts[source] = position % WRAP
+
+    def since_start(self, source: int, position: int) -> int:
+        """A position of an input, counted from where the run began."""
+        return (position - self.starts[source]) % WRAP
 
     def crew(self) -> Crew:
         """What works on several items at once, from the first of them to the worker's end."""
