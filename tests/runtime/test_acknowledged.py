@@ -10,7 +10,7 @@ import subprocess
 import sys
 import threading
 from collections import Counter
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
 from itertools import islice
 from pathlib import Path
 from typing import Any
@@ -20,6 +20,7 @@ import pytest
 from conveyor import BalancingFork, Checkpoint, Join, Pipeline, Processor, Stream
 from conveyor.errors import CheckpointMismatch, LifecycleError, TopologyError
 from conveyor.io import Lines
+from tests.processes import living_children
 from tests.runtime.test_checkpoints import REFUSED as REFUSED_OF_A_DRAIN
 from tests.runtime.test_checkpoints import Elsewhere
 
@@ -280,6 +281,46 @@ def test_an_error_of_the_source_keeps_it_too(tmp_path: Path) -> None:
     first, *_ = rest = list(numbered().stream(Ten(), checkpoint=kept(tmp_path)))
     assert first[0] <= 6
     assert rest == [(n, n + 1) for n in range(first[0], 10)]
+
+
+class Last:
+    """An item that calls something where it is pickled, in this process alone."""
+
+    called: Callable[[], object] = len
+
+    def __reduce__(self) -> Any:
+        Last.called(())
+        return Last, ()
+
+
+def test_a_stream_may_be_collected_where_it_is_made_durable(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    streams = list[Stream[object]]()
+    saving, taken, collected = threading.Event(), threading.Event(), threading.Event()
+
+    def collect(_: object) -> None:
+        if threading.current_thread().name == "conveyor checkpoint" and not saving.is_set():
+            saving.set()
+            assert taken.wait(60)
+            streams.clear()
+            collected.set()
+
+    monkeypatch.setattr(Last, "called", collect)
+    jobs = Processor(odd_ones, on_error="dead_letter", name="odd")
+    items = [Last() if n % 2 else n for n in range(10**4)]
+    streams.append(Pipeline[object]().add(jobs).stream(items, checkpoint=kept(tmp_path)))
+    while not saving.is_set():
+        next(streams[0])
+    taken.set()
+    assert collected.wait(60)
+    assert not living_children()
+
+
+def odd_ones(item: object) -> object:
+    if isinstance(item, Last):
+        raise ValueError
+    return item
 
 
 def test_what_cannot_be_made_durable_is_raised_where_the_stream_is_left(tmp_path: Path) -> None:

@@ -28,6 +28,7 @@ from conveyor import (
 from conveyor.core.epochs import Epochs, Manifest
 from conveyor.errors import CheckpointMismatch, TopologyError
 from conveyor.io import Lines
+from conveyor.runtime.parent.keeper import Keeper
 from conveyor.runtime.parent.manifests import Directory
 
 pytestmark = pytest.mark.processes
@@ -312,6 +313,65 @@ def test_an_epoch_that_cannot_be_made_durable_ends_the_run(tmp_path: Path) -> No
     assert [what for what, _ in sink.calls][-2:] != ["prepare", "commit"]
     assert sink.calls[-1][0] == "abort"
     assert not [*(tmp_path / "state").iterdir()]
+
+
+class Interrupted(Noting):
+    """A sink that interrupts the program while it prepares an epoch beside the run."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.preparing, self.waits = threading.Event(), threading.Event()
+        self.came, self.aborted = threading.Event(), threading.Event()
+
+    def prepare(self, epoch: int, /) -> None:
+        self.note("prepare")
+        self.preparing.set()
+        assert self.waits.wait(60)
+        signal.pthread_kill(threading.main_thread().ident or 0, signal.SIGINT)
+        assert self.came.wait(60)
+        self.aborted.wait(0.5)
+        self.note("prepared")
+
+    def abort(self) -> None:
+        super().abort()
+        self.aborted.set()
+
+    def interrupt(self, *_: object) -> None:
+        self.came.set()
+        raise KeyboardInterrupt
+
+
+class One:
+    """An item; there are no more once an epoch is prepared."""
+
+    def __init__(self, sink: Interrupted) -> None:
+        self.sink = sink
+
+    def __iter__(self) -> Iterator[str]:
+        yield "a"
+        assert self.sink.preparing.wait(60)
+
+
+def test_a_sink_is_not_aborted_before_the_epoch_is_whole_that_is_made_durable(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    sink = Interrupted()
+    finish = Keeper.finish
+
+    def finishes(keeper: Keeper, letters: Any) -> None:
+        sink.waits.set()
+        finish(keeper, letters)
+
+    monkeypatch.setattr(Keeper, "finish", finishes)
+    before = signal.signal(signal.SIGINT, sink.interrupt)
+    try:
+        with pytest.raises(KeyboardInterrupt):
+            Pipeline[str]().add(Processor(double)).drain(
+                One(sink), into=sink, checkpoint=kept(tmp_path)
+            )
+    finally:
+        signal.signal(signal.SIGINT, before)
+    assert [what for what, _ in sink.calls][-3:] == ["prepared", "commit", "abort"]
 
 
 class InOneTransaction(Noting):

@@ -32,6 +32,7 @@ from conveyor.errors import RunError
 from conveyor.graph.topology import Kind, NodeSpec
 from conveyor.report import COUNTS, DeadLetter
 from conveyor.runtime.parent.shared import Shared
+from conveyor.runtime.process.deferral import Deferral
 from conveyor.runtime.shm.layout import KEPT
 from conveyor.runtime.shm.state_store import APART
 
@@ -110,7 +111,7 @@ class Saving:
         self.save = save
         self.wake = wake
         self.error: BaseException | None = None
-        self.is_done = False
+        self.over = threading.Event()  # a join that a signal ends takes the thread for ended
         self.thread = threading.Thread(
             target=copy_context().run, args=(self.work,), name="conveyor checkpoint", daemon=True
         )
@@ -121,7 +122,7 @@ class Saving:
             self.save()
         except BaseException as error:  # raised again in the thread that runs
             self.error = error
-        self.is_done = True
+        self.over.set()
         self.wake()
 
 
@@ -160,7 +161,7 @@ class Keeper:
     def look(self) -> None:
         """Called between slices: sends a barrier when it is time."""
         with self.lock:
-            if self.saving is not None and self.saving.is_done:
+            if self.saving is not None and self.saving.over.is_set():
                 self.settle()
             feed = self.feed
             if feed is None or self.under_way or feed.head == feed.barrier_at:
@@ -198,9 +199,11 @@ class Keeper:
         self.under_way = True
         self.kept += 1
         self.keeping.hold()
-        self.saving = Saving(
-            lambda: self.keeping.complete(items, self.with_states(known), letters, False), self.wake
-        )
+        with Deferral():  # of a thread that is half started nobody would know
+            self.saving = Saving(
+                lambda: self.keeping.complete(items, self.with_states(known), letters, False),
+                self.wake,
+            )
 
     def may_send(self) -> None:
         """The barrier is done with: the next may go out."""
@@ -246,9 +249,11 @@ class Keeper:
 
     def end(self) -> Saving | None:
         """Nothing is being saved any more once this returns; gives what was."""
-        saving, self.saving = self.saving, None
+        saving = self.saving
         if saving is not None:
-            saving.thread.join()
+            if saving.thread is not threading.current_thread():  # a stream may be collected there
+                saving.over.wait()
+            self.saving = None  # not before: a signal may end the wait
         return saving
 
     def known(self, number: int) -> dict[int, tuple[int, ...]]:

@@ -358,7 +358,7 @@ class Runner:
 
     def end(self, failed: bool = False) -> None:
         """Ends the workers and gives back all that was shared."""
-        if self.ends.keeper is not None:
+        if self.ends.keeper is not None and self.is_ours():
             self.ends.keeper.end()
         self.run_over()
         before_end, self.before_end = self.before_end, None
