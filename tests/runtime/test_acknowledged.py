@@ -283,14 +283,35 @@ def test_an_error_of_the_source_keeps_it_too(tmp_path: Path) -> None:
     assert rest == [(n, n + 1) for n in range(first[0], 10)]
 
 
-class Last:
-    """An item that calls something where it is pickled, in this process alone."""
+def test_a_stream_that_is_left_raises_the_error_of_a_source_that_came_before_it_was_durable(
+    tmp_path: Path,
+) -> None:
+    others = {*threading.enumerate()}
+    stream = numbered().stream(Ten(fails_at=3), checkpoint=Checkpoint(tmp_path))
+    for source in {*threading.enumerate()} - others:
+        source.join(60)  # all that it has given is on its way
+    next(stream)
+    stream.acknowledge()
+    with pytest.raises(OSError, match="unplugged"):
+        stream.close()
 
-    called: Callable[[], object] = len
+
+PICKLES: list[Callable[[], object]] = []  # what is called then, in this process alone
+
+
+class Odd:
+    """An item that says when it is pickled."""
 
     def __reduce__(self) -> Any:
-        Last.called(())
-        return Last, ()
+        for each in PICKLES:
+            each()
+        return Odd, ()
+
+
+def no_odd_ones(item: object) -> object:
+    if isinstance(item, Odd):
+        raise ValueError
+    return item
 
 
 def test_a_stream_may_be_collected_where_it_is_made_durable(
@@ -299,28 +320,22 @@ def test_a_stream_may_be_collected_where_it_is_made_durable(
     streams = list[Stream[object]]()
     saving, taken, collected = threading.Event(), threading.Event(), threading.Event()
 
-    def collect(_: object) -> None:
+    def collect() -> None:
         if threading.current_thread().name == "conveyor checkpoint" and not saving.is_set():
             saving.set()
             assert taken.wait(60)
             streams.clear()
             collected.set()
 
-    monkeypatch.setattr(Last, "called", collect)
-    jobs = Processor(odd_ones, on_error="dead_letter", name="odd")
-    items = [Last() if n % 2 else n for n in range(10**4)]
+    monkeypatch.setattr("tests.runtime.test_acknowledged.PICKLES", [collect])
+    jobs = Processor(no_odd_ones, on_error="dead_letter")
+    items = [Odd() if n % 2 else n for n in range(10**4)]
     streams.append(Pipeline[object]().add(jobs).stream(items, checkpoint=kept(tmp_path)))
     while not saving.is_set():
         next(streams[0])
     taken.set()
     assert collected.wait(60)
     assert not living_children()
-
-
-def odd_ones(item: object) -> object:
-    if isinstance(item, Last):
-        raise ValueError
-    return item
 
 
 def test_what_cannot_be_made_durable_is_raised_where_the_stream_is_left(tmp_path: Path) -> None:

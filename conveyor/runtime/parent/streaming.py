@@ -203,6 +203,8 @@ class Streaming:
             interruptible(partial(self.keeper.leave, self.acknowledging, self.go_on))
             if self.sink.finished:
                 self.runner.finish_run()
+                if self.source_error is not None and self.acknowledging.lacks():
+                    raise self.source_error
                 self.finish()
 
     def keep_what_came(self, error: BaseException | None) -> None:
