@@ -37,8 +37,8 @@ __all__ = [
     "Told",
     "begun_by",
     "engine_for",
+    "manifest_told",
     "manifests_in",
-    "manifests_told",
     "session_on",
     "start_of",
 ]
@@ -138,8 +138,8 @@ def manifests_in(checkpoint: Checkpoint, run: Mapping[str, object]) -> Manifests
     return found
 
 
-def manifests_told(directory: Path) -> list[Told]:
-    """What the manifests in the directory of a checkpoint say, the newest first."""
+def manifest_told(directory: Path) -> Told | None:
+    """What the newest manifest in the directory of a checkpoint says."""
     from conveyor.runtime.parent.manifests import told
 
     return told(directory)

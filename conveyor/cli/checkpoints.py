@@ -7,7 +7,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from conveyor._builder.engine import manifests_told
+from conveyor._builder.engine import manifest_told
 from conveyor.cli.exits import DONE, FAILED, UNKNOWN, WRONG_CALL, CommandFailed
 from conveyor.cli.items import as_document
 from conveyor.errors import CheckpointMismatch
@@ -26,14 +26,13 @@ def checkpoint(asked: Namespace) -> int:
     """Says how far a run has come that is kept in a directory; unpickles nothing."""
     directory: Path = asked.directory
     try:
-        found = manifests_told(directory)
+        newest = manifest_told(directory)
     except OSError as error:
         raise CommandFailed(f"{directory}: {error.strerror}", WRONG_CALL) from error
     except CheckpointMismatch as error:
         raise CommandFailed(str(error), UNKNOWN) from error
-    if not found:
+    if newest is None:
         raise CommandFailed(f"{directory}: there is no whole checkpoint in it", UNKNOWN)
-    newest = found[0]
     print(as_document(newest._asdict()) if asked.json else shown(newest))
     return DONE if newest.is_whole else FAILED
 

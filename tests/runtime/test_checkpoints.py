@@ -3,6 +3,7 @@ that."""
 
 from __future__ import annotations
 
+import errno
 import os
 import signal
 import subprocess
@@ -28,6 +29,7 @@ from conveyor import (
 from conveyor.core.epochs import Epochs, Manifest
 from conveyor.errors import CheckpointMismatch, TopologyError
 from conveyor.io import Lines
+from conveyor.runtime.parent import manifests
 from conveyor.runtime.parent.keeper import Keeper
 from conveyor.runtime.parent.manifests import Directory
 
@@ -313,6 +315,62 @@ def test_an_epoch_that_cannot_be_made_durable_ends_the_run(tmp_path: Path) -> No
     assert [what for what, _ in sink.calls][-2:] != ["prepare", "commit"]
     assert sink.calls[-1][0] == "abort"
     assert not [*(tmp_path / "state").iterdir()]
+
+
+def test_a_disk_that_is_full_ends_the_run_with_its_name_and_nothing_is_left_there(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(fd: int) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    sink = Noting()
+    monkeypatch.setattr("os.fsync", full)
+    with pytest.raises(OSError, match=r"No space left on device: '.*state/epoch-0.bin'"):
+        Pipeline[str]().add(Processor(double)).drain(
+            [str(n) for n in range(300)], into=sink, checkpoint=kept(tmp_path)
+        )
+    assert sink.calls[-1][0] == "abort"
+    assert not [*(tmp_path / "state").iterdir()]
+
+
+@pytest.mark.parametrize(
+    ("name", "words"), [("epoch-0.json", "is no manifest"), ("epoch-0.bin", "is damaged")]
+)
+def test_a_damaged_directory_is_refused(name: str, words: str, tmp_path: Path) -> None:
+    found = Directory(tmp_path, {})
+    found.write(Manifest(0, "first", {}))
+    damaged = tmp_path / name
+    damaged.write_bytes(damaged.read_bytes()[:9])
+    with pytest.raises(CheckpointMismatch, match=words):
+        found.newest()
+
+
+def test_what_goes_with_a_manifest_may_be_missing(tmp_path: Path) -> None:
+    found = Directory(tmp_path, {})
+    found.write(Manifest(0, "first", {}))
+    (tmp_path / "epoch-0.bin").unlink()
+    with pytest.raises(CheckpointMismatch, match="is damaged"):
+        found.newest()
+
+
+def test_what_is_told_of_a_run_that_goes_on_meanwhile_is_whole(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    found = Directory(tmp_path, {"workers": [], "stages": [], "source": "", "sink": ""})
+    found.write(Manifest(0, "first", {}))
+    read, goes_on = manifests.said_in, iter([1])
+
+    def read_meanwhile(place: Path) -> Any:
+        said = read(place)
+        for epoch in goes_on:
+            found.write(Manifest(epoch, "second", {}))
+            found.forget(epoch)
+        return said
+
+    monkeypatch.setattr(manifests, "said_in", read_meanwhile)
+    told = manifests.told(tmp_path)
+    assert told is not None
+    assert (told.epoch, told.is_whole) == (1, True)
 
 
 class Interrupted(Noting):

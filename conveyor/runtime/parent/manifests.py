@@ -24,6 +24,7 @@ import pickle
 import re
 import zlib
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from itertools import count
 from pathlib import Path
 from typing import Any, Final, NamedTuple
@@ -56,12 +57,12 @@ class Directory:
 
     def read(self, epoch: int) -> Manifest:
         place = self.path / f"epoch-{epoch}.json"
-        said: dict[str, Any] = json.loads(place.read_bytes())
+        said = said_in(place)
         if said.get("version") != VERSION:
             raise CheckpointMismatch(f"{place} is of another version of Conveyor; begin again")
         self.compare(said["run"])
-        data = (self.path / said["data"]).read_bytes()
-        if zlib.crc32(data) != said["checksum"]:
+        data = data_of(self.path, said)
+        if data is None:
             raise CheckpointMismatch(
                 f"{place}: what goes with it is damaged; nothing of it was used"
             )
@@ -163,34 +164,57 @@ class Told(NamedTuple):
     workers: Sequence[tuple[str, int, int]]
 
 
-def told(path: Path) -> list[Told]:
-    """What the manifests in a directory say, the newest first; unpickles nothing.
+def told(path: Path) -> Told | None:
+    """What the newest manifest in a directory says, None if there is none; unpickles nothing.
 
     Raises `OSError` for what is no directory, `CheckpointMismatch` for what is no manifest.
     """
-    return [told_of(path, epoch) for epoch in epochs(path)]
+    newest = epochs(path)[:1]
+    while newest:
+        try:
+            found = told_of(path, *newest)
+        except FileNotFoundError:
+            found = None
+        before, newest = newest, epochs(path)[:1]
+        if newest == before:  # else the run has gone on meanwhile, and forgotten this one
+            return found
+    return None
 
 
 def told_of(path: Path, epoch: int) -> Told:
     place = path / f"epoch-{epoch}.json"
+    said = said_in(place)
     try:
-        said: dict[str, Any] = json.loads(place.read_bytes())
         run = said["run"]
         workers = [
             (run["workers"][int(node)], items, size)
             for node, (items, size) in said["nodes"].items()
         ]
         ends = run["source"], run["sink"]
-        checksum, is_finished, position = said["checksum"], said["is_finished"], said["position"]
-        stages, data = run["stages"], path / said["data"]
+        is_finished, position, stages = said["is_finished"], said["position"], run["stages"]
+        is_whole = data_of(path, said) is not None
     except (ValueError, TypeError, LookupError) as error:
         raise CheckpointMismatch(f"{place} is no manifest of a checkpoint: {error!r}") from error
-    try:
-        is_whole = zlib.crc32(data.read_bytes()) == checksum
-    except FileNotFoundError:
-        is_whole = False
     kept_at = place.stat().st_mtime
     return Told(epoch, is_finished, is_whole, kept_at, stages, *ends, position, workers)
+
+
+def said_in(place: Path) -> dict[str, Any]:
+    """What is in the file of a manifest; raises `CheckpointMismatch` if that is none."""
+    try:
+        said: dict[str, Any] = dict(json.loads(place.read_bytes()))
+    except (ValueError, TypeError) as error:
+        raise CheckpointMismatch(f"{place} is no manifest of a checkpoint: {error!r}") from error
+    return said
+
+
+def data_of(path: Path, said: Mapping[str, Any]) -> bytes | None:
+    """What goes with a manifest; None if that is damaged or gone."""
+    try:
+        data = (path / said["data"]).read_bytes()
+    except FileNotFoundError:
+        return None
+    return data if zlib.crc32(data) == said["checksum"] else None
 
 
 def epochs(path: Path) -> list[int]:
@@ -200,7 +224,7 @@ def epochs(path: Path) -> list[int]:
 
 
 def store(path: Path, *parts: bytes) -> None:
-    """Writes a file, safe once this returns."""
+    """Writes a file, safe once this returns.  If the disk has no room, nothing is left of it."""
     fd = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o644)
     try:
         for part in parts:
@@ -208,5 +232,10 @@ def store(path: Path, *parts: bytes) -> None:
             while view:
                 view = view[os.write(fd, view) :]
         os.fsync(fd)
+    except OSError as error:
+        error.filename = str(path)
+        with suppress(OSError):
+            os.unlink(path)
+        raise
     finally:
         os.close(fd)
