@@ -34,6 +34,7 @@ from conveyor.cluster.machines import (
     check_python,
     cpus_of,
     devices_of,
+    gpus_of,
     needs_of,
     placed,
 )
@@ -145,11 +146,8 @@ class RayHosts:
     def of_this_cluster(self, plan: Plan, specs: Sequence[NodeSpec], facts: Facts) -> Plan:
         """A plan with what its host gives to each worker: cores, and graphics processors."""
         cores = {spec.index: max(1, int(cpus_of(self.stages, spec))) for spec in specs}
-        needs = {spec.index: needs_of(self.stages, spec.name) for spec in specs}
-        gpus = {node: each.gpus for node, each in needs.items() if each is not None and each.gpus}
-        environs = {
-            node: {DEVICES: ",".join(ids)} for node, ids in devices_of(facts.devices, gpus).items()
-        }
+        devices = devices_of(facts.devices, gpus_of(self.stages, specs))
+        environs = {node: {DEVICES: ",".join(ids)} for node, ids in devices.items()}
         return plan._replace(wanted={**plan.wanted, **cores}, environs=environs)
 
 

@@ -27,6 +27,7 @@ __all__ = [
     "check_python",
     "cpus_of",
     "devices_of",
+    "gpus_of",
     "machines_of",
     "needs_of",
     "placed",
@@ -125,11 +126,18 @@ def cpus_of(stages: Mapping[str, Resources], spec: NodeSpec) -> float:
 
 
 def wanted_of(needs: Resources | None) -> dict[str, float]:
-    """What has to be there, in Ray's words; cores may be shared."""
+    """What has to be there beside cores, which may be shared, and graphics processors; in Ray's
+    words."""
     if needs is None:
         return {}
-    wanted = {"GPU": needs.gpus, "memory": float(needs.memory), **needs.custom}
+    wanted = {"memory": float(needs.memory), **needs.custom}
     return {name: n for name, n in wanted.items() if n}
+
+
+def gpus_of(stages: Mapping[str, Resources], workers: Sequence[NodeSpec]) -> dict[int, float]:
+    """How many graphics processors each of these workers has, by its node, if it has any."""
+    needs = {spec.index: needs_of(stages, spec.name) for spec in workers}
+    return {node: each.gpus for node, each in needs.items() if each is not None and each.gpus}
 
 
 def fits(wanted: float, room: float) -> bool:
@@ -152,16 +160,18 @@ def placed(
     needs."""
     free = {machine.number: float(machine.cores) for machine in machines}
     left = {machine.number: dict(machine.has) for machine in machines}
+    gpus: dict[int, dict[int, float]] = {machine.number: {} for machine in machines}
     at = {"": machines[0].number}  # by lane, where its last stage is
     homes: dict[int, int] = {}
     for spec in workers:
         needs, cpus = needs_of(stages, spec.name), cpus_of(stages, spec)
-        wanted = wanted_of(needs)
+        wanted, its_gpus = wanted_of(needs), gpus_of(stages, [spec])
         able = [
             machine.number
             for machine in machines
             if is_meant(machine, needs.node if needs is not None else None)
             and all(fits(n, left[machine.number].get(name, 0)) for name, n in wanted.items())
+            and count_of(gpus[machine.number] | its_gpus) <= machine.has.get("GPU", 0)
         ]
         if not able:
             raise TopologyError(
@@ -174,6 +184,7 @@ def placed(
             stays = max(able, key=free.__getitem__)
         homes[spec.index] = at[lane] = stays
         free[stays] -= cpus
+        gpus[stays] |= its_gpus
         for name, n in wanted.items():
             left[stays][name] -= n
     return homes
@@ -192,6 +203,9 @@ def bundle_of(
         if needs is not None and needs.node is not None:
             total[f"node:{machine.address}"] = A_LITTLE
     total["CPU"] = min(cpus, machine.cores) or A_LITTLE
+    if gpus := gpus_of(stages, workers):
+        several = count_of(gpus)
+        total["GPU"] = float(several) if several > 1 else sum(gpus.values())
     # Of more than one, whole ones only.
     return {name: n if n <= 1 else float(whole(n)) for name, n in total.items()}
 
@@ -203,11 +217,36 @@ def devices_of(ids: Sequence[object], gpus: Mapping[int, float]) -> dict[int, tu
     >>> devices_of([4, 5, 6], {1: 0.5, 2: 0.5, 3: 2})
     {1: ('4',), 2: ('4',), 3: ('5', '6')}
     """
-    found: dict[int, tuple[str, ...]] = {}
-    used = 0.0
-    for node, n in sorted(gpus.items(), key=lambda item: item[1]):
-        if not fits(used + n, whole(used)):  # beside the one before
-            used = float(whole(used))
-        found[node] = tuple(str(each) for each in ids[int(used) : whole(used + n)])
-        used += n
+    return {
+        node: tuple(str(each) for each in ids[where.start : where.stop])
+        for node, where in shared_out(gpus).items()
+    }
+
+
+def count_of(gpus: Mapping[int, float]) -> int:
+    """How many graphics processors these workers take together."""
+    return max((where.stop for where in shared_out(gpus).values()), default=0)
+
+
+def shared_out(gpus: Mapping[int, float]) -> dict[int, range]:
+    """The same as `devices_of`, by the places of graphics processors: no part of one is on two.
+
+    >>> shared_out({1: 0.4, 2: 0.6, 3: 0.6})
+    {2: range(0, 1), 3: range(1, 2), 1: range(0, 1)}
+    """
+    free: list[float] = []  # of each that is shared
+    found: dict[int, range] = {}
+    for node, n in sorted(gpus.items(), key=lambda item: -item[1]):
+        if n >= 1:
+            continue
+        at = next((at for at, room in enumerate(free) if fits(n, room)), len(free))
+        if at == len(free):
+            free.append(1.0)
+        free[at] -= n
+        found[node] = range(at, at + 1)
+    behind = len(free)
+    for node, n in gpus.items():
+        if n >= 1:
+            found[node] = range(behind, behind + whole(n))
+            behind += whole(n)
     return found

@@ -14,7 +14,14 @@ import pytest
 
 from conveyor import BalancingFork, Join, PartitioningFork, Pipe, Pipeline, Processor
 from conveyor.cluster import Ray, Resources
-from conveyor.cluster.machines import Machine, bundle_of, devices_of, machines_of, placed
+from conveyor.cluster.machines import (
+    Machine,
+    bundle_of,
+    devices_of,
+    gpus_of,
+    machines_of,
+    placed,
+)
 from conveyor.errors import TopologyError
 from conveyor.graph.topology import NodeSpec
 from conveyor.recording.reader import Recording
@@ -129,6 +136,20 @@ def test_parts_that_come_to_one_whole_share_it(part: float, n: int) -> None:
     assert devices == dict.fromkeys([spec.index for spec in workers], ("a",)) | {99: ("b",)}
     with pytest.raises(TopologyError, match="no machine has what a worker"):
         placed(line(n + 1), [machine(1, GPU=1)], stages | {f"s{n}": Resources(gpus=part)})
+
+
+def test_no_part_of_a_graphics_processor_is_on_two_of_them() -> None:
+    workers, three = lanes(3), {"double": Resources(gpus=0.6)}
+    with pytest.raises(TopologyError, match="no machine has what a worker of 'double/2' needs"):
+        placed(workers, [machine(1, 8, GPU=2)], three)
+    assert {*placed(workers, [machine(1, 8, GPU=3)], three).values()} == {1}
+    assert bundle_of(machine(1, 8), workers, three)["GPU"] == 3.0
+    needs = gpus_of(three, workers)
+    assert sorted(devices_of("abc", needs).values()) == [("a",), ("b",), ("c",)]
+
+    pairs = devices_of("ab", {1: 0.4, 2: 0.6, 3: 0.4, 4: 0.6})
+    assert Counter(pairs.values()) == {("a",): 2, ("b",): 2}
+    assert pairs[2] != pairs[4]
 
 
 def test_machines_are_those_that_are_alive_and_have_cores() -> None:
