@@ -9,7 +9,7 @@ import csv
 import io
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack
-from typing import IO, Any, Literal
+from typing import IO, Any, Final, Literal
 
 from conveyor.io.bad_rows import BadRows, bad_row
 from conveyor.io.reading import LARGEST_LINE, FilePosition, opened
@@ -17,6 +17,9 @@ from conveyor.io.schema import AnyRow, Read, as_mapping
 from conveyor.io.unpacking import Compression, Damaged
 
 __all__ = ["CsvReader", "CsvWriter"]
+
+# Of what is read, whole as it is; any other error is of the disk, or of the network.
+NO_ROW: Final = (csv.Error, UnicodeError)
 
 
 class Texts:
@@ -64,16 +67,19 @@ class CsvReader:
         rows = csv.reader(texts, delimiter=self.delimiter, strict=True)
         while True:
             first = texts.line + 1
-            row: list[str] = []
             try:
-                row = next(rows)
-                if not row:
-                    continue
-                item = self.make(self.by_name(names, row))
-            except StopIteration:
-                return
+                row = next(rows, None)
             except Damaged as error:  # there is nothing behind it
                 raise bad_row(error, name, texts.line + 1) from error
+            except NO_ROW as error:
+                bad.found(error, name, first, [])
+                continue
+            if row is None:
+                return
+            if not row:
+                continue
+            try:
+                item = self.make(self.by_name(names, row))
             except Exception as error:
                 bad.found(error, name, first, row)
                 continue
@@ -95,7 +101,7 @@ class CsvReader:
         none: list[str] = []
         try:
             return next(csv.reader(texts, delimiter=self.delimiter, strict=True), none)
-        except Exception as error:
+        except (Damaged, *NO_ROW) as error:
             raise bad_row(error, texts.name, max(1, texts.line)) from error
 
     def by_name(self, names: list[str], row: list[str]) -> dict[str, str]:

@@ -44,7 +44,8 @@ def unpacked(raw: IO[bytes], compression: Compression | None) -> IO[bytes]:
             import gzip
 
             file = gzip.GzipFile(fileobj=raw)
-            return io.BufferedReader(Unpacking(file.read1, (OSError, zlib.error)), BUFFER)
+            errors = (gzip.BadGzipFile, zlib.error)  # others are of the disk, or of the network
+            return io.BufferedReader(Unpacking(file.read1, errors), BUFFER)
         case "zstd":
             zstd = needed("zstandard", "zstd")
             return io.BufferedReader(Unpacking(Frames(zstd, raw).read, (zstd.ZstdError,)), BUFFER)

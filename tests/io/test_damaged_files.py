@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import csv
+import errno
 import gzip
+import io
 from collections.abc import Callable
+from dataclasses import dataclass
 from importlib import import_module
 from itertools import accumulate
 from pathlib import Path
@@ -68,6 +71,54 @@ def test_a_packed_file_that_is_damaged_or_not_packed_is_named(
     for path in tmp_path.iterdir():
         with pytest.raises(BadRow, match=rf"^{path}:\d+: the file is damaged, or not whole: "):
             list(kind(path, on_error=on_error))
+
+
+class FailingDisk(io.BytesIO):
+    """Gives the first bytes of a file, and fails."""
+
+    def read(self, size: int | None = -1, /) -> bytes:
+        self.fail_behind(20)
+        return super().read(min(size or 0, 12))
+
+    def readline(self, size: int | None = -1, /) -> bytes:
+        self.fail_behind(2)
+        return super().readline(size)
+
+    def fail_behind(self, offset: int) -> None:
+        if self.tell() > offset:
+            raise OSError(errno.EIO, "Input/output error")
+
+
+@pytest.mark.parametrize("suffix", ["", *PACKERS])
+@pytest.mark.parametrize("kind", [Csv, JsonLines, Lines])
+@pytest.mark.parametrize("on_error", ["raise", "skip"])
+def test_a_disk_that_fails_is_no_damage_of_the_file_and_no_bad_row(
+    suffix: str, kind: Any, on_error: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    data = PACKERS.get(suffix, bytes)(b"1\n2\n3\n4\n" * 10)
+
+    def whole(_path: str) -> FailingDisk:
+        return FailingDisk(data)
+
+    monkeypatch.setattr("conveyor.io.reading.whole", whole)
+
+    with pytest.raises(OSError, match="Input/output error"):
+        list(kind(f"a{suffix}", on_error=on_error))
+
+
+def test_a_schema_that_runs_out_of_something_does_not_end_its_file(tmp_path: Path) -> None:
+    (tmp_path / "a.csv").write_text("n\n1\n2\n")
+
+    with pytest.raises(BadRow, match=r"a.csv:2: "):
+        list(Csv(tmp_path / "a.csv", RunsOut))
+
+
+@dataclass
+class RunsOut:
+    n: int
+
+    def __post_init__(self) -> None:
+        next(iter(()))
 
 
 @pytest.mark.parametrize(
