@@ -168,13 +168,7 @@ class SlowRing:
     """A ring whose bytes are looked at while its ends go on."""
 
     def __init__(self, ring: Ring, during: Callable[[], None]) -> None:
-        self.size, self.words, self.header, self.spilled = (
-            ring.size,
-            ring.words,
-            ring.header,
-            ring.spilled,
-        )
-        self.bytes = ring.data
+        self.size, self.words, self.bytes = ring.size, ring.words, ring.data
         self.during = during
 
     @property
