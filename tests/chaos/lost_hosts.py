@@ -63,7 +63,7 @@ class LostHosts:
             try:
                 outputs = self.outputs(pl, engine, size, victim)
             except HostLost as error:
-                if victim is None or victim.ended not in str(error):
+                if victim is None or repr(victim.ended) not in str(error):  # whole
                     raise
                 self.ends["with its name"] += 1
                 if self.random.random() < 0.8:
