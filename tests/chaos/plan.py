@@ -157,8 +157,4 @@ def kills_on_hosts(kills: int, seed: int) -> list[Spec]:
 
 def host_kills(kills: int, seed: int) -> list[Spec]:
     """The same, and it is hosts that are killed."""
-    share = -(-kills // len(PIPELINES))
-    return [
-        replace(spec, kills=share, streamed=False, loses_hosts=True)
-        for spec in kills_on_hosts(kills, seed)
-    ]
+    return [replace(spec, streamed=False, loses_hosts=True) for spec in kills_on_hosts(kills, seed)]

@@ -15,10 +15,10 @@ import sys
 import time
 from collections.abc import Iterable, Iterator
 from contextlib import nullcontext
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from random import Random
-from typing import Any, Final, cast
+from typing import TYPE_CHECKING, Any, Final, cast
 
 from conveyor import Pipeline, Processor, Report
 from conveyor.report import DeadLetter
@@ -28,6 +28,9 @@ from tests.chaos.pipelines import PIPELINES, Found
 from tests.chaos.restless import Restless
 from tests.chaos.steps import install
 from tests.processes import descriptors, living_children
+
+if TYPE_CHECKING:
+    from tests.chaos.lost_hosts import LostHosts
 
 __all__ = ["VERDICT", "Spec", "Verdict", "judged"]
 
@@ -126,31 +129,17 @@ def judged(spec: Spec, board: Board) -> Verdict:
 
 
 def judged_restless(spec: Spec, board: Board) -> Verdict:
-    before = descriptors()
-    started, error = time.monotonic(), ""
+    pipeline = PIPELINES[spec.pipeline]
     runs = Restless(
-        board,
-        PIPELINES[spec.pipeline],
-        spec.capacity,
-        spec.microseconds,
-        spec.method,
-        Random(spec.seed),
+        board, pipeline, spec.capacity, spec.microseconds, spec.method, Random(spec.seed)
     )
-    try:
-        runs.work(spec.kills, started + spec.seconds)
-    except Exception as raised:
-        error = f"{type(raised).__name__}: {raised} after {runs.items} items"
-    return Verdict(
-        items=runs.items,
-        lost=runs.found.lost,
-        repeated=runs.found.repeated,
-        disorder=runs.found.disorder,
+    verdict = judged_runs(spec, runs)
+    return replace(
+        verdict,
         miscounted=sum(map(miscounted, runs.reports)),
         restarts=sum(stage.restarts for report in runs.reports for stage in report.stages.values()),
         children=len(living_children()),
-        descriptors=(descriptors() - before).total(),
-        seconds=time.monotonic() - started,
-        error=error or wrongly_buried(runs.letters),
+        error=verdict.error or wrongly_buried(runs.letters),
         poisoned=runs.poisoned,
         moments=dict(runs.moments),
     )
@@ -159,12 +148,17 @@ def judged_restless(spec: Spec, board: Board) -> Verdict:
 def judged_without_hosts(spec: Spec, board: Board) -> Verdict:
     from tests.chaos.lost_hosts import LostHosts  # no other scenario has to wait for it
 
-    before = descriptors()
-    started, error = time.monotonic(), ""
     pipeline = PIPELINES[spec.pipeline]
     runs = LostHosts(
         board, pipeline, spec.capacity, spec.microseconds, spec.hosts, Random(spec.seed)
     )
+    return replace(judged_runs(spec, runs), children=runs.left, moments=dict(runs.ends))
+
+
+def judged_runs(spec: Spec, runs: Restless | LostHosts) -> Verdict:
+    """What came of many runs, as far as all of them tell it."""
+    before = descriptors()
+    started, error = time.monotonic(), ""
     try:
         runs.work(spec.kills, started + spec.seconds)
     except Exception as raised:
@@ -174,11 +168,9 @@ def judged_without_hosts(spec: Spec, board: Board) -> Verdict:
         lost=runs.found.lost,
         repeated=runs.found.repeated,
         disorder=runs.found.disorder,
-        children=runs.left,
         descriptors=(descriptors() - before).total(),
         seconds=time.monotonic() - started,
         error=error,
-        moments=dict(runs.ends),
     )
 
 
