@@ -17,6 +17,8 @@ import pytest
 from conveyor import Processor
 from conveyor.errors import RunStopped
 from conveyor.io import Directory, Follow, Kafka, Lines, RedisStream, SqlTable, sleep
+from conveyor.runtime.parent.interrupt import Interruptible
+from conveyor.runtime.parent.keeper import Saving
 from tests.helpers import PATIENCE_S, eventually, pipeline
 from tests.io.services import service
 
@@ -189,6 +191,19 @@ def test_a_drain_in_a_thread_ends_with_its_with_block(tmp_path: Path) -> None:
         with pytest.raises(RunStopped):
             run.result(PATIENCE_S)
     assert not out.exists()
+
+
+def test_what_makes_an_epoch_durable_is_not_called_out_of_its_sleep() -> None:
+    def error_of_one_that_is_saved_while_the_run_ends() -> BaseException | None:
+        with Interruptible() as block:
+            block.inside = True
+            block.interrupt()
+            saving = Saving(lambda: sleep(0), lambda: None)
+            saving.over.wait(PATIENCE_S)
+        return saving.error
+
+    with ThreadPoolExecutor(1) as threads:
+        assert threads.submit(error_of_one_that_is_saved_while_the_run_ends).result() is None
 
 
 def test_a_sleep_outside_of_a_run_is_one() -> None:

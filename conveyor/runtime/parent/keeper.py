@@ -35,6 +35,7 @@ from conveyor.runtime.parent.shared import Shared
 from conveyor.runtime.process.deferral import Deferral
 from conveyor.runtime.shm.layout import KEPT
 from conveyor.runtime.shm.state_store import APART
+from conveyor.transfer.sleeping import sleeper
 
 __all__ = ["Keeper", "begin_from", "letters_in"]
 
@@ -112,8 +113,10 @@ class Saving:
         self.wake = wake
         self.error: BaseException | None = None
         self.over = threading.Event()  # a join that a signal ends takes the thread for ended
+        context = copy_context()
+        context.run(sleeper.set, None)  # it sleeps in a sink, and is waited for
         self.thread = threading.Thread(
-            target=copy_context().run, args=(self.work,), name="conveyor checkpoint", daemon=True
+            target=context.run, args=(self.work,), name="conveyor checkpoint", daemon=True
         )
         self.thread.start()
 
