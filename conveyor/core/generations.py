@@ -24,38 +24,15 @@ from conveyor.core.concurrent_drive import InHand
 from conveyor.core.concurrent_node import ConcurrentNode, Hands, Held
 from conveyor.core.drive import Drive, DriveSpec, Sender, begun, flush, given
 from conveyor.core.requests import TAKE, ChooseDone, WaitForItems
-from conveyor.core.snapshots import Saved
+from conveyor.core.snapshots import KeptOutputs, Saved
 from conveyor.core.window import Window
 from conveyor.items.slices import uniform
-from conveyor.stages import Job, Restorable, keeps_outputs
 
-__all__ = ["KeptOutputs", "Unkept", "drive_generations", "state_of"]
+__all__ = ["Unkept", "drive_generations"]
 
 Blob = TypeVar("Blob")
 
 OF_A_GENERATION: Final = 4  # times as many as may be in hand at once
-
-
-class KeptOutputs:
-    """A restorable job, and what it has given and is not out: one state."""
-
-    def __init__(self, stage: Restorable) -> None:
-        self.stage = stage
-        self.outputs: list[object] = []
-
-    def snapshot(self) -> object:
-        return self.stage.snapshot(), self.outputs
-
-    def restore(self, state: tuple[object, list[object]], /) -> None:
-        kept, self.outputs = state
-        self.stage.restore(kept)
-
-
-def state_of(stage: Job[object, object]) -> Restorable | None:
-    """What is saved of a job, if anything is."""
-    if not (stage.is_restorable and isinstance(stage, Restorable)):
-        return None
-    return stage if not keeps_outputs(stage) else KeptOutputs(stage)
 
 
 class Unkept:

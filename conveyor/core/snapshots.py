@@ -26,9 +26,18 @@ from conveyor.core.stamps import cut
 from conveyor.errors import NotPicklable
 from conveyor.items.sealing import PROTOCOL
 from conveyor.report import Tally
-from conveyor.stages import Incremental, Restorable, StateJob
+from conveyor.stages import Incremental, Job, Restorable, StateJob, keeps_outputs
 
-__all__ = ["Entry", "RestoredNode", "Saved", "StateLog", "StateMemory", "packed_state"]
+__all__ = [
+    "Entry",
+    "KeptOutputs",
+    "RestoredNode",
+    "Saved",
+    "StateLog",
+    "StateMemory",
+    "packed_state",
+    "state_of",
+]
 
 # Bytes of changes for which it is not worth to write all of the state.
 FEW: Final = 4096
@@ -118,6 +127,28 @@ class StateLog:
 def is_incremental(stage: object) -> TypeGuard[Incremental[Any, Any]]:
     """Can the stage tell what of its state has changed?"""
     return isinstance(stage, Incremental)
+
+
+class KeptOutputs:
+    """A restorable job, and what it has given and is not out: one state."""
+
+    def __init__(self, stage: Restorable) -> None:
+        self.stage = stage
+        self.outputs: list[object] = []
+
+    def snapshot(self) -> object:
+        return self.stage.snapshot(), self.outputs
+
+    def restore(self, state: tuple[object, list[object]], /) -> None:
+        kept, self.outputs = state
+        self.stage.restore(kept)
+
+
+def state_of(stage: Job[object, object]) -> Restorable | None:
+    """What is saved of a job, if anything is."""
+    if not (stage.is_restorable and isinstance(stage, Restorable)):
+        return None
+    return stage if not keeps_outputs(stage) else KeptOutputs(stage)
 
 
 class StateMemory(Protocol):

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Final
 from conveyor.core.channel import Note
 from conveyor.core.crashes import History
 from conveyor.core.failures import INITIALIZER, LOADING, SETUP, TEARDOWN
-from conveyor.core.generations import state_of
+from conveyor.core.snapshots import state_of
 from conveyor.items.current_item import CURRENT
 from conveyor.items.stage_pickling import unpack_fork, unpack_stage
 from conveyor.items.unpickling import complete

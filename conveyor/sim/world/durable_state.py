@@ -12,9 +12,8 @@ from collections.abc import Callable, Sequence
 
 from conveyor.core.channel import Note
 from conveyor.core.crashes import History, Past, WorkerDeath
-from conveyor.core.generations import KeptOutputs
 from conveyor.core.journal import PAGE_SIZE, Journal
-from conveyor.core.snapshots import Saved, StateLog
+from conveyor.core.snapshots import KeptOutputs, Saved, StateLog
 from conveyor.report import Tally
 from conveyor.sim.in_hand import NOTHING
 from conveyor.sim.world.faulty_channel import CrashPlan

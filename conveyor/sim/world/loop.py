@@ -18,12 +18,12 @@ from conveyor.core.concurrent_node import ConcurrentNode, Hands, Held
 from conveyor.core.drive import Cut, Drive, DriveSpec, drive
 from conveyor.core.epochs import NodeState
 from conveyor.core.failures import LOADING, SETUP, TEARDOWN, THE_WORKER, failure_of
-from conveyor.core.generations import KeptOutputs, Unkept, drive_generations
+from conveyor.core.generations import Unkept, drive_generations
 from conveyor.core.job_node import ItemFailed, Node
 from conveyor.core.ordered import stamped
 from conveyor.core.requests import ChooseDone, ChooseInput, ChooseLane, Request, TimedChoice
 from conveyor.core.selecting import SelectingNode
-from conveyor.core.snapshots import RestoredNode
+from conveyor.core.snapshots import KeptOutputs, RestoredNode
 from conveyor.core.window import Window, words_of_window
 from conveyor.graph.route import Select
 from conveyor.graph.topology import Kind, is_shut

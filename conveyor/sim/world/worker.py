@@ -9,10 +9,9 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable
 from typing import TYPE_CHECKING, cast
 
-from conveyor.core.generations import state_of
 from conveyor.core.job_node import Node, Surroundings
 from conveyor.core.nodes import RelayNode, node_for
-from conveyor.core.snapshots import StateLog, packed_state
+from conveyor.core.snapshots import StateLog, packed_state, state_of
 from conveyor.graph.topology import Kind
 from conveyor.items.bytecode import is_slight
 from conveyor.items.current_item import CURRENT
@@ -25,8 +24,7 @@ from conveyor.sim.world.durable_state import DurableState
 from conveyor.sim.world.setting import Setting
 from conveyor.sim.world.stepping import Stepped
 from conveyor.sim.world.timers import put_timer
-from conveyor.stages import Job, Restorable
-from conveyor.stages.job import is_async
+from conveyor.stages import Job, Restorable, is_async
 
 if TYPE_CHECKING:
     from conveyor.sim.code.stepped_loop import SteppedLoop
