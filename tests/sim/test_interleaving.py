@@ -8,6 +8,8 @@ be interleaved in (n (k + 1))! / (k + 1)!^n ways.
 from __future__ import annotations
 
 import asyncio
+import gc
+import warnings
 from collections.abc import AsyncIterator, Callable
 from math import comb, factorial
 from typing import Any
@@ -246,6 +248,19 @@ def test_by_default_the_first_in_time_goes_on() -> None:
 
 
 # ------------------------------------------------------------------- deaths, other kinds, no end
+
+
+class FailsFirst(Processor[int, int]):
+    async def process(self, item: int) -> int:
+        raise ZeroDivisionError(item)
+
+
+def test_a_run_that_fails_leaves_no_coroutine_to_be_awaited() -> None:
+    with warnings.catch_warnings(record=True) as told:
+        warnings.simplefilter("always")
+        assert of(FailsFirst(concurrency=3)).explore(range(3), schedules=3).failure is not None
+        gc.collect()
+    assert [str(each.message) for each in told] == []
 
 
 def test_what_is_restorable_dies_anywhere_and_gives_each_output_once() -> None:

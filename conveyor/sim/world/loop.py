@@ -359,8 +359,13 @@ class Loop:
         if self.world.observer is not None:
             self.world.observer.failed(self.spec.name, f"{failure.where}: {failure.text}")
 
-    def tear_down(self, is_told: bool) -> None:
+    def end(self, is_told: bool) -> None:
         """Ends the worker as a real run does; an error then is the run's if it `is_told`."""
+        if self.world.pipeline.tears_down:
+            self.tear_down(is_told)
+        self.worker.end_loop()
+
+    def tear_down(self, is_told: bool) -> None:
         worker = self.worker
         stage = worker.take_stage()
         if stage is None or not worker.prepared.tears_down:

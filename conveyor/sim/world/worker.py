@@ -160,7 +160,11 @@ class Worker:
         """The worker is gone: nothing of what its event loop had still to do is done."""
         loop, self.loop = self.loop, None
         if loop is not None:
-            loop.abandon()
+            self.enter()  # what is left of its jobs is closed
+            try:
+                loop.abandon()
+            finally:
+                self.leave()
 
     def try_state(self) -> None:
         """Packs the state of a restorable processor, as a run does before its first item and behind

@@ -122,8 +122,8 @@ class World:
                 self.machine.live()
             is_told = not self.failures and not self.active
         finally:
-            for loop in self.loops if self.pipeline.tears_down else ():
-                loop.tear_down(is_told and not self.failures)
+            for loop in self.loops:
+                loop.end(is_told and not self.failures)
 
     def begin(self, scheduler: Scheduler, crash_plans: dict[str, CrashPlan] | None = None) -> None:
         """Puts everything to how it is before the first item, or to where this schedule parts from
