@@ -4,6 +4,7 @@ failure of its item, any other ends the run."""
 from __future__ import annotations
 
 import asyncio
+import gc
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -107,6 +108,37 @@ def test_one_that_exits_ends_it_whatever_the_stage_says(run: Run, case: str) -> 
         run(pipeline().add(stage_of(case, on_error="skip", retries=3)))
 
     assert type(caught.value.__cause__) is kind
+
+
+async def exits_in_a_task(item: int) -> int:
+    return await asyncio.create_task(exits_later(item))
+
+
+class ExitsInATask(Processor[int, int]):
+    async def process(self, item: int) -> int:
+        return await exits_in_a_task(item)
+
+
+class ExitsBeside(Processor[int, int]):
+    async def setup(self) -> None:
+        self.task = asyncio.create_task(exits_later(BAD))
+
+    async def process(self, item: int) -> int:
+        await asyncio.sleep(10)
+        return item
+
+
+@pytest.mark.parametrize("job", [exits_in_a_task, ExitsInATask, ExitsBeside])
+def test_one_that_exits_in_a_task_of_its_own_ends_it_too(run: Run, job: Any) -> None:
+    stage = job() if isinstance(job, type) else Processor(job)
+
+    with pytest.raises(JobExited, match="SystemExit: 3") as caught:
+        run(pipeline().add(stage))
+
+    assert type(caught.value.__cause__) is SystemExit
+    # Here, and not wherever memory is short next, asyncio logs that nobody took it from the task
+    del caught
+    gc.collect()
 
 
 @pytest.mark.parametrize("case", CANCELLED)

@@ -305,7 +305,7 @@ class Loop:
             self.die()
         except ItemFailed as failed:
             self.fail("", failed.error.error if isinstance(failed.error, StateLost) else failed)
-        except Exception as error:
+        except (Exception, SystemExit, KeyboardInterrupt) as error:  # of a job's own task, too
             self.fail(THE_WORKER, error)
         finally:
             if private is not None:
