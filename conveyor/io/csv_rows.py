@@ -55,9 +55,8 @@ class CsvReader:
         self.make = make
         self.delimiter = delimiter
         self.encoding = encoding
-        self.said: Compression | None = (
-            said  # how files are packed, where their names do not say it
-        )
+        # How files are packed, where their names do not say it.
+        self.said: Compression | None = said
 
     def __call__(
         self, file: IO[bytes], at: FilePosition, bad: BadRows, /

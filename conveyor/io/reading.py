@@ -1,7 +1,6 @@
 """Files read row by row, each with the place behind it.
 
-Knows: bytes, lines and where they stand; by its name, how a file is packed.  Must never know: what
-a line means.
+Knows: bytes, lines and where they stand.  Must never know: what a line means.
 """
 
 from __future__ import annotations
@@ -14,7 +13,7 @@ from typing import IO, Any, Final, Generic, NamedTuple, Protocol, TypeVar
 from conveyor.errors import ConveyorError
 from conveyor.io.bad_rows import BadRows, bad_row
 from conveyor.io.paths import Paths, in_order, whole
-from conveyor.io.unpacking import BUFFER, Compression, Damaged, unpacked
+from conveyor.io.unpacking import BUFFER, Compression, Damaged, compression_of, unpacked
 
 __all__ = [
     "LARGEST_LINE",
@@ -23,7 +22,6 @@ __all__ = [
     "Readable",
     "RowReader",
     "check_encoding",
-    "compression_of",
     "opened",
     "rows_of_files",
 ]
@@ -33,9 +31,6 @@ P = TypeVar("P")
 
 # Where no line ends for so long there are none: a line is held in memory.
 LARGEST_LINE: Final = 1 << 28
-
-
-SUFFIXES: Final[dict[str, Compression]] = {".gz": "gzip", ".zst": "zstd"}
 
 
 class FilePosition(NamedTuple):
@@ -69,11 +64,6 @@ def check_encoding(encoding: str) -> None:
     """Raises `ValueError` for one whose lines cannot be told apart by their bytes."""
     if "\n".encode(encoding) != b"\n":
         raise ValueError(f"lines of {encoding} do not end in the byte 10; convert the file")
-
-
-def compression_of(path: str, said: Compression | None) -> Compression | None:
-    """How a file is packed: as was said, or by its suffix."""
-    return said or SUFFIXES.get(os.path.splitext(path)[1].lower())
 
 
 def opened(at: FilePosition, said: Compression | None, stack: ExitStack) -> IO[bytes]:

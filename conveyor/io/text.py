@@ -25,16 +25,14 @@ from conveyor.io.reading import (
     Readable,
     RowReader,
     check_encoding,
-    compression_of,
     rows_of_files,
 )
 from conveyor.io.schema import AnyRow, Read, reader
-from conveyor.io.unpacking import Compression, check_compression
+from conveyor.io.unpacking import Compression, check_compression, compression_of, suffix_of
 
 __all__ = ["Csv", "JsonLines", "Lines"]
 
 T_co = TypeVar("T_co", covariant=True, default=Any)
-SUFFIXES: dict[Compression | None, str] = {None: "", "gzip": ".gz", "zstd": ".zst"}
 
 
 class Written(Protocol):
@@ -103,7 +101,7 @@ class InFiles(Readable[T_co, FilePosition], Generic[T_co]):
             raise ValueError(f"results go into one file, not into {told(self.path)}")
         path = os.fspath(self.path)
         if self.per_epoch:
-            return EpochFiles(path, self.suffix + SUFFIXES[self.compression], self.compression)
+            return EpochFiles(path, self.suffix + suffix_of(self.compression), self.compression)
         compression = compression_of(path, self.compression)
         return (WholeFile if is_url(path) else AppendedFile)(path, compression)
 

@@ -1,12 +1,13 @@
 """Bytes that were packed, unpacked as they are read.
 
-Knows: how gzip and zstd pack, and what is left of a file that is cut or damaged.  Must never know:
-what is in it.
+Knows: how gzip and zstd pack, what such files are called, and what is left of one that is cut or
+damaged.  Must never know: what is in it.
 """
 
 from __future__ import annotations
 
 import io
+import os
 import zlib
 from collections.abc import Callable
 from typing import IO, TYPE_CHECKING, Any, Final, Literal, TypeAlias, cast, get_args
@@ -16,9 +17,18 @@ from conveyor.io.paths import needed
 if TYPE_CHECKING:
     from typing_extensions import Buffer
 
-__all__ = ["Compression", "Damaged", "check_compression", "packed", "unpacked"]
+__all__ = [
+    "Compression",
+    "Damaged",
+    "check_compression",
+    "compression_of",
+    "packed",
+    "suffix_of",
+    "unpacked",
+]
 
 Compression: TypeAlias = Literal["gzip", "zstd"]
+SUFFIXES: Final[dict[str, Compression]] = {".gz": "gzip", ".zst": "zstd"}
 
 BUFFER: Final = 1 << 16
 PACKED: Final = 1 << 14  # bytes that are unpacked at once, into how many they are
@@ -32,6 +42,16 @@ def check_compression(compression: object) -> None:
     """Raises `ValueError` for what is no way to pack."""
     if compression is not None and compression not in get_args(Compression):
         raise ValueError(f'compression is "gzip" or "zstd", not {compression!r}')
+
+
+def compression_of(path: str, said: Compression | None) -> Compression | None:
+    """How a file is packed: as was said, or by its suffix."""
+    return said or SUFFIXES.get(os.path.splitext(path)[1].lower())
+
+
+def suffix_of(compression: Compression | None) -> str:
+    """What the name of a file that is packed so ends in."""
+    return next((suffix for suffix, each in SUFFIXES.items() if each == compression), "")
 
 
 def unpacked(raw: IO[bytes], compression: Compression | None) -> IO[bytes]:

@@ -233,14 +233,6 @@ def test_what_is_no_file_of_parquet_is_named(tmp_path: Path) -> None:
         found.extend(Parquet(damaged))
 
 
-def test_a_database_that_is_not_there_is_not_made_by_reading(tmp_path: Path) -> None:
-    at = tmp_path / "a.db"
-
-    with pytest.raises(FileNotFoundError, match=f"there is no database {at}"):
-        list(SqlTable(f"sqlite:///{at}", "t", key="n"))
-    assert not at.exists()
-
-
 def test_an_error_of_a_database_says_which_it_is_of(tmp_path: Path) -> None:
     (tmp_path / "a.db").touch()
     url = f"sqlite:///{tmp_path}/a.db"
@@ -250,9 +242,7 @@ def test_an_error_of_a_database_says_which_it_is_of(tmp_path: Path) -> None:
     assert raised.value.__notes__ == [f"It is of {url}."]
 
 
-def test_what_cannot_be_written_is_refused_before_anything_is(tmp_path: Path) -> None:
-    with pytest.raises(IsADirectoryError, match=f"^{tmp_path} is a directory: per_epoch=True"):
-        Lines(tmp_path).open(0)
+def test_what_cannot_be_packed_or_told_apart_is_refused_at_once() -> None:
     with pytest.raises(ValueError, match='compression is "gzip" or "zstd", not'):
         Lines("a", compression="bz2")  # type: ignore[arg-type]  # a mistake  # pyright: ignore
     with pytest.raises(ValueError, match="lines of utf-16 do not end in the byte 10"):
