@@ -29,7 +29,7 @@ from conveyor import (
 )
 from conveyor.core.concurrent_node import Held
 from conveyor.core.crashes import FRESH
-from conveyor.errors import ItemTimeout, NotPicklable, PoisonItem, TopologyError
+from conveyor.errors import ItemTimeout, JobExited, NotPicklable, PoisonItem, TopologyError
 from conveyor.runtime.parent import runner
 from conveyor.runtime.worker.hands import WorkingHands
 from tests.helpers import PATIENCE_S, pipeline, under_each_start_method
@@ -544,6 +544,29 @@ def test_no_attempt_is_made_once_the_worker_is_to_end(
         pipeline().add(
             Processor(is_tried_again, setup=lambda: Shop(notes), concurrency=2, retries=10**9)
         ).add(Processor(refuse)).run([0, 1])
+    assert notes.read_text() == "closed\n"
+
+
+async def exits_in_a_task(item: int, shop: Shop) -> int:
+    async def exits() -> None:
+        raise SystemExit(3)
+
+    if item == 1:
+        await asyncio.create_task(exits())
+    await asyncio.sleep(PATIENCE_S)
+    return item
+
+
+def test_what_is_in_hand_is_cancelled_and_torn_down_where_a_task_has_ended_the_loop(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    notes = tmp_path / "notes"
+    monkeypatch.setattr(runner, "GRACE_S", 9.0)
+
+    with pytest.raises(JobExited):
+        pipeline().add(Processor(exits_in_a_task, setup=lambda: Shop(notes), concurrency=2)).run(
+            [0, 1]
+        )
     assert notes.read_text() == "closed\n"
 
 

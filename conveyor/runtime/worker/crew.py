@@ -151,7 +151,10 @@ class EventLoop(Crew):
     def wait(self, link: ParentLink) -> None:
         if not self.is_notified:
             self.is_asleep = True
-            self.loop.run_forever()
+            try:
+                self.loop.run_forever()
+            finally:  # a task that exits ends it, too
+                self.is_asleep = False
         self.is_notified = False
         link.check_stop()
 
