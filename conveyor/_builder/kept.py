@@ -18,7 +18,7 @@ from conveyor.graph.keeping import check_can_outlive_machine
 from conveyor.graph.topology import Topology
 from conveyor.report import DeadLetter, Report, RunResult
 from conveyor.transfer.contract import Forgetful, Sink, Source, Undoable
-from conveyor.transfer.drain import Take
+from conveyor.transfer.drain import NO_ABORT, Take, beside, opened
 
 __all__ = ["KeptRun", "described", "undoable"]
 
@@ -43,7 +43,6 @@ class KeptRun:
         self.first = 0
         self.last: Any = self.begins_at  # the position behind the items before that
         self.ended_at: Any = None
-        self.close: Callable[[], object] | None = None  # of what the source has opened
         self.held: list[Sequence[Any]] | None = None  # results that may not be written yet
         self.durable: Any = None  # the position behind the newest epoch that is
 
@@ -51,13 +50,11 @@ class KeptRun:
     def begins_at(self) -> Any:
         return None if self.manifest is None else self.manifest.position
 
-    def items(self) -> Iterable[Any]:
-        """The items of this life."""
+    def rest(self) -> Source[Any, Any] | Iterable[Any]:
+        """What the items of this life are taken from; a source is opened where it begins."""
         source, begin = self.source, self.begins_at
         if isinstance(source, Source):
-            found: Iterator[tuple[Any, Any]] = source.open(begin)
-            self.close = getattr(found, "close", None)
-            return self.noted(found)
+            return source
         if isinstance(source, list | tuple | range):
             return source[begin:] if begin else source
         return islice(iter(source), begin, None)
@@ -87,10 +84,18 @@ class KeptRun:
         if is_finished:
             self.ended_at = position
             return
-        self.epochs.complete(
-            Manifest(self.epochs.epoch, position, nodes, False, {"letters": tuple(letters)})
-        )
+        kept = {"letters": tuple(letters)}
+        self.write(Manifest(self.epochs.epoch, position, nodes, False, kept))
         self.durable = position
+
+    def finish(self, report: Report, letters: Sequence[DeadLetter]) -> None:
+        """All results are where they belong, and `complete` was told so: makes that durable."""
+        kept = {"letters": tuple(letters), "report": report}
+        self.write(Manifest(self.epochs.epoch, self.ended_at, {}, True, kept))
+        self.forget(self.ended_at)
+
+    def write(self, manifest: Manifest) -> None:
+        self.epochs.complete(manifest)
 
     def mark(self) -> None:
         """Does nothing: all that has come out is with the sink."""
@@ -122,19 +127,12 @@ class KeptRun:
             assert isinstance(report, Report)
             return report
         try:
-            report = run(self.items(), self.take).report
-            kept = {"letters": (), "report": report}
-            self.epochs.complete(Manifest(self.epochs.epoch, self.ended_at, {}, True, kept))
-            self.forget(self.ended_at)
+            with opened(self.rest(), self.begins_at, self.noted) as items:
+                report = run(items, self.take).report
+            self.finish(report, ())
         except BaseException as error:
-            try:
-                self.sink.abort()
-            except Exception as second:
-                error.add_note(f"The sink could not abort either: {second!r}")
+            beside(error, self.sink.abort, NO_ABORT)
             raise
-        finally:
-            if self.close is not None:
-                self.close()
         return report
 
 

@@ -15,15 +15,15 @@ from __future__ import annotations
 import pickle
 import threading
 from collections import deque
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from conveyor._builder.engine import manifests_in
 from conveyor._builder.kept import KeptRun, described
-from conveyor.core.epochs import Manifest, Manifests, NodeState
+from conveyor.core.epochs import Manifest, Manifests
 from conveyor.items.sealed import PROTOCOL
-from conveyor.report import DeadLetter, Report
 from conveyor.transfer.contract import Source
+from conveyor.transfer.drain import lazily
 
 if TYPE_CHECKING:
     from conveyor._builder.checkpoint import Checkpoint
@@ -80,12 +80,10 @@ class KeptStream(KeptRun):
 
         return Finished(engine, self, self.manifest.kept)
 
-    def noted(self, found: Iterator[tuple[Any, Any]]) -> Iterator[Any]:
-        try:
-            yield from super().noted(found)
-        finally:
-            if self.close is not None:
-                self.close()
+    def items(self) -> Iterable[Any]:
+        """The items of this life."""
+        rest = self.rest()
+        return lazily(rest, self.begins_at, self.noted) if isinstance(rest, Source) else rest
 
     def take(self, results: Sequence[Any], /) -> None:
         """Results have come, which the program has not seen yet."""
@@ -120,36 +118,13 @@ class KeptStream(KeptRun):
         newest = self.newest
         if newest is None or self.acknowledged > self.kept_to:
             return False
-        self.write(newest.position, newest.nodes, newest.is_finished, newest.kept, self.kept_to)
+        self.write_up_to(newest._replace(epoch=self.epochs.epoch), self.kept_to)
         return True
 
-    def complete(
-        self,
-        items: int,
-        nodes: Mapping[int, NodeState],
-        letters: Sequence[DeadLetter],
-        is_finished: bool,
-    ) -> None:
-        position = self.position(items)
-        if is_finished:
-            self.ended_at = position
-        else:
-            self.write(position, nodes, False, {"letters": tuple(letters)}, self.at_barrier)
-            self.durable = position
+    def write(self, manifest: Manifest) -> None:
+        self.write_up_to(manifest, self.came if manifest.is_finished else self.at_barrier)
 
-    def finish(self, report: Report, letters: Sequence[DeadLetter]) -> None:
-        kept = {"letters": tuple(letters), "report": report}
-        self.write(self.ended_at, {}, True, kept, self.came)
-        self.forget(self.ended_at)
-
-    def write(
-        self,
-        position: Any,
-        nodes: Mapping[int, NodeState],
-        is_finished: bool,
-        kept: Mapping[str, object],
-        upto: int,
-    ) -> None:
+    def write_up_to(self, manifest: Manifest, upto: int) -> None:
         """Makes a manifest durable, with those of the first `upto` results that are not
         acknowledged."""
         with self.lock:
@@ -157,8 +132,8 @@ class KeptStream(KeptRun):
             left = [each for each in self.slices if acknowledged < each.end <= upto]
         done = acknowledged - left[0].begin if left else 0
         results = {"done": done, "results": [each.data for each in left]}
-        manifest = Manifest(self.epochs.epoch, position, nodes, is_finished, {**kept, **results})
-        self.epochs.complete(manifest)
+        manifest = manifest._replace(kept={**manifest.kept, **results})
+        super().write(manifest)
         self.newest, self.kept_to, self.kept_acknowledged = manifest, upto, acknowledged
 
 

@@ -12,7 +12,7 @@ from typing import Any, Final, Protocol, TypeVar
 
 from conveyor.transfer.contract import Forgetful, Sink, Source
 
-__all__ = ["Take", "check_ends", "drained", "items_of"]
+__all__ = ["NO_ABORT", "Take", "beside", "check_ends", "drained", "items_of", "lazily", "opened"]
 
 T = TypeVar("T")
 
@@ -52,7 +52,7 @@ def drained(
     sink.open(0)
     behind = Behind(source.forget) if isinstance(source, Forgetful) else None
     try:
-        with opened(source, behind) as items:
+        with opened(source, None, firsts if behind is None else behind.items) as items:
             told = run(items, sink.write)
         sink.prepare(0)
         sink.commit(0)
@@ -81,18 +81,25 @@ class Behind:
             self.forget(self.position)
 
 
+def firsts(found: Iterator[tuple[Any, Any]]) -> Iterator[Any]:
+    return map(itemgetter(0), found)
+
+
 @contextmanager
 def opened(
-    source: Source[Any, Any] | Iterable[Any], behind: Behind | None
+    source: Source[Any, Any] | Iterable[Any],
+    begin: Any,
+    noted: Callable[[Iterator[tuple[Any, Any]]], Iterator[Any]],
 ) -> Generator[Iterable[Any]]:
-    """The items of a source from its beginning; it is closed in the end."""
+    """The items of a source behind a position, of which `noted` is told; it is closed in the
+    end."""
     if not isinstance(source, Source):
         yield source
         return
-    found: Iterator[tuple[Any, Any]] = source.open(None)
+    found: Iterator[tuple[Any, Any]] = source.open(begin)
     close: Callable[[], object] = getattr(found, "close", lambda: None)
     try:
-        yield map(itemgetter(0), found) if behind is None else behind.items(found)
+        yield noted(found)
     except BaseException as error:
         beside(error, close, "The source could not be closed either")
         raise
@@ -104,15 +111,20 @@ def items_of(items: Any) -> Any:
 
     A source that can be iterated by itself is.
     """
-    return from_the_beginning(items) if is_only_a_source(items) else items
+    return lazily(items, None, firsts) if is_only_a_source(items) else items
 
 
 def is_only_a_source(items: object) -> bool:
     return isinstance(items, Source) and not isinstance(items, Iterable | AsyncIterable)
 
 
-def from_the_beginning(source: Source[Any, Any]) -> Iterator[Any]:
-    with opened(source, None) as items:  # it is closed when they are not wanted any more
+def lazily(
+    source: Source[Any, Any],
+    begin: Any,
+    noted: Callable[[Iterator[tuple[Any, Any]]], Iterator[Any]],
+) -> Iterator[Any]:
+    """The same, opened when the first item is asked for."""
+    with opened(source, begin, noted) as items:  # it is closed when they are not wanted any more
         yield from items
 
 

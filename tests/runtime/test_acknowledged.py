@@ -239,6 +239,24 @@ def test_a_source_is_closed_and_goes_on_where_its_position_was(tmp_path: Path) -
     ]
 
 
+class OpensAtOnce(Ten):
+    """Such a source that is open before its first item is asked for."""
+
+    opened = 0
+
+    def open(self, position: int | None, /) -> Iterator[tuple[int, int]]:
+        self.opened += 1
+        return super().open(position)
+
+
+def test_the_source_of_a_run_that_has_finished_is_not_opened(tmp_path: Path) -> None:
+    source = OpensAtOnce()
+    for _ in range(2):
+        with numbered().stream(source, checkpoint=kept(tmp_path)) as stream:
+            list(stream)
+    assert source.opened == 1
+
+
 def test_a_source_without_a_checkpoint_is_read_from_its_beginning() -> None:
     source = Ten()
     assert list(numbered().stream(source)) == [(n, n + 1) for n in range(10)]
