@@ -107,7 +107,13 @@ class InThisProcess:
         return replace(self, start=start)
 
     def open(self, topology: Topology, paces: Paces) -> Deployment:
-        return ProgramDeployment(with_fixed_lanes(topology), HostsSite(self.start, self), paces)
+        return self.open_kept(topology, paces, None)
+
+    def open_kept(
+        self, topology: Topology, paces: Paces, keeping: core.Keeping | None
+    ) -> Deployment:
+        site = HostsSite(self.start, self, keeping)
+        return ProgramDeployment(with_fixed_lanes(topology), site, paces, keeping)
 
     def room(self) -> int:
         return 64

@@ -69,6 +69,12 @@ and a Ray client is none; run it there, by `ray job submit`, with Ray("auto")
         return replace(self, start=WorkerStart(None, start.initializer, start.preload))
 
     def open(self, topology: Topology, paces: Paces) -> Deployment:
+        return self.open_kept(topology, paces, None)
+
+    def open_kept(
+        self, topology: Topology, paces: Paces, keeping: core.Keeping | None
+    ) -> Deployment:
+        """Opens it for a run that is kept in a checkpoint."""
         from conveyor.runtime.hosts.site import HostsSite, check_elsewhere, with_fixed_lanes
         from conveyor.runtime.parent.deployment import ProgramDeployment
 
@@ -84,8 +90,8 @@ and a Ray client is none; run it there, by `ray job submit`, with Ray("auto")
 
         from conveyor.cluster.hosts import RayHosts
 
-        site = HostsSite(self.start, RayHosts(machines, self.stages))
-        return ProgramDeployment(with_fixed_lanes(topology), site, paces)
+        site = HostsSite(self.start, RayHosts(machines, self.stages), keeping)
+        return ProgramDeployment(with_fixed_lanes(topology), site, paces, keeping)
 
     def machines(self) -> list[Machine]:
         """Those of the cluster, to which the program is connected by this.

@@ -17,6 +17,7 @@ from functools import partial
 from time import monotonic
 from typing import Final
 
+from conveyor.core.epochs import NodeState
 from conveyor.errors import HostLost, RunError
 from conveyor.graph.topology import Topology
 from conveyor.runtime.hosts.messages import (
@@ -24,6 +25,8 @@ from conveyor.runtime.hosts.messages import (
     Ended,
     Failed,
     Message,
+    Notes,
+    NotesAsked,
     Pressed,
     Start,
     Started,
@@ -36,6 +39,7 @@ from conveyor.runtime.hosts.wire import Network
 from conveyor.runtime.mirror.boards import fresh_block
 from conveyor.runtime.mirror.mirror import PROGRAM, Mirror
 from conveyor.runtime.parent.crew import Birth
+from conveyor.runtime.parent.noted import Noted
 from conveyor.runtime.parent.shared import Shared
 from conveyor.runtime.process.deferral import deliver
 from conveyor.runtime.shm.wakeup import GuardedWakeup
@@ -72,6 +76,10 @@ class Reply:
         self.process: RemoteProcess | None = None
 
 
+def state_of(known: NodeState) -> bytes | None:
+    return known.state
+
+
 class HostsCrew:
     """The workers of `topology` on the machines of a network; `homes` says which is where."""
 
@@ -92,6 +100,10 @@ class HostsCrew:
         self.next_question = 0.0
         self.replies: dict[tuple[int, int], Reply] = {}
         self.living: dict[tuple[int, int], RemoteProcess] = {}
+        self.asked = 0  # the number of the barrier at which hosts are to tell what was noted
+        self.notes: dict[int, Mapping[int, NodeState]] = {}  # that have come, by machine
+        self.all_noted = threading.Event()
+        self.all_noted.set()
         self.chosen: dict[int, tuple[int, ...]] = {}
         self.to_wake: set[int] = set()
         self.failure: BaseException | None = None
@@ -137,6 +149,8 @@ class HostsCrew:
                     process.has_ended(exit_code)
             case Told():
                 self.told(sender, message)
+            case Notes(number, nodes):
+                self.has_noted(sender, number, nodes)
             case Failed(error):
                 self.fail(error)
             case _:
@@ -160,6 +174,13 @@ class HostsCrew:
                 process.stopped = stopped
         counts = Counts(message.sent, message.taken)
         self.stillness.told(message.number, sender, counts, self.counts)
+
+    def has_noted(self, sender: int, number: int, nodes: Mapping[int, NodeState]) -> None:
+        if number == self.asked:
+            self.notes[sender] = nodes
+            if len(self.notes) == len(self.mirror.others):
+                self.all_noted.set()
+                self.shared.consumer_wakeup.notify()
 
     def counts(self) -> Counts:
         return Counts(dict(self.post.sent), dict(self.post.taken))
@@ -239,6 +260,25 @@ class HostsCrew:
     def is_still(self) -> bool:
         self.ask()
         return self.stillness.is_still(self.counts())
+
+    def ask_noted(self, number: int) -> None:
+        self.notes, self.asked = {}, number
+        if self.mirror.others:
+            self.all_noted.clear()
+        for machine in self.mirror.others:
+            self.post.put(machine, NotesAsked(number))
+
+    def noted(self, waits: bool = False) -> dict[int, Noted] | None:
+        while not self.all_noted.wait(GLANCE_S if waits else 0):
+            if not waits:
+                return None
+            deliver()
+            self.check()
+        return {
+            node: Noted(known.counts, known.positions, partial(state_of, known))
+            for nodes in self.notes.values()
+            for node, known in nodes.items()
+        }
 
     def where(self, node: int) -> str | None:
         home = self.homes.get(node, PROGRAM)

@@ -16,6 +16,8 @@ from conveyor.runtime.hosts.messages import (
     Ended,
     Failed,
     Message,
+    Notes,
+    NotesAsked,
     Plan,
     Pressed,
     Start,
@@ -27,6 +29,7 @@ from conveyor.runtime.hosts.wire import Wire
 from conveyor.runtime.mirror.mirror import PROGRAM, Mirror
 from conveyor.runtime.parent.crew import Birth
 from conveyor.runtime.parent.local_crew import LocalCrew
+from conveyor.runtime.parent.noted import begin_from, noted_at
 from conveyor.runtime.parent.shared import Shared
 from conveyor.runtime.parent.worker_plan import Kit, places_of
 from conveyor.runtime.placement import Placement
@@ -49,7 +52,7 @@ class Host:
         self.plan = plan
         topology = plan.topology
         ask_for(plan.preload)
-        here = [node for node, home in plan.homes.items() if home == plan.me]
+        self.here = here = [node for node, home in plan.homes.items() if home == plan.me]
         specs = [
             spec
             for spec in topology.nodes
@@ -58,6 +61,8 @@ class Host:
         wanted = [plan.wanted[spec.index] for spec in specs]
         places = places_of(Placement(), specs, wanted)
         self.shared = Shared(topology, here)
+        if plan.known is not None:
+            begin_from(plan.known, self.shared)
         self.kick = GuardedWakeup.create(blocking=False)
         kit = Kit(
             topology,
@@ -123,13 +128,16 @@ class Host:
                 for order, handle in self.processes.values():
                     if (order.node, order.life) == (node, life):
                         handle.send(signal.Signals(number))
-            case Asked():
+            case Asked() | NotesAsked():
                 self.post.put(PROGRAM, message)
             case _:
                 raise WorkerCrashed(f"a host has no use for {message!r}")
 
     def answer(self, message: Message) -> Message:
         """What is asked is answered once all that is new has been told."""
+        if isinstance(message, NotesAsked):
+            noted = noted_at(message.number, self.shared, self.here)
+            return Notes(message.number, {node: each.whole() for node, each in noted.items()})
         if not isinstance(message, Asked):
             return message
         stopped = {

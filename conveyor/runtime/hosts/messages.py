@@ -11,6 +11,7 @@ from collections.abc import Mapping
 from typing import NamedTuple, TypeAlias
 
 from conveyor.core.crashes import WorkerDeath
+from conveyor.core.epochs import NodeState
 from conveyor.graph.topology import Topology
 from conveyor.items.main_module import Definitions
 from conveyor.runtime.mirror.news import News
@@ -21,6 +22,8 @@ __all__ = [
     "Failed",
     "Letter",
     "Message",
+    "Notes",
+    "NotesAsked",
     "Plan",
     "Pressed",
     "Start",
@@ -32,7 +35,8 @@ __all__ = [
 class Plan(NamedTuple):
     """All that a host is told when it begins; `me` is its number, `homes` the machine of each
     node, `wanted` how many cores each can use, `clock` what to add to its times for those of the
-    program, `environs` what the environment of a worker has beside the host's, by its node."""
+    program, `environs` what the environment of a worker has beside the host's, by its node; `known`
+    what nodes there know from a checkpoint, None if the run is not kept."""
 
     topology: Topology
     homes: Mapping[int, int]
@@ -45,6 +49,7 @@ class Plan(NamedTuple):
     clock: int
     wanted: Mapping[int, int]
     environs: Mapping[int, Mapping[str, str]]
+    known: Mapping[int, NodeState] | None = None
 
 
 class Start(NamedTuple):
@@ -99,12 +104,27 @@ class Told(NamedTuple):
     stopped: Mapping[tuple[int, int], tuple[bool, bool]]
 
 
+class NotesAsked(NamedTuple):
+    """A host is to tell what its nodes noted at a barrier that all have passed."""
+
+    number: int
+
+
+class Notes(NamedTuple):
+    """What they noted, behind all that was new by then."""
+
+    number: int
+    nodes: Mapping[int, NodeState]
+
+
 class Failed(NamedTuple):
     """A host cannot go on."""
 
     error: BaseException
 
 
-Message: TypeAlias = News | Start | Started | Pressed | Ended | Asked | Told | Failed
+Message: TypeAlias = (
+    News | Start | Started | Pressed | Ended | Asked | Told | NotesAsked | Notes | Failed
+)
 Letter: TypeAlias = list[Message]
 """What is sent at once."""

@@ -11,6 +11,8 @@ from dataclasses import replace
 from functools import partial
 from typing import Protocol, TypeAlias
 
+from conveyor.core.engine import Keeping
+from conveyor.core.epochs import NodeState
 from conveyor.graph.fusion import home
 from conveyor.graph.route import fixed
 from conveyor.graph.topology import NodeSpec, Topology
@@ -54,11 +56,12 @@ class Hosts(Protocol):
 
 
 class HostsSite:
-    """Some machines, and how workers begin."""
+    """Some machines, and how workers begin; `keeping`: with what they know, if the run is kept."""
 
-    def __init__(self, start: WorkerStart, hosts: Hosts) -> None:
+    def __init__(self, start: WorkerStart, hosts: Hosts, keeping: Keeping | None = None) -> None:
         self.start = start
         self.hosts = hosts
+        self.keeping = keeping
 
     def room(self) -> int:
         return self.hosts.room()
@@ -105,7 +108,17 @@ class HostsSite:
             clock=clock,
             wanted={spec.index: cores_of(spec.stage) for spec in plan.specs},
             environs={},
+            known=self.known(here),
         )
+
+    def known(self, nodes: Sequence[int]) -> Mapping[int, NodeState] | None:
+        """What these nodes know from a checkpoint, if the run is kept."""
+        if self.keeping is None:
+            return None
+        manifest = self.keeping.manifest
+        if manifest is None:
+            return {}
+        return {node: known for node, known in manifest.nodes.items() if node in nodes}
 
 
 def plan_of(topology: Topology, start: WorkerStart) -> WorkerPlan:

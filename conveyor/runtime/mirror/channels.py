@@ -5,7 +5,9 @@ a record.
 
 Rule 1.  The producer's machine copies records, then the tail, then the end of the run.  It looks
          at them the other way round, so the tail covers all that was published before the end.
-         What goes with the words beside the channels is told whole: they may speak of it.
+         What goes with the words beside the channels is told whole: they may speak of it.  A
+         barrier is looked at last and copied first, its position before its number: nothing that
+         stands behind it is there before it is.
 Rule 2.  The consumer's machine copies the head in items, then the bytes behind it.  It looks at
          the bytes first: they never lead to a record of which nothing was committed.
 Rule 3.  Where an end is on another machine, the mirror sleeps in its place: it is woken by every
@@ -25,6 +27,8 @@ from conveyor.runtime.shm.memory import Memory
 from conveyor.runtime.shm.payload import wheres_in
 from conveyor.runtime.shm.record import items_in, without_carried
 from conveyor.runtime.shm.ring import (
+    BARRIER,
+    BARRIER_AT,
     CARRIES,
     CLOSED,
     CONSUMER_SLEEPS,
@@ -94,6 +98,7 @@ class Records:
         self.tail = place.words[TAIL]
         self.items = 0
         self.closed = 0
+        self.barrier = 0
         self.pressed = (0, 0)  # where the channel stood when the producer last waited for room
         place.words[CONSUMER_SLEEPS] = 1
 
@@ -109,7 +114,8 @@ class Records:
         ends = closed != self.closed
         stands = (tail, words[HEAD])
         presses = presses and is_knocked and stands != self.pressed
-        if tail == self.tail and not ends and not presses:
+        bars = self.look_for_barrier(news)
+        if tail == self.tail and not (ends or presses or bars):
             return
         if presses:
             self.pressed = stands
@@ -122,7 +128,20 @@ class Records:
         if ends:
             news.stores.append((self.place.word(CLOSED), closed))
             self.closed = closed
-        news.published.append((self.place.number, self.items, presses or ends))
+        news.published.append((self.place.number, self.items, presses or ends or bars))
+
+    def look_for_barrier(self, news: News) -> bool:
+        """Adds the newest barrier, if there is another."""
+        place, number = self.place, self.place.words[BARRIER]
+        if number == self.barrier:
+            return False
+        fence()
+        self.barrier = number
+        news.stores += [
+            (place.word(BARRIER_AT), place.words[BARRIER_AT]),
+            (place.word(BARRIER), number),
+        ]
+        return True
 
     def records(self, tail: int, whole: bool) -> tuple[int, list[Bytes]]:
         """Goes on to the end, or unless `whole` until it is enough for once: how far, and what lies

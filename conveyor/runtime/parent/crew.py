@@ -10,10 +10,12 @@ tells of their ends, and it sees to it that this memory is theirs, too.
 from __future__ import annotations
 
 import signal
+from collections.abc import Mapping
 from typing import NamedTuple, Protocol
 
 from conveyor.core.crashes import WorkerDeath
 from conveyor.graph.topology import NodeSpec, Topology
+from conveyor.runtime.parent.noted import Noted
 from conveyor.runtime.parent.shared import Shared
 from conveyor.runtime.parent.worker_plan import WorkerPlan
 from conveyor.runtime.policies.contract import StoppableWorker
@@ -85,6 +87,17 @@ class Crew(Protocol):
 
     def cores(self, node: int) -> tuple[int, ...]:
         """The cores that its worker runs on; none: the system places it."""
+        ...
+
+    def ask_noted(self, number: int) -> None:
+        """What nodes noted at a barrier is wanted; all of them have passed it."""
+        ...
+
+    def noted(self, waits: bool = False) -> Mapping[int, Noted] | None:
+        """What was asked for, by node; None while it has not come, unless this `waits` for it.
+
+        The thread that runs is woken once it has.  Raises a `RunError` if the place is gone.
+        """
         ...
 
     def close(self) -> None:

@@ -1,6 +1,7 @@
-"""When barriers go out, and what nodes knew when one has come through.
+"""When barriers go out, and what is done once one has come through.
 
-This file knows where nodes note what they know.  It must never know how it is made durable.
+This file knows who tells what nodes have noted.  It must never know where they note it, nor how
+that is made durable.
 
 Rule 1.  Never are two barriers on their way.  The source sends a window of items ahead of the last
          barrier that has come through; the next goes out when that is full, or before long.
@@ -8,7 +9,8 @@ Rule 1.  Never are two barriers on their way.  The source sends a window of item
          a quarter of `every_s`.  Most barriers are for that alone; once `every_s` has passed, the
          next that comes through is where the run is kept.
 Rule 2.  The sink is the last that comes to it.  Then all others have noted what they know, and
-         nothing of that is written over before the next barrier.
+         nothing of that is written over before the next barrier.  Where they are elsewhere, it is
+         asked for, and comes behind all dead letters of items before the barrier.
 Rule 3.  It is made durable in a thread of its own, while the run goes on: what comes to the sink
          meanwhile is of the next epoch, and kept back.  That is no more than a window.
 Rule 4.  Of a stream, the source's thread sends barriers, and the consumer's is where they come
@@ -18,29 +20,22 @@ Rule 4.  Of a stream, the source's thread sends barriers, and the consumer's is 
 from __future__ import annotations
 
 import threading
-import zlib
 from collections.abc import Callable, Mapping
 from contextvars import copy_context
 from time import monotonic
 from typing import Any, Final, Protocol
 
 from conveyor.core.barriers import CarriesBarriers, GatedInlet
-from conveyor.core.channel import Note
 from conveyor.core.engine import Acknowledging, Keeping
-from conveyor.core.epochs import Manifest, NodeState
-from conveyor.errors import RunError
-from conveyor.graph.topology import Kind, NodeSpec
-from conveyor.report import COUNTS, DeadLetter
-from conveyor.runtime.parent.shared import Shared
+from conveyor.graph.topology import Topology
+from conveyor.report import DeadLetter
+from conveyor.runtime.parent.crew import Crew
+from conveyor.runtime.parent.noted import Noted
+from conveyor.runtime.parent.supervisor import Supervisor
 from conveyor.runtime.process.deferral import Deferral
-from conveyor.runtime.shm.layout import KEPT
-from conveyor.runtime.shm.state_store import APART
 from conveyor.transfer.sleeping import sleeper
 
-__all__ = ["Keeper", "begin_from", "letters_in"]
-
-FIRST_RUN: Final = 1  # of workers that begin with what a checkpoint has
-BEFORE_IT: Final = FIRST_RUN + (1 << 32)  # no run of these workers has this number
+__all__ = ["Keeper", "keeper_in"]
 
 FIRST_WINDOW: Final = 16  # items; it doubles with each barrier that comes through in time
 
@@ -77,34 +72,6 @@ def nothing() -> None:
     """Nobody waits: one thread does all."""
 
 
-def begin_from(manifest: Manifest | None, shared: Shared) -> None:
-    """Before any worker starts: barriers will come, and each node has what it knew."""
-    shared.control.keep(True)
-    if manifest is None:
-        return
-    for spec in shared.topology.nodes:
-        known = manifest.nodes.get(spec.index)
-        if known is None or spec.kind in (Kind.SOURCE, Kind.SINK):
-            continue
-        kept_of(shared, spec).store((0, 0, 0, 0, *known.counts, *known.positions))
-        shared.blocks[spec.index].counts.store((FIRST_RUN, 0, 0, *known.counts))
-        if known.state is not None:
-            shared.memory.write_at(shared.layout.state_base(spec.index), known.state)
-            lies = 0, len(known.state), zlib.crc32(known.state)
-            saved = Note(shared.layout.state(shared.memory, spec.index))
-            saved.store((BEFORE_IT, 0, 0, 0, *lies, *[0] * len(spec.inputs)))
-
-
-def letters_in(manifest: Manifest | None) -> tuple[DeadLetter, ...]:
-    """The items that were given up in earlier lives."""
-    letters: Any = () if manifest is None else manifest.kept.get("letters", ())
-    return tuple(letters)
-
-
-def kept_of(shared: Shared, spec: NodeSpec) -> Note:
-    return Note(shared.layout.kept_at(shared.memory, spec.index))
-
-
 class Saving:
     """A thread that makes one epoch durable, and calls `wake` once that is done, or has failed."""
 
@@ -136,15 +103,18 @@ class Keeper:
     def __init__(
         self,
         keeping: Keeping,
-        shared: Shared,
+        topology: Topology,
+        crew: Crew,
         letters: Callable[[], tuple[DeadLetter, ...]],
         wake: Callable[[], None],
     ) -> None:
         self.keeping = keeping
         self.wake = wake
         self.saving: Saving | None = None
-        self.shared = shared
-        self.letters = letters
+        self.topology = topology
+        self.crew = crew
+        self.letters = letters  # reads those that have come, in the thread that runs
+        self.asked = 0  # the number of the barrier whose notes are awaited
         self.lock = threading.RLock()
         self.released: Callable[[], object] = nothing  # wakes the thread that sends barriers
         self.leaving = False
@@ -196,17 +166,29 @@ class Keeper:
 
     def keep(self, number: int) -> None:
         """Begins to make durable what nodes knew at the newest barrier, which has come through."""
-        assert self.feed is not None
-        items, known = self.feed.barrier_at, self.known(number)
-        letters = self.letters_before(known)
         self.under_way = True
-        self.kept += 1
         self.keeping.hold()
-        with Deferral():  # of a thread that is half started nobody would know
-            self.saving = Saving(
-                lambda: self.keeping.complete(items, self.with_states(known), letters, False),
-                self.wake,
-            )
+        self.asked = number
+        self.crew.ask_noted(number)
+        self.look_for_notes()
+
+    def look_for_notes(self, waits: bool = False) -> None:
+        """Called again and again in the thread that runs: once what nodes have noted is here, it is
+        made durable."""
+        with self.lock:
+            if not self.asked or (noted := self.crew.noted(waits)) is None:
+                return
+            assert self.feed is not None
+            self.asked = 0
+            self.kept += 1
+            items, letters = self.feed.barrier_at, self.letters_before(noted)
+
+            def save() -> None:
+                known = {node: each.whole() for node, each in noted.items()}
+                self.keeping.complete(items, known, letters, False)
+
+            with Deferral():  # of a thread that is half started nobody would know
+                self.saving = Saving(save, self.wake)
 
     def may_send(self) -> None:
         """The barrier is done with: the next may go out."""
@@ -219,6 +201,7 @@ class Keeper:
         """Waits until the epoch is durable that is being saved, if one is, and goes on with the
         next.  Raises what that failed with."""
         with self.lock:
+            self.look_for_notes(waits=True)
             saving = self.end()
             if saving is None:
                 return
@@ -259,31 +242,9 @@ class Keeper:
             self.saving = None  # not before: a signal may end the wait
         return saving
 
-    def known(self, number: int) -> dict[int, tuple[int, ...]]:
-        """What each node noted at a barrier; one without a worker noted nothing."""
-        notes = {
-            spec.index: tuple(kept_of(self.shared, spec).newest())
-            for spec in self.shared.topology.nodes
-        }
-        return {node: note for node, note in notes.items() if note[0] == number}
-
-    def with_states(self, known: Mapping[int, tuple[int, ...]]) -> Mapping[int, NodeState]:
-        """The same with the states of processors, which nobody writes over meanwhile."""
-        found: dict[int, NodeState] = {}
-        for node, (_, place, size, checksum, *rest) in known.items():
-            state, spec = None, self.shared.topology.nodes[node]
-            if spec.is_restorable:
-                base = self.shared.layout.state_base(node) + place * APART
-                state = self.shared.memory.read_at(base, size)
-                if zlib.crc32(state) != checksum:
-                    raise RunError(f"the state of stage {spec.name!r} is damaged in shared memory")
-            counts, positions = rest[:COUNTS], rest[KEPT - 4 :]
-            found[node] = NodeState(tuple(counts), tuple(positions), state)
-        return found
-
-    def letters_before(self, known: Mapping[int, tuple[int, ...]]) -> list[DeadLetter]:
+    def letters_before(self, noted: Mapping[int, Noted]) -> list[DeadLetter]:
         """The dead letters of items that came before the barrier."""
-        came = {self.shared.topology.nodes[node].name: note[4] for node, note in known.items()}
+        came = {self.topology.nodes[node].name: each.counts[0] for node, each in noted.items()}
         return [each for each in self.letters() if each.ordinal < came.get(each.stage, 1 << 62)]
 
     def finish(self, letters: tuple[DeadLetter, ...]) -> None:
@@ -291,3 +252,20 @@ class Keeper:
         self.settle()
         assert self.feed is not None
         self.keeping.complete(self.feed.head, {}, letters, True)
+
+
+def keeper_in(
+    supervisor: Supervisor, keeping: Keeping, letters: Callable[[], tuple[DeadLetter, ...]]
+) -> Keeper:
+    """What keeps the run of these workers; `letters` gives its dead letters that were read."""
+
+    def letters_so_far() -> tuple[DeadLetter, ...]:
+        supervisor.read_reports()
+        return letters()
+
+    keeper = Keeper(keeping, supervisor.topology, supervisor.crew, letters_so_far, supervisor.wake)
+    earlier: Any = () if keeping.manifest is None else keeping.manifest.kept.get("letters", ())
+    for letter in earlier:  # given up in earlier lives
+        supervisor.reports.letters.add(letter)
+    supervisor.watches.append(keeper.look_for_notes)
+    return keeper

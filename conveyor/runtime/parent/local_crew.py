@@ -10,6 +10,7 @@ from contextlib import nullcontext
 
 from conveyor.graph.topology import Topology
 from conveyor.runtime.parent.crew import Birth
+from conveyor.runtime.parent.noted import Noted, noted_at
 from conveyor.runtime.parent.shared import Shared
 from conveyor.runtime.parent.worker_plan import Kit, WorkerPlan
 from conveyor.runtime.placement import Placement, usable_cores
@@ -55,6 +56,7 @@ class LocalCrew:
     def __init__(self, kit: Kit, shared: Shared) -> None:
         self.kit = kit
         self.shared = shared
+        self.asked = 0
 
     def check(self) -> None:
         """Nothing befalls this machine that this process would live to tell of."""
@@ -67,6 +69,12 @@ class LocalCrew:
 
     def cores(self, node: int) -> tuple[int, ...]:
         return self.kit.cores[node]
+
+    def ask_noted(self, number: int) -> None:
+        self.asked = number
+
+    def noted(self, waits: bool = False) -> dict[int, Noted]:
+        return noted_at(self.asked, self.shared, range(len(self.shared.blocks)))
 
     def close(self) -> None:
         """There is nothing to give back but the memory, which is the caller's."""

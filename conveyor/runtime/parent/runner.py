@@ -23,7 +23,7 @@ from conveyor.reporting.build import ordered_letters
 from conveyor.runtime.metrics import RunMetrics, run_metrics
 from conveyor.runtime.parent.crew import Site
 from conveyor.runtime.parent.gauge import Gauge
-from conveyor.runtime.parent.keeper import Keeper, letters_in
+from conveyor.runtime.parent.keeper import Keeper, keeper_in
 from conveyor.runtime.parent.program_ends import ProgramEnds, SinkCut
 from conveyor.runtime.parent.queues import queued_before
 from conveyor.runtime.parent.recorder import Recorder
@@ -215,9 +215,7 @@ class Runner:
         """What makes the run durable, if it is to be."""
         self.ends.keeper = None
         if keeping is not None:
-            self.ends.keeper = Keeper(keeping, self.supervisor.shared, self.letters, self.wake)
-            for letter in letters_in(keeping.manifest):
-                self.supervisor.reports.letters.add(letter)
+            self.ends.keeper = keeper_in(self.supervisor, keeping, self.letters)
         return self.ends.keeper
 
     def run_failed(self, how: How, error: BaseException) -> None:

@@ -32,7 +32,7 @@ from conveyor.runtime.parent.adaptive_lanes import AdaptiveLanes
 from conveyor.runtime.parent.crew import Site, WorkerProcess
 from conveyor.runtime.parent.engine_log import EngineLog
 from conveyor.runtime.parent.job_records import JobRecords
-from conveyor.runtime.parent.keeper import begin_from
+from conveyor.runtime.parent.noted import begin_from
 from conveyor.runtime.parent.pins import Pins
 from conveyor.runtime.parent.shared import Inputs
 from conveyor.runtime.parent.witness import Witnesses
@@ -85,7 +85,7 @@ class Supervisor:
         self.notes = plan.notes + notes  # of each run, for the report
         self.shared = shared = site.share(topology)
         if keeping is not None:
-            begin_from(keeping.manifest, shared)
+            begin_from(keeping.manifest.nodes if keeping.manifest is not None else {}, shared)
         handles: dict[int, WorkerProcess] = {}
         self.restart_policy = RestartPolicy(
             topology, shared.blocks, Inputs(topology, shared.rings), handles.get

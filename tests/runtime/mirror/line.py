@@ -9,6 +9,7 @@ from functools import partial
 from random import Random
 from typing import Any, cast
 
+from conveyor.core.barriers import Barriers, GatedInlet
 from conveyor.core.channel import Note, Tag
 from conveyor.core.journal import PAGE_SIZE
 from conveyor.items.sealing import seal
@@ -76,12 +77,21 @@ def words_of(machine: Machine, at: int, n: int) -> memoryview[int]:
 
 class Line(World):
     """So many items a run; `b_at`: on which machine the second job is, `size`: of all items; they
-    are drawn otherwise."""
+    are drawn otherwise.  `every`: behind so many items goes a barrier, but one at a time; nothing
+    goes behind the first, the third and so on before they have come through."""
 
     def __init__(
-        self, seed: int, n_items: int = 8, b_at: int | None = None, size: int | None = None
+        self,
+        seed: int,
+        n_items: int = 8,
+        b_at: int | None = None,
+        size: int | None = None,
+        every: int = 0,
     ) -> None:
         super().__init__(seed, b_at)
+        self.barrier_every = every
+        self.sent = self.came = 0  # barriers
+        self.barrier_at = 0  # items before the newest
         self.n_items = n_items
         random: Random = self.random
         self.sizes = (
@@ -148,15 +158,23 @@ class Line(World):
         outlet.publish(len(items), blob, tag)
         yield MADE
 
-    def await_items(self, inlet: RingInlet, gather: int) -> Steps:
-        while not (inlet.pending() or inlet.ended()):
+    def barriers(self, inlet: RingInlet, outlets: list[RingOutlet]) -> Barriers:
+        """Those of a node, which must come where the source has put them."""
+
+        def keep(number: int) -> None:
+            assert (number, inlet.head) == (self.sent, self.barrier_at), "a barrier is elsewhere"
+
+        return Barriers([GatedInlet(inlet)], outlets, keep)
+
+    def await_items(self, inlet: RingInlet, gate: GatedInlet, gather: int) -> Steps:
+        while not (gate.pending() or gate.ended()):
             inlet.sleeps(inlet.head + gather)
             yield MADE
-            if not (inlet.pending() or inlet.ended()):
+            if not (gate.pending() or gate.ended()):
                 yield SLEEPS
         inlet.sleeps(0)
 
-    def taken(self, inlet: RingInlet, n: int, first: int) -> list[int]:
+    def taken(self, inlet: GatedInlet, n: int, first: int) -> list[int]:
         """The numbers of the next items, which must be as they were given."""
         items: list[Any] = list(opened(inlet.peek(n)))
         for number, item in enumerate(items, first):
@@ -186,6 +204,13 @@ class Line(World):
                 ]
                 number += n
                 yield from self.send(outlet, items, Tag(run, number, 0, number, 0, 1))
+                since = number - self.barrier_at
+                if self.came == self.sent and 0 < self.barrier_every <= since:
+                    self.sent, self.barrier_at = self.sent + 1, number
+                    outlet.set_barrier(self.sent)
+                    yield MADE
+                    while self.sent % 2 and self.came < self.sent:  # some come alone
+                        yield SLEEPS
             outlet.close(run)
             limits = pen.words(machine.memory, self.layout.nodes[A], 64)
             limits[SOFT_LIMITS_LIFTED] = 1
@@ -215,6 +240,8 @@ class Line(World):
             self.layout.log_buffer(machine.memory, A).base,
         )
         number = 0
+        barriers = self.barriers(inlet, [])
+        (gate,) = barriers.gates
         for run in range(1, RUNS + 1):
             results = list[int]()
             letters = list[int]()
@@ -223,11 +250,15 @@ class Line(World):
             gather = self.random.choice([1, 3, 6])
             is_over = False
             while True:
-                numbers = self.taken(inlet, self.random.randint(1, 4), number)
+                numbers = self.taken(gate, self.random.randint(1, 4), number)
                 if numbers:
                     number += len(numbers)
                     results += numbers
                     inlet.commit(number)
+                if gate.is_at_barrier and barriers.pass_on():
+                    self.came = gate.passed
+                    machine.wake(SOURCE)
+                    numbers = numbers or [number]  # there may be more behind it
                 control[ATTENTION] = control[LOGGED] = 0
                 yield MADE
                 for ledger in ledgers.values():
@@ -249,7 +280,7 @@ class Line(World):
                     continue
                 inlet.sleeps(inlet.head + gather)
                 yield MADE
-                if not inlet.pending() and not (
+                if not (inlet.pending() or gate.is_at_barrier) and not (
                     inlet.ended() and all(each[DONE] == run for each in done.values())
                 ):
                     yield SLEEPS
@@ -282,6 +313,8 @@ class Line(World):
             layout.log_buffer(memory, A).base,
         )
         number = reports = 0
+        barriers = self.barriers(inlet, [outlet])
+        (gate,) = barriers.gates
         for run in range(1, RUNS + 1):
             while control[RUN] != run:
                 yield SLEEPS
@@ -289,10 +322,13 @@ class Line(World):
             assert memory.read_at(layout.levels_base, 4 + run) == bytes([run]) * (4 + run)
             inlet.start(run)
             while True:
-                yield from self.await_items(inlet, 1)
-                if inlet.ended():
+                yield from self.await_items(inlet, gate, 1)
+                if gate.ended():
+                    if barriers.pass_on():
+                        yield MADE
+                        continue
                     break
-                numbers = self.taken(inlet, self.random.randint(1, 3), number)
+                numbers = self.taken(gate, self.random.randint(1, 3), number)
                 block[ITEM_SINCE] = number + 1
                 yield MADE
                 for each in [] if self.is_quiet else numbers:

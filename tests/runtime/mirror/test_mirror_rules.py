@@ -27,9 +27,9 @@ UNTIL_FOUND = 300
 
 
 @settings(deadline=None, max_examples=MOST)
-@given(st.integers(0, 1 << 32))
-def test_whatever_happens_in_between_all_is_as_on_one_machine(seed: int) -> None:
-    Line(seed).play()
+@given(st.integers(0, 1 << 32), st.integers(0, 4))
+def test_whatever_happens_in_between_all_is_as_on_one_machine(seed: int, every: int) -> None:
+    Line(seed, every=every).play()
 
 
 # -------------------------------------------------------------------------- rules broken on purpose
@@ -37,6 +37,7 @@ def test_whatever_happens_in_between_all_is_as_on_one_machine(seed: int) -> None
 
 ANY: Mapping[str, int] = {}
 MANY: Mapping[str, int] = {"n_items": 16}
+BARRED: Mapping[str, int] = {"every": 2}
 FULL_AND_NEAR: Mapping[str, int] = {"b_at": 1, "size": 4000, "n_items": 16}
 
 
@@ -88,12 +89,40 @@ BROKEN = {
         seed=102,
     ),
     "a producer that waits for room is not told of": Broken(
-        Records.look, {"presses or ends))": "ends))"}
+        Records.look, {"presses or ends or bars))": "ends or bars))"}
     ),
     "nor sent, where that is all there is": Broken(
         News.__bool__, {"or self.published": ""}, seed=65
     ),
-    "the end wakes nobody": Broken(Records.look, {"presses or ends))": "presses))"}, seed=31),
+    "the end wakes nobody": Broken(
+        Records.look, {"presses or ends or bars))": "presses or bars))"}, seed=31
+    ),
+    "a barrier wakes nobody": Broken(
+        Records.look, {"presses or ends or bars))": "presses or ends))"}, BARRED
+    ),
+    "a barrier is looked at before the tail": Broken(
+        Records.look,
+        {"bars = self.look_for_barrier(news)\n": "pass\n",
+         "closed = words[CLOSED]\n": "bars = self.look_for_barrier(news)\n    fence()\n"
+         "    closed = words[CLOSED]\n"},
+        BARRED,
+        seed=41,
+    ),
+    "a barrier is stored behind what stands behind it": Broken(
+        Records.look,
+        {"bars = self.look_for_barrier(news)\n":
+         "later = News()\n    bars = self.look_for_barrier(later)\n",
+         "news.published.append(": "news.stores += later.stores\n    news.published.append("},
+        BARRED,
+        seed=48,
+    ),
+    "the number of a barrier is stored before its position": Broken(
+        Records.look_for_barrier,
+        {"(place.word(BARRIER_AT), place.words[BARRIER_AT]),\n": "",
+         "(place.word(BARRIER), number),": "(place.word(BARRIER), number),\n"
+         "        (place.word(BARRIER_AT), place.words[BARRIER_AT]),"},
+        BARRED,
+    ),
     "whoever waits is woken before what it waits for is there": Broken(
         Mirror.take,
         {"stored(self.memory, news.stores)\n": "pass\n",
