@@ -118,8 +118,8 @@ class ConcurrentNode(JobNode):
 
     def most_at(self, position: int, most: int) -> int:
         """How many to take in hand, of `most`, while this is the first that is not done: fewer with
-        each worker that died with it in hand, so that deaths tell which item it was."""
-        return max(1, most >> FEWER_BY * self.past_of(position).attempts)
+        each worker that died with it in hand, until deaths tell which item it was."""
+        return max(1, most >> FEWER_BY * self.past_of(position).riddles)
 
     def index(self) -> int:
         held = AT.get()
@@ -170,7 +170,7 @@ class ConcurrentNode(JobNode):
             return
         while not self.is_condemned(held):
             try:
-                held.results = self.results_of(held, self.job(self.opened(held)))
+                held.results = self.attempted_here(held)
             except BaseException as error:  # the item's own, whatever it is
                 held.error = error
                 if self.may_retry(error):
@@ -179,6 +179,15 @@ class ConcurrentNode(JobNode):
                 held.error = None
             break
         held.is_done = True
+
+    def attempted_here(self, held: Held) -> list[object]:
+        if self.clock is None:
+            return self.results_of(held, self.job(self.opened(held)))
+        self.clock.start(self.index())
+        try:
+            return self.results_of(held, self.job(self.opened(held)))
+        finally:
+            self.clock.stop()
 
     async def work_async(self, held: Held, keeper: Timekeeper) -> None:
         """The same, in a task of an event loop."""

@@ -72,18 +72,23 @@ class WorkerDeath(NamedTuple):
             return None
         return self.first if self.end - self.first == 1 else self.at
 
-    def may_have_begun(self, source: int, position: int) -> bool:
-        last = self.end - 1 if self.at is None else self.at
+    def may_have_begun(self, source: int, position: int, side_by_side: bool) -> bool:
+        """Had it begun with this item?  `side_by_side`: it did not do one behind the other."""
+        last = self.end - 1 if self.at is None or side_by_side else self.at
         return self.input == source and self.first <= position <= last
 
 
 class Past(NamedTuple):
-    """What became of the earlier attempts at one item that ended with their worker."""
+    """What became of the earlier attempts at one item that ended with their worker.
+
+    `riddles` counts those of which it is not known which item was the cause.
+    """
 
     attempts: int
     timeouts: int
     is_poison: bool
     how: str = ""  # the last of them ended
+    riddles: int = 0
 
 
 FRESH: Final = Past(0, 0, False)
@@ -174,10 +179,12 @@ def remembered(deaths: Sequence[WorkerDeath], death: WorkerDeath) -> list[Worker
 
 
 class History:
-    """The deaths that a new worker is told of."""
+    """The deaths that a new worker is told of; `side_by_side`: it has several items in hand at
+    once, and so had those before it."""
 
-    def __init__(self, deaths: Sequence[WorkerDeath]) -> None:
+    def __init__(self, deaths: Sequence[WorkerDeath], side_by_side: bool = False) -> None:
         self.deaths = deaths
+        self.side_by_side = side_by_side
 
     def careful_until(self, source: int) -> int:
         """Up to this position, the items of an input are to be taken one by one."""
@@ -189,13 +196,19 @@ class History:
         >>> history = History([WorkerDeath(0, 5, 9), WorkerDeath(0, 6, 7), timed_out])
         >>> for source, position in [(0, 6), (0, 7), (1, 6)]:
         ...     history.past(source, position)
-        Past(attempts=3, timeouts=1, is_poison=False, how='died')
-        Past(attempts=1, timeouts=0, is_poison=False, how='died')
-        Past(attempts=0, timeouts=0, is_poison=False, how='')
+        Past(attempts=3, timeouts=1, is_poison=False, how='died', riddles=1)
+        Past(attempts=1, timeouts=0, is_poison=False, how='died', riddles=1)
+        Past(attempts=0, timeouts=0, is_poison=False, how='', riddles=0)
         """
-        mine = [death for death in self.deaths if death.may_have_begun(source, position)]
+        mine = [
+            death
+            for death in self.deaths
+            if death.may_have_begun(source, position, self.side_by_side)
+        ]
         if not mine:
             return FRESH
         alone = [death for death in mine if death.suspect == position]
         timeouts = sum(death.timed_out for death in alone)
-        return Past(len(mine), timeouts, len(alone) - timeouts >= POISONOUS_DEATHS, mine[-1].how)
+        is_poison = len(alone) - timeouts >= POISONOUS_DEATHS
+        riddles = sum(death.suspect is None for death in mine)
+        return Past(len(mine), timeouts, is_poison, mine[-1].how, riddles)

@@ -108,8 +108,8 @@ class Policy(NamedTuple):
 
 
 class ItemClock(Protocol):
-    """Watches time limits; it is told at which item a job begins, and when none is under
-    way."""
+    """Watches time limits; it is told at which item a job begins, and when none is under way: in
+    one of several threads, none of that thread."""
 
     def start(self, index: int) -> None: ...
     def stop(self) -> None: ...

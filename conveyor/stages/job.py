@@ -141,7 +141,7 @@ class Job(Stage, TakesALane[In, Out]):
             raise TopologyError(f"{kind}: write both snapshot() and restore(state), or neither")
         if not isinstance(read_only, bool):
             raise TopologyError(f"{kind}: read_only is {read_only!r}; it must be True or False")
-        check_concurrency(self, kind, fn, concurrency, ordered, timeout_s)
+        check_concurrency(self, kind, fn, concurrency, ordered)
         self.stage_options = StageOptions(
             checked_name(kind, name),
             fn,
@@ -252,7 +252,6 @@ def check_concurrency(
     fn: object,
     concurrency: object,
     ordered: object,
-    timeout_s: object,
 ) -> None:
     """Raises `TopologyError` for what is said of items in hand at once, and cannot be meant."""
     if not isinstance(ordered, bool):
@@ -269,11 +268,6 @@ def check_concurrency(
         raise TopologyError(
             f"{kind}: ordered=False says nothing where items are taken one by one: say how many "
             "may be in hand at once, concurrency=8"
-        )
-    if concurrency is not None and timeout_s is not None and not awaits:
-        raise TopologyError(
-            f"{kind}: an item in one of several threads cannot be given up by its time: leave out "
-            "timeout_s, or concurrency, or write an async function"
         )
 
 

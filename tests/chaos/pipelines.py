@@ -156,6 +156,20 @@ def check_troubled(outputs: Outputs, n: int) -> Found:
     )
 
 
+def troubled_side_by_side(capacity: int, us: int, pl: Any) -> Any:
+    options: dict[str, Any] = {"retries": 2, "timeout_s": LIMIT_S, "on_error": "dead_letter"}
+    pl = pl.add(Pipe(capacity)).add(Processor(Work(0, us), name="before")).add(Pipe(capacity))
+    trouble = Processor(Trouble(1, us), name="trouble", concurrency=4, ordered=False, **options)
+    pl = pl.add(trouble).add(Pipe(capacity))
+    return pl.add(Processor(Work(2, us), name="after")).add(Pipe(capacity))
+
+
+def check_troubled_side_by_side(outputs: Outputs, n: int) -> Found:
+    return in_some_order(
+        outputs, (item for item in range(n) if not is_poison(item) and not is_slow(item))
+    )
+
+
 def snapshots(capacity: int, us: int, pl: Any) -> Any:
     pl = pl.add(Pipe(capacity)).add(Processor(Work(0, us), name="before")).add(Pipe(capacity))
     return (
@@ -365,6 +379,9 @@ def each_in_order(expected: Callable[[int], Outputs]) -> Callable[[Outputs, int]
 PIPELINES: dict[str, Hammered] = {
     "line": Hammered(line, check_line, ("map", "filter", "flat", "last")),
     "side by side": Hammered(side_by_side, check_side_by_side, ("threads", "bursts", "coroutines")),
+    "troubled side by side": Hammered(
+        troubled_side_by_side, check_troubled_side_by_side, ("before", "trouble", "after")
+    ),
     "troubled": Hammered(troubled, check_troubled, ("before", "trouble", "after")),
     "snapshots": Hammered(
         snapshots, check_snapshots, ("before", "stateful", "after"), remembers=True

@@ -116,6 +116,11 @@ def stuck(item: int) -> int:
     return item
 
 
+def stuck_at_first(item: int) -> tuple[int, int]:
+    """The same, at the first attempt; tells which attempt an item came through in."""
+    return item if context().attempt > 1 else stuck(item), context().attempt
+
+
 def deadly(item: int) -> int:
     """Kills whoever works on one item in ten."""
     if item % 10 == 7:

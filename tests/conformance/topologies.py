@@ -323,6 +323,14 @@ def timed_out_for_good() -> Any:
     return lanes.add(Join(2))
 
 
+def timed_out_side_by_side() -> Any:
+    """Threads: the worker is killed for its oldest item, and all others in hand run again."""
+    options: dict[str, Any] = {"timeout_s": 0.05, "retries": 1, "on_error": "dead_letter"}
+    lanes = pipeline().add(Processor(jobs.stuck, concurrency=4, ordered=False, **options))
+    lanes = lanes.add(BalancingFork(2)).add(Processor(jobs.slow, concurrency=3), Pipe(3))
+    return lanes.add(Join(2)).add(Processor(jobs.stuck_at_first, concurrency=2, **options))
+
+
 def timed_out_with_state() -> Any:
     """The state is lost where a time limit runs out, and so is the run."""
     lanes = pipeline().add(BalancingFork(2)).add(Processor(jobs.slow), Pipe(3)).add(Join(2))
@@ -539,6 +547,7 @@ CASES: Final[dict[str, Case]] = {
     "refused": Case(refused, most=100),
     "refused behind join": Case(refused_behind_join, most=100),
     "timed out": Case(timed_out, most=25, streams=False),
+    "timed out side by side": Case(timed_out_side_by_side, most=25, streams=False),
     "timed out for good": Case(timed_out_for_good, most=25, streams=False),
     "timed out with state": Case(timed_out_with_state, most=25, streams=False),
     "cut by time": Case(cut_by_time, most=500),

@@ -191,6 +191,17 @@ def test_an_item_that_may_have_been_begun_has_been_attempted() -> None:
     assert [history.past(0, position).attempts for position in range(3, 9)] == [0, 3, 3, 1, 1, 0]
 
 
+def test_side_by_side_one_item_had_no_more_time_and_all_others_had_begun_too() -> None:
+    late = WorkerDeath(0, 4, 8, at=5, timed_out=True)
+    history = History([late, WorkerDeath(0, 4, 8)], side_by_side=True)
+
+    past = [history.past(0, position) for position in range(3, 9)]
+
+    assert [each.attempts for each in past] == [0, 2, 2, 2, 2, 0]
+    assert [each.timeouts for each in past] == [0, 0, 1, 0, 0, 0]
+    assert [each.riddles for each in past] == [0, 1, 1, 1, 1, 0]
+
+
 def test_what_was_in_hand_is_taken_one_by_one_in_its_own_input() -> None:
     history = History([WorkerDeath(0, 4, 8), WorkerDeath(1, 2, 3)])
 

@@ -289,6 +289,74 @@ def test_a_coroutine_that_cannot_be_cancelled_ends_with_its_worker() -> None:
     ]
 
 
+def stays(item: int) -> int:
+    """Never ends for one item, nor for another at its first attempt."""
+    if item == 3 or (item == 5 and context().attempt == 1):
+        threading.Event().wait()
+    return item
+
+
+@pytest.mark.timeout(PATIENCE_S)
+@pytest.mark.parametrize("ordered", [True, False])
+def test_an_item_that_takes_too_long_in_a_thread_is_given_up_alone(
+    ordered: bool, tmp_path: Path
+) -> None:
+    options: dict[str, Any] = {"concurrency": 4, "timeout_s": 1, "retries": 1}
+    pl = pipeline().add(Processor(stays, ordered=ordered, on_error="dead_letter", **options))
+
+    result = pl.run(range(12), record=tmp_path / "run.cvd")
+    again = pl.replay(range(12), tmp_path / "run.cvd")
+
+    assert sorted(result) == [n for n in range(12) if n != 3]
+    assert not ordered or result == sorted(result)
+    for letters in (result.dead_letters, again.dead_letters):
+        (letter,) = letters
+        assert (letter.ordinal, letter.item, type(letter.exception)) == (3, 3, ItemTimeout)
+        assert "in 2 of 2 attempts" in str(letter.exception)
+    assert again == result
+    assert again.dead_letters[0].attempts == result.dead_letters[0].attempts
+    told = result.report.stages["stays"]
+    assert (told.items_in, told.items_out, told.dead_lettered) == (12, 11, 1)
+
+
+@pytest.mark.timeout(PATIENCE_S)
+def test_of_threads_that_all_take_too_long_each_costs_one_worker() -> None:
+    def hang(item: int) -> Any:
+        return threading.Event().wait()
+
+    stage = Processor(hang, concurrency=4, timeout_s=0.1, ordered=False, on_error="skip")
+    result = pipeline().add(stage).run(range(6))
+    assert result == []
+    told = result.report.stages["hang"]
+    assert (told.skipped, told.restarts) == (6, 6)
+
+
+@pytest.mark.timeout(PATIENCE_S)
+def test_the_first_item_without_time_ends_the_run_where_the_stage_says_so() -> None:
+    with pytest.raises(ItemTimeout, match=r"stage 'stays': .* in 1 of 1 attempts"):
+        pipeline().add(Processor(stays, concurrency=4, timeout_s=0.2)).run([0, 1, 3])
+
+
+def test_the_oldest_in_hand_is_not_blamed_for_a_death_that_is_not_its_own(tmp_path: Path) -> None:
+    """It has a time limit, too, and is at its job at all three deaths."""
+    deaths = tmp_path / "deaths"
+    deaths.touch()
+
+    def job(item: int) -> int:
+        while item == 0 and deaths.stat().st_size < 3:
+            time.sleep(0.001)
+        if item == 999 and deaths.stat().st_size < 3:
+            with deaths.open("ab") as file:
+                file.write(b"x")
+            os.kill(os.getpid(), signal.SIGKILL)
+        return item
+
+    stage = Processor(job, concurrency=1000, ordered=False, timeout_s=3600)
+    result = pipeline().add(Pipe(1000)).add(stage).run([0, 999])
+    assert sorted(result) == [0, 999]
+    assert result.report.stages["job"].restarts == 3
+
+
 @pytest.mark.parametrize("is_async", [False, True], ids=["threads", "coroutines"])
 def test_each_item_has_its_own_context(is_async: bool) -> None:
     def told(item: int) -> tuple[int, str]:
@@ -426,10 +494,6 @@ REFUSED: dict[str, tuple[Callable[[], object], str]] = {
     "a word": (lambda: Processor(double, concurrency="8"), "whole number"),  # type: ignore[call-overload]  # pyright: ignore
     "no order": (lambda: Processor(double, ordered=False), "concurrency=8"),
     "a class": (lambda: Stateful(concurrency=2), "write async def process"),
-    "a time limit of a thread": (
-        lambda: Processor(double, concurrency=2, timeout_s=1),
-        "write an async function",
-    ),
     "an async generator": (lambda: Processor(up_to), r"FlatMap\(up_to\)"),
     "two arguments": (lambda: Processor(two), "exactly one"),  # type: ignore[arg-type]  # pyright: ignore
 }

@@ -6,6 +6,7 @@ from __future__ import annotations
 import asyncio
 import gc
 from collections.abc import AsyncIterator
+from itertools import compress, product
 from math import factorial
 from typing import Any
 
@@ -107,6 +108,56 @@ def test_workers_that_die_lose_and_repeat_nothing() -> None:
     )
     assert found.complete
     assert found.classes > 30
+
+
+async def same_later(item: int) -> int:
+    return item
+
+
+def limited(job: Any, retries: int, **options: Any) -> Any:
+    given_up: dict[str, Any] = {"timeout_s": 5, "retries": retries, "on_error": "dead_letter"}
+    return Pipeline[int]().add(Processor(job, **given_up, **options))
+
+
+@pytest.mark.parametrize("job", [same, same_later], ids=["threads", "coroutines"])
+@pytest.mark.parametrize("retries", [0, 1])
+@pytest.mark.parametrize("items", [1, 2, 3])
+def test_the_time_of_every_attempt_may_run_out_whatever_is_done_next(
+    items: int, retries: int, job: Any
+) -> None:
+    """Each of m items comes through in any of r + 1 attempts, or in none."""
+    times, faults = (retries + 2) ** items, Faults([], timeouts=True)
+
+    in_turn = limited(job, retries, concurrency=2)
+    as_done = limited(job, retries, concurrency=items, ordered=False)
+    by_two = limited(job, retries, concurrency=2, ordered=False)
+    found = [
+        pl.explore(range(items), strategy="exhaustive", faults=faults)
+        for pl in (in_turn, as_done, by_two)
+    ]
+
+    assert all(each.complete for each in found)
+    assert [each.classes for each in found] == [
+        times,
+        times * factorial(items),
+        times * 2 ** (items - 1),
+    ]
+    through = {tuple(sorted(run)) for each in found for run in each.outputs}
+    subsets = [compress(range(items), which) for which in product([0, 1], repeat=items)]
+    assert through == {tuple(each) for each in subsets}
+
+
+def test_what_has_no_more_time_and_workers_that_die_lose_nothing_else() -> None:
+    pl = limited(same, 0, concurrency=2, ordered=False)
+
+    def all_are_somewhere(run: Any) -> bool:
+        return sorted([*run, *(each.item for each in run.dead_letters)]) == [0, 1, 2]
+
+    found = pl.explore(
+        range(3), all_are_somewhere, strategy="exhaustive", faults=Faults(timeouts=True)
+    )
+    assert (found.failure, found.complete) == (None, True)
+    assert {tuple(sorted(run)) for run in found.outputs} >= {(), (0, 1, 2), (1,)}
 
 
 # -------------------------------------------------------------------------------------- async jobs

@@ -236,7 +236,9 @@ class Recorder:
                 head = begun.heads[hand.input]
                 at = None if hand.at is None else hand.at - head
                 hand = hand._replace(first=hand.first - head, end=hand.end - head, at=at)
-                if at is not None and hand.timed_out and not place.is_inside:
+                # Of others in hand something may have come, or comes again: that shows
+                is_death = place.is_inside or self.topology.nodes[node].concurrency is not None
+                if at is not None and hand.timed_out and not is_death:
                     hand = self.ran_out(node, hand, at)
                     if hand is None:
                         return

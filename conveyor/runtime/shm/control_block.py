@@ -26,7 +26,8 @@ PIPELINE_WORDS: Final = 32
 # Words of one node, all written by its worker but the last, which is the parent's.
 DONE, BEGUN, BUSY, WAITING, BLOCKED, BATCHES = range(6)
 HAND_INPUT, HAND_FIRST, HAND_END, RUNNING, ITEM_AT, ITEM_SINCE = range(6, 12)
-ANY_ITEM: Final = (1 << 64) - 1  # as ITEM_AT: several are in hand, and none is known to be the one
+SEVERAL: Final = 1 << 63  # a part of ITEM_AT: there are others, and any can have been what killed
+ANY_ITEM: Final = (1 << 64) - 1  # as ITEM_AT: any of several can be the one that takes too long
 WAIT_KIND, WAIT_CHANNELS, WAIT_ITEMS, SLEEPS, EVER_HELD, LIFE, SOFT_LIMITS_LIFTED = range(12, 19)
 MOVING, SAMPLED_JOBS, SAMPLED, IN_HAND, ANY_IN_HAND = range(19, 24)
 COUNTS: Final = 24
@@ -201,11 +202,22 @@ class NodeBlock:
         self.words[RUNNING] = number
 
     def set_item(self, position: int, since: int) -> None:
-        """Which item a job with a time limit is at, and since when; 0 if it is at none."""
-        self.words[ITEM_AT], self.words[ITEM_SINCE] = position, since
+        """Which item a job with a time limit is at, and since when."""
+        words = self.words
+        words[ITEM_SINCE] = 0  # whoever is killed between these has not had the time of another
+        words[ITEM_AT] = position
+        words[ITEM_SINCE] = since
+
+    def set_no_item(self) -> None:
+        """The job is at no item."""
+        self.words[ITEM_SINCE] = 0
+
+    def set_oldest(self, position: int, since: int) -> None:
+        """Which of several items has been at its job for the longest, and since when."""
+        self.set_item(position | SEVERAL, since)
 
     def set_any_item(self, since: int) -> None:
-        """Since when the first of several items is at its job, whichever it is; 0 if none is."""
+        """Since when the first of several items is at its job, whichever it is."""
         self.set_item(ANY_ITEM, since)
 
     @property
@@ -241,13 +253,14 @@ class NodeBlock:
         """
         words = self.words
         death = None
-        is_known = words[ITEM_SINCE] and words[ITEM_AT] != ANY_ITEM
+        at = words[ITEM_AT]
+        is_known = words[ITEM_SINCE] and at != ANY_ITEM and (timed_out or not at & SEVERAL)
         if words[BEGUN] == run and words[HAND_END]:
             death = WorkerDeath(
                 input=words[HAND_INPUT],
                 first=words[HAND_FIRST],
                 end=words[HAND_END],
-                at=words[ITEM_AT] if is_known else None,
+                at=at & ~SEVERAL if is_known else None,
                 running=running,
                 timed_out=timed_out,
                 how=how,

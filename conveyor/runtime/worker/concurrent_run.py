@@ -15,8 +15,10 @@ from conveyor.core.concurrent_node import ConcurrentNode
 from conveyor.core.drive import Drive, DriveSpec
 from conveyor.core.generations import drive_generations
 from conveyor.core.window import Window
+from conveyor.runtime.shm.control_block import NodeBlock
 from conveyor.runtime.shm.record import Blob
 from conveyor.runtime.shm.trace_log import SpanKind
+from conveyor.runtime.step.contract import WorkFigures
 from conveyor.runtime.step.logged import JOIN
 from conveyor.runtime.worker.hands import NotedHands, WorkingHands
 from conveyor.runtime.worker.run import Run
@@ -26,8 +28,19 @@ __all__ = ["ConcurrentRun"]
 QUEUED_NS: Final = 3_000_000  # what a lane's producer is told all hands together take, at most
 
 
+class FiguresInHand(NodeBlock):
+    """Those of a node whose jobs are at work as long as items are in hand, whatever is sent on
+    meanwhile."""
+
+    def set_running(self, number: int) -> None:
+        """Nothing."""
+
+
 class ConcurrentRun(Run):
     """As `Run`, of a node with several items in hand."""
+
+    def figures(self) -> WorkFigures:
+        return FiguresInHand(self.workplace.block.words)
 
     def drive(self) -> Drive[Blob]:
         workplace, spec = self.workplace, self.workplace.spec

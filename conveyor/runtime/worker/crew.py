@@ -7,7 +7,7 @@ Rule 1.  Everything but the jobs themselves happens in the worker's main thread.
          loop, too, where it would otherwise sleep.
 Rule 2.  A coroutine whose time is over is cancelled here.  One that does not end then, or that
          keeps the event loop from it, ends with its worker: the parent sees since when it is
-         overdue.
+         overdue.  So does what a thread is at, whose item the parent sees, too.
 Rule 3.  The event loop and the threads live as long as the worker, so what jobs keep in them
          serves one run after the other.
 Rule 4.  Before the stages give back what they hold, nothing is at work any more: no other attempt
@@ -30,6 +30,7 @@ from types import TracebackType
 from typing import Any, Final, TypeAlias
 
 from conveyor.core.concurrent_node import AT, ConcurrentNode, Held
+from conveyor.core.job_node import ItemClock
 from conveyor.core.timekeeper import pause_before
 from conveyor.items.current_item import BESIDE
 from conveyor.runtime.shm.control_block import NodeBlock
@@ -43,8 +44,48 @@ LEAST_GRACE_S: Final = 1.0  # until a coroutine that was to be cancelled is over
 Work: TypeAlias = Coroutine[Any, Any, Any]
 
 
+def in_hand() -> Held:
+    """The item that is worked on in this thread, or task."""
+    held = AT.get()
+    assert held is not None
+    return held
+
+
+class Watch:
+    """Since when items are at their jobs: the parent sees it of the one that is for the longest, as
+    `tell` says.  Called in any thread."""
+
+    def __init__(self, block: NodeBlock, tell: Callable[[Held, int], None]) -> None:
+        self.block = block
+        self.tell = tell
+        self.lock = threading.Lock()
+        self.since: dict[Held, int] = {}  # in ns; the first of them is the oldest
+        self.newest = 0
+
+    def begin(self, held: Held, after_ns: int = 0) -> None:
+        """A job is at this item, and that counts from `after_ns` on."""
+        with self.lock:
+            # No two have begun at the same time: the parent tells them apart by that
+            self.newest = max(perf_counter_ns() + after_ns, self.newest + 1)
+            self.since[held] = self.newest
+            if len(self.since) == 1:
+                self.tell(held, self.newest)
+
+    def end(self, held: Held) -> None:
+        """It is at it no more."""
+        with self.lock:
+            is_oldest = next(iter(self.since)) is held
+            del self.since[held]
+            if not self.since:
+                self.block.set_no_item()
+            elif is_oldest:
+                self.tell(*next(iter(self.since.items())))
+
+
 class Crew(ABC):
     """What works on items, and how the worker sleeps meanwhile."""
+
+    clock: ItemClock | None = None  # of jobs that are called, and not awaited
 
     def __init__(self) -> None:
         self.ending = threading.Event()
@@ -84,8 +125,7 @@ class EventLoop(Crew):
         super().__init__()
         self.loop = asyncio.new_event_loop()
         self.link = link
-        self.block = block
-        self.overdue_since: dict[Held, int] = {}  # ns; the first of them is the first to be
+        self.overdue = Watch(block, lambda _, since: block.set_any_item(since))
         self.is_notified = False
         self.is_asleep = False
         self.tasks: set[asyncio.Task[None]] = set()
@@ -109,20 +149,7 @@ class EventLoop(Crew):
         return asyncio.sleep(seconds)
 
     def limit(self, seconds: float) -> WatchedLimit:
-        return WatchedLimit(self, seconds)
-
-    def has_begun(self, held: Held, limit: float) -> None:
-        """An attempt begins that has a limit."""
-        grace_ns = round(max(limit, LEAST_GRACE_S) * 1e9)
-        self.overdue_since[held] = perf_counter_ns() + grace_ns
-        if len(self.overdue_since) == 1:
-            self.block.set_any_item(self.overdue_since[held])
-
-    def has_ended(self, held: Held) -> None:
-        is_first = next(iter(self.overdue_since)) is held
-        del self.overdue_since[held]
-        if is_first:
-            self.block.set_any_item(next(iter(self.overdue_since.values()), 0))
+        return WatchedLimit(self.overdue, seconds)
 
     def run(self, given: Awaitable[object]) -> object:
         """What comes of async code that belongs to no item; items in hand go on meanwhile."""
@@ -185,17 +212,15 @@ class EventLoop(Crew):
 class WatchedLimit:
     """The time limit of the item whose task is inside; the parent sees when it is overdue."""
 
-    def __init__(self, loop: EventLoop, seconds: float) -> None:
-        self.loop = loop
-        self.seconds = seconds
+    def __init__(self, overdue: Watch, seconds: float) -> None:
+        self.overdue = overdue
+        self.grace_ns = round(max(seconds, LEAST_GRACE_S) * 1e9)
         self.timeout = asyncio.timeout(seconds)
         self.expired = self.timeout.expired
 
     async def __aenter__(self) -> None:
-        held = AT.get()
-        assert held is not None
-        self.held = held
-        self.loop.has_begun(held, self.seconds)
+        held = self.held = in_hand()
+        self.overdue.begin(held, self.grace_ns)
         await self.timeout.__aenter__()
 
     async def __aexit__(
@@ -208,7 +233,7 @@ class WatchedLimit:
         try:
             await self.timeout.__aexit__(kind, error, where)
         finally:
-            self.loop.has_ended(self.held)
+            self.overdue.end(self.held)
 
 
 class Noted(Coroutine[Any, Any, Any]):
@@ -240,8 +265,10 @@ class Noted(Coroutine[Any, Any, Any]):
 class Threads(Crew):
     """Threads, started as they are needed, and no more than there are items in hand at once."""
 
-    def __init__(self, link: ParentLink, most: int) -> None:
+    def __init__(self, link: ParentLink, block: NodeBlock, most: int) -> None:
         super().__init__()
+        self.clock = self
+        self.at_jobs = Watch(block, lambda held, since: block.set_oldest(held.position, since))
         self.link = link
         self.most = most
         self.started: list[threading.Thread] = []
@@ -267,6 +294,14 @@ class Threads(Crew):
             thread = threading.Thread(target=serve, args=(self.todo,), name=name, daemon=True)
             thread.start()
             self.started.append(thread)
+
+    def start(self, index: int) -> None:
+        """The job begins with the item of this thread."""
+        self.at_jobs.begin(in_hand())
+
+    def stop(self) -> None:
+        """The job has ended with it."""
+        self.at_jobs.end(in_hand())
 
     def wait(self, link: ParentLink) -> None:
         # A thread says that an item is done, and then looks whether this one sleeps; this one says

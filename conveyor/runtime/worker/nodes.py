@@ -15,7 +15,7 @@ from time import perf_counter_ns
 from conveyor.core.crashes import Past
 from conveyor.core.failures import letter_sent
 from conveyor.core.fused_node import FusedNode, loop_through
-from conveyor.core.job_node import JobNode, Node, Surroundings
+from conveyor.core.job_node import ItemClock, JobNode, Node, Surroundings
 from conveyor.core.journal import Journal
 from conveyor.core.nodes import RelayNode, node_for
 from conveyor.core.selecting import SelectingNode
@@ -30,7 +30,7 @@ from conveyor.runtime.step.batching import Part
 from conveyor.runtime.step.sampling import Sampler
 from conveyor.runtime.worker.order import SentDeadLetter
 from conveyor.runtime.worker.workplace import Workplace
-from conveyor.stages import concurrency_of
+from conveyor.stages import Job, concurrency_of
 
 __all__ = ["RunNodes"]
 
@@ -89,15 +89,19 @@ class RunNodes:
             place=self.place_in_run,
             pause=self.workplace.crew().pause if is_concurrent else self.pause,
             past=self.past(0, self.place),
-            clock=self
-            if stages[0].stage_options.timeout_s is not None and not is_concurrent
-            else None,
+            clock=self.clock(stages[0], is_concurrent),
             # Which no two threads may use at once
             keep=Copied if is_concurrent else self.workplace.ends.outlets[0].allocator.keep,
             room=self.room,
             awaits=self.workplace.awaits,
         )
         return node_for(stages[0], self.workplace.spec.name, self.send_dead_letter, around)
+
+    def clock(self, stage: Job[object, object], is_concurrent: bool) -> ItemClock | None:
+        """What tells the parent of the items of a stage that has a time limit."""
+        if stage.stage_options.timeout_s is None:
+            return None
+        return self.workplace.crew().clock if is_concurrent else self
 
     def inner_node(self, number: int) -> JobNode:
         """The node of a job behind another in this worker."""
@@ -202,7 +206,7 @@ class RunNodes:
 
     def stop(self) -> None:
         """The job has ended with its item."""
-        self.workplace.block.set_item(0, 0)
+        self.workplace.block.set_no_item()
 
     def pause(self, attempt: int) -> None:
         """Waits before an attempt."""

@@ -26,6 +26,7 @@ from conveyor.runtime.shm.record import Blob
 from conveyor.runtime.shm.trace_log import SpanKind
 from conveyor.runtime.step.balancing import Balancer
 from conveyor.runtime.step.batching import Meter, SliceSize
+from conveyor.runtime.step.contract import WorkFigures
 from conveyor.runtime.step.logged import (
     JOIN,
     STANDS,
@@ -168,12 +169,16 @@ class Run:
     def make_meter(self, node: Node) -> Meter:
         """What measures the node; it notes what it measures if the run is traced."""
         inlets, parts = self.workplace.ends.inlets, self.nodes.parts
-        block, sampler = self.workplace.block, self.nodes.sampler()
+        figures, sampler = self.figures(), self.nodes.sampler()
         if self.trace is None:
-            return Meter(node, block, inlets, parts, sampler)
-        traced = TracedMeter(node, block, inlets, parts, sampler)
+            return Meter(node, figures, inlets, parts, sampler)
+        traced = TracedMeter(node, figures, inlets, parts, sampler)
         traced.trace = self.trace
         return traced
+
+    def figures(self) -> WorkFigures:
+        """Where is noted what is measured, and when a job is at work."""
+        return self.workplace.block
 
     def make_balancer(self, route: Route) -> Balancer:
         """What chooses the lanes of the worker's forks, and logs them if that is asked for."""

@@ -164,7 +164,8 @@ class Workplace:
         self.kept = [Note(layout.kept_at(memory, part)) for part in self.parts]
         self.starts = layout.start(memory, node)
         self.has_zips = bool(layout.zips)
-        self.histories = [History(deaths) for deaths in order.deaths]
+        side_by_side = self.spec.concurrency is not None
+        self.histories = [History(deaths, side_by_side) for deaths in order.deaths]
         saved = Note(layout.state(memory, node))
         self.jobs = Jobs(
             order.stages,
@@ -199,7 +200,7 @@ class Workplace:
             self._crew = (
                 self.event_loop()
                 if is_async(stage)
-                else Threads(self.link, self.spec.concurrency or 1)
+                else Threads(self.link, self.block, self.spec.concurrency or 1)
             )
         return self._crew
 

@@ -54,7 +54,8 @@ class CrashRecovery:
         self.spec = spec
         self.join = join
         self.crash_plan = crash_plan
-        self.durable = DurableState(crash_plan, self.void, self.taken)
+        side_by_side = spec.concurrency is not None
+        self.durable = DurableState(crash_plan, self.void, self.taken, side_by_side)
         # Of a node with several items in hand
         self.window = Window(FaultyNote(crash_plan, window_words))
         self.stands = 0  # reads of the join, of those that were decided

@@ -27,7 +27,7 @@ class DurableState:
 
     `void(ordinal)` is called when a successor begins: dead letters and decisions from this item on
     are discarded, as it is processed again.  `taken()` is called with each slice that is taken in
-    hand.
+    hand.  `side_by_side`: a worker has several items in hand at once.
     """
 
     def __init__(
@@ -35,8 +35,10 @@ class DurableState:
         crash_plan: CrashPlan,
         void: Callable[[int, Sequence[int]], None],
         taken: Callable[[], None],
+        side_by_side: bool,
     ) -> None:
         self.crash_plan = crash_plan
+        self.side_by_side = side_by_side
         self.void = void
         self.taken = taken
         self.counts = Note(memoryview(array("Q", [0] * Note.words_for(PAGE_SIZE))))
@@ -95,11 +97,16 @@ class DurableState:
     def condemns(self, hand: WorkerDeath) -> bool:
         """Is the item that caused a death poison by now?"""
         position = hand.first if hand.suspect is None else hand.suspect
-        return History(self.deaths).past(hand.input, position).is_poison
+        return self.history.past(hand.input, position).is_poison
 
     def past(self, index: int) -> Past:
         """How the workers before fared with an item of the slice in hand."""
-        return History(self.deaths).past(*self.journal.place(index))
+        return self.history.past(*self.journal.place(index))
+
+    @property
+    def history(self) -> History:
+        """What the next worker is told of those before it."""
+        return History(self.deaths, self.side_by_side)
 
     # ---------------------------------------------------------------------------
     # the memory of a processor's state
