@@ -91,11 +91,12 @@ class Network:
 @dataclass
 class InThisProcess:
     """The engine: so many hosts; workers are dealt out to them in turn, or as `at` says by the
-    names of their stages."""
+    names of their stages.  `on_ours` is the one that is on the program's machine."""
 
     hosts: int = 2
     at: Mapping[str, int] = field(default_factory=dict[str, int])
     gather_s: float = 0.0
+    on_ours: int | None = None
     start: WorkerStart = field(default_factory=WorkerStart)
     networks: list[Any] = field(default_factory=list[Any], compare=False)
 
@@ -126,6 +127,9 @@ class InThisProcess:
         return {
             spec.index: self.at.get(spec.name) or 1 + next(turn) % self.hosts for spec in workers
         }
+
+    def near(self) -> int | None:
+        return self.on_ours
 
     def begin(self, homes: Mapping[int, int], plan_for: PlanFor) -> wire.Network:
         network = Network(homes, plan_for, self.gather_s, "host-")

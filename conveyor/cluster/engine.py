@@ -94,7 +94,7 @@ and a Ray client is none; run it there, by `ray job submit`, with Ray("auto")
         return ProgramDeployment(with_fixed_lanes(topology), site, paces, keeping)
 
     def machines(self) -> list[Machine]:
-        """Those of the cluster, to which the program is connected by this.
+        """Those of the cluster, to which the program is connected by this; its own is the first.
 
         Raises `TopologyError` for a cluster of another version of Python or Ray, and `RunError` if
         Ray is not installed, or there is no cluster at the address.
@@ -112,7 +112,8 @@ and a Ray client is none; run it there, by `ray job submit`, with Ray("auto")
                 ) from error
             except ConnectionError as error:
                 raise RunError(f"{self!r}: {error}") from error
-        return machines_of(ray.nodes())
+        here = ray.get_runtime_context().get_node_id()
+        return machines_of(sorted(ray.nodes(), key=lambda node: bool(node["NodeID"] != here)))
 
 
 def installed() -> ModuleType:

@@ -119,6 +119,15 @@ class RayHosts:
         self.workers = workers
         return placed(workers, self.machines, self.stages)
 
+    def near(self) -> int | None:
+        """The machine that the program is on, unless hosts have an image of their own, in which
+        they could not reach it."""
+        here = ray.get_runtime_context()
+        if {"image_uri", "container"} & {*here.runtime_env}:
+            return None
+        me = here.get_node_id()
+        return next((each.number for each in self.machines if each.identifier == me), None)
+
     def begin(self, homes: Mapping[int, int], plan_for: PlanFor) -> RayNetwork:
         chosen = [each for each in self.machines if each.number in homes.values()]
         here = {

@@ -11,6 +11,7 @@ Rule 3.  A host that is gone ends the run, with its name; no wait outlasts it.
 
 from __future__ import annotations
 
+import os
 import threading
 from collections.abc import Callable, Iterable, Mapping
 from functools import partial
@@ -20,6 +21,7 @@ from typing import Final
 from conveyor.core.epochs import NodeState
 from conveyor.errors import HostLost, RunError
 from conveyor.graph.topology import Topology
+from conveyor.runtime.hosts.lending import memories
 from conveyor.runtime.hosts.messages import (
     Asked,
     Ended,
@@ -57,11 +59,18 @@ class SharedByHosts(Shared):
     def __init__(self, topology: Topology) -> None:
         super().__init__(topology, workers=())
         self.wake_far: Callable[[int], None] = lambda node: None
+        self.here = {*self.ends_of_program}  # nodes that sleep on their wakeups in this memory
+
+    def has_workers(self, nodes: Iterable[int]) -> None:
+        """The workers of these nodes are on this machine, and in this memory."""
+        for node in nodes:
+            os.set_blocking(self.wakeups[node].read_fd, True)
+            self.here.add(node)
 
     def notify(self, nodes: Iterable[int]) -> None:
         """Wakes these nodes, also those that have no reason to see."""
         for node in nodes:
-            if node in self.ends_of_program:
+            if node in self.here:
                 self.wakeups[node].notify()
             else:
                 self.wake_far(node)
@@ -81,22 +90,30 @@ def state_of(known: NodeState) -> bytes | None:
 
 
 class HostsCrew:
-    """The workers of `topology` on the machines of a network; `homes` says which is where."""
+    """The workers of `topology` on the machines of a network; `homes` says which is where, `near`
+    which of them shares the program's memory."""
 
     def __init__(
-        self, topology: Topology, homes: Mapping[int, int], network: Network, shared: SharedByHosts
+        self,
+        topology: Topology,
+        homes: Mapping[int, int],
+        network: Network,
+        shared: SharedByHosts,
+        near: int | None = None,
     ) -> None:
         self.topology = topology
         self.homes = homes
         self.network = network
         self.shared = shared
+        self.near = near
         self.names = network.names()
         self.kick = GuardedWakeup.create(blocking=False)
-        ends = shared.ends_of_program
-        self.mirror = Mirror(topology, shared.layout, shared.memory, homes, PROGRAM, self.wake_here)
-        far = {node: each for node, each in shared.wakeups.items() if node not in ends}
-        self.post = Post(self.mirror, self.kick, far)
-        self.stillness = Stillness(self.mirror.others)
+        self.others = sorted({*homes.values()} - {PROGRAM})
+        at = memories(homes, near)
+        self.mirror = Mirror(topology, shared.layout, shared.memory, at, PROGRAM, self.wake_here)
+        far = {node: each for node, each in shared.wakeups.items() if node not in shared.here}
+        self.post = Post(self.others, self.mirror, self.kick, far)
+        self.stillness = Stillness(self.others)
         self.next_question = 0.0
         self.replies: dict[tuple[int, int], Reply] = {}
         self.living: dict[tuple[int, int], RemoteProcess] = {}
@@ -130,7 +147,7 @@ class HostsCrew:
             self.fail(error)
 
     def wake_here(self, node: int) -> None:
-        if node in self.shared.ends_of_program:
+        if node in self.shared.here:
             self.shared.wakeups[node].notify()
 
     def send_wakes(self) -> None:
@@ -178,7 +195,7 @@ class HostsCrew:
     def has_noted(self, sender: int, number: int, nodes: Mapping[int, NodeState]) -> None:
         if number == self.asked:
             self.notes[sender] = nodes
-            if len(self.notes) == len(self.mirror.others):
+            if len(self.notes) == len(self.others):
                 self.all_noted.set()
                 self.shared.consumer_wakeup.notify()
 
@@ -227,7 +244,8 @@ class HostsCrew:
         reply = self.replies[key] = Reply()
         parts = birth.spec.parts or (node,)
         layout, memory = self.shared.layout, self.shared.memory
-        blocks = {part: fresh_block(memory, layout, part) for part in parts}
+        is_near = self.homes[node] == self.near
+        blocks = {part: fresh_block(memory, layout, part) for part in parts if not is_near}
         order = Start(node, birth.life, birth.run, birth.deaths, blocks)
         try:
             self.post.put(self.homes[node], order)
@@ -254,7 +272,7 @@ class HostsCrew:
             return
         self.next_question = now + ASK_EVERY_S
         number = self.stillness.begin()
-        for machine in self.mirror.others:
+        for machine in self.others:
             self.post.put(machine, Asked(number))
 
     def is_still(self) -> bool:
@@ -263,9 +281,9 @@ class HostsCrew:
 
     def ask_noted(self, number: int) -> None:
         self.notes, self.asked = {}, number
-        if self.mirror.others:
+        if self.others:
             self.all_noted.clear()
-        for machine in self.mirror.others:
+        for machine in self.others:
             self.post.put(machine, NotesAsked(number))
 
     def noted(self, waits: bool = False) -> dict[int, Noted] | None:

@@ -7,10 +7,12 @@ worker is started or ended, what it does.
 from __future__ import annotations
 
 import signal
+from collections.abc import Mapping
 
 from conveyor.errors import WorkerCrashed
 from conveyor.graph.topology import Kind
 from conveyor.runtime.descriptors import fill_standard
+from conveyor.runtime.hosts.lending import borrowed, memories
 from conveyor.runtime.hosts.messages import (
     Asked,
     Ended,
@@ -60,8 +62,10 @@ class Host:
         ]
         wanted = [plan.wanted[spec.index] for spec in specs]
         places = places_of(Placement(), specs, wanted)
-        self.shared = Shared(topology, here)
-        if plan.known is not None:
+        is_near = plan.me == plan.near
+        lent = borrowed(plan.lender, len(topology.nodes)) if is_near else None
+        self.shared = Shared(topology, here, lent)
+        if plan.known is not None and not is_near:
             begin_from(plan.known, self.shared)
         self.kick = GuardedWakeup.create(blocking=False)
         kit = Kit(
@@ -75,19 +79,27 @@ class Host:
             plan.environs,
         )
         self.crew = LocalCrew(kit, self.shared)
-        self.mirror = Mirror(
-            topology,
-            self.shared.layout,
-            self.shared.memory,
-            plan.homes,
-            plan.me,
-            lambda node: self.shared.wakeups[node].notify(),
-            plan.clock,
-        )
-        far = {node: each for node, each in self.shared.wakeups.items() if node not in here}
-        self.post = Post(self.mirror, self.kick, far)
+        self.mirror = None if is_near else self.mirror_of(memories(plan.homes, plan.near))
+        far = {} if is_near else dict(self.shared.wakeups)
+        for node in here:
+            far.pop(node, None)
+        others = sorted({PROGRAM, *plan.homes.values()} - {plan.me})
+        self.post = Post(others, self.mirror, self.kick, far)
         self.processes: dict[int, tuple[Start, Handle]] = {}  # by the descriptor of the end
         self.stopping = False
+
+    def mirror_of(self, homes: Mapping[int, int]) -> Mirror:
+        """This machine's part in the mirroring; `homes` says on which machine is the memory of each
+        node."""
+        return Mirror(
+            self.plan.topology,
+            self.shared.layout,
+            self.shared.memory,
+            homes,
+            self.plan.me,
+            lambda node: self.shared.wakeups[node].notify(),
+            self.plan.clock,
+        )
 
     def arrived(self, sender: int, letter: list[Message]) -> None:
         """Called in any thread: a letter has come."""
@@ -149,8 +161,9 @@ class Host:
 
     def start(self, order: Start) -> None:
         spec, node = self.plan.topology.nodes[order.node], order.node
-        for each, block in order.blocks.items():
-            self.mirror.renew(each, block)
+        if self.mirror is not None:
+            for each, block in order.blocks.items():
+                self.mirror.renew(each, block)
         handle, error = None, None
         try:
             handle = self.crew.start(Birth(spec, order.life, order.run, order.deaths))

@@ -36,7 +36,10 @@ class Plan(NamedTuple):
     """All that a host is told when it begins; `me` is its number, `homes` the machine of each
     node, `wanted` how many cores each can use, `clock` what to add to its times for those of the
     program, `environs` what the environment of a worker has beside the host's, by its node; `known`
-    what nodes there know from a checkpoint, None if the run is not kept."""
+    what nodes there know from a checkpoint, None if the run is not kept.
+
+    The host of the machine `near`, if there is one, has the program's memory, which is lent at the
+    address `lender`."""
 
     topology: Topology
     homes: Mapping[int, int]
@@ -50,6 +53,8 @@ class Plan(NamedTuple):
     wanted: Mapping[int, int]
     environs: Mapping[int, Mapping[str, str]]
     known: Mapping[int, NodeState] | None = None
+    near: int | None = None
+    lender: str = ""
 
 
 class Start(NamedTuple):

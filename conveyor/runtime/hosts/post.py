@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import select
 from collections import Counter, deque
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from time import monotonic
 from typing import Final
 
@@ -27,11 +27,14 @@ IDLE_MS: Final = 250
 class Post:
     """What one thread of a machine does: it sleeps until there is something to tell or to take.
 
-    `kick` ends its sleep; `watched` are the wakeups of nodes on other machines, which are rung here
-    in place of their workers.
+    `others` are the machines that it writes to.  `kick` ends its sleep; `watched` are the wakeups
+    of nodes on other machines, which are rung here in place of their workers.  Where there is no
+    mirror the memory is the program's, which knows all of it as it is stored.
     """
 
-    def __init__(self, mirror: Mirror, kick: Wakeup, watched: dict[int, Wakeup]) -> None:
+    def __init__(
+        self, others: Sequence[int], mirror: Mirror | None, kick: Wakeup, watched: dict[int, Wakeup]
+    ) -> None:
         self.mirror = mirror
         self.kick = kick
         self.wire: Wire | None = None
@@ -42,9 +45,9 @@ class Post:
         for fd in [kick.read_fd, *self.rung_by]:
             self.poll.register(fd, select.POLLIN)
         self.inbox: deque[tuple[int, Letter]] = deque()
-        self.outbox: dict[int, list[Message]] = {to: [] for to in mirror.others}
-        self.rung: dict[int, set[int]] = {to: set() for to in mirror.others}
-        self.next_letter = dict.fromkeys(mirror.others, 0.0)
+        self.outbox: dict[int, list[Message]] = {to: [] for to in others}
+        self.rung: dict[int, set[int]] = {to: set() for to in others}
+        self.next_letter = dict.fromkeys(others, 0.0)
         self.next_boards = 0.0
         self.has_more = False
         self.sent: Counter[int] = Counter()
@@ -76,6 +79,7 @@ class Post:
             elif fd in self.rung_by:
                 node, wakeup = self.rung_by[fd]
                 wakeup.clear()
+                assert self.mirror is not None
                 self.rung[self.mirror.homes[node]].add(node)
                 self.has_more = True
             else:
@@ -88,7 +92,7 @@ class Post:
         waits = [float(IDLE_MS)]
         if self.has_more:
             waits += [(at - now) * 1000 for at in self.next_letter.values() if at > now]
-        if PROGRAM in self.outbox:
+        if PROGRAM in self.outbox and self.mirror is not None:
             waits.append(1000 * max(self.next_boards - now, 0.0) or 1000 * BOARDS_EVERY_S)
         return max(0.0, min(waits)) + 0.5
 
@@ -98,6 +102,7 @@ class Post:
             sender, letter = self.inbox.popleft()
             for message in letter:
                 if isinstance(message, News):
+                    assert self.mirror is not None
                     self.taken[sender] += 1
                     self.mirror.take(message)
                 else:
@@ -127,6 +132,8 @@ class Post:
                 self.wire.send(to, letter)
 
     def news(self, to: int, with_boards: bool, now: float) -> News:
+        if self.mirror is None:
+            return News()
         rung = self.rung[to]
         self.rung[to] = set()
         with_boards = with_boards or now >= self.next_boards or self.mirror.is_urgent()

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import nullcontext
 from dataclasses import replace
 from functools import partial
 from typing import Protocol, TypeAlias
@@ -17,6 +18,7 @@ from conveyor.graph.fusion import home
 from conveyor.graph.route import fixed
 from conveyor.graph.topology import NodeSpec, Topology
 from conveyor.runtime.hosts.crew import HostsCrew, SharedByHosts
+from conveyor.runtime.hosts.lending import lending
 from conveyor.runtime.hosts.messages import Plan
 from conveyor.runtime.hosts.wire import Network
 from conveyor.runtime.mirror.mirror import PROGRAM
@@ -45,6 +47,10 @@ class Hosts(Protocol):
 
     def place(self, workers: Sequence[NodeSpec]) -> Mapping[int, int]:
         """The machine of each worker, by its node."""
+        ...
+
+    def near(self) -> int | None:
+        """Which of them is the program's own, if one is: its host shares the program's memory."""
         ...
 
     def begin(self, homes: Mapping[int, int], plan_for: PlanFor) -> Network:
@@ -84,15 +90,24 @@ class HostsSite:
         homes = {
             spec.index: workers.get(home(topology, spec.index), PROGRAM) for spec in topology.nodes
         }
-        network = self.hosts.begin(homes, partial(self.plan_for, plan, homes))
+        near = self.hosts.near()
+        shared.has_workers([node for node, at in homes.items() if at == near])
+        with lending(shared) if near in homes.values() else nullcontext("") as lender:
+            lent = near, lender
+            network = self.hosts.begin(homes, partial(self.plan_for, plan, homes, lent))
         try:
-            return HostsCrew(plan.bare, homes, network, shared)
+            return HostsCrew(plan.bare, homes, network, shared, near)
         except BaseException:
             network.close()
             raise
 
     def plan_for(
-        self, plan: WorkerPlan, homes: Mapping[int, int], machine: int, clock: int
+        self,
+        plan: WorkerPlan,
+        homes: Mapping[int, int],
+        lent: tuple[int | None, str],
+        machine: int,
+        clock: int,
     ) -> Plan:
         """What one host is told: of the stages, those that run there."""
         here = [node for node, at in homes.items() if at == machine]
@@ -109,6 +124,8 @@ class HostsSite:
             wanted={spec.index: cores_of(spec.stage) for spec in plan.specs},
             environs={},
             known=self.known(here),
+            near=lent[0],
+            lender=lent[1],
         )
 
     def known(self, nodes: Sequence[int]) -> Mapping[int, NodeState] | None:

@@ -109,9 +109,9 @@ class Mirror:
         for each in self.takings.get(to, ()):
             each.look(boards)
         fence()
-        for consumer, records in self.records[to]:
+        for consumer, records in self.records.get(to, ()):
             records.look(news, consumer in rung, tells_boards)
-        for commits in self.commits[to]:
+        for commits in self.commits.get(to, ()):
             commits.look(news)
         if tells_boards:
             for standing in self.standing:

@@ -8,7 +8,8 @@ Nothing here has a name in the system: once the processes are gone, so is all of
 from __future__ import annotations
 
 import select
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from typing import NamedTuple
 
 from conveyor.graph.route import leaves
 from conveyor.graph.topology import NodeSpec, Topology, channels_of
@@ -19,7 +20,15 @@ from conveyor.runtime.shm.memory import Memory
 from conveyor.runtime.shm.ring import Ring, RingState
 from conveyor.runtime.shm.wakeup import Wakeup
 
-__all__ = ["Inputs", "Shared"]
+__all__ = ["Inputs", "Lent", "Shared"]
+
+
+class Lent(NamedTuple):
+    """Descriptors of what another process of this machine has made: the memory, and the wakeup of
+    each node."""
+
+    memory: int
+    wakeups: Mapping[int, tuple[int, int]]
 
 
 class Inputs:
@@ -46,14 +55,23 @@ class Shared:
     """The memory of a topology with its rings and control blocks, and a wakeup for each node.
 
     `workers` are the nodes that sleep on their own wakeup and nothing else: all between source and
-    sink, unless they are on another machine.
+    sink, unless they are on another machine.  With `lent` it is all there already.
     """
 
-    def __init__(self, topology: Topology, workers: Collection[int] | None = None) -> None:
+    def __init__(
+        self,
+        topology: Topology,
+        workers: Collection[int] | None = None,
+        lent: Lent | None = None,
+    ) -> None:
         self.topology = topology
         self.layout = Layout(topology)
         self.wakeups: dict[int, Wakeup] = {}
-        self.memory = Memory.create(self.layout.size, self.layout.regions)
+        if lent is None:
+            self.memory = Memory.create(self.layout.size, self.layout.regions)
+        else:
+            self.memory = Memory(lent.memory, self.layout.size)
+            self.wakeups.update({node: Wakeup(*fds) for node, fds in lent.wakeups.items()})
         try:
             self.control = self.layout.control_block(self.memory)
             self.blocks = [
@@ -63,7 +81,7 @@ class Shared:
                 self.layout.ring(self.memory, channel.index) for channel in topology.channels
             ]
             self.ends_of_program = (0, len(topology.nodes) - 1)
-            for spec in topology.nodes:
+            for spec in topology.nodes if lent is None else ():
                 sleeps = spec.index not in self.ends_of_program
                 self.wakeups[spec.index] = Wakeup.create(
                     blocking=sleeps if workers is None else spec.index in workers
