@@ -14,7 +14,7 @@ from typing import Any
 from conveyor.core.engine import Engine, KeepsCheckpoints
 from conveyor.core.epochs import Epochs, Manifest, Manifests, NodeState
 from conveyor.errors import TopologyError
-from conveyor.graph.keeping import check_can_outlive_machine
+from conveyor.graph.keeping import check_can_be_kept
 from conveyor.graph.topology import Topology
 from conveyor.report import DeadLetter, Report, RunResult
 from conveyor.transfer.contract import Forgetful, Sink, Source, Undoable
@@ -149,7 +149,7 @@ def described(
             "the middle; leave out record="
         )
     check_engine(engine)
-    check_can_outlive_machine(topology)
+    check_can_be_kept(topology)
     return {
         "stages": [f"{each.name} ({each.kind})" for each in topology.stages],
         "workers": [each.name for each in topology.nodes],

@@ -22,7 +22,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Protocol
 
-from conveyor.core.channel import Inlet
+from conveyor.core.channel import UNBOUNDED, Inlet
 
 __all__ = ["AtBarrier", "Barriers", "CarriesBarriers", "GatedInlet", "PassesBarriers"]
 
@@ -80,6 +80,12 @@ class GatedInlet:
         """Has all been committed that came before a barrier, which is not passed?"""
         inlet = self.inlet
         return inlet.barrier > self.passed and inlet.head == inlet.barrier_at
+
+    @property
+    def until(self) -> int:
+        """The position of the barrier that is not passed, if there is one."""
+        inlet = self.inlet
+        return inlet.barrier_at if inlet.barrier > self.passed else UNBOUNDED
 
     def pending(self) -> bool:
         return self.inlet.pending() and not self.is_at_barrier

@@ -9,15 +9,19 @@ Rule 2.  Which of them is done next is a decision (`ChooseDone`), unless they le
 Rule 3.  An item that is out in part comes before all others.
 Rule 4.  What is finished is noted before it goes out (`window`); the input is committed up to the
          first item that is not.
+Rule 5.  Items from behind a barrier are taken in hand before it is passed, so that no hand waits
+         for the slowest; they are given on, and counted, behind it.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from typing import ClassVar
 
 from typing_extensions import TypeVar
 
-from conveyor.core.channel import Inlet
+from conveyor.core.barriers import GatedInlet
+from conveyor.core.channel import UNBOUNDED, Inlet
 from conveyor.core.concurrent_node import ConcurrentNode, Hands, Held
 from conveyor.core.drive import BrokenNode, Drive, DriveSpec, Sender, flush, send_missing
 from conveyor.core.journal import Journal
@@ -43,20 +47,28 @@ class LaterHands:
     def options(self, only: Held | None, held: Sequence[Held]) -> list[int]:
         return [*range(len(held))] if only is None else []
 
-    def is_done(self, only: Held | None) -> bool:
+    def is_done(self, only: Held | None, until: int) -> bool:
         return only is not None  # else not before it is decided
 
-    def chosen(self, only: Held | None, answer: int, held: Sequence[Held]) -> list[Held]:
+    def chosen(
+        self, only: Held | None, answer: int, held: Sequence[Held], until: int
+    ) -> list[Held]:
         return [held[answer] if only is None else only]
 
 
 class InHand:
     """The items that are worked on, by their position in the input."""
 
+    looks_behind_barriers: ClassVar[bool] = True
+
     def __init__(
         self, inlet: Inlet, node: ConcurrentNode, hands: Hands, window: Window, ordered: bool
     ) -> None:
         self.inlet = inlet
+        self.gate: GatedInlet | None = None
+        self.look = inlet.look
+        if isinstance(inlet, GatedInlet) and self.looks_behind_barriers:
+            self.gate, self.look = inlet, inlet.inlet.look
         self.node = node
         self.hands = hands
         self.window = window
@@ -67,9 +79,20 @@ class InHand:
     def __len__(self) -> int:
         return len(self.held)
 
+    @property
+    def is_at_barrier(self) -> bool:
+        """Has all been given on that came before a barrier, which is not passed?"""
+        return self.gate is not None and self.gate.is_at_barrier
+
+    @property
+    def until(self) -> int:
+        """Items from this position on may not be given on yet."""
+        return UNBOUNDED if self.gate is None else self.gate.until
+
     def in_order(self) -> list[Held]:
-        """The oldest first."""
-        return [self.held[position] for position in sorted(self.held)]
+        """Those that may be given on, the oldest first."""
+        until = self.until
+        return [self.held[position] for position in sorted(self.held) if position < until]
 
     def only(self) -> Held | None:
         """The one that has to be done next, if there is no choice."""
@@ -81,11 +104,11 @@ class InHand:
         return self.hands.options(self.only(), self.in_order())
 
     def is_done(self) -> bool:
-        return bool(self.held) and self.hands.is_done(self.only())
+        return bool(self.held) and self.hands.is_done(self.only(), self.until)
 
     def done(self, answer: int) -> list[Held]:
         """Those that are done, now that it is decided which of them is next, or goes on."""
-        return self.hands.chosen(self.only(), answer, self.in_order())
+        return self.hands.chosen(self.only(), answer, self.in_order(), self.until)
 
     def has_room(self) -> bool:
         return self.room() > 0
@@ -102,7 +125,7 @@ class InHand:
     def ahead(self, n: int) -> list[object]:
         """The next items that were not taken."""
         seen = max(self.taken, self.window.base) - self.inlet.head
-        return self.inlet.look(seen + n)[seen:]
+        return self.look(seen + n)[seen:]
 
     def take(self) -> list[Held]:
         """Takes in hand what there is, as far as there is room; gives those that are to be begun
@@ -111,7 +134,7 @@ class InHand:
         # Of those that a worker before had finished out of turn, some may have been passed
         self.taken = max(self.taken, self.window.base)
         if (part := self.window.part) is not None and not self.held:
-            new.append(self.hold(part, self.inlet.look(part - self.inlet.head + 1)[-1]))
+            new.append(self.hold(part, self.look(part - self.inlet.head + 1)[-1]))
         while (room := self.room()) > 0 and (items := self.ahead(room)):
             for item in items:
                 if not (self.window.is_finished(self.taken) or self.taken in self.held):
@@ -158,20 +181,22 @@ def drive_concurrent(
     if journal is not None:
         journal.inlet = inlet
         journal.recall(run, sender.ordinal, window.finished, window.finished_behind())
+    window.counted(node.tally.items_in)
     in_hand = InHand(inlet, node, hands, window, node.stage.stage_options.ordered)
     choose = ChooseDone(point, in_hand)
     wait_for_items = WaitForItems(inlet)
     while True:
         in_hand.begin(journal)
-        if not in_hand.held:
-            if inlet.ended() and not spec.passes_barrier():
-                break
-            if not in_hand.may_take():
-                yield wait_for_items
-            continue
-        answer = yield choose
-        if answer != TAKE and (done := in_hand.done(answer)):
-            yield from give(sender, spec, in_hand, done)
+        if in_hand.is_at_barrier:
+            spec.passes_barrier()
+        elif in_hand.held:
+            answer = yield choose
+            if answer != TAKE and (done := in_hand.done(answer)):
+                yield from give(sender, spec, in_hand, done)
+        elif inlet.ended() and not spec.passes_barrier():
+            break
+        elif not in_hand.may_take():
+            yield wait_for_items
     yield from flush(sender, spec, 0)
     spec.close(run)
 

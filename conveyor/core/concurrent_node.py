@@ -68,13 +68,15 @@ class Hands(Protocol):
         """Which of those in hand can be done next, or go on next; none if there is no choice."""
         ...
 
-    def is_done(self, only: Held | None) -> bool:
-        """Is this one done, or, where it may be any, is one?"""
+    def is_done(self, only: Held | None, until: int) -> bool:
+        """Is this one done, or, where it may be any before a position, is one?"""
         ...
 
-    def chosen(self, only: Held | None, answer: int, held: Sequence[Held]) -> list[Held]:
-        """Those that are done next: this one, or `answer` of those in hand, or, for real, all that
-        are done."""
+    def chosen(
+        self, only: Held | None, answer: int, held: Sequence[Held], until: int
+    ) -> list[Held]:
+        """Those that are done next: this one, or `answer` of those in hand before a position, or,
+        for real, all that are done there."""
         ...
 
 

@@ -320,6 +320,7 @@ def resume_restored(run: int, spec: DriveSpec[Blob], restored: RestoredNode) -> 
     ordinal = tag.ordinal if tag is not None else 0
     saved = restored.memory.newest()
     if saved is None or saved.run != run:
+        restored.begins_run()
         restored.memory.save(Saved(run, False, given(spec), _positions(spec.inlets, 0, 0)))
         return ResumePoint(ordinal, 0, 0)
     restored.decided = saved.decided

@@ -25,12 +25,14 @@ __all__ = ["EpochSink", "Epochs", "Manifest", "Manifests", "NodeState"]
 
 
 class NodeState(NamedTuple):
-    """What one node knew at a barrier: its counts, how far it had read each input, and the state of
-    its processor, packed, if that has one."""
+    """What one node knew at a barrier: its counts, how far it had read each input, the state of its
+    processor, packed, if that has one, and the moment: in seconds for which the run was under way,
+    in all of its lives, as moments in the state are."""
 
     counts: tuple[int, ...]
     positions: tuple[int, ...]
     state: bytes | None = None
+    clock: float = 0.0
 
 
 class Manifest(NamedTuple):

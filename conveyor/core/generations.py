@@ -15,7 +15,7 @@ Rule 3.  A worker that starts sends what was saved and is not out, and begins be
 
 from __future__ import annotations
 
-from typing import Final
+from typing import ClassVar, Final
 
 from typing_extensions import TypeVar
 
@@ -28,25 +28,18 @@ from conveyor.core.snapshots import KeptOutputs, Saved
 from conveyor.core.window import Window
 from conveyor.items.slices import uniform
 
-__all__ = ["Unkept", "drive_generations"]
+__all__ = ["drive_generations"]
 
 Blob = TypeVar("Blob")
 
 OF_A_GENERATION: Final = 4  # times as many as may be in hand at once
 
 
-class Unkept:
-    """Keeps no state: of a worker that cannot die."""
-
-    def newest(self) -> Saved | None:
-        return None
-
-    def save(self, saved: Saved) -> None:
-        """Nothing."""
-
-
 class Generation(InHand):
-    """The items that are in hand, of no more than a generation."""
+    """The items that are in hand, of no more than a generation, and none from behind a barrier: the
+    state that is kept there must not know of it."""
+
+    looks_behind_barriers: ClassVar[bool] = False
 
     def room(self) -> int:
         most = self.node.most_at(self.inlet.head, OF_A_GENERATION * self.hands.most)
@@ -79,6 +72,7 @@ def drive_generations(
     kept.outputs = []
     window = Window(Note([0] * words))
     window.recall(run, sender.ordinal, inlet.head)
+    window.counted(node.tally.items_in)
     in_hand = Generation(inlet, node, hands, window, node.stage.stage_options.ordered)
     before = restored.decided
     choose = ChooseDone(point, in_hand)

@@ -56,7 +56,7 @@ class Journal:
         """Sets the tally to the newest counts of a run that are true, now that this much is out and
         committed.
 
-        `behind`: the ordinals of items that are finished, and one before them is not.
+        `behind`: how far behind the first item that is not finished each of those is that is.
         """
         self.run, self.ordinal, self.position = run, ordinal, position
         for page in (self.counts.newest(), self.counts.older()):
@@ -68,7 +68,8 @@ class Journal:
         # The older note, which goes next, is then not the only one that is true.
         self.note(ordinal, position, 0)
         if self.resumed is not None:
-            self.resumed(self.tally.items_in - len(behind), behind)
+            first = self.tally.items_in - len(behind)
+            self.resumed(first, [first + at for at in behind])
 
     def begin(self, source: int, inlet: Inlet, items: int) -> None:
         """A slice is taken in hand."""

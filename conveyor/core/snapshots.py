@@ -130,7 +130,7 @@ def is_incremental(stage: object) -> TypeGuard[Incremental[Any, Any]]:
 
 
 class KeptOutputs:
-    """A restorable job, and what it has given and is not out: one state."""
+    """A restorable job, and what it has given in a run and is not out: one state."""
 
     def __init__(self, stage: Restorable) -> None:
         self.stage = stage
@@ -174,6 +174,12 @@ class RestoredNode:
         self.state = state
         self.left = self.decided = 0
         self.until = 0  # the position of the input behind which nothing may be left
+
+    def begins_run(self) -> None:
+        """A run begins, be it with the state of an earlier one: all that was given before is
+        out."""
+        if isinstance(self.state, KeptOutputs):
+            self.state.outputs = []
 
     def around(self, node: Node) -> Node:
         self.node = node

@@ -32,8 +32,9 @@ def words_of_window(capacity: int) -> int:
 class Window:
     """The finished items of one input in one run.
 
-    `start` is where the run began, `finished` how many items are; `part` is the position of an item
-    of which `extra` outputs are out, and others are to come.
+    `start` is where the run began, below 0 where it goes on from a checkpoint, `finished` how many
+    items are; `part` is the position of an item of which `extra` outputs are out, and others are to
+    come.
     """
 
     def __init__(self, note: Note) -> None:
@@ -53,7 +54,7 @@ class Window:
         """Takes over the newest note that is true, now that the record of this ordinal is out; in a
         new run, begins at `head`."""
         self.run = run
-        self.start = self.base = head
+        self.base = head
         self.finished = self.bits = self.extra = 0
         self.part = None
         for page in (self.note.newest(), self.note.older()):
@@ -61,8 +62,11 @@ class Window:
                 _, _, self.finished, self.base, part, self.extra, *words = page
                 self.bits = sum(word << WORD * at for at, word in enumerate(words))
                 self.part = part - 1 if part else None
-                self.start = self.base - (self.finished - self.bits.bit_count())
                 break
+
+    def counted(self, items: int) -> None:
+        """So many items of the run are finished, also before this note was begun."""
+        self.start = self.base - (items - self.bits.bit_count())
 
     def store(self, ordinal: int) -> None:
         """Notes it: true once the record of this ordinal is out."""
@@ -91,6 +95,5 @@ class Window:
         self.part, self.extra = position, extra
 
     def finished_behind(self) -> tuple[int, ...]:
-        """The ordinals, in this run, of the finished items behind the first that is not."""
-        first = self.base - self.start
-        return tuple(first + at for at in range(self.bits.bit_length()) if self.bits >> at & 1)
+        """How far behind the first item that is not finished each is that is."""
+        return tuple(at for at in range(self.bits.bit_length()) if self.bits >> at & 1)

@@ -7,9 +7,8 @@ from __future__ import annotations
 
 from conveyor.errors import TopologyError
 from conveyor.graph.topology import Topology, ZipInput, all_inputs
-from conveyor.stages.timed import timed
 
-__all__ = ["check_can_be_kept", "check_can_outlive_machine"]
+__all__ = ["check_can_be_kept"]
 
 
 def check_can_be_kept(topology: Topology) -> None:
@@ -27,22 +26,3 @@ def check_can_be_kept(topology: Topology) -> None:
                     f"zip {source.name!r}: a checkpoint cannot save the items that wait there for "
                     "their partner; join the lanes with Join(..., ordered=True) instead"
                 )
-
-
-def check_can_outlive_machine(topology: Topology) -> None:
-    """Raises `TopologyError` also for the first stage that could be brought back only while the
-    machine and its clock go on."""
-    check_can_be_kept(topology)
-    for spec in topology.nodes:
-        if timed(spec.stage) is not None:
-            raise TopologyError(
-                f"stage {spec.name!r}: a checkpoint cannot save what goes by the machine's clock, "
-                "which begins anew with the machine (Throttle, Batch(within_s=), PerKey(idle_s=) "
-                "or PerKey(max_keys=)): go by counts or by the times in the items (Batch(n), "
-                "Window), or run without checkpoint="
-            )
-        if spec.concurrency is not None:
-            raise TopologyError(
-                f"stage {spec.name!r}: a checkpoint cannot be taken yet while a stage has several "
-                "items in hand: leave out concurrency=, and use a BalancingFork for several at once"
-            )

@@ -7,6 +7,7 @@ random moment, or, by its own hand, at a step of the protocol of checkpoints; th
 
 from __future__ import annotations
 
+import asyncio
 import os
 import signal
 import sqlite3
@@ -33,6 +34,8 @@ from conveyor import (
     PerKey,
     Processor,
     ReplicatingFork,
+    Throttle,
+    Unbatch,
     UncheckedPipeline,
 )
 from conveyor.core.epochs import Epochs
@@ -86,6 +89,29 @@ class Numbered(Processor[Any, Any]):
         self.n = state
 
 
+async def called(item: str) -> str:
+    """Waits for something, now longer than those beside it, now not as long."""
+    await asyncio.sleep(WORK_S * (int(item) % 7))
+    return item
+
+
+class NumberedInHand(Processor[Any, Any]):
+    """Numbers what comes, with others in hand."""
+
+    n = 0
+
+    async def process(self, item: Any) -> str:
+        self.n += 1
+        n = self.n
+        return f"{await called(item)}:{n}"
+
+    def snapshot(self) -> int:
+        return self.n
+
+    def restore(self, state: int) -> None:
+        self.n = state
+
+
 @dataclass(frozen=True)
 class Topology:
     """A pipeline, and what comes of the items, in order if it `keeps_order`."""
@@ -128,6 +154,32 @@ TOPOLOGIES: Final[dict[str, Topology]] = {
         lambda pl: pl.add(ReplicatingFork(2)).add(job(), job()).add(Join(2)),
         lambda items: [item for item in items for _ in range(2)],
         keeps_order=False,
+    ),
+    "by the clock": Topology(
+        lambda pl: (
+            pl.add(Throttle(20, per_s=WORK_S * 20))
+            .add(Batch(5, within_s=WORK_S))
+            .add(Unbatch())
+            .add(PerKey(last_digit, partial(Numbered, name="numbered"), idle_s=60.0, max_keys=10))
+        ),
+        lambda items: [f"{item}:{n // 10 + 1}" for n, item in enumerate(items)],
+    ),
+    "several in hand": Topology(
+        lambda pl: (
+            pl.add(Processor(called, concurrency=8)).add(FlatMap(twice, concurrency=2)).add(job())
+        ),
+        lambda items: [each for item in items for each in twice(item)],
+    ),
+    "several in hand, as they are done": Topology(
+        lambda pl: pl.add(Processor(called, concurrency=8, ordered=False)).add(
+            Processor(work, concurrency=3, ordered=False)
+        ),
+        lambda items: items,
+        keeps_order=False,
+    ),
+    "a state that several in hand share": Topology(
+        lambda pl: pl.add(NumberedInHand(name="numbered", concurrency=4)).add(job()),
+        lambda items: [f"{item}:{n}" for n, item in enumerate(items, 1)],
     ),
 }
 

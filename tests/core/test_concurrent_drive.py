@@ -343,9 +343,13 @@ def test_a_window_remembers_what_is_finished_once_its_record_is_out() -> None:
 
     without, with_it = made(), made()
     with_it.recall(1, 8, 50)
-    assert (with_it.base, with_it.finished, with_it.start) == (51, 2, 50)
+    assert (with_it.base, with_it.finished) == (51, 2)
+    with_it.counted(2)
+    assert with_it.start == 50
+    with_it.counted(2 + 60)  # of which so many came before a checkpoint
+    assert with_it.start == -10
     assert [with_it.is_finished(at) for at in range(50, 54)] == [True, False, True, False]
-    assert with_it.finished_behind() == (2,)
+    assert with_it.finished_behind() == (1,)  # 52, which is the next but 51
     without.recall(1, 7, 50)
     assert (without.base, without.finished) == (50, 0)
 

@@ -3,6 +3,7 @@ that."""
 
 from __future__ import annotations
 
+import asyncio
 import errno
 import os
 import signal
@@ -10,7 +11,9 @@ import subprocess
 import sys
 import threading
 from collections.abc import Iterator, Sequence
+from itertools import count
 from pathlib import Path
+from time import sleep
 from typing import Any
 
 import pytest
@@ -18,11 +21,9 @@ import pytest
 from conveyor import (
     Batch,
     Checkpoint,
-    PerKey,
     Pipeline,
     Processor,
     ReplicatingFork,
-    Throttle,
     UncheckedPipeline,
     Zip,
 )
@@ -32,6 +33,8 @@ from conveyor.io import Lines
 from conveyor.runtime.parent import manifests
 from conveyor.runtime.parent.keeper import Keeper
 from conveyor.runtime.parent.manifests import Directory
+from conveyor.runtime.step import timer
+from conveyor.runtime.worker import workplace
 
 pytestmark = pytest.mark.processes
 
@@ -142,20 +145,15 @@ def test_what_a_sink_cannot_take_back_stays_and_so_does_the_checkpoint(tmp_path:
     assert pipeline.drain(["a"], into=sink, checkpoint=kept(tmp_path)) == first
 
 
-class Running(Processor[str, int]):
-    """How many items came, by key."""
+class Forgetful(Processor[str, int]):
+    """How many items came, which dies with it."""
 
-    n = 0
+    def setup(self) -> None:
+        self.n = 0
 
     def process(self, item: str) -> int:
         self.n += 1
         return self.n
-
-    def snapshot(self) -> int:
-        return self.n
-
-    def restore(self, n: int) -> None:
-        self.n = n
 
 
 def zipped() -> Any:
@@ -165,18 +163,9 @@ def zipped() -> Any:
 
 REFUSED = {
     "a zip": (zipped, "a checkpoint cannot save the items that wait there"),
-    "a throttle": (lambda: UncheckedPipeline().add(Throttle(5)), "goes by the machine's clock"),
-    "a batch by time": (
-        lambda: UncheckedPipeline().add(Batch(5, within_s=1)),
-        "goes by the machine's clock",
-    ),
-    "keys that are idle": (
-        lambda: UncheckedPipeline().add(PerKey(len, Running, idle_s=1)),
-        "goes by the machine's clock",
-    ),
-    "several in hand": (
-        lambda: UncheckedPipeline().add(Processor(double, concurrency=3)),
-        "leave out concurrency=",
+    "a state that nothing saves": (
+        lambda: UncheckedPipeline().add(Forgetful()),
+        "a state that a checkpoint cannot save",
     ),
 }
 
@@ -193,6 +182,78 @@ def test_what_cannot_be_kept_yet_is_refused_before_anything_is_touched(
         make().drain(["a"], into=into, checkpoint=kept(tmp_path, fresh=True))
     assert out.read_text() == "before\n"
     assert not (tmp_path / "state").exists()
+
+
+HANDS = 12
+CALLED: dict[int, asyncio.Event] = {}  # of the worker
+
+
+async def meets(item: int) -> int:
+    """Is done once as many items are in hand as may be: those of its dozen."""
+    for number in (item, *range(item // HANDS * HANDS, (item // HANDS + 1) * HANDS)):
+        CALLED.setdefault(number, asyncio.Event())
+    CALLED[item].set()
+    await asyncio.sleep(0.001)
+    for number in range(item // HANDS * HANDS, (item // HANDS + 1) * HANDS):
+        await asyncio.wait_for(CALLED[number].wait(), 60)
+    return item
+
+
+@pytest.mark.parametrize("ordered", [True, False])
+def test_no_hand_waits_at_a_barrier_for_the_slowest(ordered: bool, tmp_path: Path) -> None:
+    """Barriers fall between items that wait for one another, and take longer than they may."""
+    out: Lines = Lines(tmp_path / "out")
+    report = (
+        Pipeline[int]()
+        .add(Processor(meets, concurrency=HANDS, ordered=ordered))
+        .add(Processor(str))
+        .drain(range(4 * HANDS), into=out, checkpoint=kept(tmp_path))
+    )
+    assert sorted(map(int, out)) == [*range(4 * HANDS)]
+    assert report.stages["meets"].items_in == 4 * HANDS
+
+
+class UntilKept:
+    """Items until some are kept; in the next life none, and then a while in which nothing comes."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.seen = threading.Event()
+
+    def open(self, position: int | None, /) -> Iterator[tuple[int, int]]:
+        if position is not None:
+            if not self.seen.wait(60):
+                raise TimeoutError("nothing has come due")
+            return
+        for n in count(1):
+            if [*self.folder.glob("*.json")]:
+                raise InterruptedError
+            sleep(0.001)
+            yield n, n
+
+    def identity(self) -> str:
+        return "until kept"
+
+
+def set_clock(patch: pytest.MonkeyPatch, stands_at: int) -> None:
+    """The machine's clock shows this many seconds, and goes on no more."""
+    patch.setattr(workplace, "monotonic_ns", lambda: stands_at * 10**9)
+    patch.setattr(timer, "monotonic", lambda: float(stands_at))
+
+
+def test_what_is_held_for_a_time_comes_due_on_a_machine_with_another_clock(
+    tmp_path: Path,
+) -> None:
+    source = UntilKept(tmp_path)
+    pl = Pipeline[int](start_method="fork").add(Batch(10**6, within_s=0.5))
+    with pytest.MonkeyPatch.context() as patch:
+        set_clock(patch, stands_at=10**9)
+        with pytest.raises(InterruptedError):
+            list(pl.stream(source, checkpoint=Checkpoint(tmp_path, every_s=0.001)))
+    with pl.stream(source, checkpoint=Checkpoint(tmp_path)) as stream:
+        first = next(stream)
+        source.seen.set()
+        assert [first, *stream] == [[*range(1, len(first) + 1)]]
 
 
 class Elsewhere:

@@ -27,6 +27,7 @@ from conveyor import (
     Zip,
     context,
 )
+from conveyor.core.channel import UNBOUNDED
 from conveyor.core.concurrent_node import Held
 from conveyor.core.crashes import FRESH
 from conveyor.errors import ItemTimeout, JobExited, NotPicklable, PoisonItem, TopologyError
@@ -654,11 +655,13 @@ def test_an_item_that_is_out_in_part_goes_on_before_its_thread_says_that_it_is_d
     hands.begin(part)
     hands.begin(other)
 
-    assert hands.is_done(part)
-    assert hands.chosen(part, 0, [part, other]) == [part]
+    assert hands.is_done(part, UNBOUNDED)
+    assert hands.chosen(part, 0, [part, other], UNBOUNDED) == [part]
     crew.to_say[0]()
-    assert not hands.is_done(None)
+    assert not hands.is_done(None, UNBOUNDED)
     crew.to_say[1]()
-    assert hands.is_done(None)
-    assert hands.chosen(None, 0, [other]) == [other]
+    assert not hands.is_done(None, 1)  # what is behind a barrier waits
+    assert hands.chosen(None, 0, [], 1) == []
+    assert hands.is_done(None, UNBOUNDED)
+    assert hands.chosen(None, 0, [other], UNBOUNDED) == [other]
     assert hands.in_hand == 0

@@ -6,15 +6,20 @@ Each rule of the protocol is then broken on purpose, and must be missed.
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable, Iterator, Sequence
-from itertools import count
+from itertools import count, islice
 from typing import Any, NamedTuple
 
 import pytest
 
-from conveyor import Batch, Faults, Pipeline, Processor
+from conveyor import Batch, Faults, PerKey, Pipe, Pipeline, Processor, Throttle
 from conveyor.core.barriers import GatedInlet
+from conveyor.core.channel import UNBOUNDED
+from conveyor.core.concurrent_drive import InHand
 from conveyor.core.epochs import Epochs, Manifest
+from conveyor.core.generations import Generation
+from conveyor.core.snapshots import RestoredNode
 from conveyor.errors import CheckpointMismatch, TopologyError
 from conveyor.graph.keeping import check_can_be_kept
 from conveyor.sim.prepare.prepared import PreparedPipeline
@@ -58,6 +63,45 @@ class Forgetful(Processor[Any, Any]):
         return (item, self.n)
 
 
+class Shared(Processor[Any, Any]):
+    """Numbers what comes, two in hand at once, each seeing what was when it began."""
+
+    def __init__(self) -> None:
+        super().__init__(name="shared", concurrency=2, ordered=False)
+        self.n = 0
+
+    async def process(self, item: Any) -> Any:
+        n = self.n
+        await asyncio.sleep(0)
+        self.n = n + 1
+        return (item, n)
+
+    def snapshot(self) -> int:
+        return self.n
+
+    def restore(self, state: int) -> None:
+        self.n = state
+
+
+class Refused(Exception):
+    """What a job raises for some items."""
+
+
+def refuses_one() -> Processor[Any, Any]:
+    """Gives up an item, two in hand at once."""
+
+    def job(item: Any) -> Any:
+        if item == 1:
+            raise Refused(item)
+        return item
+
+    return Processor(job, name="refuses", concurrency=2, ordered=False, on_error="dead_letter")
+
+
+def is_odd(item: int) -> bool:
+    return item % 2 == 1
+
+
 STATEFUL: dict[str, Callable[[], Sequence[Sequence[Stage]]]] = {
     "a state in a line": lambda: [[Numbers()]],
     "states in the lanes of a join": lambda: [*rows("R"), [Numbers(), Numbers()], *rows("11 J")],
@@ -65,6 +109,22 @@ STATEFUL: dict[str, Callable[[], Sequence[Sequence[Stage]]]] = {
     "states behind one another": lambda: [[Numbers()], *rows("1"), [Numbers()], *rows("R ab J")],
     "a batch that is not full": lambda: [[Batch(2)], *rows("R ab J")],
     "a state behind an ordered join": lambda: [*rows("B 11 ab 11 O"), [Numbers()]],
+    # by the clock
+    "held up": lambda: [[Throttle(1)]],
+    "lists cut by the time": lambda: [[Throttle(1)], [Batch(2, within_s=1.5)]],
+    "lists cut by the time, behind a join": lambda: [*rows("R 11 J"), [Batch(3, within_s=1.0)]],
+    "keys that are let go of": lambda: [
+        [Throttle(1)],
+        [PerKey(is_odd, Numbers, idle_s=1.5, name="keys")],
+    ],
+    # several in hand
+    "items that are given up, two in hand": lambda: [[refuses_one()]],
+    "a state that two in hand share": lambda: [[Shared()]],
+    "a state that two in hand share, in a lane": lambda: [
+        *rows("R 11"),
+        [Shared(), Pipe(1)],
+        *rows("11 J"),
+    ],
 }
 ENDS_EARLY = ("fail", "starves", "zip", "drift apart", "ahead of a join", "adapting")
 KEPT = {
@@ -121,7 +181,7 @@ def undisturbed(simulator: Simulator) -> set[str]:
 
 
 def outcome(simulator: Simulator, attempt: Attempt) -> str:
-    """What came out, and what became of the items of each stage."""
+    """What came out, and when, and what became of the items of each stage."""
     if attempt.error is not None:
         raise attempt.error
     nodes = simulator.pipeline.nodes
@@ -130,7 +190,8 @@ def outcome(simulator: Simulator, attempt: Attempt) -> str:
         for node, tally in zip(nodes, attempt.tallies, strict=True)
         if node.spec.stage is not None
     ]
-    return f"{attempt.outputs} {tallies}"
+    letters = [(each.stage, each.ordinal) for each in attempt.letters]
+    return f"{attempt.outputs} {attempt.times} {letters} {tallies}"
 
 
 def simulator_of(made: Callable[[], Sequence[Sequence[Stage]]], n_items: int) -> Simulator:
@@ -145,6 +206,7 @@ def simulator_of(made: Callable[[], Sequence[Sequence[Stage]]], n_items: int) ->
 def test_a_sink_ends_as_if_nothing_had_died(name: str, in_one: bool) -> None:
     simulator = simulator_of(KEPT[name], N_ITEMS)
     could_be = undisturbed(simulator)
+    assert not lacks_epochs(simulator)
     for every in (1, 2):
         found = {outcome(simulator, each) for each in every_death(simulator, every, in_one)}
         assert found
@@ -160,9 +222,18 @@ def reads_on(gate: GatedInlet) -> bool:
 
 
 def keeps_no_state(machine: Machine[Any], node: Any, *, is_last: bool) -> None:
-    stage = node.worker.take_stage()
+    saved, node.saved = node.saved, None
     KEEP(machine, node, is_last=is_last)
-    node.worker.stage = stage
+    node.saved = saved
+
+
+def gives_on_what_is_behind(in_hand: InHand) -> int:
+    """Of several in hand, one from behind a barrier is given on before that is passed."""
+    return UNBOUNDED
+
+
+def gives_again(restored: RestoredNode) -> None:
+    """What had come of several in hand is taken for not out."""
 
 
 def forgets_where_the_barrier_is(
@@ -223,6 +294,15 @@ BROKEN = {
         GatedInlet, "is_at_barrier", property(reads_on), "tight all around"
     ),
     "a state is not kept": Broken(Machine, "keep", keeps_no_state, "a state in a line"),
+    "what is behind a barrier is given on before it": Broken(
+        InHand, "until", property(gives_on_what_is_behind), "as they are done"
+    ),
+    "a shared state knows of what is behind a barrier": Broken(
+        Generation, "looks_behind_barriers", True, "a state that two in hand share"
+    ),
+    "what is out is sent again": Broken(
+        RestoredNode, "begins_run", gives_again, "a state that two in hand share"
+    ),
     "the source goes on where it stands": Broken(
         Machine, "complete", forgets_where_the_barrier_is, "tight lanes"
     ),
@@ -241,9 +321,21 @@ BROKEN = {
 }
 
 
+def lacks_epochs(simulator: Simulator) -> bool:
+    """Is there a run, in which nothing dies, some barrier of which does not come through?"""
+    for _ in islice(schedules(simulator, lambda: [BlackoutPlan(1)]), 10 * MOST):
+        machine = simulator.world.machine
+        assert machine is not None
+        if machine.epochs.epoch != machine.source.barrier + 1:  # and the end
+            return True
+    return False
+
+
 def differs(name: str, in_one: bool) -> bool:
-    """Does a death of everything show?"""
+    """Does a death of everything show, or that there was none to go on from?"""
     simulator = simulator_of(KEPT[name], N_ITEMS)
+    if lacks_epochs(simulator):
+        return True
     could_be = undisturbed(simulator)
     return any(
         each.error is not None or outcome(simulator, each) not in could_be

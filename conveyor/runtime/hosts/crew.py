@@ -293,7 +293,7 @@ class HostsCrew:
             deliver()
             self.check()
         return {
-            node: Noted(known.counts, known.positions, partial(state_of, known))
+            node: Noted(known.counts, known.positions, partial(state_of, known), known.clock)
             for nodes in self.notes.values()
             for node, known in nodes.items()
         }

@@ -6,8 +6,9 @@ that is made durable.
 Rule 1.  Never are two barriers on their way.  The source sends a window of items ahead of the last
          barrier that has come through; the next goes out when that is full, or before long.
          How long a barrier takes says how large the window may be: what is on its way takes about
-         a quarter of `every_s`.  Most barriers are for that alone; once `every_s` has passed, the
-         next that comes through is where the run is kept.
+         a quarter of `every_s`, or is as much as the stages may have in hand.  Most barriers are
+         for that alone; once `every_s` has passed, the next that comes through is where the run is
+         kept.
 Rule 2.  The sink is the last that comes to it.  Then all others have noted what they know, and
          nothing of that is written over before the next barrier.  Where they are elsewhere, it is
          asked for, and comes behind all dead letters of items before the barrier.
@@ -27,6 +28,7 @@ from typing import Any, Final, Protocol
 
 from conveyor.core.barriers import CarriesBarriers, GatedInlet
 from conveyor.core.engine import Acknowledging, Keeping
+from conveyor.core.epochs import NodeState
 from conveyor.graph.topology import Topology
 from conveyor.report import DeadLetter
 from conveyor.runtime.parent.crew import Crew
@@ -123,8 +125,10 @@ class Keeper:
         self.under_way = False
         self.since = self.sent = monotonic()
         self.most_s = keeping.every_s / 4  # that what is on its way may take
-        self.window = FIRST_WINDOW
-        self.limit = FIRST_WINDOW  # items of the source that may be sent before the next barrier
+        self.hands = sum(spec.concurrency or 1 for spec in topology.nodes)
+        self.least = self.hands  # items of the source that may be on their way however slow
+        self.window = max(FIRST_WINDOW, self.least)
+        self.limit = self.window  # items of the source that may be sent before the next barrier
 
     def gate(self, feed: BarrierFeed) -> GatedInlet:
         """The source's inlet, which stops at barriers, and where enough is on its way."""
@@ -156,7 +160,7 @@ class Keeper:
             now = monotonic()
             took = now - self.sent
             if took > self.most_s / 2:
-                self.window = max(1, int(self.window * self.most_s / 2 / took))
+                self.window = max(self.least, int(self.window * self.most_s / 2 / took))
             elif feed.head >= self.limit:
                 self.window *= 2
             if now - self.since >= self.keeping.every_s or self.leaving:
@@ -182,6 +186,7 @@ class Keeper:
             self.asked = 0
             self.kept += 1
             items, letters = self.feed.barrier_at, self.letters_before(noted)
+            self.least = self.in_hand(noted)
 
             def save() -> None:
                 known = {node: each.whole() for node, each in noted.items()}
@@ -189,6 +194,19 @@ class Keeper:
 
             with Deferral():  # of a thread that is half started nobody would know
                 self.saving = Saving(save, self.wake)
+
+    def in_hand(self, noted: Mapping[int, Noted]) -> int:
+        """How many items of the source it takes for all stages to have their hands full; what came
+        until now to those with several says how many it takes for one of theirs."""
+        assert self.feed is not None
+        manifest, most = self.keeping.manifest, self.hands
+        before: Mapping[int, NodeState] = {} if manifest is None else manifest.nodes
+        for node, each in noted.items():
+            hands = self.topology.nodes[node].concurrency
+            if hands is not None:
+                came = each.counts[0] - (before[node].counts[0] if node in before else 0)
+                most = max(most, hands * self.feed.barrier_at // came if came else 0)
+        return most
 
     def may_send(self) -> None:
         """The barrier is done with: the next may go out."""

@@ -69,9 +69,9 @@ class Directory:
         at = said["head"]
         position, nodes, kept = pickle.loads(data[:at])
         states: dict[int, NodeState] = {}
-        for node, (counts, positions, size) in nodes.items():
+        for node, (counts, positions, size, clock) in nodes.items():
             state = None if size is None else data[at : at + size]
-            states[node] = NodeState(counts, positions, state)
+            states[node] = NodeState(counts, positions, state, clock)
             at += size or 0
         return Manifest(epoch, position, states, said["is_finished"], kept)
 
@@ -92,8 +92,8 @@ class Directory:
         """Keeps a manifest for good."""
         epoch, position, nodes, is_finished, kept = manifest
         said_of = {
-            node: (counts, positions, None if state is None else len(state))
-            for node, (counts, positions, state) in nodes.items()
+            node: (counts, positions, None if state is None else len(state), clock)
+            for node, (counts, positions, state, clock) in nodes.items()
         }
         head = pickle.dumps((position, said_of, dict(kept)), PROTOCOL)
         # Not one pickle: that would copy large states, and hold up the run meanwhile.

@@ -32,19 +32,20 @@ class Noted(NamedTuple):
     counts: tuple[int, ...]
     positions: tuple[int, ...]
     state: Callable[[], bytes | None]
+    clock: float
 
     def whole(self) -> NodeState:
-        return NodeState(self.counts, self.positions, self.state())
+        return NodeState(self.counts, self.positions, self.state(), self.clock)
 
 
 def begin_from(known: Mapping[int, NodeState], shared: Shared) -> None:
     """Before any worker starts: barriers will come, and each of these nodes has what it knew."""
     shared.control.keep(True)
-    for node, (counts, positions, state) in known.items():
+    for node, (counts, positions, state, clock) in known.items():
         spec = shared.topology.nodes[node]
         if spec.kind in (Kind.SOURCE, Kind.SINK):
             continue
-        kept_of(shared, node).store((0, 0, 0, 0, *counts, *positions))
+        kept_of(shared, node).store((0, 0, 0, 0, *counts, round(clock * 1e9), *positions))
         shared.blocks[node].counts.store((FIRST_RUN, 0, 0, *counts))
         if state is not None:
             shared.memory.write_at(shared.layout.state_base(node), state)
@@ -62,7 +63,7 @@ def noted_at(number: int, shared: Shared, nodes: Iterable[int]) -> dict[int, Not
         if barrier == number:
             counts, positions = tuple(rest[:COUNTS]), tuple(rest[KEPT - 4 :])
             state = partial(state_at, shared, node, place, size, checksum)
-            found[node] = Noted(counts, positions, state)
+            found[node] = Noted(counts, positions, state, rest[COUNTS] / 1e9)
     return found
 
 

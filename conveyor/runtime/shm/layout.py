@@ -38,9 +38,9 @@ LEDGER_CAPACITY: Final = 256
 # the positions of the inputs.
 SAVED: Final = 7
 
-# What a node notes at a barrier: its number, the place, size and checksum of its state, its counts;
-# behind that the positions of its inputs.
-KEPT: Final = 4 + COUNTS
+# What a node notes at a barrier: its number, the place, size and checksum of its state, its counts,
+# its clock in nanoseconds; behind that the positions of its inputs.
+KEPT: Final = 5 + COUNTS
 
 
 class Layout:
@@ -64,7 +64,8 @@ class Layout:
             for source, first, words in notes_of(spec.inputs)
             if isinstance(source, ZipInput)
         }
-        self.starts = [self.take(len(spec.inputs) or 1) for spec in specs]
+        self.words_of_starts = [1 + (len(spec.inputs) or 1) for spec in specs]
+        self.starts = [self.take(words) for words in self.words_of_starts]
         self.words_of_states = [Note.words_for(SAVED + len(spec.inputs)) for spec in specs]
         self.states = [self.take(words) for words in self.words_of_states]
         self.windows = {
@@ -124,8 +125,9 @@ class Layout:
         return self.words(memory, self.first_notes[node], self.words_of_notes[node])
 
     def start(self, memory: Memory, node: int) -> memoryview[int]:
-        """The words in which a node notes where each of its inputs stood when the run began."""
-        return self.words(memory, self.starts[node], len(self.topology.nodes[node].inputs) or 1)
+        """The words in which a node notes where each of its inputs stood when the run began, and
+        behind these how its clock stood."""
+        return self.words(memory, self.starts[node], self.words_of_starts[node])
 
     def state(self, memory: Memory, node: int) -> memoryview[int]:
         """The words of what goes with the state of a processor."""

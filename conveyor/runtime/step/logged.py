@@ -84,8 +84,8 @@ class LoggedReads:
 class LoggedTimer(ClockTimer):
     """Notes how much came due, and behind which item."""
 
-    def __init__(self, stage: Timed, log: Log) -> None:
-        super().__init__(stage)
+    def __init__(self, stage: Timed, ahead: float, log: Log) -> None:
+        super().__init__(stage, ahead)
         self.log = log
 
     def come_due(self) -> None:

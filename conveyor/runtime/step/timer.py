@@ -8,26 +8,32 @@ from __future__ import annotations
 from time import monotonic
 
 from conveyor.core.timers import Timer
+from conveyor.stages.timed import Timed
 
 __all__ = ["ClockTimer"]
 
 
 class ClockTimer(Timer):
     """The clock is one for all processes of a machine, so a moment that was saved by a worker is as
-    good in the one after it."""
+    good in the one after it; `ahead` is how far that of a run goes ahead of it, in seconds, where
+    moments are kept that are of another one."""
+
+    def __init__(self, stage: Timed, ahead: float = 0.0) -> None:
+        super().__init__(stage)
+        self.ahead = ahead
 
     def now(self) -> float:
-        return monotonic()
+        return monotonic() + self.ahead
 
     def begins(self) -> float:
-        return monotonic()
+        return self.now()
 
     def is_past(self) -> bool:
         deadline = self.stage.deadline()
-        return deadline is not None and deadline <= monotonic()
+        return deadline is not None and deadline <= self.now()
 
     def is_open(self) -> bool:
-        allowed = self.stage.allowance(monotonic())
+        allowed = self.stage.allowance(self.now())
         return allowed is None or allowed > 0
 
     def come_due(self) -> None:
@@ -38,7 +44,7 @@ class ClockTimer(Timer):
     def wakes_in(self) -> float | None:
         """In how many seconds something comes due, or an item may be taken that may not now; None:
         time alone brings nothing."""
-        now = monotonic()
+        now = self.now()
         allowed, deadline = self.stage.allowance(now), self.stage.deadline()
         moments = [] if deadline is None else [deadline]
         if allowed is not None and allowed <= 0:

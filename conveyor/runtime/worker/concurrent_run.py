@@ -60,6 +60,7 @@ class ConcurrentRun(Run):
             journal=self.journal,
             restored=self.restored,
             selected=self.selecting,
+            barriers=self.barriers(),
         )
         if self.restored is not None:
             words = len(workplace.window())

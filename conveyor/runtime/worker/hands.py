@@ -54,21 +54,24 @@ class WorkingHands:
     def options(self, only: Held | None, held: Sequence[Held]) -> list[int]:
         return []  # nobody is asked
 
-    def is_done(self, only: Held | None) -> bool:
+    def is_done(self, only: Held | None, until: int) -> bool:
         if self.failed is not None:
             return True
         if only is not None:
             return only.is_done
         if self.finished and self.finished[0] is self.told:
             self.finished.popleft()
-        return bool(self.finished)
+        return any(each.position < until for each in self.finished)
 
-    def chosen(self, only: Held | None, answer: int, held: Sequence[Held]) -> list[Held]:
+    def chosen(
+        self, only: Held | None, answer: int, held: Sequence[Held], until: int
+    ) -> list[Held]:
         if self.failed is not None:  # whatever its turn is: nothing comes behind it
             done = [self.failed]
         elif only is None:
-            done = [self.finished.popleft() for _ in range(len(self.finished))]
-            done = [each for each in done if each is not self.told]
+            finished = [self.finished.popleft() for _ in range(len(self.finished))]
+            done = [each for each in finished if each.position < until and each is not self.told]
+            self.finished.extendleft(each for each in finished[::-1] if each.position >= until)
             if self.chose is not None:
                 left = [each.position for each in held]
                 for each in done:

@@ -60,6 +60,8 @@ class Run:
             for source, inlet in enumerate(ends.inputs):
                 before = workplace.kept[0].newest()[KEPT + source]  # where a checkpoint began
                 workplace.begins(source, standing(inlet) - before)
+            if workplace.link.control.keeping:
+                workplace.sets_clock(workplace.kept[0].newest()[KEPT - 1])
         resumed, *_ = [each.begin(number) for each in workplace.blocks]
         self.trace = workplace.link.trace_log.writer() if workplace.link.control.tracing else None
         self.log = self.decision_log()
@@ -131,7 +133,8 @@ class Run:
         ]
         tallies = [self.nodes.first.tally, *[part.tally for part in self.nodes.parts]]
         for kept, tally in zip(workplace.kept, tallies, strict=True):
-            kept.store((number, *lies, *tally.counts(), *positions[: kept.size - KEPT]))
+            known = number, *lies, *tally.counts(), workplace.clock_ns()
+            kept.store((*known, *positions[: kept.size - KEPT]))
 
     def room(self) -> int:
         """How many items to take at once at most, for the sake of the consumers."""
@@ -194,8 +197,8 @@ class Run:
         if stage is None:
             return None
         if self.log is not None and self.workplace.spec.is_woken:
-            return LoggedTimer(stage, self.log)
-        return ClockTimer(stage)
+            return LoggedTimer(stage, self.workplace.clock_ahead_ns / 1e9, self.log)
+        return ClockTimer(stage, self.workplace.clock_ahead_ns / 1e9)
 
     def hold(self) -> Callable[[int, int, int], None]:
         """What is told of each slice that is taken in hand, and logs what a join decided if that is

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from functools import partial
+from time import monotonic_ns
 from types import FunctionType, MethodType
 from typing import TYPE_CHECKING, Final
 
@@ -190,6 +191,21 @@ class Workplace:
     def since_start(self, source: int, position: int) -> int:
         """A position of an input, counted from where the run began."""
         return (position - self.starts[source]) % WRAP
+
+    def sets_clock(self, clock_ns: int) -> None:
+        """The run begins when its clock is at this; that of the machine may be another than when it
+        was killed."""
+        self.starts[-1] = (clock_ns - monotonic_ns()) % WRAP
+
+    @property
+    def clock_ahead_ns(self) -> int:
+        """How far the clock of the run is ahead of the machine's; 0 if it is that."""
+        ahead = self.starts[-1]
+        return ahead - WRAP if ahead >= WRAP // 2 else ahead
+
+    def clock_ns(self) -> int:
+        """For how long the run has been under way, in all of its lives, where it is kept."""
+        return monotonic_ns() + self.clock_ahead_ns
 
     def crew(self) -> Crew:
         """What works on several items at once, from the first of them to the worker's end."""

@@ -19,7 +19,30 @@ from conveyor.sim.in_hand import NOTHING
 from conveyor.sim.world.faulty_channel import CrashPlan
 from conveyor.stages import Restorable
 
-__all__ = ["DurableState"]
+__all__ = ["DurableState", "Remembered", "Unkept"]
+
+
+class Unkept:
+    """Keeps no state: of a worker that cannot die."""
+
+    def newest(self) -> Saved | None:
+        return None
+
+    def save(self, saved: Saved) -> None:
+        """Nothing."""
+
+
+class Remembered(Unkept):
+    """The state of a worker that dies with everything else, as far as it was saved: that is what a
+    checkpoint has of it."""
+
+    def __init__(self, state: Restorable, name: str) -> None:
+        self.log = StateLog(state, name)
+        self.data = b""
+
+    def save(self, saved: Saved) -> None:
+        is_whole, data = self.log.entry(saved.finished)
+        self.data = data if is_whole else self.data + data
 
 
 class DurableState:

@@ -18,7 +18,7 @@ from conveyor.core.concurrent_node import ConcurrentNode, Hands, Held
 from conveyor.core.drive import Cut, Drive, DriveSpec, drive
 from conveyor.core.epochs import NodeState
 from conveyor.core.failures import LOADING, SETUP, TEARDOWN, THE_WORKER, failure_of
-from conveyor.core.generations import Unkept, drive_generations
+from conveyor.core.generations import drive_generations
 from conveyor.core.job_node import ItemFailed, Node
 from conveyor.core.ordered import stamped
 from conveyor.core.requests import ChooseDone, ChooseInput, ChooseLane, Request, TimedChoice
@@ -34,6 +34,7 @@ from conveyor.sim.prepare.prepared import PreparedNode
 from conveyor.sim.schedule import CUT, TIMER, Death, Decision
 from conveyor.sim.world.clock import ClockedNode, VirtualTimer, arrival, arrival_of_held
 from conveyor.sim.world.crash_recovery import CrashRecovery
+from conveyor.sim.world.durable_state import Remembered, Unkept
 from conveyor.sim.world.faulty_channel import Killed
 from conveyor.sim.world.machine import Machine
 from conveyor.sim.world.setting import RUN, Blob, Setting
@@ -101,6 +102,7 @@ class Loop:
         self.finished = self.dead = False
         self.barriers: Barriers | None = None  # of a run that has a checkpoint
         self.before: tuple[int, ...] = ()  # items of each input that came in an earlier life
+        self.saved: Remembered | None = None  # of a processor with a state, in such a run
 
     def begin(self) -> None:
         """Begins a new run, with a new worker."""
@@ -125,6 +127,7 @@ class Loop:
         if known is not None:
             tally.restore(known.counts)
         self.before = () if known is None else known.positions
+        self.clock.now = 0.0 if known is None else known.clock
         self.start(tally, None if known is None else known.state, was_last)
 
     def start(self, tally: Tally, state: bytes | None, is_over: bool = False) -> None:
@@ -208,6 +211,10 @@ class Loop:
     def restored(self, recovery: CrashRecovery | None) -> RestoredNode | None:
         """What restores the state of the stage, if anything does."""
         state = self.worker.state
+        self.saved = None
+        if self.world.machine is not None and state is not None:
+            self.saved = Remembered(state, self.spec.name)
+            return RestoredNode(self.saved, state)
         if recovery is None:
             return RestoredNode(Unkept(), state) if isinstance(state, KeptOutputs) else None
         if recovery.durable.state_log is None:

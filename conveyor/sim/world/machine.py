@@ -17,16 +17,16 @@ from typing_extensions import TypeVar
 
 from conveyor.core.epochs import Epochs, Manifest, NodeState
 from conveyor.core.failures import Failure
-from conveyor.core.snapshots import packed_state
 from conveyor.graph.route import Select
 from conveyor.graph.topology import NodeSpec
 from conveyor.report import DeadLetter, Tally
 from conveyor.sim.prepare.prepared import PreparedPipeline
 from conveyor.sim.schedule import MACHINE, Death
 from conveyor.sim.world.channel import MemoryChannel
+from conveyor.sim.world.clock import VirtualClock
+from conveyor.sim.world.durable_state import Remembered
 from conveyor.sim.world.faulty_channel import CrashPlan
 from conveyor.sim.world.worker import Worker
-from conveyor.stages import Restorable
 
 __all__ = ["Blackout", "BlackoutPlan", "Machine", "machine_of"]
 
@@ -81,6 +81,8 @@ class Loop(Protocol):
     tally: Tally
     worker: Worker
     finished: bool
+    clock: VirtualClock
+    saved: Remembered | None
 
     @property
     def positions(self) -> tuple[int, ...]: ...
@@ -235,11 +237,12 @@ class Machine(Generic[Each]):
     def keep(self, node: Loop, *, is_last: bool) -> None:
         """A node has come to the barrier; behind the last one, which is the sink, the epoch is
         whole, and the next barrier may go out."""
-        stage, state = node.worker.stage, None
-        if stage is not None and stage.is_restorable and isinstance(stage, Restorable):
+        state = None
+        if node.saved is not None:
             self.plan.store(None, "kept")
-            state = packed_state(stage, node.spec.name)
-        self.kept[node.spec.index] = NodeState(node.tally.counts(), node.positions, state)
+            state = node.saved.data
+        known = NodeState(node.tally.counts(), node.positions, state, node.clock.now)
+        self.kept[node.spec.index] = known
         if is_last:
             self.complete(self.first + self.source.barrier_at)
             self.send()

@@ -72,10 +72,12 @@ class Steps:
             able = [at for at in able if held[at] is not self.newest] or able
         return sorted(able, key=lambda at: self.loop.next_at(held[at]))
 
-    def is_done(self, only: Held | None) -> bool:
+    def is_done(self, only: Held | None, until: int) -> bool:
         return False  # none can go on: they wait for others, or for what does not come
 
-    def chosen(self, only: Held | None, answer: int, held: Sequence[Held]) -> list[Held]:
+    def chosen(
+        self, only: Held | None, answer: int, held: Sequence[Held], until: int
+    ) -> list[Held]:
         going = held[answer]
         if self.can_go_on(going):
             self.decided += 1

@@ -101,8 +101,8 @@ class Worker:
         CURRENT.outside(name)
         self.prepared.set_up(stage, self.awaits)
         self.state = state_of(stage)
-        if state is not None and isinstance(stage, Restorable):
-            StateLog(stage, name).read(state)
+        if state is not None and self.state is not None:
+            StateLog(self.state, name).read(state)
         place, past = self.place, None
         if durable is not None:
             durable.succeed(self.state, tally)
