@@ -10,6 +10,8 @@ import subprocess
 import sys
 import threading
 from collections.abc import Generator, Iterator
+from contextlib import suppress
+from importlib import import_module
 from pathlib import Path
 from typing import Protocol
 
@@ -34,6 +36,8 @@ settings.load_profile("suite")
 # one run to the next, also where bytecode is not kept otherwise: as far as the tests are collected.
 KEEPS_BYTECODE = not sys.dont_write_bytecode
 sys.dont_write_bytecode = False
+# All that a collection makes is kept to the end, and would be looked through again and again.
+gc.disable()
 
 # All tests of these folders start processes: workers, scripts, checkers, or pytest itself. In the
 # folders inside them that are named below, and everywhere else, a test that does says so by a mark.
@@ -68,6 +72,23 @@ def pytest_xdist_auto_num_workers(config: pytest.Config) -> int:
     return (1 if _none_with_processes(config) else 2) * (os.cpu_count() or 1)
 
 
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection(session: pytest.Session) -> None:
+    """Workers of pytest-xdist begin to import at different files, where all are wanted: so each
+    rewrites what asserts in a part of them, and finds the rest rewritten by the others."""
+    workers = int(os.environ.get("PYTEST_XDIST_WORKER_COUNT", "1"))
+    config = session.config
+    if workers == 1 or config.args_source is not pytest.Config.ArgsSource.TESTPATHS:
+        return
+    found = sorted(TESTS.rglob("test_*.py"))
+    files = [file for file in found if not pytest_ignore_collect(file, config)]
+    first = len(files) * int(os.environ["PYTEST_XDIST_WORKER"].removeprefix("gw")) // workers
+    for file in [*files[first:], *files[:first]]:
+        # One that cannot be imported, or is skipped, is tried again and told of in its turn.
+        with suppress(Exception, pytest.skip.Exception):
+            import_module(".".join(file.relative_to(TESTS.parent).with_suffix("").parts))
+
+
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Marks with `processes` what can be told to start some."""
     for item in items:
@@ -81,6 +102,7 @@ def pytest_collection_finish() -> None:
     sys.dont_write_bytecode = not KEEPS_BYTECODE
     gc.collect()
     gc.freeze()
+    gc.enable()
 
 
 @pytest.hookimpl(wrapper=True)
