@@ -20,7 +20,7 @@ from typing import Final, Protocol, assert_never, cast
 from conveyor.core.channel import Inlet
 from conveyor.core.crashes import FRESH, Past
 from conveyor.core.job_node import JobNode, Piece, Policy, Surroundings
-from conveyor.core.timekeeper import Timekeeper, pause_before
+from conveyor.core.timekeeper import Limit, Timekeeper, pause_before
 from conveyor.errors import RunError
 from conveyor.items.atoms import is_atom
 from conveyor.items.current_item import BESIDE, CURRENT, Context, Whereabouts
@@ -32,9 +32,24 @@ __all__ = ["AT", "ConcurrentNode", "Hands", "Held", "first_done"]
 
 
 class Held:
-    """An item in hand: where it is in the input and in the run, and what came of it."""
+    """An item in hand: where it is in the input and in the run, and what came of it.
 
-    __slots__ = ("attempt", "error", "is_done", "item", "ordinal", "past", "position", "results")
+    `limit` is that of the attempt that is under way, if it has one; `timeouts` counts those of this
+    worker whose time ran out.
+    """
+
+    __slots__ = (
+        "attempt",
+        "error",
+        "is_done",
+        "item",
+        "limit",
+        "ordinal",
+        "past",
+        "position",
+        "results",
+        "timeouts",
+    )
 
     def __init__(self, position: int, ordinal: int, item: object, past: Past) -> None:
         self.position = position
@@ -42,6 +57,8 @@ class Held:
         self.item = item
         self.past = past
         self.attempt = 1
+        self.limit: Limit | None = None
+        self.timeouts = 0
         self.results: list[object] = []
         self.error: BaseException | None = None
         self.is_done = False
@@ -214,12 +231,13 @@ class ConcurrentNode(JobNode):
         given = cast("Awaitable[object]", self.job(self.opened(held)))
         if seconds is None:
             return self.results_of(held, await given)
-        limit = keeper.limit(seconds)
+        limit = held.limit = keeper.limit(seconds)
         try:
             async with limit:
                 result = await given
         except TimeoutError:
             if limit.expired():
+                held.timeouts += 1
                 raise self.out_of_time_after(held.attempt) from None
             raise
         return self.results_of(held, result)

@@ -75,8 +75,14 @@ class Crash(NamedTuple):
 
 class Timeout(NamedTuple):
     """An item whose time ran out: its position in an input of the worker, counted from the run's
-    start."""
+    start; without an input, the first of the steps of items in hand behind the end of its time."""
 
     worker: str
-    input: int
+    input: int | None
     position: int
+
+    def __str__(self) -> str:
+        """What of the worker it is."""
+        if self.input is None:
+            return f"its item that goes on as step {self.position}"
+        return f"its item {self.position} of input {self.input}"

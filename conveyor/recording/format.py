@@ -36,6 +36,7 @@ DECIDED: Final = b"D"
 VOID: Final = b"V"
 CRASHED: Final = b"K"
 RAN_OUT: Final = b"O"
+TAKEN_BACK: Final = b"B"
 ENDED: Final = b"T"
 
 
@@ -196,8 +197,16 @@ def ran_out(timeout: Timeout) -> bytes:
 
 
 def timeout_of(payload: bytes) -> Timeout:
-    told = json.loads(payload)
-    return Timeout(told["worker"], told["input"], told["position"])
+    return Timeout(**json.loads(payload))
+
+
+def taken_back(timeouts: Iterable[Timeout]) -> bytes:
+    """Says that a worker died which alone knew that the time of these items had run out."""
+    return data_frame(TAKEN_BACK, [each._asdict() for each in timeouts])
+
+
+def timeouts_of(payload: bytes) -> list[Timeout]:
+    return [Timeout(**each) for each in json.loads(payload)]
 
 
 # ----------------------------------------------------------------------------------------------

@@ -26,6 +26,7 @@ from conveyor.recording.format import (
     PIPELINE,
     PROGRESSED,
     RAN_OUT,
+    TAKEN_BACK,
     VOID,
     End,
     crash_of,
@@ -34,6 +35,7 @@ from conveyor.recording.format import (
     progress_of,
     stands_of,
     timeout_of,
+    timeouts_of,
 )
 from conveyor.recording.frames import frames_in
 from conveyor.recording.kept_pipeline import KeptPipeline
@@ -179,6 +181,9 @@ class Reader:
             self.crashes.append(crash_of(payload))
         elif kind == RAN_OUT:
             self.timeouts.append(timeout_of(payload))
+        elif kind == TAKEN_BACK:
+            for timeout in timeouts_of(payload):
+                self.timeouts.remove(timeout)
         elif kind == PROGRESSED:
             told, prints = progress_of(payload)
             self.given.sample.count = told.upto

@@ -6,10 +6,10 @@ import asyncio
 import os
 import signal
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import AsyncIterator, Iterable, Iterator
 from typing import Any
 
-from conveyor import Processor
+from conveyor import FlatMap, Processor
 from conveyor.items.current_item import context
 
 
@@ -176,6 +176,64 @@ class Remembered(Numbered):
     def restore(self, state: object, /) -> None:
         assert isinstance(state, int)
         self.seen = state
+
+
+def number_of(item: Any) -> int:
+    """What it was before it was numbered."""
+    while isinstance(item, tuple):
+        item = item[-1]  # pyright: ignore[reportUnknownVariableType]
+    return int(item)  # pyright: ignore[reportUnknownArgumentType]
+
+
+async def stuck_later(item: Any) -> Any:
+    """Never comes back with one item in ten, at the first attempt."""
+    await asyncio.sleep(0.0001 * (number_of(item) * 7 % 5))
+    if number_of(item) % 10 == 7 and context().attempt == 1:
+        await asyncio.Event().wait()
+    return item
+
+
+class Races(Numbered):
+    """Numbers what it sees, and loses count between two awaits."""
+
+    async def process(self, item: Any, /) -> Any:
+        seen = self.seen
+        await asyncio.sleep(0.0001 * (number_of(item) * 7 % 4))
+        self.seen = seen + 1
+        await asyncio.sleep(0)
+        return self.seen, item
+
+
+class RememberedRaces(Races, Remembered):
+    """The same, and it goes on where another died."""
+
+
+class StuckRaces(Races):
+    """The same; and it has something to do where it is cancelled."""
+
+    async def process(self, item: Any, /) -> Any:
+        try:
+            return await super().process(await stuck_later(item))
+        except asyncio.CancelledError:
+            self.seen += 100
+            await asyncio.sleep(0)
+            raise
+
+
+class RacesInParts(FlatMap[Any, Any]):
+    def setup(self) -> None:
+        self.seen = 0
+
+    async def process(self, item: Any, /) -> AsyncIterator[Any]:
+        for _ in range(number_of(item) % 3):
+            seen = self.seen
+            await asyncio.sleep(0)
+            self.seen = seen + 1
+            yield self.seen, item
+
+    async def finish(self) -> AsyncIterator[Any]:
+        yield self.seen
+        self.seen = 0
 
 
 def last_digit(item: int) -> int:

@@ -331,6 +331,32 @@ def timed_out_side_by_side() -> Any:
     return lanes.add(Join(2)).add(Processor(jobs.stuck_at_first, concurrency=2, **options))
 
 
+def cancelled_side_by_side() -> Any:
+    """Coroutines whose time runs out, of functions and of classes, which take turns."""
+    options: dict[str, Any] = {"timeout_s": 0.03, "retries": 1, "on_error": "dead_letter"}
+    lanes = pipeline().add(
+        Processor(jobs.stuck_later, concurrency=4, ordered=False, name="one", **options)
+    )
+    lanes = lanes.add(BalancingFork(2)).add(
+        jobs.StuckRaces(concurrency=3, **options),
+        FlatMap(jobs.halves_later, concurrency=3, ordered=False, name="two"),
+    )
+    lanes = lanes.add(Join(2)).add(
+        jobs.StuckRaces(concurrency=3, ordered=False, name="three", **options)
+    )
+    return lanes.add(jobs.RacesInParts(concurrency=2))
+
+
+def interleaved() -> Any:
+    """Classes whose calls take turns, in lanes and behind a join."""
+    lanes = pipeline().add(jobs.Races(concurrency=5, name="one"))
+    lanes = lanes.add(ReplicatingFork(2)).add(
+        jobs.Races(concurrency=3, ordered=False, name="two"), Pipe(4)
+    )
+    lanes = lanes.add(Join(2)).add(jobs.Races(ordered=False, name="three"))
+    return lanes.add(BalancingFork(2)).add(Processor(jobs.label), Pipe(2)).add(Join(2))
+
+
 def timed_out_with_state() -> Any:
     """The state is lost where a time limit runs out, and so is the run."""
     lanes = pipeline().add(BalancingFork(2)).add(Processor(jobs.slow), Pipe(3)).add(Join(2))
@@ -548,6 +574,8 @@ CASES: Final[dict[str, Case]] = {
     "refused behind join": Case(refused_behind_join, most=100),
     "timed out": Case(timed_out, most=25, streams=False),
     "timed out side by side": Case(timed_out_side_by_side, most=25, streams=False),
+    "cancelled side by side": Case(cancelled_side_by_side, ("one", "two"), most=60, streams=False),
+    "interleaved": Case(interleaved, most=120),
     "timed out for good": Case(timed_out_for_good, most=25, streams=False),
     "timed out with state": Case(timed_out_with_state, most=25, streams=False),
     "cut by time": Case(cut_by_time, most=500),

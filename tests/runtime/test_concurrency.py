@@ -650,7 +650,7 @@ def test_an_item_that_is_out_in_part_goes_on_before_its_thread_says_that_it_is_d
     crew: Any = SlowToSay()
     node: Any = Processor(double, concurrency=2, ordered=False)
     node.stage = node
-    hands = WorkingHands(crew, node, 2, lambda in_hand: None, None)
+    hands = WorkingHands(crew, node, 2, lambda in_hand: None, None, None)
     part, other = Held(0, 0, "part", FRESH), Held(1, 1, "other", FRESH)
     hands.begin(part)
     hands.begin(other)

@@ -20,7 +20,7 @@ from conveyor.core.endpoints import notes_of
 from conveyor.core.window import Window
 from conveyor.graph.route import Leaf, Select, leaves, taken
 from conveyor.graph.topology import Input, NodeSpec, OrderedInput, ZipInput, channels_of
-from conveyor.recording.crash_points import WINDOW, CrashPoint
+from conveyor.recording.crash_points import WINDOW, CrashPoint, Timeout
 from conveyor.runtime.shm.record import carried_in
 from conveyor.runtime.shm.ring import CARRIES, Ring, RingState
 
@@ -137,10 +137,28 @@ class Remains:
         if self.spec.interleaves:
             of_run, _, _, decided, *_ = (0,) * 4 if self.state is None else self.state.newest()
             return decided if of_run == run else 0
-        (inlet,) = channels_of(self.spec.inputs)
-        window, (newest, _) = Window(self.window), self.newest(run)
-        window.read(run, 0 if newest is None else newest.ordinal, self.rings[inlet].head())
+        window = self.read_window(run, self.window)
         return window.finished + (window.part is not None)
+
+    def read_window(self, run: int, note: Note) -> Window:
+        """Which items are finished of those that were in hand at once."""
+        (inlet,) = channels_of(self.spec.inputs)
+        window, (newest, _) = Window(note), self.newest(run)
+        window.read(run, 0 if newest is None else newest.ordinal, self.rings[inlet].head())
+        return window
+
+    def stands(self, run: int, timeouts: Sequence[Timeout], begun: Account) -> list[Timeout]:
+        """Those of items in hand that are not tried again, as something came of their items."""
+        assert self.window is not None
+        if self.spec.interleaves:
+            decided = self.finished(run) or 0
+            return [each for each in timeouts if each.position < decided]
+        window, first = self.read_window(run, self.window), begun.heads[0]
+        return [
+            each
+            for each in timeouts
+            if window.is_finished(first + each.position) or window.part == first + each.position
+        ]
 
     def next_place(self, run: int, done: int, given: int) -> CrashPoint:
         """Where it is that has committed all that came of what it took."""

@@ -35,6 +35,7 @@ from conveyor.recording.format import End, RunLengths
 from conveyor.recording.frames import frame
 from conveyor.recording.kept_pipeline import pack_pipeline
 from conveyor.report import DeadLetter, Tally
+from conveyor.runtime.parent.late_items import LateItems
 from conveyor.runtime.parent.post_mortem import Account, Remains
 from conveyor.runtime.parent.shared import Shared
 from conveyor.runtime.shm.decision_log import DecisionLog, LoggedDecision
@@ -129,6 +130,7 @@ class Recorder:
         self.remains: dict[int, Remains] = {}
         self.shared: Shared | None = None
         self.logs: dict[int, DecisionLog] = {}
+        self.late = LateItems(topology)
         self.write(recording.head(points, topology.adaptive_lanes, topology.lanes_of))
 
     def write(self, data: bytes) -> None:
@@ -203,7 +205,11 @@ class Recorder:
                 point, lane, items = noted
                 if point & STANDS:
                     self.stands(node, noted)
+                elif point == logged.RAN_OUT:
+                    self.write(self.late.ran_out(node, items))
                 else:
+                    if point == JOIN:
+                        self.late.stepped(node, items)
                     runs[numbers[point]].add(lane, items)
             self.grown += len(found)
 
@@ -218,6 +224,7 @@ class Recorder:
         point, count = noted.point & ~STANDS, noted.items
         if point not in (JOIN, logged.TIMER):
             count -= self.before[node].taken[point]
+        self.late.stands(node, count)
         self.flush()
         self.write(recording.void([(self.numbers[node][point], count)]))
 
@@ -226,10 +233,12 @@ class Recorder:
         in hand."""
         assert self.shared is not None
         name, begun = self.topology.nodes[node].name, self.before[node].account
-        place = self.remains[node].place(self.shared.control.run, begun)
+        run, remains = self.shared.control.run, self.remains[node]
+        place = remains.place(run, begun)
         hand, *others = hands
         with self.lock:
-            if (finished := self.remains[node].finished(self.shared.control.run)) is not None:
+            self.write(self.late.died(node, run, remains, begun))
+            if (finished := remains.finished(run)) is not None:
                 # Another worker begins with fewer in hand: what the dead one noted is not for it
                 self.stands(node, LoggedDecision(JOIN, 0, finished))
             if hand is not None:

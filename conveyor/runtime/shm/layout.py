@@ -180,9 +180,8 @@ LayoutFactory: TypeAlias = Callable[[Topology], Layout]
 
 
 def decides(spec: NodeSpec) -> bool:
-    """Is there a first-come join before a worker, a timer in it, a balancing fork behind it, or a
-    choice which of its items is done next?"""
+    """Is there a first-come join before a worker, a timer in it, a balancing fork behind it, or are
+    there several items in hand of which one is done next, or has no more time?"""
     works = spec.kind not in (Kind.SOURCE, Kind.SINK)
-    return works and (
-        len(spec.inputs) > 1 or balances(spec.route) or spec.is_woken or spec.chooses_done
-    )
+    side_by_side = spec.concurrency is not None
+    return works and (len(spec.inputs) > 1 or balances(spec.route) or spec.is_woken or side_by_side)

@@ -22,6 +22,7 @@ from conveyor.stages.timed import Timed
 
 __all__ = [
     "JOIN",
+    "RAN_OUT",
     "STANDS",
     "TIMER",
     "Log",
@@ -35,6 +36,7 @@ __all__ = [
 JOIN: Final = 0  # the forks of a node are counted from 1
 TIMER: Final = 0x40
 ITEM, DUE = 0, 1  # the lanes of a timer
+RAN_OUT: Final = 0x41  # no decision: the time of one of several items in hand ran out
 STANDS: Final = 0x80  # with a point: how much of what was logged there stands
 
 Log: TypeAlias = Callable[[int, int, int], None]

@@ -11,7 +11,7 @@ from typing import Final
 
 from conveyor.core.channel import Note
 from conveyor.core.concurrent_drive import drive_concurrent
-from conveyor.core.concurrent_node import ConcurrentNode
+from conveyor.core.concurrent_node import ConcurrentNode, Held
 from conveyor.core.drive import Drive, DriveSpec
 from conveyor.core.generations import drive_generations
 from conveyor.core.window import Window
@@ -19,7 +19,7 @@ from conveyor.runtime.shm.control_block import NodeBlock
 from conveyor.runtime.shm.record import Blob
 from conveyor.runtime.shm.trace_log import SpanKind
 from conveyor.runtime.step.contract import WorkFigures
-from conveyor.runtime.step.logged import JOIN
+from conveyor.runtime.step.logged import JOIN, RAN_OUT
 from conveyor.runtime.worker.hands import NotedHands, WorkingHands
 from conveyor.runtime.worker.run import Run
 
@@ -71,18 +71,24 @@ class ConcurrentRun(Run):
     def make_hands(self, node: ConcurrentNode, most: int) -> WorkingHands:
         workplace, spec = self.workplace, self.workplace.spec
         crew = workplace.crew()
-        is_noted = workplace.link.control.recording and spec.chooses_done
-        chose = self.chose if is_noted else None
-        if not spec.interleaves or chose is None:
-            hands = WorkingHands(crew, node, most, self.changed, chose)
+        is_recorded = workplace.link.control.recording
+        hands: WorkingHands
+        if is_recorded and spec.interleaves:
+            hands = NotedHands(crew, node, most, self.changed, self.chose, self.ran_out)
         else:
-            hands = NotedHands(crew, node, most, self.changed, chose)
+            chose = self.chose if is_recorded and spec.chooses_done else None
+            ran_out = self.ran_out if is_recorded and node.is_async else None
+            hands = WorkingHands(crew, node, most, self.changed, chose, ran_out)
         crew.note_steps(hands.stepped if isinstance(hands, NotedHands) else None)
         return hands
 
     def chose(self, at: int) -> None:
         """Logs which of the items in hand is done, or goes on."""
         self.workplace.link.log_decision(JOIN, at, 1)
+
+    def ran_out(self, held: Held) -> None:
+        """Logs that the time of an item in hand ran out."""
+        self.workplace.link.log_decision(RAN_OUT, 0, held.ordinal)
 
     def log_standing(self, ordinal: int) -> None:
         """Nothing: the parent has seen what stands."""

@@ -11,6 +11,7 @@ from collections.abc import Callable, Sequence
 from operator import attrgetter
 
 from conveyor.core.concurrent_node import ConcurrentNode, Held, first_done
+from conveyor.core.timekeeper import Limit
 from conveyor.runtime.worker.crew import Crew
 
 __all__ = ["NotedHands", "WorkingHands"]
@@ -18,7 +19,8 @@ __all__ = ["NotedHands", "WorkingHands"]
 
 class WorkingHands:
     """Those that a crew lends to one run; `changed` is told how many items are in hand, `chose` of
-    each that is done, out of its turn, which of those in hand it is."""
+    each that is done, out of its turn, which of those in hand it is, and `ran_out` of each attempt
+    whose time ran out, before it is known what became of its item."""
 
     def __init__(
         self,
@@ -27,6 +29,7 @@ class WorkingHands:
         most: int,
         changed: Callable[[int], None],
         chose: Callable[[int], None] | None,
+        ran_out: Callable[[Held], None] | None,
     ) -> None:
         self.decided = 0  # as far as that is told
         self.crew = crew
@@ -34,6 +37,7 @@ class WorkingHands:
         self.most = most
         self.changed = changed
         self.chose = chose
+        self.ran_out = ran_out
         self.in_hand = 0
         self.ordered = node.stage.stage_options.ordered
         self.finished: deque[Held] = deque()
@@ -47,6 +51,9 @@ class WorkingHands:
 
     def done(self, held: Held) -> None:
         """Called when an item is done."""
+        if self.ran_out is not None:
+            for _ in range(held.timeouts):
+                self.ran_out(held)
         self.finished.append(held)
         if self.ordered and held.error is not None and self.node.ends_run(held.error):
             self.failed = self.failed or held
@@ -90,7 +97,7 @@ class WorkingHands:
 
 class NotedHands(WorkingHands):
     """The same, where items go on in turns: `chose` is told of each step which of those in hand it
-    is of."""
+    is of, and `ran_out` before it if that is the first behind the end of its time."""
 
     def __init__(
         self,
@@ -99,9 +106,12 @@ class NotedHands(WorkingHands):
         most: int,
         changed: Callable[[int], None],
         chose: Callable[[int], None],
+        ran_out: Callable[[Held], None],
     ) -> None:
-        super().__init__(crew, node, most, changed, None)
+        super().__init__(crew, node, most, changed, None, None)
         self.tell = chose
+        self.tell_late = ran_out
+        self.late: dict[Held, Limit] = {}  # which is told already
         # Those that are in hand, as long as nobody waits for anything but them: one that is done
         # is in hand until the loop comes to it
         self.going: list[Held] = []
@@ -112,10 +122,15 @@ class NotedHands(WorkingHands):
 
     def stepped(self, held: Held) -> None:
         """An item goes on to its next await."""
+        limit = held.limit
+        if limit is not None and limit.expired() and self.late.get(held) is not limit:
+            self.late[held] = limit
+            self.tell_late(held)
         self.decided += 1
         self.tell(self.going.index(held))
 
     def done(self, held: Held) -> None:
+        self.late.pop(held, None)
         if not self.ordered:
             self.going.remove(held)
         else:

@@ -26,7 +26,7 @@ from typing_extensions import TypeVar, TypeVarTuple, Unpack
 
 from conveyor.core.concurrent_node import AT, Held
 from conveyor.errors import NotSimulated
-from conveyor.sim.code.virtual_loop import Loop, VirtualTime, alone, never_comes
+from conveyor.sim.code.virtual_loop import LONGEST_S, Loop, VirtualTime, alone, never_comes
 
 __all__ = ["SteppedLoop"]
 
@@ -142,7 +142,8 @@ class SteppedLoop(Loop, VirtualTime):
         return self.background if held is None else self.strands.get(held, self.background)
 
     def limit(self, seconds: float) -> asyncio.Timeout:
-        limit = super().limit(seconds)
+        # By default who has the least time left goes on, whether it then runs out or not
+        limit = asyncio.timeout(seconds)
         if (held := AT.get()) is not None:
             self.limits[held] = limit
         return limit
@@ -172,6 +173,9 @@ class SteppedLoop(Loop, VirtualTime):
         with self.running(strand):
             while (found := strand.next()) is not None:
                 handle, is_step = found
+                if self.is_told and self.is_expiry(handle, held):
+                    self.limits[held].reschedule(LONGEST_S)
+                    continue
                 handle._run()
                 if is_step:
                     break
@@ -197,6 +201,13 @@ class SteppedLoop(Loop, VirtualTime):
             strand.now = max(strand.now, limit.when() or 0.0)
             context.run(limit.reschedule, strand.now)
             strand.ready.rotate(1)  # before all that it would have done
+
+    def is_expiry(self, handle: asyncio.Handle, held: Held) -> bool:
+        """Does the time of an item run out by itself?"""
+        if held not in self.limits or not isinstance(handle, asyncio.TimerHandle):
+            return False
+        expiry: object = getattr(self.limits[held], "_on_timeout")  # noqa: B009  # asyncio's own
+        return bool(expiry == getattr(handle, "_callback"))  # noqa: B009
 
     def has_limit(self, held: Held) -> bool:
         """Is the time of an item limited that is at its job?"""

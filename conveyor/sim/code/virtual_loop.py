@@ -14,7 +14,7 @@ from typing import Final, NoReturn
 
 from conveyor.errors import NotSimulated
 
-__all__ = ["Loop", "VirtualLoop", "VirtualTime", "alone", "new_loop", "never_comes"]
+__all__ = ["LONGEST_S", "Loop", "VirtualLoop", "VirtualTime", "alone", "new_loop", "never_comes"]
 
 OUTSIDE: Final = """
     add_reader add_signal_handler add_writer connect_accepted_socket connect_read_pipe
@@ -52,16 +52,23 @@ class Silence:
         """Nothing is open."""
 
 
+LONGEST_S: Final = 1e9  # beyond all else in a run
+
+
 class VirtualTime:
-    """What virtual event loops do for the jobs in their tasks."""
+    """What virtual event loops do for the jobs in their tasks.
+
+    With `is_told` the time of an attempt runs out where that is said, and not by itself.
+    """
 
     is_ending = False
+    is_told = False
 
     def sleep(self, seconds: float) -> Awaitable[None]:
         return asyncio.sleep(seconds)
 
     def limit(self, seconds: float) -> asyncio.Timeout:
-        return asyncio.timeout(seconds)
+        return asyncio.timeout(LONGEST_S if self.is_told else seconds)
 
 
 class VirtualLoop(VirtualTime):

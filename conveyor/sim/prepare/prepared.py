@@ -78,10 +78,12 @@ class PreparedPipeline:
         timers: bool = False,
         copies: bool = True,
         lanes: int | None = None,
+        is_recorded: bool = False,
     ) -> None:
         self.topology = topology
         self.lanes = lanes  # of each fork that adapts, if not as by default
         self.timers = timers  # can the time of an item run out?
+        self.is_recorded = is_recorded  # is told of each whose time runs out?
         self.copies = copies  # does every job get a copy of its item, through a pickle?
         distance = distances(topology)
         self.nodes = [
@@ -123,6 +125,7 @@ class PreparedPipeline:
             timers=self.timers,
             copies=self.copies,
             lanes=self.lanes,
+            is_recorded=self.is_recorded,
         )
 
 

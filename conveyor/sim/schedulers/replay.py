@@ -10,6 +10,7 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 
 from conveyor.errors import ScheduleMismatch
+from conveyor.graph.topology import STEP
 from conveyor.recording.crash_points import Timeout
 from conveyor.recording.decision_points import TIMER
 from conveyor.recording.reader import Recording
@@ -186,8 +187,11 @@ class ReplayRecording(Once):
         end = self.recording.end
         return workers.index(end.stage) if end is not None and end.stage in workers else None
 
-    def timer(self, worker: str, place: tuple[int, int]) -> int:
-        timeout = Timeout(worker, *place)
+    def timer(self, worker: str, place: tuple[int | None, int]) -> int:
+        source, position = place
+        if source is None:
+            position -= self.voided.get(worker + STEP, 0)
+        timeout = Timeout(worker, source, position)
         if not self.timeouts[timeout]:
             return 0
         self.timeouts[timeout] -= 1
@@ -201,10 +205,10 @@ class ReplayRecording(Once):
         may be left."""
         if not self.recording.is_whole:
             return
-        for worker, source, position in self.timeouts.elements():
+        for timeout in self.timeouts.elements():
             raise ScheduleMismatch(
-                f"{worker!r}: in {self.recording.name} the time of its item {position} of input "
-                f"{source} runs out, and the run never gave it that item so often"
+                f"{timeout.worker!r}: in {self.recording.name} the time of {timeout} runs out, and "
+                "the run never gave it that item so often"
             )
         for point, lanes in self.lanes.items():
             came = counts.get(point, 0) - self.voided.get(point, 0)

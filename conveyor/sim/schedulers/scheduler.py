@@ -61,9 +61,9 @@ class Scheduler:
         """Which of several failures, in workers of these names, ends the run; None: ask `pick`."""
         return None
 
-    def timer(self, worker: str, place: tuple[int, int]) -> int | None:
-        """Does the time of an item run out: that at a position of an input, both counted from 0?
-        None: ask `pick`."""
+    def timer(self, worker: str, place: tuple[int | None, int]) -> int | None:
+        """Does the time of an item run out: that at a position of an input, both counted from 0, or
+        that which goes on as one of the worker's steps?  None: ask `pick`."""
         return None
 
     def void(self, point: str, decided: int, stands: int) -> None:

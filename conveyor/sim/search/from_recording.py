@@ -45,7 +45,9 @@ def followed(
 def simulator_for(
     topology: Topology, items: Iterable[object], recording: Recording, lanes: int | None = None
 ) -> Simulator:
-    pipeline = PreparedPipeline(topology, timers=recording.has_timers, lanes=lanes)
+    pipeline = PreparedPipeline(
+        topology, timers=recording.has_timers, lanes=lanes, is_recorded=True
+    )
     return Simulator(pipeline, of_interest(topology, items, recording))
 
 

@@ -14,7 +14,7 @@ from typing import Any, Protocol
 from conveyor.core.barriers import Barriers
 from conveyor.core.channel import UNBOUNDED, Inlet, Note
 from conveyor.core.concurrent_drive import LaterHands, drive_concurrent
-from conveyor.core.concurrent_node import ConcurrentNode, Hands, Held
+from conveyor.core.concurrent_node import ConcurrentNode, Hands
 from conveyor.core.drive import Cut, Drive, DriveSpec, drive
 from conveyor.core.epochs import NodeState
 from conveyor.core.failures import LOADING, SETUP, TEARDOWN, THE_WORKER, failure_of
@@ -223,8 +223,10 @@ class Loop:
 
     @property
     def parts_outputs(self) -> bool:
-        """Is each output in a record of its own?"""
-        return self.wiring.parts_outputs or self.recovery is not None
+        """Is each output in a record of its own?  Where items take turns, another may go on while
+        there is not room for two."""
+        is_mortal = self.recovery is not None
+        return self.wiring.parts_outputs or self.spec.interleaves or is_mortal
 
     def driven_side_by_side(
         self, driven: DriveSpec[Blob], node: ConcurrentNode, recovery: CrashRecovery | None
@@ -242,10 +244,9 @@ class Loop:
             return LaterHands(most)
         return Steps(stepped, node, most, self.runs_out if self.world.pipeline.timers else None)
 
-    def runs_out(self, held: Held) -> bool:
-        """Is the time of an item in hand over?"""
-        before = self.before[0] if self.before else 0
-        return self.world.runs_out(self.spec.name, (0, before + held.position))
+    def runs_out(self) -> bool:
+        """Is the time of the item over that goes on?"""
+        return self.world.runs_out(self.spec.name, (None, self.reads - 1))
 
     def arrived(self, inputs: Sequence[Inlet], node: Node) -> Callable[[Sequence[Any]], float]:
         """What says when the items that a node is given were there."""

@@ -39,8 +39,8 @@ class Stepped(Timekeeper, Protocol):
 class Steps:
     """Hands of which one moves at a time.
 
-    `runs_out` says of an item whose time is limited whether it is over now; None: only its own
-    time tells.
+    `runs_out` says of the item that goes on, whose time is limited, whether it is over now; None:
+    only its own time tells.
     """
 
     def __init__(
@@ -48,7 +48,7 @@ class Steps:
         loop: Stepped,
         node: ConcurrentNode,
         most: int,
-        runs_out: Callable[[Held], bool] | None,
+        runs_out: Callable[[], bool] | None,
     ) -> None:
         self.loop = loop
         self.node = node
@@ -83,7 +83,7 @@ class Steps:
             self.decided += 1
             self.in_a_row = self.in_a_row + 1 if going is self.newest else 1
             self.newest = going
-            if self.runs_out is not None and self.loop.has_limit(going) and self.runs_out(going):
+            if self.runs_out is not None and self.loop.has_limit(going) and self.runs_out():
                 self.loop.run_out(going)
             self.loop.step(going)
         elif any(map(self.can_go_on, held)) or self.loop.wait_for_background():

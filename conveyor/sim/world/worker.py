@@ -144,6 +144,7 @@ class Worker:
                 from conveyor.sim.code.virtual_loop import VirtualLoop
 
                 self.loop = VirtualLoop(self.spec.name)
+            self.loop.is_told = self.world.pipeline.is_recorded
         return self.loop
 
     @property

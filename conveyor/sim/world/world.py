@@ -364,8 +364,8 @@ class World:
         self.note(Decision(point, ordinal, option, options[0]))
         return option
 
-    def runs_out(self, worker: str, place: tuple[int, int]) -> bool:
-        """Does the item at this place of a worker's inputs take too long?"""
+    def runs_out(self, worker: str, place: tuple[int | None, int]) -> bool:
+        """Does the item at this place of a worker's inputs take too long, or at this step?"""
         point = worker + TIMER
         said = self.scheduler.timer(worker, place)
         if said is None:
