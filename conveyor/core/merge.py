@@ -3,8 +3,7 @@
 Knows: the entries of each lane, and whose turn it is.  Must never know: channels, what is committed
 when.
 
-Rule 1.  Lanes are taken in *steps*: a run of one lane, or rounds through all of them.  Where a part
-         of a step leads, if no more is committed, can be told from it alone.
+Rule 1.  Lanes are taken in steps (`merge_steps`): a run of one lane, or rounds through all of them.
 Rule 2.  Behind the join an entry has the stamps of the joins around it.  If the fork gives to all
          lanes, only the last lane has the last entry of an outer origin.
 Rule 3.  A mark that is the last of no outer origin says nothing more, and goes no further.
@@ -15,9 +14,9 @@ from __future__ import annotations
 from bisect import bisect_right
 from collections.abc import Sequence
 from functools import cached_property
-from itertools import compress
-from typing import NamedTuple, Protocol
+from itertools import chain, compress
 
+from conveyor.core.merge_steps import Rounds, Run, Step, Turn
 from conveyor.core.stamps import (
     FINISH,
     Column,
@@ -25,9 +24,10 @@ from conveyor.core.stamps import (
     Stamps,
     among,
     appended,
+    copied,
     follows,
     has_marks,
-    next_origin,
+    is_one_run,
     not_last,
     run_end,
     without_marks,
@@ -35,142 +35,39 @@ from conveyor.core.stamps import (
 from conveyor.items.sealing import Sealed
 from conveyor.items.slices import uniform
 
-__all__ = ["Merge", "Step", "Turn"]
-
-
-class Turn(NamedTuple):
-    """Whose turn it is: the origin, and the lane, that come next."""
-
-    origin: int
-    lane: int
-
-
-class Step(Protocol):
-    """Entries of some lanes, one after the other, that are taken in one go."""
-
-    def __len__(self) -> int: ...
-    def taken(self, count: int, lanes: list[int]) -> None:
-        """Adds to each lane how many of the first `count` entries are from it."""
-        ...
-
-    def turn(self, count: int) -> Turn:
-        """Whose turn it is behind the first `count` entries."""
-        ...
-
-    def behind(self, count: int) -> Step:
-        """The step without its first `count` entries."""
-        ...
-
-
-class Run:
-    """Entries of one lane.  `width`: how many lanes each origin comes by."""
-
-    __slots__ = ("before", "column", "lane", "width")
-
-    def __init__(self, before: Turn, lane: int, width: int, column: Column) -> None:
-        self.before = before
-        self.lane = lane
-        self.width = width
-        self.column = column
-
-    def __len__(self) -> int:
-        return len(self.column)
-
-    def taken(self, count: int, lanes: list[int]) -> None:
-        lanes[self.lane] += count
-
-    def turn(self, count: int) -> Turn:
-        stamp = self.column[count - 1] if count else FINISH
-        if stamp == FINISH:  # it has no origin, and so there is none behind it
-            return self.before
-        if self.width == 1:
-            return Turn(next_origin(stamp), 0)
-        # The last entry of its origin in this lane: the next comes from the next lane, and behind
-        # the last lane from the next origin.
-        lane = (self.lane + (stamp & 1)) % self.width
-        return Turn(self.before.origin + (lane < self.lane), lane)
-
-    def behind(self, count: int) -> Run:
-        return Run(self.turn(count), self.lane, self.width, self.column[count:])
-
-
-class Rounds:
-    """Entries of all lanes in turn, those of one origin after those of another.
-
-    `sizes`: how many there are of each origin in each lane, one lane after the other and origin by
-    origin, where that is not one each.
-    """
-
-    __slots__ = ("before", "length", "sizes", "width")
-
-    def __init__(self, before: Turn, width: int, length: int, sizes: list[int] | None) -> None:
-        self.before = before
-        self.width = width
-        self.length = length
-        self.sizes = sizes
-
-    def __len__(self) -> int:
-        return self.length
-
-    def groups(self, count: int) -> tuple[int, int]:
-        """How many groups of one origin in one lane are among the first `count` entries as a
-        whole, and how many entries come behind those."""
-        if self.sizes is None:
-            return count, 0
-        if count == self.length:
-            return len(self.sizes), 0
-        groups = 0
-        for size in self.sizes:
-            if size > count:
-                break
-            count -= size
-            groups += 1
-        return groups, count
-
-    def taken(self, count: int, lanes: list[int]) -> None:
-        groups, more = self.groups(count)
-        for lane in range(self.width):
-            first = (lane - self.before.lane) % self.width
-            if self.sizes is None:
-                lanes[lane] += len(range(first, groups, self.width))
-            else:
-                lanes[lane] += sum(self.sizes[first : groups : self.width])
-        lanes[self.turn(count).lane] += more
-
-    def turn(self, count: int) -> Turn:
-        rounds, lane = divmod(self.before.lane + self.groups(count)[0], self.width)
-        return Turn(self.before.origin + rounds, lane)
-
-    def behind(self, count: int) -> Rounds:
-        groups, more = self.groups(count)
-        sizes = self.sizes
-        if sizes is not None:
-            sizes = sizes[groups:]
-            sizes[0] -= more
-        return Rounds(self.turn(count), self.width, self.length - count, sizes)
+__all__ = ["Merge"]
 
 
 class Merge:
     """Merges what the lanes show.
 
     `ended`: which of the lanes will show nothing more; `turn`: whose turn it is; `balanced`: each
-    origin is in one lane, else it is in all of them.  `steps` are those that were taken.
+    origin is in one lane, else it is in all of them.  `keeps_marks`: whoever takes the slice wants
+    the marks that say nothing more, too.  `steps` are those that were taken.
     """
 
     def __init__(
-        self, views: Sequence[list[object]], ended: Sequence[bool], turn: Turn, balanced: bool
+        self,
+        views: Sequence[list[object]],
+        ended: Sequence[bool],
+        turn: Turn,
+        balanced: bool,
+        keeps_marks: bool = False,
     ) -> None:
         self.views = [view if isinstance(view, Entries) else Entries(view) for view in views]
         self.columns: list[Column] = [view.stamps[-1] if view else [] for view in self.views]
         self.ended = ended
         self.turn = turn
         self.width = 1 if balanced else len(views)
+        self.keeps_marks = keeps_marks
         self.at = [0] * len(views)
         self.steps: list[Step] = []
-        self.entries: list[object] = []  # all that were taken
+        self.parts: list[list[object]] = []  # all that were taken, one behind the other
+        self.count = 0  # how many entries that is
         self.stamps: Stamps = ()  # of the joins around this one
         self.has_marks = False
         self.kinds: set[bool] = set()  # are the items sealed?
+        self.spoken: list[bool] = []
         self.slice: list[object] = []  # what is given
 
     def run(self, most: int) -> list[object]:
@@ -183,62 +80,91 @@ class Merge:
 
     def fill(self, most: int) -> bool:
         """Takes up to `most` more entries, if there are any."""
-        before = len(self.entries)
-        while (room := before + most - len(self.entries)) > 0 and self.take(room):
+        before = self.count
+        while (room := before + most - self.count) > 0 and self.take(room):
             pass
-        return len(self.entries) > before
+        return self.count > before
+
+    @property
+    def entries(self) -> list[object]:
+        """All that were taken; nobody may change it, as it may be what a lane shows."""
+        if len(self.parts) > 1:
+            self.parts = [list(chain.from_iterable(self.parts))]
+        return self.parts[0]
 
     def given(self) -> list[object]:
-        """All that was taken but for the marks that say nothing more."""
+        """All that was taken but for the marks that say nothing more; nothing if there is no
+        more."""
         stamps, entries = self.stamps, self.entries
-        if self.has_marks:
-            if speaking := self.speaking():
-                entries = list(compress(entries, speaking))
-                stamps = tuple([list(compress(column, speaking)) for column in stamps])
-            elif not stamps:
-                entries = without_marks(entries)
         if not stamps:
-            return uniform(entries) if len(self.kinds) > 1 else entries
-        if not entries:
-            return []
-        marks = Entries(entries, (), self.has_marks)
-        made = among(marks, uniform) if len(self.kinds) > 1 else marks
-        return Entries(made, stamps, self.has_marks)
+            items = without_marks(entries) if self.has_marks else entries
+            items = [*items] if isinstance(items, Entries) else items
+            return uniform(items) if len(self.kinds) > 1 else items
+        if self.keeps_marks:
+            entries = entries if self.says_something() else []
+        elif not self.all_speak():
+            entries = list(compress(entries, self.speaks))
+            stamps = tuple([list(compress(column, self.speaks)) for column in stamps])
+        made = Entries(entries, stamps, self.has_marks)
+        if len(self.kinds) > 1:
+            made = Entries(among(made, uniform), stamps, self.has_marks)
+        return made
 
-    def speaking(self) -> list[bool]:
-        """Which entries are items, or marks that are the last of an outer origin; nothing if all
-        are, or if there are no joins around this one."""
-        if not self.stamps or any(isinstance(column, range) for column in self.stamps):
-            return []
-        return [
-            entry is not None or any(stamp & 1 for stamp in stamps)
-            for entry, *stamps in zip(self.entries, *self.stamps, strict=True)
-        ]
+    def says_something(self) -> bool:
+        """Does any of the entries say something?"""
+        last = self.count - 1  # as a rule it does
+        return (
+            self.entries[last] is not None
+            or any(column[last] & 1 for column in self.stamps)
+            or any(self.speaks)
+        )
+
+    def all_speak(self) -> bool:
+        """Do all of the entries say something?"""
+        is_plain = any(isinstance(column, range) for column in self.stamps)
+        return not self.has_marks or is_plain or all(self.speaks)
+
+    @property
+    def speaks(self) -> list[bool]:
+        """Of each entry: is it an item, or a mark that is the last of an outer origin?"""
+        if len(self.spoken) != self.count:
+            self.spoken = [entry is not None for entry in self.entries]
+            for column in self.stamps:
+                pairs = zip(self.spoken, column, strict=True)
+                self.spoken = [told or stamp & 1 > 0 for told, stamp in pairs]
+        return self.spoken
 
     def place(self, n: int) -> int:
         """Behind how many of the entries that were taken the `n`-th comes that is given, or the
         last."""
-        if len(self.slice) == len(self.entries):
+        if len(self.slice) == self.count:
             return n
         if n == len(self.slice) and not self.stamps:  # as a rule that is what is asked
-            entries = self.entries
-            return next(at for at in range(len(entries), 0, -1) if entries[at - 1] is not None)
+            return self.last
         return self.places[min(n, len(self.places)) - 1]
+
+    @cached_property
+    def last(self) -> int:
+        """Behind how many of the entries that were taken the last item comes."""
+        entries = self.entries
+        return next(at for at in range(self.count, 0, -1) if entries[at - 1] is not None)
 
     @cached_property
     def places(self) -> list[int]:
         """Behind how many of the entries that were taken each comes that is given."""
-        there = self.speaking() or [entry is not None for entry in self.entries]
-        return list(compress(range(1, len(there) + 1), there))
+        return list(compress(range(1, self.count + 1), self.speaks))
 
     def before(self, entries: int) -> int:
         """How many are given of so many that were taken."""
-        if len(self.slice) == len(self.entries):
+        if len(self.slice) == self.count:
             return entries
-        return bisect_right(self.places, entries)
+        given = len(self.slice)
+        return given if entries >= self.place(given) else bisect_right(self.places, entries)
 
     def take(self, room: int) -> bool:
         """Takes a step of at most `room` entries, if there is one that can be in this slice."""
+        if room < self.width and self.count and not self.turn.lane:
+            return False  # what is merged so far consists of whole rounds, and shall stay so
         if self.width > 1 and not self.turn.lane and room >= self.width and self.all_have_turn():
             if all(isinstance(column, range) for column in self.columns):
                 return self.take_rounds(room // self.width)
@@ -267,11 +193,11 @@ class Merge:
     def take_run(self, lane: int, room: int) -> bool:
         column, at, view = self.columns[lane], self.at[lane], self.views[lane]
         behind = min(at + room, len(column))
-        if not isinstance(column, range):  # what came between was given to another lane
+        if not is_one_run(column):  # what came between was given to another lane
             behind = run_end(column, at, behind)
         if self.width > 1 and column[at] != FINISH:  # behind its last entry another lane comes
             behind = next((i + 1 for i in range(at, behind) if column[i] & 1), behind)
-        part = view.part(at, behind)
+        part = part_of(view, at, behind)
         if not self.add(part, self.outer(lane, at, behind), kinds_of([part])):
             return False
         self.at[lane] = behind
@@ -294,14 +220,14 @@ class Merge:
         width = self.width
         left = [len(column) - at for column, at in zip(self.columns, self.at, strict=True)]
         rounds = min(most, *left)
-        parts = [view.part(at, at + rounds) for view, at in zip(self.views, self.at, strict=True)]
+        starts = zip(self.views, self.at, strict=True)
+        parts = [part_of(view, at, at + rounds) for view, at in starts]
         entries: list[object] = [None] * (rounds * width)
-        columns = [[0] * (rounds * width) for _ in parts[0].stamps[:-1]]
         for lane, part in enumerate(parts):
             entries[lane::width] = part
-            own = self.outer(lane, self.at[lane], self.at[lane] + rounds)
-            for column, stamps in zip(columns, own, strict=True):
-                column[lane::width] = stamps
+        columns = [
+            in_rounds(own) for own in zip(*[each.stamps[:-1] for each in parts], strict=True)
+        ]
         if not self.add(entries, tuple(columns), kinds_of(parts)):
             return False
         self.at = [at + rounds for at in self.at]
@@ -355,13 +281,30 @@ class Merge:
             return False
         self.kinds |= kinds
         self.stamps = appended(self.stamps, stamps) if self.stamps else stamps
-        self.entries += entries
+        self.parts.append(entries)
+        self.count += len(entries)
         return True
 
     def went(self, step: Step) -> None:
         self.has_marks = any(map(has_marks, self.views))
         self.steps.append(step)
         self.turn = step.turn(len(step))
+
+
+def part_of(view: Entries, start: int, stop: int) -> Entries:
+    """Some entries of what a lane shows; nobody may change them."""
+    return view if stop - start == len(view) else view.part(start, stop)
+
+
+def in_rounds(lanes: Sequence[Column]) -> Column:
+    """The stamps of the entries of some lanes, one of each in turn, behind their join."""
+    width, first = len(lanes), lanes[0]
+    if isinstance(first, range) and lanes.count(first) == width:
+        return copied(first, width)
+    column = [0] * (len(first) * width)
+    for lane, own in enumerate(lanes):
+        column[lane::width] = own if lane == width - 1 else not_last(own)
+    return column
 
 
 def kinds_of(parts: Sequence[list[object]]) -> set[bool]:

@@ -23,7 +23,8 @@ from typing import Protocol
 from conveyor.core.channel import AnyOutlet, Inlet, Note, bring_to
 from conveyor.core.fused_node import FusedNode
 from conveyor.core.job_node import JobNode, Node, Piece
-from conveyor.core.merge import Merge, Step, Turn
+from conveyor.core.merge import Merge
+from conveyor.core.merge_steps import Step, Turn
 from conveyor.core.snapshots import RestoredNode
 from conveyor.core.stamps import (
     FINISH,
@@ -155,7 +156,9 @@ class OrderedInlet:
     """The lanes of one fork, read as one in the order in which the fork took their items.
 
     `balanced`: each origin is in one lane; else in every lane.  The note holds the origin and the
-    lane that come next, for each position that a commit may leave the lanes in.
+    lane that come next, for each position that a commit may leave the lanes in.  Marks that say
+    nothing to the joins around this one are taken away, but where it is a lane of another, which
+    takes away its own: what is between such marks can then be taken by whole runs.
     """
 
     def __init__(self, inlets: Sequence[Inlet], balanced: bool, note: Note | None = None) -> None:
@@ -170,6 +173,10 @@ class OrderedInlet:
         self.begun = 0  # where the inlet stood when that was merged
         self.gone = 0  # how many items of it were committed
         self.steps: list[Step] = []  # of it that are not committed
+        self.keeps_marks = False
+        for each in inlets:
+            if isinstance(each, OrderedInlet):
+                each.keeps_marks = True
 
     def start(self, run: int) -> None:
         for inlet in self.inlets:
@@ -181,7 +188,7 @@ class OrderedInlet:
 
     def pending(self) -> bool:
         while not self.found:
-            self.merge(1)
+            self.merge(max(1, self.asked))
             if not self.steps:
                 return False
             if not self.found:  # marks that say nothing to the joins around this one
@@ -206,7 +213,7 @@ class OrderedInlet:
         """
         views = [inlet.peek(n) if inlet.pending() else [] for inlet in self.inlets]
         ended = [not view and inlet.ended() for view, inlet in zip(views, self.inlets, strict=True)]
-        merge = Merge(views, ended, self.turn, self.balanced)
+        merge = Merge(views, ended, self.turn, self.balanced, self.keeps_marks)
         self.found, self.asked = merge.run(n), n
         self.merged, self.begun, self.gone = merge, self.head, 0
         self.steps = merge.steps

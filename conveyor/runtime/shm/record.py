@@ -58,7 +58,7 @@ def with_stamps(blob: Blob, entries: Entries, is_sealed: bool) -> Blob:
     """Puts the marks and stamps of these entries in front of their items."""
     marks = marks_of(entries) if is_sealed and entries.has_marks else entries.has_marks
     columns = [
-        (column.start >> 1, len(column)) if isinstance(column, range) else column
+        (column.start >> 1, len(column)) if isinstance(column, range) else [*column]
         for column in entries.stamps
     ]
     front = pickle.dumps((marks, columns), PROTOCOL)
