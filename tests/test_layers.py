@@ -21,7 +21,7 @@ ROOT = Path(__file__).resolve().parents[1]
 # own.
 LAYERS = (
     "drawing",
-    "errors pickles report signal_handlers signatures",
+    "directories errors pickles report signal_handlers signatures",
     "progress transfer",
     "monitor",
     "stages",
@@ -77,7 +77,10 @@ PATHS = {module_name(path): path for path in sorted((ROOT / "conveyor").rglob("*
 # Beside the library, not in it: what mypy loads.
 PLUGIN = {m for m in PATHS if m.startswith(("conveyor.mypy_", "conveyor._mypy"))}
 WORLDS = "cluster runtime sim".split()
-SHELLS = WORLDS + "signal_handlers io _builder pipeline pytest_plugin conform cli __main__".split()
+SHELLS = (
+    WORLDS
+    + "directories signal_handlers io _builder pipeline pytest_plugin conform cli __main__".split()
+)
 CORE = [m for m in PATHS if m != "conveyor" and m not in PLUGIN and m.split(".")[1] not in SHELLS]
 
 

@@ -18,8 +18,9 @@ import os
 from contextlib import suppress
 from typing import IO
 
+from conveyor.directories import sync_directory
 from conveyor.errors import ConveyorError
-from conveyor.io.paths import check_place, keep_mode, sync_directory
+from conveyor.io.paths import check_place, keep_mode
 from conveyor.io.unpacking import Compression, packed
 
 __all__ = ["AppendedFile"]
@@ -106,7 +107,9 @@ class AppendedFile:
             os.fsync(self.raw.fileno())
             self.raw.close()
             self.raw = None
-        if epoch > 0:
+        if epoch == 0:  # also that there is no note of another run any more
+            sync_directory(self.folder)
+        else:
             size = os.path.getsize(self.path)
             if self.lengths():
                 self.keep({epoch - 1: self.committed, epoch: size})

@@ -9,7 +9,8 @@ import os
 from contextlib import suppress
 from typing import IO, Any, Protocol, cast
 
-from conveyor.io.paths import is_url, keep_mode, needed, sync_directory
+from conveyor.directories import made_directory, sync_directory
+from conveyor.io.paths import is_url, keep_mode, needed
 
 __all__ = ["Folder", "folder_at"]
 
@@ -53,7 +54,7 @@ class LocalFolder:
             return []
 
     def create(self, name: str, instead_of: str) -> IO[bytes]:
-        os.makedirs(self.path, exist_ok=True)
+        made_directory(self.path)
         file = open(os.path.join(self.path, name), "wb")  # noqa: SIM115  # until `finish`
         keep_mode(file.fileno(), os.path.join(self.path, instead_of))
         return file
@@ -72,6 +73,7 @@ class LocalFolder:
     def remove(self, name: str) -> None:
         with suppress(FileNotFoundError):
             os.unlink(os.path.join(self.path, name))
+            sync_directory(self.path)  # else it may be back, and be taken for one of another life
 
 
 class RemoteFolder:

@@ -21,7 +21,6 @@ __all__ = [
     "keep_mode",
     "listed",
     "needed",
-    "sync_directory",
     "told",
     "whole",
 ]
@@ -122,12 +121,3 @@ def keep_mode(descriptor: int, path: str) -> None:
     """An open file gets the permissions of the one whose place it will take, if there is one."""
     with suppress(FileNotFoundError):
         os.fchmod(descriptor, stat.S_IMODE(os.stat(path).st_mode))
-
-
-def sync_directory(path: str) -> None:
-    """What was renamed, made or removed in a directory outlives a power cut."""
-    descriptor = os.open(path or ".", os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)

@@ -233,7 +233,7 @@ STEPS: Final = {
     "a barrier has come through": (Keeper, "whole"),
     "the sink prepares": (None, "prepare"),
     "states or a manifest are stored": (manifests, "store"),
-    "the directory is synced": (manifests.Directory, "sync"),
+    "a directory is synced": (manifests, "sync_directory"),
     "the sink commits": (None, "commit"),
     "what is old is forgotten": (manifests.Directory, "forget"),
     "it is seen where to go on": (Epochs, "resume"),

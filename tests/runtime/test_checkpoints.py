@@ -385,6 +385,7 @@ def test_a_disk_that_is_full_ends_the_run_with_its_name_and_nothing_is_left_ther
         raise OSError(errno.ENOSPC, "No space left on device")
 
     sink = Noting()
+    (tmp_path / "state").mkdir()
     monkeypatch.setattr("os.fsync", full)
     with pytest.raises(OSError, match=r"No space left on device: '.*state/epoch-0.bin'"):
         Pipeline[str]().add(Processor(double)).drain(

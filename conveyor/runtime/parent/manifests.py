@@ -7,9 +7,10 @@ a run.
     epoch-12.bin    what goes with it: where the source goes on, pickled, and behind that the states
                     of processors, as they are
 
-Rule 1.  What a manifest speaks of is written and fsynced before it is; the manifest is written
-         under another name, fsynced, renamed, and then the directory is fsynced.  So a manifest
-         that is there is whole, whatever the machine lost.
+Rule 1.  What a manifest speaks of is written and fsynced before it is, and so is its name; the
+         manifest is written under another name, fsynced, renamed, and then the directory is
+         fsynced.  So a manifest that is there is whole, whatever the machine lost.  What it speaks
+         of is removed once it is gone for good.
 Rule 2.  What a manifest speaks of has a name that nothing had before: a sink of one transaction may
          have lost the epoch of a manifest that is there, and then the epoch is written again.
 Rule 3.  A manifest says the size and checksum of what goes with it.  One that does not fit is no
@@ -30,6 +31,7 @@ from pathlib import Path
 from typing import Any, Final, NamedTuple
 
 from conveyor.core.epochs import Manifest, NodeState
+from conveyor.directories import made_directory, sync_directory
 from conveyor.errors import CheckpointMismatch
 from conveyor.items.sealing import PROTOCOL
 
@@ -46,7 +48,7 @@ class Directory:
     def __init__(self, path: Path, run: Mapping[str, object]) -> None:
         self.path = path
         self.run = dict(run)
-        path.mkdir(parents=True, exist_ok=True)
+        made_directory(str(path))
 
     def newest(self) -> Sequence[Manifest]:
         """The manifests that are there, the newest first.
@@ -117,8 +119,9 @@ class Directory:
         place = self.path / f"epoch-{epoch}.json"
         written = place.with_suffix(".new")
         store(written, json.dumps(said, indent=1).encode())
+        sync_directory(self.path)
         os.rename(written, place)
-        self.sync()
+        sync_directory(self.path)
 
     def unused(self, epoch: int) -> str:
         """A name for what goes with a manifest, which nothing has."""
@@ -131,6 +134,7 @@ class Directory:
             found = PART.fullmatch(each.name)
             if found is not None and int(found[1]) < before and found[2] == "json":
                 each.unlink()
+        sync_directory(self.path)
         for each in list(self.path.iterdir()):
             found = PART.fullmatch(each.name)
             if found is not None and int(found[1]) < before:
@@ -139,14 +143,6 @@ class Directory:
     def clear(self) -> None:
         """Forgets all of them."""
         self.forget(1 << 62)
-
-    def sync(self) -> None:
-        """What is in the directory, and under which names, is safe."""
-        fd = os.open(self.path, os.O_RDONLY)
-        try:
-            os.fsync(fd)
-        finally:
-            os.close(fd)
 
 
 class Told(NamedTuple):
