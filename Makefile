@@ -9,10 +9,12 @@ PYTHON := python3
 VENV   := .venv$(addprefix -,$(patsubst python%,%,$(filter-out python python3,$(notdir $(PYTHON)))))
 BIN    := $(VENV)/bin
 USE    := $(VENV)/.installed
-DEV    := $(VENV)/.installed-dev
+# What is installed of pyproject.toml; the tests of another Python, but for those that ask checkers of types: NEEDS=tests
+NEEDS  := dev
+DEV    := $(VENV)/.installed-$(NEEDS)
 BENCH  := $(VENV)/.installed-bench
 DOCS   := $(VENV)/.installed-docs
-# Many tests wait, for processes above all: twice as many run at a time as there are cores (see tests/conftest.py).
+# Many tests wait, for processes above all: three times as many run at a time as there are cores (see tests/conftest.py).
 PYTEST := -m pytest --numprocesses=logical --maxprocesses=8 --dist=worksteal
 PYTHONS := .pythons
 FIND   := CONVEYOR_PYTHONS=$(PYTHONS) $(BIN)/python tools/find_pythons.py
@@ -149,7 +151,7 @@ $(USE): pyproject.toml | $(BIN)/python
 	$(BIN)/python -m pip install -q --disable-pip-version-check -e . && touch $@
 
 $(DEV): pyproject.toml | $(BIN)/python
-	$(BIN)/python -m pip install -q --disable-pip-version-check -e '.[dev]' && touch $@ $(USE)
+	$(BIN)/python -m pip install -q --disable-pip-version-check -e '.[$(NEEDS)]' && touch $@ $(USE)
 
 $(BENCH): pyproject.toml | $(DEV)
 	$(BIN)/python -m pip install -q --disable-pip-version-check -e '.[dev,bench]' && touch $@

@@ -22,17 +22,13 @@ ASK_MYPY = (
     "tests/checkers/test_chain_style.py::test_each_mistake_is_reported_and_nothing_else_is[mypy]",
     "tests/checkers/test_chain_style.py::test_what_mypy_says_names_the_mistake",
 )
-OTHER_TOOLS = ("build", "coverage", "mypy", "poetry-core", "pyright", "pytest-", "ruff")
+STUBS = "types-psutil"
 
 
 def beside_it() -> list[str]:
-    """What the code that is checked imports: whatever the tests need that is no tool."""
+    """What the code that is checked imports."""
     project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
-    needed: list[str] = project["optional-dependencies"]["dev"]
-    return [
-        *project["dependencies"],
-        *(each for each in needed if not each.startswith(OTHER_TOOLS)),
-    ]
+    return [*project["dependencies"], *project["optional-dependencies"]["tests"], STUBS]
 
 
 def python_with(release: str) -> Path:
