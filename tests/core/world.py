@@ -417,12 +417,14 @@ class Worker:
 
     def has_to_decide(self) -> bool:
         """Does it stand at a merge that may read an item, may something come due, or be done?"""
+        return self.is_able() and self.decides()
+
+    def decides(self) -> bool:
+        """The same, of one that is able."""
         request = self.request
-        if not self.is_able() or not isinstance(request, ChooseInput | ChooseDone):
-            return False
-        if isinstance(request, ChooseDone):
-            return bool(request.options())
-        return self.holds() or (len(request.inlets) > 1 and bool(request.options()))
+        if isinstance(request, ChooseInput):
+            return self.holds() or (len(request.inlets) > 1 and bool(request.options()))
+        return isinstance(request, ChooseDone) and bool(request.options())
 
     def step(self, pick: Pick) -> None:
         """Goes on to the next request."""
@@ -524,9 +526,9 @@ class World:
 
     def settle(self, pick: Pick) -> None:
         """Everybody goes on as far as they can without reading from a merge."""
-        while free := [worker for worker in self.able() if not worker.has_to_decide()]:
+        while free := [worker for worker in self.able() if not worker.decides()]:
             for worker in free:
-                while worker.is_able() and not worker.has_to_decide():
+                while worker.is_able() and not worker.decides():
                     worker.step(pick)
 
     def shuffle(self, items: Iterable[object], random: Random) -> list[Any]:

@@ -38,7 +38,7 @@ LARGE = {
     "joined, flat-map, replicated",
     "side by side: behind a join",
 }  # tens of thousands with two items
-MOST = 1 << 30 if PROVE else 20  # schedules in which one worker dies before one store
+MOST = 1 << 30 if PROVE else SOME  # schedules in which one worker dies before one store
 SMALL = [name for name in CASES if name not in LARGE]
 
 

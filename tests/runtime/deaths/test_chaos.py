@@ -14,6 +14,7 @@ from tests.chaos.pipelines import PIPELINES, Found
 from tests.chaos.scenario import Spec, judged
 from tests.chaos.steps import STEPS, STEPS_OF
 from tests.chaos.watch import Outcome, outcome
+from tests.helpers import PROVE
 
 # A stage whose output, state and merge are all at stake, and the steps at which most is.
 GRAVEST = ("middle of data", "after tail", "after head", "recovery")
@@ -91,8 +92,9 @@ def test_workers_killed_at_random(name: str) -> None:
 
 @pytest.mark.parametrize("name", PIPELINES)
 def test_workers_killed_at_any_moment(name: str) -> None:
-    found = outcome(Spec(name, "fork", 64, 20, 0, 30, restless=True))
+    kills = 30 if PROVE else 10  # 7 of the 18 pipelines notice commits before sends by ten
+    found = outcome(Spec(name, "fork", 64, 20, 0, kills, restless=True))
 
     assert found.is_clean, found
-    assert found.kills >= 30
+    assert found.kills >= kills
     assert found.verdict.moments
