@@ -67,9 +67,9 @@ def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool 
 
 
 def pytest_xdist_auto_num_workers(config: pytest.Config) -> int:
-    """For `--numprocesses=logical`: twice as many as there are cores, as tests with processes wait
-    for these; without any, as many as there are cores."""
-    return (1 if _none_with_processes(config) else 2) * (os.cpu_count() or 1)
+    """For `--numprocesses=logical`: three times as many as there are cores, as tests with processes
+    wait for these; without any, as many as there are cores."""
+    return (1 if _none_with_processes(config) else 3) * (os.cpu_count() or 1)
 
 
 @pytest.hookimpl(tryfirst=True)
