@@ -55,7 +55,7 @@ class Sending:
         return True
 
     def send(self, to: int, letter: Letter) -> None:
-        self.send_on(to, pickle.dumps(letter))
+        self.send_on(to, pickle.dumps(letter, 5))
 
 
 class HostProcess:
@@ -178,4 +178,4 @@ def serve(connection: Connection, plan: Plan) -> None:
         host.stop()
 
     threading.Thread(target=read, daemon=True).start()
-    host.serve(Sending(lambda to, letter: line.send(pickle.dumps((to, letter)))))
+    host.serve(Sending(lambda to, letter: line.send(pickle.dumps((to, letter), 5))))

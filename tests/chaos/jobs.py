@@ -23,12 +23,14 @@ __all__ = [
     "InKey",
     "InLane",
     "Label",
+    "Laden",
     "KEYS",
     "Nonce",
     "Sum",
     "Together",
     "Tools",
     "Trouble",
+    "Weighed",
     "Work",
     "by_nonce",
     "by_seven",
@@ -45,6 +47,7 @@ SLOW_EVERY, SLOW_AT = 40_000, 15_000
 LIMIT_S: Final = 1.0
 DRESSING_S: Final = 0.02
 KEYS: Final = 13
+LARGE: Final = 256 << 10  # bytes
 
 
 def take_a_while() -> None:
@@ -133,6 +136,25 @@ class Label(Work):
     def __call__(self, item: Any) -> Any:
         self.work()
         return self.name, item
+
+
+class Laden(Work):
+    """Gives each item with a large buffer full of its number."""
+
+    def __call__(self, item: Any) -> Any:
+        self.work()
+        return item, bytearray(item.to_bytes(8, "little")) * (LARGE // 8)
+
+
+class Weighed(Label):
+    """Gives each item with what is in its buffer, if that is all the same."""
+
+    def __call__(self, item: Any) -> Any:
+        number, data = item
+        self.work()
+        first = int.from_bytes(data[:8], "little")
+        is_whole = len(data) == LARGE and data[8:] == data[:-8]
+        return self.name, (number, first if is_whole else -1)
 
 
 class Even(Work):

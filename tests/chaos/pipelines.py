@@ -36,10 +36,12 @@ from tests.chaos.jobs import (
     Even,
     InLane,
     Label,
+    Laden,
     Later,
     Nonce,
     Tools,
     Trouble,
+    Weighed,
     Work,
     by_nonce,
     by_seven,
@@ -232,6 +234,25 @@ def check_replicated(outputs: Outputs, n: int) -> Found:
     return each + Found(disorder=sum(one != other for one, other in zip(a, b, strict=False)))
 
 
+def laden(capacity: int, us: int, pl: Any) -> Any:
+    """Large buffers, of which each lane has the same memory; never as many as there may be of
+    numbers."""
+    capacity = min(capacity, 64)
+    pl = (
+        pl.add(Pipe(capacity))
+        .add(Processor(Laden(0, us), name="laden"))
+        .add(ReplicatingFork(2))
+        .add(Pipe(capacity), Pipe(capacity))
+        .add(Processor(Weighed(1, us, "a"), name="a"), Processor(Weighed(2, us, "b"), name="b"))
+    )
+    return pl.add(Pipe(capacity), Pipe(capacity)).add(Join(2))
+
+
+def check_laden(outputs: Outputs, n: int) -> Found:
+    found, expected = lanes(outputs), [(item, item) for item in range(n)]
+    return in_order(found.get("a", []), expected) + in_order(found.get("b", []), expected)
+
+
 def relayed(capacity: int, us: int, pl: Any) -> Any:
     pl = pl.add(ReplicatingFork(2)).add(Pipe(capacity), Pipe(capacity))
     pl = pl.add(Processor(Label(0, us, "a"), name="a"), Processor(Label(1, us, "b"), name="b"))
@@ -392,6 +413,7 @@ PIPELINES: dict[str, Hammered] = {
     "dressed": Hammered(dressed, check_dressed, ("dressed", "equipped", "after")),
     "timed": Hammered(timed, check_timed, ("before", "after"), relays=3),
     "replicated": Hammered(replicated, check_replicated, ("nonce", "a", "b", "behind")),
+    "laden": Hammered(laden, check_laden, ("laden", "a", "b")),
     "relayed": Hammered(relayed, check_relayed, ("a", "b", "c", "d"), relays=1),
     "partitioned": Hammered(partitioned, check_partitioned, ("front", "a", "b")),
     "split": Hammered(split, check_split, ("nonce", "a", "b", "c")),

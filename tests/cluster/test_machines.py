@@ -8,7 +8,8 @@ import subprocess
 import sys
 from collections import deque
 from collections.abc import Iterator
-from itertools import count
+from itertools import count, islice
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -156,6 +157,48 @@ def test_a_program_that_is_killed_leaves_nothing_on_any_machine(machines: Any) -
 
     assert holds_within(lambda: not any(map(is_alive, pids)), HANGS_S)
     assert holds_within(lambda: not groups(), HANGS_S)
+
+
+def dies_at(numbers: set[int], folder: Path) -> Any:
+    """Gives an array back with one more in each place; its first worker at some does not."""
+
+    def job(array: Any) -> Any:
+        number = int(array[0])
+        if number in numbers and not (folder / f"{number}").exists():
+            (folder / f"{number}").touch()
+            os.kill(os.getpid(), signal.SIGKILL)
+        return array + 1
+
+    return job
+
+
+def test_arrays_cross_between_machines_while_workers_die(tmp_path: Path) -> None:
+    np = pytest.importorskip("numpy")
+    there = Processor(dies_at({3, 11, 12}, tmp_path), name="there", read_only=True)
+    back = Processor(dies_at({8, 16}, tmp_path), name="back")
+    engine = Ray(stages={"there": at("right"), "back": at("left")})
+    given = (np.full(1_000_000, float(n)) for n in range(30))
+    result = line(there, back).run(given, engine=engine)
+
+    assert [(float(a.min()), float(a.max()), a.size) for a in result] == [
+        (n + 2, n + 2, 1_000_000) for n in range(30)
+    ]
+    assert [stage.restarts for stage in result.report.stages.values()] == [3, 2]
+
+
+def test_a_host_that_is_killed_while_arrays_travel_ends_the_run_with_its_name() -> None:
+    np = pytest.importorskip("numpy")
+
+    def there(array: Any) -> tuple[int, Any]:
+        return host(), array
+
+    engine = Ray(stages={"there": at("right")})
+    arrays = (np.full(1_000_000, float(n)) for n in count())
+    with line(Processor(there)).stream(arrays, engine=engine) as stream:
+        (killed,) = {process for process, _ in islice(stream, 5)}
+        os.kill(killed, signal.SIGKILL)
+        with pytest.raises(HostLost, match=r"host 'right' is lost, with .* 'there'"):
+            deque(stream, maxlen=0)
 
 
 def test_the_example_embeds_documents_on_lanes_over_all_machines(machines: Any) -> None:

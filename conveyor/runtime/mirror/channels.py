@@ -18,6 +18,7 @@ Rule 4.  A producer that waits for room is told of, so that a consumer that lets
 
 from __future__ import annotations
 
+from pickle import PickleBuffer
 from typing import Final
 
 from conveyor.errors import RunError
@@ -48,9 +49,10 @@ from conveyor.runtime.shm.ring import (
     record_bytes,
 )
 
-__all__ = ["Commits", "Place", "Records", "Standing"]
+__all__ = ["Commits", "Extents", "Place", "Records", "Standing"]
 
 WORD: Final = 8  # bytes
+RUN_AND_ORDINAL: Final = slice(4, 6)  # in a header
 AT_ONCE: Final = 4 << 20  # bytes of one channel, so that others have their turn
 
 
@@ -72,13 +74,13 @@ class Place:
         ring, data_at = self.ring, self.offset + CONTROL_BYTES
         place, size = begin % ring.size, end - begin
         first = min(size, ring.size - place)
-        found = [(data_at + place, bytes(ring.data[place : place + first]))]
+        found: list[Bytes] = [(data_at + place, bytes(ring.data[place : place + first]))]
         if size > first:
             found.append((data_at, bytes(ring.data[: size - first])))
         return found
 
-    def extents(self, memory: Memory, at: int, size: int, form: int) -> list[Bytes]:
-        """What the record at a place has outside of the ring."""
+    def lies(self, at: int, size: int, form: int) -> list[tuple[int, int]]:
+        """Where, and in how many bytes, lies what the record at a place has outside of the ring."""
         ring = self.ring
         lie = [ring.spilled(at)] if form & SPILLED else []
         if form & SEALED:
@@ -86,14 +88,40 @@ class Place:
             if form & CARRIES:
                 payload = without_carried(payload)
             lie += wheres_in(items_in(payload, form))
-        return [(offset, bytes(memory.at(offset, length))) for offset, length in lie]
+        return lie
+
+
+class Extents:
+    """What one machine has been told of extents, by where they lie: once for all lanes of a record
+    that go there.
+
+    The lanes of a record have its tag; where a lane that has it is there, no consumer of an older
+    one can be, so what lies there is of that tag.
+    """
+
+    def __init__(self, memory: Memory) -> None:
+        self.memory = memory
+        self.told: dict[int, tuple[int, int, int, int]] = {}
+
+    def of(self, place: Place, at: int, size: int, form: int) -> list[Bytes]:
+        """What the record at a place of a channel has in extents, and was not told for another
+        lane of it."""
+        found: list[Bytes] = []
+        for offset, length in place.lies(at, size, form):
+            run, ordinal = place.ring.header(at)[RUN_AND_ORDINAL]
+            *before, told_for = self.told.get(offset, (0, 0, 0, 0))
+            if before == [length, run, ordinal] and told_for != place.number:
+                continue
+            self.told[offset] = length, run, ordinal, place.number
+            found.append((offset, PickleBuffer(self.memory.at(offset, length))))
+        return found
 
 
 class Records:
     """The producer's side, on its machine: what has been published since the last look."""
 
-    def __init__(self, memory: Memory, place: Place) -> None:
-        self.memory = memory
+    def __init__(self, extents: Extents, place: Place) -> None:
+        self.extents = extents
         self.place = place
         self.tail = place.words[TAIL]
         self.items = 0
@@ -152,8 +180,8 @@ class Records:
             if record is None:
                 raise RunError("a channel has a tail and no record before it")
             place, size, form, first, count, behind = record
-            new = self.place.extents(self.memory, place, size, form)
-            size_of_all += behind - at + sum([len(data) for _, data in new])
+            new = self.extents.of(self.place, place, size, form)
+            size_of_all += behind - at + sum([len(memoryview(data)) for _, data in new])
             extents += new
             at, self.items = behind, first + count
         return at, extents

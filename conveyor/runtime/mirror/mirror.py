@@ -10,7 +10,7 @@ from collections.abc import Callable, Collection, Mapping
 
 from conveyor.graph.topology import Topology
 from conveyor.runtime.mirror.boards import Flags, NodeWords, Orders, Takings
-from conveyor.runtime.mirror.channels import Commits, Place, Records, Standing
+from conveyor.runtime.mirror.channels import Commits, Extents, Place, Records, Standing
 from conveyor.runtime.mirror.news import News, stored
 from conveyor.runtime.shm.checked import ring_of
 from conveyor.runtime.shm.control_block import DONE, NODE_WORDS
@@ -55,6 +55,7 @@ class Mirror:
         self.nodes = [node for node, home in homes.items() if home == me]
         self.others = sorted({*homes.values()} - {me})
         self.records: dict[int, list[tuple[int, Records]]] = {to: [] for to in self.others}
+        self.extents = {to: Extents(memory) for to in self.others}
         self.commits: dict[int, list[Commits]] = {to: [] for to in self.others}
         self.standing: list[Standing] = []
         self.calls: dict[int, set[int]] = {}  # nodes elsewhere that are to be woken at any rate
@@ -76,7 +77,8 @@ class Mirror:
         """Which part this machine has in a channel."""
         me = self.me
         if producer_at == me != consumer_at:
-            self.records[consumer_at].append((consumer, Records(self.memory, place)))
+            records = Records(self.extents[consumer_at], place)
+            self.records[consumer_at].append((consumer, records))
         if consumer_at == me != producer_at:
             self.commits[producer_at].append(Commits(place))
         if me != PROGRAM and PROGRAM not in (producer_at, consumer_at):

@@ -14,17 +14,21 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from pickle import PickleBuffer
 from typing import Final, TypeAlias
 
 from conveyor.runtime.shm.fence import fence
 from conveyor.runtime.shm.memory import PAGE, Memory
 
-__all__ = ["Bytes", "News", "Store", "Summary", "copy_of", "stored"]
+__all__ = ["Bytes", "Data", "News", "Store", "Summary", "copy_of", "stored"]
 
 WORD: Final = 8  # bytes
 
-Bytes: TypeAlias = tuple[int, bytes]  # where, and what
-Store: TypeAlias = tuple[int, int | bytes]  # a word, stored whole; or bytes, in any order
+# Bytes; or those of an extent, which stay as they are until the machine that they are for has given
+# them up: a pickle may leave them where they are.
+Data: TypeAlias = bytes | PickleBuffer
+Bytes: TypeAlias = tuple[int, Data]  # where, and what
+Store: TypeAlias = tuple[int, int | Data]  # a word, stored whole; or bytes, in any order
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,11 +68,13 @@ def stored(memory: Memory, stores: Sequence[Store], between: Callable[[], None] 
         if isinstance(what, int):
             between()
             memory.view[at : at + WORD].cast("Q")[0] = what
-        elif at < memory.size:
-            memory.view[at : at + len(what)] = what
+            continue
+        data = memoryview(what)
+        if at < memory.size:
+            memory.view[at : at + len(data)] = data
         else:
-            memory.reserve(at // PAGE * PAGE, at + len(what))
-            memory.write(at, what)
+            memory.reserve(at // PAGE * PAGE, at + len(data))
+            memory.write(at, data)
 
 
 def copy_of(memory: Memory, at: int, size: int, last: bytes | None) -> bytes | None:

@@ -81,7 +81,7 @@ def test_each_step_is_reached_where_a_worker_has_one_lane(place: str) -> None:
     assert found.kills == 2
 
 
-@pytest.mark.parametrize("name", PIPELINES)
+@pytest.mark.parametrize("name", [name for name in PIPELINES if name != "laden"])  # see the next
 def test_workers_killed_at_random(name: str) -> None:
     found = outcome(Spec(name, "fork", 64, 20, 1000, 10, streamed=True))
 

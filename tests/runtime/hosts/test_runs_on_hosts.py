@@ -30,7 +30,7 @@ from conveyor.runtime.hosts.messages import Started
 from conveyor.runtime.mirror import channels
 from tests.chains import chains, values
 from tests.host_processes import InProcesses
-from tests.hosts import InThisProcess
+from tests.hosts import InThisProcess, Network
 from tests.jobs import increment
 from tests.model import Chain, assert_as_promised, build, sources
 from tests.processes import descriptors
@@ -52,6 +52,10 @@ def of_zeros(size: int) -> bytearray:
 
 def with_a_dot(data: bytearray) -> bytes:
     return bytes(data) + b"."
+
+
+def of_first_and_size(data: bytearray) -> int:
+    return data[0] * len(data)
 
 
 def odd_ones_forty_times(number: int) -> list[int]:
@@ -141,6 +145,26 @@ def test_large_buffers_cross_between_hosts() -> None:
     pl = line(Processor(of_zeros), Processor(with_a_dot), Processor[bytes, int](len))
     sizes = [1, 1 << 16, 1 << 20, 5 << 20, 3]
     assert pl.run(sizes, engine=InThisProcess()) == [size + 1 for size in sizes]
+
+
+def test_a_large_buffer_crosses_once_for_all_lanes_on_a_machine(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    sizes: list[int] = []
+    carry = Network.carry
+
+    def weighed(network: Network, sender: int, to: int, letter: bytes) -> None:
+        sizes.append(len(letter))
+        carry(network, sender, to, letter)
+
+    monkeypatch.setattr(Network, "carry", weighed)
+    size = 4 << 20  # together they are more than a producer may have out: memory is used again
+    given = [bytearray([n]) * size for n in range(24)]
+    pl: Any = Pipeline[bytearray]().add(Pipe(2)).add(ReplicatingFork(3))
+    pl.add(*[Processor(of_first_and_size)] * 3).add(Join(3))
+    found = pl.run(given, engine=InThisProcess(1))
+    assert sorted(found) == sorted([n * size for n in range(24)] * 3)
+    assert 24 * size < sum(sizes) < 25 * size
 
 
 def test_a_run_is_not_over_before_all_its_dead_letters_are_there(
