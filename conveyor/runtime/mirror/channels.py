@@ -7,7 +7,7 @@ Rule 1.  The producer's machine copies records, then the tail, then the end of t
          at them the other way round, so the tail covers all that was published before the end.
          What goes with the words beside the channels is told whole: they may speak of it.  A
          barrier is looked at last and copied first, its position before its number: nothing that
-         stands behind it is there before it is.
+         stands behind it is there before it is.  The consumer is woken for all that is before it.
 Rule 2.  The consumer's machine copies the head in items, then the bytes behind it.  It looks at
          the bytes first: they never lead to a record of which nothing was committed.
 Rule 3.  Where an end is on another machine, the mirror sleeps in its place: it is woken by every
@@ -127,6 +127,7 @@ class Records:
         self.items = 0
         self.closed = 0
         self.barrier = 0
+        self.is_barred = False  # not all that is before the barrier is told yet
         self.pressed = (0, 0)  # where the channel stood when the producer last waited for room
         place.words[CONSUMER_SLEEPS] = 1
 
@@ -143,6 +144,7 @@ class Records:
         stands = (tail, words[HEAD])
         presses = presses and is_knocked and stands != self.pressed
         bars = self.look_for_barrier(news)
+        bars = bars or self.is_barred
         if tail == self.tail and not (ends or presses or bars):
             return
         if presses:
@@ -156,6 +158,7 @@ class Records:
         if ends:
             news.stores.append((self.place.word(CLOSED), closed))
             self.closed = closed
+        self.is_barred = bars and self.items < words[BARRIER_AT]
         news.published.append((self.place.number, self.items, presses or ends or bars))
 
     def look_for_barrier(self, news: News) -> bool:

@@ -100,6 +100,9 @@ BROKEN = {
     "a barrier wakes nobody": Broken(
         Records.look, {"presses or ends or bars))": "presses or ends))"}, BARRED
     ),
+    "a barrier wakes nobody for what is before it and told later": Broken(
+        Records.look, {"bars = bars or self.is_barred": "pass"}, {"every": 4}, seed=46
+    ),
     "a barrier is looked at before the tail": Broken(
         Records.look,
         {"bars = self.look_for_barrier(news)\n": "pass\n",
