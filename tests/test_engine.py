@@ -130,6 +130,15 @@ def test_a_run_opens_the_engine_and_closes_it(engine: InOneThread, tmp_path: Pat
     assert engine.log == ["open", f"run into {tmp_path / 'a.cvd'}", "close"]
 
 
+def test_a_program_names_it_and_nothing_else_has_to_know_it() -> None:
+    engine = InOneThread()
+
+    assert plus_one().run([1, 2], engine=engine) == [2, 3]
+    with Pipeline[int](engine=engine).add(Processor(lambda n: n + 1)) as pl, pl.stream([3]) as one:
+        assert list(one) == [4]
+    assert engine.log == ["open", "run into None", "close", "open", "stream done", "close"]
+
+
 def test_inside_with_what_is_open_serves_every_run(engine: InOneThread) -> None:
     with plus_one() as pl:
         assert [pl.run([n]) for n in range(3)] == [[1], [2], [3]]

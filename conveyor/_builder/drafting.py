@@ -158,11 +158,11 @@ def is_pipeline(thing: object) -> TypeGuard[AnyPipeline]:
 def fail_by(pipeline: AnyPipeline, on_error: OnError) -> None:
     """Says what becomes of items that fail, of every job and fork of the pipeline that would let
     one end the run; raises `LifecycleError` if the pipeline is in use."""
-    from conveyor.stages import Job, PartitioningFork, RoutingFork, SplittingFork
+    from conveyor.stages import Job, SelectingFork
 
     pipeline._session.check(Call.ADD)  # pyright: ignore[reportPrivateUsage]  # as a method would
     for place in pipeline._draft.places:  # pyright: ignore[reportPrivateUsage]  # the same
         stage = place.stage
-        fails = isinstance(stage, (Job, PartitioningFork, RoutingFork, SplittingFork))
+        fails = isinstance(stage, Job | SelectingFork)
         if fails and stage.stage_options.on_error == "raise":
             stage.stage_options = stage.stage_options._replace(on_error=on_error)

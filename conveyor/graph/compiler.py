@@ -48,9 +48,7 @@ from conveyor.stages import (
     Join,
     PartitioningFork,
     Pipe,
-    RoutingFork,
     SelectingFork,
-    SplittingFork,
     Zip,
     concurrency_of,
     interleaves,
@@ -386,7 +384,7 @@ class _Compiler:
         """The fork behind this node, if it looks at its items."""
         target = self.behind(copy)
         stage = None if target is FINAL else self.stage(target)
-        return stage if isinstance(stage, PartitioningFork | RoutingFork | SplittingFork) else None
+        return stage if isinstance(stage, SelectingFork) else None
 
     def adaptive_lanes_around(self, copy: Copy) -> tuple[tuple[str, int], ...]:
         forks = [] if copy in (START, FINAL) else [frame.fork for frame in self.frames(copy[0])]

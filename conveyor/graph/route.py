@@ -13,10 +13,8 @@ from typing import Any, Final, TypeAlias, assert_never
 from conveyor.stages import (
     AnyFork,
     BalancingFork,
-    PartitioningFork,
     ReplicatingFork,
-    RoutingFork,
-    SplittingFork,
+    SelectingFork,
 )
 
 __all__ = [
@@ -95,7 +93,7 @@ def route_of(fork: AnyFork, name: str, lanes: tuple[Route, ...]) -> Route:
         case BalancingFork():
             adaptive = fork.n is None
             return Balance(name, lanes, adaptive, adaptive and fork.max_lanes is None)
-        case PartitioningFork() | RoutingFork() | SplittingFork():
+        case SelectingFork():
             return Select(name, lanes)
         case _:
             assert_never(fork)
@@ -106,7 +104,7 @@ def gives_to_one_lane(fork: AnyFork) -> bool:
     match fork:
         case ReplicatingFork():
             return False
-        case BalancingFork() | PartitioningFork() | RoutingFork() | SplittingFork():
+        case BalancingFork() | SelectingFork():
             return True
         case _:
             assert_never(fork)

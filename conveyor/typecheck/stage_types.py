@@ -25,6 +25,7 @@ from conveyor.stages import (
     PartitioningFork,
     Pipe,
     RoutingFork,
+    SelectingFork,
     SplittingFork,
     StateJob,
     Zip,
@@ -84,7 +85,7 @@ def pass_through(stage: AnyStage, carried: Sequence[object]) -> Passage:
                 return _through_job(stage, carried[0])
             case Zip():
                 return Passage(of(tuple, *carried))
-            case PartitioningFork() | RoutingFork() | SplittingFork():
+            case SelectingFork():
                 return _through_selection(stage, carried[0])
             case Pipe() | Fork() | Join():
                 return Passage(union(carried))
