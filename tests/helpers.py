@@ -35,6 +35,10 @@ under_each_start_method = pytest.mark.parametrize("start_method", START_METHODS)
 PROVE = "CONVEYOR_PROVE" in os.environ  # `make prove`: the same tests, on more
 PATIENCE_S = 60.0  # how long anything may take that should be prompt, on a very busy machine
 HANGS_S = 100.0  # of a program that hangs: it is killed before the limit of the whole test
+# The same of one that takes a core for seconds, which a busy machine gives it bit by bit; its test
+# has a limit of its own.
+LONG_HANGS_S = 500.0
+takes_long = pytest.mark.timeout(600)
 
 
 def pipeline(start_method: str = "fork", **options: Any) -> Any:
@@ -53,7 +57,9 @@ def environment(start_method: str) -> dict[str, str]:
     return {**os.environ, "CONVEYOR_START_METHOD": start_method, "PYTHONPATH": path}
 
 
-def run_script(script: Path, start_method: str, *arguments: str) -> list[str]:
+def run_script(
+    script: Path, start_method: str, *arguments: str, hangs_s: float = HANGS_S
+) -> list[str]:
     """The lines that a script prints, run as a user runs it; it must end well and say nothing on
     stderr."""
     done = subprocess.run(
@@ -61,7 +67,7 @@ def run_script(script: Path, start_method: str, *arguments: str) -> list[str]:
         env=environment(start_method),
         capture_output=True,
         text=True,
-        timeout=HANGS_S,
+        timeout=hangs_s,
         check=False,
     )
     assert done.returncode == 0, done.stdout + done.stderr

@@ -10,14 +10,23 @@ from unittest import mock
 import pytest
 
 from conveyor import Processor
-from tests.helpers import SCRIPTS, START_METHODS, pipeline, run_script
+from tests.helpers import (
+    LONG_HANGS_S,
+    SCRIPTS,
+    START_METHODS,
+    pipeline,
+    run_script,
+    takes_long,
+)
 
 pytestmark = pytest.mark.processes
 
 
+@takes_long
 @pytest.mark.parametrize("start_method", START_METHODS)
 def test_what_code_holds_is_each_places_own_and_the_program_keeps_its(start_method: str) -> None:
-    assert run_script(SCRIPTS / "own_state.py", start_method) == ["done"]
+    script = SCRIPTS / "own_state.py"
+    assert run_script(script, start_method, hangs_s=LONG_HANGS_S) == ["done"]
 
 
 def made() -> tuple[Callable[[int], int], list[int], type[Any]]:

@@ -21,7 +21,15 @@ from conveyor.runtime.process.deferral import (
     interruptible,
 )
 from conveyor.signal_handlers import SIGNALS, handler_of
-from tests.helpers import PROVE, SCRIPTS, START_METHODS, pipeline, run_script
+from tests.helpers import (
+    LONG_HANGS_S,
+    PROVE,
+    SCRIPTS,
+    START_METHODS,
+    pipeline,
+    run_script,
+    takes_long,
+)
 
 MOMENTS = {"fork": 20, "forkserver": 20, "spawn": 3}
 
@@ -63,12 +71,14 @@ def in_force() -> bool:
     )
 
 
+@takes_long
 @pytest.mark.parametrize("start_method", START_METHODS)
 def test_a_run_that_is_interrupted_at_any_moment_leaves_nothing_and_the_next_one_works(
     start_method: str,
 ) -> None:
     moments = MOMENTS[start_method] * (10 if PROVE else 1)
-    *left, interrupted = run_script(SCRIPTS / "alarm.py", start_method, str(moments))
+    script = SCRIPTS / "alarm.py"
+    *left, interrupted = run_script(script, start_method, str(moments), hangs_s=LONG_HANGS_S)
 
     assert left == []
     assert int(interrupted) > moments  # of three times as many
