@@ -16,7 +16,8 @@ from pathlib import Path
 from typing import Protocol
 
 import pytest
-from hypothesis import HealthCheck, settings
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
 from tests.helpers import PATIENCE_S, TESTS, holds_within, living_children, told_of
 
@@ -100,6 +101,7 @@ def pytest_collection_finish() -> None:
     """Thousands of tests are not looked through again by each collection of garbage, here and in
     every worker that is forked, which would copy all their memory for it."""
     sys.dont_write_bytecode = not KEEPS_BYTECODE
+    _first_example()
     gc.collect()
     gc.freeze()
     gc.enable()
@@ -150,6 +152,13 @@ def nothing_is_left_behind() -> Iterator[None]:
     yield
     if not holds_within(lambda: not living_children(), PATIENCE_S):
         pytest.fail(f"still there: {[*map(told_of, living_children())]}")
+
+
+@settings(max_examples=1, database=None)
+@given(st.none())
+def _first_example(_: None) -> None:
+    """What Hypothesis makes with the first example of a process is there before what is frozen: it
+    looks whether anything refers to it, and finds nothing that is frozen."""
 
 
 def _end_with_stacks(file: Path) -> None:
