@@ -114,7 +114,8 @@ def test_run_says_how_far_it_has_come(here: Path) -> None:
     code, out, err = done(here, "run", "--progress", "cli_jobs:loud", "lines.txt")
 
     assert (code, out) == (0, "A\nB\n")
-    assert err.startswith("conveyor: 2 done; ")
+    *_, last = err.splitlines()  # and what there was after each second, on a busy machine
+    assert last.startswith("conveyor: 2 done; ")
 
 
 @pytest.mark.processes

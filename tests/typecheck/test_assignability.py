@@ -29,7 +29,7 @@ from conveyor.typecheck.type_forms import (
     without_none,
 )
 from conveyor.typecheck.type_words import words
-from tests.helpers import HANGS_S
+from tests.helpers import LONG_HANGS_S, takes_long
 from tests.typecheck import hint_types
 from tests.typecheck.hint_types import (
     FUNCTIONS,
@@ -102,7 +102,10 @@ def refused_by_mypy(asked: list[tuple[str, str]], directory: Path) -> set[tuple[
     ]
     cache = ROOT / ".mypy_cache" / "hints"
     done = subprocess.run(
-        [*mypy, f"--cache-dir={cache}", str(file)], capture_output=True, text=True, timeout=HANGS_S
+        [*mypy, f"--cache-dir={cache}", str(file)],
+        capture_output=True,
+        text=True,
+        timeout=LONG_HANGS_S,
     )
     found = [
         int(line)
@@ -113,6 +116,7 @@ def refused_by_mypy(asked: list[tuple[str, str]], directory: Path) -> set[tuple[
     return {at[line] for line in found}
 
 
+@takes_long
 @pytest.mark.processes
 def test_the_relation_never_contradicts_mypy_and_seldom_cannot_tell(tmp_path: Path) -> None:
     asked = questions()
