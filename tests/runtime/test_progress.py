@@ -135,7 +135,7 @@ def test_where_there_is_no_terminal_progress_is_lines_on_standard_error(
 ) -> None:
     Pipeline[int]().add(Processor(double)).run(range(5), progress=True)
 
-    *_, last = capsys.readouterr().err.splitlines()  # the others: of each second, if it took so long
+    *_, last = capsys.readouterr().err.splitlines()  # before it one of each second
     assert last.startswith("conveyor: 5 of 5 done; ")
 
 
