@@ -7,7 +7,8 @@ What calls that share a state give depends on how they were interleaved, and tha
 again.  So nothing goes out that a state which is saved does not know of:
 
 Rule 1.  Items are taken in hand up to a number, a generation; then no others are, until all of it
-         is done.
+         is done.  Where it ends is told by the item, whenever it began: which calls could meet must
+         not depend on how fast items came in.
 Rule 2.  When nothing is in hand the state is saved together with all that the generation gives,
          which goes out then, and the generation is committed.
 Rule 3.  A worker that starts sends what was saved and is not out, and begins behind it.
@@ -15,6 +16,7 @@ Rule 3.  A worker that starts sends what was saved and is not out, and begins be
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import ClassVar, Final
 
 from typing_extensions import TypeVar
@@ -41,9 +43,18 @@ class Generation(InHand):
 
     looks_behind_barriers: ClassVar[bool] = False
 
+    ends_at: Callable[[], int | None] | None = None
+
     def room(self) -> int:
-        most = self.node.most_at(self.inlet.head, OF_A_GENERATION * self.hands.most)
-        return min(super().room(), most - (self.taken - self.inlet.head))
+        return min(super().room(), self.end() - self.taken)
+
+    def end(self) -> int:
+        """The position behind its last item."""
+        head, start = self.inlet.head, self.window.start
+        most = self.node.most_at(head, OF_A_GENERATION * self.hands.most)
+        end = head + most - (head - start) % most
+        told = self.ends_at() if self.ends_at is not None else None
+        return end if told is None or start + told <= head else min(end, start + told)
 
 
 def drive_generations(
@@ -54,9 +65,14 @@ def drive_generations(
     words: int,
     point: str,
     at_once: int = UNBOUNDED,
+    ends_at: Callable[[], int | None] | None = None,
 ) -> Drive[Blob]:
     """Steps a node through one run; a note of its window has so many `words`, at `point` it is
-    decided which of the items in hand goes on, and a record has `at_once` outputs at most."""
+    decided which of the items in hand goes on, and a record has `at_once` outputs at most.
+
+    `ends_at` says behind how many items of the run a generation ended that came before it was full,
+    if that is known of one that is still to come.
+    """
     restored, journal = spec.restored, spec.journal
     assert restored is not None
     kept = restored.state
@@ -74,6 +90,7 @@ def drive_generations(
     window.recall(run, sender.ordinal, inlet.head)
     window.counted(node.tally.items_in)
     in_hand = Generation(inlet, node, hands, window, node.stage.stage_options.ordered)
+    in_hand.ends_at = ends_at
     before = restored.decided
     choose = ChooseDone(point, in_hand)
     wait_for_items = WaitForItems(inlet)

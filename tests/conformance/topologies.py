@@ -357,6 +357,15 @@ def interleaved() -> Any:
     return lanes.add(BalancingFork(2)).add(Processor(jobs.label), Pipe(2)).add(Join(2))
 
 
+def remembered_races() -> Any:
+    """The same, where each goes on where another died."""
+    lanes = pipeline().add(jobs.RememberedRaces(concurrency=5, name="one"))
+    lanes = lanes.add(ReplicatingFork(2)).add(
+        jobs.RememberedRaces(concurrency=3, ordered=False, name="two"), Pipe()
+    )
+    return lanes.add(Join(2)).add(jobs.RememberedRaces(ordered=False, name="three"))
+
+
 def timed_out_with_state() -> Any:
     """The state is lost where a time limit runs out, and so is the run."""
     lanes = pipeline().add(BalancingFork(2)).add(Processor(jobs.slow), Pipe(3)).add(Join(2))
@@ -576,6 +585,7 @@ CASES: Final[dict[str, Case]] = {
     "timed out side by side": Case(timed_out_side_by_side, most=25, streams=False),
     "cancelled side by side": Case(cancelled_side_by_side, ("one", "two"), most=60, streams=False),
     "interleaved": Case(interleaved, most=120),
+    "killed interleaved": Case(remembered_races, ("one", "two", "three"), most=120),
     "timed out for good": Case(timed_out_for_good, most=25, streams=False),
     "timed out with state": Case(timed_out_with_state, most=25, streams=False),
     "cut by time": Case(cut_by_time, most=500),

@@ -26,6 +26,7 @@ from conveyor import (
     context,
 )
 from conveyor.errors import TopologyError, WorkerCrashed
+from tests.conformance.jobs import RememberedRaces, slow
 from tests.helpers import pipeline
 
 pytestmark = pytest.mark.usefixtures("nothing_is_left_behind")
@@ -339,3 +340,15 @@ def test_a_run_is_recorded_and_replayed_await_by_await(
     result = pl.run(range(60), record=path)
     assert len(result) == 60
     assert pl.replay(range(60), path) == result
+
+
+def test_a_run_whose_items_come_now_and_then_is_replayed_too(tmp_path: Path) -> None:
+    """With nothing in hand what there is goes out, and a state is saved, wherever that is: which
+    calls meet behind that does not depend on it."""
+
+    path = tmp_path / "run.cvr"
+    pl = pipeline().add(Processor(slow)).add(RememberedRaces(concurrency=3, ordered=False))
+    with pl:
+        for _ in range(8):
+            result = pl.run(range(60), record=path)
+            assert pl.replay(range(60), path) == result

@@ -92,7 +92,8 @@ class Remains:
                 None, f"closed{closed // len(self.outlets) if spec.parts else closed}", given
             )
         if spec.concurrency is not None:
-            return CrashPoint(done, WINDOW, given)
+            # What is saved is as good as committed: whoever goes on only sends it
+            return CrashPoint(done + self.saved_ahead(now), WINDOW, given)
         if self.state is not None and self.state.newest()[0] != run:
             return CrashPoint(done, "begun", given)
         tag, copies = self.newest(run)

@@ -71,6 +71,10 @@ class CrashPlan:
         """Does no other worker take the place of the one that died last?"""
         return self.deaths[-1].wait == NEVER
 
+    def next_item(self) -> int | None:
+        """How many items are committed where a worker dies next, if that is known."""
+        return self.at[0].item if self.at else None
+
     def renewed(self) -> CrashPlan:
         """A new plan by which workers die where they did by this one, or still should."""
         return CrashPlan(self.worker, self.inputs, at=[*self.deaths, *self.at])
@@ -156,6 +160,9 @@ class RecordedCrashPlan(CrashPlan):
     @property
     def will_die(self) -> bool:
         return bool(self.left)
+
+    def next_item(self) -> int | None:
+        return self.left[0].point.item if self.left else None
 
     def renewed(self) -> CrashPlan:
         return RecordedCrashPlan(self.worker, self.inputs, self.crashes, self.gave_up)

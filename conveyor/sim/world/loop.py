@@ -234,7 +234,9 @@ class Loop:
         hands, name = self.hands(node), self.spec.done_name
         if driven.restored is not None:
             at_once = 1 if self.parts_outputs else UNBOUNDED
-            return drive_generations(RUN, driven, node, hands, self.window_words, name, at_once)
+            words = self.window_words
+            ends_at = None if recovery is None else recovery.crash_plan.next_item
+            return drive_generations(RUN, driven, node, hands, words, name, at_once, ends_at)
         window = Window(Note([0] * self.window_words)) if recovery is None else recovery.window
         return drive_concurrent(RUN, driven, node, hands, window, name)
 
