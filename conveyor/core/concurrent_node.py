@@ -144,6 +144,10 @@ class ConcurrentNode(JobNode):
         held = AT.get()
         return 0 if held is None else self.index_of(held.position)
 
+    def ordinal(self) -> int:
+        held = AT.get()
+        return 0 if held is None else held.ordinal
+
     def context(self) -> Context:
         held = AT.get()
         ordinal = 0 if held is None else held.ordinal

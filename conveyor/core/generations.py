@@ -21,7 +21,7 @@ from typing import ClassVar, Final
 
 from typing_extensions import TypeVar
 
-from conveyor.core.channel import UNBOUNDED, Note
+from conveyor.core.channel import UNBOUNDED, Inlet, Note
 from conveyor.core.concurrent_drive import InHand
 from conveyor.core.concurrent_node import ConcurrentNode, Hands, Held
 from conveyor.core.drive import Drive, DriveSpec, Sender, begun, flush, given
@@ -43,7 +43,16 @@ class Generation(InHand):
 
     looks_behind_barriers: ClassVar[bool] = False
 
-    ends_at: Callable[[], int | None] | None = None
+    def __init__(
+        self,
+        inlet: Inlet,
+        node: ConcurrentNode,
+        hands: Hands,
+        window: Window,
+        ends_at: Callable[[], int | None] | None,
+    ) -> None:
+        super().__init__(inlet, node, hands, window, node.stage.stage_options.ordered)
+        self.ends_at = ends_at
 
     def room(self) -> int:
         return min(super().room(), self.end() - self.taken)
@@ -68,11 +77,8 @@ def drive_generations(
     ends_at: Callable[[], int | None] | None = None,
 ) -> Drive[Blob]:
     """Steps a node through one run; a note of its window has so many `words`, at `point` it is
-    decided which of the items in hand goes on, and a record has `at_once` outputs at most.
-
-    `ends_at` says behind how many items of the run a generation ended that came before it was full,
-    if that is known of one that is still to come.
-    """
+    decided which of the items in hand goes on, a record has `at_once` outputs at most, and
+    `ends_at` says behind how many items the next generation ends that was not full, if known."""
     restored, journal = spec.restored, spec.journal
     assert restored is not None
     kept = restored.state
@@ -89,8 +95,7 @@ def drive_generations(
     window = Window(Note([0] * words))
     window.recall(run, sender.ordinal, inlet.head)
     window.counted(node.tally.items_in)
-    in_hand = Generation(inlet, node, hands, window, node.stage.stage_options.ordered)
-    in_hand.ends_at = ends_at
+    in_hand = Generation(inlet, node, hands, window, ends_at)
     before = restored.decided
     choose = ChooseDone(point, in_hand)
     wait_for_items = WaitForItems(inlet)

@@ -10,7 +10,7 @@ there the perturbed copy runs alone, and the two runs of a schedule are compared
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import AsyncIterable, Awaitable, Callable, Iterable, Iterator
 from functools import partial
 from itertools import zip_longest
 from types import FunctionType, ModuleType
@@ -24,8 +24,19 @@ from conveyor.items.short_repr import short_repr
 from conveyor.sim.code.perturbed import perturbed_job, reordered
 from conveyor.sim.determinism.likeness import alike, glance, same_error
 from conveyor.sim.interruption import pass_on
+from conveyor.sim.prepare.bindings import PrivateBindings
 from conveyor.sim.prepare.prepared import PreparedNode, calculates
-from conveyor.stages import Gives, gives_of, is_async, job_of, only_function, written
+from conveyor.stages import (
+    Gives,
+    Job,
+    gathered,
+    gives_of,
+    is_async,
+    job_of,
+    only_function,
+    written,
+    yields_async,
+)
 from conveyor.typecheck.answers import Assignability
 from conveyor.typecheck.stage_types import taken_by
 from conveyor.typecheck.type_forms import UNKNOWN
@@ -56,8 +67,7 @@ class Inspection:
     def take(self, prepared: PreparedNode, node: JobNode) -> None:
         """From now on the node's job is looked at."""
         job = node.job
-        # What an async job gives could only be compared once it has been awaited
-        if self.perturbed and not calculates(job) and not is_async(node.stage):
+        if self.perturbed and not calculates(job):
             job = self.beside_perturbed(prepared, node)
         taken = taken_by(node.stage)
         if taken is not UNKNOWN:
@@ -84,8 +94,14 @@ class Inspection:
         assert prepared.spec.stage is not None
         source = written(prepared.spec.stage)
         if only_function(stage) is None:
-            perturbed_copy = perturbed_job(node.job, source)
+            # As it is written: what gathers what it yields is not the user's
+            job = job_of(node.stage) if yields_async(node.stage) else node.job
+            perturbed_copy = perturbed_job(job, source)
+            if yields_async(node.stage):
+                perturbed_copy = all_of(perturbed_copy)
             return lambda item: perturbed_copy(reordered(item))
+        if is_async(stage):
+            return self.awaited_beside_perturbed(node, stage, private, source)
         if private is None:
             perturbed_copy = perturbed_job(job_of(stage), source)
         else:
@@ -97,6 +113,31 @@ class Inspection:
             self.watched(node, node.job), perturbed_copy, partial(self.differs, node)
         )
         return pair.iterated if gives_of(stage) is Gives.EACH else pair.called
+
+    def awaited_beside_perturbed(
+        self,
+        node: JobNode,
+        stage: Job[object, object],
+        private: PrivateBindings | None,
+        source: object,
+    ) -> AnyJob:
+        """The same of an async function; its perturbed copy has an event loop of its own, so that
+        it takes none of the item's time."""
+        from conveyor.sim.code.virtual_loop import VirtualLoop  # it imports asyncio
+
+        loop = VirtualLoop(node.policy.stage)
+
+        def made() -> AnyJob:
+            perturbed_copy = perturbed_job(job_of(stage), source)
+            return all_of(perturbed_copy) if yields_async(stage) else perturbed_copy
+
+        perturbed_copy = made() if private is None else private.instead(made)
+
+        def run(item: object) -> object:
+            return loop.run(cast("Awaitable[object]", perturbed_copy(item)))
+
+        beside = run if private is None else private.called(run)
+        return PerturbedPair(node.job, beside, partial(self.differs, node)).awaited
 
     def watched(self, node: JobNode, job: AnyJob) -> AnyJob:
         """The job, with a look at the globals that it names before and after each call."""
@@ -149,6 +190,13 @@ class CallOutcome(NamedTuple):
             return f"raised {type(self.error).__name__}: {self.error}"
         return "gave nothing more" if self.result is NOTHING else f"gave {short_repr(self.result)}"
 
+    @property
+    def is_of_another_loop(self) -> bool:
+        """Did it wait for a lock, or a queue, that all calls share, and that asyncio lets no other
+        event loop use?"""
+        is_asyncio = isinstance(self.error, RuntimeError)
+        return is_asyncio and "bound to a different event loop" in str(self.error)
+
     def is_like(self, other: CallOutcome) -> bool:
         if self.error is None or other.error is None:
             return self.error is other.error and alike(self.result, other.result)
@@ -167,9 +215,22 @@ class PerturbedPair(NamedTuple):
 
     def called(self, item: object) -> object:
         copy = copied(item)
-        one, other = called(self.job, item), called(self.perturbed_copy, reordered(copied(copy)))
-        if not one.is_like(other):
-            self.differs(copy, one, other)
+        return self.compared(copy, called(self.job, item))
+
+    async def awaited(self, item: object) -> object:
+        copy = copied(item)
+        try:
+            one = CallOutcome(await cast("Awaitable[object]", self.job(item)), None)
+        except Exception as error:  # as in `called`; but what is cancelled has no outcome
+            pass_on(error)
+            one = CallOutcome(None, error)
+        return self.compared(copy, one)
+
+    def compared(self, item: object, one: CallOutcome) -> object:
+        """What came of the call, beside what comes of the perturbed copy for such an item."""
+        other = called(self.perturbed_copy, reordered(copied(item)))
+        if not (one.is_like(other) or other.is_of_another_loop):
+            self.differs(item, one, other)
         if one.error is not None:
             raise one.error
         return one.result
@@ -197,6 +258,11 @@ class PerturbedPair(NamedTuple):
             if one is end:
                 return
             yield one.result
+
+
+def all_of(job: AnyJob) -> AnyJob:
+    """The job of an asynchronous generator, which gathers what it yields."""
+    return lambda item: gathered(cast("AsyncIterable[object]", job(item)))
 
 
 def called(job: AnyJob, item: object) -> CallOutcome:
