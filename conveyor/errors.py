@@ -113,7 +113,10 @@ class WorkerCrashed(RunError):
 
 
 class HostLost(WorkerCrashed):
-    """A machine of a cluster is gone, and the workers there with it."""
+    """A machine of a cluster is gone, and the workers there with it, and the run cannot go on
+    without it; `machine` is its number among those of the pipeline, 0 if that is not known."""
+
+    machine: int = 0
 
 
 class PoisonItem(RunError):

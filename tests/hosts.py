@@ -7,20 +7,21 @@ import pickle
 import threading
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from itertools import count
+from itertools import cycle
 from typing import Any
 
 from conveyor.core import engine as core
 from conveyor.core.engine import Deployment
+from conveyor.errors import RunError, TopologyError
 from conveyor.graph.pace import Paces
 from conveyor.graph.topology import NodeSpec, Topology
 from conveyor.runtime.hosts import wire
+from conveyor.runtime.hosts.deployment import HostsDeployment
 from conveyor.runtime.hosts.host import Host
 from conveyor.runtime.hosts.messages import Letter
-from conveyor.runtime.hosts.site import HostsSite, PlanFor, with_fixed_lanes
+from conveyor.runtime.hosts.site import PlanFor
 from conveyor.runtime.hosts.wire import Deliver, Wire
 from conveyor.runtime.mirror.mirror import PROGRAM
-from conveyor.runtime.parent.deployment import ProgramDeployment
 from conveyor.runtime.worker_start import WorkerStart
 
 
@@ -91,14 +92,17 @@ class Network:
 @dataclass
 class InThisProcess:
     """The engine: so many hosts; workers are dealt out to them in turn, or as `at` says by the
-    names of their stages.  `on_ours` is the one that is on the program's machine."""
+    names of their stages.  `on_ours` is the one that is on the program's machine.  With fewer
+    `cores` than stages, neighbours share a worker."""
 
     hosts: int = 2
     at: Mapping[str, int] = field(default_factory=dict[str, int])
     gather_s: float = 0.0
     on_ours: int | None = None
+    cores: int = 64
     start: WorkerStart = field(default_factory=WorkerStart)
     networks: list[Any] = field(default_factory=list[Any], compare=False)
+    lost: frozenset[int] = frozenset()
 
     def lanes(self) -> int:
         return 3
@@ -113,20 +117,27 @@ class InThisProcess:
     def open_kept(
         self, topology: Topology, paces: Paces, keeping: core.Keeping | None
     ) -> Deployment:
-        site = HostsSite(self.start, self, keeping)
-        return ProgramDeployment(with_fixed_lanes(topology), site, paces, keeping)
+        return HostsDeployment(topology, self.start, self, paces, keeping)
 
     def room(self) -> int:
-        return 64
+        return self.cores
 
     def may_share(self, stage: str) -> bool:
         return True
 
     def place(self, workers: Sequence[NodeSpec]) -> Mapping[int, int]:
-        turn = count()
-        return {
-            spec.index: self.at.get(spec.name) or 1 + next(turn) % self.hosts for spec in workers
-        }
+        left = [each for each in range(1, self.hosts + 1) if each not in self.lost]
+        turn = cycle(left)
+        homes = {spec.index: self.at.get(spec.name) or next(turn) for spec in workers}
+        if gone := [spec.name for spec in workers if homes[spec.index] in self.lost]:
+            raise TopologyError(f"the machine of {gone[0]!r} is lost")
+        return homes
+
+    def without(self, machine: int) -> InThisProcess:
+        lost = self.lost | {machine}
+        if len(lost) == self.hosts:
+            raise RunError("no machine is left")
+        return replace(self, lost=lost)
 
     def near(self) -> int | None:
         return self.on_ours

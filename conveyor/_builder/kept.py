@@ -9,9 +9,10 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from itertools import islice
-from typing import Any
+from typing import Any, Final
 
-from conveyor.core.engine import Engine, KeepsCheckpoints
+from conveyor.core.channel import UNBOUNDED
+from conveyor.core.engine import Engine, KeepsCheckpoints, Windows
 from conveyor.core.epochs import Epochs, Manifest, Manifests, NodeState
 from conveyor.errors import TopologyError
 from conveyor.graph.keeping import check_can_be_kept
@@ -22,9 +23,13 @@ from conveyor.transfer.drain import NO_ABORT, Take, beside, opened
 
 __all__ = ["KeptRun", "described", "undoable"]
 
+FIRST_WINDOW: Final = 16  # items; it doubles with each barrier that comes through in time
+
 
 class KeptRun:
     """One life of such a run: it goes on from the newest manifest, and writes more of them."""
+
+    in_memory = False
 
     def __init__(
         self,
@@ -45,6 +50,14 @@ class KeptRun:
         self.ended_at: Any = None
         self.held: list[Sequence[Any]] | None = None  # results that may not be written yet
         self.durable: Any = None  # the position behind the newest epoch that is
+
+    @property
+    def windows(self) -> Windows:
+        """What is on its way takes about a quarter of the time after which the run is kept."""
+        return Windows(FIRST_WINDOW, 1, UNBOUNDED, self.every_s / 8, self.every_s / 8)
+
+    def goes_on(self, error: BaseException) -> bool:
+        return False
 
     @property
     def begins_at(self) -> Any:

@@ -103,7 +103,9 @@ class FromHost(Calls):
     def tell_program(self, to: int, why: str) -> None:
         """What was for another host may be lost, and with it the run."""
         text = f"host {self.names[self.me]!r} cannot reach host {self.names[to]!r}: {why}"
-        self.send(PROGRAM, [Failed(HostLost(text))])
+        error = HostLost(text)
+        error.machine = to
+        self.send(PROGRAM, [Failed(error)])
 
     def fetch(self) -> list[Letter]:
         """What there is for the program, as soon as there is something."""

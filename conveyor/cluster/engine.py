@@ -75,8 +75,8 @@ and a Ray client is none; run it there, by `ray job submit`, with Ray("auto")
         self, topology: Topology, paces: Paces, keeping: core.Keeping | None
     ) -> Deployment:
         """Opens it for a run that is kept in a checkpoint."""
-        from conveyor.runtime.hosts.site import HostsSite, check_elsewhere, with_fixed_lanes
-        from conveyor.runtime.parent.deployment import ProgramDeployment
+        from conveyor.runtime.hosts.deployment import HostsDeployment
+        from conveyor.runtime.hosts.site import check_elsewhere
 
         names = [spec.name for spec in topology.nodes[1:-1]]
         known = {*names, *map(without_lanes, names)}
@@ -90,8 +90,8 @@ and a Ray client is none; run it there, by `ray job submit`, with Ray("auto")
 
         from conveyor.cluster.hosts import RayHosts
 
-        site = HostsSite(self.start, RayHosts(machines, self.stages), keeping)
-        return ProgramDeployment(with_fixed_lanes(topology), site, paces, keeping)
+        hosts = RayHosts(machines, self.stages)
+        return HostsDeployment(topology, self.start, hosts, paces, keeping)
 
     def machines(self) -> list[Machine]:
         """Those of the cluster, to which the program is connected by this; its own is the first.

@@ -128,6 +128,13 @@ class RayHosts:
         me = here.get_node_id()
         return next((each.number for each in self.machines if each.identifier == me), None)
 
+    def without(self, machine: int) -> RayHosts:
+        alive = {node["NodeID"] for node in ray.nodes() if node["Alive"]}
+        left = [
+            each for each in self.machines if each.number != machine and each.identifier in alive
+        ]
+        return RayHosts(left, self.stages)
+
     def begin(self, homes: Mapping[int, int], plan_for: PlanFor) -> RayNetwork:
         chosen = [each for each in self.machines if each.number in homes.values()]
         here = {
@@ -293,7 +300,8 @@ class RayNetwork:
         if self.serving:
             for actor in self.actors.values():
                 actor.stop.options(**IN).remote()
-            served = [*self.serving.values()]
+            lost = None if self.gone is None else self.gone[0]
+            served = [each for me, each in self.serving.items() if me != lost]
             ray.wait(served, num_returns=len(served), timeout=END_S)
         for actor in self.actors.values():
             ray.kill(actor)

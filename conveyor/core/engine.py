@@ -36,6 +36,7 @@ __all__ = [
     "RunOptions",
     "StopToken",
     "StreamedRun",
+    "Windows",
     "WorkerStart",
 ]
 
@@ -90,11 +91,32 @@ class Give(Protocol):
     def __call__(self, results: Sequence[object], /) -> None: ...
 
 
+class Windows(NamedTuple):
+    """How far a source goes ahead of the newest barrier that has come through: `first` items to
+    begin with, then between `least` and `most`, so that a barrier takes `through_s`; the next goes
+    out after `sent_s`, be it ahead so far or not."""
+
+    first: int
+    least: int
+    most: int
+    through_s: float
+    sent_s: float
+
+
 class Keeping(Protocol):
-    """A run that is kept in a checkpoint, as the engine sees it."""
+    """A run that is kept, in a checkpoint or, `in_memory`, by this program alone; as the engine
+    sees it."""
 
     @property
     def every_s(self) -> float: ...
+    @property
+    def in_memory(self) -> bool: ...
+    @property
+    def windows(self) -> Windows: ...
+    def goes_on(self, error: BaseException) -> bool:
+        """Will the run that this has ended go on at once?  Then nobody is told of an end."""
+        ...
+
     @property
     def manifest(self) -> Manifest | None:
         """Where the run goes on; None: it begins."""

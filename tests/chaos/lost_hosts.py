@@ -1,5 +1,6 @@
-"""Many runs on hosts, of which one is killed at a moment that is drawn: the run ends with its name,
-or it was over already and everything is there.  Nothing of either is left.
+"""Many runs on hosts, of which one is killed at a moment that is drawn: the run goes on without it,
+or it was over already, and everything is there.  What cannot go on ends with the name of the host.
+Nothing of either is left.
 
 Knows the public API, what must come out, and the processes of hosts.
 """
@@ -16,7 +17,8 @@ from random import Random
 from typing import Any, Final
 
 from conveyor import Pipeline
-from conveyor.errors import HostLost
+from conveyor.errors import HostLost, TopologyError
+from conveyor.graph.keeping import check_can_be_kept
 from tests.chaos.board import Board
 from tests.chaos.pipelines import Found, Hammered
 from tests.host_processes import InProcesses, ProcessNetwork
@@ -31,8 +33,8 @@ GONE_S: Final = 10.0  # for all processes of a run
 
 @dataclass
 class LostHosts:
-    """Runs `pipeline` on so many hosts until enough of them were killed; `ends` says how often that
-    ended a run, and how often it was over already."""
+    """Runs `pipeline` on so many hosts until enough of them were killed; `ends` says in how many
+    runs that was survived, ended them, or came too late."""
 
     board: Board
     pipeline: Hammered
@@ -42,6 +44,7 @@ class LostHosts:
     random: Random
     found: Found = field(default_factory=Found)
     ends: Counter[str] = field(default_factory=Counter[str])
+    killed: list[str] = field(default_factory=list[str])  # the names of hosts, some a moment later
     items: int = 0
     left: int = 0
 
@@ -57,21 +60,29 @@ class LostHosts:
         engine = InProcesses(self.hosts)
         pl: Any = Pipeline
         pl = self.pipeline.build(self.capacity, self.microseconds, pl())
+        with pl:
+            self.run_once(pl, engine, victim, is_first=True)
+            again = self.random.random() < 0.3 and not self.pipeline.remembers
+            if again:  # on the same hosts, or on those that are left
+                next_victim = None if victim is None else Victim(self)
+                self.run_once(pl, engine, next_victim, is_first=False)
+
+    def run_once(self, pl: Any, engine: InProcesses, victim: Victim | None, is_first: bool) -> None:
         size = self.random.choice(SIZES)
         self.items += size
-        with pl:
-            try:
-                outputs = self.outputs(pl, engine, size, victim)
-            except HostLost as error:
-                if victim is None or repr(victim.ended) not in str(error):  # whole
-                    raise
-                self.ends["with its name"] += 1
-                if self.random.random() < 0.8:
-                    return
-                outputs = self.outputs(pl, engine, size, None)  # on hosts that begin anew
-            else:
-                self.ends["over before"] += victim is not None
-        self.found += self.pipeline.check(outputs, size)
+        before = len(engine.networks) or 1
+        try:
+            outputs = self.outputs(pl, engine, size, victim)
+        except HostLost as error:
+            if not any(repr(name) in str(error) for name in self.killed):  # whole
+                raise
+            if may_go_on(pl, is_first):  # the pipeline has still other hosts
+                raise
+            self.ends["with its name"] += victim is not None
+        else:
+            went_on = len(engine.networks) > before
+            self.ends["gone on" if went_on else "over before"] += victim is not None
+            self.found += self.pipeline.check(outputs, size)
 
     def outputs(
         self, pl: Any, engine: InProcesses, size: int, victim: Victim | None
@@ -92,17 +103,25 @@ class LostHosts:
             return list(stream)
 
 
+def may_go_on(pl: Any, is_first: bool) -> bool:
+    """Must its runs go on, this one too?"""
+    try:
+        check_can_be_kept(pl.topology)
+    except TopologyError:
+        return False
+    return is_first or not any(spec.is_restorable for spec in pl.topology.nodes)
+
+
 class Victim:
     """A host that is killed in a moment."""
 
     def __init__(self, runs: LostHosts) -> None:
-        self.board = runs.board
+        self.runs = runs
         self.random = Random(runs.random.random())
-        self.ended = "nobody"
 
     def is_chosen(self, network: ProcessNetwork) -> None:
         host = self.random.choice([*network.hosts.values()])
-        self.ended = host.name
-        self.board.kills += 1
+        self.runs.killed.append(host.name)
+        self.runs.board.kills += 1
         later = self.random.choice(LATER_S)  # drawn, so that it dies at work, idle and at the end
         threading.Timer(later, host.kill).start()

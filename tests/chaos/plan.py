@@ -156,5 +156,8 @@ def kills_on_hosts(kills: int, seed: int) -> list[Spec]:
 
 
 def host_kills(kills: int, seed: int) -> list[Spec]:
-    """The same, and it is hosts that are killed."""
-    return [replace(spec, streamed=False, loses_hosts=True) for spec in kills_on_hosts(kills, seed)]
+    """The same, and it is hosts that are killed; one more than may die in a pipeline."""
+    return [
+        replace(spec, streamed=False, hosts=3, loses_hosts=True)
+        for spec in kills_on_hosts(kills, seed)
+    ]

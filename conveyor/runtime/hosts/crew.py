@@ -206,12 +206,12 @@ class HostsCrew:
         """A machine is gone, and its workers with it."""
         nodes = [node for node, home in self.homes.items() if home == machine]
         stages = [self.topology.nodes[node].name for node in nodes]
-        self.fail(
-            HostLost(
-                f"host {self.names[machine]!r} is lost, with the workers of "
-                f"{', '.join(map(repr, stages))}: {why}"
-            )
+        error = HostLost(
+            f"host {self.names[machine]!r} is lost, with the workers of "
+            f"{', '.join(map(repr, stages))}: {why}"
         )
+        error.machine = machine
+        self.fail(error)
 
     def fail(self, error: BaseException) -> None:
         """Nothing can be expected of the hosts any more."""

@@ -46,7 +46,14 @@ class Hosts(Protocol):
         ...
 
     def place(self, workers: Sequence[NodeSpec]) -> Mapping[int, int]:
-        """The machine of each worker, by its node."""
+        """The machine of each worker, by its node.
+
+        Raises `TopologyError` if none has what a stage needs.
+        """
+        ...
+
+    def without(self, machine: int) -> Hosts:
+        """The same but for one that is lost.  Raises a `RunError` if none is left."""
         ...
 
     def near(self) -> int | None:
@@ -62,15 +69,23 @@ class Hosts(Protocol):
 
 
 class HostsSite:
-    """Some machines, and how workers begin; `keeping`: with what they know, if the run is kept."""
+    """Some machines, and how workers begin; `keeping`: with what they know, if the run is kept;
+    `room`: for how many cores stages are shared out, those of the machines by default."""
 
-    def __init__(self, start: WorkerStart, hosts: Hosts, keeping: Keeping | None = None) -> None:
+    def __init__(
+        self,
+        start: WorkerStart,
+        hosts: Hosts,
+        keeping: Keeping | None = None,
+        room: int | None = None,
+    ) -> None:
         self.start = start
         self.hosts = hosts
         self.keeping = keeping
+        self.shared_among = hosts.room() if room is None else room
 
     def room(self) -> int:
-        return self.hosts.room()
+        return self.shared_among
 
     def may_share(self, stage: str) -> bool:
         return self.hosts.may_share(stage)

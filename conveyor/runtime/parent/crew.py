@@ -73,6 +73,11 @@ class Crew(Protocol):
         """
         ...
 
+    @property
+    def failure(self) -> BaseException | None:
+        """What has befallen the place, None: nothing."""
+        ...
+
     def check(self) -> None:
         """Raises what has befallen the place, if anything has; called again and again."""
         ...

@@ -14,6 +14,8 @@ Rule 2.  The sink is the last that comes to it.  Then all others have noted what
          asked for, and comes behind all dead letters of items before the barrier.
 Rule 3.  It is made durable in a thread of its own, while the run goes on: what comes to the sink
          meanwhile is of the next epoch, and kept back.  That is no more than a window.
+         Where the run is kept by this program alone, each barrier that comes through is, and at
+         once.
 Rule 4.  Of a stream, the source's thread sends barriers, and the consumer's is where they come
          through: one at a time is in here.
 """
@@ -24,7 +26,7 @@ import threading
 from collections.abc import Callable, Mapping
 from contextvars import copy_context
 from time import monotonic
-from typing import Any, Final, Protocol
+from typing import Any, Protocol
 
 from conveyor.core.barriers import CarriesBarriers, GatedInlet
 from conveyor.core.engine import Acknowledging, Keeping
@@ -38,8 +40,6 @@ from conveyor.runtime.process.deferral import Deferral
 from conveyor.transfer.sleeping import sleeper
 
 __all__ = ["Keeper", "keeper_in"]
-
-FIRST_WINDOW: Final = 16  # items; it doubles with each barrier that comes through in time
 
 
 class BarrierFeed(CarriesBarriers, Protocol):
@@ -124,10 +124,11 @@ class Keeper:
         self.feed: BarrierFeed | None = None
         self.under_way = False
         self.since = self.sent = monotonic()
-        self.most_s = keeping.every_s / 4  # that what is on its way may take
+        self.windows = keeping.windows
         self.hands = sum(spec.concurrency or 1 for spec in topology.nodes)
-        self.least = self.hands  # items of the source that may be on their way however slow
-        self.window = max(FIRST_WINDOW, self.least)
+        # Items of the source that may be on their way however slow.
+        self.least = max(self.hands, self.windows.least)
+        self.window = max(self.windows.first, self.least)
         self.limit = self.window  # items of the source that may be sent before the next barrier
 
     def gate(self, feed: BarrierFeed) -> GatedInlet:
@@ -144,7 +145,7 @@ class Keeper:
             if feed is None or self.under_way or feed.head == feed.barrier_at:
                 return
             now = monotonic()
-            is_due = feed.head >= self.limit or now - self.sent >= self.most_s / 2
+            is_due = feed.head >= self.limit or now - self.sent >= self.windows.sent_s
             if is_due or self.leaving:
                 self.under_way, self.sent = True, now
                 feed.barrier_at = feed.head
@@ -158,11 +159,11 @@ class Keeper:
             assert feed is not None
             self.keeping.mark()
             now = monotonic()
-            took = now - self.sent
-            if took > self.most_s / 2:
-                self.window = max(self.least, int(self.window * self.most_s / 2 / took))
+            took, windows = now - self.sent, self.windows
+            if took > windows.through_s:
+                self.window = max(self.least, int(self.window * windows.through_s / took))
             elif feed.head >= self.limit:
-                self.window *= 2
+                self.window = max(self.least, min(2 * self.window, windows.most))
             if now - self.since >= self.keeping.every_s or self.leaving:
                 self.keep(number)
             else:
@@ -186,12 +187,16 @@ class Keeper:
             self.asked = 0
             self.kept += 1
             items, letters = self.feed.barrier_at, self.letters_before(noted)
-            self.least = self.in_hand(noted)
+            self.least = max(self.in_hand(noted), self.windows.least)
 
             def save() -> None:
                 known = {node: each.whole() for node, each in noted.items()}
                 self.keeping.complete(items, known, letters, False)
 
+            if self.keeping.in_memory:
+                save()
+                self.go_on()
+                return
             with Deferral():  # of a thread that is half started nobody would know
                 self.saving = Saving(save, self.wake)
 
@@ -225,9 +230,14 @@ class Keeper:
                 return
             if saving.error is not None:
                 raise saving.error
-            self.keeping.go_on()
-            self.since = monotonic()
-            self.may_send()
+            self.go_on()
+
+    def go_on(self) -> None:
+        """The epoch is durable."""
+        self.keeping.go_on()
+        self.since = monotonic()
+        self.may_send()
+        self.wake()  # results may have come by this
 
     def keep_what_came(self, acknowledging: Acknowledging) -> bool:
         """Makes durable what has been acknowledged, as far as the newest barrier reaches; was that

@@ -53,6 +53,8 @@ class LocalSite:
 class LocalCrew:
     """Processes that share this one's memory as it is."""
 
+    failure = None
+
     def __init__(self, kit: Kit, shared: Shared) -> None:
         self.kit = kit
         self.shared = shared

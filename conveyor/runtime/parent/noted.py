@@ -16,12 +16,11 @@ from conveyor.errors import RunError
 from conveyor.graph.topology import Kind
 from conveyor.report import COUNTS
 from conveyor.runtime.parent.shared import Shared
-from conveyor.runtime.shm.layout import KEPT
+from conveyor.runtime.shm.layout import FIRST_RUN, KEPT
 from conveyor.runtime.shm.state_store import APART
 
 __all__ = ["Noted", "begin_from", "noted_at"]
 
-FIRST_RUN: Final = 1  # of workers that begin with what a checkpoint has
 BEFORE_IT: Final = FIRST_RUN + (1 << 32)  # no run of these workers has this number
 
 

@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterable, Sequence
 from conveyor.core.barriers import Barriers
 from conveyor.core.channel import Inlet
 from conveyor.core.drive import DriveSpec, drive
+from conveyor.core.engine import Give
 from conveyor.core.failures import delivered, failure_of, raised_by
 from conveyor.core.job_node import ForkFailed, Node
 from conveyor.core.nodes import RelayNode
@@ -32,7 +33,7 @@ from conveyor.runtime.step.logged import Log, LoggedBalancer, log_to
 from conveyor.runtime.step.loop import Loop
 from conveyor.runtime.step.source import Feed, GivenFeed, Puller
 
-__all__ = ["ProgramEnds", "SinkCut"]
+__all__ = ["ProgramEnds", "SinkCut", "taken_by"]
 
 
 class SinkCut:
@@ -126,6 +127,7 @@ class ProgramEnds:
         inlet: Inlet = feed
         barriers = None
         if self.keeper is not None:
+            feed.barrier = outlets[0].barrier  # the last of an earlier run of these workers
             inlet = self.keeper.gate(feed)
             barriers = Barriers([inlet], outlets, lambda number: None)
         driven = DriveSpec(
@@ -139,6 +141,11 @@ class ProgramEnds:
         journal = None
         if self.sink_log is not None and len(inputs) > 1:
             journal = journal_of_sink(node.tally, inputs, self.sink_log)
+        barriers = None
+        if self.keeper is not None:
+            barriers = Barriers(self.sink.gates, nothing, self.keeper.whole)
+            for gate in barriers.gates:
+                gate.passed = gate.inlet.barrier  # of an earlier run
         driven = DriveSpec(
             node=node,
             inlets=inputs,
@@ -146,9 +153,7 @@ class ProgramEnds:
             route=None,
             join_name=self.sink_spec.join_name,
             journal=journal,
-            barriers=None
-            if self.keeper is None
-            else Barriers(self.sink.gates, nothing, self.keeper.whole),
+            barriers=barriers,
         )
         return Loop(drive(run, driven, cut), self.sink.inlets, nothing, None)
 
@@ -159,3 +164,15 @@ class ProgramEnds:
             self.balancer.lift_soft_limits()
             for outlet in self.source.outlets:
                 outlet.soft_limits_lifted = True
+
+
+def taken_by(take: Give, recorder: Recorder | None) -> Give:
+    """What hands on results, and tells the recorder, if there is one."""
+    if recorder is None:
+        return take
+
+    def told(results: Sequence[object]) -> None:
+        take(results)
+        recorder.gave(results)
+
+    return told

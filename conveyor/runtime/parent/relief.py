@@ -9,7 +9,8 @@ Rule 2.  Loops and workers are touched only by the thread that has the turn.  Th
          sends on what the source has given so far.
 Rule 3.  A failure that is found meanwhile ends the workers at once.  The calling thread is
          interrupted if it is the main thread, or if its source sleeps as a source does; any other
-         raises the failure as soon as its source comes back.
+         raises the failure as soon as its source comes back; so does it after one that the run
+         outlives.
 """
 
 from __future__ import annotations
@@ -92,6 +93,7 @@ class Host(Protocol):
     ) -> None: ...
     def wake(self) -> None: ...
     def fail(self, error: BaseException) -> None: ...
+    def goes_on(self, error: BaseException) -> bool: ...
 
 
 class Relief:
@@ -209,5 +211,6 @@ class Relief:
                     self.host.wait(loops, self.coalescing.next(), MOMENT_MS, None)
         except BaseException as error:  # raised again in the calling thread
             self.error = error
-            self.interruptible.interrupt()
+            if not self.host.goes_on(error):  # else the source will be asked for more
+                self.interruptible.interrupt()
             self.host.fail(error)

@@ -6,11 +6,11 @@ workers are started or what they do.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable
 from time import perf_counter
 from typing import Final
 
-from conveyor.core.engine import Give, Keeping, RunOptions, StopToken
+from conveyor.core.engine import Keeping, RunOptions, StopToken
 from conveyor.core.nodes import CollectNode
 from conveyor.errors import RunStopped
 from conveyor.graph.fusion import fuse, sharing_notes
@@ -24,7 +24,7 @@ from conveyor.runtime.metrics import RunMetrics, run_metrics
 from conveyor.runtime.parent.crew import Site
 from conveyor.runtime.parent.gauge import Gauge
 from conveyor.runtime.parent.keeper import Keeper, keeper_in
-from conveyor.runtime.parent.program_ends import ProgramEnds, SinkCut
+from conveyor.runtime.parent.program_ends import ProgramEnds, SinkCut, taken_by
 from conveyor.runtime.parent.queues import queued_before
 from conveyor.runtime.parent.recorder import Recorder
 from conveyor.runtime.parent.relief import Intake, Relief
@@ -70,8 +70,10 @@ class Runner:
         # What source and sink wait for.
         self.wait_reasons: Callable[[], dict[int, WaitReason]] = dict
         self.site = site
-        # A job has its state, and what is known of it, by its own node in each life.
-        fused = topology if keeping is not None else self.shared_out()
+        # A job has its state, and what is known of it, by its own node in each life, where the next
+        # may share out stages in another way.
+        apart = keeping is not None and not keeping.in_memory
+        fused = topology if apart else self.shared_out()
         self.supervisor = Supervisor(fused, site, sharing_notes(fused, paces), keeping)
         try:
             shared = self.supervisor.shared
@@ -230,10 +232,18 @@ class Runner:
         that stands in for the calling one has done so."""
         if self.supervisor.ended:
             return
-        self.watching = self.last_look(how, error)
+        said, goes_on = how.value, self.goes_on(error)
+        if goes_on:
+            said = "lost a machine"
+        self.watching = None if goes_on else self.last_look(how, error)
         self.record_end(how.value, error)
         self.end(failed=True)
-        self.supervisor.engine_log.failed(self.supervisor.run, how.value, error)
+        self.supervisor.engine_log.failed(self.supervisor.run, said, error)
+
+    def goes_on(self, error: BaseException) -> bool:
+        """Will the run that this ends go on with other workers?"""
+        keeper = self.ends.keeper
+        return keeper is not None and keeper.keeping.goes_on(error)
 
     def move(self, run: int, puller: Puller, collect: Callable[[list[object]], object]) -> None:
         """Steps source and sink until both have finished."""
@@ -280,7 +290,7 @@ class Runner:
         """Ends the workers, while the thread that runs is inside its source."""
         stop = self.stop
         self.end_early(How.STOPPED if isinstance(error, RunStopped) else How.FAILED, error)
-        if stop is not None:
+        if stop is not None and not self.goes_on(error):
             stop.release(error)
 
     def run_over(self) -> None:
@@ -382,15 +392,3 @@ class Runner:
         return run_report(
             self.topology, self.supervisor, self.ends.tally, seconds, self.missed_wakeups, notes
         )
-
-
-def taken_by(take: Give, recorder: Recorder | None) -> Give:
-    """What hands on results, and tells the recorder, if there is one."""
-    if recorder is None:
-        return take
-
-    def told(results: Sequence[object]) -> None:
-        take(results)
-        recorder.gave(results)
-
-    return told

@@ -155,14 +155,16 @@ class SourceThread:
             if not self.stopping and (self.feed.buffer or self.keeper is not None):
                 self.loop.step()
 
-    def stop(self) -> None:
-        """Ends the thread; does nothing the second time."""
+    def stop(self, interrupts: bool = True) -> None:
+        """Ends the thread; does nothing the second time.  Unless it `interrupts`, the program's
+        iterator is left as it is, and may be asked for more."""
         with self.lock:
             if self.stopping:
                 return
             self.stopping = True
         self.wakeup.notify()
-        self.interruptible.interrupt()
+        if interrupts:
+            self.interruptible.interrupt()
         # It may not have been started
         if self.thread is not threading.current_thread() and self.thread.is_alive():
             self.thread.join(MOMENT_S)

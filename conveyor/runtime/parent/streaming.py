@@ -137,7 +137,8 @@ class Streaming:
             OnDemand(inlet, lambda: not results) for inlet in runner.ends.sink.inputs
         ]
         self.cut = AsTaken(runner.ends.smallest_result_capacity)
-        collect = CollectNode(results.extend if self.acknowledging is None else self.came)
+        take = options.take or results.extend
+        collect = CollectNode(take if self.acknowledging is None else self.came)
         self.sink = sink = runner.ends.sink_loop(run, collect, inputs, self.cut)
         self.spin = Spin(SPIN_NS)
         runner.wait_reasons = runner.wait_reasons_of(source.wait_reason, sink)
@@ -206,6 +207,14 @@ class Streaming:
                 if self.source_error is not None and self.acknowledging.lacks():
                     raise self.source_error
                 self.finish()
+
+    def abandon(self, error: BaseException) -> None:
+        """Ends the workers of a run that goes on with others; the items and their iterator stay as
+        they are."""
+        self.source.stop(interrupts=False)
+        self.runner.before_end = None
+        self.runner.apart = ()
+        self.runner.run_failed(How.FAILED, error)
 
     def keep_what_came(self, error: BaseException | None) -> None:
         """Makes durable what can be of a run that does not go on."""

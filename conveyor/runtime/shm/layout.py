@@ -28,7 +28,15 @@ from conveyor.runtime.shm.memory import PAGE, REGION, Memory
 from conveyor.runtime.shm.ring import Ring, reserve_for
 from conveyor.runtime.shm.trace_log import TRACE_WORDS, TraceLog
 
-__all__ = ["KEPT", "LEDGER_CAPACITY", "LOG_WORDS", "Layout", "LayoutFactory", "decides"]
+__all__ = [
+    "FIRST_RUN",
+    "KEPT",
+    "LEDGER_CAPACITY",
+    "LOG_WORDS",
+    "Layout",
+    "LayoutFactory",
+    "decides",
+]
 
 WORD: Final = 8  # bytes
 LOG_WORDS: Final = 1056  # of which 32 say how far either side is
@@ -41,6 +49,8 @@ SAVED: Final = 7
 # What a node notes at a barrier: its number, the place, size and checksum of its state, its counts,
 # its clock in nanoseconds; behind that the positions of its inputs.
 KEPT: Final = 5 + COUNTS
+
+FIRST_RUN: Final = 1  # of workers: it may begin with what others knew at a barrier
 
 
 class Layout:

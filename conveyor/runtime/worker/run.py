@@ -21,7 +21,7 @@ from conveyor.core.snapshots import RestoredNode
 from conveyor.graph.route import Route, Select, balances
 from conveyor.runtime.process.circumstances import flush
 from conveyor.runtime.shm.fence import fence
-from conveyor.runtime.shm.layout import KEPT
+from conveyor.runtime.shm.layout import FIRST_RUN, KEPT
 from conveyor.runtime.shm.record import Blob
 from conveyor.runtime.shm.trace_log import SpanKind
 from conveyor.runtime.step.balancing import Balancer
@@ -58,9 +58,11 @@ class Run:
         ends, spec, block = workplace.ends, workplace.spec, workplace.block
         if not block.has_begun_with(number):
             for source, inlet in enumerate(ends.inputs):
-                before = workplace.kept[0].newest()[KEPT + source]  # where a checkpoint began
+                before = 0
+                if number == FIRST_RUN:  # it may begin where a run was kept
+                    before = workplace.kept[0].newest()[KEPT + source]
                 workplace.begins(source, standing(inlet) - before)
-            if workplace.link.control.keeping:
+            if workplace.link.control.keeping and number == FIRST_RUN:
                 workplace.sets_clock(workplace.kept[0].newest()[KEPT - 1])
         resumed, *_ = [each.begin(number) for each in workplace.blocks]
         self.trace = workplace.link.trace_log.writer() if workplace.link.control.tracing else None

@@ -29,7 +29,6 @@ from conveyor.runtime.hosts.crew import HostsCrew
 from conveyor.runtime.hosts.messages import Started
 from conveyor.runtime.mirror import channels
 from tests.chains import chains, values
-from tests.host_processes import InProcesses
 from tests.hosts import InThisProcess, Network
 from tests.jobs import increment
 from tests.model import Chain, assert_as_promised, build, sources
@@ -218,34 +217,6 @@ def test_a_worker_with_several_items_in_hand_dies_in_a_recorded_run(tmp_path: Pa
     assert sorted(result) == [*range(400)]
     assert sum(stage.restarts for stage in result.report.stages.values()) == 2
     assert list(pl.replay(range(400), tmp_path / "a.cvd")) == result
-
-
-def test_a_host_that_is_gone_ends_the_run_with_its_name() -> None:
-    engine = InThisProcess()
-
-    def source() -> Any:
-        yield from range(10)
-        engine.networks[0].gone = 2, "it was unplugged"
-        while True:
-            yield 0
-
-    with pytest.raises(HostLost, match=r"host 'host-2' is lost.*unplugged"):
-        line(Processor(increment), Processor(increment)).run(source(), engine=engine)
-
-
-def test_a_host_whose_process_is_killed_ends_the_run_with_its_name() -> None:
-    engine = InProcesses()
-
-    def source() -> Any:
-        yield from range(10)
-        engine.networks[0].hosts[2].kill()
-        while True:
-            yield 0
-
-    with pytest.raises(
-        HostLost, match=r"host 'process \d+' is lost, with the workers of 'increment"
-    ):
-        line(Processor(increment), Processor(increment)).run(source(), engine=engine)
 
 
 def test_a_host_that_is_gone_the_moment_its_worker_has_started_leaves_nothing_here(
