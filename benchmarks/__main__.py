@@ -16,7 +16,7 @@ from benchmarks.harness import Section, Skipped, busy_elsewhere, in_a_row
 
 WORKLOADS = (
     "fine coarse items logs etl records arrays latency start skew fan ordered memory growth keys "
-    "waiting watching looked_at pins profile simulator cluster"
+    "waiting watching looked_at pins profile kept simulator cluster"
 ).split()
 
 

@@ -28,7 +28,7 @@ microseconds or more.
 
 SUMMARY = "summary"
 SECTION = re.compile(r"<!-- begin ([\w-]+) -->\n(.*?)\n<!-- end \1 -->\n?", re.DOTALL)
-GOAL = re.compile(r"^\| [PS]\d+ \|.*$", re.MULTILINE)
+GOAL = re.compile(r"^\| [DPS]\d+ \|.*$", re.MULTILINE)
 
 
 def replaced(text: str, key: str, body: str) -> str:
@@ -52,7 +52,7 @@ def goals(text: str) -> str:
         if match[1] != SUMMARY
         for row in GOAL.findall(match[2])
     ]
-    rows.sort(key=lambda row: (row[2], int(row.split("|")[1].strip(" PS"))))
+    rows.sort(key=lambda row: (row[2], int(row.split("|")[1].strip(" DPS"))))
     return "\n".join(
         ["| goal | what | bound | reached | |", "| --- | --- | --- | --- | --- |", *rows]
     )

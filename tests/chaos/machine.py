@@ -23,7 +23,9 @@ from pathlib import Path
 from random import Random
 from select import select
 from tempfile import TemporaryDirectory
-from typing import Any, Final
+from typing import Any, Final, cast
+
+import pytest
 
 from conveyor import (
     BalancingFork,
@@ -38,12 +40,14 @@ from conveyor import (
     Unbatch,
     UncheckedPipeline,
 )
+from conveyor._builder.kept_stream import Taker
 from conveyor.core.epochs import Epochs
-from conveyor.io import Csv, Lines, Parquet, SqlTable
+from conveyor.io import Csv, Lines, Parquet, RedisStream, SqlTable
 from conveyor.runtime.parent import manifests
 from conveyor.runtime.parent.keeper import Keeper
 from conveyor.runtime.shm.outlet import RingOutlet
 from conveyor.runtime.worker.run import Run
+from tests.io.services import service
 
 __all__ = ["SINKS", "STEPS", "TOPOLOGIES", "Losses", "lives", "machine_kills"]
 
@@ -186,11 +190,19 @@ TOPOLOGIES: Final[dict[str, Topology]] = {
 
 @dataclass(frozen=True)
 class Kept:
-    """A sink in a folder, whether it takes rows, and how all is read that is in it."""
+    """A sink in a folder, whether it takes rows, how all is read that is in it, and how what it
+    leaves elsewhere is removed; `is_program`: the program takes results itself."""
 
     make: Callable[[Path], Any]
     read: Callable[[Path], list[str]]
     takes_rows: bool = True
+    remove: Callable[[Path], object] = bool
+    is_program: bool = False
+
+    def fits(self, topology: Topology) -> bool:
+        """Can it be told what came twice?  A program may see again what it had acknowledged."""
+        results = topology.expected([str(n) for n in range(100)])
+        return not self.is_program or len({*results}) == len(results)
 
 
 def table(folder: Path) -> Any:
@@ -218,6 +230,43 @@ if find_spec("pyarrow"):
     SINKS["parquet"] = Kept(
         lambda at: Parquet(at / "out", per_epoch=True),
         lambda at: [row["text"] for row in Parquet(f"{at}/out/[!.]*")],
+    )
+
+
+def taken(folder: Path) -> list[str]:
+    """What the program has taken, each for the first time."""
+    return [*dict.fromkeys((folder / "taken").read_text().splitlines())]
+
+
+SINKS["the program"] = Kept(lambda at: Taker(), taken, takes_rows=False, is_program=True)
+
+
+def redis_url() -> str | None:
+    """Where a Redis answers that `make services` has started, if one does."""
+    try:
+        return service("redis") if find_spec("redis") else None
+    except pytest.skip.Exception:
+        return None
+
+
+def redis_stream(folder: Path) -> Any:
+    return RedisStream(redis_url() or "", f"chaos-{folder.name}", idle_s=0.001)
+
+
+def remove_stream(folder: Path) -> None:
+    import redis
+
+    client: Any = cast("Any", redis).Redis.from_url(redis_url() or "")
+    for key in client.scan_iter(f"*chaos-{folder.name}*"):
+        client.delete(key)
+    client.close()
+
+
+if redis_url() is not None:
+    SINKS["redis"] = Kept(
+        redis_stream,
+        lambda at: [entry.fields[b"text"].decode() for entry in redis_stream(at)],
+        remove=remove_stream,
     )
 
 
@@ -265,11 +314,18 @@ def live(topology: Topology, kept: Kept, folder: Path) -> None:
     pipeline = topology.build(UncheckedPipeline(start_method="fork"))
     if kept.takes_rows:
         pipeline = pipeline.add(Processor(row))
-    pipeline.drain(
-        Lines(folder / "in.txt"),
-        into=kept.make(folder),
-        checkpoint=Checkpoint(folder / "state", every_s=EVERY_S),
-    )
+    source, checkpoint = Lines(folder / "in.txt"), Checkpoint(folder / "state", every_s=EVERY_S)
+    if not kept.is_program:
+        pipeline.drain(source, into=kept.make(folder), checkpoint=checkpoint)
+        return
+    with (
+        (folder / "taken").open("a") as out,
+        pipeline.stream(source, checkpoint=checkpoint) as all_,
+    ):
+        for result in all_:
+            out.write(f"{result}\n")
+            out.flush()
+            all_.acknowledge()
 
 
 def forked(life: Callable[[], None], dies_after: float | None, errors: Path) -> int | None:
@@ -397,12 +453,18 @@ def lives(
             break
         if not losses.wrong:
             losses.compare(topology, kept.read(folder), items, where)
+        kept.remove(folder)
     return losses
 
 
 def machine_kills(kills: int, seed: int) -> Iterator[tuple[str, Losses]]:
     """Runs of each topology into each sink take turns until there were so many kills."""
-    pairs = [(topology, sink) for topology in TOPOLOGIES for sink in SINKS]
+    pairs = [
+        (topology, sink)
+        for topology in TOPOLOGIES
+        for sink in SINKS
+        if SINKS[sink].fits(TOPOLOGIES[topology])
+    ]
     share = -(-kills // len(pairs))
     for topology, sink in pairs:
         losses = Losses()
