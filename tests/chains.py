@@ -3,6 +3,8 @@ reference model."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from hypothesis import strategies as st
 
 from tests.model import (
@@ -15,6 +17,7 @@ from tests.model import (
     Drop,
     Forks,
     Gathered,
+    Hands,
     HeldUp,
     Joins,
     Keep,
@@ -30,6 +33,7 @@ from tests.model import (
 __all__ = ["chains", "values"]
 
 MOST_WORKERS = 10
+FUNCTIONS = (Hands.THREADS, Hands.COROUTINES)
 
 values = st.lists(
     st.recursive(
@@ -46,11 +50,13 @@ values = st.lists(
 
 
 class Site:
-    """Numbers the places of a topology, and counts the workers that it may still have."""
+    """Numbers the places of a topology, and counts the workers that it may still have; `hands` are
+    what may have several items in hand."""
 
-    def __init__(self, workers: int) -> None:
+    def __init__(self, workers: int, hands: Sequence[Hands]) -> None:
         self.number = 0
         self.workers = workers
+        self.hands = hands
 
     def next(self) -> int:
         self.number += 1
@@ -58,8 +64,8 @@ class Site:
 
 
 @st.composite
-def chains(draw: st.DrawFn) -> Chain:
-    site = Site(MOST_WORKERS)
+def chains(draw: st.DrawFn, hands: Sequence[Hands] = FUNCTIONS) -> Chain:
+    site = Site(MOST_WORKERS, hands)
     chain = draw_chain(draw, site, depth=2, least=1, ordered=False, may_zip=True)
     if not draw(st.booleans()):
         return chain
@@ -110,7 +116,8 @@ def draw_stage(draw: st.DrawFn, site: Site, ordered: bool) -> Part:
             return Map(draw(st.sampled_from(CHANGES)))
         case "waiting":
             change, in_hand = draw(st.sampled_from(CHANGES)), draw(st.sampled_from([1, 2, 3, 50]))
-            return Waiting(site.next(), change, in_hand, draw(st.booleans()), draw(st.booleans()))
+            hands = draw(st.sampled_from(site.hands))
+            return Waiting(site.next(), change, in_hand, hands, draw(st.booleans()))
         case "drop":
             return Drop()
         case "keep":
@@ -151,7 +158,7 @@ def draw_diamond(draw: st.DrawFn, site: Site, *, depth: int, ordered: bool, may_
             for _ in range(width)
         )
     else:  # all lanes alike, each with workers of its own
-        share = Site(site.workers // width)
+        share = Site(site.workers // width, site.hands)
         share.number = site.number
         lane_depth = 0 if fork is Forks.ADAPT else depth - 1
         lane = draw_chain(

@@ -97,15 +97,24 @@ class Map:
     change: Callable[[Any], Any]
 
 
+class Hands(Enum):
+    """What has several items in hand."""
+
+    THREADS = "threads"
+    COROUTINES = "coroutines"
+    CLASS = "class"
+    KEPT_CLASS = "class with snapshot and restore"
+
+
 @dataclass(frozen=True)
 class Waiting:
     """A processor with so many items in hand, in threads or in an event loop, each of which waits
-    as long as its value says."""
+    as long as its value says; what it is of."""
 
     site: int
     change: Callable[[Any], Any]
     in_hand: int
-    is_async: bool
+    hands: Hands
     ordered: bool
 
 
@@ -251,6 +260,27 @@ def coroutine_job(part: Waiting) -> Callable[[Item], Coroutine[Any, Any, Item]]:
     return job
 
 
+class WaitingClass(Processor[Item, Item]):
+    """The same, as one object, which counts its calls."""
+
+    def __init__(self, part: Waiting, **options: Any) -> None:
+        super().__init__(**options)
+        self.part = part
+        self.count = 0
+
+    async def process(self, item: Item) -> Item:
+        self.count += 1
+        return await coroutine_job(self.part)(item)
+
+
+class KeptWaitingClass(WaitingClass):
+    def snapshot(self) -> int:
+        return self.count
+
+    def restore(self, state: int) -> None:
+        self.count = state
+
+
 def drop_job(item: Item) -> Item | None:
     return None if die(item[1], 3) == 0 else item
 
@@ -351,8 +381,12 @@ def rows_of(part: Part) -> list[list[Any]]:
     match part:
         case Map(change):
             return [[Processor(map_job(change), name=change.__name__)]]
+        case Waiting(hands=Hands.CLASS | Hands.KEPT_CLASS as hands, in_hand=n, ordered=ordered):
+            cls = WaitingClass if hands is Hands.CLASS else KeptWaitingClass
+            return [[cls(part, concurrency=n, ordered=ordered)]]
         case Waiting(in_hand=n, ordered=ordered):
-            job: Any = coroutine_job(part) if part.is_async else waiting_job(part)
+            is_async = part.hands is Hands.COROUTINES
+            job: Any = coroutine_job(part) if is_async else waiting_job(part)
             return [[Processor(job, concurrency=n, ordered=ordered)]]
         case Drop():
             return [[Processor(drop_job)]]

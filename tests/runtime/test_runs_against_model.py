@@ -16,6 +16,7 @@ from tests.model import (
     Chain,
     Diamond,
     Forks,
+    Hands,
     Item,
     Joins,
     Map,
@@ -36,13 +37,13 @@ real_runs = settings(
 
 
 @settings(real_runs, max_examples=25)
-@given(chains(), values)
+@given(chains([*Hands]), values)
 def test_a_run_gives_what_plain_loops_give(chain: Chain, values: list[Any]) -> None:
     assert_as_promised(chain, values, build(chain, pipeline("fork")).run(sources(values)))
 
 
 @settings(real_runs, max_examples=5)
-@given(chains(), values)
+@given(chains([*Hands]), values)
 def test_a_run_by_the_fork_server_gives_what_plain_loops_give(
     chain: Chain, values: list[Any]
 ) -> None:
@@ -50,14 +51,14 @@ def test_a_run_by_the_fork_server_gives_what_plain_loops_give(
 
 
 @settings(real_runs, max_examples=12)
-@given(chains(), values)
+@given(chains([*Hands]), values)
 def test_a_stream_gives_what_plain_loops_give(chain: Chain, values: list[Any]) -> None:
     with build(chain, pipeline("fork")).stream(sources(values)) as stream:
         assert_as_promised(chain, values, list(stream))
 
 
 @settings(real_runs, max_examples=12)
-@given(chains(), st.lists(values, min_size=2, max_size=3))
+@given(chains([*Hands]), st.lists(values, min_size=2, max_size=3))
 def test_runs_of_one_open_pipeline_do_not_mix(chain: Chain, runs: list[list[Any]]) -> None:
     with build(chain, pipeline("fork")) as pl:
         for values in runs:
@@ -65,7 +66,7 @@ def test_runs_of_one_open_pipeline_do_not_mix(chain: Chain, runs: list[list[Any]
 
 
 @settings(real_runs, max_examples=12)
-@given(chains(), st.integers(80, 120))
+@given(chains([*Hands]), st.integers(80, 120))
 def test_many_items_go_through_tight_pipes_unharmed(chain: Chain, count: int) -> None:
     values = list(range(count))
 
