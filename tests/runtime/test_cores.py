@@ -6,6 +6,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
+from typing import Any
 
 import pytest
 
@@ -15,6 +16,7 @@ from conveyor.reporting.hints import one_thread_notes
 from conveyor.runtime import Placement
 from conveyor.runtime import placement as placements
 from conveyor.runtime.process.numeric_threads import VARIABLES, numeric_libraries
+from tests.hosts import InThisProcess
 
 CORES = sorted(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else []
 
@@ -149,13 +151,14 @@ def until_let_go(seconds: float) -> int:
 
 @has_two_cores
 @pytest.mark.skipif(not os.path.exists("/proc/self/schedstat"), reason="tells of no waits")
+@pytest.mark.parametrize("where", [{}, {"engine": InThisProcess(1)}], ids=["here", "on a host"])
 def test_a_worker_that_has_to_wait_for_its_core_is_let_go_while_others_are_free(
-    busy_core: int, monkeypatch: pytest.MonkeyPatch
+    where: dict[str, Any], busy_core: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     first = CORES.index(busy_core)
     monkeypatch.setattr(placements, "_turn", iter([first]))
 
-    result = Pipeline[float]().add(Processor(until_let_go)).run([60.0])
+    result = Pipeline[float]().add(Processor(until_let_go)).run([60.0], **where)
 
     assert result == [len(CORES)]
     assert result.report.stages["until_let_go"].cores == 0

@@ -26,6 +26,7 @@ from conveyor.runtime.hosts.messages import (
     Asked,
     Ended,
     Failed,
+    LetGo,
     Message,
     Notes,
     NotesAsked,
@@ -122,6 +123,7 @@ class HostsCrew:
         self.all_noted = threading.Event()
         self.all_noted.set()
         self.chosen: dict[int, tuple[int, ...]] = {}
+        self.said: tuple[str, ...] = ()  # by hosts, for the report
         self.to_wake: set[int] = set()
         self.failure: BaseException | None = None
         self.is_closed = False
@@ -168,6 +170,9 @@ class HostsCrew:
                 self.told(sender, message)
             case Notes(number, nodes):
                 self.has_noted(sender, number, nodes)
+            case LetGo(notes, cores):
+                self.said += tuple([f"{note} (on {self.names[sender]})" for note in notes])
+                self.chosen.update(cores)
             case Failed(error):
                 self.fail(error)
             case _:
@@ -304,6 +309,9 @@ class HostsCrew:
 
     def cores(self, node: int) -> tuple[int, ...]:
         return self.chosen.get(node, ())
+
+    def remarks(self) -> tuple[str, ...]:
+        return self.said
 
     def close(self) -> None:
         if self.is_closed:

@@ -17,6 +17,7 @@ from conveyor.runtime.hosts.messages import (
     Asked,
     Ended,
     Failed,
+    LetGo,
     Message,
     Notes,
     NotesAsked,
@@ -32,9 +33,10 @@ from conveyor.runtime.mirror.mirror import PROGRAM, Mirror
 from conveyor.runtime.parent.crew import Birth
 from conveyor.runtime.parent.local_crew import LocalCrew
 from conveyor.runtime.parent.noted import begin_from, noted_at
+from conveyor.runtime.parent.pins import Pins
 from conveyor.runtime.parent.shared import Shared
 from conveyor.runtime.parent.worker_plan import Kit, places_of
-from conveyor.runtime.placement import Placement
+from conveyor.runtime.placement import Placement, usable_cores
 from conveyor.runtime.process.preload import ask_for
 from conveyor.runtime.process.start import Handle
 from conveyor.runtime.shm.wakeup import GuardedWakeup
@@ -86,6 +88,7 @@ class Host:
         others = sorted({PROGRAM, *plan.homes.values()} - {plan.me})
         self.post = Post(others, self.mirror, self.kick, far)
         self.processes: dict[int, tuple[Start, Handle]] = {}  # by the descriptor of the end
+        self.pins = Pins(places.cores, usable_cores(), topology.title)
         self.stopping = False
 
     def mirror_of(self, homes: Mapping[int, int]) -> Mirror:
@@ -117,12 +120,24 @@ class Host:
                 for fd in self.post.sleep():
                     self.reap(fd)
                 self.post.take_letters(self.handle)
+                self.look_at_pins()
                 self.post.send_letters(self.answer)
         except BaseException as error:
             wire.send(PROGRAM, [Failed(error)])
             raise
         finally:
             self.end()
+
+    def look_at_pins(self) -> None:
+        """Lets go of workers that have to wait for their cores, and says so."""
+        before = self.pins.notes
+        self.pins.look(self.pids)
+        if new := self.pins.notes[len(before) :]:
+            self.post.put(PROGRAM, LetGo(new, dict(self.pins.kept)))
+
+    def pids(self) -> dict[int, int]:
+        """The processes of workers, by node."""
+        return {order.node: handle.pid for order, handle in self.processes.values()}
 
     def stop(self) -> None:
         """Called in any thread: `serve` is to return."""

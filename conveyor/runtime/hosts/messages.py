@@ -20,6 +20,7 @@ __all__ = [
     "Asked",
     "Ended",
     "Failed",
+    "LetGo",
     "Letter",
     "Message",
     "Notes",
@@ -122,6 +123,14 @@ class Notes(NamedTuple):
     nodes: Mapping[int, NodeState]
 
 
+class LetGo(NamedTuple):
+    """Workers are no longer kept on cores of their own: what the report says of it, and the cores
+    that each node has now."""
+
+    notes: tuple[str, ...]
+    cores: Mapping[int, tuple[int, ...]]
+
+
 class Failed(NamedTuple):
     """A host cannot go on."""
 
@@ -129,7 +138,7 @@ class Failed(NamedTuple):
 
 
 Message: TypeAlias = (
-    News | Start | Started | Pressed | Ended | Asked | Told | NotesAsked | Notes | Failed
+    News | Start | Started | Pressed | Ended | Asked | Told | NotesAsked | Notes | LetGo | Failed
 )
 Letter: TypeAlias = list[Message]
 """What is sent at once."""

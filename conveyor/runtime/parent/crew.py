@@ -105,6 +105,10 @@ class Crew(Protocol):
         """
         ...
 
+    def remarks(self) -> tuple[str, ...]:
+        """What a report has to say of the place."""
+        ...
+
     def close(self) -> None:
         """Gives back the place, once all processes have ended.  Does nothing the second time."""
         ...

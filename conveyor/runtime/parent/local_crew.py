@@ -78,6 +78,9 @@ class LocalCrew:
     def noted(self, waits: bool = False) -> dict[int, Noted]:
         return noted_at(self.asked, self.shared, range(len(self.shared.blocks)))
 
+    def remarks(self) -> tuple[str, ...]:
+        return ()
+
     def close(self) -> None:
         """There is nothing to give back but the memory, which is the caller's."""
 

@@ -15,12 +15,10 @@ from __future__ import annotations
 
 import contextlib
 import os
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from time import monotonic
 from typing import Final
-
-from conveyor.runtime.parent.worker_processes import WorkerProcesses
 
 __all__ = ["Pins"]
 
@@ -31,17 +29,27 @@ NS_PER_S: Final = 1e9
 
 class Pins:
     """The workers that are kept on cores of their own: `kept`, the cores by node, from which those
-    are taken out that are let go.  `notes` is what the report says of them."""
+    are taken out that are let go.  `notes` is what the report says of them; `title` gives the
+    stages of a node."""
 
-    def __init__(self, kept: dict[int, tuple[int, ...]], usable: Iterable[int]) -> None:
+    def __init__(
+        self,
+        kept: dict[int, tuple[int, ...]],
+        usable: Iterable[int],
+        title: Callable[[int], str],
+    ) -> None:
         self.kept = kept
+        self.title = title
         self.usable = frozenset(usable)
         self.notes: tuple[str, ...] = ()
         self.waited: dict[int, int] = {}  # by pid, nanoseconds
         self.looked = 0.0
 
-    def look(self, workers: WorkerProcesses) -> None:
-        """Lets go of those that had to wait since the last look, if that was a while ago."""
+    def look(self, processes: Callable[[], Mapping[int, int]]) -> None:
+        """Lets go of those that had to wait since the last look, if that was a while ago.
+
+        `processes` gives those that there are, by node.
+        """
         now = monotonic()
         since = now - self.looked
         if since < EVERY_S:
@@ -49,15 +57,14 @@ class Pins:
         self.looked = now
         if not self.usable - {core for cores in self.kept.values() for core in cores}:
             return
-        before, title = self.waited, workers.plan.topology.title
-        pids = {node: handle.pid for node, handle in workers.handles.items()}
+        before, pids = self.waited, processes()
         self.waited = {pid: waited_ns(pid) for node, pid in pids.items() if self.kept.get(node)}
         for node, pid in pids.items():
             if pid not in self.waited or pid not in before:
                 continue
             share = (self.waited[pid] - before[pid]) / NS_PER_S / since
             if share > PATIENCE:
-                self.let_go(node, pid, title(node), share)
+                self.let_go(node, pid, self.title(node), share)
 
     def let_go(self, node: int, pid: int, title: str, share: float) -> None:
         """Lets a worker run wherever the program may."""

@@ -42,7 +42,7 @@ def run_report(
     `source`: what came in; `missed_wakeups`: how often a worker was found asleep though there was
     work for it; `notes`: what else there is to say.
     """
-    said = supervisor.notes + supervisor.pins.notes + notes
+    said = supervisor.notes + supervisor.pins.notes + supervisor.crew.remarks() + notes
     if missed_wakeups:
         said += (
             f"{WOKEN_BY_THE_NET}: a worker slept {missed_wakeups} times although there was work "

@@ -110,7 +110,7 @@ class Supervisor:
             shared, {spec.index: spec.name for spec in plan.specs}, self.processes.pid
         )
         self.reports = WorkerReports(shared, plan.specs)
-        self.pins = Pins(plan.kept, usable_cores())
+        self.pins = Pins(plan.kept, usable_cores(), topology.title)
         self.lanes = AdaptiveLanes(shared, self.processes)
         self.start_all()
 
@@ -227,7 +227,7 @@ class Supervisor:
             self.stop.check()
         self.crew.check()
         self.records.look()
-        self.pins.look(self.processes)
+        self.pins.look(self.processes.living)
         for watch in self.watches:
             watch()
         if self.observer is not None:

@@ -122,6 +122,10 @@ class WorkerProcesses:
             handle.close_copy()
         self.crew.close_copy()
 
+    def living(self) -> dict[int, int]:
+        """The processes that there are, by node."""
+        return {node: handle.pid for node, handle in self.handles.items()}
+
     def pid(self, node: int) -> int | None:
         """The process that does, or last did, the work of a node."""
         return self.pids.get(home(self.plan.topology, node))
