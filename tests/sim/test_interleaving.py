@@ -25,6 +25,7 @@ from conveyor import (
     Pipeline,
     Processor,
     ReplicatingFork,
+    context,
 )
 from conveyor.errors import NotSimulated
 from conveyor.sim import Faults
@@ -428,3 +429,21 @@ def test_whether_it_is_over_at_an_await_is_a_decision_where_times_run_out() -> N
     found = pl.explore([7], faults=Faults([], timeouts=True), **EXHAUSTIVE)
     assert found.complete
     assert found.outputs == {(7,), ()}
+
+
+class Told(Processor[int, str]):
+    """Gives the number that each item has in its run."""
+
+    async def process(self, item: int) -> str:
+        await asyncio.sleep(0)
+        return context().item_id
+
+    def snapshot(self) -> None: ...
+    def restore(self, state: None) -> None: ...
+
+
+def test_an_item_has_its_number_also_behind_a_death() -> None:
+    told = Pipeline[int]().add(Told(name="told", concurrency=2))
+    faults = Faults(["told"])
+    found = told.explore(range(10), schedules=20, faults=faults)
+    assert found.outputs == {tuple(f"told:0:{n}" for n in range(10))}
