@@ -90,8 +90,8 @@ class JobExited(RunError):
     """A job raised `SystemExit`, `KeyboardInterrupt` or another exception that is no `Exception`,
     such as a `CancelledError` of asyncio that is not its run's.
 
-    The original is the `__cause__`.  It ends the run, whatever `on_error` says; but a
-    `CancelledError` is a failure of its item, as any `Exception` is.
+    The original is the `__cause__`.  It is a failure of its item, as any `Exception` is, to which
+    `on_error` and `retries` of the stage apply.
     """
 
 

@@ -1,6 +1,6 @@
 """What a flat-map does with a slice of items: each gives any number of outputs.
 
-Knows: where its pieces may be cut.  Must never know: channels, processes, time.
+Knows: where its pieces may be cut.  Must never know: channels, processes, what time it is.
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ from typing import cast
 
 from conveyor.core.crashes import FRESH
 from conveyor.core.job_node import ItemClock, ItemFailed, JobNode, Piece
+from conveyor.core.linger import FAR, first_look
 from conveyor.core.stamps import MARK, Entries, among, without_marks
 from conveyor.errors import RunError
 from conveyor.items.atoms import is_atom
@@ -25,49 +26,77 @@ class FlatMapNode(JobNode):
     """A `FlatMap`: any number of outputs an item, taken from the job only when there is room for
     them.
 
-    However items are sliced, the outputs of one are cut only after each `limit` of them: so what a
-    fork does with a record it could do with slices of one item.  Outputs of several go together
-    only where there is room for them at once: so a record never waits for more room than that of
-    one item would.
+    The outputs of an item are cut after each `limit` of them, and where they have lain for so long
+    that they are to leave.  Outputs of several items go together only where there is room for them
+    at once: so a record never waits for more room than that of one item would.
     """
 
     def __call__(self, items: list[object], skip: int, limit: int) -> Iterator[Piece]:
-        out: list[object] = []
-        together = min(limit, self.room())
-        ends = self.ends = list[int]()
+        out, together, look = self.afresh([], limit)
         for index, item in enumerate(self.begun(items)):
             given = 0 if index else skip
             if self.keeps_marks and len(out) >= together:
                 # A mark must find room: by then it is counted that its item is done.
                 yield self.piece(out, index, 0)
                 CURRENT.job = self
-                out, together = [], min(limit, self.room())
-                ends = self.ends = list[int]()
+                out, together, look = self.afresh([], limit)
             whole = len(out)  # of which none is this item's
             most = together if whole else limit
+            is_full = whole >= most  # then what comes next begins a record
+            until = most if most < look else look
             try:
                 for result in self.outputs(item, given):
-                    if len(out) >= most:
-                        if self.clock is not None:  # to wait for room is not the job's
-                            self.clock.stop()
+                    if is_full:
                         # Items that are finished go first: this one's outputs begin a record.
                         if whole:
-                            yield self.piece(out[:whole], index, 0)
+                            yield from self.meanwhile(out[:whole], index, 0)
                         else:  # full, and there is more: cut inside the item
-                            yield self.piece(out, index, given)
-                        CURRENT.job = self  # another job of this process may have run meanwhile
-                        if self.clock is not None:
-                            self.clock.start(self.index())
-                        out, whole, most = out[whole:] if whole else [], 0, limit
-                        together = min(limit, self.room())
-                        ends = self.ends = list[int]()
+                            yield from self.meanwhile(out, index, given)
+                        out, together, look = self.afresh(out[whole:] if whole else [], limit)
+                        whole, most, until, is_full = 0, limit, min(limit, look), False
                     out.append(result)
                     given += 1
+                    if len(out) < until:
+                        continue
+                    if len(out) >= most:
+                        is_full = True
+                    elif not self.is_late():
+                        look += look if look < FAR else FAR
+                        until = most if most < look else look
+                    elif self.keeps_marks:  # the last of an item says so, and there may be more
+                        is_full = True
+                    else:
+                        if whole:
+                            yield from self.meanwhile(out[:whole], index, 0)
+                        yield from self.meanwhile(out[whole:], index, given)
+                        out, together, look = self.afresh([], limit)
+                        whole, most, until = 0, limit, min(limit, look)
             except ItemFailed:
                 yield self.piece(out, index, given)
                 raise
-            ends.append(len(out))
+            assert self.ends is not None
+            self.ends.append(len(out))
         yield self.piece(out, len(items), 0)
+
+    def afresh(self, out: list[object], limit: int) -> tuple[list[object], int, int]:
+        """Begins a piece, which has these outputs so far: how many of several items may go
+        together, and from how many on it is to be seen whether they are late."""
+        self.ends = list[int]()
+        return out, min(limit, self.room()), first_look(self.linger, len(out))
+
+    def is_late(self) -> bool:
+        """Have the outputs lain for so long that they are to leave?"""
+        return self.linger is not None and self.linger.is_over()
+
+    def meanwhile(self, out: list[object], finished: int, extra: int) -> Iterator[Piece]:
+        """Gives out a piece while an item is at its job."""
+        if self.clock is not None:  # to wait for room is not the job's
+            self.clock.stop()
+        yield self.piece(out, finished, extra)
+        self.ends = list[int]()
+        CURRENT.job = self  # another job of this process may have run meanwhile
+        if self.clock is not None:
+            self.clock.start(self.index())
 
     def begun(self, items: list[object]) -> Iterator[object]:
         """Takes a slice in hand: its items, and the marks where they are."""

@@ -19,6 +19,7 @@ from typing import Final, NamedTuple, Protocol, TypeAlias, cast
 
 from conveyor.core.channel import UNBOUNDED
 from conveyor.core.crashes import FRESH, Past
+from conveyor.core.linger import Linger, chunks
 from conveyor.core.stamps import has_marks, items_of, places_of
 from conveyor.core.timekeeper import Timekeeper
 from conveyor.errors import ConveyorError, ItemTimeout, LateItem, PoisonItem
@@ -115,6 +116,8 @@ class ItemClock(Protocol):
     def stop(self) -> None: ...
 
 
+STEER_TESTS: Final = ("_pytest.", "hypothesis.")  # modules of what pytest.skip() and the like raise
+
 LOST: Final = "<an item that cannot be unpickled>"
 
 
@@ -127,10 +130,13 @@ def is_cancelled(error: BaseException | None) -> bool:
 def is_of_item(error: BaseException) -> bool:
     """Has the item failed, so that its stage's policy applies?
 
-    So it has where the job was cancelled: by itself, as nobody else does that while its run goes
-    on.  What else is no `Exception` says that more than the item is to end.
+    So it has where the job exits, and where it was cancelled: by itself, as nobody else does that
+    while its run goes on.  What is not the job's is that by which pytest and Hypothesis steer a
+    test: it comes through jobs of the simulator, too.
     """
-    return isinstance(error, Exception) or is_cancelled(error)
+    if isinstance(error, Exception):
+        return True
+    return not any(base.__module__.startswith(STEER_TESTS) for base in type(error).__mro__)
 
 
 class Surroundings(NamedTuple):
@@ -143,7 +149,8 @@ class Surroundings(NamedTuple):
     limit; `keep` is where the large buffers of results go; `room` says how many outputs could
     be published at once; `is_final` tells errors that end the run whatever the stage does with
     errors; `seal` makes results safe in another way than by `keep`; `awaits` runs to its end what
-    async code gives, and `timekeeper` has its time, where nobody else has run it.
+    async code gives, and `timekeeper` has its time, where nobody else has run it; `linger` says
+    when outputs that gather are to leave, though there may be more.
     """
 
     fused: bool = False
@@ -157,6 +164,7 @@ class Surroundings(NamedTuple):
     seal: Seal | None = None
     awaits: Callable[[Awaitable[object]], object] | None = None
     timekeeper: Timekeeper | None = None
+    linger: Linger | None = None
 
 
 ALONE: Final = Surroundings()
@@ -178,6 +186,7 @@ class JobNode(ABC):
         self.seal = surroundings.seal or sealer(surroundings.keep)
         self.takers = NO_TAKERS if surroundings.seal else TAKERS
         self.room = surroundings.room
+        self.linger = surroundings.linger
         # Of items that come alone: workers may have died at them
         self.is_wary = surroundings.past is not None
         self.tally = Tally()
@@ -321,10 +330,14 @@ class JobNode(ABC):
                     "be sent on: yield it, or return a list"
                 )
             results = cast("Iterable[object]", given)
-            for out in _chunks(islice(results, skip, None), limit, self.seal):
+            safe = (
+                result if is_atom(result) else self.seal(result)
+                for result in islice(results, skip, None)
+            )
+            for out in chunks(safe, limit, self.linger):
                 self.tally.flushed += len(out)
                 self.tally.items_out += len(out)
-                yield out, 0, 0
+                yield uniform(out), 0, 0
         except GeneratorExit:
             raise
         except BaseException as error:
@@ -364,12 +377,6 @@ class JobNode(ABC):
         if isinstance(error, LateItem):
             return error.on_error
         return "raise" if isinstance(error, CannotGoBack) else self.policy.on_error
-
-
-def _chunks(results: Iterator[object], limit: int, seal: Seal) -> Iterator[list[object]]:
-    """`results` in lists of at most `limit`, each result made safe at once."""
-    while out := [result if is_atom(result) else seal(result) for result in islice(results, limit)]:
-        yield uniform(out)
 
 
 def repr_of(item: object) -> str:

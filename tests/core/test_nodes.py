@@ -9,12 +9,13 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from hypothesis.errors import StopTest
 
 from conveyor.core.crashes import FRESH, Past
 from conveyor.core.failures import delivered
-from conveyor.core.job_node import ALONE, ItemFailed, Node, Piece
+from conveyor.core.job_node import ALONE, ItemFailed, JobNode, Node, Piece
 from conveyor.core.nodes import CollectNode, RelayNode, node_for
-from conveyor.errors import NotPicklable, RunError
+from conveyor.errors import JobExited, NotPicklable, RunError
 from conveyor.items.sealing import Bundle, Sealed, seal
 from conveyor.report import DeadLetter, Tally
 from conveyor.stages import Filter, FlatMap, Job, OnError, Processor
@@ -261,13 +262,34 @@ def test_ordinals_count_all_items_of_the_run() -> None:
     assert [letter.item for letter in letters] == [1, 3, 5]
 
 
-@pytest.mark.parametrize("error", [KeyboardInterrupt, SystemExit, GeneratorExit])
-@pytest.mark.parametrize("on_error", POLICIES)
-def test_what_is_no_exception_ends_the_run_whatever_the_stage_says(
-    error: type[BaseException], on_error: OnError
+class Leaves(BaseException):
+    """Is no `Exception`, and nobody's but the job's."""
+
+
+@pytest.mark.parametrize("error", [KeyboardInterrupt, SystemExit, GeneratorExit, Leaves])
+@pytest.mark.parametrize("kind", [Processor, Filter])
+def test_a_job_that_would_end_more_than_its_item_has_failed_on_it(
+    error: type[BaseException], kind: type[Processor[Any, Any]]
 ) -> None:
     def job(item: object) -> object:
         raise error
+
+    node, letters = made(kind(job, on_error="dead_letter", retries=2))
+    pieces, failed = fed(node, [1])
+
+    assert failed is None
+    assert not any(out for out, _, _ in pieces)
+    assert [(type(letter.exception), letter.attempts) for letter in letters] == [(JobExited, 3)]
+    assert type(letters[0].exception.__cause__) is error
+
+
+@pytest.mark.parametrize("error", [pytest.skip.Exception, StopTest])
+@pytest.mark.parametrize("on_error", POLICIES)
+def test_what_steers_a_test_ends_the_run_whatever_the_stage_says(
+    error: Callable[[str], BaseException], on_error: OnError
+) -> None:
+    def job(item: object) -> object:
+        raise error("0")
 
     for stage in (
         Processor(job, on_error=on_error, retries=5),
@@ -277,13 +299,14 @@ def test_what_is_no_exception_ends_the_run_whatever_the_stage_says(
         assert (type(failed.error), failed.attempts) == (error, 1)
 
 
-def test_nor_may_a_flat_map_leave() -> None:
+def test_a_flat_map_that_exits_gives_what_it_had_given() -> None:
     def job(item: object) -> Iterator[object]:
         yield item
         raise SystemExit
 
-    failed = failure(made(FlatMap(job, on_error="skip", retries=5))[0], 1)
-    assert (type(failed.error), failed.attempts) == (SystemExit, 1)
+    pieces, failed = fed(made(FlatMap(job, on_error="skip"))[0], [1, 2])
+    assert failed is None
+    assert [out for out, _, _ in pieces] == [[1, 2]]
 
 
 def test_an_item_that_cannot_be_opened_fails_as_an_item() -> None:
@@ -426,6 +449,90 @@ def test_the_outputs_of_a_flat_map_are_cut_as_if_each_item_had_come_alone(
         *(record[0] for record in records[1:]),
         (len(items), 0),
     ]
+
+
+class Told:
+    """Says at each question, by a list, whether outputs have gathered for long enough."""
+
+    def __init__(self, answers: list[bool]) -> None:
+        self.answers = answers
+
+    def begin(self) -> None: ...
+
+    def is_over(self) -> bool:
+        return self.answers.pop(0) if self.answers else False
+
+
+class Twice(Processor[int, int]):
+    """Gives what it was given at the end, each twice."""
+
+    def setup(self) -> None:
+        self.there: list[int] = []
+
+    def process(self, item: int, /) -> None:
+        self.there += [item, item]
+
+    def finish(self) -> list[int]:
+        return self.there
+
+
+def lingering(stage: Job[Any, Any], answers: list[bool]) -> Node:
+    return node_for(stage, "stage", print, ALONE._replace(linger=Told(answers)))
+
+
+@given(
+    st.lists(st.integers(0, 40), min_size=1, max_size=4),
+    st.integers(1, 50),
+    st.lists(st.booleans(), max_size=12),
+    st.booleans(),
+)
+def test_outputs_that_have_gathered_for_long_leave_and_every_piece_says_how_far_it_comes(
+    items: list[int], limit: int, late: list[bool], keeps_marks: bool
+) -> None:
+    outputs: list[list[object]] = [
+        [item for _ in range(item)] or ([None] if keeps_marks else []) for item in items
+    ]
+    node = lingering(FlatMap(repeat), list(late))
+    assert isinstance(node, JobNode)
+    if keeps_marks:
+        node.keep_marks()
+
+    pieces, _ = fed(node, list(items), limit=limit)
+
+    given_out: list[object] = []
+    for out, done, extra in pieces:
+        given_out += out
+        assert len(out) <= limit
+        assert given_out == [each for one in outputs[:done] for each in one] + (
+            outputs[done][:extra] if extra else []
+        )
+        if keeps_marks and extra:
+            assert extra < len(outputs[done]), "an item's last output does not say that it is"
+    assert pieces[-1][1:] == (len(items), 0)
+
+
+def test_an_output_that_comes_late_leaves_before_the_next_is_asked_for() -> None:
+    asked: list[int] = []
+
+    def job(item: int) -> Iterator[int]:
+        for number in range(item):
+            asked.append(number)
+            yield number
+
+    pieces = iter(lingering(FlatMap(job), [True, False, False, True])([9], 0, 100))
+
+    assert next(pieces) == ([0], 0, 1)
+    assert asked == [0]
+    assert next(pieces) == ([1, 2, 3, 4], 0, 5)  # looked at with 1, 2 and 4
+    assert asked == [0, 1, 2, 3, 4]
+
+
+def test_so_it_is_with_what_comes_at_the_end() -> None:
+    node = lingering(Twice(), [True, False, True])
+    node.stage.setup()  # type: ignore[attr-defined]  # of the nodes of jobs
+    fed(node, [1, 2, 3])
+
+    assert [out for out, _, _ in node.finish(0, 100)] == [[1], [1, 2], [2, 3, 3]]
 
 
 def test_a_flat_map_gives_its_next_output_only_when_there_is_room() -> None:

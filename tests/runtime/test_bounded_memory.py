@@ -1,11 +1,13 @@
 """However much goes in, and however slowly it is taken out: what is on the way stays small."""
 
 from collections.abc import Iterator
+from itertools import count
+from time import sleep
 
 import psutil
 import pytest
 
-from conveyor import Pipe, Pipeline, Processor
+from conveyor import FlatMap, Pipe, Pipeline, Processor
 from conveyor.runtime.process.start import START_METHODS, StartMethod
 from tests.jobs import same
 
@@ -69,6 +71,29 @@ def test_items_of_a_kilobyte_that_nobody_takes_stop_the_source() -> None:
 
     assert grown < ALLOWED
     assert pulled < 200_000
+
+
+def slowly(number: int) -> Iterator[int]:
+    for each in count(number):
+        yield each
+        sleep(0.02)
+
+
+class Slow(Processor[int, int]):
+    """Gives what it has to say when the run ends, one by one."""
+
+    def process(self, item: int, /) -> None: ...
+
+    def finish(self) -> Iterator[int]:
+        return slowly(7)
+
+
+@pytest.mark.parametrize("stage", [FlatMap(slowly), Slow()], ids=["an item", "the end"])
+def test_the_first_results_come_while_the_others_are_still_made(
+    stage: FlatMap[int, int] | Slow,
+) -> None:
+    with Pipeline[int]().add(stage).stream([7]) as stream:
+        assert [next(stream) for _ in range(3)] == [7, 8, 9]
 
 
 @pytest.mark.parametrize("capacity", [1, 3])

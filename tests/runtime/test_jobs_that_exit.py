@@ -1,5 +1,5 @@
-"""A job that raises what is no `Exception`, whichever world it is in: one that is cancelled is a
-failure of its item, any other ends the run."""
+"""A job that raises what is no `Exception`, whichever world it is in: its item has failed, which by
+default ends the run."""
 
 from __future__ import annotations
 
@@ -77,8 +77,6 @@ CASES: dict[str, tuple[Any, dict[str, Any], type[BaseException]]] = {
     "cancels itself": (cancels_itself, {}, asyncio.CancelledError),
     "is done as they come": (cancels_itself, {"ordered": False}, asyncio.CancelledError),
 }
-EXIT = [case for case, (_, _, kind) in CASES.items() if kind is not asyncio.CancelledError]
-CANCELLED = [case for case in CASES if case not in EXIT]
 each_case = pytest.mark.parametrize("case", CASES)
 
 
@@ -98,16 +96,6 @@ def test_by_default_it_ends_the_run_and_says_of_which_item_it_is(run: Run, case:
     assert type(caught.value.__cause__) is kind
     assert "in stage 'job'" in caught.value.__notes__[0]
     assert f"item {BAD}: {BAD}" in caught.value.__notes__[0]
-
-
-@pytest.mark.parametrize("case", EXIT)
-def test_one_that_exits_ends_it_whatever_the_stage_says(run: Run, case: str) -> None:
-    kind = CASES[case][2]
-
-    with pytest.raises(JobExited, match=kind.__name__) as caught:
-        run(pipeline().add(stage_of(case, on_error="skip", retries=3)))
-
-    assert type(caught.value.__cause__) is kind
 
 
 async def exits_in_a_task(item: int) -> int:
@@ -141,7 +129,7 @@ def test_one_that_exits_in_a_task_of_its_own_ends_it_too(run: Run, job: Any) -> 
     gc.collect()
 
 
-@pytest.mark.parametrize("case", CANCELLED)
+@each_case
 def test_its_item_is_skipped_where_the_stage_says_so(run: Run, case: str) -> None:
     result = run(pipeline().add(stage_of(case, on_error="skip")))
 
@@ -149,7 +137,7 @@ def test_its_item_is_skipped_where_the_stage_says_so(run: Run, case: str) -> Non
     assert result.report.stages["job"].skipped == 1
 
 
-@pytest.mark.parametrize("case", CANCELLED)
+@each_case
 def test_its_item_is_tried_again_and_put_aside(run: Run, case: str) -> None:
     kind = CASES[case][2]
     result = run(pipeline().add(stage_of(case, on_error="dead_letter", retries=1)))

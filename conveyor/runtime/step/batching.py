@@ -27,6 +27,7 @@ __all__ = [
     "SLICE_NS",
     "Meter",
     "Part",
+    "ShortLinger",
     "SliceSize",
     "WakeupCoalescing",
 ]
@@ -217,6 +218,19 @@ class SliceSize:
 
     def queued(self) -> int:
         return sum([inlet.queued() for inlet in self.meter.inlets])
+
+
+class ShortLinger:
+    """Outputs that gather leave once they have lain as long as the longest slice takes."""
+
+    def __init__(self) -> None:
+        self.until = 0
+
+    def begin(self) -> None:
+        self.until = perf_counter_ns() + GUIDED_NS
+
+    def is_over(self) -> bool:
+        return perf_counter_ns() >= self.until
 
 
 class WakeupCoalescing:

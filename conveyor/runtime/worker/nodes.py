@@ -26,7 +26,7 @@ from conveyor.items.sealing import Copied
 from conveyor.report import DeadLetter, Tally
 from conveyor.runtime.process.circumstances import flush
 from conveyor.runtime.step.balancing import room_in
-from conveyor.runtime.step.batching import Part
+from conveyor.runtime.step.batching import Part, ShortLinger
 from conveyor.runtime.step.sampling import Sampler
 from conveyor.runtime.worker.order import SentDeadLetter
 from conveyor.runtime.worker.workplace import Workplace
@@ -94,6 +94,7 @@ class RunNodes:
             keep=Copied if is_concurrent else self.workplace.ends.outlets[0].allocator.keep,
             room=self.room,
             awaits=self.workplace.awaits,
+            linger=ShortLinger(),
         )
         return node_for(stages[0], self.workplace.spec.name, self.send_dead_letter, around)
 
