@@ -63,7 +63,10 @@ def draw(asked: Namespace) -> int:
         )
     drawn = language(topology_of(asked.pipeline))
     if path is not None:
-        path.write_text(f"{drawn}\n", encoding="utf-8")
+        try:
+            path.write_text(f"{drawn}\n", encoding="utf-8")
+        except OSError as error:
+            raise CommandFailed(f"{path}: {error.strerror}", WRONG_CALL) from error
     else:
         print(as_document(drawn) if asked.json else drawn)
     return DONE

@@ -11,7 +11,7 @@ from typing import Any, Final, TextIO
 
 from conveyor.cli.exits import FAILED, WRONG_CALL, CommandFailed
 
-__all__ = ["KINDS", "as_document", "items_of", "written"]
+__all__ = ["KINDS", "as_document", "items_of", "open_stream", "written"]
 
 
 def lines_of(file: TextIO) -> Iterator[object]:
@@ -49,16 +49,26 @@ def items_of(paths: Iterable[str], kind: str) -> Iterator[Any]:
     """
     for path in list(paths) or ["-"]:
         with ExitStack() as closing:
-            yield from KINDS[kind](opened(path, closing))
+            try:
+                yield from KINDS[kind](opened(path, closing))
+            except UnicodeDecodeError as error:
+                raise CommandFailed(f"{path}: {error}", FAILED) from error
 
 
 def opened(path: str, closing: ExitStack) -> TextIO:
     if path == "-":
-        return sys.stdin
+        return open_stream(sys.stdin, "input")
     try:
         return closing.enter_context(open(path, encoding="utf-8", newline=None))
     except OSError as error:
         raise CommandFailed(f"{path}: {error.strerror}", WRONG_CALL) from error
+
+
+def open_stream(stream: TextIO | None, name: str) -> TextIO:
+    """A standard stream; a program that was started without it has none."""
+    if stream is None:
+        raise CommandFailed(f"standard {name} is closed", WRONG_CALL)
+    return stream
 
 
 def written(result: object, as_json: bool) -> None:

@@ -26,6 +26,12 @@ def loaded(name: str) -> object:
     module, colon, path = name.partition(":")
     if not colon or not module or not path:
         raise CommandFailed(f"{name!r}: write module:name, such as jobs.logs:pl", UNKNOWN)
+    if module.endswith(".py") or not all(part.isidentifier() for part in module.split(".")):
+        raise CommandFailed(
+            f"{name!r}: a module is named as `import` names it, with dots and without .py, such as "
+            "jobs.logs:pl",
+            UNKNOWN,
+        )
     if "" not in sys.path:
         sys.path.insert(0, "")
     with told(name, "cannot be loaded"):
@@ -42,7 +48,7 @@ def told(name: str, what: str) -> Generator[None]:
         yield
     except TopologyError as error:
         raise CommandFailed(f"{name}: {type(error).__name__}: {error}", FAILED) from error
-    except Exception as error:
+    except (Exception, SystemExit) as error:  # a script without a main guard may end itself
         raise CommandFailed(f"{name!r} {what}: {type(error).__name__}: {error}", UNKNOWN) from error
 
 

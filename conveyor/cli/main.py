@@ -13,6 +13,7 @@ from conveyor.cli.checkpoints import checkpoint, checkpoint_words
 from conveyor.cli.doctor import doctor
 from conveyor.cli.exits import CLOSED_PIPE, DONE, FAILED, INTERRUPTED, WRONG_CALL, CommandFailed
 from conveyor.cli.graphs import check, check_words, draw, draw_words
+from conveyor.cli.items import open_stream
 from conveyor.cli.recordings import conform, conform_words, trace, trace_words
 from conveyor.cli.running import input_words, run, run_words
 from conveyor.cli.simulating import (
@@ -93,8 +94,9 @@ def usage() -> str:
 def ended(command: Command, asked: Namespace) -> int:
     """Does a command; an error is told on stderr, without the frames of this library."""
     try:
+        output = open_stream(sys.stdout, "output")
         code = command.do(asked)
-        sys.stdout.flush()
+        output.flush()
     except CommandFailed as failed:
         print(f"conveyor: {failed}", file=sys.stderr)
         return failed.code

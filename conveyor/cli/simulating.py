@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import sys
-from argparse import ArgumentParser, Namespace
+from argparse import ArgumentParser, ArgumentTypeError, Namespace
 from collections.abc import Callable
-from typing import Any, get_args
+from typing import Any, TypeVar, get_args
 
 from conveyor.cli.exits import DONE, FAILED, UNKNOWN, CommandFailed
 from conveyor.cli.items import as_document, items_of, written
@@ -23,6 +23,8 @@ __all__ = [
     "simulate",
     "simulate_words",
 ]
+
+Number = TypeVar("Number", int, float)
 
 
 def simulate_words(parser: ArgumentParser) -> None:
@@ -69,9 +71,24 @@ def explore_words(parser: ArgumentParser) -> None:
     input_words(parser)
     parser.add_argument("--check", metavar="MODULE:NAME", help="called with each simulation")
     parser.add_argument("--strategy", choices=get_args(Strategy), default="portfolio")
-    parser.add_argument("--schedules", type=int, default=1000, help="how many at the most")
-    parser.add_argument("--seconds", type=float, help="how long at the most")
+    parser.add_argument(
+        "--schedules", type=above_zero(int), default=1000, help="how many at the most"
+    )
+    parser.add_argument("--seconds", type=above_zero(float), help="how long at the most")
     parser.add_argument("--seed", type=int, default=0)
+
+
+def above_zero(kind: type[Number]) -> Callable[[str], Number]:
+    """What reads a number above zero from a word."""
+
+    def number(word: str) -> Number:
+        found = kind(word)
+        if not found > 0:
+            raise ArgumentTypeError(f"{word} is not above 0")
+        return found
+
+    number.__name__ = kind.__name__  # as argparse names it, where the word is no number
+    return number
 
 
 def explore(asked: Namespace) -> int:

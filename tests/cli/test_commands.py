@@ -58,6 +58,7 @@ pl = Pipeline[str]().add(Processor(length)).add(Processor(length, name="again"))
 def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A working directory with modules of pipelines, which are forgotten afterwards."""
     (tmp_path / "cli_jobs.py").write_text(JOBS)
+    (tmp_path / "cli_exits.py").write_text("raise SystemExit(4)")
     (tmp_path / "cli_refused.py").write_text(REFUSED)
     (tmp_path / "lines.txt").write_text("a\nb\n")
     (tmp_path / "people.csv").write_text("name,age\nann,7\nbob,9\n")
@@ -245,6 +246,9 @@ def test_check_prints_the_graph_or_what_add_refuses(
         ("cli_jobs:JOBS", "has no attribute 'JOBS'"),
         ("cli_jobs:shout", "could not make its pipeline: TypeError"),
         ("cli_jobs:breaks", "could not make its pipeline: OSError: no such disk"),
+        ("cli_exits:pl", "cannot be loaded: SystemExit: 4"),
+        ("cli_jobs.py:loud", "with dots and without .py"),
+        ("./cli_jobs:loud", "a module is named as `import` names it"),
         ("json:__name__", "neither a pipeline nor a function"),
     ],
 )
@@ -263,7 +267,16 @@ def test_what_cannot_be_loaded_is_told_before_any_item_is_waited_for(
     assert "nowhere.txt" not in capsys.readouterr().err
 
 
-@pytest.mark.parametrize("words", [["run"], ["count"], ["simulate", "--seed", "x", "a:b"]])
+@pytest.mark.parametrize(
+    "words",
+    [
+        ["run"],
+        ["count"],
+        ["simulate", "--seed", "x", "a:b"],
+        ["explore", "a:b", "--schedules", "0"],
+        ["explore", "a:b", "--seconds", "nan"],
+    ],
+)
 def test_a_wrong_call_ends_with_2(words: list[str], capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit) as ended:
         main(words)
@@ -279,6 +292,35 @@ def test_an_unknown_command_and_a_file_that_is_not_there_end_with_2(
     assert "there is no command 'fly'" in capsys.readouterr().err
     assert main(["count", "cli_jobs:both", "nowhere.txt"]) == 2
     assert "nowhere.txt: No such file" in capsys.readouterr().err
+
+
+def test_a_picture_that_cannot_be_written_is_a_wrong_call(
+    here: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["draw", "cli_jobs:loud", "-o", "nowhere/x.svg"]) == 2
+    assert "nowhere/x.svg: No such file" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(("stream", "name"), [("stdin", "input"), ("stdout", "output")])
+def test_a_standard_stream_that_is_closed_is_named(
+    here: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    stream: str,
+    name: str,
+) -> None:
+    with monkeypatch.context() as closed:
+        closed.setattr(sys, stream, None)
+        assert main(["count", "cli_jobs:both"]) == 2
+    assert f"standard {name} is closed" in capsys.readouterr().err
+
+
+def test_a_file_of_other_bytes_than_text_is_named(
+    here: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (here / "picture.png").write_bytes(b"\x89PNG")
+    assert main(["count", "cli_jobs:both", "picture.png"]) == 1
+    assert "picture.png: 'utf-8' codec" in capsys.readouterr().err
 
 
 def test_a_line_that_is_no_json_is_named(here: Path, capsys: pytest.CaptureFixture[str]) -> None:
