@@ -16,7 +16,7 @@ from typing import Any
 
 import pytest
 
-from conveyor import Filter, FlatMap, Join, Pipe, Processor, ReplicatingFork
+from conveyor import Filter, FlatMap, Join, Pipe, Pipeline, Processor, ReplicatingFork
 from conveyor.errors import ConveyorError, JobExited, NotPicklable, PoisonItem, WorkerCrashed
 from tests.helpers import (
     HANGS_S,
@@ -325,6 +325,20 @@ def failing_source() -> Iterator[str]:
     yield "a"
     yield "b"
     raise Refused("the source", 1)
+
+
+@pytest.mark.parametrize("at", ["the source", "a job"])
+def test_what_ends_a_stream_was_not_raised_while_something_of_the_library_was_handled(
+    at: str,
+) -> None:
+    def source() -> Iterator[int]:
+        yield 1
+        yield from [0] if at == "a job" else [1 // 0]
+
+    with pytest.raises(ZeroDivisionError) as caught:
+        list(Pipeline[int]().add(Processor(lambda n: 1 // n)).stream(source()))
+
+    assert "During handling of" not in told(caught.value)
 
 
 def test_an_exception_in_the_source_arrives_as_what_it_was() -> None:

@@ -9,7 +9,7 @@ import threading
 from collections import deque
 from collections.abc import Callable, Iterator
 from types import TracebackType
-from typing import Generic, NoReturn, Self, cast
+from typing import Final, Generic, NoReturn, Self, cast
 
 from typing_extensions import TypeVar
 
@@ -23,6 +23,8 @@ from conveyor.runtime.process.deferral import Deferral
 __all__ = ["Stream", "kept"]
 
 Out = TypeVar("Out")
+
+NOTHING: Final = object()
 
 
 class Stream(Generic[Out]):
@@ -73,6 +75,8 @@ class Stream(Generic[Out]):
         try:
             result = self._results.popleft()
         except IndexError:
+            result = NOTHING
+        if result is NOTHING:  # out here: what is raised has nothing to do with that error
             result = self._wait_for_result()
         if self._give is not None:
             self._give((result,))
