@@ -6,7 +6,7 @@ Knows: what a user says of it.  Must never know: how it is written.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from os import PathLike
+from os import PathLike, fspath
 
 __all__ = ["Checkpoint"]
 
@@ -29,6 +29,10 @@ class Checkpoint:
     def __init__(
         self, directory: str | PathLike[str], every_s: float = 10.0, *, fresh: bool = False
     ) -> None:
+        if not fspath(directory):
+            raise ValueError(
+                "Checkpoint(''): it must name a directory; the working directory is '.'"
+            )
         if not every_s > 0:
             raise ValueError(f"Checkpoint(every_s={every_s!r}): it must be more than 0 seconds")
         object.__setattr__(self, "directory", directory)

@@ -127,8 +127,9 @@ class Draining(Running[In, *Row], Generic[In, *Row]):
         if checkpoint is None:
             return None
         from conveyor._builder.engine import manifests_in
-        from conveyor._builder.kept import KeptRun, described, undoable
+        from conveyor._builder.kept import KeptRun, check_checkpoint, described, undoable
 
+        check_checkpoint("drain", checkpoint)
         engine = where or self._session.deployed_on or self._session.engine
         topology = self._compiled_for(engine)
         run = described("drain", topology, source, sink.identity(), record, engine)

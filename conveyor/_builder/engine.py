@@ -45,10 +45,16 @@ __all__ = [
 
 
 def engine_for(start: WorkerStart, placement: Placement | None = None) -> Engine:
-    """The engine that such a choice means."""
+    """The engine that such a choice means; raises `TypeError` for what is no placement."""
     from conveyor.runtime.parent.this_machine import ThisMachine
 
-    return ThisMachine(start) if placement is None else ThisMachine(start, placement)
+    if placement is None:
+        return ThisMachine(start)
+    if not callable(getattr(placement, "place", None)):
+        raise TypeError(
+            f"placement is {placement!r}; it must be a Placement, such as Placement.unpinned()"
+        )
+    return ThisMachine(start, placement)
 
 
 def begun_by(engine: Engine, start: WorkerStart) -> Engine:

@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from itertools import islice
 from typing import Any, Final
 
+from conveyor._builder.checkpoint import Checkpoint
 from conveyor.core.channel import UNBOUNDED
 from conveyor.core.engine import Engine, KeepsCheckpoints, Windows
 from conveyor.core.epochs import Epochs, Manifest, Manifests, NodeState
@@ -21,7 +22,7 @@ from conveyor.report import DeadLetter, Report, RunResult
 from conveyor.transfer.contract import Forgetful, Sink, Source, Undoable
 from conveyor.transfer.drain import NO_ABORT, Take, beside, opened
 
-__all__ = ["KeptRun", "described", "undoable"]
+__all__ = ["KeptRun", "check_checkpoint", "described", "undoable"]
 
 FIRST_WINDOW: Final = 16  # items; it doubles with each barrier that comes through in time
 
@@ -169,6 +170,15 @@ def described(
         "source": check_can_be_asked_again(call, source),
         "sink": sink,
     }
+
+
+def check_checkpoint(call: str, checkpoint: object) -> None:
+    """Raises `TypeError` for what is no checkpoint, such as the name of its directory."""
+    if not isinstance(checkpoint, Checkpoint):
+        raise TypeError(
+            f"{call}(checkpoint=...) takes a Checkpoint, such as Checkpoint('state/'), not "
+            f"{checkpoint!r}"
+        )
 
 
 def check_can_be_asked_again(call: str, source: object) -> str:

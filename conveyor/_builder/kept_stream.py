@@ -19,7 +19,7 @@ from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from conveyor._builder.engine import manifests_in
-from conveyor._builder.kept import KeptRun, described
+from conveyor._builder.kept import KeptRun, check_checkpoint, described
 from conveyor.core.epochs import Manifest, Manifests
 from conveyor.items.sealed import PROTOCOL
 from conveyor.transfer.contract import Source
@@ -158,6 +158,7 @@ def kept_stream(
     Raises `TypeError` or `TopologyError` for what cannot be kept, `CheckpointMismatch` for the
     checkpoint of another run.
     """
+    check_checkpoint(call, checkpoint)
     run = described(call, topology, source, THE_PROGRAM, record, engine)
     items: Any = source
     return KeptStream(items, manifests_in(checkpoint, run), checkpoint.every_s)

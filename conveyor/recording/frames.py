@@ -35,10 +35,11 @@ def frame(kind: bytes, payload: bytes) -> bytes:
 
 
 def frames_in(data: bytes, name: str) -> Iterator[tuple[bytes, bytes]]:
-    """Gives the letter and the payload of each frame, up to the first that is damaged or cut off.
+    """Gives the letter and the payload of each frame, up to one that was cut off.
 
-    Raises `ScheduleMismatch` if the file, which is called `name`, is no recording or is in another
-    format.
+    Raises `ScheduleMismatch` if the file, which is called `name`, is no recording, is in another
+    format, or is damaged: a program that dies leaves a part of its last frame, never a whole one
+    with other bytes.
     """
     line, _, frames = data.partition(b"\n")
     check_first_line(line[:LONGEST_LINE].decode(errors="replace"), data[:8], name)
@@ -46,8 +47,13 @@ def frames_in(data: bytes, name: str) -> Iterator[tuple[bytes, bytes]]:
     while at + FRAME.size <= len(frames):
         kind, length, checksum = FRAME.unpack_from(frames, at)
         payload = frames[at + FRAME.size : at + FRAME.size + length]
-        if len(payload) < length or crc32(payload, crc32(kind)) != checksum:
+        if len(payload) < length:
             return
+        if crc32(payload, crc32(kind)) != checksum:
+            raise ScheduleMismatch(
+                f"{name} is damaged: its frame {kind!r} at byte {len(line) + 1 + at} has another "
+                "checksum than when it was written"
+            )
         yield kind, payload
         at += FRAME.size + length
 

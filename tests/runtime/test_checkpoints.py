@@ -116,6 +116,18 @@ def test_an_iterator_cannot_be_asked_again(tmp_path: Path) -> None:
         )
 
 
+def test_a_directory_is_no_checkpoint_and_no_name_no_directory(tmp_path: Path) -> None:
+    pl = Pipeline[str]().add(Processor(double))
+    directory: Any = tmp_path / "state"
+    with pytest.raises(TypeError, match=r"drain\(checkpoint=...\) takes a Checkpoint, such as"):
+        pl.drain(["a"], into=Lines(tmp_path / "out"), checkpoint=directory)
+    with pytest.raises(TypeError, match=r"stream\(checkpoint=...\) takes a Checkpoint, such as"):
+        pl.stream(["a"], checkpoint=directory)
+    with pytest.raises(ValueError, match=r"the working directory is '\.'"):
+        Checkpoint("")
+    assert not directory.exists()
+
+
 def test_fresh_begins_again(tmp_path: Path) -> None:
     out = Lines(tmp_path / "out")
     Pipeline[str]().add(Processor(double)).drain(["a"], into=out, checkpoint=kept(tmp_path))

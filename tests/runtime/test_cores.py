@@ -61,6 +61,12 @@ def test_cores_that_are_named_are_those_and_there_are_as_many_threads() -> None:
     assert Pipeline[int]().add(Processor(own)).run([1], placement=placement) == [(CORES[:2], "2")]
 
 
+def test_what_is_no_placement_is_refused() -> None:
+    cores: Any = {"own": [0]}
+    with pytest.raises(TypeError, match=r"it must be a Placement, such as Placement.unpinned\(\)"):
+        Pipeline[int]().add(Processor(abs)).run([1], placement=cores)
+
+
 def test_what_the_program_says_of_threads_holds(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("OMP_NUM_THREADS", "7")
     assert Pipeline[int]().add(Processor(own, cores=2)).run([1])[0][1] == "7"
