@@ -19,7 +19,16 @@ from typing import Any, Final, TypeAlias, cast
 from conveyor.items.atoms import SIMPLE
 from conveyor.items.forms import Form, Row, form_of
 
-__all__ = ["Columns", "decoded", "encoded", "form_in", "group_encoded", "grouped", "merged"]
+__all__ = [
+    "Columns",
+    "decoded",
+    "encoded",
+    "form_in",
+    "group_encoded",
+    "grouped",
+    "merged",
+    "opened_at_once",
+]
 
 # Some values, as they are pickled: how they are told of, and what that needs.
 Columns: TypeAlias = tuple[Any, ...]
@@ -83,6 +92,19 @@ def decoded(columns: Columns) -> Sequence[Any]:
     """The values that were encoded."""
     how = cast("int", columns[0])
     return decoders[how](*columns[1:])
+
+
+def opened_at_once(columns: Columns) -> Sequence[Any]:
+    """What was taken apart into the rows that were encoded, made again without the rows between.
+
+    >>> from conveyor.items.rows import taken_apart
+    >>> opened_at_once(encoded([taken_apart({"a": 1}), taken_apart({"a": 2})]))
+    [{'a': 1}, {'a': 2}]
+    """
+    if columns[0] == ROWS and columns[3] and not any(map(has_rows, columns[3])):
+        _, key, _, parts = columns
+        return [*map(form_of(key).build, zip(*map(decoded, parts), strict=True))]
+    return [row.open() for row in decoded(columns)]
 
 
 def plain_decoded(values: Sequence[object]) -> Sequence[object]:

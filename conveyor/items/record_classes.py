@@ -22,6 +22,7 @@ from types import FunctionType, GetSetDescriptorType, MemberDescriptorType
 from typing import Any, Final, cast
 
 __all__ = [
+    "are_stored",
     "is_constant",
     "is_found",
     "keeps_a_dict",
@@ -182,8 +183,13 @@ def stores_plainly(kind: type[object], names: tuple[str, ...]) -> bool:
     return (
         kind.__setattr__ is object.__setattr__
         and kind.__delattr__ is object.__delattr__
-        and all(is_store(written(kind, name)) for name in names)
+        and are_stored(kind, names)
     )
+
+
+def are_stored(kind: type[object], names: tuple[str, ...]) -> bool:
+    """Is what an object has under these names what the class gives for them, too?"""
+    return all(is_store(written(kind, name)) for name in names)
 
 
 def is_store(there: object) -> bool:

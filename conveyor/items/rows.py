@@ -22,6 +22,7 @@ from typing import Any, Final, TypeAlias, cast
 from conveyor.items.atoms import ATOMS, SIMPLE
 from conveyor.items.forms import ANY_DICT, LIST, SET, SINGLE, Form, Key, Row, compiled, form_of
 from conveyor.items.record_classes import (
+    are_stored,
     is_constant,
     is_found,
     keeps_a_dict,
@@ -216,7 +217,7 @@ def take_any_dict(item: dict[Any, object], seen: Seen | None, keys: tuple[Any, .
     if texts(map(type, keys)) and 0 < len(keys) <= WIDEST and len(KEYS) < MOST_KEYS:
         if keys in ONCE:
             # The next dict is looked at by this one first: as a rule all have the same keys.
-            TAKERS[dict] = KEYS[keys] = taker_of_keys(keys)
+            TAKERS[dict] = KEYS[keys] = taker_of_keys(keys, item)
         elif len(ONCE) >= MOST_KEYS:
             ONCE.clear()
         ONCE.add(keys)
@@ -238,7 +239,7 @@ ONCE: Final[set[tuple[str, ...]]] = set()  # keys that a dict had
 # what has a fixed number of values: functions that are compiled for each
 
 
-def taker_of_keys(own: tuple[str, ...]) -> Callable[..., object]:
+def taker_of_keys(own: tuple[str, ...], like: Mapping[str, object]) -> Callable[..., object]:
     """Takes dicts with these keys, and leaves others, or what is only equal to these, to the
     others."""
     names = [f"k{number}" for number in range(len(own))]
@@ -252,17 +253,17 @@ def taker_of_keys(own: tuple[str, ...]) -> Callable[..., object]:
         *(f"v{number} = item[{name}]" for number, name in enumerate(names)),
     ]
     known = {"own": own, "take_dict": take_dict, "take_any_dict": take_any_dict}
-    return taker((dict, own), len(own), "item, seen, keys=None", body, **known)
+    return taker((dict, own), [*like.values()], "item, seen, keys=None", body, **known)
 
 
-def taker_of_named_tuples(kind: type[object], width: int) -> Taker:
+def taker_of_named_tuples(kind: type[object], width: int, like: tuple[object, ...]) -> Taker:
     body = [f"if len(item) != {width}: return refused(item, seen)"]
     if width:
         body.append(f"{', '.join(f'v{number}' for number in range(width))}, = item")
-    return taker((kind, width), width, "item, seen", body)
+    return taker((kind, width), like if len(like) == width else [()] * width, "item, seen", body)
 
 
-def taker_of_slots(kind: type[object], names: tuple[str, ...]) -> Taker:
+def taker_of_slots(kind: type[object], names: tuple[str, ...], like: object) -> Taker:
     """Takes objects all of whose slots have values."""
     body = [
         "try:",
@@ -271,23 +272,26 @@ def taker_of_slots(kind: type[object], names: tuple[str, ...]) -> Taker:
         "except AttributeError: return refused(item, seen)",
         "if seen is not None: note(item, seen)",
     ]
-    return taker((kind, names), len(names), "item, seen", body)
+    return taker((kind, names), [getattr(like, each) for each in names], "item, seen", body)
 
 
-def taker_of_dicts(kind: type[object], names: tuple[str, ...]) -> Taker:
+def taker_of_dicts(kind: type[object], names: tuple[str, ...], like: object) -> Taker:
     """Takes objects whose state is their `__dict__`: at first those with these names."""
     takers: dict[tuple[str, ...], Taker] = {}
 
-    def add(names: tuple[str, ...]) -> Taker:
-        body = [
-            "state = item.__dict__",
-            "if type(state) is not dict or (*state,) != names: return other(item, state, seen)",
-            "if seen is not None: note(item, seen)",
-            *(f"v{number} = state[{name!r}]" for number, name in enumerate(names)),
-        ]
-        take = takers[names] = taker(
-            (kind, names), len(names), "item, seen", body, other=other, names=names
-        )
+    def add(names: tuple[str, ...], like: object) -> Taker:
+        body = ["state = item.__dict__"]
+        body += ["if type(state) is not dict or [*state] != names: return other(item, state, seen)"]
+        if are_stored(kind, names):  # to read an attribute takes less while there is no dict
+            values = [f"    v{number} = item.{name}" for number, name in enumerate(names)]
+            not_there = "except AttributeError: return other(item, item.__dict__, seen)"
+            body = ["try:", *values, "    pass", not_there, *body]
+        else:
+            body += [f"v{number} = state[{name!r}]" for number, name in enumerate(names)]
+        body.append("if seen is not None: note(item, seen)")
+        known = {"other": other, "names": [*names]}
+        found = [vars(like)[name] for name in names]
+        take = takers[names] = taker((kind, names), found, "item, seen", body, **known)
         return take
 
     def other(item: Any, state: Any, seen: Seen | None) -> object:
@@ -300,20 +304,26 @@ def taker_of_dicts(kind: type[object], names: tuple[str, ...]) -> Taker:
             names = state_names(item) if len(takers) < MOST_STATES else None
             if names is None:
                 return refused(item, seen)
-            take = add(names)
+            take = add(names, item)
         return take(item, seen)
 
-    return add(names)
+    return add(names, like)
 
 
 def taker(
-    key: Key, width: int, parameters: str, body: list[str], **known: object
+    key: Key, like: Sequence[object], parameters: str, body: list[str], **known: object
 ) -> Callable[..., object]:
-    """What takes things of one form: `body` is code that finds its values, v0, v1 and so on."""
+    """What takes things of one form: `body` is code that finds its values, v0, v1 and so on, which
+    as a rule are of the same types as those of the first, `like`."""
     form = form_of(key)
-    names = [f"v{number}" for number in range(width)]
+    names = [f"v{number}" for number in range(len(like))]
     values = f"({''.join(f'{name}, ' for name in names)})"
     if_simple = " and ".join(f"type({name}) in SIMPLE" for name in names) or "True"
+    kinds = {f"t{number}": cast("object", type(value)) for number, value in enumerate(like)}
+    if simple(kinds.values()):
+        known |= kinds
+        if_alike = " and ".join(f"type(v{at}) is t{at}" for at in range(len(like))) or "True"
+        body = [*body, f"if {if_alike}: return flat({values})"]
     body = [
         *body,
         f"if {if_simple}: return flat({values})",
@@ -354,11 +364,11 @@ def taker_for(item: object) -> Taker:
         return take_time if hasattr(item, "tzinfo") else take_constant
     width = width_of_named_tuple(kind)
     if width is not None:
-        return taker_of_named_tuples(kind, width)
+        return taker_of_named_tuples(kind, width, cast("tuple[object, ...]", item))
     names = state_names(item)
     if names is None:
         return refused
-    return (taker_of_dicts if keeps_a_dict(kind) else taker_of_slots)(kind, names)
+    return (taker_of_dicts if keeps_a_dict(kind) else taker_of_slots)(kind, names, item)
 
 
 def reset() -> None:

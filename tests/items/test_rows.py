@@ -36,7 +36,7 @@ from conveyor.items.forms import Row
 from conveyor.items.rows import TAKERS
 from conveyor.items.sealing import Pickled, Sealed, seal, sealer
 from conveyor.runtime import Placement
-from conveyor.runtime.shm.payload import items_from, payload_of
+from conveyor.runtime.shm.payload import items_from, opened_from, payload_of
 from tests.items.made_classes import Color, Zone, items, known
 
 # ---------------------------------------------------------------------------- what things are like
@@ -122,10 +122,28 @@ def test_what_comes_out_is_what_pickle_gives(item: Any, others: list[Any]) -> No
         for each in (sealed, come):
             with pytest.raises(NotPicklable):
                 each.open()
+        with pytest.raises(NotPicklable):
+            opened_at_once(sealed)
         return
+    others_too = [each for each in between if can_be_opened(each)]
+    assert shape_of(opened_at_once(*others_too, sealed, *others_too)[len(others_too)]) == expected
     for each in (sealed, come, *sent(sealed), *sent(*sent(sealed))):
         assert shape_of(each.open()) == expected
         assert shape_of(each.open()) == expected
+
+
+def opened_at_once(*items: Sealed) -> list[Any]:
+    """What a reader gets that takes each item once."""
+    payload = payload_of(items, lambda item: item.data)
+    return opened_from(payload, lambda part: Pickled(part[0]), bytearray)
+
+
+def can_be_opened(item: Sealed) -> bool:
+    try:
+        item.open()
+    except NotPicklable:
+        return False
+    return True
 
 
 def can_be_sent(item: object) -> bool:
@@ -342,6 +360,15 @@ def test_an_item_of_a_class_that_was_defined_again_cannot_be_sent() -> None:
         sealer()(kind(1))
     with pytest.raises(NotPicklable, match="not the same object"):
         sent(sealed)
+
+
+def test_what_an_object_has_is_not_taken_for_what_its_class_has() -> None:
+    for make in (Plain, Frozen):
+        whole, bare, more = make(1, 2), make(3), make(4)
+        del vars(bare)["b"]  # and its class has a default
+        vars(more)["c"] = 5
+        for item in (whole, bare, more, make(6), make("7", 8.0)):
+            assert vars(seal(item).open()) == vars(item)
 
 
 def test_an_item_whose_class_is_not_found_is_refused_and_the_others_are_not() -> None:

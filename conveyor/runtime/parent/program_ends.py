@@ -19,7 +19,7 @@ from conveyor.core.nodes import RelayNode
 from conveyor.core.ordered import stamped
 from conveyor.core.selecting import SelectingNode
 from conveyor.graph.route import Leaf, Select, balances
-from conveyor.items.sealing import sealer
+from conveyor.items.sealing import Take, sealer
 from conveyor.report import DeadLetter, Tally
 from conveyor.runtime.parent.keeper import Keeper
 from conveyor.runtime.parent.recorder import RecordedPuller, Recorder, journal_of_sink
@@ -86,6 +86,15 @@ class ProgramEnds:
         self.sink_log = log_to([each.note_sink for each in told])
         self.balancer = self.new_balancer()
         self.lift_soft_limits()
+        for inlet in self.sink.inlets:
+            inlet.opens = None
+
+    def open_results(self, take: Take) -> None:
+        """In this run results are opened as they are read: whoever collects them wants each once,
+        and at once."""
+        if self.keeper is None:
+            for inlet in self.sink.inlets:
+                inlet.opens = take
 
     def new_balancer(self) -> Balancer:
         route, outlets, control = self.source_spec.route, self.source.outlets, self.shared.control

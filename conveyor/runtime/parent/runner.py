@@ -248,7 +248,9 @@ class Runner:
     def move(self, run: int, puller: Puller, collect: Callable[[list[object]], object]) -> None:
         """Steps source and sink until both have finished."""
         ends = self.ends
-        sink = ends.sink_loop(run, CollectNode(collect), ends.sink.inputs, SinkCut(LARGEST_SLICE))
+        collecting = CollectNode(collect)
+        ends.open_results(collecting.memory)
+        sink = ends.sink_loop(run, collecting, ends.sink.inputs, SinkCut(LARGEST_SLICE))
         coalescing = WakeupCoalescing(ends.smallest_result_capacity if ends.takes_any_result else 1)
         assert self.stop is not None
         room, smallest = ends.balancer.room, ends.smallest_capacity

@@ -11,10 +11,10 @@ from collections import deque
 from collections.abc import Callable
 
 from conveyor.core.stamps import Entries, cut, follows, gather, marked
-from conveyor.items.sealed import Copied, Pickled, Sealed
+from conveyor.items.sealed import Copied, Pickled, Sealed, Take
 from conveyor.runtime.shm.allocator import Extent
 from conveyor.runtime.shm.fence import fence
-from conveyor.runtime.shm.payload import Where, items_from
+from conveyor.runtime.shm.payload import Where, items_from, opened_from
 from conveyor.runtime.shm.record import items_in, stamps_in, without_carried
 from conveyor.runtime.shm.ring import (
     BARRIER,
@@ -41,6 +41,8 @@ class RingInlet:
     first item that is not committed.
 
     Items that were read stay in `_items` until they are committed, so that they are decoded once.
+    Where `opens` is set, sealed items are given opened, but in the lanes of an ordered join: that
+    is for a consumer that takes each item once.  It is set where nothing has been read yet.
     """
 
     __slots__ = (
@@ -52,6 +54,7 @@ class RingInlet:
         "_taken",
         "data",
         "head",
+        "opens",
         "ring",
         "run",
         "wake",
@@ -72,6 +75,7 @@ class RingInlet:
         self._item_bytes = 1.0  # of the ring, that an item of the last record took
         # Of each record that was read: the position behind it, in items and in bytes.
         self._record_ends: deque[tuple[int, int]] = deque()
+        self.opens: Take | None = None
         self._settle()
 
     def _settle(self) -> None:
@@ -161,6 +165,8 @@ class RingInlet:
 
     def read_items(self, payload: bytes | memoryview, form: int) -> list[object]:
         if form & SEALED:
+            if self.opens is not None and not form & STAMPED:
+                return opened_from(payload, self._with_buffers, self.opens)
             return items_from(payload, self._with_buffers)
         items: list[object] = pickle.loads(payload)
         return items

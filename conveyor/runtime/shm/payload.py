@@ -12,14 +12,21 @@ from __future__ import annotations
 
 import pickle
 from collections.abc import Callable, Sequence
-from typing import Any, TypeAlias
+from typing import Any, TypeAlias, cast
 
-from conveyor.items.columns import decoded, form_in, group_encoded, grouped, merged
+from conveyor.items.columns import (
+    decoded,
+    form_in,
+    group_encoded,
+    grouped,
+    merged,
+    opened_at_once,
+)
 from conveyor.items.forms import Row
-from conveyor.items.sealed import PROTOCOL, Pickled, Sealed, lost
+from conveyor.items.sealed import PROTOCOL, Pickled, Sealed, Take, lost
 from conveyor.items.sealing import pickled
 
-__all__ = ["Part", "Where", "items_from", "payload_of", "wheres_in"]
+__all__ = ["Part", "Where", "items_from", "opened_from", "payload_of", "wheres_in"]
 
 # Of a buffer beside a pickle: where it lies, or what is in it.
 Where: TypeAlias = tuple[int, int]
@@ -67,6 +74,24 @@ def items_of(group: Group, with_buffers: WithBuffers) -> Sequence[object]:
         return decoded(pickle.loads(data))
     except Exception as error:
         return [lost(error)] * count
+
+
+def opened_from(payload: bytes | memoryview, with_buffers: WithBuffers, take: Take) -> list[object]:
+    """The items of a payload, opened, for who wants each once; raises `NotPicklable` for one that
+    cannot be made here."""
+    order, groups = groups_in(payload)
+    return [*merged(order, [opened_of(group, with_buffers, take) for group in groups])]
+
+
+def opened_of(group: Group, with_buffers: WithBuffers, take: Take) -> Sequence[object]:
+    if isinstance(group, list):
+        alone = cast("Sequence[Sealed]", items_of(group, with_buffers))
+        return [item.open(take) for item in alone]
+    _, data = group
+    try:
+        return opened_at_once(pickle.loads(data))
+    except Exception as error:
+        return [lost(error).open()]  # which raises
 
 
 def wheres_in(payload: bytes | memoryview) -> list[Where]:

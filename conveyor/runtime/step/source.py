@@ -40,6 +40,9 @@ INSTANT: Final[frozenset[str]] = frozenset(
 )
 
 LARGEST_BYTES: Final = 1 << 20  # of sealed items; then a slice is long enough
+# Sealed items of a sequence in a slice: more of them at once keep the garbage collector busy, and
+# in a short run whoever is to work on them waits.
+MOST_SEALED: Final = 1024
 SAMPLED: Final = 16  # of so many rows one is measured: that costs half of what the row did
 
 
@@ -68,8 +71,10 @@ class Puller:
         self.error: Exception | None = None
 
     def pull(self, n: int) -> list[object]:
-        """The next `n` items as a slice; fewer only at the end.  Raises what the iterable raises,
-        or `NotPicklable`."""
+        """The next `n` items as a slice; fewer at the end, and where those are enough for one.
+
+        Raises what the iterable raises, or `NotPicklable`.
+        """
         items = self.take(n)
         self.tell(items)
         return items
@@ -105,7 +110,7 @@ class Puller:
         if self.error is not None:
             raise self.error
         safe, self.in_hand = self.in_hand, []
-        size, enough = 0, False
+        size, enough, is_cut = 0, False, False
         before = self.pulled - len(safe)
         items: Iterable[object] = islice(self.iterator, n - len(safe))
         if self.sequence is not None:
@@ -115,6 +120,7 @@ class Puller:
                 self.pulled += len(part)
                 self.exhausted = self.has_ended(len(part) < n)
                 return part
+            part, is_cut = part[:MOST_SEALED], len(part) > MOST_SEALED
             safe, size = rows_at_front(part)
             self.pulled += len(safe)
             enough = size > LARGEST_BYTES
@@ -140,7 +146,7 @@ class Puller:
                 raise
             self.error = error  # what came before it goes first
         else:
-            self.exhausted = self.has_ended(self.pulled - before < n and not enough)
+            self.exhausted = self.has_ended(self.pulled - before < n and not (enough or is_cut))
         with self.lock:
             self.taking = []
         return uniform(safe)

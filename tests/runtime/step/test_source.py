@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from conveyor.errors import NotPicklable
 from conveyor.items.sealing import Sealed
 from conveyor.items.slices import opened
-from conveyor.runtime.step.source import LARGEST_BYTES, SAMPLED, Puller
+from conveyor.runtime.step.source import LARGEST_BYTES, MOST_SEALED, SAMPLED, Puller
 
 
 def two_and_then(error: BaseException) -> Iterator[int]:
@@ -104,3 +104,14 @@ def test_a_slice_of_large_records_is_no_longer_than_it_must_be() -> None:
 
     assert len(puller.pull(len(items))) <= 2 * SAMPLED
     assert puller.to_come() >= 8 * SAMPLED
+
+
+def test_a_slice_of_records_is_short_enough_for_others_to_begin_with_it() -> None:
+    items = [Point(number, None) for number in range(2 * MOST_SEALED + 1)]
+    puller = Puller(items)
+    slices = []
+    while not puller.exhausted:
+        slices.append([*opened(puller.pull(len(items)))])
+
+    assert [len(each) for each in slices] == [MOST_SEALED, MOST_SEALED, 1]
+    assert [item for each in slices for item in each] == items
