@@ -109,7 +109,7 @@ def test_a_slice_of_large_records_is_no_longer_than_it_must_be() -> None:
 def test_a_slice_of_records_is_short_enough_for_others_to_begin_with_it() -> None:
     items = [Point(number, None) for number in range(2 * MOST_SEALED + 1)]
     puller = Puller(items)
-    slices = []
+    slices: list[list[object]] = []
     while not puller.exhausted:
         slices.append([*opened(puller.pull(len(items)))])
 
