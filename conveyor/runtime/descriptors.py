@@ -7,7 +7,7 @@ import os
 
 from conveyor.errors import TooFewDescriptors
 
-__all__ = ["check_room", "fill_standard", "is_open"]
+__all__ = ["check_room", "file_of", "fill_standard", "is_open"]
 
 
 def fill_standard() -> None:
@@ -23,11 +23,20 @@ def fill_standard() -> None:
 
 def is_open(fd: int) -> bool:
     """Is this number an open descriptor of this process?"""
+    return file_of(fd) is not None
+
+
+def file_of(fd: int) -> tuple[int, int] | None:
+    """Tells apart what descriptors are of; None for one that is closed.
+
+    A program may close those that it does not know, as daemons do; their numbers are then of other
+    files.
+    """
     try:
-        os.fstat(fd)
+        found = os.fstat(fd)
     except OSError:
-        return False
-    return True
+        return None
+    return found.st_dev, found.st_ino
 
 
 def check_room(count: int, what: str) -> None:

@@ -15,9 +15,26 @@ import sys
 import threading
 from typing import Final
 
+from conveyor.runtime.descriptors import file_of
+
 __all__ = ["end_with_parent", "lifeline"]
 
 F_SETSIG: Final = 10  # Linux: which signal O_ASYNC sends
+
+
+class Pipe:
+    """A pipe, of which it can be told whether its ends are still open."""
+
+    def __init__(self) -> None:
+        self.read_end, self.write_end = os.pipe()
+        self.file = file_of(self.read_end)
+
+    def is_whole(self) -> bool:
+        return file_of(self.read_end) == self.file == file_of(self.write_end)
+
+    def close_write_end(self) -> None:
+        if file_of(self.write_end) == self.file:
+            os.close(self.write_end)
 
 
 class _Lifeline:
@@ -25,19 +42,20 @@ class _Lifeline:
     copies of the write ends."""
 
     def __init__(self) -> None:
-        self.ends: dict[int, tuple[int, int]] = {}
+        self.pipes: dict[int, Pipe] = {}
         os.register_at_fork(after_in_child=self.drop)
 
     def read_end(self) -> int:
         user = os.geteuid()  # a worker opens its end once more, so it must be its own
-        if user not in self.ends:
-            self.ends[user] = os.pipe()
-        return self.ends[user][0]
+        pipe = self.pipes.get(user)
+        if pipe is None or not pipe.is_whole():
+            pipe = self.pipes[user] = Pipe()
+        return pipe.read_end
 
     def drop(self) -> None:
-        for _, write_end in self.ends.values():
-            os.close(write_end)
-        self.ends.clear()
+        for pipe in self.pipes.values():
+            pipe.close_write_end()
+        self.pipes.clear()
 
 
 _lifeline = _Lifeline()

@@ -24,6 +24,7 @@ from multiprocessing import resource_tracker, util
 from typing import Final, Literal, cast
 
 from conveyor.errors import TopologyError
+from conveyor.runtime.descriptors import file_of
 from conveyor.runtime.process.bootstrap import Identity, Target, fork, live, write_order
 from conveyor.runtime.process.deferral import Deferral, deliver
 from conveyor.runtime.process.forkserver import NUMBER
@@ -158,6 +159,7 @@ class Server:
     def __init__(self) -> None:
         self.lock = threading.Lock()
         self.requests: socket.socket | None = None
+        self.file: object = None  # of `requests`, whose number may become another's
         self.pid = 0
         self.fits: object = None
         self.retired: list[int] = []
@@ -167,7 +169,7 @@ class Server:
         """Asks for a process at the other end of `way`."""
         with self.lock:
             fits = inherited()
-            if self.requests is None or self.fits != fits:
+            if self.requests is None or self.fits != fits or not self.can_be_asked(self.requests):
                 self.retire()
                 ours, theirs = socket.socketpair()
                 with ours, theirs:
@@ -177,6 +179,7 @@ class Server:
                     )
                     self.pid = interpreter(code, theirs.fileno(), stdin=subprocess.DEVNULL)
                     self.requests, self.fits = ours.dup(), fits
+                    self.file = file_of(self.requests.fileno())
             try:
                 socket.send_fds(self.requests, [b"."], [way.fileno()])
             except (BrokenPipeError, ConnectionResetError):
@@ -185,8 +188,7 @@ class Server:
     def retire(self) -> None:
         """Has no more to do with the server there is; it ends when its last worker has."""
         if self.requests is not None:
-            self.requests.close()
-            self.requests = None
+            self.close(self.requests)
             self.retired.append(self.pid)
         self.retired = [pid for pid in self.retired if not has_ended(pid)]
 
@@ -201,8 +203,17 @@ class Server:
         self.lock = threading.Lock()
         self.retired = []
         if self.requests is not None:
-            self.requests.close()
-            self.requests = None
+            self.close(self.requests)
+
+    def can_be_asked(self, requests: socket.socket) -> bool:
+        return file_of(requests.fileno()) == self.file
+
+    def close(self, requests: socket.socket) -> None:
+        if self.can_be_asked(requests):
+            requests.close()
+        else:
+            requests.detach()
+        self.requests = None
 
 
 server = Server()
@@ -322,11 +333,20 @@ class _Tracking:
     """Held while the resource tracker is started."""
 
     lock = threading.Lock()
+    seen: tuple[int, object] | None = None  # the descriptor that leads to it, and of what that was
 
     @classmethod
     def renew(cls) -> None:
         """In a process that was forked: a thread that it has not got may hold its copy."""
         cls.lock = threading.Lock()
+
+    @classmethod
+    def leads_there(cls, fd: int) -> bool:
+        """Is the descriptor, by which multiprocessing reaches it, still of what it was?"""
+        found = file_of(fd)
+        if cls.seen is None or cls.seen[0] != fd:  # multiprocessing has started it
+            cls.seen = fd, found
+        return found is not None and cls.seen == (fd, found)
 
 
 os.register_at_fork(after_in_child=_Tracking.renew)
@@ -345,7 +365,8 @@ def _track_names() -> None:
 
 def _start_tracker() -> None:
     tracker: object = resource_tracker._resource_tracker  # pyright: ignore[reportPrivateUsage]  # it has no public name
-    if getattr(tracker, "_fd", None) is not None:
+    fd: int | None = getattr(tracker, "_fd", None)
+    if fd is not None and _Tracking.leads_there(fd):
         resource_tracker.ensure_running()
         return
     read_end, write_end = os.pipe()
@@ -359,6 +380,7 @@ def _start_tracker() -> None:
     finally:
         os.close(read_end)
     vars(tracker).update(_fd=write_end, _pid=pid)
+    _Tracking.seen = write_end, file_of(write_end)
 
 
 def inherited() -> object:

@@ -226,6 +226,26 @@ def test_no_other_thread_and_no_program_that_is_started_sees_a_change_of_the_env
     assert run(WATCHED, start_method) == f"2 {numeric}\n"
 
 
+ALL_CLOSED = """
+import os
+from conveyor import Pipeline, Processor
+def doubled(): return Pipeline().add(Processor(lambda item: 2 * item)).run([1, 2])
+first = doubled()
+os.closerange(3, 1000)
+print(first, doubled())
+os.closerange(3, 1000)
+others = [os.open("other", os.O_RDWR | os.O_CREAT) for _ in range(100)]
+print(doubled(), os.path.getsize("other"))
+"""
+
+
+@under_each_start_method
+def test_a_program_may_close_all_descriptors_between_runs_and_their_numbers_be_of_other_files(
+    start_method: str, tmp_path: Path
+) -> None:
+    assert run(ALL_CLOSED, start_method, cwd=tmp_path) == "[2, 4] [2, 4]\n[2, 4] 0\n"
+
+
 OF_ITS_OWN = """
 import multiprocessing, os, sys
 def show(queue):
