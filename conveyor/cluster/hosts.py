@@ -306,6 +306,10 @@ class RayNetwork:
         for actor in self.actors.values():
             ray.kill(actor)
         if self.group is not None:
-            remove_placement_group(self.group)
+            # Ray waits for a cluster that is gone without a limit; the group is gone with it
+            self.threads.append(
+                threading.Thread(target=remove_placement_group, args=(self.group,), daemon=True)
+            )
+            self.threads[-1].start()
         for thread in self.threads:
             thread.join(END_S)
