@@ -116,7 +116,8 @@ class ItemClock(Protocol):
     def stop(self) -> None: ...
 
 
-STEER_TESTS: Final = ("_pytest.", "hypothesis.")  # modules of what pytest.skip() and the like raise
+# Modules of what is raised to steer a test, as by pytest.skip(), or a simulated run.
+STEER: Final = ("_pytest.", "hypothesis.", "conveyor.")
 
 LOST: Final = "<an item that cannot be unpickled>"
 
@@ -132,11 +133,11 @@ def is_of_item(error: BaseException) -> bool:
 
     So it has where the job exits, and where it was cancelled: by itself, as nobody else does that
     while its run goes on.  What is not the job's is that by which pytest and Hypothesis steer a
-    test: it comes through jobs of the simulator, too.
+    test, and the simulator a run: it comes through jobs of the simulator, too.
     """
     if isinstance(error, Exception):
         return True
-    return not any(base.__module__.startswith(STEER_TESTS) for base in type(error).__mro__)
+    return not any(base.__module__.startswith(STEER) for base in type(error).__mro__)
 
 
 class Surroundings(NamedTuple):
