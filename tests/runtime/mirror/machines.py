@@ -49,6 +49,7 @@ __all__ = [
 SOURCE, A, B, SINK = range(4)
 CAPACITY: Final = 4
 HASTE: Final = (0.0, 0.0, 0.5, 0.95)  # how much happens in the middle of something else
+ENDLESS: Final = 20_000  # steps; plays that are as they must be take some hundreds
 
 MADE, SLEEPS = "once all stores are made", "once it was called"
 Steps: TypeAlias = Iterator[str]
@@ -323,8 +324,11 @@ class World:
 
     def run(self, is_over: Callable[[], bool]) -> None:
         """Until it is over; nobody may need the time to go by."""
-        while not is_over():
+        for _ in range(ENDLESS):
+            if is_over():
+                return
             assert self.step(), "everybody sleeps, and nobody is called"
+        raise AssertionError("it never ends")
 
     def close(self) -> None:
         for machine in self.machines:
