@@ -37,8 +37,8 @@ from conveyor.runtime.parent.pins import Pins
 from conveyor.runtime.parent.shared import Shared
 from conveyor.runtime.parent.worker_plan import Kit, places_of
 from conveyor.runtime.placement import Placement, usable_cores
+from conveyor.runtime.process.handle import Handle
 from conveyor.runtime.process.preload import ask_for
-from conveyor.runtime.process.start import Handle
 from conveyor.runtime.shm.wakeup import GuardedWakeup
 
 __all__ = ["Host"]

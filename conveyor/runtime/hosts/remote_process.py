@@ -8,7 +8,7 @@ from __future__ import annotations
 import signal
 from collections.abc import Callable
 
-from conveyor.runtime.process.start import is_ready
+from conveyor.runtime.process.handle import is_ready
 from conveyor.runtime.shm.wakeup import GuardedWakeup
 
 __all__ = ["RemoteProcess"]

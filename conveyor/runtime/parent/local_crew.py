@@ -15,8 +15,9 @@ from conveyor.runtime.parent.shared import Shared
 from conveyor.runtime.parent.worker_plan import Kit, WorkerPlan
 from conveyor.runtime.placement import Placement, usable_cores
 from conveyor.runtime.process.circumstances import STANDARD_OUTPUT, Circumstances, directory
+from conveyor.runtime.process.handle import Handle
 from conveyor.runtime.process.lifeline import lifeline
-from conveyor.runtime.process.start import Handle, start_process
+from conveyor.runtime.process.start import start_process
 from conveyor.runtime.shm.layout import Layout, LayoutFactory
 from conveyor.runtime.worker.order import Order
 from conveyor.runtime.worker.worker import work

@@ -1,4 +1,4 @@
-"""How worker processes are started, watched and ended.
+"""How worker processes are started.
 
 This file knows the start methods.  It must never know pipelines.
 
@@ -14,7 +14,6 @@ import contextlib
 import errno
 import multiprocessing.spawn
 import os
-import select
 import signal
 import socket
 import subprocess
@@ -28,12 +27,11 @@ from conveyor.runtime.descriptors import file_of
 from conveyor.runtime.process.bootstrap import Identity, Target, fork, live, write_order
 from conveyor.runtime.process.deferral import Deferral, deliver
 from conveyor.runtime.process.forkserver import NUMBER
+from conveyor.runtime.process.handle import Handle, is_ready
 from conveyor.runtime.process.preload import preload
-from conveyor.runtime.process.stops import is_stopped, was_stopped
 
 __all__ = [
     "START_METHODS",
-    "Handle",
     "StartMethod",
     "checked_start_method",
     "environment",
@@ -50,7 +48,6 @@ ATTEMPTS: Final = 3  # to start a process, if the fork server is killed meanwhil
 GLANCE_S: Final = 0.05
 # What has the library in it, wherever the program has that from.
 HERE: Final = os.path.dirname(next(iter(sys.modules["conveyor"].__path__)))
-REAP_S: Final = 0.3
 
 
 def checked_start_method(method: str | None) -> StartMethod:
@@ -68,88 +65,6 @@ def checked_start_method(method: str | None) -> StartMethod:
 def environment() -> dict[str, str]:
     """Copies the program's environment, whatever another thread does to it meanwhile."""
     return {name: value for name in list(os.environ) if (value := os.environ.get(name)) is not None}
-
-
-class Handle:
-    """A process that was started; what it tells is what the system says of the process.
-
-    `fd` is readable when the process is gone, whichever process is its parent.  `way` leads to the
-    process; where the fork server is its parent, that tells there how it ended.
-    """
-
-    def __init__(self, pid: int, way: socket.socket, is_child: bool) -> None:
-        self.pid = pid
-        self.way = way
-        self.is_child = is_child
-        self.is_own = False
-        self.is_gone = False
-        self.status: int | None = None
-        self.fd = way.fileno()
-        if sys.platform == "linux":
-            # It is gone already, or there is no descriptor: then the end of its way tells.
-            with contextlib.suppress(OSError):
-                self.fd = os.pidfd_open(pid)
-                self.is_own = True
-
-    def wait(self, seconds: float) -> bool:
-        """Waits so long for the end of the process, and gives whether it is gone."""
-        if not self.is_gone and is_ready(self.fd, seconds):
-            self.is_gone = True
-            self.status = self.reaped() if self.is_child else self.told()
-        return self.is_gone
-
-    def reaped(self) -> int | None:
-        # The program may have a handler that waits for all children, or ignore SIGCHLD.
-        with contextlib.suppress(ChildProcessError):
-            pid, status = os.waitpid(self.pid, 0)
-            if pid:
-                return os.waitstatus_to_exitcode(status)
-        return None
-
-    def told(self) -> int | None:
-        data = b""
-        with contextlib.suppress(ConnectionResetError):
-            if is_ready(self.way.fileno(), REAP_S):
-                data = self.way.recv(NUMBER.size)
-        # The fork server may be gone, too.
-        return cast("int", NUMBER.unpack(data)[0]) if data else None
-
-    def exit_code(self) -> int | None:
-        """Gives what it left with, below zero for a signal; None while it is there, or if that is
-        not known."""
-        self.wait(0)
-        return self.status
-
-    def is_stopped(self) -> bool:
-        return is_stopped(self.pid)
-
-    def was_stopped(self) -> bool:
-        """Was it stopped, and has it gone on?"""
-        return was_stopped(self.pid)
-
-    def send(self, number: signal.Signals) -> None:
-        with contextlib.suppress(ProcessLookupError):
-            if self.is_own and sys.platform == "linux":
-                signal.pidfd_send_signal(self.fd, number)
-            elif not self.wait(0):
-                os.kill(self.pid, number)
-
-    def close(self) -> None:
-        """Gives back what the system keeps for it."""
-        self.wait(0)
-        self.close_copy()
-
-    def close_copy(self) -> None:
-        """Closes the descriptors and leaves the process alone, which may be another's child."""
-        self.way.close()
-        if self.is_own:
-            os.close(self.fd)
-
-
-def is_ready(fd: int, seconds: float) -> bool:
-    poll = select.poll()
-    poll.register(fd, select.POLLIN)
-    return bool(poll.poll(seconds * 1000))
 
 
 class Server:
