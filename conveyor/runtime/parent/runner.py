@@ -78,11 +78,13 @@ class Runner:
         try:
             shared = self.supervisor.shared
             crew = self.supervisor.crew
+            handles = self.supervisor.processes.handles
             self.watchdog = Watchdog(
                 fused,
                 shared.blocks,
                 shared.channel,
                 lambda node: shared.is_notified(node) or not crew.is_still(),
+                lambda: any(worker.is_stopped() for worker in [*handles.values()]),
             )
             reports = self.supervisor.reports  # not by way of this object: it would keep itself
             self.ends = ProgramEnds(shared, lambda letter: reports.letters.add(letter))

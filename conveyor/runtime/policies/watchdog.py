@@ -12,7 +12,8 @@ Rule 2.  Soft limits are lifted before a circle is reported: the allowance of a 
          graph as it is written, in either world.
 Rule 3.  A worker that sleeps in two successive looks although what it waits for is there, and no
          notification is under way, has lost one.  It is woken, and that is counted: a net, which
-         ought never to be needed.
+         ought never to be needed.  While any worker is stopped one may be under way: it may have
+         been about to send it.
 """
 
 from __future__ import annotations
@@ -50,7 +51,7 @@ class Watchdog:
     """Watches one open pipeline; `look` is called when nothing has happened for a while.
 
     `workers` are those of each node, by its number; `channel` says how a channel stands now;
-    `is_notified`: is there a wakeup on its way to a node?
+    `is_notified`: is there a wakeup on its way to a node?  `is_any_stopped`: is a worker?
     """
 
     def __init__(
@@ -59,11 +60,13 @@ class Watchdog:
         workers: Sequence[SleepState],
         channel: Callable[[int], ChannelView],
         is_notified: Callable[[int], bool],
+        is_any_stopped: Callable[[], bool],
     ) -> None:
         self.topology = topology
         self.workers = workers
         self.channel = channel
         self.is_notified = is_notified
+        self.is_any_stopped = is_any_stopped
         # Nodes that seemed to be forgotten in the last look, and how often each had slept by then.
         self.suspects: dict[int, int] = {}
         self.next_look = 0.0
@@ -150,6 +153,8 @@ class Watchdog:
             for node, wait in waits.items()
             if self.could_go_on(node, wait, run) and not self.is_notified(node)
         }
+        if self.suspects and self.is_any_stopped():
+            self.suspects = {}
         return [
             node
             for node, slept in self.suspects.items()

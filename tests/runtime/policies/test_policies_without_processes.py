@@ -66,6 +66,7 @@ class FarWorker:
     sleeps: int = 0
     reason: WaitReason = FOR_NOTHING
     soft_limits_lifted: bool = False
+    stopped: bool = False
 
     def has_begun(self) -> bool:
         return self.begun
@@ -86,7 +87,7 @@ class FarWorker:
         self.soft_limits_lifted = True
 
     def is_stopped(self) -> bool:
-        return False
+        return self.stopped
 
     def was_stopped(self) -> bool:
         return False
@@ -205,7 +206,13 @@ def watched(
     workers = [FarWorker() for _ in topology.nodes]
     channels = [FarChannel(capacity=channel.capacity) for channel in topology.channels]
     notified: set[int] = set()
-    dog = Watchdog(topology, workers, channels.__getitem__, notified.__contains__)
+    dog = Watchdog(
+        topology,
+        workers,
+        channels.__getitem__,
+        notified.__contains__,
+        lambda: any(worker.is_stopped() for worker in workers),
+    )
     return topology, workers, channels, notified, dog
 
 
@@ -233,6 +240,17 @@ def test_one_that_has_been_awake_in_between_is_not(clock: Clock) -> None:
         assert dog.look(RUN, {0: FOR_NOTHING, 2: FOR_NOTHING}).forgotten == []
         workers[1].sleeps += 1
         clock.now += 1
+
+
+def test_nor_is_one_while_a_worker_is_stopped_that_may_be_about_to_wake_it(clock: Clock) -> None:
+    _, workers, channels, _, dog = watched((Processor(abs),))
+    workers[1].reason = WaitReason(FOR_ITEMS, 1)
+    channels[0].queued = 1
+    for is_stopped in (True, True, False):
+        workers[2].stopped = is_stopped
+        assert dog.look(RUN, {0: FOR_NOTHING, 2: FOR_NOTHING}).forgotten == []
+        clock.now += 1
+    assert dog.look(RUN, {0: FOR_NOTHING, 2: FOR_NOTHING}).forgotten == [1]
 
 
 def stuck() -> tuple[list[FarWorker], dict[int, WaitReason], Watchdog]:
