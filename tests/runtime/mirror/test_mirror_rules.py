@@ -38,7 +38,7 @@ def test_whatever_happens_in_between_all_is_as_on_one_machine(seed: int, every: 
 ANY: Mapping[str, int] = {}
 MANY: Mapping[str, int] = {"n_items": 16}
 BARRED: Mapping[str, int] = {"every": 2}
-FULL_AND_NEAR: Mapping[str, int] = {"b_at": 1, "size": 4000, "n_items": 16}
+FULL_AND_NEAR: Mapping[str, int] = {"b_at": 1, "size": 2600, "n_items": 16}
 
 
 class Broken(NamedTuple):
@@ -190,14 +190,10 @@ BROKEN = {
          "last: list[Store] = []":
          "fence()\n    heads = (words[HEAD], words[HEAD_BYTES])\n    last: list[Store] = []"},
         FULL_AND_NEAR,
-        seed=113,
+        seed=33,
     ),
     "a head is told without the newest record": Broken(
-        Standing.look, {"return  # nor": "stores = ()  # nor"}, FULL_AND_NEAR
-    ),
-    "a record is copied that was written over": Broken(
-        Standing.newest, {"if ahead + length > ring.size:": "if False:"}, FULL_AND_NEAR,
-        seed=160,
+        Standing.look, {"return  # nor": "stores = ()  # nor"}, FULL_AND_NEAR, seed=111
     ),
 }  # fmt: skip
 
@@ -219,6 +215,12 @@ def differs(seed: int, line: Mapping[str, int] = ANY) -> bool:
     except Exception:  # whatever shows
         return True
     return False
+
+
+@pytest.mark.parametrize("line", [ANY, MANY, BARRED, FULL_AND_NEAR])
+def test_where_no_rule_is_broken_nothing_is_missed(line: Mapping[str, int]) -> None:
+    for seed in range(MOST):
+        Line(seed, **line).play()
 
 
 @pytest.mark.parametrize("name", BROKEN)
