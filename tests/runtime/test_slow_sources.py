@@ -126,6 +126,22 @@ def test_a_run_inside_a_source_is_ended_with_the_run_around_it() -> None:
         pipeline().add(Processor(raises)).run(source())
 
 
+def test_a_signal_that_did_not_end_what_blocks_is_sent_again(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """As one that comes just before a system call."""
+    send, lost = signal.pthread_kill, [1]
+
+    def loses_the_first(thread: int, number: int) -> None:
+        if not lost:
+            send(thread, number)
+        lost.clear()
+
+    monkeypatch.setattr(signal, "pthread_kill", loses_the_first)
+    with pytest.raises(ZeroDivisionError):
+        pipeline().add(Processor(raises)).run(blocks(3))
+
+
 def test_in_another_thread_workers_end_at_once_and_the_failure_comes_with_the_next_item() -> None:
     go_on = threading.Event()
 

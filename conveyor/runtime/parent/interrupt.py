@@ -92,8 +92,13 @@ class Interruptible:
         self.wanted = True
         for wakes in tuple(self.sleepers):
             wakes.put(None)
+        self.insist()
+
+    def insist(self) -> None:
+        """Called again and again by that thread, until the block is left: a signal that comes
+        between the interpreter's last look and a system call does not end that call."""
         ident = threading.main_thread().ident
-        if self.is_able and ident is not None:
+        if self.wanted and self.is_able and ident is not None:
             signal.pthread_kill(ident, NUMBER)
 
     def sleep(self, seconds: float) -> None:

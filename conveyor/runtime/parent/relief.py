@@ -194,6 +194,7 @@ class Relief:
 
     def work(self) -> None:
         while not self.over.wait(MOMENT_S):
+            self.interruptible.insist()
             if self.inside and self.pulls == self.seen and self.turn.acquire(blocking=False):
                 try:
                     self.stand_in()
