@@ -104,7 +104,7 @@ class Subtests:
         __tracebackhide__ = True
         try:
             yield
-        except pytest.skip.Exception as skip:
+        except pytest.skip.Exception as skip:  # it comes again in each schedule, and is told once
             part = f"{msg or ''}{parameters or ''}: {skip}"
             if part in self.skipped:
                 return

@@ -21,6 +21,7 @@ from conveyor.core.channel import UNBOUNDED
 from conveyor.core.crashes import FRESH, Past
 from conveyor.core.linger import Linger, chunks
 from conveyor.core.stamps import has_marks, items_of, places_of
+from conveyor.core.steering import steers
 from conveyor.core.timekeeper import Timekeeper
 from conveyor.errors import ConveyorError, ItemTimeout, LateItem, PoisonItem
 from conveyor.items.atoms import is_atom
@@ -44,7 +45,6 @@ __all__ = [
     "Policy",
     "Surroundings",
     "is_cancelled",
-    "is_of_item",
     "repr_of",
 ]
 
@@ -116,9 +116,6 @@ class ItemClock(Protocol):
     def stop(self) -> None: ...
 
 
-# Modules of what is raised to steer a test, as by pytest.skip(), or a simulated run.
-STEER: Final = ("_pytest.", "hypothesis.", "conveyor.")
-
 LOST: Final = "<an item that cannot be unpickled>"
 
 
@@ -126,18 +123,6 @@ def is_cancelled(error: BaseException | None) -> bool:
     """Is it a `CancelledError` of asyncio, which is not imported for that?"""
     exceptions = sys.modules.get("asyncio.exceptions")
     return exceptions is not None and isinstance(error, exceptions.CancelledError)
-
-
-def is_of_item(error: BaseException) -> bool:
-    """Has the item failed, so that its stage's policy applies?
-
-    So it has where the job exits, and where it was cancelled: by itself, as nobody else does that
-    while its run goes on.  What is not the job's is that by which pytest and Hypothesis steer a
-    test, and the simulator a run: it comes through jobs of the simulator, too.
-    """
-    if isinstance(error, Exception):
-        return True
-    return not any(base.__module__.startswith(STEER) for base in type(error).__mro__)
 
 
 class Surroundings(NamedTuple):
@@ -148,10 +133,11 @@ class Surroundings(NamedTuple):
     loop has in hand; `pause` waits before an attempt, which is counted from 2; `past` tells how
     earlier workers fared with an item, if some died; `clock` is there where jobs have a time
     limit; `keep` is where the large buffers of results go; `room` says how many outputs could
-    be published at once; `is_final` tells errors that end the run whatever the stage does with
-    errors; `seal` makes results safe in another way than by `keep`; `awaits` runs to its end what
-    async code gives, and `timekeeper` has its time, where nobody else has run it; `linger` says
-    when outputs that gather are to leave, though there may be more.
+    be published at once; `is_final` tells what comes through a job and is no error of its item: it
+    ends the run whatever the stage does with errors; `seal` makes results safe in another way than
+    by `keep`; `awaits` runs to its end what async code gives, and `timekeeper` has its time, where
+    nobody else has run it; `linger` says when outputs that gather are to leave, though there may be
+    more.
     """
 
     fused: bool = False
@@ -161,7 +147,7 @@ class Surroundings(NamedTuple):
     clock: ItemClock | None = None
     keep: Keep = Copied
     room: Callable[[], int] = lambda: UNBOUNDED
-    is_final: Callable[[BaseException], bool] = lambda error: not is_of_item(error)
+    is_final: Callable[[BaseException], bool] = steers
     seal: Seal | None = None
     awaits: Callable[[Awaitable[object]], object] | None = None
     timekeeper: Timekeeper | None = None

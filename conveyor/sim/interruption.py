@@ -16,7 +16,7 @@ import dis
 from types import CodeType
 from typing import Final
 
-from conveyor.core.job_node import is_of_item
+from conveyor.core.steering import steers
 from conveyor.errors import ConveyorError, NotSimulated
 from conveyor.signal_handlers import codes_of_handlers
 
@@ -52,9 +52,7 @@ def pass_on(error: BaseException) -> None:
 
 def is_final(error: BaseException) -> bool:
     """Does no policy of a stage apply to this error?"""
-    return (
-        not is_of_item(error) or isinstance(error, NotSimulated) or from_outside(error) is not None
-    )
+    return steers(error) or isinstance(error, NotSimulated) or from_outside(error) is not None
 
 
 def from_outside(error: BaseException) -> BaseException | None:

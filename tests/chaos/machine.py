@@ -60,7 +60,7 @@ FOLDER: Final = "/dev/shm" if os.access("/dev/shm", os.W_OK) else None  # a kill
 
 def work(item: str) -> str:
     """Takes a while, so that kills find items everywhere."""
-    time.sleep(WORK_S)
+    time.sleep(WORK_S)  # it does nothing but last: what is killed meanwhile is the point
     return item
 
 

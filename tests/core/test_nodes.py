@@ -15,6 +15,7 @@ from conveyor.core.crashes import FRESH, Past
 from conveyor.core.failures import delivered
 from conveyor.core.job_node import ALONE, ItemFailed, JobNode, Node, Piece
 from conveyor.core.nodes import CollectNode, RelayNode, node_for
+from conveyor.core.steering import ControlFlow
 from conveyor.errors import JobExited, NotPicklable, RunError
 from conveyor.items.sealing import Bundle, Sealed, seal
 from conveyor.report import DeadLetter, Tally
@@ -283,7 +284,9 @@ def test_a_job_that_would_end_more_than_its_item_has_failed_on_it(
     assert type(letters[0].exception.__cause__) is error
 
 
-@pytest.mark.parametrize("error", [pytest.skip.Exception, StopTest])
+@pytest.mark.parametrize(
+    "error", [pytest.skip.Exception, pytest.fail.Exception, StopTest, ControlFlow]
+)
 @pytest.mark.parametrize("on_error", POLICIES)
 def test_what_steers_a_test_ends_the_run_whatever_the_stage_says(
     error: Callable[[str], BaseException], on_error: OnError

@@ -19,6 +19,7 @@ from time import monotonic
 from types import FrameType, TracebackType
 from typing import Any, Final
 
+from conveyor.core.steering import ControlFlow
 from conveyor.transfer.sleeping import sleeper
 
 __all__ = ["Interrupt", "Interruptible"]
@@ -27,7 +28,7 @@ __all__ = ["Interrupt", "Interruptible"]
 NUMBER: Final = signal.SIGURG
 
 
-class Interrupt(BaseException):
+class Interrupt(ControlFlow):
     """Raised in what blocks; no `Exception`, as it is not the program's to handle."""
 
 

@@ -13,6 +13,7 @@ from time import perf_counter, sleep
 from typing import Final
 
 from conveyor.core.channel import Tag
+from conveyor.core.steering import ControlFlow
 from conveyor.items.sealing import seal
 from conveyor.runtime.process.program_logging import LoggingLevels, keep_handler
 from conveyor.runtime.shm.allocator import Allocator
@@ -29,7 +30,7 @@ __all__ = ["ParentLink", "Stopped"]
 LONGEST_MS: Final = 3_600_000
 
 
-class Stopped(BaseException):
+class Stopped(ControlFlow):
     """The parent has told all workers to stop."""
 
 

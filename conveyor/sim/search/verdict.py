@@ -9,6 +9,7 @@ from __future__ import annotations
 import sys
 from typing import Any, Final
 
+from conveyor.core.steering import of_pytest
 from conveyor.sim.interruption import pass_on
 
 __all__ = ["denies", "tells_failure"]
@@ -17,7 +18,8 @@ ENDINGS: Final = (KeyboardInterrupt, SystemExit, GeneratorExit)
 
 
 def tells_failure(error: BaseException) -> bool:
-    """Is this a failure, as that of `assert` or `pytest.fail`?  To be skipped, or to exit, is none.
+    """Is this a failure, as that of `assert` or `pytest.fail`?  To be skipped, to be expected to
+    fail, or to exit, is none: no schedule is to blame for that.
 
     Raises `error` if a signal handler did.
 
@@ -25,7 +27,7 @@ def tells_failure(error: BaseException) -> bool:
     (True, False)
     """
     pass_on(error)
-    return not isinstance(error, (*ENDINGS, *of_pytest(), *of_unittest()))
+    return not isinstance(error, (*ENDINGS, *of_pytest("skip", "xfail", "exit"), *of_unittest()))
 
 
 def denies(verdict: object) -> bool:
@@ -40,20 +42,6 @@ def denies(verdict: object) -> bool:
     """
     is_of_arrays = str(getattr(verdict, "dtype", "")).endswith("bool")
     return verdict is False or (is_of_arrays and not verdict)
-
-
-def of_pytest() -> tuple[type[BaseException], ...]:
-    """What pytest ends a test with that is not to be judged: by these it says that it is skipped,
-    that its failure is expected, or that the session is over, and no schedule is to blame for that.
-
-    Empty where pytest has not been imported: nothing can raise them then.
-    """
-    pytest: Any = sys.modules.get("pytest")
-    return (
-        ()
-        if pytest is None
-        else (pytest.skip.Exception, pytest.xfail.Exception, pytest.exit.Exception)
-    )
 
 
 def of_unittest() -> tuple[type[BaseException], ...]:

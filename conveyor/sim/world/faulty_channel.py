@@ -15,6 +15,7 @@ from collections import Counter
 from collections.abc import Sequence
 
 from conveyor.core.channel import Note, Tag
+from conveyor.core.steering import ControlFlow
 from conveyor.recording.crash_points import Crash, CrashPoint
 from conveyor.sim.in_hand import NOTHING
 from conveyor.sim.schedule import NEVER, Death
@@ -23,7 +24,7 @@ from conveyor.sim.world.channel import MemoryChannel
 __all__ = ["CrashPlan", "FaultyChannel", "FaultyNote", "Killed", "RecordedCrashPlan"]
 
 
-class Killed(BaseException):
+class Killed(ControlFlow):
     """Raised where a simulated worker dies: nothing behind that point is done."""
 
 

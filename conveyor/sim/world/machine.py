@@ -17,6 +17,7 @@ from typing_extensions import TypeVar
 
 from conveyor.core.epochs import Epochs, Manifest, NodeState
 from conveyor.core.failures import Failure
+from conveyor.core.steering import ControlFlow
 from conveyor.graph.route import Select
 from conveyor.graph.topology import NodeSpec
 from conveyor.report import DeadLetter, Tally
@@ -34,7 +35,7 @@ BEFORE: Final = "before"
 ITEMS_IN, ITEMS_OUT = 0, 1  # where these are among the counts of a node
 
 
-class Blackout(BaseException):
+class Blackout(ControlFlow):
     """Raised where everything dies: nothing behind that point is done."""
 
 

@@ -13,13 +13,14 @@ from collections.abc import Callable
 
 from conveyor.core.failures import lost_in_time
 from conveyor.core.job_node import JobNode
+from conveyor.core.steering import ControlFlow
 from conveyor.errors import ItemTimeout
 from conveyor.report import Tally
 
 __all__ = ["StateLost", "put_timer"]
 
 
-class StateLost(BaseException):
+class StateLost(ControlFlow):
     """The time of an item ran out, and the state of its processor is lost with the worker: that
     ends the run."""
 
