@@ -13,8 +13,6 @@ Rule 3.  What a fork takes is one run: behind a stamp that is not the last of it
          origin again, behind one that is comes the next.  Where the fork gives whole records to a
          lane, a slice of it is one run, too, and where each entry is the last of its origin its
          column is a range, however long.  Where the fork deals out items, there are runs in it.
-Rule 4.  Where each origin has as many entries as an inner fork has lanes, and those are as they
-         were merged, the column is `Copies`, however long.
 Rule 4.  Behind the join of a fork to all lanes each outer origin has an entry for each of these:
          such a column is `Copies`, however long.
 """
