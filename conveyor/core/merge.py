@@ -156,10 +156,11 @@ class Merge:
 
     def before(self, entries: int) -> int:
         """How many are given of so many that were taken."""
-        if len(self.slice) == self.count:
-            return entries
         given = len(self.slice)
-        return given if entries >= self.place(given) else bisect_right(self.places, entries)
+        if given == self.count:
+            return entries
+        is_all = given > 0 and entries >= self.place(given)
+        return given if is_all else bisect_right(self.places, entries)
 
     def take(self, room: int) -> bool:
         """Takes a step of at most `room` entries, if there is one that can be in this slice."""

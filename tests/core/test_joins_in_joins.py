@@ -180,3 +180,18 @@ def test_marks_that_say_nothing_give_their_room_back_before_it_is_their_turn() -
     assert (dropped.head, kept.head) == (1, 0)
     early.there = kept.there = 1
     assert inlet.peek(9) == ["a", "c"]
+
+
+def test_marks_that_say_nothing_are_committed_where_a_worker_died_before_it_noted_it() -> None:
+    """Its outer join had noted one mark of a copy that was dropped; the inner one shows two, and
+    has not got the last copy."""
+    lanes = [Lane([(MARK, 2, 1)]), Lane([(MARK, 2, 1)]), Lane([("c", 3, 1)])]
+    lanes[0].there = lanes[1].there = 1
+    note = Joins.note(1)
+    note.store((1, 1, 0, 1))  # head, origin, lane, and the position of the inner join
+    inlet = OrderedInlet([OrderedInlet(lanes, balanced=False)], balanced=True, note=note)
+    inlet.start(1)
+
+    assert [lane.head for lane in lanes] == [1, 0, 0]
+    lanes[2].there = 1
+    assert inlet.peek(9) == ["c"]
