@@ -5,9 +5,9 @@ Knows: where its pieces may be cut.  Must never know: channels, processes, what 
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Generator, Iterable, Iterator
 from itertools import islice
-from typing import cast
+from typing import TypeAlias, cast
 
 from conveyor.core.crashes import FRESH
 from conveyor.core.job_node import ItemClock, ItemFailed, JobNode, Piece
@@ -20,6 +20,10 @@ from conveyor.items.sealing import Sealed
 from conveyor.items.slices import uniform
 
 __all__ = ["FlatMapNode"]
+
+# What a piece has so far, how many outputs of several items may go together in it, and from how
+# many on it is to be seen whether they are late.
+Begun: TypeAlias = tuple[list[object], int, int]
 
 
 class FlatMapNode(JobNode):
@@ -42,35 +46,25 @@ class FlatMapNode(JobNode):
                 out, together, look = self.afresh([], limit)
             whole = len(out)  # of which none is this item's
             most = together if whole else limit
-            is_full = whole >= most  # then what comes next begins a record
-            until = most if most < look else look
             try:
                 for result in self.outputs(item, given):
-                    if is_full:
-                        # Items that are finished go first: this one's outputs begin a record.
-                        if whole:
-                            yield from self.meanwhile(out[:whole], index, 0)
-                        else:  # full, and there is more: cut inside the item
-                            yield from self.meanwhile(out, index, given)
-                        out, together, look = self.afresh(out[whole:] if whole else [], limit)
-                        whole, most, until, is_full = 0, limit, min(limit, look), False
+                    if len(out) >= most:  # and there is more
+                        out, together, look = yield from self.cut(out, whole, index, given, limit)
+                        whole, most = 0, limit
                     out.append(result)
                     given += 1
-                    if len(out) < until:
+                    if len(out) < look:
                         continue
-                    if len(out) >= most:
-                        is_full = True
-                    elif not self.is_late():
-                        look += look if look < FAR else FAR
-                        until = most if most < look else look
+                    if not self.is_late():
+                        look += min(look, FAR)
                     elif self.keeps_marks:  # the last of an item says so, and there may be more
-                        is_full = True
+                        most = len(out)
                     else:
-                        if whole:
-                            yield from self.meanwhile(out[:whole], index, 0)
-                        yield from self.meanwhile(out[whole:], index, given)
-                        out, together, look = self.afresh([], limit)
-                        whole, most, until = 0, limit, min(limit, look)
+                        while out:
+                            cut = self.cut(out, whole, index, given, limit)
+                            out, together, look = yield from cut
+                            whole = 0
+                        most = limit
             except ItemFailed:
                 yield self.piece(out, index, given)
                 raise
@@ -78,9 +72,8 @@ class FlatMapNode(JobNode):
             self.ends.append(len(out))
         yield self.piece(out, len(items), 0)
 
-    def afresh(self, out: list[object], limit: int) -> tuple[list[object], int, int]:
-        """Begins a piece, which has these outputs so far: how many of several items may go
-        together, and from how many on it is to be seen whether they are late."""
+    def afresh(self, out: list[object], limit: int) -> Begun:
+        """Begins a piece, which has these outputs so far."""
         self.ends = list[int]()
         return out, min(limit, self.room()), first_look(self.linger, len(out))
 
@@ -88,15 +81,21 @@ class FlatMapNode(JobNode):
         """Have the outputs lain for so long that they are to leave?"""
         return self.linger is not None and self.linger.is_over()
 
-    def meanwhile(self, out: list[object], finished: int, extra: int) -> Iterator[Piece]:
-        """Gives out a piece while an item is at its job."""
+    def cut(
+        self, out: list[object], whole: int, index: int, given: int, limit: int
+    ) -> Generator[Piece, None, Begun]:
+        """Gives out a piece while an item is at its job, and begins the next.
+
+        The first `whole` outputs are of items that are finished, and go first: those of this one
+        begin a piece.
+        """
         if self.clock is not None:  # to wait for room is not the job's
             self.clock.stop()
-        yield self.piece(out, finished, extra)
-        self.ends = list[int]()
+        yield self.piece(out[:whole], index, 0) if whole else self.piece(out, index, given)
         CURRENT.job = self  # another job of this process may have run meanwhile
         if self.clock is not None:
             self.clock.start(self.index())
+        return self.afresh(out[whole:] if whole else [], limit)
 
     def begun(self, items: list[object]) -> Iterator[object]:
         """Takes a slice in hand: its items, and the marks where they are."""
