@@ -11,11 +11,12 @@ from typing import Any
 
 import pytest
 
-from conveyor import Processor, context
+from conveyor import BalancingFork, Join, Processor, context
 from conveyor.errors import ItemTimeout, ScheduleMismatch
 from conveyor.recording.crash_points import Timeout
 from conveyor.recording.reader import Recording
 from tests.helpers import pipeline
+from tests.jobs import same
 
 pytestmark = pytest.mark.usefixtures("nothing_is_left_behind")
 
@@ -121,6 +122,16 @@ def test_a_recording_says_whose_time_ran_out_and_its_replay_does_the_same(
     assert came | {each.item for each in run.dead_letters} == {*ITEMS}
     assert all(isinstance(each.exception, ItemTimeout) for each in run.dead_letters)
     assert "dies" in kind or retries or came.isdisjoint(STUCK)
+
+
+def test_a_step_is_counted_behind_a_death_whatever_lanes_a_fork_has_chosen(tmp_path: Path) -> None:
+    """How much stands of what its fork had decided says nothing of the steps."""
+    pl = limited("a class whose worker dies", retries=1)
+    pl.add(BalancingFork(2)).add(Processor(same), Processor(same)).add(Join(2))
+    path, items = tmp_path / "run.cvd", [*range(20, 110), *ITEMS]  # much is out before it dies
+    run = pl.run(items, record=path)
+
+    assert told(pl.replay(items, path)) == told(run)
 
 
 def test_each_time_that_ran_out_is_told_once(tmp_path: Path) -> None:

@@ -222,9 +222,10 @@ class Recorder:
     def stands(self, node: int, noted: LoggedDecision) -> None:
         """Another worker goes on: so much of what the dead one had decided at a point stands."""
         point, count = noted.point & ~STANDS, noted.items
-        if point not in (JOIN, logged.TIMER):
+        if point == JOIN:
+            self.late.stands(node, count)
+        elif point != logged.TIMER:
             count -= self.before[node].taken[point]
-        self.late.stands(node, count)
         self.flush()
         self.write(recording.void([(self.numbers[node][point], count)]))
 
