@@ -3,7 +3,6 @@ on in a large file; how long a large state holds up a stream while it is kept.""
 
 from __future__ import annotations
 
-import json
 import os
 import tempfile
 from collections.abc import Callable, Iterator, Sequence
@@ -19,7 +18,7 @@ from conveyor import BalancingFork, Checkpoint, Join, PerKey, Pipeline, Processo
 from conveyor.core.epochs import Manifest
 from conveyor.io import Lines
 from conveyor.io.reading import FilePosition
-from conveyor.runtime.parent.manifests import Directory
+from conveyor.runtime.parent.manifests import Directory, said_in
 
 EVERY_S = 10.0
 FINE, COARSE = 30_000_000, 80_000  # items: a dozen seconds or more, so that a run is kept in it
@@ -130,7 +129,7 @@ def resumed_after(size: int) -> float:
 def moved(states: Path, path: Path, size: int) -> int:
     """Lets a checkpoint go on behind so many bytes of its file, and gives where that is."""
     (newest,) = states.glob("*.json")
-    directory = Directory(states, told_of(newest))
+    directory = Directory(states, said_in(newest)["run"])
     manifest: Manifest = directory.newest()[0]
     position = manifest.position
     assert isinstance(position, FilePosition)
@@ -139,11 +138,6 @@ def moved(states: Path, path: Path, size: int) -> int:
     directory.write(manifest._replace(epoch=manifest.epoch + 1, position=behind))
     directory.forget(manifest.epoch + 1)
     return size
-
-
-def told_of(place: Path) -> dict[str, object]:
-    said: dict[str, object] = json.loads(place.read_bytes())["run"]
-    return said
 
 
 class Data(Processor[int, int]):

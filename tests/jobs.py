@@ -88,6 +88,22 @@ class Numbered(Processor[str, tuple[int, str]]):
         return self.seen, item
 
 
+class KeptNumber(Processor[int, tuple[int, int]]):
+    """Each item, and the how many-th it is; another worker goes on counting."""
+
+    n = 0
+
+    def process(self, item: int, /) -> tuple[int, int]:
+        self.n += 1
+        return item, self.n
+
+    def snapshot(self) -> int:
+        return self.n
+
+    def restore(self, n: int, /) -> None:
+        self.n = n
+
+
 class LastWord(Processor[int, tuple[str, int]]):
     """Passes items under a name, but for odd ones when told so; says goodbye at the end of every
     run."""

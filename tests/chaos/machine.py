@@ -10,12 +10,10 @@ from __future__ import annotations
 import asyncio
 import os
 import signal
-import sqlite3
 import time
 import traceback
 from collections import Counter
 from collections.abc import Callable, Iterator
-from contextlib import closing
 from dataclasses import dataclass, field
 from functools import partial
 from importlib.util import find_spec
@@ -24,8 +22,6 @@ from random import Random
 from select import select
 from tempfile import TemporaryDirectory
 from typing import Any, Final, cast
-
-import pytest
 
 from conveyor import (
     BalancingFork,
@@ -42,12 +38,13 @@ from conveyor import (
 )
 from conveyor._builder.kept_stream import Taker
 from conveyor.core.epochs import Epochs
-from conveyor.io import Csv, Lines, Parquet, RedisStream, SqlTable
+from conveyor.io import Csv, Lines, Parquet, RedisStream
 from conveyor.runtime.parent import manifests
 from conveyor.runtime.parent.keeper import Keeper
 from conveyor.runtime.shm.outlet import RingOutlet
 from conveyor.runtime.worker.run import Run
-from tests.io.services import service
+from tests.io.services import address
+from tests.io.tables import read_table, table
 
 __all__ = ["SINKS", "STEPS", "TOPOLOGIES", "Losses", "lives", "machine_kills"]
 
@@ -205,17 +202,6 @@ class Kept:
         return not self.is_program or len({*results}) == len(results)
 
 
-def table(folder: Path) -> Any:
-    with closing(sqlite3.connect(folder / "db")) as db:
-        db.execute("create table if not exists said (text text)")
-    return SqlTable(f"sqlite:///{folder}/db", "said")
-
-
-def read_table(folder: Path) -> list[str]:
-    with closing(sqlite3.connect(folder / "db")) as db:
-        return [text for (text,) in db.execute("select text from said order by rowid")]
-
-
 SINKS: Final[dict[str, Kept]] = {
     "lines": Kept(
         lambda at: Lines(at / "out.txt"), lambda at: list(Lines(at / "out.txt")), takes_rows=False
@@ -244,8 +230,8 @@ SINKS["the program"] = Kept(lambda at: Taker(), taken, takes_rows=False, is_prog
 def redis_url() -> str | None:
     """Where a Redis answers that `make services` has started, if one does."""
     try:
-        return service("redis") if find_spec("redis") else None
-    except pytest.skip.Exception:
+        return address("redis") if find_spec("redis") else None
+    except LookupError:
         return None
 
 

@@ -8,9 +8,7 @@ is written down.
 from __future__ import annotations
 
 import os
-import sqlite3
 from collections.abc import Callable, Sequence
-from contextlib import closing
 from dataclasses import dataclass
 from importlib.util import find_spec
 from itertools import pairwise
@@ -22,10 +20,11 @@ from unittest.mock import patch
 import pytest
 
 from conveyor.core.epochs import Epochs, Manifest, NodeState
-from conveyor.io import Csv, JsonLines, Lines, Parquet, SqlTable
+from conveyor.io import Csv, JsonLines, Lines, Parquet
 from conveyor.runtime.parent.manifests import Directory
 from tests.helpers import PROVE
 from tests.io.power import Disk, State, put
+from tests.io.tables import read_table, table
 
 RUN = {"source": "items", "sink": "one", "stages": [], "workers": ["job"]}
 
@@ -49,17 +48,6 @@ def as_row(item: str) -> dict[str, str]:
 
 def texts(rows: Sequence[Any]) -> list[str]:
     return [row["text"] for row in rows]
-
-
-def table(at: Path) -> SqlTable:
-    with closing(sqlite3.connect(at / "db")) as db:
-        db.execute("create table if not exists said (text text)")
-    return SqlTable(f"sqlite:///{at}/db", "said")
-
-
-def read_table(at: Path) -> list[str]:
-    with closing(sqlite3.connect(at / "db")) as db:
-        return [text for (text,) in db.execute("select text from said order by rowid")]
 
 
 def files(at: Path) -> str:

@@ -35,7 +35,7 @@ from conveyor.directories import made_directory, sync_directory
 from conveyor.errors import CheckpointMismatch
 from conveyor.items.sealing import PROTOCOL
 
-__all__ = ["Directory", "Told", "told"]
+__all__ = ["Directory", "Told", "said_in", "told"]
 
 MANIFEST: Final = re.compile(r"epoch-(\d+)\.json")
 PART: Final = re.compile(r"epoch-(\d+)(?:-again)*\.(json|bin|new)")

@@ -24,26 +24,10 @@ from conveyor.progress import Progress
 from tests.chains import chains, values
 from tests.host_processes import InProcesses
 from tests.hosts import InThisProcess
-from tests.jobs import increment
+from tests.jobs import KeptNumber, increment
 from tests.model import Chain, assert_as_promised, build, sources
 
 pytestmark = [pytest.mark.processes, pytest.mark.usefixtures("nothing_is_left_behind")]
-
-
-class Numbered(Processor[int, tuple[int, int]]):
-    """Counts its items, and keeps the number."""
-
-    n = 0
-
-    def process(self, item: int) -> tuple[int, int]:
-        self.n += 1
-        return item, self.n
-
-    def snapshot(self) -> int:
-        return self.n
-
-    def restore(self, n: int) -> None:
-        self.n = n
 
 
 def after_a_moment(number: int) -> int:
@@ -54,7 +38,7 @@ def after_a_moment(number: int) -> int:
 def line() -> Any:
     """Three stages, each on another machine if there are so many; the one in the middle counts."""
     pl: Any = Pipeline[int]().add(Processor(increment)).add(Pipe(16))
-    return pl.add(Numbered(name="numbered")).add(Pipe(16)).add(Processor(lambda pair: pair))
+    return pl.add(KeptNumber(name="numbered")).add(Pipe(16)).add(Processor(lambda pair: pair))
 
 
 def counted(n: int, earlier: int = 0) -> list[tuple[int, int]]:
@@ -144,7 +128,7 @@ def test_two_of_three_machines_are_lost_and_nothing_shows_but_in_report_and_log(
 
 def test_a_host_whose_process_is_killed_is_done_without() -> None:
     engine = InProcesses()
-    pl = Pipeline[int]().add(Processor(after_a_moment)).add(Pipe(16)).add(Numbered())
+    pl = Pipeline[int]().add(Processor(after_a_moment)).add(Pipe(16)).add(KeptNumber())
     taken = list[Any]()
     with pl.stream(range(400), engine=engine) as stream:
         for result in stream:
