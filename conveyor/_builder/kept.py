@@ -182,7 +182,11 @@ def check_checkpoint(call: str, checkpoint: object) -> None:
 
 
 def check_can_be_asked_again(call: str, source: object) -> str:
-    """Names what is read; raises `TypeError` for an iterator, which is used up when a run dies."""
+    """Names what is read.
+
+    Raises `TypeError` for an iterator, which is used up when a run dies, and for a set, whose order
+    goes with the process.
+    """
     if isinstance(source, Source):
         return source.identity()
     kind = type(source).__name__
@@ -191,6 +195,12 @@ def check_can_be_asked_again(call: str, source: object) -> str:
             f"{call}(checkpoint=...): {kind} is an iterator, which cannot be asked "
             "again for the items of a run that died; give a sequence, an iterable that makes a new "
             "iterator each time, or a Source"
+        )
+    if isinstance(source, set | frozenset):
+        raise TypeError(
+            f"{call}(checkpoint=...): a {kind} may have another order in each process, so it "
+            "cannot be asked for the items behind those that are done; give a list, such as "
+            "sorted(items)"
         )
     if not isinstance(source, Iterable):
         raise TypeError(

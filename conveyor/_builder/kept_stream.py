@@ -115,11 +115,12 @@ class KeptStream(KeptRun):
         return self.acknowledged > self.kept_acknowledged
 
     def write_again(self) -> bool:
-        newest = self.newest
-        if newest is None or self.acknowledged > self.kept_to:
-            return False
-        self.write_up_to(newest._replace(epoch=self.epochs.epoch), self.kept_to)
-        return True
+        with self.lock:  # another thread may do so, too, once the run is over
+            newest = self.newest
+            if newest is None or self.acknowledged > self.kept_to:
+                return False
+            self.write_up_to(newest._replace(epoch=self.epochs.epoch), self.kept_to)
+            return True
 
     def write(self, manifest: Manifest) -> None:
         self.write_up_to(manifest, self.came if manifest.is_finished else self.at_barrier)

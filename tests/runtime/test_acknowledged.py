@@ -18,8 +18,10 @@ from typing import Any
 import pytest
 
 from conveyor import BalancingFork, Checkpoint, Join, Pipeline, Processor, Stream
+from conveyor.core.epochs import Epochs, Manifest
 from conveyor.errors import CheckpointMismatch, LifecycleError, TopologyError
 from conveyor.io import Lines
+from tests.jobs import KeptNumber
 from tests.processes import living_children
 from tests.runtime.test_checkpoints import REFUSED as REFUSED_OF_A_DRAIN
 from tests.runtime.test_checkpoints import Elsewhere
@@ -29,24 +31,8 @@ pytestmark = pytest.mark.processes
 ROOT = Path(__file__).resolve().parents[2]
 
 
-class Numbered(Processor[int, tuple[int, int]]):
-    """Each item, and the how many-th it is."""
-
-    n = 0
-
-    def process(self, item: int) -> tuple[int, int]:
-        self.n += 1
-        return item, self.n
-
-    def snapshot(self) -> int:
-        return self.n
-
-    def restore(self, n: int) -> None:
-        self.n = n
-
-
 def numbered() -> Pipeline[int, tuple[int, int]]:
-    return Pipeline[int]().add(Numbered(name="numbered"))
+    return Pipeline[int]().add(KeptNumber(name="numbered"))
 
 
 def kept(folder: Path, **options: Any) -> Checkpoint:
@@ -172,6 +158,29 @@ def test_what_was_taken_to_the_end_and_not_acknowledged_comes_again(tmp_path: Pa
     stream = numbered().stream(range(5), checkpoint=kept(tmp_path))
     assert list(stream) == [(3, 4), (4, 5)]
     stream.acknowledge()  # behind the end it is durable at once
+    assert list(numbered().stream(range(5), checkpoint=kept(tmp_path))) == []
+
+
+def test_what_two_threads_acknowledge_behind_the_end_is_made_durable_one_after_the_other(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    list(numbered().stream(range(5), checkpoint=kept(tmp_path)))
+    stream = numbered().stream(range(5), checkpoint=kept(tmp_path))
+    other, is_durable = threading.Thread(target=stream.acknowledge), threading.Event()
+    complete = Epochs.complete
+
+    def acknowledged_meanwhile(epochs: Epochs, manifest: Manifest) -> None:
+        if other.ident is None:
+            other.start()
+            is_durable.wait(0.1)
+        complete(epochs, manifest)
+        is_durable.set()
+
+    monkeypatch.setattr(Epochs, "complete", acknowledged_meanwhile)
+    next(stream)
+    stream.acknowledge()
+    list(stream)
+    other.join()
     assert list(numbered().stream(range(5), checkpoint=kept(tmp_path))) == []
 
 
@@ -410,6 +419,7 @@ REFUSED: dict[str, tuple[Any, Any, dict[str, Any], type[Exception], str]] = {
         for what, (make, words) in REFUSED_OF_A_DRAIN.items()
     },
     "an iterator": (numbered, iter([1]), {}, TypeError, r"stream\(checkpoint=.* is an iterator"),
+    "a set": (numbered, {1}, {}, TypeError, r"stream\(checkpoint=.* another order in each process"),
     "an async iterable": (numbered, asynchronous(), {}, TypeError, "async_generator"),
     "a recording": (numbered, [1], {"record": "r.cvd"}, TypeError, "leave out record="),
     "another engine": (numbered, [1], {"engine": Elsewhere()}, TopologyError, "without engine="),
