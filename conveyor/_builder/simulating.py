@@ -192,7 +192,7 @@ class Simulating(Drafting[In, *Row], Generic[In, *Row]):
         deviations; `schedules` and `seconds` are the most there are.  `faults`: workers die, in
         each of these schedules.  `start`: a schedule or a recording that comes first.  `lanes`: of
         a `BalancingFork()`, by default 2; the answer holds for so many.  The failure, `.failure`,
-        is made as small as can be, with the text that replays it.  Every twentieth schedule is run
+        is made smaller (200 runs), with the text that replays it.  Every twentieth schedule is run
         again, to find jobs that depend on more than their item (`NotDeterministic`).  `progress`: a
         function that is told twice a second; True: a line on standard error every five seconds.
 

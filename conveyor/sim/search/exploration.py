@@ -1,4 +1,4 @@
-"""Many schedules of a pipeline, and the first that fails, made as small as can be.
+"""Many schedules of a pipeline, and the first that fails, made smaller.
 
 This file knows how a search goes on and ends.  It must never know how a scheduler decides, or the
 clock.
@@ -212,8 +212,8 @@ class Search:
         number: int | None = None,
         difference: ConveyorError | None = None,
     ) -> None:
-        """Finds out whose failure it is, makes it as small as can be, and makes sure that what is
-        left fails again."""
+        """Finds out whose failure it is, makes it smaller, and makes sure that what is left fails
+        again."""
         simulator, schedule = self.simulator, attempt.schedule()
         words = describe(schedule, simulator.pipeline.topology)
         found = Found(error, str(schedule), number or self.found.schedules, len(schedule), 0, words)

@@ -1,11 +1,12 @@
-"""A failing schedule made as small as can be.
+"""A failing schedule made smaller.
 
 Knows: what may be left out of a schedule.  Must never know: how it is run, what fails in it.
 
 Delta debugging (Zeller and Hildebrandt, "Simplifying and Isolating Failure-Inducing Input", 2002)
 over the decisions that are not the default, and the deaths: what is left out falls back to the
 default.  Where nothing more can be left out, the same is decided earlier, as long as it still
-fails: of two failures that are as small the earlier one may have more to leave out.
+fails: of two failures that are as small the earlier one may have more to leave out.  It ends after
+`MOST_RUNS`, with the smallest so far.
 """
 
 from __future__ import annotations
