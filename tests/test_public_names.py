@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import ast
 import inspect
+import pydoc
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -14,9 +15,20 @@ from types import ModuleType
 import pytest
 
 import conveyor
+import conveyor.io
 import conveyor.stages
 from tests.helpers import HANGS_S
 
+# What the user of a stage may call, or write in a class of his own, and may ask it.
+OF_STAGES = {
+    *("process", "setup", "finish", "teardown", "snapshot", "restore"),
+    *("is_stateful", "is_restorable", "stage_options"),
+}
+# What a run calls, and who writes a source or a sink of his own (`transfer.contract`).
+OF_STORES = {
+    *("identity", "open", "write", "prepare", "commit", "abort"),
+    *("discard", "forget"),
+}
 PUBLIC = [name for name in conveyor.__all__ if inspect.isclass(getattr(conveyor, name))]
 BASES = {
     "Builder",
@@ -108,3 +120,25 @@ def test_a_worker_that_imports_the_package_imports_no_world() -> None:
         [sys.executable, "-c", script], capture_output=True, text=True, check=True, timeout=HANGS_S
     )
     assert printed.stdout.strip() == "[]"
+
+
+def shown(kind: type) -> set[str]:
+    """What `help()` lists of a class, but for what Python has on any."""
+    names = [name for name, *_ in inspect.classify_class_attrs(kind)]
+    return {each for each in names if pydoc.visiblename(each, obj=kind) and each[:2] != "__"}
+
+
+@pytest.mark.parametrize(
+    "kind",
+    [each for name in PUBLIC if issubclass(each := getattr(conveyor, name), conveyor.stages.Stage)],
+)
+def test_help_shows_of_a_stage_what_its_user_may_call(kind: type) -> None:
+    assert shown(kind) <= OF_STAGES
+
+
+@pytest.mark.parametrize(
+    "kind",
+    [kind for name in conveyor.io.__all__ if hasattr(kind := getattr(conveyor.io, name), "open")],
+)
+def test_help_shows_of_a_source_or_a_sink_what_a_run_calls(kind: type) -> None:
+    assert shown(kind) <= OF_STORES

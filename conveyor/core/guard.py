@@ -44,7 +44,7 @@ def going_back(
         try:
             return safe(job(item))
         except BaseException:
-            stage.go_back()
+            stage._go_back()  # pyright: ignore[reportPrivateUsage]  # no user goes back
             raise
 
     return attempt

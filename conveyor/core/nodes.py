@@ -76,7 +76,7 @@ def node_for(
             node = UnopenedNode(stage, policy, surroundings)
         case _:
             assert_never(gives)
-    if isinstance(stage, StateJob) and stage.is_guarded:
+    if isinstance(stage, StateJob) and stage._is_guarded:  # pyright: ignore[reportPrivateUsage]  # of a stage of ours
         guard(node, stage, gives)
     return node
 

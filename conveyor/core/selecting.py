@@ -24,7 +24,13 @@ from conveyor.items.sealing import Sealed, in_place
 from conveyor.items.short_repr import short_repr
 from conveyor.items.slices import opened
 from conveyor.report import DeadLetter, Tally
-from conveyor.stages import AnySelectingFork, PartitioningFork, RoutingFork, SplittingFork
+from conveyor.stages import (
+    AnySelectingFork,
+    PartitioningFork,
+    RoutingFork,
+    SplittingFork,
+    function_of,
+)
 
 __all__ = ["SelectingNode", "lanes_by"]
 
@@ -41,7 +47,7 @@ def lanes_by(fork: AnySelectingFork, width: int) -> LanesOf:
     >>> lanes_by(SplittingFork(str.isdigit), 2)(["1", "a"])
     [0, 1]
     """
-    function = fork.function
+    function = function_of(fork)
     # No map(): it would take a StopIteration of the function for the end of the items.
     match fork:
         case PartitioningFork():

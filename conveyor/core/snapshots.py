@@ -104,7 +104,7 @@ class StateLog:
             and self.whole is not None
             and self.behind <= self.whole + FEW
         ):
-            changes = stage.changes()
+            changes = stage._changes()  # pyright: ignore[reportPrivateUsage]  # no user asks for them
             data = b"" if changes is None else packed(changes, self.name, "its state")
             self.behind += len(data)
             return Entry(False, data)
@@ -121,7 +121,7 @@ class StateLog:
             while file.tell() < len(data):
                 stage = self.stage
                 assert is_incremental(stage)
-                stage.apply(pickle.load(file))
+                stage._apply(pickle.load(file))  # pyright: ignore[reportPrivateUsage]  # nor gives them back
 
 
 def is_incremental(stage: object) -> TypeGuard[Incremental[Any, Any]]:

@@ -10,6 +10,9 @@ Rule 3.  While outputs come a second time nothing comes due: there was nothing d
          they came first.
 """
 
+# What a stage is asked for by the time is no part of what its user may call, and this is who asks.
+# pyright: reportPrivateUsage=false
+
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
@@ -49,19 +52,37 @@ class Timer(ABC):
         """May an item be taken now?"""
         ...
 
+    @property
+    def deadline(self) -> float | None:
+        """When the first of what the job holds comes due; None if it holds nothing."""
+        return self.stage._deadline()
+
+    @property
+    def differs_at_end(self) -> bool:
+        """Does what is due give something else at the end of a run than `finish` would?"""
+        return self.stage._differs_at_end
+
+    def allowance(self, now: float) -> int | None:
+        """How many items the job may be given at a moment; None: any number."""
+        return self.stage._allowance(now)
+
+    def opens_at(self) -> float:
+        """When it may be given an item, if that is not now."""
+        return self.stage._opens_at()
+
     def come_due(self) -> None:
         """What has passed is due from now on."""
-        self.stage.come_due()
+        self.stage._come_due()
         self.dues += 1
 
     @property
     def is_due(self) -> bool:
-        return self.stage.is_due
+        return self.stage._is_due
 
     @property
     def progress(self) -> int:
         """Grows when something comes due, and when it is out."""
-        return 2 * self.dues - self.stage.is_due
+        return 2 * self.dues - self.stage._is_due
 
 
 class Cut(Protocol):
@@ -78,7 +99,7 @@ class Paced:
 
     @property
     def n(self) -> int:
-        n, allowed = self.cut.n, self.timer.stage.allowance(self.timer.now())
+        n, allowed = self.cut.n, self.timer.allowance(self.timer.now())
         return n if allowed is None else max(1, min(n, allowed))
 
 
@@ -94,15 +115,15 @@ class TimedNode:
     def __call__(self, items: list[object], skip: int, limit: int) -> Iterator[Piece]:
         timer, stage, tally = self.timer, self.timer.stage, self.tally
         if not items:
-            yield from self.job.flushed(stage.due, "due()", 0, limit)
+            yield from self.job.flushed(stage._due, "due()", 0, limit)
             return
-        stage.now = timer.begins()
+        stage._now = timer.begins()
         for piece in self.node(items, skip, limit):
             before = tally.items_out - len(piece[0])
             yield piece
             # Now it is out, however long it had to wait for room.
             if left := tally.items_out - before:
-                stage.left(left, timer.now())
+                stage._left(left, timer.now())
 
     def finish(self, skip: int, limit: int) -> Iterable[Piece]:
         return self.node.finish(skip, limit)

@@ -88,21 +88,21 @@ class Follow(Readable[str, FollowPosition]):
         """The lines behind a position, each with the position behind it."""
         patience = Patience(self.idle_s, self.until)
         at = position or FollowPosition()
-        file = self.found_again(at)
+        file = self._found_again(at)
         while True:
             if file is None:
                 at = FollowPosition()
-                while (file := self.opened(patience)) is None:
+                while (file := self._opened(patience)) is None:
                     if not patience.again(self.poll_s):
                         return
             with file:
                 number = os.fstat(file.fileno()).st_ino
-                is_over = yield from self.lines_of(file, at._replace(number=number), patience)
+                is_over = yield from self._lines_of(file, at._replace(number=number), patience)
             if is_over:
                 return
             file = None
 
-    def opened(self, patience: Patience) -> io.FileIO | None:
+    def _opened(self, patience: Patience) -> io.FileIO | None:
         """The file that has the name now."""
         patience.look_s()
         try:
@@ -110,7 +110,7 @@ class Follow(Readable[str, FollowPosition]):
         except FileNotFoundError:
             return None
 
-    def found_again(self, at: FollowPosition) -> io.FileIO | None:
+    def _found_again(self, at: FollowPosition) -> io.FileIO | None:
         """The file of a position, under whatever name, if all that was read of it is there."""
         if not at.number:
             return None
@@ -129,14 +129,14 @@ class Follow(Readable[str, FollowPosition]):
             file.close()
         return None
 
-    def lines_of(
+    def _lines_of(
         self, file: io.FileIO, at: FollowPosition, patience: Patience
     ) -> Generator[tuple[str, FollowPosition], None, bool]:
         """The lines of one file, until another one has the name or it was emptied; True: until it
         is not worth to wait."""
         while True:
             patience.look_s()
-            is_replaced = self.is_replaced(file)  # asked before the last look at what is in it
+            is_replaced = self._is_replaced(file)  # asked before the last look at what is in it
             for raw, now in there(file, at, self.path):
                 at = now  # also behind a line that is left out, which is not looked at again
                 patience.came()
@@ -151,7 +151,7 @@ class Follow(Readable[str, FollowPosition]):
             if not patience.again(self.poll_s):
                 return True
 
-    def is_replaced(self, file: io.FileIO) -> bool:
+    def _is_replaced(self, file: io.FileIO) -> bool:
         """Has another file the name?  While none has it, this one may still be written into."""
         try:
             return os.stat(self.path).st_ino != os.fstat(file.fileno()).st_ino
@@ -250,7 +250,7 @@ class Directory(Readable[Path, DirectoryPosition]):
         patience = Patience(self.idle_s, self.until)
         while True:
             patience.look_s()
-            there = self.there()
+            there = self._there()
             given = {*seen}.intersection(there)
             new = [name for name in there if name not in given]
             names = (*sorted(given), *new)
@@ -261,7 +261,7 @@ class Directory(Readable[Path, DirectoryPosition]):
             if not patience.again(self.poll_s):
                 return
 
-    def there(self) -> list[str]:
+    def _there(self) -> list[str]:
         """The names that count, sorted."""
         with os.scandir(self.path) as found:
             names = [entry.name for entry in found if entry.is_file()]

@@ -103,10 +103,10 @@ class Kafka(Readable[KafkaRecord, KafkaPosition]):
         """As a source: the records behind a position, each with the position behind it.  As a sink:
         an epoch begins; gives the newest one that the topic holds, -1 for none."""
         if isinstance(position, int):
-            return self.begin(position)
-        return self.records(position)
+            return self._begin(position)
+        return self._records(position)
 
-    def consumer(self) -> Any:
+    def _consumer(self) -> Any:
         return needed("confluent_kafka", "kafka").Consumer(
             {
                 "group.id": self.group,
@@ -120,13 +120,13 @@ class Kafka(Readable[KafkaRecord, KafkaPosition]):
     # ---------------------------------------------------------------------------
     # as a source
 
-    def records(
+    def _records(
         self, position: KafkaPosition | None
     ) -> Iterator[tuple[KafkaRecord, KafkaPosition]]:
         client = needed("confluent_kafka", "kafka")
-        consumer = self.consumer()
+        consumer = self._consumer()
         try:
-            offsets = self.beginnings(consumer, position)
+            offsets = self._beginnings(consumer, position)
             consumer.assign(
                 [
                     client.TopicPartition(
@@ -151,7 +151,7 @@ class Kafka(Readable[KafkaRecord, KafkaPosition]):
         finally:
             consumer.close()
 
-    def beginnings(self, consumer: Any, position: KafkaPosition | None) -> list[int]:
+    def _beginnings(self, consumer: Any, position: KafkaPosition | None) -> list[int]:
         """Where each partition is read from; raises `ConveyorError` if the topic is not there."""
         found = consumer.list_topics(self.topic, timeout=PATIENCE_S).topics[self.topic]
         if found.error is not None or not found.partitions:
@@ -162,15 +162,15 @@ class Kafka(Readable[KafkaRecord, KafkaPosition]):
     # ---------------------------------------------------------------------------
     # as a sink
 
-    def begin(self, epoch: int) -> int:
+    def _begin(self, epoch: int) -> int:
         self.abort()
         client = needed("confluent_kafka", "kafka")
-        producer = self.ready()  # no transaction of an earlier program is open from here on
+        producer = self._ready()  # no transaction of an earlier program is open from here on
         if epoch == 0:  # what older runs left is forgotten
             producer.begin_transaction()
-            self.note(producer, -1)
+            self._note(producer, -1)
             producer.commit_transaction(PATIENCE_S)
-        consumer = self.consumer()
+        consumer = self._consumer()
         try:
             (found,) = consumer.committed([client.TopicPartition(self.topic, 0)], PATIENCE_S)
         finally:
@@ -178,7 +178,7 @@ class Kafka(Readable[KafkaRecord, KafkaPosition]):
         held = max(int(found.offset), 0) - 1
         return check_not_ahead(held, epoch, self.identity(), "records", "topic")
 
-    def ready(self) -> Any:
+    def _ready(self) -> Any:
         """A new producer, the only one of its name that may go on."""
         producer = needed("confluent_kafka", "kafka").Producer(
             {
@@ -190,10 +190,10 @@ class Kafka(Readable[KafkaRecord, KafkaPosition]):
         producer.init_transactions(PATIENCE_S)
         return producer
 
-    def note(self, producer: Any, epoch: int) -> None:
+    def _note(self, producer: Any, epoch: int) -> None:
         """The number of the epoch is part of the transaction."""
         client = needed("confluent_kafka", "kafka")
-        consumer = self.consumer()
+        consumer = self._consumer()
         try:
             producer.send_offsets_to_transaction(
                 [client.TopicPartition(self.topic, 0, epoch + 1)],
@@ -203,15 +203,15 @@ class Kafka(Readable[KafkaRecord, KafkaPosition]):
         finally:
             consumer.close()
 
-    def under_way(self) -> Any:
+    def _under_way(self) -> Any:
         if self.producer is None:
-            self.producer = self.ready()
+            self.producer = self._ready()
             self.producer.begin_transaction()
         return self.producer
 
     def write(self, items: Sequence[Message], /) -> None:
         """Adds records to the transaction of the epoch."""
-        producer = self.under_way()
+        producer = self._under_way()
         for item in items:
             message = item if isinstance(item, KafkaMessage | KafkaRecord) else KafkaMessage(item)
             while True:
@@ -221,19 +221,19 @@ class Kafka(Readable[KafkaRecord, KafkaPosition]):
                         value=message.value,
                         key=message.key,
                         headers=list(message.headers),
-                        on_delivery=self.delivered,
+                        on_delivery=self._delivered,
                     )
                     break
                 except BufferError:  # so many wait to be sent
                     producer.poll(POLL_S)
         producer.poll(0)
-        self.check()
+        self._check()
 
-    def delivered(self, error: object, message: object) -> None:
+    def _delivered(self, error: object, message: object) -> None:
         if error is not None:
             self.failed.append(error)
 
-    def check(self) -> None:
+    def _check(self) -> None:
         """Raises for a record that the servers did not take."""
         if self.failed:
             error = self.failed[0]
@@ -242,11 +242,11 @@ class Kafka(Readable[KafkaRecord, KafkaPosition]):
 
     def prepare(self, epoch: int, /) -> None:
         """The records of the epoch are with the servers, and so is its number."""
-        producer = self.under_way()
+        producer = self._under_way()
         if producer.flush(PATIENCE_S):
             raise TimeoutError(f"{self.identity()}: records were not taken for {PATIENCE_S:.0f} s")
-        self.check()
-        self.note(producer, epoch)
+        self._check()
+        self._note(producer, epoch)
 
     def commit(self, epoch: int, /) -> None:
         """The records of the epoch are in the topic, and its number is beside them."""

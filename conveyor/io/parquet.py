@@ -104,18 +104,18 @@ class Parquet(Readable[T_co, ParquetPosition], Generic[T_co]):
         """As a source: the rows behind a position, each with the position behind it.  As a sink: an
         epoch begins."""
         if isinstance(position, int):
-            return self.begin(position)
+            return self._begin(position)
         files = in_order(self.path)
         if position is not None:
             if position.file not in files:
                 raise FileNotFoundError(f"{position.file} was read, and is not there any more")
             files = files[files.index(position.file) :]
-        return self.rows_of(files, position)
+        return self._rows_of(files, position)
 
     # ---------------------------------------------------------------------------
     # as a source
 
-    def rows_of(
+    def _rows_of(
         self, files: list[str], position: ParquetPosition | None
     ) -> Iterator[tuple[T_co, ParquetPosition]]:
         for name in files:
@@ -129,10 +129,10 @@ class Parquet(Readable[T_co, ParquetPosition], Generic[T_co]):
                 first = sum(file.metadata.row_group(n).num_rows for n in range(at.group))
                 for group in range(at.group, file.num_row_groups):
                     skipped = at.row if group == at.group else 0
-                    yield from self.rows_of_group(file, name, group, skipped, first)
+                    yield from self._rows_of_group(file, name, group, skipped, first)
                     first += file.metadata.row_group(group).num_rows
 
-    def rows_of_group(
+    def _rows_of_group(
         self, file: Any, name: str, group: int, skipped: int, first: int
     ) -> Iterator[tuple[T_co, ParquetPosition]]:
         row = 0
@@ -156,8 +156,8 @@ class Parquet(Readable[T_co, ParquetPosition], Generic[T_co]):
     # ---------------------------------------------------------------------------
     # as a sink
 
-    def begin(self, epoch: int) -> None:
-        self.give_up()
+    def _begin(self, epoch: int) -> None:
+        self._give_up()
         if self.files is None:
             if not isinstance(self.path, str | os.PathLike):
                 raise ValueError(f"results go into one file, not into {told(self.path)}")
@@ -165,7 +165,7 @@ class Parquet(Readable[T_co, ParquetPosition], Generic[T_co]):
             self.files = EpochFiles(path, ".parquet") if self.per_epoch else WholeFile(path)
         self.files.open(epoch)
 
-    def under_way(self) -> EpochFiles:
+    def _under_way(self) -> EpochFiles:
         if self.files is None:
             raise LifecycleError(f"{self.identity()}: open(0) comes before results are written")
         return self.files
@@ -175,9 +175,9 @@ class Parquet(Readable[T_co, ParquetPosition], Generic[T_co]):
         for item in items:
             self.rows.append(dict(as_mapping(item)))
             if len(self.rows) >= GROUP:
-                self.flush()
+                self._flush()
 
-    def flush(self) -> None:
+    def _flush(self) -> None:
         """The rows so far are a row group."""
         arrow = needed("pyarrow", "parquet")
         rows, self.rows = self.rows, []
@@ -185,7 +185,7 @@ class Parquet(Readable[T_co, ParquetPosition], Generic[T_co]):
             if self.columns is None:
                 self.columns = arrow.Table.from_pylist(rows).schema
             parquet = needed("pyarrow.parquet", "parquet")
-            self.writer = parquet.ParquetWriter(self.under_way().opened(), self.columns)
+            self.writer = parquet.ParquetWriter(self._under_way().opened(), self.columns)
         known = set(self.columns.names)
         for row in rows:
             if row.keys() != known:
@@ -198,27 +198,27 @@ class Parquet(Readable[T_co, ParquetPosition], Generic[T_co]):
     def prepare(self, epoch: int, /) -> None:
         """The file of the epoch is whole, and outlives a crash and a power cut."""
         if self.rows or (not self.per_epoch and self.writer is None):
-            self.flush()
+            self._flush()
         if self.writer is not None:
             self.writer.close()
             self.writer = None
-        self.under_way().prepare(epoch)
+        self._under_way().prepare(epoch)
 
     def commit(self, epoch: int, /) -> None:
         """The file of the epoch has its name."""
-        self.under_way().commit(epoch)
+        self._under_way().commit(epoch)
 
     def abort(self) -> None:
         """What was written and not prepared is gone."""
-        self.give_up()
+        self._give_up()
         if self.files is not None:
             self.files.abort()
 
     def discard(self) -> None:
         """What epochs have written is gone; a single file stays until another takes its place."""
-        self.begin(0)
+        self._begin(0)
 
-    def give_up(self) -> None:
+    def _give_up(self) -> None:
         self.rows = []
         self.writer = None
 

@@ -108,7 +108,7 @@ class RedisStream(Readable[RedisEntry, RedisId]):
     def __repr__(self) -> str:
         return f"<{self.identity()}>"
 
-    def connect(self) -> Any:
+    def _connect(self) -> Any:
         return needed("redis", "redis").Redis.from_url(self.url)
 
     @overload
@@ -119,24 +119,24 @@ class RedisStream(Readable[RedisEntry, RedisId]):
         """As a source: the entries behind a position, each with the position behind it.  As a sink:
         an epoch begins; gives the newest one that the stream holds, -1 for none."""
         if isinstance(position, int):
-            return self.begin(position)
-        return self.entries(position)
+            return self._begin(position)
+        return self._entries(position)
 
     # ---------------------------------------------------------------------------
     # as a source
 
-    def entries(self, position: RedisId | None) -> Iterator[tuple[RedisEntry, RedisId]]:
-        client = self.connect()
+    def _entries(self, position: RedisId | None) -> Iterator[tuple[RedisEntry, RedisId]]:
+        client = self._connect()
         patience = Patience(self.idle_s, self.until)
         # Of a group: what it has given this consumer before, and then ">", what it has not.
         behind = str(position) if position is not None else "0"
         try:
             if self.group is not None:
-                self.make_group(client)
+                self._make_group(client)
                 if position is not None:
-                    self.acknowledge(client, position)
+                    self._acknowledge(client, position)
             while True:
-                found = self.read(client, behind, patience.look_s())
+                found = self._read(client, behind, patience.look_s())
                 for raw, fields in found:
                     at = id_of(raw)
                     behind = str(at) if behind != ">" else ">"
@@ -151,7 +151,7 @@ class RedisStream(Readable[RedisEntry, RedisId]):
         finally:
             client.close()
 
-    def read(self, client: Any, behind: str, look_s: float) -> list[tuple[bytes, Fields | None]]:
+    def _read(self, client: Any, behind: str, look_s: float) -> list[tuple[bytes, Fields | None]]:
         """The next entries; waits so long for some."""
         block = max(1, int(1000 * look_s))  # 0 would be for ever
         if self.group is None:
@@ -164,7 +164,7 @@ class RedisStream(Readable[RedisEntry, RedisId]):
         by_name: dict[bytes, Any] = dict(found or ())
         return flat(by_name.get(self.stream.encode(), []))
 
-    def make_group(self, client: Any) -> None:
+    def _make_group(self, client: Any) -> None:
         try:
             client.xgroup_create(self.stream, self.group, id="0", mkstream=True)
         except needed("redis", "redis").ResponseError as error:
@@ -174,13 +174,13 @@ class RedisStream(Readable[RedisEntry, RedisId]):
     def forget(self, position: RedisId) -> None:
         """The entries up to a position are not asked for again: the group need not keep them."""
         if self.group is not None:
-            client = self.connect()
+            client = self._connect()
             try:
-                self.acknowledge(client, position)
+                self._acknowledge(client, position)
             finally:
                 client.close()
 
-    def acknowledge(self, client: Any, upto: RedisId) -> None:
+    def _acknowledge(self, client: Any, upto: RedisId) -> None:
         """The group forgets what it has given this consumer, up to a position."""
         while True:
             pending = client.xpending_range(
@@ -193,9 +193,9 @@ class RedisStream(Readable[RedisEntry, RedisId]):
     # ---------------------------------------------------------------------------
     # as a sink
 
-    def begin(self, epoch: int) -> int:
+    def _begin(self, epoch: int) -> int:
         self.abort()
-        client = self.connect()
+        client = self._connect()
         try:
             client.delete(self.staged)
             if epoch == 0:
@@ -213,11 +213,11 @@ class RedisStream(Readable[RedisEntry, RedisId]):
                 raise ValueError("an entry of a stream has one field at least")
             self.batch.append(row)
             if len(self.batch) >= BATCH:
-                self.flush()
+                self._flush()
 
-    def flush(self) -> None:
+    def _flush(self) -> None:
         if self.client is None:
-            self.client = self.connect()
+            self.client = self._connect()
         together = self.client.pipeline(transaction=False)
         for row in self.batch:
             together.xadd(self.staged, row)
@@ -226,11 +226,11 @@ class RedisStream(Readable[RedisEntry, RedisId]):
 
     def prepare(self, epoch: int, /) -> None:
         """The entries of the epoch are on the server."""
-        self.flush()
+        self._flush()
 
     def commit(self, epoch: int, /) -> None:
         """The entries of the epoch are in the stream, and its number is beside it."""
-        self.client = client = self.client or self.connect()  # kept for `abort`, if this fails
+        self.client = client = self.client or self._connect()  # kept for `abort`, if this fails
         client.eval(MOVE, 3, self.staged, self.stream, self.epochs, epoch)
         self.client = None
         client.close()

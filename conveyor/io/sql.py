@@ -56,7 +56,7 @@ class Pages(Readable[T_co, SqlPosition], Generic[T_co]):
     def __repr__(self) -> str:
         return f"<{self.identity()}>"
 
-    def rows(
+    def _rows(
         self, chosen: str, order_by: str, position: SqlPosition | None
     ) -> Iterator[tuple[T_co, SqlPosition]]:
         """The rows of `chosen`, a table or a query, behind a position."""
@@ -74,16 +74,16 @@ class Pages(Readable[T_co, SqlPosition], Generic[T_co]):
                 found = self.database.select(connection, text, () if at is None else (at.value,))
                 self.database.commit(connection)
                 for row in found[: self.page]:
-                    at = self.behind(row, order_by, at)
-                    yield from ((item, at) for item in self.made(row, at))
+                    at = self._behind(row, order_by, at)
+                    yield from ((item, at) for item in self._made(row, at))
                 if len(found) <= self.page:
                     return
                 assert at is not None
-                self.behind(found[-1], order_by, at)  # the next page would leave it out
+                self._behind(found[-1], order_by, at)  # the next page would leave it out
         finally:
             connection.close()
 
-    def behind(
+    def _behind(
         self, row: Mapping[str, Any], order_by: str, before: SqlPosition | None
     ) -> SqlPosition:
         """The position behind a row; raises `ConveyorError` if its value does not tell it."""
@@ -98,7 +98,7 @@ class Pages(Readable[T_co, SqlPosition], Generic[T_co]):
             )
         return SqlPosition(value, 1 if before is None else before.row + 1)
 
-    def made(self, row: Mapping[str, Any], at: SqlPosition) -> list[Any]:
+    def _made(self, row: Mapping[str, Any], at: SqlPosition) -> list[Any]:
         try:
             return [self.make(row)]
         except Exception as error:
@@ -163,7 +163,7 @@ class SqlQuery(Pages[T_co], Generic[T_co]):
 
     def open(self, position: SqlPosition | None, /) -> Iterator[tuple[T_co, SqlPosition]]:
         """The rows behind a position, each with the position behind it."""
-        return self.rows(
+        return self._rows(
             # On a line of its own: the query may end in a comment.
             f"({self.database.escaped(self.query)}\n) AS chosen",
             self.order_by,
@@ -263,26 +263,26 @@ class SqlTable(Pages[T_co], Generic[T_co]):
         """As a source: the rows behind a position, each with the position behind it.  As a sink: an
         epoch begins; gives the newest one that the database holds, -1 for none."""
         if isinstance(position, int):
-            return self.begin(position)
+            return self._begin(position)
         if self.order_by is None:
             raise ValueError(
                 f"{self.identity()}: order_by= names the column in whose order rows are read"
             )
-        return self.rows(self.name(), self.order_by, position)
+        return self._rows(self._name(), self.order_by, position)
 
-    def name(self) -> str:
+    def _name(self) -> str:
         """The table as statements name it, with the schema it is in."""
         return ".".join(map(self.database.quoted, self.table.split(".")))
 
     # ---------------------------------------------------------------------------
     # as a sink
 
-    def begin(self, epoch: int) -> int:
-        self.roll_back()
-        held = self.held(epoch)
+    def _begin(self, epoch: int) -> int:
+        self._roll_back()
+        held = self._held(epoch)
         return check_not_ahead(held, epoch, self.identity(), "rows", "table")
 
-    def held(self, epoch: int) -> int:
+    def _held(self, epoch: int) -> int:
         """The newest epoch in the database; with the first one, what older runs left is
         forgotten."""
         mark = self.database.mark
@@ -316,23 +316,23 @@ class SqlTable(Pages[T_co], Generic[T_co]):
                         f"{self.identity()}: a row has "
                         + (f"no {', '.join(missing)}, which is its key" if row else "no columns")
                     )
-                self.statement = self.database.insert(self.name(), self.columns, self.keys)
+                self.statement = self.database.insert(self._name(), self.columns, self.keys)
             if len(row) != len(self.columns):
-                raise self.misfit(row)
+                raise self._misfit(row)
             try:
                 self.batch.append(tuple([row[name] for name in self.columns]))
             except KeyError:
-                raise self.misfit(row) from None
+                raise self._misfit(row) from None
             if len(self.batch) >= BATCH:
-                self.flush()
+                self._flush()
 
-    def misfit(self, row: Mapping[str, object]) -> ValueError:
+    def _misfit(self, row: Mapping[str, object]) -> ValueError:
         return ValueError(
             f"{self.identity()}: a row has the columns {', '.join(row)}, and the first one had "
             f"{', '.join(self.columns)}"
         )
 
-    def flush(self) -> Connection:
+    def _flush(self) -> Connection:
         """The rows so far are in the transaction."""
         if self.connection is None:
             self.connection = self.database.connect()
@@ -345,7 +345,7 @@ class SqlTable(Pages[T_co], Generic[T_co]):
         """The number of the epoch is in the transaction."""
         columns = ("sink", "epoch")
         text = self.database.insert(EPOCHS, columns, columns[:1])
-        self.database.execute_many(self.flush(), text, [(self.table, epoch)])
+        self.database.execute_many(self._flush(), text, [(self.table, epoch)])
 
     def commit(self, epoch: int, /) -> None:
         """The rows of the epoch are in the table, and its number is beside them."""
@@ -359,9 +359,9 @@ class SqlTable(Pages[T_co], Generic[T_co]):
 
     def abort(self) -> None:
         """The transaction of the epoch is rolled back."""
-        self.roll_back()
+        self._roll_back()
 
-    def roll_back(self) -> None:
+    def _roll_back(self) -> None:
         connection, self.connection = self.connection, None
         self.batch, self.columns = [], ()
         if connection is not None:

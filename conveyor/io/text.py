@@ -49,7 +49,7 @@ class Written(Protocol):
 class InFiles(Readable[T_co, FilePosition], Generic[T_co]):
     """What text, JSON and CSV have in common."""
 
-    suffix = ""
+    _suffix = ""
 
     def __init__(
         self,
@@ -69,10 +69,10 @@ class InFiles(Readable[T_co, FilePosition], Generic[T_co]):
         self.compression: Compression | None = compression
         self.written: Written | None = None
 
-    def row_reader(self) -> RowReader:
+    def _row_reader(self) -> RowReader:
         raise NotImplementedError
 
-    def packed_rows(self, items: Sequence[Any]) -> bytes:
+    def _packed_rows(self, items: Sequence[Any]) -> bytes:
         """The bytes of some results."""
         raise NotImplementedError
 
@@ -87,25 +87,25 @@ class InFiles(Readable[T_co, FilePosition], Generic[T_co]):
         Raises `FileNotFoundError` if no file has such a name, or none the name of the position.
         """
         if isinstance(position, int):
-            return self.begin(position)
-        return rows_of_files(self.path, position, self.bad, self.row_reader(), self.compression)
+            return self._begin(position)
+        return rows_of_files(self.path, position, self.bad, self._row_reader(), self.compression)
 
-    def begin(self, epoch: int) -> None:
+    def _begin(self, epoch: int) -> None:
         """As a sink: what is there of this epoch and of later ones goes."""
-        self.written = self.written or self.files()
+        self.written = self.written or self._files()
         self.written.open(epoch)
 
-    def files(self) -> Written:
+    def _files(self) -> Written:
         """Where results go."""
         if not isinstance(self.path, str | os.PathLike):
             raise ValueError(f"results go into one file, not into {told(self.path)}")
         path = os.fspath(self.path)
         if self.per_epoch:
-            return EpochFiles(path, self.suffix + suffix_of(self.compression), self.compression)
+            return EpochFiles(path, self._suffix + suffix_of(self.compression), self.compression)
         compression = compression_of(path, self.compression)
         return (WholeFile if is_url(path) else AppendedFile)(path, compression)
 
-    def under_way(self) -> Written:
+    def _under_way(self) -> Written:
         if self.written is None:
             raise LifecycleError(f"{self.identity()}: open(0) comes before results are written")
         return self.written
@@ -113,15 +113,15 @@ class InFiles(Readable[T_co, FilePosition], Generic[T_co]):
     def write(self, items: Sequence[Any], /) -> None:
         """Appends results to the epoch that is open."""
         if items:
-            self.under_way().write(self.packed_rows(items))
+            self._under_way().write(self._packed_rows(items))
 
     def prepare(self, epoch: int, /) -> None:
         """The results of the epoch outlive a crash and a power cut."""
-        self.under_way().prepare(epoch)
+        self._under_way().prepare(epoch)
 
     def commit(self, epoch: int, /) -> None:
         """The results of the epoch are in place."""
-        self.under_way().commit(epoch)
+        self._under_way().commit(epoch)
 
     def abort(self) -> None:
         """What was written and not prepared is gone."""
@@ -130,7 +130,7 @@ class InFiles(Readable[T_co, FilePosition], Generic[T_co]):
 
     def discard(self) -> None:
         """What epochs have written is gone; a single file stays until another takes its place."""
-        self.begin(0)
+        self._begin(0)
 
     def identity(self) -> str:
         """The kind of file, and where."""
@@ -161,7 +161,7 @@ class Lines(InFiles[str]):
     ['A', 'B']
     """
 
-    suffix = ".txt"
+    _suffix = ".txt"
 
     def __init__(
         self,
@@ -174,14 +174,14 @@ class Lines(InFiles[str]):
     ) -> None:
         super().__init__(path, on_error, encoding, per_epoch, compression)
 
-    def row_reader(self) -> RowReader:
+    def _row_reader(self) -> RowReader:
         return LineReader(partial(_decoded, encoding=self.encoding))
 
     def write(self, items: Sequence[str], /) -> None:
         """Appends lines; raises `ValueError` for a text of several."""
         super().write(items)
 
-    def packed_rows(self, items: Sequence[Any]) -> bytes:
+    def _packed_rows(self, items: Sequence[Any]) -> bytes:
         for item in items:
             if not isinstance(item, str):
                 raise TypeError(f"a line is a str, not {item!r}")
@@ -213,7 +213,7 @@ class JsonLines(InFiles[T_co], Generic[T_co]):
     [Price(name='tea', euros=3.0)]
     """
 
-    suffix = ".jsonl"
+    _suffix = ".jsonl"
 
     @overload
     def __init__(
@@ -248,7 +248,7 @@ class JsonLines(InFiles[T_co], Generic[T_co]):
         self.make: Read = reader(schema)
         self.is_plain = schema is None
 
-    def row_reader(self) -> RowReader:
+    def _row_reader(self) -> RowReader:
         loads, make = loader(), self.make
         if self.is_plain:
             return LineReader(loads, leaves_out_empty=True)
@@ -258,7 +258,7 @@ class JsonLines(InFiles[T_co], Generic[T_co]):
         """Appends values, one a line."""
         super().write(items)
 
-    def packed_rows(self, items: Sequence[Any]) -> bytes:
+    def _packed_rows(self, items: Sequence[Any]) -> bytes:
         return ("\n".join(map(dumped, items)) + "\n").encode()
 
 
@@ -281,7 +281,7 @@ class Csv(InFiles[T_co], Generic[T_co]):
     [{'name': 'tea', 'euros': '3'}]
     """
 
-    suffix = ".csv"
+    _suffix = ".csv"
 
     @overload
     def __init__(
@@ -323,23 +323,23 @@ class Csv(InFiles[T_co], Generic[T_co]):
         self.delimiter = delimiter
         self.writer = CsvWriter(delimiter, encoding)
 
-    def row_reader(self) -> CsvReader:
+    def _row_reader(self) -> CsvReader:
         return CsvReader(self.make, self.delimiter, self.encoding, self.compression)
 
     def write(self, items: Sequence[AnyRow], /) -> None:
         """Appends rows; raises `ValueError` for one with other columns than the first."""
         super().write(items)
 
-    def begin(self, epoch: int) -> None:
-        super().begin(epoch)
+    def _begin(self, epoch: int) -> None:
+        super()._begin(epoch)
         self.writer.begin([])
 
-    def packed_rows(self, items: Sequence[Any]) -> bytes:
-        if self.under_way().is_empty():
+    def _packed_rows(self, items: Sequence[Any]) -> bytes:
+        if self._under_way().is_empty():
             self.writer.begin([])
         elif not self.writer.names:  # of an earlier program
             path = os.path.realpath(in_order(self.path)[0])
-            self.writer.begin(self.row_reader().names_of(path))
+            self.writer.begin(self._row_reader().names_of(path))
         return self.writer(items)
 
 

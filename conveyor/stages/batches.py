@@ -38,7 +38,7 @@ class Batch(Incremental[T, list[T]], Timed):
     4
     """
 
-    stage_gives: ClassVar[Gives | None] = Gives.RESULT
+    _stage_gives: ClassVar[Gives | None] = Gives.RESULT
 
     def __init__(self, n: int, *, within_s: float | None = None, name: str | None = None) -> None:
         self.n = checked_count("Batch", "n", n)
@@ -50,14 +50,14 @@ class Batch(Incremental[T, list[T]], Timed):
         self._take(None, name, "raise", 0, None, read_only=False)
 
     @property
-    def watches_time(self) -> bool:
+    def _watches_time(self) -> bool:
         return self.within_s is not None
 
-    def begin(self) -> None:
-        self.start_anew()
+    def _begin(self) -> None:
+        self._start_anew()
         self.is_another = False
 
-    def start_anew(self) -> None:
+    def _start_anew(self) -> None:
         """The next item begins another list."""
         self.items: list[T] = []
         self.saved = 0  # of these
@@ -69,28 +69,28 @@ class Batch(Incremental[T, list[T]], Timed):
         items = self.items
         items.append(item)
         if self.within_s is not None and len(items) == 1:
-            self.by = self.now + self.within_s
+            self.by = self._now + self.within_s
         if len(items) < self.n:
             return None
-        self.start_anew()
+        self._start_anew()
         return items
 
     def finish(self) -> Iterable[list[T]]:
         if self.items:
             yield self.items
-        self.start_anew()
+        self._start_anew()
 
-    def deadline(self) -> float | None:
+    def _deadline(self) -> float | None:
         return self.by
 
-    def come_due(self) -> None:
+    def _come_due(self) -> None:
         self.by, self.is_over = None, True
 
     @property
-    def is_due(self) -> bool:
+    def _is_due(self) -> bool:
         return self.is_over
 
-    def due(self) -> Iterable[list[T]]:
+    def _due(self) -> Iterable[list[T]]:
         return self.finish()
 
     def snapshot(self) -> tuple[list[T], float | None, bool]:
@@ -101,14 +101,14 @@ class Batch(Incremental[T, list[T]], Timed):
         self.items, self.by, self.is_over = state
         self.saved, self.is_another = len(self.items), False
 
-    def changes(self) -> tuple[bool, list[T], float | None, bool] | None:
+    def _changes(self) -> tuple[bool, list[T], float | None, bool] | None:
         is_another, items = self.is_another, self.items[self.saved :]
         self.saved, self.is_another = len(self.items), False
         if not (is_another or items or self.is_over):
             return None
         return is_another, items, self.by, self.is_over
 
-    def apply(self, changes: tuple[bool, list[T], float | None, bool], /) -> None:
+    def _apply(self, changes: tuple[bool, list[T], float | None, bool], /) -> None:
         is_another, items, by, is_over = changes
         self.restore((items if is_another else [*self.items, *items], by, is_over))
 
@@ -125,13 +125,13 @@ class Unbatch(Job[In, Out]):
     [1, 2, 3]
     """
 
-    stage_gives: ClassVar[Gives | None] = Gives.EACH
+    _stage_gives: ClassVar[Gives | None] = Gives.EACH
 
     def __init__(self: Unbatch[Iterable[Each], Each], *, name: str | None = None) -> None:
         self._take(iter, name, "raise", 0, None, read_only=False)
 
-    def default_name(self) -> str:
-        return Stage.default_name(self)
+    def _default_name(self) -> str:
+        return Stage._default_name(self)
 
     def __repr__(self) -> str:
         return "Unbatch()"

@@ -37,13 +37,13 @@ class Fold(StateJob[T, S]):
         self.initial: object = initial
         self._take(None, name, on_error, retries, None, read_only=False)
 
-    def default_name(self) -> str:
+    def _default_name(self) -> str:
         return name_of(self.fn)
 
-    def begin(self) -> None:
+    def _begin(self) -> None:
         self.state: S = fresh(self.initial)
 
-    def fold(self, item: T) -> S:
+    def _fold(self, item: T) -> S:
         if self.guards:
             before = kept_aside(self.state)
             self.undo = [lambda: self.restore(before())]
@@ -74,13 +74,13 @@ class Scan(Fold[T, S]):
     [1, 3, 6]
     """
 
-    stage_gives: ClassVar[Gives | None] = Gives.EVERY_RESULT
+    _stage_gives: ClassVar[Gives | None] = Gives.EVERY_RESULT
 
     def process(self, item: T, /) -> S:
-        return self.fold(item)
+        return self._fold(item)
 
     def finish(self) -> Iterable[S]:
-        self.begin()
+        self._begin()
         return ()
 
 
@@ -94,11 +94,11 @@ class Reduce(Fold[T, S]):
     [6]
     """
 
-    stage_gives: ClassVar[Gives | None] = Gives.RESULT
+    _stage_gives: ClassVar[Gives | None] = Gives.RESULT
 
     def process(self, item: T, /) -> None:
-        self.fold(item)
+        self._fold(item)
 
     def finish(self) -> Iterable[S]:
         yield self.state
-        self.begin()
+        self._begin()

@@ -101,10 +101,10 @@ class Job(Stage, TakesALane[In, Out]):
 
     # Said by each kind, and by no class that is derived from one.  None: of no kind, so that
     # nothing knows how it runs.
-    stage_gives: ClassVar[Gives | None] = None
+    _stage_gives: ClassVar[Gives | None] = None
 
     # What `setup=` has made in this worker.
-    stage_resource: Resource | None = None
+    _stage_resource: Resource | None = None
 
     def _take(
         self,
@@ -158,14 +158,14 @@ class Job(Stage, TakesALane[In, Out]):
     @property
     def is_stateful(self) -> bool:
         """Was this stage written as a class, whose state lives as long as its worker?"""
-        return "stage_gives" not in vars(type(self))
+        return "_stage_gives" not in vars(type(self))
 
     @property
     def is_restorable(self) -> bool:
         """Can its state be saved, and given to another worker?"""
         return self.is_stateful and isinstance(self, Restorable)
 
-    def default_name(self) -> str:
+    def _default_name(self) -> str:
         return (
             type(self).__name__ if self.stage_options.fn is None else name_of(self.stage_options.fn)
         )
@@ -180,11 +180,11 @@ class Job(Stage, TakesALane[In, Out]):
         made = make()
         if is_opened_async(made, is_async(self)):
             return self._take_async(made)
-        self.stage_resource = Resource(made)
+        self._stage_resource = Resource(made)
         return None
 
     async def _take_async(self, made: object) -> None:
-        self.stage_resource = await opened_async(made, is_async(self))
+        self._stage_resource = await opened_async(made, is_async(self))
 
     def finish(self) -> Iterable[Out] | Awaitable[Iterable[Out]] | AsyncIterable[Out]:
         """Called at the end of every run; what it gives is sent on after all other outputs."""
@@ -192,21 +192,22 @@ class Job(Stage, TakesALane[In, Out]):
 
     def teardown(self) -> Awaitable[None] | None:
         """Called once in each worker process, when it stops."""
-        return None if self.stage_resource is None else self.stage_resource.close()
+        return None if self._stage_resource is None else self._stage_resource.close()
 
     def __repr__(self) -> str:
-        fn = self.default_name() if self.stage_options.fn is not None else ""
+        fn = self._default_name() if self.stage_options.fn is not None else ""
         return f"{type(self).__name__}({fn})"
 
 
 def gives_of(job: Job[Any, Any]) -> Gives:
     """What the job gives for an item; raises `TopologyError` for a class that is of no kind."""
-    if job.stage_gives is None:
+    gives = job._stage_gives  # pyright: ignore[reportPrivateUsage]  # as a method would
+    if gives is None:
         raise TopologyError(
             f"{type(job).__name__} is derived from Job itself, so that nothing is known of how it "
             "runs; derive it from Processor, FlatMap or Filter"
         )
-    return job.stage_gives
+    return gives
 
 
 def policy_of(job: Job[Any, Any]) -> tuple[OnError, int, float | None]:
@@ -308,7 +309,7 @@ def written(job: Job[Any, Any]) -> Callable[..., object]:
 
 def job_of(job: Job[Any, Any]) -> Callable[[object], object]:
     """What is called with each item; of a stage that has a `setup=`, once that was called."""
-    made = job.stage_resource
+    made = job._stage_resource  # pyright: ignore[reportPrivateUsage]  # as a method would
     return written(job) if made is None else GivenTwo(written(job), made.value).call
 
 
@@ -334,9 +335,10 @@ def check_works(
     """Raises `TopologyError` for a function that cannot be called so, or would not work when it
     is."""
     check_takes_as_job(what, fn, is_given_two)
-    instead = instead_of_a_generator(gives_of(job), name_of(fn))
-    may_await = job.stage_gives in SIDE_BY_SIDE
-    if may_await and is_async_generator(fn) and job.stage_gives is not Gives.EACH:
+    gives = gives_of(job)
+    instead = instead_of_a_generator(gives, name_of(fn))
+    may_await = gives in SIDE_BY_SIDE
+    if may_await and is_async_generator(fn) and gives is not Gives.EACH:
         raise TopologyError(
             f"{what}: {name_of(fn)} is an async generator function; FlatMap({name_of(fn)}) gives "
             "all that it yields"

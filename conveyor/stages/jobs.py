@@ -89,7 +89,7 @@ class Processor(MayAwait[In, Out], Job[In, Out]):
     Processor(lambda)
     """
 
-    stage_gives: ClassVar[Gives | None] = Gives.RESULT
+    _stage_gives: ClassVar[Gives | None] = Gives.RESULT
 
     # A None that the function gives is not of `Out`.  Where mypy takes a None off it makes an
     # object of any union, so it alone has the first overload, for functions that give none.  The
@@ -230,7 +230,7 @@ class FlatMap(Job[In, Out]):
     FlatMap(split)
     """
 
-    stage_gives: ClassVar[Gives | None] = Gives.EACH
+    _stage_gives: ClassVar[Gives | None] = Gives.EACH
 
     @overload  # of a partial: as above
     def __init__(
@@ -305,7 +305,7 @@ class Filter(Job[T, Kept]):
     Filter(isdigit)
     """
 
-    stage_gives: ClassVar[Gives | None] = Gives.ITEM
+    _stage_gives: ClassVar[Gives | None] = Gives.ITEM
 
     @overload  # of a partial: as above
     def __init__(  # pyright: ignore[reportInvalidTypeVarUse]

@@ -13,7 +13,7 @@ from typing_extensions import TypeVar
 from conveyor.errors import TopologyError
 from conveyor.signatures import SelectsLanes
 from conveyor.stages.callables import name_of
-from conveyor.stages.selecting_fork import SelectingFork
+from conveyor.stages.selecting_fork import SelectingFork, function_of
 from conveyor.stages.stage import UNSET, OnError, Unset, checked_count
 
 __all__ = ["PartitioningFork"]
@@ -252,5 +252,5 @@ class PartitioningFork(SelectingFork, SelectsLanes[In, Opening]):
         self._take(width, "key", key, name, on_error)
 
     @property
-    def said(self) -> str:
-        return f"key={name_of(self.function)}"
+    def _said(self) -> str:
+        return f"key={name_of(function_of(self))}"

@@ -86,7 +86,7 @@ class PerKey(Incremental[In, Out], Timed):
         self._take(None, name, on_error, retries, None, read_only=False)
 
     @property
-    def stage_gives(self) -> Gives:  # type: ignore[override]  # it depends on the options
+    def _stage_gives(self) -> Gives:  # type: ignore[override]  # it depends on the options
         """What lets go of keys gives what they finish with, too."""
         return Gives.RESULT if self.max_keys is None else Gives.EACH
 
@@ -94,7 +94,7 @@ class PerKey(Incremental[In, Out], Timed):
     def is_restorable(self) -> bool:
         return self.restores
 
-    def default_name(self) -> str:
+    def _default_name(self) -> str:
         return name_of(self.make)
 
     def __getstate__(self) -> dict[str, object]:
@@ -110,14 +110,14 @@ class PerKey(Incremental[In, Out], Timed):
     def setup(self) -> None:
         super().setup()
         self.gone: list[Processor[In, Out]] = []  # finished, and to be torn down
-        self.is_careful = self.guards or self.lets_go
+        self.is_careful = self.guards or self._lets_go
 
     @property
-    def lets_go(self) -> bool:
+    def _lets_go(self) -> bool:
         """Are there keys that are finished before the run is?"""
         return self.max_keys is not None or self.idle_s is not None
 
-    def begin(self) -> None:
+    def _begin(self) -> None:
         self.live: dict[Hashable, Keyed] = {}
         self.is_by_use = True  # are those that were used least recently the first?
         self.number = 0  # of the next key
@@ -134,59 +134,59 @@ class PerKey(Incremental[In, Out], Timed):
     def process(self, item: In, /) -> object:
         """What the processor of its key gives; with `max_keys`, all outputs."""
         if self.is_careful:
-            return self.process_with_care(item)
+            return self._process_with_care(item)
         key = self.key(item)
-        keyed = self.live.get(key) or self.new(key)
+        keyed = self.live.get(key) or self._new(key)
         self.touched[key] = keyed
         return keyed.call(item)
 
-    def process_with_care(self, item: In) -> object:
+    def _process_with_care(self, item: In) -> object:
         """The same, where keys may have to be let go of, or an item may fail and the run goes
         on."""
-        self.revive()
+        self._revive()
         self.undo = []
         key = self.key(item)
         outputs: list[object] = []
         keyed = self.live.get(key)
         if keyed is None:
             while self.max_keys is not None and len(self.live) >= self.max_keys:
-                outputs += self.let_go(self.oldest())
-            keyed = self.new(key)
+                outputs += self._let_go(self._oldest())
+            keyed = self._new(key)
         elif self.guards:
-            self.undo.append(self.mark(keyed))
+            self.undo.append(self._mark(keyed))
         self.touched[key] = keyed
         result = keyed.call(item)
-        if self.lets_go:
-            self.use(keyed)
+        if self._lets_go:
+            self._use(keyed)
         if self.max_keys is None:
             return result
         return outputs if result is None else [*outputs, result]
 
-    def new(self, key: Hashable) -> Keyed:
+    def _new(self, key: Hashable) -> Keyed:
         """Makes the processor of a key that is not there."""
         if key != key:  # such as nan: each item would have a key of its own
             raise ValueError(f"{key!r} cannot be a key: it is not equal to itself")
-        keyed = Keyed(key, self.number, self.made())
+        keyed = Keyed(key, self.number, self._made())
         if self.guards:
-            self.mark(keyed)  # what cannot be put back is known before its first item
-            self.undo.append(lambda: self.forget(keyed))
+            self._mark(keyed)  # what cannot be put back is known before its first item
+            self.undo.append(lambda: self._forget(keyed))
         self.live[key] = keyed
         self.number += 1
         return keyed
 
-    def made(self) -> Processor[In, Out]:
+    def _made(self) -> Processor[In, Out]:
         job = self.make()
         set_up(job)
         return job
 
-    def forget(self, keyed: Keyed) -> None:
+    def _forget(self, keyed: Keyed) -> None:
         """As if the key, which is the newest, had never been there."""
         del self.live[keyed.key]
         self.touched.pop(keyed.key, None)
         self.number = keyed.number
-        self.is_gone(keyed)
+        self._is_gone(keyed)
 
-    def use(self, keyed: Keyed) -> None:
+    def _use(self, keyed: Keyed) -> None:
         """Notes that the key is now the one that was used last."""
         before = keyed.used, keyed.at
 
@@ -196,17 +196,17 @@ class PerKey(Incremental[In, Out], Timed):
         if self.guards:
             self.undo.append(unused)
         self.time += 1
-        keyed.used, keyed.at = self.time, self.now
+        keyed.used, keyed.at = self.time, self._now
         self.live[keyed.key] = self.live.pop(keyed.key)
 
-    def oldest(self) -> Keyed:
+    def _oldest(self) -> Keyed:
         """The key that was used least recently."""
         if not self.is_by_use:
             by_use = sorted(self.live.values(), key=attrgetter("used"))
             self.live, self.is_by_use = {keyed.key: keyed for keyed in by_use}, True
         return next(iter(self.live.values()))
 
-    def let_go(self, keyed: Keyed) -> list[Out]:
+    def _let_go(self, keyed: Keyed) -> list[Out]:
         """Finishes a key and forgets it; gives what it finishes with."""
         key = keyed.key
         was_touched, was_removed = key in self.touched, key in self.removed
@@ -219,22 +219,22 @@ class PerKey(Incremental[In, Out], Timed):
                 del self.removed[key]
 
         if self.guards:
-            self.undo.append(self.mark(keyed))
+            self.undo.append(self._mark(keyed))
         outputs = list(finished(keyed.job))
         if self.guards:
             self.undo.append(take_back)
         del self.live[key]
         self.touched.pop(key, None)
         self.removed[key] = None
-        self.is_gone(keyed)
+        self._is_gone(keyed)
         return outputs
 
-    def mark(self, keyed: Keyed) -> Callable[[], None]:
+    def _mark(self, keyed: Keyed) -> Callable[[], None]:
         """What puts the state of a key back to how it is now."""
         job = keyed.job
         if self.restores:
             state = pickle.dumps(keyed.snapshot(), pickle.HIGHEST_PROTOCOL)
-            return lambda: self.remake(keyed, state)
+            return lambda: self._remake(keyed, state)
         if not job.is_stateful:
             return lambda: None
         try:
@@ -252,14 +252,14 @@ class PerKey(Incremental[In, Out], Timed):
 
         return back
 
-    def remake(self, keyed: Keyed, state: bytes) -> None:
+    def _remake(self, keyed: Keyed, state: bytes) -> None:
         """Another processor for a key, with the state that was kept."""
-        again: Any = self.made()
+        again: Any = self._made()
         again.restore(pickle.loads(state))
-        self.is_gone(keyed)
+        self._is_gone(keyed)
         keyed.take(again)
 
-    def is_gone(self, keyed: Keyed) -> None:
+    def _is_gone(self, keyed: Keyed) -> None:
         if self.tears_down and keyed.job not in self.gone:
             self.gone.append(keyed.job)
 
@@ -267,46 +267,46 @@ class PerKey(Incremental[In, Out], Timed):
     # keys that are idle
 
     # What is due comes by last use, and at the end all comes in the order of first items.
-    differs_at_end: ClassVar[bool] = True
+    _differs_at_end: ClassVar[bool] = True
 
     @property
-    def watches_time(self) -> bool:
+    def _watches_time(self) -> bool:
         return self.idle_s is not None
 
-    def deadline(self) -> float | None:
-        self.revive()
-        return self.oldest().at + self.idle_s if self.live and self.idle_s is not None else None
+    def _deadline(self) -> float | None:
+        self._revive()
+        return self._oldest().at + self.idle_s if self.live and self.idle_s is not None else None
 
-    def come_due(self) -> None:
-        keyed = self.oldest()
+    def _come_due(self) -> None:
+        keyed = self._oldest()
         self.going[keyed.key] = self.live.pop(keyed.key)
         self.is_going_saved = False
 
     @property
-    def is_due(self) -> bool:
+    def _is_due(self) -> bool:
         return bool(self.going or self.kept_going)
 
-    def due(self) -> Iterator[Out]:
-        self.revive()
+    def _due(self) -> Iterator[Out]:
+        self._revive()
         while self.going:
             key, keyed = next(iter(self.going.items()))
             yield from finished(keyed.job)
             self.touched.pop(key, None)
             self.removed[key] = None
             del self.going[key]
-            self.is_gone(keyed)
+            self._is_gone(keyed)
             self.is_going_saved = False
 
     # ---------------------------------------------------------------------------
     # the end
 
     def finish(self) -> Iterator[Out]:
-        self.revive()
+        self._revive()
         for keyed in sorted(self.live.values(), key=attrgetter("number")):
             yield from finished(keyed.job)
         for keyed in self.live.values():
-            self.is_gone(keyed)
-        self.begin()
+            self._is_gone(keyed)
+        self._begin()
 
     def teardown(self) -> None:
         errors: list[BaseException] = []
@@ -322,32 +322,32 @@ class PerKey(Incremental[In, Out], Timed):
     # the state
 
     def snapshot(self) -> States:
-        self.revive()
+        self._revive()
         self.touched.clear()
         self.removed.clear()
         self.is_going_saved = True
-        return self.states_of([*self.live.values(), *self.going.values()])
+        return self._states_of([*self.live.values(), *self.going.values()])
 
     def restore(self, state: States, /) -> None:
-        self.apply((state, []))
+        self._apply((state, []))
 
-    def changes(self) -> Changes | None:
+    def _changes(self) -> Changes | None:
         if not self.touched and not self.removed and self.is_going_saved:
             return None
-        changes = (self.states_of(self.touched.values()), list(self.removed))
+        changes = (self._states_of(self.touched.values()), list(self.removed))
         self.touched.clear()
         self.removed.clear()
         self.is_going_saved = True
         return changes
 
-    def apply(self, changes: Changes, /) -> None:
+    def _apply(self, changes: Changes, /) -> None:
         (self.number, self.time, self.kept_going, keys, *columns), removed = changes
         for key in removed:
             self.kept.pop(key, None)
         self.kept.update(zip(keys, zip(*columns, strict=True), strict=True))
         self.is_careful = True
 
-    def states_of(self, keyed: Collection[Keyed]) -> States:
+    def _states_of(self, keyed: Collection[Keyed]) -> States:
         """Column by column: so there is less to be pickled."""
         return (
             self.number,
@@ -360,15 +360,15 @@ class PerKey(Incremental[In, Out], Timed):
             [each.snapshot() for each in keyed],
         )
 
-    def revive(self) -> None:
+    def _revive(self) -> None:
         """Makes the processors of the keys whose states were restored, if there are any."""
         if not self.kept:
             return
         for key, (number, used, at, state) in self.kept.items():
-            job: Any = self.made()
+            job: Any = self._made()
             job.restore(state)
             keyed = self.live[key] = Keyed(key, number, job)
             keyed.used, keyed.at, self.is_by_use = used, at, False
         self.going = {key: self.live.pop(key) for key in self.kept_going}
         self.kept, self.kept_going = {}, []
-        self.is_careful = self.guards or self.lets_go
+        self.is_careful = self.guards or self._lets_go

@@ -12,7 +12,7 @@ from typing_extensions import TypeVar
 
 from conveyor.signatures import SelectsLanes
 from conveyor.stages.callables import name_of
-from conveyor.stages.selecting_fork import SelectingFork
+from conveyor.stages.selecting_fork import SelectingFork, function_of
 from conveyor.stages.stage import OnError, checked_count
 
 __all__ = ["RoutingFork"]
@@ -215,5 +215,5 @@ class RoutingFork(SelectingFork, SelectsLanes[In, Opening]):
         self._take(checked_count("RoutingFork", "n", n), "lane", lane, name, on_error)
 
     @property
-    def said(self) -> str:
-        return f"lane={name_of(self.function)}"
+    def _said(self) -> str:
+        return f"lane={name_of(function_of(self))}"

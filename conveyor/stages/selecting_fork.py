@@ -11,7 +11,7 @@ from conveyor.stages.callables import can_be_called, check_is_called, check_take
 from conveyor.stages.forks import Fork
 from conveyor.stages.stage import ON_ERROR, OnError, Stage, StageOptions, checked_name
 
-__all__ = ["SelectingFork"]
+__all__ = ["SelectingFork", "function_of"]
 
 
 class SelectingFork(Fork):
@@ -49,16 +49,16 @@ class SelectingFork(Fork):
 
     def __repr__(self) -> str:
         n = "" if self.n is None else f"{self.n}, "
-        return f"{type(self).__name__}({n}{self.said})"
+        return f"{type(self).__name__}({n}{self._said})"
 
     @property
-    def said(self) -> str:
+    def _said(self) -> str:
         """What it was made with, as it is written."""
-        return name_of(self.function)
+        return name_of(function_of(self))
 
-    @property
-    def function(self) -> Callable[[object], object]:
-        """What is called with each item."""
-        fn = self.stage_options.fn
-        assert fn is not None
-        return fn
+
+def function_of(fork: SelectingFork) -> Callable[[object], object]:
+    """What is called with each item."""
+    fn = fork.stage_options.fn
+    assert fn is not None
+    return fn

@@ -12,7 +12,7 @@ from typing_extensions import TypeIs, TypeVar
 
 from conveyor.signatures import Into, SelectsLanes
 from conveyor.stages.callables import name_of
-from conveyor.stages.selecting_fork import SelectingFork
+from conveyor.stages.selecting_fork import SelectingFork, function_of
 from conveyor.stages.stage import OnError
 
 if TYPE_CHECKING:
@@ -98,4 +98,4 @@ class SplittingFork(SelectingFork, SelectsLanes[In, Opening]):
         self._take(2, "predicate", predicate, name, on_error)
 
     def __repr__(self) -> str:
-        return f"SplittingFork({name_of(self.function)})"
+        return f"SplittingFork({name_of(function_of(self))})"

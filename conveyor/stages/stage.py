@@ -60,7 +60,7 @@ class Stage:
     # hold it under this name.
     stage_options = StageOptions()
 
-    def default_name(self) -> str:
+    def _default_name(self) -> str:
         """What the stage is called if it was given no name: its kind, or the name of its
         function."""
         kind = type(self).__name__
@@ -69,7 +69,7 @@ class Stage:
 
 def name_wanted(stage: Stage) -> str:
     """What a stage is to be called."""
-    return stage.stage_options.name or stage.default_name()
+    return stage.stage_options.name or stage._default_name()  # pyright: ignore[reportPrivateUsage]  # as a method would
 
 
 def checked_count(kind: str, what: str, value: object) -> int:

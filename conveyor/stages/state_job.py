@@ -46,21 +46,21 @@ class StateJob(Job[In, Out]):
         return True
 
     @property
-    def is_guarded(self) -> bool:
+    def _is_guarded(self) -> bool:
         """Does an attempt that fails have to leave the state as it was?"""
         options = self.stage_options
         return options.on_error != "raise" or options.retries > 0
 
-    def default_name(self) -> str:
-        return Stage.default_name(self)
+    def _default_name(self) -> str:
+        return Stage._default_name(self)
 
     def setup(self) -> None:
         self.undo = []
-        self.guards = self.is_guarded
-        self.begin()
+        self.guards = self._is_guarded
+        self._begin()
 
     @abstractmethod
-    def begin(self) -> None:
+    def _begin(self) -> None:
         """Makes the state of a run that begins."""
         ...
 
@@ -74,7 +74,7 @@ class StateJob(Job[In, Out]):
         """Called behind `setup` in a new worker, with what `snapshot` gave last."""
         ...
 
-    def go_back(self) -> None:
+    def _go_back(self) -> None:
         """Puts the state back to how it was before the item in hand."""
         steps, self.undo = self.undo, []
         for step in reversed(steps):
@@ -91,13 +91,13 @@ class Incremental(StateJob[In, Out]):
     """One that can also tell what of its state has changed."""
 
     @abstractmethod
-    def changes(self) -> object | None:
+    def _changes(self) -> object | None:
         """What has changed since `snapshot` or this was called last, as something that can be
         pickled; None if nothing has."""
         ...
 
     @abstractmethod
-    def apply(self, changes: Any, /) -> None:
+    def _apply(self, changes: Any, /) -> None:
         """Brings what was restored to where these changes lead, which came next."""
         ...
 

@@ -30,7 +30,7 @@ class Tap(Job[T, T]):
     [[1], [2, 3]]
     """
 
-    stage_gives: ClassVar[Gives | None] = Gives.SAME_ITEM
+    _stage_gives: ClassVar[Gives | None] = Gives.SAME_ITEM
 
     def __init__(
         self,

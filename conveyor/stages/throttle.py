@@ -34,15 +34,15 @@ class Throttle(StateJob[T, T], Timed):
     [('a', 0.0), ('b', 0.0), ('c', 1.0), ('d', 1.0), ('e', 2.0)]
     """
 
-    stage_gives: ClassVar[Gives | None] = Gives.UNOPENED
-    gives_by_time: ClassVar[bool] = False
+    _stage_gives: ClassVar[Gives | None] = Gives.UNOPENED
+    _gives_by_time: ClassVar[bool] = False
 
     def __init__(self, n: int, per_s: float = 1.0, *, name: str | None = None) -> None:
         self.n = checked_count("Throttle", "n", n)
         self.per_s = checked_seconds("Throttle", "per_s", per_s)
         self._take(None, name, "raise", 0, None, read_only=True)
 
-    def begin(self) -> None:
+    def _begin(self) -> None:
         # When the last items left, and how many then, the newest at the end.
         self.log: deque[tuple[float, int]] = deque()
         self.logged = 0  # in all
@@ -51,16 +51,16 @@ class Throttle(StateJob[T, T], Timed):
         """Gives the item back; in a pipeline nothing calls this, as nothing looks at the item."""
         return item
 
-    def allowance(self, now: float) -> int:
+    def _allowance(self, now: float) -> int:
         log = self.log
         while log and log[0][0] + self.per_s <= now:
             self.logged -= log.popleft()[1]
         return self.n - self.logged
 
-    def opens_at(self) -> float:
-        return self.log[0][0] + self.per_s if self.logged >= self.n else self.now
+    def _opens_at(self) -> float:
+        return self.log[0][0] + self.per_s if self.logged >= self.n else self._now
 
-    def left(self, outputs: int, now: float) -> None:
+    def _left(self, outputs: int, now: float) -> None:
         self.logged += outputs
         if self.log and self.log[-1][0] == now:
             outputs += self.log.pop()[1]

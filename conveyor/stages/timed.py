@@ -22,56 +22,56 @@ class Timed:
     """What beside items a job is asked for by the time; every moment is in seconds of its worker's
     clock.
 
-    `now` is set before each slice of items, to when it was taken in hand.
+    `_now` is set before each slice of items, to when it was taken in hand.
     """
 
     # Does anything come due, or are items only held up?
-    gives_by_time: ClassVar[bool] = True
+    _gives_by_time: ClassVar[bool] = True
 
     # Does what is due give something else at the end of a run than `finish` would?
-    differs_at_end: ClassVar[bool] = False
+    _differs_at_end: ClassVar[bool] = False
 
-    now: float = 0.0
+    _now: float = 0.0
 
     @property
-    def watches_time(self) -> bool:
+    def _watches_time(self) -> bool:
         """Was it told of a time at all?"""
         return True
 
-    def deadline(self) -> float | None:
+    def _deadline(self) -> float | None:
         """When the first of what it holds comes due; None if it holds nothing."""
         return None
 
-    def come_due(self) -> None:
+    def _come_due(self) -> None:
         """The deadline has passed: what it was of is due."""
 
     @property
-    def is_due(self) -> bool:
+    def _is_due(self) -> bool:
         """Is there anything to be given out?"""
         return False
 
-    def due(self) -> Iterable[object]:
+    def _due(self) -> Iterable[object]:
         """Gives out what is due, and forgets it."""
         return ()
 
-    def allowance(self, now: float) -> int | None:
+    def _allowance(self, now: float) -> int | None:
         """How many items it may be given now; None: any number."""
         return None
 
-    def opens_at(self) -> float:
+    def _opens_at(self) -> float:
         """When it may be given an item, if that is not now."""
-        return self.now
+        return self._now
 
-    def left(self, outputs: int, now: float) -> None:
+    def _left(self, outputs: int, now: float) -> None:
         """Called when so many outputs are out, before the next item."""
 
 
 def is_woken(stage: object) -> bool:
     """Does a stage give outputs because time goes by?"""
     found = timed(stage)
-    return found is not None and found.gives_by_time
+    return found is not None and found._gives_by_time  # pyright: ignore[reportPrivateUsage]  # as a method would
 
 
 def timed(stage: object) -> Timed | None:
     """The stage, if time wakes it or holds it up."""
-    return stage if isinstance(stage, Timed) and stage.watches_time else None
+    return stage if isinstance(stage, Timed) and stage._watches_time else None  # pyright: ignore[reportPrivateUsage]  # as a method would

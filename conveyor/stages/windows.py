@@ -80,7 +80,7 @@ class Window(Incremental[T, Out]):
     [(0, 5), (10, 3)]
     """
 
-    stage_gives: ClassVar[Gives | None] = Gives.EACH
+    _stage_gives: ClassVar[Gives | None] = Gives.EACH
 
     @overload
     def __init__(
@@ -180,28 +180,28 @@ class Window(Incremental[T, Out]):
     # ---------------------------------------------------------------------------
     # items
 
-    def begin(self) -> None:
+    def _begin(self) -> None:
         self.kind: type | None = None  # of times
         self.top: Number = 0  # the greatest, once there was one
         self.came = 0  # items that were folded
-        self.open = OpenWindows(self.add_undo if self.guards else None)
+        self.open = OpenWindows(self._add_undo if self.guards else None)
 
-    def add_undo(self, step: Callable[[], object]) -> None:
+    def _add_undo(self, step: Callable[[], object]) -> None:
         self.undo.append(step)
 
     def process(self, item: T, /) -> list[Any]:
         """The windows that are given out behind this item."""
         if self.guards:
-            self.remember()
+            self._remember()
         kind, time = number_of(self.time(item))
         if kind is not self.kind:
-            self.begin_with(kind, time)
+            self._begin_with(kind, time)
         key = None if self.key is None else self.key(item)
         if key != key:  # such as nan: each item would have a key of its own
             raise ValueError(f"{key!r} cannot be a key: it is not equal to itself")
-        windows = self.session(key, time) if self.is_session else self.aligned(key, time)
+        windows = self._session(key, time) if self.is_session else self._aligned(key, time)
         if windows is None:
-            return self.too_late(item)
+            return self._too_late(item)
         for window in windows:
             self.open.touch(window)
             if self.keeps_items:
@@ -211,10 +211,10 @@ class Window(Incremental[T, Out]):
         self.came += 1
         if time > self.top:
             self.top = time
-        due = self.open.take_due(self.watermark)
-        return list(self.in_turn(due)) if due else due
+        due = self.open.take_due(self._watermark)
+        return list(self._in_turn(due)) if due else due
 
-    def remember(self) -> None:
+    def _remember(self) -> None:
         kind, top, came, number = self.kind, self.top, self.came, self.open.number
 
         def as_before() -> None:
@@ -222,17 +222,17 @@ class Window(Incremental[T, Out]):
 
         self.undo = [as_before]
 
-    def begin_with(self, kind: type, time: Number) -> None:
+    def _begin_with(self, kind: type, time: Number) -> None:
         """Takes the type of the first time; raises `TypeError` if others came before."""
         if self.kind is not None:
             raise TypeError(
                 f"a time of type {kind.__name__} came behind others of type {self.kind.__name__}: "
                 "those of one run must be of one type"
             )
-        self.measure(kind)
+        self._measure(kind)
         self.kind, self.top = kind, time
 
-    def measure(self, kind: type) -> None:
+    def _measure(self, kind: type) -> None:
         """Works out all lengths in the numbers of these times."""
         if isinstance(self.over, Session):
             self.gap = length_of(kind, self.over.gap_s)
@@ -242,12 +242,12 @@ class Window(Incremental[T, Out]):
         self.first, self.last = bounds_of(kind)
 
     @property
-    def watermark(self) -> Number:
+    def _watermark(self) -> Number:
         return self.top - self.lateness
 
-    def aligned(self, key: Hashable, time: Number) -> list[Open] | None:
+    def _aligned(self, key: Hashable, time: Number) -> list[Open] | None:
         """The open windows that a time belongs to; None if all have been given out."""
-        watermark = self.watermark
+        watermark = self._watermark
         found: list[Open] = []
         is_late = False
         for number, start, end in self.holding(time):
@@ -258,23 +258,23 @@ class Window(Incremental[T, Out]):
             if known:
                 found.append(known[0])
                 continue
-            self.check_bounds(start, end)
-            found.append(self.opened(key, (key, number), start, end))
+            self._check_bounds(start, end)
+            found.append(self._opened(key, (key, number), start, end))
         return found if found or not is_late else None
 
-    def session(self, key: Hashable, time: Number) -> list[Open] | None:
+    def _session(self, key: Hashable, time: Number) -> list[Open] | None:
         """The same of the session that it belongs to."""
         end = time + self.gap
-        self.check_bounds(time, end)
+        self._check_bounds(time, end)
         near = [each for each in self.open.at.get(key, ()) if each.start < end and time < each.end]
         if not near:
-            return None if end <= self.watermark else [self.opened(key, key, time, end)]
-        session = near[0] if len(near) == 1 else self.merged(near)
+            return None if end <= self._watermark else [self._opened(key, key, time, end)]
+        session = near[0] if len(near) == 1 else self._merged(near)
         self.open.touch(session)
         session.start, session.end = min(session.start, time), max(session.end, end)
         return [session]
 
-    def check_bounds(self, start: Number, end: Number) -> None:
+    def _check_bounds(self, start: Number, end: Number) -> None:
         """Raises `ValueError` for a window that could not be given out."""
         if not self.first <= start <= end <= self.last:
             raise ValueError(
@@ -282,12 +282,12 @@ class Window(Incremental[T, Out]):
                 "year 9999, in UTC: there is no datetime for that"
             )
 
-    def opened(self, key: Hashable, place: Hashable, start: Number, end: Number) -> Open:
+    def _opened(self, key: Hashable, place: Hashable, start: Number, end: Number) -> Open:
         window = self.open.opened(key, place, start, end)
         window.value = fresh(self.initial)
         return window
 
-    def merged(self, sessions: list[Open]) -> Open:
+    def _merged(self, sessions: list[Open]) -> Open:
         """One session in the place of several."""
         sessions.sort(key=attrgetter("start"))
         first = sessions[0]
@@ -306,22 +306,22 @@ class Window(Incremental[T, Out]):
         self.open.insert(one)
         return one
 
-    def too_late(self, item: T) -> list[Any]:
+    def _too_late(self, item: T) -> list[Any]:
         if self.late == "emit":
             return [Late(item)]
         error = LateItem("all windows that this item belongs to had been given out")
         error.on_error = self.late
         raise error
 
-    def in_turn(self, windows: Iterable[Open]) -> Iterator[Windowed[Any, Any]]:
+    def _in_turn(self, windows: Iterable[Open]) -> Iterator[Windowed[Any, Any]]:
         for each in sorted(windows, key=attrgetter("end", "start", "number")):
             assert self.kind is not None
             start, end = time_of(self.kind, each.start), time_of(self.kind, each.end)
             yield Windowed(each.key, start, end, each.value, each.count)
 
     def finish(self) -> Iterator[Any]:
-        yield from self.in_turn(self.open.by_number.values())
-        self.begin()
+        yield from self._in_turn(self.open.by_number.values())
+        self._begin()
 
     # ---------------------------------------------------------------------------
     # the state
@@ -330,15 +330,15 @@ class Window(Incremental[T, Out]):
         return (self.kind, self.top, self.came), self.open.all_rows()
 
     def restore(self, state: tuple[Progress, Rows], /) -> None:
-        self.apply(state)
+        self._apply(state)
 
-    def changes(self) -> tuple[Progress, Rows] | None:
+    def _changes(self) -> tuple[Progress, Rows] | None:
         return (self.kind, self.top, self.came), self.open.new_rows()
 
-    def apply(self, changes: tuple[Progress, Rows], /) -> None:
+    def _apply(self, changes: tuple[Progress, Rows], /) -> None:
         (self.kind, self.top, self.came), rows = changes
         if self.kind is not None:
-            self.measure(self.kind)
+            self._measure(self.kind)
         self.open.apply(rows)
 
 

@@ -29,6 +29,7 @@ from conveyor.stages import (
     SplittingFork,
     StateJob,
     Zip,
+    function_of,
     gives_of,
     is_async,
     written,
@@ -134,7 +135,7 @@ def _through_job(job: Job[Any, Any], carried: object) -> Passage:
 
 def _through_selection(fork: AnySelectingFork, carried: object) -> Passage:
     """A fork that looks at its items leaves their type as it is, but for what a guard says."""
-    signatures = signatures_of(fork.function)
+    signatures = signatures_of(function_of(fork))
     found = _called_with(signatures, carried)
     if not found:
         taken = union([signature.takes for signature in signatures])
@@ -145,7 +146,7 @@ def _through_selection(fork: AnySelectingFork, carried: object) -> Passage:
             return Passage(carried)
         case RoutingFork():
             if assignability(verdict, int) is Assignability.NO:
-                name = name_of(fork.function)
+                name = name_of(function_of(fork))
                 return Passage(UNKNOWN, f"must give an int, but {name} gives {words(verdict)}")
             return Passage(carried)
         case SplittingFork():
@@ -172,7 +173,7 @@ def yielded(gives: object) -> object:
 def _elements(job: Job[Any, Any], gives: object) -> Passage:
     if assignability(gives, abc.Iterable) is Assignability.NO:
         return Passage(
-            UNKNOWN, f"must give an iterable, but {job.default_name()} gives {words(gives)}"
+            UNKNOWN, f"must give an iterable, but {name_of(written(job))} gives {words(gives)}"
         )
     return Passage(element_of(gives))
 

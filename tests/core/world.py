@@ -209,7 +209,7 @@ class PassingTime(Timer):
         return self.moment
 
     def begins(self) -> float:
-        self.moment = max(self.moment, self.stage.opens_at())
+        self.moment = max(self.moment, self.opens_at())
         return self.moment
 
     def is_past(self) -> bool:
@@ -408,7 +408,7 @@ class Worker:
 
     def holds(self) -> bool:
         """Does its job hold something that may come due?"""
-        return self.timer is not None and self.timer.stage.deadline() is not None
+        return self.timer is not None and self.timer.deadline is not None
 
     def is_idle(self) -> bool:
         """May only time bring it to go on, as long as no item comes?"""

@@ -106,10 +106,10 @@ class Logged(Throttle[int]):
         super().__init__(n, per_s)
         self.path = path
 
-    def left(self, outputs: int, now: float) -> None:
-        super().left(outputs, now)
+    def _left(self, outputs: int, now: float) -> None:
+        super()._left(outputs, now)
         with self.path.open("a") as file:
-            file.write(f"{outputs} {self.now!r} {now!r}\n")
+            file.write(f"{outputs} {self._now!r} {now!r}\n")
 
 
 def spans(path: Path) -> list[tuple[float, float]]:

@@ -175,7 +175,6 @@ NAMED: list[Callable[..., Stage]] = [
 @pytest.mark.parametrize("make", NAMED, ids=lambda make: type(make()).__name__)
 def test_every_stage_takes_a_name(make: Callable[..., Stage]) -> None:
     assert name_wanted(make(name="mine")) == "mine"
-    assert name_wanted(make()) == make().default_name()
     for name in ("", 3, b"mine"):
         assert f"name is {name!r}; it must be a string" in refused(
             functools.partial(make, name=name)
@@ -199,7 +198,7 @@ DEFAULT_NAMES: list[tuple[Any, str]] = [
 
 @pytest.mark.parametrize(("stage", "name"), DEFAULT_NAMES, ids=[name for _, name in DEFAULT_NAMES])
 def test_a_stage_is_called_by_its_function_or_its_kind(stage: Stage, name: str) -> None:
-    assert stage.default_name() == name
+    assert name_wanted(stage) == name
 
 
 SHOWN: list[tuple[Any, str]] = [

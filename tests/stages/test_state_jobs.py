@@ -207,11 +207,11 @@ def test_only_what_has_changed_since_the_last_time_is_saved(make: Callable[[], A
     def saved(items: range) -> int:
         for item in items:
             stage.process(item)
-        return len(pickle.dumps(stage.changes()))
+        return len(pickle.dumps(stage._changes()))
 
     stage = make()
     stage.setup()
-    stage.begin()
+    stage._begin()
     much = saved(range(100_000))
     assert much > 10_000
     assert saved(range(100_000, 100_001)) < 200

@@ -35,17 +35,17 @@ def keys() -> Any:
 
 def test_a_batch_is_due_within_seconds_of_its_first_item() -> None:
     batch = begun(Batch[int](3, within_s=2.0))
-    assert batch.deadline() is None
+    assert batch._deadline() is None
     for now, item in [(10.0, 1), (11.5, 2)]:
-        batch.now = now
+        batch._now = now
         assert batch.process(item) is None
-        assert batch.deadline() == 12.0
+        assert batch._deadline() == 12.0
 
-    batch.come_due()
-    assert batch.is_due
-    assert batch.deadline() is None
-    assert [*batch.due()] == [[1, 2]]
-    assert not batch.is_due
+    batch._come_due()
+    assert batch._is_due
+    assert batch._deadline() is None
+    assert [*batch._due()] == [[1, 2]]
+    assert not batch._is_due
     assert [*batch.finish()] == []
 
 
@@ -54,34 +54,34 @@ def test_a_batch_that_is_full_is_no_longer_waited_for() -> None:
     batch.process(1)
 
     assert batch.process(2) == [1, 2]
-    assert batch.deadline() is None
+    assert batch._deadline() is None
 
 
 @pytest.mark.parametrize("is_due", [False, True])
 def test_the_successor_of_a_batch_goes_on_by_the_same_deadline(is_due: bool) -> None:
     batch = begun(Batch[int](3, within_s=2.0))
-    batch.now = 7.0
+    batch._now = 7.0
     batch.process(1)
     if is_due:
-        batch.come_due()
+        batch._come_due()
 
     after = successor(lambda: Batch[int](3, within_s=2.0), batch.snapshot())
 
-    assert after.deadline() == (None if is_due else 9.0)
-    assert after.is_due is is_due
-    assert [*after.due()] == [[1]]
+    assert after._deadline() == (None if is_due else 9.0)
+    assert after._is_due is is_due
+    assert [*after._due()] == [[1]]
 
 
 def test_keys_come_due_in_the_order_of_their_last_items() -> None:
     stage = begun(keys())
     for now, item in [(0.0, 1), (1.0, 2), (2.0, 11), (3.0, 3)]:
-        stage.now = now
+        stage._now = now
         stage.process(item)
 
     seen: list[tuple[float, list[list[int]]]] = []
-    while (by := stage.deadline()) is not None:
-        stage.come_due()
-        seen.append((by, [*stage.due()]))
+    while (by := stage._deadline()) is not None:
+        stage._come_due()
+        seen.append((by, [*stage._due()]))
     assert seen == [(6.0, [[2]]), (7.0, [[1, 11]]), (8.0, [[3]])]
 
 
@@ -91,18 +91,18 @@ def test_keys_that_are_due_are_not_lost_with_their_worker(written: str) -> None:
     for item in (1, 2, 3):
         stage.process(item)
     before = pickle.dumps(stage.snapshot())
-    stage.come_due()
-    stage.come_due()
+    stage._come_due()
+    stage._come_due()
 
     if written == "whole":
         after = successor(keys, stage.snapshot())
-        assert [*stage.due()] == [[1], [2]]
+        assert [*stage._due()] == [[1], [2]]
     else:
         after = successor(keys, pickle.loads(before))
-        after.apply(pickle.loads(pickle.dumps(stage.changes())))
-    assert after.is_due
-    assert [*after.due()] == [[1], [2]]
-    assert not after.is_due
+        after._apply(pickle.loads(pickle.dumps(stage._changes())))
+    assert after._is_due
+    assert [*after._due()] == [[1], [2]]
+    assert not after._is_due
     assert [*after.finish()] == [[3]]
 
 
@@ -118,15 +118,15 @@ def test_no_span_holds_more_than_may_leave_in_it(
     left: list[float] = []
     for pause, wanted in steps:
         now += pause
-        allowed = throttle.allowance(now)
+        allowed = throttle._allowance(now)
         within = [at for at in left if at + per_s > now]
         assert allowed == n - len(within)  # no less than there may be, and no more
         if not allowed:
-            throttle.now = now
-            now = throttle.opens_at()
+            throttle._now = now
+            now = throttle._opens_at()
             assert now == within[0] + per_s
-            allowed = throttle.allowance(now)
-        throttle.left(min(allowed, wanted), now)
+            allowed = throttle._allowance(now)
+        throttle._left(min(allowed, wanted), now)
         left += [now] * min(allowed, wanted)
         throttle = successor(lambda: Throttle[int](n, per_s), throttle.snapshot())
 
@@ -134,8 +134,8 @@ def test_no_span_holds_more_than_may_leave_in_it(
 def test_what_a_throttle_keeps_is_no_more_than_still_counts() -> None:
     throttle = begun(Throttle[int](3))
     for second in range(100):
-        throttle.left(1, float(second))
-        throttle.allowance(float(second))
+        throttle._left(1, float(second))
+        throttle._allowance(float(second))
 
     assert len(throttle.snapshot()) <= 3
 

@@ -29,11 +29,11 @@ class ClockTimer(Timer):
         return self.now()
 
     def is_past(self) -> bool:
-        deadline = self.stage.deadline()
+        deadline = self.deadline
         return deadline is not None and deadline <= self.now()
 
     def is_open(self) -> bool:
-        allowed = self.stage.allowance(self.now())
+        allowed = self.allowance(self.now())
         return allowed is None or allowed > 0
 
     def come_due(self) -> None:
@@ -45,8 +45,8 @@ class ClockTimer(Timer):
         """In how many seconds something comes due, or an item may be taken that may not now; None:
         time alone brings nothing."""
         now = self.now()
-        allowed, deadline = self.stage.allowance(now), self.stage.deadline()
+        allowed, deadline = self.allowance(now), self.deadline
         moments = [] if deadline is None else [deadline]
         if allowed is not None and allowed <= 0:
-            moments.append(self.stage.opens_at())
+            moments.append(self.opens_at())
         return max(0.0, min(moments) - now) if moments else None

@@ -26,7 +26,7 @@ from conveyor.items.stage_pickling import pack_stage
 from conveyor.sim.code.effects import has_no_effects
 from conveyor.sim.prepare.resources import Resources
 from conveyor.sim.prepare.stage_copy import PackedStage, StageCopy
-from conveyor.stages import Job, completed, only_function
+from conveyor.stages import Job, completed, name_wanted, only_function
 
 __all__ = ["AnyJob", "PreparedPipeline", "PreparedNode", "calculates"]
 
@@ -50,7 +50,7 @@ class PreparedNode:
         self.sets_up = makes or overrides(spec.stage, "setup")
         self.tears_down = makes or overrides(spec.stage, "teardown")
         if spec.fork is not None and spec.route is not None and copies:
-            pack_stage(spec.fork, spec.fork.stage_options.name or spec.fork.default_name())
+            pack_stage(spec.fork, name_wanted(spec.fork))
 
     def copy(self) -> StageCopy:
         """The stage as a new worker has it."""

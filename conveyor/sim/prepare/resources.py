@@ -36,10 +36,10 @@ class Resources:
     ) -> None:
         """Gives a worker's stage one; raises what `setup` raises."""
         if self.data is not None:
-            stage.stage_resource = Resource(pickle.loads(self.data))
+            stage._stage_resource = Resource(pickle.loads(self.data))  # pyright: ignore[reportPrivateUsage]  # a worker sets itself up
             return
         completed(stage.setup(), awaits)
-        made = stage.stage_resource
+        made = stage._stage_resource  # pyright: ignore[reportPrivateUsage]  # the same
         if self.is_decided or made is None:
             return
         if self.first is None:  # a single run needs no copies

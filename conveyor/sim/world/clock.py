@@ -56,7 +56,7 @@ class VirtualTimer(Timer):
         return self.clock.now
 
     def begins(self) -> float:
-        self.clock.pass_to(self.stage.opens_at())
+        self.clock.pass_to(self.opens_at())
         return self.clock.now
 
     def is_past(self) -> bool:
@@ -66,7 +66,7 @@ class VirtualTimer(Timer):
         return True
 
     def come_due(self) -> None:
-        deadline = self.stage.deadline()
+        deadline = self.deadline
         assert deadline is not None
         self.clock.pass_to(deadline)
         super().come_due()

@@ -60,7 +60,7 @@ class Timing:
         return self.passes(loop) if self.holds(loop) and self.at_end(loop) else ALL_ENDED
 
     def holds(self, loop: Loop) -> bool:
-        return loop.timer is not None and loop.timer.stage.deadline() is not None
+        return loop.timer is not None and loop.timer.deadline is not None
 
     def takes(self, loop: Loop) -> int:
         """The next slice is taken."""
@@ -77,7 +77,7 @@ class Timing:
         """Asks whether something comes due before the next item, which was there at a moment, or is
         still to come."""
         assert loop.timer is not None
-        deadline = loop.timer.stage.deadline()
+        deadline = loop.timer.deadline
         assert deadline is not None
         is_late = item is not None and deadline <= max(item, loop.clock.now)
         options = (DUE, ITEM) if is_late else (ITEM, DUE)
@@ -93,11 +93,11 @@ class Timing:
         what clocks say, is done.
         """
         assert loop.timer is not None
-        stage, last = loop.timer.stage, end(loop.wiring.read)
+        timer, last = loop.timer, end(loop.wiring.read)
         said = self.world.scheduler.wants(loop.timer_point, loop.events)
-        if stage.differs_at_end or said == DUE:
+        if timer.differs_at_end or said == DUE:
             return loop.lets_time_pass and self.comes_due(loop, last)
-        deadline = stage.deadline()
+        deadline = timer.deadline
         return deadline is not None and deadline <= last
 
     def stalled(self, loops: Sequence[Loop]) -> list[Loop]:
@@ -121,6 +121,6 @@ class Timing:
 
     def deadline(self, loop: Loop) -> float:
         assert loop.timer is not None
-        deadline = loop.timer.stage.deadline()
+        deadline = loop.timer.deadline
         assert deadline is not None
         return deadline

@@ -107,7 +107,7 @@ class Waiting:
 def may_wake(loop: Loop) -> bool:
     """May time go by until something comes due, before the next item?"""
     timer = loop.timer
-    return timer is not None and loop.lets_time_pass and timer.stage.deadline() is not None
+    return timer is not None and loop.lets_time_pass and timer.deadline is not None
 
 
 def lacking_room(full: WaitForRoom[Blob]) -> list[int]:
