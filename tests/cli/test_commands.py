@@ -24,7 +24,7 @@ HANGS_S = 60
 JOBS = """
 from itertools import count
 
-from conveyor import FlatMap, Join, Pipe, Pipeline, Processor, ReplicatingFork
+from conveyor import Batch, FlatMap, Join, Pipe, Pipeline, Processor, ReplicatingFork
 
 def shout(line: str) -> str:
     return line.upper()
@@ -37,6 +37,7 @@ loud = Pipeline[str]().add(Processor(shout))
 numbers = Pipeline[str]().add(Processor(int, name="to int"))
 ages = Pipeline[dict]().add(Processor(lambda row: int(row["age"]), name="age"))
 open_lanes = Pipeline[str]().add(ReplicatingFork(2))
+untyped = Pipeline().add(Batch(2)).add(Processor(lambda lines: lines[0])).add(Processor(shout))
 endless = Pipeline[str]().add(FlatMap(lambda line: count(), name="endless"))
 
 def in_order(simulation) -> None:
@@ -231,6 +232,9 @@ def test_check_prints_the_graph_or_what_add_refuses(
     assert [stage["name"] for stage in told["stages"]] == ["both", "shout", "pipe", "merge"]
     assert told["types"] == [{"name": "shout", "takes": "str", "gives": "str"}]
 
+    assert main(["check", "cli_jobs:untyped"]) == 0
+    printed = capsys.readouterr().out
+    assert "\nbatch: Any -> list[Any]\nlambda: list[Any] -> Any\nshout: str -> str\n" in printed
     assert main(["check", "cli_refused:pl"]) == 1
     assert "takes str, but the lane carries int" in capsys.readouterr().err
     assert main(["check", "cli_jobs:open_lanes"]) == 1
