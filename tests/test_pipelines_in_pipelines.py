@@ -25,7 +25,7 @@ from conveyor import (
 from conveyor.errors import ImplicitPipeWarning, LifecycleError, StageTypeError, TopologyError
 from conveyor.graph.topology import DONE, STEP
 from conveyor.sim import Faults
-from conveyor.sim.schedule import CUT, IN, LANES, LEFT, MACHINE, NEXT, RESTART, STOP, TIMER
+from conveyor.sim.schedule import CUT, IN, LANES, LEFT, MACHINE, NEXT, RESTART, SAVES, STOP, TIMER
 from tests.helpers import pipeline
 from tests.jobs import double, increment, is_even, repeated
 
@@ -176,7 +176,7 @@ def test_a_name_is_a_string_that_is_not_empty(name: object) -> None:
     assert words == f"Pipeline: name is {name!r}; it must be a string that is not empty"
 
 
-WORDS = [CUT, DONE, IN, LANES, LEFT, MACHINE, NEXT, STEP, STOP, TIMER]
+WORDS = [CUT, DONE, IN, LANES, LEFT, MACHINE, NEXT, SAVES, STEP, STOP, TIMER]
 
 
 @pytest.mark.parametrize("name", ["!boom", RESTART, "~in", *[f"batch{word}" for word in WORDS]])

@@ -8,7 +8,8 @@ again.  So nothing goes out that a state which is saved does not know of:
 
 Rule 1.  Items are taken in hand up to a number, a generation; then no others are, until all of it
          is done.  Where it ends is told by the item, whenever it began: which calls could meet must
-         not depend on how fast items came in.
+         not depend on how fast items came in.  One that has no item left ends there, and that is
+         told: what it gave may have let others go on.
 Rule 2.  When nothing is in hand the state is saved together with all that the generation gives,
          which goes out then, and the generation is committed.
 Rule 3.  A worker that starts sends what was saved and is not out, and begins behind it.
@@ -16,8 +17,7 @@ Rule 3.  A worker that starts sends what was saved and is not out, and begins be
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import ClassVar, Final
+from typing import ClassVar, Final, Protocol
 
 from typing_extensions import TypeVar
 
@@ -30,11 +30,23 @@ from conveyor.core.snapshots import KeptOutputs, Saved
 from conveyor.core.window import Window
 from conveyor.items.slices import uniform
 
-__all__ = ["drive_generations"]
+__all__ = ["Endings", "drive_generations"]
 
 Blob = TypeVar("Blob")
 
 OF_A_GENERATION: Final = 4  # times as many as may be in hand at once
+
+
+class Endings(Protocol):
+    """Where those generations of a run end that are not full, by how many items came before."""
+
+    def next(self, items: int) -> int | None:
+        """Where the next one does behind so many items, if that is known."""
+        ...
+
+    def ended(self, items: int) -> None:
+        """One has ended there, and its state is saved."""
+        ...
 
 
 class Generation(InHand):
@@ -49,21 +61,30 @@ class Generation(InHand):
         node: ConcurrentNode,
         hands: Hands,
         window: Window,
-        ends_at: Callable[[], int | None] | None,
+        endings: Endings | None,
     ) -> None:
         super().__init__(inlet, node, hands, window, node.stage.stage_options.ordered)
-        self.ends_at = ends_at
+        self.endings = endings
 
     def room(self) -> int:
         return min(super().room(), self.end() - self.taken)
 
     def end(self) -> int:
         """The position behind its last item."""
-        head, start = self.inlet.head, self.window.start
+        start, full = self.window.start, self.full_at()
+        told = None if self.endings is None else self.endings.next(self.inlet.head - start)
+        return full if told is None else min(full, start + told)
+
+    def full_at(self) -> int:
+        """The position behind the last item that it may have."""
+        head = self.inlet.head
         most = self.node.most_at(head, OF_A_GENERATION * self.hands.most)
-        end = head + most - (head - start) % most
-        told = self.ends_at() if self.ends_at is not None else None
-        return end if told is None or start + told <= head else min(end, start + told)
+        return head + most - (head - self.window.start) % most
+
+    def tell_end(self) -> None:
+        """Nothing is in hand, all is saved, and not yet committed."""
+        if self.endings is not None and self.window.base < self.full_at():
+            self.endings.ended(self.window.base - self.window.start)
 
 
 def drive_generations(
@@ -74,11 +95,10 @@ def drive_generations(
     words: int,
     point: str,
     at_once: int = UNBOUNDED,
-    ends_at: Callable[[], int | None] | None = None,
+    endings: Endings | None = None,
 ) -> Drive[Blob]:
     """Steps a node through one run; a note of its window has so many `words`, at `point` it is
-    decided which of the items in hand goes on, a record has `at_once` outputs at most, and
-    `ends_at` says behind how many items the next generation ends that was not full, if known."""
+    decided which of the items in hand goes on, a record has `at_once` outputs at most."""
     restored, journal = spec.restored, spec.journal
     assert restored is not None
     kept = restored.state
@@ -95,7 +115,7 @@ def drive_generations(
     window = Window(Note([0] * words))
     window.recall(run, sender.ordinal, inlet.head)
     window.counted(node.tally.items_in)
-    in_hand = Generation(inlet, node, hands, window, ends_at)
+    in_hand = Generation(inlet, node, hands, window, endings)
     before = restored.decided
     choose = ChooseDone(point, in_hand)
     wait_for_items = WaitForItems(inlet)
@@ -107,7 +127,7 @@ def drive_generations(
                 finish(spec, in_hand, in_hand.done(answer), kept, sender.limit)
         elif inlet.head < window.base:
             restored.decided = before + hands.decided
-            yield from close_generation(sender, spec, kept, window.base, at_once)
+            yield from close_generation(sender, spec, kept, in_hand, at_once)
         elif inlet.ended() and not spec.passes_barrier():
             break
         elif not in_hand.may_take():
@@ -129,14 +149,20 @@ def finish(
 
 
 def close_generation(
-    sender: Sender[Blob], spec: DriveSpec[Blob], kept: KeptOutputs, upto: int, at_once: int
+    sender: Sender[Blob],
+    spec: DriveSpec[Blob],
+    kept: KeptOutputs,
+    in_hand: Generation,
+    at_once: int,
 ) -> Drive[Blob]:
     """Nothing is in hand: saves the state, sends what all of them gave, and commits them."""
     assert spec.restored is not None
+    upto = in_hand.window.base
     if spec.journal is not None:
         spec.journal.note(sender.ordinal, upto, 0)
     saved = Saved(sender.run, False, given(spec), (upto,), spec.restored.decided)
     spec.restored.memory.save(saved)
+    in_hand.tell_end()
     yield from send_kept(sender, kept, 0, upto, at_once)
     spec.inlets[0].commit(upto)
 

@@ -37,6 +37,7 @@ VOID: Final = b"V"
 CRASHED: Final = b"K"
 RAN_OUT: Final = b"O"
 TAKEN_BACK: Final = b"B"
+SAVED: Final = b"S"
 ENDED: Final = b"T"
 
 
@@ -145,6 +146,17 @@ def void(stands: Iterable[tuple[int, int]]) -> bytes:
 
 def stands_of(payload: bytes) -> list[tuple[int, int]]:
     return [(each["point"], each["stands"]) for each in json.loads(payload)]
+
+
+def saved(worker: str, behind: Sequence[int]) -> bytes:
+    """Says that a worker with several items in hand saved its state, as no other was there, each
+    time behind so many items of the run."""
+    return data_frame(SAVED, {"worker": worker, "behind": behind})
+
+
+def saved_of(payload: bytes) -> tuple[str, list[int]]:
+    told = json.loads(payload)
+    return told["worker"], told["behind"]
 
 
 # ----------------------------------------------------------------------------------------------

@@ -26,6 +26,7 @@ from conveyor.recording.format import (
     PIPELINE,
     PROGRESSED,
     RAN_OUT,
+    SAVED,
     TAKEN_BACK,
     VOID,
     End,
@@ -33,6 +34,7 @@ from conveyor.recording.format import (
     decisions_of,
     head_of,
     progress_of,
+    saved_of,
     stands_of,
     timeout_of,
     timeouts_of,
@@ -48,7 +50,9 @@ class Recording:
     """What a file says of a run.
 
     `end` is None if the file was cut off, `pipeline` if the pipeline was too large to be kept.
-    `input` has the items, pickled in parts; it is None if they were too many to be kept.
+    `input` has the items, pickled in parts; it is None if they were too many to be kept.  `saves`
+    tells of workers with several items in hand that saved their state as no other was there: behind
+    how many of the run, in order.
     """
 
     name: str
@@ -57,6 +61,7 @@ class Recording:
     decisions: Mapping[str, array[int]]
     crashes: tuple[Crash, ...] = ()
     timeouts: tuple[Timeout, ...] = ()
+    saves: Mapping[str, Sequence[int]] = field(default_factory=dict[str, Sequence[int]])
     given: Digest = field(default_factory=Digest)
     end: End | None = None
     pipeline: bytes | None = None
@@ -146,6 +151,7 @@ class Reader:
         self.lanes = [array("H") for _ in recording.points]
         self.crashes: list[Crash] = []
         self.timeouts: list[Timeout] = []
+        self.saves: dict[str, list[int]] = {}
         self.input: list[bytes] | None = []
         self.given = Digest()
         self.end: End | None = None
@@ -163,6 +169,7 @@ class Reader:
             decisions=decisions,
             crashes=tuple(self.crashes),
             timeouts=tuple(self.timeouts),
+            saves=self.saves,
             given=self.given,
             end=self.end,
             pipeline=self.pipeline,
@@ -184,6 +191,9 @@ class Reader:
         elif kind == TAKEN_BACK:
             for timeout in timeouts_of(payload):
                 self.timeouts.remove(timeout)
+        elif kind == SAVED:
+            worker, behind = saved_of(payload)
+            self.saves.setdefault(worker, []).extend(behind)
         elif kind == PROGRESSED:
             told, prints = progress_of(payload)
             self.given.sample.count = told.upto

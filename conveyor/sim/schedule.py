@@ -19,10 +19,12 @@ Rule 3.  The ordinals of a join count the items that it has read, those of a for
 Rule 4.  Points that are no stage have a suffix: `pool~lanes` (how many lanes of an adapting fork
          are open), `x~cut` (where a slice of a worker that is to die ends), `x~timer` (whether an
          item's time runs out), `x~done` (which of the items in hand is done next), `x~step` (which
-         of them goes on to its next await), `~next` (which of several joins reads first, where
-         workers die), `~stop` (which failure ends the run), `~in` (how many items come in at all),
-         `~left` (after how many results the run is left).  `~lanes` by itself says how many lanes
-         each fork has that adapts, where that is not as by default.
+         of them goes on to its next await), `x~saves` (whether a class that has several in hand
+         saves its state behind so many items of the run, though others are there), `~next` (which
+         of several joins reads first, where workers die), `~stop` (which failure ends the run),
+         `~in` (how many items come in at all), `~left` (after how many results the run is left).
+         `~lanes` by itself says how many lanes each fork has that adapts, where that is not as by
+         default.
 """
 
 from __future__ import annotations
@@ -47,6 +49,7 @@ __all__ = [
     "NEVER",
     "NEXT",
     "RESTART",
+    "SAVES",
     "STOP",
     "TIMER",
     "Death",
@@ -61,6 +64,7 @@ END: Final = "end"
 RESTART: Final = "!"  # before the name of a worker: does another take its place now, or later
 CUT: Final = "~cut"
 LANES: Final = "~lanes"
+SAVES: Final = "~saves"
 STOP: Final = "~stop"
 NEXT: Final = "~next"  # only where workers die, else each join waits for what it is to read
 IN: Final = "~in"

@@ -92,7 +92,7 @@ def checked_seconds(kind: str, what: str, value: object, otherwise: str = "") ->
 
 # What schedules call what is no stage: a worker that dies, or something that belongs to a stage.
 OF_SCHEDULES: Final = re.compile(
-    r"!.*|.*~(cut|done|in|lanes|left|machine|next|step|stop|timer)", re.S
+    r"!.*|.*~(cut|done|in|lanes|left|machine|next|saves|step|stop|timer)", re.S
 )
 
 

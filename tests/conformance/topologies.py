@@ -361,9 +361,17 @@ def remembered_races() -> Any:
     """The same, where each goes on where another died."""
     lanes = pipeline().add(jobs.RememberedRaces(concurrency=5, name="one"))
     lanes = lanes.add(ReplicatingFork(2)).add(
-        jobs.RememberedRaces(concurrency=3, ordered=False, name="two"), Pipe()
+        jobs.RememberedRaces(concurrency=3, ordered=False, name="two"), Pipe(4)
     )
     return lanes.add(Join(2)).add(jobs.RememberedRaces(ordered=False, name="three"))
+
+
+def in_generations() -> Any:
+    """The same without deaths: what it has is given out as soon as nothing more is there, and the
+    short lane beside it waits for that."""
+    lanes = pipeline().add(Processor(jobs.slow)).add(ReplicatingFork(2))
+    lanes = lanes.add(jobs.RememberedRaces(concurrency=3, ordered=False, name="one"), Pipe(4))
+    return lanes.add(Join(2)).add(jobs.RememberedRaces(concurrency=2, name="two"))
 
 
 def timed_out_with_state() -> Any:
@@ -586,6 +594,7 @@ CASES: Final[dict[str, Case]] = {
     "cancelled side by side": Case(cancelled_side_by_side, ("one", "two"), most=60, streams=False),
     "interleaved": Case(interleaved, most=120),
     "killed interleaved": Case(remembered_races, ("one", "two", "three"), most=120),
+    "in generations": Case(in_generations, most=120),
     "timed out for good": Case(timed_out_for_good, most=25, streams=False),
     "timed out with state": Case(timed_out_with_state, most=25, streams=False),
     "cut by time": Case(cut_by_time, most=500),

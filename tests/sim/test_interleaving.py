@@ -27,7 +27,7 @@ from conveyor import (
     ReplicatingFork,
     context,
 )
-from conveyor.errors import NotSimulated
+from conveyor.errors import NotSimulated, ScheduleMismatch
 from conveyor.sim import Faults
 from tests.sim.parts import built
 
@@ -290,6 +290,43 @@ def test_its_state_and_what_it_gave_are_saved_as_one() -> None:
 
     found = pl.add(Join(2)).explore(range(3), are_a_count, faults=Faults(), schedules=300)
     assert found.failure is None
+
+
+def test_a_schedule_says_where_a_state_is_saved_though_others_are_there() -> None:
+    """So only those meet that are in hand between two of these places."""
+    kept, items = of(KeptTotal(1, concurrency=4)), range(5)
+    assert kept.replay(items, "cv1:") == [1, 1, 1, 1, 2]
+    assert kept.replay(items, "cv1:KeptTotal~saves.2=1") == [1, 1, 2, 2, 2]
+    said = kept.replay(items, "cv1:KeptTotal~saves.2=1;KeptTotal~saves.3=1")
+    assert said == [1, 1, 2, 3, 3]
+    assert kept.replay(items, said.schedule) == said
+
+
+def test_it_is_told_in_words_and_is_gone_where_it_has_no_part_in_a_failure() -> None:
+    def none_counts_on(totals: list[int]) -> bool:
+        return max(totals) < 2
+
+    pl, items, start = of(KeptTotal(1, concurrency=4)), range(4), "cv1:KeptTotal~saves.2=1"
+    failure = pl.explore(items, none_counts_on, start=start, schedules=1).failure
+    assert failure is not None
+    assert failure.schedule == "cv1:KeptTotal~saves.1=1"  # as small as it gets
+    assert "'KeptTotal' saves its state behind 1 item, and gives what it has" in str(failure)
+
+    def is_empty(totals: list[int]) -> bool:
+        return not totals
+
+    failure = pl.explore(items, is_empty, start=start, schedules=1).failure
+    assert failure is not None
+    assert failure.schedule == "cv1:"
+
+
+def test_what_saves_no_state_has_no_such_place() -> None:
+    with pytest.raises(ScheduleMismatch, match="the run has no such decision point"):
+        of(Total(1, concurrency=4)).replay(range(4), "cv1:Total~saves.2=1")
+    with pytest.raises(ScheduleMismatch, match="came to 1 decisions there"):
+        of(KeptTotal(1, concurrency=4)).replay(
+            range(4), "cv1:KeptTotal~saves.2=1;KeptTotal~saves.9=1"
+        )
 
 
 def test_the_death_of_what_is_not_ends_the_run() -> None:

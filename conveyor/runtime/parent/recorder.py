@@ -131,6 +131,7 @@ class Recorder:
         self.shared: Shared | None = None
         self.logs: dict[int, DecisionLog] = {}
         self.late = LateItems(topology)
+        self.saved: dict[int, list[int]] = {}  # what is not written yet
         self.write(recording.head(points, topology.adaptive_lanes, topology.lanes_of))
 
     def write(self, data: bytes) -> None:
@@ -207,6 +208,8 @@ class Recorder:
                     self.stands(node, noted)
                 elif point == logged.RAN_OUT:
                     self.write(self.late.ran_out(node, items))
+                elif point == logged.SAVED:
+                    self.saved.setdefault(node, []).append(items)
                 else:
                     if point == JOIN:
                         self.late.stepped(node, items)
@@ -340,7 +343,12 @@ class Recorder:
                 self.kept_input()
                 + recording.progressed(*self.given.news())
                 + recording.decided(self.runs)
+                + b"".join(
+                    recording.saved(self.topology.nodes[node].name, behind)
+                    for node, behind in self.saved.items()
+                )
             )
+            self.saved.clear()
             self.grown, self.last_frame = 0, monotonic()
 
     # ---------------------------------------------------------------------------

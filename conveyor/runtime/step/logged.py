@@ -1,8 +1,8 @@
 """What a worker decides, written down before anything comes of it, for a parent that records the
 run, or traces it.
 
-This file knows the kinds of decisions: which input a join reads, which lane a fork chooses, and
-whether something comes due before the next item.
+This file knows the kinds of decisions: which input a join reads, which lane a fork chooses,
+whether something comes due before the next item, and where a generation ends early.
 It must never know where they are kept.
 """
 
@@ -23,10 +23,12 @@ from conveyor.stages.timed import Timed
 __all__ = [
     "JOIN",
     "RAN_OUT",
+    "SAVED",
     "STANDS",
     "TIMER",
     "Log",
     "LoggedBalancer",
+    "LoggedEndings",
     "LoggedReads",
     "LoggedTimer",
     "forks_taken",
@@ -37,6 +39,7 @@ JOIN: Final = 0  # the forks of a node are counted from 1
 TIMER: Final = 0x40
 ITEM, DUE = 0, 1  # the lanes of a timer
 RAN_OUT: Final = 0x41  # no decision: the time of one of several items in hand ran out
+SAVED: Final = 0x42  # a state was saved behind so many items of the run, as no other was there
 STANDS: Final = 0x80  # with a point: how much of what was logged there stands
 
 Log: TypeAlias = Callable[[int, int, int], None]
@@ -115,6 +118,19 @@ class LoggedBalancer(Balancer):
         chosen = super().choose(choose)
         self.log(self.numbers[choose.name], chosen, choose.items)
         return chosen
+
+
+class LoggedEndings:
+    """Notes where generations end that are not full."""
+
+    def __init__(self, log: Log) -> None:
+        self.log = log
+
+    def next(self, items: int) -> int | None:
+        return None  # nobody knows
+
+    def ended(self, items: int) -> None:
+        self.log(SAVED, 0, items)
 
 
 def forks_taken(route: Route, tails: Sequence[int]) -> Iterator[tuple[int, int]]:

@@ -19,7 +19,7 @@ from conveyor.runtime.shm.control_block import NodeBlock
 from conveyor.runtime.shm.record import Blob
 from conveyor.runtime.shm.trace_log import SpanKind
 from conveyor.runtime.step.contract import WorkFigures
-from conveyor.runtime.step.logged import JOIN, RAN_OUT
+from conveyor.runtime.step.logged import JOIN, RAN_OUT, LoggedEndings
 from conveyor.runtime.worker.hands import NotedHands, WorkingHands
 from conveyor.runtime.worker.run import Run
 
@@ -63,8 +63,12 @@ class ConcurrentRun(Run):
             barriers=self.barriers(),
         )
         if self.restored is not None:
-            words = len(workplace.window())
-            return drive_generations(self.number, driven, node, self.hands, words, spec.done_name)
+            words, name = len(workplace.window()), spec.done_name
+            log = workplace.link.log_decision
+            endings = LoggedEndings(log) if workplace.link.control.recording else None
+            return drive_generations(
+                self.number, driven, node, self.hands, words, name, endings=endings
+            )
         window = Window(Note(workplace.window()))
         return drive_concurrent(self.number, driven, node, self.hands, window, spec.done_name)
 

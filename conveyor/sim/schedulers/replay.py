@@ -7,14 +7,25 @@ They read a schedule, a list of decisions or a recording.  They must never know 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 from conveyor.errors import ScheduleMismatch
 from conveyor.graph.topology import STEP
 from conveyor.recording.crash_points import Timeout
 from conveyor.recording.decision_points import TIMER
 from conveyor.recording.reader import Recording
-from conveyor.sim.schedule import IN, LANES, LEFT, NEXT, RESTART, Death, Decision, Key, Schedule
+from conveyor.sim.schedule import (
+    IN,
+    LANES,
+    LEFT,
+    NEXT,
+    RESTART,
+    SAVES,
+    Death,
+    Decision,
+    Key,
+    Schedule,
+)
 from conveyor.sim.schedulers.scheduler import Once, Scheduler, possible
 
 __all__ = ["ReplayLog", "FollowSchedule", "ReplayRecording", "ReplaySchedule"]
@@ -41,6 +52,7 @@ class FollowSchedule(Once):
             asked[point] = first + wait + 1
         self.comes_in = schedule.comes_in
         self.results = self.wanted.get((LEFT, 0))
+        self.saves = saves_in(self.wanted)
 
     def pick(self, point: str, ordinal: int, options: Sequence[int]) -> int:
         wanted = self.wanted.get((point, ordinal))
@@ -108,7 +120,8 @@ class ReplayLog(Scheduler):
     def __init__(self, log: Sequence[Decision]) -> None:
         said = {decision.point: decision.option for decision in log if decision.point in (IN, LEFT)}
         self.comes_in, self.results = said.get(IN), said.get(LEFT)
-        self.log = [decision for decision in log if decision.point not in said]
+        self.saves = saves_in((point, ordinal) for point, ordinal, _, _ in log)
+        self.log = [each for each in log if each.point not in said and not is_save(each.point)]
         self.at = 0
 
     def pick(self, point: str, ordinal: int, options: Sequence[int]) -> int:
@@ -153,6 +166,7 @@ class ReplayRecording(Once):
         self.opened = dict(recording.end.lanes) if recording.end is not None else {}
         if recording.end is not None and recording.end.how == "stopped":
             self.results = recording.end.results
+        self.saves = recording.saves
         self.timeouts = Counter(recording.timeouts)  # that are still to come
         # How many decisions of a point were taken by workers that died, and are void.
         self.voided: dict[str, int] = {}
@@ -217,3 +231,16 @@ class ReplayRecording(Once):
                     f"{point!r} #{came}: {self.recording.name} has {lanes[came]}, "
                     "and the run came to no more decisions there"
                 )
+
+
+def saves_in(keys: Iterable[tuple[str, int]]) -> dict[str, list[int]]:
+    """Behind how many items each worker saves its state though others are there."""
+    found: dict[str, list[int]] = {}
+    for point, items in sorted(keys):
+        if is_save(point):
+            found.setdefault(point.removesuffix(SAVES), []).append(items)
+    return found
+
+
+def is_save(point: str) -> bool:
+    return point.endswith(SAVES)

@@ -5,7 +5,8 @@ It knows options.  It must never know what a pipeline does with what is decided.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from types import MappingProxyType
 
 from conveyor.errors import ScheduleMismatch
 from conveyor.sim.schedule import Decision
@@ -33,6 +34,8 @@ class Scheduler:
     at = 0  # then: how many decisions it has taken
     comes_in: int | None = None  # so many items come in, if not all
     results: int | None = None  # after so many the run is left, if it is left early
+    # By its name, behind how many items a worker saves its state though others are there, in order
+    saves: Mapping[str, Sequence[int]] = MappingProxyType({})
 
     def begin(self) -> bool:
         """Called before each schedule: is there another?"""

@@ -17,6 +17,7 @@ from conveyor.sim.schedule import (
     MACHINE,
     NEVER,
     NEXT,
+    SAVES,
     STOP,
     TIMER,
     Death,
@@ -65,6 +66,11 @@ def describe_choice(key: Key, option: int, topology: Topology) -> str:
         return (
             f"of the items that {point.removesuffix(STEP)!r} has in hand, number {option} goes on "
             f"to its next await, or its end (#{ordinal})"
+        )
+    if point.endswith(SAVES):
+        items = several(ordinal, "item")
+        return (
+            f"{point.removesuffix(SAVES)!r} saves its state behind {items}, and gives what it has"
         )
     if point == NEXT:
         return f"of the joins that can read, number {option} does (#{ordinal})"

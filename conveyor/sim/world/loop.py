@@ -35,6 +35,7 @@ from conveyor.sim.schedule import CUT, TIMER, Death, Decision
 from conveyor.sim.world.clock import ClockedNode, VirtualTimer, arrival, arrival_of_held
 from conveyor.sim.world.crash_recovery import CrashRecovery
 from conveyor.sim.world.durable_state import Remembered, Unkept
+from conveyor.sim.world.endings import SaidEndings
 from conveyor.sim.world.faulty_channel import Killed
 from conveyor.sim.world.machine import Machine
 from conveyor.sim.world.setting import RUN, Blob, Setting
@@ -234,9 +235,10 @@ class Loop:
         hands, name = self.hands(node), self.spec.done_name
         if driven.restored is not None:
             at_once = 1 if self.parts_outputs else UNBOUNDED
+            crash_plan = None if recovery is None else recovery.crash_plan
+            endings = SaidEndings(self.world, self.spec.name, crash_plan)
             words = self.window_words
-            ends_at = None if recovery is None else recovery.crash_plan.next_item
-            return drive_generations(RUN, driven, node, hands, words, name, at_once, ends_at)
+            return drive_generations(RUN, driven, node, hands, words, name, at_once, endings)
         window = Window(Note([0] * self.window_words)) if recovery is None else recovery.window
         return drive_concurrent(RUN, driven, node, hands, window, name)
 

@@ -17,6 +17,7 @@ from conveyor.core.requests import ChooseLane
 from conveyor.report import DeadLetter
 from conveyor.sim.determinism.inspection import Inspection
 from conveyor.sim.prepare.prepared import PreparedPipeline
+from conveyor.sim.schedule import Decision
 from conveyor.sim.schedulers.scheduler import Scheduler
 from conveyor.sim.world.channel import MemoryChannel
 from conveyor.sim.world.clock import VirtualClock
@@ -49,4 +50,5 @@ class Setting(Protocol):
 
     def choose(self, choose: ChooseLane) -> int: ...
     def decide(self, point: str, options: Sequence[int], count: int = 1) -> int: ...
+    def note(self, decision: Decision) -> None: ...
     def runs_out(self, worker: str, place: tuple[int | None, int]) -> bool: ...
