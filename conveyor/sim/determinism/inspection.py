@@ -38,7 +38,6 @@ from conveyor.stages import (
     yields_async,
 )
 from conveyor.typecheck.answers import Assignability
-from conveyor.typecheck.stage_types import taken_by
 from conveyor.typecheck.type_forms import UNKNOWN
 from conveyor.typecheck.type_words import words
 from conveyor.typecheck.value_check import value_fits
@@ -69,9 +68,8 @@ class Inspection:
         job = node.job
         if self.perturbed and not calculates(job):
             job = self.beside_perturbed(prepared, node)
-        taken = taken_by(node.stage)
-        if taken is not UNKNOWN:
-            job = self.checked(node, taken, job)
+        if prepared.taken is not UNKNOWN:
+            job = self.checked(node, prepared.taken, job)
         if job is not node.job:
             node.wrap(job)
 

@@ -16,6 +16,7 @@ import sys
 from collections.abc import Awaitable, Callable
 from copy import copy
 from dataclasses import replace
+from functools import cached_property
 from types import BuiltinFunctionType, FunctionType, MethodDescriptorType
 from typing import TypeAlias
 
@@ -27,6 +28,7 @@ from conveyor.sim.code.effects import has_no_effects
 from conveyor.sim.prepare.resources import Resources
 from conveyor.sim.prepare.stage_copy import PackedStage, StageCopy
 from conveyor.stages import Job, completed, name_wanted, only_function
+from conveyor.typecheck.stage_types import taken_by
 
 __all__ = ["AnyJob", "PreparedPipeline", "PreparedNode", "calculates"]
 
@@ -51,6 +53,12 @@ class PreparedNode:
         self.tears_down = makes or overrides(spec.stage, "teardown")
         if spec.fork is not None and spec.route is not None and copies:
             pack_stage(spec.fork, name_wanted(spec.fork))
+
+    @cached_property
+    def taken(self) -> object:
+        """The type of what its job can be given: no worker's copy takes anything else."""
+        assert self.spec.stage is not None
+        return taken_by(self.spec.stage)
 
     def copy(self) -> StageCopy:
         """The stage as a new worker has it."""
