@@ -32,7 +32,7 @@ from tests.processes import descriptors, living_children
 if TYPE_CHECKING:
     from tests.chaos.lost_hosts import LostHosts
 
-__all__ = ["VERDICT", "Spec", "Verdict", "judged"]
+__all__ = ["VERDICT", "Spec", "Verdict", "judge", "judged"]
 
 VERDICT: Final = "verdict.json"
 
@@ -226,8 +226,12 @@ def main() -> None:
     values = json.loads(sys.argv[1])
     if values["step"] is not None:
         values["step"] = tuple(values["step"])
-    directory = Path(sys.argv[2])
-    verdict = judged(Spec(**values), Board(Path(os.environ[FILE])))
+    judge(Spec(**values), Path(sys.argv[2]))
+
+
+def judge(spec: Spec, directory: Path) -> None:
+    """Runs a scenario, and leaves the verdict in a directory."""
+    verdict = judged(spec, Board(Path(os.environ[FILE])))
     (directory / VERDICT).write_text(json.dumps(asdict(verdict)))
 
 

@@ -13,7 +13,7 @@ from tests.chaos.board import FILE, Board
 from tests.chaos.pipelines import PIPELINES, Found
 from tests.chaos.scenario import Spec, judged
 from tests.chaos.steps import STEPS, STEPS_OF
-from tests.chaos.watch import Outcome, outcome
+from tests.chaos.watch import Outcome, forked, outcome
 from tests.helpers import PROVE
 
 # A stage whose output, state and merge are all at stake, and the steps at which most is.
@@ -67,7 +67,7 @@ def test_the_verifier_sees_one_output_that_is_missing_or_there_twice_or_in_the_w
 @pytest.mark.parametrize("stage", KILLED)
 @pytest.mark.parametrize("place", GRAVEST)
 def test_workers_killed_at_a_step_of_the_protocol(stage: str, place: str) -> None:
-    found = outcome(Spec(KILLED[stage], "fork", 16, 0, 100, 5, step=(stage, place)))
+    found = outcome(Spec(KILLED[stage], "fork", 16, 0, 100, 5, step=(stage, place)), forked)
 
     assert found.is_clean, found
     assert found.kills == found.verdict.restarts == 5
@@ -75,7 +75,7 @@ def test_workers_killed_at_a_step_of_the_protocol(stage: str, place: str) -> Non
 
 @pytest.mark.parametrize("place", (STEPS | STEPS_OF["state"]).values())
 def test_each_step_is_reached_where_a_worker_has_one_lane(place: str) -> None:
-    found = outcome(Spec("gathered", "fork", 16, 0, 100, 2, step=("scan", place)))
+    found = outcome(Spec("gathered", "fork", 16, 0, 100, 2, step=("scan", place)), forked)
 
     assert found.is_clean, found
     assert found.kills == 2
@@ -83,7 +83,7 @@ def test_each_step_is_reached_where_a_worker_has_one_lane(place: str) -> None:
 
 @pytest.mark.parametrize("name", [name for name in PIPELINES if name != "laden"])  # see the next
 def test_workers_killed_at_random(name: str) -> None:
-    found = outcome(Spec(name, "fork", 64, 20, 1000, 10, streamed=True))
+    found = outcome(Spec(name, "fork", 64, 20, 1000, 10, streamed=True), forked)
 
     assert found.is_clean, found
     assert found.kills >= 10
@@ -93,7 +93,7 @@ def test_workers_killed_at_random(name: str) -> None:
 @pytest.mark.parametrize("name", PIPELINES)
 def test_workers_killed_at_any_moment(name: str) -> None:
     kills = 30 if PROVE else 10  # 7 of the 18 pipelines notice commits before sends by ten
-    found = outcome(Spec(name, "fork", 64, 20, 0, kills, restless=True))
+    found = outcome(Spec(name, "fork", 64, 20, 0, kills, restless=True), forked)
 
     assert found.is_clean, found
     assert found.kills >= kills
