@@ -50,8 +50,26 @@ STACKS = TESTS.parent / "build" / "stacks"
 RUNS = (".run(", ".stream(", ".drain(")
 
 
-def pytest_configure() -> None:
+class Failures:
+    """Prints the name of each test that fails, and why, when it does: a run that is stopped has
+    said what failed until then."""
+
+    def __init__(self, terminal: pytest.TerminalReporter) -> None:
+        self.terminal = terminal
+
+    @pytest.hookimpl(trylast=True)
+    def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
+        if report.failed:
+            self.terminal.ensure_newline()
+            self.terminal.write_line(f"FAILED {report.nodeid} ({report.when}): {_reason(report)}")
+
+
+@pytest.hookimpl(trylast=True)  # the terminal is there
+def pytest_configure(config: pytest.Config) -> None:
     """Hears of Ctrl-C where a shell that began the suite in the background has it ignored."""
+    terminal: pytest.TerminalReporter | None = config.pluginmanager.getplugin("terminalreporter")
+    if terminal is not None and "PYTEST_XDIST_WORKER" not in os.environ:
+        config.pluginmanager.register(Failures(terminal))
     if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
         signal.signal(signal.SIGINT, signal.default_int_handler)
 
@@ -159,6 +177,12 @@ def nothing_is_left_behind() -> Iterator[None]:
 def _first_example(_: None) -> None:
     """What Hypothesis makes with the first example of a process is there before what is frozen: it
     looks whether anything refers to it, and finds nothing that is frozen."""
+
+
+def _reason(report: pytest.TestReport) -> str:
+    crash = getattr(report.longrepr, "reprcrash", None)
+    lines = str(report.longrepr if crash is None else crash.message).strip().splitlines()
+    return lines[0] if lines else ""
 
 
 def _end_with_stacks(file: Path) -> None:

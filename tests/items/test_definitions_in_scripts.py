@@ -8,7 +8,16 @@ import sys
 
 import pytest
 
-from tests.helpers import HANGS_S, PROVE, SCRIPTS, START_METHODS, environment, run_script
+from tests.helpers import (
+    HANGS_S,
+    LONG_HANGS_S,
+    PROVE,
+    SCRIPTS,
+    START_METHODS,
+    environment,
+    run_script,
+    takes_long,
+)
 
 pytestmark = pytest.mark.processes
 
@@ -29,19 +38,26 @@ GROUPS = (
 
 # Whether an interpreter of its own or the fork server starts a worker, what it gets is read by the
 # same function, and neither has anything of the script: all groups by one of the two, some by both.
-BY_BOTH = ("classes", "names", "pickles")
+BY_BOTH = ("classes", "pickles")
 
 
-@pytest.mark.parametrize(
-    ("group", "start_method"),
-    [
-        (group, method)
-        for group in GROUPS
-        for method in START_METHODS
-        if method != "spawn" or group in BY_BOTH or PROVE
-    ],
-)
-def test_what_a_script_defines_is_the_same_in_a_worker(group: str, start_method: str) -> None:
+def groups_of(start_method: str) -> tuple[str, ...]:
+    return BY_BOTH if start_method == "spawn" and not PROVE else GROUPS
+
+
+@takes_long
+@pytest.mark.parametrize("start_method", START_METHODS)
+def test_what_a_script_defines_is_the_same_in_a_worker(start_method: str) -> None:
+    groups = groups_of(start_method)
+    said = run_script(SCRIPTS / "definitions.py", start_method, *groups, hangs_s=LONG_HANGS_S)
+
+    assert said == ["done"] * len(groups)
+
+
+@pytest.mark.skipif(not PROVE, reason="each group in a script of its own: make prove")
+@pytest.mark.parametrize("start_method", START_METHODS)
+@pytest.mark.parametrize("group", GROUPS)
+def test_nor_does_it_need_what_was_sent_before(group: str, start_method: str) -> None:
     assert run_script(SCRIPTS / "definitions.py", start_method, group) == ["done"]
 
 

@@ -1,7 +1,8 @@
 """What a script may define at its top, in jobs, items and results: each is the same here and in the
 workers.
 
-Run with the name of a group; prints one line for each that is not right, and "done".
+Run with the names of groups; prints one line for each that is not right, and "done" behind each
+group.
 """
 
 from __future__ import annotations
@@ -845,4 +846,5 @@ def main(group: str) -> None:
 
 
 if __name__ == "__main__":
-    main(sys.argv[1])
+    for group in sys.argv[1:]:
+        main(group)
