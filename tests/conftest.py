@@ -67,8 +67,9 @@ class Failures:
 @pytest.hookimpl(trylast=True)  # the terminal is there
 def pytest_configure(config: pytest.Config) -> None:
     """Hears of Ctrl-C where a shell that began the suite in the background has it ignored."""
-    terminal: pytest.TerminalReporter | None = config.pluginmanager.getplugin("terminalreporter")
-    if terminal is not None and "PYTEST_XDIST_WORKER" not in os.environ:
+    terminal = config.pluginmanager.getplugin("terminalreporter")
+    is_worker = "PYTEST_XDIST_WORKER" in os.environ
+    if isinstance(terminal, pytest.TerminalReporter) and not is_worker:
         config.pluginmanager.register(Failures(terminal))
     if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
         signal.signal(signal.SIGINT, signal.default_int_handler)

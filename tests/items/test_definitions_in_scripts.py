@@ -41,24 +41,23 @@ GROUPS = (
 BY_BOTH = ("classes", "pickles")
 
 
-def groups_of(start_method: str) -> tuple[str, ...]:
-    return BY_BOTH if start_method == "spawn" and not PROVE else GROUPS
+TOGETHER = [(method, BY_BOTH if method == "spawn" else GROUPS) for method in START_METHODS]
+ALONE = [(method, (group,)) for method in START_METHODS for group in GROUPS]
 
 
 @takes_long
-@pytest.mark.parametrize("start_method", START_METHODS)
-def test_what_a_script_defines_is_the_same_in_a_worker(start_method: str) -> None:
-    groups = groups_of(start_method)
-    said = run_script(SCRIPTS / "definitions.py", start_method, *groups, hangs_s=LONG_HANGS_S)
+@pytest.mark.parametrize(
+    ("start_method", "groups"),
+    [*TOGETHER, *ALONE] if PROVE else TOGETHER,
+    ids=lambda value: value if isinstance(value, str) else f"{len(value)} groups from {value[0]}",
+)
+def test_what_a_script_defines_is_the_same_in_a_worker(
+    start_method: str, groups: tuple[str, ...]
+) -> None:
+    script = SCRIPTS / "definitions.py"
+    said = run_script(script, start_method, *groups, hangs_s=LONG_HANGS_S)
 
     assert said == ["done"] * len(groups)
-
-
-@pytest.mark.skipif(not PROVE, reason="each group in a script of its own: make prove")
-@pytest.mark.parametrize("start_method", START_METHODS)
-@pytest.mark.parametrize("group", GROUPS)
-def test_nor_does_it_need_what_was_sent_before(group: str, start_method: str) -> None:
-    assert run_script(SCRIPTS / "definitions.py", start_method, group) == ["done"]
 
 
 CELL = """
