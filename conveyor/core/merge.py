@@ -12,25 +12,26 @@ Rule 3.  A mark that is the last of no outer origin says nothing more, and goes 
 from __future__ import annotations
 
 from bisect import bisect_right
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from functools import cached_property
-from itertools import chain, compress
+from itertools import chain, compress, islice
 
 from conveyor.core.merge_steps import Rounds, Run, Step, Turn
 from conveyor.core.stamps import (
     FINISH,
+    MARK,
     Column,
     Entries,
     Stamps,
     among,
     appended,
     copied,
+    first_of,
     follows,
     has_marks,
     is_one_run,
     not_last,
     run_end,
-    without_marks,
 )
 from conveyor.items.sealing import Sealed
 from conveyor.items.slices import uniform
@@ -89,26 +90,35 @@ class Merge:
     def entries(self) -> list[object]:
         """All that were taken; nobody may change it, as it may be what a lane shows."""
         if len(self.parts) > 1:
-            self.parts = [list(chain.from_iterable(self.parts))]
+            whole: list[object] = []
+            for part in self.parts:
+                whole += part[:]  # as in `gather`
+            self.parts = [whole]
         return self.parts[0]
 
     def given(self) -> list[object]:
         """All that was taken but for the marks that say nothing more; nothing if there is no
         more."""
-        stamps, entries = self.stamps, self.entries
+        stamps = self.stamps
         if not stamps:
-            items = without_marks(entries) if self.has_marks else entries
-            items = [*items] if isinstance(items, Entries) else items
+            items = self.items()
             return uniform(items) if len(self.kinds) > 1 else items
+        entries = self.entries
         if self.keeps_marks:
             entries = entries if self.says_something() else []
         elif not self.all_speak():
             entries = list(compress(entries, self.speaks))
             stamps = tuple([list(compress(column, self.speaks)) for column in stamps])
-        made = Entries(entries, stamps, self.has_marks)
+        made = Entries(entries[:], stamps, self.has_marks)
         if len(self.kinds) > 1:
             made = Entries(among(made, uniform), stamps, self.has_marks)
         return made
+
+    def items(self) -> list[object]:
+        """All items that were taken, in a list of their own."""
+        if self.has_marks and not all(map(all, self.parts)):
+            return [each for part in self.parts for each in part if each is not None]
+        return self.parts[0][:] if len(self.parts) == 1 else self.entries
 
     def says_something(self) -> bool:
         """Does any of the entries say something?"""
@@ -146,8 +156,8 @@ class Merge:
     @cached_property
     def last(self) -> int:
         """Behind how many of the entries that were taken the last item comes."""
-        entries = self.entries
-        return next(at for at in range(self.count, 0, -1) if entries[at - 1] is not None)
+        backwards = chain.from_iterable([reversed(part) for part in reversed(self.parts)])
+        return self.count - next(at for at, each in enumerate(backwards) if each is not None)
 
     @cached_property
     def places(self) -> list[int]:
@@ -207,8 +217,12 @@ class Merge:
 
     def outer(self, lane: int, start: int, stop: int) -> Stamps:
         """The stamps of some entries of a lane, as they are behind this join."""
-        parts = [column[start:stop] for column in self.views[lane].stamps[:-1]]
-        return tuple(parts if lane >= self.width - 1 else map(not_last, parts))
+        own = self.stamps_around(lane, start, stop)
+        return own if lane >= self.width - 1 else tuple(map(not_last, own))
+
+    def stamps_around(self, lane: int, start: int, stop: int) -> Stamps:
+        """The stamps that some entries of a lane have of the joins around this one."""
+        return tuple([column[start:stop] for column in self.views[lane].stamps[:-1]])
 
     def all_have_turn(self) -> bool:
         """Is the origin whose turn it is in front of each lane?"""
@@ -221,17 +235,17 @@ class Merge:
         width = self.width
         left = [len(column) - at for column, at in zip(self.columns, self.at, strict=True)]
         rounds = min(most, *left)
-        starts = zip(self.views, self.at, strict=True)
-        parts = [part_of(view, at, at + rounds) for view, at in starts]
+        stops = [at + rounds for at in self.at]
+        lanes = [*zip(range(width), self.at, stops, strict=True)]
+        parts = [self.views[lane][at:stop] for lane, at, stop in lanes]
         entries: list[object] = [None] * (rounds * width)
         for lane, part in enumerate(parts):
             entries[lane::width] = part
-        columns = [
-            in_rounds(own) for own in zip(*[each.stamps[:-1] for each in parts], strict=True)
-        ]
+        around = zip(*[self.stamps_around(*each) for each in lanes], strict=True)
+        columns = [in_rounds(own) for own in around]
         if not self.add(entries, tuple(columns), kinds_of(parts)):
             return False
-        self.at = [at + rounds for at in self.at]
+        self.at = stops
         self.went(Rounds(self.turn, width, rounds * width, None))
         return True
 
@@ -267,7 +281,7 @@ class Merge:
                     for column, own in zip(columns, outer[lane], strict=True):
                         column += own[start - first : end - first]
                 at[lane] = end
-        parts = [view.part(*ends) for view, *ends in zip(self.views, self.at, at, strict=True)]
+        parts = [islice(view, *own) for view, *own in zip(self.views, self.at, at, strict=True)]
         if not self.add(entries, tuple(columns), kinds_of(parts)):
             return False
         self.at = at
@@ -292,9 +306,9 @@ class Merge:
         self.turn = step.turn(len(step))
 
 
-def part_of(view: Entries, start: int, stop: int) -> Entries:
+def part_of(view: Entries, start: int, stop: int) -> list[object]:
     """Some entries of what a lane shows; nobody may change them."""
-    return view if stop - start == len(view) else view.part(start, stop)
+    return view if stop - start == len(view) else view[start:stop]
 
 
 def in_rounds(lanes: Sequence[Column]) -> Column:
@@ -308,7 +322,7 @@ def in_rounds(lanes: Sequence[Column]) -> Column:
     return column
 
 
-def kinds_of(parts: Sequence[list[object]]) -> set[bool]:
+def kinds_of(parts: Iterable[Iterable[object]]) -> set[bool]:
     """Are the items of these slices sealed?"""
-    firsts = [next((each for each in part if each is not None), None) for part in parts]
-    return {isinstance(first, Sealed) for first in firsts if first is not None}
+    firsts = [first_of(part) for part in parts]
+    return {isinstance(first, Sealed) for first in firsts if first is not MARK}

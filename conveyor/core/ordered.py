@@ -32,7 +32,6 @@ from conveyor.core.stamps import (
     Entries,
     Stamps,
     cut,
-    has_marks,
     no_mark,
     run_of,
 )
@@ -63,7 +62,7 @@ class StampNode:
         for out, done, extra in pieces:
             own = run_of(self.taken(), len(out))
             if isinstance(out, Entries):
-                yield Entries(out, (*out.stamps, own), out.has_marks), done, extra
+                yield Entries(out[:], (*out.stamps, own), out.has_marks), done, extra
             else:
                 yield Entries(no_mark(out), (own,)), done, extra
 
@@ -89,7 +88,11 @@ class TrackedNode:
         for out, done, extra in pieces:
             ends = self.node.ends
             own = tuple([stamps_of_outputs(each[finished:], len(out), ends) for each in stamps])
-            yield Entries(out, own, has_marks(out)), done, extra
+            if isinstance(out, Entries):  # made by the node, or the slice itself
+                out.stamps = own
+            else:
+                out = Entries(out, own)
+            yield out, done, extra
             finished = done
 
     def finish(self, skip: int, limit: int) -> Iterator[Piece]:

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from itertools import chain
 from operator import countOf
-from typing import Final, cast
+from typing import Any, Final, cast
 
 __all__ = ["ATOMS", "are_atoms", "is_atom"]
 
@@ -31,7 +31,8 @@ def is_atom(item: object) -> bool:
         return True
     if kind is not tuple:
         return False
-    return SIMPLE.issuperset(map(type, parts_of(item))) or _is_of_atoms(parts_of(item), DEEPEST)
+    parts: Any = item  # without a call that only checkers need: it takes half as long as the rest
+    return SIMPLE.issuperset(map(type, parts)) or _is_of_atoms(parts, DEEPEST)
 
 
 def _is_of_atoms(parts: tuple[object, ...], depth: int) -> bool:

@@ -24,8 +24,9 @@ def uniform(items: list[object]) -> list[object]:
     >>> [isinstance(item, Sealed) for item in uniform([1, seal([2])])]
     [True, True]
     """
-    sealed = sum(isinstance(item, Sealed) for item in items)
-    return items if sealed in (0, len(items)) else all_sealed(items)
+    kinds = set(map(type, items))  # few, so no Python code runs for each item
+    sealed = sum([issubclass(kind, Sealed) for kind in kinds])
+    return items if sealed in (0, len(kinds)) else all_sealed(items)
 
 
 def all_sealed(items: list[object]) -> list[object]:

@@ -11,7 +11,7 @@ import zlib
 from collections.abc import Callable, Sequence
 
 from conveyor.core.channel import Elsewhere, Tag
-from conveyor.core.stamps import Entries, items_of
+from conveyor.core.stamps import Entries, first_of, items_of
 from conveyor.items.sealed import PROTOCOL, Sealed
 from conveyor.runtime.shm.allocator import Allocator, Extent
 from conveyor.runtime.shm.fence import fence
@@ -125,9 +125,9 @@ class RingOutlet:
     def pack(self, items: list[object]) -> Blob:
         """Encodes a slice once for all lanes; large buffers of its items go into extents."""
         if isinstance(items, Entries):
-            is_sealed = isinstance(next((each for each in items if each is not None), None), Sealed)
+            is_sealed = isinstance(first_of(items), Sealed)
             there = items_of(items) if is_sealed else items
-            return with_stamps(self.pack_items([*there]), items, is_sealed)
+            return with_stamps(self.pack_items(there[:]), items, is_sealed)
         return self.pack_items(items)
 
     def pack_items(self, items: list[object]) -> Blob:

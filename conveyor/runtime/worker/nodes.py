@@ -19,7 +19,7 @@ from conveyor.core.job_node import ItemClock, JobNode, Node, Surroundings
 from conveyor.core.journal import Journal
 from conveyor.core.nodes import RelayNode, node_for
 from conveyor.core.selecting import SelectingNode
-from conveyor.core.stamps import places_of
+from conveyor.core.stamps import MARK
 from conveyor.core.timekeeper import pause_before
 from conveyor.graph.route import Select
 from conveyor.items.sealing import Copied
@@ -155,8 +155,11 @@ class RunNodes:
         how many positions they are."""
         if not self.is_tracked:
             return node.tally.items_in, len(items)
-        places = places_of(items)
-        first, last = [self.place(places[at])[1] for at in (0, -1)]
+        places = range(len(items))
+        first, last = [
+            self.place(next(at for at in way if items[at] is not MARK))[1]
+            for way in (places, reversed(places))
+        ]
         return first, last - first + 1
 
     def place(self, index: int) -> tuple[int, int]:
