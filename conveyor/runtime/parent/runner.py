@@ -70,10 +70,7 @@ class Runner:
         # What source and sink wait for.
         self.wait_reasons: Callable[[], dict[int, WaitReason]] = dict
         self.site = site
-        # A job has its state, and what is known of it, by its own node in each life, where the next
-        # may share out stages in another way.
-        apart = keeping is not None and not keeping.in_memory
-        fused = topology if apart else self.shared_out()
+        fused = self.shared_out()
         self.supervisor = Supervisor(fused, site, sharing_notes(fused, paces), keeping)
         try:
             shared = self.supervisor.shared

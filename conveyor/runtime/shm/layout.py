@@ -47,7 +47,8 @@ LEDGER_CAPACITY: Final = 256
 SAVED: Final = 7
 
 # What a node notes at a barrier: its number, the place, size and checksum of its state, its counts,
-# its clock in nanoseconds; behind that the positions of its inputs.
+# its clock in nanoseconds; behind that the positions of its inputs, be it that within a shared
+# worker nobody else reads them.
 KEPT: Final = 5 + COUNTS
 
 FIRST_RUN: Final = 1  # of workers: it may begin with what others knew at a barrier
@@ -84,7 +85,7 @@ class Layout:
             if spec.concurrency is not None
             for words in [words_of_window(self.capacity_before(spec))]
         }
-        self.words_of_kept = [Note.words_for(KEPT + len(spec.inputs)) for spec in specs]
+        self.words_of_kept = [Note.words_for(KEPT + (len(spec.inputs) or 1)) for spec in specs]
         self.kept = [self.take(words) for words in self.words_of_kept]
         self.logs = {spec.index: self.take(LOG_WORDS) for spec in specs if decides(spec)}
         self.log_buffers = [self.take(LOG_BUFFER_WORDS) for _ in specs]

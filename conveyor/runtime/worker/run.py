@@ -130,13 +130,14 @@ class Run:
         workplace, inputs = self.workplace, self.workplace.ends.inputs
         states = workplace.jobs.states
         lies = (0, 0, 0) if states is None else states.lies()
-        positions = [
-            workplace.since_start(source, inlet.head) for source, inlet in enumerate(inputs)
-        ]
-        tallies = [self.nodes.first.tally, *[part.tally for part in self.nodes.parts]]
-        for kept, tally in zip(workplace.kept, tallies, strict=True):
-            known = number, *lies, *tally.counts(), workplace.clock_ns()
-            kept.store((*known, *positions[: kept.size - KEPT]))
+        heads = [workplace.since_start(source, inlet.head) for source, inlet in enumerate(inputs)]
+        clock = workplace.clock_ns()
+        tally = self.nodes.first.tally
+        workplace.kept[0].store((number, *lies, *tally.counts(), clock, *heads))
+        for kept, part in zip(workplace.kept[1:], self.nodes.parts, strict=True):
+            # As if it read an input of its own, which it may do in the next life
+            came = heads[0] if self.nodes.is_tracked else part.tally.items_in
+            kept.store((number, 0, 0, 0, *part.tally.counts(), clock, came))
 
     def room(self) -> int:
         """How many items to take at once at most, for the sake of the consumers."""
