@@ -13,7 +13,10 @@ Rule 2.  The sink is the last that comes to it.  Then all others have noted what
          nothing of that is written over before the next barrier.  Where they are elsewhere, it is
          asked for, and comes behind all dead letters of items before the barrier.
 Rule 3.  It is made durable in a thread of its own, while the run goes on: what comes to the sink
-         meanwhile is of the next epoch, and kept back.  That is no more than a window.
+         meanwhile is of the next epoch, and kept back.  No barrier is sent then, so the source goes
+         on as fast as windows have come through before, with as much again to spare; but for no
+         longer than `every_s`, then it waits.  How long the barrier behind all that takes says
+         nothing of a window.
          Where the run is kept by this program alone, each barrier that comes through is, and at
          once.
 Rule 4.  Of a stream, the source's thread sends barriers, and the consumer's is where they come
@@ -26,7 +29,7 @@ import threading
 from collections.abc import Callable, Mapping
 from contextvars import copy_context
 from time import monotonic
-from typing import Any, Protocol
+from typing import Any, Final, Protocol
 
 from conveyor.core.barriers import CarriesBarriers, GatedInlet
 from conveyor.core.engine import Acknowledging, Keeping
@@ -40,6 +43,8 @@ from conveyor.runtime.process.deferral import Deferral
 from conveyor.transfer.sleeping import sleeper
 
 __all__ = ["Keeper", "keeper_in"]
+
+AT_ONCE: Final = 2  # windows that are on their way, where the source is as fast as it may be
 
 
 class BarrierFeed(CarriesBarriers, Protocol):
@@ -81,6 +86,7 @@ class Saving:
         self.save = save
         self.wake = wake
         self.error: BaseException | None = None
+        self.since = monotonic()
         self.over = threading.Event()  # a join that a signal ends takes the thread for ended
         context = copy_context()
         context.run(sleeper.set, None)  # it sleeps in a sink, and is waited for
@@ -123,6 +129,7 @@ class Keeper:
         self.kept = 0  # so often the run was kept, or is about to be
         self.feed: BarrierFeed | None = None
         self.under_way = False
+        self.was_saved = False  # since the barrier before the one that is under way
         self.since = self.sent = monotonic()
         self.windows = keeping.windows
         self.hands = sum(spec.concurrency or 1 for spec in topology.nodes)
@@ -139,9 +146,13 @@ class Keeper:
     def look(self) -> None:
         """Called between slices: sends a barrier when it is time."""
         with self.lock:
-            if self.saving is not None and self.saving.over.is_set():
+            feed, saving = self.feed, self.saving
+            if saving is not None and saving.over.is_set():
                 self.settle()
-            feed = self.feed
+            elif saving is not None and feed is not None and not self.leaving:
+                through_s, most = self.windows.through_s, self.keeping.every_s
+                windows = AT_ONCE * (1 + min(monotonic() - saving.since, most) / through_s)
+                self.limit = max(self.limit, feed.barrier_at + int(windows * self.window))
             if feed is None or self.under_way or feed.head == feed.barrier_at:
                 return
             now = monotonic()
@@ -160,7 +171,9 @@ class Keeper:
             self.keeping.mark()
             now = monotonic()
             took, windows = now - self.sent, self.windows
-            if took > windows.through_s:
+            if self.was_saved:
+                self.was_saved = False
+            elif took > windows.through_s:
                 self.window = max(self.least, int(self.window * windows.through_s / took))
             elif feed.head >= self.limit:
                 self.window = max(self.least, min(2 * self.window, windows.most))
@@ -199,6 +212,8 @@ class Keeper:
                 return
             with Deferral():  # of a thread that is half started nobody would know
                 self.saving = Saving(save, self.wake)
+            self.was_saved = True
+            self.released()
 
     def in_hand(self, noted: Mapping[int, Noted]) -> int:
         """How many items of the source it takes for all stages to have their hands full; what came
