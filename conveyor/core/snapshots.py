@@ -12,6 +12,10 @@ Rule 3.  What had gone out past it comes out again, on the restored state, and i
 Rule 4.  A state that may be large is written as a log: all of it, and behind that what has changed
          since, until that is as much again.  A log is read up to where its last entry was written
          as a whole.
+Rule 5.  All of a large state is not written at once, which would hold up the items: a part of it
+         goes into the next log whenever the state is saved, and so does what has changed since the
+         first of them.  So once all parts are there the next log has the state as it is then,
+         though no two parts are of one moment.  Until then the log before it counts.
 """
 
 from __future__ import annotations
@@ -29,6 +33,8 @@ from conveyor.report import Tally
 from conveyor.stages import Incremental, Job, Restorable, StateJob, keeps_outputs
 
 __all__ = [
+    "FEW",
+    "PART",
     "Entry",
     "KeptOutputs",
     "RestoredNode",
@@ -41,6 +47,8 @@ __all__ = [
 
 # Bytes of changes for which it is not worth to write all of the state.
 FEW: Final = 4096
+# Bytes of a state that are written at once, which takes some milliseconds of whatever they are.
+PART: Final = 1 << 17
 
 
 class Saved(NamedTuple):
@@ -72,10 +80,24 @@ def packed(state: object, name: str, its: str) -> bytes:
 
 
 class Entry(NamedTuple):
-    """What is written of a state: `is_whole`, or behind the entries before it."""
+    """What is written of a state: `changes` behind the log, `part` behind the next log, which it
+    may begin.  If that `is_whole` now, it is the log from now on."""
 
-    is_whole: bool
-    data: bytes
+    changes: bytes = b""
+    part: bytes = b""
+    begins: bool = False
+    is_whole: bool = False
+
+    def written(self, log: bytes, ahead: bytes) -> tuple[bytes, bytes]:
+        """The log, and as much of the next as there is, once this is written.
+
+        >>> Entry(b"c", b"2").written(b"ab", b"1")
+        (b'abc', b'12')
+        >>> Entry(b"", b"3", is_whole=True).written(b"abc", b"12")
+        (b'123', b'')
+        """
+        ahead = self.part if self.begins else ahead + self.part
+        return (ahead, b"") if self.is_whole else (log + self.changes, ahead)
 
 
 class StateLog:
@@ -88,8 +110,10 @@ class StateLog:
     def __init__(self, stage: Restorable, name: str) -> None:
         self.stage = stage
         self.name = name
-        self.whole: int | None = None  # bytes of the entry that the log begins with
-        self.behind = 0  # bytes of those behind it
+        self.whole: int | None = None  # bytes that the log began with
+        self.behind = 0  # bytes of what has changed since
+        self.parts: Iterator[object] | None = None  # those that the next log has not got yet
+        self.ahead = 0  # bytes of the next log
 
     def entry(self, is_last: bool) -> Entry:
         """The next one: the state as it is now; the `is_last` of a run is whole, as little is left
@@ -98,22 +122,52 @@ class StateLog:
         Raises what the stage raises, and `NotPicklable`.
         """
         stage = self.stage
-        if (
-            is_incremental(stage)
-            and not is_last
-            and self.whole is not None
-            and self.behind <= self.whole + FEW
-        ):
-            changes = stage._changes()  # pyright: ignore[reportPrivateUsage]  # no user asks for them
-            data = b"" if changes is None else packed(changes, self.name, "its state")
-            self.behind += len(data)
-            return Entry(False, data)
+        if not is_incremental(stage) or is_last or self.whole is None:
+            return self.all_at_once()
+        if self.parts is None and self.behind > self.whole + FEW:
+            size = self.whole + self.behind
+            if size <= PART:
+                return self.all_at_once()
+            self.parts = stage._parts(-(-size // PART))  # pyright: ignore[reportPrivateUsage]  # the same
+            self.ahead = 0
+        changes = stage._changes()  # pyright: ignore[reportPrivateUsage]  # no user asks for them
+        data = b"" if changes is None else packed(changes, self.name, "its state")
+        self.behind += len(data)
+        return Entry(data) if self.parts is None else self.with_parts(data, self.parts)
+
+    def all_at_once(self) -> Entry:
         data = packed_state(self.stage, self.name)
-        self.whole, self.behind = len(data), 0
-        return Entry(True, data)
+        self.whole, self.behind, self.parts = len(data), 0, None
+        return Entry(b"", data, begins=True, is_whole=True)
+
+    def with_parts(self, changes: bytes, parts: Iterator[object]) -> Entry:
+        """What has changed goes into both logs, and behind it some of the parts, of no fewer bytes:
+        so the next log is whole before long, however much changes.
+
+        The next log begins with its first part, which has these changes as well as any later.
+        """
+        begins, is_whole = not self.ahead, False
+        written = [] if begins else [changes]
+        left = max(PART, len(changes))
+        while left > 0 and not is_whole:
+            part = next(parts, None)
+            if part is None:
+                is_whole = True
+            else:
+                written.append(packed(part, self.name, "its state"))
+                left -= len(written[-1])
+        data = b"".join(written)
+        self.ahead += len(data)
+        if is_whole:
+            self.whole, self.behind, self.parts = self.ahead, 0, None
+        return Entry(changes, data, begins, is_whole)
 
     def read(self, data: bytes) -> None:
-        """Gives the state to the processor, which is new: the entries written so far."""
+        """Gives the state to the processor, which is new: the entries written so far.
+
+        Of a log that was written in parts the first counts as the whole: so it is written anew
+        before long.
+        """
         with io.BytesIO(data) as file:
             self.stage.restore(pickle.load(file))
             self.whole = file.tell()

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import pickle
-from collections.abc import Callable, Hashable, Iterable
+from collections.abc import Callable, Hashable, Iterable, Iterator
 from heapq import heappop, heappush
 from typing import Any, TypeAlias
 
 from conveyor.stages.spans import Number
-from conveyor.stages.state_job import SIMPLE, kept_aside
+from conveyor.stages.state_job import SIMPLE, kept_aside, parts_of
 
 __all__ = ["Open", "OpenWindows", "Rows"]
 
@@ -50,9 +50,13 @@ class Open:
         else:
             self.items.append((came, True, pickle.dumps(item, pickle.HIGHEST_PROTOCOL)))
 
-    def row(self) -> Row:
-        new = self.items[self.saved :]
+    def new_row(self) -> Row:
         known, self.saved = self.saved, len(self.items)
+        return self.row(known)
+
+    def row(self, known: int) -> Row:
+        """As it is saved, where so many of its items are."""
+        new = self.items[known:]
         span = (self.start, self.end)
         return self.number, self.key, self.place, *span, self.value, self.count, known, new
 
@@ -145,9 +149,15 @@ class OpenWindows:
 
     def new_rows(self) -> Rows:
         """What has changed since this, or all, was asked for."""
-        rows = (self.number, [each.row() for each in self.changed.values()], list(self.gone))
+        rows = (self.number, [each.new_row() for each in self.changed.values()], list(self.gone))
         self.changed, self.gone = {}, {}
         return rows
+
+    def parts(self, n: int) -> Iterator[Rows]:
+        """All of them in about so many parts, each as it is when it is asked for."""
+        for numbers in parts_of([*self.by_number], n):
+            there = [self.by_number.get(number) for number in numbers]
+            yield self.number, [each.row(0) for each in there if each is not None], []
 
     def apply(self, rows: Rows) -> None:
         self.number, changed, gone = rows

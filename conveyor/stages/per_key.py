@@ -13,7 +13,7 @@ from conveyor.stages.job import Gives, In, Job, Out, Restorable
 from conveyor.stages.jobs import Processor
 from conveyor.stages.keyed import Keyed, finished, made_by, set_up
 from conveyor.stages.stage import OnError, checked_count, checked_seconds
-from conveyor.stages.state_job import CannotGoBack, Incremental, check_is_function
+from conveyor.stages.state_job import CannotGoBack, Incremental, check_is_function, parts_of
 from conveyor.stages.timed import Timed
 
 __all__ = ["PerKey"]
@@ -346,6 +346,14 @@ class PerKey(Incremental[In, Out], Timed):
             self.kept.pop(key, None)
         self.kept.update(zip(keys, zip(*columns, strict=True), strict=True))
         self.is_careful = True
+
+    def _parts(self, n: int) -> Iterator[States | Changes]:
+        self._revive()
+        keys = [*self.live, *self.going]
+        for at, some in enumerate(parts_of(keys, n)):
+            there = [self.live.get(key) or self.going.get(key) for key in some]
+            states = self._states_of([keyed for keyed in there if keyed is not None])
+            yield (states, []) if at else states
 
     def _states_of(self, keyed: Collection[Keyed]) -> States:
         """Column by column: so there is less to be pickled."""

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import pickle
 from abc import abstractmethod
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Sequence
 from copy import deepcopy
 from typing import Any, Never, TypeAlias, TypeVar
 
@@ -17,10 +17,11 @@ from conveyor.stages.callables import check_is_called, check_takes
 from conveyor.stages.job import In, Job, Out
 from conveyor.stages.stage import Stage
 
-__all__ = ["CannotGoBack", "Incremental", "StateJob", "check_is_function"]
+__all__ = ["CannotGoBack", "Incremental", "StateJob", "check_is_function", "parts_of"]
 
 
 S = TypeVar("S")
+T = TypeVar("T")
 
 # The first state of a fold: an S.  An S alone would settle for mypy what S is, before it looks at
 # the function: `[]` would be a list of nothing.  What may be a function waits for the others.
@@ -100,6 +101,26 @@ class Incremental(StateJob[In, Out]):
     def _apply(self, changes: Any, /) -> None:
         """Brings what was restored to where these changes lead, which came next."""
         ...
+
+    def _parts(self, n: int) -> Iterator[object]:
+        """The state in about so many parts that can be pickled: the first is for `restore`, those
+        behind it for `_apply`.
+
+        They may be asked for one by one, and between two of them the state may change, of which
+        `_changes` tells as ever: each has what belongs to it as it is then.
+        """
+        yield self.snapshot()
+
+
+def parts_of(things: Sequence[T], n: int) -> Iterator[Sequence[T]]:
+    """About `n` parts of like length, one at least.
+
+    >>> [*parts_of("abcde", 3)], [*parts_of("ab", 3)], [*parts_of("", 3)]
+    (['ab', 'cd', 'e'], ['a', 'b'], [''])
+    """
+    size = -(-len(things) // n) or 1
+    for at in range(0, len(things) or 1, size):
+        yield things[at : at + size]
 
 
 SIMPLE = frozenset({int, float, complex, str, bytes, bool, type(None)})

@@ -335,6 +335,10 @@ class Window(Incremental[T, Out]):
     def _changes(self) -> tuple[Progress, Rows] | None:
         return (self.kind, self.top, self.came), self.open.new_rows()
 
+    def _parts(self, n: int) -> Iterator[tuple[Progress, Rows]]:
+        for rows in self.open.parts(n):
+            yield (self.kind, self.top, self.came), rows
+
     def _apply(self, changes: tuple[Progress, Rows], /) -> None:
         (self.kind, self.top, self.came), rows = changes
         if self.kind is not None:

@@ -22,6 +22,7 @@ from random import Random
 from select import select
 from tempfile import TemporaryDirectory
 from typing import Any, Final, cast
+from unittest.mock import patch
 
 from conveyor import (
     BalancingFork,
@@ -37,9 +38,11 @@ from conveyor import (
     UncheckedPipeline,
 )
 from conveyor._builder.kept_stream import Taker
+from conveyor.core import snapshots
 from conveyor.core.epochs import Epochs
 from conveyor.io import Csv, Lines, Parquet, RedisStream
-from conveyor.runtime.parent import manifests
+from conveyor.runtime import Placement
+from conveyor.runtime.parent import local_crew, manifests
 from conveyor.runtime.parent.keeper import Keeper
 from conveyor.runtime.shm.outlet import RingOutlet
 from conveyor.runtime.worker.run import Run
@@ -295,18 +298,22 @@ def dies_at(step: str, behind: bool, times: int, sink: Any) -> None:
     setattr(place, name, stepped)
 
 
-def live(topology: Topology, kept: Kept, folder: Path) -> None:
-    """One life, to its end if nothing ends it before."""
+def live(topology: Topology, kept: Kept, folder: Path, shares: bool) -> None:
+    """One life, to its end if nothing ends it before; `shares`: its stages share workers where they
+    may, which they may do in one life and not in the next."""
+    patch.multiple(snapshots, FEW=0, PART=100).start()  # as if states were large: in parts
+    patch.object(local_crew, "usable_cores", lambda: [0]).start()
+    placement = Placement(fuse=shares)
     pipeline = topology.build(UncheckedPipeline(start_method="fork"))
     if kept.takes_rows:
         pipeline = pipeline.add(Processor(row))
     source, checkpoint = Lines(folder / "in.txt"), Checkpoint(folder / "state", every_s=EVERY_S)
     if not kept.is_program:
-        pipeline.drain(source, into=kept.make(folder), checkpoint=checkpoint)
+        pipeline.drain(source, into=kept.make(folder), checkpoint=checkpoint, placement=placement)
         return
     with (
         (folder / "taken").open("a") as out,
-        pipeline.stream(source, checkpoint=checkpoint) as all_,
+        pipeline.stream(source, checkpoint=checkpoint, placement=placement) as all_,
     ):
         for result in all_:
             out.write(f"{result}\n")
@@ -418,11 +425,14 @@ def lives(
             else:
                 after = random.uniform(0.005, 0.2)
             chosen = random.random() < 0.5, 1 if only else random.randint(1, 6)
+            shares = random.random() < 0.5
 
-            def life(step: str = step, chosen: tuple[bool, int] = chosen) -> None:
+            def life(
+                step: str = step, chosen: tuple[bool, int] = chosen, shares: bool = shares
+            ) -> None:
                 if step:
                     dies_at(step, *chosen, sink)
-                live(topology, kept, folder)
+                live(topology, kept, folder, shares)
 
             status = forked(life, after, errors)
             if status == -signal.SIGKILL:

@@ -181,7 +181,7 @@ class States:
     def __init__(self, worker: Worker) -> None:
         self.worker = worker
         self.saved: Saved | None = None
-        self.state = b""
+        self.state = self.ahead = b""
 
     def newest(self) -> Saved | None:
         return self.saved
@@ -189,7 +189,8 @@ class States:
     def save(self, saved: Saved) -> None:
         entry = self.log.entry(saved.finished)
         self.worker.life.store()
-        self.saved, self.state = saved, (b"" if entry.is_whole else self.state) + entry.data
+        self.saved = saved
+        self.state, self.ahead = entry.written(self.state, self.ahead)
 
     def restore(self) -> None:
         stage: Any = self.worker.stage

@@ -14,12 +14,13 @@ from typing import Any, NamedTuple
 import pytest
 
 from conveyor import Batch, Faults, PerKey, Pipe, Pipeline, Processor, Throttle
+from conveyor.core import snapshots
 from conveyor.core.barriers import GatedInlet
 from conveyor.core.channel import UNBOUNDED
 from conveyor.core.concurrent_drive import InHand
 from conveyor.core.epochs import Epochs, Manifest
 from conveyor.core.generations import Generation
-from conveyor.core.snapshots import RestoredNode
+from conveyor.core.snapshots import Entry, RestoredNode, StateLog
 from conveyor.errors import CheckpointMismatch, TopologyError
 from conveyor.graph.keeping import check_can_be_kept
 from conveyor.sim.prepare.prepared import PreparedPipeline
@@ -211,6 +212,32 @@ def test_a_sink_ends_as_if_nothing_had_died(name: str, in_one: bool) -> None:
         found = {outcome(simulator, each) for each in every_death(simulator, every, in_one)}
         assert found
         assert found <= could_be
+
+
+def remainder(item: int) -> int:
+    return item % 3
+
+
+def test_a_state_that_is_written_in_parts_is_there_as_a_whole(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(snapshots, "FEW", 0)
+    monkeypatch.setattr(snapshots, "PART", 1)  # a key whenever the state is saved
+    begun, completed = 0, 0
+    entry = StateLog.entry
+
+    def noted(log: StateLog, is_last: bool) -> Entry:
+        nonlocal begun, completed
+        given = entry(log, is_last)
+        begun += given.begins and not given.is_whole
+        completed += given.is_whole and not given.begins
+        return given
+
+    monkeypatch.setattr(StateLog, "entry", noted)
+    simulator = simulator_of(lambda: [[PerKey(remainder, Numbers, name="keys")]], 9)
+    could_be = undisturbed(simulator)
+    assert {outcome(simulator, each) for each in every_death(simulator, 2, False)} <= could_be
+    assert begun > completed > 100
 
 
 # -------------------------------------------------------------------------- rules broken on purpose

@@ -38,11 +38,10 @@ class Remembered(Unkept):
 
     def __init__(self, state: Restorable, name: str) -> None:
         self.log = StateLog(state, name)
-        self.data = b""
+        self.data = self.ahead = b""
 
     def save(self, saved: Saved) -> None:
-        is_whole, data = self.log.entry(saved.finished)
-        self.data = data if is_whole else self.data + data
+        self.data, self.ahead = self.log.entry(saved.finished).written(self.data, self.ahead)
 
 
 class DurableState:
@@ -72,6 +71,7 @@ class DurableState:
         self.journal = Journal(Tally(), self.counts)
         self.state_log: StateLog | None = None  # of the worker that there is, if its stage has one
         self.saved: tuple[Saved, bytes] | None = None
+        self.ahead = b""  # what that worker has of the next log
 
     def succeed(self, state: Restorable | None, tally: Tally) -> None:
         """Lets another worker take over, whose new stage gets the saved state, if it has one."""
@@ -80,7 +80,7 @@ class DurableState:
             tally, self.counts, self.hold, self.void if self.is_inherited else None
         )
         if state is not None:
-            self.state_log = StateLog(state, self.crash_plan.worker)
+            self.state_log, self.ahead = StateLog(state, self.crash_plan.worker), b""
             self.crash_plan.saves = True
             if self.saved is not None:
                 self.state_log.read(self.saved[1])
@@ -139,7 +139,7 @@ class DurableState:
 
     def save(self, saved: Saved) -> None:
         assert self.state_log is not None
-        is_whole, data = self.state_log.entry(saved.finished)
+        entry = self.state_log.entry(saved.finished)
         crash_plan = self.crash_plan
         comes_due = (
             self.saved is not None
@@ -157,5 +157,5 @@ class DurableState:
                 "begun" if self.saved is None else "emitted",
             )
         crash_plan.is_due = comes_due
-        before = b"" if is_whole or self.saved is None else self.saved[1]
-        self.saved = saved, before + data
+        log, self.ahead = entry.written(b"" if self.saved is None else self.saved[1], self.ahead)
+        self.saved = saved, log
