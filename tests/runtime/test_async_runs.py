@@ -446,6 +446,36 @@ def test_a_task_that_is_cancelled_ends_its_run(how: Any, source: str) -> None:
     release.set()
 
 
+@both
+def test_a_signal_handler_may_cancel_the_task_which_does_not_wake_its_loop(how: Any) -> None:
+    release = threading.Event()
+
+    def blocked() -> Iterator[int]:
+        yield 1
+        release.wait(PATIENCE_S)
+
+    async def interrupted() -> None:
+        pl = pipeline().add(Processor(double))
+        run = asyncio.create_task(how(pl, blocked()))
+        await until_it_runs(pl)
+
+        def cancels(*_: object) -> None:
+            run.cancel()
+
+        asyncio.get_running_loop().call_later(PATIENCE_S / 2, release.set)  # wakes it, too late
+        before = signal.signal(signal.SIGALRM, cancels)
+        signal.setitimer(signal.ITIMER_REAL, 0.2)  # the loop is asleep by then
+        try:
+            with pytest.raises(asyncio.CancelledError):
+                await run
+        finally:
+            signal.signal(signal.SIGALRM, before)
+        assert not release.is_set()
+
+    done(interrupted())
+    release.set()
+
+
 def test_a_task_that_is_cancelled_before_its_run_begins_leaves_nothing() -> None:
     async def at_once() -> None:
         pl = pipeline().add(Processor(double))

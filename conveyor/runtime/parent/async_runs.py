@@ -26,7 +26,13 @@ from conveyor.core.engine import Acknowledging, StreamedRun
 from conveyor.errors import LifecycleError, RunStopped
 from conveyor.report import DeadLetter, Report, RunResult
 from conveyor.runtime.parent.halt import Halt
-from conveyor.runtime.parent.side_thread import AsyncSource, SideThread, fail, settled
+from conveyor.runtime.parent.side_thread import (
+    AsyncSource,
+    SideThread,
+    fail,
+    first_done,
+    settled,
+)
 from conveyor.runtime.parent.stream import Stream, kept
 
 __all__ = ["AsyncStream", "run_beside"]
@@ -69,7 +75,7 @@ async def run_beside(
         thread.end()
         del items  # an error that is kept keeps this frame
         try:
-            await asyncio.wait((running, ended), return_when=asyncio.FIRST_COMPLETED)
+            await first_done(running, ended)
         except asyncio.CancelledError:
             halt.ask(RunStopped("the task that awaited the run was cancelled"))
             if source is not None:
@@ -235,7 +241,7 @@ class AsyncStream(Generic[Out]):
             if self._acknowledging is not None:
                 self._taken = self._acknowledging.given
             self._waiting = thread.call(reading.next)
-        await asyncio.wait((self._waiting,))
+        await first_done(self._waiting)
         waiting, self._waiting = self._waiting, None
         try:
             result = waiting.result()
@@ -266,7 +272,7 @@ class AsyncStream(Generic[Out]):
         thread, reading = self._beside()
         try:
             beginning = thread.call(reading.begin)
-            await asyncio.wait((beginning,))
+            await first_done(beginning)
             beginning.result()
         except BaseException:
             await self.aclose()

@@ -16,7 +16,7 @@ from typing import Final, NamedTuple, TypeAlias
 
 from typing_extensions import TypeVar
 
-__all__ = ["AsyncSource", "SideThread", "fail", "settled"]
+__all__ = ["AsyncSource", "SideThread", "fail", "first_done", "settled"]
 
 T = TypeVar("T")
 
@@ -29,6 +29,7 @@ class Outcome(NamedTuple):
 
 
 END: Final = Outcome(None)
+LOOKS_UP_S: Final = 0.25
 Calls: TypeAlias = "SimpleQueue[Callable[[], object] | None]"
 
 
@@ -88,12 +89,22 @@ def fail(future: asyncio.Future[T], error: BaseException) -> None:
         future.exception()  # a reader that was cancelled does not come back for it
 
 
+async def first_done(*futures: asyncio.Future[T]) -> None:
+    """Waits for the first of them.
+
+    The loop looks up now and then meanwhile: a signal handler that cancels the task, as that of
+    Jupyter's kernel does, does not wake it.
+    """
+    while not any(future.done() for future in futures):
+        await asyncio.wait(futures, timeout=LOOKS_UP_S, return_when=asyncio.FIRST_COMPLETED)
+
+
 async def settled(*futures: asyncio.Future[T]) -> bool:
     """Waits for the first of them, even if the task is cancelled meanwhile; was it?"""
     cancelled = False
     while not any(future.done() for future in futures):
         try:
-            await asyncio.wait(futures, return_when=asyncio.FIRST_COMPLETED)
+            await first_done(*futures)
         except asyncio.CancelledError:
             cancelled = True
     return cancelled
