@@ -137,14 +137,16 @@ class Session:
         `engine` None: the one that the pipeline is open on, or else the session's.  `halt`: what
         another thread ends it by.
         """
-        from conveyor.runtime.parent.tracebacks import let_go, without_our_frames
+        from conveyor.runtime.parent.tracebacks import let_go, shorten
 
         try:
             return self.run_once(compile_for, engine, items, options, halt or Halt())
         except KeyboardInterrupt as interrupt:
-            raise interrupt.with_traceback(without_our_frames(interrupt.__traceback__)) from None
+            shorten(interrupt)
+            raise interrupt from None
         except BaseException as error:
             let_go(error)
+            shorten(error)
             raise
         finally:
             del items  # an error that is kept keeps this frame

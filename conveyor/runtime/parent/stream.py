@@ -17,7 +17,7 @@ from conveyor.core.engine import AcknowledgedRun, Acknowledging, StreamedRun
 from conveyor.errors import LifecycleError, RunStopped
 from conveyor.report import DeadLetter, Report
 from conveyor.runtime.parent.halt import Halt
-from conveyor.runtime.parent.tracebacks import let_go
+from conveyor.runtime.parent.tracebacks import let_go, shorten
 from conveyor.runtime.process.deferral import Deferral
 
 __all__ = ["Stream", "kept"]
@@ -132,6 +132,7 @@ class Stream(Generic[Out]):
             let_go(error)
             if error is self._halt.error:
                 raise self._end_as_told() from None
+            shorten(error)
             raise
 
     def _finish(self, error: BaseException | None) -> None:

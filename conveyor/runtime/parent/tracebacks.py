@@ -1,6 +1,7 @@
 """Which of the library's frames an error that leaves it carries along, and which it holds on to.
 
-Knows: tracebacks and frames.  Must never know: what the errors are.
+Knows: tracebacks and frames, and which errors have come from a worker.  Must never know: what these
+are.
 """
 
 from __future__ import annotations
@@ -9,12 +10,20 @@ import contextlib
 from collections.abc import Iterator
 from types import FrameType, TracebackType
 
-__all__ = ["let_go", "without_our_frames"]
+from conveyor.items.remote_errors import WorkerTraceback
+
+__all__ = ["let_go", "shorten"]
+
+
+def shorten(error: BaseException) -> None:
+    """Leaves in the traceback what its reader looks for: of an error that has come from a worker,
+    whose cause says where it was raised there, and of Ctrl-C, the frames of the program alone."""
+    if isinstance(error, KeyboardInterrupt) or isinstance(error.__cause__, WorkerTraceback):
+        BaseException.with_traceback(error, without_our_frames(error.__traceback__))
 
 
 def without_our_frames(trace: TracebackType | None) -> TracebackType | None:
-    """A traceback as it is wanted after Ctrl-C: the frames of the program, and of its
-    source of items."""
+    """The frames of the program, and of its source of items."""
     if trace is None:
         return None
     rest = without_our_frames(trace.tb_next)
