@@ -71,7 +71,7 @@ test-stress: $(DEV)
 
 # The proofs in full: the simulator, every single step of more topologies, more real runs; and every death; some minutes.
 prove: $(DEV)
-	CONVEYOR_PROVE=1 $(BIN)/python $(PYTEST) tests/sim tests/runtime/deaths tests/io tests/core tests/items
+	CONVEYOR_PROVE=1 $(BIN)/python $(PYTEST) tests/sim tests/runtime/deaths tests/runtime/mirror tests/io tests/core tests/items
 
 # Four checks, none of which needs another: make -j2 typecheck
 typecheck: typecheck-mypy typecheck-plugin typecheck-pyright typecheck-stubs

@@ -3,7 +3,7 @@ each machine whenever it has stored something of another's."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import closing
 from functools import partial
 from random import Random
@@ -36,7 +36,16 @@ from conveyor.runtime.shm.inlet import RingInlet
 from conveyor.runtime.shm.layout import LOG_WORDS
 from conveyor.runtime.shm.log_buffer import LOG_BUFFER_WORDS, LogBuffer
 from conveyor.runtime.shm.outlet import RingOutlet
-from conveyor.runtime.shm.ring import CLOSED, HEAD, HEAD_BYTES, TAIL, Ring, RingState
+from conveyor.runtime.shm.ring import (
+    CLOSED,
+    CONSUMER_SLEEPS,
+    HEAD,
+    HEAD_BYTES,
+    PRODUCER_SLEEPS,
+    TAIL,
+    Ring,
+    RingState,
+)
 from tests.runtime.mirror.machines import (
     MADE,
     SINK,
@@ -78,7 +87,8 @@ def words_of(machine: Machine, at: int, n: int) -> memoryview[int]:
 class Line(World):
     """So many items a run; `b_at`: on which machine the second job is, `size`: of all items; they
     are drawn otherwise.  `every`: behind so many items goes a barrier, but one at a time; nothing
-    goes behind the first, the third and so on before they have come through."""
+    goes behind the first, the third and so on before they have come through.  The
+    rest is as of a `World`."""
 
     def __init__(
         self,
@@ -87,8 +97,10 @@ class Line(World):
         b_at: int | None = None,
         size: int | None = None,
         every: int = 0,
+        capacity: int = 4,
+        bursts: bool = False,
     ) -> None:
-        super().__init__(seed, b_at)
+        super().__init__(seed, b_at, capacity, bursts)
         self.barrier_every = every
         self.sent = self.came = 0  # barriers
         self.barrier_at = 0  # items before the newest
@@ -150,13 +162,26 @@ class Line(World):
         blob = outlet.pack(slice_)
         while not outlet.fits(len(items), blob):
             outlet.sleeps(1)
-            outlet.knock()
             yield MADE
+            outlet.knock()
             if not outlet.fits(len(items), blob):
                 yield SLEEPS
         outlet.sleeps(0)
-        outlet.publish(len(items), blob, tag)
+        yield from self.fenced(outlet, lambda: outlet.publish(len(items), blob, tag))
+
+    def fenced(self, end: RingInlet | RingOutlet, moves: Callable[[], None]) -> Steps:
+        """One end of a channel moves on.  Whether the other is to be called it looks behind its
+        fence, so here once its stores are made: what it has seen before that does not count."""
+        wake, end.wake = end.wake, lambda: None
+        moves()
+        end.wake = wake
         yield MADE
+        if isinstance(end, RingInlet):
+            at, position = end.head, end.words[PRODUCER_SLEEPS]
+        else:
+            at, position = end.tail, end.words[CONSUMER_SLEEPS]
+        if position and at >= position:
+            end.wake()
 
     def barriers(self, inlet: RingInlet, outlets: list[RingOutlet]) -> Barriers:
         """Those of a node, which must come where the source has put them."""
@@ -254,7 +279,7 @@ class Line(World):
                 if numbers:
                     number += len(numbers)
                     results += numbers
-                    inlet.commit(number)
+                    yield from self.fenced(inlet, partial(inlet.commit, number))
                 if gate.is_at_barrier and barriers.pass_on():
                     self.came = gate.passed
                     machine.wake(SOURCE)
@@ -264,7 +289,7 @@ class Line(World):
                 for ledger in ledgers.values():
                     for letter in opened(ledger.peek(100)):
                         letters.append(cast("list[int]", letter)[0])
-                        ledger.commit(ledger.position(1))
+                        yield from self.fenced(ledger, partial(ledger.commit, ledger.position(1)))
                 taken = log.take(machine.stir)
                 decisions += [each.items for each in taken]
                 if taken:
@@ -344,7 +369,7 @@ class Line(World):
                 counts.store(page(run, number))
                 items: list[object] = [item_of(each, self.sizes) for each in numbers]
                 yield from self.send(outlet, items, Tag(run, number, 0, number, 0, 1))
-                inlet.commit(number)
+                yield from self.fenced(inlet, partial(inlet.commit, number))
                 block[ITEM_SINCE] = 0
                 yield MADE
             outlet.close(run)

@@ -47,8 +47,9 @@ __all__ = [
 ]
 
 SOURCE, A, B, SINK = range(4)
-CAPACITY: Final = 4
 HASTE: Final = (0.0, 0.0, 0.5, 0.95)  # how much happens in the middle of something else
+BURSTS: Final = (0.0,) * 30 + (0.999,)  # the same where it is seldom something, and much then
+SELDOM: Final = 0.01
 ENDLESS: Final = 20_000  # steps; plays that are as they must be take some hundreds
 
 MADE, SLEEPS = "once all stores are made", "once it was called"
@@ -226,7 +227,7 @@ class Machine:
     def during(self) -> None:
         """Some stores of the workers here, in the middle of what the mirror does."""
         random = self.world.random
-        haste = random.choice(HASTE)
+        haste = random.choice(self.world.haste)
         while random.random() < haste and (able := self.able()):
             random.choice(able).go()
 
@@ -248,11 +249,16 @@ class Machine:
 
 
 class World:
-    """All of them."""
+    """All of them; each channel has room for `capacity` items.  With `bursts` jobs hardly do
+    anything but in the middle of something else, and much of what has come for them then."""
 
-    def __init__(self, seed: int, b_at: int | None = None) -> None:
+    def __init__(
+        self, seed: int, b_at: int | None = None, capacity: int = 4, bursts: bool = False
+    ) -> None:
         self.random = Random(seed)
-        pipe = Pipe(CAPACITY)
+        self.bursts = bursts
+        self.haste = BURSTS if bursts else HASTE
+        pipe = Pipe(capacity)
         self.topology = compiled(
             [pipe],
             [Processor(abs, name="a", concurrency=2, ordered=False)],
@@ -297,10 +303,13 @@ class World:
     def step(self) -> bool:
         """One of all the things that may happen next; False: nothing may."""
         acts: list[Callable[[], None]] = []
+        later: list[Callable[[], None]] = []
         for machine in self.machines:
-            acts += [each.go for each in machine.able()]
+            waits = machine.me != PROGRAM and self.bursts and self.random.random() > SELDOM
+            (later if waits else acts).extend([each.go for each in machine.able()])
             acts += [partial(self.look, machine, to) for to in machine.stirred]
         acts += [partial(self.arrive, *link) for link, letters in self.links.items() if letters]
+        acts = acts or later
         if acts:
             self.random.choice(acts)()
         return bool(acts)
