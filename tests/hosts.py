@@ -12,6 +12,7 @@ from typing import Any
 
 from conveyor.core import engine as core
 from conveyor.core.engine import Deployment
+from conveyor.core.keeping import Keeping
 from conveyor.errors import RunError, TopologyError
 from conveyor.graph.pace import Paces
 from conveyor.graph.topology import NodeSpec, Topology
@@ -114,9 +115,7 @@ class InThisProcess:
     def open(self, topology: Topology, paces: Paces) -> Deployment:
         return self.open_kept(topology, paces, None)
 
-    def open_kept(
-        self, topology: Topology, paces: Paces, keeping: core.Keeping | None
-    ) -> Deployment:
+    def open_kept(self, topology: Topology, paces: Paces, keeping: Keeping | None) -> Deployment:
         return HostsDeployment(topology, self.start, self, paces, keeping)
 
     def room(self) -> int:

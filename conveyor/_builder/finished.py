@@ -10,15 +10,8 @@ from collections.abc import Iterable
 from dataclasses import replace
 from typing import Any, Final, NoReturn
 
-from conveyor.core.engine import (
-    Acknowledging,
-    Engine,
-    Give,
-    Keeping,
-    RunOptions,
-    StopToken,
-    WorkerStart,
-)
+from conveyor.core.engine import Engine, Give, RunOptions, StopToken, WorkerStart
+from conveyor.core.keeping import Acknowledging, Keeping
 from conveyor.graph.pace import Paces
 from conveyor.graph.topology import Topology
 from conveyor.report import DeadLetter, Report

@@ -8,13 +8,15 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import ExitStack
 from itertools import islice
 from typing import Any, Final
 
 from conveyor._builder.checkpoint import Checkpoint
 from conveyor.core.channel import UNBOUNDED
-from conveyor.core.engine import Engine, KeepsCheckpoints, Windows
+from conveyor.core.engine import Engine, KeepsCheckpoints
 from conveyor.core.epochs import Epochs, Manifest, Manifests, NodeState
+from conveyor.core.keeping import Windows, ends
 from conveyor.errors import TopologyError
 from conveyor.graph.keeping import check_can_be_kept
 from conveyor.graph.topology import Topology
@@ -28,7 +30,8 @@ FIRST_WINDOW: Final = 16  # items; it doubles with each barrier that comes throu
 
 
 class KeptRun:
-    """One life of such a run: it goes on from the newest manifest, and writes more of them."""
+    """One life of such a run, or several: each goes on from the newest manifest, and writes more of
+    them."""
 
     in_memory = False
 
@@ -42,7 +45,13 @@ class KeptRun:
         self.source = source
         self.sink = sink
         self.every_s = every_s
+        self.goes_on: Callable[[BaseException], bool] = ends
+        self.source_open = ExitStack()  # its end closes the source
         self.epochs = Epochs(manifests, sink)
+        self.go_back()
+
+    def go_back(self) -> None:
+        """A life begins: behind the newest epoch."""
         self.manifest = self.epochs.resume()
         # Behind each item that was given in this life, from the one with the number `first` on.
         self.positions: deque[Any] = deque()
@@ -57,8 +66,11 @@ class KeptRun:
         """What is on its way takes about a quarter of the time after which the run is kept."""
         return Windows(FIRST_WINDOW, 1, UNBOUNDED, self.every_s / 8, self.every_s / 8)
 
-    def goes_on(self, error: BaseException) -> bool:
-        return False
+    @property
+    def stands_at(self) -> str:
+        if self.manifest is None:
+            return "from its beginning, as no epoch was durable yet"
+        return f"behind epoch {self.manifest.epoch} of its checkpoint"
 
     @property
     def begins_at(self) -> Any:
@@ -72,6 +84,18 @@ class KeptRun:
         if isinstance(source, list | tuple | range):
             return source[begin:] if begin else source
         return islice(iter(source), begin, None)
+
+    def opened(self) -> Iterable[Any]:
+        """The items of this life, of a source that is open until `source_open` ends."""
+        return self.source_open.enter_context(opened(self.rest(), self.begins_at, self.noted))
+
+    def begin_again(self) -> Iterable[Any]:
+        """Goes on as another program would that finds the checkpoint: what the sink has of the
+        epoch under way is given up, and the source is opened again."""
+        self.source_open.close()
+        self.sink.abort()
+        self.go_back()
+        return self.opened()
 
     def noted(self, found: Iterator[tuple[Any, Any]]) -> Iterator[Any]:
         for item, position in found:
@@ -141,8 +165,8 @@ class KeptRun:
             assert isinstance(report, Report)
             return report
         try:
-            with opened(self.rest(), self.begins_at, self.noted) as items:
-                report = run(items, self.take).report
+            with self.source_open:
+                report = run(self.opened(), self.take).report
             self.finish(report, ())
         except BaseException as error:
             beside(error, self.sink.abort, NO_ABORT)

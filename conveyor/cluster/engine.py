@@ -12,6 +12,7 @@ from types import ModuleType
 from conveyor.cluster.machines import Machine, Resources, machines_of, needs_of
 from conveyor.core import engine as core
 from conveyor.core.engine import Deployment
+from conveyor.core.keeping import Keeping
 from conveyor.errors import RunError, TopologyError
 from conveyor.graph.pace import Paces
 from conveyor.graph.topology import Topology
@@ -71,9 +72,7 @@ and a Ray client is none; run it there, by `ray job submit`, with Ray("auto")
     def open(self, topology: Topology, paces: Paces) -> Deployment:
         return self.open_kept(topology, paces, None)
 
-    def open_kept(
-        self, topology: Topology, paces: Paces, keeping: core.Keeping | None
-    ) -> Deployment:
+    def open_kept(self, topology: Topology, paces: Paces, keeping: Keeping | None) -> Deployment:
         """Opens it for a run that is kept in a checkpoint."""
         from conveyor.runtime.hosts.deployment import HostsDeployment
         from conveyor.runtime.hosts.site import check_elsewhere

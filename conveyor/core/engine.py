@@ -11,10 +11,10 @@ it says in `open`, by a `TopologyError`, before anything has started.
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import NamedTuple, Protocol, runtime_checkable
 
-from conveyor.core.epochs import Manifest, NodeState
+from conveyor.core.keeping import Acknowledging, Keeping
 from conveyor.drawing.figure import Figure
 from conveyor.errors import ConveyorError
 from conveyor.graph.pace import Paces
@@ -25,18 +25,15 @@ from conveyor.report import DeadLetter, Report, RunResult
 
 __all__ = [
     "AcknowledgedRun",
-    "Acknowledging",
     "ChoosesLanes",
     "Deployment",
     "Engine",
     "Give",
-    "Keeping",
     "KeepsCheckpoints",
     "Monitor",
     "RunOptions",
     "StopToken",
     "StreamedRun",
-    "Windows",
     "WorkerStart",
 ]
 
@@ -89,119 +86,6 @@ class Give(Protocol):
     """Is told of results as they are handed to the program."""
 
     def __call__(self, results: Sequence[object], /) -> None: ...
-
-
-class Windows(NamedTuple):
-    """How far a source goes ahead of the newest barrier that has come through: `first` items to
-    begin with, then between `least` and `most`, so that a barrier takes `through_s`; the next goes
-    out after `sent_s`, be it ahead so far or not."""
-
-    first: int
-    least: int
-    most: int
-    through_s: float
-    sent_s: float
-
-
-class Keeping(Protocol):
-    """A run that is kept, in a checkpoint or, `in_memory`, by this program alone; as the engine
-    sees it."""
-
-    @property
-    def every_s(self) -> float: ...
-    @property
-    def in_memory(self) -> bool: ...
-    @property
-    def windows(self) -> Windows: ...
-    def goes_on(self, error: BaseException) -> bool:
-        """Will the run that this has ended go on at once?  Then nobody is told of an end."""
-        ...
-
-    @property
-    def manifest(self) -> Manifest | None:
-        """Where the run goes on; None: it begins."""
-        ...
-
-    def mark(self) -> None:
-        """What has come out so far, and nothing else, was before the barrier that has come
-        through."""
-        ...
-
-    def hold(self) -> None:
-        """Results that are taken from now on belong to the next epoch: they are kept back until
-        `go_on`."""
-        ...
-
-    def complete(
-        self,
-        items: int,
-        nodes: Mapping[int, NodeState],
-        letters: Sequence[DeadLetter],
-        is_finished: bool,
-    ) -> None:
-        """All that came of the first `items` of this life is with the sink, and nothing else: makes
-        that durable.  May be called in another thread, between `hold` and `go_on`."""
-        ...
-
-    def go_on(self) -> None:
-        """The epoch is durable: what was kept back goes to the sink."""
-        ...
-
-
-class Acknowledging(Protocol):
-    """A run that is kept, whose results the program takes one by one and acknowledges.
-
-    Results are counted from the beginning of this life, with those of earlier ones.
-    """
-
-    @property
-    def earlier(self) -> Sequence[object]:
-        """Results of earlier lives that were not acknowledged: they are given first."""
-        ...
-
-    @property
-    def given(self) -> int:
-        """How many the program has been given."""
-        ...
-
-    @property
-    def at_barrier(self) -> int:
-        """How many came before the newest barrier that has come through."""
-        ...
-
-    @property
-    def kept_to(self) -> int:
-        """How many came before that of the newest manifest."""
-        ...
-
-    def take(self, results: Sequence[object], /) -> None:
-        """Results have come; the program has not seen them yet."""
-        ...
-
-    def gave(self, results: Sequence[object], /) -> None:
-        """The program has been given results."""
-        ...
-
-    def acknowledge(self, count: int) -> None:
-        """The program has done with the first `count` results; from any thread."""
-        ...
-
-    def lacks(self) -> bool:
-        """Has more been acknowledged than is durable?"""
-        ...
-
-    def write_again(self) -> bool:
-        """Makes durable what has been acknowledged since the newest manifest; False if some of that
-        came behind its barrier."""
-        ...
-
-    def finish(self, report: Report, letters: Sequence[DeadLetter]) -> None:
-        """All results have been given, and `complete` was told so: makes that durable."""
-        ...
-
-    def over(self) -> None:
-        """The run has ended: from now on what is acknowledged is made durable at once."""
-        ...
 
 
 class RunOptions(NamedTuple):

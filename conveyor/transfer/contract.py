@@ -62,8 +62,9 @@ class Sink(Protocol[T_contra]):
     """Where results go: in epochs, each of which the store holds as a whole or not at all.
 
     The calls are `open`, and for each epoch `write` as often as there are results, `prepare`,
-    `commit`; or `abort` once, if the run fails.  They come from one thread at a time, though not
-    always the same one.  Without a checkpoint a run is one epoch, 0.
+    `commit`; or `abort` once, if the run fails.  Where it goes on by itself without a machine that
+    was lost, `abort` is followed by `open`.  They come from one thread at a time, though not always
+    the same one.  Without a checkpoint a run is one epoch, 0.
 
     A store that has what was prepared still after a crash commits it then: `commit` is called again
     for the last epoch that was prepared.  One that has not, where results and the number of the

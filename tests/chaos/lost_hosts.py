@@ -11,12 +11,14 @@ import os
 import threading
 import time
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 from random import Random
+from tempfile import TemporaryDirectory
 from typing import Any, Final
 
-from conveyor import Pipeline
+from conveyor import Checkpoint, Pipeline
 from conveyor.errors import HostLost, TopologyError
 from conveyor.graph.keeping import check_can_be_kept
 from tests.chaos.board import Board
@@ -29,6 +31,7 @@ __all__ = ["LostHosts"]
 SIZES: Final = (1, 30, 300, 3000)
 LATER_S: Final = (0.0, 0.001, 0.01, 0.1, 0.5)
 GONE_S: Final = 10.0  # for all processes of a run
+EVERY_S: Final = 0.02
 
 
 @dataclass
@@ -61,18 +64,27 @@ class LostHosts:
         pl: Any = Pipeline
         pl = self.pipeline.build(self.capacity, self.microseconds, pl())
         with pl:
-            self.run_once(pl, engine, victim, is_first=True)
-            again = self.random.random() < 0.3 and not self.pipeline.remembers
+            kept = self.random.random() < 0.3 and can_be_kept(pl)
+            self.run_once(pl, engine, victim, is_first=True, kept=kept)
+            again = self.random.random() < 0.3 and not (kept or self.pipeline.remembers)
             if again:  # on the same hosts, or on those that are left
                 next_victim = None if victim is None else Victim(self)
                 self.run_once(pl, engine, next_victim, is_first=False)
 
-    def run_once(self, pl: Any, engine: InProcesses, victim: Victim | None, is_first: bool) -> None:
+    def run_once(
+        self,
+        pl: Any,
+        engine: InProcesses,
+        victim: Victim | None,
+        is_first: bool,
+        kept: bool = False,
+    ) -> None:
         size = self.random.choice(SIZES)
         self.items += size
         before = len(engine.networks) or 1
+        items = Items(self, engine, size, victim)
         try:
-            outputs = self.outputs(pl, engine, size, victim)
+            outputs = drained(pl, items) if kept else self.outputs(pl, items)
         except HostLost as error:
             if not any(repr(name) in str(error) for name in self.killed):  # whole
                 raise
@@ -84,32 +96,83 @@ class LostHosts:
             self.ends["gone on" if went_on else "over before"] += victim is not None
             self.found += self.pipeline.check(outputs, size)
 
-    def outputs(
-        self, pl: Any, engine: InProcesses, size: int, victim: Victim | None
-    ) -> list[object]:
-        at = self.random.randrange(size)
-        streamed = self.random.random() < 0.5
-
-        def source() -> Iterator[int]:
-            for number in range(size):
-                if victim is not None and number == at:
-                    victim.is_chosen(engine.networks[-1])
-                self.board.pulled += 1
-                yield number
-
-        if not streamed:
-            return list(pl.run(source(), engine=engine))
-        with pl.stream(source(), engine=engine) as stream:
+    def outputs(self, pl: Any, items: Items) -> list[object]:
+        if self.random.random() < 0.5:
+            return list(pl.run(iter(items), engine=items.engine))
+        with pl.stream(iter(items), engine=items.engine) as stream:
             return list(stream)
 
 
-def may_go_on(pl: Any, is_first: bool) -> bool:
-    """Must its runs go on, this one too?"""
+class Items:
+    """The items of one run; at one of them, the first time that it is given, the victim is
+    chosen."""
+
+    def __init__(
+        self, runs: LostHosts, engine: InProcesses, size: int, victim: Victim | None
+    ) -> None:
+        self.board = runs.board
+        self.engine = engine
+        self.size = size
+        self.victim = victim
+        self.at = runs.random.randrange(size)
+
+    def __iter__(self) -> Iterator[int]:
+        for number in range(self.size):
+            if number == self.at and self.victim is not None:
+                self.victim.is_chosen(self.engine.networks[-1])
+                self.victim = None
+            self.board.pulled += 1
+            yield number
+
+
+class Results:
+    """A sink that keeps results in memory, by their epoch."""
+
+    def __init__(self) -> None:
+        self.epochs: dict[int, list[object]] = {}
+        self.epoch = 0
+
+    def open(self, epoch: int, /) -> None:
+        self.epochs = {each: there for each, there in self.epochs.items() if each < epoch}
+        self.epoch = epoch
+
+    def write(self, items: Sequence[object], /) -> None:
+        self.epochs.setdefault(self.epoch, []).extend(items)
+
+    def prepare(self, epoch: int, /) -> None: ...
+
+    def commit(self, epoch: int, /) -> None:
+        self.epoch = epoch + 1
+
+    def abort(self) -> None:
+        self.epochs.pop(self.epoch, None)
+
+    def identity(self) -> str:
+        return "results"
+
+
+def drained(pl: Any, items: Items) -> list[object]:
+    """What the sink of a run has in the end that is kept in a checkpoint."""
+    sink = Results()
+    with TemporaryDirectory() as folder:
+        kept = Checkpoint(Path(folder), every_s=EVERY_S)
+        pl.drain(items, into=sink, checkpoint=kept, engine=items.engine)
+    return [result for _, there in sorted(sink.epochs.items()) for result in there]
+
+
+def can_be_kept(pl: Any) -> bool:
     try:
         check_can_be_kept(pl.topology)
     except TopologyError:
         return False
-    return is_first or not any(spec.is_restorable for spec in pl.topology.nodes)
+    return True
+
+
+def may_go_on(pl: Any, is_first: bool) -> bool:
+    """Must its runs go on, this one too?"""
+    return can_be_kept(pl) and (
+        is_first or not any(spec.is_restorable for spec in pl.topology.nodes)
+    )
 
 
 class Victim:

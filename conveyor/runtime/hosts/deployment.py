@@ -1,12 +1,14 @@
 """A pipeline that is open on several machines, and goes on without one that is lost.
 
-Knows: when a run begins again, on which machines, and from where.  Must never know: how a run goes,
-how anything is kept.
+Knows: when a run begins again, and on which machines.  Must never know: how a run goes, where it
+goes back to, how anything is kept.
 
-Rule 1.  A run goes back to the newest barrier that has come through, with all workers anew on the
-         machines that are left, and from there on it is as one that begins.
+Rule 1.  A run goes back to the newest barrier that has come through, or to the newest epoch of its
+         checkpoint, with all workers anew on the machines that are left, and from there on it is as
+         one that begins.
 Rule 2.  It ends with the machine, as `HostLost`, where that cannot be: no machine is left that has
-         what the stages need; a stage has what cannot be brought back; the run is recorded.
+         what the stages need; a stage has what cannot be brought back; the run is recorded; it is
+         a stream that is kept in a checkpoint, which gives results before they stand.
 """
 
 from __future__ import annotations
@@ -18,13 +20,8 @@ from dataclasses import replace
 from time import perf_counter
 from typing import Final
 
-from conveyor.core.engine import (
-    Give,
-    Keeping,
-    RunOptions,
-    StopToken,
-    Windows,
-)
+from conveyor.core.engine import Give, RunOptions, StopToken
+from conveyor.core.keeping import Keeping, Windows
 from conveyor.errors import HostLost, RunError, TopologyError
 from conveyor.graph.keeping import check_can_be_kept
 from conveyor.graph.pace import Paces
@@ -76,26 +73,39 @@ class HostsDeployment:
         room = sum(channel.capacity for channel in self.topology.channels)
         least = 1 if shown else room
         windows = Windows(least, least, room, THROUGH_S, SENT_S)
-        return Lasting(items, windows, give, self.outlives)
+        lasting = Lasting(items, windows, give)
+        lasting.goes_on = lambda error: self.outlives(error) and self.knows_states(lasting)
+        return lasting
 
     def run(
         self, items: Iterable[object], stop: StopToken, options: RunOptions
     ) -> RunResult[object]:
         self.runs += 1
+        if options.keeping is not None:
+            options.keeping.goes_on = self.outlives
+            return self.run_lives(items, stop, options, options.keeping)
         if not self.lasts or options.record is not None:
             return self.open.run(items, stop, options)
         results: list[object] = []
-        give = options.take or results.extend
-        lives = Lives(self, self.lasting(items, give, options.take is not None))
-        options = options._replace(take=lives.lasting.take, keeping=lives.lasting)
+        lasting = self.lasting(items, options.take or results.extend, options.take is not None)
+        options = options._replace(take=lasting.take, keeping=lasting)
+        result = self.run_lives(lasting.rest(), stop, options, lasting)
+        lasting.finish()
+        return RunResult(results, result.report, result.dead_letters)
+
+    def run_lives(
+        self, items: Iterable[object], stop: StopToken, options: RunOptions, keeping: Keeping
+    ) -> RunResult[object]:
+        """A run in one life or several, of which the first begins with these items."""
+        lives = Lives(self, keeping)
         while True:
             try:
-                result = self.open.run(lives.lasting.rest(), stop, options)
+                result = self.open.run(items, stop, options)
             except HostLost as error:
-                lives.go_on(error)
+                items = lives.go_on(error)
             else:
-                lives.lasting.finish()
-                return RunResult(results, lives.told(result.report), result.dead_letters)
+                result.report = lives.told(result.report)
+                return result
 
     def stream(
         self,
@@ -107,16 +117,15 @@ class HostsDeployment:
         self.runs += 1
         if not self.lasts or options.record is not None:
             return self.open.stream(items, stop, options, results)
-        lives = Lives(self, self.lasting(items, results.extend, shown=True))
-        return LastingStream(self, lives, stop, options, results)
+        lasting = self.lasting(items, results.extend, shown=True)
+        return LastingStream(self, lasting, stop, options, results)
 
-    def outlives(self, lasting: Lasting, error: BaseException) -> bool:
-        """Does a run go on after this?  Then it is known on which machines."""
+    def outlives(self, error: BaseException) -> bool:
+        """Are there other machines on which a run can go on after this?"""
         crew = self.open.runner.supervisor.crew
         return (
             isinstance(error, HostLost)
             and error is crew.failure
-            and self.knows_states(lasting)
             and self.without(error.machine) is not None
         )
 
@@ -135,11 +144,11 @@ class HostsDeployment:
             return None
         return left
 
-    def go_on(self, lasting: Lasting, error: HostLost) -> None:
-        """Has a run go on where it stands, on the machines that are left.  Raises what has befallen
-        the last of them."""
+    def go_on(self, keeping: Keeping, error: HostLost) -> Iterable[object]:
+        """Opens again on the machines that are left, and gives the items with which the run goes
+        on.  Raises what has befallen the last of them."""
         self.open.close()
-        lasting.go_back()
+        items = keeping.begin_again()
         lost: HostLost | None = error
         while lost is not None:
             left = self.without(lost.machine) if lost.machine else None
@@ -148,9 +157,10 @@ class HostsDeployment:
             self.hosts, lost = left, None
             try:
                 with Deferral():  # of workers that are half started nobody would know
-                    self.open = self.opened(lasting)
+                    self.open = self.opened(keeping)
             except HostLost as another:
                 lost = another
+        return items
 
     def paces(self) -> Paces:
         return self.open.paces()
@@ -168,24 +178,24 @@ class HostsDeployment:
 class Lives:
     """The lives of one run, and what is told of those before the last."""
 
-    def __init__(self, deployment: HostsDeployment, lasting: Lasting) -> None:
+    def __init__(self, deployment: HostsDeployment, keeping: Keeping) -> None:
         self.deployment = deployment
-        self.lasting = lasting
+        self.keeping = keeping
         self.began = perf_counter()
         self.notes: list[str] = []
 
-    def go_on(self, error: HostLost) -> None:
-        """Begins another.  Raises the error if there is to be none."""
-        if not self.lasting.goes_on(error):
+    def go_on(self, error: HostLost) -> Iterable[object]:
+        """Begins another, and gives its items.  Raises the error if there is to be none."""
+        if not self.keeping.goes_on(error):
             raise error
-        lasting = self.lasting
-        self.notes.append(f"{error}; the run went on without it, behind item {lasting.position}")
         try:
-            self.deployment.go_on(lasting, error)
+            items = self.deployment.go_on(self.keeping, error)
         except RunError as second:
             raise second from error
-        log = self.deployment.open.runner.supervisor.engine_log
-        log.goes_on(lasting.position)
+        where = self.keeping.stands_at
+        self.notes.append(f"{error}; the run went on without it, {where}")
+        self.deployment.open.runner.supervisor.engine_log.goes_on(where)
+        return items
 
     def told(self, report: Report) -> Report:
         """The report of the last, as of the whole run."""
@@ -203,23 +213,23 @@ class LastingStream:
     def __init__(
         self,
         deployment: HostsDeployment,
-        lives: Lives,
+        lasting: Lasting,
         stop: StopToken,
         options: RunOptions,
         results: deque[object],
     ) -> None:
         self.deployment = deployment
-        self.lives = lives
+        self.lasting = lasting
+        self.lives = Lives(deployment, lasting)
         self.stop = stop
-        self.options = options._replace(take=lives.lasting.take, keeping=lives.lasting)
+        self.options = options._replace(take=lasting.take, keeping=lasting)
         self.results = results
         self.context = copy_context()  # of the caller, which every source thread has
         self.left: list[Streaming] = []  # whose thread may still be inside the iterator
         self.is_over = False
-        self.life = self.begun()
+        self.life = self.begun(lasting.rest())
 
-    def begun(self) -> Streaming:
-        items = self.lives.lasting.rest()
+    def begun(self, items: Iterable[object]) -> Streaming:
         return self.context.copy().run(
             self.deployment.open.stream, items, self.stop, self.options, self.results
         )
@@ -234,14 +244,13 @@ class LastingStream:
         try:
             self.is_over = self.life.advance()
         except HostLost as error:
-            if not self.lives.lasting.goes_on(error):
+            if not self.lasting.goes_on(error):
                 raise
             self.life.abandon(error)
             self.left.append(self.life)
-            self.lives.go_on(error)
-            self.life = self.begun()
+            self.life = self.begun(self.lives.go_on(error))
         if self.is_over:
-            self.lives.lasting.finish()
+            self.lasting.finish()
         return self.is_over and not self.results
 
     def report(self) -> Report:

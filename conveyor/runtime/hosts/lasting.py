@@ -17,8 +17,8 @@ import threading
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence, Sized
 from typing import Protocol, cast
 
-from conveyor.core.engine import Windows
 from conveyor.core.epochs import Manifest, NodeState
+from conveyor.core.keeping import Windows, ends
 from conveyor.errors import NotPicklable
 from conveyor.items.atoms import is_atom
 from conveyor.items.sealing import Sealed, sealer
@@ -134,8 +134,7 @@ class SizedRest(Rest):
 
 
 class Lasting:
-    """One run, as its engine keeps it; `give` takes the results that stand, and `outlives` says
-    whether it goes on after an error."""
+    """One run, as its engine keeps it; `give` takes the results that stand."""
 
     every_s = 0.0
     in_memory = True
@@ -145,7 +144,6 @@ class Lasting:
         items: Iterable[object],
         windows: Windows,
         give: Callable[[Sequence[object]], object],
-        outlives: Callable[[Lasting, BaseException], bool],
     ) -> None:
         kind = type(items)
         self.items: Items = (
@@ -155,29 +153,26 @@ class Lasting:
         )
         self.windows = windows
         self.give = give
-        self.outlives = outlives
+        self.goes_on: Callable[[BaseException], bool] = ends
         self.manifest: Manifest | None = None  # where this life begins
         self.newest: Manifest | None = None  # of the barriers that came through
         self.next: Manifest | None = None
         self.held: list[object] = []  # results that do not stand yet
         self.at_barrier = 0  # how many of them came before the newest barrier
 
-    def goes_on(self, error: BaseException) -> bool:
-        return self.outlives(self, error)
-
     @property
-    def position(self) -> int:
-        """How many items are done with for good."""
-        return position_of(self.newest)
+    def stands_at(self) -> str:
+        return f"behind item {position_of(self.manifest)}"
 
     def rest(self) -> Iterable[object]:
         """The items of this life."""
         return self.items.behind(position_of(self.manifest))
 
-    def go_back(self) -> None:
+    def begin_again(self) -> Iterable[object]:
         """Another life is to begin, at the newest barrier."""
         self.manifest = self.newest
         self.held, self.at_barrier = [], 0
+        return self.rest()
 
     def take(self, results: Sequence[object], /) -> None:
         self.held += results
@@ -203,7 +198,7 @@ class Lasting:
         self.newest = self.next
         stand, self.held = self.held[: self.at_barrier], self.held[self.at_barrier :]
         self.at_barrier = 0
-        self.items.forget(self.position)
+        self.items.forget(position_of(self.newest))
         self.give(stand)
 
     def finish(self) -> None:

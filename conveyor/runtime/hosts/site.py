@@ -12,8 +12,8 @@ from dataclasses import replace
 from functools import partial
 from typing import Protocol, TypeAlias
 
-from conveyor.core.engine import Keeping
 from conveyor.core.epochs import NodeState
+from conveyor.core.keeping import Keeping
 from conveyor.graph.fusion import home
 from conveyor.graph.route import fixed
 from conveyor.graph.topology import NodeSpec, Topology

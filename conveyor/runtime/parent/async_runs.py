@@ -22,7 +22,8 @@ from typing import Final, Generic, NoReturn, Protocol, Self, TypeAlias, cast, fi
 
 from typing_extensions import TypeVar
 
-from conveyor.core.engine import Acknowledging, StreamedRun
+from conveyor.core.engine import StreamedRun
+from conveyor.core.keeping import Acknowledging
 from conveyor.errors import LifecycleError, RunStopped
 from conveyor.report import DeadLetter, Report, RunResult
 from conveyor.runtime.parent.halt import Halt

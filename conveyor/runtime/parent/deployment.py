@@ -9,7 +9,8 @@ import os
 from collections import deque
 from collections.abc import Iterable
 
-from conveyor.core.engine import Keeping, RunOptions, StopToken
+from conveyor.core.engine import RunOptions, StopToken
+from conveyor.core.keeping import Keeping
 from conveyor.graph.pace import Paces
 from conveyor.graph.topology import Topology
 from conveyor.report import RunResult

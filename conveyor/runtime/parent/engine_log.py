@@ -48,9 +48,8 @@ class EngineLog:
         level = logging.INFO if how == "stopped" else logging.WARNING
         self.says(level, "run %d has %s: %s", run, how, name_of(error))
 
-    def goes_on(self, item: int) -> None:
-        text = "the run goes on on the machines that are left, behind item %d"
-        self.says(logging.WARNING, text, item)
+    def goes_on(self, where: str) -> None:
+        self.says(logging.WARNING, "the run goes on on the machines that are left, %s", where)
 
     # ---------------------------------------------------------------------------
     # as a witness

@@ -32,8 +32,8 @@ from time import monotonic
 from typing import Any, Final, Protocol
 
 from conveyor.core.barriers import CarriesBarriers, GatedInlet
-from conveyor.core.engine import Acknowledging, Keeping
 from conveyor.core.epochs import NodeState
+from conveyor.core.keeping import Acknowledging, Keeping
 from conveyor.graph.topology import Topology
 from conveyor.report import DeadLetter
 from conveyor.runtime.parent.crew import Crew

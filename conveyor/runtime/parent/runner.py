@@ -10,7 +10,8 @@ from collections.abc import Callable, Iterable
 from time import perf_counter
 from typing import Final
 
-from conveyor.core.engine import Keeping, RunOptions, StopToken
+from conveyor.core.engine import RunOptions, StopToken
+from conveyor.core.keeping import Keeping
 from conveyor.core.nodes import CollectNode
 from conveyor.errors import RunStopped
 from conveyor.graph.fusion import fuse, sharing_notes

@@ -20,14 +20,8 @@ from collections.abc import AsyncIterable, Callable, Iterable
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from conveyor.core.engine import (
-    Deployment,
-    Engine,
-    Keeping,
-    KeepsCheckpoints,
-    Monitor,
-    RunOptions,
-)
+from conveyor.core.engine import Deployment, Engine, KeepsCheckpoints, Monitor, RunOptions
+from conveyor.core.keeping import Keeping
 from conveyor.core.lifecycle import Call, Lifecycle
 from conveyor.errors import LifecycleError, RunStopped, TopologyError
 from conveyor.graph.pace import Paces

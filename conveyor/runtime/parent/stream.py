@@ -13,7 +13,8 @@ from typing import Final, Generic, NoReturn, Self, cast
 
 from typing_extensions import TypeVar
 
-from conveyor.core.engine import AcknowledgedRun, Acknowledging, StreamedRun
+from conveyor.core.engine import AcknowledgedRun, StreamedRun
+from conveyor.core.keeping import Acknowledging
 from conveyor.errors import LifecycleError, RunStopped
 from conveyor.report import DeadLetter, Report
 from conveyor.runtime.parent.halt import Halt

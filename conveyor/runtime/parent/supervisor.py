@@ -23,8 +23,9 @@ from functools import partial
 from typing import Final, Protocol
 
 from conveyor.core.crashes import WorkerDeath
-from conveyor.core.engine import Keeping, StopToken
+from conveyor.core.engine import StopToken
 from conveyor.core.failures import raised_by
+from conveyor.core.keeping import Keeping
 from conveyor.errors import RunError
 from conveyor.graph.topology import Topology
 from conveyor.runtime.descriptors import fill_standard

@@ -12,6 +12,7 @@ from typing import Final
 
 from conveyor.core import engine as core
 from conveyor.core.engine import Deployment
+from conveyor.core.keeping import Keeping
 from conveyor.errors import RunError
 from conveyor.graph.pace import Paces
 from conveyor.graph.topology import Topology
@@ -39,9 +40,7 @@ class ThisMachine:
     def open(self, topology: Topology, paces: Paces) -> Deployment:
         return self.open_kept(topology, paces, None)
 
-    def open_kept(
-        self, topology: Topology, paces: Paces, keeping: core.Keeping | None
-    ) -> Deployment:
+    def open_kept(self, topology: Topology, paces: Paces, keeping: Keeping | None) -> Deployment:
         """Opens it for a run that is kept in a checkpoint."""
         if (reason := why_not(sys.platform, has_one_lock())) is not None:
             raise RunError(f"{reason}; simulate() and all that goes with it work here")

@@ -6,6 +6,7 @@ import os
 import signal
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +21,9 @@ from conveyor import (
     Processor,
     ReplicatingFork,
 )
+from conveyor.errors import HostLost
 from conveyor.io import Lines
+from tests.host_processes import InProcesses
 from tests.hosts import InThisProcess
 from tests.jobs import double, increment
 
@@ -76,6 +79,174 @@ def test_barriers_cross_where_lanes_part_and_meet_again(tmp_path: Path) -> None:
     odd = sorted(n for n in found if n % 2)
     even = sorted(n for n in found if not n % 2)
     assert sorted([n - 1 for n in odd] + [n // 2 for n in even]) == sorted([*range(0, 400, 2)] * 2)
+
+
+# ---------------------------------------------------------------------- without one of its machines
+
+
+class Losing:
+    """Numbers; behind some of them a machine is lost, the first time that they are given."""
+
+    def __init__(self, engine: InThisProcess, losses: dict[int, int], n: int = 300) -> None:
+        self.engine = engine
+        self.losses = losses  # the machine that is lost, by the number
+        self.n = n
+        self.opened: list[int | None] = []
+        self.asked: list[str] = []
+
+    def open(self, position: int | None) -> Iterator[tuple[int, int]]:
+        self.opened.append(position)
+        self.asked.append("open")
+        try:
+            for number in range(position or 0, self.n):
+                if (machine := self.losses.pop(number, None)) is not None:
+                    self.lose(machine)
+                yield number, number + 1
+        finally:
+            self.asked.append("close")
+
+    def lose(self, machine: int) -> None:
+        network = self.engine.networks[-1]
+        if isinstance(self.engine, InProcesses):
+            network.hosts[machine].kill()
+        else:
+            network.gone = machine, "it was unplugged"
+
+    def identity(self) -> str:
+        return "numbers, and machines that are lost"
+
+
+class Told(Lines):
+    """A file that says what is asked of it besides results."""
+
+    def __init__(self, path: Path) -> None:
+        super().__init__(path)
+        self.asked: list[str] = []
+
+    def open(self, begin: Any) -> Any:
+        self.asked.append("open")
+        file: Any = super()
+        return file.open(begin)
+
+    def commit(self, epoch: int) -> None:
+        self.asked.append("commit")
+        super().commit(epoch)
+
+    def abort(self) -> None:
+        self.asked.append("abort")
+        super().abort()
+
+
+def numbered() -> Any:
+    """Three stages, the one in the middle of which counts."""
+    pl: Any = Pipeline[int]().add(Processor(increment)).add(Pipe(8)).add(Counting(name="counting"))
+    return pl.add(Pipe(8)).add(Processor(str.strip))
+
+
+class Counting(Processor[int, str]):
+    n = 0
+
+    def process(self, item: int) -> str:
+        self.n += 1
+        return f"{item} {self.n}"
+
+    def snapshot(self) -> int:
+        return self.n
+
+    def restore(self, n: int) -> None:
+        self.n = n
+
+
+def lines(n: int) -> list[str]:
+    return [f"{number} {number}" for number in range(1, n + 1)]
+
+
+@pytest.mark.parametrize("kind", [InThisProcess, InProcesses])
+def test_a_run_goes_on_from_its_newest_epoch_without_two_machines_that_are_lost(
+    kind: type[InThisProcess], tmp_path: Path
+) -> None:
+    engine = kind(3)
+    source, out = Losing(engine, {100: 3, 200: 1}), Told(tmp_path / "out")
+    report = numbered().drain(source, into=out, checkpoint=kept(tmp_path), engine=engine)
+    assert list(out) == lines(300)
+    assert source.asked == ["open", "close"] * 3
+    first, second, third = (position or 0 for position in source.opened)
+    assert 0 == first <= second <= 101
+    assert second <= third <= 201
+    assert third > 0
+    asked = " ".join(out.asked)
+    assert asked.count("abort open") == asked.count("abort") == 2
+    assert [stage.items_in for stage in report.stages.values()] == [300] * 3
+    went_on = [note for note in report.notes if "the run went on without it, " in note]
+    assert len(went_on) == 2
+    assert "of its checkpoint" in went_on[1]
+    # What was kept is the report of a run that has finished.
+    again = numbered().drain(source, into=out, checkpoint=kept(tmp_path), engine=engine)
+    assert again == report
+
+
+def test_a_run_of_which_nothing_is_durable_yet_goes_on_from_its_beginning(tmp_path: Path) -> None:
+    engine = InThisProcess(2)
+    source, out = Losing(engine, {40: 1}), Lines(tmp_path / "out")
+    seldom = Checkpoint(tmp_path / "state", every_s=1000)
+    report = numbered().drain(source, into=out, checkpoint=seldom, engine=engine)
+    assert list(out) == lines(300)
+    assert source.opened == [None, None]
+    assert any("from its beginning, as no epoch was durable yet" in each for each in report.notes)
+
+
+def test_items_that_were_given_up_before_a_machine_was_lost_are_counted_once(
+    tmp_path: Path,
+) -> None:
+    engine = InThisProcess(2)
+    pl: Any = Pipeline[int]().add(Processor(lambda n: n // (n % 10), on_error="dead_letter"))
+    pl.add(Pipe(8)).add(Processor(str))
+    out = Lines(tmp_path / "out")
+    source = Losing(engine, {150: 2})
+    report = pl.drain(source, into=out, checkpoint=kept(tmp_path), engine=engine)
+    assert list(out) == [str(n // (n % 10)) for n in range(300) if n % 10]
+    assert [stage.dead_lettered for stage in report.stages.values()] == [30, 0]
+
+
+class Once(Lines):
+    """A file that is opened once, and no more."""
+
+    is_open = False
+
+    def open(self, begin: Any) -> Any:
+        if self.is_open:
+            raise PermissionError("it is locked")
+        self.is_open = True
+        file: Any = super()
+        return file.open(begin)
+
+
+def test_a_sink_that_cannot_be_opened_again_says_so_beside_the_machine_that_was_lost(
+    tmp_path: Path,
+) -> None:
+    engine = InThisProcess(2)
+    source, out = Losing(engine, {40: 1}), Once(tmp_path / "out")
+    with pytest.raises(PermissionError, match="it is locked") as raised:
+        numbered().drain(source, into=out, checkpoint=kept(tmp_path), engine=engine)
+    assert isinstance(raised.value.__context__, HostLost)
+    assert source.asked == ["open", "close"]
+
+
+def test_a_stream_that_is_kept_ends_with_its_machine_and_goes_on_when_it_is_called_again(
+    tmp_path: Path,
+) -> None:
+    engine, taken = InThisProcess(2), list[str]()
+
+    def take(source: Losing) -> None:
+        with numbered().stream(source, checkpoint=kept(tmp_path), engine=engine) as stream:
+            for result in stream:
+                taken.append(result)
+                stream.acknowledge()
+
+    with pytest.raises(HostLost, match="'host-2' is lost"):
+        take(Losing(engine, {150: 2}))
+    take(Losing(engine, {}))
+    assert list(dict.fromkeys(taken)) == lines(300)
 
 
 KILLED = """
