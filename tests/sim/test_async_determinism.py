@@ -7,12 +7,12 @@ import asyncio
 import random
 import re
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 from typing import Any
 
 import pytest
 
-from conveyor import FlatMap, Pipeline, Processor
+from conveyor import FlatMap, Join, Pipeline, Processor, ReplicatingFork
 from conveyor.errors import NotDeterministic, StageTypeError
 from conveyor.sim import Faults
 
@@ -92,6 +92,58 @@ def test_what_keeps_something_is_named_by_two_runs(stage: Any) -> None:
     error = error_of(stage)
     assert isinstance(error, NotDeterministic)
     assert re.search("for 1 it gave .*, and then", str(error))
+
+
+SEEN: list[int] = []
+
+
+async def into_seen(item: int) -> int:
+    await asyncio.sleep(1)
+    SEEN.append(item)
+    return item
+
+
+async def each_into_seen(item: int) -> AsyncIterator[int]:
+    await asyncio.sleep(1)
+    yield item
+    SEEN.append(item)
+
+
+async def list_into_seen(item: int) -> list[int]:
+    SEEN.append(await into_seen(item))
+    return [item]
+
+
+def by_and_by_into_seen(item: int) -> Iterator[int]:
+    yield item
+    SEEN.append(item)
+
+
+async def how_many_seen(item: int) -> int:
+    await asyncio.sleep(1)
+    return len(SEEN)
+
+
+@pytest.mark.parametrize(
+    "writer",
+    [
+        Processor(into_seen, name="writer"),
+        FlatMap(each_into_seen, name="writer"),
+        FlatMap(list_into_seen, name="writer"),
+        FlatMap(by_and_by_into_seen, name="writer"),
+    ],
+    ids=["async", "async generator", "async list", "generator"],
+)
+def test_a_global_that_another_lane_changes_is_found_with_the_stage_that_changes_it(
+    writer: Any,
+) -> None:
+    """Not when the coroutine, or the generator, is made, but when it is at work."""
+    lanes: Any = Pipeline[Any]().add(ReplicatingFork(2))
+    pl = lanes.add(writer, Processor(how_many_seen, name="reader")).add(Join(2))
+    error = pl.explore([1, 2], schedules=1).failure.error
+    assert isinstance(error, NotDeterministic)
+    assert "the job of stage 'reader' is not deterministic" in str(error)
+    assert "the job of stage 'writer' changes the global variable 'SEEN'" in str(error)
 
 
 def test_an_item_of_another_type_is_told_by_its_number() -> None:

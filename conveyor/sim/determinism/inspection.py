@@ -13,7 +13,6 @@ from __future__ import annotations
 from collections.abc import AsyncIterable, Awaitable, Callable, Iterable, Iterator
 from functools import partial
 from itertools import zip_longest
-from types import FunctionType, ModuleType
 from typing import Final, NamedTuple, TypeAlias, cast
 
 from conveyor.core.job_node import JobNode
@@ -22,7 +21,8 @@ from conveyor.items.atoms import is_atom
 from conveyor.items.sealing import seal
 from conveyor.items.short_repr import short_repr
 from conveyor.sim.code.perturbed import perturbed_job, reordered
-from conveyor.sim.determinism.likeness import alike, glance, same_error
+from conveyor.sim.determinism.global_changes import GlobalChanges
+from conveyor.sim.determinism.likeness import alike, same_error
 from conveyor.sim.interruption import pass_on
 from conveyor.sim.prepare.bindings import PrivateBindings
 from conveyor.sim.prepare.prepared import PreparedNode, calculates
@@ -107,9 +107,7 @@ class Inspection:
             perturbed_copy = (
                 private.iterated(made) if gives_of(stage) is Gives.EACH else private.called(made)
             )
-        pair = PerturbedPair(
-            self.watched(node, node.job), perturbed_copy, partial(self.differs, node)
-        )
+        pair = PerturbedPair(self.watched(node), perturbed_copy, partial(self.differs, node))
         return pair.iterated if gives_of(stage) is Gives.EACH else pair.called
 
     def awaited_beside_perturbed(
@@ -135,27 +133,21 @@ class Inspection:
             return loop.run(cast("Awaitable[object]", perturbed_copy(item)))
 
         beside = run if private is None else private.called(run)
-        return PerturbedPair(node.job, beside, partial(self.differs, node)).awaited
+        return PerturbedPair(self.watched(node), beside, partial(self.differs, node)).awaited
 
-    def watched(self, node: JobNode, job: AnyJob) -> AnyJob:
-        """The job, with a look at the globals that it names before and after each call."""
-        if not isinstance(job, FunctionType):
-            return job
-        names = [name for name in job.__code__.co_names if is_data(job.__globals__.get(name))]
-        if not names:
-            return job
-        known = cast("dict[str, object]", job.__globals__)
-
-        def watched_job(item: object) -> object:
-            before = [glance(known.get(name)) for name in names]
-            try:
-                return job(item)
-            finally:
-                for name, seen in zip(names, before, strict=True):
-                    if glance(known.get(name)) != seen:
-                        self.changes.setdefault(name, node.policy.stage)
-
-        return watched_job
+    def watched(self, node: JobNode) -> AnyJob:
+        """The node's job, with a look at the globals that its function names where it is at
+        work."""
+        changes = GlobalChanges(
+            job_of(node.stage), lambda name: self.changes.setdefault(name, node.policy.stage)
+        )
+        if not changes.names:
+            return node.job
+        if is_async(node.stage):
+            return changes.of_awaited(node.job)
+        if gives_of(node.stage) is Gives.EACH:
+            return changes.of_each(node.job)
+        return changes.of_call(node.job)
 
     def differs(self, node: JobNode, item: object, one: CallOutcome, other: CallOutcome) -> None:
         self.found(
@@ -170,11 +162,6 @@ class Inspection:
 
 def is_same(one: object, other: object) -> bool:
     return one is other
-
-
-def is_data(value: object) -> bool:
-    """Is it what a job may have changed, rather than something to be called or imported?"""
-    return value is not None and not isinstance(value, ModuleType) and not callable(value)
 
 
 class CallOutcome(NamedTuple):
