@@ -3,6 +3,7 @@ out, is counted and is reported is what one machine gives."""
 
 from __future__ import annotations
 
+import asyncio
 import logging
 import os
 import signal
@@ -23,12 +24,14 @@ from conveyor import (
     Processor,
     ReplicatingFork,
     Zip,
+    context,
 )
 from conveyor.errors import Deadlock, HostLost, ItemTimeout
 from conveyor.runtime.hosts.crew import HostsCrew
 from conveyor.runtime.hosts.messages import Started
 from conveyor.runtime.mirror import channels
 from tests.chains import chains, values
+from tests.host_processes import InProcesses
 from tests.hosts import InThisProcess, Network
 from tests.jobs import increment
 from tests.model import Chain, assert_as_promised, build, sources
@@ -179,6 +182,59 @@ def test_an_item_that_takes_too_long_ends_where_its_stage_says() -> None:
     pl = line(Processor(increment), Processor[float, None](time.sleep, timeout_s=0.3))
     with pytest.raises(ItemTimeout, match="sleep"):
         pl.run([0.0, 60.0], engine=InThisProcess())
+
+
+def hangs_in_a_thread(item: int) -> int:
+    if item in (3, 60):
+        time.sleep(600)
+    return item
+
+
+async def hangs_in_an_event_loop(item: int) -> int:
+    if item in (10, 80):
+        await asyncio.sleep(600)
+    return item
+
+
+class HangsAtFirst(Processor[int, int]):
+    """Counts, which it goes on with where another worker was."""
+
+    def setup(self) -> None:
+        self.seen = 0
+
+    async def process(self, item: int) -> int:
+        if item == 40 and context().attempt == 1:
+            await asyncio.sleep(600)
+        self.seen += 1
+        return self.seen
+
+    def snapshot(self) -> int:
+        return self.seen
+
+    def restore(self, state: int) -> None:
+        self.seen = state
+
+
+def test_each_item_in_hand_has_its_time_limit_on_other_machines_too(tmp_path: Path) -> None:
+    """A thread costs its worker, a coroutine does not; and a replay tells the same."""
+    given_up: Any = {"concurrency": 4, "timeout_s": 1.0, "on_error": "dead_letter"}
+    pl = line(
+        Processor(hangs_in_a_thread, name="thread", **given_up),
+        Processor(hangs_in_an_event_loop, name="coroutine", ordered=False, **given_up),
+        HangsAtFirst(name="class", concurrency=4, timeout_s=1.0, retries=1),
+    )
+    path = tmp_path / "run.cvd"
+    result = pl.run(range(100), engine=InProcesses(2), record=path)
+    late = [(each.stage, each.item, type(each.exception)) for each in result.dead_letters]
+    assert sorted(result) == list(range(1, 97))
+    assert sorted(late) == [
+        *[("coroutine", item, ItemTimeout) for item in (10, 80)],
+        *[("thread", item, ItemTimeout) for item in (3, 60)],
+    ]
+    assert [stage.restarts for stage in result.report.stages.values()] == [2, 0, 0]
+    again = pl.replay(range(100), path)
+    assert again == result
+    assert {each.item for each in again.dead_letters} == {3, 10, 60, 80}
 
 
 def test_pipes_that_wait_for_one_another_in_a_circle_are_found_across_hosts() -> None:
