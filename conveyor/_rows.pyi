@@ -58,6 +58,7 @@ from conveyor.signatures import (
     Left,
     MayAwait,
     New,
+    OnlyAny,
     Opens,
     OpensAsNeeded,
     OpensLanes,
@@ -387,6 +388,10 @@ class Rows(Builder[In, *Row], Generic[In, *Row]):
         done: tuple[*Done],
         /,
     ) -> tuple[tuple[*Rest], tuple[*Done, A1, A2, A3, A4, A5, A6, A7, A8]]: ...
+    @overload
+    def add(
+        self: Rows[OnlyAny, *tuple[()]], stage: Stage[Any, B1], /, **only: Unpack[ForPyright]
+    ) -> Pipeline[Any, B1]: ...
     @overload
     def add(
         self: Rows[Undeclared, *tuple[()]],

@@ -55,6 +55,10 @@ class Undeclared:
     """What `Pipeline()` takes: nothing says so, as `Pipeline[str]()` would."""
 
 @final
+class OnlyAny:
+    """No pipeline takes it, so where it is asked for there are only those that take anything."""
+
+@final
 class RowDoesNotFitTheLanes:
     """A stage of this row takes another type than its lane carries, or the row takes another number
     of lanes than are open."""

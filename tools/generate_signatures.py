@@ -87,6 +87,11 @@ class Undeclared:
 
 
 @final
+class OnlyAny:
+    """No pipeline takes it, so where it is asked for there are only those that take anything."""
+
+
+@final
 class RowDoesNotFitTheLanes:
     """A stage of this row takes another type than its lane carries, or the row takes another number
     of lanes than are open."""
@@ -294,9 +299,9 @@ class Rows(Builder[In, *Row], Generic[In, *Row]):
 def names_used() -> str:
     """What the overloads of `add` take from `signatures.pyi`, as lines of an import."""
     shapes = """
-        AddAStageFirst Closes ClosesLanes Done ForPyright Into Left MayAwait New Opens
-        OpensAsNeeded OpensLanes OpensSome PassesALane Rest RowDoesNotFitTheLanes SelectsLanes
-        Stage Undeclared ZipsLanes
+        AddAStageFirst Closes ClosesLanes Done ForPyright Into Left MayAwait New OnlyAny
+        Opens OpensAsNeeded OpensLanes OpensSome PassesALane Rest RowDoesNotFitTheLanes
+        SelectsLanes Stage Undeclared ZipsLanes
     """.split()
     lanes = [*names("A", LANES), *names("B", LANES), *names("D", LANES - 1), *names("T", LANES - 1)]
     steps = [*names("Step", LANES), *names("Turn", BESIDE)]
@@ -585,6 +590,9 @@ def for_pyright(self: str, stage: str, result: str) -> str:
 def adds() -> Iterator[str]:
     undeclared = "Pipeline[Undeclared, *tuple[()]]"
     later = "stage: MayAwait[A1, Coroutine[Any, Any, B1 | None]]"
+    # `Pipeline[Any]` passes for one that does not say what it takes, as for any other: to pyright a
+    # lambda was an async function then.
+    yield for_pyright("Pipeline[OnlyAny, *tuple[()]]", "stage: Stage[Any, B1]", "Pipeline[Any, B1]")
     yield for_pyright(undeclared, later, "Pipeline[A1, B1]")
     yield add(undeclared, ["stage: Job[A1, B1]"], "Pipeline[A1, B1]")
     yield add(undeclared, ["part: StatementPipeline[Any]"], "StatementPipeline[Any]")

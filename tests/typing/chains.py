@@ -80,6 +80,8 @@ from tests.typing.chain_stock import (
     words,
 )
 
+MYPY = False  # mypy, and it alone, takes a variable of this name for true
+
 
 def straight() -> None:
     assert_type(Pipeline[str]().add(Processor(parse)), Pipeline[str, int])
@@ -197,6 +199,13 @@ def with_any_no_complaint() -> None:
     assert_type(Pipeline[str]().add(Processor(untyped)), Pipeline[str, Any])
     assert_type(Pipeline[str]().add(Processor(untyped)).add(Processor(half)), Pipeline[str, float])
     assert_type(Pipeline[str]().add(Processor(json.loads)).add(Processor(show)), Pipeline[str, str])
+    assert_type(Pipeline[Any]().add(Processor(lambda item: item)), Pipeline[Any, Any])
+    if not MYPY:  # which needs its plugin to know such a pipeline from one that does not say what it takes
+        assert_type(Pipeline[Any]().add(Processor(double)), Pipeline[Any, int])
+        assert_type(Pipeline[Any]().add(Processor(lambda item: str(item))), Pipeline[Any, str])
+        assert_type(Pipeline[Any]().add(FlatMap(lambda item: [item])), Pipeline[Any, Any])
+        assert_type(Pipeline[Any]().add(FlatMap(str.split)).add(Processor(len)), Pipeline[Any, int])
+        assert_type(Pipeline[Any]().add(Batch(3)), Pipeline[Any, list[Any]])
 
 
 def stateful_and_protocols(converter: Converter, function: Callable[[str], bytes]) -> None:

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from collections.abc import AsyncGenerator, AsyncIterator, Generator
 from contextlib import AbstractContextManager, asynccontextmanager, contextmanager
-from typing import assert_type
+from typing import Any, assert_type
 
 from conveyor import BalancingFork, Filter, FlatMap, Join, Pipeline, Processor, ReplicatingFork, RunResult
 from tests.typing.chain_stock import half, parse
+
+MYPY = False  # mypy, and it alone, takes a variable of this name for true
 
 
 class Client:
@@ -126,6 +128,8 @@ def plain() -> None:
     assert_type(Pipeline[str]().add(Processor(parse)).add(Processor(total)), Pipeline[str, float])
     assert_type(Pipeline().add(Processor(fetch)), Pipeline[str, bytes])
     assert_type(Processor[str, bytes](fetch), Processor[str, bytes])
+    if not MYPY:
+        assert_type(Pipeline[Any]().add(Processor(fetch)), Pipeline[Any, bytes])
     assert_type(Pipeline[str]().add(Processor[str, bytes](find, concurrency=8)), Pipeline[str, bytes])
 
 
