@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import os
 from array import array
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from time import perf_counter_ns
 from typing import Final, NamedTuple
@@ -72,6 +72,8 @@ class RunTracer:
         self.fill: list[tuple[int, dict[int, int]]] = []
         self.next_count, self.count_ns = 0, COUNT_NS
         self.began = self.next_take = 0
+        # Of decisions, by track, point and lane.
+        self.writers: dict[tuple[int, int, int], Callable[[float, int], None]] = {}
 
     def specs(self) -> list[NodeSpec]:
         return self.processes.plan.specs
@@ -221,6 +223,7 @@ class RunTracer:
 
     def to_json(self, how: str) -> str:
         process = os.getpid()
+        self.writers.clear()
         events = TraceEvents(process, "conveyor pipeline")
         first, *_, last = self.topology.nodes
         events.track(process, "source, in the program")
@@ -264,11 +267,17 @@ class RunTracer:
                 writer((start - began) * US, duration * US, what & ITEMS)
 
     def write_decision(self, events: TraceEvents, spec: NodeSpec, track: int, span: Span) -> None:
-        forks = dict(enumerate(balancing_forks(spec.route), 1))
-        if span.point == JOIN:
-            text = f"{spec.join_name} reads input {span.lane}"
-        elif span.point == TIMER:
-            text = f"{spec.name}: {'something comes due' if span.lane else 'takes items'}"
-        else:
-            text = f"{forks[span.point].name} gives to lane {span.lane}"
-        events.instant(track, text, self.us(span.start), {"items": span.items})
+        key = track, span.point, span.lane
+        if key not in self.writers:
+            self.writers[key] = events.instants(track, decided(spec, span.point, span.lane))
+        self.writers[key](self.us(span.start), span.items)
+
+
+def decided(spec: NodeSpec, point: int, lane: int) -> str:
+    """What a join, a timer or a fork of a node has chosen."""
+    if point == JOIN:
+        return f"{spec.join_name} reads input {lane}"
+    if point == TIMER:
+        return f"{spec.name}: {'something comes due' if lane else 'takes items'}"
+    forks = dict(enumerate(balancing_forks(spec.route), 1))
+    return f"{forks[point].name} gives to lane {lane}"
