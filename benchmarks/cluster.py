@@ -21,8 +21,8 @@ from time import monotonic
 from typing import Any
 
 from benchmarks.arrays import scaled, total
-from benchmarks.coarse import work
 from benchmarks.harness import Comparison, Goal, Section, Skipped, processor_seconds
+from benchmarks.jobs import work
 from conveyor import BalancingFork, Join, Pipe, Pipeline, Processor
 
 TRIVIAL, COARSE, ARRAYS = 100_000, 4_000, 20

@@ -7,18 +7,11 @@ from functools import partial
 
 from benchmarks import peers
 from benchmarks.harness import Comparison, Goal, Section
+from benchmarks.jobs import work
 from conveyor import BalancingFork, Join, Pipeline, Processor
 
 ITEMS = 2000
-STEPS = 7000  # about 0.35 ms
 CHUNKS = (1, 4, 16, 64)
-
-
-def work(item: int) -> int:
-    total = item
-    for step in range(STEPS):
-        total += step & 3
-    return total
 
 
 def work_alone(items: int) -> int:

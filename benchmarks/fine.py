@@ -9,16 +9,13 @@ from typing import Any
 
 from benchmarks import peers
 from benchmarks.harness import Comparison, Goal, Section
+from benchmarks.jobs import add_one
 from conveyor import Pipe, Pipeline, Processor
 
 ITEMS = 1_000_000
 STAGES = 4
 CHUNKS = (1024, 2048, 4096, 8192, 16384)
 MILLION = 1e6
-
-
-def add_one(number: int) -> int:
-    return number + 1
 
 
 def add_four(number: int) -> int:

@@ -18,6 +18,7 @@ from typing_extensions import Generator
 
 from benchmarks import coarse, fine, latency, records
 from benchmarks.harness import Section
+from benchmarks.jobs import work
 from conveyor import BalancingFork, Filter, Join, Pipeline, Processor
 from conveyor.core.journal import Journal
 from conveyor.core.nodes import CollectNode
@@ -183,7 +184,7 @@ def measure(rounds: int) -> Section:
         table(
             "Coarse",
             profiled(
-                Pipeline[int]().add(BalancingFork()).add(Processor(coarse.work)).add(Join()),
+                Pipeline[int]().add(BalancingFork()).add(Processor(work)).add(Join()),
                 lambda pl: pl.run(some),
             ),
             coarse.ITEMS,
