@@ -32,9 +32,11 @@ __all__ = [
     "SingleItemInlet",
     "Outlet",
     "Tag",
+    "UNPAIRED_AT_ONCE",
     "Words",
     "ZipInlet",
     "bring_to",
+    "tuples_of",
     "words_of_zip",
 ]
 
@@ -248,7 +250,7 @@ class ZipInlet:
         self.note = note if note is not None else Note([0] * words_of_zip(len(inlets)))
         self.run = 0
         self.tuples = 0  # given in this run
-        self.left_over = 0
+        self.left_over: int = 0
         self.seen = 0  # of the last `peek`, not yet committed
 
     @property
@@ -263,7 +265,12 @@ class ZipInlet:
         of_run, tuples, left_over, *positions = self.note.newest()
         if of_run == run:
             self.tuples, self.left_over = tuples, left_over
-            bring_to(self.inlets, positions)
+            bring_to(self.inlets, positions[: len(self.inlets)])
+
+    def standing(self, run: int) -> int:
+        """How many tuples it has given in a run that it has not been started for."""
+        of_run, tuples, *_ = self.note.newest()
+        return tuples if of_run == run else 0
 
     def pending(self) -> bool:
         return all(inlet.pending() for inlet in self.inlets)
@@ -287,11 +294,8 @@ class ZipInlet:
 
     def peek(self, n: int) -> list[object]:
         columns = [inlet.peek(n) for inlet in self.inlets]
-        rows = zip(*columns, strict=False)
         self.seen = min(map(len, columns))
-        if any(isinstance(column[0], Sealed) for column in columns):
-            return [Bundle(row) for row in rows]
-        return list(rows)
+        return tuples_of(columns)
 
     def look(self, n: int) -> list[object]:
         return self.peek(n)
@@ -306,7 +310,19 @@ class ZipInlet:
             n = min(upto - self.tuples, self.seen)
             self.seen -= n
             self.tuples += n
-            self.keep([inlet.position(n) for inlet in self.inlets])
+            self.keep(self.behind(n))
+
+    def behind(self, n: int) -> list[int]:
+        """Where each inlet stands behind the next `n` tuples."""
+        return [inlet.position(n) for inlet in self.inlets]
+
+
+def tuples_of(columns: Sequence[list[object]]) -> list[object]:
+    """Pairs the items of several slices, none of which is empty."""
+    rows = zip(*columns, strict=False)
+    if any(isinstance(column[0], Sealed) for column in columns):
+        return [Bundle(row) for row in rows]
+    return list(rows)
 
 
 def bring_to(inlets: Sequence[Inlet], positions: Sequence[int]) -> None:
@@ -317,6 +333,6 @@ def bring_to(inlets: Sequence[Inlet], positions: Sequence[int]) -> None:
 
 
 def words_of_zip(inlets: int) -> int:
-    """How many words the note of a zip takes: the run, its tuples, what was left over, and the
-    position of each inlet."""
-    return Note.words_for(3 + inlets)
+    """How many words the note of a zip takes: the run, its tuples, what was left over, the position
+    of each inlet, and where that lies that is set aside at a barrier: place, size, checksum."""
+    return Note.words_for(3 + inlets + 3)

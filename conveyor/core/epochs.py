@@ -19,6 +19,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import NamedTuple, Protocol
 
+from conveyor.core.set_aside import ZipState
 from conveyor.errors import CheckpointMismatch
 
 __all__ = ["EpochSink", "Epochs", "Manifest", "Manifests", "NodeState"]
@@ -26,13 +27,14 @@ __all__ = ["EpochSink", "Epochs", "Manifest", "Manifests", "NodeState"]
 
 class NodeState(NamedTuple):
     """What one node knew at a barrier: its counts, how far it had read each input, the state of its
-    processor, packed, if that has one, and the moment: in seconds for which the run was under way,
-    in all of its lives, as moments in the state are."""
+    processor, packed, if that has one, the moment: in seconds for which the run was under way, in
+    all of its lives, as moments in the state are; and what each of its zips knew, by its name."""
 
     counts: tuple[int, ...]
     positions: tuple[int, ...]
     state: bytes | None = None
     clock: float = 0.0
+    zips: Mapping[str, ZipState] = {}
 
 
 class Manifest(NamedTuple):

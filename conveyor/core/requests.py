@@ -66,7 +66,12 @@ class ChooseInput:
         for inlet in self.inlets:
             if inlet.pending():
                 return True
-        return all(inlet.ended() for inlet in self.inlets)
+        return self.all_ended()
+
+    def all_ended(self) -> bool:
+        # All are asked: a zip takes out what finds no partner there, and another may wait for that.
+        ends = [inlet.ended() for inlet in self.inlets]
+        return all(ends)
 
 
 @final
@@ -87,9 +92,6 @@ class TimedChoice(ChooseInput):
         if self.timer.is_past():
             return True
         return super().ready() if self.timer.is_open() else self.all_ended()
-
-    def all_ended(self) -> bool:
-        return all(inlet.ended() for inlet in self.inlets)
 
 
 @final

@@ -23,14 +23,14 @@ from __future__ import annotations
 import io
 import pickle
 from collections.abc import Iterable, Iterator
-from typing import Any, Final, NamedTuple, Protocol, TypeGuard
+from typing import Final, NamedTuple, Protocol
 
 from conveyor.core.job_node import Node, Piece
 from conveyor.core.stamps import cut
 from conveyor.errors import NotPicklable
 from conveyor.items.sealing import PROTOCOL
 from conveyor.report import Tally
-from conveyor.stages import Incremental, Job, Restorable, StateJob, keeps_outputs
+from conveyor.stages import Job, Restorable, StateJob, TellsChanges, keeps_outputs
 
 __all__ = [
     "FEW",
@@ -103,7 +103,7 @@ class Entry(NamedTuple):
 class StateLog:
     """The state of one processor as it is written, entry by entry.
 
-    That of an `Incremental` one is written as a whole now and then, and what has changed in
+    That of one that `TellsChanges` is written as a whole now and then, and what has changed in
     between: twice what changes, in the long run, is written of a state of any size.
     """
 
@@ -122,7 +122,7 @@ class StateLog:
         Raises what the stage raises, and `NotPicklable`.
         """
         stage = self.stage
-        if not is_incremental(stage) or is_last or self.whole is None:
+        if not isinstance(stage, TellsChanges) or is_last or self.whole is None:
             return self.all_at_once()
         if self.parts is None and self.behind > self.whole + FEW:
             size = self.whole + self.behind
@@ -174,13 +174,8 @@ class StateLog:
             self.behind = len(data) - self.whole
             while file.tell() < len(data):
                 stage = self.stage
-                assert is_incremental(stage)
+                assert isinstance(stage, TellsChanges)
                 stage._apply(pickle.load(file))  # pyright: ignore[reportPrivateUsage]  # nor gives them back
-
-
-def is_incremental(stage: object) -> TypeGuard[Incremental[Any, Any]]:
-    """Can the stage tell what of its state has changed?"""
-    return isinstance(stage, Incremental)
 
 
 class KeptOutputs:

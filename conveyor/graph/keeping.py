@@ -6,7 +6,7 @@ Knows: what of its graph has a state that nothing saves.  Must never know: how a
 from __future__ import annotations
 
 from conveyor.errors import TopologyError
-from conveyor.graph.topology import Topology, ZipInput, all_inputs
+from conveyor.graph.topology import Topology
 
 __all__ = ["check_can_be_kept"]
 
@@ -20,9 +20,3 @@ def check_can_be_kept(topology: Topology) -> None:
                 "snapshot() and restore(), or say stateful=False if it keeps nothing from item to "
                 "item"
             )
-        for source in all_inputs(spec.inputs):
-            if isinstance(source, ZipInput):
-                raise TopologyError(
-                    f"zip {source.name!r}: a checkpoint cannot save the items that wait there for "
-                    "their partner; join the lanes with Join(..., ordered=True) instead"
-                )

@@ -7,7 +7,7 @@ worker without a line of the user's: as a whole, or, where it may be large, as w
 from __future__ import annotations
 
 import pickle
-from abc import abstractmethod
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Sequence
 from copy import deepcopy
 from typing import Any, Never, TypeAlias, TypeVar
@@ -17,7 +17,14 @@ from conveyor.stages.callables import check_is_called, check_takes
 from conveyor.stages.job import In, Job, Out
 from conveyor.stages.stage import Stage
 
-__all__ = ["CannotGoBack", "Incremental", "StateJob", "check_is_function", "parts_of"]
+__all__ = [
+    "CannotGoBack",
+    "Incremental",
+    "StateJob",
+    "TellsChanges",
+    "check_is_function",
+    "parts_of",
+]
 
 
 S = TypeVar("S")
@@ -88,8 +95,18 @@ class CannotGoBack(TopologyError):
     items that fail, the run ends."""
 
 
-class Incremental(StateJob[In, Out]):
-    """One that can also tell what of its state has changed."""
+class TellsChanges(ABC):
+    """What is saved and restored, and can tell what of its state has changed."""
+
+    @abstractmethod
+    def snapshot(self) -> object:
+        """The state, as something that can be pickled."""
+        ...
+
+    @abstractmethod
+    def restore(self, state: Any, /) -> None:
+        """Brings what is new to that state."""
+        ...
 
     @abstractmethod
     def _changes(self) -> object | None:
@@ -121,6 +138,10 @@ def parts_of(things: Sequence[T], n: int) -> Iterator[Sequence[T]]:
     size = -(-len(things) // n) or 1
     for at in range(0, len(things) or 1, size):
         yield things[at : at + size]
+
+
+class Incremental(StateJob[In, Out], TellsChanges):
+    """A stage that can also tell what of its state has changed."""
 
 
 SIMPLE = frozenset({int, float, complex, str, bytes, bool, type(None)})

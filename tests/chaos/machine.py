@@ -28,14 +28,17 @@ from conveyor import (
     BalancingFork,
     Batch,
     Checkpoint,
+    Filter,
     FlatMap,
     Join,
     PerKey,
+    Pipe,
     Processor,
     ReplicatingFork,
     Throttle,
     Unbatch,
     UncheckedPipeline,
+    Zip,
 )
 from conveyor._builder.kept_stream import Taker
 from conveyor.core import snapshots
@@ -75,6 +78,31 @@ def together(items: list[str]) -> str:
 
 def last_digit(item: str) -> int:
     return int(item) % 10
+
+
+def is_even(item: str) -> bool:
+    return int(item) % 2 == 0
+
+
+def is_odd(item: str) -> bool:
+    return not is_even(item)
+
+
+def burst(of: int, item: str) -> list[str]:
+    """Three of every third item, nothing of the others."""
+    return [item] * 3 if int(item) % 3 == of else []
+
+
+def bursts(of: int) -> FlatMap[str, str]:
+    return FlatMap(partial(burst, of), name=f"bursts-{of}")
+
+
+def of_two(pair: tuple[str, str]) -> str:
+    return work("+".join(pair))
+
+
+def pairs(one: list[str], other: list[str]) -> list[str]:
+    return ["+".join(pair) for pair in zip(one, other, strict=False)]
 
 
 class Numbered(Processor[Any, Any]):
@@ -158,6 +186,33 @@ TOPOLOGIES: Final[dict[str, Topology]] = {
         lambda pl: pl.add(ReplicatingFork(2)).add(job(), job()).add(Join(2)),
         lambda items: [item for item in items for _ in range(2)],
         keeps_order=False,
+    ),
+    # Lanes that have different numbers of items before a barrier
+    "a zip of lanes that drop": Topology(
+        lambda pl: (
+            pl.add(ReplicatingFork(2))
+            .add(Filter(is_even), Filter(is_odd))
+            .add(Zip(2))
+            .add(Processor(of_two))
+        ),
+        lambda items: pairs([*filter(is_even, items)], [*filter(is_odd, items)]),
+    ),
+    "a zip of bursts out of full lanes": Topology(
+        lambda pl: (
+            pl.add(ReplicatingFork(2))
+            .add(Pipe(2), Pipe(2))
+            .add(bursts(0), bursts(1))
+            .add(Pipe(1), Pipe(1))
+            .add(Zip(2))
+            .add(Processor(of_two))
+            .add(Numbered(name="numbered"))
+        ),
+        lambda items: [
+            f"{pair}:{n}"
+            for n, pair in enumerate(
+                pairs(*([each for it in items for each in burst(of, it)] for of in range(2))), 1
+            )
+        ],
     ),
     "by the clock": Topology(
         lambda pl: (

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from conveyor.core.channel import Tag
+from conveyor.core.channel import Tag, ZipInlet
 from conveyor.core.requests import ChooseInput, ChooseLane, WaitForItems, WaitForRoom
 from conveyor.sim.world.channel import MemoryChannel
 
@@ -73,3 +73,13 @@ def test_a_choice_says_what_it_is_about() -> None:
         True,
         0,
     )
+
+
+def test_a_merge_asks_all_of_its_inputs_whether_they_have_ended() -> None:
+    """A zip gives back room when it is asked, and a lane that has not ended may wait for that."""
+    ended, surplus = channel("E"), channel("P")
+
+    merge = ChooseInput("join", [channel("-"), ZipInlet([ended, surplus])])
+
+    assert not merge.ready()
+    assert not surplus.pending()

@@ -23,8 +23,7 @@ from conveyor.errors import CheckpointMismatch, LifecycleError, TopologyError
 from conveyor.io import Lines
 from tests.jobs import KeptNumber
 from tests.processes import living_children
-from tests.runtime.test_checkpoints import REFUSED as REFUSED_OF_A_DRAIN
-from tests.runtime.test_checkpoints import Elsewhere
+from tests.runtime.test_checkpoints import Elsewhere, Forgetful
 
 pytestmark = pytest.mark.processes
 
@@ -414,10 +413,10 @@ async def asynchronous() -> AsyncIterator[int]:
 
 
 REFUSED: dict[str, tuple[Any, Any, dict[str, Any], type[Exception], str]] = {
-    **{
-        what: (make, ["a"], {}, TopologyError, words)
-        for what, (make, words) in REFUSED_OF_A_DRAIN.items()
-    },
+    "a state that nothing saves": (
+        lambda: Pipeline[str]().add(Forgetful()),
+        *(["a"], {}, TopologyError, "a state that a checkpoint cannot save"),
+    ),
     "an iterator": (numbered, iter([1]), {}, TypeError, r"stream\(checkpoint=.* is an iterator"),
     "a set": (numbered, {1}, {}, TypeError, r"stream\(checkpoint=.* another order in each process"),
     "an async iterable": (numbered, asynchronous(), {}, TypeError, "async_generator"),

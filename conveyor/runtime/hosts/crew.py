@@ -42,7 +42,7 @@ from conveyor.runtime.hosts.wire import Network
 from conveyor.runtime.mirror.boards import fresh_block
 from conveyor.runtime.mirror.mirror import PROGRAM, Mirror
 from conveyor.runtime.parent.crew import Birth
-from conveyor.runtime.parent.noted import Noted
+from conveyor.runtime.parent.noted import Noted, noted_at
 from conveyor.runtime.parent.shared import Shared
 from conveyor.runtime.process.deferral import deliver
 from conveyor.runtime.shm.wakeup import GuardedWakeup
@@ -84,10 +84,6 @@ class Reply:
         self.has_come = threading.Event()
         self.started: Started | None = None
         self.process: RemoteProcess | None = None
-
-
-def state_of(known: NodeState) -> bytes | None:
-    return known.state
 
 
 class HostsCrew:
@@ -297,11 +293,10 @@ class HostsCrew:
                 return None
             deliver()
             self.check()
-        return {
-            node: Noted(known.counts, known.positions, partial(state_of, known), known.clock)
-            for nodes in self.notes.values()
-            for node, known in nodes.items()
+        found = {
+            node: Noted.of(known) for nodes in self.notes.values() for node, known in nodes.items()
         }
+        return found | noted_at(self.asked, self.shared, self.shared.ends_of_program)
 
     def where(self, node: int) -> str | None:
         home = self.homes.get(node, PROGRAM)

@@ -5,7 +5,7 @@ a run.
 
     epoch-12.json   the newest manifest, and for a moment the one before
     epoch-12.bin    what goes with it: where the source goes on, pickled, and behind that the states
-                    of processors, as they are
+                    of processors and what zips have set aside, as they are
 
 Rule 1.  What a manifest speaks of is written and fsynced before it is, and so is its name; the
          manifest is written under another name, fsynced, renamed, and then the directory is
@@ -26,11 +26,12 @@ import re
 import zlib
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
-from itertools import count
+from itertools import chain, count
 from pathlib import Path
 from typing import Any, Final, NamedTuple
 
 from conveyor.core.epochs import Manifest, NodeState
+from conveyor.core.set_aside import ZipState
 from conveyor.directories import made_directory, sync_directory
 from conveyor.errors import CheckpointMismatch
 from conveyor.items.sealing import PROTOCOL
@@ -71,10 +72,19 @@ class Directory:
         at = said["head"]
         position, nodes, kept = pickle.loads(data[:at])
         states: dict[int, NodeState] = {}
-        for node, (counts, positions, size, clock) in nodes.items():
-            state = None if size is None else data[at : at + size]
-            states[node] = NodeState(counts, positions, state, clock)
+
+        def part(size: int | None) -> bytes | None:
+            nonlocal at
             at += size or 0
+            return None if size is None else data[at - size : at]
+
+        for node, (counts, positions, size, clock, zips) in nodes.items():
+            state = part(size)
+            known = {
+                name: ZipState(tuples, left_over, part(size))
+                for name, (tuples, left_over, size) in zips.items()
+            }
+            states[node] = NodeState(counts, positions, state, clock, known)
         return Manifest(epoch, position, states, said["is_finished"], kept)
 
     def compare(self, run: Mapping[str, object]) -> None:
@@ -94,12 +104,15 @@ class Directory:
         """Keeps a manifest for good."""
         epoch, position, nodes, is_finished, kept = manifest
         said_of = {
-            node: (counts, positions, None if state is None else len(state), clock)
-            for node, (counts, positions, state, clock) in nodes.items()
+            node: (
+                *(counts, positions, size_of(state), clock),
+                {name: (*known, size_of(aside)) for name, (*known, aside) in zips.items()},
+            )
+            for node, (counts, positions, state, clock, zips) in nodes.items()
         }
         head = pickle.dumps((position, said_of, dict(kept)), PROTOCOL)
         # Not one pickle: that would copy large states, and hold up the run meanwhile.
-        parts = [head, *(each.state for each in nodes.values() if each.state is not None)]
+        parts = [head, *chain.from_iterable(map(parts_of, nodes.values()))]
         checksum = 0
         for part in parts:
             checksum = zlib.crc32(part, checksum)
@@ -112,7 +125,8 @@ class Directory:
             "checksum": checksum,
             "position": repr(position),
             "nodes": {
-                node: (state.counts[0], len(state.state or b"")) for node, state in nodes.items()
+                node: (known.counts[0], sum(map(len, parts_of(known))))
+                for node, known in nodes.items()
             },
         }
         store(self.path / str(said["data"]), *parts)
@@ -143,6 +157,17 @@ class Directory:
     def clear(self) -> None:
         """Forgets all of them."""
         self.forget(1 << 62)
+
+
+def size_of(data: bytes | None) -> int | None:
+    return None if data is None else len(data)
+
+
+def parts_of(known: NodeState) -> list[bytes]:
+    """What goes with a manifest of one node: the state of its processor, and what each of its zips
+    has set aside."""
+    parts = known.state, *(zipped.aside for zipped in known.zips.values())
+    return [part for part in parts if part is not None]
 
 
 class Told(NamedTuple):

@@ -211,9 +211,10 @@ class Remains:
             newest = note.newest()
             if isinstance(each, ZipInput) and newest[0] != run:
                 continue
+            positions = newest[3 : 3 + len(each.inputs)]
             if any(
                 self.head(source, run) < position
-                for source, position in zip(each.inputs, newest[3:], strict=True)
+                for source, position in zip(each.inputs, positions, strict=True)
             ):
                 return True
         return False

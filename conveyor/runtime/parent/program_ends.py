@@ -22,6 +22,7 @@ from conveyor.graph.route import Leaf, Select, balances
 from conveyor.items.sealing import Take, sealer
 from conveyor.report import DeadLetter, Tally
 from conveyor.runtime.parent.keeper import Keeper
+from conveyor.runtime.parent.noted import note_zips
 from conveyor.runtime.parent.recorder import RecordedPuller, Recorder, journal_of_sink
 from conveyor.runtime.parent.run_tracer import RunTracer
 from conveyor.runtime.parent.shared import Shared
@@ -152,7 +153,7 @@ class ProgramEnds:
             journal = journal_of_sink(node.tally, inputs, self.sink_log)
         barriers = None
         if self.keeper is not None:
-            barriers = Barriers(self.sink.gates, nothing, self.keeper.whole)
+            barriers = Barriers(self.sink.gates, nothing, self.comes_to_barrier)
             for gate in barriers.gates:
                 gate.passed = gate.inlet.barrier  # of an earlier run
         driven = DriveSpec(
@@ -165,6 +166,13 @@ class ProgramEnds:
             barriers=barriers,
         )
         return Loop(drive(run, driven, cut), self.sink.inlets, nothing, None)
+
+    def comes_to_barrier(self, number: int) -> None:
+        """The sink has: what its zips know is noted, as workers do it."""
+        assert self.keeper is not None
+        if self.sink.kept_zips:
+            note_zips(number, self.shared, self.sink_spec, self.sink.known_by_zips())
+        self.keeper.whole(number)
 
     def lift_soft_limits(self) -> None:
         """The source, too, goes beyond what is measured, once the watchdog has found that nothing

@@ -14,7 +14,7 @@ from conveyor.core.endpoints import notes_of, words_of_notes
 from conveyor.core.window import words_of_window
 from conveyor.graph.circles import channels_that_count
 from conveyor.graph.route import adaptive_forks, balances
-from conveyor.graph.topology import Kind, NodeSpec, Topology, ZipInput, channels_of
+from conveyor.graph.topology import Kind, NodeSpec, Topology, ZipInput, channels_of, zips_of
 from conveyor.report import COUNTS
 from conveyor.runtime.shm.checked import ring_of
 from conveyor.runtime.shm.control_block import (
@@ -35,6 +35,8 @@ __all__ = [
     "LOG_WORDS",
     "Layout",
     "LayoutFactory",
+    "PLACE_OF_ZIP",
+    "WORDS_OF_ZIP",
     "decides",
 ]
 
@@ -48,8 +50,11 @@ SAVED: Final = 7
 
 # What a node notes at a barrier: its number, the place, size and checksum of its state, its counts,
 # its clock in nanoseconds; behind that the positions of its inputs, be it that within a shared
-# worker nobody else reads them.
+# worker nobody else reads them, and of each of its zips its tuples, what it could not pair, and the
+# place, size and checksum of what it has set aside.
 KEPT: Final = 5 + COUNTS
+WORDS_OF_ZIP: Final = 5
+PLACE_OF_ZIP: Final = 2  # among these
 
 FIRST_RUN: Final = 1  # of workers: it may begin with what others knew at a barrier
 
@@ -85,7 +90,7 @@ class Layout:
             if spec.concurrency is not None
             for words in [words_of_window(self.capacity_before(spec))]
         }
-        self.words_of_kept = [Note.words_for(KEPT + (len(spec.inputs) or 1)) for spec in specs]
+        self.words_of_kept = [words_of_kept(spec) for spec in specs]
         self.kept = [self.take(words) for words in self.words_of_kept]
         self.logs = {spec.index: self.take(LOG_WORDS) for spec in specs if decides(spec)}
         self.log_buffers = [self.take(LOG_BUFFER_WORDS) for _ in specs]
@@ -101,7 +106,7 @@ class Layout:
             self.rings.append((self.at, capacity, reserve))
             self.at += Ring.bytes_for(capacity, reserve)
         self.size = -(-self.at // PAGE) * PAGE
-        self.regions = 5 * len(specs) + 1
+        self.regions = 5 * len(specs) + 1 + len(self.zips)
         self.channels = len(topology.channels)
 
     def capacity_before(self, spec: NodeSpec) -> int:
@@ -125,7 +130,7 @@ class Layout:
         return ControlBlock(
             self.words(memory, 0, PIPELINE_WORDS),
             {name: self.words(memory, at, FORK_WORDS) for name, at in self.forks.items()},
-            {name: self.words(memory, *place) for name, place in self.zips.items()},
+            {name: self.zip(memory, name) for name in self.zips},
         )
 
     def node(self, memory: Memory, node: int) -> memoryview[int]:
@@ -147,6 +152,10 @@ class Layout:
     def kept_at(self, memory: Memory, node: int) -> memoryview[int]:
         """The words of what a node knew at the newest barrier."""
         return self.words(memory, self.kept[node], self.words_of_kept[node])
+
+    def zip(self, memory: Memory, name: str) -> memoryview[int]:
+        """The words of the note of a zip."""
+        return self.words(memory, *self.zips[name])
 
     def log(self, memory: Memory, node: int) -> memoryview[int]:
         """The words in which a node that decides notes what."""
@@ -180,6 +189,10 @@ class Layout:
         """Where the program says which levels its loggers have."""
         return self.spill_base(5 * len(self.nodes))
 
+    def zip_base(self, name: str) -> int:
+        """Where a zip keeps what it sets aside."""
+        return self.spill_base(5 * len(self.nodes) + 1 + [*self.zips].index(name))
+
     def trace_log(self, memory: Memory, node: int) -> TraceLog:
         """What a worker notes of a run that is traced."""
         words = self.words(memory, self.trace_logs[node], TRACE_WORDS)
@@ -188,6 +201,12 @@ class Layout:
 
 LayoutFactory: TypeAlias = Callable[[Topology], Layout]
 """How a worker finds its memory: `Layout`, unless a test has put something else in its place."""
+
+
+def words_of_kept(spec: NodeSpec) -> int:
+    """How many words the note takes of what a node knew at a barrier."""
+    zips = WORDS_OF_ZIP * len(zips_of(spec.inputs))
+    return Note.words_for(KEPT + (len(spec.inputs) or 1) + zips)
 
 
 def decides(spec: NodeSpec) -> bool:

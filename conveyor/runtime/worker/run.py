@@ -61,7 +61,7 @@ class Run:
                 before = 0
                 if number == FIRST_RUN:  # it may begin where a run was kept
                     before = workplace.kept[0].newest()[KEPT + source]
-                workplace.begins(source, standing(inlet) - before)
+                workplace.begins(source, standing(inlet, number) - before)
             if workplace.link.control.keeping and number == FIRST_RUN:
                 workplace.sets_clock(workplace.kept[0].newest()[KEPT - 1])
         resumed, *_ = [each.begin(number) for each in workplace.blocks]
@@ -132,8 +132,8 @@ class Run:
         lies = (0, 0, 0) if states is None else states.lies()
         heads = [workplace.since_start(source, inlet.head) for source, inlet in enumerate(inputs)]
         clock = workplace.clock_ns()
-        tally = self.nodes.first.tally
-        workplace.kept[0].store((number, *lies, *tally.counts(), clock, *heads))
+        tally, zips = self.nodes.first.tally, workplace.ends.known_by_zips()
+        workplace.kept[0].store((number, *lies, *tally.counts(), clock, *heads, *zips))
         for kept, part in zip(workplace.kept[1:], self.nodes.parts, strict=True):
             # As if it read an input of its own, which it may do in the next life
             came = heads[0] if self.nodes.is_tracked else part.tally.items_in

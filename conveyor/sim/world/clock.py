@@ -18,6 +18,7 @@ from conveyor.core.barriers import GatedInlet
 from conveyor.core.channel import Inlet, Tag, ZipInlet
 from conveyor.core.job_node import Node, Piece
 from conveyor.core.ordered import OrderedInlet
+from conveyor.core.set_aside import KeptZipInlet
 from conveyor.core.timers import Timer
 from conveyor.sim.world.channel import MemoryChannel
 from conveyor.sim.world.faulty_channel import FaultyChannel
@@ -110,16 +111,24 @@ class ClockedChannel(MemoryChannel):
 
 def arrival(inlet: Inlet, n: int = 1) -> float:
     """When the `n`-th of the items that an inlet has now was there, or its source; they must have
-    been peeked at."""
+    been peeked at.
+
+    Those before the first, which a zip has set aside, count from 0 down; what was in an earlier
+    life is there from the beginning.
+    """
     if isinstance(inlet, GatedInlet):
         return arrival(inlet.inlet, n)
     if isinstance(inlet, FaultyChannel):
         inlet = inlet.channel
     if isinstance(inlet, ClockedChannel):
-        return inlet.published[inlet.head + n - 1]
+        at = inlet.head + n - 1
+        return inlet.published[at] if at >= 0 else 0.0
+    if isinstance(inlet, KeptZipInlet):
+        aside = map(len, inlet.aside.lanes)
+        return max(arrival(each, n - m) for each, m in zip(inlet.inlets, aside, strict=True))
     if isinstance(inlet, ZipInlet):
         return max(arrival(each, n) for each in inlet.inlets)
-    if isinstance(inlet, OrderedInlet):
+    if isinstance(inlet, OrderedInlet) and n > 0:
         lanes = zip(inlet.inlets, inlet.lanes(n), strict=True)
         return max(arrival(lane, entries) for lane, entries in lanes if entries)
     return 0.0  # the items of the run, which are there from the beginning

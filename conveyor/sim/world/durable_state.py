@@ -19,7 +19,7 @@ from conveyor.sim.in_hand import NOTHING
 from conveyor.sim.world.faulty_channel import CrashPlan
 from conveyor.stages import Restorable
 
-__all__ = ["DurableState", "Remembered", "Unkept"]
+__all__ = ["Bytes", "DurableState", "Remembered", "Unkept"]
 
 
 class Unkept:
@@ -42,6 +42,29 @@ class Remembered(Unkept):
 
     def save(self, saved: Saved) -> None:
         self.data, self.ahead = self.log.entry(saved.finished).written(self.data, self.ahead)
+
+
+class Bytes:
+    """Memory with an address for each of its bytes, of which few are ever written."""
+
+    def __init__(self) -> None:
+        self.written: dict[int, bytearray] = {}  # by the address of the first
+
+    def write_at(self, offset: int, data: bytes) -> None:
+        first = self.first(offset)
+        there = self.written.setdefault(first, bytearray())
+        there[offset - first :] = data
+
+    def read_at(self, offset: int, size: int) -> bytes:
+        first = self.first(offset)
+        return bytes(self.written[first][offset - first : offset - first + size])
+
+    def first(self, offset: int) -> int:
+        """Where that begins which is written behind something."""
+        return max(
+            (at for at, there in self.written.items() if at <= offset <= at + len(there)),
+            default=offset,
+        )
 
 
 class DurableState:

@@ -42,7 +42,7 @@ from conveyor.sim.world.setting import RUN, Blob, Setting
 from conveyor.sim.world.slices import SINGLE_ITEM_SLICES, ChosenSlices, OneOutput
 from conveyor.sim.world.stepping import Steps
 from conveyor.sim.world.timers import StateLost
-from conveyor.sim.world.wiring import Wiring
+from conveyor.sim.world.wiring import Wiring, came_before
 from conveyor.sim.world.worker import Worker
 from conveyor.stages import completed
 from conveyor.stages.timed import timed
@@ -102,6 +102,7 @@ class Loop:
         self.has_begun = False  # has its worker come to the first wait?
         self.finished = self.dead = False
         self.barriers: Barriers | None = None  # of a run that has a checkpoint
+        self.known: NodeState | None = None  # at the barrier where this life began
         self.before: tuple[int, ...] = ()  # items of each input that came in an earlier life
         self.saved: Remembered | None = None  # of a processor with a state, in such a run
 
@@ -116,7 +117,7 @@ class Loop:
         )
         self.reads = self.lane = self.events = 0
         self.clock.now = 0.0
-        self.before = ()
+        self.known, self.before = None, ()
         self.start(Tally(), None)
 
     def begin_again(self, known: NodeState | None, was_last: bool) -> None:
@@ -127,7 +128,7 @@ class Loop:
         tally = Tally()
         if known is not None:
             tally.restore(known.counts)
-        self.before = () if known is None else known.positions
+        self.known = known
         self.clock.now = 0.0 if known is None else known.clock
         self.start(tally, None if known is None else known.state, was_last)
 
@@ -175,9 +176,10 @@ class Loop:
             inputs = ends.inputs or [wiring.source_end(crash_plan)]
             self.barriers = None
         else:
-            self.ends = ends = wiring.new_ends(machine.plan, gated=True)
+            self.ends = ends = wiring.kept_ends(machine.plan, self.known)
             inputs = ends.inputs or [ends.gate(wiring.source_end(machine.plan))]
             self.barriers = Barriers(ends.gates, ends.outlets, self.keep)
+            self.before = came_before(self.known, inputs)
         stage = timed(self.worker.stage) if world.is_clocked else None
         self.timer = None if stage is None else VirtualTimer(stage, self.clock)
         if spec.fork is not None and isinstance(spec.route, Select):

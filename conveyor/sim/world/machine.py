@@ -27,6 +27,7 @@ from conveyor.sim.world.channel import MemoryChannel
 from conveyor.sim.world.clock import VirtualClock
 from conveyor.sim.world.durable_state import Remembered
 from conveyor.sim.world.faulty_channel import CrashPlan
+from conveyor.sim.world.wiring import AnyEnds
 from conveyor.sim.world.worker import Worker
 
 __all__ = ["Blackout", "BlackoutPlan", "Machine", "machine_of"]
@@ -84,6 +85,7 @@ class Loop(Protocol):
     finished: bool
     clock: VirtualClock
     saved: Remembered | None
+    ends: AnyEnds
 
     @property
     def positions(self) -> tuple[int, ...]: ...
@@ -242,7 +244,8 @@ class Machine(Generic[Each]):
         if node.saved is not None:
             self.plan.store(None, "kept")
             state = node.saved.data
-        known = NodeState(node.tally.counts(), node.positions, state, node.clock.now)
+        zips = {name: each.state() for name, each in node.ends.kept_zips.items()}
+        known = NodeState(node.tally.counts(), node.positions, state, node.clock.now, zips)
         self.kept[node.spec.index] = known
         if is_last:
             self.complete(self.first + self.source.barrier_at)

@@ -6,18 +6,26 @@ This file knows channels and what a node's inputs and route look like.  It must 
 from __future__ import annotations
 
 from array import array
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
+from operator import sub
 from typing import TypeAlias
 
-from conveyor.core.endpoints import Ends, words_of_notes
+from conveyor.core.channel import Inlet
+from conveyor.core.endpoints import Ends, standing, words_of_notes
+from conveyor.core.epochs import NodeState
+from conveyor.core.log_places import LogPlaces
+from conveyor.core.set_aside import ZipState, begin_zip
 from conveyor.graph.route import Select, balances, leaves
 from conveyor.graph.topology import Kind, NodeSpec, channels_of
 from conveyor.sim.world.channel import MemoryChannel
+from conveyor.sim.world.durable_state import Bytes
 from conveyor.sim.world.faulty_channel import CrashPlan, FaultyChannel
+from conveyor.sim.world.setting import RUN
 
-__all__ = ["AnyEnds", "Wiring"]
+__all__ = ["AnyEnds", "Wiring", "came_before"]
 
-AnyEnds: TypeAlias = "Ends[MemoryChannel, MemoryChannel] | Ends[FaultyChannel, FaultyChannel]"
+FaultyEnds: TypeAlias = "Ends[FaultyChannel, FaultyChannel]"
+AnyEnds: TypeAlias = "Ends[MemoryChannel, MemoryChannel] | FaultyEnds"
 
 
 class Wiring:
@@ -59,16 +67,40 @@ class Wiring:
             return self.lasting_ends
         return self.new_ends(crash_plan)
 
-    def new_ends(self, crash_plan: CrashPlan | None, gated: bool = False) -> AnyEnds:
+    def new_ends(self, crash_plan: CrashPlan | None) -> AnyEnds:
         channel = self.channels.__getitem__
         if crash_plan is None:
             return Ends(self.spec, self.notes, channel, channel)
+        return self.faulty_ends(crash_plan)
 
+    def kept_ends(self, crash_plan: CrashPlan, known: NodeState | None) -> FaultyEnds:
+        """Ends that stop at barriers; zips begin with what is known, if that is."""
+
+        def places(name: str) -> LogPlaces:
+            return LogPlaces(f"what zip {name!r} has set aside", Bytes(), 0)
+
+        ends = self.faulty_ends(crash_plan, places)
+        zips: Mapping[str, ZipState] = {} if known is None else known.zips
+        for name, zipped in zips.items():
+            kept = ends.kept_zips[name]
+            begin_zip(kept.note, len(kept.inlets), kept.places, RUN, zipped)
+        return ends
+
+    def faulty_ends(
+        self, crash_plan: CrashPlan, places: Callable[[str], LogPlaces] | None = None
+    ) -> FaultyEnds:
         def faulty(index: int) -> FaultyChannel:
-            return FaultyChannel(channel(index), crash_plan)
+            return FaultyChannel(self.channels[index], crash_plan)
 
-        return Ends(self.spec, self.notes, faulty, faulty, gated)
+        return Ends(self.spec, self.notes, faulty, faulty, places)
 
     def source_end(self, crash_plan: CrashPlan | None) -> MemoryChannel | FaultyChannel:
         """The end from which the first node reads the items of the run."""
         return self.source if crash_plan is None else FaultyChannel(self.source, crash_plan)
+
+
+def came_before(known: NodeState | None, inputs: Sequence[Inlet]) -> tuple[int, ...]:
+    """How many items of each input came in earlier lives, beside those that it counts itself."""
+    if known is None:
+        return ()
+    return tuple(map(sub, known.positions, [standing(each, RUN) for each in inputs]))

@@ -16,7 +16,7 @@ import pytest
 from hypothesis import HealthCheck, assume, given, settings
 from hypothesis import strategies as st
 
-from conveyor import Join, Pipe, Pipeline, Processor, ReplicatingFork, Zip
+from conveyor import FlatMap, Join, Pipe, Pipeline, Processor, ReplicatingFork, Zip
 from conveyor.errors import HostLost, TopologyError
 from conveyor.graph.keeping import check_can_be_kept
 from conveyor.io import Lines
@@ -24,7 +24,7 @@ from conveyor.progress import Progress
 from tests.chains import chains, values
 from tests.host_processes import InProcesses
 from tests.hosts import InThisProcess
-from tests.jobs import KeptNumber, increment
+from tests.jobs import KeptNumber, increment, same
 from tests.model import Chain, assert_as_promised, build, sources
 
 pytestmark = [pytest.mark.processes, pytest.mark.usefixtures("nothing_is_left_behind")]
@@ -43,6 +43,11 @@ def line() -> Any:
 
 def counted(n: int, earlier: int = 0) -> list[tuple[int, int]]:
     return [(number, earlier + number) for number in range(1, n + 1)]
+
+
+def tens(number: int) -> list[int]:
+    """Ten numbers for the first of each ten."""
+    return [*range(number, number + 10)] if number % 10 == 0 else []
 
 
 def unplug(engine: InThisProcess, machine: int) -> None:
@@ -264,12 +269,33 @@ def test_runs_of_an_open_pipeline_are_as_they_would_be_on_one_machine() -> None:
     assert len(engine.networks) == 1
 
 
-# ------------------------------------------------------------------------------- what ends with it
-
-
-def zipped() -> Any:
+@pytest.mark.parametrize("is_behind", [False, True], ids=["at the sink", "before a stage"])
+def test_what_waits_in_a_zip_for_its_partner_comes_back(is_behind: bool) -> None:
+    """Of ten items of one lane up to nine wait for theirs, at almost any barrier; results are given
+    once one has come through."""
+    engine, given, taken = InThisProcess(2), list[int](), list[Any]()
     lanes: Any = Pipeline[int]().add(ReplicatingFork(2))
-    return lanes.add(Processor(increment), Processor(increment)).add(Zip(2))
+    pl = lanes.add(FlatMap(tens), Processor(increment)).add(Zip(2))
+    if is_behind:
+        pl = pl.add(Processor(same))
+
+    def items() -> Iterator[int]:
+        for taken_by_then, networks in ((15, 1), (30, 2)):
+            while len(taken) < taken_by_then or len(engine.networks) < networks:
+                given.append(len(given))
+                yield given[-1]
+            if networks == 1:
+                unplug(engine, 2)
+
+    with pl.stream(items(), engine=engine) as stream:
+        for result in stream:
+            taken.append(result)
+    numbers = [item for number in given for item in tens(number)]
+    assert taken == list(zip(numbers, map(increment, given), strict=False))
+    assert len(engine.networks) == 2
+
+
+# ------------------------------------------------------------------------------- what ends with it
 
 
 def two_lanes() -> Any:
@@ -283,7 +309,6 @@ def test_a_run_ends_with_its_machine_where_it_cannot_go_on(tmp_path: Path) -> No
     cases: list[tuple[Any, InThisProcess, dict[str, Any]]] = [
         (line(), alone, {}),  # there is no other
         (line(), pinned, {}),  # another has not what the stage needs
-        (zipped(), InThisProcess(2), {}),  # what waits for its partner cannot be brought back
         (several, InThisProcess(1), {}),
         (two_lanes(), InThisProcess(2), {"record": tmp_path / "run.cvd"}),
     ]
