@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import threading
-from collections.abc import AsyncIterable, Callable, Iterator
+from collections.abc import AsyncIterable, AsyncIterator, Callable, Iterator
 from contextlib import suppress
 from contextvars import copy_context
 from functools import partial
@@ -136,6 +136,7 @@ class AsyncSource(Iterator[object]):
 
     async def give(self, items: AsyncIterable[object]) -> None:
         """Gives an item each time that one is wanted, and then the end, or what it was."""
+        iterator: AsyncIterator[object] | None = None
         try:
             iterator = aiter(items)
             while True:
@@ -149,6 +150,10 @@ class AsyncSource(Iterator[object]):
         except BaseException as error:
             self.given.put(Outcome(None, error))
             raise
+        finally:
+            # What was raised keeps this frame: a generator that is left is to be closed now, as
+            # one is where a loop leaves it, and not when the garbage is collected
+            del items, iterator
 
     async def close(self) -> None:
         """Cancels what is awaited of the iterable, and waits until it has ended."""
