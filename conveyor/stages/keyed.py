@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Callable, Hashable, Iterable
+from dataclasses import fields, is_dataclass
 from typing import Any, TypeGuard, cast
 
 from conveyor.errors import TopologyError
@@ -13,7 +14,7 @@ from conveyor.stages.job_class import check_awaits_nothing, check_is_written
 from conveyor.stages.jobs import Processor
 from conveyor.stages.stage import StageOptions
 
-__all__ = ["Keyed", "finished", "made_by", "set_up"]
+__all__ = ["Keyed", "check_key", "finished", "made_by", "set_up"]
 
 
 class Keyed:
@@ -60,6 +61,31 @@ def set_up(job: Processor[Any, Any]) -> None:
 def finished(job: Processor[Any, Out]) -> Iterable[Out]:
     """What the processor gives at its end; none of those here are async (`made_by`)."""
     return cast("Iterable[Out]", job.finish())
+
+
+def check_key(key: object) -> None:
+    """Raises `ValueError` for a key that is not equal to itself: each item would have its own.
+
+    >>> check_key(("ann", 1.5))
+    >>> check_key(("ann", float("nan")))
+    Traceback (most recent call last):
+    ...
+    ValueError: ('ann', nan) cannot be a key: it is not equal to itself
+    """
+    if not is_itself(key):
+        raise ValueError(f"{key!r} cannot be a key: it is not equal to itself")
+
+
+def is_itself(key: object) -> bool:
+    """Is a key equal to itself, also where another item, or another worker, has made it anew?
+
+    Of what is in a tuple Python does not ask that, as long as it is the same object.
+    """
+    if isinstance(key, (tuple, frozenset)):
+        return all(is_itself(each) for each in cast("Iterable[object]", key))
+    if is_dataclass(key):
+        return all(is_itself(getattr(key, each.name)) for each in fields(key) if each.compare)
+    return bool(key == key)  # nan is not
 
 
 def is_processor(made: object) -> TypeGuard[Processor[Any, Any]]:

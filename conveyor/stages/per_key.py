@@ -11,7 +11,7 @@ from typing import Any, ClassVar, TypeAlias
 from conveyor.stages.callables import name_of
 from conveyor.stages.job import Gives, In, Job, Out, Restorable
 from conveyor.stages.jobs import Processor
-from conveyor.stages.keyed import Keyed, finished, made_by, set_up
+from conveyor.stages.keyed import Keyed, check_key, finished, made_by, set_up
 from conveyor.stages.stage import OnError, checked_count, checked_seconds
 from conveyor.stages.state_job import CannotGoBack, Incremental, check_is_function, parts_of
 from conveyor.stages.timed import Timed
@@ -164,8 +164,7 @@ class PerKey(Incremental[In, Out], Timed):
 
     def _new(self, key: Hashable) -> Keyed:
         """Makes the processor of a key that is not there."""
-        if key != key:  # such as nan: each item would have a key of its own
-            raise ValueError(f"{key!r} cannot be a key: it is not equal to itself")
+        check_key(key)
         keyed = Keyed(key, self.number, self._made())
         if self.guards:
             self._mark(keyed)  # what cannot be put back is known before its first item

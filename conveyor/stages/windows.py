@@ -13,6 +13,7 @@ from typing_extensions import TypeVar
 from conveyor.errors import LateItem, TopologyError
 from conveyor.stages.callables import name_of
 from conveyor.stages.job import Gives
+from conveyor.stages.keyed import check_key
 from conveyor.stages.open_windows import Open, OpenWindows, Rows, items_of
 from conveyor.stages.spans import (
     Holding,
@@ -197,8 +198,6 @@ class Window(Incremental[T, Out]):
         if kind is not self.kind:
             self._begin_with(kind, time)
         key = None if self.key is None else self.key(item)
-        if key != key:  # such as nan: each item would have a key of its own
-            raise ValueError(f"{key!r} cannot be a key: it is not equal to itself")
         windows = self._session(key, time) if self.is_session else self._aligned(key, time)
         if windows is None:
             return self._too_late(item)
@@ -283,6 +282,7 @@ class Window(Incremental[T, Out]):
             )
 
     def _opened(self, key: Hashable, place: Hashable, start: Number, end: Number) -> Open:
+        check_key(key)
         window = self.open.opened(key, place, start, end)
         window.value = fresh(self.initial)
         return window

@@ -8,6 +8,7 @@ import signal
 import threading
 from collections import OrderedDict
 from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
 from random import Random
 from typing import Any
@@ -132,7 +133,22 @@ def test_keys_that_are_equal_are_one_key() -> None:
     ]
 
 
-@pytest.mark.parametrize(("key", "text"), [(math.nan, "not equal to itself"), ([], "unhashable")])
+@dataclass(frozen=True)
+class Measured:
+    what: str
+    value: float
+
+
+@pytest.mark.parametrize(
+    ("key", "text"),
+    [
+        (math.nan, "not equal to itself"),
+        (("a", math.nan), "not equal to itself"),
+        (frozenset([math.nan]), "not equal to itself"),
+        (Measured("a", math.nan), "not equal to itself"),
+        ([], "unhashable"),
+    ],
+)
 def test_what_cannot_be_a_key_is_the_items_failure(key: Any, text: str) -> None:
     with pytest.raises((ValueError, TypeError), match=text):
         pipeline().add(PerKey(lambda item: key, Sum)).simulate([(1, 1)])

@@ -345,6 +345,15 @@ WRONG: list[tuple[list[Any], type[Exception], str]] = [
 ]
 
 
+@pytest.mark.parametrize("over", [Tumbling(1), Session(1)])
+@pytest.mark.parametrize("key", [math.nan, ("a", math.nan)])
+def test_a_key_that_is_not_equal_to_itself_is_the_items_failure(over: Any, key: Any) -> None:
+    window = Window(over, time=same, key=lambda item: key, fold=max, initial=0)
+
+    with pytest.raises(ValueError, match="not equal to itself"):
+        pipeline().add(window).simulate([1])
+
+
 @pytest.mark.parametrize(("items", "error", "text"), WRONG)
 def test_what_is_no_time_is_the_items_failure(
     items: list[Any], error: type[Exception], text: str
