@@ -22,7 +22,10 @@ __all__ = ["attributes_of"]
 Reduced: TypeAlias = Any  # as `pickle` takes it
 
 NOT_MINE: Final = frozenset(
-    {"__dict__", "__weakref__", "_abc_impl", "__annotate_func__", "__annotations_cache__"}
+    {
+        *("__dict__", "__weakref__", "__class__", "_abc_impl"),
+        *("__annotate_func__", "__annotations_cache__"),
+    }
 )
 
 
@@ -58,7 +61,9 @@ def reduce_class(of: type[object]) -> Reduced:
 
 def names_at_birth(of: type[object]) -> dict[str, object]:
     names: dict[str, object] = {"__module__": of.__module__, "__qualname__": of.__qualname__}
-    return names | {name: vars(of)[name] for name in ("__orig_bases__",) if name in vars(of)}
+    # A `__class__` that a proxy says of its instances would be taken for the metaclass later
+    here = ("__orig_bases__", "__class__")
+    return names | {name: vars(of)[name] for name in here if name in vars(of)}
 
 
 def slots_of(of: type[object]) -> tuple[str, ...] | None:

@@ -450,6 +450,21 @@ class Counter:
         Counter.made += 1
 
 
+class Proxy:
+    """Says that it is what it stands for, as those of many libraries do."""
+
+    def __init__(self, target: object) -> None:
+        self.target = target
+
+    @property  # type: ignore[misc]  # as such a proxy has it
+    def __class__(self) -> Any:
+        return Proxy if self.target is None else type(self.target)
+
+
+def is_taken_for_an_int(item: object) -> bool:
+    return isinstance(Proxy(item), int)
+
+
 def classes(check: Callable[[str, object, object], None]) -> None:
     kinds: tuple[Any, ...] = (Registered, Child, Square, Outer.Inner)
     items = [kind(at) for at, kind in enumerate(kinds)]
@@ -496,6 +511,8 @@ def classes(check: Callable[[str, object, object], None]) -> None:
     )
     check("a class is filled once", counted, [3, 4])
     check("and here it is what it was", Counter.made, 2)
+    proxied = Pipeline[Any]().add(Processor(is_taken_for_an_int)).run([1, "1", None])
+    check("a proxy", proxied, [True, False, False])
 
 
 # -------------------------------------------------------------------------------- hints, subclasses
