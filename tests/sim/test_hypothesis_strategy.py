@@ -6,6 +6,7 @@ import subprocess
 import sys
 from collections import Counter
 from random import Random
+from typing import Any
 
 import pytest
 from hypothesis import Phase, find, given, settings
@@ -129,3 +130,9 @@ def test_hypothesis_need_not_be_there_for_the_rest() -> None:
 def test_a_name_that_is_not_there_is_an_attribute_error() -> None:
     with pytest.raises(AttributeError, match=r"module 'conveyor\.sim' has no attribute 'luck'"):
         getattr(conveyor.sim, "luck")  # noqa: B009  # which the type checkers would refuse
+
+
+def test_items_that_are_no_strategy_are_refused_at_once() -> None:
+    items: Any = [1, 2]
+    with pytest.raises(TypeError, match=r"a strategy of items, not \[1, 2\]; st\.just"):
+        schedules(diamond(), items)

@@ -14,6 +14,7 @@ from hypothesis import currently_in_test_context, note
 from hypothesis import strategies as st
 from typing_extensions import TypeVar
 
+from conveyor.items.short_repr import short_repr
 from conveyor.sim.schedulers.scheduler import Scheduler
 from conveyor.sim.search.simulation import Simulable, Simulation
 
@@ -45,13 +46,22 @@ class Drawn(Scheduler):
         return next(self.numbers, 0) % len(points)
 
 
+def check_is_strategy(items: object) -> None:
+    if not isinstance(items, st.SearchStrategy):
+        raise TypeError(
+            f"schedules() takes a strategy of items, not {short_repr(items)}; "
+            "st.just([...]) of hypothesis.strategies gives the same ones each time"
+        )
+
+
 def schedules(
     pl: Simulable[In, Out], items: st.SearchStrategy[Iterable[In]]
 ) -> st.SearchStrategy[Simulation[Out, In]]:
     """Simulations of a pipeline, each of other `items` and under another schedule; both shrink
     together.
 
-    What a job raises is raised where the simulation is drawn, and so is `Deadlock`: the test fails.
+    Raises `TypeError` if `items` is no strategy.  What a job raises is raised where the simulation
+    is drawn, and so is `Deadlock`: the test fails.
 
     >>> from hypothesis import given, strategies as st
     >>> from conveyor import Join, Pipe, Pipeline, ReplicatingFork
@@ -61,6 +71,7 @@ def schedules(
     ...     assert sorted(simulation) == sorted(simulation.items * 2)
     >>> test_that_every_item_comes_out_twice()
     """
+    check_is_strategy(items)
 
     @st.composite
     def simulations(draw: st.DrawFn) -> Simulation[Out, In]:
