@@ -25,6 +25,7 @@ from conveyor.errors import RunError
 from conveyor.items.atoms import is_atom
 from conveyor.items.current_item import BESIDE, CURRENT, Context, Whereabouts
 from conveyor.items.sealing import Sealed, in_place
+from conveyor.items.short_repr import short_repr
 from conveyor.items.slices import uniform, whole
 from conveyor.stages import Gives, Job, gathered, gives_of, is_async, only_reads, yields_async
 
@@ -278,7 +279,7 @@ class ConcurrentNode(JobNode):
                 if not isinstance(given, Iterable):
                     raise TypeError(
                         f"{self.policy.stage} is a FlatMap: its function must give an iterable, "
-                        f"not {given!r}"
+                        f"not {short_repr(given)}"
                     )
                 return [self.safe_result(each) for each in cast("Iterable[object]", given)]
             case Gives.EVERY_RESULT | Gives.SAME_ITEM | Gives.UNOPENED:

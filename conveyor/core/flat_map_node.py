@@ -13,10 +13,12 @@ from conveyor.core.crashes import FRESH
 from conveyor.core.job_node import ItemClock, ItemFailed, JobNode, Piece
 from conveyor.core.linger import FAR, first_look
 from conveyor.core.stamps import MARK, Entries, among, without_marks
+from conveyor.core.steering import closes
 from conveyor.errors import RunError
 from conveyor.items.atoms import is_atom
 from conveyor.items.current_item import CURRENT
 from conveyor.items.sealing import Sealed
+from conveyor.items.short_repr import short_repr
 from conveyor.items.slices import uniform
 
 __all__ = ["FlatMapNode"]
@@ -94,7 +96,7 @@ class FlatMapNode(JobNode):
         yield self.piece(out[:whole], index, 0) if whole else self.piece(out, index, given)
         CURRENT.job = self  # another job of this process may have run meanwhile
         if self.clock is not None:
-            self.clock.start(self.index())
+            self.clock.go_on(self.index())
         return self.afresh(out[whole:] if whole else [], limit)
 
     def begun(self, items: list[object]) -> Iterator[object]:
@@ -130,9 +132,9 @@ class FlatMapNode(JobNode):
                     is_safe = is_atom(result) and not (keeps_marks and result is None)
                     yield result if is_safe else self.seal(result)
                     given += 1
-            except GeneratorExit:
-                raise
             except BaseException as error:  # the item's own, whatever it is
+                if closes(error):
+                    raise
                 if not self.may_retry(error):
                     self.give_up(item, self.ordinal(), error)
                     break
@@ -161,7 +163,7 @@ class FlatMapNode(JobNode):
         if not isinstance(iterable, Iterable):
             raise TypeError(
                 f"{self.policy.stage} is a FlatMap: its function must give an iterable, not "
-                f"{iterable!r}"
+                f"{short_repr(iterable)}"
             )
         results = iter(cast("Iterable[object]", iterable))
         again = sum(1 for _ in islice(results, given))

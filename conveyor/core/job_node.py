@@ -21,7 +21,7 @@ from conveyor.core.channel import UNBOUNDED
 from conveyor.core.crashes import FRESH, Past
 from conveyor.core.linger import Linger, chunks
 from conveyor.core.stamps import has_marks, items_of, places_of
-from conveyor.core.steering import steers
+from conveyor.core.steering import closes, steers
 from conveyor.core.timekeeper import Timekeeper
 from conveyor.errors import ConveyorError, ItemTimeout, LateItem, PoisonItem
 from conveyor.items.atoms import is_atom
@@ -110,10 +110,12 @@ class Policy(NamedTuple):
 
 class ItemClock(Protocol):
     """Watches time limits; it is told at which item a job begins, and when none is under way: in
-    one of several threads, none of that thread."""
+    one of several threads, none of that thread.  A job that goes on with its item has the time
+    that it had when it was stopped."""
 
     def start(self, index: int) -> None: ...
     def stop(self) -> None: ...
+    def go_on(self, index: int) -> None: ...
 
 
 LOST: Final = "<an item that cannot be unpickled>"
@@ -325,9 +327,9 @@ class JobNode(ABC):
                 self.tally.flushed += len(out)
                 self.tally.items_out += len(out)
                 yield uniform(out), 0, 0
-        except GeneratorExit:
-            raise
         except BaseException as error:
+            if closes(error):
+                raise
             # Whatever it raises ends the run, with its place named
             raise ItemFailed(None, what, error, 1) from error
 

@@ -73,7 +73,7 @@ def checked_lanes(lanes: list[object], width: int) -> list[int]:
                 raise TypeError(f"lane gave {short_repr(lane)}; {wanted(width)}")
             lane = number()
         if not 0 <= lane < width:
-            raise ValueError(f"lane gave {lane}; {wanted(width)}")
+            raise ValueError(f"lane gave {short_repr(lane)}; {wanted(width)}")
         checked.append(lane)
     return checked
 

@@ -11,7 +11,7 @@ from __future__ import annotations
 import sys
 from typing import Any
 
-__all__ = ["ControlFlow", "of_pytest", "steers"]
+__all__ = ["ControlFlow", "closes", "of_pytest", "steers"]
 
 
 class ControlFlow(BaseException):
@@ -26,6 +26,18 @@ def steers(error: BaseException) -> bool:
     """
     tests = (*of_pytest("skip", "fail", "xfail", "exit"), *of_hypothesis())
     return isinstance(error, (ControlFlow, *tests))
+
+
+def closes(error: BaseException) -> bool:
+    """Is the generator in which this has been caught being closed, where it gave something?
+
+    Else a `GeneratorExit`, too, is what somebody has raised: a job, or what a job gave.
+
+    >>> closes(GeneratorExit()), closes(SystemExit())
+    (True, False)
+    """
+    traceback = error.__traceback__
+    return isinstance(error, GeneratorExit) and (traceback is None or traceback.tb_next is None)
 
 
 def of_pytest(*functions: str) -> tuple[type[BaseException], ...]:

@@ -225,6 +225,20 @@ def test_time_that_a_flat_map_waits_for_room_is_not_its_own() -> None:
     assert list(pl.run(range(2))) == [item for item in range(2) for _ in range(20)]
 
 
+def given_for_ever(item: int) -> Iterator[int]:
+    yield item
+    while item == BAD:
+        threading.Event().wait(0.001)
+        yield item
+
+
+def test_an_item_of_a_flat_map_that_goes_on_giving_has_its_time_as_a_whole() -> None:
+    result = pipeline().add(FlatMap(given_for_ever, timeout_s=0.3, on_error="skip")).run(range(8))
+
+    assert [item for item in result if item != BAD] == [item for item in range(8) if item != BAD]
+    assert next(iter(result.report.stages.values())).skipped == 1
+
+
 class Slow(Processor[int, int]):
     def process(self, item: int, /) -> int:
         return wait_for_ever(item)

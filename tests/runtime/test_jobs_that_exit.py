@@ -6,13 +6,13 @@ from __future__ import annotations
 import asyncio
 import gc
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, TypeAlias
 
 import pytest
 
-from conveyor import Filter, Pipeline, Processor, context
+from conveyor import Filter, FlatMap, Pipeline, Processor, context
 from conveyor.errors import JobExited
 from tests.helpers import pipeline
 
@@ -96,6 +96,38 @@ def test_by_default_it_ends_the_run_and_says_of_which_item_it_is(run: Run, case:
     assert type(caught.value.__cause__) is kind
     assert "in stage 'job'" in caught.value.__notes__[0]
     assert f"item {BAD}: {BAD}" in caught.value.__notes__[0]
+
+
+def leaves_what_it_gives(item: int) -> Iterator[int]:
+    yield item
+    if item == BAD:
+        raise GeneratorExit
+
+
+class LeavesAtItsEnd(Processor[int, int]):
+    def process(self, item: int) -> int:
+        return item
+
+    def finish(self) -> Iterator[int]:
+        return leaves_what_it_gives(BAD)
+
+
+@pytest.mark.parametrize(
+    ("stage", "where"),
+    [
+        (FlatMap(leaves_what_it_gives, name="job"), f"item {BAD}: {BAD}"),
+        (LeavesAtItsEnd(name="job"), "finish()"),
+    ],
+    ids=["of an item", "at the end"],
+)
+def test_a_generator_that_raises_what_closes_one_has_failed(
+    run: Run, stage: Any, where: str
+) -> None:
+    with pytest.raises(JobExited, match="GeneratorExit") as caught:
+        run(pipeline().add(stage))
+
+    assert "in stage 'job'" in caught.value.__notes__[0]
+    assert where in caught.value.__notes__[0]
 
 
 async def exits_in_a_task(item: int) -> int:

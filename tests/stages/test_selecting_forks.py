@@ -352,6 +352,7 @@ def test_inside_of_an_ordered_join_the_others_do_not_wait_for_it(run: Run) -> No
     [
         (2, "lane gave 2; it must give the number of a lane, from 0 to 1"),
         (-1, "lane gave -1"),
+        pytest.param(10**5000, "lane gave <int whose repr raised ValueError>", id="huge"),
         ("0", "lane gave '0'"),
         (None, "lane gave None"),
         (True, "lane gave True"),

@@ -303,6 +303,9 @@ class Threads(Crew):
         """The job has ended with it."""
         self.at_jobs.end(in_hand())
 
+    def go_on(self, index: int) -> None:
+        raise AssertionError("what comes of an item in a thread is gathered, so no job waits")
+
     def wait(self, link: ParentLink) -> None:
         # A thread says that an item is done, and then looks whether this one sleeps; this one says
         # that it sleeps, and then looks: one of the two sees the other

@@ -46,6 +46,7 @@ class RunNodes:
         self.workplace = workplace
         self.run = run
         self.journal: Journal | None = None
+        self.began_ns = self.spent_ns = 0  # of the job that has a time limit
         stages = workplace.jobs.stages
         self.first = self.first_node()
         others = [self.inner_node(number) for number in range(1, len(stages))]
@@ -206,11 +207,18 @@ class RunNodes:
 
     def start(self, index: int) -> None:
         """A job that has a time limit begins with an item."""
-        self.workplace.block.set_item(self.place(index)[1], perf_counter_ns())
+        self.began_ns = perf_counter_ns()
+        self.workplace.block.set_item(self.place(index)[1], self.began_ns)
 
     def stop(self) -> None:
-        """The job has ended with its item."""
+        """The job has ended with its item, or waits with it."""
+        self.spent_ns = perf_counter_ns() - self.began_ns
         self.workplace.block.set_no_item()
+
+    def go_on(self, index: int) -> None:
+        """The job goes on with the item with which it waited."""
+        self.began_ns = perf_counter_ns() - self.spent_ns
+        self.workplace.block.set_item(self.place(index)[1], self.began_ns)
 
     def pause(self, attempt: int) -> None:
         """Waits before an attempt."""

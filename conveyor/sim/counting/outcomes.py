@@ -15,6 +15,7 @@ from collections.abc import Awaitable, Callable, Iterable, Iterator, Sequence
 from typing import Final, TypeAlias, assert_never, cast
 
 from conveyor.core.selecting import lanes_by
+from conveyor.core.steering import closes
 from conveyor.errors import ConveyorError
 from conveyor.graph.route import Select, balances, leaves
 from conveyor.graph.topology import Kind, ZipInput, all_inputs, channels_of
@@ -175,11 +176,10 @@ class NodeOutcomes:
         try:
             for output in self.gives(item):
                 yield output if isinstance(output, Sealed) or is_atom(output) else seal(output)
-        except (ConveyorError, NoAnswer, GeneratorExit) as error:
-            pass_on(error)
-            raise
         except BaseException as error:
             pass_on(error)
+            if isinstance(error, (ConveyorError, NoAnswer)) or closes(error):
+                raise
             if self.ends_run or not isinstance(error, Exception):
                 raise NoAnswer from error
 

@@ -16,6 +16,7 @@ from itertools import zip_longest
 from typing import Final, NamedTuple, TypeAlias, cast
 
 from conveyor.core.job_node import JobNode
+from conveyor.core.steering import closes
 from conveyor.errors import ConveyorError, NotDeterministic, StageTypeError
 from conveyor.items.atoms import is_atom
 from conveyor.items.sealing import seal
@@ -262,9 +263,9 @@ def outcomes(call: Callable[[], Iterable[object]]) -> Iterator[CallOutcome]:
     try:
         for result in call():
             yield CallOutcome(result, None)
-    except GeneratorExit:
-        raise
     except BaseException as error:  # as above
+        if closes(error):
+            raise
         pass_on(error)
         yield CallOutcome(None, error)
 
