@@ -41,8 +41,9 @@ def check(asked: Namespace) -> int:
     print(topology)
     for job in types:
         print(f"{job.name}: {job.takes} -> {job.gives}")
-    stages = len(topology.stages)
-    print(f"{stages} stages, {len(topology.channels)} channels: it can be run")
+    count = len(topology.stages)
+    stages = "1 stage" if count == 1 else f"{count} stages"
+    print(f"{stages}, {len(topology.channels)} channels: it can be run")
     return DONE
 
 

@@ -12,7 +12,7 @@ from conveyor.cli.exits import FAILED, UNKNOWN, CommandFailed
 from conveyor.errors import TopologyError
 from conveyor.pipeline import Pipeline
 
-__all__ = ["AnyPipeline", "loaded", "pipeline_of"]
+__all__ = ["AnyPipeline", "find_modules_here", "loaded", "pipeline_of", "told"]
 
 AnyPipeline = Pipeline[Any, Any]
 
@@ -32,13 +32,18 @@ def loaded(name: str) -> object:
             "jobs.logs:pl",
             UNKNOWN,
         )
-    if "" not in sys.path:
-        sys.path.insert(0, "")
+    find_modules_here()
     with told(name, "cannot be loaded"):
         found: object = import_module(module)
         for part in path.split("."):
             found = getattr(found, part)
     return found
+
+
+def find_modules_here() -> None:
+    """Modules of the working directory can be imported, as `python -m` has it."""
+    if "" not in sys.path:
+        sys.path.insert(0, "")
 
 
 @contextmanager

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from conveyor.cli.exits import DONE, FAILED, UNKNOWN, WRONG_CALL, CommandFailed
 from conveyor.cli.items import as_document
+from conveyor.cli.loading import find_modules_here, told
 from conveyor.conform import conform as conformed
 from conveyor.conform import verdicts
 from conveyor.errors import ScheduleMismatch
@@ -24,6 +25,7 @@ def conform_words(parser: ArgumentParser) -> None:
 
 def conform(asked: Namespace) -> int:
     """Replays every recording under a directory in the simulator."""
+    find_modules_here()
     if not asked.json or not asked.directory.exists():
         return conformed(asked.directory)
     differences = 0
@@ -52,8 +54,10 @@ def trace(asked: Namespace) -> int:
         raise CommandFailed(f"{path}: {error.strerror}", WRONG_CALL) from error
     except ScheduleMismatch as error:
         raise CommandFailed(str(error), UNKNOWN) from error
+    find_modules_here()
     with standing_in(recording.definitions()):
-        topology, items = recording.topology(), recording.items
+        with told(str(path), "cannot be loaded here"):
+            topology, items = recording.topology(), recording.items
         if topology is None or items is None:
             raise CommandFailed(
                 f"{path}: its pipeline or its items were too large to be kept: replay it in the "

@@ -83,4 +83,5 @@ def tell_of_failures(results: Results) -> None:
         print(f"conveyor: {letter.stage}, item {letter.ordinal}: {error}", file=sys.stderr)
     for stage in results.report.stages.values():
         if stage.skipped:
-            print(f"conveyor: {stage.name} skipped {stage.skipped:,} items", file=sys.stderr)
+            items = "1 item" if stage.skipped == 1 else f"{stage.skipped:,} items"
+            print(f"conveyor: {stage.name} skipped {items}", file=sys.stderr)

@@ -176,6 +176,31 @@ def test_a_run_can_be_recorded_traced_and_conforms(here: Path) -> None:
     assert (here / "run.html").read_text().startswith("<!")
 
 
+@pytest.mark.processes
+@pytest.mark.parametrize("command", ["trace", "conform"])
+def test_modules_of_a_recording_are_found_in_the_working_directory(
+    here: Path,
+    command: str,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def in_a_new_process(words: list[str]) -> int:
+        """As by the script `conveyor`, which does not look where it is called."""
+        monkeypatch.setattr(sys, "path", [place for place in sys.path if place])
+        monkeypatch.delitem(sys.modules, "cli_jobs", raising=False)
+        return main(words)
+
+    assert main(["run", "cli_jobs:both", "lines.txt", "--record", "run.cvd"]) == 0
+    assert in_a_new_process([command, "run.cvd"]) == 0
+    elsewhere = here / "elsewhere"
+    elsewhere.mkdir()
+    monkeypatch.chdir(elsewhere)
+    assert in_a_new_process([command, "../run.cvd"]) == (3 if command == "trace" else 1)
+    told = capsys.readouterr()
+    assert "cannot be loaded" in told.out + told.err
+    assert "No module named 'cli_jobs'" in told.out + told.err
+
+
 def test_simulate_says_its_schedule_and_replay_takes_it(
     here: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -385,7 +410,7 @@ def test_a_run_writes_a_trace_and_says_which_items_it_gave_up(
 def test_what_is_skipped_is_counted(here: Path, capfd: pytest.CaptureFixture[str]) -> None:
     (here / "mixed.txt").write_text("1\nx\n3\n")
     assert main(["run", "cli_jobs:numbers", "mixed.txt", "--on-error=skip"]) == 0
-    assert capfd.readouterr() == ("1\n3\n", "conveyor: to int skipped 1 items\n")
+    assert capfd.readouterr() == ("1\n3\n", "conveyor: to int skipped 1 item\n")
     assert main(["run", "cli_jobs:both", "lines.txt", "--on-error=skip"]) == 0  # with a fork
     assert sorted(capfd.readouterr().out.split()) == ["A", "B", "a", "b"]
 
