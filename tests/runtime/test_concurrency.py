@@ -6,6 +6,7 @@ from __future__ import annotations
 import asyncio
 import os
 import signal
+import sys
 import threading
 import time
 from collections import Counter
@@ -644,6 +645,23 @@ class SlowToSay:
     def begin(self, node: Any, held: Held, done: Callable[[Held], None]) -> None:
         held.is_done = True
         self.to_say.append(lambda: done(held))
+
+
+class Hurried:
+    """Has the threads of a worker take turns as often as they can."""
+
+    def __init__(self) -> None:
+        sys.setswitchinterval(1e-6)
+
+
+def given_back(item: int, _: Hurried) -> int:
+    return item
+
+
+def test_threads_may_be_done_while_it_is_looked_which_are() -> None:
+    with pipeline().add(Processor(given_back, setup=Hurried, concurrency=16, ordered=False)) as pl:
+        for _ in range(5):
+            assert sorted(pl.run(range(4000))) == list(range(4000))
 
 
 def test_an_item_that_is_out_in_part_goes_on_before_its_thread_says_that_it_is_done() -> None:

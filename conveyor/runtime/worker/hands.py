@@ -68,7 +68,8 @@ class WorkingHands:
             return only.is_done
         if self.finished and self.finished[0] is self.told:
             self.finished.popleft()
-        return any(each.position < until for each in self.finished)
+        # Of a copy, which is made at one blow: meanwhile threads add to it
+        return any(each.position < until for each in tuple(self.finished))
 
     def chosen(
         self, only: Held | None, answer: int, held: Sequence[Held], until: int
