@@ -3,7 +3,10 @@ before."""
 
 from __future__ import annotations
 
+import os
+import signal
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -111,3 +114,35 @@ def test_a_run_goes_on_with_its_stages_shared_out_in_another_way(
     if build is one_behind_the_other:  # in lanes what counts is only that they are no two items'
         assert [id_ for _, id_ in said] == [f"told:0:{n}" for n in range(len(left))]
     assert len({id_ for _, id_ in said}) == len(left)
+
+
+def told_by_two(died: Path, item: int) -> str:
+    """The worker dies once, at an item in the middle of each life."""
+    if item % 100 == 1 and not died.exists():
+        died.touch()
+        os.kill(os.getpid(), signal.SIGKILL)
+    return told(item)
+
+
+def test_a_shared_worker_dies_alone_before_everything_does_and_behind_it(tmp_path: Path) -> None:
+    (tmp_path / "in").write_text("".join(f"{n}\n" for n in range(N_ITEMS)))
+
+    def pipeline(life: int, folder: Path | None) -> Any:
+        return (
+            Pipeline[str](start_method="fork")
+            .add(Processor(parsed))
+            .add(Filter(none_of_three))
+            .add(Processor(partial(told_by_two, tmp_path / f"died {life}"), name="told"))
+            .add(Processor(ending(folder), name="ending"))
+        )
+
+    with pytest.raises(TheEnd):
+        a_life(tmp_path, pipeline(1, tmp_path / "state"), SHARED, 0.001)
+    report = a_life(tmp_path, pipeline(2, None), SHARED, 0.001)
+
+    left = [n for n in range(N_ITEMS) if n % 3]
+    said = [line.split() for line in Lines(tmp_path / "out")]
+    assert said == [[str(item), f"told:0:{n}"] for n, item in enumerate(left)]
+    came = [report.stages[name].items_in for name in ("parsed", "none_of_three", "told")]
+    assert came == [N_ITEMS, N_ITEMS, len(left)]
+    assert {died.name for died in tmp_path.glob("died *")} == {"died 1", "died 2"}
