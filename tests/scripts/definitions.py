@@ -456,8 +456,8 @@ class Proxy:
     def __init__(self, target: object) -> None:
         self.target = target
 
-    @property  # type: ignore[misc]  # as such a proxy has it
-    def __class__(self) -> Any:
+    @property  # type: ignore[misc]  # mypy wants a setter, too
+    def __class__(self) -> Any:  # pyright: ignore[reportIncompatibleMethodOverride]  # so does pyright
         return Proxy if self.target is None else type(self.target)
 
 
