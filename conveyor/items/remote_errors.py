@@ -24,6 +24,7 @@ from types import GetSetDescriptorType, MemberDescriptorType
 from typing import Any, Final, cast
 
 from conveyor.errors import JobRaised
+from conveyor.items.sealed import UNPICKLED_BADLY
 from conveyor.items.sealing import PROTOCOL
 from conveyor.items.short_repr import ShortRepr
 
@@ -37,8 +38,6 @@ BOUNDED: Final = ShortRepr()
 BOUNDED.maxlevel = DEEP
 BOUNDED.maxlist = BOUNDED.maxtuple = BOUNDED.maxset = BOUNDED.maxfrozenset = BOUNDED.maxdict = 100
 BOUNDED.maxstring = BOUNDED.maxother = BOUNDED.maxlong = 1000
-# Raised by the pickles of some exceptions.  What a signal or a user interrupts is no such thing.
-UNPICKLED_BADLY: Final = (Exception, SystemExit, GeneratorExit)
 
 
 class WorkerTraceback(Exception):

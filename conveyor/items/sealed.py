@@ -12,9 +12,23 @@ from typing import Final, Protocol, TypeAlias
 
 from conveyor.errors import NotPicklable
 
-__all__ = ["PROTOCOL", "Bundle", "Copied", "Keep", "Kept", "Pickled", "Sealed", "Take", "lost"]
+__all__ = [
+    "PROTOCOL",
+    "UNPICKLED_BADLY",
+    "Bundle",
+    "Copied",
+    "Keep",
+    "Kept",
+    "Pickled",
+    "Sealed",
+    "Take",
+    "lost",
+]
 
 PROTOCOL: Final = 5
+# Raised by the pickles of some items and exceptions.  What a signal or a user interrupts is no such
+# thing.
+UNPICKLED_BADLY: Final = (Exception, SystemExit, GeneratorExit)
 
 
 class Kept(Protocol):
@@ -98,7 +112,7 @@ class Pickled(Sealed):
                 if self.buffers
                 else pickle.loads(self.data)
             )
-        except Exception as error:
+        except UNPICKLED_BADLY as error:
             raise NotPicklable(f"an item cannot be unpickled: {why_unreadable(error)}") from error
         return item
 
@@ -135,7 +149,7 @@ def lost(error: Exception) -> Pickled:
     return Pickled(pickle.dumps(Lost(why_unreadable(error)), PROTOCOL))
 
 
-def why_unreadable(error: Exception) -> str:
+def why_unreadable(error: BaseException) -> str:
     if isinstance(error, NotPicklable):  # its class could not be sent here, and this says why
         return str(error)
     return (

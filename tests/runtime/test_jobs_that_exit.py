@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import asyncio
 import gc
+import sys
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -13,7 +14,7 @@ from typing import Any, TypeAlias
 import pytest
 
 from conveyor import Filter, FlatMap, Pipeline, Processor, context
-from conveyor.errors import JobExited
+from conveyor.errors import JobExited, NotPicklable
 from tests.helpers import pipeline
 
 pytestmark = pytest.mark.usefixtures("nothing_is_left_behind")
@@ -96,6 +97,21 @@ def test_by_default_it_ends_the_run_and_says_of_which_item_it_is(run: Run, case:
     assert type(caught.value.__cause__) is kind
     assert "in stage 'job'" in caught.value.__notes__[0]
     assert f"item {BAD}: {BAD}" in caught.value.__notes__[0]
+
+
+class ExitsWhereItIsLoaded:
+    def __reduce__(self) -> tuple[Any, ...]:
+        return sys.exit, (3,)
+
+
+def test_an_item_that_exits_where_it_is_unpickled_is_named(run: Run) -> None:
+    made = Processor(lambda item: ExitsWhereItIsLoaded() if item == BAD else item)
+
+    with pytest.raises(NotPicklable, match="SystemExit: 3") as caught:
+        run(pipeline().add(made).add(Processor(str, name="job")))
+
+    assert "in stage 'job'" in caught.value.__notes__[0]
+    assert f"item {BAD}: <an item that cannot be unpickled>" in caught.value.__notes__[0]
 
 
 def leaves_what_it_gives(item: int) -> Iterator[int]:
