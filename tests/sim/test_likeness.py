@@ -230,3 +230,27 @@ def test_an_item_whose_hash_raises_whatever_it_likes_can_be_searched() -> None:
     pl = Pipeline[RefusesToBeAKey]().add(Processor(lambda item: [item]))
     found = pl.explore([RefusesToBeAKey(), RefusesToBeAKey()], lambda run: len(run) == 2)
     assert found.failure is None
+
+
+class ShowsNothing(RefusesToBeAKey):
+    """Neither a key nor to be written out."""
+
+    def __init__(self, value: int) -> None:
+        self.value = value
+
+    def __repr__(self) -> str:
+        raise RuntimeError("nothing to see")
+
+
+def test_results_that_cannot_be_written_out_either_are_told_apart_by_what_they_hold() -> None:
+    pl = (
+        Pipeline[int]()
+        .add(ReplicatingFork(2))
+        .add(Processor(ShowsNothing), Processor(lambda item: ShowsNothing(-item)))
+        .add(Join(2))
+    )
+
+    found = pl.explore([1, 2], strategy="exhaustive")
+
+    assert found.failure is None
+    assert (found.classes, len(found.outputs)) == (6, 6)

@@ -30,6 +30,7 @@ from typing import Any, Final, TypeAlias, cast
 
 from typing_extensions import TypeVar
 
+from conveyor.items.short_repr import short_repr
 from conveyor.sim.interruption import pass_on
 
 __all__ = ["Outputs", "alike", "glance", "plain_repr", "same_error"]
@@ -84,7 +85,7 @@ class Outputs(tuple[Out, ...]):
     def __new__(cls, outputs: Iterable[Out]) -> Outputs[Out]:
         plain = tuple(outputs)
         made = super().__new__(
-            cls, plain if has_hash(plain) else cast("Iterable[Out]", map(repr, plain))
+            cls, plain if has_hash(plain) else cast("Iterable[Out]", map(shown, plain))
         )
         made.outputs, made.number, made.form = plain, None, None
         return made
@@ -107,6 +108,15 @@ class Outputs(tuple[Out, ...]):
                 self.number = hash(self.as_form())
                 self.outputs = ()  # which may be large
         return self.number
+
+
+def shown(value: object) -> str:
+    """The repr of a value, or, where that raises, what it raised."""
+    try:
+        return repr(value)
+    except Exception as error:
+        pass_on(error)
+        return short_repr(value)
 
 
 def has_hash(value: object) -> bool:
