@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import csv
 import io
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack
 from typing import IO, Any, Final, Literal
@@ -99,9 +100,12 @@ class CsvReader:
         """Without them there is no row, so what cannot be read is never left out."""
         none: list[str] = []
         try:
-            return next(csv.reader(texts, delimiter=self.delimiter, strict=True), none)
+            found = next(csv.reader(texts, delimiter=self.delimiter, strict=True), none)
+            if twice := [name for name, times in Counter(found).items() if times > 1]:
+                raise csv.Error(f"the first line names the column {twice[0]!r} twice")
         except (Damaged, *NO_ROW) as error:
             raise bad_row(error, texts.name, max(1, texts.line)) from error
+        return found
 
     def by_name(self, names: list[str], row: list[str]) -> dict[str, str]:
         if len(row) != len(names):

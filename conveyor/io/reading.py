@@ -131,10 +131,14 @@ def _rows(
 
 
 class LineReader:
-    """Reads a file line by line; `parse` makes an item of the bytes of a line, without its end."""
+    """Reads a file line by line; `parse` makes an item of the bytes of a line, without its end, and
+    of the first without the `mark` that it may begin with."""
 
-    def __init__(self, parse: Callable[[bytes], Any], leaves_out_empty: bool = False) -> None:
+    def __init__(
+        self, parse: Callable[[bytes], Any], leaves_out_empty: bool = False, mark: bytes = b""
+    ) -> None:
         self.parse = parse
+        self.mark = mark
         self.leaves_out_empty = leaves_out_empty
 
     def __call__(
@@ -142,6 +146,7 @@ class LineReader:
     ) -> Iterator[tuple[Any, FilePosition]]:
         name, offset, number = at
         parse, leaves_out_empty = self.parse, self.leaves_out_empty
+        mark = b"" if offset else self.mark
         try:
             while raw := file.readline(LARGEST_LINE):
                 offset += len(raw)
@@ -151,6 +156,8 @@ class LineReader:
                         f"{name}:{number}: the line is longer than {LARGEST_LINE} bytes"
                     )
                 line = raw[:-2] if raw[-2:] == b"\r\n" else raw[:-1] if raw[-1:] == b"\n" else raw
+                if mark:
+                    line, mark = line.removeprefix(mark), b""
                 if leaves_out_empty and not line.strip():
                     continue
                 try:

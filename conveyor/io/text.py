@@ -5,6 +5,7 @@ Knows: what a line means.  Must never know: how a file is read from a place in i
 
 from __future__ import annotations
 
+import codecs
 import os
 from collections.abc import Iterator, Sequence
 from functools import partial
@@ -145,7 +146,8 @@ class Lines(InFiles[str]):
 
     `path` is a path, a glob, a URL or several of these; files are read in the order of their names.
     What ends in `.gz` or `.zst` is packed; `compression` says how, where no name does.  Lines end
-    in a newline, with or without a carriage return.  A line that is not in the `encoding` raises
+    in a newline, with or without a carriage return; a byte order mark before the first is none of
+    its text.  A line that is not in the `encoding` raises
     `BadRow`, or with `on_error="skip"` is left out and logged.  A packed file that is damaged or
     cut is a `BadRow` in any case, once what comes before was given.
 
@@ -175,7 +177,8 @@ class Lines(InFiles[str]):
         super().__init__(path, on_error, encoding, per_epoch, compression)
 
     def _row_reader(self) -> RowReader:
-        return LineReader(partial(_decoded, encoding=self.encoding))
+        mark = codecs.BOM_UTF8 if codecs.lookup(self.encoding).name == "utf-8" else b""
+        return LineReader(partial(_decoded, encoding=self.encoding), mark=mark)
 
     def write(self, items: Sequence[str], /) -> None:
         """Appends lines; raises `ValueError` for a text of several."""
@@ -268,10 +271,11 @@ class Csv(InFiles[T_co], Generic[T_co]):
     `path` and the rest are as for `Lines`.  Rows are `dict[str, str]`, or what `schema` makes of
     them (see `JsonLines`), which reads numbers, truth values and times from their texts.  A row
     that has more or fewer fields than the first line, or does not fit, raises `BadRow` with file
-    and line, or with `on_error="skip"` is left out and logged.
+    and line, or with `on_error="skip"` is left out and logged.  A first line that has a name twice
+    raises it in any case.
 
     As a sink it takes rows: mappings, dataclasses, named tuples, structs.  The first one names the
-    columns; one that has others is refused.
+    columns, so a file without a row has no line at all; one that has others is refused.
 
     >>> from pathlib import Path
     >>> from tempfile import TemporaryDirectory

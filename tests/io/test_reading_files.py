@@ -80,7 +80,15 @@ def test_lines_are_read_from_any_position(
     text = end.join(lines) + (end if ends or lines[-1:] == [""] else "") * bool(lines)
     at.write_bytes(text.encode())
 
-    resumed_anywhere(Lines(at), lines)
+    resumed_anywhere(Lines(at), [line.removeprefix("\ufeff") for line in lines[:1]] + lines[1:])
+
+
+def test_a_byte_order_mark_is_no_part_of_the_first_line(tmp_path: Path) -> None:
+    for name in ("a.txt", "b.txt"):
+        (tmp_path / name).write_text("\ufefftea\n\ufeffjam\n", encoding="utf-8")
+
+    resumed_anywhere(Lines(tmp_path / "*.txt"), ["tea", "\ufeffjam"] * 2)
+    assert next(iter(Lines(tmp_path / "a.txt", encoding="latin-1"))) == "\xef\xbb\xbftea"
 
 
 @pytest.fixture(scope="session")
@@ -246,6 +254,7 @@ BAD: list[tuple[Callable[[Path], Any], str, str]] = [
     (pairs_of_json, '{"name": "a"}\n[1]\n', r"2: \[1\] is no Pair"),
     (Csv, 'a,b\n1,"2\n3"\n4\n5,6\n', "4: the row has 1 fields, and the first line 2"),
     (pairs_of_csv, "name,size\na,1\nb,x\n", "3: field 'size': 'x' is no int"),
+    (Csv, "a,b,a\n1,2,3\n", "1: the first line names the column 'a' twice"),
     (Lines, "a\n\xff\n", "2: 'utf-8' codec can't decode"),
 ]
 
