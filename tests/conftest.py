@@ -12,6 +12,7 @@ import threading
 from collections.abc import Generator, Iterator
 from contextlib import suppress
 from importlib import import_module
+from itertools import chain, groupby
 from pathlib import Path
 from typing import Protocol
 
@@ -110,10 +111,29 @@ def pytest_collection(session: pytest.Session) -> None:
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Marks with `processes` what can be told to start some."""
+    """Marks with `processes` what can be told to start some, and has what takes long begin first:
+    else the last of them runs alone."""
     for item in items:
         if _starts_processes(item):
             item.add_marker("processes")
+    items[:] = _long_ones_first(items, int(os.environ.get("PYTEST_XDIST_WORKER_COUNT", "1")))
+
+
+def _long_ones_first(items: list[pytest.Item], workers: int) -> list[pytest.Item]:
+    """The tests so that each worker of pytest-xdist, which takes one block of them after the other,
+    begins with some of those that may take longer than others; those of a file stay together, as
+    they may share what took long."""
+    rest = [item for item in items if not _takes_long(item)]
+    long = [item for item in items if _takes_long(item)]
+    files = [list(of_file) for _, of_file in groupby(long, key=lambda item: item.path)]
+    found: list[pytest.Item] = []
+    for worker in range(workers):
+        first = list(chain.from_iterable(files[worker::workers]))
+        block = (len(items) - len(found)) // (workers - worker)
+        room = max(0, block - len(first))
+        found += [*first, *rest[:room]]
+        del rest[:room]
+    return [*found, *rest]
 
 
 def pytest_collection_finish() -> None:
@@ -199,6 +219,11 @@ def _stacks_of(worker: str) -> Path:
 
 def _none_with_processes(config: pytest.Config) -> bool:
     return "not processes" in config.option.markexpr
+
+
+def _takes_long(item: pytest.Item) -> bool:
+    limit = item.get_closest_marker("timeout")
+    return limit is not None and limit.args[0] > float(item.config.getini("timeout"))
 
 
 def _starts_processes(item: pytest.Item) -> bool:
