@@ -99,10 +99,20 @@ def room(module: str) -> str:
     )
 
 
-def imported_names(module: str) -> Iterator[str]:
+@cache
+def nodes(module: str) -> list[ast.AST]:
+    return [*ast.walk(tree(module))]
+
+
+@cache
+def imported_names(module: str) -> list[str]:
     """Every import, wherever it stands: ``from os import path as p`` is ``os.path``."""
+    return [*_imported_names(module)]
+
+
+def _imported_names(module: str) -> Iterator[str]:
     package = module if PATHS[module].name == "__init__.py" else module.rpartition(".")[0]
-    for node in ast.walk(tree(module)):
+    for node in nodes(module):
         if isinstance(node, ast.Import):
             yield from (alias.name for alias in node.names)
         elif isinstance(node, ast.ImportFrom):
@@ -116,16 +126,22 @@ def imported_names(module: str) -> Iterator[str]:
 def imported_modules(module: str) -> set[str]:
     """The files of this package that ``module`` imports from."""
     names = [name for name in imported_names(module) if name.split(".")[0] == "conveyor"]
-    return {
-        max((m for m in PATHS if f"{name}.".startswith(f"{m}.")), key=len) for name in names
-    } - {module}
+    return {*map(file_of, names)} - {module}
 
 
+def file_of(name: str) -> str:
+    """The file that an imported name is in."""
+    while name not in PATHS:
+        name = name.rpartition(".")[0]
+    return name
+
+
+@cache
 def powers(module: str) -> set[str]:
     """What ``module`` can reach outside the package: imports, and the functions of ``os`` that it
     names."""
     reached = set(imported_names(module))
-    for node in ast.walk(tree(module)):
+    for node in nodes(module):
         if (
             isinstance(node, ast.Attribute)
             and isinstance(node.value, ast.Name)
@@ -208,7 +224,7 @@ def test_a_function_fits_on_a_screen() -> None:
     functions = {
         f"{module}:{node.name}": (node.end_lineno or 0) - node.lineno + 1
         for module in PATHS
-        for node in ast.walk(tree(module))
+        for node in nodes(module)
         if isinstance(node, ast.FunctionDef)
     }
     assert not [name for name, lines in functions.items() if lines > 50]
@@ -253,7 +269,7 @@ def test_the_core_iterates_over_no_set() -> None:
     places = (
         (module, taken)
         for module in CORE
-        for node in ast.walk(tree(module))
+        for node in nodes(module)
         for taken in takes_in_order(node)
     )
     found = [f"{module}:{taken.lineno}" for module, taken in places if is_set(taken)]
@@ -380,9 +396,6 @@ def test_the_frames_of_threads_that_run_are_left_alone() -> None:
     """To walk them from another thread can crash the interpreter (CPython 3.11), so how likely is
     no question."""
     calls = [
-        node.attr
-        for module in PATHS
-        for node in ast.walk(tree(module))
-        if isinstance(node, ast.Attribute)
+        node.attr for module in PATHS for node in nodes(module) if isinstance(node, ast.Attribute)
     ]
     assert not {"_current_frames", "_current_exceptions"} & set(calls)
