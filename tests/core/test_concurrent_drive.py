@@ -299,7 +299,7 @@ def test_nor_is_it_with_tight_pipes(name: str, n_items: int, cap: int, lane: int
     topology = compiled(*CASES[name].rows(cap, lane))
     deaths: Counter[str] = Counter()
     for place in places_to_die(topology, n_items, 1):
-        for seed in range(10 if PROVE else 3):
+        for seed in range(10 if PROVE else 1):
             died, outputs = run(topology, n_items, 1, place, Random(seed).randrange)
             CASES[name].holds(outputs, n_items)
             deaths[place[0]] += died
@@ -312,7 +312,7 @@ def test_nor_are_two_deaths_soon_after_one_another(name: str) -> None:
     topology = compiled(*CASES[name].rows(3, 2))
     for place in places_to_die(topology, 4, 1):
         for again in range(6 if PROVE else 3):
-            for seed in range(3):
+            for seed in range(3 if PROVE else 1):
                 _, outputs = run(topology, 4, 1, place, Random(seed).randrange, again)
                 CASES[name].holds(outputs, 4)
 
