@@ -21,8 +21,11 @@ import pytest
 from conveyor import (
     Batch,
     Checkpoint,
+    FlatMap,
     Pipeline,
     Processor,
+    ReplicatingFork,
+    Zip,
 )
 from conveyor.core.epochs import Epochs, Manifest
 from conveyor.errors import CheckpointMismatch, TopologyError
@@ -245,6 +248,51 @@ def test_what_is_held_for_a_time_comes_due_on_a_machine_with_another_clock(
         first = next(stream)
         source.seen.set()
         assert [first, *stream] == [[*range(1, len(first) + 1)]]
+
+
+class StopsOnce:
+    """Numbers until those are kept whose copies wait for partners, and in the next life some
+    more."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.last = 0
+
+    def open(self, position: int | None, /) -> Iterator[tuple[int, int]]:
+        for n in range(position or 0, self.last + 30 if position else 1 << 40):
+            kept = None if position else manifests.told(self.folder)
+            if kept is not None and int(kept.position) > 10:
+                raise InterruptedError
+            self.last = n
+            yield n, n + 1
+
+    def identity(self) -> str:
+        return "stops once"
+
+
+def twice_at_first(number: int) -> list[int]:
+    """Two of each of the first ten: so ten of its lane wait for ever."""
+    return [number, -number] if number < 10 else [number]
+
+
+def same(number: int) -> int:
+    return number
+
+
+def test_what_waits_in_a_zip_at_the_sink_is_kept(tmp_path: Path) -> None:
+    source = StopsOnce(tmp_path)
+    lanes: Any = Pipeline[int](start_method="fork").add(ReplicatingFork(2))
+    pl = lanes.add(FlatMap(twice_at_first), Processor(same)).add(Zip(2))
+    with pytest.raises(InterruptedError):
+        list(pl.stream(source, checkpoint=Checkpoint(tmp_path, every_s=0.001)))
+    with pl.stream(source, checkpoint=Checkpoint(tmp_path)) as stream:
+        found = [*stream]
+    firsts = [each for number in range(len(found)) for each in twice_at_first(number)]
+    assert found == [*zip(firsts, range(source.last + 1), strict=False)]
+    assert stream.report.stages["zip"].left_over == 10
+    told = manifests.told(tmp_path)
+    assert told is not None
+    assert {name for name, *_ in told.workers} <= {"twice_at_first", "same"}
 
 
 class Elsewhere:

@@ -207,9 +207,11 @@ def told_of(path: Path, epoch: int) -> Told:
     said = said_in(place)
     try:
         run = said["run"]
+        names = run["workers"]
         workers = [
-            (run["workers"][int(node)], items, size)
+            (names[int(node)], items, size)
             for node, (items, size) in said["nodes"].items()
+            if names[int(node)] != names[-1]  # the sink, which knows of its zips
         ]
         ends = run["source"], run["sink"]
         is_finished, position, stages = said["is_finished"], said["position"], run["stages"]
