@@ -261,7 +261,7 @@ ROOMIER: dict[str, Callable[[], Sequence[Sequence[Stage]]]] = {
     "a zip in the second lane of a join, out of a lane of the first": lambda: zip_behind_a_lane(3)
 }
 MOST_OF = {  # where there are thousands for each store
-    name: min(MOST, 100)
+    name: min(MOST, 50)
     for name in (
         "a zip in a lane of a join",
         "joins in lanes of a zip",
