@@ -11,7 +11,7 @@ from typing import Final, NamedTuple
 
 from conveyor.core.crashes import WorkerDeath
 
-__all__ = ["WINDOW", "Crash", "CrashPoint", "Timeout"]
+__all__ = ["WINDOW", "Crash", "CrashPoint", "Timeout", "is_inside"]
 
 DIGITS: Final = "0123456789"
 # In the order of a worker's way.  The empty one stands for all steps at which some of the outputs
@@ -39,7 +39,7 @@ class CrashPoint(NamedTuple):
     @property
     def is_inside(self) -> bool:
         """Can some of the outputs of the item be out, and others not?"""
-        return self.step[-1] in DIGITS and not self.step.startswith(("closed", "due"))
+        return is_inside(self.step)
 
     def comes_before(self, other: CrashPoint) -> bool:
         """Has a worker that is here not come so far yet as to the other point?"""
@@ -63,6 +63,10 @@ class CrashPoint(NamedTuple):
 
     def __lt__(self, other: tuple[object, ...]) -> bool:
         return self.rank() < other.rank() if isinstance(other, CrashPoint) else NotImplemented
+
+
+def is_inside(step: str) -> bool:
+    return step[-1] in DIGITS and not step.startswith(("closed", "due"))
 
 
 class Crash(NamedTuple):

@@ -4,8 +4,10 @@ is a timer."""
 from __future__ import annotations
 
 import os
+import signal
 import time
 from collections.abc import Iterable, Iterator
+from functools import partial
 from itertools import count
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -342,3 +344,31 @@ def test_a_time_limit_that_takes_a_state_with_it_ends_the_run_and_its_replay(
     assert str(replayed.value) == str(real.value)
     with pytest.raises(ItemTimeout):
         pl.replay(range(10), "cv1:x~timer.7=1")
+
+
+def gives_two_and_kills(program: int, item: int) -> Iterator[int]:
+    yield item
+    time.sleep(0.05)  # longer than outputs gather
+    yield item
+    if item == 3:
+        assert os.getpid() != program, "a replay goes on where the worker had died"
+        os.kill(os.getpid(), signal.SIGKILL)
+
+
+def test_a_replay_does_not_ask_a_job_for_more_that_killed_with_its_next_output(
+    tmp_path: Path,
+) -> None:
+    """What was out by then had left as it had lain for long."""
+    job: Any = partial(gives_two_and_kills, os.getpid())
+    pl = pipeline().add(FlatMap(job, on_error="dead_letter", name="x"))
+    path = tmp_path / "run.cvd"
+    run = pl.run(range(5), record=path)
+
+    again = pl.replay(range(5), path)
+
+    assert again == run
+    assert [repr(each.exception) for each in again.dead_letters] == [
+        repr(each.exception) for each in run.dead_letters
+    ]
+    assert pl.replay(range(5), again.schedule) == run
+    assert [each.item for each in run.dead_letters] == [3]

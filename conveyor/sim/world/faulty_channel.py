@@ -16,7 +16,7 @@ from collections.abc import Sequence
 
 from conveyor.core.channel import Note, Tag
 from conveyor.core.steering import ControlFlow
-from conveyor.recording.crash_points import Crash, CrashPoint
+from conveyor.recording.crash_points import Crash, CrashPoint, is_inside
 from conveyor.sim.in_hand import NOTHING
 from conveyor.sim.schedule import NEVER, Death
 from conveyor.sim.world.channel import MemoryChannel
@@ -75,6 +75,15 @@ class CrashPlan:
     def next_item(self) -> int | None:
         """How many items are committed where a worker dies next, if that is known."""
         return self.at[0].item if self.at else None
+
+    @property
+    def dies_inside(self) -> bool:
+        """Is it known that the next death is inside the item in hand, with some of its outputs out?
+
+        They may have left because they had lain for long: with the next the job may have killed.
+        """
+        here = self.at[0] if self.at else None
+        return here is not None and here.item == self.done and is_inside(here.step)
 
     def renewed(self) -> CrashPlan:
         """A new plan by which workers die where they did by this one, or still should."""
@@ -164,6 +173,11 @@ class RecordedCrashPlan(CrashPlan):
 
     def next_item(self) -> int | None:
         return self.left[0].point.item if self.left else None
+
+    @property
+    def dies_inside(self) -> bool:
+        here = self.left[0].point if self.left else None
+        return here is not None and here.item == self.done and is_inside(here.step)
 
     def renewed(self) -> CrashPlan:
         return RecordedCrashPlan(self.worker, self.inputs, self.crashes, self.gave_up)

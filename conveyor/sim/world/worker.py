@@ -21,6 +21,7 @@ from conveyor.sim.prepare.bindings import PrivateBindings
 from conveyor.sim.prepare.intake import ByReference
 from conveyor.sim.prepare.prepared import PreparedNode
 from conveyor.sim.world.durable_state import DurableState
+from conveyor.sim.world.faulty_channel import CrashPlan
 from conveyor.sim.world.setting import Setting
 from conveyor.sim.world.stepping import Stepped
 from conveyor.sim.world.timers import put_timer
@@ -115,6 +116,7 @@ class Worker:
             seal=seal,
             awaits=self.awaits,
             timekeeper=self.event_loop() if is_async(stage) else None,
+            linger=None if durable is None else LeavesBeforeDeath(durable.crash_plan),
         )
         node = node_for(stage, name, self.send_dead_letter, around)
         if not is_slight(node.job):
@@ -178,3 +180,16 @@ class Worker:
         """The stage of a worker that is gone; there is nothing left to be torn down."""
         stage, self.stage = self.stage, None
         return stage
+
+
+class LeavesBeforeDeath:
+    """Each output of an item leaves by itself where its worker died with some of them out."""
+
+    def __init__(self, crash_plan: CrashPlan) -> None:
+        self.crash_plan = crash_plan
+
+    def begin(self) -> None:
+        """Nothing: it does not depend on the time."""
+
+    def is_over(self) -> bool:
+        return self.crash_plan.dies_inside
