@@ -173,6 +173,18 @@ def append_mark(items: list[object]) -> list[object]:
     return items
 
 
+def kill_once(path: Path) -> Any:
+    """A job whose worker dies at items 100 and 300, each once: a file says that it has."""
+
+    def job(x: int) -> int:
+        if x in (100, 300) and not (path / f"{x}").exists():
+            (path / f"{x}").touch()
+            os.kill(os.getpid(), signal.SIGKILL)
+        return x
+
+    return job
+
+
 def burn(seconds: float) -> None:
     """Keeps a core busy: work, not sleep."""
     end = time.perf_counter() + seconds

@@ -25,7 +25,7 @@ from conveyor.errors import HostLost
 from conveyor.io import Lines
 from tests.host_processes import InProcesses
 from tests.hosts import InThisProcess
-from tests.jobs import double, increment
+from tests.jobs import KeptNumber, double, increment
 
 pytestmark = [pytest.mark.processes, pytest.mark.usefixtures("nothing_is_left_behind")]
 
@@ -139,26 +139,12 @@ class Told(Lines):
 
 def numbered() -> Any:
     """Three stages, the one in the middle of which counts."""
-    pl: Any = Pipeline[int]().add(Processor(increment)).add(Pipe(8)).add(Counting(name="counting"))
-    return pl.add(Pipe(8)).add(Processor(str.strip))
-
-
-class Counting(Processor[int, str]):
-    n = 0
-
-    def process(self, item: int) -> str:
-        self.n += 1
-        return f"{item} {self.n}"
-
-    def snapshot(self) -> int:
-        return self.n
-
-    def restore(self, n: int) -> None:
-        self.n = n
+    pl: Any = Pipeline[int]().add(Processor(increment)).add(Pipe(8)).add(KeptNumber())
+    return pl.add(Pipe(8)).add(Processor(str))
 
 
 def lines(n: int) -> list[str]:
-    return [f"{number} {number}" for number in range(1, n + 1)]
+    return [str((number, number)) for number in range(1, n + 1)]
 
 
 @pytest.mark.parametrize("kind", [InThisProcess, InProcesses])

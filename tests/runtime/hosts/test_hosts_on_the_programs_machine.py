@@ -5,7 +5,6 @@ from __future__ import annotations
 
 import json
 import os
-import signal
 import socket
 import tempfile
 import threading
@@ -29,7 +28,7 @@ from tests.chains import chains, values
 from tests.helpers import HANGS_S, holds_within
 from tests.host_processes import InProcesses
 from tests.hosts import InThisProcess
-from tests.jobs import increment
+from tests.jobs import increment, kill_once
 from tests.model import Chain, assert_as_promised, build, sources
 from tests.processes import descriptors, is_alive
 
@@ -87,16 +86,6 @@ def test_nothing_is_copied_between_the_program_and_a_host_that_shares_its_memory
     (post,) = posts
     assert not post.sent
     assert not post.taken
-
-
-def kill_once(path: Path) -> Any:
-    def job(x: int) -> int:
-        if x in (100, 300) and not (path / f"{x}").exists():
-            (path / f"{x}").touch()
-            os.kill(os.getpid(), signal.SIGKILL)
-        return x
-
-    return job
 
 
 def test_workers_that_die_on_either_side_are_replaced_and_nothing_is_lost(tmp_path: Path) -> None:

@@ -6,7 +6,6 @@ from __future__ import annotations
 import asyncio
 import logging
 import os
-import signal
 import time
 from itertools import count, islice
 from pathlib import Path
@@ -34,7 +33,7 @@ from conveyor.runtime.mirror import channels
 from tests.chains import chains, values
 from tests.host_processes import InProcesses
 from tests.hosts import InThisProcess, Network
-from tests.jobs import increment
+from tests.jobs import increment, kill_once
 from tests.model import Chain, assert_as_promised, build, sources
 from tests.processes import descriptors
 
@@ -91,16 +90,6 @@ def test_the_report_counts_as_on_one_machine_and_runs_of_an_open_pipeline_do_not
             assert result == [x + 3 for x in range(n)]
             assert [stage.items_in for stage in result.report.stages.values()] == [n] * 3
     assert len(engine.networks) == 1
-
-
-def kill_once(path: Path) -> Any:
-    def job(x: int) -> int:
-        if x in (100, 300) and not (path / f"{x}").exists():
-            (path / f"{x}").touch()
-            os.kill(os.getpid(), signal.SIGKILL)
-        return x
-
-    return job
 
 
 def test_a_worker_that_dies_is_replaced_on_its_host_and_nothing_is_lost(tmp_path: Path) -> None:
