@@ -117,6 +117,7 @@ class Holder:
 
 DRIVER = """
 import os, sys, ray
+from itertools import count
 from pathlib import Path
 from conveyor import Pipe, Pipeline, Processor
 from conveyor.cluster import Ray
