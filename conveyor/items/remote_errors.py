@@ -24,7 +24,7 @@ from types import GetSetDescriptorType, MemberDescriptorType
 from typing import Any, Final, cast
 
 from conveyor.errors import JobRaised
-from conveyor.items.sealed import UNPICKLED_BADLY
+from conveyor.items.failures import OWN_FAILURES
 from conveyor.items.sealing import PROTOCOL
 from conveyor.items.short_repr import ShortRepr
 
@@ -63,7 +63,7 @@ class SentError:
         """The exception itself; None if it cannot be had here."""
         try:
             error: object = pickle.loads(self.pickled) if self.pickled is not None else None
-        except UNPICKLED_BADLY:
+        except OWN_FAILURES:
             return None  # its class is not known here; it is then told as text
         return error if isinstance(error, BaseException) else None
 
@@ -123,7 +123,7 @@ def pickled(error: BaseException) -> bytes | None:
         try:
             data = dumped(error)
             copy: object = pickle.loads(data)
-        except UNPICKLED_BADLY:
+        except OWN_FAILURES:
             continue
         if isinstance(copy, BaseException) and is_like(copy, error):
             return data

@@ -11,10 +11,10 @@ from collections.abc import Callable, Sequence
 from typing import Final, Protocol, TypeAlias
 
 from conveyor.errors import NotPicklable
+from conveyor.items.failures import OWN_FAILURES
 
 __all__ = [
     "PROTOCOL",
-    "UNPICKLED_BADLY",
     "Bundle",
     "Copied",
     "Keep",
@@ -26,9 +26,6 @@ __all__ = [
 ]
 
 PROTOCOL: Final = 5
-# Raised by the pickles of some items and exceptions.  What a signal or a user interrupts is no such
-# thing.
-UNPICKLED_BADLY: Final = (Exception, SystemExit, GeneratorExit)
 
 
 class Kept(Protocol):
@@ -112,7 +109,7 @@ class Pickled(Sealed):
                 if self.buffers
                 else pickle.loads(self.data)
             )
-        except UNPICKLED_BADLY as error:
+        except OWN_FAILURES as error:
             raise NotPicklable(f"an item cannot be unpickled: {why_unreadable(error)}") from error
         return item
 

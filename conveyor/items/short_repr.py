@@ -5,6 +5,8 @@ from __future__ import annotations
 from reprlib import Repr
 from typing import Final
 
+from conveyor.items.failures import OWN_FAILURES
+
 __all__ = ["ShortRepr", "message_of", "short_repr"]
 
 
@@ -27,7 +29,6 @@ class ShortRepr(Repr):
 
 
 SHORT: Final = ShortRepr()
-SHORT.maxstring = SHORT.maxother = SHORT.maxlong = 80
 
 
 def short_repr(item: object, width: int = 80) -> str:
@@ -39,7 +40,7 @@ def short_repr(item: object, width: int = 80) -> str:
     """
     try:
         text = SHORT.repr(item)
-    except Exception as error:
+    except OWN_FAILURES as error:
         text = f"<{type(item).__name__} whose repr raised {type(error).__name__}>"
     return text if len(text) <= width else text[: width - 3] + "..."
 
@@ -52,5 +53,5 @@ def message_of(error: BaseException) -> str:
     """
     try:
         return str(error)
-    except Exception as why:
+    except OWN_FAILURES as why:
         return f"<{type(error).__name__} whose str raised {type(why).__name__}>"

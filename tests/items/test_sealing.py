@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from conveyor.errors import NotPicklable
 from conveyor.items.atoms import is_atom
 from conveyor.items.sealing import Bundle, Sealed, seal
-from conveyor.items.short_repr import short_repr
+from conveyor.items.short_repr import message_of, short_repr
 from conveyor.items.slices import all_sealed, opened, uniform, whole
 
 simple = (
@@ -184,5 +184,19 @@ def test_a_repr_is_cut_to_fit_a_message() -> None:
     assert short_repr([1, 2, 3], 6) == "[1,..."
 
 
+class Leaving(Exception):
+    """An error whose words would leave the program."""
+
+    def __str__(self) -> str:
+        raise SystemExit(3)
+
+    __repr__ = __str__
+
+
 def test_a_repr_that_raises_says_so() -> None:
     assert "Shy" in short_repr(Shy())
+
+
+def test_words_that_would_leave_the_program_are_told_as_what_they_raise() -> None:
+    assert short_repr(Leaving()) == "<Leaving whose repr raised SystemExit>"
+    assert message_of(Leaving()) == "<Leaving whose str raised SystemExit>"
