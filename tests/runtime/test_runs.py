@@ -10,6 +10,7 @@ import math
 import os
 import sys
 import threading
+import weakref
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -935,3 +936,23 @@ def test_what_gives_few_and_large_results_takes_its_items_by_the_hundred_all_the
         (told,) = stages.values()
         assert told.items_in == 20_000
         assert told.batches < 20_000 / 4
+
+
+@dataclass
+class Held:
+    """An item of which it can be told that nobody has it any more."""
+
+    value: int
+
+
+def value_of(item: Held) -> int:
+    return item.value
+
+
+def test_an_open_pipeline_has_nothing_left_of_the_list_that_it_was_given() -> None:
+    with pipeline("fork").add(Processor(value_of)) as pl:
+        items = [Held(1), Held(2)]
+        gone = weakref.ref(items[0])
+        assert pl.run(items) == [1, 2]
+        del items
+        assert gone() is None

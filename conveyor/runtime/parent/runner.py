@@ -299,6 +299,7 @@ class Runner:
         """The run cannot be stopped any more, and nothing of it is kept."""
         self.stop = self.supervisor.stop = None
         self.wait_reasons = dict
+        self.ends.balancer.guide(None)  # what it asked has the items
 
     def record_end(self, how: str, error: BaseException | None = None) -> None:
         """The recording and the trace say how the run ended, before what is shared is given

@@ -196,8 +196,8 @@ class Balancer:
         on with less."""
         self.grants.limited = False
 
-    def guide(self, to_come: Callable[[], int]) -> None:
-        """From now on a lane is given a share of what is still to come."""
+    def guide(self, to_come: Callable[[], int] | None) -> None:
+        """From now on a lane is given a share of what is still to come, if that is known."""
         self.grants.to_come = to_come
 
     def choose(self, choose: ChooseLane) -> int:
