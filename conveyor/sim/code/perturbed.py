@@ -350,9 +350,23 @@ def rebuilt(value: object, elements: list[object]) -> Iterator[set[object] | fro
         )
         return
     for size in TABLES:
-        fillers = [(SALT, number) for number in range(size)]
-        made: set[object] = {*elements, *fillers}
-        # One by one: difference_update makes a table as small as can be of what is left
-        for filler in fillers:
-            made.discard(filler)
-        yield made
+        fillers = [Filler(place) for place in range(size)]
+        for first, then in ((elements, fillers), (fillers, elements)):
+            made: set[object] = {*first, *then}
+            # One by one: difference_update makes a table as small as can be of what is left
+            for filler in fillers:
+                made.discard(filler)
+            yield made
+
+
+class Filler:
+    """What has a certain place in the table of a set, where an element that would have it by its
+    hash goes elsewhere, if it comes later."""
+
+    __slots__ = ("place",)
+
+    def __init__(self, place: int) -> None:
+        self.place = place
+
+    def __hash__(self) -> int:
+        return self.place
