@@ -61,8 +61,8 @@ class Failures:
     @pytest.hookimpl(trylast=True)
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
         if report.failed:
-            self.terminal.ensure_newline()
-            self.terminal.write_line(f"FAILED {report.nodeid} ({report.when}): {_reason(report)}")
+            said = f"FAILED {report.nodeid} ({report.when}): {_reason(report)}"
+            self.terminal.write_line(f"\n{said}")  # it does not know of the letters before
 
 
 @pytest.hookimpl(trylast=True)  # the terminal is there
