@@ -29,6 +29,7 @@ class ShortRepr(Repr):
 
 
 SHORT: Final = ShortRepr()
+SHORT.maxstring = SHORT.maxother = SHORT.maxlong = 80
 
 
 def short_repr(item: object, width: int = 80) -> str:
