@@ -83,7 +83,7 @@ def is_itself(key: object) -> bool:
     """
     if isinstance(key, (tuple, frozenset)):
         return all(is_itself(each) for each in cast("Iterable[object]", key))
-    if is_dataclass(key):
+    if is_dataclass(key) and not isinstance(key, type):
         return all(is_itself(getattr(key, each.name)) for each in fields(key) if each.compare)
     return bool(key == key)  # nan is not
 

@@ -145,6 +145,11 @@ class Measured:
     value: float
 
 
+def test_a_class_can_be_a_key_whatever_fields_it_has() -> None:
+    pl = pipeline().add(PerKey(type, OfNumbers))
+    assert pl.simulate([Measured("a", 1.5), 1, Measured("b", math.nan)]) == [1, 1, 2]
+
+
 @pytest.mark.parametrize(
     ("key", "text"),
     [
