@@ -23,6 +23,7 @@ from conveyor.cluster import Ray, Resources
 from conveyor.errors import HostLost
 from tests.cluster.conftest import AS_TESTED
 from tests.jobs import double, increment
+from tests.processes import holds_within
 
 LEFT, RIGHT = "10.9.0.1", "10.9.0.2"
 THERE = ["nsenter", "--net=/run/netns/right"]
@@ -38,6 +39,7 @@ nsenter --net=/run/netns/right ip addr add 10.9.0.2/24 dev link0
 nsenter --net=/run/netns/right ip link set link0 up
 """
 ITEMS, CUT_AT = 2000, 300
+STARTS_S = 60
 
 
 def raylet(where: list[str], *words: str) -> None:
@@ -46,13 +48,12 @@ def raylet(where: list[str], *words: str) -> None:
 
 
 def when_there_are(machines: int) -> None:
-    while sum(node["Alive"] for node in ray.nodes()) < machines:
-        time.sleep(0.1)
+    assert holds_within(lambda: sum(node["Alive"] for node in ray.nodes()) >= machines, STARTS_S)
 
 
 def cut(seconds: float) -> None:
     subprocess.run(["ip", "link", "set", "link0", "down"], check=True)
-    time.sleep(seconds)
+    time.sleep(seconds)  # for so long it is cut
     subprocess.run(["ip", "link", "set", "link0", "up"], check=True)
 
 
@@ -60,7 +61,7 @@ def source(cutting: threading.Thread) -> Iterator[int]:
     for number in range(ITEMS):
         if number == CUT_AT:
             cutting.start()
-        time.sleep(0.004)
+        time.sleep(0.004)  # a source that is slow, so that the link is cut in the middle of it
         yield number
 
 
@@ -82,13 +83,13 @@ def how_it_ended(seconds: float) -> dict[str, Any]:
     return {"items": ITEMS, "results": results, "lost": error}
 
 
-def connected() -> None:
-    """To the cluster, once it is there."""
-    while not ray.is_initialized():
-        try:
-            ray.init(f"{LEFT}:6379", log_to_driver=False)
-        except (ConnectionError, RuntimeError, ValueError):
-            time.sleep(0.3)
+def connects() -> bool:
+    """Is the cluster there, so that this program is part of it?"""
+    try:
+        ray.init(f"{LEFT}:6379", log_to_driver=False)
+    except (ConnectionError, RuntimeError, ValueError):
+        return False
+    return True
 
 
 def main(folder: str, seconds: float) -> None:
@@ -97,7 +98,7 @@ def main(folder: str, seconds: float) -> None:
     os.environ |= AS_TESTED | {"RAY_AUTH_MODE": "disabled"}
     head = ["--head", "--port=6379", "--include-dashboard=false", f"--temp-dir={folder}"]
     raylet([], *head, "--node-name=left", "--node-ip-address", LEFT)
-    connected()
+    assert holds_within(connects, STARTS_S, look_every_s=0.3)
     raylet(THERE, f"--address={LEFT}:6379", "--node-name=right", "--node-ip-address", RIGHT)
     when_there_are(2)
     print(json.dumps(how_it_ended(seconds)), flush=True)
