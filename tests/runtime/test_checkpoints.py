@@ -295,6 +295,29 @@ def test_what_waits_in_a_zip_at_the_sink_is_kept(tmp_path: Path) -> None:
     assert {name for name, *_ in told.workers} <= {"twice_at_first", "same"}
 
 
+def no_sevens(number: int) -> int:
+    if number % 7 == 0:
+        raise ValueError(number)
+    return number
+
+
+def test_a_stage_may_have_the_name_of_the_sink(tmp_path: Path) -> None:
+    """Whose zip notes what it knows at barriers, too."""
+    source = StopsOnce(tmp_path)
+    lanes: Any = Pipeline[int](start_method="fork").add(ReplicatingFork(2))
+    given_up = Processor(no_sevens, on_error="dead_letter", name="sink")
+    pl = lanes.add(given_up, Processor(same)).add(Zip(2))
+    with pytest.raises(InterruptedError):
+        list(pl.stream(source, checkpoint=Checkpoint(tmp_path, every_s=0.001)))
+    told = manifests.told(tmp_path)
+    assert told is not None
+    assert {name for name, *_ in told.workers} == {"sink", "same"}
+    with pl.stream(source, checkpoint=Checkpoint(tmp_path)) as stream:
+        list(stream)
+    found = [letter.ordinal for letter in stream.dead_letters]
+    assert found == [*range(0, source.last + 1, 7)]
+
+
 class Elsewhere:
     """An engine that keeps nothing."""
 

@@ -287,7 +287,8 @@ class Keeper:
 
     def letters_before(self, noted: Mapping[int, Noted]) -> list[DeadLetter]:
         """The dead letters of items that came before the barrier."""
-        came = {self.topology.nodes[node].name: each.counts[0] for node, each in noted.items()}
+        *workers, _ = self.topology.nodes  # but for the sink, whose name a stage may have, too
+        came = {it.name: noted[it.index].counts[0] for it in workers if it.index in noted}
         return [each for each in self.letters() if each.ordinal < came.get(each.stage, 1 << 62)]
 
     def finish(self, letters: tuple[DeadLetter, ...]) -> None:
