@@ -131,8 +131,8 @@ def _rows(
 
 
 class LineReader:
-    """Reads a file line by line; `parse` makes an item of the bytes of a line, without its end, and
-    of the first without the `mark` that it may begin with."""
+    """Reads a file line by line; `parse` makes an item of the bytes of a line, without its end.
+    The `mark` that the file may begin with is none of its first."""
 
     def __init__(
         self, parse: Callable[[bytes], Any], leaves_out_empty: bool = False, mark: bytes = b""
@@ -155,9 +155,11 @@ class LineReader:
                     raise ValueError(
                         f"{name}:{number}: the line is longer than {LARGEST_LINE} bytes"
                     )
-                line = raw[:-2] if raw[-2:] == b"\r\n" else raw[:-1] if raw[-1:] == b"\n" else raw
                 if mark:
-                    line, mark = line.removeprefix(mark), b""
+                    raw, mark = raw.removeprefix(mark), b""
+                    if not raw:  # there is nothing else in the file
+                        return
+                line = raw[:-2] if raw[-2:] == b"\r\n" else raw[:-1] if raw[-1:] == b"\n" else raw
                 if leaves_out_empty and not line.strip():
                     continue
                 try:

@@ -254,8 +254,8 @@ class JsonLines(InFiles[T_co], Generic[T_co]):
     def _row_reader(self) -> RowReader:
         loads, make = loader(), self.make
         if self.is_plain:
-            return LineReader(loads, leaves_out_empty=True)
-        return LineReader(lambda line: make(loads(line)), leaves_out_empty=True)
+            return LineReader(loads, True, codecs.BOM_UTF8)
+        return LineReader(lambda line: make(loads(line)), True, codecs.BOM_UTF8)
 
     def write(self, items: Sequence[object], /) -> None:
         """Appends values, one a line."""

@@ -80,7 +80,8 @@ def test_lines_are_read_from_any_position(
     text = end.join(lines) + (end if ends or lines[-1:] == [""] else "") * bool(lines)
     at.write_bytes(text.encode())
 
-    resumed_anywhere(Lines(at), [line.removeprefix("\ufeff") for line in lines[:1]] + lines[1:])
+    with at.open(encoding="utf-8-sig") as read:
+        resumed_anywhere(Lines(at), [line.removesuffix("\n") for line in read])
 
 
 def test_a_byte_order_mark_is_no_part_of_the_first_line(tmp_path: Path) -> None:
@@ -89,6 +90,15 @@ def test_a_byte_order_mark_is_no_part_of_the_first_line(tmp_path: Path) -> None:
 
     resumed_anywhere(Lines(tmp_path / "*.txt"), ["tea", "\ufeffjam"] * 2)
     assert next(iter(Lines(tmp_path / "a.txt", encoding="latin-1"))) == "\xef\xbb\xbftea"
+
+
+@pytest.mark.parametrize("kind", [Lines, JsonLines, Csv])
+def test_a_file_of_a_byte_order_mark_alone_is_empty(
+    tmp_path: Path, kind: Callable[..., Any]
+) -> None:
+    (tmp_path / "a").write_text("\ufeff", encoding="utf-8")
+
+    assert [*kind(tmp_path / "a")] == []
 
 
 @pytest.fixture(scope="session")
