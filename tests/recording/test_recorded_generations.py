@@ -5,15 +5,18 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from threading import Semaphore
-from typing import Any
+from types import SimpleNamespace
+from typing import Any, overload
 
 import pytest
 
 from conveyor import Join, Pipe, Processor, ReplicatingFork
 from conveyor.recording.reader import Recording
+from conveyor.sim.schedule import Decision
+from conveyor.sim.world.endings import SaidEndings
 from tests.helpers import pipeline
 
 pytestmark = pytest.mark.usefixtures("nothing_is_left_behind")
@@ -84,3 +87,36 @@ def test_a_replay_gives_what_it_has_where_the_recorded_run_did(tmp_path: Path) -
     assert saves == {"count": [3, 6, 9, 15]}
     said = str(again.schedule)
     assert [at for at in range(16) if f"count~saves.{at}=1" in said] == [3, 6, 9, 15]
+
+
+class Looked(Sequence[int]):
+    """Numbers that count how often one of them was looked at."""
+
+    def __init__(self, numbers: Sequence[int]) -> None:
+        self.numbers = numbers
+        self.looks = 0
+
+    def __len__(self) -> int:
+        return len(self.numbers)
+
+    @overload
+    def __getitem__(self, at: int) -> int: ...
+    @overload
+    def __getitem__(self, at: slice) -> Sequence[int]: ...
+    def __getitem__(self, at: int | slice) -> int | Sequence[int]:
+        self.looks += 1
+        return self.numbers[at]
+
+
+def test_a_replay_does_not_look_at_all_ends_of_a_recording_at_each_of_them() -> None:
+    said, noted = Looked(range(2, 2002, 2)), list[Decision]()
+    world: Any = SimpleNamespace(scheduler=SimpleNamespace(saves={"x": said}), note=noted.append)
+    endings = SaidEndings(world, "x", None)
+
+    for items in range(2001):
+        expected = items // 2 * 2 + 2
+        assert endings.next(items) == (expected if expected <= 2000 else None)
+        endings.ended(items)
+
+    assert [each.ordinal for each in noted] == [*said.numbers]
+    assert said.looks < 2001 * 2 * 12  # a thousand are halved ten times

@@ -6,7 +6,7 @@ other had come yet.
 
 from __future__ import annotations
 
-from bisect import bisect_right
+from bisect import bisect_left, bisect_right
 
 from conveyor.sim.schedule import SAVES, Decision
 from conveyor.sim.world.faulty_channel import CrashPlan
@@ -26,7 +26,7 @@ class SaidEndings:
 
     def next(self, items: int) -> int | None:
         at = bisect_right(self.said, items)
-        known = list(self.said[at : at + 1])
+        known = [*self.said[at : at + 1]]
         if self.crash_plan is not None:
             # What is saved where a worker dies was the end of a generation, too
             died = self.crash_plan.next_item()
@@ -34,5 +34,6 @@ class SaidEndings:
         return min(known, default=None)
 
     def ended(self, items: int) -> None:
-        if items in self.said:
+        at = bisect_left(self.said, items)  # there may be as many as items
+        if items in self.said[at : at + 1]:
             self.world.note(Decision(self.worker + SAVES, items, 1, 0))
