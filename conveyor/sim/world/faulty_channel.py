@@ -72,9 +72,14 @@ class CrashPlan:
         """Does no other worker take the place of the one that died last?"""
         return self.deaths[-1].wait == NEVER
 
+    @property
+    def next_death(self) -> Death | CrashPoint | None:
+        """Where a worker dies next, if that is known."""
+        return self.at[0] if self.at else None
+
     def next_item(self) -> int | None:
-        """How many items are committed where a worker dies next, if that is known."""
-        return self.at[0].item if self.at else None
+        """How many items are committed then, if that is known."""
+        return None if self.next_death is None else self.next_death.item
 
     @property
     def dies_inside(self) -> bool:
@@ -82,7 +87,7 @@ class CrashPlan:
 
         They may have left because they had lain for long: with the next the job may have killed.
         """
-        here = self.at[0] if self.at else None
+        here = self.next_death
         return here is not None and here.item == self.done and is_inside(here.step)
 
     def renewed(self) -> CrashPlan:
@@ -171,13 +176,9 @@ class RecordedCrashPlan(CrashPlan):
     def will_die(self) -> bool:
         return bool(self.left)
 
-    def next_item(self) -> int | None:
-        return self.left[0].point.item if self.left else None
-
     @property
-    def dies_inside(self) -> bool:
-        here = self.left[0].point if self.left else None
-        return here is not None and here.item == self.done and is_inside(here.step)
+    def next_death(self) -> Death | CrashPoint | None:
+        return self.left[0].point if self.left else None
 
     def renewed(self) -> CrashPlan:
         return RecordedCrashPlan(self.worker, self.inputs, self.crashes, self.gave_up)
