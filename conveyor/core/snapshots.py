@@ -128,9 +128,9 @@ class StateLog:
             size = self.whole + self.behind
             if size <= PART:
                 return self.all_at_once()
-            self.parts = stage._parts(-(-size // PART))  # pyright: ignore[reportPrivateUsage]  # the same
+            self.parts = stage._parts(-(-size // PART))  # pyright: ignore[reportPrivateUsage]  # no user asks for them
             self.ahead = 0
-        changes = stage._changes()  # pyright: ignore[reportPrivateUsage]  # no user asks for them
+        changes = stage._changes()  # pyright: ignore[reportPrivateUsage]  # the same
         data = b"" if changes is None else packed(changes, self.name, "its state")
         self.behind += len(data)
         return Entry(data) if self.parts is None else self.with_parts(data, self.parts)
