@@ -16,13 +16,19 @@ Rule 3.  A sink that was prepared for an epoch whose manifest is there commits i
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from typing import NamedTuple, Protocol
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Final, NamedTuple, Protocol
 
 from conveyor.core.set_aside import ZipState
 from conveyor.errors import CheckpointMismatch
+from conveyor.graph.route import Select
+from conveyor.graph.topology import Kind, NodeSpec
+from conveyor.report import DeadLetter
 
-__all__ = ["EpochSink", "Epochs", "Manifest", "Manifests", "NodeState"]
+__all__ = ["EpochSink", "Epochs", "Manifest", "Manifests", "NodeState", "letters_before"]
+
+ITEMS_IN: Final = 0  # where these are among the counts of a node
+ITEMS_OUT: Final = 1
 
 
 class NodeState(NamedTuple):
@@ -48,6 +54,20 @@ class Manifest(NamedTuple):
     nodes: Mapping[int, NodeState]
     is_finished: bool = False
     kept: Mapping[str, object] = {}
+
+
+def letters_before(
+    letters: Iterable[DeadLetter], specs: Sequence[NodeSpec], counts: Mapping[int, Sequence[int]]
+) -> tuple[DeadLetter, ...]:
+    """Those of items that were given up before their stage or fork came to a barrier, where each
+    node had these counts."""
+    came: dict[str, int] = {}
+    for spec in specs:
+        if spec.kind not in (Kind.SOURCE, Kind.SINK) and spec.index in counts:
+            came[spec.name] = counts[spec.index][ITEMS_IN]
+        if isinstance(spec.route, Select) and spec.owner in counts:
+            came[spec.route.name] = counts[spec.owner][ITEMS_OUT]
+    return tuple(it for it in letters if it.stage not in came or it.ordinal < came[it.stage])
 
 
 class EpochSink(Protocol):

@@ -22,9 +22,11 @@ from conveyor import (
     Batch,
     Checkpoint,
     FlatMap,
+    Join,
     Pipeline,
     Processor,
     ReplicatingFork,
+    SplittingFork,
     Zip,
 )
 from conveyor.core.epochs import Epochs, Manifest
@@ -316,6 +318,33 @@ def test_a_stage_may_have_the_name_of_the_sink(tmp_path: Path) -> None:
         list(stream)
     found = [letter.ordinal for letter in stream.dead_letters]
     assert found == [*range(0, source.last + 1, 7)]
+
+
+def evens(number: int) -> bool:
+    if number % 2:
+        raise ValueError(number)
+    return number % 4 == 0
+
+
+@pytest.mark.parametrize("behind_a_stage", [True, False])
+def test_what_a_fork_gives_up_comes_once_and_is_counted_on(
+    behind_a_stage: bool, tmp_path: Path
+) -> None:
+    source = StopsOnce(tmp_path)
+    pl: Any = Pipeline[int](start_method="fork")
+    if behind_a_stage:
+        pl = pl.add(Processor(same, name="before"))
+    pl = pl.add(SplittingFork(evens, on_error="dead_letter"))
+    pl = pl.add(Processor(same), Processor(same)).add(Join(2, ordered=True))
+    with pytest.raises(InterruptedError):
+        list(pl.stream(source, checkpoint=Checkpoint(tmp_path, every_s=0.001)))
+    with pl.stream(source, checkpoint=Checkpoint(tmp_path)) as stream:
+        list(stream)
+    numbers = range(source.last + 1)
+    assert [letter.ordinal for letter in stream.dead_letters] == [*numbers[1::2]]
+    assert [letter.item for letter in stream.dead_letters] == [*numbers[1::2]]
+    before = stream.report.stages["before" if behind_a_stage else "source"]
+    assert (before.items_in, before.fork_failed) == (len(numbers), len(numbers) // 2)
 
 
 class Elsewhere:

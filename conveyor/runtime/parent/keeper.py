@@ -32,7 +32,7 @@ from time import monotonic
 from typing import Any, Final, Protocol
 
 from conveyor.core.barriers import CarriesBarriers, GatedInlet
-from conveyor.core.epochs import NodeState
+from conveyor.core.epochs import NodeState, letters_before
 from conveyor.core.keeping import Acknowledging, Keeping
 from conveyor.graph.topology import Topology
 from conveyor.report import DeadLetter
@@ -199,7 +199,9 @@ class Keeper:
             assert self.feed is not None
             self.asked = 0
             self.kept += 1
-            items, letters = self.feed.barrier_at, self.letters_before(noted)
+            counts = {node: each.counts for node, each in noted.items()}
+            letters = letters_before(self.letters(), self.topology.nodes, counts)
+            items = self.feed.barrier_at
             self.least = max(self.in_hand(noted), self.windows.least)
 
             def save() -> None:
@@ -284,12 +286,6 @@ class Keeper:
                 saving.over.wait()
             self.saving = None  # not before: a signal may end the wait
         return saving
-
-    def letters_before(self, noted: Mapping[int, Noted]) -> list[DeadLetter]:
-        """The dead letters of items that came before the barrier."""
-        *workers, _ = self.topology.nodes  # but for the sink, whose name a stage may have, too
-        came = {it.name: noted[it.index].counts[0] for it in workers if it.index in noted}
-        return [each for each in self.letters() if each.ordinal < came.get(each.stage, 1 << 62)]
 
     def finish(self, letters: tuple[DeadLetter, ...]) -> None:
         """All items of the run have come through."""

@@ -211,7 +211,7 @@ def told_of(path: Path, epoch: int) -> Told:
         workers = [
             (names[int(node)], items, size)
             for node, (items, size) in said["nodes"].items()
-            if int(node) != len(names) - 1  # the sink, which knows of its zips
+            if 0 < int(node) < len(names) - 1  # the source and the sink are none
         ]
         ends = run["source"], run["sink"]
         is_finished, position, stages = said["is_finished"], said["position"], run["stages"]

@@ -14,13 +14,13 @@ from conveyor.core.epochs import NodeState
 from conveyor.core.log_places import Lies
 from conveyor.core.set_aside import ZipState, begin_zip
 from conveyor.graph.topology import Kind, NodeSpec, zips_of
-from conveyor.report import COUNTS
+from conveyor.report import COUNTS, Tally
 from conveyor.runtime.parent.shared import Shared
 from conveyor.runtime.shm.endpoints import places_of_zip
 from conveyor.runtime.shm.layout import FIRST_RUN, KEPT, WORDS_OF_ZIP
 from conveyor.runtime.shm.state_store import places_of_state
 
-__all__ = ["Noted", "begin_from", "note_zips", "noted_at"]
+__all__ = ["Noted", "begin_from", "note_end", "noted_at"]
 
 BEFORE_IT: Final = FIRST_RUN + (1 << 32)  # no run of these workers has this number
 
@@ -64,10 +64,12 @@ def begin_from(known: Mapping[int, NodeState], shared: Shared) -> None:
             saved.store((BEFORE_IT, 0, 0, 0, *lies, *[0] * len(spec.inputs)))
 
 
-def note_zips(number: int, shared: Shared, spec: NodeSpec, words: Sequence[int]) -> None:
-    """Notes what the zips of a node know that is stepped in this process."""
-    unknown = [0] * (KEPT - 1 + len(spec.inputs))
-    kept_of(shared, spec.index).store((number, *unknown, *words))
+def note_end(
+    number: int, shared: Shared, spec: NodeSpec, tally: Tally, zips: Sequence[int] = ()
+) -> None:
+    """Notes what the source or the sink knows, which are stepped in this process."""
+    unknown = [0] * (1 + (len(spec.inputs) or 1))  # its clock, and its positions
+    kept_of(shared, spec.index).store((number, 0, 0, 0, *tally.counts(), *unknown, *zips))
 
 
 def noted_at(number: int, shared: Shared, nodes: Iterable[int]) -> dict[int, Noted]:

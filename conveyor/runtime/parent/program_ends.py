@@ -22,7 +22,7 @@ from conveyor.graph.route import Leaf, Select, balances
 from conveyor.items.sealing import Take, sealer
 from conveyor.report import DeadLetter, Tally
 from conveyor.runtime.parent.keeper import Keeper
-from conveyor.runtime.parent.noted import note_zips
+from conveyor.runtime.parent.noted import note_end
 from conveyor.runtime.parent.recorder import RecordedPuller, Recorder, journal_of_sink
 from conveyor.runtime.parent.run_tracer import RunTracer
 from conveyor.runtime.parent.shared import Shared
@@ -139,7 +139,10 @@ class ProgramEnds:
         if self.keeper is not None:
             feed.barrier = outlets[0].barrier  # the last of an earlier run of these workers
             inlet = self.keeper.gate(feed)
-            barriers = Barriers([inlet], outlets, lambda number: None)
+            barriers = Barriers([inlet], outlets, self.source_comes_to_barrier)
+            manifest = self.keeper.keeping.manifest
+            if manifest is not None and spec.index in manifest.nodes:
+                relay.tally.restore(manifest.nodes[spec.index].counts)
         driven = DriveSpec(
             node, [inlet], outlets, spec.route, selected=selecting, barriers=barriers
         )
@@ -153,7 +156,7 @@ class ProgramEnds:
             journal = journal_of_sink(node.tally, inputs, self.sink_log)
         barriers = None
         if self.keeper is not None:
-            barriers = Barriers(self.sink.gates, nothing, self.comes_to_barrier)
+            barriers = Barriers(self.sink.gates, nothing, self.sink_comes_to_barrier)
             for gate in barriers.gates:
                 gate.passed = gate.inlet.barrier  # of an earlier run
         driven = DriveSpec(
@@ -167,11 +170,16 @@ class ProgramEnds:
         )
         return Loop(drive(run, driven, cut), self.sink.inlets, nothing, None)
 
-    def comes_to_barrier(self, number: int) -> None:
-        """The sink has: what its zips know is noted, as workers do it."""
+    def source_comes_to_barrier(self, number: int) -> None:
+        """It notes what it knows, as workers do."""
+        note_end(number, self.shared, self.source_spec, self.tally)
+
+    def sink_comes_to_barrier(self, number: int) -> None:
+        """So does the sink, of its zips."""
         assert self.keeper is not None
         if self.sink.kept_zips:
-            note_zips(number, self.shared, self.sink_spec, self.sink.known_by_zips())
+            zips = self.sink.known_by_zips()
+            note_end(number, self.shared, self.sink_spec, Tally(), zips)
         self.keeper.whole(number)
 
     def lift_soft_limits(self) -> None:

@@ -15,10 +15,9 @@ from typing import Final, Generic, Protocol
 
 from typing_extensions import TypeVar
 
-from conveyor.core.epochs import Epochs, Manifest, NodeState
+from conveyor.core.epochs import Epochs, Manifest, NodeState, letters_before
 from conveyor.core.failures import Failure
 from conveyor.core.steering import ControlFlow
-from conveyor.graph.route import Select
 from conveyor.graph.topology import NodeSpec
 from conveyor.report import DeadLetter, Tally
 from conveyor.sim.prepare.prepared import PreparedPipeline
@@ -33,7 +32,6 @@ from conveyor.sim.world.worker import Worker
 __all__ = ["Blackout", "BlackoutPlan", "Machine", "machine_of"]
 
 BEFORE: Final = "before"
-ITEMS_IN, ITEMS_OUT = 0, 1  # where these are among the counts of a node
 
 
 class Blackout(ControlFlow):
@@ -253,19 +251,12 @@ class Machine(Generic[Each]):
 
     def complete(self, position: int, *, is_finished: bool = False) -> None:
         """Makes the epoch durable."""
-        epoch, letters = self.epochs.epoch, tuple(filter(self.is_before, self.world.dead_letters))
-        manifest = Manifest(epoch, position, self.kept, is_finished, {"letters": letters})
+        counts = {node: known.counts for node, known in self.kept.items()}
+        letters = letters_before(self.world.dead_letters, self.specs, counts)
+        kept = {"letters": letters}
+        manifest = Manifest(self.epochs.epoch, position, self.kept, is_finished, kept)
         self.epochs.complete(manifest)
         self.kept = {}
-
-    def is_before(self, letter: DeadLetter) -> bool:
-        """Was an item given up before its stage came to the barrier?"""
-        for spec in self.specs:
-            if spec.name == letter.stage:
-                return letter.ordinal < self.kept[spec.index].counts[ITEMS_IN]
-            if isinstance(spec.route, Select) and spec.route.name == letter.stage:
-                return letter.ordinal < self.kept[spec.owner].counts[ITEMS_OUT]
-        return True
 
 
 def machine_of(plan: CrashPlan, world: Running[Each], items: int) -> Machine[Each]:
