@@ -13,7 +13,6 @@ from typing import Generic, NamedTuple
 from typing_extensions import TypeVar
 
 from conveyor.errors import NotDeterministic
-from conveyor.items.remote_errors import add_note
 from conveyor.sim.schedule import Schedule
 from conveyor.sim.search.describe import several
 
@@ -121,12 +120,6 @@ class Exploration(Generic[Out]):
         counts = Counter(self._seen.values())
         once, twice = counts[1], counts[2]
         return -(-once * (once - 1) // (2 * (twice + 1)))
-
-    def raise_failure(self) -> None:
-        """Raises what failed, if anything did, with the schedule that does it again."""
-        if self.failure is not None:
-            add_note(self.failure.error, str(self.failure))
-            raise self.failure.error
 
     def __repr__(self) -> str:
         ends = "complete" if self.complete else f"about {self.unseen} unseen"
