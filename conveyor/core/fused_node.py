@@ -16,7 +16,7 @@ from typing import Protocol
 from conveyor.core.job_node import ItemFailed, JobNode, Node, Piece
 from conveyor.core.kernels import QuickLoop, quick_loop
 from conveyor.core.nodes import MapNode
-from conveyor.core.stamps import MARK, Entries, among, first_of, has_marks
+from conveyor.core.stamps import Entries, among, has_items, has_marks
 from conveyor.items.sealing import Sealed
 from conveyor.items.slices import tight
 
@@ -81,7 +81,7 @@ class FusedNode:
         out = items
         failed: ItemFailed | None = None
         for number, node in enumerate(self.nodes):
-            if first_of(out) is MARK:
+            if not has_items(out):
                 break
             self.begins(number, out)
             out, failure = _up_to_failure(node, out, limit)

@@ -39,6 +39,7 @@ __all__ = [
     "first_of",
     "follows",
     "gather",
+    "has_items",
     "has_marks",
     "is_one_run",
     "marked",
@@ -109,6 +110,17 @@ def first_of(entries: Iterable[object]) -> object:
     ('a', None)
     """
     return next((each for each in entries if each is not None), MARK)
+
+
+def has_items(entries: list[object]) -> bool:
+    """Is there an item in a slice?  A None is one where there are no marks.
+
+    >>> has_items(Entries([None, "a"], has_marks=True)), has_items(Entries([None], has_marks=True))
+    (True, False)
+    >>> has_items([None]), has_items([])
+    (True, False)
+    """
+    return first_of(entries) is not MARK if has_marks(entries) else len(entries) > 0
 
 
 def places_of(entries: list[object]) -> list[int]:

@@ -80,6 +80,15 @@ def test_none_is_an_item_like_any_other() -> None:
     assert pipeline().add(Pipe()).run([None, 1, None]) == [None, 1, None]
 
 
+def test_none_is_an_item_for_each_of_those_that_share_a_worker(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(local_crew, "usable_cores", lambda: [0])
+    behind_another = pipeline().add(Filter(lambda item: item is None)).add(Processor(repr))
+
+    assert behind_another.run([None, 1, None]) == ["None", "None"]
+
+
 def test_a_result_of_none_is_no_output_and_is_counted() -> None:
     result = pipeline().add(Processor(only_even)).run(range(10))
 
