@@ -72,8 +72,6 @@ class RunTracer:
         self.fill: list[tuple[int, dict[int, int]]] = []
         self.next_count, self.count_ns = 0, COUNT_NS
         self.began = self.next_take = 0
-        # Of decisions, by track, point and lane.
-        self.writers: dict[tuple[int, int, int], Callable[[float, int], None]] = {}
 
     def specs(self) -> list[NodeSpec]:
         return self.processes.plan.specs
@@ -223,7 +221,6 @@ class RunTracer:
 
     def to_json(self, how: str) -> str:
         process = os.getpid()
-        self.writers.clear()
         events = TraceEvents(process, "conveyor pipeline")
         first, *_, last = self.topology.nodes
         events.track(process, "source, in the program")
@@ -235,10 +232,10 @@ class RunTracer:
         events.track(SINK_TRACK, "sink, in the program")
         for at, track, text in self.moments:
             events.instant(track or process, text, self.us(at), of_all=True)
+        of_source = self.decision_writer(events, first, process)
+        of_sink = self.decision_writer(events, last, SINK_TRACK)
         for span in self.decisions:
-            spec = first if span.duration == 0 else last
-            track = process if spec is first else SINK_TRACK
-            self.write_decision(events, spec, track, span)
+            (of_source if span.duration == 0 else of_sink)(span)
         for at, queued in self.fill:
             for node, items in queued.items():
                 name = f"queued before {self.topology.nodes[node].name}"
@@ -257,20 +254,29 @@ class RunTracer:
     def write_spans(self, events: TraceEvents, spec: NodeSpec, pid: int) -> None:
         names = {SpanKind.SLICE: self.topology.title(spec.index)} | NAMES
         write = {int(kind): events.slices(pid, name) for kind, name in names.items()}
+        write_decision = self.decision_writer(events, spec, pid)
         words, began = self.spans[pid], self.began
         for at in range(0, len(words), ENTRY_WORDS):
             what, start, duration = words[at : at + ENTRY_WORDS]
             writer = write.get(what >> KIND_AT)
             if writer is None:
-                self.write_decision(events, spec, pid, span_of(what, start, duration))
+                write_decision(span_of(what, start, duration))
             else:
                 writer((start - began) * US, duration * US, what & ITEMS)
 
-    def write_decision(self, events: TraceEvents, spec: NodeSpec, track: int, span: Span) -> None:
-        key = track, span.point, span.lane
-        if key not in self.writers:
-            self.writers[key] = events.instants(track, decided(spec, span.point, span.lane))
-        self.writers[key](self.us(span.start), span.items)
+    def decision_writer(
+        self, events: TraceEvents, spec: NodeSpec, track: int
+    ) -> Callable[[Span], None]:
+        """What writes decisions of a node; what they are called is made once for each lane."""
+        writers: dict[tuple[int, int], Callable[[float, int], None]] = {}
+
+        def write(span: Span) -> None:
+            key = span.point, span.lane
+            if key not in writers:
+                writers[key] = events.instants(track, decided(spec, *key))
+            writers[key](self.us(span.start), span.items)
+
+        return write
 
 
 def decided(spec: NodeSpec, point: int, lane: int) -> str:
