@@ -36,6 +36,7 @@ __all__ = [
     "Words",
     "ZipInlet",
     "bring_to",
+    "ends_of",
     "tuples_of",
     "words_of_zip",
 ]
@@ -276,7 +277,7 @@ class ZipInlet:
         return all(inlet.pending() for inlet in self.inlets)
 
     def ended(self) -> bool:
-        if not any(inlet.ended() for inlet in self.inlets):
+        if not any(ends_of(self.inlets)):
             return False
         for index, inlet in enumerate(self.inlets):
             while inlet.pending():
@@ -285,7 +286,7 @@ class ZipInlet:
                 positions = [each.head for each in self.inlets]
                 positions[index] = inlet.position(unpaired)
                 self.keep(positions)
-        return all(inlet.ended() for inlet in self.inlets)
+        return all(ends_of(self.inlets))
 
     def keep(self, positions: Sequence[int]) -> None:
         """Commits up to these positions: all of them, even if this worker dies on the way."""
@@ -315,6 +316,15 @@ class ZipInlet:
     def behind(self, n: int) -> list[int]:
         """Where each inlet stands behind the next `n` tuples."""
         return [inlet.position(n) for inlet in self.inlets]
+
+
+def ends_of(inlets: Sequence[Inlet]) -> list[bool]:
+    """Which of these inlets have ended.
+
+    All are asked, whatever the first say: a zip takes out what finds no partner there, and another
+    inlet may wait for that.
+    """
+    return [inlet.ended() for inlet in inlets]
 
 
 def tuples_of(columns: Sequence[list[object]]) -> list[object]:

@@ -13,7 +13,7 @@ from typing import Final, Generic, Protocol, TypeAlias, final
 
 from typing_extensions import TypeVar
 
-from conveyor.core.channel import Inlet, Outlet
+from conveyor.core.channel import Inlet, Outlet, ends_of
 from conveyor.core.timers import Timer
 
 __all__ = [
@@ -69,9 +69,7 @@ class ChooseInput:
         return self.all_ended()
 
     def all_ended(self) -> bool:
-        # All are asked: a zip takes out what finds no partner there, and another may wait for that.
-        ends = [inlet.ended() for inlet in self.inlets]
-        return all(ends)
+        return all(ends_of(self.inlets))
 
 
 @final

@@ -22,7 +22,15 @@ from itertools import islice
 from typing import NamedTuple
 
 from conveyor.core.barriers import GatedInlet
-from conveyor.core.channel import UNPAIRED_AT_ONCE, Inlet, Note, ZipInlet, bring_to, tuples_of
+from conveyor.core.channel import (
+    UNPAIRED_AT_ONCE,
+    Inlet,
+    Note,
+    ZipInlet,
+    bring_to,
+    ends_of,
+    tuples_of,
+)
 from conveyor.core.log_places import NOWHERE, Lies, LogPlaces
 from conveyor.core.snapshots import StateLog
 from conveyor.items.sealed import PROTOCOL, Sealed
@@ -135,7 +143,7 @@ class KeptZipInlet(ZipInlet):
         return True
 
     def ended(self) -> bool:
-        ends = [inlet.ended() for inlet in self.inlets]
+        ends = ends_of(self.inlets)
         if not any(is_at_end and not self.aside.lanes[at] for at, is_at_end in enumerate(ends)):
             return False
         if not any(gate.is_at_barrier for gate in self.gates):
@@ -151,7 +159,7 @@ class KeptZipInlet(ZipInlet):
                 positions = [each.head for each in self.inlets]
                 positions[lane] = inlet.position(len(items))
                 self.keep(positions)
-        return all(inlet.ended() for inlet in self.inlets)
+        return all(ends_of(self.inlets))
 
     def peek(self, n: int) -> list[object]:
         if not self.aside:

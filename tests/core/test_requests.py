@@ -83,3 +83,12 @@ def test_a_merge_asks_all_of_its_inputs_whether_they_have_ended() -> None:
 
     assert not merge.ready()
     assert not surplus.pending()
+
+
+def test_a_zip_asks_all_of_its_lanes_whether_they_have_ended() -> None:
+    """A zip in one of them gives back room then, for which the lane before it may wait."""
+    surplus = channel("P")
+    inner = ZipInlet([channel("E"), surplus])
+
+    assert not ZipInlet([channel("E"), channel("-"), inner]).ended()
+    assert not surplus.pending()

@@ -214,3 +214,11 @@ def test_the_report_names_the_whole_circle(name: str) -> None:
     who = [re.sub(r" waits for .*", "", line).strip() for line in links]
     whom = [re.sub(r".* (?:from|before) (.*?): .*", r"\1", line) for line in links]
     assert whom == [*who[1:], who[0]]
+
+
+def test_what_is_left_over_in_a_zip_gives_back_room_while_another_lane_of_a_zip_waits() -> None:
+    lanes = built().add(ReplicatingFork(3)).add(*[Pipe(3)] * 3)
+    lanes = lanes.add(keeps(frozenset()), Processor(same), keeps(frozenset()))
+    lanes = lanes.add(Pipe(), ReplicatingFork(2), Pipe()).add(*[Pipe(1)] * 4)
+
+    assert lanes.add(Pipe(), Pipe(), Zip(2)).add(Zip(3)).simulate(range(3)) == []
