@@ -83,12 +83,12 @@ from conveyor.signatures import (
     Undeclared,
     ZipsLanes,
 )
-from conveyor.stages import Fork, Job, Merge, Pipe
+from conveyor.stages import FanIn, Fork, Job, Pipe
 
 __all__ = ["AnyStage", "Rows"]
 
 # Job first: it is what gives a lambda its context.
-AnyStage: TypeAlias = Job[Any, Any] | Pipe | Fork | Merge | AnyPipeline
+AnyStage: TypeAlias = Job[Any, Any] | Pipe | Fork | FanIn | AnyPipeline
 AnyPipeline: TypeAlias = (
     Pipeline[Any, *tuple[Any, ...]] | WidePipeline[Any, Any] | AdaptivePipeline[Any, Any]
 )

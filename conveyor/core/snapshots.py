@@ -8,7 +8,7 @@ Rule 1.  A slice goes out, then the state is saved with the positions of the inp
 Rule 2.  A worker that starts takes the newest state that was saved as a whole and commits what it
          covers.
 Rule 3.  What had gone out past it comes out again, on the restored state, and is not sent a second
-         time; the merge is pinned to the input of the newest tag until then.
+         time; the join is pinned to the input of the newest tag until then.
 Rule 4.  A state that may be large is written as a log: all of it, and behind that what has changed
          since, until that is as much again.  A log is read up to where its last entry was written
          as a whole.

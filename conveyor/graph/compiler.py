@@ -103,7 +103,7 @@ def _with_relays(draft: Draft) -> Draft:
     """The draft with a relay wherever rule 3 asks for one."""
     stamped = {place.undoes for place in draft.places}
     for gap in _gaps(draft):
-        if (relayed := _behind_merge(draft, gap) or _before_fork(draft, gap, stamped)) is not None:
+        if (relayed := _behind_fan_in(draft, gap) or _before_fork(draft, gap, stamped)) is not None:
             return _with_relays(relayed)
     return draft
 
@@ -126,17 +126,17 @@ def _is_sized(draft: Draft, gap: Gap) -> bool:
     return any(isinstance(stage, Pipe) and stage.capacity != DEFAULT_CAPACITY for stage in stages)
 
 
-def _behind_merge(draft: Draft, gap: Gap) -> Draft | None:
+def _behind_fan_in(draft: Draft, gap: Gap) -> Draft | None:
     """The draft with a relay right behind the join or zip before a gap; None if there is to be
     none."""
-    merge, reader = draft.places[gap.writer], draft.places[gap.reader]
+    fan_in, reader = draft.places[gap.writer], draft.places[gap.reader]
     is_sized = _is_sized(draft, gap)
     is_concurrent = isinstance(reader.stage, Job) and concurrency_of(reader.stage) is not None
-    if not isinstance(merge.stage, Join | Zip) or not (
+    if not isinstance(fan_in.stage, Join | Zip) or not (
         is_concurrent or isinstance(reader.stage, Fork | Join | Zip)
     ):
         return None
-    loses_order = isinstance(merge.stage, Join) and not merge.stage.ordered
+    loses_order = isinstance(fan_in.stage, Join) and not fan_in.stage.ordered
     if not (
         is_sized
         or is_concurrent
@@ -146,7 +146,7 @@ def _behind_merge(draft: Draft, gap: Gap) -> Draft | None:
         return None
     behind, slot = (gap.pipes[-1], 0) if gap.pipes else (gap.reader, gap.slot)
     named = draft.places[behind] if is_sized else reader
-    return _with_relay(draft, f"{merge.name}-{named.name}", merge.frames, behind, slot)
+    return _with_relay(draft, f"{fan_in.name}-{named.name}", fan_in.frames, behind, slot)
 
 
 def _before_fork(draft: Draft, gap: Gap, stamped: Set[int | None]) -> Draft | None:

@@ -25,7 +25,7 @@ from typing import Any, Final, TypeAlias
 from conveyor.errors import StageTypeError, TopologyError
 from conveyor.graph.lane_lengths import check_lengths
 from conveyor.graph.row_checks import checked_kind, taken_by
-from conveyor.stages import AnyMerge, AnyStage, Fork, Job, Join, Stage, Zip, name_wanted
+from conveyor.stages import AnyFanIn, AnyStage, Fork, Job, Join, Stage, Zip, name_wanted
 from conveyor.stages.timed import is_woken
 from conveyor.typecheck.stage_types import misfit, pass_through
 from conveyor.typecheck.type_forms import UNKNOWN
@@ -248,7 +248,7 @@ class Draft:
         return tuple(replace(frame, scrambled=True) for frame in outer), None
 
     def after_join(
-        self, join: AnyMerge, where: str, lanes: Sequence[Lane]
+        self, join: AnyFanIn, where: str, lanes: Sequence[Lane]
     ) -> tuple[Frames, int | None]:
         """The frames behind a join or a zip: those that all its lanes share."""
         inside = [

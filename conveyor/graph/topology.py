@@ -271,10 +271,10 @@ class GraphFigure:
         if isinstance(source, Leaf):
             self.ends[source.channel] = box
             return
-        merge = self.box(source.name, "", Shape.ROUTER)
-        self.arrows.append(Arrow(merge, box))
+        fan_in = self.box(source.name, "", Shape.ROUTER)
+        self.arrows.append(Arrow(fan_in, box))
         for each in source.inputs:
-            self.comes_in(merge, each)
+            self.comes_in(fan_in, each)
 
     def box(self, name: str, kind: str, shape: Shape) -> int:
         self.boxes.append(Box(name, kind or self.kinds.get(name, ""), shape))

@@ -74,7 +74,7 @@ __all__ += throttle.__all__
 __all__ += windows.__all__
 
 # What a pipeline is built of: nothing else passes `add`.
-AnyStage: TypeAlias = job.Job[Any, Any] | routers.Pipe | routers.AnyFork | routers.AnyMerge
+AnyStage: TypeAlias = job.Job[Any, Any] | routers.Pipe | routers.AnyFork | routers.AnyFanIn
 KINDS: Final = (job.Job, *routers.ROUTERS)
 
 # Pickles and messages name these classes by the path that users import them from, in whichever file

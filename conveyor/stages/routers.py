@@ -17,11 +17,11 @@ from conveyor.stages.stage import UNSET, Stage, StageOptions, Unset, checked_cou
 __all__ = [
     "DEFAULT_CAPACITY",
     "AnyFork",
-    "AnyMerge",
+    "AnyFanIn",
     "AnySelectingFork",
     "ROUTERS",
     "Join",
-    "Merge",
+    "FanIn",
     "Pipe",
     "Zip",
 ]
@@ -49,13 +49,13 @@ class Pipe(Stage, PassesALane):
         return f"Pipe({self.capacity})"
 
 
-class Merge(Stage):
+class FanIn(Stage):
     """Several lanes become one; `n` is None where their number is decided at run time."""
 
     n: int | None
 
 
-class Join(Merge, ClosesLanes[Width]):
+class Join(FanIn, ClosesLanes[Width]):
     """n lanes become one, first come first served, each lane in its own order.
 
     With `ordered=True` items come in the order in which the fork took them, then by lane, then by
@@ -121,7 +121,7 @@ class Join(Merge, ClosesLanes[Width]):
         return f"Join({', '.join(words)})"
 
 
-class Zip(Merge, ZipsLanes[Width]):
+class Zip(FanIn, ZipsLanes[Width]):
     """Takes one item from each of n lanes in turn and gives a tuple.
 
     Ends when a lane ends; what is left over in the other lanes is counted in the report.  Raises
@@ -166,7 +166,7 @@ AnySelectingFork: TypeAlias = (
     PartitioningFork[Any, Any] | RoutingFork[Any, Any] | SplittingFork[Any, Any]
 )
 AnyFork: TypeAlias = ReplicatingFork[Any] | BalancingFork[Any] | AnySelectingFork
-AnyMerge: TypeAlias = Join[Any] | Zip[Any]
+AnyFanIn: TypeAlias = Join[Any] | Zip[Any]
 ROUTERS: Final = (
     *(Pipe, Join, Zip),
     *(ReplicatingFork, BalancingFork, PartitioningFork, RoutingFork, SplittingFork),

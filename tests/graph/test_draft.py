@@ -15,10 +15,10 @@ from conveyor.graph.draft import Draft, Frame, Port
 from conveyor.graph.implicit_pipes import implicit_pipes
 from conveyor.stages import (
     BalancingFork,
+    FanIn,
     Fork,
     Job,
     Join,
-    Merge,
     Pipe,
     Processor,
     ReplicatingFork,
@@ -53,7 +53,7 @@ class KeyedFork(Fork):
     """To the compiler of a graph it must not look like a fork that it knows."""
 
 
-class Interleave(Merge):
+class Interleave(FanIn):
     n = 2
 
 

@@ -277,14 +277,14 @@ class RoundRobin:
     def __init__(self) -> None:
         self.last = -1
 
-    def next(self, merge: ChooseInput) -> int:
-        options = merge.options()
+    def next(self, join: ChooseInput) -> int:
+        options = join.options()
         if not options:
             return ALL_ENDED
         again = [
             option
             for option in options
-            if isinstance(it := merge.inlets[option], SingleItemInlet) and it.is_behind
+            if isinstance(it := join.inlets[option], SingleItemInlet) and it.is_behind
         ]
         self.last = next(
             (option for option in again or options if option > self.last), (again or options)[0]
