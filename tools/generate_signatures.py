@@ -277,12 +277,12 @@ from conveyor.pipeline import AdaptivePipeline, Pipeline, StatementPipeline, Wid
 from conveyor.signatures import (
 {names}
 )
-from conveyor.stages import Fork, Job, Merge, Pipe
+from conveyor.stages import FanIn, Fork, Job, Pipe
 
 __all__ = ["AnyStage", "Rows"]
 
 # Job first: it is what gives a lambda its context.
-AnyStage: TypeAlias = Job[Any, Any] | Pipe | Fork | Merge | AnyPipeline
+AnyStage: TypeAlias = Job[Any, Any] | Pipe | Fork | FanIn | AnyPipeline
 AnyPipeline: TypeAlias = (
     Pipeline[Any, *tuple[Any, ...]] | WidePipeline[Any, Any] | AdaptivePipeline[Any, Any]
 )

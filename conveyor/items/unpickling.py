@@ -55,7 +55,7 @@ __all__ = [
     "announced_by",
 ]
 
-State: TypeAlias = dict[str, Any]
+Namespace: TypeAlias = dict[str, Any]
 Lines: TypeAlias = "tuple[int, None, list[str], str]"
 
 LOCKS: Final = (type(allocate_lock()), type(RLock()))
@@ -71,11 +71,11 @@ class Known:
         self.classes: WeakValueDictionary[str, type[object]] = WeakValueDictionary()
         self.filled: set[str] = set()
         # By name; None in a process that has run the script itself.
-        self.announced: State | None = None
-        self.scope: State = {}  # what the stage that is being loaded has announced
-        self.scopes: dict[int, State] = {}  # what each stage of this worker has announced
+        self.announced: Namespace | None = None
+        self.scope: Namespace = {}  # what the stage that is being loaded has announced
+        self.scopes: dict[int, Namespace] = {}  # what each stage of this worker has announced
         # Globals, and the names that are to be looked up in `__main__` for them.
-        self.awaited: list[tuple[State, frozenset[str]]] = []
+        self.awaited: list[tuple[Namespace, frozenset[str]]] = []
 
     def add(self, key: str, made: type[object]) -> None:
         self.keys[made], self.classes[key] = key, made
@@ -170,7 +170,7 @@ def make_class(
     meta: type[type],
     name: str,
     bases: tuple[Any, ...],
-    namespace: State,
+    namespace: Namespace,
 ) -> type[object]:
     """The class of that key, empty if it is new here; `maker` makes it where the metaclass is the
     script's own."""
@@ -215,8 +215,8 @@ def make_enum(
     key: str,
     bases: tuple[type[Any], ...],
     name: str,
-    namespace: State,
-    members: State,
+    namespace: Namespace,
+    members: Namespace,
     kind: type[Any] | None = None,
     contents: dict[str, tuple[Any, ...]] | None = None,
     more_values: dict[object, str] | None = None,
@@ -255,7 +255,7 @@ def make_enum(
 
 def fill_class(
     made: type[object],
-    states: tuple[State, Sequence[type[object]], dict[str, State], bool, tuple[str, ...]],
+    states: tuple[Namespace, Sequence[type[object]], dict[str, Namespace], bool, tuple[str, ...]],
 ) -> None:
     """Gives a class its attributes, the classes registered with it, and its members theirs; once in
     each process."""
@@ -309,7 +309,7 @@ def fill_function(
     awaits(made)
 
 
-def make_cached(function: Callable[..., object], parameters: State, name: str | None) -> object:
+def make_cached(function: Callable[..., object], parameters: Namespace, name: str | None) -> object:
     """A function with a cache of its own."""
     made = functools.lru_cache(**parameters)(function)
     if name is not None:
@@ -342,7 +342,7 @@ def make_variable(
 
 
 def make_typing(
-    kind: str, home: str, module: str, is_definition: bool, args: tuple[Any, ...], named: State
+    kind: str, home: str, module: str, is_definition: bool, args: tuple[Any, ...], named: Namespace
 ) -> object:
     """A `NewType`, a type variable or the like: if it is the script's, one in each worker."""
     name: str = args[0]

@@ -9,10 +9,10 @@ from typing import NamedTuple
 
 from conveyor.progress import Progress
 
-__all__ = ["Failure", "Fill", "How", "Snapshot", "State", "WorkerSeen"]
+__all__ = ["Failure", "Fill", "How", "Snapshot", "Activity", "WorkerSeen"]
 
 
-class State(Enum):
+class Activity(Enum):
     """What a stage, or its worker, is about."""
 
     CLOSED = "closed"  # its lane is not open
@@ -47,7 +47,7 @@ class WorkerSeen(NamedTuple):
     stages: tuple[str, ...]
     pid: int | None
     cores: tuple[int, ...]
-    state: State
+    state: Activity
     restarts: int
     node: str | None = None
 
@@ -70,7 +70,7 @@ class Snapshot:
     """
 
     progress: Progress
-    states: Mapping[str, State] = field(default_factory=dict[str, State])
+    states: Mapping[str, Activity] = field(default_factory=dict[str, Activity])
     channels: tuple[Fill, ...] = ()
     workers: tuple[WorkerSeen, ...] = ()
     failures: tuple[Failure, ...] = ()

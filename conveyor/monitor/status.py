@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Final, NamedTuple, TypedDict
 
-from conveyor.monitor.snapshot import Snapshot, State
+from conveyor.monitor.snapshot import Activity, Snapshot
 from conveyor.progress import Progress, StageProgress
 
 __all__ = [
@@ -97,18 +97,18 @@ class Shares(NamedTuple):
     waiting: float
     blocked: float
 
-    def main(self) -> State:
+    def main(self) -> Activity:
         """What takes most of it."""
         shares = {
-            State.WORKING: self.busy,
-            State.WAITING: self.waiting,
-            State.BLOCKED: self.blocked,
+            Activity.WORKING: self.busy,
+            Activity.WAITING: self.waiting,
+            Activity.BLOCKED: self.blocked,
         }
         return max(shares, key=shares.__getitem__)
 
 
 SHORTEST_S: Final = 1e-3
-AT_WORK: Final = (State.WORKING, State.WAITING, State.BLOCKED)
+AT_WORK: Final = (Activity.WORKING, Activity.WAITING, Activity.BLOCKED)
 
 
 def status_of(before: Snapshot | None, now: Snapshot, memory: Mapping[int, int]) -> Status:
@@ -158,7 +158,7 @@ NOTHING: Final = Progress(0.0, None, 0, 0.0, None)
 
 
 def stage_status(
-    last: Progress, now: Progress, stage: StageProgress, state: State | None
+    last: Progress, now: Progress, stage: StageProgress, state: Activity | None
 ) -> StageStatus:
     """One stage, with what it did since `last`; a stage without a worker has no state."""
     seconds = max(SHORTEST_S, now.elapsed_s - last.elapsed_s)
@@ -193,7 +193,7 @@ def shares_since(
     now: Progress,
     before: StageProgress | None,
     stage: StageProgress,
-    state: State | None,
+    state: Activity | None,
 ) -> Shares:
     """How a stage spent the time since `last`.
 

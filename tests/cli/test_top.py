@@ -16,7 +16,7 @@ from conveyor.cli.events import News, events_of
 from conveyor.cli.main import main
 from conveyor.cli.status_text import heading
 from conveyor.cli.top_table import RichScreen
-from conveyor.monitor.snapshot import Failure, How, Snapshot, State, WorkerSeen
+from conveyor.monitor.snapshot import Activity, Failure, How, Snapshot, WorkerSeen
 from conveyor.progress import progress_of
 from conveyor.report import Report, StageReport
 from conveyor.runtime.monitor.address import address_of
@@ -29,8 +29,8 @@ def snapshot(done: int, ended: How | None = None) -> Snapshot:
     progress = progress_of(Report({"parse": stage}, 2.0), {"parse": 7}, 4000, done, 1.0)
     return Snapshot(
         progress,
-        {"parse": State.WORKING},
-        workers=(WorkerSeen(("parse",), None, (3,), State.WORKING, 2),),
+        {"parse": Activity.WORKING},
+        workers=(WorkerSeen(("parse",), None, (3,), Activity.WORKING, 2),),
         failures=(Failure(1.25, "parse", "worker 71 was killed"),),
         ended=ended,
     )

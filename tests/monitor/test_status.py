@@ -8,7 +8,7 @@ import pytest
 
 from conveyor import Join, Pipe, Pipeline, Processor, ReplicatingFork
 from conveyor.monitor.page import page, policy
-from conveyor.monitor.snapshot import Failure, Fill, How, Snapshot, State, WorkerSeen
+from conveyor.monitor.snapshot import Activity, Failure, Fill, How, Snapshot, WorkerSeen
 from conveyor.monitor.status import status_of
 from conveyor.progress import Progress, progress_of
 from conveyor.report import Report, StageReport
@@ -21,13 +21,13 @@ def progress(seconds: float, busy: float, blocked: float, items: int) -> Progres
     return progress_of(Report({"work": stage}, seconds), {"work": 3}, None, items, 1.0)
 
 
-def at(state: State, told: Progress) -> Snapshot:
+def at(state: Activity, told: Progress) -> Snapshot:
     return Snapshot(told, {"work": state})
 
 
 def test_rates_are_of_what_has_happened_since_the_status_before() -> None:
-    before = at(State.WORKING, progress(10.0, 10.0, 0.0, 100))
-    now = at(State.WORKING, progress(12.0, 10.5, 1.5, 700))
+    before = at(Activity.WORKING, progress(10.0, 10.0, 0.0, 100))
+    now = at(Activity.WORKING, progress(12.0, 10.5, 1.5, 700))
     status = status_of(before, now, {})
     (stage,) = status["stages"]
 
@@ -40,10 +40,10 @@ def test_rates_are_of_what_has_happened_since_the_status_before() -> None:
 
 @pytest.mark.parametrize(
     ("state", "share"),
-    [(State.WORKING, "busy"), (State.WAITING, "waiting"), (State.BLOCKED, "blocked")],
+    [(Activity.WORKING, "busy"), (Activity.WAITING, "waiting"), (Activity.BLOCKED, "blocked")],
 )
 def test_time_that_a_worker_has_not_noted_yet_goes_to_what_it_is_at(
-    state: State, share: str
+    state: Activity, share: str
 ) -> None:
     """A job that takes an hour notes nothing for an hour."""
     before = at(state, progress(10.0, 1.0, 0.0, 5))
@@ -57,14 +57,16 @@ def test_time_that_a_worker_has_not_noted_yet_goes_to_what_it_is_at(
 
 
 def test_time_that_is_noted_late_is_never_more_than_all() -> None:
-    before = at(State.WORKING, progress(10.0, 0.0, 0.0, 0))
-    (stage,) = status_of(before, at(State.WORKING, progress(11.0, 11.0, 0.0, 1)), {})["stages"]
+    before = at(Activity.WORKING, progress(10.0, 0.0, 0.0, 0))
+    (stage,) = status_of(before, at(Activity.WORKING, progress(11.0, 11.0, 0.0, 1)), {})["stages"]
 
     assert stage["busy"] == pytest.approx(1.0)
 
 
-@pytest.mark.parametrize("state", [State.RESTARTING, State.CLOSED, State.DONE, State.STARTING])
-def test_what_is_not_at_work_says_so_whatever_it_did_before(state: State) -> None:
+@pytest.mark.parametrize(
+    "state", [Activity.RESTARTING, Activity.CLOSED, Activity.DONE, Activity.STARTING]
+)
+def test_what_is_not_at_work_says_so_whatever_it_did_before(state: Activity) -> None:
     (stage,) = status_of(None, at(state, progress(10.0, 9.0, 1.0, 5)), {})["stages"]
     assert stage["state"] == state.value
 
@@ -74,8 +76,8 @@ def test_a_status_has_channels_workers_failures_and_the_end() -> None:
         progress(1.0, 0.0, 0.0, 0),
         channels=(Fill(2, 16),),
         workers=(
-            WorkerSeen(("work",), 71, (3,), State.WORKING, 2),
-            WorkerSeen(("gone",), None, (), State.CLOSED, 0),
+            WorkerSeen(("work",), 71, (3,), Activity.WORKING, 2),
+            WorkerSeen(("gone",), None, (), Activity.CLOSED, 0),
         ),
         failures=(Failure(0.5, "work", "worker 70 was killed"),),
         ended=How.FAILED,

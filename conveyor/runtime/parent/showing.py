@@ -15,7 +15,7 @@ from conveyor.core.crashes import Moment
 from conveyor.core.engine import Monitor
 from conveyor.graph.fusion import home
 from conveyor.graph.topology import NodeSpec
-from conveyor.monitor.snapshot import Failure, Fill, How, Snapshot, State, WorkerSeen
+from conveyor.monitor.snapshot import Activity, Failure, Fill, How, Snapshot, WorkerSeen
 from conveyor.report import Report
 from conveyor.runtime.parent.engine_log import name_of
 from conveyor.runtime.parent.gauge import Gauge
@@ -88,34 +88,36 @@ class Showing:
                 node=supervisor.crew.where(spec.index),
             )
 
-    def state(self, spec: NodeSpec) -> State:
+    def state(self, spec: NodeSpec) -> Activity:
         """What a stage is about; one that shares a worker waits while another has its turn."""
         topology = self.supervisor.topology
         worker = topology.nodes[home(topology, spec.index)]
         state = self.state_of_worker(worker)
         running = self.supervisor.shared.blocks[worker.index].running
-        if state is State.WORKING and worker.parts and running:
-            return state if worker.parts[running - 1] == spec.index else State.WAITING
+        if state is Activity.WORKING and worker.parts and running:
+            return state if worker.parts[running - 1] == spec.index else Activity.WAITING
         return state
 
-    def state_of_worker(self, spec: NodeSpec) -> State:
+    def state_of_worker(self, spec: NodeSpec) -> Activity:
         supervisor = self.supervisor
         block, processes = supervisor.shared.blocks[spec.index], supervisor.processes
         if spec.index not in processes.open:
-            return State.CLOSED
+            return Activity.CLOSED
         if spec.index not in processes.handles:
-            return State.RESTARTING
+            return Activity.RESTARTING
         if block.done == supervisor.run:
-            return State.DONE
+            return Activity.DONE
         match block.moment(supervisor.run, has_input=False):
             case Moment.STARTING:
-                return State.STARTING
+                return Activity.STARTING
             case Moment.SETTING_UP:
-                return State.SETTING_UP
+                return Activity.SETTING_UP
             case Moment.AT_WORK:
-                return State.WORKING
+                return Activity.WORKING
             case Moment.IDLE:
-                return State.BLOCKED if block.wait_reason().kind == FOR_ROOM else State.WAITING
+                return (
+                    Activity.BLOCKED if block.wait_reason().kind == FOR_ROOM else Activity.WAITING
+                )
 
     # ---------------------------------------------------------------------------
     # what goes wrong

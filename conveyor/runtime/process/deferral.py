@@ -25,7 +25,7 @@ T = TypeVar("T")
 Handler: TypeAlias = Callable[[int, FrameType | None], object]
 
 
-class State:
+class Deferrals:
     """How deep the main thread is in deferrals, and what was put off; it alone runs handlers."""
 
     def __init__(self) -> None:
@@ -34,13 +34,13 @@ class State:
         self.arrived: list[int] = []
 
 
-state = State()
+deferrals = Deferrals()
 
 
 def note(number: int, _frame: FrameType | None) -> None:
     """Notes a signal: the handler of every signal while handlers are put off."""
-    if number not in state.arrived:
-        state.arrived.append(number)
+    if number not in deferrals.arrived:
+        deferrals.arrived.append(number)
 
 
 class Deferral:
@@ -54,13 +54,13 @@ class Deferral:
     __slots__ = ("before",)
 
     def __enter__(self) -> None:
-        self.before = state.depth
+        self.before = deferrals.depth
         if self.before == 0 and _is_main():
             try:
                 _hold(1)
             except BaseException:
                 _put_back()
-                state.depth = 0
+                deferrals.depth = 0
                 raise
 
     def __exit__(
@@ -70,7 +70,7 @@ class Deferral:
         trace: TracebackType | None,
     ) -> None:
         if self.before == 0 and _is_main():
-            state.depth = 0
+            deferrals.depth = 0
             try:
                 _put_back()
             finally:
@@ -80,7 +80,7 @@ class Deferral:
 def deliver() -> None:
     """Inside a deferral, at a point where nothing is half done: calls the handlers of the signals
     that have come."""
-    if state.arrived and _is_main():
+    if deferrals.arrived and _is_main():
         _call_handlers()
 
 
@@ -89,12 +89,12 @@ def interruptible(call: Callable[[], T]) -> T:
 
     Raises what a handler raises, as itself, also where `call` took it for an error of its own.
     """
-    depth = state.depth
+    depth = deferrals.depth
     if depth == 0 or not _is_main():
         return call()
     try:
         try:
-            state.depth = 0
+            deferrals.depth = 0
             _put_back()
             _call_handlers()
             return call()
@@ -113,7 +113,7 @@ def is_of_a_handler(error: BaseException) -> bool:
 
     It may be of any type, so only its traceback tells.
     """
-    put_off = {code_of(handler) for _, handler in state.kept}
+    put_off = {code_of(handler) for _, handler in deferrals.kept}
     codes = (codes_of_handlers() | put_off) - {note.__code__}
     trace = error.__traceback__
     while trace is not None:
@@ -134,12 +134,12 @@ def _hold(depth: int) -> None:
         for number in SIGNALS:
             handler = handler_of(number)
             if callable(handler) and handler is not note:
-                state.kept.append((number, handler))
+                deferrals.kept.append((number, handler))
                 signal.signal(number, note)
-        state.depth = depth
+        deferrals.depth = depth
     except ValueError:
         # An embedded interpreter, whose main thread is not Python's: it runs no handlers.
-        state.kept.clear()
+        deferrals.kept.clear()
     except BaseException:
         _hold(depth)
         raise
@@ -148,14 +148,14 @@ def _hold(depth: int) -> None:
 def _put_back() -> None:
     """Puts the handlers back, but for one that the program itself has set meanwhile."""
     try:
-        while state.kept:
-            last = number, handler = state.kept[-1]
+        while deferrals.kept:
+            last = number, handler = deferrals.kept[-1]
             if handler_of(number) is note:
                 signal.signal(number, handler)
             # A finalizer may have run in between, with a deferral of its own that has put back this
             # one, too.
-            if state.kept and state.kept[-1] is last:
-                state.kept.pop()
+            if deferrals.kept and deferrals.kept[-1] is last:
+                deferrals.kept.pop()
     except BaseException:
         _put_back()
         raise
@@ -163,9 +163,9 @@ def _put_back() -> None:
 
 def _call_handlers() -> None:
     """Calls the handlers of what has arrived, all of them even if some raise."""
-    if state.arrived:
-        number = state.arrived.pop(0)
-        handler = dict(state.kept).get(number) or handler_of(number)
+    if deferrals.arrived:
+        number = deferrals.arrived.pop(0)
+        handler = dict(deferrals.kept).get(number) or handler_of(number)
         try:
             if callable(handler):
                 handler(number, inspect.currentframe())
@@ -175,8 +175,8 @@ def _call_handlers() -> None:
 
 def _forget() -> None:
     """Forgets, in a forked process, the signals of its parent."""
-    state.arrived.clear()
-    state.depth = 0
+    deferrals.arrived.clear()
+    deferrals.depth = 0
     _put_back()
 
 

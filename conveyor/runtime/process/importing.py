@@ -16,7 +16,7 @@ from conveyor.errors import LifecycleError
 __all__ = ["check_may_run", "importing", "loading", "modules_being_imported", "remember"]
 
 
-class State:
+class Imports:
     """What this process is importing, and what its ancestors were when they started it."""
 
     def __init__(self) -> None:
@@ -24,7 +24,7 @@ class State:
         self.of_ancestors: frozenset[str] = frozenset()
 
 
-state = State()
+imports = Imports()
 
 
 def modules_being_imported() -> list[str]:
@@ -47,30 +47,30 @@ def _is_being_imported(module: object) -> bool:
 @contextlib.contextmanager
 def loading() -> Generator[None]:
     """A block in which this process imports and unpickles its stages, and may run no pipeline."""
-    state.is_loading = True
+    imports.is_loading = True
     try:
         yield
     finally:
-        state.is_loading = False
+        imports.is_loading = False
 
 
 def remember(modules: Iterable[str]) -> None:
     """Called in a worker: its parent, or a parent of that, was importing these when it started the
     worker."""
-    state.of_ancestors = frozenset(modules)
+    imports.of_ancestors = frozenset(modules)
 
 
 def importing() -> tuple[str, ...]:
     """Gives what a worker that is started now has to remember."""
-    return tuple(sorted(state.of_ancestors.union(modules_being_imported())))
+    return tuple(sorted(imports.of_ancestors.union(modules_being_imported())))
 
 
 def check_may_run() -> None:
     """Raises `LifecycleError` if a pipeline that runs now would run itself again in its own
     workers."""
-    modules = modules_being_imported() if state.is_loading or state.of_ancestors else []
-    again = [name for name in modules if name in state.of_ancestors] or (
-        modules if state.is_loading else []
+    modules = modules_being_imported() if imports.is_loading or imports.of_ancestors else []
+    again = [name for name in modules if name in imports.of_ancestors] or (
+        modules if imports.is_loading else []
     )
     if again:
         raise LifecycleError(
@@ -79,7 +79,7 @@ def check_may_run() -> None:
             "Put the run into a function, or below "
             '`if __name__ == "__main__":`'
         )
-    if state.is_loading:
+    if imports.is_loading:
         raise LifecycleError(
             "a pipeline is run while a worker unpickles its stage; run it in setup() or in the job"
         )

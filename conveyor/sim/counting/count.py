@@ -23,7 +23,7 @@ from conveyor.graph.topology import NodeSpec, OrderedInput, zips_of
 from conveyor.sim.counting.closed_form import closed_form
 from conveyor.sim.counting.inputs import Entry, ordered_in
 from conveyor.sim.counting.outcomes import ItemOutcomes, NoAnswer
-from conveyor.sim.counting.states import State, Successors
+from conveyor.sim.counting.states import PipelineState, Successors
 from conveyor.sim.prepare.prepared import PreparedPipeline
 
 __all__ = ["count_classes"]
@@ -78,7 +78,7 @@ class Programme:
             raise NoAnswer
         channels = len(self.pipeline.topology.channels)
         source: list[Entry] = [(self.number_of(item),) for item in items]
-        beginning = State(
+        beginning = PipelineState(
             (*[()] * channels, tuple(source)),
             (None,) * len(self.nodes),
             (0,) * len(self.nodes),
@@ -86,7 +86,7 @@ class Programme:
         )
         # The ways to each state, by the number of decisions taken: a state that can be reached in
         # two ways with the same number of decisions is looked at once.
-        levels: dict[int, dict[State, int]] = defaultdict(lambda: defaultdict(int))
+        levels: dict[int, dict[PipelineState, int]] = defaultdict(lambda: defaultdict(int))
         levels[0][Successors(self, beginning).settled()] = 1
         ends = level = 0
         while levels:

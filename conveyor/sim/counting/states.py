@@ -17,7 +17,7 @@ from conveyor.sim.counting.inputs import MARK, Entry, Inputs, Turn, not_last
 from conveyor.sim.counting.outcomes import NOWHERE, ItemOutcomes, NoAnswer, Results
 from conveyor.sim.prepare.prepared import PreparedPipeline
 
-__all__ = ["State", "Successors"]
+__all__ = ["PipelineState", "Successors"]
 
 # Outputs that go out together: of each, its numbers by channel, and its stamps.
 Emission: TypeAlias = tuple[tuple[tuple[int, ...], tuple[int, ...]], ...]
@@ -38,7 +38,7 @@ class Hand(NamedTuple):
 FINISHED: Final = Hand(-1)
 
 
-class State(NamedTuple):
+class PipelineState(NamedTuple):
     """Everything that what follows depends on.
 
     pipes: the entries of each, the last of which leads to the source; hands: what each node has in
@@ -68,7 +68,7 @@ class Shared(Protocol):
 class Successors:
     """A state that is being changed into one that follows it."""
 
-    def __init__(self, programme: Shared, state: State) -> None:
+    def __init__(self, programme: Shared, state: PipelineState) -> None:
         self.programme = programme
         self.nodes = programme.nodes
         self.outcomes = programme.outcomes
@@ -77,11 +77,13 @@ class Successors:
         self.stamped = list(state.stamped)
         self.inputs = Inputs(state.pipes, state.turns, programme.ordered, self.is_closed)
 
-    def frozen(self) -> State:
+    def frozen(self) -> PipelineState:
         pipes, turns = self.inputs.pipes, self.inputs.turns
-        return State(tuple(map(tuple, pipes)), tuple(self.hands), tuple(self.stamped), tuple(turns))
+        return PipelineState(
+            tuple(map(tuple, pipes)), tuple(self.hands), tuple(self.stamped), tuple(turns)
+        )
 
-    def next(self) -> Iterator[tuple[int, State]]:
+    def next(self) -> Iterator[tuple[int, PipelineState]]:
         """Every set of independent decisions that can be taken now: how many they are, and what
         follows.
 
@@ -112,18 +114,18 @@ class Successors:
             if taken:
                 yield len(taken), Successors(self.programme, here).read(taken)
 
-    def chosen(self, node: NodeSpec, lane: int) -> State:
+    def chosen(self, node: NodeSpec, lane: int) -> PipelineState:
         hand = self.hands[node.index]
         assert hand is not None
         self.hands[node.index] = hand._replace(chosen=(*hand.chosen, lane))
         return self.settled()
 
-    def read(self, reads: Sequence[tuple[NodeSpec, int]]) -> State:
+    def read(self, reads: Sequence[tuple[NodeSpec, int]]) -> PipelineState:
         for node, lane in reads:
             self.hands[node.index] = Hand(lane)
         return self.settled()
 
-    def settled(self) -> State:
+    def settled(self) -> PipelineState:
         """The state once every node has gone as far as it can without a decision.
 
         The order in which the nodes move does not matter: between two decisions the pipeline is a
