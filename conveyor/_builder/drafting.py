@@ -22,7 +22,7 @@ from conveyor.signatures import Undeclared
 if TYPE_CHECKING:
     from conveyor._builder.engine import StartMethod
     from conveyor.core.engine import Engine
-    from conveyor.graph.draft import Part
+    from conveyor.graph.draft import SubPipeline
     from conveyor.graph.topology import Topology
     from conveyor.stages import OnError
 
@@ -95,9 +95,9 @@ class Drafting(Generic[In, *Row]):
             self._session.engine = self._default_engine()
         return self
 
-    def _part(self, other: AnyPipeline) -> Part:
+    def _part(self, other: AnyPipeline) -> SubPipeline:
         """Another pipeline as a stage of this one; raises if it cannot be."""
-        from conveyor.graph.draft import Part
+        from conveyor.graph.draft import SubPipeline
         from conveyor.typecheck.stage_types import declared_input
 
         where = f"row {self._draft.rows + 1}"
@@ -111,12 +111,12 @@ class Drafting(Generic[In, *Row]):
                 f"{where}: {other!r} has an initializer of its own, and workers have that of the "
                 "pipeline that is run: give it to that one, Pipeline(initializer=...)"
             )
-        return Part(other._draft, declared_input(other, Drafting), other._name)
+        return SubPipeline(other._draft, declared_input(other, Drafting), other._name)
 
     def __repr__(self) -> str:
-        from conveyor.graph.draft import Part
+        from conveyor.graph.draft import SubPipeline
 
-        return repr(Part(self._draft, name=self._name))
+        return repr(SubPipeline(self._draft, name=self._name))
 
     @property
     def topology(self) -> Topology:

@@ -30,7 +30,7 @@ from conveyor.stages.timed import is_woken
 from conveyor.typecheck.stage_types import misfit, pass_through
 from conveyor.typecheck.type_forms import UNKNOWN
 
-__all__ = ["Draft", "Frame", "Part", "Place", "Port"]
+__all__ = ["Draft", "Frame", "SubPipeline", "Place", "Port"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,7 +84,7 @@ class Place:
 
 
 @dataclass(frozen=True, slots=True, repr=False)
-class Part:
+class SubPipeline:
     """Another pipeline as it stands in a row: a stage of its own stages, which takes one lane and
     gives those that it has open."""
 
@@ -107,7 +107,7 @@ class Draft:
     strict: bool = False
     places: tuple[Place, ...] = ()
     lanes: tuple[Lane, ...] = (Lane(None, ()),)
-    written: tuple[tuple[AnyStage | Part, ...], ...] = ()
+    written: tuple[tuple[AnyStage | SubPipeline, ...], ...] = ()
 
     @property
     def rows(self) -> int:
@@ -125,14 +125,14 @@ class Draft:
         """The draft, empty as yet, of a pipeline whose items are of this type."""
         return replace(self, lanes=(Lane(None, (), carries),))
 
-    def add(self, stages: Sequence[Stage | Part]) -> Draft:
+    def add(self, stages: Sequence[Stage | SubPipeline]) -> Draft:
         """The draft with one more row; raises `TopologyError` if the row does not fit,
         `StageTypeError` if a type does not."""
         row = self.rows + 1
         stages = checked_row(row, stages)
         if not self.places:
             self.check_beginning(beginning_of(stages[0]))
-        widths = [1 if isinstance(stage, Part) else taken_by(stage) for stage in stages]
+        widths = [1 if isinstance(stage, SubPipeline) else taken_by(stage) for stage in stages]
         if sum(widths) != len(self.lanes):
             raise TopologyError(
                 f"row {row}: {_words(stages)} {'takes' if len(stages) == 1 else 'take'} "
@@ -146,14 +146,14 @@ class Draft:
             taken, where = self.lanes[at : at + width], f"row {row}, lane {at + 1}"
             draft, opened = (
                 draft.put_part(stage, where, taken[0])
-                if isinstance(stage, Part)
+                if isinstance(stage, SubPipeline)
                 else draft.put(stage, where, taken, name_wanted(stage))
             )
             lanes += opened
             at += width
         return replace(draft, lanes=tuple(lanes), written=(*self.written, tuple(stages)))
 
-    def put_part(self, part: Part, where: str, lane: Lane) -> tuple[Draft, list[Lane]]:
+    def put_part(self, part: SubPipeline, where: str, lane: Lane) -> tuple[Draft, list[Lane]]:
         """The draft with all places of another pipeline behind a lane, and the lanes that it leaves
         open."""
         if (refusal := misfit(lane.carries, part.takes)) is not None:
@@ -169,7 +169,7 @@ class Draft:
             ends |= {Port(index, out): each for out, each in enumerate(opened)}
         return draft, [ends[each.port] for each in part.draft.lanes]
 
-    def prefix_for(self, part: Part) -> str:
+    def prefix_for(self, part: SubPipeline) -> str:
         """What stands before the names of a part's stages: its name, if it has one, with #2, #3 ...
         where that has been taken."""
         if part.name is None:
@@ -323,13 +323,13 @@ class Draft:
             )
 
 
-def checked_row(row: int, stages: Sequence[object]) -> list[AnyStage | Part]:
+def checked_row(row: int, stages: Sequence[object]) -> list[AnyStage | SubPipeline]:
     """The stages of a row; raises `TopologyError` for anything that no graph can be built of."""
     if not stages:
         raise TopologyError(f"row {row}: add() was given no stage")
-    checked: list[AnyStage | Part] = []
+    checked: list[AnyStage | SubPipeline] = []
     for lane, stage in enumerate(stages, 1):
-        if not isinstance(stage, Part):
+        if not isinstance(stage, SubPipeline):
             stage = checked_kind(stage, f"row {row}, lane {lane}")
         elif not stage.draft.places:
             raise TopologyError(
@@ -340,12 +340,12 @@ def checked_row(row: int, stages: Sequence[object]) -> list[AnyStage | Part]:
     return checked
 
 
-def beginning_of(stage: AnyStage | Part) -> AnyStage | Relay:
+def beginning_of(stage: AnyStage | SubPipeline) -> AnyStage | Relay:
     """The stage that comes first; of a pipeline, its own first."""
-    return stage.draft.places[0].stage if isinstance(stage, Part) else stage
+    return stage.draft.places[0].stage if isinstance(stage, SubPipeline) else stage
 
 
-def wanted_in(part: Part, place: Place) -> str:
+def wanted_in(part: SubPipeline, place: Place) -> str:
     """What a place of a part is to be called, behind the name of the part: as it is there; without
     such a name, as if it had been put in the place of the part."""
     wanted = name_wanted(place.stage)

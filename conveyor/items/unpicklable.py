@@ -15,7 +15,7 @@ from conveyor.items.forward_references import annotations_of
 __all__ = ["Reason", "parts_of", "plain_parts_of", "reason"]
 
 Dump: TypeAlias = Callable[[Any], object]
-Part: TypeAlias = tuple[str, object]
+Member: TypeAlias = tuple[str, object]
 
 SIMPLE: Final = (int, float, complex, str, bytes, bool, type(None))
 MOST_TRIED: Final = 20_000
@@ -43,7 +43,7 @@ class Reason(NamedTuple):
 
 
 def reason(
-    value: object, error: BaseException, dump: Dump, parts: Callable[[object], Iterator[Part]]
+    value: object, error: BaseException, dump: Dump, parts: Callable[[object], Iterator[Member]]
 ) -> Reason:
     """Looks for the innermost part of `value` that `dump` refuses; `error` is why it refused the
     whole.
@@ -87,7 +87,7 @@ def refusal(value: object, dump: Dump) -> Exception | None:
     return None
 
 
-def parts_of(value: object) -> Iterator[Part]:
+def parts_of(value: object) -> Iterator[Member]:
     """What pickle would come to behind `value`, each with what it is called."""
     match value:
         case FunctionType():
@@ -119,12 +119,12 @@ def parts_of(value: object) -> Iterator[Part]:
             yield from parts_of_object(value)
 
 
-def plain_parts_of(value: object) -> Iterator[Part]:
+def plain_parts_of(value: object) -> Iterator[Member]:
     """The parts of a value, where functions and classes are pickled by their names."""
     return iter(()) if isinstance(value, FunctionType | type) else parts_of(value)
 
 
-def parts_of_function(function: FunctionType) -> Iterator[Part]:
+def parts_of_function(function: FunctionType) -> Iterator[Member]:
     from conveyor.items.by_name import globals_of, is_found, is_of_each_process
 
     if is_found(function):
@@ -146,14 +146,14 @@ def parts_of_function(function: FunctionType) -> Iterator[Part]:
     )
 
 
-def contents(cell: CellType, name: str) -> Iterator[Part]:
+def contents(cell: CellType, name: str) -> Iterator[Member]:
     try:
         yield name, cell.cell_contents
     except ValueError:  # it is empty yet
         return
 
 
-def parts_of_class(of: type[object]) -> Iterator[Part]:
+def parts_of_class(of: type[object]) -> Iterator[Member]:
     from conveyor.items.by_name import by_value, is_of_each_process
     from conveyor.items.class_pickling import attributes_of
 
@@ -163,7 +163,7 @@ def parts_of_class(of: type[object]) -> Iterator[Part]:
         yield from ((name, each) for name, each in own if not is_of_each_process(each))
 
 
-def parts_of_object(value: object) -> Iterator[Part]:
+def parts_of_object(value: object) -> Iterator[Member]:
     """By its own reduction: its class, its arguments, its state, what it holds."""
     try:
         reduced: Any = value.__reduce_ex__(5)

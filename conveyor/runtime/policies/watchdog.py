@@ -34,7 +34,7 @@ __all__ = ["Watchdog"]
 EVERY_S: Final = 0.25
 
 # Some of the channels in which a node waits for room, as it says that it does.
-Part: TypeAlias = Callable[[int, tuple[int, ...], WaitReason], tuple[int, ...]]
+ChannelsOf: TypeAlias = Callable[[int, tuple[int, ...], WaitReason], tuple[int, ...]]
 
 
 class Found(NamedTuple):
@@ -109,14 +109,14 @@ class Watchdog:
         return circle.describe(states) if circle is not None and states is not None else None
 
     def only(
-        self, part: Part, waits: Mapping[int, Wait], parents: Mapping[int, WaitReason]
+        self, of_those: ChannelsOf, waits: Mapping[int, Wait], parents: Mapping[int, WaitReason]
     ) -> dict[int, Wait]:
-        """The waits for room, each with those of its channels that are a `part` of it; a node with
+        """The waits for room, each with those of its channels that `of_those` gives; a node with
         none of them does not wait."""
         left = {
             node: wait
             if wait.kind is WaitsFor.ITEMS
-            else Wait(wait.kind, part(node, wait.channels, self.wait_reason(node, parents)))
+            else Wait(wait.kind, of_those(node, wait.channels, self.wait_reason(node, parents)))
             for node, wait in waits.items()
             if not self.is_notified(node)
         }

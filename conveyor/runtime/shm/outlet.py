@@ -15,7 +15,7 @@ from conveyor.core.stamps import Entries, first_of, items_of
 from conveyor.items.sealed import PROTOCOL, Sealed
 from conveyor.runtime.shm.allocator import Allocator, Extent
 from conveyor.runtime.shm.fence import fence
-from conveyor.runtime.shm.payload import Part, Where, payload_of, wheres_in
+from conveyor.runtime.shm.payload import StoredPickle, Where, payload_of, wheres_in
 from conveyor.runtime.shm.record import (
     Blob,
     carried_in,
@@ -134,9 +134,9 @@ class RingOutlet:
         if not isinstance(items[0], Sealed):
             return Blob(PLAIN, pickle.dumps(items, PROTOCOL))
         kept: list[Extent] = []
-        return Blob(SEALED, payload_of(items, lambda item: self._part(item, kept)), kept)
+        return Blob(SEALED, payload_of(items, lambda item: self._stored(item, kept)), kept)
 
-    def _part(self, item: Sealed, kept: list[Extent]) -> Part:
+    def _stored(self, item: Sealed, kept: list[Extent]) -> StoredPickle:
         """Gives what stands for an item in a record, and adds its extents to `kept`."""
         part: list[bytes | Where] = []
         for buffer in item.buffers:

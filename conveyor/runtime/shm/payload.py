@@ -26,33 +26,33 @@ from conveyor.items.forms import Row
 from conveyor.items.sealed import PROTOCOL, Pickled, Sealed, Take, lost
 from conveyor.items.sealing import pickled
 
-__all__ = ["Part", "Where", "items_from", "opened_from", "payload_of", "wheres_in"]
+__all__ = ["StoredPickle", "Where", "items_from", "opened_from", "payload_of", "wheres_in"]
 
 # Of a buffer beside a pickle: where it lies, or what is in it.
 Where: TypeAlias = tuple[int, int]
 # An item that is a pickle: that, or that and its buffers.
-Part: TypeAlias = bytes | tuple[bytes, *tuple[bytes | Where, ...]]
+StoredPickle: TypeAlias = bytes | tuple[bytes, *tuple[bytes | Where, ...]]
 WithBuffers: TypeAlias = Callable[[tuple[bytes, *tuple[bytes | Where, ...]]], Sealed]
 # How many rows, and the pickle of all; or pickles.
-Group: TypeAlias = tuple[int, bytes] | list[Part]
+Group: TypeAlias = tuple[int, bytes] | list[StoredPickle]
 
 
-def payload_of(items: Sequence[object], part_of: Callable[[Sealed], Part]) -> bytes:
-    """The payload of a slice of sealed items; `part_of` gives what stands for a pickle.
+def payload_of(items: Sequence[object], stored: Callable[[Sealed], StoredPickle]) -> bytes:
+    """The payload of a slice of sealed items; `stored` gives what stands for a pickle.
 
     Raises `NotPicklable` for a row whose class is not found any more.
     """
     order, groups = grouped(items, form_in)
-    return pickle.dumps((order, [group_of(group, part_of) for group in groups]), PROTOCOL)
+    return pickle.dumps((order, [group_of(group, stored) for group in groups]), PROTOCOL)
 
 
-def group_of(items: Sequence[Any], part_of: Callable[[Sealed], Part]) -> Group:
+def group_of(items: Sequence[Any], stored: Callable[[Sealed], StoredPickle]) -> Group:
     if isinstance(items[0], Row):
         try:
             return len(items), pickle.dumps(group_encoded(items), PROTOCOL)
         except Exception:
             items = [pickled(row.open()) for row in items]
-    return [item.data if not item.buffers else part_of(item) for item in items]
+    return [item.data if not item.buffers else stored(item) for item in items]
 
 
 def groups_in(payload: bytes | memoryview) -> tuple[list[int] | None, list[Group]]:
