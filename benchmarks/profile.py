@@ -29,7 +29,7 @@ from conveyor.runtime.shm.inlet import RingInlet
 from conveyor.runtime.shm.outlet import RingOutlet
 from conveyor.runtime.shm.wakeup import Wakeup
 from conveyor.runtime.step.batching import Meter
-from conveyor.runtime.step.loop import Loop
+from conveyor.runtime.step.loop import DriveLoop
 from conveyor.runtime.step.source import Puller
 from conveyor.runtime.worker.run import Run
 from conveyor.runtime.worker.worker import Worker
@@ -47,7 +47,7 @@ STEPS: dict[str, Sequence[tuple[type, str]]] = {
     "note the counts": [(Journal, "note"), (Journal, "begin")],
     "wake others": [(Wakeup, "notify")],
     "wait": [(Run, "wait"), (Supervisor, "sleep"), (SourceThread, "publish")],
-    "loops": [(Loop, "step")],
+    "loops": [(DriveLoop, "step")],
 }
 REST = "all else"
 

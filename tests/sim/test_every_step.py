@@ -14,7 +14,7 @@ from conveyor.sim.prepare.prepared import PreparedPipeline
 from conveyor.sim.schedulers.exhaustive import Frame, Redundant, Step
 from conveyor.sim.search.api import made
 from conveyor.sim.search.simulation import Attempt, Simulator
-from conveyor.sim.world.loop import Loop
+from conveyor.sim.world.loop import NodeLoop
 from conveyor.sim.world.waiting import Waiting
 from tests.core.world import World, compiled
 from tests.helpers import PROVE
@@ -78,7 +78,7 @@ def test_larger_slices_in_any_order_lead_to_nothing_else(name: str) -> None:
 # ---------------------------------------------------- would the reference notice a wrong reduction?
 
 
-def first_ready_join(waiting: Waiting, loop: Loop) -> bool:
+def first_ready_join(waiting: Waiting, loop: NodeLoop) -> bool:
     """As if a join could never get anything by another's reading."""
     return True
 

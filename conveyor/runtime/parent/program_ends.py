@@ -31,7 +31,7 @@ from conveyor.runtime.shm.outlet import RingOutlet
 from conveyor.runtime.shm.record import Blob
 from conveyor.runtime.step.balancing import Balancer
 from conveyor.runtime.step.logged import Log, LoggedBalancer, log_to
-from conveyor.runtime.step.loop import Loop
+from conveyor.runtime.step.loop import DriveLoop
 from conveyor.runtime.step.source import Feed, GivenFeed, Puller
 
 __all__ = ["ProgramEnds", "SinkCut", "taken_by"]
@@ -122,7 +122,7 @@ class ProgramEnds:
             return Puller(items, seal)
         return RecordedPuller(items, seal, self.recorder)
 
-    def source_loop(self, run: int, feed: Feed | GivenFeed) -> Loop[Blob]:
+    def source_loop(self, run: int, feed: Feed | GivenFeed) -> DriveLoop[Blob]:
         """The loop that publishes what `feed` has."""
         outlets, spec = self.source.outlets, self.source_spec
         relay = RelayNode()
@@ -146,9 +146,11 @@ class ProgramEnds:
         driven = DriveSpec(
             node, [inlet], outlets, spec.route, selected=selecting, barriers=barriers
         )
-        return Loop(drive(run, driven, feed), [], outlets, self.balancer)
+        return DriveLoop(drive(run, driven, feed), [], outlets, self.balancer)
 
-    def sink_loop(self, run: int, node: Node, inputs: Sequence[Inlet], cut: SinkCut) -> Loop[Blob]:
+    def sink_loop(
+        self, run: int, node: Node, inputs: Sequence[Inlet], cut: SinkCut
+    ) -> DriveLoop[Blob]:
         """The loop that gives what comes out of `inputs` to `node`."""
         nothing: list[RingOutlet] = []
         journal = None
@@ -168,7 +170,7 @@ class ProgramEnds:
             journal=journal,
             barriers=barriers,
         )
-        return Loop(drive(run, driven, cut), self.sink.inlets, nothing, None)
+        return DriveLoop(drive(run, driven, cut), self.sink.inlets, nothing, None)
 
     def source_comes_to_barrier(self, number: int) -> None:
         """It notes what it knows, as workers do."""

@@ -26,7 +26,7 @@ from conveyor.runtime.process.deferral import Deferral
 from conveyor.runtime.shm.record import Blob
 from conveyor.runtime.step.batching import LARGEST_SLICE, SLICE_NS, WakeupCoalescing
 from conveyor.runtime.step.contract import FOR_NOTHING, WaitReason
-from conveyor.runtime.step.loop import Loop
+from conveyor.runtime.step.loop import DriveLoop
 from conveyor.runtime.step.source import GivenFeed, Puller
 
 __all__ = ["Intake", "Relief"]
@@ -83,10 +83,10 @@ class Intake:
 class Host(Protocol):
     """What steps loops, sleeps and ends workers."""
 
-    def step(self, source: Loop[Blob], sink: Loop[Blob]) -> bool: ...
+    def step(self, source: DriveLoop[Blob], sink: DriveLoop[Blob]) -> bool: ...
     def wait(
         self,
-        loops: list[Loop[Blob]],
+        loops: list[DriveLoop[Blob]],
         results: int,
         timeout_ms: int | None,
         wants_more: Callable[[], bool] | None,
@@ -104,8 +104,8 @@ class Relief:
         host: Host,
         stop: StopToken,
         intake: Intake,
-        source: Loop[Blob],
-        sink: Loop[Blob],
+        source: DriveLoop[Blob],
+        sink: DriveLoop[Blob],
         coalescing: WakeupCoalescing,
     ) -> None:
         self.host = host

@@ -41,7 +41,7 @@ from conveyor.runtime.shm.fence import fence
 from conveyor.runtime.shm.record import Blob
 from conveyor.runtime.step.batching import LARGEST_SLICE, WakeupCoalescing
 from conveyor.runtime.step.contract import WaitReason
-from conveyor.runtime.step.loop import Loop
+from conveyor.runtime.step.loop import DriveLoop
 from conveyor.runtime.step.source import Feed, GivenFeed, Puller
 from conveyor.stages import cores_of
 
@@ -271,13 +271,13 @@ class Runner:
         relief.run()
 
     def wait_reasons_of(
-        self, of_source: Callable[[], WaitReason], sink: Loop[Blob]
+        self, of_source: Callable[[], WaitReason], sink: DriveLoop[Blob]
     ) -> Callable[[], dict[int, WaitReason]]:
         """What asks source and sink what they wait for."""
         first, last = self.supervisor.shared.ends_of_program
         return lambda: {first: of_source(), last: sink.wait_reason()}
 
-    def step(self, source: Loop[Blob], sink: Loop[Blob]) -> bool:
+    def step(self, source: DriveLoop[Blob], sink: DriveLoop[Blob]) -> bool:
         """Does what can be done; was there anything?"""
         moved = source.step() | sink.step()
         if moved:
@@ -314,7 +314,7 @@ class Runner:
 
     def wait(
         self,
-        loops: list[Loop[Blob]],
+        loops: list[DriveLoop[Blob]],
         results: int = 1,
         timeout_ms: int | None = None,
         wants_more: Callable[[], bool] | None = None,
@@ -335,7 +335,7 @@ class Runner:
         for loop in loops:
             loop.is_awake()
 
-    def spread_net(self, loops: list[Loop[Blob]]) -> None:
+    def spread_net(self, loops: list[DriveLoop[Blob]]) -> None:
         """Nothing has happened for a while: wakes workers that missed their wakeup, and raises
         `Deadlock` if no node can go on any more.
 

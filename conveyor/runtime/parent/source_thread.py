@@ -24,7 +24,7 @@ from conveyor.runtime.shm.fence import fence
 from conveyor.runtime.shm.record import Blob
 from conveyor.runtime.shm.wakeup import Wakeup
 from conveyor.runtime.step.contract import FOR_NOTHING, WaitReason
-from conveyor.runtime.step.loop import Loop
+from conveyor.runtime.step.loop import DriveLoop
 from conveyor.runtime.step.source import PushFeed
 
 __all__ = ["SourceThread"]
@@ -45,7 +45,7 @@ class SourceThread:
         ends, shared = runner.ends, runner.supervisor.shared
         self.puller = ends.puller(items)
         self.feed = PushFeed(ends.smallest_capacity)
-        self.loop: Loop[Blob] = ends.source_loop(run, self.feed)
+        self.loop: DriveLoop[Blob] = ends.source_loop(run, self.feed)
         self.balancer = ends.balancer
         self.outlets = ends.source.outlets
         self.wakeup: Wakeup = shared.wakeups[0]

@@ -34,12 +34,12 @@ from conveyor.runtime.step.contract import (
 )
 from conveyor.runtime.step.timer import ClockTimer
 
-__all__ = ["Loop"]
+__all__ = ["DriveLoop"]
 
 Blob = TypeVar("Blob")
 
 
-class Loop(Generic[Blob]):
+class DriveLoop(Generic[Blob]):
     """One drive loop under way; `balancer` is there if its worker owns a balancing fork, `timer` if
     time wakes its job or holds it up."""
 

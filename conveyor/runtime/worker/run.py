@@ -38,7 +38,7 @@ from conveyor.runtime.step.logged import (
     forks_taken,
     log_to,
 )
-from conveyor.runtime.step.loop import Loop
+from conveyor.runtime.step.loop import DriveLoop
 from conveyor.runtime.step.timer import ClockTimer
 from conveyor.runtime.worker.nodes import RunNodes
 from conveyor.runtime.worker.order import RolledBack
@@ -90,7 +90,7 @@ class Run:
             else None
         )
         self.lift_soft_limits()
-        self.loop: Loop[Blob] = Loop(
+        self.loop: DriveLoop[Blob] = DriveLoop(
             self.drive(), ends.inlets, ends.outlets, self.balancer, self.timer
         )
 

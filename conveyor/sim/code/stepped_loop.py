@@ -26,7 +26,13 @@ from typing_extensions import TypeVar, TypeVarTuple, Unpack
 
 from conveyor.core.concurrent_node import AT, Held
 from conveyor.errors import NotSimulated
-from conveyor.sim.code.virtual_loop import LONGEST_S, Loop, VirtualTime, alone, never_comes
+from conveyor.sim.code.virtual_loop import (
+    LONGEST_S,
+    SimulatedEventLoop,
+    VirtualTime,
+    alone,
+    never_comes,
+)
 
 __all__ = ["SteppedLoop"]
 
@@ -74,7 +80,7 @@ class Strand:
         return timer, False
 
 
-class SteppedLoop(Loop, VirtualTime):
+class SteppedLoop(SimulatedEventLoop, VirtualTime):
     """The event loop of one worker."""
 
     def begin(self, stage: str) -> None:

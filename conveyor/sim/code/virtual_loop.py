@@ -14,7 +14,15 @@ from typing import Final, NoReturn
 
 from conveyor.errors import NotSimulated
 
-__all__ = ["LONGEST_S", "Loop", "VirtualLoop", "VirtualTime", "alone", "new_loop", "never_comes"]
+__all__ = [
+    "LONGEST_S",
+    "SimulatedEventLoop",
+    "VirtualLoop",
+    "VirtualTime",
+    "alone",
+    "new_loop",
+    "never_comes",
+]
 
 OUTSIDE: Final = """
     add_reader add_signal_handler add_writer connect_accepted_socket connect_read_pipe
@@ -106,12 +114,12 @@ def alone() -> Generator[None]:
 
 def new_loop(stage: str) -> asyncio.BaseEventLoop:
     """An event loop of asyncio's, with another clock, and no way out."""
-    loop = Loop()
+    loop = SimulatedEventLoop()
     loop.begin(stage)
     return loop
 
 
-class Loop(asyncio.BaseEventLoop):
+class SimulatedEventLoop(asyncio.BaseEventLoop):
     """Asyncio's own, but for its time and what it waits for."""
 
     def begin(self, stage: str) -> None:

@@ -18,7 +18,7 @@ from conveyor.items.sealing import Sealed
 from conveyor.items.short_repr import short_repr
 from conveyor.reporting.trace import Event, EventKind, Trace
 from conveyor.sim.schedule import Death, Decision
-from conveyor.sim.world.loop import Loop
+from conveyor.sim.world.loop import NodeLoop
 
 __all__ = ["Tracer"]
 
@@ -34,7 +34,7 @@ class Tracer:
     def trace(self) -> Trace:
         return Trace(self.events)
 
-    def watch(self, loop: Loop, node: Node) -> Node:
+    def watch(self, loop: NodeLoop, node: Node) -> Node:
         return TracedNode(self, loop, node)
 
     def decided(self, decision: Decision) -> None:
@@ -62,7 +62,7 @@ class Tracer:
     def now(self) -> int:
         return max(self.clocks.values(), default=0)
 
-    def begins(self, loop: Loop, count: int) -> int:
+    def begins(self, loop: NodeLoop, count: int) -> int:
         """When a slice of `count` items can begin; the clock of its worker is then one tick
         later."""
         name = loop.spec.name
@@ -76,7 +76,7 @@ class Tracer:
         self.clocks[name] = ready + 1
         return ready + 1
 
-    def published(self, loop: Loop, channel: int) -> list[int]:
+    def published(self, loop: NodeLoop, channel: int) -> list[int]:
         """The times of all items of a channel, brought up to date with its producer's clock."""
         times = self.times.setdefault(channel, [])
         world = loop.world
@@ -86,7 +86,7 @@ class Tracer:
         times += [self.clocks.get(producer, 0)] * (world.channels[channel].tail - len(times))
         return times
 
-    def settle(self, loop: Loop) -> None:
+    def settle(self, loop: NodeLoop) -> None:
         """Writes down when what a worker has published so far was published."""
         for channel in leaves(loop.spec.route) if loop.spec.route is not None else ():
             self.published(loop, channel)
@@ -95,7 +95,7 @@ class Tracer:
 class TracedNode:
     """A node whose slices are written down."""
 
-    def __init__(self, tracer: Tracer, loop: Loop, node: Node) -> None:
+    def __init__(self, tracer: Tracer, loop: NodeLoop, node: Node) -> None:
         self.tracer = tracer
         self.loop = loop
         self.node = node

@@ -47,13 +47,13 @@ from conveyor.sim.world.worker import Worker
 from conveyor.stages import completed
 from conveyor.stages.timed import timed
 
-__all__ = ["Loop", "Observer"]
+__all__ = ["NodeLoop", "Observer"]
 
 
 class Observer(Protocol):
     """Is told what happens in a run."""
 
-    def watch(self, loop: Loop, node: Node) -> Node:
+    def watch(self, loop: NodeLoop, node: Node) -> Node:
         """The node that takes the place of `node` in a loop."""
         ...
 
@@ -67,11 +67,11 @@ class LoopSetting(Setting, Protocol):
     """What a loop finds around it, and whom it tells of its end."""
 
     observer: Observer | None
-    dead: list[Loop]  # whose workers died, and have no successor yet
-    machine: Machine[Loop] | None  # of a run that has a checkpoint
+    dead: list[NodeLoop]  # whose workers died, and have no successor yet
+    machine: Machine[NodeLoop] | None  # of a run that has a checkpoint
 
 
-class Loop:
+class NodeLoop:
     """One node, stepped through one run after the other."""
 
     def __init__(self, world: LoopSetting, prepared: PreparedNode) -> None:

@@ -74,7 +74,7 @@ class BlackoutPlan(CrashPlan):
             raise Blackout
 
 
-class Loop(Protocol):
+class KeptLoop(Protocol):
     """A node, as far as it is kept and begins again."""
 
     spec: NodeSpec
@@ -92,7 +92,7 @@ class Loop(Protocol):
     def begin_again(self, known: NodeState | None, was_last: bool) -> None: ...
 
 
-Each = TypeVar("Each", bound=Loop)
+Each = TypeVar("Each", bound=KeptLoop)
 
 
 class Running(Protocol[Each]):
@@ -235,7 +235,7 @@ class Machine(Generic[Each]):
             source.barrier_at = ahead - self.first
             source.barrier += 1
 
-    def keep(self, node: Loop, *, is_last: bool) -> None:
+    def keep(self, node: KeptLoop, *, is_last: bool) -> None:
         """A node has come to the barrier; behind the last one, which is the sink, the epoch is
         whole, and the next barrier may go out."""
         state = None

@@ -16,13 +16,13 @@ from conveyor.core.requests import ChooseInput, Request, WaitForRoom
 from conveyor.report import Tally
 from conveyor.sim.schedule import Decision
 from conveyor.sim.world.channel import ChannelSnapshot, MemoryChannel
-from conveyor.sim.world.loop import Loop
+from conveyor.sim.world.loop import NodeLoop
 from conveyor.sim.world.setting import Blob, Setting
 
 __all__ = ["Snapshots"]
 
 LoopSnapshot: TypeAlias = (
-    "tuple[Loop, int, Request[Blob] | None, int, tuple[int, ...], list[int] | None]"
+    "tuple[NodeLoop, int, Request[Blob] | None, int, tuple[int, ...], list[int] | None]"
 )
 
 
@@ -31,8 +31,8 @@ class Changing(Setting, Protocol):
 
     outputs: list[object]
     log: list[Decision]
-    loops: list[Loop]
-    active: list[Loop]
+    loops: list[NodeLoop]
+    active: list[NodeLoop]
     turned: bool
 
     @property
@@ -86,7 +86,7 @@ class Snapshots:
         scheduler.go_on(taken[-1].asked)
         return True
 
-    def take(self, ready: list[Loop]) -> None:
+    def take(self, ready: list[NodeLoop]) -> None:
         """Takes a snapshot where a decision is about to be taken: before the first one, and before
         each, if the scheduler comes by again.
 

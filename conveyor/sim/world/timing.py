@@ -23,7 +23,7 @@ from typing import Protocol
 from conveyor.core.requests import ALL_ENDED, COME_DUE, TimedChoice
 from conveyor.sim.schedule import Decision
 from conveyor.sim.world.clock import arrival, end
-from conveyor.sim.world.loop import Loop
+from conveyor.sim.world.loop import NodeLoop
 from conveyor.sim.world.setting import Setting
 
 __all__ = ["DUE", "ITEM", "Timing"]
@@ -43,7 +43,7 @@ class Timing:
     def __init__(self, world: Asking) -> None:
         self.world = world
 
-    def answer(self, loop: Loop, request: TimedChoice) -> int | None:
+    def answer(self, loop: NodeLoop, request: TimedChoice) -> int | None:
         """What a timed job is to do next: what comes due, or the next item of its only input;
         None: its join has to be read, or it has to wait."""
         loop.options = request.options()
@@ -59,21 +59,21 @@ class Timing:
             return ALL_ENDED
         return self.passes(loop) if self.holds(loop) and self.at_end(loop) else ALL_ENDED
 
-    def holds(self, loop: Loop) -> bool:
+    def holds(self, loop: NodeLoop) -> bool:
         return loop.timer is not None and loop.timer.deadline is not None
 
-    def takes(self, loop: Loop) -> int:
+    def takes(self, loop: NodeLoop) -> int:
         """The next slice is taken."""
         loop.events += 1
         loop.lets_time_pass = loop.asked = True
         return 0
 
-    def passes(self, loop: Loop) -> int:
+    def passes(self, loop: NodeLoop) -> int:
         """Time passes to the first deadline."""
         loop.events += 1
         return COME_DUE
 
-    def comes_due(self, loop: Loop, item: float | None) -> bool:
+    def comes_due(self, loop: NodeLoop, item: float | None) -> bool:
         """Asks whether something comes due before the next item, which was there at a moment, or is
         still to come."""
         assert loop.timer is not None
@@ -86,7 +86,7 @@ class Timing:
         loop.lets_time_pass = option == DUE
         return option == DUE
 
-    def at_end(self, loop: Loop) -> bool:
+    def at_end(self, loop: NodeLoop) -> bool:
         """Does something come due before the end is told?
 
         It is not asked where it gives the same as what comes at the end; but what was recorded, or
@@ -100,7 +100,7 @@ class Timing:
         deadline = timer.deadline
         return deadline is not None and deadline <= last
 
-    def stalled(self, loops: Sequence[Loop]) -> list[Loop]:
+    def stalled(self, loops: Sequence[NodeLoop]) -> list[NodeLoop]:
         """Those that hold something, and wait for an item that is not there."""
         return [
             loop
@@ -108,7 +108,7 @@ class Timing:
             if type(loop.request) is TimedChoice and not loop.options and self.holds(loop)
         ]
 
-    def wakes(self, loops: Sequence[Loop], others_can: bool) -> Loop | None:
+    def wakes(self, loops: Sequence[NodeLoop], others_can: bool) -> NodeLoop | None:
         """One in which something comes due although no item has come; `others_can`: joins can
         read."""
         stalled = self.stalled(loops)
@@ -119,7 +119,7 @@ class Timing:
             )
         return min(stalled, key=self.deadline, default=None)
 
-    def deadline(self, loop: Loop) -> float:
+    def deadline(self, loop: NodeLoop) -> float:
         assert loop.timer is not None
         deadline = loop.timer.deadline
         assert deadline is not None

@@ -14,7 +14,7 @@ from conveyor.graph.deadlock import ChannelState, Circle, Wait, WaitsFor, find_c
 from conveyor.graph.topology import Topology, channels_of
 from conveyor.sim.world.channel import MemoryChannel
 from conveyor.sim.world.faulty_channel import FaultyChannel
-from conveyor.sim.world.loop import Loop
+from conveyor.sim.world.loop import NodeLoop
 from conveyor.sim.world.setting import RUN, Blob
 
 __all__ = ["Waiting"]
@@ -24,18 +24,18 @@ class Waiting:
     """Which loops of a world can go on, and what the others wait for."""
 
     def __init__(
-        self, topology: Topology, channels: Sequence[MemoryChannel], loops: Mapping[int, Loop]
+        self, topology: Topology, channels: Sequence[MemoryChannel], loops: Mapping[int, NodeLoop]
     ) -> None:
         self.topology = topology
         self.channels = channels
         self.loops = loops
 
-    def in_hand(self, loops: Sequence[Loop]) -> Loop | None:
+    def in_hand(self, loops: Sequence[NodeLoop]) -> NodeLoop | None:
         """The first of these whose items in hand wait for one another, for tasks of no item, or for
         what never comes: it is to see for what, as nothing else can go on."""
         return next((loop for loop in loops if type(loop.request) is ChooseDone), None)
 
-    def has_all_it_can_get(self, loop: Loop) -> bool:
+    def has_all_it_can_get(self, loop: NodeLoop) -> bool:
         """Can none of the lanes that have nothing for this join get something before it reads?"""
         node = loop.spec.index
         request = loop.request
@@ -83,7 +83,7 @@ class Waiting:
             loop.spec.index: self.wait_of(loop) for loop in self.loops.values() if not loop.finished
         }
 
-    def wait_of(self, loop: Loop) -> Wait:
+    def wait_of(self, loop: NodeLoop) -> Wait:
         if isinstance(loop.request, WaitForRoom):
             return Wait(WaitsFor.ROOM, tuple(lacking_room(loop.request)))
         lacking = [
@@ -104,7 +104,7 @@ class Waiting:
         }
 
 
-def may_wake(loop: Loop) -> bool:
+def may_wake(loop: NodeLoop) -> bool:
     """May time go by until something comes due, before the next item?"""
     timer = loop.timer
     return timer is not None and loop.lets_time_pass and timer.deadline is not None

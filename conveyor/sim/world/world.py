@@ -33,7 +33,7 @@ from conveyor.sim.schedulers.scheduler import Scheduler
 from conveyor.sim.world.channel import MemoryChannel
 from conveyor.sim.world.clock import ClockedChannel, VirtualClock
 from conveyor.sim.world.faulty_channel import CrashPlan, Killed
-from conveyor.sim.world.loop import Loop, Observer
+from conveyor.sim.world.loop import NodeLoop, Observer
 from conveyor.sim.world.machine import Machine, machine_of
 from conveyor.sim.world.setting import RUN
 from conveyor.sim.world.snapshot import Snapshots
@@ -71,17 +71,17 @@ class World:
         self.sink = CollectNode(self.take if self.is_clocked else self.outputs.extend)
         self.dead_letters: list[DeadLetter] = []
         self.failures: list[Failure] = []
-        self.dead: list[Loop] = []
+        self.dead: list[NodeLoop] = []
         self.log: list[Decision] = []
         self.counts: dict[str, int] = {}
         self.scheduler = Scheduler()
         self.crash_plans: dict[str, CrashPlan] = {}
-        self.machine: Machine[Loop] | None = None  # of a run that has a checkpoint
+        self.machine: Machine[NodeLoop] | None = None  # of a run that has a checkpoint
         # How many lanes of an adapting fork are open, where that can be seen.
         self.opened: dict[str, int] = {}
-        self.loops = [Loop(self, node) for node in pipeline.nodes]
+        self.loops = [NodeLoop(self, node) for node in pipeline.nodes]
         self.composite = any(loop.wiring.is_composite for loop in self.loops)
-        self.active: list[Loop] = self.loops
+        self.active: list[NodeLoop] = self.loops
         self.goes_back = (
             pipeline.is_stateless
             and observer is None
@@ -203,7 +203,7 @@ class World:
             else:
                 return
 
-    def woken_by_time(self, ready: list[Loop]) -> Loop | None:
+    def woken_by_time(self, ready: list[NodeLoop]) -> NodeLoop | None:
         """A node in which something comes due before any of the joins that can read does."""
         others_can = bool(ready)
         if others_can and self.first_of(ready) is not None:
@@ -222,19 +222,19 @@ class World:
         self.counts[point] = self.counts.get(point, 0) + 1
         return True
 
-    def restart(self, loop: Loop) -> None:
+    def restart(self, loop: NodeLoop) -> None:
         if self.observer is not None:
             self.observer.restarted(loop.spec.name)
         loop.start_worker()
         self.active = [each for each in self.loops if not each.finished and not each.dead]
 
-    def settle(self) -> list[Loop]:
+    def settle(self) -> list[NodeLoop]:
         """Steps every node as far as it goes without a read of a join; gives the joins that can
         read then."""
         looked_twice = not self.composite
         while True:
             moved = False
-            ready: list[Loop] = []
+            ready: list[NodeLoop] = []
             for loop in self.active:
                 request = loop.request
                 try:
@@ -276,7 +276,7 @@ class World:
             else:  # to look at an ordered join or a zip takes its marks away, and that makes room
                 looked_twice = True
 
-    def read(self, loop: Loop) -> None:
+    def read(self, loop: NodeLoop) -> None:
         """Decides one read of a join, and steps it."""
         options, point, ordinal = loop.options, loop.join_name, loop.reads
         lane = options[0]
@@ -294,7 +294,7 @@ class World:
         if loop.finished or loop.dead:
             self.active = [each for each in self.active if each is not loop]
 
-    def next_of(self, ready: list[Loop]) -> Loop:
+    def next_of(self, ready: list[NodeLoop]) -> NodeLoop:
         """Which of several joins reads next."""
         if self.crash_plans:
             return self.next_among_the_mortal(ready)
@@ -307,11 +307,11 @@ class World:
                 return able[0]
         return self.first_of(able) or self.turn_of(able)
 
-    def able_of(self, ready: list[Loop]) -> list[Loop]:
+    def able_of(self, ready: list[NodeLoop]) -> list[NodeLoop]:
         """Those that need not wait for what they are to read."""
         return [loop for loop in ready if self.has_what_it_wants(loop)] or ready[:1]
 
-    def next_among_the_mortal(self, ready: list[Loop]) -> Loop:
+    def next_among_the_mortal(self, ready: list[NodeLoop]) -> NodeLoop:
         """Which of several joins reads next, where workers die.
 
         When a successor comes is counted in decisions of all joins together, so their order
@@ -332,18 +332,18 @@ class World:
         self.note(Decision(NEXT, ordinal, ready.index(loop), ready.index(default)))
         return loop
 
-    def first_of(self, ready: list[Loop]) -> Loop | None:
+    def first_of(self, ready: list[NodeLoop]) -> NodeLoop | None:
         """The first that has all it can get, and loses nothing by reading now."""
         return next((loop for loop in ready if self.waiting.has_all_it_can_get(loop)), None)
 
-    def turn_of(self, ready: list[Loop]) -> Loop:
+    def turn_of(self, ready: list[NodeLoop]) -> NodeLoop:
         turn = self.scheduler.turn(
             [loop.join_name for loop in ready], [loop.options for loop in ready]
         )
         self.turned = self.turned or turn > 0
         return ready[turn]
 
-    def has_what_it_wants(self, loop: Loop) -> bool:
+    def has_what_it_wants(self, loop: NodeLoop) -> bool:
         wanted = self.scheduler.wants(loop.join_name, loop.reads)
         return wanted is None or wanted in loop.options
 

@@ -1,4 +1,4 @@
-"""Loop, batching and balancing on channels that are lists: nothing here is in shared memory."""
+"""Loops, batching and balancing on channels that are lists: nothing here is in shared memory."""
 
 from collections.abc import Iterable
 
@@ -15,7 +15,7 @@ from conveyor.graph.route import balances
 from conveyor.graph.topology import NodeSpec, Topology
 from conveyor.runtime.step.balancing import Balancer
 from conveyor.runtime.step.batching import Meter, SliceSize
-from conveyor.runtime.step.loop import Loop
+from conveyor.runtime.step.loop import DriveLoop
 from conveyor.runtime.step.source import GivenFeed
 from conveyor.sim.world.channel import MemoryChannel
 from conveyor.stages import Job, Stage
@@ -91,7 +91,7 @@ class World:
         self.feed.closed = True
         self.loops = [self.loop(spec, topology) for spec in topology.nodes]
 
-    def loop(self, spec: NodeSpec, topology: Topology) -> Loop[list[object]]:
+    def loop(self, spec: NodeSpec, topology: Topology) -> DriveLoop[list[object]]:
         notes = memoryview(bytearray(8 * 64)).cast("Q")
         ends = Ends(spec, notes, self.channels.__getitem__, self.channels.__getitem__)
         capacity = min((outlet.capacity for outlet in ends.outlets), default=64)
@@ -108,7 +108,7 @@ class World:
             join_name=spec.join_name,
         )
         steps = drive(1, driven, SliceSize(meter, room, capacity))
-        return Loop(steps, ends.inlets, ends.outlets, balancer)
+        return DriveLoop(steps, ends.inlets, ends.outlets, balancer)
 
     def node(self, spec: NodeSpec, topology: Topology) -> Node:
         if isinstance(spec.stage, Job):
