@@ -290,7 +290,7 @@ def search(item: pytest.Function, repeated: RepeatedTest, asked: Asked) -> None:
     from conveyor.sim.schedule import Schedule
     from conveyor.sim.search.repeated_tests import explore_test, replay_test
 
-    memory = Memory(item)
+    memory = FailedSchedules(item)
     known = memory.schedules()
     option = item.config.getoption("--conveyor-seed")
     seed = asked.seed if option is None else option
@@ -365,7 +365,7 @@ def forget_output(item: pytest.Function) -> None:
         capture.read_global_capture()
 
 
-class Memory:
+class FailedSchedules:
     """The schedules under which a test failed when it was last run, in pytest's cache: a file for
     each test, so that processes of pytest-xdist do not write over one another's."""
 

@@ -26,7 +26,7 @@ from conveyor.core.concurrent_node import ConcurrentNode, Hands, Held
 from conveyor.core.drive import BrokenNode, Drive, DriveSpec, Sender, flush, send_missing
 from conveyor.core.journal import Journal
 from conveyor.core.requests import TAKE, ChooseDone, WaitForItems
-from conveyor.core.window import Window
+from conveyor.core.window import SlidingWindow
 
 __all__ = ["InHand", "LaterHands", "drive_concurrent"]
 
@@ -62,7 +62,7 @@ class InHand:
     looks_behind_barriers: ClassVar[bool] = True
 
     def __init__(
-        self, inlet: Inlet, node: ConcurrentNode, hands: Hands, window: Window, ordered: bool
+        self, inlet: Inlet, node: ConcurrentNode, hands: Hands, window: SlidingWindow, ordered: bool
     ) -> None:
         self.inlet = inlet
         self.gate: GatedInlet | None = None
@@ -165,7 +165,12 @@ class InHand:
 
 
 def drive_concurrent(
-    run: int, spec: DriveSpec[Blob], node: ConcurrentNode, hands: Hands, window: Window, point: str
+    run: int,
+    spec: DriveSpec[Blob],
+    node: ConcurrentNode,
+    hands: Hands,
+    window: SlidingWindow,
+    point: str,
 ) -> Drive[Blob]:
     """Steps a node through one run, as `drive` does one that takes items one by one; `point` is
     where it is decided which item is next."""

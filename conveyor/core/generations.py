@@ -27,7 +27,7 @@ from conveyor.core.concurrent_node import ConcurrentNode, Hands, Held
 from conveyor.core.drive import Drive, DriveSpec, Sender, begun, flush, given
 from conveyor.core.requests import TAKE, ChooseDone, WaitForItems
 from conveyor.core.snapshots import KeptOutputs, Saved
-from conveyor.core.window import Window
+from conveyor.core.window import SlidingWindow
 from conveyor.items.slices import uniform
 
 __all__ = ["Endings", "drive_generations"]
@@ -60,7 +60,7 @@ class Generation(InHand):
         inlet: Inlet,
         node: ConcurrentNode,
         hands: Hands,
-        window: Window,
+        window: SlidingWindow,
         endings: Endings | None,
     ) -> None:
         super().__init__(inlet, node, hands, window, node.stage.stage_options.ordered)
@@ -112,7 +112,7 @@ def drive_generations(
     if begin.source == 0:
         yield from send_kept(sender, kept, is_out, inlet.head, at_once)
     kept.outputs = []
-    window = Window(Note([0] * words))
+    window = SlidingWindow(Note([0] * words))
     window.recall(run, sender.ordinal, inlet.head)
     window.counted(node.tally.items_in)
     in_hand = Generation(inlet, node, hands, window, endings)

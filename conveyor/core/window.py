@@ -16,7 +16,7 @@ from typing import Final
 
 from conveyor.core.channel import Note
 
-__all__ = ["SPAN", "Window", "words_of_window"]
+__all__ = ["SPAN", "SlidingWindow", "words_of_window"]
 
 SPAN: Final = 4096  # items, from the first that is not finished to the last in hand at most
 WORD: Final = 64
@@ -29,7 +29,7 @@ def words_of_window(capacity: int) -> int:
     return Note.words_for(HEAD + -(-min(capacity, SPAN) // WORD))
 
 
-class Window:
+class SlidingWindow:
     """The finished items of one input in one run.
 
     `start` is where the run began, below 0 where it goes on from a checkpoint, `finished` how many

@@ -36,7 +36,7 @@ WORDS: Final = {
 }
 
 
-class Lane(NamedTuple):
+class TraceRow(NamedTuple):
     """A row of the picture; `owner`: the worker that a join or fork belongs to."""
 
     name: str
@@ -91,18 +91,18 @@ def picture(trace: Trace, topology: Topology, facts: Mapping[str, str]) -> str:
     )
 
 
-def lanes_of(topology: Topology) -> Iterator[Lane]:
+def lanes_of(topology: Topology) -> Iterator[TraceRow]:
     """A lane for each worker, and for each join and balancing fork beside the worker that it
     belongs to."""
     for node in topology.nodes:
         if node.join_name:
-            yield Lane(node.join_name, "join", node.name)
-        yield Lane(node.name, node.kind.value, node.name)
+            yield TraceRow(node.join_name, "join", node.name)
+        yield TraceRow(node.name, node.kind.value, node.name)
         for fork in balancing_forks(node.route):
-            yield Lane(fork.name, "fork", node.name)
+            yield TraceRow(fork.name, "fork", node.name)
 
 
-def placed(trace: Trace, lanes: list[Lane]) -> list[Box]:
+def placed(trace: Trace, lanes: list[TraceRow]) -> list[Box]:
     """Every event in its lane; what has none, such as which failure ends the run, gets one at the
     end."""
     at = {lane.name: number for number, lane in enumerate(lanes)}
@@ -117,7 +117,7 @@ def placed(trace: Trace, lanes: list[Lane]) -> list[Box]:
         )
         if name not in at:
             at[name] = len(lanes)
-            lanes.append(Lane(name, "run", ""))
+            lanes.append(TraceRow(name, "run", ""))
         lane = at[name]
         column = time_of(trace, number, lanes[lane]) - first
         row = taken.get((lane, column), 0)
@@ -126,7 +126,7 @@ def placed(trace: Trace, lanes: list[Lane]) -> list[Box]:
     return boxes
 
 
-def time_of(trace: Trace, number: int, lane: Lane) -> int:
+def time_of(trace: Trace, number: int, lane: TraceRow) -> int:
     """When an event is shown: a join decides when its worker reads next, a fork when its worker has
     run."""
     event = trace[number]

@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 
 from conveyor.core.channel import Note
-from conveyor.core.window import SPAN, Window, words_of_window
+from conveyor.core.window import SPAN, SlidingWindow, words_of_window
 from conveyor.stages import (
     BalancingFork,
     Filter,
@@ -328,9 +328,9 @@ def test_counts_and_orders_go_on_into_the_next_run() -> None:
 # ------------------------------------------------------------------------------------------- window
 
 
-def window(capacity: int = 100) -> Callable[[], Window]:
+def window(capacity: int = 100) -> Callable[[], SlidingWindow]:
     note = Note([0] * words_of_window(capacity))
-    return lambda: Window(note)
+    return lambda: SlidingWindow(note)
 
 
 def test_a_window_remembers_what_is_finished_once_its_record_is_out() -> None:

@@ -49,7 +49,7 @@ from conveyor.core.selecting import SelectingNode
 from conveyor.core.snapshots import RestoredNode, Saved, StateLog
 from conveyor.core.stamps import MARK, Entries
 from conveyor.core.timers import Timer
-from conveyor.core.window import Window, words_of_window
+from conveyor.core.window import SlidingWindow, words_of_window
 from conveyor.graph.compiler import compile_topology
 from conveyor.graph.draft import Draft
 from conveyor.graph.route import Select
@@ -389,7 +389,7 @@ class Worker:
                 driven,
                 job_node,
                 LaterHands(self.spec.concurrency),
-                Window(self.window),
+                SlidingWindow(self.window),
                 self.spec.name,
             )
         else:

@@ -27,7 +27,7 @@ from conveyor.core.nodes import CollectNode, RelayNode, node_for
 from conveyor.core.ordered import stamped
 from conveyor.core.requests import ALL_ENDED, ChooseDone, ChooseInput, ChooseLane, Request
 from conveyor.core.selecting import SelectingNode
-from conveyor.core.window import Window, words_of_window
+from conveyor.core.window import SlidingWindow, words_of_window
 from conveyor.graph.route import Select, leaves
 from conveyor.graph.topology import Kind, NodeSpec, Topology, channels_of
 from conveyor.items.atoms import is_atom
@@ -190,7 +190,9 @@ class Worker:
         )
         if isinstance(bare, ConcurrentNode):
             hands = LaterHands(spec.concurrency or 1)
-            return drive_concurrent(RUN, driven, bare, hands, Window(Note(window)), spec.done_name)
+            return drive_concurrent(
+                RUN, driven, bare, hands, SlidingWindow(Note(window)), spec.done_name
+            )
         return drive(RUN, driven, OneItem())
 
     def port(self, channel: int) -> Port:

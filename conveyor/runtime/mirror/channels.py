@@ -49,14 +49,14 @@ from conveyor.runtime.shm.ring import (
     record_bytes,
 )
 
-__all__ = ["Commits", "Extents", "Place", "Records", "Standing"]
+__all__ = ["Commits", "Extents", "RingPlace", "Records", "Standing"]
 
 WORD: Final = 8  # bytes
 RUN_AND_ORDINAL: Final = slice(4, 6)  # in a header
 AT_ONCE: Final = 4 << 20  # bytes of one channel, so that others have their turn
 
 
-class Place:
+class RingPlace:
     """A ring of one machine's memory: which channel it is, and where it lies."""
 
     def __init__(self, number: int, ring: Ring, offset: int) -> None:
@@ -103,7 +103,7 @@ class Extents:
         self.memory = memory
         self.told: dict[int, tuple[int, int, int, int]] = {}
 
-    def of(self, place: Place, at: int, size: int, form: int) -> list[Bytes]:
+    def of(self, place: RingPlace, at: int, size: int, form: int) -> list[Bytes]:
         """What the record at a place of a channel has in extents, and was not told for another
         lane of it."""
         found: list[Bytes] = []
@@ -120,7 +120,7 @@ class Extents:
 class Records:
     """The producer's side, on its machine: what has been published since the last look."""
 
-    def __init__(self, extents: Extents, place: Place) -> None:
+    def __init__(self, extents: Extents, place: RingPlace) -> None:
         self.extents = extents
         self.place = place
         self.tail = place.words[TAIL]
@@ -193,7 +193,7 @@ class Records:
 class Commits:
     """The consumer's side, on its machine: what has been given up since the last look."""
 
-    def __init__(self, place: Place) -> None:
+    def __init__(self, place: RingPlace) -> None:
         self.place = place
         self.last = (0, 0, 0)
         place.words[PRODUCER_SLEEPS] = 1
@@ -221,7 +221,7 @@ class Standing:
     The newest record is told of without its items, unless these say what goes elsewhere.
     """
 
-    def __init__(self, memory: Memory, place: Place, produces: bool, consumes: bool) -> None:
+    def __init__(self, memory: Memory, place: RingPlace, produces: bool, consumes: bool) -> None:
         self.memory = memory
         self.place = place
         self.produces = produces

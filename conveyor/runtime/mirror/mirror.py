@@ -10,7 +10,7 @@ from collections.abc import Callable, Collection, Mapping
 
 from conveyor.graph.topology import Topology
 from conveyor.runtime.mirror.boards import Flags, NodeWords, Orders, Takings
-from conveyor.runtime.mirror.channels import Commits, Extents, Place, Records, Standing
+from conveyor.runtime.mirror.channels import Commits, Extents, Records, RingPlace, Standing
 from conveyor.runtime.mirror.news import News, stored
 from conveyor.runtime.shm.checked import ring_of
 from conveyor.runtime.shm.control_block import DONE, NODE_WORDS
@@ -49,7 +49,7 @@ class Mirror:
         self.ends = [(each.producer, each.consumer) for each in topology.channels]
         self.ends += [(spec.index, last) for spec in topology.nodes]  # the ledgers
         self.places = [
-            Place(number, ring_of(memory, *place), place[0])
+            RingPlace(number, ring_of(memory, *place), place[0])
             for number, place in enumerate(layout.rings)
         ]
         self.nodes = [node for node, home in homes.items() if home == me]
@@ -73,7 +73,7 @@ class Mirror:
             for to in self.orders
         }
 
-    def share(self, place: Place, consumer: int, producer_at: int, consumer_at: int) -> None:
+    def share(self, place: RingPlace, consumer: int, producer_at: int, consumer_at: int) -> None:
         """Which part this machine has in a channel."""
         me = self.me
         if producer_at == me != consumer_at:

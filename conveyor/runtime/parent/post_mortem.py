@@ -17,7 +17,7 @@ from typing import assert_never
 
 from conveyor.core.channel import Note, Tag
 from conveyor.core.endpoints import notes_of
-from conveyor.core.window import Window
+from conveyor.core.window import SlidingWindow
 from conveyor.graph.route import Leaf, Select, leaves, taken
 from conveyor.graph.topology import Input, NodeSpec, OrderedInput, ZipInput, channels_of
 from conveyor.recording.crash_points import WINDOW, CrashPoint, Timeout
@@ -141,10 +141,10 @@ class Remains:
         window = self.read_window(run, self.window)
         return window.finished + (window.part is not None)
 
-    def read_window(self, run: int, note: Note) -> Window:
+    def read_window(self, run: int, note: Note) -> SlidingWindow:
         """Which items are finished of those that were in hand at once."""
         (inlet,) = channels_of(self.spec.inputs)
-        window, (newest, _) = Window(note), self.newest(run)
+        window, (newest, _) = SlidingWindow(note), self.newest(run)
         window.read(run, 0 if newest is None else newest.ordinal, self.rings[inlet].head())
         return window
 

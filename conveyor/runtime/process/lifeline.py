@@ -22,7 +22,7 @@ __all__ = ["end_with_parent", "lifeline"]
 F_SETSIG: Final = 10  # Linux: which signal O_ASYNC sends
 
 
-class Pipe:
+class SystemPipe:
     """A pipe, of which it can be told whether its ends are still open."""
 
     def __init__(self) -> None:
@@ -42,14 +42,14 @@ class _Lifeline:
     copies of the write ends."""
 
     def __init__(self) -> None:
-        self.pipes: dict[int, Pipe] = {}
+        self.pipes: dict[int, SystemPipe] = {}
         os.register_at_fork(after_in_child=self.drop)
 
     def read_end(self) -> int:
         user = os.geteuid()  # a worker opens its end once more, so it must be its own
         pipe = self.pipes.get(user)
         if pipe is None or not pipe.is_whole():
-            pipe = self.pipes[user] = Pipe()
+            pipe = self.pipes[user] = SystemPipe()
         return pipe.read_end
 
     def drop(self) -> None:

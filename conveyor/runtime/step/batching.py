@@ -26,7 +26,7 @@ __all__ = [
     "LARGEST_SLICE",
     "SLICE_NS",
     "Meter",
-    "ClockedNode",
+    "MeasuredNode",
     "ShortLinger",
     "SliceSize",
     "WakeupCoalescing",
@@ -56,7 +56,7 @@ class Meter:
         node: Node,
         figures: WorkFigures,
         inlets: Sequence[PacedInlet],
-        parts: Sequence[ClockedNode] = (),
+        parts: Sequence[MeasuredNode] = (),
         sampler: Sampler | None = None,
     ) -> None:
         self.node = node
@@ -143,7 +143,7 @@ class Meter:
             self.figures.write_moving(max(0, spent - self.busy - self.waiting - self.blocked))
 
 
-class ClockedNode:
+class MeasuredNode:
     """One of the nodes of a worker that runs several, with a clock around it."""
 
     def __init__(self, node: JobNode, figures: WorkFigures) -> None:

@@ -14,7 +14,7 @@ from conveyor.core.concurrent_drive import drive_concurrent
 from conveyor.core.concurrent_node import ConcurrentNode, Held
 from conveyor.core.drive import Drive, DriveSpec
 from conveyor.core.generations import drive_generations
-from conveyor.core.window import Window
+from conveyor.core.window import SlidingWindow
 from conveyor.runtime.shm.control_block import NodeBlock
 from conveyor.runtime.shm.record import Blob
 from conveyor.runtime.shm.trace_log import SpanKind
@@ -69,7 +69,7 @@ class ConcurrentRun(Run):
             return drive_generations(
                 self.number, driven, node, self.hands, words, name, endings=endings
             )
-        window = Window(Note(workplace.window()))
+        window = SlidingWindow(Note(workplace.window()))
         return drive_concurrent(self.number, driven, node, self.hands, window, spec.done_name)
 
     def make_hands(self, node: ConcurrentNode, most: int) -> WorkingHands:

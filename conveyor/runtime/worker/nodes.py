@@ -26,7 +26,7 @@ from conveyor.items.sealing import Copied
 from conveyor.report import DeadLetter, Tally
 from conveyor.runtime.process.circumstances import flush
 from conveyor.runtime.step.balancing import room_in
-from conveyor.runtime.step.batching import ClockedNode, ShortLinger
+from conveyor.runtime.step.batching import MeasuredNode, ShortLinger
 from conveyor.runtime.step.sampling import Sampler
 from conveyor.runtime.worker.order import SentDeadLetter
 from conveyor.runtime.worker.workplace import Workplace
@@ -51,7 +51,7 @@ class RunNodes:
         self.first = self.first_node()
         others = [self.inner_node(number) for number in range(1, len(stages))]
         self.parts = [
-            ClockedNode(node, block)
+            MeasuredNode(node, block)
             for node, block in zip(others, workplace.blocks[1:], strict=True)
         ]
         self.fused: FusedNode | None = None

@@ -37,7 +37,7 @@ A_METHOD: Final = dis.get_instructions(compile("a.f()", "", "eval"))
 METHODS_ARE_ATTRIBUTES: Final = "LOAD_METHOD" not in [each.opname for each in A_METHOD]
 
 
-class Place(NamedTuple):
+class Instruction(NamedTuple):
     """An instruction with those around it."""
 
     before: dis.Instruction
@@ -112,19 +112,19 @@ class Uses:
         return not self.dates & self.taken
 
 
-def is_cell(name: str, place: Place, code: CodeType) -> bool:
+def is_cell(name: str, place: Instruction, code: CodeType) -> bool:
     """Is it the cell that is loaded, to be given to a function inside?  What is in a cell is loaded
     in another way."""
     return "FAST" in place.here.opname and name in (*code.co_cellvars, *code.co_freevars)
 
 
-def places_in(code: CodeType) -> Iterator[Place]:
+def places_in(code: CodeType) -> Iterator[Instruction]:
     found = list(dis.get_instructions(code))
     padded = [found[0], *found, found[-1], found[-1]]
-    yield from map(Place, padded, padded[1:], padded[2:], padded[3:])
+    yield from map(Instruction, padded, padded[1:], padded[2:], padded[3:])
 
 
-def imported_dates(places: list[Place]) -> Iterator[str]:
+def imported_dates(places: list[Instruction]) -> Iterator[str]:
     """The variables in which an import puts the module `datetime`, or one of its classes."""
     is_dates = puts = False
     for place in places:

@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from typing import Protocol
 
 from conveyor.core.crashes import NO_STATE
-from conveyor.core.window import Window
+from conveyor.core.window import SlidingWindow
 from conveyor.errors import WorkerCrashed
 from conveyor.graph.route import Select, balancing_forks, leaves, taken
 from conveyor.graph.topology import NodeSpec
@@ -57,7 +57,7 @@ class CrashRecovery:
         side_by_side = spec.concurrency is not None
         self.durable = DurableState(crash_plan, self.void, self.taken, side_by_side)
         # Of a node with several items in hand
-        self.window = Window(FaultyNote(crash_plan, window_words))
+        self.window = SlidingWindow(FaultyNote(crash_plan, window_words))
         self.stands = 0  # reads of the join, of those that were decided
         self.events_stand = 0  # of a node with a timer
 

@@ -24,7 +24,7 @@ from conveyor.core.ordered import stamped
 from conveyor.core.requests import ChooseDone, ChooseInput, ChooseLane, Request, TimedChoice
 from conveyor.core.selecting import SelectingNode
 from conveyor.core.snapshots import KeptOutputs, RestoredNode
-from conveyor.core.window import Window, words_of_window
+from conveyor.core.window import SlidingWindow, words_of_window
 from conveyor.graph.route import Select
 from conveyor.graph.topology import Kind, is_shut
 from conveyor.items.current_item import CURRENT
@@ -241,7 +241,9 @@ class NodeLoop:
             endings = SaidEndings(self.world, self.spec.name, crash_plan)
             words = self.window_words
             return drive_generations(RUN, driven, node, hands, words, name, at_once, endings)
-        window = Window(Note([0] * self.window_words)) if recovery is None else recovery.window
+        window = (
+            SlidingWindow(Note([0] * self.window_words)) if recovery is None else recovery.window
+        )
         return drive_concurrent(RUN, driven, node, hands, window, name)
 
     def hands(self, node: ConcurrentNode) -> Hands:

@@ -21,7 +21,7 @@ from unittest.mock import patch
 
 from conveyor import Pipe, Processor
 from conveyor.runtime.mirror import boards, channels, mirror, news
-from conveyor.runtime.mirror.channels import Place
+from conveyor.runtime.mirror.channels import RingPlace
 from conveyor.runtime.mirror.mirror import PROGRAM, Mirror
 from conveyor.runtime.mirror.news import News, Store, stored
 from conveyor.runtime.shm import decision_log, log_buffer
@@ -195,7 +195,7 @@ class Machine:
             board.memory = cast("Memory", Torn(self.memory, self.during))
         for standing in self.mirror.standing:
             ring = cast("Ring", SlowRing(standing.place.ring, self.during))
-            standing.place = Place(standing.place.number, ring, standing.place.offset)
+            standing.place = RingPlace(standing.place.number, ring, standing.place.offset)
         for orders in self.mirror.orders.values():
             orders.words = cast("memoryview[int]", OneByOne(orders.words, self.during))
         self.rung: dict[int, set[int]] = {to: set() for to in self.mirror.others}
