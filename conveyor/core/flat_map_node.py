@@ -7,25 +7,24 @@ from __future__ import annotations
 
 from collections.abc import Generator, Iterable, Iterator
 from itertools import islice
-from typing import TypeAlias, cast
+from types import GeneratorType
+from typing import Final, cast
 
 from conveyor.core.crashes import FRESH
-from conveyor.core.job_node import ItemClock, ItemFailed, JobNode, Piece
-from conveyor.core.linger import FAR, first_look
+from conveyor.core.job_node import ItemFailed, JobNode, Piece, Policy, Surroundings
+from conveyor.core.kernels import give_each
+from conveyor.core.linger import Looks
 from conveyor.core.stamps import MARK, Entries, among, without_marks
-from conveyor.core.steering import closes
 from conveyor.errors import RunError
-from conveyor.items.atoms import is_atom
 from conveyor.items.current_item import CURRENT
 from conveyor.items.sealing import Sealed
 from conveyor.items.short_repr import short_repr
 from conveyor.items.slices import uniform
+from conveyor.stages import Job
 
 __all__ = ["FlatMapNode"]
 
-# What a piece has so far, how many outputs of several items may go together in it, and from how
-# many on it is to be seen whether they are late.
-Begun: TypeAlias = tuple[list[object], int, int]
+USUAL: Final = (list, tuple, GeneratorType)  # to ask whether another is iterable takes longer
 
 
 class FlatMapNode(JobNode):
@@ -37,55 +36,69 @@ class FlatMapNode(JobNode):
     at once: so a record never waits for more room than that of one item would.
     """
 
+    def __init__(
+        self, stage: Job[object, object], policy: Policy, surroundings: Surroundings
+    ) -> None:
+        super().__init__(stage, policy, surroundings)
+        self.looks = Looks(surroundings.linger)
+        # Of the item at its job: what its attempt gives, how much it gave so far, and before.
+        self.results: Iterator[object] | None = None
+        self.given = 0
+        self.skipped = 0
+        self.has_sealed = False  # some that the slice gave
+
     def __call__(self, items: list[object], skip: int, limit: int) -> Iterator[Piece]:
-        out, together, look = self.afresh([], limit)
+        self.has_sealed = False
+        out, together = self.afresh([], limit)
         for index, item in enumerate(self.begun(items)):
-            given = 0 if index else skip
             if self.keeps_marks and len(out) >= together:
                 # A mark must find room: by then it is counted that its item is done.
                 yield self.piece(out, index, 0)
                 CURRENT.job = self
-                out, together, look = self.afresh([], limit)
+                out, together = self.afresh([], limit)
+            self.given = self.skipped = 0 if index else skip
             whole = len(out)  # of which none is this item's
             most = together if whole else limit
+            has_more = True
             try:
-                for result in self.outputs(item, given):
-                    if len(out) >= most:  # and there is more
-                        out, together, look = yield from self.cut(out, whole, index, given, limit)
+                while has_more:
+                    # That there is more is known once there is one more than fits.
+                    has_more = self.gives_more(item, most + 1, out)
+                    if len(out) > most:
+                        newest = out.pop()
+                        cut = self.cut(out, whole, index, self.given - 1, limit)
+                        out, together = yield from cut
+                        out.append(newest)
                         whole, most = 0, limit
-                    out.append(result)
-                    given += 1
-                    if len(out) < look:
-                        continue
-                    if not self.is_late():
-                        look += min(look, FAR)
-                    elif self.keeps_marks:  # the last of an item says so, and there may be more
+                    elif has_more and self.keeps_marks:
+                        # They are late: the last of an item says so, and there may be more.
                         most = len(out)
-                    else:
+                        self.looks.next = most + 1
+                    elif has_more:
                         while out:
-                            cut = self.cut(out, whole, index, given, limit)
-                            out, together, look = yield from cut
+                            cut = self.cut(out, whole, index, self.given, limit)
+                            out, together = yield from cut
                             whole = 0
                         most = limit
             except ItemFailed:
-                yield self.piece(out, index, given)
+                yield self.piece(out, index, self.given)
                 raise
+            finally:
+                self.results = None  # of a job that may be in the middle
             assert self.ends is not None
             self.ends.append(len(out))
         yield self.piece(out, len(items), 0)
 
-    def afresh(self, out: list[object], limit: int) -> Begun:
-        """Begins a piece, which has these outputs so far."""
+    def afresh(self, out: list[object], limit: int) -> tuple[list[object], int]:
+        """Begins a piece, which has these outputs so far: and how many of several items may go
+        together in it."""
         self.ends = list[int]()
-        return out, min(limit, self.room()), first_look(self.linger, len(out))
-
-    def is_late(self) -> bool:
-        """Have the outputs lain for so long that they are to leave?"""
-        return self.linger is not None and self.linger.is_over()
+        self.looks.begin(len(out))
+        return out, min(limit, self.room())
 
     def cut(
         self, out: list[object], whole: int, index: int, given: int, limit: int
-    ) -> Generator[Piece, None, Begun]:
+    ) -> Generator[Piece, None, tuple[list[object], int]]:
         """Gives out a piece while an item is at its job, and begins the next.
 
         The first `whole` outputs are of items that are finished, and go first: those of this one
@@ -113,60 +126,67 @@ class FlatMapNode(JobNode):
         self.tally.items_out += len(made)
         if len(made) < len(out):
             out = Entries(out, has_marks=True)
-        return among(out, uniform), finished, extra
+        return (among(out, uniform) if self.has_sealed else out), finished, extra
 
-    def outputs(self, item: object, given: int) -> Iterable[object]:
-        return (MARK,) if item is MARK and self.keeps_marks else self.results(item, given)
+    def gives_more(self, item: object, most: int, out: list[object]) -> bool:
+        """Appends results of an item to `out`, through all its attempts, until that has `most` or
+        is late: may there be more?  In a lane of an ordered join it appends a mark, if there are
+        none."""
+        is_over = self.results is None and self.is_passed_over(item)
+        while not is_over:
+            error, before = None, len(out)
+            try:
+                if self.results is None:
+                    self.results = self.attempt_at(item)
+                how = self.seal, not self.keeps_marks, self.takers
+                has_more, sealed, error = give_each(self.results, most, out, self.looks, *how)
+                self.has_sealed |= sealed > 0
+                self.given += len(out) - before
+                if has_more:
+                    return True
+            except BaseException as raised:  # the item's own, whatever it is
+                error = raised
+            self.results = None
+            if self.clock is not None:
+                self.clock.stop()
+            is_over = self.is_done() if error is None else self.is_given_up(item, error)
+        if self.keeps_marks and self.given == self.skipped:
+            out.append(MARK)
+        return False
 
-    def results(self, item: object, given: int) -> Iterator[object]:
-        """The results of one item behind the first `given`, through all its attempts; in a lane of
-        an ordered join a mark, if there are none."""
-        first, keeps_marks = given, self.keeps_marks
-        verdict = self.condemned() if self.past is not FRESH else None
-        if verdict is not None:
+    def is_passed_over(self, item: object) -> bool:
+        """Is it no item, or one that is given up for what it did to its workers?"""
+        if self.past is not FRESH and (verdict := self.condemned()) is not None:
             self.attempt = 0
             self.give_up(item, self.ordinal(), verdict)
-        while verdict is None:
-            try:
-                for result in self.timed_attempt(item, given):
-                    is_safe = is_atom(result) and not (keeps_marks and result is None)
-                    yield result if is_safe else self.seal(result)
-                    given += 1
-            except BaseException as error:  # the item's own, whatever it is
-                if closes(error):
-                    raise
-                if not self.may_retry(error):
-                    self.give_up(item, self.ordinal(), error)
-                    break
-            else:
-                self.attempt = 1
-                self.tally.passed += given > 0
-                self.tally.dropped += given == 0
-                break
-        if keeps_marks and given == first:
-            yield MARK
+            return True
+        return self.keeps_marks and item is MARK
 
-    def timed_attempt(self, item: object, given: int) -> Iterable[object]:
-        return (
-            self.trial(item, given) if self.clock is None else self.under(self.clock, item, given)
-        )
+    def is_done(self) -> bool:
+        self.attempt = 1
+        self.tally.passed += self.given > 0
+        self.tally.dropped += self.given == 0
+        return True
 
-    def under(self, clock: ItemClock, item: object, given: int) -> Iterator[object]:
-        clock.start(self.index())
-        try:
-            yield from self.trial(item, given)
-        finally:
-            clock.stop()
+    def is_given_up(self, item: object, error: BaseException) -> bool:
+        if self.may_retry(error):
+            return False
+        self.give_up(item, self.ordinal(), error)
+        return True
 
-    def trial(self, item: object, given: int) -> Iterator[object]:
+    def attempt_at(self, item: object) -> Iterator[object]:
+        """Begins an attempt at an item: what it gives behind what there was so far."""
+        if self.clock is not None:
+            self.clock.start(self.index())
         iterable = self.job(item.open(self.take) if isinstance(item, Sealed) else item)
-        if not isinstance(iterable, Iterable):
+        if type(iterable) not in USUAL and not isinstance(iterable, Iterable):
             raise TypeError(
                 f"{self.policy.stage} is a FlatMap: its function must give an iterable, not "
                 f"{short_repr(iterable)}"
             )
         results = iter(cast("Iterable[object]", iterable))
-        again = sum(1 for _ in islice(results, given))
+        given = self.given
+        again = sum(1 for _ in islice(results, given)) if given else 0
         if again < given:
             raise RunError(
                 f"{self.policy.stage} gave at least {given} outputs for an item, and only {again} "

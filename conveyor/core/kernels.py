@@ -10,22 +10,28 @@ kernel is a plain loop in a free function, and says how far it came.  Every resu
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from functools import reduce
+from itertools import islice
+from operator import length_hint
 from types import CodeType, FunctionType
 from typing import Final, NamedTuple, TypeAlias
 
-from conveyor.items.atoms import is_atom
+from conveyor.core.channel import UNBOUNDED
+from conveyor.core.linger import FAR, Looks
+from conveyor.items.atoms import are_atoms, is_atom
 from conveyor.items.bytecode import never_none, only_calculates
 from conveyor.items.rows import NO_TAKERS, Taker, refused
 from conveyor.items.sealing import Seal, Sealed, Take, is_owned, seal
 from conveyor.items.slices import whole
 
 __all__ = [
+    "Given",
     "Progress",
     "QuickLoop",
     "filter_loose",
     "filter_slice",
+    "give_each",
     "map_slice",
     "quick_loop",
     "quick_loop_of_all",
@@ -33,9 +39,15 @@ __all__ = [
 
 JobCall: TypeAlias = Callable[[object], object]
 QuickLoop: TypeAlias = Callable[[list[object]], list[object]]
+# Of the results of one item: may there be more, how many had to be sealed, what they ended by.
+Given: TypeAlias = tuple[bool, int, BaseException | None]
 
 IN_ONE_LOOP: Final = 50  # calls within one another; the compiler takes fewer than 200
 
+
+# What goes through a list or a tuple: all that it gives is there, and to ask for it runs no code.
+FEW: Final = 8  # of which each is looked at in less time than all at once
+THERE: Final[frozenset[type[object]]] = frozenset({type(iter([])), type(iter(()))})
 
 NO_RECORD: Final[tuple[type[object] | None, Taker]] = (None, refused)
 
@@ -96,6 +108,67 @@ def map_slice(
     except BaseException as error:  # whatever it is: the node decides what becomes of the item
         return Progress(len(out) - before + dropped, sealed, error)
     return Progress(len(out) - before + dropped, sealed, None)
+
+
+def give_each(
+    results: Iterator[object],
+    most: int,
+    out: list[object],
+    looks: Looks,
+    seal: Seal = seal,
+    keeps_none: bool = True,
+    takers: Mapping[type[object], Taker] = NO_TAKERS,
+) -> Given:
+    """Appends results of one item to `out` until that has `most`, or is late.  Each is made safe
+    before the next is asked for; None is sealed, unless it `keeps_none`.
+
+    >>> out, results = [], iter("abc")
+    >>> give_each(results, 2, out, Looks(None))[0], out
+    (True, ['a', 'b'])
+    >>> give_each(results, 9, out, Looks(None))[0], out
+    (False, ['a', 'b', 'c'])
+    """
+    sealed, append, far = 0, out.append, FAR
+    usual: type[object] = int  # as in `map_slice`
+    record, take = NO_RECORD
+    try:
+        while (count := len(out)) < most and (count < looks.next or not looks.are_late(count, far)):
+            until = most if most < looks.next else looks.next
+            given: Iterable[object] = islice(results, until - count)
+            if type(results) in THERE and length_hint(results) > FEW:
+                given, far = at_once([*given], out, keeps_none)
+            for result in given:
+                kind = type(result)
+                if kind is usual:
+                    append(result)
+                elif kind is record:
+                    append(take(result, None) or seal(result))
+                    sealed += 1
+                elif (keeps_none or result is not None) and is_atom(result):
+                    append(result)
+                    if kind is not tuple:
+                        usual = kind
+                else:
+                    append(seal(result))
+                    sealed += 1
+                    if kind in takers and kind is not tuple:
+                        record, take = kind, takers[kind]
+            if len(out) < until:
+                return False, sealed, None
+    except BaseException as error:  # as above
+        return False, sealed, error
+    return True, sealed, None
+
+
+def at_once(
+    taken: list[object], out: list[object], keeps_none: bool
+) -> tuple[Sequence[object], int]:
+    """Appends outputs to `out` as they are if all may go so: gives those that are left, and in how
+    many more it is to be seen whether they are late.  What is as it is takes no time."""
+    if not are_atoms(taken) or (None in taken and not keeps_none):
+        return taken, FAR
+    out += taken
+    return (), UNBOUNDED
 
 
 def filter_slice(

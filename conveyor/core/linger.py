@@ -10,7 +10,7 @@ from typing import Final, Protocol
 
 from conveyor.core.channel import UNBOUNDED
 
-__all__ = ["FAR", "Linger", "chunks", "first_look"]
+__all__ = ["FAR", "Linger", "Looks", "chunks"]
 
 # Whether it is time is looked at with 1, 2, 4, ... outputs, and then with each so many more.
 FAR: Final = 16
@@ -29,12 +29,31 @@ class Linger(Protocol):
     def is_over(self) -> bool: ...
 
 
-def first_look(linger: Linger | None, outputs: int = 0) -> int:
-    """Begins to wait, with so many outputs: from how many on `linger` is to be asked."""
-    if linger is None:
-        return UNBOUNDED
-    linger.begin()
-    return outputs + 1
+class Looks:
+    """When outputs that gather are looked at: as soon as there are `next` of them, of which there
+    are none for a `linger` of None."""
+
+    __slots__ = ("linger", "next")
+
+    def __init__(self, linger: Linger | None) -> None:
+        self.linger = linger
+        self.next = UNBOUNDED
+
+    def begin(self, outputs: int = 0) -> None:
+        """Begins to wait, with so many outputs."""
+        if self.linger is not None:
+            self.linger.begin()
+            self.next = outputs + 1
+
+    def are_late(self, outputs: int, far: int = FAR) -> bool:
+        """Have so many outputs lain for so long that they are to leave?  If not, they are looked at
+        again when there are twice as many, or `far` more."""
+        if outputs < self.next or self.linger is None:
+            return False
+        if self.linger.is_over():
+            return True
+        self.next = outputs + min(outputs, far)
+        return False
 
 
 def chunks(results: Iterable[object], limit: int, linger: Linger | None) -> Iterator[list[object]]:
@@ -43,15 +62,14 @@ def chunks(results: Iterable[object], limit: int, linger: Linger | None) -> Iter
     >>> list(chunks("abcde", 2, None))
     [['a', 'b'], ['c', 'd'], ['e']]
     """
+    looks = Looks(linger)
     out: list[object] = []
-    look = first_look(linger)
+    looks.begin()
     for result in results:
         out.append(result)
-        is_late = len(out) >= look and linger is not None and linger.is_over()
-        if len(out) >= limit or is_late:
+        if len(out) >= limit or looks.are_late(len(out)):
             yield out
-            out, look = [], first_look(linger)
-        elif len(out) >= look:
-            look += min(look, FAR)
+            out = []
+            looks.begin()
     if out:
         yield out
