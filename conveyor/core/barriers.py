@@ -87,12 +87,18 @@ class GatedInlet:
         inlet = self.inlet
         return inlet.barrier_at if inlet.barrier > self.passed else UNBOUNDED
 
+    # Both are asked several times a slice, so what `is_at_barrier` says is written out.
+
     def pending(self) -> bool:
-        return self.inlet.pending() and not self.is_at_barrier
+        inlet = self.inlet
+        return inlet.pending() and (
+            inlet.barrier <= self.passed or inlet.head != inlet.barrier_at
+        )
 
     def ended(self) -> bool:
-        has_ended = self.inlet.ended()
-        return self.is_at_barrier or has_ended
+        inlet = self.inlet
+        has_ended = inlet.ended()
+        return has_ended or (inlet.barrier > self.passed and inlet.head == inlet.barrier_at)
 
     def peek(self, n: int) -> list[object]:
         inlet = self.inlet

@@ -67,12 +67,15 @@ class Run:
         self.gate = self.keeper.gate(self.feed)
         self.passed = 0
 
-    def sends(self) -> int:
-        """How many items go out now."""
+    def sends(self, most: int = 1 << 30) -> int:
+        """How many items go out now, where the pipes have room for so many."""
         before = self.feed.head
         while (is_more := self.gate.pending()) or self.gate.is_at_barrier:
             if is_more:
-                self.feed.commit(self.feed.head + len(self.gate.peek(1 << 30)))
+                left = before + most - self.feed.head
+                if not left:
+                    break
+                self.feed.commit(self.feed.head + len(self.gate.peek(left)))
             else:
                 self.gate.passed = self.feed.barrier
         return self.feed.head - before
@@ -98,6 +101,28 @@ def test_a_window_is_sent_and_a_second_behind_the_barrier(run: Run) -> None:
     assert run.sends() == 0
     run.comes_through(within=0.1)
     assert run.sends() > WINDOW
+
+
+def steady(run: Run, per_s: float, room: int) -> None:
+    """Items come through as fast as that, and pipes hold so few that no window holds them up."""
+    for _ in range(2000):
+        run.sends(room)
+        if run.feed.barrier > run.passed:
+            assert run.feed.head < run.keeper.limit
+            run.comes_through(within=room / per_s)
+        else:
+            run.now += room / per_s
+
+
+def test_windows_grow_to_what_comes_through_in_time_where_pipes_hold_less(run: Run) -> None:
+    """Else so few items were between two barriers that these took part of the workers' time."""
+    steady(run, per_s=1000, room=5)
+    assert THROUGH_S / 2 < 2 * run.keeper.window / 1000 <= THROUGH_S
+
+
+def test_they_do_not_where_twice_as_many_would_not_come_through_in_time(run: Run) -> None:
+    steady(run, per_s=30, room=2)
+    assert run.keeper.window == WINDOW
 
 
 def saved(run: Run) -> int:

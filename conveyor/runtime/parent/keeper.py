@@ -5,10 +5,11 @@ that is made durable.
 
 Rule 1.  Never are two barriers on their way.  The source sends a window of items ahead of the last
          barrier that has come through; the next goes out when that is full, or before long.
-         How long a barrier takes says how large the window may be: what is on its way takes about
-         a quarter of `every_s`, or is as much as the stages may have in hand.  Most barriers are
-         for that alone; once `every_s` has passed, the next that comes through is where the run is
-         kept.
+         How long a barrier takes, and how fast items come through, say how large the window may
+         be: what is on its way takes about a quarter of `every_s`, or is as much as the stages may
+         have in hand.  A barrier costs every worker a short slice and a few wake-ups, so a window
+         grows as far as that, also where pipes hold less.  Most barriers are for that alone; once
+         `every_s` has passed, the next that comes through is where the run is kept.
 Rule 2.  The sink is the last that comes to it.  Then all others have noted what they know, and
          nothing of that is written over before the next barrier.  Where they are elsewhere, it is
          asked for, and comes behind all dead letters of items before the barrier.
@@ -68,11 +69,13 @@ class HeldInlet(GatedInlet):
         self.keeper = keeper
 
     def pending(self) -> bool:
-        self.keeper.look()
-        return self.head < self.keeper.limit and super().pending()
+        keeper = self.keeper
+        if keeper.saving is not None or keeper.is_due():  # else the lock would be taken for nothing
+            keeper.look()
+        return self.inlet.head < keeper.limit and super().pending()
 
     def peek(self, n: int) -> list[object]:
-        return super().peek(min(n, self.keeper.limit - self.head))
+        return super().peek(min(n, self.keeper.limit - self.inlet.head))
 
 
 def nothing() -> None:
@@ -131,6 +134,7 @@ class Keeper:
         self.under_way = False
         self.was_saved = False  # since the barrier before the one that is under way
         self.since = self.sent = monotonic()
+        self.came = (0, self.sent)  # the items before the newest barrier that is through, and when
         self.windows = keeping.windows
         self.hands = sum(spec.concurrency or 1 for spec in topology.nodes)
         # Items of the source that may be on their way however slow.
@@ -144,7 +148,7 @@ class Keeper:
         return HeldInlet(feed, self)
 
     def look(self) -> None:
-        """Called between slices: sends a barrier when it is time."""
+        """Called between slices: sends a barrier when it is time, also once an epoch is durable."""
         with self.lock:
             feed, saving = self.feed, self.saving
             if saving is not None and saving.over.is_set():
@@ -153,15 +157,19 @@ class Keeper:
                 through_s, most = self.windows.through_s, self.keeping.every_s
                 windows = AT_ONCE * (1 + min(monotonic() - saving.since, most) / through_s)
                 self.limit = max(self.limit, feed.barrier_at + int(windows * self.window))
-            if feed is None or self.under_way or feed.head == feed.barrier_at:
-                return
-            now = monotonic()
-            is_due = feed.head >= self.limit or now - self.sent >= self.windows.sent_s
-            if is_due or self.leaving:
-                self.under_way, self.sent = True, now
+            if feed is not None and self.is_due():
+                self.under_way, self.sent = True, monotonic()
                 feed.barrier_at = feed.head
                 feed.barrier += 1
                 self.limit = feed.head + (0 if self.leaving else self.window)
+
+    def is_due(self) -> bool:
+        """Is a barrier to be sent?"""
+        feed = self.feed
+        if feed is None or self.under_way or feed.head == feed.barrier_at:
+            return False
+        is_full = feed.head >= self.limit or self.leaving
+        return is_full or monotonic() - self.sent >= self.windows.sent_s
 
     def whole(self, number: int) -> None:
         """The sink has come to a barrier."""
@@ -170,17 +178,27 @@ class Keeper:
             assert feed is not None
             self.keeping.mark()
             now = monotonic()
-            took, windows = now - self.sent, self.windows
-            if self.was_saved:
-                self.was_saved = False
-            elif took > windows.through_s:
-                self.window = max(self.least, int(self.window * windows.through_s / took))
-            elif feed.head >= self.limit:
-                self.window = max(self.least, min(2 * self.window, windows.most))
+            self.fit_window(feed, now)
             if now - self.since >= self.keeping.every_s or self.leaving:
                 self.keep(number)
             else:
                 self.may_send()
+
+    def fit_window(self, feed: BarrierFeed, now: float) -> None:
+        """The next window, behind a barrier that has come through: shorter if that took too long;
+        twice as long if the source waited, or if items come so fast that two such windows, one
+        before a barrier and one behind it, take no longer than a barrier may."""
+        took, through_s = now - self.sent, self.windows.through_s
+        (came, since), self.came = self.came, (feed.barrier_at, now)
+        if self.was_saved:
+            self.was_saved = False
+        elif took > through_s:
+            self.window = max(self.least, int(self.window * through_s / took))
+        elif (
+            feed.head >= self.limit
+            or AT_ONCE * 2 * self.window * (now - since) <= (feed.barrier_at - came) * through_s
+        ):
+            self.window = max(self.least, min(2 * self.window, self.windows.most))
 
     def keep(self, number: int) -> None:
         """Begins to make durable what nodes knew at the newest barrier, which has come through."""
@@ -193,6 +211,8 @@ class Keeper:
     def look_for_notes(self, waits: bool = False) -> None:
         """Called again and again in the thread that runs: once what nodes have noted is here, it is
         made durable."""
+        if not self.asked:  # most often, and then without the lock
+            return
         with self.lock:
             if not self.asked or (noted := self.crew.noted(waits)) is None:
                 return
