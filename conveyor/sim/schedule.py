@@ -102,11 +102,11 @@ class Death(NamedTuple):
 
     Steps: `due`: something is due, which is not saved yet, or of which nothing is out; `due1`: one
     output of that is; `held`: the job has not begun; `taken`: it has, and nothing is out;
-    `copied1`: one copy of a record is out, not all; `held1`: one output is out, and the job goes
-    on; `emitted1`: it has given the next; `emitted`: all that came of the item is out, and it is
-    not committed; `saved`: the state behind it is saved, too.  `nth`: how often it has been there
-    since it began, or since it died last.  `hand`: what it had in hand, if that is not what it is
-    given here.
+    `copied1`: one copy of a record is out, not all; `early1`: the same, and the job was not asked
+    for more; `held1`: one output is out, and the job goes on; `emitted1`: it has given the next;
+    `emitted`: all that came of the item is out, and it is not committed; `saved`: the state behind
+    it is saved, too.  `nth`: how often it has been there since it began, or since it died last.
+    `hand`: what it had in hand, if that is not what it is given here.
     """
 
     worker: str

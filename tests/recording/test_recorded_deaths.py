@@ -174,7 +174,7 @@ CASES = [
     Case(flat, "tail", 3, "!x.1.taken"),
     Case(flat, "tail", 4, "!x.1.emitted2"),
     Case(flat, "head", 2, "!x.1.emitted"),
-    Case(flat_replicated, "tail", 6, "!x.1.copied1"),
+    Case(flat_replicated, "tail", 6, "!x.1.early1"),
     Case(flat_replicated, "tail", 7, "!x.1.emitted2"),
     Case(flat_replicated, "tail", 8, "!x.1.copied1"),
     Case(remembered, "state", 1, "!x.0.begun"),

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from typing import Any
 
 import pytest
 
-from conveyor import FlatMap, Join, Pipe, Pipeline, Processor, ReplicatingFork, Zip
+from conveyor import FlatMap, Join, Pipe, Pipeline, Processor, ReplicatingFork, Zip, context
 from conveyor.errors import ScheduleMismatch, WorkerCrashed
 from conveyor.sim.faults import Faults
 from conveyor.sim.schedule import Schedule
@@ -51,6 +51,27 @@ def test_a_death_between_two_copies_says_of_which_record() -> None:
         )
         places.update(str(death._replace(wait=0)) for death in Schedule.parse(run.schedule).deaths)
     assert {"!fm.1.copied1", "!fm.1.copied1*2", "!fm.1.copied1*3"} <= places.keys()
+
+
+def gives_one_and_refuses_at_first(item: str) -> Iterator[str]:
+    yield item
+    if context().attempt == 1:
+        raise ValueError(item)
+    yield f"{item} again"
+
+
+def test_an_item_that_failed_before_its_worker_died_between_copies_is_not_tried_again() -> None:
+    """What the newest record says of it stands, in the replay as in the run."""
+    outcomes = set[tuple[str, ...]]()
+    for seed in SEEDS:
+        pl = pipeline().add(FlatMap(gives_one_and_refuses_at_first, name="fm", on_error="skip"))
+        pl.add(ReplicatingFork(2)).add(Pipe(), Pipe()).add(Join(2))
+        run = pl.simulate("a", seed=seed, faults=Faults(["fm"]))
+        again = pl.replay("a", run.schedule)
+        assert (list(again), again.schedule) == (list(run), run.schedule)
+        if ".copied1" in run.schedule:
+            outcomes.add(tuple(run))
+    assert outcomes == {("a", "a")}
 
 
 def test_what_is_found_where_copies_are_under_way_fails_again() -> None:

@@ -123,7 +123,7 @@ class Remains:
             return CrashPoint(done + ahead - 1, "emitted", given)
         if tag.extra:
             return CrashPoint(
-                done + ahead, f"emitted{tag.extra}" if is_copied else f"copied{copies}", given
+                done + ahead, f"emitted{tag.extra}" if is_copied else f"early{copies}", given
             )
         if not is_copied:
             return CrashPoint(done + ahead - 1, f"copied{copies}", given)

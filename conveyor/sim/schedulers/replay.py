@@ -69,6 +69,10 @@ class FollowSchedule(Once):
 class ReplaySchedule(FollowSchedule):
     """Takes exactly what a schedule says; raises `ScheduleMismatch` where that is impossible."""
 
+    def __init__(self, schedule: Schedule) -> None:
+        super().__init__(schedule)
+        self.said = schedule
+
     def pick(self, point: str, ordinal: int, options: Sequence[int]) -> int:
         wanted = self.wanted.get((point, ordinal))
         return (

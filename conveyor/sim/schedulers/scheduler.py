@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 from types import MappingProxyType
 
 from conveyor.errors import ScheduleMismatch
-from conveyor.sim.schedule import Decision
+from conveyor.sim.schedule import Decision, Schedule
 
 __all__ = ["Default", "Once", "Scheduler", "possible"]
 
@@ -33,6 +33,7 @@ class Scheduler:
     shares = False
     at = 0  # then: how many decisions it has taken
     comes_in: int | None = None  # so many items come in, if not all
+    said: Schedule | None = None  # what is decided, where that is known as a whole
     results: int | None = None  # after so many the run is left, if it is left early
     # By its name, behind how many items a worker saves its state though others are there, in order
     saves: Mapping[str, Sequence[int]] = MappingProxyType({})

@@ -98,6 +98,8 @@ def describe_death(death: Death) -> str:
         "noted": f"before it notes what of its items is finished, at {item}",
         "taken": f"before anything of {item} is out",
         "copied": f"with {several(number, 'copy', 'copies')} of a record of {item} out, not all",
+        "early": f"with {several(number, 'copy', 'copies')} of a record of {item} out, not all, "
+        "and its job asked for no more",
         "emitted": f"after it emitted {item}"
         if not number
         else f"with {several(number, 'output')} of {item} out, not all",

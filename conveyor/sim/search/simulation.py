@@ -70,6 +70,7 @@ class Attempt:
         "crash_plans",
         "log",
         "outputs",
+        "said",
         "tallies",
         "times",
         "turned",
@@ -81,6 +82,7 @@ class Attempt:
         self.times = tuple(world.times) if world.is_clocked else (0.0,) * len(self.outputs)
         self.error = error
         self.log: Sequence[Decision] = world.log
+        self.said = world.scheduler.said
         self.turned = world.turned
         self.lanes = world.pipeline.lanes
         self.letters = world.dead_letters
@@ -96,8 +98,14 @@ class Attempt:
             self.is_unreached = self.is_unreached or crash_plan.is_unreached
 
     def schedule(self) -> Schedule:
-        """What has to be said to get the same again, unless a crash plan `is_unreached`."""
+        """What has to be said to get the same again, unless a crash plan `is_unreached`.
+
+        A run that was given a schedule has that one, which may say more than it must: which lane a
+        join read by default, say, for the joins took their turns otherwise in the run it is of.
+        """
         deaths = tuple(self.deaths_with_waits()) if self.deaths else ()
+        if self.said is not None and by_worker(self.said.deaths) == by_worker(deaths):
+            return self.said
         dead = frozenset(death.worker for death in deaths)
         # Where workers die it is said which join read first.
         defaults_too = self.turned and dead <= {MACHINE}
@@ -123,6 +131,11 @@ class Attempt:
                 ordinal += 1
             asked[point] = ordinal + 1
             yield death if death.wait == NEVER else death._replace(wait=ordinal - first)
+
+
+def by_worker(deaths: Iterable[Death]) -> list[Death]:
+    """In which order those of several workers are said makes no difference."""
+    return sorted(deaths, key=lambda death: death.worker)
 
 
 def is_of_the_living(point: str, dead: frozenset[str]) -> bool:

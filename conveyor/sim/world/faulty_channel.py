@@ -35,6 +35,9 @@ class CrashPlan:
     `deaths` are those that have happened, the newest at the end.
     """
 
+    # Steps by which the job was asked for no more when the newest of an item's outputs left
+    leave_early: tuple[str, ...] = ("held", "early")
+
     def __init__(
         self, worker: str, inputs: int, *, before: int | None = None, at: Sequence[Death] = ()
     ) -> None:
@@ -83,12 +86,15 @@ class CrashPlan:
 
     @property
     def dies_inside(self) -> bool:
-        """Is it known that the next death is inside the item in hand, with some of its outputs out?
+        """Is it known that the next death is inside the item in hand, with some of its outputs out,
+        and nothing asked for more?
 
         They may have left because they had lain for long: with the next the job may have killed.
         """
         here = self.next_death
-        return here is not None and here.item == self.done and is_inside(here.step)
+        if here is None or here.item != self.done:
+            return False
+        return is_inside(here.step) and here.step.startswith(self.leave_early)
 
     def renewed(self) -> CrashPlan:
         """A new plan by which workers die where they did by this one, or still should."""
@@ -163,8 +169,10 @@ class RecordedCrashPlan(CrashPlan):
     """Lets workers die where they died in a real run.
 
     Slices may be cut otherwise here: a worker that does not come by the recorded place dies at the
-    next place behind it.
+    next place behind it.  Nor is it known of a real worker whether its job was asked for more.
     """
+
+    leave_early = ("held", "early", "emitted")
 
     def __init__(self, worker: str, inputs: int, crashes: Sequence[Crash], gives_up: bool) -> None:
         super().__init__(worker, inputs)
@@ -236,7 +244,8 @@ class FaultyChannel:
         is_copy = tag.ordinal == crash_plan.ordinal
         item = None if tag.input == crash_plan.inputs else crash_plan.done
         if is_copy:
-            crash_plan.store(item, f"copied{crash_plan.copies}")
+            step = "early" if crash_plan.dies_inside else "copied"
+            crash_plan.store(item, f"{step}{crash_plan.copies}")
         else:
             crash_plan.tell(item)
         self.channel.publish(n, blob, tag)
