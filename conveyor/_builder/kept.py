@@ -111,6 +111,11 @@ class KeptRun:
             self.first += 1
         return self.last
 
+    def note(
+        self, items: int, nodes: Mapping[int, NodeState], letters: Sequence[DeadLetter]
+    ) -> None:
+        """Does nothing: it goes on from what is durable."""
+
     def complete(
         self,
         items: int,

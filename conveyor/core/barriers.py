@@ -91,9 +91,7 @@ class GatedInlet:
 
     def pending(self) -> bool:
         inlet = self.inlet
-        return inlet.pending() and (
-            inlet.barrier <= self.passed or inlet.head != inlet.barrier_at
-        )
+        return inlet.pending() and (inlet.barrier <= self.passed or inlet.head != inlet.barrier_at)
 
     def ended(self) -> bool:
         inlet = self.inlet

@@ -28,8 +28,8 @@ class Windows(NamedTuple):
 
 
 class Keeping(Protocol):
-    """A run that is kept, in a checkpoint or, `in_memory`, by this program alone; as the engine
-    sees it.
+    """A run that is kept, as the engine sees it: in a checkpoint, whenever `every_s` seconds have
+    passed; or in the program's memory, at each barrier; or in both.
 
     `goes_on` is set by an engine that can go on by itself with other workers: will the run that
     this error has ended go on at once?  Then nobody is told of an end.
@@ -40,7 +40,11 @@ class Keeping(Protocol):
     @property
     def every_s(self) -> float: ...
     @property
-    def in_memory(self) -> bool: ...
+    def in_memory(self) -> bool:
+        """Is each barrier noted that comes through?  Then the run can go on from there while the
+        program lives."""
+        ...
+
     @property
     def windows(self) -> Windows: ...
     @property
@@ -68,6 +72,13 @@ class Keeping(Protocol):
         `go_on`."""
         ...
 
+    def note(
+        self, items: int, nodes: Mapping[int, NodeState], letters: Sequence[DeadLetter]
+    ) -> None:
+        """All that came of the first `items` of this life has come out, and nothing else: the run
+        can go on from here in another life, if it is kept `in_memory`."""
+        ...
+
     def complete(
         self,
         items: int,
@@ -75,12 +86,12 @@ class Keeping(Protocol):
         letters: Sequence[DeadLetter],
         is_finished: bool,
     ) -> None:
-        """All that came of the first `items` of this life is with the sink, and nothing else: makes
-        that durable.  May be called in another thread, between `hold` and `go_on`."""
+        """The same, where it is to be made durable.  May be called in another thread, between
+        `hold` and `go_on`."""
         ...
 
     def go_on(self) -> None:
-        """The epoch is durable: what was kept back goes to the sink."""
+        """That is noted, or durable: what was kept back goes to the sink."""
         ...
 
 

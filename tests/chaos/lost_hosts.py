@@ -13,6 +13,7 @@ import time
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
+from itertools import islice
 from pathlib import Path
 from random import Random
 from tempfile import TemporaryDirectory
@@ -84,7 +85,7 @@ class LostHosts:
         before = len(engine.networks) or 1
         items = Items(self, engine, size, victim)
         try:
-            outputs = drained(pl, items) if kept else self.outputs(pl, items)
+            outputs = self.outputs_kept(pl, items) if kept else self.outputs(pl, items)
         except HostLost as error:
             if not any(repr(name) in str(error) for name in self.killed):  # whole
                 raise
@@ -92,7 +93,7 @@ class LostHosts:
                 raise
             self.ends["with its name"] += victim is not None
         else:
-            went_on = len(engine.networks) > before
+            went_on = len(engine.networks) > before + items.times_left
             self.ends["gone on" if went_on else "over before"] += victim is not None
             self.found += self.pipeline.check(outputs, size)
 
@@ -101,6 +102,22 @@ class LostHosts:
             return list(pl.run(iter(items), engine=items.engine))
         with pl.stream(iter(items), engine=items.engine) as stream:
             return list(stream)
+
+    def outputs_kept(self, pl: Any, items: Items) -> list[object]:
+        """The same, of a run that is kept in a checkpoint."""
+        with TemporaryDirectory() as folder:
+            checkpoint = Checkpoint(Path(folder), every_s=EVERY_S)
+            if self.random.random() < 0.5:
+                return drained(pl, items, checkpoint)
+            return self.acknowledged(pl, items, checkpoint)
+
+    def acknowledged(self, pl: Any, items: Items, checkpoint: Checkpoint) -> list[object]:
+        """What a program takes and acknowledges, which may leave the stream and open it again."""
+        taken: list[object] = []
+        if self.random.random() < 0.5:
+            items.times_left = 1
+            taken += acknowledged(pl, items, checkpoint, self.random.randrange(items.size))
+        return [*taken, *acknowledged(pl, items, checkpoint, None)]
 
 
 class Items:
@@ -114,6 +131,7 @@ class Items:
         self.engine = engine
         self.size = size
         self.victim = victim
+        self.times_left = 0  # a stream of them
         self.at = runs.random.randrange(size)
 
     def __iter__(self) -> Iterator[int]:
@@ -151,13 +169,21 @@ class Results:
         return "results"
 
 
-def drained(pl: Any, items: Items) -> list[object]:
-    """What the sink of a run has in the end that is kept in a checkpoint."""
+def drained(pl: Any, items: Items, checkpoint: Checkpoint) -> list[object]:
+    """What the sink of a run has in the end."""
     sink = Results()
-    with TemporaryDirectory() as folder:
-        kept = Checkpoint(Path(folder), every_s=EVERY_S)
-        pl.drain(items, into=sink, checkpoint=kept, engine=items.engine)
+    pl.drain(items, into=sink, checkpoint=checkpoint, engine=items.engine)
     return [result for _, there in sorted(sink.epochs.items()) for result in there]
+
+
+def acknowledged(
+    pl: Any, items: Items, checkpoint: Checkpoint, most: int | None
+) -> Iterator[object]:
+    """So many results of a stream, each of which is acknowledged; None: all."""
+    with pl.stream(items, checkpoint=checkpoint, engine=items.engine) as stream:
+        for result in islice(stream, most):
+            stream.acknowledge()
+            yield result
 
 
 def can_be_kept(pl: Any) -> bool:

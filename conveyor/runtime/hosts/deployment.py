@@ -7,8 +7,9 @@ Rule 1.  A run goes back to the newest barrier that has come through, or to the 
          checkpoint, with all workers anew on the machines that are left, and from there on it is as
          one that begins.
 Rule 2.  It ends with the machine, as `HostLost`, where that cannot be: no machine is left that has
-         what the stages need; a stage has what cannot be brought back; the run is recorded; it is
-         a stream that is kept in a checkpoint, which gives results before they stand.
+         what the stages need; a stage has what cannot be brought back; the run is recorded.
+Rule 3.  A stream that is kept in a checkpoint goes back to the newest barrier, too, and not to an
+         epoch: the program has been given results since.
 """
 
 from __future__ import annotations
@@ -21,12 +22,13 @@ from time import perf_counter
 from typing import Final
 
 from conveyor.core.engine import Give, RunOptions, StopToken
-from conveyor.core.keeping import Keeping, Windows
+from conveyor.core.keeping import Acknowledging, Keeping, Windows
 from conveyor.errors import HostLost, RunError, TopologyError
 from conveyor.graph.keeping import check_can_be_kept
 from conveyor.graph.pace import Paces
 from conveyor.graph.topology import Topology
 from conveyor.report import DeadLetter, Report, RunResult
+from conveyor.runtime.hosts.kept_lasting import KeptLasting
 from conveyor.runtime.hosts.lasting import Lasting
 from conveyor.runtime.hosts.site import Hosts, HostsSite, with_fixed_lanes
 from conveyor.runtime.parent.deployment import ProgramDeployment
@@ -70,12 +72,26 @@ class HostsDeployment:
 
     def lasting(self, items: Iterable[object], give: Give, shown: bool) -> Lasting:
         """A run that goes on without a machine; `shown`: its results are seen before its end."""
-        room = sum(channel.capacity for channel in self.topology.channels)
-        least = 1 if shown else room
-        windows = Windows(least, least, room, THROUGH_S, SENT_S)
+        least = 1 if shown else self.capacity()
+        windows = Windows(least, least, self.capacity(), THROUGH_S, SENT_S)
         lasting = Lasting(items, windows, give)
         lasting.goes_on = lambda error: self.outlives(error) and self.knows_states(lasting)
         return lasting
+
+    def kept_lasting(
+        self, items: Iterable[object], give: Give, keeping: Keeping, acknowledging: Acknowledging
+    ) -> KeptLasting:
+        """A stream that does, and that has a checkpoint."""
+        at_most_s = keeping.windows.through_s  # else an epoch would be long in coming through
+        through_s, sent_s = min(THROUGH_S, at_most_s), min(SENT_S, at_most_s)
+        windows = Windows(1, 1, self.capacity(), through_s, sent_s)
+        lasting = KeptLasting(items, windows, give, keeping, acknowledging)
+        lasting.goes_on = self.outlives
+        return lasting
+
+    def capacity(self) -> int:
+        """How many items all pipes hold."""
+        return sum(channel.capacity for channel in self.topology.channels)
 
     def run(
         self, items: Iterable[object], stop: StopToken, options: RunOptions
@@ -90,7 +106,6 @@ class HostsDeployment:
         lasting = self.lasting(items, options.take or results.extend, options.take is not None)
         options = options._replace(take=lasting.take, keeping=lasting)
         result = self.run_lives(lasting.rest(), stop, options, lasting)
-        lasting.finish()
         return RunResult(results, result.report, result.dead_letters)
 
     def run_lives(
@@ -115,9 +130,16 @@ class HostsDeployment:
         results: deque[object],
     ) -> Streaming | LastingStream:
         self.runs += 1
+        keeping, acknowledging, give = options.keeping, options.acknowledging, results.extend
+        if keeping is not None and acknowledging is not None:
+            kept = self.kept_lasting(items, give, keeping, acknowledging)
+            results.extend(acknowledging.earlier)
+            stream = LastingStream(self, kept, stop, options._replace(acknowledging=kept), results)
+            kept.told, stream.give = stream.lives.told, kept.gave
+            return stream
         if not self.lasts or options.record is not None:
             return self.open.stream(items, stop, options, results)
-        lasting = self.lasting(items, results.extend, shown=True)
+        lasting = self.lasting(items, give, shown=True)
         return LastingStream(self, lasting, stop, options, results)
 
     def outlives(self, error: BaseException) -> bool:
@@ -223,6 +245,7 @@ class LastingStream:
         self.lives = Lives(deployment, lasting)
         self.stop = stop
         self.options = options._replace(take=lasting.take, keeping=lasting)
+        self.acknowledging = options.acknowledging
         self.results = results
         self.context = copy_context()  # of the caller, which every source thread has
         self.left: list[Streaming] = []  # whose thread may still be inside the iterator
@@ -250,8 +273,12 @@ class LastingStream:
             self.left.append(self.life)
             self.life = self.begun(self.lives.go_on(error))
         if self.is_over:
-            self.lasting.finish()
+            self.life.settle()
+            self.lasting.give_rest()
         return self.is_over and not self.results
+
+    def leave(self) -> None:
+        """Does nothing: what the program has been given stands, and the end makes it durable."""
 
     def report(self) -> Report:
         return self.lives.told(self.life.report())
@@ -262,7 +289,11 @@ class LastingStream:
     def end(self, failed: bool, error: BaseException | None) -> Report:
         for life in self.left:
             life.source.interruptible.interrupt()
-        return self.lives.told(self.life.end(failed, error))
+        try:
+            return self.lives.told(self.life.end(failed, error))
+        finally:
+            self.results.clear()  # an epoch that was still being made durable may have given some
+            self.lasting.let_go()
 
 
 def can_go_on(topology: Topology) -> bool:

@@ -5,7 +5,8 @@ Knows: items, results, and between which barriers they are.  Must never know: ho
 begun.
 
 Rule 1.  Results are given once their barrier has come through and is kept, and not before; those
-         behind it are thrown away when a machine is lost.  So none comes twice.
+         behind it are thrown away when a machine is lost.  So none comes twice.  Of a stream, the
+         consumer's thread takes results, and the source's may be the one that gives them.
 Rule 2.  Items that an iterator gave are kept until such a barrier is behind them, as they were when
          they came.  Only one thread at a time is inside the iterator; one that a lost machine left
          there adds what it gets.
@@ -15,6 +16,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence, Sized
+from math import inf
 from typing import Protocol, cast
 
 from conveyor.core.epochs import Manifest, NodeState
@@ -24,7 +26,7 @@ from conveyor.items.atoms import is_atom
 from conveyor.items.sealing import Sealed, sealer
 from conveyor.report import DeadLetter
 
-__all__ = ["Lasting"]
+__all__ = ["Lasting", "position_of"]
 
 
 class Items(Protocol):
@@ -36,6 +38,10 @@ class Items(Protocol):
 
     def forget(self, position: int) -> None:
         """So many are not wanted any more."""
+        ...
+
+    def let_go(self) -> None:
+        """None are wanted any more."""
         ...
 
 
@@ -50,6 +56,9 @@ class OfSequence:
 
     def forget(self, position: int) -> None:
         """There is nothing to forget."""
+
+    def let_go(self) -> None:
+        """There is nothing to let go."""
 
 
 class OfIterable:
@@ -73,6 +82,10 @@ class OfIterable:
         for number in range(self.first, position):
             self.kept.pop(number, None)
         self.first = position
+
+    def let_go(self) -> None:
+        self.iterator = iter(())  # so that a generator is closed which nothing else refers to
+        self.kept.clear()
 
     def item(self, number: int) -> object:
         """The item of this number, the next of the iterator if it was not taken before.  Raises
@@ -136,7 +149,7 @@ class SizedRest(Rest):
 class Lasting:
     """One run, as its engine keeps it; `give` takes the results that stand."""
 
-    every_s = 0.0
+    every_s = inf
     in_memory = True
 
     def __init__(
@@ -155,33 +168,43 @@ class Lasting:
         self.give = give
         self.goes_on: Callable[[BaseException], bool] = ends
         self.manifest: Manifest | None = None  # where this life begins
+        self.begins_at = 0  # so many items were before it
         self.newest: Manifest | None = None  # of the barriers that came through
         self.next: Manifest | None = None
         self.held: list[object] = []  # results that do not stand yet
-        self.at_barrier = 0  # how many of them came before the newest barrier
+        self.through = 0  # how many of them came before the newest barrier
+        self.turn = threading.Lock()  # to change what is held
 
     @property
     def stands_at(self) -> str:
-        return f"behind item {position_of(self.manifest)}"
+        return f"behind item {self.begins_at}"
 
     def rest(self) -> Iterable[object]:
         """The items of this life."""
-        return self.items.behind(position_of(self.manifest))
+        return self.items.behind(self.begins_at)
 
     def begin_again(self) -> Iterable[object]:
         """Another life is to begin, at the newest barrier."""
-        self.manifest = self.newest
-        self.held, self.at_barrier = [], 0
+        if self.newest is not None:
+            self.manifest, self.begins_at = self.newest, position_of(self.newest)
+        self.held, self.through = [], 0
         return self.rest()
 
     def take(self, results: Sequence[object], /) -> None:
-        self.held += results
+        with self.turn:
+            self.held += results
 
     def mark(self) -> None:
-        self.at_barrier = len(self.held)
+        self.through = len(self.held)
 
     def hold(self) -> None:
         """Does nothing: all results are held back."""
+
+    def note(
+        self, items: int, nodes: Mapping[int, NodeState], letters: Sequence[DeadLetter]
+    ) -> None:
+        kept = {"letters": tuple(letters)}
+        self.next = Manifest(0, self.begins_at + items, nodes, False, kept)
 
     def complete(
         self,
@@ -190,22 +213,27 @@ class Lasting:
         letters: Sequence[DeadLetter],
         is_finished: bool,
     ) -> None:
-        kept = {"letters": tuple(letters)}
-        position = position_of(self.manifest) + items
-        self.next = Manifest(0, position, nodes, is_finished, kept)
+        assert is_finished, "of no other epoch it is said that it is to be durable"
+        self.give_rest()
 
     def go_on(self) -> None:
-        self.newest = self.next
-        stand, self.held = self.held[: self.at_barrier], self.held[self.at_barrier :]
-        self.at_barrier = 0
+        assert self.next is not None
+        with self.turn:
+            self.newest = self.next
+            stand, self.held = self.held[: self.through], self.held[self.through :]
+            self.through = 0
         self.items.forget(position_of(self.newest))
         self.give(stand)
 
-    def finish(self) -> None:
+    def give_rest(self) -> None:
         """All results have come, and stand."""
-        stand, self.held = self.held, []
-        self.give(stand)
+        rest, self.held = self.held, []
+        self.give(rest)
+
+    def let_go(self) -> None:
+        """The run has ended."""
+        self.items.let_go()
 
 
-def position_of(manifest: Manifest | None) -> int:
-    return 0 if manifest is None else cast("int", manifest.position)
+def position_of(manifest: Manifest) -> int:
+    return cast("int", manifest.position)

@@ -18,8 +18,8 @@ Rule 3.  It is made durable in a thread of its own, while the run goes on: what 
          on as fast as windows have come through before, with as much again to spare; but for no
          longer than `every_s`, then it waits.  How long the barrier behind all that takes says
          nothing of a window.
-         Where the run is kept by this program alone, each barrier that comes through is, and at
-         once.
+         Where the run is kept in this program's memory, each barrier that comes through is, and at
+         once; in the thread, too, whenever it is to be durable.
 Rule 4.  Of a stream, the source's thread sends barriers, and the consumer's is where they come
          through: one at a time is in here.
 """
@@ -179,7 +179,7 @@ class Keeper:
             self.keeping.mark()
             now = monotonic()
             self.fit_window(feed, now)
-            if now - self.since >= self.keeping.every_s or self.leaving:
+            if self.keeping.in_memory or self.is_to_be_durable():
                 self.keep(number)
             else:
                 self.may_send()
@@ -200,8 +200,12 @@ class Keeper:
         ):
             self.window = max(self.least, min(2 * self.window, self.windows.most))
 
+    def is_to_be_durable(self) -> bool:
+        """Is a barrier that has come through where the run is kept for good?"""
+        return self.leaving or monotonic() - self.since >= self.keeping.every_s
+
     def keep(self, number: int) -> None:
-        """Begins to make durable what nodes knew at the newest barrier, which has come through."""
+        """Begins to keep what nodes knew at the newest barrier, which has come through."""
         self.under_way = True
         self.keeping.hold()
         self.asked = number
@@ -210,7 +214,7 @@ class Keeper:
 
     def look_for_notes(self, waits: bool = False) -> None:
         """Called again and again in the thread that runs: once what nodes have noted is here, it is
-        made durable."""
+        kept."""
         if not self.asked:  # most often, and then without the lock
             return
         with self.lock:
@@ -224,14 +228,17 @@ class Keeper:
             items = self.feed.barrier_at
             self.least = max(self.in_hand(noted), self.windows.least)
 
-            def save() -> None:
-                known = {node: each.whole() for node, each in noted.items()}
-                self.keeping.complete(items, known, letters, False)
+            def known() -> dict[int, NodeState]:
+                return {node: each.whole() for node, each in noted.items()}
 
-            if self.keeping.in_memory:
-                save()
+            if self.keeping.in_memory and not self.is_to_be_durable():
+                self.keeping.note(items, known(), letters)
                 self.go_on()
                 return
+
+            def save() -> None:
+                self.keeping.complete(items, known(), letters, False)
+
             with Deferral():  # of a thread that is half started nobody would know
                 self.saving = Saving(save, self.wake)
             self.was_saved = True
@@ -267,12 +274,18 @@ class Keeper:
                 return
             if saving.error is not None:
                 raise saving.error
+            self.since = monotonic()
             self.go_on()
 
+    def settle_without_workers(self) -> None:
+        """The same, where nobody is left who would tell what was noted at a newer barrier."""
+        with self.lock:
+            self.asked = 0
+            self.settle()
+
     def go_on(self) -> None:
-        """The epoch is durable."""
+        """The run is kept at its newest barrier."""
         self.keeping.go_on()
-        self.since = monotonic()
         self.may_send()
         self.wake()  # results may have come by this
 
@@ -280,6 +293,8 @@ class Keeper:
         """Makes durable what has been acknowledged, as far as the newest barrier reaches; was that
         all?"""
         with self.lock:
+            if self.keeping.in_memory:
+                self.asked = 0  # all that was given came before a barrier that is noted
             self.settle()
             if acknowledging.lacks() and not acknowledging.write_again():
                 may_be_kept = acknowledging.at_barrier > acknowledging.kept_to

@@ -137,8 +137,8 @@ class Streaming:
             OnDemand(inlet, lambda: not results) for inlet in runner.ends.sink.inputs
         ]
         self.cut = AsTaken(runner.ends.smallest_result_capacity)
-        take = options.take or results.extend
-        collect = CollectNode(take if self.acknowledging is None else self.came)
+        extend = results.extend if self.acknowledging is None else self.came
+        collect = CollectNode(options.take or extend)
         self.sink = sink = runner.ends.sink_loop(run, collect, inputs, self.cut)
         self.spin = Spin(SPIN_NS)
         runner.wait_reasons = runner.wait_reasons_of(source.wait_reason, sink)
@@ -210,11 +210,17 @@ class Streaming:
 
     def abandon(self, error: BaseException) -> None:
         """Ends the workers of a run that goes on with others; the items and their iterator stay as
-        they are."""
+        they are.  Raises what an epoch failed with that was being made durable."""
         self.source.stop(interrupts=False)
+        self.settle()
         self.runner.before_end = None
         self.runner.apart = ()
         self.runner.run_failed(How.FAILED, error)
+
+    def settle(self) -> None:
+        """Waits until nothing is being made durable; raises what that failed with."""
+        if self.keeper is not None:
+            self.keeper.settle_without_workers()
 
     def keep_what_came(self, error: BaseException | None) -> None:
         """Makes durable what can be of a run that does not go on."""

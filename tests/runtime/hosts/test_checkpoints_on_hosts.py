@@ -84,6 +84,14 @@ def test_barriers_cross_where_lanes_part_and_meet_again(tmp_path: Path) -> None:
 # ---------------------------------------------------------------------- without one of its machines
 
 
+def lose(engine: InThisProcess, machine: int) -> None:
+    network = engine.networks[-1]
+    if isinstance(engine, InProcesses):
+        network.hosts[machine].kill()
+    else:
+        network.gone = machine, "it was unplugged"
+
+
 class Losing:
     """Numbers; behind some of them a machine is lost, the first time that they are given."""
 
@@ -106,11 +114,7 @@ class Losing:
             self.asked.append("close")
 
     def lose(self, machine: int) -> None:
-        network = self.engine.networks[-1]
-        if isinstance(self.engine, InProcesses):
-            network.hosts[machine].kill()
-        else:
-            network.gone = machine, "it was unplugged"
+        lose(self.engine, machine)
 
     def identity(self) -> str:
         return "numbers, and machines that are lost"
@@ -216,23 +220,6 @@ def test_a_sink_that_cannot_be_opened_again_says_so_beside_the_machine_that_was_
         numbered().drain(source, into=out, checkpoint=kept(tmp_path), engine=engine)
     assert isinstance(raised.value.__context__, HostLost)
     assert source.asked == ["open", "close"]
-
-
-def test_a_stream_that_is_kept_ends_with_its_machine_and_goes_on_when_it_is_called_again(
-    tmp_path: Path,
-) -> None:
-    engine, taken = InThisProcess(2), list[str]()
-
-    def take(source: Losing) -> None:
-        with numbered().stream(source, checkpoint=kept(tmp_path), engine=engine) as stream:
-            for result in stream:
-                taken.append(result)
-                stream.acknowledge()
-
-    with pytest.raises(HostLost, match="'host-2' is lost"):
-        take(Losing(engine, {150: 2}))
-    take(Losing(engine, {}))
-    assert list(dict.fromkeys(taken)) == lines(300)
 
 
 KILLED = """
