@@ -29,7 +29,7 @@ ITEMS = 400_000
 def cost(run: Callable[[], object]) -> float:
     before = processor_seconds()
     run()
-    return max(processor_seconds() - before, 0.01)  # which is as fine as the system counts
+    return max(processor_seconds() - before, 0.01)  # which is as fine as some systems count
 
 
 def least_ratio(run: Callable[[], object], other: Callable[[], object], enough: float) -> float:
