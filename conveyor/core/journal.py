@@ -26,7 +26,8 @@ PAGE_SIZE: Final = 3 + COUNTS  # run, ordinal, position, and the counts
 class Journal:
     """Keeps the counts of one node in one run, written ahead of what they are true of.
 
-    `hold` is told of each slice that is taken in hand: its input, first position and end.
+    `hold` is told of each slice that is taken in hand: its input, first position and end; `reads`,
+    before, its input and how many items it has.
     `resumed` is told the ordinal of the next item when a loop starts: what came of that one is
     void, and of all behind it but those that it is told of, too.  `others` are those of nodes whose
     jobs run in the same worker, behind this one's.
@@ -39,6 +40,7 @@ class Journal:
         hold: Callable[[int, int, int], None] | None = None,
         resumed: Callable[[int, Sequence[int]], None] | None = None,
         others: Sequence[Journal] = (),
+        reads: Callable[[int, int], None] | None = None,
     ) -> None:
         self.run = 0
         self.tally = tally
@@ -46,6 +48,7 @@ class Journal:
         self.hold = hold
         self.resumed = resumed
         self.others = others
+        self.reads = reads
         self.ordinal = 0
         self.position = 0
         self.input = 0
@@ -74,6 +77,8 @@ class Journal:
     def begin(self, source: int, inlet: Inlet, items: int) -> None:
         """A slice is taken in hand."""
         self.input, self.inlet, self.finished = source, inlet, 0
+        if self.reads is not None:
+            self.reads(source, items)
         if self.hold is not None:
             self.hold(source, inlet.position(1) - 1, inlet.position(items))
 

@@ -33,8 +33,8 @@ from conveyor.recording.format import End, RunLengths
 from conveyor.recording.frames import frame
 from conveyor.recording.kept_pipeline import pack_pipeline
 from conveyor.recording.reader import Recording
-from conveyor.runtime.parent import recorder
-from conveyor.runtime.parent.recorder import AHEAD_NS, SHARE, Gauged
+from conveyor.runtime.parent import gauged_digest
+from conveyor.runtime.parent.gauged_digest import AHEAD_NS, SHARE, GaugedDigest
 from conveyor.sim.search import simulation
 from tests.conformance.jobs import Numbered, refusing, slow
 from tests.helpers import HANGS_S, ROOT, pipeline
@@ -373,7 +373,7 @@ def test_as_many_items_are_looked_at_as_there_is_time_for(
         now += cost
         return now
 
-    gauged = Gauged(clock)
+    gauged = GaugedDigest(clock)
     for _ in range(1000):
         gauged.take([0] * 256)
         now += pause
@@ -386,7 +386,7 @@ def test_as_many_items_are_looked_at_as_there_is_time_for(
 def test_one_item_among_many_that_is_another_is_found(
     path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(recorder, "SHARE", 0)
+    monkeypatch.setattr(gauged_digest, "SHARE", 0)
     pool().run(range(600), record=path)
     other = [*range(600)]
     other[555] = -1

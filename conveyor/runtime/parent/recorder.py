@@ -6,17 +6,18 @@ to follow a recording.
 Rule 1.  The file is written as the run goes, frame by frame, and nothing in it is ever changed.
 Rule 2.  What a dead worker had noted and not committed is taken back when another says how much
          stands.
-Rule 3.  Where the file takes no more, as on a full disk, it ends, and the run goes on; what is
+Rule 3.  What source and sink decide is kept as words, and looked at when a frame is written.
+Rule 4.  Where the file takes no more, as on a full disk, it ends, and the run goes on; what is
          there is valid.
 """
 
 from __future__ import annotations
 
 import pickle
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from threading import RLock
-from time import monotonic, perf_counter_ns
+from time import monotonic
 from typing import Final, NamedTuple
 
 from conveyor.core.channel import Inlet, Note
@@ -24,7 +25,7 @@ from conveyor.core.crashes import WorkerDeath
 from conveyor.core.journal import PAGE_SIZE, Journal
 from conveyor.graph.route import balancing_forks, leaves
 from conveyor.graph.topology import Topology
-from conveyor.items.fingerprint import Digest, Fingerprint, Stretches
+from conveyor.items.fingerprint import Fingerprint
 from conveyor.items.main_module import Definitions
 from conveyor.items.sealing import PROTOCOL, Seal, Sealed
 from conveyor.items.short_repr import message_of
@@ -35,10 +36,11 @@ from conveyor.recording.format import End, RunLengths
 from conveyor.recording.frames import frame
 from conveyor.recording.kept_pipeline import pack_pipeline
 from conveyor.report import DeadLetter, Tally
+from conveyor.runtime.parent.gauged_digest import GaugedDigest
 from conveyor.runtime.parent.late_items import LateItems
 from conveyor.runtime.parent.post_mortem import Account, Remains
 from conveyor.runtime.parent.shared import Shared
-from conveyor.runtime.shm.decision_log import DecisionLog, LoggedDecision
+from conveyor.runtime.shm.decision_log import COUNT, DecisionLog, choice_of, decision_word, point_of
 from conveyor.runtime.shm.ring import RingState
 from conveyor.runtime.step import logged
 from conveyor.runtime.step.logged import JOIN, STANDS, Log, LoggedReads, forks_taken
@@ -51,10 +53,6 @@ MOST_KEPT: Final = 16 << 10  # items between two frames
 KEPT_PIPELINE: Final = 1 << 20
 FRAME_BYTES: Final = 8 << 10
 FRAME_S: Final = 0.1
-SHARE: Final = 200  # of the time, what one part may go into looking at items
-# That much of the time is granted at once, so that short runs are looked at as a whole.
-AHEAD_NS: Final = 100_000_000
-FEW: Final = 256  # items, about which that is decided
 
 
 class Before(NamedTuple):
@@ -73,36 +71,8 @@ class SlicesOnly(Journal):
 
 def journal_of_sink(tally: Tally, inputs: Sequence[Inlet], log: Log) -> Journal:
     """What is told of the slices that the sink takes in hand, and logs from which input."""
-    return SlicesOnly(tally, Note([0] * Note.words_for(PAGE_SIZE)), LoggedReads(inputs, log))
-
-
-class Gauged:
-    """The digest of the input: of all items, as long as to look at them takes no more than half a
-    hundredth of the time."""
-
-    def __init__(self, clock: Callable[[], int] = perf_counter_ns) -> None:
-        self.digest = Digest()
-        self.clock = clock
-        self.began = clock() - AHEAD_NS
-        self.spent = 0
-        self.decides_at = 0  # how many items
-        self.looks = True
-        self.told = 0
-
-    def take(self, items: Sequence[object]) -> None:
-        started = self.clock() if self.looks else 0
-        self.digest.add(items, self.looks)
-        if self.looks:
-            self.spent += self.clock() - started
-        if self.digest.count >= self.decides_at:
-            self.decides_at = self.digest.count + FEW
-            self.looks = self.spent * SHARE <= self.clock() - self.began
-
-    def news(self) -> tuple[Stretches, bytes]:
-        """What was looked at since the last time, and the prints of the sample."""
-        prints = bytes(self.digest.sample.prints[self.told :])
-        self.told += len(prints)
-        return self.digest.tell(), prints
+    reads = LoggedReads(len(inputs), log)
+    return SlicesOnly(tally, Note([0] * Note.words_for(PAGE_SIZE)), reads=reads)
 
 
 class Recorder:
@@ -118,13 +88,16 @@ class Recorder:
         self.numbers: dict[int, dict[int, int]] = {}  # of a node's points
         self.runs = [RunLengths(point.lanes) for point in points]
         self.lock = RLock()  # the source of a stream notes from a thread of its own
-        self.given = Gauged()
+        self.given = GaugedDigest()
         self.outputs = Fingerprint()
         self.input: list[object] = []  # that is kept and not written yet
         self.kept = 0  # bytes of the input, or -1 if it is too large
         self.opened = 0  # bytes of what is not written yet, where that is known
         self.last_frame = monotonic()
         self.grown = 0
+        # Of source and sink, as words of a log: these, too, note from several threads.
+        self.of_source: list[int] = []
+        self.of_sink: list[int] = []
         self.failed_in = ""
         self.before: dict[int, Before] = {}
         self.remains: dict[int, Remains] = {}
@@ -183,7 +156,9 @@ class Recorder:
             named = dict(enumerate(names)) | {logged.TIMER: spec.name + TIMER}
             # Where there is no join, or no timer, there is no point of that name.
             self.numbers[spec.index] = {
-                point: self.number_of.get(name, -1) for point, name in named.items()
+                point: self.number_of[name]
+                for point, name in named.items()
+                if name in self.number_of
             }
             taken_before: dict[int, int] = {}
             if spec.route is not None:
@@ -198,33 +173,40 @@ class Recorder:
             )
             self.before[spec.index] = Before(self.remains[spec.index].account(0), taken_before)
 
-    def note(self, node: int, found: Sequence[LoggedDecision]) -> None:
-        """What was decided in a node."""
-        runs, numbers = self.runs, self.numbers[node]
+    def note(self, node: int, words: Sequence[int]) -> None:
+        """What was decided in a node, as words of its log."""
+        runs, numbers, stepped = self.runs, self.numbers[node], self.late.stepped
         with self.lock:
-            for noted in found:
-                point, lane, items = noted
-                if point & STANDS:
-                    self.stands(node, noted)
-                elif point == logged.RAN_OUT:
-                    self.write(self.late.ran_out(node, items))
-                elif point == logged.SAVED:
-                    self.saved.setdefault(node, []).append(items)
-                else:
+            for word in words:
+                point = point_of(word)
+                if point in numbers:
+                    runs[numbers[point]].add(choice_of(word), word & COUNT)
                     if point == JOIN:
-                        self.late.stepped(node, items)
-                    runs[numbers[point]].add(lane, items)
-            self.grown += len(found)
+                        stepped(node, word & COUNT)
+                elif point & STANDS:
+                    self.stands(node, point & ~STANDS, word & COUNT)
+                elif point == logged.RAN_OUT:
+                    self.write(self.late.ran_out(node, word & COUNT))
+                else:
+                    assert point == logged.SAVED
+                    self.saved.setdefault(node, []).append(word & COUNT)
+            self.grown += len(words)
 
     def note_source(self, point: int, lane: int, count: int) -> None:
-        self.note(0, (LoggedDecision(point, lane, count),))
+        self.of_source.append(decision_word(point, lane, count))
 
     def note_sink(self, point: int, lane: int, count: int) -> None:
-        self.note(len(self.topology.nodes) - 1, (LoggedDecision(point, lane, count),))
+        self.of_sink.append(decision_word(point, lane, count))
 
-    def stands(self, node: int, noted: LoggedDecision) -> None:
+    def note_ends(self) -> None:
+        """What source and sink have decided since this was called last."""
+        for node, noted in ((0, self.of_source), (len(self.topology.nodes) - 1, self.of_sink)):
+            if words := noted[:]:
+                del noted[: len(words)]  # and more may be added meanwhile
+                self.note(node, words)
+
+    def stands(self, node: int, point: int, count: int) -> None:
         """Another worker goes on: so much of what the dead one had decided at a point stands."""
-        point, count = noted.point & ~STANDS, noted.items
         if point == JOIN:
             self.late.stands(node, count)
         elif point != logged.TIMER:
@@ -244,7 +226,7 @@ class Recorder:
             self.write(self.late.died(node, run, remains, begun))
             if (finished := remains.finished(run)) is not None:
                 # Another worker begins with fewer in hand: what the dead one noted is not for it
-                self.stands(node, LoggedDecision(JOIN, 0, finished))
+                self.stands(node, JOIN, finished)
             if hand is not None:
                 head = begun.heads[hand.input]
                 at = None if hand.at is None else hand.at - head
@@ -293,7 +275,8 @@ class Recorder:
         for node, log in self.logs.items():
             if found := log.take(self.shared.wakeups[node].notify):
                 self.note(node, found)
-        if self.grown >= FRAME_BYTES or (self.grown and monotonic() - self.last_frame > FRAME_S):
+        grown = self.grown + len(self.of_source) + len(self.of_sink)
+        if grown >= FRAME_BYTES or (grown and monotonic() - self.last_frame > FRAME_S):
             self.flush()
 
     def took(self, items: Sequence[object]) -> None:
@@ -339,6 +322,7 @@ class Recorder:
     def flush(self) -> None:
         """Writes what has come in."""
         with self.lock:
+            self.note_ends()
             self.write(
                 self.kept_input()
                 + recording.progressed(*self.given.news())

@@ -12,18 +12,28 @@ from __future__ import annotations
 
 import os
 from array import array
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from time import perf_counter_ns
 from typing import Final, NamedTuple
 
 from conveyor.graph.route import balancing_forks
 from conveyor.graph.topology import NodeSpec
-from conveyor.reporting.trace_events import TraceEvents
+from conveyor.reporting.trace_events import TraceEvents, Writer
 from conveyor.runtime.parent.queues import queued_before
 from conveyor.runtime.parent.shared import Shared
 from conveyor.runtime.parent.worker_processes import WorkerProcesses
-from conveyor.runtime.shm.trace_log import ENTRY_WORDS, ITEMS, KIND_AT, Span, SpanKind, span_of
+from conveyor.runtime.shm.trace_log import (
+    ENTRY_WORDS,
+    ITEMS,
+    LANE_AT,
+    WORTH_TAKING,
+    SpanKind,
+    SpanOf,
+    TraceLog,
+    decision,
+    span_of,
+)
 from conveyor.runtime.step.logged import JOIN, TIMER
 
 __all__ = ["RunTracer"]
@@ -48,6 +58,26 @@ class Moment(NamedTuple):
     text: str
 
 
+class EndLog:
+    """What source or sink has decided and when, as a worker's log has it; the source of a stream
+    notes from a thread of its own."""
+
+    def __init__(self) -> None:
+        self.words = array("Q")
+
+    def note(self, point: int, lane: int, items: int) -> None:
+        self.words.extend((decision(point, lane, items), perf_counter_ns(), 0))
+
+    @property
+    def waiting(self) -> int:
+        return len(self.words)
+
+    def take(self) -> array[int]:
+        found = self.words[:]
+        del self.words[: len(found)]  # and more may be added meanwhile
+        return found
+
+
 class RunTracer:
     """One run on its way into a file; made before the run begins."""
 
@@ -60,15 +90,20 @@ class RunTracer:
         self.processes = processes
         memory, layout = shared.memory, shared.layout
         self.logs = {spec.index: layout.trace_log(memory, spec.index) for spec in self.specs()}
+        source, sink = EndLog(), EndLog()
+        first, *_, last = self.topology.nodes
+        self.noted: dict[int, TraceLog | EndLog] = {**self.logs}
+        self.noted |= {first.index: source, last.index: sink}
+        self.note_source, self.note_sink = source.note, sink.note
         self.lost_before = 0
-        self.workers: dict[int, list[int]] = {}  # the processes that each node has had
+        # The tracks that each node has had: of a worker, the number of its process.
+        self.tracks: dict[int, list[int]] = {}
         self.machines: dict[int, str] = {}  # the names of those that are elsewhere, by process
-        self.spans: dict[int, array[int]] = {}  # by process
+        self.spans: dict[int, array[int]] = {}  # by track
         self.count = 0
         self.stride, self.window = 1, WINDOW_NS  # of how many windows one is kept
         self.first = 0  # when the first span began: the window that begins there is always kept
         self.moments: list[Moment] = []
-        self.decisions: list[Span] = []  # of source and sink: `duration` is the node
         self.fill: list[tuple[int, dict[int, int]]] = []
         self.next_count, self.count_ns = 0, COUNT_NS
         self.began = self.next_take = 0
@@ -85,37 +120,48 @@ class RunTracer:
             log.reserve()
             log.skip()
         self.lost_before = self.lost()
+        first, *_, last = self.topology.nodes
+        self.goes_on(first.index, os.getpid())
+        self.goes_on(last.index, SINK_TRACK)
         for node, handle in self.processes.handles.items():
             self.is_at_work(node, handle.pid)
         self.began = self.next_count = perf_counter_ns()
 
     def is_at_work(self, node: int, pid: int) -> None:
-        self.workers.setdefault(node, []).append(pid)
-        self.spans.setdefault(pid, array("Q"))
+        self.goes_on(node, pid)
         if (machine := self.processes.crew.where(node)) is not None:
             self.machines[pid] = f" on {machine}"
+
+    def goes_on(self, node: int, track: int) -> None:
+        """What the node notes from now on belongs on this track."""
+        if node in self.tracks:
+            self.take(node)
+        self.tracks.setdefault(node, []).append(track)
+        self.spans.setdefault(track, array("Q"))
 
     def lost(self) -> int:
         return sum(log.lost for log in self.logs.values())
 
     def look(self) -> None:
-        """Takes what the workers have noted, now and then; called again and again."""
+        """Takes what has been noted, before there is no room for more; called again and again."""
         now = perf_counter_ns()
         if now >= self.next_take:
             self.next_take = now + TAKE_NS
-            self.take_all()
+            for node in self.tracks:
+                if self.noted[node].waiting >= WORTH_TAKING:
+                    self.take(node)
         if now >= self.next_count:
             self.count_queued()
 
     def take_all(self) -> None:
-        for node in self.workers:
+        for node in self.tracks:
             self.take(node)
 
     def take(self, node: int) -> None:
-        found = self.kept(self.logs[node].take())
+        found = self.kept(self.noted[node].take())
         if found:
             self.first = self.first or found[1]
-            self.spans[self.workers[node][-1]] += found
+            self.spans[self.tracks[node][-1]] += found
             self.count += len(found) // ENTRY_WORDS
             while self.count > MOST:
                 self.thin()
@@ -126,10 +172,8 @@ class RunTracer:
             self.stride *= 2
         else:
             self.window //= 2
-        self.spans = {pid: self.kept(words) for pid, words in self.spans.items()}
-        self.decisions = [span for span in self.decisions if self.is_kept(span.start)]
-        spans = sum(len(words) for words in self.spans.values()) // ENTRY_WORDS
-        self.count = spans + len(self.decisions)
+        self.spans = {track: self.kept(words) for track, words in self.spans.items()}
+        self.count = sum(len(words) for words in self.spans.values()) // ENTRY_WORDS
 
     def kept(self, words: array[int]) -> array[int]:
         """What of these begins in a window that is kept."""
@@ -153,18 +197,6 @@ class RunTracer:
             self.fill = self.fill[::2]
             self.count_ns *= 2
 
-    def note_source(self, point: int, lane: int, items: int) -> None:
-        self.note(0, point, lane, items)
-
-    def note_sink(self, point: int, lane: int, items: int) -> None:
-        self.note(len(self.topology.nodes) - 1, point, lane, items)
-
-    def note(self, node: int, point: int, lane: int, items: int) -> None:
-        now = perf_counter_ns()
-        if self.is_kept(now):
-            self.decisions.append(Span(SpanKind.DECIDE, point, lane, items, now, node))
-            self.count += 1
-
     # ---------------------------------------------------------------------------
     # as a witness
 
@@ -177,7 +209,7 @@ class RunTracer:
         self.happened(pid, "takes over" if life > 1 else "starts")
 
     def died(self, node: int, pid: int, how: str) -> None:
-        if node in self.workers:
+        if node in self.tracks:
             self.take(node)
         self.happened(pid, f"dies: {how}")
 
@@ -190,9 +222,9 @@ class RunTracer:
 
     def watchdog(self, forgotten: Sequence[int], yielding: Sequence[int]) -> None:
         for node in forgotten:
-            self.happened(self.workers.get(node, [0])[-1], "was asleep and is woken")
+            self.happened(self.tracks.get(node, [0])[-1], "was asleep and is woken")
         for node in yielding:
-            self.happened(self.workers.get(node, [0])[-1], "its soft limits are lifted")
+            self.happened(self.tracks.get(node, [0])[-1], "its soft limits are lifted")
 
     # ---------------------------------------------------------------------------
     # when it ends
@@ -224,18 +256,16 @@ class RunTracer:
         events = TraceEvents(process, "conveyor pipeline")
         first, *_, last = self.topology.nodes
         events.track(process, "source, in the program")
+        self.write_spans(events, first, process)
         for spec in self.specs():
-            for pid in self.workers.get(spec.index, []):
+            for pid in self.tracks.get(spec.index, []):
                 where = self.machines.get(pid, "")
                 events.track(pid, f"{self.topology.title(spec.index)}, worker {pid}{where}")
                 self.write_spans(events, spec, pid)
         events.track(SINK_TRACK, "sink, in the program")
+        self.write_spans(events, last, SINK_TRACK)
         for at, track, text in self.moments:
             events.instant(track or process, text, self.us(at), of_all=True)
-        of_source = self.decision_writer(events, first, process)
-        of_sink = self.decision_writer(events, last, SINK_TRACK)
-        for span in self.decisions:
-            (of_source if span.duration == 0 else of_sink)(span)
         for at, queued in self.fill:
             for node, items in queued.items():
                 name = f"queued before {self.topology.nodes[node].name}"
@@ -251,32 +281,22 @@ class RunTracer:
     def us(self, at: int) -> float:
         return max(0.0, (at - self.began) * US)
 
-    def write_spans(self, events: TraceEvents, spec: NodeSpec, pid: int) -> None:
-        names = {SpanKind.SLICE: self.topology.title(spec.index)} | NAMES
-        write = {int(kind): events.slices(pid, name) for kind, name in names.items()}
-        write_decision = self.decision_writer(events, spec, pid)
-        words, began = self.spans[pid], self.began
-        for at in range(0, len(words), ENTRY_WORDS):
-            what, start, duration = words[at : at + ENTRY_WORDS]
-            writer = write.get(what >> KIND_AT)
-            if writer is None:
-                write_decision(span_of(what, start, duration))
-            else:
-                writer((start - began) * US, duration * US, what & ITEMS)
-
-    def decision_writer(
-        self, events: TraceEvents, spec: NodeSpec, track: int
-    ) -> Callable[[Span], None]:
-        """What writes decisions of a node; what they are called is made once for each lane."""
-        writers: dict[tuple[int, int], Callable[[float, int], None]] = {}
-
-        def write(span: Span) -> None:
-            key = span.point, span.lane
+    def write_spans(self, events: TraceEvents, spec: NodeSpec, track: int) -> None:
+        """Writes what was noted on a track; what it is called is made once for each lane."""
+        writers: dict[int, Writer] = {}
+        words, began = iter(self.spans.get(track, ())), self.began
+        for what, start, duration in zip(words, words, words, strict=True):
+            key = what >> LANE_AT
             if key not in writers:
-                writers[key] = events.instants(track, decided(spec, *key))
-            writers[key](self.us(span.start), span.items)
+                writers[key] = self.writer(events, spec, track, span_of(what))
+            writers[key](start - began, duration, what & ITEMS)
 
-        return write
+    def writer(self, events: TraceEvents, spec: NodeSpec, track: int, span: SpanOf) -> Writer:
+        """What writes spans that are all of one kind, point and lane."""
+        if span.kind == SpanKind.DECIDE:
+            return events.instants(track, decided(spec, span.point, span.lane))
+        names = {SpanKind.SLICE: self.topology.title(spec.index)} | NAMES
+        return events.slices(track, names[span.kind])
 
 
 def decided(spec: NodeSpec, point: int, lane: int) -> str:

@@ -13,27 +13,35 @@ Rule 3.  One side writes how much there is, the other how much it has taken.  Wh
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Final, NamedTuple
+from typing import Final
 
 from conveyor.runtime.shm.fence import fence
 from conveyor.runtime.shm.layout import LOG_WORDS
 
-__all__ = ["DecisionLog", "LoggedDecision"]
+__all__ = ["COUNT", "DecisionLog", "choice_of", "decision_word", "point_of"]
 
 WRITTEN, WAITS, TAKEN = 0, 1, 16  # the parent writes the last, from another cache line
 FIRST: Final = 32
 ENTRIES: Final = LOG_WORDS - FIRST
 
-COUNT_BITS: Final = 40
-CHOICE_BITS: Final = 16
+CHOICE_AT: Final = 40
+POINT_AT: Final = 56
+COUNT: Final = (1 << CHOICE_AT) - 1
+CHOICE: Final = (1 << POINT_AT - CHOICE_AT) - 1
 
 
-class LoggedDecision(NamedTuple):
-    """At a point of its node, an input or a lane was chosen for the next `items`."""
+def decision_word(point: int, choice: int, count: int) -> int:
+    """At a point of its node, an input or a lane was chosen for the next `count` items; it is
+    `word & COUNT` that gives those."""
+    return point << POINT_AT | choice << CHOICE_AT | count
 
-    point: int
-    choice: int
-    items: int
+
+def point_of(word: int) -> int:
+    return word >> POINT_AT
+
+
+def choice_of(word: int) -> int:
+    return word >> CHOICE_AT & CHOICE
 
 
 class DecisionLog:
@@ -62,28 +70,23 @@ class DecisionLog:
                 if written - words[TAKEN] >= ENTRIES:
                     sleep()
             words[WAITS] = 0
-        words[FIRST + written % ENTRIES] = (
-            point << COUNT_BITS + CHOICE_BITS | choice << COUNT_BITS | count
-        )
+        words[FIRST + written % ENTRIES] = decision_word(point, choice, count)
         words[WRITTEN] = written + 1
 
-    def take(self, wake: Callable[[], None]) -> list[LoggedDecision]:
-        """Called by the parent: what is new; `wake` wakes the worker."""
+    def take(self, wake: Callable[[], None]) -> list[int]:
+        """Called by the parent: the words of what is new; `wake` wakes the worker."""
         words = self.words
         done, written = words[TAKEN], words[WRITTEN]
         if done == written:
             return []
-        found = [unpacked(words[FIRST + at % ENTRIES]) for at in range(done, written)]
+        first, behind = done % ENTRIES, written % ENTRIES
+        entries = words[FIRST : FIRST + ENTRIES]
+        if first < behind:
+            found = entries[first:behind].tolist()
+        else:
+            found = entries[first:].tolist() + entries[:behind].tolist()
         words[TAKEN] = written
         fence()
         if words[WAITS]:
             wake()
         return found
-
-
-def unpacked(word: int) -> LoggedDecision:
-    return LoggedDecision(
-        word >> COUNT_BITS + CHOICE_BITS,
-        word >> COUNT_BITS & (1 << CHOICE_BITS) - 1,
-        word & (1 << COUNT_BITS) - 1,
-    )

@@ -20,9 +20,11 @@ __all__ = [
     "ENTRY_WORDS",
     "ITEMS",
     "KIND_AT",
+    "LANE_AT",
     "TRACE_WORDS",
-    "Span",
+    "WORTH_TAKING",
     "SpanKind",
+    "SpanOf",
     "TraceLog",
     "TraceWriter",
     "decision",
@@ -39,6 +41,7 @@ TRACE_BYTES: Final = 8 * WORDS
 
 KIND_AT, POINT_AT, LANE_AT = 56, 48, 32
 ITEMS: Final = (1 << 32) - 1
+WORTH_TAKING: Final = WORDS // 4  # words; fewer stay where they are until the run is over
 
 
 class SpanKind(IntEnum):
@@ -51,15 +54,15 @@ class SpanKind(IntEnum):
     DECIDE = 4  # which input it takes, or which lane
 
 
-class Span(NamedTuple):
-    """One thing that a worker did; times are in nanoseconds, of the clock of the system."""
+DECIDED: Final = int(SpanKind.DECIDE) << KIND_AT
+
+
+class SpanOf(NamedTuple):
+    """What a span is one of."""
 
     kind: SpanKind
     point: int
     lane: int
-    items: int
-    start: int
-    duration: int
 
 
 class TraceLog:
@@ -85,6 +88,11 @@ class TraceLog:
     def skip(self) -> None:
         """Leaves what is there untaken."""
         self.words[TAKEN] = self.words[WRITTEN]
+
+    @property
+    def waiting(self) -> int:
+        """How many words are new."""
+        return self.words[WRITTEN] - self.words[TAKEN]
 
     def take(self) -> array[int]:
         """The words of all that is new."""
@@ -117,7 +125,7 @@ class TraceWriter:
 
     def add(self, kind: int, start: int, duration: int, items: int = 0) -> None:
         """Notes what was done since `start`."""
-        self.put(kind << KIND_AT | min(items, ITEMS), start, duration)
+        self.put(kind << KIND_AT | items, start, duration)
 
     def put(self, what: int, start: int, duration: int) -> None:
         words, there = self.words, self.there
@@ -132,16 +140,9 @@ class TraceWriter:
 
 def decision(point: int, lane: int, items: int) -> int:
     """A decision as a word."""
-    return SpanKind.DECIDE << KIND_AT | point << POINT_AT | lane << LANE_AT | min(items, ITEMS)
+    return DECIDED | point << POINT_AT | lane << LANE_AT | items
 
 
-def span_of(what: int, start: int, duration: int) -> Span:
-    """An entry as it is read."""
-    return Span(
-        SpanKind(what >> KIND_AT),
-        what >> POINT_AT & 0xFF,
-        what >> LANE_AT & 0xFFFF,
-        what & ITEMS,
-        start,
-        duration,
-    )
+def span_of(what: int) -> SpanOf:
+    """What the first word of an entry says, but for its items."""
+    return SpanOf(SpanKind(what >> KIND_AT), what >> POINT_AT & 0xFF, what >> LANE_AT & 0xFFFF)

@@ -8,11 +8,9 @@ It must never know where they are kept.
 
 from __future__ import annotations
 
-from bisect import bisect_left
 from collections.abc import Callable, Iterator, Sequence
 from typing import Final, TypeAlias
 
-from conveyor.core.channel import Inlet
 from conveyor.core.requests import ChooseLane
 from conveyor.graph.route import Route, balancing_forks, leaves, taken
 from conveyor.runtime.step.balancing import Balancer
@@ -59,31 +57,19 @@ def log_to(logs: Sequence[Log]) -> Log | None:
 
 
 class LoggedReads:
-    """Logs the slices that a node takes in hand from its join, or beside its timer, and calls
-    `hold` with them."""
+    """Logs the slices that a node takes in hand: of which input, if it has several, and that
+    nothing came due before them, if time wakes its job."""
 
-    def __init__(
-        self,
-        inputs: Sequence[Inlet],
-        log: Log,
-        hold: Callable[[int, int, int], None] | None = None,
-        is_woken: bool = False,
-    ) -> None:
+    def __init__(self, inputs: int, log: Log, is_woken: bool = False) -> None:
+        self.joins = inputs > 1
         self.is_woken = is_woken
-        self.inputs = inputs
         self.log = log
-        self.hold = hold
 
-    def __call__(self, source: int, first: int, end: int) -> None:
-        # There may be marks among them, which are no items.
-        position = self.inputs[source].position
-        items = bisect_left(range(1, end - first + 1), end, key=position) + 1
-        if len(self.inputs) > 1:
+    def __call__(self, source: int, items: int) -> None:
+        if self.joins:
             self.log(JOIN, source, items)
         if self.is_woken:
             self.log(TIMER, ITEM, items)
-        if self.hold is not None:
-            self.hold(source, first, end)
 
 
 class LoggedTimer(ClockTimer):

@@ -77,6 +77,7 @@ class Run:
                 Journal(part.tally, each.counts)
                 for part, each in zip(nodes.parts, workplace.blocks[1:], strict=True)
             ],
+            self.reads(),
         )
         states = workplace.jobs.states
         self.restored = RestoredNode(states, states.log.stage) if states is not None else None
@@ -203,16 +204,18 @@ class Run:
             return LoggedTimer(stage, self.workplace.clock_ahead_ns / 1e9, self.log)
         return ClockTimer(stage, self.workplace.clock_ahead_ns / 1e9)
 
-    def hold(self) -> Callable[[int, int, int], None]:
-        """What is told of each slice that is taken in hand, and logs what a join decided if that is
+    def reads(self) -> Callable[[int, int], None] | None:
+        """What logs the slices that are taken in hand, if a join or a timer decided that, and it is
         asked for."""
+        inputs, is_woken = len(self.workplace.ends.inputs), self.workplace.spec.is_woken
+        if self.log is None or not (inputs > 1 or is_woken):
+            return None
+        return LoggedReads(inputs, self.log, is_woken)
+
+    def hold(self) -> Callable[[int, int, int], None]:
+        """What is told of each slice that is taken in hand."""
         workplace = self.workplace
-        hold = self.hold_of_all if len(workplace.blocks) > 1 else workplace.block.hold
-        inputs = workplace.ends.inputs
-        is_woken = workplace.spec.is_woken
-        if self.log is not None and (len(inputs) > 1 or is_woken):
-            return LoggedReads(inputs, self.log, hold, is_woken)
-        return hold
+        return self.hold_of_all if len(workplace.blocks) > 1 else workplace.block.hold
 
     def hold_of_all(self, source: int, first: int, end: int) -> None:
         for block in self.workplace.blocks[1:]:

@@ -31,7 +31,7 @@ from conveyor.runtime.shm.control_block import (
     RUN,
     SOFT_LIMITS_LIFTED,
 )
-from conveyor.runtime.shm.decision_log import DecisionLog
+from conveyor.runtime.shm.decision_log import COUNT, DecisionLog
 from conveyor.runtime.shm.inlet import RingInlet
 from conveyor.runtime.shm.layout import LOG_WORDS
 from conveyor.runtime.shm.log_buffer import LOG_BUFFER_WORDS, LogBuffer
@@ -291,7 +291,7 @@ class Line(World):
                         letters.append(cast("list[int]", letter)[0])
                         yield from self.fenced(ledger, partial(ledger.commit, ledger.position(1)))
                 taken = log.take(machine.stir)
-                decisions += [each.items for each in taken]
+                decisions += [word & COUNT for word in taken]
                 if taken:
                     pen.then(machine.stir)()
                 while entries := buffer.take(5):
