@@ -8,12 +8,16 @@ from __future__ import annotations
 
 import contextlib
 import sys
-from collections.abc import Generator, Iterable
+from collections.abc import Generator, Iterable, Mapping
+from importlib import _bootstrap
 from types import ModuleType
 
 from conveyor.errors import LifecycleError
 
 __all__ = ["check_may_run", "importing", "loading", "modules_being_imported", "remember"]
+
+# What every Python has that is known; one that has it not is asked for all modules.
+LOCKED: Mapping[str, object] | None = getattr(_bootstrap, "_module_locks", None)
 
 
 class Imports:
@@ -31,9 +35,11 @@ def modules_being_imported() -> list[str]:
     """Gives the modules that any thread is importing, the innermost last.
 
     They are read off the modules themselves: the frames of a thread that runs cannot be walked
-    safely from another.
+    safely from another.  Each module that is imported is locked meanwhile, so those without a lock
+    are not looked at: a program may have thousands, and this is asked for every worker.
     """
-    return [name for name, module in sys.modules.copy().items() if _is_being_imported(module)]
+    names = list(sys.modules if LOCKED is None else LOCKED)
+    return [name for name in names if _is_being_imported(sys.modules.get(name))]
 
 
 def _is_being_imported(module: object) -> bool:
