@@ -43,7 +43,7 @@ from conveyor import (
 from conveyor._builder.kept_stream import Taker
 from conveyor.core import snapshots
 from conveyor.core.epochs import Epochs
-from conveyor.io import Csv, Lines, Parquet, RedisStream
+from conveyor.io import Csv, Kafka, Lines, Parquet, RedisStream
 from conveyor.runtime import Placement
 from conveyor.runtime.parent import local_crew, manifests
 from conveyor.runtime.parent.keeper import Keeper
@@ -51,6 +51,7 @@ from conveyor.runtime.shm.outlet import RingOutlet
 from conveyor.runtime.worker.run import Run
 from tests.io.services import address
 from tests.io.tables import read_table, table
+from tests.io.topics import committed, created, removed
 
 __all__ = ["SINKS", "STEPS", "TOPOLOGIES", "Losses", "lives", "machine_kills"]
 
@@ -311,6 +312,34 @@ if redis_url() is not None:
         redis_stream,
         lambda at: [entry.fields[b"text"].decode() for entry in redis_stream(at)],
         remove=remove_stream,
+    )
+
+
+def kafka_servers() -> str | None:
+    """Where a broker of Kafka's protocol answers that `make services` has started, if one does."""
+    try:
+        found = address("kafka") if find_spec("confluent_kafka") else None
+    except LookupError:
+        return None
+    return found and found.removeprefix("kafka://").removesuffix("/")
+
+
+def kafka(folder: Path) -> Any:
+    """The topic of a folder, which is made before the first life begins."""
+    servers, name = kafka_servers() or "", f"chaos-{folder.name}"
+    made = folder / "topic"
+    if not made.exists():
+        created(servers, name, 1)
+        made.touch()
+    return Kafka(servers, name)
+
+
+if kafka_servers() is not None:
+    SINKS["kafka"] = Kept(
+        kafka,
+        lambda at: [it.decode() for it in committed(kafka_servers() or "", f"chaos-{at.name}")],
+        takes_rows=False,
+        remove=lambda at: removed(kafka_servers() or "", f"chaos-{at.name}"),
     )
 
 

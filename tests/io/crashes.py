@@ -10,11 +10,11 @@ import os
 import signal
 import traceback
 from collections.abc import Callable, Sequence
-from contextlib import ExitStack
+from contextlib import AbstractContextManager, ExitStack, nullcontext
 from functools import partial
 from itertools import count
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeAlias
 from unittest.mock import patch
 
 from conveyor import Sink
@@ -24,12 +24,20 @@ KILLED = -signal.SIGKILL
 # What a store does, before which a kill leaves something else than behind it.
 INSIDE = ("replace", "fsync", "unlink")
 
+Inside: TypeAlias = Callable[[Callable[[], None]], AbstractContextManager[object]]
+"""Has a store call what it is given before each step of its own."""
+
+
+def only_files(step: Callable[[], None]) -> AbstractContextManager[object]:
+    return nullcontext()
+
 
 def drive(
     make: Callable[[], Sink[Any]],
     epochs: Sequence[Sequence[Sequence[Any]]],
     manifest: Path,
     dies_at: int | None,
+    inside: Inside = only_files,
 ) -> int:
     """Writes all epochs, from where the manifest says; is killed before step `dies_at`.
 
@@ -52,6 +60,7 @@ def drive(
     with ExitStack() as stack:
         for name in INSIDE:
             stack.enter_context(patch(f"os.{name}", before(getattr(os, name))))
+        stack.enter_context(inside(step))
         sink = make()
         whole = sorted(int(name.name) for name in manifest.iterdir())
         newest = whole[-1] if whole else -1
@@ -98,10 +107,11 @@ def killed_and_resumed(
     epochs: Sequence[Sequence[Sequence[Any]]],
     manifest: Path,
     deaths: Sequence[int],
+    inside: Inside = only_files,
 ) -> None:
     """Goes on after each death, and to the end after the last."""
     manifest.mkdir()
     for dies_at in deaths:
-        ended = in_a_process(partial(drive, make, epochs, manifest, dies_at))
+        ended = in_a_process(partial(drive, make, epochs, manifest, dies_at, inside))
         assert ended in (0, KILLED)
     assert in_a_process(partial(drive, make, epochs, manifest, None)) == 0
