@@ -6,6 +6,7 @@ from __future__ import annotations
 import datetime
 import decimal
 import enum
+import gc
 import uuid
 from collections.abc import Callable, Iterable
 from contextlib import ExitStack
@@ -32,7 +33,8 @@ TEXT = f"""Four fields (three strings and a number) as items of several classes,
 them. Above: one stage makes them, one passes them on, one drops them, each in a worker of its
 own; what all processes together spend, the making included. Below: a list of items through one
 stage and back. The pool has one process, as the stage has, and the best chunk size of
-{len(CHUNKS)}; joblib has two."""
+{len(CHUNKS)}; joblib has two. What the benchmark has in memory is kept from the collector there
+(`gc.freeze`): a full look at it takes as long as a run, and came in anybody's run."""
 
 
 class Named(NamedTuple):
@@ -194,7 +196,12 @@ def compared(
     comparison.add_rate(OURS, work, lambda: checked(pipeline.run(items)))
     comparison.add_rate(POOL, work, lambda: checked(through_pool(pool, chunk, items)))
     comparison.add_rate(JOBLIB, work, lambda: checked(peers.joblib_map(same, items)))
-    return chunk, comparison.measure()
+    gc.collect()
+    gc.freeze()
+    try:
+        return chunk, comparison.measure()
+    finally:
+        gc.unfreeze()
 
 
 def through_pool(pool: Pool, chunk: int, items: list[object]) -> list[object]:

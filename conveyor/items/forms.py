@@ -38,9 +38,12 @@ class Row(tuple[object, ...], Sealed):
 
 
 def size_of(part: object) -> int:
-    if isinstance(part, Row):
-        return part.size
-    return 8 + len(part) if isinstance(part, str | bytes) else 8
+    if isinstance(part, TEXTS):
+        return 8 + len(part)
+    return part.size if isinstance(part, Row) else 8
+
+
+TEXTS: Final = (str, bytes)  # to make `str | bytes` at each call takes longer than all else
 
 
 class Form:
