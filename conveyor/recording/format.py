@@ -27,6 +27,7 @@ from conveyor.recording.frames import first_line, frame, numbers_in, varint
 __all__ = ["End", "RunLengths"]
 
 PROGRESS: Final = Struct("<QII")
+NOT_LAST: Final = bytes(range(0x80, 0x100))  # of the bytes of a number
 
 HEAD: Final = b"H"
 PIPELINE: Final = b"P"
@@ -125,7 +126,7 @@ def decided(runs: Sequence[RunLengths]) -> bytes:
     payload = bytearray()
     for point, each in enumerate(runs):
         if codes := each.take():
-            payload += varint(point) + varint(sum(code < 0x80 for code in codes)) + codes
+            payload += varint(point) + varint(len(codes.translate(None, NOT_LAST))) + codes
     return frame(DECIDED, bytes(payload)) if payload else b""
 
 

@@ -160,7 +160,8 @@ class RunTracer:
     def take(self, node: int) -> None:
         found = self.kept(self.noted[node].take())
         if found:
-            self.first = self.first or found[1]
+            if self.stride == 1:  # nothing has been left out yet
+                self.first = min(self.first or found[1], found[1])
             self.spans[self.tracks[node][-1]] += found
             self.count += len(found) // ENTRY_WORDS
             while self.count > MOST:
