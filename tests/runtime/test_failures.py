@@ -257,13 +257,14 @@ def test_a_function_that_cannot_be_pickled_is_an_error_that_names_the_stage(
 
 
 @under_each_start_method
-@pytest.mark.parametrize("order", ["leave", "die"])
-def test_a_job_that_kills_its_worker_is_an_error_that_names_the_stage(
-    order: str, start_method: str
+@pytest.mark.parametrize(("order", "how"), [("leave", r"\b7\b"), ("die", r"SIGKILL|signal 9\b")])
+def test_a_job_that_kills_its_worker_is_an_error_that_names_the_stage_and_how_that_died(
+    order: str, how: str, start_method: str
 ) -> None:
     error = failure(CRASHED, lambda: careful(start_method).run(["a", order, "b"]))
 
     assert "careful" in str(error)
+    assert re.search(how, str(error))
 
 
 @pytest.mark.parametrize("order", ["leave", "die"])
@@ -273,11 +274,6 @@ def test_a_stateful_worker_that_dies_takes_its_state_and_so_the_run_with_it(orde
     error = failure(CRASHED, lambda: pl.run(["a", order, "b"]))
 
     assert "careful" in str(error)
-
-
-def test_the_error_tells_how_a_worker_died() -> None:
-    assert re.search(r"SIGKILL|signal 9\b", str(failure(CRASHED, lambda: careful().run(["die"]))))
-    assert re.search(r"\b7\b", str(failure(CRASHED, lambda: careful().run(["leave"]))))
 
 
 @pytest.mark.parametrize("start_method", ["fork", "forkserver"])
