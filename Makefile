@@ -71,7 +71,8 @@ test-stress: $(DEV)
 
 # The proofs in full: the simulator, every single step of more topologies, more real runs; and every death; some minutes.
 prove: $(DEV)
-	CONVEYOR_PROVE=1 $(BIN)/python $(PYTEST) tests/sim tests/runtime/deaths tests/runtime/mirror tests/io tests/core tests/items
+	CONVEYOR_PROVE=1 $(BIN)/python $(PYTEST) tests/sim tests/runtime tests/recording tests/io tests/core tests/items \
+		tests/docs/test_seed_examples.py tests/test_copies.py
 
 # Four checks, none of which needs another: make -j2 typecheck
 typecheck: typecheck-mypy typecheck-plugin typecheck-pyright typecheck-stubs

@@ -33,6 +33,12 @@ SEED = TESTS / "seed"
 START_METHODS = ("forkserver", "spawn", "fork")
 under_each_start_method = pytest.mark.parametrize("start_method", START_METHODS)
 PROVE = "CONVEYOR_PROVE" in os.environ  # `make prove`: the same tests, on more
+# A worker of the fork server and one in an interpreter of its own have nothing of the program, and
+# read what they get by one function: where it matters only that a worker is new, or is not, the
+# cheaper of the two does.
+new_or_forked = pytest.mark.parametrize(
+    "start_method", START_METHODS if PROVE else ("forkserver", "fork")
+)
 PATIENCE_S = 60.0  # how long anything may take that should be prompt, on a very busy machine
 HANGS_S = 100.0  # of a program that hangs: it is killed before the limit of the whole test
 # The same of one that takes a core for seconds, which a busy machine gives it bit by bit; its test

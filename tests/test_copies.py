@@ -12,7 +12,7 @@ import pytest
 
 from conveyor import Pipeline, Processor
 from conveyor.errors import NotPicklable
-from tests.helpers import START_METHODS, pipeline
+from tests.helpers import new_or_forked, pipeline
 from tests.jobs import double, increment
 
 pytestmark = pytest.mark.usefixtures("nothing_is_left_behind")
@@ -55,7 +55,7 @@ class App:
         return item * self.factor
 
 
-@pytest.mark.parametrize("start_method", START_METHODS)
+@new_or_forked
 def test_an_object_that_holds_its_pipeline_gives_it_a_method_at_any_time(start_method: str) -> None:
     app = App(start_method)
 

@@ -9,7 +9,7 @@ from typing import NoReturn
 
 import pytest
 
-from tests.helpers import SEED, run_script, under_each_start_method
+from tests.helpers import SEED, new_or_forked, run_script, under_each_start_method
 
 QUICKSTARTS = ("quickstart", "quickstart_built_before_with", "quickstart_without_with")
 FRAGMENTS = (
@@ -46,14 +46,14 @@ def test_the_quickstart_prints_both_lanes_each_in_its_order(script: str, start_m
     assert_interleaved(lines, ["3", "10", "12"], ["2", "9", "11"])
 
 
-@under_each_start_method
+@new_or_forked
 def test_the_fourth_root_and_the_cube_come_each_in_its_order(start_method: str) -> None:
     lines = run_script(SEED / "fourth_root.py", start_method)
 
     assert_interleaved(lines, ["2.0", "1.3160740129524924", "3.0"], ["4096", "27", "531441"])
 
 
-@under_each_start_method
+@new_or_forked
 @pytest.mark.parametrize("script", SEVERAL_RUNS)
 def test_a_second_run_begins_when_the_first_has_printed_everything(
     script: str, start_method: str

@@ -15,6 +15,7 @@ from tests.helpers import (
     SCRIPTS,
     START_METHODS,
     environment,
+    new_or_forked,
     run_script,
     takes_long,
 )
@@ -75,7 +76,7 @@ except ZeroDivisionError as error:
 """
 
 
-@pytest.mark.parametrize("start_method", START_METHODS)
+@new_or_forked
 def test_the_traceback_of_a_cell_has_its_lines(start_method: str) -> None:
     done = subprocess.run(
         [sys.executable, "-"],
@@ -91,6 +92,6 @@ def test_the_traceback_of_a_cell_has_its_lines(start_method: str) -> None:
     assert "return 1 / number  # in a cell" in done.stdout
 
 
-@pytest.mark.parametrize("start_method", START_METHODS)
+@new_or_forked
 def test_an_open_pipeline_has_the_class_that_a_cell_defined_last(start_method: str) -> None:
     assert run_script(SCRIPTS / "cells.py", start_method) == ["done"]

@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 from conveyor import Processor
 from conveyor.errors import JobRaised, NotPicklable
 from conveyor.items.remote_errors import WorkerTraceback, sent
-from tests.helpers import START_METHODS, pipeline, told
+from tests.helpers import new_or_forked, pipeline, told
 
 pytestmark = pytest.mark.processes
 
@@ -235,7 +235,7 @@ def test_one_that_cannot_be_told_apart_or_travel_arrives_as_text(kind: str) -> N
         assert "in job" in told(error), way
 
 
-@pytest.mark.parametrize("start_method", START_METHODS)
+@new_or_forked
 def test_under_each_start_method(start_method: str) -> None:
     for kind in ("takes two", "frozen", "exits when loaded"):
         expected = face(RAISED[kind]())
@@ -244,7 +244,7 @@ def test_under_each_start_method(start_method: str) -> None:
         )
 
 
-@pytest.mark.parametrize("start_method", START_METHODS)
+@new_or_forked
 def test_an_exception_of_a_class_of_a_function_is_of_that_class(start_method: str) -> None:
     class Local(TakesTwo):
         pass

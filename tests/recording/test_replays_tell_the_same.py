@@ -23,7 +23,7 @@ from conveyor.recording.decision_points import points_of
 from conveyor.recording.reader import Recording
 from conveyor.sim.schedule import Schedule
 from conveyor.sim.search.api import replayed
-from tests.helpers import START_METHODS, pipeline
+from tests.helpers import new_or_forked, pipeline
 from tests.store_faults import Fault, planned
 
 MANY = range(400)
@@ -50,7 +50,7 @@ def in_twos(item: int) -> int | None:
     return item if item % 2 else None
 
 
-@pytest.mark.parametrize("start_method", START_METHODS)
+@new_or_forked
 def test_all_that_a_worker_had_in_hand_is_tried_again_in_its_schedule_too(
     start_method: str, tmp_path: Path
 ) -> None:
@@ -73,7 +73,7 @@ def test_all_that_a_worker_had_in_hand_is_tried_again_in_its_schedule_too(
     assert not once_each(pl.replay(MANY, found.schedule))
 
 
-@pytest.mark.parametrize("start_method", START_METHODS)
+@new_or_forked
 def test_the_place_of_a_death_does_not_depend_on_what_comes_out(
     start_method: str, tmp_path: Path
 ) -> None:
@@ -100,7 +100,7 @@ def test_a_death_before_anything_of_an_item_is_out_is_one_whether_anything_comes
         assert pl.replay([0, 1], "cv1:!job.0.held").report.stages["job"].restarts == 1
 
 
-@pytest.mark.parametrize("start_method", START_METHODS)
+@new_or_forked
 def test_a_worker_may_die_once_it_has_finished(start_method: str, tmp_path: Path) -> None:
     path = tmp_path / "run.cvd"
     pl = (

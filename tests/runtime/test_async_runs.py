@@ -22,9 +22,9 @@ from tests.helpers import (
     PATIENCE_S,
     eventually,
     living_children,
+    new_or_forked,
     pipeline,
     start_script,
-    under_each_start_method,
 )
 from tests.jobs import double
 
@@ -73,7 +73,7 @@ def divide(item: int) -> int:
 # ---------------------------------------------------------------------------------- what is given
 
 
-@under_each_start_method
+@new_or_forked
 @pytest.mark.parametrize("source", SOURCES)
 @both
 def test_the_results_are_those_of_run(how: Any, source: str, start_method: str) -> None:

@@ -28,8 +28,8 @@ from tests.helpers import (
     descriptors,
     environment,
     eventually,
+    new_or_forked,
     pipeline,
-    under_each_start_method,
 )
 from tests.jobs import increment
 
@@ -162,7 +162,7 @@ def test_a_worker_whose_notification_is_lost_is_woken_by_the_net_and_the_report_
     assert [note for note in result.report.notes if WOKEN_BY_THE_NET in note]
 
 
-@under_each_start_method
+@new_or_forked
 def test_a_parent_with_threads_that_hold_locks(start_method: str) -> None:
     done = subprocess.run(
         [sys.executable, SCRIPTS / "held_locks.py"],

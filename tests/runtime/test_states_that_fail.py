@@ -9,7 +9,7 @@ import pytest
 
 from conveyor import Processor
 from conveyor.errors import NotPicklable, ScheduleMismatch
-from tests.helpers import START_METHODS, pipeline
+from tests.helpers import new_or_forked, pipeline
 
 
 class Keeps(Processor[int, int]):
@@ -61,7 +61,7 @@ def test_a_state_that_cannot_be_kept_ends_a_simulated_run(
         pipeline().add(Keeps(kept)).simulate([1, 2])
 
 
-@pytest.mark.parametrize("start_method", START_METHODS)
+@new_or_forked
 @pytest.mark.parametrize(("kept", "error", "text"), CASES)
 def test_and_a_real_one(
     kept: Callable[[int], object], error: type[Exception], text: str, start_method: str

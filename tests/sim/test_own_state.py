@@ -13,7 +13,7 @@ from conveyor import Processor
 from tests.helpers import (
     LONG_HANGS_S,
     SCRIPTS,
-    START_METHODS,
+    new_or_forked,
     pipeline,
     run_script,
     takes_long,
@@ -23,7 +23,7 @@ pytestmark = pytest.mark.processes
 
 
 @takes_long
-@pytest.mark.parametrize("start_method", START_METHODS)
+@new_or_forked
 def test_what_code_holds_is_each_places_own_and_the_program_keeps_its(start_method: str) -> None:
     script = SCRIPTS / "own_state.py"
     assert run_script(script, start_method, hangs_s=LONG_HANGS_S) == ["done"]

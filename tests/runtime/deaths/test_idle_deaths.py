@@ -21,6 +21,7 @@ from conveyor.runtime.step.contract import FOR_ROOM
 from tests.chaos.watch import workers
 from tests.helpers import (
     eventually,
+    new_or_forked,
     pipeline,
     under_each_start_method,
 )
@@ -180,7 +181,7 @@ def test_and_while_they_start(start_method: str, done_before: int) -> None:
         assert list(stream) == [2 * (item + 1) for item in range(40)]
 
 
-@under_each_start_method
+@new_or_forked
 def test_workers_that_are_warm_may_be_killed_between_runs(start_method: str) -> None:
     with in_a_row(start_method) as pl:
         for _ in range(MORE_THAN_ALLOWED if start_method == "fork" else 3):

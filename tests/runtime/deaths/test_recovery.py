@@ -26,7 +26,7 @@ from conveyor import (
 )
 from conveyor.errors import RunError, TopologyError, WorkerCrashed
 from tests.fatal_jobs import with_pid
-from tests.helpers import PROVE, START_METHODS, descriptors, pipeline
+from tests.helpers import PROVE, descriptors, new_or_forked, pipeline
 from tests.jobs import double, is_even, repeated, same
 from tests.store_faults import STORES, Fault, planned
 
@@ -297,7 +297,7 @@ def test_an_unknown_store_is_no_plan() -> None:
 # ----------------------------------------------------------------------- killed from outside, often
 
 
-@pytest.mark.parametrize("start_method", START_METHODS)
+@new_or_forked
 def test_a_stream_goes_on_through_the_deaths_of_its_worker(start_method: str) -> None:
     pl = pipeline(start_method).add(Pipe(4)).add(Processor(with_pid)).add(Pipe(4))
     pids: list[int] = []

@@ -19,8 +19,8 @@ from conveyor.runtime import Placement
 from conveyor.runtime.parent import local_crew
 from tests.fatal_jobs import dies_until
 from tests.helpers import (
+    new_or_forked,
     pipeline,
-    under_each_start_method,
 )
 from tests.jobs import increment, same
 
@@ -213,7 +213,7 @@ def test_and_its_item_has_the_id_that_it_has_where_each_job_has_a_worker(
     assert fused[:20] == [told[:2] for told in pl.simulate(range(BAD))][:20]
 
 
-@under_each_start_method
+@new_or_forked
 def test_it_may_die_twice_with_an_item_alone_and_no_more(start_method: str) -> None:
     def build(attempts: int) -> Any:
         return (

@@ -24,6 +24,7 @@ from tests.chaos.watch import workers
 from tests.fatal_jobs import DiesInSetup, dies_always, dies_at_first, runs_of
 from tests.helpers import (
     eventually,
+    new_or_forked,
     pipeline,
     under_each_start_method,
 )
@@ -200,7 +201,7 @@ def test_one_that_always_is_ends_the_run(monkeypatch: pytest.MonkeyPatch) -> Non
         pipeline().add(Processor(increment)).run(range(100))
 
 
-@under_each_start_method
+@new_or_forked
 def test_a_worker_that_dies_in_setup_ends_the_run(start_method: str) -> None:
     with pytest.raises(WorkerCrashed, match="DiesInSetup"):
         pipeline(start_method).add(DiesInSetup()).run(range(10))

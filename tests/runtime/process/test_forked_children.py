@@ -23,6 +23,7 @@ from tests.helpers import (
     SCRIPTS,
     descriptors,
     environment,
+    new_or_forked,
     pipeline,
     under_each_start_method,
 )
@@ -116,7 +117,7 @@ ENDS: dict[str, Callable[[Any], object]] = {
 }
 
 
-@under_each_start_method
+@new_or_forked
 @pytest.mark.parametrize("end", ENDS)
 def test_a_child_that_ends_its_copy_ends_nothing_of_its_parent(end: str, start_method: str) -> None:
     pl = pipeline(start_method).add(Processor(lambda _: os.getpid())).open()
@@ -175,7 +176,7 @@ def test_a_closed_pipeline_runs_in_a_child() -> None:
 # ------------------------------------------------------------------------------------------ streams
 
 
-@under_each_start_method
+@new_or_forked
 def test_a_child_cannot_take_from_a_stream_and_its_parent_gets_all(start_method: str) -> None:
     with pipeline(start_method).add(Processor(double)).stream(count()) as stream:
         got: list[object] = list(islice(stream, 500))
@@ -233,7 +234,7 @@ def test_a_child_of_the_source_cannot_go_on_with_the_run_of_its_parent() -> None
     assert result == [2, 4]
 
 
-@under_each_start_method
+@new_or_forked
 def test_children_leave_in_the_ordinary_way_while_a_stream_is_open(start_method: str) -> None:
     done = subprocess.run(
         [sys.executable, SCRIPTS / "children_leave.py", "20"],

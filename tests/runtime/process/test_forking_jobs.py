@@ -3,12 +3,10 @@ worker a second time."""
 
 from __future__ import annotations
 
-import pytest
-
-from tests.helpers import SCRIPTS, START_METHODS, run_script
+from tests.helpers import SCRIPTS, new_or_forked, run_script
 
 
-@pytest.mark.parametrize("start_method", START_METHODS)
+@new_or_forked
 def test_children_of_jobs_end_by_themselves_and_results_come_once(start_method: str) -> None:
     assert run_script(SCRIPTS / "forking_jobs.py", start_method) == [
         "returns [(0, 0), (1, 0), (2, 0)]",

@@ -24,6 +24,7 @@ from tests.helpers import (
     environment,
     eventually,
     living_children,
+    new_or_forked,
     pipeline,
     run_script,
     under_each_start_method,
@@ -186,7 +187,7 @@ def test_what_multiprocessing_shares_is_refused_with_what_to_take_instead(
         pipeline(start_method).add(Processor(lambda item: (item, shared))).run([1])
 
 
-@under_each_start_method
+@new_or_forked
 def test_what_a_manager_shares_can_be_used_in_jobs(start_method: str) -> None:
     with multiprocessing.Manager() as manager:
         counts, lock = manager.dict({"items": 0}), manager.Lock()

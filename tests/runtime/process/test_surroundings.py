@@ -20,6 +20,7 @@ from tests.helpers import (
     ROOT,
     SCRIPTS,
     environment,
+    new_or_forked,
     pipeline,
     run_script,
     told,
@@ -286,7 +287,7 @@ def test_a_text_has_the_same_hash_in_all_workers(start_method: str) -> None:
     assert run(HASHES, start_method) == "True\n"
 
 
-@under_each_start_method
+@new_or_forked
 def test_a_job_may_close_its_output(start_method: str) -> None:
     code = """
 import sys

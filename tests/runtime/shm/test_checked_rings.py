@@ -14,7 +14,7 @@ from conveyor.items.slices import opened
 from conveyor.runtime.shm import checked
 from conveyor.runtime.shm.memory import Memory
 from conveyor.runtime.shm.ring import CONTROL_BYTES, TAIL, Ring
-from tests.helpers import SCRIPTS, START_METHODS, run_script
+from tests.helpers import SCRIPTS, new_or_forked, run_script
 from tests.lines import RUN, CheckedLine, RingLine, tag
 
 CAPACITY = 8
@@ -163,7 +163,7 @@ def test_a_machine_that_keeps_the_order_has_none_of_this(monkeypatch: pytest.Mon
 
 
 @pytest.mark.processes
-@pytest.mark.parametrize("start_method", START_METHODS)
+@new_or_forked
 def test_a_pipeline_runs_with_it(start_method: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv(checked.SWITCH, "1")
     assert run_script(SCRIPTS / "checked.py", start_method) == ["CheckedRing [0, 2, 4] 10000"]
