@@ -11,6 +11,8 @@ Rule 1.  Where one lane has come to a barrier and has nothing left before it, wh
 Rule 2.  It is written where it outlives the worker, then noted with where that leaves each lane,
          and only then committed.
 Rule 3.  It is read before anything else of its lane.
+Rule 4.  It is no more than `MOST_BYTES`: lanes that drift apart for ever end the run, as they do by
+         a deadlock where no barriers are.
 """
 
 from __future__ import annotations
@@ -19,7 +21,7 @@ import pickle
 from collections import deque
 from collections.abc import Sequence
 from itertools import islice
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
 from conveyor.core.barriers import GatedInlet
 from conveyor.core.channel import (
@@ -33,11 +35,14 @@ from conveyor.core.channel import (
 )
 from conveyor.core.log_places import NOWHERE, Lies, LogPlaces
 from conveyor.core.snapshots import StateLog
+from conveyor.errors import RunError
 from conveyor.items.sealed import PROTOCOL, Sealed
 from conveyor.items.slices import uniform
 from conveyor.stages import TellsChanges
 
 __all__ = ["KeptZipInlet", "SetAside", "ZipState", "begin_zip"]
+
+MOST_BYTES: Final = 1 << 28  # packed, with what was taken since the log began
 
 
 class ZipState(NamedTuple):
@@ -181,9 +186,20 @@ class KeptZipInlet(ZipInlet):
                 positions.append(inlet.position(n))
         return positions
 
+    def drifted(self) -> RunError:
+        waiting = ", ".join(f"{len(lane):,}" for lane in self.aside.lanes)
+        return RunError(
+            f"{self.places.what} is more than {MOST_BYTES >> 20} MiB: of its lanes, from left to "
+            f"right, {waiting} items wait for partners from the others. They drift apart, and "
+            "without a checkpoint that is a Deadlock: let all lanes drop or add as many items, or "
+            "join them by a key"
+        )
+
     def keep(self, positions: Sequence[int]) -> None:
         if self.aside:
             self.lies = self.places.write(self.lies, self.log.entry(False))
+            if self.lies.size > MOST_BYTES:
+                raise self.drifted()
         elif self.lies.size:
             self.begin_log()
         self.note.store((self.run, self.tuples, self.left_over, *positions, *self.lies))

@@ -21,6 +21,7 @@ import pytest
 from conveyor import (
     Batch,
     Checkpoint,
+    Filter,
     FlatMap,
     Join,
     Pipeline,
@@ -29,8 +30,9 @@ from conveyor import (
     SplittingFork,
     Zip,
 )
+from conveyor.core import set_aside
 from conveyor.core.epochs import Epochs, Manifest
-from conveyor.errors import CheckpointMismatch, TopologyError
+from conveyor.errors import CheckpointMismatch, RunError, TopologyError
 from conveyor.io import Lines
 from conveyor.runtime.parent import manifests
 from conveyor.runtime.parent.keeper import Keeper
@@ -295,6 +297,34 @@ def test_what_waits_in_a_zip_at_the_sink_is_kept(tmp_path: Path) -> None:
     told = manifests.told(tmp_path)
     assert told is not None
     assert {name for name, *_ in told.workers} <= {"twice_at_first", "same"}
+
+
+class Endless:
+    """All numbers."""
+
+    def __iter__(self) -> Iterator[int]:
+        return count()
+
+
+def none_of_them(number: int) -> bool:
+    return False
+
+
+def as_text(pair: tuple[int, int]) -> str:
+    return str(pair)
+
+
+@pytest.mark.parametrize("in_a_worker", [True, False])
+def test_lanes_that_drift_apart_for_ever_end_a_run_and_do_not_fill_memory(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, in_a_worker: bool
+) -> None:
+    monkeypatch.setattr(set_aside, "MOST_BYTES", 100_000)
+    lanes: Any = Pipeline[int](start_method="fork").add(ReplicatingFork(2))
+    pl = lanes.add(Filter(none_of_them), Processor(same)).add(Zip(2))
+    pl = pl.add(Processor(as_text)) if in_a_worker else pl
+    checkpoint = Checkpoint(tmp_path / "states", every_s=0.05)
+    with pytest.raises(RunError, match=r"lanes.* 0, [\d,]+ items wait .*Deadlock"):
+        pl.drain(Endless(), into=Lines(tmp_path / "out.txt"), checkpoint=checkpoint)
 
 
 def no_sevens(number: int) -> int:
