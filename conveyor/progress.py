@@ -6,13 +6,13 @@ know: a clock, or how the figures are read.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sized
 from dataclasses import dataclass, field
 from typing import TypeAlias
 
 from conveyor.report import Report, StageReport
 
-__all__ = ["Progress", "StageProgress", "Tell", "progress_of"]
+__all__ = ["Progress", "StageProgress", "Tell", "how_many", "progress_of"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,6 +88,15 @@ class Progress:
 
 
 Tell: TypeAlias = Callable[[Progress], object]
+
+
+def how_many(items: Iterable[object]) -> int | None:
+    """How many items there are, if they say so: what a length of theirs raises, or one that is no
+    length, is not the run's."""
+    try:
+        return len(items) if isinstance(items, Sized) else None
+    except Exception:
+        return None
 
 
 def progress_of(

@@ -185,6 +185,12 @@ def test_a_name_that_means_something_in_a_schedule_is_refused(name: str) -> None
         assert "which means something else in a schedule" in refused(TopologyError, make)
 
 
+@pytest.mark.parametrize("name", ["a\0b", "\x1b[1m", "\ud800"])
+def test_a_name_that_no_picture_can_have_is_refused(name: str) -> None:
+    for make in (lambda: pipeline(name=name), lambda: Processor(parse, name=name)):
+        assert "leave out control characters" in refused(TopologyError, make)
+
+
 def test_it_is_shown_as_a_stage() -> None:
     clean = pipeline(name="clean").add(Processor(parse)).add(Processor(half))
     assert repr(clean) == "Pipeline('clean': Processor(parse) | Processor(half))"

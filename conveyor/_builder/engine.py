@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
     from conveyor._builder.checkpoint import Checkpoint
     from conveyor.core.engine import Engine, Monitor, RunOptions
-    from conveyor.core.epochs import Manifests
+    from conveyor.core.epochs import OwnManifests
     from conveyor.progress import Tell
     from conveyor.runtime.parent.async_runs import AsyncStream
     from conveyor.runtime.parent.manifests import Told
@@ -131,7 +131,7 @@ def session_on(engine: Engine) -> Session:
     return Session(engine)
 
 
-def manifests_in(checkpoint: Checkpoint, run: Mapping[str, object]) -> Manifests:
+def manifests_in(checkpoint: Checkpoint, run: Mapping[str, object]) -> OwnManifests:
     """The manifests of a run in the directory of a checkpoint, without those of before if it is
     `fresh`."""
     from pathlib import Path

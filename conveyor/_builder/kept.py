@@ -15,7 +15,7 @@ from typing import Any, Final
 from conveyor._builder.checkpoint import Checkpoint
 from conveyor.core.channel import UNBOUNDED
 from conveyor.core.engine import Engine, KeepsCheckpoints
-from conveyor.core.epochs import Epochs, Manifest, Manifests, NodeState
+from conveyor.core.epochs import Epochs, Manifest, NodeState, OwnManifests
 from conveyor.core.keeping import Windows, ends
 from conveyor.errors import TopologyError
 from conveyor.graph.keeping import check_can_be_kept
@@ -39,7 +39,7 @@ class KeptRun:
         self,
         source: Source[Any, Any] | Iterable[Any],
         sink: Sink[Any],
-        manifests: Manifests,
+        manifests: OwnManifests,
         every_s: float,
     ) -> None:
         self.source = source
@@ -48,7 +48,12 @@ class KeptRun:
         self.goes_on: Callable[[BaseException], bool] = ends
         self.source_open = ExitStack()  # its end closes the source
         self.epochs = Epochs(manifests, sink)
-        self.go_back()
+        self.release = manifests.release
+        try:
+            self.go_back()
+        except BaseException:
+            self.release()
+            raise
 
     def go_back(self) -> None:
         """A life begins: behind the newest epoch."""
@@ -165,6 +170,12 @@ class KeptRun:
 
     def drained(self, run: Callable[[Iterable[Any], Take], RunResult[object]]) -> Report:
         """Runs to the end; gives the report, or the one that was kept if that was done before."""
+        try:
+            return self.report_of(run)
+        finally:
+            self.release()
+
+    def report_of(self, run: Callable[[Iterable[Any], Take], RunResult[object]]) -> Report:
         if self.manifest is not None and self.manifest.is_finished:
             report = self.manifest.kept["report"]
             assert isinstance(report, Report)

@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from conveyor._builder.engine import manifests_in
 from conveyor._builder.kept import KeptRun, check_checkpoint, described
-from conveyor.core.epochs import Manifest, Manifests
+from conveyor.core.epochs import Manifest, OwnManifests
 from conveyor.items.sealed import PROTOCOL
 from conveyor.transfer.contract import Source
 from conveyor.transfer.drain import lazily
@@ -59,7 +59,7 @@ class KeptStream(KeptRun):
     """One life of such a run; results are counted from its beginning."""
 
     def __init__(
-        self, source: Source[Any, Any] | Iterable[Any], manifests: Manifests, every_s: float
+        self, source: Source[Any, Any] | Iterable[Any], manifests: OwnManifests, every_s: float
     ) -> None:
         super().__init__(source, Taker(), manifests, every_s)
         self.lock = threading.RLock()  # a signal handler may acknowledge, too
@@ -110,6 +110,7 @@ class KeptStream(KeptRun):
     def over(self) -> None:
         with self.lock:
             self.is_over = True
+        self.release()
 
     def lacks(self) -> bool:
         return self.acknowledged > self.kept_acknowledged

@@ -364,7 +364,10 @@ def schedule_of(said: Said, what: str) -> Schedule | Recording:
 
 
 def expiring(seconds: float | None) -> Callable[[], bool]:
-    """What says whether so many seconds are over."""
+    """What says whether so many seconds of a search are over."""
+    from conveyor.sim.search.options import check_seconds
+
+    check_seconds(seconds, "explore()")
     deadline = None if seconds is None else monotonic() + seconds
     return lambda: deadline is not None and monotonic() > deadline
 

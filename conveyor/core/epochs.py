@@ -16,7 +16,7 @@ Rule 3.  A sink that was prepared for an epoch whose manifest is there commits i
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Final, NamedTuple, Protocol
 
 from conveyor.core.set_aside import ZipState
@@ -25,7 +25,15 @@ from conveyor.graph.route import Select
 from conveyor.graph.topology import Kind, NodeSpec
 from conveyor.report import DeadLetter
 
-__all__ = ["EpochSink", "Epochs", "Manifest", "Manifests", "NodeState", "letters_before"]
+__all__ = [
+    "EpochSink",
+    "Epochs",
+    "Manifest",
+    "Manifests",
+    "NodeState",
+    "OwnManifests",
+    "letters_before",
+]
 
 ITEMS_IN: Final = 0  # where these are among the counts of a node
 ITEMS_OUT: Final = 1
@@ -91,6 +99,15 @@ class Manifests(Protocol):
 
     def forget(self, before: int) -> None:
         """Those of earlier epochs than this are not needed any more."""
+        ...
+
+
+class OwnManifests(Manifests, Protocol):
+    """Manifests that are one program's at a time."""
+
+    @property
+    def release(self) -> Callable[[], object]:
+        """Lets another program have them."""
         ...
 
 

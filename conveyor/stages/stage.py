@@ -95,12 +95,20 @@ OF_SCHEDULES: Final = re.compile(
     r"!.*|.*~(cut|done|in|lanes|left|machine|next|saves|step|stop|timer)", re.S
 )
 
+# No XML, and in part no UTF-8, can have these.
+UNWRITABLE: Final = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\ud800-\udfff\ufffe\uffff]")
+
 
 def checked_name(kind: str, name: object) -> str | None:
     if name is None:
         return None
     if not isinstance(name, str) or not name:
         raise TopologyError(f"{kind}: name is {name!r}; it must be a string that is not empty")
+    if UNWRITABLE.search(name):
+        raise TopologyError(
+            f"{kind}: name is {name!r}, which no picture or file can have: leave out control "
+            "characters and lone surrogates"
+        )
     if OF_SCHEDULES.fullmatch(name):
         raise TopologyError(
             f"{kind}: name is {name!r}, which means something else in a schedule; give one that "

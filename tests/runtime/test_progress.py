@@ -64,6 +64,24 @@ def test_the_length_of_the_items_is_the_total() -> None:
     assert (told[-1].total, told[-1].done, told[-1].finished) == (7, 7, True)
 
 
+class Odd(list[int]):
+    def __len__(self) -> int:
+        raise RuntimeError("its length is not known")
+
+
+class Endless(list[int]):
+    def __len__(self) -> int:
+        return 10**30
+
+
+@pytest.mark.parametrize("items", [Odd([1, 2]), Endless([1, 2])], ids=["raises", "is no length"])
+def test_items_whose_length_is_none_have_no_total(items: list[int]) -> None:
+    """They run without progress, so they do with it."""
+    told = Told()
+    assert list(Pipeline[int]().add(Processor(double)).run(items, progress=told)) == [2, 4]
+    assert told[-1].total is None
+
+
 def test_a_stream_tells_its_reader() -> None:
     told = Told()
     with Pipeline[int]().add(Processor(double)).stream(told.items(), progress=told) as stream:

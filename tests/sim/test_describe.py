@@ -176,6 +176,8 @@ def test_a_schedule_of_another_pipeline_is_refused(text: str) -> None:
             "explore(): check must be a function that takes a simulation, not [2]",
         ),
         ("explore", "schedules", 0, "explore(): schedules is 0; it must be 1 or more"),
+        ("explore", "seconds", -1, "explore(): seconds is -1; it must be above 0"),
+        ("explore", "seconds", float("nan"), "explore(): seconds is nan; it must be above 0"),
         ("explore", "schedules", "5", "explore(): schedules must be of type int, and is '5'"),
         (
             "explore",

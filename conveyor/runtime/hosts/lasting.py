@@ -15,7 +15,7 @@ Rule 2.  Items that an iterator gave are kept until such a barrier is behind the
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence, Sized
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from math import inf
 from typing import Protocol, cast
 
@@ -24,6 +24,7 @@ from conveyor.core.keeping import Windows, ends
 from conveyor.errors import NotPicklable
 from conveyor.items.atoms import is_atom
 from conveyor.items.sealing import Sealed, sealer
+from conveyor.progress import how_many
 from conveyor.report import DeadLetter
 
 __all__ = ["Lasting", "position_of"]
@@ -66,7 +67,7 @@ class OfIterable:
 
     def __init__(self, items: Iterable[object]) -> None:
         self.iterator = iter(items)
-        self.total = len(items) if isinstance(items, Sized) else None
+        self.total = how_many(items)
         self.seal = sealer()
         self.turn = threading.Lock()  # to be inside the iterator
         self.taken = 0

@@ -5,12 +5,12 @@ Knows: where each figure is.  Must never know: who is told.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sized
+from collections.abc import Iterable
 from time import perf_counter
 
 from conveyor.graph.route import taken
 from conveyor.graph.topology import Topology, channels_of
-from conveyor.progress import Progress, progress_of
+from conveyor.progress import Progress, how_many, progress_of
 from conveyor.report import Report
 from conveyor.reporting.through import share_through
 from conveyor.runtime.parent.program_ends import ProgramEnds
@@ -29,7 +29,7 @@ class Gauge:
         self.topology = topology
         self.shared = shared
         self.ends = ends
-        self.total = len(items) if isinstance(items, Sized) else None
+        self.total = how_many(items)
         self.started = perf_counter()
         self.sink_began = self.arrived()
         self.source_began = self.given()

@@ -35,6 +35,7 @@ from conveyor.core.set_aside import ZipState
 from conveyor.directories import made_directory, sync_directory
 from conveyor.errors import CheckpointMismatch
 from conveyor.items.sealing import PROTOCOL
+from conveyor.runtime.parent.directory_lock import DirectoryLock
 
 __all__ = ["Directory", "Told", "said_in", "told"]
 
@@ -44,12 +45,17 @@ VERSION: Final = 1
 
 
 class Directory:
-    """A directory with the manifests of one run; `run` says of which, and is in each of them."""
+    """A directory with the manifests of one run; `run` says of which, and is in each of them.
+
+    It is this program's until `release` is called; `LifecycleError` if it is another one's.
+    """
 
     def __init__(self, path: Path, run: Mapping[str, object]) -> None:
         self.path = path
         self.run = dict(run)
         made_directory(str(path))
+        self.lock = DirectoryLock(path)
+        self.release = self.lock.release
 
     def newest(self) -> Sequence[Manifest]:
         """The manifests that are there, the newest first.

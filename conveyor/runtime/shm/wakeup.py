@@ -7,10 +7,13 @@ sleeps, or what for.
 from __future__ import annotations
 
 import contextlib
+import errno
 import os
 import sys
 import threading
 from typing import Final, Self
+
+from conveyor.errors import RunError
 
 __all__ = ["GuardedWakeup", "Wakeup"]
 
@@ -48,8 +51,18 @@ class Wakeup:
 
     def notify(self) -> None:
         """Ends the present or the next `wait` of the process that sleeps here."""
-        with contextlib.suppress(BlockingIOError):  # as full of notifications as it can be
+        try:
             os.write(self.write_fd, ONE)
+        except BlockingIOError:
+            return  # as full of notifications as it can be
+        except OSError as error:
+            if error.errno != errno.EBADF:
+                raise
+            raise RunError(
+                "a file descriptor of the run is closed. Who closes all that are open "
+                "(os.closerange, or what makes a daemon of its process) must do so in a program of "
+                "its own: subprocess.run(...)"
+            ) from error
 
     def wait(self) -> None:
         """Sleeps until there is a notification, and takes all that there are."""

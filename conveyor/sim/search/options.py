@@ -14,7 +14,7 @@ from conveyor.sim.schedule import Schedule
 from conveyor.sim.schedulers.scheduler import Scheduler
 from conveyor.sim.search.findings import Exploration
 
-__all__ = ["STRATEGIES", "SearchOptions", "Strategy", "check_bounds", "check_type"]
+__all__ = ["STRATEGIES", "SearchOptions", "Strategy", "check_bounds", "check_seconds", "check_type"]
 
 Strategy: TypeAlias = Literal["portfolio", "random", "urw", "pct", "deviations", "exhaustive"]
 
@@ -54,6 +54,14 @@ def check_bounds(schedules: object, faults: object, call: str) -> None:
     check_type(Faults | None, faults, f"{call}: faults")
     if isinstance(schedules, int) and schedules < 1:
         raise ValueError(f"{call}: schedules is {schedules}; it must be 1 or more")
+
+
+def check_seconds(seconds: object, call: str) -> None:
+    """Raises `TypeError` or `ValueError` for what is no time in which a search could do anything:
+    one that has tried nothing has found nothing wrong."""
+    check_type(int | float | None, seconds, f"{call}: seconds")
+    if isinstance(seconds, int | float) and not seconds > 0:
+        raise ValueError(f"{call}: seconds is {seconds}; it must be above 0")
 
 
 def check_type(kind: type | UnionType, given: object, what: str) -> None:

@@ -7,6 +7,7 @@ import select
 
 import pytest
 
+from conveyor.errors import RunError
 from conveyor.runtime.shm.wakeup import GuardedWakeup, Wakeup
 
 
@@ -29,6 +30,15 @@ def test_a_notification_before_it_is_waited_for_is_not_lost(
     wakeup.wait()
     assert not is_readable(wakeup.read_fd)
     wakeup.close()
+
+
+def test_that_somebody_else_has_closed_it_is_told_with_what_to_do() -> None:
+    """As a job does that closes whatever is open."""
+    wakeup = Wakeup.create(blocking=False)
+    wakeup.close()
+
+    with pytest.raises(RunError, match=r"closed.*in a program of its own: subprocess.run"):
+        wakeup.notify()
 
 
 def test_what_is_notified_once_it_is_closed_writes_into_no_other_file() -> None:
