@@ -22,6 +22,7 @@ __all__ = [
     "Skipped",
     "busy_elsewhere",
     "in_a_row",
+    "processor_clock",
     "processor_seconds",
 ]
 
@@ -188,6 +189,15 @@ def seconds_of(process: psutil.Process) -> float:
     times = process.cpu_times()
     spent: float = times.user + times.system
     return spent
+
+
+def processor_clock() -> str:
+    """How finely `processor_seconds` counts, as a section says it."""
+    if sys.platform == "linux":
+        return "Processor time is counted in nanoseconds."
+    return (
+        "Processor time is counted in hundredths of a second here: too coarse for what is compared."
+    )
 
 
 def busy_elsewhere() -> float:
